@@ -1,0 +1,29 @@
+"""kpo-platform: pods for teams on Airflow and Kubernetes.
+
+``from kpo_platform import TeamPodOperator`` is what a DAG needs. It is loaded on first use, so that importing
+this package stays cheap and works where Airflow is not installed.
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from kpo_platform.operator.team_pod import TeamPodOperator
+
+__all__ = ["TeamPodOperator", "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    """Load the operator, or look up the installed version, on first use (PEP 562)."""
+    if name == "TeamPodOperator":
+        from kpo_platform.operator.team_pod import TeamPodOperator
+
+        return TeamPodOperator
+    if name == "__version__":
+        try:
+            return version("kpo-platform")
+        except PackageNotFoundError:
+            return "0+source"
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

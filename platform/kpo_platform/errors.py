@@ -1,0 +1,77 @@
+"""The errors of kpo-platform, one tree.
+
+    PlatformError              anything this package raises on purpose
+    ├── ContractError          the contract is missing, unreadable or of another version
+    ├── TeamError              a team, size, template or sidecar that the contract does not know
+    ├── PodError               a pod that may not be made as it was asked for
+    ├── ClusterError           the Kubernetes API did not do what was asked
+    │   ├── Unreachable        no answer from the API server
+    │   ├── Forbidden          the caller lacks a right
+    │   └── NotFound           the object is not there
+    ├── AirflowError           Airflow's REST API did not do what was asked
+    └── BootstrapError         bootstrap could not complete
+
+Every message is written for the person who reads it: what is so, what was expected, what to do next.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class PlatformError(Exception):
+    """Anything this package raises on purpose; catch it to catch all of them."""
+
+
+class ContractError(PlatformError):
+    """The contract is missing, unreadable or of another version."""
+
+
+class TeamError(PlatformError):
+    """A team, size, template or sidecar that the contract does not know."""
+
+
+class PodError(PlatformError):
+    """A pod that may not be made as it was asked for."""
+
+
+class ClusterError(PlatformError):
+    """The Kubernetes API did not do what was asked."""
+
+
+class Unreachable(ClusterError):  # noqa: N818 (reads as what it is in an except clause)
+    """No answer from the API server."""
+
+
+class Forbidden(ClusterError):  # noqa: N818
+    """The caller lacks a right; the message names verb, resource and namespace."""
+
+
+class NotFound(ClusterError):  # noqa: N818
+    """The object is not there."""
+
+
+class AirflowError(PlatformError):
+    """Airflow's REST API did not do what was asked."""
+
+
+class BootstrapError(PlatformError):
+    """Bootstrap could not complete; what was done stays and a second run goes on."""
+
+
+def unknown(kind: str, name: str, known: Iterable[str]) -> str:
+    """The sentence for a name that is not known.
+
+    Args:
+        kind: what the name was meant to name, such as ``team``.
+        name: the name that was given.
+        known: the names that exist.
+
+    Returns:
+        One sentence with the nearest known name, or all known names where none is near.
+    """
+    names = sorted(known)
+    near = difflib.get_close_matches(name, names, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"known are: {', '.join(names) or 'none'}."
+    return f"{kind} {name!r} is not in the contract; {hint}"

@@ -1,0 +1,80 @@
+"""Contracts for tests without a cluster; the chart's tests hold the real one to the same model."""
+
+from __future__ import annotations
+
+import copy
+import json
+from typing import Any
+
+from kpo_platform.contract import Contract, parse
+
+TEAM: dict[str, Any] = {
+    "namespace": "team-alpha",
+    "serviceAccount": {"name": "team-pod", "mountToken": False},
+    "labels": {"cost-center": "cc-1"},
+    "annotations": {},
+    "sizes": {"small": {"cpu": "100m", "memory": "128Mi"}, "large": {"cpu": "1", "memory": "1Gi"}},
+    "defaultSize": "small",
+    "images": {"registryPrefix": ""},
+    "registry": {"host": "", "pullSecret": "regcred"},
+    "volumes": [
+        {
+            "name": "data",
+            "size": "1Gi",
+            "accessMode": "ReadWriteOnce",
+            "storageClass": None,
+            "mountPath": "/data",
+            "readOnly": False,
+        }
+    ],
+    "template": "default",
+    "sidecars": [],
+    "env": [{"name": "STAGE", "value": "test"}],
+    "connection": {"id": "k8s_default"},
+    "dags": {"repo": "", "ref": "main", "subdir": "", "refreshInterval": 30},
+    "policy": {"onFinish": "delete_pod", "deferrable": True, "getLogs": True, "startupTimeout": 300},
+}
+
+CONTRACT: dict[str, Any] = {
+    "version": 1,
+    "chartVersion": "0.1.0",
+    "release": {"name": "airflow", "namespace": "airflow"},
+    "airflow": {
+        "apiService": {"name": "airflow-api-server", "port": 8080},
+        "adminSecret": "airflow-admin",
+        "serviceAccounts": [{"namespace": "airflow", "name": "airflow-scheduler"}],
+    },
+    "xcomSidecar": {"image": "registry.test/alpine:3", "resources": {}, "securityContext": {}},
+    "rules": {"pod-launcher": [{"apiGroups": [""], "resources": ["pods"], "verbs": ["create"]}]},
+    "podTemplates": {
+        "default": {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": "task", "labels": {"app.kubernetes.io/part-of": "kpo-platform"}},
+            "spec": {
+                "securityContext": {"runAsNonRoot": True, "fsGroup": 50000},
+                "containers": [
+                    {
+                        "name": "base",
+                        "env": [{"name": "HOME", "value": "/work"}],
+                        "volumeMounts": [{"name": "work", "mountPath": "/work"}],
+                    }
+                ],
+                "volumes": [{"name": "work", "emptyDir": {}}],
+            },
+        }
+    },
+    "sidecars": {
+        "log-shipper": {
+            "spec": {"initContainers": [{"name": "log-shipper", "image": "busybox:1.35", "restartPolicy": "Always"}]}
+        }
+    },
+    "teams": {"alpha": TEAM},
+}
+
+
+def contract(**team: Any) -> Contract:
+    """The contract with one team, ``alpha``, some of whose fields are replaced."""
+    whole = copy.deepcopy(CONTRACT)
+    whole["teams"]["alpha"].update(team)
+    return parse(json.dumps(whole))

@@ -1,0 +1,64 @@
+"""Reading the contract."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from kpo_platform.contract import load, parse
+from kpo_platform.errors import ContractError
+from unit.contracts import CONTRACT
+
+
+def refusal(text: str) -> str:
+    with pytest.raises(ContractError) as error:
+        parse(text)
+    return str(error.value)
+
+
+def test_a_newer_contract_asks_for_a_newer_package_and_an_older_one_for_a_newer_chart():
+    newer, older = ({**CONTRACT, "version": version} for version in (2, 0))
+    assert refusal(json.dumps(newer)) == (
+        "The contract has version 2, this package reads version 1: upgrade the package."
+    )
+    assert refusal(json.dumps(older)) == (
+        "The contract has version 0, this package reads version 1: upgrade the chart."
+    )
+
+
+def test_a_missing_field_is_named_by_its_path():
+    broken = {**CONTRACT, "teams": {"alpha": {**CONTRACT["teams"]["alpha"]}}}
+    del broken["teams"]["alpha"]["namespace"]
+    assert refusal(json.dumps(broken)) == (
+        "The contract cannot be read: teams.alpha.namespace: Field required. "
+        "It is written by the chart: upgrade chart and package to the same version."
+    )
+
+
+def test_text_that_is_no_contract_is_refused():
+    assert refusal("{").startswith("The contract cannot be read: its text: Invalid JSON")
+
+
+def test_the_file_is_named_by_the_environment_and_read_again_when_it_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    file = tmp_path / "contract.json"
+    file.write_text(json.dumps(CONTRACT))
+    monkeypatch.setenv("KPO_PLATFORM_CONTRACT", str(file))
+    first = load()
+    assert load() is first
+
+    replaced = tmp_path / "new"
+    replaced.write_text(json.dumps({**CONTRACT, "teams": {}}))
+    replaced.replace(file)
+    assert load().teams == {}
+
+
+def test_without_a_file_the_sentence_says_who_sets_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.delenv("KPO_PLATFORM_CONTRACT", raising=False)
+    with pytest.raises(ContractError, match="KPO_PLATFORM_CONTRACT is not set"):
+        load()
+    with pytest.raises(ContractError, match="cannot be read: No such file or directory"):
+        load(tmp_path / "absent.json")
