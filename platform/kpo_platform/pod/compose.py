@@ -1,0 +1,126 @@
+"""Compose a team's pod from its layers, weakest first, and lock what nobody may move.
+
+The order, from the weakest: team, template, sidecars, size, the operator's arguments, full_pod_spec,
+pod_override; above all of them what is locked: namespace, service account, token, the team's label.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import reduce
+
+from kpo_platform.contract import Contract, Size, Team
+from kpo_platform.errors import PodError, TeamError, unknown
+from kpo_platform.pod.images import with_registry
+from kpo_platform.pod.merge import Json, merge
+
+BASE = "base"
+"""The container that runs the task; its end is the pod's end."""
+
+TEAM_LABEL = "kpo-platform/team"
+"""The label that says whose pod it is."""
+
+
+@dataclass(frozen=True)
+class PodRequest:
+    """What a task asks for, in the vocabulary of the contract. The pods are plain v1 Pod dictionaries."""
+
+    team: str
+    size: str | None = None
+    template: str | None = None
+    sidecars: tuple[str, ...] | None = None
+    arguments: Json = field(default_factory=dict)
+    full_pod_spec: Json = field(default_factory=dict)
+    pod_override: Json = field(default_factory=dict)
+
+
+def compose(contract: Contract, request: PodRequest) -> Json:
+    """The pod that a request gives.
+
+    Raises:
+        TeamError: the contract has no such team, size, template or sidecar.
+        PodError: the layers give no container named ``base``.
+    """
+    team = contract.team(request.team)
+    layers = [
+        _team_layer(team),
+        _template_layer(contract, request.template or team.template),
+        _sidecar_layer(contract, team.sidecars if request.sidecars is None else request.sidecars),
+        _size_layer(team.size(request.size)),
+        request.arguments,
+        request.full_pod_spec,
+        request.pod_override,
+        _locked_layer(request.team, team),
+    ]
+    return _finished(reduce(merge, layers), team)
+
+
+def _team_layer(team: Team) -> Json:
+    mounted = [volume for volume in team.volumes if volume.mount_path]
+    return {
+        "metadata": {"labels": dict(team.labels), "annotations": dict(team.annotations)},
+        "spec": {
+            "volumes": [
+                {"name": v.name, "persistentVolumeClaim": {"claimName": v.name, "readOnly": v.read_only}}
+                for v in mounted
+            ],
+            "containers": [
+                {
+                    "name": BASE,
+                    "env": list(team.env),
+                    "volumeMounts": [
+                        {"name": v.name, "mountPath": v.mount_path, "readOnly": v.read_only} for v in mounted
+                    ],
+                }
+            ],
+        },
+    }
+
+
+def _template_layer(contract: Contract, name: str) -> Json:
+    if name not in contract.pod_templates:
+        raise TeamError(unknown("template", name, contract.pod_templates))
+    # A template's own name is that of an example; a pod is named after its task.
+    return merge(contract.pod_templates[name], {"metadata": {"name": None}})
+
+
+def _sidecar_layer(contract: Contract, names: tuple[str, ...]) -> Json:
+    for name in names:
+        if name not in contract.sidecars:
+            raise TeamError(unknown("sidecar", name, contract.sidecars))
+    return reduce(merge, (contract.sidecars[name] for name in names), {})
+
+
+def _size_layer(size: Size) -> Json:
+    quantities = {"cpu": size.cpu, "memory": size.memory}
+    resources = {"requests": quantities, "limits": dict(quantities)}
+    return {"spec": {"containers": [{"name": BASE, "resources": resources}]}}
+
+
+def _locked_layer(name: str, team: Team) -> Json:
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"namespace": team.namespace, "labels": {TEAM_LABEL: name}},
+        "spec": {
+            "serviceAccountName": team.service_account.name,
+            "automountServiceAccountToken": team.service_account.mount_token,
+            "restartPolicy": "Never",
+        },
+    }
+
+
+def _finished(pod: Json, team: Team) -> Json:
+    """The pod with ``base`` first, where the stock operator looks for it, and registries filled in."""
+    spec = pod["spec"]
+    containers = sorted(spec["containers"], key=lambda container: container["name"] != BASE)
+    if not containers[0].get("image"):
+        raise PodError("The pod has no image: give image='name:tag', or a template whose container 'base' has one.")
+    prefix = team.images.registry_prefix
+    images = {"containers": containers, "initContainers": spec.get("initContainers", [])}
+    prefixed = {
+        kind: [{**item, "image": with_registry(item["image"], prefix)} for item in items]
+        for kind, items in images.items()
+        if items
+    }
+    return {**pod, "spec": {**spec, **prefixed}}

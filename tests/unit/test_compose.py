@@ -1,0 +1,144 @@
+"""Composing a team's pod from its layers."""
+
+from __future__ import annotations
+
+import pytest
+
+from kpo_platform.errors import PodError, TeamError
+from kpo_platform.pod.compose import PodRequest, compose
+from kpo_platform.pod.images import with_registry
+from unit.contracts import contract
+
+BUSYBOX = {"spec": {"containers": [{"name": "base", "image": "busybox:1.35"}]}}
+
+
+def test_a_team_and_an_image_make_a_whole_pod():
+    assert compose(contract(), PodRequest(team="alpha", arguments=BUSYBOX)) == {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "namespace": "team-alpha",
+            "labels": {
+                "cost-center": "cc-1",
+                "app.kubernetes.io/part-of": "kpo-platform",
+                "kpo-platform/team": "alpha",
+            },
+            "annotations": {},
+        },
+        "spec": {
+            "serviceAccountName": "team-pod",
+            "automountServiceAccountToken": False,
+            "restartPolicy": "Never",
+            "securityContext": {"runAsNonRoot": True, "fsGroup": 50000},
+            "containers": [
+                {
+                    "name": "base",
+                    "image": "busybox:1.35",
+                    "env": [{"name": "STAGE", "value": "test"}, {"name": "HOME", "value": "/work"}],
+                    "resources": {
+                        "requests": {"cpu": "100m", "memory": "128Mi"},
+                        "limits": {"cpu": "100m", "memory": "128Mi"},
+                    },
+                    "volumeMounts": [
+                        {"name": "data", "mountPath": "/data", "readOnly": False},
+                        {"name": "work", "mountPath": "/work"},
+                    ],
+                }
+            ],
+            "volumes": [
+                {"name": "data", "persistentVolumeClaim": {"claimName": "data", "readOnly": False}},
+                {"name": "work", "emptyDir": {}},
+            ],
+        },
+    }
+
+
+def test_what_is_locked_stays_whatever_a_stronger_layer_says():
+    elsewhere = {
+        "metadata": {"namespace": "team-beta", "labels": {"kpo-platform/team": "beta"}},
+        "spec": {"serviceAccountName": "admin", "automountServiceAccountToken": True},
+    }
+    pod = compose(contract(), PodRequest(team="alpha", arguments=BUSYBOX, pod_override=elsewhere))
+    assert pod["metadata"]["namespace"] == "team-alpha"
+    assert pod["metadata"]["labels"]["kpo-platform/team"] == "alpha"
+    assert pod["spec"]["serviceAccountName"] == "team-pod"
+    assert pod["spec"]["automountServiceAccountToken"] is False
+
+
+def test_override_beats_full_spec_beats_arguments_beats_size():
+    def cpu(**layers: str) -> dict[str, dict[str, str]]:
+        def layer(value: str) -> dict[str, object]:
+            return {"spec": {"containers": [{"name": "base", "resources": {"limits": {"cpu": value}}}]}}
+
+        request = {name: layer(value) for name, value in layers.items()}
+        arguments = request.pop("arguments", {"spec": {"containers": [{"name": "base"}]}})
+        arguments["spec"]["containers"][0]["image"] = "busybox:1.35"
+        pod = compose(contract(), PodRequest(team="alpha", arguments=arguments, **request))
+        return pod["spec"]["containers"][0]["resources"]["limits"]["cpu"]
+
+    assert cpu() == "100m"
+    assert cpu(arguments="2") == "2"
+    assert cpu(arguments="2", full_pod_spec="3") == "3"
+    assert cpu(arguments="2", full_pod_spec="3", pod_override="4") == "4"
+
+
+def test_base_comes_first_where_the_stock_operator_looks_for_it():
+    override = {"spec": {"containers": [{"name": "aside", "image": "a:1"}, {"name": "base", "image": "b:1"}]}}
+    pod = compose(contract(), PodRequest(team="alpha", pod_override=override))
+    assert [container["name"] for container in pod["spec"]["containers"]] == ["base", "aside"]
+
+
+def test_a_sidecar_joins_as_a_native_one_and_gets_the_registry_prefix_too():
+    prefixed = contract(images={"registryPrefix": "registry.test/mirror"})
+    pod = compose(prefixed, PodRequest(team="alpha", arguments=BUSYBOX, sidecars=("log-shipper",)))
+    assert pod["spec"]["initContainers"] == [
+        {"name": "log-shipper", "image": "registry.test/mirror/busybox:1.35", "restartPolicy": "Always"}
+    ]
+    assert pod["spec"]["containers"][0]["image"] == "registry.test/mirror/busybox:1.35"
+
+
+@pytest.mark.parametrize(
+    ("image", "with_prefix"),
+    [
+        ("busybox:1.35", "registry.test/mirror/busybox:1.35"),
+        ("team/app:2", "registry.test/mirror/team/app:2"),
+        ("quay.io/org/app:2", "quay.io/org/app:2"),
+        ("localhost/app:2", "localhost/app:2"),
+        ("registry:5000/app:2", "registry:5000/app:2"),
+    ],
+)
+def test_the_prefix_is_for_images_that_name_no_registry(image: str, with_prefix: str):
+    assert with_registry(image, "registry.test/mirror/") == with_prefix
+    assert with_registry(image, "") == image
+
+
+@pytest.mark.parametrize(
+    ("request_", "sentence"),
+    [
+        (PodRequest(team="alhpa"), "team 'alhpa' is not in the contract; did you mean 'alpha'?"),
+        (
+            PodRequest(team="alpha", size="huge"),
+            "size 'huge' is not in the contract; known are: large, small.",
+        ),
+        (
+            PodRequest(team="alpha", template="gpu"),
+            "template 'gpu' is not in the contract; known are: default.",
+        ),
+        (
+            PodRequest(team="alpha", sidecars=("log-shiper",)),
+            "sidecar 'log-shiper' is not in the contract; did you mean 'log-shipper'?",
+        ),
+    ],
+)
+def test_an_unknown_name_is_refused_with_the_known_ones(request_: PodRequest, sentence: str):
+    with pytest.raises(TeamError) as refusal:
+        compose(contract(), request_)
+    assert str(refusal.value) == sentence
+
+
+def test_a_pod_without_image_is_refused():
+    with pytest.raises(PodError) as refusal:
+        compose(contract(), PodRequest(team="alpha"))
+    assert str(refusal.value) == (
+        "The pod has no image: give image='name:tag', or a template whose container 'base' has one."
+    )

@@ -1,0 +1,81 @@
+"""Merging pods by name."""
+
+from __future__ import annotations
+
+from kpo_platform.pod.merge import merge
+
+
+def test_containers_of_one_name_are_one_container_wherever_they_stand():
+    under = {"containers": [{"name": "logger", "image": "l"}, {"name": "base", "image": "old", "tty": True}]}
+    over = {"containers": [{"name": "base", "image": "new"}]}
+    assert merge(under, over) == {
+        "containers": [{"name": "logger", "image": "l"}, {"name": "base", "image": "new", "tty": True}]
+    }
+
+
+def test_a_variable_is_replaced_whole_so_that_value_and_source_never_stand_together():
+    under = {
+        "env": [
+            {"name": "A", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}},
+            {"name": "B", "value": "1"},
+        ]
+    }
+    over = {"env": [{"name": "A", "value": "plain"}]}
+    assert merge(under, over) == {"env": [{"name": "A", "value": "plain"}, {"name": "B", "value": "1"}]}
+
+
+def test_a_volume_of_the_same_name_changes_its_kind():
+    under = {"volumes": [{"name": "work", "emptyDir": {}}]}
+    over = {"volumes": [{"name": "work", "persistentVolumeClaim": {"claimName": "data"}}]}
+    assert merge(under, over) == over
+
+
+def test_mounts_are_told_apart_by_path_and_ports_by_number_and_protocol():
+    under = {
+        "volumeMounts": [{"name": "a", "mountPath": "/x"}],
+        "ports": [{"containerPort": 80, "name": "http"}],
+    }
+    over = {
+        "volumeMounts": [{"name": "b", "mountPath": "/x"}, {"name": "a", "mountPath": "/y"}],
+        "ports": [{"containerPort": 80, "protocol": "TCP"}, {"containerPort": 80, "protocol": "UDP"}],
+    }
+    assert merge(under, over) == {
+        "volumeMounts": [{"name": "b", "mountPath": "/x"}, {"name": "a", "mountPath": "/y"}],
+        "ports": [
+            {"containerPort": 80, "name": "http", "protocol": "TCP"},
+            {"containerPort": 80, "protocol": "UDP"},
+        ],
+    }
+
+
+def test_false_zero_and_empty_win_and_none_removes():
+    under = {
+        "hostNetwork": True,
+        "grace": 30,
+        "tolerations": [{"key": "gpu"}],
+        "nodeSelector": {"a": "b", "c": "d"},
+    }
+    over = {"hostNetwork": False, "grace": 0, "tolerations": [], "nodeSelector": {"a": None}}
+    assert merge(under, over) == {
+        "hostNetwork": False,
+        "grace": 0,
+        "tolerations": [],
+        "nodeSelector": {"c": "d"},
+    }
+
+
+def test_env_from_adds_up_without_doubling():
+    one, two = {"secretRef": {"name": "one"}}, {"configMapRef": {"name": "two"}}
+    assert merge({"envFrom": [one]}, {"envFrom": [one, two]}) == {"envFrom": [one, two]}
+
+
+def test_neither_side_is_changed():
+    under, over = (
+        {"containers": [{"name": "base", "env": []}]},
+        {"containers": [{"name": "base", "tty": True}]},
+    )
+    merge(under, over)
+    assert (under, over) == (
+        {"containers": [{"name": "base", "env": []}]},
+        {"containers": [{"name": "base", "tty": True}]},
+    )
