@@ -1,0 +1,50 @@
+"""The Python environment of the checkout, `.venv`: everything locked, made in seconds, again when a lock changes."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+from common.files import digest_of_files, write_whole
+from common.paths import REPOSITORY, cache_folder
+from common.run import Say, run_logged
+from common.venv import make_venv
+
+_REQUIREMENTS = REPOSITORY / "requirements"
+_STAMP = ".made-of"
+
+
+def environment(say: Say) -> Path:
+    """Make sure that `.venv` holds what the locks say, with this checkout installed in it.
+
+    Args:
+        say: told what is happening.
+
+    Returns:
+        The folder of its programs: python, platformctl, pytest, ruff …
+
+    Raises:
+        ScriptError: it could not be made; the message has the last lines of the command that failed.
+    """
+    folder = REPOSITORY / ".venv"
+    locks = [_REQUIREMENTS / "tools.txt", _REQUIREMENTS / "dev.txt", REPOSITORY / "pyproject.toml"]
+    digest = digest_of_files(locks, str(REPOSITORY), sys.version)
+    stamp = folder / _STAMP
+    if not stamp.exists() or stamp.read_text(encoding="utf-8") != digest:
+        _make(folder, say)
+        write_whole(stamp, digest)
+    return folder / "bin"
+
+
+def _make(folder: Path, say: Say) -> None:
+    log = cache_folder("logs", "environment.log")
+    shutil.rmtree(folder, ignore_errors=True)
+    make_venv(folder)
+    python = folder / "bin" / "python"
+    tools: list[str | Path] = [python, "-m", "pip", "install", "--require-hashes", "-r", _REQUIREMENTS / "tools.txt"]
+    run_logged(tools, log, timeout_s=300, say=say)
+    install: list[str | Path] = [folder / "bin" / "uv", "pip", "install", "--python", python]
+    run_logged([*install, "--require-hashes", "-r", _REQUIREMENTS / "dev.txt"], log, timeout_s=900, say=say)
+    itself = [*install, "--no-deps", "--no-build-isolation", "--editable", REPOSITORY]
+    run_logged(itself, log, timeout_s=120, say=say)
