@@ -1,0 +1,16 @@
+#!/bin/sh
+# Make the database when its folder is empty, then serve it. PGDATA names the folder; the password comes from a file, so
+# that it appears neither in the process list nor in the pod's environment.
+set -eu
+
+if [ ! -e "$PGDATA" ]; then
+  fresh="$PGDATA.new"
+  rm -rf "$fresh" # left behind by a start that was interrupted
+  initdb --pgdata="$fresh" --username=airflow --pwfile=/opt/kpo-platform/password/password \
+    --auth=scram-sha-256 --encoding=UTF8 --locale=C
+  echo 'host all all all scram-sha-256' >>"$fresh/pg_hba.conf"
+  echo 'CREATE DATABASE airflow' | postgres --single -D "$fresh" postgres >/dev/null
+  mv "$fresh" "$PGDATA"
+fi
+
+exec postgres -c listen_addresses='*' -c unix_socket_directories=''

@@ -1,0 +1,43 @@
+{{/* The part of the package that runs inside Airflow, carried into the unmodified image by a ConfigMap. */}}
+
+{{/* context → {path below PYTHONPATH: text} as JSON. The folder dist-info makes it an installed distribution to Python, with a
+version and with a plugin that Airflow finds. */}}
+{{- define "kpo-platform.codeFiles" -}}
+{{- $files := dict -}}
+{{- $_ := include "kpo-platform.file" (list . "files/kpo_platform/__init__.py") -}}
+{{- range list "*.py" "{diagnosis,operator,pod,policy}/**.py" -}}
+{{- range $path, $_ := $.Files.Glob (printf "files/kpo_platform/%s" .) -}}
+{{- $_ := set $files (trimPrefix "files/" $path) ($.Files.Get $path) -}}
+{{- end -}}
+{{- end -}}
+{{- $plugin := "kpo_platform_live_settings" -}}
+{{- $_ := set $files (printf "%s.py" $plugin) (include "kpo-platform.file" (list . (printf "files/plugin/%s.py" $plugin))) -}}
+{{- $about := printf "kpo_platform-%s.dist-info" .Chart.Version -}}
+{{- $_ := set $files (printf "%s/METADATA" $about) (printf "Metadata-Version: 2.1\nName: %s\nVersion: %s\n" .Chart.Name .Chart.Version) -}}
+{{- $_ := set $files (printf "%s/entry_points.txt" $about) (printf "[airflow.plugins]\n%s = %s:LiveSettings\n" $plugin $plugin) -}}
+{{- toJson $files -}}
+{{- end -}}
+
+{{/* path → the key under which a ConfigMap, whose keys have no slash, holds the file */}}
+{{- define "kpo-platform.codeKey" -}}
+{{- replace "/" "." . -}}
+{{- end -}}
+
+{{/* context → the name of the ConfigMap with the package */}}
+{{- define "kpo-platform.codeName" -}}
+{{- include "kpo-platform.hashedName" (list . "code" (include "kpo-platform.codeFiles" .)) -}}
+{{- end -}}
+
+{{/* context → {file: text} of the scripts that Airflow's pods run, as JSON */}}
+{{- define "kpo-platform.scripts" -}}
+{{- $files := dict -}}
+{{- range $path, $_ := .Files.Glob "files/scripts/*" -}}
+{{- $_ := set $files (base $path) ($.Files.Get $path) -}}
+{{- end -}}
+{{- toJson $files -}}
+{{- end -}}
+
+{{/* context → the name of the ConfigMap with the scripts */}}
+{{- define "kpo-platform.scriptsName" -}}
+{{- include "kpo-platform.hashedName" (list . "scripts" (include "kpo-platform.scripts" .)) -}}
+{{- end -}}

@@ -1,0 +1,45 @@
+{{/* Airflow's settings. What changes with the teams is in the same mounted file as the rest, but counts for the checksum of
+the DAG processor alone: it is the only one that must start again to see a new repository. */}}
+
+{{/* context → the platform's own settings without those of the teams: {section: {key: value}} */}}
+{{- define "kpo-platform.defaultConfig" -}}
+core:
+  executor: {{ .Values.executor }}
+  auth_manager: airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager
+  load_examples: "False"
+  execution_api_server_url: {{ include "kpo-platform.executionUrl" . }}
+dag_processor:
+  dag_bundle_storage_path: /opt/airflow/bundles
+  # How often the DAG processor looks whether a repository is due; each team says how often its own is.
+  bundle_refresh_check_interval: "1"
+logging:
+  base_log_folder: /opt/airflow/logs
+  dag_processor_child_process_log_directory: /opt/airflow/logs/dag_processor
+  colored_console_log: "False"
+{{- end -}}
+
+{{/* context → settings without those of the teams, as JSON; `config` in the values wins */}}
+{{- define "kpo-platform.config" -}}
+{{- mergeOverwrite (include "kpo-platform.defaultConfig" . | fromYaml) (deepCopy .Values.config) | toJson -}}
+{{- end -}}
+
+{{/* context → the settings of the teams, as JSON; in this file format a percent sign is written twice */}}
+{{- define "kpo-platform.teamConfig" -}}
+{{- dict "dag_processor" (dict "dag_bundle_config_list" (include "kpo-platform.bundles" . | replace "%" "%%")) | toJson -}}
+{{- end -}}
+
+{{/* context → airflow.cfg */}}
+{{- define "kpo-platform.airflowCfg" -}}
+{{- $config := mergeOverwrite (include "kpo-platform.teamConfig" . | fromJson) (include "kpo-platform.config" . | fromJson) -}}
+{{- range $section, $settings := $config }}
+[{{ $section }}]
+{{- range $key, $value := $settings }}
+{{ $key }} = {{ $value }}
+{{- end }}
+{{ end }}
+{{- end -}}
+
+{{/* context → annotation of the pods that start again when a setting changes, but not when a team does */}}
+{{- define "kpo-platform.configChecksum" -}}
+checksum/config: {{ include "kpo-platform.config" . | sha256sum }}
+{{- end -}}

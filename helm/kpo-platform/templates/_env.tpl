@@ -1,0 +1,43 @@
+{{/* The environment of Airflow's containers. Settings are not here: they are in a mounted file. */}}
+
+{{/* (list context variable secret key) → an environment variable out of a secret */}}
+{{- define "kpo-platform.secretVariable" -}}
+- name: {{ index . 1 }}
+  valueFrom:
+    secretKeyRef:
+      name: {{ include "kpo-platform.secretName" (list (index . 0) (index . 2)) }}
+      key: {{ index . 3 }}
+{{- end -}}
+
+{{/* context → what every Airflow process needs */}}
+{{- define "kpo-platform.airflowEnv" -}}
+- name: AIRFLOW_CONFIG
+  value: /opt/kpo-platform/config/airflow.cfg
+{{- /* The image's entrypoint would start a second Airflow to look at the database; ours waits by itself, more cheaply. */}}
+- name: CONNECTION_CHECK_MAX_COUNT
+  value: "0"
+{{- /* A stop goes to Airflow's main process alone. Sent to the whole group, it would reach running tasks as well, which
+take it for a user's wish and delete their pods. */}}
+- name: DUMB_INIT_SETSID
+  value: "0"
+{{ include "kpo-platform.secretVariable" (list . "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN" "database" "connection") }}
+{{ include "kpo-platform.secretVariable" (list . "AIRFLOW__CORE__FERNET_KEY" "fernet-key" "fernet-key") }}
+{{- end -}}
+
+{{/* context → signs and checks the tokens of tasks: for the scheduler and the API server only */}}
+{{- define "kpo-platform.jwtEnv" -}}
+{{ include "kpo-platform.secretVariable" (list . "AIRFLOW__API_AUTH__JWT_SECRET" "jwt-secret" "jwt-secret") }}
+{{- end -}}
+
+{{/* context → signs and checks requests for task logs: for those who serve logs, and the API server that fetches them */}}
+{{- define "kpo-platform.apiSecretEnv" -}}
+{{ include "kpo-platform.secretVariable" (list . "AIRFLOW__API__SECRET_KEY" "api-secret-key" "api-secret-key") }}
+{{- end -}}
+
+{{/* anything → where the package and the contract are: for those who run code of the package */}}
+{{- define "kpo-platform.codeEnv" -}}
+- name: PYTHONPATH
+  value: /opt/kpo-platform/python
+- name: KPO_PLATFORM_CONTRACT
+  value: /opt/kpo-platform/contract/contract.json
+{{- end -}}

@@ -1,0 +1,35 @@
+{{/* Reading the chart's files. `.Files.Get` says nothing about a missing file and `fromYaml` hides an error in its result,
+so that a lost link would become a Role without rules; here both stop the rendering. */}}
+
+{{/* (list context path) → the text of the file */}}
+{{- define "kpo-platform.file" -}}
+{{- $text := (first .).Files.Get (last .) -}}
+{{- if not $text -}}
+{{- fail (printf "ERROR: the chart lacks its file %s; install the packaged chart, or a checkout in which the links under files/ are real links." (last .)) -}}
+{{- end -}}
+{{- $text -}}
+{{- end -}}
+
+{{/* (list context path) → the YAML file, checked to be YAML, as JSON */}}
+{{- define "kpo-platform.yamlFile" -}}
+{{- $parsed := include "kpo-platform.file" . | fromYaml -}}
+{{- if hasKey $parsed "Error" -}}
+{{- fail (printf "ERROR: the chart's file %s is no YAML: %s." (last .) $parsed.Error) -}}
+{{- end -}}
+{{- toJson $parsed -}}
+{{- end -}}
+
+{{/* (list context role) → the rules of rbac/<role>.yaml as JSON: {"rules": [...]} */}}
+{{- define "kpo-platform.rules" -}}
+{{- $role := include "kpo-platform.yamlFile" (list (first .) (printf "files/rbac/%s.yaml" (last .))) | fromJson -}}
+{{- dict "rules" $role.rules | toJson -}}
+{{- end -}}
+
+{{/* (list context pattern) → {file's name without .yaml: its content} for all files that match, as JSON */}}
+{{- define "kpo-platform.yamlFiles" -}}
+{{- $found := dict -}}
+{{- range $path, $_ := (first .).Files.Glob (last .) -}}
+{{- $_ := set $found (trimSuffix ".yaml" (base $path)) (include "kpo-platform.yamlFile" (list (first $) $path) | fromJson) -}}
+{{- end -}}
+{{- toJson $found -}}
+{{- end -}}

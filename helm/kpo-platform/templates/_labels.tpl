@@ -1,0 +1,29 @@
+{{/* (list context component) → the labels by which a component's pods are found; they never change */}}
+{{- define "kpo-platform.selectorLabels" -}}
+app.kubernetes.io/name: {{ (first .).Chart.Name }}
+app.kubernetes.io/instance: {{ (first .).Release.Name }}
+app.kubernetes.io/component: {{ last . }}
+{{- end -}}
+
+{{/* (list context component) → the labels of an object */}}
+{{- define "kpo-platform.labels" -}}
+{{ include "kpo-platform.selectorLabels" . }}
+app.kubernetes.io/part-of: {{ (first .).Chart.Name }}
+app.kubernetes.io/managed-by: {{ (first .).Release.Service }}
+app.kubernetes.io/version: {{ (first .).Chart.AppVersion | quote }}
+{{- end -}}
+
+{{/* (list context team) → the labels of an object that belongs to a team */}}
+{{- define "kpo-platform.teamLabels" -}}
+{{ include "kpo-platform.labels" (list (first .) "team") }}
+kpo-platform/team: {{ last . | quote }}
+{{- end -}}
+
+{{/* (list context team labels) → the labels of a team's namespace; its own cannot take the place of the platform's */}}
+{{- define "kpo-platform.namespaceLabels" -}}
+{{- $fixed := include "kpo-platform.teamLabels" (list (index . 0) (index . 1)) | fromYaml -}}
+{{- range list "enforce" "warn" "audit" -}}
+{{- $_ := set $fixed (printf "pod-security.kubernetes.io/%s" .) "restricted" -}}
+{{- end -}}
+{{- mergeOverwrite (deepCopy (index . 2)) $fixed | toYaml -}}
+{{- end -}}

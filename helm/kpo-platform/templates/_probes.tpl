@@ -1,0 +1,43 @@
+{{/* Probes. Starting takes Airflow a minute on a slow node, and ten when the node is busy, so each component has a startup
+probe that is patient and a liveness probe that is not. */}}
+
+{{/* type of job, as in Airflow's table of jobs → probes of a component that has no port to ask: it must have sent a
+heartbeat. `airflow jobs check` asks the same for ten times the CPU, every time. */}}
+{{- define "kpo-platform.heartbeatProbes" -}}
+startupProbe:
+  exec:
+    command: [python, /opt/kpo-platform/scripts/alive.py, {{ . }}]
+  periodSeconds: 5
+  timeoutSeconds: 20
+  failureThreshold: 120
+livenessProbe:
+  exec:
+    command: [python, /opt/kpo-platform/scripts/alive.py, {{ . }}]
+  periodSeconds: 30
+  timeoutSeconds: 20
+  failureThreshold: 5
+{{- end -}}
+
+{{/* anything → probes of the API server. Neither path asks the database, so that its failure restarts nothing. */}}
+{{- define "kpo-platform.apiServerProbes" -}}
+startupProbe:
+  httpGet:
+    path: /execution/health
+    port: api-server
+  periodSeconds: 3
+  timeoutSeconds: 10
+  failureThreshold: 200
+readinessProbe:
+  httpGet:
+    path: /api/v2/version
+    port: api-server
+  periodSeconds: 10
+  timeoutSeconds: 10
+livenessProbe:
+  httpGet:
+    path: /execution/health
+    port: api-server
+  periodSeconds: 20
+  timeoutSeconds: 20
+  failureThreshold: 6
+{{- end -}}

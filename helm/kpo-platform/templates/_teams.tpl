@@ -1,0 +1,42 @@
+{{/* context → nothing; leaves the resolved teams in .Values.resolvedTeams: {name: team}, every default filled in.
+Whoever ranges over teams includes this first; only the first call does the work, and refuses what cannot be. */}}
+{{- define "kpo-platform.resolveTeams" -}}
+{{- if not (hasKey .Values "resolvedTeams") -}}
+{{- $resolved := dict -}}
+{{- range $name, $given := .Values.teams -}}
+{{- $team := mergeOverwrite (deepCopy $.Values.teamDefaults) (deepCopy ($given | default dict)) -}}
+{{- $_ := set $team "namespace" ($team.namespace | default (printf "team-%s" $name)) -}}
+{{- $_ := set $team "volumes" (include "kpo-platform.resolveVolumes" $team.volumes | fromJsonArray) -}}
+{{- $_ := set $team.serviceAccount "name" "team-pod" -}}
+{{- $_ := set $resolved $name $team -}}
+{{- end -}}
+{{- $_ := set .Values "resolvedTeams" $resolved -}}
+{{- include "kpo-platform.validate" . -}}
+{{- end -}}
+{{- end -}}
+
+{{/* list of volumes → the same with their defaults, as JSON */}}
+{{- define "kpo-platform.resolveVolumes" -}}
+{{- $defaults := dict "accessMode" "ReadWriteOnce" "storageClass" nil "readOnly" false -}}
+{{- $volumes := list -}}
+{{- range . -}}
+{{- $volumes = append $volumes (mergeOverwrite (deepCopy $defaults) .) -}}
+{{- end -}}
+{{- toJson $volumes -}}
+{{- end -}}
+
+{{/* context → the DAG bundles of all teams that have a repository, as JSON for [dag_processor] dag_bundle_config_list */}}
+{{- define "kpo-platform.bundles" -}}
+{{- include "kpo-platform.resolveTeams" . -}}
+{{- $bundles := list -}}
+{{- range $name, $team := .Values.resolvedTeams -}}
+{{- if $team.dags.repo -}}
+{{- $kwargs := dict "repo_url" $team.dags.repo "tracking_ref" $team.dags.ref "refresh_interval" (int $team.dags.refreshInterval) -}}
+{{- if $team.dags.subdir -}}
+{{- $_ := set $kwargs "subdir" $team.dags.subdir -}}
+{{- end -}}
+{{- $bundles = append $bundles (dict "name" $name "classpath" "airflow.providers.git.bundles.git.GitDagBundle" "kwargs" $kwargs) -}}
+{{- end -}}
+{{- end -}}
+{{- toJson $bundles -}}
+{{- end -}}

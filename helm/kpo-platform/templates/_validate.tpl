@@ -1,0 +1,64 @@
+{{/* What no schema can say: values that contradict each other. All contradictions are reported at once. */}}
+
+{{/* context (with .Values.resolvedTeams) → nothing, or a refusal */}}
+{{- define "kpo-platform.validate" -}}
+{{- $errors := concat
+      (include "kpo-platform.databaseErrors" . | fromJsonArray)
+      (include "kpo-platform.namespaceErrors" . | fromJsonArray)
+      (include "kpo-platform.teamErrors" . | fromJsonArray) -}}
+{{- if $errors -}}
+{{- fail (printf "\n%s\n" (join "\n" $errors)) -}}
+{{- end -}}
+{{- end -}}
+
+{{/* context → refusals about the database, as JSON */}}
+{{- define "kpo-platform.databaseErrors" -}}
+{{- $errors := list -}}
+{{- if and (not .Values.postgresql.enabled) (not .Values.data.metadataSecretName) -}}
+{{- $errors = append $errors "ERROR: postgresql.enabled is false and data.metadataSecretName is empty, so Airflow has no database; name a secret with the key `connection`." -}}
+{{- end -}}
+{{- if and .Values.postgresql.enabled .Values.data.metadataSecretName -}}
+{{- $errors = append $errors "ERROR: data.metadataSecretName names a database while postgresql.enabled is true; set postgresql.enabled to false." -}}
+{{- end -}}
+{{- toJson $errors -}}
+{{- end -}}
+
+{{/* context → refusals about the namespaces of the teams, as JSON */}}
+{{- define "kpo-platform.namespaceErrors" -}}
+{{- $errors := list -}}
+{{- $taken := dict -}}
+{{- range $name, $team := .Values.resolvedTeams -}}
+{{- if eq $team.namespace $.Release.Namespace -}}
+{{- $errors = append $errors (printf "ERROR: teams.%s has the release's own namespace %s; choose another namespace." $name $team.namespace) -}}
+{{- end -}}
+{{- if hasKey $taken $team.namespace -}}
+{{- $errors = append $errors (printf "ERROR: teams.%s and teams.%s both have the namespace %s; give each team its own." (get $taken $team.namespace) $name $team.namespace) -}}
+{{- end -}}
+{{- $_ := set $taken $team.namespace $name -}}
+{{- end -}}
+{{- toJson $errors -}}
+{{- end -}}
+
+{{/* context → refusals about what a team names, as JSON */}}
+{{- define "kpo-platform.teamErrors" -}}
+{{- $errors := list -}}
+{{- $templates := include "kpo-platform.yamlFiles" (list . "files/pod_templates/*.yaml") | fromJson -}}
+{{- $sidecars := include "kpo-platform.yamlFiles" (list . "files/pod_templates/sidecars/*.yaml") | fromJson -}}
+{{- range $name, $team := .Values.resolvedTeams -}}
+{{- if or (gt (len $name) 40) (not (regexMatch "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$" $name)) -}}
+{{- $errors = append $errors (printf "ERROR: teams.%s: a team's name is at most 40 lower-case letters, digits and dashes, with no dash at either end; rename the team." $name) -}}
+{{- end -}}
+{{- if not (hasKey $team.sizes $team.defaultSize) -}}
+{{- $errors = append $errors (printf "ERROR: teams.%s.defaultSize is %s, but the team's sizes are %s." $name $team.defaultSize (keys $team.sizes | sortAlpha | join ", ")) -}}
+{{- end -}}
+{{- if not (hasKey $templates $team.template) -}}
+{{- $errors = append $errors (printf "ERROR: teams.%s.template is %s, but the chart's templates are %s." $name $team.template (keys $templates | sortAlpha | join ", ")) -}}
+{{- end -}}
+{{- range $team.sidecars -}}
+{{- if not (hasKey $sidecars .) -}}
+{{- $errors = append $errors (printf "ERROR: teams.%s.sidecars names %s, but the chart's sidecars are %s." $name . (keys $sidecars | sortAlpha | join ", ")) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- toJson $errors -}}
+{{- end -}}

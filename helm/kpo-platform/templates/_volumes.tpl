@@ -1,0 +1,65 @@
+{{/* What is mounted into Airflow's pods. ConfigMaps are mounted as whole folders, so that a change arrives without a
+restart; where a restart is needed, a checksum in the pod's annotations brings it about. */}}
+
+{{/* anything → mounts of every Airflow container */}}
+{{- define "kpo-platform.airflowMounts" -}}
+- name: config
+  mountPath: /opt/kpo-platform/config
+  readOnly: true
+- name: scripts
+  mountPath: /opt/kpo-platform/scripts
+  readOnly: true
+- name: tmp
+  mountPath: /tmp
+{{- end -}}
+
+{{/* context → the volumes of the mounts above */}}
+{{- define "kpo-platform.airflowVolumes" -}}
+- name: config
+  configMap:
+    name: {{ include "kpo-platform.name" (list . "config") }}
+- name: scripts
+  configMap:
+    name: {{ include "kpo-platform.scriptsName" . }}
+- name: tmp
+  emptyDir: {}
+{{- end -}}
+
+{{/* anything → mounts of the containers that run code of the package */}}
+{{- define "kpo-platform.codeMounts" -}}
+- name: python
+  mountPath: /opt/kpo-platform/python
+  readOnly: true
+- name: contract
+  mountPath: /opt/kpo-platform/contract
+  readOnly: true
+{{- end -}}
+
+{{/* context → the volumes of the mounts above */}}
+{{- define "kpo-platform.codeVolumes" -}}
+- name: python
+  configMap:
+    name: {{ include "kpo-platform.codeName" . }}
+    items:
+      {{- range $path, $_ := include "kpo-platform.codeFiles" . | fromJson }}
+      - key: {{ include "kpo-platform.codeKey" $path }}
+        path: {{ $path }}
+      {{- end }}
+- name: contract
+  configMap:
+    name: {{ include "kpo-platform.name" (list . "contract") }}
+{{- end -}}
+
+{{/* {size, storageClassName} → a claim template for task logs */}}
+{{- define "kpo-platform.logsClaim" -}}
+metadata:
+  name: logs
+spec:
+  accessModes: [ReadWriteOnce]
+  {{- with .storageClassName }}
+  storageClassName: {{ . }}
+  {{- end }}
+  resources:
+    requests:
+      storage: {{ .size }}
+{{- end -}}

@@ -1,0 +1,25 @@
+{{/* context → the pod that migrates the database and makes the first user */}}
+{{- define "kpo-platform.migrationPod" -}}
+serviceAccountName: {{ include "kpo-platform.name" (list . "migration") }}
+automountServiceAccountToken: false
+restartPolicy: OnFailure
+{{ include "kpo-platform.airflowPod" . }}
+containers:
+  - name: migrate
+    {{- include "kpo-platform.airflowContainer" . | nindent 4 }}
+    args: [python, /opt/kpo-platform/scripts/migrate.py]
+    env:
+      {{- include "kpo-platform.airflowEnv" . | nindent 6 }}
+    resources:
+      {{- toYaml .Values.migrateDatabaseJob.resources | nindent 6 }}
+    volumeMounts:
+      {{- include "kpo-platform.airflowMounts" . | nindent 6 }}
+      - name: admin
+        mountPath: /opt/kpo-platform/admin
+        readOnly: true
+volumes:
+  {{- include "kpo-platform.airflowVolumes" . | nindent 2 }}
+  - name: admin
+    secret:
+      secretName: {{ include "kpo-platform.secretName" (list . "admin") }}
+{{- end -}}

@@ -1,0 +1,52 @@
+{{/* context → {file: text} of the database's scripts, as JSON; apart from Airflow's, whose changes must not restart it */}}
+{{- define "kpo-platform.postgresqlScripts" -}}
+{{- dict "start.sh" (include "kpo-platform.file" (list . "files/postgresql/start.sh")) | toJson -}}
+{{- end -}}
+
+{{/* context → the name of the ConfigMap with the scripts */}}
+{{- define "kpo-platform.postgresqlScriptsName" -}}
+{{- include "kpo-platform.hashedName" (list . "postgresql-scripts" (include "kpo-platform.postgresqlScripts" .)) -}}
+{{- end -}}
+
+{{/* context → the database's container without its name; any image with `initdb` and `postgres` on its path will do */}}
+{{- define "kpo-platform.postgresqlContainer" -}}
+image: {{ include "kpo-platform.image" .Values.images.postgresql }}
+imagePullPolicy: {{ .Values.images.postgresql.pullPolicy }}
+command: [sh, /opt/kpo-platform/scripts/start.sh]
+env:
+  - name: PGDATA
+    value: /var/lib/postgresql/data/pgdata
+securityContext:
+  {{- include "kpo-platform.containerSecurityContext" . | nindent 2 }}
+ports:
+  - name: postgresql
+    containerPort: 5432
+startupProbe:
+  exec:
+    command: [pg_isready, --host=127.0.0.1, --quiet]
+  periodSeconds: 2
+  timeoutSeconds: 10
+  failureThreshold: 150
+readinessProbe:
+  exec:
+    command: [pg_isready, --host=127.0.0.1, --quiet]
+  periodSeconds: 10
+  timeoutSeconds: 10
+lifecycle:
+  preStop:
+    exec:
+      {{- /* The kubelet's signal may mean "wait for every client to leave"; this one closes their connections, writes all
+      down and ends. */}}
+      command: [sh, -c, kill -INT 1]
+resources:
+  {{- toYaml .Values.postgresql.resources | nindent 2 }}
+volumeMounts:
+  - name: data
+    mountPath: /var/lib/postgresql/data
+  - name: scripts
+    mountPath: /opt/kpo-platform/scripts
+    readOnly: true
+  - name: password
+    mountPath: /opt/kpo-platform/password
+    readOnly: true
+{{- end -}}

@@ -1,0 +1,121 @@
+"""Render the chart as Helm does, and check every object against Kubernetes' own schemas."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+CHART = ROOT / "helm" / "kpo-platform"
+KUBERNETES = "1.37"
+
+RELEASE = "airflow"
+NAMESPACE = "airflow"
+
+Object = dict[str, Any]
+
+TWO_TEAMS: Object = {
+    "teams": {
+        "alpha": {"dags": {"repo": "https://git.example/alpha.git", "subdir": "dags"}},
+        "beta": {
+            "namespace": "data-beta",
+            "labels": {"cost-centre": "42"},
+            "registry": {"host": "registry.example"},
+            "volumes": [{"name": "data", "size": "1Gi", "mountPath": "/data"}],
+            "policy": {"deferrable": False},
+        },
+    }
+}
+
+
+def helm() -> str:
+    """The helm program: HELM, or the one on the path, or the one that the local cluster's toolchain built."""
+    found = os.environ.get("HELM") or shutil.which("helm")
+    if found:
+        return found
+    cache_home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    built = sorted(cache_home.glob("kpo-platform/toolchain/*/bin/helm"), key=lambda path: path.stat().st_mtime)
+    assert built, "there is no helm: set HELM, or build the toolchain with scripts/cluster up"
+    return str(built[-1])
+
+
+def run(*arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
+    """Run helm with these arguments and this standard input."""
+    return subprocess.run([helm(), *arguments], input=given, capture_output=True, text=True, timeout=60, check=False)
+
+
+@cache
+def _rendered(values: str, chart: str) -> str:
+    done = run("template", RELEASE, chart, "--namespace", NAMESPACE, "--values", "-", given=values)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@cache
+def _objects(values: str, chart: str) -> str:
+    objects = [found for found in yaml.safe_load_all(_rendered(values, chart)) if found]
+    for found in objects:
+        kubernetes_validate.validate(found, KUBERNETES, strict=True)
+    return json.dumps(objects)
+
+
+def render(values: Object | None = None, chart: Path = CHART) -> list[Object]:
+    """The objects that these values give, each one valid for Kubernetes without a field too many."""
+    objects: list[Object] = json.loads(_objects(json.dumps(values or {}), str(chart)))
+    return objects
+
+
+def refusal(values: Object) -> list[str]:
+    """The sentences with which the chart refuses these values."""
+    done = run("template", RELEASE, str(CHART), "--namespace", NAMESPACE, "--values", "-", given=json.dumps(values))
+    assert done.returncode != 0, "the chart took the values"
+    return [line for line in done.stderr.splitlines() if line.startswith(("ERROR: ", "- at "))]
+
+
+def one(objects: list[Object], kind: str, name: str, namespace: str = NAMESPACE) -> Object:
+    """The one object of this kind and name."""
+    found = [
+        item
+        for item in objects
+        if (item["kind"], item["metadata"]["name"]) == (kind, name)
+        and item["metadata"].get("namespace", namespace) == namespace
+    ]
+    assert len(found) == 1, f"{len(found)} objects {kind} {namespace}/{name}"
+    return found[0]
+
+
+def starting_with(objects: list[Object], kind: str, prefix: str) -> Object:
+    """The one object of this kind whose name starts so; what follows is a hash."""
+    found = [item for item in objects if item["kind"] == kind and item["metadata"]["name"].startswith(prefix)]
+    assert len(found) == 1, f"{len(found)} objects {kind} {prefix}…"
+    return found[0]
+
+
+def pods(objects: list[Object]) -> dict[str, Object]:
+    """The pod templates of all workloads: component → template."""
+    return {
+        item["spec"]["template"]["metadata"]["labels"]["app.kubernetes.io/component"]: item["spec"]["template"]
+        for item in objects
+        if item["kind"] in ("Deployment", "Job", "StatefulSet")
+    }
+
+
+def containers(pod: Object) -> Iterator[Object]:
+    """All containers of a pod template, init containers first."""
+    yield from pod["spec"].get("initContainers", [])
+    yield from pod["spec"]["containers"]
+
+
+def role_file(name: str) -> Object:
+    """rbac/<name>.yaml, parsed."""
+    role: Object = yaml.safe_load((ROOT / "rbac" / f"{name}.yaml").read_text())
+    return role

@@ -1,0 +1,126 @@
+"""Airflow's settings, and who has to start again when something changes."""
+
+from __future__ import annotations
+
+import json
+from configparser import RawConfigParser
+from copy import deepcopy
+
+import pytest
+
+from chart.rendering import TWO_TEAMS, Object, one, pods, render
+
+THREE_TEAMS = deepcopy(TWO_TEAMS)
+THREE_TEAMS["teams"]["gamma"] = {"dags": {"repo": "https://git.example/gamma.git"}}
+
+
+def settings(values: Object) -> dict[str, dict[str, str]]:
+    parser = RawConfigParser()
+    parser.read_string(one(render(values), "ConfigMap", "airflow-config")["data"]["airflow.cfg"])
+    return {section: dict(parser[section]) for section in parser.sections()}
+
+
+def changed(before: Object, after: Object) -> set[str]:
+    """The components whose pods differ, which is what makes Kubernetes start them again."""
+    old, new = pods(render(before)), pods(render(after))
+    return {name for name in old if old[name] != new[name]}
+
+
+def test_these_are_the_settings() -> None:
+    assert settings({}) == {
+        "core": {
+            "auth_manager": "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager",
+            "execution_api_server_url": "http://airflow-api-server.airflow.svc:8080/execution/",
+            "executor": "LocalExecutor",
+            "load_examples": "False",
+        },
+        "dag_processor": {
+            "bundle_refresh_check_interval": "1",
+            "dag_bundle_config_list": "[]",
+            "dag_bundle_storage_path": "/opt/airflow/bundles",
+        },
+        "logging": {
+            "base_log_folder": "/opt/airflow/logs",
+            "colored_console_log": "False",
+            "dag_processor_child_process_log_directory": "/opt/airflow/logs/dag_processor",
+        },
+    }
+
+
+def test_config_in_the_values_wins() -> None:
+    given = {"config": {"core": {"parallelism": 4, "load_examples": True}, "metrics": {"statsd_on": True}}}
+    expected = settings({})
+    expected["core"] |= {"parallelism": "4", "load_examples": "true"}
+    expected["metrics"] = {"statsd_on": "true"}
+    assert settings(given) == expected
+
+
+def test_a_team_with_a_repository_is_a_bundle() -> None:
+    assert json.loads(settings(TWO_TEAMS)["dag_processor"]["dag_bundle_config_list"]) == [
+        {
+            "name": "alpha",
+            "classpath": "airflow.providers.git.bundles.git.GitDagBundle",
+            "kwargs": {
+                "repo_url": "https://git.example/alpha.git",
+                "tracking_ref": "main",
+                "subdir": "dags",
+                "refresh_interval": 30,
+            },
+        }
+    ]
+
+
+def test_a_percent_sign_in_a_repository_s_url_survives_the_file() -> None:
+    values = {"teams": {"alpha": {"dags": {"repo": "https://git.example/a%20b.git"}}}}
+    assert "a%%20b.git" in settings(values)["dag_processor"]["dag_bundle_config_list"]
+
+
+def test_a_new_team_starts_nothing_again_but_the_dag_processor() -> None:
+    assert changed(TWO_TEAMS, THREE_TEAMS) == {"dag-processor"}
+
+
+def test_a_change_of_a_team_that_is_not_its_repository_starts_nothing_again() -> None:
+    after = deepcopy(TWO_TEAMS)
+    after["teams"]["alpha"] |= {"defaultSize": "large", "env": [{"name": "STAGE", "value": "test"}]}
+    assert changed(TWO_TEAMS, after) == set()
+
+
+def test_a_changed_setting_starts_airflow_again_but_not_its_database() -> None:
+    after = {"config": {"core": {"parallelism": 4}}}
+    assert changed({}, after) == {"api-server", "dag-processor", "scheduler", "triggerer"}
+
+
+@pytest.mark.parametrize(
+    ("values", "again"),
+    [
+        ({"images": {"airflow": {"tag": "3.3.3"}}}, True),
+        ({"config": {"database": {"sql_alchemy_pool_size": 10}}}, True),
+        (TWO_TEAMS, False),
+        ({"config": {"logging": {"logging_level": "DEBUG"}}}, False),
+    ],
+)
+def test_the_migration_runs_again_when_it_may_be_due(values: Object, again: bool) -> None:
+    def job(given: Object) -> set[str]:
+        names = {item["metadata"]["name"] for item in render(given) if item["kind"] == "Job"}
+        return {name for name in names if "migration" in name}
+
+    assert (job(values) != job({})) is again
+
+
+def test_logs_are_served_under_a_name_that_outlives_the_pod() -> None:
+    objects = render()
+    for component, port in (("scheduler", 8793), ("triggerer", 8794)):
+        workload = one(objects, "StatefulSet", f"airflow-{component}")
+        service = one(objects, "Service", workload["spec"]["serviceName"])
+        assert service["spec"] == {
+            "clusterIP": "None",
+            "publishNotReadyAddresses": True,
+            "selector": workload["spec"]["selector"]["matchLabels"],
+            "ports": [{"name": "logs", "port": port, "targetPort": "logs"}],
+        }
+        assert [claim["metadata"]["name"] for claim in workload["spec"]["volumeClaimTemplates"]] == ["logs"]
+
+
+def test_without_the_embedded_database_nothing_of_it_is_left() -> None:
+    objects = render({"postgresql": {"enabled": False}, "data": {"metadataSecretName": "mine"}})
+    assert [item["metadata"]["name"] for item in objects if "postgresql" in item["metadata"]["name"]] == []

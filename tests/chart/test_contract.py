@@ -1,0 +1,121 @@
+"""The contract: what Python gets to know."""
+
+from __future__ import annotations
+
+import json
+from copy import deepcopy
+
+import yaml
+
+from chart.rendering import ROOT, TWO_TEAMS, Object, one, render, role_file
+from kpo_platform.contract import CONFIGMAP_KEY, CONFIGMAP_LABELS, parse
+
+DEFAULT_TEAM: Object = {
+    "namespace": "team-alpha",
+    "serviceAccount": {"name": "team-pod", "mountToken": False},
+    "labels": {},
+    "annotations": {},
+    "sizes": {
+        "small": {"cpu": "100m", "memory": "256Mi"},
+        "medium": {"cpu": "500m", "memory": "1Gi"},
+        "large": {"cpu": "2", "memory": "4Gi"},
+    },
+    "defaultSize": "small",
+    "images": {"registryPrefix": ""},
+    "registry": {"host": "", "pullSecret": "regcred"},
+    "volumes": [],
+    "template": "default",
+    "sidecars": [],
+    "env": [],
+    "connection": {"id": "k8s_default"},
+    "dags": {"repo": "", "ref": "main", "subdir": "", "refreshInterval": 30},
+    "policy": {"onFinish": "delete_pod", "deferrable": True, "getLogs": True, "startupTimeout": 300},
+}
+
+
+def contract(values: Object) -> Object:
+    text = one(render(values), "ConfigMap", "airflow-contract")["data"][CONFIGMAP_KEY]
+    found: Object = json.loads(text)
+    return found
+
+
+def plain(path: str) -> Object:
+    found: Object = yaml.safe_load((ROOT / path).read_text())
+    return found
+
+
+def test_two_teams_give_this_contract() -> None:
+    alpha = deepcopy(DEFAULT_TEAM)
+    alpha["dags"] |= {"repo": "https://git.example/alpha.git", "subdir": "dags"}
+    beta = deepcopy(DEFAULT_TEAM)
+    beta |= {"namespace": "data-beta", "labels": {"cost-centre": "42"}}
+    beta["registry"]["host"] = "registry.example"
+    beta["policy"]["deferrable"] = False
+    beta["volumes"] = [
+        {
+            "name": "data",
+            "size": "1Gi",
+            "accessMode": "ReadWriteOnce",
+            "storageClass": None,
+            "mountPath": "/data",
+            "readOnly": False,
+        }
+    ]
+    roles = ("bootstrap-operator", "pod-launcher", "team-developer", "team-pod")
+    assert contract(TWO_TEAMS) == {
+        "version": 1,
+        "chartVersion": "0.1.0",
+        "release": {"name": "airflow", "namespace": "airflow"},
+        "airflow": {
+            "apiService": {"name": "airflow-api-server", "port": 8080},
+            "adminSecret": "airflow-admin",
+            "serviceAccounts": [
+                {"namespace": "airflow", "name": "airflow-scheduler"},
+                {"namespace": "airflow", "name": "airflow-triggerer"},
+            ],
+        },
+        "xcomSidecar": {
+            "image": "docker.io/library/alpine:3.22",
+            "resources": {
+                "requests": {"cpu": "10m", "memory": "16Mi"},
+                "limits": {"cpu": "100m", "memory": "32Mi"},
+            },
+            "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+        },
+        "rules": {name: role_file(name)["rules"] for name in roles},
+        "podTemplates": {"default": plain("pod_templates/default.yaml")},
+        "sidecars": {"log-shipper": plain("pod_templates/sidecars/log-shipper.yaml")},
+        "teams": {"alpha": alpha, "beta": beta},
+    }
+
+
+def test_a_name_alone_is_a_team() -> None:
+    assert contract({"teams": {"alpha": {}}})["teams"] == {"alpha": DEFAULT_TEAM}
+
+
+def test_team_defaults_lie_beneath_every_team() -> None:
+    values = {
+        "teamDefaults": {"policy": {"getLogs": False, "startupTimeout": 60}, "defaultSize": "medium"},
+        "teams": {"alpha": {"policy": {"startupTimeout": 90}}},
+    }
+    alpha = deepcopy(DEFAULT_TEAM)
+    alpha["defaultSize"] = "medium"
+    alpha["policy"] |= {"getLogs": False, "startupTimeout": 90}
+    assert contract(values)["teams"] == {"alpha": alpha}
+
+
+def test_one_team_s_values_do_not_leak_into_another_s() -> None:
+    values = {"teams": {"alpha": {"sizes": {"huge": {"cpu": "8", "memory": "32Gi"}}}, "beta": {}}}
+    assert contract(values)["teams"]["beta"] == {**DEFAULT_TEAM, "namespace": "team-beta"}
+
+
+def test_the_package_reads_what_the_chart_writes() -> None:
+    text = one(render(TWO_TEAMS), "ConfigMap", "airflow-contract")["data"][CONFIGMAP_KEY]
+    read = parse(text).model_dump(mode="json", by_alias=True)
+    assert read == json.loads(text)
+
+
+def test_the_contract_is_found_by_its_labels() -> None:
+    labels = one(render(), "ConfigMap", "airflow-contract")["metadata"]["labels"]
+    wanted = dict(pair.split("=") for pair in CONFIGMAP_LABELS.split(","))
+    assert wanted.items() <= labels.items()

@@ -1,0 +1,133 @@
+"""What the chart carries: the runtime part of the package, small and importable, and files instead of links."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from chart.rendering import CHART, ROOT, TWO_TEAMS, one, pods, render, run, starting_with
+
+TEMPLATE_LINES = 80
+CODE_KIBIBYTES = 200
+
+# In a process of its own: what a task sees, forked off a scheduler that read the settings long ago.
+LATE_TEAM = """
+import os, pathlib
+from airflow.dag_processing.bundles.manager import DagBundlesManager
+from airflow.sdk.execution_time.task_runner import TaskRunnerMarker
+from airflow.sdk.listener import get_listener_manager
+before = list(DagBundlesManager().get_all_bundle_names())
+pathlib.Path(os.environ["AIRFLOW_CONFIG"]).write_text(pathlib.Path(os.environ["LATER_CONFIG"]).read_text())
+get_listener_manager().hook.on_starting(component=TaskRunnerMarker())
+print(before, list(DagBundlesManager().get_all_bundle_names()))
+"""
+
+
+@pytest.fixture(scope="module")
+def packaged(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The chart as `helm package` makes it."""
+    folder = tmp_path_factory.mktemp("package")
+    done = run("package", str(CHART), "--destination", str(folder))
+    assert done.returncode == 0, done.stderr
+    return next(folder.glob("*.tgz"))
+
+
+@pytest.fixture
+def mounted(tmp_path: Path) -> Path:
+    """The folder that Airflow's pods have on PYTHONPATH, laid out as the kubelet does it."""
+    objects = render(TWO_TEAMS)
+    volumes = {volume["name"]: volume for volume in pods(objects)["scheduler"]["spec"]["volumes"]}
+    source = volumes["python"]["configMap"]
+    data = one(objects, "ConfigMap", source["name"])["data"]
+    for item in source["items"]:
+        path = tmp_path / "python" / item["path"]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(data[item["key"]])
+    return tmp_path / "python"
+
+
+def python(program: str, path: Path, home: Path, **variables: str) -> str:
+    """The last line that a program prints with this folder on its path and an Airflow home of its own."""
+    environment = {**os.environ, "PYTHONPATH": str(path), "AIRFLOW_HOME": str(home), **variables}
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=environment,
+        cwd=home,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()[-1]
+
+
+def texts(folder: Path) -> dict[str, str]:
+    """All files below a folder: path → text."""
+    return {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_the_code_is_importable_from_where_it_is_mounted(mounted: Path, tmp_path: Path) -> None:
+    program = "import kpo_platform; print(kpo_platform.__file__, kpo_platform.TeamPodOperator.__name__)"
+    assert python(program, mounted, tmp_path) == f"{mounted}/kpo_platform/__init__.py TeamPodOperator"
+
+
+def test_the_code_knows_its_version(mounted: Path, tmp_path: Path) -> None:
+    program = "import importlib.metadata; print(importlib.metadata.version('kpo-platform'))"
+    assert python(program, mounted, tmp_path) == "0.1.0"
+
+
+def test_a_task_of_a_team_that_came_later_finds_its_repository(mounted: Path, tmp_path: Path) -> None:
+    now, later = tmp_path / "airflow.cfg", tmp_path / "later.cfg"
+    repository = {"dags": {"repo": "https://git.example/x.git"}}
+    for path, names in ((now, ["alpha"]), (later, ["alpha", "beta"])):
+        objects = render({"teams": dict.fromkeys(names, repository)})
+        text = one(objects, "ConfigMap", "airflow-config")["data"]["airflow.cfg"]
+        path.write_text(text.replace("/opt/airflow", str(tmp_path)))
+    seen = python(LATE_TEAM, mounted, tmp_path, AIRFLOW_CONFIG=str(now), LATER_CONFIG=str(later))
+    assert seen == "['alpha'] ['alpha', 'beta']"
+
+
+def test_the_code_cannot_change_under_a_running_process() -> None:
+    code = starting_with(render(), "ConfigMap", "airflow-code-")
+    assert code["immutable"] is True
+
+
+def test_the_code_leaves_room_in_the_release() -> None:
+    code = starting_with(render(), "ConfigMap", "airflow-code-")
+    assert sum(len(text.encode()) for text in code["data"].values()) <= CODE_KIBIBYTES * 1024
+
+
+def test_the_package_holds_files_where_the_folder_holds_links(packaged: Path, tmp_path: Path) -> None:
+    with tarfile.open(packaged) as archive:
+        assert all(member.isfile() for member in archive.getmembers())
+        archive.extractall(tmp_path, filter="data")
+    for folder in ("rbac", "pod_templates"):
+        assert texts(tmp_path / CHART.name / "files" / folder) == texts(ROOT / folder)
+
+
+def test_the_package_holds_what_airflow_runs_and_no_more(packaged: Path) -> None:
+    prefix = "kpo-platform/files/"
+    with tarfile.open(packaged) as archive:
+        carried = {name.removeprefix(prefix) for name in archive.getnames() if name.startswith(f"{prefix}kpo_platform")}
+    volumes = {volume["name"]: volume for volume in pods(render())["scheduler"]["spec"]["volumes"]}
+    mounted = {item["path"] for item in volumes["python"]["configMap"]["items"]}
+    assert carried == {path for path in mounted if path.startswith("kpo_platform/")}
+
+
+def test_the_package_renders_the_same_as_the_folder(packaged: Path) -> None:
+    assert render(TWO_TEAMS, packaged) == render(TWO_TEAMS)
+
+
+def test_templates_are_short() -> None:
+    lengths = {
+        str(path.relative_to(CHART)): len(path.read_text().splitlines())
+        for path in (CHART / "templates").rglob("*")
+        if path.is_file()
+    }
+    assert {name: lines for name, lines in lengths.items() if lines > TEMPLATE_LINES} == {}

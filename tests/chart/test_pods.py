@@ -1,0 +1,113 @@
+"""What every pod of the release, and every pod template, has to be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import kubernetes_validate
+import pytest
+import yaml
+
+from chart.rendering import KUBERNETES, ROOT, Object, containers, pods, render
+
+COMPONENTS = [
+    "api-server",
+    "dag-processor",
+    "migration",
+    "postgresql",
+    "scheduler",
+    "secrets",
+    "triggerer",
+]
+TEMPLATES = sorted((ROOT / "pod_templates").glob("*.yaml"))
+SIDECARS = sorted((ROOT / "pod_templates" / "sidecars").glob("*.yaml"))
+
+
+def restricted(pod: Object) -> None:
+    """Hold a pod to the level as kubernetes.io/docs/concepts/security/pod-security-standards describes it."""
+    spec = pod["spec"]
+    context = spec["securityContext"]
+    assert context["runAsNonRoot"] is True
+    assert context["runAsUser"] > 0
+    assert context["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert not {"hostNetwork", "hostPID", "hostIPC"} & spec.keys()
+    kinds = {kind for volume in spec.get("volumes", []) for kind in volume if kind != "name"}
+    assert kinds <= {"configMap", "emptyDir", "persistentVolumeClaim", "projected", "secret"}
+    for container in containers(pod):
+        assert container["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+        }, container["name"]
+        assert not any("hostPort" in port for port in container.get("ports", []))
+
+
+def millicores(pod: Object) -> int:
+    """The CPU that the pod's containers ask for."""
+    asked = [container["resources"]["requests"]["cpu"] for container in pod["spec"]["containers"]]
+    assert all(quantity.endswith("m") for quantity in asked)
+    return sum(int(quantity.removesuffix("m")) for quantity in asked)
+
+
+def test_these_are_the_pods() -> None:
+    assert sorted(pods(render())) == COMPONENTS
+
+
+@pytest.mark.parametrize("component", COMPONENTS)
+def test_a_pod_passes_the_restricted_level(component: str) -> None:
+    restricted(pods(render())[component])
+
+
+@pytest.mark.parametrize("component", COMPONENTS)
+def test_a_pod_gets_no_variables_about_other_services(component: str) -> None:
+    assert pods(render())[component]["spec"]["enableServiceLinks"] is False
+
+
+@pytest.mark.parametrize("component", [name for name in COMPONENTS if name != "postgresql"])
+def test_airflow_s_entrypoint_is_the_image_s(component: str) -> None:
+    assert all("command" not in container for container in containers(pods(render())[component]))
+
+
+def test_a_small_node_of_two_cores_holds_all_of_it() -> None:
+    assert sum(millicores(pod) for pod in pods(render()).values()) <= 1000
+
+
+@pytest.mark.parametrize("component", ["api-server", "dag-processor", "scheduler", "triggerer"])
+def test_a_component_has_ten_minutes_to_start(component: str) -> None:
+    probe = pods(render())[component]["spec"]["containers"][0]["startupProbe"]
+    assert probe["periodSeconds"] * probe["failureThreshold"] == 600
+
+
+@pytest.mark.parametrize("component", ["api-server", "dag-processor", "scheduler", "triggerer"])
+def test_a_component_waits_for_the_database(component: str) -> None:
+    waiting = pods(render())[component]["spec"]["initContainers"]
+    assert [container["args"] for container in waiting] == [
+        ["python", "/opt/kpo-platform/scripts/wait_for_migrations.py"]
+    ]
+
+
+@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.stem)
+def test_a_template_passes_the_restricted_level(path: Path) -> None:
+    template = yaml.safe_load(path.read_text())
+    restricted(template)
+    assert [container["name"] for container in template["spec"]["containers"]] == ["base"]
+    assert template["spec"]["restartPolicy"] == "Never"
+    assert template["spec"]["automountServiceAccountToken"] is False
+
+
+@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.stem)
+def test_a_template_with_an_image_is_a_pod(path: Path) -> None:
+    template = yaml.safe_load(path.read_text())
+    template["spec"]["containers"][0]["image"] = "example:1"
+    kubernetes_validate.validate(template, KUBERNETES, strict=True)
+
+
+@pytest.mark.parametrize("path", SIDECARS, ids=lambda path: path.stem)
+def test_a_sidecar_is_a_native_one_and_fits_the_default_template(path: Path) -> None:
+    template = yaml.safe_load((ROOT / "pod_templates" / "default.yaml").read_text())
+    template["spec"]["containers"][0]["image"] = "example:1"
+    sidecars = yaml.safe_load(path.read_text())["spec"]["initContainers"]
+    template["spec"]["initContainers"] = sidecars
+    assert [sidecar["restartPolicy"] for sidecar in sidecars] == ["Always"]
+    assert all({"limits", "requests"} <= sidecar["resources"].keys() for sidecar in sidecars)
+    restricted(template)
+    kubernetes_validate.validate(template, KUBERNETES, strict=True)

@@ -1,0 +1,93 @@
+"""Who may do what: the rendered rights are those that rbac/ writes down, and no others."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from chart.rendering import ROOT, TWO_TEAMS, Object, one, pods, render, role_file
+
+ROLES = sorted(path.stem for path in (ROOT / "rbac").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("namespace", ["team-alpha", "data-beta"])
+def test_airflow_has_exactly_the_written_rights_in_a_team_s_namespace(namespace: str) -> None:
+    role = one(render(TWO_TEAMS), "Role", "pod-launcher", namespace)
+    assert role["rules"] == role_file("pod-launcher")["rules"]
+
+
+@pytest.mark.parametrize("namespace", ["team-alpha", "data-beta"])
+def test_only_scheduler_and_triggerer_launch_pods(namespace: str) -> None:
+    binding = one(render(TWO_TEAMS), "RoleBinding", "pod-launcher", namespace)
+    assert binding["roleRef"] == {
+        "apiGroup": "rbac.authorization.k8s.io",
+        "kind": "Role",
+        "name": "pod-launcher",
+    }
+    assert binding["subjects"] == [
+        {"kind": "ServiceAccount", "name": "airflow-scheduler", "namespace": "airflow"},
+        {"kind": "ServiceAccount", "name": "airflow-triggerer", "namespace": "airflow"},
+    ]
+
+
+def test_there_are_no_other_roles_and_none_for_the_whole_cluster() -> None:
+    rights = [
+        (item["kind"], item["metadata"]["namespace"], item["metadata"]["name"])
+        for item in render(TWO_TEAMS)
+        if "rbac.authorization.k8s.io" in item["apiVersion"]
+    ]
+    assert sorted(rights) == [
+        ("Role", "airflow", "airflow-secrets"),
+        ("Role", "data-beta", "pod-launcher"),
+        ("Role", "team-alpha", "pod-launcher"),
+        ("RoleBinding", "airflow", "airflow-secrets"),
+        ("RoleBinding", "data-beta", "pod-launcher"),
+        ("RoleBinding", "team-alpha", "pod-launcher"),
+    ]
+
+
+def test_the_job_that_makes_secrets_can_make_them_and_nothing_else() -> None:
+    role = one(render(), "Role", "airflow-secrets")
+    assert role["rules"] == [{"apiGroups": [""], "resources": ["secrets"], "verbs": ["create"]}]
+    binding = one(render(), "RoleBinding", "airflow-secrets")
+    assert binding["subjects"] == [{"kind": "ServiceAccount", "name": "airflow-secrets", "namespace": "airflow"}]
+
+
+def test_no_one_who_runs_airflow_reads_secrets() -> None:
+    for name in ("pod-launcher", "team-pod", "team-developer"):
+        resources = [resource for rule in role_file(name)["rules"] for resource in rule["resources"]]
+        assert "secrets" not in resources, name
+
+
+@pytest.mark.parametrize("name", ROLES)
+def test_no_rule_says_everything(name: str) -> None:
+    assert "*" not in str(role_file(name)["rules"])
+
+
+@pytest.mark.parametrize("name", ROLES)
+def test_every_rule_says_why(name: str) -> None:
+    text = (ROOT / "rbac" / f"{name}.yaml").read_text()
+    reasons = re.findall(r"^  # why: .+\n(?:  # .+\n)*  - apiGroups:", text, flags=re.MULTILINE)
+    assert len(reasons) == len(role_file(name)["rules"])
+
+
+def test_a_team_s_own_pods_have_no_rights_and_no_token() -> None:
+    assert role_file("team-pod")["rules"] == []
+    account = one(render(TWO_TEAMS), "ServiceAccount", "team-pod", "team-alpha")
+    assert account["automountServiceAccountToken"] is False
+
+
+def test_only_who_talks_to_kubernetes_gets_a_token() -> None:
+    def mounts(pod: Object) -> bool:
+        mounted: bool = pod["spec"]["automountServiceAccountToken"]
+        return mounted
+
+    objects = render(TWO_TEAMS)
+    assert {name for name, pod in pods(objects).items() if mounts(pod)} == {
+        "scheduler",
+        "secrets",
+        "triggerer",
+    }
+    accounts = [item for item in objects if item["kind"] == "ServiceAccount"]
+    assert all(account["automountServiceAccountToken"] is False for account in accounts)

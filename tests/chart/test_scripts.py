@@ -1,0 +1,67 @@
+"""The scripts that Airflow's pods run, as far as they can be seen without a cluster."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from types import ModuleType
+
+import pytest
+from cryptography.fernet import Fernet
+
+from chart.rendering import CHART
+
+
+def script(name: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """A script as a module; beside it lie those that it imports."""
+    folder = CHART / "files" / "scripts"
+    monkeypatch.setattr(sys, "path", [str(folder), *sys.path])
+    spec = importlib.util.spec_from_file_location(name, folder / f"{name}.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_secrets_are_random(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_HOST", "airflow-postgresql.airflow.svc")
+    makers = script("make_secrets", monkeypatch).MAKERS
+    first, second = ({what: make() for what, make in makers.items()} for _ in range(2))
+    same = {(what, key) for what, data in first.items() for key, value in data.items() if second[what][key] == value}
+    assert same == {("admin", "username")}
+
+
+def test_the_fernet_key_encrypts(monkeypatch: pytest.MonkeyPatch) -> None:
+    key = script("make_secrets", monkeypatch).fernet_key()["fernet-key"]
+    assert Fernet(key).decrypt(Fernet(key).encrypt(b"text")) == b"text"
+
+
+def test_the_connection_carries_the_database_s_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_HOST", "airflow-postgresql.airflow.svc")
+    made = script("make_secrets", monkeypatch).database()
+    assert made["connection"] == (
+        f"postgresql+psycopg2://airflow:{made['password']}@airflow-postgresql.airflow.svc:5432/airflow"
+    )
+    assert made["password"].isalnum() and len(made["password"]) == 32
+
+
+def test_a_made_secret_is_not_helm_s(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = script("make_secrets", monkeypatch).manifest("airflow-admin", {"username": "admin"})
+    assert made == {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": "airflow-admin", "labels": {"app.kubernetes.io/part-of": "kpo-platform"}},
+        "type": "Opaque",
+        "stringData": {"username": "admin"},
+    }
+
+
+def test_a_database_that_stays_away_ends_the_wait_with_what_was_seen(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", "postgresql+psycopg2://a:secret@127.0.0.1:1/airflow")
+    database = script("database", monkeypatch)
+    with pytest.raises(SystemExit) as ended:
+        database.wait_until(lambda _: "", 0)
+    assert "the database was not ready within 0 s; last seen: connection to server at" in str(ended.value)
+    assert "secret" not in str(ended.value) + capsys.readouterr().out

@@ -1,0 +1,89 @@
+"""Secrets: made in the cluster, named in the release, and known to those who need them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from chart.rendering import Object, containers, pods, render, starting_with
+
+EXISTING: Object = {
+    "postgresql": {"enabled": False},
+    "data": {"metadataSecretName": "my-database"},
+    "fernetKeySecretName": "my-fernet",
+    "jwtSecretName": "my-jwt",
+    "apiSecretKeySecretName": "my-api",
+    "adminSecretName": "my-admin",
+}
+
+
+def variables(container: Object) -> dict[str, Any]:
+    return {item["name"]: item.get("value", item.get("valueFrom")) for item in container.get("env", [])}
+
+
+def holders(variable: str) -> set[str]:
+    """The components one of whose containers has this variable."""
+    return {
+        name
+        for name, pod in pods(render()).items()
+        if any(variable in variables(container) for container in containers(pod))
+    }
+
+
+def secret_names(objects: list[Object]) -> set[str]:
+    """All secrets that pods read, as variables or as files."""
+    found = set()
+    for pod in pods(objects).values():
+        for container in containers(pod):
+            given = [value for value in variables(container).values() if isinstance(value, dict)]
+            found |= {value["secretKeyRef"]["name"] for value in given}
+        mounted = [volume["secret"] for volume in pod["spec"].get("volumes", []) if "secret" in volume]
+        found |= {secret["secretName"] for secret in mounted}
+    return found
+
+
+def test_the_release_holds_no_secret() -> None:
+    assert [item for item in render() if item["kind"] == "Secret"] == []
+
+
+@pytest.mark.parametrize("word", ["PASSWORD", "SECRET_KEY", "FERNET", "JWT", "SQL_ALCHEMY_CONN"])
+def test_a_variable_that_holds_a_secret_refers_to_one(word: str) -> None:
+    for pod in pods(render()).values():
+        for container in containers(pod):
+            told = {name: value for name, value in variables(container).items() if word in name}
+            assert all(value.keys() == {"secretKeyRef"} for value in told.values()), told
+
+
+def test_a_second_rendering_is_the_same() -> None:
+    assert json.dumps(render({"teams": {"alpha": {}}})) == json.dumps(render({"teams": {"alpha": {}}, "config": {}}))
+
+
+def test_the_tokens_of_tasks_are_signed_and_checked_by_two_only() -> None:
+    assert holders("AIRFLOW__API_AUTH__JWT_SECRET") == {"api-server", "scheduler"}
+
+
+def test_logs_are_served_and_fetched_by_three_only() -> None:
+    assert holders("AIRFLOW__API__SECRET_KEY") == {"api-server", "scheduler", "triggerer"}
+
+
+def test_the_job_makes_every_secret_that_the_pods_read() -> None:
+    objects = render()
+    job = starting_with(objects, "Job", "airflow-secrets-")
+    made = json.loads(variables(job["spec"]["template"]["spec"]["containers"][0])["SECRETS"])
+    assert made == {
+        "admin": "airflow-admin",
+        "api-secret-key": "airflow-api-secret-key",
+        "database": "airflow-database",
+        "fernet-key": "airflow-fernet-key",
+        "jwt-secret": "airflow-jwt-secret",
+    }
+    assert secret_names(objects) == set(made.values())
+
+
+def test_existing_secrets_are_used_and_none_is_made() -> None:
+    objects = render(EXISTING)
+    job = starting_with(objects, "Job", "airflow-secrets-")
+    assert json.loads(variables(job["spec"]["template"]["spec"]["containers"][0])["SECRETS"]) == {}
+    assert secret_names(objects) == {"my-admin", "my-api", "my-database", "my-fernet", "my-jwt"}

@@ -1,0 +1,94 @@
+"""values.yaml, its schema, and the versions: said once, or held together by these tests."""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from collections.abc import Iterator
+
+import yaml
+
+from chart.rendering import CHART, ROOT, Object
+
+SCHEMA: Object = json.loads((CHART / "values.schema.json").read_text())
+KEY = re.compile(r"^( *)([A-Za-z][\w-]*):")
+
+
+def fields(schema: Object, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Object]]:
+    """Every field that the schema names, with its path; what a list or a map holds has the same path plus a star."""
+    for name, field in schema.get("properties", {}).items():
+        target = field
+        if "$ref" in field:
+            target = {**SCHEMA["$defs"]["team"], **field}
+        yield (*path, name), target
+        yield from fields(target, (*path, name))
+    for inner in ("items", "additionalProperties"):
+        if isinstance(schema.get(inner), dict):
+            below = schema[inner]
+            below = SCHEMA["$defs"]["team"] if "$ref" in below else below
+            yield from fields(below, (*path, "*"))
+
+
+def comments() -> dict[tuple[str, ...], str]:
+    """The `# --` comments of values.yaml: path → text."""
+    found: dict[tuple[str, ...], str] = {}
+    path: list[tuple[int, str]] = []
+    text: list[str] = []
+    for line in (CHART / "values.yaml").read_text().splitlines():
+        if line.strip().startswith("#"):
+            text.append(line.strip().removeprefix("#").strip())
+        elif match := KEY.match(line):
+            path = [step for step in path if step[0] < len(match[1])] + [(len(match[1]), match[2])]
+            if text and text[0].startswith("-- "):
+                found[tuple(name for _, name in path)] = " ".join(text).removeprefix("-- ")
+            text = []
+        else:
+            text = []
+    return found
+
+
+def defaults(values: Object, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """The paths of all values that values.yaml sets."""
+    for name, value in values.items():
+        yield (*path, name)
+        if isinstance(value, dict):
+            yield from defaults(value, (*path, name))
+
+
+def test_every_field_has_a_description() -> None:
+    bare = [".".join(path) for path, field in fields(SCHEMA) if not field.get("description")]
+    assert bare == []
+
+
+def test_our_own_objects_take_no_unknown_key() -> None:
+    opened = [
+        ".".join(path)
+        for path, field in fields(SCHEMA)
+        if "properties" in field and field.get("additionalProperties") is not False
+    ]
+    assert opened == []
+    assert SCHEMA["additionalProperties"] is False
+
+
+def test_every_field_of_the_chart_has_a_default() -> None:
+    named = {path for path, _ in fields(SCHEMA) if "*" not in path and path != ("global",)}
+    assert named <= set(defaults(yaml.safe_load((CHART / "values.yaml").read_text())))
+
+
+def test_values_and_schema_say_the_same() -> None:
+    described = {path: field["description"] for path, field in fields(SCHEMA) if "*" not in path}
+    described.pop(("global",))
+    assert comments() == described
+
+
+def test_chart_and_package_have_one_version() -> None:
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    assert chart["version"] == project["project"]["version"]
+
+
+def test_the_image_is_the_airflow_that_the_chart_names() -> None:
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    values = yaml.safe_load((CHART / "values.yaml").read_text())
+    assert values["images"]["airflow"]["tag"] == chart["appVersion"]
