@@ -1,0 +1,146 @@
+"""Airflow's REST API, as far as bootstrap needs it, over the standard library's HTTP client."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from kpo_platform.errors import AirflowError
+from kpo_platform.kube import Kube, Tunnel
+
+_SECONDS = 30.0
+_UNAUTHORIZED, _NOT_FOUND, _CONFLICT = 401, 404, 409
+
+
+class AirflowApi:
+    """One Airflow, spoken to by its REST API, version 2.
+
+    Args:
+        name: how messages call it.
+        dial: gives a fresh HTTP connection for each request.
+        base: the path below which the API lies, without a slash at its end.
+        token: a token of an earlier sign-in.
+    """
+
+    def __init__(self, name: str, dial: Callable[[], HTTPConnection], base: str = "", token: str = "") -> None:
+        self.name = name
+        self.token = token
+        self._dial = dial
+        self._base = base
+
+    def sign_in(self, username: str, password: str) -> None:
+        """Get a token for the following calls.
+
+        Raises:
+            AirflowError: Airflow does not answer, or does not know this user with this password.
+        """
+        status, body = self._send("POST", "/auth/token", {"username": username, "password": password})
+        if status == _UNAUTHORIZED:
+            raise AirflowError(f"{self.name} refused the user name or the password of its administrator.")
+        self.token = str(self._checked(status, body, "sign in").get("access_token", ""))
+
+    def connection(self, name: str) -> dict[str, Any] | None:
+        """One connection, or nothing where there is none of this id.
+
+        Raises:
+            AirflowError: it could not be read.
+        """
+        status, body = self._send("GET", f"/api/v2/connections/{quote(name, safe='')}")
+        if status == _NOT_FOUND:
+            return None
+        return self._checked(status, body, f"read connection {name}")
+
+    def put_connection(self, body: Mapping[str, Any]) -> None:
+        """Create a connection, or change the one of the same id.
+
+        Raises:
+            AirflowError: it could not be written.
+        """
+        name = str(body["connection_id"])
+        status, answer = self._send("POST", "/api/v2/connections", body)
+        if status == _CONFLICT:
+            status, answer = self._send("PATCH", f"/api/v2/connections/{quote(name, safe='')}", body)
+        self._checked(status, answer, f"write connection {name}")
+
+    def _send(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> tuple[int, Any]:
+        headers = {"Accept": "application/json", "Connection": "close"}
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+        if self.token:
+            headers["Authorization"] = f"Bearer {self.token}"
+        connection = self._dial()
+        try:
+            connection.request(method, self._base + path, None if body is None else json.dumps(body), headers)
+            answer = connection.getresponse()
+            return answer.status, _parsed(answer.read())
+        except (OSError, HTTPException) as error:
+            seen = _tunnel_error(connection) or str(error) or type(error).__name__
+            raise AirflowError(
+                f"No answer from {self.name} ({seen}); is its api-server up and the address right?"
+            ) from error
+        finally:
+            connection.close()
+
+    def _checked(self, status: int, body: Any, deed: str) -> dict[str, Any]:
+        if status == _UNAUTHORIZED:
+            raise AirflowError(f"{self.name} no longer takes the token to {deed}; run again.")
+        if not 200 <= status < 300 or not isinstance(body, dict):
+            raise AirflowError(f"{self.name} would not {deed}: {_reason(status, body)}")
+        return body
+
+
+class _TunnelConnection(HTTPConnection):
+    def __init__(self, dial: Callable[[], Tunnel]) -> None:
+        super().__init__("localhost")
+        self._dial_tunnel = dial
+        self.tunnel: Tunnel | None = None
+
+    def connect(self) -> None:
+        self.tunnel = self._dial_tunnel()
+        self.sock = self.tunnel.socket
+
+
+def by_port_forward(kube: Kube, namespace: str, service: str, port: int, token: str = "") -> AirflowApi:
+    """The Airflow behind a Service, reached through the Kubernetes API."""
+    name = f"Airflow ({namespace}/{service})"
+    return AirflowApi(name, lambda: _TunnelConnection(lambda: kube.port_forward(service, namespace, port)), "", token)
+
+
+def by_url(url: str, token: str = "") -> AirflowApi:
+    """The Airflow at a URL, which may have a path.
+
+    Raises:
+        AirflowError: it is no URL of HTTP.
+    """
+    parts = urlsplit(url)
+    try:
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host = port = None
+    if parts.scheme not in ("http", "https") or not host:
+        raise AirflowError(f"{url!r} is no address of Airflow; expected such as https://airflow.example.com.")
+    kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
+    return AirflowApi(f"Airflow ({url})", lambda: kind(host, port, timeout=_SECONDS), parts.path.rstrip("/"), token)
+
+
+def _parsed(text: bytes) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
+
+
+def _tunnel_error(connection: HTTPConnection) -> str:
+    tunnel = connection.tunnel if isinstance(connection, _TunnelConnection) else None
+    return tunnel.error() if tunnel else ""
+
+
+def _reason(status: int, body: Any) -> str:
+    """Airflow's own words without its echo of the request, which may hold secrets."""
+    detail = body.get("detail") if isinstance(body, dict) else None
+    if isinstance(detail, list):
+        detail = "; ".join(f"{'.'.join(map(str, each.get('loc', ())))}: {each.get('msg')}" for each in detail)
+    return f"HTTP status {status}" + (f", {str(detail)[:300]}" if detail else "")

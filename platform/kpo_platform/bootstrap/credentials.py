@@ -1,0 +1,201 @@
+"""Sign-ins for container registries, from the files that ``docker login`` and ``podman login`` write.
+
+Only the hosts that the contract names are looked up, so that a person's other sign-ins stay where they are.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import os
+import re
+import subprocess
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TextIO
+
+from kpo_platform.errors import BootstrapError
+
+_HUB = "index.docker.io"
+_HUB_NAMES = {"docker.io", "index.docker.io", "registry-1.docker.io"}
+_HELPER_SECONDS = 30
+_TOKEN_USER = "<token>"  # the user that a credential helper names when it has a token instead of a password
+
+
+@dataclass(frozen=True)
+class Login:
+    """A user's name and password for one registry."""
+
+    username: str = field(repr=False)
+    password: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """What was found for the hosts that were asked for.
+
+    Attributes:
+        logins: host to sign-in.
+        missing: host to the reason why there is none, as half a sentence.
+    """
+
+    logins: Mapping[str, Login] = field(default_factory=dict)
+    missing: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Config:
+    origin: str
+    content: Mapping[str, Any] = field(repr=False)
+
+
+def find(hosts: Iterable[str], source: str | None, stdin: TextIO) -> Credentials:
+    """Look up sign-ins for some registries.
+
+    Args:
+        hosts: the registries' hosts, with their ports if they have one.
+        source: a docker or podman configuration file, ``-`` for standard input, or nothing for the usual
+            files.
+        stdin: the standard input.
+
+    Raises:
+        BootstrapError: a configuration cannot be read.
+    """
+    wanted = sorted(set(hosts))
+    if not wanted:
+        return Credentials()
+    configs = _read(source, stdin)
+    logins: dict[str, Login] = {}
+    missing: dict[str, str] = {}
+    for host in wanted:
+        found = _look_up(host, configs)
+        if isinstance(found, Login):
+            logins[host] = found
+        else:
+            missing[host] = found
+    return Credentials(logins, missing)
+
+
+def registry_key(host: str) -> str:
+    """The key of a registry in a docker configuration; Docker Hub has one of its own."""
+    return f"https://{_HUB}/v1/" if _plain(host) == _HUB else host
+
+
+def usual_files(environment: Mapping[str, str], home: Path) -> list[Path]:
+    """The files that docker and podman use, in the order in which they are asked."""
+    docker = Path(environment.get("DOCKER_CONFIG") or home / ".docker") / "config.json"
+    config_home = Path(environment.get("XDG_CONFIG_HOME") or home / ".config")
+    files = [docker, config_home / "containers" / "auth.json"]
+    if runtime := environment.get("XDG_RUNTIME_DIR"):
+        files.insert(1, Path(runtime) / "containers" / "auth.json")
+    if named := environment.get("REGISTRY_AUTH_FILE"):
+        files.insert(0, Path(named))
+    return files
+
+
+def _read(source: str | None, stdin: TextIO) -> list[_Config]:
+    if source == "-":
+        return [_parse("standard input", stdin.read())]
+    if source is not None:
+        return [_parse_file(Path(source))]
+    return [_parse_file(file) for file in usual_files(os.environ, Path.home()) if file.is_file()]
+
+
+def _parse_file(file: Path) -> _Config:
+    try:
+        return _parse(str(file), file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise BootstrapError(f"The registry configuration {file} cannot be read: {reason}.") from error
+
+
+def _parse(origin: str, text: str) -> _Config:
+    try:
+        content = json.loads(text)
+    except ValueError:
+        content = None
+    shapes = {"auths": dict, "credHelpers": dict, "credsStore": str}
+    if not isinstance(content, dict) or any(
+        not isinstance(content.get(key, shape()), shape) for key, shape in shapes.items()
+    ):
+        # The parser's own words are left out, and its error unchained: they quote the text, which is secret.
+        raise BootstrapError(
+            f"The registry configuration in {origin} is broken: expected JSON as `docker login` writes it; "
+            "sign in again or name another file with --registry-config."
+        )
+    return _Config(origin, content)
+
+
+def _look_up(host: str, configs: list[_Config]) -> Login | str:
+    reasons = []
+    for config in configs:
+        helper = _helper(host, config.content)
+        found = _ask_helper(helper, host) if helper else None
+        if not isinstance(found, Login):
+            found = _from_auths(host, config) or found
+        if isinstance(found, Login):
+            return found
+        reasons.append(found or f"{config.origin} has none")
+    return "; ".join(reasons) or "no docker or podman configuration was found"
+
+
+def _helper(host: str, content: Mapping[str, Any]) -> str:
+    by_host = {_plain(key): helper for key, helper in content.get("credHelpers", {}).items()}
+    return str(by_host.get(_plain(host)) or content.get("credsStore") or "")
+
+
+def _ask_helper(helper: str, host: str) -> Login | str:
+    program = f"docker-credential-{helper}"
+    if not re.fullmatch(r"[A-Za-z0-9._-]+", helper):
+        return "the configured credential helper is not a program's name"
+    try:
+        answer = subprocess.run(
+            [program, "get"],
+            input=registry_key(host),
+            capture_output=True,
+            text=True,
+            timeout=_HELPER_SECONDS,
+            check=True,
+        )
+        content = json.loads(answer.stdout)
+        username, password = str(content["Username"]), str(content["Secret"])
+    except FileNotFoundError:
+        return f"{program} is not installed"
+    except subprocess.TimeoutExpired:
+        return f"{program} did not answer within {_HELPER_SECONDS} s"
+    except (subprocess.CalledProcessError, ValueError, KeyError, TypeError, OSError):
+        return f"{program} has none"  # its output is not quoted: it may hold what it was asked for
+    return _login(username, password, program)
+
+
+def _from_auths(host: str, config: _Config) -> Login | str | None:
+    by_host = {_plain(key): entry for key, entry in config.content.get("auths", {}).items()}
+    entry = by_host.get(_plain(host))
+    if not isinstance(entry, dict) or not entry:
+        return None
+    if entry.get("identitytoken"):
+        return _login(_TOKEN_USER, "", config.origin)
+    username, password = entry.get("username"), entry.get("password")
+    if entry.get("auth"):
+        try:
+            username, _, password = base64.b64decode(entry["auth"], validate=True).decode().partition(":")
+        except (binascii.Error, UnicodeDecodeError, TypeError, ValueError):
+            return f"the entry in {config.origin} is not base64 of user:password"
+    return _login(str(username or ""), str(password or "").rstrip("\0"), config.origin)
+
+
+def _login(username: str, password: str, origin: str) -> Login | str:
+    if username == _TOKEN_USER:
+        return f"{origin} has only an identity token, which a node cannot use: sign in with a password"
+    if not username or not password:
+        return f"{origin} has an entry without user or password"
+    return Login(username, password)
+
+
+def _plain(host: str) -> str:
+    """A registry's bare host, whatever form a configuration gives it."""
+    bare = re.sub(r"^https?://", "", host.strip())
+    bare = re.sub(r"/(v[12]/?)?$", "", bare)
+    return _HUB if bare in _HUB_NAMES else bare

@@ -1,0 +1,25 @@
+"""The labels of what bootstrap makes, and whose an object is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+MANAGED_BY = "app.kubernetes.io/managed-by"
+MANAGER = "platformctl"
+MARK = f"{MANAGED_BY}={MANAGER}"
+"""The label by which bootstrap knows what it made."""
+
+
+def labels(team: str) -> dict[str, str]:
+    """The labels of an object that bootstrap makes for a team."""
+    return {MANAGED_BY: MANAGER, "app.kubernetes.io/part-of": "kpo-platform", "kpo-platform/team": team}
+
+
+def is_ours(live: Mapping[str, str]) -> bool:
+    """Whether an object with these labels was made by bootstrap; what was not is never written."""
+    return live.get(MANAGED_BY) == MANAGER
+
+
+def changed(live: Mapping[str, str], wanted: Mapping[str, str]) -> list[tuple[str, str, str]]:
+    """Field, old value and new value of each wanted label."""
+    return [(f"label {key}", live.get(key, ""), value) for key, value in wanted.items()]

@@ -1,0 +1,130 @@
+"""One run of bootstrap, from the contract to the evidence."""
+
+from __future__ import annotations
+
+import base64
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from kpo_platform.bootstrap import apply, plan, state, verify, work
+from kpo_platform.bootstrap.actions import Plan
+from kpo_platform.bootstrap.airflow_api import AirflowApi
+from kpo_platform.bootstrap.credentials import Credentials
+from kpo_platform.contract import Contract, Team
+from kpo_platform.errors import BootstrapError
+from kpo_platform.kube import SECRET, Kube, kubeconfig_file
+
+_SETTLE_SECONDS = 60.0
+_OWN_OF_ANSIBLE = ("TMPDIR", "PYTHONPATH")
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one run works on.
+
+    Attributes:
+        contract: what the chart published.
+        teams: the teams that the run is for, by name.
+        kube: the cluster.
+        airflow: Airflow, signed in.
+        cluster_access: how Ansible's modules reach the cluster.
+        airflow_access: how Ansible's modules reach Airflow.
+    """
+
+    contract: Contract
+    teams: Mapping[str, Team]
+    kube: Kube
+    airflow: AirflowApi
+    cluster_access: work.ClusterAccess
+    airflow_access: work.AirflowAccess
+
+    @property
+    def registries(self) -> tuple[str, ...]:
+        """The hosts of the teams' registries."""
+        return tuple(sorted({team.registry.host for team in self.teams.values() if team.registry.host}))
+
+    def plan(self, credentials: Credentials) -> Plan:
+        """What is to be done; the API server has already agreed to its part, without doing it.
+
+        Raises:
+            PlatformError: the live state could not be read, or the API server would refuse a write.
+        """
+        made = plan.make(self.contract, self.teams, credentials, self._live())
+        apply.rehearse(self.kube, made)
+        return made
+
+    def apply(self, made: Plan, progress: apply.Progress) -> None:
+        """Do it.
+
+        Args:
+            made: the plan.
+            progress: is told of each task and write.
+
+        Raises:
+            BootstrapError: it could not complete; what was done stays.
+            KeyboardInterrupt: Ctrl-C, or SIGTERM.
+        """
+        left = self.kube.deadline.left()
+        access = self.cluster_access.model_copy(update={"timeout": left})
+        apply.run(work.parts(made, access, self.airflow_access), left, progress)
+
+    def verify(self) -> tuple[verify.Evidence, ...]:
+        """Read everything back, waiting up to a minute for claims that are being provisioned.
+
+        Raises:
+            PlatformError: it could not be read.
+        """
+        live = verify.settle(self._live, self.teams, min(_SETTLE_SECONDS, self.kube.deadline.left()))
+        return verify.check(self.contract, self.teams, live)
+
+    def _live(self) -> state.Live:
+        return state.read(self.kube, self.airflow, self.teams)
+
+
+def begin(
+    kube: Kube, access: work.ClusterAccess, contract: Contract, teams: Mapping[str, Team], airflow_url: str | None
+) -> Run:
+    """Sign in to Airflow as its administrator, and be ready to plan.
+
+    Args:
+        kube: the cluster.
+        access: how Ansible's modules reach the same cluster.
+        contract: what the chart published.
+        teams: the teams that the run is for, by name.
+        airflow_url: where Airflow is reached; by default through the Kubernetes API.
+
+    Raises:
+        ClusterError: the administrator's password could not be read, or Airflow not be reached.
+        AirflowError: Airflow refused the password.
+    """
+    service = contract.airflow.api_service
+    there = work.AirflowAccess(
+        url=airflow_url, namespace=contract.release.namespace, service=service.name, port=service.port
+    )
+    airflow = there.open(kube)
+    airflow.sign_in(*_administrator(kube, contract))
+    return Run(contract, teams, kube, airflow, access, there.model_copy(update={"token": airflow.token}))
+
+
+def cluster_access(kubeconfig: str | None, context: str | None) -> work.ClusterAccess:
+    """How Ansible's modules reach the cluster that this process reaches with the same arguments."""
+    file = kubeconfig_file(kubeconfig)
+    return work.ClusterAccess(
+        # Ansible changes the directory; KUBECONFIG may be a list of files.
+        kubeconfig=os.pathsep.join(str(Path(each).absolute()) for each in file.split(os.pathsep)) if file else None,
+        context=context,
+        environment={key: value for key, value in os.environ.items() if key not in _OWN_OF_ANSIBLE},
+    )
+
+
+def _administrator(kube: Kube, contract: Contract) -> tuple[str, str]:
+    name, namespace = contract.airflow.admin_secret, contract.release.namespace
+    content = kube.get(SECRET, name, namespace).get("data") or {}
+    try:
+        return base64.b64decode(content["username"]).decode(), base64.b64decode(content["password"]).decode()
+    except (KeyError, ValueError) as error:
+        raise BootstrapError(
+            f"Secret {namespace}/{name} has no username and password; the chart makes it with both."
+        ) from error

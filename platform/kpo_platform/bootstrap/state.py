@@ -1,0 +1,201 @@
+"""What is there now: the live state that a plan is compared with."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from kpo_platform.bootstrap.credentials import Login
+from kpo_platform.contract import Contract, Team
+from kpo_platform.errors import NotFound
+from kpo_platform.kube import NAMESPACE, SECRET, STORAGE_CLASS, VOLUME_CLAIM, Object, Resource
+
+_DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
+
+Key = tuple[str, str]
+"""Namespace and name."""
+
+
+@dataclass(frozen=True)
+class LiveSecret:
+    """A Secret, read as a registry secret.
+
+    Attributes:
+        type: its type, which can never change.
+        labels: its labels.
+        logins: the registries' sign-ins in it, by the key that its author used; empty where it is none.
+        version: its resource version.
+    """
+
+    type: str
+    labels: Mapping[str, str]
+    logins: Mapping[str, Login]
+    version: str
+
+
+@dataclass(frozen=True)
+class LiveClaim:
+    """A PersistentVolumeClaim; the size is what it asks for."""
+
+    size: str
+    access_modes: tuple[str, ...]
+    storage_class: str
+    phase: str
+    labels: Mapping[str, str]
+    version: str
+
+
+@dataclass(frozen=True)
+class StorageClass:
+    """A StorageClass."""
+
+    name: str
+    default: bool
+    expandable: bool
+    waits_for_pod: bool
+
+
+@dataclass(frozen=True)
+class LiveConnection:
+    """An Airflow connection; its extra may hold secrets, which Airflow's API masks."""
+
+    type: str
+    extra: Mapping[str, Any] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Live:
+    """The live state as far as a plan for some teams needs it."""
+
+    namespaces: frozenset[str] = frozenset()
+    secrets: Mapping[Key, LiveSecret] = field(default_factory=dict)
+    claims: Mapping[Key, LiveClaim] = field(default_factory=dict)
+    classes: tuple[StorageClass, ...] = ()
+    connections: Mapping[str, LiveConnection] = field(default_factory=dict)
+
+    @property
+    def default_class(self) -> StorageClass | None:
+        """The class that a claim without one gets: of several the newest, as the API server chooses."""
+        return next((each for each in self.classes if each.default), None)
+
+
+class Reader(Protocol):
+    """How the cluster is read; `Kube` is one."""
+
+    def get(self, resource: Resource, name: str, namespace: str = "") -> Object:
+        """One object."""
+
+    def find(self, resource: Resource, namespace: str = "", labels: str = "") -> list[Object]:
+        """All objects of a kind."""
+
+
+class Connections(Protocol):
+    """How Airflow's connections are read; `AirflowApi` is one."""
+
+    def connection(self, name: str) -> Mapping[str, Any] | None:
+        """One connection as Airflow's REST API gives it, or nothing."""
+
+
+def read(kube: Reader, airflow: Connections, teams: Mapping[str, Team]) -> Live:
+    """Read what is there for some teams.
+
+    Raises:
+        ClusterError: the cluster could not be read.
+        AirflowError: the connections could not be read.
+    """
+    housed = [team for team in teams.values() if _exists(kube, team.namespace)]
+    ids = sorted({team.connection.id for team in teams.values()})
+    return Live(
+        namespaces=frozenset(team.namespace for team in housed),
+        secrets=dict(_secrets(kube, housed)),
+        claims={key: claim for team in housed for key, claim in _claims(kube, team.namespace)},
+        classes=tuple(_storage_class(found) for found in _newest_first(kube.find(STORAGE_CLASS))),
+        connections={name: _connection(found) for name in ids if (found := airflow.connection(name))},
+    )
+
+
+def contract_teams(contract: Contract, names: tuple[str, ...]) -> dict[str, Team]:
+    """The teams of these names, or all of them where no name is given.
+
+    Raises:
+        TeamError: the contract has no such team.
+    """
+    return {name: contract.team(name) for name in names or tuple(sorted(contract.teams))}
+
+
+def _exists(kube: Reader, namespace: str) -> bool:
+    try:
+        kube.get(NAMESPACE, namespace)
+    except NotFound:
+        return False
+    return True
+
+
+def _secrets(kube: Reader, teams: list[Team]) -> list[tuple[Key, LiveSecret]]:
+    found = []
+    for team in teams:
+        if not team.registry.host:
+            continue
+        try:
+            secret = kube.get(SECRET, team.registry.pull_secret, team.namespace)
+        except NotFound:
+            continue
+        found.append(((team.namespace, team.registry.pull_secret), _secret(secret)))
+    return found
+
+
+def _secret(found: Object) -> LiveSecret:
+    meta = found["metadata"]
+    logins = _logins((found.get("data") or {}).get(".dockerconfigjson", ""))
+    return LiveSecret(found.get("type", ""), meta.get("labels") or {}, logins, meta["resourceVersion"])
+
+
+def _logins(encoded: str) -> dict[str, Login]:
+    try:
+        auths = json.loads(base64.b64decode(encoded))["auths"]
+        texts = {host: base64.b64decode(entry["auth"]).decode() for host, entry in auths.items()}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return {}  # not what we would write: the plan then replaces it, or says whose it is
+    return {host: Login(text.partition(":")[0], text.partition(":")[2]) for host, text in texts.items()}
+
+
+def _claims(kube: Reader, namespace: str) -> list[tuple[Key, LiveClaim]]:
+    found = kube.find(VOLUME_CLAIM, namespace)
+    return [((namespace, each["metadata"]["name"]), _claim(each)) for each in found]
+
+
+def _claim(found: Object) -> LiveClaim:
+    meta, spec = found["metadata"], found["spec"]
+    return LiveClaim(
+        size=spec["resources"]["requests"]["storage"],
+        access_modes=tuple(spec.get("accessModes") or ()),
+        storage_class=spec.get("storageClassName") or "",
+        phase=(found.get("status") or {}).get("phase", ""),
+        labels=meta.get("labels") or {},
+        version=meta["resourceVersion"],
+    )
+
+
+def _newest_first(found: list[Object]) -> list[Object]:
+    return sorted(found, key=lambda each: str(each["metadata"].get("creationTimestamp", "")), reverse=True)
+
+
+def _storage_class(found: Object) -> StorageClass:
+    annotations = found["metadata"].get("annotations") or {}
+    return StorageClass(
+        name=found["metadata"]["name"],
+        default=annotations.get(_DEFAULT_CLASS) == "true",
+        expandable=bool(found.get("allowVolumeExpansion")),
+        waits_for_pod=found.get("volumeBindingMode") == "WaitForFirstConsumer",
+    )
+
+
+def _connection(found: Mapping[str, Any]) -> LiveConnection:
+    try:
+        extra = json.loads(found.get("extra") or "{}")
+    except ValueError:
+        extra = {}
+    return LiveConnection(str(found.get("conn_type")), extra if isinstance(extra, dict) else {})

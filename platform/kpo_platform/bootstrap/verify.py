@@ -1,0 +1,95 @@
+"""What is there after a run, read back from the cluster and from Airflow, with evidence."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from kpo_platform.bootstrap import claim, connection, registry_secret
+from kpo_platform.bootstrap.actions import Target
+from kpo_platform.bootstrap.credentials import registry_key
+from kpo_platform.bootstrap.state import Live, LiveClaim, LiveConnection, LiveSecret
+from kpo_platform.contract import Contract, Team
+
+_INTERVAL = 2.0
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """One object: whether it is as the contract wants it, and what was seen."""
+
+    target: Target
+    healthy: bool
+    seen: str
+
+
+def check(contract: Contract, teams: Mapping[str, Team], live: Live) -> tuple[Evidence, ...]:
+    """Compare what is there with what the contract wants."""
+    found = []
+    for name in sorted(teams):
+        team = teams[name]
+        if team.registry.host:
+            found.append(_secret(team, live.secrets.get((team.namespace, team.registry.pull_secret))))
+        found += [_claim(team, volume.name, live) for volume in team.volumes]
+    for name in sorted({team.connection.id for team in teams.values()}):
+        found.append(_connection(contract, name, live.connections.get(name)))
+    return tuple(found)
+
+
+def settle(read: Callable[[], Live], teams: Mapping[str, Team], timeout: float) -> Live:
+    """Read the live state, and again while claims are being provisioned.
+
+    Args:
+        read: reads the live state.
+        teams: the teams whose claims are waited for.
+        timeout: seconds to wait at most; what is unfinished then is for `check` to say.
+    """
+    end = time.monotonic() + timeout
+    while True:
+        live = read()
+        if time.monotonic() + _INTERVAL > end or not _provisioning(teams, live):
+            return live
+        time.sleep(_INTERVAL)
+
+
+def _provisioning(teams: Mapping[str, Team], live: Live) -> bool:
+    keys = [(team.namespace, volume.name) for team in teams.values() for volume in team.volumes]
+    found = [live.claims[key] for key in keys if key in live.claims]
+    return any(each.phase == "Pending" and not _waits_for_pod(each, live) for each in found)
+
+
+def _waits_for_pod(found: LiveClaim, live: Live) -> bool:
+    return any(each.waits_for_pod for each in live.classes if each.name == found.storage_class)
+
+
+def _secret(team: Team, found: LiveSecret | None) -> Evidence:
+    target = registry_secret.target(team)
+    if found is None:
+        return Evidence(target, False, "is not there")
+    healthy = found.type == registry_secret.TYPE and registry_key(team.registry.host) in found.logins
+    hosts = ", ".join(sorted(found.logins)) or "no registry"
+    return Evidence(target, healthy, f"type {found.type}, for {hosts}")
+
+
+def _claim(team: Team, name: str, live: Live) -> Evidence:
+    target = claim.target(team, name)
+    found = live.claims.get((team.namespace, name))
+    if found is None:
+        return Evidence(target, False, "is not there")
+    if found.phase == "Bound":
+        return Evidence(target, True, claim.about(found))
+    if found.phase == "Pending" and _waits_for_pod(found, live):
+        return Evidence(target, True, f"{claim.about(found)}: its class binds it when a pod first uses it")
+    look = f"look with: kubectl -n {team.namespace} describe pvc {name}"
+    return Evidence(target, False, f"{claim.about(found)}; {look}")
+
+
+def _connection(contract: Contract, name: str, found: LiveConnection | None) -> Evidence:
+    target = connection.target(name)
+    if found is None:
+        return Evidence(target, False, "is not there")
+    wrong = connection.plan(name, contract.xcom_sidecar, found).changes
+    if wrong:
+        return Evidence(target, False, f"differs in {', '.join(each.field for each in wrong)}")
+    return Evidence(target, True, f"type {found.type}, in cluster, XCom sidecar {contract.xcom_sidecar.image}")

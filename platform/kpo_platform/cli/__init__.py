@@ -1,0 +1,1 @@
+"""The commands of platformctl, one file each. Data goes to stdout, talk to stderr."""

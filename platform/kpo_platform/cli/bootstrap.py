@@ -1,0 +1,129 @@
+"""``platformctl bootstrap``: plan, show, ask, apply, verify."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from kpo_platform.bootstrap.actions import Plan
+from kpo_platform.bootstrap.airflow_api import by_url
+from kpo_platform.bootstrap.credentials import find
+from kpo_platform.bootstrap.run import Run, begin, cluster_access
+from kpo_platform.bootstrap.state import contract_teams
+from kpo_platform.bootstrap.verify import Evidence
+from kpo_platform.cli import report
+from kpo_platform.cli.exits import Exit
+from kpo_platform.cli.options import Cluster, cluster_options, output_option
+from kpo_platform.cli.output import data_json, data_lines, say
+from kpo_platform.errors import AirflowError, BootstrapError, TeamError
+
+_EXAMPLES = """\b
+Examples:
+  platformctl bootstrap                          # show the plan, ask, apply, verify
+  platformctl bootstrap --dry-run                # only show the plan
+  platformctl bootstrap --team alpha --yes       # one team, unattended
+  podman login --authfile auth.json registry.example.com
+  platformctl bootstrap --registry-config auth.json
+"""
+
+
+@click.command("bootstrap", epilog=_EXAMPLES)
+@click.option("--team", "names", multiple=True, metavar="TEAM", help="Only this team; may be repeated.")
+@click.option("--dry-run", is_flag=True, help="Show what would be done and do nothing.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--detailed-exitcode", is_flag=True, help="With --dry-run: exit with 2 when changes are pending.")
+@click.option(
+    "--registry-config",
+    metavar="FILE|-",
+    help="Registry sign-ins, as docker login writes them; - reads standard input."
+    "  [default: the usual files of docker and podman]",
+)
+@click.option("--airflow-url", metavar="URL", help="Where Airflow is.  [default: a port-forward to its Service]")
+@output_option
+@cluster_options
+def command(
+    cluster: Cluster,
+    names: tuple[str, ...],
+    dry_run: bool,
+    yes: bool,
+    detailed_exitcode: bool,
+    registry_config: str | None,
+    airflow_url: str | None,
+    output: str,
+) -> int:
+    """Make what holds secrets or data: registry secrets, volume claims, the Airflow connection.
+
+    Can be run again at any time: what is as it should be stays untouched, and nothing is ever deleted.
+    """
+    _refuse_contradictions(dry_run, yes, detailed_exitcode, registry_config, output)
+    _refuse_no_address(airflow_url)
+    current = _begin(cluster, names, airflow_url)
+    plan = current.plan(find(current.registries, registry_config, sys.stdin))
+    as_text = output == "text"
+    if as_text:
+        data_lines(report.plan_lines(plan))
+    evidence = () if dry_run else _apply(current, plan, yes)
+    if as_text:
+        data_lines(report.evidence_lines(evidence))
+    else:
+        data_json(report.as_json(plan, evidence, applied=not dry_run))
+    return _exit(plan, evidence, detailed_exitcode)
+
+
+def _refuse_contradictions(
+    dry_run: bool, yes: bool, detailed_exitcode: bool, registry_config: str | None, output: str
+) -> None:
+    if detailed_exitcode and not dry_run:
+        raise click.UsageError("--detailed-exitcode needs --dry-run: after a run no change is pending.")
+    if dry_run or yes:
+        return
+    reasons = {
+        "there is no terminal": not sys.stdin.isatty(),
+        "standard input is the registry configuration": registry_config == "-",
+        "the result is JSON": output == "json",
+    }
+    if why := next((reason for reason, holds in reasons.items() if holds), ""):
+        raise click.UsageError(
+            f"Nobody can be asked, because {why}: add --yes to do it, or --dry-run to only see the plan."
+        )
+
+
+def _refuse_no_address(airflow_url: str | None) -> None:
+    try:
+        if airflow_url is not None:
+            by_url(airflow_url)
+    except AirflowError as error:
+        raise click.UsageError(str(error)) from error
+
+
+def _begin(cluster: Cluster, names: tuple[str, ...], airflow_url: str | None) -> Run:
+    say(f"► Reading the contract of namespace {cluster.namespace}, and what is there")
+    kube, contract = cluster.open()
+    try:
+        teams = contract_teams(contract, names)
+    except TeamError as error:
+        raise click.UsageError(str(error)) from error
+    return begin(kube, cluster_access(cluster.kubeconfig, cluster.context), contract, teams, airflow_url)
+
+
+def _apply(current: Run, plan: Plan, yes: bool) -> tuple[Evidence, ...]:
+    if plan.pending:
+        if not yes:
+            _ask(current)
+        current.apply(plan, report.Talk())
+    say("► Reading everything back")
+    return current.verify()
+
+
+def _ask(current: Run) -> None:
+    with current.kube.deadline.paused():
+        agreed = click.confirm("Do this?", err=True)
+    if not agreed:
+        raise BootstrapError("Nothing was changed: the answer was no.")
+
+
+def _exit(plan: Plan, evidence: tuple[Evidence, ...], detailed_exitcode: bool) -> Exit:
+    if plan.blocked or not all(each.healthy for each in evidence):
+        return Exit.FINDINGS
+    return Exit.CHANGES_PENDING if detailed_exitcode and plan.pending else Exit.OK

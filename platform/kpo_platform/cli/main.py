@@ -1,0 +1,86 @@
+"""The entry point of platformctl: finds the command, and turns every error into a sentence and an exit code."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from importlib import import_module
+
+import click
+
+from kpo_platform.cli.exits import Exit
+from kpo_platform.cli.output import say
+from kpo_platform.errors import PlatformError
+
+_COMMANDS = ("bootstrap", "teams", "version")
+_TRACEBACK_VARIABLE = "PLATFORMCTL_TRACEBACK"
+
+
+class _Commands(click.Group):
+    """Imports a command's module only when it is asked for: the Kubernetes client alone takes half a second."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        command: click.Command = import_module(f"kpo_platform.cli.{cmd_name}").command
+        return command
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+def commands() -> None:
+    r"""Set up and look after teams on Airflow and Kubernetes.
+
+    \b
+    Exit codes: 0 fine, 1 findings, 2 changes pending (only with --detailed-exitcode),
+    3 could not complete, 64 wrong usage, 130 interrupted.
+    """
+
+
+def main() -> None:
+    """Run platformctl and exit."""
+    # Like Ctrl-C, so that what is open is closed and temporary files go.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command.
+
+    Args:
+        arguments: the command line without the program's name.
+
+    Returns:
+        The exit code.
+    """
+    try:
+        return int(commands.main(arguments, prog_name="platformctl", standalone_mode=False) or Exit.OK)
+    except click.ClickException as error:
+        error.show()
+        return Exit.USAGE
+    except (click.Abort, KeyboardInterrupt):
+        say("Interrupted. What was done stays; run the same command again to go on.")
+        return Exit.INTERRUPTED
+    except PlatformError as error:
+        say(f"Error: {error}", "red")
+        return Exit.INCOMPLETE
+    except BrokenPipeError:
+        # The reader of a pipe went away; stdout must not be flushed into it again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Exit.INCOMPLETE
+    except Exception as error:
+        if os.environ.get(_TRACEBACK_VARIABLE):
+            raise
+        say(
+            f"Error: a defect of platformctl ({type(error).__name__}: {error}); "
+            f"run again with {_TRACEBACK_VARIABLE}=1 and report what it prints.",
+            "red",
+        )
+        return Exit.INCOMPLETE
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,63 @@
+"""``platformctl teams``: the teams of the contract."""
+
+from __future__ import annotations
+
+import click
+import yaml
+
+from kpo_platform.cli.exits import Exit
+from kpo_platform.cli.options import Cluster, cluster_options, output_option
+from kpo_platform.cli.output import clean, data_json, data_lines
+from kpo_platform.contract import Team
+from kpo_platform.errors import TeamError
+
+_COLUMNS = ("TEAM", "NAMESPACE", "REGISTRY", "VOLUMES", "CONNECTION")
+
+
+@click.group("teams")
+def command() -> None:
+    """Look at the teams of the contract."""
+
+
+@command.command("list", epilog="\b\nExample:\n  platformctl teams list -o json")
+@output_option
+@cluster_options
+def list_teams(cluster: Cluster, output: str) -> int:
+    """List the teams."""
+    _, contract = cluster.open()
+    if output == "json":
+        data_json({name: _as_json(team) for name, team in sorted(contract.teams.items())})
+    else:
+        rows = [_COLUMNS, *(_row(name, team) for name, team in sorted(contract.teams.items()))]
+        widths = [max(len(row[column]) for row in rows) for column in range(len(_COLUMNS))]
+        lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
+        data_lines((line.rstrip(), None) for line in lines)
+    return Exit.OK
+
+
+@command.command("show", epilog="\b\nExample:\n  platformctl teams show alpha")
+@click.argument("name", metavar="TEAM")
+@output_option
+@cluster_options
+def show_team(cluster: Cluster, name: str, output: str) -> int:
+    """Show one team with every default filled in."""
+    _, contract = cluster.open()
+    try:
+        team = _as_json(contract.team(name))
+    except TeamError as error:
+        raise click.UsageError(str(error)) from error
+    if output == "json":
+        data_json(team)
+    else:
+        click.echo(yaml.safe_dump(team, sort_keys=False), nl=False)  # it escapes control characters itself
+    return Exit.OK
+
+
+def _as_json(team: Team) -> dict[str, object]:
+    return team.model_dump(by_alias=True, mode="json")
+
+
+def _row(name: str, team: Team) -> tuple[str, ...]:
+    volumes = ", ".join(f"{volume.name} {volume.size}" for volume in team.volumes)
+    cells = (name, team.namespace, team.registry.host, volumes, team.connection.id)
+    return tuple(clean(cell) or "-" for cell in cells)

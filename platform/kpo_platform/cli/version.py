@@ -1,0 +1,46 @@
+"""``platformctl version``: the versions of this program and of the release, and whether they fit."""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, version
+
+import click
+
+from kpo_platform.cli.exits import Exit
+from kpo_platform.cli.options import Cluster, cluster_options, output_option
+from kpo_platform.cli.output import clean, data_json, data_lines
+from kpo_platform.contract import VERSION
+
+_EXAMPLES = """\b
+Examples:
+  platformctl version
+  platformctl version --client      # without asking a cluster
+"""
+
+
+@click.command("version", epilog=_EXAMPLES)
+@click.option("--client", is_flag=True, help="Only this program's version; ask no cluster.")
+@output_option
+@cluster_options
+def command(cluster: Cluster, client: bool, output: str) -> int:
+    """Show the versions of this program, the chart and the contract between them.
+
+    Exits with 1 when program and chart are of different versions, and with 3 when the contract cannot be read.
+    """
+    own = _own_version()
+    versions = {"platformctl": own or "from source", "contract": str(VERSION)}
+    if not client:
+        _, contract = cluster.open()
+        versions["chart"] = contract.chart_version
+    if output == "json":
+        data_json(versions)
+    else:
+        data_lines((clean(f"{part} {each}"), None) for part, each in versions.items())
+    return Exit.FINDINGS if own and versions.get("chart", own) != own else Exit.OK
+
+
+def _own_version() -> str | None:
+    try:
+        return version("kpo-platform")
+    except PackageNotFoundError:
+        return None  # it runs from a checkout

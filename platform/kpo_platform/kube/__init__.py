@@ -1,0 +1,39 @@
+"""The tools' only door to the Kubernetes API.
+
+Objects go in and come out as plain mappings in the API's own spelling. Every call has a deadline, and every
+failure becomes one of our errors, with a message that names the verb, the resource and the namespace.
+"""
+
+from kpo_platform.kube.api import FIELD_MANAGER, Kube, kubeconfig_file
+from kpo_platform.kube.deadline import Deadline
+from kpo_platform.kube.forward import Tunnel
+from kpo_platform.kube.published import read_contract
+from kpo_platform.kube.resource import (
+    CONFIG_MAP,
+    NAMESPACE,
+    POD,
+    SECRET,
+    SERVICE,
+    STORAGE_CLASS,
+    VOLUME_CLAIM,
+    Object,
+    Resource,
+)
+
+__all__ = [
+    "CONFIG_MAP",
+    "FIELD_MANAGER",
+    "NAMESPACE",
+    "POD",
+    "SECRET",
+    "SERVICE",
+    "STORAGE_CLASS",
+    "VOLUME_CLAIM",
+    "Deadline",
+    "Kube",
+    "Object",
+    "Resource",
+    "Tunnel",
+    "kubeconfig_file",
+    "read_contract",
+]

@@ -1,0 +1,179 @@
+"""One cluster, seen with one person's rights."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import urllib3
+from kubernetes import client, config
+
+from kpo_platform.errors import ClusterError, Unreachable
+from kpo_platform.kube.deadline import Deadline
+from kpo_platform.kube.failure import explain
+from kpo_platform.kube.forward import Tunnel, dial, is_ready, pod_port
+from kpo_platform.kube.resource import CONFIG_MAP, POD, SECRET, SERVICE, VOLUME_CLAIM, Object, Resource
+
+FIELD_MANAGER = "platformctl"
+"""The name under which the API server notes which fields are ours."""
+
+_CONNECT_SECONDS = 5.0
+_CALL_SECONDS = 30.0
+_APPLICABLE = {resource.kind: resource for resource in (CONFIG_MAP, SECRET, VOLUME_CLAIM)}
+
+
+class Kube:
+    """One cluster, seen with one person's rights."""
+
+    def __init__(self, api: client.ApiClient, deadline: Deadline) -> None:
+        self._api = api
+        self.deadline = deadline
+        """When all calls together have to be done; one call takes at most 30 seconds."""
+
+    @classmethod
+    def connect(cls, kubeconfig: str | None, context: str | None, timeout: float) -> Kube:
+        """Make ready to speak to a cluster; nothing is sent yet.
+
+        Args:
+            kubeconfig: the file; without one what ``kubeconfig_file`` finds.
+            context: the context of the file; without one its current one.
+            timeout: seconds until the deadline of all calls.
+
+        Raises:
+            ClusterError: there is no such file or context, or it cannot be read.
+        """
+        settings = client.Configuration()
+        file = kubeconfig_file(kubeconfig)
+        try:
+            if file:
+                config.load_kube_config(file, context, settings, persist_config=False)
+            else:
+                config.load_incluster_config(settings)
+        except Exception as error:  # the loader raises whatever YAML, OpenSSL and login plugins raise
+            raise ClusterError(
+                f"No way to a cluster by {file or 'the service account of this pod'}: {error}; "
+                "name a kubeconfig with --kubeconfig or KUBECONFIG, and a context of it with --context."
+            ) from error
+        # The library would try four times and log each; a person would rather know at once.
+        settings.retries = urllib3.Retry(0)
+        return cls(client.ApiClient(settings), Deadline(timeout))
+
+    @property
+    def server(self) -> str:
+        """The URL of the API server."""
+        return str(self._api.configuration.host)
+
+    def get(self, resource: Resource, name: str, namespace: str = "") -> Object:
+        """One object.
+
+        Raises:
+            NotFound: it is not there.
+            ClusterError: it could not be read.
+        """
+        return self._call("GET", resource.path(namespace, name), resource.phrase("get", namespace, name))
+
+    def find(self, resource: Resource, namespace: str = "", labels: str = "") -> list[Object]:
+        """All objects of a kind in a namespace, or in the cluster, that match a label selector.
+
+        Raises:
+            ClusterError: they could not be read.
+        """
+        query = {"labelSelector": labels} if labels else {}
+        found = self._call("GET", resource.path(namespace), resource.phrase("list", namespace), query)
+        return list(found.get("items") or [])
+
+    def apply(self, body: Object, *, dry_run: bool = False) -> Object:
+        """Create or change an object by server-side apply; fields of other managers are never taken.
+
+        Args:
+            body: the object with exactly the fields that are ours.
+            dry_run: let the server check everything, rights, quota and admission among it, and write nothing.
+
+        Returns:
+            The object as the server has it now, or would have it.
+
+        Raises:
+            Forbidden: the caller may not write it.
+            ClusterError: the server refused it, or another manager holds one of the fields.
+        """
+        resource, meta = _APPLICABLE[body["kind"]], body["metadata"]
+        query = {"fieldManager": FIELD_MANAGER, "force": "false"} | ({"dryRun": "All"} if dry_run else {})
+        what = resource.phrase("create or patch", meta["namespace"], meta["name"])
+        return self._call("PATCH", resource.path(meta["namespace"], meta["name"]), what, query, body)
+
+    def port_forward(self, service: str, namespace: str, port: int) -> Tunnel:
+        """Open a stream to a ready pod of a Service.
+
+        Args:
+            service: the Service's name.
+            namespace: its namespace.
+            port: the port of the Service; the pod's own port is looked up.
+
+        Raises:
+            ClusterError: the Service has no ready pod, or the stream cannot be opened.
+        """
+        found = self.get(SERVICE, service, namespace)
+        selector = ",".join(f"{key}={value}" for key, value in (found["spec"].get("selector") or {}).items())
+        pod = next((pod for pod in self.find(POD, namespace, selector) if is_ready(pod)), None)
+        if pod is None:
+            raise ClusterError(
+                f"No pod of Service {namespace}/{service} is ready; "
+                f"look with: kubectl -n {namespace} get pods -l {selector}"
+            )
+        name = pod["metadata"]["name"]
+        what = POD.phrase("create", namespace, f"{name}/portforward")
+        seconds = self._seconds(what)
+        try:
+            path = POD.path(namespace, name, "portforward")
+            return dial(self._api, path, pod_port(found, port, pod), seconds)
+        except Exception as error:  # the library lets websocket, TLS and socket errors through as they are
+            raise explain(error, what, self.server) from error
+
+    def _call(
+        self,
+        method: str,
+        path: str,
+        what: str,
+        query: Mapping[str, str] | None = None,
+        body: Object | None = None,
+    ) -> Object:
+        headers = {"Accept": "application/json"}
+        if body is not None:
+            headers["Content-Type"] = "application/apply-patch+yaml"
+        try:
+            # The generated classes offer the same per kind; this way a kind is one line of data.
+            answer: Object = self._api.call_api(
+                path,
+                method,
+                query_params=list((query or {}).items()),
+                header_params=headers,
+                body=body,
+                auth_settings=["BearerToken"],
+                response_types_map={200: "object", 201: "object"},
+                _return_http_data_only=True,
+                _request_timeout=(_CONNECT_SECONDS, self._seconds(what)),
+            )
+        except (client.ApiException, urllib3.exceptions.HTTPError) as error:
+            raise explain(error, what, self.server) from error
+        return answer
+
+    def _seconds(self, what: str) -> float:
+        left = self.deadline.left()
+        if not left:
+            raise Unreachable(f"Out of time before this could be asked: {what}; give more with --timeout.")
+        return min(left, _CALL_SECONDS)
+
+
+def kubeconfig_file(given: str | None = None) -> str | None:
+    """The kubeconfig to use: the given one, what ``KUBECONFIG`` names, or ``~/.kube/config``.
+
+    The client library reads ``KUBECONFIG`` when it is imported, which is too early for a process that is told
+    its environment later; so it is looked up here.
+
+    Returns:
+        The file, or nothing inside a pod that has no kubeconfig: there the service account is meant.
+    """
+    default = Path.home() / ".kube" / "config"
+    in_pod = "KUBERNETES_SERVICE_HOST" in os.environ and not default.exists()
+    return given or os.environ.get("KUBECONFIG") or (None if in_pod else str(default))

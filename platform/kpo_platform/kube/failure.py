@@ -1,0 +1,67 @@
+"""What a failed call means, as one of our errors with a sentence for a person."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import urllib3
+from kubernetes import client
+
+from kpo_platform.errors import ClusterError, Forbidden, NotFound, Unreachable
+
+
+def explain(error: BaseException, what: str, server: str) -> ClusterError:
+    """Turn a failure of the client library into one of our errors.
+
+    Args:
+        error: what the library raised.
+        what: the call in words.
+        server: the URL of the API server.
+    """
+    status, message = _status(error), _message(error)
+    if status == 404:
+        return NotFound(f"Not found: {what}. {message}".rstrip())
+    if status == 401:
+        return ClusterError(
+            f"The API server {server} does not know who you are: the kubeconfig's token or certificate is "
+            "expired or wrong; sign in again."
+        )
+    # Admission answers 403 as well (quota, pod security); only a lack of rights is worded with "cannot".
+    if status == 403 and (" cannot " in message or not message):
+        return Forbidden(f"You may not {what}; ask for the rights of rbac/bootstrap-operator.yaml. {message}".rstrip())
+    if not status:
+        return Unreachable(
+            f"No answer from the API server {server} to: {what} ({_root_cause(error)}); "
+            "is the cluster up, and are --kubeconfig and --context right?"
+        )
+    return ClusterError(f"The API server refused to {what}: {message or f'HTTP status {status}'}")
+
+
+def _status(error: BaseException) -> int:
+    if not isinstance(error, client.ApiException):
+        return 0
+    # The refusal of a websocket bears its status only in its text.
+    handshake = re.match(r"Handshake status (\d+)", str(error.reason))
+    return int(handshake[1]) if handshake else int(error.status or 0)
+
+
+def _message(error: BaseException) -> str:
+    try:
+        body = json.loads(getattr(error, "body", None) or "")
+        # Cut, because an admission webhook may answer with anything.
+        return str(body["message"])[:500]
+    except (ValueError, KeyError, TypeError):
+        return ""
+
+
+def _root_cause(error: BaseException) -> str:
+    while isinstance(error, urllib3.exceptions.MaxRetryError) and error.reason is not None:
+        error = error.reason
+    while error.__cause__ is not None:
+        error = error.__cause__
+    if isinstance(error, urllib3.exceptions.TimeoutError | TimeoutError):
+        return "timed out"
+    if isinstance(error, client.ApiException):
+        return str(error.reason)
+    return getattr(error, "strerror", None) or str(error)

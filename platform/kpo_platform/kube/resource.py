@@ -1,0 +1,40 @@
+"""The kinds of objects that the tools speak of, and their places in the API."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+Object = dict[str, Any]
+"""An object of the API, as its JSON."""
+
+
+@dataclass(frozen=True)
+class Resource:
+    """A kind of object and its place in the API."""
+
+    kind: str
+    plural: str
+    group: str = ""
+
+    def path(self, namespace: str = "", name: str = "", subresource: str = "") -> str:
+        """The URL path of a collection, an object, or a part of an object."""
+        root = f"/apis/{self.group}/v1" if self.group else "/api/v1"
+        scope = f"namespaces/{quote(namespace, safe='')}" if namespace else ""
+        steps = [root, scope, self.plural, quote(name, safe=""), subresource]
+        return "/".join(step for step in steps if step)
+
+    def phrase(self, verb: str, namespace: str = "", name: str = "") -> str:
+        """A call in words, as the messages name it: ``get secrets/regcred in namespace team-a``."""
+        where = f"in namespace {namespace}" if namespace else "in the cluster"
+        return f"{verb} {self.plural}{f'/{name}' if name else ''} {where}"
+
+
+CONFIG_MAP = Resource("ConfigMap", "configmaps")
+NAMESPACE = Resource("Namespace", "namespaces")
+POD = Resource("Pod", "pods")
+SECRET = Resource("Secret", "secrets")
+SERVICE = Resource("Service", "services")
+VOLUME_CLAIM = Resource("PersistentVolumeClaim", "persistentvolumeclaims")
+STORAGE_CLASS = Resource("StorageClass", "storageclasses", group="storage.k8s.io")
