@@ -1,0 +1,1 @@
+"""What `scripts/bench` measures. Figures go to docs/benchmarks.md and never decide whether a test passes."""

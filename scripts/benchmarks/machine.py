@@ -1,0 +1,37 @@
+"""On what machine and with which versions a figure was taken."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import platform
+import re
+from pathlib import Path
+
+from common.paths import REPOSITORY
+from common.run import capture
+
+
+def conditions() -> dict[str, str]:
+    """Give what a reader needs to know to compare a figure with another."""
+    memory = int(os.sysconf("SC_PAGE_SIZE")) * int(os.sysconf("SC_PHYS_PAGES"))
+    return {
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "commit": capture(["git", "describe", "--always", "--dirty"], cwd=REPOSITORY).strip(),
+        "cores": str(os.cpu_count()),
+        "memory": f"{memory / 2**30:.0f} GiB",
+        "kernel": platform.release(),
+        "system": _system(),
+        "python": platform.python_version(),
+        "kubernetes": _pinned("scripts/local_cluster/toolchain/go.mod", r"k8s\.io/kubernetes v(\S+)"),
+        "airflow": _pinned("requirements/airflow.txt", r"^apache-airflow==(\S+)"),
+    }
+
+
+def _system() -> str:
+    return _pinned("/etc/os-release", r'^PRETTY_NAME="(.*)"')
+
+
+def _pinned(file: str, pattern: str) -> str:
+    match = re.search(pattern, (REPOSITORY / Path(file)).read_text(encoding="utf-8"), re.MULTILINE)
+    return match[1] if match else "unknown"

@@ -1,0 +1,58 @@
+"""How long `scripts/quickstart` takes: on a fresh machine, with everything cached, with everything up."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from common.paths import REPOSITORY, cache_folder
+from common.run import run_logged
+from common.steps import Steps
+
+_STEPS = "quickstart-steps.json"
+
+
+def measure(steps: Steps, *, cold: bool) -> dict[str, Any]:
+    """Run quickstart from each state of the machine and give its step times as a table.
+
+    Args:
+        steps: told about progress.
+        cold: also from empty caches, which takes half an hour.
+    """
+    runs: dict[str, dict[str, float]] = {}
+    _cluster("down")
+    if cold:
+        # An own cache folder is as good as a fresh machine; Debian's packages stay installed.
+        with tempfile.TemporaryDirectory(prefix="kpo-platform-cold-", dir=cache_folder().parent) as folder:
+            fresh = {name: f"{folder}/{name}" for name in ("XDG_CACHE_HOME", "GOCACHE", "UV_CACHE_DIR")}
+            runs["fresh machine"] = _quickstart(steps, "from empty caches", fresh)
+            _cluster("down", fresh)
+    runs["all cached"] = _quickstart(steps, "with toolchain and images cached", {})
+    runs["all up"] = _quickstart(steps, "with everything up", {})
+    names = list(dict.fromkeys(name for times in runs.values() for name in times))
+    return {
+        "title": "scripts/quickstart, step by step",
+        "text": "Seconds per step. *Fresh machine*: empty caches, Debian packages and Go modules present or fetched. "
+        "*All cached*: toolchain and images from an earlier run, no cluster. *All up*: a second run.",
+        "columns": ["step", *runs],
+        "rows": [[name, *(round(times.get(name, 0), 1) for times in runs.values())] for name in names]
+        + [["**all**", *(round(sum(times.values()), 1) for times in runs.values())]],
+    }
+
+
+def _quickstart(steps: Steps, how: str, env: dict[str, str]) -> dict[str, float]:
+    with steps.step(f"scripts/quickstart {how}") as step:
+        log = cache_folder("logs", "bench-quickstart.log")
+        run_logged([REPOSITORY / "scripts" / "quickstart"], log, timeout_s=5400, env=env, say=step.detail)
+    cache = Path(env["XDG_CACHE_HOME"], "kpo-platform") if env else cache_folder()
+    times = json.loads((cache / "results" / _STEPS).read_text(encoding="utf-8"))
+    return {time["name"]: time["seconds"] for time in times if time["depth"] == 0}
+
+
+def _cluster(command: str, env: dict[str, str] | None = None) -> None:
+    words: list[str | Path] = [sys.executable, REPOSITORY / "scripts" / "cluster", command]
+    run_logged(words, cache_folder("logs", "bench-cluster.log"), timeout_s=300, env={**os.environ, **(env or {})})

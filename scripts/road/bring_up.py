@@ -1,0 +1,74 @@
+"""From a bare machine to a stack that is ready for DAGs. Every step may be cut off and taken again."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import sys
+from pathlib import Path
+
+from common.environment import environment
+from common.run import capture
+from common.steps import Steps
+from images.build import build_all
+from local_cluster import cluster
+from road.beside import beside
+from road.stack import CHART, MANIFESTS, NAMESPACE, RELEASE, VALUES, Stack
+
+_REGISTRY = "registry.kpo-platform.test"
+
+
+def bring_up(steps: Steps) -> Stack:
+    """Bring up cluster, images, Airflow and the teams; what already stands is left as it is.
+
+    Raises:
+        ScriptError: a step could not be completed; says which and why.
+    """
+    with steps.step("Make the Python environment (.venv)") as step:
+        programs = environment(step.detail)
+    build(steps)
+    with steps.step("Start Kubernetes"):
+        cluster.up(steps)
+    with steps.step("Load images into the cluster") as step:
+        cluster.load(build_all(step.detail).values(), step.detail)
+    stack = Stack(cluster.kubeconfig(), cluster.programs())
+    with steps.step("Start a git server for the teams' DAGs"):
+        stack.kubectl("apply", "--server-side", "-f", MANIFESTS / "git-server.yaml")
+        stack.kubectl("rollout", "status", "-n", "git", "deployment/git-server", "--timeout=120s", timeout_s=130)
+    install(steps, stack)
+    bootstrap(steps, stack, programs)
+    return stack
+
+
+def build(steps: Steps) -> None:
+    """Build the cluster's programs, which needs the processor, beside the images, which wait for the network."""
+    whole = steps.step("Build cluster programs and images (15 minutes on a fresh machine)")
+    with whole as step, beside("images", [sys.executable, "-m", "images.build"]):
+        cluster.build_programs(step.detail)
+
+
+def install(steps: Steps, stack: Stack) -> None:
+    """Install the chart of this checkout, or upgrade to it, and wait until everything is healthy."""
+    with steps.step("helm upgrade --install --wait: Airflow and the teams") as step:
+        stack.kubectl("apply", "--server-side", "-f", "-", stdin=_release_namespace())
+        chart: list[str | Path] = ["upgrade", "--install", RELEASE, CHART, "--namespace", NAMESPACE, "--values", VALUES]
+        stack.helm([*chart, "--wait", "--timeout", "10m"], step.detail, timeout_s=630)
+
+
+def bootstrap(steps: Steps, stack: Stack, programs: Path) -> None:
+    """Run `platformctl bootstrap`: connection, registry secret, volume claims."""
+    with steps.step("platformctl bootstrap: connection, registry secret, volumes"):
+        words: list[str | Path] = [programs / "platformctl", "bootstrap", "--yes", "--namespace", NAMESPACE]
+        existing = stack.kubectl("get", "secrets", "-A", "--field-selector=metadata.name=regcred", "-o", "name")
+        # A registry to log in to comes with a company; here its password is made up, once.
+        login = [] if existing else ["--registry-config", "-"]
+        capture([*words, *login], env=stack.variables, stdin=_made_up_login(), timeout_s=300)
+
+
+def _release_namespace() -> str:
+    labels = {"pod-security.kubernetes.io/enforce": "restricted"}
+    return json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE, "labels": labels}})
+
+
+def _made_up_login() -> str:
+    return json.dumps({"auths": {_REGISTRY: {"username": "quickstart", "password": secrets.token_urlsafe(24)}}})

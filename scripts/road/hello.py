@@ -1,0 +1,72 @@
+"""The main job: a DAG is dropped, runs in a team's pod, and its result comes back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from common.errors import ScriptError
+from common.paths import REPOSITORY
+from common.steps import Steps
+from common.waiting import NotYet, wait_for
+from road.airflow_api import AirflowApi
+from road.pods import watching
+from road.repository import push
+from road.stack import Stack
+
+DAG = "hello_team"
+TEAM_NAMESPACE = "team-alpha"
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What ran where, as Airflow and Kubernetes tell it.
+
+    Attributes:
+        run: the run's id.
+        state: its state in Airflow.
+        log: the log of the task that ran the pod.
+        xcom: what the pod returned.
+        pod: the pod, as it was last seen.
+    """
+
+    run: str
+    state: str
+    log: str
+    xcom: Any
+    pod: dict[str, Any]
+
+
+def connect(stack: Stack) -> AirflowApi:
+    """Sign in to the Airflow of a stack as its administrator."""
+    admin = stack.secret("airflow-admin")
+    return AirflowApi(stack.address_of("airflow-api-server"), admin["username"], admin["password"])
+
+
+def run_hello(steps: Steps, stack: Stack, airflow: AirflowApi) -> Ran:
+    """Drop the sample DAG into team alpha's folder, run it, and read back what happened.
+
+    Raises:
+        ScriptError: the run failed, or git, Airflow or the cluster did not do its part in time.
+    """
+    sample = (REPOSITORY / "dags" / f"{DAG}.py").read_text(encoding="utf-8")
+    with steps.step("git push: drop dags/hello_team.py into team alpha's folder"):
+        url = f"git://{stack.address_of('git-server', 'git')}/alpha.git"
+        commit = push(url, {f"{DAG}.py": sample}, "Say hello")
+    with steps.step("Wait until Airflow has read the DAG"):
+        airflow.wait_for_version(DAG, commit)
+    with steps.step("Run the DAG"), watching(stack, TEAM_NAMESPACE) as seen:
+        run = airflow.trigger(DAG)
+        state = airflow.wait_for_run(DAG, run)
+        log = airflow.log(DAG, run, "hello")
+        if state != "success":
+            raise ScriptError(f"The run {run} of {DAG} ended as {state}; the log of its task hello:\n{log}")
+        name = airflow.xcom(DAG, run, "hello", "pod_name")
+        pod = wait_for(f"Kubernetes to show pod {name}", lambda: _only(seen.named(name)), deadline_s=10)
+    return Ran(run, state, log, airflow.xcom(DAG, run, "hello"), pod)
+
+
+def _only(pods: list[dict[str, Any]]) -> dict[str, Any]:
+    if len(pods) != 1:
+        raise NotYet(f"{len(pods)} pods of that name")
+    return pods[0]

@@ -1,0 +1,61 @@
+"""See the pods of a namespace while something runs: a finished task's pod is deleted, so look while it lives."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from road.stack import Stack
+
+
+class SeenPods:
+    """The last state of every pod that was seen, by uid."""
+
+    def __init__(self) -> None:
+        self._by_uid: dict[str, dict[str, Any]] = {}
+
+    def add(self, pod: dict[str, Any]) -> None:
+        """Remember the state of a pod."""
+        self._by_uid[pod["metadata"]["uid"]] = pod
+
+    def named(self, name: str) -> list[dict[str, Any]]:
+        """Give the pods that had a name, one per uid."""
+        return [pod for pod in self._by_uid.values() if pod["metadata"]["name"] == name]
+
+
+@contextmanager
+def watching(stack: Stack, namespace: str) -> Iterator[SeenPods]:
+    """Watch the pods of a namespace while the block runs."""
+    seen = SeenPods()
+    command: list[str | Path] = [stack.programs / "kubectl", "get", "pods", "-n", namespace, "--watch", "-o", "json"]
+    with subprocess.Popen(
+        command,
+        env={**os.environ, **stack.variables},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as process:
+        assert process.stdout
+        reader = threading.Thread(target=_read, args=(process.stdout, seen), daemon=True)
+        reader.start()
+        try:
+            yield seen
+        finally:
+            process.terminate()
+            reader.join()
+
+
+def _read(stream: IO[str], seen: SeenPods) -> None:
+    """Read JSON objects that kubectl writes one after the other, each over many lines."""
+    lines: list[str] = []
+    for line in stream:
+        lines.append(line)
+        if line == "}\n":
+            seen.add(json.loads("".join(lines)))
+            lines.clear()

@@ -1,0 +1,57 @@
+"""The main job on a local cluster: bring everything up, run a DAG, and say what ran where."""
+
+from __future__ import annotations
+
+import time
+
+from common.paths import cache_folder
+from common.steps import Steps
+from road.airflow_api import AirflowApi
+from road.bring_up import bring_up
+from road.hello import Ran, connect, run_hello
+from road.stack import Stack
+
+
+def main() -> int:
+    """Walk the whole road and print the report.
+
+    Raises:
+        ScriptError: a step could not be completed, or the DAG failed.
+    """
+    steps, began = Steps(), time.monotonic()
+    try:
+        stack = bring_up(steps)
+        airflow = connect(stack)
+        ran = run_hello(steps, stack, airflow)
+    finally:
+        steps.save(cache_folder("results", "quickstart-steps.json"))
+    print(report(stack, airflow, ran, time.monotonic() - began))
+    return 0
+
+
+def report(stack: Stack, airflow: AirflowApi, ran: Ran, seconds: float) -> str:
+    """Say what ran where and what to do next."""
+    metadata, spec = ran.pod["metadata"], ran.pod["spec"]
+    said = next(line for line in ran.log.splitlines() if "Hello from" in line)
+    kubectl = f"{stack.programs / 'kubectl'} --kubeconfig {stack.kubeconfig}"
+    return f"""
+What ran, read back from Airflow and Kubernetes ({seconds:.0f} s in all):
+  run              {ran.run}: {ran.state}
+  pod              {metadata["name"]} (uid {metadata["uid"]})
+  namespace        {metadata["namespace"]}
+  service account  {spec["serviceAccountName"]}
+  image            {spec["containers"][0]["image"]}
+  node             {spec["nodeName"]}
+  its log          {said.strip()}
+  its XCom         {ran.xcom}
+
+Airflow's UI:   http://{airflow.address}   (user {airflow.username})
+Its password:   {kubectl} -n airflow get secret airflow-admin -o jsonpath='{{.data.password}}' | base64 -d
+
+Try next:
+  1. Change dags/hello_team.py and run scripts/quickstart again: the new version runs in a minute.
+  2. See what a team has:    .venv/bin/platformctl teams show alpha --kubeconfig {stack.kubeconfig}
+  3. Watch a team's pods:    {kubectl} -n {metadata["namespace"]} get pods --watch
+
+Take all down:  scripts/cluster down
+"""

@@ -1,0 +1,44 @@
+"""Drop files into a team's DAG folder: a commit and a push, as an author does it."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from common.run import capture
+
+_AUTHOR = ("-c", "user.name=kpo-platform", "-c", "user.email=quickstart@kpo-platform.test")
+
+
+def push(url: str, files: Mapping[str, str], message: str) -> str:
+    """Commit files to the branch main of a repository and push them, if they differ from what is there.
+
+    Args:
+        url: the repository, with whatever protocol git speaks.
+        files: path in the repository → content.
+        message: the commit's subject.
+
+    Returns:
+        The full hash of the branch's commit.
+
+    Raises:
+        CommandError: git failed; carries its last lines.
+    """
+    with tempfile.TemporaryDirectory(prefix="kpo-platform-") as name:
+        folder = Path(name)
+        _git(folder, "clone", "--quiet", url, ".")
+        _git(folder, "symbolic-ref", "HEAD", "refs/heads/main")
+        for path, content in files.items():
+            file = folder / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(content, encoding="utf-8")
+        _git(folder, "add", "--all")
+        if _git(folder, "status", "--porcelain"):
+            _git(folder, *_AUTHOR, "commit", "--quiet", "--message", message)
+            _git(folder, "push", "--quiet", "origin", "main")
+        return _git(folder, "rev-parse", "HEAD").strip()
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    return capture(["git", *arguments], cwd=folder, timeout_s=60)

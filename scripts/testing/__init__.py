@@ -1,0 +1,1 @@
+"""What `scripts/test` runs: parts that need no cluster, and named groups of cluster tests."""

@@ -1,0 +1,70 @@
+"""The groups of cluster tests: one file each, found by name; a green result is kept by the hash of its inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from common.errors import ScriptError
+from common.files import digest_of_files, write_whole
+from common.paths import REPOSITORY, cache_folder
+from common.run import capture
+
+_TESTS = REPOSITORY / "tests" / "cluster"
+
+CORE = ("road", "rights", "bootstrap")
+"""The groups that every run of `scripts/test` includes, in the order in which they run."""
+
+_INPUTS = (
+    "platform",
+    "helm",
+    "rbac",
+    "pod_templates",
+    "dags",
+    "requirements",
+    "scripts",
+    "tests/conftest.py",
+)
+
+
+def all_groups() -> list[str]:
+    """Give every group's name, the core ones first."""
+    names = sorted(file.stem.removeprefix("test_") for file in _TESTS.glob("test_*.py"))
+    return [*CORE, *(name for name in names if name not in CORE)]
+
+
+def chosen(names: Iterable[str]) -> list[str]:
+    """Check the names that a person typed; none means all.
+
+    Raises:
+        ScriptError: there is no such group.
+    """
+    known = all_groups()
+    wanted = list(names) or known
+    for name in wanted:
+        if name not in known:
+            raise ScriptError(f"There is no group {name!r} of cluster tests; there are: {', '.join(known)}.")
+    return wanted
+
+
+def file_of(group: str) -> Path:
+    """Give the test file of a group."""
+    return _TESTS / f"test_{group}.py"
+
+
+def is_green(group: str) -> bool:
+    """Tell whether a group has passed with exactly the files of this checkout."""
+    return _result(group).exists()
+
+
+def keep_green(group: str) -> None:
+    """Remember that a group has passed with the files of this checkout."""
+    write_whole(_result(group), "passed\n")
+
+
+def _result(group: str) -> Path:
+    inputs = [*_INPUTS, "tests/cluster/conftest.py", str(file_of(group).relative_to(REPOSITORY))]
+    listed = capture(["git", "ls-files", "--cached", "--others", "--exclude-standard", "--", *inputs], cwd=REPOSITORY)
+    files = [REPOSITORY / name for name in sorted(listed.splitlines())]
+    digest = digest_of_files((file for file in files if file.is_file()), group)
+    return cache_folder("results", f"{group}-{digest}")

@@ -1,0 +1,66 @@
+"""The parts of the test run that need no cluster: lint, unit, chart."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from common.errors import ScriptError
+from common.paths import REPOSITORY
+
+_SCRIPTS = ("scripts/common", "scripts/images", "scripts/local_cluster", "scripts/road", "scripts/testing")
+
+LINTERS: tuple[tuple[str, ...], ...] = (
+    ("ruff", "check", "."),
+    ("ruff", "format", "--check", "."),
+    ("mypy", "platform/kpo_platform"),
+    ("mypy", *_SCRIPTS),
+    ("lint-imports",),
+)
+
+
+def lint(programs: Path) -> None:
+    """Check style, types and layers.
+
+    Raises:
+        ScriptError: a linter found something; it has said what.
+    """
+    for linter in LINTERS:
+        run(programs, linter, timeout_s=300)
+
+
+def unit(programs: Path) -> None:
+    """Run the tests that need neither cluster nor chart."""
+    pytest(programs, ["tests/unit"], timeout_s=300)
+
+
+def chart(programs: Path) -> None:
+    """Run the tests of the rendered chart; they need helm, but no cluster."""
+    pytest(programs, ["tests/chart"], timeout_s=600)
+
+
+OFFLINE: dict[str, Callable[[Path], None]] = {"lint": lint, "unit": unit, "chart": chart}
+
+
+def pytest(programs: Path, arguments: Sequence[str], timeout_s: float, env: dict[str, str] | None = None) -> None:
+    """Run pytest in the checkout, its output on the terminal."""
+    run(programs, ["pytest", *arguments], timeout_s, env)
+
+
+def run(programs: Path, words: Sequence[str], timeout_s: float, env: dict[str, str] | None = None) -> None:
+    """Run a program of the environment in the checkout, its output on the terminal.
+
+    Raises:
+        ScriptError: it failed or took too long.
+    """
+    command = [str(programs / words[0]), *words[1:]]
+    try:
+        code = subprocess.run(
+            command, cwd=REPOSITORY, env={**os.environ, **(env or {})}, timeout=timeout_s, check=False
+        ).returncode
+    except subprocess.TimeoutExpired:
+        raise ScriptError(f"`{' '.join(words)}` took longer than {timeout_s:g} s and was ended.") from None
+    if code:
+        raise ScriptError(f"`{' '.join(words)}` failed with exit code {code}; what it found stands above.")

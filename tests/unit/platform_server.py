@@ -1,0 +1,79 @@
+"""A server that keeps objects and connections in memory, as far as bootstrap asks for them."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+from urllib.parse import urlsplit
+
+from unit.contracts import CONTRACT
+from unit.servers import Answer, Request, status
+
+PASSWORD = "of-the-admin"
+
+
+class Platform:
+    """The Kubernetes API and Airflow's at one address: two teams, one of them with a registry."""
+
+    def __init__(self) -> None:
+        self.connections: dict[str, Any] = {}
+        self.writes = 0
+        self.objects: dict[str, Any] = {}
+        self._keep("/api/v1/namespaces/airflow/configmaps/airflow-contract", data={"contract.json": _contract()})
+        admin = {"username": _base64("admin"), "password": _base64(PASSWORD)}
+        self._keep("/api/v1/namespaces/airflow/secrets/airflow-admin", data=admin)
+        for team in ("alpha", "beta"):
+            self._keep(f"/api/v1/namespaces/team-{team}")
+        self._keep("/apis/storage.k8s.io/v1/storageclasses/local", volumeBindingMode="WaitForFirstConsumer")
+        default = {"storageclass.kubernetes.io/is-default-class": "true"}
+        self.objects["/apis/storage.k8s.io/v1/storageclasses/local"]["metadata"]["annotations"] = default
+
+    def __call__(self, request: Request) -> Answer:
+        url = urlsplit(request.path)
+        if url.path == "/auth/token":
+            return (201, {"access_token": "abc"}) if request.body["password"] == PASSWORD else (401, {})
+        if url.path.startswith("/api/v2/connections"):
+            return self._airflow(request)
+        if request.method == "PATCH":
+            return self._apply(url.path, request.body, "dryRun" in url.query)
+        if url.path in self.objects:
+            return 200, self.objects[url.path]
+        if url.path.endswith(("configmaps", "persistentvolumeclaims", "storageclasses")):
+            inside = f"{url.path}/"
+            return 200, {"items": [each for path, each in self.objects.items() if path.startswith(inside)]}
+        return status(404, "not found")
+
+    def _keep(self, path: str, **content: Any) -> None:
+        self.objects[path] = {"metadata": {"name": path.rpartition("/")[2], "resourceVersion": "1"}, **content}
+
+    def _apply(self, path: str, body: dict[str, Any], dry_run: bool) -> Answer:
+        known = self.objects.get(path)
+        if known and {**body, "metadata": {**body["metadata"], "resourceVersion": "1"}} == known:
+            return 200, known
+        kept = {**body, "metadata": {**body["metadata"], "resourceVersion": "1"}}
+        if body["kind"] == "PersistentVolumeClaim":
+            kept = {**kept, "spec": {"storageClassName": "local", **body["spec"]}, "status": {"phase": "Pending"}}
+        if not dry_run:
+            self.objects[path] = kept
+            self.writes += 1
+        return 200, kept
+
+    def _airflow(self, request: Request) -> Answer:
+        if request.method == "GET":
+            found = self.connections.get(request.path.rpartition("/")[2])
+            return (200, found) if found else (404, {"detail": "not found"})
+        self.connections[request.body["connection_id"]] = request.body
+        self.writes += 1
+        return 201, request.body
+
+
+def _contract() -> str:
+    team = CONTRACT["teams"]["alpha"]
+    registry = {"host": "registry.test", "pullSecret": "regcred"}
+    teams = {"alpha": {**team, "registry": registry}, "beta": {**team, "namespace": "team-beta"}}
+    return json.dumps({**CONTRACT, "teams": teams})
+
+
+def _base64(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()

@@ -1,0 +1,90 @@
+"""Airflow's REST API as bootstrap uses it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from kpo_platform.bootstrap.airflow_api import by_url
+from kpo_platform.errors import AirflowError
+from unit.servers import Answer, Request, serving
+
+BODY = {"connection_id": "k8s default", "conn_type": "kubernetes", "extra": '{"password": "s3cret"}'}
+
+
+def failure(answer: Answer) -> str:
+    with serving(lambda _: answer) as server, pytest.raises(AirflowError) as error:
+        by_url(server.url).put_connection(BODY)
+    return str(error.value).replace(server.url, "URL")
+
+
+def test_the_token_of_the_sign_in_goes_with_every_later_call_below_the_path_of_the_url():
+    def answer(request: Request) -> Answer:
+        return (201, {"access_token": "abc"}) if request.method == "POST" else (200, {"conn_type": "kubernetes"})
+
+    with serving(answer) as server:
+        airflow = by_url(f"{server.url}/airflow/")
+        airflow.sign_in("admin", "s3cret")
+        assert airflow.connection("k8s/default") == {"conn_type": "kubernetes"}
+    assert server.seen == [
+        Request("POST", "/airflow/auth/token", {"username": "admin", "password": "s3cret"}),
+        Request("GET", "/airflow/api/v2/connections/k8s%2Fdefault"),
+    ]
+    assert server.seen[1].headers["authorization"] == "Bearer abc"
+
+
+def test_a_wrong_password_is_told_in_a_sentence():
+    with serving(lambda _: (401, {"detail": "Invalid credentials"})) as server, pytest.raises(AirflowError) as error:
+        by_url(server.url).sign_in("admin", "s3cret")
+    assert str(error.value) == (f"Airflow ({server.url}) refused the user name or the password of its administrator.")
+
+
+def test_a_connection_that_is_not_there_is_nothing():
+    with serving(lambda _: (404, {"detail": "not found"})) as server:
+        assert by_url(server.url).connection("k8s_default") is None
+
+
+@pytest.mark.parametrize(("first", "methods"), [(201, ["POST"]), (409, ["POST", "PATCH"])])
+def test_a_connection_is_created_or_else_changed(first: int, methods: list[str]):
+    with serving(lambda request: (first if request.method == "POST" else 200, {})) as server:
+        by_url(server.url).put_connection(BODY)
+    assert [request.method for request in server.seen] == methods
+    assert all(request.body == BODY for request in server.seen)
+
+
+@pytest.mark.parametrize(
+    ("answer", "sentence"),
+    [
+        ((401, {"detail": "expired"}), "no longer takes the token to write connection k8s default; run again."),
+        ((403, {"detail": "Forbidden"}), "would not write connection k8s default: HTTP status 403, Forbidden"),
+        ((500, "oops"), "would not write connection k8s default: HTTP status 500"),
+        ((200, []), "would not write connection k8s default: HTTP status 200"),
+    ],
+)
+def test_a_refusal_is_a_sentence(answer: Answer, sentence: str):
+    assert failure(answer) == f"Airflow (URL) {sentence}"
+
+
+def test_a_refused_field_is_named_without_its_value():
+    echo: dict[str, Any] = {"loc": ["body", "extra"], "msg": "Value error", "input": BODY}
+    sentence = failure((422, {"detail": [echo]}))
+    assert "s3cret" in json.dumps(echo)
+    assert sentence == (
+        "Airflow (URL) would not write connection k8s default: HTTP status 422, body.extra: Value error"
+    )
+
+
+def test_an_airflow_that_is_not_there_is_told_by_its_address():
+    with serving(lambda _: (200, {})) as server:
+        pass
+    with pytest.raises(AirflowError) as error:
+        by_url(server.url).connection("k8s_default")
+    assert str(error.value).startswith(f"No answer from Airflow ({server.url}) ([Errno 111] Connection refused);")
+
+
+@pytest.mark.parametrize("url", ["airflow.test", "ftp://airflow.test", "http://", "http://host:port"])
+def test_what_is_no_address_is_refused(url: str):
+    with pytest.raises(AirflowError, match="is no address of Airflow"):
+        by_url(url)

@@ -1,0 +1,251 @@
+"""Applying through ansible-runner, with real Ansible against a server that answers as both APIs would."""
+
+from __future__ import annotations
+
+import base64
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kpo_platform.bootstrap import apply, channel, work
+from kpo_platform.bootstrap.actions import Action, Plan, Target, Verb
+from kpo_platform.errors import BootstrapError
+from unit.servers import Answer, Request, Server, serving, status
+
+CANARY = "canary-3f9a-password"
+SECRET_PATH = "/api/v1/namespaces/team-alpha/secrets/regcred?fieldManager=platformctl&force=false"
+CLAIM_PATH = "/api/v1/namespaces/team-alpha/persistentvolumeclaims/data?fieldManager=platformctl&force=false"
+SECRET: dict[str, Any] = {
+    "apiVersion": "v1",
+    "kind": "Secret",
+    "metadata": {"namespace": "team-alpha", "name": "regcred"},
+    "data": {"password": base64.b64encode(CANARY.encode()).decode()},
+}
+CLAIM: dict[str, Any] = {
+    "apiVersion": "v1",
+    "kind": "PersistentVolumeClaim",
+    "metadata": {"namespace": "team-alpha", "name": "data"},
+}
+CONNECTION: dict[str, Any] = {"connection_id": "k8s_default", "extra": f'{{"kube_config": "{CANARY}"}}'}
+PLAN = Plan(
+    (
+        Action(Verb.CREATE, Target("Secret", "team-alpha", "regcred"), body=SECRET),
+        Action(Verb.CHANGE, Target("PersistentVolumeClaim", "team-alpha", "data"), body=CLAIM, seen="5"),
+        Action(Verb.CREATE, Target("Connection", "", "k8s_default"), body=CONNECTION),
+        Action(Verb.UNCHANGED, Target("Connection", "", "other")),
+    )
+)
+WRITES = [
+    Request("PATCH", SECRET_PATH, SECRET),
+    Request("PATCH", CLAIM_PATH, CLAIM),
+    Request("POST", "/api/v2/connections", CONNECTION),
+]
+# What a person's environment may hold; ansible-runner would write it to disk.
+ENVIRONMENT = {"AWS_SECRET_ACCESS_KEY": CANARY}
+
+
+class Notes:
+    """A progress that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def started(self, task: str) -> None:
+        self.told.append(task)
+
+    def done(self, target: str, changed: bool) -> None:
+        self.told.append(f"{target}: {'changed' if changed else 'unchanged'}")
+
+
+def agreeing(request: Request) -> Answer:
+    if request.method == "PATCH":
+        return 200, {**request.body, "metadata": {**request.body["metadata"], "resourceVersion": "5"}}
+    return 201, request.body
+
+
+def parts(server: Server, directory: Path) -> dict[str, work.Work]:
+    cluster = work.ClusterAccess(
+        kubeconfig=server.kubeconfig(directory), context=None, timeout=30, environment=ENVIRONMENT
+    )
+    airflow = work.AirflowAccess(url=server.url, namespace="airflow", service="api", port=80, token=CANARY)
+    return dict(work.parts(PLAN, cluster, airflow))
+
+
+@pytest.fixture
+def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The only place for temporary files."""
+    directory = tmp_path / "tmp"
+    directory.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(directory))
+    monkeypatch.setenv("TMPDIR", str(directory))
+    return directory
+
+
+def test_a_run_does_all_writes_and_tells_of_each(tmp_path: Path, scratch: Path):
+    notes = Notes()
+    with serving(agreeing) as server:
+        apply.run(parts(server, tmp_path), 60, notes)
+    assert server.seen == WRITES
+    assert notes.told == [
+        "Apply registry secrets and volume claims",
+        "Secret team-alpha/regcred: changed",
+        "PersistentVolumeClaim team-alpha/data: unchanged",
+        "Write Airflow connections",
+        "Connection k8s_default: changed",
+    ]
+    assert list(scratch.iterdir()) == []
+
+
+def forms(secret: str) -> list[bytes]:
+    """A secret as it is and in base64, at each of the three places where it can begin in a longer text."""
+    shifted = [base64.b64encode(b"." * skip + secret.encode())[4:-4] for skip in range(3)]
+    return [secret.encode(), *shifted]
+
+
+def holders(secret: str, files: list[Path]) -> list[str]:
+    """The files that hold a secret in any form."""
+    found = []
+    for file in files:
+        try:
+            content = file.read_bytes()
+        except OSError:
+            continue
+        if any(form in content for form in forms(secret)):
+            found.append(str(file))
+    return found
+
+
+def test_a_secret_is_in_no_file_process_list_or_environment_while_it_is_written(
+    tmp_path: Path, scratch: Path, monkeypatch: pytest.MonkeyPatch
+):
+    found: list[str] = []
+    looked_at: list[Path] = []
+
+    def looking(request: Request) -> Answer:
+        # At this moment a module works and Ansible has written whatever it writes.
+        processes = [each for name in ("cmdline", "environ") for each in Path("/proc").glob(f"[0-9]*/{name}")]
+        looked_at.extend([*(file for file in scratch.rglob("*") if file.is_file()), *processes])
+        found.extend(holders(CANARY, looked_at))
+        return agreeing(request)
+
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", CANARY)
+    control = tmp_path / "control"
+    control.write_bytes(base64.b64encode(f"robot:{CANARY}".encode()))
+    with serving(looking) as server:
+        apply.run(parts(server, tmp_path), 60, Notes())
+    assert holders(CANARY, [control]) == [str(control)]
+    assert any(scratch in file.parents for file in looked_at)
+    assert found == []
+
+
+def test_a_refused_write_is_told_in_its_own_sentence_and_what_was_done_before_too(tmp_path: Path, scratch: Path):
+    def refusing(request: Request) -> Answer:
+        return status(409, "conflict with helm") if "persistent" in request.path else agreeing(request)
+
+    notes = Notes()
+    with serving(refusing) as server, pytest.raises(BootstrapError) as error:
+        apply.run(parts(server, tmp_path), 60, notes)
+    assert str(error.value) == (
+        "The API server refused to create or patch persistentvolumeclaims/data in namespace team-alpha: "
+        "conflict with helm"
+    )
+    assert notes.told == ["Apply registry secrets and volume claims", "Secret team-alpha/regcred: changed"]
+    assert server.seen == WRITES[:2]
+
+
+def test_a_run_that_takes_too_long_ends_and_says_what_it_last_saw(tmp_path: Path, scratch: Path):
+    def slow(request: Request) -> Answer:
+        time.sleep(20)
+        return agreeing(request)
+
+    with serving(slow) as server, pytest.raises(BootstrapError) as error:
+        apply.run(parts(server, tmp_path), 5, Notes())
+    assert str(error.value) == (
+        "Not done within 5 s, last seen: Apply registry secrets and volume claims; "
+        "run again, or give more with --timeout."
+    )
+    assert left_over(scratch) == []
+
+
+SCRIPT = textwrap.dedent(
+    """
+    import sys
+    from pathlib import Path
+    from kpo_platform.bootstrap import apply
+    from unit.servers import Server
+    from unit.test_bootstrap_apply import Notes, parts
+
+    try:
+        apply.run(parts(Server(sys.argv[1], []), Path(sys.argv[2])), 60, Notes())
+    except KeyboardInterrupt:
+        sys.exit(130)
+    """
+)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_run_and_leaves_nothing(tmp_path: Path, scratch: Path, number: signal.Signals):
+    arrived = threading.Event()
+
+    def hanging(request: Request) -> Answer:
+        arrived.set()
+        time.sleep(20)
+        return agreeing(request)
+
+    with serving(hanging) as server:
+        path = os.pathsep.join(each for each in sys.path if each)
+        process = subprocess.Popen(
+            [sys.executable, "-c", SCRIPT, server.url, str(tmp_path)],
+            env={**os.environ, "PYTHONPATH": path},
+            start_new_session=True,
+        )
+        assert arrived.wait(60)
+        process.send_signal(number)
+        assert process.wait(15) == 130
+    assert left_over(scratch) == []
+    assert server.seen == WRITES[:1]
+
+
+def left_over(scratch: Path) -> list[str]:
+    """Files in the temporary directory and processes that speak of it."""
+    processes = [
+        command.decode(errors="replace")
+        for file in Path("/proc").glob("[0-9]*/cmdline")
+        if str(scratch).encode() in (command := _read(file))
+    ]
+    return [*(str(each) for each in scratch.iterdir()), *processes]
+
+
+def _read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError:
+        return b""
+
+
+def test_our_own_environment_and_signals_are_as_before(tmp_path: Path, scratch: Path):
+    before = dict(os.environ), signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    with serving(agreeing) as server:
+        apply.run(parts(server, tmp_path), 60, Notes())
+    assert (dict(os.environ), signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+
+
+def test_a_module_outside_of_a_run_has_nothing_to_do(tmp_path: Path):
+    with pytest.raises(BootstrapError, match="this module works only inside `platformctl bootstrap`"):
+        channel.fetch(str(tmp_path / "absent.sock"), work.OBJECTS)
+
+
+def test_a_directory_with_too_long_a_name_is_refused():
+    with (
+        pytest.raises(BootstrapError, match="set TMPDIR to a shorter directory"),
+        channel.serve(Path("/tmp") / ("x" * 100), {}),
+    ):
+        pass

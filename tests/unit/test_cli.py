@@ -1,0 +1,257 @@
+"""platformctl: what it prints where, and its exit codes."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from kpo_platform.cli.main import run
+from kpo_platform.cli.output import clean
+from unit.platform_server import PASSWORD, Platform
+from unit.servers import Request, Server, serving, status
+
+LOGIN = '{"auths": {"registry.test": {"username": "robot", "password": "s3cret"}}}'
+CREATED = """\
++ Secret team-alpha/regcred: create (registry registry.test)
++ PersistentVolumeClaim team-alpha/data: create (1Gi, ReadWriteOnce, class local (the default))
++ PersistentVolumeClaim team-beta/data: create (1Gi, ReadWriteOnce, class local (the default))
++ Connection k8s_default: create (in cluster)
+Plan: 4 to create, 0 to change, 0 unchanged, 0 blocked.
+"""
+UNCHANGED = """\
+= Secret team-alpha/regcred: unchanged (registry registry.test)
+= PersistentVolumeClaim team-alpha/data: unchanged (1Gi, ReadWriteOnce, class local, Pending)
+= PersistentVolumeClaim team-beta/data: unchanged (1Gi, ReadWriteOnce, class local, Pending)
+= Connection k8s_default: unchanged (in cluster)
+Plan: 0 to create, 0 to change, 4 unchanged, 0 blocked.
+"""
+WAITS = "1Gi, ReadWriteOnce, class local, Pending: its class binds it when a pod first uses it"
+EVIDENCE = f"""\
+✔ Secret team-alpha/regcred: type kubernetes.io/dockerconfigjson, for registry.test
+✔ PersistentVolumeClaim team-alpha/data: {WAITS}
+✔ PersistentVolumeClaim team-beta/data: {WAITS}
+✔ Connection k8s_default: type kubernetes, in cluster, XCom sidecar registry.test/alpine:3
+"""
+
+
+@dataclass
+class Said:
+    """What one run said."""
+
+    code: int
+    out: str
+    err: str
+
+
+Speak = Callable[..., Said]
+
+
+@pytest.fixture
+def speak(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Speak:
+    """Runs platformctl with words and standard input."""
+
+    def speaking(*words: str, stdin: str = "") -> Said:
+        monkeypatch.setattr("sys.stdin", io.StringIO(stdin))
+        code = run(list(words))
+        captured = capsys.readouterr()
+        return Said(code, captured.out, captured.err)
+
+    return speaking
+
+
+@dataclass
+class Cluster:
+    """A server that answers as cluster and Airflow, and the options that lead to it."""
+
+    platform: Platform
+    server: Server
+    options: tuple[str, ...]
+
+    @property
+    def bootstrap(self) -> tuple[str, ...]:
+        return ("bootstrap", *self.options, "--airflow-url", self.server.url)
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[Cluster]:
+    platform = Platform()
+    with serving(platform) as server:
+        yield Cluster(platform, server, ("--kubeconfig", server.kubeconfig(tmp_path)))
+
+
+def test_the_first_run_makes_everything_and_the_second_nothing(speak: Speak, cluster: Cluster):
+    first = speak(*cluster.bootstrap, "--yes", "--registry-config", "-", stdin=LOGIN)
+    assert (first.code, first.out) == (0, CREATED + EVIDENCE)
+    assert first.err == (
+        "► Reading the contract of namespace airflow, and what is there\n"
+        "► Apply registry secrets and volume claims\n"
+        "✔ Secret team-alpha/regcred\n"
+        "✔ PersistentVolumeClaim team-alpha/data\n"
+        "✔ PersistentVolumeClaim team-beta/data\n"
+        "► Write Airflow connections\n"
+        "✔ Connection k8s_default\n"
+        "► Reading everything back\n"
+    )
+    assert cluster.platform.writes == 4
+    second = speak(*cluster.bootstrap, "--yes", "--registry-config", "-", stdin=LOGIN)
+    assert (second.code, second.out) == (0, UNCHANGED + EVIDENCE)
+    assert cluster.platform.writes == 4
+
+
+def test_a_dry_run_shows_the_plan_and_writes_nothing(speak: Speak, cluster: Cluster):
+    said = speak(*cluster.bootstrap, "--dry-run", "--registry-config", "-", stdin=LOGIN)
+    assert (said.code, said.out, cluster.platform.writes) == (0, CREATED, 0)
+
+
+def test_pending_changes_are_an_exit_code_when_asked_for(speak: Speak, cluster: Cluster):
+    words = (*cluster.bootstrap, "--team", "beta", "--dry-run", "--detailed-exitcode")
+    assert speak(*words).code == 2
+    assert speak(*cluster.bootstrap, "--team", "beta", "--yes").code == 0
+    assert speak(*words).code == 0
+
+
+def test_a_registry_without_a_sign_in_is_a_finding_and_the_rest_is_done(
+    speak: Speak, cluster: Cluster, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("DOCKER_CONFIG", "REGISTRY_AUTH_FILE", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    said = speak(*cluster.bootstrap, "--yes")
+    assert (said.code, cluster.platform.writes) == (1, 3)
+    assert said.out.splitlines()[0] == (
+        "! Secret team-alpha/regcred: no sign-in for registry registry.test "
+        "(no docker or podman configuration was found): "
+        "run docker login registry.test or give --registry-config FILE, and run again"
+    )
+    assert "✗ Secret team-alpha/regcred: is not there" in said.out.splitlines()
+
+
+def test_the_result_as_json_is_whole(speak: Speak, cluster: Cluster):
+    said = speak(*cluster.bootstrap, "--team", "beta", "--yes", "-o", "json")
+    claim = {"kind": "PersistentVolumeClaim", "namespace": "team-beta", "name": "data"}
+    airflow = {"kind": "Connection", "namespace": "", "name": "k8s_default"}
+    note = "1Gi, ReadWriteOnce, class local (the default)"
+    seen = "type kubernetes, in cluster, XCom sidecar registry.test/alpine:3"
+    assert json.loads(said.out) == {
+        "applied": True,
+        "actions": [
+            {"action": "create", "target": claim, "changes": [], "note": note},
+            {"action": "create", "target": airflow, "changes": [], "note": "in cluster"},
+        ],
+        "evidence": [
+            {"target": claim, "healthy": True, "seen": WAITS},
+            {"target": airflow, "healthy": True, "seen": seen},
+        ],
+    }
+
+
+def test_what_the_server_would_refuse_is_known_before_the_first_write(speak: Speak, cluster: Cluster, tmp_path: Path):
+    def full(request: Request) -> tuple[int, object]:
+        refused = request.method == "PATCH" and "team-beta" in request.path
+        return status(403, "exceeded quota: storage") if refused else cluster.platform(request)
+
+    with serving(full) as server:
+        words = ("--kubeconfig", server.kubeconfig(tmp_path), "--airflow-url", server.url)
+        said = speak("bootstrap", *words, "--yes", "--registry-config", "-", stdin=LOGIN)
+    assert (said.code, said.out, cluster.platform.writes) == (3, "", 0)
+    assert said.err.splitlines()[-1] == (
+        "Error: The API server refused to create or patch persistentvolumeclaims/data in namespace team-beta: "
+        "exceeded quota: storage"
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--detailed-exitcode"], "--detailed-exitcode needs --dry-run: after a run no change is pending."),
+        (
+            [],
+            "Nobody can be asked, because there is no terminal: add --yes to do it, or --dry-run to only see the plan.",
+        ),
+        (["--yes", "--team", "alhpa"], "team 'alhpa' is not in the contract; did you mean 'alpha'?"),
+        (["--yes", "--timeout", "0"], "Invalid value for '--timeout': 0.0 is not in the range x>=1."),
+        (
+            ["--yes", "--airflow-url", "airflow"],
+            "'airflow' is no address of Airflow; expected such as https://airflow.example.com.",
+        ),
+        (["--nonsense"], "No such option '--nonsense'."),
+    ],
+)
+def test_wrong_usage_is_a_sentence_and_64(speak: Speak, cluster: Cluster, words: list[str], sentence: str):
+    said = speak(*cluster.bootstrap, *words)
+    assert (said.code, said.out, cluster.platform.writes) == (64, "", 0)
+    assert said.err.splitlines()[-1] == f"Error: {sentence}"
+
+
+def test_a_wrong_password_of_airflow_ends_before_anything_is_written(speak: Speak, cluster: Cluster):
+    admin = "/api/v1/namespaces/airflow/secrets/airflow-admin"
+    cluster.platform.objects[admin]["data"]["password"] = "d3Jvbmc="
+    said = speak(*cluster.bootstrap, "--yes", "--team", "beta")
+    assert (said.code, said.out, cluster.platform.writes) == (3, "", 0)
+    assert said.err.splitlines()[-1] == (
+        f"Error: Airflow ({cluster.server.url}) refused the user name or the password of its administrator."
+    )
+
+
+def test_no_cluster_is_a_sentence_and_3(speak: Speak, tmp_path: Path):
+    with serving(Platform()) as server:
+        file = server.kubeconfig(tmp_path)
+    said = speak("teams", "list", "--kubeconfig", file)
+    assert (said.code, said.out) == (3, "")
+    assert said.err.startswith(f"Error: No answer from the API server {server.url} to: list configmaps")
+
+
+def test_the_teams_are_listed_and_shown(speak: Speak, cluster: Cluster):
+    assert speak("teams", "list", *cluster.options).out == (
+        "TEAM   NAMESPACE   REGISTRY       VOLUMES   CONNECTION\n"
+        "alpha  team-alpha  registry.test  data 1Gi  k8s_default\n"
+        "beta   team-beta   -              data 1Gi  k8s_default\n"
+    )
+    shown = speak("teams", "show", "beta", "-o", "json", *cluster.options)
+    assert json.loads(shown.out)["serviceAccount"] == {"name": "team-pod", "mountToken": False}
+    unknown = speak("teams", "show", "gamma", *cluster.options)
+    assert (unknown.code, unknown.err.splitlines()[-1]) == (
+        64,
+        "Error: team 'gamma' is not in the contract; known are: alpha, beta.",
+    )
+
+
+def test_versions_of_both_sides_are_shown(speak: Speak, cluster: Cluster):
+    content = json.loads(speak("version", "-o", "json", *cluster.options).out)
+    assert content.keys() == {"platformctl", "contract", "chart"}
+    assert (content["contract"], content["chart"]) == ("1", "0.1.0")
+
+
+def test_text_from_a_cluster_cannot_move_the_cursor_or_turn_the_text():
+    assert clean("a\x1b[31mb\r\nc\x00 \u202ed\u200be") == "a[31mb c de"
+
+
+@pytest.mark.parametrize("words", [[], ["bootstrap"], ["teams"], ["teams", "list"], ["teams", "show"], ["version"]])
+def test_every_command_has_help(speak: Speak, words: list[str]):
+    said = speak(*words, "--help")
+    assert (said.code, said.err) == (0, "")
+    assert said.out.startswith(f"Usage: platformctl {' '.join(words)}".rstrip())
+
+
+def test_the_secrets_of_a_run_are_printed_nowhere(speak: Speak, cluster: Cluster):
+    said = speak(*cluster.bootstrap, "--yes", "--registry-config", "-", stdin=LOGIN)
+    assert said.code == 0
+    for secret in ("s3cret", "cm9ib3Q6", PASSWORD):
+        assert secret not in said.out + said.err
+
+
+def test_a_reader_that_goes_away_is_no_traceback(cluster: Cluster):
+    command = [sys.executable, "-m", "kpo_platform.cli.main", "teams", "show", "alpha", *cluster.options]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(each for each in sys.path if each)}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None and process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""

@@ -1,0 +1,144 @@
+"""Where sign-ins for registries come from."""
+
+from __future__ import annotations
+
+import io
+import json
+from base64 import b64encode
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kpo_platform.bootstrap.credentials import Credentials, Login, find, usual_files
+from kpo_platform.errors import BootstrapError
+
+HOST = "registry.test:5000"
+NOTHING = io.StringIO("")
+
+
+def auth(user: str, password: str) -> dict[str, str]:
+    return {"auth": b64encode(f"{user}:{password}".encode()).decode()}
+
+
+def from_stdin(*hosts: str, **content: Any) -> Credentials:
+    return find(hosts, "-", io.StringIO(json.dumps(content)))
+
+
+@pytest.fixture
+def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A directory for programs, the only one in PATH beside the system's."""
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    return tmp_path
+
+
+def program(directory: Path, name: str, script: str) -> None:
+    file = directory / name
+    file.write_text(f"#!/bin/sh\n{script}\n")
+    file.chmod(0o755)
+
+
+def test_only_the_hosts_that_were_asked_for_are_given():
+    found = from_stdin(HOST, auths={HOST: auth("robot", "s3cret:with:colons"), "other.test": auth("me", "mine")})
+    assert found == Credentials({HOST: Login("robot", "s3cret:with:colons")})
+
+
+def test_without_hosts_nothing_is_read():
+    assert find([], "/no/such/file", NOTHING) == Credentials()
+
+
+@pytest.mark.parametrize("key", [f"https://{HOST}", f"https://{HOST}/v1/", f"http://{HOST}/v2/", f"{HOST}/"])
+def test_a_host_is_found_under_every_form_that_docker_writes(key: str):
+    assert from_stdin(HOST, auths={key: auth("a", "b")}).logins == {HOST: Login("a", "b")}
+
+
+def test_docker_hub_is_found_under_its_own_key():
+    found = from_stdin("docker.io", auths={"https://index.docker.io/v1/": auth("a", "b")})
+    assert found.logins == {"docker.io": Login("a", "b")}
+
+
+def test_user_and_password_may_stand_apart():
+    assert from_stdin(HOST, auths={HOST: {"username": "a", "password": "b"}}).logins == {HOST: Login("a", "b")}
+
+
+def test_a_helper_of_the_host_goes_before_the_store_and_the_store_before_the_file(programs: Path):
+    for name in ("host", "store"):
+        script = f'read host; printf \'{{"Username":"{name}","Secret":"of %s"}}\' "$host"'
+        program(programs, f"docker-credential-{name}", script)
+    content = {
+        "auths": {HOST: auth("file", "f"), "other.test": auth("file", "f")},
+        "credHelpers": {HOST: "host"},
+        "credsStore": "store",
+    }
+    assert from_stdin(HOST, "other.test", **content).logins == {
+        HOST: Login("host", f"of {HOST}"),
+        "other.test": Login("store", "of other.test"),
+    }
+
+
+def test_the_file_is_asked_where_the_store_has_none(programs: Path):
+    program(programs, "docker-credential-empty", "echo credentials not found in native keychain; exit 1")
+    found = from_stdin(HOST, auths={HOST: auth("a", "b")}, credsStore="empty")
+    assert found.logins == {HOST: Login("a", "b")}
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ({}, "standard input has none"),
+        ({"auths": {HOST: {}}}, "standard input has none"),
+        ({"auths": {HOST: {"auth": "%%%"}}}, "the entry in standard input is not base64 of user:password"),
+        ({"auths": {HOST: {"auth": "bm9wZQ=="}}}, "standard input has an entry without user or password"),
+        (
+            {"auths": {HOST: {"identitytoken": "x"}}},
+            "standard input has only an identity token, which a node cannot use: sign in with a password",
+        ),
+        ({"credsStore": "absent"}, "docker-credential-absent is not installed"),
+        ({"credsStore": "../../bin/sh"}, "the configured credential helper is not a program's name"),
+    ],
+)
+def test_why_there_is_no_sign_in_is_said(content: dict[str, Any], reason: str, programs: Path):
+    assert from_stdin(HOST, **content) == Credentials({}, {HOST: reason})
+
+
+def test_what_a_helper_prints_is_never_repeated(programs: Path):
+    program(programs, "docker-credential-chatty", "echo the password is s3cret; exit 1")
+    found = from_stdin(HOST, credsStore="chatty")
+    assert found == Credentials({}, {HOST: "docker-credential-chatty has none"})
+
+
+@pytest.mark.parametrize("text", ["", "s3cret", "[]", '{"auths": []}', '{"credsStore": {}}'])
+def test_a_broken_configuration_is_refused_without_quoting_it(text: str):
+    with pytest.raises(BootstrapError) as error:
+        find([HOST], "-", io.StringIO(text))
+    assert str(error.value) == (
+        "The registry configuration in standard input is broken: expected JSON as `docker login` writes it; "
+        "sign in again or name another file with --registry-config."
+    )
+    assert error.value.__cause__ is None
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path):
+    with pytest.raises(BootstrapError) as error:
+        find([HOST], str(tmp_path / "absent.json"), NOTHING)
+    assert str(error.value) == (
+        f"The registry configuration {tmp_path / 'absent.json'} cannot be read: No such file or directory."
+    )
+
+
+def test_the_usual_files_are_those_of_docker_and_podman_in_their_order():
+    environment = {"REGISTRY_AUTH_FILE": "/named.json", "DOCKER_CONFIG": "/docker", "XDG_RUNTIME_DIR": "/run/me"}
+    assert [str(file) for file in usual_files(environment, Path("/home/me"))] == [
+        "/named.json",
+        "/docker/config.json",
+        "/run/me/containers/auth.json",
+        "/home/me/.config/containers/auth.json",
+    ]
+    assert [str(file) for file in usual_files({}, Path("/home/me"))] == [
+        "/home/me/.docker/config.json",
+        "/home/me/.config/containers/auth.json",
+    ]
+
+
+def test_a_sign_in_does_not_show_itself():
+    assert repr(Login("robot", "s3cret")) == "Login()"

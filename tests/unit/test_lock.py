@@ -1,0 +1,49 @@
+"""scripts/lock --check: a lock belongs to what it was made from, or it is named."""
+
+import importlib.machinery
+import importlib.util
+import shutil
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from common.errors import ScriptError
+from common.paths import REPOSITORY
+
+
+@pytest.fixture(scope="module")
+def lock() -> ModuleType:
+    loader = importlib.machinery.SourceFileLoader("lock", str(REPOSITORY / "scripts" / "lock"))
+    spec = importlib.util.spec_from_loader("lock", loader)
+    assert spec
+    module = importlib.util.module_from_spec(spec)
+    loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(REPOSITORY / "requirements", tmp_path / "requirements"))
+
+
+def test_the_locks_of_this_checkout_belong_to_what_is_asked_for(lock: ModuleType, folder: Path):
+    lock.check(folder)
+
+
+def test_a_changed_request_makes_its_lock_and_those_above_it_stale(lock: ModuleType, folder: Path):
+    with (folder / "airflow.in").open("a") as file:
+        file.write("another-package\n")
+    with pytest.raises(ScriptError, match=r"^requirements/airflow\.txt, requirements/dev\.txt: not what"):
+        lock.check(folder)
+
+
+def test_a_lock_that_was_edited_by_hand_is_stale(lock: ModuleType, folder: Path):
+    tools = folder / "tools.txt"
+    tools.write_text(tools.read_text().replace("uv==", "uv==9"))
+    with pytest.raises(ScriptError, match=r"^requirements/tools\.txt: not what"):
+        lock.check(folder)
+
+
+def test_locks_name_no_place_that_packages_come_from(folder: Path):
+    assert not [file.name for file in folder.iterdir() if "://" in file.read_text()]

@@ -1,0 +1,290 @@
+"""The plan: contract, sign-ins and live state in; creations, changes and obstacles out."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64decode
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from kpo_platform.bootstrap import connection, plan
+from kpo_platform.bootstrap.actions import Action, Change, Plan, Target, Verb
+from kpo_platform.bootstrap.credentials import Credentials, Login
+from kpo_platform.bootstrap.quantity import amount
+from kpo_platform.bootstrap.state import Live, LiveClaim, LiveConnection, LiveSecret, StorageClass
+from unit.contracts import contract
+
+HOST = "registry.test"
+REGISTRY = {"host": HOST, "pullSecret": "regcred"}
+LOGIN = Login("robot", "s3cret")
+GIVEN = Credentials({HOST: LOGIN})
+LABELS = {
+    "app.kubernetes.io/managed-by": "platformctl",
+    "app.kubernetes.io/part-of": "kpo-platform",
+    "kpo-platform/team": "alpha",
+}
+SECRET = Target("Secret", "team-alpha", "regcred")
+CLAIM = Target("PersistentVolumeClaim", "team-alpha", "data")
+CONNECTION = Target("Connection", "", "k8s_default")
+
+LOCAL = StorageClass("local-path", default=True, expandable=False, waits_for_pod=True)
+GROWING = StorageClass("growing", default=False, expandable=True, waits_for_pod=False)
+EMPTY = Live(namespaces=frozenset({"team-alpha"}), classes=(LOCAL, GROWING))
+LIVE_SECRET = LiveSecret("kubernetes.io/dockerconfigjson", LABELS, {HOST: LOGIN}, "7")
+LIVE_CLAIM = LiveClaim("1Gi", ("ReadWriteOnce",), "local-path", "Bound", LABELS, "8")
+LIVE_CONNECTION = LiveConnection("kubernetes", connection.extra(contract().xcom_sidecar))
+DONE = replace(
+    EMPTY,
+    secrets={("team-alpha", "regcred"): LIVE_SECRET},
+    claims={("team-alpha", "data"): LIVE_CLAIM},
+    connections={"k8s_default": LIVE_CONNECTION},
+)
+
+
+def made(live: Live, credentials: Credentials = GIVEN, **team: Any) -> Plan:
+    whole = contract(**{"registry": REGISTRY, **team})
+    return plan.make(whole, whole.teams, credentials, live)
+
+
+def the(found: Plan, target: Target) -> Action:
+    return next(action for action in found.actions if action.target == target)
+
+
+def volume(**fields: Any) -> dict[str, Any]:
+    whole = {"name": "data", "size": "1Gi", "accessMode": "ReadWriteOnce", "storageClass": None}
+    return {"volumes": [{**whole, "mountPath": "/data", "readOnly": False, **fields}]}
+
+
+def with_claim(**fields: Any) -> Live:
+    return replace(DONE, claims={("team-alpha", "data"): replace(LIVE_CLAIM, **fields)})
+
+
+def with_secret(**fields: Any) -> Live:
+    return replace(DONE, secrets={("team-alpha", "regcred"): replace(LIVE_SECRET, **fields)})
+
+
+def test_an_empty_cluster_gets_everything():
+    found = made(EMPTY)
+    assert [(action.verb, action.target, action.note) for action in found.actions] == [
+        (Verb.CREATE, SECRET, "registry registry.test"),
+        (Verb.CREATE, CLAIM, "1Gi, ReadWriteOnce, class local-path (the default)"),
+        (Verb.CREATE, CONNECTION, "in cluster"),
+    ]
+
+
+def test_what_is_written_is_whole():
+    secret, claim, airflow = (action.body for action in made(EMPTY).actions)
+    assert claim == {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": {"name": "data", "namespace": "team-alpha", "labels": LABELS},
+        "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}},
+    }
+    config = json.loads(b64decode(secret["data"].pop(".dockerconfigjson")))
+    assert config == {"auths": {HOST: {"auth": "cm9ib3Q6czNjcmV0"}}}
+    assert secret == {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": "regcred", "namespace": "team-alpha", "labels": LABELS},
+        "type": "kubernetes.io/dockerconfigjson",
+        "data": {},
+    }
+    assert airflow == {
+        "connection_id": "k8s_default",
+        "conn_type": "kubernetes",
+        "description": "The cluster that Airflow runs in. Kept by platformctl bootstrap.",
+        "extra": json.dumps(
+            {
+                "in_cluster": True,
+                "xcom_sidecar_container_image": "registry.test/alpine:3",
+                "xcom_sidecar_container_resources": "{}",
+                "xcom_sidecar_container_security_context": "{}",
+            }
+        ),
+    }
+
+
+def test_what_is_as_it_should_be_is_left_alone():
+    found = made(DONE)
+    assert not found.pending and not found.blocked
+    assert found.count(Verb.UNCHANGED) == len(found.actions) == 3
+
+
+def test_sizes_are_compared_as_amounts():
+    assert not made(DONE, **volume(size="1024Mi")).pending
+
+
+def test_teams_share_a_connection():
+    whole = contract()
+    teams = {"alpha": whole.teams["alpha"], "beta": whole.teams["alpha"]}
+    found = plan.make(whole, teams, Credentials(), EMPTY)
+    assert [action.target for action in found.connections] == [CONNECTION]
+
+
+def test_a_team_without_its_namespace_waits_for_the_chart():
+    found = made(Live())
+    assert found.actions[0] == Action(
+        Verb.BLOCKED,
+        Target("Namespace", "", "team-alpha"),
+        note="the namespace of team alpha is not there: the chart makes it, run helm upgrade",
+    )
+    assert [action.target for action in found.actions[1:]] == [CONNECTION]
+
+
+def test_a_registry_without_a_sign_in_is_a_finding_and_everything_else_is_done():
+    found = made(EMPTY, Credentials({}, {HOST: "/home/me/.docker/config.json has none"}))
+    assert the(found, SECRET) == Action(
+        Verb.BLOCKED,
+        SECRET,
+        note="no sign-in for registry registry.test (/home/me/.docker/config.json has none): "
+        "run docker login registry.test or give --registry-config FILE, and run again",
+    )
+    assert [action.target for action in found.actions if action.pending] == [CLAIM, CONNECTION]
+
+
+def test_a_secret_that_is_there_is_kept_when_no_sign_in_is_given():
+    action = the(made(DONE, Credentials({}, {HOST: "nothing"})), SECRET)
+    assert (action.verb, action.note) == (
+        Verb.UNCHANGED,
+        "registry registry.test; no sign-in was given, kept as it is",
+    )
+
+
+def test_a_new_password_is_a_change_that_shows_neither():
+    action = the(made(with_secret(logins={HOST: Login("robot", "old-s3cret")})), SECRET)
+    shown = Change("sign-in for registry.test", "(old, not shown)", "(new, not shown)")
+    assert (action.verb, action.changes, action.seen) == (Verb.CHANGE, (shown,), "7")
+
+
+def test_a_plan_never_shows_a_secret_value():
+    for live in (EMPTY, with_secret(logins={HOST: Login("robot", "old-s3cret")})):
+        shown = repr(made(live))
+        assert "s3cret" not in shown and "cm9ib3Q6" not in shown
+
+
+def test_registries_that_were_dropped_are_named():
+    action = the(made(with_secret(logins={HOST: LOGIN, "old.test": LOGIN})), SECRET)
+    assert action.changes == (Change("registries", "old.test, registry.test", "registry.test"),)
+
+
+def test_a_secret_of_another_type_cannot_change_in_place():
+    action = the(made(with_secret(type="Opaque", logins={})), SECRET)
+    assert (action.verb, action.note) == (
+        Verb.BLOCKED,
+        "cannot change in place: its type Opaque can never become kubernetes.io/dockerconfigjson: "
+        "delete it and run again",
+    )
+
+
+@pytest.mark.parametrize(
+    ("login", "verb", "note"),
+    [
+        (LOGIN, Verb.UNCHANGED, "made by another hand, and as it should be"),
+        (
+            Login("robot", "other"),
+            Verb.BLOCKED,
+            "it differs and is not ours (no label app.kubernetes.io/managed-by=platformctl): "
+            "change it where it is made, or delete it and run again",
+        ),
+    ],
+)
+def test_a_secret_of_another_hand_is_never_written(login: Login, verb: Verb, note: str):
+    action = the(made(with_secret(labels={}, logins={HOST: login})), SECRET)
+    assert (action.verb, action.note) == (verb, note)
+
+
+def test_a_bound_claim_grows_where_its_class_allows_it():
+    action = the(made(with_claim(storage_class="growing"), **volume(size="2Gi")), CLAIM)
+    assert (action.verb, action.changes, action.seen) == (Verb.CHANGE, (Change("size", "1Gi", "2Gi"),), "8")
+    assert action.body["spec"]["resources"] == {"requests": {"storage": "2Gi"}}
+
+
+@pytest.mark.parametrize(
+    ("live", "wanted", "obstacle"),
+    [
+        ({}, {"size": "2Gi"}, "size 1Gi → 2Gi: storage class local-path does not allow growth (allowVolumeExpansion)"),
+        (
+            {"storage_class": "growing", "phase": "Pending"},
+            {"size": "2Gi"},
+            "size 1Gi → 2Gi: it is Pending and only a bound claim grows; run again once a pod uses it",
+        ),
+        (
+            {"storage_class": "growing", "labels": {}},
+            {"size": "2Gi"},
+            "size 1Gi → 2Gi: it is not ours (no label app.kubernetes.io/managed-by=platformctl); "
+            "grow it where it is made",
+        ),
+        (
+            {},
+            {"size": "500Mi"},
+            "size 1Gi → 500Mi: a claim never shrinks; set the size back, or use a new volume and copy the data",
+        ),
+        ({}, {"storageClass": "growing"}, "storage class local-path → growing: a claim keeps its class"),
+        (
+            {},
+            {"accessMode": "ReadWriteMany"},
+            "access mode ReadWriteOnce → ReadWriteMany: a claim keeps its access modes",
+        ),
+    ],
+)
+def test_what_cannot_change_in_place_is_kept(live: dict[str, Any], wanted: dict[str, Any], obstacle: str):
+    found = made(with_claim(**live), **volume(**wanted))
+    assert the(found, CLAIM) == Action(Verb.BLOCKED, CLAIM, note=f"cannot change in place: {obstacle}")
+    assert found.blocked and not found.pending
+
+
+@pytest.mark.parametrize(
+    ("classes", "name", "note"),
+    [
+        ((GROWING,), None, "the cluster has no default storage class: name one in the volume's storageClass"),
+        ((GROWING,), "fast", "the cluster has no storage class fast; it has: growing"),
+        ((), "fast", "the cluster has no storage class fast; it has: none"),
+    ],
+)
+def test_a_claim_without_a_class_is_not_made(classes: tuple[StorageClass, ...], name: str | None, note: str):
+    found = made(replace(EMPTY, classes=classes), **volume(storageClass=name))
+    assert the(found, CLAIM) == Action(Verb.BLOCKED, CLAIM, note=note)
+
+
+def test_a_claim_of_another_hand_is_used_as_it_is():
+    action = the(made(with_claim(labels={"app.kubernetes.io/managed-by": "Helm"})), CLAIM)
+    note = "1Gi, ReadWriteOnce, class local-path, Bound; made by another hand"
+    assert (action.verb, action.note) == (Verb.UNCHANGED, note)
+
+
+def test_a_claim_that_the_contract_dropped_is_named_and_kept():
+    action = the(made(DONE, volumes=[]), CLAIM)
+    note = "1Gi, ReadWriteOnce, class local-path, Bound; no longer in the contract, kept"
+    assert (action.verb, action.note) == (Verb.UNCHANGED, note)
+
+
+def test_a_connection_keeps_what_others_put_into_it_but_no_other_way_to_a_cluster():
+    extra = {"in_cluster": "False", "kube_config": "s3cret", "disable_tcp_keepalive": True}
+    action = the(made(replace(DONE, connections={"k8s_default": LiveConnection("k8s", extra)})), CONNECTION)
+    assert action.verb is Verb.CHANGE
+    assert action.changes == (
+        Change("type", "k8s", "kubernetes"),
+        Change("extra.in_cluster", "False", "true"),
+        Change("extra.xcom_sidecar_container_image", "(none)", "registry.test/alpine:3"),
+        Change("extra.xcom_sidecar_container_resources", "(none)", "{}"),
+        Change("extra.xcom_sidecar_container_security_context", "(none)", "{}"),
+        Change("extra.kube_config", "(not shown)", "(none)"),
+    )
+    written = json.loads(action.body["extra"])
+    assert written == {**connection.extra(contract().xcom_sidecar), "disable_tcp_keepalive": True}
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [("1Gi", 2**30), ("1.5Ki", 1536), ("2", 2), ("500m", 0.5), ("1e3", 1000), ("3M", 3_000_000), ("1E", 10**18)],
+)
+def test_a_quantity_is_an_amount(text: str, number: float):
+    assert amount(text) == number
+
+
+@pytest.mark.parametrize("text", ["", "Gi", "1gi", "1.2.3", "1 Gi", "1mi"])
+def test_what_is_no_quantity_is_refused(text: str):
+    with pytest.raises(ValueError, match="is no Kubernetes quantity"):
+        amount(text)
