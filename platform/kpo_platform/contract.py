@@ -206,8 +206,7 @@ def parse(text: str) -> Contract:
     if contract.version != VERSION:
         older = "package" if contract.version > VERSION else "chart"
         raise ContractError(
-            f"The contract has version {contract.version}, this package reads version {VERSION}: "
-            f"upgrade the {older}."
+            f"The contract has version {contract.version}, this package reads version {VERSION}: upgrade the {older}."
         )
     return contract
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from airflow.dag_processing.dagbag import DagBag
+
 from kpo_platform import TeamPodOperator
 
 

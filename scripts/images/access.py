@@ -58,7 +58,10 @@ def access_folder() -> Iterator[Path]:
 
 def package_variables() -> dict[str, str]:
     """Give the environment variables with which pip and uv find packages as this machine is set up to find them."""
-    return chosen_variables(os.environ, pip_settings(_PIP_CONFIGS))
+    bundle = certificates(os.environ)
+    # uv brings certificates of its own and does not look at those of the machine unless it is told to.
+    trusted = {"PIP_CERT": str(bundle), "SSL_CERT_FILE": str(bundle)} if bundle else {}
+    return chosen_variables(os.environ, pip_settings(_PIP_CONFIGS)) | trusted
 
 
 def chosen_variables(environment: Mapping[str, str], pip: Mapping[str, str]) -> dict[str, str]:

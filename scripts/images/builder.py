@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from common.run import CommandError, Say, capture, run_logged
+from common.waiting import NotYet, wait_for
 from images.access import MOUNT
 
 _BUILD_S = 1800.0
@@ -85,9 +86,16 @@ class Builder:
                 self._ask("rmi", other)
 
     def sweep(self) -> None:
-        """Remove the containers that interrupted builds left behind, and layers that no image needs any more."""
-        self._ask("rm", "--all")
-        self._ask("rmi", "--prune")
+        """Remove the containers that interrupted builds left behind, and layers that no image needs any more.
+
+        Raises:
+            NotYet: some of them are still in use.
+        """
+        try:
+            self._ask("rm", "--all")
+            self._ask("rmi", "--prune")
+        except CommandError as error:
+            raise NotYet(str(error)) from error
 
     def _ask(self, *words: str) -> str:
         return capture(self._buildah(*words), timeout_s=_SHORT_S, env=self._environment)
@@ -110,8 +118,10 @@ def builder_in(store: Path, log: Path, say: Say) -> Iterator[Builder]:
     (store / "tmp").mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="kpo-platform-buildah-") as state:
         builder = Builder(store, Path(state), log, say)
-        builder.sweep()
+        # A run that was killed may have left a buildah that still has to notice.
+        wait_for("an interrupted build to end", builder.sweep, deadline_s=60)
         try:
             yield builder
         finally:
-            builder.sweep()
+            with suppress(NotYet):
+                builder.sweep()

@@ -30,18 +30,18 @@ def claim(layout: Layout) -> None:
 
 
 def require_own(layout: Layout) -> None:
-    """Refuse to touch a running cluster that somebody started from another cache folder.
+    """Refuse to touch a running cluster that was started from another cache folder.
 
     Raises:
         ScriptError: there is one; says where.
     """
-    owner = Path(_OWNER.read_text(encoding="utf-8")) if _OWNER.exists() else layout.state
-    if owner != layout.state and cgroups.processes(cgroups.hierarchies(read_mounts())):
-        cache = owner.parent.parent
-        raise ScriptError(
-            f"This machine's local cluster was started from {owner}: use it, or take it down "
-            f"with `XDG_CACHE_HOME={cache} scripts/cluster down`."
-        )
+    if layout.run.exists() or not cgroups.processes(cgroups.hierarchies(read_mounts())):
+        return
+    owner = Path(_OWNER.read_text(encoding="utf-8")) if _OWNER.exists() else Path("an unknown folder")
+    raise ScriptError(
+        f"This machine's local cluster runs from {owner}, not from {layout.state}: "
+        "set XDG_CACHE_HOME as it was when it was started."
+    )
 
 
 def exist(layout: Layout) -> bool:

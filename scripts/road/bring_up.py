@@ -7,12 +7,12 @@ import secrets
 import sys
 from pathlib import Path
 
-from common.environment import environment
 from common.run import capture
 from common.steps import Steps
 from images.build import build_all
 from local_cluster import cluster
 from road.beside import beside
+from road.environment import environment
 from road.stack import CHART, MANIFESTS, NAMESPACE, RELEASE, VALUES, Stack
 
 _REGISTRY = "registry.kpo-platform.test"

@@ -10,7 +10,9 @@ from pathlib import Path
 from common.errors import ScriptError
 from common.paths import REPOSITORY
 
-_SCRIPTS = ("scripts/common", "scripts/images", "scripts/local_cluster", "scripts/road", "scripts/testing")
+_SCRIPTS = tuple(
+    f"scripts/{folder}" for folder in ("benchmarks", "common", "devloop", "images", "local_cluster", "road", "testing")
+)
 
 LINTERS: tuple[tuple[str, ...], ...] = (
     ("ruff", "check", "."),
@@ -29,6 +31,7 @@ def lint(programs: Path) -> None:
     """
     for linter in LINTERS:
         run(programs, linter, timeout_s=300)
+    run(REPOSITORY / "scripts", ("lock", "--check"), timeout_s=60)
 
 
 def unit(programs: Path) -> None:

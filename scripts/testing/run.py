@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from common.environment import environment
 from common.errors import ScriptError
 from common.steps import Steps
 from road.bring_up import bring_up, build
+from road.environment import environment
 from road.stack import Stack
 from testing import groups
 from testing.parts import OFFLINE, pytest

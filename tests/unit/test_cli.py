@@ -51,6 +51,13 @@ class Said:
     err: str
 
 
+class Terminal(io.StringIO):
+    """A standard input at which somebody sits."""
+
+    def isatty(self) -> bool:
+        return True
+
+
 Speak = Callable[..., Said]
 
 
@@ -58,8 +65,8 @@ Speak = Callable[..., Said]
 def speak(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Speak:
     """Runs platformctl with words and standard input."""
 
-    def speaking(*words: str, stdin: str = "") -> Said:
-        monkeypatch.setattr("sys.stdin", io.StringIO(stdin))
+    def speaking(*words: str, stdin: str = "", terminal: bool = False) -> Said:
+        monkeypatch.setattr("sys.stdin", Terminal(stdin) if terminal else io.StringIO(stdin))
         code = run(list(words))
         captured = capsys.readouterr()
         return Said(code, captured.out, captured.err)
@@ -85,6 +92,16 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
     platform = Platform()
     with serving(platform) as server:
         yield Cluster(platform, server, ("--kubeconfig", server.kubeconfig(tmp_path)))
+
+
+def program(*words: str) -> list[str]:
+    """A command line that runs platformctl in a process of its own."""
+    return [sys.executable, "-m", "kpo_platform.cli.main", *words]
+
+
+def environment() -> dict[str, str]:
+    """The environment in which such a process finds what this one imports."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(each for each in sys.path if each)}
 
 
 def test_the_first_run_makes_everything_and_the_second_nothing(speak: Speak, cluster: Cluster):
@@ -191,6 +208,35 @@ def test_wrong_usage_is_a_sentence_and_64(speak: Speak, cluster: Cluster, words:
     assert said.err.splitlines()[-1] == f"Error: {sentence}"
 
 
+@pytest.mark.parametrize(
+    ("answer", "code", "writes", "last"),
+    [
+        ("y\n", 0, 2, "► Reading everything back"),
+        ("n\n", 3, 0, "Error: Nothing was changed: the answer was no."),
+        ("", 130, 0, "Interrupted. What was done stays; run the same command again to go on."),
+    ],
+)
+def test_at_a_terminal_a_person_is_asked(
+    speak: Speak, cluster: Cluster, answer: str, code: int, writes: int, last: str
+):
+    said = speak(*cluster.bootstrap, "--team", "beta", stdin=answer, terminal=True)
+    assert (said.code, cluster.platform.writes) == (code, writes)
+    assert said.err.splitlines()[-1].endswith(last)
+    assert said.out.startswith("+ PersistentVolumeClaim team-beta/data: create")
+
+
+def test_nobody_is_asked_when_nothing_is_to_be_done(speak: Speak, cluster: Cluster):
+    assert speak(*cluster.bootstrap, "--team", "beta", "--yes").code == 0
+    assert speak(*cluster.bootstrap, "--team", "beta", terminal=True).code == 0
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_a_terminal_without_utf8_is_no_traceback(cluster: Cluster, encoding: str):
+    words = program(*cluster.bootstrap, "--team", "beta", "--dry-run")
+    said = subprocess.run(words, env={**environment(), "PYTHONIOENCODING": encoding}, capture_output=True)
+    assert (said.returncode, len(said.stdout.splitlines()), len(said.stderr.splitlines())) == (0, 3, 1)
+
+
 def test_a_wrong_password_of_airflow_ends_before_anything_is_written(speak: Speak, cluster: Cluster):
     admin = "/api/v1/namespaces/airflow/secrets/airflow-admin"
     cluster.platform.objects[admin]["data"]["password"] = "d3Jvbmc="
@@ -249,9 +295,9 @@ def test_the_secrets_of_a_run_are_printed_nowhere(speak: Speak, cluster: Cluster
 
 
 def test_a_reader_that_goes_away_is_no_traceback(cluster: Cluster):
-    command = [sys.executable, "-m", "kpo_platform.cli.main", "teams", "show", "alpha", *cluster.options]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(each for each in sys.path if each)}
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    words = program("teams", "show", "alpha", *cluster.options)
+    pipe = subprocess.PIPE
+    with subprocess.Popen(words, env=environment(), stdout=pipe, stderr=pipe) as process:
         assert process.stdout is not None and process.stderr is not None
         process.stdout.close()
         assert process.stderr.read() == b""

@@ -35,7 +35,7 @@ Whoever ranges over teams includes this first; only the first call does the work
 {{- if $team.dags.subdir -}}
 {{- $_ := set $kwargs "subdir" $team.dags.subdir -}}
 {{- end -}}
-{{- $bundles = append $bundles (dict "name" $name "classpath" "airflow.providers.git.bundles.git.GitDagBundle" "kwargs" $kwargs) -}}
+{{- $bundles = append $bundles (dict "name" $name "classpath" "kpo_platform.operator.git_bundle.TeamGitDagBundle" "kwargs" $kwargs) -}}
 {{- end -}}
 {{- end -}}
 {{- toJson $bundles -}}

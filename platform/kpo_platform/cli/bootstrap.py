@@ -117,8 +117,12 @@ def _apply(current: Run, plan: Plan, yes: bool) -> tuple[Evidence, ...]:
 
 
 def _ask(current: Run) -> None:
-    with current.kube.deadline.paused():
-        agreed = click.confirm("Do this?", err=True)
+    try:
+        with current.kube.deadline.paused():
+            agreed = click.confirm("Do this?", err=True)
+    except click.Abort:
+        click.echo(err=True)  # the cursor is still behind the question
+        raise
     if not agreed:
         raise BootstrapError("Nothing was changed: the answer was no.")
 

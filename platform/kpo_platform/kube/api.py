@@ -55,6 +55,9 @@ class Kube:
                 f"No way to a cluster by {file or 'the service account of this pod'}: {error}; "
                 "name a kubeconfig with --kubeconfig or KUBECONFIG, and a context of it with --context."
             ) from error
+        if not settings.verify_ssl:
+            # The kubeconfig says so; a warning with every call would only hide what matters.
+            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
         # The library would try four times and log each; a person would rather know at once.
         settings.retries = urllib3.Retry(0)
         return cls(client.ApiClient(settings), Deadline(timeout))

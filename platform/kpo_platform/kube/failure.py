@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import ssl
 
 import urllib3
 from kubernetes import client
@@ -31,10 +32,7 @@ def explain(error: BaseException, what: str, server: str) -> ClusterError:
     if status == 403 and (" cannot " in message or not message):
         return Forbidden(f"You may not {what}; ask for the rights of rbac/bootstrap-operator.yaml. {message}".rstrip())
     if not status:
-        return Unreachable(
-            f"No answer from the API server {server} to: {what} ({_root_cause(error)}); "
-            "is the cluster up, and are --kubeconfig and --context right?"
-        )
+        return _unanswered(_root(error), what, server)
     return ClusterError(f"The API server refused to {what}: {message or f'HTTP status {status}'}")
 
 
@@ -55,13 +53,26 @@ def _message(error: BaseException) -> str:
         return ""
 
 
-def _root_cause(error: BaseException) -> str:
+def _unanswered(cause: BaseException, what: str, server: str) -> Unreachable:
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return Unreachable(
+            f"The certificate of the API server {server} is not one that the kubeconfig trusts "
+            f"({cause.verify_message}): the kubeconfig is of another cluster, or older than this one."
+        )
+    reason = getattr(cause, "reason", None) or getattr(cause, "strerror", None) or str(cause)
+    if isinstance(cause, urllib3.exceptions.TimeoutError | TimeoutError):
+        reason = "timed out"
+    return Unreachable(
+        f"No answer from the API server {server} to: {what} ({reason}); "
+        "is the cluster up, and are --kubeconfig and --context right?"
+    )
+
+
+def _root(error: BaseException) -> BaseException:
     while isinstance(error, urllib3.exceptions.MaxRetryError) and error.reason is not None:
         error = error.reason
     while error.__cause__ is not None:
         error = error.__cause__
-    if isinstance(error, urllib3.exceptions.TimeoutError | TimeoutError):
-        return "timed out"
-    if isinstance(error, client.ApiException):
-        return str(error.reason)
-    return getattr(error, "strerror", None) or str(error)
+    if isinstance(error, urllib3.exceptions.SSLError) and isinstance(error.args[0], Exception):
+        return error.args[0]
+    return error

@@ -76,9 +76,7 @@ def as_layer(operator: KubernetesPodOperator, given: Set[str]) -> Json:
 
     def read(fields: dict[str, str]) -> Json:
         values = {name: rendered.get(name, getattr(operator, name)) for name in fields}
-        wanted = {
-            name: value for name, value in values.items() if value or (name in given and value is not None)
-        }
+        wanted = {name: value for name, value in values.items() if value or (name in given and value is not None)}
         return {fields[name]: _to_json(value) for name, value in wanted.items()}
 
     container = {"name": BASE, **read(_CONTAINER)}

@@ -65,9 +65,7 @@ class TeamPodOperator(KubernetesPodOperator):
         settings = contract.load().team(team)
         _refuse_locked(given, team)
         defaults = {name: value for name, value in _team_defaults(settings).items() if name not in given}
-        super().__init__(
-            **{**defaults, **stock, "namespace": settings.namespace, "base_container_name": BASE}
-        )
+        super().__init__(**{**defaults, **stock, "namespace": settings.namespace, "base_container_name": BASE})
         self.team = team
         self.size = size
         self.template = template

@@ -10,6 +10,7 @@ from common.files import digest_of_files, write_whole
 from common.paths import REPOSITORY, cache_folder
 from common.run import Say, run_logged
 from common.venv import make_venv
+from images.access import package_variables
 
 _REQUIREMENTS = REPOSITORY / "requirements"
 _STAMP = ".made-of"
@@ -42,9 +43,12 @@ def _make(folder: Path, say: Say) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     make_venv(folder)
     python = folder / "bin" / "python"
-    tools: list[str | Path] = [python, "-m", "pip", "install", "--require-hashes", "-r", _REQUIREMENTS / "tools.txt"]
-    run_logged(tools, log, timeout_s=300, say=say)
-    install: list[str | Path] = [folder / "bin" / "uv", "pip", "install", "--python", python]
-    run_logged([*install, "--require-hashes", "-r", _REQUIREMENTS / "dev.txt"], log, timeout_s=900, say=say)
-    itself = [*install, "--no-deps", "--no-build-isolation", "--editable", REPOSITORY]
-    run_logged(itself, log, timeout_s=120, say=say)
+    access = package_variables()
+
+    def install(*words: str | Path) -> None:
+        run_logged(words, log, env=access, timeout_s=900, say=say)
+
+    install(python, "-m", "pip", "install", "--require-hashes", "-r", _REQUIREMENTS / "tools.txt")
+    uv = (folder / "bin" / "uv", "pip", "install", "--python", python)
+    install(*uv, "--require-hashes", "-r", _REQUIREMENTS / "dev.txt")
+    install(*uv, "--no-deps", "--no-build-isolation", "--editable", REPOSITORY)

@@ -1,0 +1,69 @@
+"""A team's repository as Airflow reads it, with real git repositories."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from airflow.providers.git.bundles.git import GitDagBundle
+
+from kpo_platform.operator.git_bundle import TeamGitDagBundle
+
+
+def git(folder: Path, *arguments: str) -> None:
+    who = ["-c", "user.name=t", "-c", "user.email=t@example.test"]
+    subprocess.run(["git", *who, *arguments], cwd=folder, check=True, capture_output=True, timeout=30)
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """A repository of a new team: nobody has pushed yet."""
+    folder = tmp_path / "team.git"
+    folder.mkdir()
+    git(folder, "init", "--bare", "--initial-branch=main")
+    return folder
+
+
+@pytest.fixture
+def storage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Where bundles keep their clones."""
+    monkeypatch.setenv("AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_STORAGE_PATH", str(tmp_path / "bundles"))
+    yield tmp_path / "bundles"
+
+
+def push(repository: Path, tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    work.mkdir()
+    git(work, "init", "--initial-branch=main")
+    (work / "dag.py").write_text("# a DAG\n")
+    git(work, "add", "dag.py")
+    git(work, "commit", "--message", "first")
+    git(work, "push", str(repository), "main")
+
+
+def bundle(kind: type[GitDagBundle], repository: Path) -> GitDagBundle:
+    return kind(name="alpha", repo_url=str(repository), tracking_ref="main")
+
+
+def test_a_repository_that_was_empty_is_read_after_the_first_push(repository: Path, storage: Path, tmp_path: Path):
+    with pytest.raises(RuntimeError) as refusal:
+        bundle(TeamGitDagBundle, repository).initialize()
+    assert str(refusal.value).startswith(
+        "The repository of bundle alpha cannot be brought to 'main': push that branch or tag, "
+        "or correct the team's dags.ref; Airflow goes on trying. git said: "
+    )
+    push(repository, tmp_path)
+    ours = bundle(TeamGitDagBundle, repository)
+    ours.initialize()
+    assert [file.name for file in ours.path.glob("*.py")] == ["dag.py"]
+
+
+def test_the_stock_bundle_still_needs_this(repository: Path, storage: Path, tmp_path: Path):
+    """When this fails, the provider has learned it and TeamGitDagBundle can go."""
+    with pytest.raises(Exception, match="did not match any file"):
+        bundle(GitDagBundle, repository).initialize()
+    push(repository, tmp_path)
+    with pytest.raises(Exception, match="did not match any file"):
+        bundle(GitDagBundle, repository).initialize()
