@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from common.paths import cache_folder
+from common.paths import REPOSITORY, cache_folder
 from common.steps import Steps
 from road.airflow_api import AirflowApi
 from road.bring_up import bring_up
@@ -33,7 +33,6 @@ def report(stack: Stack, airflow: AirflowApi, ran: Ran, seconds: float) -> str:
     """Say what ran where and what to do next."""
     metadata, spec = ran.pod["metadata"], ran.pod["spec"]
     said = next(line for line in ran.log.splitlines() if "Hello from" in line)
-    kubectl = f"{stack.programs / 'kubectl'} --kubeconfig {stack.kubeconfig}"
     return f"""
 What ran, read back from Airflow and Kubernetes ({seconds:.0f} s in all):
   run              {ran.run}: {ran.state}
@@ -45,13 +44,17 @@ What ran, read back from Airflow and Kubernetes ({seconds:.0f} s in all):
   its log          {said.strip()}
   its XCom         {ran.xcom}
 
-Airflow's UI:   http://{airflow.address}   (user {airflow.username})
-Its password:   {kubectl} -n airflow get secret airflow-admin -o jsonpath='{{.data.password}}' | base64 -d
+Airflow's UI:  http://{airflow.address}   (user {airflow.username})
+
+In this shell, first:
+  export KUBECONFIG={stack.kubeconfig} PATH={stack.programs}:{REPOSITORY}/.venv/bin:$PATH
+
+  kubectl -n airflow get secret airflow-admin -o jsonpath='{{.data.password}}' | base64 -d    # the UI's password
 
 Try next:
   1. Change dags/hello_team.py and run scripts/quickstart again: the new version runs in a minute.
-  2. See what a team has:    .venv/bin/platformctl teams show alpha --kubeconfig {stack.kubeconfig}
-  3. Watch a team's pods:    {kubectl} -n {metadata["namespace"]} get pods --watch
+  2. platformctl teams show alpha                 # what a team has
+  3. kubectl -n {metadata["namespace"]} get pods --watch      # a team's pods, while a DAG runs
 
 Take all down:  scripts/cluster down
 """

@@ -1,6 +1,7 @@
 """What the cluster tests stand on: the stack that scripts/test brought up. Nothing here is skipped.
 
-`kube_cluster`, namespaces and kubectl come from pytest-helm-charts; it reads KUBECONFIG, which scripts/test sets.
+Namespaces of a test's own (`namespace_factory`) and `kube_cluster` come from pytest-helm-charts; it reads KUBECONFIG,
+which scripts/test sets.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from road.stack import Stack
 
 @pytest.fixture(scope="session")
 def stack() -> Stack:
-    """The stack on the cluster that KUBECONFIG names; a cluster that does not answer is a failure."""
+    """The stack on the cluster that KUBECONFIG names; a cluster that does not answer is a failure, never a skip."""
     stack = Stack(Path(os.environ["KUBECONFIG"]), cluster.programs())
     stack.kubectl("get", "--raw", "/readyz")
     return stack

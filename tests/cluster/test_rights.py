@@ -10,6 +10,7 @@ import base64
 import json
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from dataclasses import dataclass
 from ssl import create_default_context
 from typing import Any
@@ -119,12 +120,16 @@ def identities(stack: Stack) -> dict[str, Identity]:
     }
 
 
+@pytest.fixture(scope="module")
+def stranger(namespace_factory: Any) -> str:
+    """A namespace that is nobody's team."""
+    return str(namespace_factory("rights-stranger").name)
+
+
 @pytest.fixture(scope="module", autouse=True)
-def a_running_pod_in_each_namespace(stack: Stack) -> Any:
+def a_running_pod_in_each_namespace(stack: Stack, stranger: str) -> Iterator[None]:
     """Something to get, patch, exec into and delete, in the teams' namespaces and in a stranger's."""
-    namespaces = ("team-alpha", "team-beta", "rights-stranger")
-    stranger = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "rights-stranger"}}
-    stack.kubectl("apply", "-f", "-", stdin=json.dumps(stranger))
+    namespaces = ("team-alpha", "team-beta", stranger)
     for namespace in namespaces:
         stack.kubectl("delete", "pod", "rights", "-n", namespace, "--ignore-not-found", "--grace-period=1")
         stack.kubectl("apply", "-n", namespace, "-f", "-", stdin=json.dumps(POD))
@@ -133,7 +138,6 @@ def a_running_pod_in_each_namespace(stack: Stack) -> Any:
     yield
     for namespace in namespaces:
         stack.kubectl("delete", "pod", "rights", "-n", namespace, "--grace-period=1", "--wait=false")
-    stack.kubectl("delete", "namespace", "rights-stranger", "--wait=false")
 
 
 def granted(identity: Identity, namespace: str) -> set[str]:
