@@ -14,6 +14,7 @@ from common.run import run_logged
 from common.steps import Steps
 
 _STEPS = "quickstart-steps.json"
+_CACHES = ("XDG_CACHE_HOME", "GOCACHE", "GOMODCACHE", "PIP_CACHE_DIR", "UV_CACHE_DIR")
 
 
 def measure(steps: Steps, *, cold: bool) -> dict[str, Any]:
@@ -28,7 +29,7 @@ def measure(steps: Steps, *, cold: bool) -> dict[str, Any]:
     if cold:
         # An own cache folder is as good as a fresh machine; Debian's packages stay installed.
         with tempfile.TemporaryDirectory(prefix="kpo-platform-cold-", dir=cache_folder().parent) as folder:
-            fresh = {name: f"{folder}/{name}" for name in ("XDG_CACHE_HOME", "GOCACHE", "UV_CACHE_DIR")}
+            fresh = {name: f"{folder}/{name}" for name in _CACHES}
             runs["fresh machine"] = _quickstart(steps, "from empty caches", fresh)
             _cluster("down", fresh)
     runs["all cached"] = _quickstart(steps, "with toolchain and images cached", {})
