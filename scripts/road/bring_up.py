@@ -7,6 +7,8 @@ import secrets
 import sys
 from pathlib import Path
 
+from common.lock import only_one_run
+from common.paths import cache_folder
 from common.run import capture
 from common.steps import Steps
 from images.build import build_all
@@ -24,6 +26,11 @@ def bring_up(steps: Steps) -> Stack:
     Raises:
         ScriptError: a step could not be completed; says which and why.
     """
+    with only_one_run(cache_folder("road.lock"), "bringing the stack up", steps.note):
+        return _bring_up(steps)
+
+
+def _bring_up(steps: Steps) -> Stack:
     with steps.step("Make the Python environment (.venv)") as step:
         programs = environment(step.detail)
     build(steps)
@@ -51,8 +58,18 @@ def install(steps: Steps, stack: Stack) -> None:
     """Install the chart of this checkout, or upgrade to it, and wait until everything is healthy."""
     with steps.step("helm upgrade --install --wait: Airflow and the teams") as step:
         stack.kubectl("apply", "--server-side", "-f", "-", stdin=_release_namespace())
+        _forget_interrupted(stack)
         chart: list[str | Path] = ["upgrade", "--install", RELEASE, CHART, "--namespace", NAMESPACE, "--values", VALUES]
         stack.helm([*chart, "--wait", "--timeout", "10m"], step.detail, timeout_s=630)
+
+
+def _forget_interrupted(stack: Stack) -> None:
+    """Remove Helm's note of an operation that was cut off: Helm refuses every further one while it stands.
+
+    What the operation made stays and belongs to the release still, so the next one takes it over.
+    """
+    pending = "owner=helm,status in (pending-install,pending-upgrade,pending-rollback)"
+    stack.kubectl("delete", "secret", "-n", NAMESPACE, "-l", f"{pending},name={RELEASE}")
 
 
 def bootstrap(steps: Steps, stack: Stack, programs: Path) -> None:

@@ -15,6 +15,9 @@ _TESTS = REPOSITORY / "tests" / "cluster"
 CORE = ("road", "rights", "bootstrap")
 """The groups that every run of `scripts/test` includes, in the order in which they run."""
 
+LAST = ("lifecycle",)
+"""Groups that leave no stack behind for others."""
+
 _INPUTS = (
     "platform",
     "helm",
@@ -28,9 +31,9 @@ _INPUTS = (
 
 
 def all_groups() -> list[str]:
-    """Give every group's name, the core ones first."""
+    """Give every group's name, in the order in which they run."""
     names = sorted(file.stem.removeprefix("test_") for file in _TESTS.glob("test_*.py"))
-    return [*CORE, *(name for name in names if name not in CORE)]
+    return [*CORE, *(name for name in names if name not in CORE + LAST), *LAST]
 
 
 def chosen(names: Iterable[str]) -> list[str]:
@@ -40,11 +43,10 @@ def chosen(names: Iterable[str]) -> list[str]:
         ScriptError: there is no such group.
     """
     known = all_groups()
-    wanted = list(names) or known
-    for name in wanted:
-        if name not in known:
-            raise ScriptError(f"There is no group {name!r} of cluster tests; there are: {', '.join(known)}.")
-    return wanted
+    wanted = set(names) or set(known)
+    for name in sorted(wanted - set(known)):
+        raise ScriptError(f"There is no group {name!r} of cluster tests; there are: {', '.join(known)}.")
+    return [name for name in known if name in wanted]
 
 
 def file_of(group: str) -> Path:

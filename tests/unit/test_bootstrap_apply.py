@@ -167,9 +167,9 @@ def test_a_run_that_takes_too_long_ends_and_says_what_it_last_saw(tmp_path: Path
         return agreeing(request)
 
     with serving(slow) as server, pytest.raises(BootstrapError) as error:
-        apply.run(parts(server, tmp_path), 5, Notes())
+        apply.run(parts(server, tmp_path), 8, Notes())
     assert str(error.value) == (
-        "Not done within 5 s, last seen: Apply registry secrets and volume claims; "
+        "Not done within 8 s, last seen: Apply registry secrets and volume claims; "
         "run again, or give more with --timeout."
     )
     assert left_over(scratch) == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -135,18 +136,38 @@ def test_a_context_that_does_not_exist_is_named(tmp_path: Path):
         Kube.connect(server.kubeconfig(tmp_path), "nowhere", 10)
 
 
-def service(request: Request) -> Answer:
-    ready = {"conditions": [{"type": "Ready", "status": "False"}]}
-    if request.path.startswith("/api/v1/namespaces/airflow/services/"):
-        return 200, {"spec": {"selector": {"app": "api"}, "ports": [{"port": 80, "targetPort": 8080}]}}
-    return 200, {"items": [{"metadata": {"name": "api-1"}, "spec": {"containers": []}, "status": ready}]}
+def behind_a_service(ready: str) -> Callable[[Request], Answer]:
+    """A Service with one pod, of which no port may be forwarded."""
+    pod = {
+        "metadata": {"name": "api-1"},
+        "spec": {"containers": [{"ports": [{"name": "http", "containerPort": 8080}]}]},
+        "status": {"conditions": [{"type": "Ready", "status": ready}]},
+    }
+
+    def answer(request: Request) -> Answer:
+        if "/services/" in request.path:
+            return 200, {"spec": {"selector": {"app": "api"}, "ports": [{"port": 80, "targetPort": "http"}]}}
+        return status(403, "no") if "/portforward" in request.path else (200, {"items": [pod]})
+
+    return answer
 
 
 def test_a_service_without_a_ready_pod_has_no_port_to_forward(tmp_path: Path):
-    with serving(service) as server, pytest.raises(ClusterError) as error:
+    with serving(behind_a_service(ready="False")) as server, pytest.raises(ClusterError) as error:
         Kube.connect(server.kubeconfig(tmp_path), None, 10).port_forward("api", "airflow", 80)
     assert str(error.value) == (
         "No pod of Service airflow/api is ready; look with: kubectl -n airflow get pods -l app=api"
+    )
+
+
+def test_a_port_that_may_not_be_forwarded_names_both_verbs_that_a_websocket_takes(tmp_path: Path):
+    with serving(behind_a_service(ready="True")) as server, pytest.raises(Forbidden) as error:
+        Kube.connect(server.kubeconfig(tmp_path), None, 10).port_forward("api", "airflow", 80)
+    assert server.seen[-1] == Request("GET", "/api/v1/namespaces/airflow/pods/api-1/portforward?ports=8080")
+    assert server.seen[-1].headers["authorization"] == "Bearer token-of-the-test"
+    assert str(error.value) == (
+        "You may not get and create pods/portforward in namespace airflow; "
+        "ask for the rights of rbac/bootstrap-operator.yaml."
     )
 
 

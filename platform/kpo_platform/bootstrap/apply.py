@@ -12,8 +12,9 @@ import signal
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -23,6 +24,7 @@ from kpo_platform.bootstrap.work import Work
 from kpo_platform.errors import BootstrapError
 from kpo_platform.kube import Kube
 
+_ORPHAN_SECONDS = 5.0
 _PROJECT = Path(__file__).parent / "ansible"
 _SOURCE_ROOT = Path(__file__).parents[2]
 
@@ -61,11 +63,11 @@ def run(parts: Mapping[str, Work], timeout: float, progress: Progress) -> None:
     """
     _require_ansible()
     watch = _Watch(progress)
-    # Orphaned workers of Ansible may still hold the directory for a moment; nothing secret is in it.
-    with tempfile.TemporaryDirectory(prefix="platformctl-", ignore_cleanup_errors=True) as directory:
+    with tempfile.TemporaryDirectory(prefix="platformctl-") as directory, _stoppable() as stopped:
         path = Path(directory) / "work.sock"
-        with _stoppable() as stopped, channel.serve(path, parts), _environment(_for_ansible(directory)):
+        with channel.serve(path, parts), _environment(_for_ansible(directory)):
             status = _play(directory, path, timeout, watch, stopped)
+        _end_orphans(directory)
     if stopped.is_set():
         raise KeyboardInterrupt
     if status == "timeout":
@@ -142,6 +144,31 @@ def _environment(wanted: Mapping[str, str]) -> Iterator[None]:
     finally:
         os.environ.clear()
         os.environ.update(before)
+
+
+def _end_orphans(directory: str) -> None:
+    """End what is left of Ansible after a run was stopped, before its directory goes.
+
+    ansible-core (seen in 2.19) puts its workers into sessions of their own, where the signal by which ansible-runner
+    ends ansible-playbook does not reach them. They are known by their environment, which names the directory; where
+    there is no /proc they end by themselves after their current task.
+    """
+    mark = f"TMPDIR={directory}".encode()
+    end = time.monotonic() + _ORPHAN_SECONDS
+    while time.monotonic() < end:
+        orphans = [file.parent.name for file in Path("/proc").glob("[0-9]*/environ") if mark in _split(file)]
+        if not orphans:
+            return
+        for orphan in orphans:
+            with suppress(ProcessLookupError):
+                os.kill(int(orphan), signal.SIGKILL)
+
+
+def _split(environ: Path) -> list[bytes]:
+    try:
+        return environ.read_bytes().split(b"\0")
+    except OSError:
+        return []  # it has ended, or belongs to another user
 
 
 def _for_ansible(directory: str) -> dict[str, str]:

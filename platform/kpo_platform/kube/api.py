@@ -13,7 +13,7 @@ from kpo_platform.errors import ClusterError, Unreachable
 from kpo_platform.kube.deadline import Deadline
 from kpo_platform.kube.failure import explain
 from kpo_platform.kube.forward import Tunnel, dial, is_ready, pod_port
-from kpo_platform.kube.resource import CONFIG_MAP, POD, SECRET, SERVICE, VOLUME_CLAIM, Object, Resource
+from kpo_platform.kube.resource import CONFIG_MAP, POD, PORT_FORWARD, SECRET, SERVICE, VOLUME_CLAIM, Object, Resource
 
 FIELD_MANAGER = "platformctl"
 """The name under which the API server notes which fields are ours."""
@@ -125,7 +125,7 @@ class Kube:
                 f"look with: kubectl -n {namespace} get pods -l {selector}"
             )
         name = pod["metadata"]["name"]
-        what = POD.phrase("create", namespace, f"{name}/portforward")
+        what = PORT_FORWARD.phrase("get and create", namespace)
         seconds = self._seconds(what)
         try:
             path = POD.path(namespace, name, "portforward")

@@ -34,6 +34,7 @@ class Resource:
 CONFIG_MAP = Resource("ConfigMap", "configmaps")
 NAMESPACE = Resource("Namespace", "namespaces")
 POD = Resource("Pod", "pods")
+PORT_FORWARD = Resource("Pod", "pods/portforward")  # over a websocket it takes the verbs get and create
 SECRET = Resource("Secret", "secrets")
 SERVICE = Resource("Service", "services")
 VOLUME_CLAIM = Resource("PersistentVolumeClaim", "persistentvolumeclaims")
