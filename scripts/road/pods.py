@@ -48,7 +48,7 @@ def watching(stack: Stack, namespace: str) -> Iterator[SeenPods]:
             yield seen
         finally:
             process.terminate()
-            reader.join()
+            reader.join(10)
 
 
 def _read(stream: IO[str], seen: SeenPods) -> None:
