@@ -13,7 +13,6 @@ from common.errors import ScriptError
 from common.paths import REPOSITORY, cache_folder
 from common.run import indent, last_lines
 
-
 _DEADLINE_S = 1800.0
 _GRACE_S = 10.0
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import base64
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
-from common.run import capture
+from common.paths import REPOSITORY
+from common.run import CommandError, capture
 from road.airflow_api import AirflowApi
 from road.stack import Stack
 
@@ -47,3 +50,52 @@ def test_airflow_has_the_connection_with_a_sidecar_that_a_restricted_namespace_t
     assert extra["xcom_sidecar_container_image"] == "localhost/kpo-platform/xcom-sidecar:12"
     context = json.loads(extra["xcom_sidecar_container_security_context"])
     assert context["allowPrivilegeEscalation"] is False
+
+
+@pytest.fixture
+def operator(stack: Stack, namespace_factory: Any, tmp_path: Path) -> Path:
+    """The kubeconfig of somebody who has the rights of rbac/bootstrap-operator.yaml and no others."""
+    home = namespace_factory("bootstrap-operator").name
+    stack.kubectl("create", "serviceaccount", "operator", "-n", home)
+    role = yaml.safe_load((REPOSITORY / "rbac" / "bootstrap-operator.yaml").read_text(encoding="utf-8"))
+    cluster_wide = [rule for rule in role["rules"] if {"namespaces", "storageclasses"} & set(rule["resources"])]
+    stack.kubectl("apply", "-f", "-", stdin=json.dumps(role))
+    whole_cluster = {**role, "metadata": {"name": "bootstrap-operator-cluster"}, "rules": cluster_wide}
+    stack.kubectl("apply", "-f", "-", stdin=json.dumps(whole_cluster))
+    bind(stack, home, "clusterrolebinding", "bootstrap-operator-cluster")
+    for namespace in ("airflow", "team-alpha", "team-beta"):
+        bind(stack, home, "rolebinding", "bootstrap-operator", "-n", namespace)
+    return kubeconfig_of(stack, home, tmp_path)
+
+
+def bind(stack: Stack, home: str, kind: str, role: str, *where: str) -> None:
+    account = f"--serviceaccount={home}:operator"
+    words = ("create", kind, role, f"--clusterrole={role}", account, *where, "--dry-run=client", "-o", "json")
+    stack.kubectl("apply", "-f", "-", stdin=stack.kubectl(*words))
+
+
+def kubeconfig_of(stack: Stack, home: str, folder: Path) -> Path:
+    config = json.loads(stack.kubectl("config", "view", "--raw", "--flatten", "--minify", "-o", "json"))
+    token = stack.kubectl("create", "token", "operator", "-n", home).strip()
+    config["users"][0]["user"] = {"token": token}
+    file = folder / "kubeconfig"
+    file.write_text(json.dumps(config), encoding="utf-8")
+    return file
+
+
+def test_the_rights_of_the_bootstrap_operator_suffice(stack: Stack, programs: Path, operator: Path):
+    """Nothing uses team beta's claim and nothing is in it, so it can be made anew."""
+    stack.kubectl("delete", "pvc", "data", "-n", "team-beta", "--wait=true")
+    words = [programs / "platformctl", "bootstrap", "--yes", "-o", "json"]
+    result = json.loads(capture(words, env={"KUBECONFIG": str(operator)}, timeout_s=120))
+    made = [action["target"] for action in result["actions"] if action["action"] == "create"]
+    assert (result["applied"], made) == (True, ["PersistentVolumeClaim team-beta/data"])
+    assert stack.get("pvc", "data", "-n", "team-beta")["status"]["phase"] == "Pending"
+
+
+def test_a_missing_right_is_named_and_nothing_is_written(stack: Stack, programs: Path, operator: Path):
+    stack.kubectl("delete", "rolebinding", "bootstrap-operator", "-n", "team-beta")
+    with pytest.raises(CommandError) as refusal:
+        capture([programs / "platformctl", "bootstrap", "--yes"], env={"KUBECONFIG": str(operator)}, timeout_s=120)
+    assert refusal.value.code == 3
+    assert "get secrets in namespace team-beta" in refusal.value.output
