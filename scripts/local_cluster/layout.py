@@ -5,7 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from common.errors import ScriptError
 from common.paths import cache_folder
+
+# The path of a Unix socket has at most 107 bytes, and the kubelet's longest is its root and
+# /pod-resources/ with a number of ten digits.
+_LONGEST_STATE = 72
 
 
 @dataclass(frozen=True)
@@ -108,5 +113,15 @@ class Layout:
 
 
 def default_layout() -> Layout:
-    """Give the layout of the machine's one local cluster."""
-    return Layout(cache_folder("cluster"))
+    """Give the layout of the machine's one local cluster.
+
+    Raises:
+        ScriptError: the cache folder's path is too long for the sockets in it.
+    """
+    state = cache_folder("cluster")
+    if len(str(state)) > _LONGEST_STATE:
+        raise ScriptError(
+            f"The path {state} is too long for the sockets of a cluster in it ({len(str(state))} characters, "
+            f"at most {_LONGEST_STATE}): set XDG_CACHE_HOME to a shorter folder."
+        )
+    return Layout(state)
