@@ -113,15 +113,19 @@ class Layout:
 
 
 def default_layout() -> Layout:
-    """Give the layout of the machine's one local cluster.
+    """Give the layout of the machine's one local cluster."""
+    return Layout(cache_folder("cluster"))
+
+
+def require_short(layout: Layout) -> None:
+    """Refuse a path that leaves no room for the sockets of a cluster.
 
     Raises:
-        ScriptError: the cache folder's path is too long for the sockets in it.
+        ScriptError: the path is too long.
     """
-    state = cache_folder("cluster")
-    if len(str(state)) > _LONGEST_STATE:
+    length = len(str(layout.state))
+    if length > _LONGEST_STATE:
         raise ScriptError(
-            f"The path {state} is too long for the sockets of a cluster in it ({len(str(state))} characters, "
+            f"The path {layout.state} is too long for the sockets of a cluster in it ({length} characters, "
             f"at most {_LONGEST_STATE}): set XDG_CACHE_HOME to a shorter folder."
         )
-    return Layout(state)
