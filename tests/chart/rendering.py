@@ -102,11 +102,10 @@ def starting_with(objects: list[Object], kind: str, prefix: str) -> Object:
 
 def pods(objects: list[Object]) -> dict[str, Object]:
     """The pod templates of all workloads: component → template."""
-    return {
-        item["spec"]["template"]["metadata"]["labels"]["app.kubernetes.io/component"]: item["spec"]["template"]
-        for item in objects
-        if item["kind"] in ("Deployment", "Job", "StatefulSet")
-    }
+    specs = [item["spec"] for item in objects if item["kind"] in ("Deployment", "Job", "StatefulSet")]
+    specs += [item["spec"]["jobTemplate"]["spec"] for item in objects if item["kind"] == "CronJob"]
+    templates = [spec["template"] for spec in specs]
+    return {template["metadata"]["labels"]["app.kubernetes.io/component"]: template for template in templates}
 
 
 def containers(pod: Object) -> Iterator[Object]:
