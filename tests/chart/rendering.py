@@ -74,6 +74,11 @@ def render(values: Object | None = None, chart: Path = CHART) -> list[Object]:
     return objects
 
 
+def text(values: Object) -> str:
+    """What Helm prints for these values, unread."""
+    return _rendered(json.dumps(values), str(CHART))
+
+
 def refusal(values: Object) -> list[str]:
     """The sentences with which the chart refuses these values."""
     done = run("template", RELEASE, str(CHART), "--namespace", NAMESPACE, "--values", "-", given=json.dumps(values))
