@@ -92,7 +92,7 @@ def test_with_the_scope_cluster_the_rules_stand_once_and_hold_in_the_teams_names
     assert {item["metadata"]["name"]: item["rules"] for item in objects if item["kind"] == "ClusterRole"} == {
         f"airflow-airflow-{name}": role_file(name)["rules"] for name in names
     }
-    assert one(objects, "RoleBinding", "pod-launcher", "team-alpha")["roleRef"] == {
+    assert one(objects, "RoleBinding", "airflow-airflow-pod-launcher", "team-alpha")["roleRef"] == {
         "apiGroup": "rbac.authorization.k8s.io",
         "kind": "ClusterRole",
         "name": "airflow-airflow-pod-launcher",
@@ -100,6 +100,14 @@ def test_with_the_scope_cluster_the_rules_stand_once_and_hold_in_the_teams_names
     assert one(objects, "RoleBinding", "pod-launcher", "team-beta")["roleRef"]["kind"] == "Role"
     roles = [item["metadata"]["namespace"] for item in objects if item["kind"] == "Role"]
     assert sorted(roles) == ["airflow", "team-beta"]
+
+
+def test_a_change_of_scope_makes_new_bindings_because_a_binding_keeps_its_role() -> None:
+    def bindings(values: Object) -> set[tuple[str, str]]:
+        found = [item for item in render({**WITH_PEOPLE, **values}) if item["kind"] == "RoleBinding"]
+        return {(item["metadata"]["namespace"], item["metadata"]["name"]) for item in found}
+
+    assert bindings({}) & bindings({"rbac": {"scope": "cluster"}}) == {("airflow", "airflow-secrets")}
 
 
 def test_the_job_that_makes_secrets_can_make_them_and_nothing_else() -> None:
