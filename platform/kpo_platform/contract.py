@@ -39,6 +39,52 @@ class Size(_Part):
 
     cpu: str
     memory: str
+    gpu: int
+    ephemeral_storage: str
+
+
+class Owner(_Part):
+    """Who may see and stop the team's pods in Kubernetes; the kind is ``Group`` or ``User``."""
+
+    kind: str
+    name: str
+
+
+class Limits(_Part):
+    """What one container may use, as in a LimitRange: resource to quantity."""
+
+    default: dict[str, str]
+    default_request: dict[str, str]
+    max: dict[str, str]
+
+
+class Scheduling(_Part):
+    """Where the team's pods run, as in a pod; an empty priority class means the cluster's default."""
+
+    node_selector: dict[str, str]
+    tolerations: tuple[dict[str, Any], ...]
+    affinity: dict[str, Any]
+    priority_class_name: str
+
+
+class Network(_Part):
+    """Whom the team's pods may talk to besides the cluster's DNS: rules as in a NetworkPolicy."""
+
+    egress: tuple[dict[str, Any], ...]
+    ingress: tuple[dict[str, Any], ...]
+
+
+class Rights(_Part):
+    """How Airflow's rights in the team's namespace differ from those that all teams give it."""
+
+    exec: bool
+    extra_rules: tuple[dict[str, Any], ...]
+
+
+class Cleanup(_Part):
+    """How many seconds after their end pods are removed; 0 means never."""
+
+    max_age: int
 
 
 class ServiceAccountRef(_Part):
@@ -53,6 +99,7 @@ class TeamServiceAccount(_Part):
 
     name: str
     mount_token: bool
+    annotations: dict[str, str]
 
 
 class Images(_Part):
@@ -95,21 +142,26 @@ class Dags(_Part):
 
 
 class Policy(_Part):
-    """How the team's tasks run unless a task says otherwise. Times are in seconds."""
+    """How the team's tasks run unless a task says otherwise. Times are in seconds; a run time of 0 has no end."""
 
     on_finish: str
     deferrable: bool
     get_logs: bool
     startup_timeout: int
+    max_runtime: int
 
 
 class Team(_Part):
     """One team, every default filled in."""
 
     namespace: str
+    owners: tuple[Owner, ...]
     service_account: TeamServiceAccount
     labels: dict[str, str]
     annotations: dict[str, str]
+    pod_security: str
+    quota: dict[str, str]
+    limits: Limits
     sizes: dict[str, Size]
     default_size: str
     images: Images
@@ -117,9 +169,14 @@ class Team(_Part):
     volumes: tuple[Volume, ...]
     template: str
     sidecars: tuple[str, ...]
+    scheduling: Scheduling
     env: tuple[dict[str, Any], ...]
+    env_from: tuple[dict[str, Any], ...]
+    network: Network
     connection: ConnectionRef
     dags: Dags
+    rbac: Rights
+    cleanup: Cleanup
     policy: Policy
 
     def size(self, name: str | None = None) -> Size:
@@ -172,6 +229,8 @@ class Contract(_Part):
     release: Release
     airflow: Airflow
     xcom_sidecar: XComSidecar
+    label_policy: dict[str, str]
+    gpu_resource: str
     rules: dict[str, tuple[dict[str, Any], ...]]
     pod_templates: dict[str, dict[str, Any]]
     sidecars: dict[str, dict[str, Any]]

@@ -74,6 +74,11 @@ def render(values: Object | None = None, chart: Path = CHART) -> list[Object]:
     return objects
 
 
+def text(values: Object) -> str:
+    """What Helm prints for these values, unread."""
+    return _rendered(json.dumps(values), str(CHART))
+
+
 def refusal(values: Object) -> list[str]:
     """The sentences with which the chart refuses these values."""
     done = run("template", RELEASE, str(CHART), "--namespace", NAMESPACE, "--values", "-", given=json.dumps(values))
@@ -102,11 +107,10 @@ def starting_with(objects: list[Object], kind: str, prefix: str) -> Object:
 
 def pods(objects: list[Object]) -> dict[str, Object]:
     """The pod templates of all workloads: component → template."""
-    return {
-        item["spec"]["template"]["metadata"]["labels"]["app.kubernetes.io/component"]: item["spec"]["template"]
-        for item in objects
-        if item["kind"] in ("Deployment", "Job", "StatefulSet")
-    }
+    specs = [item["spec"] for item in objects if item["kind"] in ("Deployment", "Job", "StatefulSet")]
+    specs += [item["spec"]["jobTemplate"]["spec"] for item in objects if item["kind"] == "CronJob"]
+    templates = [spec["template"] for spec in specs]
+    return {template["metadata"]["labels"]["app.kubernetes.io/component"]: template for template in templates}
 
 
 def containers(pod: Object) -> Iterator[Object]:

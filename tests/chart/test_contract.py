@@ -12,13 +12,21 @@ from kpo_platform.contract import CONFIGMAP_KEY, CONFIGMAP_LABELS, parse
 
 DEFAULT_TEAM: Object = {
     "namespace": "team-alpha",
-    "serviceAccount": {"name": "team-pod", "mountToken": False},
+    "owners": [],
+    "serviceAccount": {"name": "team-pod", "mountToken": False, "annotations": {}},
     "labels": {},
     "annotations": {},
+    "podSecurity": "restricted",
+    "quota": {},
+    "limits": {
+        "default": {"cpu": "1", "memory": "1Gi"},
+        "defaultRequest": {"cpu": "100m", "memory": "128Mi"},
+        "max": {},
+    },
     "sizes": {
-        "small": {"cpu": "100m", "memory": "256Mi"},
-        "medium": {"cpu": "500m", "memory": "1Gi"},
-        "large": {"cpu": "2", "memory": "4Gi"},
+        "small": {"cpu": "100m", "memory": "256Mi", "gpu": 0, "ephemeralStorage": ""},
+        "medium": {"cpu": "500m", "memory": "1Gi", "gpu": 0, "ephemeralStorage": ""},
+        "large": {"cpu": "2", "memory": "4Gi", "gpu": 0, "ephemeralStorage": ""},
     },
     "defaultSize": "small",
     "images": {"registryPrefix": ""},
@@ -26,10 +34,21 @@ DEFAULT_TEAM: Object = {
     "volumes": [],
     "template": "default",
     "sidecars": [],
+    "scheduling": {"nodeSelector": {}, "tolerations": [], "affinity": {}, "priorityClassName": ""},
     "env": [],
+    "envFrom": [],
+    "network": {"egress": [], "ingress": []},
     "connection": {"id": "k8s_default"},
     "dags": {"repo": "", "ref": "main", "subdir": "", "refreshInterval": 30},
-    "policy": {"onFinish": "delete_pod", "deferrable": True, "getLogs": True, "startupTimeout": 300},
+    "rbac": {"exec": True, "extraRules": []},
+    "cleanup": {"maxAge": 0},
+    "policy": {
+        "onFinish": "delete_pod",
+        "deferrable": True,
+        "getLogs": True,
+        "startupTimeout": 300,
+        "maxRuntime": 0,
+    },
 }
 
 
@@ -65,6 +84,7 @@ def test_two_teams_give_this_contract() -> None:
         "bootstrap-operator",
         "bootstrap-operator-cluster",
         "bootstrap-operator-release",
+        "pod-cleaner",
         "pod-launcher",
         "team-developer",
         "team-pod",
@@ -89,6 +109,8 @@ def test_two_teams_give_this_contract() -> None:
             },
             "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
         },
+        "labelPolicy": {},
+        "gpuResource": "nvidia.com/gpu",
         "rules": {name: role_file(name)["rules"] for name in roles},
         "podTemplates": {"default": plain("pod_templates/default.yaml")},
         "sidecars": {"log-shipper": plain("pod_templates/sidecars/log-shipper.yaml")},
@@ -114,6 +136,22 @@ def test_team_defaults_lie_beneath_every_team() -> None:
 def test_one_team_s_values_do_not_leak_into_another_s() -> None:
     values = {"teams": {"alpha": {"sizes": {"huge": {"cpu": "8", "memory": "32Gi"}}}, "beta": {}}}
     assert contract(values)["teams"]["beta"] == {**DEFAULT_TEAM, "namespace": "team-beta"}
+
+
+def test_short_forms_are_spelled_out() -> None:
+    given = {
+        "owners": [{"group": "data"}, {"user": "ada@example.com"}],
+        "quota": {"pods": 20, "limits.memory": "16Gi"},
+        "sizes": {"gpu": {"cpu": "4", "memory": "8Gi", "gpu": 1}, "large": None},
+    }
+    alpha = contract({"teams": {"alpha": given}})["teams"]["alpha"]
+    assert alpha["owners"] == [{"kind": "Group", "name": "data"}, {"kind": "User", "name": "ada@example.com"}]
+    assert alpha["quota"] == {"pods": "20", "limits.memory": "16Gi"}
+    assert alpha["sizes"] == {
+        "gpu": {"cpu": "4", "memory": "8Gi", "gpu": 1, "ephemeralStorage": ""},
+        "small": DEFAULT_TEAM["sizes"]["small"],
+        "medium": DEFAULT_TEAM["sizes"]["medium"],
+    }
 
 
 def test_the_package_reads_what_the_chart_writes() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
+import yaml
 
 from chart.rendering import CHART, ROOT, TWO_TEAMS, one, pods, render, run, starting_with
 
@@ -91,6 +93,42 @@ def test_a_task_of_a_team_that_came_later_finds_its_repository(mounted: Path, tm
         path.write_text(text.replace("/opt/airflow", str(tmp_path)))
     seen = python(LATE_TEAM, mounted, tmp_path, AIRFLOW_CONFIG=str(now), LATER_CONFIG=str(later))
     assert seen == "['alpha'] ['alpha', 'beta']"
+
+
+@pytest.mark.parametrize("component", ["dag-processor", "scheduler", "triggerer"])
+def test_templates_and_sidecars_are_files_where_dags_are_read_and_run(component: str) -> None:
+    objects = render()
+    pod = pods(objects)[component]["spec"]
+    mounts = {mount["mountPath"]: mount["name"] for mount in pod["containers"][0]["volumeMounts"]}
+    volumes = {volume["name"]: volume for volume in pod["volumes"]}
+    found = {}
+    for folder in ("pod_templates", "sidecars"):
+        source = volumes[mounts[f"/opt/kpo-platform/{folder}"]]["configMap"]
+        assert source.keys() == {"name"}  # all of the folder, so that a new file comes without a restart
+        found[folder] = one(objects, "ConfigMap", source["name"])["data"]
+    assert found == {
+        "pod_templates": {path.name: path.read_text() for path in (ROOT / "pod_templates").glob("*.yaml")},
+        "sidecars": {path.name: path.read_text() for path in (ROOT / "pod_templates" / "sidecars").glob("*.yaml")},
+    }
+
+
+def test_the_stock_operator_takes_a_template_as_its_file(tmp_path: Path) -> None:
+    file = tmp_path / "default.yaml"
+    file.write_text(one(render(), "ConfigMap", "airflow-pod-templates")["data"]["default.yaml"])
+    stock = """
+import json, sys
+from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
+from kubernetes.client import ApiClient
+task = KubernetesPodOperator(task_id="t", image="busybox:1.35", namespace="team-alpha", pod_template_file=%r)
+pod = ApiClient().sanitize_for_serialization(task.build_pod_request_obj(dry_run=True))["spec"]
+print(json.dumps([pod["containers"][0]["image"], pod["securityContext"], pod["volumes"]]))
+"""
+    template = yaml.safe_load(file.read_text())["spec"]
+    assert json.loads(python(stock % str(file), tmp_path, tmp_path)) == [
+        "busybox:1.35",
+        template["securityContext"],
+        template["volumes"],
+    ]
 
 
 def test_the_code_cannot_change_under_a_running_process() -> None:

@@ -10,8 +10,12 @@ import yaml
 
 from chart.rendering import KUBERNETES, ROOT, Object, containers, pods, render
 
+ALL: Object = {"teams": {"alpha": {"cleanup": {"maxAge": 3600}}}}
+"""Values with which every workload of the chart is there."""
+
 COMPONENTS = [
     "api-server",
+    "cleanup",
     "dag-processor",
     "migration",
     "postgresql",
@@ -49,26 +53,26 @@ def millicores(pod: Object) -> int:
 
 
 def test_these_are_the_pods() -> None:
-    assert sorted(pods(render())) == COMPONENTS
+    assert sorted(pods(render(ALL))) == COMPONENTS
 
 
 @pytest.mark.parametrize("component", COMPONENTS)
 def test_a_pod_passes_the_restricted_level(component: str) -> None:
-    restricted(pods(render())[component])
+    restricted(pods(render(ALL))[component])
 
 
 @pytest.mark.parametrize("component", COMPONENTS)
 def test_a_pod_gets_no_variables_about_other_services(component: str) -> None:
-    assert pods(render())[component]["spec"]["enableServiceLinks"] is False
+    assert pods(render(ALL))[component]["spec"]["enableServiceLinks"] is False
 
 
 @pytest.mark.parametrize("component", [name for name in COMPONENTS if name != "postgresql"])
 def test_airflow_s_entrypoint_is_the_image_s(component: str) -> None:
-    assert all("command" not in container for container in containers(pods(render())[component]))
+    assert all("command" not in container for container in containers(pods(render(ALL))[component]))
 
 
 def test_a_small_node_of_two_cores_holds_all_of_it() -> None:
-    assert sum(millicores(pod) for pod in pods(render()).values()) <= 1000
+    assert sum(millicores(pod) for pod in pods(render(ALL)).values()) <= 1000
 
 
 @pytest.mark.parametrize("component", ["api-server", "dag-processor", "scheduler", "triggerer"])

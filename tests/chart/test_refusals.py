@@ -53,6 +53,92 @@ def test_what_a_team_names_has_to_exist(team: Object, sentence: str) -> None:
     assert refusal({"teams": {"alpha": team}}) == [f"ERROR: teams.alpha.{sentence}"]
 
 
+@pytest.mark.parametrize(
+    "rule", [{}, {"ports": []}, {"to": [{"namespaceSelector": {}}], "ports": [{"protocol": "TCP"}]}]
+)
+def test_a_way_out_without_a_port_is_refused(rule: Object) -> None:
+    open_one = {"ports": [{"port": 443}]}
+    assert refusal({"teams": {"alpha": {"network": {"egress": [open_one, rule]}}}}) == [
+        "ERROR: teams.alpha.network.egress[1] names no port, which opens all of them; "
+        "give it `ports`, each with a `port`."
+    ]
+
+
+@pytest.mark.parametrize("key", ["memory", "requests.memory", "limits.memory"])
+def test_a_quota_below_the_default_size_is_refused(key: str) -> None:
+    sizes = {"medium": None, "large": None}
+    assert refusal({"teams": {"alpha": {"quota": {key: "128M"}, "sizes": sizes}}}) == [
+        f"ERROR: teams.alpha.sizes.small asks for memory 256Mi, but quota.{key} is 128M; "
+        "no task could start; raise it or choose a smaller defaultSize."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("allowed", "sentence"),
+    [
+        ({"quota": {"limits.cpu": 1}}, "cpu 2, but quota.limits.cpu is 1"),
+        ({"quota": {"cpu": "1999m"}}, "cpu 2, but quota.cpu is 1999m"),
+        ({"limits": {"max": {"memory": "3Gi"}}}, "memory 4Gi, but limits.max.memory is 3Gi"),
+    ],
+)
+def test_a_size_over_what_the_team_may_use_is_refused(allowed: Object, sentence: str) -> None:
+    assert refusal({"teams": {"alpha": allowed}}) == [
+        f"ERROR: teams.alpha.sizes.large asks for {sentence}; raise it, make the size smaller, or set the size to null."
+    ]
+
+
+def test_a_size_with_more_gpus_and_space_than_the_quota_is_refused() -> None:
+    sizes = {"gpu": {"cpu": "1", "memory": "1Gi", "gpu": 2, "ephemeralStorage": "2Gi"}}
+    quota = {"requests.nvidia.com/gpu": 1, "requests.ephemeral-storage": "1Gi"}
+    gpu = "ERROR: teams.alpha.sizes.gpu asks for"
+    remedy = "raise it, make the size smaller, or set the size to null."
+    assert refusal({"teams": {"alpha": {"sizes": sizes, "quota": quota}}}) == [
+        f"{gpu} ephemeral-storage 2Gi, but quota.requests.ephemeral-storage is 1Gi; {remedy}",
+        f"{gpu} nvidia.com/gpu 2, but quota.requests.nvidia.com/gpu is 1; {remedy}",
+    ]
+
+
+def test_a_default_limit_over_the_greatest_is_refused() -> None:
+    limits = {"default": {"cpu": "3"}, "max": {"cpu": "2"}}
+    assert refusal({"teams": {"alpha": {"limits": limits}}}) == [
+        "ERROR: teams.alpha.limits.default asks for cpu 3, but limits.max.cpu is 2; raise it or lower the default."
+    ]
+
+
+def test_a_required_label_that_a_team_lacks_is_refused() -> None:
+    teams = {"alpha": {"labels": {"cost-centre": "7"}}, "beta": {}}
+    assert refusal({"labelPolicy": {"cost-centre": "required"}, "teams": teams}) == [
+        "ERROR: teams.beta.labels lacks cost-centre, which labelPolicy requires; "
+        "set it there or in teamDefaults.labels."
+    ]
+
+
+def test_a_fixed_label_that_a_team_overrides_is_refused() -> None:
+    values = {
+        "labelPolicy": {"zone": "fixed", "stage": "free"},
+        "teamDefaults": {"labels": {"zone": "eu", "stage": "test"}},
+        "teams": {"alpha": {"labels": {"zone": "us", "stage": "prod"}}, "beta": {"labels": {"zone": "eu"}}},
+    }
+    assert refusal(values) == [
+        "ERROR: teams.alpha.labels sets zone to us, but labelPolicy fixes it to the eu of teamDefaults.labels; "
+        "leave it out."
+    ]
+
+
+@pytest.mark.parametrize("field", ["resources", "verbs"])
+def test_a_right_to_everything_is_refused(field: str) -> None:
+    rule = {"apiGroups": ["batch"], "resources": ["jobs"], "verbs": ["create"], field: ["*"]}
+    assert refusal({"teams": {"alpha": {"rbac": {"extraRules": [rule]}}}}) == [
+        f"- at '/teams/alpha/rbac/extraRules/0/{field}/0': '*' does not match pattern '^[^*]*$'"
+    ]
+
+
+def test_an_owner_is_a_group_or_a_user() -> None:
+    assert refusal({"teams": {"alpha": {"owners": [{"group": "data", "user": "ada"}]}}}) == [
+        "- at '/teams/alpha/owners/0': maxProperties: got 2, want 1"
+    ]
+
+
 def test_airflow_without_a_database_is_refused() -> None:
     assert refusal({"postgresql": {"enabled": False}}) == [
         "ERROR: postgresql.enabled is false and data.metadataSecretName is empty, so Airflow has no database; "

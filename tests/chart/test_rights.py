@@ -47,6 +47,69 @@ def test_there_are_no_other_roles_and_none_for_the_whole_cluster() -> None:
     ]
 
 
+WITH_PEOPLE: Object = {
+    "teams": {"alpha": {"owners": [{"group": "data"}, {"user": "ada@example.com"}], "cleanup": {"maxAge": 60}}}
+}
+JOBS = {"apiGroups": ["batch"], "resources": ["jobs"], "verbs": ["create", "get"]}
+
+
+def test_the_people_of_a_team_get_what_is_written_for_them() -> None:
+    objects = render(WITH_PEOPLE)
+    assert one(objects, "Role", "team-developer", "team-alpha")["rules"] == role_file("team-developer")["rules"]
+    binding = one(objects, "RoleBinding", "team-developer", "team-alpha")
+    assert binding["roleRef"] == {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "team-developer"}
+    assert binding["subjects"] == [
+        {"apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": "data"},
+        {"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "ada@example.com"},
+    ]
+
+
+def test_the_clean_up_gets_what_is_written_for_it_where_a_team_wants_it() -> None:
+    values = {"teams": {"alpha": {"cleanup": {"maxAge": 60}}, "beta": {}}}
+    objects = render(values)
+    bound = [item["metadata"]["namespace"] for item in objects if item["metadata"]["name"] == "pod-cleaner"]
+    assert bound == ["team-alpha", "team-alpha"]
+    assert one(objects, "Role", "pod-cleaner", "team-alpha")["rules"] == role_file("pod-cleaner")["rules"]
+    assert one(objects, "RoleBinding", "pod-cleaner", "team-alpha")["subjects"] == [
+        {"kind": "ServiceAccount", "name": "airflow-cleanup", "namespace": "airflow"}
+    ]
+
+
+def test_a_team_s_own_rules_come_on_top_and_exec_goes_away_where_it_says_so() -> None:
+    written = role_file("pod-launcher")["rules"]
+    values = {"teams": {"alpha": {"rbac": {"exec": False, "extraRules": [JOBS]}}, "beta": {}}}
+    without = [rule for rule in written if rule["resources"] != ["pods/exec"]]
+    assert one(render(values), "Role", "pod-launcher", "team-alpha")["rules"] == [*without, JOBS]
+    assert one(render(values), "Role", "pod-launcher", "team-beta")["rules"] == written
+
+
+def test_with_the_scope_cluster_the_rules_stand_once_and_hold_in_the_teams_namespaces_only() -> None:
+    values = {"rbac": {"scope": "cluster"}, "teams": {"alpha": {}, "beta": {"rbac": {"extraRules": [JOBS]}}}}
+    objects = render(values)
+    kinds = {item["kind"] for item in objects}
+    names = ("pod-launcher", "pod-cleaner", "team-developer")
+    assert "ClusterRoleBinding" not in kinds
+    assert {item["metadata"]["name"]: item["rules"] for item in objects if item["kind"] == "ClusterRole"} == {
+        f"airflow-airflow-{name}": role_file(name)["rules"] for name in names
+    }
+    assert one(objects, "RoleBinding", "airflow-airflow-pod-launcher", "team-alpha")["roleRef"] == {
+        "apiGroup": "rbac.authorization.k8s.io",
+        "kind": "ClusterRole",
+        "name": "airflow-airflow-pod-launcher",
+    }
+    assert one(objects, "RoleBinding", "pod-launcher", "team-beta")["roleRef"]["kind"] == "Role"
+    roles = [item["metadata"]["namespace"] for item in objects if item["kind"] == "Role"]
+    assert sorted(roles) == ["airflow", "team-beta"]
+
+
+def test_a_change_of_scope_makes_new_bindings_because_a_binding_keeps_its_role() -> None:
+    def bindings(values: Object) -> set[tuple[str, str]]:
+        found = [item for item in render({**WITH_PEOPLE, **values}) if item["kind"] == "RoleBinding"]
+        return {(item["metadata"]["namespace"], item["metadata"]["name"]) for item in found}
+
+    assert bindings({}) & bindings({"rbac": {"scope": "cluster"}}) == {("airflow", "airflow-secrets")}
+
+
 def test_the_job_that_makes_secrets_can_make_them_and_nothing_else() -> None:
     role = one(render(), "Role", "airflow-secrets")
     assert role["rules"] == [{"apiGroups": [""], "resources": ["secrets"], "verbs": ["create"]}]
@@ -55,7 +118,7 @@ def test_the_job_that_makes_secrets_can_make_them_and_nothing_else() -> None:
 
 
 def test_no_one_who_runs_airflow_reads_secrets() -> None:
-    for name in ("pod-launcher", "team-pod", "team-developer"):
+    for name in ("pod-cleaner", "pod-launcher", "team-pod", "team-developer"):
         resources = [resource for rule in role_file(name)["rules"] for resource in rule["resources"]]
         assert "secrets" not in resources, name
 
@@ -83,8 +146,9 @@ def test_only_who_talks_to_kubernetes_gets_a_token() -> None:
         mounted: bool = pod["spec"]["automountServiceAccountToken"]
         return mounted
 
-    objects = render(TWO_TEAMS)
+    objects = render(WITH_PEOPLE)
     assert {name for name, pod in pods(objects).items() if mounts(pod)} == {
+        "cleanup",
         "scheduler",
         "secrets",
         "triggerer",

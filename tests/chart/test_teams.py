@@ -30,7 +30,9 @@ def of_team(objects: list[Object], namespace: str) -> list[tuple[str, str]]:
 
 def test_a_name_alone_gives_a_namespace_an_identity_and_airflow_s_rights() -> None:
     assert of_team(render({"teams": {"alpha": {}}}), "team-alpha") == [
+        ("LimitRange", "team"),
         ("Namespace", "team-alpha"),
+        ("NetworkPolicy", "team"),
         ("Role", "pod-launcher"),
         ("RoleBinding", "pod-launcher"),
         ("ServiceAccount", "team-pod"),
@@ -57,7 +59,94 @@ def test_a_team_cannot_loosen_its_namespace_by_a_label() -> None:
 
 def test_a_namespace_that_somebody_else_makes_is_left_alone() -> None:
     kinds = [kind for kind, _ in of_team(render({"teams": {"alpha": {"createNamespace": False}}}), "team-alpha")]
-    assert kinds == ["Role", "RoleBinding", "ServiceAccount"]
+    assert kinds == ["LimitRange", "NetworkPolicy", "Role", "RoleBinding", "ServiceAccount"]
+
+
+def test_a_team_with_images_for_root_has_a_namespace_that_lets_them_in() -> None:
+    namespace = one(render({"teams": {"alpha": {"podSecurity": "baseline"}}}), "Namespace", "team-alpha")
+    levels = {f"pod-security.kubernetes.io/{mode}": "baseline" for mode in ("audit", "enforce", "warn")}
+    assert namespace["metadata"]["labels"] == {**labels("alpha"), **levels}
+
+
+def test_a_quota_holds_in_the_team_s_namespace() -> None:
+    values = {"teams": {"alpha": {"quota": {"pods": 20, "limits.memory": "64Gi"}}, "beta": {}}}
+    quotas = [item for item in render(values) if item["kind"] == "ResourceQuota"]
+    assert quotas == [
+        {
+            "apiVersion": "v1",
+            "kind": "ResourceQuota",
+            "metadata": {"name": "team", "namespace": "team-alpha", "labels": labels("alpha")},
+            "spec": {"hard": {"pods": "20", "limits.memory": "64Gi"}},
+        }
+    ]
+
+
+def test_a_container_that_names_no_resources_has_some_and_none_has_more_than_the_team_allows() -> None:
+    values = {"teams": {"alpha": {"limits": {"max": {"cpu": "8"}, "default": {"cpu": "500m"}}}}}
+    assert one(render(values), "LimitRange", "team", "team-alpha") == {
+        "apiVersion": "v1",
+        "kind": "LimitRange",
+        "metadata": {"name": "team", "namespace": "team-alpha", "labels": labels("alpha")},
+        "spec": {
+            "limits": [
+                {
+                    "type": "Container",
+                    "default": {"cpu": "500m", "memory": "1Gi"},
+                    "defaultRequest": {"cpu": "100m", "memory": "128Mi"},
+                    "max": {"cpu": "8"},
+                }
+            ]
+        },
+    }
+
+
+DNS: Object = {
+    "to": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}}}],
+    "ports": [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}],
+}
+
+
+def network_policy(team: Object) -> Object:
+    policy = one(render({"teams": {"alpha": team}}), "NetworkPolicy", "team", "team-alpha")
+    assert policy["metadata"] == {"name": "team", "namespace": "team-alpha", "labels": labels("alpha")}
+    spec: Object = policy["spec"]
+    return spec
+
+
+def test_a_team_s_pods_may_ask_the_dns_and_nobody_else() -> None:
+    assert network_policy({}) == {
+        "podSelector": {},
+        "policyTypes": ["Egress", "Ingress"],
+        "ingress": [],
+        "egress": [DNS],
+    }
+
+
+def test_a_team_s_pods_reach_and_are_reached_by_whom_it_lists() -> None:
+    egress = [{"to": [{"ipBlock": {"cidr": "10.0.0.0/8"}}], "ports": [{"port": 5432}]}, {"ports": [{"port": 443}]}]
+    ingress = [{"from": [{"podSelector": {}}], "ports": [{"port": 7078}]}]
+    assert network_policy({"network": {"egress": egress, "ingress": ingress}}) == {
+        "podSelector": {},
+        "policyTypes": ["Egress", "Ingress"],
+        "ingress": ingress,
+        "egress": [DNS, *egress],
+    }
+
+
+def test_an_account_has_the_annotations_by_which_a_cloud_knows_it() -> None:
+    annotations = {"eks.amazonaws.com/role-arn": "arn:aws:iam::1:role/alpha"}
+    values = {"teams": {"alpha": {"serviceAccount": {"annotations": annotations}}}}
+    assert one(render(values), "ServiceAccount", "team-pod", "team-alpha") == {
+        "apiVersion": "v1",
+        "kind": "ServiceAccount",
+        "metadata": {
+            "name": "team-pod",
+            "namespace": "team-alpha",
+            "labels": labels("alpha"),
+            "annotations": annotations,
+        },
+        "automountServiceAccountToken": False,
+    }
 
 
 def test_a_team_with_a_registry_pulls_with_its_secret() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 import tomllib
 from collections.abc import Iterator
 
@@ -80,6 +82,17 @@ def test_values_and_schema_say_the_same() -> None:
     described = {path: field["description"] for path, field in fields(SCHEMA) if "*" not in path}
     described.pop(("global",))
     assert comments() == described
+
+
+def test_the_reference_says_what_values_and_schema_say() -> None:
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "scripts" / "values-reference"), "--check"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_chart_and_package_have_one_version() -> None:

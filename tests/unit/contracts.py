@@ -10,10 +10,17 @@ from kpo_platform.contract import Contract, parse
 
 TEAM: dict[str, Any] = {
     "namespace": "team-alpha",
-    "serviceAccount": {"name": "team-pod", "mountToken": False},
+    "owners": [],
+    "serviceAccount": {"name": "team-pod", "mountToken": False, "annotations": {}},
     "labels": {"cost-center": "cc-1"},
     "annotations": {},
-    "sizes": {"small": {"cpu": "100m", "memory": "128Mi"}, "large": {"cpu": "1", "memory": "1Gi"}},
+    "podSecurity": "restricted",
+    "quota": {},
+    "limits": {"default": {}, "defaultRequest": {}, "max": {}},
+    "sizes": {
+        "small": {"cpu": "100m", "memory": "128Mi", "gpu": 0, "ephemeralStorage": ""},
+        "large": {"cpu": "1", "memory": "1Gi", "gpu": 0, "ephemeralStorage": ""},
+    },
     "defaultSize": "small",
     "images": {"registryPrefix": ""},
     "registry": {"host": "", "pullSecret": "regcred"},
@@ -29,10 +36,21 @@ TEAM: dict[str, Any] = {
     ],
     "template": "default",
     "sidecars": [],
+    "scheduling": {"nodeSelector": {}, "tolerations": [], "affinity": {}, "priorityClassName": ""},
     "env": [{"name": "STAGE", "value": "test"}],
+    "envFrom": [],
+    "network": {"egress": [], "ingress": []},
     "connection": {"id": "k8s_default"},
     "dags": {"repo": "", "ref": "main", "subdir": "", "refreshInterval": 30},
-    "policy": {"onFinish": "delete_pod", "deferrable": True, "getLogs": True, "startupTimeout": 300},
+    "rbac": {"exec": True, "extraRules": []},
+    "cleanup": {"maxAge": 0},
+    "policy": {
+        "onFinish": "delete_pod",
+        "deferrable": True,
+        "getLogs": True,
+        "startupTimeout": 300,
+        "maxRuntime": 0,
+    },
 }
 
 CONTRACT: dict[str, Any] = {
@@ -45,6 +63,8 @@ CONTRACT: dict[str, Any] = {
         "serviceAccounts": [{"namespace": "airflow", "name": "airflow-scheduler"}],
     },
     "xcomSidecar": {"image": "registry.test/alpine:3", "resources": {}, "securityContext": {}},
+    "labelPolicy": {},
+    "gpuResource": "nvidia.com/gpu",
     "rules": {"pod-launcher": [{"apiGroups": [""], "resources": ["pods"], "verbs": ["create"]}]},
     "podTemplates": {
         "default": {

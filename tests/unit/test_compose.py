@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+
 import pytest
 
 from kpo_platform.errors import PodError, TeamError
 from kpo_platform.pod.compose import PodRequest, compose
 from kpo_platform.pod.images import with_registry
-from unit.contracts import contract
+from unit.contracts import TEAM, contract
 
 BUSYBOX = {"spec": {"containers": [{"name": "base", "image": "busybox:1.35"}]}}
 
@@ -63,6 +65,72 @@ def test_what_is_locked_stays_whatever_a_stronger_layer_says():
     assert pod["metadata"]["labels"]["kpo-platform/team"] == "alpha"
     assert pod["spec"]["serviceAccountName"] == "team-pod"
     assert pod["spec"]["automountServiceAccountToken"] is False
+
+
+def test_where_the_pods_run_and_for_how_long_is_the_team_s():
+    team = contract(
+        scheduling={
+            "nodeSelector": {"disk": "ssd"},
+            "tolerations": [{"key": "batch", "operator": "Exists"}],
+            "affinity": {"nodeAffinity": {}},
+            "priorityClassName": "batch",
+        },
+        policy={**TEAM["policy"], "maxRuntime": 3600},
+    )
+    plain = compose(contract(), PodRequest(team="alpha", arguments=BUSYBOX))
+    expected = deepcopy(plain)
+    expected["spec"] |= {
+        "nodeSelector": {"disk": "ssd"},
+        "tolerations": [{"key": "batch", "operator": "Exists"}],
+        "affinity": {"nodeAffinity": {}},
+        "priorityClassName": "batch",
+        "activeDeadlineSeconds": 3600,
+    }
+    assert compose(team, PodRequest(team="alpha", arguments=BUSYBOX)) == expected
+
+
+def test_a_task_says_otherwise_about_nodes_by_name():
+    team = contract(
+        scheduling={**TEAM["scheduling"], "nodeSelector": {"disk": "ssd", "zone": "a"}},
+        policy={**TEAM["policy"], "maxRuntime": 3600},
+    )
+    override = {"spec": {"nodeSelector": {"zone": "b"}, "activeDeadlineSeconds": 7200}}
+    pod = compose(team, PodRequest(team="alpha", arguments=BUSYBOX, pod_override=override))
+    assert pod["spec"]["nodeSelector"] == {"disk": "ssd", "zone": "b"}
+    assert pod["spec"]["activeDeadlineSeconds"] == 7200
+
+
+def test_a_size_may_ask_for_gpus_and_for_space():
+    huge = {"cpu": "4", "memory": "8Gi", "gpu": 2, "ephemeralStorage": "20Gi"}
+    pod = compose(contract(sizes={"small": huge}), PodRequest(team="alpha", arguments=BUSYBOX))
+    quantities = {"cpu": "4", "memory": "8Gi", "nvidia.com/gpu": "2", "ephemeral-storage": "20Gi"}
+    assert pod["spec"]["containers"][0]["resources"] == {"requests": quantities, "limits": quantities}
+
+
+def test_environment_from_the_team_and_from_the_task_add_up():
+    team = contract(envFrom=[{"secretRef": {"name": "team"}}])
+    own = [{"configMapRef": {"name": "own"}}]
+    override = {"spec": {"containers": [{"name": "base", "envFrom": own}]}}
+    pod = compose(team, PodRequest(team="alpha", arguments=BUSYBOX, pod_override=override))
+    assert pod["spec"]["containers"][0]["envFrom"] == [{"secretRef": {"name": "team"}}, *own]
+
+
+@pytest.mark.parametrize(("label", "shown"), [("cc-2", "'cc-2'"), (None, "None")])
+def test_a_label_that_the_platform_fixes_is_refused_by_name(label: str | None, shown: str):
+    fixed = contract().model_copy(update={"label_policy": {"cost-center": "fixed"}})
+    own = {"metadata": {"labels": {"cost-center": label, "stage": "test"}}}
+    with pytest.raises(PodError) as refusal:
+        compose(fixed, PodRequest(team="alpha", arguments=BUSYBOX, pod_override=own))
+    assert str(refusal.value) == (
+        f"The label cost-center was set to {shown}, but the platform fixes it to 'cc-1' for team 'alpha': "
+        "leave it out, or ask the platform team to change the team's values."
+    )
+
+
+def test_a_label_that_is_free_is_the_task_s():
+    own = {"metadata": {"labels": {"cost-center": "cc-2"}}}
+    pod = compose(contract(), PodRequest(team="alpha", arguments=BUSYBOX, pod_override=own))
+    assert pod["metadata"]["labels"]["cost-center"] == "cc-2"
 
 
 def test_override_beats_full_spec_beats_arguments_beats_size():

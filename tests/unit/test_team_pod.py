@@ -110,6 +110,21 @@ def test_a_locked_argument_is_refused_by_name(build: Build, locked: str):
     )
 
 
+def test_an_xcom_is_refused_where_airflow_may_run_no_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    from kpo_platform import TeamPodOperator
+
+    closed = {**CONTRACT, "teams": {"alpha": {**CONTRACT["teams"]["alpha"], "rbac": {"exec": False, "extraRules": []}}}}
+    file = tmp_path / "contract.json"
+    file.write_text(json.dumps(closed))
+    monkeypatch.setenv("KPO_PLATFORM_CONTRACT", str(file))
+    with pytest.raises(PodError) as refusal:
+        TeamPodOperator(task_id="t", team="alpha", image="busybox:1.35", do_xcom_push=True)
+    assert str(refusal.value) == (
+        "do_xcom_push=True needs a command in the pod's sidecar, but team 'alpha' has rbac.exec false: "
+        "leave it out, or ask the platform team to change the team's values."
+    )
+
+
 def test_importing_the_package_loads_neither_airflow_nor_the_kubernetes_client():
     script = "import sys, kpo_platform; print([m for m in ('airflow', 'kubernetes') if m in sys.modules])"
     result = subprocess.run(

@@ -11,6 +11,8 @@
       "release" (dict "name" .Release.Name "namespace" .Release.Namespace)
       "airflow" (include "kpo-platform.contractAirflow" . | fromJson)
       "xcomSidecar" (include "kpo-platform.contractXcomSidecar" . | fromJson)
+      "labelPolicy" .Values.labelPolicy
+      "gpuResource" .Values.gpuResource
       "rules" (include "kpo-platform.contractRules" . | fromJson)
       "podTemplates" (include "kpo-platform.yamlFiles" (list . "files/pod_templates/*.yaml") | fromJson)
       "sidecars" (include "kpo-platform.yamlFiles" (list . "files/pod_templates/sidecars/*.yaml") | fromJson)

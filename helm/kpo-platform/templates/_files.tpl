@@ -33,3 +33,8 @@ so that a lost link would become a Role without rules; here both stop the render
 {{- end -}}
 {{- toJson $found -}}
 {{- end -}}
+
+{{/* anything → {component: pattern of its files}, as JSON, of what a DAG may name as a file */}}
+{{- define "kpo-platform.templateFolders" -}}
+{{- dict "pod-templates" "files/pod_templates/*.yaml" "sidecars" "files/pod_templates/sidecars/*.yaml" | toJson -}}
+{{- end -}}

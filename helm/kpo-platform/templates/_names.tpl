@@ -45,3 +45,8 @@
 {{- end -}}
 {{- toJson $accounts -}}
 {{- end -}}
+
+{{/* (list context role) → the name of the ClusterRole; another release may have one of its own */}}
+{{- define "kpo-platform.clusterRoleName" -}}
+{{- printf "%s-%s" (first .).Release.Namespace (include "kpo-platform.name" .) -}}
+{{- end -}}

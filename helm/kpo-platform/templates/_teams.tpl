@@ -6,6 +6,9 @@ Whoever ranges over teams includes this first; only the first call does the work
 {{- range $name, $given := .Values.teams -}}
 {{- $team := mergeOverwrite (deepCopy $.Values.teamDefaults) (deepCopy ($given | default dict)) -}}
 {{- $_ := set $team "namespace" ($team.namespace | default (printf "team-%s" $name)) -}}
+{{- $_ := set $team "owners" (include "kpo-platform.resolveOwners" $team.owners | fromJsonArray) -}}
+{{- $_ := set $team "quota" (include "kpo-platform.resolveQuantities" $team.quota | fromJson) -}}
+{{- $_ := set $team "sizes" (include "kpo-platform.resolveSizes" $team.sizes | fromJson) -}}
 {{- $_ := set $team "volumes" (include "kpo-platform.resolveVolumes" $team.volumes | fromJsonArray) -}}
 {{- $_ := set $team.serviceAccount "name" "team-pod" -}}
 {{- $_ := set $resolved $name $team -}}
@@ -13,16 +16,6 @@ Whoever ranges over teams includes this first; only the first call does the work
 {{- $_ := set .Values "resolvedTeams" $resolved -}}
 {{- include "kpo-platform.validate" . -}}
 {{- end -}}
-{{- end -}}
-
-{{/* list of volumes → the same with their defaults, as JSON */}}
-{{- define "kpo-platform.resolveVolumes" -}}
-{{- $defaults := dict "accessMode" "ReadWriteOnce" "storageClass" nil "readOnly" false -}}
-{{- $volumes := list -}}
-{{- range . -}}
-{{- $volumes = append $volumes (mergeOverwrite (deepCopy $defaults) .) -}}
-{{- end -}}
-{{- toJson $volumes -}}
 {{- end -}}
 
 {{/* context → the DAG bundles of all teams that have a repository, as JSON for [dag_processor] dag_bundle_config_list */}}

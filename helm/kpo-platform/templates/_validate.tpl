@@ -5,7 +5,9 @@
 {{- $errors := concat
       (include "kpo-platform.databaseErrors" . | fromJsonArray)
       (include "kpo-platform.namespaceErrors" . | fromJsonArray)
-      (include "kpo-platform.teamErrors" . | fromJsonArray) -}}
+      (include "kpo-platform.teamErrors" . | fromJsonArray)
+      (include "kpo-platform.labelErrors" . | fromJsonArray)
+      (include "kpo-platform.quantityErrors" . | fromJsonArray) -}}
 {{- if $errors -}}
 {{- fail (printf "\n%s\n" (join "\n" $errors)) -}}
 {{- end -}}
@@ -35,30 +37,6 @@
 {{- $errors = append $errors (printf "ERROR: teams.%s and teams.%s both have the namespace %s; give each team its own." (get $taken $team.namespace) $name $team.namespace) -}}
 {{- end -}}
 {{- $_ := set $taken $team.namespace $name -}}
-{{- end -}}
-{{- toJson $errors -}}
-{{- end -}}
-
-{{/* context → refusals about what a team names, as JSON */}}
-{{- define "kpo-platform.teamErrors" -}}
-{{- $errors := list -}}
-{{- $templates := include "kpo-platform.yamlFiles" (list . "files/pod_templates/*.yaml") | fromJson -}}
-{{- $sidecars := include "kpo-platform.yamlFiles" (list . "files/pod_templates/sidecars/*.yaml") | fromJson -}}
-{{- range $name, $team := .Values.resolvedTeams -}}
-{{- if or (gt (len $name) 40) (not (regexMatch "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$" $name)) -}}
-{{- $errors = append $errors (printf "ERROR: teams.%s: a team's name is at most 40 lower-case letters, digits and dashes, with no dash at either end; rename the team." $name) -}}
-{{- end -}}
-{{- if not (hasKey $team.sizes $team.defaultSize) -}}
-{{- $errors = append $errors (printf "ERROR: teams.%s.defaultSize is %s, but the team's sizes are %s." $name $team.defaultSize (keys $team.sizes | sortAlpha | join ", ")) -}}
-{{- end -}}
-{{- if not (hasKey $templates $team.template) -}}
-{{- $errors = append $errors (printf "ERROR: teams.%s.template is %s, but the chart's templates are %s." $name $team.template (keys $templates | sortAlpha | join ", ")) -}}
-{{- end -}}
-{{- range $team.sidecars -}}
-{{- if not (hasKey $sidecars .) -}}
-{{- $errors = append $errors (printf "ERROR: teams.%s.sidecars names %s, but the chart's sidecars are %s." $name . (keys $sidecars | sortAlpha | join ", ")) -}}
-{{- end -}}
-{{- end -}}
 {{- end -}}
 {{- toJson $errors -}}
 {{- end -}}

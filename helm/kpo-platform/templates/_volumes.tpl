@@ -33,6 +33,12 @@ restart; where a restart is needed, a checksum in the pod's annotations brings i
 - name: contract
   mountPath: /opt/kpo-platform/contract
   readOnly: true
+- name: pod-templates
+  mountPath: /opt/kpo-platform/pod_templates
+  readOnly: true
+- name: sidecars
+  mountPath: /opt/kpo-platform/sidecars
+  readOnly: true
 {{- end -}}
 
 {{/* context → the volumes of the mounts above */}}
@@ -45,9 +51,11 @@ restart; where a restart is needed, a checksum in the pod's annotations brings i
       - key: {{ include "kpo-platform.codeKey" $path }}
         path: {{ $path }}
       {{- end }}
-- name: contract
+{{- range list "contract" "pod-templates" "sidecars" }}
+- name: {{ . }}
   configMap:
-    name: {{ include "kpo-platform.name" (list . "contract") }}
+    name: {{ include "kpo-platform.name" (list $ .) }}
+{{- end }}
 {{- end -}}
 
 {{/* {size, storageClassName} → a claim template for task logs */}}

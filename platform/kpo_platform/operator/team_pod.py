@@ -41,7 +41,7 @@ class TeamPodOperator(KubernetesPodOperator):
 
     Raises:
         TeamError: team, size, template or sidecar is not in the contract.
-        PodError: a locked argument was given.
+        PodError: a locked argument was given, or an XCom is wanted where Airflow may not fetch one.
         ContractError: the contract cannot be read.
     """
 
@@ -66,6 +66,11 @@ class TeamPodOperator(KubernetesPodOperator):
         _refuse_locked(given, team)
         defaults = {name: value for name, value in _team_defaults(settings).items() if name not in given}
         super().__init__(**{**defaults, **stock, "namespace": settings.namespace, "base_container_name": BASE})
+        if self.do_xcom_push and not settings.rbac.exec:
+            raise PodError(
+                f"do_xcom_push=True needs a command in the pod's sidecar, but team {team!r} has rbac.exec false: "
+                "leave it out, or ask the platform team to change the team's values."
+            )
         self.team = team
         self.size = size
         self.template = template

@@ -1,7 +1,8 @@
 """Compose a team's pod from its layers, weakest first, and lock what nobody may move.
 
 The order, from the weakest: team, template, sidecars, size, the operator's arguments, full_pod_spec,
-pod_override; above all of them what is locked: namespace, service account, token, the team's label.
+pod_override; above all of them what is locked: namespace, service account, token, the team's label. A label that
+the platform fixes cannot be changed either; a try is refused.
 """
 
 from __future__ import annotations
@@ -39,42 +40,56 @@ def compose(contract: Contract, request: PodRequest) -> Json:
 
     Raises:
         TeamError: the contract has no such team, size, template or sidecar.
-        PodError: the layers give no container named ``base``.
+        PodError: the layers give no container named ``base``, or another value for a label that is fixed.
     """
     team = contract.team(request.team)
     layers = [
         _team_layer(team),
         _template_layer(contract, request.template or team.template),
         _sidecar_layer(contract, team.sidecars if request.sidecars is None else request.sidecars),
-        _size_layer(team.size(request.size)),
+        _size_layer(team.size(request.size), contract.gpu_resource),
         request.arguments,
         request.full_pod_spec,
         request.pod_override,
         _locked_layer(request.team, team),
     ]
-    return _finished(reduce(merge, layers), team)
+    pod = reduce(merge, layers)
+    _refuse_changed_labels(pod, request.team, team, contract.label_policy)
+    return _finished(pod, team)
 
 
 def _team_layer(team: Team) -> Json:
-    mounted = [volume for volume in team.volumes if volume.mount_path]
+    base = {
+        "name": BASE,
+        "env": list(team.env),
+        "volumeMounts": [{"name": v.name, "mountPath": v.mount_path, "readOnly": v.read_only} for v in team.volumes],
+        **_present({"envFrom": list(team.env_from)}),
+    }
+    claims = [
+        {"name": v.name, "persistentVolumeClaim": {"claimName": v.name, "readOnly": v.read_only}} for v in team.volumes
+    ]
     return {
         "metadata": {"labels": dict(team.labels), "annotations": dict(team.annotations)},
-        "spec": {
-            "volumes": [
-                {"name": v.name, "persistentVolumeClaim": {"claimName": v.name, "readOnly": v.read_only}}
-                for v in mounted
-            ],
-            "containers": [
-                {
-                    "name": BASE,
-                    "env": list(team.env),
-                    "volumeMounts": [
-                        {"name": v.name, "mountPath": v.mount_path, "readOnly": v.read_only} for v in mounted
-                    ],
-                }
-            ],
-        },
+        "spec": {"volumes": claims, "containers": [base], **_scheduling(team)},
     }
+
+
+def _scheduling(team: Team) -> Json:
+    where = team.scheduling
+    return _present(
+        {
+            "nodeSelector": dict(where.node_selector),
+            "tolerations": list(where.tolerations),
+            "affinity": dict(where.affinity),
+            "priorityClassName": where.priority_class_name,
+            "activeDeadlineSeconds": team.policy.max_runtime,
+        }
+    )
+
+
+def _present(fields: Json) -> Json:
+    """The fields that say something; the API takes no deadline of 0 and no priority class without a name."""
+    return {name: value for name, value in fields.items() if value}
 
 
 def _template_layer(contract: Contract, name: str) -> Json:
@@ -91,8 +106,9 @@ def _sidecar_layer(contract: Contract, names: tuple[str, ...]) -> Json:
     return reduce(merge, (contract.sidecars[name] for name in names), {})
 
 
-def _size_layer(size: Size) -> Json:
-    quantities = {"cpu": size.cpu, "memory": size.memory}
+def _size_layer(size: Size, gpu_resource: str) -> Json:
+    optional = _present({"ephemeral-storage": size.ephemeral_storage, gpu_resource: str(size.gpu or "")})
+    quantities = {"cpu": size.cpu, "memory": size.memory, **optional}
     resources = {"requests": quantities, "limits": dict(quantities)}
     return {"spec": {"containers": [{"name": BASE, "resources": resources}]}}
 
@@ -108,6 +124,16 @@ def _locked_layer(name: str, team: Team) -> Json:
             "restartPolicy": "Never",
         },
     }
+
+
+def _refuse_changed_labels(pod: Json, name: str, team: Team, policy: dict[str, str]) -> None:
+    given = pod["metadata"]["labels"]
+    for key, value in team.labels.items():
+        if policy.get(key) == "fixed" and given.get(key) != value:
+            raise PodError(
+                f"The label {key} was set to {given.get(key)!r}, but the platform fixes it to {value!r} for team "
+                f"{name!r}: leave it out, or ask the platform team to change the team's values."
+            )
 
 
 def _finished(pod: Json, team: Team) -> Json:

@@ -1,0 +1,60 @@
+{{/* Who gets which of the roles under rbac/ in a team's namespace. */}}
+
+{{/* context → every grant of every team, as JSON: [{"role", "team", "namespace", "rules", "shared", "subjects"}]. A
+shared one takes its rules from the ClusterRole of all teams. */}}
+{{- define "kpo-platform.grants" -}}
+{{- include "kpo-platform.resolveTeams" . -}}
+{{- $grants := list -}}
+{{- range $role := list "pod-launcher" "pod-cleaner" "team-developer" "team-pod" -}}
+{{- $written := (include "kpo-platform.rules" (list $ $role) | fromJson).rules -}}
+{{- range $name, $team := $.Values.resolvedTeams -}}
+{{- $subjects := include "kpo-platform.subjects" (list $ $role $team) | fromJsonArray -}}
+{{- $own := and (eq $role "pod-launcher") (or (not $team.rbac.exec) $team.rbac.extraRules) -}}
+{{- $rules := $written -}}
+{{- if $own -}}
+{{- $rules = include "kpo-platform.ownRules" (list $written $team.rbac) | fromJsonArray -}}
+{{- end -}}
+{{- if and $subjects $rules -}}
+{{- $shared := and (eq $.Values.rbac.scope "cluster") (not $own) -}}
+{{- $grants = append $grants (dict "role" $role "team" $name "namespace" $team.namespace "rules" $rules "shared" $shared "subjects" $subjects) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- toJson $grants -}}
+{{- end -}}
+
+{{/* (list context role team) → who gets the role in the team's namespace, as JSON: subjects of a RoleBinding */}}
+{{- define "kpo-platform.subjects" -}}
+{{- $context := index . 0 -}}
+{{- $team := index . 2 -}}
+{{- $accounts := list -}}
+{{- $people := list -}}
+{{- if eq (index . 1) "pod-launcher" -}}
+{{- $accounts = include "kpo-platform.launchers" $context | fromJsonArray -}}
+{{- else if and (eq (index . 1) "pod-cleaner") $team.cleanup.maxAge -}}
+{{- $accounts = list (dict "namespace" $context.Release.Namespace "name" (include "kpo-platform.name" (list $context "cleanup"))) -}}
+{{- else if eq (index . 1) "team-pod" -}}
+{{- $accounts = list (dict "namespace" $team.namespace "name" $team.serviceAccount.name) -}}
+{{- else if eq (index . 1) "team-developer" -}}
+{{- $people = $team.owners -}}
+{{- end -}}
+{{- $subjects := list -}}
+{{- range $accounts -}}
+{{- $subjects = append $subjects (dict "kind" "ServiceAccount" "name" .name "namespace" .namespace) -}}
+{{- end -}}
+{{- range $people -}}
+{{- $subjects = append $subjects (dict "apiGroup" "rbac.authorization.k8s.io" "kind" .kind "name" .name) -}}
+{{- end -}}
+{{- toJson $subjects -}}
+{{- end -}}
+
+{{/* (list rules {exec, extraRules}) → the rules as the team has them: without exec, with its own, as JSON */}}
+{{- define "kpo-platform.ownRules" -}}
+{{- $rules := list -}}
+{{- range first . -}}
+{{- if or (last $).exec (not (has "pods/exec" .resources)) -}}
+{{- $rules = append $rules . -}}
+{{- end -}}
+{{- end -}}
+{{- toJson (concat $rules (last .).extraRules) -}}
+{{- end -}}

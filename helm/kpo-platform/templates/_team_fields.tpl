@@ -1,0 +1,49 @@
+{{/* Fields of a team that are written in a short form and published in a full one. */}}
+
+{{/* list of volumes → the same with their defaults, as JSON */}}
+{{- define "kpo-platform.resolveVolumes" -}}
+{{- $defaults := dict "accessMode" "ReadWriteOnce" "storageClass" nil "readOnly" false -}}
+{{- $volumes := list -}}
+{{- range . -}}
+{{- $volumes = append $volumes (mergeOverwrite (deepCopy $defaults) .) -}}
+{{- end -}}
+{{- toJson $volumes -}}
+{{- end -}}
+
+{{/* {name: size} → the same with their defaults and without those that are null, as JSON */}}
+{{- define "kpo-platform.resolveSizes" -}}
+{{- $sizes := dict -}}
+{{- range $name, $size := . -}}
+{{- if $size -}}
+{{- $_ := set $sizes $name (mergeOverwrite (dict "gpu" 0 "ephemeralStorage" "") $size) -}}
+{{- end -}}
+{{- end -}}
+{{- toJson $sizes -}}
+{{- end -}}
+
+{{/* list of {group} or {user} → list of {kind, name}, as JSON */}}
+{{- define "kpo-platform.resolveOwners" -}}
+{{- $owners := list -}}
+{{- range . -}}
+{{- range $kind, $name := . -}}
+{{- $owners = append $owners (dict "kind" (title $kind) "name" $name) -}}
+{{- end -}}
+{{- end -}}
+{{- toJson $owners -}}
+{{- end -}}
+
+{{/* {what: quantity or whole number} → {what: quantity}, as JSON */}}
+{{- define "kpo-platform.resolveQuantities" -}}
+{{- $quantities := dict -}}
+{{- range $what, $quantity := . -}}
+{{- $_ := set $quantities $what (ternary $quantity (toString (int64 $quantity)) (kindIs "string" $quantity)) -}}
+{{- end -}}
+{{- toJson $quantities -}}
+{{- end -}}
+
+{{/* quantity → the number it means, in thousandths, as text */}}
+{{- define "kpo-platform.thousandths" -}}
+{{- $factors := dict "m" 1 "" 1e3 "k" 1e6 "M" 1e9 "G" 1e12 "T" 1e15 "P" 1e18 "Ki" 1024e3 "Mi" 1048576e3 "Gi" 1073741824e3 "Ti" 1099511627776e3 "Pi" 1125899906842624e3 -}}
+{{- $unit := regexFind "[A-Za-z]*$" . -}}
+{{- mulf (trimSuffix $unit . | float64) (get $factors $unit) -}}
+{{- end -}}

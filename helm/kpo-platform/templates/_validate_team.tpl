@@ -1,0 +1,34 @@
+{{/* What a team names has to exist, and has to be named well. */}}
+
+{{/* context → refusals about what a team names, as JSON */}}
+{{- define "kpo-platform.teamErrors" -}}
+{{- $errors := list -}}
+{{- $templates := include "kpo-platform.yamlFiles" (list . "files/pod_templates/*.yaml") | fromJson -}}
+{{- $sidecars := include "kpo-platform.yamlFiles" (list . "files/pod_templates/sidecars/*.yaml") | fromJson -}}
+{{- range $name, $team := .Values.resolvedTeams -}}
+{{- if or (gt (len $name) 40) (not (regexMatch "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$" $name)) -}}
+{{- $errors = append $errors (printf "ERROR: teams.%s: a team's name is at most 40 lower-case letters, digits and dashes, with no dash at either end; rename the team." $name) -}}
+{{- end -}}
+{{- if not (hasKey $team.sizes $team.defaultSize) -}}
+{{- $errors = append $errors (printf "ERROR: teams.%s.defaultSize is %s, but the team's sizes are %s." $name $team.defaultSize (keys $team.sizes | sortAlpha | join ", ")) -}}
+{{- end -}}
+{{- if not (hasKey $templates $team.template) -}}
+{{- $errors = append $errors (printf "ERROR: teams.%s.template is %s, but the chart's templates are %s." $name $team.template (keys $templates | sortAlpha | join ", ")) -}}
+{{- end -}}
+{{- range $team.sidecars -}}
+{{- if not (hasKey $sidecars .) -}}
+{{- $errors = append $errors (printf "ERROR: teams.%s.sidecars names %s, but the chart's sidecars are %s." $name . (keys $sidecars | sortAlpha | join ", ")) -}}
+{{- end -}}
+{{- end -}}
+{{- range $index, $rule := $team.network.egress -}}
+{{- $ported := $rule.ports -}}
+{{- range $rule.ports -}}
+{{- $ported = and $ported .port -}}
+{{- end -}}
+{{- if not $ported -}}
+{{- $errors = append $errors (printf "ERROR: teams.%s.network.egress[%d] names no port, which opens all of them; give it `ports`, each with a `port`." $name $index) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- toJson $errors -}}
+{{- end -}}
