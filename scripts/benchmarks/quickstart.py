@@ -42,7 +42,8 @@ def measure(steps: Steps, *, cold: bool) -> dict[str, Any]:
     return {
         "title": "scripts/quickstart, step by step",
         "text": "Seconds per step. *Fresh machine*: every cache empty, of modules, builds and packages alike; Debian "
-        "packages and Go as the machine has them. *All cached*: toolchain and images from an earlier run, no cluster. *All up*: a second run.",
+        "packages and Go as the machine has them. *All cached*: toolchain and images from an earlier run, no cluster. "
+        "*All up*: a second run.",
         "columns": ["step", *runs],
         "rows": [[name, *(round(times.get(name, 0), 1) for times in runs.values())] for name in names]
         + [["**all**", *(round(sum(times.values()), 1) for times in runs.values())]],
