@@ -28,10 +28,12 @@ def measure(steps: Steps, *, cold: bool) -> dict[str, Any]:
     _cluster("down")
     if cold:
         # An own cache folder is as good as a fresh machine; Debian's packages stay installed.
-        with tempfile.TemporaryDirectory(prefix="kpo-platform-cold-", dir=cache_folder().parent) as folder:
-            fresh = {name: f"{folder}/{name}" for name in _CACHES}
-            runs["fresh machine"] = _quickstart(steps, "from empty caches", fresh)
-            _cluster("down", fresh)
+        with tempfile.TemporaryDirectory(prefix="kpo-", dir=cache_folder().parent) as folder:
+            fresh = {name: f"{folder}/{name.lower()}" for name in _CACHES}
+            try:
+                runs["fresh machine"] = _quickstart(steps, "from empty caches", fresh)
+            finally:
+                _cluster("down", fresh)
     runs["all cached"] = _quickstart(steps, "with toolchain and images cached", {})
     runs["all up"] = _quickstart(steps, "with everything up", {})
     names = list(dict.fromkeys(name for times in runs.values() for name in times))

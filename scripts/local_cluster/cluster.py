@@ -19,7 +19,7 @@ from local_cluster.containers import forget_containers
 from local_cluster.health import wait_until_well
 from local_cluster.images import load_archives
 from local_cluster.kubeconfigs import write_kubeconfigs
-from local_cluster.layout import Layout, default_layout
+from local_cluster.layout import Layout, default_layout, require_short
 from local_cluster.mounts import read_mounts
 from local_cluster.network import make_network
 from local_cluster.packages import ensure_packages, require_root
@@ -46,6 +46,7 @@ def up(steps: Steps) -> None:
     """
     require_root()
     layout = default_layout()
+    require_short(layout)
     with only_one_run(layout.lock, _CHANGING, steps.note):
         ensure_packages(steps)
         remnants.require_own(layout)

@@ -5,7 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from common.errors import ScriptError
 from common.paths import cache_folder
+
+# The path of a Unix socket has at most 107 bytes, and the kubelet's longest is its root and
+# /pod-resources/ with a number of ten digits.
+_LONGEST_STATE = 72
 
 
 @dataclass(frozen=True)
@@ -110,3 +115,17 @@ class Layout:
 def default_layout() -> Layout:
     """Give the layout of the machine's one local cluster."""
     return Layout(cache_folder("cluster"))
+
+
+def require_short(layout: Layout) -> None:
+    """Refuse a path that leaves no room for the sockets of a cluster.
+
+    Raises:
+        ScriptError: the path is too long.
+    """
+    length = len(str(layout.state))
+    if length > _LONGEST_STATE:
+        raise ScriptError(
+            f"The path {layout.state} is too long for the sockets of a cluster in it ({length} characters, "
+            f"at most {_LONGEST_STATE}): set XDG_CACHE_HOME to a shorter folder."
+        )

@@ -38,6 +38,8 @@ def require_own(layout: Layout) -> None:
     if layout.run.exists() or not cgroups.processes(cgroups.hierarchies(read_mounts())):
         return
     owner = Path(_OWNER.read_text(encoding="utf-8")) if _OWNER.exists() else Path("an unknown folder")
+    if owner == layout.state:  # its folder was deleted under it
+        return
     raise ScriptError(
         f"This machine's local cluster runs from {owner}, not from {layout.state}: "
         "set XDG_CACHE_HOME as it was when it was started."

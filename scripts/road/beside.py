@@ -13,6 +13,9 @@ from common.errors import ScriptError
 from common.paths import REPOSITORY, cache_folder
 from common.run import indent, last_lines
 
+_DEADLINE_S = 1800.0
+_GRACE_S = 10.0
+
 
 @contextmanager
 def beside(name: str, command: Sequence[str | Path]) -> Iterator[None]:
@@ -25,7 +28,7 @@ def beside(name: str, command: Sequence[str | Path]) -> Iterator[None]:
         command: program and arguments; it runs in scripts/.
 
     Raises:
-        ScriptError: the block ended well, but the command failed; has its last lines.
+        ScriptError: the block ended well, but the command failed or took half an hour more; has its last lines.
     """
     log = cache_folder("logs", f"{name}.log")
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -40,12 +43,21 @@ def beside(name: str, command: Sequence[str | Path]) -> Iterator[None]:
         )
     try:
         yield
-        code = process.wait()
+        code = process.wait(_DEADLINE_S)
+    except subprocess.TimeoutExpired:
+        raise ScriptError(f"{name} took longer than {_DEADLINE_S:g} s after all else was done (log: {log}).") from None
     finally:
-        if process.poll() is None:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGTERM)
-            process.wait()
+        _end(process)
     if code:
         tail = indent(last_lines(log.read_text(errors="replace")))
         raise ScriptError(f"`{' '.join(map(str, command))}` failed with exit code {code} (log: {log}):\n{tail}")
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a command and its children, in kindness first."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        if process.poll() is None:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, number)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(_GRACE_S)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import secrets
 import sys
@@ -16,8 +17,6 @@ from local_cluster import cluster
 from road.beside import beside
 from road.environment import environment
 from road.stack import CHART, MANIFESTS, NAMESPACE, RELEASE, VALUES, Stack
-
-_REGISTRY = "registry.kpo-platform.test"
 
 
 def bring_up(steps: Steps) -> Stack:
@@ -75,17 +74,29 @@ def _forget_interrupted(stack: Stack) -> None:
 def bootstrap(steps: Steps, stack: Stack, programs: Path) -> None:
     """Run `platformctl bootstrap`: connection, registry secret, volume claims."""
     with steps.step("platformctl bootstrap: connection, registry secret, volumes"):
-        words: list[str | Path] = [programs / "platformctl", "bootstrap", "--yes", "--namespace", NAMESPACE]
-        existing = stack.kubectl("get", "secrets", "-A", "--field-selector=metadata.name=regcred", "-o", "name")
-        # A registry to log in to comes with a company; here its password is made up, once.
-        login = [] if existing else ["--registry-config", "-"]
-        capture([*words, *login], env=stack.variables, stdin=_made_up_login(), timeout_s=300)
+        words: list[str | Path] = [programs / "platformctl", "bootstrap", "--yes", "--registry-config", "-"]
+        capture(words, env=stack.variables, stdin=_login(stack), timeout_s=300)
+
+
+def _login(stack: Stack) -> str:
+    """Give the sign-in that a team has already, so that nothing changes, or a made-up one.
+
+    A registry to sign in to comes with a company; the local cluster has none, so its password is made up, once.
+    """
+    made = stack.get("secrets", "-A", "--field-selector=metadata.name=regcred")["items"]
+    if made:
+        return base64.b64decode(made[0]["data"][".dockerconfigjson"]).decode()
+    sign_in = {"username": "quickstart", "password": secrets.token_urlsafe(24)}
+    return json.dumps({"auths": dict.fromkeys(_registries(stack), sign_in)})
+
+
+def _registries(stack: Stack) -> set[str]:
+    """Give the hosts of the teams' registries, as the contract has them."""
+    (contract,) = stack.get("configmaps", "-n", NAMESPACE, "-l", "app.kubernetes.io/component=contract")["items"]
+    teams = json.loads(contract["data"]["contract.json"])["teams"].values()
+    return {team["registry"]["host"] for team in teams}
 
 
 def _release_namespace() -> str:
     labels = {"pod-security.kubernetes.io/enforce": "restricted"}
     return json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE, "labels": labels}})
-
-
-def _made_up_login() -> str:
-    return json.dumps({"auths": {_REGISTRY: {"username": "quickstart", "password": secrets.token_urlsafe(24)}}})

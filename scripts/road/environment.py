@@ -6,7 +6,9 @@ import shutil
 import sys
 from pathlib import Path
 
+from common.errors import ScriptError
 from common.files import digest_of_files, write_whole
+from common.lock import only_one_run
 from common.paths import REPOSITORY, cache_folder
 from common.run import Say, run_logged
 from common.venv import make_venv
@@ -32,10 +34,28 @@ def environment(say: Say) -> Path:
     locks = [_REQUIREMENTS / "tools.txt", _REQUIREMENTS / "dev.txt", REPOSITORY / "pyproject.toml"]
     digest = digest_of_files(locks, str(REPOSITORY), sys.version)
     stamp = folder / _STAMP
-    if not stamp.exists() or stamp.read_text(encoding="utf-8") != digest:
-        _make(folder, say)
-        write_whole(stamp, digest)
+    with only_one_run(cache_folder("environment.lock"), "making a Python environment", say):
+        if not stamp.exists() or stamp.read_text(encoding="utf-8") != digest:
+            _require_ours(folder, stamp)
+            write_whole(_claim(folder), "")
+            _make(folder, say)
+            write_whole(stamp, digest)
     return folder / "bin"
+
+
+def _require_ours(folder: Path, stamp: Path) -> None:
+    """Refuse to replace an environment that somebody else made.
+
+    Raises:
+        ScriptError: there is one.
+    """
+    if folder.exists() and not (stamp.exists() or _claim(folder).exists()):
+        raise ScriptError(f"{folder} was not made by these scripts, and they need the place: move it away.")
+
+
+def _claim(folder: Path) -> Path:
+    """Give the file that says, also after an interruption, that the environment is ours to replace."""
+    return folder.with_name(".venv.ours")
 
 
 def _make(folder: Path, say: Say) -> None:

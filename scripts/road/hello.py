@@ -9,13 +9,12 @@ from common.errors import ScriptError
 from common.paths import REPOSITORY
 from common.steps import Steps
 from common.waiting import NotYet, wait_for
-from road.airflow_api import AirflowApi
-from road.pods import watching
+from road.airflow_api import AirflowApi, NotFoundError
+from road.pods import WATCH_LOG, watching
 from road.repository import push
 from road.stack import Stack
 
 DAG = "hello_team"
-TEAM_NAMESPACE = "team-alpha"
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,7 @@ def run_hello(steps: Steps, stack: Stack, airflow: AirflowApi) -> Ran:
         commit = push(url, {f"{DAG}.py": sample}, "Say hello")
     with steps.step("Wait until Airflow has read the DAG"):
         airflow.wait_for_version(DAG, commit)
-    with steps.step("Run the DAG"), watching(stack, TEAM_NAMESPACE) as seen:
+    with steps.step("Run the DAG"), watching(stack) as seen:
         run = airflow.trigger(DAG)
         state = airflow.wait_for_run(DAG, run)
         log = airflow.log(DAG, run, "hello")
@@ -63,10 +62,18 @@ def run_hello(steps: Steps, stack: Stack, airflow: AirflowApi) -> Ran:
             raise ScriptError(f"The run {run} of {DAG} ended as {state}; the log of its task hello:\n{log}")
         name = airflow.xcom(DAG, run, "hello", "pod_name")
         pod = wait_for(f"Kubernetes to show pod {name}", lambda: _only(seen.named(name)), deadline_s=10)
-    return Ran(run, state, log, airflow.xcom(DAG, run, "hello"), pod)
+    return Ran(run, state, log, _xcom(airflow, run), pod)
+
+
+def _xcom(airflow: AirflowApi, run: str) -> Any:
+    """Give what the pod returned, or nothing: the sample may have been changed."""
+    try:
+        return airflow.xcom(DAG, run, "hello")
+    except NotFoundError:
+        return None
 
 
 def _only(pods: list[dict[str, Any]]) -> dict[str, Any]:
     if len(pods) != 1:
-        raise NotYet(f"{len(pods)} pods of that name")
+        raise NotYet(f"{len(pods)} pods of that name (kubectl's complaints, if any: {WATCH_LOG})")
     return pods[0]

@@ -1,4 +1,4 @@
-"""See the pods of a namespace while something runs: a finished task's pod is deleted, so look while it lives."""
+"""See the pods of tasks while they run: a finished task's pod is deleted, so look while it lives."""
 
 from __future__ import annotations
 
@@ -11,7 +11,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+from common.paths import cache_folder
 from road.stack import Stack
+
+WATCH_LOG = cache_folder("logs", "watch.log")
+"""What kubectl said when it could not watch."""
 
 
 class SeenPods:
@@ -30,17 +34,18 @@ class SeenPods:
 
 
 @contextmanager
-def watching(stack: Stack, namespace: str) -> Iterator[SeenPods]:
-    """Watch the pods of a namespace while the block runs."""
+def watching(stack: Stack) -> Iterator[SeenPods]:
+    """Watch the pods of Airflow's tasks, in whatever namespace, while the block runs."""
     seen = SeenPods()
-    command: list[str | Path] = [stack.programs / "kubectl", "get", "pods", "-n", namespace, "--watch", "-o", "json"]
-    with subprocess.Popen(
-        command,
-        env={**os.environ, **stack.variables},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    ) as process:
+    selector = ["-A", "-l", "kubernetes_pod_operator=True"]
+    command: list[str | Path] = [stack.programs / "kubectl", "get", "pods", *selector, "--watch", "-o", "json"]
+    WATCH_LOG.parent.mkdir(parents=True, exist_ok=True)
+    with (
+        WATCH_LOG.open("w") as log,
+        subprocess.Popen(
+            command, env={**os.environ, **stack.variables}, stdout=subprocess.PIPE, stderr=log, text=True
+        ) as process,
+    ):
         assert process.stdout
         reader = threading.Thread(target=_read, args=(process.stdout, seen), daemon=True)
         reader.start()
@@ -48,7 +53,7 @@ def watching(stack: Stack, namespace: str) -> Iterator[SeenPods]:
             yield seen
         finally:
             process.terminate()
-            reader.join()
+            reader.join(10)
 
 
 def _read(stream: IO[str], seen: SeenPods) -> None:

@@ -32,7 +32,7 @@ def main() -> int:
 def report(stack: Stack, airflow: AirflowApi, ran: Ran, seconds: float) -> str:
     """Say what ran where and what to do next."""
     metadata, spec = ran.pod["metadata"], ran.pod["spec"]
-    said = next(line for line in ran.log.splitlines() if "Hello from" in line)
+    said = next((line for line in ran.log.splitlines() if "[base]" in line), "(it wrote none)")
     return f"""
 What ran, read back from Airflow and Kubernetes ({seconds:.0f} s in all):
   run              {ran.run}: {ran.state}

@@ -65,8 +65,8 @@ def keep_green(group: str) -> None:
 
 
 def _result(group: str) -> Path:
-    inputs = [*_INPUTS, "tests/cluster/conftest.py", str(file_of(group).relative_to(REPOSITORY))]
+    inputs = [*_INPUTS, str(file_of(group).relative_to(REPOSITORY))]
     listed = capture(["git", "ls-files", "--cached", "--others", "--exclude-standard", "--", *inputs], cwd=REPOSITORY)
-    files = [REPOSITORY / name for name in sorted(listed.splitlines())]
-    digest = digest_of_files((file for file in files if file.is_file()), group)
+    names = [name for name in sorted(listed.splitlines()) if (REPOSITORY / name).is_file()]
+    digest = digest_of_files((REPOSITORY / name for name in names), group, *names)
     return cache_folder("results", f"{group}-{digest}")

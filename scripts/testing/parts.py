@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from common.errors import ScriptError
@@ -13,6 +15,8 @@ from common.paths import REPOSITORY
 _SCRIPTS = tuple(
     f"scripts/{folder}" for folder in ("benchmarks", "common", "devloop", "images", "local_cluster", "road", "testing")
 )
+
+_TIDY_UP_S = 60.0
 
 LINTERS: tuple[tuple[str, ...], ...] = (
     ("ruff", "check", "."),
@@ -59,11 +63,22 @@ def run(programs: Path, words: Sequence[str], timeout_s: float, env: dict[str, s
         ScriptError: it failed or took too long.
     """
     command = [str(programs / words[0]), *words[1:]]
+    process = subprocess.Popen(command, cwd=REPOSITORY, env={**os.environ, **(env or {})}, start_new_session=True)
     try:
-        code = subprocess.run(
-            command, cwd=REPOSITORY, env={**os.environ, **(env or {})}, timeout=timeout_s, check=False
-        ).returncode
+        code = process.wait(timeout_s)
     except subprocess.TimeoutExpired:
         raise ScriptError(f"`{' '.join(words)}` took longer than {timeout_s:g} s and was ended.") from None
+    finally:
+        _end(process)
     if code:
         raise ScriptError(f"`{' '.join(words)}` failed with exit code {code}; what it found stands above.")
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Let a program that still runs tidy up, as after Ctrl-C, then end it with all its children."""
+    for number in (signal.SIGINT, signal.SIGKILL):
+        if process.poll() is None:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, number)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(_TIDY_UP_S)

@@ -13,7 +13,7 @@ from road.stack import Stack
 from testing import groups
 from testing.parts import OFFLINE, pytest
 
-_GROUP_TIMEOUT_S = 2400
+_GROUP_TIMEOUT_S = 900
 
 
 def main() -> int:

@@ -80,7 +80,15 @@ def test_two_teams_give_this_contract() -> None:
             "readOnly": False,
         }
     ]
-    roles = ("bootstrap-operator", "pod-cleaner", "pod-launcher", "team-developer", "team-pod")
+    roles = (
+        "bootstrap-operator",
+        "bootstrap-operator-cluster",
+        "bootstrap-operator-release",
+        "pod-cleaner",
+        "pod-launcher",
+        "team-developer",
+        "team-pod",
+    )
     assert contract(TWO_TEAMS) == {
         "version": 1,
         "chartVersion": "0.1.0",

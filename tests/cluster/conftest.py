@@ -21,6 +21,8 @@ from road.stack import Stack
 @pytest.fixture(scope="session")
 def stack() -> Stack:
     """The stack on the cluster that KUBECONFIG names; a cluster that does not answer is a failure, never a skip."""
+    if "KUBECONFIG" not in os.environ:
+        pytest.fail("KUBECONFIG names no cluster: run these tests by scripts/test --all [GROUP]")
     stack = Stack(Path(os.environ["KUBECONFIG"]), cluster.programs())
     stack.kubectl("get", "--raw", "/readyz")
     return stack

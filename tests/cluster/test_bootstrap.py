@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from common.run import capture
+from common.paths import REPOSITORY
+from common.run import CommandError, capture
 from road.airflow_api import AirflowApi
 from road.stack import Stack
 
@@ -47,3 +50,65 @@ def test_airflow_has_the_connection_with_a_sidecar_that_a_restricted_namespace_t
     assert extra["xcom_sidecar_container_image"] == "localhost/kpo-platform/xcom-sidecar:12"
     context = json.loads(extra["xcom_sidecar_container_security_context"])
     assert context["allowPrivilegeEscalation"] is False
+
+
+ROLES = {
+    "bootstrap-operator": ("team-alpha", "team-beta"),
+    "bootstrap-operator-release": ("airflow",),
+    "bootstrap-operator-cluster": (),
+}
+"""The roles that docs/platformctl.md tells to bind, and where."""
+
+
+@pytest.fixture(scope="module")
+def operator(stack: Stack, namespace_factory: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The kubeconfig of somebody who has the rights of rbac/bootstrap-operator*.yaml and no others."""
+    home = str(namespace_factory("bootstrap-operator").name)
+    apply(stack, "create", "serviceaccount", "operator", "-n", home)
+    for role, namespaces in ROLES.items():
+        stack.kubectl("apply", "-f", REPOSITORY / "rbac" / f"{role}.yaml")
+        who = (role, f"--clusterrole={role}", f"--serviceaccount={home}:operator")
+        for namespace in namespaces:
+            apply(stack, "create", "rolebinding", *who, "-n", namespace)
+        if not namespaces:
+            apply(stack, "create", "clusterrolebinding", *who)
+    yield kubeconfig_of(stack, home, tmp_path_factory.mktemp("operator"))
+    for role, namespaces in ROLES.items():
+        stack.kubectl("delete", "clusterrole,clusterrolebinding", role, "--ignore-not-found")
+        for namespace in namespaces:
+            stack.kubectl("delete", "rolebinding", role, "-n", namespace, "--ignore-not-found")
+
+
+def apply(stack: Stack, *words: str) -> None:
+    """Run `kubectl create …` so that it may have been run before."""
+    stack.kubectl("apply", "-f", "-", stdin=stack.kubectl(*words, "--dry-run=client", "-o", "json"))
+
+
+def kubeconfig_of(stack: Stack, home: str, folder: Path) -> Path:
+    config = json.loads(stack.kubectl("config", "view", "--raw", "--flatten", "--minify", "-o", "json"))
+    token = stack.kubectl("create", "token", "operator", "-n", home).strip()
+    config["users"][0]["user"] = {"token": token}
+    file = folder / "kubeconfig"
+    file.write_text(json.dumps(config), encoding="utf-8")
+    return file
+
+
+def test_the_rights_of_the_bootstrap_operator_suffice(stack: Stack, programs: Path, operator: Path):
+    """Nothing uses team beta's claim and nothing is in it, so it can be made anew."""
+    stack.kubectl("delete", "pvc", "data", "-n", "team-beta", "--wait=true")
+    words = [programs / "platformctl", "bootstrap", "--yes", "-o", "json"]
+    result = json.loads(capture(words, env={"KUBECONFIG": str(operator)}, timeout_s=120))
+    made = [action["target"] for action in result["actions"] if action["action"] == "create"]
+    assert (result["applied"], made) == (
+        True,
+        [{"kind": "PersistentVolumeClaim", "namespace": "team-beta", "name": "data"}],
+    )
+    assert stack.get("pvc", "data", "-n", "team-beta")["status"]["phase"] == "Pending"
+
+
+def test_a_missing_right_is_named_and_nothing_is_written(stack: Stack, programs: Path, operator: Path):
+    stack.kubectl("delete", "rolebinding", "bootstrap-operator", "-n", "team-beta")
+    with pytest.raises(CommandError) as refusal:
+        capture([programs / "platformctl", "bootstrap", "--yes"], env={"KUBECONFIG": str(operator)}, timeout_s=120)
+    assert refusal.value.code == 3
+    assert "get secrets/regcred in namespace team-beta" in refusal.value.output

@@ -116,10 +116,15 @@ def test_an_interrupted_up_is_taken_up_again(stack: Stack, seconds: float):
 
 
 def test_a_part_that_died_is_started_again(stack: Stack):
-    status = cluster("status")
-    (line,) = [line for line in status.splitlines() if line.startswith("kube-scheduler")]
-    os.kill(int(line.split()[1]), signal.SIGKILL)
+    before = pid_of("kube-scheduler")
+    os.kill(before, signal.SIGKILL)
     cluster("up")
-    assert "kube-scheduler" in cluster("status")
+    assert pid_of("kube-scheduler") != before
     stack.kubectl("delete", "pod", "sleeper", "--grace-period=1")
     run_a_pod(stack)
+
+
+def pid_of(part: str) -> int:
+    """The process of a part, as scripts/cluster status has it."""
+    (line,) = [line for line in cluster("status").splitlines() if line.split()[:1] == [part]]
+    return int(line.split()[1])

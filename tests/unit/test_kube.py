@@ -52,7 +52,7 @@ def test_a_missing_right_names_verb_resource_and_namespace(tmp_path: Path):
     assert type(error) is Forbidden
     assert str(error) == (
         "You may not get secrets/regcred in namespace team-alpha; "
-        f"ask for the rights of rbac/bootstrap-operator.yaml. {message}"
+        f"ask for the rights of rbac/bootstrap-operator*.yaml. {message}"
     )
 
 
@@ -167,7 +167,7 @@ def test_a_port_that_may_not_be_forwarded_names_both_verbs_that_a_websocket_take
     assert server.seen[-1].headers["authorization"] == "Bearer token-of-the-test"
     assert str(error.value) == (
         "You may not get and create pods/portforward in namespace airflow; "
-        "ask for the rights of rbac/bootstrap-operator.yaml."
+        "ask for the rights of rbac/bootstrap-operator*.yaml."
     )
 
 

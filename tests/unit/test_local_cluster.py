@@ -25,7 +25,7 @@ from local_cluster.config import TEMPLATES, render, store_config, values_of, wri
 from local_cluster.image_archive import Entry, Image, write_archive
 from local_cluster.images import names_in
 from local_cluster.kubeconfigs import kubeconfig_of, write_kubeconfigs
-from local_cluster.layout import Layout
+from local_cluster.layout import Layout, require_short
 from local_cluster.mounts import Mount, parse_mounts
 from local_cluster.network import conflicts
 from local_cluster.parts import NAMES, parts_of
@@ -324,3 +324,12 @@ def test_the_status_shows_each_part_with_its_evidence(layout: Layout) -> None:
         "kubelet  -    -                    NO    not running",
         "",
     ]
+
+
+def test_a_cache_folder_too_deep_for_sockets_is_refused() -> None:
+    with pytest.raises(ScriptError) as refusal:
+        require_short(Layout(Path("/home", "d" * 60, "kpo-platform", "cluster")))
+    assert str(refusal.value) == (
+        f"The path /home/{'d' * 60}/kpo-platform/cluster is too long for the sockets of a cluster in it "
+        "(87 characters, at most 72): set XDG_CACHE_HOME to a shorter folder."
+    )

@@ -14,6 +14,12 @@ from kpo_platform.cli.output import say
 from kpo_platform.errors import PlatformError
 
 _COMMANDS = ("bootstrap", "teams", "version")
+_HELP = """Set up and look after teams on Airflow and Kubernetes.
+
+\b
+Exit codes: 0 fine, 1 findings, 2 changes pending (only with --detailed-exitcode),
+3 could not complete, 64 wrong usage, 130 interrupted.
+"""
 _TRACEBACK_VARIABLE = "PLATFORMCTL_TRACEBACK"
 
 
@@ -30,14 +36,9 @@ class _Commands(click.Group):
         return command
 
 
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=_Commands, help=_HELP, context_settings={"help_option_names": ["-h", "--help"]})
 def commands() -> None:
-    r"""Set up and look after teams on Airflow and Kubernetes.
-
-    \b
-    Exit codes: 0 fine, 1 findings, 2 changes pending (only with --detailed-exitcode),
-    3 could not complete, 64 wrong usage, 130 interrupted.
-    """
+    """The program itself: every command is a module of its own."""
 
 
 def main() -> None:

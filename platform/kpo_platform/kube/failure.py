@@ -30,7 +30,7 @@ def explain(error: BaseException, what: str, server: str) -> ClusterError:
         )
     # Admission answers 403 as well (quota, pod security); only a lack of rights is worded with "cannot".
     if status == 403 and (" cannot " in message or not message):
-        return Forbidden(f"You may not {what}; ask for the rights of rbac/bootstrap-operator.yaml. {message}".rstrip())
+        return Forbidden(f"You may not {what}; ask for the rights of rbac/bootstrap-operator*.yaml. {message}".rstrip())
     if not status:
         return _unanswered(_root(error), what, server)
     return ClusterError(f"The API server refused to {what}: {message or f'HTTP status {status}'}")

@@ -1,0 +1,30 @@
+"""The developers' short loop: a task of the checkout, executed against the cluster without Airflow's services."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from common.paths import REPOSITORY
+from common.run import CommandError, capture
+from road.stack import Stack
+
+RUN_TASK = REPOSITORY / "scripts" / "run-task"
+SAMPLE = REPOSITORY / "dags" / "hello_team.py"
+
+
+def test_a_task_runs_in_a_real_pod_and_gives_its_result(stack: Stack):
+    output = capture([RUN_TASK, SAMPLE, "hello"], timeout_s=120)
+    result = json.loads(output[output.index("{\n") :])
+    assert result == {
+        "returned": {"answer": 42, "from": result["pushed"]["pod_name"]},
+        "pushed": {"pod_name": result["pushed"]["pod_name"], "pod_namespace": "team-alpha"},
+    }
+
+
+def test_an_unknown_task_is_refused_with_the_known_ones(stack: Stack):
+    with pytest.raises(CommandError) as refusal:
+        capture([RUN_TASK, SAMPLE, "helo"], timeout_s=120)
+    assert refusal.value.code == 64
+    assert "has no TeamPodOperator task 'helo'; it has: hello." in refusal.value.output
