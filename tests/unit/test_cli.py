@@ -262,7 +262,8 @@ def test_the_teams_are_listed_and_shown(speak: Speak, cluster: Cluster):
         "beta   team-beta   -              data 1Gi  k8s_default\n"
     )
     shown = speak("teams", "show", "beta", "-o", "json", *cluster.options)
-    assert json.loads(shown.out)["serviceAccount"] == {"name": "team-pod", "mountToken": False}
+    account = {"name": "team-pod", "mountToken": False, "annotations": {}}
+    assert json.loads(shown.out)["serviceAccount"] == account
     unknown = speak("teams", "show", "gamma", *cluster.options)
     assert (unknown.code, unknown.err.splitlines()[-1]) == (
         64,
