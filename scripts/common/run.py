@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from common.errors import ScriptError
 from common.interrupt import ended_by_interrupt
@@ -147,22 +147,25 @@ def _execute(
         except subprocess.TimeoutExpired:
             raise CommandError(command, None, "", "") from None
         finally:
-            _end(process)
+            end_group(process)
     if process.returncode:
         raise CommandError(command, process.returncode, "", "")
 
 
-def _end(process: subprocess.Popen[str]) -> None:
-    """End a command and its children: nothing it started outlives a deadline, an error or a Ctrl-C."""
-    if process.poll() is None:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGTERM)
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(5)
-    if process.poll() is None:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+def end_group(process: subprocess.Popen[Any], first: signal.Signals = signal.SIGTERM, grace_s: float = 5) -> None:
+    """End a command and its children: nothing it started outlives a deadline, an error or a Ctrl-C.
+
+    Args:
+        process: started in a session of its own; one that has ended already is left alone.
+        first: the signal by which it may tidy up.
+        grace_s: seconds it has for that, before it is killed.
+    """
+    for number in (first, signal.SIGKILL):
+        if process.poll() is None:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, number)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(grace_s)
 
 
 def _reason(code: int | None, timeout_s: float) -> str:

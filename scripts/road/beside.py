@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import subprocess
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from common.errors import ScriptError
 from common.paths import REPOSITORY, cache_folder
-from common.run import indent, last_lines
+from common.run import end_group, indent, last_lines
 
 _DEADLINE_S = 1800.0
 _GRACE_S = 10.0
@@ -47,17 +45,7 @@ def beside(name: str, command: Sequence[str | Path]) -> Iterator[None]:
     except subprocess.TimeoutExpired:
         raise ScriptError(f"{name} took longer than {_DEADLINE_S:g} s after all else was done (log: {log}).") from None
     finally:
-        _end(process)
+        end_group(process, grace_s=_GRACE_S)
     if code:
         tail = indent(last_lines(log.read_text(errors="replace")))
         raise ScriptError(f"`{' '.join(map(str, command))}` failed with exit code {code} (log: {log}):\n{tail}")
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """End a command and its children, in kindness first."""
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        if process.poll() is None:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, number)
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(_GRACE_S)

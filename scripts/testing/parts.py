@@ -6,11 +6,11 @@ import os
 import signal
 import subprocess
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from pathlib import Path
 
 from common.errors import ScriptError
 from common.paths import REPOSITORY
+from common.run import end_group
 
 _SCRIPTS = tuple(
     f"scripts/{folder}" for folder in ("benchmarks", "common", "devloop", "images", "local_cluster", "road", "testing")
@@ -69,16 +69,6 @@ def run(programs: Path, words: Sequence[str], timeout_s: float, env: dict[str, s
     except subprocess.TimeoutExpired:
         raise ScriptError(f"`{' '.join(words)}` took longer than {timeout_s:g} s and was ended.") from None
     finally:
-        _end(process)
+        end_group(process, signal.SIGINT, _TIDY_UP_S)  # pytest tidies up as after Ctrl-C
     if code:
         raise ScriptError(f"`{' '.join(words)}` failed with exit code {code}; what it found stands above.")
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """Let a program that still runs tidy up, as after Ctrl-C, then end it with all its children."""
-    for number in (signal.SIGINT, signal.SIGKILL):
-        if process.poll() is None:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, number)
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(_TIDY_UP_S)
