@@ -23,8 +23,8 @@ TOOLS = {
     "coredns": "github.com/coredns/coredns",
     "etcd": "go.etcd.io/etcd/server/v3",
     "helm": "helm.sh/helm/v4/cmd/helm",
-    "kubeconform": "github.com/yannh/kubeconform/cmd/kubeconform",
     "local-path-provisioner": "github.com/rancher/local-path-provisioner",
+    "registry": "github.com/distribution/distribution/v3/cmd/registry",
 }
 
 _ENVIRONMENT = {"CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly", "GOTOOLCHAIN": "local", "GOWORK": "off"}
