@@ -5,7 +5,7 @@ version and with a plugin that Airflow finds. */}}
 {{- define "kpo-platform.codeFiles" -}}
 {{- $files := dict -}}
 {{- $_ := include "kpo-platform.file" (list . "files/kpo_platform/__init__.py") -}}
-{{- range list "*.py" "{diagnosis,operator,pod,policy}/**.py" -}}
+{{- range list "*.py" "{contract,diagnosis,operator,pod,policy}/**.py" -}}
 {{- range $path, $_ := $.Files.Glob (printf "files/kpo_platform/%s" .) -}}
 {{- $_ := set $files (trimPrefix "files/" $path) ($.Files.Get $path) -}}
 {{- end -}}

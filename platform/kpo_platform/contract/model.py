@@ -1,0 +1,74 @@
+"""The whole contract: the platform, and every team."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field
+
+from kpo_platform.contract.part import Part
+from kpo_platform.contract.team import Team
+from kpo_platform.errors import TeamError, unknown
+
+
+class Service(Part):
+    """A Service in the release's namespace."""
+
+    name: str
+    port: int
+
+
+class ServiceAccountRef(Part):
+    """A service account somewhere in the cluster."""
+
+    namespace: str
+    name: str
+
+
+class Airflow(Part):
+    """The Airflow of this release, as far as the tools have to reach it."""
+
+    api_service: Service
+    admin_secret: str
+    service_accounts: tuple[ServiceAccountRef, ...]
+
+
+class Release(Part):
+    """The Helm release that published the contract."""
+
+    name: str
+    namespace: str
+
+
+class XComSidecar(Part):
+    """The container that the stock operator adds to fetch an XCom."""
+
+    image: str
+    resources: dict[str, Any]
+    security_context: dict[str, Any]
+
+
+class Contract(Part):
+    """Everything the chart published, checked."""
+
+    version: int
+    chart_version: str
+    release: Release
+    airflow: Airflow
+    xcom_sidecar: XComSidecar
+    label_policy: dict[str, str]
+    gpu_resource: str
+    rules: dict[str, tuple[dict[str, Any], ...]]
+    pod_templates: dict[str, dict[str, Any]]
+    sidecars: dict[str, dict[str, Any]]
+    teams: dict[str, Team] = Field(default_factory=dict)
+
+    def team(self, name: str) -> Team:
+        """The team of this name.
+
+        Raises:
+            TeamError: the contract has no such team; the message names the nearest one.
+        """
+        if name not in self.teams:
+            raise TeamError(unknown("team", name, self.teams))
+        return self.teams[name]

@@ -1,0 +1,69 @@
+"""Read the contract: from its text, or from the file that is mounted into Airflow's pods."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from kpo_platform.contract.model import Contract
+from kpo_platform.errors import ContractError
+
+VERSION = 1
+"""The version of the contract that this package reads."""
+
+FILE_VARIABLE = "KPO_PLATFORM_CONTRACT"
+"""The environment variable that names the contract's file."""
+
+
+def parse(text: str) -> Contract:
+    """Read a contract from its JSON text.
+
+    Raises:
+        ContractError: the text is no contract, or one of another version.
+    """
+    try:
+        contract = Contract.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(step) for step in first["loc"]) or "its text"
+        raise ContractError(
+            f"The contract cannot be read: {where}: {first['msg']}. "
+            "It is written by the chart: upgrade chart and package to the same version."
+        ) from error
+    if contract.version != VERSION:
+        older = "package" if contract.version > VERSION else "chart"
+        raise ContractError(
+            f"The contract has version {contract.version}, this package reads version {VERSION}: upgrade the {older}."
+        )
+    return contract
+
+
+_loaded: tuple[tuple[str, int, int], Contract] | None = None
+
+
+def load(path: str | Path | None = None) -> Contract:
+    """The contract from a mounted file, read again only when the file changed.
+
+    Args:
+        path: the file; by default what ``KPO_PLATFORM_CONTRACT`` names.
+
+    Raises:
+        ContractError: no file is named, it cannot be read, or it is no contract of this version.
+    """
+    global _loaded
+    name = str(path or os.environ.get(FILE_VARIABLE, ""))
+    if not name:
+        raise ContractError(
+            f"No contract: {FILE_VARIABLE} is not set. The chart sets it in Airflow's pods; "
+            "elsewhere let it name a file that holds the contract."
+        )
+    try:
+        stat = Path(name).stat()
+        stamp = (name, stat.st_mtime_ns, stat.st_ino)
+        if _loaded is None or _loaded[0] != stamp:
+            _loaded = (stamp, parse(Path(name).read_text(encoding="utf-8")))
+    except OSError as error:
+        raise ContractError(f"The contract {name} cannot be read: {error.strerror}.") from error
+    return _loaded[1]

@@ -1,0 +1,158 @@
+"""A team as the contract has it: every default filled in, every name spelled out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kpo_platform.contract.part import Part
+from kpo_platform.errors import TeamError, unknown
+
+
+class Size(Part):
+    """Resources of the base container, as Kubernetes quantities; requests and limits are the same."""
+
+    cpu: str
+    memory: str
+    gpu: int
+    ephemeral_storage: str
+
+
+class Owner(Part):
+    """Who may see and stop the team's pods in Kubernetes; the kind is ``Group`` or ``User``."""
+
+    kind: str
+    name: str
+
+
+class Limits(Part):
+    """What one container may use, as in a LimitRange: resource to quantity."""
+
+    default: dict[str, str]
+    default_request: dict[str, str]
+    max: dict[str, str]
+
+
+class Scheduling(Part):
+    """Where the team's pods run, as in a pod; an empty priority class means the cluster's default."""
+
+    node_selector: dict[str, str]
+    tolerations: tuple[dict[str, Any], ...]
+    affinity: dict[str, Any]
+    priority_class_name: str
+
+
+class Network(Part):
+    """Whom the team's pods may talk to besides the cluster's DNS: rules as in a NetworkPolicy."""
+
+    egress: tuple[dict[str, Any], ...]
+    ingress: tuple[dict[str, Any], ...]
+
+
+class Rights(Part):
+    """How Airflow's rights in the team's namespace differ from those that all teams give it."""
+
+    exec: bool
+    extra_rules: tuple[dict[str, Any], ...]
+
+
+class Cleanup(Part):
+    """How many seconds after their end pods are removed; 0 means never."""
+
+    max_age: int
+
+
+class TeamServiceAccount(Part):
+    """The account under which a team's pods run."""
+
+    name: str
+    mount_token: bool
+    annotations: dict[str, str]
+
+
+class Images(Part):
+    """How a team's image names are read."""
+
+    registry_prefix: str
+
+
+class Registry(Part):
+    """The team's private registry; an empty host means there is none."""
+
+    host: str
+    pull_secret: str
+
+
+class Volume(Part):
+    """A claim of the team; its PersistentVolumeClaim bears the volume's name."""
+
+    name: str
+    size: str
+    access_mode: str
+    storage_class: str | None
+    mount_path: str
+    read_only: bool
+
+
+class ConnectionRef(Part):
+    """The Airflow connection that the team's tasks use."""
+
+    id: str
+
+
+class Dags(Part):
+    """The git repository of the team's DAGs; an empty repo means there is none."""
+
+    repo: str
+    ref: str
+    subdir: str
+    refresh_interval: int
+
+
+class Policy(Part):
+    """How the team's tasks run unless a task says otherwise. Times are in seconds; a run time of 0 has no end."""
+
+    on_finish: str
+    deferrable: bool
+    get_logs: bool
+    startup_timeout: int
+    max_runtime: int
+
+
+class Team(Part):
+    """One team, every default filled in."""
+
+    namespace: str
+    owners: tuple[Owner, ...]
+    service_account: TeamServiceAccount
+    labels: dict[str, str]
+    annotations: dict[str, str]
+    pod_security: str
+    quota: dict[str, str]
+    limits: Limits
+    sizes: dict[str, Size]
+    default_size: str
+    images: Images
+    registry: Registry
+    volumes: tuple[Volume, ...]
+    template: str
+    sidecars: tuple[str, ...]
+    scheduling: Scheduling
+    env: tuple[dict[str, Any], ...]
+    env_from: tuple[dict[str, Any], ...]
+    network: Network
+    connection: ConnectionRef
+    dags: Dags
+    rbac: Rights
+    cleanup: Cleanup
+    policy: Policy
+
+    def size(self, name: str | None = None) -> Size:
+        """The size of this name, or the team's default size.
+
+        Raises:
+            TeamError: the team has no such size.
+        """
+        wanted = name or self.default_size
+        if wanted not in self.sizes:
+            raise TeamError(unknown("size", wanted, self.sizes))
+        return self.sizes[wanted]
