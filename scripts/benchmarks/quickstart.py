@@ -18,12 +18,12 @@ _STEPS = "quickstart-steps.json"
 _CACHES = ("XDG_CACHE_HOME", "GOCACHE", "GOMODCACHE", "PIP_CACHE_DIR", "UV_CACHE_DIR")
 
 
-def measure(steps: Steps, *, cold: bool) -> dict[str, Any]:
+def measure(steps: Steps, *, cold: bool = False) -> dict[str, Any]:
     """Run quickstart from each state of the machine and give its step times as a table.
 
     Args:
         steps: told about progress.
-        cold: also from empty caches, which takes half an hour.
+        cold: also from empty caches, which takes a quarter to half an hour.
     """
     runs: dict[str, dict[str, float]] = {}
     _cluster("down")

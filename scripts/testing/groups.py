@@ -15,8 +15,8 @@ _TESTS = REPOSITORY / "tests" / "cluster"
 CORE = ("road", "rights", "bootstrap")
 """The groups that every run of `scripts/test` includes, in the order in which they run."""
 
-LAST = ("lifecycle",)
-"""Groups that leave no stack behind for others."""
+LAST = ("interrupts", "lifecycle")
+"""Groups that take the cluster down."""
 
 _INPUTS = (
     "platform",
@@ -28,6 +28,7 @@ _INPUTS = (
     "scripts",
     "tests/conftest.py",
 )
+"""What the result of every group depends on, besides its own file and what the groups' files share."""
 
 
 def all_groups() -> list[str]:
@@ -65,7 +66,8 @@ def keep_green(group: str) -> None:
 
 
 def _result(group: str) -> Path:
-    inputs = [*_INPUTS, str(file_of(group).relative_to(REPOSITORY))]
+    shared = [str(path.relative_to(REPOSITORY)) for path in _TESTS.iterdir() if not path.name.startswith("test_")]
+    inputs = [*_INPUTS, *shared, str(file_of(group).relative_to(REPOSITORY))]
     listed = capture(["git", "ls-files", "--cached", "--others", "--exclude-standard", "--", *inputs], cwd=REPOSITORY)
     names = [name for name in sorted(listed.splitlines()) if (REPOSITORY / name).is_file()]
     digest = digest_of_files((REPOSITORY / name for name in names), group, *names)

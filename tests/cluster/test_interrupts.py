@@ -1,0 +1,74 @@
+"""Ctrl-C at any step of quickstart is harmless: the next run goes on from there and ends well.
+
+It begins without a cluster and leaves the whole stack up.
+"""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from common.paths import REPOSITORY
+
+STEPS = (
+    "Start Kubernetes",
+    "Load images into the cluster",
+    "Start a git server for the teams' DAGs",
+    "helm upgrade --install --wait: Airflow and the teams",
+    "platformctl bootstrap: connection, registry secret, volumes",
+    "git push: drop dags/hello_team.py into team alpha's folder",
+    "Wait until Airflow has read the DAG",
+    "Run the DAG",
+)
+
+RUN_TIMEOUT_S = 400
+
+
+@contextmanager
+def quickstart() -> Iterator[subprocess.Popen[str]]:
+    """A running quickstart whose progress can be read; it does not outlive the block."""
+    command = [REPOSITORY / "scripts" / "quickstart"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def interrupted_at(step: str, seconds: float) -> tuple[int, list[str]]:
+    """Run quickstart, press Ctrl-C some seconds after a step began, and give the exit code with the last lines."""
+    lines: list[str] = []
+    with quickstart() as process:
+        assert process.stdout
+        for line in process.stdout:
+            lines.append(line.rstrip())
+            if lines[-1] == f"▸ {step}":
+                time.sleep(seconds)
+                process.send_signal(signal.SIGINT)
+        return process.wait(60), lines
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _no_cluster() -> None:
+    """All steps have work to do."""
+    subprocess.run([REPOSITORY / "scripts" / "cluster", "down"], check=True, timeout=300)
+
+
+@pytest.mark.parametrize("seconds", [0, 2.5], ids=["at once", "in the middle"])
+@pytest.mark.parametrize("step", STEPS)
+def test_ctrl_c_ends_quickstart_with_one_sentence(step: str, seconds: float):
+    """Each run goes on from what the one before left half-made; a step that is over in no time is cut in the next."""
+    code, lines = interrupted_at(step, seconds)
+    assert (code, lines[-1]) == (130, "Interrupted; run it again to go on."), "\n".join(lines)
+
+
+def test_the_next_run_ends_well():
+    with quickstart() as process:
+        output, _ = process.communicate(timeout=RUN_TIMEOUT_S)
+    assert process.returncode == 0, output
+    assert "success" in output
