@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from copy import deepcopy
 
+import pytest
 import yaml
 
 from chart.rendering import ROOT, TWO_TEAMS, Object, one, render, role_file
@@ -29,7 +30,7 @@ DEFAULT_TEAM: Object = {
         "large": {"cpu": "2", "memory": "4Gi", "gpu": 0, "ephemeralStorage": ""},
     },
     "defaultSize": "small",
-    "images": {"registryPrefix": ""},
+    "images": {"registryPrefix": "", "allow": [], "pin": "tag"},
     "registry": {"host": "", "pullSecret": "regcred"},
     "volumes": [],
     "template": "default",
@@ -38,17 +39,19 @@ DEFAULT_TEAM: Object = {
     "env": [],
     "envFrom": [],
     "network": {"egress": [], "ingress": []},
-    "connection": {"id": "k8s_default"},
-    "dags": {"repo": "", "ref": "main", "subdir": "", "refreshInterval": 30},
+    "connection": {"id": "k8s_default", "mode": "inCluster", "via": "api"},
+    "dags": {"repo": "", "ref": "main", "subdir": "", "credentialsSecret": "", "refreshInterval": 30},
     "rbac": {"exec": True, "extraRules": []},
     "cleanup": {"maxAge": 0},
     "policy": {
         "onFinish": "delete_pod",
+        "onFailure": "",
         "deferrable": True,
         "getLogs": True,
         "startupTimeout": 300,
         "maxRuntime": 0,
     },
+    "pool": {"name": "team-alpha", "slots": 128},
 }
 
 
@@ -68,6 +71,7 @@ def test_two_teams_give_this_contract() -> None:
     alpha["dags"] |= {"repo": "https://git.example/alpha.git", "subdir": "dags"}
     beta = deepcopy(DEFAULT_TEAM)
     beta |= {"namespace": "data-beta", "labels": {"cost-centre": "42"}}
+    beta["pool"] = {"name": "team-beta", "slots": 128}
     beta["registry"]["host"] = "registry.example"
     beta["policy"]["deferrable"] = False
     beta["volumes"] = [
@@ -135,7 +139,11 @@ def test_team_defaults_lie_beneath_every_team() -> None:
 
 def test_one_team_s_values_do_not_leak_into_another_s() -> None:
     values = {"teams": {"alpha": {"sizes": {"huge": {"cpu": "8", "memory": "32Gi"}}}, "beta": {}}}
-    assert contract(values)["teams"]["beta"] == {**DEFAULT_TEAM, "namespace": "team-beta"}
+    assert contract(values)["teams"]["beta"] == {
+        **DEFAULT_TEAM,
+        "namespace": "team-beta",
+        "pool": {"name": "team-beta", "slots": 128},
+    }
 
 
 def test_short_forms_are_spelled_out() -> None:
@@ -152,6 +160,31 @@ def test_short_forms_are_spelled_out() -> None:
         "small": DEFAULT_TEAM["sizes"]["small"],
         "medium": DEFAULT_TEAM["sizes"]["medium"],
     }
+
+
+@pytest.mark.parametrize(
+    ("team", "slots"),
+    [
+        ({}, 128),
+        ({"quota": {"limits.cpu": "8"}}, 128),
+        ({"quota": {"pods": 20}}, 20),
+        ({"quota": {"count/pods": "9", "pods": "1k"}}, 9),
+        ({"quota": {"pods": 20}, "pool": {"slots": 5}}, 5),
+        ({"pool": {"slots": 0}}, 0),
+        ({"pool": {"slots": None}}, 128),
+    ],
+)
+def test_a_pool_has_room_for_as_many_tasks_as_the_quota_has_for_pods(team: Object, slots: int) -> None:
+    assert contract({"teams": {"alpha": team}})["teams"]["alpha"]["pool"] == {"name": "team-alpha", "slots": slots}
+
+
+def test_a_team_goes_back_to_its_quota_from_slots_for_all_teams() -> None:
+    values = {
+        "teamDefaults": {"pool": {"slots": 7}},
+        "teams": {"alpha": {"quota": {"pods": 3}, "pool": {"slots": None}}, "beta": {}},
+    }
+    teams = contract(values)["teams"]
+    assert {name: team["pool"]["slots"] for name, team in teams.items()} == {"alpha": 3, "beta": 7}
 
 
 def test_the_package_reads_what_the_chart_writes() -> None:

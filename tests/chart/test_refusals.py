@@ -125,6 +125,52 @@ def test_a_fixed_label_that_a_team_overrides_is_refused() -> None:
     ]
 
 
+@pytest.mark.parametrize(("field", "one", "other"), [("mode", "inCluster", "remote"), ("via", "api", "env")])
+def test_one_connection_that_two_teams_want_differently_is_refused(field: str, one: str, other: str) -> None:
+    teams = {"alpha": {}, "beta": {"connection": {field: other}}, "gamma": {"connection": {"id": "far", field: other}}}
+    assert refusal({"teams": teams}) == [
+        f"ERROR: teams.beta.connection.{field} is {other}, but teams.alpha has the same connection k8s_default with "
+        f"{one}; give one of them another connection.id."
+    ]
+
+
+def test_a_password_in_a_repository_s_address_is_refused_and_not_repeated() -> None:
+    assert refusal({"teams": {"alpha": {"dags": {"repo": "https://bot:hunter2@git.example/alpha.git"}}}}) == [
+        "ERROR: teams.alpha.dags.repo has a password in it, which everybody who reads the release would see; "
+        "put it into a Secret and name that in dags.credentialsSecret."
+    ]
+
+
+def test_credentials_for_a_repository_that_takes_none_are_refused() -> None:
+    dags = {"repo": "git://git.example/alpha.git", "credentialsSecret": "alpha-git"}
+    assert refusal({"teams": {"alpha": {"dags": dags}}}) == [
+        "ERROR: teams.alpha.dags.credentialsSecret is alpha-git, but a git:// repository takes no credentials; "
+        "give dags.repo by https or ssh, or leave the secret out."
+    ]
+
+
+@pytest.mark.parametrize("key", ["pods", "count/pods"])
+def test_a_pool_with_more_slots_than_the_quota_has_pods_is_refused(key: str) -> None:
+    assert refusal({"teams": {"alpha": {"quota": {key: 20}, "pool": {"slots": 21}}}}) == [
+        f"ERROR: teams.alpha.pool.slots is 21, but quota.{key} is 20; Kubernetes would refuse the pods beyond it; "
+        "raise the quota, or leave the slots out."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("team", "sentence"),
+    [
+        ({"images": {"pin": "sha"}}, "images/pin': value must be one of 'none', 'tag', 'digest'"),
+        ({"images": {"allow": [""]}}, "images/allow/0': minLength: got 0, want 1"),
+        ({"policy": {"onFailure": "stop"}}, "policy/onFailure': value must be one of '', 'keep', 'delete'"),
+        ({"pool": {"slots": -1}}, "pool/slots': minimum: got -1, want 0"),
+        ({"dags": {"credentialsSecret": 5}}, "dags/credentialsSecret': got number, want string"),
+    ],
+)
+def test_a_value_that_a_field_does_not_take_is_refused(team: Object, sentence: str) -> None:
+    assert refusal({"teams": {"alpha": team}}) == [f"- at '/teams/alpha/{sentence}"]
+
+
 @pytest.mark.parametrize("field", ["resources", "verbs"])
 def test_a_right_to_everything_is_refused(field: str) -> None:
     rule = {"apiGroups": ["batch"], "resources": ["jobs"], "verbs": ["create"], field: ["*"]}

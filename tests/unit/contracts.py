@@ -22,7 +22,7 @@ TEAM: dict[str, Any] = {
         "large": {"cpu": "1", "memory": "1Gi", "gpu": 0, "ephemeralStorage": ""},
     },
     "defaultSize": "small",
-    "images": {"registryPrefix": ""},
+    "images": {"registryPrefix": "", "allow": [], "pin": "tag"},
     "registry": {"host": "", "pullSecret": "regcred"},
     "volumes": [
         {
@@ -40,17 +40,19 @@ TEAM: dict[str, Any] = {
     "env": [{"name": "STAGE", "value": "test"}],
     "envFrom": [],
     "network": {"egress": [], "ingress": []},
-    "connection": {"id": "k8s_default"},
-    "dags": {"repo": "", "ref": "main", "subdir": "", "refreshInterval": 30},
+    "connection": {"id": "k8s_default", "mode": "inCluster", "via": "api"},
+    "dags": {"repo": "", "ref": "main", "subdir": "", "credentialsSecret": "", "refreshInterval": 30},
     "rbac": {"exec": True, "extraRules": []},
     "cleanup": {"maxAge": 0},
     "policy": {
         "onFinish": "delete_pod",
+        "onFailure": "",
         "deferrable": True,
         "getLogs": True,
         "startupTimeout": 300,
         "maxRuntime": 0,
     },
+    "pool": {"name": "team-alpha", "slots": 128},
 }
 
 CONTRACT: dict[str, Any] = {

@@ -157,7 +157,7 @@ def test_base_comes_first_where_the_stock_operator_looks_for_it():
 
 
 def test_a_sidecar_joins_as_a_native_one_and_gets_the_registry_prefix_too():
-    prefixed = contract(images={"registryPrefix": "registry.test/mirror"})
+    prefixed = contract(images={**TEAM["images"], "registryPrefix": "registry.test/mirror"})
     pod = compose(prefixed, PodRequest(team="alpha", arguments=BUSYBOX, sidecars=("log-shipper",)))
     assert pod["spec"]["initContainers"] == [
         {"name": "log-shipper", "image": "registry.test/mirror/busybox:1.35", "restartPolicy": "Always"}

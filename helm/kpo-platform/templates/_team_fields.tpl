@@ -41,6 +41,25 @@
 {{- toJson $quantities -}}
 {{- end -}}
 
+{{/* (list name team) → the team's Airflow pool, as JSON. Without a number of its own it has room for as many tasks as the quota
+has for pods; without such a quota for as many as Airflow's default pool. */}}
+{{- define "kpo-platform.resolvePool" -}}
+{{- $team := last . -}}
+{{- $counts := list -}}
+{{- range list "pods" "count/pods" -}}
+{{- with get $team.quota . -}}
+{{- $counts = append $counts (divf (include "kpo-platform.thousandths" . | float64) 1000 | int64) -}}
+{{- end -}}
+{{- end -}}
+{{- $slots := 128 -}}
+{{- if not (kindIs "invalid" $team.pool.slots) -}}
+{{- $slots = int64 $team.pool.slots -}}
+{{- else if $counts -}}
+{{- $slots = min (first $counts) (last $counts) -}}
+{{- end -}}
+{{- dict "name" (printf "team-%s" (first .)) "slots" $slots | toJson -}}
+{{- end -}}
+
 {{/* quantity → the number it means, in thousandths, as text */}}
 {{- define "kpo-platform.thousandths" -}}
 {{- $factors := dict "m" 1 "" 1e3 "k" 1e6 "M" 1e9 "G" 1e12 "T" 1e15 "P" 1e18 "Ki" 1024e3 "Mi" 1048576e3 "Gi" 1073741824e3 "Ti" 1099511627776e3 "Pi" 1125899906842624e3 -}}

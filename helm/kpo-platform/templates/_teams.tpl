@@ -10,6 +10,7 @@ Whoever ranges over teams includes this first; only the first call does the work
 {{- $_ := set $team "quota" (include "kpo-platform.resolveQuantities" $team.quota | fromJson) -}}
 {{- $_ := set $team "sizes" (include "kpo-platform.resolveSizes" $team.sizes | fromJson) -}}
 {{- $_ := set $team "volumes" (include "kpo-platform.resolveVolumes" $team.volumes | fromJsonArray) -}}
+{{- $_ := set $team "pool" (include "kpo-platform.resolvePool" (list $name $team) | fromJson) -}}
 {{- $_ := set $team.serviceAccount "name" "team-pod" -}}
 {{- $_ := set $resolved $name $team -}}
 {{- end -}}

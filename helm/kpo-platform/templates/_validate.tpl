@@ -6,6 +6,7 @@
       (include "kpo-platform.databaseErrors" . | fromJsonArray)
       (include "kpo-platform.namespaceErrors" . | fromJsonArray)
       (include "kpo-platform.teamErrors" . | fromJsonArray)
+      (include "kpo-platform.airflowErrors" . | fromJsonArray)
       (include "kpo-platform.labelErrors" . | fromJsonArray)
       (include "kpo-platform.quantityErrors" . | fromJsonArray) -}}
 {{- if $errors -}}

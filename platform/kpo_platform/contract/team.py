@@ -70,9 +70,15 @@ class TeamServiceAccount(Part):
 
 
 class Images(Part):
-    """How a team's image names are read."""
+    """How a team's image names are read, and which ones its pods may run.
+
+    ``allow`` holds patterns (``fnmatch``) for the whole name after the prefix is applied; none means any image.
+    ``pin`` is ``none``, ``tag`` (a name without a tag, or with ``latest``, is refused) or ``digest``.
+    """
 
     registry_prefix: str
+    allow: tuple[str, ...]
+    pin: str
 
 
 class Registry(Part):
@@ -94,28 +100,50 @@ class Volume(Part):
 
 
 class ConnectionRef(Part):
-    """The Airflow connection that the team's tasks use."""
+    """The Airflow connection that the team's tasks use.
+
+    ``mode`` is how it reaches Kubernetes: ``inCluster``, ``kubeconfig`` or ``remote``. ``via`` is who gives it to
+    Airflow: ``api``, then bootstrap makes it, or ``env``, then somebody else does.
+    """
 
     id: str
+    mode: str
+    via: str
 
 
 class Dags(Part):
-    """The git repository of the team's DAGs; an empty repo means there is none."""
+    """The git repository of the team's DAGs; an empty repo means there is none.
+
+    ``credentials_secret`` is a Secret in the release's namespace; empty means the repository is public. The refresh
+    interval is in seconds.
+    """
 
     repo: str
     ref: str
     subdir: str
+    credentials_secret: str
     refresh_interval: int
 
 
 class Policy(Part):
-    """How the team's tasks run unless a task says otherwise. Times are in seconds; a run time of 0 has no end."""
+    """How the team's tasks run unless a task says otherwise. Times are in seconds; a run time of 0 has no end.
+
+    ``on_failure`` is ``keep``, ``delete`` or empty; empty means that ``on_finish`` decides.
+    """
 
     on_finish: str
+    on_failure: str
     deferrable: bool
     get_logs: bool
     startup_timeout: int
     max_runtime: int
+
+
+class Pool(Part):
+    """The Airflow pool in which the team's tasks run; with 0 slots none of them starts."""
+
+    name: str
+    slots: int
 
 
 class Team(Part):
@@ -145,6 +173,7 @@ class Team(Part):
     rbac: Rights
     cleanup: Cleanup
     policy: Policy
+    pool: Pool
 
     def size(self, name: str | None = None) -> Size:
         """The size of this name, or the team's default size.
