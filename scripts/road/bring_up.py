@@ -92,9 +92,7 @@ def _login(stack: Stack) -> str:
 
 def _registries(stack: Stack) -> set[str]:
     """Give the hosts of the teams' registries, as the contract has them."""
-    (contract,) = stack.get("configmaps", "-n", NAMESPACE, "-l", "app.kubernetes.io/component=contract")["items"]
-    teams = json.loads(contract["data"]["contract.json"])["teams"].values()
-    return {team["registry"]["host"] for team in teams}
+    return {team["registry"]["host"] for team in stack.contract()["teams"].values()}
 
 
 def _release_namespace() -> str:

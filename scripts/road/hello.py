@@ -38,8 +38,9 @@ class Ran:
 
 def connect(stack: Stack) -> AirflowApi:
     """Sign in to the Airflow of a stack as its administrator."""
-    admin = stack.secret("airflow-admin")
-    return AirflowApi(stack.address_of("airflow-api-server"), admin["username"], admin["password"])
+    published = stack.contract()["airflow"]
+    admin = stack.secret(published["adminSecret"])
+    return AirflowApi(stack.address_of(published["apiService"]["name"]), admin["username"], admin["password"])
 
 
 def run_hello(steps: Steps, stack: Stack, airflow: AirflowApi) -> Ran:

@@ -9,7 +9,7 @@ from common.steps import Steps
 from road.airflow_api import AirflowApi
 from road.bring_up import bring_up
 from road.hello import Ran, connect, run_hello
-from road.stack import Stack
+from road.stack import NAMESPACE, Stack
 
 
 def main() -> int:
@@ -32,6 +32,7 @@ def main() -> int:
 def report(stack: Stack, airflow: AirflowApi, ran: Ran, seconds: float) -> str:
     """Say what ran where and what to do next."""
     metadata, spec = ran.pod["metadata"], ran.pod["spec"]
+    admin = stack.contract()["airflow"]["adminSecret"]
     said = next((line for line in ran.log.splitlines() if "[base]" in line), "(it wrote none)")
     return f"""
 What ran, read back from Airflow and Kubernetes ({seconds:.0f} s in all):
@@ -49,7 +50,7 @@ Airflow's UI:  http://{airflow.address}   (user {airflow.username})
 In this shell, first:
   export KUBECONFIG={stack.kubeconfig} PATH={stack.programs}:{REPOSITORY}/.venv/bin:$PATH
 
-  kubectl -n airflow get secret airflow-admin -o jsonpath='{{.data.password}}' | base64 -d    # the UI's password
+  kubectl -n {NAMESPACE} get secret {admin} -o jsonpath='{{.data.password}}' | base64 -d    # the UI's password
 
 Try next:
   1. Change dags/hello_team.py and run scripts/quickstart again: the new version runs in a minute.

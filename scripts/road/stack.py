@@ -55,6 +55,11 @@ class Stack:
         spec = self.get("service", service, "-n", namespace)["spec"]
         return f"{spec['clusterIP']}:{spec['ports'][0]['port']}"
 
+    def contract(self) -> Any:
+        """Give the contract that the chart published, as it stands in its ConfigMap."""
+        (published,) = self.get("configmaps", "-n", NAMESPACE, "-l", "app.kubernetes.io/component=contract")["items"]
+        return json.loads(published["data"]["contract.json"])
+
     def secret(self, name: str, namespace: str = NAMESPACE) -> dict[str, str]:
         """Give the decoded values of a Secret."""
         data = self.get("secret", name, "-n", namespace)["data"]

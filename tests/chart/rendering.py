@@ -14,6 +14,8 @@ from typing import Any
 import kubernetes_validate
 import yaml
 
+from local_cluster import toolchain
+
 ROOT = Path(__file__).resolve().parents[2]
 CHART = ROOT / "helm" / "kpo-platform"
 KUBERNETES = "1.37"
@@ -38,14 +40,11 @@ TWO_TEAMS: Object = {
 
 
 def helm() -> str:
-    """The helm program: HELM, or the one on the path, or the one that the local cluster's toolchain built."""
-    found = os.environ.get("HELM") or shutil.which("helm")
-    if found:
-        return found
-    cache_home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    built = sorted(cache_home.glob("kpo-platform/toolchain/*/bin/helm"), key=lambda path: path.stat().st_mtime)
-    assert built, "there is no helm: set HELM, or build the toolchain with scripts/cluster up"
-    return str(built[-1])
+    """The helm program: HELM, or the one that the local cluster's toolchain pins, or the one on the path."""
+    pinned = toolchain.programs() / "helm"
+    found = os.environ.get("HELM") or (str(pinned) if pinned.exists() else shutil.which("helm"))
+    assert found, "there is no helm: set HELM, or build the toolchain with scripts/cluster up"
+    return found
 
 
 def run(*arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
