@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from typing import Any
 
 import pytest
 
 from kpo_platform.errors import PodError, TeamError
 from kpo_platform.pod.compose import PodRequest, compose
 from kpo_platform.pod.images import with_registry
+from kpo_platform.pod.merge import merge
 from unit.contracts import TEAM, contract
 
+FLOOR = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
 BUSYBOX = {"spec": {"containers": [{"name": "base", "image": "busybox:1.35"}]}}
 
 
@@ -31,7 +34,11 @@ def test_a_team_and_an_image_make_a_whole_pod():
             "serviceAccountName": "team-pod",
             "automountServiceAccountToken": False,
             "restartPolicy": "Never",
-            "securityContext": {"runAsNonRoot": True, "fsGroup": 50000},
+            "securityContext": {
+                "runAsNonRoot": True,
+                "fsGroup": 50000,
+                "seccompProfile": {"type": "RuntimeDefault"},
+            },
             "containers": [
                 {
                     "name": "base",
@@ -45,6 +52,7 @@ def test_a_team_and_an_image_make_a_whole_pod():
                         {"name": "data", "mountPath": "/data", "readOnly": False},
                         {"name": "work", "mountPath": "/work"},
                     ],
+                    "securityContext": FLOOR,
                 }
             ],
             "volumes": [
@@ -55,16 +63,33 @@ def test_a_team_and_an_image_make_a_whole_pod():
     }
 
 
-def test_what_is_locked_stays_whatever_a_stronger_layer_says():
+def test_what_is_locked_is_refused_by_name_whatever_layer_says_it():
     elsewhere = {
         "metadata": {"namespace": "team-beta", "labels": {"kpo-platform/team": "beta"}},
-        "spec": {"serviceAccountName": "admin", "automountServiceAccountToken": True},
+        "spec": {"serviceAccountName": "admin", "automountServiceAccountToken": True, "restartPolicy": "Always"},
     }
-    pod = compose(contract(), PodRequest(team="alpha", arguments=BUSYBOX, pod_override=elsewhere))
-    assert pod["metadata"]["namespace"] == "team-alpha"
-    assert pod["metadata"]["labels"]["kpo-platform/team"] == "alpha"
-    assert pod["spec"]["serviceAccountName"] == "team-pod"
-    assert pod["spec"]["automountServiceAccountToken"] is False
+    ask = "leave it out, or ask the platform team to change the team's values."
+    for layer in ("own_template", "arguments", "full_pod_spec", "pod_override"):
+        layers: dict[str, Any] = {"arguments": BUSYBOX, layer: merge(BUSYBOX, elsewhere)}
+        with pytest.raises(PodError) as refusal:
+            compose(contract(), PodRequest(team="alpha", **layers))
+        assert str(refusal.value).splitlines() == [
+            f"namespace is 'team-beta', but team 'alpha' has 'team-alpha': {ask}",
+            f"serviceAccountName is 'admin', but team 'alpha' has 'team-pod': {ask}",
+            f"automountServiceAccountToken is True, but team 'alpha' has False: {ask}",
+            f"restartPolicy is 'Always', but team 'alpha' has 'Never': {ask}",
+            "The label kpo-platform/team was set to 'beta', but the platform fixes it to 'alpha' for team 'alpha': "
+            + ask,
+        ]
+
+
+def test_what_is_locked_cannot_be_removed_either():
+    nothing = {
+        "metadata": {"namespace": None, "labels": {"kpo-platform/team": None}},
+        "spec": {"serviceAccountName": None, "automountServiceAccountToken": None, "restartPolicy": None},
+    }
+    plain = compose(contract(), PodRequest(team="alpha", arguments=BUSYBOX))
+    assert compose(contract(), PodRequest(team="alpha", arguments=BUSYBOX, pod_override=nothing)) == plain
 
 
 def test_where_the_pods_run_and_for_how_long_is_the_team_s():
@@ -133,23 +158,6 @@ def test_a_label_that_is_free_is_the_task_s():
     assert pod["metadata"]["labels"]["cost-center"] == "cc-2"
 
 
-def test_override_beats_full_spec_beats_arguments_beats_size():
-    def cpu(**layers: str) -> dict[str, dict[str, str]]:
-        def layer(value: str) -> dict[str, object]:
-            return {"spec": {"containers": [{"name": "base", "resources": {"limits": {"cpu": value}}}]}}
-
-        request = {name: layer(value) for name, value in layers.items()}
-        arguments = request.pop("arguments", {"spec": {"containers": [{"name": "base"}]}})
-        arguments["spec"]["containers"][0]["image"] = "busybox:1.35"
-        pod = compose(contract(), PodRequest(team="alpha", arguments=arguments, **request))
-        return pod["spec"]["containers"][0]["resources"]["limits"]["cpu"]
-
-    assert cpu() == "100m"
-    assert cpu(arguments="2") == "2"
-    assert cpu(arguments="2", full_pod_spec="3") == "3"
-    assert cpu(arguments="2", full_pod_spec="3", pod_override="4") == "4"
-
-
 def test_base_comes_first_where_the_stock_operator_looks_for_it():
     override = {"spec": {"containers": [{"name": "aside", "image": "a:1"}, {"name": "base", "image": "b:1"}]}}
     pod = compose(contract(), PodRequest(team="alpha", pod_override=override))
@@ -160,7 +168,12 @@ def test_a_sidecar_joins_as_a_native_one_and_gets_the_registry_prefix_too():
     prefixed = contract(images={**TEAM["images"], "registryPrefix": "registry.test/mirror"})
     pod = compose(prefixed, PodRequest(team="alpha", arguments=BUSYBOX, sidecars=("log-shipper",)))
     assert pod["spec"]["initContainers"] == [
-        {"name": "log-shipper", "image": "registry.test/mirror/busybox:1.35", "restartPolicy": "Always"}
+        {
+            "name": "log-shipper",
+            "image": "registry.test/mirror/busybox:1.35",
+            "restartPolicy": "Always",
+            "securityContext": FLOOR,
+        }
     ]
     assert pod["spec"]["containers"][0]["image"] == "registry.test/mirror/busybox:1.35"
 

@@ -12,8 +12,8 @@ import pytest
 from kpo_platform.bootstrap import connection, plan
 from kpo_platform.bootstrap.actions import Action, Change, Plan, Target, Verb
 from kpo_platform.bootstrap.credentials import Credentials, Login
-from kpo_platform.bootstrap.quantity import amount
 from kpo_platform.bootstrap.state import Live, LiveClaim, LiveConnection, LiveSecret, StorageClass
+from kpo_platform.pod.quantity import amount
 from unit.contracts import contract
 
 HOST = "registry.test"

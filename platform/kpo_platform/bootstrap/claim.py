@@ -6,10 +6,10 @@ from typing import Any
 
 from kpo_platform.bootstrap import labels
 from kpo_platform.bootstrap.actions import Action, Target, Verb, changes
-from kpo_platform.bootstrap.quantity import amount
 from kpo_platform.bootstrap.state import Live, LiveClaim
 from kpo_platform.contract import Team, Volume
 from kpo_platform.kube import VOLUME_CLAIM
+from kpo_platform.pod.quantity import amount
 
 
 def target(team: Team, name: str) -> Target:

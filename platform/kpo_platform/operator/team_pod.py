@@ -14,7 +14,7 @@ from kpo_platform.contract import Team
 from kpo_platform.errors import PodError
 from kpo_platform.operator.arguments import as_json, as_layer, silenced
 from kpo_platform.pod.compose import BASE, PodRequest, compose
-from kpo_platform.pod.merge import Json, merge
+from kpo_platform.pod.merge import Json
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -96,7 +96,8 @@ class TeamPodOperator(KubernetesPodOperator):
             size=self.size,
             template=self.template,
             sidecars=None if self.sidecars is None else tuple(self.sidecars),
-            arguments=merge(self._stock_template(), as_layer(self, self._given)),
+            own_template=self._stock_template(),
+            arguments=as_layer(self, self._given),
             full_pod_spec=as_json(self.full_pod_spec),
             pod_override=as_json(self.pod_override),
         )

@@ -1,8 +1,8 @@
 """Compose a team's pod from its layers, weakest first, and lock what nobody may move.
 
-The order, from the weakest: team, template, sidecars, size, the operator's arguments, full_pod_spec,
-pod_override; above all of them what is locked: namespace, service account, token, the team's label. A label that
-the platform fixes cannot be changed either; a try is refused.
+The order, from the weakest: team (its default size among it), the platform's template, the author's own template,
+sidecars, the size that was asked for, the operator's arguments, full_pod_spec, pod_override. Above all of them stands
+what is locked: namespace, service account, token, the team's label and the security context floor.
 """
 
 from __future__ import annotations
@@ -12,14 +12,15 @@ from functools import reduce
 
 from kpo_platform.contract import Contract, Size, Team
 from kpo_platform.errors import PodError, TeamError, unknown
+from kpo_platform.pod.finding import refuse
 from kpo_platform.pod.images import with_registry
 from kpo_platform.pod.merge import Json, merge
+from kpo_platform.pod.refusals import TEAM_LABEL, refusals
+from kpo_platform.pod.resources import fitted
+from kpo_platform.pod.security import with_floor
 
 BASE = "base"
 """The container that runs the task; its end is the pod's end."""
-
-TEAM_LABEL = "kpo-platform/team"
-"""The label that says whose pod it is."""
 
 
 @dataclass(frozen=True)
@@ -30,32 +31,53 @@ class PodRequest:
     size: str | None = None
     template: str | None = None
     sidecars: tuple[str, ...] | None = None
+    own_template: Json = field(default_factory=dict)
     arguments: Json = field(default_factory=dict)
     full_pod_spec: Json = field(default_factory=dict)
     pod_override: Json = field(default_factory=dict)
 
 
-def compose(contract: Contract, request: PodRequest) -> Json:
+def compose(contract: Contract, request: PodRequest, *, rendered: bool = True) -> Json:
     """The pod that a request gives.
+
+    Args:
+        contract: where the team and all names come from.
+        request: what the task asks for.
+        rendered: False while Jinja has still to render texts of the request; those with templates are not checked.
 
     Raises:
         TeamError: the contract has no such team, size, template or sidecar.
-        PodError: the layers give no container named ``base``, or another value for a label that is fixed.
+        PodError: the pod has no image, or is refused; with every reason, one a line.
+    """
+    pod = unchecked(contract, request)
+    refuse(refusals(pod, request.team, contract.team(request.team), contract, rendered=rendered))
+    return pod
+
+
+def unchecked(contract: Contract, request: PodRequest) -> Json:
+    """The pod that a request gives, also when it will be refused: for those who collect reasons themselves.
+
+    Raises:
+        TeamError: the contract has no such team, size, template or sidecar.
+        PodError: the pod has no image.
     """
     team = contract.team(request.team)
+    locked = _locked_layer(request.team, team)
     layers = [
         _team_layer(team),
+        _size_layer(team.size(), contract.gpu_resource),
         _template_layer(contract, request.template or team.template),
+        locked,
+        request.own_template,
         _sidecar_layer(contract, team.sidecars if request.sidecars is None else request.sidecars),
-        _size_layer(team.size(request.size), contract.gpu_resource),
+        _size_layer(team.size(request.size), contract.gpu_resource) if request.size else {},
         request.arguments,
         request.full_pod_spec,
         request.pod_override,
-        _locked_layer(request.team, team),
     ]
-    pod = reduce(merge, layers)
-    _refuse_changed_labels(pod, request.team, team, contract.label_policy)
-    return _finished(pod, team)
+    stacked = reduce(lambda under, over: merge(fitted(under, over), over), layers)
+    # Beneath once more: a None of the author's may have removed what is locked.
+    return _finished(merge(locked, stacked), team)
 
 
 def _team_layer(team: Team) -> Json:
@@ -126,16 +148,6 @@ def _locked_layer(name: str, team: Team) -> Json:
     }
 
 
-def _refuse_changed_labels(pod: Json, name: str, team: Team, policy: dict[str, str]) -> None:
-    given = pod["metadata"]["labels"]
-    for key, value in team.labels.items():
-        if policy.get(key) == "fixed" and given.get(key) != value:
-            raise PodError(
-                f"The label {key} was set to {given.get(key)!r}, but the platform fixes it to {value!r} for team "
-                f"{name!r}: leave it out, or ask the platform team to change the team's values."
-            )
-
-
 def _finished(pod: Json, team: Team) -> Json:
     """The pod with ``base`` first, where the stock operator looks for it, and registries filled in."""
     spec = pod["spec"]
@@ -149,4 +161,4 @@ def _finished(pod: Json, team: Team) -> Json:
         for kind, items in images.items()
         if items
     }
-    return {**pod, "spec": {**spec, **prefixed}}
+    return with_floor({**pod, "spec": {**spec, **prefixed}}, team)

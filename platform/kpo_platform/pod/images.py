@@ -22,3 +22,16 @@ def with_registry(image: str, prefix: str) -> str:
     if not prefix or names_a_registry(image):
         return image
     return f"{prefix.rstrip('/')}/{image}"
+
+
+def is_pinned(image: str, pin: str) -> bool:
+    """Whether an image name says which version it means.
+
+    Args:
+        image: a whole image name.
+        pin: how exactly it must: ``digest``, ``tag`` (a digest does as well; ``latest`` is none) or ``none``.
+    """
+    if pin == "none" or "@sha256:" in image:
+        return True
+    tag = image.rpartition("/")[2].partition(":")[2]
+    return pin != "digest" and tag not in ("", "latest")

@@ -1,0 +1,72 @@
+"""Tell a credential from other values, seldom wrongly: by what a variable is called, or by how a value is built.
+
+No sentence here ever contains the value.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from kpo_platform.pod.finding import Refusal
+from kpo_platform.pod.merge import Json
+
+_NAME = re.compile(
+    r"(?:^|_)(?:PASSWORD|PASSWD|PASSPHRASE|SECRET|TOKEN|API_?KEY|ACCESS_?KEY|SECRET_?KEY|PRIVATE_?KEY)$", re.IGNORECASE
+)
+"""Only at the end of a name: DB_PASSWORD is one, PASSWORD_FILE and TOKEN_URL are not."""
+
+_HARMLESS = re.compile(
+    r"|true|false|none|null|\d{1,5}|[./~].*|file:.*|\$\([A-Za-z_]\w*\)|<.*>|\*+", re.IGNORECASE | re.DOTALL
+)
+"""Values that are no credential whatever the name: nothing, a switch, a small number, a path, a reference, a mask."""
+
+_VALUES: dict[str, re.Pattern[str]] = {
+    "an AWS access key": re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"),
+    "a GitHub token": re.compile(r"\b(?:gh[pousr]_[A-Za-z0-9]{36}|github_pat_\w{22,})"),
+    "a GitLab token": re.compile(r"\bglpat-[\w-]{20,}"),
+    "a Slack token": re.compile(r"\bxox[abprs]-[\w-]{10,}"),
+    "a Google API key": re.compile(r"\bAIza[\w-]{35}"),
+    "a Stripe key": re.compile(r"\b[rs]k_live_[A-Za-z0-9]{16,}"),
+    "a private key": re.compile(r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----"),
+    "a signed token": re.compile(r"\beyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,}"),
+    "a password in a URL": re.compile(r"[a-z][a-z0-9+.-]*://[^\s:/@$]*:[^\s:/@${}*<>]{3,}@"),
+}
+"""Kinds of credentials that can be told by the value alone, with what tells them."""
+
+
+def credentials(container: Json) -> Iterator[Refusal]:
+    """Refuse the literal credentials of one container: in its environment, its command and its arguments."""
+    name = container.get("name")
+    for variable in container.get("env") or []:
+        kind = _kind(str(variable.get("name")), variable.get("value"))
+        if kind:
+            yield Refusal(
+                "credential",
+                f"The variable {variable['name']} of container {name!r} holds what looks like {kind}: everybody who "
+                f"may see pods or DAGs could read it; put it into a Secret of the team's namespace and take it from "
+                f"there, with env_from or secrets.",
+            )
+    for field in ("command", "args"):
+        for kind in sorted({_kind_of_value(word) for word in container.get(field) or []} - {""}):
+            yield Refusal(
+                "credential",
+                f"The {field} of container {name!r} contains what looks like {kind}: everybody who may see pods or "
+                f"DAGs could read it; put it into a Secret of the team's namespace and take it from there, with "
+                f"env_from or secrets.",
+            )
+
+
+def _kind(name: str, value: Any) -> str:
+    if not isinstance(value, str):
+        return ""
+    by_value = _kind_of_value(value)
+    by_name = "a credential" if _NAME.search(name) and not _HARMLESS.fullmatch(value.strip()) else ""
+    return by_value or by_name
+
+
+def _kind_of_value(value: Any) -> str:
+    if not isinstance(value, str):
+        return ""
+    return next((kind for kind, pattern in _VALUES.items() if pattern.search(value)), "")

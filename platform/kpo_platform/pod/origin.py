@@ -1,0 +1,47 @@
+"""Whose DAG a file is: by the bundle or the folder in which it lies."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from pathlib import PurePath
+
+from kpo_platform.pod.finding import Refusal
+
+
+def team_of_file(file: str | PurePath, roots: Iterable[str | PurePath], teams: Collection[str]) -> str | None:
+    """The team whose DAG a file is, or None where neither bundle nor folder tells.
+
+    Args:
+        file: the DAG's file.
+        roots: folders below which DAGs lie: that of Airflow's bundles, whose folders are named after the bundle and
+            so after the team, and the DAGs folder. Names of folders above them mean nothing.
+        teams: the names of all teams.
+
+    Returns:
+        The outermost folder below a root that bears a team's name: a team's bundle is that team's, whatever its
+        repository calls its folders.
+    """
+    path = PurePath(file)
+    for root in roots:
+        if path.is_relative_to(root):
+            folders = path.relative_to(root).parts[:-1]
+            return next((folder for folder in folders if folder in teams), None)
+    return None
+
+
+def foreign(team: str, origin: str | None) -> list[Refusal]:
+    """Refuse that a task runs for another team than the one whose DAG it is in.
+
+    Args:
+        team: for whom the task wants to run.
+        origin: whose DAG it is, None where that is not known.
+    """
+    if origin is None or origin == team:
+        return []
+    return [
+        Refusal(
+            "team",
+            f"The task wants to run for team {team!r}, but its DAG lies in the bundle or folder of team {origin!r}: "
+            f"leave out team=, or move the DAG to team {team!r}.",
+        )
+    ]

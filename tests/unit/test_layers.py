@@ -1,0 +1,62 @@
+"""Who wins: the layers of a pod, from the team's defaults to pod_override."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from kpo_platform.pod.compose import PodRequest, compose
+from unit.contracts import TEAM, contract
+
+LAYERS = ("team", "template", "own_template", "sidecar", "size", "arguments", "full_pod_spec", "pod_override")
+"""Who wins, from the weakest to the strongest, as docs/operator.md says it."""
+
+
+AUTHOR = ("own_template", "arguments", "full_pod_spec", "pod_override")
+
+
+def cpu_limit(givers: Sequence[str]) -> str:
+    """The cpu limit of base when each of these layers gives another one: its place in `LAYERS`, from 1."""
+    cpu = {name: str(number) for number, name in enumerate(LAYERS, 1)}
+
+    def pod(name: str) -> dict[str, Any]:
+        base = {"name": "base", "image": "busybox:1.35", "resources": {"limits": {"cpu": cpu[name]}}}
+        return {"metadata": {}, "spec": {"containers": [base if name in givers else {"name": "base", "image": "b:1"}]}}
+
+    sizes = {"small": {**TEAM["sizes"]["small"], "cpu": cpu["team"]}, "large": {**TEAM["sizes"]["large"], "cpu": "5"}}
+    whole = contract(sizes=sizes)
+    layered = whole.model_copy(
+        update={"pod_templates": {"default": pod("template")}, "sidecars": {"aside": pod("sidecar")}}
+    )
+    given: dict[str, Any] = {name: pod(name) for name in givers if name in AUTHOR}
+    given |= {"size": "large" if "size" in givers else None, "sidecars": ("aside",) if "sidecar" in givers else ()}
+    return compose(layered, PodRequest(team="alpha", **given))["spec"]["containers"][0]["resources"]["limits"]["cpu"]
+
+
+@pytest.mark.parametrize("stronger", range(1, len(LAYERS)), ids=lambda number: LAYERS[number])
+def test_every_layer_wins_over_all_that_are_weaker(stronger: int):
+    for weaker in range(stronger):
+        assert cpu_limit([LAYERS[weaker], LAYERS[stronger]]) == str(stronger + 1)
+    assert cpu_limit(LAYERS[: stronger + 1]) == str(stronger + 1)
+
+
+@pytest.mark.parametrize(
+    ("asked", "resources"),
+    [
+        ({"requests": {"cpu": "2"}}, {"requests": {"cpu": "2"}, "limits": {"cpu": "2"}}),
+        ({"requests": {"cpu": "50m"}}, {"requests": {"cpu": "50m"}, "limits": {"cpu": "100m"}}),
+        ({"limits": {"cpu": "50m"}}, {"requests": {"cpu": "50m"}, "limits": {"cpu": "50m"}}),
+        ({"limits": {"cpu": "2"}}, {"requests": {"cpu": "100m"}, "limits": {"cpu": "2"}}),
+        (
+            {"requests": {"cpu": "{{ params.cpu }}"}},
+            {"requests": {"cpu": "{{ params.cpu }}"}, "limits": {"cpu": "100m"}},
+        ),
+    ],
+)
+def test_a_request_never_ends_above_the_limit_of_the_size(asked: dict[str, Any], resources: dict[str, Any]):
+    base = {"name": "base", "image": "busybox:1.35", "resources": asked}
+    pod = compose(contract(), PodRequest(team="alpha", arguments={"spec": {"containers": [base]}}), rendered=False)
+    memory = {"memory": "128Mi"}
+    assert pod["spec"]["containers"][0]["resources"] == {kind: {**memory, **cpu} for kind, cpu in resources.items()}

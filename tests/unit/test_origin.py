@@ -1,0 +1,36 @@
+"""Whose DAG a file is."""
+
+from __future__ import annotations
+
+import pytest
+
+from kpo_platform.pod.origin import foreign, team_of_file
+
+ROOTS = ("/opt/airflow/bundles", "/opt/airflow/dags")
+
+
+@pytest.mark.parametrize(
+    ("file", "team"),
+    [
+        ("/opt/airflow/bundles/alpha/tracking_repo/dags/x.py", "alpha"),
+        ("/opt/airflow/bundles/alpha/versions/1a2b/dags/beta/x.py", "alpha"),
+        ("/opt/airflow/bundles/shared/tracking_repo/beta/x.py", "beta"),
+        ("/opt/airflow/dags/repo/beta/deep/x.py", "beta"),
+        ("/opt/airflow/dags/alpha.py", None),
+        ("/opt/airflow/dags/alphabet/x.py", None),
+        ("/home/alpha/dags/x.py", None),
+    ],
+)
+def test_a_file_belongs_to_the_team_of_its_bundle_or_folder(file: str, team: str | None):
+    assert team_of_file(file, ROOTS, ("alpha", "beta")) == team
+
+
+def test_a_task_for_another_team_than_the_dag_s_is_refused():
+    assert [str(reason) for reason in foreign("beta", "alpha")] == [
+        "The task wants to run for team 'beta', but its DAG lies in the bundle or folder of team 'alpha': "
+        "leave out team=, or move the DAG to team 'beta'."
+    ]
+
+
+def test_a_task_for_the_dag_s_own_team_or_from_nowhere_is_not_refused():
+    assert foreign("alpha", "alpha") == foreign("alpha", None) == []

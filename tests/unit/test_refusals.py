@@ -1,0 +1,261 @@
+"""Everything for which a team's pod is refused, sentence by sentence."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from kpo_platform.pod.compose import PodRequest, unchecked
+from kpo_platform.pod.finding import RULES
+from kpo_platform.pod.merge import merge
+from kpo_platform.pod.refusals import refusals
+from unit.contracts import TEAM, contract
+
+INSTEAD = "leave it out, and ask the platform team when the program cannot do without."
+BASELINE = (
+    "but team 'alpha' has the Pod Security level restricted: leave it out, or ask the platform team for "
+    "podSecurity: baseline when the image must have it."
+)
+BASE = "of container 'base'"
+SECRET = "put it into a Secret of the team's namespace and take it from there, with env_from or secrets."
+
+
+def found(
+    pod: dict[str, Any], *, rendered: bool = True, policy: dict[str, str] | None = None, **team: Any
+) -> list[str]:
+    """The sentences against a pod of team alpha that is fine but for ``pod``."""
+    whole = contract(**team).model_copy(update={"label_policy": policy or {}})
+    base = {"spec": {"containers": [{"name": "base", "image": "busybox:1.35"}]}}
+    composed = unchecked(whole, PodRequest(team="alpha", arguments=base, pod_override=pod))
+    reasons = refusals(composed, "alpha", whole.team("alpha"), whole, rendered=rendered)
+    assert {reason.rule for reason in reasons} <= set(RULES)
+    return [str(reason) for reason in reasons]
+
+
+def spec(**fields: Any) -> dict[str, Any]:
+    return {"spec": fields}
+
+
+def base(**fields: Any) -> dict[str, Any]:
+    return spec(containers=[{"name": "base", **fields}])
+
+
+def env(name: str, value: str) -> dict[str, Any]:
+    return base(env=[{"name": name, "value": value}])
+
+
+def test_an_ordinary_pod_is_not_refused():
+    assert found({}) == []
+
+
+@pytest.mark.parametrize(
+    ("image", "pin", "wanted"),
+    [
+        ("busybox", "tag", "a tag other than latest, as in name:1.2"),
+        ("busybox:latest", "tag", "a tag other than latest, as in name:1.2"),
+        ("localhost:5000/busybox", "tag", "a tag other than latest, as in name:1.2"),
+        ("busybox:1.35", "digest", "a digest, as in name@sha256:…"),
+    ],
+)
+def test_an_image_that_may_change_is_refused(image: str, pin: str, wanted: str):
+    assert found(base(image=image), images={**TEAM["images"], "pin": pin}) == [
+        f"The image {image!r} {BASE} may mean something else tomorrow: team 'alpha' wants {wanted}."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("image", "pin"),
+    [("busybox@sha256:" + 64 * "a", "digest"), ("busybox", "none"), ("localhost:5000/busybox:1", "tag")],
+)
+def test_an_image_that_is_pinned_as_the_team_wants_is_not_refused(image: str, pin: str):
+    assert found(base(image=image), images={**TEAM["images"], "pin": pin}) == []
+
+
+def test_an_image_off_the_list_is_refused_but_not_the_platform_s_own():
+    images = {"registryPrefix": "mirror.test", "pin": "tag", "allow": ["mirror.test/team/*", "quay.io/*"]}
+    aside = {"name": "log-shipper", "image": "busybox:1.35", "restartPolicy": "Always"}
+    xcom = {"name": "airflow-xcom-sidecar", "image": "registry.test/alpine:3"}
+    pod = spec(containers=[{"name": "base", "image": "other/app:1"}, xcom], initContainers=[aside])
+    assert found(pod, images=images) == [
+        f"The image 'mirror.test/other/app:1' {BASE} is not on the list of team 'alpha' (mirror.test/team/*, "
+        "quay.io/*): take one that is, or ask the platform team to add it to images.allow."
+    ]
+    assert found(base(image="team/app:1"), images=images) == []
+
+
+def test_a_pod_above_the_quota_is_refused_with_what_it_counts_for():
+    aside = {"name": "aside", "image": "a:1", "restartPolicy": "Always", "resources": {"requests": {"memory": "512Mi"}}}
+    pod = merge(
+        base(resources={"limits": {"memory": "768Mi"}, "requests": {"memory": "768Mi"}}), spec(initContainers=[aside])
+    )
+    quota = {"requests.memory": "1Gi", "limits.cpu": "2", "pods": "3"}
+    assert found(pod, quota=quota) == [
+        "The pod asks for 1280Mi of requests.memory, but the quota of team 'alpha' has 1Gi for all its pods together, "
+        "so it would wait for ever: take a smaller size or smaller container_resources, or ask the platform team for a "
+        "larger quota."
+    ]
+
+
+def test_a_container_above_the_maximum_is_refused():
+    limits = {**TEAM["limits"], "max": {"cpu": "500m"}}
+    assert found(base(resources={"limits": {"cpu": "2"}}), limits=limits) == [
+        "Container 'base' asks for 2 of cpu, but one container of team 'alpha' may have at most 500m: take a smaller "
+        "size or smaller container_resources, or ask the platform team to raise limits.max."
+    ]
+
+
+def test_a_required_label_that_is_missing_is_refused():
+    missing = {"metadata": {"labels": {"cost-center": None}}}
+    assert found(missing, policy={"cost-center": "required"}) == [
+        "The label cost-center is missing, but the platform requires it of every pod: give it in labels, or ask the "
+        "platform team to set it for team 'alpha'."
+    ]
+    assert found({}, policy={"cost-center": "required"}) == []
+
+
+@pytest.mark.parametrize(
+    ("pod", "offence"),
+    [
+        (spec(hostNetwork=True), "The pod sets hostNetwork"),
+        (spec(hostPID=True), "The pod sets hostPID"),
+        (spec(hostIPC=True), "The pod sets hostIPC"),
+        (spec(volumes=[{"name": "v", "hostPath": {"path": "/"}}]), "Volume 'v' mounts a folder of the node (hostPath)"),
+        (spec(securityContext={"sysctls": [{"name": "kernel.msgmax"}]}), "The pod sets the sysctl kernel.msgmax"),
+        (spec(securityContext={"seccompProfile": {"type": "Unconfined"}}), "The pod sets seccompProfile to Unconfined"),
+        (base(securityContext={"privileged": True}), "Container 'base' is privileged"),
+        (base(securityContext={"procMount": "Unmasked"}), "Container 'base' sets procMount to Unmasked"),
+        (
+            base(securityContext={"appArmorProfile": {"type": "Unconfined"}}),
+            "Container 'base' sets appArmorProfile to Unconfined",
+        ),
+        (
+            base(securityContext={"windowsOptions": {"hostProcess": True}}),
+            "Container 'base' sets windowsOptions.hostProcess",
+        ),
+        (base(securityContext={"seLinuxOptions": {"role": "r"}}), "Container 'base' sets a user or role of SELinux"),
+        (
+            base(securityContext={"capabilities": {"add": ["SYS_ADMIN"]}}),
+            "Container 'base' adds the capability SYS_ADMIN",
+        ),
+        (
+            base(ports=[{"containerPort": 80, "hostPort": 80}]),
+            "Container 'base' takes the port 80 of the node (hostPort)",
+        ),
+    ],
+)
+@pytest.mark.parametrize("level", ["restricted", "baseline"])
+def test_what_no_team_may_have_is_refused_at_every_level(pod: dict[str, Any], offence: str, level: str):
+    assert found(pod, podSecurity=level) == [f"{offence}, which the platform refuses every team: {INSTEAD}"]
+
+
+@pytest.mark.parametrize(
+    ("pod", "offence"),
+    [
+        (spec(securityContext={"runAsNonRoot": False}), "The pod sets runAsNonRoot to false"),
+        (spec(securityContext={"runAsUser": 0}), "The pod runs as root (runAsUser 0)"),
+        (base(securityContext={"runAsUser": 0}), "Container 'base' runs as root (runAsUser 0)"),
+        (base(securityContext={"allowPrivilegeEscalation": True}), "Container 'base' sets allowPrivilegeEscalation"),
+        (base(securityContext={"capabilities": {"add": ["CHOWN"]}}), "Container 'base' adds the capability CHOWN"),
+        (base(securityContext={"capabilities": {"drop": []}}), "Container 'base' drops no capability instead of ALL"),
+        (base(securityContext={"capabilities": {"drop": ["KILL"]}}), "Container 'base' drops KILL instead of ALL"),
+        (spec(volumes=[{"name": "v", "iscsi": {}}]), "Volume 'v' is of the kind iscsi"),
+    ],
+)
+def test_what_only_baseline_admits_is_refused_with_the_way_out(pod: dict[str, Any], offence: str):
+    assert found(pod) == [f"{offence}, {BASELINE}"]
+    assert found(pod, podSecurity="baseline") == []
+
+
+def test_nfs_inline_is_refused_in_favour_of_a_claim():
+    pod = spec(volumes=[{"name": "share", "nfs": {"server": "nfs.test", "path": "/"}}])
+    assert found(pod) == [
+        "Volume 'share' mounts NFS directly, which the Pod Security level restricted of team 'alpha' does not admit: "
+        "use a claim; the platform team makes it one of the team's volumes."
+    ]
+    assert found(pod, podSecurity="baseline") == []
+
+
+def test_a_token_for_the_cluster_s_api_is_refused_but_not_one_for_another_audience():
+    def projected(**token: str) -> dict[str, Any]:
+        return spec(
+            volumes=[{"name": "t", "projected": {"sources": [{"serviceAccountToken": {"path": "p", **token}}]}}]
+        )
+
+    assert found(projected()) == [
+        "Volume 't' mounts a token for the Kubernetes API, but the pods of team 'alpha' have none: name the audience "
+        "that the token is for, or ask the platform team to set serviceAccount.mountToken."
+    ]
+    assert found(projected(audience="vault")) == []
+
+
+CREDENTIALS = [
+    ("DB_PASSWORD", "hunter22", "a credential"),
+    ("db_password", "hunter22", "a credential"),
+    ("API_KEY", "0123456789abcdef", "a credential"),
+    ("OPTIONS", "key=AKIA" + "ABCDEFGH12345678", "an AWS access key"),
+    ("GIT", "ghp_" + 36 * "a", "a GitHub token"),
+    ("GIT", "glpat-" + 20 * "a", "a GitLab token"),
+    ("HOOK", "xoxb-" + "1234567890", "a Slack token"),
+    ("MAPS", "AIza" + 35 * "b", "a Google API key"),
+    ("PAY", "sk_live_" + 16 * "c", "a Stripe key"),
+    ("PEM", "-----BEGIN RSA PRIVATE KEY-----\nMII", "a private key"),
+    ("ID", "eyJ" + 10 * "a" + ".eyJ" + 10 * "b" + "." + 10 * "c", "a signed token"),
+    ("DSN", "postgresql://app:hunter22@db/x", "a password in a URL"),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "kind"), CREDENTIALS)
+def test_what_looks_like_a_credential_is_refused_and_never_shown(name: str, value: str, kind: str):
+    sentence = (
+        f"The variable {name} of container 'base' holds what looks like {kind}: everybody who may see pods or DAGs "
+        f"could read it; {SECRET}"
+    )
+    assert found(env(name, value)) == [sentence]
+    assert value not in sentence
+
+
+def test_a_credential_among_the_arguments_is_refused_as_well():
+    words = ["curl https://user:hunter22@host", "curl https://user:hunter33@host"]
+    assert found(base(args=words)) == [
+        "The args of container 'base' contains what looks like a password in a URL: everybody who may see pods or DAGs "
+        f"could read it; {SECRET}"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DB_PASSWORD", ""),
+        ("DB_PASSWORD", "$(FROM_SECRET)"),
+        ("DB_PASSWORD", "/run/secrets/db"),
+        ("DB_PASSWORD_FILE", "hunter22"),
+        ("TOKEN_URL", "https://login.test/oauth"),
+        ("SECRET_NAME", "regcred"),
+        ("USE_TOKEN", "true"),
+        ("EOS_TOKEN", "2"),
+        ("MAX_TOKENS", "4096"),
+        ("DSN", "postgresql://app:$(DB_PASSWORD)@db/x"),
+        ("DSN", "postgresql://app@db:5432/x"),
+    ],
+)
+def test_what_only_resembles_a_credential_is_not_refused(name: str, value: str):
+    assert found(env(name, value)) == []
+
+
+def test_a_text_that_jinja_has_still_to_render_is_judged_after_rendering_only():
+    later = merge(
+        base(image="{{ params.image }}", securityContext={"privileged": "{{ params.root }}"}),
+        {"metadata": {"namespace": "{{ params.namespace }}"}},
+    )
+    later = merge(later, env("DB_PASSWORD", "{{ conn.db.password }}"))
+    assert found(later, rendered=False) == []
+    assert found(later) == [
+        "namespace is '{{ params.namespace }}', but team 'alpha' has 'team-alpha': leave it out, or ask the platform "
+        "team to change the team's values.",
+        f"The image '{{{{ params.image }}}}' {BASE} may mean something else tomorrow: team 'alpha' wants a tag other "
+        "than latest, as in name:1.2.",
+        f"Container 'base' is privileged, which the platform refuses every team: {INSTEAD}",
+        "The variable DB_PASSWORD of container 'base' holds what looks like a credential: everybody who may see pods "
+        f"or DAGs could read it; {SECRET}",
+    ]
