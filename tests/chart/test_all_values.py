@@ -16,6 +16,9 @@ from chart.test_values import SCHEMA, fields
 ALL: Object = yaml.safe_load((Path(__file__).parent / "all-values.yaml").read_text())
 
 ONE_VALUE_ONLY = {
+    "airflow.enabled": "false leaves little to see; test_beside.py sets it",
+    "airflow.apiService.name": "refused unless the above is false; test_beside.py sets it",
+    "airflow.apiService.port": "of no effect unless the above is false; test_beside.py sets it",
     "executor": "LocalExecutor is the only one so far",
     "template": "there is one template so far",
     "data.metadataSecretName": "refused beside the embedded database; test_airflow.py sets it",

@@ -21,6 +21,7 @@ COMPONENTS = [
     "postgresql",
     "scheduler",
     "secrets",
+    "team-settings",
     "triggerer",
 ]
 TEMPLATES = sorted((ROOT / "pod_templates").glob("*.yaml"))

@@ -63,6 +63,17 @@ def test_the_pod_that_airflow_names_ran_as_the_contract_says(ran: Ran):
     }
 
 
+def test_the_task_ran_in_the_teams_pool_which_holds_deferred_tasks_too(ran: Ran, airflow: AirflowApi, stack: Stack):
+    pools = {task["task_id"]: task["pool"] for task in airflow.tasks("hello_team", ran.run)}
+    assert pools == {"hello": "team-alpha", "by_output": "default_pool", "by_pull": "default_pool"}
+    pool = airflow.get("pools/team-alpha")
+    assert {key: pool[key] for key in ("slots", "include_deferred", "description")} == {
+        "slots": 128,
+        "include_deferred": True,
+        "description": "Tasks of team alpha. Kept by the chart kpo-platform.",
+    }
+
+
 def test_the_sample_is_the_file_of_this_checkout(airflow: AirflowApi):
     source = Path(REPOSITORY / "dags" / "hello_team.py").read_text(encoding="utf-8")
     assert airflow.get("dagSources/hello_team")["content"] == source

@@ -73,6 +73,8 @@ def test_the_teams_policy_holds_where_the_author_says_nothing(build: Build):
     task = TeamPodOperator(task_id="t", team="alpha", image="busybox:1.35")
     asked = TeamPodOperator(task_id="t2", team="alpha", image="b:1", deferrable=False, default_args={"get_logs": False})
     assert (task.deferrable, task.get_logs, task.kubernetes_conn_id) == (True, True, "k8s_default")
+    own = TeamPodOperator(task_id="t3", team="alpha", image="b:1", pool="nightly")
+    assert (task.pool, asked.pool, own.pool) == ("team-alpha", "team-alpha", "nightly")
     assert (asked.deferrable, asked.get_logs, asked.startup_timeout_seconds) == (False, False, 300)
 
 

@@ -23,7 +23,7 @@
 {{/* context → how to reach this Airflow, and who acts for it, as JSON */}}
 {{- define "kpo-platform.contractAirflow" -}}
 {{- dict
-      "apiService" (dict "name" (include "kpo-platform.name" (list . "api-server")) "port" 8080)
+      "apiService" (dict "name" (.Values.airflow.apiService.name | default (include "kpo-platform.name" (list . "api-server"))) "port" (ternary 8080 .Values.airflow.apiService.port .Values.airflow.enabled))
       "adminSecret" (include "kpo-platform.secretName" (list . "admin"))
       "serviceAccounts" (include "kpo-platform.launchers" . | fromJsonArray)
     | toJson -}}

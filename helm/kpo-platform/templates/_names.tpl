@@ -40,10 +40,10 @@
 {{/* context → the service accounts that start pods for the teams, as JSON: [{"namespace": …, "name": …}] */}}
 {{- define "kpo-platform.launchers" -}}
 {{- $accounts := list -}}
-{{- range list "scheduler" "triggerer" -}}
+{{- range ternary (list "scheduler" "triggerer") list .Values.airflow.enabled -}}
 {{- $accounts = append $accounts (dict "namespace" $.Release.Namespace "name" (include "kpo-platform.name" (list $ .))) -}}
 {{- end -}}
-{{- toJson $accounts -}}
+{{- toJson (concat $accounts .Values.airflow.serviceAccounts) -}}
 {{- end -}}
 
 {{/* (list context role) → the name of the ClusterRole; another release may have one of its own */}}

@@ -29,6 +29,9 @@ Whoever ranges over teams includes this first; only the first call does the work
 {{- if $team.dags.subdir -}}
 {{- $_ := set $kwargs "subdir" $team.dags.subdir -}}
 {{- end -}}
+{{- if $team.dags.credentialsSecret -}}
+{{- $_ := set $kwargs "git_conn_id" (include "kpo-platform.gitConnection" $name) -}}
+{{- end -}}
 {{- $bundles = append $bundles (dict "name" $name "classpath" "kpo_platform.operator.git_bundle.TeamGitDagBundle" "kwargs" $kwargs) -}}
 {{- end -}}
 {{- end -}}

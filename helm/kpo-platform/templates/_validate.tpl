@@ -3,6 +3,7 @@
 {{/* context (with .Values.resolvedTeams) → nothing, or a refusal */}}
 {{- define "kpo-platform.validate" -}}
 {{- $errors := concat
+      (include "kpo-platform.existingErrors" . | fromJsonArray)
       (include "kpo-platform.databaseErrors" . | fromJsonArray)
       (include "kpo-platform.namespaceErrors" . | fromJsonArray)
       (include "kpo-platform.teamErrors" . | fromJsonArray)
@@ -14,13 +15,25 @@
 {{- end -}}
 {{- end -}}
 
+{{/* context → refusals about an Airflow that is there already, as JSON */}}
+{{- define "kpo-platform.existingErrors" -}}
+{{- $errors := list -}}
+{{- if and (not .Values.airflow.enabled) (not .Values.airflow.serviceAccounts) -}}
+{{- $errors = append $errors "ERROR: airflow.enabled is false and airflow.serviceAccounts is empty, so nobody could start the teams' pods; name the service accounts of your Airflow's scheduler or workers, and of its triggerer." -}}
+{{- end -}}
+{{- if and .Values.airflow.enabled .Values.airflow.apiService.name -}}
+{{- $errors = append $errors (printf "ERROR: airflow.apiService.name is %s, but airflow.enabled is true and the API server is the chart's own; leave it out, or set airflow.enabled to false." .Values.airflow.apiService.name) -}}
+{{- end -}}
+{{- toJson $errors -}}
+{{- end -}}
+
 {{/* context → refusals about the database, as JSON */}}
 {{- define "kpo-platform.databaseErrors" -}}
 {{- $errors := list -}}
-{{- if and (not .Values.postgresql.enabled) (not .Values.data.metadataSecretName) -}}
+{{- if and .Values.airflow.enabled (not .Values.postgresql.enabled) (not .Values.data.metadataSecretName) -}}
 {{- $errors = append $errors "ERROR: postgresql.enabled is false and data.metadataSecretName is empty, so Airflow has no database; name a secret with the key `connection`." -}}
 {{- end -}}
-{{- if and .Values.postgresql.enabled .Values.data.metadataSecretName -}}
+{{- if and .Values.airflow.enabled .Values.postgresql.enabled .Values.data.metadataSecretName -}}
 {{- $errors = append $errors "ERROR: data.metadataSecretName names a database while postgresql.enabled is true; set postgresql.enabled to false." -}}
 {{- end -}}
 {{- toJson $errors -}}

@@ -113,6 +113,7 @@ def _team_defaults(team: Team) -> dict[str, Any]:
     """Arguments of the stock operator that the team decides unless the author does."""
     return {
         "kubernetes_conn_id": team.connection.id,
+        "pool": team.pool.name,
         "deferrable": team.policy.deferrable,
         "get_logs": team.policy.get_logs,
         "on_finish_action": team.policy.on_finish,

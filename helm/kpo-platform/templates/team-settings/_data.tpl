@@ -1,0 +1,38 @@
+{{/* What Airflow's database holds for the teams: a pool each, and a connection to each private repository. */}}
+
+{{/* team's name → the Airflow connection that opens its repository */}}
+{{- define "kpo-platform.gitConnection" -}}
+{{- printf "git-%s" . -}}
+{{- end -}}
+
+{{/* context → {pool: what it is}, as `airflow pools import` reads it. A deferred task's pod runs, so it keeps its slot. */}}
+{{- define "kpo-platform.pools" -}}
+{{- include "kpo-platform.resolveTeams" . -}}
+{{- $pools := dict -}}
+{{- range $name, $team := .Values.resolvedTeams -}}
+{{- $_ := set $pools $team.pool.name (dict "slots" $team.pool.slots "description" (printf "Tasks of team %s. Kept by the chart %s." $name $.Chart.Name) "include_deferred" true) -}}
+{{- end -}}
+{{- toJson $pools -}}
+{{- end -}}
+
+{{/* context → {connection: secret} of all private repositories, as JSON */}}
+{{- define "kpo-platform.gitConnections" -}}
+{{- include "kpo-platform.resolveTeams" . -}}
+{{- $connections := dict -}}
+{{- range $name, $team := .Values.resolvedTeams -}}
+{{- if and $team.dags.repo $team.dags.credentialsSecret -}}
+{{- $_ := set $connections (include "kpo-platform.gitConnection" $name) $team.dags.credentialsSecret -}}
+{{- end -}}
+{{- end -}}
+{{- toJson $connections -}}
+{{- end -}}
+
+{{/* context → {file: text} of what the job reads, as JSON */}}
+{{- define "kpo-platform.teamSettings" -}}
+{{- dict "pools.json" (include "kpo-platform.pools" .) "connections.json" (include "kpo-platform.gitConnections" .) | toJson -}}
+{{- end -}}
+
+{{/* context → the name of the ConfigMap with what the job reads */}}
+{{- define "kpo-platform.teamSettingsName" -}}
+{{- include "kpo-platform.hashedName" (list . "team-settings" (include "kpo-platform.teamSettings" .)) -}}
+{{- end -}}

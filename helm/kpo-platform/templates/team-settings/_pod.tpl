@@ -1,0 +1,34 @@
+{{/* context → the pod that writes the teams' pools and connections into Airflow's database */}}
+{{- define "kpo-platform.teamSettingsPod" -}}
+{{- $secrets := include "kpo-platform.gitConnections" . | fromJson | values | uniq | sortAlpha -}}
+serviceAccountName: {{ include "kpo-platform.name" (list . "team-settings") }}
+automountServiceAccountToken: false
+restartPolicy: OnFailure
+{{ include "kpo-platform.airflowPod" . }}
+initContainers:
+  {{- include "kpo-platform.waitForMigrations" . | nindent 2 }}
+containers:
+  - name: team-settings
+    {{- include "kpo-platform.airflowContainer" . | nindent 4 }}
+    args: [python, /opt/kpo-platform/scripts/team_settings.py]
+    env:
+      {{- include "kpo-platform.airflowEnv" . | nindent 6 }}
+    resources:
+      {{- toYaml .Values.teamSettingsJob.resources | nindent 6 }}
+    volumeMounts:
+      {{- include "kpo-platform.airflowMounts" . | nindent 6 }}
+      - {name: settings, mountPath: /opt/kpo-platform/team-settings, readOnly: true}
+      {{- range $index, $secret := $secrets }}
+      - {name: credentials-{{ $index }}, mountPath: /opt/kpo-platform/credentials/{{ $secret }}, readOnly: true}
+      {{- end }}
+volumes:
+  {{- include "kpo-platform.airflowVolumes" . | nindent 2 }}
+  - name: settings
+    configMap:
+      name: {{ include "kpo-platform.teamSettingsName" . }}
+  {{- range $index, $secret := $secrets }}
+  # One that is missing must not keep the other teams' settings waiting; the job says which it is.
+  - name: credentials-{{ $index }}
+    secret: {secretName: {{ $secret }}, optional: true}
+  {{- end }}
+{{- end -}}
