@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import copy
 import json
+from collections.abc import Callable
 from typing import Any
 
 from kpo_platform.contract import Contract, parse
+
+Build = Callable[..., dict[str, Any]]
+"""Makes the pod of a task of team alpha, as JSON; takes the task's arguments."""
 
 TEAM: dict[str, Any] = {
     "namespace": "team-alpha",

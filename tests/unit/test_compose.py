@@ -43,6 +43,7 @@ def test_a_team_and_an_image_make_a_whole_pod():
                 {
                     "name": "base",
                     "image": "busybox:1.35",
+                    "terminationMessagePolicy": "FallbackToLogsOnError",
                     "env": [{"name": "STAGE", "value": "test"}, {"name": "HOME", "value": "/work"}],
                     "resources": {
                         "requests": {"cpu": "100m", "memory": "128Mi"},

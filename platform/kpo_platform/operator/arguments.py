@@ -1,12 +1,12 @@
 """The stock operator's arguments that describe the pod, and where in the pod each one stands.
 
-One table serves both directions: reading the arguments as a layer of the pod, and silencing them while the
-stock operator finishes the composed pod, so that nothing is merged twice.
+One table serves three directions: refusing fields that Kubernetes does not have, reading the arguments as a layer of
+the pod, and silencing them while the stock operator finishes the composed pod, so that nothing is merged twice.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Set
+from collections.abc import Iterator, Mapping, Set
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,9 +14,12 @@ from airflow.providers.cncf.kubernetes.backcompat.backwards_compat_converters im
     convert_env_vars_or_raise_error,
 )
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
-from kubernetes.client import ApiClient
+from kubernetes.client import models
 
+from kpo_platform.operator.data import as_data, texts
+from kpo_platform.operator.fields import unknown_fields
 from kpo_platform.pod.compose import BASE
+from kpo_platform.pod.finding import Refusal
 from kpo_platform.pod.merge import Json
 
 _METADATA = {"labels": "labels", "annotations": "annotations"}
@@ -56,38 +59,93 @@ _CONTAINER = {
     "volume_mounts": "volumeMounts",
 }
 
-_to_json = ApiClient().sanitize_for_serialization
+_PODS = ("full_pod_spec", "pod_override", "pod_template_dict")
+
+_ONLY_WHEN_GIVEN = frozenset({"termination_message_policy"})
+"""The stock default, ``File``, is no wish of the author's."""
+
+_MODELS_ONLY = ("ports", "volume_mounts", "volumes")
+"""Lists that the stock operator of provider 10.22 takes as models of the client only."""
 
 
-def as_json(pod: Any) -> Json:
-    """A pod, or part of one, as the API's JSON: a client model, a dictionary, or nothing."""
-    return dict(_to_json(pod) or {})
+def field_refusals(given: Mapping[str, Any]) -> Iterator[Refusal]:
+    """Refuse fields in arguments that Kubernetes does not have, such as ``workDir`` in a container."""
+    for name in _PODS:
+        yield from unknown_fields(given.get(name), "V1Pod", name)
+    for table, model in ((_SPEC, models.V1PodSpec), (_CONTAINER, models.V1Container)):
+        for name in table.keys() & given.keys():
+            yield from unknown_fields(given[name], _TYPES[model, table[name]], name)
+
+
+_TYPES = {
+    (model, field): str(model.openapi_types[attribute])
+    for model in (models.V1PodSpec, models.V1Container)
+    for attribute, field in model.attribute_map.items()
+}
+
+
+def as_written(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Those arguments whose dictionaries the stock operator would not take; to be set once it is made."""
+    return {
+        name: list(given[name])
+        for name in _MODELS_ONLY
+        if isinstance(given.get(name), (list, tuple)) and any(isinstance(item, dict) for item in given[name])
+    }
 
 
 def as_layer(operator: KubernetesPodOperator, given: Set[str]) -> Json:
     """The operator's arguments as a layer of the pod.
 
     Args:
-        operator: with its templated fields rendered.
+        operator: with its templated fields rendered, or not yet.
         given: the arguments that the author wrote; of these, false and empty values count as well.
     """
-    env = convert_env_vars_or_raise_error(operator.env_vars) if operator.env_vars else []
-    rendered = {"env_vars": [*env, *operator.pod_runtime_info_envs]}
+    special = {
+        "env_from": _env_from(operator),
+        "env_vars": _env(operator),
+        "image_pull_secrets": [{"name": one} if isinstance(one, str) else one for one in operator.image_pull_secrets],
+        "node_selector": texts(operator.node_selector),
+        "labels": texts(operator.labels),
+        "annotations": texts(operator.annotations),
+    }
 
     def read(fields: dict[str, str]) -> Json:
-        values = {name: rendered.get(name, getattr(operator, name)) for name in fields}
-        wanted = {name: value for name, value in values.items() if value or (name in given and value is not None)}
-        return {fields[name]: _to_json(value) for name, value in wanted.items()}
+        wanted = {}
+        for name, field in fields.items():
+            value = special[name] if name in special else getattr(operator, name)
+            if name in _ONLY_WHEN_GIVEN and name not in given:
+                continue
+            if value if name not in given else value is not None:
+                wanted[field] = as_data(value)
+        return wanted
 
     container = {"name": BASE, **read(_CONTAINER)}
     return {"metadata": read(_METADATA), "spec": {**read(_SPEC), "containers": [container]}}
+
+
+def _env(operator: KubernetesPodOperator) -> Any:
+    """Variables with texts for values: Kubernetes takes nothing else, people write numbers."""
+    variables = operator.env_vars
+    if variables and not isinstance(variables, (dict, list)):
+        return [{"name": "later", "value": as_data(variables)}]
+    own = as_data(convert_env_vars_or_raise_error(variables) if variables else [])
+    listed = [texts(one) for one in [*own, *as_data(operator.pod_runtime_info_envs)]]
+    # Of two variables of one name the later one wins, as in a shell.
+    return list({one["name"]: one for one in listed}.values())
+
+
+def _env_from(operator: KubernetesPodOperator) -> list[Any]:
+    """Provider 10.25 keeps ``configmaps`` apart, because they are templated there."""
+    apart = getattr(operator, "configmaps", [])
+    return [*operator.env_from, *({"configMapRef": {"name": name}} for name in apart)]
 
 
 @contextmanager
 def silenced(operator: KubernetesPodOperator) -> Iterator[None]:
     """While this lasts, the operator describes no pod of its own and takes the composed one as it is."""
     names = [*_METADATA, *_SPEC, *_CONTAINER, "pod_runtime_info_envs", "full_pod_spec"]
-    names += ["pod_template_file", "pod_template_dict", "termination_message_policy"]
+    names += ["pod_template_file", "pod_template_dict"]
+    names += ["configmaps"] if hasattr(operator, "configmaps") else []
     before = {name: getattr(operator, name) for name in names}
     collections = {name: type(value)() for name, value in before.items() if isinstance(value, (list, dict))}
     try:

@@ -2,46 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from airflow.exceptions import AirflowFailException
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
 from airflow.providers.cncf.kubernetes.pod_generator import PodGenerator
 from kubernetes.client import models as k8s
 
 from kpo_platform import contract
-from kpo_platform.contract import Team
+from kpo_platform.contract import Contract, Team
 from kpo_platform.errors import PodError
-from kpo_platform.operator.arguments import as_json, as_layer, silenced
-from kpo_platform.pod.compose import BASE, PodRequest, compose
+from kpo_platform.operator.arguments import as_layer, as_written, field_refusals, silenced
+from kpo_platform.operator.data import as_data, as_json, pod_from_file, texts
+from kpo_platform.operator.home import team_of_dag
+from kpo_platform.operator.provider import supported, warn_when_unsupported
+from kpo_platform.pod.arguments import argument_refusals
+from kpo_platform.pod.compose import BASE, PodRequest, unchecked
+from kpo_platform.pod.finding import Refusal, refuse
 from kpo_platform.pod.merge import Json
+from kpo_platform.pod.origin import foreign_connection
+from kpo_platform.pod.refusals import refusals
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-_LOCKED = ("namespace", "service_account_name", "automount_service_account_token", "base_container_name")
-
 _START_CHECK_SECONDS = 1  # the stock 5 s make the shortest task last 5 s
+
+
+class RefusedPod(PodError, AirflowFailException):  # type: ignore[misc]  # noqa: N818 (reads as what it is)
+    """A pod that is refused once its values are known; another try would be refused as well, so there is none."""
 
 
 class TeamPodOperator(KubernetesPodOperator):
     """Run a container in the team's namespace, as the team's service account, within the team's limits.
 
     Everything the stock operator takes is taken here too and means the same; what the author leaves out comes
-    from the team. Namespace, service account and token are the team's and cannot be given.
+    from the team. Namespace, service account and token are the team's.
 
     Args:
-        team: the team's name in the chart's values; may stand in ``default_args``.
+        team: the team's name in the chart's values; may stand in ``default_args``. By default the team in whose
+            bundle or folder the DAG lies; another one is refused there.
         size: one of the team's sizes; by default the team's ``defaultSize``.
         template: one of the platform's pod templates; by default the team's.
         sidecars: names of the platform's sidecars, in place of the team's.
         pod_override: what no argument can say, as a v1 Pod dictionary or a V1Pod; merged by name, wins over
             every argument. Templated.
+        xcom: whether the task has a result, ``/airflow/xcom/return.json``; another name of ``do_xcom_push``.
         **stock: any argument of KubernetesPodOperator or BaseOperator.
 
     Raises:
-        TeamError: team, size, template or sidecar is not in the contract.
-        PodError: a locked argument was given, or an XCom is wanted where Airflow may not fetch one.
+        TeamError: team, size, template or sidecar is not in the contract, or no team is known.
+        PodError: an argument or the pod that they describe is refused; every reason, one a line.
         ContractError: the contract cannot be read.
     """
 
@@ -54,41 +66,56 @@ class TeamPodOperator(KubernetesPodOperator):
     def __init__(
         self,
         *,
-        team: str,
+        team: str | None = None,
         size: str | None = None,
         template: str | None = None,
         sidecars: Sequence[str] | None = None,
         pod_override: Json | k8s.V1Pod | None = None,
+        xcom: bool | None = None,
         **stock: Any,
     ) -> None:
-        given = {**stock.get("default_args", {}), **stock}
-        settings = contract.load().team(team)
-        _refuse_locked(given, team)
-        defaults = {name: value for name, value in _team_defaults(settings).items() if name not in given}
-        super().__init__(**{**defaults, **stock, "namespace": settings.namespace, "base_container_name": BASE})
-        if self.do_xcom_push and not settings.rbac.exec:
-            raise PodError(
-                f"do_xcom_push=True needs a command in the pod's sidecar, but team {team!r} has rbac.exec false: "
-                "leave it out, or ask the platform team to change the team's values."
-            )
-        self.team = team
+        warn_when_unsupported()
+        whole = contract.load()
+        own = {"size": size, "template": template, "sidecars": sidecars, "pod_override": pod_override, "xcom": xcom}
+        written = {name: value for name, value in {**own, **stock}.items() if value is not None}
+        inherited = stock.get("default_args") or {}
+        self.team = team_of_dag(team, stock.get("dag"), whole)
+        refuse(_argument_refusals(written, inherited, self.team, whole))
+        super().__init__(**_stock_arguments({**inherited, **stock}, stock, xcom, whole.team(self.team)))
+        for name, value in as_written({**inherited, **stock}).items():
+            setattr(self, name, value)
+        self.labels = {key: "" if value is None else value for key, value in texts(self.labels).items()}
         self.size = size
         self.template = template
         self.sidecars = sidecars
-        self.pod_override = pod_override
-        self._given = frozenset(given)
+        self.pod_override = as_data(pod_override)
+        self._given = frozenset({**inherited, **written})
+        refuse([*foreign_connection(self.kubernetes_conn_id, self.team, whole), *self._refusals(whole)])
 
     def build_pod_request_obj(self, context: Context | None = None, *, dry_run: bool = False) -> k8s.V1Pod:
         """The pod of this task: the team's layers and the author's, then what the stock operator adds.
 
-        The stock operator gives the name, mounts ``secrets``, adds the XCom sidecar and its own labels.
+        The stock operator gives the name, mounts ``secrets``, adds the XCom sidecar and its own labels, and calls
+        ``pod_mutation_hook``.
+
+        Raises:
+            RefusedPod: with its values rendered, the pod is refused.
         """
-        composed = compose(contract.load(), self._request())
-        with silenced(self):
-            self.full_pod_spec = PodGenerator.deserialize_model_dict(composed)
-            base = composed["spec"]["containers"][0]
-            self.termination_message_policy = base.get("terminationMessagePolicy", "File")
-            return super().build_pod_request_obj(context, dry_run=dry_run)
+        whole = contract.load()
+        try:
+            composed = unchecked(whole, self._request())
+            connection = foreign_connection(self.kubernetes_conn_id, self.team, whole)
+            # Here, because the stock operator sets the namespace again, and at the end for what the rest adds.
+            refuse([*connection, *refusals(composed, self.team, whole.team(self.team), whole)])
+            with silenced(self):
+                self.full_pod_spec = PodGenerator.deserialize_model_dict(composed)
+                base = composed["spec"]["containers"][0]
+                self.termination_message_policy = base.get("terminationMessagePolicy", "File")
+                pod = super().build_pod_request_obj(context, dry_run=dry_run)
+            refuse(refusals(as_json(pod), self.team, whole.team(self.team), whole))
+        except PodError as error:
+            raise RefusedPod(str(error)) from None
+        return pod
 
     def _request(self) -> PodRequest:
         return PodRequest(
@@ -102,11 +129,41 @@ class TeamPodOperator(KubernetesPodOperator):
             pod_override=as_json(self.pod_override),
         )
 
+    def _refusals(self, whole: Contract) -> list[Refusal]:
+        """What speaks against the pod as far as it is known when the DAG is read."""
+        pod = unchecked(whole, self._request())
+        return refusals(pod, self.team, whole.team(self.team), whole, rendered=False)
+
     def _stock_template(self) -> Json:
         """The author's own pod_template_file or pod_template_dict, which lies beneath the other arguments."""
-        if self.pod_template_file:
-            return as_json(PodGenerator.deserialize_model_file(self.pod_template_file))
-        return as_json(self.pod_template_dict)
+        if not self.pod_template_file:
+            return as_json(self.pod_template_dict)
+        path = as_data(self.pod_template_file)
+        return {} if "{{" in path else pod_from_file(path)
+
+
+def _argument_refusals(
+    written: Mapping[str, Any], inherited: Mapping[str, Any], name: str, whole: Contract
+) -> list[Refusal]:
+    found = argument_refusals(written, inherited, name, whole.team(name))
+    fields = field_refusals({**inherited, **written})
+    if supported():
+        return [*found, *fields]
+    return [reason for reason in found if reason.rule != "argument"] + list(fields)
+
+
+def _stock_arguments(given: Mapping[str, Any], stock: Mapping[str, Any], xcom: bool | None, team: Team) -> Json:
+    """The arguments for the stock operator: the author's, the team's where the author says nothing."""
+    defaults = {name: value for name, value in _team_defaults(team).items() if name not in given}
+    held_back = dict.fromkeys(as_written(given))
+    result = {} if xcom is None else {"do_xcom_push": xcom}
+    locked = {
+        "namespace": team.namespace,
+        "service_account_name": None,
+        "automount_service_account_token": None,
+        "base_container_name": BASE,
+    }
+    return {**defaults, **stock, **held_back, **result, **locked}
 
 
 def _team_defaults(team: Team) -> dict[str, Any]:
@@ -121,14 +178,4 @@ def _team_defaults(team: Team) -> dict[str, Any]:
         "startup_check_interval_seconds": _START_CHECK_SECONDS,
         "log_events_on_failure": True,
         "log_pod_spec_on_failure": False,  # it prints the values of the environment
-        "termination_message_policy": "FallbackToLogsOnError",
     }
-
-
-def _refuse_locked(given: dict[str, Any], team: str) -> None:
-    for name in _LOCKED:
-        if given.get(name) is not None:
-            raise PodError(
-                f"{name}={given[name]!r} was given, but team {team!r} decides it: "
-                "leave it out, or ask the platform team to change the team's values."
-            )

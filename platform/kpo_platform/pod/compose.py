@@ -83,6 +83,7 @@ def unchecked(contract: Contract, request: PodRequest) -> Json:
 def _team_layer(team: Team) -> Json:
     base = {
         "name": BASE,
+        "terminationMessagePolicy": "FallbackToLogsOnError",  # so that a failure says why, also without a message
         "env": list(team.env),
         "volumeMounts": [{"name": v.name, "mountPath": v.mount_path, "readOnly": v.read_only} for v in team.volumes],
         **_present({"envFrom": list(team.env_from)}),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from pathlib import PurePath
 
+from kpo_platform.contract import Contract
 from kpo_platform.pod.finding import Refusal
 
 
@@ -43,5 +44,26 @@ def foreign(team: str, origin: str | None) -> list[Refusal]:
             "team",
             f"The task wants to run for team {team!r}, but its DAG lies in the bundle or folder of team {origin!r}: "
             f"leave out team=, or move the DAG to team {team!r}.",
+        )
+    ]
+
+
+def foreign_connection(conn_id: str | None, team: str, contract: Contract) -> list[Refusal]:
+    """Refuse another team's connection: it would run the pod where, or as whom, that team runs its own.
+
+    Args:
+        conn_id: the Airflow connection that the task uses; None or a text with Jinja says nothing yet.
+        team: for whom the task runs.
+        contract: which team has which connection.
+    """
+    own = contract.team(team).connection.id
+    owners = [name for name, other in contract.teams.items() if other.connection.id == conn_id]
+    if conn_id == own or not owners:
+        return []
+    return [
+        Refusal(
+            "team",
+            f"The task uses the connection {conn_id!r} of team {owners[0]!r}, but it runs for team {team!r}, which has "
+            f"{own!r}: leave out kubernetes_conn_id.",
         )
     ]

@@ -22,6 +22,9 @@ from kpo_platform.pod.security import offences
 TEAM_LABEL = "kpo-platform/team"
 """The label that says whose pod it is."""
 
+XCOM_CONTAINER = "airflow-xcom-sidecar"
+"""What the stock operator calls the container that it adds to fetch an XCom."""
+
 _ASK = "leave it out, or ask the platform team to change the team's values."
 
 
@@ -98,13 +101,15 @@ def _labels(pod: Json, name: str, team: Team, policy: dict[str, str]) -> Iterato
 
 def _image(container: Json, name: str, team: Team, contract: Contract) -> Iterator[Refusal]:
     image, pin, allow = container.get("image"), team.images.pin, team.images.allow
-    if image is None:
+    pinned = image is None or is_pinned(image, pin)
+    allowed = image is None or not allow or any(fnmatchcase(image, pattern) for pattern in allow)
+    if (pinned and allowed) or (container.get("name"), image) in _own_containers(contract, team):
         return
     who = f"The image {image!r} of container {container.get('name')!r}"
-    if not is_pinned(image, pin):
+    if not pinned:
         wanted = "a digest, as in name@sha256:…" if pin == "digest" else "a tag other than latest, as in name:1.2"
         yield Refusal("image-pin", f"{who} may mean something else tomorrow: team {name!r} wants {wanted}.")
-    if allow and not any(fnmatchcase(image, pattern) for pattern in allow) and image not in _own_images(contract, team):
+    if not allowed:
         yield Refusal(
             "image-allow",
             f"{who} is not on the list of team {name!r} ({', '.join(allow)}): take one that is, or ask the platform "
@@ -112,8 +117,9 @@ def _image(container: Json, name: str, team: Team, contract: Contract) -> Iterat
         )
 
 
-def _own_images(contract: Contract, team: Team) -> set[str]:
-    """Images that the platform itself brings into pods, by their names in a pod of the team."""
+def _own_containers(contract: Contract, team: Team) -> set[tuple[str, str]]:
+    """Name and image of the containers that the platform itself brings into the team's pods."""
     pods = [*contract.pod_templates.values(), *contract.sidecars.values()]
-    names = [container["image"] for pod in pods for container in all_containers(pod) if container.get("image")]
-    return {contract.xcom_sidecar.image, *(with_registry(name, team.images.registry_prefix) for name in names)}
+    parts = [container for pod in pods for container in all_containers(pod) if container.get("image")]
+    own = {(part["name"], with_registry(part["image"], team.images.registry_prefix)) for part in parts}
+    return {(XCOM_CONTAINER, contract.xcom_sidecar.image), *own}

@@ -1,0 +1,43 @@
+"""A published contract for tests, and the pods that TeamPodOperator makes by it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from unit.contracts import CONTRACT, Build
+
+Publish = Callable[..., None]
+
+
+@pytest.fixture
+def publish(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Publish:
+    """Publish the contract with further teams, each as team alpha but for the fields that are given."""
+    file = tmp_path / "contract.json"
+    monkeypatch.setenv("KPO_PLATFORM_CONTRACT", str(file))
+
+    def write(**teams: dict[str, Any]) -> None:
+        alpha = CONTRACT["teams"]["alpha"]
+        every = {"alpha": alpha, **{name: {**alpha, **fields} for name, fields in teams.items()}}
+        file.write_text(json.dumps({**CONTRACT, "teams": every}))
+
+    return write
+
+
+@pytest.fixture
+def build(publish: Publish) -> Build:
+    """Build the pod of a TeamPodOperator for team alpha, as JSON."""
+    publish()
+
+    def build_pod(**arguments: Any) -> dict[str, Any]:
+        from kpo_platform import TeamPodOperator
+        from kpo_platform.operator.data import as_json
+
+        task = TeamPodOperator(**{"task_id": "t", "team": "alpha", "image": "busybox:1.35", **arguments})
+        return as_json(task.build_pod_request_obj(dry_run=True))
+
+    return build_pod

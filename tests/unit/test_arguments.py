@@ -1,0 +1,123 @@
+"""What TeamPodOperator's arguments are called, and what is said to those who call them otherwise."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import pytest
+from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
+from airflow.sdk import BaseOperator
+
+from kpo_platform import TeamPodOperator
+from kpo_platform.pod.arguments import BASE_OPERATOR, MISNAMED, OWN, STOCK, argument_refusals
+from unit.contracts import TEAM, contract
+
+ASK = "leave it out, or ask the platform team to change the team's values."
+
+
+def found(given: dict[str, Any], inherited: dict[str, Any] | None = None, **team: Any) -> list[str]:
+    whole = contract(**team)
+    return [str(reason) for reason in argument_refusals(given, inherited or {}, "alpha", whole.team("alpha"))]
+
+
+def signature(operator: type) -> set[str]:
+    parameters = inspect.signature(operator.__init__).parameters.values()  # type: ignore[misc]
+    return {one.name for one in parameters if one.kind != one.VAR_KEYWORD} - {"self"}
+
+
+def test_the_names_are_those_of_the_operators():
+    assert signature(TeamPodOperator) == OWN
+    assert signature(BaseOperator) == BASE_OPERATOR
+    assert STOCK - {"log_events_on_startup"} <= signature(KubernetesPodOperator) <= STOCK  # 10.22 lacks that one
+
+
+@pytest.mark.parametrize("name", sorted(MISNAMED))
+def test_a_name_that_people_write_instead_is_refused_with_the_right_one(name: str):
+    assert found({name: "x"}) == [f"{name} does nothing for a pod: write {MISNAMED[name]}."]
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("imge", "did you mean image?"),
+        ("volume", "did you mean volumes?"),
+        ("env_var", "did you mean env_vars?"),
+        ("container_resource", "did you mean container_resources?"),
+        ("zzz", "docs/operator.md lists what there is."),
+    ],
+)
+def test_a_typo_is_refused_with_the_nearest_name(name: str, hint: str):
+    assert found({name: "x"}) == [f"{name} is no argument of TeamPodOperator; {hint}"]
+
+
+def test_default_args_may_hold_arguments_of_other_operators_but_none_that_mislead():
+    inherited = {"bash_command": "echo", "env": {}, "is_delete_operator_pod": False}
+    assert found({}, inherited) == [
+        "is_delete_operator_pod does nothing for a pod: write on_finish_action='delete_pod' or 'keep_pod'."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"labels": ("a", "b")}, "labels is a tuple, but a dictionary such as {'key': 'value'} was expected."),
+        ({"labels": "a=b"}, "labels is a text, but a dictionary such as {'key': 'value'} was expected."),
+        ({"annotations": ["a"]}, "annotations is a list, but a dictionary such as {'key': 'value'} was expected."),
+        ({"env_vars": "A=b"}, "env_vars is a text, but a dictionary such as {'key': 'value'} was expected."),
+        ({"cmds": "echo hi"}, "cmds is a text, but a list was expected: write cmds=[…]."),
+        ({"volumes": {"name": "v"}}, "volumes is a dictionary, but a list was expected: write volumes=[…]."),
+        ({"sidecars": "git-sync"}, "sidecars is a text, but a list was expected: write sidecars=[…]."),
+        ({"xcom": "yes"}, "xcom is neither True nor False: it says whether the task has a result."),
+        (
+            {"on_finish_action": "delete_succeeded_pods"},
+            "on_finish_action='delete_succeeded_pods' is not known; did you mean 'delete_succeeded_pod'?",
+        ),
+        (
+            {"on_finish_action": "never"},
+            "on_finish_action='never' is not known; there are: keep_pod, delete_pod, delete_active_pod, "
+            "delete_succeeded_pod.",
+        ),
+        (
+            {"xcom": True, "do_xcom_push": False},
+            "xcom and do_xcom_push contradict each other: they mean the same, give only xcom.",
+        ),
+    ],
+)
+def test_a_value_of_the_wrong_kind_is_refused(given: dict[str, Any], sentence: str):
+    assert found(given) == [sentence]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"labels": "{{ params.labels }}", "cmds": "{{ params.words }}"},
+        {"env_vars": [{"name": "A", "value": "b"}]},
+        {"cmds": ("echo", "hi")},
+        {"xcom": True, "do_xcom_push": True},
+        {"namespace": "team-alpha", "service_account_name": "team-pod", "base_container_name": "base"},
+        {"resources": None},
+    ],
+)
+def test_what_means_the_same_or_is_not_known_yet_is_taken(given: dict[str, Any]):
+    assert found(given) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "wanted"),
+    [
+        ("namespace", "team-beta", "team-alpha"),
+        ("service_account_name", "admin", "team-pod"),
+        ("automount_service_account_token", True, False),
+        ("base_container_name", "main", "base"),
+    ],
+)
+def test_what_the_team_decides_is_refused_by_name(name: str, value: Any, wanted: Any):
+    sentence = f"{name}={value!r} was given, but team 'alpha' has {wanted!r}: {ASK}"
+    assert found({name: value}) == found({}, {name: value}) == [sentence]
+
+
+def test_a_result_is_refused_where_airflow_may_run_no_command():
+    assert found({"do_xcom_push": True}, rbac={**TEAM["rbac"], "exec": False}) == [
+        f"xcom=True needs a command in the pod's sidecar, but team 'alpha' has rbac.exec false: {ASK}"
+    ]

@@ -1,0 +1,145 @@
+"""TeamPodOperator takes arguments as people write them, and refuses in sentences what it does not take."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.exceptions import AirflowFailException
+from airflow.sdk import DAG
+from kubernetes.client import models as k8s
+
+from kpo_platform.errors import PodError
+from unit.contracts import Build
+
+
+def refusal(build: Build, **arguments: Any) -> list[str]:
+    with pytest.raises(PodError) as refused:
+        build(**arguments)
+    return str(refused.value).splitlines()
+
+
+def test_all_reasons_are_told_at_once(build: Build):
+    assert refusal(build, image="busybox", imge="busybox:1.35", labels=("a",), namespace="team-beta") == [
+        "imge is no argument of TeamPodOperator; did you mean image?",
+        "labels is a tuple, but a dictionary such as {'key': 'value'} was expected.",
+        "namespace='team-beta' was given, but team 'alpha' has 'team-alpha': leave it out, or ask the platform team to "
+        "change the team's values.",
+    ]
+
+
+def test_a_field_that_kubernetes_does_not_know_is_refused_with_the_nearest_one(build: Build):
+    override = {"spec": {"containers": [{"name": "base", "workDir": "/data"}]}}
+    volumes = [{"name": "data", "persistent_volume_claim": {"claimName": "data"}}]
+    assert refusal(build, pod_override=override, volumes=volumes) == [
+        "pod_override.spec.containers[0] has the field 'workDir', which Kubernetes does not know; did you mean "
+        "'workingDir'?",
+        "volumes[0] has the field 'persistent_volume_claim', which Kubernetes does not know; did you mean "
+        "'persistentVolumeClaim'?",
+    ]
+
+
+def test_a_full_pod_spec_that_is_only_the_spec_is_refused(build: Build):
+    spec = k8s.V1PodSpec(containers=[])
+    assert refusal(build, full_pod_spec=spec) == ["full_pod_spec is a V1PodSpec, but a V1Pod was expected."]
+
+
+def test_arguments_work_as_people_write_them(build: Build):
+    pod = build(
+        image_pull_secrets=["regcred"],
+        container_resources={"limits": {"cpu": 2}, "requests": {"memory": "64Mi"}},
+        labels={"stage": "test", "attempt": 1, "dry": True, "empty": None},
+        env_vars={"A": "1", "B": 2, "C": False},
+        volumes=[{"name": "scratch", "emptyDir": {}}, k8s.V1Volume(name="more", empty_dir={})],
+        volume_mounts=[{"name": "scratch", "mountPath": "/scratch"}],
+        ports=[{"containerPort": 8080}],
+        env_from=[{"secretRef": {"name": "own"}}],
+        configmaps=["settings"],
+        tolerations=[{"key": "batch", "operator": "Exists"}],
+    )
+    base, spec = pod["spec"]["containers"][0], pod["spec"]
+    assert spec["imagePullSecrets"] == [{"name": "regcred"}]
+    assert base["resources"] == {
+        "requests": {"cpu": "100m", "memory": "64Mi"},
+        "limits": {"cpu": "2", "memory": "128Mi"},
+    }
+    labels = pod["metadata"]["labels"]
+    assert {name: labels[name] for name in ("stage", "attempt", "dry", "empty")} == {
+        "stage": "test",
+        "attempt": "1",
+        "dry": "true",
+        "empty": "",
+    }
+    assert base["env"][-3:] == [
+        {"name": "A", "value": "1"},
+        {"name": "B", "value": "2"},
+        {"name": "C", "value": "false"},
+    ]
+    assert spec["volumes"][-2:] == [{"name": "scratch", "emptyDir": {}}, {"name": "more", "emptyDir": {}}]
+    assert base["volumeMounts"][-1] == {"name": "scratch", "mountPath": "/scratch"}
+    assert base["ports"] == [{"containerPort": 8080}]
+    assert base["envFrom"] == [{"secretRef": {"name": "own"}}, {"configMapRef": {"name": "settings"}}]
+    assert spec["tolerations"] == [{"key": "batch", "operator": "Exists"}]
+
+
+def test_a_pod_is_judged_when_the_dag_is_read_and_again_with_rendered_values(build: Build):
+    from kpo_platform import TeamPodOperator
+
+    latest = (
+        "The image 'busybox:latest' of container 'base' may mean something else tomorrow: team 'alpha' wants a tag "
+    )
+    latest += "other than latest, as in name:1.2."
+    assert refusal(build, image="busybox:latest") == [latest]
+    task = TeamPodOperator(task_id="t", team="alpha", image="busybox:{{ params.tag }}", params={"tag": "latest"})
+    task.render_template_fields({"params": {"tag": "latest"}})  # type: ignore[typeddict-item]
+    with pytest.raises(AirflowFailException) as refused:
+        task.build_pod_request_obj(dry_run=True)
+    assert isinstance(refused.value, PodError)
+    assert str(refused.value) == latest
+
+
+def test_the_result_of_another_task_is_judged_when_it_is_there(build: Build):
+    from kpo_platform import TeamPodOperator
+
+    with DAG("d"):
+        first = TeamPodOperator(task_id="first", team="alpha", image="busybox:1.35", xcom=True)
+        override = {"metadata": {"labels": {"found": first.output["x"]}}}
+        second = TeamPodOperator(task_id="second", team="alpha", image=first.output, pod_override=override)
+    assert second.upstream_task_ids == {"first"}
+    assert first.do_xcom_push is True
+
+
+def test_a_mapped_task_is_judged_with_its_own_values(build: Build):
+    from kpo_platform import TeamPodOperator
+
+    with DAG("d"):
+        mapped = TeamPodOperator.partial(task_id="t", team="alpha").expand(image=["busybox:1.35", "busybox"])
+    assert mapped.unmap({"image": "busybox:1.35"}).image == "busybox:1.35"
+    with pytest.raises(PodError, match=r"^The image 'busybox' of container 'base' may mean something else tomorrow"):
+        mapped.unmap({"image": "busybox"})
+
+
+def test_the_author_s_template_file_lies_above_the_platform_s(build: Build, tmp_path: Path):
+    file = tmp_path / "own.yaml"
+    file.write_text("spec: {containers: [{name: aside, image: 'a:1'}, {name: base, image: 'b:1', tty: true}]}")
+    pod = build(image=None, pod_template_file=str(file))
+    assert [(one["name"], one["image"]) for one in pod["spec"]["containers"]] == [("base", "b:1"), ("aside", "a:1")]
+    assert pod["spec"]["containers"][0]["tty"] is True
+    assert pod["spec"]["securityContext"]["fsGroup"] == 50000
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (None, "cannot be read: No such file or directory; the platform's templates are used by their name, as in "),
+        ("[", "holds no YAML: while parsing a flow node."),
+        ("a", "holds no pod: a v1 Pod as YAML was expected."),
+    ],
+)
+def test_a_template_file_without_a_pod_is_refused(build: Build, tmp_path: Path, text: str | None, reason: str):
+    file = tmp_path / "own.yaml"
+    if text:
+        file.write_text(text)
+    tail = "template='default'." if text is None else ""
+    assert refusal(build, pod_template_file=str(file)) == [f"pod_template_file={str(file)!r} {reason}{tail}"]

@@ -1,0 +1,113 @@
+"""Whose task it is, and how a DAG of one team that aims at another is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.sdk import DAG
+
+from kpo_platform import TeamPodOperator
+from kpo_platform.errors import PodError, TeamError
+from kpo_platform.operator import home
+from unit.conftest import Publish
+
+BETA = {"namespace": "team-beta", "connection": {"id": "k8s_beta", "mode": "inCluster", "via": "api"}}
+
+
+@pytest.fixture
+def bundles(tmp_path: Path, publish: Publish, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of Airflow's bundles, and teams alpha and beta."""
+    publish(beta=BETA)
+    monkeypatch.setattr(home, "roots", lambda: (str(tmp_path / "bundles"),))
+    return tmp_path / "bundles"
+
+
+def task(file: Path | None = None, default_args: dict[str, Any] | None = None, **arguments: Any) -> TeamPodOperator:
+    with DAG("d", default_args=default_args or {}) as dag:
+        dag.fileloc = str(file or "/elsewhere/x.py")
+        return TeamPodOperator(**{"task_id": "t", "image": "busybox:1.35", **arguments})
+
+
+def test_the_bundle_says_whose_task_it_is(bundles: Path):
+    assert task(bundles / "beta" / "tracking_repo" / "x.py").team == "beta"
+    assert task(bundles / "shared" / "tracking_repo" / "alpha" / "x.py").namespace == "team-alpha"
+
+
+def test_elsewhere_the_argument_or_default_args_say_it(bundles: Path):
+    assert task(team="beta").team == "beta"
+    assert task(default_args={"team": "beta"}).team == "beta"
+
+
+def test_nobody_s_task_is_refused(bundles: Path):
+    with pytest.raises(TeamError) as refusal:
+        task()
+    assert str(refusal.value) == (
+        "The task has no team: give team=, set it in default_args, or let the DAG lie in the bundle or folder of its "
+        "team; known are: alpha, beta."
+    )
+
+
+@pytest.mark.parametrize("how", [{"team": "beta"}, {"default_args": {"team": "beta"}}])
+def test_a_task_of_one_team_that_names_another_is_refused(bundles: Path, how: dict[str, Any]):
+    with pytest.raises(PodError) as refusal:
+        task(bundles / "alpha" / "x.py", **how)
+    assert str(refusal.value) == (
+        "The task wants to run for team 'beta', but its DAG lies in the bundle or folder of team 'alpha': leave out "
+        "team=, or move the DAG to team 'beta'."
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "given"),
+    [
+        ({"namespace": "team-beta"}, "namespace='team-beta' was given"),
+        ({"pod_override": {"metadata": {"namespace": "team-beta"}}}, "namespace is 'team-beta'"),
+        ({"pod_template_dict": {"metadata": {"namespace": "team-beta"}}}, "namespace is 'team-beta'"),
+    ],
+)
+def test_a_task_that_names_another_team_s_namespace_is_refused(bundles: Path, arguments: dict[str, Any], given: str):
+    with pytest.raises(PodError) as refusal:
+        task(bundles / "alpha" / "x.py", **arguments)
+    assert str(refusal.value) == (
+        f"{given}, but team 'alpha' has 'team-alpha': leave it out, or ask the platform team to change the team's "
+        "values."
+    )
+
+
+def test_a_template_file_that_names_another_team_s_namespace_is_refused(bundles: Path, tmp_path: Path):
+    file = tmp_path / "pod.yaml"
+    file.write_text("metadata: {namespace: team-beta}\nspec: {containers: [{name: base}]}")
+    with pytest.raises(PodError, match=r"^namespace is 'team-beta', but team 'alpha' has 'team-alpha': "):
+        task(bundles / "alpha" / "x.py", pod_template_file=str(file))
+
+
+def test_a_rendered_value_that_names_another_team_is_refused(bundles: Path):
+    override = {"metadata": {"namespace": "{{ aim }}", "labels": {"kpo-platform/team": "{{ team }}"}}}
+    late = task(bundles / "alpha" / "x.py", pod_override=override, kubernetes_conn_id="k8s_{{ team }}")
+    late.render_template_fields({"aim": "team-beta", "team": "beta"})  # type: ignore[typeddict-unknown-key]
+    with pytest.raises(PodError) as refusal:
+        late.build_pod_request_obj(dry_run=True)
+    ask = "leave it out, or ask the platform team to change the team's values."
+    assert str(refusal.value).splitlines() == [
+        "The task uses the connection 'k8s_beta' of team 'beta', but it runs for team 'alpha', which has "
+        "'k8s_default': leave out kubernetes_conn_id.",
+        f"namespace is 'team-beta', but team 'alpha' has 'team-alpha': {ask}",
+        f"The label kpo-platform/team was set to 'beta', but the platform fixes it to 'alpha' for team 'alpha': {ask}",
+    ]
+
+
+def test_another_team_s_connection_is_refused_when_the_dag_is_read(bundles: Path):
+    with pytest.raises(PodError, match=r"^The task uses the connection 'k8s_beta' of team 'beta'"):
+        task(team="alpha", kubernetes_conn_id="k8s_beta")
+
+
+def test_dags_lie_below_airflow_s_bundles_and_its_dags_folder(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_STORAGE_PATH", "/opt/airflow/bundles")
+    monkeypatch.setenv("AIRFLOW__CORE__DAGS_FOLDER", "/opt/airflow/dags")
+    home.roots.cache_clear()
+    try:
+        assert home.roots() == ("/opt/airflow/bundles", "/opt/airflow/dags")
+    finally:
+        home.roots.cache_clear()
