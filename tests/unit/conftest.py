@@ -1,4 +1,4 @@
-"""A published contract for tests, and the pods that TeamPodOperator makes by it."""
+"""What unit tests of several files stand on: platformctl, a published contract, the pods of TeamPodOperator."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from typing import Any
 
 import pytest
 
+from unit.command_line import cluster, speak
 from unit.contracts import CONTRACT, Build
+
+__all__ = ["build", "cluster", "publish", "speak"]
 
 Publish = Callable[..., None]
 

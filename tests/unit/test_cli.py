@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import io
 import json
-import os
 import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from kpo_platform.cli.main import run
 from kpo_platform.cli.output import clean
+from unit.command_line import Cluster, Speak, environment, program
 from unit.platform_server import PASSWORD, Platform
-from unit.servers import Request, Server, serving, status
+from unit.servers import Request, serving, status
 
 LOGIN = '{"auths": {"registry.test": {"username": "robot", "password": "s3cret"}}}'
 CREATED = """\
@@ -40,68 +35,6 @@ EVIDENCE = f"""\
 ✔ PersistentVolumeClaim team-beta/data: {WAITS}
 ✔ Connection k8s_default: type kubernetes, in cluster, XCom sidecar registry.test/alpine:3
 """
-
-
-@dataclass
-class Said:
-    """What one run said."""
-
-    code: int
-    out: str
-    err: str
-
-
-class Terminal(io.StringIO):
-    """A standard input at which somebody sits."""
-
-    def isatty(self) -> bool:
-        return True
-
-
-Speak = Callable[..., Said]
-
-
-@pytest.fixture
-def speak(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Speak:
-    """Runs platformctl with words and standard input."""
-
-    def speaking(*words: str, stdin: str = "", terminal: bool = False) -> Said:
-        monkeypatch.setattr("sys.stdin", Terminal(stdin) if terminal else io.StringIO(stdin))
-        code = run(list(words))
-        captured = capsys.readouterr()
-        return Said(code, captured.out, captured.err)
-
-    return speaking
-
-
-@dataclass
-class Cluster:
-    """A server that answers as cluster and Airflow, and the options that lead to it."""
-
-    platform: Platform
-    server: Server
-    options: tuple[str, ...]
-
-    @property
-    def bootstrap(self) -> tuple[str, ...]:
-        return ("bootstrap", *self.options, "--airflow-url", self.server.url)
-
-
-@pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[Cluster]:
-    platform = Platform()
-    with serving(platform) as server:
-        yield Cluster(platform, server, ("--kubeconfig", server.kubeconfig(tmp_path)))
-
-
-def program(*words: str) -> list[str]:
-    """A command line that runs platformctl in a process of its own."""
-    return [sys.executable, "-m", "kpo_platform.cli.main", *words]
-
-
-def environment() -> dict[str, str]:
-    """The environment in which such a process finds what this one imports."""
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(each for each in sys.path if each)}
 
 
 def test_the_first_run_makes_everything_and_the_second_nothing(speak: Speak, cluster: Cluster):

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import base64
-import hashlib
-import io
 import json
-import re
 import struct
 import subprocess
-import tarfile
 import tomllib
 from datetime import datetime
 from pathlib import Path
@@ -19,11 +15,9 @@ import yaml
 
 from common.errors import ScriptError
 from common.waiting import NotYet
-from local_cluster import cgroups, dns, go, toolchain
+from local_cluster import cgroups, dns
 from local_cluster.certificates import ADMIN, API_SERVER, Pki, make_certificates
 from local_cluster.config import TEMPLATES, render, store_config, values_of, write_config
-from local_cluster.image_archive import Entry, Image, write_archive
-from local_cluster.images import names_in
 from local_cluster.kubeconfigs import kubeconfig_of, write_kubeconfigs
 from local_cluster.layout import Layout, require_short
 from local_cluster.mounts import Mount, parse_mounts
@@ -31,6 +25,40 @@ from local_cluster.network import conflicts
 from local_cluster.parts import NAMES, parts_of
 from local_cluster.processes import Process, parse_record
 from local_cluster.status import Health, report
+
+
+def dns_answer(number: int, flags: int, *records: bytes) -> bytes:
+    question = dns.question("kubernetes.default.svc.cluster.local", number)[12:]
+    return struct.pack("!HHHHHH", number, flags, 1, len(records), 0, 0) + question + b"".join(records)
+
+
+def dns_record(kind: int, data: bytes) -> bytes:
+    return b"\xc0\x0c" + struct.pack("!HHIH", kind, 1, 5, len(data)) + data
+
+
+def test_a_dns_question_is_written_as_rfc_1035_says() -> None:
+    assert (
+        dns.question("a.bc", 0x1234)
+        == b"\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x01a\x02bc\x00\x00\x01\x00\x01"
+    )
+
+
+def test_the_first_address_of_a_dns_answer_is_found_behind_other_records() -> None:
+    answer = dns_answer(7, 0x8180, dns_record(5, b"\x01x\xc0\x0c"), dns_record(1, bytes([198, 18, 128, 1])))
+    assert dns.first_address(answer, 7) == "198.18.128.1"
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (dns_answer(8, 0x8180), "another question"),
+        (dns_answer(7, 0x8183), "error code 3"),
+        (dns_answer(7, 0x8180), "no address"),
+    ],
+)
+def test_a_dns_answer_without_an_address_is_not_yet_one(answer: bytes, reason: str) -> None:
+    with pytest.raises(NotYet, match=reason):
+        dns.first_address(answer, 7)
 
 
 @pytest.fixture
@@ -116,134 +144,6 @@ def test_a_process_is_known_by_boot_id_and_beginning() -> None:
 @pytest.mark.parametrize("record", ["", "boot-1\n", "boot-1\n4711 (half", "boot-1\n" + STAT.format(state="Z")])
 def test_half_a_record_and_a_zombie_are_no_process(record: str) -> None:
     assert parse_record(record) is None
-
-
-def dns_answer(number: int, flags: int, *records: bytes) -> bytes:
-    question = dns.question("kubernetes.default.svc.cluster.local", number)[12:]
-    return struct.pack("!HHHHHH", number, flags, 1, len(records), 0, 0) + question + b"".join(records)
-
-
-def dns_record(kind: int, data: bytes) -> bytes:
-    return b"\xc0\x0c" + struct.pack("!HHIH", kind, 1, 5, len(data)) + data
-
-
-def test_a_dns_question_is_written_as_rfc_1035_says() -> None:
-    assert (
-        dns.question("a.bc", 0x1234)
-        == b"\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x01a\x02bc\x00\x00\x01\x00\x01"
-    )
-
-
-def test_the_first_address_of_a_dns_answer_is_found_behind_other_records() -> None:
-    answer = dns_answer(7, 0x8180, dns_record(5, b"\x01x\xc0\x0c"), dns_record(1, bytes([198, 18, 128, 1])))
-    assert dns.first_address(answer, 7) == "198.18.128.1"
-
-
-@pytest.mark.parametrize(
-    ("answer", "reason"),
-    [
-        (dns_answer(8, 0x8180), "another question"),
-        (dns_answer(7, 0x8183), "error code 3"),
-        (dns_answer(7, 0x8180), "no address"),
-    ],
-)
-def test_a_dns_answer_without_an_address_is_not_yet_one(answer: bytes, reason: str) -> None:
-    with pytest.raises(NotYet, match=reason):
-        dns.first_address(answer, 7)
-
-
-IMAGE = Image(
-    "localhost/kpo-platform/tiny:1",
-    [Entry("bin", folder=True), Entry("bin/tool", content=b"#!"), Entry("bin/link", 0o777, link_to="tool")],
-    "amd64",
-    {"Entrypoint": ["/bin/tool"]},
-)
-
-
-def test_an_image_archive_names_the_image_and_its_contents_by_their_digests(tmp_path: Path) -> None:
-    write_archive(IMAGE, tmp_path / "tiny.tar")
-    with tarfile.open(tmp_path / "tiny.tar") as archive:
-        members = {member.name: archive.extractfile(member).read() for member in archive}  # type: ignore[union-attr]
-    (manifest,) = json.loads(members["manifest.json"])
-    layer, config = members[manifest["Layers"][0]], members[manifest["Config"]]
-    assert names_in(tmp_path / "tiny.tar") == manifest["RepoTags"] == ["localhost/kpo-platform/tiny:1"]
-    assert manifest["Config"] == f"{hashlib.sha256(config).hexdigest()}.json"
-    assert json.loads(config) == {
-        "architecture": "amd64",
-        "os": "linux",
-        "config": {"Entrypoint": ["/bin/tool"]},
-        "rootfs": {"type": "layers", "diff_ids": [f"sha256:{hashlib.sha256(layer).hexdigest()}"]},
-    }
-    with tarfile.open(fileobj=io.BytesIO(layer)) as files:
-        assert [(file.name, file.type, file.mode, file.linkname) for file in files] == [
-            ("bin", tarfile.DIRTYPE, 0o755, ""),
-            ("bin/tool", tarfile.REGTYPE, 0o755, ""),
-            ("bin/link", tarfile.SYMTYPE, 0o777, "tool"),
-        ]
-
-
-def test_the_same_image_gives_the_same_archive(tmp_path: Path) -> None:
-    write_archive(IMAGE, tmp_path / "one.tar")
-    write_archive(IMAGE, tmp_path / "two.tar")
-    assert (tmp_path / "one.tar").read_bytes() == (tmp_path / "two.tar").read_bytes()
-
-
-def test_a_file_that_is_no_image_archive_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "letter.txt").write_text("Dear reader")
-    with pytest.raises(ScriptError, match=r"letter\.txt is no archive of images"):
-        names_in(tmp_path / "letter.txt")
-
-
-def test_every_program_is_a_tool_of_the_go_module() -> None:
-    go_mod = (toolchain.SOURCES / "go.mod").read_text()
-    block = re.search(r"^tool \(\n(.*?)^\)", go_mod, re.MULTILINE | re.DOTALL)
-    assert block
-    assert sorted(toolchain.TOOLS.values()) == sorted(block[1].split())
-
-
-def test_every_kubernetes_program_is_known_to_the_common_binary() -> None:
-    source = (toolchain.SOURCES / "kube/main.go").read_text()
-    assert sorted(re.findall(r'"(kube[a-z-]*)"[: ]', source)) == sorted(toolchain.KUBERNETES)
-
-
-GO_MOD = """module example.test/toolchain
-
-go 1.26.0
-
-require (
-\thelm.sh/helm/v4 v4.3.1 // indirect
-\tk8s.io/kubernetes v1.37.2
-)
-"""
-
-
-def test_versions_stand_once_in_go_mod() -> None:
-    assert toolchain.minimum_go(GO_MOD) == (1, 26, 0)
-    assert toolchain.version_flags(GO_MOD).split(" -X ") == [
-        "-s -w",
-        "helm.sh/helm/v4/internal/version.version=v4.3.1",
-        "k8s.io/component-base/version.gitVersion=v1.37.2",
-        "k8s.io/component-base/version.gitTreeState=clean",
-        "k8s.io/component-base/version.gitMajor=1",
-        "k8s.io/component-base/version.gitMinor=37",
-        "k8s.io/client-go/pkg/version.gitVersion=v1.37.2",
-        "k8s.io/client-go/pkg/version.gitTreeState=clean",
-        "k8s.io/client-go/pkg/version.gitMajor=1",
-        "k8s.io/client-go/pkg/version.gitMinor=37",
-    ]
-
-
-@pytest.mark.parametrize(
-    ("text", "version"),
-    [
-        ("go version go1.26.8 linux/amd64\n", (1, 26, 8)),
-        ("go version go1.27 linux/arm64\n", (1, 27, 0)),
-        ("go version go1.27rc1 linux/amd64\n", (0,)),
-        ("go version devel +abc linux/amd64\n", (0,)),
-    ],
-)
-def test_the_version_of_a_go_compiler_is_read(text: str, version: tuple[int, ...]) -> None:
-    assert go.version_in(text) == version
 
 
 def test_all_configuration_is_complete_and_well_formed(layout: Layout) -> None:

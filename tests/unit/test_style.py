@@ -1,0 +1,64 @@
+"""Limits of size that keep every file within one look. ruff has no rule for them."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+from common.paths import REPOSITORY
+from common.run import capture
+
+MODULE_LINES = 300
+FUNCTION_LINES = 60
+TEMPLATE_LINES = 80
+
+
+def files(*patterns: str) -> list[Path]:
+    """The checkout's own files of these patterns, as git knows them."""
+    listed = capture(["git", "ls-files", "--cached", "--others", "--exclude-standard", *patterns], cwd=REPOSITORY)
+    return [path for path in (REPOSITORY / name for name in sorted(listed.splitlines())) if path.is_file()]
+
+
+def modules() -> list[Path]:
+    """Every Python file, the commands without a suffix among them."""
+    commands = [path for path in files("scripts/*") if path.parent.name == "scripts" and not path.suffix]
+    return [*files("*.py"), *commands]
+
+
+def too_long(paths: list[Path], limit: int) -> dict[str, int]:
+    lengths = {str(path.relative_to(REPOSITORY)): len(path.read_text().splitlines()) for path in paths}
+    return {name: length for name, length in lengths.items() if length > limit}
+
+
+def functions(path: Path) -> Iterator[tuple[str, int]]:
+    """The functions of a module with their lengths in lines."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node.name, (node.end_lineno or 0) - node.lineno + 1
+
+
+def test_no_module_is_longer_than_300_lines():
+    assert too_long(modules(), MODULE_LINES) == {}
+
+
+def test_no_function_is_longer_than_60_lines():
+    found = {(path.name, name): length for path in modules() for name, length in functions(path)}
+    assert {where: length for where, length in found.items() if length > FUNCTION_LINES} == {}
+
+
+def test_no_template_of_the_chart_is_longer_than_80_lines():
+    templates = files("helm/kpo-platform/templates/*.yaml", "helm/kpo-platform/templates/*.tpl")
+    assert len(templates) > 40
+    assert too_long(templates, TEMPLATE_LINES) == {}
+
+
+def test_most_functions_and_templates_are_short():
+    lengths = sorted(length for path in files("platform/*.py") for _, length in functions(path))
+    assert lengths[len(lengths) * 8 // 10] <= 20
+    templates = sorted(len(path.read_text().splitlines()) for path in files("helm/kpo-platform/templates/*"))
+    assert templates[len(templates) // 2] <= 40
+
+
+def test_the_source_root_is_no_package_that_would_shadow_the_standard_library():
+    assert not (REPOSITORY / "platform" / "__init__.py").exists()
