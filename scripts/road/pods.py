@@ -32,6 +32,11 @@ class SeenPods:
         """Give the pods that had a name, one per uid."""
         return [pod for pod in self._by_uid.values() if pod["metadata"]["name"] == name]
 
+    def labelled(self, **labels: str) -> list[dict[str, Any]]:
+        """Give the pods with these labels, one per uid."""
+        wanted = labels.items()
+        return [pod for pod in self._by_uid.values() if wanted <= pod["metadata"].get("labels", {}).items()]
+
 
 @contextmanager
 def watching(stack: Stack) -> Iterator[SeenPods]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from unit.contracts import CONTRACT
 from unit.servers import Answer, Request, status
@@ -20,17 +21,20 @@ class Platform:
         self.connections: dict[str, Any] = {}
         self.writes = 0
         self.objects: dict[str, Any] = {}
+        self.refused: set[str] = set()
         self._keep("/api/v1/namespaces/airflow/configmaps/airflow-contract", data={"contract.json": _contract()})
         admin = {"username": _base64("admin"), "password": _base64(PASSWORD)}
         self._keep("/api/v1/namespaces/airflow/secrets/airflow-admin", data=admin)
         for team in ("alpha", "beta"):
-            self._keep(f"/api/v1/namespaces/team-{team}")
+            self.keep_namespace(team)
         self._keep("/apis/storage.k8s.io/v1/storageclasses/local", volumeBindingMode="WaitForFirstConsumer")
         default = {"storageclass.kubernetes.io/is-default-class": "true"}
         self.objects["/apis/storage.k8s.io/v1/storageclasses/local"]["metadata"]["annotations"] = default
 
     def __call__(self, request: Request) -> Answer:
         url = urlsplit(request.path)
+        if url.path in self.refused:
+            return status(403, 'User "jane" cannot do that')
         if url.path == "/auth/token":
             return (201, {"access_token": "abc"}) if request.body["password"] == PASSWORD else (401, {})
         if url.path.startswith("/api/v2/connections"):
@@ -39,10 +43,22 @@ class Platform:
             return self._apply(url.path, request.body, "dryRun" in url.query)
         if url.path in self.objects:
             return 200, self.objects[url.path]
+        if url.path == "/api/v1/namespaces":
+            spaces = [each for path, each in self.objects.items() if re.fullmatch(rf"{url.path}/[^/]+", path)]
+            selector = parse_qs(url.query).get("labelSelector", [""])[0]
+            return 200, {"items": [each for each in spaces if _matches(each, selector)]}
         if url.path.endswith(("configmaps", "persistentvolumeclaims", "storageclasses")):
             inside = f"{url.path}/"
             return 200, {"items": [each for path, each in self.objects.items() if path.startswith(inside)]}
         return status(404, "not found")
+
+    def keep_namespace(self, team: str, release_namespace: str = "airflow") -> None:
+        """Keep a team's namespace as the chart makes it."""
+        labels = {"app.kubernetes.io/part-of": "kpo-platform", "app.kubernetes.io/instance": "airflow"}
+        self._keep(f"/api/v1/namespaces/team-{team}")
+        metadata = self.objects[f"/api/v1/namespaces/team-{team}"]["metadata"]
+        metadata["labels"] = {**labels, "kpo-platform/team": team}
+        metadata["annotations"] = {"meta.helm.sh/release-namespace": release_namespace}
 
     def _keep(self, path: str, **content: Any) -> None:
         self.objects[path] = {"metadata": {"name": path.rpartition("/")[2], "resourceVersion": "1"}, **content}
@@ -66,6 +82,12 @@ class Platform:
         self.connections[request.body["connection_id"]] = request.body
         self.writes += 1
         return 201, request.body
+
+
+def _matches(item: dict[str, Any], selector: str) -> bool:
+    labels = item["metadata"].get("labels", {})
+    pairs = [word.partition("=") for word in selector.split(",")]
+    return all(labels.get(key) == value if equals else key in labels for key, equals, value in pairs)
 
 
 def _contract() -> str:

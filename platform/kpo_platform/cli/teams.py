@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import click
 import yaml
 
+from kpo_platform.bootstrap.removed import RemovedTeam, removed_teams
 from kpo_platform.cli.exits import Exit
 from kpo_platform.cli.options import Cluster, cluster_options, output_option
-from kpo_platform.cli.output import clean, data_json, data_lines
-from kpo_platform.contract import Team
-from kpo_platform.errors import TeamError
+from kpo_platform.cli.output import clean, data_json, data_lines, say
+from kpo_platform.contract import Contract, Team
+from kpo_platform.errors import Forbidden, TeamError
+from kpo_platform.kube import Kube
 
 _COLUMNS = ("TEAM", "NAMESPACE", "REGISTRY", "VOLUMES", "CONNECTION")
 
@@ -23,15 +27,19 @@ def command() -> None:
 @output_option
 @cluster_options
 def list_teams(cluster: Cluster, output: str) -> int:
-    """List the teams."""
-    _, contract = cluster.open()
+    """List the teams, and what is left of those that are declared no more."""
+    kube, contract = cluster.open()
+    removed = _removed(kube, contract)
     if output == "json":
-        data_json({name: _as_json(team) for name, team in sorted(contract.teams.items())})
+        teams = {name: _as_json(team) for name, team in sorted(contract.teams.items())}
+        data_json({"teams": teams, "removed": [asdict(team) for team in removed]})
     else:
         rows = [_COLUMNS, *(_row(name, team) for name, team in sorted(contract.teams.items()))]
         widths = [max(len(row[column]) for row in rows) for column in range(len(_COLUMNS))]
         lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
         data_lines((line.rstrip(), None) for line in lines)
+    for team in removed:
+        say(f"! Namespace {team.namespace}: team {team.name} is declared no more; its volumes and secrets are kept.")
     return Exit.OK
 
 
@@ -51,6 +59,15 @@ def show_team(cluster: Cluster, name: str, output: str) -> int:
     else:
         click.echo(yaml.safe_dump(team, sort_keys=False), nl=False)  # it escapes control characters itself
     return Exit.OK
+
+
+def _removed(kube: Kube, contract: Contract) -> tuple[RemovedTeam, ...]:
+    """The teams of the past, as far as the caller may know them."""
+    try:
+        return removed_teams(kube, contract)
+    except Forbidden as error:
+        say(f"Teams that are declared no more are not listed: {error}")
+        return ()
 
 
 def _as_json(team: Team) -> dict[str, object]:

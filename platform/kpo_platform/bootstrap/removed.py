@@ -1,0 +1,40 @@
+"""Teams that are declared no more: the chart lets their namespaces stand, with everything in them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kpo_platform.contract import Contract
+from kpo_platform.kube import Kube
+from kpo_platform.kube.resource import NAMESPACE, Object
+
+_TEAM_LABEL = "kpo-platform/team"
+_RELEASE_NAMESPACE = "meta.helm.sh/release-namespace"
+
+
+@dataclass(frozen=True)
+class RemovedTeam:
+    """A team of the past and the namespace that is left of it."""
+
+    name: str
+    namespace: str
+
+
+def removed_teams(kube: Kube, contract: Contract) -> tuple[RemovedTeam, ...]:
+    """The namespaces that this release once made for a team and that no team has any more, in their order.
+
+    Raises:
+        Forbidden: the caller may not list namespaces (rbac/bootstrap-operator-cluster.yaml).
+        ClusterError: they could not be read.
+    """
+    labels = f"app.kubernetes.io/part-of=kpo-platform,app.kubernetes.io/instance={contract.release.name},{_TEAM_LABEL}"
+    found = kube.find(NAMESPACE, labels=labels)
+    current = {team.namespace for team in contract.teams.values()}
+    left = [each["metadata"] for each in found if _is_of(each, contract) and each["metadata"]["name"] not in current]
+    return tuple(RemovedTeam(meta["labels"][_TEAM_LABEL], meta["name"]) for meta in left)
+
+
+def _is_of(namespace: Object, contract: Contract) -> bool:
+    """Whether a namespace is of this release and not of one that has the same name elsewhere."""
+    annotations = namespace["metadata"].get("annotations") or {}
+    return bool(annotations.get(_RELEASE_NAMESPACE) == contract.release.namespace)
