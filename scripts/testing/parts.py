@@ -1,4 +1,4 @@
-"""The parts of the test run that need no cluster: lint, unit, chart."""
+"""The parts of the test run that need no cluster: lint, unit, chart, providers."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 from common.errors import ScriptError
 from common.paths import REPOSITORY
 from common.run import end_group
+from testing.providers import files, newest_provider
 
 _SCRIPTS = REPOSITORY / "scripts"
 _PACKAGES = sorted(f"scripts/{file.parent.name}" for file in _SCRIPTS.glob("*/__init__.py"))
@@ -50,7 +51,12 @@ def chart(programs: Path) -> None:
     pytest(programs, ["tests/chart"], timeout_s=600)
 
 
-OFFLINE: dict[str, Callable[[Path], None]] = {"lint": lint, "unit": unit, "chart": chart}
+def providers(programs: Path) -> None:
+    """Run the operator's tests with the newest provider that it is made for."""
+    run(newest_provider(programs), ["python", "-m", "pytest", *files()], timeout_s=300)
+
+
+OFFLINE: dict[str, Callable[[Path], None]] = {"lint": lint, "unit": unit, "chart": chart, "providers": providers}
 
 
 def pytest(programs: Path, arguments: Sequence[str], timeout_s: float, env: dict[str, str] | None = None) -> None:

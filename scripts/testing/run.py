@@ -31,6 +31,8 @@ def main() -> int:
     if options.only:
         OFFLINE[options.only](programs)
     elif options.all:
+        if not options.groups:
+            OFFLINE["providers"](programs)
         _cluster_tests(steps, programs, groups.chosen(options.groups), keep=True)
     else:
         _everything(steps, programs)

@@ -19,14 +19,15 @@ Publish = Callable[..., None]
 
 @pytest.fixture
 def publish(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Publish:
-    """Publish the contract with further teams, each as team alpha but for the fields that are given."""
+    """Publish the contract with further teams, each as team alpha but for its fields, and with further templates."""
     file = tmp_path / "contract.json"
     monkeypatch.setenv("KPO_PLATFORM_CONTRACT", str(file))
 
-    def write(**teams: dict[str, Any]) -> None:
+    def write(templates: dict[str, Any] | None = None, **teams: dict[str, Any]) -> None:
         alpha = CONTRACT["teams"]["alpha"]
         every = {"alpha": alpha, **{name: {**alpha, **fields} for name, fields in teams.items()}}
-        file.write_text(json.dumps({**CONTRACT, "teams": every}))
+        pods = {**CONTRACT["podTemplates"], **(templates or {})}
+        file.write_text(json.dumps({**CONTRACT, "teams": every, "podTemplates": pods}))
 
     return write
 

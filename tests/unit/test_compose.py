@@ -224,3 +224,23 @@ def test_a_pod_without_image_is_refused():
     assert str(refusal.value) == (
         "The pod has no image: give image='name:tag', or a template whose container 'base' has one."
     )
+
+
+@pytest.mark.parametrize(
+    ("container", "missing"), [({"name": "aside"}, "'aside' has no image"), ({"image": "a:1"}, "'a:1' has no name")]
+)
+def test_a_container_that_is_only_half_there_is_refused(container: dict[str, str], missing: str):
+    with pytest.raises(PodError) as refusal:
+        compose(
+            contract(), PodRequest(team="alpha", arguments=merge(BUSYBOX, {"spec": {"initContainers": [container]}}))
+        )
+    assert str(refusal.value) == (
+        f"The container {missing}: give it one; what belongs to the task's own container is merged into it by the name "
+        "'base'."
+    )
+
+
+def test_a_model_without_containers_leaves_them_as_they_are():
+    full = {"spec": {"containers": [], "hostname": "h"}}
+    pod = compose(contract(), PodRequest(team="alpha", arguments=BUSYBOX, full_pod_spec=full))
+    assert (pod["spec"]["hostname"], pod["spec"]["containers"][0]["image"]) == ("h", "busybox:1.35")

@@ -61,7 +61,7 @@ def test_arguments_work_as_people_write_them(build: Build):
     base, spec = pod["spec"]["containers"][0], pod["spec"]
     assert spec["imagePullSecrets"] == [{"name": "regcred"}]
     assert base["resources"] == {
-        "requests": {"cpu": "100m", "memory": "64Mi"},
+        "requests": {"cpu": "2", "memory": "64Mi"},
         "limits": {"cpu": "2", "memory": "128Mi"},
     }
     labels = pod["metadata"]["labels"]

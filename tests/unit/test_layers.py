@@ -48,14 +48,14 @@ def test_every_layer_wins_over_all_that_are_weaker(stronger: int):
         ({"requests": {"cpu": "2"}}, {"requests": {"cpu": "2"}, "limits": {"cpu": "2"}}),
         ({"requests": {"cpu": "50m"}}, {"requests": {"cpu": "50m"}, "limits": {"cpu": "100m"}}),
         ({"limits": {"cpu": "50m"}}, {"requests": {"cpu": "50m"}, "limits": {"cpu": "50m"}}),
-        ({"limits": {"cpu": "2"}}, {"requests": {"cpu": "100m"}, "limits": {"cpu": "2"}}),
+        ({"limits": {"cpu": "2"}}, {"requests": {"cpu": "2"}, "limits": {"cpu": "2"}}),
         (
             {"requests": {"cpu": "{{ params.cpu }}"}},
             {"requests": {"cpu": "{{ params.cpu }}"}, "limits": {"cpu": "100m"}},
         ),
     ],
 )
-def test_a_request_never_ends_above_the_limit_of_the_size(asked: dict[str, Any], resources: dict[str, Any]):
+def test_requests_and_limits_go_together_whichever_side_is_named(asked: dict[str, Any], resources: dict[str, Any]):
     base = {"name": "base", "image": "busybox:1.35", "resources": asked}
     pod = compose(contract(), PodRequest(team="alpha", arguments={"spec": {"containers": [base]}}), rendered=False)
     memory = {"memory": "128Mi"}

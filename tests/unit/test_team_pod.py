@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from kubernetes.client import models as k8s
 
 from kpo_platform.operator.data import as_json
 from kpo_platform.pod.compose import PodRequest, compose
 from unit.contracts import Build, contract
-
-
-def without_empty(value: Any) -> Any:
-    """The value without the empty lists and dictionaries that the stock operator sprinkles over a pod."""
-    if isinstance(value, dict):
-        pruned = {key: without_empty(inner) for key, inner in value.items()}
-        return {key: inner for key, inner in pruned.items() if inner not in ({}, [])}
-    return [without_empty(inner) for inner in value] if isinstance(value, list) else value
+from unit.pods import without_empty
 
 
 def test_the_pod_is_the_composed_one_with_the_stock_name_and_labels(build: Build):

@@ -12,6 +12,7 @@ from functools import reduce
 
 from kpo_platform.contract import Contract, Size, Team
 from kpo_platform.errors import PodError, TeamError, unknown
+from kpo_platform.pod.containers import all_containers
 from kpo_platform.pod.finding import refuse
 from kpo_platform.pod.images import with_registry
 from kpo_platform.pod.merge import Json, merge
@@ -150,16 +151,29 @@ def _locked_layer(name: str, team: Team) -> Json:
 
 
 def _finished(pod: Json, team: Team) -> Json:
-    """The pod with ``base`` first, where the stock operator looks for it, and registries filled in."""
+    """The pod with ``base`` first, where the stock operator looks for it, registries filled in, and the floor."""
     spec = pod["spec"]
-    containers = sorted(spec["containers"], key=lambda container: container["name"] != BASE)
-    if not containers[0].get("image"):
-        raise PodError("The pod has no image: give image='name:tag', or a template whose container 'base' has one.")
+    for container in all_containers(pod):
+        _refuse_nameless(container)
+    parts = {
+        "containers": sorted(spec["containers"], key=lambda container: container["name"] != BASE),
+        "initContainers": spec.get("initContainers") or [],
+    }
     prefix = team.images.registry_prefix
-    images = {"containers": containers, "initContainers": spec.get("initContainers", [])}
     prefixed = {
         kind: [{**item, "image": with_registry(item["image"], prefix)} for item in items]
-        for kind, items in images.items()
+        for kind, items in parts.items()
         if items
     }
     return with_floor({**pod, "spec": {**spec, **prefixed}}, team)
+
+
+def _refuse_nameless(container: Json) -> None:
+    if container.get("name") == BASE and not container.get("image"):
+        raise PodError("The pod has no image: give image='name:tag', or a template whose container 'base' has one.")
+    for needed in ("name", "image"):
+        if not container.get(needed):
+            raise PodError(
+                f"The container {container.get('name') or container.get('image')!r} has no {needed}: give it one; "
+                "what belongs to the task's own container is merged into it by the name 'base'."
+            )

@@ -34,6 +34,10 @@ _APPENDED = frozenset({"envFrom"})
 """Lists without identity whose items add up; an item that is already there is not added again."""
 
 
+_NEVER_EMPTY = frozenset({"containers"})
+"""The client's V1PodSpec cannot be made without a list of containers, so an empty one says nothing."""
+
+
 def merge(under: Json, over: Json) -> Json:
     """One dictionary in which ``over`` wins.
 
@@ -58,6 +62,8 @@ def merge(under: Json, over: Json) -> Json:
 def _merge_value(key: str, under: Any, over: Any) -> Any:
     if isinstance(under, dict) and isinstance(over, dict):
         return merge(under, over)
+    if key in _NEVER_EMPTY and not over:
+        return under
     if isinstance(under, list) and isinstance(over, list) and over:
         if key in _MERGED_BY:
             return _merge_list(key, under, over)

@@ -28,10 +28,10 @@ def pod_resources(pod: Json, limits: Limits) -> dict[str, Amounts]:
 
 
 def fitted(under: Json, over: Json) -> Json:
-    """The weaker pod with limits and requests moved as far as the stronger one's resources need.
+    """The weaker pod with resources that go together with those of the stronger one.
 
-    Whoever asks for more than the size's limit, or limits below the size's request, and does not name the other side,
-    would else get a pod that the API refuses: a request above its limit.
+    Who names a limit alone means the request as well, as the API has it. Who names a request alone keeps the weaker
+    limit, raised as far as the request needs: the API refuses a request above its limit.
     """
     asked = {one.get("name"): one.get("resources") or {} for one in (over.get("spec") or {}).get("containers") or []}
     if not any(asked.values()) or "spec" not in under:
@@ -42,12 +42,11 @@ def fitted(under: Json, over: Json) -> Json:
 
 def _fitted(container: Json, asked: Json) -> Json:
     sides = {kind: dict((container.get("resources") or {}).get(kind) or {}) for kind in ("requests", "limits")}
-    for kind, other in (("requests", "limits"), ("limits", "requests")):
-        for resource, value in (asked.get(kind) or {}).items():
-            weaker, stronger = _quantity(sides[other].get(resource)), _quantity(value)
-            too_far = weaker < stronger if kind == "requests" else weaker > stronger
-            if resource in sides[other] and stronger and too_far:
-                sides[other][resource] = value
+    requests, limits = asked.get("requests") or {}, asked.get("limits") or {}
+    sides["requests"] |= {resource: value for resource, value in limits.items() if resource not in requests}
+    for resource, value in requests.items():
+        if resource in sides["limits"] and _quantity(sides["limits"][resource]) < _quantity(value):
+            sides["limits"][resource] = value
     return {**container, "resources": sides} if asked else container
 
 

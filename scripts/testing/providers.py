@@ -1,0 +1,57 @@
+"""The operator's tests with the newest provider of Airflow that it is made for, in an environment of its own."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from common.files import digest_of_files, whole_folder
+from common.package_access import package_variables
+from common.paths import REPOSITORY, cache_folder
+from common.run import capture
+from common.venv import make_venv
+
+TESTS = (
+    "arguments",
+    "conformance",
+    "differences",
+    "given",
+    "home",
+    "import",
+    "late",
+    "layers",
+    "properties",
+    "provider",
+    "team_pod",
+)
+"""Those of tests/unit that meet the stock operator; `.venv` runs them with the oldest provider."""
+
+_INSTALL_TIMEOUT_S = 600
+
+
+def newest_provider(programs: Path) -> Path:
+    """Make the environment when the cache does not have it yet.
+
+    Args:
+        programs: those of `.venv`, uv among them.
+
+    Returns:
+        The folder of its programs.
+
+    Raises:
+        ScriptError: it could not be made.
+    """
+    lock = REPOSITORY / "requirements" / "providers.txt"
+    folder = cache_folder("venv", f"providers-{digest_of_files([lock], sys.version)}")
+    if not folder.exists():
+        with whole_folder(folder) as draft:
+            make_venv(draft)
+            install = (programs / "uv", "pip", "install", "--python", draft / "bin" / "python")
+            access = package_variables()
+            capture((*install, "--require-hashes", "-r", lock), timeout_s=_INSTALL_TIMEOUT_S, env=access)
+    return folder / "bin"
+
+
+def files() -> list[str]:
+    """Give the test files to run, below the checkout."""
+    return [f"tests/unit/test_{name}.py" for name in TESTS]

@@ -1,0 +1,221 @@
+"""Every argument of the stock operator gives the same pod here, save for the differences that docs/operator.md lists.
+
+Run with the oldest provider by `scripts/test --only unit` and with the newest by `--only providers`.
+"""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from airflow.providers.cncf.kubernetes import secret
+from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
+from airflow.providers.cncf.kubernetes.secret import Secret
+from kubernetes.client import models as k8s
+
+from kpo_platform import TeamPodOperator
+from kpo_platform.operator.data import as_data
+from kpo_platform.pod.arguments import STOCK
+from unit.conftest import Publish
+from unit.pods import without_empty
+
+pytestmark = pytest.mark.filterwarnings("ignore:.reattach_on_restart. is deprecated")
+
+REFUSED = {"is_delete_operator_pod", "progress_callback"}
+"""The stock operator takes them and does nothing with them."""
+
+PLAIN = {"sizes": {"small": {"cpu": "1", "memory": "1Gi", "gpu": 0, "ephemeralStorage": ""}}, "template": "plain"}
+PLAIN |= {"volumes": [], "env": [], "labels": {}, "podSecurity": "baseline"}
+
+
+class Callbacks:
+    """Stands for a class of callbacks; none is called while a pod is built."""
+
+
+def log_line(container: str, message: str) -> str:
+    return f"{container}: {message}"
+
+
+CONTEXT = k8s.V1PodSecurityContext(run_as_user=1000, fs_group=2000)
+AFFINITY = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": []}}}
+POD: dict[str, Any] = {
+    "metadata": {"name": "from-template", "labels": {"from": "template"}, "annotations": {"a": "t"}},
+    "spec": {
+        "tolerations": [{"key": "gpu", "operator": "Exists"}],
+        "volumes": [{"name": "cache", "emptyDir": {}}],
+        "initContainers": [{"name": "prepare", "image": "p:1"}],
+        "containers": [
+            {"name": "base", "image": "t:1", "tty": True, "env": [{"name": "T", "value": "t"}]},
+            {"name": "aside", "image": "a:1"},
+        ],
+    },
+}
+MODEL = k8s.V1Pod(
+    metadata=k8s.V1ObjectMeta(labels={"from": "full"}),
+    spec=k8s.V1PodSpec(containers=[k8s.V1Container(name="base", working_dir="/w")], share_process_namespace=True),
+)
+
+VALUES: dict[str, Any] = {
+    "active_deadline_seconds": 60,
+    "affinity": AFFINITY,
+    "annotations": {"a": "b"},
+    "arguments": ["hi"],
+    "automount_service_account_token": False,
+    "base_container_name": "base",
+    "base_container_status_polling_interval": 2,
+    "callbacks": [Callbacks],
+    "cluster_context": "other",
+    "cmds": ["echo"],
+    "config_file": "/tmp/config",
+    "configmaps": ["settings"],
+    "container_logs": ["base", "aside"],
+    "container_name_log_prefix_enabled": False,
+    "container_resources": k8s.V1ResourceRequirements(limits={"cpu": "2", "memory": "2Gi"}, requests={"cpu": "1"}),
+    "container_security_context": {"runAsUser": 1000},
+    "deferrable": False,
+    "dns_config": k8s.V1PodDNSConfig(nameservers=["192.0.2.1"]),
+    "dnspolicy": "ClusterFirst",
+    "do_xcom_push": True,
+    "durable": False,
+    "env_from": [k8s.V1EnvFromSource(secret_ref=k8s.V1SecretEnvSource(name="s"))],
+    "env_vars": {"A": "b"},
+    "full_pod_spec": MODEL,
+    "get_logs": False,
+    "host_aliases": [k8s.V1HostAlias(ip="192.0.2.1", hostnames=["h"])],
+    "hostname": "h",
+    "hostnetwork": False,
+    "image": "other:1",
+    "image_pull_policy": "Always",
+    "image_pull_secrets": [k8s.V1LocalObjectReference(name="regcred")],
+    "in_cluster": True,
+    "init_container_logs": True,
+    "init_containers": [k8s.V1Container(name="first", image="i:1")],
+    "kubernetes_conn_id": "other",
+    "labels": {"a": "b"},
+    "log_events_on_failure": False,
+    "log_events_on_startup": False,
+    "log_formatter": log_line,
+    "log_pod_spec_on_failure": True,
+    "logging_interval": 5,
+    "name": "called",
+    "namespace": "team-alpha",
+    "node_selector": {"disk": "ssd"},
+    "on_finish_action": "keep_pod",
+    "on_kill_action": "keep_pod",
+    "pod_runtime_info_envs": [
+        k8s.V1EnvVar(
+            "IP", value_from=k8s.V1EnvVarSource(field_ref=k8s.V1ObjectFieldSelector(field_path="status.podIP"))
+        )
+    ],
+    "pod_template_dict": POD,
+    "pod_template_file": POD,
+    "poll_interval": 3,
+    "ports": [k8s.V1ContainerPort(container_port=80)],
+    "priority_class_name": "high",
+    "random_name_suffix": False,
+    "reattach_on_restart": False,
+    "runtime_class_name": "gvisor",
+    "schedule_timeout_seconds": 7,
+    "schedulername": "own",
+    "secrets": [Secret("env", "KEY", "s", "k"), Secret("volume", "/etc/s", "s")],
+    "security_context": CONTEXT,
+    "service_account_name": "team-pod",
+    "skip_on_exit_code": 99,
+    "startup_check_interval_seconds": 9,
+    "startup_timeout_seconds": 11,
+    "subdomain": "sub",
+    "termination_grace_period": 13,
+    "termination_message_policy": "File",
+    "tolerations": [k8s.V1Toleration(key="batch", operator="Exists")],
+    "trigger_kwargs": {"a": 1},
+    "volume_mounts": [k8s.V1VolumeMount(name="v", mount_path="/v")],
+    "volumes": [k8s.V1Volume(name="v", empty_dir=k8s.V1EmptyDirVolumeSource())],
+    "xcom_sidecar_container_security_context": {"runAsUser": 1000},
+}
+"""Every argument with a value that is not its default; a pod for pod_template_file stands in a file."""
+
+HERE = STOCK & set(inspect.signature(KubernetesPodOperator.__init__).parameters)
+
+SETTINGS = {"base_container_status_polling_interval", "callbacks", "cluster_context", "config_file", "container_logs"}
+SETTINGS |= {"container_name_log_prefix_enabled", "deferrable", "durable", "get_logs", "in_cluster", "poll_interval"}
+SETTINGS |= {"init_container_logs", "kubernetes_conn_id", "log_events_on_failure", "log_events_on_startup"}
+SETTINGS |= {"log_formatter", "log_pod_spec_on_failure", "logging_interval", "on_finish_action", "on_kill_action"}
+SETTINGS |= {"reattach_on_restart", "schedule_timeout_seconds", "skip_on_exit_code", "startup_check_interval_seconds"}
+SETTINGS |= {"startup_timeout_seconds", "trigger_kwargs"}
+"""Arguments about how the task runs; they leave the pod as it is."""
+
+
+@pytest.fixture(autouse=True)
+def plain_team(publish: Publish, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A team whose template says nothing, so that every difference comes from the operator."""
+    publish(plain=PLAIN, templates={"plain": {"spec": {"containers": [{"name": "base"}]}}})
+    monkeypatch.setattr(secret.uuid, "uuid4", lambda: "made-up")
+    for connection in ("KUBERNETES_DEFAULT", "K8S_DEFAULT", "OTHER"):
+        monkeypatch.setenv(f"AIRFLOW_CONN_{connection}", "kubernetes://")
+
+
+def tasks(**arguments: Any) -> tuple[KubernetesPodOperator, TeamPodOperator]:
+    """A stock task and one of ours with the same arguments."""
+    common = {"task_id": "t", "image": "busybox:1.35", "random_name_suffix": False, **arguments}
+    return KubernetesPodOperator(**{"namespace": "team-alpha", **common}), TeamPodOperator(team="plain", **common)
+
+
+def pods(**arguments: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The pods of both, the second without what every pod of the team has."""
+    stock, ours = (without_empty(as_data(one.build_pod_request_obj(dry_run=True))) for one in tasks(**arguments))
+    for pod in (stock, ours):
+        if pod["spec"].get("hostNetwork") is False:
+            del pod["spec"]["hostNetwork"]  # what the API takes it for
+        for resources in (one["resources"] for one in pod["spec"]["containers"] if "resources" in one):
+            resources["requests"] = {**resources.get("limits", {}), **resources.get("requests", {})}  # the API as well
+    return stock, ours
+
+
+def without_the_team_s(pod: dict[str, Any], given: set[str]) -> dict[str, Any]:
+    """A pod of ours without what the team adds to every one: label, account, token, resources, end message."""
+    base = dict(pod["spec"]["containers"][0])
+    if "container_resources" not in given:
+        assert base.pop("resources") == {kind: {"cpu": "1", "memory": "1Gi"} for kind in ("requests", "limits")}
+    if "termination_message_policy" not in given:
+        assert base["terminationMessagePolicy"] == "FallbackToLogsOnError"
+        base["terminationMessagePolicy"] = "File"
+    spec = {**pod["spec"], "containers": [base, *pod["spec"]["containers"][1:]]}
+    assert (spec.pop("serviceAccountName"), spec.pop("automountServiceAccountToken")) == ("team-pod", False)
+    labels = {name: value for name, value in pod["metadata"]["labels"].items() if name != "kpo-platform/team"}
+    return {**pod, "metadata": {**pod["metadata"], "labels": labels}, "spec": spec}
+
+
+def value_of(name: str, folder: Path) -> Any:
+    if name != "pod_template_file":
+        return VALUES[name]
+    (folder / "pod.yaml").write_text(yaml.safe_dump(POD))
+    return str(folder / "pod.yaml")
+
+
+def test_no_argument_of_the_stock_operator_is_left_out():
+    assert VALUES.keys() | REFUSED == STOCK
+    assert STOCK - {"log_events_on_startup"} <= HERE
+
+
+@pytest.mark.parametrize("beneath", [{}, {"pod_template_dict": POD}], ids=["alone", "over-a-template"])
+@pytest.mark.parametrize("name", sorted(HERE - REFUSED))
+def test_an_argument_gives_the_pod_that_the_stock_operator_gives(name: str, beneath: dict[str, Any], tmp_path: Path):
+    arguments = {**beneath, name: value_of(name, tmp_path)}
+    stock, ours = pods(**arguments)
+    if name == "tolerations" and beneath:  # one of the listed differences: they add up
+        stock["spec"]["tolerations"] = [*POD["spec"]["tolerations"], *stock["spec"]["tolerations"]]
+    ours = without_the_team_s(ours, set(arguments))
+    for field in ("serviceAccountName", "automountServiceAccountToken"):
+        stock["spec"].pop(field, None)
+    assert ours == stock
+
+
+@pytest.mark.parametrize("name", sorted(HERE & SETTINGS))
+def test_a_setting_of_the_task_is_that_of_the_stock_operator_and_changes_no_pod(name: str):
+    stock, ours = tasks(**{name: VALUES[name]})
+    assert getattr(ours, name) == getattr(stock, name)
+    assert getattr(ours, name) != getattr(tasks()[1], name)
+    assert pods(**{name: VALUES[name]}) == pods()

@@ -1,0 +1,189 @@
+"""Where TeamPodOperator's pod differs from the stock operator's, and why it is the better one.
+
+docs/operator.md lists the same sentences; beyond them `test_conformance` finds no difference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
+from kubernetes.client import models as k8s
+
+from kpo_platform import TeamPodOperator
+from kpo_platform.errors import PodError
+from kpo_platform.operator.data import as_data
+from unit.conftest import Publish
+from unit.pods import without_empty
+
+PAGE = Path(__file__).parents[2] / "docs" / "operator.md"
+MOST = 15
+
+Pair = tuple[dict[str, Any], dict[str, Any]]
+Both = Callable[..., Pair]
+TOLD: list[str] = []
+
+
+@pytest.fixture
+def both(publish: Publish) -> Both:
+    """The stock pod and ours, from the same arguments, without what is empty."""
+    publish()
+
+    def make(**arguments: Any) -> Pair:
+        common = {"task_id": "t", "image": "busybox:1.35", "random_name_suffix": False, **arguments}
+        tasks = KubernetesPodOperator(namespace="team-alpha", **common), TeamPodOperator(team="alpha", **common)
+        stock, ours = (without_empty(as_data(one.build_pod_request_obj(dry_run=True))) for one in tasks)
+        return stock, ours
+
+    return make
+
+
+def difference(sentence: str) -> Callable[[Any], Any]:
+    """Mark a test as that of a listed difference."""
+    TOLD.append(sentence)
+    return lambda test: test
+
+
+def over(template: dict[str, Any], **base: Any) -> dict[str, Any]:
+    """A template's pod with a container base."""
+    return {"spec": {"containers": [{"name": "base", **base}], **template}}
+
+
+def base_of(pod: dict[str, Any]) -> dict[str, Any]:
+    [base] = [one for one in pod["spec"]["containers"] if one["name"] == "base"]
+    return dict(base)
+
+
+@difference("Every pod has the team's service account, label and labels, and a token only where the team wants one.")
+def test_a_pod_is_the_team_s(both: Both):
+    stock, ours = both()
+    assert "serviceAccountName" not in stock["spec"]  # the namespace's default account, with a token
+    assert (ours["spec"]["serviceAccountName"], ours["spec"]["automountServiceAccountToken"]) == ("team-pod", False)
+    assert ours["metadata"]["labels"].items() >= {"kpo-platform/team": "alpha", "cost-center": "cc-1"}.items()
+
+
+@difference("A task that names no resources has those of its size; where it names a request alone, a limit stays.")
+def test_a_pod_has_resources(both: Both):
+    asked = k8s.V1ResourceRequirements(requests={"cpu": "2"})
+    stock, ours = both(container_resources=asked)
+    assert base_of(stock)["resources"] == {"requests": {"cpu": "2"}}  # memory without end, or a default of 100m < 2
+    assert base_of(ours)["resources"] == {
+        "requests": {"cpu": "2", "memory": "128Mi"},
+        "limits": {"cpu": "2", "memory": "128Mi"},
+    }
+
+
+@difference("The message of a failed container falls back to the end of its log.")
+def test_a_failure_has_a_message(both: Both):
+    stock, ours = both()
+    messages = [base_of(pod)["terminationMessagePolicy"] for pod in (stock, ours)]
+    assert messages == ["File", "FallbackToLogsOnError"]
+
+
+@difference("The security settings that the level restricted wants are said for every container, sidecars among them.")
+def test_a_pod_passes_its_security_level(both: Both):
+    first = k8s.V1Container(name="first", image="i:1")
+    stock, ours = both(init_containers=[first])
+    assert stock["spec"]["initContainers"] == [{"name": "first", "image": "i:1"}]  # refused by the namespace
+    floor = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+    assert ours["spec"]["initContainers"] == [{"name": "first", "image": "i:1", "securityContext": floor}]
+    assert ours["spec"]["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+
+
+@difference("False and empty values win over a template when they are given.")
+def test_false_wins(both: Both):
+    template = over({"tolerations": [{"key": "gpu"}], "activeDeadlineSeconds": 60})
+    stock, ours = both(pod_template_dict=template, tolerations=[], active_deadline_seconds=0)
+    assert stock["spec"].items() >= {"tolerations": [{"key": "gpu"}], "activeDeadlineSeconds": 60}.items()
+    assert ours["spec"]["activeDeadlineSeconds"] == 0
+    assert "tolerations" not in ours["spec"]
+
+
+@difference("Containers are merged by name: base is found wherever it stands.")
+def test_base_is_found_by_name(both: Both):
+    containers = [
+        {"name": "aside", "image": "a:1", "env": [{"name": "A", "value": "1"}]},
+        {"name": "base", "image": "b:1"},
+    ]
+    stock, ours = both(pod_template_dict={"spec": {"containers": containers}})
+    assert [one["name"] for one in stock["spec"]["containers"]] == ["base", "base"]  # the API refuses it
+    assert [one["name"] for one in ours["spec"]["containers"]] == ["base", "aside"]
+    assert ours["spec"]["containers"][1]["env"] == [{"name": "A", "value": "1"}]
+
+
+@difference("Of two variables of one name the stronger one stays.")
+def test_a_variable_is_there_once(both: Both):
+    template = over({}, env=[{"name": "A", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}}])
+    stock, ours = both(pod_template_dict=template, env_vars={"A": "1"})
+    assert len([one for one in base_of(stock)["env"] if one["name"] == "A"]) == 2
+    assert [one for one in base_of(ours)["env"] if one["name"] == "A"] == [{"name": "A", "value": "1"}]
+
+
+@difference("A volume, mount or port that a template has as well is there once.")
+def test_a_volume_is_there_once(both: Both):
+    claim = k8s.V1Volume(name="v", persistent_volume_claim=k8s.V1PersistentVolumeClaimVolumeSource(claim_name="data"))
+    template = over({"volumes": [{"name": "v", "emptyDir": {}}]}, ports=[{"containerPort": 80}])
+    stock, ours = both(pod_template_dict=template, volumes=[claim], ports=[k8s.V1ContainerPort(container_port=80)])
+    assert [one["name"] for one in stock["spec"]["volumes"]] == ["v", "v"]  # the API refuses it
+    assert ours["spec"]["volumes"][-1] == {"name": "v", "persistentVolumeClaim": {"claimName": "data"}}
+    assert [one["name"] for one in ours["spec"]["volumes"]].count("v") == 1
+    assert (len(base_of(stock)["ports"]), base_of(ours)["ports"]) == (2, [{"containerPort": 80}])
+
+
+@difference("Node selectors, tolerations and pull secrets add up with those of a template.")
+def test_where_a_pod_runs_adds_up(both: Both):
+    template = over(
+        {"nodeSelector": {"zone": "a"}, "tolerations": [{"key": "gpu"}], "imagePullSecrets": [{"name": "one"}]}
+    )
+    two = [k8s.V1LocalObjectReference(name="two")]
+    given = {"node_selector": {"disk": "ssd"}, "tolerations": [{"key": "batch"}], "image_pull_secrets": two}
+    stock, ours = both(pod_template_dict=template, **given)
+    assert stock["spec"].items() >= {"nodeSelector": {"disk": "ssd"}, "tolerations": [{"key": "batch"}]}.items()
+    assert ours["spec"]["nodeSelector"] == {"zone": "a", "disk": "ssd"}
+    assert ours["spec"]["tolerations"] == [{"key": "gpu"}, {"key": "batch"}]
+    assert ours["spec"]["imagePullSecrets"] == [{"name": "one"}, {"name": "two"}]
+
+
+@difference("Security contexts, affinity and resources are merged field by field with those of a template.")
+def test_a_template_s_group_stays(both: Both):
+    template = over({"securityContext": {"fsGroup": 2000}}, securityContext={"readOnlyRootFilesystem": True})
+    given = {"security_context": {"runAsUser": 1000}, "container_security_context": {"runAsGroup": 1000}}
+    stock, ours = both(pod_template_dict=template, **given)
+    assert stock["spec"]["securityContext"] == {"runAsUser": 1000}
+    assert ours["spec"]["securityContext"].items() >= {"runAsUser": 1000, "fsGroup": 2000}.items()
+    assert base_of(stock)["securityContext"] == {"runAsGroup": 1000}
+    assert base_of(ours)["securityContext"].items() >= {"runAsGroup": 1000, "readOnlyRootFilesystem": True}.items()
+
+
+@difference("Numbers and switches in labels, annotations, node selectors and variables become texts.")
+def test_numbers_become_texts(both: Both):
+    stock, ours = both(labels={"attempt": 1}, env_vars={"DRY": True})
+    assert stock["metadata"]["labels"]["attempt"] == 1  # the API takes texts only
+    assert ours["metadata"]["labels"]["attempt"] == "1"
+    assert {"name": "DRY", "value": True} in base_of(stock)["env"]
+    assert {"name": "DRY", "value": "true"} in base_of(ours)["env"]
+
+
+@difference("Pull secrets may be names, and whatever is a model of the client may be a dictionary.")
+def test_names_and_dictionaries_are_taken(both: Both):
+    stock, ours = both(image_pull_secrets=["regcred"])
+    assert stock["spec"]["imagePullSecrets"] == ["regcred"]  # the API takes objects only
+    assert ours["spec"]["imagePullSecrets"] == [{"name": "regcred"}]
+
+
+@difference("A pod_template_file that is not there is refused.")
+def test_a_missing_template_is_refused(both: Both):
+    task = KubernetesPodOperator(task_id="t", image="b:1", namespace="n", pod_template_file="/nowhere/pod.yaml")
+    assert task.build_pod_request_obj(dry_run=True).spec.containers[0].image == "b:1"  # a warning, and no template
+    with pytest.raises(PodError, match=r"^pod_template_file='/nowhere/pod.yaml' cannot be read: No such file"):
+        both(pod_template_file="/nowhere/pod.yaml")
+
+
+def test_the_page_lists_these_differences_and_no_other():
+    _, _, section = PAGE.read_text(encoding="utf-8").partition("## What differs from the stock pod\n")
+    lines = section.partition("\n## ")[0].splitlines()
+    assert [line.partition(". ")[2] for line in lines if line[:1].isdigit()] == TOLD
+    assert len(TOLD) <= MOST

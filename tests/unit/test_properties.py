@@ -1,0 +1,163 @@
+"""What holds for every merge and every pod, whatever an author writes."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from types import MappingProxyType
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kpo_platform.errors import PodError
+from kpo_platform.pod.compose import PodRequest, compose, unchecked
+from kpo_platform.pod.merge import merge
+from unit.contracts import contract
+
+NAMES = st.sampled_from(["base", "aside", "a", "b"])
+VALUES = st.sampled_from(["1", "2", ""])
+
+
+def named(
+    key: str, always: Any = MappingProxyType({}), **fields: st.SearchStrategy[Any]
+) -> st.SearchStrategy[list[dict[str, Any]]]:
+    """Lists of things with an identity, as a sane author writes them: each once."""
+    item = st.fixed_dictionaries({key: NAMES, **always}, optional=fields)
+    return st.lists(item, max_size=3, unique_by=lambda one: one[key])
+
+
+CONTAINERS = named(
+    "name",
+    {"image": st.sampled_from(["a:1", "b:2"])},
+    tty=st.booleans(),
+    env=named("name", value=VALUES),
+    volumeMounts=named("mountPath", name=NAMES, readOnly=st.booleans()),
+    envFrom=st.lists(st.fixed_dictionaries({"prefix": NAMES}), max_size=2, unique_by=lambda one: one["prefix"]),
+    resources=st.fixed_dictionaries(
+        {},
+        optional={
+            kind: st.dictionaries(st.just("cpu"), st.sampled_from(["1", "2"])) for kind in ("requests", "limits")
+        },
+    ),
+)
+PODS = st.fixed_dictionaries(
+    {},
+    optional={
+        "metadata": st.fixed_dictionaries({}, optional={"labels": st.dictionaries(NAMES, VALUES)}),
+        "spec": st.fixed_dictionaries(
+            {},
+            optional={
+                "containers": CONTAINERS,
+                "initContainers": CONTAINERS,
+                "volumes": named("name", emptyDir=st.just({})),
+                "tolerations": named("key", operator=st.just("Exists")),
+                "imagePullSecrets": named("name"),
+                "nodeSelector": st.dictionaries(NAMES, VALUES),
+                "hostNetwork": st.just(False),
+            },
+        ),
+    },
+)
+
+IDENTITY = {
+    "containers": "name",
+    "initContainers": "name",
+    "env": "name",
+    "volumes": "name",
+    "volumeMounts": "mountPath",
+}
+IDENTITY |= {"tolerations": "key", "imagePullSecrets": "name"}
+
+LOCKED = {
+    "metadata": {"namespace": "team-beta", "labels": {"kpo-platform/team": "beta"}},
+    "spec": {"serviceAccountName": "admin", "automountServiceAccountToken": True, "restartPolicy": "Always"},
+}
+
+
+@given(PODS, PODS)
+def test_merging_the_same_twice_changes_nothing(under: dict[str, Any], over: dict[str, Any]):
+    once = merge(under, over)
+    assert merge(once, over) == once
+    assert merge(under, under) == under
+    assert merge(under, {}) == merge({}, under) == under
+
+
+@given(PODS, PODS, PODS)
+def test_it_does_not_matter_which_two_of_three_are_merged_first(
+    a: dict[str, Any], b: dict[str, Any], c: dict[str, Any]
+):
+    # An empty list stands for "none of the weaker ones", so it means something else before and after a merge.
+    if not any(empty_list(one) for one in (a, b, c)):
+        assert merge(merge(a, b), c) == merge(a, merge(b, c))
+
+
+@given(PODS, PODS)
+def test_no_name_is_there_twice_and_neither_side_is_changed(under: dict[str, Any], over: dict[str, Any]):
+    before = deepcopy((under, over))
+    assert_unique(merge(under, over))
+    assert (under, over) == before
+
+
+@given(PODS, PODS)
+def test_what_the_stronger_side_says_is_there(under: dict[str, Any], over: dict[str, Any]):
+    assert_said(merge(under, over), over)
+
+
+@given(PODS, PODS, PODS)
+def test_a_composed_pod_has_what_the_author_set_and_no_name_twice(
+    arguments: dict[str, Any], full: dict[str, Any], override: dict[str, Any]
+):
+    image = {"spec": {"containers": [{"name": "base", "image": "busybox:1.35"}]}}
+    request = PodRequest("alpha", arguments=merge(image, arguments), full_pod_spec=full, pod_override=override)
+    pod = unchecked(contract(), request)
+    assert_unique(pod)
+    assert_said(pod, override)
+
+
+@given(PODS, st.sampled_from(["own_template", "arguments", "full_pod_spec", "pod_override"]), st.data())
+def test_locked_fields_never_move(pod: dict[str, Any], layer: str, data: st.DataObject):
+    fields = [("metadata", "namespace"), *(("spec", name) for name in LOCKED["spec"])]
+    part, field = data.draw(st.sampled_from(fields))
+    value = data.draw(st.sampled_from([LOCKED[part][field], None]))
+    image = {"spec": {"containers": [{"name": "base", "image": "busybox:1.35"}]}}
+    layers = {"arguments": image, layer: merge(image, {**pod, part: {**pod.get(part, {}), field: value}})}
+    layers[layer] |= {part: {**layers[layer][part], field: value}}
+    plain = compose(contract(), PodRequest("alpha", arguments=image))
+    try:
+        made = compose(contract(), PodRequest("alpha", **layers))
+    except PodError:
+        return
+    assert (part, field, made[part][field]) == (part, field, plain[part][field])
+
+
+def assert_unique(value: Any) -> None:
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            if key in IDENTITY:
+                names = [item[IDENTITY[key]] for item in inner]
+                assert len(names) == len(set(names)), (key, names)
+            assert_unique(inner)
+    elif isinstance(value, list):
+        for item in value:
+            assert_unique(item)
+
+
+def assert_said(pod: Any, said: Any, key: str = "") -> None:
+    """Everything that was said stands in the pod, wherever its thing stands now."""
+    if isinstance(said, dict):
+        for name, inner in said.items():
+            assert_said(pod[name], inner, name)
+    elif isinstance(said, list) and key in IDENTITY:
+        found = {item[IDENTITY[key]]: item for item in pod}
+        for item in said:
+            assert_said(found[item[IDENTITY[key]]], item)
+    elif isinstance(said, list):
+        assert [item for item in said if item not in pod] == []
+    else:
+        assert pod == said
+
+
+def empty_list(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any(empty_list(inner) for inner in value.values())
+    return isinstance(value, list) and (not value or any(empty_list(item) for item in value))
