@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from copy import deepcopy
 
+import jsonschema
 import pytest
 import yaml
 
-from chart.rendering import ROOT, TWO_TEAMS, Object, one, render, role_file
+from chart.rendering import ROOT, TWO_TEAMS, Object, one, render, role_file, starting_with
 from kpo_platform.contract import CONFIGMAP_KEY, CONFIGMAP_LABELS, parse
 
 DEFAULT_TEAM: Object = {
@@ -191,6 +194,31 @@ def test_the_package_reads_what_the_chart_writes() -> None:
     text = one(render(TWO_TEAMS), "ConfigMap", "airflow-contract")["data"][CONFIGMAP_KEY]
     read = parse(text).model_dump(mode="json", by_alias=True)
     assert read == json.loads(text)
+
+
+def test_what_the_chart_writes_fits_the_published_schema() -> None:
+    schema = json.loads((ROOT / "docs" / "contract.schema.json").read_text())
+    everything = yaml.safe_load((ROOT / "tests" / "chart" / "all-values.yaml").read_text())
+    for values in ({}, TWO_TEAMS, everything):
+        written = json.loads(starting_with(render(values), "ConfigMap", contract_name(values))["data"][CONFIGMAP_KEY])
+        jsonschema.validate(written, schema, jsonschema.Draft202012Validator)
+    with pytest.raises(jsonschema.ValidationError, match="1 was expected"):
+        jsonschema.validate({**written, "version": 2}, schema, jsonschema.Draft202012Validator)
+
+
+def contract_name(values: Object) -> str:
+    return f"{values.get('fullnameOverride', 'airflow')}-contract"
+
+
+def test_the_published_schema_says_what_the_package_reads() -> None:
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "scripts" / "contract-schema"), "--check"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_the_contract_is_found_by_its_labels() -> None:

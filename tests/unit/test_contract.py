@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+import kpo_platform
 from kpo_platform.contract import load, parse
 from kpo_platform.errors import ContractError
 from unit.contracts import CONTRACT
@@ -18,13 +20,17 @@ def refusal(text: str) -> str:
     return str(error.value)
 
 
-def test_a_newer_contract_asks_for_a_newer_package_and_an_older_one_for_a_newer_chart():
-    newer, older = ({**CONTRACT, "version": version} for version in (2, 0))
+@pytest.mark.parametrize("others", [CONTRACT, {"chartVersion": "0.9.0", "squads": []}], ids=["same", "other fields"])
+def test_a_newer_contract_asks_for_a_newer_package_and_an_older_one_for_a_newer_chart(others: dict[str, Any]):
+    newer, older = ({**others, "version": version, "chartVersion": "0.9.0"} for version in (2, 0))
+    package = kpo_platform.__version__
     assert refusal(json.dumps(newer)) == (
-        "The contract has version 2, this package reads version 1: upgrade the package."
+        f"The contract has version 2, written by chart 0.9.0, but this package ({package}) reads version 1: "
+        "upgrade the package to 0.9.0."
     )
     assert refusal(json.dumps(older)) == (
-        "The contract has version 0, this package reads version 1: upgrade the chart."
+        f"The contract has version 0, written by chart 0.9.0, but this package ({package}) reads version 1: "
+        f"upgrade the chart to {package}."
     )
 
 

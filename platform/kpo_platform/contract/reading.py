@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
+from importlib.metadata import PackageNotFoundError
+from importlib.metadata import version as installed
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -26,18 +29,41 @@ def parse(text: str) -> Contract:
     try:
         contract = Contract.model_validate_json(text)
     except ValidationError as error:
+        _refuse_other_version(text)
         first = error.errors()[0]
         where = ".".join(str(step) for step in first["loc"]) or "its text"
         raise ContractError(
             f"The contract cannot be read: {where}: {first['msg']}. "
             "It is written by the chart: upgrade chart and package to the same version."
         ) from error
-    if contract.version != VERSION:
-        older = "package" if contract.version > VERSION else "chart"
-        raise ContractError(
-            f"The contract has version {contract.version}, this package reads version {VERSION}: upgrade the {older}."
-        )
+    _refuse_other_version(text)
     return contract
+
+
+def _refuse_other_version(text: str) -> None:
+    """Say which side is to be upgraded, and to what, where chart and package are of different contract versions.
+
+    It comes before any complaint about a field: of another version, other fields are to be expected.
+    """
+    try:
+        found = json.loads(text)
+        version, chart = int(found["version"]), found.get("chartVersion", "of an unknown version")
+    except (ValueError, TypeError, KeyError):
+        return  # not even that much of a contract
+    if version != VERSION:
+        package = _own_version()
+        remedy = f"the package to {chart}" if version > VERSION else f"the chart to {package}"
+        raise ContractError(
+            f"The contract has version {version}, written by chart {chart}, but this package ({package}) reads version "
+            f"{VERSION}: upgrade {remedy}."
+        )
+
+
+def _own_version() -> str:
+    try:
+        return installed("kpo-platform")
+    except PackageNotFoundError:
+        return "0+source"  # it runs from a checkout
 
 
 _loaded: tuple[tuple[str, int, int], Contract] | None = None
