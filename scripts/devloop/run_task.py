@@ -14,10 +14,10 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from kpo_platform.bootstrap.connection import extra
 from kpo_platform.contract import FILE_VARIABLE, Contract
 from kpo_platform.errors import PlatformError
 from kpo_platform.kube import Kube, read_contract
+from kpo_platform.pod.xcom import connection_extra
 
 _NAMESPACE = "airflow"
 _SECONDS = 60.0
@@ -36,7 +36,7 @@ def prepare(kubeconfig: str, folder: Path) -> None:
 
 def connection(contract: Contract, kubeconfig: str) -> str:
     """Give the connection that bootstrap makes, but by kubeconfig instead of from inside the cluster."""
-    content = {**extra(contract.xcom_sidecar), "in_cluster": False, "kube_config_path": kubeconfig}
+    content = {**connection_extra(contract.xcom_sidecar), "in_cluster": False, "kube_config_path": kubeconfig}
     return json.dumps({"conn_type": "kubernetes", "extra": content})
 
 

@@ -105,10 +105,10 @@ def starting_with(objects: list[Object], kind: str, prefix: str) -> Object:
 
 
 def pods(objects: list[Object]) -> dict[str, Object]:
-    """The pod templates of all workloads: component → template."""
+    """The pods, and the pod templates of all workloads: component → template."""
     specs = [item["spec"] for item in objects if item["kind"] in ("Deployment", "Job", "StatefulSet")]
     specs += [item["spec"]["jobTemplate"]["spec"] for item in objects if item["kind"] == "CronJob"]
-    templates = [spec["template"] for spec in specs]
+    templates = [spec["template"] for spec in specs] + [item for item in objects if item["kind"] == "Pod"]
     return {template["metadata"]["labels"]["app.kubernetes.io/component"]: template for template in templates}
 
 

@@ -26,14 +26,14 @@ def notes(values: Object) -> str:
 
 
 def test_nothing_of_airflow_is_installed() -> None:
-    assert kinds(BESIDE) == ["ConfigMap"]
+    assert kinds(BESIDE) == ["ConfigMap", "Pod"]
     names = {item["metadata"]["name"].rpartition("-")[0] for item in render(BESIDE) if item["kind"] == "ConfigMap"}
-    assert names == {"airflow", "airflow-code", "airflow-pod", "airflow-team-settings"}
+    assert names == {"airflow", "airflow-code", "airflow-pod", "airflow-scripts", "airflow-team-settings"}
 
 
 def test_a_clean_up_job_brings_the_scripts_that_it_runs() -> None:
     values = {**BESIDE, "teams": {"alpha": {"cleanup": {"maxAge": 60}}}}
-    assert kinds(values) == ["ConfigMap", "CronJob", "ServiceAccount"]
+    assert kinds(values) == ["ConfigMap", "CronJob", "Pod", "ServiceAccount"]
     assert [item for item in render(values) if item["metadata"]["name"].startswith("airflow-scripts-")]
 
 

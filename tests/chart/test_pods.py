@@ -22,6 +22,7 @@ COMPONENTS = [
     "scheduler",
     "secrets",
     "team-settings",
+    "test",
     "triggerer",
 ]
 TEMPLATES = sorted((ROOT / "pod_templates").glob("*.yaml"))

@@ -151,6 +151,7 @@ def test_only_who_talks_to_kubernetes_gets_a_token() -> None:
         "cleanup",
         "scheduler",
         "secrets",
+        "test",
         "triggerer",
     }
     accounts = [item for item in objects if item["kind"] == "ServiceAccount"]

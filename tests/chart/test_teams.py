@@ -175,5 +175,6 @@ def test_teams_bring_only_their_settings_into_the_release_s_namespace() -> None:
     assert sorted((kind, name[:21]) for kind, name in added) == [
         ("ConfigMap", "airflow-team-settings"),
         ("Job", "airflow-team-settings"),
+        ("Pod", "airflow-test"),
         ("ServiceAccount", "airflow-team-settings"),
     ]

@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
-from kpo_platform.bootstrap import connection, plan
+from kpo_platform.bootstrap import plan
 from kpo_platform.bootstrap.actions import Action, Change, Plan, Target, Verb
 from kpo_platform.bootstrap.credentials import Credentials, Login
 from kpo_platform.bootstrap.state import Live, LiveClaim, LiveConnection, LiveSecret, StorageClass
 from kpo_platform.pod.quantity import amount
+from kpo_platform.pod.xcom import connection_extra
 from unit.contracts import contract
 
 HOST = "registry.test"
@@ -34,7 +35,7 @@ GROWING = StorageClass("growing", default=False, expandable=True, waits_for_pod=
 EMPTY = Live(namespaces=frozenset({"team-alpha"}), classes=(LOCAL, GROWING))
 LIVE_SECRET = LiveSecret("kubernetes.io/dockerconfigjson", LABELS, {HOST: LOGIN}, "7")
 LIVE_CLAIM = LiveClaim("1Gi", ("ReadWriteOnce",), "local-path", "Bound", LABELS, "8")
-LIVE_CONNECTION = LiveConnection("kubernetes", connection.extra(contract().xcom_sidecar))
+LIVE_CONNECTION = LiveConnection("kubernetes", connection_extra(contract().xcom_sidecar))
 DONE = replace(
     EMPTY,
     secrets={("team-alpha", "regcred"): LIVE_SECRET},
@@ -273,7 +274,7 @@ def test_a_connection_keeps_what_others_put_into_it_but_no_other_way_to_a_cluste
         Change("extra.kube_config", "(not shown)", "(none)"),
     )
     written = json.loads(action.body["extra"])
-    assert written == {**connection.extra(contract().xcom_sidecar), "disable_tcp_keepalive": True}
+    assert written == {**connection_extra(contract().xcom_sidecar), "disable_tcp_keepalive": True}
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from typing import Any
 from kpo_platform.bootstrap.actions import CONNECTION, Action, Target, Verb, changes
 from kpo_platform.bootstrap.state import LiveConnection
 from kpo_platform.contract import XComSidecar
+from kpo_platform.pod.xcom import connection_extra
 
 TYPE = "kubernetes"
 DESCRIPTION = "The cluster that Airflow runs in. Kept by platformctl bootstrap."
@@ -23,20 +24,6 @@ def target(name: str) -> Target:
     return Target(CONNECTION, "", name)
 
 
-def extra(sidecar: XComSidecar) -> dict[str, Any]:
-    """The keys of the connection's extra that are ours.
-
-    The sidecar's resources and security context are JSON in text: the provider's hook reads them with
-    ``json.loads`` and fails on a mapping. ``in_cluster`` must be a boolean: the hook takes any text for true.
-    """
-    return {
-        "in_cluster": True,
-        "xcom_sidecar_container_image": sidecar.image,
-        "xcom_sidecar_container_resources": json.dumps(sidecar.resources, sort_keys=True),
-        "xcom_sidecar_container_security_context": json.dumps(sidecar.security_context, sort_keys=True),
-    }
-
-
 def plan(name: str, sidecar: XComSidecar, live: LiveConnection | None) -> Action:
     """What happens to a connection.
 
@@ -47,7 +34,7 @@ def plan(name: str, sidecar: XComSidecar, live: LiveConnection | None) -> Action
         sidecar: the stock operator's XCom sidecar.
         live: the connection that is there, if there is one.
     """
-    ours = extra(sidecar)
+    ours = connection_extra(sidecar)
     if live is None:
         return Action(Verb.CREATE, target(name), note="in cluster", body=_body(name, ours))
     kept = {key: value for key, value in live.extra.items() if key not in _CONTRADICTING}
