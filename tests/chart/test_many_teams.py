@@ -7,7 +7,7 @@ import gzip
 import json
 import re
 
-from chart.rendering import CHART, ROOT, Object, text
+from chart.rendering import CHART, ROOT, Object, refusal, text
 from kpo_platform.contract import parse
 
 LIMIT = 1024 * 1024
@@ -50,6 +50,16 @@ def release() -> bytes:
 def test_the_contract_fits_into_its_configmap() -> None:
     assert len(contract()) < LIMIT
     assert len(parse(contract()).teams) == TEAMS
+
+
+def test_more_teams_than_fit_are_refused_before_the_cluster_does() -> None:
+    teams = {f"{name}-{half}": team for name, team in MANY["teams"].items() for half in "ab"}
+    (sentence,) = refusal({"teams": teams})
+    size = re.sub(r"\d{7}", "N", sentence, count=1)
+    assert size == (
+        "ERROR: the contract of these 1000 teams has N bytes, but a ConfigMap holds 1048576; "
+        "give some of the teams a release of their own."
+    )
 
 
 def test_the_release_fits_into_its_secret() -> None:
