@@ -6,7 +6,6 @@ this package stays cheap and works where Airflow is not installed.
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -22,6 +21,8 @@ def __getattr__(name: str) -> Any:
 
         return TeamPodOperator
     if name == "__version__":
+        from importlib.metadata import PackageNotFoundError, version  # 50 ms that no DAG needs to wait for
+
         try:
             return version("kpo-platform")
         except PackageNotFoundError:

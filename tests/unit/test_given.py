@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.exceptions import AirflowFailException
 from airflow.sdk import DAG
+from airflow.sdk.exceptions import AirflowFailException
 from kubernetes.client import models as k8s
 
 from kpo_platform.errors import PodError
@@ -143,3 +143,16 @@ def test_a_template_file_without_a_pod_is_refused(build: Build, tmp_path: Path, 
         file.write_text(text)
     tail = "template='default'." if text is None else ""
     assert refusal(build, pod_template_file=str(file)) == [f"pod_template_file={str(file)!r} {reason}{tail}"]
+
+
+def test_variables_that_are_rendered_to_a_text_are_refused(build: Build):
+    from kpo_platform import TeamPodOperator
+
+    task = TeamPodOperator(task_id="t", team="alpha", image="b:1", env_vars="{{ found }}")
+    task.render_template_fields({"found": {"A": "1"}})  # type: ignore[typeddict-unknown-key]
+    with pytest.raises(PodError) as refused:
+        task.build_pod_request_obj(dry_run=True)
+    assert str(refused.value) == (
+        "env_vars was rendered to a str, but a dictionary or a list was expected: give the dictionary itself, or set "
+        "render_template_as_native_obj=True in the DAG."
+    )

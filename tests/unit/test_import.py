@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
+REPOSITORY = Path(__file__).parents[2]
+
+
+def run(script: str) -> str:
+    """What a script prints in a Python process of its own."""
+    paths = [REPOSITORY / "platform", REPOSITORY / "helm" / "kpo-platform" / "files" / "plugin"]
+    env = {"PYTHONPATH": ":".join(map(str, paths)), "AIRFLOW_HOME": os.environ["AIRFLOW_HOME"]}
+    command = [sys.executable, "-c", script]
+    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=120, check=True).stdout
+
 
 def test_importing_the_package_loads_neither_airflow_nor_the_kubernetes_client():
-    script = "import sys, kpo_platform; print([m for m in ('airflow', 'kubernetes') if m in sys.modules])"
-    result = subprocess.run(
-        [sys.executable, "-c", script],
-        env={"PYTHONPATH": str(Path(__file__).parents[2] / "platform")},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    )
-    assert result.stdout == "[]\n"
+    assert run("import sys, kpo_platform; print([m for m in ('airflow', 'kubernetes') if m in sys.modules])") == "[]\n"
+
+
+def test_the_dag_processor_loads_the_operator_before_it_forks_and_no_other_part_does():
+    script = """
+import sys, kpo_platform_live_settings as plugin
+for component in ("scheduler", "dag-processor"):
+    sys.argv = ["airflow", component]
+    plugin.on_starting(None)
+    print(component, "kpo_platform.operator.team_pod" in sys.modules)
+"""
+    assert run(script).splitlines()[-2:] == ["scheduler False", "dag-processor True"]

@@ -10,12 +10,10 @@ from collections.abc import Iterator, Mapping, Set
 from contextlib import contextmanager
 from typing import Any
 
-from airflow.providers.cncf.kubernetes.backcompat.backwards_compat_converters import (
-    convert_env_vars_or_raise_error,
-)
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
 from kubernetes.client import models
 
+from kpo_platform.errors import PodError
 from kpo_platform.operator.data import as_data, texts
 from kpo_platform.operator.fields import unknown_fields
 from kpo_platform.pod.compose import BASE
@@ -85,12 +83,19 @@ _TYPES = {
 
 
 def as_written(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Those arguments whose dictionaries the stock operator would not take; to be set once it is made."""
-    return {
+    """Those arguments that the stock operator would not take, or slowly; to be set once it is made.
+
+    Variables are kept as data: a model of the client costs a quarter of a millisecond, and a DAG has thousands.
+    """
+    held = {
         name: list(given[name])
         for name in _MODELS_ONLY
         if isinstance(given.get(name), (list, tuple)) and any(isinstance(item, dict) for item in given[name])
     }
+    variables = given.get("env_vars")
+    if isinstance(variables, dict):
+        held["env_vars"] = [{"name": name, "value": value} for name, value in variables.items()]
+    return held
 
 
 def as_layer(operator: KubernetesPodOperator, given: Set[str]) -> Json:
@@ -126,12 +131,29 @@ def as_layer(operator: KubernetesPodOperator, given: Set[str]) -> Json:
 def _env(operator: KubernetesPodOperator) -> Any:
     """Variables with texts for values: Kubernetes takes nothing else, people write numbers."""
     variables = operator.env_vars
-    if variables and not isinstance(variables, (dict, list)):
-        return [{"name": "later", "value": as_data(variables)}]
-    own = as_data(convert_env_vars_or_raise_error(variables) if variables else [])
+    if isinstance(variables, dict):
+        variables = [{"name": name, "value": value} for name, value in variables.items()]
+    if not isinstance(variables, list):
+        return _later(variables)
+    own = as_data(variables)
     listed = [texts(one) for one in [*own, *as_data(operator.pod_runtime_info_envs)]]
     # Of two variables of one name the later one wins, as in a shell.
     return list({one["name"]: one for one in listed}.values())
+
+
+def _later(variables: Any) -> list[Json]:
+    """Variables that another task or Jinja has still to give.
+
+    Raises:
+        PodError: they were rendered, and are neither dictionary nor list.
+    """
+    text = as_data(variables)
+    if "{{" not in str(text) and "{%" not in str(text):
+        raise PodError(
+            f"env_vars was rendered to a {type(variables).__name__}, but a dictionary or a list was expected: "
+            "give the dictionary itself, or set render_template_as_native_obj=True in the DAG."
+        )
+    return [{"name": "later", "value": text}]
 
 
 def _env_from(operator: KubernetesPodOperator) -> list[Any]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow.exceptions import AirflowFailException
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
 from airflow.providers.cncf.kubernetes.pod_generator import PodGenerator
+from airflow.sdk.exceptions import AirflowFailException
 from kubernetes.client import models as k8s
 
 from kpo_platform import contract
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _START_CHECK_SECONDS = 1  # the stock 5 s make the shortest task last 5 s
 
 
-class RefusedPod(PodError, AirflowFailException):  # type: ignore[misc]  # noqa: N818 (reads as what it is)
+class RefusedPod(PodError, AirflowFailException):  # noqa: N818 (reads as what it is)
     """A pod that is refused once its values are known; another try would be refused as well, so there is none."""
 
 

@@ -53,6 +53,8 @@ BASE_OPERATOR = _words(
 )
 """Arguments that every operator of Airflow 3.3 takes."""
 
+_KNOWN = OWN | STOCK | BASE_OPERATOR
+
 MISNAMED: dict[str, str] = {
     "args": "arguments",
     "command": "cmds",
@@ -102,12 +104,11 @@ def argument_refusals(given: Mapping[str, Any], inherited: Mapping[str, Any], na
 
 
 def _misnamed(given: Mapping[str, Any]) -> Iterator[Refusal]:
-    known = OWN | STOCK | BASE_OPERATOR
     for name, value in given.items():
         if name in MISNAMED and value is not None:
             yield Refusal("argument", f"{name} does nothing for a pod: write {MISNAMED[name]}.")
-        elif name not in known and not name.startswith("_"):
-            near = difflib.get_close_matches(name, sorted(known - set(MISNAMED)), n=1)
+        elif name not in _KNOWN and not name.startswith("_"):
+            near = difflib.get_close_matches(name, sorted(_KNOWN - set(MISNAMED)), n=1)
             hint = f"did you mean {near[0]}?" if near else "docs/operator.md lists what there is."
             yield Refusal("argument", f"{name} is no argument of TeamPodOperator; {hint}")
 

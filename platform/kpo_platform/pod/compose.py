@@ -63,12 +63,7 @@ def unchecked(contract: Contract, request: PodRequest) -> Json:
         PodError: the pod has no image.
     """
     team = contract.team(request.team)
-    locked = _locked_layer(request.team, team)
     layers = [
-        _team_layer(team),
-        _size_layer(team.size(), contract.gpu_resource),
-        _template_layer(contract, request.template or team.template),
-        locked,
         request.own_template,
         _sidecar_layer(contract, team.sidecars if request.sidecars is None else request.sidecars),
         _size_layer(team.size(request.size), contract.gpu_resource) if request.size else {},
@@ -76,9 +71,37 @@ def unchecked(contract: Contract, request: PodRequest) -> Json:
         request.full_pod_spec,
         request.pod_override,
     ]
-    stacked = reduce(lambda under, over: merge(fitted(under, over), over), layers)
-    # Beneath once more: a None of the author's may have removed what is locked.
-    return _finished(merge(locked, stacked), team)
+    stacked = reduce(_over, layers, _platform_part(contract, request.team, request.template or team.template))
+    return _finished(_locked_again(stacked, request.team, team), team)
+
+
+def _over(under: Json, over: Json) -> Json:
+    return merge(fitted(under, over), over) if over else under
+
+
+_platform_parts: tuple[Contract | None, dict[tuple[str, str], Json]] = (None, {})
+
+
+def _platform_part(contract: Contract, name: str, template: str) -> Json:
+    """What all tasks of a team with one template have beneath them; made once per contract, for DAGs of many tasks."""
+    global _platform_parts
+    if _platform_parts[0] is not contract:
+        _platform_parts = (contract, {})
+    parts = _platform_parts[1]
+    if (name, template) not in parts:
+        team = contract.team(name)
+        size = _size_layer(team.size(), contract.gpu_resource)
+        layers = [_team_layer(team), size, _template_layer(contract, template), _locked_layer(name, team)]
+        parts[name, template] = reduce(_over, layers)
+    return parts[name, template]
+
+
+def _locked_again(pod: Json, name: str, team: Team) -> Json:
+    """The pod with every locked field there: a None of the author's may have removed one."""
+    locked = _locked_layer(name, team)
+    metadata = {"namespace": team.namespace, **pod["metadata"]}
+    metadata["labels"] = {**locked["metadata"]["labels"], **(metadata.get("labels") or {})}
+    return {**locked, **pod, "metadata": metadata, "spec": {**locked["spec"], **pod["spec"]}}
 
 
 def _team_layer(team: Team) -> Json:

@@ -57,8 +57,10 @@ def foreign_connection(conn_id: str | None, team: str, contract: Contract) -> li
         contract: which team has which connection.
     """
     own = contract.team(team).connection.id
+    if conn_id == own:
+        return []
     owners = [name for name, other in contract.teams.items() if other.connection.id == conn_id]
-    if conn_id == own or not owners:
+    if not owners:
         return []
     return [
         Refusal(
