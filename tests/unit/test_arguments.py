@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -30,6 +31,11 @@ def test_the_names_are_those_of_the_operators():
     assert signature(TeamPodOperator) == OWN
     assert signature(BaseOperator) == BASE_OPERATOR
     assert STOCK - {"log_events_on_startup"} <= signature(KubernetesPodOperator) <= STOCK  # 10.22 lacks that one
+
+
+def test_the_page_explains_every_argument_of_our_own():
+    page = (Path(__file__).parents[2] / "docs" / "operator.md").read_text(encoding="utf-8")
+    assert {name for name in OWN if f"| `{name}` | " in page} == OWN
 
 
 @pytest.mark.parametrize("name", sorted(MISNAMED))

@@ -1,0 +1,28 @@
+"""Images built for root work in a team's pods under restricted, by what the default template gives them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from common.paths import REPOSITORY
+from common.run import capture
+from road.stack import Stack
+
+RUN_TASK = REPOSITORY / "scripts" / "run-task"
+DAG = Path(__file__).parent / "files" / "root_images.py"
+
+
+@pytest.mark.parametrize(
+    ("task", "found"),
+    [
+        ("busybox", {"uid": 50000, "home": "/work", "user": "task", "note": "written"}),
+        ("git", {"copy": "first", "volume": "second first "}),
+    ],
+)
+def test_a_program_of_a_root_built_image_does_its_work(stack: Stack, task: str, found: dict[str, Any]):
+    output = capture([RUN_TASK, DAG, task], timeout_s=180)
+    assert json.loads(output[output.index("{\n") :])["returned"] == found
