@@ -40,6 +40,20 @@ def test_a_field_that_kubernetes_does_not_know_is_refused_with_the_nearest_one(b
     ]
 
 
+@pytest.mark.parametrize(
+    ("override", "reason"),
+    [
+        ({"spec": {"containers": {"name": "base"}}}, "spec.containers is a dict, but a list was expected."),
+        ({"spec": {"containers": ["base"]}}, "spec.containers[0] is no dictionary, but one was expected."),
+        ({"spec": {"securityContext": [1]}}, "spec.securityContext is a list, but no list was expected."),
+        ({"spec": "none"}, "spec is a str, but a dictionary was expected."),
+        ({"metadata": {"labels": "a=b"}}, "metadata.labels is a str, but a dictionary was expected."),
+    ],
+)
+def test_a_pod_of_the_wrong_shape_is_refused(build: Build, override: dict[str, Any], reason: str):
+    assert refusal(build, pod_override=override) == [f"pod_override.{reason}"]
+
+
 def test_a_full_pod_spec_that_is_only_the_spec_is_refused(build: Build):
     spec = k8s.V1PodSpec(containers=[])
     assert refusal(build, full_pod_spec=spec) == ["full_pod_spec is a V1PodSpec, but a V1Pod was expected."]
@@ -110,6 +124,22 @@ def test_the_result_of_another_task_is_judged_when_it_is_there(build: Build):
     assert first.do_xcom_push is True
 
 
+WHOLE = ["labels", "env_vars", "volumes", "node_selector", "cmds", "env_from", "volume_mounts"]
+
+
+@pytest.mark.parametrize("argument", WHOLE)
+def test_an_argument_may_be_another_task_s_result_as_a_whole(build: Build, argument: str):
+    from kpo_platform import TeamPodOperator
+
+    with DAG("d"):
+        first = TeamPodOperator(task_id="first", team="alpha", image="busybox:1.35", xcom=True)
+        override = {"metadata": {"labels": first.output}, "spec": {"tolerations": first.output}}
+        second = TeamPodOperator(
+            task_id="second", team="alpha", image="b:1", pod_override=override, **{argument: first.output}
+        )
+    assert second.upstream_task_ids == {"first"}
+
+
 def test_a_mapped_task_is_judged_with_its_own_values(build: Build):
     from kpo_platform import TeamPodOperator
 
@@ -143,6 +173,15 @@ def test_a_template_file_without_a_pod_is_refused(build: Build, tmp_path: Path, 
         file.write_text(text)
     tail = "template='default'." if text is None else ""
     assert refusal(build, pod_template_file=str(file)) == [f"pod_template_file={str(file)!r} {reason}{tail}"]
+
+
+def test_a_typo_in_a_template_file_is_refused(build: Build, tmp_path: Path):
+    file = tmp_path / "own.yaml"
+    file.write_text("spec: {containers: [{name: base, imagePolicy: Always}]}")
+    assert refusal(build, pod_template_file=str(file)) == [
+        f"{file}.spec.containers[0] has the field 'imagePolicy', which Kubernetes does not know; did you mean "
+        "'imagePullPolicy'?"
+    ]
 
 
 def test_variables_that_are_rendered_to_a_text_are_refused(build: Build):

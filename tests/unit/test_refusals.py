@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -259,3 +260,10 @@ def test_a_text_that_jinja_has_still_to_render_is_judged_after_rendering_only():
         "The variable DB_PASSWORD of container 'base' holds what looks like a credential: everybody who may see pods "
         f"or DAGs could read it; {SECRET}",
     ]
+
+
+def test_a_long_script_is_searched_in_no_time():
+    script = "ab" * 200_000 + "://" * 10_000 + "eyJ" * 10_000
+    before = time.process_time()
+    assert found(base(args=[script])) == []
+    assert time.process_time() - before < 2

@@ -87,15 +87,18 @@ def as_written(given: Mapping[str, Any]) -> dict[str, Any]:
 
     Variables are kept as data: a model of the client costs a quarter of a millisecond, and a DAG has thousands.
     """
-    held = {
-        name: list(given[name])
-        for name in _MODELS_ONLY
-        if isinstance(given.get(name), (list, tuple)) and any(isinstance(item, dict) for item in given[name])
-    }
+    held = {name: given[name] for name in _MODELS_ONLY if _is_data(given.get(name))}
     variables = given.get("env_vars")
     if isinstance(variables, dict):
         held["env_vars"] = [{"name": name, "value": value} for name, value in variables.items()]
     return held
+
+
+def _is_data(value: Any) -> bool:
+    """Whether a list holds dictionaries, or is another task's result."""
+    if isinstance(value, (list, tuple)):
+        return any(isinstance(item, dict) for item in value)
+    return hasattr(value, "resolve")
 
 
 def as_layer(operator: KubernetesPodOperator, given: Set[str]) -> Json:
@@ -156,9 +159,11 @@ def _later(variables: Any) -> list[Json]:
     return [{"name": "later", "value": text}]
 
 
-def _env_from(operator: KubernetesPodOperator) -> list[Any]:
+def _env_from(operator: KubernetesPodOperator) -> Any:
     """Provider 10.25 keeps ``configmaps`` apart, because they are templated there."""
     apart = getattr(operator, "configmaps", [])
+    if not isinstance(operator.env_from, list):
+        return operator.env_from
     return [*operator.env_from, *({"configMapRef": {"name": name}} for name in apart)]
 
 

@@ -10,6 +10,8 @@ import yaml
 from kubernetes.client import ApiClient
 
 from kpo_platform.errors import PodError
+from kpo_platform.operator.fields import unknown_fields
+from kpo_platform.pod.finding import refuse
 from kpo_platform.pod.merge import Json
 
 LATER = "{{ a result of another task }}"
@@ -56,7 +58,7 @@ def pod_from_file(path: str) -> Json:
     """The pod that a YAML file holds.
 
     Raises:
-        PodError: there is no such file, or no pod in it.
+        PodError: there is no such file, or no pod in it, or one with fields that Kubernetes does not have.
     """
     try:
         return _read(path, Path(path).stat().st_mtime_ns)
@@ -76,4 +78,5 @@ def _read(path: str, changed: int) -> Json:
         raise PodError(f"pod_template_file={path!r} holds no YAML: {str(error).splitlines()[0]}.") from None
     if not isinstance(pod, dict):
         raise PodError(f"pod_template_file={path!r} holds no pod: a v1 Pod as YAML was expected.")
+    refuse(unknown_fields(pod, "V1Pod", path))
     return pod

@@ -39,8 +39,44 @@ def _of_model(value: Any, kind: str, where: str) -> Iterator[Refusal]:
     types = {field: model.openapi_types[attribute] for attribute, field in model.attribute_map.items()}
     for key, inner in value.items():
         if key in types:
+            yield from _of_shape(inner, types[key], f"{where}.{key}")
             yield from unknown_fields(inner, types[key], f"{where}.{key}")
         else:
             near = difflib.get_close_matches(model.attribute_map.get(key, str(key)), sorted(types), n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(sorted(types))}."
             yield Refusal("argument", f"{where} has the field {key!r}, which Kubernetes does not know; {hint}")
+
+
+def without_later(value: Any, kind: str = "V1Pod") -> Any:
+    """The value without texts where Kubernetes has a list or an object.
+
+    Jinja, or another task's result, gives these once they are rendered; when the DAG is read nothing is known of them.
+    """
+    items = _LIST.fullmatch(kind)
+    if items and isinstance(value, list):
+        return [without_later(item, items[1]) for item in value if not _is_later(item, items[1])]
+    if not kind.startswith("V1") or not isinstance(value, dict):
+        return value
+    model = getattr(models, kind)
+    types = {field: model.openapi_types[attribute] for attribute, field in model.attribute_map.items()}
+    known = {key: types.get(key, "str") for key in value}
+    return {key: without_later(value[key], kind) for key, kind in known.items() if not _is_later(value[key], kind)}
+
+
+def _is_later(value: Any, kind: str) -> bool:
+    return kind.startswith(("V1", "dict", "list")) and isinstance(value, str) and ("{{" in value or "{%" in value)
+
+
+def _of_shape(value: Any, kind: str, where: str) -> Iterator[Refusal]:
+    """Refuse a list where Kubernetes has an object, and the other way round; None removes, Jinja comes later."""
+    if _is_later(value, kind) or not isinstance(value, (dict, list, str, int, float)):
+        return
+    if kind.startswith("list") != isinstance(value, list):
+        wanted = "a list" if kind.startswith("list") else "no list"
+        yield Refusal("argument", f"{where} is a {type(value).__name__}, but {wanted} was expected.")
+    elif kind.startswith(("V1", "dict")) and not isinstance(value, dict):
+        yield Refusal("argument", f"{where} is a {type(value).__name__}, but a dictionary was expected.")
+    elif isinstance(value, list) and kind.startswith("list[V1"):
+        for number, item in enumerate(value):
+            if isinstance(item, (str, int, float, list)) and not _is_later(item, "V1"):
+                yield Refusal("argument", f"{where}[{number}] is no dictionary, but one was expected.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
@@ -15,6 +16,7 @@ from kpo_platform.contract import Contract, Team
 from kpo_platform.errors import PodError
 from kpo_platform.operator.arguments import as_layer, as_written, field_refusals, silenced
 from kpo_platform.operator.data import as_data, as_json, pod_from_file, texts
+from kpo_platform.operator.fields import without_later
 from kpo_platform.operator.home import team_of_dag
 from kpo_platform.operator.provider import supported, warn_when_unsupported
 from kpo_platform.pod.arguments import argument_refusals
@@ -84,7 +86,7 @@ class TeamPodOperator(KubernetesPodOperator):
         super().__init__(**_stock_arguments({**inherited, **stock}, stock, xcom, whole.team(self.team)))
         for name, value in as_written({**inherited, **stock}).items():
             setattr(self, name, value)
-        self.labels = {key: "" if value is None else value for key, value in texts(self.labels).items()}
+        self.labels = _label_texts(self.labels)
         self.size = size
         self.template = template
         self.sidecars = sidecars
@@ -103,6 +105,7 @@ class TeamPodOperator(KubernetesPodOperator):
         """
         whole = contract.load()
         try:
+            self.labels = _label_texts(self.labels)
             composed = unchecked(whole, self._request())
             connection = foreign_connection(self.kubernetes_conn_id, self.team, whole)
             # Here, because the stock operator sets the namespace again, and at the end for what the rest adds.
@@ -131,8 +134,10 @@ class TeamPodOperator(KubernetesPodOperator):
 
     def _refusals(self, whole: Contract) -> list[Refusal]:
         """What speaks against the pod as far as it is known when the DAG is read."""
-        pod = unchecked(whole, self._request())
-        return refusals(pod, self.team, whole.team(self.team), whole, rendered=False)
+        request = self._request()
+        layers = ("own_template", "arguments", "full_pod_spec", "pod_override")
+        known = replace(request, **{name: without_later(getattr(request, name)) for name in layers})
+        return refusals(unchecked(whole, known), self.team, whole.team(self.team), whole, rendered=False)
 
     def _stock_template(self) -> Json:
         """The author's own pod_template_file or pod_template_dict, which lies beneath the other arguments."""
@@ -140,6 +145,13 @@ class TeamPodOperator(KubernetesPodOperator):
             return as_json(self.pod_template_dict)
         path = as_data(self.pod_template_file)
         return {} if "{{" in path else pod_from_file(path)
+
+
+def _label_texts(labels: Any) -> Any:
+    """Labels as the reattach selector of the stock operator needs them; Jinja or another task may give them later."""
+    if not isinstance(labels, dict):
+        return labels
+    return {key: "" if value is None else value for key, value in texts(labels).items()}
 
 
 def _argument_refusals(

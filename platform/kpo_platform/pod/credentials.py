@@ -31,7 +31,8 @@ _VALUES: dict[str, re.Pattern[str]] = {
     "a Stripe key": re.compile(r"\b[rs]k_live_[A-Za-z0-9]{16,}"),
     "a private key": re.compile(r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----"),
     "a signed token": re.compile(r"\beyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,}"),
-    "a password in a URL": re.compile(r"[a-z][a-z0-9+.-]*://[^\s:/@$]*:[^\s:/@${}*<>]{3,}@"),
+    # Begins with a fixed text: arguments may be long scripts, and a search must take time in proportion to them.
+    "a password in a URL": re.compile(r"://[^\s:/@$]{0,200}:[^\s:/@${}*<>]{3,200}@"),
 }
 """Kinds of credentials that can be told by the value alone, with what tells them."""
 
