@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
 from airflow.providers.cncf.kubernetes.pod_generator import PodGenerator
-from airflow.sdk.exceptions import AirflowFailException
 from kubernetes.client import models as k8s
 
 from kpo_platform import contract
@@ -18,10 +17,14 @@ from kpo_platform.operator.arguments import as_layer, as_written, field_refusals
 from kpo_platform.operator.data import as_data, as_json, pod_from_file, texts
 from kpo_platform.operator.fields import without_later
 from kpo_platform.operator.home import team_of_dag
+from kpo_platform.operator.pod_run import PodRun
 from kpo_platform.operator.provider import supported, warn_when_unsupported
+from kpo_platform.operator.refused import RefusedPod
+from kpo_platform.operator.task_run import task_run
 from kpo_platform.pod.arguments import argument_refusals
 from kpo_platform.pod.compose import BASE, PodRequest, unchecked
 from kpo_platform.pod.finding import Refusal, refuse
+from kpo_platform.pod.identity import identified
 from kpo_platform.pod.merge import Json
 from kpo_platform.pod.origin import foreign_connection
 from kpo_platform.pod.refusals import refusals
@@ -32,11 +35,7 @@ if TYPE_CHECKING:
 _START_CHECK_SECONDS = 1  # the stock 5 s make the shortest task last 5 s
 
 
-class RefusedPod(PodError, AirflowFailException):  # noqa: N818 (reads as what it is)
-    """A pod that is refused once its values are known; another try would be refused as well, so there is none."""
-
-
-class TeamPodOperator(KubernetesPodOperator):
+class TeamPodOperator(PodRun):
     """Run a container in the team's namespace, as the team's service account, within the team's limits.
 
     Everything the stock operator takes is taken here too and means the same; what the author leaves out comes
@@ -92,6 +91,7 @@ class TeamPodOperator(KubernetesPodOperator):
         self.sidecars = sidecars
         self.pod_override = as_data(pod_override)
         self._given = frozenset({**inherited, **written})
+        self.on_failure = "" if "on_finish_action" in self._given else whole.team(self.team).policy.on_failure
         refuse([*foreign_connection(self.kubernetes_conn_id, self.team, whole), *self._refusals(whole)])
 
     def build_pod_request_obj(self, context: Context | None = None, *, dry_run: bool = False) -> k8s.V1Pod:
@@ -107,6 +107,8 @@ class TeamPodOperator(KubernetesPodOperator):
         try:
             self.labels = _label_texts(self.labels)
             composed = unchecked(whole, self._request())
+            if context is not None:
+                composed = identified(composed, self.team, whole.team(self.team), task_run(context))
             connection = foreign_connection(self.kubernetes_conn_id, self.team, whole)
             # Here, because the stock operator sets the namespace again, and at the end for what the rest adds.
             refuse([*connection, *refusals(composed, self.team, whole.team(self.team), whole)])

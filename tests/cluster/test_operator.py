@@ -1,0 +1,183 @@
+"""A team's pod outlives shutdowns and disruptions, waits for room, says whose it is, and stays only when asked."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from cluster.runs import Run, drop
+from common.waiting import NotYet, wait_for
+from road.airflow_api import AirflowApi
+from road.pods import watching
+from road.stack import Stack
+
+KINDS = pytest.mark.parametrize("kind", ["deferrable", "sync"])
+
+Start = Callable[[str], Run]
+
+
+@pytest.fixture(scope="module")
+def start(stack: Stack, airflow: AirflowApi) -> Iterator[Start]:
+    """Start a run of one of the DAGs; the pods of all of them are removed at the end."""
+    drop(stack, airflow, "alpha", "running_pods.py", "pods_marks")
+    yield lambda name: Run(stack, airflow, f"pods_{name}", airflow.trigger(f"pods_{name}"))
+    ours = "dag_id in (" + ",".join(f"pods_{name}" for name in _names()) + ")"
+    stack.kubectl("delete", "pods", "-n", "team-alpha", "-l", ours, "--wait=false")
+
+
+def _names() -> list[str]:
+    kinds = [f"{name}_{kind}" for name in ("shutdown", "late", "evicted", "stopped") for kind in ("deferrable", "sync")]
+    return ["keeps", *kinds]
+
+
+@pytest.fixture
+def full_quota(stack: Stack) -> Iterator[Callable[[], None]]:
+    """Team alpha's namespace has no room for pods, until the function that this gives is called."""
+    quota = {
+        "apiVersion": "v1",
+        "kind": "ResourceQuota",
+        "metadata": {"name": "test-full", "namespace": "team-alpha"},
+        "spec": {"hard": {"pods": "0"}},
+    }
+    stack.kubectl("apply", "-f", "-", stdin=json.dumps(quota))
+    command = ("delete", "resourcequota", "-n", "team-alpha", "test-full", "--ignore-not-found")
+    try:
+        yield lambda: stack.kubectl(*command)
+    finally:
+        stack.kubectl(*command)
+
+
+def test_every_pod_says_whose_it_is_and_every_try_has_the_same_idempotency_key(start: Start, stack: Stack):
+    with watching(stack) as seen:
+        run = start("marks")
+        assert run.end() == "success"
+        pods = [
+            one for try_ in (1, 2) for one in seen.named(run.log(attempt=try_).split("Building pod ")[1].split()[0])
+        ]
+    environments = [_environment(run.log(attempt=attempt)) for attempt in (1, 2)]
+    labels = [pod["metadata"]["labels"] for pod in pods]
+    trace = environments[0]["TRACEPARENT"].split("-")[1]
+    ours = ("kpo-platform/team", "owner", "cost-center", "trace-id", "dag_id", "task_id", "try_number")
+    assert [{key: one[key] for key in ours} for one in labels] == [
+        {
+            "kpo-platform/team": "alpha",
+            "owner": "data_team",
+            "cost-center": "alpha",
+            "trace-id": trace,
+            "dag_id": "pods_marks",
+            "task_id": "work",
+            "try_number": attempt,
+        }
+        for attempt in ("1", "2")
+    ]
+    assert [one["KPO_TRY_NUMBER"] for one in environments] == ["1", "2"]
+    assert environments[0]["KPO_IDEMPOTENCY_KEY"] == environments[1]["KPO_IDEMPOTENCY_KEY"]
+
+
+def _environment(log: str) -> dict[str, str]:
+    lines = (line.partition("] logs: ")[2] or line.partition("[base] ")[2] for line in log.splitlines())
+    return dict(line.split("=", 1) for line in lines if "=" in line)
+
+
+def test_a_failed_pod_that_stays_is_named_in_the_log_with_commands_that_work(start: Start, stack: Stack):
+    run = start("keeps")
+    assert run.end() == "failed"
+    (pod,) = run.pods()
+    name = pod["metadata"]["name"]
+    command = f"kubectl -n team-alpha logs {name} -c base"
+    assert f"The pod {name} stays in namespace team-alpha. Look at it: `{command}`" in run.log()
+    assert stack.kubectl(*command.split()[1:]) == "evidence\n"
+
+
+@KINDS
+def test_a_pod_behind_a_task_that_timed_out_is_ended_and_kept_with_its_log(start: Start, stack: Stack, kind: str):
+    run = start(f"late_{kind}")
+    assert run.end() == "failed"
+    (pod,) = run.pods()
+    name = pod["metadata"]["name"]
+
+    def ended() -> None:
+        status = stack.get("pod", name, "-n", "team-alpha")["status"]
+        if (status["phase"], status.get("reason")) != ("Failed", "DeadlineExceeded"):
+            raise NotYet(str(status))
+
+    wait_for("the kubelet to end the pod", ended, deadline_s=60)
+    assert stack.kubectl("logs", "-n", "team-alpha", name, "-c", "base") == "evidence\n"
+    assert f"The pod {name} stays" in run.log()
+    assert "returned a failure" not in run.log()
+
+
+@KINDS
+def test_an_evicted_pod_starts_again_and_uses_none_of_the_tasks_retries(start: Start, stack: Stack, kind: str):
+    run = start(f"evicted_{kind}")
+    evicted = run.running()
+    _evict(stack, evicted["metadata"]["name"])
+    run.wait_for_log("which uses none of the task's retries")
+    assert run.running()["metadata"]["uid"] != evicted["metadata"]["uid"]
+    assert run.end() == "success"
+    task = run.task()
+    assert (task["state"], task["try_number"], task["max_tries"]) == ("success", 1, 0)
+    assert "The cluster took the pod away (EvictionByEvictionAPI" in run.log()
+
+
+def _evict(stack: Stack, name: str) -> None:
+    eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": name, "namespace": "team-alpha"}}
+    path = f"/api/v1/namespaces/team-alpha/pods/{name}/eviction"
+    stack.kubectl("create", "--raw", path, "-f", "-", stdin=json.dumps(eviction))
+
+
+def test_a_shutdown_of_the_worker_leaves_the_pod_and_the_task_takes_it_up_again(start: Start, stack: Stack):
+    run = start("shutdown_sync")
+    before = run.running()
+    run.wait_for_log("started")
+    process = run.airflow.xcom(run.dag, run.id, "work", "process")
+    _scheduler(stack, "sh", "-c", f"kill -TERM {int(process)}")
+    assert run.end() == "success"
+    (after,) = run.pods()
+    log = run.log()
+    assert after["metadata"]["uid"] == before["metadata"]["uid"]
+    assert (run.task()["try_number"], log.count("Building pod")) == (1, 2)
+    assert f"This worker shuts down. The pod ({before['metadata']['name']}) stays" in log
+    assert f"The pod {before['metadata']['name']} of an earlier start goes on." in log
+
+
+def test_a_restart_of_the_triggerer_leaves_the_pod_and_its_task(start: Start, stack: Stack):
+    run = start("shutdown_deferrable")
+    before = run.running()
+    stack.kubectl("delete", "pod", "-n", "airflow", "airflow-triggerer-0", timeout_s=120)
+    assert run.end() == "success"
+    (after,) = run.pods()
+    assert after["metadata"]["uid"] == before["metadata"]["uid"]
+    assert run.task()["try_number"] == 1
+
+
+def _scheduler(stack: Stack, *command: str) -> str:
+    return stack.kubectl("exec", "-n", "airflow", "airflow-scheduler-0", "-c", "scheduler", "--", *command)
+
+
+@KINDS
+def test_a_users_stop_removes_the_pod(start: Start, kind: str):
+    run = start(f"stopped_{kind}")
+    run.running()
+    run.mark_failed()
+
+    def gone() -> None:
+        if pods := run.pods():
+            raise NotYet(f"tasks {run.states()}, pods {[pod['metadata']['name'] for pod in pods]}")
+
+    wait_for("the pod to be deleted", gone, deadline_s=60, interval_s=1)
+    assert run.states() == {"work": "failed"}
+
+
+def test_a_task_waits_while_the_quota_is_full_and_not_longer_than_it_may(start: Start, full_quota: Callable[[], None]):
+    waiting = [start(f"full_{kind}") for kind in ("deferrable", "sync")]
+    hopeless = [start(f"too_full_{kind}") for kind in ("deferrable", "sync")]
+    for run in waiting:
+        run.wait_for_log("The quota of team 'alpha' has no room for the pod; waited ")
+    for run in hopeless:
+        assert run.end() == "failed"
+        assert "The quota of team 'alpha' had no room for the pod within 3 s (schedule_timeout_seconds)" in run.log()
+    full_quota()
+    assert [(run.end(), run.task()["try_number"]) for run in waiting] == [("success", 1), ("success", 1)]

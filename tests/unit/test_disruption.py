@@ -1,0 +1,49 @@
+"""A pod that the cluster took away is told from one whose program failed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from kpo_platform.pod.disruption import disruption, disruption_in_events
+
+
+def condition(reason: str, status: str = "True") -> dict[str, Any]:
+    return {"type": "DisruptionTarget", "status": status, "reason": reason, "message": "made room"}
+
+
+@pytest.mark.parametrize(
+    ("status", "why"),
+    [
+        ({"conditions": [condition("PreemptionByScheduler")]}, "PreemptionByScheduler: made room"),
+        ({"conditions": [condition("EvictionByEvictionAPI")], "phase": "Failed"}, "EvictionByEvictionAPI: made room"),
+        ({"reason": "Evicted", "message": "The node was low on memory."}, "Evicted: The node was low on memory."),
+        ({"reason": "NodeLost"}, "NodeLost"),
+        ({"conditions": [condition("x", "False")], "reason": "DeadlineExceeded"}, None),
+        ({"phase": "Failed", "containerStatuses": [{"state": {"terminated": {"reason": "OOMKilled"}}}]}, None),
+        ({}, None),
+    ],
+)
+def test_the_conditions_and_the_reason_of_a_pod_say_who_ended_it(status: dict[str, Any], why: str | None):
+    assert disruption({"status": status}) == why
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        'Usage of EmptyDir volume "work" exceeds the limit "10Mi". ',
+        "Pod ephemeral local storage usage exceeds the total limit of containers 1Gi. ",
+        'Container base exceeded its local ephemeral storage limit "1Gi". ',
+    ],
+)
+def test_a_pod_that_filled_its_own_disk_failed_by_itself(message: str):
+    status = {"reason": "Evicted", "message": message, "conditions": [condition("TerminationByKubelet")]}
+    assert disruption({"status": status}) is None
+
+
+def test_the_events_of_a_pod_that_is_gone_tell_as_well():
+    killing = {"reason": "Killing", "message": "Stopping container base"}
+    preempted = {"reason": "Preempted", "message": "Preempted by pod 1 on node a"}
+    assert disruption_in_events([killing, preempted]) == "Preempted: Preempted by pod 1 on node a"
+    assert disruption_in_events([killing]) is None

@@ -1,0 +1,52 @@
+"""What becomes of a pod once its task is done with it."""
+
+from __future__ import annotations
+
+import pytest
+from airflow.providers.cncf.kubernetes.utils.pod_manager import OnFinishAction
+from kubernetes.client import models as k8s
+
+from kpo_platform.operator.leaving import Fate, fate, what_stays
+
+D, K, E = Fate.DELETED, Fate.KEPT, Fate.ENDED_AND_KEPT
+
+
+def pod(phase: str) -> k8s.V1Pod:
+    metadata = k8s.V1ObjectMeta(name="load-x1", namespace="team-alpha")
+    return k8s.V1Pod(metadata=metadata, status=k8s.V1PodStatus(phase=phase))
+
+
+@pytest.mark.parametrize(
+    ("action", "on_failure", "pending", "running", "succeeded", "failed"),
+    [
+        ("delete_pod", "", D, D, D, D),
+        ("delete_succeeded_pod", "", D, E, D, K),
+        ("delete_active_pod", "", D, D, K, K),
+        ("keep_pod", "", D, E, K, K),
+        ("delete_pod", "keep", D, E, D, K),
+        ("delete_succeeded_pod", "delete", D, D, D, D),
+        ("keep_pod", "delete", D, D, K, D),
+    ],
+)
+def test_the_action_decides_and_the_teams_policy_for_failures_above_it(
+    action: str, on_failure: str, pending: Fate, running: Fate, succeeded: Fate, failed: Fate
+):
+    phases = ("Pending", "Running", "Succeeded", "Failed")
+    found = [fate(pod(phase), OnFinishAction(action), on_failure, "base") for phase in phases]
+    assert found == [pending, running, succeeded, failed]
+
+
+def test_a_pod_whose_program_is_done_has_succeeded_though_a_sidecar_still_runs():
+    done = pod("Running")
+    state = k8s.V1ContainerState(terminated=k8s.V1ContainerStateTerminated(exit_code=0))
+    done.status.container_statuses = [
+        k8s.V1ContainerStatus(name="base", state=state, image="i", image_id="i", ready=False, restart_count=0)
+    ]
+    assert fate(done, OnFinishAction.DELETE_SUCCEEDED_POD, "keep", "base") is Fate.DELETED
+
+
+def test_the_log_says_which_pod_stays_and_how_to_look_at_it():
+    assert what_stays(pod("Failed"), "base") == (
+        "The pod load-x1 stays in namespace team-alpha. Look at it: `kubectl -n team-alpha logs load-x1 -c base`, "
+        "`kubectl -n team-alpha describe pod load-x1`; remove it: `kubectl -n team-alpha delete pod load-x1`."
+    )
