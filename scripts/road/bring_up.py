@@ -99,7 +99,9 @@ def _login(stack: Stack) -> str:
 
 def _registries(stack: Stack) -> set[str]:
     """Give the hosts of the teams' registries, as the contract has them."""
-    return {team["registry"]["host"] for team in stack.contract()["teams"].values()}
+    contract = stack.contract()
+    teams = ({**contract["teamDefaults"], **own} for own in contract["teams"].values())
+    return {team["registry"]["host"] for team in teams}
 
 
 def _release_namespace() -> str:

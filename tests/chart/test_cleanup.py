@@ -106,7 +106,7 @@ def test_a_team_that_cannot_be_reached_does_not_keep_the_others_waiting(
         return {"metadata": {}, "items": []}
 
     with pytest.raises(SystemExit) as ended:
-        job(json.dumps({"teams": teams}), answer, tmp_path, monkeypatch).main()
+        job(json.dumps({"teamDefaults": {}, "teams": teams}), answer, tmp_path, monkeypatch).main()
     assert ended.value.code == (
         "team alpha: pods could not be removed: <urlopen error no route>; the next run tries again"
     )

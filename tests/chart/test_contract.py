@@ -64,29 +64,26 @@ def contract(values: Object) -> Object:
     return found
 
 
+def whole(written: Object) -> Object:
+    """A contract with every team's fields in full."""
+    common = written["teamDefaults"]
+    spread = {name: {**common, **own} for name, own in written["teams"].items()}
+    return {**{name: part for name, part in written.items() if name != "teamDefaults"}, "teams": spread}
+
+
+def teams(values: Object) -> Object:
+    found: Object = whole(contract(values))["teams"]
+    return found
+
+
 def plain(path: str) -> Object:
     found: Object = yaml.safe_load((ROOT / path).read_text())
     return found
 
 
 def test_two_teams_give_this_contract() -> None:
-    alpha = deepcopy(DEFAULT_TEAM)
-    alpha["dags"] |= {"repo": "https://git.example/alpha.git", "subdir": "dags"}
-    beta = deepcopy(DEFAULT_TEAM)
-    beta |= {"namespace": "data-beta", "labels": {"cost-centre": "42"}}
-    beta["pool"] = {"name": "team-beta", "slots": 128}
-    beta["registry"]["host"] = "registry.example"
-    beta["policy"]["deferrable"] = False
-    beta["volumes"] = [
-        {
-            "name": "data",
-            "size": "1Gi",
-            "accessMode": "ReadWriteOnce",
-            "storageClass": None,
-            "mountPath": "/data",
-            "readOnly": False,
-        }
-    ]
+    common = {name: field for name, field in DEFAULT_TEAM.items() if name not in ("namespace", "pool")}
+    volume = {"storageClass": None, "mountPath": "/data", "readOnly": False}
     roles = (
         "bootstrap-operator",
         "bootstrap-operator-cluster",
@@ -121,12 +118,36 @@ def test_two_teams_give_this_contract() -> None:
         "rules": {name: role_file(name)["rules"] for name in roles},
         "podTemplates": {"default": plain("pod_templates/default.yaml")},
         "sidecars": {"log-shipper": plain("pod_templates/sidecars/log-shipper.yaml")},
-        "teams": {"alpha": alpha, "beta": beta},
+        "teamDefaults": common,
+        "teams": {
+            "alpha": {
+                "namespace": "team-alpha",
+                "pool": {"name": "team-alpha", "slots": 128},
+                "dags": {**common["dags"], "repo": "https://git.example/alpha.git", "subdir": "dags"},
+            },
+            "beta": {
+                "namespace": "data-beta",
+                "pool": {"name": "team-beta", "slots": 128},
+                "labels": {"cost-centre": "42"},
+                "registry": {**common["registry"], "host": "registry.example"},
+                "policy": {**common["policy"], "deferrable": False},
+                "volumes": [{"name": "data", "size": "1Gi", "accessMode": "ReadWriteOnce", **volume}],
+            },
+        },
     }
 
 
 def test_a_name_alone_is_a_team() -> None:
-    assert contract({"teams": {"alpha": {}}})["teams"] == {"alpha": DEFAULT_TEAM}
+    assert teams({"teams": {"alpha": {}}}) == {"alpha": DEFAULT_TEAM}
+
+
+def test_what_all_teams_say_alike_is_written_once() -> None:
+    values = {"teamDefaults": {"defaultSize": "large"}, "teams": {name: {"defaultSize": "large"} for name in "abc"}}
+    written = contract(values)
+    assert written["teamDefaults"]["defaultSize"] == "large"
+    assert {name: list(own) for name, own in written["teams"].items()} == {
+        name: ["namespace", "pool"] for name in "abc"
+    }
 
 
 def test_team_defaults_lie_beneath_every_team() -> None:
@@ -137,12 +158,12 @@ def test_team_defaults_lie_beneath_every_team() -> None:
     alpha = deepcopy(DEFAULT_TEAM)
     alpha["defaultSize"] = "medium"
     alpha["policy"] |= {"getLogs": False, "startupTimeout": 90}
-    assert contract(values)["teams"] == {"alpha": alpha}
+    assert teams(values) == {"alpha": alpha}
 
 
 def test_one_team_s_values_do_not_leak_into_another_s() -> None:
     values = {"teams": {"alpha": {"sizes": {"huge": {"cpu": "8", "memory": "32Gi"}}}, "beta": {}}}
-    assert contract(values)["teams"]["beta"] == {
+    assert teams(values)["beta"] == {
         **DEFAULT_TEAM,
         "namespace": "team-beta",
         "pool": {"name": "team-beta", "slots": 128},
@@ -155,7 +176,7 @@ def test_short_forms_are_spelled_out() -> None:
         "quota": {"pods": 20, "limits.memory": "16Gi"},
         "sizes": {"gpu": {"cpu": "4", "memory": "8Gi", "gpu": 1}, "large": None},
     }
-    alpha = contract({"teams": {"alpha": given}})["teams"]["alpha"]
+    alpha = teams({"teams": {"alpha": given}})["alpha"]
     assert alpha["owners"] == [{"kind": "Group", "name": "data"}, {"kind": "User", "name": "ada@example.com"}]
     assert alpha["quota"] == {"pods": "20", "limits.memory": "16Gi"}
     assert alpha["sizes"] == {
@@ -178,7 +199,7 @@ def test_short_forms_are_spelled_out() -> None:
     ],
 )
 def test_a_pool_has_room_for_as_many_tasks_as_the_quota_has_for_pods(team: Object, slots: int) -> None:
-    assert contract({"teams": {"alpha": team}})["teams"]["alpha"]["pool"] == {"name": "team-alpha", "slots": slots}
+    assert teams({"teams": {"alpha": team}})["alpha"]["pool"] == {"name": "team-alpha", "slots": slots}
 
 
 def test_a_team_goes_back_to_its_quota_from_slots_for_all_teams() -> None:
@@ -186,14 +207,13 @@ def test_a_team_goes_back_to_its_quota_from_slots_for_all_teams() -> None:
         "teamDefaults": {"pool": {"slots": 7}},
         "teams": {"alpha": {"quota": {"pods": 3}, "pool": {"slots": None}}, "beta": {}},
     }
-    teams = contract(values)["teams"]
-    assert {name: team["pool"]["slots"] for name, team in teams.items()} == {"alpha": 3, "beta": 7}
+    assert {name: team["pool"]["slots"] for name, team in teams(values).items()} == {"alpha": 3, "beta": 7}
 
 
 def test_the_package_reads_what_the_chart_writes() -> None:
     text = one(render(TWO_TEAMS), "ConfigMap", "airflow-contract")["data"][CONFIGMAP_KEY]
     read = parse(text).model_dump(mode="json", by_alias=True)
-    assert read == json.loads(text)
+    assert read == whole(json.loads(text))
 
 
 def test_what_the_chart_writes_fits_the_published_schema() -> None:

@@ -53,6 +53,7 @@ def values() -> dict[str, Any]:
         "images": local["images"],
         "teamDefaults": {"images": local["teamDefaults"]["images"], "connection": {"via": "env"}},
         "airflow": {"enabled": False, "serviceAccounts": [{"namespace": HOME, "name": ACCOUNT}]},
+        "rbac": {"scope": "cluster"},  # the tests of the first release are about the other scope
         "teams": {name: {} for name in TEAMS},
     }
 
@@ -148,6 +149,16 @@ def test_neither_release_s_airflow_reaches_the_other_s_teams(stack: Stack, relea
     assert "Forbidden" in refusal(stack, f"{NAMESPACE}:airflow-scheduler", "team-near")
 
 
+def test_the_rules_stand_once_in_cluster_roles_that_are_bound_in_the_teams_namespaces_only(
+    stack: Stack, release: dict[str, Any]
+):
+    (binding,) = stack.get("rolebindings", "-n", "team-near")["items"]
+    assert binding["roleRef"]["name"] == f"{HOME}-{RELEASE}-pod-launcher"
+    assert stack.get("roles", "-n", "team-near")["items"] == []
+    bound = [item for item in stack.get("clusterrolebindings")["items"] if HOME in item["roleRef"]["name"]]
+    assert bound == []
+
+
 def test_helm_test_tries_the_second_release_s_teams(stack: Stack, release: dict[str, Any]):
     stack.helm(["test", RELEASE, "--namespace", HOME, "--timeout", "3m"], lambda _: None, timeout_s=190)
     said = stack.kubectl("logs", f"{RELEASE}-test", "-n", HOME).splitlines()
@@ -161,3 +172,5 @@ def test_what_the_release_leaves_are_the_namespaces(stack: Stack, release: dict[
     stack.helm(["uninstall", RELEASE, "--namespace", HOME, "--wait"], lambda _: None, timeout_s=120)
     assert [stack.get("namespace", f"team-{name}")["status"]["phase"] for name in TEAMS] == ["Active", "Active"]
     assert stack.get("rolebindings", "-n", "team-near")["items"] == []
+    roles = [item["metadata"]["name"] for item in stack.get("clusterroles")["items"]]
+    assert [name for name in roles if name.startswith(f"{HOME}-{RELEASE}-")] == []

@@ -43,6 +43,18 @@ def test_a_missing_field_is_named_by_its_path():
     )
 
 
+def test_what_teams_have_in_common_is_spread_over_them_and_a_team_s_own_fields_come_whole():
+    common = {name: field for name, field in CONTRACT["teams"]["alpha"].items() if name not in ("namespace", "pool")}
+    own = {"namespace": "team-beta", "pool": {"name": "team-beta", "slots": 3}, "labels": {"stage": "test"}}
+    beta = parse(json.dumps({**CONTRACT, "teamDefaults": common, "teams": {"beta": own}})).team("beta")
+    assert beta.model_dump(mode="json", by_alias=True) == {**common, **own}
+
+
+def test_a_team_that_is_no_mapping_is_named():
+    broken = {**CONTRACT, "teamDefaults": {}, "teams": {"beta": []}}
+    assert refusal(json.dumps(broken)).startswith("The contract cannot be read: teams.beta: Input should be")
+
+
 def test_text_that_is_no_contract_is_refused():
     assert refusal("{").startswith("The contract cannot be read: its text: Invalid JSON")
 

@@ -1,9 +1,18 @@
-{{/* context → the contract as compact JSON */}}
+{{/* context → the contract as compact JSON: what all teams have in common once, of each team only the fields that differ */}}
 {{- define "kpo-platform.contract" -}}
 {{- include "kpo-platform.resolveTeams" . -}}
+{{- $common := omit (deepCopy .Values.teamDefaults) "createNamespace" -}}
+{{- include "kpo-platform.resolveTeam" (list "" $common) -}}
+{{- $common = omit $common "namespace" "pool" -}}
 {{- $teams := dict -}}
 {{- range $name, $team := .Values.resolvedTeams -}}
-{{- $_ := set $teams $name (omit $team "createNamespace") -}}
+{{- $own := dict -}}
+{{- range $field, $value := omit $team "createNamespace" -}}
+{{- if not (and (hasKey $common $field) (deepEqual $value (get $common $field))) -}}
+{{- $_ := set $own $field $value -}}
+{{- end -}}
+{{- end -}}
+{{- $_ := set $teams $name $own -}}
 {{- end -}}
 {{- dict
       "version" 1
@@ -16,6 +25,7 @@
       "rules" (include "kpo-platform.contractRules" . | fromJson)
       "podTemplates" (include "kpo-platform.yamlFiles" (list . "files/pod_templates/*.yaml") | fromJson)
       "sidecars" (include "kpo-platform.yamlFiles" (list . "files/pod_templates/sidecars/*.yaml") | fromJson)
+      "teamDefaults" $common
       "teams" $teams
     | toJson -}}
 {{- end -}}

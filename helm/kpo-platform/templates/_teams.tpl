@@ -5,18 +5,24 @@ Whoever ranges over teams includes this first; only the first call does the work
 {{- $resolved := dict -}}
 {{- range $name, $given := .Values.teams -}}
 {{- $team := mergeOverwrite (deepCopy $.Values.teamDefaults) (deepCopy ($given | default dict)) -}}
-{{- $_ := set $team "namespace" ($team.namespace | default (printf "team-%s" $name)) -}}
-{{- $_ := set $team "owners" (include "kpo-platform.resolveOwners" $team.owners | fromJsonArray) -}}
-{{- $_ := set $team "quota" (include "kpo-platform.resolveQuantities" $team.quota | fromJson) -}}
-{{- $_ := set $team "sizes" (include "kpo-platform.resolveSizes" $team.sizes | fromJson) -}}
-{{- $_ := set $team "volumes" (include "kpo-platform.resolveVolumes" $team.volumes | fromJsonArray) -}}
-{{- $_ := set $team "pool" (include "kpo-platform.resolvePool" (list $name $team) | fromJson) -}}
-{{- $_ := set $team.serviceAccount "name" "team-pod" -}}
+{{- include "kpo-platform.resolveTeam" (list $name $team) -}}
 {{- $_ := set $resolved $name $team -}}
 {{- end -}}
 {{- $_ := set .Values "resolvedTeams" $resolved -}}
 {{- include "kpo-platform.validate" . -}}
 {{- end -}}
+{{- end -}}
+
+{{/* (list name team) → nothing; the team is left with its short forms spelled out */}}
+{{- define "kpo-platform.resolveTeam" -}}
+{{- $team := last . -}}
+{{- $_ := set $team "namespace" ($team.namespace | default (printf "team-%s" (first .))) -}}
+{{- $_ := set $team "owners" (include "kpo-platform.resolveOwners" $team.owners | fromJsonArray) -}}
+{{- $_ := set $team "quota" (include "kpo-platform.resolveQuantities" $team.quota | fromJson) -}}
+{{- $_ := set $team "sizes" (include "kpo-platform.resolveSizes" $team.sizes | fromJson) -}}
+{{- $_ := set $team "volumes" (include "kpo-platform.resolveVolumes" $team.volumes | fromJsonArray) -}}
+{{- $_ := set $team "pool" (include "kpo-platform.resolvePool" . | fromJson) -}}
+{{- $_ := set $team.serviceAccount "name" "team-pod" -}}
 {{- end -}}
 
 {{/* context → the DAG bundles of all teams that have a repository, as JSON for [dag_processor] dag_bundle_config_list */}}

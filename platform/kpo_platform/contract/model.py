@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from kpo_platform.contract.part import Part
 from kpo_platform.contract.team import Team
@@ -62,6 +62,16 @@ class Contract(Part):
     pod_templates: dict[str, dict[str, Any]]
     sidecars: dict[str, dict[str, Any]]
     teams: dict[str, Team] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _spread_what_teams_have_in_common(cls, content: Any) -> Any:
+        """Give every team the fields that the chart writes once for all; a team's own come whole, not merged."""
+        match content:
+            case {"teamDefaults": dict(common), "teams": dict(teams)}:
+                whole = {name: {**common, **own} if isinstance(own, dict) else own for name, own in teams.items()}
+                return {**content, "teams": whole}
+        return content
 
     def team(self, name: str) -> Team:
         """The team of this name.

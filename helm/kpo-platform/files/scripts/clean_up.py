@@ -92,7 +92,8 @@ def main() -> None:
     """Clean up after every team that has an age; one team's failure does not keep the others waiting."""
     contract = json.loads(Path(os.environ["KPO_PLATFORM_CONTRACT"]).read_text())
     failed = []
-    for name, team in contract["teams"].items():
+    for name, own in contract["teams"].items():
+        team = {**contract["teamDefaults"], **own}
         if team["cleanup"]["maxAge"]:
             try:
                 clean_up(name, team)
