@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 from kubernetes.client import models
@@ -36,7 +37,7 @@ def _of_model(value: Any, kind: str, where: str) -> Iterator[Refusal]:
         yield Refusal("argument", f"{where} is a {type(value).__name__}, but a {kind} was expected.")
     if not isinstance(value, dict):
         return
-    types = {field: model.openapi_types[attribute] for attribute, field in model.attribute_map.items()}
+    types = _types(kind)
     for key, inner in value.items():
         if key in types:
             yield from _of_shape(inner, types[key], f"{where}.{key}")
@@ -52,19 +53,28 @@ def without_later(value: Any, kind: str = "V1Pod") -> Any:
 
     Jinja, or another task's result, gives these once they are rendered; when the DAG is read nothing is known of them.
     """
-    items = _LIST.fullmatch(kind)
-    if items and isinstance(value, list):
-        return [without_later(item, items[1]) for item in value if not _is_later(item, items[1])]
-    if not kind.startswith("V1") or not isinstance(value, dict):
+    if isinstance(value, list):
+        inner = kind[len("list[") : -1]
+        return [without_later(item, inner) for item in value if not _is_later(item, inner)]
+    if not isinstance(value, dict) or not kind.startswith("V1"):
         return value
+    types = _types(kind)
+    return {
+        key: without_later(one, types.get(key, "str")) if isinstance(one, (dict, list)) else one
+        for key, one in value.items()
+        if not _is_later(one, types.get(key, "str"))
+    }
+
+
+@cache
+def _types(kind: str) -> dict[str, str]:
+    """The fields of a model, by their names in JSON, with their types."""
     model = getattr(models, kind)
-    types = {field: model.openapi_types[attribute] for attribute, field in model.attribute_map.items()}
-    known = {key: types.get(key, "str") for key in value}
-    return {key: without_later(value[key], kind) for key, kind in known.items() if not _is_later(value[key], kind)}
+    return {field: str(model.openapi_types[attribute]) for attribute, field in model.attribute_map.items()}
 
 
 def _is_later(value: Any, kind: str) -> bool:
-    return kind.startswith(("V1", "dict", "list")) and isinstance(value, str) and ("{{" in value or "{%" in value)
+    return isinstance(value, str) and kind.startswith(("V1", "dict", "list")) and ("{{" in value or "{%" in value)
 
 
 def _of_shape(value: Any, kind: str, where: str) -> Iterator[Refusal]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
@@ -15,12 +14,12 @@ from kpo_platform.contract import Contract, Team
 from kpo_platform.errors import PodError
 from kpo_platform.operator.arguments import as_layer, as_written, field_refusals, silenced
 from kpo_platform.operator.data import as_data, as_json, pod_from_file, texts
-from kpo_platform.operator.fields import without_later
 from kpo_platform.operator.home import team_of_dag
 from kpo_platform.operator.pod_run import PodRun
 from kpo_platform.operator.provider import supported, warn_when_unsupported
 from kpo_platform.operator.refused import RefusedPod
 from kpo_platform.operator.task_run import task_run
+from kpo_platform.operator.verdict import verdict
 from kpo_platform.pod.arguments import argument_refusals
 from kpo_platform.pod.compose import BASE, PodRequest, unchecked
 from kpo_platform.pod.finding import Refusal, refuse
@@ -92,7 +91,7 @@ class TeamPodOperator(PodRun):
         self.pod_override = as_data(pod_override)
         self._given = frozenset({**inherited, **written})
         self.on_failure = "" if "on_finish_action" in self._given else whole.team(self.team).policy.on_failure
-        refuse([*foreign_connection(self.kubernetes_conn_id, self.team, whole), *self._refusals(whole)])
+        refuse([*foreign_connection(self.kubernetes_conn_id, self.team, whole), *verdict(whole, self._request())])
 
     def build_pod_request_obj(self, context: Context | None = None, *, dry_run: bool = False) -> k8s.V1Pod:
         """The pod of this task: the team's layers and the author's, then what the stock operator adds.
@@ -133,13 +132,6 @@ class TeamPodOperator(PodRun):
             full_pod_spec=as_json(self.full_pod_spec),
             pod_override=as_json(self.pod_override),
         )
-
-    def _refusals(self, whole: Contract) -> list[Refusal]:
-        """What speaks against the pod as far as it is known when the DAG is read."""
-        request = self._request()
-        layers = ("own_template", "arguments", "full_pod_spec", "pod_override")
-        known = replace(request, **{name: without_later(getattr(request, name)) for name in layers})
-        return refusals(unchecked(whole, known), self.team, whole.team(self.team), whole, rendered=False)
 
     def _stock_template(self) -> Json:
         """The author's own pod_template_file or pod_template_dict, which lies beneath the other arguments."""

@@ -22,10 +22,10 @@ def is_sidecar(container: Json) -> bool:
 
 def without_templates(value: Any) -> Any:
     """The value with None in place of every text that Jinja has still to render."""
+    if isinstance(value, str):
+        return None if "{{" in value or "{%" in value else value
     if isinstance(value, dict):
         return {key: without_templates(inner) for key, inner in value.items()}
     if isinstance(value, list):
         return [without_templates(inner) for inner in value]
-    if isinstance(value, str) and ("{{" in value or "{%" in value):
-        return None
     return value

@@ -22,10 +22,11 @@ def team_of_file(file: str | PurePath, roots: Iterable[str | PurePath], teams: C
         The outermost folder below a root that bears a team's name: a team's bundle is that team's, whatever its
         repository calls its folders.
     """
-    path = PurePath(file)
+    path = str(file)
     for root in roots:
-        if path.is_relative_to(root):
-            folders = path.relative_to(root).parts[:-1]
+        beneath = f"{str(root).rstrip('/')}/"
+        if path.startswith(beneath):
+            folders = path[len(beneath) :].split("/")[:-1]
             return next((folder for folder in folders if folder in teams), None)
     return None
 
