@@ -1,9 +1,10 @@
 {{/* Who gets which of the roles under rbac/ in a team's namespace. */}}
 
-{{/* context → every grant of every team, as JSON: [{"role", "team", "namespace", "rules", "shared", "subjects"}]. A
-shared one takes its rules from the ClusterRole of all teams. */}}
-{{- define "kpo-platform.grants" -}}
+{{/* context → nothing; leaves every grant of every team in .Values.resolvedGrants: [{"role", "team", "namespace", "rules",
+"shared", "subjects"}]. A shared one takes its rules from the ClusterRole of all teams. Only the first call does the work. */}}
+{{- define "kpo-platform.resolveGrants" -}}
 {{- include "kpo-platform.resolveTeams" . -}}
+{{- if not (hasKey .Values "resolvedGrants") -}}
 {{- $grants := list -}}
 {{- range $role := list "pod-launcher" "pod-cleaner" "team-developer" "team-pod" -}}
 {{- $written := (include "kpo-platform.rules" (list $ $role) | fromJson).rules -}}
@@ -20,7 +21,8 @@ shared one takes its rules from the ClusterRole of all teams. */}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
-{{- toJson $grants -}}
+{{- $_ := set .Values "resolvedGrants" $grants -}}
+{{- end -}}
 {{- end -}}
 
 {{/* (list context role team) → who gets the role in the team's namespace, as JSON: subjects of a RoleBinding */}}
