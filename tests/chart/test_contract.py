@@ -90,6 +90,7 @@ def test_two_teams_give_this_contract() -> None:
         "bootstrap-operator-release",
         "pod-cleaner",
         "pod-launcher",
+        "secret-maker",
         "team-developer",
         "team-pod",
     )

@@ -1,123 +1,119 @@
-"""Rights, tried with real tokens: what an identity may do in its own namespace it may not do in another's.
-
-Each right is tried for itself, as a dry run where it would change something. Asking the API server whether it
-would be allowed says what RBAC thinks; doing it says what happens.
-"""
+"""Rights, tried with real tokens: what an identity may do in its own namespace it may not do in another's."""
 
 from __future__ import annotations
 
 import base64
 import json
-import urllib.error
-import urllib.request
+import ssl
 from collections.abc import Iterator
-from dataclasses import dataclass
-from ssl import create_default_context
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from cluster.identity import IN_A_NAMESPACE, Identity, atoms
+from cluster.mutant import rules_of
+from cluster.sleeper import POD
 from road.stack import Stack
 
-POD = {
-    "apiVersion": "v1",
-    "kind": "Pod",
-    "metadata": {"name": "rights", "labels": {"made-by": "rights"}},
-    "spec": {
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": 50000,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
-        "containers": [
-            {
-                "name": "base",
-                "image": "localhost/kpo-platform/busybox:1.35",
-                "command": ["sleep", "600"],
-                "resources": {
-                    "requests": {"cpu": "1m", "memory": "8Mi"},
-                    "limits": {"cpu": "100m", "memory": "32Mi"},
-                },
-                "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
-            }
-        ],
-    },
+SPACES = ("team-alpha", "team-beta", "airflow", "kube-system", "rights-stranger")
+
+LAUNCHER = {
+    "create pods",
+    "get pods",
+    "list pods",
+    "patch pods",
+    "delete pods",
+    "get pods/log",
+    "create pods/exec",
+    "get pods/exec",
+    "list events",
+    "watch events",
 }
-
-DRY = "?dryRun=All"
-PODS = "/api/v1/namespaces/{namespace}/pods"
-REQUESTS: dict[str, tuple[str, str, str]] = {
-    "create pods": ("POST", PODS + DRY, json.dumps({**POD, "metadata": {"name": "rights-dry"}})),
-    "get pods": ("GET", PODS + "/rights", ""),
-    "list pods": ("GET", PODS, ""),
-    "watch pods": ("GET", PODS + "?watch=true&timeoutSeconds=1", ""),
-    "patch pods": ("PATCH", PODS + "/rights" + DRY, '{"metadata": {"labels": {"seen": "yes"}}}'),
-    "delete pods": ("DELETE", PODS + "/rights" + DRY, ""),
-    "get pods/log": ("GET", PODS + "/rights/log", ""),
-    "create pods/exec": ("POST", PODS + "/rights/exec?command=true&stdout=true", ""),
-    "get pods/exec": ("GET", PODS + "/rights/exec?command=true&stdout=true", ""),
-    "list events": ("GET", "/api/v1/namespaces/{namespace}/events", ""),
-    "watch events": ("GET", "/api/v1/namespaces/{namespace}/events?watch=true&timeoutSeconds=1", ""),
-    "list secrets": ("GET", "/api/v1/namespaces/{namespace}/secrets", ""),
-    "get secrets": ("GET", "/api/v1/namespaces/{namespace}/secrets/regcred", ""),
-    "create secrets": (
-        "POST",
-        "/api/v1/namespaces/{namespace}/secrets" + DRY,
-        '{"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "rights"}}',
-    ),
-    "list configmaps": ("GET", "/api/v1/namespaces/{namespace}/configmaps", ""),
-    "list persistentvolumeclaims": ("GET", "/api/v1/namespaces/{namespace}/persistentvolumeclaims", ""),
+DEVELOPER = {
+    "get pods",
+    "list pods",
+    "watch pods",
+    "delete pods",
+    "get pods/log",
+    "list events",
+    "watch events",
+    "list persistentvolumeclaims",
+    "list resourcequotas",
 }
+CLEANER = {"list pods", "delete pods"}
 
-LAUNCHER = frozenset(name for name in REQUESTS if "pods" in name or "events" in name)
-"""What rbac/pod-launcher.yaml grants; the chart's tests hold the file, this holds the cluster."""
+ACCOUNTS = {
+    "scheduler": "airflow/airflow-scheduler",
+    "triggerer": "airflow/airflow-triggerer",
+    "dag-processor": "airflow/airflow-dag-processor",
+    "api-server": "airflow/airflow-api-server",
+    "clean-up": "airflow/airflow-cleanup",
+    "secrets": "airflow/airflow-secrets",
+    "alpha": "team-alpha/team-pod",
+    "beta": "team-beta/team-pod",
+}
+"""Who there is, by namespace and name of the service account."""
 
+PEOPLE = {"alpha's people": "alpha-engineers", "beta's people": "beta-engineers"}
+"""Who else there is, by the group that the cluster's sign-in would put them in."""
 
-@dataclass(frozen=True)
-class Identity:
-    """A service account that speaks to the API server with a token of its own."""
+ROLES: dict[tuple[str, str], str] = {
+    ("scheduler", "team-alpha"): "pod-launcher",
+    ("scheduler", "team-beta"): "pod-launcher",
+    ("triggerer", "team-alpha"): "pod-launcher",
+    ("triggerer", "team-beta"): "pod-launcher",
+    ("clean-up", "team-alpha"): "pod-cleaner",
+    ("clean-up", "team-beta"): "pod-cleaner",
+    ("secrets", "airflow"): "secret-maker",
+    ("alpha's people", "team-alpha"): "team-developer",
+    ("beta's people", "team-beta"): "team-developer",
+}
+"""Who has which role of rbac/ where; everybody else has none anywhere."""
 
-    server: str
-    ca: str
-    token: str
+REQUESTS = {
+    "pod-launcher": LAUNCHER,
+    "pod-cleaner": CLEANER,
+    "secret-maker": {"create secrets"},
+    "team-developer": DEVELOPER,
+}
+"""The requests that each role lets in; the chart's tests hold the rendered rules to the files."""
 
-    def try_(self, request: str, namespace: str) -> int:
-        """Send one request and give the HTTP status that came back."""
-        method, path, body = REQUESTS[request]
-        kind = "application/merge-patch+json" if method == "PATCH" else "application/json"
-        call = urllib.request.Request(
-            self.server + path.format(namespace=namespace),
-            body.encode() or None,
-            {"Authorization": f"Bearer {self.token}", "Content-Type": kind},
-            method=method,
-        )
-        try:
-            with urllib.request.urlopen(call, timeout=30, context=create_default_context(cadata=self.ca)) as reply:
-                reply.read()
-                return int(reply.status)
-        except urllib.error.HTTPError as error:
-            return error.code
+EVERYBODY = {
+    ("authorization.k8s.io", "selfsubjectaccessreviews", "", "create"),
+    ("authorization.k8s.io", "selfsubjectrulesreviews", "", "create"),
+    ("authentication.k8s.io", "selfsubjectreviews", "", "create"),
+}
+"""What Kubernetes itself gives to whoever has signed in (system:basic-user): asking about themselves."""
 
 
 @pytest.fixture(scope="module")
-def identities(stack: Stack) -> dict[str, Identity]:
-    """Airflow's and the teams' accounts, each with a token by TokenRequest."""
-    view = json.loads(stack.kubectl("config", "view", "--raw", "--flatten", "-o", "json"))
-    cluster = view["clusters"][0]["cluster"]
-    ca = base64.b64decode(cluster["certificate-authority-data"]).decode()
+def identities(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Identity]:
+    """Accounts with a token by TokenRequest; people by impersonation, for they would sign in elsewhere."""
+    config = json.loads(stack.kubectl("config", "view", "--raw", "--flatten", "--minify", "-o", "json"))
+    server, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
+    authority = base64.b64decode(server["certificate-authority-data"]).decode()
+    plain, admin = (ssl.create_default_context(cadata=authority) for _ in range(2))
+    pair = tmp_path_factory.mktemp("admin") / "pair.pem"
+    keys = ("client-certificate-data", "client-key-data")
+    write_private(pair, b"".join(base64.b64decode(user[key]) for key in keys))
+    admin.load_cert_chain(pair)
 
-    def identity(account: str, namespace: str) -> Identity:
-        token = stack.kubectl("create", "token", account, "-n", namespace, "--duration=10m").strip()
-        return Identity(cluster["server"], ca, token)
+    def account(place: str) -> Identity:
+        namespace, name = place.split("/")
+        token = stack.kubectl("create", "token", name, "-n", namespace, "--duration=10m").strip()
+        return Identity(server["server"], plain, {"Authorization": f"Bearer {token}"})
 
-    return {
-        "scheduler": identity("airflow-scheduler", "airflow"),
-        "triggerer": identity("airflow-triggerer", "airflow"),
-        "api-server": identity("airflow-api-server", "airflow"),
-        "dag-processor": identity("airflow-dag-processor", "airflow"),
-        "alpha": identity("team-pod", "team-alpha"),
-        "beta": identity("team-pod", "team-beta"),
-    }
+    def person(group: str) -> Identity:
+        return Identity(server["server"], admin, {"Impersonate-User": "somebody", "Impersonate-Group": group})
+
+    accounts = {name: account(place) for name, place in ACCOUNTS.items()}
+    return accounts | {name: person(group) for name, group in PEOPLE.items()}
+
+
+def write_private(file: Path, content: bytes) -> None:
+    file.touch(mode=0o600)
+    file.write_bytes(content)
 
 
 @pytest.fixture(scope="module")
@@ -130,9 +126,10 @@ def stranger(namespace_factory: Any) -> str:
 def a_running_pod_in_each_namespace(stack: Stack, stranger: str) -> Iterator[None]:
     """Something to get, patch, exec into and delete, in the teams' namespaces and in a stranger's."""
     namespaces = ("team-alpha", "team-beta", stranger)
+    pod = json.dumps({**POD, "metadata": {"name": "rights"}})
     for namespace in namespaces:
         stack.kubectl("delete", "pod", "rights", "-n", namespace, "--ignore-not-found", "--grace-period=1")
-        stack.kubectl("apply", "-n", namespace, "-f", "-", stdin=json.dumps(POD))
+        stack.kubectl("apply", "-n", namespace, "-f", "-", stdin=pod)
     for namespace in namespaces:
         stack.kubectl("wait", "pod/rights", "-n", namespace, "--for=condition=Ready", "--timeout=60s", timeout_s=70)
     yield
@@ -140,54 +137,46 @@ def a_running_pod_in_each_namespace(stack: Stack, stranger: str) -> Iterator[Non
         stack.kubectl("delete", "pod", "rights", "-n", namespace, "--grace-period=1", "--wait=false")
 
 
-def granted(identity: Identity, namespace: str) -> set[str]:
-    """The requests that the API server did not refuse. 400 stands for exec without an upgrade: it was let in."""
-    statuses = {request: identity.try_(request, namespace) for request in REQUESTS}
-    unexpected = {request: status for request, status in statuses.items() if status not in (200, 201, 400, 403, 404)}
-    assert not unexpected
-    return {request for request, status in statuses.items() if status != 403}
+EVERYWHERE = [(name, space) for name in (*ACCOUNTS, *PEOPLE) for space in SPACES]
 
 
-@pytest.mark.parametrize("account", ["scheduler", "triggerer"])
-@pytest.mark.parametrize("namespace", ["team-alpha", "team-beta"])
-def test_airflow_may_launch_pods_in_every_teams_namespace_and_nothing_else(
-    identities: dict[str, Identity], account: str, namespace: str
+@pytest.mark.parametrize(("name", "namespace"), EVERYWHERE)
+def test_each_identity_is_let_in_by_its_role_and_by_nothing_else(
+    identities: dict[str, Identity], name: str, namespace: str
 ):
-    assert granted(identities[account], namespace) == LAUNCHER
+    role = ROLES.get((name, namespace))
+    assert identities[name].granted(namespace) == (REQUESTS[role] if role else set())
 
 
-@pytest.mark.parametrize("account", ["scheduler", "triggerer"])
-@pytest.mark.parametrize("namespace", ["airflow", "kube-system", "rights-stranger"])
-def test_airflow_may_do_nothing_outside_the_teams(identities: dict[str, Identity], account: str, namespace: str):
-    assert granted(identities[account], namespace) == set()
+@pytest.mark.parametrize(("name", "namespace"), EVERYWHERE)
+def test_the_api_server_knows_of_exactly_the_written_rules(identities: dict[str, Identity], name: str, namespace: str):
+    role = ROLES.get((name, namespace))
+    assert identities[name].rules(namespace) - EVERYBODY == atoms(rules_of(role) if role else [])
 
 
-@pytest.mark.parametrize("account", ["api-server", "dag-processor"])
-@pytest.mark.parametrize("namespace", ["airflow", "team-alpha"])
-def test_parts_of_airflow_that_launch_nothing_have_no_rights(
-    identities: dict[str, Identity], account: str, namespace: str
-):
-    assert granted(identities[account], namespace) == set()
+@pytest.mark.parametrize("name", [*ACCOUNTS, *PEOPLE])
+def test_nobody_has_rights_in_the_whole_cluster(identities: dict[str, Identity], name: str):
+    assert identities[name].granted() == set()
 
 
-@pytest.mark.parametrize("team", ["alpha", "beta"])
-@pytest.mark.parametrize("namespace", ["team-alpha", "team-beta", "airflow"])
-def test_a_teams_pods_have_no_rights_in_their_own_or_any_other_namespace(
-    identities: dict[str, Identity], team: str, namespace: str
-):
-    assert granted(identities[team], namespace) == set()
+@pytest.mark.parametrize("name", list(ACCOUNTS))
+def test_nobody_may_act_as_somebody_else(identities: dict[str, Identity], name: str):
+    mine = identities[name]
+    other = Identity(mine.server, mine.trust, {**mine.headers, "Impersonate-User": "system:admin"})
+    status, _ = other.send("GET", "/api/v1/namespaces/team-alpha/pods", None)
+    assert status == 403
 
 
-def test_the_tokens_are_good(identities: dict[str, Identity], stack: Stack):
+def test_the_tokens_are_good(identities: dict[str, Identity]):
     """The positive control of every refusal above: each token is known to the API server as who it claims to be."""
-    for name, identity in identities.items():
-        review = {
-            "apiVersion": "authentication.k8s.io/v1",
-            "kind": "TokenReview",
-            "spec": {"token": identity.token},
-        }
-        status = json.loads(stack.kubectl("create", "-o", "json", "-f", "-", stdin=json.dumps(review)))["status"]
-        assert status["authenticated"] is True, name
+    known = {name: identities[name].name() for name in ACCOUNTS}
+    assert known == {name: f"system:serviceaccount:{place.replace('/', ':')}" for name, place in ACCOUNTS.items()}
+
+
+def test_every_request_is_one_that_somebody_may_send(stack: Stack, identities: dict[str, Identity]):
+    """The other positive control: the administrator is let in by each of them."""
+    admin = Identity(identities["alpha's people"].server, identities["alpha's people"].trust, {})
+    assert admin.granted("team-alpha") == set(IN_A_NAMESPACE)
 
 
 def test_no_cluster_role_was_made_for_airflow_or_a_team(stack: Stack):

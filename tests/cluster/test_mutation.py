@@ -1,0 +1,301 @@
+"""No right is too many: each verb of each rule under rbac/ is taken away in turn, and something of the product breaks.
+
+What breaks is always a real operation: a task of TeamPodOperator, a command of platformctl, the clean-up script, a
+command of kubectl as docs/teams.md gives it to a team's people. It works with the whole role first, then without the
+one right. A right without an operation in the table below fails the test.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from cluster.mutant import Mutant, Right, all_rights, rules_of, without
+from cluster.sleeper import POD
+from common.paths import REPOSITORY
+from common.steps import Steps
+from road.bring_up import bootstrap as set_up_again
+from road.stack import NAMESPACE, Stack
+
+TEAM = "team-alpha"
+PLACES: dict[str, tuple[str, ...]] = {
+    "pod-launcher": (TEAM,),
+    "pod-cleaner": (TEAM,),
+    "team-developer": (TEAM,),
+    "bootstrap-operator": ("team-beta",),
+    "bootstrap-operator-release": (NAMESPACE,),
+    "bootstrap-operator-cluster": ("",),
+    "secret-maker": (NAMESPACE,),
+}
+"""Where each role is bound."""
+
+THINGS: dict[str, Any] = {
+    "apiVersion": "v1",
+    "kind": "List",
+    "items": [
+        {**POD, "metadata": {"name": "mutation"}},
+        {"apiVersion": "v1", "kind": "LimitRange", "metadata": {"name": "mutation"}, "spec": {"limits": []}},
+        {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "mutation"}, "spec": {"hard": {}}},
+    ],
+}
+"""What there is to be looked at in the team's namespace."""
+
+TOGETHER = ("bootstrap-operator", "bootstrap-operator-release", "bootstrap-operator-cluster")
+"""Roles that the same person has."""
+
+
+@dataclass(frozen=True)
+class Somebody:
+    """Whose rights are tried, and what the operations need besides."""
+
+    mutant: Mutant
+    contract: Path
+    programs: Path
+
+    def run(self, *words: str | Path, stdin: str = "") -> str:
+        """Run a program with the rights that are tried; give all its output, with its exit code at the end."""
+        env = {
+            "KUBECONFIG": str(self.mutant.kubeconfig),
+            "KPO_PLATFORM_CONTRACT": str(self.contract),
+            "PYTHONPATH": str(REPOSITORY / "platform"),
+            "PATH": f"{self.mutant.stack.programs}:/usr/bin:/bin",
+            "NO_COLOR": "1",
+        }
+        done = subprocess.run(words, env=env, input=stdin, capture_output=True, text=True, timeout=180, check=False)
+        return f"{done.stdout}{done.stderr}exit code {done.returncode}"
+
+
+Operation = Callable[[Somebody], str]
+
+
+def task(kind: str) -> Operation:
+    """Run a task of TeamPodOperator; tell what became of its pod as well."""
+
+    def run(who: Somebody) -> str:
+        output = who.run(sys.executable, REPOSITORY / "tests" / "cluster" / "one_task.py", kind)
+        pods = who.mutant.stack.get("pods", "-n", TEAM, "-l", "dag_id=mutation")["items"]
+        left = [pod["metadata"] for pod in pods if "deletionTimestamp" not in pod["metadata"]]
+        handled = [meta["labels"].get("already_checked", "no") for meta in left]
+        who.mutant.stack.kubectl("delete", "pods", "-n", TEAM, "-l", "dag_id=mutation", "--grace-period=1")
+        return f"{output}\npods left: {len(left)}, marked as handled: {', '.join(handled)}"
+
+    return run
+
+
+def bootstrap(who: Somebody) -> str:
+    """Make team beta's secret and claim, and the connection where it is not as it should be."""
+    for kind, name in {"secret": "regcred", "pvc": "data"}.items():
+        who.mutant.stack.kubectl("delete", kind, name, "-n", "team-beta", "--ignore-not-found")
+    login = {"auths": {"registry.kpo-platform.test": {"username": "u", "password": "p"}}}
+    words = ("bootstrap", "--team", "beta", "--yes", "--registry-config", "-")
+    return who.run(who.programs / "platformctl", *words, stdin=json.dumps(login))
+
+
+def list_teams(who: Somebody) -> str:
+    """List the teams, those that are gone among them."""
+    return who.run(who.programs / "platformctl", "teams", "list")
+
+
+def script(name: str, call: str, **env: str) -> Operation:
+    """Call a function of a script that the chart runs in a pod, with the account's token where a pod has it."""
+
+    def run(who: Somebody) -> str:
+        account = who.mutant.kubeconfig.parent
+        config = json.loads(who.mutant.kubeconfig.read_text())
+        (account / "token").write_text(config["users"][0]["user"]["token"])
+        authority = config["clusters"][0]["cluster"]["certificate-authority-data"]
+        (account / "ca.crt").write_bytes(base64.b64decode(authority))
+        server = urlsplit(config["clusters"][0]["cluster"]["server"])
+        variables = {"KUBERNETES_SERVICE_HOST": server.hostname, "KUBERNETES_SERVICE_PORT_HTTPS": server.port, **env}
+        folder = REPOSITORY / "helm" / "kpo-platform" / "files" / "scripts"
+        program = (
+            f"import os, sys; sys.path.insert(0, {str(folder)!r}); import pathlib, {name}; "
+            f"{name}.ACCOUNT = pathlib.Path({str(account)!r}); "
+            f"os.environ.update({ {key: str(value) for key, value in variables.items()}!r}); {name}.{call}"
+        )
+        return who.run(sys.executable, "-c", program)
+
+    return run
+
+
+def clean_up(who: Somebody) -> str:
+    """Remove a finished pod."""
+    pod = {**POD, "metadata": {"name": "mutation-finished", "labels": {"kpo-platform/team": "alpha"}}}
+    pod["spec"] = {**POD["spec"], "restartPolicy": "Never"}
+    pod["spec"]["containers"] = [{**POD["spec"]["containers"][0], "command": ["true"]}]
+    stack = who.mutant.stack
+    stack.kubectl("apply", "-n", TEAM, "-f", "-", stdin=json.dumps(pod))
+    ended = "--for=jsonpath={.status.phase}=Succeeded"
+    stack.kubectl("wait", "pod/mutation-finished", "-n", TEAM, ended, "--timeout=60s", timeout_s=70)
+    team = {"namespace": TEAM, "cleanup": {"maxAge": -60}}
+    output = script("clean_up", f"clean_up('alpha', {team!r})")(who)
+    stack.kubectl("delete", "pod", "mutation-finished", "-n", TEAM, "--ignore-not-found")
+    return output
+
+
+def make_secret(who: Somebody) -> str:
+    """Make one of the platform's secrets, under another name."""
+    who.mutant.stack.kubectl("delete", "secret", "mutation", "-n", NAMESPACE, "--ignore-not-found")
+    return script("make_secrets", "main()", NAMESPACE=NAMESPACE, SECRETS='{"jwt-secret": "mutation"}')(who)
+
+
+def kubectl(words: str) -> Operation:
+    """A command of kubectl, as a person of the team types it; one that watches is ended after two seconds."""
+
+    def run(who: Somebody) -> str:
+        stop = ("timeout", "2") if "--watch" in words else ()
+        return who.run(*stop, "kubectl", "-n", TEAM, *words.format(event=an_event(who)).split())
+
+    return run
+
+
+def an_event(who: Somebody) -> str:
+    """The name of an event in the team's namespace."""
+    return str(who.mutant.stack.get("events", "-n", TEAM)["items"][0]["metadata"]["name"])
+
+
+def looked_at(resource: str, name: str) -> dict[tuple[str, str], Operation]:
+    """What a person does with objects that may be seen and not changed."""
+    return {
+        ("get", resource): kubectl(f"get {resource} {name}"),
+        ("list", resource): kubectl(f"get {resource}"),
+        ("watch", resource): kubectl(f"get {resource} --watch"),
+    }
+
+
+WAITING, FAILING, DEFERRED = task("waiting"), task("failing"), task("deferred")
+
+OPERATIONS: dict[str, dict[tuple[str, str], Operation]] = {
+    "pod-launcher": {
+        **{(verb, "pods"): WAITING for verb in ("create", "delete", "get", "list")},
+        ("patch", "pods"): FAILING,
+        ("get", "pods/log"): WAITING,
+        **{(verb, "pods/exec"): WAITING for verb in ("create", "get")},
+        ("list", "events"): FAILING,
+        ("watch", "events"): DEFERRED,
+    },
+    "pod-cleaner": {("list", "pods"): clean_up, ("delete", "pods"): clean_up},
+    "secret-maker": {("create", "secrets"): make_secret},
+    "team-developer": {
+        **looked_at("pods", "mutation"),
+        ("delete", "pods"): kubectl("delete pod mutation --dry-run=server"),
+        ("get", "pods/log"): kubectl("logs mutation"),
+        **looked_at("events", "{event}"),
+        **looked_at("limitranges", "mutation"),
+        **looked_at("resourcequotas", "mutation"),
+        **looked_at("persistentvolumeclaims", "data"),
+    },
+    "bootstrap-operator": {
+        **{(verb, "secrets"): bootstrap for verb in ("create", "get", "patch")},
+        **{(verb, "persistentvolumeclaims"): bootstrap for verb in ("create", "list", "patch")},
+    },
+    "bootstrap-operator-release": {
+        ("list", "configmaps"): bootstrap,
+        ("get", "secrets"): bootstrap,
+        ("get", "services"): bootstrap,
+        ("list", "pods"): bootstrap,
+        **{(verb, "pods/portforward"): bootstrap for verb in ("create", "get")},
+    },
+    "bootstrap-operator-cluster": {
+        ("get", "namespaces"): bootstrap,
+        ("list", "namespaces"): list_teams,
+        ("list", "storageclasses"): bootstrap,
+    },
+}
+
+REFUSED = r'cannot \w+ resource|HTTP Error 403|"raised": "ApiException'
+"""What no operation says that had all its rights."""
+
+SIGNS: dict[tuple[str, str, str], str] = {
+    ("pod-launcher", "delete", "pods"): r"pods left: 1",
+    ("pod-launcher", "patch", "pods"): r"marked as handled: no",
+    # The stock operator says no more of the refusal than this.
+    **{("pod-launcher", verb, "pods/exec"): r"returned a failure" for verb in ("create", "get")},
+    ("pod-launcher", "get", "pods/log"): r"returned a failure",
+    **{
+        ("bootstrap-operator-release", verb, "pods/portforward"): "You may not get and create pods/portforward"
+        for verb in ("create", "get")
+    },
+    ("pod-cleaner", "list", "pods"): r"(?s)in finished_pods.*HTTP Error 403",
+    ("pod-cleaner", "delete", "pods"): r"(?s)in remove.*HTTP Error 403",
+    ("secret-maker", "create", "secrets"): r"HTTP Error 403",
+}
+"""What is seen where the product goes on without the right, worse than before; elsewhere it repeats the refusal."""
+
+
+def sign_of(right: Right) -> str:
+    refusal = rf'cannot {right.verb} resource [\\"]*{right.resource}[\\"]* in API group'
+    return SIGNS.get((right.role, right.verb, right.resource), refusal)
+
+
+@pytest.fixture(scope="module")
+def somebody(
+    stack: Stack, programs: Path, namespace_factory: Any, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Somebody]:
+    """The account, and what there is to be looked at in team alpha's namespace."""
+    folder = tmp_path_factory.mktemp("mutant")
+    contract = folder / "contract.json"
+    contract.write_text(json.dumps(stack.contract()))
+    mutant = Mutant.make(stack, str(namespace_factory("mutation").name), folder)
+    try:
+        stack.kubectl("apply", "-n", TEAM, "-f", "-", stdin=json.dumps(THINGS))
+        stack.kubectl("wait", "pod/mutation", "-n", TEAM, "--for=condition=Ready", "--timeout=60s", timeout_s=70)
+        yield Somebody(mutant, contract, programs)
+    finally:
+        mutant.forget()
+        kinds = "pod,limitrange,resourcequota"
+        stack.kubectl("delete", kinds, "mutation", "-n", TEAM, "--ignore-not-found", "--grace-period=1")
+        stack.kubectl("delete", "secret", "mutation", "-n", NAMESPACE, "--ignore-not-found")
+        set_up_again(Steps(), stack, programs)
+
+
+@pytest.fixture(scope="module")
+def control(somebody: Somebody) -> Callable[[Operation], str]:
+    """Gives what an operation says where nothing is missing; each is run once."""
+    said: dict[Operation, str] = {}
+
+    def run(operation: Operation) -> str:
+        if operation not in said:
+            said[operation] = operation(somebody)
+        return said[operation]
+
+    return run
+
+
+def grant_everything(somebody: Somebody, role: str) -> None:
+    """Give somebody this role and those that go with it, and nothing else."""
+    somebody.mutant.forget()
+    for each in TOGETHER if role in TOGETHER else (role,):
+        somebody.mutant.grant(each, rules_of(each), PLACES[each])
+
+
+@pytest.mark.parametrize("right", [pytest.param(right, id=str(right)) for right in all_rights()])
+def test_without_this_right_something_breaks(
+    somebody: Somebody, control: Callable[[Operation], str], right: Right
+) -> None:
+    operation = OPERATIONS[right.role][right.verb, right.resource]
+    place = PLACES[right.role][0]
+    grant_everything(somebody, right.role)
+    somebody.mutant.wait_until(right, place, allowed=True)
+    whole = control(operation)
+    assert not re.search(sign_of(right), whole), whole
+    assert not re.search(REFUSED, whole), whole
+    somebody.mutant.grant(right.role, without(right), PLACES[right.role])
+    somebody.mutant.wait_until(right, place, allowed=False)
+    broken = operation(somebody)
+    assert re.search(sign_of(right), broken), broken
+
+
+def test_every_role_is_tried_and_that_of_the_teams_pods_has_no_rights() -> None:
+    roles = {file.stem for file in (REPOSITORY / "rbac").glob("*.yaml")}
+    assert roles - {right.role for right in all_rights()} == {"team-pod"}
