@@ -6,6 +6,7 @@ beforehand in the parent, as the platform's plugin does.
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import logging
@@ -27,6 +28,7 @@ def main(file: str, times: int, preloaded: list[str]) -> None:
         importlib.import_module(name)
     log = structlog.wrap_logger(logging.getLogger("parse"))
     _pre_import_airflow_modules(file, log)
+    gc.freeze()  # as the dag-processor does before its first fork
     print(json.dumps([in_a_fork(file, log) for _ in range(times)]))
 
 

@@ -57,7 +57,11 @@ class TeamPodOperator(PodRun):
         ContractError: the contract cannot be read.
     """
 
-    template_fields: Sequence[str] = (*KubernetesPodOperator.template_fields, "pod_override")
+    # What the team decides is no text that Jinja may change, and need not be serialized with every task.
+    template_fields: Sequence[str] = (
+        *(name for name in KubernetesPodOperator.template_fields if name not in ("namespace", "base_container_name")),
+        "pod_override",
+    )
     template_fields_renderers: ClassVar[dict[str, str]] = {
         **KubernetesPodOperator.template_fields_renderers,
         "pod_override": "py",
