@@ -83,8 +83,11 @@ EVERYBODY = {
     ("authorization.k8s.io", "selfsubjectaccessreviews", "", "create"),
     ("authorization.k8s.io", "selfsubjectrulesreviews", "", "create"),
     ("authentication.k8s.io", "selfsubjectreviews", "", "create"),
+    *(("certificates.k8s.io", "clustertrustbundles", "", verb) for verb in ("get", "list", "watch")),
 }
-"""What Kubernetes itself gives to whoever has signed in (system:basic-user): asking about themselves."""
+"""What Kubernetes itself gives: to whoever has signed in, asking about themselves (system:basic-user); to all service
+accounts, public certificates (system:cluster-trust-bundle-discovery).
+"""
 
 
 @pytest.fixture(scope="module")
