@@ -42,7 +42,7 @@
 {{/* context → the container that the stock operator adds to fetch an XCom, as JSON */}}
 {{- define "kpo-platform.contractXcomSidecar" -}}
 {{- dict
-      "image" (include "kpo-platform.image" .Values.images.xcomSidecar)
+      "image" (include "kpo-platform.image" (list . "xcomSidecar"))
       "resources" .Values.xcomSidecar.resources
       "securityContext" (include "kpo-platform.containerSecurityContext" . | fromYaml)
     | toJson -}}

@@ -1,8 +1,49 @@
 {{/* Parts that every pod of the platform has. All of them pass the `restricted` Pod Security level. */}}
 
-{{/* {repository, tag} → the image's name */}}
+{{/* (list context name) → the whole name of one of `images`; a prefix takes the place of the registry that it names */}}
 {{- define "kpo-platform.image" -}}
-{{- printf "%s:%s" .repository .tag -}}
+{{- $images := (first .).Values.images -}}
+{{- $image := get $images (last .) -}}
+{{- $repository := $image.repository -}}
+{{- with $images.registryPrefix -}}
+{{- $repository = printf "%s/%s" . (regexReplaceAll "^([^/]*[.:][^/]*|localhost)/" $repository "") -}}
+{{- end -}}
+{{- if $image.digest -}}
+{{- printf "%s@%s" $repository $image.digest -}}
+{{- else -}}
+{{- printf "%s:%s" $repository $image.tag -}}
+{{- end -}}
+{{- end -}}
+
+{{/* values of a component → where its pods run */}}
+{{- define "kpo-platform.placement" -}}
+{{- with pick . "nodeSelector" "tolerations" "affinity" "topologySpreadConstraints" -}}
+{{- range $field, $value := . -}}
+{{- with $value }}
+{{ $field }}:
+  {{- toYaml . | nindent 2 }}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* (list context component values) → a disruption budget where there is more than one pod. With one there is none: it
+would keep its node from ever being emptied. */}}
+{{- define "kpo-platform.disruptionBudget" -}}
+{{- if and (first .).Values.airflow.enabled (gt (int (last .).replicas) 1) }}
+apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata:
+  name: {{ include "kpo-platform.name" (list (first .) (index . 1)) }}
+  namespace: {{ (first .).Release.Namespace }}
+  labels:
+    {{- include "kpo-platform.labels" (list (first .) (index . 1)) | nindent 4 }}
+spec:
+  maxUnavailable: 1
+  selector:
+    matchLabels:
+      {{- include "kpo-platform.selectorLabels" (list (first .) (index . 1)) | nindent 6 }}
+{{- end }}
 {{- end -}}
 
 {{/* anything → the security context of a container */}}
@@ -32,7 +73,7 @@ securityContext:
 
 {{/* context → image and security context of an Airflow container. Its entrypoint stays the image's: dumb-init. */}}
 {{- define "kpo-platform.airflowContainer" -}}
-image: {{ include "kpo-platform.image" .Values.images.airflow }}
+image: {{ include "kpo-platform.image" (list . "airflow") }}
 imagePullPolicy: {{ .Values.images.airflow.pullPolicy }}
 securityContext:
   {{- include "kpo-platform.containerSecurityContext" . | nindent 2 }}

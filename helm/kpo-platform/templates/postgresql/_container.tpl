@@ -10,7 +10,7 @@
 
 {{/* context → the database's container without its name; any image with `initdb` and `postgres` on its path will do */}}
 {{- define "kpo-platform.postgresqlContainer" -}}
-image: {{ include "kpo-platform.image" .Values.images.postgresql }}
+image: {{ include "kpo-platform.image" (list . "postgresql") }}
 imagePullPolicy: {{ .Values.images.postgresql.pullPolicy }}
 command: [sh, /opt/kpo-platform/scripts/start.sh]
 env:
