@@ -22,6 +22,12 @@ ONE_VALUE_ONLY = {
     "executor": "LocalExecutor is the only one so far",
     "template": "there is one template so far",
     "data.metadataSecretName": "refused beside the embedded database; test_airflow.py sets it",
+    "data.metadataConnection.host": "refused beside the embedded database; test_database.py sets it",
+    "data.metadataConnection.port": "of no effect without the above; test_database.py sets it",
+    "data.metadataConnection.db": "of no effect without the host; test_database.py sets it",
+    "data.metadataConnection.user": "of no effect without the host; test_database.py sets it",
+    "data.metadataConnection.passwordSecretName": "of no effect without the host; test_database.py sets it",
+    "data.metadataConnection.sslmode": "of no effect without the host; test_database.py sets it",
     "postgresql.enabled": "false is refused without the above; test_airflow.py sets it",
 }
 """Fields that keep their default in all-values.yaml, and why."""

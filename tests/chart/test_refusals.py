@@ -185,18 +185,47 @@ def test_an_owner_is_a_group_or_a_user() -> None:
     ]
 
 
-def test_airflow_without_a_database_is_refused() -> None:
-    assert refusal({"postgresql": {"enabled": False}}) == [
-        "ERROR: postgresql.enabled is false and data.metadataSecretName is empty, so Airflow has no database; "
-        "name a secret with the key `connection`."
-    ]
+SETTLED: Object = {"host": "db.example", "passwordSecretName": "mine"}
 
 
-def test_airflow_with_two_databases_is_refused() -> None:
-    assert refusal({"data": {"metadataSecretName": "mine"}}) == [
-        "ERROR: data.metadataSecretName names a database while postgresql.enabled is true; "
-        "set postgresql.enabled to false."
-    ]
+@pytest.mark.parametrize(
+    ("embedded", "data", "sentence"),
+    [
+        (
+            False,
+            {},
+            "ERROR: postgresql.enabled is false and data names no database, so Airflow has none; set "
+            "data.metadataConnection.host, or name a secret with the key `connection` in data.metadataSecretName.",
+        ),
+        (
+            True,
+            {"metadataSecretName": "mine"},
+            "ERROR: data.metadataSecretName names a database while postgresql.enabled is true; "
+            "set postgresql.enabled to false.",
+        ),
+        (
+            True,
+            {"metadataConnection": SETTLED},
+            "ERROR: data.metadataConnection.host names a database while postgresql.enabled is true; "
+            "set postgresql.enabled to false.",
+        ),
+        (
+            False,
+            {"metadataConnection": SETTLED, "metadataSecretName": "mine"},
+            "ERROR: data.metadataSecretName and data.metadataConnection.host both name a database; "
+            "leave one of them out.",
+        ),
+        (
+            False,
+            {"metadataConnection": {"host": "db.example"}},
+            "ERROR: data.metadataConnection has a host and no passwordSecretName; "
+            "name a secret whose key `password` is the password of its user.",
+        ),
+    ],
+    ids=["none", "one too many", "one too many, in parts", "two ways", "no password"],
+)
+def test_airflow_has_exactly_one_database(embedded: bool, data: Object, sentence: str) -> None:
+    assert refusal({"postgresql": {"enabled": embedded}, "data": data}) == [sentence]
 
 
 def test_all_mistakes_are_reported_at_once() -> None:

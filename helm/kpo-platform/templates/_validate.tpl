@@ -27,18 +27,6 @@
 {{- toJson $errors -}}
 {{- end -}}
 
-{{/* context → refusals about the database, as JSON */}}
-{{- define "kpo-platform.databaseErrors" -}}
-{{- $errors := list -}}
-{{- if and .Values.airflow.enabled (not .Values.postgresql.enabled) (not .Values.data.metadataSecretName) -}}
-{{- $errors = append $errors "ERROR: postgresql.enabled is false and data.metadataSecretName is empty, so Airflow has no database; name a secret with the key `connection`." -}}
-{{- end -}}
-{{- if and .Values.airflow.enabled .Values.postgresql.enabled .Values.data.metadataSecretName -}}
-{{- $errors = append $errors "ERROR: data.metadataSecretName names a database while postgresql.enabled is true; set postgresql.enabled to false." -}}
-{{- end -}}
-{{- toJson $errors -}}
-{{- end -}}
-
 {{/* context → refusals about the namespaces of the teams, as JSON */}}
 {{- define "kpo-platform.namespaceErrors" -}}
 {{- $errors := list -}}

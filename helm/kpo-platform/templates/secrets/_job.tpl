@@ -3,7 +3,8 @@
 {{- $own := dict -}}
 {{- range list "admin" "api-secret-key" "database" "fernet-key" "jwt-secret" -}}
 {{- $name := include "kpo-platform.name" (list $ .) -}}
-{{- if eq $name (include "kpo-platform.secretName" (list $ .)) -}}
+{{- $elsewhere := and (eq . "database") $.Values.data.metadataConnection.host -}}
+{{- if and (not $elsewhere) (eq $name (include "kpo-platform.secretName" (list $ .))) -}}
 {{- $_ := set $own . $name -}}
 {{- end -}}
 {{- end -}}

@@ -1,0 +1,87 @@
+"""A database that is there already, named in parts."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from sqlalchemy.engine import make_url
+
+from chart.rendering import Object, containers, pods, render, starting_with
+from chart.test_secrets import secret_names, variables
+
+EXTERNAL: Object = {
+    "postgresql": {"enabled": False},
+    "data": {
+        "metadataConnection": {
+            "host": "db.example",
+            "port": 6432,
+            "db": "orchestra",
+            "user": "conductor",
+            "passwordSecretName": "our-database",
+            "sslmode": "verify-full",
+        }
+    },
+}
+PASSWORD = "KPO_PLATFORM_DATABASE_PASSWORD"
+URL = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
+BESIDE = f"conductor:$({PASSWORD})@db.example:6432/orchestra"
+
+
+def given() -> dict[str, dict[str, Any]]:
+    """What the containers that speak to the database are told about it, by component and container."""
+    found = {}
+    for name, pod in pods(render(EXTERNAL)).items():
+        for container in containers(pod):
+            told = variables(container)
+            if URL in told:
+                found[f"{name}/{container['name']}"] = {key: told[key] for key in (PASSWORD, URL, f"{URL}_ASYNC")}
+    return found
+
+
+def test_every_part_gets_the_url_in_both_drivers_words_and_the_password_from_the_secret() -> None:
+    assert given() == {
+        f"{component}/{container}": {
+            PASSWORD: {"secretKeyRef": {"name": "our-database", "key": "password"}},
+            URL: f"postgresql+psycopg2://{BESIDE}?sslmode=verify-full",
+            f"{URL}_ASYNC": f"postgresql+asyncpg://{BESIDE}?ssl=verify-full",
+        }
+        for component, container in [
+            *((name, "wait-for-migrations") for name in ("api-server", "dag-processor", "scheduler", "triggerer")),
+            *((name, name) for name in ("api-server", "dag-processor", "scheduler", "triggerer")),
+            ("migration", "migrate"),
+        ]
+    }
+
+
+@pytest.mark.parametrize(("variable", "word"), [(URL, "sslmode"), (f"{URL}_ASYNC", "ssl")])
+def test_the_driver_finds_everything_in_its_url(variable: str, word: str) -> None:
+    url = make_url(given()["migration/migrate"][variable].replace(f"$({PASSWORD})", "p%40ss"))
+    arguments, named = url.get_dialect()().create_connect_args(url)
+    known = {key: named[key] for key in ("host", "port", "user", "password", word)}
+    assert arguments == []
+    assert known == {
+        "host": "db.example",
+        "port": 6432,
+        "user": "conductor",
+        "password": "p@ss",
+        word: "verify-full",
+    }
+
+
+def test_no_secret_is_made_for_it_and_nothing_of_the_embedded_one_is_left() -> None:
+    objects = render(EXTERNAL)
+    job = starting_with(objects, "Job", "airflow-secrets-")
+    made = json.loads(variables(job["spec"]["template"]["spec"]["containers"][0])["SECRETS"])
+    assert sorted(made) == ["admin", "api-secret-key", "fernet-key", "jwt-secret"]
+    assert [item["metadata"]["name"] for item in objects if "postgresql" in item["metadata"]["name"]] == []
+    assert secret_names(objects) == {*made.values(), "our-database"}
+
+
+def test_the_migration_runs_again_for_another_database() -> None:
+    other = {**EXTERNAL, "data": {"metadataConnection": {**EXTERNAL["data"]["metadataConnection"], "db": "second"}}}
+    names = {
+        starting_with(render(values), "Job", "airflow-migration-")["metadata"]["name"] for values in (EXTERNAL, other)
+    }
+    assert len(names) == 2
