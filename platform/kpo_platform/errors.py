@@ -7,7 +7,8 @@
     ├── ClusterError           the Kubernetes API did not do what was asked
     │   ├── Unreachable        no answer from the API server
     │   ├── Forbidden          the caller lacks a right
-    │   └── NotFound           the object is not there
+    │   ├── NotFound           the object is not there
+    │   └── Conflict           the object is there already, or was changed in between
     ├── AirflowError           Airflow's REST API did not do what was asked
     └── BootstrapError         bootstrap could not complete
 
@@ -50,6 +51,10 @@ class Forbidden(ClusterError):  # noqa: N818
 
 class NotFound(ClusterError):  # noqa: N818
     """The object is not there."""
+
+
+class Conflict(ClusterError):  # noqa: N818
+    """The object is there already, was changed in between, or has fields that another manager holds."""
 
 
 class AirflowError(PlatformError):

@@ -19,6 +19,7 @@ class Platform:
 
     def __init__(self) -> None:
         self.connections: dict[str, Any] = {}
+        self.lease: Any = None
         self.writes = 0
         self.objects: dict[str, Any] = {}
         self.refused: set[str] = set()
@@ -39,6 +40,8 @@ class Platform:
             return (201, {"access_token": "abc"}) if request.body["password"] == PASSWORD else (401, {})
         if url.path.startswith("/api/v2/connections"):
             return self._airflow(request)
+        if "/leases" in url.path:
+            return self._lease(request)
         if request.method == "PATCH":
             return self._apply(url.path, request.body, "dryRun" in url.query)
         if url.path in self.objects:
@@ -74,6 +77,23 @@ class Platform:
             self.objects[path] = kept
             self.writes += 1
         return 200, kept
+
+    def _lease(self, request: Request) -> Answer:
+        """One Lease, with the conflicts of the real API server."""
+        found = self.lease
+        if request.method == "DELETE" and found:
+            self.lease = None
+            return 200, {}
+        if found is None and request.method != "POST":
+            return status(404, "not found")
+        if request.method == "GET":
+            return 200, found
+        version = str(request.body["metadata"].get("resourceVersion", ""))
+        if found and found["metadata"]["resourceVersion"] != version:
+            return status(409, "the object has been modified")
+        metadata = {**request.body["metadata"], "uid": "lease", "resourceVersion": str(int(version or 0) + 1)}
+        self.lease = {**request.body, "metadata": metadata}
+        return 200, self.lease
 
     def _airflow(self, request: Request) -> Answer:
         if request.method == "GET":

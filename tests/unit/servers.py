@@ -68,7 +68,7 @@ def serving(answer: Callable[[Request], Answer]) -> Iterator[Server]:
             self.end_headers()
             self.wfile.write(text)
 
-        do_GET = do_POST = do_PATCH = handle_any  # noqa: N815
+        do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = handle_any  # noqa: N815
 
         def log_message(self, *_: Any) -> None:
             pass

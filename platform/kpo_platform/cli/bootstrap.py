@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
 
 import click
 
@@ -11,6 +12,7 @@ from kpo_platform.bootstrap.airflow_api import by_url
 from kpo_platform.bootstrap.credentials import find
 from kpo_platform.bootstrap.run import Run, begin, cluster_access
 from kpo_platform.bootstrap.state import contract_teams
+from kpo_platform.bootstrap.turn import Turn, taken
 from kpo_platform.bootstrap.verify import Evidence
 from kpo_platform.cli import report
 from kpo_platform.cli.exits import Exit
@@ -59,11 +61,13 @@ def command(
     _refuse_contradictions(dry_run, yes, detailed_exitcode, registry_config, output)
     _refuse_no_address(airflow_url)
     current = _begin(cluster, names, airflow_url)
-    plan = current.plan(find(current.registries, registry_config, sys.stdin))
+    credentials = find(current.registries, registry_config, sys.stdin)
     as_text = output == "text"
-    if as_text:
-        data_lines(report.plan_lines(plan))
-    evidence = () if dry_run else _apply(current, plan, yes)
+    with nullcontext() if dry_run else taken(current.kube, cluster.namespace, say) as turn:
+        plan = current.plan(credentials)
+        if as_text:
+            data_lines(report.plan_lines(plan))
+        evidence = _apply(current, plan, yes, turn) if turn else ()
     if as_text:
         data_lines(report.evidence_lines(evidence))
     else:
@@ -107,10 +111,11 @@ def _begin(cluster: Cluster, names: tuple[str, ...], airflow_url: str | None) ->
     return begin(kube, cluster_access(cluster.kubeconfig, cluster.context), contract, teams, airflow_url)
 
 
-def _apply(current: Run, plan: Plan, yes: bool) -> tuple[Evidence, ...]:
+def _apply(current: Run, plan: Plan, yes: bool, turn: Turn) -> tuple[Evidence, ...]:
     if plan.pending:
         if not yes:
             _ask(current)
+        turn.check()
         current.apply(plan, report.Talk())
     say("► Reading everything back")
     return current.verify()

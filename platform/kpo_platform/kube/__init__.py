@@ -10,6 +10,7 @@ from kpo_platform.kube.forward import Tunnel
 from kpo_platform.kube.published import read_contract
 from kpo_platform.kube.resource import (
     CONFIG_MAP,
+    LEASE,
     NAMESPACE,
     POD,
     SECRET,
@@ -23,6 +24,7 @@ from kpo_platform.kube.resource import (
 __all__ = [
     "CONFIG_MAP",
     "FIELD_MANAGER",
+    "LEASE",
     "NAMESPACE",
     "POD",
     "SECRET",

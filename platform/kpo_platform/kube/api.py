@@ -13,7 +13,18 @@ from kpo_platform.errors import ClusterError, Unreachable
 from kpo_platform.kube.deadline import Deadline
 from kpo_platform.kube.failure import explain
 from kpo_platform.kube.forward import Tunnel, dial, is_ready, pod_port
-from kpo_platform.kube.resource import CONFIG_MAP, POD, PORT_FORWARD, SECRET, SERVICE, VOLUME_CLAIM, Object, Resource
+from kpo_platform.kube.resource import (
+    CONFIG_MAP,
+    POD,
+    PORT_FORWARD,
+    SECRET,
+    SELF_REVIEW,
+    SERVICE,
+    SERVICE_ACCOUNT,
+    VOLUME_CLAIM,
+    Object,
+    Resource,
+)
 
 FIELD_MANAGER = "platformctl"
 """The name under which the API server notes which fields are ours."""
@@ -105,6 +116,87 @@ class Kube:
         what = resource.phrase("create or patch", meta["namespace"], meta["name"])
         return self._call("PATCH", resource.path(meta["namespace"], meta["name"]), what, query, body)
 
+    def create(self, resource: Resource, body: Object, *, dry_run: bool = False) -> Object:
+        """Create an object, or ask for what is answered and kept nowhere, such as a review.
+
+        Args:
+            resource: its kind.
+            body: the object.
+            dry_run: let the server check everything and keep nothing.
+
+        Raises:
+            Conflict: it is there already.
+            ClusterError: the server refused it.
+        """
+        namespace = body.get("metadata", {}).get("namespace", "")
+        query = {"dryRun": "All"} if dry_run else {}
+        return self._call("POST", resource.path(namespace), resource.phrase("create", namespace), query, body)
+
+    def replace(self, resource: Resource, body: Object) -> Object:
+        """Replace an object as a whole, if it still has the resource version of the body.
+
+        Raises:
+            Conflict: it was changed in between.
+            ClusterError: the server refused it.
+        """
+        name, namespace = body["metadata"]["name"], body["metadata"]["namespace"]
+        what = resource.phrase("update", namespace, name)
+        return self._call("PUT", resource.path(namespace, name), what, body=body)
+
+    def delete(self, resource: Resource, found: Object) -> None:
+        """Delete exactly the object that was read: not one that was changed or made anew since.
+
+        Raises:
+            NotFound: it is gone.
+            Conflict: it was changed in between.
+            ClusterError: the server refused.
+        """
+        meta = found["metadata"]
+        name, namespace = meta["name"], meta["namespace"]
+        seen = {"uid": meta["uid"], "resourceVersion": meta["resourceVersion"]}
+        body = {"kind": "DeleteOptions", "apiVersion": "v1", "preconditions": seen}
+        what = resource.phrase("delete", namespace, name)
+        self._call("DELETE", resource.path(namespace, name), what, body=body)
+
+    def token(self, account: str, namespace: str, seconds: int, *, dry_run: bool = False) -> Object:
+        """Get a token of a service account; the server may give it a shorter life.
+
+        Args:
+            account: the service account's name.
+            namespace: its namespace.
+            seconds: how long the token is to live.
+            dry_run: let the server check everything and sign nothing that lasts.
+
+        Returns:
+            The TokenRequest's status: ``token`` and ``expirationTimestamp``.
+
+        Raises:
+            NotFound: there is no such account.
+            ClusterError: the server refused.
+        """
+        body = {
+            "apiVersion": "authentication.k8s.io/v1",
+            "kind": "TokenRequest",
+            "spec": {"expirationSeconds": seconds},
+        }
+        path = SERVICE_ACCOUNT.path(namespace, account, "token")
+        query = {"dryRun": "All"} if dry_run else {}
+        what = f"create serviceaccounts/token of {account} in namespace {namespace}"
+        return dict(self._call("POST", path, what, query, body)["status"])
+
+    def who(self) -> str:
+        """The user that the API server takes the caller for.
+
+        Raises:
+            ClusterError: it does not answer, or knows nobody by these credentials.
+        """
+        body = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
+        return str(self.create(SELF_REVIEW, body)["status"]["userInfo"]["username"])
+
+    def until(self, seconds: float) -> Kube:
+        """The same cluster with another deadline, for work beside the command itself."""
+        return Kube(self._api, Deadline(seconds))
+
     def port_forward(self, service: str, namespace: str, port: int) -> Tunnel:
         """Open a stream to a ready pod of a Service.
 
@@ -143,7 +235,7 @@ class Kube:
     ) -> Object:
         headers = {"Accept": "application/json"}
         if body is not None:
-            headers["Content-Type"] = "application/apply-patch+yaml"
+            headers["Content-Type"] = "application/apply-patch+yaml" if method == "PATCH" else "application/json"
         try:
             # The generated classes offer the same per kind; this way a kind is one line of data.
             answer: Object = self._api.call_api(
@@ -153,7 +245,7 @@ class Kube:
                 header_params=headers,
                 body=body,
                 auth_settings=["BearerToken"],
-                response_types_map={200: "object", 201: "object"},
+                response_types_map={200: "object", 201: "object", 202: "object"},
                 _return_http_data_only=True,
                 _request_timeout=(_CONNECT_SECONDS, self._seconds(what)),
             )

@@ -9,7 +9,7 @@ import ssl
 import urllib3
 from kubernetes import client
 
-from kpo_platform.errors import ClusterError, Forbidden, NotFound, Unreachable
+from kpo_platform.errors import ClusterError, Conflict, Forbidden, NotFound, Unreachable
 
 
 def explain(error: BaseException, what: str, server: str) -> ClusterError:
@@ -33,7 +33,8 @@ def explain(error: BaseException, what: str, server: str) -> ClusterError:
         return Forbidden(f"You may not {what}; ask for the rights of rbac/bootstrap-operator*.yaml. {message}".rstrip())
     if not status:
         return _unanswered(_root(error), what, server)
-    return ClusterError(f"The API server refused to {what}: {message or f'HTTP status {status}'}")
+    kind = Conflict if status == 409 else ClusterError
+    return kind(f"The API server refused to {what}: {message or f'HTTP status {status}'}")
 
 
 def _status(error: BaseException) -> int:

@@ -32,10 +32,13 @@ class Resource:
 
 
 CONFIG_MAP = Resource("ConfigMap", "configmaps")
+LEASE = Resource("Lease", "leases", group="coordination.k8s.io")
 NAMESPACE = Resource("Namespace", "namespaces")
 POD = Resource("Pod", "pods")
 PORT_FORWARD = Resource("Pod", "pods/portforward")  # over a websocket it takes the verbs get and create
 SECRET = Resource("Secret", "secrets")
+SELF_REVIEW = Resource("SelfSubjectReview", "selfsubjectreviews", group="authentication.k8s.io")
 SERVICE = Resource("Service", "services")
+SERVICE_ACCOUNT = Resource("ServiceAccount", "serviceaccounts")
 VOLUME_CLAIM = Resource("PersistentVolumeClaim", "persistentvolumeclaims")
 STORAGE_CLASS = Resource("StorageClass", "storageclasses", group="storage.k8s.io")
