@@ -51,6 +51,10 @@ class AirflowApi:
         """PATCH a path below /api/v2."""
         return self._call("PATCH", f"/api/v2/{path}", body)
 
+    def delete(self, path: str) -> None:
+        """DELETE a path below /api/v2."""
+        self._call("DELETE", f"/api/v2/{path}")
+
     def trigger(self, dag: str, conf: dict[str, Any] | None = None) -> str:
         """Unpause a DAG, start a run of it and give the run's id."""
         self.patch(f"dags/{dag}", {"is_paused": False})
@@ -127,7 +131,7 @@ class AirflowApi:
             with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(
                 request, timeout=_TIMEOUT_S
             ) as reply:
-                return json.load(reply)
+                return json.loads(reply.read() or "null")
         except urllib.error.HTTPError as error:
             words = f"Airflow answered {method} {path} with {error.code}: {error.read(500).decode(errors='replace')}"
             raise (NotFoundError if error.code == 404 else ScriptError)(words) from None

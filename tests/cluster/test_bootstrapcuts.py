@@ -1,0 +1,86 @@
+"""The line is cut at every write of a run: the next run completes it, and the one after that changes nothing."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from cluster.cutting import Line, line
+from road.airflow_api import AirflowApi
+from road.borrowed import LOGIN, Borrowed, borrowed
+from road.stack import Stack
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+HOME = "cuts"
+SPACE = f"/api/v1/namespaces/{HOME}-0"
+LEASES = f"/apis/coordination.k8s.io/v1/namespaces/{HOME}/leases"
+WRITES = [
+    f"POST {LEASES}",
+    f"PATCH {SPACE}/secrets/regcred",
+    f"PATCH {SPACE}/persistentvolumeclaims/data-0",
+    "POST /api/v2/connections",
+    f"DELETE {LEASES}/platformctl-bootstrap",
+]
+
+
+@pytest.fixture(scope="module")
+def team(stack: Stack, airflow: AirflowApi) -> Iterator[Borrowed]:
+    with borrowed(stack, airflow, HOME, teams=1, volumes=1) as it:
+        yield it
+
+
+@pytest.fixture(scope="module")
+def cut(stack: Stack, team: Borrowed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Line]:
+    with line(stack, stack.address_of("airflow-api-server"), tmp_path_factory.mktemp("line")) as it:
+        yield it
+
+
+@pytest.fixture(scope="module")
+def bootstrap(cut: Line, programs: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    way = ["--kubeconfig", cut.kubeconfig(tmp_path_factory.mktemp("way")), "--airflow-url", cut.url]
+    words = [programs / "platformctl", "bootstrap", "--namespace", HOME, "--registry-config", "-", *way]
+
+    def run(*more: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([*words, *more], input=LOGIN, capture_output=True, text=True, timeout=120)
+
+    return run
+
+
+def lasting(writes: list[str]) -> list[str]:
+    """Without the renewals of the Lease, whose number is a matter of time."""
+    return [write for write in writes if not write.startswith("PUT ")]
+
+
+def test_these_are_the_writes_of_a_whole_run(bootstrap: Run, cut: Line, team: Borrowed, airflow: AirflowApi):
+    team.empty(airflow)
+    cut.mend()
+    done = bootstrap("--yes")
+    assert (done.returncode, lasting(cut.writes)) == (0, WRITES), done.stderr
+
+
+@pytest.mark.parametrize("heard", [False, True], ids=["never arrives", "arrives and is not answered"])
+@pytest.mark.parametrize("number", range(1, len(WRITES) + 1))
+def test_a_second_run_completes_one_whose_line_was_cut(
+    bootstrap: Run, cut: Line, team: Borrowed, airflow: AirflowApi, number: int, heard: bool
+):
+    team.empty(airflow)
+    cut.mend(number, heard)
+    broken = bootstrap("--yes")
+    assert cut.broken
+    if number < len(WRITES):  # the last one only gives the turn back
+        assert broken.returncode == 3
+        assert broken.stderr.splitlines()[-1].startswith("Error: No answer from ")
+        assert "Traceback" not in broken.stderr
+    cut.mend()
+    completed = bootstrap("--yes", "-o", "json")
+    assert completed.returncode == 0, completed.stderr
+    assert all(each["healthy"] for each in json.loads(completed.stdout)["evidence"])
+    again = bootstrap("--dry-run", "--detailed-exitcode")
+    assert (again.returncode, again.stdout.splitlines()[-1]) == (
+        0,
+        "Plan: 0 to create, 0 to change, 3 unchanged, 0 blocked.",
+    )
