@@ -33,6 +33,7 @@ def test_these_are_the_settings() -> None:
             "execution_api_server_url": "http://airflow-api-server.airflow.svc:8080/execution/",
             "executor": "LocalExecutor",
             "load_examples": "False",
+            "sensitive_var_conn_names": "kube_config,client-key-data",
         },
         "dag_processor": {
             "bundle_refresh_check_interval": "1",
@@ -124,3 +125,23 @@ def test_logs_are_served_under_a_name_that_outlives_the_pod() -> None:
 def test_without_the_embedded_database_nothing_of_it_is_left() -> None:
     objects = render({"postgresql": {"enabled": False}, "data": {"metadataSecretName": "mine"}})
     assert [item["metadata"]["name"] for item in objects if "postgresql" in item["metadata"]["name"]] == []
+
+
+def test_only_those_who_run_tasks_read_connections_from_the_secret_and_each_by_its_name() -> None:
+    teams = {
+        "alpha": {"connection": {"via": "env", "id": "k8s_env"}},
+        "beta": {"connection": {"via": "env", "id": "k8s_env"}},
+        "gamma": {},
+    }
+    found = {
+        item["metadata"]["name"]: [each for each in container["env"] if each["name"].startswith("AIRFLOW_CONN_")]
+        for item in render({"teams": teams})
+        if item["kind"] in ("StatefulSet", "Deployment")
+        for container in item["spec"]["template"]["spec"]["containers"]
+    }
+    key = "AIRFLOW_CONN_K8S_ENV"
+    reference = {"secretKeyRef": {"name": "airflow-connections", "key": key, "optional": True}}
+    assert {name: env for name, env in found.items() if env} == {
+        "airflow-scheduler": [{"name": key, "valueFrom": reference}],
+        "airflow-triggerer": [{"name": key, "valueFrom": reference}],
+    }

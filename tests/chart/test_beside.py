@@ -46,6 +46,7 @@ def test_the_named_accounts_start_the_teams_pods_and_no_others() -> None:
     assert contract["airflow"] == {
         "apiService": {"name": "their-api", "port": 9091},
         "adminSecret": "airflow-admin",
+        "connectionsSecret": "airflow-connections",
         "serviceAccounts": ACCOUNTS,
     }
 

@@ -88,6 +88,7 @@ def test_two_teams_give_this_contract() -> None:
         "bootstrap-operator",
         "bootstrap-operator-cluster",
         "bootstrap-operator-release",
+        "bootstrap-operator-target",
         "pod-cleaner",
         "pod-launcher",
         "secret-maker",
@@ -101,6 +102,7 @@ def test_two_teams_give_this_contract() -> None:
         "airflow": {
             "apiService": {"name": "airflow-api-server", "port": 8080},
             "adminSecret": "airflow-admin",
+            "connectionsSecret": "airflow-connections",
             "serviceAccounts": [
                 {"namespace": "airflow", "name": "airflow-scheduler"},
                 {"namespace": "airflow", "name": "airflow-triggerer"},

@@ -66,6 +66,7 @@ CONTRACT: dict[str, Any] = {
     "airflow": {
         "apiService": {"name": "airflow-api-server", "port": 8080},
         "adminSecret": "airflow-admin",
+        "connectionsSecret": "airflow-connections",
         "serviceAccounts": [{"namespace": "airflow", "name": "airflow-scheduler"}],
     },
     "xcomSidecar": {"image": "registry.test/alpine:3", "resources": {}, "securityContext": {}},

@@ -50,7 +50,7 @@ class Platform:
             spaces = [each for path, each in self.objects.items() if re.fullmatch(rf"{url.path}/[^/]+", path)]
             selector = parse_qs(url.query).get("labelSelector", [""])[0]
             return 200, {"items": [each for each in spaces if _matches(each, selector)]}
-        if url.path.endswith(("configmaps", "persistentvolumeclaims", "storageclasses")):
+        if url.path.endswith(("configmaps", "pods", "persistentvolumeclaims", "storageclasses")):
             inside = f"{url.path}/"
             return 200, {"items": [each for path, each in self.objects.items() if path.startswith(inside)]}
         return status(404, "not found")

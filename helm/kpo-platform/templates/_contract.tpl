@@ -35,6 +35,7 @@
 {{- dict
       "apiService" (dict "name" (.Values.airflow.apiService.name | default (include "kpo-platform.name" (list . "api-server"))) "port" (ternary 8080 .Values.airflow.apiService.port .Values.airflow.enabled))
       "adminSecret" (include "kpo-platform.secretName" (list . "admin"))
+      "connectionsSecret" (include "kpo-platform.name" (list . "connections"))
       "serviceAccounts" (include "kpo-platform.launchers" . | fromJsonArray)
     | toJson -}}
 {{- end -}}

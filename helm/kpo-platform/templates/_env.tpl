@@ -55,6 +55,25 @@ take it for a user's wish and delete their pods. */}}
 {{ include "kpo-platform.secretVariable" (list . "AIRFLOW__API__SECRET_KEY" "api-secret-key" "api-secret-key") }}
 {{- end -}}
 
+{{/* context → the connections that `platformctl bootstrap` puts into a secret (connection.via: env), for those who run
+tasks; until it has, there are none. Each is named for itself: a whole secret could set any variable. */}}
+{{- define "kpo-platform.connectionEnv" -}}
+{{- $ids := list -}}
+{{- range .Values.resolvedTeams -}}
+{{- if eq .connection.via "env" -}}
+{{- $ids = append $ids .connection.id -}}
+{{- end -}}
+{{- end -}}
+{{- range $ids | uniq | sortAlpha }}
+- name: AIRFLOW_CONN_{{ upper . }}
+  valueFrom:
+    secretKeyRef:
+      name: {{ include "kpo-platform.name" (list $ "connections") }}
+      key: AIRFLOW_CONN_{{ upper . }}
+      optional: true
+{{- end -}}
+{{- end -}}
+
 {{/* anything → where the package and the contract are: for those who run code of the package */}}
 {{- define "kpo-platform.codeEnv" -}}
 - name: PYTHONPATH

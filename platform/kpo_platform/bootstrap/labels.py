@@ -12,7 +12,12 @@ MARK = f"{MANAGED_BY}={MANAGER}"
 
 def labels(team: str) -> dict[str, str]:
     """The labels of an object that bootstrap makes for a team."""
-    return {MANAGED_BY: MANAGER, "app.kubernetes.io/part-of": "kpo-platform", "kpo-platform/team": team}
+    return {**shared(), "kpo-platform/team": team}
+
+
+def shared() -> dict[str, str]:
+    """The labels of an object that bootstrap makes for no team alone."""
+    return {MANAGED_BY: MANAGER, "app.kubernetes.io/part-of": "kpo-platform"}
 
 
 def is_ours(live: Mapping[str, str]) -> bool:

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
-from kpo_platform.bootstrap import claim, connection, registry_secret
+from kpo_platform.bootstrap import claim, connection, environment, registry_secret
 from kpo_platform.bootstrap.actions import Action, Plan, Target, Verb
 from kpo_platform.bootstrap.credentials import Credentials
+from kpo_platform.bootstrap.outside import Way
 from kpo_platform.bootstrap.state import Live
 from kpo_platform.contract import Contract, Team
+from kpo_platform.contract.team import ConnectionRef
 from kpo_platform.kube import NAMESPACE
 
 
-def make(contract: Contract, teams: Mapping[str, Team], credentials: Credentials, live: Live) -> Plan:
+def make(
+    contract: Contract,
+    teams: Mapping[str, Team],
+    credentials: Credentials,
+    live: Live,
+    ways: Mapping[str, Way] = MappingProxyType({}),
+) -> Plan:
     """What one run has to do for some teams.
 
     Args:
@@ -20,11 +29,29 @@ def make(contract: Contract, teams: Mapping[str, Team], credentials: Credentials
         teams: the teams that the run is for, by name.
         credentials: the sign-ins that were found for their registries.
         live: what is there now.
+        ways: what was found for the connections that lead to a cluster outside, by connection id.
     """
     actions = [action for name in sorted(teams) for action in _team(name, teams[name], credentials, live)]
-    ids = sorted({team.connection.id for team in teams.values()})
-    actions += [connection.plan(each, contract.xcom_sidecar, live.connections.get(each)) for each in ids]
+    refs = references(teams)
+    actions += [_connection(contract, ref, live, ways.get(ref.id)) for ref in refs if ref.via == "api"]
+    actions += environment.plan(contract, tuple(ref for ref in refs if ref.via == "env"), ways, live)
     return Plan(tuple(actions))
+
+
+def references(teams: Mapping[str, Team]) -> tuple[ConnectionRef, ...]:
+    """The connections of some teams, each once: the chart sees to it that teams agree on what they share."""
+    return tuple(sorted({team.connection.id: team.connection for team in teams.values()}.values(), key=lambda r: r.id))
+
+
+def _connection(contract: Contract, ref: ConnectionRef, live: Live, way: Way | None) -> Action:
+    name = environment.variable(ref.id)
+    if name in live.variables:
+        note = (
+            f"Airflow's pods have {name} in their environment, which wins over Airflow's database: take it away "
+            "there (helm upgrade, if connection.via was env before), or set connection.via to env"
+        )
+        return Action(Verb.BLOCKED, connection.target(ref.id), note=note)
+    return connection.plan(ref, contract.xcom_sidecar, live.connections.get(ref.id), way, live.at)
 
 
 def _team(name: str, team: Team, credentials: Credentials, live: Live) -> list[Action]:

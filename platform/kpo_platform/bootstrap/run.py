@@ -8,11 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from kpo_platform.bootstrap import apply, plan, state, verify, work
+from kpo_platform.bootstrap import apply, connection, environment, outside, plan, state, verify, work
 from kpo_platform.bootstrap.actions import Plan
 from kpo_platform.bootstrap.airflow_api import AirflowApi
 from kpo_platform.bootstrap.credentials import Credentials
+from kpo_platform.bootstrap.outside import Way
 from kpo_platform.contract import Contract, Team
+from kpo_platform.contract.team import ConnectionRef
 from kpo_platform.errors import BootstrapError
 from kpo_platform.kube import SECRET, Kube, kubeconfig_file
 
@@ -31,6 +33,7 @@ class Run:
         airflow: Airflow, signed in.
         cluster_access: how Ansible's modules reach the cluster.
         airflow_access: how Ansible's modules reach Airflow.
+        target: the cluster for connections that lead out, if one was named.
     """
 
     contract: Contract
@@ -39,19 +42,25 @@ class Run:
     airflow: AirflowApi
     cluster_access: work.ClusterAccess
     airflow_access: work.AirflowAccess
+    target: outside.Target | None = None
 
     @property
     def registries(self) -> tuple[str, ...]:
         """The hosts of the teams' registries."""
         return tuple(sorted({team.registry.host for team in self.teams.values() if team.registry.host}))
 
-    def plan(self, credentials: Credentials) -> Plan:
+    def plan(self, credentials: Credentials, *, dry_run: bool) -> Plan:
         """What is to be done; the API server has already agreed to its part, without doing it.
+
+        Args:
+            credentials: the sign-ins for the teams' registries.
+            dry_run: nothing will be done, so no token is asked for.
 
         Raises:
             PlatformError: the live state could not be read, or the API server would refuse a write.
         """
-        made = plan.make(self.contract, self.teams, credentials, self._live())
+        live = self._live()
+        made = plan.make(self.contract, self.teams, credentials, live, self._ways(live, dry_run))
         apply.rehearse(self.kube, made)
         return made
 
@@ -80,13 +89,42 @@ class Run:
         return verify.check(self.contract, self.teams, live)
 
     def _live(self) -> state.Live:
-        return state.read(self.kube, self.airflow, self.teams)
+        return state.read(self.kube, self.airflow, self.contract, self.teams)
+
+    def _ways(self, live: state.Live, dry_run: bool) -> dict[str, Way]:
+        """What the connections that lead out need, as far as a cluster was named and they need something."""
+        if self.target is None:
+            return {}
+        left = self.kube.deadline.left()
+        found = {}
+        for ref in plan.references(self.teams):
+            if ref.mode == "kubeconfig":
+                found[ref.id] = outside.by_kubeconfig(self.target, left)
+            elif ref.mode == "remote" and self._is_due(ref, live):
+                found[ref.id] = outside.by_account(self.target, live.at, left, dry_run=dry_run)
+        return found
+
+    def _is_due(self, ref: ConnectionRef, live: state.Live) -> bool:
+        """Whether a connection by a token needs a new one: its own is old, another's, or not there."""
+        assert self.target is not None
+        by_env = ref.via == "env"
+        there = environment.live_connection(ref, live) if by_env else live.connections.get(ref.id)
+        if there is None or connection.as_it_should_be(ref, self.contract.xcom_sidecar, there, live.at):
+            return True
+        wanted = {"server": self.target.entrance().server, "user": outside.user_of(self.target)}
+        return not wanted.items() <= connection.record_of(there).items()
 
 
 def begin(
-    kube: Kube, access: work.ClusterAccess, contract: Contract, teams: Mapping[str, Team], airflow_url: str | None
+    kube: Kube,
+    access: work.ClusterAccess,
+    contract: Contract,
+    teams: Mapping[str, Team],
+    airflow_url: str | None,
+    login: tuple[str, str] | None = None,
+    target: outside.Target | None = None,
 ) -> Run:
-    """Sign in to Airflow as its administrator, and be ready to plan.
+    """Sign in to Airflow, and be ready to plan.
 
     Args:
         kube: the cluster.
@@ -94,6 +132,8 @@ def begin(
         contract: what the chart published.
         teams: the teams that the run is for, by name.
         airflow_url: where Airflow is reached; by default through the Kubernetes API.
+        login: user name and password for Airflow; by default those in the Secret that the contract names.
+        target: the cluster for connections that lead out, if one was named.
 
     Raises:
         ClusterError: the administrator's password could not be read, or Airflow not be reached.
@@ -104,8 +144,8 @@ def begin(
         url=airflow_url, namespace=contract.release.namespace, service=service.name, port=service.port
     )
     airflow = there.open(kube)
-    airflow.sign_in(*_administrator(kube, contract))
-    return Run(contract, teams, kube, airflow, access, there.model_copy(update={"token": airflow.token}))
+    airflow.sign_in(*(login or _administrator(kube, contract)))
+    return Run(contract, teams, kube, airflow, access, there.model_copy(update={"token": airflow.token}), target)
 
 
 def cluster_access(kubeconfig: str | None, context: str | None) -> work.ClusterAccess:

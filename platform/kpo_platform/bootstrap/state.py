@@ -6,14 +6,17 @@ import base64
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from kpo_platform.bootstrap.credentials import Login
 from kpo_platform.contract import Contract, Team
 from kpo_platform.errors import NotFound
-from kpo_platform.kube import NAMESPACE, SECRET, STORAGE_CLASS, VOLUME_CLAIM, Object, Resource
+from kpo_platform.kube import NAMESPACE, POD, SECRET, STORAGE_CLASS, VOLUME_CLAIM, Object, Resource
 
 _DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
+
+_NEVER = datetime.min.replace(tzinfo=UTC)
 
 Key = tuple[str, str]
 """Namespace and name."""
@@ -67,14 +70,37 @@ class LiveConnection:
 
 
 @dataclass(frozen=True)
+class LiveEnvironment:
+    """The Secret with the connections in the environment of Airflow's pods; its values are secret."""
+
+    values: Mapping[str, str] = field(repr=False)
+    labels: Mapping[str, str]
+    version: str
+
+
+@dataclass(frozen=True)
 class Live:
-    """The live state as far as a plan for some teams needs it."""
+    """The live state as far as a plan for some teams needs it.
+
+    Attributes:
+        namespaces: the teams' namespaces that are there.
+        secrets: the registry secrets.
+        claims: the volume claims.
+        classes: the storage classes, newest first.
+        connections: what Airflow's database has, by connection id.
+        environment: the Secret with the connections that go by the environment.
+        variables: the names of connections' variables in the environment of Airflow's running pods.
+        at: when it was read.
+    """
 
     namespaces: frozenset[str] = frozenset()
     secrets: Mapping[Key, LiveSecret] = field(default_factory=dict)
     claims: Mapping[Key, LiveClaim] = field(default_factory=dict)
     classes: tuple[StorageClass, ...] = ()
     connections: Mapping[str, LiveConnection] = field(default_factory=dict)
+    environment: LiveEnvironment | None = None
+    variables: frozenset[str] = frozenset()
+    at: datetime = _NEVER
 
     @property
     def default_class(self) -> StorageClass | None:
@@ -99,7 +125,7 @@ class Connections(Protocol):
         """One connection as Airflow's REST API gives it, or nothing."""
 
 
-def read(kube: Reader, airflow: Connections, teams: Mapping[str, Team]) -> Live:
+def read(kube: Reader, airflow: Connections, contract: Contract, teams: Mapping[str, Team]) -> Live:
     """Read what is there for some teams.
 
     Raises:
@@ -114,6 +140,9 @@ def read(kube: Reader, airflow: Connections, teams: Mapping[str, Team]) -> Live:
         claims={key: claim for team in housed for key, claim in _claims(kube, team.namespace)},
         classes=tuple(_storage_class(found) for found in _newest_first(kube.find(STORAGE_CLASS))),
         connections={name: _connection(found) for name in ids if (found := airflow.connection(name))},
+        environment=_environment(kube, contract, teams),
+        variables=_variables(kube, contract),
+        at=datetime.now(UTC),
     )
 
 
@@ -160,6 +189,29 @@ def _logins(encoded: str) -> dict[str, Login]:
     except (ValueError, KeyError, TypeError, AttributeError):
         return {}  # not what we would write: the plan then replaces it, or says whose it is
     return {host: Login(text.partition(":")[0], text.partition(":")[2]) for host, text in texts.items()}
+
+
+def _environment(kube: Reader, contract: Contract, teams: Mapping[str, Team]) -> LiveEnvironment | None:
+    if all(team.connection.via != "env" for team in teams.values()):
+        return None
+    try:
+        found = kube.get(SECRET, contract.airflow.connections_secret, contract.release.namespace)
+    except NotFound:
+        return None
+    values = {key: base64.b64decode(text).decode() for key, text in (found.get("data") or {}).items()}
+    meta = found["metadata"]
+    return LiveEnvironment(values, meta.get("labels") or {}, meta["resourceVersion"])
+
+
+def _variables(kube: Reader, contract: Contract) -> frozenset[str]:
+    labels = f"app.kubernetes.io/instance={contract.release.name}"
+    containers = [
+        container
+        for pod in kube.find(POD, contract.release.namespace, labels)
+        for container in pod["spec"]["containers"]
+    ]
+    names = {str(each["name"]) for container in containers for each in container.get("env") or []}
+    return frozenset(name for name in names if name.startswith("AIRFLOW_CONN_"))
 
 
 def _claims(kube: Reader, namespace: str) -> list[tuple[Key, LiveClaim]]:

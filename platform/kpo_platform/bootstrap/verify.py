@@ -6,11 +6,13 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from kpo_platform.bootstrap import claim, connection, registry_secret
+from kpo_platform.bootstrap import claim, connection, environment, registry_secret
 from kpo_platform.bootstrap.actions import Target
 from kpo_platform.bootstrap.credentials import registry_key
-from kpo_platform.bootstrap.state import Live, LiveClaim, LiveConnection, LiveSecret
+from kpo_platform.bootstrap.plan import references
+from kpo_platform.bootstrap.state import Live, LiveClaim, LiveSecret
 from kpo_platform.contract import Contract, Team
+from kpo_platform.contract.team import ConnectionRef
 
 _INTERVAL = 2.0
 
@@ -32,9 +34,7 @@ def check(contract: Contract, teams: Mapping[str, Team], live: Live) -> tuple[Ev
         if team.registry.host:
             found.append(_secret(team, live.secrets.get((team.namespace, team.registry.pull_secret))))
         found += [_claim(team, volume.name, live) for volume in team.volumes]
-    for name in sorted({team.connection.id for team in teams.values()}):
-        found.append(_connection(contract, name, live.connections.get(name)))
-    return tuple(found)
+    return (*found, *(_connection(contract, ref, live) for ref in references(teams)))
 
 
 def settle(read: Callable[[], Live], teams: Mapping[str, Team], timeout: float) -> Live:
@@ -85,11 +85,17 @@ def _claim(team: Team, name: str, live: Live) -> Evidence:
     return Evidence(target, False, f"{claim.about(found)}; {look}")
 
 
-def _connection(contract: Contract, name: str, found: LiveConnection | None) -> Evidence:
-    target = connection.target(name)
+def _connection(contract: Contract, ref: ConnectionRef, live: Live) -> Evidence:
+    target, by_env = connection.target(ref.id), ref.via == "env"
+    found = environment.live_connection(ref, live) if by_env else live.connections.get(ref.id)
     if found is None:
         return Evidence(target, False, "is not there")
-    wrong = connection.plan(name, contract.xcom_sidecar, found).changes
-    if wrong:
-        return Evidence(target, False, f"differs in {', '.join(each.field for each in wrong)}")
-    return Evidence(target, True, f"type {found.type}, in cluster, XCom sidecar {contract.xcom_sidecar.image}")
+    if wrong := connection.as_it_should_be(ref, contract.xcom_sidecar, found, live.at):
+        return Evidence(target, False, wrong)
+    way = "in cluster" if ref.mode == "inCluster" else connection.shown(connection.record_of(found))
+    seen = f"type {found.type}, {way}, XCom sidecar {contract.xcom_sidecar.image}"
+    if by_env and environment.variable(ref.id) not in live.variables:
+        return Evidence(target, False, f"{seen}; no pod of Airflow has {environment.variable(ref.id)} yet")
+    return Evidence(
+        target, True, f"{seen}; in the environment, from {environment.target(contract)}" if by_env else seen
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from contextlib import nullcontext
 
@@ -10,15 +11,19 @@ import click
 from kpo_platform.bootstrap.actions import Plan
 from kpo_platform.bootstrap.airflow_api import by_url
 from kpo_platform.bootstrap.credentials import find
+from kpo_platform.bootstrap.outside import Target
 from kpo_platform.bootstrap.run import Run, begin, cluster_access
 from kpo_platform.bootstrap.state import contract_teams
 from kpo_platform.bootstrap.turn import Turn, taken
 from kpo_platform.bootstrap.verify import Evidence
 from kpo_platform.cli import report
 from kpo_platform.cli.exits import Exit
-from kpo_platform.cli.options import Cluster, cluster_options, output_option
+from kpo_platform.cli.options import Cluster, cluster_options, output_option, target_options
 from kpo_platform.cli.output import data_json, data_lines, say
 from kpo_platform.errors import AirflowError, BootstrapError, TeamError
+
+PASSWORD_VARIABLE = "PLATFORMCTL_AIRFLOW_PASSWORD"
+"""The environment variable with the password that goes with --airflow-username."""
 
 _EXAMPLES = """\b
 Examples:
@@ -27,6 +32,8 @@ Examples:
   platformctl bootstrap --team alpha --yes       # one team, unattended
   podman login --authfile auth.json registry.example.com
   platformctl bootstrap --registry-config auth.json
+  platformctl bootstrap --target-kubeconfig other.yaml --target-account airflow/launcher
+  platformctl bootstrap --airflow-url https://airflow.example.com --airflow-username ada
 """
 
 
@@ -42,6 +49,13 @@ Examples:
     "  [default: the usual files of docker and podman]",
 )
 @click.option("--airflow-url", metavar="URL", help="Where Airflow is.  [default: a port-forward to its Service]")
+@click.option(
+    "--airflow-username",
+    metavar="NAME",
+    help=f"Sign in to Airflow as this user, with the password in {PASSWORD_VARIABLE} or asked for."
+    "  [default: user and password of the release's Secret]",
+)
+@target_options
 @output_option
 @cluster_options
 def command(
@@ -52,6 +66,8 @@ def command(
     detailed_exitcode: bool,
     registry_config: str | None,
     airflow_url: str | None,
+    airflow_username: str | None,
+    target: Target | None,
     output: str,
 ) -> int:
     """Make what holds secrets or data: registry secrets, volume claims, the Airflow connection.
@@ -60,11 +76,12 @@ def command(
     """
     _refuse_contradictions(dry_run, yes, detailed_exitcode, registry_config, output)
     _refuse_no_address(airflow_url)
-    current = _begin(cluster, names, airflow_url)
+    login = _login(airflow_username) if airflow_username else None
+    current = _begin(cluster, names, airflow_url, login, target)
     credentials = find(current.registries, registry_config, sys.stdin)
     as_text = output == "text"
     with nullcontext() if dry_run else taken(current.kube, cluster.namespace, say) as turn:
-        plan = current.plan(credentials)
+        plan = current.plan(credentials, dry_run=dry_run)
         if as_text:
             data_lines(report.plan_lines(plan))
         evidence = _apply(current, plan, yes, turn) if turn else ()
@@ -101,14 +118,30 @@ def _refuse_no_address(airflow_url: str | None) -> None:
         raise click.UsageError(str(error)) from error
 
 
-def _begin(cluster: Cluster, names: tuple[str, ...], airflow_url: str | None) -> Run:
+def _login(username: str) -> tuple[str, str]:
+    password = os.environ.get(PASSWORD_VARIABLE)
+    if password is None and not sys.stdin.isatty():
+        raise click.UsageError(
+            f"There is no terminal to ask for {username}'s password of Airflow: set {PASSWORD_VARIABLE}."
+        )
+    return username, password or click.prompt(f"Password of {username} for Airflow", hide_input=True, err=True)
+
+
+def _begin(
+    cluster: Cluster,
+    names: tuple[str, ...],
+    airflow_url: str | None,
+    login: tuple[str, str] | None,
+    target: Target | None,
+) -> Run:
     say(f"► Reading the contract of namespace {cluster.namespace}, and what is there")
     kube, contract = cluster.open()
     try:
         teams = contract_teams(contract, names)
     except TeamError as error:
         raise click.UsageError(str(error)) from error
-    return begin(kube, cluster_access(cluster.kubeconfig, cluster.context), contract, teams, airflow_url)
+    access = cluster_access(cluster.kubeconfig, cluster.context)
+    return begin(kube, access, contract, teams, airflow_url, login, target)
 
 
 def _apply(current: Run, plan: Plan, yes: bool, turn: Turn) -> tuple[Evidence, ...]:

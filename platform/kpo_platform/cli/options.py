@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from kpo_platform.bootstrap.outside import Target
 from kpo_platform.contract import Contract
 from kpo_platform.kube import Kube, read_contract
 
@@ -62,6 +63,32 @@ def cluster_options(command: Callable[..., int]) -> Callable[..., int]:
     def wrapped(*, kubeconfig: Path | None, context: str | None, namespace: str, timeout: float, **rest: Any) -> int:
         file = str(kubeconfig) if kubeconfig else None
         return command(cluster=Cluster(file, context, namespace, timeout), **rest)
+
+    return wrapped
+
+
+def target_options(command: Callable[..., int]) -> Callable[..., int]:
+    """Give a command the options that name the cluster of connections that lead out; it gets them as ``target``."""
+
+    @click.option(
+        "--target-kubeconfig",
+        type=click.Path(exists=True, dir_okay=False),
+        help="Kubeconfig of the cluster to which connections of mode kubeconfig or remote lead.",
+    )
+    @click.option("--target-context", metavar="NAME", help="Context of that file.  [default: its current one]")
+    @click.option(
+        "--target-account",
+        metavar="NAMESPACE/NAME",
+        help="For mode remote: the service account there that may start pods, and whose token Airflow gets.",
+    )
+    @wraps(command)
+    def wrapped(
+        *, target_kubeconfig: str | None, target_context: str | None, target_account: str | None, **rest: Any
+    ) -> int:
+        if target_kubeconfig is None and (target_context or target_account):
+            raise click.UsageError("--target-context and --target-account need --target-kubeconfig.")
+        target = Target(target_kubeconfig, target_context, target_account) if target_kubeconfig else None
+        return command(target=target, **rest)
 
     return wrapped
 

@@ -30,6 +30,7 @@ class Airflow(Part):
 
     api_service: Service
     admin_secret: str
+    connections_secret: str
     service_accounts: tuple[ServiceAccountRef, ...]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import urllib3
 from kubernetes import client, config
@@ -70,6 +71,25 @@ class Kube:
             # The kubeconfig says so; a warning with every call would only hide what matters.
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
         # The library would try four times and log each; a person would rather know at once.
+        settings.retries = urllib3.Retry(0)
+        return cls(client.ApiClient(settings), Deadline(timeout))
+
+    @classmethod
+    def of(cls, content: Mapping[str, Any], timeout: float) -> Kube:
+        """Make ready to speak to a cluster by a kubeconfig that is in no file.
+
+        Args:
+            content: the kubeconfig.
+            timeout: seconds until the deadline of all calls.
+
+        Raises:
+            ClusterError: it cannot be used.
+        """
+        settings = client.Configuration()
+        try:
+            config.load_kube_config_from_dict(dict(content), client_configuration=settings, persist_config=False)
+        except Exception as error:  # as above; the text may quote a key, so it is not repeated
+            raise ClusterError("The kubeconfig's certificate, key or token cannot be read.") from error
         settings.retries = urllib3.Retry(0)
         return cls(client.ApiClient(settings), Deadline(timeout))
 

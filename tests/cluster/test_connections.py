@@ -1,0 +1,196 @@
+"""Every form of connection carries real tasks, in a worker and deferred: by kubeconfig, by token, by the environment.
+
+The other cluster is this one, reached at its outer address and as somebody else than Airflow's own accounts: the audit
+log tells who made each pod.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from common.run import capture
+from common.steps import Steps
+from local_cluster.layout import default_layout
+from road.airflow_api import AirflowApi
+from road.bring_up import install
+from road.repository import push
+from road.stack import NAMESPACE, Stack
+
+HOME = "conn-target"
+LAUNCHER = f"system:serviceaccount:{HOME}:launcher"
+OWN = {f"system:serviceaccount:{NAMESPACE}:airflow-{part}" for part in ("scheduler", "triggerer")}
+WHO = {"conn-cert": {"admin"}, "conn-env": OWN}
+EVERYBODY = {"admin", LAUNCHER, *OWN}
+TEAMS: dict[str, tuple[str, str]] = {
+    "conn-token": ("kubeconfig", "api"),
+    "conn-cert": ("kubeconfig", "api"),
+    "conn-remote": ("remote", "api"),
+    "conn-env": ("inCluster", "env"),
+    "conn-remenv": ("remote", "env"),
+}
+DAG = """
+from airflow.sdk import DAG
+from kpo_platform import TeamPodOperator
+
+with DAG("{dag}", schedule=None, default_args={{"team": "{team}"}}):
+    for name, deferrable in {{"sync": False, "deferred": True}}.items():
+        TeamPodOperator(
+            task_id=name, image="busybox:1.35", deferrable=deferrable, do_xcom_push=True, cmds=["sh", "-c"],
+            arguments=["echo '{{\\"is\\": \\"done\\"}}' > /airflow/xcom/return.json"], on_finish_action="keep_pod",
+        )
+"""
+
+
+def values() -> dict[str, Any]:
+    git = "git://git-server.git.svc.cluster.local"
+    return {
+        "teams": {
+            name: {
+                "connection": {"id": name.replace("-", "_"), "mode": mode, "via": via},
+                "dags": {"repo": f"{git}/{name}.git", "refreshInterval": 5},
+                "registry": {"host": ""},
+                "volumes": [],
+            }
+            for name, (mode, via) in TEAMS.items()
+        }
+    }
+
+
+def in_git(stack: Stack, command: str) -> None:
+    stack.kubectl("exec", "-n", "git", "deployment/git-server", "--", "sh", "-c", command)
+
+
+def forget(stack: Stack, airflow: AirflowApi) -> None:
+    """Remove what an upgrade to the usual teams leaves behind."""
+    stack.kubectl("delete", "namespace", HOME, *(f"team-{name}" for name in TEAMS), "--ignore-not-found", timeout_s=180)
+    stack.kubectl("delete", "secret", "airflow-connections", "-n", NAMESPACE, "--ignore-not-found")
+    in_git(stack, "rm -rf " + " ".join(f"/srv/git/{name}.git" for name in TEAMS))
+    known = {each["connection_id"] for each in airflow.get("connections?limit=100")["connections"]}
+    for name in sorted(known & {team.replace("-", "_") for team in TEAMS}):
+        airflow.delete(f"connections/{name}")
+
+
+@pytest.fixture(scope="module")
+def teams(stack: Stack, airflow: AirflowApi, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """The teams with a DAG each; gives the version of each DAG."""
+    forget(stack, airflow)
+    file = tmp_path_factory.mktemp("values") / "connections.yaml"
+    file.write_text(yaml.safe_dump(values()))
+    try:
+        versions = {}
+        for name in TEAMS:
+            in_git(stack, f"git init --quiet --bare --initial-branch=main /srv/git/{name}.git")
+            dag = DAG.format(dag=name.replace("-", "_"), team=name)
+            url = f"git://{stack.address_of('git-server', 'git')}/{name}.git"
+            versions[name] = push(url, {f"{name.replace('-', '_')}.py": dag}, "Run twice")
+        install(Steps(), stack, file)
+        launcher(stack)
+        yield versions
+    finally:
+        install(Steps(), stack)
+        forget(stack, airflow)
+
+
+def launcher(stack: Stack) -> None:
+    """Make the account that starts pods in the teams' namespaces for an Airflow elsewhere."""
+    stack.kubectl("create", "namespace", HOME)
+    stack.kubectl("create", "serviceaccount", "launcher", "-n", HOME)
+    for name in TEAMS:
+        words = ("--role=pod-launcher", f"--serviceaccount={HOME}:launcher", "-n", f"team-{name}")
+        stack.kubectl("create", "rolebinding", "elsewhere", *words)
+
+
+@pytest.fixture(scope="module")
+def made(stack: Stack, programs: Path, teams: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Run bootstrap for each team, with the cluster that its connection leads to."""
+    token = stack.kubectl("create", "token", "launcher", "-n", HOME, "--duration=1h").strip()
+    file = tmp_path_factory.mktemp("target") / "kubeconfig"
+    file.write_text(json.dumps({**admin(stack), "users": [{"name": user(stack), "user": {"token": token}}]}))
+    targets = {
+        "conn-token": ["--target-kubeconfig", file],
+        "conn-cert": ["--target-kubeconfig", stack.kubeconfig],
+        "conn-remote": ["--target-kubeconfig", stack.kubeconfig, "--target-account", f"{HOME}/launcher"],
+        "conn-env": [],
+    }
+    targets["conn-remenv"] = targets["conn-remote"]
+    for name, more in targets.items():
+        words = [programs / "platformctl", "bootstrap", "--yes", "--team", name, *more]
+        capture(words, env=stack.variables, timeout_s=120)
+    stack.kubectl(
+        "rollout", "restart", "statefulset/airflow-scheduler", "statefulset/airflow-triggerer", "-n", NAMESPACE
+    )
+    for part in ("scheduler", "triggerer"):
+        words = ["rollout", "status", f"statefulset/airflow-{part}", "-n", NAMESPACE, "--timeout=180s"]
+        stack.kubectl(*words, timeout_s=190)
+
+
+def admin(stack: Stack) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(stack.kubectl("config", "view", "--raw", "--flatten", "--minify", "-o", "json"))
+    return found
+
+
+def user(stack: Stack) -> str:
+    return str(admin(stack)["users"][0]["name"])
+
+
+def askers(namespace: str) -> set[str]:
+    """Who asked for pods in a namespace, as the API server's audit log tells: Airflow, the launcher, the administrator."""
+    found = set()
+    for line in default_layout().audit_log.read_text(errors="replace").splitlines():
+        if f'"{namespace}"' in line:
+            event = json.loads(line)
+            what, who = event.get("objectRef") or {}, str(event["user"]["username"])
+            if (what.get("resource"), what.get("namespace")) == ("pods", namespace):
+                found.add(who)
+    return {who for who in found if who in EVERYBODY}
+
+
+@pytest.mark.parametrize("name", TEAMS)
+def test_tasks_run_over_the_connection(stack: Stack, airflow: AirflowApi, teams: dict[str, str], made: None, name: str):
+    dag, namespace = name.replace("-", "_"), f"team-{name}"
+    airflow.wait_for_version(dag, teams[name])
+    run = airflow.trigger(dag)
+    state = airflow.wait_for_run(dag, run)
+    assert state == "success", airflow.log(dag, run, "sync")[-3000:] + airflow.log(dag, run, "deferred")[-3000:]
+    results = {task: airflow.xcom(dag, run, task) for task in ("sync", "deferred")}
+    assert results == {"sync": {"is": "done"}, "deferred": {"is": "done"}}
+    assert askers(namespace) == WHO.get(name, {LAUNCHER})
+
+
+def test_airflows_api_shows_where_a_connection_leads_and_not_its_token(airflow: AirflowApi, made: None):
+    extra = json.loads(airflow.get("connections/conn_remote")["extra"])
+    assert (extra["kube_config"], extra["kpo_platform"]["user"]) == ("***", LAUNCHER)
+
+
+def test_a_connection_by_the_environment_is_in_the_secret_alone(stack: Stack, airflow: AirflowApi, made: None):
+    data = stack.get("secret", "airflow-connections", "-n", NAMESPACE)["data"]
+    assert sorted(data) == ["AIRFLOW_CONN_CONN_ENV", "AIRFLOW_CONN_CONN_REMENV"]
+    known = {each["connection_id"] for each in airflow.get("connections?limit=100")["connections"]}
+    assert not {"conn_env", "conn_remenv"} & known
+    assert json.loads(base64.b64decode(data["AIRFLOW_CONN_CONN_ENV"]))["extra"]["in_cluster"] is True
+
+
+def test_a_second_run_changes_no_connection_and_obtains_no_token(stack: Stack, programs: Path, made: None):
+    more = ["--target-kubeconfig", stack.kubeconfig, "--target-account", f"{HOME}/launcher"]
+    for name in ("conn-remote", "conn-remenv", "conn-env"):
+        words = [programs / "platformctl", "bootstrap", "--dry-run", "--detailed-exitcode", "--team", name, *more]
+        plan = capture(words, env=stack.variables, timeout_s=60)
+        assert plan.splitlines()[-1] == "Plan: 0 to create, 0 to change, 1 unchanged, 0 blocked."
+
+
+def test_a_connection_in_both_places_is_a_conflict(stack: Stack, airflow: AirflowApi, programs: Path, made: None):
+    airflow.post("connections", {"connection_id": "conn_env", "conn_type": "kubernetes", "extra": "{}"})
+    words = [programs / "platformctl", "bootstrap", "--yes", "--team", "conn-env", "-o", "json"]
+    try:
+        with pytest.raises(Exception, match="AIRFLOW_CONN_CONN_ENV") as refusal:
+            capture(words, env=stack.variables, timeout_s=60)
+        assert getattr(refusal.value, "code", None) == 1
+    finally:
+        airflow.delete("connections/conn_env")

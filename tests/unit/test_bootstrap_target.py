@@ -1,0 +1,147 @@
+"""The cluster to which a connection leads out: its kubeconfig, and the token that is obtained there."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from kpo_platform.bootstrap import kubeconfig, outside
+from kpo_platform.errors import BootstrapError, ClusterError
+from unit.servers import Answer, Request, serving, status
+
+NOW = datetime(2026, 6, 1, tzinfo=UTC)
+
+
+def config(folder: Path, server: str, user: dict[str, Any]) -> str:
+    content = {
+        "clusters": [{"name": "c", "cluster": {"server": server, "certificate-authority": "ca.crt"}}],
+        "users": [{"name": "u", "user": user}],
+        "contexts": [{"name": "there", "context": {"cluster": "c", "user": "u"}}],
+        "current-context": "there",
+    }
+    (folder / "ca.crt").write_text("CA")
+    file = folder / "kubeconfig"
+    file.write_text(yaml.safe_dump(content))
+    return str(file)
+
+
+def test_a_kubeconfig_takes_its_files_along(tmp_path: Path):
+    for name in ("me.crt", "me.key"):
+        (tmp_path / name).write_text(name)
+    user = {"client-certificate": "me.crt", "client-key": "me.key", "username": "old"}
+    found = kubeconfig.read(config(tmp_path, "https://other.test", user), None)
+    assert found.signed_in() == {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [
+            {"name": "target", "cluster": {"server": "https://other.test", "certificate-authority-data": "Q0E="}}
+        ],
+        "users": [
+            {
+                "name": "target",
+                "user": {"client-certificate-data": "bWUuY3J0", "client-key-data": "bWUua2V5"},
+            }
+        ],
+        "contexts": [{"name": "target", "context": {"cluster": "target", "user": "target"}}],
+        "current-context": "target",
+    }
+
+
+@pytest.mark.parametrize(
+    ("server", "user", "context", "sentence"),
+    [
+        (
+            "https://other.test",
+            {"exec": {"command": "aws"}},
+            None,
+            "The user of FILE, context there has neither a token nor a client certificate with its key (it has: exec), "
+            "and Airflow's pods can sign in by nothing else: name another context, or use connection.mode remote.",
+        ),
+        (
+            "https://other.test",
+            {"client-key": "gone.key"},
+            None,
+            "The file FOLDER/gone.key that the kubeconfig names cannot be read: No such file or directory.",
+        ),
+        (
+            "https://other.test",
+            {"token": "t"},
+            "here",
+            "The kubeconfig FILE has no entry 'here' in its contexts; it has: there.",
+        ),
+        (
+            "https://127.0.0.1:6443",
+            {"token": "t"},
+            None,
+            "The server https://127.0.0.1:6443 of FILE, context there is this machine to whoever asks: "
+            "name a context whose server Airflow's pods reach as well.",
+        ),
+    ],
+)
+def test_a_kubeconfig_that_is_not_fit_for_pods_is_refused_in_a_sentence(
+    tmp_path: Path, server: str, user: dict[str, Any], context: str | None, sentence: str
+):
+    file = config(tmp_path, server, user)
+    with pytest.raises(BootstrapError) as error:
+        kubeconfig.read(file, context).signed_in()
+    assert str(error.value).replace(file, "FILE").replace(str(tmp_path), "FOLDER") == sentence
+
+
+def test_a_broken_kubeconfig_is_not_quoted(tmp_path: Path):
+    file = tmp_path / "kubeconfig"
+    file.write_text("token: s3cret: {")
+    with pytest.raises(BootstrapError) as error:
+        kubeconfig.read(str(file), None)
+    assert str(error.value) == f"The kubeconfig {file} is broken: expected YAML as kubectl reads it."
+    assert error.value.__cause__ is None
+
+
+@pytest.fixture
+def anywhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The servers of these tests are on this machine."""
+    monkeypatch.setattr(kubeconfig, "_refuse_this_machine", lambda *_: None)
+
+
+def test_a_token_is_obtained_for_thirty_days_and_the_servers_answer_counts(tmp_path: Path, anywhere: None):
+    def answer(_: Request) -> Answer:
+        return 201, {"status": {"token": "s3cret", "expirationTimestamp": "2026-06-11T00:00:00Z"}}
+
+    with serving(answer) as server:
+        target = outside.Target(server.kubeconfig(tmp_path), None, "airflow/launcher")
+        way = outside.by_account(target, NOW, 10, dry_run=False)
+    (request,) = server.seen
+    assert (request.method, request.path, request.body["spec"]) == (
+        "POST",
+        "/api/v1/namespaces/airflow/serviceaccounts/launcher/token",
+        {"expirationSeconds": 2592000},
+    )
+    assert way.record == {
+        "server": server.url,
+        "user": "system:serviceaccount:airflow:launcher",
+        "expires": "2026-06-11T00:00:00Z",
+        "renewAfter": "2026-06-06T00:00:00Z",
+    }
+    assert way.kube_config["users"] == [{"name": "target", "user": {"token": "s3cret"}}]
+
+
+@pytest.mark.parametrize("account", [None, "launcher", "/launcher"])
+def test_a_remote_connection_needs_an_account(account: str | None):
+    with pytest.raises(BootstrapError, match="needs --target-account NAMESPACE/NAME"):
+        outside.user_of(outside.Target("file", None, account))
+
+
+def test_a_kubeconfig_is_tried_and_an_expired_token_is_told(tmp_path: Path, anywhere: None):
+    with serving(lambda _: (201, {"status": {"userInfo": {"username": "jane"}}})) as server:
+        way = outside.by_kubeconfig(outside.Target(server.kubeconfig(tmp_path)), 10)
+    assert (way.record["user"], server.seen[0].headers["authorization"]) == ("jane", "Bearer token-of-the-test")
+    assert outside.by_kubeconfig(outside.Target(server.kubeconfig(tmp_path)), 10).record["user"] == outside.UNCHECKED
+    with serving(lambda _: status(401, "Unauthorized")) as server, pytest.raises(ClusterError) as error:
+        outside.by_kubeconfig(outside.Target(server.kubeconfig(tmp_path)), 10)
+    assert str(error.value) == (
+        f"The API server {server.url} does not know who you are: the kubeconfig's token or certificate is "
+        "expired or wrong; sign in again."
+    )
