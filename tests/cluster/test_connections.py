@@ -141,7 +141,7 @@ def user(stack: Stack) -> str:
 
 
 def askers(namespace: str) -> set[str]:
-    """Who asked for pods in a namespace, as the API server's audit log tells: Airflow, the launcher, the administrator."""
+    """Who asked for pods in a namespace, as the audit log tells, of Airflow, the launcher and the administrator."""
     found = set()
     for line in default_layout().audit_log.read_text(errors="replace").splitlines():
         if f'"{namespace}"' in line:
