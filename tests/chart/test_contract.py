@@ -87,6 +87,7 @@ def test_two_teams_give_this_contract() -> None:
     roles = (
         "bootstrap-operator",
         "bootstrap-operator-cluster",
+        "bootstrap-operator-delete",
         "bootstrap-operator-release",
         "bootstrap-operator-target",
         "pod-cleaner",

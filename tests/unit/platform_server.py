@@ -42,6 +42,8 @@ class Platform:
             return self._airflow(request)
         if "/leases" in url.path:
             return self._lease(request)
+        if request.method == "DELETE":
+            return self._delete(url.path, request.body)
         if request.method == "PATCH":
             return self._apply(url.path, request.body, "dryRun" in url.query)
         if url.path in self.objects:
@@ -51,8 +53,10 @@ class Platform:
             selector = parse_qs(url.query).get("labelSelector", [""])[0]
             return 200, {"items": [each for each in spaces if _matches(each, selector)]}
         if url.path.endswith(("configmaps", "pods", "persistentvolumeclaims", "storageclasses")):
-            inside = f"{url.path}/"
-            return 200, {"items": [each for path, each in self.objects.items() if path.startswith(inside)]}
+            inside, selector = f"{url.path}/", parse_qs(url.query).get("labelSelector", [""])[0]
+            found = [each for path, each in self.objects.items() if path.startswith(inside)]
+            contracts = url.path.endswith("configmaps")
+            return 200, {"items": [each for each in found if contracts or not selector or _matches(each, selector)]}
         return status(404, "not found")
 
     def keep_namespace(self, team: str, release_namespace: str = "airflow") -> None:
@@ -67,16 +71,24 @@ class Platform:
         self.objects[path] = {"metadata": {"name": path.rpartition("/")[2], "resourceVersion": "1"}, **content}
 
     def _apply(self, path: str, body: dict[str, Any], dry_run: bool) -> Answer:
-        known = self.objects.get(path)
-        if known and {**body, "metadata": {**body["metadata"], "resourceVersion": "1"}} == known:
-            return 200, known
-        kept = {**body, "metadata": {**body["metadata"], "resourceVersion": "1"}}
+        kept = {**body, "metadata": {**body["metadata"], "uid": path, "resourceVersion": "1"}}
         if body["kind"] == "PersistentVolumeClaim":
             kept = {**kept, "spec": {"storageClassName": "local", **body["spec"]}, "status": {"phase": "Pending"}}
         if not dry_run:
             self.objects[path] = kept
             self.writes += 1
         return 200, kept
+
+    def _delete(self, path: str, body: Any) -> Answer:
+        """Delete an object if it is the one that was read."""
+        found = self.objects.get(path)
+        if found is None:
+            return status(404, "not found")
+        if body["preconditions"]["resourceVersion"] != found["metadata"]["resourceVersion"]:
+            return status(409, "the object has been modified")
+        del self.objects[path]
+        self.writes += 1
+        return 200, {"kind": "Status"}
 
     def _lease(self, request: Request) -> Answer:
         """One Lease, with the conflicts of the real API server."""

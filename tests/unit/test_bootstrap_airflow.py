@@ -38,7 +38,7 @@ def test_the_token_of_the_sign_in_goes_with_every_later_call_below_the_path_of_t
 def test_a_wrong_password_is_told_in_a_sentence():
     with serving(lambda _: (401, {"detail": "Invalid credentials"})) as server, pytest.raises(AirflowError) as error:
         by_url(server.url).sign_in("admin", "s3cret")
-    assert str(error.value) == (f"Airflow ({server.url}) refused the user name or the password of its administrator.")
+    assert str(error.value) == (f"Airflow ({server.url}) refused the user name or the password given for it.")
 
 
 def test_a_connection_that_is_not_there_is_nothing():

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 
+from kpo_platform.cli.main import commands
 from kpo_platform.cli.output import clean
 from unit.command_line import Cluster, Speak, environment, program
 from unit.platform_server import PASSWORD, Platform
@@ -176,7 +179,7 @@ def test_a_wrong_password_of_airflow_ends_before_anything_is_written(speak: Spea
     said = speak(*cluster.bootstrap, "--yes", "--team", "beta")
     assert (said.code, said.out, cluster.platform.writes) == (3, "", 0)
     assert said.err.splitlines()[-1] == (
-        f"Error: Airflow ({cluster.server.url}) refused the user name or the password of its administrator."
+        f"Error: Airflow ({cluster.server.url}) refused the user name or the password given for it."
     )
 
 
@@ -225,19 +228,53 @@ def test_who_may_not_list_namespaces_still_sees_the_teams(speak: Speak, cluster:
 
 def test_versions_of_both_sides_are_shown(speak: Speak, cluster: Cluster):
     content = json.loads(speak("version", "-o", "json", *cluster.options).out)
-    assert content.keys() == {"platformctl", "contract", "chart"}
-    assert (content["contract"], content["chart"]) == ("1", "0.1.0")
+    assert content == {"platformctl": content["platformctl"], "contract": "1", "chart": "0.1.0", "fits": "yes"}
+
+
+def test_a_chart_of_another_version_is_a_finding(speak: Speak, cluster: Cluster):
+    path = "/api/v1/namespaces/airflow/configmaps/airflow-contract"
+    data = cluster.platform.objects[path]["data"]
+    data["contract.json"] = data["contract.json"].replace('"chartVersion": "0.1.0"', '"chartVersion": "9.9.9"')
+    said = speak("version", *cluster.options)
+    assert (said.code, said.out.splitlines()[-2:]) == (1, ["chart 9.9.9", "fits no, upgrade both to one version"])
 
 
 def test_text_from_a_cluster_cannot_move_the_cursor_or_turn_the_text():
     assert clean("a\x1b[31mb\r\nc\x00 \u202ed\u200be") == "a[31mb c de"
 
 
-@pytest.mark.parametrize("words", [[], ["bootstrap"], ["teams"], ["teams", "list"], ["teams", "show"], ["version"]])
-def test_every_command_has_help(speak: Speak, words: list[str]):
+def every_command(group: click.Group, *before: str) -> Iterator[list[str]]:
+    """The words of every command, those of groups among them."""
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        yield [*before, name]
+        if isinstance(command, click.Group):
+            yield from every_command(command, *before, name)
+
+
+@pytest.mark.parametrize("words", [[], *every_command(commands)], ids=" ".join)
+def test_every_command_has_help_with_examples(speak: Speak, words: list[str]):
     said = speak(*words, "--help")
     assert (said.code, said.err) == (0, "")
     assert said.out.startswith(f"Usage: platformctl {' '.join(words)}".rstrip())
+    assert f" platformctl {' '.join(words)}".rstrip() in said.out.partition("Example")[2]
+
+
+def test_the_shell_completes_commands_and_options():
+    words = {"COMP_WORDS": "platformctl bootstrap --dr", "COMP_CWORD": "2", "_PLATFORMCTL_COMPLETE": "bash_complete"}
+    said = subprocess.run(program(), env={**environment(), **words}, capture_output=True, text=True)
+    assert said.stdout.split() == ["plain,--dry-run"]
+    words |= {"COMP_WORDS": "platformctl te", "COMP_CWORD": "1"}
+    said = subprocess.run(program(), env={**environment(), **words}, capture_output=True, text=True)
+    assert said.stdout.split() == ["plain,teams"]
+
+
+def test_there_is_no_colour_without_a_terminal(cluster: Cluster):
+    words = program(*cluster.bootstrap, "--team", "beta", "--dry-run")
+    said = subprocess.run(words, env={**environment(), "TERM": "xterm-256color"}, capture_output=True)
+    assert said.returncode == 0
+    assert b"\x1b" not in said.stdout + said.stderr
 
 
 def test_the_secrets_of_a_run_are_printed_nowhere(speak: Speak, cluster: Cluster):

@@ -39,7 +39,7 @@ class AirflowApi:
         """
         status, body = self._send("POST", "/auth/token", {"username": username, "password": password})
         if status == _UNAUTHORIZED:
-            raise AirflowError(f"{self.name} refused the user name or the password of its administrator.")
+            raise AirflowError(f"{self.name} refused the user name or the password given for it.")
         self.token = str(self._checked(status, body, "sign in").get("access_token", ""))
 
     def connection(self, name: str) -> dict[str, Any] | None:

@@ -19,6 +19,11 @@ _HELP = """Set up and look after teams on Airflow and Kubernetes.
 \b
 Exit codes: 0 fine, 1 findings, 2 changes pending (only with --detailed-exitcode),
 3 could not complete, 64 wrong usage, 130 interrupted.
+
+\b
+Examples:
+  platformctl bootstrap --dry-run        # what would be made
+  platformctl teams list
 """
 _TRACEBACK_VARIABLE = "PLATFORMCTL_TRACEBACK"
 

@@ -7,6 +7,7 @@ from dataclasses import asdict
 import click
 import yaml
 
+from kpo_platform.bootstrap import deletion
 from kpo_platform.bootstrap.removed import RemovedTeam, removed_teams
 from kpo_platform.cli.exits import Exit
 from kpo_platform.cli.options import Cluster, cluster_options, output_option
@@ -18,9 +19,9 @@ from kpo_platform.kube import Kube
 _COLUMNS = ("TEAM", "NAMESPACE", "REGISTRY", "VOLUMES", "CONNECTION")
 
 
-@click.group("teams")
+@click.group("teams", epilog="\b\nExample:\n  platformctl teams list")
 def command() -> None:
-    """Look at the teams of the contract."""
+    """Look at the teams of the contract, and delete the data of one."""
 
 
 @command.command("list", epilog="\b\nExample:\n  platformctl teams list -o json")
@@ -58,6 +59,44 @@ def show_team(cluster: Cluster, name: str, output: str) -> int:
         data_json(team)
     else:
         click.echo(yaml.safe_dump(team, sort_keys=False), nl=False)  # it escapes control characters itself
+    return Exit.OK
+
+
+_DELETE_EXAMPLES = """\b
+Examples:
+  platformctl teams delete alpha                                  # say what would go
+  platformctl teams delete alpha --delete-data --confirm alpha    # delete it
+"""
+
+
+@command.command("delete", epilog=_DELETE_EXAMPLES)
+@click.argument("name", metavar="TEAM")
+@click.option("--delete-data", is_flag=True, help="Delete the team's volume claims, and with them its data.")
+@click.option("--confirm", metavar="TEAM", help="The team's name once more; needed with --delete-data.")
+@cluster_options
+def delete_team(cluster: Cluster, name: str, delete_data: bool, confirm: str | None) -> int:
+    """Delete the data of a team, declared or of the past; without --delete-data, say what would go.
+
+    Nothing else of this program deletes data. What becomes of a volume is decided by the reclaim policy of its storage
+    class.
+    """
+    if delete_data and confirm != name:
+        raise click.UsageError(f"--delete-data needs --confirm {name}: data that was deleted does not come back.")
+    kube, contract = cluster.open()
+    try:
+        doomed = deletion.find(kube, contract, name)
+    except TeamError as error:
+        raise click.UsageError(str(error)) from error
+    if not delete_data:
+        data_lines((clean(f"- {each.target}: delete ({each.about})"), "red") for each in doomed.claims)
+        say(f"Nothing was deleted; {len(doomed.claims)} would be by --delete-data --confirm {name}.")
+        return Exit.OK
+    for each, seen in deletion.delete(kube, doomed):
+        data_lines([(clean(f"- {each.target}: {seen}"), "red")])
+    if doomed.declared:
+        say(f"Team {name} is still declared: the next bootstrap makes its claims anew, empty.")
+    else:
+        say(f"Secrets and other objects are left: kubectl delete namespace {doomed.namespace}")
     return Exit.OK
 
 

@@ -29,14 +29,16 @@ def command(cluster: Cluster, client: bool, output: str) -> int:
     """
     own = _own_version()
     versions = {"platformctl": own or "from source", "contract": str(VERSION)}
+    fits = True
     if not client:
         _, contract = cluster.open()
-        versions["chart"] = contract.chart_version
+        fits = own in (None, contract.chart_version)
+        versions |= {"chart": contract.chart_version, "fits": "yes" if fits else "no, upgrade both to one version"}
     if output == "json":
         data_json(versions)
     else:
         data_lines((clean(f"{part} {each}"), None) for part, each in versions.items())
-    return Exit.FINDINGS if own and versions.get("chart", own) != own else Exit.OK
+    return Exit.OK if fits else Exit.FINDINGS
 
 
 def _own_version() -> str | None:

@@ -1,0 +1,82 @@
+"""Data goes only by `teams delete NAME --delete-data --confirm NAME`."""
+
+from __future__ import annotations
+
+import pytest
+
+from unit.command_line import Cluster, Speak
+
+CLAIMS = "/api/v1/namespaces/team-beta/persistentvolumeclaims"
+
+
+@pytest.fixture
+def made(speak: Speak, cluster: Cluster) -> Cluster:
+    """Team beta has its claim, and one of another hand."""
+    assert speak(*cluster.bootstrap, "--yes", "--team", "beta").code == 0
+    ours = cluster.platform.objects[f"{CLAIMS}/data"]
+    theirs = {**ours, "metadata": {"name": "theirs", "namespace": "team-beta", "resourceVersion": "1"}}
+    cluster.platform.objects[f"{CLAIMS}/theirs"] = theirs
+    cluster.platform.writes = 0
+    return cluster
+
+
+def claims(cluster: Cluster) -> list[str]:
+    return sorted(path.rpartition("/")[2] for path in cluster.platform.objects if path.startswith(CLAIMS))
+
+
+def test_what_would_go_is_said_and_stays(speak: Speak, made: Cluster):
+    said = speak("teams", "delete", "beta", *made.options)
+    assert (said.code, said.out, said.err) == (
+        0,
+        "- PersistentVolumeClaim team-beta/data: delete (1Gi, class local, Pending)\n",
+        "Nothing was deleted; 1 would be by --delete-data --confirm beta.\n",
+    )
+    assert claims(made) == ["data", "theirs"]
+
+
+@pytest.mark.parametrize("more", [(), ("--confirm", "alpha"), ("--confirm", "")])
+def test_data_is_not_deleted_without_the_name_once_more(speak: Speak, made: Cluster, more: tuple[str, ...]):
+    said = speak("teams", "delete", "beta", "--delete-data", *more, *made.options)
+    assert (said.code, said.out, said.err.splitlines()[-1]) == (
+        64,
+        "",
+        "Error: --delete-data needs --confirm beta: data that was deleted does not come back.",
+    )
+    assert (claims(made), made.platform.writes) == (["data", "theirs"], 0)
+
+
+def test_confirmed_the_claims_that_bootstrap_made_go_and_no_others(speak: Speak, made: Cluster):
+    said = speak("teams", "delete", "beta", "--delete-data", "--confirm", "beta", *made.options)
+    assert (said.code, said.out, said.err) == (
+        0,
+        "- PersistentVolumeClaim team-beta/data: gone\n",
+        "Team beta is still declared: the next bootstrap makes its claims anew, empty.\n",
+    )
+    assert claims(made) == ["theirs"]
+
+
+def test_the_data_of_a_removed_team_can_go_as_well(speak: Speak, made: Cluster):
+    made.platform.keep_namespace("gamma")
+    said = speak("teams", "delete", "gamma", "--delete-data", "--confirm", "gamma", *made.options)
+    assert (said.code, said.out) == (0, "")
+    assert said.err == "Secrets and other objects are left: kubectl delete namespace team-gamma\n"
+
+
+def test_a_team_that_never_was_is_wrong_usage(speak: Speak, made: Cluster):
+    said = speak("teams", "delete", "bata", "--delete-data", "--confirm", "bata", *made.options)
+    assert (said.code, said.err.splitlines()[-1]) == (
+        64,
+        "Error: team 'bata' is not in the contract; did you mean 'beta'?",
+    )
+    assert made.platform.writes == 0
+
+
+def test_bootstrap_deletes_nothing_that_the_contract_no_longer_has(speak: Speak, made: Cluster):
+    old = made.platform.objects[f"{CLAIMS}/data"]
+    made.platform.objects[f"{CLAIMS}/old"] = {**old, "metadata": {**old["metadata"], "name": "old"}}
+    said = speak(*made.bootstrap, "--yes", "--team", "beta")
+    assert (said.code, claims(made), made.platform.writes) == (0, ["data", "old", "theirs"], 0)
+    assert (
+        "= PersistentVolumeClaim team-beta/old: unchanged "
+        "(1Gi, ReadWriteOnce, class local, Pending; no longer in the contract, kept)"
+    ) in said.out.splitlines()

@@ -1,0 +1,184 @@
+"""What bootstrap cannot do it says in one sentence, with its exit code, and writes nothing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from unit.command_line import Cluster, Said, Speak
+from unit.platform_server import Platform
+from unit.servers import Answer, Request, serving, status
+
+CONTRACT = "/api/v1/namespaces/airflow/configmaps/airflow-contract"
+LOCAL = "/apis/storage.k8s.io/v1/storageclasses/local"
+CLAIMS = "/api/v1/namespaces/team-beta/persistentvolumeclaims"
+RIGHTS = "ask for the rights of rbac/bootstrap-operator*.yaml."
+
+
+def run(speak: Speak, cluster: Cluster, *more: str) -> Said:
+    return speak(*cluster.bootstrap, "--yes", "--team", "beta", *more)
+
+
+def last(said: Said, cluster: Cluster) -> str:
+    return said.err.splitlines()[-1].replace(cluster.server.url, "SERVER")
+
+
+def test_no_cluster(speak: Speak, tmp_path: Path):
+    with serving(Platform()) as server:
+        file = server.kubeconfig(tmp_path)
+    said = speak("bootstrap", "--yes", "--kubeconfig", file)
+    assert (said.code, said.out) == (3, "")
+    assert said.err.splitlines()[-1] == (
+        f"Error: No answer from the API server {server.url} to: list configmaps in namespace airflow "
+        "([Errno 111] Connection refused); is the cluster up, and are --kubeconfig and --context right?"
+    ).replace("[Errno 111] ", "")
+
+
+@pytest.mark.parametrize(
+    ("path", "phrase"),
+    [
+        ("/api/v1/namespaces/airflow/configmaps", "list configmaps in namespace airflow"),
+        ("/api/v1/namespaces/airflow/secrets/airflow-admin", "get secrets/airflow-admin in namespace airflow"),
+        ("/api/v1/namespaces/airflow/pods", "list pods in namespace airflow"),
+        ("/api/v1/namespaces/team-beta", "get namespaces/team-beta in the cluster"),
+        (CLAIMS, "list persistentvolumeclaims in namespace team-beta"),
+        (f"{CLAIMS}/data", "create or patch persistentvolumeclaims/data in namespace team-beta"),
+        ("/apis/storage.k8s.io/v1/storageclasses", "list storageclasses in the cluster"),
+        (
+            "/apis/coordination.k8s.io/v1/namespaces/airflow/leases/platformctl-bootstrap",
+            "get leases/platformctl-bootstrap in namespace airflow",
+        ),
+    ],
+)
+def test_a_missing_right_is_named_by_verb_resource_and_namespace(
+    speak: Speak, cluster: Cluster, path: str, phrase: str
+):
+    cluster.platform.refused.add(path)
+    said = run(speak, cluster)
+    assert (said.code, said.out, cluster.platform.writes) == (3, "", 0)
+    assert last(said, cluster) == f'Error: You may not {phrase}; {RIGHTS} User "jane" cannot do that'
+
+
+def test_no_contract(speak: Speak, cluster: Cluster):
+    del cluster.platform.objects[CONTRACT]
+    said = run(speak, cluster)
+    assert (said.code, said.out, cluster.platform.writes) == (3, "", 0)
+    assert last(said, cluster) == (
+        "Error: No contract in namespace airflow of SERVER: is the chart installed there? "
+        "See helm list --all-namespaces, and name the release's namespace with --namespace."
+    )
+
+
+def test_a_contract_of_another_version(speak: Speak, cluster: Cluster):
+    cluster.platform.objects[CONTRACT]["data"]["contract.json"] = json.dumps({"version": 9, "chartVersion": "7.0.0"})
+    said = run(speak, cluster)
+    assert (said.code, said.out, cluster.platform.writes) == (3, "", 0)
+    sentence = last(said, cluster)
+    assert sentence.startswith("Error: The contract has version 9, written by chart 7.0.0, but this package (")
+    assert sentence.endswith(") reads version 1: upgrade the package to 7.0.0.")
+
+
+def test_a_wrong_password_of_a_person_for_airflow(speak: Speak, cluster: Cluster, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PLATFORMCTL_AIRFLOW_PASSWORD", "wrong")
+    said = run(speak, cluster, "--airflow-username", "ada")
+    assert (said.code, said.out, cluster.platform.writes) == (3, "", 0)
+    assert last(said, cluster) == "Error: Airflow (SERVER) refused the user name or the password given for it."
+
+
+def test_an_expired_token(speak: Speak, tmp_path: Path):
+    def expired(_: Request) -> Answer:
+        return status(401, "Unauthorized")
+
+    with serving(expired) as server:
+        said = speak("bootstrap", "--yes", "--kubeconfig", server.kubeconfig(tmp_path))
+    assert (said.code, said.out, {request.method for request in server.seen}) == (3, "", {"GET"})
+    assert said.err.splitlines()[-1] == (
+        f"Error: The API server {server.url} does not know who you are: the kubeconfig's token or certificate is "
+        "expired or wrong; sign in again."
+    )
+
+
+def test_a_broken_docker_configuration(speak: Speak, cluster: Cluster, tmp_path: Path):
+    file = tmp_path / "config.json"
+    file.write_text('{"auths": s3cret')
+    said = speak(*cluster.bootstrap, "--yes", "--registry-config", str(file))
+    assert (said.code, said.out, cluster.platform.writes) == (3, "", 0)
+    assert last(said, cluster) == (
+        f"Error: The registry configuration in {file} is broken: expected JSON as `docker login` writes it; "
+        "sign in again or name another file with --registry-config."
+    )
+
+
+def test_an_unknown_team(speak: Speak, cluster: Cluster):
+    said = speak(*cluster.bootstrap, "--yes", "--team", "bata")
+    assert (said.code, said.out, cluster.platform.writes) == (64, "", 0)
+    assert last(said, cluster) == "Error: team 'bata' is not in the contract; did you mean 'beta'?"
+
+
+def test_no_storage_class_is_a_finding_and_the_claim_is_not_written(speak: Speak, cluster: Cluster):
+    del cluster.platform.objects[LOCAL]
+    said = run(speak, cluster)
+    assert (said.code, sorted(cluster.platform.connections), cluster.platform.writes) == (1, ["k8s_default"], 1)
+    assert said.out.splitlines()[0] == (
+        "! PersistentVolumeClaim team-beta/data: the cluster has no default storage class: "
+        "name one in the volume's storageClass"
+    )
+
+
+def test_a_volume_that_would_shrink_is_kept(speak: Speak, cluster: Cluster):
+    assert run(speak, cluster).code == 0
+    claim = cluster.platform.objects[f"{CLAIMS}/data"]
+    claim["spec"]["resources"]["requests"]["storage"] = "2Gi"
+    cluster.platform.writes = 0
+    said = run(speak, cluster)
+    assert (said.code, cluster.platform.writes) == (1, 0)
+    assert said.out.splitlines()[0] == (
+        "! PersistentVolumeClaim team-beta/data: cannot change in place: size 2Gi → 1Gi: a claim never shrinks; "
+        "set the size back, or use a new volume and copy the data"
+    )
+
+
+def test_an_api_server_that_goes_half_way_is_a_sentence_and_a_second_run_goes_on(
+    speak: Speak, cluster: Cluster, tmp_path: Path
+):
+    gone: list[str] = []
+
+    def answer(request: Request) -> Answer:
+        if gone or (request.method == "PATCH" and "dryRun" not in request.path and "secrets" not in request.path):
+            gone.append(request.path)
+            return status(503, "apiserver is shutting down")
+        return cluster.platform(request)
+
+    login = '{"auths": {"registry.test": {"username": "robot", "password": "s3cret"}}}'
+    more = ("--yes", "--registry-config", "-")
+    folder = tmp_path / "half-way"
+    folder.mkdir()
+    with serving(answer) as server:
+        words = ("--kubeconfig", server.kubeconfig(folder), "--airflow-url", server.url)
+        said = speak("bootstrap", *words, *more, stdin=login)
+    assert (said.code, cluster.platform.writes) == (3, 1)
+    assert said.err.splitlines()[-2:] == [
+        "✔ Secret team-alpha/regcred",
+        "Error: The API server refused to create or patch persistentvolumeclaims/data in namespace team-alpha: "
+        "apiserver is shutting down",
+    ]
+    cluster.platform.lease = None
+    again = speak(*cluster.bootstrap, *more, stdin=login)
+    assert (again.code, cluster.platform.writes) == (0, 4)
+
+
+def test_the_cluster_of_a_connection_must_be_named_before_its_context(speak: Speak, cluster: Cluster):
+    said = run(speak, cluster, "--target-account", "airflow/launcher")
+    assert (said.code, said.out, cluster.platform.writes) == (64, "", 0)
+    assert last(said, cluster) == "Error: --target-context and --target-account need --target-kubeconfig."
+
+
+def test_a_password_that_nobody_can_be_asked_for(speak: Speak, cluster: Cluster, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv("PLATFORMCTL_AIRFLOW_PASSWORD", raising=False)
+    said = run(speak, cluster, "--airflow-username", "ada")
+    assert (said.code, said.out, cluster.platform.writes) == (64, "", 0)
+    assert last(said, cluster) == (
+        "Error: There is no terminal to ask for ada's password of Airflow: set PLATFORMCTL_AIRFLOW_PASSWORD."
+    )
