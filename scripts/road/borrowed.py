@@ -71,7 +71,7 @@ def _contract(it: Borrowed, volumes: int, changed: dict[str, Any]) -> dict[str, 
     (published,) = it.stack.get("configmaps", "-n", NAMESPACE, "-l", "app.kubernetes.io/component=contract")["items"]
     whole = json.loads(published["data"]["contract.json"])
     model = whole["teams"]["alpha"]
-    volume = {**model["volumes"][0], "size": "1Mi"}
+    volume = {"size": "1Mi", "accessMode": "ReadWriteOnce", "storageClass": None, "readOnly": False}
     whole["teams"] = {
         namespace: {
             **model,

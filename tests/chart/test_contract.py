@@ -88,6 +88,7 @@ def test_two_teams_give_this_contract() -> None:
         "bootstrap-operator",
         "bootstrap-operator-cluster",
         "bootstrap-operator-delete",
+        "bootstrap-operator-environment",
         "bootstrap-operator-release",
         "bootstrap-operator-target",
         "pod-cleaner",

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from cluster.mutant import Mutant, Right, all_rights, rules_of, without
+from cluster.mutant_bootstrap import OUTSIDE, delete_data, lead_out, outside, take_over
 from cluster.operations import (
     TEAM,
     Operation,
@@ -31,6 +32,7 @@ from cluster.operations import (
 from cluster.sleeper import POD
 from common.paths import REPOSITORY
 from common.steps import Steps
+from road.airflow_api import AirflowApi
 from road.bring_up import bootstrap as set_up_again
 from road.stack import NAMESPACE, Stack
 
@@ -38,9 +40,12 @@ PLACES: dict[str, tuple[str, ...]] = {
     "pod-launcher": (TEAM,),
     "pod-cleaner": (TEAM,),
     "team-developer": (TEAM,),
-    "bootstrap-operator": ("team-beta",),
-    "bootstrap-operator-release": (NAMESPACE,),
+    "bootstrap-operator": ("team-beta", f"{OUTSIDE}-0"),
+    "bootstrap-operator-release": (NAMESPACE, OUTSIDE),
     "bootstrap-operator-cluster": ("",),
+    "bootstrap-operator-delete": ("team-beta",),
+    "bootstrap-operator-environment": (NAMESPACE,),
+    "bootstrap-operator-target": (OUTSIDE,),
     "secret-maker": (NAMESPACE,),
 }
 """Where each role is bound."""
@@ -56,7 +61,13 @@ THINGS: dict[str, Any] = {
 }
 """What there is to be looked at in the team's namespace."""
 
-TOGETHER = ("bootstrap-operator", "bootstrap-operator-release", "bootstrap-operator-cluster")
+_BOOTSTRAP = ("bootstrap-operator", "bootstrap-operator-release", "bootstrap-operator-cluster")
+_OUTSIDE = ("bootstrap-operator-environment", "bootstrap-operator-target")
+TOGETHER: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(_BOOTSTRAP, _BOOTSTRAP),
+    **dict.fromkeys(_OUTSIDE, (*_BOOTSTRAP, *_OUTSIDE)),
+    "bootstrap-operator-delete": ("bootstrap-operator-release", "bootstrap-operator-delete"),
+}
 """Roles that the same person has."""
 
 
@@ -92,7 +103,12 @@ OPERATIONS: dict[str, dict[tuple[str, str], Operation]] = {
         ("get", "services"): bootstrap,
         ("list", "pods"): bootstrap,
         **{(verb, "pods/portforward"): bootstrap for verb in ("create", "get")},
+        **{(verb, "leases"): bootstrap for verb in ("create", "get")},
+        **{(verb, "leases"): take_over for verb in ("update", "delete")},
     },
+    "bootstrap-operator-delete": {(verb, "persistentvolumeclaims"): delete_data for verb in ("delete", "get", "list")},
+    "bootstrap-operator-environment": {(verb, "secrets"): lead_out for verb in ("create", "get", "patch")},
+    "bootstrap-operator-target": {("create", "serviceaccounts/token"): lead_out},
     "bootstrap-operator-cluster": {
         ("get", "namespaces"): bootstrap,
         ("list", "namespaces"): list_teams,
@@ -113,6 +129,7 @@ SIGNS: dict[tuple[str, str, str], str] = {
         ("bootstrap-operator-release", verb, "pods/portforward"): "You may not get and create pods/portforward"
         for verb in ("create", "get")
     },
+    ("bootstrap-operator-release", "delete", "leases"): r"turns left: 1",
     ("pod-cleaner", "list", "pods"): r"(?s)in finished_pods.*HTTP Error 403",
     ("pod-cleaner", "delete", "pods"): r"(?s)in remove.*HTTP Error 403",
     ("secret-maker", "create", "secrets"): r"HTTP Error 403",
@@ -127,7 +144,11 @@ def sign_of(right: Right) -> str:
 
 @pytest.fixture(scope="module")
 def somebody(
-    stack: Stack, programs: Path, namespace_factory: Any, tmp_path_factory: pytest.TempPathFactory
+    stack: Stack,
+    airflow: AirflowApi,
+    programs: Path,
+    namespace_factory: Any,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Somebody]:
     """The account, and what there is to be looked at in team alpha's namespace."""
     folder = tmp_path_factory.mktemp("mutant")
@@ -137,7 +158,8 @@ def somebody(
     try:
         stack.kubectl("apply", "-n", TEAM, "-f", "-", stdin=json.dumps(THINGS))
         stack.kubectl("wait", "pod/mutation", "-n", TEAM, "--for=condition=Ready", "--timeout=60s", timeout_s=70)
-        yield Somebody(mutant, contract, programs)
+        with outside(stack, airflow):
+            yield Somebody(mutant, contract, programs)
     finally:
         mutant.forget()
         kinds = "pod,limitrange,resourcequota"
@@ -162,7 +184,7 @@ def control(somebody: Somebody) -> Callable[[Operation], str]:
 def grant_everything(somebody: Somebody, role: str) -> None:
     """Give somebody this role and those that go with it, and nothing else."""
     somebody.mutant.forget()
-    for each in TOGETHER if role in TOGETHER else (role,):
+    for each in TOGETHER.get(role, (role,)):
         somebody.mutant.grant(each, rules_of(each), PLACES[each])
 
 

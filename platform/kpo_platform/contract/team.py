@@ -103,7 +103,7 @@ class ConnectionRef(Part):
     """The Airflow connection that the team's tasks use.
 
     ``mode`` is how it reaches Kubernetes: ``inCluster``, ``kubeconfig`` or ``remote``. ``via`` is who gives it to
-    Airflow: ``api``, then bootstrap makes it, or ``env``, then somebody else does.
+    Airflow: ``api``, over its REST API, or ``env``, in the environment of its pods out of a Secret.
     """
 
     id: str
