@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from chart.rendering import Object, refusal
+from chart.rendering import Object, refusal, render
 
 
 def test_an_unknown_key_is_refused() -> None:
@@ -231,3 +231,17 @@ def test_airflow_has_exactly_one_database(embedded: bool, data: Object, sentence
 def test_all_mistakes_are_reported_at_once() -> None:
     values = {"postgresql": {"enabled": False}, "teams": {"alpha": {"template": "gpu", "defaultSize": "huge"}}}
     assert len(refusal(values)) == 3
+
+
+@pytest.mark.parametrize("on", [True, "True", "t", 1])
+def test_teams_of_airflow_are_refused_with_an_auth_manager_that_knows_none(on: object) -> None:
+    assert refusal({"config": {"core": {"multi_team": on}}}) == [
+        "ERROR: config.core.multi_team is on, but FabAuthManager knows no teams of Airflow's and the API server would "
+        "not start; name another config.core.auth_manager, or leave multi_team out: the teams of this platform do "
+        "not need it."
+    ]
+
+
+def test_teams_of_airflow_are_taken_with_another_auth_manager_and_when_they_are_off() -> None:
+    assert render({"config": {"core": {"multi_team": True, "auth_manager": "ours.TeamAuthManager"}}})
+    assert render({"config": {"core": {"multi_team": False}}})

@@ -78,6 +78,12 @@ def test_every_field_of_the_chart_has_a_default() -> None:
     assert named <= set(defaults(yaml.safe_load((CHART / "values.yaml").read_text())))
 
 
+def test_there_are_at_most_250_values() -> None:
+    """Teams count once, as teamDefaults: what can be set, not how often."""
+    values = {path for path, field in fields(SCHEMA) if path[0] != "teams" and "properties" not in field}
+    assert 100 < len(values) <= 250
+
+
 def test_values_and_schema_say_the_same() -> None:
     described = {path: field["description"] for path, field in fields(SCHEMA) if "*" not in path}
     described.pop(("global",))

@@ -5,6 +5,7 @@
 {{- $errors := concat
       (include "kpo-platform.existingErrors" . | fromJsonArray)
       (include "kpo-platform.databaseErrors" . | fromJsonArray)
+      (include "kpo-platform.authErrors" . | fromJsonArray)
       (include "kpo-platform.namespaceErrors" . | fromJsonArray)
       (include "kpo-platform.teamErrors" . | fromJsonArray)
       (include "kpo-platform.airflowErrors" . | fromJsonArray)
