@@ -1,0 +1,22 @@
+{{/* How Airflow's containers find the database. */}}
+
+{{/* context → the database's URL; in parts, Kubernetes puts the password of the first variable into the second */}}
+{{- define "kpo-platform.databaseEnv" -}}
+{{- with .Values.data.metadataConnection -}}
+{{- if .host -}}
+- name: KPO_PLATFORM_DATABASE_PASSWORD
+  valueFrom:
+    secretKeyRef:
+      name: {{ .passwordSecretName }}
+      key: password
+{{- $rest := printf "%s:$(KPO_PLATFORM_DATABASE_PASSWORD)@%s:%v/%s" .user .host .port .db }}
+- name: AIRFLOW__DATABASE__SQL_ALCHEMY_CONN
+  value: {{ printf "postgresql+psycopg2://%s?sslmode=%s" $rest .sslmode | quote }}
+{{- /* Left to itself, Airflow gives the URL above to a driver that calls the same thing `ssl`. */}}
+- name: AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_ASYNC
+  value: {{ printf "postgresql+asyncpg://%s?ssl=%s" $rest .sslmode | quote }}
+{{- else -}}
+{{ include "kpo-platform.secretVariable" (list $ "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN" "database" "connection") }}
+{{- end -}}
+{{- end -}}
+{{- end -}}

@@ -1,0 +1,51 @@
+"""Who may connect to Airflow's own pods."""
+
+from __future__ import annotations
+
+from chart.rendering import Object, pods, render
+
+OWN = {"app.kubernetes.io/name": "kpo-platform", "app.kubernetes.io/instance": "airflow"}
+API = [{"podSelector": {"matchLabels": {**OWN, "app.kubernetes.io/component": "api-server"}}}]
+
+
+def policies(values: Object) -> dict[str, Object]:
+    """The policies of the release's namespace: name → spec."""
+    found = [item for item in render(values) if item["kind"] == "NetworkPolicy"]
+    return {item["metadata"]["name"]: item["spec"] for item in found if item["metadata"]["namespace"] == "airflow"}
+
+
+def policy(component: str, *rules: Object) -> Object:
+    selector = {"matchLabels": {**OWN, "app.kubernetes.io/component": component}}
+    return {"podSelector": selector, "policyTypes": ["Ingress"], **({"ingress": list(rules)} if rules else {})}
+
+
+def test_these_may_connect() -> None:
+    assert policies({"teams": {"alpha": {}}}) == {
+        "airflow-dag-processor": policy("dag-processor"),
+        "airflow-postgresql": policy(
+            "postgresql", {"from": [{"podSelector": {"matchLabels": OWN}}], "ports": [{"port": "postgresql"}]}
+        ),
+        "airflow-scheduler": policy("scheduler", {"from": API, "ports": [{"port": "logs"}]}),
+        "airflow-triggerer": policy("triggerer", {"from": API, "ports": [{"port": "logs"}]}),
+    }
+
+
+def test_all_who_use_the_database_bear_the_labels_that_open_it() -> None:
+    for name, pod in pods(render({"teams": {"alpha": {}}})).items():
+        assert pod["metadata"]["labels"].items() >= OWN.items(), name
+
+
+def test_the_ports_of_the_policies_are_named_so_in_the_pods() -> None:
+    found = pods(render())
+    for component, port in (("postgresql", "postgresql"), ("scheduler", "logs"), ("triggerer", "logs")):
+        (container,) = found[component]["spec"]["containers"]
+        assert [one["name"] for one in container["ports"]] == [port]
+
+
+def test_there_are_none_where_they_are_not_wanted() -> None:
+    assert policies({"networkPolicies": {"enabled": False}}) == {}
+
+
+def test_another_database_is_not_the_chart_s_to_guard() -> None:
+    values = {"postgresql": {"enabled": False}, "data": {"metadataSecretName": "mine"}}
+    assert sorted(policies(values)) == ["airflow-dag-processor", "airflow-scheduler", "airflow-triggerer"]
