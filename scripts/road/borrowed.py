@@ -70,7 +70,7 @@ def borrowed(
 def _contract(it: Borrowed, volumes: int, changed: dict[str, Any]) -> dict[str, Any]:
     (published,) = it.stack.get("configmaps", "-n", NAMESPACE, "-l", "app.kubernetes.io/component=contract")["items"]
     whole = json.loads(published["data"]["contract.json"])
-    model = whole["teams"]["alpha"]
+    model = {**whole["teamDefaults"], **whole["teams"]["alpha"]}  # a team's own fields come whole, not merged
     volume = {"size": "1Mi", "accessMode": "ReadWriteOnce", "storageClass": None, "readOnly": False}
     whole["teams"] = {
         namespace: {

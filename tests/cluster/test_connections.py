@@ -43,7 +43,9 @@ with DAG("{dag}", schedule=None, default_args={{"team": "{team}"}}):
     for name, deferrable in {{"sync": False, "deferred": True}}.items():
         TeamPodOperator(
             task_id=name, image="busybox:1.35", deferrable=deferrable, do_xcom_push=True, cmds=["sh", "-c"],
-            arguments=["echo '{{\\"is\\": \\"done\\"}}' > /airflow/xcom/return.json"], on_finish_action="keep_pod",
+            # Long enough that the trigger has begun to wait before the pod is over.
+            arguments=["sleep 5; echo '{{\\"is\\": \\"done\\"}}' > /airflow/xcom/return.json"],
+            on_finish_action="keep_pod",
         )
 """
 
