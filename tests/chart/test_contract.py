@@ -120,6 +120,7 @@ def test_two_teams_give_this_contract() -> None:
         },
         "labelPolicy": {},
         "gpuResource": "nvidia.com/gpu",
+        "podLink": "",
         "rules": {name: role_file(name)["rules"] for name in roles},
         "podTemplates": {"default": plain("pod_templates/default.yaml")},
         "sidecars": {"log-shipper": plain("pod_templates/sidecars/log-shipper.yaml")},

@@ -23,11 +23,11 @@ def publish(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Publish:
     file = tmp_path / "contract.json"
     monkeypatch.setenv("KPO_PLATFORM_CONTRACT", str(file))
 
-    def write(templates: dict[str, Any] | None = None, **teams: dict[str, Any]) -> None:
+    def write(templates: dict[str, Any] | None = None, pod_link: str = "", **teams: dict[str, Any]) -> None:
         alpha = CONTRACT["teams"]["alpha"]
         every = {"alpha": alpha, **{name: {**alpha, **fields} for name, fields in teams.items()}}
         pods = {**CONTRACT["podTemplates"], **(templates or {})}
-        file.write_text(json.dumps({**CONTRACT, "teams": every, "podTemplates": pods}))
+        file.write_text(json.dumps({**CONTRACT, "podLink": pod_link, "teams": every, "podTemplates": pods}))
 
     return write
 

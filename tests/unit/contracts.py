@@ -72,6 +72,7 @@ CONTRACT: dict[str, Any] = {
     "xcomSidecar": {"image": "registry.test/alpine:3", "resources": {}, "securityContext": {}},
     "labelPolicy": {},
     "gpuResource": "nvidia.com/gpu",
+    "podLink": "",
     "rules": {"pod-launcher": [{"apiGroups": [""], "resources": ["pods"], "verbs": ["create"]}]},
     "podTemplates": {
         "default": {

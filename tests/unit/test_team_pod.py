@@ -6,6 +6,7 @@ from kubernetes.client import models as k8s
 
 from kpo_platform.operator.data import as_json
 from kpo_platform.pod.compose import PodRequest, compose
+from unit.conftest import Publish
 from unit.contracts import Build, contract
 from unit.pods import without_empty
 
@@ -65,3 +66,17 @@ def test_pod_override_takes_a_dictionary_or_a_model(build: Build):
     assert build(random_name_suffix=False, pod_override=as_dict) == build(
         random_name_suffix=False, pod_override=as_model
     )
+
+
+def test_the_link_leads_to_the_pod_of_the_try_where_the_platform_has_an_address(publish: Publish):
+    publish()
+    from kpo_platform import TeamPodOperator
+
+    assert list(TeamPodOperator(task_id="t", team="alpha", image="b:1").operator_extra_links) == []
+    publish(pod_link="https://console.test/{namespace}?pod={name}&uid={uid}")
+    task = TeamPodOperator(task_id="t", team="alpha", image="b:1")
+    (link,) = task.operator_extra_links
+    before = link.get_link(task, ti_key=None)
+    task.pod = k8s.V1Pod(metadata=k8s.V1ObjectMeta(name="t-1", namespace="team-alpha", uid="a/b"))
+    after = link.get_link(task, ti_key=None)
+    assert (link.name, before, after) == ("Pod", "", "https://console.test/team-alpha?pod=t-1&uid=a%2Fb")

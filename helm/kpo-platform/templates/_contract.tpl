@@ -22,6 +22,7 @@
       "xcomSidecar" (include "kpo-platform.contractXcomSidecar" . | fromJson)
       "labelPolicy" .Values.labelPolicy
       "gpuResource" .Values.gpuResource
+      "podLink" .Values.podLink
       "rules" (include "kpo-platform.contractRules" . | fromJson)
       "podTemplates" (include "kpo-platform.yamlFiles" (list . "files/pod_templates/*.yaml") | fromJson)
       "sidecars" (include "kpo-platform.yamlFiles" (list . "files/pod_templates/sidecars/*.yaml") | fromJson)

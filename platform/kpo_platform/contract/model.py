@@ -59,6 +59,7 @@ class Contract(Part):
     xcom_sidecar: XComSidecar
     label_policy: dict[str, str]
     gpu_resource: str
+    pod_link: str
     rules: dict[str, tuple[dict[str, Any], ...]]
     pod_templates: dict[str, dict[str, Any]]
     sidecars: dict[str, dict[str, Any]]

@@ -15,6 +15,7 @@ from kpo_platform.errors import PodError
 from kpo_platform.operator.arguments import as_layer, as_written, field_refusals, silenced
 from kpo_platform.operator.data import as_data, as_json, pod_from_file, texts
 from kpo_platform.operator.home import team_of_dag
+from kpo_platform.operator.link import links
 from kpo_platform.operator.pod_run import PodRun
 from kpo_platform.operator.provider import supported, warn_when_unsupported
 from kpo_platform.operator.refused import RefusedPod
@@ -89,6 +90,7 @@ class TeamPodOperator(PodRun):
         for name, value in as_written({**inherited, **stock}).items():
             setattr(self, name, value)
         self.labels = _label_texts(self.labels)
+        self.operator_extra_links = links(whole)
         self.size = size
         self.template = template
         self.sidecars = sidecars
