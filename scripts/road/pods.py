@@ -28,6 +28,10 @@ class SeenPods:
         """Remember the state of a pod."""
         self._by_uid[pod["metadata"]["uid"]] = pod
 
+    def all(self) -> list[dict[str, Any]]:
+        """Give every pod, in its last state."""
+        return list(self._by_uid.values())
+
     def named(self, name: str) -> list[dict[str, Any]]:
         """Give the pods that had a name, one per uid."""
         return [pod for pod in self._by_uid.values() if pod["metadata"]["name"] == name]

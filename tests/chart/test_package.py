@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import configparser
 import json
 import os
 import subprocess
 import sys
 import tarfile
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -72,6 +74,13 @@ def python(program: str, path: Path, home: Path, **variables: str) -> str:
 def texts(folder: Path) -> dict[str, str]:
     """All files below a folder: path → text."""
     return {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_airflow_finds_the_same_in_the_carried_package_as_in_an_installed_one(mounted: Path) -> None:
+    carried = configparser.ConfigParser()
+    carried.read(mounted.glob("kpo_platform-*.dist-info/entry_points.txt"))
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]
+    assert {group: dict(carried[group]) for group in declared} == declared
 
 
 def test_the_code_is_importable_from_where_it_is_mounted(mounted: Path, tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 {{/* The part of the package that runs inside Airflow, carried into the unmodified image by a ConfigMap. */}}
 
 {{/* context → {path below PYTHONPATH: text} as JSON. The folder dist-info makes it an installed distribution to Python, with a
-version and with a plugin that Airflow finds. */}}
+version, and with a plugin, a cluster policy and a provider that Airflow finds. */}}
 {{- define "kpo-platform.codeFiles" -}}
 {{- $files := dict -}}
 {{- $_ := include "kpo-platform.file" (list . "files/kpo_platform/__init__.py") -}}
@@ -14,9 +14,19 @@ version and with a plugin that Airflow finds. */}}
 {{- $_ := set $files (printf "%s.py" $plugin) (include "kpo-platform.file" (list . (printf "files/plugin/%s.py" $plugin))) -}}
 {{- $about := printf "kpo_platform-%s.dist-info" .Chart.Version -}}
 {{- $_ := set $files (printf "%s/METADATA" $about) (printf "Metadata-Version: 2.1\nName: %s\nVersion: %s\n" .Chart.Name .Chart.Version) -}}
-{{- $_ := set $files (printf "%s/entry_points.txt" $about) (printf "[airflow.plugins]\n%s = %s:LiveSettings\n" $plugin $plugin) -}}
+{{- $_ := set $files (printf "%s/entry_points.txt" $about) (include "kpo-platform.entryPoints" $plugin) -}}
 {{- toJson $files -}}
 {{- end -}}
+
+{{/* the plugin's module → what Airflow finds in the package; as in pyproject.toml, and the plugin */}}
+{{- define "kpo-platform.entryPoints" -}}
+[airflow.plugins]
+{{ . }} = {{ . }}:LiveSettings
+[airflow.policy]
+kpo_platform = kpo_platform.operator.policy
+[apache_airflow_provider]
+kpo_platform = kpo_platform.operator.about:get_provider_info
+{{ end -}}
 
 {{/* path → the key under which a ConfigMap, whose keys have no slash, holds the file */}}
 {{- define "kpo-platform.codeKey" -}}

@@ -1,0 +1,15 @@
+"""Team alpha's tasks whose aim at team beta shows only when their values are known."""
+
+from pathlib import Path
+
+from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
+from airflow.sdk import DAG
+
+BETA = {"params": {"where": "team-beta", "file": str(Path(__file__).with_name("beta_pod.yaml"))}}
+IMAGE = {"image": "busybox:1.35", "cmds": ["echo"]}
+
+with DAG("aims_late", schedule=None, **BETA):
+    KubernetesPodOperator(task_id="rendered", namespace="{{ params.where }}", **IMAGE)
+    KubernetesPodOperator(task_id="file", pod_template_file="{{ params.file }}", **IMAGE)
+    KubernetesPodOperator.partial(task_id="mapped", **IMAGE).expand(namespace=["team-beta"])
+    KubernetesPodOperator(task_id="label", labels={"kpo-platform/team": "{{ 'beta' }}"}, retries=3, **IMAGE)

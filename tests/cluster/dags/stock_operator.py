@@ -1,0 +1,18 @@
+"""DAGs as they were before there were teams: the stock operator, no namespace, no account, no security context."""
+
+from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
+from airflow.sdk import DAG, task
+
+SCRIPT = 'touch /data/by-stock; echo "hello from $HOSTNAME"; echo \'{"answer": 42}\' > /airflow/xcom/return.json'
+
+with DAG("stock_unchanged", schedule=None):
+    hello = KubernetesPodOperator(task_id="hello", image="busybox:1.35", cmds=["sh", "-c", SCRIPT], do_xcom_push=True)
+    KubernetesPodOperator.partial(task_id="each", image="busybox:1.35", cmds=["echo"]).expand(
+        arguments=[["one"], ["two"]]
+    )
+
+    @task.kubernetes(image="airflow:3.3.2", do_xcom_push=True)
+    def double(found: dict[str, int]) -> int:
+        return found["answer"] * 2
+
+    double(hello.output)

@@ -1,0 +1,69 @@
+"""A team's pod is a task like any other: functions, mapping, retries, timeouts, setup and teardown, assets, a link."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+import pytest
+
+from cluster.runs import Run, drop
+from road.airflow_api import AirflowApi
+from road.stack import Stack
+
+
+@pytest.fixture(scope="module")
+def runs(stack: Stack, airflow: AirflowApi) -> dict[str, Run]:
+    """A finished run of each DAG."""
+    drop(stack, airflow, "alpha", "functions.py", "functions")
+    airflow.wait_for_version("everything", airflow.get("dags/functions/details")["bundle_version"])
+    started = {dag: Run(stack, airflow, dag, airflow.trigger(dag)) for dag in ("functions", "everything")}
+    for run in started.values():
+        run.end()
+    return started
+
+
+def test_a_function_runs_in_the_teams_pod_is_mapped_and_tried_again(runs: dict[str, Run], airflow: AirflowApi):
+    run = runs["functions"]
+    fields = ("task_id", "map_index", "state", "try_number", "pool")
+    tasks = sorted(tuple(one[field] for field in fields) for one in _all(run))
+    assert tasks == [
+        ("double", 0, "success", 2, "team-alpha"),
+        ("double", 1, "success", 2, "team-alpha"),
+        ("numbers", -1, "success", 1, "team-alpha"),
+    ]
+    path = f"dags/functions/dagRuns/{quote(run.id)}/taskInstances/double/xcomEntries/return_value"
+    values = [airflow.get(f"{path}?map_index={index}&stringify=false")["value"] for index in (0, 1)]
+    assert values == [2, 4]
+
+
+def test_setup_teardown_mapping_timeouts_and_assets_work_as_everywhere(runs: dict[str, Run], airflow: AirflowApi):
+    run = runs["everything"]
+    states = sorted((one["task_id"], one["map_index"], one["state"], one["pool"]) for one in _all(run))
+    assert states == [
+        ("each", 0, "success", "team-alpha"),
+        ("each", 1, "success", "team-alpha"),
+        ("late", -1, "failed", "team-alpha"),
+        ("prepare", -1, "success", "team-alpha"),
+        ("tidy", -1, "success", "team-alpha"),
+        ("work", -1, "success", "team-alpha"),
+    ]
+    events = airflow.get("assets/events?order_by=-timestamp&limit=1")["asset_events"]
+    assert (events[0]["uri"], events[0]["source_run_id"]) == ("test://everything", run.id)
+
+
+def test_fields_of_our_own_are_rendered(runs: dict[str, Run]):
+    run = runs["everything"]
+    assert f"run {run.id} in /work" in run.log()
+
+
+def test_the_task_links_to_its_pod(runs: dict[str, Run], airflow: AirflowApi):
+    run = runs["everything"]
+    for task in ("work", "prepare"):
+        path = f"dags/everything/dagRuns/{quote(run.id)}/taskInstances/{task}/links"
+        name = airflow.xcom("everything", run.id, task, "pod_name")
+        links = airflow.get(path)["extra_links"]
+        assert links == {"Pod": f"https://console.kpo-platform.test/team-alpha/{name}"}
+
+
+def _all(run: Run) -> list[dict[str, object]]:
+    return run.airflow.tasks(run.dag, run.id)

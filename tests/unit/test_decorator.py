@@ -1,0 +1,63 @@
+"""``@task.team_pod`` and what a TeamPodOperator shares with every other task of Airflow."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from importlib.metadata import distribution
+from typing import Any
+
+from airflow.sdk import DAG, Asset, task
+from airflow.sdk.definitions.mappedoperator import MappedOperator
+
+from kpo_platform import TeamPodOperator
+from kpo_platform.operator.decorator import TeamPodDecoratedOperator
+from unit.conftest import Publish
+
+
+def double(number: int) -> int:
+    return number * 2
+
+
+def test_airflow_finds_decorator_and_policy_by_the_distribution():
+    found = {point.group: point.value for point in distribution("kpo-platform").entry_points}
+    assert found["airflow.policy"] == "kpo_platform.operator.policy"
+    assert found["apache_airflow_provider"] == "kpo_platform.operator.about:get_provider_info"
+    assert task.team_pod.__name__ == "team_pod_task"
+
+
+def test_a_function_becomes_a_task_of_its_team(publish: Publish):
+    publish()
+    with DAG("d", schedule=None):
+        made = task.team_pod(team="alpha", image="python:3.12", xcom=True, retries=2)(double)(21).operator
+    assert isinstance(made, TeamPodDecoratedOperator)
+    assert (made.task_id, made.team, made.pool, made.retries) == ("double", "alpha", "team-alpha", 2)
+    assert (made.op_args, made.do_xcom_push, made.custom_operator_name) == ((21,), True, "@task.team_pod")
+    assert {"op_args", "op_kwargs", "pod_override", "env_vars"} <= set(made.template_fields)
+    assert not {"cmds", "arguments"} & set(made.template_fields)
+
+
+def test_a_function_is_mapped_like_any_other(publish: Publish):
+    publish()
+    with DAG("d", schedule=None):
+        made = task.team_pod(team="alpha", image="python:3.12")(double).expand(number=[1, 2]).operator
+    assert isinstance(made, MappedOperator)
+
+
+def test_setup_teardown_timeout_assets_and_templates_work_as_everywhere(publish: Publish):
+    publish()
+    shared: dict[str, Any] = {"team": "alpha", "image": "busybox:1.35"}
+    with DAG("d", schedule=None) as dag:
+        start = TeamPodOperator(task_id="start", **shared).as_setup()
+        stop = TeamPodOperator(task_id="stop", **shared).as_teardown(setups=start)
+        work = TeamPodOperator(
+            task_id="work",
+            execution_timeout=timedelta(seconds=5),
+            outlets=[Asset("s3://bucket/out")],
+            pod_override={"spec": {"containers": [{"name": "base", "workingDir": "/{{ ds }}"}]}},
+            **shared,
+        )
+        start >> work >> stop
+    assert (start.is_setup, stop.is_teardown, work.execution_timeout) == (True, True, timedelta(seconds=5))
+    assert dag.get_task("work").outlets == [Asset("s3://bucket/out")]
+    work.render_template_fields({"ds": "2026-11-23"}, dag.get_template_env())  # type: ignore[arg-type]
+    assert work.pod_override == {"spec": {"containers": [{"name": "base", "workingDir": "/2026-11-23"}]}}

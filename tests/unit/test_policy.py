@@ -1,0 +1,176 @@
+"""Stock KubernetesPodOperator tasks of a team's DAGs keep the team's agreements, without an edit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from airflow.exceptions import AirflowClusterPolicyViolation
+from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
+from airflow.sdk import DAG
+from airflow.sdk.definitions._internal.contextmanager import _CURRENT_CONTEXT
+from kubernetes.client import models as k8s
+
+from kpo_platform import TeamPodOperator
+from kpo_platform.operator import policy
+from kpo_platform.operator.data import as_json
+from kpo_platform.operator.home import roots
+from kpo_platform.operator.refused import RefusedPod
+from unit.conftest import Publish
+
+Task = Callable[..., KubernetesPodOperator]
+
+ELSEWHERE = "namespace is 'team-beta', but team 'alpha' has 'team-alpha'"
+
+
+def dag(team: str = "alpha") -> DAG:
+    made = DAG("nightly", schedule=None)
+    made.fileloc = f"{roots()[1]}/{team}/nightly.py"
+    return made
+
+
+@pytest.fixture
+def task(publish: Publish, monkeypatch: pytest.MonkeyPatch) -> Task:
+    """Make a stock task of team alpha, with the policy applied as when its DAG is read."""
+    monkeypatch.setenv("AIRFLOW_CONN_K8S_DEFAULT", '{"conn_type": "kubernetes"}')
+    publish(beta={"namespace": "team-beta", "connection": {"id": "k8s_beta", "mode": "inCluster", "via": "api"}})
+
+    def make(**arguments: Any) -> KubernetesPodOperator:
+        made = KubernetesPodOperator(
+            **{"task_id": "load", "image": "busybox:1.35", "random_name_suffix": False, "dag": dag(), **arguments}
+        )
+        policy.task_policy(made)
+        return made
+
+    return make
+
+
+def pod_of(task: KubernetesPodOperator) -> dict[str, Any]:
+    """The pod that a task starts, as its running process makes it."""
+    ti = SimpleNamespace(dag_id="nightly", task_id="load", map_index=-1, try_number=1, context_carrier=None)
+    _CURRENT_CONTEXT.append({"task": task, "ti": ti, "run_id": "r"})
+    try:
+        return as_json(task.build_pod_request_obj(dry_run=True))
+    finally:
+        _CURRENT_CONTEXT.pop()
+
+
+def test_the_pod_is_the_one_that_a_team_pod_operator_would_start(task: Task):
+    floor = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+    arguments = {"cmds": ["echo"], "env_vars": {"A": "1"}, "labels": {"x": "y"}, "do_xcom_push": True}
+    arguments["xcom_sidecar_container_security_context"] = floor  # without it, only the stock pod would get the floor
+    stock = pod_of(task(**arguments))
+    own = as_json(
+        TeamPodOperator(
+            task_id="load", image="busybox:1.35", random_name_suffix=False, dag=dag(), **arguments
+        ).build_pod_request_obj(dry_run=True)
+    )
+    labels, variables = stock["metadata"]["labels"], stock["spec"]["containers"][0]["env"]
+    added = {key: labels.pop(key) for key in ("owner", "trace-id")}
+    assert (added["owner"], len(added["trace-id"])) == ("alpha", 32)
+    kept = [one for one in variables if one["name"] not in ("TRACEPARENT", "KPO_IDEMPOTENCY_KEY", "KPO_TRY_NUMBER")]
+    stock["spec"]["containers"][0]["env"] = kept
+    assert _plain(stock) == _plain(own)
+
+
+def _plain(pod: dict[str, Any]) -> Any:
+    """A pod without empty fields, and its containers' variables and mounts by name."""
+    spec = {key: value for key, value in pod["spec"].items() if value not in ({}, [])}
+    spec["containers"] = {
+        one["name"]: {
+            **{key: value for key, value in one.items() if value not in ({}, [])},
+            "env": {item["name"]: item for item in one.get("env") or []},
+            "volumeMounts": {item["mountPath"]: item for item in one["volumeMounts"]},
+        }
+        for one in spec["containers"]
+    }
+    spec["volumes"] = {one["name"]: one for one in spec["volumes"]}
+    metadata = {key: value for key, value in pod["metadata"].items() if value != {}}
+    return {**pod, "metadata": metadata, "spec": spec}
+
+
+def test_the_task_gets_namespace_pool_and_connection_where_it_names_none(task: Task):
+    given, own = task(), task(task_id="own", pool="nightly", kubernetes_conn_id="elsewhere")
+    assert (given.namespace, given.pool, given.kubernetes_conn_id) == ("team-alpha", "team-alpha", "k8s_default")
+    assert (own.namespace, own.pool, own.kubernetes_conn_id) == ("team-alpha", "nightly", "elsewhere")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ({"namespace": "team-beta"}, ELSEWHERE),
+        ({"full_pod_spec": k8s.V1Pod(metadata=k8s.V1ObjectMeta(namespace="team-beta"))}, ELSEWHERE),
+        ({"pod_template_dict": {"metadata": {"namespace": "team-beta"}}}, ELSEWHERE),
+        ({"service_account_name": "root"}, "serviceAccountName is 'root', but team 'alpha' has 'team-pod'"),
+        ({"kubernetes_conn_id": "k8s_beta"}, "uses the connection 'k8s_beta' of team 'beta'"),
+        ({"image": "busybox"}, "The image 'busybox' of container 'base' may mean something else tomorrow"),
+        ({"env_vars": {"DB_PASSWORD": "hunter2x"}}, "The variable DB_PASSWORD of container 'base' holds what looks"),
+        ({"labels": {"kpo-platform/team": "beta"}}, "The label kpo-platform/team was set to 'beta'"),
+    ],
+)
+def test_what_a_team_may_not_is_refused_when_the_dag_is_read(task: Task, arguments: dict[str, Any], sentence: str):
+    with pytest.raises(AirflowClusterPolicyViolation, match=r"^Task load of DAG nightly: ") as refused:
+        task(**arguments)
+    assert sentence in str(refused.value)
+
+
+def test_a_template_file_that_aims_at_another_team_is_refused(task: Task, tmp_path: Path):
+    file = tmp_path / "pod.yaml"
+    file.write_text("metadata: {namespace: team-beta}\nspec: {containers: [{name: main, image: 'busybox:1.35'}]}\n")
+    with pytest.raises(AirflowClusterPolicyViolation, match=ELSEWHERE):
+        task(pod_template_file=str(file), image=None)
+
+
+@pytest.mark.parametrize("argument", ["namespace", "pod_template_file", "kubernetes_conn_id"])
+def test_what_is_known_only_after_rendering_is_refused_by_the_gate(task: Task, argument: str, tmp_path: Path):
+    file = tmp_path / "pod.yaml"
+    file.write_text("metadata: {namespace: team-beta}\nspec: {containers: [{name: base}]}\n")
+    made = task(**{argument: "{{ params.where }}"})
+    rendered = {"namespace": "team-beta", "pod_template_file": str(file), "kubernetes_conn_id": "k8s_beta"}[argument]
+    setattr(made, argument, rendered)
+    with pytest.raises(RefusedPod, match=r"team-beta|k8s_beta"):
+        pod_of(made)
+
+
+def test_a_mapped_task_gets_what_its_expansion_does_not_give_and_is_refused_what_it_names(task: Task):
+    publish_first = task()
+    assert publish_first.namespace == "team-alpha"
+    mapped = KubernetesPodOperator.partial(task_id="each", dag=dag()).expand(image=["a:1", "b:1"])
+    policy.task_policy(mapped)
+    decided = {key: mapped.partial_kwargs[key] for key in ("namespace", "pool", "kubernetes_conn_id")}
+    assert decided == {"namespace": "team-alpha", "pool": "team-alpha", "kubernetes_conn_id": "k8s_default"}
+    foreign = KubernetesPodOperator.partial(task_id="bad", namespace="team-beta", dag=dag()).expand(image=["a:1"])
+    with pytest.raises(AirflowClusterPolicyViolation, match=ELSEWHERE):
+        policy.task_policy(foreign)
+
+
+def test_a_mapped_team_pod_operator_runs_in_the_teams_pool(task: Task):
+    mapped = TeamPodOperator.partial(task_id="each", dag=dag()).expand(image=["a:1"])
+    policy.task_policy(mapped)
+    assert mapped.pool == "team-alpha"
+
+
+def test_the_container_keeps_the_name_by_which_the_stock_operator_looks_for_it(task: Task):
+    pod = pod_of(task(base_container_name="main"))
+    assert [container["name"] for container in pod["spec"]["containers"]] == ["main"]
+
+
+def test_dags_outside_teams_other_operators_and_machines_without_a_contract_are_left_alone(
+    publish: Publish, monkeypatch: pytest.MonkeyPatch
+):
+    publish()
+    outside = KubernetesPodOperator(task_id="t", namespace="x", dag=dag("nobody"))
+    policy.task_policy(outside)
+    kind = type(
+        "EksPodOperator", (KubernetesPodOperator,), {"__module__": "airflow.providers.amazon.aws.operators.eks"}
+    )
+    elsewhere = kind(task_id="t", namespace="x", dag=dag())
+    policy.task_policy(elsewhere)
+    monkeypatch.delenv("KPO_PLATFORM_CONTRACT")
+    unmanaged = KubernetesPodOperator(task_id="t", namespace="x", dag=dag())
+    policy.task_policy(unmanaged)
+    assert {one.namespace for one in (outside, elsewhere, unmanaged)} == {"x"}
+    assert {one.pool for one in (outside, elsewhere, unmanaged)} == {"default_pool"}
