@@ -20,8 +20,11 @@ TESTS = (
     "import",
     "late",
     "layers",
+    "leaving",
+    "pod_run",
     "properties",
     "provider",
+    "room",
     "team_pod",
 )
 """Those of tests/unit that meet the stock operator; `.venv` runs them with the oldest provider."""

@@ -1,0 +1,91 @@
+"""A user's stop, a shutdown and the task's own time are told apart; the team's policy for failures has its place."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from airflow.sdk.exceptions import AirflowException, AirflowRescheduleException, AirflowTaskTimeout
+from kubernetes.client import models as k8s
+
+from kpo_platform.operator import stopping
+from kpo_platform.operator.pod_run import PodRun
+from unit.conftest import Publish
+from unit.contracts import TEAM
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch) -> tuple[PodRun, list[str]]:
+    """A task with a pod, and the names of the pods that were deleted."""
+    made, deleted = PodRun(task_id="t"), []
+    made.pod = k8s.V1Pod(metadata=k8s.V1ObjectMeta(name="t-1", namespace="n"))
+    client = SimpleNamespace(delete_namespaced_pod=lambda name, namespace: deleted.append(name))
+    monkeypatch.setattr(PodRun, "client", client)
+    return made, deleted
+
+
+def context(states: Any) -> Any:
+    class Ti(SimpleNamespace):
+        @staticmethod
+        def get_task_states(**wanted: Any) -> Any:
+            if isinstance(states, Exception):
+                raise states
+            return {"r": {"t": states}}
+
+    task = SimpleNamespace(log=SimpleNamespace(warning=lambda *words: None))
+    return {"ti": Ti(dag_id="d", task_id="t", run_id="r", map_index=-1, task=task)}
+
+
+@pytest.mark.parametrize("state", ["running", "up_for_retry", RuntimeError("Airflow is gone")])
+def test_a_shutdown_leaves_the_pod_and_the_task_starts_again(run: tuple[PodRun, list[str]], state: Any):
+    task, deleted = run
+    with pytest.raises(AirflowRescheduleException), task._outcome(context(state)):
+        task.on_kill()
+    assert deleted == []
+
+
+@pytest.mark.parametrize("state", ["failed", "success", "restarting", "removed", None])
+def test_a_users_stop_deletes_the_pod(run: tuple[PodRun, list[str]], state: str | None):
+    task, deleted = run
+    stopped = pytest.raises(AirflowException, match=r"^The task was stopped, and its pod with it\.$")
+    with stopped, task._outcome(context(state)):
+        task.on_kill()
+    assert deleted == ["t-1"]
+
+
+def test_the_tasks_own_time_deletes_the_pod_without_asking(run: tuple[PodRun, list[str]]):
+    task, deleted = run
+    try:
+        raise AirflowTaskTimeout
+    except AirflowTaskTimeout:
+        task.on_kill()
+    assert deleted == ["t-1"]
+
+
+def test_a_signal_outside_the_tasks_work_is_of_no_matter(run: tuple[PodRun, list[str]]):
+    task, deleted = run
+    task.on_kill()
+    assert (deleted, task._killed) == ([], False)
+
+
+def test_a_signal_in_the_middle_of_a_talk_with_airflow_comes_again_after_it(monkeypatch: pytest.MonkeyPatch):
+    sent: list[tuple[float, Any]] = []
+
+    def timer(seconds: float, *call: Any) -> Any:
+        return SimpleNamespace(start=lambda: sent.append((seconds, call[0].__name__)))
+
+    comms = SimpleNamespace(_thread_lock=SimpleNamespace(locked=lambda: True))
+    monkeypatch.setattr(stopping.task_runner, "SUPERVISOR_COMMS", comms, raising=False)
+    monkeypatch.setattr(stopping.threading, "Timer", timer)
+    stopping.stop()
+    assert sent == [(0.2, "kill")]
+
+
+def test_the_teams_policy_for_failures_holds_unless_the_task_says_what_becomes_of_its_pod(publish: Publish):
+    publish(gamma={"policy": {**TEAM["policy"], "onFailure": "keep"}})
+    from kpo_platform import TeamPodOperator
+
+    silent = TeamPodOperator(task_id="a", team="gamma", image="b:1")
+    said = TeamPodOperator(task_id="b", team="gamma", image="b:1", on_finish_action="delete_pod")
+    assert (silent.on_failure, said.on_failure) == ("keep", "")

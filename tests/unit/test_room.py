@@ -1,0 +1,116 @@
+"""A pod waits for room in the quota, and for nothing else."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from airflow.sdk.exceptions import AirflowRescheduleException
+from kubernetes.client import ApiException
+
+from kpo_platform.operator import room
+
+FULL = 'pods "x" is forbidden: exceeded quota: team-quota, requested: pods=1, used: pods=2, limited: pods=2'
+POD: Any = object()
+
+
+class Store(dict[str, Any]):
+    """Airflow's store for the state of a task."""
+
+    def set(self, key: str, value: Any) -> None:
+        self[key] = value
+
+
+class Clock:
+    """A time that passes only while somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def time(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    made = Clock()
+    monkeypatch.setattr(room, "time", made)
+    return made
+
+
+def refusal(status: int, message: str) -> ApiException:
+    error = ApiException(status=status, reason="Forbidden")
+    error.body = json.dumps({"message": message})
+    return error
+
+
+def operator(answers: list[Any], *, deferrable: bool = False) -> Any:
+    """An operator for which the cluster has these answers: exceptions, or the pod that it made."""
+
+    def create(pod: Any) -> Any:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    said: list[str] = []
+    log = SimpleNamespace(info=lambda text, *values: said.append(text % values))
+    manager = SimpleNamespace(create_pod=create)
+    return SimpleNamespace(
+        pod_manager=manager,
+        team="alpha",
+        deferrable=deferrable,
+        schedule_timeout_seconds=25,
+        waits_since=None,
+        log=log,
+        said=said,
+    )
+
+
+def context(store: Store | None = None, attempt: int = 1) -> Any:
+    return {"ti": SimpleNamespace(try_number=attempt), "task_state_store": store}
+
+
+def test_a_task_waits_until_there_is_room_and_says_so(clock: Clock):
+    waiting = operator([refusal(403, FULL), refusal(403, FULL), POD])
+    assert room.create(waiting, POD, context()) is POD
+    sentence = "The quota of team 'alpha' has no room for the pod; waited {} of 25 s. Kubernetes said: " + FULL
+    assert (waiting.said, clock.now) == ([sentence.format(0), sentence.format(10)], 1020.0)
+
+
+def test_it_waits_no_longer_than_it_may(clock: Clock):
+    with pytest.raises(room.NoRoomInTime, match=r"had no room for the pod within 25 s \(schedule_timeout_seconds\)"):
+        room.create(operator([refusal(403, FULL)] * 9), POD, context())
+    assert clock.now == 1025.0
+
+
+def test_a_deferrable_task_gives_its_place_back_and_remembers_since_when_it_waits(clock: Clock):
+    store = Store()
+    with pytest.raises(AirflowRescheduleException):
+        room.create(operator([refusal(403, FULL)], deferrable=True), POD, context(store))
+    clock.sleep(30)
+    with pytest.raises(room.NoRoomInTime):
+        room.create(operator([refusal(403, FULL)], deferrable=True), POD, context(store))
+    with pytest.raises(AirflowRescheduleException):
+        room.create(operator([refusal(403, FULL)], deferrable=True), POD, context(store, attempt=2))
+
+
+@pytest.mark.parametrize(
+    "refused",
+    [
+        refusal(403, 'pods "x" is forbidden: violates PodSecurity "restricted:latest"'),
+        refusal(403, 'pods is forbidden: User "u" cannot create resource "pods"'),
+        refusal(403, 'pods "x" is forbidden: failed quota: team-quota: must specify limits.cpu'),
+        refusal(500, FULL),
+        ApiException(status=403, reason="Forbidden"),
+    ],
+)
+def test_no_other_refusal_is_waited_for(clock: Clock, refused: ApiException):
+    with pytest.raises(ApiException) as raised:
+        room.create(operator([refused]), POD, context())
+    assert raised.value is refused
