@@ -42,6 +42,10 @@ def test_a_pod_that_filled_its_own_disk_failed_by_itself(message: str):
     assert disruption({"status": status}) is None
 
 
+def test_a_pod_that_is_being_deleted_did_not_fail_by_itself():
+    assert disruption({"metadata": {"deletionTimestamp": "2026-11-23T12:00:00Z"}, "status": {}}) == "it was deleted"
+
+
 def test_the_events_of_a_pod_that_is_gone_tell_as_well():
     killing = {"reason": "Killing", "message": "Stopping container base"}
     preempted = {"reason": "Preempted", "message": "Preempted by pod 1 on node a"}

@@ -128,7 +128,7 @@ class PodRun(KubernetesPodOperator):
             AirflowSkipException: it ended with one of the codes that mean to skip the task.
         """
         cause, self._cleaned = sys.exc_info()[1], remote_pod is not None
-        if remote_pod and not self._killed and remote_pod.status.phase != "Succeeded":
+        if remote_pod and not self._killed:
             remote_pod = self._look_at_the_end(remote_pod)
         try:
             super().cleanup(pod, remote_pod, xcom_result, context)
@@ -184,7 +184,8 @@ class PodRun(KubernetesPodOperator):
 
     def _look_at_the_end(self, pod: k8s.V1Pod) -> k8s.V1Pod:
         """The pod as it ended, with the reason; the stock operator may still hold it as it began."""
-        now = self.pod_manager.seen(pod)
+        done = pod.status.phase == "Succeeded"
+        now = pod if done else self.pod_manager.seen(pod)
         if now is None:
             return pod
         self._seen_end, self._disrupted = True, disruption(as_json(now))
@@ -203,7 +204,7 @@ class PodRun(KubernetesPodOperator):
             raise
         except (AirflowException, ApiException) as failure:
             why = self._disrupted if self._seen_end else self._why_gone(metadata)
-            if why is None:
+            if why is None or self._late:
                 raise
             self._again(context, why, failure)
         finally:
@@ -218,11 +219,19 @@ class PodRun(KubernetesPodOperator):
         raise start_again(0) from None
 
     def _why_gone(self, metadata: k8s.V1ObjectMeta | None) -> str | None:
+        """What happened to a pod whose end nobody saw, because it is gone; a program cannot remove its own pod."""
         metadata = self.pod.metadata if self.pod else metadata
         if metadata is None:
             return None
-        events = self.pod_manager.read_pod_events(k8s.V1Pod(metadata=metadata)).items
-        return disruption_in_events(as_json(event) for event in events)
+        pod = k8s.V1Pod(metadata=metadata)
+        try:
+            if self.pod_manager.seen(pod) is not None:
+                return None
+            events = self.pod_manager.read_pod_events(pod).items
+        except ApiException as error:
+            self.log.warning("What became of the pod %s is not known: %s", metadata.name, error.reason)
+            return None
+        return disruption_in_events(as_json(event) for event in events) or "it is gone"
 
     def _again(self, context: Context, why: str, failure: Exception) -> None:
         """Have Airflow start the task again, unless that was done too often in this try."""

@@ -25,7 +25,7 @@ def disruption(pod: Json) -> str | None:
     that ends a pod says so in its reason.
 
     Args:
-        pod: a v1 Pod as it was last seen.
+        pod: a v1 Pod as it was last seen, before its task removes it: whoever deleted it, it was not the task.
     """
     status = pod.get("status") or {}
     reason = status.get("reason")
@@ -34,6 +34,8 @@ def disruption(pod: Json) -> str | None:
     for condition in status.get("conditions") or []:
         if condition.get("type") == "DisruptionTarget" and condition.get("status") == "True":
             return _sentence(condition.get("reason") or "DisruptionTarget", condition.get("message"))
+    if (pod.get("metadata") or {}).get("deletionTimestamp"):
+        return "it was deleted"
     return _sentence(reason, status.get("message")) if reason in _REASONS else None
 
 
