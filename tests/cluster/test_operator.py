@@ -131,7 +131,7 @@ def _evict(stack: Stack, name: str) -> None:
 def test_a_shutdown_of_the_worker_leaves_the_pod_and_the_task_takes_it_up_again(start: Start, stack: Stack):
     run = start("shutdown_sync")
     before = run.running()
-    run.wait_for_log("started")
+    run.wait_for_log("Pod has reached Running phase")
     process = run.airflow.xcom(run.dag, run.id, "work", "process")
     _scheduler(stack, "sh", "-c", f"kill -TERM {int(process)}")
     assert run.end() == "success"
