@@ -48,7 +48,7 @@ def test_setup_teardown_mapping_timeouts_and_assets_work_as_everywhere(runs: dic
         ("work", -1, "success", "team-alpha"),
     ]
     events = airflow.get("assets/events?order_by=-timestamp&limit=1")["asset_events"]
-    assert (events[0]["uri"], events[0]["source_run_id"]) == ("test://everything", run.id)
+    assert (events[0]["uri"], events[0]["source_run_id"]) == ("test://everything/", run.id)
 
 
 def test_fields_of_our_own_are_rendered(runs: dict[str, Run]):

@@ -14,6 +14,12 @@ dag_processor:
   dag_bundle_storage_path: /opt/airflow/bundles
   # How often the DAG processor looks whether a repository is due; each team says how often its own is.
   bundle_refresh_check_interval: "1"
+workers:
+  # A worker may see only at its next heartbeat that a task's process has ended. A task that was deferred and goes on before
+  # that is taken for a failed one, so pods that end at once need a short beat.
+  min_heartbeat_interval: "1"
+  # As long without an answer as by Airflow's own settings: 15 s.
+  max_failed_heartbeats: "15"
 logging:
   base_log_folder: /opt/airflow/logs
   dag_processor_child_process_log_directory: /opt/airflow/logs/dag_processor

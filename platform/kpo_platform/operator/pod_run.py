@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 _IDENTITY = "pod_identifier"  # the stock operator's key in Airflow's store for the state of a task
 _MOST_DISRUPTIONS = 3
-_PAUSE_S = 10
+_PAUSE_S = 10  # also long enough for Airflow to see that the process of the last start has ended
 
 _SAYS_MORE = (AirflowTaskTimeout, PodLaunchFailedException, PodLaunchTimeoutException)
 """Failures whose own words the stock clean-up would replace by "returned a failure"."""
@@ -216,7 +216,7 @@ class PodRun(KubernetesPodOperator):
             raise AirflowException("The task was stopped, and its pod with it.") from None
         name = self.pod.metadata.name if self.pod else "not created yet"
         self.log.info("This worker shuts down. The pod (%s) stays, and the task takes it up again elsewhere.", name)
-        raise start_again(0) from None
+        raise start_again(_PAUSE_S) from None
 
     def _why_gone(self, metadata: k8s.V1ObjectMeta | None) -> str | None:
         """What happened to a pod whose end nobody saw, because it is gone; a program cannot remove its own pod."""

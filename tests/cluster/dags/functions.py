@@ -32,7 +32,7 @@ with DAG("everything", schedule=None):
         arguments=["echo run $RUN in $(pwd)"],
         env_vars={"RUN": "{{ run_id }}"},
         pod_override={"spec": {"containers": [{"name": "base", "workingDir": "/{{ 'work' }}"}]}},
-        outlets=[Asset("test://everything")],
+        outlets=[Asset("test://everything/")],
         execution_timeout=timedelta(minutes=5),
         **BUSYBOX,
     )
