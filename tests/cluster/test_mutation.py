@@ -167,6 +167,7 @@ def somebody(
         kinds = "pod,limitrange,resourcequota"
         stack.kubectl("delete", kinds, "mutation", "-n", TEAM, "--ignore-not-found", "--grace-period=1")
         stack.kubectl("delete", "secret", "mutation", "-n", NAMESPACE, "--ignore-not-found")
+        stack.kubectl("delete", "pvc", "mutation", "-n", "team-beta", "--ignore-not-found")
         set_up_again(Steps(), stack, programs)
 
 
