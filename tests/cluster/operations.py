@@ -31,6 +31,7 @@ class Somebody:
         """Run a program with the rights that are tried; give all its output, with its exit code at the end."""
         env = {
             "KUBECONFIG": str(self.mutant.kubeconfig),
+            "HOME": str(self.mutant.kubeconfig.parent),  # kubectl keeps its cache there, or else in the checkout
             "KPO_PLATFORM_CONTRACT": str(self.contract),
             "PYTHONPATH": str(REPOSITORY / "platform"),
             "PATH": f"{self.mutant.stack.programs}:/usr/bin:/bin",
