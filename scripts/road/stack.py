@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from common.files import write_whole
 from common.paths import REPOSITORY, cache_folder
 from common.run import Say, capture, run_logged
 
@@ -40,6 +41,21 @@ class Stack:
         """Run kubectl and give what it wrote to stdout."""
         words = [self.programs / "kubectl", *arguments]
         return capture(words, env=self.variables, stdin=stdin, timeout_s=timeout_s)
+
+    def config(self) -> dict[str, Any]:
+        """Give the administrator's kubeconfig, everything inside it."""
+        words = ("config", "view", "--raw", "--flatten", "--minify", "-o", "json")
+        found: dict[str, Any] = json.loads(self.kubectl(*words))
+        return found
+
+    def kubeconfig_of(self, account: str, namespace: str, folder: Path) -> Path:
+        """Write a kubeconfig that signs in by a fresh token of a service account, for an hour; give its path."""
+        token = self.kubectl("create", "token", account, "-n", namespace, "--duration=1h").strip()
+        config = self.config()
+        config["users"][0]["user"] = {"token": token}
+        file = folder / "kubeconfig"
+        write_whole(file, json.dumps(config), mode=0o600)
+        return file
 
     def get(self, *arguments: str) -> Any:
         """Give objects as `kubectl get -o json` does."""

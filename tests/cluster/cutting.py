@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from common.files import write_whole
 from road.stack import Stack
 
 WRITES = ("POST", "PUT", "PATCH", "DELETE")
@@ -116,12 +117,12 @@ def line(stack: Stack, airflow: str, folder: Path) -> Iterator[Line]:
 
 
 def _dialer(stack: Stack, airflow: str, folder: Path) -> Any:
-    view = json.loads(stack.kubectl("config", "view", "--raw", "--flatten", "--minify", "-o", "json"))
+    view = stack.config()
     cluster, user = view["clusters"][0]["cluster"], view["users"][0]["user"]
     trust = ssl.create_default_context(cadata=_decoded(cluster["certificate-authority-data"]))
     identity = folder / "administrator.pem"
-    identity.touch(mode=0o600)
-    identity.write_text(_decoded(user["client-certificate-data"]) + _decoded(user["client-key-data"]))
+    pair = (_decoded(user[key]) for key in ("client-certificate-data", "client-key-data"))
+    write_whole(identity, "".join(pair), mode=0o600)
     trust.load_cert_chain(identity)
     server = urlsplit(cluster["server"]).netloc
 

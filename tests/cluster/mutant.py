@@ -72,11 +72,7 @@ class Mutant:
     def make(cls, stack: Stack, home: str, folder: Path) -> Mutant:
         """Make the account in a namespace, and its kubeconfig in a folder."""
         stack.kubectl("create", "serviceaccount", NAME, "-n", home)
-        config = json.loads(stack.kubectl("config", "view", "--raw", "--flatten", "--minify", "-o", "json"))
-        config["users"][0]["user"] = {"token": stack.kubectl("create", "token", NAME, "-n", home).strip()}
-        file = folder / "kubeconfig"
-        file.write_text(json.dumps(config), encoding="utf-8")
-        return cls(stack, home, file)
+        return cls(stack, home, stack.kubeconfig_of(NAME, home, folder))
 
     def grant(self, role: str, rules: list[dict[str, Any]], places: Iterable[str]) -> None:
         """Give exactly these rules in these namespaces, or in the whole cluster where a place is empty; wait for it.

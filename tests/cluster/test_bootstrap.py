@@ -72,7 +72,7 @@ def operator(stack: Stack, namespace_factory: Any, tmp_path_factory: pytest.Temp
             apply(stack, "create", "rolebinding", *who, "-n", namespace)
         if not namespaces:
             apply(stack, "create", "clusterrolebinding", *who)
-    yield kubeconfig_of(stack, home, tmp_path_factory.mktemp("operator"))
+    yield stack.kubeconfig_of("operator", home, tmp_path_factory.mktemp("operator"))
     for role, namespaces in ROLES.items():
         stack.kubectl("delete", "clusterrole,clusterrolebinding", role, "--ignore-not-found")
         for namespace in namespaces:
@@ -82,15 +82,6 @@ def operator(stack: Stack, namespace_factory: Any, tmp_path_factory: pytest.Temp
 def apply(stack: Stack, *words: str) -> None:
     """Run `kubectl create …` so that it may have been run before."""
     stack.kubectl("apply", "-f", "-", stdin=stack.kubectl(*words, "--dry-run=client", "-o", "json"))
-
-
-def kubeconfig_of(stack: Stack, home: str, folder: Path) -> Path:
-    config = json.loads(stack.kubectl("config", "view", "--raw", "--flatten", "--minify", "-o", "json"))
-    token = stack.kubectl("create", "token", "operator", "-n", home).strip()
-    config["users"][0]["user"] = {"token": token}
-    file = folder / "kubeconfig"
-    file.write_text(json.dumps(config), encoding="utf-8")
-    return file
 
 
 def test_the_rights_of_the_bootstrap_operator_suffice(stack: Stack, programs: Path, operator: Path):

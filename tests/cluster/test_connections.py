@@ -112,9 +112,7 @@ def launcher(stack: Stack) -> None:
 @pytest.fixture(scope="module")
 def made(stack: Stack, programs: Path, teams: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> None:
     """Run bootstrap for each team, with the cluster that its connection leads to."""
-    token = stack.kubectl("create", "token", "launcher", "-n", HOME, "--duration=1h").strip()
-    file = tmp_path_factory.mktemp("target") / "kubeconfig"
-    file.write_text(json.dumps({**admin(stack), "users": [{"name": user(stack), "user": {"token": token}}]}))
+    file = stack.kubeconfig_of("launcher", HOME, tmp_path_factory.mktemp("target"))
     targets = {
         "conn-token": ["--target-kubeconfig", file],
         "conn-cert": ["--target-kubeconfig", stack.kubeconfig],
@@ -131,15 +129,6 @@ def made(stack: Stack, programs: Path, teams: dict[str, str], tmp_path_factory: 
     for part in ("scheduler", "triggerer"):
         words = ["rollout", "status", f"statefulset/airflow-{part}", "-n", NAMESPACE, "--timeout=180s"]
         stack.kubectl(*words, timeout_s=190)
-
-
-def admin(stack: Stack) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(stack.kubectl("config", "view", "--raw", "--flatten", "--minify", "-o", "json"))
-    return found
-
-
-def user(stack: Stack) -> str:
-    return str(admin(stack)["users"][0]["name"])
 
 
 def askers(namespace: str) -> set[str]:

@@ -6,7 +6,6 @@ import base64
 import json
 import ssl
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +13,7 @@ import pytest
 from cluster.identity import IN_A_NAMESPACE, Identity, atoms
 from cluster.mutant import rules_of
 from cluster.sleeper import POD
+from common.files import write_whole
 from road.stack import Stack
 
 SPACES = ("team-alpha", "team-beta", "airflow", "kube-system", "rights-stranger")
@@ -93,13 +93,13 @@ accounts, public certificates (system:cluster-trust-bundle-discovery).
 @pytest.fixture(scope="module")
 def identities(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Identity]:
     """Accounts with a token by TokenRequest; people by impersonation, for they would sign in elsewhere."""
-    config = json.loads(stack.kubectl("config", "view", "--raw", "--flatten", "--minify", "-o", "json"))
+    config = stack.config()
     server, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
     authority = base64.b64decode(server["certificate-authority-data"]).decode()
     plain, admin = (ssl.create_default_context(cadata=authority) for _ in range(2))
     pair = tmp_path_factory.mktemp("admin") / "pair.pem"
     keys = ("client-certificate-data", "client-key-data")
-    write_private(pair, b"".join(base64.b64decode(user[key]) for key in keys))
+    write_whole(pair, "".join(base64.b64decode(user[key]).decode() for key in keys), mode=0o600)
     admin.load_cert_chain(pair)
 
     def account(place: str) -> Identity:
@@ -112,11 +112,6 @@ def identities(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> dict[s
 
     accounts = {name: account(place) for name, place in ACCOUNTS.items()}
     return accounts | {name: person(group) for name, group in PEOPLE.items()}
-
-
-def write_private(file: Path, content: bytes) -> None:
-    file.touch(mode=0o600)
-    file.write_bytes(content)
 
 
 @pytest.fixture(scope="module")
