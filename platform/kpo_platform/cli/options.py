@@ -38,8 +38,16 @@ class Cluster:
             ClusterError: the cluster cannot be reached or read.
             ContractError: there is no contract that this package reads.
         """
-        kube = Kube.connect(self.kubeconfig, self.context, self.timeout)
+        kube = self.connect()
         return kube, read_contract(kube, self.namespace)
+
+    def connect(self) -> Kube:
+        """The cluster alone; nothing is asked yet.
+
+        Raises:
+            ClusterError: there is no way to it.
+        """
+        return Kube.connect(self.kubeconfig, self.context, self.timeout)
 
 
 def cluster_options(command: Callable[..., int]) -> Callable[..., int]:

@@ -15,7 +15,7 @@ from kpo_platform.contract.model import (
     ServiceAccountRef,
     XComSidecar,
 )
-from kpo_platform.contract.reading import FILE_VARIABLE, VERSION, load, parse
+from kpo_platform.contract.reading import FILE_VARIABLE, VERSION, file_at_hand, load, parse, saved_file
 from kpo_platform.contract.team import (
     Cleanup,
     ConnectionRef,
@@ -68,6 +68,8 @@ __all__ = [
     "TeamServiceAccount",
     "Volume",
     "XComSidecar",
+    "file_at_hand",
     "load",
     "parse",
+    "saved_file",
 ]

@@ -66,6 +66,32 @@ def _own_version() -> str:
         return "0+source"  # it runs from a checkout
 
 
+def saved_file() -> Path:
+    """Where ``platformctl contract pull`` keeps a contract for the commands that ask no cluster."""
+    data = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return Path(data) / "kpo-platform" / "contract.json"
+
+
+def file_at_hand(given: str | Path | None = None) -> Path:
+    """The contract's file on a machine outside the cluster.
+
+    Args:
+        given: the file that was named; by default what ``KPO_PLATFORM_CONTRACT`` names, then `saved_file`.
+
+    Raises:
+        ContractError: none is named, and none was saved.
+    """
+    named = given or os.environ.get(FILE_VARIABLE)
+    if named:
+        return Path(named)
+    if saved_file().exists():
+        return saved_file()
+    raise ContractError(
+        "No contract, so nobody knows what the teams may do: save the cluster's once with platformctl contract pull, "
+        f"or name a file with --contract or {FILE_VARIABLE}."
+    )
+
+
 _loaded: tuple[tuple[str, int, int], Contract] | None = None
 
 

@@ -7,7 +7,7 @@ failure becomes one of our errors, with a message that names the verb, the resou
 from kpo_platform.kube.api import FIELD_MANAGER, Kube, kubeconfig_file
 from kpo_platform.kube.deadline import Deadline
 from kpo_platform.kube.forward import Tunnel
-from kpo_platform.kube.published import read_contract
+from kpo_platform.kube.published import contract_text, read_contract
 from kpo_platform.kube.resource import (
     CONFIG_MAP,
     LEASE,
@@ -36,6 +36,7 @@ __all__ = [
     "Object",
     "Resource",
     "Tunnel",
+    "contract_text",
     "kubeconfig_file",
     "read_contract",
 ]

@@ -15,6 +15,16 @@ def read_contract(kube: Kube, namespace: str) -> Contract:
         ContractError: there is none, there are several, or it is not one that this package reads.
         ClusterError: the namespace could not be read.
     """
+    return parse(contract_text(kube, namespace))
+
+
+def contract_text(kube: Kube, namespace: str) -> str:
+    """The same as the chart wrote it, not read yet.
+
+    Raises:
+        ContractError: there is none, or there are several.
+        ClusterError: the namespace could not be read.
+    """
     found = kube.find(CONFIG_MAP, namespace, CONFIGMAP_LABELS)
     if not found:
         raise ContractError(
@@ -26,4 +36,4 @@ def read_contract(kube: Kube, namespace: str) -> Contract:
         raise ContractError(
             f"Namespace {namespace} has several contracts ({names}); expected one release in a namespace."
         )
-    return parse((found[0].get("data") or {}).get(CONFIGMAP_KEY, ""))
+    return str((found[0].get("data") or {}).get(CONFIGMAP_KEY, ""))
