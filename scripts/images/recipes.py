@@ -22,6 +22,7 @@ class Recipe:
         name: of the image, and of its folder under `containers/`.
         tag: of the image.
         base: the image it is built upon; None for one that begins from nothing.
+        stands_for: the repository of the image that it stands in for, so that pods name it as they do elsewhere.
         shared_files: what it is made of beside the files of its folder.
         settings: whatever else decides what becomes of it.
     """
@@ -29,13 +30,14 @@ class Recipe:
     name: str
     tag: str
     base: Recipe | None = None
+    stands_for: str = ""
     shared_files: tuple[Path, ...] = ()
     settings: tuple[str, ...] = ()
 
     @property
     def reference(self) -> str:
         """The name by which pods use the image."""
-        return f"localhost/kpo-platform/{self.name}:{self.tag}"
+        return f"{self.stands_for or f'localhost/kpo-platform/{self.name}'}:{self.tag}"
 
     @property
     def containerfile(self) -> Path:
@@ -55,10 +57,13 @@ class Recipe:
 
 
 DEBIAN = Recipe("debian", "12", settings=SETTINGS)
-AIRFLOW = Recipe("airflow", "3.3.2", DEBIAN, (_REQUIREMENTS / "tools.txt", _REQUIREMENTS / "airflow.txt"))
+AIRFLOW = Recipe("airflow", "3.3.2", DEBIAN, shared_files=(_REQUIREMENTS / "tools.txt", _REQUIREMENTS / "airflow.txt"))
 POSTGRES = Recipe("postgres", "15", DEBIAN)
 GIT_SERVER = Recipe("git-server", "12", DEBIAN)
 XCOM_SIDECAR = Recipe("xcom-sidecar", "12", DEBIAN)
+# As the field names them: docker.io/alpine/git behind the teams' registry prefix, git-sync with its registry.
+GIT = Recipe("git", "2.47.2", DEBIAN, stands_for="localhost/kpo-platform/alpine/git")
+GIT_SYNC = Recipe("git-sync", "v4.4.0", DEBIAN, stands_for="registry.k8s.io/git-sync/git-sync")
 
-RECIPES = {recipe.name: recipe for recipe in (AIRFLOW, POSTGRES, GIT_SERVER, XCOM_SIDECAR)}
+RECIPES = {recipe.name: recipe for recipe in (AIRFLOW, POSTGRES, GIT_SERVER, XCOM_SIDECAR, GIT, GIT_SYNC)}
 """The images that the cluster needs, by name."""

@@ -16,6 +16,7 @@ from testing.providers import files, newest_provider
 _SCRIPTS = REPOSITORY / "scripts"
 _PACKAGES = sorted(f"scripts/{file.parent.name}" for file in _SCRIPTS.glob("*/__init__.py"))
 _COMMANDS = sorted(f"scripts/{file.name}" for file in _SCRIPTS.iterdir() if file.is_file())
+_IN_IMAGES = ("scripts/images/containers/git-sync/git-sync",)
 
 _TIDY_UP_S = 60.0
 
@@ -24,7 +25,7 @@ LINTERS: tuple[tuple[str, ...], ...] = (
     ("ruff", "format", "--check", "."),
     ("mypy", "platform/kpo_platform"),
     ("mypy", *_PACKAGES),
-    ("mypy", "--scripts-are-modules", *_COMMANDS),
+    ("mypy", "--scripts-are-modules", *_COMMANDS, *_IN_IMAGES),
     ("mypy", "helm/kpo-platform/files/plugin", "helm/kpo-platform/files/scripts"),
     ("lint-imports",),
 )
