@@ -29,7 +29,7 @@ class AirflowApi:
     """A session with Airflow.
 
     Attributes:
-        address: `host:port` of the API server.
+        address: `host:port` of the API server, and the path below which it answers.
         username: who signs in.
         password: with what; never printed.
     """

@@ -82,10 +82,10 @@ def bootstrap(steps: Steps, stack: Stack, programs: Path) -> None:
     """Run `platformctl bootstrap`: connection, registry secret, volume claims."""
     with steps.step("platformctl bootstrap: connection, registry secret, volumes"):
         words: list[str | Path] = [programs / "platformctl", "bootstrap", "--yes", "--registry-config", "-"]
-        capture(words, env=stack.variables, stdin=_login(stack), timeout_s=300)
+        capture(words, env=stack.variables, stdin=login(stack), timeout_s=300)
 
 
-def _login(stack: Stack) -> str:
+def login(stack: Stack) -> str:
     """Give the sign-in that a team has already, so that nothing changes, or a made-up one.
 
     A registry to sign in to comes with a company; the local cluster has none, so its password is made up, once.

@@ -40,7 +40,8 @@ def connect(stack: Stack) -> AirflowApi:
     """Sign in to the Airflow of a stack as its administrator."""
     published = stack.contract()["airflow"]
     admin = stack.secret(published["adminSecret"])
-    return AirflowApi(stack.address_of(published["apiService"]["name"]), admin["username"], admin["password"])
+    service = published["apiService"]
+    return AirflowApi(stack.address_of(service["name"]) + service["path"], admin["username"], admin["password"])
 
 
 def run_hello(steps: Steps, stack: Stack, airflow: AirflowApi) -> Ran:

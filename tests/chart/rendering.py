@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import kubernetes_validate
 import yaml
 
@@ -19,6 +20,8 @@ from local_cluster import toolchain
 ROOT = Path(__file__).resolve().parents[2]
 CHART = ROOT / "helm" / "kpo-platform"
 KUBERNETES = "1.37"
+SCHEMAS = Path(__file__).parent / "schemas"
+"""Those of kinds that others bring to a cluster, one file each."""
 
 RELEASE = "airflow"
 NAMESPACE = "airflow"
@@ -63,8 +66,17 @@ def _rendered(values: str, chart: str) -> str:
 def _objects(values: str, chart: str) -> str:
     objects = [found for found in yaml.safe_load_all(_rendered(values, chart)) if found]
     for found in objects:
-        kubernetes_validate.validate(found, KUBERNETES, strict=True)
+        check(found)
     return json.dumps(objects)
+
+
+def check(found: Object) -> None:
+    """Hold an object against its schema: Kubernetes' own, or that of whoever brings the kind."""
+    brought = SCHEMAS / f"{found['kind']}.json"
+    if brought.exists():
+        jsonschema.validate(found, json.loads(brought.read_text()))
+    else:
+        kubernetes_validate.validate(found, KUBERNETES, strict=True)
 
 
 def render(values: Object | None = None, chart: Path = CHART) -> list[Object]:

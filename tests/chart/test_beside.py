@@ -44,7 +44,7 @@ def test_the_named_accounts_start_the_teams_pods_and_no_others() -> None:
     ]
     contract = json.loads(one(objects, "ConfigMap", "airflow-contract")["data"]["contract.json"])
     assert contract["airflow"] == {
-        "apiService": {"name": "their-api", "port": 9091},
+        "apiService": {"name": "their-api", "port": 9091, "path": ""},
         "adminSecret": "airflow-admin",
         "connectionsSecret": "airflow-connections",
         "serviceAccounts": ACCOUNTS,

@@ -102,7 +102,7 @@ def test_two_teams_give_this_contract() -> None:
         "chartVersion": "0.1.0",
         "release": {"name": "airflow", "namespace": "airflow"},
         "airflow": {
-            "apiService": {"name": "airflow-api-server", "port": 8080},
+            "apiService": {"name": "airflow-api-server", "port": 8080, "path": ""},
             "adminSecret": "airflow-admin",
             "connectionsSecret": "airflow-connections",
             "serviceAccounts": [

@@ -64,7 +64,7 @@ CONTRACT: dict[str, Any] = {
     "chartVersion": "0.1.0",
     "release": {"name": "airflow", "namespace": "airflow"},
     "airflow": {
-        "apiService": {"name": "airflow-api-server", "port": 8080},
+        "apiService": {"name": "airflow-api-server", "port": 8080, "path": ""},
         "adminSecret": "airflow-admin",
         "connectionsSecret": "airflow-connections",
         "serviceAccounts": [{"namespace": "airflow", "name": "airflow-scheduler"}],

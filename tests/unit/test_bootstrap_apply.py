@@ -17,10 +17,12 @@ import pytest
 
 from kpo_platform.bootstrap import apply, channel, work
 from kpo_platform.bootstrap.actions import Action, Plan, Target, Verb
+from kpo_platform.contract import Service
 from kpo_platform.errors import BootstrapError
 from unit.servers import Answer, Request, Server, serving, status
 
 CANARY = "canary-3f9a-password"
+SERVICE = Service(name="api", port=80)
 SECRET_PATH = "/api/v1/namespaces/team-alpha/secrets/regcred?fieldManager=platformctl&force=false"
 CLAIM_PATH = "/api/v1/namespaces/team-alpha/persistentvolumeclaims/data?fieldManager=platformctl&force=false"
 SECRET: dict[str, Any] = {
@@ -75,7 +77,7 @@ def parts(server: Server, directory: Path) -> dict[str, work.Work]:
     cluster = work.ClusterAccess(
         kubeconfig=server.kubeconfig(directory), context=None, timeout=30, environment=ENVIRONMENT
     )
-    airflow = work.AirflowAccess(url=server.url, namespace="airflow", service="api", port=80, token=CANARY)
+    airflow = work.AirflowAccess(url=server.url, namespace="airflow", service=SERVICE, token=CANARY)
     return dict(work.parts(PLAN, cluster, airflow))
 
 

@@ -10,6 +10,10 @@ core:
   # A connection to another cluster has a kubeconfig in its extra: Airflow's API, UI and logs do not show it.
   sensitive_var_conn_names: kube_config,client-key-data
   execution_api_server_url: {{ include "kpo-platform.executionUrl" . }}
+{{- with .Values.publicUrl }}
+api:
+  base_url: {{ trimSuffix "/" . }}
+{{- end }}
 dag_processor:
   dag_bundle_storage_path: /opt/airflow/bundles
   # How often the DAG processor looks whether a repository is due; each team says how often its own is.

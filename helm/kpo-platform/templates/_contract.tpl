@@ -34,7 +34,7 @@
 {{/* context → how to reach this Airflow, and who acts for it, as JSON */}}
 {{- define "kpo-platform.contractAirflow" -}}
 {{- dict
-      "apiService" (dict "name" (.Values.airflow.apiService.name | default (include "kpo-platform.name" (list . "api-server"))) "port" (ternary 8080 .Values.airflow.apiService.port .Values.airflow.enabled))
+      "apiService" (dict "name" (.Values.airflow.apiService.name | default (include "kpo-platform.name" (list . "api-server"))) "port" (ternary 8080 .Values.airflow.apiService.port .Values.airflow.enabled) "path" (include "kpo-platform.publicPath" .))
       "adminSecret" (include "kpo-platform.secretName" (list . "admin"))
       "connectionsSecret" (include "kpo-platform.name" (list . "connections"))
       "serviceAccounts" (include "kpo-platform.launchers" . | fromJsonArray)

@@ -29,7 +29,7 @@
 
 {{/* context → the URL under which tasks reach Airflow's execution API */}}
 {{- define "kpo-platform.executionUrl" -}}
-{{- printf "http://%s:8080/execution/" (include "kpo-platform.host" (list . "api-server")) -}}
+{{- printf "http://%s:8080%s/execution/" (include "kpo-platform.host" (list . "api-server")) (include "kpo-platform.publicPath" .) -}}
 {{- end -}}
 
 {{/* (list context prefix data) → a name that changes with the data, for objects that cannot be changed in place */}}

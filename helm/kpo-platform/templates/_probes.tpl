@@ -18,24 +18,24 @@ livenessProbe:
   failureThreshold: 5
 {{- end -}}
 
-{{/* anything → probes of the API server. Neither path asks the database, so that its failure restarts nothing. */}}
+{{/* context → probes of the API server. Neither path asks the database, so that its failure restarts nothing. */}}
 {{- define "kpo-platform.apiServerProbes" -}}
 startupProbe:
   httpGet:
-    path: /execution/health
+    path: {{ include "kpo-platform.publicPath" . }}/execution/health
     port: api-server
   periodSeconds: 3
   timeoutSeconds: 10
   failureThreshold: 200
 readinessProbe:
   httpGet:
-    path: /api/v2/version
+    path: {{ include "kpo-platform.publicPath" . }}/api/v2/version
     port: api-server
   periodSeconds: 10
   timeoutSeconds: 10
 livenessProbe:
   httpGet:
-    path: /execution/health
+    path: {{ include "kpo-platform.publicPath" . }}/execution/health
     port: api-server
   periodSeconds: 20
   timeoutSeconds: 20

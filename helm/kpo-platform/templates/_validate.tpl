@@ -6,6 +6,7 @@
       (include "kpo-platform.existingErrors" . | fromJsonArray)
       (include "kpo-platform.databaseErrors" . | fromJsonArray)
       (include "kpo-platform.authErrors" . | fromJsonArray)
+      (include "kpo-platform.publicErrors" . | fromJsonArray)
       (include "kpo-platform.namespaceErrors" . | fromJsonArray)
       (include "kpo-platform.teamErrors" . | fromJsonArray)
       (include "kpo-platform.airflowErrors" . | fromJsonArray)

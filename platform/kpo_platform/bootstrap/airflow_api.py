@@ -8,6 +8,7 @@ from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+from kpo_platform.contract import Service
 from kpo_platform.errors import AirflowError
 from kpo_platform.kube import Kube, Tunnel
 
@@ -103,10 +104,14 @@ class _TunnelConnection(HTTPConnection):
         self.sock = self.tunnel.socket
 
 
-def by_port_forward(kube: Kube, namespace: str, service: str, port: int, token: str = "") -> AirflowApi:
+def by_port_forward(kube: Kube, namespace: str, service: Service, token: str = "") -> AirflowApi:
     """The Airflow behind a Service, reached through the Kubernetes API."""
-    name = f"Airflow ({namespace}/{service})"
-    return AirflowApi(name, lambda: _TunnelConnection(lambda: kube.port_forward(service, namespace, port)), "", token)
+    name = f"Airflow ({namespace}/{service.name})"
+
+    def dial() -> HTTPConnection:
+        return _TunnelConnection(lambda: kube.port_forward(service.name, namespace, service.port))
+
+    return AirflowApi(name, dial, service.path, token)
 
 
 def by_url(url: str, token: str = "") -> AirflowApi:

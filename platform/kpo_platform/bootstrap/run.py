@@ -139,9 +139,8 @@ def begin(
         ClusterError: the administrator's password could not be read, or Airflow not be reached.
         AirflowError: Airflow refused the password.
     """
-    service = contract.airflow.api_service
     there = work.AirflowAccess(
-        url=airflow_url, namespace=contract.release.namespace, service=service.name, port=service.port
+        url=airflow_url, namespace=contract.release.namespace, service=contract.airflow.api_service
     )
     airflow = there.open(kube)
     airflow.sign_in(*(login or _administrator(kube, contract)))

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from kpo_platform.bootstrap import airflow_api
 from kpo_platform.bootstrap.actions import Plan
+from kpo_platform.contract import Service
 from kpo_platform.kube import Kube
 
 
@@ -47,8 +48,7 @@ class AirflowAccess(_Part):
 
     url: str | None
     namespace: str
-    service: str
-    port: int
+    service: Service
     token: str = Field(default="", repr=False)
 
     def open(self, kube: Kube) -> airflow_api.AirflowApi:
@@ -59,7 +59,7 @@ class AirflowAccess(_Part):
         """
         if self.url:
             return airflow_api.by_url(self.url, self.token)
-        return airflow_api.by_port_forward(kube, self.namespace, self.service, self.port, self.token)
+        return airflow_api.by_port_forward(kube, self.namespace, self.service, self.token)
 
 
 class Write(_Part):

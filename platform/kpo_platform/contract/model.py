@@ -12,10 +12,11 @@ from kpo_platform.errors import TeamError, unknown
 
 
 class Service(Part):
-    """A Service in the release's namespace."""
+    """A Service in the release's namespace, and the path below which it answers, without a slash at its end."""
 
     name: str
     port: int
+    path: str = ""
 
 
 class ServiceAccountRef(Part):
