@@ -28,6 +28,8 @@ ONE_VALUE_ONLY = {
     "data.metadataConnection.user": "of no effect without the host; test_database.py sets it",
     "data.metadataConnection.passwordSecretName": "of no effect without the host; test_database.py sets it",
     "data.metadataConnection.sslmode": "of no effect without the host; test_database.py sets it",
+    "dags.persistence.existingClaim": "refused beside gitSync; test_shared_dags.py sets it",
+    "dags.persistence.subPath": "of no effect without the above; test_shared_dags.py sets it",
     "postgresql.enabled": "false is refused without the above; test_airflow.py sets it",
 }
 """Fields that keep their default in all-values.yaml, and why."""

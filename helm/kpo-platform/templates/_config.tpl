@@ -7,6 +7,9 @@ core:
   executor: {{ .Values.executor }}
   auth_manager: airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager
   load_examples: "False"
+  {{- with include "kpo-platform.sharedFolder" . }}
+  dags_folder: {{ . }}
+  {{- end }}
   # A connection to another cluster has a kubeconfig in its extra: Airflow's API, UI and logs do not show it.
   sensitive_var_conn_names: kube_config,client-key-data
   execution_api_server_url: {{ include "kpo-platform.executionUrl" . }}

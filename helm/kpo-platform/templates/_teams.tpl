@@ -25,10 +25,10 @@ Whoever ranges over teams includes this first; only the first call does the work
 {{- $_ := set $team.serviceAccount "name" "team-pod" -}}
 {{- end -}}
 
-{{/* context → the DAG bundles of all teams that have a repository, as JSON for [dag_processor] dag_bundle_config_list */}}
+{{/* context → the shared DAG bundle, and those of all teams that have a repository, as JSON for [dag_processor] dag_bundle_config_list */}}
 {{- define "kpo-platform.bundles" -}}
 {{- include "kpo-platform.resolveTeams" . -}}
-{{- $bundles := list -}}
+{{- $bundles := include "kpo-platform.sharedBundle" . | fromJsonArray -}}
 {{- range $name, $team := .Values.resolvedTeams -}}
 {{- if $team.dags.repo -}}
 {{- $kwargs := dict "repo_url" $team.dags.repo "tracking_ref" $team.dags.ref "refresh_interval" (int $team.dags.refreshInterval) -}}

@@ -1,0 +1,60 @@
+{{/* DAGs of all teams in one place: a repository that git-sync follows, or a volume that somebody else fills. */}}
+
+{{/* context → the folder of the shared DAGs in Airflow's pods; nothing where there are none */}}
+{{- define "kpo-platform.sharedFolder" -}}
+{{- if .Values.dags.gitSync.enabled -}}
+{{- list "/opt/airflow/shared/repo" .Values.dags.gitSync.subPath | compact | join "/" -}}
+{{- else if .Values.dags.persistence.existingClaim -}}
+/opt/airflow/shared
+{{- end -}}
+{{- end -}}
+
+{{/* context → the bundle of the shared DAGs, as JSON: a list of one or none. How often Airflow looks at a volume is its own
+setting. */}}
+{{- define "kpo-platform.sharedBundle" -}}
+{{- $bundles := list -}}
+{{- with include "kpo-platform.sharedFolder" . -}}
+{{- $kwargs := dict "path" . -}}
+{{- if $.Values.dags.gitSync.enabled -}}
+{{- $_ := set $kwargs "refresh_interval" ($.Values.dags.gitSync.period | trimSuffix "s" | int) -}}
+{{- end -}}
+{{- $bundles = append $bundles (dict "name" "shared-dags" "classpath" "airflow.dag_processing.bundles.local.LocalDagBundle" "kwargs" $kwargs) -}}
+{{- end -}}
+{{- toJson $bundles -}}
+{{- end -}}
+
+{{/* context → where containers that read DAGs find the shared ones */}}
+{{- define "kpo-platform.sharedMounts" -}}
+{{- if include "kpo-platform.sharedFolder" . -}}
+- name: shared-dags
+  mountPath: /opt/airflow/shared
+  readOnly: true
+  {{- if not .Values.dags.gitSync.enabled }}
+  {{- with .Values.dags.persistence.subPath }}
+  subPath: {{ . }}
+  {{- end }}
+  {{- end }}
+{{- end -}}
+{{- end -}}
+
+{{/* context → the volumes of the mounts above, and of the sidecar */}}
+{{- define "kpo-platform.sharedVolumes" -}}
+{{- if .Values.dags.gitSync.enabled -}}
+- name: shared-dags
+  emptyDir: {}
+- name: git-sync-tmp
+  emptyDir: {}
+{{- with .Values.dags.gitSync.credentialsSecret }}
+- name: git-secret
+  secret:
+    secretName: {{ . }}
+    # Its group is the pod's, by which git-sync reads it.
+    defaultMode: 0440
+{{- end }}
+{{- else if .Values.dags.persistence.existingClaim -}}
+- name: shared-dags
+  persistentVolumeClaim:
+    claimName: {{ .Values.dags.persistence.existingClaim }}
+    readOnly: true
+{{- end -}}
+{{- end -}}

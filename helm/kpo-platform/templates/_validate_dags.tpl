@@ -1,0 +1,22 @@
+{{/* Where the DAGs of all teams come from, as far as values can contradict each other. */}}
+
+{{/* context → refusals about the shared DAGs, as JSON */}}
+{{- define "kpo-platform.dagsErrors" -}}
+{{- $errors := list -}}
+{{- $sync := .Values.dags.gitSync -}}
+{{- if and $sync.enabled .Values.dags.persistence.existingClaim -}}
+{{- $errors = append $errors "ERROR: dags.gitSync.enabled is true and dags.persistence.existingClaim names a volume, but shared DAGs come from one place; leave one of them out." -}}
+{{- end -}}
+{{- if and $sync.enabled (not $sync.repo) -}}
+{{- $errors = append $errors "ERROR: dags.gitSync.enabled is true and dags.gitSync.repo is empty, so there is nothing to follow; name the repository." -}}
+{{- end -}}
+{{- if regexMatch "^[a-z+]+://[^/@]*:[^/@]*@" $sync.repo -}}
+{{- $errors = append $errors "ERROR: dags.gitSync.repo has a password in it, which everybody who reads the release would see; put it into a Secret and name that in dags.gitSync.credentialsSecret." -}}
+{{- end -}}
+{{- if hasKey .Values.teams "shared-dags" -}}
+{{- if include "kpo-platform.sharedFolder" . -}}
+{{- $errors = append $errors "ERROR: teams.shared-dags has the name under which Airflow keeps the shared DAGs; rename the team." -}}
+{{- end -}}
+{{- end -}}
+{{- toJson $errors -}}
+{{- end -}}
