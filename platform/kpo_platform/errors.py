@@ -4,6 +4,8 @@
     ├── ContractError          the contract is missing, unreadable or of another version
     ├── TeamError              a team, size, template or sidecar that the contract does not know
     ├── PodError               a pod that may not be made as it was asked for
+    ├── DagError               DAG files that cannot be read
+    ├── TaskError              a task that is not there, or needs what was not given
     ├── ClusterError           the Kubernetes API did not do what was asked
     │   ├── Unreachable        no answer from the API server
     │   ├── Forbidden          the caller lacks a right
@@ -35,6 +37,14 @@ class TeamError(PlatformError):
 
 class PodError(PlatformError):
     """A pod that may not be made as it was asked for."""
+
+
+class DagError(PlatformError):
+    """DAG files that cannot be read."""
+
+
+class TaskError(PlatformError):
+    """A task that is not there, or needs what was not given."""
 
 
 class ClusterError(PlatformError):

@@ -11,8 +11,9 @@ import pytest
 
 from unit.command_line import cluster, speak
 from unit.contracts import CONTRACT, Build
+from unit.offline import in_this_process
 
-__all__ = ["build", "cluster", "publish", "speak"]
+__all__ = ["build", "cluster", "in_this_process", "publish", "speak"]
 
 Publish = Callable[..., None]
 

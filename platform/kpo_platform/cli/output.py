@@ -33,6 +33,12 @@ def say(text: str, colour: str | None = None) -> None:
     click.secho(clean(text), fg=colour, err=True, color=_colour())
 
 
+def refused(error: Exception) -> None:
+    """Tell why a pod is refused, every reason on a line of its own."""
+    for reason in str(error).splitlines():
+        say(f"✗ {reason}", "red")
+
+
 def _colour() -> bool | None:
     # None lets click decide by whether there is a terminal; https://no-color.org asks for the rest.
     return False if os.environ.get("NO_COLOR") else None

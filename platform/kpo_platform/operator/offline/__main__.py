@@ -1,0 +1,64 @@
+"""The process in which platformctl has DAG files read: a request as JSON on stdin, the answer as JSON on stdout.
+
+Whatever the files, or Airflow, print goes to stderr.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from kpo_platform.errors import PlatformError
+
+Request = dict[str, Any]
+
+
+def render(request: Request) -> Any:
+    """The pod of a task, as JSON."""
+    from kpo_platform.operator.data import as_json
+    from kpo_platform.operator.offline.rendering import rendered
+
+    return as_json(rendered(_task(request), _attempt(request)).pod)
+
+
+def _task(request: Request) -> Any:
+    from kpo_platform.operator.offline.dags import find_task, read
+
+    file = request["file"] and Path(request["file"])
+    bag = read(Path(request["root"]), file)
+    return find_task(bag, request["dag"], request["task"], is_file=bool(file))
+
+
+def _attempt(request: Request) -> Any:
+    from kpo_platform.operator.offline.attempt import Attempt
+
+    given = request["attempt"]
+    return Attempt(**{**given, "logical_date": datetime.fromisoformat(given["logical_date"])})
+
+
+COMMANDS: dict[str, Callable[[Request], Any]] = {"render": render}
+
+
+def answer(request: Request) -> dict[str, Any]:
+    """What a request gives: its ``result``, or an ``error`` and the ``kind`` of it, a class of kpo_platform.errors."""
+    try:
+        return {"result": COMMANDS[request["command"]](request)}
+    except PlatformError as error:
+        kind = next(each for each in type(error).__mro__ if each.__module__ == PlatformError.__module__)
+        return {"error": str(error), "kind": kind.__name__}
+
+
+def main() -> None:
+    """Answer one request."""
+    with os.fdopen(os.dup(1), "w", encoding="utf-8") as stdout:
+        os.dup2(2, 1)
+        json.dump(answer(json.load(sys.stdin)), stdout)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,196 @@
+"""platformctl render: the pod that an operator would send, with no cluster and no database."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from kpo_platform.pod.identity import TaskRun
+from unit.command_line import Said, Speak
+from unit.contracts import CONTRACT
+from unit.pods import without_empty
+
+DAG = """
+from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
+from airflow.sdk import DAG, task
+from kpo_platform import TeamPodOperator
+
+with DAG("sample", schedule=None, params={"day": "monday"}):
+    TeamPodOperator(task_id="made", image="busybox:1.35", cmds=["echo"], arguments=["{{ ds }}"], size="large")
+    KubernetesPodOperator(task_id="stock", image="busybox:1.35", cmds=["echo", "{{ params.day }}"])
+    TeamPodOperator.partial(task_id="each", image="busybox:1.35").expand(cmds=[["echo", "a"], ["echo", "b"]])
+    TeamPodOperator(task_id="uses", image="busybox:1.35", cmds=["echo", "{{ ti.xcom_pull('made')['n'] }}"])
+    TeamPodOperator(task_id="later", image="busybox:{{ params.day }}")
+
+    @task.team_pod(image="python:3.12")
+    def function() -> None:
+        print("hello")
+
+    function()
+"""
+
+RUN = TaskRun("sample", "r", "made", map_index=-1, try_number=1, owner="airflow")
+
+POD = {
+    "apiVersion": "v1",
+    "kind": "Pod",
+    "metadata": {
+        "name": "made",
+        "namespace": "team-alpha",
+        "labels": {
+            "owner": "alpha",
+            "cost-center": "cc-1",
+            "kpo-platform/team": "alpha",
+            "app.kubernetes.io/part-of": "kpo-platform",
+            "trace-id": RUN.trace_id,
+            "dag_id": "sample",
+            "task_id": "made",
+            "run_id": "r",
+            "kubernetes_pod_operator": "True",
+            "try_number": "1",
+            "airflow_version": "3.3.2",
+            "airflow_kpo_in_cluster": "True",
+        },
+    },
+    "spec": {
+        "automountServiceAccountToken": False,
+        "restartPolicy": "Never",
+        "serviceAccountName": "team-pod",
+        "securityContext": {
+            "fsGroup": 50000,
+            "runAsNonRoot": True,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "volumes": [
+            {"name": "data", "persistentVolumeClaim": {"claimName": "data", "readOnly": False}},
+            {"name": "work", "emptyDir": {}},
+        ],
+        "containers": [
+            {
+                "name": "base",
+                "image": "busybox:1.35",
+                "command": ["echo"],
+                "args": ["2026-01-02"],
+                "env": [
+                    {"name": "STAGE", "value": "test"},
+                    {"name": "HOME", "value": "/work"},
+                    {"name": "TRACEPARENT", "value": RUN.trace_context},
+                    {"name": "KPO_IDEMPOTENCY_KEY", "value": RUN.idempotency_key},
+                    {"name": "KPO_TRY_NUMBER", "value": "1"},
+                ],
+                "resources": {
+                    "limits": {"cpu": "1", "memory": "1Gi"},
+                    "requests": {"cpu": "1", "memory": "1Gi"},
+                },
+                "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+                "terminationMessagePolicy": "FallbackToLogsOnError",
+                "volumeMounts": [
+                    {"mountPath": "/data", "name": "data", "readOnly": False},
+                    {"mountPath": "/work", "name": "work"},
+                ],
+            }
+        ],
+    },
+}
+
+
+@pytest.fixture
+def render(speak: Speak, tmp_path: Path) -> Any:
+    """Renders a task of the sample, which lies in the folder of team alpha."""
+    (tmp_path / "dags" / "alpha").mkdir(parents=True)
+    (tmp_path / "dags" / "alpha" / "sample.py").write_text(DAG)
+    (tmp_path / "contract.json").write_text(json.dumps(CONTRACT))
+    options = ("--folder", str(tmp_path / "dags"), "--contract", str(tmp_path / "contract.json"))
+
+    def rendering(*words: str, dag: str = "sample") -> Said:
+        return speak("render", dag, *words, *options)
+
+    return rendering
+
+
+def pod(said: Said) -> dict[str, Any]:
+    """The pod without its random suffix."""
+    assert said.code == 0, said.err
+    made = without_empty(yaml.safe_load(said.out))
+    made["metadata"]["name"] = made["metadata"]["name"].rpartition("-")[0]
+    return made
+
+
+def test_the_whole_pod_is_shown(render: Any):
+    assert pod(render("made", "--logical-date", "2026-01-02", "--run-id", "r")) == without_empty(POD)
+
+
+@pytest.mark.parametrize(
+    ("words", "command"),
+    [
+        (["stock", "--params", '{"day": "tuesday"}'], ["echo", "tuesday"]),
+        (["each", "--map-index", "1"], ["echo", "b"]),
+        (["uses", "--xcom", 'made={"n": 7}'], ["echo", "7"]),
+    ],
+    ids=["stock operator with params", "mapped", "result of another task"],
+)
+def test_what_is_known_only_in_a_run_is_given_by_options(
+    render: Any, in_this_process: None, words: list[str], command: list[str]
+):
+    made = pod(render(*words))
+    assert (made["metadata"]["namespace"], made["spec"]["serviceAccountName"]) == ("team-alpha", "team-pod")
+    assert made["spec"]["containers"][0]["command"] == command
+
+
+def test_a_function_travels_in_the_pod(render: Any, in_this_process: None):
+    base = pod(render("function"))["spec"]["containers"][0]
+    assert base["command"][:2] == ["bash", "-cx"]
+    assert {"__PYTHON_SCRIPT", "__PYTHON_INPUT"} <= {each["name"] for each in base["env"]}
+
+
+def test_a_pod_that_would_be_refused_is_a_finding(render: Any, in_this_process: None):
+    said = render("later", "--params", '{"day": "latest"}')
+    assert (said.code, said.out) == (1, "")
+    assert said.err.splitlines()[-1] == (
+        "✗ The image 'busybox:latest' of container 'base' may mean something else tomorrow: team 'alpha' wants a tag "
+        "other than latest, as in name:1.2."
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["mad"], "sample has no task 'mad' that makes a pod; did you mean 'made'?"),
+        (["each"], "Task 'each' is mapped: say which of its pods by --map-index, counted from 0."),
+        (["each", "--map-index", "2"], "Task 'each' has 2 pods: --map-index is at most 1."),
+        (["made", "--map-index", "0"], "Task 'made' is not mapped: leave out --map-index."),
+        (
+            ["uses"],
+            "Task 'uses' uses the result of task 'made', which only a run in Airflow knows: give one with "
+            "--xcom made=JSON.",
+        ),
+        (["made", "--params", "7"], "Invalid value for '--params': expected a JSON object, such as {\"day\": 1}."),
+        (["made", "--team", "alhpa"], "team 'alhpa' is not in the contract; did you mean 'alpha'?"),
+    ],
+)
+def test_wrong_usage_is_a_sentence_and_64(render: Any, in_this_process: None, words: list[str], sentence: str):
+    said = render(*words)
+    assert (said.code, said.out, said.err.splitlines()[-1]) == (64, "", f"Error: {sentence}")
+
+
+def test_a_file_of_a_repository_of_the_teams_own_is_named_by_its_path(
+    speak: Speak, tmp_path: Path, in_this_process: None
+):
+    (tmp_path / "mine.py").write_text(DAG)
+    (tmp_path / "contract.json").write_text(json.dumps(CONTRACT))
+    words = ("render", str(tmp_path / "mine.py"), "made", "--contract", str(tmp_path / "contract.json"))
+    said = speak(*words, "--team", "alpha")
+    assert pod(said)["metadata"]["labels"]["kpo-platform/team"] == "alpha"
+
+
+def test_a_file_that_ends_the_process_is_told(speak: Speak, tmp_path: Path):
+    (tmp_path / "dag.py").write_text("import os, sys\nprint('bye', flush=True)\nos._exit(7)")
+    (tmp_path / "contract.json").write_text(json.dumps(CONTRACT))
+    said = speak("render", str(tmp_path / "dag.py"), "x", "--contract", str(tmp_path / "contract.json"))
+    assert (said.code, said.out) == (3, "")
+    assert said.err.splitlines()[-1].startswith("Error: The process that reads DAG files ended with code 7. The last")
+    assert said.err.splitlines()[-1].endswith("bye")
