@@ -13,7 +13,7 @@ from kpo_platform.cli.exits import Exit
 from kpo_platform.cli.output import say
 from kpo_platform.errors import PlatformError
 
-_COMMANDS = ("bootstrap", "contract", "render", "teams", "version")
+_COMMANDS = ("bootstrap", "contract", "lint", "render", "teams", "version")
 _HELP = """Set up and look after teams on Airflow and Kubernetes.
 
 \b
@@ -24,6 +24,7 @@ Exit codes: 0 fine, 1 findings, 2 changes pending (only with --detailed-exitcode
 Examples:
   platformctl bootstrap --dry-run        # what would be made
   platformctl teams list
+  platformctl lint dags                  # what would be refused
 """
 _TRACEBACK_VARIABLE = "PLATFORMCTL_TRACEBACK"
 

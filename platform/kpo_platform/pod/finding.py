@@ -18,31 +18,91 @@ class Refusal:
     sentence: str
     """What is so, what was expected, what to do next."""
 
+    argument: str = ""
+    """The argument that is to be changed, where it is one."""
+
     def __str__(self) -> str:
         return self.sentence
 
 
-RULES: dict[str, str] = {
-    "team": "A task runs for the team whose DAG it is in.",
-    "argument": "Arguments are named and typed as the operator takes them.",
-    "locked": "Namespace, service account, token and fixed labels are the team's.",
-    "label": "Labels that the platform requires are there.",
-    "image-pin": "An image names a version.",
-    "image-allow": "An image is on the team's list.",
-    "quota": "A pod fits into the team's quota and limits.",
-    "security": "A pod keeps to the team's Pod Security level.",
-    "nfs": "Shared storage is used through a claim.",
-    "credential": "Credentials come from a Secret.",
+@dataclass(frozen=True)
+class Rule:
+    """What is asked of every pod: a code that stays the same in every version, and the reason in one sentence."""
+
+    code: str
+    sentence: str
+
+
+RULES: dict[str, Rule] = {
+    "import": Rule("KPO-DAG001", "A DAG file can be read."),
+    "name": Rule("KPO-TEAM001", "Teams, sizes, templates and sidecars are those of the contract."),
+    "team": Rule("KPO-TEAM002", "A task runs for the team whose DAG it is in."),
+    "argument": Rule("KPO-ARG001", "Arguments are named and typed as the operator takes them."),
+    "locked": Rule("KPO-POD001", "Namespace, service account, token and fixed labels are the team's."),
+    "label": Rule("KPO-POD002", "Labels that the platform requires are there."),
+    "quota": Rule("KPO-POD003", "A pod fits into the team's quota and limits."),
+    "image-pin": Rule("KPO-IMG001", "An image names a version."),
+    "image-allow": Rule("KPO-IMG002", "An image is on the team's list."),
+    "security": Rule("KPO-SEC001", "A pod keeps to the team's Pod Security level."),
+    "nfs": Rule("KPO-SEC002", "Shared storage is used through a claim."),
+    "credential": Rule("KPO-SEC003", "Credentials come from a Secret."),
 }
-"""Every rule by its name, in one sentence: for documentation and for reports that list rules."""
+"""Every rule by its name: for documentation and for reports that list rules."""
+
+
+class Refused(PodError):  # noqa: N818 (reads as what it is)
+    """A pod that is refused, with the reasons one by one."""
+
+    def __init__(self, refusals: Iterable[Refusal]) -> None:
+        self.refusals = tuple(refusals)
+        super().__init__("\n".join(refusal.sentence for refusal in self.refusals))
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a check found."""
+
+    code: str
+    """Of one of `RULES`."""
+    severity: str
+    """``error``: Airflow would not run it."""
+    object: str
+    """What it was found in, such as a task."""
+    evidence: str
+    """What is so."""
+    cause: str
+    """What was expected."""
+    fix: str
+    """What to do next; empty where the evidence says it already."""
+
+
+def finding(refusal: Refusal, what: str) -> Finding:
+    """A refusal as a finding.
+
+    Args:
+        refusal: its sentence says what is so up to the first colon or semicolon, and then what to do.
+        what: what it is about, such as a task.
+    """
+    rule = RULES[refusal.rule]
+    evidence, fix = _parted(refusal.sentence)
+    return Finding(rule.code, "error", what, evidence, rule.sentence, fix)
+
+
+def _parted(sentence: str) -> tuple[str, str]:
+    depth = 0
+    for place, letter in enumerate(sentence):
+        depth += (letter in "({[") - (letter in ")}]")
+        if not depth and sentence[place : place + 2] in (": ", "; "):
+            return sentence[:place], sentence[place + 2 :]
+    return sentence, ""
 
 
 def refuse(refusals: Iterable[Refusal]) -> None:
     """Do nothing when there is nothing to refuse.
 
     Raises:
-        PodError: with all sentences, one a line.
+        Refused: with all sentences, one a line.
     """
-    sentences = [refusal.sentence for refusal in refusals]
-    if sentences:
-        raise PodError("\n".join(sentences))
+    found = tuple(refusals)
+    if found:
+        raise Refused(found)

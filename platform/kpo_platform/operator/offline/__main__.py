@@ -9,6 +9,7 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,14 @@ def render(request: Request) -> Any:
     return as_json(rendered(_task(request), _attempt(request)).pod)
 
 
+def lint(request: Request) -> Any:
+    """What speaks against the DAG files of a folder, as JSON."""
+    from kpo_platform.operator.offline.linting import lint as judge
+
+    files, found = judge(Path(request["root"]))
+    return {"files": files, "findings": [asdict(each) for each in found]}
+
+
 def _task(request: Request) -> Any:
     from kpo_platform.operator.offline.dags import find_task, read
 
@@ -41,7 +50,7 @@ def _attempt(request: Request) -> Any:
     return Attempt(**{**given, "logical_date": datetime.fromisoformat(given["logical_date"])})
 
 
-COMMANDS: dict[str, Callable[[Request], Any]] = {"render": render}
+COMMANDS: dict[str, Callable[[Request], Any]] = {"lint": lint, "render": render}
 
 
 def answer(request: Request) -> dict[str, Any]:

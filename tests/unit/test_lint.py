@@ -1,0 +1,202 @@
+"""platformctl lint: everything that speaks against DAG files, with file and line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kpo_platform.pod.finding import RULES
+from unit.command_line import Speak
+from unit.contracts import CONTRACT
+
+DAG = """\
+from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
+from airflow.sdk import DAG
+from kpo_platform import TeamPodOperator
+
+with DAG("bad", schedule=None):
+    a = TeamPodOperator(
+        task_id="a",
+        image="busybox",
+        resources={"cpu": 1},
+        delete_succeeded_pods=True,
+        is_delete_operator_pod=True,
+        labels=["x"],
+        imgae="x",
+        env_vars={"DB_PASSWORD": "hunter2hunter2"},
+        xcom_push_kpo_executor_output=True,
+    )
+    b = TeamPodOperator(task_id="b", image="registry.test/b:1", team="beta")
+    c = TeamPodOperator(task_id="c", image="registry.test/c:1", size="smal")
+    d = TeamPodOperator(task_id="d", image="registry.test/d:1", namespace="other", size="large")
+    e = KubernetesPodOperator(task_id="e", image="registry.test/e", namespace="elsewhere")
+    f = TeamPodOperator.partial(task_id="f").expand(image=["registry.test/f:1", "registry.test/f:latest"])
+    nfs = [{"name": "n", "nfs": {"server": "s", "path": "/"}}]
+    g = TeamPodOperator(task_id="g", image="registry.test/g:1", labels={"stage": None}, volumes=nfs)
+    a >> b >> [c, d] >> e >> f >> g
+"""
+
+TEXT = """\
+FILE:8: error KPO-IMG001 task a: The image 'busybox' of container 'base' may mean something else tomorrow: team \
+'alpha' wants a tag other than latest, as in name:1.2.
+FILE:8: error KPO-IMG002 task a: The image 'busybox' of container 'base' is not on the list of team 'alpha' \
+(registry.test/*): take one that is, or ask the platform team to add it to images.allow.
+FILE:9: error KPO-ARG001 task a: resources does nothing for a pod: write size, or \
+container_resources={'requests': {…}, 'limits': {…}}.
+FILE:10: error KPO-ARG001 task a: delete_succeeded_pods does nothing for a pod: write \
+on_finish_action='delete_succeeded_pod'.
+FILE:11: error KPO-ARG001 task a: is_delete_operator_pod does nothing for a pod: write on_finish_action='delete_pod' \
+or 'keep_pod'.
+FILE:12: error KPO-ARG001 task a: labels is a list, but a dictionary such as {'key': 'value'} was expected.
+FILE:13: error KPO-ARG001 task a: imgae is no argument of TeamPodOperator: did you mean image?
+FILE:14: error KPO-SEC003 task a: The variable DB_PASSWORD of container 'base' holds what looks like a credential: \
+everybody who may see pods or DAGs could read it; put it into a Secret of the team's namespace and take it from \
+there, with env_from or secrets.
+FILE:15: error KPO-ARG001 task a: xcom_push_kpo_executor_output does nothing for a pod: write xcom=True.
+FILE:17: error KPO-TEAM002 task b: The task wants to run for team 'beta', but its DAG lies in the bundle or folder of \
+team 'alpha': leave out team=, or move the DAG to team 'beta'.
+FILE:18: error KPO-TEAM001 task c: size 'smal' is not in the contract: did you mean 'small'?
+FILE:19: error KPO-POD001 task d: namespace='other' was given, but team 'alpha' has 'team-alpha': leave it out, or ask \
+the platform team to change the team's values.
+FILE:19: error KPO-POD003 task d: The pod asks for 1Gi of limits.memory, but the quota of team 'alpha' has 512Mi for \
+all its pods together, so it would wait for ever: take a smaller size or smaller container_resources, or ask the \
+platform team for a larger quota.
+FILE:20: error KPO-POD001 task e: namespace is 'elsewhere', but team 'alpha' has 'team-alpha': leave it out, or ask \
+the platform team to change the team's values.
+FILE:20: error KPO-IMG001 task e: The image 'registry.test/e' of container 'base' may mean something else tomorrow: \
+team 'alpha' wants a tag other than latest, as in name:1.2.
+FILE:21: error KPO-IMG001 task f: The image 'registry.test/f:latest' of container 'base' may mean something else \
+tomorrow: team 'alpha' wants a tag other than latest, as in name:1.2.
+FILE:23: error KPO-POD002 task g: The label stage is missing, but the platform requires it of every pod: give it in \
+labels, or ask the platform team to set it for team 'alpha'.
+FILE:23: error KPO-SEC002 task g: Volume 'n' mounts NFS directly, which the Pod Security level restricted of team \
+'alpha' does not admit: use a claim; the platform team makes it one of the team's volumes.
+BROKEN:3: error KPO-DAG001 file broken.py: Airflow would not load it (ModuleNotFoundError: No module named 'nowhere')
+"""
+
+
+@pytest.fixture
+def dags(tmp_path: Path) -> Path:
+    """A folder with DAGs of team alpha, whose quota and images are limited, and the contract beside it."""
+    alpha = {
+        **CONTRACT["teams"]["alpha"],
+        "images": {"registryPrefix": "", "allow": ["registry.test/*"], "pin": "tag"},
+        "quota": {"limits.memory": "512Mi"},
+        "labels": {"stage": "test"},
+    }
+    teams = {"alpha": alpha, "beta": {**alpha, "namespace": "team-beta"}}
+    (tmp_path / "contract.json").write_text(
+        json.dumps({**CONTRACT, "teams": teams, "labelPolicy": {"stage": "required"}})
+    )
+    (tmp_path / "dags" / "alpha").mkdir(parents=True)
+    return tmp_path / "dags"
+
+
+def words(dags: Path, *more: str) -> tuple[str, ...]:
+    return ("lint", str(dags), "--contract", str(dags.parent / "contract.json"), *more)
+
+
+def test_everything_is_found_at_once_with_file_and_line(speak: Speak, dags: Path):
+    bad, broken = dags / "alpha" / "bad.py", dags / "alpha" / "broken.py"
+    bad.write_text(DAG)
+    broken.write_text("from airflow.sdk import DAG\n\nimport nowhere\n")
+    said = speak(*words(dags))
+    expected = TEXT.replace("FILE", str(bad)).replace("BROKEN", str(broken))
+    assert (said.code, said.out) == (1, expected)
+    assert said.err.splitlines()[-1] == "19 findings in 2 DAG files."
+
+
+@pytest.fixture
+def one_finding(dags: Path) -> Path:
+    """A DAG with a single finding, in line 5."""
+    file = dags / "alpha" / "one.py"
+    head = "from airflow.sdk import DAG\nfrom kpo_platform import TeamPodOperator\nwith DAG('one', schedule=None):\n"
+    file.write_text(f"{head}    TeamPodOperator(task_id='t',\n        image='registry.test/x')\n")
+    return file
+
+
+EVIDENCE = "The image 'registry.test/x' of container 'base' may mean something else tomorrow"
+FIX = "team 'alpha' wants a tag other than latest, as in name:1.2."
+
+
+def test_findings_as_json_have_all_fields(speak: Speak, dags: Path, one_finding: Path, in_this_process: None):
+    said = speak(*words(dags, "-o", "json"))
+    expected = {
+        "file": str(one_finding),
+        "line": 5,
+        "code": "KPO-IMG001",
+        "severity": "error",
+        "object": "task t",
+        "evidence": EVIDENCE,
+        "cause": "An image names a version.",
+        "fix": FIX,
+    }
+    assert (said.code, json.loads(said.out)) == (1, {"findings": [expected]})
+
+
+def test_findings_as_sarif_lead_to_the_line(speak: Speak, dags: Path, one_finding: Path, in_this_process: None):
+    said = speak(*words(dags, "-o", "sarif"))
+    rules: list[Any] = [
+        {"id": rule.code, "name": name, "shortDescription": {"text": rule.sentence}} for name, rule in RULES.items()
+    ]
+    place = {"artifactLocation": {"uri": str(one_finding)}, "region": {"startLine": 5}}
+    result = {
+        "ruleId": "KPO-IMG001",
+        "level": "error",
+        "message": {"text": f"task t: {EVIDENCE}: {FIX}"},
+        "locations": [{"physicalLocation": place}],
+    }
+    assert json.loads(said.out) == {
+        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
+        "version": "2.1.0",
+        "runs": [{"tool": {"driver": {"name": "platformctl lint", "rules": rules}}, "results": [result]}],
+    }
+
+
+def test_codes_are_each_of_one_rule_and_stay():
+    assert {name: rule.code for name, rule in RULES.items()} == {
+        "import": "KPO-DAG001",
+        "name": "KPO-TEAM001",
+        "team": "KPO-TEAM002",
+        "argument": "KPO-ARG001",
+        "locked": "KPO-POD001",
+        "label": "KPO-POD002",
+        "quota": "KPO-POD003",
+        "image-pin": "KPO-IMG001",
+        "image-allow": "KPO-IMG002",
+        "security": "KPO-SEC001",
+        "nfs": "KPO-SEC002",
+        "credential": "KPO-SEC003",
+    }
+
+
+def test_a_repository_of_one_team_is_judged_as_that_teams(speak: Speak, dags: Path, in_this_process: None):
+    (dags / "one.py").write_text(
+        "from airflow.sdk import DAG\nfrom kpo_platform import TeamPodOperator\n"
+        "with DAG('mine', schedule=None):\n    TeamPodOperator(task_id='t', image='registry.test/x:1')\n"
+    )
+    said = speak(*words(dags, "--team", "alpha"))
+    assert (said.code, said.out) == (0, "")
+    said = speak(*words(dags))
+    assert (said.code, said.out.partition(": error ")[2]) == (
+        1,
+        "KPO-TEAM001 task t: The task has no team: give team=, set it in default_args, or let the DAG lie in the "
+        "bundle or folder of its team; known are: alpha, beta.\n",
+    )
+
+
+def test_without_a_contract_nothing_is_judged(
+    speak: Speak, dags: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    monkeypatch.delenv("KPO_PLATFORM_CONTRACT", raising=False)
+    said = speak("lint", str(dags))
+    assert (said.code, said.out, said.err) == (
+        3,
+        "",
+        "Error: No contract, so nobody knows what the teams may do: save the cluster's once with platformctl contract "
+        "pull, or name a file with --contract or KPO_PLATFORM_CONTRACT.\n",
+    )
