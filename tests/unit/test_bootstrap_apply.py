@@ -5,11 +5,14 @@ from __future__ import annotations
 import base64
 import os
 import signal
+import stat
 import subprocess
 import sys
+import tempfile
 import textwrap
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -82,13 +85,12 @@ def parts(server: Server, directory: Path) -> dict[str, work.Work]:
 
 
 @pytest.fixture
-def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The only place for temporary files."""
-    directory = tmp_path / "tmp"
-    directory.mkdir()
-    monkeypatch.setattr("tempfile.tempdir", str(directory))
-    monkeypatch.setenv("TMPDIR", str(directory))
-    return directory
+def scratch(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The only place for temporary files; pytest's own folders have paths too long for sockets."""
+    with tempfile.TemporaryDirectory(prefix="kpo-", dir="/tmp") as directory:
+        monkeypatch.setattr("tempfile.tempdir", directory)
+        monkeypatch.setenv("TMPDIR", directory)
+        yield Path(directory)
 
 
 def test_a_run_does_all_writes_and_tells_of_each(tmp_path: Path, scratch: Path):
@@ -245,9 +247,36 @@ def test_a_module_outside_of_a_run_has_nothing_to_do(tmp_path: Path):
         channel.fetch(str(tmp_path / "absent.sock"), work.OBJECTS)
 
 
-def test_a_directory_with_too_long_a_name_is_refused():
-    with (
-        pytest.raises(BootstrapError, match="set TMPDIR to a shorter directory"),
-        channel.serve(Path("/tmp") / ("x" * 100), {}),
-    ):
+def too_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder for temporary files in whose sub-folders no socket can be."""
+    directory = tmp_path / ("x" * 100)
+    directory.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(directory))
+    monkeypatch.setenv("TMPDIR", str(directory))
+    return directory
+
+
+def test_where_the_folder_for_temporary_files_has_too_long_a_name_the_one_for_sockets_is_used(
+    tmp_path: Path, scratch: Path, monkeypatch: pytest.MonkeyPatch
+):
+    directory = too_long(tmp_path, monkeypatch)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(scratch))
+    with channel.folder() as made:
+        assert Path(made).parent == scratch
+        assert stat.S_IMODE(Path(made).stat().st_mode) == 0o700
+    with serving(agreeing) as server:
+        apply.run(parts(server, tmp_path), 60, Notes())
+    assert server.seen == WRITES
+    assert [*scratch.iterdir(), *directory.iterdir()] == []
+
+
+def test_where_no_place_is_fit_for_sockets_a_shorter_one_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    directory = too_long(tmp_path, monkeypatch)
+    monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
+    monkeypatch.setattr("os.access", lambda *_: False)
+    with pytest.raises(BootstrapError) as error, channel.folder():
         pass
+    assert str(error.value) == (
+        f"The path {directory} is too long for sockets in it, and /tmp cannot be written: "
+        "set TMPDIR to a shorter directory."
+    )

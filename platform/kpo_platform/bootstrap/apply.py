@@ -10,7 +10,6 @@ import os
 import shutil
 import signal
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -63,7 +62,7 @@ def run(parts: Mapping[str, Work], timeout: float, progress: Progress) -> None:
     """
     _require_ansible()
     watch = _Watch(progress)
-    with tempfile.TemporaryDirectory(prefix="platformctl-") as directory, _stoppable() as stopped:
+    with channel.folder() as directory, _stoppable() as stopped:
         path = Path(directory) / "work.sock"
         with channel.serve(path, parts), _environment(_for_ansible(directory)):
             status = _play(directory, path, timeout, watch, stopped)

@@ -6,7 +6,9 @@ error. So its modules get only the path of a socket, in a directory that no othe
 
 from __future__ import annotations
 
+import os
 import socket
+import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,18 +18,36 @@ from kpo_platform.bootstrap.work import Work
 from kpo_platform.errors import BootstrapError
 
 _SECONDS = 10.0
-_LONGEST_PATH = 100  # the kernel's limit is 108 bytes on Linux and 104 on macOS
+# The kernel's limit is 108 bytes on Linux and 104 on macOS; ours begins with platformctl- and 8 characters more, and
+# ansible-core 2.21 has its worker's socket another 32 deeper ("Local RPC server did not start" where that is too long).
+_LONGEST_FOLDER = 48
+
+
+@contextmanager
+def folder() -> Iterator[str]:
+    """A new folder that nobody else can enter, whose path is short enough for sockets; it goes with what is in it.
+
+    It lies in the folder for temporary files; where the path of that is too long, in the user's folder for sockets
+    (``XDG_RUNTIME_DIR``), or in ``/tmp``.
+
+    Raises:
+        BootstrapError: there is no such place.
+    """
+    places = (tempfile.gettempdir(), os.environ.get("XDG_RUNTIME_DIR", ""), "/tmp")
+    for place in places:
+        if place and len(os.fsencode(place)) <= _LONGEST_FOLDER and os.access(place, os.W_OK | os.X_OK):
+            with tempfile.TemporaryDirectory(prefix="platformctl-", dir=place) as made:
+                yield made
+            return
+    raise BootstrapError(
+        f"The path {places[0]} is too long for sockets in it, and /tmp cannot be written: "
+        "set TMPDIR to a shorter directory."
+    )
 
 
 @contextmanager
 def serve(path: Path, parts: Mapping[str, Work]) -> Iterator[None]:
-    """Give each caller the part of the work that it names, until the context ends.
-
-    Raises:
-        BootstrapError: the path is too long for a socket.
-    """
-    if len(str(path)) > _LONGEST_PATH:
-        raise BootstrapError(f"The path {path} is too long for a socket: set TMPDIR to a shorter directory.")
+    """Give each caller the part of the work that it names, until the context ends."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
         listener.bind(str(path))
         listener.listen()
