@@ -1,4 +1,4 @@
-"""The parts of the test run that need no cluster: lint, unit, chart, providers."""
+"""The parts of the test run that need no cluster: lint, unit, chart, providers, newer."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 from common.errors import ScriptError
 from common.paths import REPOSITORY
 from common.run import end_group
+from testing import newer
 from testing.providers import files, newest_provider
 
 _SCRIPTS = REPOSITORY / "scripts"
@@ -57,7 +58,27 @@ def providers(programs: Path) -> None:
     run(newest_provider(programs), ["python", "-m", "pytest", *files()], timeout_s=300)
 
 
-OFFLINE: dict[str, Callable[[Path], None]] = {"lint": lint, "unit": unit, "chart": chart, "providers": providers}
+def newer_python(programs: Path) -> None:
+    """Run bootstrap's tests with the newest Python of this machine, and the Ansible that goes with it.
+
+    Raises:
+        ScriptError: there is none newer than the one that all other tests run with, or a test failed.
+    """
+    python = newer.newest_python()
+    if python is None:
+        raise ScriptError(
+            f"This machine has no Python 3.{newer.OLDEST} to 3.{newer.NEWEST}, neither in PATH nor of pyenv."
+        )
+    run(newer.newer_environment(programs, python), ["python", "-m", "pytest", *newer.files()], timeout_s=900)
+
+
+OFFLINE: dict[str, Callable[[Path], None]] = {
+    "lint": lint,
+    "unit": unit,
+    "chart": chart,
+    "providers": providers,
+    "newer": newer_python,
+}
 
 
 def pytest(programs: Path, arguments: Sequence[str], timeout_s: float, env: dict[str, str] | None = None) -> None:

@@ -11,6 +11,7 @@ from road.bring_up import bring_up, build
 from road.environment import environment
 from road.stack import Stack
 from testing import groups
+from testing.newer import newest_python
 from testing.parts import OFFLINE, pytest
 
 _GROUP_TIMEOUT_S = 900
@@ -33,6 +34,7 @@ def main() -> int:
     elif options.all:
         if not options.groups:
             OFFLINE["providers"](programs)
+            _newer(steps, programs)
         _cluster_tests(steps, programs, groups.chosen(options.groups), keep=True)
     else:
         _everything(steps, programs)
@@ -53,6 +55,14 @@ def _everything(steps: Steps, programs: Path) -> None:
     build(steps)  # helm among it, which the chart's tests need
     OFFLINE["chart"](programs)
     _cluster_tests(steps, programs, list(groups.CORE), keep=False)
+
+
+def _newer(steps: Steps, programs: Path) -> None:
+    """Run what a newer Python is needed for, where the machine has one: the stack itself needs none."""
+    if newest_python() is None:
+        steps.note("newer: this machine has no newer Python, not run")
+    else:
+        OFFLINE["newer"](programs)
 
 
 def _cluster_tests(steps: Steps, programs: Path, names: list[str], *, keep: bool) -> None:
