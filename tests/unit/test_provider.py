@@ -2,13 +2,43 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
+import subprocess
+import sys
 import warnings
 from pathlib import Path
 
 import pytest
 
 from kpo_platform.operator.provider import NEWEST, OLDEST, PROVIDER, supported, warn_when_unsupported
+from unit.conftest import Publish
+
+UNKNOWN = """
+import json, warnings
+import airflow.providers.cncf.kubernetes as provider
+provider.__version__ = "10.26.0"
+warnings.simplefilter("ignore")
+from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
+from kpo_platform import TeamPodOperator
+from kpo_platform.operator.data import as_json
+from kpo_platform.operator.refused import RefusedPod
+
+overridden = "execute trigger_reentry on_kill get_or_create_pod cleanup process_pod_deletion pod_manager".split()
+stock = [getattr(TeamPodOperator, name) is getattr(KubernetesPodOperator, name) for name in overridden]
+override = {"spec": {"containers": [{"name": "base", "workingDir": "/data"}]}}
+common = {"task_id": "t", "team": "alpha", "image": "b:1", "random_name_suffix": False}
+task = TeamPodOperator(**common, cmds=["echo"], labels={"x": "y"}, env_vars={"A": "1"}, pod_override=override)
+pod = as_json(task.build_pod_request_obj(dry_run=True))
+refused = TeamPodOperator(**common, full_pod_spec={"metadata": {"namespace": "team-beta"}})
+try:
+    refused.build_pod_request_obj(dry_run=True)
+except RefusedPod as error:
+    said = str(error)
+print(json.dumps({"stock": all(stock), "pod": pod, "said": said}))
+"""
+"""Makes pods with a provider that says it is of a version that nobody has tried."""
 
 REQUIREMENTS = Path(__file__).parents[2] / "requirements"
 
@@ -40,8 +70,8 @@ def test_another_version_is_told_once():
             warn_when_unsupported(version)
     assert [str(one.message) for one in told] == [
         "apache-airflow-providers-cncf-kubernetes 10.26.0 is outside 10.22 to 10.25, with which TeamPodOperator is "
-        "tested: it leaves the run of the pod and the names of arguments to the stock operator; install a provider in "
-        "that range, or upgrade kpo-platform."
+        "tested: the stock operator merges and runs the pod, over what the team gives it and within what it allows; "
+        "install a provider in that range, or upgrade kpo-platform."
     ]
 
 
@@ -52,3 +82,36 @@ def test_an_argument_of_another_version_is_left_to_the_stock_operator(build: obj
     monkeypatch.setattr(team_pod, "supported", lambda: False)
     with pytest.raises(TypeError, match=r"(?s)^Invalid arguments were passed to TeamPodOperator .*'brand_new': 1"):
         TeamPodOperator(task_id="t", team="alpha", image="b:1", brand_new=1)
+
+
+def test_with_another_version_the_stock_operator_merges_and_runs_within_what_the_team_allows(publish: Publish):
+    publish()
+    paths = os.pathsep.join(sys.path)
+    words = [sys.executable, "-c", UNKNOWN]
+    done = subprocess.run(
+        words, env={**os.environ, "PYTHONPATH": paths}, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])
+    metadata, spec = found["pod"]["metadata"], found["pod"]["spec"]
+    base = spec["containers"][0]
+    assert {
+        "stock engine": found["stock"],
+        "where": (metadata["namespace"], spec["serviceAccountName"], spec["automountServiceAccountToken"]),
+        "labels": {key: metadata["labels"][key] for key in ("kpo-platform/team", "cost-center", "x")},
+        "program": (base["name"], base["image"], base["command"], base["workingDir"]),
+        "variables": {one["name"]: one["value"] for one in base["env"]},
+        "limits": base["resources"]["limits"],
+        "claim": [one["persistentVolumeClaim"]["claimName"] for one in spec["volumes"] if one["name"] == "data"],
+        "refused": found["said"],
+    } == {
+        "stock engine": True,
+        "where": ("team-alpha", "team-pod", False),
+        "labels": {"kpo-platform/team": "alpha", "cost-center": "cc-1", "x": "y"},
+        "program": ("base", "b:1", ["echo"], "/data"),
+        "variables": {"STAGE": "test", "HOME": "/work", "A": "1"},
+        "limits": {"cpu": "100m", "memory": "128Mi"},
+        "claim": ["data"],
+        "refused": "namespace is 'team-beta', but team 'alpha' has 'team-alpha': leave it out, or ask the platform "
+        "team to change the team's values.",
+    }

@@ -23,7 +23,7 @@ def warn_when_unsupported(version: str = PROVIDER) -> None:
     if not supported(version):
         warnings.warn(
             f"apache-airflow-providers-cncf-kubernetes {version} is outside 10.22 to 10.25, with which TeamPodOperator "
-            "is tested: it leaves the run of the pod and the names of arguments to the stock operator; install a "
-            "provider in that range, or upgrade kpo-platform.",
+            "is tested: the stock operator merges and runs the pod, over what the team gives it and within what it "
+            "allows; install a provider in that range, or upgrade kpo-platform.",
             stacklevel=2,
         )

@@ -14,9 +14,9 @@ from kpo_platform.contract import Contract, Team
 from kpo_platform.errors import PodError
 from kpo_platform.operator.arguments import as_layer, as_written, field_refusals, silenced
 from kpo_platform.operator.data import as_data, as_json, pod_from_file, texts
+from kpo_platform.operator.engine import Engine
 from kpo_platform.operator.home import team_of_dag
 from kpo_platform.operator.link import links
-from kpo_platform.operator.pod_run import PodRun
 from kpo_platform.operator.provider import supported, warn_when_unsupported
 from kpo_platform.operator.refused import RefusedPod
 from kpo_platform.operator.task_run import task_run
@@ -25,7 +25,7 @@ from kpo_platform.pod.arguments import argument_refusals
 from kpo_platform.pod.compose import BASE, PodRequest, unchecked
 from kpo_platform.pod.finding import Refusal, refuse
 from kpo_platform.pod.identity import identified
-from kpo_platform.pod.merge import Json
+from kpo_platform.pod.merge import Json, merge
 from kpo_platform.pod.origin import foreign_connection
 from kpo_platform.pod.refusals import refusals
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 _START_CHECK_SECONDS = 1  # the stock 5 s make the shortest task last 5 s
 
 
-class TeamPodOperator(PodRun):
+class TeamPodOperator(Engine):
     """Run a container in the team's namespace, as the team's service account, within the team's limits.
 
     Everything the stock operator takes is taken here too and means the same; what the author leaves out comes
@@ -87,7 +87,7 @@ class TeamPodOperator(PodRun):
         self.team = team_of_dag(team, stock.get("dag"), whole)
         refuse(_argument_refusals(written, inherited, self.team, whole))
         super().__init__(**_stock_arguments({**inherited, **stock}, stock, xcom, whole.team(self.team)))
-        for name, value in as_written({**inherited, **stock}).items():
+        for name, value in _held_back({**inherited, **stock}).items():
             setattr(self, name, value)
         self.labels = _label_texts(self.labels)
         self.operator_extra_links = links(whole)
@@ -97,7 +97,8 @@ class TeamPodOperator(PodRun):
         self.pod_override = as_data(pod_override)
         self._given = frozenset({**inherited, **written})
         self.on_failure = "" if "on_finish_action" in self._given else whole.team(self.team).policy.on_failure
-        refuse([*foreign_connection(self.kubernetes_conn_id, self.team, whole), *verdict(whole, self._request())])
+        known = verdict(whole, self._request()) if supported() else []
+        refuse([*foreign_connection(self.kubernetes_conn_id, self.team, whole), *known])
 
     def build_pod_request_obj(self, context: Context | None = None, *, dry_run: bool = False) -> k8s.V1Pod:
         """The pod of this task: the team's layers and the author's, then what the stock operator adds.
@@ -111,20 +112,44 @@ class TeamPodOperator(PodRun):
         whole = contract.load()
         try:
             self.labels = _label_texts(self.labels)
-            composed = unchecked(whole, self._request())
-            if context is not None:
-                composed = identified(composed, self.team, whole.team(self.team), task_run(context))
-            connection = foreign_connection(self.kubernetes_conn_id, self.team, whole)
-            # Here, because the stock operator sets the namespace again, and at the end for what the rest adds.
-            refuse([*connection, *refusals(composed, self.team, whole.team(self.team), whole)])
-            with silenced(self):
-                self.full_pod_spec = PodGenerator.deserialize_model_dict(composed)
-                base = composed["spec"]["containers"][0]
-                self.termination_message_policy = base.get("terminationMessagePolicy", "File")
-                pod = super().build_pod_request_obj(context, dry_run=dry_run)
+            pod = (self._composed_pod if supported() else self._stock_pod)(whole, context, dry_run)
             refuse(refusals(as_json(pod), self.team, whole.team(self.team), whole))
         except PodError as error:
             raise RefusedPod(str(error)) from None
+        return pod
+
+    def _composed_pod(self, whole: Contract, context: Context | None, dry_run: bool) -> k8s.V1Pod:
+        composed = self._judged(self._request(), whole, context)
+        with silenced(self):
+            self.full_pod_spec = PodGenerator.deserialize_model_dict(composed)
+            base = composed["spec"]["containers"][0]
+            self.termination_message_policy = base.get("terminationMessagePolicy", "File")
+            return super().build_pod_request_obj(context, dry_run=dry_run)
+
+    def _stock_pod(self, whole: Contract, context: Context | None, dry_run: bool) -> k8s.V1Pod:
+        """The pod as a stock operator of unknown version merges its arguments over the team's layers."""
+        image = {"spec": {"containers": [{"name": BASE, "image": as_data(self.image)}]}} if self.image else {}
+        before = self.full_pod_spec
+        sidecars = None if self.sidecars is None else tuple(self.sidecars)
+        asked = PodRequest(
+            self.team, self.size, self.template, sidecars, arguments=image, full_pod_spec=as_json(before)
+        )
+        composed = self._judged(asked, whole, context)
+        try:
+            self.full_pod_spec = PodGenerator.deserialize_model_dict(composed)
+            pod = as_json(super().build_pod_request_obj(context, dry_run=dry_run))
+        finally:
+            self.full_pod_spec = before
+        return PodGenerator.deserialize_model_dict(merge(pod, as_json(self.pod_override)))
+
+    def _judged(self, request: PodRequest, whole: Contract, context: Context | None) -> Json:
+        """The team's pod for a request; judged here too, because the stock operator sets the namespace again."""
+        team = whole.team(self.team)
+        pod = unchecked(whole, request)
+        if context is not None:
+            pod = identified(pod, self.team, team, task_run(context))
+        connection = foreign_connection(self.kubernetes_conn_id, self.team, whole)
+        refuse([*connection, *refusals(pod, self.team, team, whole)])
         return pod
 
     def _request(self) -> PodRequest:
@@ -164,10 +189,15 @@ def _argument_refusals(
     return [reason for reason in found if reason.rule != "argument"] + list(fields)
 
 
+def _held_back(given: Mapping[str, Any]) -> dict[str, Any]:
+    """What is set once the operator is made; nothing, where the operator is one that nobody has tried."""
+    return as_written(given) if supported() else {}
+
+
 def _stock_arguments(given: Mapping[str, Any], stock: Mapping[str, Any], xcom: bool | None, team: Team) -> Json:
     """The arguments for the stock operator: the author's, the team's where the author says nothing."""
     defaults = {name: value for name, value in _team_defaults(team).items() if name not in given}
-    held_back = dict.fromkeys(as_written(given))
+    held_back = dict.fromkeys(_held_back(given))
     result = {} if xcom is None else {"do_xcom_push": xcom}
     locked = {
         "namespace": team.namespace,
