@@ -1,0 +1,43 @@
+"""The pytest fixture for the tests of DAGs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from common.paths import REPOSITORY
+from kpo_platform.errors import PodError, TaskError
+from kpo_platform.testing import TeamPods, team_pods
+from unit.conftest import Publish
+
+__all__ = ["team_pods"]
+
+HELLO = REPOSITORY / "dags" / "hello_team.py"
+
+
+@pytest.fixture(autouse=True)
+def contract(publish: Publish) -> None:
+    """A contract, published before the fixture looks for one."""
+    publish()
+
+
+def test_a_test_sees_the_pod_of_a_task(team_pods: TeamPods) -> None:
+    pod = team_pods.render(HELLO, "hello")
+    assert (pod["metadata"]["namespace"], pod["metadata"]["labels"]["run_id"]) == ("team-alpha", "test")
+    assert [each["name"] for each in pod["spec"]["containers"]] == ["base", "airflow-xcom-sidecar"]
+
+
+def test_what_would_be_refused_is_raised(team_pods: TeamPods, tmp_path: Path, in_this_process: None) -> None:
+    file = tmp_path / "alpha" / "dag.py"
+    file.parent.mkdir()
+    file.write_text(
+        "from airflow.sdk import DAG\nfrom kpo_platform import TeamPodOperator\n"
+        "with DAG('d', schedule=None):\n"
+        "    TeamPodOperator(task_id='t', image='x:{{ params.tag }}', params={'tag': 1})\n"
+    )
+    assert team_pods.render(file, "t", params={"tag": "7"})["spec"]["containers"][0]["image"] == "x:7"
+    with pytest.raises(PodError, match="may mean something else tomorrow"):
+        team_pods.render(file, "t", params={"tag": "latest"})
+    with pytest.raises(TaskError, match="did you mean 't'"):
+        team_pods.render(file, "tt")
