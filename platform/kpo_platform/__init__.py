@@ -21,10 +21,7 @@ def __getattr__(name: str) -> Any:
 
         return TeamPodOperator
     if name == "__version__":
-        from importlib.metadata import PackageNotFoundError, version  # 50 ms that no DAG needs to wait for
+        from kpo_platform.release import package_version
 
-        try:
-            return version("kpo-platform")
-        except PackageNotFoundError:
-            return "0+source"
+        return package_version()
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -53,6 +54,18 @@ def helm() -> str:
 def run(*arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
     """Run helm with these arguments and this standard input."""
     return subprocess.run([helm(), *arguments], input=given, capture_output=True, text=True, timeout=60, check=False)
+
+
+def checked_by(script: str) -> tuple[int, str]:
+    """The exit code and the complaints of a script that compares a file in docs/ with where it is made from."""
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "scripts" / script), "--check"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    return done.returncode, done.stderr
 
 
 @cache

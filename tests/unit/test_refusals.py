@@ -187,6 +187,7 @@ def test_a_token_for_the_cluster_s_api_is_refused_but_not_one_for_another_audien
         "Volume 't' mounts a token for the Kubernetes API, but the pods of team 'alpha' have none: name the audience "
         "that the token is for, or ask the platform team to set serviceAccount.mountToken."
     ]
+    assert found(projected(audience="https://kubernetes.default.svc.cluster.local")) == found(projected())
     assert found(projected(audience="vault")) == []
 
 

@@ -11,8 +11,7 @@ from kpo_platform.bootstrap.removed import removed_teams
 from kpo_platform.contract import Contract
 from kpo_platform.errors import NotFound, TeamError, unknown
 from kpo_platform.kube import VOLUME_CLAIM, Kube, Object
-
-_TEAM = "kpo-platform/team"
+from kpo_platform.pod.refusals import TEAM_LABEL
 
 
 @dataclass(frozen=True)
@@ -62,7 +61,7 @@ def find(kube: Kube, contract: Contract, name: str) -> Doomed:
     if not declared and name not in past:
         raise TeamError(unknown("team", name, [*contract.teams, *past]))
     namespace = contract.teams[name].namespace if declared else past[name]
-    found = kube.find(VOLUME_CLAIM, namespace, f"{labels.MARK},{_TEAM}={name}")
+    found = kube.find(VOLUME_CLAIM, namespace, f"{labels.MARK},{TEAM_LABEL}={name}")
     return Doomed(namespace, declared, tuple(_claim(each) for each in found))
 
 

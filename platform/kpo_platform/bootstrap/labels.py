@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from kpo_platform.pod.refusals import TEAM_LABEL
+
 MANAGED_BY = "app.kubernetes.io/managed-by"
 MANAGER = "platformctl"
 MARK = f"{MANAGED_BY}={MANAGER}"
@@ -12,7 +14,7 @@ MARK = f"{MANAGED_BY}={MANAGER}"
 
 def labels(team: str) -> dict[str, str]:
     """The labels of an object that bootstrap makes for a team."""
-    return {**shared(), "kpo-platform/team": team}
+    return {**shared(), TEAM_LABEL: team}
 
 
 def shared() -> dict[str, str]:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from kpo_platform.contract import Contract
 from kpo_platform.kube import Kube
 from kpo_platform.kube.resource import NAMESPACE, Object
+from kpo_platform.pod.refusals import TEAM_LABEL
 
-_TEAM_LABEL = "kpo-platform/team"
 _RELEASE_NAMESPACE = "meta.helm.sh/release-namespace"
 
 
@@ -27,11 +27,11 @@ def removed_teams(kube: Kube, contract: Contract) -> tuple[RemovedTeam, ...]:
         Forbidden: the caller may not list namespaces (rbac/bootstrap-operator-cluster.yaml).
         ClusterError: they could not be read.
     """
-    labels = f"app.kubernetes.io/part-of=kpo-platform,app.kubernetes.io/instance={contract.release.name},{_TEAM_LABEL}"
+    labels = f"app.kubernetes.io/part-of=kpo-platform,app.kubernetes.io/instance={contract.release.name},{TEAM_LABEL}"
     found = kube.find(NAMESPACE, labels=labels)
     current = {team.namespace for team in contract.teams.values()}
     left = [each["metadata"] for each in found if _is_of(each, contract) and each["metadata"]["name"] not in current]
-    return tuple(RemovedTeam(meta["labels"][_TEAM_LABEL], meta["name"]) for meta in left)
+    return tuple(RemovedTeam(meta["labels"][TEAM_LABEL], meta["name"]) for meta in left)
 
 
 def _is_of(namespace: Object, contract: Contract) -> bool:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, version
-
 import click
 
 from kpo_platform.cli.exits import Exit
 from kpo_platform.cli.options import Cluster, cluster_options, output_option
 from kpo_platform.cli.output import clean, data_json, data_lines
 from kpo_platform.contract import VERSION
+from kpo_platform.release import SOURCE, package_version
 
 _EXAMPLES = """\b
 Examples:
@@ -27,22 +26,15 @@ def command(cluster: Cluster, client: bool, output: str) -> int:
 
     Exits with 1 when program and chart are of different versions, and with 3 when the contract cannot be read.
     """
-    own = _own_version()
-    versions = {"platformctl": own or "from source", "contract": str(VERSION)}
+    own = package_version()
+    versions = {"platformctl": "from source" if own == SOURCE else own, "contract": str(VERSION)}
     fits = True
     if not client:
         _, contract = cluster.open()
-        fits = own in (None, contract.chart_version)
+        fits = own in (SOURCE, contract.chart_version)
         versions |= {"chart": contract.chart_version, "fits": "yes" if fits else "no, upgrade both to one version"}
     if output == "json":
         data_json(versions)
     else:
         data_lines((clean(f"{part} {each}"), None) for part, each in versions.items())
     return Exit.OK if fits else Exit.FINDINGS
-
-
-def _own_version() -> str | None:
-    try:
-        return version("kpo-platform")
-    except PackageNotFoundError:
-        return None  # it runs from a checkout

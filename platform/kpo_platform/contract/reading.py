@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-from importlib.metadata import PackageNotFoundError
-from importlib.metadata import version as installed
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from kpo_platform.contract.model import Contract
 from kpo_platform.errors import ContractError
+from kpo_platform.release import package_version
 
 VERSION = 1
 """The version of the contract that this package reads."""
@@ -29,41 +28,38 @@ def parse(text: str) -> Contract:
     try:
         contract = Contract.model_validate_json(text)
     except ValidationError as error:
-        _refuse_other_version(text)
+        _refuse_other_version(*_version_in(text))
         first = error.errors()[0]
         where = ".".join(str(step) for step in first["loc"]) or "its text"
         raise ContractError(
             f"The contract cannot be read: {where}: {first['msg']}. "
             "It is written by the chart: upgrade chart and package to the same version."
         ) from error
-    _refuse_other_version(text)
+    _refuse_other_version(contract.version, contract.chart_version)
     return contract
 
 
-def _refuse_other_version(text: str) -> None:
+def _version_in(text: str) -> tuple[int, str]:
+    """The version of a contract that could not be read and the chart that wrote it, as far as they can be told."""
+    try:
+        found = json.loads(text)
+        return int(found["version"]), found.get("chartVersion", "of an unknown version")
+    except (ValueError, TypeError, KeyError):
+        return VERSION, ""  # not even that much of a contract: no version to complain about
+
+
+def _refuse_other_version(version: int, chart: str) -> None:
     """Say which side is to be upgraded, and to what, where chart and package are of different contract versions.
 
     It comes before any complaint about a field: of another version, other fields are to be expected.
     """
-    try:
-        found = json.loads(text)
-        version, chart = int(found["version"]), found.get("chartVersion", "of an unknown version")
-    except (ValueError, TypeError, KeyError):
-        return  # not even that much of a contract
     if version != VERSION:
-        package = _own_version()
+        package = package_version()
         remedy = f"the package to {chart}" if version > VERSION else f"the chart to {package}"
         raise ContractError(
             f"The contract has version {version}, written by chart {chart}, but this package ({package}) reads version "
             f"{VERSION}: upgrade {remedy}."
         )
-
-
-def _own_version() -> str:
-    try:
-        return installed("kpo-platform")
-    except PackageNotFoundError:
-        return "0+source"  # it runs from a checkout
 
 
 def saved_file() -> Path:
