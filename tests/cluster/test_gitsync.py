@@ -1,0 +1,94 @@
+"""One repository for all teams, followed by a sidecar: what is pushed is read, and a folder is a team's.
+
+The image is a stand-in for git-sync 4 that was built here; it takes the same variables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import yaml
+
+from cluster.runs import Run
+from common.steps import Steps
+from common.waiting import NotYet, wait_for
+from road.airflow_api import AirflowApi, NotFoundError
+from road.bring_up import install
+from road.repository import push
+from road.stack import Stack
+
+DAG = """
+from airflow.sdk import DAG
+from kpo_platform import TeamPodOperator
+
+with DAG("shared_{team}", schedule=None, tags=["{tag}"]):
+    TeamPodOperator(task_id="work", image="busybox:1.35", cmds=["true"], do_xcom_push=False)
+"""
+VALUES = {
+    "dags": {
+        "gitSync": {
+            "enabled": True,
+            "repo": "git://git-server.git.svc.cluster.local/shared.git",
+            "subPath": "dags",
+            "period": "2s",
+        }
+    }
+}
+
+
+def repository(stack: Stack, command: str) -> None:
+    stack.kubectl("exec", "-n", "git", "deployment/git-server", "--", "sh", "-c", command)
+
+
+@pytest.fixture(scope="module")
+def shared(stack: Stack, airflow: AirflowApi, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The repository's URL; the release follows it, and afterwards follows it no more."""
+    values = tmp_path_factory.mktemp("values") / "shared.yaml"
+    values.write_text(yaml.safe_dump(VALUES))
+    url = f"git://{stack.address_of('git-server', 'git')}/shared.git"
+    try:
+        repository(stack, "git init --quiet --bare --initial-branch=main /srv/git/shared.git")
+        push(url, {"dags/beta/one.py": DAG.format(team="beta", tag="first")}, "A DAG of team beta")
+        install(Steps(), stack, values)
+        yield url
+    finally:
+        install(Steps(), stack)
+        repository(stack, "rm -rf /srv/git/shared.git")
+
+
+def wait_for_tag(airflow: AirflowApi, dag: str, tag: str) -> None:
+    """Wait until Airflow has read a version of the DAG that has this tag."""
+
+    def probe() -> None:
+        try:
+            tags = [one["name"] for one in airflow.get(f"dags/{dag}/details")["tags"]]
+        except NotFoundError as error:
+            raise NotYet(f"{error}; import errors: {airflow.get('importErrors')}") from None
+        if tags != [tag]:
+            raise NotYet(f"its tags are {tags}")
+
+    wait_for(f"Airflow to read {dag} with tag {tag}", probe, 180, interval_s=1)
+
+
+def test_a_dag_in_a_team_s_folder_runs_for_the_team(stack: Stack, airflow: AirflowApi, shared: str):
+    wait_for_tag(airflow, "shared_beta", "first")
+    run = Run(stack, airflow, "shared_beta", airflow.trigger("shared_beta"), "team-beta")
+    assert run.end() == "success", run.log()
+    assert run.task()["pool"] == "team-beta"
+
+
+def test_what_is_pushed_later_is_read_a_new_file_and_a_changed_one(stack: Stack, airflow: AirflowApi, shared: str):
+    later = {team: DAG.format(team=team, tag="second") for team in ("alpha", "beta")}
+    push(shared, {"dags/alpha/two.py": later["alpha"], "dags/beta/one.py": later["beta"]}, "One more, and a change")
+    for team in later:
+        wait_for_tag(airflow, f"shared_{team}", "second")
+
+
+def test_the_sidecar_keeps_to_the_namespace_s_pod_security(stack: Stack, shared: str):
+    for component in ("scheduler", "dag-processor"):
+        (pod,) = stack.get("pods", "-n", "airflow", "-l", f"app.kubernetes.io/component={component}")["items"]
+        (seen,) = [one for one in pod["status"]["initContainerStatuses"] if one["name"] == "git-sync"]
+        assert (seen["started"], seen["ready"], seen["restartCount"]) == (True, True, 0)
+    namespace = stack.get("namespace", "airflow")["metadata"]["labels"]
+    assert namespace["pod-security.kubernetes.io/enforce"] == "restricted"
