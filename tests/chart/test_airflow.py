@@ -45,6 +45,7 @@ def test_these_are_the_settings() -> None:
             "colored_console_log": "False",
             "dag_processor_child_process_log_directory": "/opt/airflow/logs/dag_processor",
         },
+        "scheduler": {"orphaned_tasks_check_interval": "60"},
         "workers": {"max_failed_heartbeats": "15", "min_heartbeat_interval": "1"},
     }
 

@@ -17,6 +17,10 @@ core:
 api:
   base_url: {{ trimSuffix "/" . }}
 {{- end }}
+scheduler:
+  # A scheduler that was killed leaves tasks behind that nobody runs. The next one has to find them before Airflow takes
+  # them for failed, 300 s after their last heartbeat; by Airflow's own setting it looks every 300 s.
+  orphaned_tasks_check_interval: "60"
 dag_processor:
   dag_bundle_storage_path: /opt/airflow/bundles
   # How often the DAG processor looks whether a repository is due; each team says how often its own is.
