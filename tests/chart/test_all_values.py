@@ -30,6 +30,7 @@ ONE_VALUE_ONLY = {
     "data.metadataConnection.sslmode": "of no effect without the host; test_database.py sets it",
     "dags.persistence.existingClaim": "refused beside gitSync; test_shared_dags.py sets it",
     "dags.persistence.subPath": "of no effect without the above; test_shared_dags.py sets it",
+    "migrateDatabaseJob.downgradeTo": "a version leaves nothing of Airflow running; test_migration.py sets it",
     "postgresql.enabled": "false is refused without the above; test_airflow.py sets it",
 }
 """Fields that keep their default in all-values.yaml, and why."""

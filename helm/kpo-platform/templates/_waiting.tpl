@@ -4,8 +4,15 @@
 - name: wait-for-migrations
   {{- include "kpo-platform.airflowContainer" . | nindent 2 }}
   args: [python, /opt/kpo-platform/scripts/wait_for_migrations.py]
+  # What it waits for, or why that will never be, is shown by `kubectl describe`.
+  terminationMessagePolicy: FallbackToLogsOnError
   env:
     {{- include "kpo-platform.airflowEnv" . | nindent 4 }}
   volumeMounts:
     {{- include "kpo-platform.airflowMounts" . | nindent 4 }}
+{{- end -}}
+
+{{/* (list context wanted) → how many pods of a component; none while the schema is taken back beneath them */}}
+{{- define "kpo-platform.replicas" -}}
+{{- ternary 0 (last .) (not (empty (first .).Values.migrateDatabaseJob.downgradeTo)) -}}
 {{- end -}}

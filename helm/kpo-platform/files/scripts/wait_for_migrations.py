@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from database import wait_until
+from database import refuse_newer, wait_until
 from sqlalchemy import Connection, text
 
 DEADLINE_SECONDS = 600
@@ -23,6 +23,7 @@ MIGRATING = text(
 
 def migrations_at_rest(connection: Connection) -> str:
     """What keeps Airflow's own check from being worth its cost."""
+    refuse_newer(connection)
     if not connection.execute(MIGRATED_BEFORE).scalar_one():
         return "the database is empty; the migration job has not begun"
     if connection.execute(MIGRATING).scalar_one():

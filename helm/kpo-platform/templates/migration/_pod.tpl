@@ -1,15 +1,18 @@
-{{/* context → the pod that migrates the database and makes the first user */}}
+{{/* context → the pod that migrates the database and makes the first user, or takes the schema back */}}
 {{- define "kpo-platform.migrationPod" -}}
 serviceAccountName: {{ include "kpo-platform.name" (list . "migration") }}
 automountServiceAccountToken: false
-restartPolicy: OnFailure
+restartPolicy: Never
 {{ include "kpo-platform.airflowPod" . }}
 containers:
   - name: migrate
     {{- include "kpo-platform.airflowContainer" . | nindent 4 }}
     args: [python, /opt/kpo-platform/scripts/migrate.py]
+    terminationMessagePolicy: FallbackToLogsOnError
     env:
       {{- include "kpo-platform.airflowEnv" . | nindent 6 }}
+      - name: DOWNGRADE_TO
+        value: {{ .Values.migrateDatabaseJob.downgradeTo | quote }}
     resources:
       {{- toYaml .Values.migrateDatabaseJob.resources | nindent 6 }}
     volumeMounts:

@@ -1,0 +1,120 @@
+"""The database's schema: brought up to date by one Job, taken back by it, and never waited for in vain."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from importlib.metadata import version
+from types import ModuleType
+
+import pytest
+from sqlalchemy import Connection, create_engine, event, text
+
+from chart.rendering import Object, one, pods, render, starting_with
+from chart.test_scripts import script
+from chart.test_secrets import variables
+
+BACK: Object = {"migrateDatabaseJob": {"downgradeTo": "3.2.2"}, "scheduler": {"replicas": 2}}
+COMPONENTS = {
+    "airflow-api-server": "Deployment",
+    "airflow-dag-processor": "Deployment",
+    "airflow-scheduler": "StatefulSet",
+    "airflow-triggerer": "StatefulSet",
+}
+
+
+@pytest.fixture
+def database(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    return script("database", monkeypatch)
+
+
+@pytest.fixture
+def connection() -> Iterator[Connection]:
+    """A database that answers like PostgreSQL as far as the script asks it."""
+    engine = create_engine("sqlite://")
+
+    @event.listens_for(engine, "connect")
+    def learn(raw: object, _: object) -> None:
+        def to_regclass(name: str) -> str | None:
+            with closing(raw.cursor()) as cursor:  # type: ignore[attr-defined]
+                found = cursor.execute("SELECT name FROM sqlite_master WHERE name = ?", (name,)).fetchone()
+            return found and found[0]
+
+        raw.create_function("to_regclass", 1, to_regclass)  # type: ignore[attr-defined]
+
+    with engine.connect() as opened:
+        yield opened
+
+
+def store(connection: Connection, table: str, revision: str) -> None:
+    connection.execute(text(f"CREATE TABLE {table} (version_num TEXT)"))
+    connection.execute(text(f"INSERT INTO {table} VALUES ('{revision}')"))
+
+
+def test_an_empty_database_and_one_of_this_image_are_taken(database: ModuleType, connection: Connection) -> None:
+    from airflow.providers.fab.auth_manager.models.db import _REVISION_HEADS_MAP as FAB
+    from airflow.utils.db import _REVISION_HEADS_MAP as CORE
+
+    database.refuse_newer(connection)
+    store(connection, "alembic_version", list(CORE.values())[-1])
+    store(connection, "alembic_version_fab", list(FAB.values())[-1])
+    database.refuse_newer(connection)
+
+
+@pytest.mark.parametrize("table", ["alembic_version", "alembic_version_fab"])
+def test_a_database_that_a_newer_image_migrated_is_refused_with_the_way_back(
+    database: ModuleType, connection: Connection, table: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store(connection, table, "0123456789ab")
+    with pytest.raises(SystemExit) as ended:
+        database.refuse_newer(connection)
+    assert ended.value.code == 65
+    airflow = version("apache-airflow")
+    assert capsys.readouterr().err == (
+        f"the database has revision 0123456789ab in {table}, which this image with Airflow {airflow} does not know: a "
+        "newer image has migrated it. Go back to that one; to come here all the same, have it take the schema back "
+        f"first, by migrateDatabaseJob.downgradeTo={airflow} (docs/airflow.md, Going back)\n"
+    )
+
+
+def test_the_job_gives_up_at_once_on_such_a_database() -> None:
+    job = starting_with(render(), "Job", "airflow-migration-")["spec"]
+    assert {key: value for key, value in job.items() if key != "template"} == {
+        "backoffLimit": 10,
+        "podFailurePolicy": {
+            "rules": [
+                {
+                    "action": "FailJob",
+                    "onExitCodes": {"containerName": "migrate", "operator": "In", "values": [65]},
+                }
+            ]
+        },
+    }
+    assert job["template"]["spec"]["restartPolicy"] == "Never"
+
+
+def test_what_a_pod_waits_for_stands_in_its_status() -> None:
+    found = {
+        f"{component}/{container['name']}": container["terminationMessagePolicy"]
+        for component, pod in pods(render({"teams": {"alpha": {}}})).items()
+        for container in [*pod["spec"].get("initContainers", []), *pod["spec"]["containers"]]
+        if "terminationMessagePolicy" in container
+    }
+    waiting = ("api-server", "dag-processor", "scheduler", "team-settings", "triggerer")
+    expected = [*(f"{component}/wait-for-migrations" for component in waiting), "migration/migrate"]
+    assert found == dict.fromkeys(expected, "FallbackToLogsOnError")
+
+
+def test_nothing_of_airflow_runs_while_the_schema_is_taken_back() -> None:
+    objects = render(BACK)
+    assert {name: one(objects, kind, name)["spec"]["replicas"] for name, kind in COMPONENTS.items()} == dict.fromkeys(
+        COMPONENTS, 0
+    )
+    assert one(objects, "StatefulSet", "airflow-postgresql")["spec"]["replicas"] == 1
+
+
+def test_to_take_it_back_is_another_job_and_so_is_the_way_forward() -> None:
+    jobs = [starting_with(render(values), "Job", "airflow-migration-") for values in ({}, BACK)]
+    told = [variables(job["spec"]["template"]["spec"]["containers"][0])["DOWNGRADE_TO"] for job in jobs]
+    assert told == ["", "3.2.2"]
+    assert jobs[0]["metadata"]["name"] != jobs[1]["metadata"]["name"]
