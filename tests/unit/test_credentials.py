@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import io
 import json
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from kpo_platform.bootstrap.credentials import Credentials, Login, find, usual_files
+from kpo_platform.bootstrap.credentials import Credentials, Login, find, given, usual_files
 from kpo_platform.errors import BootstrapError
+from unit.command_line import Cluster, Speak
 
 HOST = "registry.test:5000"
 NOTHING = io.StringIO("")
@@ -142,3 +143,67 @@ def test_the_usual_files_are_those_of_docker_and_podman_in_their_order():
 
 def test_a_sign_in_does_not_show_itself():
     assert repr(Login("robot", "s3cret")) == "Login()"
+
+
+def test_a_user_who_is_named_signs_in_to_the_one_registry():
+    found = given([HOST, HOST], "robot", lambda host: f"for {host}")
+    assert found == Credentials({HOST: Login("robot", f"for {HOST}")})
+
+
+def test_nobody_is_asked_for_a_password_of_no_registry():
+    def never(host: str) -> str:
+        raise AssertionError(host)
+
+    assert given([], "robot", never) == Credentials()
+
+
+def test_a_user_who_is_named_is_not_for_several_registries():
+    with pytest.raises(BootstrapError) as error:
+        given([HOST, "other.test"], "robot", lambda _: "p")
+    assert str(error.value) == (
+        f"--registry-username is for one registry, and the teams have other.test, {HOST}: "
+        "choose teams of one registry with --team, or give --registry-config."
+    )
+
+
+@pytest.mark.parametrize("asked", [True, False], ids=["asked for", "in a variable"])
+def test_the_password_of_a_user_lands_in_the_secret_and_is_not_shown(
+    speak: Speak, cluster: Cluster, monkeypatch: pytest.MonkeyPatch, asked: bool
+):
+    monkeypatch.setenv("REGISTRY_PASSWORD", "from-a-variable")
+    monkeypatch.setattr("click.termui.hidden_prompt_func", lambda _: "typed")
+    more = () if asked else ("--registry-password-env", "REGISTRY_PASSWORD")
+    words = (*cluster.bootstrap, "--yes", "--registry-username", "robot", *more)
+    said = speak(*words, terminal=True)
+    password = "typed" if asked else "from-a-variable"
+    secret = cluster.platform.objects["/api/v1/namespaces/team-alpha/secrets/regcred"]
+    config = json.loads(b64decode(secret["data"][".dockerconfigjson"]))
+    assert (said.code, config) == (0, {"auths": {"registry.test": auth("robot", password)}})
+    assert password not in said.out + said.err
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (
+            ["--registry-username", "robot", "--registry-config", "-"],
+            "--registry-username and --registry-config are two ways to sign in: give one.",
+        ),
+        (["--registry-password-env", "X"], "--registry-password-env needs --registry-username."),
+        (
+            ["--registry-username", "robot", "--registry-password-env", "NO_SUCH_VARIABLE"],
+            "There is no password in the environment variable NO_SUCH_VARIABLE.",
+        ),
+        (
+            ["--registry-username", "robot"],
+            "There is no terminal to ask for robot's password of the registry: "
+            "name a variable that has it with --registry-password-env.",
+        ),
+    ],
+)
+def test_options_that_do_not_go_together_are_wrong_usage(
+    speak: Speak, cluster: Cluster, words: list[str], sentence: str
+):
+    said = speak(*cluster.bootstrap, "--yes", *words)
+    assert (said.code, said.out, said.err.splitlines()[-1]) == (64, "", f"Error: {sentence}")
+    assert cluster.server.seen == []

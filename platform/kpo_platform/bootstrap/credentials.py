@@ -11,7 +11,7 @@ import json
 import os
 import re
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
@@ -76,6 +76,26 @@ def find(hosts: Iterable[str], source: str | None, stdin: TextIO) -> Credentials
         else:
             missing[host] = found
     return Credentials(logins, missing)
+
+
+def given(hosts: Iterable[str], username: str, ask: Callable[[str], str]) -> Credentials:
+    """The sign-in of a person who names user and password themselves, for the one registry that the teams have.
+
+    Args:
+        hosts: the registries' hosts; where there is none nobody is asked.
+        username: the user.
+        ask: gives the password for a host.
+
+    Raises:
+        BootstrapError: there are several registries, and the password of one is not for the others to see.
+    """
+    wanted = sorted(set(hosts))
+    if len(wanted) > 1:
+        raise BootstrapError(
+            f"--registry-username is for one registry, and the teams have {', '.join(wanted)}: "
+            "choose teams of one registry with --team, or give --registry-config."
+        )
+    return Credentials({host: Login(username, ask(host)) for host in wanted})
 
 
 def registry_key(host: str) -> str:

@@ -10,7 +10,6 @@ import click
 
 from kpo_platform.bootstrap.actions import Plan
 from kpo_platform.bootstrap.airflow_api import by_url
-from kpo_platform.bootstrap.credentials import find
 from kpo_platform.bootstrap.outside import Target
 from kpo_platform.bootstrap.run import Run, begin, cluster_access
 from kpo_platform.bootstrap.state import contract_teams
@@ -18,7 +17,7 @@ from kpo_platform.bootstrap.turn import Turn, taken
 from kpo_platform.bootstrap.verify import Evidence
 from kpo_platform.cli import report
 from kpo_platform.cli.exits import Exit
-from kpo_platform.cli.options import Cluster, cluster_options, output_option, target_options
+from kpo_platform.cli.options import Cluster, Registry, cluster_options, output_option, registry_options, target_options
 from kpo_platform.cli.output import data_json, data_lines, say
 from kpo_platform.errors import AirflowError, BootstrapError, TeamError
 
@@ -32,6 +31,7 @@ Examples:
   platformctl bootstrap --team alpha --yes       # one team, unattended
   podman login --authfile auth.json registry.example.com
   platformctl bootstrap --registry-config auth.json
+  platformctl bootstrap --registry-username robot     # asks for the password
   platformctl bootstrap --target-kubeconfig other.yaml --target-account airflow/launcher
   platformctl bootstrap --airflow-url https://airflow.example.com --airflow-username ada
 """
@@ -42,12 +42,6 @@ Examples:
 @click.option("--dry-run", is_flag=True, help="Show what would be done and do nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--detailed-exitcode", is_flag=True, help="With --dry-run: exit with 2 when changes are pending.")
-@click.option(
-    "--registry-config",
-    metavar="FILE|-",
-    help="Registry sign-ins, as docker login writes them; - reads standard input."
-    "  [default: the usual files of docker and podman]",
-)
 @click.option("--airflow-url", metavar="URL", help="Where Airflow is.  [default: a port-forward to its Service]")
 @click.option(
     "--airflow-username",
@@ -55,6 +49,7 @@ Examples:
     help=f"Sign in to Airflow as this user, with the password in {PASSWORD_VARIABLE} or asked for."
     "  [default: user and password of the release's Secret]",
 )
+@registry_options
 @target_options
 @output_option
 @cluster_options
@@ -64,7 +59,7 @@ def command(
     dry_run: bool,
     yes: bool,
     detailed_exitcode: bool,
-    registry_config: str | None,
+    registry: Registry,
     airflow_url: str | None,
     airflow_username: str | None,
     target: Target | None,
@@ -74,11 +69,11 @@ def command(
 
     Can be run again at any time: what is as it should be stays untouched, and nothing is ever deleted.
     """
-    _refuse_contradictions(dry_run, yes, detailed_exitcode, registry_config, output)
+    _refuse_contradictions(dry_run, yes, detailed_exitcode, registry.config, output)
     _refuse_no_address(airflow_url)
     login = _login(airflow_username) if airflow_username else None
     current = _begin(cluster, names, airflow_url, login, target)
-    credentials = find(current.registries, registry_config, sys.stdin)
+    credentials = registry.find(current.registries)
     as_text = output == "text"
     with nullcontext() if dry_run else taken(current.kube, cluster.namespace, say) as turn:
         plan = current.plan(credentials, dry_run=dry_run)

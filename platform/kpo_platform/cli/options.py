@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+import sys
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Any
 
 import click
 
+from kpo_platform.bootstrap import credentials
 from kpo_platform.bootstrap.outside import Target
 from kpo_platform.contract import Contract
 from kpo_platform.kube import Kube, read_contract
@@ -97,6 +100,84 @@ def target_options(command: Callable[..., int]) -> Callable[..., int]:
             raise click.UsageError("--target-context and --target-account need --target-kubeconfig.")
         target = Target(target_kubeconfig, target_context, target_account) if target_kubeconfig else None
         return command(target=target, **rest)
+
+    return wrapped
+
+
+@dataclass(frozen=True)
+class Registry:
+    """Where the sign-in for the teams' registries comes from.
+
+    Attributes:
+        config: a configuration of docker or podman, or ``-`` for standard input.
+        username: a user, instead of a configuration.
+        variable: the environment variable with the user's password; without one it is asked for.
+    """
+
+    config: str | None
+    username: str | None
+    variable: str | None
+
+    def check(self) -> None:
+        """Refuse what contradicts itself, before anything is read.
+
+        Raises:
+            UsageError: the options do not go together, or there is nobody to ask and nothing to read.
+        """
+        if self.username and self.config:
+            raise click.UsageError("--registry-username and --registry-config are two ways to sign in: give one.")
+        if self.variable and not self.username:
+            raise click.UsageError("--registry-password-env needs --registry-username.")
+        if self.variable and not os.environ.get(self.variable):
+            raise click.UsageError(f"There is no password in the environment variable {self.variable}.")
+        if self.username and not self.variable and not sys.stdin.isatty():
+            raise click.UsageError(
+                f"There is no terminal to ask for {self.username}'s password of the registry: "
+                "name a variable that has it with --registry-password-env."
+            )
+
+    def find(self, hosts: Iterable[str]) -> credentials.Credentials:
+        """The sign-ins for some hosts; asks for a password where none is named.
+
+        Raises:
+            BootstrapError: a configuration cannot be read, or one user is given for several registries.
+        """
+        if self.username:
+            return credentials.given(hosts, self.username, self._password)
+        return credentials.find(hosts, self.config, sys.stdin)
+
+    def _password(self, host: str) -> str:
+        if self.variable:
+            return os.environ[self.variable]
+        return str(click.prompt(f"Password of {self.username} for {host}", hide_input=True, err=True))
+
+
+def registry_options(command: Callable[..., int]) -> Callable[..., int]:
+    """Give a command the options that name sign-ins for registries; it gets them as one ``registry``."""
+
+    @click.option(
+        "--registry-config",
+        metavar="FILE|-",
+        help="Registry sign-ins, as docker login writes them; - reads standard input."
+        "  [default: the usual files of docker and podman]",
+    )
+    @click.option(
+        "--registry-username",
+        metavar="NAME",
+        help="Instead: the user of the teams' one registry, whose password is asked for.",
+    )
+    @click.option(
+        "--registry-password-env",
+        metavar="VARIABLE",
+        help="The environment variable with that user's password, so that nobody is asked.",
+    )
+    @wraps(command)
+    def wrapped(
+        *, registry_config: str | None, registry_username: str | None, registry_password_env: str | None, **rest: Any
+    ) -> int:
+        registry = Registry(registry_config, registry_username, registry_password_env)
+        registry.check()
+        return command(registry=registry, **rest)
 
     return wrapped
 
