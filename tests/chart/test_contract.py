@@ -120,8 +120,8 @@ def test_two_teams_give_this_contract() -> None:
         "gpuResource": "nvidia.com/gpu",
         "podLink": "",
         "rules": {name: role_file(name)["rules"] for name in roles},
-        "podTemplates": {"default": plain("pod_templates/default.yaml")},
-        "sidecars": {"log-shipper": plain("pod_templates/sidecars/log-shipper.yaml")},
+        "podTemplates": {name: plain(f"pod_templates/{name}.yaml") for name in ("default", "git-script")},
+        "sidecars": {name: plain(f"pod_templates/sidecars/{name}.yaml") for name in ("git-sync", "log-shipper")},
         "teamDefaults": common,
         "teams": {
             "alpha": {

@@ -44,9 +44,9 @@ def test_a_team_in_the_release_s_namespace_is_refused() -> None:
 @pytest.mark.parametrize(
     ("team", "sentence"),
     [
-        ({"template": "gpu"}, "template is gpu, but the chart's templates are default."),
+        ({"template": "gpu"}, "template is gpu, but the chart's templates are default, git-script."),
         ({"defaultSize": "huge"}, "defaultSize is huge, but the team's sizes are large, medium, small."),
-        ({"sidecars": ["proxy"]}, "sidecars names proxy, but the chart's sidecars are log-shipper."),
+        ({"sidecars": ["proxy"]}, "sidecars names proxy, but the chart's sidecars are git-sync, log-shipper."),
     ],
 )
 def test_what_a_team_names_has_to_exist(team: Object, sentence: str) -> None:

@@ -1,0 +1,16 @@
+"""Clone a repository in the task itself and run a script of it.
+
+The image was built for root; it has a home and a place to write although the pod runs as nobody in particular.
+"""
+
+from airflow.sdk import DAG
+
+from kpo_platform import TeamPodOperator
+
+REPOSITORY = "git://git-server.git.svc.cluster.local/alpha.git"
+RUN = "git clone --quiet --depth 1 $REPOSITORY ~/code && cd ~/code && sh jobs/report.sh month"
+
+with DAG("git_clone", schedule=None, default_args={"team": "alpha"}, tags=["sample"], doc_md=__doc__):
+    TeamPodOperator(
+        task_id="report", image="alpine/git:2.47.2", cmds=["sh", "-c", RUN], env_vars={"REPOSITORY": REPOSITORY}
+    )

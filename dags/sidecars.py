@@ -1,0 +1,30 @@
+"""Two helpers beside the program, which knows nothing of them and whose end is theirs.
+
+git-sync keeps a repository fresh below /work/git/code, log-shipper shows what is written into /work/logs/*.log.
+"""
+
+from airflow.sdk import DAG
+
+from kpo_platform import TeamPodOperator
+
+REPOSITORY = "git://git-server.git.svc.cluster.local/alpha.git"
+CODE = {"spec": {"initContainers": [{"name": "git-sync", "env": [{"name": "GITSYNC_REPO", "value": REPOSITORY}]}]}}
+
+# Does what the repository says at the moment, until it says stop.
+WATCH = """
+mkdir -p /work/logs
+until [ "$(cat /work/git/code/jobs/order)" = stop ]; do
+  echo "order: $(cat /work/git/code/jobs/order)" >> /work/logs/watch.log
+  sleep 1
+done
+echo "told to stop"
+"""
+
+with DAG("sidecars", schedule=None, default_args={"team": "alpha"}, tags=["sample"], doc_md=__doc__):
+    TeamPodOperator(
+        task_id="watch",
+        image="busybox:1.35",
+        cmds=["sh", "-c", WATCH],
+        sidecars=["git-sync", "log-shipper"],
+        pod_template_dict=CODE,
+    )
