@@ -45,7 +45,7 @@ def lint(programs: Path) -> None:
 
 def unit(programs: Path) -> None:
     """Run the tests that need neither cluster nor chart."""
-    pytest(programs, ["tests/unit"], timeout_s=300)
+    pytest(programs, ["tests/unit"], timeout_s=900)
 
 
 def chart(programs: Path) -> None:
