@@ -232,7 +232,7 @@ def test_versions_of_both_sides_are_shown(speak: Speak, cluster: Cluster):
 
 
 def test_a_chart_of_another_version_is_a_finding(speak: Speak, cluster: Cluster, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("kpo_platform.cli.version._own_version", lambda: "0.1.0")  # installed or not
+    monkeypatch.setattr("kpo_platform.cli.version.package_version", lambda: "0.1.0")  # installed or not
     path = "/api/v1/namespaces/airflow/configmaps/airflow-contract"
     data = cluster.platform.objects[path]["data"]
     data["contract.json"] = data["contract.json"].replace('"chartVersion": "0.1.0"', '"chartVersion": "9.9.9"')
