@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
+import yaml
 
-from chart.rendering import Object, one, pods, refusal, render
+from chart.rendering import ROOT, Object, one, pods, refusal, render
 from chart.test_airflow import changed, settings
 
 REPOSITORY: Object = {"repo": "https://git.example/all.git", "subPath": "airflow/dags", "period": "30s"}
@@ -44,6 +45,15 @@ def volumes(values: Object, component: str = "scheduler") -> list[Object]:
 
 def bundles(values: Object) -> list[Object]:
     return list(json.loads(settings(values)["dag_processor"]["dag_bundle_config_list"]))
+
+
+def test_templates_and_chart_name_one_version_of_git_sync() -> None:
+    files = (ROOT / "pod_templates").rglob("*.yaml")
+    pods_of_tasks = [yaml.safe_load(file.read_text(encoding="utf-8"))["spec"] for file in files]
+    named = {
+        each["image"] for pod in pods_of_tasks for each in pod.get("initContainers", []) if each["name"] == "git-sync"
+    }
+    assert named == {sidecar(followed())["image"]}
 
 
 def test_a_sidecar_follows_the_repository_and_airflow_starts_after_its_first_copy() -> None:
