@@ -4,7 +4,7 @@ Objects go in and come out as plain mappings in the API's own spelling. Every ca
 failure becomes one of our errors, with a message that names the verb, the resource and the namespace.
 """
 
-from kpo_platform.kube.api import FIELD_MANAGER, Kube, kubeconfig_file
+from kpo_platform.kube.api import FIELD_MANAGER, Kube
 from kpo_platform.kube.deadline import Deadline
 from kpo_platform.kube.forward import Tunnel
 from kpo_platform.kube.published import contract_text, read_contract
@@ -20,6 +20,7 @@ from kpo_platform.kube.resource import (
     Object,
     Resource,
 )
+from kpo_platform.kube.way import kubeconfig_file
 
 __all__ = [
     "CONFIG_MAP",

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import urllib3
-from kubernetes import client, config
+from kubernetes import client
 
 from kpo_platform.errors import ClusterError, Unreachable
 from kpo_platform.kube.deadline import Deadline
@@ -26,13 +24,14 @@ from kpo_platform.kube.resource import (
     Object,
     Resource,
 )
+from kpo_platform.kube.way import by_content, by_file
 
 FIELD_MANAGER = "platformctl"
 """The name under which the API server notes which fields are ours."""
 
 _CONNECT_SECONDS = 5.0
 _CALL_SECONDS = 30.0
-_APPLICABLE = {resource.kind: resource for resource in (CONFIG_MAP, SECRET, VOLUME_CLAIM)}
+_APPLICABLE = {resource.kind: resource for resource in (CONFIG_MAP, POD, SECRET, VOLUME_CLAIM)}
 
 
 class Kube:
@@ -55,24 +54,7 @@ class Kube:
         Raises:
             ClusterError: there is no such file or context, or it cannot be read.
         """
-        settings = client.Configuration()
-        file = kubeconfig_file(kubeconfig)
-        try:
-            if file:
-                config.load_kube_config(file, context, settings, persist_config=False)
-            else:
-                config.load_incluster_config(settings)
-        except Exception as error:  # the loader raises whatever YAML, OpenSSL and login plugins raise
-            raise ClusterError(
-                f"No way to a cluster by {file or 'the service account of this pod'}: {error}; "
-                "name a kubeconfig with --kubeconfig or KUBECONFIG, and a context of it with --context."
-            ) from error
-        if not settings.verify_ssl:
-            # The kubeconfig says so; a warning with every call would only hide what matters.
-            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
-        # The library would try four times and log each; a person would rather know at once.
-        settings.retries = urllib3.Retry(0)
-        return cls(client.ApiClient(settings), Deadline(timeout))
+        return cls(client.ApiClient(by_file(kubeconfig, context)), Deadline(timeout))
 
     @classmethod
     def of(cls, content: Mapping[str, Any], timeout: float) -> Kube:
@@ -85,13 +67,7 @@ class Kube:
         Raises:
             ClusterError: it cannot be used.
         """
-        settings = client.Configuration()
-        try:
-            config.load_kube_config_from_dict(dict(content), client_configuration=settings, persist_config=False)
-        except Exception as error:  # as above; the text may quote a key, so it is not repeated
-            raise ClusterError("The kubeconfig's certificate, key or token cannot be read.") from error
-        settings.retries = urllib3.Retry(0)
-        return cls(client.ApiClient(settings), Deadline(timeout))
+        return cls(client.ApiClient(by_content(content)), Deadline(timeout))
 
     @property
     def server(self) -> str:
@@ -177,6 +153,16 @@ class Kube:
         body = {"kind": "DeleteOptions", "apiVersion": "v1", "preconditions": seen}
         what = resource.phrase("delete", namespace, name)
         self._call("DELETE", resource.path(namespace, name), what, body=body)
+
+    def remove(self, resource: Resource, name: str, namespace: str) -> None:
+        """Delete an object at once, whatever has become of it, with no time to end for a pod.
+
+        Raises:
+            NotFound: it is not there.
+            ClusterError: the server refused.
+        """
+        body = {"kind": "DeleteOptions", "apiVersion": "v1", "gracePeriodSeconds": 0}
+        self._call("DELETE", resource.path(namespace, name), resource.phrase("delete", namespace, name), body=body)
 
     def token(self, account: str, namespace: str, seconds: int, *, dry_run: bool = False) -> Object:
         """Get a token of a service account; the server may give it a shorter life.
@@ -278,17 +264,3 @@ class Kube:
         if not left:
             raise Unreachable(f"Out of time before this could be asked: {what}; give more with --timeout.")
         return min(left, _CALL_SECONDS)
-
-
-def kubeconfig_file(given: str | None = None) -> str | None:
-    """The kubeconfig to use: the given one, what ``KUBECONFIG`` names, or ``~/.kube/config``.
-
-    The client library reads ``KUBECONFIG`` when it is imported, which is too early for a process that is told
-    its environment later; so it is looked up here.
-
-    Returns:
-        The file, or nothing inside a pod that has no kubeconfig: there the service account is meant.
-    """
-    default = Path.home() / ".kube" / "config"
-    in_pod = "KUBERNETES_SERVICE_HOST" in os.environ and not default.exists()
-    return given or os.environ.get("KUBECONFIG") or (None if in_pod else str(default))
