@@ -12,7 +12,7 @@ import pytest
 
 from kpo_platform.bootstrap.credentials import Credentials, Login, find, given, usual_files
 from kpo_platform.errors import BootstrapError
-from unit.command_line import Cluster, Speak
+from unit.command_line import Cluster, Said, Speak
 
 HOST = "registry.test:5000"
 NOTHING = io.StringIO("")
@@ -187,8 +187,13 @@ def test_the_password_of_a_user_lands_in_the_secret_and_is_not_shown(
     [
         (
             ["--registry-username", "robot", "--registry-config", "-"],
-            "--registry-username and --registry-config are two ways to sign in: give one.",
+            "--registry-username and --registry-config are several ways to sign in: give one.",
         ),
+        (
+            ["--registry-secret", "team-alpha/regcred", "--registry-config", "-"],
+            "--registry-config and --registry-secret are several ways to sign in: give one.",
+        ),
+        (["--registry-secret", "regcred"], "--registry-secret is 'regcred'; expected such as team-alpha/regcred."),
         (["--registry-password-env", "X"], "--registry-password-env needs --registry-username."),
         (
             ["--registry-username", "robot", "--registry-password-env", "NO_SUCH_VARIABLE"],
@@ -207,3 +212,46 @@ def test_options_that_do_not_go_together_are_wrong_usage(
     said = speak(*cluster.bootstrap, "--yes", *words)
     assert (said.code, said.out, said.err.splitlines()[-1]) == (64, "", f"Error: {sentence}")
     assert cluster.server.seen == []
+
+
+def existing(speak: Speak, cluster: Cluster, secret: dict[str, Any] | None) -> Said:
+    """Bootstrap team alpha with a Secret as the source of its sign-in."""
+    if secret is not None:
+        kept = {"metadata": {"name": "pull", "resourceVersion": "1"}, **secret}
+        cluster.platform.objects["/api/v1/namespaces/shared/secrets/pull"] = kept
+    return speak(*cluster.bootstrap, "--yes", "--team", "alpha", "--registry-secret", "shared/pull")
+
+
+def test_a_secret_of_the_cluster_is_a_source_of_which_only_the_contract_s_hosts_are_taken(
+    speak: Speak, cluster: Cluster
+):
+    config = json.dumps({"auths": {"registry.test": auth("robot", "s3cret"), "other.test": auth("x", "y")}})
+    data = {".dockerconfigjson": b64encode(config.encode()).decode()}
+    said = existing(speak, cluster, {"type": "kubernetes.io/dockerconfigjson", "data": data})
+    secret = cluster.platform.objects["/api/v1/namespaces/team-alpha/secrets/regcred"]
+    written = json.loads(b64decode(secret["data"][".dockerconfigjson"]))
+    assert (said.code, written) == (0, {"auths": {"registry.test": auth("robot", "s3cret")}})
+
+
+@pytest.mark.parametrize(
+    ("secret", "sentence"),
+    [
+        (None, "Not found: get secrets/pull in namespace shared. not found"),
+        (
+            {"type": "Opaque", "data": {"password": "cA=="}},
+            "The Secret shared/pull is of type Opaque and has no .dockerconfigjson; expected one of type "
+            "kubernetes.io/dockerconfigjson, as kubectl create secret docker-registry makes it.",
+        ),
+        (
+            {"type": "kubernetes.io/dockerconfigjson", "data": {".dockerconfigjson": "cA=="}},
+            "The registry configuration in Secret shared/pull is broken: expected JSON as `docker login` writes it; "
+            "sign in again or name another file with --registry-config.",
+        ),
+    ],
+)
+def test_a_secret_that_is_no_source_is_one_sentence_and_nothing_is_written(
+    speak: Speak, cluster: Cluster, secret: dict[str, Any] | None, sentence: str
+):
+    said = existing(speak, cluster, secret)
+    assert (said.code, said.out, cluster.platform.writes) == (3, "", 0)
+    assert said.err.splitlines()[-1] == f"Error: {sentence}"

@@ -1,4 +1,4 @@
-"""Sign-ins for container registries, from the files that ``docker login`` and ``podman login`` write.
+"""Sign-ins for container registries, as ``docker login`` and ``podman login`` write them into files.
 
 Only the hosts that the contract names are looked up, so that a person's other sign-ins stay where they are.
 """
@@ -17,6 +17,9 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from kpo_platform.errors import BootstrapError
+
+SECRET_KEY = ".dockerconfigjson"
+"""The key under which a registry secret has its configuration."""
 
 _HUB = "index.docker.io"
 _HUB_NAMES = {"docker.io", "index.docker.io", "registry-1.docker.io"}
@@ -39,10 +42,12 @@ class Credentials:
     Attributes:
         logins: host to sign-in.
         missing: host to the reason why there is none, as half a sentence.
+        answers: host to what its registry said to the sign-in, as far as it was asked.
     """
 
     logins: Mapping[str, Login] = field(default_factory=dict)
     missing: Mapping[str, str] = field(default_factory=dict)
+    answers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -64,12 +69,37 @@ def find(hosts: Iterable[str], source: str | None, stdin: TextIO) -> Credentials
         BootstrapError: a configuration cannot be read.
     """
     wanted = sorted(set(hosts))
-    if not wanted:
-        return Credentials()
-    configs = _read(source, stdin)
+    return _of_all(wanted, _read(source, stdin)) if wanted else Credentials()
+
+
+def of_secret(hosts: Iterable[str], origin: str, secret: Mapping[str, Any]) -> Credentials:
+    """Look up sign-ins in a Secret of the cluster, such as one that pods pull with already.
+
+    Args:
+        hosts: the registries' hosts.
+        origin: the Secret's namespace and name, for messages.
+        secret: the Secret.
+
+    Raises:
+        BootstrapError: it is no registry secret.
+    """
+    encoded = (secret.get("data") or {}).get(SECRET_KEY)
+    if encoded is None:
+        raise BootstrapError(
+            f"The Secret {origin} is of type {secret.get('type')} and has no {SECRET_KEY}; expected one of type "
+            "kubernetes.io/dockerconfigjson, as kubectl create secret docker-registry makes it."
+        )
+    try:
+        text = base64.b64decode(encoded).decode()
+    except ValueError:
+        text = ""
+    return _of_all(sorted(set(hosts)), [_parse(f"Secret {origin}", text)])
+
+
+def _of_all(hosts: list[str], configs: list[_Config]) -> Credentials:
     logins: dict[str, Login] = {}
     missing: dict[str, str] = {}
-    for host in wanted:
+    for host in hosts:
         found = _look_up(host, configs)
         if isinstance(found, Login):
             logins[host] = found
@@ -100,7 +130,12 @@ def given(hosts: Iterable[str], username: str, ask: Callable[[str], str]) -> Cre
 
 def registry_key(host: str) -> str:
     """The key of a registry in a docker configuration; Docker Hub has one of its own."""
-    return f"https://{_HUB}/v1/" if _plain(host) == _HUB else host
+    return f"https://{_HUB}/v1/" if is_docker_hub(host) else host
+
+
+def is_docker_hub(host: str) -> bool:
+    """Whether a registry is Docker Hub, under any of its names."""
+    return _plain(host) == _HUB
 
 
 def usual_files(environment: Mapping[str, str], home: Path) -> list[Path]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from kpo_platform.bootstrap import labels
 from kpo_platform.bootstrap.actions import Action, Target, Verb, changes
-from kpo_platform.bootstrap.credentials import Credentials, Login, registry_key
+from kpo_platform.bootstrap.credentials import SECRET_KEY, Credentials, Login, registry_key
 from kpo_platform.bootstrap.state import LiveSecret
 from kpo_platform.contract import Team
 from kpo_platform.kube import SECRET
@@ -90,5 +90,5 @@ def _body(name: str, team: Team, login: Login) -> dict[str, Any]:
             "labels": labels.labels(name),
         },
         "type": TYPE,
-        "data": {".dockerconfigjson": base64.b64encode(config.encode()).decode()},
+        "data": {SECRET_KEY: base64.b64encode(config.encode()).decode()},
     }

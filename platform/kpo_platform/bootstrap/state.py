@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from kpo_platform.bootstrap.credentials import Login
+from kpo_platform.bootstrap.credentials import SECRET_KEY, Login
 from kpo_platform.contract import Contract, Team
 from kpo_platform.errors import NotFound
 from kpo_platform.kube import NAMESPACE, POD, SECRET, STORAGE_CLASS, VOLUME_CLAIM, Object, Resource
@@ -178,7 +178,7 @@ def _secrets(kube: Reader, teams: list[Team]) -> list[tuple[Key, LiveSecret]]:
 
 def _secret(found: Object) -> LiveSecret:
     meta = found["metadata"]
-    logins = _logins((found.get("data") or {}).get(".dockerconfigjson", ""))
+    logins = _logins((found.get("data") or {}).get(SECRET_KEY, ""))
     return LiveSecret(found.get("type", ""), meta.get("labels") or {}, logins, meta["resourceVersion"])
 
 

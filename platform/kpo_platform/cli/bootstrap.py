@@ -32,6 +32,7 @@ Examples:
   podman login --authfile auth.json registry.example.com
   platformctl bootstrap --registry-config auth.json
   platformctl bootstrap --registry-username robot     # asks for the password
+  platformctl bootstrap --registry-secret airflow/pull-secret
   platformctl bootstrap --target-kubeconfig other.yaml --target-account airflow/launcher
   platformctl bootstrap --airflow-url https://airflow.example.com --airflow-username ada
 """
@@ -73,7 +74,7 @@ def command(
     _refuse_no_address(airflow_url)
     login = _login(airflow_username) if airflow_username else None
     current = _begin(cluster, names, airflow_url, login, target)
-    credentials = registry.find(current.registries)
+    credentials = registry.find(current.registries, current.kube)
     as_text = output == "text"
     with nullcontext() if dry_run else taken(current.kube, cluster.namespace, say) as turn:
         plan = current.plan(credentials, dry_run=dry_run)

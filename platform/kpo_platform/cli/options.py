@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ import click
 from kpo_platform.bootstrap import credentials
 from kpo_platform.bootstrap.outside import Target
 from kpo_platform.contract import Contract
-from kpo_platform.kube import Kube, read_contract
+from kpo_platform.kube import SECRET, Kube, read_contract
 
 
 @dataclass(frozen=True)
@@ -110,11 +111,13 @@ class Registry:
 
     Attributes:
         config: a configuration of docker or podman, or ``-`` for standard input.
+        secret: a Secret of the cluster that has it already, as ``NAMESPACE/NAME``.
         username: a user, instead of a configuration.
         variable: the environment variable with the user's password; without one it is asked for.
     """
 
     config: str | None
+    secret: str | None
     username: str | None
     variable: str | None
 
@@ -124,8 +127,12 @@ class Registry:
         Raises:
             UsageError: the options do not go together, or there is nobody to ask and nothing to read.
         """
-        if self.username and self.config:
-            raise click.UsageError("--registry-username and --registry-config are two ways to sign in: give one.")
+        ways = {"username": self.username, "config": self.config, "secret": self.secret}
+        given = [f"--registry-{name}" for name, value in ways.items() if value]
+        if len(given) > 1:
+            raise click.UsageError(f"{' and '.join(given)} are several ways to sign in: give one.")
+        if self.secret and not re.fullmatch(r"[^/]+/[^/]+", self.secret):
+            raise click.UsageError(f"--registry-secret is {self.secret!r}; expected such as team-alpha/regcred.")
         if self.variable and not self.username:
             raise click.UsageError("--registry-password-env needs --registry-username.")
         if self.variable and not os.environ.get(self.variable):
@@ -136,12 +143,20 @@ class Registry:
                 "name a variable that has it with --registry-password-env."
             )
 
-    def find(self, hosts: Iterable[str]) -> credentials.Credentials:
+    def find(self, hosts: Iterable[str], kube: Kube) -> credentials.Credentials:
         """The sign-ins for some hosts; asks for a password where none is named.
+
+        Args:
+            hosts: the registries' hosts.
+            kube: the cluster that has the Secret, where one is named.
 
         Raises:
             BootstrapError: a configuration cannot be read, or one user is given for several registries.
+            ClusterError: the Secret cannot be read.
         """
+        if self.secret:
+            namespace, _, name = self.secret.partition("/")
+            return credentials.of_secret(hosts, self.secret, kube.get(SECRET, name, namespace))
         if self.username:
             return credentials.given(hosts, self.username, self._password)
         return credentials.find(hosts, self.config, sys.stdin)
@@ -162,6 +177,11 @@ def registry_options(command: Callable[..., int]) -> Callable[..., int]:
         "  [default: the usual files of docker and podman]",
     )
     @click.option(
+        "--registry-secret",
+        metavar="NAMESPACE/NAME",
+        help="Instead: a Secret of the cluster that has the sign-ins already.",
+    )
+    @click.option(
         "--registry-username",
         metavar="NAME",
         help="Instead: the user of the teams' one registry, whose password is asked for.",
@@ -173,9 +193,14 @@ def registry_options(command: Callable[..., int]) -> Callable[..., int]:
     )
     @wraps(command)
     def wrapped(
-        *, registry_config: str | None, registry_username: str | None, registry_password_env: str | None, **rest: Any
+        *,
+        registry_config: str | None,
+        registry_secret: str | None,
+        registry_username: str | None,
+        registry_password_env: str | None,
+        **rest: Any,
     ) -> int:
-        registry = Registry(registry_config, registry_username, registry_password_env)
+        registry = Registry(registry_config, registry_secret, registry_username, registry_password_env)
         registry.check()
         return command(registry=registry, **rest)
 
