@@ -79,22 +79,25 @@ def plain(path: str) -> Object:
     return found
 
 
+ROLES = (
+    "bootstrap-operator",
+    "bootstrap-operator-cluster",
+    "bootstrap-operator-delete",
+    "bootstrap-operator-environment",
+    "bootstrap-operator-registry",
+    "bootstrap-operator-release",
+    "bootstrap-operator-target",
+    "pod-cleaner",
+    "pod-launcher",
+    "secret-maker",
+    "team-developer",
+    "team-pod",
+)
+
+
 def test_two_teams_give_this_contract() -> None:
     common = {name: field for name, field in DEFAULT_TEAM.items() if name not in ("namespace", "pool")}
     volume = {"storageClass": None, "mountPath": "/data", "readOnly": False}
-    roles = (
-        "bootstrap-operator",
-        "bootstrap-operator-cluster",
-        "bootstrap-operator-delete",
-        "bootstrap-operator-environment",
-        "bootstrap-operator-release",
-        "bootstrap-operator-target",
-        "pod-cleaner",
-        "pod-launcher",
-        "secret-maker",
-        "team-developer",
-        "team-pod",
-    )
     assert contract(TWO_TEAMS) == {
         "version": 1,
         "chartVersion": "0.1.0",
@@ -119,7 +122,7 @@ def test_two_teams_give_this_contract() -> None:
         "labelPolicy": {},
         "gpuResource": "nvidia.com/gpu",
         "podLink": "",
-        "rules": {name: role_file(name)["rules"] for name in roles},
+        "rules": {name: role_file(name)["rules"] for name in ROLES},
         "podTemplates": {name: plain(f"pod_templates/{name}.yaml") for name in ("default", "git-script")},
         "sidecars": {name: plain(f"pod_templates/sidecars/{name}.yaml") for name in ("git-sync", "log-shipper")},
         "teamDefaults": common,

@@ -9,7 +9,7 @@ from typing import Any
 
 from cluster.operations import Somebody
 from road.airflow_api import AirflowApi
-from road.borrowed import borrowed
+from road.borrowed import LOGIN, borrowed
 from road.stack import NAMESPACE, Stack
 
 OUTSIDE = "mutationout"
@@ -66,3 +66,10 @@ def lead_out(who: Somebody) -> str:
     """Plan a connection to another cluster: everything is tried there and here, and nothing kept."""
     target = ("--target-kubeconfig", who.mutant.kubeconfig, "--target-account", f"{OUTSIDE}/launcher")
     return who.run(who.programs / "platformctl", "bootstrap", "--namespace", OUTSIDE, "--dry-run", *target)
+
+
+def ask_a_node(who: Somebody) -> str:
+    """Bootstrap with a sign-in for a registry that nobody knows: a node is asked."""
+    who.mutant.stack.kubectl("delete", "secret", "regcred", "-n", "team-beta", "--ignore-not-found")
+    words = ("bootstrap", "--team", "beta", "--yes", "--registry-config", "-")
+    return who.run(who.programs / "platformctl", *words, stdin=LOGIN)

@@ -1,7 +1,7 @@
 """A registry that asks for a password, on the cluster's own network, with one private image in it.
 
 It is distribution's program, built with the cluster's others. It listens in the cluster's network namespace on
-localhost:5000, which containerd, and no other host, may reach without TLS.
+localhost:5000, which containerd, and no other host, may reach without TLS; or with TLS at the node's address.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import hashlib
 import io
 import json
 import secrets
+import ssl
 import subprocess
 import tarfile
 import urllib.error
@@ -27,20 +28,28 @@ from common.waiting import NotYet, wait_for
 from local_cluster.addresses import NAME, NODE_IP
 
 HOST = "localhost:5000"
+TLS_HOST = f"{NODE_IP}:5443"
 _OCI = "application/vnd.oci.image"
 
 
 @dataclass(frozen=True)
 class Registry:
-    """A running registry and the sign-in that it wants."""
+    """A running registry and the sign-in that it wants; with the certificate of its authority where it speaks TLS."""
 
     user: str
     password: str = field(repr=False)
+    authority: Path | None = None
 
-    def login(self) -> dict[str, Any]:
-        """The sign-in as a docker config has it."""
-        both = base64.b64encode(f"{self.user}:{self.password}".encode()).decode()
-        return {"auths": {HOST: {"username": self.user, "password": self.password, "auth": both}}}
+    @property
+    def host(self) -> str:
+        """Its host, as images name it."""
+        return TLS_HOST if self.authority else HOST
+
+    def login(self, password: str = "") -> dict[str, Any]:
+        """The sign-in as a docker config has it, or one with another password."""
+        secret = password or self.password
+        both = base64.b64encode(f"{self.user}:{secret}".encode()).decode()
+        return {"auths": {self.host: {"username": self.user, "password": secret, "auth": both}}}
 
     def push(self, repository: str, tag: str, archive: Path, files: dict[str, str]) -> None:
         """Push the image of an archive with one more layer, of these files."""
@@ -59,11 +68,13 @@ class Registry:
 
     def call(self, method: str, path: str, body: bytes | None = None, kind: str = "application/octet-stream") -> str:
         """Send a request to a path below /v2/, or to a whole address, and give where the answer points."""
-        address = path if path.startswith("http") else f"http://{NODE_IP}:5000/v2/{path}"
+        here = f"https://{TLS_HOST}" if self.authority else f"http://{NODE_IP}:5000"
+        address = path if path.startswith("http") else f"{here}/v2/{path}"
         sign_in = base64.b64encode(f"{self.user}:{self.password}".encode()).decode()
         headers = {"Authorization": f"Basic {sign_in}", "Content-Type": kind}
         request = urllib.request.Request(address, body, headers, method=method)
-        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=30) as reply:
+        trust = urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=self.authority))
+        with urllib.request.build_opener(urllib.request.ProxyHandler({}), trust).open(request, timeout=30) as reply:
             return str(reply.headers.get("Location", ""))
 
     def _upload(self, repository: str, blob: bytes) -> None:
@@ -72,15 +83,15 @@ class Registry:
 
 
 @contextmanager
-def running(programs: Path, folder: Path) -> Iterator[Registry]:
+def running(programs: Path, folder: Path, *, tls: bool = False) -> Iterator[Registry]:
     """Run a registry while the block lasts; what it stored goes with the folder."""
-    registry = Registry("partner", secrets.token_urlsafe(24))
+    registry = Registry("partner", secrets.token_urlsafe(24), _authority(folder) if tls else None)
     salt = "$2b$05$" + secrets.token_hex(11)
     crypt = ("perl", "-e", "chomp(my $p = <STDIN>); print crypt($p, $ARGV[0])", salt)  # Python's own is on its way out
     users = folder / "htpasswd"
     users.write_text(f"{registry.user}:{capture(crypt, stdin=registry.password)}\n")
     config = folder / "config.yml"
-    config.write_text(json.dumps(_config(folder, users)))
+    config.write_text(json.dumps(_config(folder, users, tls)))
     command = ["ip", "netns", "exec", NAME, programs / "registry", "serve", config]
     with (folder / "log").open("w") as log, subprocess.Popen(command, stdout=log, stderr=log) as process:
         try:
@@ -95,12 +106,22 @@ def base_image() -> Path:
     return max(cache_folder("base-images").glob("*/busybox.tar"), key=lambda file: file.stat().st_mtime)
 
 
-def _config(folder: Path, users: Path) -> dict[str, Any]:
+def _authority(folder: Path) -> Path:
+    """Make a certificate for the node's address, its own authority, with its key beside it."""
+    certificate = folder / "registry.crt"
+    key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-keyout", folder / "registry.key")
+    name = ("-subj", "/CN=registry", "-addext", f"subjectAltName=IP:{NODE_IP}", "-days", "2")
+    capture(("openssl", "req", "-x509", "-nodes", *key, *name, "-out", certificate))
+    return certificate
+
+
+def _config(folder: Path, users: Path, tls: bool) -> dict[str, Any]:
+    files = {"certificate": str(folder / "registry.crt"), "key": str(folder / "registry.key")}
     return {
         "version": 0.1,
         "log": {"level": "info"},
         "storage": {"filesystem": {"rootdirectory": str(folder / "storage")}},
-        "http": {"addr": ":5000"},
+        "http": {"addr": ":5443", "tls": files} if tls else {"addr": ":5000"},
         "auth": {"htpasswd": {"realm": "partner", "path": str(users)}},
     }
 

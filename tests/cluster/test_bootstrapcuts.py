@@ -18,8 +18,13 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 HOME = "cuts"
 SPACE = f"/api/v1/namespaces/{HOME}-0"
 LEASES = f"/apis/coordination.k8s.io/v1/namespaces/{HOME}/leases"
+CHECK_SECRET, CHECK_POD = f"{SPACE}/secrets/registry-check", f"{SPACE}/pods/registry-check"
 WRITES = [
     f"POST {LEASES}",
+    # A node is asked about the registry, after what an earlier run may have left of that is removed.
+    *[f"DELETE {CHECK_SECRET}", f"DELETE {CHECK_POD}"],
+    *[f"PATCH {CHECK_POD}", f"PATCH {CHECK_SECRET}", f"PATCH {CHECK_POD}"],
+    *[f"DELETE {CHECK_SECRET}", f"DELETE {CHECK_POD}"],
     f"PATCH {SPACE}/secrets/regcred",
     f"PATCH {SPACE}/persistentvolumeclaims/data-0",
     "POST /api/v2/connections",
@@ -30,6 +35,7 @@ WRITES = [
 @pytest.fixture(scope="module")
 def team(stack: Stack, airflow: AirflowApi) -> Iterator[Borrowed]:
     with borrowed(stack, airflow, HOME, teams=1, volumes=1) as it:
+        stack.kubectl("create", "serviceaccount", "team-pod", "-n", f"{HOME}-0")
         yield it
 
 
@@ -79,6 +85,8 @@ def test_a_second_run_completes_one_whose_line_was_cut(
     completed = bootstrap("--yes", "-o", "json")
     assert completed.returncode == 0, completed.stderr
     assert all(each["healthy"] for each in json.loads(completed.stdout)["evidence"])
+    left = team.stack.get("secrets,pods", "-n", f"{HOME}-0")["items"]
+    assert [each["metadata"]["name"] for each in left] == ["regcred"]
     again = bootstrap("--dry-run", "--detailed-exitcode")
     assert (again.returncode, again.stdout.splitlines()[-1]) == (
         0,

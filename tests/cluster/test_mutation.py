@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from cluster.mutant import Mutant, Right, all_rights, rules_of, without
-from cluster.mutant_bootstrap import OUTSIDE, delete_data, lead_out, outside, take_over
+from cluster.mutant_bootstrap import OUTSIDE, ask_a_node, delete_data, lead_out, outside, take_over
 from cluster.operations import (
     TEAM,
     Operation,
@@ -45,6 +45,7 @@ PLACES: dict[str, tuple[str, ...]] = {
     "bootstrap-operator-cluster": ("",),
     "bootstrap-operator-delete": ("team-beta",),
     "bootstrap-operator-environment": (NAMESPACE,),
+    "bootstrap-operator-registry": ("team-beta",),
     "bootstrap-operator-target": (OUTSIDE,),
     "secret-maker": (NAMESPACE,),
 }
@@ -67,9 +68,13 @@ TOGETHER: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(_BOOTSTRAP, _BOOTSTRAP),
     **dict.fromkeys(_OUTSIDE, (*_BOOTSTRAP, *_OUTSIDE)),
     "bootstrap-operator-delete": ("bootstrap-operator-release", "bootstrap-operator-delete"),
+    "bootstrap-operator-registry": (*_BOOTSTRAP, "bootstrap-operator-registry"),
 }
 """Roles that the same person has."""
 
+
+_OF_A_NODE = [*((verb, "pods") for verb in ("create", "delete", "get", "patch")), ("delete", "secrets")]
+"""The rights by which a node is asked about a registry."""
 
 WAITING, FAILING, DEFERRED = task("waiting"), task("failing"), task("deferred")
 
@@ -108,6 +113,7 @@ OPERATIONS: dict[str, dict[tuple[str, str], Operation]] = {
     },
     "bootstrap-operator-delete": {(verb, "persistentvolumeclaims"): delete_data for verb in ("delete", "get", "list")},
     "bootstrap-operator-environment": {(verb, "secrets"): lead_out for verb in ("create", "get", "patch")},
+    "bootstrap-operator-registry": dict.fromkeys(_OF_A_NODE, ask_a_node),
     "bootstrap-operator-target": {("create", "serviceaccounts/token"): lead_out},
     "bootstrap-operator-cluster": {
         ("get", "namespaces"): bootstrap,
@@ -132,6 +138,10 @@ SIGNS: dict[tuple[str, str, str], str] = {
         for verb in ("create", "get")
     },
     ("bootstrap-operator-release", "delete", "leases"): r"turns left: 1",
+    **{
+        ("bootstrap-operator-registry", *right): "that needs the rights of rbac/bootstrap-operator-registry"
+        for right in _OF_A_NODE
+    },
     ("pod-cleaner", "list", "pods"): r"(?s)in finished_pods.*HTTP Error 403",
     ("pod-cleaner", "delete", "pods"): r"(?s)in remove.*HTTP Error 403",
     ("secret-maker", "create", "secrets"): r"HTTP Error 403",

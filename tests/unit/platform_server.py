@@ -12,6 +12,8 @@ from unit.contracts import CONTRACT
 from unit.servers import Answer, Request, status
 
 PASSWORD = "of-the-admin"
+CHECK = "/api/v1/namespaces/team-alpha/pods/registry-check"
+"""The pod by which a node is asked about a registry: whoever has only the usual roles may not touch it."""
 
 
 class Platform:
@@ -22,7 +24,7 @@ class Platform:
         self.lease: Any = None
         self.writes = 0
         self.objects: dict[str, Any] = {}
-        self.refused: set[str] = set()
+        self.refused: set[str] = {CHECK}
         self._keep("/api/v1/namespaces/airflow/configmaps/airflow-contract", data={"contract.json": _contract()})
         admin = {"username": _base64("admin"), "password": _base64(PASSWORD)}
         self._keep("/api/v1/namespaces/airflow/secrets/airflow-admin", data=admin)

@@ -174,4 +174,4 @@ def test_a_variable_in_airflows_pods_is_a_conflict_with_a_connection_over_the_ap
 )
 def test_the_evidence_tells_where_a_connection_leads(live: Live, healthy: bool, seen: str):
     whole = contract(volumes=[], connection={"id": "k8s_default", "mode": "remote", "via": "api"})
-    assert verify.check(whole, whole.teams, live) == (verify.Evidence(CONNECTION, healthy, seen),)
+    assert verify.check(whole, whole.teams, live, {}) == (verify.Evidence(CONNECTION, healthy, seen),)

@@ -9,12 +9,14 @@ import pytest
 
 from kpo_platform.bootstrap import verify
 from kpo_platform.bootstrap.actions import Target
+from kpo_platform.bootstrap.sign_in import Answer, Verdict
 from kpo_platform.bootstrap.state import Live, LiveClaim, LiveConnection, StorageClass
 from kpo_platform.bootstrap.verify import Evidence
 from unit.contracts import contract
-from unit.test_plan import CLAIM, CONNECTION, DONE, GROWING, LIVE_CLAIM, REGISTRY, SECRET
+from unit.test_plan import CLAIM, CONNECTION, DONE, GROWING, HOST, LIVE_CLAIM, LOGIN, REGISTRY, SECRET
 
 WHOLE = contract(registry=REGISTRY)
+TAKEN = Verdict(Answer.TAKEN, "asked from here")
 AT_ONCE = replace(GROWING, waits_for_pod=False)
 
 
@@ -22,22 +24,34 @@ def with_claim(**fields: object) -> Live:
     return replace(DONE, claims={("team-alpha", "data"): replace(LIVE_CLAIM, **fields)})
 
 
+def check(live: Live, verdict: Verdict = TAKEN) -> tuple[Evidence, ...]:
+    return verify.check(WHOLE, WHOLE.teams, live, {(HOST, LOGIN): verdict})
+
+
 def evidence(live: Live, target: Target) -> Evidence:
-    return next(each for each in verify.check(WHOLE, WHOLE.teams, live) if each.target == target)
+    return next(each for each in check(live) if each.target == target)
 
 
 def test_what_is_there_is_shown_with_evidence():
-    assert verify.check(WHOLE, WHOLE.teams, DONE) == (
-        Evidence(SECRET, True, "type kubernetes.io/dockerconfigjson, for registry.test"),
+    assert check(DONE) == (
+        Evidence(
+            SECRET, True, "type kubernetes.io/dockerconfigjson, for registry.test; sign-in taken (asked from here)"
+        ),
         Evidence(CLAIM, True, "1Gi, ReadWriteOnce, class local-path, Bound"),
         Evidence(CONNECTION, True, "type kubernetes, in cluster, XCom sidecar registry.test/alpine:3"),
     )
 
 
 def test_what_is_not_there_is_said():
-    assert verify.check(WHOLE, WHOLE.teams, Live()) == tuple(
-        Evidence(target, False, "is not there") for target in (SECRET, CLAIM, CONNECTION)
-    )
+    assert check(Live()) == tuple(Evidence(target, False, "is not there") for target in (SECRET, CLAIM, CONNECTION))
+
+
+@pytest.mark.parametrize(
+    ("answer", "healthy", "verified"), [(Answer.REFUSED, False, True), (Answer.UNVERIFIED, True, False)]
+)
+def test_a_sign_in_that_is_not_taken_is_not_ok(answer: Answer, healthy: bool, verified: bool):
+    seen = f"type kubernetes.io/dockerconfigjson, for registry.test; sign-in {answer} (why)"
+    assert check(DONE, Verdict(answer, "why"))[0] == Evidence(SECRET, healthy, seen, verified)
 
 
 def test_a_claim_that_waits_for_its_first_pod_is_healthy():

@@ -17,23 +17,25 @@ from unit.platform_server import PASSWORD, Platform
 from unit.servers import Request, serving, status
 
 LOGIN = '{"auths": {"registry.test": {"username": "robot", "password": "s3cret"}}}'
-CREATED = """\
-+ Secret team-alpha/regcred: create (registry registry.test)
+UNVERIFIED = "sign-in unverified (not asked from here: its name is not known here"
+CREATED = f"""\
++ Secret team-alpha/regcred: create (registry registry.test; {UNVERIFIED}))
 + PersistentVolumeClaim team-alpha/data: create (1Gi, ReadWriteOnce, class local (the default))
 + PersistentVolumeClaim team-beta/data: create (1Gi, ReadWriteOnce, class local (the default))
 + Connection k8s_default: create (in cluster)
 Plan: 4 to create, 0 to change, 0 unchanged, 0 blocked.
 """
-UNCHANGED = """\
-= Secret team-alpha/regcred: unchanged (registry registry.test)
+UNCHANGED = f"""\
+= Secret team-alpha/regcred: unchanged (registry registry.test; {UNVERIFIED}))
 = PersistentVolumeClaim team-alpha/data: unchanged (1Gi, ReadWriteOnce, class local, Pending)
 = PersistentVolumeClaim team-beta/data: unchanged (1Gi, ReadWriteOnce, class local, Pending)
 = Connection k8s_default: unchanged (in cluster)
 Plan: 0 to create, 0 to change, 4 unchanged, 0 blocked.
 """
 WAITS = "1Gi, ReadWriteOnce, class local, Pending: its class binds it when a pod first uses it"
+NO_NODE = "not asked by a node: that needs the rights of rbac/bootstrap-operator-registry.yaml"
 EVIDENCE = f"""\
-✔ Secret team-alpha/regcred: type kubernetes.io/dockerconfigjson, for registry.test
+? Secret team-alpha/regcred: type kubernetes.io/dockerconfigjson, for registry.test; {UNVERIFIED})
 ✔ PersistentVolumeClaim team-alpha/data: {WAITS}
 ✔ PersistentVolumeClaim team-beta/data: {WAITS}
 ✔ Connection k8s_default: type kubernetes, in cluster, XCom sidecar registry.test/alpine:3
@@ -42,9 +44,10 @@ EVIDENCE = f"""\
 
 def test_the_first_run_makes_everything_and_the_second_nothing(speak: Speak, cluster: Cluster):
     first = speak(*cluster.bootstrap, "--yes", "--registry-config", "-", stdin=LOGIN)
-    assert (first.code, first.out) == (0, CREATED + EVIDENCE)
+    assert (first.code, first.out) == (0, CREATED + EVIDENCE.replace("here)", f"here; {NO_NODE})"))
     assert first.err == (
         "► Reading the contract of namespace airflow, and what is there\n"
+        "► Ask a node whether registry registry.test takes the sign-in\n"
         "► Apply registry secrets and volume claims\n"
         "✔ Secret team-alpha/regcred\n"
         "✔ PersistentVolumeClaim team-alpha/data\n"
@@ -100,8 +103,8 @@ def test_the_result_as_json_is_whole(speak: Speak, cluster: Cluster):
             {"action": "create", "target": airflow, "changes": [], "note": "in cluster"},
         ],
         "evidence": [
-            {"target": claim, "healthy": True, "seen": WAITS},
-            {"target": airflow, "healthy": True, "seen": seen},
+            {"target": claim, "healthy": True, "seen": WAITS, "verified": True},
+            {"target": airflow, "healthy": True, "seen": seen, "verified": True},
         ],
     }
 

@@ -34,9 +34,9 @@ def plan(name: str, team: Team, credentials: Credentials, live: LiveSecret | Non
     login = credentials.logins.get(host)
     if login is None:
         return _without_login(team, credentials.missing.get(host, ""), live)
-    body = _body(name, team, login)
+    whole, about = body(name, team, login), f"registry {host}{credentials.answers.get(host, '')}"
     if live is None:
-        return Action(Verb.CREATE, target(team), note=f"registry {host}", body=body)
+        return Action(Verb.CREATE, target(team), note=about, body=whole)
     if not labels.is_ours(live.labels):
         return _of_others(team, login, live)
     if live.type != TYPE:
@@ -44,7 +44,30 @@ def plan(name: str, team: Team, credentials: Credentials, live: LiveSecret | Non
         return Action(Verb.BLOCKED, target(team), note=note)
     differing = changes(_differences(name, team, login, live))
     verb = Verb.CHANGE if differing else Verb.UNCHANGED
-    return Action(verb, target(team), differing, f"registry {host}", body if differing else {}, live.version)
+    return Action(verb, target(team), differing, about, whole if differing else {}, live.version)
+
+
+def body(name: str, team: Team, login: Login) -> dict[str, Any]:
+    """A team's registry secret as it is written.
+
+    Args:
+        name: the team's name.
+        team: the team.
+        login: the sign-in for its registry.
+    """
+    auth = base64.b64encode(f"{login.username}:{login.password}".encode()).decode()
+    config = json.dumps({"auths": {registry_key(team.registry.host): {"auth": auth}}}, separators=(",", ":"))
+    return {
+        "apiVersion": "v1",
+        "kind": SECRET.kind,
+        "metadata": {
+            "name": team.registry.pull_secret,
+            "namespace": team.namespace,
+            "labels": labels.labels(name),
+        },
+        "type": TYPE,
+        "data": {SECRET_KEY: base64.b64encode(config.encode()).decode()},
+    }
 
 
 def _without_login(team: Team, reason: str, live: LiveSecret | None) -> Action:
@@ -76,19 +99,3 @@ def _differences(name: str, team: Team, login: Login, live: LiveSecret) -> list[
     if found is not None and found != login:
         fields.append((f"sign-in for {team.registry.host}", "(old, not shown)", "(new, not shown)"))
     return fields
-
-
-def _body(name: str, team: Team, login: Login) -> dict[str, Any]:
-    auth = base64.b64encode(f"{login.username}:{login.password}".encode()).decode()
-    config = json.dumps({"auths": {registry_key(team.registry.host): {"auth": auth}}}, separators=(",", ":"))
-    return {
-        "apiVersion": "v1",
-        "kind": SECRET.kind,
-        "metadata": {
-            "name": team.registry.pull_secret,
-            "namespace": team.namespace,
-            "labels": labels.labels(name),
-        },
-        "type": TYPE,
-        "data": {SECRET_KEY: base64.b64encode(config.encode()).decode()},
-    }

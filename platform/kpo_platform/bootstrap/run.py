@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from kpo_platform.bootstrap import apply, connection, environment, outside, plan, state, verify, work
@@ -13,6 +13,7 @@ from kpo_platform.bootstrap.actions import Plan
 from kpo_platform.bootstrap.airflow_api import AirflowApi
 from kpo_platform.bootstrap.credentials import Credentials
 from kpo_platform.bootstrap.outside import Way
+from kpo_platform.bootstrap.questions import Questions
 from kpo_platform.contract import Contract, Team
 from kpo_platform.contract.team import ConnectionRef
 from kpo_platform.errors import BootstrapError
@@ -34,6 +35,7 @@ class Run:
         cluster_access: how Ansible's modules reach the cluster.
         airflow_access: how Ansible's modules reach Airflow.
         target: the cluster for connections that lead out, if one was named.
+        questions: what the registries say to the sign-ins.
     """
 
     contract: Contract
@@ -43,6 +45,7 @@ class Run:
     cluster_access: work.ClusterAccess
     airflow_access: work.AirflowAccess
     target: outside.Target | None = None
+    questions: Questions = field(default_factory=Questions)
 
     @property
     def registries(self) -> tuple[str, ...]:
@@ -57,24 +60,28 @@ class Run:
             dry_run: nothing will be done, so no token is asked for.
 
         Raises:
-            PlatformError: the live state could not be read, or the API server would refuse a write.
+            PlatformError: the live state could not be read, the API server would refuse a write, or a registry
+                refused the sign-in.
         """
-        live = self._live()
-        made = plan.make(self.contract, self.teams, credentials, live, self._ways(live, dry_run))
+        self.questions.begin(credentials.logins.items())
+        live, answered = self._live(), self.questions.about(credentials)
+        made = plan.make(self.contract, self.teams, answered, live, self._ways(live, dry_run))
         apply.rehearse(self.kube, made)
         return made
 
-    def apply(self, made: Plan, progress: apply.Progress) -> None:
-        """Do it.
+    def apply(self, made: Plan, credentials: Credentials, progress: apply.Progress) -> None:
+        """Do it; before anything is written, sign-ins that could not be tried from here are tried by a node.
 
         Args:
             made: the plan.
+            credentials: the sign-ins that it was made with.
             progress: is told of each task and write.
 
         Raises:
-            BootstrapError: it could not complete; what was done stays.
+            BootstrapError: it could not complete, and what was done stays; or a registry refused the sign-in.
             KeyboardInterrupt: Ctrl-C, or SIGTERM.
         """
+        self.questions.ask_nodes(self.kube, self.contract, credentials, made, progress.started)
         left = self.kube.deadline.left()
         access = self.cluster_access.model_copy(update={"timeout": left})
         apply.run(work.parts(made, access, self.airflow_access), left, progress)
@@ -86,7 +93,8 @@ class Run:
             PlatformError: it could not be read.
         """
         live = verify.settle(self._live, self.teams, min(_SETTLE_SECONDS, self.kube.deadline.left()))
-        return verify.check(self.contract, self.teams, live)
+        answers = self.questions.about_live(self.teams.values(), live)
+        return verify.check(self.contract, self.teams, live, answers)
 
     def _live(self) -> state.Live:
         return state.read(self.kube, self.airflow, self.contract, self.teams)

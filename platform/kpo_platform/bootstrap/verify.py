@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 from kpo_platform.bootstrap import claim, connection, environment, registry_secret
 from kpo_platform.bootstrap.actions import Target
-from kpo_platform.bootstrap.credentials import registry_key
 from kpo_platform.bootstrap.plan import references
-from kpo_platform.bootstrap.state import Live, LiveClaim, LiveSecret
+from kpo_platform.bootstrap.questions import Pair, pair_of, told
+from kpo_platform.bootstrap.sign_in import Answer, Verdict
+from kpo_platform.bootstrap.state import Live, LiveClaim
 from kpo_platform.contract import Contract, Team
 from kpo_platform.contract.team import ConnectionRef
 
@@ -19,20 +20,33 @@ _INTERVAL = 2.0
 
 @dataclass(frozen=True)
 class Evidence:
-    """One object: whether it is as the contract wants it, and what was seen."""
+    """One object: whether it is as the contract wants it, and what was seen.
+
+    What could not be seen in whole, such as whether a registry that nobody reaches takes a sign-in, is not verified.
+    """
 
     target: Target
     healthy: bool
     seen: str
+    verified: bool = True
 
 
-def check(contract: Contract, teams: Mapping[str, Team], live: Live) -> tuple[Evidence, ...]:
-    """Compare what is there with what the contract wants."""
+def check(
+    contract: Contract, teams: Mapping[str, Team], live: Live, answers: Mapping[Pair, Verdict]
+) -> tuple[Evidence, ...]:
+    """Compare what is there with what the contract wants.
+
+    Args:
+        contract: what the chart published.
+        teams: the teams that the run is for, by name.
+        live: what is there.
+        answers: what the registries say to the sign-ins in the teams' secrets.
+    """
     found = []
     for name in sorted(teams):
         team = teams[name]
         if team.registry.host:
-            found.append(_secret(team, live.secrets.get((team.namespace, team.registry.pull_secret))))
+            found.append(_secret(team, live, answers))
         found += [_claim(team, volume.name, live) for volume in team.volumes]
     return (*found, *(_connection(contract, ref, live) for ref in references(teams)))
 
@@ -63,13 +77,18 @@ def _waits_for_pod(found: LiveClaim, live: Live) -> bool:
     return any(each.waits_for_pod for each in live.classes if each.name == found.storage_class)
 
 
-def _secret(team: Team, found: LiveSecret | None) -> Evidence:
+def _secret(team: Team, live: Live, answers: Mapping[Pair, Verdict]) -> Evidence:
     target = registry_secret.target(team)
+    found = live.secrets.get((team.namespace, team.registry.pull_secret))
     if found is None:
         return Evidence(target, False, "is not there")
-    healthy = found.type == registry_secret.TYPE and registry_key(team.registry.host) in found.logins
-    hosts = ", ".join(sorted(found.logins)) or "no registry"
-    return Evidence(target, healthy, f"type {found.type}, for {hosts}")
+    seen = f"type {found.type}, for {', '.join(sorted(found.logins)) or 'no registry'}"
+    pair = pair_of(team, live)
+    if found.type != registry_secret.TYPE or pair is None:
+        return Evidence(target, False, seen)
+    answer = answers[pair].answer
+    verified = answer is not Answer.UNVERIFIED
+    return Evidence(target, answer is not Answer.REFUSED, f"{seen}; {told(answers[pair])}", verified)
 
 
 def _claim(team: Team, name: str, live: Live) -> Evidence:

@@ -10,6 +10,7 @@ import click
 
 from kpo_platform.bootstrap.actions import Plan
 from kpo_platform.bootstrap.airflow_api import by_url
+from kpo_platform.bootstrap.credentials import Credentials
 from kpo_platform.bootstrap.outside import Target
 from kpo_platform.bootstrap.run import Run, begin, cluster_access
 from kpo_platform.bootstrap.state import contract_teams
@@ -80,7 +81,7 @@ def command(
         plan = current.plan(credentials, dry_run=dry_run)
         if as_text:
             data_lines(report.plan_lines(plan))
-        evidence = _apply(current, plan, yes, turn) if turn else ()
+        evidence = _apply(current, plan, credentials, yes, turn) if turn else ()
     if as_text:
         data_lines(report.evidence_lines(evidence))
     else:
@@ -140,12 +141,12 @@ def _begin(
     return begin(kube, access, contract, teams, airflow_url, login, target)
 
 
-def _apply(current: Run, plan: Plan, yes: bool, turn: Turn) -> tuple[Evidence, ...]:
+def _apply(current: Run, plan: Plan, credentials: Credentials, yes: bool, turn: Turn) -> tuple[Evidence, ...]:
     if plan.pending:
         if not yes:
             _ask(current)
         turn.check()
-        current.apply(plan, report.Talk())
+        current.apply(plan, credentials, report.Talk())
     say("► Reading everything back")
     return current.verify()
 

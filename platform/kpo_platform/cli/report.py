@@ -30,8 +30,7 @@ def plan_lines(plan: Plan) -> list[Line]:
 def evidence_lines(evidence: tuple[Evidence, ...]) -> list[Line]:
     """What was found after the run, one line per object."""
     return [
-        (clean(f"{'✔' if each.healthy else '✗'} {each.target}: {each.seen}"), None if each.healthy else "red")
-        for each in evidence
+        (clean(f"{sign} {each.target}: {each.seen}"), colour) for each in evidence for sign, colour in [_mark(each)]
     ]
 
 
@@ -62,6 +61,12 @@ _COUNTED = {
     Verb.UNCHANGED: "unchanged",
     Verb.BLOCKED: "blocked",
 }
+
+
+def _mark(evidence: Evidence) -> Line:
+    if not evidence.healthy:
+        return "✗", "red"
+    return ("✔", None) if evidence.verified else ("?", "yellow")
 
 
 def _action_lines(action: Action) -> list[Line]:

@@ -1,0 +1,113 @@
+"""A registry with TLS on a loopback port, under a name that is resolved to it, in each of the forms that there are."""
+
+from __future__ import annotations
+
+import base64
+import json
+import socket
+import ssl
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+NAME = "registry.test"
+USER, PASSWORD = "robot", "s3cret"
+BASIC = "Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
+
+
+@dataclass
+class Registry:
+    """What it is asked, and how it answers.
+
+    Attributes:
+        port: where it listens.
+        form: ``basic``, ``bearer``, ``open``, ``elsewhere``, ``plain-token``, ``odd`` or ``down``.
+        seen: path and authorization of each request.
+    """
+
+    port: int
+    form: str = "basic"
+    seen: list[tuple[str, str]] = field(default_factory=list)
+
+    @property
+    def host(self) -> str:
+        return f"{NAME}:{self.port}"
+
+    def answer(self, path: str, authorization: str) -> tuple[int, dict[str, str], Any]:
+        """Status, headers and content."""
+        if path.startswith("/token"):
+            known = authorization == BASIC
+            return (200, {}, {"token": "of-the-service"}) if known else (401, {}, {"details": "incorrect"})
+        if self.form == "open" or authorization in (BASIC, "Bearer of-the-service"):
+            return 200, {}, {}
+        if self.form == "down":
+            return 503, {}, {}
+        if self.form == "elsewhere":
+            return 302, {"Location": "https://elsewhere.test/v2/"}, {}
+        scheme = "http" if self.form == "plain-token" else "https"
+        token = f'Bearer realm="{scheme}://{self.host}/token",service="registry, of tests"'
+        challenges = {"basic": 'Basic realm="tests"', "odd": "Negotiate"}
+        return 401, {"WWW-Authenticate": challenges.get(self.form, token)}, {}
+
+
+@contextmanager
+def listening(folder: Path, *, tls: bool = True) -> Iterator[Registry]:
+    """Run one, its certificate among those that docker would trust for it, in this folder."""
+    made: list[Registry] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            authorization = self.headers.get("Authorization", "")
+            made[0].seen.append((self.path, authorization))
+            status, headers, content = made[0].answer(self.path, authorization)
+            text = json.dumps(content).encode()
+            self.send_response(status)
+            for name, value in {**headers, "Content-Length": str(len(text))}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(text)
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.handle_error = lambda *_: None  # type: ignore[method-assign]
+    made.append(Registry(server.server_address[1]))
+    if tls:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(_certificate(folder, made[0].host))
+        server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+    try:
+        yield made[0]
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def resolve(patch: Any) -> None:
+    """Have the registry's name mean this machine, and no other name mean anything."""
+    real = socket.getaddrinfo
+
+    def lookup(host: Any, *more: Any, **options: Any) -> Any:
+        if str(host).endswith(".test") and host != NAME:
+            raise socket.gaierror(-2, "Name or service not known")
+        return real("127.0.0.1" if host == NAME else host, *more, **options)
+
+    patch.setattr("socket.getaddrinfo", lookup)
+
+
+def _certificate(folder: Path, host: str) -> Path:
+    """Make a key with a certificate of its own; gives the file of both."""
+    both, trusted = folder / "registry.pem", folder / host / "ca.crt"
+    trusted.parent.mkdir(parents=True)
+    words = ["openssl", "req", "-x509", "-nodes", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]
+    names = ["-subj", "/CN=registry", "-addext", f"subjectAltName=DNS:{NAME}", "-days", "2"]
+    subprocess.run([*words, *names, "-keyout", both, "-out", trusted], check=True, capture_output=True)
+    both.write_text(both.read_text() + trusted.read_text())
+    return both

@@ -1,0 +1,201 @@
+"""What bootstrap does about a registry's answer: from here, or by a node where that is the only way."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kpo_platform.bootstrap import node, sign_in
+from kpo_platform.bootstrap.sign_in import Answer
+from unit.command_line import Cluster, Said, Speak
+from unit.platform_server import CHECK, Platform
+from unit.registry_server import Registry, listening, resolve
+from unit.servers import Answer as HttpAnswer
+from unit.servers import Request, serving
+
+SECRET = "/api/v1/namespaces/team-alpha/secrets/regcred"
+CHECK_SECRET = CHECK.replace("pods", "secrets")
+NOT_FOUND = 'failed to pull and unpack image "registry.test/kpo-platform/sign-in-check:none": not found'
+WRONG = "unexpected status from HEAD request to http://registry.test/v2/x/manifests/none: 401 Unauthorized"
+
+
+def login(host: str, password: str) -> str:
+    return json.dumps({"auths": {host: {"username": "robot", "password": password}}})
+
+
+def at(host: str, platform: Platform) -> None:
+    """Let team alpha have this registry."""
+    data = platform.objects["/api/v1/namespaces/airflow/configmaps/airflow-contract"]["data"]
+    data["contract.json"] = data["contract.json"].replace('"registry.test"', f'"{host}"')
+
+
+@pytest.fixture
+def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cluster: Cluster) -> Iterator[Registry]:
+    monkeypatch.setattr(sign_in, "_CERTIFICATES", (str(tmp_path),))
+    resolve(monkeypatch)
+    with listening(tmp_path) as found:
+        at(found.host, cluster.platform)
+        yield found
+
+
+def run(speak: Speak, cluster: Cluster, text: str, *more: str) -> Said:
+    return speak(*cluster.bootstrap, "--team", "alpha", "--registry-config", "-", *more, stdin=text)
+
+
+def test_a_sign_in_that_is_taken_is_written_and_that_is_the_evidence(
+    speak: Speak, cluster: Cluster, registry: Registry
+):
+    said = run(speak, cluster, login(registry.host, "s3cret"), "--yes")
+    assert (said.code, said.out.splitlines()[0]) == (
+        0,
+        f"+ Secret team-alpha/regcred: create (registry {registry.host}; sign-in taken (asked from here))",
+    )
+    assert (
+        f"✔ Secret team-alpha/regcred: type kubernetes.io/dockerconfigjson, for {registry.host}; "
+        "sign-in taken (asked from here)" in said.out.splitlines()
+    )
+    assert len(registry.seen) == 2  # it was asked once, and not again for the evidence
+
+
+@pytest.mark.parametrize("how", ["--yes", "--dry-run"])
+def test_a_wrong_password_is_one_sentence_and_nothing_is_written(
+    speak: Speak, cluster: Cluster, registry: Registry, how: str
+):
+    said = run(speak, cluster, login(registry.host, "wrong"), how)
+    assert (said.code, said.out, cluster.platform.writes) == (3, "", 0)
+    assert said.err.splitlines()[-1] == (
+        f"Error: Registry {registry.host} refused the sign-in (HTTP status 401, asked from here), so nothing was "
+        f"written: run docker login {registry.host}, or give another sign-in, and run again."
+    )
+    assert "wrong" not in said.err
+
+
+def test_a_password_that_was_changed_at_the_registry_is_seen_in_the_next_run(
+    speak: Speak, cluster: Cluster, registry: Registry, monkeypatch: pytest.MonkeyPatch
+):
+    assert run(speak, cluster, login(registry.host, "s3cret"), "--yes").code == 0
+    monkeypatch.setattr("unit.registry_server.BASIC", "Basic other")
+    said = run(speak, cluster, "{}", "--yes")
+    assert said.code == 1
+    assert (
+        f"✗ Secret team-alpha/regcred: type kubernetes.io/dockerconfigjson, for {registry.host}; "
+        "sign-in refused (HTTP status 401, asked from here)" in said.out.splitlines()
+    )
+
+
+def test_who_may_not_ask_a_node_writes_it_unverified(speak: Speak, cluster: Cluster, monkeypatch: pytest.MonkeyPatch):
+    resolve(monkeypatch)
+    at("elsewhere.test", cluster.platform)
+    said = run(speak, cluster, login("elsewhere.test", "s3cret"), "--yes")
+    assert (said.code, SECRET in cluster.platform.objects) == (0, True)
+    assert (
+        "? Secret team-alpha/regcred: type kubernetes.io/dockerconfigjson, for elsewhere.test; sign-in unverified "
+        "(not asked from here: its name is not known here; not asked by a node: that needs the rights of "
+        "rbac/bootstrap-operator-registry.yaml)" in said.out.splitlines()
+    )
+
+
+class Node:
+    """A cluster whose node says something about the pod's image."""
+
+    def __init__(self, platform: Platform, message: str) -> None:
+        self.platform, self.message = platform, message
+        self.pods: list[dict[str, Any]] = []
+        self.trace: list[str] = []
+        platform.refused.discard(CHECK)
+
+    def __call__(self, request: Request) -> HttpAnswer:
+        path = request.path.partition("?")[0]
+        if path in (CHECK, CHECK_SECRET) and "dryRun" not in request.path:
+            kind = path.split("/")[-2]
+            gated = request.method == "PATCH" and "schedulingGates" in request.body["spec"] if kind == "pods" else False
+            self.trace.append(f"{request.method} {kind}{' gated' if gated else ''}")
+            if request.method == "DELETE":
+                return 200, self.platform.objects.pop(path, {})
+            if request.method == "GET":
+                waiting = {"reason": "ErrImagePull", "message": self.message}
+                status = {"containerStatuses": [{"name": "base", "state": {"waiting": waiting}}]}
+                return 200, {**self.platform.objects[path], "status": status}
+            self.pods.append(request.body)
+        return self.platform(request)
+
+
+def by_node(speak: Speak, cluster: Cluster, tmp_path: Path, asked: Node) -> Said:
+    at("elsewhere.test", cluster.platform)
+    folder = tmp_path / "node"
+    folder.mkdir()
+    with serving(asked) as server:
+        words = ("--kubeconfig", server.kubeconfig(folder), "--airflow-url", server.url, "--team", "alpha", "--yes")
+        return speak("bootstrap", *words, "--registry-config", "-", stdin=login("elsewhere.test", "s3cret"))
+
+
+TRACE = [
+    *["DELETE secrets", "DELETE pods"],  # what a run left that was killed
+    *["PATCH pods gated", "PATCH secrets", "PATCH pods", "GET pods"],
+    *["DELETE secrets", "DELETE pods"],
+]
+
+
+def test_a_node_asks_a_registry_that_only_the_cluster_reaches(
+    speak: Speak, cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    resolve(monkeypatch)
+    asked = Node(cluster.platform, NOT_FOUND)
+    said = by_node(speak, cluster, tmp_path, asked)
+    assert (said.code, asked.trace) == (0, TRACE), said.err
+    assert (
+        "✔ Secret team-alpha/regcred: type kubernetes.io/dockerconfigjson, for elsewhere.test; "
+        "sign-in taken (asked by a node, which says: not found)" in said.out.splitlines()
+    )
+    assert "► Ask a node whether registry elsewhere.test takes the sign-in" in said.err.splitlines()
+    pod = asked.pods[-1]
+    assert pod["spec"]["imagePullSecrets"] == [{"name": "registry-check"}]
+    assert pod["spec"]["containers"][0]["image"] == "elsewhere.test/kpo-platform/sign-in-check:none"
+    assert [each["name"] for each in pod["spec"]["volumes"]] == ["work"]  # the team's claim may not be there yet
+    assert (pod["spec"]["serviceAccountName"], pod["metadata"]["namespace"]) == ("team-pod", "team-alpha")
+    owner = asked.pods[1]["metadata"]["ownerReferences"]
+    assert owner == [{"apiVersion": "v1", "kind": "Pod", "name": "registry-check", "uid": CHECK}]
+
+
+def test_a_wrong_password_that_a_node_finds_is_one_sentence_and_nothing_is_left(
+    speak: Speak, cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    resolve(monkeypatch)
+    asked = Node(cluster.platform, WRONG)
+    said = by_node(speak, cluster, tmp_path, asked)
+    assert (said.code, asked.trace) == (3, TRACE), said.err
+    assert said.err.splitlines()[-1] == (
+        "Error: Registry elsewhere.test refused the sign-in (asked by a node, which says: 401 Unauthorized), so "
+        "nothing was written: run docker login elsewhere.test, or give another sign-in, and run again."
+    )
+    assert not {SECRET, CHECK, CHECK_SECRET} & cluster.platform.objects.keys()
+
+
+@pytest.mark.parametrize(
+    ("message", "answer"),
+    [
+        (NOT_FOUND, Answer.TAKEN),
+        (WRONG, Answer.REFUSED),
+        (
+            "pull access denied, repository does not exist or may require authorization: "
+            "server message: insufficient_scope: authorization failed",
+            Answer.TAKEN,
+        ),
+        (
+            "failed to authorize: failed to fetch oauth token: unexpected status from GET request to "
+            "https://auth.docker.io/token?scope=x: 401 Unauthorized",
+            Answer.REFUSED,
+        ),
+        ("reading manifest none in registry.test/x: unauthorized: authentication required", Answer.REFUSED),
+        ("reading manifest none in registry.test/x: manifest unknown", Answer.TAKEN),
+        ("dial tcp: lookup registry.test on 10.96.0.10:53: no such host", Answer.UNVERIFIED),
+        ("tls: failed to verify certificate: x509: certificate signed by unknown authority", Answer.UNVERIFIED),
+        ("http: server gave HTTP response to HTTPS client", Answer.UNVERIFIED),
+    ],
+)
+def test_what_a_node_says_is_understood(message: str, answer: Answer):
+    assert node.judged(message).answer is answer

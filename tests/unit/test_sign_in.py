@@ -1,0 +1,89 @@
+"""Whether a registry takes a sign-in, asked of one that speaks TLS: taken, refused, or not to be known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from kpo_platform.bootstrap import sign_in
+from kpo_platform.bootstrap.credentials import Login
+from kpo_platform.bootstrap.sign_in import Answer, Verdict, from_here
+from unit.registry_server import BASIC, NAME, PASSWORD, USER, Registry, listening, resolve
+
+RIGHT, WRONG = Login(USER, PASSWORD), Login(USER, "wrong")
+TAKEN = Verdict(Answer.TAKEN, "asked from here")
+REFUSED = Verdict(Answer.REFUSED, "HTTP status 401, asked from here")
+
+
+def unverified(why: str) -> Verdict:
+    return Verdict(Answer.UNVERIFIED, f"not asked from here: {why}")
+
+
+@pytest.fixture
+def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry]:
+    monkeypatch.setattr(sign_in, "_CERTIFICATES", (str(tmp_path),))
+    resolve(monkeypatch)
+    with listening(tmp_path) as found:
+        yield found
+
+
+def test_a_password_is_tried_once_the_registry_asked_for_it(registry: Registry):
+    assert from_here(registry.host, RIGHT) == TAKEN
+    assert registry.seen == [("/v2/", ""), ("/v2/", BASIC)]
+    assert from_here(registry.host, WRONG) == REFUSED
+
+
+def test_a_token_service_gets_the_password_and_the_registry_the_token(registry: Registry):
+    registry.form = "bearer"
+    assert from_here(registry.host, RIGHT) == TAKEN
+    query = "account=robot&client_id=platformctl&service=registry%2C+of+tests"
+    assert registry.seen == [("/v2/", ""), (f"/token?{query}", BASIC), ("/v2/", "Bearer of-the-service")]
+    assert from_here(registry.host, WRONG) == REFUSED
+
+
+@pytest.mark.parametrize(
+    ("form", "why"),
+    [
+        ("open", "it asks nobody to sign in"),
+        ("down", "it answers with HTTP status 503"),
+        ("elsewhere", "it answers with HTTP status 302"),
+        ("odd", "it wants a sign-in by negotiate"),
+        ("plain-token", "its token service speaks no TLS"),
+    ],
+)
+def test_what_cannot_be_known_is_unverified_and_no_password_is_sent(registry: Registry, form: str, why: str):
+    registry.form = form
+    assert from_here(registry.host, RIGHT) == unverified(why)
+    assert registry.seen == [("/v2/", "")]
+
+
+def test_without_trust_no_password_is_sent(registry: Registry, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(sign_in, "_CERTIFICATES", ())
+    assert from_here(registry.host, RIGHT) == unverified(
+        "its certificate is not trusted here (self-signed certificate)"
+    )
+    assert registry.seen == []
+
+
+def test_without_tls_no_password_is_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    resolve(monkeypatch)
+    with listening(tmp_path, tls=False) as plain:
+        assert from_here(plain.host, RIGHT) == unverified("it speaks no TLS, without which no password is sent")
+    assert plain.seen == []
+
+
+@pytest.mark.parametrize(
+    ("host", "why"),
+    [
+        ("elsewhere.test", "its name is not known here"),
+        ("localhost:5000", "it is another machine for whoever asks"),
+        ("127.0.0.1:5000", "it is another machine for whoever asks"),
+        ("[::1]:5000", "it is another machine for whoever asks"),
+        (f"{NAME}:1", "Connection refused"),
+    ],
+)
+def test_a_registry_that_is_not_reached_is_unverified(monkeypatch: pytest.MonkeyPatch, host: str, why: str):
+    resolve(monkeypatch)
+    assert from_here(host, RIGHT) == unverified(why)
