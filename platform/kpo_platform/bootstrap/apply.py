@@ -85,7 +85,7 @@ def _play(directory: str, path: Path, timeout: float, watch: _Watch, stopped: th
         project_dir=str(_PROJECT),
         playbook="bootstrap.yml",
         inventory=[],
-        extravars={"socket": str(path)},
+        extravars={"kpo_socket": str(path)},
         settings={"suppress_output_file": True, "pexpect_timeout": 1},
         event_handler=watch,
         cancel_callback=stopped.is_set,

@@ -1,31 +1,52 @@
-"""What the Ansible modules share: fetch the work, do it, tell names and whether they changed."""
+"""What the Ansible modules share: get the work, do it, tell names and whether they changed."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
+from kpo_platform.bootstrap import by_hand
+from kpo_platform.bootstrap.by_hand import Planned
 from kpo_platform.bootstrap.channel import fetch
-from kpo_platform.bootstrap.work import Done, Work
+from kpo_platform.bootstrap.work import CONNECTIONS, Done, Work
 from kpo_platform.errors import PlatformError
 
-ARGUMENTS = {"socket": {"type": "path", "required": True}}
-"""The arguments of each module; nothing else may pass through Ansible."""
+SPECIFICATION: dict[str, Any] = {
+    "argument_spec": {"socket": {"type": "path"}, **by_hand.ARGUMENTS},
+    "supports_check_mode": True,
+}
+"""How each ``AnsibleModule`` is made. No argument is a secret: there is the path of a socket on which platformctl
+serves the work, or what a person says by hand."""
 
 
 def run(module: Any, part: str, deed: Callable[[Work], Iterator[Done]]) -> None:
     """Be an Ansible module.
 
     Args:
-        module: an ``AnsibleModule`` with our arguments.
-        part: the part of the work to fetch.
+        module: an ``AnsibleModule`` of our specification.
+        part: the part of the work to get.
         deed: does the work, write by write.
     """
     done: list[dict[str, Any]] = []
     try:
-        work = fetch(module.params["socket"], part)
-        for each in deed(work) if work.writes else ():
-            done.append(each.model_dump())
+        with _planned(module, part) as planned:
+            writes = planned.work.writes
+            for each in deed(planned.work) if writes and not module.check_mode else ():
+                done.append(each.model_dump())
     except PlatformError as error:
         module.fail_json(msg=str(error), done=done)
-    module.exit_json(changed=any(each["changed"] for each in done), done=done)
+    told = {"done": done, "plan": list(planned.plan)}
+    if planned.blocked and part == CONNECTIONS:  # the last task: everything else is done
+        module.fail_json(msg=f"Cannot be as the contract wants it: {'. '.join(planned.blocked)}", **told)
+    module.exit_json(changed=bool(writes) if module.check_mode else any(each["changed"] for each in done), **told)
+
+
+@contextmanager
+def _planned(module: Any, part: str) -> Iterator[Planned]:
+    socket = module.params["socket"]
+    if socket:
+        yield Planned(fetch(socket, part), (), ())
+    else:
+        with by_hand.planned(module.params, part, dry_run=module.check_mode) as planned:
+            yield planned

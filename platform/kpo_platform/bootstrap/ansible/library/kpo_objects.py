@@ -1,4 +1,4 @@
-"""Ansible module: apply the Kubernetes objects that the socket hands out."""
+"""Ansible module: apply the Kubernetes objects of bootstrap: what platformctl serves, or what it finds out itself."""
 
 from __future__ import annotations
 
@@ -7,4 +7,4 @@ from ansible.module_utils.basic import AnsibleModule
 from kpo_platform.bootstrap import module, work, write
 
 if __name__ == "__main__":
-    module.run(AnsibleModule(argument_spec=module.ARGUMENTS), work.OBJECTS, write.objects)
+    module.run(AnsibleModule(**module.SPECIFICATION), work.OBJECTS, write.objects)

@@ -1,0 +1,91 @@
+"""The playbook by hand: ansible-playbook alone does what platformctl bootstrap does, without a secret in its words."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from kpo_platform.bootstrap import apply
+from unit.command_line import Cluster, environment
+
+Play = Callable[..., subprocess.CompletedProcess[str]]
+PLAYBOOK = Path(apply.__file__).parent / "ansible" / "bootstrap.yml"
+PASSWORD = "canary-77c1-password"
+SECRET = "/api/v1/namespaces/team-alpha/secrets/regcred"
+RECAP = re.compile(r"ok=\d+ +changed=\d+|failed=\d+")
+
+
+@pytest.fixture
+def play(cluster: Cluster, tmp_path: Path) -> Play:
+    """Runs ansible-playbook from another folder, as a person does."""
+    login = {"auths": {"registry.test": {"username": "robot", "password": PASSWORD}}}
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps(login))
+    variables = {
+        "kpo_kubeconfig": cluster.options[1],
+        "kpo_airflow_url": cluster.server.url,
+        "kpo_registry_config": str(config),
+    }
+    given = [word for name, value in variables.items() for word in ("-e", f"{name}={value}")]
+    env = {**environment(), "HOME": str(tmp_path), "LC_ALL": "C.UTF-8", "ANSIBLE_NOCOLOR": "1"}
+
+    def run(*more: str) -> subprocess.CompletedProcess[str]:
+        words = [Path(sys.executable).parent / "ansible-playbook", PLAYBOOK, *given, *more]
+        return subprocess.run(words, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=120)
+
+    return run
+
+
+def recap(done: subprocess.CompletedProcess[str]) -> list[str]:
+    """How many tasks there were, changed something, and failed."""
+    return RECAP.findall(done.stdout.splitlines()[-2])
+
+
+def test_the_first_run_makes_everything_and_the_second_nothing(play: Play, cluster: Cluster):
+    first = play("-vvv")
+    assert (first.returncode, recap(first)) == (0, ["ok=2    changed=2", "failed=0"]), first.stdout + first.stderr
+    secret = json.loads(base64.b64decode(cluster.platform.objects[SECRET]["data"][".dockerconfigjson"]))
+    assert base64.b64decode(secret["auths"]["registry.test"]["auth"]).decode() == f"robot:{PASSWORD}"
+    assert list(cluster.platform.connections) == ["k8s_default"]
+    assert PASSWORD not in first.stdout + first.stderr
+    assert cluster.platform.writes == 4
+    second = play()
+    assert (second.returncode, recap(second)) == (0, ["ok=2    changed=0", "failed=0"]), second.stdout
+    assert cluster.platform.writes == 4
+    assert cluster.platform.lease is None
+
+
+def test_in_check_mode_it_tells_the_plan_and_writes_nothing(play: Play, cluster: Cluster):
+    done = play("--check", "-v")
+    assert (done.returncode, recap(done)) == (0, ["ok=2    changed=2", "failed=0"]), done.stdout + done.stderr
+    assert "create PersistentVolumeClaim team-beta/data: 1Gi, ReadWriteOnce, class local (the default)" in done.stdout
+    assert cluster.platform.writes == 0
+
+
+def test_one_team_is_named_as_an_extra_variable(play: Play, cluster: Cluster):
+    done = play("-i", "localhost,", "-e", "kpo_teams=beta")
+    assert (done.returncode, cluster.platform.writes) == (0, 2), done.stdout + done.stderr
+    assert SECRET not in cluster.platform.objects
+
+
+def test_what_cannot_be_is_told_after_everything_else_is_done(play: Play, cluster: Cluster):
+    cluster.platform.objects["/apis/storage.k8s.io/v1/storageclasses/local"]["metadata"]["annotations"] = {}
+    done = play()
+    assert (done.returncode, recap(done)) == (2, ["ok=1    changed=1", "failed=1"]), done.stdout + done.stderr
+    why = "the cluster has no default storage class: name one in the volume's storageClass"
+    assert f"blocked PersistentVolumeClaim team-beta/data: {why}" in done.stdout + done.stderr
+    assert (SECRET in cluster.platform.objects, list(cluster.platform.connections)) == (True, ["k8s_default"])
+
+
+def test_a_missing_right_is_a_sentence_and_nothing_is_written(play: Play, cluster: Cluster):
+    cluster.platform.refused.add("/api/v1/namespaces/airflow/secrets/airflow-admin")
+    done = play()
+    assert (done.returncode, cluster.platform.writes) == (2, 0)
+    assert "You may not get secrets/airflow-admin in namespace airflow; ask for" in done.stdout + done.stderr
