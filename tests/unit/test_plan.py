@@ -153,6 +153,13 @@ def test_a_secret_that_is_there_is_kept_when_no_sign_in_is_given():
     )
 
 
+def test_a_sign_in_that_soon_ends_says_so():
+    action = the(made(EMPTY, Credentials({HOST: Login("AWS", "s3cret")})), SECRET)
+    assert action.note == (
+        "registry registry.test; such a sign-in ends 12 hours after it was given out, so run again before that"
+    )
+
+
 def test_a_new_password_is_a_change_that_shows_neither():
     action = the(made(with_secret(logins={HOST: Login("robot", "old-s3cret")})), SECRET)
     shown = Change("sign-in for registry.test", "(old, not shown)", "(new, not shown)")

@@ -24,6 +24,11 @@ SECRET_KEY = ".dockerconfigjson"
 _HUB = "index.docker.io"
 _HUB_NAMES = {"docker.io", "index.docker.io", "registry-1.docker.io"}
 _HELPER_SECONDS = 30
+_SHORT_LIVED = {  # the users that cloud registries give with a token: of ECR, Artifact Registry and ACR
+    "AWS": "12 hours",
+    "oauth2accesstoken": "an hour",
+    "00000000-0000-0000-0000-000000000000": "3 hours",
+}
 _TOKEN_USER = "<token>"  # the user that a credential helper names when it has a token instead of a password
 
 
@@ -136,6 +141,12 @@ def registry_key(host: str) -> str:
 def is_docker_hub(host: str) -> bool:
     """Whether a registry is Docker Hub, under any of its names."""
     return _plain(host) == _HUB
+
+
+def short_life(login: Login) -> str:
+    """For a sign-in that soon ends by itself, words that say so; nothing for one that lasts."""
+    life = _SHORT_LIVED.get(login.username)
+    return f"; such a sign-in ends {life} after it was given out, so run again before that" if life else ""
 
 
 def usual_files(environment: Mapping[str, str], home: Path) -> list[Path]:

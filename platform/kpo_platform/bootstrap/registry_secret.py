@@ -8,7 +8,7 @@ from typing import Any
 
 from kpo_platform.bootstrap import labels
 from kpo_platform.bootstrap.actions import Action, Target, Verb, changes
-from kpo_platform.bootstrap.credentials import SECRET_KEY, Credentials, Login, registry_key
+from kpo_platform.bootstrap.credentials import SECRET_KEY, Credentials, Login, registry_key, short_life
 from kpo_platform.bootstrap.state import LiveSecret
 from kpo_platform.contract import Team
 from kpo_platform.kube import SECRET
@@ -34,7 +34,7 @@ def plan(name: str, team: Team, credentials: Credentials, live: LiveSecret | Non
     login = credentials.logins.get(host)
     if login is None:
         return _without_login(team, credentials.missing.get(host, ""), live)
-    whole, about = body(name, team, login), f"registry {host}{credentials.answers.get(host, '')}"
+    whole, about = body(name, team, login), f"registry {host}{credentials.answers.get(host, '')}{short_life(login)}"
     if live is None:
         return Action(Verb.CREATE, target(team), note=about, body=whole)
     if not labels.is_ours(live.labels):

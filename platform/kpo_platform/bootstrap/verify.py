@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from kpo_platform.bootstrap import claim, connection, environment, registry_secret
 from kpo_platform.bootstrap.actions import Target
+from kpo_platform.bootstrap.credentials import short_life
 from kpo_platform.bootstrap.plan import references
 from kpo_platform.bootstrap.questions import Pair, pair_of, told
 from kpo_platform.bootstrap.sign_in import Answer, Verdict
@@ -88,7 +89,9 @@ def _secret(team: Team, live: Live, answers: Mapping[Pair, Verdict]) -> Evidence
         return Evidence(target, False, seen)
     answer = answers[pair].answer
     verified = answer is not Answer.UNVERIFIED
-    return Evidence(target, answer is not Answer.REFUSED, f"{seen}; {told(answers[pair])}", verified)
+    return Evidence(
+        target, answer is not Answer.REFUSED, f"{seen}; {told(answers[pair])}{short_life(pair[1])}", verified
+    )
 
 
 def _claim(team: Team, name: str, live: Live) -> Evidence:
