@@ -40,13 +40,19 @@ def test_these_are_the_settings() -> None:
             "dag_bundle_config_list": "[]",
             "dag_bundle_storage_path": "/opt/airflow/bundles",
         },
+        "execution_api": {"jwt_expiration_time": "1500"},
         "logging": {
             "base_log_folder": "/opt/airflow/logs",
             "colored_console_log": "False",
             "dag_processor_child_process_log_directory": "/opt/airflow/logs/dag_processor",
         },
         "scheduler": {"orphaned_tasks_check_interval": "60"},
-        "workers": {"max_failed_heartbeats": "15", "min_heartbeat_interval": "1"},
+        "workers": {
+            "execution_api_retries": "40",
+            "execution_api_retry_wait_max": "10",
+            "max_failed_heartbeats": "1",
+            "min_heartbeat_interval": "1",
+        },
     }
 
 

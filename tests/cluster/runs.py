@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,12 @@ class Run:
     def pods(self) -> list[dict[str, Any]]:
         """Give the run's pods that are in the cluster now."""
         pods = self.stack.get("pods", "-n", self.namespace, "-l", f"dag_id={self.dag}")["items"]
-        return [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
+        return [pod for pod in pods if self.owns(pod) and "deletionTimestamp" not in pod["metadata"]]
+
+    def owns(self, pod: dict[str, Any]) -> bool:
+        """Tell whether a pod is one of this run: its label has the run's id without what a label cannot hold."""
+        label = pod["metadata"]["labels"].get("run_id", "")
+        return bool(label.startswith(re.sub("[:+]", "", self.id)))
 
     def running(self) -> dict[str, Any]:
         """Wait until a pod of the run runs, and give it."""

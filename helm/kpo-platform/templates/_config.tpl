@@ -17,6 +17,9 @@ core:
 api:
   base_url: {{ trimSuffix "/" . }}
 {{- end }}
+execution_api:
+  # A task's token is renewed in the last fifth of its life, so that it outlasts the 300 s that a task may go unheard.
+  jwt_expiration_time: "1500"
 scheduler:
   # A scheduler that was killed leaves tasks behind that nobody runs. The next one has to find them before Airflow takes
   # them for failed, 300 s after their last heartbeat; by Airflow's own setting it looks every 300 s.
@@ -29,8 +32,12 @@ workers:
   # A worker may see only at its next heartbeat that a task's process has ended. A task that was deferred and goes on before
   # that is taken for a failed one, so pods that end at once need a short beat.
   min_heartbeat_interval: "1"
-  # As long without an answer as by Airflow's own settings: 15 s.
-  max_failed_heartbeats: "15"
+  # A single API server that starts again is away for a minute, on a busy node for several. Every request of a task, its
+  # heartbeat too, is tried again for about 200 s, at least every 10 s; by Airflow's own settings a task fails after 10 s.
+  # A worker that got no answer by then ends its task: before Airflow, after 300 s, has another one begin it again.
+  execution_api_retries: "40"
+  execution_api_retry_wait_max: "10"
+  max_failed_heartbeats: "1"
 logging:
   base_log_folder: /opt/airflow/logs
   dag_processor_child_process_log_directory: /opt/airflow/logs/dag_processor
