@@ -1,0 +1,99 @@
+"""Airflow's secrets: made once, never changed by an upgrade, shown to nobody."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from cluster.lasting import KEPT_SECRETS, components, kept_objects
+from common.errors import ScriptError
+from common.steps import Steps
+from common.waiting import NotYet, wait_for
+from road.bring_up import install
+from road.stack import NAMESPACE, RELEASE, Stack
+
+SECRETS_JOB = "app.kubernetes.io/component=secrets"
+START_S = 180
+
+
+@pytest.fixture(scope="module", autouse=True)
+def usual(stack: Stack) -> Iterator[None]:
+    """Afterwards the release is what it was."""
+    yield
+    install(Steps(), stack)
+
+
+def upgrade(stack: Stack, folder: Path, values: dict[str, Any]) -> None:
+    (folder / "values.yaml").write_text(yaml.safe_dump(values))
+    install(Steps(), stack, folder / "values.yaml")
+
+
+def versions(stack: Stack) -> dict[str, str]:
+    """The version of every secret of the namespace that is not Helm's own record."""
+    secrets = stack.get("secrets", "-n", NAMESPACE, "--field-selector=type!=helm.sh/release.v1")["items"]
+    return {one["metadata"]["name"]: one["metadata"]["resourceVersion"] for one in secrets}
+
+
+def said(stack: Stack) -> str:
+    """What the newest secrets Job says, in its log or as the reason of its pod's end."""
+    pods = stack.get("pods", "-n", NAMESPACE, "-l", SECRETS_JOB)["items"]
+    newest = max(pods, key=lambda pod: str(pod["metadata"]["creationTimestamp"]))
+    return stack.kubectl("logs", "-n", NAMESPACE, newest["metadata"]["name"])
+
+
+def wait_to_be_told(stack: Stack, expected: str) -> None:
+    def probe() -> None:
+        try:
+            log = said(stack)
+        except ScriptError as error:
+            raise NotYet(str(error)) from None
+        if expected not in log.splitlines():
+            raise NotYet(log)
+
+    wait_for(f"the secrets Job to say {expected!r}", probe, START_S, interval_s=2)
+
+
+def test_three_upgrades_run_the_job_again_and_change_no_secret_and_no_pod(stack: Stack, tmp_path: Path):
+    before, kept, pods = versions(stack), kept_objects(stack), components(stack)
+    for size in ("65Mi", "66Mi", "67Mi"):
+        upgrade(stack, tmp_path, {"secretsJob": {"resources": {"requests": {"memory": size}}}})
+        for name in KEPT_SECRETS:
+            wait_to_be_told(stack, f"secret {NAMESPACE}/{RELEASE}-{name}: is already there")
+    assert (versions(stack), kept_objects(stack), components(stack)) == (before, kept, pods)
+
+
+def values_of_secrets(stack: Stack) -> dict[str, str]:
+    """Every value of the platform's own secrets but the user's name, by secret and key."""
+    found = {}
+    for name in KEPT_SECRETS:
+        data = stack.get("secret", f"{RELEASE}-{name}", "-n", NAMESPACE)["data"]
+        found |= {f"{name}/{key}": base64.b64decode(value).decode() for key, value in data.items() if key != "username"}
+    return found
+
+
+def told_by(stack: Stack) -> dict[str, str]:
+    """What people see without a right to read secrets: objects, events, logs; and all arguments of all processes."""
+    found = {
+        "objects": stack.kubectl(
+            "get", "pods,jobs,configmaps,statefulsets,deployments,events", "-n", NAMESPACE, "-o=json"
+        )
+    }
+    for pod in stack.get("pods", "-n", NAMESPACE)["items"]:
+        name = pod["metadata"]["name"]
+        found[f"log of {name}"] = stack.kubectl("logs", "-n", NAMESPACE, name, "--all-containers", "--tail=-1")
+        if pod["status"]["phase"] == "Running":
+            arguments = ("sh", "-c", "cat /proc/[0-9]*/cmdline | tr '\\0' ' '")
+            found[f"processes of {name}"] = stack.kubectl("exec", "-n", NAMESPACE, name, "--", *arguments)
+    return found
+
+
+def test_no_secret_stands_in_an_argument_an_object_an_event_or_a_log(stack: Stack):
+    secrets, places = values_of_secrets(stack), told_by(stack)
+    assert len(secrets) == 6
+    assert any("airflow scheduler" in text for text in places.values())  # the look at processes sees them
+    assert [(place, name) for place, text in places.items() for name, value in secrets.items() if value in text] == []
