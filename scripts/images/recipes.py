@@ -59,11 +59,12 @@ class Recipe:
 DEBIAN = Recipe("debian", "12", settings=SETTINGS)
 AIRFLOW = Recipe("airflow", "3.3.2", DEBIAN, shared_files=(_REQUIREMENTS / "tools.txt", _REQUIREMENTS / "airflow.txt"))
 POSTGRES = Recipe("postgres", "15", DEBIAN)
+REDIS = Recipe("redis", "7", DEBIAN)
 GIT_SERVER = Recipe("git-server", "12", DEBIAN)
 XCOM_SIDECAR = Recipe("xcom-sidecar", "12", DEBIAN)
 # As the field names them: docker.io/alpine/git behind the teams' registry prefix, git-sync with its registry.
 GIT = Recipe("git", "2.47.2", DEBIAN, stands_for="localhost/kpo-platform/alpine/git")
 GIT_SYNC = Recipe("git-sync", "v4.4.2", DEBIAN, stands_for="registry.k8s.io/git-sync/git-sync")
 
-RECIPES = {recipe.name: recipe for recipe in (AIRFLOW, POSTGRES, GIT_SERVER, XCOM_SIDECAR, GIT, GIT_SYNC)}
+RECIPES = {recipe.name: recipe for recipe in (AIRFLOW, POSTGRES, REDIS, GIT_SERVER, XCOM_SIDECAR, GIT, GIT_SYNC)}
 """The images that the cluster needs, by name."""
