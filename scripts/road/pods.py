@@ -43,11 +43,16 @@ class SeenPods:
 
 
 @contextmanager
-def watching(stack: Stack) -> Iterator[SeenPods]:
-    """Watch the pods of Airflow's tasks, in whatever namespace, while the block runs."""
+def watching(stack: Stack, labels: str = "kubernetes_pod_operator=True") -> Iterator[SeenPods]:
+    """Watch pods, in whatever namespace, while the block runs.
+
+    Args:
+        stack: the cluster.
+        labels: which pods, as kubectl selects them; those that Airflow's tasks start by default.
+    """
     seen = SeenPods()
-    selector = ["-A", "-l", "kubernetes_pod_operator=True"]
-    command: list[str | Path] = [stack.programs / "kubectl", "get", "pods", *selector, "--watch", "-o", "json"]
+    command: list[str | Path] = [stack.programs / "kubectl", "get", "pods", "-A", "-l", labels]
+    command += ["--watch", "-o", "json"]
     WATCH_LOG.parent.mkdir(parents=True, exist_ok=True)
     with (
         WATCH_LOG.open("w") as log,

@@ -19,8 +19,8 @@ ONE_VALUE_ONLY = {
     "airflow.enabled": "false leaves little to see; test_beside.py sets it",
     "airflow.apiService.name": "refused unless the above is false; test_beside.py sets it",
     "airflow.apiService.port": "of no effect unless the above is false; test_beside.py sets it",
-    "executor": "LocalExecutor is the only one so far",
     "template": "there is one template so far",
+    "data.brokerUrlSecretName": "refused beside the embedded broker; test_executors.py sets it",
     "data.metadataSecretName": "refused beside the embedded database; test_airflow.py sets it",
     "data.metadataConnection.host": "refused beside the embedded database; test_database.py sets it",
     "data.metadataConnection.port": "of no effect without the above; test_database.py sets it",
@@ -30,8 +30,10 @@ ONE_VALUE_ONLY = {
     "data.metadataConnection.sslmode": "of no effect without the host; test_database.py sets it",
     "dags.persistence.existingClaim": "refused beside gitSync; test_shared_dags.py sets it",
     "dags.persistence.subPath": "of no effect without the above; test_shared_dags.py sets it",
+    "logs.persistence.existingClaim": "leaves no volumes of their own; test_executors.py sets it",
     "migrateDatabaseJob.downgradeTo": "a version leaves nothing of Airflow running; test_migration.py sets it",
     "postgresql.enabled": "false is refused without the above; test_airflow.py sets it",
+    "redis.enabled": "false is refused without a broker of one's own; test_executors.py sets it",
 }
 """Fields that keep their default in all-values.yaml, and why."""
 

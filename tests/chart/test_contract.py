@@ -92,6 +92,7 @@ ROLES = (
     "secret-maker",
     "team-developer",
     "team-pod",
+    "worker-launcher",
 )
 
 

@@ -30,14 +30,22 @@ def test_these_may_connect() -> None:
     }
 
 
+def test_the_broker_is_for_the_release_and_the_logs_of_workers_for_the_api_server() -> None:
+    found = policies({"executor": "CeleryExecutor"})
+    own = [{"podSelector": {"matchLabels": OWN}}]
+    assert found["airflow-redis"] == policy("redis", {"from": own, "ports": [{"port": "redis"}]})
+    assert found["airflow-worker"] == policy("worker", {"from": API, "ports": [{"port": "logs"}]})
+
+
 def test_all_who_use_the_database_bear_the_labels_that_open_it() -> None:
-    for name, pod in pods(render({"teams": {"alpha": {}}})).items():
+    for name, pod in pods(render({"teams": {"alpha": {}}, "executor": "CeleryExecutor"})).items():
         assert pod["metadata"]["labels"].items() >= OWN.items(), name
 
 
 def test_the_ports_of_the_policies_are_named_so_in_the_pods() -> None:
-    found = pods(render())
-    for component, port in (("postgresql", "postgresql"), ("scheduler", "logs"), ("triggerer", "logs")):
+    found = pods(render({"executor": "CeleryExecutor"}))
+    own = {"postgresql": "postgresql", "redis": "redis"}
+    for component, port in {**own, **dict.fromkeys(("scheduler", "triggerer", "worker"), "logs")}.items():
         (container,) = found[component]["spec"]["containers"]
         assert [one["name"] for one in container["ports"]] == [port]
 

@@ -21,7 +21,9 @@ KEYS = {
     "dag-processor": "dagProcessor",
     "scheduler": "scheduler",
     "triggerer": "triggerer",
+    "worker": "workers",
 }
+CELERY = {"executor": "CeleryExecutor"}
 
 
 def images(values: Object) -> dict[str, set[str]]:
@@ -54,11 +56,20 @@ def test_one_prefix_takes_the_place_of_every_registry() -> None:
         ("", ["docker.io/apache/airflow:3.3.2", "docker.io/library/postgres:17", "docker.io/library/alpine:3.22"]),
         ("images.registryPrefix=m.example", ["apache/airflow:3.3.2", "library/postgres:17", "library/alpine:3.22"]),
         (
+            "executor=CeleryExecutor",
+            [
+                "docker.io/apache/airflow:3.3.2",
+                "docker.io/library/postgres:17",
+                "docker.io/valkey/valkey:8.1",
+                "docker.io/library/alpine:3.22",
+            ],
+        ),
+        (
             "postgresql.enabled=false,data.metadataSecretName=mine",
             ["docker.io/apache/airflow:3.3.2", "docker.io/library/alpine:3.22"],
         ),
     ],
-    ids=["by default", "with a prefix", "with another database"],
+    ids=["by default", "with a prefix", "with a broker", "with another database"],
 )
 def test_the_images_to_mirror_are_listed_without_a_cluster(values: str, expected: list[str]) -> None:
     told = run("install", "airflow", str(CHART), "--dry-run=client", "--set", values).stdout
@@ -91,14 +102,15 @@ def test_a_digest_names_the_image_and_migrates_anew() -> None:
 
 @pytest.mark.parametrize("component", KEYS)
 def test_a_component_runs_where_its_values_say_and_no_other_does(component: str) -> None:
-    placed = pods(render({KEYS[component]: PLACE}))
+    placed = pods(render({**CELERY, KEYS[component]: PLACE}))
     where = {name: {key: pod["spec"][key] for key in PLACE if key in pod["spec"]} for name, pod in placed.items()}
     assert where == {key: {} for key in placed} | {component: PLACE}
 
 
-def test_the_database_runs_where_its_values_say() -> None:
+@pytest.mark.parametrize("component", ["postgresql", "redis"])
+def test_database_and_broker_run_where_their_values_say(component: str) -> None:
     given = {key: value for key, value in PLACE.items() if key != "topologySpreadConstraints"}
-    spec = pods(render({"postgresql": given}))["postgresql"]["spec"]
+    spec = pods(render({**CELERY, component: given}))[component]["spec"]
     assert {key: spec[key] for key in given} == given
 
 

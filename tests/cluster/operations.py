@@ -33,7 +33,7 @@ class Somebody:
             "KUBECONFIG": str(self.mutant.kubeconfig),
             "HOME": str(self.mutant.kubeconfig.parent),  # kubectl keeps its cache there, or else in the checkout
             "KPO_PLATFORM_CONTRACT": str(self.contract),
-            "PYTHONPATH": str(REPOSITORY / "platform"),
+            "PYTHONPATH": f"{REPOSITORY / 'platform'}:{REPOSITORY / 'tests'}",
             "PATH": f"{self.mutant.stack.programs}:/usr/bin:/bin",
             "NO_COLOR": "1",
         }
@@ -56,6 +56,13 @@ def task(kind: str) -> Operation:
         return f"{output}\npods left: {len(left)}, marked as handled: {', '.join(handled)}"
 
     return run
+
+
+def worker(who: Somebody) -> str:
+    """Handle a worker's pod as KubernetesExecutor does."""
+    output = who.run(sys.executable, REPOSITORY / "tests" / "cluster" / "one_worker.py", NAMESPACE)
+    who.mutant.stack.kubectl("delete", "pods", "-n", NAMESPACE, "-l", "dag_id=mutation", "--grace-period=1")
+    return output
 
 
 def bootstrap(who: Somebody) -> str:

@@ -28,6 +28,7 @@ from cluster.operations import (
     looked_at,
     make_secret,
     task,
+    worker,
 )
 from cluster.sleeper import POD
 from common.paths import REPOSITORY
@@ -48,6 +49,7 @@ PLACES: dict[str, tuple[str, ...]] = {
     "bootstrap-operator-registry": ("team-beta",),
     "bootstrap-operator-target": (OUTSIDE,),
     "secret-maker": (NAMESPACE,),
+    "worker-launcher": (NAMESPACE,),
 }
 """Where each role is bound."""
 
@@ -89,6 +91,7 @@ OPERATIONS: dict[str, dict[tuple[str, str], Operation]] = {
     },
     "pod-cleaner": {("list", "pods"): clean_up, ("delete", "pods"): clean_up},
     "secret-maker": {("create", "secrets"): make_secret},
+    "worker-launcher": {(verb, "pods"): worker for verb in ("create", "delete", "list", "patch", "watch")},
     "team-developer": {
         **looked_at("pods", "mutation"),
         ("delete", "pods"): kubectl("delete pod mutation --dry-run=server"),
@@ -145,6 +148,7 @@ SIGNS: dict[tuple[str, str, str], str] = {
     ("pod-cleaner", "list", "pods"): r"(?s)in finished_pods.*HTTP Error 403",
     ("pod-cleaner", "delete", "pods"): r"(?s)in remove.*HTTP Error 403",
     ("secret-maker", "create", "secrets"): r"HTTP Error 403",
+    ("worker-launcher", "patch", "pods"): r'"marked": false',
 }
 """What is seen where the product goes on without the right, worse than before; elsewhere it repeats the refusal."""
 

@@ -20,6 +20,11 @@ api:
 execution_api:
   # A task's token is renewed in the last fifth of its life, so that it outlasts the 300 s that a task may go unheard.
   jwt_expiration_time: "1500"
+{{- if eq .Values.executor "KubernetesExecutor" }}
+kubernetes_executor:
+  namespace: {{ .Release.Namespace }}
+  pod_template_file: /opt/kpo-platform/config/task-pod.yaml
+{{- end }}
 scheduler:
   # A scheduler that was killed leaves tasks behind that nobody runs. The next one has to find them before Airflow takes
   # them for failed, 300 s after their last heartbeat; by Airflow's own setting it looks every 300 s.

@@ -9,8 +9,8 @@
       key: {{ index . 3 }}
 {{- end -}}
 
-{{/* context → what every Airflow process needs */}}
-{{- define "kpo-platform.airflowEnv" -}}
+{{/* context → what every Airflow process needs, and enough for one that runs tasks alone: those ask the API server */}}
+{{- define "kpo-platform.processEnv" -}}
 - name: AIRFLOW_CONFIG
   value: /opt/kpo-platform/config/airflow.cfg
 {{- /* The image's entrypoint would start a second Airflow to look at the database; ours waits by itself, more cheaply. */}}
@@ -20,6 +20,11 @@
 take it for a user's wish and delete their pods. */}}
 - name: DUMB_INIT_SETSID
   value: "0"
+{{- end -}}
+
+{{/* context → what a process needs that opens the database */}}
+{{- define "kpo-platform.airflowEnv" -}}
+{{ include "kpo-platform.processEnv" . }}
 {{ include "kpo-platform.databaseEnv" . }}
 {{ include "kpo-platform.secretVariable" (list . "AIRFLOW__CORE__FERNET_KEY" "fernet-key" "fernet-key") }}
 {{- end -}}

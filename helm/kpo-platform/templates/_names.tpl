@@ -18,7 +18,8 @@
       "jwt-secret" $values.jwtSecretName
       "api-secret-key" $values.apiSecretKeySecretName
       "database" $values.data.metadataSecretName
-      "admin" $values.adminSecretName -}}
+      "admin" $values.adminSecretName
+      "broker" $values.data.brokerUrlSecretName -}}
 {{- get $existing (last .) | default (include "kpo-platform.name" .) -}}
 {{- end -}}
 
@@ -40,7 +41,7 @@
 {{/* context → the service accounts that start pods for the teams, as JSON: [{"namespace": …, "name": …}] */}}
 {{- define "kpo-platform.launchers" -}}
 {{- $accounts := list -}}
-{{- range ternary (list "scheduler" "triggerer") list .Values.airflow.enabled -}}
+{{- range ternary (list (include "kpo-platform.taskRunner" .) "triggerer") list .Values.airflow.enabled -}}
 {{- $accounts = append $accounts (dict "namespace" $.Release.Namespace "name" (include "kpo-platform.name" (list $ .))) -}}
 {{- end -}}
 {{- toJson (concat $accounts .Values.airflow.serviceAccounts) -}}

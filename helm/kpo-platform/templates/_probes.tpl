@@ -41,3 +41,19 @@ livenessProbe:
   timeoutSeconds: 20
   failureThreshold: 6
 {{- end -}}
+
+{{/* anything → probes of a worker that a broker feeds: it must answer over the broker */}}
+{{- define "kpo-platform.workerProbes" -}}
+startupProbe:
+  exec:
+    command: [python, /opt/kpo-platform/scripts/worker_alive.py]
+  periodSeconds: 5
+  timeoutSeconds: 20
+  failureThreshold: 120
+livenessProbe:
+  exec:
+    command: [python, /opt/kpo-platform/scripts/worker_alive.py]
+  periodSeconds: 60
+  timeoutSeconds: 20
+  failureThreshold: 5
+{{- end -}}

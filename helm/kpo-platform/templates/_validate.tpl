@@ -5,6 +5,7 @@
 {{- $errors := concat
       (include "kpo-platform.existingErrors" . | fromJsonArray)
       (include "kpo-platform.databaseErrors" . | fromJsonArray)
+      (include "kpo-platform.executorErrors" . | fromJsonArray)
       (include "kpo-platform.authErrors" . | fromJsonArray)
       (include "kpo-platform.publicErrors" . | fromJsonArray)
       (include "kpo-platform.dagsErrors" . | fromJsonArray)

@@ -57,17 +57,3 @@ restart; where a restart is needed, a checksum in the pod's annotations brings i
     name: {{ include "kpo-platform.name" (list $ .) }}
 {{- end }}
 {{- end -}}
-
-{{/* {size, storageClassName} → a claim template for task logs */}}
-{{- define "kpo-platform.logsClaim" -}}
-metadata:
-  name: logs
-spec:
-  accessModes: [ReadWriteOnce]
-  {{- with .storageClassName }}
-  storageClassName: {{ . }}
-  {{- end }}
-  resources:
-    requests:
-      storage: {{ .size }}
-{{- end -}}

@@ -7,6 +7,7 @@ Environment:
     NAMESPACE: where to make them.
     SECRETS: JSON, what is to be made → the secret's name.
     DATABASE_HOST: the host of the embedded database, for its connection.
+    BROKER_HOST: the host of the embedded broker, for its URL.
 """
 
 from __future__ import annotations
@@ -65,9 +66,16 @@ def database() -> dict[str, str]:
     }
 
 
+def broker() -> dict[str, str]:
+    """The embedded broker's password, and the URL that scheduler and workers use."""
+    chosen = password()
+    return {"password": chosen, "connection": f"redis://:{chosen}@{os.environ['BROKER_HOST']}:6379/0"}
+
+
 MAKERS: dict[str, Callable[[], dict[str, str]]] = {
     "admin": admin,
     "api-secret-key": api_secret_key,
+    "broker": broker,
     "database": database,
     "fernet-key": fernet_key,
     "jwt-secret": jwt_secret,

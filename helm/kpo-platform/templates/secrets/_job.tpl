@@ -1,9 +1,9 @@
 {{/* context → {what: name} of the secrets that nobody else brings, as JSON */}}
 {{- define "kpo-platform.ownSecrets" -}}
 {{- $own := dict -}}
-{{- range list "admin" "api-secret-key" "database" "fernet-key" "jwt-secret" -}}
+{{- range list "admin" "api-secret-key" "broker" "database" "fernet-key" "jwt-secret" -}}
 {{- $name := include "kpo-platform.name" (list $ .) -}}
-{{- $elsewhere := and (eq . "database") $.Values.data.metadataConnection.host -}}
+{{- $elsewhere := or (and (eq . "database") $.Values.data.metadataConnection.host) (and (eq . "broker") (not (include "kpo-platform.hasBroker" $))) -}}
 {{- if and (not $elsewhere) (eq $name (include "kpo-platform.secretName" (list $ .))) -}}
 {{- $_ := set $own . $name -}}
 {{- end -}}
@@ -30,6 +30,8 @@ containers:
         value: {{ include "kpo-platform.ownSecrets" . | quote }}
       - name: DATABASE_HOST
         value: {{ include "kpo-platform.host" (list . "postgresql") }}
+      - name: BROKER_HOST
+        value: {{ include "kpo-platform.host" (list . "redis") }}
     resources:
       {{- toYaml .Values.secretsJob.resources | nindent 6 }}
     volumeMounts:

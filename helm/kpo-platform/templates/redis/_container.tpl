@@ -1,0 +1,44 @@
+{{/* The broker between scheduler and workers: any Redis or Valkey. */}}
+
+{{/* context → something, where the broker is part of the release */}}
+{{- define "kpo-platform.hasBroker" -}}
+{{- if and (include "kpo-platform.hasWorkers" .) .Values.redis.enabled -}}true{{- end -}}
+{{- end -}}
+
+{{/* context → {file: text} of the broker's scripts, as JSON */}}
+{{- define "kpo-platform.redisScripts" -}}
+{{- dict "start.sh" (include "kpo-platform.file" (list . "files/redis/start.sh")) | toJson -}}
+{{- end -}}
+
+{{/* context → the name of the ConfigMap with the scripts */}}
+{{- define "kpo-platform.redisScriptsName" -}}
+{{- include "kpo-platform.hashedName" (list . "redis-scripts" (include "kpo-platform.redisScripts" .)) -}}
+{{- end -}}
+
+{{/* context → the broker's container without its name; any image with `valkey-server` or `redis-server` on its path will do */}}
+{{- define "kpo-platform.redisContainer" -}}
+image: {{ include "kpo-platform.image" (list . "redis") }}
+imagePullPolicy: {{ .Values.images.redis.pullPolicy }}
+command: [sh, /opt/kpo-platform/scripts/start.sh]
+securityContext:
+  {{- include "kpo-platform.containerSecurityContext" . | nindent 2 }}
+ports:
+  - name: redis
+    containerPort: 6379
+readinessProbe:
+  tcpSocket:
+    port: redis
+  periodSeconds: 5
+  timeoutSeconds: 10
+resources:
+  {{- toYaml .Values.redis.resources | nindent 2 }}
+volumeMounts:
+  - name: data
+    mountPath: /data
+  - name: scripts
+    mountPath: /opt/kpo-platform/scripts
+    readOnly: true
+  - name: password
+    mountPath: /opt/kpo-platform/password
+    readOnly: true
+{{- end -}}

@@ -1,0 +1,51 @@
+{{/* What all pods are made of that run tasks and nothing else. None of them opens the database. */}}
+
+{{/* context → what the spec of such a pod starts with */}}
+{{- define "kpo-platform.workerPod" -}}
+serviceAccountName: {{ include "kpo-platform.name" (list . "worker") }}
+# Starts and watches the pods of the teams.
+automountServiceAccountToken: true
+terminationGracePeriodSeconds: {{ .Values.workers.terminationGracePeriodSeconds }}
+{{ include "kpo-platform.airflowPod" . }}
+{{- include "kpo-platform.placement" .Values.workers }}
+{{- end -}}
+
+{{/* context → the environment of such a container */}}
+{{- define "kpo-platform.workerEnv" -}}
+{{ include "kpo-platform.processEnv" . }}
+{{ include "kpo-platform.codeEnv" . }}
+{{- include "kpo-platform.taskEnv" (list . "worker") }}
+{{- end -}}
+
+{{/* context → the pod of one task, for KubernetesExecutor, which adds what to run */}}
+{{- define "kpo-platform.taskPod" -}}
+apiVersion: v1
+kind: Pod
+metadata:
+  labels:
+    {{- include "kpo-platform.labels" (list . "worker") | nindent 4 }}
+spec:
+  restartPolicy: Never
+  {{- include "kpo-platform.workerPod" . | nindent 2 }}
+  {{- with include "kpo-platform.gitSync" . }}
+  initContainers:
+    # It copies once: the task that follows reads what was there when it began.
+    - {{ omit (fromYamlArray . | first) "restartPolicy" "startupProbe" "ports" | toYaml | nindent 6 | trim }}
+      args: [--one-time]
+  {{- end }}
+  containers:
+    - name: base
+      {{- include "kpo-platform.airflowContainer" . | nindent 6 }}
+      env:
+        {{- include "kpo-platform.workerEnv" . | nindent 8 }}
+      resources:
+        {{- toYaml .Values.workers.resources | nindent 8 }}
+      volumeMounts:
+        {{- include "kpo-platform.taskMounts" . | nindent 8 }}
+  volumes:
+    {{- include "kpo-platform.taskVolumes" . | nindent 4 }}
+    {{- if not .Values.logs.persistence.existingClaim }}
+    - name: logs
+      emptyDir: {}
+    {{- end }}
+{{- end -}}

@@ -1,0 +1,227 @@
+"""Where tasks run: beside the scheduler, in workers that a broker feeds, or in a pod each."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+
+from chart.rendering import (
+    KUBERNETES,
+    TWO_TEAMS,
+    Object,
+    containers,
+    one,
+    pods,
+    refusal,
+    render,
+    role_file,
+    starting_with,
+)
+from chart.test_airflow import changed, settings
+from chart.test_pods import restricted
+from chart.test_secrets import secret_names, variables
+
+CELERY: Object = {"executor": "CeleryExecutor", **TWO_TEAMS}
+KUBERNETES_EXECUTOR: Object = {
+    "executor": "KubernetesExecutor",
+    "logs": {"persistence": {"existingClaim": "logs"}},
+    **TWO_TEAMS,
+}
+BROKER = {"secretKeyRef": {"name": "airflow-broker", "key": "connection"}}
+KEYS = ("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", "AIRFLOW__CORE__FERNET_KEY", "AIRFLOW__API_AUTH__JWT_SECRET")
+
+
+def task_pod(values: Object = KUBERNETES_EXECUTOR) -> Object:
+    """The pod that KubernetesExecutor begins with, as the API server would get it."""
+    found: Object = yaml.safe_load(one(render(values), "ConfigMap", "airflow-config")["data"]["task-pod.yaml"])
+    named = {**found, "metadata": {**found["metadata"], "name": "task"}}
+    kubernetes_validate.validate(named, KUBERNETES, strict=True)
+    return found
+
+
+def told(values: Object, component: str) -> dict[str, Any]:
+    return variables(pods(render(values))[component]["spec"]["containers"][0])
+
+
+def launchers(values: Object) -> list[str]:
+    subjects = one(render(values), "RoleBinding", "pod-launcher", "team-alpha")["subjects"]
+    return [subject["name"] for subject in subjects]
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (TWO_TEAMS, ["airflow-scheduler", "airflow-triggerer"]),
+        (CELERY, ["airflow-worker", "airflow-triggerer"]),
+        (KUBERNETES_EXECUTOR, ["airflow-worker", "airflow-triggerer"]),
+    ],
+)
+def test_whoever_runs_tasks_starts_pods_for_the_teams_and_the_scheduler_then_does_not(
+    values: Object, expected: list[str]
+) -> None:
+    assert launchers(values) == expected
+    published = json.loads(one(render(values), "ConfigMap", "airflow-contract")["data"]["contract.json"])
+    assert [account["name"] for account in published["airflow"]["serviceAccounts"]] == expected
+
+
+def test_a_worker_opens_no_database_and_holds_none_of_its_keys() -> None:
+    assert not set(told(CELERY, "worker")) & set(KEYS)
+    assert secret_names([one(render(CELERY), "StatefulSet", "airflow-worker")]) == {
+        "airflow-api-secret-key",  # it serves logs
+        "airflow-broker",
+    }
+
+
+def test_scheduler_and_workers_meet_at_the_broker_which_keeps_the_results_too() -> None:
+    for component in ("scheduler", "worker"):
+        given = told(CELERY, component)
+        assert {key: value for key, value in given.items() if "CELERY" in key} == {
+            "AIRFLOW__CELERY__BROKER_URL": BROKER,
+            "AIRFLOW__CELERY__RESULT_BACKEND": BROKER,
+        }
+    for component in ("api-server", "dag-processor", "triggerer"):
+        assert not [key for key in told(CELERY, component) if "CELERY" in key]
+
+
+def test_a_broker_of_one_s_own_leaves_none_in_the_release() -> None:
+    values = {**CELERY, "redis": {"enabled": False}, "data": {"brokerUrlSecretName": "ours"}}
+    objects = render(values)
+    assert [item["metadata"]["name"] for item in objects if "redis" in item["metadata"]["name"]] == []
+    assert told(values, "worker")["AIRFLOW__CELERY__BROKER_URL"]["secretKeyRef"]["name"] == "ours"
+    assert "broker" not in made(values)
+
+
+def made(values: Object) -> Object:
+    """What the secrets job makes."""
+    job = starting_with(render(values), "Job", "airflow-secrets-")
+    found: Object = json.loads(variables(job["spec"]["template"]["spec"]["containers"][0])["SECRETS"])
+    return found
+
+
+def test_the_broker_s_password_is_made_once_and_is_in_no_variable_or_argument_of_the_broker() -> None:
+    assert made(CELERY)["broker"] == "airflow-broker"
+    assert "broker" not in made(TWO_TEAMS)
+    (container,) = pods(render(CELERY))["redis"]["spec"]["containers"]
+    assert container["command"] == ["sh", "/opt/kpo-platform/scripts/start.sh"]
+    assert "env" not in container and "args" not in container
+
+
+def test_a_worker_keeps_its_name_and_its_logs() -> None:
+    objects = render(CELERY)
+    workload = one(objects, "StatefulSet", "airflow-worker")
+    service = one(objects, "Service", workload["spec"]["serviceName"])
+    assert (service["spec"]["clusterIP"], service["spec"]["ports"]) == (
+        "None",
+        [{"name": "logs", "port": 8793, "targetPort": "logs"}],
+    )
+    assert [claim["metadata"]["name"] for claim in workload["spec"]["volumeClaimTemplates"]] == ["logs"]
+
+
+def test_workers_go_one_after_the_other() -> None:
+    budgets = [
+        item["metadata"]["name"]
+        for item in render({**CELERY, "workers": {"replicas": 2}})
+        if item["kind"] == "PodDisruptionBudget"
+    ]
+    assert budgets == ["airflow-worker"]
+
+
+def test_a_new_team_starts_no_worker_again() -> None:
+    more = {**CELERY, "teams": {**CELERY["teams"], "gamma": {"dags": {"repo": "https://git.example/gamma.git"}}}}
+    assert changed(CELERY, more) == {"dag-processor"}
+
+
+def test_the_pod_of_a_task_is_restricted_and_refers_to_no_secret() -> None:
+    found = task_pod()
+    restricted(found)
+    assert "secret" not in json.dumps(found["spec"]).lower()
+    assert [container["name"] for container in containers(found)] == ["base"]
+    assert (found["spec"]["restartPolicy"], found["spec"]["serviceAccountName"]) == ("Never", "airflow-worker")
+
+
+def test_the_pod_of_a_task_has_what_a_task_beside_the_scheduler_has() -> None:
+    (task,) = task_pod()["spec"]["containers"]
+    (scheduler,) = pods(render(KUBERNETES_EXECUTOR))["scheduler"]["spec"]["containers"]
+    assert task["volumeMounts"] == scheduler["volumeMounts"]
+    assert {volume["name"] for volume in task_pod()["spec"]["volumes"]} == {
+        mount["name"] for mount in task["volumeMounts"]
+    }
+
+
+def test_the_pod_of_a_task_copies_the_shared_repository_once() -> None:
+    shared = {"gitSync": {"enabled": True, "repo": "https://git.example/all.git"}}
+    (sidecar,) = task_pod({**KUBERNETES_EXECUTOR, "dags": shared})["spec"]["initContainers"]
+    assert (sidecar["name"], sidecar["args"]) == ("git-sync", ["--one-time"])
+    assert not {"restartPolicy", "startupProbe", "ports"} & sidecar.keys()
+
+
+def test_connections_by_the_environment_reach_whoever_runs_tasks() -> None:
+    team = {"teams": {"alpha": {"connection": {"via": "env", "id": "k8s_env"}}}}
+    name = "AIRFLOW_CONN_K8S_ENV"
+    celery = {**CELERY, **team}
+    assert [name in told(celery, one) for one in ("scheduler", "worker", "triggerer")] == [False, True, True]
+    (task,) = task_pod({**KUBERNETES_EXECUTOR, **team})["spec"]["containers"]
+    assert name in variables(task)
+
+
+def test_the_scheduler_starts_the_tasks_pods_in_the_release_s_namespace_and_may_do_nothing_else_there() -> None:
+    objects = render(KUBERNETES_EXECUTOR)
+    assert one(objects, "Role", "airflow-worker-launcher")["rules"] == role_file("worker-launcher")["rules"]
+    assert one(objects, "RoleBinding", "airflow-worker-launcher")["subjects"] == [
+        {"kind": "ServiceAccount", "name": "airflow-scheduler", "namespace": "airflow"}
+    ]
+    assert settings(KUBERNETES_EXECUTOR)["kubernetes_executor"] == {
+        "namespace": "airflow",
+        "pod_template_file": "/opt/kpo-platform/config/task-pod.yaml",
+    }
+
+
+@pytest.mark.parametrize("values", [TWO_TEAMS, CELERY])
+def test_with_other_executors_nobody_starts_pods_in_the_release_s_namespace(values: Object) -> None:
+    roles = [item["metadata"]["name"] for item in render(values) if item["kind"] == "Role"]
+    assert "airflow-worker-launcher" not in roles
+    assert "kubernetes_executor" not in settings(values)
+
+
+@pytest.mark.parametrize("executor", ["LocalExecutor", "CeleryExecutor", "KubernetesExecutor"])
+def test_a_volume_for_all_logs_is_written_by_all_and_read_by_the_api_server(executor: str) -> None:
+    objects = render({**KUBERNETES_EXECUTOR, "executor": executor})
+    kept = {item["metadata"]["name"] for item in objects if item["kind"] == "StatefulSet"}
+    shared = ["airflow-scheduler", "airflow-triggerer", *(["airflow-worker"] if executor == "CeleryExecutor" else [])]
+    assert kept <= {"airflow-postgresql", "airflow-redis"}
+    for name in ["airflow-api-server", *shared]:
+        spec = one(objects, "Deployment", name)["spec"]["template"]["spec"]
+        assert {"name": "logs", "persistentVolumeClaim": {"claimName": "logs"}} in spec["volumes"]
+        assert {"name": "logs", "mountPath": "/opt/airflow/logs"} in spec["containers"][0]["volumeMounts"]
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        (
+            {"executor": "CeleryExecutor", "redis": {"enabled": False}},
+            "executor is CeleryExecutor and redis.enabled is false, so workers have no broker; name a secret with the "
+            "key `connection` in data.brokerUrlSecretName.",
+        ),
+        (
+            {"executor": "CeleryExecutor", "data": {"brokerUrlSecretName": "ours"}},
+            "data.brokerUrlSecretName names a broker while redis.enabled is true; set redis.enabled to false.",
+        ),
+        (
+            {"executor": "KubernetesExecutor"},
+            "executor is KubernetesExecutor, where a task's log would go with its pod; name a volume in "
+            "logs.persistence.existingClaim, or say in config.logging.remote_logging whether logs go elsewhere.",
+        ),
+    ],
+)
+def test_what_an_executor_lacks_is_said(values: Object, sentence: str) -> None:
+    assert refusal(values) == [f"ERROR: {sentence}"]
+
+
+def test_logs_that_go_elsewhere_need_no_volume() -> None:
+    values = {"executor": "KubernetesExecutor", "config": {"logging": {"remote_logging": True}}}
+    assert {"name": "logs", "emptyDir": {}} in task_pod(values)["spec"]["volumes"]
