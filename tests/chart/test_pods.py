@@ -94,6 +94,13 @@ def test_a_component_waits_for_the_database(component: str) -> None:
     ]
 
 
+def test_the_api_server_answers_until_the_network_sends_nobody_to_it_any_more() -> None:
+    spec = pods(render())["api-server"]["spec"]
+    (container,) = spec["containers"]
+    assert container["lifecycle"] == {"preStop": {"exec": {"command": ["sleep", "10"]}}}
+    assert spec["terminationGracePeriodSeconds"] > 10
+
+
 @pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.stem)
 def test_a_template_passes_the_restricted_level(path: Path) -> None:
     template = yaml.safe_load(path.read_text())
