@@ -35,7 +35,7 @@ kpo_platform = kpo_platform.operator.about:get_provider_info
 
 {{/* context → the name of the ConfigMap with the package */}}
 {{- define "kpo-platform.codeName" -}}
-{{- include "kpo-platform.hashedName" (list . "code" (include "kpo-platform.codeFiles" .)) -}}
+{{- include "kpo-platform.hashedName" (list . "code" (include "kpo-platform.once" (list . "kpo-platform.codeFiles"))) -}}
 {{- end -}}
 
 {{/* context → {file: text} of the scripts that Airflow's pods run, as JSON */}}
@@ -49,5 +49,5 @@ kpo_platform = kpo_platform.operator.about:get_provider_info
 
 {{/* context → the name of the ConfigMap with the scripts */}}
 {{- define "kpo-platform.scriptsName" -}}
-{{- include "kpo-platform.hashedName" (list . "scripts" (include "kpo-platform.scripts" .)) -}}
+{{- include "kpo-platform.hashedName" (list . "scripts" (include "kpo-platform.once" (list . "kpo-platform.scripts"))) -}}
 {{- end -}}

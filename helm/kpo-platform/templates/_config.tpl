@@ -61,7 +61,7 @@ logging:
 
 {{/* context → airflow.cfg */}}
 {{- define "kpo-platform.airflowCfg" -}}
-{{- $config := mergeOverwrite (include "kpo-platform.teamConfig" . | fromJson) (include "kpo-platform.config" . | fromJson) -}}
+{{- $config := mergeOverwrite (include "kpo-platform.teamConfig" . | fromJson) (include "kpo-platform.once" (list . "kpo-platform.config") | fromJson) -}}
 {{- range $section, $settings := $config }}
 [{{ $section }}]
 {{- range $key, $value := $settings }}
@@ -72,5 +72,5 @@ logging:
 
 {{/* context → annotation of the pods that start again when a setting changes, but not when a team does */}}
 {{- define "kpo-platform.configChecksum" -}}
-checksum/config: {{ include "kpo-platform.config" . | sha256sum }}
+checksum/config: {{ include "kpo-platform.once" (list . "kpo-platform.config") | sha256sum }}
 {{- end -}}

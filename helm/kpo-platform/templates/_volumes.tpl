@@ -20,7 +20,7 @@ restart; where a restart is needed, a checksum in the pod's annotations brings i
     name: {{ include "kpo-platform.name" (list . "config") }}
 - name: scripts
   configMap:
-    name: {{ include "kpo-platform.scriptsName" . }}
+    name: {{ include "kpo-platform.once" (list . "kpo-platform.scriptsName") }}
 - name: tmp
   emptyDir: {}
 {{- end -}}
@@ -45,9 +45,9 @@ restart; where a restart is needed, a checksum in the pod's annotations brings i
 {{- define "kpo-platform.codeVolumes" -}}
 - name: python
   configMap:
-    name: {{ include "kpo-platform.codeName" . }}
+    name: {{ include "kpo-platform.once" (list . "kpo-platform.codeName") }}
     items:
-      {{- range $path, $_ := include "kpo-platform.codeFiles" . | fromJson }}
+      {{- range $path, $_ := include "kpo-platform.once" (list . "kpo-platform.codeFiles") | fromJson }}
       - key: {{ include "kpo-platform.codeKey" $path }}
         path: {{ $path }}
       {{- end }}

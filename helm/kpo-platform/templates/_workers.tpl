@@ -33,7 +33,7 @@
 {{/* context → the volumes of the mounts above; that of the logs only where all share it */}}
 {{- define "kpo-platform.taskVolumes" -}}
 {{ include "kpo-platform.airflowVolumes" . }}
-{{ include "kpo-platform.codeVolumes" . }}
+{{ include "kpo-platform.once" (list . "kpo-platform.codeVolumes") }}
 {{- with include "kpo-platform.sharedVolumes" . }}
 {{ . }}
 {{- end }}

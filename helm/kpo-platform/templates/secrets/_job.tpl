@@ -41,5 +41,5 @@ containers:
 volumes:
   - name: scripts
     configMap:
-      name: {{ include "kpo-platform.scriptsName" . }}
+      name: {{ include "kpo-platform.once" (list . "kpo-platform.scriptsName") }}
 {{- end -}}
