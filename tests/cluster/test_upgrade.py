@@ -1,0 +1,126 @@
+"""From the chart as it was before its last change to the chart of this checkout, while tasks run: nothing is lost.
+
+A setting changes as well, so that every component of Airflow starts again whatever the last change was.
+"""
+
+from __future__ import annotations
+
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from cluster.lasting import (
+    AIRFLOW,
+    TASKS,
+    Lasting,
+    components,
+    finished_run,
+    holdings,
+    holdings_again,
+    settle,
+    start,
+)
+from cluster.runs import Run
+from common.errors import ScriptError
+from common.paths import REPOSITORY
+from common.run import capture
+from common.steps import Steps
+from road.airflow_api import AirflowApi
+from road.bring_up import install
+from road.pods import SeenPods, watching
+from road.stack import NAMESPACE, RELEASE, Stack
+
+CHART = ("helm", "rbac", "pod_templates", "platform")
+VALUES = "scripts/road/values-local.yaml"
+# A stop that runs out of time while a task still waits in the worker.
+SHORT = {"scheduler": {"terminationGracePeriodSeconds": 15}}
+CHANGED = {**SHORT, "config": {"core": {"parallelism": 31}}}
+
+
+@dataclass(frozen=True)
+class Story:
+    """What there was before the upgrade, and what is after it."""
+
+    stack: Stack
+    airflow: AirflowApi
+    seen: SeenPods
+    history: Run
+    before: dict[str, Any]
+    pods: dict[str, str]
+    lasting: Lasting
+
+
+def earlier_checkout(folder: Path) -> Path:
+    """Give a folder with the chart as it was before its last change, and with the values of that time."""
+    commits = capture(["git", "rev-list", "-2", "HEAD", "--", *CHART], cwd=REPOSITORY).split()
+    if len(commits) < 2:
+        raise ScriptError("This checkout has no commit before the last change of the chart; fetch the whole history.")
+    archive = folder / "earlier.tar"
+    capture(["git", "archive", "--output", archive, commits[1], "--", *CHART, VALUES], cwd=REPOSITORY)
+    with tarfile.open(archive) as opened:
+        opened.extractall(folder, filter="tar")
+    return folder
+
+
+def upgrade_to_earlier(stack: Stack, folder: Path, values: Path) -> None:
+    """Make the release what the earlier chart makes of it."""
+    earlier = earlier_checkout(folder)
+    words = ["upgrade", "--install", RELEASE, earlier / "helm" / "kpo-platform", "--namespace", NAMESPACE]
+    given = ["--values", earlier / VALUES, "--values", values, "--wait", "--timeout", "10m"]
+    stack.helm([*words, *given], lambda _: None, timeout_s=630)
+
+
+@pytest.fixture(scope="module")
+def story(stack: Stack, airflow: AirflowApi, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
+    folder = tmp_path_factory.mktemp("earlier")
+    short, changed = folder / "short.yaml", folder / "changed.yaml"
+    short.write_text(yaml.safe_dump(SHORT))
+    changed.write_text(yaml.safe_dump(CHANGED))
+    upgrade_to_earlier(stack, folder, short)
+    settle(stack)
+    try:
+        history = finished_run(stack, airflow)
+        with watching(stack) as seen:
+            lasting = start(stack, airflow)
+            try:
+                before = Story(
+                    stack,
+                    airflow,
+                    seen,
+                    history,
+                    holdings(stack, airflow, history),
+                    {name: uid for name, (_, uid) in components(stack).items()},
+                    lasting,
+                )
+                install(Steps(), stack, changed)
+                settle(stack)
+                yield before
+            finally:
+                lasting.stop()
+    finally:
+        install(Steps(), stack)
+
+
+def test_every_component_of_airflow_started_again_and_the_tasks_pods_ran_on(story: Story):
+    now = {name: uid for name, (_, uid) in components(story.stack).items()}
+    assert {name for name, uid in now.items() if uid != story.pods[name]} == set(AIRFLOW) - {"postgresql"}
+    assert story.lasting.pods() == story.lasting.uids
+
+
+def test_history_logs_connection_secrets_and_claims_are_as_they_were(story: Story):
+    assert holdings_again(story.stack, story.airflow, story.history) == story.before
+
+
+def test_the_tasks_end_well_in_their_first_pods_and_only_the_one_in_the_worker_was_started_again(story: Story):
+    story.lasting.wait_for_sync(2)
+    story.lasting.tell_to_end()
+    assert story.lasting.run.end() == "success", story.lasting.tasks()
+    tasks = story.lasting.tasks()
+    assert {task: state for task, (state, _) in tasks.items()} == dict.fromkeys(TASKS, "success")
+    assert {number for task, (_, number) in tasks.items() if task[0] != "sync"} == {1}
+    assert story.lasting.seen_in(story.seen) == {task: {uid} for task, uid in story.lasting.uids.items()}
