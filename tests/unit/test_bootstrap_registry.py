@@ -99,6 +99,16 @@ def test_who_may_not_ask_a_node_writes_it_unverified(speak: Speak, cluster: Clus
     )
 
 
+def test_no_node_is_asked_about_a_registry_that_asks_nobody(speak: Speak, cluster: Cluster, registry: Registry):
+    registry.form = "open"
+    said = run(speak, cluster, login(registry.host, "s3cret"), "--yes")
+    assert (said.code, "Ask a node" in said.err) == (0, False)
+    assert (
+        f"? Secret team-alpha/regcred: type kubernetes.io/dockerconfigjson, for {registry.host}; "
+        "sign-in unverified (it asks nobody to sign in)" in said.out.splitlines()
+    )
+
+
 class Node:
     """A cluster whose node says something about the pod's image."""
 

@@ -18,7 +18,7 @@ REFUSED = Verdict(Answer.REFUSED, "HTTP status 401, asked from here")
 
 
 def unverified(why: str) -> Verdict:
-    return Verdict(Answer.UNVERIFIED, f"not asked from here: {why}")
+    return Verdict(Answer.UNVERIFIED, f"not asked from here: {why}", elsewhere=True)
 
 
 @pytest.fixture
@@ -46,7 +46,6 @@ def test_a_token_service_gets_the_password_and_the_registry_the_token(registry: 
 @pytest.mark.parametrize(
     ("form", "why"),
     [
-        ("open", "it asks nobody to sign in"),
         ("down", "it answers with HTTP status 503"),
         ("elsewhere", "it answers with HTTP status 302"),
         ("odd", "it wants a sign-in by negotiate"),
@@ -56,6 +55,12 @@ def test_a_token_service_gets_the_password_and_the_registry_the_token(registry: 
 def test_what_cannot_be_known_is_unverified_and_no_password_is_sent(registry: Registry, form: str, why: str):
     registry.form = form
     assert from_here(registry.host, RIGHT) == unverified(why)
+    assert registry.seen == [("/v2/", "")]
+
+
+def test_a_registry_that_asks_nobody_tells_nothing_of_a_sign_in_here_or_elsewhere(registry: Registry):
+    registry.form = "open"
+    assert from_here(registry.host, RIGHT) == Verdict(Answer.UNVERIFIED, "it asks nobody to sign in")
     assert registry.seen == [("/v2/", "")]
 
 

@@ -75,7 +75,7 @@ class Questions:
         for host, name in sorted(by_host.items()):
             login = credentials.logins[host]
             here = self.answer((host, login))
-            if here.answer is Answer.UNVERIFIED:
+            if here.elsewhere:
                 say(f"Ask a node whether registry {host} takes the sign-in")
                 there = node.ask(kube, contract, name, login)
                 _refuse(host, there)

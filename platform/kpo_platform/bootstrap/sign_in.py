@@ -44,10 +44,14 @@ class Answer(StrEnum):
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether a registry takes a sign-in, and by what that was seen, in a few words."""
+    """Whether a registry takes a sign-in, and by what that was seen, in a few words.
+
+    ``elsewhere`` says that it may be seen by another way, where this one did not show it.
+    """
 
     answer: Answer
     seen: str
+    elsewhere: bool = False
 
 
 def from_here(host: str, login: Login) -> Verdict:
@@ -102,7 +106,7 @@ class _Registry:
                 raise
             wanted = _challenges(error.headers.get_all("WWW-Authenticate") or [])
         else:
-            return _unverified("it asks nobody to sign in")
+            return Verdict(Answer.UNVERIFIED, "it asks nobody to sign in")
         try:
             self._sign_in(login, wanted)
         except HTTPError as error:
@@ -174,7 +178,7 @@ def _is_loopback(address: str) -> bool:
 
 
 def _unverified(why: str) -> Verdict:
-    return Verdict(Answer.UNVERIFIED, f"not asked from here: {why}")
+    return Verdict(Answer.UNVERIFIED, f"not asked from here: {why}", elsewhere=True)
 
 
 def _reason(error: Exception) -> str:
