@@ -27,7 +27,7 @@ LINTERS: tuple[tuple[str, ...], ...] = (
     ("mypy", "platform/kpo_platform"),
     ("mypy", *_PACKAGES),
     ("mypy", "--scripts-are-modules", *_COMMANDS, *_IN_IMAGES),
-    ("mypy", "helm/kpo-platform/files/plugin", "helm/kpo-platform/files/scripts"),
+    ("mypy", "helm/kpo-platform/files/scripts"),
     ("lint-imports",),
 )
 

@@ -171,6 +171,18 @@ def test_the_package_renders_the_same_as_the_folder(packaged: Path) -> None:
     assert render(TWO_TEAMS, packaged) == render(TWO_TEAMS)
 
 
+def test_a_package_in_the_image_is_neither_carried_nor_shadowed_and_its_version_is_looked_at() -> None:
+    objects = render({**TWO_TEAMS, "platform": {"package": "image"}})
+    assert [item for item in objects if item["metadata"]["name"].startswith("airflow-code-")] == []
+    for name, pod in pods(objects).items():
+        assert "/opt/kpo-platform/python" not in json.dumps(pod), name
+    for component in ("api-server", "dag-processor", "scheduler", "triggerer"):
+        spec = pods(objects)[component]["spec"]
+        told = {variable["name"]: variable.get("value") for variable in spec["containers"][0]["env"]}
+        assert told["KPO_PLATFORM_CONTRACT"] == "/opt/kpo-platform/contract/contract.json"
+        assert {"name": "EXPECTED_PACKAGE", "value": "0.1.0"} in spec["initContainers"][-1]["env"]
+
+
 def test_templates_are_short() -> None:
     lengths = {
         str(path.relative_to(CHART)): len(path.read_text().splitlines())

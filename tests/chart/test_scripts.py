@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from importlib.metadata import PackageNotFoundError
 from types import ModuleType
 
 import pytest
@@ -60,6 +61,37 @@ def test_a_broker_that_is_away_is_not_the_worker_s_fault(
     assert capsys.readouterr().out == (
         "the broker cannot be reached, which says nothing about this worker: OperationalError\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("wanted", "installed", "sentence"),
+    [
+        ("", None, ""),
+        ("0.1.0", "0.1.0", ""),
+        ("0.1.0", None, "the image has no package kpo-platform, but"),
+        (
+            "0.2.0",
+            "0.1.0",
+            "the image has kpo-platform 0.1.0, but platform.package is image and the chart works with 0.2.0;",
+        ),
+    ],
+)
+def test_an_image_without_the_package_is_refused_before_anything_starts(
+    monkeypatch: pytest.MonkeyPatch, wanted: str, installed: str | None, sentence: str
+) -> None:
+    def version(_: str) -> str:
+        if installed is None:
+            raise PackageNotFoundError
+        return installed
+
+    waiting = script("wait_for_migrations", monkeypatch)
+    monkeypatch.setattr(waiting, "version", version)
+    monkeypatch.setenv("EXPECTED_PACKAGE", wanted)
+    if sentence:
+        with pytest.raises(SystemExit, match=sentence):
+            waiting.refuse_other_package()
+    else:
+        waiting.refuse_other_package()
 
 
 def test_a_made_secret_is_not_helm_s(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,8 +12,7 @@ REPOSITORY = Path(__file__).parents[2]
 
 def run(script: str) -> str:
     """What a script prints in a Python process of its own."""
-    paths = [REPOSITORY / "platform", REPOSITORY / "helm" / "kpo-platform" / "files" / "plugin"]
-    env = {"PYTHONPATH": ":".join(map(str, paths)), "AIRFLOW_HOME": os.environ["AIRFLOW_HOME"]}
+    env = {"PYTHONPATH": str(REPOSITORY / "platform"), "AIRFLOW_HOME": os.environ["AIRFLOW_HOME"]}
     command = [sys.executable, "-c", script]
     return subprocess.run(command, env=env, capture_output=True, text=True, timeout=120, check=True).stdout
 
@@ -24,7 +23,8 @@ def test_importing_the_package_loads_neither_airflow_nor_the_kubernetes_client()
 
 def test_the_dag_processor_loads_the_operator_before_it_forks_and_no_other_part_does():
     script = """
-import sys, kpo_platform_live_settings as plugin
+import sys
+from kpo_platform.operator import live_settings as plugin
 for component in ("scheduler", "dag-processor"):
     sys.argv = ["airflow", component]
     plugin.on_starting(None)

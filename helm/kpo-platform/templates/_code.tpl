@@ -1,5 +1,10 @@
 {{/* The part of the package that runs inside Airflow, carried into the unmodified image by a ConfigMap. */}}
 
+{{/* context → something, where the chart brings the package; else it is in the image */}}
+{{- define "kpo-platform.carriesCode" -}}
+{{- if eq .Values.platform.package "configmap" -}}true{{- end -}}
+{{- end -}}
+
 {{/* context → {path below PYTHONPATH: text} as JSON. The folder dist-info makes it an installed distribution to Python, with a
 version, and with a plugin, a cluster policy and a provider that Airflow finds. */}}
 {{- define "kpo-platform.codeFiles" -}}
@@ -10,18 +15,16 @@ version, and with a plugin, a cluster policy and a provider that Airflow finds. 
 {{- $_ := set $files (trimPrefix "files/" $path) ($.Files.Get $path) -}}
 {{- end -}}
 {{- end -}}
-{{- $plugin := "kpo_platform_live_settings" -}}
-{{- $_ := set $files (printf "%s.py" $plugin) (include "kpo-platform.file" (list . (printf "files/plugin/%s.py" $plugin))) -}}
 {{- $about := printf "kpo_platform-%s.dist-info" .Chart.Version -}}
 {{- $_ := set $files (printf "%s/METADATA" $about) (printf "Metadata-Version: 2.1\nName: %s\nVersion: %s\n" .Chart.Name .Chart.Version) -}}
-{{- $_ := set $files (printf "%s/entry_points.txt" $about) (include "kpo-platform.entryPoints" $plugin) -}}
+{{- $_ := set $files (printf "%s/entry_points.txt" $about) (include "kpo-platform.entryPoints" .) -}}
 {{- toJson $files -}}
 {{- end -}}
 
-{{/* the plugin's module → what Airflow finds in the package; as in pyproject.toml, and the plugin */}}
+{{/* anything → what Airflow finds in the package, as in pyproject.toml */}}
 {{- define "kpo-platform.entryPoints" -}}
 [airflow.plugins]
-{{ . }} = {{ . }}:LiveSettings
+kpo_platform = kpo_platform.operator.live_settings:LiveSettings
 [airflow.policy]
 kpo_platform = kpo_platform.operator.policy
 [apache_airflow_provider]

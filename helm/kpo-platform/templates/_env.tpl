@@ -58,10 +58,12 @@ tasks; until it has, there are none. Each is named for itself: a whole secret co
 {{- end -}}
 {{- end -}}
 
-{{/* anything → where the package and the contract are: for those who run code of the package */}}
+{{/* context → where the package and the contract are: for those who run code of the package */}}
 {{- define "kpo-platform.codeEnv" -}}
+{{- if include "kpo-platform.carriesCode" . -}}
 - name: PYTHONPATH
   value: /opt/kpo-platform/python
+{{ end -}}
 - name: KPO_PLATFORM_CONTRACT
   value: /opt/kpo-platform/contract/contract.json
 {{- end -}}

@@ -25,11 +25,13 @@ restart; where a restart is needed, a checksum in the pod's annotations brings i
   emptyDir: {}
 {{- end -}}
 
-{{/* anything → mounts of the containers that run code of the package */}}
+{{/* context → mounts of the containers that run code of the package */}}
 {{- define "kpo-platform.codeMounts" -}}
+{{- if include "kpo-platform.carriesCode" . -}}
 - name: python
   mountPath: /opt/kpo-platform/python
   readOnly: true
+{{ end -}}
 - name: contract
   mountPath: /opt/kpo-platform/contract
   readOnly: true
@@ -43,6 +45,7 @@ restart; where a restart is needed, a checksum in the pod's annotations brings i
 
 {{/* context → the volumes of the mounts above */}}
 {{- define "kpo-platform.codeVolumes" -}}
+{{- if include "kpo-platform.carriesCode" . }}
 - name: python
   configMap:
     name: {{ include "kpo-platform.once" (list . "kpo-platform.codeName") }}
@@ -51,6 +54,7 @@ restart; where a restart is needed, a checksum in the pod's annotations brings i
       - key: {{ include "kpo-platform.codeKey" $path }}
         path: {{ $path }}
       {{- end }}
+{{- end }}
 {{- range list "contract" "pod-templates" "sidecars" }}
 - name: {{ . }}
   configMap:

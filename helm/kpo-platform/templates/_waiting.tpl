@@ -8,6 +8,10 @@
   terminationMessagePolicy: FallbackToLogsOnError
   env:
     {{- include "kpo-platform.airflowEnv" . | nindent 4 }}
+    {{- if not (include "kpo-platform.carriesCode" .) }}
+    - name: EXPECTED_PACKAGE
+      value: {{ .Chart.Version | quote }}
+    {{- end }}
   volumeMounts:
     {{- include "kpo-platform.airflowMounts" . | nindent 4 }}
 {{- end -}}

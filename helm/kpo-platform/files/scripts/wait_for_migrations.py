@@ -7,6 +7,8 @@ alone knows what its database should look like.
 from __future__ import annotations
 
 import os
+import sys
+from importlib.metadata import PackageNotFoundError, version
 
 from database import refuse_newer, wait_until
 from sqlalchemy import Connection, text
@@ -31,8 +33,27 @@ def migrations_at_rest(connection: Connection) -> str:
     return ""
 
 
+def refuse_other_package() -> None:
+    """End the program if the package is to be in the image, in the version that EXPECTED_PACKAGE says, and is not.
+
+    Raises:
+        SystemExit: it is not there, or is another one.
+    """
+    wanted = os.environ.get("EXPECTED_PACKAGE")
+    try:
+        found = f"kpo-platform {version('kpo-platform')}" if wanted else ""
+    except PackageNotFoundError:
+        found = "no package kpo-platform"
+    if wanted and found != f"kpo-platform {wanted}":
+        sys.exit(
+            f"the image has {found}, but platform.package is image and the chart works with {wanted}; build it into "
+            f"the image (pip install --no-deps kpo-platform=={wanted}), or set platform.package to configmap"
+        )
+
+
 def main() -> None:
     """Wait, then become Airflow's own check."""
+    refuse_other_package()
     wait_until(migrations_at_rest, DEADLINE_SECONDS)
     check = ["airflow", "db", "check-migrations", f"--migration-wait-timeout={DEADLINE_SECONDS}"]
     os.execvp(check[0], check)

@@ -30,5 +30,5 @@ def on_starting(component: object) -> None:
 class LiveSettings(AirflowPlugin):
     """What the entry point names: the module itself is the listener."""
 
-    name = "kpo_platform_live_settings"
+    name = "kpo_platform"
     listeners = [sys.modules[__name__]]  # noqa: RUF012 - Airflow declares it so
