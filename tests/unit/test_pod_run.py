@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import time
 from types import SimpleNamespace
 from typing import Any
 
@@ -78,8 +81,31 @@ def test_a_signal_in_the_middle_of_a_talk_with_airflow_comes_again_after_it(monk
     comms = SimpleNamespace(_thread_lock=SimpleNamespace(locked=lambda: True))
     monkeypatch.setattr(stopping.task_runner, "SUPERVISOR_COMMS", comms, raising=False)
     monkeypatch.setattr(stopping.threading, "Timer", timer)
-    stopping.stop()
+    stopping.stop(creates=False)
     assert sent == [(0.2, "kill")]
+
+
+def test_a_stop_while_the_pod_is_created_waits_until_the_pod_is_known(
+    run: tuple[PodRun, list[str]], monkeypatch: pytest.MonkeyPatch
+):
+    task, deleted = run
+    task.pod = None
+    before = signal.signal(signal.SIGTERM, lambda *_: task.on_kill())
+
+    def create(pod: k8s.V1Pod) -> k8s.V1Pod:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.05)
+        return pod
+
+    task.pod_manager = SimpleNamespace(create_pod=create)  # type: ignore[assignment]
+    try:
+        stopped = pytest.raises(AirflowException, match=r"^The task was stopped, and its pod with it\.$")
+        with stopped, task._outcome(context("failed")):
+            task.create_pod(k8s.V1Pod(metadata=k8s.V1ObjectMeta(name="t-2", namespace="n")))
+            time.sleep(5)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert deleted == ["t-2"]
 
 
 def test_the_teams_policy_for_failures_holds_unless_the_task_says_what_becomes_of_its_pod(publish: Publish):

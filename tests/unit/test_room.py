@@ -60,9 +60,8 @@ def operator(answers: list[Any], *, deferrable: bool = False) -> Any:
 
     said: list[str] = []
     log = SimpleNamespace(info=lambda text, *values: said.append(text % values))
-    manager = SimpleNamespace(create_pod=create)
     return SimpleNamespace(
-        pod_manager=manager,
+        create_pod=create,
         team="alpha",
         deferrable=deferrable,
         schedule_timeout_seconds=25,

@@ -63,6 +63,7 @@ class PodRun(KubernetesPodOperator):
     on_failure: str = ""
     waits_since: float | None = None
     _works: bool = False
+    _creates: bool = False
     _late: bool = False
     _cleaned: bool = False
     _seen_end: bool = False
@@ -97,7 +98,7 @@ class PodRun(KubernetesPodOperator):
                 super().on_kill()
         elif self._works:
             self._killed = True
-            stopping.stop()
+            stopping.stop(self._creates)
             self._killed = False
 
     def get_or_create_pod(self, pod_request_obj: k8s.V1Pod, context: Context) -> k8s.V1Pod:
@@ -113,6 +114,19 @@ class PodRun(KubernetesPodOperator):
         if self.reattach_on_restart:
             self._persist_pod_identity_to_task_state_store(context, created)
         return created
+
+    def create_pod(self, pod: k8s.V1Pod) -> k8s.V1Pod:
+        """Create the pod, whose name a stop that comes meanwhile has to know.
+
+        Raises:
+            ApiException: the cluster refused it.
+        """
+        self._creates = True
+        try:
+            self.pod = self.pod_manager.create_pod(pod)
+        finally:
+            self._creates = False
+        return self.pod
 
     def cleanup(
         self,

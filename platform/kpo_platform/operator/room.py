@@ -38,7 +38,7 @@ def create(operator: PodRun, pod: k8s.V1Pod, context: Context) -> k8s.V1Pod:
     """
     while True:
         try:
-            return operator.pod_manager.create_pod(pod)
+            return operator.create_pod(pod)
         except ApiException as refused:
             if not is_full(refused):
                 raise

@@ -26,16 +26,19 @@ class TaskStopped(BaseException):
     """SIGTERM reached the task; no Exception, so that nobody on the way out takes it for a failure of his own."""
 
 
-def stop() -> None:
+def stop(creates: bool) -> None:
     """Leave whatever the task waits in.
 
+    Args:
+        creates: whether the cluster is just being asked for the pod, of which nobody would then know.
+
     Raises:
-        TaskStopped: always, but not in the middle of a talk with Airflow, whose answer would then be taken for that
-            to the next question: the signal is sent again after it.
+        TaskStopped: always, but not while the pod is created, and not in the middle of a talk with Airflow, whose
+            answer would then be taken for that to the next question: the signal is sent again after it.
     """
     comms = getattr(task_runner, "SUPERVISOR_COMMS", None)
     talking = getattr(comms, "_thread_lock", None)
-    if talking is None or not talking.locked():
+    if not creates and (talking is None or not talking.locked()):
         raise TaskStopped
     threading.Timer(_AGAIN_AFTER_S, os.kill, (os.getpid(), signal.SIGTERM)).start()
 
