@@ -70,16 +70,20 @@ def field_refusals(given: Mapping[str, Any]) -> Iterator[Refusal]:
     """Refuse fields in arguments that Kubernetes does not have, such as ``workDir`` in a container."""
     for name in _PODS:
         yield from unknown_fields(given.get(name), "V1Pod", name)
+    for name in _KINDS.keys() & given.keys():
+        yield from unknown_fields(given[name], _KINDS[name], name)
+
+
+def _kinds() -> dict[str, str]:
+    """The type, as the client spells it, of every argument that is, or lists, objects with fields."""
+    kinds: dict[str, str] = {}
     for table, model in ((_SPEC, models.V1PodSpec), (_CONTAINER, models.V1Container)):
-        for name in table.keys() & given.keys():
-            yield from unknown_fields(given[name], _TYPES[model, table[name]], name)
+        attributes = {field: attribute for attribute, field in model.attribute_map.items()}
+        kinds |= {name: str(model.openapi_types[attributes[field]]) for name, field in table.items()}
+    return {name: kind for name, kind in kinds.items() if "V1" in kind}
 
 
-_TYPES = {
-    (model, field): str(model.openapi_types[attribute])
-    for model in (models.V1PodSpec, models.V1Container)
-    for attribute, field in model.attribute_map.items()
-}
+_KINDS = _kinds()
 
 
 def as_written(given: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ OLDEST, NEWEST = (10, 22), (10, 25)
 """Both are tested: the conformance tests run with each (`scripts/test --only unit` and `--only providers`)."""
 
 
+@cache
 def supported(version: str = PROVIDER) -> bool:
     """Whether a version of apache-airflow-providers-cncf-kubernetes lies between the oldest and the newest tested."""
     major, minor = (int(part) for part in version.split(".")[:2])
