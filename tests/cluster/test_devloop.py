@@ -15,16 +15,19 @@ SAMPLE = REPOSITORY / "dags" / "hello_team.py"
 
 
 def test_a_task_runs_in_a_real_pod_and_gives_its_result(stack: Stack):
-    output = capture([RUN_TASK, SAMPLE, "hello"], timeout_s=120)
-    result = json.loads(output[output.index("{\n") :])
-    assert result == {
-        "returned": {"answer": 42, "from": result["pushed"]["pod_name"]},
-        "pushed": {"pod_name": result["pushed"]["pod_name"], "pod_namespace": "team-alpha"},
+    output = capture([RUN_TASK, SAMPLE, "hello", "-o", "json"], timeout_s=120)
+    outcome = json.loads(output[output.index("{\n") :])
+    name = outcome["pod"]["name"]
+    assert outcome == {
+        "pod": {"namespace": "team-alpha", "name": name},
+        "state": "success",
+        "why": "",
+        "result": {"answer": 42, "from": name},
     }
 
 
-def test_an_unknown_task_is_refused_with_the_known_ones(stack: Stack):
+def test_an_unknown_task_is_refused_with_the_nearest_known_one(stack: Stack):
     with pytest.raises(CommandError) as refusal:
         capture([RUN_TASK, SAMPLE, "helo"], timeout_s=120)
     assert refusal.value.code == 64
-    assert "has no TeamPodOperator task 'helo'; it has: hello." in refusal.value.output
+    assert "has no task 'helo' that makes a pod; did you mean 'hello'?" in refusal.value.output

@@ -24,5 +24,5 @@ DAG = Path(__file__).parent / "files" / "root_images.py"
     ],
 )
 def test_a_program_of_a_root_built_image_does_its_work(stack: Stack, task: str, found: dict[str, Any]):
-    output = capture([RUN_TASK, DAG, task], timeout_s=180)
-    assert json.loads(output[output.index("{\n") :])["returned"] == found
+    output = capture([RUN_TASK, DAG, task, "-o", "json"], timeout_s=180)
+    assert json.loads(output[output.index("{\n") :])["result"] == found

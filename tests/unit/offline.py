@@ -19,12 +19,12 @@ def in_this_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     from kpo_platform.operator.home import roots
     from kpo_platform.operator.offline.__main__ import answer
 
-    def converse(request: Mapping[str, Any], environment: Mapping[str, str], hear: Any) -> Any:
+    def converse(request: Mapping[str, Any], environment: Mapping[str, str], hear: Any, learn: Any) -> Any:
         for name, value in environment.items():
             monkeypatch.setenv(name, value)
         roots.cache_clear()
         with redirect_stdout(io.StringIO()):  # as the process does, whose stdout is for the answer alone
-            return json.loads(json.dumps(answer(json.loads(json.dumps(request)))))
+            return json.loads(json.dumps(answer(json.loads(json.dumps(request)), learn)))
 
     monkeypatch.setattr(offline, "_converse", converse)
     yield

@@ -51,7 +51,7 @@ class _QuietServer(ThreadingHTTPServer):
 
 @contextmanager
 def serving(answer: Callable[[Request], Answer]) -> Iterator[Server]:
-    """A server on a loopback port whose every answer is status and JSON; it notes what it was asked."""
+    """A server on a loopback port whose every answer is status and JSON, or a text; it notes what it was asked."""
     seen: list[Request] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -61,7 +61,7 @@ def serving(answer: Callable[[Request], Answer]) -> Iterator[Server]:
             request = Request(self.command, self.path, body, {k.lower(): v for k, v in self.headers.items()})
             seen.append(request)
             status, content = answer(request)
-            text = json.dumps(content).encode()
+            text = (content if isinstance(content, str) else json.dumps(content)).encode()
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(text)))

@@ -13,7 +13,7 @@ from kpo_platform.cli.exits import Exit
 from kpo_platform.cli.output import say
 from kpo_platform.errors import PlatformError
 
-_COMMANDS = ("bootstrap", "contract", "lint", "render", "teams", "version")
+_COMMANDS = ("bootstrap", "contract", "lint", "render", "run", "teams", "version")
 _HELP = """Set up and look after teams on Airflow and Kubernetes.
 
 \b

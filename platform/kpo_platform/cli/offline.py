@@ -13,8 +13,9 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,9 @@ import click
 from kpo_platform import errors
 from kpo_platform.contract import Contract, load
 from kpo_platform.operator.offline.environment import variables
+
+TIDY_UP_SECONDS = 60.0
+"""How long a process that was interrupted, or whose time is over, may take to remove its pod."""
 
 _LAST_LINES = 5
 
@@ -83,26 +87,30 @@ class Offline:
         request: Mapping[str, Any],
         more: Mapping[str, str] | None = None,
         hear: Callable[[str], None] | None = None,
+        learn: Callable[[Any], None] | None = None,
     ) -> Any:
         """Have a command of ``kpo_platform.operator.offline`` done.
 
         Args:
             command: its name.
-            request: its arguments; must fit into JSON.
+            request: its arguments; must fit into JSON. After ``until``, in seconds since the epoch, and a minute more
+                to tidy up, the process is ended.
             more: environment variables beside those of the contract and the folder.
             hear: takes every line that the files, Airflow and pods print; by default only the last ones are kept, for
                 the case that there is no answer.
+            learn: takes the command's news.
 
         Raises:
             PlatformError: of the class that the command raised.
+            KeyboardInterrupt: it was interrupted and has no answer; or is interrupted again, and then ended at once.
         """
         with tempfile.TemporaryDirectory(prefix="kpo-platform-") as folder:
             home = Path(folder)
             root, file = self._laid_out(home)
-            environment = {**os.environ, **variables(self.contract, self.contract_file, root, home), **(more or {})}
+            environment = {**_inherited(), **variables(self.contract, self.contract_file, root, home), **(more or {})}
             imports = root / self.sources.team if self.sources.team else root
             whole = {**request, "command": command, "root": str(imports), "file": file and str(file)}
-            answer = _converse(whole, environment, hear)
+            answer = _converse(whole, environment, hear, learn or (lambda news: None))
         if "error" in answer:
             raise getattr(errors, answer["kind"])(answer["error"])
         return answer["result"]
@@ -118,23 +126,59 @@ class Offline:
         return root, file and root / self.sources.team / file.relative_to(folder)
 
 
-def _converse(request: Mapping[str, Any], environment: Mapping[str, str], hear: Callable[[str], None] | None) -> Any:
+def _inherited() -> dict[str, str]:
+    """The environment without KUBECONFIG: Airflow would take it for a way to the cluster beside the connection's."""
+    return {name: value for name, value in os.environ.items() if name != "KUBECONFIG"}
+
+
+def _converse(
+    request: Mapping[str, Any],
+    environment: Mapping[str, str],
+    hear: Callable[[str], None] | None,
+    learn: Callable[[Any], None],
+) -> Any:
     last: deque[str] = deque(maxlen=_LAST_LINES)
-    with _process(environment, hear or last.append) as process:
+    with _process(environment, hear or last.append) as process, _ended_after(process, request.get("until")):
         assert process.stdin is not None and process.stdout is not None  # both are pipes
         json.dump(request, process.stdin)
         process.stdin.close()
         try:
-            text = process.stdout.read()
+            answer = _answer(process.stdout, learn)
         except KeyboardInterrupt:
             # It is in a session of its own, so that it hears of this once, and can still tidy up.
             process.send_signal(signal.SIGINT)
-            process.stdout.read()
-            raise
-    if not text:
+            with _ended_after(process, time.time()):
+                answer = _answer(process.stdout, learn)
+            if answer is None:
+                raise
+    if answer is None:
         said = f" The last that it said: {' | '.join(line.strip() for line in last)}" if last else ""
         raise errors.DagError(f"The process that reads DAG files ended with code {process.returncode}.{said}")
-    return json.loads(text)
+    return answer
+
+
+def _answer(lines: Iterable[str], learn: Callable[[Any], None]) -> Any:
+    """The answer, which is the last line, or None when the process ends without one; the lines before it are news."""
+    for line in lines:
+        content = json.loads(line)
+        if "news" not in content:
+            return content
+        learn(content["news"])
+    return None
+
+
+@contextmanager
+def _ended_after(process: subprocess.Popen[str], until: float | None) -> Iterator[None]:
+    """End a process that goes on for longer than it may, and a while to tidy up."""
+    if until is None:
+        yield
+        return
+    timer = threading.Timer(max(until - time.time(), 0) + TIDY_UP_SECONDS, process.kill)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 @contextmanager

@@ -7,7 +7,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import wraps
+from functools import reduce, wraps
 from pathlib import Path
 from typing import Any
 
@@ -56,27 +56,39 @@ class Cluster:
 
 def cluster_options(command: Callable[..., int]) -> Callable[..., int]:
     """Give a command the options that name a cluster; it gets them as one ``cluster``."""
+    return cluster_options_for(300)(command)
 
-    @click.option(
-        "--kubeconfig",
-        type=click.Path(exists=True, dir_okay=False, path_type=Path),
-        help="Kubeconfig file.  [default: KUBECONFIG, then ~/.kube/config, then the pod's service account]",
-    )
-    @click.option("--context", help="Context of the kubeconfig.  [default: its current one]")
-    @click.option("-n", "--namespace", default="airflow", show_default=True, help="Namespace of the release.")
-    @click.option(
-        "--timeout",
-        type=click.FloatRange(min=1),
-        default=300,
-        show_default=True,
-        help="Seconds that the command may take.",
-    )
-    @wraps(command)
-    def wrapped(*, kubeconfig: Path | None, context: str | None, namespace: str, timeout: float, **rest: Any) -> int:
-        file = str(kubeconfig) if kubeconfig else None
-        return command(cluster=Cluster(file, context, namespace, timeout), **rest)
 
-    return wrapped
+def cluster_options_for(seconds: int) -> Callable[[Callable[..., int]], Callable[..., int]]:
+    """The same for a command that may take so many seconds unless its user says otherwise."""
+    options = (
+        click.option(
+            "--kubeconfig",
+            type=click.Path(exists=True, dir_okay=False, path_type=Path),
+            help="Kubeconfig file.  [default: KUBECONFIG, then ~/.kube/config, then the pod's service account]",
+        ),
+        click.option("--context", help="Context of the kubeconfig.  [default: its current one]"),
+        click.option("-n", "--namespace", default="airflow", show_default=True, help="Namespace of the release."),
+        click.option(
+            "--timeout",
+            type=click.FloatRange(min=1),
+            default=seconds,
+            show_default=True,
+            help="Seconds that the command may take.",
+        ),
+    )
+
+    def decorate(command: Callable[..., int]) -> Callable[..., int]:
+        @wraps(command)
+        def wrapped(
+            *, kubeconfig: Path | None, context: str | None, namespace: str, timeout: float, **rest: Any
+        ) -> int:
+            file = str(kubeconfig) if kubeconfig else None
+            return command(cluster=Cluster(file, context, namespace, timeout), **rest)
+
+        return reduce(lambda made, option: option(made), reversed(options), wrapped)
+
+    return decorate
 
 
 def target_options(command: Callable[..., int]) -> Callable[..., int]:

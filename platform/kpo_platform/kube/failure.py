@@ -12,13 +12,16 @@ from kubernetes import client
 from kpo_platform.errors import ClusterError, Conflict, Forbidden, NotFound, Unreachable
 
 
-def explain(error: BaseException, what: str, server: str) -> ClusterError:
+def explain(
+    error: BaseException, what: str, server: str, rights: str = "rbac/bootstrap-operator*.yaml"
+) -> ClusterError:
     """Turn a failure of the client library into one of our errors.
 
     Args:
         error: what the library raised.
         what: the call in words.
         server: the URL of the API server.
+        rights: the file whose rights the caller needs.
     """
     status, message = _status(error), _message(error)
     if status == 404:
@@ -30,7 +33,7 @@ def explain(error: BaseException, what: str, server: str) -> ClusterError:
         )
     # Admission answers 403 as well (quota, pod security); only a lack of rights is worded with "cannot".
     if status == 403 and (" cannot " in message or not message):
-        return Forbidden(f"You may not {what}; ask for the rights of rbac/bootstrap-operator*.yaml. {message}".rstrip())
+        return Forbidden(f"You may not {what}; ask for the rights of {rights}. {message}".rstrip())
     if not status:
         return _unanswered(_root(error), what, server)
     kind = Conflict if status == 409 else ClusterError

@@ -1,6 +1,7 @@
 """The process in which platformctl has DAG files read: a request as JSON on stdin, the answer as JSON on stdout.
 
-Whatever the files, or Airflow, print goes to stderr.
+The answer is the last line; news of what goes on come before it, each a line. Whatever the files, Airflow or pods print
+goes to stderr.
 """
 
 from __future__ import annotations
@@ -17,9 +18,11 @@ from typing import Any
 from kpo_platform.errors import PlatformError
 
 Request = dict[str, Any]
+Tell = Callable[[dict[str, Any]], None]
+"""Takes news."""
 
 
-def render(request: Request) -> Any:
+def render(request: Request, _: Tell) -> Any:
     """The pod of a task, as JSON."""
     from kpo_platform.operator.data import as_json
     from kpo_platform.operator.offline.rendering import rendered
@@ -27,7 +30,14 @@ def render(request: Request) -> Any:
     return as_json(rendered(_task(request), _attempt(request)).pod)
 
 
-def lint(request: Request) -> Any:
+def run(request: Request, tell: Tell) -> Any:
+    """How the run of a task's pod ended, as JSON; the news is its name."""
+    from kpo_platform.operator.offline.running import run as running
+
+    return asdict(running(_task(request), _attempt(request), request["until"], tell))
+
+
+def lint(request: Request, _: Tell) -> Any:
     """What speaks against the DAG files of a folder, as JSON."""
     from kpo_platform.operator.offline.linting import lint as judge
 
@@ -50,13 +60,13 @@ def _attempt(request: Request) -> Any:
     return Attempt(**{**given, "logical_date": datetime.fromisoformat(given["logical_date"])})
 
 
-COMMANDS: dict[str, Callable[[Request], Any]] = {"lint": lint, "render": render}
+COMMANDS: dict[str, Callable[[Request, Tell], Any]] = {"lint": lint, "render": render, "run": run}
 
 
-def answer(request: Request) -> dict[str, Any]:
+def answer(request: Request, tell: Tell) -> dict[str, Any]:
     """What a request gives: its ``result``, or an ``error`` and the ``kind`` of it, a class of kpo_platform.errors."""
     try:
-        return {"result": COMMANDS[request["command"]](request)}
+        return {"result": COMMANDS[request["command"]](request, tell)}
     except PlatformError as error:
         kind = next(each for each in type(error).__mro__ if each.__module__ == PlatformError.__module__)
         return {"error": str(error), "kind": kind.__name__}
@@ -64,9 +74,10 @@ def answer(request: Request) -> dict[str, Any]:
 
 def main() -> None:
     """Answer one request."""
-    with os.fdopen(os.dup(1), "w", encoding="utf-8") as stdout:
+    with os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1) as stdout:
         os.dup2(2, 1)
-        json.dump(answer(json.load(sys.stdin)), stdout)
+        last = answer(json.load(sys.stdin), lambda news: print(json.dumps({"news": news}), file=stdout))
+        print(json.dumps(last), file=stdout)
 
 
 if __name__ == "__main__":

@@ -42,6 +42,8 @@ def connections(contract: Contract, way: dict[str, object]) -> dict[str, str]:
     return {f"AIRFLOW_CONN_{team.connection.id.upper()}": content for team in contract.teams.values()}
 
 
-def by_kubeconfig(kubeconfig: str, context: str | None) -> dict[str, object]:
-    """The way that leads from a person's machine, for `connections`."""
+def by_kubeconfig(kubeconfig: str | None, context: str | None) -> dict[str, object]:
+    """The way from a person's machine, for `connections`; without a kubeconfig, that of the pod they are in."""
+    if kubeconfig is None:
+        return {"in_cluster": True}
     return {"in_cluster": False, "kube_config_path": kubeconfig, **({"cluster_context": context} if context else {})}

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import copy_context
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from airflow.sdk.bases.operator import ExecutorSafeguard
 from airflow.sdk.execution_time.context import set_current_context
 
 from kpo_platform import contract
@@ -55,10 +59,10 @@ def _made(operator: Any, context: Context) -> k8s.V1Pod:
     """The pod that ``execute`` makes: ``@task.team_pod`` writes its command only there."""
     callbacks, operator.callbacks = operator.callbacks, []  # they get a client of the cluster
     deferrable, operator.deferrable = operator.deferrable, False
-    operator.hook._is_in_cluster = _in_cluster(operator.kubernetes_conn_id)  # else it opens a connection to know
     operator.get_or_create_pod = _stop
     try:
-        operator.execute(context)
+        with sent_in_cluster(operator):
+            execute(operator, context)
     except _Made as made:
         return made.pod
     finally:
@@ -71,7 +75,31 @@ def _stop(pod_request_obj: k8s.V1Pod, context: Context) -> k8s.V1Pod:
     raise _Made(pod_request_obj)
 
 
-def _in_cluster(conn_id: str) -> bool:
-    """Whether Airflow sends the pod from inside the cluster; the label airflow_kpo_in_cluster says so."""
+def execute(operator: Any, context: Context) -> Any:
+    """Execute a task as Airflow's task runner does, of which an operator makes sure."""
+
+    def executed() -> Any:
+        ExecutorSafeguard.tracker.set(operator)
+        return operator.execute(context)
+
+    return copy_context().run(executed)
+
+
+@contextmanager
+def sent_in_cluster(operator: Any) -> Iterator[None]:
+    """While a pod is made, let the label airflow_kpo_in_cluster say what it says when Airflow sends the pod.
+
+    The hook would open a connection to know it, and a person's is another one.
+    """
     modes = {team.connection.id: team.connection.mode for team in contract.load().teams.values()}
-    return modes.get(conn_id, "inCluster") == "inCluster"
+    build, inside = operator.build_pod_request_obj, modes.get(operator.kubernetes_conn_id, "inCluster") == "inCluster"
+
+    def built(*arguments: Any, **named: Any) -> Any:
+        operator.hook._is_in_cluster = inside
+        return build(*arguments, **named)
+
+    operator.build_pod_request_obj = built
+    try:
+        yield
+    finally:
+        del operator.build_pod_request_obj

@@ -1,0 +1,85 @@
+"""A server that keeps the contract and one task's pod, as far as ``platformctl run`` asks for them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+from unit.contracts import CONTRACT
+from unit.servers import Answer, Request, status
+
+Hook = Callable[[Request], Answer | None]
+PODS = "/api/v1/namespaces/team-alpha/pods"
+
+
+@dataclass
+class Pods:
+    """The Kubernetes API with room for one pod.
+
+    Attributes:
+        code: what its program ends with, or None while it runs for ever.
+        log: what it prints.
+        hook: is called with every request; what it gives is the answer, if it gives any.
+        created: the pods that were asked for.
+    """
+
+    code: int | None = 0
+    log: str = ""
+    hook: Hook = lambda request: None
+    created: list[dict[str, Any]] = field(default_factory=list)
+    pod: dict[str, Any] | None = None
+
+    def __call__(self, request: Request) -> Answer:
+        answer = self.hook(request)
+        return answer or self._answer(request)
+
+    def _answer(self, request: Request) -> Answer:
+        path = urlsplit(request.path).path
+        if path.endswith("/configmaps"):
+            return 200, {"items": [{"metadata": {"name": "c"}, "data": {"contract.json": json.dumps(CONTRACT)}}]}
+        if path.endswith("/events"):
+            return 200, {"kind": "EventList", "items": [], "metadata": {}}
+        if path == PODS:
+            return self._create(request.body) if request.method == "POST" else (200, {"items": self._all()})
+        if self.pod is None:
+            return status(404, "not found")
+        if path.endswith("/log"):
+            return 200, f"2026-01-01T00:00:01.000000000Z {self.log}"
+        return 200, self._remove() if request.method == "DELETE" else self.pod
+
+    def _all(self) -> list[dict[str, Any]]:
+        return [self.pod] if self.pod else []
+
+    def _create(self, body: dict[str, Any]) -> Answer:
+        self.created.append(body)
+        self.pod = {**body, "metadata": {**body["metadata"], "uid": "u-1"}, "status": self._status()}
+        return 201, self.pod
+
+    def _status(self) -> dict[str, Any]:
+        state: dict[str, Any] = {"running": {"startedAt": "2026-01-01T00:00:00Z"}}
+        if self.code is not None:
+            state = {"terminated": {"exitCode": self.code, "message": self.log.strip()}}
+        base = {"name": "base", "image": "b", "imageID": "b", "ready": True, "restartCount": 0, "state": state}
+        phase = "Running" if self.code is None else "Failed" if self.code else "Succeeded"
+        return {"phase": phase, "containerStatuses": [base]}
+
+    def _remove(self) -> Any:
+        gone, self.pod = self.pod, None
+        return gone
+
+
+def interrupting(part: str) -> Hook:
+    """Presses Ctrl-C once, when a request is made whose method and path contain these words."""
+    left = [part]
+
+    def hook(request: Request) -> None:
+        if left and left[0] in f"{request.method} {request.path}":
+            left.pop()
+            os.kill(os.getpid(), signal.SIGINT)
+
+    return hook
