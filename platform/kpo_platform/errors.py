@@ -24,7 +24,17 @@ from collections.abc import Iterable
 
 
 class PlatformError(Exception):
-    """Anything this package raises on purpose; catch it to catch all of them."""
+    """Anything this package raises on purpose; catch it to catch all of them.
+
+    Args:
+        evidence: what is so, and what was expected; or the whole sentence.
+        fix: what to do next.
+    """
+
+    def __init__(self, evidence: str = "", fix: str = "") -> None:
+        super().__init__(f"{evidence}: {fix}" if fix else evidence)
+        self.evidence = evidence
+        self.fix = fix
 
 
 class ContractError(PlatformError):
@@ -75,8 +85,8 @@ class BootstrapError(PlatformError):
     """Bootstrap could not complete; what was done stays and a second run goes on."""
 
 
-def unknown(kind: str, name: str, known: Iterable[str]) -> str:
-    """The sentence for a name that is not known.
+def unknown(kind: str, name: str, known: Iterable[str]) -> tuple[str, str]:
+    """What an error says of a name that is not known.
 
     Args:
         kind: what the name was meant to name, such as ``team``.
@@ -84,9 +94,9 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> str:
         known: the names that exist.
 
     Returns:
-        One sentence with the nearest known name, or all known names where none is near.
+        What is so, and the nearest known name, or all known names where none is near.
     """
     names = sorted(known)
     near = difflib.get_close_matches(name, names, n=1)
     hint = f"did you mean {near[0]!r}?" if near else f"known are: {', '.join(names) or 'none'}."
-    return f"{kind} {name!r} is not in the contract; {hint}"
+    return f"{kind} {name!r} is not in the contract", hint

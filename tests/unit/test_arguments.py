@@ -54,7 +54,7 @@ def test_a_name_that_people_write_instead_is_refused_with_the_right_one(name: st
     ],
 )
 def test_a_typo_is_refused_with_the_nearest_name(name: str, hint: str):
-    assert found({name: "x"}) == [f"{name} is no argument of TeamPodOperator; {hint}"]
+    assert found({name: "x"}) == [f"{name} is no argument of TeamPodOperator: {hint}"]
 
 
 def test_default_args_may_hold_arguments_of_other_operators_but_none_that_mislead():
@@ -67,21 +67,24 @@ def test_default_args_may_hold_arguments_of_other_operators_but_none_that_mislea
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
-        ({"labels": ("a", "b")}, "labels is a tuple, but a dictionary such as {'key': 'value'} was expected."),
-        ({"labels": "a=b"}, "labels is a text, but a dictionary such as {'key': 'value'} was expected."),
-        ({"annotations": ["a"]}, "annotations is a list, but a dictionary such as {'key': 'value'} was expected."),
-        ({"env_vars": "A=b"}, "env_vars is a text, but a dictionary such as {'key': 'value'} was expected."),
+        ({"labels": ("a", "b")}, "labels is a tuple, but a dictionary was expected: write labels={'key': 'value'}."),
+        ({"labels": "a=b"}, "labels is a text, but a dictionary was expected: write labels={'key': 'value'}."),
+        (
+            {"annotations": ["a"]},
+            "annotations is a list, but a dictionary was expected: write annotations={'key': 'value'}.",
+        ),
+        ({"env_vars": "A=b"}, "env_vars is a text, but a dictionary was expected: write env_vars={'key': 'value'}."),
         ({"cmds": "echo hi"}, "cmds is a text, but a list was expected: write cmds=[…]."),
         ({"volumes": {"name": "v"}}, "volumes is a dictionary, but a list was expected: write volumes=[…]."),
         ({"sidecars": "git-sync"}, "sidecars is a text, but a list was expected: write sidecars=[…]."),
         ({"xcom": "yes"}, "xcom is neither True nor False: it says whether the task has a result."),
         (
             {"on_finish_action": "delete_succeeded_pods"},
-            "on_finish_action='delete_succeeded_pods' is not known; did you mean 'delete_succeeded_pod'?",
+            "on_finish_action='delete_succeeded_pods' is not known: did you mean 'delete_succeeded_pod'?",
         ),
         (
             {"on_finish_action": "never"},
-            "on_finish_action='never' is not known; there are: keep_pod, delete_pod, delete_active_pod, "
+            "on_finish_action='never' is not known: there are: keep_pod, delete_pod, delete_active_pod, "
             "delete_succeeded_pod.",
         ),
         (

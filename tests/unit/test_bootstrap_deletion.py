@@ -66,7 +66,7 @@ def test_a_team_that_never_was_is_wrong_usage(speak: Speak, made: Cluster):
     said = speak("teams", "delete", "bata", "--delete-data", "--confirm", "bata", *made.options)
     assert (said.code, said.err.splitlines()[-1]) == (
         64,
-        "Error: team 'bata' is not in the contract; did you mean 'beta'?",
+        "Error: team 'bata' is not in the contract: did you mean 'beta'?",
     )
     assert made.platform.writes == 0
 

@@ -114,7 +114,7 @@ def test_a_broken_docker_configuration(speak: Speak, cluster: Cluster, tmp_path:
 def test_an_unknown_team(speak: Speak, cluster: Cluster):
     said = speak(*cluster.bootstrap, "--yes", "--team", "bata")
     assert (said.code, said.out, cluster.platform.writes) == (64, "", 0)
-    assert last(said, cluster) == "Error: team 'bata' is not in the contract; did you mean 'beta'?"
+    assert last(said, cluster) == "Error: team 'bata' is not in the contract: did you mean 'beta'?"
 
 
 def test_no_storage_class_is_a_finding_and_the_claim_is_not_written(speak: Speak, cluster: Cluster):

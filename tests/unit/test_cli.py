@@ -132,7 +132,7 @@ def test_what_the_server_would_refuse_is_known_before_the_first_write(speak: Spe
             [],
             "Nobody can be asked, because there is no terminal: add --yes to do it, or --dry-run to only see the plan.",
         ),
-        (["--yes", "--team", "alhpa"], "team 'alhpa' is not in the contract; did you mean 'alpha'?"),
+        (["--yes", "--team", "alhpa"], "team 'alhpa' is not in the contract: did you mean 'alpha'?"),
         (["--yes", "--timeout", "0"], "Invalid value for '--timeout': 0.0 is not in the range x>=1."),
         (
             ["--yes", "--airflow-url", "airflow"],
@@ -206,7 +206,7 @@ def test_the_teams_are_listed_and_shown(speak: Speak, cluster: Cluster):
     unknown = speak("teams", "show", "gamma", *cluster.options)
     assert (unknown.code, unknown.err.splitlines()[-1]) == (
         64,
-        "Error: team 'gamma' is not in the contract; known are: alpha, beta.",
+        "Error: team 'gamma' is not in the contract: known are: alpha, beta.",
     )
 
 

@@ -197,18 +197,18 @@ def test_the_prefix_is_for_images_that_name_no_registry(image: str, with_prefix:
 @pytest.mark.parametrize(
     ("request_", "sentence"),
     [
-        (PodRequest(team="alhpa"), "team 'alhpa' is not in the contract; did you mean 'alpha'?"),
+        (PodRequest(team="alhpa"), "team 'alhpa' is not in the contract: did you mean 'alpha'?"),
         (
             PodRequest(team="alpha", size="huge"),
-            "size 'huge' is not in the contract; known are: large, small.",
+            "size 'huge' is not in the contract: known are: large, small.",
         ),
         (
             PodRequest(team="alpha", template="gpu"),
-            "template 'gpu' is not in the contract; known are: default.",
+            "template 'gpu' is not in the contract: known are: default.",
         ),
         (
             PodRequest(team="alpha", sidecars=("log-shiper",)),
-            "sidecar 'log-shiper' is not in the contract; did you mean 'log-shipper'?",
+            "sidecar 'log-shiper' is not in the contract: did you mean 'log-shipper'?",
         ),
     ],
 )

@@ -22,8 +22,8 @@ def refusal(build: Build, **arguments: Any) -> list[str]:
 
 def test_all_reasons_are_told_at_once(build: Build):
     assert refusal(build, image="busybox", imge="busybox:1.35", labels=("a",), namespace="team-beta") == [
-        "imge is no argument of TeamPodOperator; did you mean image?",
-        "labels is a tuple, but a dictionary such as {'key': 'value'} was expected.",
+        "imge is no argument of TeamPodOperator: did you mean image?",
+        "labels is a tuple, but a dictionary was expected: write labels={'key': 'value'}.",
         "namespace='team-beta' was given, but team 'alpha' has 'team-alpha': leave it out, or ask the platform team to "
         "change the team's values.",
     ]
@@ -33,9 +33,9 @@ def test_a_field_that_kubernetes_does_not_know_is_refused_with_the_nearest_one(b
     override = {"spec": {"containers": [{"name": "base", "workDir": "/data"}]}}
     volumes = [{"name": "data", "persistent_volume_claim": {"claimName": "data"}}]
     assert refusal(build, pod_override=override, volumes=volumes) == [
-        "pod_override.spec.containers[0] has the field 'workDir', which Kubernetes does not know; did you mean "
+        "pod_override.spec.containers[0] has the field 'workDir', which Kubernetes does not know: did you mean "
         "'workingDir'?",
-        "volumes[0] has the field 'persistent_volume_claim', which Kubernetes does not know; did you mean "
+        "volumes[0] has the field 'persistent_volume_claim', which Kubernetes does not know: did you mean "
         "'persistentVolumeClaim'?",
     ]
 
@@ -162,7 +162,7 @@ def test_the_author_s_template_file_lies_above_the_platform_s(build: Build, tmp_
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        (None, "cannot be read: No such file or directory; the platform's templates are used by their name, as in "),
+        (None, "cannot be read (No such file or directory): the platform's templates are used by their name, as in "),
         ("[", "holds no YAML: while parsing a flow node."),
         ("a", "holds no pod: a v1 Pod as YAML was expected."),
     ],
@@ -179,7 +179,7 @@ def test_a_typo_in_a_template_file_is_refused(build: Build, tmp_path: Path):
     file = tmp_path / "own.yaml"
     file.write_text("spec: {containers: [{name: base, imagePolicy: Always}]}")
     assert refusal(build, pod_template_file=str(file)) == [
-        f"{file}.spec.containers[0] has the field 'imagePolicy', which Kubernetes does not know; did you mean "
+        f"{file}.spec.containers[0] has the field 'imagePolicy', which Kubernetes does not know: did you mean "
         "'imagePullPolicy'?"
     ]
 

@@ -50,7 +50,7 @@ FILE:10: error KPO-ARG001 task a: delete_succeeded_pods does nothing for a pod: 
 on_finish_action='delete_succeeded_pod'.
 FILE:11: error KPO-ARG001 task a: is_delete_operator_pod does nothing for a pod: write on_finish_action='delete_pod' \
 or 'keep_pod'.
-FILE:12: error KPO-ARG001 task a: labels is a list, but a dictionary such as {'key': 'value'} was expected.
+FILE:12: error KPO-ARG001 task a: labels is a list, but a dictionary was expected: write labels={'key': 'value'}.
 FILE:13: error KPO-ARG001 task a: imgae is no argument of TeamPodOperator: did you mean image?
 FILE:14: error KPO-SEC003 task a: The variable DB_PASSWORD of container 'base' holds what looks like a credential: \
 everybody who may see pods or DAGs could read it; put it into a Secret of the team's namespace and take it from \

@@ -169,7 +169,7 @@ def test_a_pod_that_would_be_refused_is_a_finding(render: Any, in_this_process: 
             "--xcom made=JSON.",
         ),
         (["made", "--params", "7"], "Invalid value for '--params': expected a JSON object, such as {\"day\": 1}."),
-        (["made", "--team", "alhpa"], "team 'alhpa' is not in the contract; did you mean 'alpha'?"),
+        (["made", "--team", "alhpa"], "team 'alhpa' is not in the contract: did you mean 'alpha'?"),
     ],
 )
 def test_wrong_usage_is_a_sentence_and_64(render: Any, in_this_process: None, words: list[str], sentence: str):

@@ -59,7 +59,7 @@ def find(kube: Kube, contract: Contract, name: str) -> Doomed:
     declared = name in contract.teams
     past = {} if declared else {team.name: team.namespace for team in removed_teams(kube, contract)}
     if not declared and name not in past:
-        raise TeamError(unknown("team", name, [*contract.teams, *past]))
+        raise TeamError(*unknown("team", name, [*contract.teams, *past]))
     namespace = contract.teams[name].namespace if declared else past[name]
     found = kube.find(VOLUME_CLAIM, namespace, f"{labels.MARK},{TEAM_LABEL}={name}")
     return Doomed(namespace, declared, tuple(_claim(each) for each in found))

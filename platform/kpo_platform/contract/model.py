@@ -83,5 +83,5 @@ class Contract(Part):
             TeamError: the contract has no such team; the message names the nearest one.
         """
         if name not in self.teams:
-            raise TeamError(unknown("team", name, self.teams))
+            raise TeamError(*unknown("team", name, self.teams))
         return self.teams[name]

@@ -183,5 +183,5 @@ class Team(Part):
         """
         wanted = name or self.default_size
         if wanted not in self.sizes:
-            raise TeamError(unknown("size", wanted, self.sizes))
+            raise TeamError(*unknown("size", wanted, self.sizes))
         return self.sizes[wanted]

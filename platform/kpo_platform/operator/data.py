@@ -64,8 +64,8 @@ def pod_from_file(path: str) -> Json:
         return _read(path, Path(path).stat().st_mtime_ns)
     except OSError as error:
         raise PodError(
-            f"pod_template_file={path!r} cannot be read: {error.strerror}; the platform's templates are used by their "
-            "name, as in template='default'."
+            f"pod_template_file={path!r} cannot be read ({error.strerror})",
+            "the platform's templates are used by their name, as in template='default'.",
         ) from None
 
 

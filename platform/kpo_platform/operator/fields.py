@@ -45,7 +45,7 @@ def _of_model(value: Any, kind: str, where: str) -> Iterator[Refusal]:
         else:
             near = difflib.get_close_matches(model.attribute_map.get(key, str(key)), sorted(types), n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(sorted(types))}."
-            yield Refusal("argument", f"{where} has the field {key!r}, which Kubernetes does not know; {hint}")
+            yield Refusal("argument", f"{where} has the field {key!r}, which Kubernetes does not know", hint)
 
 
 def without_later(value: Any, kind: str = "V1Pod") -> Any:

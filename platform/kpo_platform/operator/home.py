@@ -30,11 +30,12 @@ def team_of_dag(named: str | None, dag: DAG | None, contract: Contract) -> str:
     """
     origin = team_of_file(dag.fileloc, roots(), contract.teams) if dag else None
     if named is not None and named not in contract.teams:
-        raise TeamError(unknown("team", named, contract.teams))
+        raise TeamError(*unknown("team", named, contract.teams))
     if named is None and origin is None:
         raise TeamError(
-            "The task has no team: give team=, set it in default_args, or let the DAG lie in the bundle or folder of "
-            f"its team; known are: {', '.join(sorted(contract.teams)) or 'none'}."
+            "The task has no team",
+            "give team=, set it in default_args, or let the DAG lie in the bundle or folder of its team; "
+            f"known are: {', '.join(sorted(contract.teams)) or 'none'}.",
         )
     team = named or str(origin)
     refuse(foreign(team, origin))

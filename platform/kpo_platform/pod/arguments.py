@@ -106,11 +106,11 @@ def argument_refusals(given: Mapping[str, Any], inherited: Mapping[str, Any], na
 def _misnamed(given: Mapping[str, Any]) -> Iterator[Refusal]:
     for name, value in given.items():
         if name in MISNAMED and value is not None:
-            yield Refusal("argument", f"{name} does nothing for a pod: write {MISNAMED[name]}.", name)
+            yield Refusal("argument", f"{name} does nothing for a pod", f"write {MISNAMED[name]}.", name)
         elif name not in _KNOWN and not name.startswith("_"):
             near = difflib.get_close_matches(name, sorted(_KNOWN - set(MISNAMED)), n=1)
             hint = f"did you mean {near[0]}?" if near else "docs/operator.md lists what there is."
-            yield Refusal("argument", f"{name} is no argument of TeamPodOperator; {hint}", name)
+            yield Refusal("argument", f"{name} is no argument of TeamPodOperator", hint, name)
 
 
 def _mistyped(given: Mapping[str, Any]) -> Iterator[Refusal]:
@@ -120,16 +120,21 @@ def _mistyped(given: Mapping[str, Any]) -> Iterator[Refusal]:
         if name in _DICTIONARIES and kind not in ("", "dictionary") and not later:
             if (name, kind) != ("env_vars", "list"):
                 yield Refusal(
-                    "argument", f"{name} is a {kind}, but a dictionary such as {{'key': 'value'}} was expected.", name
+                    "argument",
+                    f"{name} is a {kind}, but a dictionary was expected",
+                    f"write {name}={{'key': 'value'}}.",
+                    name,
                 )
         elif name in _LISTS and kind in ("text", "dictionary", "set") and not later:
-            yield Refusal("argument", f"{name} is a {kind}, but a list was expected: write {name}=[…].", name)
+            yield Refusal("argument", f"{name} is a {kind}, but a list was expected", f"write {name}=[…].", name)
         elif name == "on_finish_action" and isinstance(value, str) and value not in _ACTIONS:
             near = difflib.get_close_matches(value, _ACTIONS, n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(_ACTIONS)}."
-            yield Refusal("argument", f"on_finish_action={value!r} is not known; {hint}", name)
+            yield Refusal("argument", f"on_finish_action={value!r} is not known", hint, name)
         elif name in ("xcom", "do_xcom_push") and not isinstance(value, bool | None):
-            yield Refusal("argument", f"{name} is neither True nor False: it says whether the task has a result.", name)
+            yield Refusal(
+                "argument", f"{name} is neither True nor False", "it says whether the task has a result.", name
+            )
 
 
 def _decided(given: Mapping[str, Any], name: str, team: Team) -> Iterator[Refusal]:
@@ -144,15 +149,15 @@ def _decided(given: Mapping[str, Any], name: str, team: Team) -> Iterator[Refusa
         if value is not None and value != wanted:
             yield Refusal(
                 "locked",
-                f"{argument}={value!r} was given, but team {name!r} has {wanted!r}: "
-                f"leave it out, or ask the platform team to change the team's values.",
+                f"{argument}={value!r} was given, but team {name!r} has {wanted!r}",
+                "leave it out, or ask the platform team to change the team's values.",
                 argument,
             )
     if given.get("xcom") is not None and given.get("do_xcom_push", given["xcom"]) != given["xcom"]:
-        yield Refusal("argument", "xcom and do_xcom_push contradict each other: they mean the same, give only xcom.")
+        yield Refusal("argument", "xcom and do_xcom_push contradict each other", "they mean the same, give only xcom.")
     if (given.get("xcom") or given.get("do_xcom_push")) and not team.rbac.exec:
         yield Refusal(
             "argument",
-            f"xcom=True needs a command in the pod's sidecar, but team {name!r} has rbac.exec false: "
-            f"leave it out, or ask the platform team to change the team's values.",
+            f"xcom=True needs a command in the pod's sidecar, but team {name!r} has rbac.exec false",
+            "leave it out, or ask the platform team to change the team's values.",
         )

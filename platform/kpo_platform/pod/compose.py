@@ -141,7 +141,7 @@ def _present(fields: Json) -> Json:
 
 def _template_layer(contract: Contract, name: str) -> Json:
     if name not in contract.pod_templates:
-        raise TeamError(unknown("template", name, contract.pod_templates))
+        raise TeamError(*unknown("template", name, contract.pod_templates))
     # A template's own name is that of an example; a pod is named after its task.
     return merge(contract.pod_templates[name], {"metadata": {"name": None}})
 
@@ -149,7 +149,7 @@ def _template_layer(contract: Contract, name: str) -> Json:
 def _sidecar_layer(contract: Contract, names: tuple[str, ...]) -> Json:
     for name in names:
         if name not in contract.sidecars:
-            raise TeamError(unknown("sidecar", name, contract.sidecars))
+            raise TeamError(*unknown("sidecar", name, contract.sidecars))
     return reduce(merge, (contract.sidecars[name] for name in names), {})
 
 
@@ -193,10 +193,10 @@ def _finished(pod: Json, team: Team) -> Json:
 
 def _refuse_nameless(container: Json) -> None:
     if container.get("name") == BASE and not container.get("image"):
-        raise PodError("The pod has no image: give image='name:tag', or a template whose container 'base' has one.")
+        raise PodError("The pod has no image", "give image='name:tag', or a template whose container 'base' has one.")
     for needed in ("name", "image"):
         if not container.get(needed):
             raise PodError(
-                f"The container {container.get('name') or container.get('image')!r} has no {needed}: give it one; "
-                "what belongs to the task's own container is merged into it by the name 'base'."
+                f"The container {container.get('name') or container.get('image')!r} has no {needed}",
+                "give it one; what belongs to the task's own container is merged into it by the name 'base'.",
             )

@@ -37,6 +37,12 @@ _VALUES: dict[str, re.Pattern[str]] = {
 """Kinds of credentials that can be told by the value alone, with what tells them."""
 
 
+_INSTEAD = (
+    "everybody who may see pods or DAGs could read it; put it into a Secret of the team's namespace and take it from "
+    "there, with env_from or secrets."
+)
+
+
 def credentials(container: Json) -> Iterator[Refusal]:
     """Refuse the literal credentials of one container: in its environment, its command and its arguments."""
     name = container.get("name")
@@ -45,17 +51,15 @@ def credentials(container: Json) -> Iterator[Refusal]:
         if kind:
             yield Refusal(
                 "credential",
-                f"The variable {variable['name']} of container {name!r} holds what looks like {kind}: everybody who "
-                f"may see pods or DAGs could read it; put it into a Secret of the team's namespace and take it from "
-                f"there, with env_from or secrets.",
+                f"The variable {variable['name']} of container {name!r} holds what looks like {kind}",
+                _INSTEAD,
             )
     for field in ("command", "args"):
         for kind in sorted({_kind_of_value(word) for word in container.get(field) or []} - {""}):
             yield Refusal(
                 "credential",
-                f"The {field} of container {name!r} contains what looks like {kind}: everybody who may see pods or "
-                f"DAGs could read it; put it into a Secret of the team's namespace and take it from there, with "
-                f"env_from or secrets.",
+                f"The {field} of container {name!r} contains what looks like {kind}",
+                _INSTEAD,
             )
 
 

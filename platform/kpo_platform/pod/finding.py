@@ -10,19 +10,22 @@ from kpo_platform.errors import PodError
 
 @dataclass(frozen=True)
 class Refusal:
-    """One reason why a pod may not run as it is asked for; as text it is its sentence."""
+    """One reason why a pod may not run as it is asked for; as text it is one sentence."""
 
     rule: str
     """The stable name of the rule, such as ``image-pin``: one of `RULES`."""
 
-    sentence: str
-    """What is so, what was expected, what to do next."""
+    evidence: str
+    """What is so, and what was expected."""
+
+    fix: str = ""
+    """What to do next; empty where the evidence says it already."""
 
     argument: str = ""
     """The argument that is to be changed, where it is one."""
 
     def __str__(self) -> str:
-        return self.sentence
+        return f"{self.evidence}: {self.fix}" if self.fix else self.evidence
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,7 @@ class Refused(PodError):  # noqa: N818 (reads as what it is)
 
     def __init__(self, refusals: Iterable[Refusal]) -> None:
         self.refusals = tuple(refusals)
-        super().__init__("\n".join(refusal.sentence for refusal in self.refusals))
+        super().__init__("\n".join(str(refusal) for refusal in self.refusals))
 
 
 @dataclass(frozen=True)
@@ -80,21 +83,11 @@ def finding(refusal: Refusal, what: str) -> Finding:
     """A refusal as a finding.
 
     Args:
-        refusal: its sentence says what is so up to the first colon or semicolon, and then what to do.
+        refusal: why something is refused.
         what: what it is about, such as a task.
     """
     rule = RULES[refusal.rule]
-    evidence, fix = _parted(refusal.sentence)
-    return Finding(rule.code, "error", what, evidence, rule.sentence, fix)
-
-
-def _parted(sentence: str) -> tuple[str, str]:
-    depth = 0
-    for place, letter in enumerate(sentence):
-        depth += (letter in "({[") - (letter in ")}]")
-        if not depth and sentence[place : place + 2] in (": ", "; "):
-            return sentence[:place], sentence[place + 2 :]
-    return sentence, ""
+    return Finding(rule.code, "error", what, refusal.evidence, rule.sentence, refusal.fix)
 
 
 def refuse(refusals: Iterable[Refusal]) -> None:

@@ -43,7 +43,7 @@ def foreign(team: str, origin: str | None) -> list[Refusal]:
     return [
         Refusal(
             "team",
-            f"The task wants to run for team {team!r}, but its DAG lies in the bundle or folder of team {origin!r}: "
+            f"The task wants to run for team {team!r}, but its DAG lies in the bundle or folder of team {origin!r}",
             f"leave out team=, or move the DAG to team {team!r}.",
         )
     ]
@@ -67,6 +67,7 @@ def foreign_connection(conn_id: str | None, team: str, contract: Contract) -> li
         Refusal(
             "team",
             f"The task uses the connection {conn_id!r} of team {owners[0]!r}, but it runs for team {team!r}, which has "
-            f"{own!r}: leave out kubernetes_conn_id.",
+            f"{own!r}",
+            "leave out kubernetes_conn_id.",
         )
     ]

@@ -61,7 +61,7 @@ def _locked(pod: Json, name: str, team: Team) -> Iterator[Refusal]:
     ]
     for field, given, wanted in decided:
         if given is not None and given != wanted:
-            yield Refusal("locked", f"{field} is {given!r}, but team {name!r} has {wanted!r}: {_ASK}")
+            yield Refusal("locked", f"{field} is {given!r}, but team {name!r} has {wanted!r}", _ASK)
     if not account.mount_token:
         yield from _token_volumes(spec, name)
 
@@ -79,8 +79,9 @@ def _token_volumes(spec: Json, name: str) -> Iterator[Refusal]:
                 yield Refusal(
                     "locked",
                     f"Volume {volume.get('name')!r} mounts a token for the Kubernetes API, but the pods of team "
-                    f"{name!r} have none: name the audience that the token is for, or ask the platform team to set "
-                    f"serviceAccount.mountToken.",
+                    f"{name!r} have none",
+                    "name the audience that the token is for, or ask the platform team to set "
+                    "serviceAccount.mountToken.",
                 )
 
 
@@ -96,14 +97,15 @@ def _labels(pod: Json, name: str, team: Team, policy: dict[str, str]) -> Iterato
             yield Refusal(
                 "locked",
                 f"The label {key} was set to {given.get(key)!r}, but the platform fixes it to {value!r} for team "
-                f"{name!r}: {_ASK}",
+                f"{name!r}",
+                _ASK,
             )
     for key, kind in policy.items():
         if kind == "required" and (key not in given or given[key] == ""):
             yield Refusal(
                 "label",
-                f"The label {key} is missing, but the platform requires it of every pod: give it in labels, or ask the "
-                f"platform team to set it for team {name!r}.",
+                f"The label {key} is missing, but the platform requires it of every pod",
+                f"give it in labels, or ask the platform team to set it for team {name!r}.",
             )
 
 
@@ -116,12 +118,12 @@ def _image(container: Json, name: str, team: Team, contract: Contract) -> Iterat
     who = f"The image {image!r} of container {container.get('name')!r}"
     if not pinned:
         wanted = "a digest, as in name@sha256:…" if pin == "digest" else "a tag other than latest, as in name:1.2"
-        yield Refusal("image-pin", f"{who} may mean something else tomorrow: team {name!r} wants {wanted}.")
+        yield Refusal("image-pin", f"{who} may mean something else tomorrow", f"team {name!r} wants {wanted}.")
     if not allowed:
         yield Refusal(
             "image-allow",
-            f"{who} is not on the list of team {name!r} ({', '.join(allow)}): take one that is, or ask the platform "
-            f"team to add it to images.allow.",
+            f"{who} is not on the list of team {name!r} ({', '.join(allow)})",
+            "take one that is, or ask the platform team to add it to images.allow.",
         )
 
 

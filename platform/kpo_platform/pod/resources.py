@@ -59,8 +59,8 @@ def over_quota(pod: Json, name: str, team: Team) -> Iterator[Refusal]:
             yield Refusal(
                 "quota",
                 f"The pod asks for {_text(asked)} of {resource}, but the quota of team {name!r} has {most} for all its "
-                f"pods together, so it would wait for ever: take a smaller size or smaller container_resources, or "
-                f"ask the platform team for a larger quota.",
+                f"pods together, so it would wait for ever",
+                "take a smaller size or smaller container_resources, or ask the platform team for a larger quota.",
             )
 
 
@@ -73,8 +73,8 @@ def _over_max(container: Json, name: str, team: Team) -> Iterator[Refusal]:
             yield Refusal(
                 "quota",
                 f"Container {container.get('name')!r} asks for {_text(asked)} of {resource}, but one container of team "
-                f"{name!r} may have at most {most}: take a smaller size or smaller container_resources, or ask the "
-                f"platform team to raise limits.max.",
+                f"{name!r} may have at most {most}",
+                "take a smaller size or smaller container_resources, or ask the platform team to raise limits.max.",
             )
 
 

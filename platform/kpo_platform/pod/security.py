@@ -95,19 +95,20 @@ def offences(pod: Json, name: str, team: Team) -> Iterator[Refusal]:
     """
     restricted = team.pod_security == "restricted"
     for offence in _baseline(pod):
-        yield Refusal("security", f"{offence}, which the platform refuses every team: {_INSTEAD}")
+        yield Refusal("security", f"{offence}, which the platform refuses every team", _INSTEAD)
     for offence in _restricted(pod) if restricted else ():
         yield Refusal(
             "security",
-            f"{offence}, but team {name!r} has the Pod Security level restricted: leave it out, or ask the platform "
-            f"team for podSecurity: baseline when the image must have it.",
+            f"{offence}, but team {name!r} has the Pod Security level restricted",
+            "leave it out, or ask the platform team for podSecurity: baseline when the image must have it.",
         )
     for volume in pod["spec"].get("volumes") or []:
         if restricted and volume.get("nfs"):
             yield Refusal(
                 "nfs",
                 f"Volume {volume.get('name')!r} mounts NFS directly, which the Pod Security level restricted of team "
-                f"{name!r} does not admit: use a claim; the platform team makes it one of the team's volumes.",
+                f"{name!r} does not admit",
+                "use a claim; the platform team makes it one of the team's volumes.",
             )
 
 

@@ -25,7 +25,9 @@ def reasons(error: BaseException) -> list[Refusal]:
     """Why a task could not be made, whoever says so."""
     if isinstance(error, Refused):
         return list(error.refusals)
-    return [Refusal("name" if isinstance(error, PlatformError) else "argument", str(error))]
+    if isinstance(error, PlatformError):
+        return [Refusal("name", error.evidence, error.fix)]
+    return [Refusal("argument", str(error))]
 
 
 @contextmanager

@@ -83,8 +83,10 @@ class _Run:
     def _dag(self, dag: Any, places: Mapping[int, Place]) -> None:
         other = self._dags.setdefault(dag.dag_id, self._current)
         if other != self._current:
-            text = f"The DAG {dag.dag_id!r} is in {Path(other).name} as well: give one of them another id."
-            self._add(self._current, 1, f"DAG {dag.dag_id}", [Refusal("import", text)])
+            twice = Refusal(
+                "import", f"The DAG {dag.dag_id!r} is in {Path(other).name} as well", "give one another id."
+            )
+            self._add(self._current, 1, f"DAG {dag.dag_id}", [twice])
         try:
             dag.validate()
             dag.check_cycle()
