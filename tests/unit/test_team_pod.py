@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
+from airflow.sdk import DAG
 from kubernetes.client import models as k8s
 
 from kpo_platform.operator.data import as_json
@@ -52,6 +55,22 @@ def test_building_twice_gives_the_same_pod_and_leaves_the_task_as_it_was(build: 
 
     task = TeamPodOperator(task_id="t", team="alpha", image="busybox:1.35", **arguments)
     assert as_json(task.build_pod_request_obj(dry_run=True)) == as_json(task.build_pod_request_obj(dry_run=True))
+
+
+def test_none_of_our_labels_takes_part_in_finding_the_pod_of_an_earlier_try(publish: Publish):
+    publish()
+    from kpo_platform import TeamPodOperator
+    from kpo_platform.operator.offline.attempt import Attempt, begin
+
+    with DAG("d"):
+        task = TeamPodOperator(task_id="t", team="alpha", image="b:1", labels={"of": "the-author"})
+    context = begin(task, Attempt("r", datetime(2026, 1, 1, tzinfo=UTC)))
+    task.hook._is_in_cluster = True  # else it would open a connection to know
+    labels = task.build_pod_request_obj(context).metadata.labels
+    selector = task._build_find_pod_label_selector(context)
+    wanted = dict(part.split("=") for part in selector.split(",") if "!=" not in part and "=" in part)
+    assert {*wanted} == {"dag_id", "task_id", "run_id", "kubernetes_pod_operator", "of"}
+    assert {"kpo-platform/team", "owner", "cost-center", "trace-id"} <= {*labels} - {*wanted}
 
 
 def test_false_and_empty_win_when_the_author_gives_them(build: Build):
