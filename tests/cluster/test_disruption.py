@@ -1,0 +1,90 @@
+"""Preemption is not the program's failure: the pod starts again and no retry is used. A full volume of its own is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from cluster.runs import Run, drop
+from cluster.sleeper import POD
+from common.waiting import NotYet, wait_for
+from road.airflow_api import AirflowApi
+from road.stack import Stack
+
+KINDS = ("deferrable", "sync")
+URGENT = "disruption-urgent"
+SLOT = "kpo-platform.test/slot"
+AGAIN = "which uses none of the task's retries"
+
+Start = Callable[[str], Run]
+
+
+@pytest.fixture(scope="module")
+def start(stack: Stack, airflow: AirflowApi) -> Iterator[Start]:
+    """Start a run of one of the DAGs; the pods of all of them are removed at the end."""
+    drop(stack, airflow, "alpha", "running_pods.py", "pods_filled")
+    yield lambda name: Run(stack, airflow, f"pods_{name}", airflow.trigger(f"pods_{name}"))
+    names = ["filled", *(f"preempted_{kind}" for kind in KINDS)]
+    ours = "dag_id in (" + ",".join(f"pods_{name}" for name in names) + ")"
+    stack.kubectl("delete", "pods", "-n", "team-alpha", "-l", ours, "--wait=false")
+
+
+@pytest.fixture
+def slot(stack: Stack) -> Iterator[None]:
+    """The node has one slot, and there is a namespace whose pods go before all others."""
+    node = stack.get("nodes")["items"][0]["metadata"]["name"]
+    patch = ("patch", "node", node, "--subresource=status", "--type=json", "-p")
+    path = f"/status/capacity/{SLOT.replace('/', '~1')}"
+    stack.kubectl(*patch, json.dumps([{"op": "add", "path": path, "value": "1"}]))
+    stack.kubectl("create", "priorityclass", URGENT, "--value=100000")
+    stack.kubectl("create", "namespace", URGENT)
+
+    def offered() -> None:
+        allocatable = stack.get("node", node)["status"]["allocatable"]
+        if allocatable.get(SLOT) != "1":
+            raise NotYet(f"allocatable is {allocatable}")
+
+    try:
+        wait_for("the kubelet to offer the slot", offered, deadline_s=60)
+        yield
+    finally:
+        stack.kubectl("delete", "namespace", URGENT, "--ignore-not-found", timeout_s=120)
+        stack.kubectl("delete", "priorityclass", URGENT, "--ignore-not-found")
+        stack.kubectl(*patch, json.dumps([{"op": "remove", "path": path}]))
+
+
+def urgent_pod() -> dict[str, Any]:
+    """A pod that takes the slot for a moment, from whoever has it."""
+    slots = {"requests": {SLOT: "1"}, "limits": {SLOT: "1"}}
+    container = {**POD["spec"]["containers"][0], "command": ["true"], "resources": slots}
+    spec = {**POD["spec"], "restartPolicy": "Never", "priorityClassName": URGENT, "containers": [container]}
+    return {**POD, "metadata": {"name": "urgent", "namespace": URGENT}, "spec": spec}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_preempted_pod_starts_again(start: Start, stack: Stack, slot: None, kind: str):
+    run = start(f"preempted_{kind}")
+    preempted = run.running()
+    stack.kubectl("apply", "-f", "-", stdin=json.dumps(urgent_pod()))
+    log = run.wait_for_log(AGAIN)
+    assert "Preempt" in log, log[-2000:]
+    assert run.running()["metadata"]["uid"] != preempted["metadata"]["uid"]
+    assert ended_in_one_try(run)
+
+
+def ended_in_one_try(run: Run) -> bool:
+    """Wait for the run's end, and tell whether its task worked in the first of its tries, of which it has one."""
+    assert run.end() == "success", run.log()
+    task = run.task()
+    return (task["state"], task["try_number"], task["max_tries"]) == ("success", 1, 0)
+
+
+def test_a_pod_that_was_evicted_for_filling_its_own_volume_failed_by_itself(start: Start):
+    run = start("filled")
+    assert run.end() == "failed"
+    log = run.log()
+    assert AGAIN not in log
+    assert "exceeds the limit" in log, log[-3000:]
