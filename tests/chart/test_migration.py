@@ -101,7 +101,11 @@ def test_what_a_pod_waits_for_stands_in_its_status() -> None:
         if "terminationMessagePolicy" in container
     }
     waiting = ("api-server", "dag-processor", "scheduler", "team-settings", "triggerer")
-    expected = [*(f"{component}/wait-for-migrations" for component in waiting), "migration/migrate"]
+    expected = [
+        *(f"{component}/wait-for-migrations" for component in waiting),
+        "migration/migrate",
+        "secrets/make-secrets",
+    ]
     assert found == dict.fromkeys(expected, "FallbackToLogsOnError")
 
 

@@ -82,6 +82,24 @@ def test_the_job_makes_every_secret_that_the_pods_read() -> None:
     assert secret_names(objects) == set(made.values())
 
 
+def test_the_job_looks_at_existing_secrets_which_need_not_be_there_yet() -> None:
+    pod = starting_with(render(EXISTING), "Job", "airflow-secrets-")["spec"]["template"]["spec"]
+    given = json.loads(variables(pod["containers"][0])["GIVEN"])
+    assert given == {
+        "admin": "my-admin",
+        "api-secret-key": "my-api",
+        "database": "my-database",
+        "fernet-key": "my-fernet",
+        "jwt-secret": "my-jwt",
+    }
+    mounted = {one["name"]: one["mountPath"] for one in pod["containers"][0]["volumeMounts"]}
+    assert mounted == {"scripts": "/opt/kpo-platform/scripts"} | {
+        what: f"/opt/kpo-platform/given/{what}" for what in given
+    }
+    volumes = {one["name"]: one["secret"] for one in pod["volumes"] if "secret" in one}
+    assert volumes == {what: {"secretName": name, "optional": True} for what, name in given.items()}
+
+
 def test_existing_secrets_are_used_and_none_is_made() -> None:
     objects = render(EXISTING)
     job = starting_with(objects, "Job", "airflow-secrets-")

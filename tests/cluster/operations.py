@@ -119,7 +119,7 @@ def clean_up(who: Somebody) -> str:
 def make_secret(who: Somebody) -> str:
     """Make one of the platform's secrets, under another name."""
     who.mutant.stack.kubectl("delete", "secret", "mutation", "-n", NAMESPACE, "--ignore-not-found")
-    return script("make_secrets", "main()", NAMESPACE=NAMESPACE, SECRETS='{"jwt-secret": "mutation"}')(who)
+    return script("make_secrets", "main()", NAMESPACE=NAMESPACE, SECRETS='{"jwt-secret": "mutation"}', GIVEN="{}")(who)
 
 
 def kubectl(words: str) -> Operation:

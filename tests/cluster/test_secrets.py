@@ -1,8 +1,9 @@
-"""Airflow's secrets: made once, never changed by an upgrade, shown to nobody."""
+"""Airflow's secrets: made once, never changed by an upgrade, shown to nobody; others' are looked at at the start."""
 
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,18 +15,22 @@ from cluster.lasting import KEPT_SECRETS, components, kept_objects
 from common.errors import ScriptError
 from common.steps import Steps
 from common.waiting import NotYet, wait_for
+from road.airflow_api import AirflowApi
 from road.bring_up import install
-from road.stack import NAMESPACE, RELEASE, Stack
+from road.hello import connect
+from road.stack import CHART, NAMESPACE, RELEASE, VALUES, Stack
 
 SECRETS_JOB = "app.kubernetes.io/component=secrets"
-START_S = 180
+# A mounted secret that appears late reaches a running pod within the kubelet's sync period and its cache's lifetime.
+ARRIVAL_S = 300
 
 
 @pytest.fixture(scope="module", autouse=True)
 def usual(stack: Stack) -> Iterator[None]:
-    """Afterwards the release is what it was."""
+    """Afterwards the release is what it was, and the secret of the last chapters is gone."""
     yield
     install(Steps(), stack)
+    stack.kubectl("delete", "secret", "ours", "-n", NAMESPACE, "--ignore-not-found")
 
 
 def upgrade(stack: Stack, folder: Path, values: dict[str, Any]) -> None:
@@ -55,7 +60,7 @@ def wait_to_be_told(stack: Stack, expected: str) -> None:
         if expected not in log.splitlines():
             raise NotYet(log)
 
-    wait_for(f"the secrets Job to say {expected!r}", probe, START_S, interval_s=2)
+    wait_for(f"the secrets Job to say {expected!r}", probe, ARRIVAL_S, interval_s=2)
 
 
 def test_three_upgrades_run_the_job_again_and_change_no_secret_and_no_pod(stack: Stack, tmp_path: Path):
@@ -97,3 +102,36 @@ def test_no_secret_stands_in_an_argument_an_object_an_event_or_a_log(stack: Stac
     assert len(secrets) == 6
     assert any("airflow scheduler" in text for text in places.values())  # the look at processes sees them
     assert [(place, name) for place, text in places.items() for name, value in secrets.items() if value in text] == []
+
+
+def test_a_secret_that_the_values_name_is_looked_at_until_it_is_right(stack: Stack, tmp_path: Path):
+    upgrade_without_waiting(stack, tmp_path, {"adminSecretName": "ours"})
+    wait_to_be_told(
+        stack,
+        f"secret {NAMESPACE}/ours is not there, or is empty; make it with the key `username` and `password`",
+    )
+    admin = stack.get("secret", f"{RELEASE}-admin", "-n", NAMESPACE)["data"]
+    ours = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "ours", "namespace": NAMESPACE}}
+    stack.kubectl("apply", "-f", "-", stdin=json.dumps({**ours, "data": {"username": admin["username"]}}))
+    wait_to_be_told(stack, f"secret {NAMESPACE}/ours has no key `password`; add it")
+    stack.kubectl("apply", "-f", "-", stdin=json.dumps({**ours, "data": admin}))
+    wait_for("the secrets Job to be content", lambda: done(stack), ARRIVAL_S, interval_s=2)
+
+
+def upgrade_without_waiting(stack: Stack, folder: Path, values: dict[str, Any]) -> None:
+    """Upgrade with values under which not everything can become ready."""
+    (folder / "values.yaml").write_text(yaml.safe_dump(values))
+    words = ["upgrade", RELEASE, CHART, "--namespace", NAMESPACE, "--values", VALUES]
+    stack.helm([*words, "--values", folder / "values.yaml"], lambda _: None, timeout_s=120)
+
+
+def done(stack: Stack) -> None:
+    """Every secrets Job that there is has completed."""
+    jobs = stack.get("jobs", "-n", NAMESPACE, "-l", SECRETS_JOB)["items"]
+    if open_ones := [job["status"] for job in jobs if not job["status"].get("succeeded")]:
+        raise NotYet(f"{open_ones}; it says: {said(stack)}")
+
+
+def test_the_administrator_of_that_secret_signs_in(stack: Stack, airflow: AirflowApi):
+    assert stack.contract()["airflow"]["adminSecret"] == "ours"
+    assert connect(stack).get("pools/team-alpha")["name"] == "team-alpha"

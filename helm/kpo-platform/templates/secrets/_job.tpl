@@ -11,8 +11,24 @@
 {{- toJson $own -}}
 {{- end -}}
 
+{{/* context → {what: name} of the secrets that the values name, as JSON */}}
+{{- define "kpo-platform.givenSecrets" -}}
+{{- $given := dict -}}
+{{- range list "admin" "api-secret-key" "broker" "database" "fernet-key" "jwt-secret" -}}
+{{- $name := include "kpo-platform.secretName" (list $ .) -}}
+{{- if ne $name (include "kpo-platform.name" (list $ .)) -}}
+{{- $_ := set $given . $name -}}
+{{- end -}}
+{{- end -}}
+{{- with .Values.data.metadataConnection.passwordSecretName -}}
+{{- $_ := set $given "database-password" . -}}
+{{- end -}}
+{{- toJson $given -}}
+{{- end -}}
+
 {{/* context → the pod that makes the secrets */}}
 {{- define "kpo-platform.secretsPod" -}}
+{{- $given := include "kpo-platform.givenSecrets" . | fromJson -}}
 serviceAccountName: {{ include "kpo-platform.name" (list . "secrets") }}
 automountServiceAccountToken: true
 restartPolicy: OnFailure
@@ -21,6 +37,7 @@ containers:
   - name: make-secrets
     {{- include "kpo-platform.airflowContainer" . | nindent 4 }}
     args: [python, /opt/kpo-platform/scripts/make_secrets.py]
+    terminationMessagePolicy: FallbackToLogsOnError
     env:
       - name: CONNECTION_CHECK_MAX_COUNT
         value: "0"
@@ -28,6 +45,8 @@ containers:
         value: {{ .Release.Namespace }}
       - name: SECRETS
         value: {{ include "kpo-platform.ownSecrets" . | quote }}
+      - name: GIVEN
+        value: {{ toJson $given | quote }}
       - name: DATABASE_HOST
         value: {{ include "kpo-platform.host" (list . "postgresql") }}
       - name: BROKER_HOST
@@ -38,8 +57,16 @@ containers:
       - name: scripts
         mountPath: /opt/kpo-platform/scripts
         readOnly: true
+      {{- range $what, $_ := $given }}
+      - {name: {{ $what }}, mountPath: /opt/kpo-platform/given/{{ $what }}, readOnly: true}
+      {{- end }}
 volumes:
   - name: scripts
     configMap:
       name: {{ include "kpo-platform.once" (list . "kpo-platform.scriptsName") }}
+  {{- range $what, $name := $given }}
+  # One that is missing must not keep the others from being made; the job says which it is.
+  - name: {{ $what }}
+    secret: {secretName: {{ $name }}, optional: true}
+  {{- end }}
 {{- end -}}
