@@ -1,0 +1,157 @@
+"""Volume claims on a real API server: made with the class in sight, grown, never shrunk, kept until told otherwise."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cluster.sleeper import POD
+from road.airflow_api import AirflowApi
+from road.borrowed import Borrowed, borrowed
+from road.stack import Stack
+
+HOME = "volumes"
+SPACE = f"{HOME}-0"
+CLASS = "volumes-growing"
+NO_REGISTRY = {"host": "", "pullSecret": "regcred"}
+
+Bootstrap = Callable[..., tuple[int, list[str]]]
+
+
+@pytest.fixture(scope="module")
+def growing(stack: Stack) -> Iterator[None]:
+    """A class whose claims may grow: the API server takes a larger size, and no more is asked here."""
+    (usual,) = (each for each in stack.get("storageclasses")["items"] if each["metadata"]["name"] == "local-path")
+    kept = {key: usual[key] for key in ("apiVersion", "kind", "provisioner", "volumeBindingMode", "reclaimPolicy")}
+    grows = {**kept, "metadata": {"name": CLASS}, "allowVolumeExpansion": True}
+    stack.kubectl("apply", "-f", "-", stdin=json.dumps(grows))
+    yield
+    stack.kubectl("delete", "storageclass", CLASS)
+
+
+@pytest.fixture
+def team(stack: Stack, airflow: AirflowApi, growing: None) -> Iterator[Borrowed]:
+    with borrowed(stack, airflow, HOME, teams=1, volumes=0, registry=NO_REGISTRY) as it:
+        yield it
+
+
+@pytest.fixture
+def bootstrap(stack: Stack, programs: Path, team: Borrowed) -> Bootstrap:
+    """Runs bootstrap with these volumes in the contract; gives its exit code and what it says of claims."""
+
+    def run(**sizes: str) -> tuple[int, list[str]]:
+        declare(stack, {name.replace("_", "-"): size for name, size in sizes.items()})
+        words = [programs / "platformctl", "bootstrap", "--namespace", HOME, "--yes"]
+        done = subprocess.run(words, env=stack.variables, capture_output=True, text=True, timeout=180)
+        lines = [line for line in done.stdout.splitlines() if "PersistentVolumeClaim" in line]
+        return done.returncode, [line.replace(f"PersistentVolumeClaim {SPACE}/", "") for line in lines]
+
+    return run
+
+
+def declare(stack: Stack, sizes: dict[str, str]) -> None:
+    """Let the contract have these volumes: one called ``big`` of the class that grows, others of the default one."""
+    published = stack.get("configmap", "contract", "-n", HOME)
+    whole = json.loads(published["data"]["contract.json"])
+    common = {"accessMode": "ReadWriteOnce", "readOnly": False}
+    whole["teams"][SPACE]["volumes"] = [
+        {
+            **common,
+            "name": name,
+            "size": size,
+            "mountPath": f"/{name}",
+            "storageClass": CLASS if name == "big" else None,
+        }
+        for name, size in sizes.items()
+    ]
+    patch = {"data": {"contract.json": json.dumps(whole)}}
+    stack.kubectl("patch", "configmap", "contract", "-n", HOME, "--type=merge", "-p", json.dumps(patch))
+
+
+def use(stack: Stack, claim: str) -> None:
+    """Run a pod that uses a claim, so that it is bound."""
+    base = {**POD["spec"]["containers"][0], "volumeMounts": [{"name": "data", "mountPath": "/data"}]}
+    volumes = [{"name": "data", "persistentVolumeClaim": {"claimName": claim}}]
+    spec: dict[str, Any] = {**POD["spec"], "containers": [base], "volumes": volumes}
+    stack.kubectl("apply", "-n", SPACE, "-f", "-", stdin=json.dumps({**POD, "spec": spec}))
+    stack.kubectl("wait", "pod/sleeper", "-n", SPACE, "--for=condition=Ready", "--timeout=90s", timeout_s=100)
+
+
+def claims(stack: Stack) -> dict[str, str]:
+    """The claims that are there and the size that each asks for."""
+    found = stack.get("pvc", "-n", SPACE)["items"]
+    return {each["metadata"]["name"]: each["spec"]["resources"]["requests"]["storage"] for each in found}
+
+
+WAITS = "Pending: its class binds it when a pod first uses it"
+
+
+def test_the_class_is_resolved_and_a_claim_that_waits_for_its_first_pod_is_healthy(bootstrap: Bootstrap):
+    assert bootstrap(data="1Mi", big="1Mi") == (
+        0,
+        [
+            "+ data: create (1Mi, ReadWriteOnce, class local-path (the default))",
+            f"+ big: create (1Mi, ReadWriteOnce, class {CLASS})",
+            f"✔ data: 1Mi, ReadWriteOnce, class local-path, {WAITS}",
+            f"✔ big: 1Mi, ReadWriteOnce, class {CLASS}, {WAITS}",
+        ],
+    )
+
+
+def test_a_claim_grows_and_what_cannot_be_is_kept_and_said(stack: Stack, bootstrap: Bootstrap):
+    assert bootstrap(data="1Mi", big="1Mi")[0] == 0
+    use(stack, "big")
+    assert bootstrap(data="2Mi", big="2Mi") == (
+        1,
+        [
+            "! data: cannot change in place: size 1Mi → 2Mi: storage class local-path does not allow growth "
+            "(allowVolumeExpansion)",
+            "~ big: size: 1Mi → 2Mi",
+            f"✔ data: 1Mi, ReadWriteOnce, class local-path, {WAITS}",
+            f"✔ big: 2Mi, ReadWriteOnce, class {CLASS}, Bound",
+        ],
+    )
+    code, (shrunk, *_) = bootstrap(big="1Mi")
+    assert (code, shrunk) == (
+        1,
+        "! big: cannot change in place: size 2Mi → 1Mi: a claim never shrinks; "
+        "set the size back, or use a new volume and copy the data",
+    )
+    assert claims(stack) == {"data": "1Mi", "big": "2Mi"}
+
+
+def test_what_the_contract_drops_is_kept_until_its_deletion_is_confirmed(
+    stack: Stack, programs: Path, bootstrap: Bootstrap
+):
+    assert bootstrap(data="1Mi", extra="1Mi")[0] == 0
+    orphan = "= extra: unchanged (1Mi, ReadWriteOnce, class local-path, Pending; no longer in the contract, kept)"
+    assert orphan in bootstrap(data="1Mi")[1]
+    words = [programs / "platformctl", "teams", "delete", SPACE, "--namespace", HOME]
+
+    def delete(*more: str) -> tuple[int, dict[str, str]]:
+        done = subprocess.run([*words, *more], env=stack.variables, capture_output=True, text=True, timeout=60)
+        return done.returncode, claims(stack)
+
+    both = {"data": "1Mi", "extra": "1Mi"}
+    assert [delete(), delete("--delete-data"), delete("--delete-data", "--confirm", HOME)] == [
+        (0, both),
+        (64, both),
+        (64, both),
+    ]
+    assert delete("--delete-data", "--confirm", SPACE) == (0, {})
+
+
+def test_without_a_default_class_a_claim_that_names_none_is_not_made(stack: Stack, bootstrap: Bootstrap):
+    key = "storageclass.kubernetes.io/is-default-class"
+    stack.kubectl("annotate", "storageclass", "local-path", f"{key}-", "--overwrite")
+    try:
+        code, (said, *_) = bootstrap(data="1Mi")
+    finally:
+        stack.kubectl("annotate", "storageclass", "local-path", f"{key}=true", "--overwrite")
+    reason = "the cluster has no default storage class: name one in the volume's storageClass"
+    assert (code, said, claims(stack)) == (1, f"! data: {reason}", {})
