@@ -41,19 +41,19 @@ class AirflowApi:
 
     def get(self, path: str) -> Any:
         """GET a path below /api/v2."""
-        return self._call("GET", f"/api/v2/{path}")
+        return self.call("GET", f"/api/v2/{path}")
 
     def post(self, path: str, body: dict[str, Any]) -> Any:
         """POST to a path below /api/v2."""
-        return self._call("POST", f"/api/v2/{path}", body)
+        return self.call("POST", f"/api/v2/{path}", body)
 
     def patch(self, path: str, body: dict[str, Any]) -> Any:
         """PATCH a path below /api/v2."""
-        return self._call("PATCH", f"/api/v2/{path}", body)
+        return self.call("PATCH", f"/api/v2/{path}", body)
 
     def delete(self, path: str) -> None:
         """DELETE a path below /api/v2."""
-        self._call("DELETE", f"/api/v2/{path}")
+        self.call("DELETE", f"/api/v2/{path}")
 
     def trigger(self, dag: str, conf: dict[str, Any] | None = None) -> str:
         """Unpause a DAG, start a run of it and give the run's id."""
@@ -115,11 +115,17 @@ class AirflowApi:
         errors = self.get("importErrors")["import_errors"]
         return "; ".join(f"{error['filename']}: {error['stack_trace'][-300:]}" for error in errors)
 
-    def _call(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+    def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+        """Send a request to any path and give the answer."""
+        self.token()
+        return self._send(method, path, body)
+
+    def token(self) -> str:
+        """Sign in, unless that is done already, and give the token that a request carries."""
         if not self._token:
             credentials = {"username": self.username, "password": self.password}
             self._token = self._send("POST", "/auth/token", credentials)["access_token"]
-        return self._send(method, path, body)
+        return self._token
 
     def _send(self, method: str, path: str, body: dict[str, Any] | None) -> Any:
         headers = {"Content-Type": "application/json", "Accept": "application/json"}

@@ -53,7 +53,23 @@ DEFAULT_TEAM: Object = {
         "maxRuntime": 0,
     },
     "pool": {"name": "team-alpha", "slots": 128},
+    "role": "team-alpha",
 }
+
+ROLES = (
+    "bootstrap-operator",
+    "bootstrap-operator-cluster",
+    "bootstrap-operator-delete",
+    "bootstrap-operator-environment",
+    "bootstrap-operator-release",
+    "bootstrap-operator-target",
+    "pod-cleaner",
+    "pod-launcher",
+    "secret-maker",
+    "team-developer",
+    "team-pod",
+)
+"""The files under rbac/."""
 
 
 def contract(values: Object) -> Object:
@@ -97,7 +113,7 @@ ROLES = (
 
 
 def test_two_teams_give_this_contract() -> None:
-    common = {name: field for name, field in DEFAULT_TEAM.items() if name not in ("namespace", "pool")}
+    common = {name: field for name, field in DEFAULT_TEAM.items() if name not in ("namespace", "pool", "role")}
     volume = {"storageClass": None, "mountPath": "/data", "readOnly": False}
     assert contract(TWO_TEAMS) == {
         "version": 1,
@@ -131,11 +147,13 @@ def test_two_teams_give_this_contract() -> None:
             "alpha": {
                 "namespace": "team-alpha",
                 "pool": {"name": "team-alpha", "slots": 128},
+                "role": "team-alpha",
                 "dags": {**common["dags"], "repo": "https://git.example/alpha.git", "subdir": "dags"},
             },
             "beta": {
                 "namespace": "data-beta",
                 "pool": {"name": "team-beta", "slots": 128},
+                "role": "team-beta",
                 "labels": {"cost-centre": "42"},
                 "registry": {**common["registry"], "host": "registry.example"},
                 "policy": {**common["policy"], "deferrable": False},
@@ -154,7 +172,7 @@ def test_what_all_teams_say_alike_is_written_once() -> None:
     written = contract(values)
     assert written["teamDefaults"]["defaultSize"] == "large"
     assert {name: list(own) for name, own in written["teams"].items()} == {
-        name: ["namespace", "pool"] for name in "abc"
+        name: ["namespace", "pool", "role"] for name in "abc"
     }
 
 
@@ -175,7 +193,18 @@ def test_one_team_s_values_do_not_leak_into_another_s() -> None:
         **DEFAULT_TEAM,
         "namespace": "team-beta",
         "pool": {"name": "team-beta", "slots": 128},
+        "role": "team-beta",
     }
+
+
+def test_a_team_has_a_role_where_airflow_is_the_chart_s_and_keeps_roles() -> None:
+    keycloak = {
+        "core": {"auth_manager": "airflow.providers.keycloak.auth_manager.keycloak_auth_manager.KeycloakAuthManager"}
+    }
+    beside = {"enabled": False, "serviceAccounts": [{"namespace": "data", "name": "worker"}]}
+    given: list[Object] = [{}, {"config": keycloak}, {"airflow": beside}]
+    roles = [teams({**values, "teams": {"alpha": {}}})["alpha"]["role"] for values in given]
+    assert roles == ["team-alpha", "", ""]
 
 
 def test_short_forms_are_spelled_out() -> None:

@@ -103,6 +103,7 @@ def test_what_a_pod_waits_for_stands_in_its_status() -> None:
     waiting = ("api-server", "dag-processor", "scheduler", "team-settings", "triggerer")
     expected = [
         *(f"{component}/wait-for-migrations" for component in waiting),
+        "dag-processor/wait-for-roles",
         "migration/migrate",
         "secrets/make-secrets",
     ]

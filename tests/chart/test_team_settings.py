@@ -37,6 +37,7 @@ def pool(team: str, slots: int) -> Object:
 
 def test_every_team_has_a_pool_in_which_deferred_tasks_keep_their_slot() -> None:
     assert settings(PRIVATE) == {
+        "roles.json": {"team-alpha": [], "team-beta": []},
         "pools.json": {"team-alpha": pool("alpha", 128), "team-beta": pool("beta", 5)},
         "connections.json": {"git-alpha": "alpha-git"},
     }

@@ -57,6 +57,7 @@ TEAM: dict[str, Any] = {
         "maxRuntime": 0,
     },
     "pool": {"name": "team-alpha", "slots": 128},
+    "role": "team-alpha",
 }
 
 CONTRACT: dict[str, Any] = {

@@ -12,6 +12,7 @@ from airflow.exceptions import AirflowClusterPolicyViolation
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
 from airflow.sdk import DAG
 from airflow.sdk.definitions._internal.contextmanager import _CURRENT_CONTEXT
+from airflow.serialization.serialized_objects import DagSerialization
 from kubernetes.client import models as k8s
 
 from kpo_platform import TeamPodOperator
@@ -174,3 +175,33 @@ def test_dags_outside_teams_other_operators_and_machines_without_a_contract_are_
     policy.task_policy(unmanaged)
     assert {one.namespace for one in (outside, elsewhere, unmanaged)} == {"x"}
     assert {one.pool for one in (outside, elsewhere, unmanaged)} == {"default_pool"}
+
+
+def test_a_team_s_dag_is_its_people_s_beside_those_whom_the_author_names(publish: Publish):
+    publish(beta={"role": ""})
+    own, shared, roleless = dag(), dag(), dag("beta")
+    shared.access_control = {"Auditor": {"DAGs": {"can_read"}}}
+    for one in (own, shared, roleless):
+        policy.dag_policy(one)
+    team = {"team-alpha": {"DAGs": {"can_read", "can_edit", "can_delete"}}}
+    assert own.access_control == team
+    assert shared.access_control == {"Auditor": {"DAGs": {"can_read"}}, **team}
+    assert roleless.access_control is None
+
+
+def test_a_dag_outside_of_every_team_stays_as_it_is(publish: Publish):
+    publish()
+    made = dag("nobody")
+    policy.dag_policy(made)
+    assert made.access_control is None
+
+
+def test_who_may_see_a_dag_is_written_alike_each_time_so_that_no_new_version_comes_of_it(publish: Publish):
+    publish()
+    written = []
+    for _ in range(2):
+        made = dag()
+        policy.dag_policy(made)
+        written.append(str(DagSerialization.to_dict(made)["dag"]["access_control"]))
+    assert written[0] == written[1]
+    assert "['can_delete', 'can_edit', 'can_read']" in written[0]

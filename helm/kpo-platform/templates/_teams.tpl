@@ -6,10 +6,18 @@ Whoever ranges over teams includes this first; only the first call does the work
 {{- range $name, $given := .Values.teams -}}
 {{- $team := mergeOverwrite (deepCopy $.Values.teamDefaults) (deepCopy ($given | default dict)) -}}
 {{- include "kpo-platform.resolveTeam" (list $name $team) -}}
+{{- $_ := set $team "role" (include "kpo-platform.teamRole" (list $ $name)) -}}
 {{- $_ := set $resolved $name $team -}}
 {{- end -}}
 {{- $_ := set .Values "resolvedTeams" $resolved -}}
 {{- include "kpo-platform.validate" . -}}
+{{- end -}}
+{{- end -}}
+
+{{/* (list context name) → the role of the team's people in Airflow; nothing where the chart's Airflow has no such roles */}}
+{{- define "kpo-platform.teamRole" -}}
+{{- if include "kpo-platform.fab" (first .) -}}
+{{- printf "team-%s" (last .) -}}
 {{- end -}}
 {{- end -}}
 

@@ -3,9 +3,8 @@
 {{/* context → refusals about the auth manager, as JSON */}}
 {{- define "kpo-platform.authErrors" -}}
 {{- $errors := list -}}
-{{- $core := (include "kpo-platform.once" (list . "kpo-platform.config") | fromJson).core -}}
-{{- $teams := get $core "multi_team" | toString | lower -}}
-{{- if and .Values.airflow.enabled (has $teams (list "true" "t" "1")) (hasSuffix ".FabAuthManager" $core.auth_manager) -}}
+{{- $teams := (include "kpo-platform.once" (list . "kpo-platform.config") | fromJson).core.multi_team | toString | lower -}}
+{{- if and (include "kpo-platform.fab" .) (has $teams (list "true" "t" "1")) -}}
 {{- $errors = append $errors "ERROR: config.core.multi_team is on, but FabAuthManager knows no teams of Airflow's and the API server would not start; name another config.core.auth_manager, or leave multi_team out: the teams of this platform do not need it." -}}
 {{- end -}}
 {{- toJson $errors -}}

@@ -16,6 +16,26 @@
     {{- include "kpo-platform.airflowMounts" . | nindent 4 }}
 {{- end -}}
 
+{{/* context → the init container that waits until the teams' roles are there: a DAG that names a role which is not is an
+import error. Only the DAG processor cares. */}}
+{{- define "kpo-platform.waitForRoles" -}}
+{{- if and .Values.teams (include "kpo-platform.fab" .) -}}
+- name: wait-for-roles
+  {{- include "kpo-platform.airflowContainer" . | nindent 2 }}
+  args: [python, /opt/kpo-platform/scripts/wait_for_roles.py]
+  terminationMessagePolicy: FallbackToLogsOnError
+  env:
+    {{- include "kpo-platform.databaseEnv" . | nindent 4 }}
+    - name: CONNECTION_CHECK_MAX_COUNT
+      value: "0"
+  volumeMounts:
+    {{- include "kpo-platform.airflowMounts" . | nindent 4 }}
+    - name: contract
+      mountPath: /opt/kpo-platform/contract
+      readOnly: true
+{{- end -}}
+{{- end -}}
+
 {{/* (list context wanted) → how many pods of a component; none while the schema is taken back beneath them */}}
 {{- define "kpo-platform.replicas" -}}
 {{- ternary 0 (last .) (not (empty (first .).Values.migrateDatabaseJob.downgradeTo)) -}}

@@ -147,7 +147,7 @@ class Pool(Part):
 
 
 class Team(Part):
-    """One team, every default filled in."""
+    """One team, every default filled in; the role is that of its people in Airflow, empty where Airflow has none."""
 
     namespace: str
     owners: tuple[Owner, ...]
@@ -174,6 +174,7 @@ class Team(Part):
     cleanup: Cleanup
     policy: Policy
     pool: Pool
+    role: str
 
     def size(self, name: str | None = None) -> Size:
         """The size of this name, or the team's default size.

@@ -1,4 +1,4 @@
-"""Airflow's cluster policy: stock KubernetesPodOperator tasks of a team's DAGs keep the team's agreements.
+"""Airflow's cluster policy: a team's DAGs are its people's, and stock KubernetesPodOperator tasks keep its agreements.
 
 An existing DAG needs no edit: in a team's bundle or folder its pods get the team's namespace, account, labels, template
 and size, as a TeamPodOperator with the same arguments would. Airflow finds this module by its entry point
@@ -19,6 +19,15 @@ if TYPE_CHECKING:
     from kubernetes.client import models as k8s
 
 _STOCK = "airflow.providers.cncf.kubernetes.operators.pod"
+
+
+@hookimpl
+def dag_policy(dag: Any) -> None:
+    """Open a team's DAG to the team's people, when it is read, where Airflow keeps roles for them."""
+    if FILE_VARIABLE in os.environ:
+        from kpo_platform.operator.access import admit
+
+        admit(dag)
 
 
 @hookimpl

@@ -1,7 +1,7 @@
-"""Write what Airflow's database holds for the teams: a pool each, and a connection to each private repository.
+"""Write what Airflow's database holds for the teams: a role and a pool each, connections to private repositories.
 
-Runs as a Job after the migration and can be done again at any time. Pools and connections of teams that are gone stay;
-they do no harm, and history refers to them. Prints one line per connection, never a value.
+Runs as a Job after the migration and can be done again at any time. Roles, pools and connections of teams that are gone
+stay; they do no harm, and history refers to them. Prints one line per connection, never a value.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+
+from roles import make_roles
 
 SETTINGS = Path("/opt/kpo-platform/team-settings")
 CREDENTIALS = Path("/opt/kpo-platform/credentials")
@@ -45,7 +47,12 @@ def store(connections: dict[str, dict[str, Any]]) -> None:
 
 
 def main() -> None:
-    """Write the pools, then the connections whose Secrets are there; without one of them the job tries again."""
+    """Write the roles, for which the DAGs wait, the pools, then the connections whose Secrets are there.
+
+    Without one of the Secrets the job tries again.
+    """
+    if roles := json.loads((SETTINGS / "roles.json").read_text()):
+        make_roles(roles)
     subprocess.run(["airflow", "pools", "import", str(SETTINGS / "pools.json")], check=True)
     wanted: dict[str, str] = json.loads((SETTINGS / "connections.json").read_text())
     found = {name: fields(CREDENTIALS / secret) for name, secret in wanted.items()}

@@ -1,4 +1,4 @@
-{{/* What Airflow's database holds for the teams: a pool each, and a connection to each private repository. */}}
+{{/* What Airflow's database holds for the teams: a role and a pool each, and a connection to each private repository. */}}
 
 {{/* team's name → the Airflow connection that opens its repository */}}
 {{- define "kpo-platform.gitConnection" -}}
@@ -27,9 +27,31 @@
 {{- toJson $connections -}}
 {{- end -}}
 
+{{/* context → {role: names of users who have it} of all teams, as JSON; nothing where Airflow keeps no roles */}}
+{{- define "kpo-platform.roles" -}}
+{{- include "kpo-platform.resolveTeams" . -}}
+{{- $roles := dict -}}
+{{- range .Values.resolvedTeams -}}
+{{- if .role -}}
+{{- $users := list -}}
+{{- range .owners -}}
+{{- if eq .kind "User" -}}
+{{- $users = append $users .name -}}
+{{- end -}}
+{{- end -}}
+{{- $_ := set $roles .role $users -}}
+{{- end -}}
+{{- end -}}
+{{- toJson $roles -}}
+{{- end -}}
+
 {{/* context → {file: text} of what the job reads, as JSON */}}
 {{- define "kpo-platform.teamSettings" -}}
-{{- dict "pools.json" (include "kpo-platform.pools" .) "connections.json" (include "kpo-platform.gitConnections" .) | toJson -}}
+{{- dict
+      "roles.json" (include "kpo-platform.roles" .)
+      "pools.json" (include "kpo-platform.pools" .)
+      "connections.json" (include "kpo-platform.gitConnections" .)
+    | toJson -}}
 {{- end -}}
 
 {{/* context → the name of the ConfigMap with what the job reads */}}
