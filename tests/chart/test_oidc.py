@@ -1,0 +1,148 @@
+"""Sign-in by an OpenID Connect provider: what the chart sets, and what Airflow makes of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from chart.rendering import CHART, Object, one, pods, refusal, render
+from chart.test_contract import CONFIGMAP_KEY
+from chart.test_scripts import script
+from kpo_platform.contract import parse
+
+OIDC: Object = {
+    "issuer": "https://login.example.com/realms/data",
+    "clientId": "airflow",
+    "clientSecretName": "airflow-oidc",
+    "adminGroups": ["platform"],
+    "kubernetesPrefix": "oidc:",
+}
+OWNERS: Object = {
+    "alpha": {"owners": [{"group": "oidc:data"}, {"user": "oidc:ada"}]},
+    "beta": {"owners": [{"group": "oidc:data"}, {"group": "oidc:ops"}]},
+}
+VALUES: Object = {"oidc": OIDC, "teams": OWNERS}
+NAMES = ("AIRFLOW__FAB__CONFIG_FILE", "KPO_PLATFORM_OIDC", "KPO_PLATFORM_OIDC_SECRET")
+
+
+def variables(values: Object, component: str = "api-server") -> dict[str, str]:
+    """The variables of sign-in that a component gets."""
+    (container,) = pods(render(values))[component]["spec"]["containers"]
+    return {one["name"]: one["value"] for one in container["env"] if one["name"] in NAMES}
+
+
+@pytest.fixture
+def config(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
+    """The file that Airflow reads, with the variables of these values."""
+    (tmp_path / "client-secret").write_text("s3cret\n")
+    monkeypatch.setenv("KPO_PLATFORM_OIDC", variables(VALUES)["KPO_PLATFORM_OIDC"])
+    monkeypatch.setenv("KPO_PLATFORM_OIDC_SECRET", str(tmp_path / "client-secret"))
+    return script("webserver_config", monkeypatch)
+
+
+def test_only_the_api_server_knows_of_it() -> None:
+    found = variables(VALUES)
+    assert {**found, "KPO_PLATFORM_OIDC": json.loads(found["KPO_PLATFORM_OIDC"])} == {
+        "AIRFLOW__FAB__CONFIG_FILE": "/opt/kpo-platform/scripts/webserver_config.py",
+        "KPO_PLATFORM_OIDC": {
+            **{key: value for key, value in OIDC.items() if key != "clientSecretName"},
+            "scope": "openid profile email groups",
+            "usernameClaim": "preferred_username",
+            "groupsClaim": "groups",
+        },
+        "KPO_PLATFORM_OIDC_SECRET": "/opt/kpo-platform/oidc/client-secret",
+    }
+    with_secret = {name for name, pod in pods(render(VALUES)).items() if "airflow-oidc" in json.dumps(pod)}
+    assert with_secret == {"api-server"}
+
+
+def test_without_it_people_have_passwords() -> None:
+    assert variables({"teams": OWNERS}) == {}
+    assert "kpo-platform/oidc" not in json.dumps(pods(render({"teams": OWNERS}))["api-server"])
+
+
+def test_owners_are_a_team_s_people_and_others_may_administer(config: ModuleType) -> None:
+    contract = parse(one(render(VALUES), "ConfigMap", "airflow-contract")["data"][CONFIGMAP_KEY])
+    assert config.roles(contract, config._oidc) == {
+        "Group:oidc:data": ["team-alpha", "team-beta"],
+        "User:oidc:ada": ["team-alpha"],
+        "Group:oidc:ops": ["team-beta"],
+        "Group:oidc:platform": ["Admin"],
+    }
+
+
+def test_a_person_is_known_by_the_claims_that_the_values_name(config: ModuleType) -> None:
+    claims = {"preferred_username": "ada", "email": "ada@example.com", "given_name": "Ada", "groups": ["data", "all"]}
+    assert config.person(claims, config._oidc) == {
+        "username": "ada",
+        "email": "ada@example.com",
+        "first_name": "Ada",
+        "last_name": "",
+        "role_keys": ["User:oidc:ada", "Group:oidc:data", "Group:oidc:all"],
+    }
+
+
+def test_a_provider_that_does_not_name_people_is_told_so(config: ModuleType) -> None:
+    with pytest.raises(ValueError, match=r"no claim 'preferred_username', only email, sub; .* oidc\.usernameClaim$"):
+        config.person({"sub": "42", "email": "ada@example.com"}, config._oidc)
+
+
+LOADED = """
+import json
+from airflow.providers.fab.www.app import create_app
+app = create_app(enable_plugins=False)
+with app.app_context():
+    manager = app.appbuilder.sm
+    remote = manager.oauth_remotes["oidc"]
+    print(json.dumps([type(manager).__name__, remote.client_id, remote.client_secret, remote.client_kwargs]))
+"""
+
+
+def test_airflow_loads_the_file_and_knows_the_provider(tmp_path: Path) -> None:
+    (tmp_path / "client-secret").write_text("s3cret\n")
+    database = f"sqlite:///{tmp_path}/airflow.db"
+    env = {
+        **os.environ,
+        **variables(VALUES),
+        "AIRFLOW_HOME": str(tmp_path),
+        "AIRFLOW__CORE__AUTH_MANAGER": "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager",
+        "AIRFLOW__CORE__UNIT_TEST_MODE": "False",
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": database,
+        "AIRFLOW__FAB__CONFIG_FILE": str(CHART / "files" / "scripts" / "webserver_config.py"),
+        "KPO_PLATFORM_OIDC_SECRET": str(tmp_path / "client-secret"),
+    }
+    programs = Path(sys.executable).parent
+    subprocess.run([programs / "airflow", "db", "migrate"], env=env, check=True, capture_output=True, timeout=300)
+    done = subprocess.run([sys.executable, "-c", LOADED], env=env, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert json.loads(done.stdout.splitlines()[-1]) == [
+        "PlatformSecurityManager",
+        "airflow",
+        "s3cret",
+        {"scope": "openid profile email groups", "code_challenge_method": "S256"},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        (
+            {"oidc": {"issuer": "https://login.example.com"}},
+            "ERROR: oidc.issuer is https://login.example.com, but Airflow has to be known there; give oidc.clientId, "
+            "and in oidc.clientSecretName a Secret with its secret.",
+        ),
+        (
+            {"oidc": OIDC, "airflow": {"enabled": False, "serviceAccounts": [{"namespace": "data", "name": "worker"}]}},
+            "ERROR: oidc is for the chart's own Airflow with FabAuthManager; with another config.core.auth_manager, or "
+            "airflow.enabled: false, leave oidc.issuer out and set up sign-in there.",
+        ),
+    ],
+)
+def test_what_cannot_work_is_refused(values: Object, sentence: str) -> None:
+    assert refusal(values) == [sentence]
