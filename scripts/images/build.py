@@ -24,6 +24,7 @@ from common.steps import Steps
 from images.access import access_folder
 from images.archive import add_docker_manifest
 from images.builder import Builder, builder_in
+from images.program import compile_program
 from images.recipes import RECIPES, Recipe
 from images.rootfs import make_rootfs
 
@@ -80,6 +81,8 @@ def _into_store(recipe: Recipe, builder: Builder, access: Path) -> str:
     with tempfile.TemporaryDirectory() as folder:
         context = Path(folder)
         _fill(context, recipe.files)
+        if recipe.program:
+            compile_program(recipe.program, recipe.containerfile.parent, context / "program", builder.say)
         if not recipe.base:
             make_rootfs(context / "rootfs.tar", builder.log, builder.say)
         builder.build(reference, recipe.containerfile, context, arguments, access)

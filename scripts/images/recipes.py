@@ -25,6 +25,8 @@ class Recipe:
         stands_for: the repository of the image that it stands in for, so that pods name it as they do elsewhere.
         shared_files: what it is made of beside the files of its folder.
         settings: whatever else decides what becomes of it.
+        program: the Go package that is compiled beforehand, of the module that the folder's go.mod pins; the
+            Containerfile copies it as `program`.
     """
 
     name: str
@@ -33,6 +35,7 @@ class Recipe:
     stands_for: str = ""
     shared_files: tuple[Path, ...] = ()
     settings: tuple[str, ...] = ()
+    program: str = ""
 
     @property
     def reference(self) -> str:
@@ -53,7 +56,8 @@ class Recipe:
     def digest(self) -> str:
         """Sixteen hexadecimal digits that stand for everything the image is made of."""
         beneath = self.base.digest if self.base else ""
-        return digest_of_files(self.files, self.reference, platform.machine(), beneath, *self.settings)
+        settings = (*self.settings, self.program) if self.program else self.settings
+        return digest_of_files(self.files, self.reference, platform.machine(), beneath, *settings)
 
 
 DEBIAN = Recipe("debian", "12", settings=SETTINGS)
@@ -65,6 +69,10 @@ XCOM_SIDECAR = Recipe("xcom-sidecar", "12", DEBIAN)
 # As the field names them: docker.io/alpine/git behind the teams' registry prefix, git-sync with its registry.
 GIT = Recipe("git", "2.47.2", DEBIAN, stands_for="localhost/kpo-platform/alpine/git")
 GIT_SYNC = Recipe("git-sync", "v4.4.2", DEBIAN, stands_for="registry.k8s.io/git-sync/git-sync")
+STATSD_EXPORTER = Recipe("statsd-exporter", "v0.28.0", DEBIAN, program="github.com/prometheus/statsd_exporter")
+PROMETHEUS = Recipe("prometheus", "12", DEBIAN)
 
-RECIPES = {recipe.name: recipe for recipe in (AIRFLOW, POSTGRES, REDIS, GIT_SERVER, XCOM_SIDECAR, GIT, GIT_SYNC)}
+_ALL = (AIRFLOW, POSTGRES, REDIS, GIT_SERVER, XCOM_SIDECAR, GIT, GIT_SYNC, STATSD_EXPORTER, PROMETHEUS)
+
+RECIPES = {recipe.name: recipe for recipe in _ALL}
 """The images that the cluster needs, by name."""
