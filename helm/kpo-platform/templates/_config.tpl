@@ -43,6 +43,7 @@ workers:
   execution_api_retries: "40"
   execution_api_retry_wait_max: "10"
   max_failed_heartbeats: "1"
+{{ include "kpo-platform.statsdConfig" . }}
 logging:
   base_log_folder: /opt/airflow/logs
   dag_processor_child_process_log_directory: /opt/airflow/logs/dag_processor

@@ -7,6 +7,7 @@
       (include "kpo-platform.databaseErrors" . | fromJsonArray)
       (include "kpo-platform.executorErrors" . | fromJsonArray)
       (include "kpo-platform.authErrors" . | fromJsonArray)
+      (include "kpo-platform.metricsErrors" . | fromJsonArray)
       (include "kpo-platform.publicErrors" . | fromJsonArray)
       (include "kpo-platform.dagsErrors" . | fromJsonArray)
       (include "kpo-platform.namespaceErrors" . | fromJsonArray)
