@@ -44,7 +44,7 @@ def test_these_are_the_settings() -> None:
         "logging": {
             "base_log_folder": "/opt/airflow/logs",
             "colored_console_log": "False",
-            "dag_processor_child_process_log_directory": "/opt/airflow/logs/dag_processor",
+            "dag_processor_log_target": "stdout",
         },
         "scheduler": {"orphaned_tasks_check_interval": "60"},
         "workers": {

@@ -46,7 +46,8 @@ workers:
 {{ include "kpo-platform.statsdConfig" . }}
 logging:
   base_log_folder: /opt/airflow/logs
-  dag_processor_child_process_log_directory: /opt/airflow/logs/dag_processor
+  # It keeps no volume, and a file for each DAG file and day would only grow.
+  dag_processor_log_target: stdout
   colored_console_log: "False"
 {{- end -}}
 

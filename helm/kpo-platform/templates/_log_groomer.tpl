@@ -1,0 +1,24 @@
+{{/* What becomes of old task logs. */}}
+
+{{/* context → the sidecar that removes old logs; an init container that goes on, so that `kubectl logs` and probes are
+those of the component */}}
+{{- define "kpo-platform.logGroomer" -}}
+{{- with .Values.logGroomerSidecar -}}
+{{- if .retentionDays -}}
+- name: log-groomer
+  {{- include "kpo-platform.airflowContainer" $ | nindent 2 }}
+  restartPolicy: Always
+  args: [python, /opt/kpo-platform/scripts/groom_logs.py]
+  env:
+    - name: RETENTION_DAYS
+      value: {{ .retentionDays | quote }}
+    - name: CONNECTION_CHECK_MAX_COUNT
+      value: "0"
+  resources:
+    {{- toYaml .resources | nindent 4 }}
+  volumeMounts:
+    - {name: scripts, mountPath: /opt/kpo-platform/scripts, readOnly: true}
+    - {name: logs, mountPath: /opt/airflow/logs}
+{{- end -}}
+{{- end -}}
+{{- end -}}
