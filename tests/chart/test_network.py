@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import pytest
+
 from chart.rendering import Object, pods, render
 
 OWN = {"app.kubernetes.io/name": "kpo-platform", "app.kubernetes.io/instance": "airflow"}
 API = [{"podSelector": {"matchLabels": {**OWN, "app.kubernetes.io/component": "api-server"}}}]
+
+
+COMPONENTS = {"key": "app.kubernetes.io/component", "operator": "In", "values": ["scheduler", "worker"]}
+WHERE_TASKS_RUN = [{"podSelector": {"matchLabels": OWN, "matchExpressions": [COMPONENTS]}}]
+TASKS = {"from": WHERE_TASKS_RUN, "ports": [{"port": "api-server"}]}
+CONTROLLER = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "ingress"}}}
 
 
 def policies(values: Object) -> dict[str, Object]:
@@ -21,6 +29,7 @@ def policy(component: str, *rules: Object) -> Object:
 
 def test_these_may_connect() -> None:
     assert policies({"teams": {"alpha": {}}}) == {
+        "airflow-api-server": policy("api-server", TASKS),
         "airflow-dag-processor": policy("dag-processor"),
         "airflow-postgresql": policy(
             "postgresql", {"from": [{"podSelector": {"matchLabels": OWN}}], "ports": [{"port": "postgresql"}]}
@@ -44,10 +53,25 @@ def test_all_who_use_the_database_bear_the_labels_that_open_it() -> None:
 
 def test_the_ports_of_the_policies_are_named_so_in_the_pods() -> None:
     found = pods(render({"executor": "CeleryExecutor"}))
-    own = {"postgresql": "postgresql", "redis": "redis"}
+    own = {"api-server": "api-server", "postgresql": "postgresql", "redis": "redis"}
     for component, port in {**own, **dict.fromkeys(("scheduler", "triggerer", "worker"), "logs")}.items():
         (container,) = found[component]["spec"]["containers"]
         assert [one["name"] for one in container["ports"]] == [port]
+
+
+@pytest.mark.parametrize(
+    ("values", "people"),
+    [
+        ({}, []),
+        ({"publicUrl": "https://data.example.com"}, [{"ports": [{"port": "api-server"}]}]),
+        (
+            {"apiServer": {"networkPolicy": {"ingress": {"from": [CONTROLLER]}}}},
+            [{"from": [CONTROLLER], "ports": [{"port": "api-server"}]}],
+        ),
+    ],
+)
+def test_people_come_the_way_that_the_values_say_and_tasks_always(values: Object, people: list[Object]) -> None:
+    assert policies(values)["airflow-api-server"] == policy("api-server", TASKS, *people)
 
 
 def test_there_are_none_where_they_are_not_wanted() -> None:
@@ -56,4 +80,9 @@ def test_there_are_none_where_they_are_not_wanted() -> None:
 
 def test_another_database_is_not_the_chart_s_to_guard() -> None:
     values = {"postgresql": {"enabled": False}, "data": {"metadataSecretName": "mine"}}
-    assert sorted(policies(values)) == ["airflow-dag-processor", "airflow-scheduler", "airflow-triggerer"]
+    assert sorted(policies(values)) == [
+        "airflow-api-server",
+        "airflow-dag-processor",
+        "airflow-scheduler",
+        "airflow-triggerer",
+    ]
