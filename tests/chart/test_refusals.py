@@ -18,7 +18,9 @@ def test_an_unknown_key_of_a_team_is_refused() -> None:
 
 
 def test_an_executor_that_the_chart_does_not_run_is_refused() -> None:
-    assert refusal({"executor": "CeleryExecutor"}) == ["- at '/executor': value must be 'LocalExecutor'"]
+    assert refusal({"executor": "SequentialExecutor"}) == [
+        "- at '/executor': value must be one of 'LocalExecutor', 'CeleryExecutor', 'KubernetesExecutor'"
+    ]
 
 
 @pytest.mark.parametrize("name", ["Alpha", "data_team", "-alpha", "alpha-", "a" * 41])
@@ -38,6 +40,38 @@ def test_two_teams_in_one_namespace_are_refused() -> None:
 def test_a_team_in_the_release_s_namespace_is_refused() -> None:
     assert refusal({"teams": {"alpha": {"namespace": "airflow"}}}) == [
         "ERROR: teams.alpha has the release's own namespace airflow; choose another namespace."
+    ]
+
+
+@pytest.mark.parametrize("namespace", ["default", "kube-system"])
+def test_a_team_in_a_namespace_of_kubernetes_itself_is_refused(namespace: str) -> None:
+    assert refusal({"teams": {"alpha": {"namespace": namespace, "createNamespace": False}}}) == [
+        f"ERROR: teams.alpha has the namespace {namespace}, where what is not the team's runs and would be shut in "
+        "with it; choose another namespace."
+    ]
+
+
+def test_an_executor_among_airflow_s_settings_is_refused() -> None:
+    assert refusal({"config": {"core": {"executor": "CeleryExecutor"}}}) == [
+        "ERROR: config.core.executor is CeleryExecutor, but what an executor needs would not be installed; "
+        "set executor instead."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "instead"),
+    [
+        ("core", "fernet_key", "fernetKeySecretName"),
+        ("api_auth", "jwt_secret", "jwtSecretName"),
+        ("api", "secret_key", "apiSecretKeySecretName"),
+        ("database", "sql_alchemy_conn", "data.metadataSecretName"),
+        ("celery", "broker_url", "data.brokerUrlSecretName"),
+    ],
+)
+def test_a_secret_among_airflow_s_settings_is_refused_and_not_repeated(section: str, key: str, instead: str) -> None:
+    assert refusal({"config": {section: {key: "hunter2"}}}) == [
+        f"ERROR: config.{section}.{key} is a secret, and everybody who reads the release would see it; "
+        f"put it into a Secret and name that in {instead}."
     ]
 
 

@@ -77,6 +77,31 @@ def test_default_args_may_hold_arguments_of_other_operators_but_none_that_mislea
         ({"cmds": "echo hi"}, "cmds is a text, but a list was expected: write cmds=[…]."),
         ({"volumes": {"name": "v"}}, "volumes is a dictionary, but a list was expected: write volumes=[…]."),
         ({"sidecars": "git-sync"}, "sidecars is a text, but a list was expected: write sidecars=[…]."),
+        (
+            {"pod_override": "spec: {}"},
+            "pod_override is a text, but a dictionary was expected: write pod_override={'key': 'value'}.",
+        ),
+        ({"image": 3}, "image is a number, but a text was expected: write image='…'."),
+        ({"size": 3}, "size is a number, but a text was expected: write size='…'."),
+        (
+            {"secrets": ["report"]},
+            "secrets has the text 'report' in it, which says nothing there: take all its keys by "
+            "env_from=[{'secretRef': {'name': 'report'}}], or one by Airflow's Secret(…).",
+        ),
+        (
+            {"env_from": ["report"]},
+            "env_from has the text 'report' in it, which says nothing there: "
+            "write {'secretRef': {'name': 'report'}}, or configMapRef.",
+        ),
+        (
+            {"env_vars": ["A=b"]},
+            "env_vars has the text 'A=b' in it, which says nothing there: write env_vars={'NAME': 'value'}.",
+        ),
+        (
+            {"volumes": ["data"]},
+            "volumes has the text 'data' in it, which says nothing there: "
+            "write each of them as a dictionary as in YAML, or as a model of the Kubernetes client.",
+        ),
         ({"xcom": "yes"}, "xcom is neither True nor False: it says whether the task has a result."),
         (
             {"on_finish_action": "delete_succeeded_pods"},

@@ -79,10 +79,22 @@ MISNAMED: dict[str, str] = {
 _DEAD = frozenset({"is_delete_operator_pod", "progress_callback"})
 """Names in default_args that mean this operator; others there may be meant for other operators."""
 
-_DICTIONARIES = frozenset({"annotations", "container_resources", "env_vars", "labels", "node_selector"})
+_TEXTS = frozenset({"image", "size", "team", "template"})
+_DICTIONARIES = frozenset({"annotations", "container_resources", "env_vars", "labels", "node_selector", "pod_override"})
 _LISTS = frozenset(
     {"arguments", "cmds", "configmaps", "env_from", "host_aliases", "init_containers", "ports", "secrets", "sidecars"}
 ) | {"tolerations", "volume_mounts", "volumes"}
+
+_NO_TEXTS: dict[str, str] = {
+    "env_from": "write {{'secretRef': {{'name': {text!r}}}}}, or configMapRef.",
+    "env_vars": "write env_vars={{'NAME': 'value'}}.",
+    "secrets": "take all its keys by env_from=[{{'secretRef': {{'name': {text!r}}}}}], or one by Airflow's Secret(…).",
+    **dict.fromkeys(
+        ("host_aliases", "init_containers", "ports", "tolerations", "volume_mounts", "volumes"),
+        "write each of them as a dictionary as in YAML, or as a model of the Kubernetes client.",
+    ),
+}
+"""Lists in which a text means nothing, and what to write instead of it."""
 
 _ACTIONS = ("keep_pod", "delete_pod", "delete_active_pod", "delete_succeeded_pod")
 
@@ -100,7 +112,8 @@ def argument_refusals(given: Mapping[str, Any], inherited: Mapping[str, Any], na
     """
     dead = {key: value for key, value in inherited.items() if key in _DEAD}
     effective = {**inherited, **given}
-    return [*_misnamed({**dead, **given}), *_mistyped(effective), *_decided(effective, name, team)]
+    types = [*_mistyped(effective), *_texts_within(effective)]
+    return [*_misnamed({**dead, **given}), *types, *_decided(effective, name, team)]
 
 
 def _misnamed(given: Mapping[str, Any]) -> Iterator[Refusal]:
@@ -127,6 +140,8 @@ def _mistyped(given: Mapping[str, Any]) -> Iterator[Refusal]:
                 )
         elif name in _LISTS and kind in ("text", "dictionary", "set") and not later:
             yield Refusal("argument", f"{name} is a {kind}, but a list was expected", f"write {name}=[…].", name)
+        elif name in _TEXTS and isinstance(value, int | float):
+            yield Refusal("argument", f"{name} is a number, but a text was expected", f"write {name}='…'.", name)
         elif name == "on_finish_action" and isinstance(value, str) and value not in _ACTIONS:
             near = difflib.get_close_matches(value, _ACTIONS, n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(_ACTIONS)}."
@@ -135,6 +150,15 @@ def _mistyped(given: Mapping[str, Any]) -> Iterator[Refusal]:
             yield Refusal(
                 "argument", f"{name} is neither True nor False", "it says whether the task has a result.", name
             )
+
+
+def _texts_within(given: Mapping[str, Any]) -> Iterator[Refusal]:
+    for name, instead in _NO_TEXTS.items():
+        value = given.get(name)
+        for item in value if isinstance(value, list | tuple) else ():
+            if isinstance(item, str):
+                sentence = f"{name} has the text {item!r} in it, which says nothing there"
+                yield Refusal("argument", sentence, instead.format(text=item), name)
 
 
 def _decided(given: Mapping[str, Any], name: str, team: Team) -> Iterator[Refusal]:

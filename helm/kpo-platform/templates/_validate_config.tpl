@@ -1,0 +1,22 @@
+{{/* Settings of Airflow that have a value of their own: `config` would go past it, or show a secret to everybody. */}}
+
+{{/* context → refusals about config, as JSON */}}
+{{- define "kpo-platform.configErrors" -}}
+{{- $errors := list -}}
+{{- with (get .Values.config "core" | default dict).executor -}}
+{{- $errors = append $errors (printf "ERROR: config.core.executor is %s, but what an executor needs would not be installed; set executor instead." .) -}}
+{{- end -}}
+{{- $secrets := dict
+      "core.fernet_key" "fernetKeySecretName"
+      "api_auth.jwt_secret" "jwtSecretName"
+      "api.secret_key" "apiSecretKeySecretName"
+      "database.sql_alchemy_conn" "data.metadataSecretName"
+      "celery.broker_url" "data.brokerUrlSecretName" -}}
+{{- range $setting, $instead := $secrets -}}
+{{- $path := splitList "." $setting -}}
+{{- if get (get $.Values.config (first $path) | default dict) (last $path) -}}
+{{- $errors = append $errors (printf "ERROR: config.%s is a secret, and everybody who reads the release would see it; put it into a Secret and name that in %s." $setting $instead) -}}
+{{- end -}}
+{{- end -}}
+{{- toJson $errors -}}
+{{- end -}}
