@@ -64,21 +64,23 @@ def holder(stack: Stack) -> str:
 def test_of_two_runs_at_once_one_waits_for_the_other(
     stack: Stack, airflow: AirflowApi, teams: Borrowed, programs: Path
 ):
+    """The first stands still, with its turn, until the second has come to wait for it."""
     teams.empty(airflow)
-    runs = [start(programs, stack), start(programs, stack)]
-    said = [each.communicate(LOGIN, timeout=240) for each in runs]
-    assert [each.returncode for each in runs] == [0, 0], said
-    waited = [err for _, err in said if "► Waiting for another run of bootstrap, " in err]
-    created = [kinds(out, "create") for out, _ in said]
-    assert (len(waited), sorted(map(len, created))) == (1, [0, 3])
+    first = begun(programs, stack)
+    turn = wait_for("the first run to have its turn", lambda: holder(stack), deadline_s=60, interval_s=0.1)
+    first.send_signal(signal.SIGSTOP)
+    second = begun(programs, stack)
+    assert second.stderr
+    said = next((line for line in second.stderr if line.startswith("► Waiting")), "")
+    first.send_signal(signal.SIGCONT)
+    assert said == f"► Waiting for another run of bootstrap, {turn}\n"
+    created = [kinds(each.communicate(timeout=240)[0], "create") for each in (first, second)]
+    assert ([first.returncode, second.returncode], created) == ([0, 0], [KINDS, {}])
     assert stack.get("leases", "-n", HOME)["items"] == []
 
 
 def test_the_turn_of_a_run_that_was_killed_is_taken_over(stack: Stack, teams: Borrowed, programs: Path):
-    killed = start(programs, stack)
-    assert killed.stdin
-    killed.stdin.write(LOGIN)
-    killed.stdin.close()
+    killed = begun(programs, stack)
     first = wait_for("the run to have its turn", lambda: holder(stack), deadline_s=60, interval_s=0.2)
     killed.send_signal(signal.SIGKILL)
     killed.wait(10)
@@ -92,7 +94,13 @@ def test_the_turn_of_a_run_that_was_killed_is_taken_over(stack: Stack, teams: Bo
     assert stack.get("leases", "-n", HOME)["items"] == []
 
 
-def start(programs: Path, stack: Stack) -> subprocess.Popen[str]:
+def begun(programs: Path, stack: Stack) -> subprocess.Popen[str]:
+    """Start a run, and give it its sign-in."""
     pipe = subprocess.PIPE
     line = words(programs, "--yes", "-o", "json")
-    return subprocess.Popen(line, env=stack.variables, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+    process = subprocess.Popen(line, env=stack.variables, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+    assert process.stdin
+    process.stdin.write(LOGIN)
+    process.stdin.close()
+    process.stdin = None  # for communicate() would flush it once more
+    return process
