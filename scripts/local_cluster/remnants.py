@@ -66,7 +66,7 @@ def remove(layout: Layout) -> None:
     trees = cgroups.hierarchies(read_mounts())
     cgroups.kill_processes(trees)
     _remove_shim_sockets(layout)
-    unmount_below(layout.state)
+    unmount_own(layout)
     remove_network()
     cgroups.remove_cgroups(trees)
     _remove_strays(layout)
@@ -74,6 +74,16 @@ def remove(layout: Layout) -> None:
     layout.admin_kubeconfig.unlink(missing_ok=True)
     for folder in layout.passing:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def unmount_own(layout: Layout) -> None:
+    """Take down the mounts of kubelet and containerd. The folder of state may be a mount too, of its owner: that stays.
+
+    Raises:
+        ScriptError: one is still there afterwards.
+    """
+    for folder in layout.state.iterdir() if layout.state.exists() else ():
+        unmount_below(folder)
 
 
 def _remove_shim_sockets(layout: Layout) -> None:

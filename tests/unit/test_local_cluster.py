@@ -6,6 +6,7 @@ import base64
 import json
 import struct
 import subprocess
+import sys
 import tomllib
 from datetime import datetime
 from pathlib import Path
@@ -84,6 +85,23 @@ def cgroup_v2(folder: Path, controllers: str) -> Mount:
     folder.mkdir()
     (folder / "cgroup.controllers").write_text(controllers)
     return Mount(folder, "cgroup2", frozenset({"rw"}))
+
+
+def test_a_state_folder_that_is_a_mount_of_its_owner_stays_mounted(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    state.mkdir()
+    ours = "from local_cluster.layout import Layout; from local_cluster.remnants import unmount_own"
+    steps = (
+        f"mount -t tmpfs state {state}",
+        f"mkdir {state}/kubelet",
+        f"mount -t tmpfs volume {state}/kubelet",
+        f"{sys.executable} -c \"{ours}; from pathlib import Path; unmount_own(Layout(Path('{state}')))\"",
+        f"grep -o '{state}[^ ]*' /proc/self/mounts",
+    )
+    words = ("unshare", "--user", "--map-root-user", "--mount", "sh", "-c", " && ".join(steps))
+    scripts = Path(__file__).parents[2] / "scripts"
+    done = subprocess.run(words, capture_output=True, text=True, timeout=30, check=False, cwd=scripts)
+    assert (done.stdout, done.stderr, done.returncode) == (f"{state}\n", "", 0)
 
 
 def test_with_cgroup_v2_the_parts_live_in_a_leaf_of_the_one_tree(tmp_path: Path) -> None:
