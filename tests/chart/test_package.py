@@ -180,7 +180,8 @@ def test_a_package_in_the_image_is_neither_carried_nor_shadowed_and_its_version_
         spec = pods(objects)[component]["spec"]
         told = {variable["name"]: variable.get("value") for variable in spec["containers"][0]["env"]}
         assert told["KPO_PLATFORM_CONTRACT"] == "/opt/kpo-platform/contract/contract.json"
-        assert {"name": "EXPECTED_PACKAGE", "value": "0.1.0"} in spec["initContainers"][-1]["env"]
+        (waiting,) = [one for one in spec["initContainers"] if one["name"] == "wait-for-migrations"]
+        assert {"name": "EXPECTED_PACKAGE", "value": "0.1.0"} in waiting["env"]
 
 
 def test_templates_are_short() -> None:
