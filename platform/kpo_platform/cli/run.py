@@ -17,7 +17,7 @@ import click
 from kpo_platform.cli.dag_options import attempt_options
 from kpo_platform.cli.exits import Exit
 from kpo_platform.cli.offline import Offline, Sources, told
-from kpo_platform.cli.options import Cluster, cluster_options_for
+from kpo_platform.cli.options import Cluster, cluster_options_for, output_option
 from kpo_platform.cli.output import clean, data_json, data_lines, refused, say
 from kpo_platform.errors import PlatformError, PodError
 from kpo_platform.kube import contract_text, kubeconfig_file
@@ -54,14 +54,7 @@ _EXITS = {
     metavar="FILE",
     help="The contract, for who may not read it in the cluster.  [default: the cluster's]",
 )
-@click.option(
-    "-o",
-    "--output",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="Form of the result.",
-)
+@output_option
 @cluster_options_for(3600)
 def command(
     cluster: Cluster, sources: Sources, request: dict[str, Any], contract_file: Path | None, output: str
