@@ -12,6 +12,7 @@ import yaml
 from chart.rendering import CHART, ROOT, Object, checked_by
 
 SCHEMA: Object = json.loads((CHART / "values.schema.json").read_text())
+TEAM = "#/$defs/team"
 KEY = re.compile(r"^( *)([A-Za-z][\w-]*):")
 
 
@@ -19,14 +20,14 @@ def fields(schema: Object, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[s
     """Every field that the schema names, with its path; what a list or a map holds has the same path plus a star."""
     for name, field in schema.get("properties", {}).items():
         target = field
-        if "$ref" in field:
+        if field.get("$ref") == TEAM:
             target = {**SCHEMA["$defs"]["team"], **field}
         yield (*path, name), target
         yield from fields(target, (*path, name))
     for inner in ("items", "additionalProperties"):
         if isinstance(schema.get(inner), dict):
             below = schema[inner]
-            below = SCHEMA["$defs"]["team"] if "$ref" in below else below
+            below = SCHEMA["$defs"]["team"] if below.get("$ref") == TEAM else below
             yield from fields(below, (*path, "*"))
 
 
@@ -86,6 +87,24 @@ def test_values_and_schema_say_the_same() -> None:
     described = {path: field["description"] for path, field in fields(SCHEMA) if "*" not in path}
     described.pop(("global",))
     assert comments() == described
+
+
+def test_kubernetes_own_objects_are_those_of_its_newest_version() -> None:
+    assert checked_by("kubernetes-schema") == (0, "")
+
+
+def unchecked(part: object, path: str) -> Iterator[str]:
+    """The paths of the objects in a schema that may hold anything."""
+    if not isinstance(part, dict):
+        return
+    if part.get("type") == "object" and not {"properties", "additionalProperties", "$ref"} & set(part):
+        yield path
+    for name, inner in part.items():
+        yield from unchecked(inner, f"{path}.{name}")
+
+
+def test_nothing_may_hold_anything_but_what_helm_itself_hands_down() -> None:
+    assert list(unchecked(SCHEMA, "")) == [".properties.global"]
 
 
 def test_the_reference_says_what_values_and_schema_say() -> None:
