@@ -175,6 +175,42 @@ def test_a_password_in_a_repository_s_address_is_refused_and_not_repeated() -> N
     ]
 
 
+@pytest.mark.parametrize("repo", ["git.example/alpha.git", "alpha", "git@git.example", "https://"])
+def test_an_address_that_git_cannot_follow_is_refused(repo: str) -> None:
+    says = f"is {repo}, which says no way to it; write https://HOST/PATH or git@HOST:PATH."
+    shared = {"gitSync": {"enabled": True, "repo": repo}}
+    assert refusal({"teams": {"alpha": {"dags": {"repo": repo}}}}) == [f"ERROR: teams.alpha.dags.repo {says}"]
+    assert refusal({"dags": shared}) == [f"ERROR: dags.gitSync.repo {says}"]
+
+
+@pytest.mark.parametrize(
+    "repo", ["https://git.example/alpha.git", "ssh://git@git.example:22/alpha.git", "git@git.example:data/alpha.git"]
+)
+def test_an_address_that_git_follows_is_taken(repo: str) -> None:
+    assert render({"teams": {"alpha": {"dags": {"repo": repo}}}})
+
+
+def test_two_volumes_of_one_name_or_place_are_refused() -> None:
+    volumes = [
+        {"name": "data", "size": "1Gi", "mountPath": "/data"},
+        {"name": "data", "size": "1Gi", "mountPath": "/more"},
+        {"name": "rest", "size": "1Gi", "mountPath": "/data/"},
+    ]
+    assert refusal({"teams": {"alpha": {"volumes": volumes}}}) == [
+        "ERROR: teams.alpha.volumes[1] has the name data, as volumes[0] has; give each its own.",
+        "ERROR: teams.alpha.volumes[2] is mounted at /data/, as volumes[0] is; give each its own mountPath.",
+    ]
+
+
+@pytest.mark.parametrize(("name", "whose"), [("work", "the template git-script"), ("xcom", "Airflow's XCom")])
+def test_a_volume_with_the_name_of_one_that_pods_have_anyway_is_refused(name: str, whose: str) -> None:
+    volume = {"name": name, "size": "1Gi", "mountPath": "/data"}
+    assert refusal({"teams": {"alpha": {"volumes": [volume]}}}) == [
+        f"ERROR: teams.alpha.volumes[0] has the name {name}, which {whose} gives a volume of its own; "
+        "choose another name."
+    ]
+
+
 def test_credentials_for_a_repository_that_takes_none_are_refused() -> None:
     dags = {"repo": "git://git.example/alpha.git", "credentialsSecret": "alpha-git"}
     assert refusal({"teams": {"alpha": {"dags": dags}}}) == [
@@ -203,6 +239,38 @@ def test_a_pool_with_more_slots_than_the_quota_has_pods_is_refused(key: str) -> 
 )
 def test_a_value_that_a_field_does_not_take_is_refused(team: Object, sentence: str) -> None:
     assert refusal({"teams": {"alpha": team}}) == [f"- at '/teams/alpha/{sentence}"]
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"network": {"egress": [{"to": [{"ipBlok": {"cidr": "10.0.0.0/8"}}], "ports": [{"port": 443}]}]}}, "ipBlok"),
+        ({"scheduling": {"tolerations": [{"kye": "gpu"}]}}, "kye"),
+        ({"scheduling": {"affinity": {"nodeAfinity": {}}}}, "nodeAfinity"),
+        ({"env": [{"name": "A", "valeu": "b"}]}, "valeu"),
+        ({"envFrom": [{"secretReff": {"name": "a"}}]}, "secretReff"),
+    ],
+)
+def test_a_misspelt_key_in_an_object_of_kubernetes_own_is_refused(values: Object, sentence: str) -> None:
+    (line,) = refusal({"teams": {"alpha": values}})
+    assert line.endswith(f"additional properties '{sentence}' not allowed")
+
+
+def test_a_misspelt_resource_field_is_refused_and_a_resource_of_any_name_is_taken() -> None:
+    assert refusal({"scheduler": {"resources": {"limit": {"memory": "1Gi"}}}}) == [
+        "- at '/scheduler/resources': additional properties 'limit' not allowed"
+    ]
+    assert render({"scheduler": {"resources": {"limits": {"example.com/dongle": 1}}}})
+
+
+def test_labels_that_kubernetes_would_refuse_are_refused() -> None:
+    assert refusal({"teams": {"alpha": {"labels": {"cost centre": "7"}}}}) == [
+        "- at '/teams/alpha/labels': additional properties 'cost centre' not allowed"
+    ]
+    assert refusal({"scheduler": {"nodeSelector": {"zone": "eu west"}}}) == [
+        "- at '/scheduler/nodeSelector/zone': 'eu west' does not match pattern "
+        "'^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$'"
+    ]
 
 
 @pytest.mark.parametrize("field", ["resources", "verbs"])

@@ -13,6 +13,7 @@
       (include "kpo-platform.dagsErrors" . | fromJsonArray)
       (include "kpo-platform.namespaceErrors" . | fromJsonArray)
       (include "kpo-platform.teamErrors" . | fromJsonArray)
+      (include "kpo-platform.volumeErrors" . | fromJsonArray)
       (include "kpo-platform.airflowErrors" . | fromJsonArray)
       (include "kpo-platform.labelErrors" . | fromJsonArray)
       (include "kpo-platform.quantityErrors" . | fromJsonArray) -}}

@@ -16,6 +16,9 @@
 {{- if regexMatch "^[a-z+]+://[^/@]*:[^/@]*@" $team.dags.repo -}}
 {{- $errors = append $errors (printf "ERROR: teams.%s.dags.repo has a password in it, which everybody who reads the release would see; put it into a Secret and name that in dags.credentialsSecret." $name) -}}
 {{- end -}}
+{{- if not (include "kpo-platform.isRepository" $team.dags.repo) -}}
+{{- $errors = append $errors (printf "ERROR: teams.%s.dags.repo is %s, which says no way to it; write https://HOST/PATH or git@HOST:PATH." $name $team.dags.repo) -}}
+{{- end -}}
 {{- if and $team.dags.credentialsSecret (hasPrefix "git://" $team.dags.repo) -}}
 {{- $errors = append $errors (printf "ERROR: teams.%s.dags.credentialsSecret is %s, but a git:// repository takes no credentials; give dags.repo by https or ssh, or leave the secret out." $name $team.dags.credentialsSecret) -}}
 {{- end -}}
@@ -28,4 +31,9 @@
 {{- end -}}
 {{- end -}}
 {{- toJson $errors -}}
+{{- end -}}
+
+{{/* address → true where it is empty, or git could follow it */}}
+{{- define "kpo-platform.isRepository" -}}
+{{- if regexMatch "^$|^[a-z][a-z0-9+.-]*://.|^[^/@:]+@[^/@:]+:." . -}}true{{- end -}}
 {{- end -}}

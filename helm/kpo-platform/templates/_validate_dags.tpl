@@ -13,6 +13,9 @@
 {{- if regexMatch "^[a-z+]+://[^/@]*:[^/@]*@" $sync.repo -}}
 {{- $errors = append $errors "ERROR: dags.gitSync.repo has a password in it, which everybody who reads the release would see; put it into a Secret and name that in dags.gitSync.credentialsSecret." -}}
 {{- end -}}
+{{- if not (include "kpo-platform.isRepository" $sync.repo) -}}
+{{- $errors = append $errors (printf "ERROR: dags.gitSync.repo is %s, which says no way to it; write https://HOST/PATH or git@HOST:PATH." $sync.repo) -}}
+{{- end -}}
 {{- if hasKey .Values.teams "shared-dags" -}}
 {{- if include "kpo-platform.sharedFolder" . -}}
 {{- $errors = append $errors "ERROR: teams.shared-dags has the name under which Airflow keeps the shared DAGs; rename the team." -}}
