@@ -53,18 +53,19 @@ def build(steps: Steps) -> None:
         cluster.build_programs(step.detail)
 
 
-def install(steps: Steps, stack: Stack, *more_values: Path) -> None:
+def install(steps: Steps, stack: Stack, *more_values: Path, packaged: Path = CHART) -> None:
     """Install the chart of this checkout, or upgrade to it, and wait until everything is healthy.
 
     Args:
         steps: told about progress.
         stack: the cluster.
         more_values: files of values on top of those of the local cluster.
+        packaged: the chart in another form than that of this checkout's folder.
     """
     with steps.step("helm upgrade --install --wait: Airflow and the teams") as step:
         stack.kubectl("apply", "--server-side", "-f", "-", stdin=_release_namespace())
         _forget_interrupted(stack)
-        chart: list[str | Path] = ["upgrade", "--install", RELEASE, CHART, "--namespace", NAMESPACE]
+        chart: list[str | Path] = ["upgrade", "--install", RELEASE, packaged, "--namespace", NAMESPACE]
         values = [word for file in (VALUES, *more_values) for word in ("--values", file)]
         stack.helm([*chart, *values, "--wait", "--timeout", "10m"], step.detail, timeout_s=630)
 
