@@ -109,6 +109,61 @@ def test_everything_is_found_at_once_with_file_and_line(speak: Speak, dags: Path
     assert said.err.splitlines()[-1] == "19 findings in 2 DAG files."
 
 
+STOCK = """\
+from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
+from airflow.sdk import DAG, task_group
+from kpo_platform import TeamPodOperator
+
+with DAG("stock", schedule=None):
+    a = TeamPodOperator(
+        task_id="a",
+        retries="three",
+        image="registry.test/a",
+    )
+    b = KubernetesPodOperator(task_id="b", image="registry.test/b:1", retries="three")
+    c = TeamPodOperator(task_id="c c", image="registry.test/c:1")
+    d = TeamPodOperator(task_id="d", image="registry.test/d:1", pool_slots=0)
+
+    @task_group
+    def inner():
+        return TeamPodOperator(task_id="e", image=7, trigger_rule="x")
+
+    f = TeamPodOperator(task_id="d", image="registry.test/f:1")
+    a >> [b, c] >> d >> inner() >> f
+
+with DAG("defaults", schedule=None, default_args={"retries": "three"}):
+    TeamPodOperator(task_id="g", image="registry.test/g:1")
+    TeamPodOperator(task_id="h", image="registry.test/h", retries=1)
+"""
+
+STOCK_TEXT = """\
+FILE:8: error KPO-ARG001 task a: 'retries' type must be int, not str
+FILE:9: error KPO-IMG001 task a: The image 'registry.test/a' of container 'base' may mean something else tomorrow: \
+team 'alpha' wants a tag other than latest, as in name:1.2.
+FILE:11: error KPO-ARG001 task b: 'retries' type must be int, not str
+FILE:12: error KPO-ARG001 task c c: The key 'c c' has to be made of alphanumeric characters, dashes, dots, and \
+underscores exclusively
+FILE:13: error KPO-ARG001 task d: pool slots for d in dag stock cannot be less than 1
+FILE:17: error KPO-ARG001 task e: image is a number, but a text was expected: write image='…'.
+FILE:17: error KPO-ARG001 task inner.e: The trigger_rule must be one of ['all_success', 'all_failed', 'all_done', \
+'all_done_min_one_success', 'all_done_setup_success', 'one_success', 'one_failed', 'one_done', 'none_failed', \
+'none_skipped', 'always', 'none_failed_min_one_success', 'all_skipped'],'stock.e'; received 'x'.
+FILE:19: error KPO-ARG001 task d: Task id 'd' has already been added to the Dag
+FILE:23: error KPO-ARG001 task g: 'retries' type must be int, not str
+FILE:24: error KPO-IMG001 task h: The image 'registry.test/h' of container 'base' may mean something else tomorrow: \
+team 'alpha' wants a tag other than latest, as in name:1.2.
+"""
+
+
+def test_what_the_stock_operator_refuses_does_not_end_the_judging_of_its_file(
+    speak: Speak, dags: Path, in_this_process: None
+):
+    file = dags / "alpha" / "stock.py"
+    file.write_text(STOCK)
+    said = speak(*words(dags))
+    assert (said.code, said.out) == (1, STOCK_TEXT.replace("FILE", str(file)))
+
+
 @pytest.fixture
 def one_finding(dags: Path) -> Path:
     """A DAG with a single finding, in line 5."""

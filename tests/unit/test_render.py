@@ -156,6 +156,41 @@ def test_a_pod_that_would_be_refused_is_a_finding(render: Any, in_this_process: 
     )
 
 
+REFUSED = """
+with DAG("refused", schedule=None):
+    TeamPodOperator(task_id="good", image="busybox:1.35")
+    TeamPodOperator(task_id="bad", image="busybox:latest", retries="three")
+    KubernetesPodOperator(task_id="stock", image="busybox:1.35", retries="three")
+    KubernetesPodOperator(task_id="elsewhere", image="busybox:1.35", namespace="other")
+"""
+
+NO_NUMBER = "✗ 'retries' type must be int, not str"
+UNPINNED = (
+    "✗ The image 'busybox:latest' of container 'base' may mean something else tomorrow: team 'alpha' wants a tag other "
+    "than latest, as in name:1.2."
+)
+ELSEWHERE = (
+    "✗ namespace is 'other', but team 'alpha' has 'team-alpha': leave it out, or ask the platform team to change the "
+    "team's values."
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "sentences"), [("bad", [NO_NUMBER, UNPINNED]), ("stock", [NO_NUMBER]), ("elsewhere", [ELSEWHERE])]
+)
+def test_a_task_that_is_refused_when_it_is_made_is_a_finding(
+    render: Any, tmp_path: Path, in_this_process: None, name: str, sentences: list[str]
+):
+    (tmp_path / "dags" / "alpha" / "refused.py").write_text(DAG.replace('"sample"', '"other"') + REFUSED)
+    said = render(name, dag="refused")
+    assert (said.code, said.out, said.err.splitlines()[1:]) == (1, "", sentences)
+
+
+def test_a_refused_task_does_not_stop_the_others_of_its_file(render: Any, tmp_path: Path, in_this_process: None):
+    (tmp_path / "dags" / "alpha" / "refused.py").write_text(DAG.replace('"sample"', '"other"') + REFUSED)
+    assert pod(render("good", dag="refused"))["spec"]["containers"][0]["image"] == "busybox:1.35"
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [

@@ -1,32 +1,97 @@
-"""DAGs and their tasks, read from files as the dag-processor reads them, but with no database."""
+"""DAGs and their tasks, read from files as the dag-processor reads them, but with no database, and the refused too."""
 
 from __future__ import annotations
 
 import difflib
+import sys
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow.dag_processing.dagbag import BundleDagBag
+from airflow import settings
+from airflow.dag_processing.importers import get_importer_registry
+from airflow.exceptions import AirflowClusterPolicyViolation
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
 
 from kpo_platform.errors import DagError, TaskError
+from kpo_platform.operator.offline.construction import Making, Place, forgiving, reasons
+from kpo_platform.pod.finding import Refusal, refuse
 
 if TYPE_CHECKING:
     from airflow.sdk import DAG
 
 
-def read(root: Path, file: Path | None = None) -> BundleDagBag:
+@dataclass
+class Bag:
+    """What DAG files hold.
+
+    Attributes:
+        folder: where they are.
+        dags: by their ids.
+        errors: why a file cannot be read, by its name.
+        refusals: why a task was refused, by its identity; it is among its DAG's tasks nevertheless.
+    """
+
+    folder: Path
+    dags: dict[str, DAG] = field(default_factory=dict)
+    errors: dict[str, str] = field(default_factory=dict)
+    refusals: dict[int, list[Refusal]] = field(default_factory=dict)
+    making: Making = field(default_factory=Making)
+
+    def note(self, task: Any, _: Place, found: list[Refusal]) -> None:
+        """Keep why a task was refused."""
+        self.refusals.setdefault(id(task), []).extend(found)
+
+    def judge(self, task: Any) -> None:
+        """Have a task judged as the dag-processor does, once it is there.
+
+        Raises:
+            Refused: the task was refused when it was made, or is refused by the cluster's policy.
+        """
+        found = self.refusals.get(id(task), [])
+        if id(task) not in self.making.unfinished:
+            try:
+                settings.task_policy(task)  # type: ignore[no-untyped-call]
+            except AirflowClusterPolicyViolation as error:
+                found = [*found, *reasons(error.__context__ or error)]
+        refuse(dict.fromkeys(found))
+
+
+def read(root: Path, file: Path | None = None) -> Bag:
     """The DAGs of a folder, or of one file in it.
 
     Args:
         root: where imports of the files' own modules begin, as in a bundle.
         file: the only file to read.
     """
-    return BundleDagBag(str(file or root), safe_mode=file is None, bundle_path=root)
+    bag, registry = Bag(file or root), get_importer_registry()
+    sys.path.append(str(root))
+    with forgiving(f"{root}/", bag.note) as bag.making:
+        for name in [str(file)] if file else sorted(registry.list_dag_files(root)):
+            importer = registry.get_importer(name)
+            if importer is None:
+                continue
+            result = importer.import_file(name, bundle_path=root, safe_mode=file is None)
+            bag.errors.update({each.file_path or name: each.stacktrace or each.message for each in result.errors})
+            for dag in result.dags:
+                _add(bag, dag)
+    return bag
 
 
-def find_task(bag: BundleDagBag, dag: str, task_id: str, *, is_file: bool) -> Any:
+def _add(bag: Bag, dag: Any) -> None:
+    """Keep a DAG that Airflow would load."""
+    try:
+        dag.validate()
+        dag.check_cycle()
+        dag.resolve_template_files()
+    except Exception as error:  # Airflow raises whatever a broken DAG runs into
+        bag.errors[str(dag.relative_fileloc)] = f"{type(error).__name__}: {error}"
+    else:
+        bag.dags[dag.dag_id] = dag
+
+
+def find_task(bag: Bag, dag: str, task_id: str, *, is_file: bool) -> Any:
     """The task of this name that makes a pod, mapped or not.
 
     Args:
@@ -38,10 +103,12 @@ def find_task(bag: BundleDagBag, dag: str, task_id: str, *, is_file: bool) -> An
     Raises:
         TaskError: there is no such DAG or task, or several are meant.
         DagError: it may be there, but a file could not be read.
+        Refused: it is there, and Airflow or the platform refuses it.
     """
     dags = bag.dags if is_file else _by_id(bag, dag)
     found = [one.get_task(task_id) for one in dags.values() if task_id in _pod_tasks(one)]
     if len(found) == 1:
+        bag.judge(found[0])
         return found[0]
     if found:
         ids = ", ".join(sorted(task.dag_id for task in found))
@@ -51,17 +118,17 @@ def find_task(bag: BundleDagBag, dag: str, task_id: str, *, is_file: bool) -> An
     raise TaskError(f"{dag} has no task {task_id!r} that makes a pod; {_nearest(task_id, known)}")
 
 
-def _by_id(bag: BundleDagBag, dag_id: str) -> Mapping[str, DAG]:
+def _by_id(bag: Bag, dag_id: str) -> Mapping[str, DAG]:
     if dag_id in bag.dags:
         return {dag_id: bag.dags[dag_id]}
     _refuse_unread(bag)
-    raise TaskError(f"There is no DAG {dag_id!r} in {bag.dag_folder}; {_nearest(dag_id, bag.dags)}")
+    raise TaskError(f"There is no DAG {dag_id!r} in {bag.folder}; {_nearest(dag_id, bag.dags)}")
 
 
-def _refuse_unread(bag: BundleDagBag) -> None:
+def _refuse_unread(bag: Bag) -> None:
     """Say first what could not be read: it may be the very file that was meant."""
-    if bag.import_errors:
-        problems = "\n".join(f"{file}: {text.strip().splitlines()[-1]}" for file, text in bag.import_errors.items())
+    if bag.errors:
+        problems = "\n".join(f"{file}: {text.strip().splitlines()[-1]}" for file, text in bag.errors.items())
         raise DagError(f"Not every file can be read; platformctl lint says more:\n{problems}")
 
 

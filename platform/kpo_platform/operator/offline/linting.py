@@ -14,7 +14,7 @@ from airflow.dag_processing.importers import get_importer_registry
 from airflow.exceptions import AirflowClusterPolicyViolation
 
 from kpo_platform import TeamPodOperator
-from kpo_platform.operator.offline.construction import Place, forgiving, reasons
+from kpo_platform.operator.offline.construction import Making, Place, forgiving, reasons
 from kpo_platform.operator.offline.place import line
 from kpo_platform.pod.finding import Finding, Refusal, finding
 
@@ -44,9 +44,9 @@ def lint(root: Path) -> tuple[int, list[Located]]:
     """
     run = _Run(root)
     sys.path.append(str(root))
-    with forgiving(f"{root}/", run.note) as places:
+    with forgiving(f"{root}/", run.note) as making:
         for file in sorted(get_importer_registry().list_dag_files(root)):
-            run.file(file, places)
+            run.file(file, making)
     return run.files, sorted(dict.fromkeys(run.found), key=lambda each: (each.file, each.line))
 
 
@@ -58,7 +58,7 @@ class _Run:
         self.files = 0
         self.found: list[Located] = []
 
-    def file(self, file: str, places: Mapping[int, Place]) -> None:
+    def file(self, file: str, making: Making) -> None:
         """Read a file, and judge the tasks of its DAGs."""
         self.files += 1
         self._current = file
@@ -70,7 +70,7 @@ class _Run:
             text = error.stacktrace or error.message
             self._add(file, _line_of(text, file), f"file {Path(file).name}", [_unread(text)])
         for dag in result.dags:
-            self._dag(dag, places)
+            self._dag(dag, making)
 
     def note(self, task: Any, place: Place, found: Iterable[Refusal]) -> None:
         """Keep what speaks against a task."""
@@ -80,7 +80,7 @@ class _Run:
             argument = refusal.argument or _ARGUMENTS.get(refusal.rule, "")
             self._add(file, line(file, called, name.rpartition(".")[2], argument), f"task {name}", [refusal])
 
-    def _dag(self, dag: Any, places: Mapping[int, Place]) -> None:
+    def _dag(self, dag: Any, making: Making) -> None:
         other = self._dags.setdefault(dag.dag_id, self._current)
         if other != self._current:
             twice = Refusal(
@@ -93,7 +93,8 @@ class _Run:
         except Exception as error:  # Airflow raises whatever a broken DAG runs into, and would not load it
             self._add(self._current, 1, f"DAG {dag.dag_id}", [_unread(str(error))])
         for task in dag.tasks:
-            self._task(task, places.get(id(task)))
+            if id(task) not in making.unfinished:
+                self._task(task, making.places.get(id(task)))
 
     def _task(self, task: Any, place: Place) -> None:
         try:
