@@ -229,20 +229,6 @@ def test_who_may_not_list_namespaces_still_sees_the_teams(speak: Speak, cluster:
     assert "list namespaces in the cluster" in said.err
 
 
-def test_versions_of_both_sides_are_shown(speak: Speak, cluster: Cluster):
-    content = json.loads(speak("version", "-o", "json", *cluster.options).out)
-    assert content == {"platformctl": content["platformctl"], "contract": "1", "chart": "0.1.0", "fits": "yes"}
-
-
-def test_a_chart_of_another_version_is_a_finding(speak: Speak, cluster: Cluster, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("kpo_platform.cli.version.package_version", lambda: "0.1.0")  # installed or not
-    path = "/api/v1/namespaces/airflow/configmaps/airflow-contract"
-    data = cluster.platform.objects[path]["data"]
-    data["contract.json"] = data["contract.json"].replace('"chartVersion": "0.1.0"', '"chartVersion": "9.9.9"')
-    said = speak("version", *cluster.options)
-    assert (said.code, said.out.splitlines()[-2:]) == (1, ["chart 9.9.9", "fits no, upgrade both to one version"])
-
-
 def test_text_from_a_cluster_cannot_move_the_cursor_or_turn_the_text():
     assert clean("a\x1b[31mb\r\nc\x00 \u202ed\u200be") == "a[31mb c de"
 

@@ -121,14 +121,31 @@ def test_the_deadline_stands_still_while_a_person_thinks():
     assert deadline.left() > 9.9
 
 
-@pytest.mark.parametrize("content", [None, "no kubeconfig", "{}"])
-def test_a_file_that_is_no_kubeconfig_is_refused_by_its_name(tmp_path: Path, content: str | None):
+PLACE = '"FILE", line 1, column 2'
+
+
+PLACE = '"FILE", line 1, column 2'
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (None, "Invalid kube-config file. No configuration found"),
+        ("no kubeconfig", "its content is none"),
+        ("{}", "Invalid kube-config file. Expected key current-context in FILE"),
+        ("[", f"while parsing a flow node expected the node content, but found '<stream end>' in {PLACE}"),
+    ],
+)
+def test_a_file_that_is_no_kubeconfig_is_refused_by_its_name(tmp_path: Path, content: str | None, why: str):
     file = tmp_path / "config"
     if content is not None:
         file.write_text(content)
     with pytest.raises(ClusterError) as error:
         Kube.connect(str(file), None, 10)
-    assert str(error.value).startswith(f"No way to a cluster by {file}: ")
+    assert str(error.value).replace(str(file), "FILE") == (
+        f"No way to a cluster by FILE: {why}; name a kubeconfig with --kubeconfig or KUBECONFIG, "
+        "and a context of it with --context."
+    )
 
 
 def test_a_context_that_does_not_exist_is_named(tmp_path: Path):

@@ -24,17 +24,24 @@ Examples:
 def command(cluster: Cluster, client: bool, output: str) -> int:
     """Show the versions of this program, the chart and the contract between them.
 
-    Exits with 1 when program and chart are of different versions, and with 3 when the contract cannot be read.
+    Exits with 1 when program and chart are of different versions, and with 3 when the contract cannot be read; this
+    program's own versions are shown all the same.
     """
     own = package_version()
     versions = {"platformctl": "from source" if own == SOURCE else own, "contract": str(VERSION)}
     fits = True
-    if not client:
-        _, contract = cluster.open()
-        fits = own in (SOURCE, contract.chart_version)
-        versions |= {"chart": contract.chart_version, "fits": "yes" if fits else "no, upgrade both to one version"}
+    try:
+        if not client:
+            _, contract = cluster.open()
+            fits = own in (SOURCE, contract.chart_version)
+            versions |= {"chart": contract.chart_version, "fits": "yes" if fits else "no, upgrade both to one version"}
+    finally:
+        _show(versions, output)  # this program's own in any case: whoever asks for help is asked for it
+    return Exit.OK if fits else Exit.FINDINGS
+
+
+def _show(versions: dict[str, str], output: str) -> None:
     if output == "json":
         data_json(versions)
     else:
         data_lines((clean(f"{part} {each}"), None) for part, each in versions.items())
-    return Exit.OK if fits else Exit.FINDINGS

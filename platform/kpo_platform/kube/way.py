@@ -32,7 +32,7 @@ def by_file(kubeconfig: str | None, context: str | None) -> client.Configuration
             config.load_incluster_config(settings)
     except Exception as error:  # the loader raises whatever YAML, OpenSSL and login plugins raise
         raise ClusterError(
-            f"No way to a cluster by {file or 'the service account of this pod'}: {error}; "
+            f"No way to a cluster by {file or 'the service account of this pod'}: {_clause(error)}; "
             "name a kubeconfig with --kubeconfig or KUBECONFIG, and a context of it with --context."
         ) from error
     if not settings.verify_ssl:
@@ -70,3 +70,10 @@ def kubeconfig_file(given: str | None = None) -> str | None:
     default = Path.home() / ".kube" / "config"
     in_pod = "KUBERNETES_SERVICE_HOST" in os.environ and not default.exists()
     return given or os.environ.get("KUBECONFIG") or (None if in_pod else str(default))
+
+
+def _clause(error: Exception) -> str:
+    """What a loader says, as a part of a sentence: it speaks in whole ones, YAML in several lines."""
+    if isinstance(error, TypeError | AttributeError):
+        return "its content is none"  # a list or a text where a kubeconfig was expected
+    return " ".join(str(error).split()).rstrip(".")

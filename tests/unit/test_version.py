@@ -1,0 +1,54 @@
+"""platformctl version: both sides' versions, and what it says where one side cannot be seen."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from unit.command_line import Cluster, Speak
+from unit.platform_server import Platform
+from unit.servers import serving
+
+
+def test_versions_of_both_sides_are_shown(speak: Speak, cluster: Cluster):
+    content = json.loads(speak("version", "-o", "json", *cluster.options).out)
+    assert content == {"platformctl": content["platformctl"], "contract": "1", "chart": "0.1.0", "fits": "yes"}
+
+
+def test_a_chart_of_another_version_is_a_finding(speak: Speak, cluster: Cluster, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("kpo_platform.cli.version.package_version", lambda: "0.1.0")  # installed or not
+    path = "/api/v1/namespaces/airflow/configmaps/airflow-contract"
+    data = cluster.platform.objects[path]["data"]
+    data["contract.json"] = data["contract.json"].replace('"chartVersion": "0.1.0"', '"chartVersion": "9.9.9"')
+    said = speak("version", *cluster.options)
+    assert (said.code, said.out.splitlines()[-2:]) == (1, ["chart 9.9.9", "fits no, upgrade both to one version"])
+
+
+def test_without_a_cluster_the_version_is_shown_and_one_sentence_says_what_is_missing(
+    speak: Speak, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("kpo_platform.cli.version.package_version", lambda: "0.1.0")
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
+    said = speak("version")
+    assert (said.code, said.out, said.err.replace(str(tmp_path), "HERE")) == (
+        3,
+        "platformctl 0.1.0\ncontract 1\n",
+        "Error: No way to a cluster by HERE/none: Invalid kube-config file. No configuration found; "
+        "name a kubeconfig with --kubeconfig or KUBECONFIG, and a context of it with --context.\n",
+    )
+
+
+def test_of_a_cluster_that_does_not_answer_the_version_says_so(
+    speak: Speak, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("kpo_platform.cli.version.package_version", lambda: "0.1.0")
+    with serving(Platform()) as server:
+        file = server.kubeconfig(tmp_path)
+    said = speak("version", "-o", "json", "--kubeconfig", file)
+    assert (said.code, json.loads(said.out)) == (3, {"platformctl": "0.1.0", "contract": "1"})
+    assert said.err == (
+        f"Error: No answer from the API server {server.url} to: list configmaps in namespace airflow "
+        "(Connection refused); is the cluster up, and are --kubeconfig and --context right?\n"
+    )
