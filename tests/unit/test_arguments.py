@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,17 @@ def test_default_args_may_hold_arguments_of_other_operators_but_none_that_mislea
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
+        (
+            {"startup_timeout_seconds": "5 minutes"},
+            "startup_timeout_seconds is a text, but a number of seconds was expected: write it as in "
+            "startup_timeout_seconds=300.",
+        ),
+        (
+            {"poll_interval": timedelta(minutes=2)},
+            "poll_interval is a timedelta, but a number of seconds was expected: write it as in poll_interval=120.",
+        ),
+        ({"arguments": [None]}, "arguments has None in it, but a list of texts was expected: leave it out."),
+        ({"cmds": ["sleep", 5]}, "cmds has 5 in it, but a list of texts was expected: write '5'."),
         ({"labels": ("a", "b")}, "labels is a tuple, but a dictionary was expected: write labels={'key': 'value'}."),
         ({"labels": "a=b"}, "labels is a text, but a dictionary was expected: write labels={'key': 'value'}."),
         (

@@ -203,7 +203,8 @@ def test_no_argument_of_the_stock_operator_is_left_out():
 @pytest.mark.parametrize("beneath", [{}, {"pod_template_dict": POD}], ids=["alone", "over-a-template"])
 @pytest.mark.parametrize("name", sorted(HERE - REFUSED))
 def test_an_argument_gives_the_pod_that_the_stock_operator_gives(name: str, beneath: dict[str, Any], tmp_path: Path):
-    arguments = {**beneath, name: value_of(name, tmp_path)}
+    needed = {"volumes": VALUES["volumes"]} if name == "volume_mounts" else {}
+    arguments = {**beneath, **needed, name: value_of(name, tmp_path)}
     stock, ours = pods(**arguments)
     if name == "tolerations" and beneath:  # one of the listed differences: they add up
         stock["spec"]["tolerations"] = [*POD["spec"]["tolerations"], *stock["spec"]["tolerations"]]

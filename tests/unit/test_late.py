@@ -71,3 +71,12 @@ def test_a_mapped_argument_aims_at_no_other_team(argument: str):
         ).expand(**{argument: ["team-beta"]})
     with pytest.raises(Exception, match="team-beta"):
         mapped.unmap({argument: "team-beta"})
+
+
+def test_a_volume_that_comes_late_is_missed_only_when_it_does_not_come():
+    mounts = [{"name": "late", "mountPath": "/late"}]
+    task = TeamPodOperator(task_id="t", team="alpha", image="b:1", volume_mounts=mounts, pod_override="{{ late }}")
+    task.pod_override = {"spec": {"volumes": [{"name": "late", "emptyDir": {}}]}}
+    assert pod_of(task) is not None
+    task.pod_override = {}
+    assert pod_of(task) is None

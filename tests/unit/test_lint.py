@@ -15,7 +15,7 @@ from unit.contracts import CONTRACT
 DAG = """\
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
 from airflow.sdk import DAG
-from kpo_platform import TeamPodOperator
+from kpo_platform import TeamPodOperator; from kubernetes.client import models as k8s
 
 with DAG("bad", schedule=None):
     a = TeamPodOperator(
@@ -36,7 +36,14 @@ with DAG("bad", schedule=None):
     f = TeamPodOperator.partial(task_id="f").expand(image=["registry.test/f:1", "registry.test/f:latest"])
     nfs = [{"name": "n", "nfs": {"server": "s", "path": "/"}}]
     g = TeamPodOperator(task_id="g", image="registry.test/g:1", labels={"stage": None}, volumes=nfs)
-    a >> b >> [c, d] >> e >> f >> g
+    h = TeamPodOperator(
+        task_id="h",
+        image="registry.test/h h:1",
+        container_resources=k8s.V1ResourceRequirements(limits={"memory": "1MB"}),
+        volume_mounts=[{"name": "dta", "mountPath": "/d"}],
+    )
+    i = TeamPodOperator(task_id="i")
+    a >> b >> [c, d] >> e >> f >> g >> h >> i
 """
 
 TEXT = """\
@@ -74,6 +81,14 @@ FILE:23: error KPO-POD002 task g: The label stage is missing, but the platform r
 labels, or ask the platform team to set it for team 'alpha'.
 FILE:23: error KPO-SEC002 task g: Volume 'n' mounts NFS directly, which the Pod Security level restricted of team \
 'alpha' does not admit: use a claim; the platform team makes it one of the team's volumes.
+FILE:26: error KPO-IMG003 task h: The image 'registry.test/h h:1' of container 'base' is no name that a registry could \
+know: write it as in registry.example.com/team/name:1.2, the name in small letters.
+FILE:27: error KPO-POD004 task h: Container 'base' asks for '1MB' of memory, which is no quantity of Kubernetes: did \
+you mean '1M'?
+FILE:28: error KPO-POD005 task h: Container 'base' mounts the volume 'dta', which the pod does not have: add it to \
+volumes, or mount one of data, work.
+FILE:30: error KPO-IMG003 task i: The pod has no image: give image='name:tag', or a template whose container 'base' \
+has one.
 BROKEN:3: error KPO-DAG001 file broken.py: Airflow would not load it (ModuleNotFoundError: No module named 'nowhere')
 """
 
@@ -106,7 +121,7 @@ def test_everything_is_found_at_once_with_file_and_line(speak: Speak, dags: Path
     said = speak(*words(dags))
     expected = TEXT.replace("FILE", str(bad)).replace("BROKEN", str(broken))
     assert (said.code, said.out) == (1, expected)
-    assert said.err.splitlines()[-1] == "19 findings in 2 DAG files."
+    assert said.err.splitlines()[-1] == "23 findings in 2 DAG files."
 
 
 STOCK = """\
@@ -220,8 +235,11 @@ def test_codes_are_each_of_one_rule_and_stay():
         "locked": "KPO-POD001",
         "label": "KPO-POD002",
         "quota": "KPO-POD003",
+        "form": "KPO-POD004",
+        "missing": "KPO-POD005",
         "image-pin": "KPO-IMG001",
         "image-allow": "KPO-IMG002",
+        "image": "KPO-IMG003",
         "security": "KPO-SEC001",
         "nfs": "KPO-SEC002",
         "credential": "KPO-SEC003",

@@ -7,11 +7,9 @@ from typing import Any
 
 import pytest
 
-from kpo_platform.pod.compose import PodRequest, unchecked
-from kpo_platform.pod.finding import RULES
 from kpo_platform.pod.merge import merge
-from kpo_platform.pod.refusals import refusals
-from unit.contracts import TEAM, contract
+from unit.contracts import TEAM
+from unit.refused import base, env, found, spec
 
 INSTEAD = "leave it out, and ask the platform team when the program cannot do without."
 BASELINE = (
@@ -20,30 +18,6 @@ BASELINE = (
 )
 BASE = "of container 'base'"
 SECRET = "put it into a Secret of the team's namespace and take it from there, with env_from or secrets."
-
-
-def found(
-    pod: dict[str, Any], *, rendered: bool = True, policy: dict[str, str] | None = None, **team: Any
-) -> list[str]:
-    """The sentences against a pod of team alpha that is fine but for ``pod``."""
-    whole = contract(**team).model_copy(update={"label_policy": policy or {}})
-    base = {"spec": {"containers": [{"name": "base", "image": "busybox:1.35"}]}}
-    composed = unchecked(whole, PodRequest(team="alpha", arguments=base, pod_override=pod))
-    reasons = refusals(composed, "alpha", whole.team("alpha"), whole, rendered=rendered)
-    assert {reason.rule for reason in reasons} <= set(RULES)
-    return [str(reason) for reason in reasons]
-
-
-def spec(**fields: Any) -> dict[str, Any]:
-    return {"spec": fields}
-
-
-def base(**fields: Any) -> dict[str, Any]:
-    return spec(containers=[{"name": "base", **fields}])
-
-
-def env(name: str, value: str) -> dict[str, Any]:
-    return base(env=[{"name": name, "value": value}])
 
 
 def test_an_ordinary_pod_is_not_refused():
@@ -260,6 +234,8 @@ def test_a_text_that_jinja_has_still_to_render_is_judged_after_rendering_only():
         f"Container 'base' is privileged, which the platform refuses every team: {INSTEAD}",
         "The variable DB_PASSWORD of container 'base' holds what looks like a credential: everybody who may see pods "
         f"or DAGs could read it; {SECRET}",
+        f"The image '{{{{ params.image }}}}' {BASE} is no name that a registry could know: write it as in "
+        "registry.example.com/team/name:1.2, the name in small letters.",
     ]
 
 

@@ -104,7 +104,7 @@ def _adopt_mapped(task: Any, name: str, whole: Contract) -> None:
     arguments = {"metadata": _present({"namespace": given.get("namespace")}), "spec": _present(spec)}
     pod = unchecked(whole, PodRequest(team=name, arguments=as_data(arguments)))
     connection = foreign_connection(given.get("kubernetes_conn_id"), name, whole)
-    refuse([*connection, *refusals(pod, name, team, whole, rendered=False)])
+    refuse([*connection, *refusals(pod, name, team, whole, rendered=False, complete=False)])
     for argument, value in _decided(given, team).items():
         if argument not in _expanded(task):
             given[argument] = value

@@ -10,11 +10,12 @@ from kpo_platform.pod.compose import PodRequest, unchecked
 from kpo_platform.pod.containers import without_templates
 from kpo_platform.pod.credentials import credentials
 from kpo_platform.pod.finding import Refusal
+from kpo_platform.pod.form import misnamed_variables
 from kpo_platform.pod.merge import Json
 from kpo_platform.pod.refusals import refusals
 
 _WORDS = ("command", "args", "env")
-"""What differs from task to task of one DAG, and matters to no rule but that of credentials."""
+"""What differs from task to task of one DAG, and matters to no rule but those of credentials and variables."""
 
 _LAYERS = ("own_template", "arguments", "full_pod_spec", "pod_override")
 _MOST = 1000
@@ -38,7 +39,8 @@ def verdict(contract: Contract, request: PodRequest) -> list[Refusal]:
     key = repr(rest)
     if key not in known:
         known[key] = tuple(_judged(contract, rest))
-    return [*known[key], *credentials(without_templates(words))]
+    words = without_templates(words)
+    return [*known[key], *credentials(words), *misnamed_variables(words)]
 
 
 def _known(contract: Contract) -> dict[str, tuple[Refusal, ...]]:
@@ -60,5 +62,6 @@ def _split(request: PodRequest) -> tuple[PodRequest, Json]:
 
 def _judged(contract: Contract, request: PodRequest) -> list[Refusal]:
     layers = {name: without_later(layer) for name in _LAYERS if (layer := getattr(request, name))}
+    complete = all(layer == getattr(request, name) for name, layer in layers.items())
     pod = unchecked(contract, replace(request, **layers))
-    return refusals(pod, request.team, contract.team(request.team), contract, rendered=False)
+    return refusals(pod, request.team, contract.team(request.team), contract, rendered=False, complete=complete)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from typing import Any
 
 from kpo_platform.contract import Team
@@ -85,6 +86,14 @@ _LISTS = frozenset(
     {"arguments", "cmds", "configmaps", "env_from", "host_aliases", "init_containers", "ports", "secrets", "sidecars"}
 ) | {"tolerations", "volume_mounts", "volumes"}
 
+_NUMBERS = _words(
+    """
+    active_deadline_seconds base_container_status_polling_interval logging_interval poll_interval
+    schedule_timeout_seconds startup_check_interval_seconds startup_timeout_seconds termination_grace_period
+    """
+)
+"""Numbers of seconds, none of which Jinja renders."""
+
 _NO_TEXTS: dict[str, str] = {
     "env_from": "write {{'secretRef': {{'name': {text!r}}}}}, or configMapRef.",
     "env_vars": "write env_vars={{'NAME': 'value'}}.",
@@ -112,7 +121,7 @@ def argument_refusals(given: Mapping[str, Any], inherited: Mapping[str, Any], na
     """
     dead = {key: value for key, value in inherited.items() if key in _DEAD}
     effective = {**inherited, **given}
-    types = [*_mistyped(effective), *_texts_within(effective)]
+    types = [*_mistyped(effective), *_texts_within(effective), *_wordless(effective), *_no_numbers(effective)]
     return [*_misnamed({**dead, **given}), *types, *_decided(effective, name, team)]
 
 
@@ -159,6 +168,26 @@ def _texts_within(given: Mapping[str, Any]) -> Iterator[Refusal]:
             if isinstance(item, str):
                 sentence = f"{name} has the text {item!r} in it, which says nothing there"
                 yield Refusal("argument", sentence, instead.format(text=item), name)
+
+
+def _wordless(given: Mapping[str, Any]) -> Iterator[Refusal]:
+    for name in ("cmds", "arguments"):
+        value = given.get(name)
+        for item in value if isinstance(value, list | tuple) else ():
+            if item is None or isinstance(item, int | float | dict | list | tuple):
+                instead = "leave it out" if item is None else f"write {str(item)!r}"
+                sentence = f"{name} has {item!r} in it, but a list of texts was expected"
+                yield Refusal("argument", sentence, f"{instead}.", name)
+
+
+def _no_numbers(given: Mapping[str, Any]) -> Iterator[Refusal]:
+    for name in sorted(_NUMBERS & given.keys()):
+        value = given[name]
+        if isinstance(value, str | bool | timedelta):
+            kind = _NAMES.get(type(value), type(value).__name__)
+            seconds = int(value.total_seconds()) if isinstance(value, timedelta) else 300
+            sentence = f"{name} is a {kind}, but a number of seconds was expected"
+            yield Refusal("argument", sentence, f"write it as in {name}={seconds}.", name)
 
 
 def _decided(given: Mapping[str, Any], name: str, team: Team) -> Iterator[Refusal]:

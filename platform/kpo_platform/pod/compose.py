@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from functools import reduce
 
 from kpo_platform.contract import Contract, Size, Team
-from kpo_platform.errors import PodError, TeamError, unknown
+from kpo_platform.errors import TeamError, unknown
 from kpo_platform.pod.containers import all_containers
-from kpo_platform.pod.finding import refuse
+from kpo_platform.pod.finding import Refusal, refuse
 from kpo_platform.pod.images import with_registry
 from kpo_platform.pod.merge import Json, merge
 from kpo_platform.pod.refusals import TEAM_LABEL, refusals
@@ -193,10 +193,10 @@ def _finished(pod: Json, team: Team) -> Json:
 
 def _refuse_nameless(container: Json) -> None:
     if container.get("name") == BASE and not container.get("image"):
-        raise PodError("The pod has no image", "give image='name:tag', or a template whose container 'base' has one.")
-    for needed in ("name", "image"):
+        hint = "give image='name:tag', or a template whose container 'base' has one."
+        refuse([Refusal("image", "The pod has no image", hint, "image")])
+    for needed, rule in (("name", "missing"), ("image", "image")):
         if not container.get(needed):
-            raise PodError(
-                f"The container {container.get('name') or container.get('image')!r} has no {needed}",
-                "give it one; what belongs to the task's own container is merged into it by the name 'base'.",
-            )
+            who = container.get("name") or container.get("image")
+            hint = "give it one; what belongs to the task's own container is merged into it by the name 'base'."
+            refuse([Refusal(rule, f"The container {who!r} has no {needed}", hint)])

@@ -14,8 +14,10 @@ from kpo_platform.contract import Contract, Team
 from kpo_platform.pod.containers import all_containers, without_templates
 from kpo_platform.pod.credentials import credentials
 from kpo_platform.pod.finding import Refusal
+from kpo_platform.pod.form import misshapen, wordless
 from kpo_platform.pod.images import is_pinned, with_registry
 from kpo_platform.pod.merge import Json
+from kpo_platform.pod.missing import missing
 from kpo_platform.pod.resources import over_quota
 from kpo_platform.pod.security import offences
 
@@ -28,7 +30,9 @@ XCOM_CONTAINER = "airflow-xcom-sidecar"
 _ASK = "leave it out, or ask the platform team to change the team's values."
 
 
-def refusals(pod: Json, name: str, team: Team, contract: Contract, *, rendered: bool = True) -> list[Refusal]:
+def refusals(
+    pod: Json, name: str, team: Team, contract: Contract, *, rendered: bool = True, complete: bool = True
+) -> list[Refusal]:
     """What speaks against a pod of a team, in the order of the rules.
 
     Args:
@@ -37,15 +41,20 @@ def refusals(pod: Json, name: str, team: Team, contract: Contract, *, rendered: 
         team: the team of this name.
         contract: the platform that the team belongs to.
         rendered: False while Jinja has still to render the pod's texts; those with templates are passed over then.
+        complete: False while parts of the pod are still to come, so that nothing is missed yet.
     """
     known = pod if rendered else without_templates(pod)
+    own = _own_containers(contract, team)
     found: list[Refusal] = [
         *_locked(known, name, team),
         *_labels(known, name, team, contract.label_policy),
-        *(refusal for container in all_containers(known) for refusal in _image(container, name, team, contract)),
+        *(refusal for container in all_containers(known) for refusal in _image(container, name, team, own)),
         *over_quota(known, name, team),
         *offences(known, name, team),
         *(refusal for container in all_containers(known) for refusal in credentials(container)),
+        *misshapen(known),
+        *(wordless(known) if rendered else ()),
+        *(missing(known, own) if complete else ()),
     ]
     return list(dict.fromkeys(found))
 
@@ -109,11 +118,11 @@ def _labels(pod: Json, name: str, team: Team, policy: dict[str, str]) -> Iterato
             )
 
 
-def _image(container: Json, name: str, team: Team, contract: Contract) -> Iterator[Refusal]:
+def _image(container: Json, name: str, team: Team, own: set[tuple[str, str]]) -> Iterator[Refusal]:
     image, pin, allow = container.get("image"), team.images.pin, team.images.allow
     pinned = image is None or is_pinned(image, pin)
     allowed = image is None or not allow or any(fnmatchcase(image, pattern) for pattern in allow)
-    if (pinned and allowed) or (container.get("name"), image) in _own_containers(contract, team):
+    if (pinned and allowed) or (container.get("name"), image) in own:
         return
     who = f"The image {image!r} of container {container.get('name')!r}"
     if not pinned:

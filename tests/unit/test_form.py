@@ -1,0 +1,210 @@
+"""What Kubernetes would not take because of how it is written, and what a pod refers to and does not have."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from unit.contracts import CONTRACT, TEAM
+from unit.refused import base, env, found, spec
+
+LABEL = "at most 63 letters, digits, '-', '_' and '.', with a letter or a digit at both ends"
+VALUE = f"which Kubernetes does not take: write a text of {LABEL}."
+NAME = f"is named as Kubernetes does not take it: take {LABEL}; a domain and '/' may stand before them."
+VARIABLE = "is named as no variable can be: take letters, digits and '_', as in DAY_2."
+IMAGE = (
+    "is no name that a registry could know: write it as in registry.example.com/team/name:1.2, the name in small "
+    "letters."
+)
+
+
+def asks(value: Any, kind: str = "limits") -> dict[str, Any]:
+    return base(resources={kind: {"memory": value}})
+
+
+def labels(key: str, value: Any) -> dict[str, Any]:
+    return {"metadata": {"labels": {key: value}}}
+
+
+@pytest.mark.parametrize(
+    ("value", "hint"),
+    [
+        ("1GB", "did you mean '1G'?"),
+        ("512MiB", "did you mean '512Mi'?"),
+        ("100 M", "did you mean '100M'?"),
+        (" 1Gi", "did you mean '1Gi'?"),
+        ("64K", "did you mean '64k'?"),
+        ("64ki", "did you mean '64Ki'?"),
+        ("-1Gi", "write it as in 500m, 2, 512Mi or 1Gi."),
+        ("much", "write it as in 500m, 2, 512Mi or 1Gi."),
+    ],
+)
+def test_a_quantity_is_one_of_kubernetes(value: str, hint: str):
+    sentence = f"Container 'base' asks for {value!r} of memory, which is no quantity of Kubernetes: {hint}"
+    assert found(asks(value)) == [sentence]
+
+
+@pytest.mark.parametrize("value", ["1Gi", "1e9", "128974848", 1000000, "1.5G", "0", "123Mi", "100000000m", "1E"])
+def test_every_form_of_quantity_is_taken(value: Any):
+    assert found(asks(value)) == []
+
+
+def test_a_request_is_not_more_than_its_limit():
+    pod = base(resources={"requests": {"cpu": "2"}, "limits": {"cpu": "500m"}})
+    assert found(pod) == [
+        "Container 'base' requests 2 of cpu, which is more than its limit of 500m: lower the request, or raise the "
+        "limit."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("pod", "sentence"),
+    [
+        (labels("stage", "my test"), f"The label stage has the value 'my test', {VALUE}"),
+        (labels("stage", "-x"), f"The label stage has the value '-x', {VALUE}"),
+        (labels("stage", 64 * "a"), f"The label stage has the value {64 * 'a'!r}, {VALUE}"),
+        (labels("stage", 5), f"The label stage has the value 5, {VALUE}"),
+        (labels("my stage", "x"), f"The label 'my stage' {NAME}"),
+        (labels("Example.com/a", "x"), f"The label 'Example.com/a' {NAME}"),
+        (labels("a/b/c", "x"), f"The label 'a/b/c' {NAME}"),
+        ({"metadata": {"annotations": {"my note": "any text"}}}, f"The annotation 'my note' {NAME}"),
+        (spec(nodeSelector={"disk type": "ssd"}), f"The node label 'disk type' {NAME}"),
+        (spec(nodeSelector={"disk": "very fast"}), f"The node label disk has the value 'very fast', {VALUE}"),
+        (env("", "x"), f"The variable '' of container 'base' {VARIABLE}"),
+        (env("A=B", "x"), f"The variable 'A=B' of container 'base' {VARIABLE}"),
+        (env("GRÖSSE", "x"), f"The variable 'GRÖSSE' of container 'base' {VARIABLE}"),
+        (
+            base(env=[{"name": "A", "value": {"b": 1}}]),
+            "The variable A of container 'base' holds a dict, but a text was expected: write it as a text; json.dumps "
+            "makes one of a dictionary or a list.",
+        ),
+        (
+            base(command=["sh", None]),
+            "The command of container 'base' has None in it, but a list of texts was expected: give cmds as texts; "
+            "what Jinja renders as a native object may need a filter such as '| string'.",
+        ),
+        (
+            base(args=[5]),
+            "The args of container 'base' has 5 in it, but a list of texts was expected: give arguments as texts; "
+            "what Jinja renders as a native object may need a filter such as '| string'.",
+        ),
+        (
+            base(args="echo"),
+            "The args of container 'base' is a str, but a list of texts was expected: give arguments as texts; "
+            "what Jinja renders as a native object may need a filter such as '| string'.",
+        ),
+    ],
+)
+def test_what_kubernetes_would_not_take_is_a_sentence(pod: dict[str, Any], sentence: str):
+    assert found(pod) == [sentence]
+
+
+@pytest.mark.parametrize(
+    "pod",
+    [
+        labels("example.com/My.stage_1", ""),
+        labels("a", "A.b-c_1"),
+        {"metadata": {"annotations": {"Example.com/note": "any text, 1 + 1 = 2"}}},
+        env("with space", "x"),
+        env("A.b-c", "x"),
+        base(env=[{"name": "A"}], command=["sh"], args=[""]),
+    ],
+)
+def test_what_kubernetes_takes_is_not_refused(pod: dict[str, Any]):
+    assert found(pod) == []
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        "busy box:1.35",
+        "Busybox:1.35",
+        "busybox:1 35",
+        " busybox:1",
+        "http://a.test/b:1",
+        "a//b:1",
+        "a:b:1",
+        "a@sha256:1",
+    ],
+)
+def test_an_image_that_is_no_reference_is_refused(image: str):
+    sentence = f"The image {image!r} of container 'base' {IMAGE}"
+    assert found(base(image=image), images={**TEAM["images"], "pin": "none"}) == [sentence]
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        "busybox:1.35",
+        "localhost:5000/a/b_c/d--e:v1.2-rc_3",
+        "[::1]:5000/a:1",
+        "Registry.Example.com/a.b/c__d:1",
+        "a@sha256:" + 64 * "0",
+        "a.test/b:1@sha256:" + 64 * "f",
+    ],
+)
+def test_every_form_of_image_is_taken(image: str):
+    assert found(base(image=image)) == []
+
+
+def test_a_mount_without_its_volume_is_refused():
+    aside = {"name": "aside", "image": "a:1", "volumeMounts": [{"name": "dta", "mountPath": "/d"}]}
+    pod = spec(containers=[{"name": "base"}], initContainers=[aside])
+    assert found(pod) == [
+        "Container 'aside' mounts the volume 'dta', which the pod does not have: add it to volumes, or mount one of "
+        "data, work."
+    ]
+    assert found({"spec": {**pod["spec"], "volumes": [{"name": "dta", "emptyDir": {}}]}}) == []
+
+
+def test_what_jinja_has_still_to_render_is_judged_afterwards():
+    later = "{{ params.it }}"
+    pod = base(
+        image=f"busybox:{later}",
+        args=[later],
+        env=[{"name": "A", "value": later}, {"name": later, "value": "x"}],
+        resources={"limits": {"memory": later}},
+        volumeMounts=[{"name": later, "mountPath": "/d"}],
+    )
+    pod["metadata"] = {"labels": {"stage": later}}
+    assert found(pod, rendered=False) == []
+    assert [sentence.partition(",")[0] for sentence in found(pod)] == [
+        f"The label stage has the value {later!r}",
+        f"Container 'base' asks for {later!r} of memory",
+        f"The image 'busybox:{later}' of container 'base' is no name that a registry could know: write it as in "
+        "registry.example.com/team/name:1.2",
+        f"Container 'base' mounts the volume {later!r}",
+    ]
+
+
+REPOSITORY = {"name": "GITSYNC_REPO", "value": "https://git.test/a.git"}
+
+
+@pytest.mark.parametrize(
+    ("said", "sentences"),
+    [
+        (
+            {},
+            [
+                "The container 'git-sync' needs the variable GITSYNC_REPO, which the task does not set: merge it in by "
+                "name, as in pod_override={'spec': {'initContainers': [{'name': 'git-sync', 'env': [{'name': "
+                "'GITSYNC_REPO', 'value': '…'}]}]}}."
+            ],
+        ),
+        ({"env": [REPOSITORY]}, []),
+        ({"args": ["--repo=https://git.test/a.git"]}, []),
+        ({"envFrom": [{"configMapRef": {"name": "git"}}]}, []),
+        ({"image": "registry.test/a-git-sync-of-my-own:1"}, []),
+    ],
+    ids=["nothing", "variable", "flag", "variables of a ConfigMap", "a container of the author's own"],
+)
+def test_a_template_is_told_which_repository(
+    said: dict[str, Any], sentences: list[str], monkeypatch: pytest.MonkeyPatch
+):
+    image = "registry.k8s.io/git-sync/git-sync:v4.4.2"
+    template = {**CONTRACT["podTemplates"]["default"], "spec": {**CONTRACT["podTemplates"]["default"]["spec"]}}
+    template["spec"]["initContainers"] = [{"name": "git-sync", "image": image, "args": ["--one-time"]}]
+    monkeypatch.setitem(CONTRACT["podTemplates"], "git-script", template)
+    pod = spec(initContainers=[{"name": "git-sync", **said}])
+    assert found(pod, template="git-script") == sentences
