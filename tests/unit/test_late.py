@@ -73,10 +73,15 @@ def test_a_mapped_argument_aims_at_no_other_team(argument: str):
         mapped.unmap({argument: "team-beta"})
 
 
-def test_a_volume_that_comes_late_is_missed_only_when_it_does_not_come():
-    mounts = [{"name": "late", "mountPath": "/late"}]
-    task = TeamPodOperator(task_id="t", team="alpha", image="b:1", volume_mounts=mounts, pod_override="{{ late }}")
-    task.pod_override = {"spec": {"volumes": [{"name": "late", "emptyDir": {}}]}}
-    assert pod_of(task) is not None
-    task.pod_override = {}
-    assert pod_of(task) is None
+MOUNTS = [{"name": "late", "mountPath": "/late"}]
+LATE = {"spec": {"volumes": [{"name": "late", "emptyDir": {}}]}}
+
+
+@pytest.mark.parametrize(("value", "is_made"), [(LATE, True), ({}, False), ("a text", False)])
+def test_a_volume_that_comes_late_is_missed_only_when_it_does_not_come(value: Any, is_made: bool):
+    with DAG("d", render_template_as_native_obj=True):
+        task = TeamPodOperator(
+            task_id="t", team="alpha", image="b:1", volume_mounts=MOUNTS, pod_override="{{ params.late }}"
+        )
+    task.render_template_fields({"params": {"late": value}})  # type: ignore[typeddict-unknown-key]
+    assert (pod_of(task) is not None) == is_made

@@ -37,8 +37,22 @@ def as_data(value: Any) -> Any:
 
 
 def as_json(pod: Any) -> Json:
-    """A pod, or part of one, as the API's JSON: a client model, a dictionary, or nothing."""
-    return dict(as_data(pod) or {})
+    """A pod, or part of one, as the API's JSON: a client model, a dictionary, or nothing.
+
+    A whole pod that Jinja, or another task's result, has still to give becomes one whose spec is still to come.
+
+    Raises:
+        PodError: it was rendered to a text.
+    """
+    data = as_data(pod) or {}
+    if not isinstance(data, str):
+        return dict(data)
+    if "{{" in data or "{%" in data:
+        return {"spec": data}
+    raise PodError(
+        "A pod was rendered to a text, but a dictionary was expected",
+        "give the dictionary itself, or set render_template_as_native_obj=True in the DAG.",
+    )
 
 
 def texts(values: Any) -> Any:
