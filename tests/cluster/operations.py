@@ -79,6 +79,11 @@ def list_teams(who: Somebody) -> str:
     return who.run(who.programs / "platformctl", "teams", "list")
 
 
+def doctor(who: Somebody) -> str:
+    """Look at the installation."""
+    return who.run(who.programs / "platformctl", "doctor")
+
+
 def script(name: str, call: str, **env: str) -> Operation:
     """Call a function of a script that the chart runs in a pod, with the account's token where a pod has it."""
 

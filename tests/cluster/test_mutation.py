@@ -23,6 +23,7 @@ from cluster.operations import (
     Somebody,
     bootstrap,
     clean_up,
+    doctor,
     kubectl,
     list_teams,
     looked_at,
@@ -48,6 +49,7 @@ PLACES: dict[str, tuple[str, ...]] = {
     "bootstrap-operator-environment": (NAMESPACE,),
     "bootstrap-operator-registry": ("team-beta",),
     "bootstrap-operator-target": (OUTSIDE,),
+    "doctor": (NAMESPACE,),
     "secret-maker": (NAMESPACE,),
     "worker-launcher": (NAMESPACE,),
 }
@@ -77,6 +79,9 @@ TOGETHER: dict[str, tuple[str, ...]] = {
 
 _OF_A_NODE = [*((verb, "pods") for verb in ("create", "delete", "get", "patch")), ("delete", "secrets")]
 """The rights by which a node is asked about a registry."""
+
+_DOCTORED = ("configmaps", "cronjobs", "deployments", "jobs", "pods", "statefulsets")
+"""What a doctor lists."""
 
 WAITING, FAILING, DEFERRED = task("waiting"), task("failing"), task("deferred")
 
@@ -118,6 +123,7 @@ OPERATIONS: dict[str, dict[tuple[str, str], Operation]] = {
     "bootstrap-operator-environment": {(verb, "secrets"): lead_out for verb in ("create", "get", "patch")},
     "bootstrap-operator-registry": dict.fromkeys(_OF_A_NODE, ask_a_node),
     "bootstrap-operator-target": {("create", "serviceaccounts/token"): lead_out},
+    "doctor": {("get", "secrets"): doctor, **{("list", kind): doctor for kind in _DOCTORED}},
     "bootstrap-operator-cluster": {
         ("get", "namespaces"): bootstrap,
         ("list", "namespaces"): list_teams,
@@ -145,6 +151,7 @@ SIGNS: dict[tuple[str, str, str], str] = {
         ("bootstrap-operator-registry", *right): "that needs the rights of rbac/bootstrap-operator-registry"
         for right in _OF_A_NODE
     },
+    ("doctor", "get", "secrets"): r"takes the right to get it",
     ("pod-cleaner", "list", "pods"): r"(?s)in finished_pods.*HTTP Error 403",
     ("pod-cleaner", "delete", "pods"): r"(?s)in remove.*HTTP Error 403",
     ("secret-maker", "create", "secrets"): r"HTTP Error 403",

@@ -15,6 +15,12 @@ PASSWORD = "of-the-admin"
 CHECK = "/api/v1/namespaces/team-alpha/pods/registry-check"
 """The pod by which a node is asked about a registry: whoever has only the usual roles may not touch it."""
 
+_LISTED = (
+    *("configmaps", "pods", "persistentvolumeclaims", "storageclasses"),
+    *("cronjobs", "deployments", "jobs", "statefulsets"),
+)
+"""The kinds that can be listed."""
+
 
 class Platform:
     """The Kubernetes API and Airflow's at one address: two teams, one of them with a registry."""
@@ -54,7 +60,7 @@ class Platform:
             spaces = [each for path, each in self.objects.items() if re.fullmatch(rf"{url.path}/[^/]+", path)]
             selector = parse_qs(url.query).get("labelSelector", [""])[0]
             return 200, {"items": [each for each in spaces if _matches(each, selector)]}
-        if url.path.endswith(("configmaps", "pods", "persistentvolumeclaims", "storageclasses")):
+        if url.path.endswith(_LISTED):
             inside, selector = f"{url.path}/", parse_qs(url.query).get("labelSelector", [""])[0]
             found = [each for path, each in self.objects.items() if path.startswith(inside)]
             contracts = url.path.endswith("configmaps")

@@ -13,7 +13,7 @@ from kpo_platform.cli.exits import Exit
 from kpo_platform.cli.output import say
 from kpo_platform.errors import PlatformError
 
-_COMMANDS = ("bootstrap", "contract", "lint", "render", "run", "teams", "version")
+_COMMANDS = ("bootstrap", "contract", "doctor", "lint", "render", "run", "teams", "version")
 _HELP = """Set up and look after teams on Airflow and Kubernetes.
 
 \b
@@ -23,6 +23,7 @@ Exit codes: 0 fine, 1 findings, 2 changes pending (only with --detailed-exitcode
 \b
 Examples:
   platformctl bootstrap --dry-run        # what would be made
+  platformctl doctor                     # what is wrong with the installation
   platformctl teams list
   platformctl lint dags                  # what would be refused
 """

@@ -10,11 +10,15 @@ from kpo_platform.kube.forward import Tunnel
 from kpo_platform.kube.published import contract_text, read_contract
 from kpo_platform.kube.resource import (
     CONFIG_MAP,
+    CRON_JOB,
+    DEPLOYMENT,
+    JOB,
     LEASE,
     NAMESPACE,
     POD,
     SECRET,
     SERVICE,
+    STATEFUL_SET,
     STORAGE_CLASS,
     VOLUME_CLAIM,
     Object,
@@ -24,12 +28,16 @@ from kpo_platform.kube.way import kubeconfig_file
 
 __all__ = [
     "CONFIG_MAP",
+    "CRON_JOB",
+    "DEPLOYMENT",
     "FIELD_MANAGER",
+    "JOB",
     "LEASE",
     "NAMESPACE",
     "POD",
     "SECRET",
     "SERVICE",
+    "STATEFUL_SET",
     "STORAGE_CLASS",
     "VOLUME_CLAIM",
     "Deadline",

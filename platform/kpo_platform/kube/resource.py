@@ -32,6 +32,9 @@ class Resource:
 
 
 CONFIG_MAP = Resource("ConfigMap", "configmaps")
+CRON_JOB = Resource("CronJob", "cronjobs", group="batch")
+DEPLOYMENT = Resource("Deployment", "deployments", group="apps")
+JOB = Resource("Job", "jobs", group="batch")
 LEASE = Resource("Lease", "leases", group="coordination.k8s.io")
 NAMESPACE = Resource("Namespace", "namespaces")
 POD = Resource("Pod", "pods")
@@ -40,5 +43,6 @@ SECRET = Resource("Secret", "secrets")
 SELF_REVIEW = Resource("SelfSubjectReview", "selfsubjectreviews", group="authentication.k8s.io")
 SERVICE = Resource("Service", "services")
 SERVICE_ACCOUNT = Resource("ServiceAccount", "serviceaccounts")
+STATEFUL_SET = Resource("StatefulSet", "statefulsets", group="apps")
 VOLUME_CLAIM = Resource("PersistentVolumeClaim", "persistentvolumeclaims")
 STORAGE_CLASS = Resource("StorageClass", "storageclasses", group="storage.k8s.io")

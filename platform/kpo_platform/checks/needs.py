@@ -1,0 +1,70 @@
+"""Which secrets a pod needs before it can start, out of its specification."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from kpo_platform.kube import Object
+
+
+@dataclass(frozen=True)
+class Need:
+    """A secret that has to be there, and a key in it.
+
+    Attributes:
+        secret: the secret's name.
+        key: the key; empty: the secret as a whole, whatever is in it.
+    """
+
+    secret: str
+    key: str = ""
+
+
+def pod_of(found: Object) -> Object:
+    """The specification of the pods that an object makes."""
+    spec = found["spec"]["jobTemplate"]["spec"] if found["kind"] == "CronJob" else found["spec"]
+    pod: Object = spec["template"]["spec"]
+    return pod
+
+
+def needs(pod: Object) -> frozenset[Need]:
+    """What a pod cannot start without; what it marks as optional it can.
+
+    Args:
+        pod: its specification.
+    """
+    return frozenset((*_of_environment(pod), *_of_volumes(pod)))
+
+
+def secret_names(pods: Iterable[Object]) -> frozenset[str]:
+    """The names of all secrets that these pods cannot start without."""
+    return frozenset(need.secret for pod in pods for need in needs(pod))
+
+
+def _of_environment(pod: Object) -> Iterator[Need]:
+    for container in (*pod.get("initContainers", ()), *pod.get("containers", ())):
+        for variable in container.get("env", ()):
+            reference = variable.get("valueFrom", {}).get("secretKeyRef")
+            if reference and not reference.get("optional"):
+                yield Need(reference["name"], reference["key"])
+        for source in container.get("envFrom", ()):
+            reference = source.get("secretRef")
+            if reference and not reference.get("optional"):
+                yield Need(reference["name"])
+
+
+def _of_volumes(pod: Object) -> Iterator[Need]:
+    for volume in pod.get("volumes", ()):
+        if source := volume.get("secret"):
+            yield from _of_source(source, source["secretName"])
+        for projected in volume.get("projected", {}).get("sources") or ():
+            if source := projected.get("secret"):
+                yield from _of_source(source, source["name"])
+
+
+def _of_source(source: Object, name: str) -> Iterator[Need]:
+    if source.get("optional"):
+        return
+    yield Need(name)
+    yield from (Need(name, item["key"]) for item in source.get("items") or ())

@@ -1,0 +1,80 @@
+"""What there is of a release, read once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from kpo_platform.checks.needs import pod_of, secret_names
+from kpo_platform.contract import Contract
+from kpo_platform.errors import Forbidden, NotFound
+from kpo_platform.kube import CRON_JOB, DEPLOYMENT, JOB, POD, SECRET, STATEFUL_SET, Kube, Object, Resource
+
+_COMPONENTS = (DEPLOYMENT, STATEFUL_SET)
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What there is of a release.
+
+    Attributes:
+        namespace: of the release.
+        components: its Deployments and StatefulSets.
+        jobs: its Jobs, those of its CronJobs among them.
+        cron_jobs: its CronJobs.
+        pods: all its pods.
+        secrets: for every secret that they name, the keys that hold something; None: it is not there. Values are not
+            kept.
+        hidden: names of the secrets that the caller may not read.
+    """
+
+    namespace: str
+    components: tuple[Object, ...]
+    jobs: tuple[Object, ...]
+    cron_jobs: tuple[Object, ...]
+    pods: tuple[Object, ...]
+    secrets: Mapping[str, frozenset[str] | None]
+    hidden: frozenset[str]
+
+    def named(self, found: Object) -> str:
+        """An object as messages name it."""
+        return f"{found['kind']} {self.namespace}/{found['metadata']['name']}"
+
+
+def look(kube: Kube, contract: Contract) -> Sight:
+    """Read what there is of a release.
+
+    Args:
+        kube: the cluster.
+        contract: says where the release is.
+
+    Raises:
+        Forbidden: the caller may not list the release's objects.
+        ClusterError: the cluster did not answer.
+    """
+    namespace, labels = contract.release.namespace, f"app.kubernetes.io/instance={contract.release.name}"
+
+    def found(*resources: Resource) -> tuple[Object, ...]:
+        # The items of a list come without their kind.
+        return tuple({"kind": each.kind, **item} for each in resources for item in kube.find(each, namespace, labels))
+
+    components, jobs, cron_jobs = found(*_COMPONENTS), found(JOB), found(CRON_JOB)
+    secrets, hidden = _secrets(kube, namespace, secret_names(map(pod_of, (*components, *jobs, *cron_jobs))))
+    return Sight(namespace, components, jobs, cron_jobs, found(POD), secrets, hidden)
+
+
+def _secrets(
+    kube: Kube, namespace: str, names: Iterable[str]
+) -> tuple[dict[str, frozenset[str] | None], frozenset[str]]:
+    seen: dict[str, frozenset[str] | None] = {}
+    hidden = set()
+    for name in sorted(names):
+        try:
+            found = kube.get(SECRET, name, namespace)
+        except NotFound:
+            seen[name] = None
+        except Forbidden:
+            hidden.add(name)
+        else:
+            seen[name] = frozenset(key for key, value in (found.get("data") or {}).items() if value)
+    return seen, frozenset(hidden)

@@ -1,0 +1,76 @@
+"""platformctl doctor on a real installation: well, with a key that was lost, and with what comes of that."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cluster.lasting import AIRFLOW, components, settle
+from common.waiting import NotYet, wait_for
+from road.stack import NAMESPACE, RELEASE, Stack
+
+LOST = f"{RELEASE}-jwt-secret"
+NEEDED = {
+    "admin": "is there",  # mounted as a whole
+    "api-secret-key": "has `api-secret-key`",
+    "fernet-key": "has `fernet-key`",
+    "jwt-secret": "has `jwt-secret`",
+}
+
+
+def doctor(stack: Stack, programs: Path) -> tuple[int, list[dict[str, Any]]]:
+    """Exit code and judgements."""
+    words = [programs / "platformctl", "doctor", "-o", "json"]
+    done = subprocess.run(words, env=stack.variables, capture_output=True, text=True, timeout=120, check=False)
+    return done.returncode, json.loads(done.stdout)
+
+
+def found(stack: Stack, programs: Path) -> dict[str, str]:
+    """What is to be mended: code and object → evidence."""
+    _, judged = doctor(stack, programs)
+    return {f"{each['code']} {each['object']}": each["evidence"] for one in judged if (each := one["finding"])}
+
+
+@pytest.fixture
+def lost_key(stack: Stack) -> Iterator[None]:
+    """The secret for the tasks' tokens has lost its key, while Airflow runs."""
+    settle(stack)
+    kept = stack.get("secret", LOST, "-n", NAMESPACE)["data"]
+    renamed = {"data": {"jwt-secret": None, "jwt": kept["jwt-secret"]}}
+    stack.kubectl("patch", "secret", LOST, "-n", NAMESPACE, "-p", json.dumps(renamed))
+    yield
+    stack.kubectl("patch", "secret", LOST, "-n", NAMESPACE, "-p", json.dumps({"data": {"jwt": None, **kept}}))
+    settle(stack)
+
+
+def test_an_installation_that_is_well_has_nothing_to_mend(stack: Stack, programs: Path):
+    settle(stack)
+    code, judged = doctor(stack, programs)
+    seen = {each["object"]: each["seen"] for each in judged}
+    assert (code, found(stack, programs)) == (0, {})
+    assert {f"Secret {NAMESPACE}/{RELEASE}-{name}": has for name, has in NEEDED.items()}.items() <= seen.items()
+    kinds = {"deployment": "Deployment", "statefulset": "StatefulSet"}
+    ready = {f"{kinds[kind]} {NAMESPACE}/{RELEASE}-{name}": "1 of 1 ready" for name, kind in AIRFLOW.items()}
+    assert ready.items() <= seen.items()
+
+
+def test_a_lost_key_is_found_while_all_pods_run_and_so_is_the_pod_that_cannot_start(
+    stack: Stack, programs: Path, lost_key: None
+):
+    before = found(stack, programs)
+    assert list(before) == [f"KPO-REL001 Secret {NAMESPACE}/{LOST}"]
+    assert before.popitem()[1].startswith("has no key `jwt-secret`, and ")
+    stack.kubectl("delete", "pod", components(stack)["scheduler"][0], "-n", NAMESPACE, "--wait=false")
+    name = f"KPO-REL003 StatefulSet {NAMESPACE}/{RELEASE}-scheduler"
+
+    def probe() -> None:
+        evidence = found(stack, programs).get(name, "well")
+        if "couldn't find key jwt-secret" not in evidence:
+            raise NotYet(evidence)
+
+    wait_for("the doctor to tell why the pod does not start", probe, deadline_s=180, interval_s=3)
