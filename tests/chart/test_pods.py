@@ -80,6 +80,29 @@ def test_a_small_node_of_two_cores_holds_all_of_it() -> None:
     assert sum(millicores(pod) for pod in pods(render(LOCAL)).values()) <= 1000
 
 
+def test_every_container_names_its_resources() -> None:
+    """A namespace with a quota refuses pods of which one container names none."""
+    sidecars = {
+        "dags": {"gitSync": {"enabled": True, "repo": "https://git.example/dags.git"}},
+        "statsd": {"enabled": True},
+    }
+    without = [
+        f"{component}/{container['name']}"
+        for component, pod in pods(render({**ALL, **sidecars, "databaseCleanup": {"enabled": True}})).items()
+        for container in containers(pod)
+        if {"cpu", "memory"} - container.get("resources", {}).get("requests", {}).keys()
+    ]
+    assert without == []
+
+
+@pytest.mark.parametrize("component", ["api-server", "dag-processor", "scheduler", "triggerer"])
+def test_waiting_asks_for_no_more_than_what_waits(component: str) -> None:
+    spec = pods(render(ALL))[component]["spec"]
+    asked = spec["containers"][0]["resources"]
+    waiting = [one["resources"] for one in spec["initContainers"] if one["name"].startswith("wait-for-")]
+    assert waiting == [asked] * len(waiting)
+
+
 @pytest.mark.parametrize("component", ["api-server", "dag-processor", "scheduler", "triggerer", "worker"])
 def test_a_component_has_ten_minutes_to_start(component: str) -> None:
     probe = pods(render(ALL))[component]["spec"]["containers"][0]["startupProbe"]

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from chart.rendering import ROOT, TWO_TEAMS, Object, one, pods, render, role_file
+from chart.rendering import ROOT, TWO_TEAMS, Object, one, render, role_file
 
 ROLES = sorted(path.stem for path in (ROOT / "rbac").glob("*.yaml"))
 
@@ -139,20 +139,3 @@ def test_a_team_s_own_pods_have_no_rights_and_no_token() -> None:
     assert role_file("team-pod")["rules"] == []
     account = one(render(TWO_TEAMS), "ServiceAccount", "team-pod", "team-alpha")
     assert account["automountServiceAccountToken"] is False
-
-
-def test_only_who_talks_to_kubernetes_gets_a_token() -> None:
-    def mounts(pod: Object) -> bool:
-        mounted: bool = pod["spec"]["automountServiceAccountToken"]
-        return mounted
-
-    objects = render(WITH_PEOPLE)
-    assert {name for name, pod in pods(objects).items() if mounts(pod)} == {
-        "cleanup",
-        "scheduler",
-        "secrets",
-        "test",
-        "triggerer",
-    }
-    accounts = [item for item in objects if item["kind"] == "ServiceAccount"]
-    assert all(account["automountServiceAccountToken"] is False for account in accounts)

@@ -17,6 +17,7 @@ EXISTING: Object = {
     "apiSecretKeySecretName": "my-api",
     "adminSecretName": "my-admin",
 }
+ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
 
 
 def variables(container: Object) -> dict[str, Any]:
@@ -64,6 +65,17 @@ def test_the_tokens_of_tasks_are_signed_and_checked_by_two_only() -> None:
     assert holders("AIRFLOW__API_AUTH__JWT_SECRET") == {"api-server", "scheduler"}
 
 
+def test_who_waits_for_the_database_can_open_it_and_nothing_that_is_encrypted_there() -> None:
+    told = {
+        container["name"]: {name for name, value in variables(container).items() if isinstance(value, dict)}
+        for pod in pods(render({"teams": {"alpha": {}}})).values()
+        for container in containers(pod)
+        if container["name"].startswith("wait-for-")
+    }
+    database = {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"}
+    assert told == {"wait-for-migrations": database, "wait-for-roles": database}
+
+
 def test_logs_are_served_and_fetched_by_three_only() -> None:
     assert holders("AIRFLOW__API__SECRET_KEY") == {"api-server", "scheduler", "triggerer"}
 
@@ -93,7 +105,7 @@ def test_the_job_looks_at_existing_secrets_which_need_not_be_there_yet() -> None
         "jwt-secret": "my-jwt",
     }
     mounted = {one["name"]: one["mountPath"] for one in pod["containers"][0]["volumeMounts"]}
-    assert mounted == {"scripts": "/opt/kpo-platform/scripts"} | {
+    assert mounted == {"scripts": "/opt/kpo-platform/scripts", "token": ACCOUNT} | {
         what: f"/opt/kpo-platform/given/{what}" for what in given
     }
     volumes = {one["name"]: one["secret"] for one in pod["volumes"] if "secret" in one}

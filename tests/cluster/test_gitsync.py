@@ -5,7 +5,10 @@ The image is a stand-in for git-sync 4 that was built here; it takes the same va
 
 from __future__ import annotations
 
+import base64
+import json
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import yaml
@@ -16,7 +19,7 @@ from common.waiting import NotYet, wait_for
 from road.airflow_api import AirflowApi, NotFoundError
 from road.bring_up import install
 from road.repository import push
-from road.stack import Stack
+from road.stack import NAMESPACE, RELEASE, Stack
 
 DAG = """
 from airflow.sdk import DAG
@@ -35,6 +38,8 @@ VALUES = {
         }
     }
 }
+
+ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
 
 
 def repository(stack: Stack, command: str) -> None:
@@ -92,3 +97,42 @@ def test_the_sidecar_keeps_to_the_namespace_s_pod_security(stack: Stack, shared:
         assert (seen["started"], seen["ready"], seen["restartCount"]) == (True, True, 0)
     namespace = stack.get("namespace", "airflow")["metadata"]["labels"]
     assert namespace["pod-security.kubernetes.io/enforce"] == "restricted"
+
+
+def test_no_sidecar_and_no_container_that_waits_holds_the_account_s_token(stack: Stack, shared: str):
+    """The pods are looked at as they are: Kubernetes itself would have added the token at their creation."""
+    found: dict[str, set[str]] = {}
+    for pod in stack.get("pods", "-n", NAMESPACE, "-l", f"app.kubernetes.io/instance={RELEASE}")["items"]:
+        if pod["status"]["phase"] == "Running":
+            component = pod["metadata"]["labels"]["app.kubernetes.io/component"]
+            found.setdefault(component, set()).update(
+                one["name"]
+                for one in [*pod["spec"].get("initContainers", []), *pod["spec"]["containers"]]
+                if any(mount["mountPath"] == ACCOUNT for mount in one.get("volumeMounts", []))
+            )
+    assert found == {
+        "api-server": set(),
+        "dag-processor": set(),
+        "postgresql": set(),
+        "scheduler": {"scheduler"},
+        "triggerer": {"triggerer"},
+    }
+    assert files_of_the_account(stack, "git-sync") == []
+
+
+def test_the_token_is_good_for_an_hour(stack: Stack, shared: str):
+    assert files_of_the_account(stack, "scheduler") == ["ca.crt", "namespace", "token"]
+    token = stack.kubectl("exec", "-n", NAMESPACE, "statefulset/airflow-scheduler", "--", "cat", f"{ACCOUNT}/token")
+    body = token.split(".")[1]
+    claims: dict[str, Any] = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
+    assert (claims["sub"], claims["exp"] - claims["iat"]) == (
+        f"system:serviceaccount:{NAMESPACE}:airflow-scheduler",
+        3600,
+    )
+
+
+def files_of_the_account(stack: Stack, container: str) -> list[str]:
+    """What a container of the scheduler's pod finds where the token would be."""
+    look = f"ls {ACCOUNT} 2>/dev/null || true"
+    words = ("exec", "-n", NAMESPACE, "statefulset/airflow-scheduler", "-c", container, "--", "sh", "-c", look)
+    return stack.kubectl(*words).split()

@@ -30,7 +30,7 @@
 {{- define "kpo-platform.secretsPod" -}}
 {{- $given := include "kpo-platform.givenSecrets" . | fromJson -}}
 serviceAccountName: {{ include "kpo-platform.name" (list . "secrets") }}
-automountServiceAccountToken: true
+automountServiceAccountToken: false
 restartPolicy: OnFailure
 {{ include "kpo-platform.airflowPod" . }}
 containers:
@@ -57,6 +57,7 @@ containers:
       - name: scripts
         mountPath: /opt/kpo-platform/scripts
         readOnly: true
+      {{- include "kpo-platform.tokenMount" . | nindent 6 }}
       {{- range $what, $_ := $given }}
       - {name: {{ $what }}, mountPath: /opt/kpo-platform/given/{{ $what }}, readOnly: true}
       {{- end }}
@@ -64,6 +65,7 @@ volumes:
   - name: scripts
     configMap:
       name: {{ include "kpo-platform.once" (list . "kpo-platform.scriptsName") }}
+  {{- include "kpo-platform.tokenVolume" . | nindent 2 }}
   {{- range $what, $name := $given }}
   # One that is missing must not keep the others from being made; the job says which it is.
   - name: {{ $what }}

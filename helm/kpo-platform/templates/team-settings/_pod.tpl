@@ -6,7 +6,7 @@ automountServiceAccountToken: false
 restartPolicy: OnFailure
 {{ include "kpo-platform.airflowPod" . }}
 initContainers:
-  {{- include "kpo-platform.waitForMigrations" . | nindent 2 }}
+  {{- include "kpo-platform.waitForMigrations" (list . .Values.teamSettingsJob.resources) | nindent 2 }}
 containers:
   - name: team-settings
     {{- include "kpo-platform.airflowContainer" . | nindent 4 }}

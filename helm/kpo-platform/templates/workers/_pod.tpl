@@ -3,8 +3,7 @@
 {{/* context → what the spec of such a pod starts with */}}
 {{- define "kpo-platform.workerPod" -}}
 serviceAccountName: {{ include "kpo-platform.name" (list . "worker") }}
-# Starts and watches the pods of the teams.
-automountServiceAccountToken: true
+automountServiceAccountToken: false
 terminationGracePeriodSeconds: {{ .Values.workers.terminationGracePeriodSeconds }}
 {{ include "kpo-platform.airflowPod" . }}
 {{- include "kpo-platform.placement" .Values.workers }}
@@ -42,8 +41,10 @@ spec:
         {{- toYaml .Values.workers.resources | nindent 8 }}
       volumeMounts:
         {{- include "kpo-platform.taskMounts" . | nindent 8 }}
+        {{- include "kpo-platform.tokenMount" . | nindent 8 }}
   volumes:
     {{- include "kpo-platform.taskVolumes" . | nindent 4 }}
+    {{- include "kpo-platform.tokenVolume" . | nindent 4 }}
     {{- if not .Values.logs.persistence.existingClaim }}
     - name: logs
       emptyDir: {}
