@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from chart.rendering import CHART, Object, containers, one, pods, render, run, starting_with
+from chart.rendering import Object, containers, one, pods, render, starting_with
 
 TEAM: Object = {"teams": {"alpha": {}}}
 AIRFLOW = ["api-server", "dag-processor", "migration", "scheduler", "secrets", "team-settings", "triggerer"]
@@ -48,34 +48,6 @@ def test_one_prefix_takes_the_place_of_every_registry() -> None:
     given = {key: {"mirror.example:5000/hub/apache/airflow:3.3.2"} for key in AIRFLOW}
     assert images(mirror) == given | {"postgresql": {"mirror.example:5000/hub/library/postgres:17"}}
     assert xcom_image(mirror) == "mirror.example:5000/hub/library/alpine:3.22"
-
-
-@pytest.mark.parametrize(
-    ("values", "expected"),
-    [
-        ("", ["docker.io/apache/airflow:3.3.2", "docker.io/library/postgres:17", "docker.io/library/alpine:3.22"]),
-        ("images.registryPrefix=m.example", ["apache/airflow:3.3.2", "library/postgres:17", "library/alpine:3.22"]),
-        (
-            "executor=CeleryExecutor",
-            [
-                "docker.io/apache/airflow:3.3.2",
-                "docker.io/library/postgres:17",
-                "docker.io/valkey/valkey:8.1",
-                "docker.io/library/alpine:3.22",
-            ],
-        ),
-        (
-            "postgresql.enabled=false,data.metadataSecretName=mine",
-            ["docker.io/apache/airflow:3.3.2", "docker.io/library/alpine:3.22"],
-        ),
-    ],
-    ids=["by default", "with a prefix", "with a broker", "with another database"],
-)
-def test_the_images_to_mirror_are_listed_without_a_cluster(values: str, expected: list[str]) -> None:
-    told = run("install", "airflow", str(CHART), "--dry-run=client", "--set", values).stdout
-    listed = told.partition("Images of the platform's own pods")[2].partition("`helm uninstall`")[0]
-    prefix = "m.example/" if "m.example" in values else ""
-    assert [line.strip() for line in listed.splitlines()[1:] if line.strip()] == [prefix + name for name in expected]
 
 
 @pytest.mark.parametrize(

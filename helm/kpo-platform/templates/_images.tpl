@@ -1,0 +1,42 @@
+{{/* The images that a site without a way out has to have: those that the release runs, and those that its pod templates name. */}}
+
+{{/* context → the images of the release's own pods, as JSON */}}
+{{- define "kpo-platform.ownImages" -}}
+{{- $names := list -}}
+{{- if or .Values.airflow.enabled (include "kpo-platform.cleansUp" .) (include "kpo-platform.tester" .) -}}
+{{- $names = append $names "airflow" -}}
+{{- end -}}
+{{- if and .Values.airflow.enabled .Values.postgresql.enabled -}}{{- $names = append $names "postgresql" -}}{{- end -}}
+{{- if include "kpo-platform.hasBroker" . -}}{{- $names = append $names "redis" -}}{{- end -}}
+{{- $names = append $names "xcomSidecar" -}}
+{{- if and .Values.airflow.enabled .Values.dags.gitSync.enabled -}}{{- $names = append $names "gitSync" -}}{{- end -}}
+{{- if and .Values.airflow.enabled .Values.statsd.enabled -}}{{- $names = append $names "statsd" -}}{{- end -}}
+{{- $images := list -}}
+{{- range $names -}}
+{{- $images = append $images (include "kpo-platform.image" (list $ .)) -}}
+{{- end -}}
+{{- toJson $images -}}
+{{- end -}}
+
+{{/* context → the images that pod templates and sidecars name, as JSON; one that names no registry is that of each team's prefix */}}
+{{- define "kpo-platform.templateImages" -}}
+{{- include "kpo-platform.resolveTeams" . -}}
+{{- $prefixes := list -}}
+{{- range .Values.resolvedTeams -}}
+{{- $prefixes = append $prefixes (.images.registryPrefix | trimSuffix "/") -}}
+{{- end -}}
+{{- $images := list -}}
+{{- range $pattern := include "kpo-platform.templateFolders" . | fromJson | values -}}
+{{- range $pod := include "kpo-platform.yamlFiles" (list $ $pattern) | fromJson -}}
+{{- range $container := concat ($pod.spec.initContainers | default list) ($pod.spec.containers | default list) -}}
+{{- with $container.image -}}
+{{- $own := or (not $prefixes) (regexMatch "^([^/]*[.:][^/]*|localhost)/" .) -}}
+{{- range ternary (list "") $prefixes $own -}}
+{{- $images = append $images (list . $container.image | compact | join "/") -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- $images | uniq | sortAlpha | toJson -}}
+{{- end -}}

@@ -1,0 +1,68 @@
+"""The list of images that a site without a way out has to have: all of them, for whatever values."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import yaml
+
+from chart.rendering import CHART, ROOT, Object, containers, one, pods, render, run
+from kpo_platform.pod.images import with_registry
+
+TEAMS: Object = {"alpha": {"cleanup": {"maxAge": 60}}, "beta": {"images": {"registryPrefix": "teams.example/"}}}
+EVERYTHING: Object = {
+    "teams": TEAMS,
+    "dags": {"gitSync": {"enabled": True, "repo": "https://git.example/dags.git"}},
+    "statsd": {"enabled": True},
+    "databaseCleanup": {"enabled": True},
+}
+
+
+def listed(values: Object) -> list[str]:
+    """What `helm install` tells to mirror, without a cluster."""
+    words = ("install", "airflow", str(CHART), "--namespace", "airflow", "--dry-run=client", "--values", "-")
+    told = run(*words, given=json.dumps(values)).stdout.rpartition("Images of the platform's own pods")[2]
+    lines = told.partition("`helm uninstall`")[0].splitlines()[1:]
+    return [line.strip() for line in lines if line.strip()]
+
+
+def run_by_the_release(values: Object) -> set[str]:
+    """The images of all pods that the release makes, those of a single task and of what operators add among them."""
+    objects = render(values)
+    found = list(pods(objects).values())
+    if values.get("executor") == "KubernetesExecutor":
+        found.append(yaml.safe_load(one(objects, "ConfigMap", "airflow-config")["data"]["task-pod.yaml"]))
+    contract = json.loads(one(objects, "ConfigMap", "airflow-contract")["data"]["contract.json"])
+    return {container["image"] for pod in found for container in containers(pod)} | {contract["xcomSidecar"]["image"]}
+
+
+def named_by_templates(values: Object) -> set[str]:
+    """The images in pod templates and sidecars, as the pods of the teams have them."""
+    specs = [yaml.safe_load(path.read_text())["spec"] for path in (ROOT / "pod_templates").rglob("*.yaml")]
+    parts = [part for spec in specs for part in [*spec.get("initContainers", []), *spec.get("containers", [])]]
+    prefixes = [team.get("images", {}).get("registryPrefix", "") for team in values.get("teams", {}).values()] or [""]
+    return {with_registry(part["image"], prefix) for part in parts if "image" in part for prefix in prefixes}
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {},
+        EVERYTHING,
+        {**EVERYTHING, "executor": "CeleryExecutor", "images": {"registryPrefix": "mirror.example"}},
+        {**EVERYTHING, "executor": "KubernetesExecutor", "logs": {"persistence": {"existingClaim": "logs"}}},
+        {"teams": TEAMS, "postgresql": {"enabled": False}, "data": {"metadataSecretName": "ours"}},
+        {"teams": TEAMS, "airflow": {"enabled": False, "serviceAccounts": [{"name": "its", "namespace": "airflow"}]}},
+        {"teams": {"gamma": {}}, "airflow": {"enabled": False, "serviceAccounts": [{"name": "its", "namespace": "x"}]}},
+    ],
+    ids=["by default", "everything", "Celery", "Kubernetes", "another database", "beside", "beside, nothing runs"],
+)
+def test_every_image_of_a_pod_is_listed_once_and_no_other(values: Object) -> None:
+    found = listed(values)
+    assert len(found) == len(set(found))
+    assert set(found) == run_by_the_release(values) | named_by_templates(values)
+
+
+def test_a_template_names_images_that_the_list_would_lack_otherwise() -> None:
+    assert named_by_templates({}) == {"busybox:1.35", "registry.k8s.io/git-sync/git-sync:v4.4.2"}
