@@ -135,7 +135,7 @@ def holdings(stack: Stack, airflow: AirflowApi, history: Run) -> dict[str, Any]:
         "connection": airflow.get("connections/k8s_default"),
         "history": (task["state"], task["try_number"], task["start_date"], task["end_date"]),
         "xcom": airflow.xcom(history.dag, history.id, "work"),
-        "log": history.log(),
+        "log": airflow.log(history.dag, history.id, "work"),
     }
 
 
