@@ -41,8 +41,11 @@ def named_by_templates(values: Object) -> set[str]:
     """The images in pod templates and sidecars, as the pods of the teams have them."""
     specs = [yaml.safe_load(path.read_text())["spec"] for path in (ROOT / "pod_templates").rglob("*.yaml")]
     parts = [part for spec in specs for part in [*spec.get("initContainers", []), *spec.get("containers", [])]]
+    images = {part["image"] for part in parts if "image" in part}
+    if mirror := values.get("images", {}).get("registryPrefix"):
+        return {f"{mirror}/{image.removeprefix('registry.k8s.io/')}" for image in images}
     prefixes = [team.get("images", {}).get("registryPrefix", "") for team in values.get("teams", {}).values()] or [""]
-    return {with_registry(part["image"], prefix) for part in parts if "image" in part for prefix in prefixes}
+    return {with_registry(image, prefix) for image in images for prefix in prefixes}
 
 
 @pytest.mark.parametrize(
@@ -66,3 +69,16 @@ def test_every_image_of_a_pod_is_listed_once_and_no_other(values: Object) -> Non
 
 def test_a_template_names_images_that_the_list_would_lack_otherwise() -> None:
     assert named_by_templates({}) == {"busybox:1.35", "registry.k8s.io/git-sync/git-sync:v4.4.2"}
+
+
+@pytest.mark.parametrize(
+    "values", [{}, {"images": {"registryPrefix": "mirror.example/hub"}}], ids=["as it is", "mirror"]
+)
+def test_operators_find_the_same_templates_in_the_contract_and_as_files(values: Object) -> None:
+    objects = render(values)
+    contract = json.loads(one(objects, "ConfigMap", "airflow-contract")["data"]["contract.json"])
+    for kind, name in (("podTemplates", "airflow-pod-templates"), ("sidecars", "airflow-sidecars")):
+        files = one(objects, "ConfigMap", name)["data"]
+        assert {path.removesuffix(".yaml"): yaml.safe_load(text) for path, text in files.items()} == contract[kind]
+    named = {part["image"] for pod in contract["sidecars"].values() for part in pod["spec"]["initContainers"]}
+    assert named == named_by_templates(values)

@@ -10,9 +10,18 @@ so that a lost link would become a Role without rules; here both stop the render
 {{- $text -}}
 {{- end -}}
 
+{{/* (list context path) → the text of a YAML file; the images that a pod template names get the prefix of all images */}}
+{{- define "kpo-platform.yamlText" -}}
+{{- $text := include "kpo-platform.file" . -}}
+{{- with (first .).Values.images.registryPrefix -}}
+{{- $text = regexReplaceAll "(?m)^(\\s*(?:- )?image: )(?:[^/\\s]*[.:][^/\\s]*/|localhost/)?(\\S+)$" $text (printf "${1}%s/${2}" .) -}}
+{{- end -}}
+{{- $text -}}
+{{- end -}}
+
 {{/* (list context path) → the YAML file, checked to be YAML, as JSON */}}
 {{- define "kpo-platform.yamlFile" -}}
-{{- $parsed := include "kpo-platform.file" . | fromYaml -}}
+{{- $parsed := include "kpo-platform.yamlText" . | fromYaml -}}
 {{- if hasKey $parsed "Error" -}}
 {{- fail (printf "ERROR: the chart's file %s is no YAML: %s." (last .) $parsed.Error) -}}
 {{- end -}}
