@@ -93,6 +93,17 @@ def test_the_job_gives_up_at_once_on_such_a_database() -> None:
     assert job["template"]["spec"]["restartPolicy"] == "Never"
 
 
+@pytest.mark.parametrize("executor", ["LocalExecutor", "CeleryExecutor", "KubernetesExecutor"])
+def test_only_a_test_is_a_hook_of_helm_so_that_apply_and_wait_need_none(executor: str) -> None:
+    values = {"executor": executor, "logs": {"persistence": {"existingClaim": "logs"}}, "teams": {"alpha": {}}}
+    hooks = {
+        f"{item['kind']} {item['metadata']['name']}": annotations["helm.sh/hook"]
+        for item in render(values)
+        if "helm.sh/hook" in (annotations := item["metadata"].get("annotations", {}))
+    }
+    assert hooks == {"Pod airflow-test": "test"}
+
+
 def test_what_a_pod_waits_for_stands_in_its_status() -> None:
     found = {
         f"{component}/{container['name']}": container["terminationMessagePolicy"]
