@@ -56,21 +56,6 @@ DEFAULT_TEAM: Object = {
     "role": "team-alpha",
 }
 
-ROLES = (
-    "bootstrap-operator",
-    "bootstrap-operator-cluster",
-    "bootstrap-operator-delete",
-    "bootstrap-operator-environment",
-    "bootstrap-operator-release",
-    "bootstrap-operator-target",
-    "pod-cleaner",
-    "pod-launcher",
-    "secret-maker",
-    "team-developer",
-    "team-pod",
-)
-"""The files under rbac/."""
-
 
 def contract(values: Object) -> Object:
     text = one(render(values), "ConfigMap", "airflow-contract")["data"][CONFIGMAP_KEY]
@@ -110,6 +95,7 @@ ROLES = (
     "team-pod",
     "worker-launcher",
 )
+"""The files under rbac/."""
 
 
 def test_two_teams_give_this_contract() -> None:

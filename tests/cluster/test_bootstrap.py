@@ -97,9 +97,33 @@ def test_the_rights_of_the_bootstrap_operator_suffice(stack: Stack, programs: Pa
     assert stack.get("pvc", "data", "-n", "team-beta")["status"]["phase"] == "Pending"
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "get secrets",
+        "get secret own",
+        "apply --server-side -f -",
+        "create secret generic more",
+        "delete secret regcred",
+    ],
+)
+def test_of_a_teams_secrets_only_its_registrys_is_for_the_bootstrap_operator(stack: Stack, operator: Path, words: str):
+    own = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "own", "namespace": "team-alpha"}}
+    stack.kubectl("apply", "-f", "-", stdin=json.dumps(own))
+    try:
+        with pytest.raises(CommandError, match=r"secrets.* is forbidden: .* cannot"):
+            space = ("-n", "team-alpha", "--kubeconfig", operator)
+            stack.kubectl(*words.split(), *space, stdin=json.dumps({**own, "stringData": {"key": "value"}}))
+    finally:
+        stack.kubectl("delete", "secret", "own", "-n", "team-alpha")
+
+
 def test_a_missing_right_is_named_and_nothing_is_written(stack: Stack, programs: Path, operator: Path):
     stack.kubectl("delete", "rolebinding", "bootstrap-operator", "-n", "team-beta")
     with pytest.raises(CommandError) as refusal:
         capture([programs / "platformctl", "bootstrap", "--yes"], env={"KUBECONFIG": str(operator)}, timeout_s=120)
     assert refusal.value.code == 3
-    assert "get secrets/regcred in namespace team-beta" in refusal.value.output
+    assert (
+        "You may not get secrets/regcred in namespace team-beta; ask for the rights of rbac/bootstrap-operator.yaml. "
+        in refusal.value.output
+    )

@@ -77,7 +77,10 @@ TOGETHER: dict[str, tuple[str, ...]] = {
 """Roles that the same person has."""
 
 
-_OF_A_NODE = [*((verb, "pods") for verb in ("create", "delete", "get", "patch")), ("delete", "secrets")]
+_OF_A_NODE = [
+    *((verb, "pods") for verb in ("create", "delete", "get", "patch")),
+    *((verb, "secrets") for verb in ("create", "delete", "patch")),
+]
 """The rights by which a node is asked about a registry."""
 
 _DOCTORED = ("configmaps", "cronjobs", "deployments", "jobs", "pods", "statefulsets")

@@ -7,7 +7,12 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import yaml
+
+from common.paths import REPOSITORY
 from kpo_platform.contract import Contract, parse
+
+RBAC = REPOSITORY / "rbac"
 
 Build = Callable[..., dict[str, Any]]
 """Makes the pod of a task of team alpha, as JSON; takes the task's arguments."""
@@ -74,7 +79,9 @@ CONTRACT: dict[str, Any] = {
     "labelPolicy": {},
     "gpuResource": "nvidia.com/gpu",
     "podLink": "",
-    "rules": {"pod-launcher": [{"apiGroups": [""], "resources": ["pods"], "verbs": ["create"]}]},
+    "rules": {
+        file.stem: yaml.safe_load(file.read_text(encoding="utf-8"))["rules"] for file in sorted(RBAC.glob("*.yaml"))
+    },
     "podTemplates": {
         "default": {
             "apiVersion": "v1",

@@ -14,7 +14,7 @@ from unit.servers import Answer, Request, serving, status
 CONTRACT = "/api/v1/namespaces/airflow/configmaps/airflow-contract"
 LOCAL = "/apis/storage.k8s.io/v1/storageclasses/local"
 CLAIMS = "/api/v1/namespaces/team-beta/persistentvolumeclaims"
-RIGHTS = "ask for the rights of rbac/bootstrap-operator*.yaml."
+RELEASE, CLUSTER, TEAM = (f"rbac/bootstrap-operator{which}.yaml" for which in ("-release", "-cluster", ""))
 
 
 def run(speak: Speak, cluster: Cluster, *more: str) -> Said:
@@ -37,28 +37,49 @@ def test_no_cluster(speak: Speak, tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    ("path", "phrase"),
+    ("path", "phrase", "file"),
     [
-        ("/api/v1/namespaces/airflow/configmaps", "list configmaps in namespace airflow"),
-        ("/api/v1/namespaces/airflow/secrets/airflow-admin", "get secrets/airflow-admin in namespace airflow"),
-        ("/api/v1/namespaces/airflow/pods", "list pods in namespace airflow"),
-        ("/api/v1/namespaces/team-beta", "get namespaces/team-beta in the cluster"),
-        (CLAIMS, "list persistentvolumeclaims in namespace team-beta"),
-        (f"{CLAIMS}/data", "create or patch persistentvolumeclaims/data in namespace team-beta"),
-        ("/apis/storage.k8s.io/v1/storageclasses", "list storageclasses in the cluster"),
+        # Before the contract is read, nobody knows which file it is.
+        ("/api/v1/namespaces/airflow/configmaps", "list configmaps in namespace airflow", TEAM.replace(".", "*.")),
+        ("/api/v1/namespaces/airflow/secrets/airflow-admin", "get secrets/airflow-admin in namespace airflow", RELEASE),
+        ("/api/v1/namespaces/airflow/pods", "list pods in namespace airflow", RELEASE),
+        ("/api/v1/namespaces/team-beta", "get namespaces/team-beta in the cluster", CLUSTER),
+        (
+            CLAIMS,
+            "list persistentvolumeclaims in namespace team-beta",
+            f"{TEAM} or rbac/bootstrap-operator-delete.yaml",
+        ),
+        (f"{CLAIMS}/data", "create or patch persistentvolumeclaims/data in namespace team-beta", TEAM),
+        ("/apis/storage.k8s.io/v1/storageclasses", "list storageclasses in the cluster", CLUSTER),
         (
             "/apis/coordination.k8s.io/v1/namespaces/airflow/leases/platformctl-bootstrap",
             "get leases/platformctl-bootstrap in namespace airflow",
+            RELEASE,
         ),
     ],
 )
-def test_a_missing_right_is_named_by_verb_resource_and_namespace(
-    speak: Speak, cluster: Cluster, path: str, phrase: str
+def test_a_missing_right_is_named_by_verb_resource_and_namespace_and_the_file_that_has_it(
+    speak: Speak, cluster: Cluster, path: str, phrase: str, file: str
 ):
     cluster.platform.refused.add(path)
     said = run(speak, cluster)
     assert (said.code, said.out, cluster.platform.writes) == (3, "", 0)
-    assert last(said, cluster) == f'Error: You may not {phrase}; {RIGHTS} User "jane" cannot do that'
+    assert last(said, cluster) == (
+        f'Error: You may not {phrase}; ask for the rights of {file}. User "jane" cannot do that'
+    )
+
+
+def test_the_name_that_a_role_lacks_is_told(speak: Speak, cluster: Cluster):
+    """The roles name secrets as they are called by default."""
+    content = cluster.platform.objects[CONTRACT]["data"]
+    content["contract.json"] = content["contract.json"].replace('"pullSecret": "regcred"', '"pullSecret": "pull"')
+    cluster.platform.refused.add("/api/v1/namespaces/team-alpha/secrets/pull")
+    said = speak(*cluster.bootstrap, "--yes")
+    assert (said.code, said.out, cluster.platform.writes) == (3, "", 0)
+    assert last(said, cluster) == (
+        "Error: You may not get secrets/pull in namespace team-alpha; ask for the rights of "
+        'rbac/bootstrap-operator*.yaml, with pull among the resourceNames. User "jane" cannot do that'
+    )
 
 
 def test_no_contract(speak: Speak, cluster: Cluster):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import urllib3
@@ -21,9 +22,11 @@ from kpo_platform.kube.resource import (
     SERVICE,
     SERVICE_ACCOUNT,
     VOLUME_CLAIM,
+    Call,
     Object,
     Resource,
 )
+from kpo_platform.kube.right import Rules, files_for
 from kpo_platform.kube.way import by_content, by_file
 
 FIELD_MANAGER = "platformctl"
@@ -37,10 +40,12 @@ _APPLICABLE = {resource.kind: resource for resource in (CONFIG_MAP, POD, SECRET,
 class Kube:
     """One cluster, seen with one person's rights."""
 
-    def __init__(self, api: client.ApiClient, deadline: Deadline) -> None:
+    def __init__(self, api: client.ApiClient, deadline: Deadline, rules: Rules = MappingProxyType({})) -> None:
         self._api = api
         self.deadline = deadline
         """When all calls together have to be done; one call takes at most 30 seconds."""
+        self.rules = rules
+        """The rules of every role, once the contract is read: they tell which of them gives a right that is missing."""
 
     @classmethod
     def connect(cls, kubeconfig: str | None, context: str | None, timeout: float) -> Kube:
@@ -81,7 +86,7 @@ class Kube:
             NotFound: it is not there.
             ClusterError: it could not be read.
         """
-        return self._call("GET", resource.path(namespace, name), resource.phrase("get", namespace, name))
+        return self._call("GET", resource.path(namespace, name), resource.call("get", namespace, name))
 
     def find(self, resource: Resource, namespace: str = "", labels: str = "") -> list[Object]:
         """All objects of a kind in a namespace, or in the cluster, that match a label selector.
@@ -90,7 +95,7 @@ class Kube:
             ClusterError: they could not be read.
         """
         query = {"labelSelector": labels} if labels else {}
-        found = self._call("GET", resource.path(namespace), resource.phrase("list", namespace), query)
+        found = self._call("GET", resource.path(namespace), resource.call("list", namespace), query)
         return list(found.get("items") or [])
 
     def apply(self, body: Object, *, dry_run: bool = False) -> Object:
@@ -109,7 +114,7 @@ class Kube:
         """
         resource, meta = _APPLICABLE[body["kind"]], body["metadata"]
         query = {"fieldManager": FIELD_MANAGER, "force": "false"} | ({"dryRun": "All"} if dry_run else {})
-        what = resource.phrase("create or patch", meta["namespace"], meta["name"])
+        what = resource.call("create or patch", meta["namespace"], meta["name"])
         return self._call("PATCH", resource.path(meta["namespace"], meta["name"]), what, query, body)
 
     def create(self, resource: Resource, body: Object, *, dry_run: bool = False) -> Object:
@@ -126,7 +131,7 @@ class Kube:
         """
         namespace = body.get("metadata", {}).get("namespace", "")
         query = {"dryRun": "All"} if dry_run else {}
-        return self._call("POST", resource.path(namespace), resource.phrase("create", namespace), query, body)
+        return self._call("POST", resource.path(namespace), resource.call("create", namespace), query, body)
 
     def replace(self, resource: Resource, body: Object) -> Object:
         """Replace an object as a whole, if it still has the resource version of the body.
@@ -136,7 +141,7 @@ class Kube:
             ClusterError: the server refused it.
         """
         name, namespace = body["metadata"]["name"], body["metadata"]["namespace"]
-        what = resource.phrase("update", namespace, name)
+        what = resource.call("update", namespace, name)
         return self._call("PUT", resource.path(namespace, name), what, body=body)
 
     def delete(self, resource: Resource, found: Object) -> None:
@@ -151,7 +156,7 @@ class Kube:
         name, namespace = meta["name"], meta["namespace"]
         seen = {"uid": meta["uid"], "resourceVersion": meta["resourceVersion"]}
         body = {"kind": "DeleteOptions", "apiVersion": "v1", "preconditions": seen}
-        what = resource.phrase("delete", namespace, name)
+        what = resource.call("delete", namespace, name)
         self._call("DELETE", resource.path(namespace, name), what, body=body)
 
     def remove(self, resource: Resource, name: str, namespace: str) -> None:
@@ -162,7 +167,7 @@ class Kube:
             ClusterError: the server refused.
         """
         body = {"kind": "DeleteOptions", "apiVersion": "v1", "gracePeriodSeconds": 0}
-        self._call("DELETE", resource.path(namespace, name), resource.phrase("delete", namespace, name), body=body)
+        self._call("DELETE", resource.path(namespace, name), resource.call("delete", namespace, name), body=body)
 
     def token(self, account: str, namespace: str, seconds: int, *, dry_run: bool = False) -> Object:
         """Get a token of a service account; the server may give it a shorter life.
@@ -201,7 +206,7 @@ class Kube:
 
     def until(self, seconds: float) -> Kube:
         """The same cluster with another deadline, for work beside the command itself."""
-        return Kube(self._api, Deadline(seconds))
+        return Kube(self._api, Deadline(seconds), self.rules)
 
     def port_forward(self, service: str, namespace: str, port: int) -> Tunnel:
         """Open a stream to a ready pod of a Service.
@@ -223,19 +228,19 @@ class Kube:
                 f"look with: kubectl -n {namespace} get pods -l {selector}"
             )
         name = pod["metadata"]["name"]
-        what = PORT_FORWARD.phrase("get and create", namespace)
+        what = PORT_FORWARD.call("get and create", namespace)
         seconds = self._seconds(what)
         try:
             path = POD.path(namespace, name, "portforward")
             return dial(self._api, path, pod_port(found, port, pod), seconds)
         except Exception as error:  # the library lets websocket, TLS and socket errors through as they are
-            raise explain(error, what, self.server) from error
+            raise self._explain(error, what) from error
 
     def _call(
         self,
         method: str,
         path: str,
-        what: str,
+        what: Call | str,
         query: Mapping[str, str] | None = None,
         body: Object | None = None,
     ) -> Object:
@@ -256,10 +261,13 @@ class Kube:
                 _request_timeout=(_CONNECT_SECONDS, self._seconds(what)),
             )
         except (client.ApiException, urllib3.exceptions.HTTPError) as error:
-            raise explain(error, what, self.server) from error
+            raise self._explain(error, what) from error
         return answer
 
-    def _seconds(self, what: str) -> float:
+    def _explain(self, error: BaseException, what: Call | str) -> ClusterError:
+        return explain(error, str(what), self.server, files_for(what, self.rules))
+
+    def _seconds(self, what: Call | str) -> float:
         left = self.deadline.left()
         if not left:
             raise Unreachable(f"Out of time before this could be asked: {what}; give more with --timeout.")

@@ -12,16 +12,14 @@ from kubernetes import client
 from kpo_platform.errors import ClusterError, Conflict, Forbidden, NotFound, Unreachable
 
 
-def explain(
-    error: BaseException, what: str, server: str, rights: str = "rbac/bootstrap-operator*.yaml"
-) -> ClusterError:
+def explain(error: BaseException, what: str, server: str, rights: str) -> ClusterError:
     """Turn a failure of the client library into one of our errors.
 
     Args:
         error: what the library raised.
         what: the call in words.
         server: the URL of the API server.
-        rights: the file whose rights the caller needs.
+        rights: the file whose rights the caller needs, as part of a sentence.
     """
     status, message = _status(error), _message(error)
     if status == 404:

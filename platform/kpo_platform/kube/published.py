@@ -9,13 +9,15 @@ from kpo_platform.kube.resource import CONFIG_MAP
 
 
 def read_contract(kube: Kube, namespace: str) -> Contract:
-    """The contract of the release in a namespace.
+    """The contract of the release in a namespace; from now on errors name the role whose right is missing.
 
     Raises:
         ContractError: there is none, there are several, or it is not one that this package reads.
         ClusterError: the namespace could not be read.
     """
-    return parse(contract_text(kube, namespace))
+    contract = parse(contract_text(kube, namespace))
+    kube.rules = contract.rules
+    return contract
 
 
 def contract_text(kube: Kube, namespace: str) -> str:

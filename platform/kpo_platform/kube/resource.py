@@ -25,10 +25,30 @@ class Resource:
         steps = [root, scope, self.plural, quote(name, safe=""), subresource]
         return "/".join(step for step in steps if step)
 
-    def phrase(self, verb: str, namespace: str = "", name: str = "") -> str:
-        """A call in words, as the messages name it: ``get secrets/regcred in namespace team-a``."""
-        where = f"in namespace {namespace}" if namespace else "in the cluster"
-        return f"{verb} {self.plural}{f'/{name}' if name else ''} {where}"
+    def call(self, verbs: str, namespace: str = "", name: str = "") -> Call:
+        """A call about such objects; several verbs are joined by ``or`` or ``and``."""
+        return Call(verbs, self, namespace, name)
+
+
+@dataclass(frozen=True)
+class Call:
+    """What the API server is asked for; as text it is as messages name it: ``get secrets/regcred in namespace team-a``.
+
+    Attributes:
+        verbs: the rights' verbs, in words.
+        resource: the kind of object.
+        namespace: where, if it is not in the whole cluster.
+        name: the object, if it is one.
+    """
+
+    verbs: str
+    resource: Resource
+    namespace: str = ""
+    name: str = ""
+
+    def __str__(self) -> str:
+        where = f"in namespace {self.namespace}" if self.namespace else "in the cluster"
+        return f"{self.verbs} {self.resource.plural}{f'/{self.name}' if self.name else ''} {where}"
 
 
 CONFIG_MAP = Resource("ConfigMap", "configmaps")
