@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from unit.command_line import Cluster, Said, Speak
 from unit.platform_server import Platform
 from unit.servers import Answer, Request, serving, status
 
+LOGIN = '{"auths": {"registry.test": {"username": "robot", "password": "s3cret"}}}'
 CONTRACT = "/api/v1/namespaces/airflow/configmaps/airflow-contract"
 LOCAL = "/apis/storage.k8s.io/v1/storageclasses/local"
 CLAIMS = "/api/v1/namespaces/team-beta/persistentvolumeclaims"
@@ -172,13 +174,12 @@ def test_an_api_server_that_goes_half_way_is_a_sentence_and_a_second_run_goes_on
             return status(503, "apiserver is shutting down")
         return cluster.platform(request)
 
-    login = '{"auths": {"registry.test": {"username": "robot", "password": "s3cret"}}}'
     more = ("--yes", "--registry-config", "-")
     folder = tmp_path / "half-way"
     folder.mkdir()
     with serving(answer) as server:
         words = ("--kubeconfig", server.kubeconfig(folder), "--airflow-url", server.url)
-        said = speak("bootstrap", *words, *more, stdin=login)
+        said = speak("bootstrap", *words, *more, stdin=LOGIN)
     assert (said.code, cluster.platform.writes) == (3, 1)
     assert said.err.splitlines()[-2:] == [
         "✔ Secret team-alpha/regcred",
@@ -186,8 +187,20 @@ def test_an_api_server_that_goes_half_way_is_a_sentence_and_a_second_run_goes_on
         "apiserver is shutting down",
     ]
     cluster.platform.lease = None
-    again = speak(*cluster.bootstrap, *more, stdin=login)
+    again = speak(*cluster.bootstrap, *more, stdin=LOGIN)
     assert (again.code, cluster.platform.writes) == (0, 4)
+
+
+def test_without_ansible_nothing_is_written_and_what_needs_none_goes_on(
+    speak: Speak, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setitem(sys.modules, "ansible_runner", None)
+    said = speak(*cluster.bootstrap, "--yes", "--registry-config", "-", stdin=LOGIN)
+    assert (said.code, cluster.platform.writes) == (3, 0)
+    assert last(said, cluster) == "Error: Ansible is not installed: pip install 'kpo-platform[bootstrap]'."
+    assert [request.path for request in cluster.server.seen if "registry-check" in request.path] == []
+    assert speak(*cluster.bootstrap, "--dry-run").code == 1  # no sign-in for team alpha's registry was given
+    assert speak("teams", "list", *cluster.options).code == 0
 
 
 def test_the_cluster_of_a_connection_must_be_named_before_its_context(speak: Speak, cluster: Cluster):

@@ -48,6 +48,22 @@ def rehearse(kube: Kube, plan: Plan) -> None:
         kube.apply(action.body, dry_run=True)
 
 
+def require_ansible() -> None:
+    """Be sure that there is an Ansible to run.
+
+    Raises:
+        BootstrapError: there is none.
+    """
+    try:
+        import ansible_runner  # noqa: F401
+    except ImportError:
+        found = None
+    else:
+        found = shutil.which("ansible-playbook", path=_path())
+    if found is None:
+        raise BootstrapError("Ansible is not installed: pip install 'kpo-platform[bootstrap]'.")
+
+
 def run(parts: Mapping[str, Work], timeout: float, progress: Progress) -> None:
     """Do the work by ansible-runner. What was done stays, and a second run goes on from there.
 
@@ -60,7 +76,6 @@ def run(parts: Mapping[str, Work], timeout: float, progress: Progress) -> None:
         BootstrapError: it could not complete.
         KeyboardInterrupt: Ctrl-C, or SIGTERM.
     """
-    _require_ansible()
     watch = _Watch(progress)
     with channel.folder() as directory, _stoppable() as stopped:
         path = Path(directory) / "work.sock"
@@ -194,14 +209,3 @@ def _python_path() -> str:
     given = [str(Path(each).absolute()) for each in os.environ.get("PYTHONPATH", "").split(os.pathsep) if each]
     installed = _SOURCE_ROOT.name in ("site-packages", "dist-packages")
     return os.pathsep.join(given if installed else [str(_SOURCE_ROOT), *given])
-
-
-def _require_ansible() -> None:
-    try:
-        import ansible_runner  # noqa: F401
-    except ImportError:
-        found = None
-    else:
-        found = shutil.which("ansible-playbook", path=_path())
-    if found is None:
-        raise BootstrapError("Ansible is not installed: pip install 'kpo-platform[bootstrap]'.")

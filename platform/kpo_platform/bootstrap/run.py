@@ -81,6 +81,7 @@ class Run:
             BootstrapError: it could not complete, and what was done stays; or a registry refused the sign-in.
             KeyboardInterrupt: Ctrl-C, or SIGTERM.
         """
+        apply.require_ansible()
         self.questions.ask_nodes(self.kube, self.contract, credentials, made, progress.started)
         left = self.kube.deadline.left()
         access = self.cluster_access.model_copy(update={"timeout": left})
