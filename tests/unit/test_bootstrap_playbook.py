@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 
 from kpo_platform.bootstrap import apply
 from unit.command_line import Cluster, environment
@@ -41,6 +42,13 @@ def play(cluster: Cluster, tmp_path: Path) -> Play:
         return subprocess.run(words, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=120)
 
     return run
+
+
+def test_it_is_two_tasks_for_all_objects_together_and_gathers_no_facts():
+    """A task for each object would cost a second each, and so would facts that nobody reads."""
+    (whole,) = yaml.safe_load(PLAYBOOK.read_text(encoding="utf-8"))
+    tasks = [sorted(task.keys() - {"name"}) for task in whole["tasks"]]
+    assert (whole["gather_facts"], tasks) == (False, [["kpo_objects"], ["kpo_connections"]])
 
 
 def recap(done: subprocess.CompletedProcess[str]) -> list[str]:
