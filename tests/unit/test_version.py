@@ -52,3 +52,19 @@ def test_of_a_cluster_that_does_not_answer_the_version_says_so(
         f"Error: No answer from the API server {server.url} to: list configmaps in namespace airflow "
         "(Connection refused); is the cluster up, and are --kubeconfig and --context right?\n"
     )
+
+
+def test_a_contract_of_another_version_says_which_side_to_upgrade(
+    speak: Speak, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("kpo_platform.cli.version.package_version", lambda: "0.1.0")
+    monkeypatch.setattr("kpo_platform.contract.reading.package_version", lambda: "0.1.0")
+    newer = json.dumps({"version": 9, "chartVersion": "7.0.0"})
+    cluster.platform.objects["/api/v1/namespaces/airflow/configmaps/airflow-contract"]["data"]["contract.json"] = newer
+    said = speak("version", *cluster.options)
+    assert (said.code, said.out, said.err) == (
+        3,
+        "platformctl 0.1.0\ncontract 1\n",
+        "Error: The contract has version 9, written by chart 7.0.0, but this package (0.1.0) reads version 1: "
+        "upgrade the package to 7.0.0.\n",
+    )
