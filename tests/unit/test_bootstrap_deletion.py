@@ -55,6 +55,18 @@ def test_confirmed_the_claims_that_bootstrap_made_go_and_no_others(speak: Speak,
     assert claims(made) == ["theirs"]
 
 
+def test_who_may_not_delete_is_told_the_file_with_that_right(speak: Speak, made: Cluster):
+    made.platform.refused.add(f"{CLAIMS}/data")
+    said = speak("teams", "delete", "beta", "--delete-data", "--confirm", "beta", *made.options)
+    assert (said.code, said.out, said.err) == (
+        3,
+        "",
+        "Error: You may not delete persistentvolumeclaims/data in namespace team-beta; ask for the rights of "
+        'rbac/bootstrap-operator-delete.yaml. User "jane" cannot do that\n',
+    )
+    assert claims(made) == ["data", "theirs"]
+
+
 def test_the_data_of_a_removed_team_can_go_as_well(speak: Speak, made: Cluster):
     made.platform.keep_namespace("gamma")
     said = speak("teams", "delete", "gamma", "--delete-data", "--confirm", "gamma", *made.options)
