@@ -227,8 +227,12 @@ def test_without_the_right_to_read_secrets_the_rest_is_looked_at(speak: Speak, c
 def test_without_the_right_to_list_components_it_says_which_right_is_lacking(speak: Speak, cluster: Cluster):
     cluster.platform.refused.add("/apis/apps/v1/namespaces/airflow/deployments")
     said = speak("doctor", *cluster.options)
-    assert (said.code, said.out) == (3, "")
-    assert "list deployments in namespace airflow" in said.err
+    assert (said.code, said.out, said.err) == (
+        3,
+        "",
+        "Error: You may not list deployments in namespace airflow; ask for the rights of rbac/doctor.yaml. "
+        'User "jane" cannot do that\n',
+    )
 
 
 def test_the_page_of_the_command_says_every_code_and_what_is_asked():

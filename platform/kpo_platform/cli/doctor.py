@@ -28,7 +28,7 @@ def command(cluster: Cluster, output: str) -> int:
     Looks at the secrets that the release's pods need, at its Jobs and at its components. Exits with 1 when something is
     wrong. The rights that it takes are those of rbac/doctor.yaml.
     """
-    judged = examine(look(*cluster.open()))
+    judged = examine(look(*cluster.open("doctor")))
     if output == "json":
         data_json([asdict(each) for each in judged])
     else:

@@ -16,7 +16,7 @@ import click
 from kpo_platform.bootstrap import credentials
 from kpo_platform.bootstrap.outside import Target
 from kpo_platform.contract import Contract
-from kpo_platform.kube import SECRET, Kube, read_contract
+from kpo_platform.kube import BOOTSTRAP, SECRET, Kube, read_contract
 
 
 @dataclass(frozen=True)
@@ -35,14 +35,18 @@ class Cluster:
     namespace: str
     timeout: float
 
-    def open(self) -> tuple[Kube, Contract]:
+    def open(self, roles: str = BOOTSTRAP) -> tuple[Kube, Contract]:
         """The cluster, and the contract of the release.
+
+        Args:
+            roles: how the names of the roles under rbac/ begin that the command needs; errors name them.
 
         Raises:
             ClusterError: the cluster cannot be reached or read.
             ContractError: there is no contract that this package reads.
         """
         kube = self.connect()
+        kube.roles = roles
         return kube, read_contract(kube, self.namespace)
 
     def connect(self) -> Kube:

@@ -24,9 +24,11 @@ from kpo_platform.kube.resource import (
     Object,
     Resource,
 )
+from kpo_platform.kube.right import BOOTSTRAP
 from kpo_platform.kube.way import kubeconfig_file
 
 __all__ = [
+    "BOOTSTRAP",
     "CONFIG_MAP",
     "CRON_JOB",
     "DEPLOYMENT",

@@ -26,7 +26,7 @@ from kpo_platform.kube.resource import (
     Object,
     Resource,
 )
-from kpo_platform.kube.right import Rules, files_for
+from kpo_platform.kube.right import BOOTSTRAP, Rules, files_for
 from kpo_platform.kube.way import by_content, by_file
 
 FIELD_MANAGER = "platformctl"
@@ -46,6 +46,8 @@ class Kube:
         """When all calls together have to be done; one call takes at most 30 seconds."""
         self.rules = rules
         """The rules of every role, once the contract is read: they tell which of them gives a right that is missing."""
+        self.roles = BOOTSTRAP
+        """How the names of those roles begin that the caller is to have."""
 
     @classmethod
     def connect(cls, kubeconfig: str | None, context: str | None, timeout: float) -> Kube:
@@ -265,7 +267,7 @@ class Kube:
         return answer
 
     def _explain(self, error: BaseException, what: Call | str) -> ClusterError:
-        return explain(error, str(what), self.server, files_for(what, self.rules))
+        return explain(error, str(what), self.server, files_for(what, self.roles, self.rules))
 
     def _seconds(self, what: Call | str) -> float:
         left = self.deadline.left()

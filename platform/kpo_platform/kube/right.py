@@ -8,35 +8,35 @@ from typing import Any
 
 from kpo_platform.kube.resource import Call
 
-ANY = "rbac/bootstrap-operator*.yaml"
-"""The files with the rights of people and pipelines."""
-
-_PEOPLE = "bootstrap-operator"
+BOOTSTRAP = "bootstrap-operator"
+"""How the names of the roles begin that bootstrap and its neighbours need."""
 
 Rules = Mapping[str, Sequence[Mapping[str, Any]]]
 """The rules of each role, by the name of its file."""
 
 
-def files_for(call: Call | str, rules: Rules) -> str:
+def files_for(call: Call | str, roles: str, rules: Rules) -> str:
     """The files that give what a call needs, as part of a sentence.
 
     Args:
         call: what was asked for.
+        roles: how the names of the roles begin that the caller is to have.
         rules: the rules of the contract; empty as long as it could not be read.
     """
+    every = f"rbac/{roles}*.yaml"
     if isinstance(call, str):
-        return ANY
+        return every
     found = [
         (role, rule.get("resourceNames"))
         for role in sorted(rules)
-        if role.startswith(_PEOPLE)
+        if role.startswith(roles)
         for rule in rules[role]
         if _gives(rule, call)
     ]
     fitting = [f"rbac/{role}.yaml" for role, names in found if not names or call.name in names]
     if found and not fitting:
-        return f"{ANY}, with {call.name} among the resourceNames"
-    return " or ".join(fitting) or ANY
+        return f"{every}, with {call.name} among the resourceNames"
+    return " or ".join(fitting) or every
 
 
 def _gives(rule: Mapping[str, Any], call: Call) -> bool:
