@@ -88,6 +88,7 @@ ROLES = (
     "bootstrap-operator-registry",
     "bootstrap-operator-release",
     "bootstrap-operator-target",
+    "doctor",
     "pod-cleaner",
     "pod-launcher",
     "secret-maker",
