@@ -39,6 +39,10 @@ class AirflowApi:
     password: str = field(repr=False)
     _token: str = field(default="", repr=False)
 
+    def renew(self) -> None:
+        """Sign in anew with the next request: what was signed before counts no more once the key is another."""
+        self._token = ""
+
     def get(self, path: str) -> Any:
         """GET a path below /api/v2."""
         return self.call("GET", f"/api/v2/{path}")

@@ -25,10 +25,10 @@ def commands(heading: str) -> list[str]:
 
 
 def follow(stack: Stack, block: str, folder: Path) -> str:
-    """Type a block of commands into a shell, in a folder, and give what it printed.
+    """Type a block of commands into a shell, in a folder, and give what it printed, errors in their place.
 
     Raises:
         CommandError: one of them failed; those after it were not typed.
     """
     env = {**stack.variables, "PATH": f"{stack.programs}:{os.environ['PATH']}"}
-    return capture(["bash", "-euo", "pipefail", "-c", block], env=env, cwd=folder, timeout_s=_LONGEST_S)
+    return capture(["bash", "-euo", "pipefail", "-c", f"exec 2>&1\n{block}"], env=env, cwd=folder, timeout_s=_LONGEST_S)

@@ -1,0 +1,120 @@
+"""Keys are replaced by the commands of docs/airflow.md while tasks run: no task is lost, no old key opens anything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from cryptography.fernet import Fernet, InvalidToken
+
+from cluster.documented import commands, follow
+from cluster.lasting import SYNC, TASKS, Lasting, finished_run, start
+from cluster.postgres import query
+from common.errors import ScriptError
+from common.waiting import NotYet, wait_for
+from road.airflow_api import AirflowApi
+from road.hello import connect
+from road.pods import SeenPods, watching
+from road.stack import RELEASE, Stack
+
+NAME = "rotation"
+PASSWORD = "of-a-test"
+STORED = (
+    f"SELECT password FROM connection WHERE conn_id = '{NAME}' UNION ALL SELECT val FROM variable WHERE key = '{NAME}'"
+)
+
+
+@dataclass(frozen=True)
+class Story:
+    """What the chapters share; Airflow is signed in to since before the keys were replaced."""
+
+    stack: Stack
+    airflow: AirflowApi
+    seen: SeenPods
+    lasting: Lasting
+    folder: Path
+
+
+@pytest.fixture(scope="module")
+def story(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
+    airflow = connect(stack)
+    with watching(stack) as seen:
+        airflow.post("connections", {"connection_id": NAME, "conn_type": "http", "password": PASSWORD})
+        airflow.post("variables", {"key": NAME, "value": PASSWORD})
+        lasting = start(stack, airflow)
+        try:
+            yield Story(stack, airflow, seen, lasting, tmp_path_factory.mktemp("rotation"))
+        finally:
+            airflow.renew()
+            lasting.stop()
+            airflow.delete(f"connections/{NAME}")
+            airflow.delete(f"variables/{NAME}")
+
+
+def key(stack: Stack, name: str) -> str:
+    return stack.secret(f"{RELEASE}-{name}")[name]
+
+
+def stored(stack: Stack) -> list[bytes]:
+    """The connection's password and the variable's value as they stand in the database."""
+    return [line.encode() for line in query(stack, STORED).splitlines()]
+
+
+def opened_by(key: str, stored: list[bytes]) -> list[str]:
+    """What a Fernet key makes of what is stored; a dash for what it does not open."""
+
+    def one(token: bytes) -> str:
+        try:
+            return Fernet(key).decrypt(token).decode()
+        except InvalidToken:
+            return "-"
+
+    return [one(token) for token in stored]
+
+
+def test_another_jwt_secret_ends_the_old_sign_ins_and_no_task(story: Story):
+    before = key(story.stack, "jwt-secret")
+    (replace,) = commands("Another JWT secret")
+    follow(story.stack, replace, story.folder)
+    assert key(story.stack, "jwt-secret") != before
+    assert len(key(story.stack, "jwt-secret")) == 88  # 64 bytes in base64
+    with pytest.raises(ScriptError, match=r"with 40[13]"):
+        story.airflow.get("pools/team-alpha")
+    story.airflow.renew()
+    assert story.airflow.get("pools/team-alpha")["name"] == "team-alpha"
+    assert story.lasting.pods() == story.lasting.uids
+
+
+def test_the_task_in_the_worker_was_started_again_with_its_pod_and_ends_well(story: Story):
+    story.lasting.wait_for_sync(2)
+    story.lasting.tell_to_end("sync")
+    wait_for("task sync to end", lambda: sync_ended(story.lasting), deadline_s=180, interval_s=1)
+
+
+def sync_ended(lasting: Lasting) -> None:
+    if (seen := lasting.tasks())[SYNC][0] != "success":
+        raise NotYet(str(seen))
+
+
+def test_another_fernet_key_opens_what_the_old_one_encrypted_and_the_old_one_no_more(story: Story):
+    before = key(story.stack, "fernet-key")
+    assert opened_by(before, stored(story.stack)) == [PASSWORD, PASSWORD]
+    (replace,) = commands("Another Fernet key")
+    follow(story.stack, replace, story.folder)
+    after = key(story.stack, "fernet-key")
+    assert opened_by(after, stored(story.stack)) == [PASSWORD, PASSWORD]
+    assert opened_by(before, stored(story.stack)) == ["-", "-"]
+    assert story.lasting.pods() == {task: uid for task, uid in story.lasting.uids.items() if task != SYNC}
+
+
+def test_the_tasks_that_ran_through_both_end_well_in_their_first_pods(story: Story):
+    story.lasting.tell_to_end()
+    assert story.lasting.run.end() == "success", story.lasting.tasks()
+    assert {task: state for task, (state, _) in story.lasting.tasks().items()} == dict.fromkeys(TASKS, "success")
+    assert story.lasting.seen_in(story.seen) == {task: {uid} for task, uid in story.lasting.uids.items()}
+
+
+def test_a_new_task_runs_with_the_connection_as_it_is_encrypted_now(story: Story):
+    finished_run(story.stack, story.airflow)
