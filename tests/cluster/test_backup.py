@@ -1,0 +1,34 @@
+"""Airflow's embedded database is backed up and restored by the commands of docs/airflow.md."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cluster.documented import commands, follow
+from cluster.lasting import finished_run, holdings, holdings_again
+from cluster.postgres import query
+from road.airflow_api import AirflowApi, NotFoundError
+from road.stack import Stack
+
+BEFORE = "SELECT datname FROM pg_database WHERE datname LIKE 'airflow\\_before\\_%'"
+
+
+def test_a_restored_database_is_as_it_was_when_it_was_backed_up(stack: Stack, airflow: AirflowApi, tmp_path: Path):
+    history = finished_run(stack, airflow)
+    airflow.post("variables", {"key": "backup", "value": "kept"})
+    before = holdings(stack, airflow, history)
+    back_up, restore = commands("Back up and restore")
+    follow(stack, back_up, tmp_path)
+    assert (tmp_path / "airflow.dump").stat().st_mode & 0o077 == 0
+    airflow.delete("variables/backup")
+    later = finished_run(stack, airflow)
+    follow(stack, restore, tmp_path)
+    assert holdings_again(stack, airflow, history) == before
+    assert airflow.get("variables/backup")["value"] == "kept"
+    with pytest.raises(NotFoundError):
+        airflow.tasks(later.dag, later.id)
+    finished_run(stack, airflow)
+    airflow.delete("variables/backup")
+    query(stack, f"DROP DATABASE {query(stack, BEFORE, 'postgres')}", "postgres")
