@@ -25,9 +25,10 @@ from images.access import access_folder
 from images.archive import add_docker_manifest
 from images.builder import Builder, builder_in
 from images.program import compile_program
-from images.recipes import RECIPES, Recipe
+from images.recipes import ON_DEMAND, RECIPES, Recipe
 from images.rootfs import make_rootfs
 
+_KNOWN = {**RECIPES, **ON_DEMAND}
 _PROGRAMS = {"buildah": "buildah", "mmdebstrap": "mmdebstrap"}
 
 
@@ -36,7 +37,7 @@ def build_all(say: Say, names: Sequence[str] = tuple(RECIPES)) -> dict[str, Path
 
     Args:
         say: told what is happening.
-        names: which ones, by the keys of `RECIPES`; all by default.
+        names: which ones, by the keys of `RECIPES`, all by default, or of `ON_DEMAND`.
 
     Returns:
         The archive of every image by its name, in the given order.
@@ -44,14 +45,14 @@ def build_all(say: Say, names: Sequence[str] = tuple(RECIPES)) -> dict[str, Path
     Raises:
         ScriptError: this user is not root, or a build failed; the message has the last lines of the command that did.
     """
-    archives = {name: archive_of(RECIPES[name]) for name in names}
+    archives = {name: archive_of(_KNOWN[name]) for name in names}
     if all(archive.exists() for archive in archives.values()):
         return archives
     if os.geteuid() != 0:
         raise ScriptError("Building images needs root, for mounts and file owners: run this as root.")
     install_packages(missing_packages(_PROGRAMS), say)
     with only_one_run(cache_folder("images", "lock"), "building images", say):
-        _build([RECIPES[name] for name, archive in archives.items() if not archive.exists()], say)
+        _build([_KNOWN[name] for name, archive in archives.items() if not archive.exists()], say)
     return archives
 
 
@@ -101,11 +102,13 @@ def _fill(context: Path, files: Iterable[Path]) -> None:
 def main() -> int:
     """Build the images named on the command line, all by default, and print where their archives are."""
     parser = ArgumentParser(prog="python3 -m images.build", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"an image: {', '.join(RECIPES)}; all by default")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"an image: {', '.join(_KNOWN)}; by default all that the cluster needs"
+    )
     names = parser.parse_args().names or list(RECIPES)
-    unknown = [name for name in names if name not in RECIPES]
+    unknown = [name for name in names if name not in _KNOWN]
     if unknown:
-        parser.error(f"no such image: {', '.join(unknown)}; there are {', '.join(RECIPES)}")
+        parser.error(f"no such image: {', '.join(unknown)}; there are {', '.join(_KNOWN)}")
     with Steps().step("Build the images") as step:
         archives = build_all(step.detail, names)
     for archive in archives.values():

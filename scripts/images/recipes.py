@@ -72,7 +72,14 @@ GIT_SYNC = Recipe("git-sync", "v4.4.2", DEBIAN, stands_for="registry.k8s.io/git-
 STATSD_EXPORTER = Recipe("statsd-exporter", "v0.28.0", DEBIAN, program="github.com/prometheus/statsd_exporter")
 PROMETHEUS = Recipe("prometheus", "12", DEBIAN)
 
+AIRFLOW_WITH_S3 = Recipe(
+    "airflow-with-s3", "3.3.2", AIRFLOW, shared_files=(_REQUIREMENTS / "tools.txt", _REQUIREMENTS / "remote-logs.txt")
+)
+
 _ALL = (AIRFLOW, POSTGRES, REDIS, GIT_SERVER, XCOM_SIDECAR, GIT, GIT_SYNC, STATSD_EXPORTER, PROMETHEUS)
 
 RECIPES = {recipe.name: recipe for recipe in _ALL}
 """The images that the cluster needs, by name."""
+
+ON_DEMAND = {recipe.name: recipe for recipe in (AIRFLOW_WITH_S3,)}
+"""Those that a single group of tests needs, which builds and loads them itself."""
