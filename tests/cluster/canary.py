@@ -109,12 +109,11 @@ def in_cluster(stack: Stack) -> set[str]:
 
 
 def in_logs(stack: Stack) -> set[str]:
-    """The logs of all pods, the tasks' logs, the API server's audit log, and whichever of them have the password."""
+    """Whichever have the password of the logs of all pods, the tasks', the cluster's own parts', and its audit log."""
     found = {name for name, text in _pod_logs(stack) if sings(text.encode())}
     tasks = stack.kubectl("exec", "-n", NAMESPACE, "airflow-scheduler-0", "-c", "scheduler", "--", "sh", "-c", _LOGS)
     found |= {"the tasks' logs"} if sings(tasks.encode()) else set()
-    layout = default_layout()
-    return found | {each.name for each in [layout.audit_log] if sings(_content(each))}
+    return found | {each.name for each in default_layout().logs.glob("*.log") if sings(_content(each))}
 
 
 def _pod_logs(stack: Stack) -> Iterator[tuple[str, str]]:

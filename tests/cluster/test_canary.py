@@ -20,6 +20,7 @@ from cluster.canary import PASSWORD, Watch, forms, in_cluster, in_logs, sings, w
 from cluster.cutting import Line, line
 from cluster.sleeper import POD
 from common.waiting import NotYet, wait_for
+from local_cluster.layout import default_layout
 from road.airflow_api import AirflowApi
 from road.borrowed import HOST, Borrowed, borrowed
 from road.stack import NAMESPACE, Stack
@@ -93,12 +94,15 @@ def test_the_search_finds_it_in_annotations_and_logs(stack: Stack, team: Borrowe
         stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": [pod, note]}),
     )
     stack.kubectl(*SCHEDULER, "cat > /opt/airflow/logs/canary", stdin=text)
+    part = default_layout().log("canary")
+    part.write_text(text)
     try:
         ended = "--for=jsonpath={.status.phase}=Succeeded"
         stack.kubectl("wait", "pod/singer", "-n", SPACE, ended, "--timeout=60s", timeout_s=70)
         assert {f"Pod {SPACE}/singer", f"ConfigMap {SPACE}/singer"} <= in_cluster(stack)
-        assert {f"log of {SPACE}/singer", "the tasks' logs"} <= in_logs(stack)
+        assert {f"log of {SPACE}/singer", "the tasks' logs", part.name} <= in_logs(stack)
     finally:
+        part.unlink()
         stack.kubectl("delete", "pod,configmap", "singer", "-n", SPACE, "--grace-period=1", "--ignore-not-found")
         stack.kubectl("delete", "events", "--all", "-n", SPACE)
         stack.kubectl(*SCHEDULER, "rm -f /opt/airflow/logs/canary")
