@@ -1,0 +1,53 @@
+"""Helm takes the release away and installs it again: what belongs to people is there in between and afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from cluster.lasting import components, finished_run, holdings, holdings_again, kept_objects
+from cluster.runs import Run
+from common.steps import Steps
+from common.waiting import NotYet, wait_for
+from road.airflow_api import AirflowApi
+from road.bring_up import install
+from road.hello import connect
+from road.stack import NAMESPACE, RELEASE, Stack
+
+
+@dataclass(frozen=True)
+class Story:
+    """What there was before, and a run that is to be found in the history."""
+
+    stack: Stack
+    history: Run
+    before: dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def story(stack: Stack, airflow: AirflowApi) -> Iterator[Story]:
+    history = finished_run(stack, airflow)
+    yield Story(stack, history, holdings(stack, airflow, history))
+    install(Steps(), stack)
+
+
+def test_an_uninstall_leaves_namespaces_claims_and_secrets_and_nothing_that_runs(story: Story):
+    words = ["uninstall", RELEASE, "--namespace", NAMESPACE, "--wait", "--timeout", "5m"]
+    story.stack.helm(words, lambda _: None, timeout_s=310)
+
+    def probe() -> None:
+        if left := components(story.stack):
+            raise NotYet(str(left))
+
+    wait_for("Airflow's pods to be gone", probe, deadline_s=180)
+    assert kept_objects(story.stack) == story.before["objects"]
+
+
+def test_an_install_by_the_same_name_finds_all_of_it_and_the_history(story: Story):
+    install(Steps(), story.stack)
+    airflow = connect(story.stack)  # the API's Service has another address now
+    assert holdings_again(story.stack, airflow, story.history) == story.before
+    finished_run(story.stack, airflow)
