@@ -15,7 +15,7 @@ with DAG("hello_team", schedule=None, default_args={"team": "alpha"}, tags=["sam
         image="busybox:1.35",
         cmds=["sh", "-c"],
         arguments=[SCRIPT],
-        do_xcom_push=True,
+        xcom=True,
     )
 
     @task
