@@ -138,6 +138,8 @@ def as_layer(operator: KubernetesPodOperator, given: Set[str]) -> Json:
 def _env(operator: KubernetesPodOperator) -> Any:
     """Variables with texts for values: Kubernetes takes nothing else, people write numbers."""
     variables = operator.env_vars
+    if not variables and not operator.pod_runtime_info_envs:
+        return []
     if isinstance(variables, dict):
         variables = [{"name": name, "value": value} for name, value in variables.items()]
     if not isinstance(variables, list):

@@ -20,6 +20,7 @@ from kpo_platform.operator.link import links
 from kpo_platform.operator.provider import supported, warn_when_unsupported
 from kpo_platform.operator.refused import RefusedPod
 from kpo_platform.operator.task_run import task_run
+from kpo_platform.operator.templated import TemplatedFields
 from kpo_platform.operator.verdict import verdict
 from kpo_platform.pod.arguments import argument_refusals
 from kpo_platform.pod.compose import BASE, PodRequest, unchecked
@@ -59,9 +60,15 @@ class TeamPodOperator(Engine):
     """
 
     # What the team decides is no text that Jinja may change, and need not be serialized with every task.
-    template_fields: Sequence[str] = (
-        *(name for name in KubernetesPodOperator.template_fields if name not in ("namespace", "base_container_name")),
-        "pod_override",
+    template_fields: Sequence[str] = TemplatedFields(  # type: ignore[assignment]
+        [
+            *(
+                name
+                for name in KubernetesPodOperator.template_fields
+                if name not in ("namespace", "base_container_name")
+            ),
+            "pod_override",
+        ]
     )
     template_fields_renderers: ClassVar[dict[str, str]] = {
         **KubernetesPodOperator.template_fields_renderers,
