@@ -26,6 +26,7 @@ TESTS = (
     "provider",
     "room",
     "team_pod",
+    "templated",
 )
 """Those of tests/unit that meet the stock operator; `.venv` runs them with the oldest provider."""
 
