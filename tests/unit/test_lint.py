@@ -145,6 +145,8 @@ with DAG("stock", schedule=None):
 
     f = TeamPodOperator(task_id="d", image="registry.test/f:1")
     a >> [b, c] >> d >> inner() >> f
+    mapped = TeamPodOperator.partial(task_id="m", retries="three", imgae="x")
+    mapped.expand(image=["registry.test/m:1", "registry.test/m"])
 
 with DAG("defaults", schedule=None, default_args={"retries": "three"}):
     TeamPodOperator(task_id="g", image="registry.test/g:1")
@@ -164,8 +166,12 @@ FILE:17: error KPO-ARG001 task inner.e: The trigger_rule must be one of ['all_su
 'all_done_min_one_success', 'all_done_setup_success', 'one_success', 'one_failed', 'one_done', 'none_failed', \
 'none_skipped', 'always', 'none_failed_min_one_success', 'all_skipped'],'stock.e'; received 'x'.
 FILE:19: error KPO-ARG001 task d: Task id 'd' has already been added to the Dag
-FILE:23: error KPO-ARG001 task g: 'retries' type must be int, not str
-FILE:24: error KPO-IMG001 task h: The image 'registry.test/h' of container 'base' may mean something else tomorrow: \
+FILE:21: error KPO-ARG001 task m: TeamPodOperator.partial() got an unexpected keyword argument 'imgae'
+FILE:21: error KPO-ARG001 task m: 'retries' type must be int, not str
+FILE:21: error KPO-IMG001 task m: The image 'registry.test/m' of container 'base' may mean something else tomorrow: \
+team 'alpha' wants a tag other than latest, as in name:1.2.
+FILE:25: error KPO-ARG001 task g: 'retries' type must be int, not str
+FILE:26: error KPO-IMG001 task h: The image 'registry.test/h' of container 'base' may mean something else tomorrow: \
 team 'alpha' wants a tag other than latest, as in name:1.2.
 """
 

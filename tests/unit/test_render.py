@@ -161,6 +161,7 @@ with DAG("refused", schedule=None):
     TeamPodOperator(task_id="good", image="busybox:1.35")
     TeamPodOperator(task_id="bad", image="busybox:latest", retries="three")
     KubernetesPodOperator(task_id="stock", image="busybox:1.35", retries="three")
+    TeamPodOperator.partial(task_id="mapped", image="busybox:1.35", retries="three").expand(cmds=[["a"], ["b"]])
     KubernetesPodOperator(task_id="elsewhere", image="busybox:1.35", namespace="other")
 """
 
@@ -176,7 +177,8 @@ ELSEWHERE = (
 
 
 @pytest.mark.parametrize(
-    ("name", "sentences"), [("bad", [NO_NUMBER, UNPINNED]), ("stock", [NO_NUMBER]), ("elsewhere", [ELSEWHERE])]
+    ("name", "sentences"),
+    [("bad", [NO_NUMBER, UNPINNED]), ("stock", [NO_NUMBER]), ("mapped", [NO_NUMBER]), ("elsewhere", [ELSEWHERE])],
 )
 def test_a_task_that_is_refused_when_it_is_made_is_a_finding(
     render: Any, tmp_path: Path, in_this_process: None, name: str, sentences: list[str]

@@ -12,6 +12,7 @@ from typing import Any
 
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
 from airflow.sdk import BaseOperator
+from airflow.sdk.definitions._internal.contextmanager import DagContext, TaskGroupContext
 from airflow.sdk.exceptions import AirflowException, DuplicateTaskIdFound
 
 from kpo_platform import TeamPodOperator
@@ -50,6 +51,14 @@ class Making:
     tasks: list[Any] = field(default_factory=list)  # so that no other task gets the identity of one that is gone
 
 
+@dataclass(frozen=True)
+class Unmapped:
+    """A task whose arguments were refused before it was mapped; it will be one of this name."""
+
+    dag_id: str
+    task_id: str
+
+
 @contextmanager
 def forgiving(root: str, note: Note) -> Iterator[Making]:
     """While this lasts, a task whose arguments are refused is made without them, and the reasons are noted.
@@ -65,9 +74,11 @@ def forgiving(root: str, note: Note) -> Iterator[Making]:
     before = {kind: kind.__init__ for kind in (TeamPodOperator, KubernetesPodOperator)}
     for kind, init in before.items():
         kind.__init__ = _forgiving(init, root, note, making)  # type: ignore[method-assign]
+    KubernetesPodOperator.partial = classmethod(_forgiving_partial(root, note))  # type: ignore[assignment]
     try:
         yield making
     finally:
+        del KubernetesPodOperator.partial
         for kind, init in before.items():
             kind.__init__ = init  # type: ignore[method-assign]
 
@@ -85,6 +96,31 @@ def _forgiving(init: Any, root: str, note: Note, making: Making) -> Any:
 
     make.__wrapped__ = init.__wrapped__  # Airflow recognizes a class's own constructor by it
     return make
+
+
+def _forgiving_partial(root: str, note: Note) -> Any:
+    stock = vars(BaseOperator)["partial"]
+
+    def partial(kind: Any, **arguments: Any) -> Any:
+        left = dict(arguments)
+        while True:
+            try:
+                return stock.__get__(None, kind)(**left)
+            except (AirflowException, TypeError, ValueError) as error:
+                refusal = _with_argument(Refusal("argument", str(error)), left)
+                if refusal.argument in ("", "task_id") or left[refusal.argument] is LATER:
+                    raise
+                note(_unmapped(arguments), caller(root), [refusal])
+                left = _without({refusal.argument}, left)
+
+    return partial
+
+
+def _unmapped(arguments: Mapping[str, Any]) -> Unmapped:
+    dag = arguments.get("dag") or DagContext.get_current()
+    group = arguments.get("task_group") or (TaskGroupContext.get_current(dag) if dag else None)
+    name = str(arguments.get("task_id"))
+    return Unmapped(dag.dag_id if dag else "", group.child_id(name) if group else name)
 
 
 def _make(task: Any, init: Any, arguments: dict[str, Any], note: Callable[[list[Refusal]], None]) -> bool:

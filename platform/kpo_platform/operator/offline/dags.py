@@ -15,7 +15,7 @@ from airflow.exceptions import AirflowClusterPolicyViolation
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
 
 from kpo_platform.errors import DagError, TaskError
-from kpo_platform.operator.offline.construction import Making, Place, forgiving, reasons
+from kpo_platform.operator.offline.construction import Making, Place, Unmapped, forgiving, reasons
 from kpo_platform.pod.finding import Refusal, refuse
 
 if TYPE_CHECKING:
@@ -30,18 +30,19 @@ class Bag:
         folder: where they are.
         dags: by their ids.
         errors: why a file cannot be read, by its name.
-        refusals: why a task was refused, by its identity; it is among its DAG's tasks nevertheless.
+        refusals: why a task was refused, by its identity, or by its name where it is mapped; it is among its DAG's
+            tasks nevertheless.
     """
 
     folder: Path
     dags: dict[str, DAG] = field(default_factory=dict)
     errors: dict[str, str] = field(default_factory=dict)
-    refusals: dict[int, list[Refusal]] = field(default_factory=dict)
+    refusals: dict[int | Unmapped, list[Refusal]] = field(default_factory=dict)
     making: Making = field(default_factory=Making)
 
     def note(self, task: Any, _: Place, found: list[Refusal]) -> None:
         """Keep why a task was refused."""
-        self.refusals.setdefault(id(task), []).extend(found)
+        self.refusals.setdefault(task if isinstance(task, Unmapped) else id(task), []).extend(found)
 
     def judge(self, task: Any) -> None:
         """Have a task judged as the dag-processor does, once it is there.
@@ -49,7 +50,7 @@ class Bag:
         Raises:
             Refused: the task was refused when it was made, or is refused by the cluster's policy.
         """
-        found = self.refusals.get(id(task), [])
+        found = [*self.refusals.get(id(task), []), *self.refusals.get(Unmapped(task.dag_id, task.task_id), [])]
         if id(task) not in self.making.unfinished:
             try:
                 settings.task_policy(task)  # type: ignore[no-untyped-call]
