@@ -27,6 +27,7 @@ ONE_VALUE_ONLY = {
     "data.metadataConnection.db": "of no effect without the host; test_database.py sets it",
     "data.metadataConnection.user": "of no effect without the host; test_database.py sets it",
     "data.metadataConnection.passwordSecretName": "of no effect without the host; test_database.py sets it",
+    "data.metadataConnection.caSecretName": "of no effect without the host; test_database.py sets it",
     "data.metadataConnection.sslmode": "of no effect without the host; test_database.py sets it",
     "dags.persistence.existingClaim": "refused beside gitSync; test_shared_dags.py sets it",
     "dags.persistence.subPath": "of no effect without the above; test_shared_dags.py sets it",

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy.engine import make_url
 
-from chart.rendering import Object, containers, pods, render, starting_with
+from chart.rendering import Object, containers, pods, render, starting_with, text
 from chart.test_secrets import secret_names, variables
 
 EXTERNAL: Object = {
@@ -21,9 +21,11 @@ EXTERNAL: Object = {
             "user": "conductor",
             "passwordSecretName": "our-database",
             "sslmode": "verify-full",
+            "caSecretName": "our-authority",
         }
     },
 }
+AUTHORITY = "/opt/kpo-platform/database-ca/ca.crt"
 PASSWORD = "KPO_PLATFORM_DATABASE_PASSWORD"
 URL = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
 BESIDE = f"conductor:$({PASSWORD})@db.example:6432/orchestra"
@@ -36,7 +38,9 @@ def given() -> dict[str, dict[str, Any]]:
         for container in containers(pod):
             told = variables(container)
             if URL in told:
-                found[f"{name}/{container['name']}"] = {key: told[key] for key in (PASSWORD, URL, f"{URL}_ASYNC")}
+                found[f"{name}/{container['name']}"] = {
+                    key: told[key] for key in (PASSWORD, URL, f"{URL}_ASYNC", "PGSSLROOTCERT")
+                }
     return found
 
 
@@ -46,6 +50,7 @@ def test_every_part_gets_the_url_in_both_drivers_words_and_the_password_from_the
             PASSWORD: {"secretKeyRef": {"name": "our-database", "key": "password"}},
             URL: f"postgresql+psycopg2://{BESIDE}?sslmode=verify-full",
             f"{URL}_ASYNC": f"postgresql+asyncpg://{BESIDE}?ssl=verify-full",
+            "PGSSLROOTCERT": AUTHORITY,
         }
         for component, container in [
             *((name, "wait-for-migrations") for name in ("api-server", "dag-processor", "scheduler", "triggerer")),
@@ -53,6 +58,41 @@ def test_every_part_gets_the_url_in_both_drivers_words_and_the_password_from_the
             ("migration", "migrate"),
         ]
     }
+
+
+EVERYBODY: Object = {
+    **EXTERNAL,
+    "executor": "CeleryExecutor",
+    "databaseCleanup": {"enabled": True},
+    "teams": {"alpha": {}},
+}
+
+
+def test_whoever_speaks_to_the_database_has_its_authority_and_nothing_else_of_that_secret() -> None:
+    volume = {"secretName": "our-authority", "items": [{"key": "ca.crt", "path": "ca.crt"}]}
+    told, mounted, volumes = set(), set(), {}
+    for name, pod in pods(render(EVERYBODY)).items():
+        for one in pod["spec"].get("volumes", []):
+            if one["name"] == "database-ca":
+                volumes[name] = one["secret"]
+        for container in containers(pod):
+            place = f"{name}/{container['name']}"
+            if variables(container).get("PGSSLROOTCERT") == AUTHORITY:
+                told.add(place)
+            if any(f"{one['mountPath']}/ca.crt" == AUTHORITY for one in container.get("volumeMounts", [])):
+                mounted.add(place)
+    looks = {"secrets": {"secretName": "our-authority", "optional": True}}
+    speakers = {
+        *("api-server", "dag-processor", "database-cleanup", "migration", "scheduler", "team-settings", "triggerer")
+    }
+    assert told == mounted
+    assert {place.split("/")[0] for place in told} == speakers
+    assert volumes == {**dict.fromkeys(speakers, volume), **looks}
+
+
+def test_without_an_authority_of_its_own_the_drivers_are_told_of_none() -> None:
+    connection = {key: value for key, value in EXTERNAL["data"]["metadataConnection"].items() if key != "caSecretName"}
+    assert "PGSSLROOTCERT" not in text({**EXTERNAL, "data": {"metadataConnection": connection}})
 
 
 @pytest.mark.parametrize(("variable", "word"), [(URL, "sslmode"), (f"{URL}_ASYNC", "ssl")])
@@ -76,7 +116,7 @@ def test_no_secret_is_made_for_it_and_nothing_of_the_embedded_one_is_left() -> N
     made = json.loads(variables(job["spec"]["template"]["spec"]["containers"][0])["SECRETS"])
     assert sorted(made) == ["admin", "api-secret-key", "fernet-key", "jwt-secret"]
     assert [item["metadata"]["name"] for item in objects if "postgresql" in item["metadata"]["name"]] == []
-    assert secret_names(objects) == {*made.values(), "our-database"}
+    assert secret_names(objects) == {*made.values(), "our-authority", "our-database"}
 
 
 def test_the_migration_runs_again_for_another_database() -> None:

@@ -92,6 +92,17 @@ def test_a_password_that_would_break_the_url_is_told(job: ModuleType, given: str
     assert said(job, "database-password", password=given) == expected
 
 
+def test_what_is_no_certificate_is_told(job: ModuleType) -> None:
+    assert said(job, "database-ca", **{"ca.crt": "a file name"}) == [
+        "secret airflow/mine: its key `ca.crt` is no certificate in PEM (-----BEGIN CERTIFICATE-----)"
+    ]
+
+
+def test_a_certificate_is_taken_with_the_line_break_at_its_end(job: ModuleType) -> None:
+    pem = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
+    assert said(job, "database-ca", **{"ca.crt": pem}) == []
+
+
 @pytest.mark.parametrize(
     ("given", "expected"),
     [

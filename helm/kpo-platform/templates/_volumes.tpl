@@ -1,8 +1,8 @@
 {{/* What is mounted into Airflow's pods. ConfigMaps are mounted as whole folders, so that a change arrives without a
 restart; where a restart is needed, a checksum in the pod's annotations brings it about. */}}
 
-{{/* anything → mounts of every Airflow container */}}
-{{- define "kpo-platform.airflowMounts" -}}
+{{/* context → mounts of every Airflow process */}}
+{{- define "kpo-platform.processMounts" -}}
 - name: config
   mountPath: /opt/kpo-platform/config
   readOnly: true
@@ -14,7 +14,7 @@ restart; where a restart is needed, a checksum in the pod's annotations brings i
 {{- end -}}
 
 {{/* context → the volumes of the mounts above */}}
-{{- define "kpo-platform.airflowVolumes" -}}
+{{- define "kpo-platform.processVolumes" -}}
 - name: config
   configMap:
     name: {{ include "kpo-platform.name" (list . "config") }}
@@ -23,6 +23,18 @@ restart; where a restart is needed, a checksum in the pod's annotations brings i
     name: {{ include "kpo-platform.once" (list . "kpo-platform.scriptsName") }}
 - name: tmp
   emptyDir: {}
+{{- end -}}
+
+{{/* context → mounts of a process that opens the database */}}
+{{- define "kpo-platform.airflowMounts" -}}
+{{ include "kpo-platform.processMounts" . }}
+{{- include "kpo-platform.databaseMounts" . | nindent 0 }}
+{{- end -}}
+
+{{/* context → the volumes of the mounts above */}}
+{{- define "kpo-platform.airflowVolumes" -}}
+{{ include "kpo-platform.processVolumes" . }}
+{{- include "kpo-platform.databaseVolumes" . | nindent 0 }}
 {{- end -}}
 
 {{/* context → mounts of the containers that run code of the package */}}

@@ -20,7 +20,7 @@
 
 {{/* context → mounts of a container that runs tasks, or knows of them */}}
 {{- define "kpo-platform.taskMounts" -}}
-{{ include "kpo-platform.airflowMounts" . }}
+{{ include "kpo-platform.processMounts" . }}
 {{ include "kpo-platform.codeMounts" . }}
 {{- with include "kpo-platform.sharedMounts" . }}
 {{ . }}
@@ -32,7 +32,7 @@
 
 {{/* context → the volumes of the mounts above; that of the logs only where all share it */}}
 {{- define "kpo-platform.taskVolumes" -}}
-{{ include "kpo-platform.airflowVolumes" . }}
+{{ include "kpo-platform.processVolumes" . }}
 {{ include "kpo-platform.once" (list . "kpo-platform.codeVolumes") }}
 {{- with include "kpo-platform.sharedVolumes" . }}
 {{ . }}

@@ -43,6 +43,11 @@ def connection(value: str) -> str:
     return "" if value.startswith("postgresql") else "is no URL of a PostgreSQL database (postgresql+psycopg2://…)"
 
 
+def certificate(value: str) -> str:
+    """What is wrong with the certificate of an authority, or several."""
+    return "" if "-----BEGIN CERTIFICATE-----" in value else "is no certificate in PEM (-----BEGIN CERTIFICATE-----)"
+
+
 def in_a_url(value: str) -> str:
     """What is wrong with a password that becomes part of a URL."""
     if IN_A_URL & set(value):
@@ -55,6 +60,7 @@ KEYS: dict[str, dict[str, Callable[[str], str]]] = {
     "api-secret-key": {"api-secret-key": something},
     "broker": {"connection": something},
     "database": {"connection": connection},
+    "database-ca": {"ca.crt": certificate},
     "database-password": {"password": in_a_url},
     "fernet-key": {"fernet-key": fernet},
     "jwt-secret": {"jwt-secret": something},

@@ -20,8 +20,10 @@
 {{- $_ := set $given . $name -}}
 {{- end -}}
 {{- end -}}
-{{- with .Values.data.metadataConnection.passwordSecretName -}}
-{{- $_ := set $given "database-password" . -}}
+{{- with .Values.data.metadataConnection -}}
+{{- range $what, $name := dict "database-password" .passwordSecretName "database-ca" .caSecretName -}}
+{{- with $name -}}{{- $_ := set $given $what . -}}{{- end -}}
+{{- end -}}
 {{- end -}}
 {{- toJson $given -}}
 {{- end -}}

@@ -1,0 +1,114 @@
+"""Airflow on somebody else's database, by TLS, with what it had in its own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import yaml
+
+from cluster import external_database as there
+from cluster.documented import commands, follow
+from cluster.external_database import DATABASE, HOST, OTHER_NAME, USER, External, external_database
+from cluster.lasting import finished_run, holdings, holdings_again
+from cluster.runs import Run
+from common.steps import Steps
+from road.airflow_api import AirflowApi
+from road.bring_up import install
+from road.stack import NAMESPACE, RELEASE, Stack
+
+ASK = """
+import asyncio, os, sys
+from sqlalchemy import create_engine, make_url, text
+from sqlalchemy.ext.asyncio import create_async_engine
+
+variable, host = sys.argv[1:]
+url = make_url(os.environ[variable])
+url = url.set(host=host) if host else url
+
+async def by_asyncpg():
+    async with create_async_engine(url).connect() as connection:
+        return (await connection.execute(text("SELECT 1"))).scalar_one()
+
+def by_psycopg():
+    with create_engine(url).connect() as connection:
+        return connection.execute(text("SELECT 1")).scalar_one()
+
+try:
+    print(asyncio.run(by_asyncpg()) if variable.endswith("ASYNC") else by_psycopg())
+except Exception as error:
+    print(error)
+"""
+URL = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
+OTHERS = "PGSSLROOTCERT=/etc/ssl/certs/ca-certificates.crt"
+
+
+@pytest.fixture(scope="module")
+def history(stack: Stack, airflow: AirflowApi) -> Run:
+    return finished_run(stack, airflow)
+
+
+@pytest.fixture(scope="module")
+def before(stack: Stack, airflow: AirflowApi, history: Run) -> dict[str, Any]:
+    """What Airflow has while its database is the embedded one."""
+    return holdings(stack, airflow, history)
+
+
+@pytest.fixture(scope="module")
+def external(stack: Stack, before: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[External]:
+    """Airflow on another database, with a copy of what the embedded one had."""
+    folder = tmp_path_factory.mktemp("database")
+    back_up, _ = commands("Back up and restore")
+    follow(stack, back_up, folder)
+    with external_database(stack) as it:
+        restore = f"pg_restore --username={USER} --dbname={DATABASE} --no-owner --exit-on-error < airflow.dump"
+        follow(stack, f"kubectl exec --stdin -n {there.NAMESPACE} postgres -- {restore}", folder)
+        ours = {"password": "p%40ss%2Fof-a-test", "ca.crt": it.authority}
+        secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "external-db"}, "stringData": ours}
+        stack.kubectl("apply", "-n", NAMESPACE, "-f", "-", stdin=json.dumps(secret))
+        (folder / "values.yaml").write_text(yaml.safe_dump(values()))
+        try:
+            install(Steps(), stack, folder / "values.yaml")
+            yield it
+        finally:
+            install(Steps(), stack)
+            stack.kubectl("delete", "secret", "external-db", "-n", NAMESPACE)
+
+
+def values() -> dict[str, object]:
+    connection = {"host": HOST, "db": DATABASE, "user": USER, "passwordSecretName": "external-db"}
+    tls = {"sslmode": "verify-full", "caSecretName": "external-db"}
+    return {"postgresql": {"enabled": False}, "data": {"metadataConnection": {**connection, **tls}}}
+
+
+def test_airflow_works_with_another_database_and_finds_the_copied_history_there(
+    stack: Stack, airflow: AirflowApi, history: Run, before: dict[str, Any], external: External
+):
+    assert holdings_again(stack, airflow, history) == before
+    run = finished_run(stack, airflow)
+    assert external.query(f"SELECT state FROM dag_run WHERE run_id = '{run.id}'") == "success"
+    assert stack.get("pods", "-n", NAMESPACE, "-l", "app.kubernetes.io/component=postgresql")["items"] == []
+
+
+@pytest.mark.parametrize(
+    ("authority", "host", "answer"),
+    [
+        pytest.param("", "", ("1", "1"), id="as-configured"),
+        pytest.param(OTHERS, "", ("certificate verify failed", "CERTIFICATE_VERIFY_FAILED"), id="other-authority"),
+        pytest.param("", OTHER_NAME, ("does not match host name", "Hostname mismatch"), id="other-name"),
+    ],
+)
+def test_only_the_server_for_whose_name_the_authority_vouches_is_taken_by_both_drivers(
+    stack: Stack, external: External, authority: str, host: str, answer: tuple[str, str]
+):
+    for expected, said in zip(answer, ask(stack, authority, host), strict=True):
+        assert expected in said
+
+
+def ask(stack: Stack, authority: str, host: str) -> list[str]:
+    """What the scheduler's two drivers make of the server, with another authority or name where one is given."""
+    where = ("exec", "--stdin", "-n", NAMESPACE, f"{RELEASE}-scheduler-0", "-c", "scheduler", "--")
+    env = ("env", *filter(None, [authority]))
+    return [stack.kubectl(*where, *env, "python", "-", variable, host, stdin=ASK) for variable in (URL, f"{URL}_ASYNC")]
