@@ -66,7 +66,8 @@ POSTGRES = Recipe("postgres", "15", DEBIAN)
 REDIS = Recipe("redis", "7", DEBIAN)
 GIT_SERVER = Recipe("git-server", "12", DEBIAN)
 XCOM_SIDECAR = Recipe("xcom-sidecar", "12", DEBIAN)
-# As the field names them: docker.io/alpine/git behind the teams' registry prefix, git-sync with its registry.
+# As the field names them: alpine/git and amazon/aws-cli behind the teams' registry prefix, git-sync with its registry.
+AWS_CLI = Recipe("aws-cli", "2.9.19", DEBIAN, stands_for="localhost/kpo-platform/amazon/aws-cli")
 GIT = Recipe("git", "2.47.2", DEBIAN, stands_for="localhost/kpo-platform/alpine/git")
 GIT_SYNC = Recipe("git-sync", "v4.4.2", DEBIAN, stands_for="registry.k8s.io/git-sync/git-sync")
 STATSD_EXPORTER = Recipe("statsd-exporter", "v0.28.0", DEBIAN, program="github.com/prometheus/statsd_exporter")
@@ -81,5 +82,5 @@ _ALL = (AIRFLOW, POSTGRES, REDIS, GIT_SERVER, XCOM_SIDECAR, GIT, GIT_SYNC, STATS
 RECIPES = {recipe.name: recipe for recipe in _ALL}
 """The images that the cluster needs, by name."""
 
-ON_DEMAND = {recipe.name: recipe for recipe in (AIRFLOW_WITH_S3,)}
+ON_DEMAND = {recipe.name: recipe for recipe in (AIRFLOW_WITH_S3, AWS_CLI)}
 """Those that a single group of tests needs, which builds and loads them itself."""

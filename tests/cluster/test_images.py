@@ -10,16 +10,26 @@ import pytest
 
 from common.paths import REPOSITORY
 from common.run import capture
+from images.build import build_all
+from images.recipes import AWS_CLI
+from local_cluster import cluster
 from road.stack import Stack
 
 RUN_TASK = REPOSITORY / "scripts" / "run-task"
 DAG = Path(__file__).parent / "files" / "root_images.py"
 
 
+@pytest.fixture(scope="module", autouse=True)
+def aws_cli(stack: Stack) -> None:
+    """The node has the image that only this group needs."""
+    cluster.load(build_all(print, [AWS_CLI.name]).values(), print)
+
+
 @pytest.mark.parametrize(
     ("task", "found"),
     [
         ("busybox", {"uid": 50000, "home": "/work", "user": "task", "note": "written"}),
+        ("aws", {"program": "aws-cli", "region": "eu-central-1", "file": "[default]"}),
         ("git", {"copy": "first", "volume": "second first "}),
     ],
 )

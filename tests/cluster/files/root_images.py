@@ -27,8 +27,18 @@ cat > /airflow/xcom/return.json <<END
 END
 """
 
+AWS = """
+set -eu
+version=$(aws --version)
+aws configure set region eu-central-1
+cat > /airflow/xcom/return.json <<END
+{"program": "${version%%/*}", "region": "$(aws configure get region)", "file": "$(head -1 /work/.aws/config)"}
+END
+"""
+
 with DAG("root_images", schedule=None, default_args={"team": "alpha", "cmds": ["sh", "-c"], "xcom": True}):
     TeamPodOperator(task_id="busybox", image="busybox:1.35", arguments=[BUSYBOX])
+    TeamPodOperator(task_id="aws", image="amazon/aws-cli:2.9.19", arguments=[AWS])
     TeamPodOperator(
         task_id="git",
         image="git-server:12",
