@@ -17,6 +17,7 @@ from local_cluster import cluster
 from road.stack import CHART, NAMESPACE, RELEASE
 
 _TRIES = 11
+_TEAM = "#/$defs/team"
 _TEAMS = {"alpha": {"dags": {"repo": "https://git.example.com/alpha.git"}}, "beta": {"owners": [{"group": "beta"}]}}
 
 
@@ -48,11 +49,14 @@ def measure(steps: Steps) -> dict[str, Any]:
 
 
 def _values(part: dict[str, Any], schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Every field below a part of the schema that holds no named fields; teams are those of teamDefaults."""
+    """Every field below a part of the schema that holds no named fields; teams are those of teamDefaults.
+
+    An object of Kubernetes' own, which the schema refers to as well, is one value.
+    """
     fields = [field for name, field in part.get("properties", {}).items() if part is not schema or name != "teams"]
     below = [part[inner] for inner in ("items", "additionalProperties") if isinstance(part.get(inner), dict)]
     for field in fields:
-        whole = {**schema["$defs"]["team"], **field} if "$ref" in field else field
+        whole = {**schema["$defs"]["team"], **field} if field.get("$ref") == _TEAM else field
         if "properties" not in whole:
             yield whole
         yield from _values(whole, schema)
