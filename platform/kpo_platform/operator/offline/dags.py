@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import difflib
-import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow import settings
-from airflow.dag_processing.importers import get_importer_registry
 from airflow.exceptions import AirflowClusterPolicyViolation
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
 
 from kpo_platform.errors import DagError, TaskError
 from kpo_platform.operator.offline.construction import Making, Place, Unmapped, forgiving, reasons
+from kpo_platform.operator.offline.files import dag_files, import_file
 from kpo_platform.pod.finding import Refusal, refuse
 
 if TYPE_CHECKING:
@@ -66,14 +65,12 @@ def read(root: Path, file: Path | None = None) -> Bag:
         root: where imports of the files' own modules begin, as in a bundle.
         file: the only file to read.
     """
-    bag, registry = Bag(file or root), get_importer_registry()
-    sys.path.append(str(root))
+    bag = Bag(file or root)
     with forgiving(f"{root}/", bag.note) as bag.making:
-        for name in [str(file)] if file else sorted(registry.list_dag_files(root)):
-            importer = registry.get_importer(name)
-            if importer is None:
+        for name in [str(file)] if file else dag_files(root):
+            result = import_file(root, name, safe_mode=file is None)
+            if result is None:
                 continue
-            result = importer.import_file(name, bundle_path=root, safe_mode=file is None)
             bag.errors.update({each.file_path or name: each.stacktrace or each.message for each in result.errors})
             for dag in result.dags:
                 _add(bag, dag)

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from airflow import settings
-from airflow.dag_processing.importers import get_importer_registry
 from airflow.exceptions import AirflowClusterPolicyViolation
 
 from kpo_platform import TeamPodOperator
 from kpo_platform.operator.offline.construction import Making, Place, forgiving, reasons
+from kpo_platform.operator.offline.files import dag_files, import_file
 from kpo_platform.operator.offline.place import line
 from kpo_platform.pod.finding import Finding, Refusal, finding
 
@@ -42,12 +41,11 @@ def lint(root: Path) -> tuple[int, list[Located]]:
     Returns:
         The number of files, and what was found, in the order of files and lines.
     """
-    run = _Run(root)
-    sys.path.append(str(root))
+    run, files = _Run(root), dag_files(root)
     with forgiving(f"{root}/", run.note) as making:
-        for file in sorted(get_importer_registry().list_dag_files(root)):
+        for file in files:
             run.file(file, making)
-    return run.files, sorted(dict.fromkeys(run.found), key=lambda each: (each.file, each.line))
+    return len(files), sorted(dict.fromkeys(run.found), key=lambda each: (each.file, each.line))
 
 
 class _Run:
@@ -55,17 +53,14 @@ class _Run:
         self._root = root
         self._dags: dict[str, str] = {}
         self._current = ""
-        self.files = 0
         self.found: list[Located] = []
 
     def file(self, file: str, making: Making) -> None:
         """Read a file, and judge the tasks of its DAGs."""
-        self.files += 1
         self._current = file
-        importer = get_importer_registry().get_importer(file)
-        if importer is None:
+        result = import_file(self._root, file, safe_mode=True)
+        if result is None:
             return
-        result = importer.import_file(file, bundle_path=self._root, safe_mode=True)
         for error in result.errors:
             text = error.stacktrace or error.message
             self._add(file, _line_of(text, file), f"file {Path(file).name}", [_unread(text)])
