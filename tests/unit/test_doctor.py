@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from kpo_platform.checks import RULES, Judgement, Sight, examine
-from kpo_platform.checks.needs import Need, needs
+from kpo_platform.checks.needs import Need, needs, uses
 from unit.command_line import Cluster, Speak
 
 CONTAINER: dict[str, Any] = {
@@ -53,8 +53,8 @@ SIGHT = Sight(
     namespace="airflow",
     components=(SCHEDULER,),
     jobs=(JOB,),
-    cron_jobs=(),
     pods=(),
+    uses=uses((SCHEDULER, JOB)),
     secrets={"fernet": frozenset({"fernet-key"})},
     hidden=frozenset(),
 )
@@ -117,7 +117,8 @@ def test_what_a_job_of_a_cron_job_needs_counts_and_its_good_end_is_no_news():
         "spec": {"jobTemplate": {"spec": {"template": {"spec": {"containers": [CONTAINER]}}}}},
     }
     ended = {**JOB, "metadata": {**JOB["metadata"], "ownerReferences": [{"kind": "CronJob"}]}}
-    sight = replace(SIGHT, cron_jobs=(nightly,), jobs=(ended,), secrets={**SIGHT.secrets, "whole": frozenset()})
+    needed = uses((SCHEDULER, ended, nightly))
+    sight = replace(SIGHT, jobs=(ended,), uses=needed, secrets={**SIGHT.secrets, "whole": frozenset()})
     assert examine(sight) == (SECRET, Judgement("Secret airflow/whole", "is there"), READY)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from kpo_platform.kube import Object
 
@@ -19,6 +19,19 @@ class Need:
 
     secret: str
     key: str = ""
+
+
+@dataclass(frozen=True)
+class Use:
+    """What is needed of a secret.
+
+    Attributes:
+        keys: the keys that have to be in it.
+        users: kind and name of what makes the pods that need it.
+    """
+
+    keys: set[str] = field(default_factory=set)
+    users: set[str] = field(default_factory=set)
 
 
 def pod_of(found: Object) -> Object:
@@ -37,9 +50,22 @@ def needs(pod: Object) -> frozenset[Need]:
     return frozenset((*_of_environment(pod), *_of_volumes(pod)))
 
 
-def secret_names(pods: Iterable[Object]) -> frozenset[str]:
-    """The names of all secrets that these pods cannot start without."""
-    return frozenset(need.secret for pod in pods for need in needs(pod))
+def uses(makers: Iterable[Object]) -> dict[str, Use]:
+    """Every secret that pods cannot start without.
+
+    Args:
+        makers: what makes the pods.
+
+    Returns:
+        What is needed of each, by its name, in order.
+    """
+    found: dict[str, Use] = {}
+    for maker in makers:
+        for need in needs(pod_of(maker)):
+            use = found.setdefault(need.secret, Use())
+            use.keys.update({need.key} - {""})
+            use.users.add(f"{maker['kind']} {maker['metadata']['name']}")
+    return dict(sorted(found.items()))
 
 
 def _of_environment(pod: Object) -> Iterator[Need]:

@@ -8,23 +8,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kpo_platform.checks.judgement import Judgement, wrong
-from kpo_platform.checks.needs import needs, pod_of
+from kpo_platform.checks.needs import Use
 from kpo_platform.checks.sight import Sight
 
 
 def secrets(sight: Sight) -> Iterator[Judgement]:
     """Judge every secret that a pod of the release needs."""
-    keys: dict[str, set[str]] = {}
-    users: dict[str, set[str]] = {}
-    for maker in (*sight.components, *sight.jobs, *sight.cron_jobs):
-        for need in needs(pod_of(maker)):
-            keys.setdefault(need.secret, set()).update({need.key} - {""})
-            users.setdefault(need.secret, set()).add(f"{maker['kind']} {maker['metadata']['name']}")
-    for name in sorted(keys):
-        yield _secret(sight, name, keys[name], ", ".join(sorted(users[name])))
+    return (_secret(sight, name, use) for name, use in sight.uses.items())
 
 
-def _secret(sight: Sight, name: str, keys: set[str], users: str) -> Judgement:
+def _secret(sight: Sight, name: str, use: Use) -> Judgement:
+    keys, users = use.keys, ", ".join(sorted(use.users))
     what = f"Secret {sight.namespace}/{name}"
     if name in sight.hidden:
         return Judgement(what, f"not seen: it takes the right to get it; needed by {users}", verified=False)

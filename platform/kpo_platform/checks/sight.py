@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from kpo_platform.checks.needs import pod_of, secret_names
+from kpo_platform.checks.needs import Use, uses
 from kpo_platform.contract import Contract
 from kpo_platform.errors import Forbidden, NotFound
 from kpo_platform.kube import CRON_JOB, DEPLOYMENT, JOB, POD, SECRET, STATEFUL_SET, Kube, Object, Resource
@@ -21,9 +21,9 @@ class Sight:
         namespace: of the release.
         components: its Deployments and StatefulSets.
         jobs: its Jobs, those of its CronJobs among them.
-        cron_jobs: its CronJobs.
         pods: all its pods.
-        secrets: for every secret that they name, the keys that hold something; None: it is not there. Values are not
+        uses: every secret that pods of these cannot start without, by its name.
+        secrets: for each of those, the keys that hold something; None: it is not there. Values are not
             kept.
         hidden: names of the secrets that the caller may not read.
     """
@@ -31,8 +31,8 @@ class Sight:
     namespace: str
     components: tuple[Object, ...]
     jobs: tuple[Object, ...]
-    cron_jobs: tuple[Object, ...]
     pods: tuple[Object, ...]
+    uses: Mapping[str, Use]
     secrets: Mapping[str, frozenset[str] | None]
     hidden: frozenset[str]
 
@@ -59,8 +59,9 @@ def look(kube: Kube, contract: Contract) -> Sight:
         return tuple({"kind": each.kind, **item} for each in resources for item in kube.find(each, namespace, labels))
 
     components, jobs, cron_jobs = found(*_COMPONENTS), found(JOB), found(CRON_JOB)
-    secrets, hidden = _secrets(kube, namespace, secret_names(map(pod_of, (*components, *jobs, *cron_jobs))))
-    return Sight(namespace, components, jobs, cron_jobs, found(POD), secrets, hidden)
+    needed = uses((*components, *jobs, *cron_jobs))
+    secrets, hidden = _secrets(kube, namespace, needed)
+    return Sight(namespace, components, jobs, found(POD), needed, secrets, hidden)
 
 
 def _secrets(
@@ -68,7 +69,7 @@ def _secrets(
 ) -> tuple[dict[str, frozenset[str] | None], frozenset[str]]:
     seen: dict[str, frozenset[str] | None] = {}
     hidden = set()
-    for name in sorted(names):
+    for name in names:
         try:
             found = kube.get(SECRET, name, namespace)
         except NotFound:

@@ -9,8 +9,9 @@ import click
 
 from kpo_platform.checks import Judgement, examine, look
 from kpo_platform.cli.exits import Exit
+from kpo_platform.cli.findings import words
 from kpo_platform.cli.options import Cluster, cluster_options, output_option
-from kpo_platform.cli.output import clean, data_json, data_lines, say
+from kpo_platform.cli.output import clean, data_json, data_lines, mark, say
 
 _EXAMPLES = """\b
 Examples:
@@ -39,11 +40,10 @@ def command(cluster: Cluster, output: str) -> int:
 
 
 def _line(each: Judgement) -> tuple[str, str | None]:
-    if each.finding:
-        return clean(f"✗ {each.finding.code} {each.object}: {each.seen}: {each.finding.fix}"), "red"
-    if not each.verified:
-        return clean(f"? {each.object}: {each.seen}"), "yellow"
-    return clean(f"✔ {each.object}: {each.seen}"), None
+    sign, colour = mark(healthy=each.finding is None, verified=each.verified)
+    code = f"{each.finding.code} " if each.finding else ""
+    said = words(each.finding) if each.finding else each.seen
+    return clean(f"{sign} {code}{each.object}: {said}"), colour
 
 
 def _summary(judged: Iterable[Judgement], found: int) -> str:

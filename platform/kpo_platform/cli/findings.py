@@ -50,14 +50,15 @@ def _result(each: Located) -> dict[str, Any]:
     return {
         "ruleId": each.finding.code,
         "level": each.finding.severity,
-        "message": {"text": f"{each.finding.object}: {_words(each.finding)}"},
+        "message": {"text": f"{each.finding.object}: {words(each.finding)}"},
         "locations": [{"physicalLocation": place}],
     }
 
 
 def _sentence(finding: Finding) -> str:
-    return f"{finding.severity} {finding.code} {finding.object}: {_words(finding)}"
+    return f"{finding.severity} {finding.code} {finding.object}: {words(finding)}"
 
 
-def _words(finding: Finding) -> str:
+def words(finding: Finding) -> str:
+    """What is so, and what to do next."""
     return f"{finding.evidence}: {finding.fix}" if finding.fix else finding.evidence

@@ -17,6 +17,13 @@ def clean(text: str) -> str:
     return "".join(each for each in flat if unicodedata.category(each) not in ("Cc", "Cf"))
 
 
+def mark(*, healthy: bool, verified: bool) -> tuple[str, str | None]:
+    """The sign of something that was looked at, and its colour: well, wrong, or not seen whole."""
+    if not healthy:
+        return "✗", "red"
+    return ("✔", None) if verified else ("?", "yellow")
+
+
 def data_lines(lines: Iterable[tuple[str, str | None]]) -> None:
     """Write lines of the result to stdout, each with its colour."""
     for text, colour in lines:

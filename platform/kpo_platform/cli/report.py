@@ -7,7 +7,7 @@ from typing import Any
 
 from kpo_platform.bootstrap.actions import Action, Plan, Verb
 from kpo_platform.bootstrap.verify import Evidence
-from kpo_platform.cli.output import clean, say
+from kpo_platform.cli.output import clean, mark, say
 
 _SIGNS = {
     Verb.CREATE: ("+", "green"),
@@ -30,7 +30,9 @@ def plan_lines(plan: Plan) -> list[Line]:
 def evidence_lines(evidence: tuple[Evidence, ...]) -> list[Line]:
     """What was found after the run, one line per object."""
     return [
-        (clean(f"{sign} {each.target}: {each.seen}"), colour) for each in evidence for sign, colour in [_mark(each)]
+        (clean(f"{sign} {each.target}: {each.seen}"), colour)
+        for each in evidence
+        for sign, colour in [mark(healthy=each.healthy, verified=each.verified)]
     ]
 
 
@@ -61,12 +63,6 @@ _COUNTED = {
     Verb.UNCHANGED: "unchanged",
     Verb.BLOCKED: "blocked",
 }
-
-
-def _mark(evidence: Evidence) -> Line:
-    if not evidence.healthy:
-        return "✗", "red"
-    return ("✔", None) if evidence.verified else ("?", "yellow")
 
 
 def _action_lines(action: Action) -> list[Line]:
