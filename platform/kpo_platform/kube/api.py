@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
+from copy import copy
 from typing import Any
 
 import urllib3
@@ -40,11 +40,11 @@ _APPLICABLE = {resource.kind: resource for resource in (CONFIG_MAP, POD, SECRET,
 class Kube:
     """One cluster, seen with one person's rights."""
 
-    def __init__(self, api: client.ApiClient, deadline: Deadline, rules: Rules = MappingProxyType({})) -> None:
+    def __init__(self, api: client.ApiClient, deadline: Deadline) -> None:
         self._api = api
         self.deadline = deadline
         """When all calls together have to be done; one call takes at most 30 seconds."""
-        self.rules = rules
+        self.rules: Rules = {}
         """The rules of every role, once the contract is read: they tell which of them gives a right that is missing."""
         self.roles = BOOTSTRAP
         """How the names of those roles begin that the caller is to have."""
@@ -208,7 +208,9 @@ class Kube:
 
     def until(self, seconds: float) -> Kube:
         """The same cluster with another deadline, for work beside the command itself."""
-        return Kube(self._api, Deadline(seconds), self.rules)
+        other = copy(self)
+        other.deadline = Deadline(seconds)
+        return other
 
     def port_forward(self, service: str, namespace: str, port: int) -> Tunnel:
         """Open a stream to a ready pod of a Service.
