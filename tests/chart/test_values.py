@@ -10,25 +10,10 @@ from collections.abc import Iterator
 import yaml
 
 from chart.rendering import CHART, ROOT, Object, checked_by
+from common.values_schema import fields, values
 
 SCHEMA: Object = json.loads((CHART / "values.schema.json").read_text())
-TEAM = "#/$defs/team"
 KEY = re.compile(r"^( *)([A-Za-z][\w-]*):")
-
-
-def fields(schema: Object, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Object]]:
-    """Every field that the schema names, with its path; what a list or a map holds has the same path plus a star."""
-    for name, field in schema.get("properties", {}).items():
-        target = field
-        if field.get("$ref") == TEAM:
-            target = {**SCHEMA["$defs"]["team"], **field}
-        yield (*path, name), target
-        yield from fields(target, (*path, name))
-    for inner in ("items", "additionalProperties"):
-        if isinstance(schema.get(inner), dict):
-            below = schema[inner]
-            below = SCHEMA["$defs"]["team"] if below.get("$ref") == TEAM else below
-            yield from fields(below, (*path, "*"))
 
 
 def comments() -> dict[tuple[str, ...], str]:
@@ -79,8 +64,7 @@ def test_every_field_of_the_chart_has_a_default() -> None:
 
 def test_there_are_at_most_250_values() -> None:
     """Teams count once, as teamDefaults: what can be set, not how often."""
-    values = {path for path, field in fields(SCHEMA) if path[0] != "teams" and "properties" not in field}
-    assert 100 < len(values) <= 250
+    assert 100 < len(values(SCHEMA)) <= 250
 
 
 def test_values_and_schema_say_the_same() -> None:
