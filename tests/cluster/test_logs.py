@@ -7,22 +7,11 @@ from collections.abc import Callable
 import pytest
 
 from cluster.runs import Run
+from cluster.talking import two_runs
 from common.waiting import NotYet, wait_for
 from road.airflow_api import AirflowApi
-from road.repository import push
 from road.stack import NAMESPACE, RELEASE, Stack
 
-DAG = """
-from airflow.sdk import DAG
-from kpo_platform import TeamPodOperator
-
-for name, deferrable in {"sync": False, "deferred": True}.items():
-    with DAG(f"logs_{name}", schedule=None):
-        TeamPodOperator(
-            task_id="work", image="busybox:1.35", cmds=["sh", "-c", f"echo a line of the {name} one; sleep 5"],
-            deferrable=deferrable, do_xcom_push=False,
-        )
-"""
 PARTS = ("statefulset/{}-scheduler", "statefulset/{}-triggerer", "statefulset/{}-postgresql")
 DEPLOYMENTS = ("deployment/{}-api-server", "deployment/{}-dag-processor")
 OLD = "/opt/airflow/logs/dag_id=gone/run_id=gone/task_id=work/attempt=1.log"
@@ -31,15 +20,7 @@ OLD = "/opt/airflow/logs/dag_id=gone/run_id=gone/task_id=work/attempt=1.log"
 @pytest.fixture(scope="module")
 def runs(stack: Stack, airflow: AirflowApi) -> dict[str, Run]:
     """A run whose task waited in its own process, and one that was deferred; both have ended."""
-    url = f"git://{stack.address_of('git-server', 'git')}/alpha.git"
-    commit = push(url, {"logs.py": DAG}, "Two DAGs with something to say")
-    made = {}
-    for name in ("sync", "deferred"):
-        airflow.wait_for_version(f"logs_{name}", commit)
-        made[name] = Run(stack, airflow, f"logs_{name}", airflow.trigger(f"logs_{name}"))
-    for run in made.values():
-        assert run.end() == "success", run.log()
-    return made
+    return two_runs(stack, airflow, "logs", "its logs outlive all pods")
 
 
 def settle(stack: Stack) -> None:

@@ -16,6 +16,7 @@ import pytest
 import yaml
 
 from cluster.runs import Run
+from cluster.talking import WAYS, two_runs
 from common.steps import Steps
 from common.waiting import NotYet, wait_for
 from images.build import build_all
@@ -23,21 +24,9 @@ from images.recipes import AIRFLOW_WITH_S3
 from local_cluster import cluster
 from road.airflow_api import AirflowApi
 from road.bring_up import install
-from road.repository import push
 from road.stack import Stack
 
 STORE = Path(__file__).parent / "files" / "object_store.yaml"
-DAG = """
-from airflow.sdk import DAG
-from kpo_platform import TeamPodOperator
-
-for name, deferrable in {"waiting": False, "deferred": True}.items():
-    with DAG(f"remote_{name}", schedule=None):
-        TeamPodOperator(
-            task_id="work", image="busybox:1.35", cmds=["sh", "-c", f"echo a line of the {name} one; sleep 5"],
-            deferrable=deferrable, do_xcom_push=False,
-        )
-"""
 REPOSITORY, _, TAG = AIRFLOW_WITH_S3.reference.rpartition(":")
 VALUES = {
     "images": {"airflow": {"repository": REPOSITORY, "tag": TAG}},
@@ -111,18 +100,10 @@ def kept(
     values = tmp_path_factory.mktemp("values") / "remote.yaml"
     values.write_text(yaml.safe_dump({**VALUES, "executor": request.param}))
     install(Steps(), stack, values)
-    url = f"git://{stack.address_of('git-server', 'git')}/alpha.git"
-    commit = push(url, {"remote.py": f"# {request.param}\n{DAG}"}, "Two DAGs with something to say")
-    runs = {}
-    for way in ("waiting", "deferred"):
-        airflow.wait_for_version(f"remote_{way}", commit)
-        runs[way] = Run(stack, airflow, f"remote_{way}", airflow.trigger(f"remote_{way}"))
-    for run in runs.values():
-        assert run.end() == "success", run.log()
-    return Kept(runs, bucket)
+    return Kept(two_runs(stack, airflow, "remote", f"under {request.param}"), bucket)
 
 
-@pytest.mark.parametrize("way", ["waiting", "deferred"])
+@pytest.mark.parametrize("way", WAYS)
 def test_the_log_of_a_task_is_kept_in_the_bucket_and_read_from_there(kept: Kept, way: str):
     run = kept.runs[way]
     name = f"airflow/dag_id={run.dag}/run_id={run.id}/task_id=work/attempt=1.log"
