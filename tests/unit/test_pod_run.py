@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from airflow.sdk.exceptions import AirflowException, AirflowRescheduleException, AirflowTaskTimeout
+from kubernetes.client import ApiException
 from kubernetes.client import models as k8s
 
 from kpo_platform.operator import stopping
@@ -23,7 +24,9 @@ def run(monkeypatch: pytest.MonkeyPatch) -> tuple[PodRun, list[str]]:
     """A task with a pod, and the names of the pods that were deleted."""
     made, deleted = PodRun(task_id="t"), []
     made.pod = k8s.V1Pod(metadata=k8s.V1ObjectMeta(name="t-1", namespace="n"))
-    client = SimpleNamespace(delete_namespaced_pod=lambda name, namespace: deleted.append(name))
+    client = SimpleNamespace(
+        delete_namespaced_pod=lambda name, namespace: deleted.append(name), patch_namespaced_pod=lambda **_: None
+    )
     monkeypatch.setattr(PodRun, "client", client)
     return made, deleted
 
@@ -106,6 +109,28 @@ def test_a_stop_while_the_pod_is_created_waits_until_the_pod_is_known(
     finally:
         signal.signal(signal.SIGTERM, before)
     assert deleted == ["t-2"]
+
+
+@pytest.mark.parametrize(
+    ("phase", "said"), [("Running", r"\(403\)\nReason: no pods/log"), ("Failed", r"^Pod t-1 returned a failure\.\n")]
+)
+def test_a_refusal_of_the_cluster_is_told_unless_the_pod_has_failed(
+    run: tuple[PodRun, list[str]], phase: str, said: str
+):
+    task, _ = run
+    spec = k8s.V1PodSpec(containers=[k8s.V1Container(name="base")])
+    pod = k8s.V1Pod(metadata=task.pod.metadata, spec=spec, status=k8s.V1PodStatus(phase=phase))
+    asked = dict.fromkeys(("seen", "read_pod"), lambda pod: pod)
+    task.pod_manager = SimpleNamespace(**asked, delete_pod=lambda pod: None)  # type: ignore[assignment]
+
+    def follow() -> None:
+        try:
+            raise ApiException(403, "no pods/log")
+        finally:
+            task.cleanup(pod, pod)
+
+    with pytest.raises((ApiException, AirflowException), match=said):
+        follow()
 
 
 def test_the_teams_policy_for_failures_holds_unless_the_task_says_what_becomes_of_its_pod(publish: Publish):

@@ -138,7 +138,8 @@ class PodRun(KubernetesPodOperator):
         """Remove the pod or leave it, and fail when it failed, as the stock operator does.
 
         Raises:
-            AirflowException: the pod failed; unless what is being raised already says more.
+            AirflowException: the pod failed; unless what is being raised already says more, as a refusal of the cluster
+                does about a pod that has not ended.
             AirflowSkipException: it ended with one of the codes that mean to skip the task.
         """
         cause, self._cleaned = sys.exc_info()[1], remote_pod is not None
@@ -149,7 +150,8 @@ class PodRun(KubernetesPodOperator):
         except AirflowSkipException:
             raise
         except AirflowException:
-            if not (self._late or isinstance(cause, _SAYS_MORE)):
+            refused = isinstance(cause, ApiException) and remote_pod.status.phase != "Failed"
+            if not (self._late or refused or isinstance(cause, _SAYS_MORE)):
                 raise
 
     def process_pod_deletion(self, pod: k8s.V1Pod, *, reraise: bool = True) -> bool:
