@@ -8,14 +8,26 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import SimpleNamespace
 
+import pykube.config
 import pytest
 
 from local_cluster import cluster
 from road.airflow_api import AirflowApi
 from road.hello import connect
 from road.stack import Stack
+
+
+@pytest.fixture(scope="session", autouse=True)
+def private_keys() -> Iterator[None]:
+    """A folder of our own for pykube, which leaves the administrator's key in a file that everybody may read."""
+    with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pykube.config, "tempfile", SimpleNamespace(gettempdir=lambda: folder))
+        yield
 
 
 @pytest.fixture(scope="session")
