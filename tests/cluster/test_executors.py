@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
+from cluster.executors import CLAIM, VALUES, WORKERS
 from cluster.runs import Run, drop
 from common.steps import Steps
 from road.airflow_api import AirflowApi
@@ -21,22 +22,6 @@ from road.bring_up import install
 from road.pods import SeenPods, watching
 from road.stack import NAMESPACE, RELEASE, Stack
 
-CLAIM: dict[str, Any] = {
-    "apiVersion": "v1",
-    "kind": "PersistentVolumeClaim",
-    "metadata": {"name": "executor-logs", "namespace": NAMESPACE},
-    "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "100Mi"}}},
-}
-"""The cluster has one node, so all pods may share it."""
-
-VALUES: dict[str, dict[str, Any]] = {
-    "LocalExecutor": {},
-    "CeleryExecutor": {"executor": "CeleryExecutor", "config": {"celery": {"worker_concurrency": 2}}},
-    "KubernetesExecutor": {
-        "executor": "KubernetesExecutor",
-        "logs": {"persistence": {"existingClaim": "executor-logs"}},
-    },
-}
 RUNNER = {
     "LocalExecutor": f"{RELEASE}-scheduler-0",
     "CeleryExecutor": f"{RELEASE}-worker-0",
@@ -46,8 +31,6 @@ RUNNER = {
 
 KEYS = {"database": "password", "fernet-key": "fernet-key", "jwt-secret": "jwt-secret"}
 """Secrets of Airflow's own that no worker may hold, and the key of each."""
-
-WORKERS = "kubernetes_executor=True"
 
 
 @dataclass(frozen=True)
