@@ -1,6 +1,6 @@
 """The API server takes the network policies that the chart renders, and reads in them what the values say.
 
-The local cluster's network has no part that enforces them, so no connection is tried here.
+No connection is tried here; group `enforced` does that.
 """
 
 from __future__ import annotations
