@@ -7,128 +7,27 @@ from __future__ import annotations
 
 import json
 import secrets
+import socket
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from cluster.enforcing import Enforcer, enforcing
+from cluster.enforced import ALPHA, BETA, PEOPLE, SERVICE, SHOP, STRANGER, Enforced, targets, values
+from cluster.enforcing import enforcing
 from cluster.executors import CLAIM, VALUES, WORKERS
-from cluster.reaching import address, outside, reached, standing
+from cluster.reaching import outside, reached, standing
 from cluster.runs import DAGS, Run
 from common.steps import Steps
 from common.waiting import NotYet, wait_for
-from local_cluster.addresses import HOST_IP, KUBERNETES_SERVICE_IP, NODE_IP
-from road.airflow_api import AirflowApi
 from road.bring_up import bootstrap, install
 from road.hello import connect
 from road.repository import push
 from road.stack import NAMESPACE, RELEASE, Stack
 
-PEOPLE, STRANGER, SHOP = "enforced-people/controller", "enforced-stranger/stranger", "enforced-shop/shop"
-ALPHA, BETA = "team-alpha/enforced", "team-beta/enforced"
-SERVICE = {
-    "apiVersion": "v1",
-    "kind": "Service",
-    "metadata": {"name": "shop", "namespace": "enforced-shop"},
-    "spec": {"selector": {"app": "shop"}, "ports": [{"port": 80, "targetPort": "web"}]},
-}
-LOGS_AT = {
-    "LocalExecutor": ("scheduler", "triggerer"),
-    "CeleryExecutor": ("triggerer", "worker"),
-    "KubernetesExecutor": (),
-}
-"""The components that hand out the logs of what ran in them."""
-
 HEALTHY = dict.fromkeys(("metadatabase", "scheduler", "triggerer", "dag_processor"), "healthy")
-
-
-def namespace(pod: str) -> dict[str, Any]:
-    return {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": pod.split("/")[0]}}}
-
-
-def values(executor: str, port: int) -> dict[str, Any]:
-    """The chart's defaults with one executor, what the tests need open, and jobs that differ, so they run again."""
-    anew = {"resources": {"requests": {"cpu": "51m", "memory": "512Mi"}}}
-    egress = [
-        {"to": [{"ipBlock": {"cidr": f"{HOST_IP}/32"}}], "ports": [{"port": port}]},
-        {"to": [{**namespace(SHOP), "podSelector": {"matchLabels": {"app": "shop"}}}], "ports": [{"port": "web"}]},
-    ]
-    # The tests themselves come from outside, as a load balancer does.
-    people = [{"ipBlock": {"cidr": f"{HOST_IP}/32"}}, namespace(PEOPLE)]
-    return {
-        **VALUES[executor],
-        "networkPolicies": {"enabled": True},
-        "apiServer": {"networkPolicy": {"ingress": {"from": people}}},
-        "statsd": {"enabled": True},
-        **dict.fromkeys(("secretsJob", "migrateDatabaseJob", "teamSettingsJob"), anew),
-        "teams": {"alpha": {"network": {"egress": egress}}},
-    }
-
-
-@dataclass(frozen=True)
-class Enforced:
-    """The release with one executor, installed and running behind its policies.
-
-    Attributes:
-        executor: its name.
-        enforcer: what enforces them.
-        airflow: its API, as those reach it who come from outside.
-        targets: what there is to connect to: name → `host:port`.
-        jobs_before: the jobs that had run before.
-    """
-
-    stack: Stack
-    executor: str
-    enforcer: Enforcer
-    airflow: AirflowApi
-    jobs_before: set[str]
-    targets: dict[str, str] = field(default_factory=dict)
-
-    def pods(self, component: str) -> list[str]:
-        """The pods of a component of Airflow that run."""
-        own = f"app.kubernetes.io/instance={RELEASE},app.kubernetes.io/component={component}"
-        found = self.stack.get("pods", "-n", NAMESPACE, "-l", own, "--field-selector=status.phase=Running")["items"]
-        return [f"{NAMESPACE}/{pod['metadata']['name']}" for pod in found if "deletionTimestamp" not in pod["metadata"]]
-
-    def pod(self, component: str) -> str:
-        (pod,) = self.pods(component)
-        return pod
-
-    def from_whom(self) -> dict[str, str]:
-        """Those who try to connect: the name in these tests → the pod."""
-        own = ("scheduler", "triggerer", "dag-processor", *(("worker",) if self.executor == "CeleryExecutor" else ()))
-        pods = {component: self.pod(component) for component in own}
-        return {"alpha": ALPHA, "beta": BETA, "stranger": STRANGER, "controller": PEOPLE, **pods}
-
-    def reach(self) -> dict[str, set[str]]:
-        return {name: reached(self.stack, pod, self.targets) for name, pod in self.from_whom().items()}
-
-
-def targets(stack: Stack, executor: str, ports: list[int]) -> dict[str, str]:
-    """What there is to connect to; the shop is known by its name only, so whoever gets there has found it by DNS."""
-    logs = {"scheduler": 8793, "triggerer": 8794, "worker": 8793}
-    celery = {"broker": stack.address_of(f"{RELEASE}-redis")} if executor == "CeleryExecutor" else {}
-    return {
-        "database": stack.address_of(f"{RELEASE}-postgresql"),
-        "API": stack.address_of(f"{RELEASE}-api-server"),
-        "metrics": f"{stack.address_of(f'{RELEASE}-statsd').split(':')[0]}:9102",
-        **{
-            f"logs-of-{name}": address(stack, f"{NAMESPACE}/{RELEASE}-{name}-0", logs[name])
-            for name in LOGS_AT[executor]
-        },
-        **celery,
-        "alpha": address(stack, ALPHA, 8000),
-        "beta": address(stack, BETA, 8000),
-        "shop": "shop.enforced-shop.svc.cluster.local:80",
-        "listed": f"{HOST_IP}:{ports[0]}",
-        "elsewhere": f"{HOST_IP}:{ports[1]}",
-        "kubernetes": f"{KUBERNETES_SERVICE_IP}:443",
-        "names": f"{NODE_IP}:53",
-    }
 
 
 def jobs(stack: Stack) -> dict[str, dict[str, Any]]:
@@ -160,7 +59,23 @@ def enforced(
     with enforcing(stack) as enforcer:
         before = set(jobs(stack))
         install(Steps(), stack, file)
+        enforcer.settle()
         yield Enforced(stack, executor, enforcer, connect(stack), before, targets(stack, executor, around))
+
+
+def test_by_default_only_tasks_connect_to_the_api_server_and_bootstrap_comes_by_way_of_the_node(
+    stack: Stack, around: list[int], programs: Path
+):
+    api = stack.address_of(f"{RELEASE}-api-server")
+    scheduler = f"{NAMESPACE}/{RELEASE}-scheduler-0"
+    host, port = api.split(":")
+    with enforcing(stack):
+        seen = {pod: reached(stack, pod, {"API": api}) for pod in (PEOPLE, STRANGER, ALPHA, scheduler)}
+        with pytest.raises(TimeoutError):
+            socket.create_connection((host, int(port)), timeout=3)
+        bootstrap(Steps(), stack, programs)
+    assert seen == {PEOPLE: set(), STRANGER: set(), ALPHA: set(), scheduler: {"API"}}
+    socket.create_connection((host, int(port)), timeout=3).close()
 
 
 def test_airflow_is_healthy_after_an_upgrade_whose_jobs_all_ran(enforced: Enforced):
@@ -184,15 +99,14 @@ def test_airflow_is_healthy_after_an_upgrade_whose_jobs_all_ran(enforced: Enforc
 
 
 def test_each_reaches_what_it_needs_and_nothing_else(enforced: Enforced):
-    everything = set(enforced.targets)
-    closed = {"database", "API", "broker", "alpha", "beta", *(name for name in everything if name.startswith("logs-"))}
-    own = everything - closed | ({"database", "broker"} & everything)
-    at_home = {name: {f"logs-of-{name}"} & everything for name in ("scheduler", "triggerer", "worker")}
+    there, everybody = set(enforced.targets), enforced.open_to_everybody
+    own = everybody | ({"database", "broker"} & there)
+    at_home = {name: {f"logs-of-{name}"} & there for name in ("scheduler", "triggerer", "worker")}
     assert enforced.reach() == {
         "alpha": {"alpha", "listed", "shop", "names"},
         "beta": {"beta", "names"},
-        "stranger": everything - closed,
-        "controller": everything - closed | {"API"},
+        "stranger": everybody,
+        "controller": everybody | {"API"},
         "scheduler": own | {"API"} | at_home["scheduler"],
         "triggerer": own | at_home["triggerer"],
         "dag-processor": own,
@@ -214,6 +128,7 @@ def test_a_push_is_read_and_its_tasks_run_with_their_logs_and_results(enforced: 
     runs = [
         Run(stack, airflow, f"enforced_{way}", airflow.trigger(f"enforced_{way}")) for way in ("waiting", "deferred")
     ]
+    runs[1].wait_for_log("Checking pod")  # by the triggerer, which hands it out as long as the task is deferred
     for run in runs:
         assert run.end() == "success", run.log()
         result = airflow.xcom(run.dag, run.id, "work")
@@ -222,22 +137,11 @@ def test_a_push_is_read_and_its_tasks_run_with_their_logs_and_results(enforced: 
 
 def test_metrics_come_out_of_airflow_and_go_to_whoever_scrapes(enforced: Enforced):
     where = f"http://{enforced.targets['metrics']}/metrics"
-    words = (
-        "exec",
-        "-n",
-        STRANGER.split("/")[0],
-        STRANGER.split("/")[1],
-        "--",
-        "timeout",
-        "10",
-        "wget",
-        "-q",
-        "-O",
-        "-",
-    )
+    space, name = STRANGER.split("/")
+    words = f"exec -n {space} {name} -- timeout 10 wget -q -O - {where}".split()
 
     def probe() -> None:
-        if "airflow_scheduler_heartbeat" not in (seen := enforced.stack.kubectl(*words, where)):
+        if "airflow_scheduler_heartbeat" not in (seen := enforced.stack.kubectl(*words)):
             raise NotYet(f"{len(seen.splitlines())} lines, none of the scheduler")
 
     wait_for("the scheduler's metrics", probe, deadline_s=60, interval_s=2)
@@ -249,7 +153,7 @@ def test_helm_test_passes(enforced: Enforced):
     enforced.stack.kubectl("delete", "pod", f"{RELEASE}-test", "-n", NAMESPACE, "--grace-period=1")
 
 
-def test_bootstrap_comes_by_way_of_the_node(enforced: Enforced, programs: Path):
+def test_bootstrap_makes_the_connection_that_is_missing(enforced: Enforced, programs: Path):
     made = enforced.airflow.get("connections/k8s_default")
     enforced.airflow.delete("connections/k8s_default")
     bootstrap(Steps(), enforced.stack, programs)
