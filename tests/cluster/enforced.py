@@ -13,7 +13,7 @@ from road.airflow_api import AirflowApi
 from road.stack import NAMESPACE, RELEASE, Stack
 
 PEOPLE, STRANGER, SHOP = "enforced-people/controller", "enforced-stranger/stranger", "enforced-shop/shop"
-ALPHA, BETA = "team-alpha/enforced", "team-beta/enforced"
+ALPHA, BETA, NEIGHBOUR = "team-alpha/enforced", "team-beta/enforced", f"{NAMESPACE}/enforced"
 SERVICE = {
     "apiVersion": "v1",
     "kind": "Service",
@@ -97,7 +97,8 @@ class Enforced:
         """Those who try to connect: the name in these tests → the pod."""
         own = ("scheduler", "triggerer", "dag-processor", *(("worker",) if self.executor == "CeleryExecutor" else ()))
         pods = {component: self.pod(component) for component in own}
-        return {"alpha": ALPHA, "beta": BETA, "stranger": STRANGER, "controller": PEOPLE, **pods}
+        others = {"stranger": STRANGER, "neighbour": NEIGHBOUR, "controller": PEOPLE}
+        return {"alpha": ALPHA, "beta": BETA, **others, **pods}
 
     def reach(self) -> dict[str, set[str]]:
         return {name: reached(self.stack, pod, self.targets) for name, pod in self.from_whom().items()}

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
-from cluster.enforced import ALPHA, BETA, PEOPLE, SERVICE, SHOP, STRANGER, Enforced, targets, values
+from cluster.enforced import ALPHA, BETA, NEIGHBOUR, PEOPLE, SERVICE, SHOP, STRANGER, Enforced, targets, values
 from cluster.enforcing import enforcing
 from cluster.executors import CLAIM, VALUES, WORKERS
 from cluster.reaching import outside, reached, standing
@@ -37,7 +37,7 @@ def jobs(stack: Stack) -> dict[str, dict[str, Any]]:
 @pytest.fixture(scope="module")
 def around(stack: Stack) -> Iterator[list[int]]:
     """Everybody who tries to connect, and two ports outside; afterwards the release is as it was."""
-    with outside(2) as ports, standing(stack, PEOPLE, STRANGER, SHOP, ALPHA, BETA):
+    with outside(2) as ports, standing(stack, PEOPLE, STRANGER, NEIGHBOUR, SHOP, ALPHA, BETA):
         try:
             stack.kubectl("create", "-f", "-", stdin=json.dumps(SERVICE))
             stack.kubectl("apply", "--server-side", "-f", "-", stdin=json.dumps(CLAIM))
@@ -70,11 +70,11 @@ def test_by_default_only_tasks_connect_to_the_api_server_and_bootstrap_comes_by_
     scheduler = f"{NAMESPACE}/{RELEASE}-scheduler-0"
     host, port = api.split(":")
     with enforcing(stack):
-        seen = {pod: reached(stack, pod, {"API": api}) for pod in (PEOPLE, STRANGER, ALPHA, scheduler)}
+        seen = {pod: reached(stack, pod, {"API": api}) for pod in (PEOPLE, STRANGER, NEIGHBOUR, ALPHA, scheduler)}
         with pytest.raises(TimeoutError):
             socket.create_connection((host, int(port)), timeout=3)
         bootstrap(Steps(), stack, programs)
-    assert seen == {PEOPLE: set(), STRANGER: set(), ALPHA: set(), scheduler: {"API"}}
+    assert seen == {PEOPLE: set(), STRANGER: set(), NEIGHBOUR: set(), ALPHA: set(), scheduler: {"API"}}
     socket.create_connection((host, int(port)), timeout=3).close()
 
 
@@ -106,6 +106,7 @@ def test_each_reaches_what_it_needs_and_nothing_else(enforced: Enforced):
         "alpha": {"alpha", "listed", "shop", "names"},
         "beta": {"beta", "names"},
         "stranger": everybody,
+        "neighbour": everybody,
         "controller": everybody | {"API"},
         "scheduler": own | {"API"} | at_home["scheduler"],
         "triggerer": own | at_home["triggerer"],
