@@ -84,12 +84,27 @@ def test_one_team_is_named_as_an_extra_variable(play: Play, cluster: Cluster):
 
 
 def test_what_cannot_be_is_told_after_everything_else_is_done(play: Play, cluster: Cluster):
-    cluster.platform.objects["/apis/storage.k8s.io/v1/storageclasses/local"]["metadata"]["annotations"] = {}
+    del cluster.platform.objects["/api/v1/namespaces/team-beta"]
     done = play()
     assert (done.returncode, recap(done)) == (2, ["ok=1    changed=1", "failed=1"]), done.stdout + done.stderr
-    why = "the cluster has no default storage class: name one in the volume's storageClass"
-    assert f"blocked PersistentVolumeClaim team-beta/data: {why}" in done.stdout + done.stderr
+    why = "the namespace of team beta is not there: the chart makes it, run helm upgrade"
+    assert f"blocked Namespace team-beta: {why}" in done.stdout + done.stderr
     assert (SECRET in cluster.platform.objects, list(cluster.platform.connections)) == (True, ["k8s_default"])
+
+
+@pytest.mark.parametrize("more", [(), ("--check",)])
+def test_a_volume_that_cannot_be_fails_the_first_task_and_nothing_is_written(
+    play: Play, cluster: Cluster, more: tuple[str, ...]
+):
+    cluster.platform.objects["/apis/storage.k8s.io/v1/storageclasses/local"]["metadata"]["annotations"] = {}
+    done = play(*more)
+    assert (done.returncode, recap(done)) == (2, ["ok=0    changed=0", "failed=1"]), done.stdout + done.stderr
+    assert (
+        "cannot be as the contract has it: mend the volume's values and run helm upgrade. blocked "
+        "PersistentVolumeClaim team-alpha/data: the cluster has no default storage class: name one in the volume's "
+        "storageClass. blocked PersistentVolumeClaim team-beta/data: "
+    ) in done.stdout + done.stderr
+    assert (cluster.platform.writes, cluster.platform.lease) == (0, None)
 
 
 def test_a_missing_right_is_a_sentence_and_nothing_is_written(play: Play, cluster: Cluster):

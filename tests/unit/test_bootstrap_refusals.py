@@ -140,27 +140,48 @@ def test_an_unknown_team(speak: Speak, cluster: Cluster):
     assert last(said, cluster) == "Error: team 'bata' is not in the contract: did you mean 'beta'?"
 
 
-def test_no_storage_class_is_a_finding_and_the_claim_is_not_written(speak: Speak, cluster: Cluster):
+STUCK = (
+    "Nothing is written as long as PersistentVolumeClaim team-beta/data cannot be as the contract has it: "
+    "mend the volume's values and run helm upgrade"
+)
+
+
+@pytest.mark.parametrize("more", [(), ("--dry-run",)])
+def test_without_a_storage_class_the_plan_is_shown_and_nothing_is_written(
+    speak: Speak, cluster: Cluster, more: tuple[str, ...]
+):
     del cluster.platform.objects[LOCAL]
-    said = run(speak, cluster)
-    assert (said.code, sorted(cluster.platform.connections), cluster.platform.writes) == (1, ["k8s_default"], 1)
-    assert said.out.splitlines()[0] == (
+    said = run(speak, cluster, *more)
+    assert (said.code, cluster.platform.connections, cluster.platform.writes) == (1, {}, 0)
+    assert said.out.splitlines() == [
         "! PersistentVolumeClaim team-beta/data: the cluster has no default storage class: "
-        "name one in the volume's storageClass"
-    )
+        "name one in the volume's storageClass",
+        "+ Connection k8s_default: create (in cluster)",
+        "Plan: 1 to create, 0 to change, 0 unchanged, 1 blocked.",
+    ]
+    assert last(said, cluster) == f"Error: {STUCK}."
 
 
-def test_a_volume_that_would_shrink_is_kept(speak: Speak, cluster: Cluster):
+def test_a_volume_that_would_shrink_keeps_everything_from_being_written_but_not_the_other_teams_alone(
+    speak: Speak, cluster: Cluster
+):
     assert run(speak, cluster).code == 0
     claim = cluster.platform.objects[f"{CLAIMS}/data"]
     claim["spec"]["resources"]["requests"]["storage"] = "2Gi"
     cluster.platform.writes = 0
-    said = run(speak, cluster)
-    assert (said.code, cluster.platform.writes) == (1, 0)
-    assert said.out.splitlines()[0] == (
+    every = (*cluster.bootstrap, "--yes", "--registry-config", "-")
+    said = speak(*every, stdin=LOGIN)
+    assert (said.code, cluster.platform.writes, cluster.platform.lease) == (1, 0, None)
+    assert said.out.splitlines()[2:] == [
         "! PersistentVolumeClaim team-beta/data: cannot change in place: size 2Gi → 1Gi: a claim never shrinks; "
-        "set the size back, or use a new volume and copy the data"
-    )
+        "set the size back, or use a new volume and copy the data",
+        "= Connection k8s_default: unchanged (in cluster)",
+        "Plan: 2 to create, 0 to change, 1 unchanged, 1 blocked.",
+    ]
+    assert last(said, cluster) == f"Error: {STUCK}, or do the others alone with --team alpha."
+    assert json.loads(speak(*every, "-o", "json", stdin=LOGIN).out)["applied"] is False
+    alone = speak(*every, "--team", "alpha", stdin=LOGIN)
+    assert (alone.code, cluster.platform.writes) == (0, 2)
 
 
 def test_an_api_server_that_goes_half_way_is_a_sentence_and_a_second_run_goes_on(

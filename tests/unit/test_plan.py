@@ -13,7 +13,6 @@ from kpo_platform.bootstrap import plan
 from kpo_platform.bootstrap.actions import Action, Change, Plan, Target, Verb
 from kpo_platform.bootstrap.credentials import Credentials, Login
 from kpo_platform.bootstrap.state import Live, LiveClaim, LiveConnection, LiveSecret, StorageClass
-from kpo_platform.pod.quantity import amount
 from kpo_platform.pod.xcom import connection_extra
 from unit.contracts import contract
 
@@ -143,6 +142,7 @@ def test_a_registry_without_a_sign_in_is_a_finding_and_everything_else_is_done()
         "run docker login registry.test or give --registry-config FILE, and run again",
     )
     assert [action.target for action in found.actions if action.pending] == [CLAIM, CONNECTION]
+    assert plan.refusal(found, contract().teams) == ""
 
 
 def test_a_secret_that_is_there_is_kept_when_no_sign_in_is_given():
@@ -203,71 +203,6 @@ def test_a_secret_of_another_hand_is_never_written(login: Login, verb: Verb, not
     assert (action.verb, action.note) == (verb, note)
 
 
-def test_a_bound_claim_grows_where_its_class_allows_it():
-    action = the(made(with_claim(storage_class="growing"), **volume(size="2Gi")), CLAIM)
-    assert (action.verb, action.changes, action.seen) == (Verb.CHANGE, (Change("size", "1Gi", "2Gi"),), "8")
-    assert action.body["spec"]["resources"] == {"requests": {"storage": "2Gi"}}
-
-
-@pytest.mark.parametrize(
-    ("live", "wanted", "obstacle"),
-    [
-        ({}, {"size": "2Gi"}, "size 1Gi → 2Gi: storage class local-path does not allow growth (allowVolumeExpansion)"),
-        (
-            {"storage_class": "growing", "phase": "Pending"},
-            {"size": "2Gi"},
-            "size 1Gi → 2Gi: it is Pending and only a bound claim grows; run again once a pod uses it",
-        ),
-        (
-            {"storage_class": "growing", "labels": {}},
-            {"size": "2Gi"},
-            "size 1Gi → 2Gi: it is not ours (no label app.kubernetes.io/managed-by=platformctl); "
-            "grow it where it is made",
-        ),
-        (
-            {},
-            {"size": "500Mi"},
-            "size 1Gi → 500Mi: a claim never shrinks; set the size back, or use a new volume and copy the data",
-        ),
-        ({}, {"storageClass": "growing"}, "storage class local-path → growing: a claim keeps its class"),
-        (
-            {},
-            {"accessMode": "ReadWriteMany"},
-            "access mode ReadWriteOnce → ReadWriteMany: a claim keeps its access modes",
-        ),
-    ],
-)
-def test_what_cannot_change_in_place_is_kept(live: dict[str, Any], wanted: dict[str, Any], obstacle: str):
-    found = made(with_claim(**live), **volume(**wanted))
-    assert the(found, CLAIM) == Action(Verb.BLOCKED, CLAIM, note=f"cannot change in place: {obstacle}")
-    assert found.blocked and not found.pending
-
-
-@pytest.mark.parametrize(
-    ("classes", "name", "note"),
-    [
-        ((GROWING,), None, "the cluster has no default storage class: name one in the volume's storageClass"),
-        ((GROWING,), "fast", "the cluster has no storage class fast; it has: growing"),
-        ((), "fast", "the cluster has no storage class fast; it has: none"),
-    ],
-)
-def test_a_claim_without_a_class_is_not_made(classes: tuple[StorageClass, ...], name: str | None, note: str):
-    found = made(replace(EMPTY, classes=classes), **volume(storageClass=name))
-    assert the(found, CLAIM) == Action(Verb.BLOCKED, CLAIM, note=note)
-
-
-def test_a_claim_of_another_hand_is_used_as_it_is():
-    action = the(made(with_claim(labels={"app.kubernetes.io/managed-by": "Helm"})), CLAIM)
-    note = "1Gi, ReadWriteOnce, class local-path, Bound; made by another hand"
-    assert (action.verb, action.note) == (Verb.UNCHANGED, note)
-
-
-def test_a_claim_that_the_contract_dropped_is_named_and_kept():
-    action = the(made(DONE, volumes=[]), CLAIM)
-    note = "1Gi, ReadWriteOnce, class local-path, Bound; no longer in the contract, kept"
-    assert (action.verb, action.note) == (Verb.UNCHANGED, note)
-
-
 def test_a_connection_keeps_what_others_put_into_it_but_no_other_way_to_a_cluster():
     extra = {"in_cluster": "False", "kube_config": "s3cret", "disable_tcp_keepalive": True}
     action = the(made(replace(DONE, connections={"k8s_default": LiveConnection("k8s", extra)})), CONNECTION)
@@ -282,17 +217,3 @@ def test_a_connection_keeps_what_others_put_into_it_but_no_other_way_to_a_cluste
     )
     written = json.loads(action.body["extra"])
     assert written == {**connection_extra(contract().xcom_sidecar), "disable_tcp_keepalive": True}
-
-
-@pytest.mark.parametrize(
-    ("text", "number"),
-    [("1Gi", 2**30), ("1.5Ki", 1536), ("2", 2), ("500m", 0.5), ("1e3", 1000), ("3M", 3_000_000), ("1E", 10**18)],
-)
-def test_a_quantity_is_an_amount(text: str, number: float):
-    assert amount(text) == number
-
-
-@pytest.mark.parametrize("text", ["", "Gi", "1gi", "1.2.3", "1 Gi", "1mi"])
-def test_what_is_no_quantity_is_refused(text: str):
-    with pytest.raises(ValueError, match="is no Kubernetes quantity"):
-        amount(text)

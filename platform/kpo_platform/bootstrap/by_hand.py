@@ -8,7 +8,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
-from kpo_platform.bootstrap import credentials, run, turn
+from kpo_platform.bootstrap import credentials, plan, run, turn
 from kpo_platform.bootstrap.actions import Action, Plan, Verb
 from kpo_platform.bootstrap.outside import Target
 from kpo_platform.bootstrap.state import contract_teams
@@ -40,11 +40,13 @@ class Planned:
         work: the writes.
         plan: the whole plan in words.
         blocked: what cannot be as the contract wants it, in words.
+        refusal: why nothing of the work may be done, as a sentence, or nothing.
     """
 
     work: Work
     plan: tuple[str, ...]
     blocked: tuple[str, ...]
+    refusal: str = ""
 
 
 @contextmanager
@@ -64,10 +66,11 @@ def planned(given: Mapping[str, Any], part: str, *, dry_run: bool) -> Iterator[P
     found = _credentials(current, given)
     with nullcontext() if dry_run else turn.taken(kube, given["namespace"], lambda _: None):
         made = current.plan(found, dry_run=dry_run)
-        if not dry_run:
+        refusal = plan.refusal(made, current.teams)
+        if not dry_run and not refusal:
             current.questions.ask_nodes(kube, current.contract, found, made, lambda _: None)
         work = parts(made, current.cluster_access, current.airflow_access)[part]
-        yield Planned(work, *_told(made))
+        yield Planned(work, *_told(made), refusal)
 
 
 def _begin(kube: Kube, given: Mapping[str, Any]) -> run.Run:

@@ -32,13 +32,15 @@ def run(module: Any, part: str, deed: Callable[[Work], Iterator[Done]]) -> None:
     try:
         with _planned(module, part) as planned:
             writes = planned.work.writes
-            for each in deed(planned.work) if writes and not module.check_mode else ():
+            idle = module.check_mode or planned.refusal or not writes
+            for each in () if idle else deed(planned.work):
                 done.append(each.model_dump())
     except PlatformError as error:
         module.fail_json(msg=str(error), done=done)
     told = {"done": done, "plan": list(planned.plan)}
-    if planned.blocked and part == CONNECTIONS:  # the last task: everything else is done
-        module.fail_json(msg=f"Cannot be as the contract wants it: {'. '.join(planned.blocked)}", **told)
+    if planned.refusal or (planned.blocked and part == CONNECTIONS):  # the last task: everything else is done
+        why = planned.refusal or "Cannot be as the contract wants it:"
+        module.fail_json(msg=f"{why} {'. '.join(planned.blocked)}", **told)
     module.exit_json(changed=bool(writes) if module.check_mode else any(each["changed"] for each in done), **told)
 
 

@@ -12,7 +12,7 @@ from kpo_platform.bootstrap.outside import Way
 from kpo_platform.bootstrap.state import Live
 from kpo_platform.contract import Contract, Team
 from kpo_platform.contract.team import ConnectionRef
-from kpo_platform.kube import NAMESPACE
+from kpo_platform.kube import NAMESPACE, VOLUME_CLAIM
 
 
 def make(
@@ -36,6 +36,27 @@ def make(
     actions += [_connection(contract, ref, live, ways.get(ref.id)) for ref in refs if ref.via == "api"]
     actions += environment.plan(contract, tuple(ref for ref in refs if ref.via == "env"), ways, live)
     return Plan(tuple(actions))
+
+
+def refusal(made: Plan, teams: Mapping[str, Team]) -> str:
+    """Why nothing of a plan may be done, as a sentence: a volume cannot be as the contract has it. Or nothing.
+
+    A volume holds data, so what is wrong with one is mended before anything is done beside it.
+
+    Args:
+        made: the plan.
+        teams: the teams that it is for, by name.
+    """
+    blocked = [each.target for each in made.actions if each.verb is Verb.BLOCKED]
+    stuck = [each for each in blocked if each.kind == VOLUME_CLAIM.kind]
+    if not stuck:
+        return ""
+    spaces = {each.namespace for each in stuck}
+    others = " ".join(f"--team {name}" for name, team in sorted(teams.items()) if team.namespace not in spaces)
+    return (
+        f"Nothing is written as long as {', '.join(map(str, stuck))} cannot be as the contract has it: mend the "
+        f"volume's values and run helm upgrade{f', or do the others alone with {others}' if others else ''}."
+    )
 
 
 def references(teams: Mapping[str, Team]) -> tuple[ConnectionRef, ...]:

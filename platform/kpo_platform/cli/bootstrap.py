@@ -12,6 +12,7 @@ from kpo_platform.bootstrap.actions import Plan
 from kpo_platform.bootstrap.airflow_api import by_url
 from kpo_platform.bootstrap.credentials import Credentials
 from kpo_platform.bootstrap.outside import Target
+from kpo_platform.bootstrap.plan import refusal
 from kpo_platform.bootstrap.run import Run, begin, cluster_access
 from kpo_platform.bootstrap.state import contract_teams
 from kpo_platform.bootstrap.turn import Turn, taken
@@ -81,11 +82,14 @@ def command(
         plan = current.plan(credentials, dry_run=dry_run)
         if as_text:
             data_lines(report.plan_lines(plan))
-        evidence = _apply(current, plan, credentials, yes, turn) if turn else ()
+        refused = refusal(plan, current.teams)
+        evidence = _apply(current, plan, credentials, yes, turn) if turn and not refused else ()
     if as_text:
         data_lines(report.evidence_lines(evidence))
     else:
-        data_json(report.as_json(plan, evidence, applied=not dry_run))
+        data_json(report.as_json(plan, evidence, applied=not dry_run and not refused))
+    if refused:
+        say(f"Error: {refused}", "red")
     return _exit(plan, evidence, detailed_exitcode)
 
 

@@ -1,0 +1,83 @@
+"""What a plan does about volume claims: they are made, or grow, or are kept and said to differ."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from kpo_platform.bootstrap import plan
+from kpo_platform.bootstrap.actions import Action, Change, Verb
+from kpo_platform.bootstrap.state import StorageClass
+from unit.contracts import contract
+from unit.test_plan import CLAIM, DONE, EMPTY, GROWING, made, the, volume, with_claim
+
+
+def test_a_bound_claim_grows_where_its_class_allows_it():
+    action = the(made(with_claim(storage_class="growing"), **volume(size="2Gi")), CLAIM)
+    assert (action.verb, action.changes, action.seen) == (Verb.CHANGE, (Change("size", "1Gi", "2Gi"),), "8")
+    assert action.body["spec"]["resources"] == {"requests": {"storage": "2Gi"}}
+
+
+@pytest.mark.parametrize(
+    ("live", "wanted", "obstacle"),
+    [
+        ({}, {"size": "2Gi"}, "size 1Gi → 2Gi: storage class local-path does not allow growth (allowVolumeExpansion)"),
+        (
+            {"storage_class": "growing", "phase": "Pending"},
+            {"size": "2Gi"},
+            "size 1Gi → 2Gi: it is Pending and only a bound claim grows; run again once a pod uses it",
+        ),
+        (
+            {"storage_class": "growing", "labels": {}},
+            {"size": "2Gi"},
+            "size 1Gi → 2Gi: it is not ours (no label app.kubernetes.io/managed-by=platformctl); "
+            "grow it where it is made",
+        ),
+        (
+            {},
+            {"size": "500Mi"},
+            "size 1Gi → 500Mi: a claim never shrinks; set the size back, or use a new volume and copy the data",
+        ),
+        ({}, {"storageClass": "growing"}, "storage class local-path → growing: a claim keeps its class"),
+        (
+            {},
+            {"accessMode": "ReadWriteMany"},
+            "access mode ReadWriteOnce → ReadWriteMany: a claim keeps its access modes",
+        ),
+    ],
+)
+def test_what_cannot_change_in_place_is_kept(live: dict[str, Any], wanted: dict[str, Any], obstacle: str):
+    found = made(with_claim(**live), **volume(**wanted))
+    assert the(found, CLAIM) == Action(Verb.BLOCKED, CLAIM, note=f"cannot change in place: {obstacle}")
+    assert found.blocked and not found.pending
+    assert plan.refusal(found, contract().teams) == (
+        f"Nothing is written as long as {CLAIM} cannot be as the contract has it: "
+        "mend the volume's values and run helm upgrade."
+    )
+
+
+@pytest.mark.parametrize(
+    ("classes", "name", "note"),
+    [
+        ((GROWING,), None, "the cluster has no default storage class: name one in the volume's storageClass"),
+        ((GROWING,), "fast", "the cluster has no storage class fast; it has: growing"),
+        ((), "fast", "the cluster has no storage class fast; it has: none"),
+    ],
+)
+def test_a_claim_without_a_class_is_not_made(classes: tuple[StorageClass, ...], name: str | None, note: str):
+    found = made(replace(EMPTY, classes=classes), **volume(storageClass=name))
+    assert the(found, CLAIM) == Action(Verb.BLOCKED, CLAIM, note=note)
+
+
+def test_a_claim_of_another_hand_is_used_as_it_is():
+    action = the(made(with_claim(labels={"app.kubernetes.io/managed-by": "Helm"})), CLAIM)
+    note = "1Gi, ReadWriteOnce, class local-path, Bound; made by another hand"
+    assert (action.verb, action.note) == (Verb.UNCHANGED, note)
+
+
+def test_a_claim_that_the_contract_dropped_is_named_and_kept():
+    action = the(made(DONE, volumes=[]), CLAIM)
+    note = "1Gi, ReadWriteOnce, class local-path, Bound; no longer in the contract, kept"
+    assert (action.verb, action.note) == (Verb.UNCHANGED, note)
