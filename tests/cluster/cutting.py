@@ -28,7 +28,7 @@ class Line:
 
     Attributes:
         url: where it is reached; below it lie the API server's paths and Airflow's.
-        writes: method and path of each write so far.
+        writes: method and path of each write so far, but for renewals of the Lease: their number is a matter of time.
         cut_at: the number of the write, counted from 1, at which the line is cut; 0 for never.
         heard: whether that write still arrives, and only its answer is lost.
     """
@@ -76,9 +76,8 @@ def line(stack: Stack, airflow: str, folder: Path) -> Iterator[Line]:
     class Handler(BaseHTTPRequestHandler):
         def pass_on(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            writes = self.command in WRITES and "dryRun" not in self.path and self.path != "/auth/token"
             was_broken = it.broken
-            if writes and not was_broken:
+            if self.is_counted() and not was_broken:
                 it.writes.append(f"{self.command} {urlsplit(self.path).path}")
             if was_broken or (it.broken and not it.heard):
                 self.hang_up()
@@ -97,6 +96,10 @@ def line(stack: Stack, airflow: str, folder: Path) -> Iterator[Line]:
             self.send_header("Content-Length", str(len(text)))
             self.end_headers()
             self.wfile.write(text)
+
+        def is_counted(self) -> bool:
+            renews = self.command == "PUT" and "/leases/" in self.path
+            return self.command in WRITES and not renews and "dryRun" not in self.path and self.path != "/auth/token"
 
         def hang_up(self) -> None:
             self.close_connection = True
