@@ -25,6 +25,7 @@ AIMS = {
     "namespace": 'namespace="team-beta"',
     "override": f"pod_override={ELSEWHERE}",
     "template": f"pod_template_dict={ELSEWHERE}",
+    "trigger": 'trigger_kwargs={"namespace": "team-beta"}',
 }
 RENDERED = 'pod_override={"metadata": {"namespace": "{{ params.aim }}"}}'
 
@@ -36,6 +37,8 @@ SENTENCES = {
     "namespace": f"namespace='team-beta' was given, but team 'alpha' has 'team-alpha': {ASK}",
     "override": IS_ANOTHER,
     "template": IS_ANOTHER,
+    "trigger": "trigger_kwargs has 'namespace', but what became of which pod is for the trigger to say: leave "
+    "'namespace' out.",
 }
 
 

@@ -110,6 +110,10 @@ def test_the_task_gets_namespace_pool_and_connection_where_it_names_none(task: T
         ({"image": "busybox"}, "The image 'busybox' of container 'base' may mean something else tomorrow"),
         ({"env_vars": {"DB_PASSWORD": "hunter2x"}}, "The variable DB_PASSWORD of container 'base' holds what looks"),
         ({"labels": {"kpo-platform/team": "beta"}}, "The label kpo-platform/team was set to 'beta'"),
+        (
+            {"trigger_kwargs": {"namespace": "team-beta"}},
+            "trigger_kwargs has 'namespace', but what became of",
+        ),
     ],
 )
 def test_what_a_team_may_not_is_refused_when_the_dag_is_read(task: Task, arguments: dict[str, Any], sentence: str):
@@ -125,6 +129,13 @@ def test_a_template_file_that_aims_at_another_team_is_refused(task: Task, tmp_pa
         task(pod_template_file=str(file), image=None)
 
 
+def test_a_trigger_that_is_rendered_to_speak_of_another_pod_is_refused_by_the_gate(task: Task):
+    made = task(trigger_kwargs="{{ params.event }}")
+    made.trigger_kwargs = {"name": "another", "namespace": "team-beta"}
+    with pytest.raises(RefusedPod, match=r"trigger_kwargs has 'name', .*\ntrigger_kwargs has 'namespace', "):
+        pod_of(made)
+
+
 @pytest.mark.parametrize("argument", ["namespace", "pod_template_file", "kubernetes_conn_id"])
 def test_what_is_known_only_after_rendering_is_refused_by_the_gate(task: Task, argument: str, tmp_path: Path):
     file = tmp_path / "pod.yaml"
@@ -134,24 +145,6 @@ def test_what_is_known_only_after_rendering_is_refused_by_the_gate(task: Task, a
     setattr(made, argument, rendered)
     with pytest.raises(RefusedPod, match=r"team-beta|k8s_beta"):
         pod_of(made)
-
-
-def test_a_mapped_task_gets_what_its_expansion_does_not_give_and_is_refused_what_it_names(task: Task):
-    publish_first = task()
-    assert publish_first.namespace == "team-alpha"
-    mapped = KubernetesPodOperator.partial(task_id="each", dag=dag()).expand(image=["a:1", "b:1"])
-    policy.task_policy(mapped)
-    decided = {key: mapped.partial_kwargs[key] for key in ("namespace", "pool", "kubernetes_conn_id")}
-    assert decided == {"namespace": "team-alpha", "pool": "team-alpha", "kubernetes_conn_id": "k8s_default"}
-    foreign = KubernetesPodOperator.partial(task_id="bad", namespace="team-beta", dag=dag()).expand(image=["a:1"])
-    with pytest.raises(AirflowClusterPolicyViolation, match=ELSEWHERE):
-        policy.task_policy(foreign)
-
-
-def test_a_mapped_team_pod_operator_runs_in_the_teams_pool(task: Task):
-    mapped = TeamPodOperator.partial(task_id="each", dag=dag()).expand(image=["a:1"])
-    policy.task_policy(mapped)
-    assert mapped.pool == "team-alpha"
 
 
 def test_the_container_keeps_the_name_by_which_the_stock_operator_looks_for_it(task: Task):

@@ -18,15 +18,16 @@ from kpo_platform.operator.arguments import as_layer
 from kpo_platform.operator.data import as_data, as_json, pod_from_file
 from kpo_platform.operator.home import roots
 from kpo_platform.operator.link import links
+from kpo_platform.operator.mapped import expanded, expansions, single
 from kpo_platform.operator.refused import RefusedPod
 from kpo_platform.operator.task_run import task_run
 from kpo_platform.operator.team_pod import TeamPodOperator
 from kpo_platform.operator.verdict import verdict
 from kpo_platform.pod.compose import BASE, PodRequest, unchecked
-from kpo_platform.pod.finding import refuse
+from kpo_platform.pod.finding import Refusal, refuse
 from kpo_platform.pod.identity import identified
 from kpo_platform.pod.merge import Json, merge
-from kpo_platform.pod.origin import foreign, foreign_connection, team_of_file
+from kpo_platform.pod.origin import foreign, foreign_connection, forged_event, team_of_file
 from kpo_platform.pod.refusals import refusals
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 
 _STOCK_POOL = "default_pool"
 _STOCK_CONNECTIONS = (None, KubernetesHook.default_conn_name)
+_OF_WHOLE_PODS = ("label", "missing")
+"""Rules that miss something, which an expansion may still give."""
 
 
 def adopt(task: Any) -> None:
@@ -72,8 +75,8 @@ def take_in(pod: k8s.V1Pod, context: Context) -> None:
         asked = refusals(unchecked(whole, _request(task, name)), name, team, whole)
         composed = unchecked(whole, PodRequest(team=name, arguments=_renamed(_said(as_json(pod)), container, BASE)))
         composed = identified(composed, name, team, task_run(context))
-        connection = foreign_connection(task.kubernetes_conn_id, name, whole)
-        refuse(dict.fromkeys([*connection, *asked, *refusals(composed, name, team, whole)]))
+        beside = _beside_the_pod(task, name, whole)
+        refuse(dict.fromkeys([*beside, *asked, *refusals(composed, name, team, whole)]))
     except PlatformError as error:
         raise RefusedPod(str(error)) from None
     made = PodGenerator.deserialize_model_dict(_renamed(composed, BASE, container))
@@ -92,36 +95,49 @@ def _team_of(task: Any, whole: Contract) -> str | None:
 def _adopt_own(task: Any, name: str, whole: Contract) -> None:
     """A TeamPodOperator keeps its agreements itself, except for what it cannot know when it is made."""
     if hasattr(task, "partial_kwargs"):
-        task.partial_kwargs.setdefault("pool", whole.team(name).pool.name)
+        for expansion in expansions(task):
+            _judge_own(single(task, expansion, own=True), name)
+        _fill(task, {"pool": whole.team(name).pool.name} if "pool" not in task.partial_kwargs else {})
         task.operator_extra_links = links(whole)
+    else:
+        _judge_own(task, name)
+
+
+def _judge_own(task: Any, name: str) -> None:
     refuse(foreign(getattr(task, "team", name), name))
 
 
 def _adopt_mapped(task: Any, name: str, whole: Contract) -> None:
     """What a mapped task leaves to its expansion is judged by the gate, when its pod is made."""
-    given, team = task.partial_kwargs, whole.team(name)
-    spec = {"serviceAccountName": given.get("service_account_name"), "containers": [{"name": BASE, "image": "x:1"}]}
-    arguments = {"metadata": _present({"namespace": given.get("namespace")}), "spec": _present(spec)}
-    pod = unchecked(whole, PodRequest(team=name, arguments=as_data(arguments)))
-    connection = foreign_connection(given.get("kubernetes_conn_id"), name, whole)
-    refuse([*connection, *refusals(pod, name, team, whole, rendered=False, complete=False)])
-    for argument, value in _decided(given, team).items():
-        if argument not in _expanded(task):
-            given[argument] = value
+    for expansion in expansions(task):
+        one = single(task, expansion, own=False)
+        found = _reasons(one, name, whole) if one else []
+        refuse(each for each in found if expansion.whole or each.rule not in _OF_WHOLE_PODS)
+    _fill(task, _decided(task.partial_kwargs, whole.team(name)))
 
 
-def _expanded(task: Any) -> Any:
-    """The arguments that an expansion gives; none are known where it expands whole dictionaries."""
-    value = getattr(task.expand_input, "value", None)
-    return value if isinstance(value, Mapping) else ()
+def _fill(task: Any, decided: Mapping[str, str]) -> None:
+    """Give a mapped task what the team decides and its expansion does not give."""
+    names = expanded(task)
+    if names is None:  # the expansion may give the same, and is to win then instead of ending the task
+        task._disallow_kwargs_override = False
+    task.partial_kwargs.update({key: value for key, value in decided.items() if key not in (names or ())})
 
 
 def _adopt_stock(task: KubernetesPodOperator, name: str, whole: Contract) -> None:
-    connection = foreign_connection(as_data(task.kubernetes_conn_id), name, whole)
-    refuse([*connection, *verdict(whole, _request(task, name))])
+    refuse(_reasons(task, name, whole))
     for argument, value in _decided(vars(task), whole.team(name)).items():
         setattr(task, argument, value)
     task.operator_extra_links = (*task.operator_extra_links, *links(whole))
+
+
+def _reasons(task: KubernetesPodOperator, name: str, whole: Contract) -> list[Refusal]:
+    """What speaks against a stock task as far as it is known before rendering."""
+    return [*_beside_the_pod(task, name, whole), *verdict(whole, _request(task, name))]
+
+
+def _beside_the_pod(task: KubernetesPodOperator, name: str, whole: Contract) -> list[Refusal]:
+    return [*foreign_connection(as_data(task.kubernetes_conn_id), name, whole), *forged_event(task.trigger_kwargs)]
 
 
 def _decided(given: Mapping[str, Any], team: Team) -> dict[str, str]:

@@ -18,7 +18,7 @@ from kpo_platform.operator.engine import Engine
 from kpo_platform.operator.home import team_of_dag
 from kpo_platform.operator.link import links
 from kpo_platform.operator.provider import supported, warn_when_unsupported
-from kpo_platform.operator.refused import RefusedPod
+from kpo_platform.operator.refused import RefusedArguments, RefusedPod
 from kpo_platform.operator.task_run import task_run
 from kpo_platform.operator.templated import TemplatedFields
 from kpo_platform.operator.verdict import verdict
@@ -27,7 +27,7 @@ from kpo_platform.pod.compose import BASE, PodRequest, unchecked
 from kpo_platform.pod.finding import Refusal, refuse
 from kpo_platform.pod.identity import identified
 from kpo_platform.pod.merge import Json, merge
-from kpo_platform.pod.origin import foreign_connection
+from kpo_platform.pod.origin import foreign_connection, forged_event
 from kpo_platform.pod.refusals import refusals
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ class TeamPodOperator(Engine):
         written = {name: value for name, value in {**own, **stock}.items() if value is not None}
         inherited = stock.get("default_args") or {}
         self.team = team_of_dag(team, stock.get("dag"), whole)
-        refuse(_argument_refusals(written, inherited, self.team, whole))
+        self._refuse(_argument_refusals(written, inherited, self.team, whole))
         super().__init__(**_stock_arguments({**inherited, **stock}, stock, xcom, whole.team(self.team)))
         for name, value in _held_back({**inherited, **stock}).items():
             setattr(self, name, value)
@@ -105,7 +105,7 @@ class TeamPodOperator(Engine):
         self._given = frozenset({**inherited, **written})
         self.on_failure = "" if "on_finish_action" in self._given else whole.team(self.team).policy.on_failure
         known = verdict(whole, self._request()) if supported() else []
-        refuse([*foreign_connection(self.kubernetes_conn_id, self.team, whole), *known])
+        self._refuse([*self._beside_the_pod(whole), *known])
 
     def build_pod_request_obj(self, context: Context | None = None, *, dry_run: bool = False) -> k8s.V1Pod:
         """The pod of this task: the team's layers and the author's, then what the stock operator adds.
@@ -124,6 +124,12 @@ class TeamPodOperator(Engine):
         except PodError as error:
             raise RefusedPod(str(error)) from None
         return pod
+
+    def _refuse(self, found: list[Refusal]) -> None:
+        """Refuse arguments; a mapped task's are known in the run only, which is not tried again then."""
+        if found and getattr(self, "_BaseOperator__from_mapped", False):
+            raise RefusedArguments(found)
+        refuse(found)
 
     def _composed_pod(self, whole: Contract, context: Context | None, dry_run: bool) -> k8s.V1Pod:
         composed = self._judged(self._request(), whole, context)
@@ -155,9 +161,11 @@ class TeamPodOperator(Engine):
         pod = unchecked(whole, request)
         if context is not None:
             pod = identified(pod, self.team, team, task_run(context))
-        connection = foreign_connection(self.kubernetes_conn_id, self.team, whole)
-        refuse([*connection, *refusals(pod, self.team, team, whole)])
+        refuse([*self._beside_the_pod(whole), *refusals(pod, self.team, team, whole)])
         return pod
+
+    def _beside_the_pod(self, whole: Contract) -> list[Refusal]:
+        return [*foreign_connection(self.kubernetes_conn_id, self.team, whole), *forged_event(self.trigger_kwargs)]
 
     def _request(self) -> PodRequest:
         return PodRequest(

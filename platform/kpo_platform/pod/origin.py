@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import PurePath
+from typing import Any
 
 from kpo_platform.contract import Contract
 from kpo_platform.pod.finding import Refusal
+
+_OF_THE_TRIGGER = frozenset({"message", "name", "namespace", "status"})
 
 
 def team_of_file(file: str | PurePath, roots: Iterable[str | PurePath], teams: Collection[str]) -> str | None:
@@ -70,4 +73,22 @@ def foreign_connection(conn_id: str | None, team: str, contract: Contract) -> li
             f"{own!r}",
             "leave out kubernetes_conn_id.",
         )
+    ]
+
+
+def forged_event(trigger_kwargs: Any) -> list[Refusal]:
+    """Refuse what would have the trigger speak of another pod than the task's, which the task then takes for its own.
+
+    Args:
+        trigger_kwargs: of the task; a text with Jinja says nothing yet.
+    """
+    said = _OF_THE_TRIGGER & trigger_kwargs.keys() if isinstance(trigger_kwargs, Mapping) else frozenset()
+    return [
+        Refusal(
+            "locked",
+            f"trigger_kwargs has {name!r}, but what became of which pod is for the trigger to say",
+            f"leave {name!r} out.",
+            "trigger_kwargs",
+        )
+        for name in sorted(said)
     ]

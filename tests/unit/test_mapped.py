@@ -1,0 +1,135 @@
+"""Mapped tasks of a team's DAGs keep the team's agreements as single ones do, and are judged when the DAG is read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from airflow.exceptions import AirflowClusterPolicyViolation
+from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
+from airflow.sdk import DAG
+from airflow.sdk.definitions.mappedoperator import OperatorPartial
+from airflow.sdk.exceptions import AirflowFailException
+
+from kpo_platform import TeamPodOperator
+from kpo_platform.operator import policy
+from kpo_platform.operator.home import roots
+from unit.conftest import Publish
+from unit.contracts import TEAM
+
+Kind = type[KubernetesPodOperator]
+Expand = Callable[[OperatorPartial], Any]
+
+KINDS = pytest.mark.parametrize("kind", [KubernetesPodOperator, TeamPodOperator])
+
+
+@pytest.fixture(autouse=True)
+def teams(publish: Publish) -> None:
+    images = {**TEAM["images"], "allow": ["registry.test/*"], "pin": "digest"}
+    connection = {"id": "k8s_beta", "mode": "inCluster", "via": "api"}
+    publish(alpha={"images": images}, beta={"namespace": "team-beta", "connection": connection})
+
+
+GOOD = f"registry.test/a@sha256:{'0' * 64}"
+
+
+def dag() -> DAG:
+    made = DAG("nightly", schedule=None)
+    made.fileloc = f"{roots()[1]}/alpha/nightly.py"
+    return made
+
+
+def mapped(kind: Kind, expand: Expand, **partial: Any) -> Any:
+    """A mapped task, with the policy applied as when its DAG is read."""
+    made = expand(kind.partial(task_id="each", dag=dag(), **partial))
+    policy.task_policy(made)
+    return made
+
+
+def output(partial: OperatorPartial) -> Any:
+    """What another task of its DAG will give."""
+    return KubernetesPodOperator(task_id="before", image=GOOD, dag=partial.kwargs["dag"]).output
+
+
+@KINDS
+def test_what_the_team_decides_is_there_unless_the_expansion_gives_it(kind: Kind):
+    made = mapped(kind, lambda it: it.expand(image=[GOOD, GOOD]))
+    one = made.unmap({"image": GOOD})
+    assert (one.namespace, one.pool, one.kubernetes_conn_id) == ("team-alpha", "team-alpha", "k8s_default")
+
+
+@KINDS
+def test_an_expansion_of_whole_dictionaries_may_give_what_the_team_would(kind: Kind):
+    given = {"kubernetes_conn_id": "elsewhere", "pool": "nightly"}
+    made = mapped(kind, lambda it: it.expand_kwargs([given]), image=GOOD)
+    one = made.unmap(given)
+    assert (one.namespace, one.pool, one.kubernetes_conn_id) == ("team-alpha", "nightly", "elsewhere")
+
+
+@KINDS
+def test_what_another_task_gives_wins_over_what_the_team_would(kind: Kind):
+    made = mapped(kind, lambda it: it.expand_kwargs(output(it)), image=GOOD)
+    one = made.unmap({"pool": "nightly"})
+    assert (one.namespace, one.pool, one.kubernetes_conn_id) == ("team-alpha", "nightly", "k8s_default")
+
+
+@KINDS
+@pytest.mark.parametrize(
+    "expand",
+    [
+        lambda it: it.expand(image=output(it)),
+        lambda it: it.expand(env_vars=[{"A": "1"}], image=output(it)),
+        lambda it: it.expand(volumes=output(it), image=[GOOD]),
+        lambda it: it.expand_kwargs(output(it)),
+    ],
+)
+def test_what_is_not_known_yet_is_refused_to_nobody(kind: Kind, expand: Expand):
+    mounts = [{"name": "late", "mountPath": "/late"}]
+    assert mapped(kind, expand, volume_mounts=mounts if kind is TeamPodOperator else None).task_id == "each"
+
+
+WRONG: list[tuple[dict[str, Any], str]] = [
+    ({"image": "busybox:1.35"}, "The image 'busybox:1.35' of container 'base' is not on the list"),
+    ({"namespace": "team-beta"}, "'team-beta'"),
+    ({"kubernetes_conn_id": "k8s_beta"}, "uses the connection 'k8s_beta' of team 'beta'"),
+    ({"env_vars": {"DB_PASSWORD": "hunter2x"}}, "The variable DB_PASSWORD of container 'base' holds what looks"),
+    ({"labels": {"kpo-platform/team": "beta"}}, "The label kpo-platform/team was set to 'beta'"),
+    ({"trigger_kwargs": {"name": "victim"}}, "trigger_kwargs has 'name'"),
+]
+OWN: list[tuple[dict[str, Any], str]] = [
+    (
+        {"team": "beta"},
+        "for team 'beta', but its DAG lies in the bundle or folder of team 'alpha'",
+    ),
+    ({"size": "hueg"}, "hueg"),
+    ({"labels": ("a", "b")}, "labels is a tuple, but a dictionary was expected"),
+    ({"resources": {"cpus": 1}}, "resources does nothing for a pod"),
+    ({"pod_override": {"metadata": {"namespace": "team-beta"}}}, "namespace is 'team-beta', but team 'alpha' has"),
+]
+ALL = [*((kind, *one) for kind in (KubernetesPodOperator, TeamPodOperator) for one in WRONG)]
+ALL += [(TeamPodOperator, *one) for one in OWN]
+
+
+@pytest.mark.parametrize(("kind", "arguments", "sentence"), ALL)
+@pytest.mark.parametrize("where", ["partial", "expand", "expand_kwargs"])
+def test_what_a_team_may_not_is_refused_when_the_dag_is_read(
+    kind: Kind, arguments: dict[str, Any], sentence: str, where: str
+):
+    others = {"image": GOOD, **(arguments if where == "partial" else {})}
+    ways: dict[str, Expand] = {
+        "partial": lambda it: it.expand(cmds=[["true"]]),
+        "expand": lambda it: it.expand(**{name: [value] for name, value in arguments.items()}),
+        "expand_kwargs": lambda it: it.expand_kwargs([arguments]),
+    }
+    if where != "partial":
+        others = {name: value for name, value in others.items() if name not in arguments}
+    with pytest.raises(AirflowClusterPolicyViolation, match=re.escape(sentence)):
+        mapped(kind, ways[where], **others)
+
+
+def test_a_value_of_an_expansion_that_is_refused_in_the_run_is_not_tried_again():
+    made = mapped(TeamPodOperator, lambda it: it.expand(image=output(it)))
+    with pytest.raises(AirflowFailException, match="is not on the list"):
+        made.unmap({"image": "busybox:1.35"})
