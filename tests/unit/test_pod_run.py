@@ -9,6 +9,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
+from airflow.providers.cncf.kubernetes.utils.pod_manager import OnKillAction
 from airflow.sdk.exceptions import AirflowException, AirflowRescheduleException, AirflowTaskTimeout
 from kubernetes.client import ApiException
 from kubernetes.client import models as k8s
@@ -58,6 +60,66 @@ def test_a_users_stop_deletes_the_pod(run: tuple[PodRun, list[str]], state: str 
     with stopped, task._outcome(context(state)):
         task.on_kill()
     assert deleted == ["t-1"]
+
+
+STAYS = (
+    "The pod t-1 stays in namespace n. Look at it: `kubectl -n n logs t-1 -c base`, `kubectl -n n describe pod t-1`; "
+    "remove it: `kubectl -n n delete pod t-1`."
+)
+
+
+def said(run: PodRun, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What the task logs from now on."""
+    lines: list[str] = []
+    log = SimpleNamespace(info=lambda text, *words: lines.append(text % words if words else text))
+    monkeypatch.setattr(PodRun, "log", log)
+    run.on_kill_action = OnKillAction.KEEP_POD
+    return lines
+
+
+SKIPPED = "Skipping pod deletion since on_kill_action is set to 'keep_pod'."
+
+
+def test_a_pod_that_a_users_stop_leaves_is_named_and_nobody_says_it_is_gone(
+    run: tuple[PodRun, list[str]], monkeypatch: pytest.MonkeyPatch
+):
+    task, deleted = run
+    lines = said(task, monkeypatch)
+    goes_on = pytest.raises(
+        AirflowException, match=r"^The task was stopped, but its pod goes on: on_kill_action is 'keep_pod'\.$"
+    )
+    with goes_on, task._outcome(context("failed")):
+        task.on_kill()
+    assert (deleted, lines) == ([], [SKIPPED, STAYS])
+
+
+def test_a_stop_before_there_is_a_pod_names_none(run: tuple[PodRun, list[str]], monkeypatch: pytest.MonkeyPatch):
+    task, _ = run
+    lines, task.pod = said(task, monkeypatch), None
+    with pytest.raises(AirflowException), task._outcome(context("failed")):
+        task.on_kill()
+    assert lines == [SKIPPED]
+
+
+def test_a_pod_that_the_tasks_own_time_leaves_is_named(run: tuple[PodRun, list[str]], monkeypatch: pytest.MonkeyPatch):
+    task, deleted = run
+    lines = said(task, monkeypatch)
+    try:
+        raise AirflowTaskTimeout
+    except AirflowTaskTimeout:
+        task.on_kill()
+    assert (deleted, lines) == ([], [SKIPPED, STAYS])
+
+
+@pytest.mark.parametrize(("again", "told"), [(None, [f"When the task is stopped: {STAYS}"]), ("2026-01-01", [])])
+def test_a_pod_that_a_stop_would_leave_is_named_once_before_the_task_is_deferred(
+    run: tuple[PodRun, list[str]], monkeypatch: pytest.MonkeyPatch, again: str | None, told: list[str]
+):
+    task, _ = run
+    lines = said(task, monkeypatch)
+    monkeypatch.setattr(KubernetesPodOperator, "invoke_defer_method", lambda *_, **given: lines.append(str(given)))
+    task.invoke_defer_method(again)
+    assert lines == [*told, str({"last_log_time": again, "context": None})]
 
 
 def test_the_tasks_own_time_deletes_the_pod_without_asking(run: tuple[PodRun, list[str]]):

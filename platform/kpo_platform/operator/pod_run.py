@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.cncf.kubernetes.kubernetes_helper_functions import PodLaunchFailedException
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
-from airflow.providers.cncf.kubernetes.utils.pod_manager import PodLaunchTimeoutException
+from airflow.providers.cncf.kubernetes.utils.pod_manager import OnKillAction, PodLaunchTimeoutException
 from airflow.sdk.exceptions import (
     AirflowException,
     AirflowFailException,
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 _IDENTITY = "pod_identifier"  # the stock operator's key in Airflow's store for the state of a task
 _MOST_DISRUPTIONS = 3
+_STAYS = "but its pod goes on: on_kill_action is 'keep_pod'."
 _PAUSE_S = 10  # also long enough for Airflow to see that the process of the last start has ended
 
 _SAYS_MORE = (AirflowTaskTimeout, PodLaunchFailedException, PodLaunchTimeoutException)
@@ -56,7 +57,8 @@ class PodRun(KubernetesPodOperator):
     - A pod that the cluster disrupted (eviction, preemption, loss of the node) is started again, at most three times in
       a try, without using one of the task's tries.
     - A creation that the quota refuses waits until there is room.
-    - A pod that stays is named in the log, with the commands to look at it; none stays running.
+    - A pod that stays is named in the log, with the commands to look at it; none stays running but one that
+      ``on_kill_action`` keeps.
     """
 
     team: str
@@ -95,7 +97,7 @@ class PodRun(KubernetesPodOperator):
         """Called on SIGTERM, and when ``execution_timeout`` is over; only the latter is surely the task's own end."""
         if isinstance(sys.exc_info()[1], AirflowTaskTimeout):
             if not self._cleaned:
-                super().on_kill()
+                self._let_go_when_killed()
         elif self._works:
             self._killed = True
             stopping.stop(self._creates)
@@ -153,6 +155,12 @@ class PodRun(KubernetesPodOperator):
             refused = isinstance(cause, ApiException) and remote_pod.status.phase != "Failed"
             if not (self._late or refused or isinstance(cause, _SAYS_MORE)):
                 raise
+
+    def invoke_defer_method(self, last_log_time: Any = None, context: Context | None = None) -> None:
+        """Defer; nobody but the trigger, which says nothing, sees a stop that comes meanwhile."""
+        if self._outlives_a_stop and last_log_time is None:
+            self.log.info("When the task is stopped: %s", what_stays(self.pod, self.base_container_name))
+        super().invoke_defer_method(last_log_time=last_log_time, context=context)
 
     def process_pod_deletion(self, pod: k8s.V1Pod, *, reraise: bool = True) -> bool:
         """Delete the pod unless the task or its team wants it to stay, and tell of one that stays.
@@ -228,11 +236,22 @@ class PodRun(KubernetesPodOperator):
 
     def _stopped(self, context: Context) -> None:
         if not stopping.is_wanted(context):
-            super().on_kill()
-            raise AirflowException("The task was stopped, and its pod with it.") from None
+            kept = self._let_go_when_killed()
+            raise AirflowException(f"The task was stopped, {_STAYS if kept else 'and its pod with it.'}") from None
         name = self.pod.metadata.name if self.pod else "not created yet"
         self.log.info("This worker shuts down. The pod (%s) stays, and the task takes it up again elsewhere.", name)
         raise start_again(_PAUSE_S) from None
+
+    def _let_go_when_killed(self) -> bool:
+        """Delete the pod, or tell of one that the task wants to outlive it; whether it stays."""
+        super().on_kill()
+        if self._outlives_a_stop:
+            self.log.info(what_stays(self.pod, self.base_container_name))
+        return self._outlives_a_stop
+
+    @property
+    def _outlives_a_stop(self) -> bool:
+        return self.pod is not None and self.on_kill_action == OnKillAction.KEEP_POD
 
     def _why_gone(self, metadata: k8s.V1ObjectMeta | None) -> str | None:
         """What happened to a pod whose end nobody saw, because it is gone; a program cannot remove its own pod."""
