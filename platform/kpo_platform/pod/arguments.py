@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Mapping
-from datetime import timedelta
 from typing import Any
 
 from kpo_platform.contract import Team
 from kpo_platform.pod.finding import Refusal
+from kpo_platform.pod.kinds import mistyped
 
 
 def _words(text: str) -> frozenset[str]:
@@ -80,34 +80,7 @@ MISNAMED: dict[str, str] = {
 _DEAD = frozenset({"is_delete_operator_pod", "progress_callback"})
 """Names in default_args that mean this operator; others there may be meant for other operators."""
 
-_TEXTS = frozenset({"image", "size", "team", "template"})
-_DICTIONARIES = frozenset({"annotations", "container_resources", "env_vars", "labels", "node_selector", "pod_override"})
-_LISTS = frozenset(
-    {"arguments", "cmds", "configmaps", "env_from", "host_aliases", "init_containers", "ports", "secrets", "sidecars"}
-) | {"tolerations", "volume_mounts", "volumes"}
-
-_NUMBERS = _words(
-    """
-    active_deadline_seconds base_container_status_polling_interval logging_interval poll_interval
-    schedule_timeout_seconds startup_check_interval_seconds startup_timeout_seconds termination_grace_period
-    """
-)
-"""Numbers of seconds, none of which Jinja renders."""
-
-_NO_TEXTS: dict[str, str] = {
-    "env_from": "write {{'secretRef': {{'name': {text!r}}}}}, or configMapRef.",
-    "env_vars": "write env_vars={{'NAME': 'value'}}.",
-    "secrets": "take all its keys by env_from=[{{'secretRef': {{'name': {text!r}}}}}], or one by Airflow's Secret(…).",
-    **dict.fromkeys(
-        ("host_aliases", "init_containers", "ports", "tolerations", "volume_mounts", "volumes"),
-        "write each of them as a dictionary as in YAML, or as a model of the Kubernetes client.",
-    ),
-}
-"""Lists in which a text means nothing, and what to write instead of it."""
-
 _ACTIONS = ("keep_pod", "delete_pod", "delete_active_pod", "delete_succeeded_pod")
-
-_NAMES: dict[type, str] = {tuple: "tuple", list: "list", set: "set", frozenset: "set", dict: "dictionary", str: "text"}
 
 
 def argument_refusals(given: Mapping[str, Any], inherited: Mapping[str, Any], name: str, team: Team) -> list[Refusal]:
@@ -121,8 +94,8 @@ def argument_refusals(given: Mapping[str, Any], inherited: Mapping[str, Any], na
     """
     dead = {key: value for key, value in inherited.items() if key in _DEAD}
     effective = {**inherited, **given}
-    types = [*_mistyped(effective), *_texts_within(effective), *_wordless(effective), *_no_numbers(effective)]
-    return [*_misnamed({**dead, **given}), *types, *_decided(effective, name, team)]
+    values = [*mistyped(effective), *_unknown_values(effective)]
+    return [*_misnamed({**dead, **given}), *values, *_decided(effective, name, team)]
 
 
 def _misnamed(given: Mapping[str, Any]) -> Iterator[Refusal]:
@@ -135,59 +108,17 @@ def _misnamed(given: Mapping[str, Any]) -> Iterator[Refusal]:
             yield Refusal("argument", f"{name} is no argument of TeamPodOperator", hint, name)
 
 
-def _mistyped(given: Mapping[str, Any]) -> Iterator[Refusal]:
-    for name, value in given.items():
-        kind = _NAMES.get(type(value), "")
-        later = isinstance(value, str) and ("{{" in value or "{%" in value)
-        if name in _DICTIONARIES and kind not in ("", "dictionary") and not later:
-            if (name, kind) != ("env_vars", "list"):
-                yield Refusal(
-                    "argument",
-                    f"{name} is a {kind}, but a dictionary was expected",
-                    f"write {name}={{'key': 'value'}}.",
-                    name,
-                )
-        elif name in _LISTS and kind in ("text", "dictionary", "set") and not later:
-            yield Refusal("argument", f"{name} is a {kind}, but a list was expected", f"write {name}=[…].", name)
-        elif name in _TEXTS and isinstance(value, int | float):
-            yield Refusal("argument", f"{name} is a number, but a text was expected", f"write {name}='…'.", name)
-        elif name == "on_finish_action" and isinstance(value, str) and value not in _ACTIONS:
-            near = difflib.get_close_matches(value, _ACTIONS, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(_ACTIONS)}."
-            yield Refusal("argument", f"on_finish_action={value!r} is not known", hint, name)
-        elif name in ("xcom", "do_xcom_push") and not isinstance(value, bool | None):
+def _unknown_values(given: Mapping[str, Any]) -> Iterator[Refusal]:
+    action = given.get("on_finish_action")
+    if isinstance(action, str) and action not in _ACTIONS:
+        near = difflib.get_close_matches(action, _ACTIONS, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(_ACTIONS)}."
+        yield Refusal("argument", f"on_finish_action={action!r} is not known", hint, "on_finish_action")
+    for name in ("xcom", "do_xcom_push"):
+        if not isinstance(given.get(name), bool | None):
             yield Refusal(
                 "argument", f"{name} is neither True nor False", "it says whether the task has a result.", name
             )
-
-
-def _texts_within(given: Mapping[str, Any]) -> Iterator[Refusal]:
-    for name, instead in _NO_TEXTS.items():
-        value = given.get(name)
-        for item in value if isinstance(value, list | tuple) else ():
-            if isinstance(item, str):
-                sentence = f"{name} has the text {item!r} in it, which says nothing there"
-                yield Refusal("argument", sentence, instead.format(text=item), name)
-
-
-def _wordless(given: Mapping[str, Any]) -> Iterator[Refusal]:
-    for name in ("cmds", "arguments"):
-        value = given.get(name)
-        for item in value if isinstance(value, list | tuple) else ():
-            if item is None or isinstance(item, int | float | dict | list | tuple):
-                instead = "leave it out" if item is None else f"write {str(item)!r}"
-                sentence = f"{name} has {item!r} in it, but a list of texts was expected"
-                yield Refusal("argument", sentence, f"{instead}.", name)
-
-
-def _no_numbers(given: Mapping[str, Any]) -> Iterator[Refusal]:
-    for name in sorted(_NUMBERS & given.keys()):
-        value = given[name]
-        if isinstance(value, str | bool | timedelta):
-            kind = _NAMES.get(type(value), type(value).__name__)
-            seconds = int(value.total_seconds()) if isinstance(value, timedelta) else 300
-            sentence = f"{name} is a {kind}, but a number of seconds was expected"
-            yield Refusal("argument", sentence, f"write it as in {name}={seconds}.", name)
 
 
 def _decided(given: Mapping[str, Any], name: str, team: Team) -> Iterator[Refusal]:

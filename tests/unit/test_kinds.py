@@ -1,0 +1,145 @@
+"""Every argument of TeamPodOperator is of its type, and what is not is told by the argument's name."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kubernetes.client import models as k8s
+
+from kpo_platform.errors import PodError
+from kpo_platform.pod.kinds import mistyped
+from unit.contracts import Build
+
+
+def found(given: dict[str, Any]) -> list[str]:
+    return [str(reason) for reason in mistyped(given)]
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        (
+            {"startup_timeout_seconds": "5 minutes"},
+            "startup_timeout_seconds is a text, but a number of seconds was expected: write it as in "
+            "startup_timeout_seconds=300.",
+        ),
+        (
+            {"poll_interval": timedelta(minutes=2)},
+            "poll_interval is a timedelta, but a number of seconds was expected: write it as in poll_interval=120.",
+        ),
+        ({"arguments": [None]}, "arguments has None in it, but a list of texts was expected: leave it out."),
+        ({"cmds": ["sleep", 5]}, "cmds has 5 in it, but a list of texts was expected: write '5'."),
+        ({"labels": ("a", "b")}, "labels is a tuple, but a dictionary was expected: write labels={'key': 'value'}."),
+        ({"labels": "a=b"}, "labels is a text, but a dictionary was expected: write labels={'key': 'value'}."),
+        (
+            {"annotations": ["a"]},
+            "annotations is a list, but a dictionary was expected: write annotations={'key': 'value'}.",
+        ),
+        ({"env_vars": "A=b"}, "env_vars is a text, but a dictionary was expected: write env_vars={'key': 'value'}."),
+        ({"cmds": "echo hi"}, "cmds is a text, but a list was expected: write cmds=[…]."),
+        ({"volumes": {"name": "v"}}, "volumes is a dictionary, but a list was expected: write volumes=[…]."),
+        ({"sidecars": "git-sync"}, "sidecars is a text, but a list was expected: write sidecars=[…]."),
+        (
+            {"pod_override": "spec: {}"},
+            "pod_override is a text, but a dictionary was expected: write pod_override={'key': 'value'}.",
+        ),
+        ({"image": 3}, "image is a number, but a text was expected: write image='…'."),
+        ({"size": 3}, "size is a number, but a text was expected: write size='…'."),
+        (
+            {"secrets": ["report"]},
+            "secrets has the text 'report' in it, which says nothing there: take all its keys by "
+            "env_from=[{'secretRef': {'name': 'report'}}], or one by Airflow's Secret(…).",
+        ),
+        (
+            {"env_from": ["report"]},
+            "env_from has the text 'report' in it, which says nothing there: "
+            "write {'secretRef': {'name': 'report'}}, or configMapRef.",
+        ),
+        (
+            {"env_vars": ["A=b"]},
+            "env_vars has the text 'A=b' in it, which says nothing there: write env_vars={'NAME': 'value'}.",
+        ),
+        (
+            {"volumes": ["data"]},
+            "volumes has the text 'data' in it, which says nothing there: "
+            "write each of them as a dictionary as in YAML, or as a model of the Kubernetes client.",
+        ),
+        (
+            {"image_pull_secrets": [5]},
+            "image_pull_secrets has the number 5 in it, which says nothing there: write their names, as in "
+            "image_pull_secrets=['regcred'].",
+        ),
+        (
+            {"secrets": [{"name": "report"}]},
+            "secrets has the dictionary {'name': 'report'} in it, which says nothing there: take all its keys by "
+            "env_from=[{'secretRef': {'name': 'name'}}], or one by Airflow's Secret(…).",
+        ),
+        (
+            {"env_vars": [5]},
+            "env_vars has the number 5 in it, which says nothing there: write env_vars={'NAME': 'value'}.",
+        ),
+        ({"sidecars": [5]}, "sidecars has 5 in it, but a list of texts was expected: write '5'."),
+        (
+            {"cmds": [Path("/bin/sh")]},
+            "cmds has PosixPath('/bin/sh') in it, but a list of texts was expected: write '/bin/sh'.",
+        ),
+        (
+            {"poll_interval": True},
+            "poll_interval is a switch, but a number of seconds was expected: write it as in poll_interval=300.",
+        ),
+    ],
+)
+def test_a_value_of_the_wrong_kind_is_refused(given: dict[str, Any], sentence: str):
+    assert found(given) == [sentence]
+
+
+KINDS = {
+    "a text": "'…'",
+    "a dictionary": "{'key': 'value'}",
+    "a list": "[…]",
+}
+
+STRANGE = [
+    *((name, 5, "number", "a dictionary") for name in ("annotations", "env_vars", "labels", "node_selector")),
+    *((name, "x", "text", "a dictionary") for name in ("affinity", "dns_config", "full_pod_spec", "pod_override")),
+    *((name, [1], "list", "a dictionary") for name in ("container_resources", "pod_template_dict")),
+    *((name, "x", "text", "a dictionary") for name in ("container_security_context", "security_context")),
+    *((name, 5, "number", "a list") for name in ("arguments", "cmds", "configmaps", "env_from", "host_aliases")),
+    *((name, 5, "number", "a list") for name in ("init_containers", "ports", "secrets", "sidecars", "tolerations")),
+    *((name, {"a": 1}, "dictionary", "a list") for name in ("image_pull_secrets", "volume_mounts", "volumes")),
+    *((name, ["a"], "list", "a text") for name in ("dnspolicy", "hostname", "image", "image_pull_policy", "name")),
+    *((name, 5, "number", "a text") for name in ("pod_template_file", "priority_class_name", "runtime_class_name")),
+    *((name, b"x", "bytes", "a text") for name in ("schedulername", "size", "subdomain", "template")),
+    ("labels", True, "switch", "a dictionary"),
+    ("labels", k8s.V1Pod(), "V1Pod", "a dictionary"),
+    ("image_pull_secrets", k8s.V1LocalObjectReference(name="a"), "V1LocalObjectReference", "a list"),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "kind", "wanted"), STRANGE)
+def test_an_argument_of_another_type_is_refused_by_its_name_before_anything_is_made_of_it(
+    build: Build, name: str, value: Any, kind: str, wanted: str
+):
+    with pytest.raises(PodError) as refused:
+        build(**{"image": "b:1", name: value})
+    assert str(refused.value) == f"{name} is a {kind}, but {wanted} was expected: write {name}={KINDS[wanted]}."
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"image_pull_secrets": "regcred,other"},
+        {"image_pull_secrets": ["a", {"name": "b"}, k8s.V1LocalObjectReference(name="c")]},
+        {"volumes": {"v": k8s.V1Volume(name="v", empty_dir={})}.values()},
+        {"container_resources": k8s.V1ResourceRequirements(limits={"cpu": "1"})},
+        {"pod_override": k8s.V1Pod(), "labels": None, "cmds": ("echo", "{{ ds }}")},
+        {"env_vars": [k8s.V1EnvVar(name="A", value="b"), {"name": "B", "value": "c"}]},
+        {"startup_timeout_seconds": 300.5, "poll_interval": 2},
+        {"volumes": "{{ params.volumes }}", "labels": "{{ params.labels }}"},
+    ],
+)
+def test_every_spelling_of_the_right_type_is_taken(given: dict[str, Any]):
+    assert found(given) == []
