@@ -12,15 +12,28 @@ from typing import Any
 from kpo_platform.pod.finding import Refusal
 from kpo_platform.pod.merge import Json
 
-_NAME = re.compile(
-    r"(?:^|_)(?:PASSWORD|PASSWD|PASSPHRASE|SECRET|TOKEN|API_?KEY|ACCESS_?KEY|SECRET_?KEY|PRIVATE_?KEY)$", re.IGNORECASE
-)
-"""Only at the end of a name: DB_PASSWORD is one, PASSWORD_FILE and TOKEN_URL are not."""
+_PARTS = re.compile(r"[.-]|(?<=[a-z0-9])(?=[A-Z])")
+"""Where a name begins a new word, beside underscores."""
 
-_HARMLESS = re.compile(
-    r"|true|false|none|null|\d{1,5}|[./~].*|file:.*|\$\([A-Za-z_]\w*\)|<.*>|\*+", re.IGNORECASE | re.DOTALL
+_PASSWORD = re.compile(r"(?:PASSWORD|PASSWD|PASSPHRASE)(?:_?\d+)?$", re.IGNORECASE)
+"""Only at the end of a name: DB_PASSWORD and PGPASSWORD are one, PASSWORD_FILE is not."""
+
+_NAME = re.compile(
+    r"(?:^|_)(?:PASS|PWD|SECRET|TOKEN|API_?KEY|ACCESS_?KEY|SECRET_?KEY|PRIVATE_?KEY)(?:_?\d+)?$", re.IGNORECASE
 )
-"""Values that are no credential whatever the name: nothing, a switch, a small number, a path, a reference, a mask."""
+"""At the end and a word of its own: API_TOKEN is one, TOKEN_URL and BYPASS are not."""
+
+_NO_NAME = re.compile(r"PWD|OLDPWD|(?:.*_)?(?:FIRST|SECOND|LAST|SINGLE|TWO|MULTI|LOW|HIGH|BAND)_PASS", re.IGNORECASE)
+"""The folders that every shell keeps, and a pass that is a turn or a filter."""
+
+_NOTHING = r"|true|false|none|null|file:.*|\$\([A-Za-z_]\w*\)|<.*>|\*+"
+"""Values that are no credential whatever the name: nothing, a switch, a reference, a mask."""
+
+_HARMLESS = re.compile(_NOTHING + r"|\d{1,5}|[./~].*", re.IGNORECASE | re.DOTALL)
+"""A small number or a path as well."""
+
+_NO_PASSWORD = re.compile(_NOTHING + r"|\d|(?:\.{1,2}|~)/.*|/[^/\s]+/.*", re.IGNORECASE | re.DOTALL)
+"""A password may be a number or begin with a slash; a path has a folder, and a single digit is a switch."""
 
 _VALUES: dict[str, re.Pattern[str]] = {
     "an AWS access key": re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"),
@@ -31,6 +44,9 @@ _VALUES: dict[str, re.Pattern[str]] = {
     "a Stripe key": re.compile(r"\b[rs]k_live_[A-Za-z0-9]{16,}"),
     "a private key": re.compile(r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----"),
     "a signed token": re.compile(r"\beyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,}"),
+    "a Slack webhook": re.compile(r"\bhooks\.slack\.com/(?:services|triggers|workflows)/\w+/\w+/\w{16,}"),
+    "an Azure key": re.compile(r"\b(?:AccountKey|SharedAccessKey)=[A-Za-z0-9+/]{40,}"),
+    "an OpenAI key": re.compile(r"\bsk-(?:admin|proj|svcacct)-[\w-]{20,}"),
     # Begins with a fixed text: arguments may be long scripts, and a search must take time in proportion to them.
     "a password in a URL": re.compile(r"://[^\s:/@$]{0,200}:[^\s:/@${}*<>]{3,200}@"),
 }
@@ -66,9 +82,13 @@ def credentials(container: Json) -> Iterator[Refusal]:
 def _kind(name: str, value: Any) -> str:
     if not isinstance(value, str):
         return ""
-    by_value = _kind_of_value(value)
-    by_name = "a credential" if _NAME.search(name) and not _HARMLESS.fullmatch(value.strip()) else ""
-    return by_value or by_name
+    return _kind_of_value(value) or ("a credential" if _by_name(_PARTS.sub("_", name), value.strip()) else "")
+
+
+def _by_name(name: str, value: str) -> bool:
+    if _PASSWORD.search(name):
+        return not _NO_PASSWORD.fullmatch(value)
+    return bool(_NAME.search(name)) and not (_NO_NAME.fullmatch(name) or _HARMLESS.fullmatch(value))
 
 
 def _kind_of_value(value: Any) -> str:
