@@ -70,10 +70,11 @@ _FLOOR = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
 def with_floor(pod: Json, team: Team) -> Json:
     """The pod with what the restricted level wants said, wherever its author said nothing.
 
-    Also for init containers and sidecars of the author's own: the API would refuse the pod for their silence.
+    Also for init containers and sidecars of the author's own: the API would refuse the pod for their silence. Where
+    another level holds, a container that is to run as root may.
     """
     if team.pod_security != "restricted":
-        return pod
+        return _with_root(pod)
     spec = pod["spec"]
     pod_level = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
     floored = {
@@ -83,6 +84,34 @@ def with_floor(pod: Json, team: Team) -> Json:
     }
     context = merge(pod_level, spec.get("securityContext") or {})
     return {**pod, "spec": {**spec, **floored, "securityContext": context}}
+
+
+def _with_root(pod: Json) -> Json:
+    """The pod without the template's ``runAsNonRoot`` over containers whose user the author made root.
+
+    The node would not start them: the template says it of its own user, at the pod's level.
+    """
+    spec = pod["spec"]
+    whole = spec.get("securityContext") or {}
+    containers = {
+        kind: [_root_allowed(one, whole) for one in spec[kind]]
+        for kind in ("initContainers", "containers")
+        if spec.get(kind)
+    }
+    return {**pod, "spec": {**spec, **containers}}
+
+
+def _root_allowed(container: Json, whole: Json) -> Json:
+    own = container.get("securityContext") or {}
+    if own.get("runAsNonRoot") is not None or not _is_contradiction(own, whole):
+        return container
+    return {**container, "securityContext": {**own, "runAsNonRoot": False}}
+
+
+def _is_contradiction(own: Json, whole: Json) -> bool:
+    """Whether a container's context and the pod's together ask for root and forbid it."""
+    effective = {**whole, **{field: value for field, value in own.items() if value is not None}}
+    return effective.get("runAsUser") == 0 and effective.get("runAsNonRoot") is True
 
 
 def offences(pod: Json, name: str, team: Team) -> Iterator[Refusal]:
@@ -102,6 +131,14 @@ def offences(pod: Json, name: str, team: Team) -> Iterator[Refusal]:
             f"{offence}, but team {name!r} has the Pod Security level restricted",
             "leave it out, or ask the platform team for podSecurity: baseline when the image must have it.",
         )
+    for container in () if restricted else all_containers(pod):
+        if _is_contradiction(container.get("securityContext") or {}, pod["spec"].get("securityContext") or {}):
+            yield Refusal(
+                "security",
+                f"Container {container.get('name')!r} is to run as root (runAsUser 0), but runAsNonRoot forbids it, so "
+                "no node would start it",
+                "write runAsNonRoot: False beside runAsUser, or leave runAsUser out.",
+            )
     for volume in pod["spec"].get("volumes") or []:
         if restricted and volume.get("nfs"):
             yield Refusal(

@@ -1,0 +1,52 @@
+"""Under the level baseline a program that must be root runs as root, and what no node would start is refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+from common.paths import REPOSITORY
+from kpo_platform.pod.compose import PodRequest, compose
+from unit.contracts import contract
+from unit.refused import base, found, spec
+
+TEMPLATE = yaml.safe_load((REPOSITORY / "pod_templates" / "default.yaml").read_text(encoding="utf-8"))
+DROPPED = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+ASIDE = {"name": "aside", "image": "a:1"}
+
+
+def contexts(pod: dict[str, Any]) -> list[dict[str, Any]]:
+    """The security contexts of a pod under baseline, made of the template that is shipped: base's, then the other's."""
+    whole = contract(podSecurity="baseline").model_copy(update={"pod_templates": {"default": TEMPLATE}})
+    image = {"spec": {"containers": [{"name": "base", "image": "b:1"}], "initContainers": [ASIDE]}}
+    made = compose(whole, PodRequest(team="alpha", arguments=image, pod_override=pod))
+    containers = [*made["spec"]["containers"], *made["spec"]["initContainers"]]
+    assert made["spec"]["securityContext"]["runAsNonRoot"] is True
+    return [container.get("securityContext", {}) for container in containers]
+
+
+def test_a_container_that_is_to_be_root_is_the_only_one_that_may():
+    assert contexts(base(securityContext={"runAsUser": 0})) == [
+        {**DROPPED, "runAsUser": 0, "runAsNonRoot": False},
+        {},
+    ]
+
+
+def test_in_a_pod_that_is_to_be_root_every_container_may_but_one_with_a_user_of_its_own():
+    user = {"containers": [{"name": "base", "securityContext": {"runAsUser": 1000}}]}
+    assert contexts(spec(securityContext={"runAsUser": 0}, **user)) == [
+        {**DROPPED, "runAsUser": 1000},
+        {"runAsNonRoot": False},
+    ]
+
+
+def test_a_pod_that_asks_for_no_root_stays_as_it_is():
+    assert contexts({}) == [DROPPED, {}]
+
+
+def test_a_root_that_the_same_container_forbids_is_refused():
+    assert found(base(securityContext={"runAsUser": 0, "runAsNonRoot": True}), podSecurity="baseline") == [
+        "Container 'base' is to run as root (runAsUser 0), but runAsNonRoot forbids it, so no node would start it: "
+        "write runAsNonRoot: False beside runAsUser, or leave runAsUser out."
+    ]
