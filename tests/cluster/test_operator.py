@@ -28,8 +28,8 @@ def start(stack: Stack, airflow: AirflowApi) -> Iterator[Start]:
 
 
 def _names() -> list[str]:
-    kinds = [f"{name}_{kind}" for name in ("shutdown", "late", "evicted", "stopped") for kind in ("deferrable", "sync")]
-    return ["keeps", *kinds]
+    named = ("shutdown", "late", "evicted", "stopped", "outlives")
+    return ["keeps", *(f"{name}_{kind}" for name in named for kind in ("deferrable", "sync"))]
 
 
 @pytest.fixture
@@ -169,6 +169,19 @@ def test_a_users_stop_removes_the_pod(start: Start, kind: str):
 
     wait_for("the pod to be deleted", gone, deadline_s=60, interval_s=1)
     assert run.states() == {"work": "failed"}
+
+
+@KINDS
+def test_a_pod_that_a_users_stop_leaves_goes_on_and_is_named_in_the_log(start: Start, kind: str):
+    run = start(f"outlives_{kind}")
+    before = run.running()
+    told = f"The pod {before['metadata']['name']} stays in namespace team-alpha. Look at it: "
+    run.wait_for_log(f"When the task is stopped: {told}" if kind == "deferrable" else "Pod has reached Running phase")
+    run.mark_failed()
+    assert run.end() == "failed"
+    assert told in run.wait_for_log(told)
+    (after,) = run.pods()
+    assert (after["metadata"]["uid"], after["status"]["phase"]) == (before["metadata"]["uid"], "Running")
 
 
 def test_a_task_waits_while_the_quota_is_full_and_not_longer_than_it_may(start: Start, full_quota: Callable[[], None]):

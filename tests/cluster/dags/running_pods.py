@@ -44,6 +44,7 @@ for deferrable, kind in ((True, "deferrable"), (False, "sync")):
     )
     one_task(f"shutdown_{kind}", RUN_A_WHILE, **arguments)
     one_task(f"stopped_{kind}", RUN_ON, deferrable=deferrable)
+    one_task(f"outlives_{kind}", RUN_ON, deferrable=deferrable, on_kill_action="keep_pod")
     one_task(f"late_{kind}", RUN_ON, **arguments, execution_timeout=timedelta(seconds=15))
     one_task(f"full_{kind}", "echo ran", deferrable=deferrable)
     one_task(f"too_full_{kind}", "echo ran", deferrable=deferrable, schedule_timeout_seconds=3)
