@@ -48,6 +48,23 @@ def test_mounts_are_told_apart_by_path_and_ports_by_number_and_protocol():
     }
 
 
+def test_tolerations_of_a_key_replace_the_weaker_ones_of_it_and_none_of_the_author_s_vanishes():
+    first, second = ({"key": "dedicated", "value": value, "effect": "NoSchedule"} for value in ("a", "b"))
+    under = {"tolerations": [{"key": "dedicated", "operator": "Exists"}, {"key": "gpu"}]}
+    assert merge(under, {"tolerations": [first, second, first]}) == {"tolerations": [{"key": "gpu"}, first, second]}
+
+
+def test_names_of_one_address_stay_when_they_are_given_in_two_lines():
+    lines = [{"ip": "192.0.2.1", "hostnames": [name]} for name in ("one", "two")]
+    assert merge({"hostAliases": [{"ip": "192.0.2.1"}]}, {"hostAliases": lines}) == {"hostAliases": lines}
+
+
+def test_what_is_there_twice_becomes_one_also_where_the_weaker_side_has_no_such_list():
+    variables = [{"name": "A", "value": "1"}, {"name": "A", "value": "2"}]
+    over = {"initContainers": [{"name": "i", "env": variables}, {"name": "i", "env": variables}]}
+    assert merge({}, over) == {"initContainers": [{"name": "i", "env": [{"name": "A", "value": "2"}]}]}
+
+
 def test_false_zero_and_empty_win_and_none_removes():
     under = {
         "hostNetwork": True,

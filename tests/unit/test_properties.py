@@ -21,9 +21,8 @@ VALUES = st.sampled_from(["1", "2", ""])
 def named(
     key: str, always: Any = MappingProxyType({}), **fields: st.SearchStrategy[Any]
 ) -> st.SearchStrategy[list[dict[str, Any]]]:
-    """Lists of things with an identity, as a sane author writes them: each once."""
-    item = st.fixed_dictionaries({key: NAMES, **always}, optional=fields)
-    return st.lists(item, max_size=3, unique_by=lambda one: one[key])
+    """Lists of things with an identity, some of them there twice."""
+    return st.lists(st.fixed_dictionaries({key: NAMES, **always}, optional=fields), max_size=3)
 
 
 CONTAINERS = named(
@@ -32,7 +31,8 @@ CONTAINERS = named(
     tty=st.booleans(),
     env=named("name", value=VALUES),
     volumeMounts=named("mountPath", name=NAMES, readOnly=st.booleans()),
-    envFrom=st.lists(st.fixed_dictionaries({"prefix": NAMES}), max_size=2, unique_by=lambda one: one["prefix"]),
+    ports=st.lists(st.fixed_dictionaries({"containerPort": st.sampled_from([80, 81])}, optional={"name": NAMES})),
+    envFrom=st.lists(st.fixed_dictionaries({"prefix": NAMES}), max_size=2),
     resources=st.fixed_dictionaries(
         {},
         optional={
@@ -40,7 +40,13 @@ CONTAINERS = named(
         },
     ),
 )
-PODS = st.fixed_dictionaries(
+TOLERATIONS = named(
+    "key",
+    operator=st.sampled_from(["Exists", "Equal"]),
+    value=VALUES,
+    effect=st.sampled_from(["NoSchedule", "NoExecute"]),
+)
+WRITTEN = st.fixed_dictionaries(
     {},
     optional={
         "metadata": st.fixed_dictionaries({}, optional={"labels": st.dictionaries(NAMES, VALUES)}),
@@ -50,7 +56,8 @@ PODS = st.fixed_dictionaries(
                 "containers": CONTAINERS,
                 "initContainers": CONTAINERS,
                 "volumes": named("name", emptyDir=st.just({})),
-                "tolerations": named("key", operator=st.just("Exists")),
+                "tolerations": TOLERATIONS,
+                "hostAliases": named("ip", hostnames=st.lists(NAMES, min_size=1, max_size=1)),
                 "imagePullSecrets": named("name"),
                 "nodeSelector": st.dictionaries(NAMES, VALUES),
                 "hostNetwork": st.just(False),
@@ -59,14 +66,23 @@ PODS = st.fixed_dictionaries(
     },
 )
 
+PODS = WRITTEN.map(lambda pod: merge({}, pod))
+"""Pods in which nothing is there twice any more."""
+
 IDENTITY = {
     "containers": "name",
     "initContainers": "name",
     "env": "name",
     "volumes": "name",
     "volumeMounts": "mountPath",
+    "imagePullSecrets": "name",
+    "ports": "containerPort",
 }
-IDENTITY |= {"tolerations": "key", "imagePullSecrets": "name"}
+
+LAYERS = ["own_template", "arguments", "full_pod_spec", "pod_override"]
+"""From the weakest to the strongest."""
+
+IMAGE = {"spec": {"containers": [{"name": "base", "image": "busybox:1.35"}]}}
 
 LOCKED = {
     "metadata": {"namespace": "team-beta", "labels": {"kpo-platform/team": "beta"}},
@@ -91,27 +107,30 @@ def test_it_does_not_matter_which_two_of_three_are_merged_first(
         assert merge(merge(a, b), c) == merge(a, merge(b, c))
 
 
-@given(PODS, PODS)
-def test_no_name_is_there_twice_and_neither_side_is_changed(under: dict[str, Any], over: dict[str, Any]):
+@given(PODS, WRITTEN)
+def test_nothing_is_there_twice_and_neither_side_is_changed(under: dict[str, Any], over: dict[str, Any]):
     before = deepcopy((under, over))
     assert_unique(merge(under, over))
     assert (under, over) == before
 
 
-@given(PODS, PODS)
+@given(WRITTEN, WRITTEN)
 def test_what_the_stronger_side_says_is_there(under: dict[str, Any], over: dict[str, Any]):
     assert_said(merge(under, over), over)
 
 
-@given(PODS, PODS, PODS)
-def test_a_composed_pod_has_what_the_author_set_and_no_name_twice(
-    arguments: dict[str, Any], full: dict[str, Any], override: dict[str, Any]
-):
-    image = {"spec": {"containers": [{"name": "base", "image": "busybox:1.35"}]}}
-    request = PodRequest("alpha", arguments=merge(image, arguments), full_pod_spec=full, pod_override=override)
-    pod = unchecked(contract(), request)
+@given(st.sampled_from(LAYERS), st.lists(WRITTEN, min_size=4, max_size=4))
+def test_a_composed_pod_has_what_its_strongest_layer_says_and_nothing_twice(strongest: str, pods: list[dict[str, Any]]):
+    asked = dict(zip(LAYERS[: LAYERS.index(strongest) + 1], pods, strict=False))
+    asked["own_template"] = merge(IMAGE, asked["own_template"])
+    pod = unchecked(contract(), PodRequest("alpha", **asked))
     assert_unique(pod)
-    assert_said(pod, override)
+    assert_said(pod, asked[strongest])
+
+
+@given(st.sampled_from(LAYERS), WRITTEN)
+def test_what_a_layer_names_twice_is_refused_when_the_two_differ(layer: str, written: dict[str, Any]):
+    assert bool(PodRequest("alpha", **{layer: written}).twins()) == has_twins(written)
 
 
 @given(PODS, st.sampled_from(["own_template", "arguments", "full_pod_spec", "pod_override"]), st.data())
@@ -149,12 +168,23 @@ def assert_said(pod: Any, said: Any, key: str = "") -> None:
             assert_said(pod[name], inner, name)
     elif isinstance(said, list) and key in IDENTITY:
         found = {item[IDENTITY[key]]: item for item in pod}
-        for item in said:
-            assert_said(found[item[IDENTITY[key]]], item)
+        for name, item in {item[IDENTITY[key]]: item for item in said}.items():  # of two, the later one
+            assert_said(found[name], item)
     elif isinstance(said, list):
         assert [item for item in said if item not in pod] == []
     else:
         assert pod == said
+
+
+def has_twins(value: Any, key: str = "") -> bool:
+    if isinstance(value, dict):
+        return any(has_twins(inner, name) for name, inner in value.items())
+    if not isinstance(value, list):
+        return False
+    named_alike = IDENTITY.get(key) if key != "env" else None
+    pairs = [(one, other) for one in value for other in value] if named_alike else []
+    differ = any(one[named_alike] == other[named_alike] and one != other for one, other in pairs)
+    return differ or any(has_twins(item) for item in value)
 
 
 def empty_list(value: Any) -> bool:

@@ -161,7 +161,7 @@ class TeamPodOperator(Engine):
         pod = unchecked(whole, request)
         if context is not None:
             pod = identified(pod, self.team, team, task_run(context))
-        refuse([*self._beside_the_pod(whole), *refusals(pod, self.team, team, whole)])
+        refuse([*self._beside_the_pod(whole), *request.twins(), *refusals(pod, self.team, team, whole)])
         return pod
 
     def _beside_the_pod(self, whole: Contract) -> list[Refusal]:

@@ -63,5 +63,7 @@ def _split(request: PodRequest) -> tuple[PodRequest, Json]:
 def _judged(contract: Contract, request: PodRequest) -> list[Refusal]:
     layers = {name: without_later(layer) for name in _LAYERS if (layer := getattr(request, name))}
     complete = all(layer == getattr(request, name) for name, layer in layers.items())
-    pod = unchecked(contract, replace(request, **layers))
-    return refusals(pod, request.team, contract.team(request.team), contract, rendered=False, complete=complete)
+    known = replace(request, **layers)
+    pod, team = unchecked(contract, known), contract.team(request.team)
+    found = refusals(pod, request.team, team, contract, rendered=False, complete=complete)
+    return [*known.twins(), *found]

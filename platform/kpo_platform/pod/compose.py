@@ -19,6 +19,7 @@ from kpo_platform.pod.merge import Json, merge
 from kpo_platform.pod.refusals import TEAM_LABEL, refusals
 from kpo_platform.pod.resources import fitted
 from kpo_platform.pod.security import with_floor
+from kpo_platform.pod.twins import twins
 
 BASE = "base"
 """The container that runs the task; its end is the pod's end."""
@@ -37,6 +38,11 @@ class PodRequest:
     full_pod_spec: Json = field(default_factory=dict)
     pod_override: Json = field(default_factory=dict)
 
+    def twins(self) -> list[Refusal]:
+        """What the author names twice within one layer, which the composed pod shows no more."""
+        layers = (self.own_template, self.arguments, self.full_pod_spec, self.pod_override)
+        return [refusal for layer in layers for refusal in twins(layer)]
+
 
 def compose(contract: Contract, request: PodRequest, *, rendered: bool = True) -> Json:
     """The pod that a request gives.
@@ -51,7 +57,8 @@ def compose(contract: Contract, request: PodRequest, *, rendered: bool = True) -
         PodError: the pod has no image, or is refused; with every reason, one a line.
     """
     pod = unchecked(contract, request)
-    refuse(refusals(pod, request.team, contract.team(request.team), contract, rendered=rendered))
+    team = contract.team(request.team)
+    refuse([*request.twins(), *refusals(pod, request.team, team, contract, rendered=rendered)])
     return pod
 
 
@@ -92,7 +99,7 @@ def _platform_part(contract: Contract, name: str, template: str) -> Json:
         team = contract.team(name)
         size = _size_layer(team.size(), contract.gpu_resource)
         layers = [_team_layer(team), size, _template_layer(contract, template), _locked_layer(name, team)]
-        parts[name, template] = reduce(_over, layers)
+        parts[name, template] = reduce(_over, layers, {})
     return parts[name, template]
 
 

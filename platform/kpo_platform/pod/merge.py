@@ -10,7 +10,7 @@ from typing import Any
 
 Json = dict[str, Any]
 
-_MERGED_BY: dict[str, tuple[str, ...]] = {
+MERGED_BY: dict[str, tuple[str, ...]] = {
     "containers": ("name",),
     "initContainers": ("name",),
     "ephemeralContainers": ("name",),
@@ -20,15 +20,16 @@ _MERGED_BY: dict[str, tuple[str, ...]] = {
     "volumeMounts": ("mountPath",),
     "volumeDevices": ("devicePath",),
     "ports": ("containerPort", "protocol"),
-    "hostAliases": ("ip",),
-    "tolerations": ("key", "effect"),
     "topologySpreadConstraints": ("topologyKey", "whenUnsatisfiable"),
     "resourceClaims": ("name",),
 }
 """Lists of a pod whose items have an identity, with the fields that make it (patchMergeKey of the API)."""
 
-_REPLACED_WHOLE = frozenset({"env", "volumes", "tolerations", "imagePullSecrets"})
+_REPLACED_WHOLE = frozenset({"env", "volumes", "imagePullSecrets"})
 """Lists whose items are alternatives: half a volume claim and half an emptyDir make no volume."""
+
+_GROUPED_BY = {"tolerations": "key", "hostAliases": "ip"}
+"""Lists in which several items of one pod may share this field; a stronger pod's items replace all of the weaker's."""
 
 _APPENDED = frozenset({"envFrom"})
 """Lists without identity whose items add up; an item that is already there is not added again."""
@@ -52,39 +53,56 @@ def merge(under: Json, over: Json) -> Json:
     for key, value in over.items():
         if value is None:
             merged.pop(key, None)
-        elif key in merged:
-            merged[key] = _merge_value(key, merged[key], value)
         else:
-            merged[key] = _without_none(value)
+            merged[key] = _merge_value(key, merged.get(key), value)
     return merged
 
 
 def _merge_value(key: str, under: Any, over: Any) -> Any:
-    if isinstance(under, dict) and isinstance(over, dict):
-        return merge(under, over)
+    if isinstance(over, dict):
+        return merge(under if isinstance(under, dict) else {}, over)
+    if not isinstance(over, list):
+        return over
     if key in _NEVER_EMPTY and not over:
-        return under
-    if isinstance(under, list) and isinstance(over, list) and over:
-        if key in _MERGED_BY:
-            return _merge_list(key, under, over)
-        if key in _APPENDED:
-            return under + [item for item in over if item not in under]
-    return _without_none(over)
+        return under or []
+    return _merge_list(key, under if isinstance(under, list) and over else [], over)
 
 
-def _merge_list(key: str, under: list[Json], over: list[Json]) -> list[Json]:
+def _merge_list(key: str, under: list[Any], over: list[Any]) -> list[Any]:
+    """Both lists as one, in which nothing is there twice, also where the weaker pod has no such list."""
+    if key in MERGED_BY and _have_fields(under, over):
+        return _merge_named(key, under, over)
+    if key in _GROUPED_BY and _have_fields(under, over):
+        groups = [item.get(_GROUPED_BY[key]) for item in over]
+        under = [item for item in under if item.get(_GROUPED_BY[key]) not in groups]
+    elif key not in _APPENDED:
+        return [_without_none(item) for item in over]
+    return _each_once([*under, *_without_none(over)])
+
+
+def _have_fields(*lists: list[Any]) -> bool:
+    """Whether all items are objects; a text among them is refused later, in a sentence that names it."""
+    return all(isinstance(item, dict) for items in lists for item in items)
+
+
+def _merge_named(key: str, under: list[Json], over: list[Json]) -> list[Json]:
     """Items of ``under`` in their order, each with its stronger twin applied, then the new ones."""
-    merged = {_identity(key, item): item for item in under}
+    merged = {identity(key, item): item for item in under}
     for item in over:
-        identity = _identity(key, item)
-        weaker = {} if key in _REPLACED_WHOLE else merged.get(identity, {})
-        merged[identity] = merge(weaker, item)
+        name = identity(key, item)
+        weaker = {} if key in _REPLACED_WHOLE else merged.get(name, {})
+        merged[name] = merge(weaker, item)
     return list(merged.values())
 
 
-def _identity(key: str, item: Json) -> tuple[Any, ...]:
+def identity(key: str, item: Json) -> tuple[Any, ...]:
+    """What makes an item of the list ``key`` the same thing as another one; ``key`` is one of `MERGED_BY`."""
     # A port's protocol is TCP when it is not given, so both spellings are one port.
-    return tuple(item.get(field, "TCP" if field == "protocol" else None) for field in _MERGED_BY[key])
+    return tuple(item.get(field, "TCP" if field == "protocol" else None) for field in MERGED_BY[key])
+
+
+def _each_once(items: list[Any]) -> list[Any]:
+    return [item for number, item in enumerate(items) if item not in items[:number]]
 
 
 def _without_none(value: Any) -> Any:

@@ -1,0 +1,50 @@
+"""Names that an author gives twice."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from airflow.sdk import DAG
+
+from kpo_platform import TeamPodOperator
+from kpo_platform.errors import PodError
+from unit.contracts import Build
+
+ONE, OTHER = {"name": "i", "image": "i:1"}, {"name": "i", "image": "i:2"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        ({"init_containers": [ONE, OTHER]}, "initContainers names i"),
+        ({"pod_override": {"spec": {"initContainers": [ONE, OTHER]}}}, "initContainers names i"),
+        ({"volumes": [{"name": "v", "emptyDir": {}}, {"name": "v", "secret": {"secretName": "s"}}]}, "volumes names v"),
+        (
+            {"volume_mounts": [{"name": "data", "mountPath": "/m"}, {"name": "work", "mountPath": "/m"}]},
+            "volumeMounts names /m",
+        ),
+        ({"ports": [{"containerPort": 80, "name": "a"}, {"containerPort": 80, "name": "b"}]}, "ports names 80 TCP"),
+    ],
+)
+def test_what_one_argument_names_twice_is_refused(build: Build, arguments: dict[str, Any], named: str):
+    with pytest.raises(PodError) as refusal:
+        build(**arguments)
+    sentence = f"{named} twice, and each time otherwise: give each its own, or leave one of them out."
+    assert str(refusal.value) == sentence
+
+
+def test_what_is_said_twice_alike_is_there_once(build: Build):
+    assert build(init_containers=[ONE, ONE])["spec"]["initContainers"] == [
+        {**ONE, "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}}
+    ]
+
+
+def test_a_name_that_is_there_twice_once_it_is_rendered_is_refused(build: Build):
+    build()
+    override = {"spec": {"initContainers": [ONE, {**OTHER, "name": "{{ params.late }}"}]}}
+    with DAG("d"):
+        task = TeamPodOperator(task_id="t", team="alpha", image="b:1", pod_override=override)
+    task.render_template_fields({"params": {"late": "i"}})  # type: ignore[typeddict-unknown-key]
+    with pytest.raises(PodError, match=r"^initContainers names i twice"):
+        task.build_pod_request_obj(dry_run=True)
