@@ -93,6 +93,12 @@ def test_what_is_locked_cannot_be_removed_either():
     assert compose(contract(), PodRequest(team="alpha", arguments=BUSYBOX, pod_override=nothing)) == plain
 
 
+@pytest.mark.parametrize("override", [{"spec": None}, {"spec": {"containers": None}}])
+def test_a_pod_whose_containers_were_removed_has_no_image(override: dict[str, Any]):
+    with pytest.raises(PodError, match=r"^The pod has no image: "):
+        compose(contract(), PodRequest(team="alpha", arguments=BUSYBOX, pod_override=override))
+
+
 def test_where_the_pods_run_and_for_how_long_is_the_team_s():
     team = contract(
         scheduling={

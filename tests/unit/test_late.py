@@ -2,65 +2,106 @@
 
 from __future__ import annotations
 
+import pathlib
+import re
+from collections.abc import Iterator
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
+import yaml
 from airflow.sdk import DAG
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from kpo_platform import TeamPodOperator
 from kpo_platform.errors import PodError
 from kpo_platform.operator.data import as_data
+from kpo_platform.pod.merge import merge
 from unit.conftest import Publish
+from unit.contracts import CONTRACT
+from unit.locked import BASE, LOCKED, POLICY, Path, at, pod_with
 
-LOCKED: list[tuple[str, str, Any]] = [
-    ("metadata", "namespace", "team-alpha"),
-    ("spec", "serviceAccountName", "team-pod"),
-    ("spec", "serviceAccount", "team-pod"),
-    ("spec", "automountServiceAccountToken", False),
-    ("spec", "restartPolicy", "Never"),
-]
-OTHERS = st.sampled_from(["team-beta", "admin", "True", "Always", ""])
+PODS = ["full_pod_spec", "pod_override", "pod_template_dict", "pod_template_file"]
+"""Arguments that hold a whole pod."""
+
+ARGUMENTS = {
+    ("metadata", "labels"): "labels",
+    ("spec", "hostNetwork"): "hostnetwork",
+    ("spec", "securityContext"): "security_context",
+    BASE: "container_security_context",
+}
+"""Arguments that hold a part of one with locked fields in it."""
+
+TEMPLATED = set(TeamPodOperator.template_fields)
 
 
 @pytest.fixture(autouse=True)
-def contract_of_alpha(publish: Publish) -> None:
+def contract_of_alpha(publish: Publish, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(CONTRACT, "labelPolicy", POLICY)
     publish()
 
 
-def pod_of(task: TeamPodOperator) -> dict[str, Any] | None:
-    """The task's pod, or None when it is refused."""
-    try:
-        return dict(as_data(task.build_pod_request_obj(dry_run=True)))
-    except PodError:
-        return None
+def ways(path: Path, value: Any, folder: pathlib.Path) -> Iterator[tuple[str, Any]]:
+    """Every argument that can give a field a value, with what it takes for it."""
+    pod = pod_with(path, value)
+    (folder / "pod.yaml").write_text(yaml.safe_dump(merge({"spec": {"containers": [{"name": "base"}]}}, pod)))
+    yield from ((name, str(folder / "pod.yaml") if name == "pod_template_file" else pod) for name in PODS)
+    for part, name in ARGUMENTS.items():
+        if path[: len(part)] == part:
+            yield name, at(pod, part)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=40)
-@given(st.sampled_from(LOCKED), OTHERS)
-def test_a_rendered_value_moves_no_locked_field(locked: tuple[str, str, Any], value: str):
-    part, field, wanted = locked
-    override = {part: {field: "{{ late }}"}}
-    task = TeamPodOperator(task_id="t", team="alpha", image="b:1", pod_override=override)
+def late(value: Any, names: dict[str, Any]) -> Any:
+    """The value with Jinja in place of everything that is no dictionary and no list of objects."""
+    if isinstance(value, dict):
+        return {key: inner if key == "name" else late(inner, names) for key, inner in value.items()}
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        return [late(item, names) for item in value]
+    name = f"late{len(names)}"
+    names[name] = value
+    return f"{{{{ {name} }}}}"
+
+
+def pod_of(task: TeamPodOperator) -> dict[str, Any]:
+    return dict(as_data(task.build_pod_request_obj(dry_run=True)))
+
+
+@pytest.mark.parametrize("locked", LOCKED, ids=lambda locked: ".".join(locked[0]))
+def test_a_rendered_value_for_a_locked_field_is_refused_by_name(locked: tuple[Path, Any, str], tmp_path: pathlib.Path):
+    path, value, named = locked
+    tried = []
+    for argument, given in ways(path, value, tmp_path):
+        if argument in TEMPLATED:
+            names: dict[str, Any] = {}
+            with DAG("d", render_template_as_native_obj=True):
+                task = TeamPodOperator(task_id="t", team="alpha", image="b:1", **{argument: late(given, names)})
+            task.render_template_fields(names)  # type: ignore[arg-type]
+            with pytest.raises(PodError, match=re.escape(named)):
+                pod_of(task)
+            tried.append(argument)
+    assert tried[:3] == ["pod_override", "pod_template_dict", "pod_template_file"]
+
+
+@pytest.mark.parametrize("locked", LOCKED, ids=lambda locked: ".".join(locked[0]))
+@pytest.mark.parametrize("argument", ["pod_override", "pod_template_dict"])
+def test_a_value_rendered_to_a_text_moves_no_locked_field(argument: str, locked: tuple[Path, Any, str]):
+    path, value, _ = locked
+    given: dict[str, Any] = {argument: pod_with(path, "{{ late }}")}
+    task = TeamPodOperator(task_id="t", team="alpha", image="b:1", **given)
     task.render_template_fields({"late": value})  # type: ignore[typeddict-unknown-key]
-    made = pod_of(task)
-    assert made is None or made[part].get(field, wanted) == wanted
-
-
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=40)
-@given(st.sampled_from(LOCKED), OTHERS)
-def test_a_mapped_value_moves_no_locked_field(locked: tuple[str, str, Any], value: str):
-    part, field, wanted = locked
-    override = {part: {field: True if value == "True" else value}}
-    with DAG("d"):
-        mapped = TeamPodOperator.partial(task_id="t", team="alpha", image="b:1").expand(pod_override=[override])
     try:
-        task = mapped.unmap({"pod_override": override})
-    except PodError:
-        return
-    made = pod_of(task)
-    assert made is None or made[part].get(field, wanted) == wanted
+        assert at(pod_of(task), path) != value
+    except PodError as refusal:
+        assert path[-1] in str(refusal)
+
+
+@pytest.mark.parametrize("locked", LOCKED, ids=lambda locked: ".".join(locked[0]))
+def test_a_mapped_value_for_a_locked_field_is_refused_by_name(locked: tuple[Path, Any, str], tmp_path: pathlib.Path):
+    path, value, named = locked
+    for argument, given in ways(path, value, tmp_path):
+        with DAG("d"):
+            mapped = TeamPodOperator.partial(task_id="t", team="alpha", image="b:1").expand(**{argument: [given]})
+        with pytest.raises(PodError, match=re.escape(named)):
+            pod_of(mapped.unmap({argument: given}))
 
 
 @pytest.mark.parametrize("argument", ["namespace", "service_account_name", "team"])
@@ -84,4 +125,5 @@ def test_a_volume_that_comes_late_is_missed_only_when_it_does_not_come(value: An
             task_id="t", team="alpha", image="b:1", volume_mounts=MOUNTS, pod_override="{{ params.late }}"
         )
     task.render_template_fields({"params": {"late": value}})  # type: ignore[typeddict-unknown-key]
-    assert (pod_of(task) is not None) == is_made
+    with nullcontext() if is_made else pytest.raises(PodError):
+        pod_of(task)

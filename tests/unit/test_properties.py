@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import json
+import re
 from copy import deepcopy
 from types import MappingProxyType
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kpo_platform.contract import parse
 from kpo_platform.errors import PodError
 from kpo_platform.pod.compose import PodRequest, compose, unchecked
-from kpo_platform.pod.merge import merge
-from unit.contracts import contract
+from kpo_platform.pod.merge import Json, merge
+from kpo_platform.pod.refusals import refusals
+from unit.contracts import CONTRACT, contract
+from unit.locked import LOCKED, PARENTS, POLICY, Path, at, pod_with
 
 NAMES = st.sampled_from(["base", "aside", "a", "b"])
 VALUES = st.sampled_from(["1", "2", ""])
@@ -84,10 +90,7 @@ LAYERS = ["own_template", "arguments", "full_pod_spec", "pod_override"]
 
 IMAGE = {"spec": {"containers": [{"name": "base", "image": "busybox:1.35"}]}}
 
-LOCKED = {
-    "metadata": {"namespace": "team-beta", "labels": {"kpo-platform/team": "beta"}},
-    "spec": {"serviceAccountName": "admin", "automountServiceAccountToken": True, "restartPolicy": "Always"},
-}
+PLATFORM = parse(json.dumps({**CONTRACT, "labelPolicy": POLICY}))
 
 
 @given(PODS, PODS)
@@ -133,20 +136,22 @@ def test_what_a_layer_names_twice_is_refused_when_the_two_differ(layer: str, wri
     assert bool(PodRequest("alpha", **{layer: written}).twins()) == has_twins(written)
 
 
-@given(PODS, st.sampled_from(["own_template", "arguments", "full_pod_spec", "pod_override"]), st.data())
-def test_locked_fields_never_move(pod: dict[str, Any], layer: str, data: st.DataObject):
-    fields = [("metadata", "namespace"), *(("spec", name) for name in LOCKED["spec"])]
-    part, field = data.draw(st.sampled_from(fields))
-    value = data.draw(st.sampled_from([LOCKED[part][field], None]))
-    image = {"spec": {"containers": [{"name": "base", "image": "busybox:1.35"}]}}
-    layers = {"arguments": image, layer: merge(image, {**pod, part: {**pod.get(part, {}), field: value}})}
-    layers[layer] |= {part: {**layers[layer][part], field: value}}
-    plain = compose(contract(), PodRequest("alpha", arguments=image))
-    try:
-        made = compose(contract(), PodRequest("alpha", **layers))
-    except PodError:
-        return
-    assert (part, field, made[part][field]) == (part, field, plain[part][field])
+@given(PODS, st.sampled_from(LAYERS), st.sampled_from(LOCKED))
+def test_another_value_for_a_locked_field_is_refused_by_name(pod: Json, layer: str, locked: tuple[Path, Any, str]):
+    path, value, named = locked
+    request = PodRequest("alpha", **{"own_template": IMAGE, layer: merge(merge(pod, IMAGE), pod_with(path, value))})
+    with pytest.raises(PodError, match=re.escape(named)):
+        compose(PLATFORM, request)
+
+
+@given(PODS, st.sampled_from(LAYERS), st.sampled_from([*(path for path, _, _ in LOCKED), *PARENTS]))
+def test_a_locked_field_that_is_removed_is_there_or_missed_by_name(pod: Json, layer: str, removed: Path):
+    beneath = {"arguments" if layer == "own_template" else "own_template": merge(pod, IMAGE)}
+    plain = unchecked(PLATFORM, PodRequest("alpha", **beneath))
+    made = unchecked(PLATFORM, PodRequest("alpha", **beneath, **{layer: pod_with(removed, None)}))
+    found = "\n".join(map(str, refusals(made, "alpha", PLATFORM.team("alpha"), PLATFORM)))
+    for path in (path for path, _, _ in LOCKED if path[: len(removed)] == removed):
+        assert at(made, path) == at(plain, path) or f"label {path[-1]} was set to None" in found
 
 
 def assert_unique(value: Any) -> None:

@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 
 _START_CHECK_SECONDS = 1  # the stock 5 s make the shortest task last 5 s
 
+_TEMPLATED_PODS = ("pod_override", "pod_template_dict")
+"""Pods that Jinja may have given another shape than they were written in."""
+
 
 class TeamPodOperator(Engine):
     """Run a container in the team's namespace, as the team's service account, within the team's limits.
@@ -119,6 +122,7 @@ class TeamPodOperator(Engine):
         whole = contract.load()
         try:
             self.labels = _label_texts(self.labels)
+            refuse(field_refusals({name: as_data(getattr(self, name)) for name in _TEMPLATED_PODS}))
             pod = (self._composed_pod if supported() else self._stock_pod)(whole, context, dry_run)
             refuse(refusals(as_json(pod), self.team, whole.team(self.team), whole))
         except PodError as error:

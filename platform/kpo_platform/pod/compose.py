@@ -106,9 +106,10 @@ def _platform_part(contract: Contract, name: str, template: str) -> Json:
 def _locked_again(pod: Json, name: str, team: Team) -> Json:
     """The pod with every locked field there: a None of the author's may have removed one."""
     locked = _locked_layer(name, team)
-    metadata = {"namespace": team.namespace, **pod["metadata"]}
+    metadata = {"namespace": team.namespace, **pod.get("metadata", {})}
     metadata["labels"] = {**locked["metadata"]["labels"], **(metadata.get("labels") or {})}
-    return {**locked, **pod, "metadata": metadata, "spec": {**locked["spec"], **pod["spec"]}}
+    spec = {**locked["spec"], "containers": [{"name": BASE}], **pod.get("spec", {})}
+    return {**locked, **pod, "metadata": metadata, "spec": spec}
 
 
 def _team_layer(team: Team) -> Json:
