@@ -27,6 +27,7 @@ TESTS = (
     "room",
     "team_pod",
     "templated",
+    "twins",
 )
 """Those of tests/unit that meet the stock operator; `.venv` runs them with the oldest provider."""
 

@@ -20,12 +20,13 @@ from kpo_platform import TeamPodOperator
 from kpo_platform.operator.data import as_data
 from kpo_platform.pod.arguments import STOCK
 from unit.conftest import Publish
-from unit.pods import without_empty
+from unit.pods import context_of, without_empty
 
 pytestmark = pytest.mark.filterwarnings("ignore:.reattach_on_restart. is deprecated")
 
-REFUSED = {"is_delete_operator_pod", "progress_callback"}
-"""The stock operator takes them and does nothing with them."""
+REFUSED = {"is_delete_operator_pod", "progress_callback", "hostnetwork", "base_container_name", "namespace"}
+REFUSED |= {"automount_service_account_token", "service_account_name"}
+"""`test_differences` tries them: of the other arguments it is some values that are refused."""
 
 PLAIN = {"sizes": {"small": {"cpu": "1", "memory": "1Gi", "gpu": 0, "ephemeralStorage": ""}}, "template": "plain"}
 PLAIN |= {"volumes": [], "env": [], "labels": {}, "podSecurity": "baseline"}
@@ -40,7 +41,8 @@ def log_line(container: str, message: str) -> str:
 
 
 CONTEXT = k8s.V1PodSecurityContext(run_as_user=1000, fs_group=2000)
-AFFINITY = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": []}}}
+TERMS = [{"matchExpressions": [{"key": "disk", "operator": "Exists"}]}]
+AFFINITY = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": TERMS}}}
 POD: dict[str, Any] = {
     "metadata": {"name": "from-template", "labels": {"from": "template"}, "annotations": {"a": "t"}},
     "spec": {
@@ -63,8 +65,6 @@ VALUES: dict[str, Any] = {
     "affinity": AFFINITY,
     "annotations": {"a": "b"},
     "arguments": ["hi"],
-    "automount_service_account_token": False,
-    "base_container_name": "base",
     "base_container_status_polling_interval": 2,
     "callbacks": [Callbacks],
     "cluster_context": "other",
@@ -77,7 +77,7 @@ VALUES: dict[str, Any] = {
     "container_security_context": {"runAsUser": 1000},
     "deferrable": False,
     "dns_config": k8s.V1PodDNSConfig(nameservers=["192.0.2.1"]),
-    "dnspolicy": "ClusterFirst",
+    "dnspolicy": "None",
     "do_xcom_push": True,
     "durable": False,
     "env_from": [k8s.V1EnvFromSource(secret_ref=k8s.V1SecretEnvSource(name="s"))],
@@ -86,7 +86,6 @@ VALUES: dict[str, Any] = {
     "get_logs": False,
     "host_aliases": [k8s.V1HostAlias(ip="192.0.2.1", hostnames=["h"])],
     "hostname": "h",
-    "hostnetwork": False,
     "image": "other:1",
     "image_pull_policy": "Always",
     "image_pull_secrets": [k8s.V1LocalObjectReference(name="regcred")],
@@ -101,7 +100,6 @@ VALUES: dict[str, Any] = {
     "log_pod_spec_on_failure": True,
     "logging_interval": 5,
     "name": "called",
-    "namespace": "team-alpha",
     "node_selector": {"disk": "ssd"},
     "on_finish_action": "keep_pod",
     "on_kill_action": "keep_pod",
@@ -122,13 +120,12 @@ VALUES: dict[str, Any] = {
     "schedulername": "own",
     "secrets": [Secret("env", "KEY", "s", "k"), Secret("volume", "/etc/s", "s")],
     "security_context": CONTEXT,
-    "service_account_name": "team-pod",
     "skip_on_exit_code": 99,
     "startup_check_interval_seconds": 9,
     "startup_timeout_seconds": 11,
     "subdomain": "sub",
     "termination_grace_period": 13,
-    "termination_message_policy": "File",
+    "termination_message_policy": "FallbackToLogsOnError",
     "tolerations": [k8s.V1Toleration(key="batch", operator="Exists")],
     "trigger_kwargs": {"a": 1},
     "volume_mounts": [k8s.V1VolumeMount(name="v", mount_path="/v")],
@@ -136,6 +133,8 @@ VALUES: dict[str, Any] = {
     "xcom_sidecar_container_security_context": {"runAsUser": 1000},
 }
 """Every argument with a value that is not its default; a pod for pod_template_file stands in a file."""
+
+RUN = ["TRACEPARENT", "KPO_IDEMPOTENCY_KEY", "KPO_TRY_NUMBER"]
 
 HERE = STOCK & set(inspect.signature(KubernetesPodOperator.__init__).parameters)
 
@@ -146,6 +145,13 @@ SETTINGS |= {"log_formatter", "log_pod_spec_on_failure", "logging_interval", "on
 SETTINGS |= {"reattach_on_restart", "schedule_timeout_seconds", "skip_on_exit_code", "startup_check_interval_seconds"}
 SETTINGS |= {"startup_timeout_seconds", "trigger_kwargs"}
 """Arguments about how the task runs; they leave the pod as it is."""
+
+NEEDED = {
+    "random_name_suffix": {"random_name_suffix": True},
+    "volume_mounts": {"volumes": VALUES["volumes"]},
+    "xcom_sidecar_container_security_context": {"do_xcom_push": True},
+}
+"""What an argument's effect takes beside it, or stands in place of to be seen."""
 
 
 @pytest.fixture(autouse=True)
@@ -164,8 +170,10 @@ def tasks(**arguments: Any) -> tuple[KubernetesPodOperator, TeamPodOperator]:
 
 
 def pods(**arguments: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The pods of both, the second without what every pod of the team has."""
-    stock, ours = (without_empty(as_data(one.build_pod_request_obj(dry_run=True))) for one in tasks(**arguments))
+    """The pods that both start, the second with what every pod of the team has."""
+    both = tasks(**arguments)
+    made = (one.build_pod_request_obj(context_of(one), dry_run=True) for one in both)
+    stock, ours = (without_empty(as_data(pod)) for pod in made)
     for pod in (stock, ours):
         if pod["spec"].get("hostNetwork") is False:
             del pod["spec"]["hostNetwork"]  # what the API takes it for
@@ -184,8 +192,24 @@ def without_the_team_s(pod: dict[str, Any], given: set[str]) -> dict[str, Any]:
         base["terminationMessagePolicy"] = "File"
     spec = {**pod["spec"], "containers": [base, *pod["spec"]["containers"][1:]]}
     assert (spec.pop("serviceAccountName"), spec.pop("automountServiceAccountToken")) == ("team-pod", False)
-    labels = {name: value for name, value in pod["metadata"]["labels"].items() if name != "kpo-platform/team"}
+    labels = dict(pod["metadata"]["labels"])
+    assert [labels.pop(name) for name in ("kpo-platform/team", "owner", "cost-center")] == ["plain"] * 3
     return {**pod, "metadata": {**pod["metadata"], "labels": labels}, "spec": spec}
+
+
+def without_the_run_s(pod: dict[str, Any]) -> dict[str, Any]:
+    """A pod of ours without what says for which run it is: a label, and the last variables of each container."""
+    labels = dict(pod["metadata"]["labels"])
+    assert len(labels.pop("trace-id")) == 32
+    containers = []
+    for one in pod["spec"]["containers"]:
+        env = one.get("env", [])
+        if one["name"] != "airflow-xcom-sidecar":
+            added = [variable["name"] for variable in env if variable["name"] in RUN]
+            assert added == RUN
+            env = [variable for variable in env if variable["name"] not in RUN]
+        containers.append(without_empty({**one, "env": env}))
+    return {**pod, "metadata": {**pod["metadata"], "labels": labels}, "spec": {**pod["spec"], "containers": containers}}
 
 
 def value_of(name: str, folder: Path) -> Any:
@@ -203,15 +227,18 @@ def test_no_argument_of_the_stock_operator_is_left_out():
 @pytest.mark.parametrize("beneath", [{}, {"pod_template_dict": POD}], ids=["alone", "over-a-template"])
 @pytest.mark.parametrize("name", sorted(HERE - REFUSED))
 def test_an_argument_gives_the_pod_that_the_stock_operator_gives(name: str, beneath: dict[str, Any], tmp_path: Path):
-    needed = {"volumes": VALUES["volumes"]} if name == "volume_mounts" else {}
-    arguments = {**beneath, **needed, name: value_of(name, tmp_path)}
+    beside = {**beneath, **NEEDED.get(name, {})}
+    arguments = {**beside, name: value_of(name, tmp_path)}
     stock, ours = pods(**arguments)
     if name == "tolerations" and beneath:  # one of the listed differences: they add up
         stock["spec"]["tolerations"] = [*POD["spec"]["tolerations"], *stock["spec"]["tolerations"]]
-    ours = without_the_team_s(ours, set(arguments))
-    for field in ("serviceAccountName", "automountServiceAccountToken"):
-        stock["spec"].pop(field, None)
-    assert ours == stock
+    assert without_the_run_s(without_the_team_s(ours, set(arguments))) == stock
+
+
+@pytest.mark.parametrize("name", sorted(HERE - REFUSED - SETTINGS))
+def test_an_argument_about_the_pod_changes_it(name: str, tmp_path: Path):
+    beside = NEEDED.get(name, {})
+    assert pods(**{**beside, name: value_of(name, tmp_path)})[0] != pods(**beside)[0]
 
 
 @pytest.mark.parametrize("name", sorted(HERE & SETTINGS))

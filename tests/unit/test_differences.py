@@ -5,6 +5,7 @@ docs/operator.md lists the same sentences; beyond them `test_conformance` finds 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,9 @@ from kubernetes.client import models as k8s
 from kpo_platform import TeamPodOperator
 from kpo_platform.errors import PodError
 from kpo_platform.operator.data import as_data
+from kpo_platform.operator.task_run import task_run
 from unit.conftest import Publish
-from unit.pods import without_empty
+from unit.pods import context_of, without_empty
 
 PAGE = Path(__file__).parents[2] / "docs" / "operator.md"
 MOST = 15
@@ -34,7 +36,8 @@ def both(publish: Publish) -> Both:
 
     def make(**arguments: Any) -> Pair:
         common = {"task_id": "t", "image": "busybox:1.35", "random_name_suffix": False, **arguments}
-        tasks = KubernetesPodOperator(namespace="team-alpha", **common), TeamPodOperator(team="alpha", **common)
+        stock_task = KubernetesPodOperator(**{"namespace": "team-alpha", **common})
+        tasks = stock_task, TeamPodOperator(team="alpha", **common)
         stock, ours = (without_empty(as_data(one.build_pod_request_obj(dry_run=True))) for one in tasks)
         return stock, ours
 
@@ -180,6 +183,58 @@ def test_a_missing_template_is_refused(both: Both):
     assert task.build_pod_request_obj(dry_run=True).spec.containers[0].image == "b:1"  # a warning, and no template
     with pytest.raises(PodError, match=r"^pod_template_file='/nowhere/pod.yaml' cannot be read \(No such file"):
         both(pod_template_file="/nowhere/pod.yaml")
+
+
+REFUSED: dict[str, tuple[dict[str, Any], str]] = {
+    "namespace": ({"namespace": "team-beta"}, "namespace='team-beta' was given, but team 'alpha' has 'team-alpha'"),
+    "service account": ({"service_account_name": "admin"}, "service_account_name='admin' was given, but team 'alpha'"),
+    "token": ({"automount_service_account_token": True}, "automount_service_account_token=True was given, but team"),
+    "container": ({"base_container_name": "main"}, "base_container_name='main' was given, but team 'alpha' has 'base'"),
+    "node's network": ({"hostnetwork": True}, "The pod sets hostNetwork, which the platform refuses every team"),
+    "root": ({"container_security_context": {"runAsUser": 0}}, "Container 'base' runs as root (runAsUser 0), but team"),
+    "root pod": ({"security_context": {"runAsUser": 0}}, "The pod runs as root (runAsUser 0), but team 'alpha'"),
+    "privileges": ({"container_security_context": {"privileged": True}}, "Container 'base' is privileged, which the"),
+    "image": ({"image": "busybox"}, "The image 'busybox' of container 'base' may mean something else tomorrow"),
+    "command": ({"cmds": "echo hi"}, "cmds is a text, but a list was expected"),
+    "dead": ({"is_delete_operator_pod": False}, "is_delete_operator_pod does nothing for a pod"),
+    "deaf": ({"progress_callback": print}, "progress_callback does nothing for a pod"),
+}
+"""What the stock operator makes a pod of, and how ours begins to say why there is none."""
+
+
+@pytest.mark.filterwarnings("ignore::airflow.exceptions.AirflowProviderDeprecationWarning")
+@difference(
+    "What the team has locked, what is refused above, and what does nothing at all gives a sentence in place of a pod."
+)
+@pytest.mark.parametrize("what", REFUSED)
+def test_what_would_end_badly_is_refused(both: Both, what: str):
+    arguments, sentence = REFUSED[what]
+    common = {"task_id": "t", "image": "busybox:1.35", "namespace": "team-alpha", **arguments}
+    assert KubernetesPodOperator(**common).build_pod_request_obj(dry_run=True).spec.containers
+    with pytest.raises(PodError, match=f"^{re.escape(sentence)}"):
+        both(**arguments)
+
+
+@difference(
+    "A pod that runs says for which run: labels owner, cost-center and trace-id, variables with trace, idempotency key "
+    "and try."
+)
+def test_a_pod_that_runs_says_for_which_run(publish: Publish):
+    publish()
+    common = {"task_id": "t", "image": "busybox:1.35", "owner": "data-team"}
+    both = KubernetesPodOperator(namespace="team-alpha", **common), TeamPodOperator(team="alpha", **common)
+    stock, ours = (as_data(one.build_pod_request_obj(context_of(one), dry_run=True)) for one in both)
+    run = task_run(context_of(both[1]))
+    added = {
+        name: value for name, value in ours["metadata"]["labels"].items() if name not in stock["metadata"]["labels"]
+    }
+    assert added.items() >= {"owner": "data-team", "cost-center": "cc-1", "trace-id": run.trace_id}.items()
+    assert base_of(stock)["env"] == []  # a program cannot tell whether its work was done before
+    assert base_of(ours)["env"][-3:] == [
+        {"name": "TRACEPARENT", "value": run.trace_context},
+        {"name": "KPO_IDEMPOTENCY_KEY", "value": run.idempotency_key},
+        {"name": "KPO_TRY_NUMBER", "value": "2"},
+    ]
 
 
 def test_the_page_lists_these_differences_and_no_other():
