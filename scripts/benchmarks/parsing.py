@@ -101,11 +101,16 @@ def measure_parse(steps: Steps) -> dict[str, Any]:
 
 
 def _arms(folder: Path) -> dict[str, tuple[str, ...]]:
-    """What is compared: by the name of each, the file and what is loaded before the fork."""
+    """What is compared: by the name of each, the file and what is loaded before the fork.
+
+    The files lie in the team's folder: the cluster policy leaves tasks of the stock operator alone anywhere else.
+    """
     arms: dict[str, tuple[str, ...]] = {}
+    dags = folder / "dags" / "alpha"
+    dags.mkdir(parents=True)
     for kind, written in ((", image and arguments only", ""), (", with variables and labels", _WORDS)):
         for name, operator in (("KubernetesPodOperator", _STOCK), ("TeamPodOperator", _OURS)):
-            file = folder / f"{name}{len(arms)}.py"
+            file = dags / f"{name}{len(arms)}.py"
             file.write_text(_FILE.format(tasks=_TASKS, words=written, **operator))
             arms[f"{name}{kind}"] = (str(file), _PRELOADED)
     return arms
@@ -113,7 +118,7 @@ def _arms(folder: Path) -> dict[str, tuple[str, ...]]:
 
 def _environment(python: Path, folder: Path) -> dict[str, str]:
     """Variables of a process with Airflow and a published contract: that of the unit tests, with a team alpha."""
-    paths = f"{REPOSITORY / 'platform'}:{REPOSITORY / 'tests'}"
+    paths = ":".join(str(REPOSITORY / name) for name in ("platform", "tests", "scripts"))
     show = "import json; from unit.contracts import CONTRACT; print(json.dumps(CONTRACT))"
     (folder / "contract.json").write_text(capture((python, "-c", show), env={"PYTHONPATH": paths}, timeout_s=60))
     return {

@@ -5,12 +5,15 @@ from __future__ import annotations
 import importlib.util
 from importlib import import_module
 from importlib.machinery import SourceFileLoader
+from pathlib import Path
 from types import ModuleType
 
 import pytest
 
+from benchmarks import parsing
 from common.paths import REPOSITORY
 from common.run import capture
+from kpo_platform.pod.origin import team_of_file
 
 
 def bench() -> ModuleType:
@@ -32,3 +35,8 @@ def test_the_command_starts_without_the_environment():
     """On a fresh machine there is only the machine's own Python: -S leaves out every installed package."""
     words = ["/usr/bin/env", "python3", "-S", REPOSITORY / "scripts" / "bench", "--help"]
     assert capture(words).startswith("usage: scripts/bench")
+
+
+def test_the_files_whose_parse_is_measured_are_their_team_s(tmp_path: Path):
+    files = [file for file, *_ in parsing._arms(tmp_path).values()]
+    assert [team_of_file(file, [tmp_path / "dags"], ["alpha"]) for file in files] == ["alpha"] * 4
