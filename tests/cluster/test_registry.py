@@ -124,6 +124,26 @@ def pulled(stack: Stack, name: str, secrets: list[dict[str, str]]) -> str:
     return wait_for(f"pod {name} to end", outcome, deadline_s=60)
 
 
+@pytest.mark.parametrize("key", ["https://localhost:5000", "localhost:5000"])
+def test_a_secret_of_another_hand_is_kept_as_long_as_a_node_can_use_it(
+    stack: Stack, bootstrap: Bootstrap, registry: Registry, key: str
+):
+    entry = {"username": registry.user, "password": registry.password}
+    content = json.dumps({"auths": {key: entry, "https://other.test/v1/": entry}})
+    stack.kubectl(
+        *("create", "secret", "generic", "regcred", "-n", SPACE, f"--type={KIND}"),
+        "--from-file=.dockerconfigjson=/dev/stdin",
+        stdin=content,
+    )
+    said = bootstrap(login=registry.login())
+    assert (said.returncode, said.stdout.splitlines()[0]) == (
+        0,
+        f"= Secret {SPACE}/regcred: unchanged (made by another hand, and as it should be)",
+    )
+    assert evidence(said).startswith(f"? Secret {SPACE}/regcred: type {KIND}, for localhost:5000, other.test; ")
+    assert pulled(stack, "guest", [{"name": "regcred"}]) == TEXT
+
+
 def test_a_secret_of_one_team_is_the_source_for_another(stack: Stack, bootstrap: Bootstrap, registry: Registry):
     assert bootstrap(login=registry.login()).returncode == 0
     said = bootstrap("--team", OTHER, "--registry-secret", f"{SPACE}/regcred")

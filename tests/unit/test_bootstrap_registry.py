@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,9 +10,11 @@ from typing import Any
 
 import pytest
 
-from kpo_platform.bootstrap import node, sign_in
+from kpo_platform.bootstrap import node, registry_secret, sign_in
+from kpo_platform.bootstrap.credentials import Login, bare_host, entries
 from kpo_platform.bootstrap.sign_in import Answer
 from unit.command_line import Cluster, Said, Speak
+from unit.contracts import contract
 from unit.platform_server import CHECK, Platform
 from unit.registry_server import Registry, listening, resolve
 from unit.servers import Answer as HttpAnswer
@@ -107,6 +110,64 @@ def test_no_node_is_asked_about_a_registry_that_asks_nobody(speak: Speak, cluste
         f"? Secret team-alpha/regcred: type kubernetes.io/dockerconfigjson, for {registry.host}; "
         "sign-in unverified (it asks nobody to sign in)" in said.out.splitlines()
     )
+
+
+BOTH = {"username": "robot", "password": "s3cret"}
+AUTH = {"auth": base64.b64encode(b"robot:s3cret").decode()}
+
+
+def keep(cluster: Cluster, auths: dict[str, Any]) -> None:
+    """Let another hand have made team alpha's registry secret."""
+    data = {".dockerconfigjson": base64.b64encode(json.dumps({"auths": auths}).encode()).decode()}
+    metadata = {"name": "regcred", "namespace": "team-alpha", "resourceVersion": "5"}
+    cluster.platform.objects[SECRET] = {"metadata": metadata, "type": registry_secret.TYPE, "data": data}
+
+
+@pytest.mark.parametrize(
+    ("scheme", "entry", "more", "given"),
+    [
+        ("https://", AUTH, {}, True),
+        ("https://", BOTH, {}, False),
+        ("", BOTH, {}, True),
+        ("", AUTH, {"https://other.test/v1/": BOTH}, True),
+        ("", AUTH, {"other.test": {"auth": "%%%"}}, False),
+    ],
+)
+def test_a_secret_of_another_hand_is_read_in_every_form_that_nodes_take(
+    speak: Speak, cluster: Cluster, registry: Registry, scheme: str, entry: Any, more: Any, given: bool
+):
+    keep(cluster, {f"{scheme}{registry.host}": entry, **more})
+    said = run(speak, cluster, login(registry.host, "s3cret") if given else "{}", "--yes")
+    why = "made by another hand, and as it should be"
+    note = why if given else f"registry {registry.host}; no sign-in was given, kept as it is"
+    hosts = ", ".join(sorted([registry.host, *(["other.test"] if more else [])]))
+    assert (said.code, said.out.splitlines()[0]) == (0, f"= Secret team-alpha/regcred: unchanged ({note})")
+    assert (
+        f"✔ Secret team-alpha/regcred: type kubernetes.io/dockerconfigjson, for {hosts}; "
+        "sign-in taken (asked from here)" in said.out.splitlines()
+    )
+    assert cluster.platform.objects[SECRET]["metadata"]["resourceVersion"] == "5"
+
+
+def test_why_a_secret_opens_no_registry_is_said(speak: Speak, cluster: Cluster, registry: Registry):
+    keep(cluster, {registry.host: {"identitytoken": "x"}})
+    said = run(speak, cluster, login(registry.host, "s3cret"), "--yes")
+    assert (said.code, said.out.splitlines()[0]) == (
+        1,
+        "! Secret team-alpha/regcred: it differs and is not ours (no label app.kubernetes.io/managed-by=platformctl): "
+        "change it where it is made, or delete it and run again",
+    )
+    assert (
+        f"✗ Secret team-alpha/regcred: type kubernetes.io/dockerconfigjson, for {registry.host}; Secret "
+        "team-alpha/regcred has only an identity token, which a node cannot use: sign in with a password"
+    ) in said.out.splitlines()
+
+
+@pytest.mark.parametrize("host", ["registry.test:5000", "docker.io", "index.docker.io"])
+def test_what_bootstrap_writes_it_reads_as_it_is(host: str):
+    team = contract(registry={"host": host, "pullSecret": "regcred"}).teams["alpha"]
+    body = registry_secret.body("alpha", team, Login("robot", "s3cret"))
+    assert entries("team-alpha/regcred", body) == {bare_host(host): Login("robot", "s3cret")}
 
 
 class Node:

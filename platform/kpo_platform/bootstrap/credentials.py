@@ -88,17 +88,33 @@ def of_secret(hosts: Iterable[str], origin: str, secret: Mapping[str, Any]) -> C
     Raises:
         BootstrapError: it is no registry secret.
     """
-    encoded = (secret.get("data") or {}).get(SECRET_KEY)
-    if encoded is None:
+    if SECRET_KEY not in (secret.get("data") or {}):
         raise BootstrapError(
             f"The Secret {origin} is of type {secret.get('type')} and has no {SECRET_KEY}; expected one of type "
             "kubernetes.io/dockerconfigjson, as kubectl create secret docker-registry makes it."
         )
+    return _of_all(sorted(set(hosts)), [_config_of(origin, secret)])
+
+
+def entries(origin: str, secret: Mapping[str, Any]) -> dict[str, Login | str]:
+    """All that a Secret of the cluster has: a registry's bare host to its sign-in, or to the reason why it is none.
+
+    Args:
+        origin: the Secret's namespace and name, for messages.
+        secret: the Secret; of one that is no registry secret there is nothing.
+    """
     try:
-        text = base64.b64decode(encoded).decode()
+        return _entries(_config_of(origin, secret))
+    except BootstrapError:
+        return {}
+
+
+def _config_of(origin: str, secret: Mapping[str, Any]) -> _Config:
+    try:
+        text = base64.b64decode((secret.get("data") or {}).get(SECRET_KEY, "")).decode()
     except ValueError:
         text = ""
-    return _of_all(sorted(set(hosts)), [_parse(f"Secret {origin}", text)])
+    return _parse(f"Secret {origin}", text)
 
 
 def _of_all(hosts: list[str], configs: list[_Config]) -> Credentials:
@@ -140,7 +156,14 @@ def registry_key(host: str) -> str:
 
 def is_docker_hub(host: str) -> bool:
     """Whether a registry is Docker Hub, under any of its names."""
-    return _plain(host) == _HUB
+    return bare_host(host) == _HUB
+
+
+def bare_host(host: str) -> str:
+    """A registry's bare host, whatever form a configuration gives it; of all names of Docker Hub one."""
+    bare = re.sub(r"^https?://", "", host.strip())
+    bare = re.sub(r"/(v[12]/?)?$", "", bare)
+    return _HUB if bare in _HUB_NAMES else bare
 
 
 def short_life(login: Login) -> str:
@@ -200,7 +223,7 @@ def _look_up(host: str, configs: list[_Config]) -> Login | str:
         helper = _helper(host, config.content)
         found = _ask_helper(helper, host) if helper else None
         if not isinstance(found, Login):
-            found = _from_auths(host, config) or found
+            found = _entries(config).get(bare_host(host)) or found
         if isinstance(found, Login):
             return found
         reasons.append(found or f"{config.origin} has none")
@@ -208,8 +231,8 @@ def _look_up(host: str, configs: list[_Config]) -> Login | str:
 
 
 def _helper(host: str, content: Mapping[str, Any]) -> str:
-    by_host = {_plain(key): helper for key, helper in content.get("credHelpers", {}).items()}
-    return str(by_host.get(_plain(host)) or content.get("credsStore") or "")
+    by_host = {bare_host(key): helper for key, helper in content.get("credHelpers", {}).items()}
+    return str(by_host.get(bare_host(host)) or content.get("credsStore") or "")
 
 
 def _ask_helper(helper: str, host: str) -> Login | str:
@@ -236,20 +259,23 @@ def _ask_helper(helper: str, host: str) -> Login | str:
     return _login(username, password, program)
 
 
-def _from_auths(host: str, config: _Config) -> Login | str | None:
-    by_host = {_plain(key): entry for key, entry in config.content.get("auths", {}).items()}
-    entry = by_host.get(_plain(host))
-    if not isinstance(entry, dict) or not entry:
-        return None
+def _entries(config: _Config) -> dict[str, Login | str]:
+    auths = config.content.get("auths", {})
+    return {
+        bare_host(key): _entry(each, config.origin) for key, each in auths.items() if each and isinstance(each, dict)
+    }
+
+
+def _entry(entry: Mapping[str, Any], origin: str) -> Login | str:
     if entry.get("identitytoken"):
-        return _login(_TOKEN_USER, "", config.origin)
+        return _login(_TOKEN_USER, "", origin)
     username, password = entry.get("username"), entry.get("password")
     if entry.get("auth"):
         try:
             username, _, password = base64.b64decode(entry["auth"], validate=True).decode().partition(":")
         except (binascii.Error, UnicodeDecodeError, TypeError, ValueError):
-            return f"the entry in {config.origin} is not base64 of user:password"
-    return _login(str(username or ""), str(password or "").rstrip("\0"), config.origin)
+            return f"the entry in {origin} is not base64 of user:password"
+    return _login(str(username or ""), str(password or "").rstrip("\0"), origin)
 
 
 def _login(username: str, password: str, origin: str) -> Login | str:
@@ -258,10 +284,3 @@ def _login(username: str, password: str, origin: str) -> Login | str:
     if not username or not password:
         return f"{origin} has an entry without user or password"
     return Login(username, password)
-
-
-def _plain(host: str) -> str:
-    """A registry's bare host, whatever form a configuration gives it."""
-    bare = re.sub(r"^https?://", "", host.strip())
-    bare = re.sub(r"/(v[12]/?)?$", "", bare)
-    return _HUB if bare in _HUB_NAMES else bare

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from kpo_platform.bootstrap import node, registry_secret, sign_in
 from kpo_platform.bootstrap.actions import Plan
-from kpo_platform.bootstrap.credentials import Credentials, Login, registry_key
+from kpo_platform.bootstrap.credentials import Credentials, Login, bare_host
 from kpo_platform.bootstrap.sign_in import Answer, Verdict
 from kpo_platform.bootstrap.state import Live
 from kpo_platform.contract import Contract, Team
@@ -86,8 +86,8 @@ class Questions:
 def pair_of(team: Team, live: Live) -> Pair | None:
     """The sign-in for its registry in a team's secret, if there is one."""
     secret = live.secrets.get((team.namespace, team.registry.pull_secret))
-    login = secret.logins.get(registry_key(team.registry.host)) if secret and team.registry.host else None
-    return (team.registry.host, login) if login else None
+    login = secret.logins.get(bare_host(team.registry.host)) if secret and team.registry.host else None
+    return (team.registry.host, login) if isinstance(login, Login) else None
 
 
 def told(verdict: Verdict) -> str:

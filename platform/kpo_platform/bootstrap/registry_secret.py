@@ -8,7 +8,7 @@ from typing import Any
 
 from kpo_platform.bootstrap import labels
 from kpo_platform.bootstrap.actions import Action, Target, Verb, changes
-from kpo_platform.bootstrap.credentials import SECRET_KEY, Credentials, Login, registry_key, short_life
+from kpo_platform.bootstrap.credentials import SECRET_KEY, Credentials, Login, bare_host, registry_key, short_life
 from kpo_platform.bootstrap.state import LiveSecret
 from kpo_platform.contract import Team
 from kpo_platform.kube import SECRET
@@ -72,7 +72,7 @@ def body(name: str, team: Team, login: Login) -> dict[str, Any]:
 
 def _without_login(team: Team, reason: str, live: LiveSecret | None) -> Action:
     host = team.registry.host
-    if live is not None and registry_key(host) in live.logins:
+    if live is not None and isinstance(live.logins.get(bare_host(host)), Login):
         note = f"registry {host}; no sign-in was given, kept as it is"
         return Action(Verb.UNCHANGED, target(team), note=note)
     note = (
@@ -83,7 +83,7 @@ def _without_login(team: Team, reason: str, live: LiveSecret | None) -> Action:
 
 
 def _of_others(team: Team, login: Login, live: LiveSecret) -> Action:
-    if live.logins.get(registry_key(team.registry.host)) == login:
+    if live.type == TYPE and live.logins.get(bare_host(team.registry.host)) == login:
         return Action(Verb.UNCHANGED, target(team), note="made by another hand, and as it should be")
     note = (
         f"it differs and is not ours (no label {labels.MARK}): change it where it is made, or delete it and run again"
@@ -92,10 +92,10 @@ def _of_others(team: Team, login: Login, live: LiveSecret) -> Action:
 
 
 def _differences(name: str, team: Team, login: Login, live: LiveSecret) -> list[tuple[str, str, str]]:
-    key = registry_key(team.registry.host)
-    found = live.logins.get(key)
+    host = bare_host(team.registry.host)
+    found = live.logins.get(host)
     fields = labels.changed(live.labels, labels.labels(name))
-    fields.append(("registries", ", ".join(sorted(live.logins)), key))
+    fields.append(("registries", ", ".join(sorted(live.logins)), host))
     if found is not None and found != login:
         fields.append((f"sign-in for {team.registry.host}", "(old, not shown)", "(new, not shown)"))
     return fields

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from kpo_platform.bootstrap.credentials import SECRET_KEY, Login
+from kpo_platform.bootstrap import credentials
+from kpo_platform.bootstrap.credentials import Login
 from kpo_platform.contract import Contract, Team
 from kpo_platform.errors import NotFound
 from kpo_platform.kube import NAMESPACE, POD, SECRET, STORAGE_CLASS, VOLUME_CLAIM, Object, Resource
@@ -29,13 +30,13 @@ class LiveSecret:
     Attributes:
         type: its type, which can never change.
         labels: its labels.
-        logins: the registries' sign-ins in it, by the key that its author used; empty where it is none.
+        logins: what it has for each registry, by its bare host: a sign-in, or why there is none.
         version: its resource version.
     """
 
     type: str
     labels: Mapping[str, str]
-    logins: Mapping[str, Login]
+    logins: Mapping[str, Login | str]
     version: str
 
 
@@ -178,17 +179,8 @@ def _secrets(kube: Reader, teams: list[Team]) -> list[tuple[Key, LiveSecret]]:
 
 def _secret(found: Object) -> LiveSecret:
     meta = found["metadata"]
-    logins = _logins((found.get("data") or {}).get(SECRET_KEY, ""))
+    logins = credentials.entries(f"{meta.get('namespace', '')}/{meta['name']}", found)
     return LiveSecret(found.get("type", ""), meta.get("labels") or {}, logins, meta["resourceVersion"])
-
-
-def _logins(encoded: str) -> dict[str, Login]:
-    try:
-        auths = json.loads(base64.b64decode(encoded))["auths"]
-        texts = {host: base64.b64decode(entry["auth"]).decode() for host, entry in auths.items()}
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return {}  # not what we would write: the plan then replaces it, or says whose it is
-    return {host: Login(text.partition(":")[0], text.partition(":")[2]) for host, text in texts.items()}
 
 
 def _environment(kube: Reader, contract: Contract, teams: Mapping[str, Team]) -> LiveEnvironment | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from kpo_platform.bootstrap import claim, connection, environment, registry_secret
 from kpo_platform.bootstrap.actions import Target
-from kpo_platform.bootstrap.credentials import short_life
+from kpo_platform.bootstrap.credentials import bare_host, short_life
 from kpo_platform.bootstrap.plan import references
 from kpo_platform.bootstrap.questions import Pair, pair_of, told
 from kpo_platform.bootstrap.sign_in import Answer, Verdict
@@ -86,7 +86,8 @@ def _secret(team: Team, live: Live, answers: Mapping[Pair, Verdict]) -> Evidence
     seen = f"type {found.type}, for {', '.join(sorted(found.logins)) or 'no registry'}"
     pair = pair_of(team, live)
     if found.type != registry_secret.TYPE or pair is None:
-        return Evidence(target, False, seen)
+        why = found.logins.get(bare_host(team.registry.host))
+        return Evidence(target, False, f"{seen}; {why}" if isinstance(why, str) else seen)
     answer = answers[pair].answer
     verified = answer is not Answer.UNVERIFIED
     return Evidence(
