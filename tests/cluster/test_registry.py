@@ -5,6 +5,7 @@ The registry is distribution's, with a password, on the cluster's own network. W
 
 from __future__ import annotations
 
+import base64
 import json
 import signal
 import subprocess
@@ -142,6 +143,25 @@ def test_a_secret_of_another_hand_is_kept_as_long_as_a_node_can_use_it(
     )
     assert evidence(said).startswith(f"? Secret {SPACE}/regcred: type {KIND}, for localhost:5000, other.test; ")
     assert pulled(stack, "guest", [{"name": "regcred"}]) == TEXT
+
+
+def test_a_sign_in_that_another_hand_has_put_into_our_secret_is_had_back_by_the_command_that_is_told(
+    stack: Stack, bootstrap: Bootstrap, registry: Registry
+):
+    assert bootstrap(login=registry.login()).returncode == 0
+    other = base64.b64encode(json.dumps(registry.login("guessed")).encode()).decode()
+    patch = json.dumps({"data": {".dockerconfigjson": other}})
+    stack.kubectl("patch", "secret", "regcred", "-n", SPACE, "--field-manager=kubectl-edit", "-p", patch)
+    said = bootstrap(login=registry.login())
+    why, _, way_out = said.stderr.splitlines()[-1].partition(" Somebody else set that; to have it as declared: ")
+    assert (said.returncode, why, way_out) == (
+        3,
+        f"Error: The API server refused to create or patch secrets/regcred in namespace {SPACE}: Apply failed with 1 "
+        'conflict: conflict with "kubectl-edit" using v1: .data..dockerconfigjson.',
+        f"kubectl -n {SPACE} delete secret regcred, and run again.",
+    )
+    stack.kubectl(*way_out.partition(",")[0].split()[1:])
+    assert bootstrap(login=registry.login()).returncode == 0
 
 
 def test_a_secret_of_one_team_is_the_source_for_another(stack: Stack, bootstrap: Bootstrap, registry: Registry):

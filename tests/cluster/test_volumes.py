@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -148,6 +149,25 @@ def test_a_claim_that_cannot_be_as_declared_is_kept_and_nothing_is_done_beside_i
         ],
     )
     assert claims(stack) == {"data": "1Mi", "big": "2Mi"}
+
+
+def test_a_size_that_another_hand_has_set_is_had_back_by_the_command_that_is_told(stack: Stack, bootstrap: Bootstrap):
+    assert bootstrap(big="1Mi")[0] == 0
+    use(stack, "big")
+    size = {"spec": {"resources": {"requests": {"storage": "2Mi"}}}}
+    stack.kubectl("patch", "pvc", "big", "-n", SPACE, "--field-manager=kubectl-edit", "-p", json.dumps(size))
+    code, (said,) = bootstrap(big="3Mi")
+    why, _, way_out = said.partition(" Somebody else set that; to have it as declared: ")
+    assert (code, why) == (
+        3,
+        f"Error: The API server refused to create or patch persistentvolumeclaims/big in namespace {SPACE}: Apply "
+        'failed with 1 conflict: conflict with "kubectl-edit" using v1: .spec.resources.requests.storage.',
+    )
+    assert claims(stack) == {"big": "2Mi"}
+    path = f"{stack.programs}:{os.environ['PATH']}"
+    subprocess.run(way_out, shell=True, env={**stack.variables, "PATH": path}, timeout=60, check=True)
+    kept = f"3Mi, ReadWriteOnce, class {CLASS}, Bound"
+    assert bootstrap(big="3Mi") == (0, [f"= big: unchanged ({kept})", f"✔ big: {kept}"])
 
 
 def test_what_the_contract_drops_is_kept_until_its_deletion_is_confirmed(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from kpo_platform.errors import ClusterError, ContractError, Forbidden, NotFound, Unreachable
+from kpo_platform.errors import ClusterError, Conflict, ContractError, Forbidden, NotFound, Unreachable
 from kpo_platform.kube import CONFIG_MAP, SECRET, STORAGE_CLASS, Deadline, Kube, read_contract
 from unit.contracts import CONTRACT, contract
 from unit.servers import Answer, Request, serving, status
@@ -44,6 +45,29 @@ def test_apply_is_server_side_and_takes_no_field_from_others(tmp_path: Path, dry
     path = "/api/v1/namespaces/team-alpha/persistentvolumeclaims/data?fieldManager=platformctl&force=false"
     assert server.seen == [Request("PATCH", path + query, CLAIM)]
     assert server.seen[0].headers["content-type"] == "application/apply-patch+yaml"
+
+
+TAKING = "kubectl apply --server-side --force-conflicts --field-manager=platformctl -f -"
+HELD = 'Apply failed with 1 conflict: conflict with "kubectl-edit" using v1: .data..dockerconfigjson'
+
+
+@pytest.mark.parametrize(
+    ("kind", "message", "way_out"),
+    [
+        ("Secret", HELD, "kubectl -n team-alpha delete secret it, and run again."),
+        ("PersistentVolumeClaim", HELD, "echo 'BODY' | " + TAKING),
+        ("Secret", "the object has been modified", ""),
+    ],
+)
+def test_a_field_that_another_hand_has_set_comes_with_the_way_to_have_it_back(
+    tmp_path: Path, kind: str, message: str, way_out: str
+):
+    body = {"apiVersion": "v1", "kind": kind, "metadata": {"namespace": "team-alpha", "name": "it"}}
+    with serving(lambda _: status(409, message)) as server, pytest.raises(Conflict) as error:
+        Kube.connect(server.kubeconfig(tmp_path), None, 10).apply(body)
+    refusal = f"The API server refused to create or patch {kind.lower()}s/it in namespace team-alpha: {message}"
+    what_next = f". Somebody else set that; to have it as declared: {way_out}" if way_out else ""
+    assert str(error.value) == refusal + what_next.replace("BODY", json.dumps(body, separators=(",", ":")))
 
 
 def test_a_missing_right_names_verb_resource_and_namespace(tmp_path: Path):

@@ -9,10 +9,11 @@ from typing import Any
 import urllib3
 from kubernetes import client
 
-from kpo_platform.errors import ClusterError, Unreachable
+from kpo_platform.errors import ClusterError, Conflict, Unreachable
 from kpo_platform.kube.deadline import Deadline
 from kpo_platform.kube.failure import explain
 from kpo_platform.kube.forward import Tunnel, dial, is_ready, pod_port
+from kpo_platform.kube.held import with_way_out
 from kpo_platform.kube.resource import (
     CONFIG_MAP,
     POD,
@@ -112,12 +113,16 @@ class Kube:
 
         Raises:
             Forbidden: the caller may not write it.
-            ClusterError: the server refused it, or another manager holds one of the fields.
+            Conflict: another manager holds one of the fields; the message says what to do.
+            ClusterError: the server refused it.
         """
         resource, meta = _APPLICABLE[body["kind"]], body["metadata"]
         query = {"fieldManager": FIELD_MANAGER, "force": "false"} | ({"dryRun": "All"} if dry_run else {})
         what = resource.call("create or patch", meta["namespace"], meta["name"])
-        return self._call("PATCH", resource.path(meta["namespace"], meta["name"]), what, query, body)
+        try:
+            return self._call("PATCH", resource.path(meta["namespace"], meta["name"]), what, query, body)
+        except Conflict as error:
+            raise with_way_out(error, body, FIELD_MANAGER) from error
 
     def create(self, resource: Resource, body: Object, *, dry_run: bool = False) -> Object:
         """Create an object, or ask for what is answered and kept nowhere, such as a review.
