@@ -45,8 +45,8 @@ def team(stack: Stack, airflow: AirflowApi, growing: None) -> Iterator[Borrowed]
 def bootstrap(stack: Stack, programs: Path, team: Borrowed) -> Bootstrap:
     """Runs bootstrap with these volumes in the contract; gives its exit code and what it says of claims, to the end."""
 
-    def run(**sizes: str) -> tuple[int, list[str]]:
-        declare(stack, {name.replace("_", "-"): size for name, size in sizes.items()})
+    def run(storage_class: str | None = CLASS, **sizes: str) -> tuple[int, list[str]]:
+        declare(stack, sizes, storage_class)
         words = [programs / "platformctl", "bootstrap", "--namespace", HOME, "--yes"]
         done = subprocess.run(words, env=stack.variables, capture_output=True, text=True, timeout=180)
         said = [*done.stdout.splitlines(), done.stderr.splitlines()[-1]]
@@ -56,18 +56,18 @@ def bootstrap(stack: Stack, programs: Path, team: Borrowed) -> Bootstrap:
     return run
 
 
-def declare(stack: Stack, sizes: dict[str, str]) -> None:
-    """Let the contract have these volumes: one called ``big`` of the class that grows, others of the default one."""
+def declare(stack: Stack, sizes: dict[str, str], storage_class: str | None) -> None:
+    """Let the contract have these volumes: ``big`` of a class, ``wide`` for all nodes, others of the default class."""
     published = stack.get("configmap", "contract", "-n", HOME)
     whole = json.loads(published["data"]["contract.json"])
-    common = {"accessMode": "ReadWriteOnce", "readOnly": False}
     whole["teams"][SPACE]["volumes"] = [
         {
-            **common,
             "name": name,
             "size": size,
             "mountPath": f"/{name}",
-            "storageClass": CLASS if name == "big" else None,
+            "accessMode": "ReadWriteMany" if name == "wide" else "ReadWriteOnce",
+            "readOnly": False,
+            "storageClass": storage_class if name == "big" else None,
         }
         for name, size in sizes.items()
     ]
@@ -75,12 +75,17 @@ def declare(stack: Stack, sizes: dict[str, str]) -> None:
     stack.kubectl("patch", "configmap", "contract", "-n", HOME, "--type=merge", "-p", json.dumps(patch))
 
 
-def use(stack: Stack, claim: str) -> None:
-    """Run a pod that uses a claim, so that it is bound."""
+def start(stack: Stack, claim: str) -> None:
+    """Make a pod that uses a claim."""
     base = {**POD["spec"]["containers"][0], "volumeMounts": [{"name": "data", "mountPath": "/data"}]}
     volumes = [{"name": "data", "persistentVolumeClaim": {"claimName": claim}}]
     spec: dict[str, Any] = {**POD["spec"], "containers": [base], "volumes": volumes}
     stack.kubectl("apply", "-n", SPACE, "-f", "-", stdin=json.dumps({**POD, "spec": spec}))
+
+
+def use(stack: Stack, claim: str) -> None:
+    """Run a pod that uses a claim, so that it is bound."""
+    start(stack, claim)
     stack.kubectl("wait", "pod/sleeper", "-n", SPACE, "--for=condition=Ready", "--timeout=90s", timeout_s=100)
 
 
@@ -168,6 +173,44 @@ def test_a_size_that_another_hand_has_set_is_had_back_by_the_command_that_is_tol
     subprocess.run(way_out, shell=True, env={**stack.variables, "PATH": path}, timeout=60, check=True)
     kept = f"3Mi, ReadWriteOnce, class {CLASS}, Bound"
     assert bootstrap(big="3Mi") == (0, [f"= big: unchanged ({kept})", f"✔ big: {kept}"])
+
+
+def test_a_claim_that_no_longer_names_its_class_grows_in_it(stack: Stack, bootstrap: Bootstrap):
+    assert bootstrap(big="1Mi")[0] == 0
+    use(stack, "big")
+    grown = f"✔ big: 2Mi, ReadWriteOnce, class {CLASS}, Bound"
+    assert bootstrap(storage_class=None, big="2Mi") == (0, ["~ big: size: 1Mi → 2Mi", grown])
+
+
+def test_a_claim_without_a_class_waits_for_a_volume_that_somebody_makes(stack: Stack, bootstrap: Bootstrap):
+    code, said = bootstrap(storage_class="", big="1Mi")
+    assert (code, said) == (
+        1,
+        [
+            "+ big: create (1Mi, ReadWriteOnce, class none: it gets a volume that somebody makes for it)",
+            f"✗ big: 1Mi, ReadWriteOnce, class none, Pending; look with: kubectl -n {SPACE} describe pvc big",
+        ],
+    )
+
+
+def test_a_claim_that_its_provisioner_refuses_is_doubted_before_its_first_pod_and_not_healthy_after(
+    stack: Stack, bootstrap: Bootstrap
+):
+    doubt = "rancher.io/local-path takes only ReadWriteOnce and ReadWriteOncePod unless it has a shared file system"
+    wide = "1Mi, ReadWriteMany, class local-path, Pending"
+    assert bootstrap(wide="1Mi") == (
+        0,
+        [
+            "+ wide: create (1Mi, ReadWriteMany, class local-path (the default))",
+            f"? wide: {wide}: its class binds it when a pod first uses it; {doubt}",
+        ],
+    )
+    start(stack, "wide")
+    chosen = "jsonpath={.metadata.annotations.volume\\.kubernetes\\.io/selected-node}"
+    stack.kubectl("wait", "pvc/wide", "-n", SPACE, f"--for={chosen}", "--timeout=60s", timeout_s=70)
+    node = stack.get("pvc", "wide", "-n", SPACE)["metadata"]["annotations"]["volume.kubernetes.io/selected-node"]
+    why = f"though a pod waits for it on node {node}; look with: kubectl -n {SPACE} describe pvc wide"
+    assert bootstrap(wide="1Mi") == (1, [f"= wide: unchanged ({wide})", f"✗ wide: {wide}, {why}"])
 
 
 def test_what_the_contract_drops_is_kept_until_its_deletion_is_confirmed(

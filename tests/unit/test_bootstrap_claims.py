@@ -13,11 +13,34 @@ from kpo_platform.bootstrap.state import StorageClass
 from unit.contracts import contract
 from unit.test_plan import CLAIM, DONE, EMPTY, GROWING, made, the, volume, with_claim
 
+OLD = {"app.kubernetes.io/managed-by": "platformctl"}
+"""The labels of a claim that wants a change."""
+
 
 def test_a_bound_claim_grows_where_its_class_allows_it():
     action = the(made(with_claim(storage_class="growing"), **volume(size="2Gi")), CLAIM)
     assert (action.verb, action.changes, action.seen) == (Verb.CHANGE, (Change("size", "1Gi", "2Gi"),), "8")
     assert action.body["spec"]["resources"] == {"requests": {"storage": "2Gi"}}
+
+
+@pytest.mark.parametrize(
+    ("live", "wanted", "sent"),
+    [("growing", "growing", "growing"), ("growing", None, "growing"), ("", "", ""), ("", None, None)],
+)
+def test_a_change_keeps_the_class_that_the_claim_has_also_where_the_contract_names_it_no_more(
+    live: str, wanted: str | None, sent: str | None
+):
+    action = the(made(with_claim(storage_class=live, labels=OLD), **volume(storageClass=wanted)), CLAIM)
+    assert (action.verb, action.body["spec"].get("storageClassName")) == (Verb.CHANGE, sent)
+
+
+def test_no_class_is_another_wish_than_the_default_one():
+    action = the(made(EMPTY, **volume(storageClass="")), CLAIM)
+    assert (action.verb, action.note, action.body["spec"]["storageClassName"]) == (
+        Verb.CREATE,
+        "1Gi, ReadWriteOnce, class none: it gets a volume that somebody makes for it",
+        "",
+    )
 
 
 @pytest.mark.parametrize(
@@ -41,6 +64,7 @@ def test_a_bound_claim_grows_where_its_class_allows_it():
             "size 1Gi → 500Mi: a claim never shrinks; set the size back, or use a new volume and copy the data",
         ),
         ({}, {"storageClass": "growing"}, "storage class local-path → growing: a claim keeps its class"),
+        ({}, {"storageClass": ""}, "storage class local-path → none: a claim keeps its class"),
         (
             {},
             {"accessMode": "ReadWriteMany"},

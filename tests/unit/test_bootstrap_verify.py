@@ -7,13 +7,14 @@ from dataclasses import replace
 
 import pytest
 
-from kpo_platform.bootstrap import verify
+from kpo_platform.bootstrap import run, verify
 from kpo_platform.bootstrap.actions import Target
 from kpo_platform.bootstrap.sign_in import Answer, Verdict
 from kpo_platform.bootstrap.state import Live, LiveClaim, LiveConnection, StorageClass
 from kpo_platform.bootstrap.verify import Evidence
+from unit.command_line import Cluster, Speak
 from unit.contracts import contract
-from unit.test_plan import CLAIM, CONNECTION, DONE, GROWING, HOST, LIVE_CLAIM, LOGIN, REGISTRY, SECRET
+from unit.test_plan import CLAIM, CONNECTION, DONE, GROWING, HOST, LIVE_CLAIM, LOCAL, LOGIN, REGISTRY, SECRET
 
 WHOLE = contract(registry=REGISTRY)
 TAKEN = Verdict(Answer.TAKEN, "asked from here")
@@ -58,6 +59,48 @@ def test_a_claim_that_waits_for_its_first_pod_is_healthy():
     assert evidence(with_claim(phase="Pending"), CLAIM) == Evidence(
         CLAIM, True, "1Gi, ReadWriteOnce, class local-path, Pending: its class binds it when a pod first uses it"
     )
+
+
+@pytest.mark.parametrize(
+    ("mode", "provisioner", "verified", "doubt"),
+    [
+        ("ReadWriteOncePod", "rancher.io/local-path", True, ""),
+        ("ReadWriteMany", "nfs.csi.k8s.io", True, ""),
+        (
+            "ReadWriteMany",
+            "rancher.io/local-path",
+            False,
+            "; rancher.io/local-path takes only ReadWriteOnce and ReadWriteOncePod unless it has a shared file system",
+        ),
+    ],
+)
+def test_a_claim_that_its_first_pod_may_find_without_a_volume_is_not_verified(
+    mode: str, provisioner: str, verified: bool, doubt: str
+):
+    live = replace(
+        with_claim(phase="Pending", access_modes=(mode,)), classes=(replace(LOCAL, provisioner=provisioner),)
+    )
+    seen = f"1Gi, {mode}, class local-path, Pending: its class binds it when a pod first uses it{doubt}"
+    assert evidence(live, CLAIM) == Evidence(CLAIM, True, seen, verified)
+
+
+def test_a_claim_whose_first_pod_waits_for_its_volume_is_waited_for_and_then_not_healthy(
+    speak: Speak, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(verify, "_INTERVAL", 0.05)
+    monkeypatch.setattr(run, "_SETTLE_SECONDS", 0.2)
+    assert speak(*cluster.bootstrap, "--yes", "--team", "beta").code == 0
+    path = "/api/v1/namespaces/team-beta/persistentvolumeclaims"
+    annotations = {"volume.kubernetes.io/selected-node": "n1"}
+    cluster.platform.objects[f"{path}/data"]["metadata"]["annotations"] = annotations
+    cluster.server.seen.clear()
+    said = speak(*cluster.bootstrap, "--yes", "--team", "beta")
+    assert (said.code, said.out.splitlines()[3]) == (
+        1,
+        "✗ PersistentVolumeClaim team-beta/data: 1Gi, ReadWriteOnce, class local, Pending, though a pod waits for it "
+        "on node n1; look with: kubectl -n team-beta describe pvc data",
+    )
+    assert [each.path for each in cluster.server.seen].count(path) > 2
 
 
 @pytest.mark.parametrize(("phase", "storage_class"), [("Pending", "growing"), ("Lost", "local-path")])

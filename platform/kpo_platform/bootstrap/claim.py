@@ -11,6 +11,9 @@ from kpo_platform.contract import Team, Volume
 from kpo_platform.kube import VOLUME_CLAIM
 from kpo_platform.pod.quantity import amount
 
+_OF_ONE_NODE = "rancher.io/local-path"
+_MODES_OF_ONE_NODE = ("ReadWriteOnce", "ReadWriteOncePod")
+
 
 def target(team: Team, name: str) -> Target:
     """A claim of the team."""
@@ -41,7 +44,8 @@ def plan(name: str, team: Team, volume: Volume, live: Live) -> Action:
         + labels.changed(found.labels, labels.labels(name))
     )
     verb = Verb.CHANGE if differing else Verb.UNCHANGED
-    body = _body(name, team, volume) if differing else {}
+    # An apply without the class that an earlier one had would take it away, and no claim may lose its class.
+    body = _body(name, team, volume, found.storage_class or volume.storage_class) if differing else {}
     return Action(verb, target(team, volume.name), differing, about(found), body, found.version)
 
 
@@ -65,15 +69,17 @@ def _create(name: str, team: Team, volume: Volume, live: Live) -> Action:
         others = ", ".join(known) or "none"
         note = f"the cluster has no storage class {volume.storage_class}; it has: {others}"
         return Action(Verb.BLOCKED, target(team, volume.name), note=note)
-    used = volume.storage_class or f"{default.name if default else ''} (the default)"
-    note = f"{volume.size}, {volume.access_mode}, class {used}"
-    return Action(Verb.CREATE, target(team, volume.name), note=note, body=_body(name, team, volume))
+    used = f"{default.name} (the default)" if volume.storage_class is None and default else volume.storage_class
+    note = f"{volume.size}, {volume.access_mode}, class {used or 'none: it gets a volume that somebody makes for it'}"
+    body = _body(name, team, volume, volume.storage_class)
+    return Action(Verb.CREATE, target(team, volume.name), note=note, body=body)
 
 
 def _obstacle(volume: Volume, found: LiveClaim, live: Live) -> str:
     """Why the claim that is there cannot become the one that is wanted, or nothing."""
     if volume.storage_class is not None and volume.storage_class != found.storage_class:
-        return f"storage class {found.storage_class} → {volume.storage_class}: a claim keeps its class"
+        classes = f"{found.storage_class or 'none'} → {volume.storage_class or 'none'}"
+        return f"storage class {classes}: a claim keeps its class"
     if found.access_modes != (volume.access_mode,):
         modes = ", ".join(found.access_modes)
         return f"access mode {modes} → {volume.access_mode}: a claim keeps its access modes"
@@ -97,13 +103,27 @@ def about(found: LiveClaim) -> str:
     return f"{found.size}, {modes}, class {found.storage_class or 'none'}, {found.phase}"
 
 
-def _body(name: str, team: Team, volume: Volume) -> dict[str, Any]:
+def waits_for_pod(found: LiveClaim, live: Live) -> bool:
+    """Whether a claim is Pending because no pod has used it yet, as its class wants it."""
+    unused = found.phase == "Pending" and not found.node
+    return unused and any(each.waits_for_pod for each in live.classes if each.name == found.storage_class)
+
+
+def doubt(found: LiveClaim, live: Live) -> str:
+    """Why the first pod may find that a claim never gets a volume, or nothing."""
+    provisioners = [each.provisioner for each in live.classes if each.name == found.storage_class]
+    if provisioners != [_OF_ONE_NODE] or set(found.access_modes) <= set(_MODES_OF_ONE_NODE):
+        return ""
+    return f"{_OF_ONE_NODE} takes only {' and '.join(_MODES_OF_ONE_NODE)} unless it has a shared file system"
+
+
+def _body(name: str, team: Team, volume: Volume, storage_class: str | None) -> dict[str, Any]:
     spec: dict[str, Any] = {
         "accessModes": [volume.access_mode],
         "resources": {"requests": {"storage": volume.size}},
     }
-    if volume.storage_class is not None:
-        spec["storageClassName"] = volume.storage_class
+    if storage_class is not None:
+        spec["storageClassName"] = storage_class
     return {
         "apiVersion": "v1",
         "kind": VOLUME_CLAIM.kind,

@@ -16,6 +16,7 @@ from kpo_platform.errors import NotFound
 from kpo_platform.kube import NAMESPACE, POD, SECRET, STORAGE_CLASS, VOLUME_CLAIM, Object, Resource
 
 _DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
+_NODE = "volume.kubernetes.io/selected-node"
 
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
@@ -42,7 +43,17 @@ class LiveSecret:
 
 @dataclass(frozen=True)
 class LiveClaim:
-    """A PersistentVolumeClaim; the size is what it asks for."""
+    """A PersistentVolumeClaim.
+
+    Attributes:
+        size: what it asks for.
+        access_modes: its access modes.
+        storage_class: its class, empty for none.
+        phase: such as ``Pending``.
+        labels: its labels.
+        version: its resource version.
+        node: the node that was chosen for the first pod that uses it; empty as long as its class waits for one.
+    """
 
     size: str
     access_modes: tuple[str, ...]
@@ -50,6 +61,7 @@ class LiveClaim:
     phase: str
     labels: Mapping[str, str]
     version: str
+    node: str = ""
 
 
 @dataclass(frozen=True)
@@ -60,6 +72,7 @@ class StorageClass:
     default: bool
     expandable: bool
     waits_for_pod: bool
+    provisioner: str = ""
 
 
 @dataclass(frozen=True)
@@ -220,6 +233,7 @@ def _claim(found: Object) -> LiveClaim:
         phase=(found.get("status") or {}).get("phase", ""),
         labels=meta.get("labels") or {},
         version=meta["resourceVersion"],
+        node=(meta.get("annotations") or {}).get(_NODE, ""),
     )
 
 
@@ -234,6 +248,7 @@ def _storage_class(found: Object) -> StorageClass:
         default=annotations.get(_DEFAULT_CLASS) == "true",
         expandable=bool(found.get("allowVolumeExpansion")),
         waits_for_pod=found.get("volumeBindingMode") == "WaitForFirstConsumer",
+        provisioner=found.get("provisioner", ""),
     )
 
 

@@ -12,7 +12,7 @@ from kpo_platform.bootstrap.credentials import bare_host, short_life
 from kpo_platform.bootstrap.plan import references
 from kpo_platform.bootstrap.questions import Pair, pair_of, told
 from kpo_platform.bootstrap.sign_in import Answer, Verdict
-from kpo_platform.bootstrap.state import Live, LiveClaim
+from kpo_platform.bootstrap.state import Live
 from kpo_platform.contract import Contract, Team
 from kpo_platform.contract.team import ConnectionRef
 
@@ -71,11 +71,7 @@ def settle(read: Callable[[], Live], teams: Mapping[str, Team], timeout: float) 
 def _provisioning(teams: Mapping[str, Team], live: Live) -> bool:
     keys = [(team.namespace, volume.name) for team in teams.values() for volume in team.volumes]
     found = [live.claims[key] for key in keys if key in live.claims]
-    return any(each.phase == "Pending" and not _waits_for_pod(each, live) for each in found)
-
-
-def _waits_for_pod(found: LiveClaim, live: Live) -> bool:
-    return any(each.waits_for_pod for each in live.classes if each.name == found.storage_class)
+    return any(each.phase == "Pending" and not claim.waits_for_pod(each, live) for each in found)
 
 
 def _secret(team: Team, live: Live, answers: Mapping[Pair, Verdict]) -> Evidence:
@@ -102,10 +98,13 @@ def _claim(team: Team, name: str, live: Live) -> Evidence:
         return Evidence(target, False, "is not there")
     if found.phase == "Bound":
         return Evidence(target, True, claim.about(found))
-    if found.phase == "Pending" and _waits_for_pod(found, live):
-        return Evidence(target, True, f"{claim.about(found)}: its class binds it when a pod first uses it")
+    if claim.waits_for_pod(found, live):
+        doubt = claim.doubt(found, live)
+        seen = f"{claim.about(found)}: its class binds it when a pod first uses it{f'; {doubt}' if doubt else ''}"
+        return Evidence(target, True, seen, verified=not doubt)
+    used = f", though a pod waits for it on node {found.node}" if found.phase == "Pending" and found.node else ""
     look = f"look with: kubectl -n {team.namespace} describe pvc {name}"
-    return Evidence(target, False, f"{claim.about(found)}; {look}")
+    return Evidence(target, False, f"{claim.about(found)}{used}; {look}")
 
 
 def _connection(contract: Contract, ref: ConnectionRef, live: Live) -> Evidence:
