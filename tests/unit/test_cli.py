@@ -195,10 +195,14 @@ def test_no_cluster_is_a_sentence_and_3(speak: Speak, tmp_path: Path):
 
 
 def test_the_teams_are_listed_and_shown(speak: Speak, cluster: Cluster):
-    assert speak("teams", "list", *cluster.options).out == (
-        "TEAM   NAMESPACE   REGISTRY       VOLUMES   CONNECTION\n"
-        "alpha  team-alpha  registry.test  data 1Gi  k8s_default\n"
-        "beta   team-beta   -              data 1Gi  k8s_default\n"
+    assert (
+        speak("teams", "list", *cluster.options).out
+        == speak("teams", *cluster.options).out
+        == (
+            "TEAM   NAMESPACE   REGISTRY       VOLUMES   CONNECTION\n"
+            "alpha  team-alpha  registry.test  data 1Gi  k8s_default\n"
+            "beta   team-beta   -              data 1Gi  k8s_default\n"
+        )
     )
     shown = speak("teams", "show", "beta", "-o", "json", *cluster.options)
     account = {"name": "team-pod", "mountToken": False, "annotations": {}}

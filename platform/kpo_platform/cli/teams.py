@@ -19,9 +19,17 @@ from kpo_platform.kube import Kube
 _COLUMNS = ("TEAM", "NAMESPACE", "REGISTRY", "VOLUMES", "CONNECTION")
 
 
-@click.group("teams", epilog="\b\nExample:\n  platformctl teams list")
+class _ListByDefault(click.Group):
+    """Without a command of the group it is ``list``, also with options of that."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        bare = not args or (args[0].startswith("-") and args[0] not in ctx.help_option_names)
+        return super().parse_args(ctx, ["list", *args] if bare else args)
+
+
+@click.group("teams", cls=_ListByDefault, epilog="\b\nExamples:\n  platformctl teams\n  platformctl teams show alpha")
 def command() -> None:
-    """Look at the teams of the contract, and delete the data of one."""
+    """Look at the teams of the contract, and delete the data of one; alone it is list."""
 
 
 @command.command("list", epilog="\b\nExample:\n  platformctl teams list -o json")
