@@ -119,9 +119,18 @@ def test_of_a_teams_secrets_only_its_registrys_is_for_the_bootstrap_operator(sta
 
 
 def test_a_missing_right_is_named_and_nothing_is_written(stack: Stack, programs: Path, operator: Path):
+    words = [programs / "platformctl", "bootstrap", "--yes"]
+    stack.kubectl("delete", "pvc", "data", "-n", "team-beta", "--wait=true")
     stack.kubectl("delete", "rolebinding", "bootstrap-operator", "-n", "team-beta")
-    with pytest.raises(CommandError) as refusal:
-        capture([programs / "platformctl", "bootstrap", "--yes"], env={"KUBECONFIG": str(operator)}, timeout_s=120)
+    try:
+        with pytest.raises(CommandError) as refusal:
+            capture(words, env={"KUBECONFIG": str(operator)}, timeout_s=120)
+        left = [each["metadata"]["name"] for each in stack.get("pvc,leases", "-n", "team-beta")["items"]]
+        left += [each["metadata"]["name"] for each in stack.get("leases", "-n", "airflow")["items"]]
+    finally:
+        capture(words, env=stack.variables, timeout_s=120)
+    assert left == []
+    assert stack.get("pvc", "data", "-n", "team-beta")["status"]["phase"] == "Pending"
     assert refusal.value.code == 3
     assert (
         "You may not get secrets/regcred in namespace team-beta; ask for the rights of rbac/bootstrap-operator.yaml. "
