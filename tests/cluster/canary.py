@@ -31,12 +31,21 @@ def in_base64(text: bytes) -> list[bytes]:
     return [*whole, *(each.translate(bytes.maketrans(b"+/", b"-_")) for each in whole)]
 
 
+def in_json_of_go(text: str) -> list[bytes]:
+    """What a text is in JSON that a program in Go wrote, such as the audit log, and in a string inside of such JSON."""
+    once = json.dumps(text)[1:-1]
+    for each in "&<>":
+        once = once.replace(each, f"\\u{ord(each):04x}")
+    return [once.encode(), json.dumps(once)[1:-1].encode()]
+
+
 def forms() -> dict[str, list[bytes]]:
-    """The password as it is, in a URL, in base64, and in base64 of base64, as a Secret has it."""
+    """The password as it is, in a URL, in JSON of Go, in base64, and in base64 of base64, as a Secret has it."""
     once = in_base64(PASSWORD.encode())
     return {
         "as it is": [PASSWORD.encode()],
         "in a URL": [quote(PASSWORD, safe="").encode(), quote_plus(PASSWORD).encode(), quote(PASSWORD).encode()],
+        "in JSON of Go": in_json_of_go(PASSWORD),
         "in base64": once,
         "in base64 of base64": [form for each in once for form in in_base64(each)],
     }
@@ -45,9 +54,9 @@ def forms() -> dict[str, list[bytes]]:
 EVERY = [form for each in forms().values() for form in each]
 
 
-def sings(content: bytes) -> bool:
+def sings(text: bytes) -> bool:
     """Whether the password is in there in any form."""
-    return any(form in content for form in EVERY)
+    return any(form in text for form in EVERY)
 
 
 @dataclass
@@ -73,7 +82,7 @@ class Watch:
         files = [file for file in every if file.is_file()]  # no sockets
         self.seen |= {file.name for file in files}
         processes = (each for name in ("cmdline", "environ") for each in Path("/proc").glob(f"[0-9]*/{name}"))
-        self.found |= {_name(file) for file in (*files, *processes) if sings(_content(file))}
+        self.found |= {_name(file) for file in (*files, *processes) if sings(content(file))}
         self.looks += 1
 
 
@@ -113,7 +122,7 @@ def in_logs(stack: Stack) -> set[str]:
     found = {name for name, text in _pod_logs(stack) if sings(text.encode())}
     tasks = stack.kubectl("exec", "-n", NAMESPACE, "airflow-scheduler-0", "-c", "scheduler", "--", "sh", "-c", _LOGS)
     found |= {"the tasks' logs"} if sings(tasks.encode()) else set()
-    return found | {each.name for each in default_layout().logs.glob("*.log") if sings(_content(each))}
+    return found | {each.name for each in default_layout().logs.glob("*.log") if sings(content(each))}
 
 
 def _pod_logs(stack: Stack) -> Iterator[tuple[str, str]]:
@@ -124,9 +133,11 @@ def _pod_logs(stack: Stack) -> Iterator[tuple[str, str]]:
             yield f"log of {namespace}/{name}", stack.kubectl(*words)
 
 
-def _content(file: Path) -> bytes:
+def content(file: Path) -> bytes:
+    """What is in a file; of a long one the end, where the newest lines of a log are."""
     try:
         with file.open("rb") as stream:
+            stream.seek(max(0, os.fstat(stream.fileno()).st_size - _LONGEST))
             return stream.read(_LONGEST)
     except OSError:
         return b""  # it has gone, or belongs to a process that has

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import signal
 import subprocess
 import tempfile
@@ -16,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from cluster.canary import PASSWORD, Watch, forms, in_cluster, in_logs, sings, watching
+from cluster.canary import PASSWORD, Watch, content, forms, in_cluster, in_json_of_go, in_logs, sings, watching
 from cluster.cutting import Line, line
 from cluster.sleeper import POD
 from common.waiting import NotYet, wait_for
@@ -106,6 +107,14 @@ def test_the_search_finds_it_in_annotations_and_logs(stack: Stack, team: Borrowe
         stack.kubectl("delete", "pod,configmap", "singer", "-n", SPACE, "--grace-period=1", "--ignore-not-found")
         stack.kubectl("delete", "events", "--all", "-n", SPACE)
         stack.kubectl(*SCHEDULER, "rm -f /opt/airflow/logs/canary")
+
+
+def test_the_audit_log_has_a_text_in_the_form_in_which_it_is_looked_for(stack: Stack):
+    """By another text, since what is in that log stays there."""
+    name = f"stand-in/+&<>=%3 {secrets.token_hex(8)}"
+    stack.kubectl("auth", "whoami", "--as", name)
+    written = content(default_layout().audit_log)
+    assert [form in written for form in (name.encode(), *in_json_of_go(name))] == [False, True, False]
 
 
 @dataclass(frozen=True)
