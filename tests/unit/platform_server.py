@@ -67,11 +67,12 @@ class Platform:
             return 200, {"items": [each for each in found if contracts or not selector or _matches(each, selector)]}
         return status(404, "not found")
 
-    def keep_namespace(self, team: str, release_namespace: str = "airflow") -> None:
-        """Keep a team's namespace as the chart makes it."""
+    def keep_namespace(self, team: str, release_namespace: str = "airflow", name: str = "") -> None:
+        """Keep a team's namespace as the chart makes it, by the name that it has by default or another."""
+        name = name or f"team-{team}"
         labels = {"app.kubernetes.io/part-of": "kpo-platform", "app.kubernetes.io/instance": "airflow"}
-        self._keep(f"/api/v1/namespaces/team-{team}")
-        metadata = self.objects[f"/api/v1/namespaces/team-{team}"]["metadata"]
+        self._keep(f"/api/v1/namespaces/{name}")
+        metadata = self.objects[f"/api/v1/namespaces/{name}"]["metadata"]
         metadata["labels"] = {**labels, "kpo-platform/team": team}
         metadata["annotations"] = {"meta.helm.sh/release-namespace": release_namespace}
 

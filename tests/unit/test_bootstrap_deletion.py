@@ -74,6 +74,49 @@ def test_the_data_of_a_removed_team_can_go_as_well(speak: Speak, made: Cluster):
     assert said.err == "Secrets and other objects are left: kubectl delete namespace team-gamma\n"
 
 
+def keep_claim(cluster: Cluster, namespace: str, team: str) -> None:
+    """Let a team have left its claim in a namespace that was once its own."""
+    ours = cluster.platform.objects[f"{CLAIMS}/data"]
+    labels = {**ours["metadata"]["labels"], "kpo-platform/team": team}
+    metadata = {"name": "data", "namespace": namespace, "uid": namespace, "resourceVersion": "1", "labels": labels}
+    path = f"/api/v1/namespaces/{namespace}/persistentvolumeclaims/data"
+    cluster.platform.keep_namespace(team, name=namespace)
+    cluster.platform.objects[path] = {**ours, "metadata": metadata}
+
+
+def test_the_data_in_a_namespace_that_a_declared_team_has_left_goes_as_well(speak: Speak, made: Cluster):
+    keep_claim(made, "old", "beta")
+    keep_claim(made, "others", "gamma")
+    said = speak("teams", "delete", "beta", "--delete-data", "--confirm", "beta", *made.options)
+    assert (said.code, said.out, said.err) == (
+        0,
+        "- PersistentVolumeClaim team-beta/data: gone\n- PersistentVolumeClaim old/data: gone\n",
+        "Team beta is still declared: the next bootstrap makes its claims anew, empty.\n"
+        "Secrets and other objects are left: kubectl delete namespace old\n",
+    )
+    assert "/api/v1/namespaces/others/persistentvolumeclaims/data" in made.platform.objects
+
+
+def test_the_data_in_all_namespaces_of_a_removed_team_goes(speak: Speak, made: Cluster):
+    keep_claim(made, "older", "gamma")
+    keep_claim(made, "old", "gamma")
+    said = speak("teams", "delete", "gamma", "--delete-data", "--confirm", "gamma", *made.options)
+    assert (said.code, sorted(said.out.splitlines()), said.err) == (
+        0,
+        ["- PersistentVolumeClaim old/data: gone", "- PersistentVolumeClaim older/data: gone"],
+        "Secrets and other objects are left: kubectl delete namespace older old\n",
+    )
+    assert claims(made) == ["data", "theirs"]
+
+
+def test_who_may_not_list_namespaces_deletes_the_data_of_a_declared_team_and_is_told(speak: Speak, made: Cluster):
+    made.platform.refused.add("/api/v1/namespaces")
+    said = speak("teams", "delete", "beta", "--delete-data", "--confirm", "beta", *made.options)
+    assert (said.code, said.out) == (0, "- PersistentVolumeClaim team-beta/data: gone\n")
+    assert said.err.startswith("Namespaces that no team has any more are not looked for: You may not list namespaces")
+    assert speak("teams", "delete", "gamma", *made.options).code == 3
+
+
 def test_a_team_that_never_was_is_wrong_usage(speak: Speak, made: Cluster):
     said = speak("teams", "delete", "bata", "--delete-data", "--confirm", "bata", *made.options)
     assert (said.code, said.err.splitlines()[-1]) == (

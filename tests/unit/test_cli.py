@@ -215,21 +215,25 @@ def test_the_teams_are_listed_and_shown(speak: Speak, cluster: Cluster):
 
 
 def test_what_is_left_of_a_removed_team_is_told_and_the_same_of_other_releases_is_not(speak: Speak, cluster: Cluster):
+    cluster.platform.keep_namespace("beta", name="old")
     cluster.platform.keep_namespace("gamma")
     cluster.platform.keep_namespace("delta", release_namespace="elsewhere")
     said = speak("teams", "list", *cluster.options)
-    assert said.err == "! Namespace team-gamma: team gamma is declared no more; its volumes and secrets are kept.\n"
+    assert said.err.splitlines() == [
+        "! Namespace old: team beta has namespace team-beta now; the volumes and secrets in it are kept.",
+        "! Namespace team-gamma: team gamma is declared no more; the volumes and secrets in it are kept.",
+    ]
     listed = json.loads(speak("teams", "list", "-o", "json", *cluster.options).out)
     assert listed.keys() == {"teams", "removed"}
     assert listed["teams"].keys() == {"alpha", "beta"}
-    assert listed["removed"] == [{"name": "gamma", "namespace": "team-gamma"}]
+    assert listed["removed"] == [{"name": "beta", "namespace": "old"}, {"name": "gamma", "namespace": "team-gamma"}]
 
 
 def test_who_may_not_list_namespaces_still_sees_the_teams(speak: Speak, cluster: Cluster):
     cluster.platform.refused.add("/api/v1/namespaces")
     said = speak("teams", "list", *cluster.options)
     assert (said.code, len(said.out.splitlines())) == (0, 3)
-    assert said.err.startswith("Teams that are declared no more are not listed: ")
+    assert said.err.startswith("Namespaces that no team has any more are not looked for: ")
     assert "list namespaces in the cluster" in said.err
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from kpo_platform.bootstrap import labels
 from kpo_platform.bootstrap.actions import Target
-from kpo_platform.bootstrap.removed import removed_teams
+from kpo_platform.bootstrap.removed import Left
 from kpo_platform.contract import Contract
 from kpo_platform.errors import NotFound, TeamError, unknown
 from kpo_platform.kube import VOLUME_CLAIM, Kube, Object
@@ -34,35 +34,37 @@ class Doomed:
     """What is left of a team, or is a team's, and would go.
 
     Attributes:
-        namespace: the team's namespace.
         declared: whether the contract still has the team.
-        claims: the claims that bootstrap made for it, those of the contract and orphans.
+        left: the namespaces that it had and that no team has any more.
+        claims: the claims that bootstrap made for it in all of its namespaces, those of the contract and orphans.
     """
 
-    namespace: str
     declared: bool
+    left: tuple[str, ...]
     claims: tuple[Claim, ...]
 
 
-def find(kube: Kube, contract: Contract, name: str) -> Doomed:
+def find(kube: Kube, contract: Contract, name: str, every: Iterable[Left]) -> Doomed:
     """What of a team would go.
 
     Args:
         kube: the cluster.
         contract: what the chart published.
         name: a team, declared or of the past.
+        every: the namespaces that no team has any more.
 
     Raises:
         TeamError: there is no such team and nothing is left of one.
         ClusterError: the cluster could not be read.
     """
-    declared = name in contract.teams
-    past = {} if declared else {team.name: team.namespace for team in removed_teams(kube, contract)}
-    if not declared and name not in past:
-        raise TeamError(*unknown("team", name, [*contract.teams, *past]))
-    namespace = contract.teams[name].namespace if declared else past[name]
-    found = kube.find(VOLUME_CLAIM, namespace, f"{labels.MARK},{TEAM_LABEL}={name}")
-    return Doomed(namespace, declared, tuple(_claim(each) for each in found))
+    every = tuple(every)
+    current = [contract.teams[name].namespace] if name in contract.teams else []
+    left = [each.namespace for each in every if each.name == name]
+    if not current and not left:
+        raise TeamError(*unknown("team", name, {*contract.teams, *(each.name for each in every)}))
+    which = f"{labels.MARK},{TEAM_LABEL}={name}"
+    found = [claim for namespace in (*current, *left) for claim in kube.find(VOLUME_CLAIM, namespace, which)]
+    return Doomed(bool(current), tuple(left), tuple(_claim(each) for each in found))
 
 
 def delete(kube: Kube, doomed: Doomed) -> Iterator[tuple[Claim, str]]:

@@ -1,4 +1,4 @@
-"""Teams that are declared no more: the chart lets their namespaces stand, with everything in them."""
+"""Namespaces that a team has left, or that are left of one: the chart lets them stand, with everything in them."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _RELEASE_NAMESPACE = "meta.helm.sh/release-namespace"
 
 
 @dataclass(frozen=True)
-class RemovedTeam:
-    """A team of the past and the namespace that is left of it."""
+class Left:
+    """A namespace that no team has any more, and the name of the team that had it; it may be declared elsewhere now."""
 
     name: str
     namespace: str
 
 
-def removed_teams(kube: Kube, contract: Contract) -> tuple[RemovedTeam, ...]:
+def left_namespaces(kube: Kube, contract: Contract) -> tuple[Left, ...]:
     """The namespaces that this release once made for a team and that no team has any more, in their order.
 
     Raises:
@@ -31,7 +31,7 @@ def removed_teams(kube: Kube, contract: Contract) -> tuple[RemovedTeam, ...]:
     found = kube.find(NAMESPACE, labels=labels)
     current = {team.namespace for team in contract.teams.values()}
     left = [each["metadata"] for each in found if _is_of(each, contract) and each["metadata"]["name"] not in current]
-    return tuple(RemovedTeam(meta["labels"][TEAM_LABEL], meta["name"]) for meta in left)
+    return tuple(Left(meta["labels"][TEAM_LABEL], meta["name"]) for meta in left)
 
 
 def _is_of(namespace: Object, contract: Contract) -> bool:

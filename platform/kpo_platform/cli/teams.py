@@ -8,7 +8,7 @@ import click
 import yaml
 
 from kpo_platform.bootstrap import deletion
-from kpo_platform.bootstrap.removed import RemovedTeam, removed_teams
+from kpo_platform.bootstrap.removed import Left, left_namespaces
 from kpo_platform.cli.exits import Exit
 from kpo_platform.cli.options import Cluster, cluster_options, output_option
 from kpo_platform.cli.output import clean, data_json, data_lines, say
@@ -36,19 +36,21 @@ def command() -> None:
 @output_option
 @cluster_options
 def list_teams(cluster: Cluster, output: str) -> int:
-    """List the teams, and what is left of those that are declared no more."""
+    """List the teams, and the namespaces that no team has any more."""
     kube, contract = cluster.open()
-    removed = _removed(kube, contract)
+    left = _left(kube, contract)
     if output == "json":
         teams = {name: _as_json(team) for name, team in sorted(contract.teams.items())}
-        data_json({"teams": teams, "removed": [asdict(team) for team in removed]})
+        data_json({"teams": teams, "removed": [asdict(each) for each in left]})
     else:
         rows = [_COLUMNS, *(_row(name, team) for name, team in sorted(contract.teams.items()))]
         widths = [max(len(row[column]) for row in rows) for column in range(len(_COLUMNS))]
         lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
         data_lines((line.rstrip(), None) for line in lines)
-    for team in removed:
-        say(f"! Namespace {team.namespace}: team {team.name} is declared no more; its volumes and secrets are kept.")
+    for each in left:
+        new = contract.teams[each.name].namespace if each.name in contract.teams else ""
+        why = f"has namespace {new} now" if new else "is declared no more"
+        say(f"! Namespace {each.namespace}: team {each.name} {why}; the volumes and secrets in it are kept.")
     return Exit.OK
 
 
@@ -92,7 +94,9 @@ def delete_team(cluster: Cluster, name: str, delete_data: bool, confirm: str | N
         raise click.UsageError(f"--delete-data needs --confirm {name}: data that was deleted does not come back.")
     kube, contract = cluster.open()
     try:
-        doomed = deletion.find(kube, contract, name)
+        # Who may delete the data of a declared team need not have the right to list namespaces.
+        left = _left(kube, contract) if name in contract.teams else left_namespaces(kube, contract)
+        doomed = deletion.find(kube, contract, name, left)
     except TeamError as error:
         raise click.UsageError(str(error)) from error
     if not delete_data:
@@ -103,17 +107,17 @@ def delete_team(cluster: Cluster, name: str, delete_data: bool, confirm: str | N
         data_lines([(clean(f"- {each.target}: {seen}"), "red")])
     if doomed.declared:
         say(f"Team {name} is still declared: the next bootstrap makes its claims anew, empty.")
-    else:
-        say(f"Secrets and other objects are left: kubectl delete namespace {doomed.namespace}")
+    if doomed.left:
+        say(f"Secrets and other objects are left: kubectl delete namespace {' '.join(doomed.left)}")
     return Exit.OK
 
 
-def _removed(kube: Kube, contract: Contract) -> tuple[RemovedTeam, ...]:
-    """The teams of the past, as far as the caller may know them."""
+def _left(kube: Kube, contract: Contract) -> tuple[Left, ...]:
+    """The namespaces that no team has any more, as far as the caller may know them."""
     try:
-        return removed_teams(kube, contract)
+        return left_namespaces(kube, contract)
     except Forbidden as error:
-        say(f"Teams that are declared no more are not listed: {error}")
+        say(f"Namespaces that no team has any more are not looked for: {error}")
         return ()
 
 
