@@ -1,5 +1,7 @@
 """Every form of connection carries real tasks, in a worker and deferred: by kubeconfig, by token, by the environment.
 
+What bootstrap says of one in the environment is what the pods have, before and after the restart that it tells to do.
+
 The other cluster is this one, reached at its outer address and as somebody else than Airflow's own accounts: the audit
 log tells who made each pod.
 """
@@ -8,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,6 +39,16 @@ TEAMS: dict[str, tuple[str, str]] = {
     "conn-env": ("inCluster", "env"),
     "conn-remenv": ("remote", "env"),
 }
+BY_ENV = [name for name, (_, via) in TEAMS.items() if via == "env"]
+PODS = ("airflow-scheduler-0", "airflow-triggerer-0")
+RESTART = "restart with: "
+
+Said = tuple[int, str]
+"""Exit code and last line of a run of bootstrap."""
+
+Made = dict[str, tuple[Said, Said]]
+"""What bootstrap said of each connection in the environment, before and after Airflow's pods had it."""
+
 DAG = """
 from airflow.sdk import DAG
 from kpo_platform import TeamPodOperator
@@ -111,22 +124,33 @@ def launcher(stack: Stack) -> None:
 
 
 @pytest.fixture(scope="module")
-def made(stack: Stack, programs: Path, teams: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Run bootstrap for each team, with the cluster that its connection leads to."""
+def made(stack: Stack, programs: Path, teams: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """Run bootstrap for each team, with the cluster that its connection leads to, and restart what it says."""
     file = stack.kubeconfig_of("launcher", HOME, tmp_path_factory.mktemp("target"))
-    targets = {
+    targets: dict[str, list[str | Path]] = {
         "conn-token": ["--target-kubeconfig", file],
         "conn-cert": ["--target-kubeconfig", stack.kubeconfig],
         "conn-remote": ["--target-kubeconfig", stack.kubeconfig, "--target-account", f"{HOME}/launcher"],
         "conn-env": [],
     }
     targets["conn-remenv"] = targets["conn-remote"]
-    for name, more in targets.items():
-        words = [programs / "platformctl", "bootstrap", "--yes", "--team", name, *more]
-        capture(words, env=stack.variables, timeout_s=120)
-    stack.kubectl(
-        "rollout", "restart", "statefulset/airflow-scheduler", "statefulset/airflow-triggerer", "-n", NAMESPACE
-    )
+    before = {name: bootstrap(stack, programs, name, targets[name]) for name in TEAMS}
+    assert {name: code for name, (code, _) in before.items() if name not in BY_ENV and code} == {}
+    restart(stack, before["conn-env"][1])
+    return {name: (before[name], bootstrap(stack, programs, name, targets[name])) for name in BY_ENV}
+
+
+def bootstrap(stack: Stack, programs: Path, team: str, more: list[str | Path]) -> Said:
+    words = [programs / "platformctl", "bootstrap", "--yes", "--team", team, *more]
+    ran = subprocess.run(words, env=stack.variables, capture_output=True, text=True, timeout=120)
+    return ran.returncode, (ran.stdout.splitlines() or [ran.stderr])[-1]
+
+
+def restart(stack: Stack, said: str) -> None:
+    """Do what an evidence says is to be done."""
+    command = said.partition(RESTART)[2].split()
+    assert command[:1] == ["kubectl"], said
+    stack.kubectl(*command[1:], timeout_s=180)
     for part in ("scheduler", "triggerer"):
         words = ["rollout", "status", f"statefulset/airflow-{part}", "-n", NAMESPACE, "--timeout=180s"]
         stack.kubectl(*words, timeout_s=190)
@@ -145,7 +169,7 @@ def askers(namespace: str) -> set[str]:
 
 
 @pytest.mark.parametrize("name", TEAMS)
-def test_tasks_run_over_the_connection(stack: Stack, airflow: AirflowApi, teams: dict[str, str], made: None, name: str):
+def test_tasks_run_over_the_connection(stack: Stack, airflow: AirflowApi, teams: dict[str, str], made: Made, name: str):
     dag, namespace = name.replace("-", "_"), f"team-{name}"
     airflow.wait_for_version(dag, teams[name])
     run = airflow.trigger(dag)
@@ -156,7 +180,7 @@ def test_tasks_run_over_the_connection(stack: Stack, airflow: AirflowApi, teams:
     assert askers(namespace) == WHO.get(name, {LAUNCHER})
 
 
-def test_airflows_api_shows_where_a_connection_leads_and_not_its_token(airflow: AirflowApi, made: None):
+def test_airflows_api_shows_where_a_connection_leads_and_not_its_token(airflow: AirflowApi, made: Made):
     extra = json.loads(airflow.get("connections/conn_remote")["extra"])
     assert (set(texts(extra["kube_config"])), extra["kpo_platform"]["user"]) == ({"***"}, LAUNCHER)
 
@@ -170,7 +194,7 @@ def texts(value: Any) -> Iterator[str]:
         yield str(value)
 
 
-def test_a_connection_by_the_environment_is_in_the_secret_alone(stack: Stack, airflow: AirflowApi, made: None):
+def test_a_connection_by_the_environment_is_in_the_secret_alone(stack: Stack, airflow: AirflowApi, made: Made):
     data = stack.get("secret", "airflow-connections", "-n", NAMESPACE)["data"]
     assert sorted(data) == ["AIRFLOW_CONN_CONN_ENV", "AIRFLOW_CONN_CONN_REMENV"]
     known = {each["connection_id"] for each in airflow.get("connections?limit=100")["connections"]}
@@ -178,7 +202,19 @@ def test_a_connection_by_the_environment_is_in_the_secret_alone(stack: Stack, ai
     assert json.loads(base64.b64decode(data["AIRFLOW_CONN_CONN_ENV"]))["extra"]["in_cluster"] is True
 
 
-def test_a_second_run_changes_no_connection_and_obtains_no_token(stack: Stack, programs: Path, made: None):
+def test_a_connection_in_the_environment_is_there_once_the_pods_that_read_it_have_restarted(made: Made):
+    secret = f"Secret {NAMESPACE}/airflow-connections"
+    stale = f"after the start of {', '.join(PODS)}: {RESTART}kubectl -n {NAMESPACE} delete pod {' '.join(PODS)}"
+    fresh = f"in the environment of {', '.join(PODS)}, from {secret}"
+    written = re.compile(r"written at [0-9T:-]{19}Z, ")
+    ends = {
+        name: [(code, line.split()[0], written.sub("", line.rpartition("; ")[2])) for code, line in said]
+        for name, said in made.items()
+    }
+    assert ends == {name: [(1, "✗", stale), (0, "✔", fresh)] for name in BY_ENV}
+
+
+def test_a_second_run_changes_no_connection_and_obtains_no_token(stack: Stack, programs: Path, made: Made):
     more = ["--target-kubeconfig", stack.kubeconfig, "--target-account", f"{HOME}/launcher"]
     for name in ("conn-remote", "conn-remenv", "conn-env"):
         words = [programs / "platformctl", "bootstrap", "--dry-run", "--detailed-exitcode", "--team", name, *more]
@@ -186,7 +222,7 @@ def test_a_second_run_changes_no_connection_and_obtains_no_token(stack: Stack, p
         assert plan.splitlines()[-1] == "Plan: 0 to create, 0 to change, 1 unchanged, 0 blocked."
 
 
-def test_a_connection_in_both_places_is_a_conflict(stack: Stack, airflow: AirflowApi, programs: Path, made: None):
+def test_a_connection_in_both_places_is_a_conflict(stack: Stack, airflow: AirflowApi, programs: Path, made: Made):
     airflow.post("connections", {"connection_id": "conn_env", "conn_type": "kubernetes", "extra": "{}"})
     words = [programs / "platformctl", "bootstrap", "--yes", "--team", "conn-env", "-o", "json"]
     try:

@@ -15,6 +15,9 @@ PASSWORD = "of-the-admin"
 CHECK = "/api/v1/namespaces/team-alpha/pods/registry-check"
 """The pod by which a node is asked about a registry: whoever has only the usual roles may not touch it."""
 
+WRITTEN = "2026-06-01T10:00:00Z"
+"""When everything was made that bootstrap makes here."""
+
 _LISTED = (
     *("configmaps", "pods", "persistentvolumeclaims", "storageclasses"),
     *("cronjobs", "deployments", "jobs", "statefulsets"),
@@ -80,7 +83,8 @@ class Platform:
         self.objects[path] = {"metadata": {"name": path.rpartition("/")[2], "resourceVersion": "1"}, **content}
 
     def _apply(self, path: str, body: dict[str, Any], dry_run: bool) -> Answer:
-        kept = {**body, "metadata": {**body["metadata"], "uid": path, "resourceVersion": "1"}}
+        seen = {"uid": path, "resourceVersion": "1", "creationTimestamp": WRITTEN}
+        kept = {**body, "metadata": {**body["metadata"], **seen}}
         if body["kind"] == "PersistentVolumeClaim":
             kept = {**kept, "spec": {"storageClassName": "local", **body["spec"]}, "status": {"phase": "Pending"}}
         if not dry_run:

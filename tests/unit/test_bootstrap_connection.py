@@ -15,6 +15,7 @@ from kpo_platform.bootstrap.actions import Action, Change, Target, Verb
 from kpo_platform.bootstrap.credentials import Credentials
 from kpo_platform.bootstrap.outside import RECORD, Way
 from kpo_platform.bootstrap.state import Live, LiveConnection, LiveEnvironment
+from kpo_platform.bootstrap.variables import Holder
 from kpo_platform.pod.xcom import connection_extra
 from unit.contracts import contract
 
@@ -147,7 +148,7 @@ def test_a_connection_in_the_environment_and_in_the_database_is_a_conflict():
 
 
 def test_a_variable_in_airflows_pods_is_a_conflict_with_a_connection_over_the_api():
-    live = replace(LIVE, variables=frozenset({"AIRFLOW_CONN_K8S_DEFAULT"}))
+    live = replace(LIVE, variables={"AIRFLOW_CONN_K8S_DEFAULT": (Holder("airflow-scheduler-0", True, None),)})
     assert made(live) == [
         Action(
             Verb.BLOCKED,

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
-from kpo_platform.bootstrap import connection, labels
+from kpo_platform.bootstrap import connection, labels, variables
 from kpo_platform.bootstrap.actions import Action, Target, Verb
 from kpo_platform.bootstrap.outside import Way
 from kpo_platform.bootstrap.state import Live, LiveConnection
+from kpo_platform.bootstrap.variables import Holder
 from kpo_platform.contract import Contract
 from kpo_platform.contract.team import ConnectionRef
 from kpo_platform.kube import SECRET
@@ -20,7 +22,7 @@ RESTART = "Airflow's scheduler and triggerer read it when they start: kubectl -n
 
 def variable(name: str) -> str:
     """The environment variable in which Airflow looks for a connection."""
-    return f"AIRFLOW_CONN_{name.upper()}"
+    return f"{variables.PREFIX}{name.upper()}"
 
 
 def target(contract: Contract) -> Target:
@@ -57,6 +59,43 @@ def connection_of(text: str) -> LiveConnection | None:
         return LiveConnection(str(found["conn_type"]), extra if isinstance(extra, dict) else json.loads(extra))
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
+
+
+def in_use(contract: Contract, name: str, live: Live) -> tuple[bool, str]:
+    """Whether Airflow's running pods have a connection as it is in the Secret, and by what that was seen.
+
+    A process has what was there when it started, so one that did before the Secret was written has something else.
+
+    Args:
+        contract: what the chart published.
+        name: the connection's id.
+        live: the live state.
+    """
+    key, secret = variable(name), target(contract)
+    holders = live.variables.get(key, ())
+    if not holders:
+        return (
+            False,
+            f"no pod of Airflow has {key} yet: give it to those that run tasks, and the triggerer, from {secret}",
+        )
+    if others := _pods(each for each in holders if not each.ours):
+        return False, f"{key} of {', '.join(others)} is not from {secret}: take it from there"
+    running = {each: each.started for each in holders if each.started}
+    if not running:
+        return False, f"no pod of Airflow that has {key} runs yet: {', '.join(_pods(holders))}"
+    since = live.environment.written[key] if live.environment else live.at
+    if old := _pods(each for each, started in running.items() if started <= since):
+        restart = f"kubectl -n {secret.namespace} delete pod {' '.join(old)}"
+        return False, f"written at {_shown(since)}, after the start of {', '.join(old)}: restart with: {restart}"
+    return True, f"in the environment of {', '.join(_pods(running))}, from {secret}"
+
+
+def _pods(holders: Iterable[Holder]) -> list[str]:
+    return sorted({each.pod for each in holders})
+
+
+def _shown(moment: datetime) -> str:
+    return moment.isoformat().replace("+00:00", "Z")
 
 
 def _one(contract: Contract, ref: ConnectionRef, ways: Mapping[str, Way], live: Live) -> Action:

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from kpo_platform.bootstrap import credentials
+from kpo_platform.bootstrap import credentials, variables
 from kpo_platform.bootstrap.credentials import Login
+from kpo_platform.bootstrap.variables import Holder
 from kpo_platform.contract import Contract, Team
 from kpo_platform.errors import NotFound
 from kpo_platform.kube import NAMESPACE, POD, SECRET, STORAGE_CLASS, VOLUME_CLAIM, Object, Resource
@@ -85,11 +86,19 @@ class LiveConnection:
 
 @dataclass(frozen=True)
 class LiveEnvironment:
-    """The Secret with the connections in the environment of Airflow's pods; its values are secret."""
+    """The Secret with the connections in the environment of Airflow's pods.
+
+    Attributes:
+        values: its content, which is secret, by key.
+        labels: its labels.
+        version: its resource version.
+        written: when each key was last written.
+    """
 
     values: Mapping[str, str] = field(repr=False)
     labels: Mapping[str, str]
     version: str
+    written: Mapping[str, datetime] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -103,7 +112,7 @@ class Live:
         classes: the storage classes, newest first.
         connections: what Airflow's database has, by connection id.
         environment: the Secret with the connections that go by the environment.
-        variables: the names of connections' variables in the environment of Airflow's running pods.
+        variables: who of Airflow's pods has which connection's variable in its environment, by its name.
         at: when it was read.
     """
 
@@ -113,7 +122,7 @@ class Live:
     classes: tuple[StorageClass, ...] = ()
     connections: Mapping[str, LiveConnection] = field(default_factory=dict)
     environment: LiveEnvironment | None = None
-    variables: frozenset[str] = frozenset()
+    variables: Mapping[str, tuple[Holder, ...]] = field(default_factory=dict)
     at: datetime = _NEVER
 
     @property
@@ -148,14 +157,16 @@ def read(kube: Reader, airflow: Connections, contract: Contract, teams: Mapping[
     """
     housed = [team for team in teams.values() if _exists(kube, team.namespace)]
     ids = sorted({team.connection.id for team in teams.values()})
+    pods = variables.of_airflow(kube.find(POD, contract.release.namespace), contract)
+    environment = _environment(kube, contract, teams, pods)
     return Live(
         namespaces=frozenset(team.namespace for team in housed),
         secrets=dict(_secrets(kube, housed)),
         claims={key: claim for team in housed for key, claim in _claims(kube, team.namespace)},
         classes=tuple(_storage_class(found) for found in _newest_first(kube.find(STORAGE_CLASS))),
         connections={name: _connection(found) for name in ids if (found := airflow.connection(name))},
-        environment=_environment(kube, contract, teams),
-        variables=_variables(kube, contract),
+        environment=environment,
+        variables=variables.held(pods, contract.airflow.connections_secret, environment.values if environment else ()),
         at=datetime.now(UTC),
     )
 
@@ -196,27 +207,20 @@ def _secret(found: Object) -> LiveSecret:
     return LiveSecret(found.get("type", ""), meta.get("labels") or {}, logins, meta["resourceVersion"])
 
 
-def _environment(kube: Reader, contract: Contract, teams: Mapping[str, Team]) -> LiveEnvironment | None:
-    if all(team.connection.via != "env" for team in teams.values()):
+def _environment(
+    kube: Reader, contract: Contract, teams: Mapping[str, Team], pods: list[Object]
+) -> LiveEnvironment | None:
+    name = contract.airflow.connections_secret
+    wanted = any(team.connection.via == "env" for team in teams.values())
+    if not wanted and not variables.takes_whole(pods, name):
         return None
     try:
-        found = kube.get(SECRET, contract.airflow.connections_secret, contract.release.namespace)
+        found = kube.get(SECRET, name, contract.release.namespace)
     except NotFound:
         return None
     values = {key: base64.b64decode(text).decode() for key, text in (found.get("data") or {}).items()}
     meta = found["metadata"]
-    return LiveEnvironment(values, meta.get("labels") or {}, meta["resourceVersion"])
-
-
-def _variables(kube: Reader, contract: Contract) -> frozenset[str]:
-    labels = f"app.kubernetes.io/instance={contract.release.name}"
-    containers = [
-        container
-        for pod in kube.find(POD, contract.release.namespace, labels)
-        for container in pod["spec"]["containers"]
-    ]
-    names = {str(each["name"]) for container in containers for each in container.get("env") or []}
-    return frozenset(name for name in names if name.startswith("AIRFLOW_CONN_"))
+    return LiveEnvironment(values, meta.get("labels") or {}, meta["resourceVersion"], variables.written(found))
 
 
 def _claims(kube: Reader, namespace: str) -> list[tuple[Key, LiveClaim]]:

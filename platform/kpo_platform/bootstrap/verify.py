@@ -116,8 +116,7 @@ def _connection(contract: Contract, ref: ConnectionRef, live: Live) -> Evidence:
         return Evidence(target, False, wrong)
     way = "in cluster" if ref.mode == "inCluster" else connection.shown(connection.record_of(found))
     seen = f"type {found.type}, {way}, XCom sidecar {contract.xcom_sidecar.image}"
-    if by_env and environment.variable(ref.id) not in live.variables:
-        return Evidence(target, False, f"{seen}; no pod of Airflow has {environment.variable(ref.id)} yet")
-    return Evidence(
-        target, True, f"{seen}; in the environment, from {environment.target(contract)}" if by_env else seen
-    )
+    if not by_env:
+        return Evidence(target, True, seen)
+    used, how = environment.in_use(contract, ref.id, live)
+    return Evidence(target, used, f"{seen}; {how}")
