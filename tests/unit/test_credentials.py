@@ -13,6 +13,7 @@ import pytest
 
 from kpo_platform.bootstrap.credentials import Credentials, Login, find, given, usual_files
 from kpo_platform.errors import BootstrapError
+from kpo_platform.kube import Deadline
 from unit import command_line
 from unit.command_line import Cluster, Said, Speak
 
@@ -25,7 +26,7 @@ def auth(user: str, password: str) -> dict[str, str]:
 
 
 def from_stdin(*hosts: str, **content: Any) -> Credentials:
-    return find(hosts, "-", io.StringIO(json.dumps(content)))
+    return find(hosts, "-", io.StringIO(json.dumps(content)), Deadline(30))
 
 
 @pytest.fixture
@@ -47,7 +48,7 @@ def test_only_the_hosts_that_were_asked_for_are_given():
 
 
 def test_without_hosts_nothing_is_read():
-    assert find([], "/no/such/file", NOTHING) == Credentials()
+    assert find([], "/no/such/file", NOTHING, Deadline(30)) == Credentials()
 
 
 @pytest.mark.parametrize("key", [f"https://{HOST}", f"https://{HOST}/v1/", f"http://{HOST}/v2/", f"{HOST}/"])
@@ -113,7 +114,7 @@ def test_what_a_helper_prints_is_never_repeated(programs: Path):
 @pytest.mark.parametrize("text", ["", "s3cret", "[]", '{"auths": []}', '{"credsStore": {}}'])
 def test_a_broken_configuration_is_refused_without_quoting_it(text: str):
     with pytest.raises(BootstrapError) as error:
-        find([HOST], "-", io.StringIO(text))
+        find([HOST], "-", io.StringIO(text), Deadline(30))
     assert str(error.value) == (
         "The registry configuration in standard input is broken: expected JSON as `docker login` writes it; "
         "sign in again or name another file with --registry-config."
@@ -123,7 +124,7 @@ def test_a_broken_configuration_is_refused_without_quoting_it(text: str):
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path):
     with pytest.raises(BootstrapError) as error:
-        find([HOST], str(tmp_path / "absent.json"), NOTHING)
+        find([HOST], str(tmp_path / "absent.json"), NOTHING, Deadline(30))
     assert str(error.value) == (
         f"The registry configuration {tmp_path / 'absent.json'} cannot be read: No such file or directory."
     )

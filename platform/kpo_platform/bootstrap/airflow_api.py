@@ -10,7 +10,7 @@ from urllib.parse import quote, urlsplit
 
 from kpo_platform.contract import Service
 from kpo_platform.errors import AirflowError
-from kpo_platform.kube import Kube, Tunnel
+from kpo_platform.kube import Deadline, Kube, Tunnel
 
 _SECONDS = 30.0
 _UNAUTHORIZED, _NOT_FOUND, _CONFLICT = 401, 404, 409
@@ -21,15 +21,19 @@ class AirflowApi:
 
     Args:
         name: how messages call it.
-        dial: gives a fresh HTTP connection for each request.
+        dial: gives a fresh HTTP connection for each request, which may take so many seconds.
+        deadline: when all requests together have to be done; one takes at most 30 seconds.
         base: the path below which the API lies, without a slash at its end.
         token: a token of an earlier sign-in.
     """
 
-    def __init__(self, name: str, dial: Callable[[], HTTPConnection], base: str = "", token: str = "") -> None:
+    def __init__(
+        self, name: str, dial: Callable[[float], HTTPConnection], deadline: Deadline, base: str = "", token: str = ""
+    ) -> None:
         self.name = name
         self.token = token
         self._dial = dial
+        self._deadline = deadline
         self._base = base
 
     def sign_in(self, username: str, password: str) -> None:
@@ -72,7 +76,10 @@ class AirflowApi:
             headers["Content-Type"] = "application/json"
         if self.token:
             headers["Authorization"] = f"Bearer {self.token}"
-        connection = self._dial()
+        seconds = min(self._deadline.left(), _SECONDS)
+        if not seconds:
+            raise AirflowError(f"Out of time before {self.name} could be asked; give more with --timeout.")
+        connection = self._dial(seconds)
         try:
             connection.request(method, self._base + path, None if body is None else json.dumps(body), headers)
             answer = connection.getresponse()
@@ -108,14 +115,19 @@ def by_port_forward(kube: Kube, namespace: str, service: Service, token: str = "
     """The Airflow behind a Service, reached through the Kubernetes API."""
     name = f"Airflow ({namespace}/{service.name})"
 
-    def dial() -> HTTPConnection:
+    def dial(_: float) -> HTTPConnection:  # the cluster keeps to the same deadline
         return _TunnelConnection(lambda: kube.port_forward(service.name, namespace, service.port))
 
-    return AirflowApi(name, dial, service.path, token)
+    return AirflowApi(name, dial, kube.deadline, service.path, token)
 
 
-def by_url(url: str, token: str = "") -> AirflowApi:
+def by_url(url: str, deadline: Deadline, token: str = "") -> AirflowApi:
     """The Airflow at a URL, which may have a path.
+
+    Args:
+        url: the URL.
+        deadline: when all requests together have to be done.
+        token: a token of an earlier sign-in.
 
     Raises:
         AirflowError: it is no URL of HTTP.
@@ -128,7 +140,8 @@ def by_url(url: str, token: str = "") -> AirflowApi:
     if parts.scheme not in ("http", "https") or not host:
         raise AirflowError(f"{url!r} is no address of Airflow; expected such as https://airflow.example.com.")
     kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
-    return AirflowApi(f"Airflow ({url})", lambda: kind(host, port, timeout=_SECONDS), parts.path.rstrip("/"), token)
+    base = parts.path.rstrip("/")
+    return AirflowApi(f"Airflow ({url})", lambda seconds: kind(host, port, timeout=seconds), deadline, base, token)
 
 
 def _parsed(text: bytes) -> Any:

@@ -87,9 +87,10 @@ def _credentials(current: run.Run, given: Mapping[str, Any]) -> credentials.Cred
     if config and secret:
         raise BootstrapError("registry_config and registry_secret are two ways to sign in: give one.")
     if not secret:
-        return credentials.find(current.registries, config, sys.stdin)
+        return credentials.find(current.registries, config, sys.stdin, current.kube.deadline)
     namespace, _, name = secret.partition("/")
-    return credentials.of_secret(current.registries, secret, current.kube.get(SECRET, name, namespace))
+    found = current.kube.get(SECRET, name, namespace)
+    return credentials.of_secret(current.registries, secret, found, current.kube.deadline)
 
 
 def _told(made: Plan) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from kpo_platform.errors import BootstrapError
+from kpo_platform.kube import Deadline
 
 SECRET_KEY = ".dockerconfigjson"
 """The key under which a registry secret has its configuration."""
@@ -61,7 +62,7 @@ class _Config:
     content: Mapping[str, Any] = field(repr=False)
 
 
-def find(hosts: Iterable[str], source: str | None, stdin: TextIO) -> Credentials:
+def find(hosts: Iterable[str], source: str | None, stdin: TextIO, deadline: Deadline) -> Credentials:
     """Look up sign-ins for some registries.
 
     Args:
@@ -69,21 +70,23 @@ def find(hosts: Iterable[str], source: str | None, stdin: TextIO) -> Credentials
         source: a docker or podman configuration file, ``-`` for standard input, or nothing for the usual
             files.
         stdin: the standard input.
+        deadline: when credential helpers have to be done; one takes at most 30 seconds.
 
     Raises:
         BootstrapError: a configuration cannot be read.
     """
     wanted = sorted(set(hosts))
-    return _of_all(wanted, _read(source, stdin)) if wanted else Credentials()
+    return _of_all(wanted, _read(source, stdin), deadline) if wanted else Credentials()
 
 
-def of_secret(hosts: Iterable[str], origin: str, secret: Mapping[str, Any]) -> Credentials:
+def of_secret(hosts: Iterable[str], origin: str, secret: Mapping[str, Any], deadline: Deadline) -> Credentials:
     """Look up sign-ins in a Secret of the cluster, such as one that pods pull with already.
 
     Args:
         hosts: the registries' hosts.
         origin: the Secret's namespace and name, for messages.
         secret: the Secret.
+        deadline: as for ``find``.
 
     Raises:
         BootstrapError: it is no registry secret.
@@ -93,7 +96,7 @@ def of_secret(hosts: Iterable[str], origin: str, secret: Mapping[str, Any]) -> C
             f"The Secret {origin} is of type {secret.get('type')} and has no {SECRET_KEY}; expected one of type "
             "kubernetes.io/dockerconfigjson, as kubectl create secret docker-registry makes it."
         )
-    return _of_all(sorted(set(hosts)), [_config_of(origin, secret)])
+    return _of_all(sorted(set(hosts)), [_config_of(origin, secret)], deadline)
 
 
 def entries(origin: str, secret: Mapping[str, Any]) -> dict[str, Login | str]:
@@ -117,11 +120,11 @@ def _config_of(origin: str, secret: Mapping[str, Any]) -> _Config:
     return _parse(f"Secret {origin}", text)
 
 
-def _of_all(hosts: list[str], configs: list[_Config]) -> Credentials:
+def _of_all(hosts: list[str], configs: list[_Config], deadline: Deadline) -> Credentials:
     logins: dict[str, Login] = {}
     missing: dict[str, str] = {}
     for host in hosts:
-        found = _look_up(host, configs)
+        found = _look_up(host, configs, deadline)
         if isinstance(found, Login):
             logins[host] = found
         else:
@@ -217,11 +220,11 @@ def _parse(origin: str, text: str) -> _Config:
     return _Config(origin, content)
 
 
-def _look_up(host: str, configs: list[_Config]) -> Login | str:
+def _look_up(host: str, configs: list[_Config], deadline: Deadline) -> Login | str:
     reasons = []
     for config in configs:
         helper = _helper(host, config.content)
-        found = _ask_helper(helper, host) if helper else None
+        found = _ask_helper(helper, host, min(_HELPER_SECONDS, deadline.left())) if helper else None
         if not isinstance(found, Login):
             found = _entries(config).get(bare_host(host)) or found
         if isinstance(found, Login):
@@ -235,7 +238,7 @@ def _helper(host: str, content: Mapping[str, Any]) -> str:
     return str(by_host.get(bare_host(host)) or content.get("credsStore") or "")
 
 
-def _ask_helper(helper: str, host: str) -> Login | str:
+def _ask_helper(helper: str, host: str, seconds: float) -> Login | str:
     program = f"docker-credential-{helper}"
     if not re.fullmatch(r"[A-Za-z0-9._-]+", helper):
         return "the configured credential helper is not a program's name"
@@ -245,7 +248,7 @@ def _ask_helper(helper: str, host: str) -> Login | str:
             input=registry_key(host),
             capture_output=True,
             text=True,
-            timeout=_HELPER_SECONDS,
+            timeout=seconds,
             check=True,
         )
         content = json.loads(answer.stdout)
@@ -253,7 +256,7 @@ def _ask_helper(helper: str, host: str) -> Login | str:
     except FileNotFoundError:
         return f"{program} is not installed"
     except subprocess.TimeoutExpired:
-        return f"{program} did not answer within {_HELPER_SECONDS} s"
+        return f"{program} did not answer within {seconds:.0f} s"
     except (subprocess.CalledProcessError, ValueError, KeyError, TypeError, OSError):
         return f"{program} has none"  # its output is not quoted: it may hold what it was asked for
     return _login(username, password, program)

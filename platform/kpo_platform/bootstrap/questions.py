@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from math import inf
 
 from kpo_platform.bootstrap import node, registry_secret, sign_in
 from kpo_platform.bootstrap.actions import Plan
@@ -12,7 +13,7 @@ from kpo_platform.bootstrap.sign_in import Answer, Verdict
 from kpo_platform.bootstrap.state import Live
 from kpo_platform.contract import Contract, Team
 from kpo_platform.errors import BootstrapError
-from kpo_platform.kube import Kube
+from kpo_platform.kube import Deadline, Kube
 
 Pair = tuple[str, Login]
 """A registry's host and a sign-in for it."""
@@ -20,9 +21,14 @@ Pair = tuple[str, Login]
 
 @dataclass
 class Questions:
-    """What the registries said."""
+    """What the registries said.
 
-    _asked: dict[Pair, Callable[[], Verdict]] = field(default_factory=dict, repr=False)
+    Attributes:
+        deadline: until when answers are waited for.
+    """
+
+    deadline: Deadline = field(default_factory=lambda: Deadline(inf))
+    _asked: dict[Pair, Callable[[float], Verdict]] = field(default_factory=dict, repr=False)
     _answers: dict[Pair, Verdict] = field(default_factory=dict, repr=False)
 
     def begin(self, pairs: Iterable[Pair]) -> None:
@@ -34,7 +40,7 @@ class Questions:
         """The answer to one sign-in."""
         if pair not in self._answers:
             self.begin([pair])
-            self._answers[pair] = self._asked[pair]()
+            self._answers[pair] = self._asked[pair](self.deadline.left())
         return self._answers[pair]
 
     def about(self, credentials: Credentials) -> Credentials:

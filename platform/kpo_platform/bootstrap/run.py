@@ -153,7 +153,8 @@ def begin(
     )
     airflow = there.open(kube)
     airflow.sign_in(*(login or _administrator(kube, contract)))
-    return Run(contract, teams, kube, airflow, access, there.model_copy(update={"token": airflow.token}), target)
+    airflow_access = there.model_copy(update={"token": airflow.token})
+    return Run(contract, teams, kube, airflow, access, airflow_access, target, Questions(kube.deadline))
 
 
 def cluster_access(kubeconfig: str | None, context: str | None) -> work.ClusterAccess:

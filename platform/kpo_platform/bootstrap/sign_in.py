@@ -72,20 +72,21 @@ def from_here(host: str, login: Login) -> Verdict:
         return _unverified(_reason(error))
 
 
-def begin(host: str, login: Login) -> Callable[[], Verdict]:
+def begin(host: str, login: Login) -> Callable[[float], Verdict]:
     """Begin to ask a registry from this machine.
 
     Returns:
-        Waits for the answer, but not forever: resolving a name has no deadline of its own.
+        Waits for the answer for so many seconds, and never for ever: resolving a name has no deadline of its own.
     """
     outcome: queue.Queue[Verdict] = queue.Queue(1)
     threading.Thread(target=lambda: outcome.put(from_here(host, login)), daemon=True).start()
 
-    def result() -> Verdict:
+    def result(most: float) -> Verdict:
+        seconds = min(most, 2 * _SECONDS)
         try:
-            return outcome.get(timeout=2 * _SECONDS)
+            return outcome.get(timeout=seconds)
         except queue.Empty:
-            return _unverified(f"no answer within {2 * _SECONDS:.0f} s")
+            return _unverified(f"no answer within {seconds:.0f} s")
 
     return result
 

@@ -70,8 +70,7 @@ def taken(kube: Kube, namespace: str, say: Callable[[str], None]) -> Iterator[Tu
     """
     turn = _wait(kube, namespace, say)
     ended = threading.Event()
-    # A deadline of its own: the command's stands still while a person thinks, the Lease does not.
-    renewal = threading.Thread(target=_renew, args=(kube.until(float("inf")), turn, ended), daemon=True)
+    renewal = threading.Thread(target=_renew, args=(kube, turn, ended), daemon=True)
     renewal.start()
     try:
         yield turn
@@ -96,7 +95,7 @@ def _wait(kube: Kube, namespace: str, say: Callable[[str], None]) -> Turn:
         elif told != other:
             say(f"► Waiting for another run of bootstrap, {other}")
             told = other
-        if kube.deadline.left() < _LOOK:
+        if kube.deadline.left() < 2 * _LOOK:  # the next look takes time as well
             raise BootstrapError(
                 f"Another run of bootstrap, {other}, was not done in time: wait for it, or give more with --timeout."
             )
@@ -124,9 +123,10 @@ def _write(kube: Kube, namespace: str, holder: str, found: Object | None) -> Obj
 
 
 def _renew(kube: Kube, turn: Turn, ended: threading.Event) -> None:
+    # Each time a deadline of its own: the command's stands still while a person thinks, the Lease does not.
     while not ended.wait(_RENEWAL):
         try:
-            turn.lease = _write(kube, turn.lease["metadata"]["namespace"], turn.holder, turn.lease)
+            turn.lease = _write(kube.until(DURATION), turn.lease["metadata"]["namespace"], turn.holder, turn.lease)
         except (Conflict, NotFound):
             turn.lost = True
             return

@@ -58,7 +58,7 @@ class AirflowAccess(_Part):
             AirflowError: the URL is none.
         """
         if self.url:
-            return airflow_api.by_url(self.url, self.token)
+            return airflow_api.by_url(self.url, kube.deadline, self.token)
         return airflow_api.by_port_forward(kube, self.namespace, self.service, self.token)
 
 

@@ -22,6 +22,7 @@ from kpo_platform.cli.exits import Exit
 from kpo_platform.cli.options import Cluster, Registry, cluster_options, output_option, registry_options, target_options
 from kpo_platform.cli.output import data_json, data_lines, say
 from kpo_platform.errors import AirflowError, BootstrapError, TeamError
+from kpo_platform.kube import Deadline
 
 PASSWORD_VARIABLE = "PLATFORMCTL_AIRFLOW_PASSWORD"
 """The environment variable with the password that goes with --airflow-username."""
@@ -114,7 +115,7 @@ def _refuse_contradictions(
 def _refuse_no_address(airflow_url: str | None) -> None:
     try:
         if airflow_url is not None:
-            by_url(airflow_url)
+            by_url(airflow_url, Deadline(0))
     except AirflowError as error:
         raise click.UsageError(str(error)) from error
 

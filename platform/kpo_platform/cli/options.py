@@ -172,15 +172,16 @@ class Registry:
         """
         if self.secret:
             namespace, _, name = self.secret.partition("/")
-            return credentials.of_secret(hosts, self.secret, kube.get(SECRET, name, namespace))
+            return credentials.of_secret(hosts, self.secret, kube.get(SECRET, name, namespace), kube.deadline)
         if self.username:
-            return credentials.given(hosts, self.username, self._password)
-        return credentials.find(hosts, self.config, sys.stdin)
+            return credentials.given(hosts, self.username, lambda host: self._password(host, kube))
+        return credentials.find(hosts, self.config, sys.stdin, kube.deadline)
 
-    def _password(self, host: str) -> str:
+    def _password(self, host: str, kube: Kube) -> str:
         if self.variable:
             return os.environ[self.variable]
-        return str(click.prompt(f"Password of {self.username} for {host}", hide_input=True, err=True))
+        with kube.deadline.paused():
+            return str(click.prompt(f"Password of {self.username} for {host}", hide_input=True, err=True))
 
 
 def registry_options(command: Callable[..., int]) -> Callable[..., int]:

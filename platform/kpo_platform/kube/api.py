@@ -52,17 +52,18 @@ class Kube:
 
     @classmethod
     def connect(cls, kubeconfig: str | None, context: str | None, timeout: float) -> Kube:
-        """Make ready to speak to a cluster; nothing is sent yet.
+        """Make ready to speak to a cluster; nothing is sent yet, but a sign-in program of the kubeconfig is run.
 
         Args:
             kubeconfig: the file; without one what ``kubeconfig_file`` finds.
             context: the context of the file; without one its current one.
-            timeout: seconds until the deadline of all calls.
+            timeout: seconds until the deadline of all calls, and of the program.
 
         Raises:
-            ClusterError: there is no such file or context, or it cannot be read.
+            ClusterError: there is no such file or context, it cannot be read, or its program does not end.
         """
-        return cls(client.ApiClient(by_file(kubeconfig, context)), Deadline(timeout))
+        deadline = Deadline(timeout)
+        return cls(client.ApiClient(by_file(kubeconfig, context, deadline)), deadline)
 
     @classmethod
     def of(cls, content: Mapping[str, Any], timeout: float) -> Kube:

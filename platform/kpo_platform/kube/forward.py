@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import queue
 import socket
-import threading
 
 from kubernetes import client
 from kubernetes.stream import ws_client
 
 from kpo_platform.kube.resource import Object
+from kpo_platform.kube.within import within
 
 
 class Tunnel:
@@ -39,23 +38,8 @@ def dial(api: client.ApiClient, path: str, port: int, seconds: float) -> Tunnel:
         TimeoutError: it took longer.
         Exception: whatever the client library raises.
     """
-    outcome: queue.Queue[ws_client.PortForward | Exception] = queue.Queue(1)
-
-    def run() -> None:
-        try:
-            outcome.put(_connect(api, path, port))
-        except Exception as error:
-            outcome.put(error)
-
-    # In a thread, because the library's websocket has no deadline of its own.
-    threading.Thread(target=run, daemon=True).start()
-    try:
-        forward = outcome.get(timeout=seconds)
-    except queue.Empty:
-        raise TimeoutError("timed out") from None
-    if isinstance(forward, Exception):
-        raise forward
-    return Tunnel(forward, port, seconds)
+    # The library's websocket has no deadline of its own.
+    return Tunnel(within(seconds, lambda: _connect(api, path, port)), port, seconds)
 
 
 def _connect(api: client.ApiClient, path: str, port: int) -> ws_client.PortForward:

@@ -11,28 +11,35 @@ import urllib3
 from kubernetes import client, config
 
 from kpo_platform.errors import ClusterError
+from kpo_platform.kube.deadline import Deadline
+from kpo_platform.kube.signing_in import keep_to, signing_in
 
 
-def by_file(kubeconfig: str | None, context: str | None) -> client.Configuration:
+def by_file(kubeconfig: str | None, context: str | None, deadline: Deadline) -> client.Configuration:
     """The settings by a kubeconfig file, or by the pod's service account.
 
     Args:
         kubeconfig: the file; without one what ``kubeconfig_file`` finds.
         context: the context of the file; without one its current one.
+        deadline: when a sign-in program of the file has to be done, now or when it is asked again.
 
     Raises:
-        ClusterError: there is no such file or context, or it cannot be read.
+        ClusterError: there is no such file or context, it cannot be read, or its program does not end.
     """
     settings = client.Configuration()
     file = kubeconfig_file(kubeconfig)
+    origin = file or "the service account of this pod"
     try:
         if file:
-            config.load_kube_config(file, context, settings, persist_config=False)
+            signing_in(deadline, file, lambda: config.load_kube_config(file, context, settings, persist_config=False))
+            keep_to(deadline, file, settings)
         else:
             config.load_incluster_config(settings)
+    except ClusterError:
+        raise
     except Exception as error:  # the loader raises whatever YAML, OpenSSL and login plugins raise
         raise ClusterError(
-            f"No way to a cluster by {file or 'the service account of this pod'}: {_clause(error)}; "
+            f"No way to a cluster by {origin}: {_clause(error)}; "
             "name a kubeconfig with --kubeconfig or KUBECONFIG, and a context of it with --context."
         ) from error
     if not settings.verify_ssl:

@@ -1,0 +1,139 @@
+"""--timeout holds for all that a run waits for: sign-in programs, Airflow, credential helpers; not for a person."""
+
+from __future__ import annotations
+
+import io
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kpo_platform.bootstrap import sign_in
+from kpo_platform.bootstrap.airflow_api import by_url
+from kpo_platform.bootstrap.credentials import Credentials, Login, find
+from kpo_platform.bootstrap.sign_in import Answer, Verdict
+from kpo_platform.cli.options import Registry
+from kpo_platform.errors import AirflowError, Unreachable
+from kpo_platform.kube import CONFIG_MAP, Deadline, Kube
+from unit.command_line import Cluster, Speak
+from unit.servers import Answer as Served
+from unit.servers import Request, Server, serving
+
+TIMES = ("2000-01-01T00:00:00Z", "2100-01-01T00:00:00Z")
+
+
+@contextmanager
+def lasting(seconds: float) -> Iterator[None]:
+    """Be sure that it takes no longer than some seconds more than these."""
+    before = time.monotonic()
+    yield
+    assert time.monotonic() - before < seconds + 5
+
+
+def program(folder: Path, script: str) -> dict[str, Any]:
+    """The user of a kubeconfig who signs in by a program."""
+    file = folder / "sign-in"
+    file.write_text(f"#!/bin/sh\n{script}\n")
+    file.chmod(0o755)
+    return {"exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": str(file)}}
+
+
+def kubeconfig(server: Server, folder: Path, user: dict[str, Any]) -> str:
+    file = Path(server.kubeconfig(folder))
+    content = json.loads(file.read_text())
+    content["users"][0]["user"] = user
+    file.write_text(json.dumps(content))
+    return str(file)
+
+
+def ended(process: int) -> bool:
+    """Whether a process has ended, though nobody may have asked how yet."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
+
+
+def test_a_sign_in_program_that_does_not_end_is_ended_when_time_is_up(speak: Speak, cluster: Cluster, tmp_path: Path):
+    user = program(tmp_path, f"echo $$ > {tmp_path}/pid; exec sleep 60")
+    file = kubeconfig(cluster.server, tmp_path, user)
+    with lasting(1):
+        said = speak("bootstrap", "--dry-run", "--kubeconfig", file, "--timeout", "1")
+    assert (said.code, said.out, cluster.server.seen) == (3, "", [])
+    assert said.err.splitlines()[-1] == (
+        f"Error: No way to a cluster by {file}: its sign-in program was not done within 1 s; "
+        "sign in by hand first, or give more with --timeout."
+    )
+    assert ended(int((tmp_path / "pid").read_text()))
+
+
+@pytest.mark.parametrize("until", TIMES)
+def test_a_sign_in_that_has_ended_is_renewed_and_keeps_to_the_deadline_too(tmp_path: Path, until: str):
+    credential = {
+        "apiVersion": "client.authentication.k8s.io/v1",
+        "kind": "ExecCredential",
+        "status": {"token": "of-the-program", "expirationTimestamp": until},
+    }
+    once = f"mkdir {tmp_path}/first 2>/dev/null || sleep 30"
+    user = program(tmp_path, f"{once}; echo '{json.dumps(credential)}'")
+    with serving(lambda _: (200, {"items": []})) as server:
+        kube = Kube.connect(kubeconfig(server, tmp_path, user), None, 3)
+        if until == TIMES[1]:
+            assert [kube.find(CONFIG_MAP, "airflow") for _ in range(2)] == [[], []]
+            assert {each.headers["authorization"] for each in server.seen} == {"Bearer of-the-program"}
+            return
+        with lasting(3), pytest.raises(Unreachable, match="its sign-in program was not done within"):
+            kube.find(CONFIG_MAP, "airflow")
+    assert server.seen == []
+
+
+def test_an_airflow_that_says_nothing_is_not_waited_for_longer(speak: Speak, cluster: Cluster):
+    def silent(_: Request) -> Served:
+        time.sleep(20)
+        return 200, {}
+
+    with serving(silent) as airflow, lasting(2):
+        words = ("--airflow-url", airflow.url, "--timeout", "2")
+        said = speak("bootstrap", *cluster.options, "--dry-run", *words)
+    assert (said.code, said.out) == (3, "")
+    assert said.err.splitlines()[-1] == (
+        f"Error: No answer from Airflow ({airflow.url}) (timed out); is its api-server up and the address right?"
+    )
+
+
+def test_airflow_is_not_asked_after_the_deadline():
+    with serving(lambda _: (200, {})) as server, pytest.raises(AirflowError) as error:
+        by_url(server.url, Deadline(0)).connection("k8s_default")
+    assert server.seen == []
+    assert str(error.value) == (f"Out of time before Airflow ({server.url}) could be asked; give more with --timeout.")
+
+
+def test_a_credential_helper_and_a_registry_are_not_waited_for_longer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    helper = tmp_path / "docker-credential-slow"
+    helper.write_text("#!/bin/sh\nexec sleep 20\n")
+    helper.chmod(0o755)
+    with lasting(1):
+        found = find(["registry.test"], "-", io.StringIO('{"credsStore": "slow"}'), Deadline(1))
+    assert found == Credentials({}, {"registry.test": "docker-credential-slow did not answer within 1 s"})
+    monkeypatch.setattr(sign_in, "from_here", lambda *_: time.sleep(20))
+    with lasting(1):
+        verdict = sign_in.begin("registry.test", Login("robot", "s3cret"))(1)
+    assert verdict == Verdict(Answer.UNVERIFIED, "not asked from here: no answer within 1 s", elsewhere=True)
+
+
+def test_the_time_in_which_a_person_types_a_password_does_not_count(cluster: Cluster, monkeypatch: pytest.MonkeyPatch):
+    def typed(_: str) -> str:
+        time.sleep(0.5)
+        return "typed"
+
+    monkeypatch.setattr("click.termui.hidden_prompt_func", typed)
+    kube = Kube.connect(cluster.options[1], None, 10)
+    before = kube.deadline.left()
+    found = Registry(None, None, "robot", None).find(["registry.test"], kube)
+    assert found == Credentials({"registry.test": Login("robot", "typed")})
+    assert before - kube.deadline.left() < 0.4
