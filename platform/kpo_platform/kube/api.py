@@ -60,7 +60,7 @@ class Kube:
             timeout: seconds until the deadline of all calls, and of the program.
 
         Raises:
-            ClusterError: there is no such file or context, it cannot be read, or its program does not end.
+            ClusterError: there is no such file or context, it cannot be read, or its program failed or does not end.
         """
         deadline = Deadline(timeout)
         return cls(client.ApiClient(by_file(kubeconfig, context, deadline)), deadline)

@@ -12,7 +12,7 @@ from kubernetes import client, config
 
 from kpo_platform.errors import ClusterError
 from kpo_platform.kube.deadline import Deadline
-from kpo_platform.kube.signing_in import keep_to, signing_in
+from kpo_platform.kube.signing_in import signing_in
 
 
 def by_file(kubeconfig: str | None, context: str | None, deadline: Deadline) -> client.Configuration:
@@ -24,15 +24,14 @@ def by_file(kubeconfig: str | None, context: str | None, deadline: Deadline) -> 
         deadline: when a sign-in program of the file has to be done, now or when it is asked again.
 
     Raises:
-        ClusterError: there is no such file or context, it cannot be read, or its program does not end.
+        ClusterError: there is no such file or context, it cannot be read, or its program failed or does not end.
     """
     settings = client.Configuration()
     file = kubeconfig_file(kubeconfig)
     origin = file or "the service account of this pod"
     try:
         if file:
-            signing_in(deadline, file, lambda: config.load_kube_config(file, context, settings, persist_config=False))
-            keep_to(deadline, file, settings)
+            signing_in(deadline, file, context, settings)
         else:
             config.load_incluster_config(settings)
     except ClusterError:
