@@ -142,7 +142,8 @@ def test_a_contract_of_another_version(stack: Stack, refused: Refused):
 def test_a_wrong_password_for_airflow(refused: Refused):
     code, said = refused("--airflow-username", "admin", PLATFORMCTL_AIRFLOW_PASSWORD="wrong")
     assert code == 3
-    assert re.fullmatch(r"Error: Airflow \(.+\) refused the user name or the password given for it\.", said)
+    what = "refused the user name or the password given for it: run again with the password that admin has in Airflow"
+    assert re.fullmatch(rf"Error: Airflow \(.+\) {what}\.", said)
 
 
 def test_an_expired_token(stack: Stack, refused: Refused, tmp_path: Path):

@@ -27,7 +27,7 @@ def test_the_token_of_the_sign_in_goes_with_every_later_call_below_the_path_of_t
 
     with serving(answer) as server:
         airflow = by_url(f"{server.url}/airflow/", Deadline(30))
-        airflow.sign_in("admin", "s3cret")
+        airflow.sign_in("admin", "s3cret", "")
         assert airflow.connection("k8s/default") == {"conn_type": "kubernetes"}
     assert server.seen == [
         Request("POST", "/airflow/auth/token", {"username": "admin", "password": "s3cret"}),
@@ -38,8 +38,8 @@ def test_the_token_of_the_sign_in_goes_with_every_later_call_below_the_path_of_t
 
 def test_a_wrong_password_is_told_in_a_sentence():
     with serving(lambda _: (401, {"detail": "Invalid credentials"})) as server, pytest.raises(AirflowError) as error:
-        by_url(server.url, Deadline(30)).sign_in("admin", "s3cret")
-    assert str(error.value) == (f"Airflow ({server.url}) refused the user name or the password given for it.")
+        by_url(server.url, Deadline(30)).sign_in("admin", "s3cret", "find it")
+    assert str(error.value) == f"Airflow ({server.url}) refused the user name or the password given for it: find it."
 
 
 def test_a_connection_that_is_not_there_is_nothing():

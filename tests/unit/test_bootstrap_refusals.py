@@ -107,7 +107,10 @@ def test_a_wrong_password_of_a_person_for_airflow(speak: Speak, cluster: Cluster
     monkeypatch.setenv("PLATFORMCTL_AIRFLOW_PASSWORD", "wrong")
     said = run(speak, cluster, "--airflow-username", "ada")
     assert (said.code, said.out, cluster.platform.writes) == (3, "", 0)
-    assert last(said, cluster) == "Error: Airflow (SERVER) refused the user name or the password given for it."
+    assert last(said, cluster) == (
+        "Error: Airflow (SERVER) refused the user name or the password given for it: "
+        "run again with the password that ada has in Airflow."
+    )
 
 
 def test_an_expired_token(speak: Speak, tmp_path: Path):

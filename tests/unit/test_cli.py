@@ -182,7 +182,8 @@ def test_a_wrong_password_of_airflow_ends_before_anything_is_written(speak: Spea
     said = speak(*cluster.bootstrap, "--yes", "--team", "beta")
     assert (said.code, said.out, cluster.platform.writes) == (3, "", 0)
     assert said.err.splitlines()[-1] == (
-        f"Error: Airflow ({cluster.server.url}) refused the user name or the password given for it."
+        f"Error: Airflow ({cluster.server.url}) refused the user name or the password given for it: they are those of "
+        "Secret airflow/airflow-admin; put the valid ones there, or sign in as somebody else with --airflow-username."
     )
 
 

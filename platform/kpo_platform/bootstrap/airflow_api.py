@@ -36,15 +36,20 @@ class AirflowApi:
         self._deadline = deadline
         self._base = base
 
-    def sign_in(self, username: str, password: str) -> None:
+    def sign_in(self, username: str, password: str, remedy: str) -> None:
         """Get a token for the following calls.
+
+        Args:
+            username: the user.
+            password: the user's password.
+            remedy: what to do where Airflow does not know the two together.
 
         Raises:
             AirflowError: Airflow does not answer, or does not know this user with this password.
         """
         status, body = self._send("POST", "/auth/token", {"username": username, "password": password})
         if status == _UNAUTHORIZED:
-            raise AirflowError(f"{self.name} refused the user name or the password given for it.")
+            raise AirflowError(f"{self.name} refused the user name or the password given for it: {remedy}.")
         self.token = str(self._checked(status, body, "sign in").get("access_token", ""))
 
     def connection(self, name: str) -> dict[str, Any] | None:

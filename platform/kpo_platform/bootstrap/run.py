@@ -152,7 +152,7 @@ def begin(
         url=airflow_url, namespace=contract.release.namespace, service=contract.airflow.api_service
     )
     airflow = there.open(kube)
-    airflow.sign_in(*(login or _administrator(kube, contract)))
+    airflow.sign_in(*(login or _administrator(kube, contract)), _remedy(contract, login))
     airflow_access = there.model_copy(update={"token": airflow.token})
     return Run(contract, teams, kube, airflow, access, airflow_access, target, Questions(kube.deadline))
 
@@ -166,6 +166,13 @@ def cluster_access(kubeconfig: str | None, context: str | None) -> work.ClusterA
         context=context,
         environment={key: value for key, value in os.environ.items() if key not in _OWN_OF_ANSIBLE},
     )
+
+
+def _remedy(contract: Contract, login: tuple[str, str] | None) -> str:
+    if login:
+        return f"run again with the password that {login[0]} has in Airflow"
+    secret = f"Secret {contract.release.namespace}/{contract.airflow.admin_secret}"
+    return f"they are those of {secret}; put the valid ones there, or sign in as somebody else with --airflow-username"
 
 
 def _administrator(kube: Kube, contract: Contract) -> tuple[str, str]:
