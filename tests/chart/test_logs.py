@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -65,3 +66,20 @@ def test_a_log_goes_with_its_age_and_its_folder_when_nobody_needs_it(
     assert not old.exists() and young.read_text() == "line\n"
     assert not abandoned.exists() and about_to_be_used.exists()
     assert groom(tmp_path, NOW + 1, 30) == 0
+
+
+def test_sidecars_on_one_volume_do_not_end_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    groom = script("groom_logs", monkeypatch).groom
+    log(tmp_path, "dag_id=a/run_id=1/task_id=t/attempt=1.log", 31)
+    walk = os.walk
+
+    def walked_when_another_grooms(folder: Path, topdown: bool) -> Iterator[tuple[str, list[str], list[str]]]:
+        listed = list(walk(folder, topdown=topdown))
+        with monkeypatch.context() as other:
+            other.setattr(os, "walk", walk)
+            assert groom(tmp_path, NOW, 30) == 1
+        yield from listed
+
+    monkeypatch.setattr(os, "walk", walked_when_another_grooms)
+    assert groom(tmp_path, NOW, 30) == 0
+    assert list(tmp_path.iterdir()) == []

@@ -27,16 +27,17 @@ def groom(folder: Path, now: float, retention_days: int) -> int:
         retention_days: how long a file is kept after its last change.
 
     Returns:
-        How many files are gone.
+        How many files it removed.
     """
     removed = 0
     for root, _, files in os.walk(folder, topdown=False):
         for file in (Path(root, name) for name in files):
-            if file.lstat().st_mtime < now - retention_days * DAY_SECONDS:
-                file.unlink(missing_ok=True)
-                removed += 1
-        if Path(root) != folder and Path(root).stat().st_mtime < now - DAY_SECONDS:
-            with suppress(OSError):  # it is not empty
+            with suppress(FileNotFoundError):  # another pod's sidecar on the same volume was faster
+                if file.lstat().st_mtime < now - retention_days * DAY_SECONDS:
+                    file.unlink()
+                    removed += 1
+        with suppress(OSError):  # it is not empty, or gone
+            if Path(root) != folder and Path(root).stat().st_mtime < now - DAY_SECONDS:
                 Path(root).rmdir()
     return removed
 
