@@ -93,6 +93,15 @@ def test_the_job_gives_up_at_once_on_such_a_database() -> None:
     assert job["template"]["spec"]["restartPolicy"] == "Never"
 
 
+def test_the_pods_of_a_job_that_fails_stay_to_be_read() -> None:
+    jobs = [item for item in render({"teams": {"alpha": {}}}) if item["kind"] == "Job"]
+    policies = {
+        job["metadata"]["labels"]["app.kubernetes.io/component"]: job["spec"]["template"]["spec"]["restartPolicy"]
+        for job in jobs
+    }
+    assert policies == dict.fromkeys(["migration", "secrets", "team-settings"], "Never")
+
+
 @pytest.mark.parametrize("executor", ["LocalExecutor", "CeleryExecutor", "KubernetesExecutor"])
 def test_only_a_test_is_a_hook_of_helm_so_that_apply_and_wait_need_none(executor: str) -> None:
     values = {"executor": executor, "logs": {"persistence": {"existingClaim": "logs"}}, "teams": {"alpha": {}}}
@@ -117,6 +126,7 @@ def test_what_a_pod_waits_for_stands_in_its_status() -> None:
         "dag-processor/wait-for-roles",
         "migration/migrate",
         "secrets/make-secrets",
+        "team-settings/team-settings",
     ]
     assert found == dict.fromkeys(expected, "FallbackToLogsOnError")
 

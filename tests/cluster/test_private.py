@@ -1,8 +1,9 @@
-"""A team's private repository: its Secret may come late and may change, and nothing of Airflow starts again for it."""
+"""A team's private repository: its Secret may come late and may change; nothing of Airflow starts again for it."""
 
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from cluster.documented import commands, follow
 from common.errors import ScriptError
+from common.paths import REPOSITORY
 from common.steps import Steps
 from common.waiting import NotYet, wait_for
 from road.airflow_api import AirflowApi
@@ -162,7 +165,7 @@ def server() -> dict[str, object]:
 def forget(stack: Stack) -> None:
     """Remove what the tests made outside of the release."""
     stack.kubectl("delete", "pod,service", "private-git", "-n", "git", "--ignore-not-found", "--grace-period=1")
-    stack.kubectl("delete", "secret", "vault-git", "vault-git-2", "-n", NAMESPACE, "--ignore-not-found")
+    stack.kubectl("delete", "secret", "vault-git", "vault-git-2", "vault-git-3", "-n", NAMESPACE, "--ignore-not-found")
     stack.kubectl("delete", "namespace", "team-vault", "--ignore-not-found", timeout_s=120)
 
 
@@ -197,3 +200,26 @@ def test_no_log_and_no_configmap_has_the_password(vault: Vault):
         assert (log != "", "deploy:" in log, "first" in log.split(), "second" in log.split()) == (True, *[False] * 3)
     config = vault.stack.kubectl("get", "configmaps", "-n", NAMESPACE, "-o", "yaml")
     assert "vault-git-2" in config and "deploy:" not in config
+
+
+def failed_job(stack: Stack) -> str:
+    """Let the newest job team-settings try no more, which would take an hour, and give its name once it has failed."""
+    jobs = stack.get("jobs", "-n", NAMESPACE, "-l", "app.kubernetes.io/component=team-settings")["items"]
+    name = str(max(jobs, key=lambda job: str(job["metadata"]["creationTimestamp"]))["metadata"]["name"])
+    stack.kubectl("patch", "job", name, "-n", NAMESPACE, "-p", '{"spec": {"backoffLimit": 0}}')
+    stack.kubectl("wait", f"job/{name}", "-n", NAMESPACE, "--for=condition=Failed", "--timeout=300s", timeout_s=310)
+    return name
+
+
+def test_a_job_that_failed_runs_again_as_the_page_says(vault: Vault, programs: Path):
+    vault.upgrade("vault-git-3")
+    job = failed_job(vault.stack)
+    words = [programs / "platformctl", "doctor"]
+    doctor = subprocess.run(words, env=vault.stack.variables, capture_output=True, text=True, timeout=120, check=False)
+    assert f"kubectl -n {NAMESPACE} delete job {job}, and upgrade with helm" in doctor.stdout
+    vault.secret("vault-git-3", "second")
+    (block,) = commands("A Job that failed")
+    printed = follow(vault.stack, block, REPOSITORY)
+    assert "connection git-vault: secret vault-git-3 is missing" in printed
+    assert f"job.batch/{job} condition met" in printed
+    assert vault.result() == "two"

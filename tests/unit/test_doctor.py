@@ -176,13 +176,23 @@ def test_a_component_that_nobody_wants_is_well():
 def test_a_job_that_failed_is_told_with_its_last_words():
     failed = {**JOB, "status": {"conditions": [{"type": "Failed", "status": "True", "message": "too often"}]}}
     said = pod(containerStatuses=[{"name": "migrate", "state": {"terminated": CRASHED}}])
-    remedy = "mend that and install or upgrade again; its log: kubectl -n airflow logs job/airflow-migrate"
+    remedy = (
+        "mend that (kubectl -n airflow logs job/airflow-migrate), then kubectl -n airflow delete job airflow-migrate, "
+        "and upgrade with helm"
+    )
     assert told(replace(SIGHT, jobs=(failed,), pods=(said,))) == [
         f"KPO-REL002 Job airflow/airflow-migrate failed: no database: {remedy}"
     ]
     assert told(replace(SIGHT, jobs=(failed,))) == [
         f"KPO-REL002 Job airflow/airflow-migrate failed: too often: {remedy}"
     ]
+
+
+def test_a_failed_job_of_a_cron_job_needs_no_upgrade():
+    meta = {**JOB["metadata"], "ownerReferences": [{"kind": "CronJob"}]}
+    failed = {**JOB, "metadata": meta, "status": {"conditions": [{"type": "Failed", "status": "True"}]}}
+    (line,) = told(replace(SIGHT, jobs=(failed,)))
+    assert line.endswith("delete job airflow-migrate, and its CronJob runs another in time")
 
 
 def test_a_job_that_goes_on_is_not_seen_whole():

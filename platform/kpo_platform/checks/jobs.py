@@ -26,10 +26,16 @@ def _job(sight: Sight, found: Object) -> Judgement:
     pods = [pod for pod in sight.pods if _owns(found, pod)]
     if failed := met.get("Failed"):
         said = next((words for pod in pods if (words := last_words(pod))), failed.get("message", ""))
-        log = f"kubectl -n {sight.namespace} logs job/{found['metadata']['name']}"
-        return wrong("job", what, f"failed: {said}", f"mend that and install or upgrade again; its log: {log}")
+        return wrong("job", what, f"failed: {said}", _remedy(sight, found))
     reasons = [text for pod in pods if (text := trouble(pod))]
     return Judgement(what, "; ".join(["goes on still", *reasons]), verified=False)
+
+
+def _remedy(sight: Sight, found: Object) -> str:
+    """What to do about a Job that failed: as long as it is there, no upgrade runs it again."""
+    name, kubectl = found["metadata"]["name"], f"kubectl -n {sight.namespace}"
+    again = "its CronJob runs another in time" if found["metadata"].get("ownerReferences") else "upgrade with helm"
+    return f"mend that ({kubectl} logs job/{name}), then {kubectl} delete job {name}, and {again}"
 
 
 def _owns(job: Object, pod: Object) -> bool:

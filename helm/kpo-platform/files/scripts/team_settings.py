@@ -49,7 +49,7 @@ def store(connections: dict[str, dict[str, Any]]) -> None:
 def main() -> None:
     """Write the roles, for which the DAGs wait, the pools, then the connections whose Secrets are there.
 
-    Without one of the Secrets the job tries again.
+    Without one of the Secrets the job tries again, until it has failed too often.
     """
     if roles := json.loads((SETTINGS / "roles.json").read_text()):
         make_roles(roles)
@@ -66,7 +66,8 @@ def main() -> None:
         sys.exit(
             "\n".join(
                 f"connection {name}: secret {wanted[name]} is missing, or has neither `password` nor `ssh-privatekey`; "
-                "make it in the release's namespace, the job tries again"
+                "make it in the release's namespace; the job tries again, and once it has failed, what to do is in "
+                "docs/airflow.md, A Job that failed"
                 for name in missing
             )
         )

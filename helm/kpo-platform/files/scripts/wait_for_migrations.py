@@ -27,7 +27,7 @@ def migrations_at_rest(connection: Connection) -> str:
     """What keeps Airflow's own check from being worth its cost."""
     refuse_newer(connection)
     if not connection.execute(MIGRATED_BEFORE).scalar_one():
-        return "the database is empty; the migration job has not begun"
+        return "the database is empty; the migration job has not begun, or it failed (platformctl doctor says why)"
     if connection.execute(MIGRATING).scalar_one():
         return "the migration job is at work"
     return ""

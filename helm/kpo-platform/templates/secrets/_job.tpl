@@ -33,7 +33,7 @@
 {{- $given := include "kpo-platform.givenSecrets" . | fromJson -}}
 serviceAccountName: {{ include "kpo-platform.name" (list . "secrets") }}
 automountServiceAccountToken: false
-restartPolicy: OnFailure
+restartPolicy: Never
 {{ include "kpo-platform.airflowPod" . }}
 containers:
   - name: make-secrets

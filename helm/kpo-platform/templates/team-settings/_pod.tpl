@@ -3,7 +3,7 @@
 {{- $secrets := include "kpo-platform.gitConnections" . | fromJson | values | uniq | sortAlpha -}}
 serviceAccountName: {{ include "kpo-platform.name" (list . "team-settings") }}
 automountServiceAccountToken: false
-restartPolicy: OnFailure
+restartPolicy: Never
 {{ include "kpo-platform.airflowPod" . }}
 initContainers:
   {{- include "kpo-platform.waitForMigrations" (list . .Values.teamSettingsJob.resources) | nindent 2 }}
@@ -11,6 +11,7 @@ containers:
   - name: team-settings
     {{- include "kpo-platform.airflowContainer" . | nindent 4 }}
     args: [python, /opt/kpo-platform/scripts/team_settings.py]
+    terminationMessagePolicy: FallbackToLogsOnError
     env:
       {{- include "kpo-platform.airflowEnv" . | nindent 6 }}
     resources:
