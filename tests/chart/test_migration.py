@@ -52,28 +52,45 @@ def store(connection: Connection, table: str, revision: str) -> None:
 
 
 def test_an_empty_database_and_one_of_this_image_are_taken(database: ModuleType, connection: Connection) -> None:
-    from airflow.providers.fab.auth_manager.models.db import _REVISION_HEADS_MAP as FAB
-    from airflow.utils.db import _REVISION_HEADS_MAP as CORE
+    from airflow.providers.fab.auth_manager.models.db import _REVISION_HEADS_MAP as OF_FAB
+    from airflow.utils.db import _REVISION_HEADS_MAP as OF_AIRFLOW
 
     database.refuse_newer(connection)
-    store(connection, "alembic_version", list(CORE.values())[-1])
-    store(connection, "alembic_version_fab", list(FAB.values())[-1])
+    store(connection, "alembic_version", list(OF_AIRFLOW.values())[-1])
+    store(connection, "alembic_version_fab", list(OF_FAB.values())[-1])
     database.refuse_newer(connection)
 
 
-@pytest.mark.parametrize("table", ["alembic_version", "alembic_version_fab"])
+AIRFLOW, FAB = version("apache-airflow"), version("apache-airflow-providers-fab")
+
+
+@pytest.mark.parametrize(
+    ("table", "image", "how"),
+    [
+        ("alembic_version", f"Airflow {AIRFLOW}", f"migrateDatabaseJob.downgradeTo={AIRFLOW}"),
+        (
+            "alembic_version_fab",
+            f"FAB provider {FAB}",
+            f"`airflow fab-db downgrade --to-version {FAB} --yes` in its API server",
+        ),
+    ],
+)
 def test_a_database_that_a_newer_image_migrated_is_refused_with_the_way_back(
-    database: ModuleType, connection: Connection, table: str, capsys: pytest.CaptureFixture[str]
+    database: ModuleType,
+    connection: Connection,
+    table: str,
+    image: str,
+    how: str,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     store(connection, table, "0123456789ab")
     with pytest.raises(SystemExit) as ended:
         database.refuse_newer(connection)
     assert ended.value.code == 65
-    airflow = version("apache-airflow")
     assert capsys.readouterr().err == (
-        f"the database has revision 0123456789ab in {table}, which this image with Airflow {airflow} does not know: a "
-        "newer image has migrated it. Go back to that one; to come here all the same, have it take the schema back "
-        f"first, by migrateDatabaseJob.downgradeTo={airflow} (docs/airflow.md, Going back)\n"
+        f"the database has revision 0123456789ab in {table}, which this image with {image} does not know: a newer "
+        "image has migrated it. Go back to that one; to come here all the same, have it take the schema back first, "
+        f"by {how} (docs/airflow.md, Going back)\n"
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -24,10 +25,16 @@ from road.stack import CHART, NAMESPACE, RELEASE, VALUES, Stack
 
 LATER = "0123456789ab"
 OF_AIRFLOW_3_2 = "1d6611b6ab7c"
+OF_FAB_1_4 = "6709f7a774b9"
 SENTENCE = (
     f"the database has revision {LATER} in alembic_version, which this image with Airflow 3.3.2 does not know: a newer "
     "image has migrated it. Go back to that one; to come here all the same, have it take the schema back first, by "
     "migrateDatabaseJob.downgradeTo=3.3.2 (docs/airflow.md, Going back)"
+)
+FAB_SENTENCE = (
+    f"the database has revision {LATER} in alembic_version_fab, which this image with FAB provider 3.9.0 does not "
+    "know: a newer image has migrated it. Go back to that one; to come here all the same, have it take the schema back "
+    "first, by `airflow fab-db downgrade --to-version 3.9.0 --yes` in its API server (docs/airflow.md, Going back)"
 )
 
 
@@ -37,23 +44,26 @@ def history(stack: Stack, airflow: AirflowApi) -> Iterator[Run]:
     install(Steps(), stack)
 
 
-@pytest.fixture
-def ahead(stack: Stack) -> Iterator[None]:
-    """The database is as a newer Airflow would have left it."""
-    known = query(stack, "SELECT version_num FROM alembic_version")
-    query(stack, f"UPDATE alembic_version SET version_num = '{LATER}'")
-    yield
-    query(stack, f"UPDATE alembic_version SET version_num = '{known}'")
+@contextmanager
+def ahead(stack: Stack, table: str) -> Iterator[None]:
+    """The database is as a newer image would have left it."""
+    known = query(stack, f"SELECT version_num FROM {table}")
+    query(stack, f"UPDATE {table} SET version_num = '{LATER}'")
+    try:
+        yield
+    finally:
+        query(stack, f"UPDATE {table} SET version_num = '{known}'")
 
 
 def test_pods_and_the_migration_job_say_that_the_database_is_ahead_and_the_job_gives_up(
-    stack: Stack, history: Run, ahead: None, tmp_path: Path
+    stack: Stack, history: Run, tmp_path: Path
 ):
-    kill(stack, "dag-processor")
-    another_job(stack, tmp_path)
-    wait_for_last_words(stack, "migration", "migrate", 65, SENTENCE)
-    wait_for("the migration Job to give up", lambda: given_up(stack), deadline_s=60)
-    wait_for_last_words(stack, "dag-processor", "wait-for-migrations", 65, SENTENCE)
+    with ahead(stack, "alembic_version"):
+        kill(stack, "dag-processor")
+        another_job(stack, tmp_path)
+        wait_for_last_words(stack, "migration", "migrate", 65, SENTENCE)
+        wait_for("the migration Job to give up", lambda: given_up(stack), deadline_s=60)
+        wait_for_last_words(stack, "dag-processor", "wait-for-migrations", 65, SENTENCE)
 
 
 def another_job(stack: Stack, folder: Path) -> None:
@@ -76,6 +86,19 @@ def test_the_waiting_pod_starts_once_the_database_is_right_again(stack: Stack, h
     wait_until_ready(stack, "dag-processor")
 
 
+def test_pods_say_that_the_tables_of_people_are_ahead_and_how_those_are_taken_back(stack: Stack, history: Run):
+    with ahead(stack, "alembic_version_fab"):
+        kill(stack, "dag-processor")
+        wait_for_last_words(stack, "dag-processor", "wait-for-migrations", 65, FAB_SENTENCE)
+
+
+def test_the_tables_of_people_are_taken_back_as_the_page_says(stack: Stack, history: Run):
+    wait_until_ready(stack, "dag-processor")
+    newest = query(stack, "SELECT version_num FROM alembic_version_fab")
+    follow(stack, commands("Going back")[1], REPOSITORY)
+    assert query(stack, "SELECT version_num FROM alembic_version_fab") == OF_FAB_1_4 != newest
+
+
 def test_the_schema_is_taken_back_and_a_rollback_brings_everything_up(stack: Stack, airflow: AirflowApi, history: Run):
     install(Steps(), stack)
     before = holdings(stack, airflow, history)
@@ -85,6 +108,7 @@ def test_the_schema_is_taken_back_and_a_rollback_brings_everything_up(stack: Sta
     assert components(stack).keys() == {"postgresql"}
     follow(stack, forth, REPOSITORY)
     settle(stack)
+    assert query(stack, "SELECT version_num FROM alembic_version_fab") != OF_FAB_1_4
     assert holdings_again(stack, airflow, history) == before
     finished_run(stack, airflow)
 
@@ -97,7 +121,6 @@ def revision(stack: Stack) -> int:
 
 def commands_of_going_back(revision: int) -> tuple[str, str]:
     """Give the page's commands that take the schema back, and the one that rolls back to a revision."""
-    (block,) = commands("Going back")
-    back, rollback = block.split("helm rollback")
+    back, rollback = commands("Going back")[0].split("helm rollback")
     assert rollback.count("REVISION") == 1
     return back, f"helm rollback{rollback.replace('REVISION', str(revision))}"

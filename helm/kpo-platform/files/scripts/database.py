@@ -71,10 +71,15 @@ def refuse_newer(connection: Connection) -> None:
 
 def _newer(table: str, unknown: set[str]) -> str:
     airflow = version("apache-airflow")
+    if table == "alembic_version":
+        image, how = f"Airflow {airflow}", f"migrateDatabaseJob.downgradeTo={airflow}"
+    else:  # `airflow db downgrade` leaves it as it is
+        fab = version("apache-airflow-providers-fab")
+        image, how = f"FAB provider {fab}", f"`airflow fab-db downgrade --to-version {fab} --yes` in its API server"
     return (
-        f"the database has revision {', '.join(sorted(unknown))} in {table}, which this image with Airflow {airflow} "
+        f"the database has revision {', '.join(sorted(unknown))} in {table}, which this image with {image} "
         "does not know: a newer image has migrated it. Go back to that one; to come here all the same, have it take "
-        f"the schema back first, by migrateDatabaseJob.downgradeTo={airflow} (docs/airflow.md, Going back)"
+        f"the schema back first, by {how} (docs/airflow.md, Going back)"
     )
 
 
