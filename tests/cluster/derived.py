@@ -1,10 +1,12 @@
-"""An Airflow image with the package in it, made as docs/airflow.md tells people to: a wheel and pip."""
+"""An Airflow image with the package in it, made by what docs/airflow.md tells people to type and to build."""
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 
+from cluster.documented import commands
 from common.lock import only_one_run
 from common.paths import REPOSITORY, cache_folder
 from common.run import capture
@@ -14,12 +16,7 @@ from images.builder import builder_in
 from images.recipes import AIRFLOW
 
 REPOSITORY_NAME, TAG = "localhost/kpo-platform/airflow-with-package", "3.3.2"
-CONTAINERFILE = """
-ARG BASE_IMAGE
-FROM ${BASE_IMAGE}
-COPY *.whl /tmp/
-RUN python -m pip install --no-deps --no-index /tmp/*.whl
-"""
+OFFICIAL = "FROM apache/airflow:3.3.2\n"
 
 
 def image_with_package(folder: Path) -> Path:
@@ -34,9 +31,13 @@ def image_with_package(folder: Path) -> Path:
     context, access = folder / "context", folder / "access"
     for each in (context, access):
         each.mkdir()
-    capture([sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", context], cwd=REPOSITORY, timeout_s=120)
+    python, *words, place = shlex.split(commands("Images")[1], comments=True)
+    assert (python, place) == ("python", "image")
+    capture([sys.executable, *words, context], cwd=REPOSITORY, timeout_s=120)
+    (build,) = commands("Images", "dockerfile")
+    assert build.startswith(OFFICIAL)
     containerfile = folder / "Containerfile"
-    containerfile.write_text(CONTAINERFILE, encoding="utf-8")
+    containerfile.write_text(f"ARG BASE_IMAGE\nFROM ${{BASE_IMAGE}}\n{build.removeprefix(OFFICIAL)}", encoding="utf-8")
     archive, reference = folder / "image.tar", f"{REPOSITORY_NAME}:{TAG}"
     base = {"BASE_IMAGE": f"oci-archive:{archive_of(AIRFLOW)}"}
     log = cache_folder("logs", "derived-image.log")

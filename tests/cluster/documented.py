@@ -14,13 +14,13 @@ PAGE = REPOSITORY / "docs" / "airflow.md"
 _LONGEST_S = 900
 
 
-def commands(heading: str) -> list[str]:
-    """Give the blocks of shell commands below a heading, as they stand on the page."""
+def commands(heading: str, language: str = "sh") -> list[str]:
+    """Give the blocks of shell commands below a heading, or those in another language, as they stand on the page."""
     text = PAGE.read_text(encoding="utf-8")
     section = re.search(rf"^(#+) {re.escape(heading)}$(.*?)(?=^#|\Z)", text, re.MULTILINE | re.DOTALL)
     assert section, f"{PAGE} has no heading {heading!r}"
-    blocks = re.findall(r"^```sh\n(.*?)^```$", section[2], re.MULTILINE | re.DOTALL)
-    assert blocks, f"there is no command below {heading!r} in {PAGE}"
+    blocks = re.findall(rf"^```{language}\n(.*?)^```$", section[2], re.MULTILINE | re.DOTALL)
+    assert blocks, f"there is no {language} below {heading!r} in {PAGE}"
     return list(blocks)
 
 
