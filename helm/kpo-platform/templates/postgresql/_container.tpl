@@ -8,7 +8,7 @@
 {{- include "kpo-platform.hashedName" (list . "postgresql-scripts" (include "kpo-platform.postgresqlScripts" .)) -}}
 {{- end -}}
 
-{{/* context → the database's container without its name; any image with `initdb` and `postgres` on its path will do */}}
+{{/* context → the database's container without its name; what its image needs is said in values.yaml */}}
 {{- define "kpo-platform.postgresqlContainer" -}}
 image: {{ include "kpo-platform.image" (list . "postgresql") }}
 imagePullPolicy: {{ .Values.images.postgresql.pullPolicy }}

@@ -15,7 +15,7 @@
 {{- include "kpo-platform.hashedName" (list . "redis-scripts" (include "kpo-platform.redisScripts" .)) -}}
 {{- end -}}
 
-{{/* context → the broker's container without its name; any image with `valkey-server` or `redis-server` on its path will do */}}
+{{/* context → the broker's container without its name; what its image needs is said in values.yaml */}}
 {{- define "kpo-platform.redisContainer" -}}
 image: {{ include "kpo-platform.image" (list . "redis") }}
 imagePullPolicy: {{ .Values.images.redis.pullPolicy }}
