@@ -19,6 +19,11 @@ def test_it_is_there_when_it_is_wanted() -> None:
     assert (job["schedule"], job["suspend"], job["concurrencyPolicy"]) == ("0 0 * * 0", False, "Forbid")
 
 
+def test_one_that_hangs_is_ended_for_the_next_ones_sake() -> None:
+    job = one(render(ON), "CronJob", "airflow-database-cleanup")["spec"]["jobTemplate"]["spec"]
+    assert job["activeDeadlineSeconds"] == 6 * 3600
+
+
 def test_it_has_the_database_and_no_right_in_kubernetes() -> None:
     pod = one(render(ON), "CronJob", "airflow-database-cleanup")["spec"]["jobTemplate"]["spec"]["template"]["spec"]
     (container,) = pod["containers"]

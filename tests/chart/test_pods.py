@@ -103,10 +103,14 @@ def test_waiting_asks_for_no_more_than_what_waits(component: str) -> None:
     assert waiting == [asked] * len(waiting)
 
 
-@pytest.mark.parametrize("component", ["api-server", "dag-processor", "scheduler", "triggerer", "worker"])
-def test_a_component_has_ten_minutes_to_start(component: str) -> None:
-    probe = pods(render(ALL))[component]["spec"]["containers"][0]["startupProbe"]
-    assert probe["periodSeconds"] * probe["failureThreshold"] == 600
+def test_what_serves_has_a_quarter_of_an_hour_to_start() -> None:
+    patience = {
+        component: probe["periodSeconds"] * probe["failureThreshold"]
+        for component, pod in pods(render({**ALL, "statsd": {"enabled": True}})).items()
+        if (probe := pod["spec"]["containers"][0].get("startupProbe"))
+    }
+    airflow = ("api-server", "dag-processor", "scheduler", "triggerer", "worker")
+    assert patience == dict.fromkeys([*airflow, "postgresql", "redis", "statsd"], 900)
 
 
 @pytest.mark.parametrize("component", ["api-server", "dag-processor", "scheduler", "triggerer"])

@@ -1,5 +1,5 @@
 {{/* Probes. Starting takes Airflow a minute on a slow node, and ten when the node is busy, so each component has a startup
-probe that is patient and a liveness probe that is not. */}}
+probe that is patient for a quarter of an hour, and a liveness probe that is not. */}}
 
 {{/* type of job, as in Airflow's table of jobs → probes of a component that has no port to ask: it must have sent a
 heartbeat. `airflow jobs check` asks the same for ten times the CPU, every time. */}}
@@ -9,7 +9,7 @@ startupProbe:
     command: [python, /opt/kpo-platform/scripts/alive.py, {{ . }}]
   periodSeconds: 5
   timeoutSeconds: 20
-  failureThreshold: 120
+  failureThreshold: 180
 livenessProbe:
   exec:
     command: [python, /opt/kpo-platform/scripts/alive.py, {{ . }}]
@@ -26,7 +26,7 @@ startupProbe:
     port: api-server
   periodSeconds: 3
   timeoutSeconds: 10
-  failureThreshold: 200
+  failureThreshold: 300
 readinessProbe:
   httpGet:
     path: {{ include "kpo-platform.publicPath" . }}/api/v2/version
@@ -49,7 +49,7 @@ startupProbe:
     command: [python, /opt/kpo-platform/scripts/worker_alive.py]
   periodSeconds: 5
   timeoutSeconds: 20
-  failureThreshold: 120
+  failureThreshold: 180
 livenessProbe:
   exec:
     command: [python, /opt/kpo-platform/scripts/worker_alive.py]

@@ -26,7 +26,7 @@ startupProbe:
     command: [pg_isready, --host=127.0.0.1, --quiet]
   periodSeconds: 2
   timeoutSeconds: 10
-  failureThreshold: 150
+  failureThreshold: 450
 readinessProbe:
   exec:
     command: [pg_isready, --host=127.0.0.1, --quiet]

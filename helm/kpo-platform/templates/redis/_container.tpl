@@ -25,6 +25,12 @@ securityContext:
 ports:
   - name: redis
     containerPort: 6379
+startupProbe:
+  tcpSocket:
+    port: redis
+  periodSeconds: 2
+  timeoutSeconds: 10
+  failureThreshold: 450
 readinessProbe:
   tcpSocket:
     port: redis
