@@ -20,6 +20,11 @@ IN_A_URL = (
     "`%40`, `/` is `%2F`"
 )
 
+SSLMODE = (
+    "secret airflow/mine: its key `connection` has `sslmode`, which one of Airflow's two drivers refuses; leave it "
+    "out, or use data.metadataConnection"
+)
+
 
 @pytest.fixture
 def job(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
@@ -106,12 +111,28 @@ def test_a_certificate_is_taken_with_the_line_break_at_its_end(job: ModuleType) 
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
-        ("postgresql+psycopg2://a:b@db/airflow", []),
+        ("postgresql+psycopg2://a:b@db/airflow?connect_timeout=5", []),
+        ("postgresql+psycopg2://a:b@db/airflow?connect_timeout=5&sslmode=require", [SSLMODE]),
         (
             "mysql://a:b@db/airflow",
             ["secret airflow/mine: its key `connection` is no URL of a PostgreSQL database (postgresql+psycopg2://…)"],
         ),
     ],
 )
-def test_another_database_than_postgresql_is_told(job: ModuleType, given: str, expected: list[str]) -> None:
+def test_a_database_s_url_that_airflow_could_not_use_is_told(job: ModuleType, given: str, expected: list[str]) -> None:
     assert said(job, "database", connection=given) == expected
+
+
+def test_what_git_sync_and_sign_in_read_may_end_in_a_line_break(job: ModuleType) -> None:
+    assert said(job, "git-https", username="deploy", password="p\n") == []
+    assert said(job, "oidc-client", client_secret="s\n") == []
+
+
+def test_a_git_key_and_its_hosts_are_looked_at(job: ModuleType) -> None:
+    (job.FOLDER / "git-ssh").mkdir()
+    (job.FOLDER / "git-ssh" / "ssh-privatekey").write_text("a file name")
+    (job.FOLDER / "git-ssh" / "known_hosts").write_text("\n")
+    assert list(job.complaints({"git-ssh": "mine"}, "airflow")) == [
+        "secret airflow/mine: its key `ssh-privatekey` is no private key (-----BEGIN OPENSSH PRIVATE KEY-----)",
+        "secret airflow/mine: its key `known_hosts` is empty",
+    ]

@@ -46,7 +46,7 @@ def config(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
     return script("webserver_config", monkeypatch)
 
 
-def test_only_the_api_server_knows_of_it() -> None:
+def test_only_the_api_server_and_the_job_that_looks_at_secrets_know_of_it() -> None:
     found = variables(VALUES)
     assert {**found, "KPO_PLATFORM_OIDC": json.loads(found["KPO_PLATFORM_OIDC"])} == {
         "AIRFLOW__FAB__CONFIG_FILE": "/opt/kpo-platform/scripts/webserver_config.py",
@@ -59,7 +59,7 @@ def test_only_the_api_server_knows_of_it() -> None:
         "KPO_PLATFORM_OIDC_SECRET": "/opt/kpo-platform/oidc/client-secret",
     }
     with_secret = {name for name, pod in pods(render(VALUES)).items() if "airflow-oidc" in json.dumps(pod)}
-    assert with_secret == {"api-server"}
+    assert with_secret == {"api-server", "secrets"}
 
 
 def test_without_it_people_have_passwords() -> None:

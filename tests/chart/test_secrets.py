@@ -112,6 +112,16 @@ def test_the_job_looks_at_existing_secrets_which_need_not_be_there_yet() -> None
     assert volumes == {what: {"secretName": name, "optional": True} for what, name in given.items()}
 
 
+@pytest.mark.parametrize(
+    ("repo", "kind"), [("https://git.example/dags.git", "git-https"), ("git@git.example:dags.git", "git-ssh")]
+)
+def test_the_job_looks_at_the_secrets_for_sign_in_and_git_sync_as_well(repo: str, kind: str) -> None:
+    sign_in = {"issuer": "https://login.example", "clientId": "airflow", "clientSecretName": "my-client"}
+    sync = {"enabled": True, "repo": repo, "credentialsSecret": "my-git"}
+    pod = pods(render({"oidc": sign_in, "dags": {"gitSync": sync}}))["secrets"]["spec"]
+    assert json.loads(variables(pod["containers"][0])["GIVEN"]) == {"oidc-client": "my-client", kind: "my-git"}
+
+
 def test_existing_secrets_are_used_and_none_is_made() -> None:
     objects = render(EXISTING)
     job = starting_with(objects, "Job", "airflow-secrets-")

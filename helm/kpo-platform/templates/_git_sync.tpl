@@ -1,3 +1,8 @@
+{{/* context → something, where the shared repository is reached by ssh */}}
+{{- define "kpo-platform.gitSyncBySsh" -}}
+{{- if regexMatch "^(ssh://|[^/:]+@)" .Values.dags.gitSync.repo -}}true{{- end -}}
+{{- end -}}
+
 {{/* context → the sidecar that follows the shared repository; Airflow starts after its first copy. Only variables of version 4. */}}
 {{- define "kpo-platform.gitSync" -}}
 {{- if .Values.dags.gitSync.enabled -}}
@@ -18,7 +23,7 @@
     - {name: GITSYNC_PERIOD, value: {{ $sync.period | quote }}}
     - {name: GITSYNC_HTTP_BIND, value: ":1234"}
     {{- with $sync.credentialsSecret }}
-    {{- if regexMatch "^(ssh://|[^/:]+@)" $sync.repo }}
+    {{- if include "kpo-platform.gitSyncBySsh" $ }}
     - {name: GITSYNC_SSH_KEY_FILE, value: /etc/git-secret/ssh-privatekey}
     - {name: GITSYNC_SSH_KNOWN_HOSTS_FILE, value: /etc/git-secret/known_hosts}
     {{- else }}

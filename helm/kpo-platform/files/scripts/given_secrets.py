@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 FOLDER = Path("/opt/kpo-platform/given")
 PAUSE_SECONDS = 2.0
@@ -19,10 +20,15 @@ FERNET_BYTES = 32
 IN_A_URL = set("/@:?#[] ")
 
 
+def filled(value: str) -> str:
+    """What is wrong with a value that is read with or without a line break at its end; empty for nothing."""
+    return "" if value.strip() else "is empty"
+
+
 def something(value: str) -> str:
     """What is wrong with a value that may be any text; empty for nothing."""
-    if not value.strip():
-        return "is empty"
+    if empty := filled(value):
+        return empty
     return "" if value == value.strip() else "begins or ends with a blank or a line break"
 
 
@@ -40,12 +46,21 @@ def fernet(value: str) -> str:
 
 def connection(value: str) -> str:
     """What is wrong with the whole URL of a database."""
-    return "" if value.startswith("postgresql") else "is no URL of a PostgreSQL database (postgresql+psycopg2://…)"
+    if not value.startswith("postgresql"):
+        return "is no URL of a PostgreSQL database (postgresql+psycopg2://…)"
+    if "sslmode" in parse_qs(urlsplit(value).query):
+        return "has `sslmode`, which one of Airflow's two drivers refuses; leave it out, or use data.metadataConnection"
+    return ""
 
 
 def certificate(value: str) -> str:
     """What is wrong with the certificate of an authority, or several."""
     return "" if "-----BEGIN CERTIFICATE-----" in value else "is no certificate in PEM (-----BEGIN CERTIFICATE-----)"
+
+
+def private_key(value: str) -> str:
+    """What is wrong with a key for ssh."""
+    return "" if "PRIVATE KEY-----" in value else "is no private key (-----BEGIN OPENSSH PRIVATE KEY-----)"
 
 
 def in_a_url(value: str) -> str:
@@ -63,7 +78,10 @@ KEYS: dict[str, dict[str, Callable[[str], str]]] = {
     "database-ca": {"ca.crt": certificate},
     "database-password": {"password": in_a_url},
     "fernet-key": {"fernet-key": fernet},
+    "git-https": {"username": something, "password": filled},
+    "git-ssh": {"ssh-privatekey": private_key, "known_hosts": filled},
     "jwt-secret": {"jwt-secret": something},
+    "oidc-client": {"client-secret": filled},
 }
 """What the secret is for → key → what is wrong with its value."""
 

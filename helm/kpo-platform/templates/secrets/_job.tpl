@@ -1,33 +1,3 @@
-{{/* context → {what: name} of the secrets that nobody else brings, as JSON */}}
-{{- define "kpo-platform.ownSecrets" -}}
-{{- $own := dict -}}
-{{- range list "admin" "api-secret-key" "broker" "database" "fernet-key" "jwt-secret" -}}
-{{- $name := include "kpo-platform.name" (list $ .) -}}
-{{- $elsewhere := or (and (eq . "database") $.Values.data.metadataConnection.host) (and (eq . "broker") (not (include "kpo-platform.hasBroker" $))) -}}
-{{- if and (not $elsewhere) (eq $name (include "kpo-platform.secretName" (list $ .))) -}}
-{{- $_ := set $own . $name -}}
-{{- end -}}
-{{- end -}}
-{{- toJson $own -}}
-{{- end -}}
-
-{{/* context → {what: name} of the secrets that the values name, as JSON */}}
-{{- define "kpo-platform.givenSecrets" -}}
-{{- $given := dict -}}
-{{- range list "admin" "api-secret-key" "broker" "database" "fernet-key" "jwt-secret" -}}
-{{- $name := include "kpo-platform.secretName" (list $ .) -}}
-{{- if ne $name (include "kpo-platform.name" (list $ .)) -}}
-{{- $_ := set $given . $name -}}
-{{- end -}}
-{{- end -}}
-{{- with .Values.data.metadataConnection -}}
-{{- range $what, $name := dict "database-password" .passwordSecretName "database-ca" .caSecretName -}}
-{{- with $name -}}{{- $_ := set $given $what . -}}{{- end -}}
-{{- end -}}
-{{- end -}}
-{{- toJson $given -}}
-{{- end -}}
-
 {{/* context → the pod that makes the secrets */}}
 {{- define "kpo-platform.secretsPod" -}}
 {{- $given := include "kpo-platform.givenSecrets" . | fromJson -}}
