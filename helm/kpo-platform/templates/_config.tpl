@@ -39,7 +39,8 @@ workers:
   min_heartbeat_interval: "1"
   # A single API server that starts again is away for a minute, on a busy node for several. Every request of a task, its
   # heartbeat too, is tried again for about 200 s, at least every 10 s; by Airflow's own settings a task fails after 10 s.
-  # A worker that got no answer by then ends its task: before Airflow, after 300 s, has another one begin it again.
+  # A worker that got no answer by then ends its task: before Airflow, after 300 s, takes it for failed and, where it has
+  # retries left, lets another worker begin it.
   execution_api_retries: "40"
   execution_api_retry_wait_max: "10"
   max_failed_heartbeats: "1"
