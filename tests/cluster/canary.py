@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote, quote_plus
 
+from common.run import CommandError
 from local_cluster.layout import default_layout
 from road.stack import NAMESPACE, Stack
 
@@ -130,7 +131,11 @@ def _pod_logs(stack: Stack) -> Iterator[tuple[str, str]]:
         name, namespace = pod["metadata"]["name"], pod["metadata"]["namespace"]
         if pod["status"].get("phase") in ("Running", "Succeeded", "Failed"):
             words = ("logs", name, "-n", namespace, "--all-containers", "--ignore-errors", "--tail=20000")
-            yield f"log of {namespace}/{name}", stack.kubectl(*words)
+            try:
+                yield f"log of {namespace}/{name}", stack.kubectl(*words)
+            except CommandError as error:
+                if f'pods "{name}" not found' not in error.output:
+                    raise  # else it has gone since it was listed, and its log with it
 
 
 def content(file: Path) -> bytes:
