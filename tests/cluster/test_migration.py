@@ -1,4 +1,7 @@
-"""A database whose schema is another than the image's: ahead, and it is said at once; taken back, and forward again."""
+"""A database whose schema is another than the image's: ahead, and it is said at once; taken back, and forward again.
+
+And pods that cannot start, which hold a roll-back up.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,14 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from time import sleep
+from typing import Any
 
 import pytest
 import yaml
 
 from cluster.documented import commands, follow
-from cluster.endings import wait_for_last_words
+from cluster.endings import END_S, wait_for_last_words
 from cluster.lasting import components, finished_run, holdings, holdings_again, kill, settle, wait_until_ready
 from cluster.postgres import query
 from cluster.runs import Run
@@ -27,14 +32,20 @@ LATER = "0123456789ab"
 OF_AIRFLOW_3_2 = "1d6611b6ab7c"
 OF_FAB_1_4 = "6709f7a774b9"
 SENTENCE = (
-    f"the database has revision {LATER} in alembic_version, which this image with Airflow 3.3.2 does not know: a newer "
-    "image has migrated it. Go back to that one; to come here all the same, have it take the schema back first, by "
-    "migrateDatabaseJob.downgradeTo=3.3.2 (docs/airflow.md, Going back)"
+    "the database has revision {later} in {table}, which this image with {image} does not know: a newer image has "
+    "migrated it. Go back to that one, and then delete the pods that have not started, for Kubernetes does not replace "
+    "those of a StatefulSet (kubectl delete pod --field-selector status.phase=Pending --selector "
+    "statefulset.kubernetes.io/pod-name, in this namespace); to come here all the same, have it take the schema back "
+    "first, by {how} (docs/airflow.md, Going back)"
+).format
+AIRFLOW_AHEAD = SENTENCE(
+    later=LATER, table="alembic_version", image="Airflow 3.3.2", how="migrateDatabaseJob.downgradeTo=3.3.2"
 )
-FAB_SENTENCE = (
-    f"the database has revision {LATER} in alembic_version_fab, which this image with FAB provider 3.9.0 does not "
-    "know: a newer image has migrated it. Go back to that one; to come here all the same, have it take the schema back "
-    "first, by `airflow fab-db downgrade --to-version 3.9.0 --yes` in its API server (docs/airflow.md, Going back)"
+FAB_AHEAD = SENTENCE(
+    later=LATER,
+    table="alembic_version_fab",
+    image="FAB provider 3.9.0",
+    how="`airflow fab-db downgrade --to-version 3.9.0 --yes` in its API server",
 )
 
 
@@ -61,14 +72,18 @@ def test_pods_and_the_migration_job_say_that_the_database_is_ahead_and_the_job_g
     with ahead(stack, "alembic_version"):
         kill(stack, "dag-processor")
         another_job(stack, tmp_path)
-        wait_for_last_words(stack, "migration", "migrate", 65, SENTENCE)
+        wait_for_last_words(stack, "migration", "migrate", 65, AIRFLOW_AHEAD)
         wait_for("the migration Job to give up", lambda: given_up(stack), deadline_s=60)
-        wait_for_last_words(stack, "dag-processor", "wait-for-migrations", 65, SENTENCE)
+        wait_for_last_words(stack, "dag-processor", "wait-for-migrations", 65, AIRFLOW_AHEAD)
 
 
 def another_job(stack: Stack, folder: Path) -> None:
     """Upgrade so that the migration is due again; it cannot end well."""
-    values = {"migrateDatabaseJob": {"resources": {"requests": {"memory": "513Mi"}}}}
+    upgrade(stack, folder, {"migrateDatabaseJob": {"resources": {"requests": {"memory": "513Mi"}}}})
+
+
+def upgrade(stack: Stack, folder: Path, values: dict[str, Any]) -> None:
+    """Upgrade without waiting for what becomes of it."""
     (folder / "values.yaml").write_text(yaml.safe_dump(values))
     words = ["upgrade", RELEASE, CHART, "--namespace", NAMESPACE, "--values", VALUES]
     stack.helm([*words, "--values", folder / "values.yaml"], lambda _: None, timeout_s=120)
@@ -89,7 +104,7 @@ def test_the_waiting_pod_starts_once_the_database_is_right_again(stack: Stack, h
 def test_pods_say_that_the_tables_of_people_are_ahead_and_how_those_are_taken_back(stack: Stack, history: Run):
     with ahead(stack, "alembic_version_fab"):
         kill(stack, "dag-processor")
-        wait_for_last_words(stack, "dag-processor", "wait-for-migrations", 65, FAB_SENTENCE)
+        wait_for_last_words(stack, "dag-processor", "wait-for-migrations", 65, FAB_AHEAD)
 
 
 def test_the_tables_of_people_are_taken_back_as_the_page_says(stack: Stack, history: Run):
@@ -102,7 +117,7 @@ def test_the_tables_of_people_are_taken_back_as_the_page_says(stack: Stack, hist
 def test_the_schema_is_taken_back_and_a_rollback_brings_everything_up(stack: Stack, airflow: AirflowApi, history: Run):
     install(Steps(), stack)
     before = holdings(stack, airflow, history)
-    back, forth = commands_of_going_back(revision(stack))
+    back, forth = commands_of_going_back(revision(stack))[:2]
     follow(stack, back, REPOSITORY)
     assert query(stack, "SELECT version_num FROM alembic_version") == OF_AIRFLOW_3_2
     assert components(stack).keys() == {"postgresql"}
@@ -119,8 +134,39 @@ def revision(stack: Stack) -> int:
     return int(json.loads(capture(words, env=stack.variables))["version"])
 
 
-def commands_of_going_back(revision: int) -> tuple[str, str]:
-    """Give the page's commands that take the schema back, and the one that rolls back to a revision."""
-    back, rollback = commands("Going back")[0].split("helm rollback")
-    assert rollback.count("REVISION") == 1
-    return back, f"helm rollback{rollback.replace('REVISION', str(revision))}"
+def commands_of_going_back(revision: int) -> tuple[str, str, str]:
+    """Give the page's commands that take the schema back, that roll back to a revision, and for when that hangs."""
+    schema, _, hanging = (block.replace("REVISION", str(revision)) for block in commands("Going back"))
+    back, rollback = schema.split("helm rollback")
+    return back, f"helm rollback{rollback}", hanging
+
+
+def test_pods_that_cannot_start_hang_after_a_rollback_until_they_are_deleted(
+    stack: Stack, airflow: AirflowApi, history: Run, tmp_path: Path
+):
+    install(Steps(), stack)
+    before = holdings(stack, airflow, history)
+    rollback, follow_up = commands_of_going_back(revision(stack))[2].split("kubectl delete")
+    upgrade(stack, tmp_path, {"platform": {"package": "image"}})
+    stuck = wait_for("scheduler and triggerer to fail", lambda: failing(stack), END_S, interval_s=2)
+    follow(stack, rollback, REPOSITORY)
+    sleep(60)
+    assert failing(stack) == stuck
+    follow(stack, f"kubectl delete{follow_up}", REPOSITORY)
+    settle(stack)
+    assert holdings_again(stack, airflow, history) == before
+    finished_run(stack, airflow)
+
+
+def failing(stack: Stack) -> dict[str, str]:
+    """The uids of scheduler and triggerer once both have tried in vain to start."""
+    pods = stack.get("pods", "-n", NAMESPACE, "--field-selector", "status.phase=Pending")["items"]
+    found = {
+        pod["metadata"]["labels"]["app.kubernetes.io/component"]: pod["metadata"]["uid"]
+        for pod in pods
+        if any(one["restartCount"] for one in pod["status"].get("initContainerStatuses", []))
+    }
+    seen = {component: uid for component, uid in found.items() if component in ("scheduler", "triggerer")}
+    if len(seen) != 2:
+        raise NotYet(str(found))
+    return seen

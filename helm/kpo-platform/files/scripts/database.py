@@ -78,8 +78,10 @@ def _newer(table: str, unknown: set[str]) -> str:
         image, how = f"FAB provider {fab}", f"`airflow fab-db downgrade --to-version {fab} --yes` in its API server"
     return (
         f"the database has revision {', '.join(sorted(unknown))} in {table}, which this image with {image} "
-        "does not know: a newer image has migrated it. Go back to that one; to come here all the same, have it take "
-        f"the schema back first, by {how} (docs/airflow.md, Going back)"
+        "does not know: a newer image has migrated it. Go back to that one, and then delete the pods that have not "
+        "started, for Kubernetes does not replace those of a StatefulSet (kubectl delete pod --field-selector "
+        "status.phase=Pending --selector statefulset.kubernetes.io/pod-name, in this namespace); to come here all the "
+        f"same, have it take the schema back first, by {how} (docs/airflow.md, Going back)"
     )
 
 
