@@ -1,0 +1,20 @@
+"""A program that must be root: it gives a file to another user, for which it asks back one of root's rights."""
+
+from airflow.sdk import DAG
+
+from kpo_platform import TeamPodOperator
+
+GIVE = """
+set -eu
+touch /work/file && chown 1234 /work/file
+echo "{\\"uid\\": $(id -u), \\"owner\\": \\"$(stat -c %u /work/file)\\"}" > /airflow/xcom/return.json
+"""
+
+with DAG("root", schedule=None, default_args={"team": "old"}):
+    TeamPodOperator(
+        task_id="root",
+        image="busybox:1.35",
+        cmds=["sh", "-c", GIVE],
+        xcom=True,
+        container_security_context={"runAsUser": 0, "capabilities": {"add": ["CHOWN"]}},
+    )
