@@ -15,6 +15,7 @@ from airflow.sdk import DAG
 from kpo_platform import TeamPodOperator
 from kpo_platform.errors import PodError
 from kpo_platform.operator.data import as_data
+from kpo_platform.operator.refused import RefusedPod
 from kpo_platform.pod.merge import merge
 from unit.conftest import Publish
 from unit.contracts import CONTRACT
@@ -127,3 +128,14 @@ def test_a_volume_that_comes_late_is_missed_only_when_it_does_not_come(value: An
     task.render_template_fields({"params": {"late": value}})  # type: ignore[typeddict-unknown-key]
     with nullcontext() if is_made else pytest.raises(PodError):
         pod_of(task)
+
+
+@pytest.mark.parametrize("argument", ["pod_template_file", "pod_template_dict", "pod_override"])
+def test_what_jinja_has_still_to_give_may_bring_the_image(publish: Publish, argument: str):
+    publish()
+    task = TeamPodOperator(task_id="t", team="alpha", **{argument: "{{ params.pod }}"})
+    setattr(task, argument, None)
+    with pytest.raises(RefusedPod, match=r"^The pod has no image"):
+        task.build_pod_request_obj(dry_run=True)
+    task.pod_override = {"spec": {"containers": [{"name": "base", "image": "busybox:1.35"}]}}
+    assert task.build_pod_request_obj(dry_run=True).spec.containers[0].image == "busybox:1.35"

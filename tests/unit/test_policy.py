@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from airflow.exceptions import AirflowClusterPolicyViolation
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
+from airflow.providers.cncf.kubernetes.operators.spark_kubernetes import SparkKubernetesOperator
 from airflow.sdk import DAG
 from airflow.sdk.definitions._internal.contextmanager import _CURRENT_CONTEXT
 from airflow.serialization.serialized_objects import DagSerialization
@@ -136,6 +137,22 @@ def test_a_trigger_that_is_rendered_to_speak_of_another_pod_is_refused_by_the_ga
         pod_of(made)
 
 
+LATER = [{"pod_template_file": "/dags/{{ params.pod }}.yaml"}, {"pod_template_dict": "{{ params.pod }}"}]
+
+
+@pytest.mark.parametrize("arguments", [*LATER, {"pod_template_file": "{% if params.pod %}pod.yaml{% endif %}"}])
+def test_a_template_that_jinja_chooses_may_bring_the_image(task: Task, arguments: dict[str, Any]):
+    made = task(image=None, **arguments)
+    made.pod_template_file = None
+    made.pod_template_dict = {"spec": {"containers": [{"name": "main", "image": "busybox:1.35"}]}}
+    assert [one["image"] for one in pod_of(made)["spec"]["containers"]] == ["busybox:1.35"]
+
+
+def test_what_is_known_is_refused_beside_a_template_that_jinja_chooses(task: Task):
+    with pytest.raises(AirflowClusterPolicyViolation, match="serviceAccountName is 'root'"):
+        task(image=None, pod_template_file="{{ params.pod }}", service_account_name="root")
+
+
 @pytest.mark.parametrize("argument", ["namespace", "pod_template_file", "kubernetes_conn_id"])
 def test_what_is_known_only_after_rendering_is_refused_by_the_gate(task: Task, argument: str, tmp_path: Path):
     file = tmp_path / "pod.yaml"
@@ -163,11 +180,13 @@ def test_dags_outside_teams_other_operators_and_machines_without_a_contract_are_
     )
     elsewhere = kind(task_id="t", namespace="x", dag=dag())
     policy.task_policy(elsewhere)
+    spark = SparkKubernetesOperator(task_id="s", namespace="x", application_file="spark.yaml", dag=dag())
+    policy.task_policy(spark)
     monkeypatch.delenv("KPO_PLATFORM_CONTRACT")
     unmanaged = KubernetesPodOperator(task_id="t", namespace="x", dag=dag())
     policy.task_policy(unmanaged)
-    assert {one.namespace for one in (outside, elsewhere, unmanaged)} == {"x"}
-    assert {one.pool for one in (outside, elsewhere, unmanaged)} == {"default_pool"}
+    left_alone = (outside, elsewhere, spark, unmanaged)
+    assert {(one.namespace, one.pool) for one in left_alone} == {("x", "default_pool")}
 
 
 def test_a_team_s_dag_is_its_people_s_beside_those_whom_the_author_names(publish: Publish):

@@ -15,7 +15,7 @@ from kpo_platform import contract
 from kpo_platform.contract import Contract, Team
 from kpo_platform.errors import PlatformError
 from kpo_platform.operator.arguments import as_layer
-from kpo_platform.operator.data import as_data, as_json, pod_from_file
+from kpo_platform.operator.data import as_data, as_json, comes_later, pod_from_file
 from kpo_platform.operator.home import roots
 from kpo_platform.operator.link import links
 from kpo_platform.operator.mapped import expanded, expansions, single
@@ -133,7 +133,8 @@ def _adopt_stock(task: KubernetesPodOperator, name: str, whole: Contract) -> Non
 
 def _reasons(task: KubernetesPodOperator, name: str, whole: Contract) -> list[Refusal]:
     """What speaks against a stock task as far as it is known before rendering."""
-    return [*_beside_the_pod(task, name, whole), *verdict(whole, _request(task, name))]
+    known = verdict(whole, _request(task, name), complete=not _template_comes_later(task))
+    return [*_beside_the_pod(task, name, whole), *known]
 
 
 def _beside_the_pod(task: KubernetesPodOperator, name: str, whole: Contract) -> list[Refusal]:
@@ -154,10 +155,7 @@ def _decided(given: Mapping[str, Any], team: Team) -> dict[str, str]:
 
 def _request(task: KubernetesPodOperator, name: str) -> PodRequest:
     """What a stock task asks for; its arguments win over its full_pod_spec, and that over its template."""
-    path = as_data(task.pod_template_file)
-    readable = bool(path) and "{{" not in path
-    template = pod_from_file(path) if readable else as_json(None if path else task.pod_template_dict)
-    beneath = merge(_first_is_base(template), _first_is_base(as_json(task.full_pod_spec)))
+    beneath = merge(_first_is_base(_template(task)), _first_is_base(as_json(task.full_pod_spec)))
     # The namespace of the arguments may be what this policy gave; it must not hide another one beneath.
     namespace = (beneath.get("metadata") or {}).get("namespace") or as_data(task.namespace)
     own = {
@@ -165,6 +163,18 @@ def _request(task: KubernetesPodOperator, name: str) -> PodRequest:
         "spec": _present({"serviceAccountName": task.service_account_name}),
     }
     return PodRequest(team=name, own_template=beneath, arguments=merge(as_layer(task, frozenset()), own))
+
+
+def _template(task: KubernetesPodOperator) -> Json:
+    """The template of a stock task, of which a file wins over a dictionary; nothing while it is not known."""
+    if _template_comes_later(task):
+        return {}
+    path = as_data(task.pod_template_file)
+    return pod_from_file(path) if path else as_json(task.pod_template_dict)
+
+
+def _template_comes_later(task: KubernetesPodOperator) -> bool:
+    return comes_later(task.pod_template_file or task.pod_template_dict)
 
 
 def _first_is_base(pod: Json) -> Json:

@@ -36,6 +36,12 @@ def as_data(value: Any) -> Any:
     return _client.sanitize_for_serialization(value)
 
 
+def comes_later(value: Any) -> bool:
+    """Whether the value is a text that Jinja has still to render, or another task's result."""
+    data = as_data(value)
+    return isinstance(data, str) and ("{{" in data or "{%" in data)
+
+
 def as_json(pod: Any) -> Json:
     """A pod, or part of one, as the API's JSON: a client model, a dictionary, or nothing.
 
@@ -47,7 +53,7 @@ def as_json(pod: Any) -> Json:
     data = as_data(pod) or {}
     if not isinstance(data, str):
         return dict(data)
-    if "{{" in data or "{%" in data:
+    if comes_later(data):
         return {"spec": data}
     raise PodError(
         "A pod was rendered to a text, but a dictionary was expected",

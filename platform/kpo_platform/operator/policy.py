@@ -18,7 +18,9 @@ from kpo_platform.contract import FILE_VARIABLE
 if TYPE_CHECKING:
     from kubernetes.client import models as k8s
 
-_STOCK = "airflow.providers.cncf.kubernetes.operators.pod"
+_PROVIDER = "airflow.providers.cncf.kubernetes."
+_STOCK = f"{_PROVIDER}operators.pod"
+_SPARK = f"{_PROVIDER}operators.spark_kubernetes."
 
 
 @hookimpl
@@ -68,14 +70,15 @@ def pod_mutation_hook(pod: k8s.V1Pod) -> None:
 def _runs_a_pod(kind: Any) -> bool:
     """Whether tasks of this kind start pods in this cluster; without the stock operator there are none.
 
-    Operators of other providers that build on the stock one, such as EKS' and GKE's, start theirs in clusters of
-    their own and are left alone.
+    Left alone are operators of other providers that build on the stock one, such as EKS' and GKE's, which start theirs
+    in clusters of their own, and the one for Spark, which starts none itself: it asks Spark's operator by an object of
+    which the team's Role says who may write it.
     """
     stock = getattr(sys.modules.get(_STOCK), "KubernetesPodOperator", None)
     if FILE_VARIABLE not in os.environ or stock is None or not isinstance(kind, type) or not issubclass(kind, stock):
         return False
     homes = [f"{one.__module__}." for one in kind.__mro__ if issubclass(one, stock)]
     return not any(
-        home.startswith("airflow.providers.") and not home.startswith("airflow.providers.cncf.kubernetes.")
+        home.startswith(_SPARK) or (home.startswith("airflow.providers.") and not home.startswith(_PROVIDER))
         for home in homes
     )

@@ -13,7 +13,7 @@ from kpo_platform import contract
 from kpo_platform.contract import Contract, Team
 from kpo_platform.errors import PodError
 from kpo_platform.operator.arguments import as_layer, as_written, field_refusals, silenced
-from kpo_platform.operator.data import as_data, as_json, pod_from_file, texts
+from kpo_platform.operator.data import as_data, as_json, comes_later, pod_from_file, texts
 from kpo_platform.operator.engine import Engine
 from kpo_platform.operator.home import team_of_dag
 from kpo_platform.operator.link import links
@@ -107,8 +107,7 @@ class TeamPodOperator(Engine):
         self.pod_override = as_data(pod_override)
         self._given = frozenset({**inherited, **written})
         self.on_failure = "" if "on_finish_action" in self._given else whole.team(self.team).policy.on_failure
-        known = verdict(whole, self._request()) if supported() else []
-        self._refuse([*self._beside_the_pod(whole), *known])
+        self._refuse([*self._beside_the_pod(whole), *self._known_of_the_pod(whole)])
 
     def build_pod_request_obj(self, context: Context | None = None, *, dry_run: bool = False) -> k8s.V1Pod:
         """The pod of this task: the team's layers and the author's, then what the stock operator adds.
@@ -128,6 +127,11 @@ class TeamPodOperator(Engine):
         except PodError as error:
             raise RefusedPod(str(error)) from None
         return pod
+
+    def _known_of_the_pod(self, whole: Contract) -> list[Refusal]:
+        if not supported():
+            return []
+        return verdict(whole, self._request(), complete=not comes_later(self.pod_template_file))
 
     def _refuse(self, found: list[Refusal]) -> None:
         """Refuse arguments; a mapped task's are known in the run only, which is not tried again then."""
@@ -187,8 +191,7 @@ class TeamPodOperator(Engine):
         """The author's own pod_template_file or pod_template_dict, which lies beneath the other arguments."""
         if not self.pod_template_file:
             return as_json(self.pod_template_dict)
-        path = as_data(self.pod_template_file)
-        return {} if "{{" in path else pod_from_file(path)
+        return {} if comes_later(self.pod_template_file) else pod_from_file(as_data(self.pod_template_file))
 
 
 def _label_texts(labels: Any) -> Any:

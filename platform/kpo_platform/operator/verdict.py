@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from kpo_platform.contract import Contract
+from kpo_platform.operator.data import LATER
 from kpo_platform.operator.fields import without_later
 from kpo_platform.pod.compose import PodRequest, unchecked
 from kpo_platform.pod.containers import without_templates
@@ -23,22 +24,23 @@ _MOST = 1000
 _verdicts: tuple[Contract | None, dict[str, tuple[Refusal, ...]]] = (None, {})
 
 
-def verdict(contract: Contract, request: PodRequest) -> list[Refusal]:
+def verdict(contract: Contract, request: PodRequest, *, complete: bool = True) -> list[Refusal]:
     """What speaks against a pod as far as it is known before rendering.
 
     Args:
         contract: where the team comes from; another one than last time makes every verdict be found anew.
         request: what the task asks for, with its arguments as `as_layer` gives them.
+        complete: False where a layer of the pod is not known yet and is not in ``request``.
 
     Raises:
         TeamError: the contract has no such size, template or sidecar.
-        PodError: the pod has no image.
+        PodError: the pod has no image, and none may come.
     """
     rest, words = _split(request)
     known = _known(contract)
-    key = repr(rest)
+    key = repr((rest, complete))
     if key not in known:
-        known[key] = tuple(_judged(contract, rest))
+        known[key] = tuple(_judged(contract, rest, complete))
     words = without_templates(words)
     return [*known[key], *credentials(words), *misnamed_variables(words)]
 
@@ -60,10 +62,20 @@ def _split(request: PodRequest) -> tuple[PodRequest, Json]:
     return replace(request, arguments=arguments), words
 
 
-def _judged(contract: Contract, request: PodRequest) -> list[Refusal]:
+def _judged(contract: Contract, request: PodRequest, complete: bool) -> list[Refusal]:
     layers = {name: without_later(layer) for name in _LAYERS if (layer := getattr(request, name))}
-    complete = all(layer == getattr(request, name) for name, layer in layers.items())
+    complete = complete and all(layer == getattr(request, name) for name, layer in layers.items())
     known = replace(request, **layers)
+    if not complete:
+        known = _with_an_image(known)
     pod, team = unchecked(contract, known), contract.team(request.team)
     found = refusals(pod, request.team, team, contract, rendered=False, complete=complete)
     return [*known.twins(), *found]
+
+
+def _with_an_image(request: PodRequest) -> PodRequest:
+    """The request with a placeholder for an image that what is not known yet may bring."""
+    spec = request.arguments["spec"]
+    base, *others = spec["containers"]
+    containers = [{"image": LATER, **base}, *others]
+    return replace(request, arguments={**request.arguments, "spec": {**spec, "containers": containers}})
