@@ -23,7 +23,6 @@ TESTS = (
     "leaving",
     "mapped",
     "pod_run",
-    "policy",
     "properties",
     "provider",
     "room",

@@ -166,7 +166,7 @@ FILE:17: error KPO-ARG001 task inner.e: The trigger_rule must be one of ['all_su
 'all_done_min_one_success', 'all_done_setup_success', 'one_success', 'one_failed', 'one_done', 'none_failed', \
 'none_skipped', 'always', 'none_failed_min_one_success', 'all_skipped'],'stock.e'; received 'x'.
 FILE:19: error KPO-ARG001 task d: Task id 'd' has already been added to the Dag
-FILE:21: error KPO-ARG001 task m: TeamPodOperator.partial() got an unexpected keyword argument 'imgae'
+FILE:21: error KPO-ARG001 task m: imgae is no argument of TeamPodOperator: did you mean image?
 FILE:21: error KPO-ARG001 task m: 'retries' type must be int, not str
 FILE:21: error KPO-IMG001 task m: The image 'registry.test/m' of container 'base' may mean something else tomorrow: \
 team 'alpha' wants a tag other than latest, as in name:1.2.

@@ -14,6 +14,7 @@ from airflow.sdk.definitions.mappedoperator import OperatorPartial
 from airflow.sdk.exceptions import AirflowFailException
 
 from kpo_platform import TeamPodOperator
+from kpo_platform.errors import PodError
 from kpo_platform.operator import policy
 from kpo_platform.operator.home import roots
 from unit.conftest import Publish
@@ -133,3 +134,17 @@ def test_a_value_of_an_expansion_that_is_refused_in_the_run_is_not_tried_again()
     made = mapped(TeamPodOperator, lambda it: it.expand(image=output(it)))
     with pytest.raises(AirflowFailException, match="is not on the list"):
         made.unmap({"image": "busybox:1.35"})
+
+
+def test_a_misspelt_argument_that_all_tasks_share_is_named_with_the_right_one():
+    with pytest.raises(PodError, match=r"^imagee is no argument of TeamPodOperator: did you mean image\?$"):
+        TeamPodOperator.partial(task_id="each", imagee="busybox:1.35")
+
+
+def test_a_subclass_may_have_further_arguments():
+    class Report(TeamPodOperator):
+        def __init__(self, *, day: str = "", **stock: Any) -> None:
+            super().__init__(**stock)
+
+    made = Report.partial(task_id="each", dag=dag(), image=GOOD, day="monday").expand(cmds=[["a"], ["b"]])
+    assert made.unmap({"cmds": ["a"]}).image == GOOD

@@ -8,10 +8,9 @@ from typing import Any
 
 from kpo_platform.errors import PlatformError
 from kpo_platform.operator.data import LATER
-from kpo_platform.pod.arguments import BASE_OPERATOR, OWN, STOCK
+from kpo_platform.pod.arguments import KNOWN
 
 _MOST = 100
-_KNOWN = OWN | STOCK | BASE_OPERATOR
 
 
 @dataclass(frozen=True)
@@ -75,7 +74,7 @@ def single(task: Any, expansion: Expansion, *, own: bool) -> Any:
 
 def _of_lists(value: Mapping[str, Any]) -> Iterator[Expansion]:
     lists = {name: each for name, each in value.items() if isinstance(each, list | tuple)}
-    others = {name: LATER for name in value.keys() - lists.keys() if name == "image" or name not in _KNOWN}
+    others = {name: LATER for name in value.keys() - lists.keys() if name == "image" or name not in KNOWN}
     longest = max((len(each) for each in lists.values()), default=1)
     for number in range(min(longest, _MOST)):
         said = {name: each[min(number, len(each) - 1)] for name, each in lists.items() if each}

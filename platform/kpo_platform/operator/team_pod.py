@@ -22,7 +22,7 @@ from kpo_platform.operator.refused import RefusedArguments, RefusedPod
 from kpo_platform.operator.task_run import task_run
 from kpo_platform.operator.templated import TemplatedFields
 from kpo_platform.operator.verdict import verdict
-from kpo_platform.pod.arguments import argument_refusals
+from kpo_platform.pod.arguments import KNOWN, argument_refusals, misnamed
 from kpo_platform.pod.compose import BASE, PodRequest, unchecked
 from kpo_platform.pod.finding import Refusal, refuse
 from kpo_platform.pod.identity import identified
@@ -32,6 +32,7 @@ from kpo_platform.pod.refusals import refusals
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+    from airflow.sdk.definitions.mappedoperator import OperatorPartial
 
 _START_CHECK_SECONDS = 1  # the stock 5 s make the shortest task last 5 s
 
@@ -108,6 +109,17 @@ class TeamPodOperator(Engine):
         self._given = frozenset({**inherited, **written})
         self.on_failure = "" if "on_finish_action" in self._given else whole.team(self.team).policy.on_failure
         self._refuse([*self._beside_the_pod(whole), *self._known_of_the_pod(whole)])
+
+    @classmethod
+    def partial(cls, **arguments: Any) -> OperatorPartial:
+        """The arguments that all tasks of a mapped one share; `expand` gives the others.
+
+        Raises:
+            PodError: a name is no argument; Airflow would say so of a subclass, and without the right name.
+        """
+        if cls is TeamPodOperator and supported():
+            refuse(misnamed({name: value for name, value in arguments.items() if name not in KNOWN}))
+        return super().partial(**arguments)
 
     def build_pod_request_obj(self, context: Context | None = None, *, dry_run: bool = False) -> k8s.V1Pod:
         """The pod of this task: the team's layers and the author's, then what the stock operator adds.

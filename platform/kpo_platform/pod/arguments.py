@@ -54,7 +54,8 @@ BASE_OPERATOR = _words(
 )
 """Arguments that every operator of Airflow 3.3 takes."""
 
-_KNOWN = OWN | STOCK | BASE_OPERATOR
+KNOWN = OWN | STOCK | BASE_OPERATOR
+"""Every argument that TeamPodOperator takes or speaks of."""
 
 MISNAMED: dict[str, str] = {
     "args": "arguments",
@@ -95,15 +96,16 @@ def argument_refusals(given: Mapping[str, Any], inherited: Mapping[str, Any], na
     dead = {key: value for key, value in inherited.items() if key in _DEAD}
     effective = {**inherited, **given}
     values = [*mistyped(effective), *_unknown_values(effective)]
-    return [*_misnamed({**dead, **given}), *values, *_decided(effective, name, team)]
+    return [*misnamed({**dead, **given}), *values, *_decided(effective, name, team)]
 
 
-def _misnamed(given: Mapping[str, Any]) -> Iterator[Refusal]:
+def misnamed(given: Mapping[str, Any]) -> Iterator[Refusal]:
+    """Refuse names that are no argument of TeamPodOperator, with the right one where it is known."""
     for name, value in given.items():
         if name in MISNAMED and value is not None:
             yield Refusal("argument", f"{name} does nothing for a pod", f"write {MISNAMED[name]}.", name)
-        elif name not in _KNOWN and not name.startswith("_"):
-            near = difflib.get_close_matches(name, sorted(_KNOWN - set(MISNAMED)), n=1)
+        elif name not in KNOWN and not name.startswith("_"):
+            near = difflib.get_close_matches(name, sorted(KNOWN - set(MISNAMED)), n=1)
             hint = f"did you mean {near[0]}?" if near else "docs/operator.md lists what there is."
             yield Refusal("argument", f"{name} is no argument of TeamPodOperator", hint, name)
 

@@ -74,10 +74,13 @@ def forgiving(root: str, note: Note) -> Iterator[Making]:
     before = {kind: kind.__init__ for kind in (TeamPodOperator, KubernetesPodOperator)}
     for kind, init in before.items():
         kind.__init__ = _forgiving(init, root, note, making)  # type: ignore[method-assign]
-    KubernetesPodOperator.partial = classmethod(_forgiving_partial(root, note))  # type: ignore[assignment]
+    own, inherited = vars(TeamPodOperator)["partial"], vars(BaseOperator)["partial"]
+    TeamPodOperator.partial = classmethod(_forgiving_partial(own, root, note))  # type: ignore[assignment]
+    KubernetesPodOperator.partial = classmethod(_forgiving_partial(inherited, root, note))  # type: ignore[assignment]
     try:
         yield making
     finally:
+        TeamPodOperator.partial = own  # type: ignore[method-assign]
         del KubernetesPodOperator.partial
         for kind, init in before.items():
             kind.__init__ = init  # type: ignore[method-assign]
@@ -98,20 +101,19 @@ def _forgiving(init: Any, root: str, note: Note, making: Making) -> Any:
     return make
 
 
-def _forgiving_partial(root: str, note: Note) -> Any:
-    stock = vars(BaseOperator)["partial"]
-
+def _forgiving_partial(before: Any, root: str, note: Note) -> Any:
     def partial(kind: Any, **arguments: Any) -> Any:
         left = dict(arguments)
         while True:
             try:
-                return stock.__get__(None, kind)(**left)
-            except (AirflowException, TypeError, ValueError) as error:
-                refusal = _with_argument(Refusal("argument", str(error)), left)
-                if refusal.argument in ("", "task_id") or left[refusal.argument] is LATER:
+                return before.__get__(None, kind)(**left)
+            except (PlatformError, AirflowException, TypeError, ValueError) as error:
+                found = [_with_argument(each, left) for each in reasons(error)]
+                wrong = {each.argument for each in found}
+                if wrong & {"", "task_id"} or any(left[name] is LATER for name in wrong):
                     raise
-                note(_unmapped(arguments), caller(root), [refusal])
-                left = _without({refusal.argument}, left)
+                note(_unmapped(arguments), caller(root), found)
+                left = _without(wrong, left)
 
     return partial
 
