@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -23,6 +24,7 @@ TESTS = (
     "leaving",
     "mapped",
     "pod_run",
+    "policy",
     "properties",
     "provider",
     "room",
@@ -55,7 +57,17 @@ def newest_provider(programs: Path) -> Path:
             install = (programs / "uv", "pip", "install", "--python", draft / "bin" / "python")
             access = package_variables()
             capture((*install, "--require-hashes", "-r", lock), timeout_s=_INSTALL_TIMEOUT_S, env=access)
+    _name_the_package(programs.parent, folder)
     return folder / "bin"
+
+
+def _name_the_package(known: Path, folder: Path) -> None:
+    """Let Airflow find the cluster policy there too: by the entry points that `.venv` knows of the package."""
+    (entry_points,) = known.glob("lib/*/site-packages/kpo_platform-*.dist-info")
+    (packages,) = folder.glob("lib/*/site-packages")
+    for former in packages.glob("kpo_platform-*.dist-info"):
+        shutil.rmtree(former)
+    shutil.copytree(entry_points, packages / entry_points.name)
 
 
 def files() -> list[str]:
