@@ -33,6 +33,12 @@ from kubernetes.client import models
 with DAG("aims_by_{name}", schedule=None):
     KubernetesPodOperator(task_id="t", image="busybox:1.35", {argument})
 """
+MAPPED = """
+from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
+from airflow.sdk import DAG
+with DAG("aims_by_expansion", schedule=None):
+    KubernetesPodOperator.partial(task_id="t", image="busybox:1.35").expand(namespace=["team-alpha", "team-beta"])
+"""
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +91,7 @@ def test_what_the_policy_did_stands_once_in_the_tasks_log(unchanged: tuple[Run, 
 
 def test_a_dag_that_aims_at_another_team_is_refused_when_it_is_read(stack: Stack, airflow: AirflowApi):
     files = {f"aims_by_{name}.py": DAG.format(name=name, argument=argument) for name, argument in AIMS.items()}
+    files["aims_by_expansion.py"] = MAPPED
     url = f"git://{stack.address_of('git-server', 'git')}/alpha.git"
     push(url, {**files, "beta_pod.yaml": BETA_POD}, "Aim at team beta")
     try:

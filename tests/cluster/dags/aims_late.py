@@ -11,5 +11,5 @@ IMAGE = {"image": "busybox:1.35", "cmds": ["echo"]}
 with DAG("aims_late", schedule=None, **BETA):
     KubernetesPodOperator(task_id="rendered", namespace="{{ params.where }}", **IMAGE)
     KubernetesPodOperator(task_id="file", pod_template_file="{{ params.file }}", **IMAGE)
-    KubernetesPodOperator.partial(task_id="mapped", **IMAGE).expand(namespace=["team-beta"])
+    KubernetesPodOperator.partial(task_id="mapped", **IMAGE).expand(namespace=["{{ params.where }}"])
     KubernetesPodOperator(task_id="label", labels={"kpo-platform/team": "{{ 'beta' }}"}, retries=3, **IMAGE)
