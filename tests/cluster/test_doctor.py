@@ -37,6 +37,24 @@ def found(stack: Stack, programs: Path) -> dict[str, str]:
 
 
 @pytest.fixture
+def left_behind(stack: Stack) -> Iterator[None]:
+    """A Deployment of the scheduler's name and labels, as a failed upgrade to a shared volume of logs leaves it."""
+    settle(stack)
+    labels = stack.get("statefulset", f"{RELEASE}-scheduler", "-n", NAMESPACE)["metadata"]["labels"]
+    own = {"app": "left-behind"}
+    pod = {"metadata": {"labels": own}, "spec": {"containers": [{"name": "c", "image": "busybox:1.35"}]}}
+    made = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": f"{RELEASE}-scheduler", "namespace": NAMESPACE, "labels": labels},
+        "spec": {"replicas": 0, "selector": {"matchLabels": own}, "template": pod},
+    }
+    stack.kubectl("create", "-f", "-", stdin=json.dumps(made))
+    yield
+    stack.kubectl("delete", "deployment", f"{RELEASE}-scheduler", "-n", NAMESPACE)
+
+
+@pytest.fixture
 def lost_key(stack: Stack) -> Iterator[None]:
     """The secret for the tasks' tokens has lost its key, while Airflow runs."""
     settle(stack)
@@ -57,6 +75,14 @@ def test_an_installation_that_is_well_has_nothing_to_mend(stack: Stack, programs
     kinds = {"deployment": "Deployment", "statefulset": "StatefulSet"}
     ready = {f"{kinds[kind]} {NAMESPACE}/{RELEASE}-{name}": "1 of 1 ready" for name, kind in AIRFLOW.items()}
     assert ready.items() <= seen.items()
+
+
+@pytest.mark.usefixtures("left_behind")
+def test_what_a_failed_upgrade_left_beside_a_component_is_found(stack: Stack, programs: Path):
+    assert found(stack, programs) == {
+        f"KPO-REL004 Deployment {NAMESPACE}/{RELEASE}-scheduler": f"works beside StatefulSet "
+        f"{NAMESPACE}/{RELEASE}-scheduler, as an upgrade that failed leaves it"
+    }
 
 
 def test_a_lost_key_is_found_while_all_pods_run_and_so_is_the_pod_that_cannot_start(

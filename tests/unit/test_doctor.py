@@ -33,9 +33,10 @@ POD: dict[str, Any] = {
         {"name": "scripts", "configMap": {"name": "scripts"}},
     ],
 }
+LABELS = {"app.kubernetes.io/component": "scheduler", "app.kubernetes.io/instance": "airflow"}
 SCHEDULER: dict[str, Any] = {
     "kind": "StatefulSet",
-    "metadata": {"name": "airflow-scheduler", "generation": 2, "labels": {"app.kubernetes.io/component": "scheduler"}},
+    "metadata": {"name": "airflow-scheduler", "generation": 2, "labels": LABELS},
     "spec": {
         "replicas": 1,
         "selector": {"matchLabels": {"component": "scheduler"}},
@@ -102,6 +103,18 @@ def test_a_secret_that_is_not_there_or_lacks_a_key_is_found_before_a_pod_starts(
 ):
     (line,) = told(replace(SIGHT, secrets={"fernet": keys}))
     assert line.startswith(f"KPO-REL001 Secret airflow/fernet {sentence}")
+
+
+def test_a_component_that_a_failed_upgrade_left_beside_its_successor_is_found():
+    left = {**SCHEDULER, "kind": "Deployment"}
+    other = {**SCHEDULER, "metadata": {**SCHEDULER["metadata"], "name": "airflow-triggerer"}}
+    other["metadata"]["labels"] = {**LABELS, "app.kubernetes.io/component": "triggerer"}
+    assert told(replace(SIGHT, components=(SCHEDULER, other, left))) == [
+        "KPO-REL004 Deployment airflow/airflow-scheduler works beside StatefulSet airflow/airflow-scheduler, as an "
+        "upgrade that failed leaves it: delete the one that helm -n airflow get manifest airflow does not list: "
+        "kubectl -n airflow delete deployment airflow-scheduler or "
+        "kubectl -n airflow delete statefulset airflow-scheduler"
+    ]
 
 
 def test_a_secret_that_may_not_be_read_is_neither_well_nor_wrong():

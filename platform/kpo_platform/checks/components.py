@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import groupby
 
 from kpo_platform.checks.judgement import Judgement, wrong
 from kpo_platform.checks.pods import trouble
@@ -11,9 +12,32 @@ from kpo_platform.kube import Object
 
 
 def components(sight: Sight) -> Iterator[Judgement]:
-    """Judge every Deployment and StatefulSet of the release."""
-    for each in sorted(sight.components, key=lambda found: str(found["metadata"]["name"])):
+    """Judge every Deployment and StatefulSet of the release, and whether two of them are the same component.
+
+    Some settings of the chart make a component the other kind (``logs.persistence``). When an upgrade to those fails
+    and the next one goes back, Helm compares with the last one that succeeded, so what the failed one made stays and
+    works: a second scheduler, with the settings that were given up.
+    """
+    ordered = sorted(sight.components, key=lambda found: (str(found["metadata"]["name"]), str(found["kind"])))
+    for each in ordered:
         yield _component(sight, each)
+    for _, found in groupby(ordered, key=_component_name):
+        yield from _twins(sight, list(found))
+
+
+def _twins(sight: Sight, found: list[Object]) -> Iterator[Judgement]:
+    if len(found) < 2:
+        return
+    first, *others = found
+    seen = f"works beside {' and '.join(sight.named(other) for other in others)}, as an upgrade that failed leaves it"
+    kubectl, release = f"kubectl -n {sight.namespace}", first["metadata"]["labels"]["app.kubernetes.io/instance"]
+    manifest = f"helm -n {sight.namespace} get manifest {release}"
+    names = " or ".join(f"{kubectl} delete {each['kind'].lower()} {each['metadata']['name']}" for each in found)
+    yield wrong("twin", sight.named(first), seen, f"delete the one that {manifest} does not list: {names}")
+
+
+def _component_name(found: Object) -> str:
+    return str(found["metadata"]["labels"]["app.kubernetes.io/component"])
 
 
 def _component(sight: Sight, found: Object) -> Judgement:
@@ -24,8 +48,8 @@ def _component(sight: Sight, found: Object) -> Judgement:
         current = status.get("updatedReplicas", 0) >= asked and _observed(found)
         return Judgement(sight.named(found), seen if current else f"{seen}, and being replaced", verified=current)
     reasons = [text for pod in _pods(sight, found) if (text := trouble(pod))]
-    name = found["metadata"]["labels"]["app.kubernetes.io/component"]
-    fix = f"look with: kubectl -n {sight.namespace} describe pods -l app.kubernetes.io/component={name}"
+    labels = f"app.kubernetes.io/component={_component_name(found)}"
+    fix = f"look with: kubectl -n {sight.namespace} describe pods -l {labels}"
     return wrong("component", sight.named(found), "; ".join([seen, *reasons]), fix)
 
 

@@ -10,6 +10,7 @@ RULES: dict[str, Rule] = {
     "secret": Rule("KPO-REL001", "Every secret that the release's pods need is there, with its keys."),
     "job": Rule("KPO-REL002", "Every Job of the release ends well."),
     "component": Rule("KPO-REL003", "Every component of the release is ready, as many as are asked for."),
+    "twin": Rule("KPO-REL004", "Every component of the release is one Deployment or one StatefulSet."),
 }
 """What is asked of an installation, by a name; the codes stay the same in every version."""
 
