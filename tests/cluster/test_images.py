@@ -21,7 +21,7 @@ from road.stack import Stack
 
 RUN_TASK = REPOSITORY / "scripts" / "run-task"
 FILES = Path(__file__).parent / "files"
-OLD: dict[str, Any] = {"podSecurity": "baseline", "sizes": {"small": {"cpu": "10m", "memory": "32Mi"}}}
+OLD: dict[str, Any] = {"podSecurity": "baseline", "volumes": []}
 
 
 @pytest.fixture(scope="module", autouse=True)
