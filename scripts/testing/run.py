@@ -14,7 +14,7 @@ from testing import groups
 from testing.newer import newest_python
 from testing.parts import OFFLINE, pytest
 
-_GROUP_TIMEOUT_S = 900
+_GROUP_TIMEOUT_S = 1200
 
 
 def main() -> int:

@@ -29,6 +29,8 @@ READY_S = 600
 ANSWER_S = 180
 SYNC = ("sync", "-1")
 TASKS = {SYNC, ("deferred", "-1"), ("mapped", "0"), ("mapped", "1")}
+TASKS_OF = {"lasting": TASKS, "lasting_sync": {SYNC}, "lasting_tries": {SYNC, ("once", "-1"), ("deferred", "-1")}}
+"""DAG → its tasks, by name and map index."""
 
 
 @dataclass(frozen=True)
@@ -72,16 +74,16 @@ class Lasting:
                 where = ("-n", self.run.namespace, pod["metadata"]["name"], "-c", "base")
                 self.run.stack.kubectl("exec", *where, "--", "touch", "/tmp/end")
 
-    def wait_for_sync(self, times: int) -> None:
-        """Wait until the task that waits in a worker has been started so many times."""
+    def wait_for_sync(self, times: int, task: str = SYNC[0]) -> None:
+        """Wait until a task that waits in a worker has been started so many times."""
 
         def probe() -> None:
-            tries = self.tasks()[SYNC][1]
-            log = "".join(self.run.log("sync", attempt) for attempt in range(1, tries + 1))
+            tries = self.tasks()[task, "-1"][1]
+            log = "".join(self.run.log(task, attempt) for attempt in range(1, tries + 1))
             if (seen := log.count("Pod has reached Running phase")) < times:
                 raise NotYet(f"{seen} times; tasks {self.tasks()}; last lines: {log[-600:]}")
 
-        wait_for(f"task sync to be started {times} times", probe, READY_S, interval_s=3)
+        wait_for(f"task {task} to be started {times} times", probe, READY_S, interval_s=3)
 
     def stop(self) -> None:
         """End the run as failed, then remove its pods: a pod that goes before its task starts again."""
@@ -95,10 +97,9 @@ def start(stack: Stack, airflow: AirflowApi, dag: str = "lasting") -> Lasting:
     """Start a run of the DAG and wait until all its pods run, and the task in the worker knows it."""
     drop(stack, airflow, "alpha", "lasting.py", dag)
     it = Lasting(Run(stack, airflow, dag, airflow.trigger(dag)), {})
-    expected = TASKS if dag == "lasting" else {SYNC}
 
     def probe() -> dict[tuple[str, str], str]:
-        if (running := it.pods()).keys() != expected:
+        if (running := it.pods()).keys() != TASKS_OF[dag]:
             raise NotYet(f"running: {sorted(running)}; tasks {it.tasks()}")
         return running
 

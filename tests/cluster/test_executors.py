@@ -12,13 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-import yaml
 
-from cluster.executors import CLAIM, VALUES, WORKERS
+from cluster.executors import VALUES, WORKERS, release_with
 from cluster.runs import Run, drop
-from common.steps import Steps
 from road.airflow_api import AirflowApi
-from road.bring_up import install
 from road.pods import SeenPods, watching
 from road.stack import NAMESPACE, RELEASE, Stack
 
@@ -58,18 +55,9 @@ def done(
 ) -> Iterator[Done]:
     """The release with one executor after the other; afterwards it has its own again."""
     executor = str(request.param)
-    values = tmp_path_factory.mktemp("values") / "executor.yaml"
-    values.write_text(yaml.safe_dump(VALUES[executor]))
-    try:
-        stack.kubectl("apply", "--server-side", "-f", "-", stdin=json.dumps(CLAIM))
-        install(Steps(), stack, values)
+    with release_with(stack, executor, tmp_path_factory.mktemp("values") / "executor.yaml"):
         drop(stack, airflow, "alpha", "executors.py", "executors_deferred")
         yield run_both(executor, stack, airflow)
-    finally:
-        install(Steps(), stack)
-        # Those that the executor had no time to remove.
-        stack.kubectl("delete", "pods", "-n", NAMESPACE, "-l", WORKERS, timeout_s=120)
-        stack.kubectl("delete", "pvc", CLAIM["metadata"]["name"], "-n", NAMESPACE, timeout_s=120)
 
 
 def run_both(executor: str, stack: Stack, airflow: AirflowApi) -> Done:

@@ -1,5 +1,7 @@
 """Tasks whose pods run until they are told to end, in a worker, deferred and mapped; and one that ends at once."""
 
+from datetime import timedelta
+
 from airflow.sdk import DAG
 
 from kpo_platform import TeamPodOperator
@@ -15,6 +17,12 @@ with DAG("lasting", schedule=None, default_args=ARGUMENTS):
 
 with DAG("lasting_sync", schedule=None, default_args=ARGUMENTS):
     TeamPodOperator(task_id="sync", deferrable=False, arguments=[UNTIL_TOLD])
+
+with DAG("lasting_tries", schedule=None, default_args=ARGUMENTS):
+    retried = {"retries": 2, "retry_delay": timedelta(seconds=1)}
+    TeamPodOperator(task_id="sync", deferrable=False, arguments=[UNTIL_TOLD], **retried)
+    TeamPodOperator(task_id="once", deferrable=False, arguments=[UNTIL_TOLD])
+    TeamPodOperator(task_id="deferred", arguments=[UNTIL_TOLD])
 
 with DAG("lasted", schedule=None, default_args=ARGUMENTS):
     TeamPodOperator(task_id="work", arguments=["echo evidence" + RESULT])

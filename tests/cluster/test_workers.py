@@ -1,0 +1,145 @@
+"""Pods that run tasks are taken away under them, by a drained node and by a lost one; the broker is taken away as well.
+
+One story under each executor that has such pods: its run goes on through all chapters and ends in the last one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from cluster.executors import release_with
+from cluster.lasting import SYNC, Lasting, finished_run, start
+from common.waiting import NotYet, wait_for
+from road.airflow_api import AirflowApi
+from road.pods import SeenPods, watching
+from road.stack import NAMESPACE, RELEASE, Stack
+
+WORKER = f"{RELEASE}-worker-0"
+GRACE_S = 30
+SOONER = {
+    "workers": {"terminationGracePeriodSeconds": GRACE_S},
+    "config": {"scheduler": {"task_instance_heartbeat_timeout": "60"}, "celery": {"worker_concurrency": 4}},
+}
+"""What the tests would wait ten minutes for, and five."""
+
+ONCE, DEFERRED = ("once", "-1"), ("deferred", "-1")
+HARD = ("--grace-period=0", "--force")
+celery = pytest.mark.parametrize("executor", ["CeleryExecutor"], indirect=True, scope="module")
+
+
+@pytest.fixture(scope="module", params=["CeleryExecutor", "KubernetesExecutor"])
+def executor(stack: Stack, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[str]:
+    """The release with one executor after the other."""
+    with release_with(stack, request.param, tmp_path_factory.mktemp("values") / "executor.yaml", SOONER):
+        yield request.param
+
+
+@dataclass(frozen=True)
+class Story:
+    """What the chapters share."""
+
+    stack: Stack
+    airflow: AirflowApi
+    seen: SeenPods
+    lasting: Lasting
+
+
+@pytest.fixture(scope="module")
+def story(executor: str, stack: Stack, airflow: AirflowApi) -> Iterator[Story]:
+    with watching(stack) as seen:
+        lasting = start(stack, airflow, "lasting_tries")
+        lasting.wait_for_sync(1, "once")
+        try:
+            yield Story(stack, airflow, seen, lasting)
+        finally:
+            lasting.stop()
+
+
+@celery
+def test_a_worker_that_is_asked_to_stop_waits_for_tasks_that_end_in_time(
+    executor: str, stack: Stack, airflow: AirflowApi
+):
+    it = start(stack, airflow, "lasting_sync")
+    stack.kubectl("delete", "pod", "-n", NAMESPACE, WORKER, "--wait=false")
+    wait_for("the worker to wait for its task", lambda: waits(stack), deadline_s=GRACE_S)
+    it.tell_to_end()
+    assert it.run.end() == "success", it.tasks()
+    assert (it.tasks()[SYNC], it.run.log("sync").count("Building pod")) == (("success", 1), 1)
+
+
+def waits(stack: Stack) -> None:
+    log = stack.kubectl("logs", "-n", NAMESPACE, WORKER, "-c", "worker", "--tail=50")
+    if "Warm shutdown" not in log:
+        raise NotYet(log[-500:])
+
+
+@celery
+def test_a_killed_broker_leaves_running_tasks_alone(executor: str, story: Story):
+    story.stack.kubectl("delete", "pod", "-n", NAMESPACE, f"{RELEASE}-redis-0", *HARD)
+    broker = f"statefulset/{RELEASE}-redis"
+    story.stack.kubectl("rollout", "status", "-n", NAMESPACE, broker, "--timeout=120s", timeout_s=130)
+    wait_for("the worker to be told", lambda: told(story.stack), deadline_s=60, interval_s=2)
+    assert story.lasting.tasks() == {SYNC: ("running", 1), ONCE: ("running", 1), DEFERRED: ("deferred", 1)}
+    assert story.lasting.pods() == story.lasting.uids
+
+
+def told(stack: Stack) -> None:
+    """Whether the broker has handed the running tasks out once more: a worker that lost it is connected again."""
+    log = stack.kubectl("logs", "-n", NAMESPACE, WORKER, "-c", "worker")
+    if "received" not in log.partition("Restoring 2 unacknowledged message(s)")[2]:
+        raise NotYet(log[-500:])
+
+
+def take_workers_away(story: Story, *how: str) -> None:
+    """Delete every pod in which a task of the run waits."""
+    tasks = story.airflow.tasks(story.lasting.run.dag, story.lasting.run.id)
+    pods = {task["hostname"].partition(".")[0] for task in tasks if task["state"] == "running"}
+    story.stack.kubectl("delete", "pod", "-n", NAMESPACE, *pods, "--wait=false", *how)
+
+
+def test_a_drained_node_s_tasks_take_their_pods_up_elsewhere(executor: str, story: Story):
+    take_workers_away(story)
+    story.lasting.wait_for_sync(2)
+    if executor == "KubernetesExecutor":
+        story.lasting.wait_for_sync(2, "once")
+    assert (
+        story.lasting.tasks()
+        == {
+            "CeleryExecutor": {SYNC: ("running", 2), ONCE: ("failed", 1), DEFERRED: ("deferred", 1)},
+            "KubernetesExecutor": {SYNC: ("running", 1), ONCE: ("running", 1), DEFERRED: ("deferred", 1)},
+        }[executor]
+    )
+    assert story.lasting.pods() == story.lasting.uids
+    finished_run(story.stack, story.airflow)
+
+
+def test_a_lost_node_s_task_takes_its_pod_up_if_it_has_retries_and_fails_if_it_has_none(executor: str, story: Story):
+    tries = story.lasting.tasks()[SYNC][1]
+    take_workers_away(story, *HARD)
+    story.lasting.wait_for_sync(3)
+    wait_for("the task without retries to fail", lambda: failed(story), deadline_s=180, interval_s=1)
+    assert story.lasting.tasks() == {SYNC: ("running", tries + 1), ONCE: ("failed", 1), DEFERRED: ("deferred", 1)}
+    assert story.lasting.pods() == story.lasting.uids
+
+
+def failed(story: Story) -> None:
+    if (seen := story.lasting.tasks())[ONCE][0] != "failed":
+        raise NotYet(str(seen))
+
+
+def test_the_failed_task_takes_its_pod_up_once_it_is_cleared(executor: str, story: Story):
+    run = story.lasting.run
+    body = {"dry_run": False, "dag_run_id": run.id, "task_ids": ["once"], "only_failed": True}
+    before = run.log("once").count("Pod has reached Running phase")
+    story.airflow.post(f"dags/{run.dag}/clearTaskInstances", body)
+    story.lasting.wait_for_sync(before + 1, "once")
+    assert story.lasting.pods() == story.lasting.uids
+
+
+def test_all_tasks_end_well_each_in_the_one_pod_that_it_ever_had(executor: str, story: Story):
+    story.lasting.tell_to_end()
+    assert story.lasting.run.end() == "success", story.lasting.tasks()
+    assert story.lasting.seen_in(story.seen) == {task: {uid} for task, uid in story.lasting.uids.items()}
