@@ -1,12 +1,16 @@
-"""Pods that run tasks are taken away under them, by a drained node and by a lost one; the broker is taken away as well.
+"""Pods that run tasks are taken away under them, by a drained node and by a kill; the broker is taken away as well.
 
 One story under each executor that has such pods: its run goes on through all chapters and ends in the last one.
 """
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -26,7 +30,6 @@ SOONER = {
 """What the tests would wait ten minutes for, and five."""
 
 ONCE, DEFERRED = ("once", "-1"), ("deferred", "-1")
-HARD = ("--grace-period=0", "--force")
 celery = pytest.mark.parametrize("executor", ["CeleryExecutor"], indirect=True, scope="module")
 
 
@@ -78,7 +81,7 @@ def waits(stack: Stack) -> None:
 
 @celery
 def test_a_killed_broker_leaves_running_tasks_alone(executor: str, story: Story):
-    story.stack.kubectl("delete", "pod", "-n", NAMESPACE, f"{RELEASE}-redis-0", *HARD)
+    story.stack.kubectl("delete", "pod", "-n", NAMESPACE, f"{RELEASE}-redis-0", "--grace-period=0", "--force")
     broker = f"statefulset/{RELEASE}-redis"
     story.stack.kubectl("rollout", "status", "-n", NAMESPACE, broker, "--timeout=120s", timeout_s=130)
     wait_for("the worker to be told", lambda: told(story.stack), deadline_s=60, interval_s=2)
@@ -93,15 +96,23 @@ def told(stack: Stack) -> None:
         raise NotYet(log[-500:])
 
 
-def take_workers_away(story: Story, *how: str) -> None:
-    """Delete every pod in which a task of the run waits."""
+def workers(story: Story) -> set[str]:
+    """The pods in which tasks of the run wait."""
     tasks = story.airflow.tasks(story.lasting.run.dag, story.lasting.run.id)
-    pods = {task["hostname"].partition(".")[0] for task in tasks if task["state"] == "running"}
-    story.stack.kubectl("delete", "pod", "-n", NAMESPACE, *pods, "--wait=false", *how)
+    return {task["hostname"].partition(".")[0] for task in tasks if task["state"] == "running"}
+
+
+def kill_processes(stack: Stack, pods: set[str]) -> None:
+    """Kill all of the pods' processes on the node, which is this machine, as the kernel does when memory is out."""
+    uids = [stack.get("pod", pod, "-n", NAMESPACE)["metadata"]["uid"] for pod in pods]
+    for file in Path("/proc").glob("[0-9]*/cgroup"):
+        with suppress(OSError):  # it has ended
+            if any(uid in file.read_text() for uid in uids):
+                os.kill(int(file.parent.name), signal.SIGKILL)
 
 
 def test_a_drained_node_s_tasks_take_their_pods_up_elsewhere(executor: str, story: Story):
-    take_workers_away(story)
+    story.stack.kubectl("delete", "pod", "-n", NAMESPACE, *workers(story), "--wait=false")
     story.lasting.wait_for_sync(2)
     if executor == "KubernetesExecutor":
         story.lasting.wait_for_sync(2, "once")
@@ -116,9 +127,11 @@ def test_a_drained_node_s_tasks_take_their_pods_up_elsewhere(executor: str, stor
     finished_run(story.stack, story.airflow)
 
 
-def test_a_lost_node_s_task_takes_its_pod_up_if_it_has_retries_and_fails_if_it_has_none(executor: str, story: Story):
+def test_a_killed_worker_s_task_takes_its_pod_up_if_it_has_retries_and_fails_if_it_has_none(
+    executor: str, story: Story
+):
     tries = story.lasting.tasks()[SYNC][1]
-    take_workers_away(story, *HARD)
+    kill_processes(story.stack, workers(story))
     story.lasting.wait_for_sync(3)
     wait_for("the task without retries to fail", lambda: failed(story), deadline_s=180, interval_s=1)
     assert story.lasting.tasks() == {SYNC: ("running", tries + 1), ONCE: ("failed", 1), DEFERRED: ("deferred", 1)}
