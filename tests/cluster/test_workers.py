@@ -1,4 +1,4 @@
-"""Pods that run tasks are taken away under them, by a drained node and by a kill; the broker is taken away as well.
+"""Pods that run tasks are taken away under them, by a drained node and by a kill.
 
 One story under each executor that has such pods: its run goes on through all chapters and ends in the last one.
 """
@@ -76,23 +76,6 @@ def test_a_worker_that_is_asked_to_stop_waits_for_tasks_that_end_in_time(
 def waits(stack: Stack) -> None:
     log = stack.kubectl("logs", "-n", NAMESPACE, WORKER, "-c", "worker", "--tail=50")
     if "Warm shutdown" not in log:
-        raise NotYet(log[-500:])
-
-
-@celery
-def test_a_killed_broker_leaves_running_tasks_alone(executor: str, story: Story):
-    story.stack.kubectl("delete", "pod", "-n", NAMESPACE, f"{RELEASE}-redis-0", "--grace-period=0", "--force")
-    broker = f"statefulset/{RELEASE}-redis"
-    story.stack.kubectl("rollout", "status", "-n", NAMESPACE, broker, "--timeout=120s", timeout_s=130)
-    wait_for("the worker to be told", lambda: told(story.stack), deadline_s=60, interval_s=2)
-    assert story.lasting.tasks() == {SYNC: ("running", 1), ONCE: ("running", 1), DEFERRED: ("deferred", 1)}
-    assert story.lasting.pods() == story.lasting.uids
-
-
-def told(stack: Stack) -> None:
-    """Whether the broker has handed the running tasks out once more: a worker that lost it is connected again."""
-    log = stack.kubectl("logs", "-n", NAMESPACE, WORKER, "-c", "worker")
-    if "received" not in log.partition("Restoring 2 unacknowledged message(s)")[2]:
         raise NotYet(log[-500:])
 
 
