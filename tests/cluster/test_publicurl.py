@@ -56,6 +56,7 @@ def test_a_task_runs_and_its_log_is_read_below_the_path(stack: Stack, there: Air
     drop(stack, there, "alpha", "functions.py", "functions")
     run = Run(stack, there, "functions", there.trigger("functions"))
     assert run.end() == "success", run.states()
+    assert "Building pod" in run.log("numbers")
 
 
 def test_the_way_out_of_a_sign_in_leads_to_the_public_address(stack: Stack, there: AirflowApi):

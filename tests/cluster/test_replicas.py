@@ -80,13 +80,14 @@ def test_two_schedulers_run_each_task_once(stack: Stack, airflow: AirflowApi):
 
 
 def test_of_a_killed_scheduler_the_tasks_end_well_and_the_other_goes_on(stack: Stack, airflow: AirflowApi):
-    runs = [start(stack, airflow, f"replicas_{way}") for way in ("waiting", "deferred")]
-    for run in runs:
-        run.running()
-    kill(stack, runs[0].task()["hostname"].partition(".")[0])
-    meanwhile = start(stack, airflow, "replicas_quick")
-    assert meanwhile.end() == "success", meanwhile.states()
-    assert [run.end() for run in runs] == ["success"] * 2, [run.log() for run in runs]
+    with watching(stack) as seen:
+        runs = [start(stack, airflow, f"replicas_{way}") for way in ("waiting", "deferred")]
+        uids = [{run.running()["metadata"]["uid"]} for run in runs]
+        kill(stack, runs[0].task()["hostname"].partition(".")[0])
+        meanwhile = start(stack, airflow, "replicas_quick")
+        assert meanwhile.end() == "success", meanwhile.states()
+        assert [run.end() for run in runs] == ["success"] * 2, [run.log() for run in runs]
+    assert [{pod["metadata"]["uid"] for pod in seen.labelled(dag_id=run.dag) if run.owns(pod)} for run in runs] == uids
 
 
 def test_of_a_killed_triggerer_the_other_takes_the_waiting_tasks_over(stack: Stack, airflow: AirflowApi):
