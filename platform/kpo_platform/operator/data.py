@@ -11,6 +11,7 @@ from kubernetes.client import ApiClient
 
 from kpo_platform.errors import PodError
 from kpo_platform.operator.fields import unknown_fields
+from kpo_platform.pod.containers import is_template
 from kpo_platform.pod.finding import refuse
 from kpo_platform.pod.merge import Json
 
@@ -38,8 +39,7 @@ def as_data(value: Any) -> Any:
 
 def comes_later(value: Any) -> bool:
     """Whether the value is a text that Jinja has still to render, or another task's result."""
-    data = as_data(value)
-    return isinstance(data, str) and ("{{" in data or "{%" in data)
+    return is_template(as_data(value))
 
 
 def as_json(pod: Any) -> Json:
@@ -53,7 +53,7 @@ def as_json(pod: Any) -> Json:
     data = as_data(pod) or {}
     if not isinstance(data, str):
         return dict(data)
-    if comes_later(data):
+    if is_template(data):
         return {"spec": data}
     raise PodError(
         "A pod was rendered to a text, but a dictionary was expected",

@@ -10,6 +10,7 @@ from typing import Any
 
 from kubernetes.client import models
 
+from kpo_platform.pod.containers import is_template
 from kpo_platform.pod.finding import Refusal
 
 _LIST = re.compile(r"list\[(\w+)\]")
@@ -74,7 +75,7 @@ def _types(kind: str) -> dict[str, str]:
 
 
 def _is_later(value: Any, kind: str) -> bool:
-    return isinstance(value, str) and kind.startswith(("V1", "dict", "list")) and ("{{" in value or "{%" in value)
+    return kind.startswith(("V1", "dict", "list")) and is_template(value)
 
 
 def _of_shape(value: Any, kind: str, where: str) -> Iterator[Refusal]:

@@ -20,10 +20,15 @@ def is_sidecar(container: Json) -> bool:
     return container.get("restartPolicy") == "Always"
 
 
+def is_template(value: Any) -> bool:
+    """Whether it is a text that Jinja has still to render."""
+    return isinstance(value, str) and ("{{" in value or "{%" in value)
+
+
 def without_templates(value: Any) -> Any:
     """The value with None in place of every text that Jinja has still to render."""
-    if isinstance(value, str):
-        return None if "{{" in value or "{%" in value else value
+    if is_template(value):
+        return None
     if isinstance(value, dict):
         return {key: without_templates(inner) for key, inner in value.items()}
     if isinstance(value, list):

@@ -8,6 +8,7 @@ from datetime import timedelta
 from numbers import Real
 from typing import Any
 
+from kpo_platform.pod.containers import is_template
 from kpo_platform.pod.finding import Refusal
 
 _TEXTS = frozenset(
@@ -70,7 +71,7 @@ _NAMES: tuple[tuple[type, str], ...] = (
 def mistyped(given: Mapping[str, Any]) -> Iterator[Refusal]:
     """Refuse arguments, and items of lists, of another type than they have; None and what comes later are of any."""
     for name, value in given.items():
-        if value is None or _comes_later(value) or (_is_jinja(value) and name not in _NUMBERS):
+        if value is None or _comes_later(value) or (is_template(value) and name not in _NUMBERS):
             continue
         for wanted, example in _wanted(name, value):
             sentence = f"{name} is a {_kind(value)}, but {wanted} was expected"
@@ -126,10 +127,6 @@ def _wordless(name: str, value: Any) -> Iterator[Refusal]:
             instead = "leave it out" if item is None else f"write {str(item)!r}"
             sentence = f"{name} has {item!r} in it, but a list of texts was expected"
             yield Refusal("argument", sentence, f"{instead}.", name)
-
-
-def _is_jinja(value: Any) -> bool:
-    return isinstance(value, str) and ("{{" in value or "{%" in value)
 
 
 def _comes_later(value: Any) -> bool:
