@@ -44,8 +44,6 @@ def executor(stack: Stack, tmp_path_factory: pytest.TempPathFactory, request: py
 class Story:
     """What the chapters share."""
 
-    stack: Stack
-    airflow: AirflowApi
     seen: SeenPods
     lasting: Lasting
 
@@ -56,7 +54,7 @@ def story(executor: str, stack: Stack, airflow: AirflowApi) -> Iterator[Story]:
         lasting = start(stack, airflow, "lasting_tries")
         lasting.wait_for_sync(1, "once")
         try:
-            yield Story(stack, airflow, seen, lasting)
+            yield Story(seen, lasting)
         finally:
             lasting.stop()
 
@@ -81,7 +79,8 @@ def waits(stack: Stack) -> None:
 
 def workers(story: Story) -> set[str]:
     """The pods in which tasks of the run wait."""
-    tasks = story.airflow.tasks(story.lasting.run.dag, story.lasting.run.id)
+    run = story.lasting.run
+    tasks = run.airflow.tasks(run.dag, run.id)
     return {task["hostname"].partition(".")[0] for task in tasks if task["state"] == "running"}
 
 
@@ -94,8 +93,10 @@ def kill_processes(stack: Stack, pods: set[str]) -> None:
                 os.kill(int(file.parent.name), signal.SIGKILL)
 
 
-def test_a_drained_node_s_tasks_take_their_pods_up_elsewhere(executor: str, story: Story):
-    story.stack.kubectl("delete", "pod", "-n", NAMESPACE, *workers(story), "--wait=false")
+def test_a_drained_node_s_tasks_take_their_pods_up_elsewhere(
+    executor: str, stack: Stack, airflow: AirflowApi, story: Story
+):
+    stack.kubectl("delete", "pod", "-n", NAMESPACE, *workers(story), "--wait=false")
     story.lasting.wait_for_sync(2)
     if executor == "KubernetesExecutor":
         story.lasting.wait_for_sync(2, "once")
@@ -107,14 +108,14 @@ def test_a_drained_node_s_tasks_take_their_pods_up_elsewhere(executor: str, stor
         }[executor]
     )
     assert story.lasting.pods() == story.lasting.uids
-    finished_run(story.stack, story.airflow)
+    finished_run(stack, airflow)
 
 
 def test_a_killed_worker_s_task_takes_its_pod_up_if_it_has_retries_and_fails_if_it_has_none(
-    executor: str, story: Story
+    executor: str, stack: Stack, story: Story
 ):
     tries = story.lasting.tasks()[SYNC][1]
-    kill_processes(story.stack, workers(story))
+    kill_processes(stack, workers(story))
     story.lasting.wait_for_sync(3)
     wait_for("the task without retries to fail", lambda: failed(story), deadline_s=180, interval_s=1)
     assert story.lasting.tasks() == {SYNC: ("running", tries + 1), ONCE: ("failed", 1), DEFERRED: ("deferred", 1)}
@@ -130,7 +131,7 @@ def test_the_failed_task_takes_its_pod_up_once_it_is_cleared(executor: str, stor
     run = story.lasting.run
     body = {"dry_run": False, "dag_run_id": run.id, "task_ids": ["once"], "only_failed": True}
     before = run.log("once").count("Pod has reached Running phase")
-    story.airflow.post(f"dags/{run.dag}/clearTaskInstances", body)
+    run.airflow.post(f"dags/{run.dag}/clearTaskInstances", body)
     story.lasting.wait_for_sync(before + 1, "once")
     assert story.lasting.pods() == story.lasting.uids
 
