@@ -72,6 +72,7 @@ GIT = Recipe("git", "2.47.2", DEBIAN, stands_for="localhost/kpo-platform/alpine/
 GIT_SYNC = Recipe("git-sync", "v4.4.2", DEBIAN, stands_for="registry.k8s.io/git-sync/git-sync")
 STATSD_EXPORTER = Recipe("statsd-exporter", "v0.28.0", DEBIAN, program="github.com/prometheus/statsd_exporter")
 PROMETHEUS = Recipe("prometheus", "12", DEBIAN)
+PRIVATE_GIT = Recipe("private-git", "12", DEBIAN)
 
 AIRFLOW_WITH_S3 = Recipe(
     "airflow-with-s3", "3.3.2", AIRFLOW, shared_files=(_REQUIREMENTS / "tools.txt", _REQUIREMENTS / "remote-logs.txt")
@@ -82,5 +83,5 @@ _ALL = (AIRFLOW, POSTGRES, REDIS, GIT_SERVER, XCOM_SIDECAR, GIT, GIT_SYNC, STATS
 RECIPES = {recipe.name: recipe for recipe in _ALL}
 """The images that the cluster needs, by name."""
 
-ON_DEMAND = {recipe.name: recipe for recipe in (AIRFLOW_WITH_S3, AWS_CLI)}
-"""Those that a single group of tests needs, which builds and loads them itself."""
+ON_DEMAND = {recipe.name: recipe for recipe in (AIRFLOW_WITH_S3, AWS_CLI, PRIVATE_GIT)}
+"""Those that few groups of tests need, each of which builds and loads them itself."""

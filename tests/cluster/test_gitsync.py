@@ -8,11 +8,14 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from cluster.executors import release_with
+from cluster.private_git import USER, PrivateGit, credentials, private_git
 from cluster.runs import Run
 from common.steps import Steps
 from common.waiting import NotYet, wait_for
@@ -136,3 +139,84 @@ def files_of_the_account(stack: Stack, container: str) -> list[str]:
     look = f"ls {ACCOUNT} 2>/dev/null || true"
     words = ("exec", "-n", NAMESPACE, "statefulset/airflow-scheduler", "-c", container, "--", "sh", "-c", look)
     return stack.kubectl(*words).split()
+
+
+class Behind:
+    """A repository that a Secret opens, followed by the release."""
+
+    dag = "behind_beta"
+    secret = "dags-git"
+
+    def __init__(self, stack: Stack, server: PrivateGit, values: Path) -> None:
+        self.stack, self.server, self.values = stack, server, values
+
+    def commit(self, tag: str) -> None:
+        """Push the DAG with this tag."""
+        text = DAG.format(team="beta", tag=tag).replace("shared_", "behind_")
+        self.server.commit("dags", "dags/beta/behind.py", text)
+
+    def let_in(self, password: str) -> None:
+        """Let this password open it from now on, and put it into the Secret."""
+        self.server.let_in(password)
+        credentials(self.stack, self.secret, "basic-auth", {"username": USER, "password": password})
+
+    def followed(self, repo: str) -> dict[str, Any]:
+        """Give the values that let the release follow it at this address."""
+        return {"dags": {"gitSync": {**VALUES["dags"]["gitSync"], "repo": repo, "credentialsSecret": self.secret}}}
+
+    def pods(self) -> dict[str, str]:
+        """Give the uids of the pods that follow it, by component."""
+        those = "app.kubernetes.io/component in (scheduler,dag-processor)"
+        pods = self.stack.get("pods", "-n", NAMESPACE, "-l", those)["items"]
+        return {pod["metadata"]["labels"]["app.kubernetes.io/component"]: pod["metadata"]["uid"] for pod in pods}
+
+
+@pytest.fixture
+def behind(stack: Stack, tmp_path: Path) -> Iterator[Behind]:
+    try:
+        with private_git(stack) as server:
+            yield Behind(stack, server, tmp_path / "behind.yaml")
+            install(Steps(), stack)
+    finally:
+        stack.kubectl("delete", "secret", Behind.secret, "-n", NAMESPACE, "--ignore-not-found")
+
+
+def test_a_password_opens_a_private_one_and_a_new_one_is_used_without_a_restart(
+    stack: Stack, airflow: AirflowApi, behind: Behind
+):
+    behind.commit("first")
+    behind.let_in("brook")
+    behind.values.write_text(yaml.safe_dump(behind.followed(behind.server.http("dags"))))
+    install(Steps(), stack, behind.values)
+    wait_for_tag(airflow, behind.dag, "first")
+    pods = behind.pods()
+    behind.let_in("stone")
+    behind.commit("second")
+    wait_for_tag(airflow, behind.dag, "second")
+    assert behind.pods() == pods
+    for component in pods:
+        words = (
+            "logs",
+            "-n",
+            NAMESPACE,
+            "-l",
+            f"app.kubernetes.io/component={component}",
+            "-c",
+            "git-sync",
+            "--tail=-1",
+        )
+        log = stack.kubectl(*words)
+        assert ("updated successfully" in log, "brook" in log, "stone" in log) == (True, False, False)
+
+
+def test_a_key_opens_one_over_ssh_for_the_sidecars_and_for_the_pod_of_a_single_task(
+    stack: Stack, airflow: AirflowApi, behind: Behind
+):
+    behind.commit("by-ssh")
+    data = {"ssh-privatekey": behind.server.new_key(), "known_hosts": behind.server.host_key()}
+    credentials(stack, behind.secret, "ssh-auth", data)
+    values = behind.followed(behind.server.ssh("dags"))
+    with release_with(stack, "KubernetesExecutor", behind.values, values):
+        wait_for_tag(airflow, behind.dag, "by-ssh")
+        run = Run(stack, airflow, behind.dag, airflow.trigger(behind.dag), "team-beta")
+        assert run.end() == "success", run.log()
