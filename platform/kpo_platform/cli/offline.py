@@ -174,8 +174,10 @@ def _ended_after(process: subprocess.Popen[str], until: float | None) -> Iterato
         yield
         return
     timer = threading.Timer(max(until - time.time(), 0) + TIDY_UP_SECONDS, process.kill)
-    timer.start()
+    # Ctrl-C may come at any time, also while the thread starts: nothing waits for it at the end.
+    timer.daemon = True
     try:
+        timer.start()
         yield
     finally:
         timer.cancel()
