@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from cluster.lasting import components
 from cluster.people import ask, drop_dags, remove_person, roles_of
 from common.steps import Steps
 from common.waiting import NotYet, wait_for
@@ -29,7 +30,6 @@ PEOPLE = {
     "admin": {"groups": ["platform"], "in_token": True},
     "stranger": {"groups": ["everybody"], "in_token": True},
 }
-API_SERVER = "app.kubernetes.io/component=api-server"
 SignIn = Callable[[str], str]
 
 
@@ -167,7 +167,7 @@ def test_the_administrator_s_password_still_opens_the_api(airflow: AirflowApi, s
 def test_an_owner_who_is_taken_off_loses_the_role_at_the_next_sign_in_without_a_restart(
     stack: Stack, airflow: AirflowApi, provider: str, sign_in: SignIn, tmp_path: Path
 ):
-    before = stack.get("pods", "-n", NAMESPACE, "-l", API_SERVER)["items"]
+    before = components(stack)["api-server"]
     install(Steps(), stack, written(tmp_path, provider, {**OWNERS, "alpha": []}))
 
     def probe() -> None:
@@ -176,5 +176,4 @@ def test_an_owner_who_is_taken_off_loses_the_role_at_the_next_sign_in_without_a_
             raise NotYet(f"the roles are {roles}")
 
     wait_for("ada to lose the role", probe, 150, interval_s=5)
-    after = stack.get("pods", "-n", NAMESPACE, "-l", API_SERVER)["items"]
-    assert [pod["metadata"]["uid"] for pod in after] == [pod["metadata"]["uid"] for pod in before]
+    assert components(stack)["api-server"] == before
