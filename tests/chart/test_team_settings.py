@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from chart.rendering import Object, containers, pods, render, starting_with
+from chart.rendering import Object, containers, one, pods, render, starting_with
 from chart.test_scripts import script
 
 PRIVATE: Object = {
@@ -40,7 +40,20 @@ def test_every_team_has_a_pool_in_which_deferred_tasks_keep_their_slot() -> None
         "roles.json": {"team-alpha": [], "team-beta": []},
         "pools.json": {"team-alpha": pool("alpha", 128), "team-beta": pool("beta", 5)},
         "connections.json": {"git-alpha": "alpha-git"},
+        "ssh.json": {"strict_host_key_checking": "accept-new"},
     }
+
+
+def test_keys_of_servers_that_are_known_are_asked_for_and_lie_where_airflow_s_settings_do() -> None:
+    values: Object = {**PRIVATE, "dags": {"knownHosts": "git.example ssh-ed25519 AAAA\n"}}
+    assert settings(values)["ssh.json"] == {
+        "strict_host_key_checking": "yes",
+        "known_hosts_file": "/opt/kpo-platform/config/known_hosts",
+    }
+    assert one(render(values), "ConfigMap", "airflow-config")["data"]["known_hosts"] == "git.example ssh-ed25519 AAAA\n"
+    for component in ("dag-processor", "scheduler", "triggerer"):
+        mounts = pods(render(values))[component]["spec"]["containers"][0]["volumeMounts"]
+        assert {"name": "config", "mountPath": "/opt/kpo-platform/config", "readOnly": True} in mounts
 
 
 def test_the_job_waits_for_the_database_and_reads_the_secrets_as_files() -> None:
@@ -88,7 +101,7 @@ def test_a_team_without_a_repository_asks_for_no_credentials() -> None:
         ({"password": "t0ken"}, {"login": "user", "password": "t0ken"}),
         (
             {"ssh-privatekey": "KEY\nEND", "known_hosts": "x"},
-            {"extra": '{"private_key": "KEY\\nEND\\n", "strict_host_key_checking": "accept-new"}'},
+            {"extra": '{"private_key": "KEY\\nEND\\n", "strict_host_key_checking": "yes"}'},
         ),
         ({"token": "x"}, {}),
         ({}, {}),
@@ -99,4 +112,4 @@ def test_a_secret_of_kubernetes_own_types_becomes_a_connection(
 ) -> None:
     for name, value in secret.items():
         (tmp_path / name).write_text(value)
-    assert script("team_settings", monkeypatch).fields(tmp_path) == fields
+    assert script("team_settings", monkeypatch).fields(tmp_path, {"strict_host_key_checking": "yes"}) == fields

@@ -2,40 +2,26 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 import yaml
 
 from cluster.documented import commands, follow
+from cluster.private_git import USER, PrivateGit, credentials, private_git
 from common.errors import ScriptError
 from common.paths import REPOSITORY
 from common.steps import Steps
 from common.waiting import NotYet, wait_for
 from road.airflow_api import AirflowApi
 from road.bring_up import install
-from road.stack import NAMESPACE, RELEASE, VALUES, Stack
+from road.stack import NAMESPACE, RELEASE, Stack
 
-SERVER = """
-import base64, functools, http.server, pathlib
-
-class Handler(http.server.SimpleHTTPRequestHandler):
-    def do_GET(self):
-        password = pathlib.Path("/tmp/password").read_text()
-        wanted = "Basic " + base64.b64encode(f"deploy:{password}".encode()).decode()
-        if self.headers.get("Authorization") == wanted:
-            return super().do_GET()
-        self.send_response(401)
-        self.send_header("WWW-Authenticate", 'Basic realm="git"')
-        self.end_headers()
-
-pathlib.Path("/tmp/password").touch()
-http.server.ThreadingHTTPServer(("", 8080), functools.partial(Handler, directory="/tmp/git")).serve_forever()
-"""
+SECRETS = ("vault-git", "vault-git-2", "vault-git-3", "vault-key", "vault-key-2")
 DAG = """
 from airflow.sdk import DAG, task
 
@@ -47,47 +33,29 @@ with DAG("vault_read", schedule=None):
 
     read()
 """
-COMMIT = """
-set -e
-cd /tmp/git/work 2>/dev/null || {
-  mkdir -p /tmp/git && cd /tmp/git && git init -q --bare -b main vault.git && git init -q -b main work && cd work
-}
-cat > vault_read.py
-git add . && git -c user.name=t -c user.email=t@example.test commit -q -m more && git push -q ../vault.git HEAD:main
-git -C ../vault.git update-server-info
-git rev-parse HEAD
-"""
 
 
 @dataclass
 class Vault:
-    """Team vault, its repository and the server that asks for a password."""
+    """Team vault, and the server of its repository."""
 
     stack: Stack
     airflow: AirflowApi
+    server: PrivateGit
     values: Path
-
-    def shell(self, script: str, given: str) -> str:
-        """Run a script in the server's pod with this standard input."""
-        words = ("exec", "-i", "-n", "git", "private-git", "--", "sh", "-c", script)
-        return self.stack.kubectl(*words, stdin=given)
 
     def commit(self, text: str) -> str:
         """Push a DAG that gives this text; gives the commit."""
-        return self.shell(COMMIT, DAG.format(text=text)).split()[-1]
+        return self.server.commit("vault", "vault_read.py", DAG.format(text=text))
 
-    def secret(self, name: str, password: str) -> None:
-        """Make a Secret with the password for the repository."""
-        data = {"username": "deploy", "password": password}
-        meta = {"name": name, "namespace": NAMESPACE}
-        secret = {"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/basic-auth", "metadata": meta}
-        self.stack.kubectl("apply", "-f", "-", stdin=json.dumps({**secret, "stringData": data}))
+    def password(self, secret: str, password: str) -> None:
+        """Make a Secret with this password for the repository."""
+        credentials(self.stack, secret, "basic-auth", {"username": USER, "password": password})
 
-    def upgrade(self, secret: str) -> None:
+    def upgrade(self, secret: str, repo: str = "", **dags: str) -> None:
         """Let the release have team vault, whose repository this Secret opens."""
-        repo = "http://private-git.git.svc.cluster.local:8080/vault.git"
-        dags = {"repo": repo, "refreshInterval": 5, "credentialsSecret": secret}
-        self.values.write_text(yaml.safe_dump({"teams": {"vault": {"dags": dags, "volumes": []}}}))
+        own = {"repo": repo or self.server.http("vault"), "refreshInterval": 5, "credentialsSecret": secret}
+        self.values.write_text(yaml.safe_dump({"teams": {"vault": {"dags": own, "volumes": []}}, "dags": dags}))
         install(Steps(), self.stack, self.values)
 
     def job_said(self, sentence: str) -> None:
@@ -126,57 +94,30 @@ class Vault:
 
 @pytest.fixture(scope="module")
 def vault(stack: Stack, airflow: AirflowApi, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Vault]:
-    """A git server that asks for a password, and the team; all of it goes again."""
-    it = Vault(stack, airflow, tmp_path_factory.mktemp("vault") / "values.yaml")
+    """A git server that asks who is there, and the team; all of it goes again."""
     forget(stack)
     try:
-        stack.kubectl("apply", "-f", "-", stdin=json.dumps(server()))
-        stack.kubectl("wait", "pod/private-git", "-n", "git", "--for=condition=Ready", "--timeout=60s", timeout_s=70)
-        yield it
+        with private_git(stack) as server:
+            yield Vault(stack, airflow, server, tmp_path_factory.mktemp("vault") / "values.yaml")
     finally:
         install(Steps(), stack)
         forget(stack)
 
 
-def server() -> dict[str, object]:
-    """The server and its Service."""
-    airflow = yaml.safe_load(VALUES.read_text())["images"]["airflow"]
-    meta = {"name": "private-git", "namespace": "git", "labels": {"app": "private-git"}}
-    container = {
-        "name": "server",
-        "image": f"{airflow['repository']}:{airflow['tag']}",
-        "command": ["python", "-c", SERVER],
-        "readinessProbe": {"tcpSocket": {"port": 8080}, "periodSeconds": 1},
-        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
-    }
-    security = {"runAsNonRoot": True, "runAsUser": 50000, "seccompProfile": {"type": "RuntimeDefault"}}
-    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": meta}
-    service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "private-git", "namespace": "git"}}
-    return {
-        "apiVersion": "v1",
-        "kind": "List",
-        "items": [
-            {**pod, "spec": {"securityContext": security, "containers": [container]}},
-            {**service, "spec": {"selector": {"app": "private-git"}, "ports": [{"port": 8080}]}},
-        ],
-    }
-
-
 def forget(stack: Stack) -> None:
     """Remove what the tests made outside of the release."""
-    stack.kubectl("delete", "pod,service", "private-git", "-n", "git", "--ignore-not-found", "--grace-period=1")
-    stack.kubectl("delete", "secret", "vault-git", "vault-git-2", "vault-git-3", "-n", NAMESPACE, "--ignore-not-found")
+    stack.kubectl("delete", "secret", *SECRETS, "-n", NAMESPACE, "--ignore-not-found")
     stack.kubectl("delete", "namespace", "team-vault", "--ignore-not-found", timeout_s=120)
 
 
 def test_a_repository_is_read_as_soon_as_its_secret_is_there(vault: Vault):
     version = vault.commit("one")
-    vault.shell("cat > /tmp/password", "first")
+    vault.server.let_in("first")
     vault.upgrade("vault-git")
     vault.job_said("connection git-vault: secret vault-git is missing, or has neither `password` nor `ssh-privatekey`")
     assert vault.airflow.get("pools/team-vault")["slots"] == 128
     before = vault.airflow_pods()
-    vault.secret("vault-git", "first")
+    vault.password("vault-git", "first")
     vault.airflow.wait_for_version("vault_read", version, 300)
     assert vault.result() == "one"
     assert vault.airflow_pods() == before
@@ -184,9 +125,9 @@ def test_a_repository_is_read_as_soon_as_its_secret_is_there(vault: Vault):
 
 def test_a_new_password_is_used_and_nothing_starts_again(vault: Vault):
     before = vault.airflow_pods()
-    vault.shell("cat > /tmp/password", "second")
+    vault.server.let_in("second")
     version = vault.commit("two")
-    vault.secret("vault-git-2", "second")
+    vault.password("vault-git-2", "second")
     vault.upgrade("vault-git-2")
     vault.airflow.wait_for_version("vault_read", version, 300)
     assert vault.result() == "two"
@@ -197,9 +138,9 @@ def test_no_log_and_no_configmap_has_the_password(vault: Vault):
     for part in ("dag-processor", "scheduler", "team-settings"):
         words = ("logs", "-n", NAMESPACE, "-l", f"app.kubernetes.io/component={part}", "--tail=-1")
         log = vault.stack.kubectl(*words)
-        assert (log != "", "deploy:" in log, "first" in log.split(), "second" in log.split()) == (True, *[False] * 3)
+        assert (log != "", f"{USER}:" in log, "first" in log.split(), "second" in log.split()) == (True, *[False] * 3)
     config = vault.stack.kubectl("get", "configmaps", "-n", NAMESPACE, "-o", "yaml")
-    assert "vault-git-2" in config and "deploy:" not in config
+    assert "vault-git-2" in config and f"{USER}:" not in config
 
 
 def failed_job(stack: Stack) -> str:
@@ -217,9 +158,56 @@ def test_a_job_that_failed_runs_again_as_the_page_says(vault: Vault, programs: P
     words = [programs / "platformctl", "doctor"]
     doctor = subprocess.run(words, env=vault.stack.variables, capture_output=True, text=True, timeout=120, check=False)
     assert f"kubectl -n {NAMESPACE} delete job {job}, and upgrade with helm" in doctor.stdout
-    vault.secret("vault-git-3", "second")
+    vault.password("vault-git-3", "second")
     (block,) = commands("A Job that failed")
     printed = follow(vault.stack, block, REPOSITORY)
     assert "connection git-vault: secret vault-git-3 is missing" in printed
     assert f"job.batch/{job} condition met" in printed
     assert vault.result() == "two"
+
+
+def test_by_ssh_a_key_opens_it_and_the_server_is_trusted_when_it_is_first_seen(vault: Vault):
+    credentials(vault.stack, "vault-key", "ssh-auth", {"ssh-privatekey": vault.server.new_key()})
+    version = vault.commit("three")
+    vault.upgrade("vault-key", vault.server.ssh("vault"))
+    vault.airflow.wait_for_version("vault_read", version, 300)
+    assert vault.result() == "three"
+
+
+def test_by_ssh_a_server_is_not_spoken_to_that_has_another_key_than_the_values_say(vault: Vault):
+    wrong, key = another(vault.server.host_key()), vault.server.new_key()
+    credentials(vault.stack, "vault-key-2", "ssh-auth", {"ssh-privatekey": key})
+    version = vault.commit("four")
+    vault.upgrade("vault-key-2", vault.server.ssh("vault"), knownHosts=wrong)
+    vault.job_said("connection git-vault: made from secret vault-key-2")
+    wait_for("the DAG processor to have the keys", lambda: knows(vault.stack, wrong), 180)
+    wait_for("a fetch that fails after that", Failing(vault.stack), 60)
+    vault.upgrade("vault-key-2", vault.server.ssh("vault"), knownHosts=vault.server.host_key())
+    vault.airflow.wait_for_version("vault_read", version, 300)
+    assert vault.result() == "four"
+
+
+def another(host_key: str) -> str:
+    """A key that the server does not have."""
+    return f"{host_key.strip()[:-4]}AAAA\n"
+
+
+def knows(stack: Stack, known_hosts: str) -> None:
+    """The DAG processor has this file of known hosts; its ConfigMap reaches it some time after the upgrade."""
+    file = "/opt/kpo-platform/config/known_hosts"
+    words = ("exec", "-n", NAMESPACE, "deployment/airflow-dag-processor", "--", "sh", "-c", f"cat {file} || true")
+    if (found := stack.kubectl(*words)) != known_hosts:
+        raise NotYet(f"it has {found!r}")
+
+
+class Failing:
+    """The DAG processor says that it could not fetch, from now on: what it said before had other reasons."""
+
+    def __init__(self, stack: Stack) -> None:
+        self.stack, self.since = stack, datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    def __call__(self) -> None:
+        words = ("logs", "-n", NAMESPACE, "deployment/airflow-dag-processor", f"--since-time={self.since}")
+        log = self.stack.kubectl(*words)
+        if "Could not read from remote repository" not in log:
+            raise NotYet(f"its log ends with {log[-300:]!r}")

@@ -19,8 +19,10 @@ CREDENTIALS = Path("/opt/kpo-platform/credentials")
 """One folder for each Secret; empty where the Secret is missing."""
 
 
-def fields(folder: Path) -> dict[str, Any]:
+def fields(folder: Path, trust: dict[str, str]) -> dict[str, Any]:
     """The fields of a git connection out of a mounted Secret; nothing if it holds neither a key nor a password.
+
+    A key comes with how ssh tells who the server is.
 
     The Secret's keys are those of Kubernetes' own types ``basic-auth`` and ``ssh-auth``.
     """
@@ -28,7 +30,7 @@ def fields(folder: Path) -> dict[str, Any]:
     if "ssh-privatekey" in found:
         # ssh refuses a key whose last line does not end.
         key = found["ssh-privatekey"].rstrip("\n") + "\n"
-        return {"extra": json.dumps({"private_key": key, "strict_host_key_checking": "accept-new"})}
+        return {"extra": json.dumps({"private_key": key, **trust})}
     if "password" in found:
         return {"login": found.get("username", "user").strip(), "password": found["password"].strip()}
     return {}
@@ -55,7 +57,8 @@ def main() -> None:
         make_roles(roles)
     subprocess.run(["airflow", "pools", "import", str(SETTINGS / "pools.json")], check=True)
     wanted: dict[str, str] = json.loads((SETTINGS / "connections.json").read_text())
-    found = {name: fields(CREDENTIALS / secret) for name, secret in wanted.items()}
+    trust: dict[str, str] = json.loads((SETTINGS / "ssh.json").read_text())
+    found = {name: fields(CREDENTIALS / secret, trust) for name, secret in wanted.items()}
     complete = {name: values for name, values in found.items() if values}
     if complete:
         store(complete)

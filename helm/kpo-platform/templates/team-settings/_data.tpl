@@ -27,6 +27,15 @@
 {{- toJson $connections -}}
 {{- end -}}
 
+{{/* context → how ssh tells who a git server is, as fields of an Airflow connection, in JSON */}}
+{{- define "kpo-platform.sshTrust" -}}
+{{- if .Values.dags.knownHosts -}}
+{{- dict "strict_host_key_checking" "yes" "known_hosts_file" "/opt/kpo-platform/config/known_hosts" | toJson -}}
+{{- else -}}
+{{- dict "strict_host_key_checking" "accept-new" | toJson -}}
+{{- end -}}
+{{- end -}}
+
 {{/* context → {role: names of users who have it} of all teams, as JSON; nothing where Airflow keeps no roles */}}
 {{- define "kpo-platform.roles" -}}
 {{- include "kpo-platform.resolveTeams" . -}}
@@ -51,6 +60,7 @@
       "roles.json" (include "kpo-platform.roles" .)
       "pools.json" (include "kpo-platform.pools" .)
       "connections.json" (include "kpo-platform.gitConnections" .)
+      "ssh.json" (include "kpo-platform.sshTrust" .)
     | toJson -}}
 {{- end -}}
 
