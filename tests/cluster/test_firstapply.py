@@ -215,16 +215,27 @@ def test_kubectl_would_take_it_without_server_side_as_well(stack: Stack, place: 
     assert len(said.splitlines()) == len(place.objects())
 
 
+def wait_until_left(stack: Stack, expected: set[str]) -> None:
+    """Wait until no more than this has the release's label, in any namespace or in none."""
+    kinds = stack.kubectl("api-resources", "--verbs=list", "-o", "name").split()
+    words = (",".join(kinds), "-A", "-l", f"app.kubernetes.io/instance={RELEASE}", "-o", "name")
+
+    def probe() -> None:
+        if (found := set(stack.kubectl("get", *words).split())) != expected:
+            raise NotYet(f"there are {sorted(found)}")
+
+    wait_for(f"nothing to be left but {sorted(expected)}", probe, 120)
+
+
 def test_to_delete_it_leaves_nothing_and_the_other_release_as_it_was(
     stack: Stack, airflow: AirflowApi, place: Place, history: Run, before: dict[str, Any]
 ):
     stack.kubectl("delete", "-f", "-", stdin=place.rendering(), timeout_s=300)
     left = {one["metadata"]["name"] for one in stack.get("secrets,pvc", "-n", HOME)["items"]}
     assert left == {f"{RELEASE}-{name}" for name in SECRETS} | {name.format(RELEASE) for name in CLAIMS}
+    wait_until_left(stack, {f"persistentvolumeclaim/{name.format(RELEASE)}" for name in CLAIMS})
     remove(stack)
-    kinds = stack.kubectl("api-resources", "--namespaced", "--verbs=list", "-o", "name").split()
-    marked = ("-A", "-l", f"app.kubernetes.io/instance={RELEASE}", "-o", "name")
-    assert stack.kubectl("get", ",".join(kinds), *marked) == ""
+    wait_until_left(stack, set())
     assert cluster_wide(stack) - before["cluster"] == set()
     assert components(stack) == before["pods"]
     assert holdings(stack, airflow, history) == before["holdings"]
