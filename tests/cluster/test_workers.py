@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from cluster.executors import release_with
-from cluster.lasting import SYNC, Lasting, finished_run, start
+from cluster.lasting import SYNC, Lasting, finished_run, kill, start
 from common.waiting import NotYet, wait_for
 from road.airflow_api import AirflowApi
 from road.pods import SeenPods, watching
@@ -109,6 +109,16 @@ def test_a_drained_node_s_tasks_take_their_pods_up_elsewhere(
     )
     assert story.lasting.pods() == story.lasting.uids
     finished_run(stack, airflow)
+
+
+def test_a_killed_scheduler_s_tasks_run_on_where_they_are_and_the_next_one_starts_others(
+    executor: str, stack: Stack, airflow: AirflowApi, story: Story
+):
+    before = (workers(story), story.lasting.tasks())
+    kill(stack, "scheduler")
+    finished_run(stack, airflow)
+    assert (workers(story), story.lasting.tasks()) == before
+    assert story.lasting.pods() == story.lasting.uids
 
 
 def test_a_killed_worker_s_task_takes_its_pod_up_if_it_has_retries_and_fails_if_it_has_none(
