@@ -64,6 +64,24 @@ def test_config_in_the_values_wins() -> None:
     assert settings(given) == expected
 
 
+def test_numbers_in_the_values_stand_in_airflow_s_settings_as_they_were_written() -> None:
+    given = {"core": {"xcom_objectstorage_threshold": 1048576, "parallelism": 0}, "webserver": {"rate": 0.25}}
+    found = settings({"config": given})
+    assert found["core"]["xcom_objectstorage_threshold"] == "1048576"
+    assert (found["core"]["parallelism"], found["webserver"]["rate"]) == ("0", "0.25")
+
+
+def test_names_that_look_like_numbers_stay_names() -> None:
+    dags = {"persistence": {"existingClaim": "123", "subPath": "2024"}}
+    values: Object = {"dags": dags, "logs": {"persistence": {"existingClaim": "456"}}, "fernetKeySecretName": "789"}
+    spec = pods(render(values))["scheduler"]["spec"]
+    claims = [one["persistentVolumeClaim"]["claimName"] for one in spec["volumes"] if "persistentVolumeClaim" in one]
+    assert sorted(claims) == ["123", "456"]
+    (container,) = spec["containers"]
+    assert [one["subPath"] for one in container["volumeMounts"] if "subPath" in one] == ["2024"]
+    assert {one["valueFrom"]["secretKeyRef"]["name"] for one in container["env"] if "valueFrom" in one} >= {"789"}
+
+
 def test_a_team_with_a_repository_is_a_bundle() -> None:
     assert json.loads(settings(TWO_TEAMS)["dag_processor"]["dag_bundle_config_list"]) == [
         {

@@ -33,7 +33,7 @@ true
 {{- if .Values.oidc.issuer -}}
 - name: oidc
   secret:
-    secretName: {{ .Values.oidc.clientSecretName }}
+    secretName: {{ .Values.oidc.clientSecretName | quote }}
     items: [{key: client-secret, path: client-secret}]
 {{- end -}}
 {{- end -}}

@@ -22,7 +22,7 @@ execution_api:
   jwt_expiration_time: "1500"
 {{- if eq .Values.executor "KubernetesExecutor" }}
 kubernetes_executor:
-  namespace: {{ .Release.Namespace }}
+  namespace: {{ .Release.Namespace | quote }}
   pod_template_file: /opt/kpo-platform/config/task-pod.yaml
 {{- end }}
 scheduler:
@@ -62,13 +62,18 @@ logging:
 {{- dict "dag_processor" (dict "dag_bundle_config_list" (include "kpo-platform.bundles" . | replace "%" "%%")) | toJson -}}
 {{- end -}}
 
+{{/* a value → as it stands in a file of settings: a whole number with all its digits, where Go would write 1e+06 */}}
+{{- define "kpo-platform.setting" -}}
+{{- if and (kindIs "float64" .) (eq . (floor .)) -}}{{- int64 . -}}{{- else -}}{{- . -}}{{- end -}}
+{{- end -}}
+
 {{/* context → airflow.cfg */}}
 {{- define "kpo-platform.airflowCfg" -}}
 {{- $config := mergeOverwrite (include "kpo-platform.teamConfig" . | fromJson) (include "kpo-platform.once" (list . "kpo-platform.config") | fromJson) -}}
 {{- range $section, $settings := $config }}
 [{{ $section }}]
 {{- range $key, $value := $settings }}
-{{ $key }} = {{ $value }}
+{{ $key }} = {{ include "kpo-platform.setting" $value }}
 {{- end }}
 {{ end }}
 {{- end -}}

@@ -7,7 +7,7 @@
 - name: KPO_PLATFORM_DATABASE_PASSWORD
   valueFrom:
     secretKeyRef:
-      name: {{ .passwordSecretName }}
+      name: {{ .passwordSecretName | quote }}
       key: password
 {{- $rest := printf "%s:$(KPO_PLATFORM_DATABASE_PASSWORD)@%s:%v/%s" .user .host .port .db }}
 - name: AIRFLOW__DATABASE__SQL_ALCHEMY_CONN
@@ -42,7 +42,7 @@
 {{- if and .host .caSecretName -}}
 - name: database-ca
   secret:
-    secretName: {{ .caSecretName }}
+    secretName: {{ .caSecretName | quote }}
     items: [{key: ca.crt, path: ca.crt}]
 {{- end -}}
 {{- end -}}

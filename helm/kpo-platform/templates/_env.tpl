@@ -5,7 +5,7 @@
 - name: {{ index . 1 }}
   valueFrom:
     secretKeyRef:
-      name: {{ include "kpo-platform.secretName" (list (index . 0) (index . 2)) }}
+      name: {{ include "kpo-platform.secretName" (list (index . 0) (index . 2)) | quote }}
       key: {{ index . 3 }}
 {{- end -}}
 

@@ -29,7 +29,7 @@
     {{- else }}
     - name: GITSYNC_USERNAME
       valueFrom:
-        secretKeyRef: {name: {{ . }}, key: username}
+        secretKeyRef: {name: {{ . | quote }}, key: username}
     - {name: GITSYNC_PASSWORD_FILE, value: /etc/git-secret/password}
     {{- end }}
     {{- end }}

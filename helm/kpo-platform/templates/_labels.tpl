@@ -1,7 +1,7 @@
 {{/* (list context component) → the labels by which a component's pods are found; they never change */}}
 {{- define "kpo-platform.selectorLabels" -}}
 app.kubernetes.io/name: {{ (first .).Chart.Name }}
-app.kubernetes.io/instance: {{ (first .).Release.Name }}
+app.kubernetes.io/instance: {{ (first .).Release.Name | quote }}
 app.kubernetes.io/component: {{ last . }}
 {{- end -}}
 

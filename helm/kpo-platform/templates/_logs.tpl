@@ -31,7 +31,7 @@ volumeClaimTemplates:
 {{- with .Values.logs.persistence.existingClaim -}}
 - name: logs
   persistentVolumeClaim:
-    claimName: {{ . }}
+    claimName: {{ . | quote }}
 {{- end -}}
 {{- end -}}
 
@@ -48,7 +48,7 @@ apiVersion: v1
 kind: Service
 metadata:
   name: {{ include "kpo-platform.name" (list (first .) (index . 1)) }}
-  namespace: {{ (first .).Release.Namespace }}
+  namespace: {{ (first .).Release.Namespace | quote }}
   labels:
     {{- include "kpo-platform.labels" (list (first .) (index . 1)) | nindent 4 }}
 spec:

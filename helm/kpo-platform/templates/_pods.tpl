@@ -35,7 +35,7 @@ apiVersion: policy/v1
 kind: PodDisruptionBudget
 metadata:
   name: {{ include "kpo-platform.name" (list (first .) (index . 1)) }}
-  namespace: {{ (first .).Release.Namespace }}
+  namespace: {{ (first .).Release.Namespace | quote }}
   labels:
     {{- include "kpo-platform.labels" (list (first .) (index . 1)) | nindent 4 }}
 spec:

@@ -31,7 +31,7 @@ setting. */}}
   readOnly: true
   {{- if not .Values.dags.gitSync.enabled }}
   {{- with .Values.dags.persistence.subPath }}
-  subPath: {{ . }}
+  subPath: {{ . | quote }}
   {{- end }}
   {{- end }}
 {{- end -}}
@@ -47,14 +47,14 @@ setting. */}}
 {{- with .Values.dags.gitSync.credentialsSecret }}
 - name: git-secret
   secret:
-    secretName: {{ . }}
+    secretName: {{ . | quote }}
     # Its group is the pod's, by which git-sync reads it.
     defaultMode: 0440
 {{- end }}
 {{- else if .Values.dags.persistence.existingClaim -}}
 - name: shared-dags
   persistentVolumeClaim:
-    claimName: {{ .Values.dags.persistence.existingClaim }}
+    claimName: {{ .Values.dags.persistence.existingClaim | quote }}
     readOnly: true
 {{- end -}}
 {{- end -}}

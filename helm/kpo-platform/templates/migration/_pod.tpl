@@ -24,5 +24,5 @@ volumes:
   {{- include "kpo-platform.airflowVolumes" . | nindent 2 }}
   - name: admin
     secret:
-      secretName: {{ include "kpo-platform.secretName" (list . "admin") }}
+      secretName: {{ include "kpo-platform.secretName" (list . "admin") | quote }}
 {{- end -}}

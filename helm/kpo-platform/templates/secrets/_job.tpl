@@ -14,7 +14,7 @@ containers:
       - name: CONNECTION_CHECK_MAX_COUNT
         value: "0"
       - name: NAMESPACE
-        value: {{ .Release.Namespace }}
+        value: {{ .Release.Namespace | quote }}
       - name: SECRETS
         value: {{ include "kpo-platform.ownSecrets" . | quote }}
       - name: GIVEN
@@ -41,6 +41,6 @@ volumes:
   {{- range $what, $name := $given }}
   # One that is missing must not keep the others from being made; the job says which it is.
   - name: {{ $what }}
-    secret: {secretName: {{ $name }}, optional: true}
+    secret: {secretName: {{ $name | quote }}, optional: true}
   {{- end }}
 {{- end -}}

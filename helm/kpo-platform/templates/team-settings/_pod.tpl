@@ -30,6 +30,6 @@ volumes:
   {{- range $index, $secret := $secrets }}
   # One that is missing must not keep the other teams' settings waiting; the job says which it is.
   - name: credentials-{{ $index }}
-    secret: {secretName: {{ $secret }}, optional: true}
+    secret: {secretName: {{ $secret | quote }}, optional: true}
   {{- end }}
 {{- end -}}
