@@ -170,6 +170,17 @@ def test_without_shared_dags_nothing_speaks_of_them() -> None:
             "name the repository.",
         ),
         (
+            followed(repo="git://git.example/all.git", credentialsSecret="key"),
+            "dags.gitSync.credentialsSecret is key, but a git:// repository takes no credentials; "
+            "give dags.gitSync.repo by https or ssh, or leave the secret out.",
+        ),
+        (
+            followed(repo="git@git.example:all.git"),
+            "dags.gitSync.repo is reached by ssh and dags.gitSync.credentialsSecret is empty, "
+            "so there is no key to open it; name a Secret with ssh-privatekey and known_hosts, "
+            "or give the repository by https.",
+        ),
+        (
             followed(repo="https://me:secret@git.example/all.git"),
             "dags.gitSync.repo has a password in it, which everybody who reads the release would see; put it into a "
             "Secret and name that in dags.gitSync.credentialsSecret.",

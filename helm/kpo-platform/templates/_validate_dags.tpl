@@ -13,6 +13,12 @@
 {{- if regexMatch "^[a-z+]+://[^/@]*:[^/@]*@" $sync.repo -}}
 {{- $errors = append $errors "ERROR: dags.gitSync.repo has a password in it, which everybody who reads the release would see; put it into a Secret and name that in dags.gitSync.credentialsSecret." -}}
 {{- end -}}
+{{- if and $sync.enabled $sync.credentialsSecret (hasPrefix "git://" $sync.repo) -}}
+{{- $errors = append $errors (printf "ERROR: dags.gitSync.credentialsSecret is %s, but a git:// repository takes no credentials; give dags.gitSync.repo by https or ssh, or leave the secret out." $sync.credentialsSecret) -}}
+{{- end -}}
+{{- if and $sync.enabled (include "kpo-platform.isRepository" $sync.repo) (include "kpo-platform.gitSyncBySsh" .) (not $sync.credentialsSecret) -}}
+{{- $errors = append $errors "ERROR: dags.gitSync.repo is reached by ssh and dags.gitSync.credentialsSecret is empty, so there is no key to open it; name a Secret with ssh-privatekey and known_hosts, or give the repository by https." -}}
+{{- end -}}
 {{- if not (include "kpo-platform.isRepository" $sync.repo) -}}
 {{- $errors = append $errors (printf "ERROR: dags.gitSync.repo is %s, which says no way to it; write https://HOST/PATH or git@HOST:PATH." $sync.repo) -}}
 {{- end -}}
