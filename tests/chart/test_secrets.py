@@ -122,6 +122,13 @@ def test_the_job_looks_at_the_secrets_for_sign_in_and_git_sync_as_well(repo: str
     assert json.loads(variables(pod["containers"][0])["GIVEN"]) == {"oidc-client": "my-client", kind: "my-git"}
 
 
+def test_the_job_looks_at_no_secret_that_nothing_reads() -> None:
+    unread = {"metadataSecretName": "my-database", "brokerUrlSecretName": "my-broker"}
+    values = {"data": {**unread, "metadataConnection": {"passwordSecretName": "left-over", "caSecretName": "too"}}}
+    pod = pods(render({**values, "postgresql": {"enabled": False}}))["secrets"]["spec"]
+    assert json.loads(variables(pod["containers"][0])["GIVEN"]) == {"database": "my-database"}
+
+
 def test_existing_secrets_are_used_and_none_is_made() -> None:
     objects = render(EXISTING)
     job = starting_with(objects, "Job", "airflow-secrets-")

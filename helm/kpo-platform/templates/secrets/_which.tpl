@@ -18,13 +18,16 @@
 {{- $given := dict -}}
 {{- range list "admin" "api-secret-key" "broker" "database" "fernet-key" "jwt-secret" -}}
 {{- $name := include "kpo-platform.secretName" (list $ .) -}}
-{{- if ne $name (include "kpo-platform.name" (list $ .)) -}}
+{{- $unused := and (eq . "broker") (not (include "kpo-platform.hasWorkers" $)) -}}
+{{- if not (or $unused (eq $name (include "kpo-platform.name" (list $ .)))) -}}
 {{- $_ := set $given . $name -}}
 {{- end -}}
 {{- end -}}
 {{- with .Values.data.metadataConnection -}}
+{{- if .host -}}
 {{- range $what, $name := dict "database-password" .passwordSecretName "database-ca" .caSecretName -}}
 {{- with $name -}}{{- $_ := set $given $what . -}}{{- end -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- if .Values.oidc.issuer -}}{{- $_ := set $given "oidc-client" .Values.oidc.clientSecretName -}}{{- end -}}
