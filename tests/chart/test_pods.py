@@ -11,18 +11,27 @@ import yaml
 from chart.rendering import KUBERNETES, ROOT, Object, containers, pods, render
 
 LOCAL: Object = {"teams": {"alpha": {"cleanup": {"maxAge": 3600}}}}
-ALL: Object = {**LOCAL, "executor": "CeleryExecutor"}
-"""Values with which every workload of the chart is there."""
+ALL: Object = {
+    **LOCAL,
+    "executor": "CeleryExecutor",
+    "databaseCleanup": {"enabled": True},
+    "statsd": {"enabled": True},
+    "dags": {"gitSync": {"enabled": True, "repo": "https://git.example/all.git"}},
+    "imagePullSecrets": [{"name": "mirror"}],
+}
+"""Values with which every workload of the chart is there, and every sidecar."""
 
 COMPONENTS = [
     "api-server",
     "cleanup",
     "dag-processor",
+    "database-cleanup",
     "migration",
     "postgresql",
     "redis",
     "scheduler",
     "secrets",
+    "statsd",
     "team-settings",
     "test",
     "triggerer",
@@ -43,10 +52,10 @@ def restricted(pod: Object) -> None:
     kinds = {kind for volume in spec.get("volumes", []) for kind in volume if kind != "name"}
     assert kinds <= {"configMap", "emptyDir", "persistentVolumeClaim", "projected", "secret"}
     for container in containers(pod):
-        assert container["securityContext"] == {
-            "allowPrivilegeEscalation": False,
-            "capabilities": {"drop": ["ALL"]},
-        }, container["name"]
+        own = {**container["securityContext"]}
+        assert own.pop("runAsUser", 1) > 0, container["name"]
+        own.pop("readOnlyRootFilesystem", None)
+        assert own == {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}, container["name"]
         assert not any("hostPort" in port for port in container.get("ports", []))
 
 
@@ -71,7 +80,13 @@ def test_a_pod_gets_no_variables_about_other_services(component: str) -> None:
     assert pods(render(ALL))[component]["spec"]["enableServiceLinks"] is False
 
 
-@pytest.mark.parametrize("component", [name for name in COMPONENTS if name not in ("postgresql", "redis")])
+@pytest.mark.parametrize("component", COMPONENTS)
+def test_a_pod_s_images_are_pulled_with_the_secrets_that_the_values_name(component: str) -> None:
+    assert pods(render(ALL))[component]["spec"]["imagePullSecrets"] == [{"name": "mirror"}]
+    assert "imagePullSecrets" not in pods(render({**ALL, "imagePullSecrets": []}))[component]["spec"]
+
+
+@pytest.mark.parametrize("component", [name for name in COMPONENTS if name not in ("postgresql", "redis", "statsd")])
 def test_airflow_s_entrypoint_is_the_image_s(component: str) -> None:
     assert all("command" not in container for container in containers(pods(render(ALL))[component]))
 

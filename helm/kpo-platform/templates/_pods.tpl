@@ -64,9 +64,18 @@ seccompProfile:
   type: RuntimeDefault
 {{- end -}}
 
-{{/* anything → what the spec of every Airflow pod starts with; user and group are those of the official image */}}
-{{- define "kpo-platform.airflowPod" -}}
+{{/* context → what the spec of every pod of the release starts with */}}
+{{- define "kpo-platform.pod" -}}
 enableServiceLinks: false
+{{- with .Values.imagePullSecrets }}
+imagePullSecrets:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}
+
+{{/* context → what the spec of every Airflow pod starts with; user and group are those of the official image */}}
+{{- define "kpo-platform.airflowPod" -}}
+{{ include "kpo-platform.pod" . }}
 securityContext:
   {{- include "kpo-platform.podSecurityContext" (list 50000 0) | nindent 2 }}
 {{- end -}}
