@@ -94,6 +94,13 @@ def test_an_ingress_without_tls_and_without_choices_has_neither() -> None:
     assert spec["rules"][0]["http"]["paths"][0]["path"] == "/"
 
 
+@pytest.mark.parametrize(("way", "kind"), [(INGRESS, "Ingress"), (ROUTE, "HTTPRoute")])
+def test_a_host_in_capitals_is_written_as_kubernetes_wants_it(way: Object, kind: str) -> None:
+    spec = one(render({"publicUrl": "https://Data.Example.com", **way}), kind, "airflow-api-server")["spec"]
+    hosts = spec.get("hostnames") or [rule["host"] for rule in spec["rules"]]
+    assert hosts == ["data.example.com"]
+
+
 @pytest.mark.parametrize(
     ("url", "path"), [("https://data.example.com", ""), (UNDER_A_PATH["publicUrl"], "/tools/airflow")]
 )

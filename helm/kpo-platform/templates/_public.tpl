@@ -7,7 +7,7 @@
 
 {{/* context → the host of publicUrl without its port */}}
 {{- define "kpo-platform.publicHost" -}}
-{{- (urlParse .Values.publicUrl).hostname -}}
+{{- (urlParse .Values.publicUrl).hostname | lower -}}
 {{- end -}}
 
 {{/* context → what the API server is told beside its settings. Behind TLS that ends before it, only the proxy knows that
