@@ -27,25 +27,6 @@
 {{- end -}}
 {{- end -}}
 
-{{/* (list context component values) → a disruption budget where there is more than one pod. With one there is none: it
-would keep its node from ever being emptied. */}}
-{{- define "kpo-platform.disruptionBudget" -}}
-{{- if and (first .).Values.airflow.enabled (gt (int (last .).replicas) 1) }}
-apiVersion: policy/v1
-kind: PodDisruptionBudget
-metadata:
-  name: {{ include "kpo-platform.name" (list (first .) (index . 1)) }}
-  namespace: {{ (first .).Release.Namespace | quote }}
-  labels:
-    {{- include "kpo-platform.labels" (list (first .) (index . 1)) | nindent 4 }}
-spec:
-  maxUnavailable: 1
-  selector:
-    matchLabels:
-      {{- include "kpo-platform.selectorLabels" (list (first .) (index . 1)) | nindent 6 }}
-{{- end }}
-{{- end -}}
-
 {{/* anything → the security context of a container */}}
 {{- define "kpo-platform.containerSecurityContext" -}}
 allowPrivilegeEscalation: false
