@@ -22,6 +22,7 @@ EGRESS: list[Policy] = [
     {"to": [{"ipBlock": {"cidr": "fd00::/8"}}], "ports": [{"port": 8000, "endPort": 8010}, {"port": "web"}]},
     {"to": [{"namespaceSelector": {"matchLabels": {"zone": "data"}}}], "ports": [{"port": 53, "protocol": "UDP"}]},
 ]
+GUARDED = ("api-server", "dag-processor", "postgresql", "scheduler", "triggerer")
 INGRESS: list[Policy] = [{"from": [{"podSelector": {}}], "ports": [{"port": 7078}]}]
 
 
@@ -51,8 +52,11 @@ def with_defaults(spec: Policy) -> Policy:
 
 def test_every_policy_is_kept_as_it_was_rendered(stack: Stack):
     policies = rendered(stack, {"egress": EGRESS, "ingress": INGRESS})
-    namespaces = sorted(policy["metadata"]["namespace"] for policy in policies)
-    assert namespaces == [*[NAMESPACE] * 4, "team-open", "team-plain"]
+    assert {(policy["metadata"]["namespace"], policy["metadata"]["name"]) for policy in policies} == {
+        *((NAMESPACE, f"{RELEASE}-{component}") for component in GUARDED),
+        ("team-open", "team"),
+        ("team-plain", "team"),
+    }
     for policy in policies:
         assert accepted(stack, policy) == with_defaults(policy["spec"]), policy["metadata"]
 
