@@ -175,11 +175,13 @@ class Behind:
 
 
 @pytest.fixture
-def behind(stack: Stack, tmp_path: Path) -> Iterator[Behind]:
+def behind(stack: Stack, airflow: AirflowApi, tmp_path: Path) -> Iterator[Behind]:
     try:
         with private_git(stack) as server:
             yield Behind(stack, server, tmp_path / "behind.yaml")
             install(Steps(), stack)
+            # Airflow keeps the DAGs of a place that it no longer looks into.
+            airflow.delete(f"dags/{Behind.dag}")
     finally:
         stack.kubectl("delete", "secret", Behind.secret, "-n", NAMESPACE, "--ignore-not-found")
 

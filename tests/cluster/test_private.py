@@ -21,6 +21,7 @@ from road.airflow_api import AirflowApi
 from road.bring_up import install
 from road.stack import NAMESPACE, RELEASE, Stack
 
+FETCHING = ("deployment/airflow-dag-processor", "statefulset/airflow-scheduler")
 SECRETS = ("vault-git", "vault-git-2", "vault-git-3", "vault-key", "vault-key-2")
 DAG = """
 from airflow.sdk import DAG, task
@@ -108,6 +109,8 @@ def forget(stack: Stack) -> None:
     """Remove what the tests made outside of the release."""
     stack.kubectl("delete", "secret", *SECRETS, "-n", NAMESPACE, "--ignore-not-found")
     stack.kubectl("delete", "namespace", "team-vault", "--ignore-not-found", timeout_s=120)
+    for pod in FETCHING:  # the next server of this name has another key
+        stack.kubectl("exec", "-n", NAMESPACE, pod, "--", "rm", "-f", "/home/airflow/.ssh/known_hosts")
 
 
 def test_a_repository_is_read_as_soon_as_its_secret_is_there(vault: Vault):
@@ -170,6 +173,7 @@ def test_by_ssh_a_key_opens_it_and_the_server_is_trusted_when_it_is_first_seen(v
     credentials(vault.stack, "vault-key", "ssh-auth", {"ssh-privatekey": vault.server.new_key()})
     version = vault.commit("three")
     vault.upgrade("vault-key", vault.server.ssh("vault"))
+    reached(vault.stack, "airflow.cfg", vault.server.ssh("vault"))
     vault.airflow.wait_for_version("vault_read", version, 300)
     assert vault.result() == "three"
 
@@ -180,9 +184,10 @@ def test_by_ssh_a_server_is_not_spoken_to_that_has_another_key_than_the_values_s
     version = vault.commit("four")
     vault.upgrade("vault-key-2", vault.server.ssh("vault"), knownHosts=wrong)
     vault.job_said("connection git-vault: made from secret vault-key-2")
-    wait_for("the DAG processor to have the keys", lambda: knows(vault.stack, wrong), 180)
+    reached(vault.stack, "known_hosts", wrong)
     wait_for("a fetch that fails after that", Failing(vault.stack), 60)
     vault.upgrade("vault-key-2", vault.server.ssh("vault"), knownHosts=vault.server.host_key())
+    reached(vault.stack, "known_hosts", vault.server.host_key())
     vault.airflow.wait_for_version("vault_read", version, 300)
     assert vault.result() == "four"
 
@@ -192,12 +197,16 @@ def another(host_key: str) -> str:
     return f"{host_key.strip()[:-4]}AAAA\n"
 
 
-def knows(stack: Stack, known_hosts: str) -> None:
-    """The DAG processor has this file of known hosts; its ConfigMap reaches it some time after the upgrade."""
-    file = "/opt/kpo-platform/config/known_hosts"
-    words = ("exec", "-n", NAMESPACE, "deployment/airflow-dag-processor", "--", "sh", "-c", f"cat {file} || true")
-    if (found := stack.kubectl(*words)) != known_hosts:
-        raise NotYet(f"it has {found!r}")
+def reached(stack: Stack, file: str, words: str) -> None:
+    """Wait until all who fetch have these words in a file of their settings, some time after the upgrade."""
+    script = f"cat /opt/kpo-platform/config/{file} || true"
+
+    def probe() -> None:
+        for pod in FETCHING:
+            if words not in (found := stack.kubectl("exec", "-n", NAMESPACE, pod, "--", "sh", "-c", script)):
+                raise NotYet(f"{pod} has {found[-300:]!r}")
+
+    wait_for(f"{words!r} to be in {file} of DAG processor and scheduler", probe, 240)
 
 
 class Failing:
