@@ -74,7 +74,7 @@ def ben(airflow: AirflowApi, other: Run) -> Iterator[AirflowApi]:
 
 
 def test_each_sees_the_dags_of_their_own_team_and_no_others(ada: AirflowApi, ben: AirflowApi, airflow: AirflowApi):
-    # In a place for all, which other groups may have left, DAGs are those of their folder's team, not of their bundle's.
+    # In a place for all, which other groups may have left, a DAG is its folder's team's, not its bundle's.
     people = (("ada", ada), ("ben", ben))
     seen = {name: {dag: of for dag, of in bundles(who).items() if of != "shared-dags"} for name, who in people}
     everything = bundles(airflow)
