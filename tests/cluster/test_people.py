@@ -74,18 +74,21 @@ def ben(airflow: AirflowApi, other: Run) -> Iterator[AirflowApi]:
 
 
 def test_each_sees_the_dags_of_their_own_team_and_no_others(ada: AirflowApi, ben: AirflowApi, airflow: AirflowApi):
-    # In a place for all, which other groups may have left, a DAG is its folder's team's, not its bundle's.
-    people = (("ada", ada), ("ben", ben))
-    seen = {name: {dag: of for dag, of in bundles(who).items() if of != "shared-dags"} for name, who in people}
-    everything = bundles(airflow)
-    own = {bundle: {dag: of for dag, of in everything.items() if of == bundle} for bundle in ("alpha", "beta")}
+    seen = {name: teams(who) for name, who in (("ada", ada), ("ben", ben))}
+    everything = teams(airflow)
+    own = {team: {dag: of for dag, of in everything.items() if of == team} for team in ("alpha", "beta")}
     assert seen == {"ada": own["alpha"], "ben": own["beta"]}
     assert "people_alpha" in seen["ada"] and OTHER in seen["ben"]
 
 
-def bundles(who: AirflowApi) -> dict[str, str]:
-    """The DAGs that somebody is shown, and the bundle of each."""
-    return {dag["dag_id"]: dag["bundle_name"] for dag in who.get("dags?limit=200")["dags"]}
+def teams(who: AirflowApi) -> dict[str, str]:
+    """The DAGs that somebody is shown, and the team of each: its bundle's, or in a place for all its folder's."""
+    return {
+        dag["dag_id"]: dag["relative_fileloc"].partition("/")[0]
+        if dag["bundle_name"] == "shared-dags"
+        else dag["bundle_name"]
+        for dag in who.get("dags?limit=200")["dags"]
+    }
 
 
 def test_each_triggers_their_own_team_s_dag_and_reads_its_log(stack: Stack, ada: AirflowApi):
