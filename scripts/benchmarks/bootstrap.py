@@ -13,9 +13,9 @@ from common.paths import REPOSITORY
 from common.run import capture
 from common.steps import Steps
 from local_cluster import cluster
-from road.borrowed import LOGIN, Borrowed, borrowed
-from road.hello import connect
-from road.stack import Stack
+from stack.release import Stack
+from stack.sample_run import connect
+from stack.temporary_teams import LOGIN, Borrowed, borrowed
 
 _HOME = "benchboot"
 _TEAMS, _VOLUMES = 12, 5

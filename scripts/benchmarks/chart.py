@@ -14,7 +14,7 @@ from common.run import capture
 from common.steps import Steps
 from common.values_schema import values
 from local_cluster import cluster
-from road.stack import CHART, NAMESPACE, RELEASE
+from stack.release import CHART, NAMESPACE, RELEASE
 
 _TRIES = 11
 _TEAMS = {"alpha": {"dags": {"repo": "https://git.example.com/alpha.git"}}, "beta": {"owners": [{"group": "beta"}]}}

@@ -12,7 +12,7 @@ from typing import Any
 from common.paths import REPOSITORY, cache_folder
 from common.run import capture, run_logged
 from common.steps import Steps
-from road.bring_up import bring_up
+from stack.install import bring_up
 
 _CHANGED = "platform/kpo_platform/operator/team_pod.py"
 _RUNS = 3

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from common.paths import REPOSITORY
+from common.python_env import environment
 from common.run import capture
 from common.steps import Steps
-from road.environment import environment
 
 _ROUNDS = 5
 _PARSES = 5

@@ -7,9 +7,9 @@ import time
 from typing import Any
 
 from common.steps import Steps
-from road.bring_up import bring_up
-from road.hello import connect
-from road.repository import push
+from stack.git_push import push
+from stack.install import bring_up
+from stack.sample_run import connect
 
 _RUNS = 10
 _DAG = """

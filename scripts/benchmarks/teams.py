@@ -10,8 +10,8 @@ from typing import Any
 
 from common.steps import Steps
 from local_cluster import cluster
-from road import many
-from road.stack import Stack
+from stack import many_teams
+from stack.release import Stack
 
 _SIZES = (1, 125, 250, 500)
 _TRIES = 5
@@ -39,27 +39,27 @@ def measure(steps: Steps) -> dict[str, Any]:
 
 
 def _rendering(steps: Steps, stack: Stack, folder: Path, count: int) -> list[str]:
-    file = many.write(folder, many.values(count))
+    file = many_teams.write(folder, many_teams.values(count))
     with steps.step(f"helm template of {count} teams"):
-        best = min(_seconds(lambda: many.render(stack, file)) for _ in range(_TRIES))
+        best = min(_seconds(lambda: many_teams.render(stack, file)) for _ in range(_TRIES))
     return [f"`helm template` of {count} teams", f"{best:.2f} s"]
 
 
 def _installing(steps: Steps, stack: Stack, folder: Path) -> list[list[str]]:
-    whole, changed = many.values(), many.values()
-    changed["teams"][many.names()[0]]["labels"] = {"cost-centre": "another"}
-    many.remove(stack, steps.note)
+    whole, changed = many_teams.values(), many_teams.values()
+    changed["teams"][many_teams.names()[0]]["labels"] = {"cost-centre": "another"}
+    many_teams.remove(stack, steps.note)
     try:
-        with steps.step(f"helm install of {many.TEAMS} teams") as step:
-            install = _seconds(lambda: many.install(stack, many.write(folder, whole), step.detail))
-        sizes = many.release_bytes(stack), many.contract_bytes(stack)
+        with steps.step(f"helm install of {many_teams.TEAMS} teams") as step:
+            install = _seconds(lambda: many_teams.install(stack, many_teams.write(folder, whole), step.detail))
+        sizes = many_teams.release_bytes(stack), many_teams.contract_bytes(stack)
         with steps.step("helm upgrade that changes one of them") as step:
-            upgrade = _seconds(lambda: many.install(stack, many.write(folder, changed), step.detail))
+            upgrade = _seconds(lambda: many_teams.install(stack, many_teams.write(folder, changed), step.detail))
     finally:
         with steps.step("remove them") as step:
-            remove = _seconds(lambda: many.remove(stack, step.detail))
+            remove = _seconds(lambda: many_teams.remove(stack, step.detail))
     return [
-        [f"`helm install` of {many.TEAMS} teams", f"{install:.0f} s"],
+        [f"`helm install` of {many_teams.TEAMS} teams", f"{install:.0f} s"],
         ["`helm upgrade` that changes one of them", f"{upgrade:.0f} s"],
         ["`helm uninstall`, and all their namespaces deleted", f"{remove:.0f} s"],
         ["the release's Secret", f"{sizes[0] / 1024:.0f} KiB"],

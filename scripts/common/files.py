@@ -31,7 +31,7 @@ def whole_folder(folder: Path) -> Iterator[Path]:
     """Give an empty draft folder that becomes `folder` when the block ends well, and vanishes otherwise.
 
     Drafts that a killed run left behind are swept first, so two runs must not build the same folder at
-    once (see `common.lock`).
+    once (see `common.mutex`).
 
     Args:
         folder: where the result shall appear; what stands there is replaced.

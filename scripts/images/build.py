@@ -17,7 +17,7 @@ from pathlib import Path
 from common.debian import install_packages, missing_packages
 from common.errors import ScriptError, run_script
 from common.files import whole_folder
-from common.lock import only_one_run
+from common.mutex import only_one_run
 from common.paths import REPOSITORY, cache_folder
 from common.run import Say
 from common.steps import Steps

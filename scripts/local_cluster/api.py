@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from common.waiting import NotYet
 from local_cluster.addresses import API_SERVER
 from local_cluster.certificates import ADMIN, Pki
-from local_cluster.layout import Layout
+from local_cluster.cluster_paths import Layout
 
 _TIMEOUT_S = 5.0
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from common.files import write_whole
 from common.run import capture
 from local_cluster.addresses import KUBERNETES_SERVICE_IP, NODE, NODE_IP
-from local_cluster.layout import Layout
+from local_cluster.cluster_paths import Layout
 
 _VALID_DAYS = "365"
 _CURVE = ("-pkeyopt", "ec_paramgen_curve:prime256v1")

@@ -10,8 +10,8 @@ from pathlib import Path
 from common.errors import EXIT_FAILED, ScriptError
 from common.steps import Steps
 from local_cluster import cluster
-from local_cluster.layout import default_layout
-from local_cluster.parts import NAMES
+from local_cluster.cluster_paths import default_layout
+from local_cluster.components import NAMES
 from local_cluster.status import health, report
 
 _DESCRIPTION = """\

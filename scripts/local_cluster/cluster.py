@@ -8,22 +8,22 @@ from pathlib import Path
 
 from common.errors import ScriptError
 from common.files import write_whole
-from common.lock import only_one_run
+from common.mutex import only_one_run
 from common.run import Say, capture
 from common.steps import Steps
-from local_cluster import cgroups, processes, remnants
-from local_cluster.base_images import ensure_base_images
+from local_cluster import cgroups, processes, teardown
 from local_cluster.certificates import make_certificates
+from local_cluster.cluster_paths import Layout, default_layout, require_short
+from local_cluster.components import Part, parts_of
 from local_cluster.config import write_config
 from local_cluster.containers import forget_containers
 from local_cluster.health import wait_until_well
-from local_cluster.images import load_archives
 from local_cluster.kubeconfigs import write_kubeconfigs
-from local_cluster.layout import Layout, default_layout, require_short
 from local_cluster.mounts import read_mounts
 from local_cluster.network import make_network
+from local_cluster.node_images.base_images import ensure_base_images
+from local_cluster.node_images.load import load_archives
 from local_cluster.packages import ensure_packages, require_root
-from local_cluster.parts import Part, parts_of
 from local_cluster.toolchain import build_programs, programs
 
 __all__ = ["build_programs", "down", "kubeconfig", "load", "programs", "up"]
@@ -49,13 +49,13 @@ def up(steps: Steps) -> None:
     require_short(layout)
     with only_one_run(layout.lock, _CHANGING, steps.note):
         ensure_packages(steps)
-        remnants.require_own(layout)
+        teardown.require_own(layout)
         if not programs().exists():
             with steps.step("Build the cluster's programs") as step:
                 build_programs(step.detail)
         base_images = ensure_base_images(steps)
         parts = parts_of(layout, programs())
-        if layout.complete.exists() and remnants.anything_runs(layout):
+        if layout.complete.exists() and teardown.anything_runs(layout):
             _mend(layout, parts, steps)
         else:
             _start_empty(layout, parts, base_images, steps)
@@ -73,11 +73,11 @@ def down(steps: Steps) -> bool:
     require_root()
     layout = default_layout()
     with only_one_run(layout.lock, _CHANGING, steps.note):
-        remnants.require_own(layout)
-        if not remnants.exist(layout):
+        teardown.require_own(layout)
+        if not teardown.exist(layout):
             return False
         with steps.step("Take the local cluster down"):
-            remnants.remove(layout)
+            teardown.remove(layout)
         return True
 
 
@@ -111,12 +111,12 @@ def _mend(layout: Layout, parts: dict[str, Part], steps: Steps) -> None:
 
 
 def _start_empty(layout: Layout, parts: dict[str, Part], base_images: list[Path], steps: Steps) -> None:
-    if remnants.exist(layout):
+    if teardown.exist(layout):
         with steps.step("Remove what is left of an earlier cluster"):
-            remnants.remove(layout)
+            teardown.remove(layout)
     with steps.step("Prepare network, certificates and configuration") as step:
         layout.run.mkdir(parents=True)  # the first: from here on there is something to remove
-        remnants.claim(layout)
+        teardown.claim(layout)
         shutil.rmtree(layout.logs, ignore_errors=True)
         cgroups.make_cgroups(cgroups.hierarchies(read_mounts()))
         make_network()

@@ -8,9 +8,9 @@ from string import Template
 
 from common.files import write_whole
 from local_cluster import addresses
-from local_cluster.base_images import BUSYBOX, PAUSE
 from local_cluster.cgroups import ROOT
-from local_cluster.layout import Layout
+from local_cluster.cluster_paths import Layout
+from local_cluster.node_images.base_images import BUSYBOX, PAUSE
 from local_cluster.packages import CNI_PLUGINS
 
 TEMPLATES = Path(__file__).with_name("files")

@@ -7,12 +7,12 @@ import shutil
 from common.errors import ScriptError
 from common.run import Say, capture
 from local_cluster import cgroups, processes
+from local_cluster.cluster_paths import Layout
+from local_cluster.components import containerd
 from local_cluster.config import store_config
 from local_cluster.health import wait_until_well
-from local_cluster.images import ctr
-from local_cluster.layout import Layout
 from local_cluster.mounts import read_mounts
-from local_cluster.parts import containerd
+from local_cluster.node_images.load import ctr
 
 # What the plugins write down about containers, beside containerd's own metadata.
 _MEMORIES = ("io.containerd.grpc.v1.cri", "io.containerd.runtime.v2.task")

@@ -6,8 +6,8 @@ from common.errors import ScriptError
 from common.run import Say, indent, last_lines
 from common.waiting import wait_for
 from local_cluster import processes
-from local_cluster.layout import Layout
-from local_cluster.parts import Part
+from local_cluster.cluster_paths import Layout
+from local_cluster.components import Part
 
 
 def wait_until_well(layout: Layout, part: Part, say: Say) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from common.files import write_whole
 from local_cluster.addresses import API_SERVER, NAME
 from local_cluster.certificates import ADMIN, CLIENTS, Identity, Pki
-from local_cluster.layout import Layout
+from local_cluster.cluster_paths import Layout
 
 
 def kubeconfig_of(layout: Layout, identity: Identity) -> Path:

@@ -15,7 +15,7 @@ from pathlib import Path
 from common.errors import ScriptError
 from common.waiting import NotYet, wait_for
 from local_cluster import cgroups
-from local_cluster.layout import Layout
+from local_cluster.cluster_paths import Layout
 from local_cluster.mounts import read_mounts
 from local_cluster.network import ENTER
 

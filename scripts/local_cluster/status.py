@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from common.waiting import NotYet
 from local_cluster import processes
 from local_cluster.addresses import API_SERVER
-from local_cluster.layout import Layout
-from local_cluster.parts import Part, parts_of
+from local_cluster.cluster_paths import Layout
+from local_cluster.components import Part, parts_of
 from local_cluster.toolchain import programs
 
 

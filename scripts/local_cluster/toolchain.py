@@ -7,7 +7,7 @@ from pathlib import Path
 
 from common.errors import ScriptError
 from common.files import digest_of_files, whole_folder
-from common.lock import only_one_run
+from common.mutex import only_one_run
 from common.paths import cache_folder
 from common.run import Say, run_logged
 from local_cluster.go import ensure_go

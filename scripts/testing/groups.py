@@ -12,7 +12,7 @@ from common.run import capture
 
 _TESTS = REPOSITORY / "tests" / "cluster"
 
-CORE = ("road", "rights", "bootstrap")
+CORE = ("quickstart", "rights", "bootstrap")
 """The groups that every run of `scripts/test` includes, in the order in which they run."""
 
 LAST = ("interrupts", "lifecycle")
@@ -33,7 +33,7 @@ _INPUTS = (
 
 def all_groups() -> list[str]:
     """Give every group's name, in the order in which they run."""
-    names = sorted(file.stem.removeprefix("test_") for file in _TESTS.glob("test_*.py"))
+    names = sorted(_group_of(file) for file in _TESTS.glob("test_*.py"))
     return [*CORE, *(name for name in names if name not in CORE + LAST), *LAST]
 
 
@@ -51,8 +51,12 @@ def chosen(names: Iterable[str]) -> list[str]:
 
 
 def file_of(group: str) -> Path:
-    """Give the test file of a group."""
-    return _TESTS / f"test_{group}.py"
+    """Return the test file of a group: bootstrap-many is tests/cluster/test_bootstrap_many.py."""
+    return _TESTS / f"test_{group.replace('-', '_')}.py"
+
+
+def _group_of(file: Path) -> str:
+    return file.stem.removeprefix("test_").replace("_", "-")
 
 
 def is_green(group: str) -> bool:

@@ -1,4 +1,4 @@
-"""`scripts/test`: lint, unit, chart and the core road; with --all every group of cluster tests."""
+"""`scripts/test`: lint, unit, chart and the core cluster groups; with --all every group of cluster tests."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import argparse
 from pathlib import Path
 
 from common.errors import ScriptError
+from common.python_env import environment
 from common.steps import Steps
-from road.bring_up import bring_up, build
-from road.environment import environment
-from road.stack import Stack
+from stack.install import bring_up, build
+from stack.release import Stack
 from testing import groups
-from testing.newer import newest_python
-from testing.parts import OFFLINE, pytest
+from testing.newer_python import newest_python
+from testing.stages import OFFLINE, pytest
 
 _GROUP_TIMEOUT_S = 1200
 

@@ -17,9 +17,9 @@ import pykube.config
 import pytest
 
 from local_cluster import cluster
-from road.airflow_api import AirflowApi
-from road.hello import connect
-from road.stack import Stack
+from stack.airflow_api import AirflowApi
+from stack.release import Stack
+from stack.sample_run import connect
 
 
 @pytest.fixture(scope="session", autouse=True)

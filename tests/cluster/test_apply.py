@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 import yaml
 
-from cluster.lasting import (
+from cluster.support.airflow_runs.dag_run import Run
+from cluster.support.airflow_runs.long_runs import (
     AIRFLOW,
     NAMESPACES,
     components,
@@ -21,14 +22,13 @@ from cluster.lasting import (
     holdings_again,
     settle,
 )
-from cluster.runs import Run
 from common.run import capture
 from common.steps import Steps
 from common.waiting import NotYet, wait_for
-from road.airflow_api import AirflowApi
-from road.bring_up import install
-from road.hello import connect
-from road.stack import CHART, NAMESPACE, RELEASE, VALUES, Stack
+from stack.airflow_api import AirflowApi
+from stack.install import install
+from stack.release import CHART, NAMESPACE, RELEASE, VALUES, Stack
+from stack.sample_run import connect
 
 MANAGER = "by-hand"
 """Whose fields they are that `kubectl apply` sets, so that this test can give them up again."""

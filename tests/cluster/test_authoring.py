@@ -14,13 +14,13 @@ from typing import Any
 
 import pytest
 
-from cluster.runs import DAGS, Run, drop
+from cluster.support.airflow_runs.dag_run import DAGS, Run, drop
 from common.paths import REPOSITORY
 from common.waiting import NotYet, wait_for
-from local_cluster.layout import default_layout
-from road.airflow_api import AirflowApi
-from road.pods import watching
-from road.stack import Stack
+from local_cluster.cluster_paths import default_layout
+from stack.airflow_api import AirflowApi
+from stack.pod_watch import watching
+from stack.release import Stack
 
 HOME, PERSON = "authoring", "author"
 REFUSED = REPOSITORY / "tests" / "cluster" / "files" / "refused"

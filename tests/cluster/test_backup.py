@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from cluster.documented import commands, follow
-from cluster.lasting import finished_run, holdings, holdings_again
-from cluster.postgres import query
-from road.airflow_api import AirflowApi, NotFoundError
-from road.stack import Stack
+from cluster.support.airflow_runs.long_runs import finished_run, holdings, holdings_again
+from cluster.support.docs.commands import commands, follow
+from cluster.support.services.postgres import query
+from stack.airflow_api import AirflowApi, NotFoundError
+from stack.release import Stack
 
 BEFORE = "SELECT datname FROM pg_database WHERE datname LIKE 'airflow\\_before\\_%'"
 

@@ -12,8 +12,8 @@ import pytest
 
 from common.paths import REPOSITORY
 from common.run import CommandError, capture
-from road.airflow_api import AirflowApi
-from road.stack import Stack
+from stack.airflow_api import AirflowApi
+from stack.release import Stack
 
 TEAMS = ["alpha", "beta"]
 

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 import yaml
 
-from cluster.sleeper import POD
+from cluster.support.pods.sleeper import POD
 from common.steps import Steps
 from common.waiting import NotYet, wait_for
-from road.bring_up import install
-from road.stack import NAMESPACE, RELEASE, Stack
+from stack.install import install
+from stack.release import NAMESPACE, RELEASE, Stack
 
 AGE_S = 30
 VALUES = {

@@ -21,11 +21,11 @@ import yaml
 
 from common.run import capture
 from common.steps import Steps
-from local_cluster.layout import default_layout
-from road.airflow_api import AirflowApi
-from road.bring_up import install
-from road.repository import push
-from road.stack import NAMESPACE, Stack
+from local_cluster.cluster_paths import default_layout
+from stack.airflow_api import AirflowApi
+from stack.git_push import push
+from stack.install import install
+from stack.release import NAMESPACE, Stack
 
 HOME = "conn-target"
 LAUNCHER = f"system:serviceaccount:{HOME}:launcher"

@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 import yaml
 
-from cluster import external_database as there
-from cluster.documented import commands, follow
-from cluster.external_database import DATABASE, HOST, OTHER_NAME, USER, External, external_database
-from cluster.lasting import finished_run, holdings, holdings_again
-from cluster.runs import Run
+from cluster.support.airflow_runs.dag_run import Run
+from cluster.support.airflow_runs.long_runs import finished_run, holdings, holdings_again
+from cluster.support.docs.commands import commands, follow
+from cluster.support.services import external_database as there
+from cluster.support.services.external_database import DATABASE, HOST, OTHER_NAME, USER, External, external_database
 from common.steps import Steps
-from road.airflow_api import AirflowApi
-from road.bring_up import install
-from road.stack import NAMESPACE, RELEASE, Stack
+from stack.airflow_api import AirflowApi
+from stack.install import install
+from stack.release import NAMESPACE, RELEASE, Stack
 
 ASK = """
 import asyncio, os, sys

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from cluster.runs import Run, drop
-from cluster.sleeper import POD
+from cluster.support.airflow_runs.dag_run import Run, drop
+from cluster.support.pods.sleeper import POD
 from common.waiting import NotYet, wait_for
-from road.airflow_api import AirflowApi
-from road.stack import Stack
+from stack.airflow_api import AirflowApi
+from stack.release import Stack
 
 KINDS = ("deferrable", "sync")
 URGENT = "disruption-urgent"

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from cluster.lasting import AIRFLOW, components, settle
+from cluster.support.airflow_runs.long_runs import AIRFLOW, components, settle
 from common.waiting import NotYet, wait_for
-from road.stack import NAMESPACE, RELEASE, Stack
+from stack.release import NAMESPACE, RELEASE, Stack
 
 LOST = f"{RELEASE}-jwt-secret"
 NEEDED = {

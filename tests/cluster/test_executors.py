@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from cluster.executors import VALUES, WORKERS, release_with
-from cluster.runs import Run, drop
-from road.airflow_api import AirflowApi
-from road.pods import SeenPods, watching
-from road.stack import NAMESPACE, RELEASE, Stack
+from cluster.support.airflow_runs.dag_run import Run, drop
+from cluster.support.airflow_runs.executors import VALUES, WORKERS, release_with
+from stack.airflow_api import AirflowApi
+from stack.pod_watch import SeenPods, watching
+from stack.release import NAMESPACE, RELEASE, Stack
 
 RUNNER = {
     "LocalExecutor": f"{RELEASE}-scheduler-0",

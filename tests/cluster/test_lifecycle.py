@@ -18,9 +18,9 @@ from common.paths import REPOSITORY
 from common.waiting import NotYet, wait_for
 from local_cluster import cgroups
 from local_cluster.addresses import BENCHMARK_RANGE, NAME
-from local_cluster.layout import default_layout
+from local_cluster.cluster_paths import default_layout
 from local_cluster.mounts import read_mounts
-from road.stack import Stack
+from stack.release import Stack
 
 POD = {
     "apiVersion": "v1",

@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 import pytest
 
-from cluster.runs import Run
-from cluster.talking import two_runs
+from cluster.support.airflow_runs.dag_run import Run
+from cluster.support.airflow_runs.log_runs import two_runs
 from common.waiting import NotYet, wait_for
-from road.airflow_api import AirflowApi
-from road.stack import NAMESPACE, RELEASE, Stack
+from stack.airflow_api import AirflowApi
+from stack.release import NAMESPACE, RELEASE, Stack
 
 PARTS = ("statefulset/{}-scheduler", "statefulset/{}-triggerer", "statefulset/{}-postgresql")
 DEPLOYMENTS = ("deployment/{}-api-server", "deployment/{}-dag-processor")

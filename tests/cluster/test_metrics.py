@@ -8,15 +8,15 @@ import pytest
 import yaml
 
 from chart.rendering import Object
-from cluster.people import drop_dags
-from cluster.prometheus import WATCHED, Prometheus, groups, running
-from cluster.runs import Run
+from cluster.support.airflow_runs.dag_run import Run
+from cluster.support.rights.airflow_users import drop_dags
+from cluster.support.services.prometheus import WATCHED, Prometheus, groups, running
 from common.steps import Steps
 from common.waiting import NotYet, wait_for
-from road.airflow_api import AirflowApi
-from road.bring_up import install
-from road.repository import push
-from road.stack import Stack
+from stack.airflow_api import AirflowApi
+from stack.git_push import push
+from stack.install import install
+from stack.release import Stack
 
 STEADY = (
     "airflow_scheduler_heartbeat",

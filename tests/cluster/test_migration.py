@@ -15,18 +15,26 @@ from typing import Any
 import pytest
 import yaml
 
-from cluster.documented import commands, follow
-from cluster.endings import END_S, wait_for_last_words
-from cluster.lasting import components, finished_run, holdings, holdings_again, kill, settle, wait_until_ready
-from cluster.postgres import query
-from cluster.runs import Run
+from cluster.support.airflow_runs.dag_run import Run
+from cluster.support.airflow_runs.long_runs import (
+    components,
+    finished_run,
+    holdings,
+    holdings_again,
+    kill,
+    settle,
+    wait_until_ready,
+)
+from cluster.support.docs.commands import commands, follow
+from cluster.support.pods.container_end import END_S, wait_for_last_words
+from cluster.support.services.postgres import query
 from common.paths import REPOSITORY
 from common.run import capture
 from common.steps import Steps
 from common.waiting import NotYet, wait_for
-from road.airflow_api import AirflowApi
-from road.bring_up import install
-from road.stack import CHART, NAMESPACE, RELEASE, VALUES, Stack
+from stack.airflow_api import AirflowApi
+from stack.install import install
+from stack.release import CHART, NAMESPACE, RELEASE, VALUES, Stack
 
 LATER = "0123456789ab"
 OF_AIRFLOW_3_2 = "1d6611b6ab7c"

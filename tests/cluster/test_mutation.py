@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
-from cluster.mutant import Mutant, Right, all_rights, rules_of, without
-from cluster.mutant_bootstrap import OUTSIDE, ask_a_node, delete_data, lead_out, outside, take_over
-from cluster.operations import (
+from cluster.support.pods.sleeper import POD
+from cluster.support.rights.bootstrap_operations import OUTSIDE, ask_a_node, delete_data, lead_out, outside, take_over
+from cluster.support.rights.operations import (
     TEAM,
     Operation,
     Somebody,
@@ -31,12 +31,12 @@ from cluster.operations import (
     task,
     worker,
 )
-from cluster.sleeper import POD
+from cluster.support.rights.reduced_account import Mutant, Right, all_rights, rules_of, without
 from common.paths import REPOSITORY
 from common.steps import Steps
-from road.airflow_api import AirflowApi
-from road.bring_up import bootstrap as set_up_again
-from road.stack import NAMESPACE, Stack
+from stack.airflow_api import AirflowApi
+from stack.install import bootstrap as set_up_again
+from stack.release import NAMESPACE, Stack
 
 PLACES: dict[str, tuple[str, ...]] = {
     "pod-launcher": (TEAM,),

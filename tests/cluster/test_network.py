@@ -1,6 +1,6 @@
 """The API server takes the network policies that the chart renders, and reads in them what the values say.
 
-No connection is tried here; group `enforced` does that.
+No connection is tried here; group `network-enforcement` does that.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import yaml
 
 from common.errors import ScriptError
 from common.run import capture
-from road.stack import CHART, NAMESPACE, RELEASE, Stack
+from stack.release import CHART, NAMESPACE, RELEASE, Stack
 
 Policy = dict[str, Any]
 

@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from cluster.lasting import components
-from cluster.people import ask, drop_dags, remove_person, roles_of
+from cluster.support.airflow_runs.long_runs import components
+from cluster.support.rights.airflow_users import ask, drop_dags, remove_person, roles_of
 from common.steps import Steps
 from common.waiting import NotYet, wait_for
-from road.airflow_api import AirflowApi
-from road.bring_up import install
-from road.stack import NAMESPACE, RELEASE, Stack
+from stack.airflow_api import AirflowApi
+from stack.install import install
+from stack.release import NAMESPACE, RELEASE, Stack
 
 PROVIDER = Path(__file__).parent / "files" / "oidc_provider.py"
 SECRET = secrets.token_urlsafe(16)

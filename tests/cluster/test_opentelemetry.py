@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 import yaml
 
-from cluster.documented import commands
-from cluster.people import drop_dags
-from cluster.runs import Run
+from cluster.support.airflow_runs.dag_run import Run
+from cluster.support.docs.commands import commands
+from cluster.support.rights.airflow_users import drop_dags
 from common.steps import Steps
 from common.waiting import NotYet, wait_for
-from road.airflow_api import AirflowApi
-from road.bring_up import install
-from road.stack import VALUES, Stack
+from stack.airflow_api import AirflowApi
+from stack.install import install
+from stack.release import VALUES, Stack
 
 SPACE = "monitoring"
 PROGRAM = Path(__file__).parent / "files" / "collector.py"

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from cluster.runs import Run, drop
+from cluster.support.airflow_runs.dag_run import Run, drop
 from common.waiting import NotYet, wait_for
-from road.airflow_api import AirflowApi
-from road.pods import watching
-from road.stack import Stack
+from stack.airflow_api import AirflowApi
+from stack.pod_watch import watching
+from stack.release import Stack
 
 KINDS = pytest.mark.parametrize("kind", ["deferrable", "sync"])
 

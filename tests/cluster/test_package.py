@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from cluster.derived import REPOSITORY_NAME, TAG, image_with_package
+from cluster.support.docs.derived_image import REPOSITORY_NAME, TAG, image_with_package
 from common.run import capture
 from common.steps import Steps
 from local_cluster import cluster
-from road.bring_up import install
-from road.hello import connect, run_hello
-from road.stack import CHART, NAMESPACE, RELEASE, Stack
+from stack.install import install
+from stack.release import CHART, NAMESPACE, RELEASE, Stack
+from stack.sample_run import connect, run_hello
 
 IN_THE_IMAGE = {
     "platform": {"package": "image"},

@@ -16,12 +16,12 @@ from typing import Any
 
 import pytest
 
-from cluster.registry import Registry, base_image, running
-from cluster.sleeper import POD
+from cluster.support.pods.sleeper import POD
+from cluster.support.services.registry import Registry, base_image, running
 from common.waiting import NotYet, wait_for
-from road.airflow_api import AirflowApi
-from road.borrowed import Borrowed, borrowed
-from road.stack import Stack
+from stack.airflow_api import AirflowApi
+from stack.release import Stack
+from stack.temporary_teams import Borrowed, borrowed
 
 HOME, FAR = "signin", "signtls"
 SPACE, OTHER = f"{HOME}-0", f"{HOME}-1"

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from cluster.lasting import components, finished_run, holdings, holdings_again, kept_objects
-from cluster.runs import Run
+from cluster.support.airflow_runs.dag_run import Run
+from cluster.support.airflow_runs.long_runs import components, finished_run, holdings, holdings_again, kept_objects
 from common.steps import Steps
 from common.waiting import NotYet, wait_for
-from road.airflow_api import AirflowApi
-from road.bring_up import install
-from road.hello import connect
-from road.stack import NAMESPACE, RELEASE, Stack
+from stack.airflow_api import AirflowApi
+from stack.install import install
+from stack.release import NAMESPACE, RELEASE, Stack
+from stack.sample_run import connect
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 import yaml
 
-from cluster.runs import Run, drop
+from cluster.support.airflow_runs.dag_run import Run, drop
 from common.steps import Steps
 from common.waiting import NotYet, wait_for
-from road.airflow_api import AirflowApi, UnansweredError
-from road.bring_up import install
-from road.pods import watching
-from road.stack import NAMESPACE, RELEASE, Stack
+from stack.airflow_api import AirflowApi, UnansweredError
+from stack.install import install
+from stack.pod_watch import watching
+from stack.release import NAMESPACE, RELEASE, Stack
 
 DOUBLED = {"apiServer": "api-server", "scheduler": "scheduler", "triggerer": "triggerer"}
 

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from cluster.identity import IN_A_NAMESPACE, Identity, atoms
-from cluster.mutant import rules_of
-from cluster.sleeper import POD
+from cluster.support.pods.sleeper import POD
+from cluster.support.rights.identity import IN_A_NAMESPACE, Identity, atoms
+from cluster.support.rights.reduced_account import rules_of
 from common.files import write_whole
-from road.stack import Stack
+from stack.release import Stack
 
 SPACES = ("team-alpha", "team-beta", "airflow", "kube-system", "rights-stranger")
 

@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 from cryptography.fernet import Fernet, InvalidToken
 
-from cluster.documented import commands, follow
-from cluster.lasting import SYNC, TASKS, Lasting, finished_run, start
-from cluster.postgres import query
+from cluster.support.airflow_runs.long_runs import SYNC, TASKS, Lasting, finished_run, start
+from cluster.support.docs.commands import commands, follow
+from cluster.support.services.postgres import query
 from common.errors import ScriptError
 from common.waiting import NotYet, wait_for
-from road.airflow_api import AirflowApi
-from road.hello import connect
-from road.pods import SeenPods, watching
-from road.stack import RELEASE, Stack
+from stack.airflow_api import AirflowApi
+from stack.pod_watch import SeenPods, watching
+from stack.release import RELEASE, Stack
+from stack.sample_run import connect
 
 NAME = "rotation"
 PASSWORD = "of-a-test"

@@ -8,18 +8,18 @@ from typing import Any
 
 import pytest
 
-from cluster.registry import Registry, base_image, running
-from cluster.runs import Run
-from cluster.sleeper import POD
+from cluster.support.airflow_runs.dag_run import Run
+from cluster.support.pods.sleeper import POD
+from cluster.support.services.registry import Registry, base_image, running
 from common.paths import REPOSITORY
 from common.waiting import NotYet, wait_for
-from road.airflow_api import AirflowApi
-from road.pods import SeenPods, watching
-from road.repository import push
-from road.stack import Stack
+from stack.airflow_api import AirflowApi
+from stack.git_push import push
+from stack.pod_watch import SeenPods, watching
+from stack.release import Stack
 
 SAMPLES = {file.stem: file for file in sorted((REPOSITORY / "dags").glob("*.py")) if file.stem != "hello_team"}
-"""All but the one that the group `road` runs."""
+"""All but the one that the group `quickstart` runs."""
 
 FAILS = {"keep_on_failure"}
 TEAM = "team-alpha"

@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 import yaml
 
-from cluster.lasting import KEPT_SECRETS, components, kept_objects
+from cluster.support.airflow_runs.long_runs import KEPT_SECRETS, components, kept_objects
 from common.errors import ScriptError
 from common.steps import Steps
 from common.waiting import NotYet, wait_for
-from road.airflow_api import AirflowApi
-from road.bring_up import install
-from road.hello import connect
-from road.stack import CHART, NAMESPACE, RELEASE, VALUES, Stack
+from stack.airflow_api import AirflowApi
+from stack.install import install
+from stack.release import CHART, NAMESPACE, RELEASE, VALUES, Stack
+from stack.sample_run import connect
 
 SECRETS_JOB = "app.kubernetes.io/component=secrets"
 # A mounted secret that appears late reaches a running pod within the kubelet's sync period and its cache's lifetime.

@@ -6,9 +6,9 @@ from urllib.parse import quote
 
 import pytest
 
-from cluster.runs import Run, drop
-from road.airflow_api import AirflowApi
-from road.stack import Stack
+from cluster.support.airflow_runs.dag_run import Run, drop
+from stack.airflow_api import AirflowApi
+from stack.release import Stack
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 import yaml
 
-from cluster.lasting import (
+from cluster.support.airflow_runs.dag_run import Run
+from cluster.support.airflow_runs.long_runs import (
     AIRFLOW,
     TASKS,
     Lasting,
@@ -25,18 +26,17 @@ from cluster.lasting import (
     settle,
     start,
 )
-from cluster.runs import Run
 from common.errors import ScriptError
 from common.paths import REPOSITORY
 from common.run import capture
 from common.steps import Steps
-from road.airflow_api import AirflowApi
-from road.bring_up import install
-from road.pods import SeenPods, watching
-from road.stack import NAMESPACE, RELEASE, Stack
+from stack.airflow_api import AirflowApi
+from stack.install import install
+from stack.pod_watch import SeenPods, watching
+from stack.release import NAMESPACE, RELEASE, Stack
 
 CHART = ("helm", "rbac", "pod_templates", "platform")
-VALUES = "scripts/road/values-local.yaml"
+VALUES = "scripts/stack/values-local.yaml"
 # A stop that runs out of time while a task still waits in the worker.
 SHORT = {"scheduler": {"terminationGracePeriodSeconds": 15}}
 CHANGED = {**SHORT, "config": {"core": {"parallelism": 31}}}

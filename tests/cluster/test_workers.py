@@ -14,12 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from cluster.executors import release_with
-from cluster.lasting import SYNC, Lasting, finished_run, kill, start
+from cluster.support.airflow_runs.executors import release_with
+from cluster.support.airflow_runs.long_runs import SYNC, Lasting, finished_run, kill, start
 from common.waiting import NotYet, wait_for
-from road.airflow_api import AirflowApi
-from road.pods import SeenPods, watching
-from road.stack import NAMESPACE, RELEASE, Stack
+from stack.airflow_api import AirflowApi
+from stack.pod_watch import SeenPods, watching
+from stack.release import NAMESPACE, RELEASE, Stack
 
 WORKER = f"{RELEASE}-worker-0"
 GRACE_S = 30

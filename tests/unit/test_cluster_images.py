@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from common.errors import ScriptError
-from local_cluster.image_archive import Entry, Image, write_archive
-from local_cluster.images import names_in
+from local_cluster.node_images.docker_archive import Entry, Image, write_archive
+from local_cluster.node_images.load import names_in
 
 IMAGE = Image(
     "localhost/kpo-platform/tiny:1",

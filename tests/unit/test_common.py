@@ -17,7 +17,7 @@ import pytest
 from common.debian import missing_packages
 from common.errors import ScriptError
 from common.files import digest_of_files, sha256_of, whole_folder, write_whole
-from common.lock import only_one_run
+from common.mutex import only_one_run
 from common.paths import REPOSITORY, cache_folder
 from common.run import CommandError, capture, run_logged
 from common.steps import Steps

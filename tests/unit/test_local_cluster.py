@@ -18,12 +18,12 @@ from common.errors import ScriptError
 from common.waiting import NotYet
 from local_cluster import cgroups, dns
 from local_cluster.certificates import ADMIN, API_SERVER, Pki, make_certificates
+from local_cluster.cluster_paths import Layout, require_short
+from local_cluster.components import NAMES, parts_of
 from local_cluster.config import TEMPLATES, render, store_config, values_of, write_config
 from local_cluster.kubeconfigs import kubeconfig_of, write_kubeconfigs
-from local_cluster.layout import Layout, require_short
 from local_cluster.mounts import Mount, parse_mounts
 from local_cluster.network import conflicts
-from local_cluster.parts import NAMES, parts_of
 from local_cluster.processes import Process, parse_record
 from local_cluster.status import Health, report
 
@@ -90,7 +90,7 @@ def cgroup_v2(folder: Path, controllers: str) -> Mount:
 def test_a_state_folder_that_is_a_mount_of_its_owner_stays_mounted(tmp_path: Path) -> None:
     state = tmp_path / "state"
     state.mkdir()
-    ours = "from local_cluster.layout import Layout; from local_cluster.remnants import unmount_own"
+    ours = "from local_cluster.cluster_paths import Layout; from local_cluster.teardown import unmount_own"
     steps = (
         f"mount -t tmpfs state {state}",
         f"mkdir {state}/kubelet",

@@ -1,4 +1,4 @@
-"""scripts/lock --check: a lock belongs to what it was made from, or it is named."""
+"""scripts/lock-requirements --check: a lock belongs to what it was made from, or it is named."""
 
 import importlib.machinery
 import importlib.util
@@ -14,8 +14,10 @@ from common.paths import REPOSITORY
 
 @pytest.fixture(scope="module")
 def lock() -> ModuleType:
-    loader = importlib.machinery.SourceFileLoader("lock", str(REPOSITORY / "scripts" / "lock"))
-    spec = importlib.util.spec_from_loader("lock", loader)
+    loader = importlib.machinery.SourceFileLoader(
+        "lock_requirements", str(REPOSITORY / "scripts" / "lock-requirements")
+    )
+    spec = importlib.util.spec_from_loader("lock_requirements", loader)
     assert spec
     module = importlib.util.module_from_spec(spec)
     loader.exec_module(module)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cluster.policies import REMOVAL, ruleset, selects
+from cluster.support.network.nftables import REMOVAL, ruleset, selects
 
 Object = dict[str, Any]
 

@@ -1,0 +1,1 @@
+"""The stack on the local cluster: install it, access it, and run the sample DAG on it."""

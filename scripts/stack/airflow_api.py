@@ -1,0 +1,157 @@
+"""Client of Airflow's REST API."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import urllib.error
+import urllib.request
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote
+
+from common.errors import ScriptError
+from common.waiting import NotYet, wait_for
+
+_TIMEOUT_S = 30
+
+
+class NotFoundError(ScriptError):
+    """Airflow knows no such thing (yet)."""
+
+
+class UnansweredError(ScriptError):
+    """Airflow did not answer at all: it starts, restarts, or is not there."""
+
+
+@dataclass
+class AirflowApi:
+    """A session with Airflow.
+
+    Attributes:
+        address: `host:port` of the API server, and the path below which it answers.
+        username: who signs in.
+        password: with what; never printed.
+    """
+
+    address: str
+    username: str
+    password: str = field(repr=False)
+    _token: str = field(default="", repr=False)
+
+    def renew(self) -> None:
+        """Sign in anew with the next request: what was signed before counts no more once the key is another."""
+        self._token = ""
+
+    def get(self, path: str) -> Any:
+        """GET a path below /api/v2."""
+        return self.call("GET", f"/api/v2/{path}")
+
+    def post(self, path: str, body: dict[str, Any]) -> Any:
+        """POST to a path below /api/v2."""
+        return self.call("POST", f"/api/v2/{path}", body)
+
+    def patch(self, path: str, body: dict[str, Any]) -> Any:
+        """PATCH a path below /api/v2."""
+        return self.call("PATCH", f"/api/v2/{path}", body)
+
+    def delete(self, path: str) -> None:
+        """DELETE a path below /api/v2."""
+        self.call("DELETE", f"/api/v2/{path}")
+
+    def trigger(self, dag: str, conf: dict[str, Any] | None = None) -> str:
+        """Unpause a DAG, start a run of it and give the run's id."""
+        self.patch(f"dags/{dag}", {"is_paused": False})
+        return str(self.post(f"dags/{dag}/dagRuns", {"logical_date": None, "conf": conf or {}})["dag_run_id"])
+
+    def wait_for_version(self, dag: str, version: str, deadline_s: float = 120) -> None:
+        """Wait until Airflow has read a DAG from one commit of its repository.
+
+        Args:
+            dag: its id.
+            version: the commit's full hash.
+            deadline_s: seconds to wait.
+        """
+
+        def probe() -> None:
+            try:
+                seen = self.get(f"dags/{dag}/details")["bundle_version"]
+            except NotFoundError:
+                raise NotYet(f"no DAG {dag}; import errors: {self._import_errors() or 'none'}") from None
+            except UnansweredError as error:
+                raise NotYet(str(error)) from None
+            if seen != version:
+                raise NotYet(f"{dag} at {seen}; import errors: {self._import_errors() or 'none'}")
+
+        wait_for(f"Airflow to read {dag} at {version[:12]}", probe, deadline_s, interval_s=1)
+
+    def wait_for_run(self, dag: str, run: str, deadline_s: float = 300) -> str:
+        """Wait until a run has ended and give its state: success or failed."""
+
+        def probe() -> str:
+            try:
+                state = str(self.get(f"dags/{dag}/dagRuns/{quote(run)}")["state"])
+            except UnansweredError as error:
+                raise NotYet(str(error)) from None
+            if state not in {"success", "failed"}:
+                tasks = {task["task_id"]: task["state"] for task in self.tasks(dag, run)}
+                raise NotYet(f"run {state}, tasks {tasks}")
+            return state
+
+        return wait_for(f"run {run} of {dag} to end", probe, deadline_s, interval_s=1)
+
+    def tasks(self, dag: str, run: str) -> list[dict[str, Any]]:
+        """Give the task instances of a run."""
+        return list(self.get(f"dags/{dag}/dagRuns/{quote(run)}/taskInstances")["task_instances"])
+
+    def log(self, dag: str, run: str, task: str, attempt: int = 1) -> str:
+        """Give the log of one try of a task, a line per event."""
+        path = f"dags/{dag}/dagRuns/{quote(run)}/taskInstances/{task}/logs/{attempt}?full_content=true"
+        lines = self.get(path)["content"]
+        return "\n".join(_log_line(line) for line in lines)
+
+    def xcom(self, dag: str, run: str, task: str, key: str = "return_value") -> Any:
+        """Give an XCom value of a task."""
+        path = f"dags/{dag}/dagRuns/{quote(run)}/taskInstances/{task}/xcomEntries/{key}?stringify=false"
+        return self.get(path)["value"]
+
+    def _import_errors(self) -> str:
+        errors = self.get("importErrors")["import_errors"]
+        return "; ".join(f"{error['filename']}: {error['stack_trace'][-300:]}" for error in errors)
+
+    def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+        """Send a request to any path and give the answer."""
+        self.token()
+        return self._send(method, path, body)
+
+    def token(self) -> str:
+        """Sign in, unless that is done already, and give the token that a request carries."""
+        if not self._token:
+            credentials = {"username": self.username, "password": self.password}
+            self._token = self._send("POST", "/auth/token", credentials)["access_token"]
+        return self._token
+
+    def _send(self, method: str, path: str, body: dict[str, Any] | None) -> Any:
+        headers = {"Content-Type": "application/json", "Accept": "application/json"}
+        if self._token:
+            headers["Authorization"] = f"Bearer {self._token}"
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(f"http://{self.address}{path}", data, headers, method=method)
+        try:
+            with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(
+                request, timeout=_TIMEOUT_S
+            ) as reply:
+                return json.loads(reply.read() or "null")
+        except urllib.error.HTTPError as error:
+            words = f"Airflow answered {method} {path} with {error.code}: {error.read(500).decode(errors='replace')}"
+            raise (NotFoundError if error.code == 404 else ScriptError)(words) from None
+        except (OSError, http.client.HTTPException) as error:
+            raise UnansweredError(f"Airflow at {self.address} did not answer {method} {path}: {error}") from error
+
+
+def _log_line(line: dict[str, Any] | str) -> str:
+    """Give the text of a log event, with the exceptions that it carries."""
+    if isinstance(line, str):
+        return line
+    errors = [f"{error['exc_type']}: {error['exc_value']}" for error in line.get("error_detail") or []]
+    return "\n  ".join([line["event"], *errors])

@@ -1,0 +1,87 @@
+"""A release of five hundred teams, beside the one that stands: to see that it installs, and how long it takes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from common.run import Say, capture
+from stack.release import CHART, VALUES, Stack
+
+RELEASE = HOME = "many"
+TEAMS = 500
+
+
+def names(count: int = TEAMS) -> list[str]:
+    """Give the names of the teams."""
+    return [f"department-{number:03}" for number in range(count)]
+
+
+def values(count: int = TEAMS) -> dict[str, Any]:
+    """Give the values of a release with so many teams, each with what a real one has."""
+    local = yaml.safe_load(VALUES.read_text(encoding="utf-8"))
+    return {
+        "images": local["images"],
+        "airflow": {"enabled": False, "serviceAccounts": [{"namespace": HOME, "name": "worker"}]},
+        "teamDefaults": {"images": local["teamDefaults"]["images"], "connection": {"via": "env"}},
+        "teams": {name: _team(name) for name in names(count)},
+    }
+
+
+def _team(name: str) -> dict[str, Any]:
+    return {
+        "owners": [{"group": f"{name}-engineers"}],
+        "labels": {"cost-centre": name},
+        "quota": {"pods": 20, "limits.memory": "64Gi"},
+        "dags": {"repo": f"https://git.example.com/{name}/dags.git"},
+        "registry": {"host": "registry.example.com"},
+        "volumes": [{"name": "data", "size": "10Gi", "mountPath": "/data"}],
+        "network": {"egress": [{"ports": [{"port": 443}]}]},
+    }
+
+
+def render(stack: Stack, file: Path) -> str:
+    """Give what `helm template` makes of a file of values."""
+    words: list[str | Path] = [stack.programs / "helm", "template", RELEASE, CHART, "-n", HOME, "--values", file]
+    return capture(words, timeout_s=120)
+
+
+def write(folder: Path, content: dict[str, Any]) -> Path:
+    """Write values to a file for Helm."""
+    file = folder / "values.json"
+    file.write_text(json.dumps(content), encoding="utf-8")
+    return file
+
+
+def install(stack: Stack, file: Path, say: Say) -> None:
+    """Install the release, or upgrade to these values."""
+    words: list[str | Path] = ["upgrade", "--install", RELEASE, CHART, "--namespace", HOME, "--create-namespace"]
+    stack.helm([*words, "--values", file, "--timeout", "10m"], say, timeout_s=600)
+
+
+def release_bytes(stack: Stack) -> int:
+    """Give the size of the Secret in which Helm keeps the newest revision of the release; its limit is 1 MiB."""
+    kept = stack.get("secrets", "-n", HOME, "-l", f"owner=helm,name={RELEASE}")["items"]
+    newest = max(kept, key=lambda secret: int(secret["metadata"]["labels"]["version"]))
+    return len(newest["data"]["release"])
+
+
+def contract_bytes(stack: Stack) -> int:
+    """Give the size of the contract; a ConfigMap may have 1 MiB."""
+    return len(stack.get("configmap", f"{RELEASE}-contract", "-n", HOME)["data"]["contract.json"].encode())
+
+
+def remove(stack: Stack, say: Callable[[str], None]) -> None:
+    """Uninstall the release and delete all namespaces that it leaves."""
+    listed = capture([stack.programs / "helm", "list", "-n", HOME, "-o", "json"], env=stack.variables)
+    if json.loads(listed):
+        stack.helm(["uninstall", RELEASE, "--namespace", HOME, "--timeout", "5m"], say, timeout_s=330)
+    left = f"app.kubernetes.io/instance={RELEASE},app.kubernetes.io/component=team"
+    stack.kubectl("delete", "namespaces", "-l", left, "--wait=false", timeout_s=300)
+    stack.kubectl("delete", "namespace", HOME, "--ignore-not-found", "--wait=false")
+    words = ("wait", "--for=delete", "namespaces", "-l", left, "--timeout=600s")
+    stack.kubectl(*words, timeout_s=620)

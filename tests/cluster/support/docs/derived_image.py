@@ -1,0 +1,51 @@
+"""An Airflow image with the package in it, made by what docs/airflow.md tells people to type and to build."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+
+from cluster.support.docs.commands import commands
+from common.mutex import only_one_run
+from common.paths import REPOSITORY, cache_folder
+from common.run import capture
+from images.archive import add_docker_manifest
+from images.build import archive_of
+from images.builder import builder_in
+from images.recipes import AIRFLOW
+
+REPOSITORY_NAME, TAG = "localhost/kpo-platform/airflow-with-package", "3.3.2"
+OFFICIAL = "FROM apache/airflow:3.3.2\n"
+
+
+def image_with_package(folder: Path) -> Path:
+    """Build the image on the one that the cluster has; no network is needed.
+
+    Args:
+        folder: an empty one, for the archive and what it is made of.
+
+    Returns:
+        The image's archive.
+    """
+    context, access = folder / "context", folder / "access"
+    for each in (context, access):
+        each.mkdir()
+    python, *words, place = shlex.split(commands("Images")[1], comments=True)
+    assert (python, place) == ("python", "image")
+    capture([sys.executable, *words, context], cwd=REPOSITORY, timeout_s=120)
+    (build,) = commands("Images", "dockerfile")
+    assert build.startswith(OFFICIAL)
+    containerfile = folder / "Containerfile"
+    containerfile.write_text(f"ARG BASE_IMAGE\nFROM ${{BASE_IMAGE}}\n{build.removeprefix(OFFICIAL)}", encoding="utf-8")
+    archive, reference = folder / "image.tar", f"{REPOSITORY_NAME}:{TAG}"
+    base = {"BASE_IMAGE": f"oci-archive:{archive_of(AIRFLOW)}"}
+    log = cache_folder("logs", "derived-image.log")
+    with (
+        only_one_run(cache_folder("images", "lock"), "building an image", print),
+        builder_in(cache_folder("buildah"), log, print) as builder,
+    ):
+        builder.build(reference, containerfile, context, base, access)
+        builder.save(reference, archive, reference)
+    add_docker_manifest(archive, reference)
+    return archive

@@ -1,0 +1,97 @@
+"""Run one TeamPodOperator task of team alpha as somebody, and tell how it went: a program of its own, for its log.
+
+Usage: python task_program.py KIND, with KUBECONFIG for whose rights count and KPO_PLATFORM_CONTRACT for the contract.
+The last line of its output is {"returned", "raised", "pod"} as JSON.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import secrets
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+KINDS: dict[str, dict[str, Any]] = {
+    "waiting": {
+        "deferrable": False,
+        "do_xcom_push": True,
+        "cmds": ["sh", "-c", "echo seen; echo '[1]' > /airflow/xcom/return.json"],
+    },
+    "deferred": {"deferrable": True, "cmds": ["sleep", "3"]},
+    "failing": {"deferrable": False, "on_finish_action": "keep_pod", "cmds": ["false"]},
+}
+
+
+class TaskInstance:
+    """As much of a task instance as the operator asks for."""
+
+    def __init__(self) -> None:
+        self.dag_id, self.task_id, self.run_id = "mutation", "task", f"run-{secrets.token_hex(4)}"
+        self.try_number, self.map_index = 1, -1
+        self.pushed: dict[str, Any] = {}
+
+    def xcom_push(self, key: str, value: Any) -> None:
+        """Keep what the operator pushes."""
+        self.pushed[key] = value
+
+
+def prepare() -> None:
+    """Give Airflow a home and the connection, before it is imported."""
+    os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp(prefix="kpo-platform-airflow-")
+    contract = json.loads(Path(os.environ["KPO_PLATFORM_CONTRACT"]).read_text())
+    sidecar = contract["xcomSidecar"]
+    extra = {
+        # Taken away, for the operator would read the variable as well and then have two ways.
+        "kube_config_path": os.environ.pop("KUBECONFIG"),
+        "xcom_sidecar_container_image": sidecar["image"],
+        "xcom_sidecar_container_resources": json.dumps(sidecar["resources"]),
+        "xcom_sidecar_container_security_context": json.dumps(sidecar["securityContext"]),
+    }
+    os.environ["AIRFLOW_CONN_K8S_DEFAULT"] = json.dumps({"conn_type": "kubernetes", "extra": extra})
+
+
+def execute(kind: str, ti: TaskInstance) -> Any:
+    """Execute the task to its end, through the trigger where it defers."""
+    from airflow.sdk import DAG
+    from airflow.sdk.exceptions import TaskDeferred
+
+    from kpo_platform import TeamPodOperator
+
+    with DAG(ti.dag_id, schedule=None) as dag:
+        task = TeamPodOperator(
+            task_id=ti.task_id, team="alpha", image="busybox:1.35", startup_timeout_seconds=60, **KINDS[kind]
+        )
+    context: Any = {"ti": ti, "task_instance": ti, "task": task, "dag": dag, "run_id": ti.run_id, "params": {}}
+    method, arguments = "execute", {}
+    while True:
+        try:
+            return getattr(task, method)(context, **arguments)
+        except TaskDeferred as deferral:
+            method, arguments = deferral.method_name, {"event": asyncio.run(first_event(deferral.trigger)).payload}
+
+
+async def first_event(trigger: Any) -> Any:
+    """What the triggerer would hand back."""
+    async for event in trigger.run():
+        return event
+    raise RuntimeError("the trigger ended without an event")
+
+
+def main(kind: str) -> None:
+    """Run the task and print the outcome."""
+    prepare()
+    ti = TaskInstance()
+    outcome: dict[str, Any] = {"returned": None, "raised": ""}
+    try:
+        outcome["returned"] = execute(kind, ti)
+    except Exception as error:
+        outcome["raised"] = f"{type(error).__name__}: {error}"
+    sys.stdout.write(json.dumps({**outcome, "pod": ti.pushed.get("pod_name")}) + "\n")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,124 @@
+"""The cluster policy: DAGs with the stock operator gain without an edit, and none reaches another team."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from cluster.support.airflow_runs.dag_run import Run, drop
+from common.waiting import NotYet, wait_for
+from stack.airflow_api import AirflowApi
+from stack.git_push import push
+from stack.pod_watch import watching
+from stack.release import Stack
+
+BETA_POD = "metadata: {namespace: team-beta}\nspec: {containers: [{name: base}]}\n"
+
+REFUSED = "namespace is 'team-beta', but team 'alpha' has 'team-alpha'"
+
+AIMS = {
+    "argument": 'namespace="team-beta"',
+    "full_spec": 'full_pod_spec=models.V1Pod(metadata=models.V1ObjectMeta(namespace="team-beta"))',
+    "template": 'pod_template_dict={"metadata": {"namespace": "team-beta"}}',
+    "file": 'pod_template_file=str(Path(__file__).with_name("beta_pod.yaml"))',
+}
+"""Ways to aim at another team that show when the DAG is read: argument → how it is written."""
+
+DAG = """
+from pathlib import Path
+from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
+from airflow.sdk import DAG
+from kubernetes.client import models
+with DAG("aims_by_{name}", schedule=None):
+    KubernetesPodOperator(task_id="t", image="busybox:1.35", {argument})
+"""
+MAPPED = """
+from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
+from airflow.sdk import DAG
+with DAG("aims_by_expansion", schedule=None):
+    KubernetesPodOperator.partial(task_id="t", image="busybox:1.35").expand(namespace=["team-alpha", "team-beta"])
+"""
+
+
+@pytest.fixture(scope="module")
+def unchanged(stack: Stack, airflow: AirflowApi) -> tuple[Run, list[dict[str, Any]]]:
+    """A finished run of a DAG that knows nothing of teams, and its pods."""
+    drop(stack, airflow, "alpha", "stock_operator.py", "stock_unchanged")
+    with watching(stack) as seen:
+        run = Run(stack, airflow, "stock_unchanged", airflow.trigger("stock_unchanged"))
+        assert run.end() == "success", run.log("hello")
+        pods = [pod for pod in seen.all() if pod["metadata"]["labels"].get("dag_id") == "stock_unchanged"]
+    return run, pods
+
+
+def test_a_dag_with_the_stock_operator_runs_in_its_teams_namespace_as_its_teams_account(
+    unchanged: tuple[Run, list[dict[str, Any]]],
+):
+    run, pods = unchanged
+    found = {
+        (
+            pod["metadata"]["labels"]["task_id"],
+            pod["metadata"]["namespace"],
+            pod["spec"]["serviceAccountName"],
+            pod["spec"]["automountServiceAccountToken"],
+            pod["metadata"]["labels"]["kpo-platform/team"],
+            pod["metadata"]["labels"]["owner"],
+            pod["spec"]["containers"][0]["resources"]["limits"]["memory"],
+        )
+        for pod in pods
+    }
+    assert found == {
+        (task, "team-alpha", "team-pod", False, "alpha", "alpha", "256Mi") for task in ("hello", "each", "double")
+    }
+    assert run.airflow.xcom(run.dag, run.id, "double") == 84
+
+
+def test_its_tasks_run_in_the_teams_pool(unchanged: tuple[Run, list[dict[str, Any]]]):
+    run, _ = unchanged
+    pools = {task["task_id"]: task["pool"] for task in run.airflow.tasks(run.dag, run.id)}
+    assert pools == {"hello": "team-alpha", "each": "team-alpha", "double": "team-alpha"}
+
+
+def test_what_the_policy_did_stands_once_in_the_tasks_log(unchanged: tuple[Run, list[dict[str, Any]]]):
+    run, _ = unchanged
+    sentence = (
+        "Cluster policy: this task runs for team 'alpha', with namespace team-alpha, service account team-pod, pool "
+        "team-alpha, connection k8s_default and the team's labels, template and size where it names none."
+    )
+    assert run.log("hello").count(sentence) == 1
+
+
+def test_a_dag_that_aims_at_another_team_is_refused_when_it_is_read(stack: Stack, airflow: AirflowApi):
+    files = {f"aims_by_{name}.py": DAG.format(name=name, argument=argument) for name, argument in AIMS.items()}
+    files["aims_by_expansion.py"] = MAPPED
+    url = f"git://{stack.address_of('git-server', 'git')}/alpha.git"
+    push(url, {**files, "beta_pod.yaml": BETA_POD}, "Aim at team beta")
+    try:
+        refused = wait_for("Airflow to refuse every file", lambda: _refused(airflow, set(files)), deadline_s=120)
+    finally:
+        push(url, dict.fromkeys(files, ""), "Aim no more")
+    for file in files:
+        assert REFUSED in refused[file], refused[file]
+
+
+def _refused(airflow: AirflowApi, files: set[str]) -> dict[str, str]:
+    errors = {error["filename"]: error["stack_trace"] for error in airflow.get("importErrors")["import_errors"]}
+    if missing := files - set(errors):
+        raise NotYet(f"no import error yet for {sorted(missing)}; there are {sorted(errors)}")
+    return errors
+
+
+def test_a_task_whose_aim_shows_late_is_refused_by_the_gate_and_not_tried_again(stack: Stack, airflow: AirflowApi):
+    url = f"git://{stack.address_of('git-server', 'git')}/alpha.git"
+    push(url, {"beta_pod.yaml": BETA_POD}, "A pod of beta's")
+    drop(stack, airflow, "alpha", "aims_late.py", "aims_late")
+    with watching(stack) as seen:
+        run = Run(stack, airflow, "aims_late", airflow.trigger("aims_late"))
+        assert run.end() == "failed"
+        assert [pod for pod in seen.all() if pod["metadata"]["labels"].get("dag_id") == "aims_late"] == []
+    for task in airflow.tasks(run.dag, run.id):
+        assert (task["state"], task["try_number"]) == ("failed", 1)
+    for task in ("rendered", "file"):
+        assert f"RefusedPod: {REFUSED}" in run.log(task)
+    assert "The label kpo-platform/team was set to 'beta'" in run.log("label")

@@ -1,0 +1,107 @@
+"""DAGs on a volume that somebody else fills: what lies in a team's folder runs for the team, and new files are seen."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+import yaml
+
+from cluster.support.airflow_runs.dag_run import Run
+from common.steps import Steps
+from common.waiting import NotYet, wait_for
+from stack.airflow_api import AirflowApi, NotFoundError
+from stack.install import install
+from stack.release import NAMESPACE, Stack
+
+DAG = """
+from airflow.sdk import DAG
+from kpo_platform import TeamPodOperator
+
+with DAG("{name}", schedule=None):
+    TeamPodOperator(task_id="work", image="busybox:1.35", cmds=["true"], do_xcom_push=False)
+"""
+CLAIM = "shared-dags"
+VALUES = {
+    "dags": {"persistence": {"existingClaim": CLAIM, "subPath": "dags"}},
+    "config": {"dag_processor": {"refresh_interval": 5}},
+}
+FILLER = "filler"
+
+
+def filler() -> list[dict[str, object]]:
+    """The claim, and a pod that fills it."""
+    spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "10Mi"}}}
+    floor = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+    container = {
+        "name": "filler",
+        "image": "localhost/kpo-platform/busybox:1.35",
+        "command": ["sleep", "3600"],
+        "securityContext": floor,
+        "volumeMounts": [{"name": "dags", "mountPath": "/volume"}],
+    }
+    account = {"runAsNonRoot": True, "runAsUser": 50000, "fsGroup": 0, "seccompProfile": {"type": "RuntimeDefault"}}
+    volume = {"name": "dags", "persistentVolumeClaim": {"claimName": CLAIM}}
+    pod = {"containers": [container], "volumes": [volume], "securityContext": account}
+    return [
+        {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": CLAIM}, "spec": spec},
+        {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": FILLER}, "spec": {**pod, "restartPolicy": "Never"}},
+    ]
+
+
+def write(stack: Stack, team: str, name: str) -> None:
+    """Write a DAG into a team's folder on the volume."""
+    script = f"mkdir -p /volume/dags/{team} && cat > /volume/dags/{team}/{name}.py"
+    stack.kubectl("exec", "-i", FILLER, "-n", NAMESPACE, "--", "sh", "-c", script, stdin=DAG.format(name=name))
+
+
+@pytest.fixture(scope="module")
+def volume(stack: Stack, airflow: AirflowApi, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A volume with a DAG of team beta, which the release reads; afterwards both are gone."""
+    values = tmp_path_factory.mktemp("values") / "volume.yaml"
+    values.write_text(yaml.safe_dump(VALUES))
+    try:
+        for item in filler():
+            stack.kubectl("create", "-n", NAMESPACE, "-f", "-", stdin=json.dumps(item))
+        stack.kubectl("wait", f"pod/{FILLER}", "-n", NAMESPACE, "--for=condition=Ready", "--timeout=90s", timeout_s=100)
+        write(stack, "beta", "volume_first")
+        install(Steps(), stack, values)
+        yield
+    finally:
+        install(Steps(), stack)
+        stack.kubectl("delete", f"pod/{FILLER}", "-n", NAMESPACE, "--ignore-not-found", "--now", timeout_s=90)
+        stack.kubectl("delete", "pvc", CLAIM, "-n", NAMESPACE, "--ignore-not-found", timeout_s=90)
+
+
+def wait_until_read(airflow: AirflowApi, name: str) -> str:
+    """Wait until Airflow has read a DAG, and give its bundle."""
+
+    def probe() -> str:
+        try:
+            return str(airflow.get(f"dags/{name}/details")["bundle_name"])
+        except NotFoundError as error:
+            raise NotYet(f"{error}; import errors: {airflow.get('importErrors')}") from None
+
+    return wait_for(f"Airflow to read {name}", probe, 180, interval_s=1)
+
+
+def test_a_dag_in_a_team_s_folder_runs_for_the_team(stack: Stack, airflow: AirflowApi, volume: None):
+    assert wait_until_read(airflow, "volume_first") == "shared-dags"
+    run = Run(stack, airflow, "volume_first", airflow.trigger("volume_first"), "team-beta")
+    assert run.end() == "success", run.log()
+    assert run.task()["pool"] == "team-beta"
+
+
+def test_a_file_that_comes_later_is_read(stack: Stack, airflow: AirflowApi, volume: None):
+    write(stack, "alpha", "volume_later")
+    assert wait_until_read(airflow, "volume_later") == "shared-dags"
+
+
+def test_airflow_cannot_write_to_the_volume(stack: Stack, volume: None):
+    for part in ("statefulset/airflow-scheduler", "deployment/airflow-dag-processor"):
+        tried = "touch /opt/airflow/shared/mine 2>&1 || true"
+        said = stack.kubectl(
+            "exec", part, "-n", NAMESPACE, "-c", part.partition("airflow-")[2], "--", "sh", "-c", tried
+        )
+        assert "Read-only file system" in said

@@ -1,0 +1,54 @@
+"""Old rows of Airflow's database go by the chart's CronJob, started as docs/airflow.md says; young ones stay."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from cluster.support.airflow_runs.dag_run import Run
+from cluster.support.airflow_runs.long_runs import finished_run
+from cluster.support.docs.commands import commands, follow
+from cluster.support.services.postgres import query
+from common.steps import Steps
+from stack.airflow_api import AirflowApi, NotFoundError
+from stack.install import install
+from stack.release import NAMESPACE, Stack
+
+LONG_AGO = "2020-01-01T00:00:00Z"
+
+
+@pytest.fixture
+def folder(stack: Stack, tmp_path: Path) -> Iterator[Path]:
+    """For values; afterwards the release is what it was."""
+    yield tmp_path
+    install(Steps(), stack)
+
+
+@pytest.fixture
+def history(stack: Stack, airflow: AirflowApi) -> Run:
+    """A run that is young."""
+    return finished_run(stack, airflow)
+
+
+def upgrade(stack: Stack, folder: Path, values: dict[str, object]) -> None:
+    (folder / "values.yaml").write_text(yaml.safe_dump(values))
+    install(Steps(), stack, folder / "values.yaml")
+
+
+def test_old_runs_go_by_the_job_and_young_ones_stay(stack: Stack, airflow: AirflowApi, history: Run, folder: Path):
+    old = finished_run(stack, airflow)
+    for table in ("dag_run", "task_instance"):
+        query(stack, f"UPDATE {table} SET start_date = '{LONG_AGO}' WHERE run_id = '{old.id}'")
+    upgrade(stack, folder, {"databaseCleanup": {"enabled": True, "retentionDays": 30, "skipArchive": True}})
+    (run_now,) = commands("Old rows")
+    try:
+        follow(stack, run_now, folder)
+    finally:
+        stack.kubectl("delete", "job", "clean-now", "-n", NAMESPACE, "--ignore-not-found")
+    with pytest.raises(NotFoundError):
+        airflow.get(f"dags/{old.dag}/dagRuns/{old.id}")
+    assert airflow.tasks(history.dag, history.id)[0]["state"] == "success"
+    assert query(stack, "SELECT count(*) FROM pg_tables WHERE tablename LIKE '_airflow_deleted_%'") == "0"

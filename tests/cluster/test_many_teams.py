@@ -1,0 +1,68 @@
+"""Five hundred teams in one release: they install, they fit, and the last one is as complete as the first."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from common.run import capture
+from stack import many_teams
+from stack.release import Stack
+
+LIMIT = 1024 * 1024
+LAST = f"team-{many_teams.names()[-1]}"
+
+
+@pytest.fixture(scope="module")
+def release(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """The release of five hundred teams, removed afterwards with all its namespaces."""
+    many_teams.remove(stack, print)
+    try:
+        many_teams.install(stack, many_teams.write(tmp_path_factory.mktemp("many"), many_teams.values()), print)
+        yield stack
+    finally:
+        many_teams.remove(stack, print)
+
+
+def test_every_team_has_all_its_objects(release: Stack):
+    kinds = "resourcequotas,limitranges,networkpolicies,serviceaccounts,roles,rolebindings"
+    words = (
+        "get",
+        kinds,
+        "-A",
+        "-l",
+        f"app.kubernetes.io/instance={many_teams.RELEASE},app.kubernetes.io/component=team",
+    )
+    found = Counter(release.kubectl(*words, "-o", "custom-columns=KIND:.kind", "--no-headers").split())
+    assert found == {
+        "ResourceQuota": many_teams.TEAMS,
+        "LimitRange": many_teams.TEAMS,
+        "NetworkPolicy": many_teams.TEAMS,
+        "ServiceAccount": many_teams.TEAMS,
+        "Role": 2 * many_teams.TEAMS,  # Airflow's and the owners'
+        "RoleBinding": 2 * many_teams.TEAMS,
+    }
+
+
+def test_release_and_contract_fit(release: Stack):
+    assert (many_teams.release_bytes(release) < LIMIT, many_teams.contract_bytes(release) < LIMIT) == (True, True)
+
+
+def test_the_tools_read_the_contract_of_five_hundred_teams(release: Stack, programs: Path):
+    words: list[str | Path] = [
+        programs / "platformctl",
+        "teams",
+        "show",
+        many_teams.names()[-1],
+        "--namespace",
+        many_teams.HOME,
+    ]
+    assert LAST in capture(words, env=release.variables, timeout_s=60)
+
+
+def test_airflow_may_start_pods_in_the_last_team_s_namespace(release: Stack):
+    account = f"--as=system:serviceaccount:{many_teams.HOME}:worker"
+    assert release.kubectl("auth", "can-i", "create", "pods", "-n", LAST, account).strip() == "yes"
