@@ -15,7 +15,14 @@ from common.run import capture
 OLDEST, NEWEST = 12, 14
 """The minor versions of Python 3 that are looked for."""
 
-_TESTS = ("test_bootstrap_*.py", "test_cli.py", "test_credentials.py", "test_kube.py", "test_plan.py")
+_TESTS = (
+    "integration/test_ansible_*.py",
+    "unit/test_bootstrap_*.py",
+    "unit/test_cli.py",
+    "unit/test_credentials.py",
+    "unit/test_kube.py",
+    "unit/test_plan.py",
+)
 _INSTALL_TIMEOUT_S = 600
 
 
@@ -58,7 +65,7 @@ def newer_environment(programs: Path, python: Path) -> Path:
 
 def files() -> list[str]:
     """Give the test files to run, below the checkout."""
-    found = [file for pattern in _TESTS for file in sorted((REPOSITORY / "tests" / "unit").glob(pattern))]
+    found = [file for pattern in _TESTS for file in sorted((REPOSITORY / "tests").glob(pattern))]
     return [str(file.relative_to(REPOSITORY)) for file in found]
 
 

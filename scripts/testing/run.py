@@ -1,4 +1,4 @@
-"""`scripts/test`: lint, unit, chart and the core cluster groups; with --all every group of cluster tests."""
+"""`scripts/test`: all tests without a cluster and the core cluster groups; with --all every group of cluster tests."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _everything(steps: Steps, programs: Path) -> None:
-    for part in ("lint", "unit"):
+    for part in ("lint", "unit", "integration"):
         OFFLINE[part](programs)
     build(steps)  # helm among it, which the chart's tests need
     OFFLINE["chart"](programs)

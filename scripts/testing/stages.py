@@ -1,4 +1,4 @@
-"""The parts of the test run that need no cluster: lint, unit, chart, providers, newer."""
+"""The parts of the test run that need no cluster: lint, unit, integration, chart, providers, newer."""
 
 from __future__ import annotations
 
@@ -13,20 +13,12 @@ from common.paths import REPOSITORY
 from common.run import end_group
 from testing import newer_python, newest_provider
 
-_SCRIPTS = REPOSITORY / "scripts"
-_PACKAGES = sorted(f"scripts/{file.parent.name}" for file in _SCRIPTS.glob("*/__init__.py"))
-_COMMANDS = sorted(f"scripts/{file.name}" for file in _SCRIPTS.iterdir() if file.is_file())
-_IN_IMAGES = ("scripts/images/containers/git-sync/git-sync",)
-
 _TIDY_UP_S = 60.0
 
 LINTERS: tuple[tuple[str, ...], ...] = (
     ("ruff", "check", "."),
     ("ruff", "format", "--check", "."),
-    ("mypy", "platform/kpo_platform"),
-    ("mypy", *_PACKAGES),
-    ("mypy", "--scripts-are-modules", *_COMMANDS, *_IN_IMAGES),
-    ("mypy", "helm/kpo-platform/files/scripts"),
+    ("mypy",),
     ("lint-imports",),
 )
 
@@ -45,6 +37,11 @@ def lint(programs: Path) -> None:
 def unit(programs: Path) -> None:
     """Run the tests that need neither cluster nor chart."""
     pytest(programs, ["tests/unit"], timeout_s=900)
+
+
+def integration(programs: Path) -> None:
+    """Run the tests of the package with the real programs that it starts, Ansible above all."""
+    pytest(programs, ["tests/integration"], timeout_s=600)
 
 
 def chart(programs: Path) -> None:
@@ -79,6 +76,7 @@ def newer(programs: Path) -> None:
 OFFLINE: dict[str, Callable[[Path], None]] = {
     "lint": lint,
     "unit": unit,
+    "integration": integration,
     "chart": chart,
     "providers": providers,
     "newer": newer,

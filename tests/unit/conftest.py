@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
+from unit.ansible_in_process import ansible_in_process
 from unit.command_line import cluster, speak
 from unit.contracts import CONTRACT, Build
 from unit.offline import in_this_process
 
-__all__ = ["build", "cluster", "in_this_process", "publish", "speak"]
+__all__ = ["ansible_in_process", "build", "cluster", "in_this_process", "publish", "speak"]
 
 Publish = Callable[..., None]
 

@@ -8,13 +8,11 @@ from base64 import b64decode, b64encode
 from pathlib import Path
 from typing import Any
 
-import pexpect
 import pytest
 
 from kpo_platform.bootstrap.credentials import Credentials, Login, find, given, usual_files
 from kpo_platform.errors import BootstrapError
 from kpo_platform.kube import Deadline
-from unit import command_line
 from unit.command_line import Cluster, Said, Speak
 
 HOST = "registry.test:5000"
@@ -183,23 +181,6 @@ def test_the_password_of_a_user_lands_in_the_secret_and_is_not_shown(
     config = json.loads(b64decode(secret["data"][".dockerconfigjson"]))
     assert (said.code, config) == (0, {"auths": {"registry.test": auth("robot", password)}})
     assert password not in said.out + said.err
-
-
-def test_at_a_real_terminal_the_password_is_not_shown_while_it_is_typed(cluster: Cluster):
-    words = command_line.program(*cluster.bootstrap, "--yes", "--registry-username", "robot")
-    screen = io.StringIO()
-    child = pexpect.spawn(words[0], words[1:], env=command_line.environment(), encoding="utf-8", timeout=120)
-    child.logfile_read = screen
-    child.expect("Password of robot for registry.test: ")
-    child.sendline("typed-password")
-    child.expect(pexpect.EOF)
-    child.close()
-    secret = cluster.platform.objects["/api/v1/namespaces/team-alpha/secrets/regcred"]
-    assert json.loads(b64decode(secret["data"][".dockerconfigjson"])) == {
-        "auths": {"registry.test": auth("robot", "typed-password")}
-    }
-    assert (child.exitstatus, "typed-password" in screen.getvalue()) == (0, False)
-    assert "Connection k8s_default: create" in screen.getvalue()
 
 
 @pytest.mark.parametrize(

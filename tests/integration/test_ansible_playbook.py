@@ -1,4 +1,4 @@
-"""The playbook by hand: ansible-playbook alone does what platformctl bootstrap does, without a secret in its words."""
+"""The playbook run by ansible-playbook alone: it does what platformctl bootstrap does and prints no secret."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def play(cluster: Cluster, tmp_path: Path) -> Play:
     return run
 
 
-def test_it_is_two_tasks_for_all_objects_together_and_gathers_no_facts():
+def test_playbook_has_two_tasks_and_gathers_no_facts():
     """A task for each object would cost a second each, and so would facts that nobody reads."""
     (whole,) = yaml.safe_load(PLAYBOOK.read_text(encoding="utf-8"))
     tasks = [sorted(task.keys() - {"name"}) for task in whole["tasks"]]
@@ -56,7 +56,7 @@ def recap(done: subprocess.CompletedProcess[str]) -> list[str]:
     return RECAP.findall(done.stdout.splitlines()[-2])
 
 
-def test_the_first_run_makes_everything_and_the_second_nothing(play: Play, cluster: Cluster):
+def test_first_run_creates_everything_and_second_run_nothing(play: Play, cluster: Cluster):
     first = play("-vvv")
     assert (first.returncode, recap(first)) == (0, ["ok=2    changed=2", "failed=0"]), first.stdout + first.stderr
     secret = json.loads(base64.b64decode(cluster.platform.objects[SECRET]["data"][".dockerconfigjson"]))
@@ -70,20 +70,20 @@ def test_the_first_run_makes_everything_and_the_second_nothing(play: Play, clust
     assert cluster.platform.lease is None
 
 
-def test_in_check_mode_it_tells_the_plan_and_writes_nothing(play: Play, cluster: Cluster):
+def test_check_mode_prints_the_plan_and_writes_nothing(play: Play, cluster: Cluster):
     done = play("--check", "-v")
     assert (done.returncode, recap(done)) == (0, ["ok=2    changed=2", "failed=0"]), done.stdout + done.stderr
     assert "create PersistentVolumeClaim team-beta/data: 1Gi, ReadWriteOnce, class local (the default)" in done.stdout
     assert cluster.platform.writes == 0
 
 
-def test_one_team_is_named_as_an_extra_variable(play: Play, cluster: Cluster):
+def test_extra_variable_selects_one_team(play: Play, cluster: Cluster):
     done = play("-i", "localhost,", "-e", "kpo_teams=beta")
     assert (done.returncode, cluster.platform.writes) == (0, 2), done.stdout + done.stderr
     assert SECRET not in cluster.platform.objects
 
 
-def test_what_cannot_be_is_told_after_everything_else_is_done(play: Play, cluster: Cluster):
+def test_missing_namespace_fails_after_all_other_writes(play: Play, cluster: Cluster):
     del cluster.platform.objects["/api/v1/namespaces/team-beta"]
     done = play()
     assert (done.returncode, recap(done)) == (2, ["ok=1    changed=1", "failed=1"]), done.stdout + done.stderr
@@ -93,9 +93,7 @@ def test_what_cannot_be_is_told_after_everything_else_is_done(play: Play, cluste
 
 
 @pytest.mark.parametrize("more", [(), ("--check",)])
-def test_a_volume_that_cannot_be_fails_the_first_task_and_nothing_is_written(
-    play: Play, cluster: Cluster, more: tuple[str, ...]
-):
+def test_volume_without_storage_class_fails_before_any_write(play: Play, cluster: Cluster, more: tuple[str, ...]):
     cluster.platform.objects["/apis/storage.k8s.io/v1/storageclasses/local"]["metadata"]["annotations"] = {}
     done = play(*more)
     assert (done.returncode, recap(done)) == (2, ["ok=0    changed=0", "failed=1"]), done.stdout + done.stderr
@@ -107,7 +105,7 @@ def test_a_volume_that_cannot_be_fails_the_first_task_and_nothing_is_written(
     assert (cluster.platform.writes, cluster.platform.lease) == (0, None)
 
 
-def test_a_missing_right_is_a_sentence_and_nothing_is_written(play: Play, cluster: Cluster):
+def test_missing_right_fails_before_any_write(play: Play, cluster: Cluster):
     cluster.platform.refused.add("/api/v1/namespaces/airflow/secrets/airflow-admin")
     done = play()
     assert (done.returncode, cluster.platform.writes) == (2, 0)

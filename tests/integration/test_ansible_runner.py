@@ -1,4 +1,4 @@
-"""Applying through ansible-runner, with real Ansible against a server that answers as both APIs would."""
+"""ansible-runner with real Ansible, against a server that answers as both APIs would."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def scratch(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         yield Path(directory)
 
 
-def test_a_run_does_all_writes_and_tells_of_each(tmp_path: Path, scratch: Path):
+def test_run_makes_every_write_and_reports_each(tmp_path: Path, scratch: Path):
     notes = Notes()
     with serving(agreeing) as server:
         apply.run(parts(server, tmp_path), 60, notes)
@@ -127,7 +127,7 @@ def holders(secret: str, files: list[Path]) -> list[str]:
     return found
 
 
-def test_a_secret_is_in_no_file_process_list_or_environment_while_it_is_written(
+def test_secrets_stay_out_of_files_arguments_and_environments(
     tmp_path: Path, scratch: Path, monkeypatch: pytest.MonkeyPatch
 ):
     found: list[str] = []
@@ -150,7 +150,7 @@ def test_a_secret_is_in_no_file_process_list_or_environment_while_it_is_written(
     assert found == []
 
 
-def test_a_refused_write_is_told_in_its_own_sentence_and_what_was_done_before_too(tmp_path: Path, scratch: Path):
+def test_rejected_write_fails_the_run_and_reports_earlier_writes(tmp_path: Path, scratch: Path):
     def refusing(request: Request) -> Answer:
         return status(409, "conflict with helm") if "persistent" in request.path else agreeing(request)
 
@@ -165,7 +165,7 @@ def test_a_refused_write_is_told_in_its_own_sentence_and_what_was_done_before_to
     assert server.seen == WRITES[:2]
 
 
-def test_a_run_that_takes_too_long_ends_and_says_what_it_last_saw(tmp_path: Path, scratch: Path):
+def test_run_past_its_timeout_ends_and_names_the_last_task(tmp_path: Path, scratch: Path):
     def slow(request: Request) -> Answer:
         time.sleep(20)
         return agreeing(request)
@@ -185,7 +185,7 @@ SCRIPT = textwrap.dedent(
     from pathlib import Path
     from kpo_platform.bootstrap import apply
     from unit.servers import Server
-    from unit.test_bootstrap_apply import Notes, parts
+    from integration.test_ansible_runner import Notes, parts
 
     try:
         apply.run(parts(Server(sys.argv[1], []), Path(sys.argv[2])), 60, Notes())
@@ -196,7 +196,7 @@ SCRIPT = textwrap.dedent(
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_the_run_and_leaves_nothing(tmp_path: Path, scratch: Path, number: signal.Signals):
+def test_signal_ends_the_run_and_leaves_no_files_or_processes(tmp_path: Path, scratch: Path, number: signal.Signals):
     arrived = threading.Event()
 
     def hanging(request: Request) -> Answer:
@@ -235,16 +235,11 @@ def _read(file: Path) -> bytes:
         return b""
 
 
-def test_our_own_environment_and_signals_are_as_before(tmp_path: Path, scratch: Path):
+def test_run_restores_environment_and_signal_handlers(tmp_path: Path, scratch: Path):
     before = dict(os.environ), signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
     with serving(agreeing) as server:
         apply.run(parts(server, tmp_path), 60, Notes())
     assert (dict(os.environ), signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
-
-
-def test_a_module_outside_of_a_run_has_nothing_to_do(tmp_path: Path):
-    with pytest.raises(BootstrapError, match="this module works only inside `platformctl bootstrap`"):
-        channel.fetch(str(tmp_path / "absent.sock"), work.OBJECTS)
 
 
 def too_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -256,7 +251,7 @@ def too_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return directory
 
 
-def test_where_the_folder_for_temporary_files_has_too_long_a_name_the_one_for_sockets_is_used(
+def test_long_temporary_folder_falls_back_to_the_runtime_folder(
     tmp_path: Path, scratch: Path, monkeypatch: pytest.MonkeyPatch
 ):
     directory = too_long(tmp_path, monkeypatch)
@@ -268,15 +263,3 @@ def test_where_the_folder_for_temporary_files_has_too_long_a_name_the_one_for_so
         apply.run(parts(server, tmp_path), 60, Notes())
     assert server.seen == WRITES
     assert [*scratch.iterdir(), *directory.iterdir()] == []
-
-
-def test_where_no_place_is_fit_for_sockets_a_shorter_one_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    directory = too_long(tmp_path, monkeypatch)
-    monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
-    monkeypatch.setattr("os.access", lambda *_: False)
-    with pytest.raises(BootstrapError) as error, channel.folder():
-        pass
-    assert str(error.value) == (
-        f"The path {directory} is too long for sockets in it, and /tmp cannot be written: "
-        "set TMPDIR to a shorter directory."
-    )

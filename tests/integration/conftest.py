@@ -1,0 +1,7 @@
+"""Fixtures of the integration tests: platformctl, and a server that answers as cluster and Airflow."""
+
+from __future__ import annotations
+
+from unit.command_line import cluster, speak
+
+__all__ = ["cluster", "speak"]

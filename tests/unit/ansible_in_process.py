@@ -1,0 +1,68 @@
+"""The playbook of bootstrap without ansible-runner and its child processes; tests/integration starts the real ones."""
+
+from __future__ import annotations
+
+import runpy
+import threading
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from kpo_platform.bootstrap import apply
+
+_PROJECT = Path(apply.__file__).parent / "ansible"
+
+
+class _ModuleExit(BaseException):
+    """Ends a module, as the exit of its process does."""
+
+    def __init__(self, event: str, result: dict[str, Any]) -> None:
+        self.event, self.result = event, result
+
+
+class _AnsibleModule:
+    """As much of Ansible's own AnsibleModule as the modules of bootstrap use."""
+
+    check_mode = False
+
+    def __init__(self, params: dict[str, Any], argument_spec: dict[str, dict[str, Any]], **_: Any) -> None:
+        defaults = {name: argument.get("default") for name, argument in argument_spec.items()}
+        self.params = {**defaults, **params}
+
+    def exit_json(self, **result: Any) -> None:
+        raise _ModuleExit("runner_on_ok", result)
+
+    def fail_json(self, **result: Any) -> None:
+        raise _ModuleExit("runner_on_failed", result)
+
+
+def _run_module(name: str, params: dict[str, Any]) -> _ModuleExit:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("ansible.module_utils.basic.AnsibleModule", partial(_AnsibleModule, params))
+        try:
+            runpy.run_path(str(_PROJECT / "library" / f"{name}.py"), run_name="__main__")
+        except _ModuleExit as end:
+            return end
+    raise AssertionError(f"The module {name} ended without a result")
+
+
+def _play(_directory: str, path: Path, _timeout: float, watch: Any, _stopped: threading.Event) -> str:
+    """Run the tasks of the playbook one after the other, until one fails."""
+    (play,) = yaml.safe_load((_PROJECT / "bootstrap.yml").read_text(encoding="utf-8"))
+    for task in play["tasks"]:
+        (module,) = task.keys() - {"name"}
+        watch({"event": "playbook_on_task_start", "event_data": {"task": task["name"]}})
+        end = _run_module(module, {"socket": str(path)})
+        watch({"event": end.event, "event_data": {"res": end.result}})
+        if end.event == "runner_on_failed":
+            return "failed"
+    return "successful"
+
+
+@pytest.fixture(autouse=True)
+def ansible_in_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run the modules of the playbook in this process: same channel, same writes, same events."""
+    monkeypatch.setattr(apply, "_play", _play)

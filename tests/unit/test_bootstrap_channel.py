@@ -1,0 +1,30 @@
+"""The socket over which Ansible's modules get their work, and the folder that it is in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from kpo_platform.bootstrap import channel, work
+from kpo_platform.errors import BootstrapError
+
+
+def test_fetch_outside_of_a_run_is_refused(tmp_path: Path):
+    with pytest.raises(BootstrapError, match="this module works only inside `platformctl bootstrap`"):
+        channel.fetch(str(tmp_path / "absent.sock"), work.OBJECTS)
+
+
+def test_long_temporary_folder_without_fallback_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    directory = tmp_path / ("x" * 100)
+    directory.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(directory))
+    monkeypatch.setenv("TMPDIR", str(directory))
+    monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
+    monkeypatch.setattr("os.access", lambda *_: False)
+    with pytest.raises(BootstrapError) as error, channel.folder():
+        pass
+    assert str(error.value) == (
+        f"The path {directory} is too long for sockets in it, and /tmp cannot be written: "
+        "set TMPDIR to a shorter directory."
+    )
