@@ -16,9 +16,9 @@ from chart.test_values import SCHEMA, fields
 ALL: Object = yaml.safe_load((Path(__file__).parent / "all-values.yaml").read_text())
 
 ONE_VALUE_ONLY = {
-    "airflow.enabled": "false leaves little to see; test_beside.py sets it",
-    "airflow.apiService.name": "refused unless the above is false; test_beside.py sets it",
-    "airflow.apiService.port": "of no effect unless the above is false; test_beside.py sets it",
+    "airflow.enabled": "false leaves little to see; test_team_layer_only.py sets it",
+    "airflow.apiService.name": "refused unless the above is false; test_team_layer_only.py sets it",
+    "airflow.apiService.port": "of no effect unless the above is false; test_team_layer_only.py sets it",
     "template": "there is one template so far",
     "data.brokerUrlSecretName": "refused beside the embedded broker; test_executors.py sets it",
     "data.metadataSecretName": "refused beside the embedded database; test_airflow.py sets it",

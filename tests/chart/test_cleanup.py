@@ -41,7 +41,7 @@ def job(contract: str, answer: Answer, folder: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("KPO_PLATFORM_CONTRACT", str(folder / "contract.json"))
     monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
     monkeypatch.setenv("KUBERNETES_SERVICE_PORT_HTTPS", "443")
-    found = script("clean_up", monkeypatch)
+    found = script("delete_finished_pods", monkeypatch)
     monkeypatch.setattr(found, "ACCOUNT", folder)
     monkeypatch.setattr(
         urllib.request, "urlopen", lambda request, **_: io.BytesIO(json.dumps(answer(request)).encode())
@@ -58,7 +58,7 @@ def test_one_job_in_the_release_s_namespace_serves_all_teams() -> None:
     assert (found["spec"]["schedule"], found["spec"]["concurrencyPolicy"]) == ("17 * * * *", "Forbid")
     spec = found["spec"]["jobTemplate"]["spec"]["template"]["spec"]
     assert spec["serviceAccountName"] == "airflow-cleanup"
-    assert spec["containers"][0]["args"] == ["python", "/opt/kpo-platform/scripts/clean_up.py"]
+    assert spec["containers"][0]["args"] == ["python", "/opt/kpo-platform/scripts/delete_finished_pods.py"]
 
 
 def test_exactly_the_pods_that_ended_before_the_team_s_age_are_removed(

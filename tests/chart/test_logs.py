@@ -53,7 +53,7 @@ def log(folder: Path, name: str, age_days: float) -> Path:
 def test_a_log_goes_with_its_age_and_its_folder_when_nobody_needs_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    groom = script("groom_logs", monkeypatch).groom
+    groom = script("clean_logs", monkeypatch).groom
     old = log(tmp_path, "dag_id=a/run_id=1/task_id=t/attempt=1.log", 31)
     young = log(tmp_path, "dag_id=b/run_id=1/task_id=t/attempt=1.log", 29)
     abandoned = tmp_path / "dag_id=c" / "run_id=1"
@@ -69,7 +69,7 @@ def test_a_log_goes_with_its_age_and_its_folder_when_nobody_needs_it(
 
 
 def test_sidecars_on_one_volume_do_not_end_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    groom = script("groom_logs", monkeypatch).groom
+    groom = script("clean_logs", monkeypatch).groom
     log(tmp_path, "dag_id=a/run_id=1/task_id=t/attempt=1.log", 31)
     walk = os.walk
 

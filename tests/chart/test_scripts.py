@@ -27,20 +27,20 @@ def script(name: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 def test_the_secrets_are_random(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_HOST", "airflow-postgresql.airflow.svc")
     monkeypatch.setenv("BROKER_HOST", "airflow-redis.airflow.svc")
-    makers = script("make_secrets", monkeypatch).MAKERS
+    makers = script("create_secrets", monkeypatch).MAKERS
     first, second = ({what: make() for what, make in makers.items()} for _ in range(2))
     same = {(what, key) for what, data in first.items() for key, value in data.items() if second[what][key] == value}
     assert same == {("admin", "username")}
 
 
 def test_the_fernet_key_encrypts(monkeypatch: pytest.MonkeyPatch) -> None:
-    key = script("make_secrets", monkeypatch).fernet_key()["fernet-key"]
+    key = script("create_secrets", monkeypatch).fernet_key()["fernet-key"]
     assert Fernet(key).decrypt(Fernet(key).encrypt(b"text")) == b"text"
 
 
 def test_the_connection_carries_the_database_s_password(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_HOST", "airflow-postgresql.airflow.svc")
-    made = script("make_secrets", monkeypatch).database()
+    made = script("create_secrets", monkeypatch).database()
     assert made["connection"] == (
         f"postgresql+psycopg2://airflow:{made['password']}@airflow-postgresql.airflow.svc:5432/airflow"
     )
@@ -49,7 +49,7 @@ def test_the_connection_carries_the_database_s_password(monkeypatch: pytest.Monk
 
 def test_the_broker_s_url_carries_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BROKER_HOST", "airflow-redis.airflow.svc")
-    made = script("make_secrets", monkeypatch).broker()
+    made = script("create_secrets", monkeypatch).broker()
     assert made["connection"] == f"redis://:{made['password']}@airflow-redis.airflow.svc:6379/0"
 
 
@@ -57,7 +57,7 @@ def test_a_broker_that_is_away_is_not_the_worker_s_fault(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("AIRFLOW__CELERY__BROKER_URL", "redis://:secret@127.0.0.1:1/0")
-    script("worker_alive", monkeypatch).main()
+    script("worker_probe", monkeypatch).main()
     assert capsys.readouterr().out == (
         "the broker cannot be reached, which says nothing about this worker: OperationalError\n"
     )
@@ -95,7 +95,7 @@ def test_an_image_without_the_package_is_refused_before_anything_starts(
 
 
 def test_a_made_secret_is_not_helm_s(monkeypatch: pytest.MonkeyPatch) -> None:
-    made = script("make_secrets", monkeypatch).manifest("airflow-admin", {"username": "admin"})
+    made = script("create_secrets", monkeypatch).manifest("airflow-admin", {"username": "admin"})
     assert made == {
         "apiVersion": "v1",
         "kind": "Secret",

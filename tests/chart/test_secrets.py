@@ -96,7 +96,7 @@ def test_the_job_makes_every_secret_that_the_pods_read() -> None:
 
 def test_the_job_looks_at_existing_secrets_which_need_not_be_there_yet() -> None:
     pod = starting_with(render(EXISTING), "Job", "airflow-secrets-")["spec"]["template"]["spec"]
-    given = json.loads(variables(pod["containers"][0])["GIVEN"])
+    given = json.loads(variables(pod["containers"][0])["EXISTING_SECRETS"])
     assert given == {
         "admin": "my-admin",
         "api-secret-key": "my-api",
@@ -106,7 +106,7 @@ def test_the_job_looks_at_existing_secrets_which_need_not_be_there_yet() -> None
     }
     mounted = {one["name"]: one["mountPath"] for one in pod["containers"][0]["volumeMounts"]}
     assert mounted == {"scripts": "/opt/kpo-platform/scripts", "token": ACCOUNT} | {
-        what: f"/opt/kpo-platform/given/{what}" for what in given
+        what: f"/opt/kpo-platform/existing-secrets/{what}" for what in given
     }
     volumes = {one["name"]: one["secret"] for one in pod["volumes"] if "secret" in one}
     assert volumes == {what: {"secretName": name, "optional": True} for what, name in given.items()}
@@ -119,14 +119,17 @@ def test_the_job_looks_at_the_secrets_for_sign_in_and_git_sync_as_well(repo: str
     sign_in = {"issuer": "https://login.example", "clientId": "airflow", "clientSecretName": "my-client"}
     sync = {"enabled": True, "repo": repo, "credentialsSecret": "my-git"}
     pod = pods(render({"oidc": sign_in, "dags": {"gitSync": sync}}))["secrets"]["spec"]
-    assert json.loads(variables(pod["containers"][0])["GIVEN"]) == {"oidc-client": "my-client", kind: "my-git"}
+    assert json.loads(variables(pod["containers"][0])["EXISTING_SECRETS"]) == {
+        "oidc-client": "my-client",
+        kind: "my-git",
+    }
 
 
 def test_the_job_looks_at_no_secret_that_nothing_reads() -> None:
     unread = {"metadataSecretName": "my-database", "brokerUrlSecretName": "my-broker"}
     values = {"data": {**unread, "metadataConnection": {"passwordSecretName": "left-over", "caSecretName": "too"}}}
     pod = pods(render({**values, "postgresql": {"enabled": False}}))["secrets"]["spec"]
-    assert json.loads(variables(pod["containers"][0])["GIVEN"]) == {"database": "my-database"}
+    assert json.loads(variables(pod["containers"][0])["EXISTING_SECRETS"]) == {"database": "my-database"}
 
 
 def test_existing_secrets_are_used_and_none_is_made() -> None:

@@ -1,7 +1,7 @@
 {{/* The part of the package that runs inside Airflow, carried into the unmodified image by a ConfigMap. */}}
 
 {{/* context → something, where the chart brings the package; else it is in the image */}}
-{{- define "kpo-platform.carriesCode" -}}
+{{- define "kpo-platform.hasCodeConfigMap" -}}
 {{- if eq .Values.platform.package "configmap" -}}true{{- end -}}
 {{- end -}}
 
@@ -9,7 +9,7 @@
 version, and with a plugin, a cluster policy and a provider that Airflow finds. */}}
 {{- define "kpo-platform.codeFiles" -}}
 {{- $files := dict -}}
-{{- $_ := include "kpo-platform.file" (list . "files/kpo_platform/__init__.py") -}}
+{{- $_ := include "kpo-platform.readFile" (list . "files/kpo_platform/__init__.py") -}}
 {{- range list "*.py" "{contract,diagnosis,operator,pod,policy}/**.py" -}}
 {{- range $path, $_ := $.Files.Glob (printf "files/kpo_platform/%s" .) -}}
 {{- $_ := set $files (trimPrefix "files/" $path) ($.Files.Get $path) -}}
@@ -37,12 +37,12 @@ kpo_platform = kpo_platform.operator.about:get_provider_info
 {{- end -}}
 
 {{/* context → the name of the ConfigMap with the package */}}
-{{- define "kpo-platform.codeName" -}}
-{{- include "kpo-platform.hashedName" (list . "code" (include "kpo-platform.once" (list . "kpo-platform.codeFiles"))) -}}
+{{- define "kpo-platform.codeConfigMapName" -}}
+{{- include "kpo-platform.hashedName" (list . "code" (include "kpo-platform.cached" (list . "kpo-platform.codeFiles"))) -}}
 {{- end -}}
 
 {{/* context → {file: text} of the scripts that Airflow's pods run, as JSON */}}
-{{- define "kpo-platform.scripts" -}}
+{{- define "kpo-platform.scriptFiles" -}}
 {{- $files := dict -}}
 {{- range $path, $_ := .Files.Glob "files/scripts/*" -}}
 {{- $_ := set $files (base $path) ($.Files.Get $path) -}}
@@ -51,6 +51,6 @@ kpo_platform = kpo_platform.operator.about:get_provider_info
 {{- end -}}
 
 {{/* context → the name of the ConfigMap with the scripts */}}
-{{- define "kpo-platform.scriptsName" -}}
-{{- include "kpo-platform.hashedName" (list . "scripts" (include "kpo-platform.once" (list . "kpo-platform.scripts"))) -}}
+{{- define "kpo-platform.scriptsConfigMapName" -}}
+{{- include "kpo-platform.hashedName" (list . "scripts" (include "kpo-platform.cached" (list . "kpo-platform.scriptFiles"))) -}}
 {{- end -}}

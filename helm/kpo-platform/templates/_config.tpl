@@ -2,17 +2,17 @@
 the DAG processor alone: it is the only one that must start again to see a new repository. */}}
 
 {{/* context → the platform's own settings without those of the teams: {section: {key: value}} */}}
-{{- define "kpo-platform.defaultConfig" -}}
+{{- define "kpo-platform.defaultAirflowConfig" -}}
 core:
   executor: {{ .Values.executor }}
   auth_manager: airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager
   load_examples: "False"
-  {{- with include "kpo-platform.sharedFolder" . }}
+  {{- with include "kpo-platform.sharedDagsFolder" . }}
   dags_folder: {{ . }}
   {{- end }}
   # A connection to another cluster has a kubeconfig in its extra: Airflow's API, UI and logs do not show it.
   sensitive_var_conn_names: kube_config,client-key-data
-  execution_api_server_url: {{ include "kpo-platform.executionUrl" . }}
+  execution_api_server_url: {{ include "kpo-platform.executionApiUrl" . }}
 {{- with .Values.publicUrl }}
 api:
   base_url: {{ trimSuffix "/" . }}
@@ -53,16 +53,16 @@ logging:
 {{- end -}}
 
 {{/* context → settings without those of the teams, as JSON; `config` in the values wins */}}
-{{- define "kpo-platform.config" -}}
-{{- mergeOverwrite (include "kpo-platform.defaultConfig" . | fromYaml) (deepCopy .Values.config) | toJson -}}
+{{- define "kpo-platform.airflowConfig" -}}
+{{- mergeOverwrite (include "kpo-platform.defaultAirflowConfig" . | fromYaml) (deepCopy .Values.config) | toJson -}}
 {{- end -}}
 
 {{/* context → the settings of the teams, as JSON; in this file format a percent sign is written twice */}}
-{{- define "kpo-platform.teamConfig" -}}
-{{- dict "dag_processor" (dict "dag_bundle_config_list" (include "kpo-platform.bundles" . | replace "%" "%%")) | toJson -}}
+{{- define "kpo-platform.teamAirflowConfig" -}}
+{{- dict "dag_processor" (dict "dag_bundle_config_list" (include "kpo-platform.dagBundles" . | replace "%" "%%")) | toJson -}}
 {{- end -}}
 
 {{/* context → annotation of the pods that start again when a setting changes, but not when a team does */}}
 {{- define "kpo-platform.configChecksum" -}}
-checksum/config: {{ include "kpo-platform.once" (list . "kpo-platform.config") | sha256sum }}
+checksum/config: {{ include "kpo-platform.cached" (list . "kpo-platform.airflowConfig") | sha256sum }}
 {{- end -}}

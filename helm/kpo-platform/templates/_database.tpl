@@ -20,7 +20,7 @@
   value: /opt/kpo-platform/database-ca/ca.crt
 {{- end }}
 {{- else -}}
-{{ include "kpo-platform.secretVariable" (list $ "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN" "database" "connection") }}
+{{ include "kpo-platform.secretKeyEnv" (list $ "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN" "database" "connection") }}
 {{- end -}}
 {{- end -}}
 {{- end -}}

@@ -1,7 +1,7 @@
 {{/* The environment of Airflow's containers. Settings are not here: they are in a mounted file. */}}
 
 {{/* (list context variable secret key) → an environment variable out of a secret */}}
-{{- define "kpo-platform.secretVariable" -}}
+{{- define "kpo-platform.secretKeyEnv" -}}
 - name: {{ index . 1 }}
   valueFrom:
     secretKeyRef:
@@ -26,17 +26,17 @@ take it for a user's wish and delete their pods. */}}
 {{- define "kpo-platform.airflowEnv" -}}
 {{ include "kpo-platform.processEnv" . }}
 {{ include "kpo-platform.databaseEnv" . }}
-{{ include "kpo-platform.secretVariable" (list . "AIRFLOW__CORE__FERNET_KEY" "fernet-key" "fernet-key") }}
+{{ include "kpo-platform.secretKeyEnv" (list . "AIRFLOW__CORE__FERNET_KEY" "fernet-key" "fernet-key") }}
 {{- end -}}
 
 {{/* context → signs and checks the tokens of tasks: for the scheduler and the API server only */}}
 {{- define "kpo-platform.jwtEnv" -}}
-{{ include "kpo-platform.secretVariable" (list . "AIRFLOW__API_AUTH__JWT_SECRET" "jwt-secret" "jwt-secret") }}
+{{ include "kpo-platform.secretKeyEnv" (list . "AIRFLOW__API_AUTH__JWT_SECRET" "jwt-secret" "jwt-secret") }}
 {{- end -}}
 
 {{/* context → signs and checks requests for task logs: for those who serve logs, and the API server that fetches them */}}
 {{- define "kpo-platform.apiSecretEnv" -}}
-{{ include "kpo-platform.secretVariable" (list . "AIRFLOW__API__SECRET_KEY" "api-secret-key" "api-secret-key") }}
+{{ include "kpo-platform.secretKeyEnv" (list . "AIRFLOW__API__SECRET_KEY" "api-secret-key" "api-secret-key") }}
 {{- end -}}
 
 {{/* context → the connections that `platformctl bootstrap` puts into a secret (connection.via: env), for those who run
@@ -60,7 +60,7 @@ tasks; until it has, there are none. Each is named for itself: a whole secret co
 
 {{/* context → where the package and the contract are: for those who run code of the package */}}
 {{- define "kpo-platform.codeEnv" -}}
-{{- if include "kpo-platform.carriesCode" . -}}
+{{- if include "kpo-platform.hasCodeConfigMap" . -}}
 - name: PYTHONPATH
   value: /opt/kpo-platform/python
 {{ end -}}

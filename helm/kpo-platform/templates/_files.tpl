@@ -2,7 +2,7 @@
 so that a lost link would become a Role without rules; here both stop the rendering. */}}
 
 {{/* (list context path) → the text of the file */}}
-{{- define "kpo-platform.file" -}}
+{{- define "kpo-platform.readFile" -}}
 {{- $text := (first .).Files.Get (last .) -}}
 {{- if not $text -}}
 {{- fail (printf "ERROR: the chart lacks its file %s; install the packaged chart, or a checkout in which the links under files/ are real links." (last .)) -}}
@@ -11,8 +11,8 @@ so that a lost link would become a Role without rules; here both stop the render
 {{- end -}}
 
 {{/* (list context path) → the text of a YAML file; the images that a pod template names get the prefix of all images */}}
-{{- define "kpo-platform.yamlText" -}}
-{{- $text := include "kpo-platform.file" . -}}
+{{- define "kpo-platform.readYamlText" -}}
+{{- $text := include "kpo-platform.readFile" . -}}
 {{- with (first .).Values.images.registryPrefix -}}
 {{- $text = regexReplaceAll "(?m)^(\\s*(?:- )?image: )(?:[^/\\s]*[.:][^/\\s]*/|localhost/)?(\\S+)$" $text (printf "${1}%s/${2}" .) -}}
 {{- end -}}
@@ -20,8 +20,8 @@ so that a lost link would become a Role without rules; here both stop the render
 {{- end -}}
 
 {{/* (list context path) → the YAML file, checked to be YAML, as JSON */}}
-{{- define "kpo-platform.yamlFile" -}}
-{{- $parsed := include "kpo-platform.yamlText" . | fromYaml -}}
+{{- define "kpo-platform.readYaml" -}}
+{{- $parsed := include "kpo-platform.readYamlText" . | fromYaml -}}
 {{- if hasKey $parsed "Error" -}}
 {{- fail (printf "ERROR: the chart's file %s is no YAML: %s." (last .) $parsed.Error) -}}
 {{- end -}}
@@ -29,21 +29,21 @@ so that a lost link would become a Role without rules; here both stop the render
 {{- end -}}
 
 {{/* (list context role) → the rules of rbac/<role>.yaml as JSON: {"rules": [...]} */}}
-{{- define "kpo-platform.rules" -}}
-{{- $role := include "kpo-platform.yamlFile" (list (first .) (printf "files/rbac/%s.yaml" (last .))) | fromJson -}}
+{{- define "kpo-platform.readRole" -}}
+{{- $role := include "kpo-platform.readYaml" (list (first .) (printf "files/rbac/%s.yaml" (last .))) | fromJson -}}
 {{- dict "rules" $role.rules | toJson -}}
 {{- end -}}
 
 {{/* (list context pattern) → {file's name without .yaml: its content} for all files that match, as JSON */}}
-{{- define "kpo-platform.yamlFiles" -}}
+{{- define "kpo-platform.readYamlFiles" -}}
 {{- $found := dict -}}
 {{- range $path, $_ := (first .).Files.Glob (last .) -}}
-{{- $_ := set $found (trimSuffix ".yaml" (base $path)) (include "kpo-platform.yamlFile" (list (first $) $path) | fromJson) -}}
+{{- $_ := set $found (trimSuffix ".yaml" (base $path)) (include "kpo-platform.readYaml" (list (first $) $path) | fromJson) -}}
 {{- end -}}
 {{- toJson $found -}}
 {{- end -}}
 
 {{/* anything → {component: pattern of its files}, as JSON, of what a DAG may name as a file */}}
-{{- define "kpo-platform.templateFolders" -}}
+{{- define "kpo-platform.templateFilePatterns" -}}
 {{- dict "pod-templates" "files/pod_templates/*.yaml" "sidecars" "files/pod_templates/sidecars/*.yaml" | toJson -}}
 {{- end -}}

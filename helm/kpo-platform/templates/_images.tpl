@@ -1,9 +1,9 @@
 {{/* The images that a site without a way out has to have: those that the release runs, and those that its pod templates name. */}}
 
 {{/* context → the images of the release's own pods, as JSON */}}
-{{- define "kpo-platform.ownImages" -}}
+{{- define "kpo-platform.releaseImages" -}}
 {{- $names := list -}}
-{{- if or .Values.airflow.enabled (include "kpo-platform.cleansUp" .) (include "kpo-platform.tester" .) -}}
+{{- if or .Values.airflow.enabled (include "kpo-platform.hasPodCleanup" .) (include "kpo-platform.testAccount" .) -}}
 {{- $names = append $names "airflow" -}}
 {{- end -}}
 {{- if and .Values.airflow.enabled .Values.postgresql.enabled -}}{{- $names = append $names "postgresql" -}}{{- end -}}
@@ -13,7 +13,7 @@
 {{- if and .Values.airflow.enabled .Values.statsd.enabled -}}{{- $names = append $names "statsd" -}}{{- end -}}
 {{- $images := list -}}
 {{- range $names -}}
-{{- $images = append $images (include "kpo-platform.image" (list $ .)) -}}
+{{- $images = append $images (include "kpo-platform.imageName" (list $ .)) -}}
 {{- end -}}
 {{- toJson $images -}}
 {{- end -}}
@@ -26,8 +26,8 @@
 {{- $prefixes = append $prefixes (.images.registryPrefix | trimSuffix "/") -}}
 {{- end -}}
 {{- $images := list -}}
-{{- range $pattern := include "kpo-platform.templateFolders" . | fromJson | values -}}
-{{- range $pod := include "kpo-platform.yamlFiles" (list $ $pattern) | fromJson -}}
+{{- range $pattern := include "kpo-platform.templateFilePatterns" . | fromJson | values -}}
+{{- range $pod := include "kpo-platform.readYamlFiles" (list $ $pattern) | fromJson -}}
 {{- range $container := concat ($pod.spec.initContainers | default list) ($pod.spec.containers | default list) -}}
 {{- with $container.image -}}
 {{- $own := or (not $prefixes) (regexMatch "^([^/]*[.:][^/]*|localhost)/" .) -}}

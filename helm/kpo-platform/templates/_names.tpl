@@ -24,13 +24,13 @@
 {{- end -}}
 
 {{/* (list context component) → the address of a component's Service, as every namespace of the cluster resolves it */}}
-{{- define "kpo-platform.host" -}}
+{{- define "kpo-platform.serviceHost" -}}
 {{- printf "%s.%s.svc" (include "kpo-platform.name" .) (first .).Release.Namespace -}}
 {{- end -}}
 
 {{/* context → the URL under which tasks reach Airflow's execution API */}}
-{{- define "kpo-platform.executionUrl" -}}
-{{- printf "http://%s:8080%s/execution/" (include "kpo-platform.host" (list . "api-server")) (include "kpo-platform.publicPath" .) -}}
+{{- define "kpo-platform.executionApiUrl" -}}
+{{- printf "http://%s:8080%s/execution/" (include "kpo-platform.serviceHost" (list . "api-server")) (include "kpo-platform.publicPath" .) -}}
 {{- end -}}
 
 {{/* (list context prefix data) → a name that changes with the data, for objects that cannot be changed in place */}}
@@ -39,15 +39,10 @@
 {{- end -}}
 
 {{/* context → the service accounts that start pods for the teams, as JSON: [{"namespace": …, "name": …}] */}}
-{{- define "kpo-platform.launchers" -}}
+{{- define "kpo-platform.launcherAccounts" -}}
 {{- $accounts := list -}}
 {{- range ternary (list (include "kpo-platform.taskRunner" .) "triggerer") list .Values.airflow.enabled -}}
 {{- $accounts = append $accounts (dict "namespace" $.Release.Namespace "name" (include "kpo-platform.name" (list $ .))) -}}
 {{- end -}}
 {{- toJson (concat $accounts .Values.airflow.serviceAccounts) -}}
-{{- end -}}
-
-{{/* (list context role) → the name of the ClusterRole; another release may have one of its own */}}
-{{- define "kpo-platform.clusterRoleName" -}}
-{{- printf "%s-%s" (first .).Release.Namespace (include "kpo-platform.name" .) -}}
 {{- end -}}

@@ -1,7 +1,7 @@
 {{/* Parts that every pod of the platform has. All of them pass the `restricted` Pod Security level. */}}
 
 {{/* (list context name) → the whole name of one of `images`; a prefix takes the place of the registry that it names */}}
-{{- define "kpo-platform.image" -}}
+{{- define "kpo-platform.imageName" -}}
 {{- $images := (first .).Values.images -}}
 {{- $image := get $images (last .) -}}
 {{- $repository := $image.repository -}}
@@ -46,7 +46,7 @@ seccompProfile:
 {{- end -}}
 
 {{/* context → what the spec of every pod of the release starts with */}}
-{{- define "kpo-platform.pod" -}}
+{{- define "kpo-platform.podSpec" -}}
 enableServiceLinks: false
 {{- with .Values.imagePullSecrets }}
 imagePullSecrets:
@@ -55,15 +55,15 @@ imagePullSecrets:
 {{- end -}}
 
 {{/* context → what the spec of every Airflow pod starts with; user and group are those of the official image */}}
-{{- define "kpo-platform.airflowPod" -}}
-{{ include "kpo-platform.pod" . }}
+{{- define "kpo-platform.airflowPodSpec" -}}
+{{ include "kpo-platform.podSpec" . }}
 securityContext:
   {{- include "kpo-platform.podSecurityContext" (list 50000 0) | nindent 2 }}
 {{- end -}}
 
 {{/* context → image and security context of an Airflow container. Its entrypoint stays the image's: dumb-init. */}}
-{{- define "kpo-platform.airflowContainer" -}}
-image: {{ include "kpo-platform.image" (list . "airflow") }}
+{{- define "kpo-platform.airflowContainerFields" -}}
+image: {{ include "kpo-platform.imageName" (list . "airflow") }}
 imagePullPolicy: {{ .Values.images.airflow.pullPolicy }}
 securityContext:
   {{- include "kpo-platform.containerSecurityContext" . | nindent 2 }}

@@ -1,6 +1,6 @@
 {{/* (list context component values) → a disruption budget where there is more than one pod. With one there is none: it
 would keep its node from ever being emptied. */}}
-{{- define "kpo-platform.disruptionBudget" -}}
+{{- define "kpo-platform.podDisruptionBudget" -}}
 {{- if and (first .).Values.airflow.enabled (gt (int (last .).replicas) 1) }}
 apiVersion: policy/v1
 kind: PodDisruptionBudget
@@ -15,4 +15,9 @@ spec:
     matchLabels:
       {{- include "kpo-platform.selectorLabels" (list (first .) (index . 1)) | nindent 6 }}
 {{- end }}
+{{- end -}}
+
+{{/* (list context wanted) → how many pods of a component; none while the schema is taken back beneath them */}}
+{{- define "kpo-platform.replicas" -}}
+{{- ternary 0 (last .) (not (empty (first .).Values.migrateDatabaseJob.downgradeTo)) -}}
 {{- end -}}

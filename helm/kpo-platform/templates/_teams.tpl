@@ -16,7 +16,7 @@ Whoever ranges over teams includes this first; only the first call does the work
 
 {{/* (list context name) → the role of the team's people in Airflow; nothing where the chart's Airflow has no such roles */}}
 {{- define "kpo-platform.teamRole" -}}
-{{- if include "kpo-platform.fab" (first .) -}}
+{{- if include "kpo-platform.usesFabAuth" (first .) -}}
 {{- printf "team-%s" (last .) -}}
 {{- end -}}
 {{- end -}}
@@ -34,9 +34,9 @@ Whoever ranges over teams includes this first; only the first call does the work
 {{- end -}}
 
 {{/* context → the shared DAG bundle, and those of all teams that have a repository, as JSON for [dag_processor] dag_bundle_config_list */}}
-{{- define "kpo-platform.bundles" -}}
+{{- define "kpo-platform.dagBundles" -}}
 {{- include "kpo-platform.resolveTeams" . -}}
-{{- $bundles := include "kpo-platform.sharedBundle" . | fromJsonArray -}}
+{{- $bundles := include "kpo-platform.sharedDagsBundle" . | fromJsonArray -}}
 {{- range $name, $team := .Values.resolvedTeams -}}
 {{- if $team.dags.repo -}}
 {{- $kwargs := dict "repo_url" $team.dags.repo "tracking_ref" $team.dags.ref "refresh_interval" (int $team.dags.refreshInterval) -}}
@@ -44,7 +44,7 @@ Whoever ranges over teams includes this first; only the first call does the work
 {{- $_ := set $kwargs "subdir" $team.dags.subdir -}}
 {{- end -}}
 {{- if $team.dags.credentialsSecret -}}
-{{- $_ := set $kwargs "git_conn_id" (include "kpo-platform.gitConnection" $name) -}}
+{{- $_ := set $kwargs "git_conn_id" (include "kpo-platform.gitConnectionName" $name) -}}
 {{- end -}}
 {{- $bundles = append $bundles (dict "name" $name "classpath" "kpo_platform.operator.git_bundle.TeamGitDagBundle" "kwargs" $kwargs) -}}
 {{- end -}}

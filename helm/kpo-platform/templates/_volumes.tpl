@@ -20,7 +20,7 @@ restart; where a restart is needed, a checksum in the pod's annotations brings i
     name: {{ include "kpo-platform.name" (list . "config") }}
 - name: scripts
   configMap:
-    name: {{ include "kpo-platform.once" (list . "kpo-platform.scriptsName") }}
+    name: {{ include "kpo-platform.cached" (list . "kpo-platform.scriptsConfigMapName") }}
 - name: tmp
   emptyDir: {}
 {{- end -}}
@@ -39,7 +39,7 @@ restart; where a restart is needed, a checksum in the pod's annotations brings i
 
 {{/* context → mounts of the containers that run code of the package */}}
 {{- define "kpo-platform.codeMounts" -}}
-{{- if include "kpo-platform.carriesCode" . -}}
+{{- if include "kpo-platform.hasCodeConfigMap" . -}}
 - name: python
   mountPath: /opt/kpo-platform/python
   readOnly: true
@@ -57,12 +57,12 @@ restart; where a restart is needed, a checksum in the pod's annotations brings i
 
 {{/* context → the volumes of the mounts above */}}
 {{- define "kpo-platform.codeVolumes" -}}
-{{- if include "kpo-platform.carriesCode" . }}
+{{- if include "kpo-platform.hasCodeConfigMap" . }}
 - name: python
   configMap:
-    name: {{ include "kpo-platform.once" (list . "kpo-platform.codeName") }}
+    name: {{ include "kpo-platform.cached" (list . "kpo-platform.codeConfigMapName") }}
     items:
-      {{- range $path, $_ := include "kpo-platform.once" (list . "kpo-platform.codeFiles") | fromJson }}
+      {{- range $path, $_ := include "kpo-platform.cached" (list . "kpo-platform.codeFiles") | fromJson }}
       - key: {{ include "kpo-platform.codeKey" $path }}
         path: {{ $path }}
       {{- end }}

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from roles import make_roles
+from team_roles import make_roles
 
 SETTINGS = Path("/opt/kpo-platform/team-settings")
 CREDENTIALS = Path("/opt/kpo-platform/credentials")

@@ -1,5 +1,5 @@
 {{/* context → "true" if a team keeps its finished pods for a limited time, else nothing */}}
-{{- define "kpo-platform.cleansUp" -}}
+{{- define "kpo-platform.hasPodCleanup" -}}
 {{- include "kpo-platform.resolveTeams" . -}}
 {{- $wanted := false -}}
 {{- range .Values.resolvedTeams -}}

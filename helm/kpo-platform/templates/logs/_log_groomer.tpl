@@ -2,13 +2,13 @@
 
 {{/* context → the sidecar that removes old logs; an init container that goes on, so that `kubectl logs` and probes are
 those of the component */}}
-{{- define "kpo-platform.logGroomer" -}}
+{{- define "kpo-platform.logGroomerContainer" -}}
 {{- with .Values.logGroomerSidecar -}}
 {{- if .retentionDays -}}
 - name: log-groomer
-  {{- include "kpo-platform.airflowContainer" $ | nindent 2 }}
+  {{- include "kpo-platform.airflowContainerFields" $ | nindent 2 }}
   restartPolicy: Always
-  args: [python, /opt/kpo-platform/scripts/groom_logs.py]
+  args: [python, /opt/kpo-platform/scripts/clean_logs.py]
   env:
     - name: RETENTION_DAYS
       value: {{ .retentionDays | quote }}

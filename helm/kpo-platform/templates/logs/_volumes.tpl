@@ -2,12 +2,12 @@
 a volume that is there already, which the API server then reads itself. */}}
 
 {{/* context → the kind of workload that runs tasks: with volumes of its own, each pod keeps its name */}}
-{{- define "kpo-platform.logsKind" -}}
+{{- define "kpo-platform.logWorkloadKind" -}}
 {{- ternary "Deployment" "StatefulSet" (not (empty .Values.logs.persistence.existingClaim)) -}}
 {{- end -}}
 
 {{/* (list context component) → what the spec of such a workload has beside that of a Deployment */}}
-{{- define "kpo-platform.logsClaims" -}}
+{{- define "kpo-platform.logVolumeClaims" -}}
 {{- with (first .).Values.logs.persistence -}}
 {{- if not .existingClaim -}}
 serviceName: {{ include "kpo-platform.name" $ }}
@@ -27,7 +27,7 @@ volumeClaimTemplates:
 {{- end -}}
 
 {{/* context → the volume that all share, if they do */}}
-{{- define "kpo-platform.logsVolume" -}}
+{{- define "kpo-platform.logVolume" -}}
 {{- with .Values.logs.persistence.existingClaim -}}
 - name: logs
   persistentVolumeClaim:
@@ -36,29 +36,7 @@ volumeClaimTemplates:
 {{- end -}}
 
 {{/* anything → where it is mounted */}}
-{{- define "kpo-platform.logsMount" -}}
+{{- define "kpo-platform.logMount" -}}
 - name: logs
   mountPath: /opt/airflow/logs
-{{- end -}}
-
-{{/* (list context component port) → a headless Service: it gives each pod a host name that outlives the pod, under which its
-task logs are served */}}
-{{- define "kpo-platform.logsService" -}}
-apiVersion: v1
-kind: Service
-metadata:
-  name: {{ include "kpo-platform.name" (list (first .) (index . 1)) }}
-  namespace: {{ (first .).Release.Namespace | quote }}
-  labels:
-    {{- include "kpo-platform.labels" (list (first .) (index . 1)) | nindent 4 }}
-spec:
-  clusterIP: None
-  # Logs of earlier tasks can be read while the pod itself is still starting.
-  publishNotReadyAddresses: true
-  selector:
-    {{- include "kpo-platform.selectorLabels" (list (first .) (index . 1)) | nindent 4 }}
-  ports:
-    - name: logs
-      port: {{ last . }}
-      targetPort: logs
 {{- end -}}

@@ -1,12 +1,12 @@
 {{/* context → the pod that migrates the database and makes the first user, or takes the schema back */}}
-{{- define "kpo-platform.migrationPod" -}}
+{{- define "kpo-platform.migrationPodSpec" -}}
 serviceAccountName: {{ include "kpo-platform.name" (list . "migration") }}
 automountServiceAccountToken: false
 restartPolicy: Never
-{{ include "kpo-platform.airflowPod" . }}
+{{ include "kpo-platform.airflowPodSpec" . }}
 containers:
   - name: migrate
-    {{- include "kpo-platform.airflowContainer" . | nindent 4 }}
+    {{- include "kpo-platform.airflowContainerFields" . | nindent 4 }}
     args: [python, /opt/kpo-platform/scripts/migrate.py]
     terminationMessagePolicy: FallbackToLogsOnError
     env:

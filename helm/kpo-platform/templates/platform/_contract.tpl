@@ -24,8 +24,8 @@
       "gpuResource" .Values.gpuResource
       "podLink" .Values.podLink
       "rules" (include "kpo-platform.contractRules" . | fromJson)
-      "podTemplates" (include "kpo-platform.yamlFiles" (list . "files/pod_templates/*.yaml") | fromJson)
-      "sidecars" (include "kpo-platform.yamlFiles" (list . "files/pod_templates/sidecars/*.yaml") | fromJson)
+      "podTemplates" (include "kpo-platform.readYamlFiles" (list . "files/pod_templates/*.yaml") | fromJson)
+      "sidecars" (include "kpo-platform.readYamlFiles" (list . "files/pod_templates/sidecars/*.yaml") | fromJson)
       "teamDefaults" $common
       "teams" $teams
     | toJson -}}
@@ -37,14 +37,14 @@
       "apiService" (dict "name" (.Values.airflow.apiService.name | default (include "kpo-platform.name" (list . "api-server"))) "port" (ternary 8080 .Values.airflow.apiService.port .Values.airflow.enabled) "path" (include "kpo-platform.publicPath" .))
       "adminSecret" (include "kpo-platform.secretName" (list . "admin"))
       "connectionsSecret" (include "kpo-platform.name" (list . "connections"))
-      "serviceAccounts" (include "kpo-platform.launchers" . | fromJsonArray)
+      "serviceAccounts" (include "kpo-platform.launcherAccounts" . | fromJsonArray)
     | toJson -}}
 {{- end -}}
 
 {{/* context → the container that the stock operator adds to fetch an XCom, as JSON */}}
 {{- define "kpo-platform.contractXcomSidecar" -}}
 {{- dict
-      "image" (include "kpo-platform.image" (list . "xcomSidecar"))
+      "image" (include "kpo-platform.imageName" (list . "xcomSidecar"))
       "resources" .Values.xcomSidecar.resources
       "securityContext" (include "kpo-platform.containerSecurityContext" . | fromYaml)
     | toJson -}}
@@ -53,7 +53,7 @@
 {{/* context → {role: rules} of every file under rbac/, as JSON */}}
 {{- define "kpo-platform.contractRules" -}}
 {{- $rules := dict -}}
-{{- range $name, $role := include "kpo-platform.yamlFiles" (list . "files/rbac/*.yaml") | fromJson -}}
+{{- range $name, $role := include "kpo-platform.readYamlFiles" (list . "files/rbac/*.yaml") | fromJson -}}
 {{- $_ := set $rules $name $role.rules -}}
 {{- end -}}
 {{- toJson $rules -}}

@@ -1,16 +1,16 @@
 {{/* context → {file: text} of the database's scripts, as JSON; apart from Airflow's, whose changes must not restart it */}}
 {{- define "kpo-platform.postgresqlScripts" -}}
-{{- dict "start.sh" (include "kpo-platform.file" (list . "files/postgresql/start.sh")) | toJson -}}
+{{- dict "start.sh" (include "kpo-platform.readFile" (list . "files/postgresql/start.sh")) | toJson -}}
 {{- end -}}
 
 {{/* context → the name of the ConfigMap with the scripts */}}
-{{- define "kpo-platform.postgresqlScriptsName" -}}
+{{- define "kpo-platform.postgresqlScriptsConfigMapName" -}}
 {{- include "kpo-platform.hashedName" (list . "postgresql-scripts" (include "kpo-platform.postgresqlScripts" .)) -}}
 {{- end -}}
 
 {{/* context → the database's container without its name; what its image needs is said in values.yaml */}}
 {{- define "kpo-platform.postgresqlContainer" -}}
-image: {{ include "kpo-platform.image" (list . "postgresql") }}
+image: {{ include "kpo-platform.imageName" (list . "postgresql") }}
 imagePullPolicy: {{ .Values.images.postgresql.pullPolicy }}
 command: [sh, /opt/kpo-platform/scripts/start.sh]
 env:

@@ -1,23 +1,18 @@
 {{/* The broker between scheduler and workers: any Redis or Valkey. */}}
 
-{{/* context → something, where the broker is part of the release */}}
-{{- define "kpo-platform.hasBroker" -}}
-{{- if and (include "kpo-platform.hasWorkers" .) .Values.redis.enabled -}}true{{- end -}}
-{{- end -}}
-
 {{/* context → {file: text} of the broker's scripts, as JSON */}}
 {{- define "kpo-platform.redisScripts" -}}
-{{- dict "start.sh" (include "kpo-platform.file" (list . "files/redis/start.sh")) | toJson -}}
+{{- dict "start.sh" (include "kpo-platform.readFile" (list . "files/redis/start.sh")) | toJson -}}
 {{- end -}}
 
 {{/* context → the name of the ConfigMap with the scripts */}}
-{{- define "kpo-platform.redisScriptsName" -}}
+{{- define "kpo-platform.redisScriptsConfigMapName" -}}
 {{- include "kpo-platform.hashedName" (list . "redis-scripts" (include "kpo-platform.redisScripts" .)) -}}
 {{- end -}}
 
 {{/* context → the broker's container without its name; what its image needs is said in values.yaml */}}
 {{- define "kpo-platform.redisContainer" -}}
-image: {{ include "kpo-platform.image" (list . "redis") }}
+image: {{ include "kpo-platform.imageName" (list . "redis") }}
 imagePullPolicy: {{ .Values.images.redis.pullPolicy }}
 command: [sh, /opt/kpo-platform/scripts/start.sh]
 securityContext:

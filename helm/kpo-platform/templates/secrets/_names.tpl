@@ -1,7 +1,7 @@
 {{/* Which secrets are made, and which are others'. */}}
 
 {{/* context → {what: name} of the secrets that nobody else brings, as JSON */}}
-{{- define "kpo-platform.ownSecrets" -}}
+{{- define "kpo-platform.generatedSecrets" -}}
 {{- $own := dict -}}
 {{- range list "admin" "api-secret-key" "broker" "database" "fernet-key" "jwt-secret" -}}
 {{- $name := include "kpo-platform.name" (list $ .) -}}
@@ -14,7 +14,7 @@
 {{- end -}}
 
 {{/* context → {what: name} of the secrets that the values name, as JSON */}}
-{{- define "kpo-platform.givenSecrets" -}}
+{{- define "kpo-platform.existingSecrets" -}}
 {{- $given := dict -}}
 {{- range list "admin" "api-secret-key" "broker" "database" "fernet-key" "jwt-secret" -}}
 {{- $name := include "kpo-platform.secretName" (list $ .) -}}
@@ -33,7 +33,7 @@
 {{- if .Values.oidc.issuer -}}{{- $_ := set $given "oidc-client" .Values.oidc.clientSecretName -}}{{- end -}}
 {{- with .Values.dags.gitSync -}}
 {{- if and .enabled .credentialsSecret -}}
-{{- $_ := set $given (ternary "git-https" "git-ssh" (empty (include "kpo-platform.gitSyncBySsh" $))) .credentialsSecret -}}
+{{- $_ := set $given (ternary "git-https" "git-ssh" (empty (include "kpo-platform.gitSyncUsesSsh" $))) .credentialsSecret -}}
 {{- end -}}
 {{- end -}}
 {{- toJson $given -}}

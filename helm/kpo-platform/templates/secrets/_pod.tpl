@@ -1,14 +1,14 @@
 {{/* context → the pod that makes the secrets */}}
-{{- define "kpo-platform.secretsPod" -}}
-{{- $given := include "kpo-platform.givenSecrets" . | fromJson -}}
+{{- define "kpo-platform.secretsPodSpec" -}}
+{{- $existing := include "kpo-platform.existingSecrets" . | fromJson -}}
 serviceAccountName: {{ include "kpo-platform.name" (list . "secrets") }}
 automountServiceAccountToken: false
 restartPolicy: Never
-{{ include "kpo-platform.airflowPod" . }}
+{{ include "kpo-platform.airflowPodSpec" . }}
 containers:
   - name: make-secrets
-    {{- include "kpo-platform.airflowContainer" . | nindent 4 }}
-    args: [python, /opt/kpo-platform/scripts/make_secrets.py]
+    {{- include "kpo-platform.airflowContainerFields" . | nindent 4 }}
+    args: [python, /opt/kpo-platform/scripts/create_secrets.py]
     terminationMessagePolicy: FallbackToLogsOnError
     env:
       - name: CONNECTION_CHECK_MAX_COUNT
@@ -16,13 +16,13 @@ containers:
       - name: NAMESPACE
         value: {{ .Release.Namespace | quote }}
       - name: SECRETS
-        value: {{ include "kpo-platform.ownSecrets" . | quote }}
-      - name: GIVEN
-        value: {{ toJson $given | quote }}
+        value: {{ include "kpo-platform.generatedSecrets" . | quote }}
+      - name: EXISTING_SECRETS
+        value: {{ toJson $existing | quote }}
       - name: DATABASE_HOST
-        value: {{ include "kpo-platform.host" (list . "postgresql") }}
+        value: {{ include "kpo-platform.serviceHost" (list . "postgresql") }}
       - name: BROKER_HOST
-        value: {{ include "kpo-platform.host" (list . "redis") }}
+        value: {{ include "kpo-platform.serviceHost" (list . "redis") }}
     resources:
       {{- toYaml .Values.secretsJob.resources | nindent 6 }}
     volumeMounts:
@@ -30,15 +30,15 @@ containers:
         mountPath: /opt/kpo-platform/scripts
         readOnly: true
       {{- include "kpo-platform.tokenMount" . | nindent 6 }}
-      {{- range $what, $_ := $given }}
-      - {name: {{ $what }}, mountPath: /opt/kpo-platform/given/{{ $what }}, readOnly: true}
+      {{- range $what, $_ := $existing }}
+      - {name: {{ $what }}, mountPath: /opt/kpo-platform/existing-secrets/{{ $what }}, readOnly: true}
       {{- end }}
 volumes:
   - name: scripts
     configMap:
-      name: {{ include "kpo-platform.once" (list . "kpo-platform.scriptsName") }}
+      name: {{ include "kpo-platform.cached" (list . "kpo-platform.scriptsConfigMapName") }}
   {{- include "kpo-platform.tokenVolume" . | nindent 2 }}
-  {{- range $what, $name := $given }}
+  {{- range $what, $name := $existing }}
   # One that is missing must not keep the others from being made; the job says which it is.
   - name: {{ $what }}
     secret: {secretName: {{ $name | quote }}, optional: true}

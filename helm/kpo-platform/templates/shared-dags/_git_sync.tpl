@@ -1,14 +1,14 @@
 {{/* context → something, where the shared repository is reached by ssh */}}
-{{- define "kpo-platform.gitSyncBySsh" -}}
+{{- define "kpo-platform.gitSyncUsesSsh" -}}
 {{- if regexMatch "^(ssh://|[^/:]+@)" .Values.dags.gitSync.repo -}}true{{- end -}}
 {{- end -}}
 
 {{/* context → the sidecar that follows the shared repository; Airflow starts after its first copy. Only variables of version 4. */}}
-{{- define "kpo-platform.gitSync" -}}
+{{- define "kpo-platform.gitSyncContainer" -}}
 {{- if .Values.dags.gitSync.enabled -}}
 {{- $sync := .Values.dags.gitSync -}}
 - name: git-sync
-  image: {{ include "kpo-platform.image" (list . "gitSync") }}
+  image: {{ include "kpo-platform.imageName" (list . "gitSync") }}
   imagePullPolicy: {{ .Values.images.gitSync.pullPolicy }}
   restartPolicy: Always
   securityContext:
@@ -23,7 +23,7 @@
     - {name: GITSYNC_PERIOD, value: {{ $sync.period | quote }}}
     - {name: GITSYNC_HTTP_BIND, value: ":1234"}
     {{- with $sync.credentialsSecret }}
-    {{- if include "kpo-platform.gitSyncBySsh" $ }}
+    {{- if include "kpo-platform.gitSyncUsesSsh" $ }}
     - {name: GITSYNC_SSH_KEY_FILE, value: /etc/git-secret/ssh-privatekey}
     - {name: GITSYNC_SSH_KNOWN_HOSTS_FILE, value: /etc/git-secret/known_hosts}
     {{- else }}

@@ -1,7 +1,7 @@
 {{/* DAGs of all teams in one place: a repository that git-sync follows, or a volume that somebody else fills. */}}
 
 {{/* context → the folder of the shared DAGs in Airflow's pods; nothing where there are none */}}
-{{- define "kpo-platform.sharedFolder" -}}
+{{- define "kpo-platform.sharedDagsFolder" -}}
 {{- if .Values.dags.gitSync.enabled -}}
 {{- list "/opt/airflow/shared/repo" .Values.dags.gitSync.subPath | compact | join "/" -}}
 {{- else if .Values.dags.persistence.existingClaim -}}
@@ -11,9 +11,9 @@
 
 {{/* context → the bundle of the shared DAGs, as JSON: a list of one or none. How often Airflow looks at a volume is its own
 setting. */}}
-{{- define "kpo-platform.sharedBundle" -}}
+{{- define "kpo-platform.sharedDagsBundle" -}}
 {{- $bundles := list -}}
-{{- with include "kpo-platform.sharedFolder" . -}}
+{{- with include "kpo-platform.sharedDagsFolder" . -}}
 {{- $kwargs := dict "path" . -}}
 {{- if $.Values.dags.gitSync.enabled -}}
 {{- $_ := set $kwargs "refresh_interval" ($.Values.dags.gitSync.period | trimSuffix "s" | int) -}}
@@ -24,8 +24,8 @@ setting. */}}
 {{- end -}}
 
 {{/* context → where containers that read DAGs find the shared ones */}}
-{{- define "kpo-platform.sharedMounts" -}}
-{{- if include "kpo-platform.sharedFolder" . -}}
+{{- define "kpo-platform.sharedDagsMounts" -}}
+{{- if include "kpo-platform.sharedDagsFolder" . -}}
 - name: shared-dags
   mountPath: /opt/airflow/shared
   readOnly: true
@@ -38,7 +38,7 @@ setting. */}}
 {{- end -}}
 
 {{/* context → the volumes of the mounts above, and of the sidecar */}}
-{{- define "kpo-platform.sharedVolumes" -}}
+{{- define "kpo-platform.sharedDagsVolumes" -}}
 {{- if .Values.dags.gitSync.enabled -}}
 - name: shared-dags
   emptyDir: {}

@@ -1,12 +1,12 @@
 {{/* What Airflow's database holds for the teams: a role and a pool each, and a connection to each private repository. */}}
 
 {{/* team's name → the Airflow connection that opens its repository */}}
-{{- define "kpo-platform.gitConnection" -}}
+{{- define "kpo-platform.gitConnectionName" -}}
 {{- printf "git-%s" . -}}
 {{- end -}}
 
 {{/* context → {pool: what it is}, as `airflow pools import` reads it. A deferred task's pod runs, so it keeps its slot. */}}
-{{- define "kpo-platform.pools" -}}
+{{- define "kpo-platform.teamPools" -}}
 {{- include "kpo-platform.resolveTeams" . -}}
 {{- $pools := dict -}}
 {{- range $name, $team := .Values.resolvedTeams -}}
@@ -21,14 +21,14 @@
 {{- $connections := dict -}}
 {{- range $name, $team := .Values.resolvedTeams -}}
 {{- if and $team.dags.repo $team.dags.credentialsSecret -}}
-{{- $_ := set $connections (include "kpo-platform.gitConnection" $name) $team.dags.credentialsSecret -}}
+{{- $_ := set $connections (include "kpo-platform.gitConnectionName" $name) $team.dags.credentialsSecret -}}
 {{- end -}}
 {{- end -}}
 {{- toJson $connections -}}
 {{- end -}}
 
 {{/* context → how ssh tells who a git server is, as fields of an Airflow connection, in JSON */}}
-{{- define "kpo-platform.sshTrust" -}}
+{{- define "kpo-platform.sshHostKeySettings" -}}
 {{- if .Values.dags.knownHosts -}}
 {{- dict "strict_host_key_checking" "yes" "known_hosts_file" "/opt/kpo-platform/config/known_hosts" | toJson -}}
 {{- else -}}
@@ -37,7 +37,7 @@
 {{- end -}}
 
 {{/* context → {role: names of users who have it} of all teams, as JSON; nothing where Airflow keeps no roles */}}
-{{- define "kpo-platform.roles" -}}
+{{- define "kpo-platform.teamRoles" -}}
 {{- include "kpo-platform.resolveTeams" . -}}
 {{- $roles := dict -}}
 {{- range .Values.resolvedTeams -}}
@@ -55,16 +55,16 @@
 {{- end -}}
 
 {{/* context → {file: text} of what the job reads, as JSON */}}
-{{- define "kpo-platform.teamSettings" -}}
+{{- define "kpo-platform.teamSettingsFiles" -}}
 {{- dict
-      "roles.json" (include "kpo-platform.roles" .)
-      "pools.json" (include "kpo-platform.pools" .)
+      "roles.json" (include "kpo-platform.teamRoles" .)
+      "pools.json" (include "kpo-platform.teamPools" .)
       "connections.json" (include "kpo-platform.gitConnections" .)
-      "ssh.json" (include "kpo-platform.sshTrust" .)
+      "ssh.json" (include "kpo-platform.sshHostKeySettings" .)
     | toJson -}}
 {{- end -}}
 
 {{/* context → the name of the ConfigMap with what the job reads */}}
-{{- define "kpo-platform.teamSettingsName" -}}
-{{- include "kpo-platform.hashedName" (list . "team-settings" (include "kpo-platform.teamSettings" .)) -}}
+{{- define "kpo-platform.teamSettingsConfigMapName" -}}
+{{- include "kpo-platform.hashedName" (list . "team-settings" (include "kpo-platform.teamSettingsFiles" .)) -}}
 {{- end -}}

@@ -1,15 +1,15 @@
 {{/* context → the pod that writes the teams' pools and connections into Airflow's database */}}
-{{- define "kpo-platform.teamSettingsPod" -}}
+{{- define "kpo-platform.teamSettingsPodSpec" -}}
 {{- $secrets := include "kpo-platform.gitConnections" . | fromJson | values | uniq | sortAlpha -}}
 serviceAccountName: {{ include "kpo-platform.name" (list . "team-settings") }}
 automountServiceAccountToken: false
 restartPolicy: Never
-{{ include "kpo-platform.airflowPod" . }}
+{{ include "kpo-platform.airflowPodSpec" . }}
 initContainers:
-  {{- include "kpo-platform.waitForMigrations" (list . .Values.teamSettingsJob.resources) | nindent 2 }}
+  {{- include "kpo-platform.waitForMigrationsContainer" (list . .Values.teamSettingsJob.resources) | nindent 2 }}
 containers:
   - name: team-settings
-    {{- include "kpo-platform.airflowContainer" . | nindent 4 }}
+    {{- include "kpo-platform.airflowContainerFields" . | nindent 4 }}
     args: [python, /opt/kpo-platform/scripts/team_settings.py]
     terminationMessagePolicy: FallbackToLogsOnError
     env:
@@ -26,7 +26,7 @@ volumes:
   {{- include "kpo-platform.airflowVolumes" . | nindent 2 }}
   - name: settings
     configMap:
-      name: {{ include "kpo-platform.teamSettingsName" . }}
+      name: {{ include "kpo-platform.teamSettingsConfigMapName" . }}
   {{- range $index, $secret := $secrets }}
   # One that is missing must not keep the other teams' settings waiting; the job says which it is.
   - name: credentials-{{ $index }}

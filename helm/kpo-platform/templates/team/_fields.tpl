@@ -48,7 +48,7 @@ has for pods; without such a quota for as many as Airflow's default pool. */}}
 {{- $counts := list -}}
 {{- range list "pods" "count/pods" -}}
 {{- with get $team.quota . -}}
-{{- $counts = append $counts (divf (include "kpo-platform.thousandths" . | float64) 1000 | int64) -}}
+{{- $counts = append $counts (divf (include "kpo-platform.toMilli" . | float64) 1000 | int64) -}}
 {{- end -}}
 {{- end -}}
 {{- $slots := 128 -}}
@@ -58,11 +58,4 @@ has for pods; without such a quota for as many as Airflow's default pool. */}}
 {{- $slots = min (first $counts) (last $counts) -}}
 {{- end -}}
 {{- dict "name" (printf "team-%s" (first .)) "slots" $slots | toJson -}}
-{{- end -}}
-
-{{/* quantity → the number it means, in thousandths, as text */}}
-{{- define "kpo-platform.thousandths" -}}
-{{- $factors := dict "m" 1 "" 1e3 "k" 1e6 "M" 1e9 "G" 1e12 "T" 1e15 "P" 1e18 "Ki" 1024e3 "Mi" 1048576e3 "Gi" 1073741824e3 "Ti" 1099511627776e3 "Pi" 1125899906842624e3 -}}
-{{- $unit := regexFind "[A-Za-z]*$" . -}}
-{{- mulf (trimSuffix $unit . | float64) (get $factors $unit) -}}
 {{- end -}}

@@ -7,13 +7,13 @@
 {{- if not (hasKey .Values "resolvedGrants") -}}
 {{- $grants := list -}}
 {{- range $role := list "pod-launcher" "pod-cleaner" "team-developer" "team-pod" -}}
-{{- $written := (include "kpo-platform.rules" (list $ $role) | fromJson).rules -}}
+{{- $written := (include "kpo-platform.readRole" (list $ $role) | fromJson).rules -}}
 {{- range $name, $team := $.Values.resolvedTeams -}}
-{{- $subjects := include "kpo-platform.subjects" (list $ $role $team) | fromJsonArray -}}
+{{- $subjects := include "kpo-platform.grantSubjects" (list $ $role $team) | fromJsonArray -}}
 {{- $own := and (eq $role "pod-launcher") (or (not $team.rbac.exec) $team.rbac.extraRules) -}}
 {{- $rules := $written -}}
 {{- if $own -}}
-{{- $rules = include "kpo-platform.ownRules" (list $written $team.rbac) | fromJsonArray -}}
+{{- $rules = include "kpo-platform.launcherRules" (list $written $team.rbac) | fromJsonArray -}}
 {{- end -}}
 {{- if and $subjects $rules -}}
 {{- $shared := and (eq $.Values.rbac.scope "cluster") (not $own) -}}
@@ -26,13 +26,13 @@
 {{- end -}}
 
 {{/* (list context role team) → who gets the role in the team's namespace, as JSON: subjects of a RoleBinding */}}
-{{- define "kpo-platform.subjects" -}}
+{{- define "kpo-platform.grantSubjects" -}}
 {{- $context := index . 0 -}}
 {{- $team := index . 2 -}}
 {{- $accounts := list -}}
 {{- $people := list -}}
 {{- if eq (index . 1) "pod-launcher" -}}
-{{- $accounts = include "kpo-platform.launchers" $context | fromJsonArray -}}
+{{- $accounts = include "kpo-platform.launcherAccounts" $context | fromJsonArray -}}
 {{- else if and (eq (index . 1) "pod-cleaner") $team.cleanup.maxAge -}}
 {{- $accounts = list (dict "namespace" $context.Release.Namespace "name" (include "kpo-platform.name" (list $context "cleanup"))) -}}
 {{- else if eq (index . 1) "team-pod" -}}
@@ -51,7 +51,7 @@
 {{- end -}}
 
 {{/* (list rules {exec, extraRules}) → the rules as the team has them: without exec, with its own, as JSON */}}
-{{- define "kpo-platform.ownRules" -}}
+{{- define "kpo-platform.launcherRules" -}}
 {{- $rules := list -}}
 {{- range first . -}}
 {{- if or (last $).exec (not (has "pods/exec" .resources)) -}}
@@ -59,4 +59,9 @@
 {{- end -}}
 {{- end -}}
 {{- toJson (concat $rules (last .).extraRules) -}}
+{{- end -}}
+
+{{/* (list context role) → the name of the ClusterRole; another release may have one of its own */}}
+{{- define "kpo-platform.clusterRoleName" -}}
+{{- printf "%s-%s" (first .).Release.Namespace (include "kpo-platform.name" .) -}}
 {{- end -}}

@@ -11,7 +11,7 @@
 {{- $errors = append $errors "ERROR: executor is CeleryExecutor and redis.enabled is false, so workers have no broker; name a secret with the key `connection` in data.brokerUrlSecretName." -}}
 {{- end -}}
 {{- end -}}
-{{- $logging := (include "kpo-platform.once" (list . "kpo-platform.config") | fromJson).logging -}}
+{{- $logging := (include "kpo-platform.cached" (list . "kpo-platform.airflowConfig") | fromJson).logging -}}
 {{- if and .Values.airflow.enabled (eq .Values.executor "KubernetesExecutor") (not .Values.logs.persistence.existingClaim) (not (hasKey $logging "remote_logging")) -}}
 {{- $errors = append $errors "ERROR: executor is KubernetesExecutor, where a task's log would go with its pod; name a volume in logs.persistence.existingClaim, or say in config.logging.remote_logging whether logs go elsewhere." -}}
 {{- end -}}

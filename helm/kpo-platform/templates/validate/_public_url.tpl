@@ -1,7 +1,7 @@
 {{/* The address at which people reach Airflow, as far as values can contradict each other. */}}
 
 {{/* context → refusals about the way in, as JSON */}}
-{{- define "kpo-platform.publicErrors" -}}
+{{- define "kpo-platform.publicUrlErrors" -}}
 {{- $errors := list -}}
 {{- range $way := list "ingress" "httpRoute" -}}
 {{- if and (get $.Values $way).apiServer.enabled (not $.Values.publicUrl) -}}

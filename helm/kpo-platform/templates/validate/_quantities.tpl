@@ -7,13 +7,13 @@
 {{- $ceilings := include "kpo-platform.ceilings" $team | fromJsonArray -}}
 {{- if $ceilings -}}
 {{- range $size := keys $team.sizes | sortAlpha -}}
-{{- $asked := include "kpo-platform.sizeQuantities" (list (get $team.sizes $size) $.Values.gpuResource) | fromJson -}}
+{{- $asked := include "kpo-platform.sizeRequests" (list (get $team.sizes $size) $.Values.gpuResource) | fromJson -}}
 {{- $remedy := ternary "no task could start; raise it or choose a smaller defaultSize" "raise it, make the size smaller, or set the size to null" (eq $size $team.defaultSize) -}}
-{{- $errors = concat $errors (include "kpo-platform.tooMuch" (list $name (printf "sizes.%s" $size) $asked $ceilings $remedy) | fromJsonArray) -}}
+{{- $errors = concat $errors (include "kpo-platform.ceilingErrors" (list $name (printf "sizes.%s" $size) $asked $ceilings $remedy) | fromJsonArray) -}}
 {{- end -}}
 {{- $greatest := include "kpo-platform.ceilings" (dict "quota" dict "limits" $team.limits) | fromJsonArray -}}
 {{- $remedy := "raise it or lower the default" -}}
-{{- $errors = concat $errors (include "kpo-platform.tooMuch" (list $name "limits.default" $team.limits.default $greatest $remedy) | fromJsonArray) -}}
+{{- $errors = concat $errors (include "kpo-platform.ceilingErrors" (list $name "limits.default" $team.limits.default $greatest $remedy) | fromJsonArray) -}}
 {{- end -}}
 {{- end -}}
 {{- toJson $errors -}}
@@ -32,7 +32,7 @@
 {{- end -}}
 
 {{/* (list size gpuResource) → {resource: quantity} that the size asks for, as JSON */}}
-{{- define "kpo-platform.sizeQuantities" -}}
+{{- define "kpo-platform.sizeRequests" -}}
 {{- $size := first . -}}
 {{- $asked := dict "cpu" $size.cpu "memory" $size.memory (last .) (toString (int64 $size.gpu)) -}}
 {{- if $size.ephemeralStorage -}}
@@ -42,12 +42,12 @@
 {{- end -}}
 
 {{/* (list team what {resource: quantity} ceilings remedy) → refusals where it asks for more than a ceiling, as JSON */}}
-{{- define "kpo-platform.tooMuch" -}}
+{{- define "kpo-platform.ceilingErrors" -}}
 {{- $errors := list -}}
 {{- range $ceiling := index . 3 -}}
 {{- $asked := get (index $ 2) $ceiling.resource -}}
 {{- if $asked -}}
-{{- if gt (include "kpo-platform.thousandths" $asked | float64) (include "kpo-platform.thousandths" $ceiling.most | float64) -}}
+{{- if gt (include "kpo-platform.toMilli" $asked | float64) (include "kpo-platform.toMilli" $ceiling.most | float64) -}}
 {{- $errors = append $errors (printf "ERROR: teams.%s.%s asks for %s %s, but %s is %s; %s." (index $ 0) (index $ 1) $ceiling.resource $asked $ceiling.where $ceiling.most (index $ 4)) -}}
 {{- end -}}
 {{- end -}}

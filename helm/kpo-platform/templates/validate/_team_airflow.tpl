@@ -1,7 +1,7 @@
 {{/* What a team asks of Airflow: its connection, its repository, its pool. */}}
 
 {{/* context → refusals about what the teams ask of Airflow, as JSON */}}
-{{- define "kpo-platform.airflowErrors" -}}
+{{- define "kpo-platform.teamAirflowErrors" -}}
 {{- $errors := list -}}
 {{- $connections := dict -}}
 {{- range $name, $team := .Values.resolvedTeams -}}
@@ -16,7 +16,7 @@
 {{- if regexMatch "^[a-z+]+://[^/@]*:[^/@]*@" $team.dags.repo -}}
 {{- $errors = append $errors (printf "ERROR: teams.%s.dags.repo has a password in it, which everybody who reads the release would see; put it into a Secret and name that in dags.credentialsSecret." $name) -}}
 {{- end -}}
-{{- if not (include "kpo-platform.isRepository" $team.dags.repo) -}}
+{{- if not (include "kpo-platform.isRepositoryUrl" $team.dags.repo) -}}
 {{- $errors = append $errors (printf "ERROR: teams.%s.dags.repo is %s, which says no way to it; write https://HOST/PATH or git@HOST:PATH." $name $team.dags.repo) -}}
 {{- end -}}
 {{- if and $team.dags.credentialsSecret (hasPrefix "git://" $team.dags.repo) -}}
@@ -24,7 +24,7 @@
 {{- end -}}
 {{- range $key := list "pods" "count/pods" -}}
 {{- with get $team.quota $key -}}
-{{- if gt (mulf $team.pool.slots 1000) (include "kpo-platform.thousandths" . | float64) -}}
+{{- if gt (mulf $team.pool.slots 1000) (include "kpo-platform.toMilli" . | float64) -}}
 {{- $errors = append $errors (printf "ERROR: teams.%s.pool.slots is %d, but quota.%s is %s; Kubernetes would refuse the pods beyond it; raise the quota, or leave the slots out." $name (int64 $team.pool.slots) $key .) -}}
 {{- end -}}
 {{- end -}}
@@ -34,6 +34,6 @@
 {{- end -}}
 
 {{/* address → true where it is empty, or git could follow it */}}
-{{- define "kpo-platform.isRepository" -}}
+{{- define "kpo-platform.isRepositoryUrl" -}}
 {{- if regexMatch "^$|^[a-z][a-z0-9+.-]*://.|^[^/@:]+@[^/@:]+:." . -}}true{{- end -}}
 {{- end -}}

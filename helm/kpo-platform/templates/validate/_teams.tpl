@@ -3,8 +3,8 @@
 {{/* context → refusals about what a team names, as JSON */}}
 {{- define "kpo-platform.teamErrors" -}}
 {{- $errors := list -}}
-{{- $templates := include "kpo-platform.yamlFiles" (list . "files/pod_templates/*.yaml") | fromJson -}}
-{{- $sidecars := include "kpo-platform.yamlFiles" (list . "files/pod_templates/sidecars/*.yaml") | fromJson -}}
+{{- $templates := include "kpo-platform.readYamlFiles" (list . "files/pod_templates/*.yaml") | fromJson -}}
+{{- $sidecars := include "kpo-platform.readYamlFiles" (list . "files/pod_templates/sidecars/*.yaml") | fromJson -}}
 {{- range $name, $team := .Values.resolvedTeams -}}
 {{- if or (gt (len $name) 40) (not (regexMatch "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$" $name)) -}}
 {{- $errors = append $errors (printf "ERROR: teams.%s: a team's name is at most 40 lower-case letters, digits and dashes, with no dash at either end; rename the team." $name) -}}

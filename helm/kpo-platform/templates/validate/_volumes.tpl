@@ -3,7 +3,7 @@
 {{/* context → refusals about the teams' volumes, as JSON */}}
 {{- define "kpo-platform.volumeErrors" -}}
 {{- $errors := list -}}
-{{- $taken := include "kpo-platform.podVolumes" . | fromJson -}}
+{{- $taken := include "kpo-platform.templateVolumes" . | fromJson -}}
 {{- range $team, $settings := .Values.resolvedTeams -}}
 {{- $names := dict -}}
 {{- $paths := dict -}}
@@ -27,10 +27,10 @@
 {{- end -}}
 
 {{/* context → whose volumes a pod has beside its team's, as JSON: {volume: "the template default"} */}}
-{{- define "kpo-platform.podVolumes" -}}
+{{- define "kpo-platform.templateVolumes" -}}
 {{- $found := dict "xcom" "Airflow's XCom" -}}
 {{- range $kind, $pattern := dict "template" "files/pod_templates/*.yaml" "sidecar" "files/pod_templates/sidecars/*.yaml" -}}
-{{- range $name, $pod := include "kpo-platform.yamlFiles" (list $ $pattern) | fromJson -}}
+{{- range $name, $pod := include "kpo-platform.readYamlFiles" (list $ $pattern) | fromJson -}}
 {{- range (($pod.spec | default dict).volumes) -}}
 {{- $_ := set $found .name (printf "the %s %s" $kind $name) -}}
 {{- end -}}

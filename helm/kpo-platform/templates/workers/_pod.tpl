@@ -1,11 +1,11 @@
 {{/* What all pods are made of that run tasks and nothing else. None of them opens the database. */}}
 
 {{/* context → what the spec of such a pod starts with */}}
-{{- define "kpo-platform.workerPod" -}}
+{{- define "kpo-platform.workerPodSpec" -}}
 serviceAccountName: {{ include "kpo-platform.name" (list . "worker") }}
 automountServiceAccountToken: false
 terminationGracePeriodSeconds: {{ .Values.workers.terminationGracePeriodSeconds }}
-{{ include "kpo-platform.airflowPod" . }}
+{{ include "kpo-platform.airflowPodSpec" . }}
 {{- include "kpo-platform.placement" .Values.workers }}
 {{- end -}}
 
@@ -17,7 +17,7 @@ terminationGracePeriodSeconds: {{ .Values.workers.terminationGracePeriodSeconds 
 {{- end -}}
 
 {{/* context → the pod of one task, for KubernetesExecutor, which adds what to run */}}
-{{- define "kpo-platform.taskPod" -}}
+{{- define "kpo-platform.taskPodManifest" -}}
 apiVersion: v1
 kind: Pod
 metadata:
@@ -25,8 +25,8 @@ metadata:
     {{- include "kpo-platform.labels" (list . "worker") | nindent 4 }}
 spec:
   restartPolicy: Never
-  {{- include "kpo-platform.workerPod" . | nindent 2 }}
-  {{- with include "kpo-platform.gitSync" . }}
+  {{- include "kpo-platform.workerPodSpec" . | nindent 2 }}
+  {{- with include "kpo-platform.gitSyncContainer" . }}
   initContainers:
     # It copies once: the task that follows reads what was there when it began.
     - {{ omit (fromYamlArray . | first) "restartPolicy" "startupProbe" "ports" | toYaml | nindent 6 | trim }}
@@ -34,7 +34,7 @@ spec:
   {{- end }}
   containers:
     - name: base
-      {{- include "kpo-platform.airflowContainer" . | nindent 6 }}
+      {{- include "kpo-platform.airflowContainerFields" . | nindent 6 }}
       env:
         {{- include "kpo-platform.workerEnv" . | nindent 8 }}
       resources:

@@ -22,32 +22,24 @@
 {{- define "kpo-platform.taskMounts" -}}
 {{ include "kpo-platform.processMounts" . }}
 {{ include "kpo-platform.codeMounts" . }}
-{{- with include "kpo-platform.sharedMounts" . }}
+{{- with include "kpo-platform.sharedDagsMounts" . }}
 {{ . }}
 {{- end }}
 - name: bundles
   mountPath: /opt/airflow/bundles
-{{ include "kpo-platform.logsMount" . }}
+{{ include "kpo-platform.logMount" . }}
 {{- end -}}
 
 {{/* context → the volumes of the mounts above; that of the logs only where all share it */}}
 {{- define "kpo-platform.taskVolumes" -}}
 {{ include "kpo-platform.processVolumes" . }}
-{{ include "kpo-platform.once" (list . "kpo-platform.codeVolumes") }}
-{{- with include "kpo-platform.sharedVolumes" . }}
+{{ include "kpo-platform.cached" (list . "kpo-platform.codeVolumes") }}
+{{- with include "kpo-platform.sharedDagsVolumes" . }}
 {{ . }}
 {{- end }}
 - name: bundles
   emptyDir: {}
-{{- with include "kpo-platform.logsVolume" . }}
+{{- with include "kpo-platform.logVolume" . }}
 {{ . }}
 {{- end }}
-{{- end -}}
-
-{{/* context → how scheduler and workers reach the broker. It keeps the results as well, so that workers need no database. */}}
-{{- define "kpo-platform.brokerEnv" -}}
-{{- if eq .Values.executor "CeleryExecutor" -}}
-{{ include "kpo-platform.secretVariable" (list . "AIRFLOW__CELERY__BROKER_URL" "broker" "connection") }}
-{{ include "kpo-platform.secretVariable" (list . "AIRFLOW__CELERY__RESULT_BACKEND" "broker" "connection") }}
-{{- end -}}
 {{- end -}}

@@ -117,7 +117,7 @@ def clean_up(who: Somebody) -> str:
     ended = "--for=jsonpath={.status.phase}=Succeeded"
     stack.kubectl("wait", "pod/mutation-finished", "-n", TEAM, ended, "--timeout=60s", timeout_s=70)
     team = {"namespace": TEAM, "cleanup": {"maxAge": -60}}
-    output = script("clean_up", f"clean_up('alpha', {team!r})")(who)
+    output = script("delete_finished_pods", f"clean_up('alpha', {team!r})")(who)
     stack.kubectl("delete", "pod", "mutation-finished", "-n", TEAM, "--ignore-not-found")
     return output
 
@@ -125,7 +125,9 @@ def clean_up(who: Somebody) -> str:
 def make_secret(who: Somebody) -> str:
     """Make one of the platform's secrets, under another name."""
     who.mutant.stack.kubectl("delete", "secret", "mutation", "-n", NAMESPACE, "--ignore-not-found")
-    return script("make_secrets", "main()", NAMESPACE=NAMESPACE, SECRETS='{"jwt-secret": "mutation"}', GIVEN="{}")(who)
+    return script(
+        "create_secrets", "main()", NAMESPACE=NAMESPACE, SECRETS='{"jwt-secret": "mutation"}', EXISTING_SECRETS="{}"
+    )(who)
 
 
 def kubectl(words: str) -> Operation:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
-FOLDER = Path("/opt/kpo-platform/given")
+FOLDER = Path("/opt/kpo-platform/existing-secrets")
 PAUSE_SECONDS = 2.0
 FERNET_BYTES = 32
 IN_A_URL = set("/@:?#[] ")

@@ -20,7 +20,7 @@ def both_keys(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("AIRFLOW__CORE__FERNET_KEY", f"{NEW},{OLD}")
     monkeypatch.setattr(Trigger, "rotate_fernet_key", Trigger.rotate_fernet_key)
     crypto.get_fernet.cache_clear()
-    script("encrypt_anew", monkeypatch).leave_plain_arguments()
+    script("rotate_fernet_key", monkeypatch).leave_plain_arguments()
     yield
     crypto.get_fernet.cache_clear()
 

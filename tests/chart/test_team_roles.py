@@ -37,7 +37,7 @@ def test_dags_are_read_once_the_roles_are_there() -> None:
 
 
 def test_a_role_may_what_a_user_may_but_on_no_dag_and_nothing_of_all_teams(monkeypatch: pytest.MonkeyPatch) -> None:
-    allowed = script("roles", monkeypatch).permissions(Fab.VIEWER_PERMISSIONS, Fab.USER_PERMISSIONS)
+    allowed = script("team_roles", monkeypatch).permissions(Fab.VIEWER_PERMISSIONS, Fab.USER_PERMISSIONS)
     written: dict[str, list[str]] = {}
     for action, resource in allowed:
         written.setdefault(resource, []).append(action.removeprefix("can_"))

@@ -6,7 +6,7 @@ already there answers 409 and stays as it is. Standard library only. Prints one 
 Environment:
     NAMESPACE: where to make them.
     SECRETS: JSON, what is to be made → the secret's name.
-    GIVEN: JSON, what others brought → the secret's name.
+    EXISTING_SECRETS: JSON, what others brought → the secret's name.
     DATABASE_HOST: the host of the embedded database, for its connection.
     BROKER_HOST: the host of the embedded broker, for its URL.
 """
@@ -25,7 +25,7 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
-from given_secrets import wait_until_right
+from existing_secrets import wait_until_right
 
 ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 """Where the kubelet mounts the token of the pod's account and the certificate of the API server."""
@@ -125,7 +125,7 @@ def create(namespace: str, secret: dict[str, object]) -> bool:
 
 
 def main() -> None:
-    """Make every secret that SECRETS names, then look at those of GIVEN."""
+    """Make every secret that SECRETS names, then look at those of EXISTING_SECRETS."""
     namespace = os.environ["NAMESPACE"]
     for what, name in json.loads(os.environ["SECRETS"]).items():
         try:
@@ -133,7 +133,7 @@ def main() -> None:
         except urllib.error.URLError as error:
             sys.exit(f"secret {namespace}/{name} could not be made: {error}; the job tries again")
         print(f"secret {namespace}/{name}: {'made' if made else 'is already there'}")
-    wait_until_right(json.loads(os.environ["GIVEN"]), namespace, GIVEN_SECONDS)
+    wait_until_right(json.loads(os.environ["EXISTING_SECRETS"]), namespace, GIVEN_SECONDS)
 
 
 if __name__ == "__main__":

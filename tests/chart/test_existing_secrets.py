@@ -28,7 +28,7 @@ SSLMODE = (
 
 @pytest.fixture
 def job(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
-    found = script("given_secrets", monkeypatch)
+    found = script("existing_secrets", monkeypatch)
     monkeypatch.setattr(found, "FOLDER", tmp_path)
     return found
 

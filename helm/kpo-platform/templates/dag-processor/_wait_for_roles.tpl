@@ -1,0 +1,21 @@
+{{/* context → the init container that waits until the teams' roles are there: a DAG that names a role which is not is an
+import error. Only the DAG processor cares. */}}
+{{- define "kpo-platform.waitForRolesContainer" -}}
+{{- if and .Values.teams (include "kpo-platform.usesFabAuth" .) -}}
+- name: wait-for-roles
+  {{- include "kpo-platform.airflowContainerFields" . | nindent 2 }}
+  args: [python, /opt/kpo-platform/scripts/wait_for_roles.py]
+  terminationMessagePolicy: FallbackToLogsOnError
+  env:
+    {{- include "kpo-platform.databaseEnv" . | nindent 4 }}
+    - name: CONNECTION_CHECK_MAX_COUNT
+      value: "0"
+  resources:
+    {{- toYaml .Values.dagProcessor.resources | nindent 4 }}
+  volumeMounts:
+    {{- include "kpo-platform.airflowMounts" . | nindent 4 }}
+    - name: contract
+      mountPath: /opt/kpo-platform/contract
+      readOnly: true
+{{- end -}}
+{{- end -}}

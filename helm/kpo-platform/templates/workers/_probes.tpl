@@ -1,0 +1,15 @@
+{{/* anything → probes of a worker that a broker feeds: it must answer over the broker */}}
+{{- define "kpo-platform.workerProbes" -}}
+startupProbe:
+  exec:
+    command: [python, /opt/kpo-platform/scripts/worker_probe.py]
+  periodSeconds: 5
+  timeoutSeconds: 20
+  failureThreshold: 180
+livenessProbe:
+  exec:
+    command: [python, /opt/kpo-platform/scripts/worker_probe.py]
+  periodSeconds: 60
+  timeoutSeconds: 20
+  failureThreshold: 5
+{{- end -}}
