@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from kpo_platform.operator.team_pod import TeamPodOperator
+    from kpo_platform.airflow.operators.team_pod import TeamPodOperator
 
 __all__ = ["TeamPodOperator", "__version__"]
 
@@ -17,7 +17,7 @@ __all__ = ["TeamPodOperator", "__version__"]
 def __getattr__(name: str) -> Any:
     """Load the operator, or look up the installed version, on first use (PEP 562)."""
     if name == "TeamPodOperator":
-        from kpo_platform.operator.team_pod import TeamPodOperator
+        from kpo_platform.airflow.operators.team_pod import TeamPodOperator
 
         return TeamPodOperator
     if name == "__version__":

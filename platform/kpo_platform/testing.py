@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from kpo_platform.cli.offline import Offline, Sources
 from kpo_platform.contract import file_at_hand
+from kpo_platform.offline.client import Offline, Sources
 
 
 class TeamPods:

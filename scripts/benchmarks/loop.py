@@ -14,7 +14,7 @@ from common.run import capture, run_logged
 from common.steps import Steps
 from stack.install import bring_up
 
-_CHANGED = "platform/kpo_platform/operator/team_pod.py"
+_CHANGED = "platform/kpo_platform/airflow/operators/team_pod.py"
 _RUNS = 3
 
 

@@ -41,7 +41,7 @@ _STOCK = {
     "team": 'namespace="team-alpha",',
 }
 _OURS = {"module": "kpo_platform", "operator": "TeamPodOperator", "team": 'team="alpha",'}
-_PRELOADED = "kpo_platform.operator.team_pod"
+_PRELOADED = "kpo_platform.airflow.operators.team_pod"
 
 _TIME = "import time; before = time.process_time(); {statement}; print(time.process_time() - before)"
 

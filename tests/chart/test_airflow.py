@@ -86,7 +86,7 @@ def test_a_team_with_a_repository_is_a_bundle() -> None:
     assert json.loads(settings(TWO_TEAMS)["dag_processor"]["dag_bundle_config_list"]) == [
         {
             "name": "alpha",
-            "classpath": "kpo_platform.operator.git_bundle.TeamGitDagBundle",
+            "classpath": "kpo_platform.airflow.bundles.git.TeamGitDagBundle",
             "kwargs": {
                 "repo_url": "https://git.example/alpha.git",
                 "tracking_ref": "main",

@@ -188,7 +188,7 @@ def test_a_run_without_platformctl_does_too(
     stack: Stack, airflow: AirflowApi, team: Borrowed, programs: Path, folder: Path
 ):
     """By hand, told everything that Ansible tells; the sign-in comes from a Secret, for a file would be found."""
-    from kpo_platform.bootstrap import apply
+    from kpo_platform.bootstrap.ansible import runner
 
     team.empty(airflow)
     assert run(words(programs), stack.variables, folder).code == 0
@@ -199,7 +199,7 @@ def test_a_run_without_platformctl_does_too(
         copy = {**kept, "metadata": {"name": "pull", "namespace": f"{HOME}-source"}}
         stack.kubectl("create", "-f", "-", stdin=json.dumps(copy))
         stack.kubectl("delete", "secret", "regcred", "-n", SPACE)
-        playbook = Path(apply.__file__).parent / "ansible" / "bootstrap.yml"
+        playbook = Path(runner.__file__).parent / "ansible" / "bootstrap.yml"
         given = ["-e", f"kpo_namespace={HOME}", "-e", f"kpo_registry_secret={HOME}-source/pull"]
         env = {**stack.variables, "LC_ALL": "C.UTF-8", "ANSIBLE_HOME": str(folder / "ansible")}
         outcome = run([programs / "ansible-playbook", playbook, "-vvv", *given], env, folder)

@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from kpo_platform.bootstrap import apply
+from kpo_platform.bootstrap.ansible import runner
 from unit.command_line import Cluster, environment
 
 Play = Callable[..., subprocess.CompletedProcess[str]]
-PLAYBOOK = Path(apply.__file__).parent / "ansible" / "bootstrap.yml"
+PLAYBOOK = Path(runner.__file__).parents[1] / "playbook" / "bootstrap.yml"
 PASSWORD = "canary-77c1-password"
 SECRET = "/api/v1/namespaces/team-alpha/secrets/regcred"
 RECAP = re.compile(r"ok=\d+ +changed=\d+|failed=\d+")

@@ -18,8 +18,8 @@ from typing import Any
 
 import pytest
 
-from kpo_platform.bootstrap import apply, channel, work
-from kpo_platform.bootstrap.actions import Action, Plan, Target, Verb
+from kpo_platform.bootstrap.ansible import channel, payload, runner
+from kpo_platform.bootstrap.model import Action, Plan, Target, Verb
 from kpo_platform.contract import Service
 from kpo_platform.errors import BootstrapError
 from unit.servers import Answer, Request, Server, serving, status
@@ -76,12 +76,12 @@ def agreeing(request: Request) -> Answer:
     return 201, request.body
 
 
-def parts(server: Server, directory: Path) -> dict[str, work.Work]:
-    cluster = work.ClusterAccess(
+def parts(server: Server, directory: Path) -> dict[str, payload.Work]:
+    cluster = payload.ClusterAccess(
         kubeconfig=server.kubeconfig(directory), context=None, timeout=30, environment=ENVIRONMENT
     )
-    airflow = work.AirflowAccess(url=server.url, namespace="airflow", service=SERVICE, token=CANARY)
-    return dict(work.parts(PLAN, cluster, airflow))
+    airflow = payload.AirflowAccess(url=server.url, namespace="airflow", service=SERVICE, token=CANARY)
+    return dict(payload.parts(PLAN, cluster, airflow))
 
 
 @pytest.fixture
@@ -96,7 +96,7 @@ def scratch(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def test_run_makes_every_write_and_reports_each(tmp_path: Path, scratch: Path):
     notes = Notes()
     with serving(agreeing) as server:
-        apply.run(parts(server, tmp_path), 60, notes)
+        runner.run(parts(server, tmp_path), 60, notes)
     assert server.seen == WRITES
     assert notes.told == [
         "Apply registry secrets and volume claims",
@@ -144,7 +144,7 @@ def test_secrets_stay_out_of_files_arguments_and_environments(
     control = tmp_path / "control"
     control.write_bytes(base64.b64encode(f"robot:{CANARY}".encode()))
     with serving(looking) as server:
-        apply.run(parts(server, tmp_path), 180, Notes())  # a look at every process takes its time on a busy machine
+        runner.run(parts(server, tmp_path), 180, Notes())  # a look at every process takes its time on a busy machine
     assert holders(CANARY, [control]) == [str(control)]
     assert any(scratch in file.parents for file in looked_at)
     assert found == []
@@ -156,7 +156,7 @@ def test_rejected_write_fails_the_run_and_reports_earlier_writes(tmp_path: Path,
 
     notes = Notes()
     with serving(refusing) as server, pytest.raises(BootstrapError) as error:
-        apply.run(parts(server, tmp_path), 60, notes)
+        runner.run(parts(server, tmp_path), 60, notes)
     assert str(error.value) == (
         "The API server refused to create or patch persistentvolumeclaims/data in namespace team-alpha: "
         "conflict with helm"
@@ -171,7 +171,7 @@ def test_run_past_its_timeout_ends_and_names_the_last_task(tmp_path: Path, scrat
         return agreeing(request)
 
     with serving(slow) as server, pytest.raises(BootstrapError) as error:
-        apply.run(parts(server, tmp_path), 8, Notes())
+        runner.run(parts(server, tmp_path), 8, Notes())
     assert str(error.value) == (
         "Not done within 8 s, last seen: Apply registry secrets and volume claims; "
         "run again, or give more with --timeout."
@@ -183,12 +183,12 @@ SCRIPT = textwrap.dedent(
     """
     import sys
     from pathlib import Path
-    from kpo_platform.bootstrap import apply
+    from kpo_platform.bootstrap.ansible import runner
     from unit.servers import Server
     from integration.test_ansible_runner import Notes, parts
 
     try:
-        apply.run(parts(Server(sys.argv[1], []), Path(sys.argv[2])), 60, Notes())
+        runner.run(parts(Server(sys.argv[1], []), Path(sys.argv[2])), 60, Notes())
     except KeyboardInterrupt:
         sys.exit(130)
     """
@@ -238,10 +238,18 @@ def _read(file: Path) -> bytes:
 def test_run_restores_environment_and_signal_handlers(tmp_path: Path, scratch: Path):
     before = dict(os.environ), signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
     with serving(agreeing) as server:
-        apply.run(parts(server, tmp_path), 60, Notes())
+        runner.run(parts(server, tmp_path), 60, Notes())
     assert (dict(os.environ), signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
 
 
+<<<<<<< HEAD:tests/integration/test_ansible_runner.py
+=======
+def test_a_module_outside_of_a_run_has_nothing_to_do(tmp_path: Path):
+    with pytest.raises(BootstrapError, match="this module works only inside `platformctl bootstrap`"):
+        channel.fetch(str(tmp_path / "absent.sock"), payload.OBJECTS)
+
+
+>>>>>>> c7a11b3 (package: sort modules into airflow, offline, bootstrap, doctor and rules):tests/unit/test_bootstrap_apply.py
 def too_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder for temporary files in whose sub-folders no socket can be."""
     directory = tmp_path / ("x" * 100)
@@ -260,6 +268,6 @@ def test_long_temporary_folder_falls_back_to_the_runtime_folder(
         assert Path(made).parent == scratch
         assert stat.S_IMODE(Path(made).stat().st_mode) == 0o700
     with serving(agreeing) as server:
-        apply.run(parts(server, tmp_path), 60, Notes())
+        runner.run(parts(server, tmp_path), 60, Notes())
     assert server.seen == WRITES
     assert [*scratch.iterdir(), *directory.iterdir()] == []

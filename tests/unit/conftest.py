@@ -41,7 +41,7 @@ def build(publish: Publish) -> Build:
 
     def build_pod(**arguments: Any) -> dict[str, Any]:
         from kpo_platform import TeamPodOperator
-        from kpo_platform.operator.data import as_json
+        from kpo_platform.airflow.operators.arguments.serialize import as_json
 
         task = TeamPodOperator(**{"task_id": "t", "team": "alpha", "image": "busybox:1.35", **arguments})
         return as_json(task.build_pod_request_obj(dry_run=True))

@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from kpo_platform.cli import offline
+from kpo_platform.offline import client
 
 
 @pytest.fixture
 def in_this_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Requests are answered here; at least one test of each command has them answered as people have."""
-    from kpo_platform.operator.home import roots
-    from kpo_platform.operator.offline.__main__ import answer
+    from kpo_platform.airflow.team_lookup import roots
+    from kpo_platform.offline.__main__ import answer
 
     def converse(request: Mapping[str, Any], environment: Mapping[str, str], hear: Any, learn: Any) -> Any:
         for name, value in environment.items():
@@ -26,7 +26,7 @@ def in_this_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         with redirect_stdout(io.StringIO()):  # as the process does, whose stdout is for the answer alone
             return json.loads(json.dumps(answer(json.loads(json.dumps(request)), learn)))
 
-    monkeypatch.setattr(offline, "_converse", converse)
+    monkeypatch.setattr(client, "_converse", converse)
     yield
     monkeypatch.undo()
     roots.cache_clear()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from kpo_platform.finding import RULES
 from kpo_platform.pod.compose import PodRequest, unchecked
-from kpo_platform.pod.finding import RULES
-from kpo_platform.pod.refusals import refusals
+from kpo_platform.pod.rules.all_rules import refusals
 from unit.contracts import contract
 
 

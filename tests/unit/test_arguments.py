@@ -11,7 +11,7 @@ from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperato
 from airflow.sdk import BaseOperator
 
 from kpo_platform import TeamPodOperator
-from kpo_platform.pod.arguments import BASE_OPERATOR, MISNAMED, OWN, STOCK, argument_refusals
+from kpo_platform.pod.rules.argument_names import BASE_OPERATOR, MISNAMED, OWN, STOCK, argument_refusals
 from unit.contracts import TEAM, contract
 
 ASK = "leave it out, or ask the platform team to change the team's values."

@@ -13,7 +13,7 @@ import pytest
 from benchmarks import parsing
 from common.paths import REPOSITORY
 from common.run import capture
-from kpo_platform.pod.origin import team_of_file
+from kpo_platform.pod.rules.ownership import team_of_file
 
 
 def bench() -> ModuleType:

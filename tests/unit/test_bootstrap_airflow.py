@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from kpo_platform.bootstrap.airflow_api import by_url
+from kpo_platform.bootstrap.connections.airflow_api import by_url
 from kpo_platform.errors import AirflowError
 from kpo_platform.kube import Deadline
 from unit.servers import Answer, Request, serving

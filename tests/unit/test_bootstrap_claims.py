@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from kpo_platform.bootstrap import plan
-from kpo_platform.bootstrap.actions import Action, Change, Verb
-from kpo_platform.bootstrap.state import StorageClass
+from kpo_platform.bootstrap.model import Action, Change, StorageClass, Verb
 from unit.contracts import contract
 from unit.test_plan import CLAIM, DONE, EMPTY, GROWING, made, the, volume, with_claim
 

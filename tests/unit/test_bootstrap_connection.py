@@ -10,12 +10,11 @@ from typing import Any
 
 import pytest
 
-from kpo_platform.bootstrap import outside, plan, verify
-from kpo_platform.bootstrap.actions import Action, Change, Target, Verb
-from kpo_platform.bootstrap.credentials import Credentials
-from kpo_platform.bootstrap.outside import RECORD, Way
-from kpo_platform.bootstrap.state import Live, LiveConnection, LiveEnvironment
-from kpo_platform.bootstrap.variables import Holder
+from kpo_platform.bootstrap import plan, verify
+from kpo_platform.bootstrap.connections import target_cluster
+from kpo_platform.bootstrap.connections.target_cluster import RECORD, Way
+from kpo_platform.bootstrap.model import Action, Change, Holder, Live, LiveConnection, LiveEnvironment, Target, Verb
+from kpo_platform.bootstrap.registry.docker_config import Credentials
 from kpo_platform.pod.xcom import connection_extra
 from unit.contracts import contract
 
@@ -107,7 +106,7 @@ def test_a_connection_that_led_out_changes_to_the_way_inside():
 def test_the_same_kubeconfig_again_is_no_change_even_where_its_user_could_not_be_asked_for():
     record = {"server": "https://other.test", "user": "jane", "fingerprint": "abc"}
     live = with_connection(kube_config="***", kpo_platform=record)
-    for user in ("jane", outside.UNCHECKED):
+    for user in ("jane", target_cluster.UNCHECKED):
         (action,) = made(live, Way({**record, "user": user}, {}), mode="kubeconfig")
         assert action.verb is Verb.UNCHANGED
     (action,) = made(live, Way({**record, "fingerprint": "def"}, {}), mode="kubeconfig")

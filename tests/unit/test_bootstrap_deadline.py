@@ -12,10 +12,11 @@ from typing import Any
 
 import pytest
 
-from kpo_platform.bootstrap import sign_in
-from kpo_platform.bootstrap.airflow_api import by_url
-from kpo_platform.bootstrap.credentials import Credentials, Login, find
-from kpo_platform.bootstrap.sign_in import Answer, Verdict
+from kpo_platform.bootstrap.connections.airflow_api import by_url
+from kpo_platform.bootstrap.model import Login
+from kpo_platform.bootstrap.registry import login_check
+from kpo_platform.bootstrap.registry.docker_config import Credentials, find
+from kpo_platform.bootstrap.registry.login_check import Answer, Verdict
 from kpo_platform.cli.options import Registry
 from kpo_platform.errors import AirflowError, Unreachable
 from kpo_platform.kube import CONFIG_MAP, Deadline, Kube
@@ -125,9 +126,9 @@ def test_a_credential_helper_and_a_registry_are_not_waited_for_longer(tmp_path: 
     with lasting(1):
         found = find(["registry.test"], "-", io.StringIO('{"credsStore": "slow"}'), Deadline(1))
     assert found == Credentials({}, {"registry.test": "docker-credential-slow did not answer within 1 s"})
-    monkeypatch.setattr(sign_in, "from_here", lambda *_: time.sleep(20))
+    monkeypatch.setattr(login_check, "from_here", lambda *_: time.sleep(20))
     with lasting(1):
-        verdict = sign_in.begin("registry.test", Login("robot", "s3cret"))(1)
+        verdict = login_check.begin("registry.test", Login("robot", "s3cret"))(1)
     assert verdict == Verdict(Answer.UNVERIFIED, "not asked from here: no answer within 1 s", elsewhere=True)
 
 

@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from kpo_platform.bootstrap import node, registry_secret, sign_in
-from kpo_platform.bootstrap.credentials import Login, bare_host, entries
-from kpo_platform.bootstrap.sign_in import Answer
+from kpo_platform.bootstrap.model import Login
+from kpo_platform.bootstrap.registry import login_check, node_check, pull_secret
+from kpo_platform.bootstrap.registry.docker_config import bare_host, entries
+from kpo_platform.bootstrap.registry.login_check import Answer
 from unit.command_line import Cluster, Said, Speak
 from unit.contracts import contract
 from unit.platform_server import CHECK, Platform
@@ -38,7 +39,7 @@ def at(host: str, platform: Platform) -> None:
 
 @pytest.fixture
 def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cluster: Cluster) -> Iterator[Registry]:
-    monkeypatch.setattr(sign_in, "_CERTIFICATES", (str(tmp_path),))
+    monkeypatch.setattr(login_check, "_CERTIFICATES", (str(tmp_path),))
     resolve(monkeypatch)
     with listening(tmp_path) as found:
         at(found.host, cluster.platform)
@@ -120,7 +121,7 @@ def keep(cluster: Cluster, auths: dict[str, Any]) -> None:
     """Let another hand have made team alpha's registry secret."""
     data = {".dockerconfigjson": base64.b64encode(json.dumps({"auths": auths}).encode()).decode()}
     metadata = {"name": "regcred", "namespace": "team-alpha", "resourceVersion": "5"}
-    cluster.platform.objects[SECRET] = {"metadata": metadata, "type": registry_secret.TYPE, "data": data}
+    cluster.platform.objects[SECRET] = {"metadata": metadata, "type": pull_secret.TYPE, "data": data}
 
 
 @pytest.mark.parametrize(
@@ -166,7 +167,7 @@ def test_why_a_secret_opens_no_registry_is_said(speak: Speak, cluster: Cluster, 
 @pytest.mark.parametrize("host", ["registry.test:5000", "docker.io", "index.docker.io"])
 def test_what_bootstrap_writes_it_reads_as_it_is(host: str):
     team = contract(registry={"host": host, "pullSecret": "regcred"}).teams["alpha"]
-    body = registry_secret.body("alpha", team, Login("robot", "s3cret"))
+    body = pull_secret.body("alpha", team, Login("robot", "s3cret"))
     assert entries("team-alpha/regcred", body) == {bare_host(host): Login("robot", "s3cret")}
 
 
@@ -269,4 +270,4 @@ def test_a_wrong_password_that_a_node_finds_is_one_sentence_and_nothing_is_left(
     ],
 )
 def test_what_a_node_says_is_understood(message: str, answer: Answer):
-    assert node.judged(message).answer is answer
+    assert node_check.judged(message).answer is answer

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from kpo_platform.bootstrap import kubeconfig, outside
+from kpo_platform.bootstrap.connections import kubeconfig, target_cluster
 from kpo_platform.errors import BootstrapError, ClusterError
 from unit.servers import Answer, Request, serving, status
 
@@ -111,8 +111,8 @@ def test_a_token_is_obtained_for_thirty_days_and_the_servers_answer_counts(tmp_p
         return 201, {"status": {"token": "s3cret", "expirationTimestamp": "2026-06-11T00:00:00Z"}}
 
     with serving(answer) as server:
-        target = outside.Target(server.kubeconfig(tmp_path), None, "airflow/launcher")
-        way = outside.by_account(target, NOW, 10, dry_run=False)
+        target = target_cluster.Target(server.kubeconfig(tmp_path), None, "airflow/launcher")
+        way = target_cluster.by_account(target, NOW, 10, dry_run=False)
     (request,) = server.seen
     assert (request.method, request.path, request.body["spec"]) == (
         "POST",
@@ -131,16 +131,19 @@ def test_a_token_is_obtained_for_thirty_days_and_the_servers_answer_counts(tmp_p
 @pytest.mark.parametrize("account", [None, "launcher", "/launcher"])
 def test_a_remote_connection_needs_an_account(account: str | None):
     with pytest.raises(BootstrapError, match="needs --target-account NAMESPACE/NAME"):
-        outside.user_of(outside.Target("file", None, account))
+        target_cluster.user_of(target_cluster.Target("file", None, account))
 
 
 def test_a_kubeconfig_is_tried_and_an_expired_token_is_told(tmp_path: Path, anywhere: None):
     with serving(lambda _: (201, {"status": {"userInfo": {"username": "jane"}}})) as server:
-        way = outside.by_kubeconfig(outside.Target(server.kubeconfig(tmp_path)), 10)
+        way = target_cluster.by_kubeconfig(target_cluster.Target(server.kubeconfig(tmp_path)), 10)
     assert (way.record["user"], server.seen[0].headers["authorization"]) == ("jane", "Bearer token-of-the-test")
-    assert outside.by_kubeconfig(outside.Target(server.kubeconfig(tmp_path)), 10).record["user"] == outside.UNCHECKED
+    assert (
+        target_cluster.by_kubeconfig(target_cluster.Target(server.kubeconfig(tmp_path)), 10).record["user"]
+        == target_cluster.UNCHECKED
+    )
     with serving(lambda _: status(401, "Unauthorized")) as server, pytest.raises(ClusterError) as error:
-        outside.by_kubeconfig(outside.Target(server.kubeconfig(tmp_path)), 10)
+        target_cluster.by_kubeconfig(target_cluster.Target(server.kubeconfig(tmp_path)), 10)
     assert str(error.value) == (
         f"The API server {server.url} does not know who you are: the kubeconfig's token or certificate is "
         "expired or wrong; sign in again."

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from kpo_platform.bootstrap import turn
+from kpo_platform.bootstrap import lease
 from kpo_platform.errors import BootstrapError
 from kpo_platform.kube import Kube
 from unit.command_line import Cluster, Speak
@@ -16,9 +16,9 @@ from unit.command_line import Cluster, Speak
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(turn, "DURATION", 1)
-    monkeypatch.setattr(turn, "_RENEWAL", 0.1)
-    monkeypatch.setattr(turn, "_LOOK", 0.05)
+    monkeypatch.setattr(lease, "DURATION", 1)
+    monkeypatch.setattr(lease, "_RENEWAL", 0.1)
+    monkeypatch.setattr(lease, "_LOOK", 0.05)
 
 
 def kube(cluster: Cluster, seconds: float = 10) -> Kube:
@@ -27,18 +27,18 @@ def kube(cluster: Cluster, seconds: float = 10) -> Kube:
 
 def lease_of(holder: str) -> dict[str, Any]:
     spec = {"holderIdentity": holder, "leaseDurationSeconds": 1, "renewTime": "2020-01-01T00:00:00.000000Z"}
-    metadata = {"name": turn.NAME, "namespace": "airflow", "uid": "lease", "resourceVersion": "7"}
+    metadata = {"name": lease.NAME, "namespace": "airflow", "uid": "lease", "resourceVersion": "7"}
     return {"metadata": metadata, "spec": spec}
 
 
 def test_the_turn_is_given_back(cluster: Cluster, quick: None):
-    with turn.taken(kube(cluster), "airflow", print):
+    with lease.taken(kube(cluster), "airflow", print):
         assert cluster.platform.lease["spec"]["leaseDurationSeconds"] == 1
     assert cluster.platform.lease is None
 
 
 def test_the_turn_is_given_back_after_a_failure(cluster: Cluster, quick: None):
-    with pytest.raises(ValueError, match="oops"), turn.taken(kube(cluster), "airflow", print):
+    with pytest.raises(ValueError, match="oops"), lease.taken(kube(cluster), "airflow", print):
         raise ValueError("oops")
     assert cluster.platform.lease is None
 
@@ -48,10 +48,10 @@ def test_a_second_run_waits_for_the_first_and_says_for_whom(cluster: Cluster, qu
     order: list[str] = []
 
     def second() -> None:
-        with turn.taken(kube(cluster), "airflow", said.append):
+        with lease.taken(kube(cluster), "airflow", said.append):
             order.append("second")
 
-    with turn.taken(kube(cluster), "airflow", print) as first:
+    with lease.taken(kube(cluster), "airflow", print) as first:
         other = threading.Thread(target=second)
         other.start()
         other.join(2)  # longer than the Lease lasts unless it is renewed
@@ -62,14 +62,14 @@ def test_a_second_run_waits_for_the_first_and_says_for_whom(cluster: Cluster, qu
 
 def test_the_lease_of_a_run_that_was_killed_is_taken_over(cluster: Cluster, quick: None):
     cluster.platform.lease = lease_of("killed")
-    with turn.taken(kube(cluster), "airflow", print) as now:
+    with lease.taken(kube(cluster), "airflow", print) as now:
         assert cluster.platform.lease["spec"]["holderIdentity"] == now.holder
     assert cluster.platform.lease is None
 
 
 def test_a_run_that_is_never_done_is_not_waited_for_forever(cluster: Cluster, quick: None):
     cluster.platform.lease = {**lease_of("slow"), "spec": {"holderIdentity": "slow", "leaseDurationSeconds": 60}}
-    with pytest.raises(BootstrapError) as error, turn.taken(kube(cluster, 0.5), "airflow", print):
+    with pytest.raises(BootstrapError) as error, lease.taken(kube(cluster, 0.5), "airflow", print):
         pass
     assert str(error.value) == (
         "Another run of bootstrap, slow, was not done in time: wait for it, or give more with --timeout."
@@ -77,7 +77,7 @@ def test_a_run_that_is_never_done_is_not_waited_for_forever(cluster: Cluster, qu
 
 
 def test_who_lost_the_turn_writes_nothing_more(cluster: Cluster, quick: None):
-    with turn.taken(kube(cluster), "airflow", print) as first:
+    with lease.taken(kube(cluster), "airflow", print) as first:
         cluster.platform.lease = {**lease_of("other"), "metadata": {"resourceVersion": "99"}}
         for _ in range(50):
             if first.lost:

@@ -8,9 +8,8 @@ from dataclasses import replace
 import pytest
 
 from kpo_platform.bootstrap import run, verify
-from kpo_platform.bootstrap.actions import Target
-from kpo_platform.bootstrap.sign_in import Answer, Verdict
-from kpo_platform.bootstrap.state import Live, LiveClaim, LiveConnection, StorageClass
+from kpo_platform.bootstrap.model import Live, LiveClaim, LiveConnection, StorageClass, Target
+from kpo_platform.bootstrap.registry.login_check import Answer, Verdict
 from kpo_platform.bootstrap.verify import Evidence
 from unit.command_line import Cluster, Speak
 from unit.contracts import contract

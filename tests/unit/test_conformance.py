@@ -17,8 +17,8 @@ from airflow.providers.cncf.kubernetes.secret import Secret
 from kubernetes.client import models as k8s
 
 from kpo_platform import TeamPodOperator
-from kpo_platform.operator.data import as_data
-from kpo_platform.pod.arguments import STOCK
+from kpo_platform.airflow.operators.arguments.serialize import as_data
+from kpo_platform.pod.rules.argument_names import STOCK
 from unit.conftest import Publish
 from unit.pods import context_of, without_empty
 

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from kpo_platform.bootstrap.credentials import Credentials, Login, find, given, usual_files
+from kpo_platform.bootstrap.model import Login
+from kpo_platform.bootstrap.registry.docker_config import Credentials, find, given, usual_files
 from kpo_platform.errors import BootstrapError
 from kpo_platform.kube import Deadline
 from unit.command_line import Cluster, Said, Speak

@@ -10,7 +10,7 @@ from airflow.sdk import DAG, Asset, task
 from airflow.sdk.definitions.mappedoperator import MappedOperator
 
 from kpo_platform import TeamPodOperator
-from kpo_platform.operator.decorator import TeamPodDecoratedOperator
+from kpo_platform.airflow.decorators.team_pod import TeamPodDecoratedOperator
 from unit.conftest import Publish
 
 
@@ -20,8 +20,8 @@ def double(number: int) -> int:
 
 def test_airflow_finds_decorator_and_policy_by_the_distribution():
     found = {point.group: point.value for point in distribution("kpo-platform").entry_points}
-    assert found["airflow.policy"] == "kpo_platform.operator.policy"
-    assert found["apache_airflow_provider"] == "kpo_platform.operator.about:get_provider_info"
+    assert found["airflow.policy"] == "kpo_platform.airflow.policies.cluster_policy"
+    assert found["apache_airflow_provider"] == "kpo_platform.airflow.provider_info:get_provider_info"
     assert task.team_pod.__name__ == "team_pod_task"
 
 

@@ -15,9 +15,9 @@ from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperato
 from kubernetes.client import models as k8s
 
 from kpo_platform import TeamPodOperator
+from kpo_platform.airflow.operators.arguments.serialize import as_data
+from kpo_platform.airflow.operators.lifecycle.task_run import task_run
 from kpo_platform.errors import PodError
-from kpo_platform.operator.data import as_data
-from kpo_platform.operator.task_run import task_run
 from unit.conftest import Publish
 from unit.pods import context_of, without_empty
 

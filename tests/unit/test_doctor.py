@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from kpo_platform.checks import RULES, Judgement, Sight, examine
-from kpo_platform.checks.needs import Need, needs, uses
+from kpo_platform.doctor import RULES, Judgement, Sight, examine
+from kpo_platform.doctor.secret_refs import Need, needs, uses
 from unit.command_line import Cluster, Speak
 
 CONTAINER: dict[str, Any] = {

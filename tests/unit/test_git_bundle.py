@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from airflow.providers.git.bundles.git import GitDagBundle
 
-from kpo_platform.operator.git_bundle import TeamGitDagBundle
+from kpo_platform.airflow.bundles.git import TeamGitDagBundle
 
 
 def git(folder: Path, *arguments: str) -> None:

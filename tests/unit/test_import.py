@@ -24,10 +24,10 @@ def test_importing_the_package_loads_neither_airflow_nor_the_kubernetes_client()
 def test_the_dag_processor_loads_the_operator_before_it_forks_and_no_other_part_does():
     script = """
 import sys
-from kpo_platform.operator import live_settings as plugin
+from kpo_platform.airflow.plugins import reload_settings as plugin
 for component in ("scheduler", "dag-processor"):
     sys.argv = ["airflow", component]
     plugin.on_starting(None)
-    print(component, "kpo_platform.operator.team_pod" in sys.modules)
+    print(component, "kpo_platform.airflow.operators.team_pod" in sys.modules)
 """
     assert run(script).splitlines()[-2:] == ["scheduler False", "dag-processor True"]

@@ -10,7 +10,7 @@ import pytest
 from kubernetes.client import models as k8s
 
 from kpo_platform.errors import PodError
-from kpo_platform.pod.kinds import mistyped
+from kpo_platform.pod.rules.argument_types import mistyped
 from unit.contracts import Build
 
 

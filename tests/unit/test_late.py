@@ -13,9 +13,9 @@ import yaml
 from airflow.sdk import DAG
 
 from kpo_platform import TeamPodOperator
+from kpo_platform.airflow.exceptions import RefusedPod
+from kpo_platform.airflow.operators.arguments.serialize import as_data
 from kpo_platform.errors import PodError
-from kpo_platform.operator.data import as_data
-from kpo_platform.operator.refused import RefusedPod
 from kpo_platform.pod.merge import merge
 from unit.conftest import Publish
 from unit.contracts import CONTRACT

@@ -6,7 +6,7 @@ import pytest
 from airflow.providers.cncf.kubernetes.utils.pod_manager import OnFinishAction
 from kubernetes.client import models as k8s
 
-from kpo_platform.operator.leaving import Fate, fate, what_stays
+from kpo_platform.airflow.operators.lifecycle.cleanup import Fate, fate, what_stays
 
 D, K, E = Fate.DELETED, Fate.KEPT, Fate.ENDED_AND_KEPT
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from kpo_platform.pod.finding import RULES
+from kpo_platform.finding import RULES
 from unit.command_line import Speak
 from unit.contracts import CONTRACT
 

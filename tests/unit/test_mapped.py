@@ -14,9 +14,9 @@ from airflow.sdk.definitions.mappedoperator import OperatorPartial
 from airflow.sdk.exceptions import AirflowFailException
 
 from kpo_platform import TeamPodOperator
+from kpo_platform.airflow.policies import cluster_policy
+from kpo_platform.airflow.team_lookup import roots
 from kpo_platform.errors import PodError
-from kpo_platform.operator import policy
-from kpo_platform.operator.home import roots
 from unit.conftest import Publish
 from unit.contracts import TEAM
 
@@ -45,7 +45,7 @@ def dag() -> DAG:
 def mapped(kind: Kind, expand: Expand, **partial: Any) -> Any:
     """A mapped task, with the policy applied as when its DAG is read."""
     made = expand(kind.partial(task_id="each", dag=dag(), **partial))
-    policy.task_policy(made)
+    cluster_policy.task_policy(made)
     return made
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kpo_platform.pod.origin import foreign, team_of_file
+from kpo_platform.pod.rules.ownership import foreign, team_of_file
 
 ROOTS = ("/opt/airflow/bundles", "/opt/airflow/dags")
 

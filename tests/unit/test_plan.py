@@ -10,9 +10,20 @@ from typing import Any
 import pytest
 
 from kpo_platform.bootstrap import plan
-from kpo_platform.bootstrap.actions import Action, Change, Plan, Target, Verb
-from kpo_platform.bootstrap.credentials import Credentials, Login
-from kpo_platform.bootstrap.state import Live, LiveClaim, LiveConnection, LiveSecret, StorageClass
+from kpo_platform.bootstrap.model import (
+    Action,
+    Change,
+    Live,
+    LiveClaim,
+    LiveConnection,
+    LiveSecret,
+    Login,
+    Plan,
+    StorageClass,
+    Target,
+    Verb,
+)
+from kpo_platform.bootstrap.registry.docker_config import Credentials
 from kpo_platform.pod.xcom import connection_extra
 from unit.contracts import contract
 

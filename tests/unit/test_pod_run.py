@@ -15,8 +15,8 @@ from airflow.sdk.exceptions import AirflowException, AirflowRescheduleException,
 from kubernetes.client import ApiException
 from kubernetes.client import models as k8s
 
-from kpo_platform.operator import stopping
-from kpo_platform.operator.pod_run import PodRun
+from kpo_platform.airflow.operators.lifecycle import termination
+from kpo_platform.airflow.operators.lifecycle.pod_run import PodRun
 from unit.conftest import Publish
 from unit.contracts import TEAM
 
@@ -144,9 +144,9 @@ def test_a_signal_in_the_middle_of_a_talk_with_airflow_comes_again_after_it(monk
         return SimpleNamespace(start=lambda: sent.append((seconds, call[0].__name__)))
 
     comms = SimpleNamespace(_thread_lock=SimpleNamespace(locked=lambda: True))
-    monkeypatch.setattr(stopping.task_runner, "SUPERVISOR_COMMS", comms, raising=False)
-    monkeypatch.setattr(stopping.threading, "Timer", timer)
-    stopping.stop(creates=False)
+    monkeypatch.setattr(termination.task_runner, "SUPERVISOR_COMMS", comms, raising=False)
+    monkeypatch.setattr(termination.threading, "Timer", timer)
+    termination.stop(creates=False)
     assert sent == [(0.2, "kill")]
 
 

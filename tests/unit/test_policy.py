@@ -17,10 +17,10 @@ from airflow.serialization.serialized_objects import DagSerialization
 from kubernetes.client import models as k8s
 
 from kpo_platform import TeamPodOperator
-from kpo_platform.operator import policy
-from kpo_platform.operator.data import as_json
-from kpo_platform.operator.home import roots
-from kpo_platform.operator.refused import RefusedPod
+from kpo_platform.airflow.exceptions import RefusedPod
+from kpo_platform.airflow.operators.arguments.serialize import as_json
+from kpo_platform.airflow.policies import cluster_policy
+from kpo_platform.airflow.team_lookup import roots
 from unit.conftest import Publish
 
 Task = Callable[..., KubernetesPodOperator]
@@ -44,7 +44,7 @@ def task(publish: Publish, monkeypatch: pytest.MonkeyPatch) -> Task:
         made = KubernetesPodOperator(
             **{"task_id": "load", "image": "busybox:1.35", "random_name_suffix": False, "dag": dag(), **arguments}
         )
-        policy.task_policy(made)
+        cluster_policy.task_policy(made)
         return made
 
     return make
@@ -174,17 +174,17 @@ def test_dags_outside_teams_other_operators_and_machines_without_a_contract_are_
 ):
     publish()
     outside = KubernetesPodOperator(task_id="t", namespace="x", dag=dag("nobody"))
-    policy.task_policy(outside)
+    cluster_policy.task_policy(outside)
     kind = type(
         "EksPodOperator", (KubernetesPodOperator,), {"__module__": "airflow.providers.amazon.aws.operators.eks"}
     )
     elsewhere = kind(task_id="t", namespace="x", dag=dag())
-    policy.task_policy(elsewhere)
+    cluster_policy.task_policy(elsewhere)
     spark = SparkKubernetesOperator(task_id="s", namespace="x", application_file="spark.yaml", dag=dag())
-    policy.task_policy(spark)
+    cluster_policy.task_policy(spark)
     monkeypatch.delenv("KPO_PLATFORM_CONTRACT")
     unmanaged = KubernetesPodOperator(task_id="t", namespace="x", dag=dag())
-    policy.task_policy(unmanaged)
+    cluster_policy.task_policy(unmanaged)
     left_alone = (outside, elsewhere, spark, unmanaged)
     assert {(one.namespace, one.pool) for one in left_alone} == {("x", "default_pool")}
 
@@ -194,7 +194,7 @@ def test_a_team_s_dag_is_its_people_s_beside_those_whom_the_author_names(publish
     own, shared, roleless = dag(), dag(), dag("beta")
     shared.access_control = {"Auditor": {"DAGs": {"can_read"}}}
     for one in (own, shared, roleless):
-        policy.dag_policy(one)
+        cluster_policy.dag_policy(one)
     team = {"team-alpha": {"DAGs": {"can_read", "can_edit", "can_delete"}}}
     assert own.access_control == team
     assert shared.access_control == {"Auditor": {"DAGs": {"can_read"}}, **team}
@@ -204,7 +204,7 @@ def test_a_team_s_dag_is_its_people_s_beside_those_whom_the_author_names(publish
 def test_a_dag_outside_of_every_team_stays_as_it_is(publish: Publish):
     publish()
     made = dag("nobody")
-    policy.dag_policy(made)
+    cluster_policy.dag_policy(made)
     assert made.access_control is None
 
 
@@ -213,7 +213,7 @@ def test_who_may_see_a_dag_is_written_alike_each_time_so_that_no_new_version_com
     written = []
     for _ in range(2):
         made = dag()
-        policy.dag_policy(made)
+        cluster_policy.dag_policy(made)
         written.append(str(DagSerialization.to_dict(made)["dag"]["access_control"]))
     assert written[0] == written[1]
     assert "['can_delete', 'can_edit', 'can_read']" in written[0]

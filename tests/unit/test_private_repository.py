@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from kpo_platform.operator.git_bundle import TeamGitDagBundle
+from kpo_platform.airflow.bundles.git import TeamGitDagBundle
 
 
 @dataclass

@@ -16,7 +16,7 @@ from kpo_platform.contract import parse
 from kpo_platform.errors import PodError
 from kpo_platform.pod.compose import PodRequest, compose, unchecked
 from kpo_platform.pod.merge import Json, merge
-from kpo_platform.pod.refusals import refusals
+from kpo_platform.pod.rules.all_rules import refusals
 from unit.contracts import CONTRACT, contract
 from unit.locked import LOCKED, PARENTS, POLICY, Path, at, pod_with
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from kpo_platform.operator.provider import NEWEST, OLDEST, PROVIDER, supported, warn_when_unsupported
+from kpo_platform.airflow.provider_version import NEWEST, OLDEST, PROVIDER, supported, warn_when_unsupported
 from unit.conftest import Publish
 
 UNKNOWN = """
@@ -22,8 +22,8 @@ provider.__version__ = "10.26.0"
 warnings.simplefilter("ignore")
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
 from kpo_platform import TeamPodOperator
-from kpo_platform.operator.data import as_json
-from kpo_platform.operator.refused import RefusedPod
+from kpo_platform.airflow.operators.arguments.serialize import as_json
+from kpo_platform.airflow.exceptions import RefusedPod
 
 overridden = "execute trigger_reentry on_kill get_or_create_pod cleanup process_pod_deletion pod_manager".split()
 stock = [getattr(TeamPodOperator, name) is getattr(KubernetesPodOperator, name) for name in overridden]
@@ -77,7 +77,7 @@ def test_another_version_is_told_once():
 
 def test_an_argument_of_another_version_is_left_to_the_stock_operator(build: object, monkeypatch: pytest.MonkeyPatch):
     from kpo_platform import TeamPodOperator
-    from kpo_platform.operator import team_pod
+    from kpo_platform.airflow.operators import team_pod
 
     monkeypatch.setattr(team_pod, "supported", lambda: False)
     with pytest.raises(TypeError, match=r"(?s)^Invalid arguments were passed to TeamPodOperator .*'brand_new': 1"):

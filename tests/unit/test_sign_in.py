@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from kpo_platform.bootstrap import sign_in
-from kpo_platform.bootstrap.credentials import Login
-from kpo_platform.bootstrap.sign_in import Answer, Verdict, from_here
+from kpo_platform.bootstrap.model import Login
+from kpo_platform.bootstrap.registry import login_check
+from kpo_platform.bootstrap.registry.login_check import Answer, Verdict, from_here
 from unit.registry_server import BASIC, NAME, PASSWORD, USER, Registry, listening, resolve
 
 RIGHT, WRONG = Login(USER, PASSWORD), Login(USER, "wrong")
@@ -23,7 +23,7 @@ def unverified(why: str) -> Verdict:
 
 @pytest.fixture
 def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry]:
-    monkeypatch.setattr(sign_in, "_CERTIFICATES", (str(tmp_path),))
+    monkeypatch.setattr(login_check, "_CERTIFICATES", (str(tmp_path),))
     resolve(monkeypatch)
     with listening(tmp_path) as found:
         yield found
@@ -65,7 +65,7 @@ def test_a_registry_that_asks_nobody_tells_nothing_of_a_sign_in_here_or_elsewher
 
 
 def test_without_trust_no_password_is_sent(registry: Registry, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(sign_in, "_CERTIFICATES", ())
+    monkeypatch.setattr(login_check, "_CERTIFICATES", ())
     assert from_here(registry.host, RIGHT) == unverified(
         "its certificate is not trusted here (self-signed certificate)"
     )

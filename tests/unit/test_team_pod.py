@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from airflow.sdk import DAG
 from kubernetes.client import models as k8s
 
-from kpo_platform.operator.data import as_json
+from kpo_platform.airflow.operators.arguments.serialize import as_json
 from kpo_platform.pod.compose import PodRequest, compose
 from unit.conftest import Publish
 from unit.contracts import Build, contract
@@ -60,7 +60,7 @@ def test_building_twice_gives_the_same_pod_and_leaves_the_task_as_it_was(build: 
 def test_none_of_our_labels_takes_part_in_finding_the_pod_of_an_earlier_try(publish: Publish):
     publish()
     from kpo_platform import TeamPodOperator
-    from kpo_platform.operator.offline.attempt import Attempt, begin
+    from kpo_platform.offline.task_instance import Attempt, begin
 
     with DAG("d"):
         task = TeamPodOperator(task_id="t", team="alpha", image="b:1", labels={"of": "the-author"})

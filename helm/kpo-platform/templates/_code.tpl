@@ -10,7 +10,7 @@ version, and with a plugin, a cluster policy and a provider that Airflow finds. 
 {{- define "kpo-platform.codeFiles" -}}
 {{- $files := dict -}}
 {{- $_ := include "kpo-platform.readFile" (list . "files/kpo_platform/__init__.py") -}}
-{{- range list "*.py" "{contract,diagnosis,operator,pod,policy}/**.py" -}}
+{{- range list "*.py" "{airflow,contract,operator,pod}/**.py" -}}
 {{- range $path, $_ := $.Files.Glob (printf "files/kpo_platform/%s" .) -}}
 {{- $_ := set $files (trimPrefix "files/" $path) ($.Files.Get $path) -}}
 {{- end -}}
@@ -24,11 +24,11 @@ version, and with a plugin, a cluster policy and a provider that Airflow finds. 
 {{/* anything → what Airflow finds in the package, as in pyproject.toml */}}
 {{- define "kpo-platform.entryPoints" -}}
 [airflow.plugins]
-kpo_platform = kpo_platform.operator.live_settings:LiveSettings
+kpo_platform = kpo_platform.airflow.plugins.reload_settings:LiveSettings
 [airflow.policy]
-kpo_platform = kpo_platform.operator.policy
+kpo_platform = kpo_platform.airflow.policies.cluster_policy
 [apache_airflow_provider]
-kpo_platform = kpo_platform.operator.about:get_provider_info
+kpo_platform = kpo_platform.airflow.provider_info:get_provider_info
 {{ end -}}
 
 {{/* path → the key under which a ConfigMap, whose keys have no slash, holds the file */}}

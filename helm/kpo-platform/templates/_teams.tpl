@@ -46,7 +46,7 @@ Whoever ranges over teams includes this first; only the first call does the work
 {{- if $team.dags.credentialsSecret -}}
 {{- $_ := set $kwargs "git_conn_id" (include "kpo-platform.gitConnectionName" $name) -}}
 {{- end -}}
-{{- $bundles = append $bundles (dict "name" $name "classpath" "kpo_platform.operator.git_bundle.TeamGitDagBundle" "kwargs" $kwargs) -}}
+{{- $bundles = append $bundles (dict "name" $name "classpath" "kpo_platform.airflow.bundles.git.TeamGitDagBundle" "kwargs" $kwargs) -}}
 {{- end -}}
 {{- end -}}
 {{- toJson $bundles -}}

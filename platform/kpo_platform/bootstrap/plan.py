@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from kpo_platform.bootstrap import claim, connection, environment, registry_secret
-from kpo_platform.bootstrap.actions import Action, Plan, Target, Verb
-from kpo_platform.bootstrap.credentials import Credentials
-from kpo_platform.bootstrap.outside import Way
-from kpo_platform.bootstrap.state import Live
+from kpo_platform.bootstrap.connections import connection, env_secret
+from kpo_platform.bootstrap.connections.target_cluster import Way
+from kpo_platform.bootstrap.model import Action, Live, Plan, Target, Verb
+from kpo_platform.bootstrap.registry import pull_secret
+from kpo_platform.bootstrap.registry.docker_config import Credentials
+from kpo_platform.bootstrap.volumes import claim
 from kpo_platform.contract import Contract, Team
 from kpo_platform.contract.team import ConnectionRef
 from kpo_platform.kube import NAMESPACE, VOLUME_CLAIM
@@ -34,7 +35,7 @@ def make(
     actions = [action for name in sorted(teams) for action in _team(name, teams[name], credentials, live)]
     refs = references(teams)
     actions += [_connection(contract, ref, live, ways.get(ref.id)) for ref in refs if ref.via == "api"]
-    actions += environment.plan(contract, tuple(ref for ref in refs if ref.via == "env"), ways, live)
+    actions += env_secret.plan(contract, tuple(ref for ref in refs if ref.via == "env"), ways, live)
     return Plan(tuple(actions))
 
 
@@ -65,7 +66,7 @@ def references(teams: Mapping[str, Team]) -> tuple[ConnectionRef, ...]:
 
 
 def _connection(contract: Contract, ref: ConnectionRef, live: Live, way: Way | None) -> Action:
-    name = environment.variable(ref.id)
+    name = env_secret.variable(ref.id)
     if name in live.variables:
         note = (
             f"Airflow's pods have {name} in their environment, which wins over Airflow's database: take it away "
@@ -82,6 +83,6 @@ def _team(name: str, team: Team, credentials: Credentials, live: Live) -> list[A
     actions = []
     if team.registry.host:
         secret = live.secrets.get((team.namespace, team.registry.pull_secret))
-        actions.append(registry_secret.plan(name, team, credentials, secret))
+        actions.append(pull_secret.plan(name, team, credentials, secret))
     actions += [claim.plan(name, team, volume, live) for volume in team.volumes]
     return actions + claim.orphans(team, live)

@@ -8,12 +8,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from kpo_platform.bootstrap import apply, connection, environment, outside, plan, state, verify, work
-from kpo_platform.bootstrap.actions import Plan
-from kpo_platform.bootstrap.airflow_api import AirflowApi
-from kpo_platform.bootstrap.credentials import Credentials
-from kpo_platform.bootstrap.outside import Way
-from kpo_platform.bootstrap.questions import Questions
+from kpo_platform.bootstrap import plan, read_state, verify
+from kpo_platform.bootstrap.ansible import payload, runner
+from kpo_platform.bootstrap.connections import connection, env_secret, target_cluster
+from kpo_platform.bootstrap.connections.airflow_api import AirflowApi
+from kpo_platform.bootstrap.connections.target_cluster import Way
+from kpo_platform.bootstrap.model import Live, Plan
+from kpo_platform.bootstrap.registry.checks import Questions
+from kpo_platform.bootstrap.registry.docker_config import Credentials
 from kpo_platform.contract import Contract, Team
 from kpo_platform.contract.team import ConnectionRef
 from kpo_platform.errors import BootstrapError
@@ -42,9 +44,9 @@ class Run:
     teams: Mapping[str, Team]
     kube: Kube
     airflow: AirflowApi
-    cluster_access: work.ClusterAccess
-    airflow_access: work.AirflowAccess
-    target: outside.Target | None = None
+    cluster_access: payload.ClusterAccess
+    airflow_access: payload.AirflowAccess
+    target: target_cluster.Target | None = None
     questions: Questions = field(default_factory=Questions)
 
     @property
@@ -66,10 +68,10 @@ class Run:
         self.questions.begin(credentials.logins.items())
         live, answered = self._live(), self.questions.about(credentials)
         made = plan.make(self.contract, self.teams, answered, live, self._ways(live, dry_run))
-        apply.rehearse(self.kube, made)
+        runner.rehearse(self.kube, made)
         return made
 
-    def apply(self, made: Plan, credentials: Credentials, progress: apply.Progress) -> None:
+    def apply(self, made: Plan, credentials: Credentials, progress: runner.Progress) -> None:
         """Do it; before anything is written, sign-ins that could not be tried from here are tried by a node.
 
         Args:
@@ -81,11 +83,11 @@ class Run:
             BootstrapError: it could not complete, and what was done stays; or a registry refused the sign-in.
             KeyboardInterrupt: Ctrl-C, or SIGTERM.
         """
-        apply.require_ansible()
+        runner.require_ansible()
         self.questions.ask_nodes(self.kube, self.contract, credentials, made, progress.started)
         left = self.kube.deadline.left()
         access = self.cluster_access.model_copy(update={"timeout": left})
-        apply.run(work.parts(made, access, self.airflow_access), left, progress)
+        runner.run(payload.parts(made, access, self.airflow_access), left, progress)
 
     def verify(self) -> tuple[verify.Evidence, ...]:
         """Read everything back, waiting up to a minute for claims that are being provisioned.
@@ -97,10 +99,10 @@ class Run:
         answers = self.questions.about_live(self.teams.values(), live)
         return verify.check(self.contract, self.teams, live, answers)
 
-    def _live(self) -> state.Live:
-        return state.read(self.kube, self.airflow, self.contract, self.teams)
+    def _live(self) -> Live:
+        return read_state.read(self.kube, self.airflow, self.contract, self.teams)
 
-    def _ways(self, live: state.Live, dry_run: bool) -> dict[str, Way]:
+    def _ways(self, live: Live, dry_run: bool) -> dict[str, Way]:
         """What the connections that lead out need, as far as a cluster was named and they need something."""
         if self.target is None:
             return {}
@@ -108,30 +110,30 @@ class Run:
         found = {}
         for ref in plan.references(self.teams):
             if ref.mode == "kubeconfig":
-                found[ref.id] = outside.by_kubeconfig(self.target, left)
+                found[ref.id] = target_cluster.by_kubeconfig(self.target, left)
             elif ref.mode == "remote" and self._is_due(ref, live):
-                found[ref.id] = outside.by_account(self.target, live.at, left, dry_run=dry_run)
+                found[ref.id] = target_cluster.by_account(self.target, live.at, left, dry_run=dry_run)
         return found
 
-    def _is_due(self, ref: ConnectionRef, live: state.Live) -> bool:
+    def _is_due(self, ref: ConnectionRef, live: Live) -> bool:
         """Whether a connection by a token needs a new one: its own is old, another's, or not there."""
         assert self.target is not None
         by_env = ref.via == "env"
-        there = environment.live_connection(ref, live) if by_env else live.connections.get(ref.id)
+        there = env_secret.live_connection(ref, live) if by_env else live.connections.get(ref.id)
         if there is None or connection.as_it_should_be(ref, self.contract.xcom_sidecar, there, live.at):
             return True
-        wanted = {"server": self.target.entrance().server, "user": outside.user_of(self.target)}
+        wanted = {"server": self.target.entrance().server, "user": target_cluster.user_of(self.target)}
         return not wanted.items() <= connection.record_of(there).items()
 
 
 def begin(
     kube: Kube,
-    access: work.ClusterAccess,
+    access: payload.ClusterAccess,
     contract: Contract,
     teams: Mapping[str, Team],
     airflow_url: str | None,
     login: tuple[str, str] | None = None,
-    target: outside.Target | None = None,
+    target: target_cluster.Target | None = None,
 ) -> Run:
     """Sign in to Airflow, and be ready to plan.
 
@@ -148,7 +150,7 @@ def begin(
         ClusterError: the administrator's password could not be read, or Airflow not be reached.
         AirflowError: Airflow refused the password.
     """
-    there = work.AirflowAccess(
+    there = payload.AirflowAccess(
         url=airflow_url, namespace=contract.release.namespace, service=contract.airflow.api_service
     )
     airflow = there.open(kube)
@@ -157,10 +159,10 @@ def begin(
     return Run(contract, teams, kube, airflow, access, airflow_access, target, Questions(kube.deadline))
 
 
-def cluster_access(kubeconfig: str | None, context: str | None) -> work.ClusterAccess:
+def cluster_access(kubeconfig: str | None, context: str | None) -> payload.ClusterAccess:
     """How Ansible's modules reach the cluster that this process reaches with the same arguments."""
     file = kubeconfig_file(kubeconfig)
-    return work.ClusterAccess(
+    return payload.ClusterAccess(
         # Ansible changes the directory; KUBECONFIG may be a list of files.
         kubeconfig=os.pathsep.join(str(Path(each).absolute()) for each in file.split(os.pathsep)) if file else None,
         context=context,

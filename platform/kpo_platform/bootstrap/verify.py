@@ -6,13 +6,14 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from kpo_platform.bootstrap import claim, connection, environment, registry_secret
-from kpo_platform.bootstrap.actions import Target
-from kpo_platform.bootstrap.credentials import bare_host, short_life
+from kpo_platform.bootstrap.connections import connection, env_secret
+from kpo_platform.bootstrap.model import Live, Target
 from kpo_platform.bootstrap.plan import references
-from kpo_platform.bootstrap.questions import Pair, pair_of, told
-from kpo_platform.bootstrap.sign_in import Answer, Verdict
-from kpo_platform.bootstrap.state import Live
+from kpo_platform.bootstrap.registry import pull_secret
+from kpo_platform.bootstrap.registry.checks import Pair, pair_of, told
+from kpo_platform.bootstrap.registry.docker_config import bare_host, short_life
+from kpo_platform.bootstrap.registry.login_check import Answer, Verdict
+from kpo_platform.bootstrap.volumes import claim
 from kpo_platform.contract import Contract, Team
 from kpo_platform.contract.team import ConnectionRef
 
@@ -75,13 +76,13 @@ def _provisioning(teams: Mapping[str, Team], live: Live) -> bool:
 
 
 def _secret(team: Team, live: Live, answers: Mapping[Pair, Verdict]) -> Evidence:
-    target = registry_secret.target(team)
+    target = pull_secret.target(team)
     found = live.secrets.get((team.namespace, team.registry.pull_secret))
     if found is None:
         return Evidence(target, False, "is not there")
     seen = f"type {found.type}, for {', '.join(sorted(found.logins)) or 'no registry'}"
     pair = pair_of(team, live)
-    if found.type != registry_secret.TYPE or pair is None:
+    if found.type != pull_secret.TYPE or pair is None:
         why = found.logins.get(bare_host(team.registry.host))
         return Evidence(target, False, f"{seen}; {why}" if isinstance(why, str) else seen)
     answer = answers[pair].answer
@@ -109,7 +110,7 @@ def _claim(team: Team, name: str, live: Live) -> Evidence:
 
 def _connection(contract: Contract, ref: ConnectionRef, live: Live) -> Evidence:
     target, by_env = connection.target(ref.id), ref.via == "env"
-    found = environment.live_connection(ref, live) if by_env else live.connections.get(ref.id)
+    found = env_secret.live_connection(ref, live) if by_env else live.connections.get(ref.id)
     if found is None:
         return Evidence(target, False, "is not there")
     if wrong := connection.as_it_should_be(ref, contract.xcom_sidecar, found, live.at):
@@ -118,5 +119,5 @@ def _connection(contract: Contract, ref: ConnectionRef, live: Live) -> Evidence:
     seen = f"type {found.type}, {way}, XCom sidecar {contract.xcom_sidecar.image}"
     if not by_env:
         return Evidence(target, True, seen)
-    used, how = environment.in_use(contract, ref.id, live)
+    used, how = env_secret.in_use(contract, ref.id, live)
     return Evidence(target, used, f"{seen}; {how}")

@@ -8,17 +8,17 @@ from contextlib import nullcontext
 
 import click
 
-from kpo_platform.bootstrap.actions import Plan
-from kpo_platform.bootstrap.airflow_api import by_url
-from kpo_platform.bootstrap.credentials import Credentials
-from kpo_platform.bootstrap.outside import Target
+from kpo_platform.bootstrap.connections.airflow_api import by_url
+from kpo_platform.bootstrap.connections.target_cluster import Target
+from kpo_platform.bootstrap.lease import Turn, taken
+from kpo_platform.bootstrap.model import Plan
 from kpo_platform.bootstrap.plan import refusal
+from kpo_platform.bootstrap.read_state import contract_teams
+from kpo_platform.bootstrap.registry.docker_config import Credentials
 from kpo_platform.bootstrap.run import Run, begin, cluster_access
-from kpo_platform.bootstrap.state import contract_teams
-from kpo_platform.bootstrap.turn import Turn, taken
 from kpo_platform.bootstrap.verify import Evidence
-from kpo_platform.cli import report
-from kpo_platform.cli.exits import Exit
+from kpo_platform.cli import plan_output
+from kpo_platform.cli.exit_codes import Exit
 from kpo_platform.cli.options import Cluster, Registry, cluster_options, output_option, registry_options, target_options
 from kpo_platform.cli.output import data_json, data_lines, say
 from kpo_platform.errors import AirflowError, BootstrapError, TeamError
@@ -82,13 +82,13 @@ def command(
     with nullcontext() if dry_run else taken(current.kube, cluster.namespace, say) as turn:
         plan = current.plan(credentials, dry_run=dry_run)
         if as_text:
-            data_lines(report.plan_lines(plan))
+            data_lines(plan_output.plan_lines(plan))
         refused = refusal(plan, current.teams)
         evidence = _apply(current, plan, credentials, yes, turn) if turn and not refused else ()
     if as_text:
-        data_lines(report.evidence_lines(evidence))
+        data_lines(plan_output.evidence_lines(evidence))
     else:
-        data_json(report.as_json(plan, evidence, applied=not dry_run and not refused))
+        data_json(plan_output.as_json(plan, evidence, applied=not dry_run and not refused))
     if refused:
         say(f"Error: {refused}", "red")
     return _exit(plan, evidence, detailed_exitcode)
@@ -151,7 +151,7 @@ def _apply(current: Run, plan: Plan, credentials: Credentials, yes: bool, turn: 
         if not yes:
             _ask(current)
         turn.check()
-        current.apply(plan, credentials, report.Talk())
+        current.apply(plan, credentials, plan_output.Talk())
     say("► Reading everything back")
     return current.verify()
 

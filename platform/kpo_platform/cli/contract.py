@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from kpo_platform.cli.exits import Exit
+from kpo_platform.cli.exit_codes import Exit
 from kpo_platform.cli.options import Cluster, cluster_options
 from kpo_platform.cli.output import say
 from kpo_platform.contract import parse, saved_file

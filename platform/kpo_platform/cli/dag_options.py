@@ -11,8 +11,8 @@ from typing import Any
 
 import click
 
-from kpo_platform.cli.offline import Sources
 from kpo_platform.contract import FILE_VARIABLE
+from kpo_platform.offline.client import Sources
 
 contract_option = click.option(
     "--contract",

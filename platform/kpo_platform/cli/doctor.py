@@ -7,11 +7,11 @@ from dataclasses import asdict
 
 import click
 
-from kpo_platform.checks import Judgement, examine, look
-from kpo_platform.cli.exits import Exit
-from kpo_platform.cli.findings import words
+from kpo_platform.cli.exit_codes import Exit
+from kpo_platform.cli.findings_output import words
 from kpo_platform.cli.options import Cluster, cluster_options, output_option
 from kpo_platform.cli.output import clean, data_json, data_lines, mark, say
+from kpo_platform.doctor import Judgement, examine, look
 
 _EXAMPLES = """\b
 Examples:

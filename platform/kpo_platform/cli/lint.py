@@ -7,12 +7,12 @@ from pathlib import Path
 import click
 
 from kpo_platform.cli.dag_options import contract_option, team_option
-from kpo_platform.cli.exits import Exit
-from kpo_platform.cli.findings import Located, as_json, as_lines, as_sarif
-from kpo_platform.cli.offline import Offline, Sources, told
+from kpo_platform.cli.exit_codes import Exit
+from kpo_platform.cli.findings_output import Located, as_json, as_lines, as_sarif
 from kpo_platform.cli.output import data_json, data_lines, say
 from kpo_platform.contract import file_at_hand
-from kpo_platform.pod.finding import Finding
+from kpo_platform.finding import Finding
+from kpo_platform.offline.client import Offline, Sources, told
 
 _EXAMPLES = """\b
 Examples:

@@ -9,7 +9,7 @@ from importlib import import_module
 
 import click
 
-from kpo_platform.cli.exits import Exit
+from kpo_platform.cli.exit_codes import Exit
 from kpo_platform.cli.output import say
 from kpo_platform.errors import PlatformError
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import click
 
-from kpo_platform.bootstrap import credentials
-from kpo_platform.bootstrap.outside import Target
+from kpo_platform.bootstrap.connections.target_cluster import Target
+from kpo_platform.bootstrap.registry import docker_config
 from kpo_platform.contract import Contract
 from kpo_platform.kube import BOOTSTRAP, SECRET, Kube, read_contract
 
@@ -159,7 +159,7 @@ class Registry:
                 "name a variable that has it with --registry-password-env."
             )
 
-    def find(self, hosts: Iterable[str], kube: Kube) -> credentials.Credentials:
+    def find(self, hosts: Iterable[str], kube: Kube) -> docker_config.Credentials:
         """The sign-ins for some hosts; asks for a password where none is named.
 
         Args:
@@ -172,10 +172,10 @@ class Registry:
         """
         if self.secret:
             namespace, _, name = self.secret.partition("/")
-            return credentials.of_secret(hosts, self.secret, kube.get(SECRET, name, namespace), kube.deadline)
+            return docker_config.of_secret(hosts, self.secret, kube.get(SECRET, name, namespace), kube.deadline)
         if self.username:
-            return credentials.given(hosts, self.username, lambda host: self._password(host, kube))
-        return credentials.find(hosts, self.config, sys.stdin, kube.deadline)
+            return docker_config.given(hosts, self.username, lambda host: self._password(host, kube))
+        return docker_config.find(hosts, self.config, sys.stdin, kube.deadline)
 
     def _password(self, host: str, kube: Kube) -> str:
         if self.variable:

@@ -9,11 +9,11 @@ import click
 import yaml
 
 from kpo_platform.cli.dag_options import attempt_options, contract_option
-from kpo_platform.cli.exits import Exit
-from kpo_platform.cli.offline import Offline, Sources, told
+from kpo_platform.cli.exit_codes import Exit
 from kpo_platform.cli.output import data_json, refused, say
 from kpo_platform.contract import file_at_hand
 from kpo_platform.errors import PodError
+from kpo_platform.offline.client import Offline, Sources, told
 
 _EXAMPLES = """\b
 Examples:

@@ -15,13 +15,13 @@ from uuid import uuid4
 import click
 
 from kpo_platform.cli.dag_options import attempt_options
-from kpo_platform.cli.exits import Exit
-from kpo_platform.cli.offline import Offline, Sources, told
+from kpo_platform.cli.exit_codes import Exit
 from kpo_platform.cli.options import Cluster, cluster_options_for, output_option
 from kpo_platform.cli.output import clean, data_json, data_lines, refused, say
 from kpo_platform.errors import PlatformError, PodError
 from kpo_platform.kube import contract_text, kubeconfig_file
-from kpo_platform.operator.offline.environment import by_kubeconfig, connections
+from kpo_platform.offline.client import Offline, Sources, told
+from kpo_platform.offline.environment import by_kubeconfig, connections
 
 _EXAMPLES = """\b
 Examples:

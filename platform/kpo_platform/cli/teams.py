@@ -7,9 +7,9 @@ from dataclasses import asdict
 import click
 import yaml
 
-from kpo_platform.bootstrap import deletion
-from kpo_platform.bootstrap.removed import Left, left_namespaces
-from kpo_platform.cli.exits import Exit
+from kpo_platform.bootstrap.volumes import delete
+from kpo_platform.bootstrap.volumes.left_namespaces import Left, left_namespaces
+from kpo_platform.cli.exit_codes import Exit
 from kpo_platform.cli.options import Cluster, cluster_options, output_option
 from kpo_platform.cli.output import clean, data_json, data_lines, say
 from kpo_platform.contract import Contract, Team
@@ -96,14 +96,14 @@ def delete_team(cluster: Cluster, name: str, delete_data: bool, confirm: str | N
     try:
         # Who may delete the data of a declared team need not have the right to list namespaces.
         left = _left(kube, contract) if name in contract.teams else left_namespaces(kube, contract)
-        doomed = deletion.find(kube, contract, name, left)
+        doomed = delete.find(kube, contract, name, left)
     except TeamError as error:
         raise click.UsageError(str(error)) from error
     if not delete_data:
         data_lines((clean(f"- {each.target}: delete ({each.about})"), "red") for each in doomed.claims)
         say(f"Nothing was deleted; {len(doomed.claims)} would be by --delete-data --confirm {name}.")
         return Exit.OK
-    for each, seen in deletion.delete(kube, doomed):
+    for each, seen in delete.delete(kube, doomed):
         data_lines([(clean(f"- {each.target}: {seen}"), "red")])
     if doomed.declared:
         say(f"Team {name} is still declared: the next bootstrap makes its claims anew, empty.")

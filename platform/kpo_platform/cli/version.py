@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from kpo_platform.cli.exits import Exit
+from kpo_platform.cli.exit_codes import Exit
 from kpo_platform.cli.options import Cluster, cluster_options, output_option
 from kpo_platform.cli.output import clean, data_json, data_lines
 from kpo_platform.contract import VERSION

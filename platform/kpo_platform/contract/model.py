@@ -6,8 +6,7 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
-from kpo_platform.contract.part import Part
-from kpo_platform.contract.team import Team
+from kpo_platform.contract.team import Part, Team
 from kpo_platform.errors import TeamError, unknown
 
 

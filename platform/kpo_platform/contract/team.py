@@ -4,8 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from kpo_platform.contract.part import Part
+from pydantic import BaseModel, ConfigDict
+from pydantic.alias_generators import to_camel
+
 from kpo_platform.errors import TeamError, unknown
+
+
+class Part(BaseModel):
+    """A part of the contract: frozen, read from camelCase keys."""
+
+    # Unknown keys pass: a newer chart may add a field within one contract version.
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, frozen=True, extra="ignore")
 
 
 class Size(Part):

@@ -4,10 +4,12 @@ Objects go in and come out as plain mappings in the API's own spelling. Every ca
 failure becomes one of our errors, with a message that names the verb, the resource and the namespace.
 """
 
-from kpo_platform.kube.api import FIELD_MANAGER, Kube
+from kpo_platform.kube.client import FIELD_MANAGER, Kube
+from kpo_platform.kube.config import kubeconfig_file
+from kpo_platform.kube.contract import contract_text, read_contract
 from kpo_platform.kube.deadline import Deadline
-from kpo_platform.kube.forward import Tunnel
-from kpo_platform.kube.published import contract_text, read_contract
+from kpo_platform.kube.missing_rights import BOOTSTRAP
+from kpo_platform.kube.port_forward import Tunnel
 from kpo_platform.kube.resource import (
     CONFIG_MAP,
     CRON_JOB,
@@ -24,8 +26,6 @@ from kpo_platform.kube.resource import (
     Object,
     Resource,
 )
-from kpo_platform.kube.right import BOOTSTRAP
-from kpo_platform.kube.way import kubeconfig_file
 
 __all__ = [
     "BOOTSTRAP",

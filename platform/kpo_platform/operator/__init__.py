@@ -1,1 +1,1 @@
-"""What DAG authors touch. The only part of the package that imports Airflow."""
+"""Former paths of modules in ``kpo_platform.airflow``, kept for configuration files that name them."""

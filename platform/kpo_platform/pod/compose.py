@@ -12,14 +12,14 @@ from functools import reduce
 
 from kpo_platform.contract import Contract, Size, Team
 from kpo_platform.errors import TeamError, unknown
+from kpo_platform.finding import Refusal, refuse
 from kpo_platform.pod.containers import all_containers
-from kpo_platform.pod.finding import Refusal, refuse
 from kpo_platform.pod.images import with_registry
 from kpo_platform.pod.merge import Json, merge
-from kpo_platform.pod.refusals import TEAM_LABEL, refusals
 from kpo_platform.pod.resources import fitted
+from kpo_platform.pod.rules.all_rules import TEAM_LABEL, refusals
+from kpo_platform.pod.rules.duplicates import twins
 from kpo_platform.pod.security import with_floor
-from kpo_platform.pod.twins import twins
 
 BASE = "base"
 """The container that runs the task; its end is the pod's end."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from kpo_platform.contract import Team
 from kpo_platform.pod.merge import Json
-from kpo_platform.pod.refusals import XCOM_CONTAINER
+from kpo_platform.pod.rules.all_rules import XCOM_CONTAINER
 
 OWNER, COST_CENTER, TRACE_ID = "owner", "cost-center", "trace-id"
 """Labels on every pod of a task, beside the team's and the stock ones."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
+from typing import Any
 
 _UNITS = {
     "n": Decimal("1e-9"),
@@ -25,3 +26,11 @@ def amount(text: str) -> Decimal:
     if match is None or match[2] not in _UNITS:
         raise ValueError(f"{text!r} is no Kubernetes quantity such as 500m, 2 or 1Gi")
     return Decimal(match[1]) * _UNITS[match[2]]
+
+
+def amount_or_zero(value: Any) -> Decimal:
+    """The amount of a quantity; 0 for what is not given or no quantity, which the API refuses by itself."""
+    try:
+        return amount(str(value)) if value is not None else Decimal(0)
+    except ValueError:
+        return Decimal(0)

@@ -1,0 +1,1 @@
+"""What DAG authors touch. The only part of the package that imports Airflow."""

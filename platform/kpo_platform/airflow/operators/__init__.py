@@ -1,0 +1,1 @@
+"""TeamPodOperator and what it is made of."""

@@ -1,0 +1,1 @@
+"""Operator arguments: read, checked and turned into pod fields."""

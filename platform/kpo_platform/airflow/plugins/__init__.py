@@ -1,0 +1,1 @@
+"""Airflow plugins: settings reload and the pod link."""

@@ -1,0 +1,1 @@
+"""Airflow cluster policies: team access, checks of stock operators, pod mutation."""

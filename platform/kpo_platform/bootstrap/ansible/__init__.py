@@ -1,0 +1,1 @@
+"""Write a plan with ansible-runner."""

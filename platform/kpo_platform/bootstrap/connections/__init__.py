@@ -1,0 +1,1 @@
+"""Airflow connections and the clusters they point to."""

@@ -1,0 +1,1 @@
+"""The Ansible playbook and its modules."""

@@ -1,0 +1,11 @@
+"""Ansible module: apply the Kubernetes objects of bootstrap: what platformctl serves, or what it finds out itself."""
+
+from __future__ import annotations
+
+from ansible.module_utils.basic import AnsibleModule
+
+from kpo_platform.bootstrap.ansible import payload, writes
+from kpo_platform.bootstrap.playbook import module
+
+if __name__ == "__main__":
+    module.run(AnsibleModule(**module.SPECIFICATION), payload.OBJECTS, writes.objects)

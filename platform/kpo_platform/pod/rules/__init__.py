@@ -1,0 +1,1 @@
+"""Rules for pods: why a pod is refused."""

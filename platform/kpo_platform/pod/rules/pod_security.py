@@ -1,0 +1,178 @@
+"""Rule: a pod meets the Pod Security level of its namespace."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from kpo_platform.contract import Team
+from kpo_platform.finding import Refusal
+from kpo_platform.pod.containers import all_containers
+from kpo_platform.pod.merge import Json
+from kpo_platform.pod.security import is_contradiction
+
+_BASELINE_CAPABILITIES = frozenset(
+    {
+        "AUDIT_WRITE",
+        "CHOWN",
+        "DAC_OVERRIDE",
+        "FOWNER",
+        "FSETID",
+        "KILL",
+        "MKNOD",
+        "NET_BIND_SERVICE",
+        "SETFCAP",
+        "SETGID",
+        "SETPCAP",
+        "SETUID",
+        "SYS_CHROOT",
+    }
+)
+
+
+_RESTRICTED_CAPABILITIES = frozenset({"NET_BIND_SERVICE"})
+
+
+_RESTRICTED_VOLUMES = frozenset(
+    {
+        "configMap",
+        "csi",
+        "downwardAPI",
+        "emptyDir",
+        "ephemeral",
+        "image",
+        "persistentVolumeClaim",
+        "projected",
+        "secret",
+    }
+)
+
+
+_SAFE_SYSCTLS = frozenset(
+    {
+        "kernel.shm_rmid_forced",
+        "net.ipv4.ip_local_port_range",
+        "net.ipv4.ip_unprivileged_port_start",
+        "net.ipv4.tcp_syncookies",
+        "net.ipv4.ping_group_range",
+        "net.ipv4.ip_local_reserved_ports",
+        "net.ipv4.tcp_keepalive_time",
+        "net.ipv4.tcp_fin_timeout",
+        "net.ipv4.tcp_keepalive_intvl",
+        "net.ipv4.tcp_keepalive_probes",
+    }
+)
+
+
+def offences(pod: Json, name: str, team: Team) -> Iterator[Refusal]:
+    """Refuse what the team's Pod Security level does not admit.
+
+    Args:
+        pod: composed; None stands for a value that is not known yet.
+        name: the team's name.
+        team: whose level it is.
+    """
+    restricted = team.pod_security == "restricted"
+    for offence in _baseline(pod):
+        yield Refusal("security", f"{offence}, which the platform refuses every team", _INSTEAD)
+    for offence in _restricted(pod) if restricted else ():
+        yield Refusal(
+            "security",
+            f"{offence}, but team {name!r} has the Pod Security level restricted",
+            "leave it out, or ask the platform team for podSecurity: baseline when the image must have it.",
+        )
+    for container in () if restricted else all_containers(pod):
+        if is_contradiction(container.get("securityContext") or {}, pod["spec"].get("securityContext") or {}):
+            yield Refusal(
+                "security",
+                f"Container {container.get('name')!r} is to run as root (runAsUser 0), but runAsNonRoot forbids it, so "
+                "no node would start it",
+                "write runAsNonRoot: False beside runAsUser, or leave runAsUser out.",
+            )
+    for volume in pod["spec"].get("volumes") or []:
+        if restricted and volume.get("nfs"):
+            yield Refusal(
+                "nfs",
+                f"Volume {volume.get('name')!r} mounts NFS directly, which the Pod Security level restricted of team "
+                f"{name!r} does not admit",
+                "use a claim; the platform team makes it one of the team's volumes.",
+            )
+
+
+_INSTEAD = "leave it out, and ask the platform team when the program cannot do without."
+
+
+def _baseline(pod: Json) -> Iterator[str]:
+    spec = pod["spec"]
+    for field in ("hostNetwork", "hostPID", "hostIPC"):
+        if spec.get(field):
+            yield f"The pod sets {field}"
+    for volume in spec.get("volumes") or []:
+        if volume.get("hostPath") is not None:
+            yield f"Volume {volume.get('name')!r} mounts a folder of the node (hostPath)"
+    for setting in (spec.get("securityContext") or {}).get("sysctls") or []:
+        if setting.get("name") not in _SAFE_SYSCTLS:
+            yield f"The pod sets the sysctl {setting.get('name')}"
+    yield from _context_of_any(spec.get("securityContext") or {}, "The pod")
+    for container in all_containers(pod):
+        who = f"Container {container.get('name')!r}"
+        context = container.get("securityContext") or {}
+        yield from _context_of_any(context, who)
+        yield from _baseline_container(container, context, who)
+
+
+def _context_of_any(context: Json, who: str) -> Iterator[str]:
+    """What a pod's and a container's security context have in common."""
+    for field in ("seccompProfile", "appArmorProfile"):
+        if (context.get(field) or {}).get("type") == "Unconfined":
+            yield f"{who} sets {field} to Unconfined"
+    if (context.get("windowsOptions") or {}).get("hostProcess"):
+        yield f"{who} sets windowsOptions.hostProcess"
+    selinux = context.get("seLinuxOptions") or {}
+    if selinux.get("user") or selinux.get("role"):
+        yield f"{who} sets a user or role of SELinux"
+
+
+def _baseline_container(container: Json, context: Json, who: str) -> Iterator[str]:
+    if context.get("privileged"):
+        yield f"{who} is privileged"
+    if context.get("procMount") not in (None, "Default"):
+        yield f"{who} sets procMount to {context['procMount']}"
+    for capability in _added(context):
+        if capability not in _BASELINE_CAPABILITIES:
+            yield f"{who} adds the capability {capability}"
+    for port in container.get("ports") or []:
+        if port.get("hostPort"):
+            yield f"{who} takes the port {port['hostPort']} of the node (hostPort)"
+
+
+def _restricted(pod: Json) -> Iterator[str]:
+    spec = pod["spec"]
+    yield from _as_root(spec.get("securityContext") or {}, "The pod")
+    for container in all_containers(pod):
+        who = f"Container {container.get('name')!r}"
+        context = container.get("securityContext") or {}
+        yield from _as_root(context, who)
+        if context.get("allowPrivilegeEscalation"):
+            yield f"{who} sets allowPrivilegeEscalation"
+        for capability in _added(context):
+            if capability in _BASELINE_CAPABILITIES - _RESTRICTED_CAPABILITIES:
+                yield f"{who} adds the capability {capability}"
+        dropped = (context.get("capabilities") or {}).get("drop")
+        if dropped is not None and "ALL" not in dropped:
+            yield f"{who} drops {', '.join(map(str, dropped)) or 'no capability'} instead of ALL"
+    for volume in spec.get("volumes") or []:
+        kinds = set(volume) - {"name"} - _RESTRICTED_VOLUMES - {"nfs", "hostPath"}
+        for kind in sorted(kinds):
+            yield f"Volume {volume.get('name')!r} is of the kind {kind}"
+
+
+def _as_root(context: Json, who: str) -> Iterator[str]:
+    if context.get("runAsNonRoot") is False:
+        yield f"{who} sets runAsNonRoot to false"
+    if context.get("runAsUser") == 0:
+        yield f"{who} runs as root (runAsUser 0)"
+
+
+def _added(context: Json) -> list[Any]:
+    return list((context.get("capabilities") or {}).get("add") or [])
