@@ -242,14 +242,6 @@ def test_run_restores_environment_and_signal_handlers(tmp_path: Path, scratch: P
     assert (dict(os.environ), signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
 
 
-<<<<<<< HEAD:tests/integration/test_ansible_runner.py
-=======
-def test_a_module_outside_of_a_run_has_nothing_to_do(tmp_path: Path):
-    with pytest.raises(BootstrapError, match="this module works only inside `platformctl bootstrap`"):
-        channel.fetch(str(tmp_path / "absent.sock"), payload.OBJECTS)
-
-
->>>>>>> c7a11b3 (package: sort modules into airflow, offline, bootstrap, doctor and rules):tests/unit/test_bootstrap_apply.py
 def too_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder for temporary files in whose sub-folders no socket can be."""
     directory = tmp_path / ("x" * 100)
