@@ -31,7 +31,7 @@ def lint(programs: Path) -> None:
     """
     for linter in LINTERS:
         run(programs, linter, timeout_s=300)
-    run(REPOSITORY / "scripts", ("lock", "--check"), timeout_s=60)
+    run(REPOSITORY / "scripts", ("lock-requirements", "--check"), timeout_s=60)
 
 
 def unit(programs: Path) -> None:
