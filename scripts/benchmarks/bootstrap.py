@@ -9,13 +9,13 @@ from typing import Any
 
 from kubernetes import client, config
 
+from common.command import capture_output
 from common.paths import REPOSITORY
-from common.run import capture
 from common.steps import Steps
 from local_cluster import cluster
 from stack.release import Stack
 from stack.sample_run import connect
-from stack.temporary_teams import LOGIN, Borrowed, borrowed
+from stack.temporary_teams import LOGIN, TemporaryTeams, publish_teams
 
 _HOME = "benchboot"
 _TEAMS, _VOLUMES = 12, 5
@@ -31,7 +31,7 @@ def measure(steps: Steps) -> dict[str, Any]:
     """
     stack = Stack(cluster.kubeconfig(), cluster.programs())
     airflow = connect(stack)
-    with borrowed(stack, airflow, _HOME, _TEAMS, _VOLUMES) as teams:
+    with publish_teams(stack, airflow, _HOME, _TEAMS, _VOLUMES) as teams:
         with steps.step("bootstrap of 12 teams"):
             first = _seconds(lambda: _bootstrap(stack))
         objects = _objects(teams)
@@ -60,10 +60,10 @@ def measure(steps: Steps) -> dict[str, Any]:
 def _bootstrap(stack: Stack) -> None:
     program = REPOSITORY / ".venv" / "bin" / "platformctl"
     more = ["--namespace", _HOME, "--registry-config", "-", "--yes", "-o", "json"]
-    capture([program, "bootstrap", *more], env=stack.variables, stdin=LOGIN, timeout_s=300)
+    capture_output([program, "bootstrap", *more], env=stack.variables, stdin=LOGIN, timeout_s=300)
 
 
-def _objects(teams: Borrowed) -> list[dict[str, Any]]:
+def _objects(teams: TemporaryTeams) -> list[dict[str, Any]]:
     """The objects that bootstrap made, as it would apply them."""
     found = []
     for namespace in teams.namespaces:

@@ -9,10 +9,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+from common.command import capture_output
 from common.paths import REPOSITORY
-from common.run import capture
 from common.steps import Steps
-from common.values_schema import values
+from common.values_schema import settable_paths
 from local_cluster import cluster
 from stack.release import CHART, NAMESPACE, RELEASE
 
@@ -38,7 +38,7 @@ def measure(steps: Steps) -> dict[str, Any]:
         f"{_TRIES} times; the processor's time counts what it costs, the other also what else the machine was doing.",
         "columns": ["what", "figure"],
         "rows": [
-            ["values", str(len(values(schema)))],
+            ["values", str(len(settable_paths(schema)))],
             ["templates", str(len(lines))],
             ["lines of a template, median and most", f"{statistics.median(lines):g} and {lines[-1]}"],
             ["`helm template`, fastest and median", _seconds(wall)],
@@ -49,7 +49,7 @@ def measure(steps: Steps) -> dict[str, Any]:
 
 def _lengths() -> list[int]:
     """The lines of every template of the chart."""
-    listed = capture(["git", "ls-files", str(CHART / "templates")], cwd=REPOSITORY).splitlines()
+    listed = capture_output(["git", "ls-files", str(CHART / "templates")], cwd=REPOSITORY).splitlines()
     return [len((REPOSITORY / name).read_text(encoding="utf-8").splitlines()) for name in listed]
 
 
@@ -57,7 +57,7 @@ def _render(helm: Path) -> tuple[float, float]:
     """Seconds of one rendering: on the clock, and of the processor."""
     words: list[str | Path] = [helm, "template", RELEASE, CHART, "--namespace", NAMESPACE, "--values", "-"]
     began, before = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
-    capture(words, stdin=json.dumps({"teams": _TEAMS}))
+    capture_output(words, stdin=json.dumps({"teams": _TEAMS}))
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return time.monotonic() - began, used

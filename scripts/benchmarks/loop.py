@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from common.paths import REPOSITORY, cache_folder
-from common.run import capture, run_logged
+from common.command import capture_output, run_logged
+from common.paths import REPOSITORY, cache_path
 from common.steps import Steps
-from stack.install import bring_up
+from stack.install import install_stack
 
 _CHANGED = "platform/kpo_platform/airflow/operators/team_pod.py"
 _RUNS = 3
@@ -24,7 +24,7 @@ def measure(steps: Steps) -> dict[str, Any]:
     Args:
         steps: told about progress.
     """
-    bring_up(steps)
+    install_stack(steps)
     with tempfile.TemporaryDirectory(prefix="kpo-") as folder:
         copy = _copy(Path(folder, "checkout"))
         rows = []
@@ -48,7 +48,9 @@ def measure(steps: Steps) -> dict[str, Any]:
 
 def _copy(folder: Path) -> Path:
     """Copy the checkout without its environment; git tells what belongs to it."""
-    files = capture(["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=REPOSITORY).splitlines()
+    files = capture_output(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=REPOSITORY
+    ).splitlines()
     for name in files:
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -64,5 +66,5 @@ def _change(copy: Path, what: str) -> None:
 def _timed(steps: Steps, name: str, copy: Path, words: Sequence[str]) -> float:
     with steps.step(name):
         began = time.monotonic()
-        run_logged([copy / words[0], *words[1:]], cache_folder("logs", "bench-loop.log"), timeout_s=600, cwd=copy)
+        run_logged([copy / words[0], *words[1:]], cache_path("logs", "bench-loop.log"), timeout_s=600, cwd=copy)
         return time.monotonic() - began

@@ -8,8 +8,8 @@ import platform
 import re
 from pathlib import Path
 
+from common.command import capture_output
 from common.paths import REPOSITORY
-from common.run import capture
 
 
 def conditions() -> dict[str, str]:
@@ -17,7 +17,7 @@ def conditions() -> dict[str, str]:
     memory = int(os.sysconf("SC_PAGE_SIZE")) * int(os.sysconf("SC_PHYS_PAGES"))
     return {
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-        "commit": capture(["git", "describe", "--always", "--dirty"], cwd=REPOSITORY).strip(),
+        "commit": capture_output(["git", "describe", "--always", "--dirty"], cwd=REPOSITORY).strip(),
         "cores": str(os.cpu_count()),
         "memory": f"{memory / 2**30:.0f} GiB",
         "kernel": platform.release(),

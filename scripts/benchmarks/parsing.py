@@ -8,9 +8,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from common.command import capture_output
 from common.paths import REPOSITORY
-from common.python_env import environment
-from common.run import capture
+from common.python_env import ensure_environment
 from common.steps import Steps
 
 _ROUNDS = 5
@@ -48,7 +48,7 @@ _TIME = "import time; before = time.process_time(); {statement}; print(time.proc
 
 def measure_import(steps: Steps) -> dict[str, Any]:
     """Measure importing the package, and the operator beside the stock one, each in a process of its own."""
-    python = environment(steps.note) / "python"
+    python = ensure_environment(steps.note) / "python"
     statements = {
         "`import kpo_platform`": "import kpo_platform",
         "`from kpo_platform import TeamPodOperator`": "from kpo_platform import TeamPodOperator",
@@ -60,7 +60,9 @@ def measure_import(steps: Steps) -> dict[str, Any]:
         for name, statement in statements.items():
             with steps.step(f"Import {name}"):
                 words = (python, "-c", _TIME.format(statement=statement))
-                taken = [float(capture(words, timeout_s=_TIMEOUT_S, env=env).split()[-1]) for _ in range(_IMPORTS)]
+                taken = [
+                    float(capture_output(words, timeout_s=_TIMEOUT_S, env=env).split()[-1]) for _ in range(_IMPORTS)
+                ]
             rows.append([name, *(round(number * 1000) for number in (statistics.median(taken), min(taken)))])
     return {
         "title": "Importing kpo_platform",
@@ -73,7 +75,7 @@ def measure_import(steps: Steps) -> dict[str, Any]:
 
 def measure_parse(steps: Steps) -> dict[str, Any]:
     """Measure the parse of a file with a hundred tasks, in forks of a process as the dag-processor makes them."""
-    python = environment(steps.note) / "python"
+    python = ensure_environment(steps.note) / "python"
     with tempfile.TemporaryDirectory() as folder:
         arms = _arms(Path(folder))
         taken: dict[str, list[float]] = {name: [] for name in arms}
@@ -82,7 +84,7 @@ def measure_parse(steps: Steps) -> dict[str, Any]:
             with steps.step(f"Parse, round {number + 1} of {_ROUNDS}"):
                 for name, (file, *preloaded) in arms.items():
                     words = (python, REPOSITORY / "scripts" / "benchmarks" / "parse_file.py", file, str(_PARSES))
-                    answer = capture((*words, *preloaded), timeout_s=_TIMEOUT_S, env=env)
+                    answer = capture_output((*words, *preloaded), timeout_s=_TIMEOUT_S, env=env)
                     taken[name] += json.loads(answer.splitlines()[-1])
     medians = {name: statistics.median(times) for name, times in taken.items()}
     rows = []
@@ -120,7 +122,7 @@ def _environment(python: Path, folder: Path) -> dict[str, str]:
     """Variables of a process with Airflow and a published contract: that of the unit tests, with a team alpha."""
     paths = ":".join(str(REPOSITORY / name) for name in ("platform", "tests", "scripts"))
     show = "import json; from unit.contracts import CONTRACT; print(json.dumps(CONTRACT))"
-    (folder / "contract.json").write_text(capture((python, "-c", show), env={"PYTHONPATH": paths}, timeout_s=60))
+    (folder / "contract.json").write_text(capture_output((python, "-c", show), env={"PYTHONPATH": paths}, timeout_s=60))
     return {
         "AIRFLOW_HOME": str(folder),
         "KPO_PLATFORM_CONTRACT": str(folder / "contract.json"),

@@ -8,7 +8,7 @@ from typing import Any
 
 from common.steps import Steps
 from stack.git_push import push
-from stack.install import bring_up
+from stack.install import install_stack
 from stack.sample_run import connect
 
 _RUNS = 10
@@ -27,7 +27,7 @@ def measure(steps: Steps) -> dict[str, Any]:
     Args:
         steps: told about progress.
     """
-    stack = bring_up(steps)
+    stack = install_stack(steps)
     airflow = connect(stack)
     url = f"git://{stack.address_of('git-server', 'git')}/alpha.git"
     interval = stack.contract()["teams"]["alpha"]["dags"]["refreshInterval"]

@@ -10,8 +10,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from common.paths import REPOSITORY, cache_folder
-from common.run import run_logged
+from common.command import run_logged
+from common.paths import REPOSITORY, cache_path
 from common.steps import Steps
 
 _STEPS = "quickstart-steps.json"
@@ -28,7 +28,7 @@ def measure(steps: Steps, *, cold: bool = False) -> dict[str, Any]:
     runs: dict[str, dict[str, float]] = {}
     _cluster("down")
     if cold:
-        with tempfile.TemporaryDirectory(prefix="kpo-", dir=cache_folder().parent) as folder:
+        with tempfile.TemporaryDirectory(prefix="kpo-", dir=cache_path().parent) as folder:
             fresh = _empty_caches(Path(folder))
             shutil.rmtree(REPOSITORY / ".venv", ignore_errors=True)
             try:
@@ -51,7 +51,7 @@ def measure(steps: Steps, *, cold: bool = False) -> dict[str, Any]:
 
 def _empty_caches(folder: Path) -> dict[str, str]:
     """Give the variables that lead to empty caches: none where nothing was built yet, so that a build is of use."""
-    if not cache_folder("toolchain").exists():
+    if not cache_path("toolchain").exists():
         return {}
     # An own cache folder is as good as a fresh machine; Debian's packages stay installed.
     return {name: f"{folder}/{name.lower()}" for name in _CACHES}
@@ -59,13 +59,13 @@ def _empty_caches(folder: Path) -> dict[str, str]:
 
 def _quickstart(steps: Steps, how: str, env: dict[str, str]) -> dict[str, float]:
     with steps.step(f"scripts/quickstart {how}") as step:
-        log = cache_folder("logs", "bench-quickstart.log")
-        run_logged([REPOSITORY / "scripts" / "quickstart"], log, timeout_s=5400, env=env, say=step.detail)
-    cache = Path(env["XDG_CACHE_HOME"], "kpo-platform") if env else cache_folder()
+        log = cache_path("logs", "bench-quickstart.log")
+        run_logged([REPOSITORY / "scripts" / "quickstart"], log, timeout_s=5400, env=env, progress=step.detail)
+    cache = Path(env["XDG_CACHE_HOME"], "kpo-platform") if env else cache_path()
     times = json.loads((cache / "results" / _STEPS).read_text(encoding="utf-8"))
     return {time["name"]: time["seconds"] for time in times if time["depth"] == 0}
 
 
 def _cluster(command: str, env: dict[str, str] | None = None) -> None:
     words: list[str | Path] = [sys.executable, REPOSITORY / "scripts" / "cluster", command]
-    run_logged(words, cache_folder("logs", "bench-cluster.log"), timeout_s=300, env={**os.environ, **(env or {})})
+    run_logged(words, cache_path("logs", "bench-cluster.log"), timeout_s=300, env={**os.environ, **(env or {})})

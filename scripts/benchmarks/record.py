@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.machine import conditions
-from common.files import write_whole
+from common.files import write_atomically
 from common.paths import REPOSITORY
 
 _RESULTS = REPOSITORY / "docs" / "benchmarks"
@@ -30,9 +30,9 @@ def record(name: str, result: dict[str, Any]) -> Path:
         The JSON file.
     """
     file = _RESULTS / f"{name}.json"
-    write_whole(file, json.dumps({**result, "conditions": conditions()}, indent=2, ensure_ascii=False) + "\n")
+    write_atomically(file, json.dumps({**result, "conditions": conditions()}, indent=2, ensure_ascii=False) + "\n")
     results = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(_RESULTS.glob("*.json"))]
-    write_whole(_PAGE, "\n".join([_INTRODUCTION, *(section(one) for one in results)]))
+    write_atomically(_PAGE, "\n".join([_INTRODUCTION, *(section(one) for one in results)]))
     return file
 
 

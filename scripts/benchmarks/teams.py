@@ -52,7 +52,7 @@ def _installing(steps: Steps, stack: Stack, folder: Path) -> list[list[str]]:
     try:
         with steps.step(f"helm install of {many_teams.TEAMS} teams") as step:
             install = _seconds(lambda: many_teams.install(stack, many_teams.write(folder, whole), step.detail))
-        sizes = many_teams.release_bytes(stack), many_teams.contract_bytes(stack)
+        sizes = many_teams.release_secret_bytes(stack), many_teams.contract_bytes(stack)
         with steps.step("helm upgrade that changes one of them") as step:
             upgrade = _seconds(lambda: many_teams.install(stack, many_teams.write(folder, changed), step.detail))
     finally:

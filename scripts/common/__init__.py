@@ -1,1 +1,1 @@
-"""What all scripts share: paths, progress, waiting, running commands. Python 3.11 standard library only."""
+"""Shared code of all scripts: paths, progress, polling, commands. Python 3.11 standard library only."""

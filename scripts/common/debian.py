@@ -1,4 +1,4 @@
-"""Debian packages: install what a machine lacks, or unpack one without installing it."""
+"""Debian packages: install missing ones, or unpack one without installing it."""
 
 from __future__ import annotations
 
@@ -7,80 +7,80 @@ import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from common.command import CommandError, Progress, capture_output, run_logged
 from common.errors import ScriptError
-from common.files import whole_folder
-from common.paths import cache_folder
-from common.run import CommandError, Say, capture, run_logged
+from common.files import atomic_folder
+from common.paths import cache_path
 
-# Another apt may be at work; waiting for it is apt's own business.
+# Let apt itself wait for a lock that another apt process holds.
 _APT = ("apt-get", "-o", "DPkg::Lock::Timeout=300", "-o", "Acquire::Retries=3")
-_QUIETLY = {"DEBIAN_FRONTEND": "noninteractive"}
+_NONINTERACTIVE = {"DEBIAN_FRONTEND": "noninteractive"}
 
 
 def missing_packages(needs: Mapping[str, str]) -> list[str]:
-    """Give the packages whose programs this machine lacks.
+    """Return the packages whose programs this machine does not have.
 
     Args:
-        needs: program (a name to be found in PATH, or an absolute path) → the package that has it.
+        needs: program (a name to find in PATH, or an absolute path) → the package that contains it.
     """
-    return sorted({package for program, package in needs.items() if not _is_there(program)})
+    return sorted({package for program, package in needs.items() if not _is_installed(program)})
 
 
-def install_packages(packages: Iterable[str], say: Say | None = None) -> None:
-    """Install packages without the ones they merely recommend; what is there already stays as it is.
+def install_packages(packages: Iterable[str], progress: Progress | None = None) -> None:
+    """Install packages without recommended ones; do not upgrade installed packages.
 
     Args:
         packages: names of packages.
-        say: told the latest line of apt's output.
+        progress: called with the latest line of apt's output.
 
     Raises:
-        ScriptError: there is no apt-get, this user may not install, or apt failed.
+        ScriptError: apt-get does not exist, this user is not root, or apt failed.
     """
-    wanted = list(packages)
-    if not wanted:
+    names = list(packages)
+    if not names:
         return
-    _require_apt(f"the packages {', '.join(wanted)} are missing")
+    _require_apt(f"packages {', '.join(names)} are missing")
     if os.geteuid() != 0:
-        raise ScriptError(f"The packages {', '.join(wanted)} are missing: run this as root, or install them first.")
-    log = cache_folder("logs", "apt.log")
-    install = (*_APT, "install", "-y", "--no-install-recommends", "--no-upgrade", *wanted)
+        raise ScriptError(f"Packages {', '.join(names)} are missing. Run this as root, or install them first.")
+    log = cache_path("logs", "apt.log")
+    install = (*_APT, "install", "-y", "--no-install-recommends", "--no-upgrade", *names)
     try:
-        run_logged(install, log, timeout_s=900, env=_QUIETLY, say=say)
+        run_logged(install, log, timeout_s=900, env=_NONINTERACTIVE, progress=progress)
     except CommandError:
-        # The usual reason is that the machine's package lists are absent or out of date.
-        run_logged((*_APT, "update"), log, timeout_s=600, env=_QUIETLY, say=say)
-        run_logged(install, log, timeout_s=900, env=_QUIETLY, say=say)
+        # The usual cause: the machine's package lists are absent or out of date.
+        run_logged((*_APT, "update"), log, timeout_s=600, env=_NONINTERACTIVE, progress=progress)
+        run_logged(install, log, timeout_s=900, env=_NONINTERACTIVE, progress=progress)
 
 
 def unpack_package(package: str, folder: Path) -> None:
-    """Download a package and unpack its files into a folder, leaving the system untouched.
+    """Download a package and unpack its files into a folder; the system does not change.
 
-    For programs that go into images: installing them could displace others (busybox-static and busybox).
+    Used for programs of images: installing them could replace other packages (busybox-static and busybox).
 
     Args:
-        package: its name.
-        folder: where its files appear, as below `/`.
+        package: name of the package.
+        folder: root of the unpacked files.
 
     Raises:
-        ScriptError: there is no apt-get, or the package could not be fetched.
+        ScriptError: apt-get does not exist, or the download failed.
     """
-    _require_apt(f"the package {package} is needed")
-    with whole_folder(folder) as draft:
+    _require_apt(f"package {package} is required")
+    with atomic_folder(folder) as draft:
         try:
-            capture((*_APT, "download", package), timeout_s=300, cwd=draft)
+            capture_output((*_APT, "download", package), timeout_s=300, cwd=draft)
         except CommandError:
-            run_logged((*_APT, "update"), cache_folder("logs", "apt.log"), timeout_s=600, env=_QUIETLY)
-            capture((*_APT, "download", package), timeout_s=300, cwd=draft)
+            run_logged((*_APT, "update"), cache_path("logs", "apt.log"), timeout_s=600, env=_NONINTERACTIVE)
+            capture_output((*_APT, "download", package), timeout_s=300, cwd=draft)
         (archive,) = draft.glob("*.deb")
-        capture(("dpkg-deb", "--extract", archive, draft), timeout_s=60)
+        capture_output(("dpkg-deb", "--extract", archive, draft), timeout_s=60)
         archive.unlink()
 
 
-def _is_there(program: str) -> bool:
+def _is_installed(program: str) -> bool:
     path = os.environ.get("PATH", os.defpath) + ":/usr/sbin:/sbin"
     return shutil.which(program, path=path) is not None
 
 
-def _require_apt(why: str) -> None:
+def _require_apt(reason: str) -> None:
     if not shutil.which("apt-get"):
-        raise ScriptError(f"This machine has no apt-get, and {why}: install what is missing by hand and try again.")
+        raise ScriptError(f"apt-get does not exist, and {reason}. Install what is missing, then run this again.")

@@ -1,4 +1,4 @@
-"""One kind of error for people, and the frame every script runs in."""
+"""The error of all scripts, and the wrapper of main functions that prints it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from typing import NoReturn
 
-from common.interrupt import take_interrupts
+from common.interrupt import handle_interrupts
 
 EXIT_FAILED = 1
 EXIT_INTERRUPTED = 130
@@ -15,19 +15,19 @@ EXIT_BROKEN_PIPE = 141
 
 
 class ScriptError(Exception):
-    """Something a person has to know: what is so, what was expected, what to do next, in one sentence."""
+    """A failure for the user: `<subject> <verb>: <cause>. <fix>.`, printed without a traceback."""
 
 
 def run_script(main: Callable[[], int]) -> NoReturn:
-    """Run a script's main function and leave the process with its exit code.
+    """Run a script's main function and exit with its exit code.
 
-    A `ScriptError` becomes one line on stderr and exit code 1, Ctrl-C or SIGTERM one line and exit code 130;
-    a reader that closed the pipe (`… | head`) ends the script quietly with 141, as the shell's own tools do.
+    A `ScriptError` becomes a message on stderr and exit code 1, Ctrl-C or SIGTERM a message and exit code 130.
+    A closed pipe (`… | head`) ends the script without a message with 141, as shell tools do.
 
     Args:
-        main: does the work and returns the exit code.
+        main: the script's main function; returns the exit code.
     """
-    take_interrupts()
+    handle_interrupts()
     try:
         code = main()
         sys.stdout.flush()
@@ -35,10 +35,10 @@ def run_script(main: Callable[[], int]) -> NoReturn:
         print(f"error: {error}", file=sys.stderr)
         code = EXIT_FAILED
     except KeyboardInterrupt:
-        print("Interrupted; run it again to go on.", file=sys.stderr)
+        print("Interrupted. Run the command again to continue.", file=sys.stderr)
         code = EXIT_INTERRUPTED
     except BrokenPipeError:
-        # Python flushes stdout once more when it ends, and would complain about the closed pipe.
+        # Python flushes stdout at exit, which would fail again on the closed pipe.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = EXIT_BROKEN_PIPE
     sys.exit(code)

@@ -1,4 +1,4 @@
-"""Files that are either whole or absent, and names made of contents."""
+"""Atomic writes of files and folders, and content hashes."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 
-def write_whole(path: Path, text: str, mode: int = 0o644) -> None:
-    """Write a text file so that no reader and no interruption ever sees half of it.
+def write_atomically(path: Path, text: str, mode: int = 0o644) -> None:
+    """Write a text file atomically.
 
     Args:
-        path: the file; missing parent folders are made.
-        text: its whole content.
-        mode: its permission bits, in force before the content is.
+        path: the file; missing parent folders are created.
+        text: the complete content.
+        mode: permission bits, set before the content is written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.draft")
@@ -27,14 +27,14 @@ def write_whole(path: Path, text: str, mode: int = 0o644) -> None:
 
 
 @contextmanager
-def whole_folder(folder: Path) -> Iterator[Path]:
-    """Give an empty draft folder that becomes `folder` when the block ends well, and vanishes otherwise.
+def atomic_folder(folder: Path) -> Iterator[Path]:
+    """Yield an empty draft folder; rename it to `folder` if the block succeeds, else delete it.
 
-    Drafts that a killed run left behind are swept first, so two runs must not build the same folder at
-    once (see `common.mutex`).
+    Drafts of killed runs are deleted first, so two runs must not build the same folder at the same time (see
+    `common.mutex`).
 
     Args:
-        folder: where the result shall appear; what stands there is replaced.
+        folder: path of the result; an existing folder is replaced.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     for leftover in folder.parent.glob(f".{folder.name}.draft-*"):
@@ -49,12 +49,12 @@ def whole_folder(folder: Path) -> Iterator[Path]:
         shutil.rmtree(draft, ignore_errors=True)
 
 
-def digest_of_files(files: Iterable[Path], *extra: str) -> str:
-    """Give 16 hexadecimal digits that change with the names or contents of files, or with extra words.
+def hash_files(files: Iterable[Path], *extra: str) -> str:
+    """Return 16 hexadecimal digits that change with file names, file contents or extra words.
 
     Args:
-        files: the files, in an order that is always the same.
-        extra: whatever else decides the result that is named by the digest.
+        files: the files, in a stable order.
+        extra: other inputs of the result that the digest names.
     """
     digest = hashlib.sha256()
     for file in files:
@@ -64,7 +64,7 @@ def digest_of_files(files: Iterable[Path], *extra: str) -> str:
     return digest.hexdigest()[:16]
 
 
-def sha256_of(file: Path) -> str:
-    """Give the SHA-256 of a file's content in hexadecimal."""
+def compute_sha256(file: Path) -> str:
+    """Return the SHA-256 of a file's content in hexadecimal."""
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

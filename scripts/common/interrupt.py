@@ -1,7 +1,7 @@
-"""What Ctrl-C has to end besides this program: the commands it runs.
+"""Forwarding of Ctrl-C and SIGTERM to running commands.
 
-They run in sessions of their own, so that their children can be ended with them; therefore the terminal's Ctrl-C does
-not reach them. It is passed on from here, whichever thread started them.
+Commands run in sessions of their own, so that their children can be terminated with them. The terminal's Ctrl-C does
+not reach other sessions, so it is forwarded here, for the commands of all threads.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ _sessions: set[int] = set()
 
 
 @contextmanager
-def ended_by_interrupt(session: int) -> Iterator[None]:
-    """While the block runs, an interrupt ends the processes of a session, too.
+def forward_interrupts(session: int) -> Iterator[None]:
+    """Terminate the processes of a session when this process is interrupted during the block.
 
     Args:
-        session: the id of the process that leads it.
+        session: process id of the session leader.
     """
     _sessions.add(session)
     try:
@@ -29,8 +29,8 @@ def ended_by_interrupt(session: int) -> Iterator[None]:
         _sessions.discard(session)
 
 
-def take_interrupts() -> None:
-    """From now on Ctrl-C and SIGTERM end the running commands and raise KeyboardInterrupt in the main thread."""
+def handle_interrupts() -> None:
+    """Let Ctrl-C and SIGTERM terminate running commands and raise KeyboardInterrupt in the main thread."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
 

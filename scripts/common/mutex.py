@@ -1,4 +1,4 @@
-"""One run at a time: a lock that goes away with the process that holds it."""
+"""A file lock between processes; the kernel releases it when its process ends."""
 
 from __future__ import annotations
 
@@ -8,38 +8,38 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from common.waiting import NotYet, wait_for
+from common.polling import NotYet, wait_for
 
 
 @contextmanager
-def only_one_run(lock: Path, what: str, say: Callable[[str], None], deadline_s: float = 1800) -> Iterator[None]:
-    """Hold a lock file while the block runs; wait for another run that holds it, and say so.
+def hold_lock(lock: Path, activity: str, progress: Callable[[str], None], deadline_s: float = 1800) -> Iterator[None]:
+    """Hold a lock file during the block; wait for another process that holds it, and report that.
 
-    The kernel gives the lock back when its process ends in whatever way, so it can never be stale.
-    Programs started inside the block do not inherit it.
+    The kernel releases the lock when its process ends in any way, so the lock cannot be stale.
+    Programs started in the block do not inherit it.
 
     Args:
-        lock: the lock file; made when missing, never removed (removing it would let two runs in).
-        what: what the other run is doing, like "changing the cluster".
-        say: told once when there is another run to wait for.
-        deadline_s: seconds to wait for the other run.
+        lock: the lock file; created when missing, never removed (removing it would let two processes in).
+        activity: what the other process does, like "changing the cluster".
+        progress: called once if another process holds the lock.
+        deadline_s: seconds to wait for the lock.
 
     Raises:
-        ScriptError: the other run did not end in time; names its process.
+        ScriptError: the lock was not released in time; names the process that holds it.
     """
     lock.parent.mkdir(parents=True, exist_ok=True)
     with lock.open("a+") as stream:
-        said: list[str] = []
+        reported: list[str] = []
 
         def probe() -> None:
             try:
                 fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 stream.seek(0)
-                holder = f"process {stream.read().strip() or 'unknown'} is {what}"
-                if not said:
-                    said.append(holder)
-                    say(f"Waiting: {holder}.")
+                holder = f"process {stream.read().strip() or 'unknown'} is {activity}"
+                if not reported:
+                    reported.append(holder)
+                    progress(f"Waiting: {holder}.")
                 raise NotYet(holder) from None
 
         wait_for("another run to end", probe, deadline_s, interval_s=0.2)

@@ -1,4 +1,4 @@
-"""Where the scripts keep what they make: the caches under the user's cache folder."""
+"""Paths of the checkout and of the scripts' cache."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
-def cache_folder(*parts: str) -> Path:
-    """Give a folder or file below `$XDG_CACHE_HOME/kpo-platform` (or `~/.cache/kpo-platform`).
+def cache_path(*parts: str) -> Path:
+    """Return a path below `$XDG_CACHE_HOME/kpo-platform` (or `~/.cache/kpo-platform`).
 
-    Nothing is created. By the XDG base directory specification a relative `XDG_CACHE_HOME` is ignored.
+    Creates nothing. As the XDG base directory specification says, a relative `XDG_CACHE_HOME` is ignored.
 
     Args:
         parts: the path below the project's cache folder.

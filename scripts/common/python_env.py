@@ -1,4 +1,4 @@
-"""The Python environment of the checkout, `.venv`: everything locked, made in seconds, again when a lock changes."""
+"""The checkout's Python environment `.venv`: all locked packages, recreated when a lock changes."""
 
 from __future__ import annotations
 
@@ -6,67 +6,67 @@ import shutil
 import sys
 from pathlib import Path
 
+from common.command import Progress, run_logged
 from common.errors import ScriptError
-from common.files import digest_of_files, write_whole
-from common.mutex import only_one_run
-from common.package_access import package_variables
-from common.paths import REPOSITORY, cache_folder
-from common.run import Say, run_logged
+from common.files import hash_files, write_atomically
+from common.mutex import hold_lock
+from common.package_index import package_index_variables
+from common.paths import REPOSITORY, cache_path
 from common.venv import make_venv
 
 _REQUIREMENTS = REPOSITORY / "requirements"
 _STAMP = ".made-of"
 
 
-def environment(say: Say) -> Path:
-    """Make sure that `.venv` holds what the locks say, with this checkout installed in it.
+def ensure_environment(progress: Progress) -> Path:
+    """Create `.venv` with the locked packages and this checkout, unless it is up to date.
 
     Args:
-        say: told what is happening.
+        progress: called with what is happening.
 
     Returns:
         The folder of its programs: python, platformctl, pytest, ruff …
 
     Raises:
-        ScriptError: it could not be made; the message has the last lines of the command that failed.
+        ScriptError: an installation failed; contains the last lines of its command.
     """
     folder = REPOSITORY / ".venv"
     locks = [_REQUIREMENTS / "tools.txt", _REQUIREMENTS / "dev.txt", REPOSITORY / "pyproject.toml"]
-    digest = digest_of_files(locks, str(REPOSITORY), sys.version)
+    digest = hash_files(locks, str(REPOSITORY), sys.version)
     stamp = folder / _STAMP
-    with only_one_run(cache_folder("environment.lock"), "making a Python environment", say):
+    with hold_lock(cache_path("environment.lock"), "creating the Python environment", progress):
         if not stamp.exists() or stamp.read_text(encoding="utf-8") != digest:
-            _require_ours(folder, stamp)
-            write_whole(_claim(folder), "")
-            _make(folder, say)
-            write_whole(stamp, digest)
+            _check_owner(folder, stamp)
+            write_atomically(_owner_marker(folder), "")
+            _create(folder, progress)
+            write_atomically(stamp, digest)
     return folder / "bin"
 
 
-def _require_ours(folder: Path, stamp: Path) -> None:
-    """Refuse to replace an environment that somebody else made.
+def _check_owner(folder: Path, stamp: Path) -> None:
+    """Refuse to replace an environment that these scripts did not create.
 
     Raises:
-        ScriptError: there is one.
+        ScriptError: there is such an environment.
     """
-    if folder.exists() and not (stamp.exists() or _claim(folder).exists()):
-        raise ScriptError(f"{folder} was not made by these scripts, and they need the place: move it away.")
+    if folder.exists() and not (stamp.exists() or _owner_marker(folder).exists()):
+        raise ScriptError(f"Cannot create {folder}: another tool created it. Move it away.")
 
 
-def _claim(folder: Path) -> Path:
-    """Give the file that says, also after an interruption, that the environment is ours to replace."""
+def _owner_marker(folder: Path) -> Path:
+    """Return the file that marks `.venv` as created by these scripts, even if that was interrupted."""
     return folder.with_name(".venv.ours")
 
 
-def _make(folder: Path, say: Say) -> None:
-    log = cache_folder("logs", "environment.log")
+def _create(folder: Path, progress: Progress) -> None:
+    log = cache_path("logs", "environment.log")
     shutil.rmtree(folder, ignore_errors=True)
     make_venv(folder)
     python = folder / "bin" / "python"
-    access = package_variables()
+    access = package_index_variables()
 
     def install(*words: str | Path) -> None:
-        run_logged(words, log, env=access, timeout_s=900, say=say)
+        run_logged(words, log, env=access, timeout_s=900, progress=progress)
 
     install(python, "-m", "pip", "install", "--require-hashes", "-r", _REQUIREMENTS / "tools.txt")
     uv = (folder / "bin" / "uv", "pip", "install", "--python", python)

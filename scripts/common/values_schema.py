@@ -1,4 +1,4 @@
-"""The schema of the chart's values, field by field."""
+"""Traversal of the schema of the chart's values."""
 
 from __future__ import annotations
 
@@ -11,32 +11,32 @@ Schema = dict[str, Any]
 Path = tuple[str, ...]
 
 
-def fields(schema: Schema, whole: Schema | None = None, path: Path = ()) -> Iterator[tuple[Path, Schema]]:
-    """Every field that a part of the schema names, with its path; what a list or a map holds has a star in it.
+def iterate_fields(schema: Schema, root: Schema | None = None, path: Path = ()) -> Iterator[tuple[Path, Schema]]:
+    """Yield every named field below a part of the schema with its path; `*` stands for list items and map keys.
 
-    A team is followed wherever it stands. Other definitions, such as Kubernetes' own objects, are one field.
+    References to the team are resolved. Other definitions, such as Kubernetes objects, count as one field.
 
     Args:
         schema: the part.
-        whole: the schema that it is from; without one it is itself the whole.
-        path: where the part stands.
+        root: the complete schema; by default the part is complete.
+        path: path of the part.
     """
-    whole = whole or schema
+    root = root or schema
     for name, field in schema.get("properties", {}).items():
-        target = {**whole["$defs"]["team"], **field} if is_team(field) else field
+        target = {**root["$defs"]["team"], **field} if is_team(field) else field
         yield (*path, name), target
-        yield from fields(target, whole, (*path, name))
+        yield from iterate_fields(target, root, (*path, name))
     for inner in ("items", "additionalProperties"):
         below = schema.get(inner)
         if isinstance(below, dict):
-            yield from fields(whole["$defs"]["team"] if is_team(below) else below, whole, (*path, "*"))
+            yield from iterate_fields(root["$defs"]["team"] if is_team(below) else below, root, (*path, "*"))
 
 
-def values(schema: Schema) -> set[Path]:
-    """The paths of what can be set: fields that hold no named fields; teams count once, as teamDefaults."""
-    return {path for path, field in fields(schema) if path[0] != "teams" and "properties" not in field}
+def settable_paths(schema: Schema) -> set[Path]:
+    """Return the paths of fields without named fields below them; team fields count once, as teamDefaults."""
+    return {path for path, field in iterate_fields(schema) if path[0] != "teams" and "properties" not in field}
 
 
 def is_team(field: Schema) -> bool:
-    """Whether a field is a team."""
+    """Return whether a field refers to the definition of a team."""
     return bool(field.get("$ref") == _TEAM)

@@ -1,4 +1,4 @@
-"""Virtual environments, also on a Debian whose Python cannot make them yet."""
+"""Virtual environments, also on a Debian without python3-venv."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ import importlib.util
 import sys
 from pathlib import Path
 
+from common.command import capture_output
 from common.debian import install_packages
-from common.run import capture
 
 
 def make_venv(folder: Path) -> None:
-    """Make a virtual environment with pip, for the Python that runs this.
+    """Create a virtual environment with pip for the running Python.
 
     Args:
-        folder: an absent or empty folder.
+        folder: a missing or empty folder.
 
     Raises:
-        ScriptError: it could not be made.
+        ScriptError: the environment could not be created.
     """
     if not importlib.util.find_spec("ensurepip"):
-        install_packages(["python3-venv"])  # Debian keeps ensurepip apart from Python
-    capture((sys.executable, "-m", "venv", folder), timeout_s=120)
+        install_packages(["python3-venv"])  # Debian packages ensurepip apart from Python
+    capture_output((sys.executable, "-m", "venv", folder), timeout_s=120)

@@ -1,1 +1,1 @@
-"""The images of the local cluster, built without a Docker engine and without a registry: see `images.build`."""
+"""Image builds for the local cluster, without a container engine and without a registry; see `images.build`."""

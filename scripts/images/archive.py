@@ -1,4 +1,4 @@
-"""Archives that every tool can load: an OCI layout and Docker's table of contents, as `docker save` writes them."""
+"""Docker's manifest for OCI archives, so that both `docker load` and OCI tools read them."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from typing import Any
 
 
 def add_docker_manifest(archive: Path, reference: str) -> None:
-    """Add the `manifest.json` in which Docker, and whoever wants to know the image's name, looks it up.
+    """Add the `manifest.json` that `docker save` writes, which contains the image's name.
 
     Args:
-        archive: an OCI archive that holds one image.
+        archive: an OCI archive with one image.
         reference: the image's name.
     """
     with tarfile.open(archive) as tar:
-        (entry,) = _json(tar, "index.json")["manifests"]
-        manifest = _json(tar, _path_of(entry))
-    layers = [_path_of(layer) for layer in manifest["layers"]]
-    content = [{"Config": _path_of(manifest["config"]), "RepoTags": [reference], "Layers": layers}]
+        (entry,) = _read_json(tar, "index.json")["manifests"]
+        manifest = _read_json(tar, _blob_path(entry))
+    layers = [_blob_path(layer) for layer in manifest["layers"]]
+    content = [{"Config": _blob_path(manifest["config"]), "RepoTags": [reference], "Layers": layers}]
     text = json.dumps(content).encode()
     member = tarfile.TarInfo("manifest.json")
     member.size = len(text)
@@ -28,11 +28,11 @@ def add_docker_manifest(archive: Path, reference: str) -> None:
         tar.addfile(member, io.BytesIO(text))
 
 
-def _json(tar: tarfile.TarFile, name: str) -> Any:
+def _read_json(tar: tarfile.TarFile, name: str) -> Any:
     member = tar.extractfile(name)
     return json.load(member) if member else {}
 
 
-def _path_of(descriptor: dict[str, str]) -> str:
-    """Give the path of what an OCI descriptor describes."""
+def _blob_path(descriptor: dict[str, str]) -> str:
+    """Return the path of the blob of an OCI descriptor."""
     return "blobs/" + descriptor["digest"].replace(":", "/")

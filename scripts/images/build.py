@@ -1,7 +1,7 @@
-"""Builds the images of the local cluster: `python3 -m images.build [NAME…]` in scripts/, or `build_all` from a script.
+"""Build the images of the local cluster: `python3 -m images.build [NAME…]` in scripts/, or `build_images`.
 
-Archives lie in the cache as `images/DIGEST/NAME.tar`, where the digest stands for everything the image is made of: what
-has not changed is there already, and an interrupted build leaves nothing that looks like one.
+The cache contains the archives as `images/DIGEST/NAME.tar`. The digest covers all inputs of the image, so unchanged
+images are not rebuilt. An interrupted build leaves no archive.
 """
 
 from __future__ import annotations
@@ -14,85 +14,85 @@ from argparse import ArgumentParser
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from common.command import Progress
 from common.debian import install_packages, missing_packages
 from common.errors import ScriptError, run_script
-from common.files import whole_folder
-from common.mutex import only_one_run
-from common.paths import REPOSITORY, cache_folder
-from common.run import Say
+from common.files import atomic_folder
+from common.mutex import hold_lock
+from common.paths import REPOSITORY, cache_path
 from common.steps import Steps
-from images.access import access_folder
 from images.archive import add_docker_manifest
-from images.builder import Builder, builder_in
-from images.program import compile_program
-from images.recipes import ON_DEMAND, RECIPES, Recipe
+from images.builder import Builder, open_builder
+from images.go_program import compile_program
+from images.package_access import package_access_folder
+from images.recipes import OPTIONAL_RECIPES, RECIPES, Recipe
 from images.rootfs import make_rootfs
 
-_KNOWN = {**RECIPES, **ON_DEMAND}
-_PROGRAMS = {"buildah": "buildah", "mmdebstrap": "mmdebstrap"}
+_ALL_RECIPES = {**RECIPES, **OPTIONAL_RECIPES}
+_REQUIRED_PROGRAMS = {"buildah": "buildah", "mmdebstrap": "mmdebstrap"}
 
 
-def build_all(say: Say, names: Sequence[str] = tuple(RECIPES)) -> dict[str, Path]:
-    """Build the images that are not in the cache yet.
+def build_images(progress: Progress, names: Sequence[str] = tuple(RECIPES)) -> dict[str, Path]:
+    """Build the images that are not in the cache.
 
     Args:
-        say: told what is happening.
-        names: which ones, by the keys of `RECIPES`, all by default, or of `ON_DEMAND`.
+        progress: called with what is happening.
+        names: keys of `RECIPES` (all by default) or of `OPTIONAL_RECIPES`.
 
     Returns:
-        The archive of every image by its name, in the given order.
+        The archive of every image by its name, in the order of `names`.
 
     Raises:
-        ScriptError: this user is not root, or a build failed; the message has the last lines of the command that did.
+        ScriptError: this user is not root, or a build failed; contains the last lines of the failed command.
     """
-    archives = {name: archive_of(_KNOWN[name]) for name in names}
+    archives = {name: archive_path(_ALL_RECIPES[name]) for name in names}
     if all(archive.exists() for archive in archives.values()):
         return archives
     if os.geteuid() != 0:
-        raise ScriptError("Building images needs root, for mounts and file owners: run this as root.")
-    install_packages(missing_packages(_PROGRAMS), say)
-    with only_one_run(cache_folder("images", "lock"), "building images", say):
-        _build([_KNOWN[name] for name, archive in archives.items() if not archive.exists()], say)
+        raise ScriptError("Cannot build images: mounts and file owners require root. Run this as root.")
+    install_packages(missing_packages(_REQUIRED_PROGRAMS), progress)
+    with hold_lock(cache_path("images", "lock"), "building images", progress):
+        _build([_ALL_RECIPES[name] for name, archive in archives.items() if not archive.exists()], progress)
     return archives
 
 
-def archive_of(recipe: Recipe) -> Path:
-    """Give the place of an image's archive, whether it is there or not."""
-    return cache_folder("images", recipe.digest, f"{recipe.name}.tar")
+def archive_path(recipe: Recipe) -> Path:
+    """Return the path of an image's archive, which may not exist."""
+    return cache_path("images", recipe.digest, f"{recipe.name}.tar")
 
 
-def _build(recipes: Sequence[Recipe], say: Say) -> None:
-    log = cache_folder("logs", "images.log")
-    with access_folder() as access, builder_in(cache_folder("buildah"), log, say) as builder:
+def _build(recipes: Sequence[Recipe], progress: Progress) -> None:
+    log = cache_path("logs", "images.log")
+    with package_access_folder() as access, open_builder(cache_path("buildah"), log, progress) as builder:
         for recipe in recipes:
-            in_store = _into_store(recipe, builder, access)
-            say(f"{recipe.name}: writing the archive")
-            with whole_folder(archive_of(recipe).parent) as folder:
-                archive = folder / archive_of(recipe).name
-                builder.save(in_store, archive, recipe.reference)
+            store_reference = _build_into_store(recipe, builder, access)
+            progress(f"{recipe.name}: writing the archive")
+            with atomic_folder(archive_path(recipe).parent) as folder:
+                archive = folder / archive_path(recipe).name
+                builder.save_archive(store_reference, archive, recipe.reference)
                 add_docker_manifest(archive, recipe.reference)
 
 
-def _into_store(recipe: Recipe, builder: Builder, access: Path) -> str:
-    """Build an image, before it the one beneath it, unless they are in the store; give the name it has there."""
+def _build_into_store(recipe: Recipe, builder: Builder, access: Path) -> str:
+    """Build an image and its base unless the store contains them; return its name in the store."""
     reference = f"{recipe.reference}-{recipe.digest}"
-    if builder.has(reference):
+    if builder.has_image(reference):
         return reference
-    arguments = {"BASE_IMAGE": _into_store(recipe.base, builder, access)} if recipe.base else {}
+    arguments = {"BASE_IMAGE": _build_into_store(recipe.base, builder, access)} if recipe.base else {}
     with tempfile.TemporaryDirectory() as folder:
         context = Path(folder)
-        _fill(context, recipe.files)
+        _copy_to_context(context, recipe.files)
         if recipe.program:
-            compile_program(recipe.program, recipe.containerfile.parent, context / "program", builder.say)
+            compile_program(recipe.program, recipe.containerfile.parent, context / "program", builder.progress)
         if not recipe.base:
-            make_rootfs(context / "rootfs.tar", builder.log, builder.say)
+            make_rootfs(context / "rootfs.tar", builder.log, builder.progress)
         builder.build(reference, recipe.containerfile, context, arguments, access)
-    builder.keep_only(reference)
+    builder.untag_others(reference)
     return reference
 
 
-def _fill(context: Path, files: Iterable[Path]) -> None:
-    """Copy files to where they are in the checkout; what is not among them cannot get into the image."""
+def _copy_to_context(context: Path, files: Iterable[Path]) -> None:
+    """Copy files to their paths in the checkout; the image cannot contain any other file."""
     for file in files:
         copy = context / file.relative_to(REPOSITORY)
         copy.parent.mkdir(parents=True, exist_ok=True)
@@ -100,17 +100,20 @@ def _fill(context: Path, files: Iterable[Path]) -> None:
 
 
 def main() -> int:
-    """Build the images named on the command line, all by default, and print where their archives are."""
+    """Build the images of the command line, all by default, and print the paths of their archives."""
     parser = ArgumentParser(prog="python3 -m images.build", description=__doc__)
     parser.add_argument(
-        "names", nargs="*", metavar="NAME", help=f"an image: {', '.join(_KNOWN)}; by default all that the cluster needs"
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help=f"an image: {', '.join(_ALL_RECIPES)}; by default all that the cluster needs",
     )
     names = parser.parse_args().names or list(RECIPES)
-    unknown = [name for name in names if name not in _KNOWN]
+    unknown = [name for name in names if name not in _ALL_RECIPES]
     if unknown:
-        parser.error(f"no such image: {', '.join(unknown)}; there are {', '.join(_KNOWN)}")
+        parser.error(f"unknown image: {', '.join(unknown)}; known are {', '.join(_ALL_RECIPES)}")
     with Steps().step("Build the images") as step:
-        archives = build_all(step.detail, names)
+        archives = build_images(step.detail, names)
     for archive in archives.values():
         sys.stdout.write(f"{archive}\n")
     return 0

@@ -1,5 +1,5 @@
-"""A throw-away Kubernetes on this machine: one node of real upstream parts in a network namespace of its own.
+"""A disposable Kubernetes cluster on this machine: one node of upstream components in a network namespace of its own.
 
-Nothing in it is meant to last: a cluster whose processes are gone (a restart of the machine, a kill) comes up
-again EMPTY. Only the toolchain and the imported images are kept, to save time.
+The cluster is not durable: after a reboot or a kill of its processes, `up` starts an EMPTY cluster. Only the built
+programs and the imported images are kept.
 """

@@ -1,6 +1,6 @@
-"""The cluster's names and addresses.
+"""Names and addresses of the cluster.
 
-198.18.0.0/15 is set aside for benchmarks (RFC 2544), so it is in nobody's network.
+198.18.0.0/15 is reserved for benchmarks (RFC 2544), so no other network uses it.
 """
 
 from __future__ import annotations
@@ -13,6 +13,6 @@ HOST_IP = "198.18.0.1"
 NODE_IP = "198.18.0.2"
 POD_CIDR = "198.18.64.0/18"
 SERVICE_CIDR = "198.18.128.0/20"
-KUBERNETES_SERVICE_IP = "198.18.128.1"  # the API server gives itself the first address of the range
+KUBERNETES_SERVICE_IP = "198.18.128.1"  # the API server takes the first address of the range
 
 API_SERVER = f"https://{NODE_IP}:6443"

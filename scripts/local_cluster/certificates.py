@@ -1,6 +1,6 @@
-"""Keys and certificates: one authority, and an identity for everyone who speaks to the API server or answers for it.
+"""Keys and certificates: one CA, and an identity for every client and server of the Kubernetes API.
 
-Made anew for every cluster by openssl; elliptic keys, because they take no time to make.
+Created for every cluster with openssl; elliptic-curve keys, because they are fast to create.
 """
 
 from __future__ import annotations
@@ -8,25 +8,25 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from common.files import write_whole
-from common.run import capture
+from common.command import capture_output
+from common.files import write_atomically
 from local_cluster.addresses import KUBERNETES_SERVICE_IP, NODE, NODE_IP
-from local_cluster.cluster_paths import Layout
+from local_cluster.cluster_paths import ClusterPaths
 
 _VALID_DAYS = "365"
 _CURVE = ("-pkeyopt", "ec_paramgen_curve:prime256v1")
-# Instead of the machine's openssl.cnf, which would add extensions.
+# Replaces the machine's openssl.cnf, which would add extensions.
 _EMPTY_CONFIG = "[req]\ndistinguished_name = name\n[name]\n"
 
 
 @dataclass(frozen=True)
 class Identity:
-    """Someone with a certificate.
+    """A holder of a certificate.
 
     Attributes:
-        name: of its files.
-        subject: who it is to the API server: `CN` is the user, `O` the group.
-        addresses: the names it answers under, as openssl writes them; empty for a mere client.
+        name: base name of its files.
+        subject: its subject: the API server takes `CN` as the user and `O` as the group.
+        addresses: names and addresses of a server, as openssl writes them; empty for a client.
     """
 
     name: str
@@ -40,7 +40,7 @@ SCHEDULER = Identity("kube-scheduler", "/CN=system:kube-scheduler")
 PROXY = Identity("kube-proxy", "/CN=system:kube-proxy")
 COREDNS = Identity("coredns", "/CN=kpo-platform:coredns")
 PROVISIONER = Identity("local-path-provisioner", "/CN=kpo-platform:local-path-provisioner")
-KUBELET_CLIENT = Identity("kubelet-client", "/CN=kpo-platform:kubelet-client")  # the API server asking kubelets
+KUBELET_CLIENT = Identity("kubelet-client", "/CN=kpo-platform:kubelet-client")  # the API server as client of kubelets
 KUBELET = Identity("kubelet", f"/O=system:nodes/CN=system:node:{NODE}", (f"DNS:{NODE}", f"IP:{NODE_IP}"))
 API_SERVER = Identity(
     "kube-apiserver",
@@ -55,7 +55,7 @@ API_SERVER = Identity(
     ),
 )
 
-# Those who get a kubeconfig.
+# Identities with a kubeconfig.
 CLIENTS = (ADMIN, CONTROLLER_MANAGER, SCHEDULER, PROXY, KUBELET, COREDNS, PROVISIONER)
 
 
@@ -67,46 +67,46 @@ class Pki:
 
     @property
     def authority(self) -> Path:
-        """The certificate everyone trusts."""
+        """The CA certificate."""
         return self.folder / "authority.crt"
 
     @property
     def authority_key(self) -> Path:
-        """The key that signs all certificates."""
+        """The CA's key."""
         return self.folder / "authority.key"
 
     @property
     def token_key(self) -> Path:
-        """The key that signs the tokens of service accounts."""
+        """The key that signs service account tokens."""
         return self.folder / "tokens.key"
 
     @property
     def token_public_key(self) -> Path:
-        """The key that these tokens are checked with."""
+        """The public key that verifies service account tokens."""
         return self.folder / "tokens.pub"
 
     def certificate(self, identity: Identity) -> Path:
-        """Give the certificate of an identity."""
+        """Return the certificate file of an identity."""
         return self.folder / f"{identity.name}.crt"
 
     def key(self, identity: Identity) -> Path:
-        """Give the key of an identity."""
+        """Return the key file of an identity."""
         return self.folder / f"{identity.name}.key"
 
 
-def make_certificates(layout: Layout) -> None:
-    """Make all keys and certificates."""
-    pki = Pki(layout.pki)
+def make_certificates(paths: ClusterPaths) -> None:
+    """Create all keys and certificates."""
+    pki = Pki(paths.pki)
     pki.folder.mkdir(mode=0o700)
-    write_whole(pki.folder / "openssl.cnf", _EMPTY_CONFIG)
-    may_sign = ("basicConstraints=critical,CA:TRUE", "keyUsage=critical,keyCertSign,cRLSign")
-    _make(pki, "/CN=kpo-platform", pki.authority, pki.authority_key, *may_sign)
-    capture(("openssl", "genpkey", "-algorithm", "EC", *_CURVE, "-out", pki.token_key))
-    capture(("openssl", "pkey", "-in", pki.token_key, "-pubout", "-out", pki.token_public_key))
+    write_atomically(pki.folder / "openssl.cnf", _EMPTY_CONFIG)
+    ca_extensions = ("basicConstraints=critical,CA:TRUE", "keyUsage=critical,keyCertSign,cRLSign")
+    _create_certificate(pki, "/CN=kpo-platform", pki.authority, pki.authority_key, *ca_extensions)
+    capture_output(("openssl", "genpkey", "-algorithm", "EC", *_CURVE, "-out", pki.token_key))
+    capture_output(("openssl", "pkey", "-in", pki.token_key, "-pubout", "-out", pki.token_public_key))
     signer = ("-CA", pki.authority, "-CAkey", pki.authority_key)
     for identity in (*CLIENTS, KUBELET_CLIENT, API_SERVER):
         certificate, key = pki.certificate(identity), pki.key(identity)
-        _make(pki, identity.subject, certificate, key, *_extensions(identity), signer=signer)
+        _create_certificate(pki, identity.subject, certificate, key, *_extensions(identity), signer=signer)
 
 
 def _extensions(identity: Identity) -> tuple[str, ...]:
@@ -119,11 +119,11 @@ def _extensions(identity: Identity) -> tuple[str, ...]:
     )
 
 
-def _make(
+def _create_certificate(
     pki: Pki, subject: str, certificate: Path, key: Path, *extensions: str, signer: tuple[str | Path, ...] = ()
 ) -> None:
-    """Make a key and its certificate, signed by itself unless there is a signer."""
+    """Create a key and its certificate, self-signed unless there is a signer."""
     request = ("openssl", "req", "-x509", "-config", pki.folder / "openssl.cnf", "-days", _VALID_DAYS)
     new_key = ("-newkey", "ec", *_CURVE, "-nodes", "-keyout", key)
-    added = [word for extension in extensions for word in ("-addext", extension)]
-    capture((*request, *new_key, *signer, "-subj", subject, *added, "-out", certificate))
+    extension_options = [word for extension in extensions for word in ("-addext", extension)]
+    capture_output((*request, *new_key, *signer, "-subj", subject, *extension_options, "-out", certificate))

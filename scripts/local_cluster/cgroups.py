@@ -1,6 +1,6 @@
-"""The cgroup every process of the cluster lives in: parts, container shims and containers alike.
+"""The cgroup of the cluster, which contains all its processes: components, container shims and containers.
 
-It is how `down` finds them all, even those whose parents were killed. Works with cgroup v1, v2 and both at once.
+`down` finds all processes through it, even those whose parents were killed. Supports cgroup v1, v2 and both together.
 """
 
 from __future__ import annotations
@@ -13,22 +13,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from common.errors import ScriptError
-from common.waiting import NotYet, wait_for
+from common.polling import NotYet, wait_for
 from local_cluster.addresses import NAME
 from local_cluster.mounts import Mount
 
-ROOT = f"/{NAME}"  # the kubelet puts its pods below it
-_PARTS = "parts"  # v2 wants processes in the leaves of the tree only
+ROOT = f"/{NAME}"  # the kubelet creates the cgroups of pods below it
+_COMPONENTS = "components"  # cgroup v2 allows processes only in leaves
 
 
 @dataclass(frozen=True)
 class Hierarchy:
-    """One mounted cgroup tree.
+    """A mounted cgroup hierarchy.
 
     Attributes:
-        mount: where it is mounted.
+        mount: the mount point.
         version: 1 or 2.
-        controllers: what it controls; for version 2 what its root offers.
+        controllers: its controllers; for version 2 those that its root offers.
     """
 
     mount: Path
@@ -36,72 +36,72 @@ class Hierarchy:
     controllers: frozenset[str]
 
     @property
-    def ours(self) -> Path:
-        """The cluster's cgroup in this tree."""
+    def cluster_cgroup(self) -> Path:
+        """The cluster's cgroup in this hierarchy."""
         return self.mount / NAME
 
 
-def hierarchies(mounts: list[Mount]) -> list[Hierarchy]:
-    """Give the cgroup trees among the mounts of a machine."""
+def select_hierarchies(mounts: list[Mount]) -> list[Hierarchy]:
+    """Return the cgroup hierarchies among the mounts of a machine."""
     trees = []
     for mount in mounts:
         if mount.kind == "cgroup":
             trees.append(Hierarchy(mount.point, 1, mount.options))
         elif mount.kind == "cgroup2":
-            offered = mount.point / "cgroup.controllers"
-            words = offered.read_text().split() if offered.exists() else []
+            controllers_file = mount.point / "cgroup.controllers"
+            words = controllers_file.read_text().split() if controllers_file.exists() else []
             trees.append(Hierarchy(mount.point, 2, frozenset(words)))
     return trees
 
 
-def home_of_parts(trees: list[Hierarchy]) -> Path:
-    """Give the cgroup that the cluster's own parts run in.
+def component_cgroup(trees: list[Hierarchy]) -> Path:
+    """Return the cgroup of the cluster's components.
 
-    One tree is enough to find them again. With version 1 it is that of `pids`, which limits nothing unless told to.
+    One hierarchy is enough to find them. With version 1 it is `pids`, which has no limits by default.
 
     Raises:
-        ScriptError: no usable cgroup tree is mounted.
+        ScriptError: no hierarchy with the pids controller is mounted.
     """
     for tree in trees:
         if "pids" in tree.controllers:
-            return tree.ours / _PARTS
-    raise ScriptError("No cgroup tree with the pids controller is mounted: Kubernetes cannot run on this machine.")
+            return tree.cluster_cgroup / _COMPONENTS
+    raise ScriptError("Cannot run Kubernetes: no cgroup hierarchy with the pids controller is mounted. Mount one.")
 
 
-def make_cgroups(trees: list[Hierarchy]) -> None:
-    """Make the cluster's cgroup in every tree; the kubelet refuses a root that does not exist."""
+def create_cgroups(trees: list[Hierarchy]) -> None:
+    """Create the cluster's cgroup in every hierarchy; the kubelet requires that its root exists."""
     for tree in trees:
         if tree.version == 2:
-            # A cgroup's children only get the controllers that it hands down.
+            # Child cgroups get only the controllers of subtree_control.
             (tree.mount / "cgroup.subtree_control").write_text(
                 " ".join(f"+{name}" for name in sorted(tree.controllers))
             )
-        tree.ours.mkdir(exist_ok=True)
+        tree.cluster_cgroup.mkdir(exist_ok=True)
         if "cpuset" in tree.controllers and tree.version == 1:
             for file in ("cpuset.cpus", "cpuset.mems"):
-                (tree.ours / file).write_text((tree.mount / file).read_text())
-    home_of_parts(trees).mkdir(exist_ok=True)
+                (tree.cluster_cgroup / file).write_text((tree.mount / file).read_text())
+    component_cgroup(trees).mkdir(exist_ok=True)
 
 
-def processes(trees: list[Hierarchy]) -> set[int]:
-    """Give the ids of all processes in the cluster's cgroup."""
-    found: set[int] = set()
+def list_processes(trees: list[Hierarchy]) -> set[int]:
+    """Return the ids of all processes in the cluster's cgroup."""
+    pids: set[int] = set()
     for tree in trees:
         for group in _groups(tree):
-            with suppress(OSError):  # gone meanwhile
-                found.update(int(word) for word in (group / "cgroup.procs").read_text().split())
-    return found - {0}  # 0 stands for a process of another pid namespace
+            with suppress(OSError):  # removed in the meantime
+                pids.update(int(word) for word in (group / "cgroup.procs").read_text().split())
+    return pids - {0}  # 0 is a process of another pid namespace
 
 
 def kill_processes(trees: list[Hierarchy], deadline_s: float = 30) -> None:
-    """Kill every process in the cluster's cgroup until none is left.
+    """Kill all processes in the cluster's cgroup.
 
     Raises:
-        ScriptError: some did not die, as processes do that hang in the kernel.
+        ScriptError: some did not exit in time, for example because they hang in the kernel.
     """
 
     def probe() -> None:
-        alive = processes(trees)
+        alive = list_processes(trees)
         for pid in alive:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -112,10 +112,10 @@ def kill_processes(trees: list[Hierarchy], deadline_s: float = 30) -> None:
 
 
 def remove_cgroups(trees: list[Hierarchy], deadline_s: float = 10) -> None:
-    """Remove the cluster's cgroup with all below it; its processes must be gone.
+    """Remove the cluster's cgroup and its children; they must not contain processes.
 
     Raises:
-        ScriptError: one stays busy.
+        ScriptError: one could not be removed in time.
     """
 
     def probe() -> None:
@@ -132,6 +132,6 @@ def remove_cgroups(trees: list[Hierarchy], deadline_s: float = 10) -> None:
 
 
 def _groups(tree: Hierarchy) -> Iterator[Path]:
-    """Give the cluster's cgroup and all below it, parents before children."""
-    for folder, _, _ in os.walk(tree.ours):
+    """Yield the cluster's cgroup and all below it, parents first."""
+    for folder, _, _ in os.walk(tree.cluster_cgroup):
         yield Path(folder)

@@ -1,4 +1,4 @@
-"""Where the cluster keeps its files."""
+"""Paths of the cluster's files."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from common.errors import ScriptError
-from common.paths import cache_folder
+from common.paths import cache_path
 
-# The path of a Unix socket has at most 107 bytes, and the kubelet's longest is its root and
-# /pod-resources/ with a number of ten digits.
+# The path of a Unix socket is limited to 107 bytes. The kubelet's longest socket is /pod-resources/ and a ten-digit
+# number below its root.
 _LONGEST_STATE = 72
 
 
 @dataclass(frozen=True)
-class Layout:
-    """The folders and files below one folder of state.
+class ClusterPaths:
+    """The files and folders of a cluster.
 
     Attributes:
-        state: the folder of all of them.
+        state: the root folder.
     """
 
     state: Path
@@ -30,27 +30,27 @@ class Layout:
 
     @property
     def config(self) -> Path:
-        """Rendered configuration of the parts, and their kubeconfigs."""
+        """Rendered configuration files and kubeconfigs of the components."""
         return self.state / "config"
 
     @property
     def logs(self) -> Path:
-        """One log per part, and the audit log. Kept by `down`, emptied when an empty cluster starts."""
+        """One log per component, and the audit log. `down` keeps them; the start of an empty cluster deletes them."""
         return self.state / "logs"
 
     @property
     def audit_log(self) -> Path:
-        """The API server's audit log: one JSON object a line."""
+        """The API server's audit log: one JSON object per line."""
         return self.logs / "audit.log"
 
     @property
     def run(self) -> Path:
-        """What means something only while the processes live: process records, sockets, mounts."""
+        """Runtime state, valid only while the processes live: process records, sockets, mounts."""
         return self.state / "run"
 
     @property
-    def complete(self) -> Path:
-        """Exists once `up` has finished: what runs is no half of a cluster. Names the programs it was started with."""
+    def completion_marker(self) -> Path:
+        """Marks that `up` has completed; contains the folder of the programs that were started."""
         return self.run / "complete"
 
     @property
@@ -70,7 +70,7 @@ class Layout:
 
     @property
     def cni(self) -> Path:
-        """The address book of the pod network."""
+        """The IP address allocations of the pod network."""
         return self.state / "cni"
 
     @property
@@ -80,52 +80,52 @@ class Layout:
 
     @property
     def containerd(self) -> Path:
-        """Containerd's images. The only state that outlives a cluster."""
+        """Containerd's images, the only state that is kept between clusters."""
         return self.state / "containerd"
 
     @property
     def containerd_socket(self) -> Path:
-        """Where containerd listens."""
+        """Containerd's socket."""
         return self.run / "containerd.sock"
 
     @property
     def admin_kubeconfig(self) -> Path:
-        """The administrator's way in, with embedded certificates."""
+        """The administrator's kubeconfig, with embedded certificates."""
         return self.state / "admin.kubeconfig"
 
     @property
     def lock(self) -> Path:
-        """Held while the cluster is being changed. Of the machine, as its one cluster is, not of a user."""
+        """The lock for changes of the cluster; machine-wide, because there is one cluster per machine."""
         return Path("/run/kpo-platform-cluster.lock")
 
     @property
-    def passing(self) -> tuple[Path, ...]:
-        """What goes with the cluster; `run` last, for it tells the next run that an interrupted one left more."""
+    def ephemeral(self) -> tuple[Path, ...]:
+        """Folders that `down` deletes; `run` is last, because it marks that something is left to delete."""
         return (self.etcd, self.kubelet, self.cni, self.volumes, self.pod_logs, self.pki, self.config, self.run)
 
-    def log(self, part: str) -> Path:
-        """Give the log of a part.
+    def log(self, component: str) -> Path:
+        """Return the log of a component.
 
         Args:
-            part: its name, or `audit`.
+            component: its name, or `audit`.
         """
-        return self.logs / f"{part}.log"
+        return self.logs / f"{component}.log"
 
 
-def default_layout() -> Layout:
-    """Give the layout of the machine's one local cluster."""
-    return Layout(cache_folder("cluster"))
+def default_paths() -> ClusterPaths:
+    """Return the paths of the machine's local cluster."""
+    return ClusterPaths(cache_path("cluster"))
 
 
-def require_short(layout: Layout) -> None:
-    """Refuse a path that leaves no room for the sockets of a cluster.
+def check_path_length(paths: ClusterPaths) -> None:
+    """Reject a path that is too long for the cluster's sockets.
 
     Raises:
         ScriptError: the path is too long.
     """
-    length = len(str(layout.state))
+    length = len(str(paths.state))
     if length > _LONGEST_STATE:
         raise ScriptError(
-            f"The path {layout.state} is too long for the sockets of a cluster in it ({length} characters, "
-            f"at most {_LONGEST_STATE}): set XDG_CACHE_HOME to a shorter folder."
+            f"Cannot start a cluster in {paths.state}: the path has {length} characters, and its sockets allow at most "
+            f"{_LONGEST_STATE}. Set XDG_CACHE_HOME to a shorter path."
         )

@@ -1,4 +1,4 @@
-"""The parts of the cluster in the order in which they start: how each is run and how one sees that it is well."""
+"""The cluster's components in start order: command line and health probe of each."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from common.run import CommandError, capture
-from common.waiting import NotYet
+from common.command import CommandError, capture_output
+from common.polling import NotYet
 from local_cluster.addresses import KUBERNETES_SERVICE_IP, NODE, NODE_IP, POD_CIDR, SERVICE_CIDR
-from local_cluster.api import get_health, get_json, get_text
 from local_cluster.certificates import (
     API_SERVER,
     CONTROLLER_MANAGER,
@@ -20,25 +19,26 @@ from local_cluster.certificates import (
     SCHEDULER,
     Pki,
 )
-from local_cluster.cluster_paths import Layout
+from local_cluster.cluster_paths import ClusterPaths
 from local_cluster.dns import resolve
-from local_cluster.kubeconfigs import kubeconfig_of
+from local_cluster.http_client import get_health, get_json, get_text
+from local_cluster.kubeconfigs import kubeconfig_path
 from local_cluster.node_images.base_images import BUSYBOX
-from local_cluster.node_images.load import ctr
+from local_cluster.node_images.image_import import ctr_command
 
-_ETCD = "http://127.0.0.1:2379"  # of the cluster's namespace: pods have namespaces of their own
+_ETCD = "http://127.0.0.1:2379"  # in the cluster's network namespace; pods have their own
 _ETCD_HEALTH = f"http://{NODE_IP}:2381"
 
 
 @dataclass(frozen=True)
-class Part:
+class Component:
     """A process of the cluster.
 
     Attributes:
-        name: of the part.
+        name: of the component.
         argv: program and arguments.
-        probe: gives the evidence that it is well, or raises `NotYet`.
-        deadline_s: seconds it may take to become well on a slow machine.
+        probe: returns the evidence of its health, or raises `NotYet`.
+        deadline_s: seconds to become healthy on a slow machine.
     """
 
     name: str
@@ -60,56 +60,56 @@ NAMES = (
 )
 
 
-def parts_of(layout: Layout, programs: Path) -> dict[str, Part]:
-    """Give all parts by name, in the order in which they start.
+def cluster_components(paths: ClusterPaths, programs: Path) -> dict[str, Component]:
+    """Return all components by name, in start order.
 
     Args:
-        layout: the cluster's files.
-        programs: the folder of the toolchain's programs.
+        paths: the cluster's files.
+        programs: the folder of the built programs.
     """
-    parts = (
-        _etcd(layout, programs),
-        containerd(layout, layout.config / "containerd.toml"),
-        _api_server(layout, programs),
-        _controller_manager(layout, programs),
-        _scheduler(layout, programs),
-        _kubelet(layout, programs),
-        _proxy(layout, programs),
-        _coredns(layout, programs),
-        _provisioner(layout, programs),
+    components = (
+        _etcd(paths, programs),
+        containerd(paths, paths.config / "containerd.toml"),
+        _api_server(paths, programs),
+        _controller_manager(paths, programs),
+        _scheduler(paths, programs),
+        _kubelet(paths, programs),
+        _proxy(paths, programs),
+        _coredns(paths, programs),
+        _provisioner(paths, programs),
     )
-    return {part.name: part for part in parts}
+    return {component.name: component for component in components}
 
 
-def containerd(layout: Layout, config: Path) -> Part:
-    """Give containerd with one of its configurations."""
+def containerd(paths: ClusterPaths, config: Path) -> Component:
+    """Return containerd with one of its configurations."""
 
     def probe() -> str:
         try:
-            capture((*ctr(layout), "version"), timeout_s=5)
+            capture_output((*ctr_command(paths), "version"), timeout_s=5)
         except CommandError as error:
             raise NotYet(error.output.splitlines()[-1] if error.output else str(error)) from None
-        return "answers"
+        return "responds"
 
-    return Part("containerd", ("containerd", "--config", str(config)), probe)
+    return Component("containerd", ("containerd", "--config", str(config)), probe)
 
 
-def _etcd(layout: Layout, programs: Path) -> Part:
+def _etcd(paths: ClusterPaths, programs: Path) -> Component:
     argv = (
         str(programs / "etcd"),
-        f"--data-dir={layout.etcd}",
+        f"--data-dir={paths.etcd}",
         f"--listen-client-urls={_ETCD}",
         f"--advertise-client-urls={_ETCD}",
         "--listen-peer-urls=http://127.0.0.1:2380",
         f"--listen-metrics-urls={_ETCD_HEALTH}",
-        "--unsafe-no-fsync",  # nothing in it outlives a crash of the machine
+        "--unsafe-no-fsync",  # its data is discarded after a crash anyway
         "--log-level=warn",
     )
-    return Part("etcd", argv, lambda: f"/health {get_health(f'{_ETCD_HEALTH}/health')}")
+    return Component("etcd", argv, lambda: f"/health {get_health(f'{_ETCD_HEALTH}/health')}")
 
 
-def _api_server(layout: Layout, programs: Path) -> Part:
-    pki = Pki(layout.pki)
+def _api_server(paths: ClusterPaths, programs: Path) -> Component:
+    pki = Pki(paths.pki)
     argv = (
         str(programs / "kube-apiserver"),
         f"--etcd-servers={_ETCD}",
@@ -126,27 +126,27 @@ def _api_server(layout: Layout, programs: Path) -> Part:
         f"--kubelet-certificate-authority={pki.authority}",
         f"--kubelet-client-certificate={pki.certificate(KUBELET_CLIENT)}",
         f"--kubelet-client-key={pki.key(KUBELET_CLIENT)}",
-        "--kubelet-preferred-address-types=InternalIP",  # nobody resolves the node's name
+        "--kubelet-preferred-address-types=InternalIP",  # the node's name has no DNS record
         "--service-account-issuer=https://kubernetes.default.svc.cluster.local",
         f"--service-account-key-file={pki.token_public_key}",
         f"--service-account-signing-key-file={pki.token_key}",
-        f"--audit-policy-file={layout.config / 'audit-policy.yaml'}",
-        f"--audit-log-path={layout.audit_log}",
+        f"--audit-policy-file={paths.config / 'audit-policy.yaml'}",
+        f"--audit-log-path={paths.audit_log}",
         "--audit-log-maxsize=200",  # megabytes
         "--audit-log-maxbackup=3",
     )
-    return Part("kube-apiserver", argv, lambda: f"/readyz {get_text(layout, '/readyz')}")
+    return Component("kube-apiserver", argv, lambda: f"/readyz {get_text(paths, '/readyz')}")
 
 
-def _controller_manager(layout: Layout, programs: Path) -> Part:
-    pki = Pki(layout.pki)
+def _controller_manager(paths: ClusterPaths, programs: Path) -> Component:
+    pki = Pki(paths.pki)
     argv = (
         str(programs / "kube-controller-manager"),
-        f"--kubeconfig={kubeconfig_of(layout, CONTROLLER_MANAGER)}",
+        f"--kubeconfig={kubeconfig_path(paths, CONTROLLER_MANAGER)}",
         f"--service-account-private-key-file={pki.token_key}",
         f"--root-ca-file={pki.authority}",
         "--use-service-account-credentials",
-        "--kube-api-qps=200",  # by default it holds itself back for seconds while it starts
+        "--kube-api-qps=200",  # the default limit delays its start by seconds
         "--kube-api-burst=400",
         "--leader-elect=false",
         f"--bind-address={NODE_IP}",
@@ -154,75 +154,75 @@ def _controller_manager(layout: Layout, programs: Path) -> Part:
     )
 
     def probe() -> str:
-        # It calls itself healthy before its controllers work; until they do, no pod can be created.
+        # /healthz succeeds before the controllers work, and without them no pod can be created.
         get_health(f"https://{NODE_IP}:10257/healthz")
-        get_json(layout, "/api/v1/namespaces/default/serviceaccounts/default")
-        return "/healthz ok, service account default is there"
+        get_json(paths, "/api/v1/namespaces/default/serviceaccounts/default")
+        return "/healthz ok, service account default exists"
 
-    return Part("kube-controller-manager", argv, probe)
+    return Component("kube-controller-manager", argv, probe)
 
 
-def _scheduler(layout: Layout, programs: Path) -> Part:
+def _scheduler(paths: ClusterPaths, programs: Path) -> Component:
     argv = (
         str(programs / "kube-scheduler"),
-        f"--kubeconfig={kubeconfig_of(layout, SCHEDULER)}",
+        f"--kubeconfig={kubeconfig_path(paths, SCHEDULER)}",
         "--leader-elect=false",
         f"--bind-address={NODE_IP}",
         "--profiling=false",
     )
-    return Part("kube-scheduler", argv, lambda: f"/readyz {get_health(f'https://{NODE_IP}:10259/readyz')}")
+    return Component("kube-scheduler", argv, lambda: f"/readyz {get_health(f'https://{NODE_IP}:10259/readyz')}")
 
 
-def _kubelet(layout: Layout, programs: Path) -> Part:
+def _kubelet(paths: ClusterPaths, programs: Path) -> Component:
     argv = (
         str(programs / "kubelet"),
-        f"--config={layout.config / 'kubelet.yaml'}",
-        f"--kubeconfig={kubeconfig_of(layout, KUBELET)}",
+        f"--config={paths.config / 'kubelet.yaml'}",
+        f"--kubeconfig={kubeconfig_path(paths, KUBELET)}",
         f"--hostname-override={NODE}",
         f"--node-ip={NODE_IP}",
-        f"--root-dir={layout.kubelet}",
-        f"--cert-dir={layout.kubelet / 'pki'}",
+        f"--root-dir={paths.kubelet}",
+        f"--cert-dir={paths.kubelet / 'pki'}",
         "--node-labels=node.kubernetes.io/instance-type=local,topology.kubernetes.io/zone=local",
     )
     healthz = f"http://{NODE_IP}:10248/healthz"
-    return Part("kubelet", argv, lambda: f"/healthz {get_health(healthz)}, {node(layout)}")
+    return Component("kubelet", argv, lambda: f"/healthz {get_health(healthz)}, {probe_node(paths)}")
 
 
-def node(layout: Layout) -> str:
-    """Give the evidence that the node is Ready.
+def probe_node(paths: ClusterPaths) -> str:
+    """Return the evidence that the node is Ready.
 
     Raises:
-        NotYet: it is not.
+        NotYet: it is not Ready.
     """
-    status = get_json(layout, f"/api/v1/nodes/{NODE}")["status"]
-    ready = next((each for each in status["conditions"] if each["type"] == "Ready"), None)
+    status = get_json(paths, f"/api/v1/nodes/{NODE}")["status"]
+    ready = next((condition for condition in status["conditions"] if condition["type"] == "Ready"), None)
     if not ready or ready["status"] != "True":
-        reason = ready["message"] if ready else "the kubelet has not reported yet"
+        reason = ready["message"] if ready else "the kubelet has not reported its status"
         raise NotYet(f"node {NODE} is not Ready: {reason}")
     return f"node {NODE} Ready ({status['nodeInfo']['kubeletVersion']})"
 
 
-def _proxy(layout: Layout, programs: Path) -> Part:
+def _proxy(paths: ClusterPaths, programs: Path) -> Component:
     argv = (
         str(programs / "kube-proxy"),
-        f"--kubeconfig={kubeconfig_of(layout, PROXY)}",
+        f"--kubeconfig={kubeconfig_path(paths, PROXY)}",
         f"--hostname-override={NODE}",
         "--proxy-mode=nftables",
         f"--cluster-cidr={POD_CIDR}",
         f"--bind-address={NODE_IP}",
         f"--healthz-bind-address={NODE_IP}:10256",
-        "--oom-score-adj=0",  # lowering it needs CAP_SYS_RESOURCE
-        "--conntrack-max-per-core=0",  # a limit of the machine, not of the namespace
+        "--oom-score-adj=0",  # a lower one requires CAP_SYS_RESOURCE
+        "--conntrack-max-per-core=0",  # this limit is machine-wide
     )
 
     def probe() -> str:
         get_health(f"http://{NODE_IP}:10256/healthz")
         return "/healthz ok"
 
-    return Part("kube-proxy", argv, probe)
+    return Component("kube-proxy", argv, probe)
 
 
-def _coredns(layout: Layout, programs: Path) -> Part:
+def _coredns(paths: ClusterPaths, programs: Path) -> Component:
     name = "kubernetes.default.svc.cluster.local"
 
     def probe() -> str:
@@ -231,22 +231,22 @@ def _coredns(layout: Layout, programs: Path) -> Part:
             raise NotYet(f"{name} is {address}, not {KUBERNETES_SERVICE_IP}")
         return f"kubernetes.default is {address}"
 
-    return Part("coredns", (str(programs / "coredns"), "-conf", str(layout.config / "Corefile")), probe)
+    return Component("coredns", (str(programs / "coredns"), "-conf", str(paths.config / "Corefile")), probe)
 
 
-def _provisioner(layout: Layout, programs: Path) -> Part:
+def _provisioner(paths: ClusterPaths, programs: Path) -> Component:
     argv = (
         str(programs / "local-path-provisioner"),
         "start",
-        f"--kubeconfig={kubeconfig_of(layout, PROVISIONER)}",
-        f"--config={layout.config / 'local-path.json'}",
+        f"--kubeconfig={kubeconfig_path(paths, PROVISIONER)}",
+        f"--config={paths.config / 'local-path.json'}",
         f"--helper-image={BUSYBOX}",
-        f"--helper-pod-file={layout.config / 'local-path-helper.yaml'}",
+        f"--helper-pod-file={paths.config / 'local-path-helper.yaml'}",
         "--service-account-name=local-path-helper",
     )
 
     def probe() -> str:
-        get_json(layout, "/apis/storage.k8s.io/v1/storageclasses/local-path")
-        return "StorageClass local-path is there"
+        get_json(paths, "/apis/storage.k8s.io/v1/storageclasses/local-path")
+        return "StorageClass local-path exists"
 
-    return Part("local-path-provisioner", argv, probe)
+    return Component("local-path-provisioner", argv, probe)

@@ -1,4 +1,4 @@
-"""The configuration files of the parts: templates below files/, with the cluster's names and paths filled in."""
+"""The components' configuration files, rendered from the templates in files/."""
 
 from __future__ import annotations
 
@@ -6,47 +6,49 @@ from collections.abc import Mapping
 from pathlib import Path
 from string import Template
 
-from common.files import write_whole
+from common.files import write_atomically
 from local_cluster import addresses
 from local_cluster.cgroups import ROOT
-from local_cluster.cluster_paths import Layout
+from local_cluster.cluster_paths import ClusterPaths
+from local_cluster.debian_packages import CNI_PLUGINS
 from local_cluster.node_images.base_images import BUSYBOX, PAUSE
-from local_cluster.packages import CNI_PLUGINS
 
 TEMPLATES = Path(__file__).with_name("files")
-_PLACES = {"pods.conflist": "cni/pods.conflist"}  # containerd reads every file of its folder
+_TARGETS = {"pods.conflist": "cni/pods.conflist"}  # containerd reads every file of its folder
 
 
-def write_config(layout: Layout) -> None:
-    """Write the configuration files of all parts into the cluster's config folder."""
-    values = values_of(layout)
+def write_config(paths: ClusterPaths) -> None:
+    """Write the configuration files of all components to the cluster's config folder."""
+    values = template_values(paths)
     for template in sorted(TEMPLATES.iterdir()):
         text = render(template.read_text(encoding="utf-8"), values)
-        write_whole(layout.config / _PLACES.get(template.name, template.name), text)
-    # Without the plugin that serves the kubelet containerd is a mere store of images (see containers.py).
+        write_atomically(paths.config / _TARGETS.get(template.name, template.name), text)
+    # Without its CRI plugin containerd runs no pods (see stale_containers.py).
     store = values | {"disabled_plugins": '"io.containerd.grpc.v1.cri"'}
-    write_whole(store_config(layout), render((TEMPLATES / "containerd.toml").read_text(encoding="utf-8"), store))
+    write_atomically(
+        image_store_config(paths), render((TEMPLATES / "containerd.toml").read_text(encoding="utf-8"), store)
+    )
 
 
-def store_config(layout: Layout) -> Path:
-    """Give the configuration of a containerd that runs no pods."""
-    return layout.config / "containerd-store.toml"
+def image_store_config(paths: ClusterPaths) -> Path:
+    """Return the configuration file of a containerd that runs no pods."""
+    return paths.config / "containerd-store.toml"
 
 
 def render(template: str, values: Mapping[str, str]) -> str:
-    """Fill in a template (`string.Template`).
+    """Render a template (`string.Template`).
 
     Raises:
-        KeyError: the template asks for a value that is not there.
+        KeyError: a value of the template is missing.
     """
     return Template(template).substitute(values)
 
 
-def values_of(layout: Layout) -> dict[str, str]:
-    """Give what the templates may ask for."""
-    paths = ("config", "pki", "run", "cni", "containerd", "containerd_socket", "kubelet", "pod_logs", "volumes")
+def template_values(paths: ClusterPaths) -> dict[str, str]:
+    """Return the values of the templates."""
+    names = ("config", "pki", "run", "cni", "containerd", "containerd_socket", "kubelet", "pod_logs", "volumes")
     return {
-        **{path: str(getattr(layout, path)) for path in paths},
+        **{name: str(getattr(paths, name)) for name in names},
         "name": addresses.NAME,
         "node_ip": addresses.NODE_IP,
         "pod_cidr": addresses.POD_CIDR,

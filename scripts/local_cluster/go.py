@@ -1,4 +1,4 @@
-"""A Go compiler: the machine's own when it is new enough, else one from PyPI."""
+"""The Go compiler: this machine's own if it is new enough, else one from PyPI."""
 
 from __future__ import annotations
 
@@ -6,46 +6,46 @@ import re
 import shutil
 from pathlib import Path
 
-from common.files import digest_of_files, whole_folder
-from common.package_access import package_variables
-from common.paths import REPOSITORY, cache_folder
-from common.run import Say, capture
+from common.command import Progress, capture_output
+from common.files import atomic_folder, hash_files
+from common.package_index import package_index_variables
+from common.paths import REPOSITORY, cache_path
 from common.venv import make_venv
 
 _LOCK = REPOSITORY / "requirements" / "go.txt"
 _IN_WHEEL = "lib/python*/site-packages/go/bin/go"
 
 
-def ensure_go(minimum: tuple[int, ...], say: Say) -> Path:
-    """Give a Go compiler.
+def ensure_go(minimum: tuple[int, ...], progress: Progress) -> Path:
+    """Return a Go compiler.
 
     Args:
-        minimum: the oldest version that will do, like (1, 26, 0).
-        say: told when one has to be fetched.
+        minimum: the oldest accepted version, like (1, 26, 0).
+        progress: called if Go is downloaded.
 
     Raises:
-        ScriptError: it could not be fetched.
+        ScriptError: the download failed.
     """
     own = shutil.which("go")
-    if own and version_in(capture((own, "version"), env={"GOTOOLCHAIN": "local"})) >= minimum:
+    if own and parse_go_version(capture_output((own, "version"), env={"GOTOOLCHAIN": "local"})) >= minimum:
         return Path(own)
-    folder = cache_folder("go", digest_of_files([_LOCK]))
+    folder = cache_path("go", hash_files([_LOCK]))
     if not folder.exists():
-        say("fetching Go from PyPI")
-        _fetch(folder)
+        progress("downloading Go from PyPI")
+        _download(folder)
     (program,) = folder.glob(_IN_WHEEL)
     return program
 
 
-def version_in(text: str) -> tuple[int, ...]:
-    """Give the version in a line like `go version go1.26.1 linux/amd64`; (0,) for one that is not a release."""
+def parse_go_version(text: str) -> tuple[int, ...]:
+    """Parse a line like `go version go1.26.1 linux/amd64`; return (0,) for a version that is not a release."""
     match = re.search(r"\bgo(\d+)\.(\d+)(?:\.(\d+))?(?= |$)", text)
     return tuple(int(number or 0) for number in match.groups()) if match else (0,)
 
 
-def _fetch(folder: Path) -> None:
-    with whole_folder(folder) as draft:
+def _download(folder: Path) -> None:
+    with atomic_folder(folder) as draft:
         make_venv(draft)
-        # pip as a module of the draft's Python: the draft is renamed, and programs in bin/ name their folder.
+        # Run pip as a module: the draft is renamed, and scripts in bin/ contain the path of their Python.
         pip = (draft / "bin/python", "-m", "pip", "install", "--require-hashes", "-r", _LOCK)
-        capture(pip, timeout_s=600, env=package_variables())
+        capture_output(pip, timeout_s=600, env=package_index_variables())

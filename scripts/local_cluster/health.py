@@ -1,40 +1,40 @@
-"""Waiting until a part works, or saying why it does not."""
+"""Wait for healthy components."""
 
 from __future__ import annotations
 
+from common.command import Progress, indent, last_lines
 from common.errors import ScriptError
-from common.run import Say, indent, last_lines
-from common.waiting import wait_for
+from common.polling import wait_for
 from local_cluster import processes
-from local_cluster.cluster_paths import Layout
-from local_cluster.components import Part
+from local_cluster.cluster_paths import ClusterPaths
+from local_cluster.components import Component
 
 
-def wait_until_well(layout: Layout, part: Part, say: Say) -> None:
-    """Wait until a part that was started is well.
+def wait_until_healthy(paths: ClusterPaths, component: Component, progress: Progress) -> None:
+    """Wait until a started component is healthy.
 
     Args:
-        layout: the cluster's files.
-        part: the part.
-        say: told what its probe saw last.
+        paths: the cluster's files.
+        component: the component.
+        progress: called with what its probe observed.
 
     Raises:
-        ScriptError: it died or did not become well in time; shows the last lines of its log.
+        ScriptError: it exited or is not healthy in time; contains the last lines of its log.
     """
 
     def probe() -> None:
-        if not processes.find(layout, part.name):
-            raise ScriptError(f"{part.name} ended by itself")
-        part.probe()
+        if not processes.find_process(paths, component.name):
+            raise ScriptError(f"{component.name} exited")
+        component.probe()
 
-    def say_of_part(seen: str) -> None:
-        say(f"{part.name}: {seen}")
+    def report_state(state: str) -> None:
+        progress(f"{component.name}: {state}")
 
     try:
-        wait_for(f"{part.name} to be well", probe, part.deadline_s, interval_s=0.1, say=say_of_part)
+        wait_for(f"{component.name} to be healthy", probe, component.deadline_s, interval_s=0.1, progress=report_state)
     except ScriptError as error:
-        log = layout.log(part.name)
+        log = paths.log(component.name)
         tail = indent(last_lines(log.read_text(errors="replace"))) if log.exists() else ""
         raise ScriptError(
-            f"{error} (`scripts/cluster down` and `up` start afresh); the end of {log}:\n{tail}"
+            f"{error}. To start a new cluster: `scripts/cluster down` and `up`. Last lines of {log}:\n{tail}"
         ) from None

@@ -1,4 +1,4 @@
-"""Kubeconfigs with everything embedded, so that a copy of the file is enough."""
+"""Self-contained kubeconfigs with embedded certificates."""
 
 from __future__ import annotations
 
@@ -6,37 +6,37 @@ import base64
 import json
 from pathlib import Path
 
-from common.files import write_whole
+from common.files import write_atomically
 from local_cluster.addresses import API_SERVER, NAME
 from local_cluster.certificates import ADMIN, CLIENTS, Identity, Pki
-from local_cluster.cluster_paths import Layout
+from local_cluster.cluster_paths import ClusterPaths
 
 
-def kubeconfig_of(layout: Layout, identity: Identity) -> Path:
-    """Give the kubeconfig file of an identity."""
-    return layout.admin_kubeconfig if identity is ADMIN else layout.config / f"{identity.name}.kubeconfig"
+def kubeconfig_path(paths: ClusterPaths, identity: Identity) -> Path:
+    """Return the kubeconfig file of an identity."""
+    return paths.admin_kubeconfig if identity is ADMIN else paths.config / f"{identity.name}.kubeconfig"
 
 
-def write_kubeconfigs(layout: Layout) -> None:
-    """Write the kubeconfig of every client. JSON is YAML, too."""
-    pki = Pki(layout.pki)
+def write_kubeconfigs(paths: ClusterPaths) -> None:
+    """Write the kubeconfigs of all clients, as JSON, which is valid YAML."""
+    pki = Pki(paths.pki)
     for identity in CLIENTS:
-        content = kubeconfig(
+        content = render_kubeconfig(
             pki.authority.read_bytes(), pki.certificate(identity).read_bytes(), pki.key(identity).read_bytes()
         )
-        write_whole(kubeconfig_of(layout, identity), json.dumps(content, indent=2) + "\n", mode=0o600)
+        write_atomically(kubeconfig_path(paths, identity), json.dumps(content, indent=2) + "\n", mode=0o600)
 
 
-def kubeconfig(authority: bytes, certificate: bytes, key: bytes) -> dict[str, object]:
-    """Give the content of a kubeconfig.
+def render_kubeconfig(authority: bytes, certificate: bytes, key: bytes) -> dict[str, object]:
+    """Return the content of a kubeconfig.
 
     Args:
-        authority: the certificate that the API server's is signed with, in PEM.
-        certificate: the client's, in PEM.
-        key: the client's, in PEM.
+        authority: the CA certificate of the API server, in PEM.
+        certificate: the client's certificate, in PEM.
+        key: the client's key, in PEM.
     """
-    cluster = {"server": API_SERVER, "certificate-authority-data": _encoded(authority)}
-    user = {"client-certificate-data": _encoded(certificate), "client-key-data": _encoded(key)}
+    cluster = {"server": API_SERVER, "certificate-authority-data": _encode(authority)}
+    user = {"client-certificate-data": _encode(certificate), "client-key-data": _encode(key)}
     return {
         "apiVersion": "v1",
         "kind": "Config",
@@ -47,5 +47,5 @@ def kubeconfig(authority: bytes, certificate: bytes, key: bytes) -> dict[str, ob
     }
 
 
-def _encoded(pem: bytes) -> str:
+def _encode(pem: bytes) -> str:
     return base64.b64encode(pem).decode()

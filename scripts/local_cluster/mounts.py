@@ -1,4 +1,4 @@
-"""The machine's mounts, and taking down those below a folder."""
+"""The machine's mounts, and unmounting below a folder."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from common.command import CommandError, capture_output
 from common.errors import ScriptError
-from common.run import CommandError, capture
 
 
 @dataclass(frozen=True)
 class Mount:
-    """One line of mountinfo.
+    """A line of mountinfo.
 
     Attributes:
-        point: where it is mounted.
-        kind: the type of file system.
+        point: the mount point.
+        kind: the file system type.
         options: the options of the file system, not of the mount.
     """
 
@@ -26,40 +26,40 @@ class Mount:
 
 
 def parse_mounts(mountinfo: str) -> list[Mount]:
-    """Read the text of `/proc/self/mountinfo`, whose fields proc(5) describes."""
-    found = []
+    """Parse `/proc/self/mountinfo` as proc(5) describes it."""
+    mounts = []
     for line in mountinfo.splitlines():
-        own, _, tail = line.partition(" - ")
+        head, _, tail = line.partition(" - ")
         kind, _, options = tail.split(" ", 2)
-        found.append(Mount(Path(_unescaped(own.split()[4])), kind, frozenset(options.split(","))))
-    return found
+        mounts.append(Mount(Path(_unescape(head.split()[4])), kind, frozenset(options.split(","))))
+    return mounts
 
 
 def read_mounts() -> list[Mount]:
-    """Give the mounts this process sees."""
+    """Return the mounts of this process."""
     return parse_mounts(Path("/proc/self/mountinfo").read_text(encoding="utf-8"))
 
 
 def unmount_below(folder: Path) -> None:
-    """Take down all mounts at or below a folder, the latest first.
+    """Unmount everything at or below a folder, latest first.
 
     Raises:
-        ScriptError: one is still there afterwards. Removing files below it could then remove somebody's data.
+        ScriptError: a mount remains. Removing files below it could delete a user's data.
     """
     for point in reversed(_points_below(folder)):
         try:
-            capture(("umount", point))
+            capture_output(("umount", point))
         except CommandError:
-            # Busy: some process outside of the cluster looks into it. It goes away when that one leaves.
-            capture(("umount", "--lazy", point))
-    if left := _points_below(folder):
-        raise ScriptError(f"{left[-1]} is still mounted: unmount it by hand and try again.")
+            # Busy: a process outside the cluster uses it. The mount disappears when that process exits.
+            capture_output(("umount", "--lazy", point))
+    if remaining := _points_below(folder):
+        raise ScriptError(f"{remaining[-1]} could not be unmounted. Unmount it and run this again.")
 
 
 def _points_below(folder: Path) -> list[Path]:
     return [mount.point for mount in read_mounts() if mount.point.is_relative_to(folder)]
 
 
-def _unescaped(field: str) -> str:
-    """Give a field of mountinfo as it was: space, tab, newline and backslash are written as octal numbers."""
+def _unescape(field: str) -> str:
+    """Decode a field of mountinfo: space, tab, newline and backslash are written as octal numbers."""
     return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), field)

@@ -1,7 +1,7 @@
-"""The cluster's own processes: started apart from the terminal, found again by later runs.
+"""The processes of the cluster's components: started detached from the terminal, found again by later runs.
 
-A process signs itself in before it becomes the part: the boot, its id and the tick at which it began. So no run
-can lose one that it started, and another process that got the same id is never taken for it.
+Before a process executes the component, it records its boot id, process id and start tick. So no run loses a process
+that it started, and a later process with the same id is never mistaken for it.
 """
 
 from __future__ import annotations
@@ -13,49 +13,49 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from common.errors import ScriptError
-from common.waiting import NotYet, wait_for
+from common.polling import NotYet, wait_for
 from local_cluster import cgroups
-from local_cluster.cluster_paths import Layout
+from local_cluster.cluster_paths import ClusterPaths
 from local_cluster.mounts import read_mounts
-from local_cluster.network import ENTER
+from local_cluster.network import ENTER_NAMESPACE
 
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
-_SIGN_IN_S = 10.0
+_RECORD_TIMEOUT_S = 10.0
 
 
 @dataclass(frozen=True)
 class Process:
-    """A process, told apart from all others that ever ran on this machine.
+    """A unique identification of a process.
 
     Attributes:
-        pid: its id.
-        began: the tick after the boot at which it began.
+        pid: process id.
+        start_tick: clock ticks from the boot to its start.
         boot: the id of the boot.
     """
 
     pid: int
-    began: int
+    start_tick: int
     boot: str
 
 
-def start(layout: Layout, part: str, argv: Sequence[str]) -> None:
-    """Start a part in the cluster's network and cgroup, its output appended to its log.
+def start_process(paths: ClusterPaths, component: str, argv: Sequence[str]) -> None:
+    """Start a component in the cluster's network and cgroup; append its output to its log.
 
     Args:
-        layout: the cluster's files.
-        part: its name.
+        paths: the cluster's files.
+        component: its name.
         argv: program and arguments.
 
     Raises:
-        ScriptError: it could not even sign in.
+        ScriptError: the process did not write its record.
     """
-    home = cgroups.home_of_parts(cgroups.hierarchies(read_mounts()))
-    record = _record(layout, part)
+    home = cgroups.component_cgroup(cgroups.select_hierarchies(read_mounts()))
+    record = _record(paths, component)
     record.unlink(missing_ok=True)
-    layout.logs.mkdir(parents=True, exist_ok=True)
-    with layout.log(part).open("ab") as log:
+    paths.logs.mkdir(parents=True, exist_ok=True)
+    with paths.log(component).open("ab") as log:
         child = subprocess.Popen(
-            ("sh", "-c", _entrance(home / "cgroup.procs", record, [*ENTER, *argv])),
+            ("sh", "-c", _start_command(home / "cgroup.procs", record, [*ENTER_NAMESPACE, *argv])),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -65,46 +65,46 @@ def start(layout: Layout, part: str, argv: Sequence[str]) -> None:
 
     def probe() -> None:
         if child.poll() is not None:
-            raise ScriptError(f"{part} ended before it had begun; see {layout.log(part)}.")
-        if not find(layout, part):
-            raise NotYet("it has not signed in")
+            raise ScriptError(f"{component} exited during its start. See {paths.log(component)}.")
+        if not find_process(paths, component):
+            raise NotYet("it has not written its record")
 
-    wait_for(f"the process of {part}", probe, _SIGN_IN_S, interval_s=0.005)
+    wait_for(f"the process of {component}", probe, _RECORD_TIMEOUT_S, interval_s=0.005)
 
 
-def find(layout: Layout, part: str) -> Process | None:
-    """Give the live process of a part, or None."""
+def find_process(paths: ClusterPaths, component: str) -> Process | None:
+    """Return the running process of a component, or None."""
     try:
-        recorded = parse_record(_record(layout, part).read_text(encoding="utf-8", errors="replace"))
-        current = parse_record(_boot_and_stat(recorded.pid)) if recorded else None
+        recorded = parse_process_record(_record(paths, component).read_text(encoding="utf-8", errors="replace"))
+        current = parse_process_record(_boot_and_stat(recorded.pid)) if recorded else None
     except (FileNotFoundError, ProcessLookupError):
         return None
     return recorded if recorded == current else None
 
 
-def since(layout: Layout, part: str) -> float:
-    """Give when the process of a part was started, in seconds since 1970."""
-    return _record(layout, part).stat().st_mtime
+def read_start_time(paths: ClusterPaths, component: str) -> float:
+    """Return the start time of a component's process, in seconds since 1970."""
+    return _record(paths, component).stat().st_mtime
 
 
-def parse_record(text: str) -> Process | None:
-    """Read what a process signed in with (boot id, stat of proc(5)); None for half a record and for a zombie."""
+def parse_process_record(text: str) -> Process | None:
+    """Parse a record (boot id, stat of proc(5)); return None for an incomplete record and for a zombie."""
     boot, _, stat = text.partition("\n")
-    head, _, tail = stat.rpartition(")")  # the name of the program stands in parentheses and may hold anything
+    head, _, tail = stat.rpartition(")")  # the program's name in parentheses may contain any character
     fields = tail.split()
     if len(fields) < 20 or fields[0] in "ZX":
         return None
     return Process(int(head.split()[0]), int(fields[19]), boot)
 
 
-def _entrance(group: Path, record: Path, argv: Sequence[str]) -> str:
-    """Give the shell command that joins the cgroup, signs in and becomes the part.
+def _start_command(group: Path, record: Path, argv: Sequence[str]) -> str:
+    """Return the shell command that joins the cgroup, writes the record and executes the component.
 
-    In this order: no child of the part can be born outside the cgroup, nor the part run unrecorded.
+    The order ensures that no child runs outside the cgroup and that the component never runs without a record.
     """
     join = f"echo $$ >{shlex.quote(str(group))}"
-    sign_in = f"cat {_BOOT} /proc/$$/stat >{shlex.quote(str(record))}"
-    return f"{join} && {sign_in} && exec {shlex.join(argv)}"
+    write_record = f"cat {_BOOT} /proc/$$/stat >{shlex.quote(str(record))}"
+    return f"{join} && {write_record} && exec {shlex.join(argv)}"
 
 
 def _boot_and_stat(pid: int) -> str:
@@ -112,5 +112,5 @@ def _boot_and_stat(pid: int) -> str:
     return _BOOT.read_text(encoding="ascii") + stat
 
 
-def _record(layout: Layout, part: str) -> Path:
-    return layout.run / f"{part}.process"
+def _record(paths: ClusterPaths, component: str) -> Path:
+    return paths.run / f"{component}.process"

@@ -1,4 +1,4 @@
-"""What a person wants to know of the cluster: which parts run, since when, and how one sees that they are well."""
+"""Status of the cluster: process, start time and health of every component."""
 
 from __future__ import annotations
 
@@ -6,65 +6,73 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from common.waiting import NotYet
+from common.polling import NotYet
 from local_cluster import processes
 from local_cluster.addresses import API_SERVER
-from local_cluster.cluster_paths import Layout
-from local_cluster.components import Part, parts_of
+from local_cluster.cluster_paths import ClusterPaths
+from local_cluster.components import Component, cluster_components
 from local_cluster.toolchain import programs
 
 
 @dataclass(frozen=True)
 class Health:
-    """How a part is.
+    """Health of a component.
 
     Attributes:
-        part: its name.
-        pid: of its process; None when it does not run.
-        since: when it was started, in seconds since 1970.
-        well: whether it works.
-        evidence: how one sees that.
+        component: its name.
+        pid: its process id; None if it does not run.
+        start_time: in seconds since 1970.
+        healthy: whether its probe succeeds.
+        evidence: the observation of its probe.
     """
 
-    part: str
+    component: str
     pid: int | None
-    since: float | None
-    well: bool
+    start_time: float | None
+    healthy: bool
     evidence: str
 
 
-def health(layout: Layout) -> list[Health]:
-    """Ask every part how it is."""
-    return [_health_of(layout, part) for part in parts_of(layout, programs()).values()]
+def read_health(paths: ClusterPaths) -> list[Health]:
+    """Probe every component."""
+    return [_health_of(paths, component) for component in cluster_components(paths, programs()).values()]
 
 
-def report(layout: Layout, parts: Sequence[Health]) -> str:
-    """Give the state of the cluster as lines for a person."""
-    rows = [("PART", "PID", "SINCE", "WELL", "EVIDENCE"), *(_row(part) for part in parts)]
+def render_report(paths: ClusterPaths, components: Sequence[Health]) -> str:
+    """Return the status of the cluster as a table."""
+    rows = [("COMPONENT", "PID", "SINCE", "HEALTHY", "EVIDENCE"), *(_row(component) for component in components)]
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     lines = [
         "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[4]]) for row in rows
     ]
     addresses = [
         f"API server  {API_SERVER}",
-        f"kubeconfig  {layout.admin_kubeconfig}",
+        f"kubeconfig  {paths.admin_kubeconfig}",
         f"programs    {programs()}",
-        f"logs        {layout.logs}",
+        f"logs        {paths.logs}",
     ]
     return "\n".join([*lines, "", *addresses])
 
 
-def _health_of(layout: Layout, part: Part) -> Health:
-    process = processes.find(layout, part.name)
+def _health_of(paths: ClusterPaths, component: Component) -> Health:
+    process = processes.find_process(paths, component.name)
     if not process:
-        return Health(part.name, None, None, False, "not running")
+        return Health(component.name, None, None, False, "not running")
     try:
-        well, evidence = True, part.probe()
-    except NotYet as seen:
-        well, evidence = False, str(seen)
-    return Health(part.name, process.pid, processes.since(layout, part.name), well, evidence)
+        healthy, evidence = True, component.probe()
+    except NotYet as state:
+        healthy, evidence = False, str(state)
+    return Health(component.name, process.pid, processes.read_start_time(paths, component.name), healthy, evidence)
 
 
-def _row(part: Health) -> tuple[str, str, str, str, str]:
-    since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(part.since)) if part.since else "-"
-    return (part.part, str(part.pid or "-"), since, "yes" if part.well else "NO", " ".join(part.evidence.split()))
+def _row(component: Health) -> tuple[str, str, str, str, str]:
+    since = "-"
+    if component.start_time:
+        since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(component.start_time))
+    return (
+        component.component,
+        str(component.pid or "-"),
+        since,
+        "yes" if component.healthy else "NO",
+        " ".join(component.evidence.split()),
+    )

@@ -1,4 +1,4 @@
-"""Taking a cluster off the machine, whatever state it is in: whole, half started, killed."""
+"""Removal of a cluster in any state: running, partly started, or killed."""
 
 from __future__ import annotations
 
@@ -7,100 +7,100 @@ from contextlib import suppress
 from pathlib import Path
 
 from common.errors import ScriptError
-from common.files import write_whole
+from common.files import write_atomically
 from local_cluster import cgroups, processes
 from local_cluster.addresses import NAME
-from local_cluster.cluster_paths import Layout
+from local_cluster.cluster_paths import ClusterPaths
 from local_cluster.components import NAMES
 from local_cluster.mounts import read_mounts, unmount_below
 from local_cluster.network import network_exists, remove_network
 
 _OWNER = Path("/run/kpo-platform-cluster.owner")
 
-# Where kubelet, CNI library and containerd leave things, whatever they are told.
+# Files that kubelet, CNI library and containerd write outside their configured folders.
 _CONTAINER_LOG_LINKS = Path("/var/log/containers")
 _DEVICE_PLUGINS = Path("/var/lib/kubelet/device-plugins")
 _CNI_RESULTS = Path("/var/lib/cni/results")
 _SHIM_SOCKETS = Path("/run/containerd/s")
 
 
-def claim(layout: Layout) -> None:
-    """Note down that the machine's one cluster is this one."""
-    write_whole(_OWNER, str(layout.state))
+def record_owner(paths: ClusterPaths) -> None:
+    """Record these paths as those of the machine's cluster."""
+    write_atomically(_OWNER, str(paths.state))
 
 
-def require_own(layout: Layout) -> None:
-    """Refuse to touch a running cluster that was started from another cache folder.
+def check_owner(paths: ClusterPaths) -> None:
+    """Reject changes of a running cluster of another cache folder.
 
     Raises:
-        ScriptError: there is one; says where.
+        ScriptError: there is such a cluster; names its folder.
     """
-    if layout.run.exists() or not cgroups.processes(cgroups.hierarchies(read_mounts())):
+    if paths.run.exists() or not cgroups.list_processes(cgroups.select_hierarchies(read_mounts())):
         return
     owner = Path(_OWNER.read_text(encoding="utf-8")) if _OWNER.exists() else Path("an unknown folder")
-    if owner == layout.state:  # its folder was deleted under it
+    if owner == paths.state:  # the cluster's folder was deleted while it ran
         return
     raise ScriptError(
-        f"This machine's local cluster runs from {owner}, not from {layout.state}: "
-        "set XDG_CACHE_HOME as it was when it was started."
+        f"Cannot change the local cluster: it runs from {owner}, not from {paths.state}. "
+        "Set XDG_CACHE_HOME as for its start."
     )
 
 
-def exist(layout: Layout) -> bool:
-    """Tell whether anything of a cluster is on the machine, running or not."""
-    trees = cgroups.hierarchies(read_mounts())
-    return network_exists() or layout.run.exists() or any(tree.ours.exists() for tree in trees)
+def has_remains(paths: ClusterPaths) -> bool:
+    """Return whether any part of a cluster is on this machine, running or not."""
+    trees = cgroups.select_hierarchies(read_mounts())
+    return network_exists() or paths.run.exists() or any(tree.cluster_cgroup.exists() for tree in trees)
 
 
-def anything_runs(layout: Layout) -> bool:
-    """Tell whether any part of the cluster lives."""
-    return any(processes.find(layout, name) for name in NAMES)
+def is_running(paths: ClusterPaths) -> bool:
+    """Return whether any component runs."""
+    return any(processes.find_process(paths, name) for name in NAMES)
 
 
-def remove(layout: Layout) -> None:
+def remove_cluster(paths: ClusterPaths) -> None:
     """Remove processes, mounts, network, cgroups and state; keep images and logs.
 
     Raises:
-        ScriptError: a process, mount or cgroup would not go. Nothing of the state is removed while anything is mounted.
+        ScriptError: a process, mount or cgroup could not be removed. While anything is mounted, no state is removed.
     """
-    trees = cgroups.hierarchies(read_mounts())
+    trees = cgroups.select_hierarchies(read_mounts())
     cgroups.kill_processes(trees)
-    _remove_shim_sockets(layout)
-    unmount_own(layout)
+    _remove_shim_sockets(paths)
+    unmount_volumes(paths)
     remove_network()
     cgroups.remove_cgroups(trees)
-    _remove_strays(layout)
+    _remove_external_files(paths)
     _OWNER.unlink(missing_ok=True)
-    layout.admin_kubeconfig.unlink(missing_ok=True)
-    for folder in layout.passing:
+    paths.admin_kubeconfig.unlink(missing_ok=True)
+    for folder in paths.ephemeral:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def unmount_own(layout: Layout) -> None:
-    """Take down the mounts of kubelet and containerd. The folder of state may be a mount too, of its owner: that stays.
+def unmount_volumes(paths: ClusterPaths) -> None:
+    """Unmount the volumes of kubelet and containerd, but not the state folder if the user mounted it.
 
     Raises:
-        ScriptError: one is still there afterwards.
+        ScriptError: a mount remains.
     """
-    for folder in layout.state.iterdir() if layout.state.exists() else ():
+    for folder in paths.state.iterdir() if paths.state.exists() else ():
         unmount_below(folder)
 
 
-def _remove_shim_sockets(layout: Layout) -> None:
-    """Remove the sockets of killed shims."""
-    for note in (layout.run / "containerd").glob("io.containerd.runtime.v2.task/*/*/address"):
-        Path(note.read_text(encoding="utf-8").removeprefix("unix://")).unlink(missing_ok=True)
+def _remove_shim_sockets(paths: ClusterPaths) -> None:
+    """Remove the sockets of killed containerd shims."""
+    for address_file in (paths.run / "containerd").glob("io.containerd.runtime.v2.task/*/*/address"):
+        Path(address_file.read_text(encoding="utf-8").removeprefix("unix://")).unlink(missing_ok=True)
     _remove_if_empty(_SHIM_SOCKETS, _SHIM_SOCKETS.parent)
 
 
-def _remove_strays(layout: Layout) -> None:
+def _remove_external_files(paths: ClusterPaths) -> None:
     for result in _CNI_RESULTS.glob(f"{NAME}-*"):
         sandbox = result.name.removeprefix(f"{NAME}-").partition("-")[0]
-        for of_sandbox in _CNI_RESULTS.glob(f"*-{sandbox}-*"):
-            of_sandbox.unlink()
+        for sandbox_result in _CNI_RESULTS.glob(f"*-{sandbox}-*"):
+            sandbox_result.unlink()
     if _CONTAINER_LOG_LINKS.is_dir():
         for link in _CONTAINER_LOG_LINKS.iterdir():
-            if link.is_symlink() and link.readlink().is_relative_to(layout.pod_logs):
+            if link.is_symlink() and link.readlink().is_relative_to(paths.pod_logs):
                 link.unlink()
     _DEVICE_PLUGINS.joinpath("kubelet.sock").unlink(missing_ok=True)
     for folder in (_CNI_RESULTS, _CONTAINER_LOG_LINKS, _DEVICE_PLUGINS):
@@ -110,5 +110,5 @@ def _remove_strays(layout: Layout) -> None:
 
 def _remove_if_empty(*folders: Path) -> None:
     for folder in folders:
-        with suppress(OSError):  # not there; or not empty, because it is somebody else's, too
+        with suppress(OSError):  # missing, or in use by another program
             folder.rmdir()

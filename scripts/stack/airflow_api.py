@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from common.errors import ScriptError
-from common.waiting import NotYet, wait_for
+from common.polling import NotYet, wait_for
 
 _TIMEOUT_S = 30
 

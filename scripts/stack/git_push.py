@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from common.run import capture
+from common.command import capture_output
 
 _AUTHOR = ("-c", "user.name=kpo-platform", "-c", "user.email=quickstart@kpo-platform.test")
 
@@ -41,4 +41,4 @@ def push(url: str, files: Mapping[str, str], message: str) -> str:
 
 
 def _git(folder: Path, *arguments: str) -> str:
-    return capture(["git", *arguments], cwd=folder, timeout_s=60)
+    return capture_output(["git", *arguments], cwd=folder, timeout_s=60)

@@ -8,35 +8,35 @@ import secrets
 import sys
 from pathlib import Path
 
-from common.background import beside
-from common.mutex import only_one_run
-from common.paths import cache_folder
-from common.python_env import environment
-from common.run import capture
+from common.background import run_in_background
+from common.command import capture_output
+from common.mutex import hold_lock
+from common.paths import cache_path
+from common.python_env import ensure_environment
 from common.steps import Steps
-from images.build import build_all
+from images.build import build_images
 from local_cluster import cluster
 from stack.release import CHART, MANIFESTS, NAMESPACE, RELEASE, VALUES, Stack
 
 
-def bring_up(steps: Steps) -> Stack:
+def install_stack(steps: Steps) -> Stack:
     """Bring up cluster, images, Airflow and the teams; what already stands is left as it is.
 
     Raises:
         ScriptError: a step could not be completed; says which and why.
     """
-    with only_one_run(cache_folder("stack.lock"), "bringing the stack up", steps.note):
+    with hold_lock(cache_path("stack.lock"), "bringing the stack up", steps.note):
         return _bring_up(steps)
 
 
 def _bring_up(steps: Steps) -> Stack:
-    with steps.step("Make the Python environment (.venv)") as step:
-        programs = environment(step.detail)
+    with steps.step("Create the Python environment (.venv)") as step:
+        programs = ensure_environment(step.detail)
     build(steps)
     with steps.step("Start Kubernetes"):
         cluster.up(steps)
     with steps.step("Load images into the cluster") as step:
-        cluster.load(build_all(step.detail).values(), step.detail)
+        cluster.load(build_images(step.detail).values(), step.detail)
     stack = Stack(cluster.kubeconfig(), cluster.programs())
     with steps.step("Start a git server for the teams' DAGs"):
         stack.kubectl("apply", "--server-side", "-f", MANIFESTS / "git-server.yaml")
@@ -49,7 +49,7 @@ def _bring_up(steps: Steps) -> Stack:
 def build(steps: Steps) -> None:
     """Build the cluster's programs, which needs the processor, beside the images, which wait for the network."""
     whole = steps.step("Build cluster programs and images (15 minutes on a fresh machine)")
-    with whole as step, beside("images", [sys.executable, "-m", "images.build"]):
+    with whole as step, run_in_background("images", [sys.executable, "-m", "images.build"]):
         cluster.build_programs(step.detail)
 
 
@@ -83,7 +83,7 @@ def bootstrap(steps: Steps, stack: Stack, programs: Path) -> None:
     """Run `platformctl bootstrap`: connection, registry secret, volume claims."""
     with steps.step("platformctl bootstrap: connection, registry secret, volumes"):
         words: list[str | Path] = [programs / "platformctl", "bootstrap", "--yes", "--registry-config", "-"]
-        capture(words, env=stack.variables, stdin=login(stack), timeout_s=300)
+        capture_output(words, env=stack.variables, stdin=login(stack), timeout_s=300)
 
 
 def login(stack: Stack) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from common.run import Say, capture
+from common.command import Progress, capture_output
 from stack.release import CHART, VALUES, Stack
 
 RELEASE = HOME = "many"
@@ -47,7 +47,7 @@ def _team(name: str) -> dict[str, Any]:
 def render(stack: Stack, file: Path) -> str:
     """Give what `helm template` makes of a file of values."""
     words: list[str | Path] = [stack.programs / "helm", "template", RELEASE, CHART, "-n", HOME, "--values", file]
-    return capture(words, timeout_s=120)
+    return capture_output(words, timeout_s=120)
 
 
 def write(folder: Path, content: dict[str, Any]) -> Path:
@@ -57,13 +57,13 @@ def write(folder: Path, content: dict[str, Any]) -> Path:
     return file
 
 
-def install(stack: Stack, file: Path, say: Say) -> None:
+def install(stack: Stack, file: Path, progress: Progress) -> None:
     """Install the release, or upgrade to these values."""
     words: list[str | Path] = ["upgrade", "--install", RELEASE, CHART, "--namespace", HOME, "--create-namespace"]
-    stack.helm([*words, "--values", file, "--timeout", "10m"], say, timeout_s=600)
+    stack.helm([*words, "--values", file, "--timeout", "10m"], progress, timeout_s=600)
 
 
-def release_bytes(stack: Stack) -> int:
+def release_secret_bytes(stack: Stack) -> int:
     """Give the size of the Secret in which Helm keeps the newest revision of the release; its limit is 1 MiB."""
     kept = stack.get("secrets", "-n", HOME, "-l", f"owner=helm,name={RELEASE}")["items"]
     newest = max(kept, key=lambda secret: int(secret["metadata"]["labels"]["version"]))
@@ -75,11 +75,11 @@ def contract_bytes(stack: Stack) -> int:
     return len(stack.get("configmap", f"{RELEASE}-contract", "-n", HOME)["data"]["contract.json"].encode())
 
 
-def remove(stack: Stack, say: Callable[[str], None]) -> None:
+def remove(stack: Stack, progress: Callable[[str], None]) -> None:
     """Uninstall the release and delete all namespaces that it leaves."""
-    listed = capture([stack.programs / "helm", "list", "-n", HOME, "-o", "json"], env=stack.variables)
+    listed = capture_output([stack.programs / "helm", "list", "-n", HOME, "-o", "json"], env=stack.variables)
     if json.loads(listed):
-        stack.helm(["uninstall", RELEASE, "--namespace", HOME, "--timeout", "5m"], say, timeout_s=330)
+        stack.helm(["uninstall", RELEASE, "--namespace", HOME, "--timeout", "5m"], progress, timeout_s=330)
     left = f"app.kubernetes.io/instance={RELEASE},app.kubernetes.io/component=team"
     stack.kubectl("delete", "namespaces", "-l", left, "--wait=false", timeout_s=300)
     stack.kubectl("delete", "namespace", HOME, "--ignore-not-found", "--wait=false")

@@ -11,14 +11,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from common.paths import cache_folder
+from common.paths import cache_path
 from stack.release import Stack
 
-WATCH_LOG = cache_folder("logs", "watch.log")
+WATCH_LOG = cache_path("logs", "watch.log")
 """What kubectl said when it could not watch."""
 
 
-class SeenPods:
+class ObservedPods:
     """The last state of every pod that was seen, by uid."""
 
     def __init__(self) -> None:
@@ -43,14 +43,14 @@ class SeenPods:
 
 
 @contextmanager
-def watching(stack: Stack, labels: str = "kubernetes_pod_operator=True") -> Iterator[SeenPods]:
+def watch_pods(stack: Stack, labels: str = "kubernetes_pod_operator=True") -> Iterator[ObservedPods]:
     """Watch pods, in whatever namespace, while the block runs.
 
     Args:
         stack: the cluster.
         labels: which pods, as kubectl selects them; those that Airflow's tasks start by default.
     """
-    seen = SeenPods()
+    seen = ObservedPods()
     command: list[str | Path] = [stack.programs / "kubectl", "get", "pods", "-A", "-l", labels]
     command += ["--watch", "-o", "json"]
     WATCH_LOG.parent.mkdir(parents=True, exist_ok=True)
@@ -70,7 +70,7 @@ def watching(stack: Stack, labels: str = "kubernetes_pod_operator=True") -> Iter
             reader.join(10)
 
 
-def _read(stream: IO[str], seen: SeenPods) -> None:
+def _read(stream: IO[str], seen: ObservedPods) -> None:
     """Read JSON objects that kubectl writes one after the other, each over many lines."""
     lines: list[str] = []
     for line in stream:

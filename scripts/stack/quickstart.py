@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 
-from common.paths import REPOSITORY, cache_folder
+from common.paths import REPOSITORY, cache_path
 from common.steps import Steps
 from stack.airflow_api import AirflowApi
-from stack.install import bring_up
+from stack.install import install_stack
 from stack.release import NAMESPACE, Stack
-from stack.sample_run import Ran, connect, run_hello
+from stack.sample_run import SampleRun, connect, run_sample
 
 
 def main() -> int:
@@ -20,16 +20,16 @@ def main() -> int:
     """
     steps, began = Steps(), time.monotonic()
     try:
-        stack = bring_up(steps)
+        stack = install_stack(steps)
         airflow = connect(stack)
-        ran = run_hello(steps, stack, airflow)
+        ran = run_sample(steps, stack, airflow)
     finally:
-        steps.save(cache_folder("results", "quickstart-steps.json"))
+        steps.save(cache_path("results", "quickstart-steps.json"))
     print(report(stack, airflow, ran, time.monotonic() - began))
     return 0
 
 
-def report(stack: Stack, airflow: AirflowApi, ran: Ran, seconds: float) -> str:
+def report(stack: Stack, airflow: AirflowApi, ran: SampleRun, seconds: float) -> str:
     """Say what ran where and what to do next."""
     metadata, spec = ran.pod["metadata"], ran.pod["spec"]
     admin = stack.contract()["airflow"]["adminSecret"]

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from common.files import write_whole
-from common.paths import REPOSITORY, cache_folder
-from common.run import Say, capture, run_logged
+from common.command import Progress, capture_output, run_logged
+from common.files import write_atomically
+from common.paths import REPOSITORY, cache_path
 
 RELEASE = "airflow"
 NAMESPACE = "airflow"
@@ -40,7 +40,7 @@ class Stack:
     def kubectl(self, *arguments: str | Path, stdin: str = "", timeout_s: float = 60) -> str:
         """Run kubectl and give what it wrote to stdout."""
         words = [self.programs / "kubectl", *arguments]
-        return capture(words, env=self.variables, stdin=stdin, timeout_s=timeout_s)
+        return capture_output(words, env=self.variables, stdin=stdin, timeout_s=timeout_s)
 
     def config(self) -> dict[str, Any]:
         """Give the administrator's kubeconfig, everything inside it."""
@@ -54,17 +54,19 @@ class Stack:
         config = self.config()
         config["users"][0]["user"] = {"token": token}
         file = folder / "kubeconfig"
-        write_whole(file, json.dumps(config), mode=0o600)
+        write_atomically(file, json.dumps(config), mode=0o600)
         return file
 
     def get(self, *arguments: str) -> Any:
         """Give objects as `kubectl get -o json` does."""
         return json.loads(self.kubectl("get", *arguments, "-o", "json"))
 
-    def helm(self, arguments: Sequence[str | Path], say: Say, timeout_s: float) -> None:
+    def helm(self, arguments: Sequence[str | Path], progress: Progress, timeout_s: float) -> None:
         """Run helm, its output in a log."""
-        log = cache_folder("logs", "helm.log")
-        run_logged([self.programs / "helm", *arguments], log, env=self.variables, say=say, timeout_s=timeout_s)
+        log = cache_path("logs", "helm.log")
+        run_logged(
+            [self.programs / "helm", *arguments], log, env=self.variables, progress=progress, timeout_s=timeout_s
+        )
 
     def address_of(self, service: str, namespace: str = NAMESPACE) -> str:
         """Give `host:port` of a Service; this machine has a route to the cluster's addresses."""

@@ -7,18 +7,18 @@ from typing import Any
 
 from common.errors import ScriptError
 from common.paths import REPOSITORY
+from common.polling import NotYet, wait_for
 from common.steps import Steps
-from common.waiting import NotYet, wait_for
 from stack.airflow_api import AirflowApi, NotFoundError
 from stack.git_push import push
-from stack.pod_watch import WATCH_LOG, watching
+from stack.pod_watch import WATCH_LOG, watch_pods
 from stack.release import Stack
 
 DAG = "hello_team"
 
 
 @dataclass(frozen=True)
-class Ran:
+class SampleRun:
     """What ran where, as Airflow and Kubernetes tell it.
 
     Attributes:
@@ -44,7 +44,7 @@ def connect(stack: Stack) -> AirflowApi:
     return AirflowApi(stack.address_of(service["name"]) + service["path"], admin["username"], admin["password"])
 
 
-def run_hello(steps: Steps, stack: Stack, airflow: AirflowApi) -> Ran:
+def run_sample(steps: Steps, stack: Stack, airflow: AirflowApi) -> SampleRun:
     """Drop the sample DAG into team alpha's folder, run it, and read back what happened.
 
     Raises:
@@ -56,7 +56,7 @@ def run_hello(steps: Steps, stack: Stack, airflow: AirflowApi) -> Ran:
         commit = push(url, {f"{DAG}.py": sample}, "Say hello")
     with steps.step("Wait until Airflow has read the DAG"):
         airflow.wait_for_version(DAG, commit)
-    with steps.step("Run the DAG"), watching(stack) as seen:
+    with steps.step("Run the DAG"), watch_pods(stack) as seen:
         run = airflow.trigger(DAG)
         state = airflow.wait_for_run(DAG, run)
         log = airflow.log(DAG, run, "hello")
@@ -64,7 +64,7 @@ def run_hello(steps: Steps, stack: Stack, airflow: AirflowApi) -> Ran:
             raise ScriptError(f"The run {run} of {DAG} ended as {state}; the log of its task hello:\n{log}")
         name = airflow.xcom(DAG, run, "hello", "pod_name")
         pod = wait_for(f"Kubernetes to show pod {name}", lambda: _only(seen.named(name)), deadline_s=10)
-    return Ran(run, state, log, _xcom(airflow, run), pod)
+    return SampleRun(run, state, log, _xcom(airflow, run), pod)
 
 
 def _xcom(airflow: AirflowApi, run: str) -> Any:

@@ -16,7 +16,7 @@ LOGIN = json.dumps({"auths": {HOST: {"username": "robot", "password": "of-a-test
 
 
 @dataclass(frozen=True)
-class Borrowed:
+class TemporaryTeams:
     """Teams that exist only in a contract of their own.
 
     Attributes:
@@ -41,9 +41,9 @@ class Borrowed:
 
 
 @contextmanager
-def borrowed(
+def publish_teams(
     stack: Stack, airflow: AirflowApi, home: str, teams: int, volumes: int, **changed: Any
-) -> Iterator[Borrowed]:
+) -> Iterator[TemporaryTeams]:
     """Publish a contract that is the stack's but for its teams; it goes with everything in it.
 
     Args:
@@ -54,7 +54,7 @@ def borrowed(
         volumes: how many volumes each has.
         changed: fields of each team that are other than those of the stack's team alpha.
     """
-    it = Borrowed(stack, home, f"k8s_{home}", tuple(f"{home}-{number}" for number in range(teams)))
+    it = TemporaryTeams(stack, home, f"k8s_{home}", tuple(f"{home}-{number}" for number in range(teams)))
     _remove(it)
     try:
         for namespace in (home, *it.namespaces):
@@ -67,7 +67,7 @@ def borrowed(
             airflow.delete(f"connections/{it.connection}")
 
 
-def _contract(it: Borrowed, volumes: int, changed: dict[str, Any]) -> dict[str, Any]:
+def _contract(it: TemporaryTeams, volumes: int, changed: dict[str, Any]) -> dict[str, Any]:
     (published,) = it.stack.get("configmaps", "-n", NAMESPACE, "-l", "app.kubernetes.io/component=contract")["items"]
     whole = json.loads(published["data"]["contract.json"])
     model = {**whole["teamDefaults"], **whole["teams"]["alpha"]}  # a team's own fields come whole, not merged
@@ -88,5 +88,5 @@ def _contract(it: Borrowed, volumes: int, changed: dict[str, Any]) -> dict[str, 
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}
 
 
-def _remove(it: Borrowed) -> None:
+def _remove(it: TemporaryTeams) -> None:
     it.stack.kubectl("delete", "namespace", it.home, *it.namespaces, "--ignore-not-found", timeout_s=180)

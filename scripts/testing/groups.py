@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from common.command import capture_output
 from common.errors import ScriptError
-from common.files import digest_of_files, write_whole
-from common.paths import REPOSITORY, cache_folder
-from common.run import capture
+from common.files import hash_files, write_atomically
+from common.paths import REPOSITORY, cache_path
 
 _TESTS = REPOSITORY / "tests" / "cluster"
 
@@ -66,13 +66,15 @@ def is_green(group: str) -> bool:
 
 def keep_green(group: str) -> None:
     """Remember that a group has passed with the files of this checkout."""
-    write_whole(_result(group), "passed\n")
+    write_atomically(_result(group), "passed\n")
 
 
 def _result(group: str) -> Path:
     shared = [str(path.relative_to(REPOSITORY)) for path in _TESTS.iterdir() if not path.name.startswith("test_")]
     inputs = [*_INPUTS, *shared, str(file_of(group).relative_to(REPOSITORY))]
-    listed = capture(["git", "ls-files", "--cached", "--others", "--exclude-standard", "--", *inputs], cwd=REPOSITORY)
+    listed = capture_output(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "--", *inputs], cwd=REPOSITORY
+    )
     names = [name for name in sorted(listed.splitlines()) if (REPOSITORY / name).is_file()]
-    digest = digest_of_files((REPOSITORY / name for name in names), group, *names)
-    return cache_folder("results", f"{group}-{digest}")
+    digest = hash_files((REPOSITORY / name for name in names), group, *names)
+    return cache_path("results", f"{group}-{digest}")

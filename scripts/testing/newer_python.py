@@ -6,11 +6,11 @@ import os
 import shutil
 from pathlib import Path
 
+from common.command import capture_output
 from common.errors import ScriptError
-from common.files import digest_of_files, whole_folder
-from common.package_access import package_variables
-from common.paths import REPOSITORY, cache_folder
-from common.run import capture
+from common.files import atomic_folder, hash_files
+from common.package_index import package_index_variables
+from common.paths import REPOSITORY, cache_path
 
 OLDEST, NEWEST = 12, 14
 """The minor versions of Python 3 that are looked for."""
@@ -51,15 +51,15 @@ def newer_environment(programs: Path, python: Path) -> Path:
         ScriptError: it could not be made.
     """
     lock = REPOSITORY / "requirements" / "newer.txt"
-    version = capture((python, "-VV"))
-    folder = cache_folder("venv", f"newer-{digest_of_files([lock], str(python), version)}")
+    version = capture_output((python, "-VV"))
+    folder = cache_path("venv", f"newer-{hash_files([lock], str(python), version)}")
     if not folder.exists():
-        with whole_folder(folder) as draft:
-            uv, access = programs / "uv", package_variables()
+        with atomic_folder(folder) as draft:
+            uv, access = programs / "uv", package_index_variables()
             # Relocatable, for ansible-playbook is a script that names its Python, and the draft is moved.
-            capture((uv, "venv", "--quiet", "--clear", "--relocatable", "--python", python, draft), env=access)
+            capture_output((uv, "venv", "--quiet", "--clear", "--relocatable", "--python", python, draft), env=access)
             install = (uv, "pip", "install", "--python", draft / "bin" / "python", "--require-hashes", "-r", lock)
-            capture(install, timeout_s=_INSTALL_TIMEOUT_S, env=access)
+            capture_output(install, timeout_s=_INSTALL_TIMEOUT_S, env=access)
     return folder / "bin"
 
 
@@ -72,6 +72,8 @@ def files() -> list[str]:
 def _runs(python: Path, minor: int) -> bool:
     """Whether it is what it is called; a shim of pyenv may stand for nothing."""
     try:
-        return capture((python, "-c", "import sys; print(sys.version_info[1])"), timeout_s=30).strip() == str(minor)
+        return capture_output((python, "-c", "import sys; print(sys.version_info[1])"), timeout_s=30).strip() == str(
+            minor
+        )
     except ScriptError:
         return False

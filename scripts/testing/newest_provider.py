@@ -6,10 +6,10 @@ import shutil
 import sys
 from pathlib import Path
 
-from common.files import digest_of_files, whole_folder
-from common.package_access import package_variables
-from common.paths import REPOSITORY, cache_folder
-from common.run import capture
+from common.command import capture_output
+from common.files import atomic_folder, hash_files
+from common.package_index import package_index_variables
+from common.paths import REPOSITORY, cache_path
 from common.venv import make_venv
 
 TESTS = (
@@ -50,13 +50,13 @@ def newest_provider(programs: Path) -> Path:
         ScriptError: it could not be made.
     """
     lock = REPOSITORY / "requirements" / "providers.txt"
-    folder = cache_folder("venv", f"providers-{digest_of_files([lock], sys.version)}")
+    folder = cache_path("venv", f"providers-{hash_files([lock], sys.version)}")
     if not folder.exists():
-        with whole_folder(folder) as draft:
+        with atomic_folder(folder) as draft:
             make_venv(draft)
             install = (programs / "uv", "pip", "install", "--python", draft / "bin" / "python")
-            access = package_variables()
-            capture((*install, "--require-hashes", "-r", lock), timeout_s=_INSTALL_TIMEOUT_S, env=access)
+            access = package_index_variables()
+            capture_output((*install, "--require-hashes", "-r", lock), timeout_s=_INSTALL_TIMEOUT_S, env=access)
     _name_the_package(programs.parent, folder)
     return folder / "bin"
 

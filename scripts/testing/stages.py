@@ -8,9 +8,9 @@ import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from common.command import end_process_group
 from common.errors import ScriptError
 from common.paths import REPOSITORY
-from common.run import end_group
 from testing import newer_python, newest_provider
 
 _TIDY_UP_S = 60.0
@@ -101,6 +101,6 @@ def run(programs: Path, words: Sequence[str], timeout_s: float, env: dict[str, s
     except subprocess.TimeoutExpired:
         raise ScriptError(f"`{' '.join(words)}` took longer than {timeout_s:g} s and was ended.") from None
     finally:
-        end_group(process, signal.SIGINT, _TIDY_UP_S)  # pytest tidies up as after Ctrl-C
+        end_process_group(process, signal.SIGINT, _TIDY_UP_S)  # pytest tidies up as after Ctrl-C
     if code:
         raise ScriptError(f"`{' '.join(words)}` failed with exit code {code}; what it found stands above.")

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import yaml
 
 from chart.rendering import CHART, ROOT, Object, checked_by
-from common.values_schema import fields, values
+from common.values_schema import iterate_fields, settable_paths
 
 SCHEMA: Object = json.loads((CHART / "values.schema.json").read_text())
 KEY = re.compile(r"^( *)([A-Za-z][\w-]*):")
@@ -43,14 +43,14 @@ def defaults(values: Object, path: tuple[str, ...] = ()) -> Iterator[tuple[str, 
 
 
 def test_every_field_has_a_description() -> None:
-    bare = [".".join(path) for path, field in fields(SCHEMA) if not field.get("description")]
+    bare = [".".join(path) for path, field in iterate_fields(SCHEMA) if not field.get("description")]
     assert bare == []
 
 
 def test_our_own_objects_take_no_unknown_key() -> None:
     opened = [
         ".".join(path)
-        for path, field in fields(SCHEMA)
+        for path, field in iterate_fields(SCHEMA)
         if "properties" in field and field.get("additionalProperties") is not False
     ]
     assert opened == []
@@ -58,17 +58,17 @@ def test_our_own_objects_take_no_unknown_key() -> None:
 
 
 def test_every_field_of_the_chart_has_a_default() -> None:
-    named = {path for path, _ in fields(SCHEMA) if "*" not in path and path != ("global",)}
+    named = {path for path, _ in iterate_fields(SCHEMA) if "*" not in path and path != ("global",)}
     assert named <= set(defaults(yaml.safe_load((CHART / "values.yaml").read_text())))
 
 
 def test_there_are_at_most_250_values() -> None:
     """Teams count once, as teamDefaults: what can be set, not how often."""
-    assert 100 < len(values(SCHEMA)) <= 250
+    assert 100 < len(settable_paths(SCHEMA)) <= 250
 
 
 def test_values_and_schema_say_the_same() -> None:
-    described = {path: field["description"] for path, field in fields(SCHEMA) if "*" not in path}
+    described = {path: field["description"] for path, field in iterate_fields(SCHEMA) if "*" not in path}
     described.pop(("global",))
     assert comments() == described
 

@@ -22,9 +22,9 @@ from cluster.support.airflow_runs.long_runs import (
     holdings_again,
     settle,
 )
-from common.run import capture
+from common.command import capture_output
+from common.polling import NotYet, wait_for
 from common.steps import Steps
-from common.waiting import NotYet, wait_for
 from stack.airflow_api import AirflowApi
 from stack.install import install
 from stack.release import CHART, NAMESPACE, RELEASE, VALUES, Stack
@@ -66,7 +66,7 @@ def story(stack: Stack, airflow: AirflowApi) -> Iterator[Story]:
 def rendered(stack: Stack) -> str:
     """What `helm template` gives for the local cluster."""
     words = [stack.programs / "helm", "template", RELEASE, CHART, "--namespace", NAMESPACE, "--values", VALUES]
-    return capture([*words, "--skip-tests"], timeout_s=60)
+    return capture_output([*words, "--skip-tests"], timeout_s=60)
 
 
 def apply(stack: Stack) -> None:

@@ -16,10 +16,10 @@ import pytest
 
 from cluster.support.airflow_runs.dag_run import DAGS, Run, drop
 from common.paths import REPOSITORY
-from common.waiting import NotYet, wait_for
-from local_cluster.cluster_paths import default_layout
+from common.polling import NotYet, wait_for
+from local_cluster.cluster_paths import default_paths
 from stack.airflow_api import AirflowApi
-from stack.pod_watch import watching
+from stack.pod_watch import watch_pods
 from stack.release import Stack
 
 HOME, PERSON = "authoring", "author"
@@ -131,7 +131,7 @@ def _line(text: str, words: str) -> int:
 def sent(stack: Stack, airflow: AirflowApi) -> Iterator[tuple[Run, dict[str, dict[str, Any]]]]:
     """A run of the DAG, and the pods that Airflow sent in it, by task and map index."""
     drop(stack, airflow, "alpha", "authoring.py", "authoring")
-    with watching(stack) as seen:
+    with watch_pods(stack) as seen:
         run = Run(stack, airflow, "authoring", airflow.trigger("authoring"))
         assert run.end() == "success", run.states()
         pods = {
@@ -230,7 +230,7 @@ def _creators(name: str) -> set[str]:
     """Who created the pod of this name, as the API server's audit log tells."""
     events = (
         json.loads(line)
-        for line in default_layout().audit_log.read_text(errors="replace").splitlines()
+        for line in default_paths().audit_log.read_text(errors="replace").splitlines()
         if f'"{name}"' in line
     )
     return {each["user"]["username"] for each in events if each["verb"] == "create" and _is_pod(each["objectRef"])}

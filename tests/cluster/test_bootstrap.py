@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from common.command import CommandError, capture_output
 from common.paths import REPOSITORY
-from common.run import CommandError, capture
 from stack.airflow_api import AirflowApi
 from stack.release import Stack
 
@@ -20,7 +20,7 @@ TEAMS = ["alpha", "beta"]
 
 def test_a_second_run_changes_nothing(stack: Stack, programs: Path):
     words = [programs / "platformctl", "bootstrap", "--dry-run", "--detailed-exitcode", "-o", "json"]
-    plan = json.loads(capture(words, env=stack.variables, timeout_s=120))
+    plan = json.loads(capture_output(words, env=stack.variables, timeout_s=120))
     assert {action["action"] for action in plan["actions"]} == {"unchanged"}
     assert len(plan["actions"]) == 5  # a secret and a claim per team, and one connection
 
@@ -88,7 +88,7 @@ def test_the_rights_of_the_bootstrap_operator_suffice(stack: Stack, programs: Pa
     """Nothing uses team beta's claim and nothing is in it, so it can be made anew."""
     stack.kubectl("delete", "pvc", "data", "-n", "team-beta", "--wait=true")
     words = [programs / "platformctl", "bootstrap", "--yes", "-o", "json"]
-    result = json.loads(capture(words, env={"KUBECONFIG": str(operator)}, timeout_s=120))
+    result = json.loads(capture_output(words, env={"KUBECONFIG": str(operator)}, timeout_s=120))
     made = [action["target"] for action in result["actions"] if action["action"] == "create"]
     assert (result["applied"], made) == (
         True,
@@ -124,11 +124,11 @@ def test_a_missing_right_is_named_and_nothing_is_written(stack: Stack, programs:
     stack.kubectl("delete", "rolebinding", "bootstrap-operator", "-n", "team-beta")
     try:
         with pytest.raises(CommandError) as refusal:
-            capture(words, env={"KUBECONFIG": str(operator)}, timeout_s=120)
+            capture_output(words, env={"KUBECONFIG": str(operator)}, timeout_s=120)
         left = [each["metadata"]["name"] for each in stack.get("pvc,leases", "-n", "team-beta")["items"]]
         left += [each["metadata"]["name"] for each in stack.get("leases", "-n", "airflow")["items"]]
     finally:
-        capture(words, env=stack.variables, timeout_s=120)
+        capture_output(words, env=stack.variables, timeout_s=120)
     assert left == []
     assert stack.get("pvc", "data", "-n", "team-beta")["status"]["phase"] == "Pending"
     assert refusal.value.code == 3

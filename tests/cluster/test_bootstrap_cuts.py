@@ -12,7 +12,7 @@ import pytest
 from cluster.support.cutting_proxy import Line, line
 from stack.airflow_api import AirflowApi
 from stack.release import Stack
-from stack.temporary_teams import LOGIN, Borrowed, borrowed
+from stack.temporary_teams import LOGIN, TemporaryTeams, publish_teams
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 HOME = "cuts"
@@ -33,14 +33,14 @@ WRITES = [
 
 
 @pytest.fixture(scope="module")
-def team(stack: Stack, airflow: AirflowApi) -> Iterator[Borrowed]:
-    with borrowed(stack, airflow, HOME, teams=1, volumes=1) as it:
+def team(stack: Stack, airflow: AirflowApi) -> Iterator[TemporaryTeams]:
+    with publish_teams(stack, airflow, HOME, teams=1, volumes=1) as it:
         stack.kubectl("create", "serviceaccount", "team-pod", "-n", f"{HOME}-0")
         yield it
 
 
 @pytest.fixture(scope="module")
-def cut(stack: Stack, team: Borrowed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Line]:
+def cut(stack: Stack, team: TemporaryTeams, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Line]:
     with line(stack, stack.address_of("airflow-api-server"), tmp_path_factory.mktemp("line")) as it:
         yield it
 
@@ -56,7 +56,7 @@ def bootstrap(cut: Line, programs: Path, tmp_path_factory: pytest.TempPathFactor
     return run
 
 
-def test_these_are_the_writes_of_a_whole_run(bootstrap: Run, cut: Line, team: Borrowed, airflow: AirflowApi):
+def test_these_are_the_writes_of_a_whole_run(bootstrap: Run, cut: Line, team: TemporaryTeams, airflow: AirflowApi):
     team.empty(airflow)
     cut.mend()
     done = bootstrap("--yes")
@@ -66,7 +66,7 @@ def test_these_are_the_writes_of_a_whole_run(bootstrap: Run, cut: Line, team: Bo
 @pytest.mark.parametrize("heard", [False, True], ids=["never arrives", "arrives and is not answered"])
 @pytest.mark.parametrize("number", range(1, len(WRITES) + 1))
 def test_a_second_run_completes_one_whose_line_was_cut(
-    bootstrap: Run, cut: Line, team: Borrowed, airflow: AirflowApi, number: int, heard: bool
+    bootstrap: Run, cut: Line, team: TemporaryTeams, airflow: AirflowApi, number: int, heard: bool
 ):
     team.empty(airflow)
     cut.mend(number, heard)

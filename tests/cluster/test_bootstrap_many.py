@@ -12,19 +12,19 @@ from pathlib import Path
 
 import pytest
 
-from common.run import capture
-from common.waiting import NotYet, wait_for
+from common.command import capture_output
+from common.polling import NotYet, wait_for
 from stack.airflow_api import AirflowApi
 from stack.release import Stack
-from stack.temporary_teams import LOGIN, Borrowed, borrowed
+from stack.temporary_teams import LOGIN, TemporaryTeams, publish_teams
 
 HOME = "manyboot"
 KINDS = {"Secret": 12, "PersistentVolumeClaim": 60, "Connection": 1}
 
 
 @pytest.fixture(scope="module")
-def teams(stack: Stack, airflow: AirflowApi) -> Iterator[Borrowed]:
-    with borrowed(stack, airflow, HOME, teams=12, volumes=5) as it:
+def teams(stack: Stack, airflow: AirflowApi) -> Iterator[TemporaryTeams]:
+    with publish_teams(stack, airflow, HOME, teams=12, volumes=5) as it:
         yield it
 
 
@@ -36,19 +36,19 @@ def kinds(result: str, action: str) -> dict[str, int]:
     return Counter(each["target"]["kind"] for each in json.loads(result)["actions"] if each["action"] == action)
 
 
-def test_a_second_run_over_twelve_teams_changes_nothing(teams: Borrowed, programs: Path):
+def test_a_second_run_over_twelve_teams_changes_nothing(teams: TemporaryTeams, programs: Path):
     env = teams.stack.variables
-    first = capture(words(programs, "--yes", "-o", "json"), env=env, stdin=LOGIN, timeout_s=180)
+    first = capture_output(words(programs, "--yes", "-o", "json"), env=env, stdin=LOGIN, timeout_s=180)
     assert kinds(first, "create") == KINDS
     before = versions(teams)
-    second = capture(words(programs, "--yes", "-o", "json"), env=env, stdin=LOGIN, timeout_s=180)
+    second = capture_output(words(programs, "--yes", "-o", "json"), env=env, stdin=LOGIN, timeout_s=180)
     assert kinds(second, "unchanged") == KINDS
     assert len(json.loads(second)["actions"]) == sum(KINDS.values())
     assert versions(teams) == before
     assert len(before) == 72
 
 
-def versions(teams: Borrowed) -> dict[str, str]:
+def versions(teams: TemporaryTeams) -> dict[str, str]:
     items = teams.stack.get("secrets,pvc", "-A", "-l", "app.kubernetes.io/managed-by=platformctl")["items"]
     metas = [each["metadata"] for each in items if each["metadata"]["namespace"] in teams.namespaces]
     return {each["uid"]: each["resourceVersion"] for each in metas}
@@ -62,7 +62,7 @@ def holder(stack: Stack) -> str:
 
 
 def test_of_two_runs_at_once_one_waits_for_the_other(
-    stack: Stack, airflow: AirflowApi, teams: Borrowed, programs: Path
+    stack: Stack, airflow: AirflowApi, teams: TemporaryTeams, programs: Path
 ):
     """The first stands still, with its turn, until the second has come to wait for it."""
     teams.empty(airflow)
@@ -79,7 +79,7 @@ def test_of_two_runs_at_once_one_waits_for_the_other(
     assert stack.get("leases", "-n", HOME)["items"] == []
 
 
-def test_the_turn_of_a_run_that_was_killed_is_taken_over(stack: Stack, teams: Borrowed, programs: Path):
+def test_the_turn_of_a_run_that_was_killed_is_taken_over(stack: Stack, teams: TemporaryTeams, programs: Path):
     killed = begun(programs, stack)
     first = wait_for("the run to have its turn", lambda: holder(stack), deadline_s=60, interval_s=0.2)
     killed.send_signal(signal.SIGKILL)

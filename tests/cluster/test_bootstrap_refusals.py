@@ -18,11 +18,11 @@ from typing import Any
 
 import pytest
 
-from common.files import write_whole
-from local_cluster.cluster_paths import default_layout
+from common.files import write_atomically
+from local_cluster.cluster_paths import default_paths
 from stack.airflow_api import AirflowApi
 from stack.release import Stack
-from stack.temporary_teams import LOGIN, Borrowed, borrowed
+from stack.temporary_teams import LOGIN, TemporaryTeams, publish_teams
 
 HOME = "refusals"
 TEAM = f"{HOME}-0"
@@ -31,13 +31,13 @@ Refused = Callable[..., tuple[int, str]]
 
 
 @pytest.fixture(scope="module")
-def team(stack: Stack, airflow: AirflowApi) -> Iterator[Borrowed]:
-    with borrowed(stack, airflow, HOME, teams=1, volumes=1) as it:
+def team(stack: Stack, airflow: AirflowApi) -> Iterator[TemporaryTeams]:
+    with publish_teams(stack, airflow, HOME, teams=1, volumes=1) as it:
         yield it
 
 
 @pytest.fixture
-def refused(stack: Stack, airflow: AirflowApi, team: Borrowed, programs: Path) -> Refused:
+def refused(stack: Stack, airflow: AirflowApi, team: TemporaryTeams, programs: Path) -> Refused:
     """Runs bootstrap; gives its exit code and last words, once it is sure that nothing was written."""
 
     def run(*more: str | Path, kubeconfig: Path = stack.kubeconfig, **variables: str) -> tuple[int, str]:
@@ -57,7 +57,7 @@ def server(stack: Stack) -> str:
     return str(stack.config()["clusters"][0]["cluster"]["server"])
 
 
-def written(stack: Stack, airflow: AirflowApi, team: Borrowed) -> list[str]:
+def written(stack: Stack, airflow: AirflowApi, team: TemporaryTeams) -> list[str]:
     """What a run of bootstrap for the team could have left."""
     kinds = "secrets,pvc,pods,leases"
     found = [each for space in (HOME, TEAM) for each in stack.get(kinds, "-n", space)["items"]]
@@ -71,7 +71,7 @@ def changed(stack: Stack, folder: Path, change: Callable[[dict[str, Any]], None]
     config = stack.config()
     change(config)
     file = folder / "kubeconfig"
-    write_whole(file, json.dumps(config), mode=0o600)
+    write_atomically(file, json.dumps(config), mode=0o600)
     return file
 
 
@@ -175,7 +175,7 @@ def signed_again(token: str, claims: dict[str, int]) -> str:
     head, content, _ = token.split(".")
     old = json.loads(base64.urlsafe_b64decode(content + "=="))
     text = f"{head}.{unpadded(json.dumps({**old, **claims}).encode())}"
-    words = ("openssl", "dgst", "-sha256", "-sign", default_layout().pki / "tokens.key")
+    words = ("openssl", "dgst", "-sha256", "-sign", default_paths().pki / "tokens.key")
     made = subprocess.run(words, input=text.encode(), capture_output=True, timeout=30, check=True)
     return f"{text}.{unpadded(plain(made.stdout))}"
 

@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from cluster.support.pods.sleeper import POD
+from common.polling import NotYet, wait_for
 from common.steps import Steps
-from common.waiting import NotYet, wait_for
 from stack.install import install
 from stack.release import NAMESPACE, RELEASE, Stack
 

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from cluster.support.airflow_runs.dag_run import Run, drop
-from common.waiting import NotYet, wait_for
+from common.polling import NotYet, wait_for
 from stack.airflow_api import AirflowApi
 from stack.git_push import push
-from stack.pod_watch import watching
+from stack.pod_watch import watch_pods
 from stack.release import Stack
 
 BETA_POD = "metadata: {namespace: team-beta}\nspec: {containers: [{name: base}]}\n"
@@ -45,7 +45,7 @@ with DAG("aims_by_expansion", schedule=None):
 def unchanged(stack: Stack, airflow: AirflowApi) -> tuple[Run, list[dict[str, Any]]]:
     """A finished run of a DAG that knows nothing of teams, and its pods."""
     drop(stack, airflow, "alpha", "stock_operator.py", "stock_unchanged")
-    with watching(stack) as seen:
+    with watch_pods(stack) as seen:
         run = Run(stack, airflow, "stock_unchanged", airflow.trigger("stock_unchanged"))
         assert run.end() == "success", run.log("hello")
         pods = [pod for pod in seen.all() if pod["metadata"]["labels"].get("dag_id") == "stock_unchanged"]
@@ -113,7 +113,7 @@ def test_a_task_whose_aim_shows_late_is_refused_by_the_gate_and_not_tried_again(
     url = f"git://{stack.address_of('git-server', 'git')}/alpha.git"
     push(url, {"beta_pod.yaml": BETA_POD}, "A pod of beta's")
     drop(stack, airflow, "alpha", "aims_late.py", "aims_late")
-    with watching(stack) as seen:
+    with watch_pods(stack) as seen:
         run = Run(stack, airflow, "aims_late", airflow.trigger("aims_late"))
         assert run.end() == "failed"
         assert [pod for pod in seen.all() if pod["metadata"]["labels"].get("dag_id") == "aims_late"] == []

@@ -25,9 +25,9 @@ from cluster.support.airflow_runs.long_runs import (
     start,
     wait_until_ready,
 )
-from common.waiting import NotYet, wait_for
+from common.polling import NotYet, wait_for
 from stack.airflow_api import AirflowApi
-from stack.pod_watch import SeenPods, watching
+from stack.pod_watch import ObservedPods, watch_pods
 from stack.release import NAMESPACE, Stack
 
 
@@ -71,7 +71,7 @@ class Story:
 
     stack: Stack
     airflow: AirflowApi
-    seen: SeenPods
+    seen: ObservedPods
     history: Run
     before: dict[str, Any]
     lasting: Lasting
@@ -80,7 +80,7 @@ class Story:
 @pytest.fixture(scope="module")
 def story(stack: Stack, airflow: AirflowApi) -> Iterator[Story]:
     history = finished_run(stack, airflow)
-    with watching(stack) as seen:
+    with watch_pods(stack) as seen:
         lasting = start(stack, airflow)
         try:
             yield Story(stack, airflow, seen, history, holdings(stack, airflow, history), lasting)

@@ -19,9 +19,9 @@ from typing import Any
 import pytest
 import yaml
 
-from common.run import capture
+from common.command import capture_output
 from common.steps import Steps
-from local_cluster.cluster_paths import default_layout
+from local_cluster.cluster_paths import default_paths
 from stack.airflow_api import AirflowApi
 from stack.git_push import push
 from stack.install import install
@@ -159,7 +159,7 @@ def restart(stack: Stack, said: str) -> None:
 def askers(namespace: str) -> set[str]:
     """Who asked for pods in a namespace, as the audit log tells, of Airflow, the launcher and the administrator."""
     found = set()
-    for line in default_layout().audit_log.read_text(errors="replace").splitlines():
+    for line in default_paths().audit_log.read_text(errors="replace").splitlines():
         if f'"{namespace}"' in line:
             event = json.loads(line)
             what, who = event.get("objectRef") or {}, str(event["user"]["username"])
@@ -218,7 +218,7 @@ def test_a_second_run_changes_no_connection_and_obtains_no_token(stack: Stack, p
     more = ["--target-kubeconfig", stack.kubeconfig, "--target-account", f"{HOME}/launcher"]
     for name in ("conn-remote", "conn-remenv", "conn-env"):
         words = [programs / "platformctl", "bootstrap", "--dry-run", "--detailed-exitcode", "--team", name, *more]
-        plan = capture(words, env=stack.variables, timeout_s=60)
+        plan = capture_output(words, env=stack.variables, timeout_s=60)
         assert plan.splitlines()[-1] == "Plan: 0 to create, 0 to change, 1 unchanged, 0 blocked."
 
 

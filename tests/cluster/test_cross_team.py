@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from common.waiting import NotYet, wait_for
+from common.polling import NotYet, wait_for
 from stack.airflow_api import AirflowApi
 from stack.git_push import push
 from stack.release import Stack

@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from cluster.support.airflow_runs.dag_run import Run
+from common.polling import NotYet, wait_for
 from common.steps import Steps
-from common.waiting import NotYet, wait_for
 from stack.airflow_api import AirflowApi, NotFoundError
 from stack.install import install
 from stack.release import NAMESPACE, Stack

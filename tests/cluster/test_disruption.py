@@ -10,7 +10,7 @@ import pytest
 
 from cluster.support.airflow_runs.dag_run import Run, drop
 from cluster.support.pods.sleeper import POD
-from common.waiting import NotYet, wait_for
+from common.polling import NotYet, wait_for
 from stack.airflow_api import AirflowApi
 from stack.release import Stack
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from cluster.support.airflow_runs.long_runs import AIRFLOW, components, settle
-from common.waiting import NotYet, wait_for
+from common.polling import NotYet, wait_for
 from stack.release import NAMESPACE, RELEASE, Stack
 
 LOST = f"{RELEASE}-jwt-secret"

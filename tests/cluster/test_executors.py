@@ -16,7 +16,7 @@ import pytest
 from cluster.support.airflow_runs.dag_run import Run, drop
 from cluster.support.airflow_runs.executors import VALUES, WORKERS, release_with
 from stack.airflow_api import AirflowApi
-from stack.pod_watch import SeenPods, watching
+from stack.pod_watch import ObservedPods, watch_pods
 from stack.release import NAMESPACE, RELEASE, Stack
 
 RUNNER = {
@@ -44,8 +44,8 @@ class Done:
 
     executor: str
     runs: dict[str, Run]
-    pods: SeenPods
-    workers: SeenPods
+    pods: ObservedPods
+    workers: ObservedPods
     held: str
 
 
@@ -61,7 +61,7 @@ def done(
 
 
 def run_both(executor: str, stack: Stack, airflow: AirflowApi) -> Done:
-    with watching(stack) as pods, watching(stack, WORKERS) as workers:
+    with watch_pods(stack) as pods, watch_pods(stack, WORKERS) as workers:
         runs = {way: Run(stack, airflow, f"executors_{way}", "") for way in ("waiting", "deferred")}
         runs = {way: Run(stack, airflow, run.dag, airflow.trigger(run.dag)) for way, run in runs.items()}
         runs["waiting"].running()

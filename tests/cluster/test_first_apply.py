@@ -17,11 +17,11 @@ import yaml
 from cluster.support.airflow_runs.dag_run import Run
 from cluster.support.airflow_runs.long_runs import READY_S, components, finished_run, holdings
 from cluster.support.docs.commands import commands, follow
+from common.command import CommandError, capture_output
 from common.paths import REPOSITORY
-from common.run import CommandError, capture
-from common.waiting import NotYet, wait_for
+from common.polling import NotYet, wait_for
 from stack.airflow_api import AirflowApi
-from stack.pod_watch import watching
+from stack.pod_watch import watch_pods
 from stack.release import NAMESPACE, VALUES, Stack
 
 RELEASE = "firstborn"
@@ -155,8 +155,10 @@ def may(stack: Stack, account: str, namespace: str) -> bool:
 @pytest.fixture(scope="module")
 def run(place: Place, programs: Path) -> tuple[Run, list[dict[str, Any]]]:
     """A run of a DAG of the team after `platformctl bootstrap`, and the pods that it had."""
-    capture([programs / "platformctl", "bootstrap", "--yes", "-n", HOME], env=place.stack.variables, timeout_s=300)
-    with watching(place.stack) as seen:
+    capture_output(
+        [programs / "platformctl", "bootstrap", "--yes", "-n", HOME], env=place.stack.variables, timeout_s=300
+    )
+    with watch_pods(place.stack) as seen:
         run = finished_run(place.stack, place.airflow())
         return run, [pod for pod in seen.labelled(dag_id=run.dag) if run.owns(pod)]
 

@@ -17,8 +17,8 @@ import yaml
 from cluster.support.airflow_runs.dag_run import Run
 from cluster.support.airflow_runs.executors import release_with
 from cluster.support.services.private_git import USER, PrivateGit, credentials, private_git
+from common.polling import NotYet, wait_for
 from common.steps import Steps
-from common.waiting import NotYet, wait_for
 from stack.airflow_api import AirflowApi, NotFoundError
 from stack.git_push import push
 from stack.install import install

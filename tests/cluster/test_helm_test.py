@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from common.run import CommandError
+from common.command import CommandError
 from stack.release import NAMESPACE, RELEASE, Stack
 
 POD = f"{RELEASE}-test"

@@ -64,7 +64,7 @@ def _no_cluster() -> None:
 def test_ctrl_c_ends_quickstart_with_one_sentence(step: str, seconds: float):
     """Each run goes on from what the one before left half-made; a step that is over in no time is cut in the next."""
     code, lines = interrupted_at(step, seconds)
-    assert (code, lines[-1]) == (130, "Interrupted; run it again to go on."), "\n".join(lines)
+    assert (code, lines[-1]) == (130, "Interrupted. Run the command again to continue."), "\n".join(lines)
 
 
 def test_the_next_run_ends_well():

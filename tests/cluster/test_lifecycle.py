@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 
 from common.paths import REPOSITORY
-from common.waiting import NotYet, wait_for
+from common.polling import NotYet, wait_for
 from local_cluster import cgroups
 from local_cluster.addresses import BENCHMARK_RANGE, NAME
-from local_cluster.cluster_paths import default_layout
+from local_cluster.cluster_paths import default_paths
 from local_cluster.mounts import read_mounts
 from stack.release import Stack
 
@@ -40,22 +40,26 @@ def cluster(*words: str) -> str:
 
 def alive() -> set[int]:
     """The processes of the cluster, those in containers among them."""
-    return cgroups.processes(cgroups.hierarchies(read_mounts()))
+    return cgroups.list_processes(cgroups.select_hierarchies(read_mounts()))
 
 
 def remains() -> dict[str, object]:
     """What of a cluster is on the machine."""
-    state = default_layout().state
+    state = default_paths().state
     links = json.loads(subprocess.run(["ip", "-j", "link"], check=True, capture_output=True, timeout=10).stdout)
     routes = json.loads(subprocess.run(["ip", "-j", "route"], check=True, capture_output=True, timeout=10).stdout)
-    ours = BENCHMARK_RANGE.split(".")[0] + "."
+    cluster_cgroup = BENCHMARK_RANGE.split(".")[0] + "."
     return {
         "processes": alive(),
-        "cgroups": [str(tree.ours) for tree in cgroups.hierarchies(read_mounts()) if tree.ours.exists()],
+        "cgroups": [
+            str(tree.cluster_cgroup)
+            for tree in cgroups.select_hierarchies(read_mounts())
+            if tree.cluster_cgroup.exists()
+        ],
         "mounts": [str(mount.point) for mount in read_mounts() if mount.point.is_relative_to(state)],
         "network namespaces": [p.name for p in Path("/run/netns").glob("*") if p.name.startswith((NAME, "cni-"))],
         "interfaces": [link["ifname"] for link in links if link["ifname"].startswith("kpo")],
-        "routes": [route["dst"] for route in routes if route["dst"].startswith(ours)],
+        "routes": [route["dst"] for route in routes if route["dst"].startswith(cluster_cgroup)],
     }
 
 

@@ -14,13 +14,13 @@ from typing import Any
 import pytest
 import yaml
 
-from common.run import capture
+from common.command import capture_output
+from common.polling import NotYet, wait_for
 from common.steps import Steps
-from common.waiting import NotYet, wait_for
 from stack.airflow_api import AirflowApi
 from stack.git_push import push
 from stack.install import install
-from stack.pod_watch import SeenPods, watching
+from stack.pod_watch import ObservedPods, watch_pods
 from stack.release import NAMESPACE, RELEASE, Stack
 
 LONG = """
@@ -57,7 +57,7 @@ class Story:
 
     stack: Stack
     airflow: AirflowApi
-    seen: SeenPods
+    seen: ObservedPods
     values: Path
     run: str
     uids: dict[str, str]
@@ -111,7 +111,7 @@ def story(stack: Stack, airflow: AirflowApi, tmp_path_factory: pytest.TempPathFa
         repository(stack, "git init --quiet --bare --initial-branch=main /srv/git/gamma.git")
         push(f"{git}/gamma.git", {"live_gamma.py": SHORT}, "Run once")
         airflow.wait_for_version("live_long", push(f"{git}/alpha.git", {"live_long.py": LONG}, "Run until told"))
-        with watching(stack) as seen:
+        with watch_pods(stack) as seen:
             it = Story(stack, airflow, seen, values, airflow.trigger("live_long"), {})
             wait_for("both long tasks to run", lambda: both_run(it), deadline_s=120)
             it.uids = it.task_pods()
@@ -146,7 +146,7 @@ def test_an_added_team_runs_its_tasks_while_others_go_on(story: Story, programs:
     assert {name for name in AIRFLOW if before[name] != after[name]} == {"dag-processor"}
     words = [programs / "platformctl", "bootstrap", "--yes", "--team", "gamma", "--registry-config", "-"]
     login = {"auths": {"registry.kpo-platform.test": {"username": "u", "password": "p"}}}
-    capture(words, env=story.stack.variables, stdin=json.dumps(login), timeout_s=120)
+    capture_output(words, env=story.stack.variables, stdin=json.dumps(login), timeout_s=120)
     story.airflow.wait_for_version("live_gamma", head_of_gamma(story.stack))
     assert story.run_gamma()["metadata"]["namespace"] == "team-gamma"
     assert story.task_pods() == story.uids
@@ -154,7 +154,7 @@ def test_an_added_team_runs_its_tasks_while_others_go_on(story: Story, programs:
 
 def head_of_gamma(stack: Stack) -> str:
     url = f"git://{stack.address_of('git-server', 'git')}/gamma.git"
-    return capture(["git", "ls-remote", url, "refs/heads/main"]).split()[0]
+    return capture_output(["git", "ls-remote", url, "refs/heads/main"]).split()[0]
 
 
 def test_a_changed_team_has_its_new_size_with_the_next_task_and_nothing_starts_again(story: Story):
@@ -173,7 +173,7 @@ def test_a_removed_team_leaves_its_namespace_and_data_and_is_reported(story: Sto
     assert story.stack.get("namespace", "team-gamma")["status"]["phase"] == "Active"
     assert story.stack.get("pvc", "data", "-n", "team-gamma")["metadata"]["uid"] == claim
     assert story.stack.get("rolebindings,roles", "-n", "team-gamma")["items"] == []
-    listed = capture([programs / "platformctl", "teams", "list", "-o", "json"], env=story.stack.variables)
+    listed = capture_output([programs / "platformctl", "teams", "list", "-o", "json"], env=story.stack.variables)
     assert json.loads(listed)["removed"] == [{"name": "gamma", "namespace": "team-gamma"}]
     assert story.task_pods() == story.uids
 

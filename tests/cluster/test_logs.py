@@ -8,7 +8,7 @@ import pytest
 
 from cluster.support.airflow_runs.dag_run import Run
 from cluster.support.airflow_runs.log_runs import two_runs
-from common.waiting import NotYet, wait_for
+from common.polling import NotYet, wait_for
 from stack.airflow_api import AirflowApi
 from stack.release import NAMESPACE, RELEASE, Stack
 

@@ -11,8 +11,8 @@ from chart.rendering import Object
 from cluster.support.airflow_runs.dag_run import Run
 from cluster.support.rights.airflow_users import drop_dags
 from cluster.support.services.prometheus import WATCHED, Prometheus, groups, running
+from common.polling import NotYet, wait_for
 from common.steps import Steps
-from common.waiting import NotYet, wait_for
 from stack.airflow_api import AirflowApi
 from stack.git_push import push
 from stack.install import install

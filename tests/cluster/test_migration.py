@@ -28,10 +28,10 @@ from cluster.support.airflow_runs.long_runs import (
 from cluster.support.docs.commands import commands, follow
 from cluster.support.pods.container_end import END_S, wait_for_last_words
 from cluster.support.services.postgres import query
+from common.command import capture_output
 from common.paths import REPOSITORY
-from common.run import capture
+from common.polling import NotYet, wait_for
 from common.steps import Steps
-from common.waiting import NotYet, wait_for
 from stack.airflow_api import AirflowApi
 from stack.install import install
 from stack.release import CHART, NAMESPACE, RELEASE, VALUES, Stack
@@ -139,7 +139,7 @@ def test_the_schema_is_taken_back_and_a_rollback_brings_everything_up(stack: Sta
 def revision(stack: Stack) -> int:
     """The number of the release's revision, as `helm history` shows it."""
     words = [stack.programs / "helm", "status", RELEASE, "--namespace", NAMESPACE, "--output", "json"]
-    return int(json.loads(capture(words, env=stack.variables))["version"])
+    return int(json.loads(capture_output(words, env=stack.variables))["version"])
 
 
 def commands_of_going_back(revision: int) -> tuple[str, str, str]:

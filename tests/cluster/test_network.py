@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
+from common.command import capture_output
 from common.errors import ScriptError
-from common.run import capture
 from stack.release import CHART, NAMESPACE, RELEASE, Stack
 
 Policy = dict[str, Any]
@@ -30,7 +30,7 @@ def rendered(stack: Stack, network: Policy) -> list[Policy]:
     """The policies of a release with one team that has this network, and with one that has a name only."""
     values = json.dumps({"teams": {"open": {"network": network}, "plain": {}}})
     words = [stack.programs / "helm", "template", RELEASE, CHART, "--namespace", NAMESPACE, "--values", "-"]
-    objects = yaml.safe_load_all(capture(words, stdin=values))
+    objects = yaml.safe_load_all(capture_output(words, stdin=values))
     return [found for found in objects if found and found["kind"] == "NetworkPolicy"]
 
 

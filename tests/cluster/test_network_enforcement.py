@@ -31,8 +31,8 @@ from cluster.support.network.enforced_release import (
     values,
 )
 from cluster.support.network.enforcer import enforcing
+from common.polling import NotYet, wait_for
 from common.steps import Steps
-from common.waiting import NotYet, wait_for
 from stack.git_push import push
 from stack.install import bootstrap, install
 from stack.release import NAMESPACE, RELEASE, Stack

@@ -14,8 +14,8 @@ import yaml
 
 from cluster.support.airflow_runs.long_runs import components
 from cluster.support.rights.airflow_users import ask, drop_dags, remove_person, roles_of
+from common.polling import NotYet, wait_for
 from common.steps import Steps
-from common.waiting import NotYet, wait_for
 from stack.airflow_api import AirflowApi
 from stack.install import install
 from stack.release import NAMESPACE, RELEASE, Stack

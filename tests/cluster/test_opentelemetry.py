@@ -14,8 +14,8 @@ import yaml
 from cluster.support.airflow_runs.dag_run import Run
 from cluster.support.docs.commands import commands
 from cluster.support.rights.airflow_users import drop_dags
+from common.polling import NotYet, wait_for
 from common.steps import Steps
-from common.waiting import NotYet, wait_for
 from stack.airflow_api import AirflowApi
 from stack.install import install
 from stack.release import VALUES, Stack

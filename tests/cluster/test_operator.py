@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from cluster.support.airflow_runs.dag_run import Run, drop
-from common.waiting import NotYet, wait_for
+from common.polling import NotYet, wait_for
 from stack.airflow_api import AirflowApi
-from stack.pod_watch import watching
+from stack.pod_watch import watch_pods
 from stack.release import Stack
 
 KINDS = pytest.mark.parametrize("kind", ["deferrable", "sync"])
@@ -50,7 +50,7 @@ def full_quota(stack: Stack) -> Iterator[Callable[[], None]]:
 
 
 def test_every_pod_says_whose_it_is_and_every_try_has_the_same_idempotency_key(start: Start, stack: Stack):
-    with watching(stack) as seen:
+    with watch_pods(stack) as seen:
         run = start("marks")
         assert run.end() == "success"
         pods = [

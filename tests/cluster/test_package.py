@@ -9,12 +9,12 @@ import pytest
 import yaml
 
 from cluster.support.docs.derived_image import REPOSITORY_NAME, TAG, image_with_package
-from common.run import capture
+from common.command import capture_output
 from common.steps import Steps
 from local_cluster import cluster
 from stack.install import install
 from stack.release import CHART, NAMESPACE, RELEASE, Stack
-from stack.sample_run import connect, run_hello
+from stack.sample_run import connect, run_sample
 
 IN_THE_IMAGE = {
     "platform": {"package": "image"},
@@ -27,7 +27,7 @@ WHERE = "import kpo_platform, importlib.metadata as m; print(kpo_platform.__file
 def packaged(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The chart as `helm package` makes it; afterwards the release comes from the folder again."""
     folder = tmp_path_factory.mktemp("packaged")
-    capture([stack.programs / "helm", "package", CHART, "--destination", folder])
+    capture_output([stack.programs / "helm", "package", CHART, "--destination", folder])
     (archive,) = folder.glob("*.tgz")
     try:
         yield archive
@@ -55,7 +55,7 @@ def test_a_release_installed_from_the_archive_runs_a_dag(stack: Stack, packaged:
         "0.1.0",
     ]
     assert len(code_maps(stack)) == 1
-    assert run_hello(Steps(), stack, connect(stack)).state == "success"
+    assert run_sample(Steps(), stack, connect(stack)).state == "success"
 
 
 def test_with_the_package_in_the_image_none_is_carried_and_a_dag_runs(stack: Stack, packaged: Path, tmp_path: Path):
@@ -66,4 +66,4 @@ def test_with_the_package_in_the_image_none_is_carried_and_a_dag_runs(stack: Sta
     where, version = package_of(stack, f"statefulset/{RELEASE}-scheduler")
     assert (where, version) == ("/home/airflow/.local/lib/python3.11/site-packages/kpo_platform/__init__.py", "0.1.0")
     assert code_maps(stack) == []
-    assert run_hello(Steps(), stack, connect(stack)).state == "success"
+    assert run_sample(Steps(), stack, connect(stack)).state == "success"

@@ -15,8 +15,8 @@ from cluster.support.docs.commands import commands, follow
 from cluster.support.services.private_git import USER, PrivateGit, credentials, private_git
 from common.errors import ScriptError
 from common.paths import REPOSITORY
+from common.polling import NotYet, wait_for
 from common.steps import Steps
-from common.waiting import NotYet, wait_for
 from stack.airflow_api import AirflowApi
 from stack.install import install
 from stack.release import NAMESPACE, RELEASE, Stack

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from cluster.support.airflow_runs.dag_run import Run, drop
-from common.run import capture
+from common.command import capture_output
 from common.steps import Steps
 from stack.airflow_api import AirflowApi
 from stack.install import install, login
@@ -75,7 +75,7 @@ def test_a_cookie_is_kept_from_plain_http_where_people_came_by_https(
 
 def test_platformctl_finds_airflow_below_the_path(stack: Stack, there: AirflowApi, programs: Path):
     words = [programs / "platformctl", "bootstrap", "--dry-run", "--registry-config", "-"]
-    planned = capture(words, env=stack.variables, stdin=login(stack), timeout_s=120)
+    planned = capture_output(words, env=stack.variables, stdin=login(stack), timeout_s=120)
     assert [line for line in planned.splitlines() if line.startswith("=") and "k8s_default" in line], planned
 
 

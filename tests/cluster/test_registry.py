@@ -18,10 +18,10 @@ import pytest
 
 from cluster.support.pods.sleeper import POD
 from cluster.support.services.registry import Registry, base_image, running
-from common.waiting import NotYet, wait_for
+from common.polling import NotYet, wait_for
 from stack.airflow_api import AirflowApi
 from stack.release import Stack
-from stack.temporary_teams import Borrowed, borrowed
+from stack.temporary_teams import TemporaryTeams, publish_teams
 
 HOME, FAR = "signin", "signtls"
 SPACE, OTHER = f"{HOME}-0", f"{HOME}-1"
@@ -41,18 +41,18 @@ def registry(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 
 @pytest.fixture(scope="module")
-def teams(stack: Stack, airflow: AirflowApi, registry: Registry) -> Iterator[Borrowed]:
+def teams(stack: Stack, airflow: AirflowApi, registry: Registry) -> Iterator[TemporaryTeams]:
     """Two teams of the registry, with the account that their pods run under."""
     with having(stack, airflow, HOME, 2, registry) as it:
         yield it
 
 
 def having(stack: Stack, airflow: AirflowApi, home: str, number: int, registry: Registry) -> Any:
-    return borrowed(stack, airflow, home, number, 0, registry={"host": registry.host, "pullSecret": "regcred"})
+    return publish_teams(stack, airflow, home, number, 0, registry={"host": registry.host, "pullSecret": "regcred"})
 
 
 @pytest.fixture
-def bootstrap(stack: Stack, programs: Path, registry: Registry, teams: Borrowed) -> Bootstrap:
+def bootstrap(stack: Stack, programs: Path, registry: Registry, teams: TemporaryTeams) -> Bootstrap:
     """Runs bootstrap for one team with nothing there yet."""
     for namespace in teams.namespaces:
         stack.kubectl("delete", "secrets,pods", "--all", "-n", namespace, "--grace-period=1")
@@ -209,14 +209,14 @@ def far(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Regi
 
 
 @pytest.fixture(scope="module")
-def its_team(stack: Stack, airflow: AirflowApi, far: Registry) -> Iterator[Borrowed]:
+def its_team(stack: Stack, airflow: AirflowApi, far: Registry) -> Iterator[TemporaryTeams]:
     with having(stack, airflow, FAR, 1, far) as it:
         yield it
 
 
 @pytest.mark.parametrize("right", [False, True], ids=["wrong", "right"])
 def test_where_tls_leads_to_the_registry_it_is_asked_from_here(
-    stack: Stack, programs: Path, its_team: Borrowed, far: Registry, right: bool
+    stack: Stack, programs: Path, its_team: TemporaryTeams, far: Registry, right: bool
 ):
     login = far.login() if right else far.login("guessed")
     said = subprocess.run(

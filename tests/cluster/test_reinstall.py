@@ -10,8 +10,8 @@ import pytest
 
 from cluster.support.airflow_runs.dag_run import Run
 from cluster.support.airflow_runs.long_runs import components, finished_run, holdings, holdings_again, kept_objects
+from common.polling import NotYet, wait_for
 from common.steps import Steps
-from common.waiting import NotYet, wait_for
 from stack.airflow_api import AirflowApi
 from stack.install import install
 from stack.release import NAMESPACE, RELEASE, Stack

@@ -17,9 +17,9 @@ import yaml
 
 from cluster.support.airflow_runs.dag_run import Run
 from cluster.support.airflow_runs.log_runs import WAYS, two_runs
+from common.polling import NotYet, wait_for
 from common.steps import Steps
-from common.waiting import NotYet, wait_for
-from images.build import build_all
+from images.build import build_images
 from images.recipes import AIRFLOW_WITH_S3
 from local_cluster import cluster
 from stack.airflow_api import AirflowApi
@@ -74,7 +74,7 @@ def ask(method: str, url: str) -> str:
 @pytest.fixture(scope="module")
 def bucket(stack: Stack, airflow: AirflowApi) -> Iterator[str]:
     """An empty bucket, and Airflow's connection to it."""
-    cluster.load(build_all(print, [AIRFLOW_WITH_S3.name]).values(), print)
+    cluster.load(build_images(print, [AIRFLOW_WITH_S3.name]).values(), print)
     try:
         stack.kubectl("apply", "--server-side", "-f", STORE)
         stack.kubectl("wait", "pod/s3", "-n", "object-store", "--for=condition=Ready", "--timeout=90s", timeout_s=100)

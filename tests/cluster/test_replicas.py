@@ -9,11 +9,11 @@ import pytest
 import yaml
 
 from cluster.support.airflow_runs.dag_run import Run, drop
+from common.polling import NotYet, wait_for
 from common.steps import Steps
-from common.waiting import NotYet, wait_for
 from stack.airflow_api import AirflowApi, UnansweredError
 from stack.install import install
-from stack.pod_watch import watching
+from stack.pod_watch import watch_pods
 from stack.release import NAMESPACE, RELEASE, Stack
 
 DOUBLED = {"apiServer": "api-server", "scheduler": "scheduler", "triggerer": "triggerer"}
@@ -71,7 +71,7 @@ def test_one_of_two_may_go_at_a_time(stack: Stack):
 
 
 def test_two_schedulers_run_each_task_once(stack: Stack, airflow: AirflowApi):
-    with watching(stack) as seen:
+    with watch_pods(stack) as seen:
         runs = [start(stack, airflow, "replicas_quick") for _ in range(3)]
         assert [run.end() for run in runs] == ["success"] * 3
     tasks = [task for run in runs for task in airflow.tasks(run.dag, run.id)]
@@ -80,7 +80,7 @@ def test_two_schedulers_run_each_task_once(stack: Stack, airflow: AirflowApi):
 
 
 def test_of_a_killed_scheduler_the_tasks_end_well_and_the_other_goes_on(stack: Stack, airflow: AirflowApi):
-    with watching(stack) as seen:
+    with watch_pods(stack) as seen:
         runs = [start(stack, airflow, f"replicas_{way}") for way in ("waiting", "deferred")]
         uids = [{run.running()["metadata"]["uid"]} for run in runs]
         kill(stack, runs[0].task()["hostname"].partition(".")[0])
@@ -91,7 +91,7 @@ def test_of_a_killed_scheduler_the_tasks_end_well_and_the_other_goes_on(stack: S
 
 
 def test_of_a_killed_triggerer_the_other_takes_the_waiting_tasks_over(stack: Stack, airflow: AirflowApi):
-    with watching(stack) as seen:
+    with watch_pods(stack) as seen:
         run = start(stack, airflow, "replicas_deferred")
         run.running()
         first = wait_for("a triggerer to have the task", lambda: triggerer_of(run), deadline_s=60, interval_s=1)

@@ -13,7 +13,7 @@ import pytest
 from cluster.support.pods.sleeper import POD
 from cluster.support.rights.identity import IN_A_NAMESPACE, Identity, atoms
 from cluster.support.rights.reduced_account import rules_of
-from common.files import write_whole
+from common.files import write_atomically
 from stack.release import Stack
 
 SPACES = ("team-alpha", "team-beta", "airflow", "kube-system", "rights-stranger")
@@ -99,7 +99,7 @@ def identities(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> dict[s
     plain, admin = (ssl.create_default_context(cadata=authority) for _ in range(2))
     pair = tmp_path_factory.mktemp("admin") / "pair.pem"
     keys = ("client-certificate-data", "client-key-data")
-    write_whole(pair, "".join(base64.b64decode(user[key]).decode() for key in keys), mode=0o600)
+    write_atomically(pair, "".join(base64.b64decode(user[key]).decode() for key in keys), mode=0o600)
     admin.load_cert_chain(pair)
 
     def account(place: str) -> Identity:

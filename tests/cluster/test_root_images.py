@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 import yaml
 
+from common.command import capture_output
 from common.paths import REPOSITORY
-from common.run import capture
 from common.steps import Steps
-from images.build import build_all
+from images.build import build_images
 from images.recipes import AWS_CLI
 from local_cluster import cluster
 from stack.install import install
@@ -27,7 +27,7 @@ OLD: dict[str, Any] = {"podSecurity": "baseline", "volumes": []}
 @pytest.fixture(scope="module", autouse=True)
 def aws_cli(stack: Stack) -> None:
     """The node has the image that only this group needs."""
-    cluster.load(build_all(print, [AWS_CLI.name]).values(), print)
+    cluster.load(build_images(print, [AWS_CLI.name]).values(), print)
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def team_of_old_images(stack: Stack, tmp_path: Path) -> Iterator[None]:
 
 
 def result_of(dag: str, task: str) -> Any:
-    output = capture([RUN_TASK, FILES / dag, task, "-o", "json"], timeout_s=180)
+    output = capture_output([RUN_TASK, FILES / dag, task, "-o", "json"], timeout_s=180)
     return json.loads(output[output.index("{\n") :])["result"]
 
 

@@ -13,9 +13,9 @@ from cluster.support.airflow_runs.long_runs import SYNC, TASKS, Lasting, finishe
 from cluster.support.docs.commands import commands, follow
 from cluster.support.services.postgres import query
 from common.errors import ScriptError
-from common.waiting import NotYet, wait_for
+from common.polling import NotYet, wait_for
 from stack.airflow_api import AirflowApi
-from stack.pod_watch import SeenPods, watching
+from stack.pod_watch import ObservedPods, watch_pods
 from stack.release import RELEASE, Stack
 from stack.sample_run import connect
 
@@ -32,7 +32,7 @@ class Story:
 
     stack: Stack
     airflow: AirflowApi
-    seen: SeenPods
+    seen: ObservedPods
     lasting: Lasting
     folder: Path
 
@@ -40,7 +40,7 @@ class Story:
 @pytest.fixture(scope="module")
 def story(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     airflow = connect(stack)
-    with watching(stack) as seen:
+    with watch_pods(stack) as seen:
         airflow.post("connections", {"connection_id": NAME, "conn_type": "http", "password": PASSWORD})
         airflow.post("variables", {"key": NAME, "value": PASSWORD})
         lasting = start(stack, airflow)

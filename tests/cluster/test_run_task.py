@@ -6,8 +6,8 @@ import json
 
 import pytest
 
+from common.command import CommandError, capture_output
 from common.paths import REPOSITORY
-from common.run import CommandError, capture
 from stack.release import Stack
 
 RUN_TASK = REPOSITORY / "scripts" / "run-task"
@@ -15,7 +15,7 @@ SAMPLE = REPOSITORY / "dags" / "hello_team.py"
 
 
 def test_a_task_runs_in_a_real_pod_and_gives_its_result(stack: Stack):
-    output = capture([RUN_TASK, SAMPLE, "hello", "-o", "json"], timeout_s=120)
+    output = capture_output([RUN_TASK, SAMPLE, "hello", "-o", "json"], timeout_s=120)
     outcome = json.loads(output[output.index("{\n") :])
     name = outcome["pod"]["name"]
     assert outcome == {
@@ -28,6 +28,6 @@ def test_a_task_runs_in_a_real_pod_and_gives_its_result(stack: Stack):
 
 def test_an_unknown_task_is_refused_with_the_nearest_known_one(stack: Stack):
     with pytest.raises(CommandError) as refusal:
-        capture([RUN_TASK, SAMPLE, "helo"], timeout_s=120)
+        capture_output([RUN_TASK, SAMPLE, "helo"], timeout_s=120)
     assert refusal.value.code == 64
     assert "has no task 'helo' that makes a pod; did you mean 'hello'?" in refusal.value.output

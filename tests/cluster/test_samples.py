@@ -12,10 +12,10 @@ from cluster.support.airflow_runs.dag_run import Run
 from cluster.support.pods.sleeper import POD
 from cluster.support.services.registry import Registry, base_image, running
 from common.paths import REPOSITORY
-from common.waiting import NotYet, wait_for
+from common.polling import NotYet, wait_for
 from stack.airflow_api import AirflowApi
 from stack.git_push import push
-from stack.pod_watch import SeenPods, watching
+from stack.pod_watch import ObservedPods, watch_pods
 from stack.release import Stack
 
 SAMPLES = {file.stem: file for file in sorted((REPOSITORY / "dags").glob("*.py")) if file.stem != "hello_team"}
@@ -48,14 +48,14 @@ def secret(stack: Stack, name: str, data: dict[str, str], kind: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def seen(stack: Stack) -> Iterator[SeenPods]:
+def seen(stack: Stack) -> Iterator[ObservedPods]:
     """All pods of tasks that there were while the samples ran."""
-    with watching(stack) as pods:
+    with watch_pods(stack) as pods:
         yield pods
 
 
 @pytest.fixture(scope="module")
-def runs(stack: Stack, airflow: AirflowApi, registry: Registry, seen: SeenPods) -> Iterator[dict[str, Run]]:
+def runs(stack: Stack, airflow: AirflowApi, registry: Registry, seen: ObservedPods) -> Iterator[dict[str, Run]]:
     """A run of every sample, dropped into team alpha's repository as it is in the checkout."""
     files = {f"{name}.py": file.read_text(encoding="utf-8") for name, file in SAMPLES.items()} | JOBS
     commit = push(repository(stack), files, "Try the samples")
@@ -94,7 +94,7 @@ def in_the_claim(stack: Stack, path: str) -> str:
         stack.kubectl("delete", "pod", "samples-look", "-n", TEAM, "--grace-period=1")
 
 
-def pod_of(seen: SeenPods, dag: str, task: str) -> dict[str, Any]:
+def pod_of(seen: ObservedPods, dag: str, task: str) -> dict[str, Any]:
     """The pod of a task, as it was last seen."""
     (pod,) = seen.labelled(dag_id=dag, task_id=task)
     return pod
@@ -131,7 +131,7 @@ def test_the_full_pattern_writes_into_the_claim_what_the_secret_gave_it(runs: di
     assert written == "eu at level 3, with a token\n"
 
 
-def test_the_full_pattern_runs_a_private_image_where_and_as_it_says(runs: dict[str, Run], seen: SeenPods):
+def test_the_full_pattern_runs_a_private_image_where_and_as_it_says(runs: dict[str, Run], seen: ObservedPods):
     assert "a title out of a private image" in ended(runs, "full_pattern", "report")
     pod = pod_of(seen, "full_pattern", "report")
     base = pod["spec"]["containers"][0]
@@ -170,7 +170,7 @@ def test_a_script_out_of_git_runs_with_only_the_command_in_the_task(runs: dict[s
     assert f"report of the {task} by report.sh" in ended(runs, "git_script", task)
 
 
-def test_an_image_built_for_root_clones_and_runs_a_script(runs: dict[str, Run], seen: SeenPods):
+def test_an_image_built_for_root_clones_and_runs_a_script(runs: dict[str, Run], seen: ObservedPods):
     assert "report of the month by report.sh" in ended(runs, "git_clone", "report")
     assert pod_of(seen, "git_clone", "report")["spec"]["securityContext"]["runAsUser"] == 50000
 
@@ -189,7 +189,9 @@ def test_a_failed_pod_stays_with_its_log_and_one_that_worked_goes(runs: dict[str
     assert stack.kubectl("logs", "-n", TEAM, name, "-c", "base") == "the evidence\n"
 
 
-def test_a_dag_with_the_stock_operator_keeps_the_teams_agreements(runs: dict[str, Run], stack: Stack, seen: SeenPods):
+def test_a_dag_with_the_stock_operator_keeps_the_teams_agreements(
+    runs: dict[str, Run], stack: Stack, seen: ObservedPods
+):
     assert "hello from the stock operator" in ended(runs, "stock_operator", "hello")
     assert in_the_claim(stack, "from-stock") == "hello\n"
     pod = pod_of(seen, "stock_operator", "hello")

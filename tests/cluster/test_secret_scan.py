@@ -28,13 +28,13 @@ from cluster.support.secret_scan import (
     in_json_of_go,
     in_logs,
     sings,
-    watching,
+    watch_folder,
 )
-from common.waiting import NotYet, wait_for
-from local_cluster.cluster_paths import default_layout
+from common.polling import NotYet, wait_for
+from local_cluster.cluster_paths import default_paths
 from stack.airflow_api import AirflowApi
 from stack.release import NAMESPACE, Stack
-from stack.temporary_teams import HOST, Borrowed, borrowed
+from stack.temporary_teams import HOST, TemporaryTeams, publish_teams
 
 HOME = "canary"
 SPACE = f"{HOME}-0"
@@ -45,8 +45,8 @@ ASKING, APPLYING, CONNECTING = "► Ask a node", "► Apply registry secrets", "
 
 
 @pytest.fixture(scope="module")
-def team(stack: Stack, airflow: AirflowApi) -> Iterator[Borrowed]:
-    with borrowed(stack, airflow, HOME, teams=1, volumes=1) as it:
+def team(stack: Stack, airflow: AirflowApi) -> Iterator[TemporaryTeams]:
+    with publish_teams(stack, airflow, HOME, teams=1, volumes=1) as it:
         stack.kubectl("create", "serviceaccount", "team-pod", "-n", SPACE)
         yield it
 
@@ -67,7 +67,7 @@ def every(form: str) -> Iterator[str]:
 def test_the_search_finds_it_in_text_files_and_processes(folder: Path, form: str):
     for text in every(form):
         assert sings(text.encode())
-        with watching(folder) as watch:
+        with watch_folder(folder) as watch:
             (folder / "note").write_text(text)
             wait_for("a look at the file", lambda: looked(watch), deadline_s=60, interval_s=0.1)
             (folder / "note").unlink()
@@ -76,7 +76,7 @@ def test_the_search_finds_it_in_text_files_and_processes(folder: Path, form: str
     told = subprocess.Popen(["sleep", "60"], env={"TOLD": next(every(form))})
     shown = subprocess.Popen(["sh", "-c", "read line; exit 0", *command], stdin=subprocess.PIPE)
     try:
-        with watching(folder) as watch:
+        with watch_folder(folder) as watch:
             pass
         assert watch.found == {"environ of a process", "cmdline of a process"}
     finally:
@@ -91,7 +91,7 @@ def looked(watch: Watch) -> None:
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_the_search_finds_it_in_annotations_and_logs(stack: Stack, team: Borrowed, form: str):
+def test_the_search_finds_it_in_annotations_and_logs(stack: Stack, team: TemporaryTeams, form: str):
     text = next(every(form))
     base = {**POD["spec"]["containers"][0], "command": ["echo", text]}
     meta = {"name": "singer", "namespace": SPACE}
@@ -105,7 +105,7 @@ def test_the_search_finds_it_in_annotations_and_logs(stack: Stack, team: Borrowe
         stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": [pod, note]}),
     )
     stack.kubectl(*SCHEDULER, "cat > /opt/airflow/logs/canary", stdin=text)
-    part = default_layout().log("canary")
+    part = default_paths().log("canary")
     part.write_text(text)
     try:
         ended = "--for=jsonpath={.status.phase}=Succeeded"
@@ -123,7 +123,7 @@ def test_the_audit_log_has_a_text_in_the_form_in_which_it_is_looked_for(stack: S
     """By another text, since what is in that log stays there."""
     name = f"stand-in/+&<>=%3 {secrets.token_hex(8)}"
     stack.kubectl("auth", "whoami", "--as", name)
-    written = content(default_layout().audit_log)
+    written = content(default_paths().audit_log)
     assert [form in written for form in (name.encode(), *in_json_of_go(name))] == [False, True, False]
 
 
@@ -141,7 +141,7 @@ def run(words: list[str | Path], env: dict[str, str], folder: Path, stop_at: str
     pipe = subprocess.PIPE
     variables = {"PATH": os.environ["PATH"], "HOME": str(folder), "TMPDIR": str(folder), **env}
     with (
-        watching(folder) as watch,
+        watch_folder(folder) as watch,
         (folder.parent / f"{folder.name}.out").open("w+") as out,
         subprocess.Popen(words, env=variables, stdin=pipe, stdout=out, stderr=pipe, text=True) as process,
     ):
@@ -174,7 +174,7 @@ def words(programs: Path, *more: str | Path) -> list[str | Path]:
 
 
 def test_a_run_that_ends_well_leaves_it_in_the_secret_alone(
-    stack: Stack, airflow: AirflowApi, team: Borrowed, programs: Path, folder: Path
+    stack: Stack, airflow: AirflowApi, team: TemporaryTeams, programs: Path, folder: Path
 ):
     team.empty(airflow)
     outcome = run(words(programs), stack.variables, folder)
@@ -185,7 +185,7 @@ def test_a_run_that_ends_well_leaves_it_in_the_secret_alone(
 
 
 def test_a_run_without_platformctl_does_too(
-    stack: Stack, airflow: AirflowApi, team: Borrowed, programs: Path, folder: Path
+    stack: Stack, airflow: AirflowApi, team: TemporaryTeams, programs: Path, folder: Path
 ):
     """By hand, told everything that Ansible tells; the sign-in comes from a Secret, for a file would be found."""
     from kpo_platform.bootstrap.ansible import runner
@@ -220,7 +220,7 @@ def cut(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Line
 
 @pytest.mark.parametrize("after", ["secrets/registry-check", "secrets/regcred"])
 def test_a_run_that_fails_leaves_it_in_no_other_place(
-    stack: Stack, airflow: AirflowApi, team: Borrowed, programs: Path, folder: Path, cut: Line, after: str
+    stack: Stack, airflow: AirflowApi, team: TemporaryTeams, programs: Path, folder: Path, cut: Line, after: str
 ):
     """The line is cut right after a Secret was written: while a node is asked, or in the middle of the playbook."""
     team.empty(airflow)
@@ -246,7 +246,7 @@ def tidy(stack: Stack) -> None:
 
 @pytest.mark.parametrize("moment", [ASKING, APPLYING, CONNECTING])
 def test_a_run_that_is_stopped_leaves_it_in_no_other_place(
-    stack: Stack, airflow: AirflowApi, team: Borrowed, programs: Path, folder: Path, moment: str
+    stack: Stack, airflow: AirflowApi, team: TemporaryTeams, programs: Path, folder: Path, moment: str
 ):
     team.empty(airflow)
     outcome = run(words(programs), stack.variables, folder, stop_at=moment)

@@ -13,8 +13,8 @@ import yaml
 
 from cluster.support.airflow_runs.long_runs import KEPT_SECRETS, components, kept_objects
 from common.errors import ScriptError
+from common.polling import NotYet, wait_for
 from common.steps import Steps
-from common.waiting import NotYet, wait_for
 from stack.airflow_api import AirflowApi
 from stack.install import install
 from stack.release import CHART, NAMESPACE, RELEASE, VALUES, Stack

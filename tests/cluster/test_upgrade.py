@@ -26,13 +26,13 @@ from cluster.support.airflow_runs.long_runs import (
     settle,
     start,
 )
+from common.command import capture_output
 from common.errors import ScriptError
 from common.paths import REPOSITORY
-from common.run import capture
 from common.steps import Steps
 from stack.airflow_api import AirflowApi
 from stack.install import install
-from stack.pod_watch import SeenPods, watching
+from stack.pod_watch import ObservedPods, watch_pods
 from stack.release import NAMESPACE, RELEASE, Stack
 
 CHART = ("helm", "rbac", "pod_templates", "platform")
@@ -48,7 +48,7 @@ class Story:
 
     stack: Stack
     airflow: AirflowApi
-    seen: SeenPods
+    seen: ObservedPods
     history: Run
     before: dict[str, Any]
     pods: dict[str, str]
@@ -57,11 +57,11 @@ class Story:
 
 def earlier_checkout(folder: Path) -> Path:
     """Give a folder with the chart as it was before its last change, and with the values of that time."""
-    commits = capture(["git", "rev-list", "-2", "HEAD", "--", *CHART], cwd=REPOSITORY).split()
+    commits = capture_output(["git", "rev-list", "-2", "HEAD", "--", *CHART], cwd=REPOSITORY).split()
     if len(commits) < 2:
         raise ScriptError("This checkout has no commit before the last change of the chart; fetch the whole history.")
     archive = folder / "earlier.tar"
-    capture(["git", "archive", "--output", archive, commits[1], "--", *CHART, VALUES], cwd=REPOSITORY)
+    capture_output(["git", "archive", "--output", archive, commits[1], "--", *CHART, VALUES], cwd=REPOSITORY)
     with tarfile.open(archive) as opened:
         opened.extractall(folder, filter="tar")
     return folder
@@ -85,7 +85,7 @@ def story(stack: Stack, airflow: AirflowApi, tmp_path_factory: pytest.TempPathFa
     settle(stack)
     try:
         history = finished_run(stack, airflow)
-        with watching(stack) as seen:
+        with watch_pods(stack) as seen:
             lasting = start(stack, airflow)
             try:
                 before = Story(

@@ -14,7 +14,7 @@ import pytest
 from cluster.support.pods.sleeper import POD
 from stack.airflow_api import AirflowApi
 from stack.release import Stack
-from stack.temporary_teams import Borrowed, borrowed
+from stack.temporary_teams import TemporaryTeams, publish_teams
 
 HOME = "volumes"
 SPACE = f"{HOME}-0"
@@ -36,13 +36,13 @@ def growing(stack: Stack) -> Iterator[None]:
 
 
 @pytest.fixture
-def team(stack: Stack, airflow: AirflowApi, growing: None) -> Iterator[Borrowed]:
-    with borrowed(stack, airflow, HOME, teams=1, volumes=0, registry=NO_REGISTRY) as it:
+def team(stack: Stack, airflow: AirflowApi, growing: None) -> Iterator[TemporaryTeams]:
+    with publish_teams(stack, airflow, HOME, teams=1, volumes=0, registry=NO_REGISTRY) as it:
         yield it
 
 
 @pytest.fixture
-def bootstrap(stack: Stack, programs: Path, team: Borrowed) -> Bootstrap:
+def bootstrap(stack: Stack, programs: Path, team: TemporaryTeams) -> Bootstrap:
     """Runs bootstrap with these volumes in the contract; gives its exit code and what it says of claims, to the end."""
 
     def run(storage_class: str | None = CLASS, **sizes: str) -> tuple[int, list[str]]:
@@ -235,7 +235,7 @@ def test_what_the_contract_drops_is_kept_until_its_deletion_is_confirmed(
 
 
 def test_without_a_default_class_neither_a_claim_that_names_none_is_made_nor_anything_else(
-    stack: Stack, airflow: AirflowApi, team: Borrowed, bootstrap: Bootstrap
+    stack: Stack, airflow: AirflowApi, team: TemporaryTeams, bootstrap: Bootstrap
 ):
     key = "storageclass.kubernetes.io/is-default-class"
     stack.kubectl("annotate", "storageclass", "local-path", f"{key}-", "--overwrite")

@@ -16,9 +16,9 @@ import pytest
 
 from cluster.support.airflow_runs.executors import release_with
 from cluster.support.airflow_runs.long_runs import SYNC, Lasting, finished_run, kill, start
-from common.waiting import NotYet, wait_for
+from common.polling import NotYet, wait_for
 from stack.airflow_api import AirflowApi
-from stack.pod_watch import SeenPods, watching
+from stack.pod_watch import ObservedPods, watch_pods
 from stack.release import NAMESPACE, RELEASE, Stack
 
 WORKER = f"{RELEASE}-worker-0"
@@ -44,13 +44,13 @@ def executor(stack: Stack, tmp_path_factory: pytest.TempPathFactory, request: py
 class Story:
     """What the chapters share."""
 
-    seen: SeenPods
+    seen: ObservedPods
     lasting: Lasting
 
 
 @pytest.fixture(scope="module")
 def story(executor: str, stack: Stack, airflow: AirflowApi) -> Iterator[Story]:
-    with watching(stack) as seen:
+    with watch_pods(stack) as seen:
         lasting = start(stack, airflow, "lasting_tries")
         lasting.wait_for_sync(1, "once")
         try:

@@ -1,4 +1,4 @@
-"""scripts/bench: every name leads to something that can be measured."""
+"""scripts/bench: every name is a benchmark function."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from types import ModuleType
 import pytest
 
 from benchmarks import parsing
+from common.command import capture_output
 from common.paths import REPOSITORY
-from common.run import capture
 from kpo_platform.pod.rules.ownership import team_of_file
 
 
@@ -31,12 +31,12 @@ def test_each_benchmark_is_a_function(name: str):
     assert callable(getattr(import_module(f"benchmarks.{module}"), function))
 
 
-def test_the_command_starts_without_the_environment():
-    """On a fresh machine there is only the machine's own Python: -S leaves out every installed package."""
+def test_command_starts_without_the_environment():
+    """A fresh machine has only the system's Python: -S excludes every installed package."""
     words = ["/usr/bin/env", "python3", "-S", REPOSITORY / "scripts" / "bench", "--help"]
-    assert capture(words).startswith("usage: scripts/bench")
+    assert capture_output(words).startswith("usage: scripts/bench")
 
 
-def test_the_files_whose_parse_is_measured_are_their_team_s(tmp_path: Path):
+def test_benchmark_dag_files_belong_to_team_alpha(tmp_path: Path):
     files = [file for file, *_ in parsing._arms(tmp_path).values()]
     assert [team_of_file(file, [tmp_path / "dags"], ["alpha"]) for file in files] == ["alpha"] * 4

@@ -1,4 +1,4 @@
-"""Image archives of scripts/local_cluster: made byte for byte the same, and read with care."""
+"""Image archives of scripts/local_cluster: reproducible output and validated input."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 from common.errors import ScriptError
 from local_cluster.node_images.docker_archive import Entry, Image, write_archive
-from local_cluster.node_images.load import names_in
+from local_cluster.node_images.image_import import read_image_names
 
 IMAGE = Image(
     "localhost/kpo-platform/tiny:1",
@@ -22,13 +22,13 @@ IMAGE = Image(
 )
 
 
-def test_an_image_archive_names_the_image_and_its_contents_by_their_digests(tmp_path: Path) -> None:
+def test_image_archive_contains_name_and_content_digests(tmp_path: Path) -> None:
     write_archive(IMAGE, tmp_path / "tiny.tar")
     with tarfile.open(tmp_path / "tiny.tar") as archive:
         members = {member.name: archive.extractfile(member).read() for member in archive}  # type: ignore[union-attr]
     (manifest,) = json.loads(members["manifest.json"])
     layer, config = members[manifest["Layers"][0]], members[manifest["Config"]]
-    assert names_in(tmp_path / "tiny.tar") == manifest["RepoTags"] == ["localhost/kpo-platform/tiny:1"]
+    assert read_image_names(tmp_path / "tiny.tar") == manifest["RepoTags"] == ["localhost/kpo-platform/tiny:1"]
     assert manifest["Config"] == f"{hashlib.sha256(config).hexdigest()}.json"
     assert json.loads(config) == {
         "architecture": "amd64",
@@ -44,13 +44,13 @@ def test_an_image_archive_names_the_image_and_its_contents_by_their_digests(tmp_
         ]
 
 
-def test_the_same_image_gives_the_same_archive(tmp_path: Path) -> None:
+def test_equal_images_give_equal_archives(tmp_path: Path) -> None:
     write_archive(IMAGE, tmp_path / "one.tar")
     write_archive(IMAGE, tmp_path / "two.tar")
     assert (tmp_path / "one.tar").read_bytes() == (tmp_path / "two.tar").read_bytes()
 
 
-def test_a_file_that_is_no_image_archive_is_refused(tmp_path: Path) -> None:
+def test_file_in_another_format_is_rejected(tmp_path: Path) -> None:
     (tmp_path / "letter.txt").write_text("Dear reader")
-    with pytest.raises(ScriptError, match=r"letter\.txt is no archive of images"):
-        names_in(tmp_path / "letter.txt")
+    with pytest.raises(ScriptError, match=r"letter\.txt is not an image archive"):
+        read_image_names(tmp_path / "letter.txt")

@@ -1,4 +1,4 @@
-"""scripts/common: what all scripts lean on."""
+"""scripts/common: the shared code of all scripts."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from pathlib import Path
 
 import pytest
 
+from common.command import CommandError, capture_output, run_logged
 from common.debian import missing_packages
 from common.errors import ScriptError
-from common.files import digest_of_files, sha256_of, whole_folder, write_whole
-from common.mutex import only_one_run
-from common.paths import REPOSITORY, cache_folder
-from common.run import CommandError, capture, run_logged
+from common.files import atomic_folder, compute_sha256, hash_files, write_atomically
+from common.mutex import hold_lock
+from common.paths import REPOSITORY, cache_path
+from common.polling import NotYet, wait_for
 from common.steps import Steps
-from common.waiting import NotYet, wait_for
 
 
 def script(body: str) -> subprocess.Popen[str]:
@@ -37,37 +37,37 @@ def script(body: str) -> subprocess.Popen[str]:
     )
 
 
-def test_an_error_for_people_is_one_sentence_without_a_traceback() -> None:
-    process = script("raise ScriptError('The cup is empty: fill it.')")
-    assert process.communicate(timeout=20) == ("", "error: The cup is empty: fill it.\n")
+def test_script_error_is_printed_without_traceback() -> None:
+    process = script("raise ScriptError('The cup is empty. Fill it.')")
+    assert process.communicate(timeout=20) == ("", "error: The cup is empty. Fill it.\n")
     assert process.returncode == 1
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupt_ends_the_commands_of_all_threads_and_exits_with_130(number: signal.Signals) -> None:
+def test_interrupt_terminates_commands_of_all_threads(number: signal.Signals) -> None:
     process = script(
         "import threading\n"
-        "from common.run import capture\n"
+        "from common.command import capture_output\n"
         "def work():\n"
-        "    try: capture(['sleep', '60'], timeout_s=60)\n"
+        "    try: capture_output(['sleep', '60'], timeout_s=60)\n"
         "    except ScriptError as error: print(error)\n"
         "thread = threading.Thread(target=work); thread.start()\n"
-        "print('begun', flush=True)\n"
+        "print('started', flush=True)\n"
         "try: threading.Event().wait(30)\n"
         "finally: thread.join()\n"
         "return 0"
     )
     assert process.stdout
-    assert process.stdout.readline() == "begun\n"
+    assert process.stdout.readline() == "started\n"
     time.sleep(0.3)  # until the thread has started its command
     process.send_signal(number)
-    said, complained = process.communicate(timeout=10)
-    assert said == "`sleep 60` failed with exit code -15.\n"
-    assert complained == "Interrupted; run it again to go on.\n"
+    output, errors = process.communicate(timeout=10)
+    assert output == "`sleep 60` failed with exit code -15.\n"
+    assert errors == "Interrupted. Run the command again to continue.\n"
     assert process.returncode == 130
 
 
-def test_a_reader_that_leaves_ends_a_script_quietly() -> None:
+def test_closed_pipe_ends_a_script_without_a_message() -> None:
     process = script("for number in range(100000): print(number)\nreturn 0")
     assert process.stdout
     assert process.stderr
@@ -77,67 +77,65 @@ def test_a_reader_that_leaves_ends_a_script_quietly() -> None:
     process.stderr.close()
 
 
-def test_the_cache_is_where_the_xdg_specification_says(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cache_path_follows_the_xdg_specification(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", "/var/tmp/caches")
-    assert cache_folder("a", "b") == Path("/var/tmp/caches/kpo-platform/a/b")
+    assert cache_path("a", "b") == Path("/var/tmp/caches/kpo-platform/a/b")
 
 
 @pytest.mark.parametrize("value", ["", "relative/path"])
-def test_the_cache_is_in_the_home_folder_without_a_usable_xdg_variable(
-    value: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_cache_path_is_in_home_without_a_usable_xdg_variable(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", value)
     monkeypatch.setenv("HOME", "/home/ada")
-    assert cache_folder() == Path("/home/ada/.cache/kpo-platform")
+    assert cache_path() == Path("/home/ada/.cache/kpo-platform")
 
 
-def test_a_whole_file_has_its_mode_and_leaves_no_draft(tmp_path: Path) -> None:
+def test_atomic_write_sets_the_mode_and_leaves_no_draft(tmp_path: Path) -> None:
     file = tmp_path / "new" / "secret"
-    write_whole(file, "one\n", mode=0o600)
-    write_whole(file, "two\n", mode=0o600)
+    write_atomically(file, "one\n", mode=0o600)
+    write_atomically(file, "two\n", mode=0o600)
     assert [(path.name, path.read_text(), path.stat().st_mode & 0o777) for path in file.parent.iterdir()] == [
         ("secret", "two\n", 0o600)
     ]
 
 
-def test_a_folder_appears_only_when_its_making_ends_well(tmp_path: Path) -> None:
-    folder = tmp_path / "made"
-    with pytest.raises(RuntimeError), whole_folder(folder) as draft:
+def test_atomic_folder_is_absent_after_a_failure(tmp_path: Path) -> None:
+    folder = tmp_path / "result"
+    with pytest.raises(RuntimeError), atomic_folder(folder) as draft:
         (draft / "half").touch()
         raise RuntimeError
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_replaces_the_old_one_and_sweeps_drafts_of_killed_runs(tmp_path: Path) -> None:
-    folder = tmp_path / "made"
+def test_atomic_folder_replaces_the_old_one_and_stale_drafts(tmp_path: Path) -> None:
+    folder = tmp_path / "result"
     folder.mkdir()
     (folder / "old").touch()
-    (tmp_path / ".made.draft-killed").mkdir()
-    with whole_folder(folder) as draft:
+    (tmp_path / ".result.draft-killed").mkdir()
+    with atomic_folder(folder) as draft:
         (draft / "new").touch()
-    assert sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")) == ["made", "made/new"]
+    assert sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")) == ["result", "result/new"]
 
 
-def test_a_digest_changes_with_names_contents_and_extra_words(tmp_path: Path) -> None:
+def test_digest_changes_with_names_contents_and_extra_words(tmp_path: Path) -> None:
     one, two = tmp_path / "one", tmp_path / "two"
     one.write_text("same")
     two.write_text("same")
-    digests = [digest_of_files([one]), digest_of_files([two]), digest_of_files([one], "flag")]
+    digests = [hash_files([one]), hash_files([two]), hash_files([one], "flag")]
     one.write_text("other")
-    digests.append(digest_of_files([one]))
+    digests.append(hash_files([one]))
     assert len(set(digests)) == 4
     assert {len(digest) for digest in digests} == {16}
 
 
-def test_the_sha256_of_a_file_is_that_of_its_content(tmp_path: Path) -> None:
+def test_sha256_is_that_of_the_file_content(tmp_path: Path) -> None:
     (tmp_path / "abc").write_text("abc")
     # The example of FIPS 180-2.
-    assert sha256_of(tmp_path / "abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert compute_sha256(tmp_path / "abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 
 
-def test_a_wait_gives_what_the_probe_found_and_tells_what_it_saw_before() -> None:
+def test_wait_returns_the_result_and_reports_earlier_states() -> None:
     answers = iter(["nothing", "something", "it"])
-    seen: list[str] = []
+    states: list[str] = []
 
     def probe() -> str:
         answer = next(answers)
@@ -145,11 +143,11 @@ def test_a_wait_gives_what_the_probe_found_and_tells_what_it_saw_before() -> Non
             raise NotYet(answer)
         return answer
 
-    assert wait_for("it", probe, deadline_s=5, interval_s=0, say=seen.append) == "it"
-    assert seen == ["nothing", "something"]
+    assert wait_for("it", probe, deadline_s=5, interval_s=0, progress=states.append) == "it"
+    assert states == ["nothing", "something"]
 
 
-def test_a_wait_that_is_over_says_what_was_last_seen() -> None:
+def test_wait_timeout_reports_the_last_state() -> None:
     def probe() -> None:
         raise NotYet("an empty plate")
 
@@ -158,51 +156,54 @@ def test_a_wait_that_is_over_says_what_was_last_seen() -> None:
     assert str(error.value) == "Waited 0.05 s for the cake; last seen: an empty plate"
 
 
-def test_a_command_gives_its_output_and_reads_its_input() -> None:
-    assert capture(["sh", "-c", "cat; echo $NAME"], stdin="from stdin\n", env={"NAME": "Ada"}) == "from stdin\nAda\n"
+def test_command_returns_its_output_and_reads_its_stdin() -> None:
+    assert (
+        capture_output(["sh", "-c", "cat; echo $NAME"], stdin="from stdin\n", env={"NAME": "Ada"})
+        == "from stdin\nAda\n"
+    )
 
 
-def test_a_failed_command_is_named_with_its_code_and_last_words() -> None:
+def test_failed_command_is_reported_with_code_and_last_lines() -> None:
     with pytest.raises(CommandError) as error:
-        capture(["sh", "-c", "echo locked >&2; exit 3"])
+        capture_output(["sh", "-c", "echo locked >&2; exit 3"])
     assert str(error.value) == (
-        "`sh -c 'echo locked >&2; exit 3'` failed with exit code 3; its last words:\n    locked"
+        "`sh -c 'echo locked >&2; exit 3'` failed with exit code 3; its last lines:\n    locked"
     )
     assert error.value.code == 3
 
 
-def test_a_command_that_does_not_exist_is_an_error_for_people() -> None:
-    with pytest.raises(ScriptError, match=r"^`no-such-program` could not be started: .*No such file"):
-        capture(["no-such-program"])
+def test_missing_program_is_a_script_error() -> None:
+    with pytest.raises(ScriptError, match=r"^`no-such-program` did not start: .*No such file"):
+        capture_output(["no-such-program"])
 
 
-def test_a_command_that_takes_too_long_is_ended_with_its_children(tmp_path: Path) -> None:
+def test_command_timeout_terminates_its_children(tmp_path: Path) -> None:
     child = tmp_path / "child"
-    with pytest.raises(CommandError, match=r"took longer than 0\.3 s"):
-        capture(["sh", "-c", f"sleep 60 & echo $! >{child}; wait"], timeout_s=0.3)
+    with pytest.raises(CommandError, match=r"timed out after 0\.3 s"):
+        capture_output(["sh", "-c", f"sleep 60 & echo $! >{child}; wait"], timeout_s=0.3)
     state = Path(f"/proc/{child.read_text().strip()}/stat")
-    wait_for("the child to end", lambda: _gone(state), deadline_s=5, interval_s=0.01)
+    wait_for("the child to end", lambda: _check_exited(state), deadline_s=5, interval_s=0.01)
 
 
-def _gone(stat: Path) -> None:
+def _check_exited(stat: Path) -> None:
     if stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z":
         raise NotYet("alive")
 
 
-def test_the_log_of_a_command_is_kept_and_its_latest_line_told(tmp_path: Path) -> None:
+def test_command_log_is_kept_and_its_last_line_reported(tmp_path: Path) -> None:
     log = tmp_path / "logs" / "build.log"
-    said: list[str] = []
-    run_logged(["sh", "-c", "echo compiling; sleep 1.3"], log, timeout_s=10, say=said.append)
-    assert (log.read_text(), said) == ("compiling\n", ["compiling"])
+    messages: list[str] = []
+    run_logged(["sh", "-c", "echo compiling; sleep 1.3"], log, timeout_s=10, progress=messages.append)
+    assert (log.read_text(), messages) == ("compiling\n", ["compiling"])
 
 
-def test_a_failed_command_with_a_log_shows_only_its_own_last_words(tmp_path: Path) -> None:
+def test_failed_logged_command_shows_only_its_own_lines(tmp_path: Path) -> None:
     log = tmp_path / "build.log"
     log.write_text("of an earlier run\n")
     with pytest.raises(CommandError) as error:
         run_logged(["sh", "-c", "echo broken; exit 1"], log, timeout_s=10)
     assert str(error.value) == (
-        f"`sh -c 'echo broken; exit 1'` failed with exit code 1 (log: {log}); its last words:\n    broken"
+        f"`sh -c 'echo broken; exit 1'` failed with exit code 1 (log: {log}); its last lines:\n    broken"
     )
 
 
@@ -211,7 +212,7 @@ def test_steps_without_a_terminal_are_plain_lines() -> None:
     steps = Steps(stream)
     with steps.step("Build"), steps.step("Compile") as inner:
         inner.detail("half way")
-        steps.note("a word")
+        steps.note("a note")
     with pytest.raises(ScriptError), steps.step("Install"):
         raise ScriptError("no")
     with pytest.raises(KeyboardInterrupt), steps.step("Wait"):
@@ -219,7 +220,7 @@ def test_steps_without_a_terminal_are_plain_lines() -> None:
     assert stream.getvalue().splitlines() == [
         "▸ Build",
         "  ▸ Compile",
-        "    a word",
+        "    a note",
         "  ✔ Compile (0.0 s)",
         "✔ Build (0.0 s)",
         "▸ Install",
@@ -229,7 +230,7 @@ def test_steps_without_a_terminal_are_plain_lines() -> None:
     ]
 
 
-def test_a_step_on_a_terminal_is_one_line_with_time_and_detail_that_is_redrawn() -> None:
+def test_step_on_a_terminal_is_one_redrawn_line() -> None:
     stream = io.StringIO()
     steps = Steps(stream, live=True)
     with steps.step("Build") as step:
@@ -241,13 +242,13 @@ def test_a_step_on_a_terminal_is_one_line_with_time_and_detail_that_is_redrawn()
     assert frames[-1].count("\n") == stream.getvalue().count("\n") == 1
 
 
-def test_the_times_of_steps_are_saved_in_the_order_in_which_they_ended(tmp_path: Path) -> None:
+def test_step_times_are_saved_in_order_of_their_ends(tmp_path: Path) -> None:
     steps = Steps(io.StringIO())
     with steps.step("Build"), steps.step("Compile"):
         pass
     steps.save(tmp_path / "times.json")
     saved = json.loads((tmp_path / "times.json").read_text())
-    inner, outer = (each.pop("seconds") for each in saved)
+    inner, outer = (entry.pop("seconds") for entry in saved)
     assert 0 <= inner <= outer
     assert saved == [
         {"name": "Compile", "depth": 1, "outcome": "ok"},
@@ -255,12 +256,12 @@ def test_the_times_of_steps_are_saved_in_the_order_in_which_they_ended(tmp_path:
     ]
 
 
-def test_a_second_run_says_who_it_waits_for_and_goes_on_when_that_one_ends(tmp_path: Path) -> None:
+def test_second_run_reports_the_holder_and_waits_for_it(tmp_path: Path) -> None:
     lock, entered, leave = tmp_path / "lock", threading.Event(), threading.Event()
-    said: list[str] = []
+    messages: list[str] = []
 
     def first_run() -> None:
-        with only_one_run(lock, "painting", said.append):
+        with hold_lock(lock, "painting", messages.append):
             entered.set()
             leave.wait(10)
 
@@ -268,12 +269,12 @@ def test_a_second_run_says_who_it_waits_for_and_goes_on_when_that_one_ends(tmp_p
     first.start()
     entered.wait(10)
     threading.Timer(0.3, leave.set).start()
-    with only_one_run(lock, "painting", said.append, deadline_s=10):
+    with hold_lock(lock, "painting", messages.append, deadline_s=10):
         assert leave.is_set()
     first.join()
-    assert said == [f"Waiting: process {os.getpid()} is painting."]
+    assert messages == [f"Waiting: process {os.getpid()} is painting."]
 
 
-def test_only_packages_whose_programs_are_absent_are_missing() -> None:
+def test_only_packages_of_absent_programs_are_missing() -> None:
     needs = {"sh": "dash", "/no/such/plugin": "plugins", "no-such-program": "programs", "no-such-either": "programs"}
     assert missing_packages(needs) == ["plugins", "programs"]

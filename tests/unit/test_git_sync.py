@@ -1,4 +1,4 @@
-"""The stand-in for git-sync takes the flags of version 4, does what they say, and refuses what it cannot do."""
+"""The stand-in for git-sync 4: supported flags work, unsupported ones are rejected."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from common.command import capture_output
 from common.paths import REPOSITORY
-from common.run import capture
-from common.waiting import NotYet, wait_for
+from common.polling import NotYet, wait_for
 
 PROGRAM = REPOSITORY / "scripts" / "images" / "containers" / "git-sync" / "git-sync"
 AUTHOR = ("-c", "user.name=t", "-c", "user.email=t@example.test")
@@ -22,7 +22,7 @@ AUTHOR = ("-c", "user.name=t", "-c", "user.email=t@example.test")
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
-    """A repository with the branch main, which says one, and a tag v1 there."""
+    """A repository with the text `one` on branch main, tagged v1."""
     folder = tmp_path / "scripts.git"
     folder.mkdir()
     git(folder, "init", "--quiet", "--initial-branch=main")
@@ -32,11 +32,11 @@ def repository(tmp_path: Path) -> Path:
 
 
 def git(folder: Path, *words: str) -> str:
-    return capture(["git", "-C", folder, *AUTHOR, *words])
+    return capture_output(["git", "-C", folder, *AUTHOR, *words])
 
 
 def commit(folder: Path, text: str) -> str:
-    (folder / "say").write_text(text)
+    (folder / "text").write_text(text)
     git(folder, "add", "--all")
     git(folder, "commit", "--quiet", "--message", text)
     return git(folder, "rev-parse", "HEAD").strip()
@@ -49,48 +49,48 @@ def run(*flags: str, **variables: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_the_files_of_a_branch_appear_behind_a_link(repository: Path, tmp_path: Path):
+def test_branch_is_checked_out_behind_a_link(repository: Path, tmp_path: Path):
     root = tmp_path / "root"
-    done = run(f"--repo={repository}", "--ref", "main", f"--root={root}", "--link=code", "--one-time", "--depth=1")
+    process = run(f"--repo={repository}", "--ref", "main", f"--root={root}", "--link=code", "--one-time", "--depth=1")
     newest = git(repository, "rev-parse", "main").strip()
-    assert (done.returncode, done.stderr) == (
+    assert (process.returncode, process.stderr) == (
         0,
         f"git-sync stand-in: updated successfully: main is at {newest}\n",
     )
     assert str((root / "code").readlink()) == f".worktrees/{newest}"
-    assert (root / "code" / "say").read_text() == "one"
+    assert (root / "code" / "text").read_text() == "one"
 
 
-def test_variables_say_the_same_as_flags_and_flags_are_stronger(repository: Path, tmp_path: Path):
+def test_flags_override_variables(repository: Path, tmp_path: Path):
     commit(repository, "two")
     variables = {"GITSYNC_REPO": str(repository), "GITSYNC_ROOT": str(tmp_path / "root"), "GITSYNC_ONE_TIME": "true"}
     assert run(**variables, GITSYNC_REF="v1").returncode == 0
-    assert (tmp_path / "root" / "scripts.git" / "say").read_text() == "one"
+    assert (tmp_path / "root" / "scripts.git" / "text").read_text() == "one"
     assert run("--ref=main", **variables, GITSYNC_REF="v1").returncode == 0
-    assert (tmp_path / "root" / "scripts.git" / "say").read_text() == "two"
+    assert (tmp_path / "root" / "scripts.git" / "text").read_text() == "two"
 
 
-def test_a_new_commit_is_followed_and_the_old_files_go(repository: Path, tmp_path: Path):
+def test_new_commit_replaces_the_old_files(repository: Path, tmp_path: Path):
     words = [f"--repo={repository}", f"--root={tmp_path / 'root'}", "--link=code", "--period=100ms"]
     with subprocess.Popen([sys.executable, PROGRAM, *words], stderr=subprocess.DEVNULL) as process:
         try:
-            seen = tmp_path / "root" / "code" / "say"
-            wait_for("the first files", lambda: says(seen, "one"), deadline_s=30, interval_s=0.1)
+            file = tmp_path / "root" / "code" / "text"
+            wait_for("the first files", lambda: check_text(file, "one"), deadline_s=30, interval_s=0.1)
             newest = commit(repository, "two")
-            wait_for("the new files", lambda: says(seen, "two"), deadline_s=30, interval_s=0.1)
+            wait_for("the new files", lambda: check_text(file, "two"), deadline_s=30, interval_s=0.1)
         finally:
             process.terminate()
     assert process.returncode == 143
     assert [one.name for one in (tmp_path / "root" / ".worktrees").iterdir()] == [newest]
 
 
-def says(file: Path, text: str) -> None:
-    found = file.read_text() if file.exists() else None
-    if found != text:
-        raise NotYet(f"{file} says {found!r}")
+def check_text(file: Path, expected: str) -> None:
+    text = file.read_text() if file.exists() else None
+    if text != expected:
+        raise NotYet(f"{file} contains {text!r}")
 
 
-def test_over_http_it_is_ready_once_the_files_are_there(repository: Path, tmp_path: Path):
+def test_http_status_is_200_after_the_first_sync(repository: Path, tmp_path: Path):
     late = tmp_path / "late.git"
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
@@ -99,14 +99,14 @@ def test_over_http_it_is_ready_once_the_files_are_there(repository: Path, tmp_pa
     command = [sys.executable, PROGRAM, *words, f"--http-bind={address}"]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
         try:
-            wait_for("the answer not yet", lambda: answers(address, 503), deadline_s=30, interval_s=0.1)
+            wait_for("status 503", lambda: check_status(address, 503), deadline_s=30, interval_s=0.1)
             repository.rename(late)
-            wait_for("the answer ready", lambda: answers(address, 200), deadline_s=30, interval_s=0.1)
+            wait_for("status 200", lambda: check_status(address, 200), deadline_s=30, interval_s=0.1)
         finally:
             process.terminate()
 
 
-def answers(address: str, wanted: int) -> None:
+def check_status(address: str, expected: int) -> None:
     try:
         with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(f"http://{address}/") as reply:
             status = reply.status
@@ -114,33 +114,33 @@ def answers(address: str, wanted: int) -> None:
         status = error.code
     except OSError as error:
         raise NotYet(str(error)) from None
-    if status != wanted:
-        raise NotYet(f"it answers {status}")
+    if status != expected:
+        raise NotYet(f"the status is {status}")
 
 
 @pytest.mark.parametrize(("limit", "failures"), [("0", 1), ("3", 3)])
-def test_it_gives_up_after_as_many_failures_as_it_may_have(tmp_path: Path, limit: str, failures: int):
-    done = run("--repo=/nonexistent", f"--root={tmp_path}", f"--max-failures={limit}", "--period=10ms")
-    assert (done.returncode, done.stderr.count("git-sync stand-in: failure ")) == (1, failures)
-    assert done.stderr.endswith("git-sync stand-in: too many failures, aborting\n")
+def test_program_exits_after_max_failures(tmp_path: Path, limit: str, failures: int):
+    process = run("--repo=/nonexistent", f"--root={tmp_path}", f"--max-failures={limit}", "--period=10ms")
+    assert (process.returncode, process.stderr.count("git-sync stand-in: failure ")) == (1, failures)
+    assert process.stderr.endswith("git-sync stand-in: too many failures, aborting\n")
 
 
 @pytest.mark.parametrize(
-    ("flags", "said"),
+    ("flags", "message"),
     [
         ([], "required flag: --root must be specified"),
         (["--root=/git"], "required flag: --repo must be specified"),
         (["--root=/git", "--repo=r", "--brunch=main"], "unrecognized arguments: --brunch=main"),
         (
             ["--root=/git", "--repo=r", "--period=10"],
-            "argument --period: '10' is no duration: write it as 10s or 1m30s",
+            "argument --period: '10' is not a duration. Write it as 10s or 1m30s.",
         ),
         (
             ["--root=/git", "--repo=r", "--webhook-url=http://x"],
-            "--webhook-url is a flag of git-sync, but this is a stand-in that does not do its work",
+            "--webhook-url is a flag of git-sync that this stand-in does not support",
         ),
     ],
 )
-def test_what_it_cannot_do_is_refused(flags: list[str], said: str):
-    done = run(*flags)
-    assert (done.returncode, done.stderr.splitlines()[-1]) == (2, f"git-sync: error: {said}")
+def test_invalid_and_unsupported_flags_are_rejected(flags: list[str], message: str):
+    process = run(*flags)
+    assert (process.returncode, process.stderr.splitlines()[-1]) == (2, f"git-sync: error: {message}")

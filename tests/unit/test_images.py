@@ -1,4 +1,4 @@
-"""The pure parts of scripts/images: what an image's digest depends on, and how a machine's package access is read."""
+"""scripts/images without builds: digests of images, and package access settings."""
 
 import io
 import json
@@ -8,23 +8,23 @@ from pathlib import Path
 
 import pytest
 
-from common.package_access import certificates, chosen_variables, pip_settings
-from common.paths import cache_folder
-from images.access import shell_exports
-from images.apt import sources_of
+from common.package_index import find_ca_bundle, read_pip_settings, select_variables
+from common.paths import cache_path
+from images.apt import select_sources
 from images.archive import add_docker_manifest
-from images.build import archive_of, build_all
+from images.build import archive_path, build_images
+from images.package_access import shell_exports
 from images.recipes import AIRFLOW, DEBIAN, GIT_SERVER, RECIPES
 
 
-def test_every_recipe_has_a_containerfile_that_builds_on_a_base_given_as_an_argument():
+def test_containerfile_takes_its_base_as_an_argument():
     for recipe in RECIPES.values():
         text = recipe.containerfile.read_text()
         assert "\nARG BASE_IMAGE=docker.io/" in text
         assert "\nFROM ${BASE_IMAGE}\n" in text
 
 
-def test_containerfiles_copy_only_files_that_the_digest_depends_on():
+def test_containerfiles_copy_only_files_of_the_digest():
     for recipe in RECIPES.values():
         copied = [
             Path(word)
@@ -33,14 +33,16 @@ def test_containerfiles_copy_only_files_that_the_digest_depends_on():
             for word in line.split()[1:-1]
             if not word.startswith("--")
         ]
-        made = [Path("program")] if recipe.program else []
-        assert all(path in made or any(file.match(str(path)) for file in recipe.files) for path in copied), recipe.name
+        compiled = [Path("program")] if recipe.program else []
+        assert all(path in compiled or any(file.match(str(path)) for file in recipe.files) for path in copied), (
+            recipe.name
+        )
 
 
-def test_the_digest_changes_with_a_file_a_setting_the_tag_and_the_base(tmp_path: Path):
+def test_digest_changes_with_file_setting_tag_and_base(tmp_path: Path):
     file = tmp_path / "requirements.txt"
     file.write_text("uv==1")
-    recipe = replace(GIT_SERVER, shared_files=(file,))
+    recipe = replace(GIT_SERVER, extra_files=(file,))
     before = recipe.digest
     others = {
         replace(recipe, settings=("--quick",)).digest,
@@ -51,22 +53,22 @@ def test_the_digest_changes_with_a_file_a_setting_the_tag_and_the_base(tmp_path:
     assert len({before, recipe.digest, *others}) == 5
 
 
-def test_the_digest_does_not_depend_on_files_of_other_images():
+def test_digest_ignores_files_of_other_images():
     assert not {file.name for file in AIRFLOW.files} & {"serve"}
 
 
-def test_an_image_that_is_in_the_cache_is_not_built_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_cached_image_is_not_rebuilt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    archive = archive_of(GIT_SERVER)
+    archive = archive_path(GIT_SERVER)
     archive.parent.mkdir(parents=True)
     archive.touch()
-    said: list[str] = []
-    assert build_all(said.append, ["git-server"]) == {"git-server": archive}
-    assert said == []
-    assert archive == cache_folder("images", GIT_SERVER.digest, "git-server.tar")
+    messages: list[str] = []
+    assert build_images(messages.append, ["git-server"]) == {"git-server": archive}
+    assert messages == []
+    assert archive == cache_path("images", GIT_SERVER.digest, "git-server.tar")
 
 
-def test_variables_of_package_indexes_and_proxies_are_handed_on_and_no_others():
+def test_only_index_and_proxy_variables_are_passed_on():
     environment = {
         "PIP_INDEX_URL": "https://pip.example/simple",
         "PIP_DEFAULT_TIMEOUT": "60",
@@ -75,7 +77,7 @@ def test_variables_of_package_indexes_and_proxies_are_handed_on_and_no_others():
         "AWS_SECRET_ACCESS_KEY": "secret",
         "HOME": "/root",
     }
-    assert chosen_variables(environment, {}) == {
+    assert select_variables(environment, {}) == {
         "HTTPS_PROXY": "http://proxy.example:3128",
         "PIP_DEFAULT_TIMEOUT": "60",
         "PIP_INDEX_URL": "https://pip.example/simple",
@@ -84,10 +86,10 @@ def test_variables_of_package_indexes_and_proxies_are_handed_on_and_no_others():
     }
 
 
-def test_variables_are_stronger_than_pips_configuration_and_uvs_own_stay_as_they_are():
+def test_variables_override_pip_configuration_but_not_uv():
     environment = {"PIP_INDEX_URL": "https://variable.example", "UV_DEFAULT_INDEX": "https://uv.example"}
     pip = {"PIP_INDEX_URL": "https://file.example", "PIP_TRUSTED_HOST": "file.example"}
-    assert chosen_variables(environment, pip) == {
+    assert select_variables(environment, pip) == {
         "PIP_INDEX_URL": "https://variable.example",
         "PIP_TRUSTED_HOST": "file.example",
         "UV_DEFAULT_INDEX": "https://uv.example",
@@ -95,18 +97,18 @@ def test_variables_are_stronger_than_pips_configuration_and_uvs_own_stay_as_they
     }
 
 
-def test_pips_configuration_is_read_from_all_its_files_the_last_one_wins(tmp_path: Path):
+def test_last_pip_configuration_file_wins(tmp_path: Path):
     machine, user = tmp_path / "machine.conf", tmp_path / "user.conf"
     machine.write_text("[global]\nindex-url = https://machine.example\ntrusted-host = a.example\n  b.example\n")
     user.write_text("[install]\nindex-url = https://100%25.example\n")
-    assert pip_settings([str(machine), str(user), str(tmp_path / "absent.conf")]) == {
+    assert read_pip_settings([str(machine), str(user), str(tmp_path / "absent.conf")]) == {
         "PIP_INDEX_URL": "https://100%25.example",
         "PIP_TRUSTED_HOST": "a.example b.example",
     }
 
 
-def test_exports_survive_a_shell_and_point_at_the_mounted_files():
-    assert shell_exports({"PIP_INDEX_URL": "https://u:p'a$s@pip.example"}, with_certificates=True) == (
+def test_exports_are_quoted_and_point_at_mounted_files():
+    assert shell_exports({"PIP_INDEX_URL": "https://u:p'a$s@pip.example"}, has_ca_bundle=True) == (
         "export PIP_INDEX_URL='https://u:p'\"'\"'a$s@pip.example'\n"
         "export APT_CONFIG=/mnt/apt.conf\n"
         "export PIP_CERT=/mnt/certificates.pem\n"
@@ -114,13 +116,13 @@ def test_exports_survive_a_shell_and_point_at_the_mounted_files():
     )
 
 
-def test_the_first_certificate_file_that_exists_is_taken(tmp_path: Path):
+def test_first_existing_certificate_file_is_used(tmp_path: Path):
     bundle = tmp_path / "bundle.pem"
     bundle.touch()
-    assert certificates({"SSL_CERT_FILE": str(tmp_path / "absent.pem"), "PIP_CERT": str(bundle)}) == bundle
+    assert find_ca_bundle({"SSL_CERT_FILE": str(tmp_path / "absent.pem"), "PIP_CERT": str(bundle)}) == bundle
 
 
-def test_only_debians_own_sources_of_the_release_are_taken():
+def test_only_debian_sources_of_the_release_are_selected():
     targets = [
         "Debian|bookworm|http://mirror.example/debian/|main",
         "Debian|bookworm|http://mirror.example/debian/|main",
@@ -129,13 +131,13 @@ def test_only_debians_own_sources_of_the_release_are_taken():
         "Debian|trixie|http://mirror.example/debian/|main",
         "Somebody|bookworm|http://elsewhere.example/|main",
     ]
-    assert sources_of("bookworm", targets) == [
+    assert select_sources("bookworm", targets) == [
         "deb http://mirror.example/debian-security/ bookworm-security main",
         "deb http://mirror.example/debian/ bookworm main",
     ]
 
 
-def test_an_oci_archive_gets_dockers_table_of_contents(tmp_path: Path):
+def test_oci_archive_gets_a_docker_manifest(tmp_path: Path):
     manifest = {"config": {"digest": "sha256:c0"}, "layers": [{"digest": "sha256:11"}, {"digest": "sha256:12"}]}
     archive = tmp_path / "image.tar"
     with tarfile.open(archive, "w") as tar:

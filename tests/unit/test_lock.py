@@ -1,4 +1,4 @@
-"""scripts/lock-requirements --check: a lock belongs to what it was made from, or it is named."""
+"""scripts/lock-requirements --check: outdated locks are reported by name."""
 
 import importlib.machinery
 import importlib.util
@@ -29,23 +29,23 @@ def folder(tmp_path: Path) -> Path:
     return Path(shutil.copytree(REPOSITORY / "requirements", tmp_path / "requirements"))
 
 
-def test_the_locks_of_this_checkout_belong_to_what_is_asked_for(lock: ModuleType, folder: Path):
+def test_locks_of_this_checkout_are_current(lock: ModuleType, folder: Path):
     lock.check(folder)
 
 
-def test_a_changed_request_makes_its_lock_and_those_above_it_stale(lock: ModuleType, folder: Path):
+def test_changed_request_makes_dependent_locks_stale(lock: ModuleType, folder: Path):
     with (folder / "airflow.in").open("a") as file:
         file.write("another-package\n")
     with pytest.raises(ScriptError, match=r"^requirements/airflow\.txt, requirements/dev\.txt: not what"):
         lock.check(folder)
 
 
-def test_a_lock_that_was_edited_by_hand_is_stale(lock: ModuleType, folder: Path):
+def test_edited_lock_is_stale(lock: ModuleType, folder: Path):
     tools = folder / "tools.txt"
     tools.write_text(tools.read_text().replace("uv==", "uv==9"))
     with pytest.raises(ScriptError, match=r"^requirements/tools\.txt: not what"):
         lock.check(folder)
 
 
-def test_locks_name_no_place_that_packages_come_from(folder: Path):
+def test_locks_contain_no_package_address(folder: Path):
     assert not [file.name for file in folder.iterdir() if "://" in file.read_text()]

@@ -6,8 +6,8 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
+from common.command import capture_output
 from common.paths import REPOSITORY
-from common.run import capture
 
 MODULE_LINES = 300
 FUNCTION_LINES = 60
@@ -16,7 +16,9 @@ TEMPLATE_LINES = 80
 
 def files(*patterns: str) -> list[Path]:
     """The checkout's own files of these patterns, as git knows them."""
-    listed = capture(["git", "ls-files", "--cached", "--others", "--exclude-standard", *patterns], cwd=REPOSITORY)
+    listed = capture_output(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", *patterns], cwd=REPOSITORY
+    )
     return [path for path in (REPOSITORY / name for name in sorted(listed.splitlines())) if path.is_file()]
 
 

@@ -1,4 +1,4 @@
-"""The programs of the local cluster, and the compiler they are built by."""
+"""The cluster's programs and the Go compiler that builds them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def test_every_program_is_a_tool_of_the_go_module() -> None:
     assert sorted(toolchain.TOOLS.values()) == sorted(block[1].split())
 
 
-def test_every_kubernetes_program_is_known_to_the_common_binary() -> None:
+def test_kubernetes_programs_match_the_common_binary() -> None:
     source = (toolchain.SOURCES / "kube/main.go").read_text()
     assert sorted(re.findall(r'"(kube[a-z-]*)"[: ]', source)) == sorted(toolchain.KUBERNETES)
 
@@ -32,9 +32,9 @@ require (
 """
 
 
-def test_versions_stand_once_in_go_mod() -> None:
+def test_versions_are_read_from_go_mod() -> None:
     assert toolchain.minimum_go(GO_MOD) == (1, 26, 0)
-    assert toolchain.version_flags(GO_MOD).split(" -X ") == [
+    assert toolchain.linker_version_flags(GO_MOD).split(" -X ") == [
         "-s -w",
         "helm.sh/helm/v4/internal/version.version=v4.3.1",
         "k8s.io/component-base/version.gitVersion=v1.37.2",
@@ -57,5 +57,5 @@ def test_versions_stand_once_in_go_mod() -> None:
         ("go version devel +abc linux/amd64\n", (0,)),
     ],
 )
-def test_the_version_of_a_go_compiler_is_read(text: str, version: tuple[int, ...]) -> None:
-    assert go.version_in(text) == version
+def test_go_compiler_version_is_parsed(text: str, version: tuple[int, ...]) -> None:
+    assert go.parse_go_version(text) == version

@@ -1,7 +1,7 @@
 """The two images a cluster cannot do without, made of static programs from Debian.
 
-pause holds a pod's namespaces; busybox makes and removes the folders of volumes, and is handy in tests. (Debian's
-busybox crashes on `wget -T`; `timeout 3 wget` does the same.)
+pause holds a pod's namespaces; busybox creates and removes the folders of volumes, and tests use it. (Debian's busybox
+crashes on `wget -T`; `timeout 3 wget` works.)
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ import platform
 import tempfile
 from pathlib import Path
 
+from common.command import capture_output
 from common.debian import unpack_package
 from common.errors import ScriptError
-from common.files import digest_of_files, whole_folder
-from common.paths import cache_folder
-from common.run import capture
+from common.files import atomic_folder, hash_files
+from common.paths import cache_path
 from common.steps import Steps
 from local_cluster.node_images import docker_archive
 from local_cluster.node_images.docker_archive import Entry, Image, write_archive
@@ -28,21 +28,21 @@ _USERS = "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/home:/bin/
 _GROUPS = "root:x:0:\nnogroup:x:65534:\n"
 
 
-def ensure_base_images(steps: Steps) -> list[Path]:
-    """Give the archives of both images; they are made at most once.
+def build_base_images(steps: Steps) -> list[Path]:
+    """Build both images unless the cache contains them, and return their archives.
 
     Raises:
-        ScriptError: a package could not be fetched, or nobody builds images for this processor.
+        ScriptError: a download failed, or this processor is not supported.
     """
-    recipe = digest_of_files([Path(__file__), Path(docker_archive.__file__)])
-    folder = cache_folder("base-images", recipe)
+    digest = hash_files([Path(__file__), Path(docker_archive.__file__)])
+    folder = cache_path("base-images", digest)
     if not folder.exists():
-        with steps.step("Make the images pause and busybox"), whole_folder(folder) as draft:
-            _make(draft)
+        with steps.step("Build the images pause and busybox"), atomic_folder(folder) as draft:
+            _build(draft)
     return sorted(folder.glob("*.tar"))
 
 
-def _make(folder: Path) -> None:
+def _build(folder: Path) -> None:
     architecture = _architecture()
     with tempfile.TemporaryDirectory() as programs:
         unpack_package("catatonit", Path(programs, "catatonit"))
@@ -54,9 +54,7 @@ def _make(folder: Path) -> None:
 def _architecture() -> str:
     machine = platform.machine()
     if machine not in _ARCHITECTURES:
-        raise ScriptError(
-            f"This machine's processor is {machine}; the local cluster knows {', '.join(_ARCHITECTURES)}."
-        )
+        raise ScriptError(f"Cannot build images for processor {machine}: supported are {', '.join(_ARCHITECTURES)}.")
     return _ARCHITECTURES[machine]
 
 
@@ -83,4 +81,4 @@ def _busybox(busybox: Path, architecture: str) -> Image:
 
 
 def _applets(busybox: Path) -> list[str]:
-    return [applet for applet in capture((busybox, "--list")).split() if applet != "busybox"]
+    return [applet for applet in capture_output((busybox, "--list")).split() if applet != "busybox"]

@@ -1,4 +1,4 @@
-"""Writing a small image as the archive that `docker load` and `ctr images import` read; no builder needed."""
+"""Image archives that `docker load` and `ctr images import` read, written without an image builder."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ class Entry:
     """A file, link or folder of an image.
 
     Attributes:
-        path: its path in the image, without a leading slash.
-        mode: its permission bits.
-        content: of a file.
-        link_to: the target, for a symbolic link.
+        path: path in the image, without a leading slash.
+        mode: permission bits.
+        content: content of a file.
+        link_to: target of a symbolic link.
         folder: whether it is a folder.
     """
 
@@ -32,13 +32,13 @@ class Entry:
 
 @dataclass(frozen=True)
 class Image:
-    """An image of one layer.
+    """An image with one layer.
 
     Attributes:
-        name: with its tag.
-        entries: its files, folders before what is in them.
-        config: how it is run, in the words of the OCI image specification (`Entrypoint`, `Env`, …).
-        architecture: in Go's words, like `amd64`.
+        name: name and tag.
+        entries: its files, folders before their contents.
+        config: its configuration in terms of the OCI image specification (`Entrypoint`, `Env`, …).
+        architecture: Go's name, like `amd64`.
     """
 
     name: str
@@ -48,7 +48,7 @@ class Image:
 
 
 def write_archive(image: Image, file: Path) -> None:
-    """Write an image as an archive. The same image gives the same bytes: no clock, no order of a file system."""
+    """Write an image as a reproducible archive: equal images give equal bytes."""
     layer = _tar(image.entries)
     config = {
         "architecture": image.architecture,
@@ -59,12 +59,12 @@ def write_archive(image: Image, file: Path) -> None:
     config_text = json.dumps(config, sort_keys=True).encode()
     config_name, layer_name = f"{_sha256(config_text)}.json", f"{_sha256(layer)}.tar"
     manifest = [{"Config": config_name, "RepoTags": [image.name], "Layers": [layer_name]}]
-    parts = (
+    members = (
         Entry(layer_name, 0o644, layer),
         Entry(config_name, 0o644, config_text),
         Entry("manifest.json", 0o644, json.dumps(manifest).encode()),
     )
-    file.write_bytes(_tar(parts))
+    file.write_bytes(_tar(members))
 
 
 def _tar(entries: Sequence[Entry]) -> bytes:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from common.files import write_whole
+from common.files import write_atomically
 from stack.release import Stack
 
 WRITES = ("POST", "PUT", "PATCH", "DELETE")
@@ -125,7 +125,7 @@ def _dialer(stack: Stack, airflow: str, folder: Path) -> Any:
     trust = ssl.create_default_context(cadata=_decoded(cluster["certificate-authority-data"]))
     identity = folder / "administrator.pem"
     pair = (_decoded(user[key]) for key in ("client-certificate-data", "client-key-data"))
-    write_whole(identity, "".join(pair), mode=0o600)
+    write_atomically(identity, "".join(pair), mode=0o600)
     trust.load_cert_chain(identity)
     server = urlsplit(cluster["server"]).netloc
 

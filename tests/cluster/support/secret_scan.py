@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote, quote_plus
 
-from common.run import CommandError
-from local_cluster.cluster_paths import default_layout
+from common.command import CommandError
+from local_cluster.cluster_paths import default_paths
 from stack.release import NAMESPACE, Stack
 
 PASSWORD = "canary/+&=%3 7f1c9a52d8e64b0b"
@@ -88,7 +88,7 @@ class Watch:
 
 
 @contextmanager
-def watching(folder: Path) -> Iterator[Watch]:
+def watch_folder(folder: Path) -> Iterator[Watch]:
     """Look while the block lasts, and once more after it."""
     watch, over = Watch(folder), threading.Event()
 
@@ -123,7 +123,7 @@ def in_logs(stack: Stack) -> set[str]:
     found = {name for name, text in _pod_logs(stack) if sings(text.encode())}
     tasks = stack.kubectl("exec", "-n", NAMESPACE, "airflow-scheduler-0", "-c", "scheduler", "--", "sh", "-c", _LOGS)
     found |= {"the tasks' logs"} if sings(tasks.encode()) else set()
-    return found | {each.name for each in default_layout().logs.glob("*.log") if sings(content(each))}
+    return found | {each.name for each in default_paths().logs.glob("*.log") if sings(content(each))}
 
 
 def _pod_logs(stack: Stack) -> Iterator[tuple[str, str]]:

@@ -8,9 +8,9 @@ from urllib.parse import quote
 
 from cluster.support.airflow_runs.dag_run import Run, drop
 from common.errors import ScriptError
-from common.waiting import NotYet, wait_for
+from common.polling import NotYet, wait_for
 from stack.airflow_api import AirflowApi
-from stack.pod_watch import SeenPods
+from stack.pod_watch import ObservedPods
 from stack.release import NAMESPACE, RELEASE, Stack
 
 AIRFLOW = {
@@ -59,7 +59,7 @@ class Lasting:
         found = self.run.airflow.tasks(self.run.dag, self.run.id)
         return {(one["task_id"], str(one["map_index"])): (one["state"], one["try_number"]) for one in found}
 
-    def seen_in(self, seen: SeenPods) -> dict[tuple[str, str], set[str]]:
+    def seen_in(self, seen: ObservedPods) -> dict[tuple[str, str], set[str]]:
         """Give the uids of all pods that the tasks ever had while somebody looked, by task and map index."""
         found: dict[tuple[str, str], set[str]] = {}
         for pod in filter(self.run.owns, seen.labelled(dag_id=self.run.dag)):

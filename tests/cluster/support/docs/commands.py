@@ -6,8 +6,8 @@ import os
 import re
 from pathlib import Path
 
+from common.command import capture_output
 from common.paths import REPOSITORY
-from common.run import capture
 from stack.release import Stack
 
 PAGE = REPOSITORY / "docs" / "airflow.md"
@@ -31,4 +31,6 @@ def follow(stack: Stack, block: str, folder: Path) -> str:
         CommandError: one of them failed; those after it were not typed.
     """
     env = {**stack.variables, "PATH": f"{stack.programs}:{os.environ['PATH']}"}
-    return capture(["bash", "-euo", "pipefail", "-c", f"exec 2>&1\n{block}"], env=env, cwd=folder, timeout_s=_LONGEST_S)
+    return capture_output(
+        ["bash", "-euo", "pipefail", "-c", f"exec 2>&1\n{block}"], env=env, cwd=folder, timeout_s=_LONGEST_S
+    )

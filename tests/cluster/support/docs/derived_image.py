@@ -7,12 +7,12 @@ import sys
 from pathlib import Path
 
 from cluster.support.docs.commands import commands
-from common.mutex import only_one_run
-from common.paths import REPOSITORY, cache_folder
-from common.run import capture
+from common.command import capture_output
+from common.mutex import hold_lock
+from common.paths import REPOSITORY, cache_path
 from images.archive import add_docker_manifest
-from images.build import archive_of
-from images.builder import builder_in
+from images.build import archive_path
+from images.builder import open_builder
 from images.recipes import AIRFLOW
 
 REPOSITORY_NAME, TAG = "localhost/kpo-platform/airflow-with-package", "3.3.2"
@@ -33,19 +33,19 @@ def image_with_package(folder: Path) -> Path:
         each.mkdir()
     python, *words, place = shlex.split(commands("Images")[1], comments=True)
     assert (python, place) == ("python", "image")
-    capture([sys.executable, *words, context], cwd=REPOSITORY, timeout_s=120)
+    capture_output([sys.executable, *words, context], cwd=REPOSITORY, timeout_s=120)
     (build,) = commands("Images", "dockerfile")
     assert build.startswith(OFFICIAL)
     containerfile = folder / "Containerfile"
     containerfile.write_text(f"ARG BASE_IMAGE\nFROM ${{BASE_IMAGE}}\n{build.removeprefix(OFFICIAL)}", encoding="utf-8")
     archive, reference = folder / "image.tar", f"{REPOSITORY_NAME}:{TAG}"
-    base = {"BASE_IMAGE": f"oci-archive:{archive_of(AIRFLOW)}"}
-    log = cache_folder("logs", "derived-image.log")
+    base = {"BASE_IMAGE": f"oci-archive:{archive_path(AIRFLOW)}"}
+    log = cache_path("logs", "derived-image.log")
     with (
-        only_one_run(cache_folder("images", "lock"), "building an image", print),
-        builder_in(cache_folder("buildah"), log, print) as builder,
+        hold_lock(cache_path("images", "lock"), "building an image", print),
+        open_builder(cache_path("buildah"), log, print) as builder,
     ):
         builder.build(reference, containerfile, context, base, access)
-        builder.save(reference, archive, reference)
+        builder.save_archive(reference, archive, reference)
     add_docker_manifest(archive, reference)
     return archive

@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from typing import Any
 
 from cluster.support.network.nftables import REMOVAL, ruleset
+from common.command import capture_output
 from common.errors import ScriptError
-from common.run import capture
-from common.waiting import NotYet, wait_for
+from common.polling import NotYet, wait_for
 from local_cluster.addresses import NODE_IP, POD_CIDR
-from local_cluster.network import ENTER
+from local_cluster.network import ENTER_NAMESPACE
 from stack.release import Stack
 
 _INTERVAL_S = 1.0
@@ -96,7 +96,7 @@ class Enforcer:
 
 def apply(table: str) -> None:
     """Give nftables in the cluster's network a text."""
-    capture((*ENTER, "nft", "-f", "-"), stdin=table)
+    capture_output((*ENTER_NAMESPACE, "nft", "-f", "-"), stdin=table)
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from common.waiting import NotYet, wait_for
+from common.polling import NotYet, wait_for
 from stack.release import NAMESPACE, Stack
 
 # A pod is scheduled, starts Python, and says what is wrong; the kubelet waits up to 80 s between some tries.

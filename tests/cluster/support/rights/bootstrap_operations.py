@@ -10,7 +10,7 @@ from typing import Any
 from cluster.support.rights.operations import Somebody
 from stack.airflow_api import AirflowApi
 from stack.release import NAMESPACE, Stack
-from stack.temporary_teams import LOGIN, borrowed
+from stack.temporary_teams import LOGIN, publish_teams
 
 OUTSIDE = "mutationout"
 """The namespace of a contract whose team has a connection to another cluster, by the environment."""
@@ -40,7 +40,7 @@ def outside(stack: Stack, airflow: AirflowApi) -> Iterator[None]:
         "connection": {"id": "k8s_mutation", "mode": "remote", "via": "env"},
         "registry": {"host": "", "pullSecret": "regcred"},
     }
-    with borrowed(stack, airflow, OUTSIDE, teams=1, volumes=0, **more):
+    with publish_teams(stack, airflow, OUTSIDE, teams=1, volumes=0, **more):
         stack.kubectl("create", "serviceaccount", "launcher", "-n", OUTSIDE)
         yield
 

@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from common.paths import REPOSITORY
-from common.waiting import NotYet, wait_for
+from common.polling import NotYet, wait_for
 from stack.release import Stack
 
 NAME = "mutant"

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from images.build import build_all
+from images.build import build_images
 from images.recipes import PRIVATE_GIT
 from local_cluster import cluster
 from stack.release import NAMESPACE, Stack
@@ -80,7 +80,7 @@ class PrivateGit:
 @contextmanager
 def private_git(stack: Stack) -> Iterator[PrivateGit]:
     """The server, empty and shut to everybody; it goes again, with all that it held."""
-    cluster.load(build_all(print, [PRIVATE_GIT.name]).values(), print)
+    cluster.load(build_images(print, [PRIVATE_GIT.name]).values(), print)
     _remove(stack)
     try:
         stack.kubectl("apply", "-f", "-", stdin=json.dumps(_objects()))

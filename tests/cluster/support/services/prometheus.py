@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from chart.rendering import Object, one, render
-from common.waiting import NotYet, wait_for
+from common.polling import NotYet, wait_for
 from stack.release import NAMESPACE, RELEASE, Stack
 
 SPACE = "prometheus"

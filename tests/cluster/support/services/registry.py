@@ -22,9 +22,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from common.paths import cache_folder
-from common.run import capture
-from common.waiting import NotYet, wait_for
+from common.command import capture_output
+from common.paths import cache_path
+from common.polling import NotYet, wait_for
 from local_cluster.addresses import NAME, NODE_IP
 
 HOST = "localhost:5000"
@@ -89,7 +89,7 @@ def running(programs: Path, folder: Path, *, tls: bool = False) -> Iterator[Regi
     salt = "$2b$05$" + secrets.token_hex(11)
     crypt = ("perl", "-e", "chomp(my $p = <STDIN>); print crypt($p, $ARGV[0])", salt)  # Python's own is on its way out
     users = folder / "htpasswd"
-    users.write_text(f"{registry.user}:{capture(crypt, stdin=registry.password)}\n")
+    users.write_text(f"{registry.user}:{capture_output(crypt, stdin=registry.password)}\n")
     config = folder / "config.yml"
     config.write_text(json.dumps(_config(folder, users, tls)))
     command = ["ip", "netns", "exec", NAME, programs / "registry", "serve", config]
@@ -103,7 +103,7 @@ def running(programs: Path, folder: Path, *, tls: bool = False) -> Iterator[Regi
 
 def base_image() -> Path:
     """The archive of the cluster's busybox."""
-    return max(cache_folder("base-images").glob("*/busybox.tar"), key=lambda file: file.stat().st_mtime)
+    return max(cache_path("base-images").glob("*/busybox.tar"), key=lambda file: file.stat().st_mtime)
 
 
 def _authority(folder: Path) -> Path:
@@ -111,7 +111,7 @@ def _authority(folder: Path) -> Path:
     certificate = folder / "registry.crt"
     key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-keyout", folder / "registry.key")
     name = ("-subj", "/CN=registry", "-addext", f"subjectAltName=IP:{NODE_IP}", "-days", "2")
-    capture(("openssl", "req", "-x509", "-nodes", *key, *name, "-out", certificate))
+    capture_output(("openssl", "req", "-x509", "-nodes", *key, *name, "-out", certificate))
     return certificate
 
 

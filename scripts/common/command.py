@@ -1,4 +1,4 @@
-"""Running other programs: with a deadline, without a shell, with errors that name command and reason."""
+"""Run programs with a deadline and without a shell; errors name the command and the cause."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import IO, Any
 
 from common.errors import ScriptError
-from common.interrupt import ended_by_interrupt
+from common.interrupt import forward_interrupts
 
-Say = Callable[[str], None]
+Progress = Callable[[str], None]
 LINES_IN_ERROR = 12
 
 
@@ -24,29 +24,29 @@ class CommandError(ScriptError):
     """A command failed or took too long.
 
     Attributes:
-        command: the command as one would type it.
-        code: its exit code; None when it was ended at its deadline.
-        output: the last lines it wrote.
+        command: the command line.
+        code: its exit code; None after a timeout.
+        output: the last lines of its output.
     """
 
     def __init__(self, command: str, code: int | None, reason: str, output: str) -> None:
         self.command = command
         self.code = code
         self.output = output
-        super().__init__(f"`{command}` {reason}" + (f"; its last words:\n{indent(output)}" if output else "."))
+        super().__init__(f"`{command}` {reason}" + (f"; its last lines:\n{indent(output)}" if output else "."))
 
 
 def indent(text: str) -> str:
-    """Set every line of a text in by four columns."""
+    """Indent every line of a text by four columns."""
     return "\n".join(f"    {line}" for line in text.splitlines())
 
 
 def last_lines(text: str, count: int = LINES_IN_ERROR) -> str:
-    """Give the last lines of a text that are not empty."""
+    """Return the last non-empty lines of a text."""
     return "\n".join([line for line in text.splitlines() if line.strip()][-count:])
 
 
-def capture(
+def capture_output(
     argv: Sequence[str | Path],
     *,
     timeout_s: float = 30,
@@ -54,17 +54,17 @@ def capture(
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
 ) -> str:
-    """Run a short command and give what it wrote to stdout.
+    """Run a short command and return its stdout.
 
     Args:
-        argv: program and arguments; never put a secret there, every user of the machine can read it.
-        timeout_s: seconds after which the command is ended.
-        stdin: what it reads.
-        cwd: the folder it runs in.
-        env: variables to set beside those of this process.
+        argv: program and arguments; never a secret, which every user of the machine could read.
+        timeout_s: seconds after which the command is terminated.
+        stdin: the text for its stdin.
+        cwd: its working directory.
+        env: variables to add to those of this process.
 
     Raises:
-        CommandError: it could not be started, failed, or took too long; carries its last lines.
+        CommandError: it did not start, failed, or timed out; contains its last lines.
     """
     with tempfile.TemporaryFile("w+", errors="replace") as out, tempfile.TemporaryFile("w+", errors="replace") as err:
         try:
@@ -82,28 +82,28 @@ def run_logged(
     timeout_s: float,
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
-    say: Say | None = None,
+    progress: Progress | None = None,
 ) -> None:
-    """Run a long command, keep all its output in a log file, and tell its latest line while it runs.
+    """Run a long command, append its output to a log file, and report its latest line.
 
     Args:
-        argv: program and arguments; never put a secret there.
-        log: the file that takes stdout and stderr; it is appended to.
-        timeout_s: seconds after which the command is ended.
-        cwd: the folder it runs in.
-        env: variables to set beside those of this process.
-        say: told the latest line of the output, about once a second.
+        argv: program and arguments; never a secret.
+        log: the file for stdout and stderr; it is appended to.
+        timeout_s: seconds after which the command is terminated.
+        cwd: its working directory.
+        env: variables to add to those of this process.
+        progress: called with the latest line of the output, about once a second.
 
     Raises:
-        CommandError: it could not be started, failed, or took too long; carries its last lines.
+        CommandError: it did not start, failed, or timed out; contains its last lines.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("a+", errors="replace") as stream:
         stream.seek(0, os.SEEK_END)
         start = stream.tell()
-        ended = threading.Event()
-        teller = threading.Thread(target=_tell, args=(log, start, say, ended), daemon=True)
-        teller.start()
+        end = threading.Event()
+        reporter = threading.Thread(target=_report_lines, args=(log, start, progress, end), daemon=True)
+        reporter.start()
         try:
             _execute(argv, stream, stream, timeout_s=timeout_s, stdin="", cwd=cwd, env=env)
         except CommandError as error:
@@ -112,8 +112,8 @@ def run_logged(
                 error.command, error.code, f"{_reason(error.code, timeout_s)} (log: {log})", output
             ) from None
         finally:
-            ended.set()
-            teller.join()
+            end.set()
+            reporter.join()
 
 
 def _execute(
@@ -137,28 +137,30 @@ def _execute(
             text=True,
             cwd=cwd,
             env={**os.environ, **(env or {})},
-            start_new_session=True,  # so that its children can be ended with it
+            start_new_session=True,  # so that its children can be terminated with it
         )
     except OSError as error:
-        raise ScriptError(f"`{command}` could not be started: {error}.") from error
-    with ended_by_interrupt(process.pid):
+        raise ScriptError(f"`{command}` did not start: {error}.") from error
+    with forward_interrupts(process.pid):
         try:
             process.communicate(stdin, timeout=timeout_s)
         except subprocess.TimeoutExpired:
             raise CommandError(command, None, "", "") from None
         finally:
-            end_group(process)
+            end_process_group(process)
     if process.returncode:
         raise CommandError(command, process.returncode, "", "")
 
 
-def end_group(process: subprocess.Popen[Any], first: signal.Signals = signal.SIGTERM, grace_s: float = 5) -> None:
-    """End a command and its children: nothing it started outlives a deadline, an error or a Ctrl-C.
+def end_process_group(
+    process: subprocess.Popen[Any], first: signal.Signals = signal.SIGTERM, grace_s: float = 5
+) -> None:
+    """Terminate a command and its children, which must not outlive a deadline, an error or a Ctrl-C.
 
     Args:
-        process: started in a session of its own; one that has ended already is left alone.
-        first: the signal by which it may tidy up.
-        grace_s: seconds it has for that, before it is killed.
+        process: leader of a session of its own; ignored if it has exited.
+        first: the signal that requests the exit.
+        grace_s: seconds to exit before it is killed.
     """
     for number in (first, signal.SIGKILL):
         if process.poll() is None:
@@ -169,7 +171,7 @@ def end_group(process: subprocess.Popen[Any], first: signal.Signals = signal.SIG
 
 
 def _reason(code: int | None, timeout_s: float) -> str:
-    return f"took longer than {timeout_s:g} s" if code is None else f"failed with exit code {code}"
+    return f"timed out after {timeout_s:g} s" if code is None else f"failed with exit code {code}"
 
 
 def _content(stream: IO[str], start: int = 0) -> str:
@@ -178,11 +180,11 @@ def _content(stream: IO[str], start: int = 0) -> str:
     return stream.read()
 
 
-def _tell(log: Path, start: int, say: Say | None, ended: threading.Event) -> None:
-    if not say:
+def _report_lines(log: Path, start: int, progress: Progress | None, end: threading.Event) -> None:
+    if not progress:
         return
     with log.open(errors="replace") as stream:
         stream.seek(start)
-        while not ended.wait(1):
+        while not end.wait(1):
             if line := last_lines(stream.read(), 1):
-                say(line)
+                progress(line)

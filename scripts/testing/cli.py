@@ -6,9 +6,9 @@ import argparse
 from pathlib import Path
 
 from common.errors import ScriptError
-from common.python_env import environment
+from common.python_env import ensure_environment
 from common.steps import Steps
-from stack.install import bring_up, build
+from stack.install import build, install_stack
 from stack.release import Stack
 from testing import groups
 from testing.newer_python import newest_python
@@ -25,8 +25,8 @@ def main() -> int:
     """
     options = _parser().parse_args()
     steps = Steps()
-    with steps.step("Make the Python environment (.venv)") as step:
-        programs = environment(step.detail)
+    with steps.step("Create the Python environment (.venv)") as step:
+        programs = ensure_environment(step.detail)
     if options.groups and not options.all:
         raise ScriptError("Groups of cluster tests go with --all: scripts/test --all GROUP…")
     if options.only:
@@ -73,7 +73,7 @@ def _cluster_tests(steps: Steps, programs: Path, names: list[str], *, keep: bool
             steps.note(f"{name}: has passed with exactly these files, not run again")
     if not wanted:
         return
-    stack = bring_up(steps)
+    stack = install_stack(steps)
     if not keep:
         _pytest(programs, stack, wanted)
     for name in wanted if keep else []:

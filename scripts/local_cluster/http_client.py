@@ -1,4 +1,4 @@
-"""Asking the API server and the parts' health addresses over HTTP."""
+"""HTTP requests to the API server and to the components' health endpoints."""
 
 from __future__ import annotations
 
@@ -8,44 +8,44 @@ import ssl
 from typing import Any
 from urllib.parse import urlsplit
 
-from common.waiting import NotYet
+from common.polling import NotYet
 from local_cluster.addresses import API_SERVER
 from local_cluster.certificates import ADMIN, Pki
-from local_cluster.cluster_paths import Layout
+from local_cluster.cluster_paths import ClusterPaths
 
 _TIMEOUT_S = 5.0
 
 
-def get_json(layout: Layout, path: str) -> dict[str, Any]:
-    """Give an object of the Kubernetes API, asked for as administrator.
+def get_json(paths: ClusterPaths, path: str) -> dict[str, Any]:
+    """Return an object of the Kubernetes API, read as administrator.
 
     Args:
-        layout: the cluster's files.
+        paths: the cluster's files.
         path: like `/api/v1/nodes/NAME`.
 
     Raises:
-        NotYet: the API server does not answer, or not with 200.
+        NotYet: the API server does not respond with 200.
     """
-    answer: dict[str, Any] = json.loads(_get(f"{API_SERVER}{path}", _admin_context(layout)))
-    return answer
+    response_object: dict[str, Any] = json.loads(_get(f"{API_SERVER}{path}", _admin_context(paths)))
+    return response_object
 
 
-def get_text(layout: Layout, path: str) -> str:
-    """Give what the API server answers, asked as administrator.
+def get_text(paths: ClusterPaths, path: str) -> str:
+    """Return a response of the API server as text, read as administrator.
 
     Raises:
-        NotYet: the API server does not answer, or not with 200.
+        NotYet: the API server does not respond with 200.
     """
-    return _get(f"{API_SERVER}{path}", _admin_context(layout))
+    return _get(f"{API_SERVER}{path}", _admin_context(paths))
 
 
 def get_health(url: str) -> str:
-    """Give what a part says of its health, asked by nobody in particular.
+    """Return the response of a component's health endpoint, read without authentication.
 
     Raises:
-        NotYet: it does not answer, or not with 200.
+        NotYet: the component does not respond with 200.
     """
-    # Scheduler and controller manager answer under certificates they make for themselves.
+    # Scheduler and controller manager use self-signed certificates.
     return _get(url, ssl._create_unverified_context() if url.startswith("https:") else None)
 
 
@@ -70,11 +70,11 @@ def _get(url: str, context: ssl.SSLContext | None) -> str:
     return text
 
 
-def _admin_context(layout: Layout) -> ssl.SSLContext:
-    pki = Pki(layout.pki)
+def _admin_context(paths: ClusterPaths) -> ssl.SSLContext:
+    pki = Pki(paths.pki)
     try:
         context = ssl.create_default_context(cafile=str(pki.authority))
         context.load_cert_chain(pki.certificate(ADMIN), pki.key(ADMIN))
     except FileNotFoundError:
-        raise NotYet("there are no certificates") from None
+        raise NotYet("the certificates do not exist") from None
     return context

@@ -1,4 +1,4 @@
-"""The programs the cluster takes from Debian."""
+"""Debian packages that the cluster requires."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from common.steps import Steps
 
 CNI_PLUGINS = "/usr/lib/cni"
 
-NEEDS = {
+REQUIRED_PROGRAMS = {
     "containerd": "containerd",
     "ctr": "containerd",
     "runc": "runc",
     f"{CNI_PLUGINS}/ptp": "containernetworking-plugins",
-    "nft": "nftables",  # kube-proxy writes its rules with it
-    "conntrack": "conntrack",  # kube-proxy ends stale UDP flows with it
+    "nft": "nftables",  # for kube-proxy's rules
+    "conntrack": "conntrack",  # for kube-proxy's removal of stale UDP flows
     "ip": "iproute2",
     "nsenter": "util-linux",
     "umount": "mount",
@@ -25,22 +25,22 @@ NEEDS = {
 
 
 def require_root() -> None:
-    """Refuse to go on as anyone but root.
+    """Reject users other than root.
 
     Raises:
         ScriptError: this user is not root.
     """
     if os.geteuid() != 0:
-        raise ScriptError("The local cluster needs root, for namespaces and mounts: run this as root.")
+        raise ScriptError("Cannot manage the local cluster: namespaces and mounts require root. Run this as root.")
 
 
-def ensure_packages(steps: Steps) -> None:
-    """Install what this machine lacks.
+def ensure_debian_packages(steps: Steps) -> None:
+    """Install missing packages.
 
     Raises:
         ScriptError: the installation failed.
     """
-    missing = missing_packages(NEEDS)
+    missing = missing_packages(REQUIRED_PROGRAMS)
     if missing:
         with steps.step(f"Install Debian packages: {', '.join(missing)}") as step:
             install_packages(missing, step.detail)
