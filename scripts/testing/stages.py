@@ -15,6 +15,9 @@ from testing import newer_python, newest_provider
 
 _TIDY_UP_S = 60.0
 
+_PARALLEL = ("-n", "auto", "--maxprocesses", "8", "--dist", "loadfile")
+"""How pytest spreads test files over the cores; the tests of one file share their fixtures."""
+
 LINTERS: tuple[tuple[str, ...], ...] = (
     ("ruff", "check", "."),
     ("ruff", "format", "--check", "."),
@@ -36,22 +39,26 @@ def lint(programs: Path) -> None:
 
 def unit(programs: Path) -> None:
     """Run the tests that need neither cluster nor chart."""
-    pytest(programs, ["tests/unit"], timeout_s=900)
+    pytest(programs, [*_PARALLEL, "tests/unit"], timeout_s=900)
 
 
 def integration(programs: Path) -> None:
     """Run the tests of the package with the real programs that it starts, Ansible above all."""
-    pytest(programs, ["tests/integration"], timeout_s=600)
+    pytest(programs, [*_PARALLEL, "tests/integration"], timeout_s=600)
 
 
 def chart(programs: Path) -> None:
     """Run the tests of the rendered chart; they need helm, but no cluster."""
-    pytest(programs, ["tests/chart"], timeout_s=600)
+    pytest(programs, [*_PARALLEL, "tests/chart"], timeout_s=600)
 
 
 def providers(programs: Path) -> None:
     """Run the operator's tests with the newest provider that it is made for."""
-    run(newest_provider.newest_provider(programs), ["python", "-m", "pytest", *newest_provider.files()], timeout_s=300)
+    run(
+        newest_provider.newest_provider(programs),
+        ["python", "-m", "pytest", *_PARALLEL, *newest_provider.files()],
+        timeout_s=300,
+    )
 
 
 def newer(programs: Path) -> None:
@@ -68,7 +75,7 @@ def newer(programs: Path) -> None:
         )
     run(
         newer_python.newer_environment(programs, python),
-        ["python", "-m", "pytest", *newer_python.files()],
+        ["python", "-m", "pytest", *_PARALLEL, *newer_python.files()],
         timeout_s=900,
     )
 
