@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import yaml
 
-from kpo_platform.bootstrap import apply
+from kpo_platform.bootstrap.ansible import runner
 
-_PROJECT = Path(apply.__file__).parent / "ansible"
+_PROJECT = Path(runner.__file__).parents[1] / "playbook"
 
 
 class _ModuleExit(BaseException):
@@ -65,4 +65,4 @@ def _play(_directory: str, path: Path, _timeout: float, watch: Any, _stopped: th
 @pytest.fixture(autouse=True)
 def ansible_in_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Run the modules of the playbook in this process: same channel, same writes, same events."""
-    monkeypatch.setattr(apply, "_play", _play)
+    monkeypatch.setattr(runner, "_play", _play)

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from kpo_platform.bootstrap import channel, work
+from kpo_platform.bootstrap.ansible import channel, payload
 from kpo_platform.errors import BootstrapError
 
 
 def test_fetch_outside_of_a_run_is_refused(tmp_path: Path):
     with pytest.raises(BootstrapError, match="this module works only inside `platformctl bootstrap`"):
-        channel.fetch(str(tmp_path / "absent.sock"), work.OBJECTS)
+        channel.fetch(str(tmp_path / "absent.sock"), payload.OBJECTS)
 
 
 def test_long_temporary_folder_without_fallback_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
