@@ -89,11 +89,11 @@ def test_a_sign_in_that_has_ended_is_renewed_and_keeps_to_the_deadline_too(tmp_p
     with serving(lambda _: (200, {"items": []})) as server:
         kube = Kube.connect(kubeconfig(server, tmp_path, user), None, 3)
         if until == TIMES[1]:
-            assert [kube.find(CONFIG_MAP, "airflow") for _ in range(2)] == [[], []]
+            assert [kube.list_objects(CONFIG_MAP, "airflow") for _ in range(2)] == [[], []]
             assert {each.headers["authorization"] for each in server.seen} == {"Bearer of-the-program"}
             return
         with lasting(3), pytest.raises(Unreachable, match=r"its sign-in program .* was not done within"):
-            kube.find(CONFIG_MAP, "airflow")
+            kube.list_objects(CONFIG_MAP, "airflow")
     assert server.seen == []
 
 
@@ -139,7 +139,7 @@ def test_the_time_in_which_a_person_types_a_password_does_not_count(cluster: Clu
 
     monkeypatch.setattr("click.termui.hidden_prompt_func", typed)
     kube = Kube.connect(cluster.options[1], None, 10)
-    before = kube.deadline.left()
+    before = kube.deadline.remaining_seconds()
     found = Registry(None, None, "robot", None).find(["registry.test"], kube)
     assert found == Credentials({"registry.test": Login("robot", "typed")})
-    assert before - kube.deadline.left() < 0.4
+    assert before - kube.deadline.remaining_seconds() < 0.4

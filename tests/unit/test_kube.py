@@ -33,7 +33,7 @@ def test_an_object_is_read_from_its_place_with_the_token_of_the_kubeconfig(tmp_p
 
 def test_a_list_asks_for_labels_and_gives_the_items(tmp_path: Path):
     with serving(lambda _: (200, {"items": [{"kind": "ConfigMap"}]})) as server:
-        found = Kube.connect(server.kubeconfig(tmp_path), None, 10).find(CONFIG_MAP, "airflow", "a=b")
+        found = Kube.connect(server.kubeconfig(tmp_path), None, 10).list_objects(CONFIG_MAP, "airflow", "a=b")
     assert found == [{"kind": "ConfigMap"}]
     assert server.seen == [Request("GET", "/api/v1/namespaces/airflow/configmaps?labelSelector=a%3Db")]
 
@@ -113,7 +113,7 @@ def test_a_server_that_is_not_there_is_unreachable_at_once_and_without_log_lines
         file = server.kubeconfig(tmp_path)
     before = time.monotonic()
     with pytest.raises(Unreachable) as error:
-        Kube.connect(file, None, 10).find(CONFIG_MAP, "airflow")
+        Kube.connect(file, None, 10).list_objects(CONFIG_MAP, "airflow")
     assert time.monotonic() - before < 2 and caplog.messages == []
     assert str(error.value) == (
         f"No answer from the API server {server.url} to: list configmaps in namespace airflow "
@@ -127,22 +127,22 @@ def test_a_server_that_does_not_answer_is_unreachable_when_time_is_up(tmp_path: 
         return 200, {}
 
     with serving(slow) as server, pytest.raises(Unreachable, match=r"\(timed out\)"):
-        Kube.connect(server.kubeconfig(tmp_path), None, 0.5).find(CONFIG_MAP, "airflow")
+        Kube.connect(server.kubeconfig(tmp_path), None, 0.5).list_objects(CONFIG_MAP, "airflow")
 
 
 def test_nothing_is_asked_after_the_deadline(tmp_path: Path):
     with serving(lambda _: (200, {})) as server:
         kube = Kube.connect(server.kubeconfig(tmp_path), None, 0)
         with pytest.raises(Unreachable, match="Out of time before this could be asked: list configmaps"):
-            kube.find(CONFIG_MAP, "airflow")
+            kube.list_objects(CONFIG_MAP, "airflow")
     assert server.seen == []
 
 
 def test_the_deadline_stands_still_while_a_person_thinks():
     deadline = Deadline(10)
-    with deadline.paused():
+    with deadline.pause():
         time.sleep(0.2)
-    assert deadline.left() > 9.9
+    assert deadline.remaining_seconds() > 9.9
 
 
 PLACE = '"FILE", line 1, column 2'

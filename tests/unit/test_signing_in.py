@@ -85,19 +85,19 @@ def test_a_program_that_fails_when_it_is_asked_again_is_told_of_too(tmp_path: Pa
     with serving(to_anybody) as server:
         kube = Kube.connect(kubeconfig(server, tmp_path, program(tmp_path, script)), None, 20)
         with pytest.raises(ClusterError) as error:
-            kube.find(CONFIG_MAP, "airflow")
+            kube.list_objects(CONFIG_MAP, "airflow")
     assert (server.seen, str(error.value).partition(" failed ")[2]) == ([], f"({WHY}); sign in again.")
 
 
 def test_a_user_who_has_another_way_in_needs_no_program(tmp_path: Path):
     user = {**program(tmp_path, EXPIRED), "username": "jane", "password": "s3cret"}
     with serving(lambda _: (200, {"items": []})) as server:
-        assert Kube.connect(kubeconfig(server, tmp_path, user), None, 20).find(CONFIG_MAP, "airflow") == []
+        assert Kube.connect(kubeconfig(server, tmp_path, user), None, 20).list_objects(CONFIG_MAP, "airflow") == []
     assert server.seen[0].headers["authorization"] == "Basic amFuZTpzM2NyZXQ="
 
 
 def test_what_others_log_meanwhile_and_afterwards_is_theirs(tmp_path: Path, caplog: pytest.LogCaptureFixture):
     with serving(lambda _: (200, {"items": []})) as server:
-        Kube.connect(server.kubeconfig(tmp_path), None, 20).find(CONFIG_MAP, "airflow")
+        Kube.connect(server.kubeconfig(tmp_path), None, 20).list_objects(CONFIG_MAP, "airflow")
     logging.getLogger().error("mine")
     assert caplog.messages == ["mine"]

@@ -78,7 +78,7 @@ def taken(kube: Kube, namespace: str, say: Callable[[str], None]) -> Iterator[Tu
         ended.set()
         renewal.join()
         with suppress(ClusterError):  # it then runs out by itself
-            kube.until(_RENEWAL).delete(LEASE, turn.lease)
+            kube.with_timeout(_RENEWAL).delete(LEASE, turn.lease)
 
 
 def _wait(kube: Kube, namespace: str, say: Callable[[str], None]) -> Turn:
@@ -95,7 +95,7 @@ def _wait(kube: Kube, namespace: str, say: Callable[[str], None]) -> Turn:
         elif told != other:
             say(f"► Waiting for another run of bootstrap, {other}")
             told = other
-        if kube.deadline.left() < 2 * _LOOK:  # the next look takes time as well
+        if kube.deadline.remaining_seconds() < 2 * _LOOK:  # the next look takes time as well
             raise BootstrapError(
                 f"Another run of bootstrap, {other}, was not done in time: wait for it, or give more with --timeout."
             )
@@ -126,7 +126,9 @@ def _renew(kube: Kube, turn: Turn, ended: threading.Event) -> None:
     # Each time a deadline of its own: the command's stands still while a person thinks, the Lease does not.
     while not ended.wait(_RENEWAL):
         try:
-            turn.lease = _write(kube.until(DURATION), turn.lease["metadata"]["namespace"], turn.holder, turn.lease)
+            turn.lease = _write(
+                kube.with_timeout(DURATION), turn.lease["metadata"]["namespace"], turn.holder, turn.lease
+            )
         except (Conflict, NotFound):
             turn.lost = True
             return

@@ -25,7 +25,7 @@ class Reader(Protocol):
     def get(self, resource: Resource, name: str, namespace: str = "") -> Object:
         """One object."""
 
-    def find(self, resource: Resource, namespace: str = "", labels: str = "") -> list[Object]:
+    def list_objects(self, resource: Resource, namespace: str = "", labels: str = "") -> list[Object]:
         """All objects of a kind."""
 
 
@@ -45,13 +45,13 @@ def read(kube: Reader, airflow: Connections, contract: Contract, teams: Mapping[
     """
     housed = [team for team in teams.values() if _exists(kube, team.namespace)]
     ids = sorted({team.connection.id for team in teams.values()})
-    pods = pod_env.of_airflow(kube.find(POD, contract.release.namespace), contract)
+    pods = pod_env.of_airflow(kube.list_objects(POD, contract.release.namespace), contract)
     environment = _environment(kube, contract, teams, pods)
     return Live(
         namespaces=frozenset(team.namespace for team in housed),
         secrets=dict(_secrets(kube, housed)),
         claims={key: claim for team in housed for key, claim in _claims(kube, team.namespace)},
-        classes=tuple(_storage_class(found) for found in _newest_first(kube.find(STORAGE_CLASS))),
+        classes=tuple(_storage_class(found) for found in _newest_first(kube.list_objects(STORAGE_CLASS))),
         connections={name: _connection(found) for name in ids if (found := airflow.connection(name))},
         environment=environment,
         variables=pod_env.held(pods, contract.airflow.connections_secret, environment.values if environment else ()),
@@ -112,7 +112,7 @@ def _environment(
 
 
 def _claims(kube: Reader, namespace: str) -> list[tuple[Key, LiveClaim]]:
-    found = kube.find(VOLUME_CLAIM, namespace)
+    found = kube.list_objects(VOLUME_CLAIM, namespace)
     return [((namespace, each["metadata"]["name"]), _claim(each)) for each in found]
 
 

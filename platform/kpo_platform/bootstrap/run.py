@@ -19,7 +19,7 @@ from kpo_platform.bootstrap.registry.docker_config import Credentials
 from kpo_platform.contract import Contract, Team
 from kpo_platform.contract.team import ConnectionRef
 from kpo_platform.errors import BootstrapError
-from kpo_platform.kube import SECRET, Kube, kubeconfig_file
+from kpo_platform.kube import SECRET, Kube, find_kubeconfig
 
 _SETTLE_SECONDS = 60.0
 _OWN_OF_ANSIBLE = ("TMPDIR", "PYTHONPATH")
@@ -85,7 +85,7 @@ class Run:
         """
         runner.require_ansible()
         self.questions.ask_nodes(self.kube, self.contract, credentials, made, progress.started)
-        left = self.kube.deadline.left()
+        left = self.kube.deadline.remaining_seconds()
         access = self.cluster_access.model_copy(update={"timeout": left})
         runner.run(payload.parts(made, access, self.airflow_access), left, progress)
 
@@ -95,7 +95,7 @@ class Run:
         Raises:
             PlatformError: it could not be read.
         """
-        live = verify.settle(self._live, self.teams, min(_SETTLE_SECONDS, self.kube.deadline.left()))
+        live = verify.settle(self._live, self.teams, min(_SETTLE_SECONDS, self.kube.deadline.remaining_seconds()))
         answers = self.questions.about_live(self.teams.values(), live)
         return verify.check(self.contract, self.teams, live, answers)
 
@@ -106,7 +106,7 @@ class Run:
         """What the connections that lead out need, as far as a cluster was named and they need something."""
         if self.target is None:
             return {}
-        left = self.kube.deadline.left()
+        left = self.kube.deadline.remaining_seconds()
         found = {}
         for ref in plan.references(self.teams):
             if ref.mode == "kubeconfig":
@@ -161,7 +161,7 @@ def begin(
 
 def cluster_access(kubeconfig: str | None, context: str | None) -> payload.ClusterAccess:
     """How Ansible's modules reach the cluster that this process reaches with the same arguments."""
-    file = kubeconfig_file(kubeconfig)
+    file = find_kubeconfig(kubeconfig)
     return payload.ClusterAccess(
         # Ansible changes the directory; KUBECONFIG may be a list of files.
         kubeconfig=os.pathsep.join(str(Path(each).absolute()) for each in file.split(os.pathsep)) if file else None,

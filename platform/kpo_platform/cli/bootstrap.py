@@ -158,7 +158,7 @@ def _apply(current: Run, plan: Plan, credentials: Credentials, yes: bool, turn: 
 
 def _ask(current: Run) -> None:
     try:
-        with current.kube.deadline.paused():
+        with current.kube.deadline.pause():
             agreed = click.confirm("Do this?", err=True)
     except click.Abort:
         click.echo(err=True)  # the cursor is still behind the question

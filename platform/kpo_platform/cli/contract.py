@@ -13,7 +13,7 @@ from kpo_platform.cli.options import Cluster, cluster_options
 from kpo_platform.cli.output import say
 from kpo_platform.contract import parse, saved_file
 from kpo_platform.errors import ContractError
-from kpo_platform.kube import contract_text
+from kpo_platform.kube import read_contract_text
 
 _PULL_EXAMPLES = """\b
 Examples:
@@ -39,7 +39,7 @@ def command() -> None:
 @cluster_options
 def pull(cluster: Cluster, file: str | None) -> int:
     """Read the contract from the cluster and save it, as the chart wrote it. It holds no secrets."""
-    text = contract_text(cluster.connect(), cluster.namespace)
+    text = read_contract_text(cluster.connect(), cluster.namespace)
     contract = parse(text)
     if file == "-":
         click.echo(text)

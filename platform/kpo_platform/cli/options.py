@@ -16,7 +16,7 @@ import click
 from kpo_platform.bootstrap.connections.target_cluster import Target
 from kpo_platform.bootstrap.registry import docker_config
 from kpo_platform.contract import Contract
-from kpo_platform.kube import BOOTSTRAP, SECRET, Kube, read_contract
+from kpo_platform.kube import BOOTSTRAP_ROLES, SECRET, Kube, read_contract
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Cluster:
     namespace: str
     timeout: float
 
-    def open(self, roles: str = BOOTSTRAP) -> tuple[Kube, Contract]:
+    def open(self, roles: str = BOOTSTRAP_ROLES) -> tuple[Kube, Contract]:
         """The cluster, and the contract of the release.
 
         Args:
@@ -46,7 +46,7 @@ class Cluster:
             ContractError: there is no contract that this package reads.
         """
         kube = self.connect()
-        kube.roles = roles
+        kube.role_prefix = roles
         return kube, read_contract(kube, self.namespace)
 
     def connect(self) -> Kube:
@@ -180,7 +180,7 @@ class Registry:
     def _password(self, host: str, kube: Kube) -> str:
         if self.variable:
             return os.environ[self.variable]
-        with kube.deadline.paused():
+        with kube.deadline.pause():
             return str(click.prompt(f"Password of {self.username} for {host}", hide_input=True, err=True))
 
 

@@ -19,7 +19,7 @@ from kpo_platform.cli.exit_codes import Exit
 from kpo_platform.cli.options import Cluster, cluster_options_for, output_option
 from kpo_platform.cli.output import clean, data_json, data_lines, refused, say
 from kpo_platform.errors import PlatformError, PodError
-from kpo_platform.kube import contract_text, kubeconfig_file
+from kpo_platform.kube import find_kubeconfig, read_contract_text
 from kpo_platform.offline.client import Offline, Sources, told
 from kpo_platform.offline.environment import by_kubeconfig, connections
 
@@ -68,7 +68,7 @@ def command(
     request["attempt"]["run_id"] = request["attempt"]["run_id"] or f"run__{uuid4().hex[:8]}"
     with told(), _contract(cluster, contract_file) as file:
         offline = Offline.of(file, sources)
-        way = by_kubeconfig(kubeconfig_file(cluster.kubeconfig), cluster.context)
+        way = by_kubeconfig(find_kubeconfig(cluster.kubeconfig), cluster.context)
         pod = _Pod()
         try:
             more = {**connections(offline.contract, way), **_PLAIN_LOG}
@@ -93,7 +93,7 @@ def _contract(cluster: Cluster, file: Path | None) -> Iterator[Path]:
         return
     with tempfile.TemporaryDirectory(prefix="kpo-platform-") as folder:
         copy = Path(folder, "contract.json")
-        copy.write_text(contract_text(cluster.connect(), cluster.namespace), encoding="utf-8")
+        copy.write_text(read_contract_text(cluster.connect(), cluster.namespace), encoding="utf-8")
         yield copy
 
 

@@ -56,7 +56,9 @@ def look(kube: Kube, contract: Contract) -> Sight:
 
     def found(*resources: Resource) -> tuple[Object, ...]:
         # The items of a list come without their kind.
-        return tuple({"kind": each.kind, **item} for each in resources for item in kube.find(each, namespace, labels))
+        return tuple(
+            {"kind": each.kind, **item} for each in resources for item in kube.list_objects(each, namespace, labels)
+        )
 
     components, jobs, cron_jobs = found(*_COMPONENTS), found(JOB), found(CRON_JOB)
     needed = uses((*components, *jobs, *cron_jobs))

@@ -5,10 +5,10 @@ failure becomes one of our errors, with a message that names the verb, the resou
 """
 
 from kpo_platform.kube.client import FIELD_MANAGER, Kube
-from kpo_platform.kube.config import kubeconfig_file
-from kpo_platform.kube.contract import contract_text, read_contract
-from kpo_platform.kube.deadline import Deadline
-from kpo_platform.kube.missing_rights import BOOTSTRAP
+from kpo_platform.kube.config import find_kubeconfig
+from kpo_platform.kube.contract import read_contract, read_contract_text
+from kpo_platform.kube.deadline import Deadline, start_in_thread
+from kpo_platform.kube.missing_rights import BOOTSTRAP_ROLES
 from kpo_platform.kube.port_forward import Tunnel
 from kpo_platform.kube.resource import (
     CONFIG_MAP,
@@ -28,7 +28,7 @@ from kpo_platform.kube.resource import (
 )
 
 __all__ = [
-    "BOOTSTRAP",
+    "BOOTSTRAP_ROLES",
     "CONFIG_MAP",
     "CRON_JOB",
     "DEPLOYMENT",
@@ -47,7 +47,8 @@ __all__ = [
     "Object",
     "Resource",
     "Tunnel",
-    "contract_text",
-    "kubeconfig_file",
+    "find_kubeconfig",
     "read_contract",
+    "read_contract_text",
+    "start_in_thread",
 ]

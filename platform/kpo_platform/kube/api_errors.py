@@ -13,7 +13,7 @@ from kpo_platform.errors import ClusterError, Conflict, Forbidden, NotFound, Unr
 from kpo_platform.kube.resource import VOLUME_CLAIM, Object
 
 
-def explain(error: BaseException, what: str, server: str, rights: str) -> ClusterError:
+def translate_error(error: BaseException, what: str, server: str, rights: str) -> ClusterError:
     """Turn a failure of the client library into one of our errors.
 
     Args:
@@ -84,7 +84,7 @@ def _root(error: BaseException) -> BaseException:
 _MARK = "Apply failed with"  # how the API server begins; other conflicts are over when the caller runs again
 
 
-def with_way_out(error: Conflict, body: Object, manager: str) -> Conflict:
+def add_conflict_fix(error: Conflict, body: Object, manager: str) -> Conflict:
     """The same error with what to do next, where a field of an applied object has another manager.
 
     To delete a claim is never advised, since data goes with it: its fields are taken instead.

@@ -10,11 +10,11 @@ import urllib3
 from kubernetes import client
 
 from kpo_platform.errors import ClusterError, Conflict, Unreachable
-from kpo_platform.kube.api_errors import explain, with_way_out
-from kpo_platform.kube.config import by_content, by_file
+from kpo_platform.kube.api_errors import add_conflict_fix, translate_error
+from kpo_platform.kube.config import configure_from_dict, configure_from_file
 from kpo_platform.kube.deadline import Deadline
-from kpo_platform.kube.missing_rights import BOOTSTRAP, Rules, files_for
-from kpo_platform.kube.port_forward import Tunnel, dial, is_ready, pod_port
+from kpo_platform.kube.missing_rights import BOOTSTRAP_ROLES, Rules, find_role_files
+from kpo_platform.kube.port_forward import Tunnel, is_ready, open_tunnel, resolve_pod_port
 from kpo_platform.kube.resource import (
     CONFIG_MAP,
     POD,
@@ -44,9 +44,9 @@ class Kube:
         self._api = api
         self.deadline = deadline
         """When all calls together have to be done; one call takes at most 30 seconds."""
-        self.rules: Rules = {}
+        self.role_rules: Rules = {}
         """The rules of every role, once the contract is read: they tell which of them gives a right that is missing."""
-        self.roles = BOOTSTRAP
+        self.role_prefix = BOOTSTRAP_ROLES
         """How the names of those roles begin that the caller is to have."""
 
     @classmethod
@@ -62,10 +62,10 @@ class Kube:
             ClusterError: there is no such file or context, it cannot be read, or its program failed or does not end.
         """
         deadline = Deadline(timeout)
-        return cls(client.ApiClient(by_file(kubeconfig, context, deadline)), deadline)
+        return cls(client.ApiClient(configure_from_file(kubeconfig, context, deadline)), deadline)
 
     @classmethod
-    def of(cls, content: Mapping[str, Any], timeout: float) -> Kube:
+    def from_kubeconfig(cls, content: Mapping[str, Any], timeout: float) -> Kube:
         """Make ready to speak to a cluster by a kubeconfig that is in no file.
 
         Args:
@@ -75,7 +75,7 @@ class Kube:
         Raises:
             ClusterError: it cannot be used.
         """
-        return cls(client.ApiClient(by_content(content)), Deadline(timeout))
+        return cls(client.ApiClient(configure_from_dict(content)), Deadline(timeout))
 
     @property
     def server(self) -> str:
@@ -91,7 +91,7 @@ class Kube:
         """
         return self._call("GET", resource.path(namespace, name), resource.call("get", namespace, name))
 
-    def find(self, resource: Resource, namespace: str = "", labels: str = "") -> list[Object]:
+    def list_objects(self, resource: Resource, namespace: str = "", labels: str = "") -> list[Object]:
         """All objects of a kind in a namespace, or in the cluster, that match a label selector.
 
         Raises:
@@ -122,7 +122,7 @@ class Kube:
         try:
             return self._call("PATCH", resource.path(meta["namespace"], meta["name"]), what, query, body)
         except Conflict as error:
-            raise with_way_out(error, body, FIELD_MANAGER) from error
+            raise add_conflict_fix(error, body, FIELD_MANAGER) from error
 
     def create(self, resource: Resource, body: Object, *, dry_run: bool = False) -> Object:
         """Create an object, or ask for what is answered and kept nowhere, such as a review.
@@ -166,7 +166,7 @@ class Kube:
         what = resource.call("delete", namespace, name)
         self._call("DELETE", resource.path(namespace, name), what, body=body)
 
-    def remove(self, resource: Resource, name: str, namespace: str) -> None:
+    def force_delete(self, resource: Resource, name: str, namespace: str) -> None:
         """Delete an object at once, whatever has become of it, with no time to end for a pod.
 
         Raises:
@@ -176,7 +176,7 @@ class Kube:
         body = {"kind": "DeleteOptions", "apiVersion": "v1", "gracePeriodSeconds": 0}
         self._call("DELETE", resource.path(namespace, name), resource.call("delete", namespace, name), body=body)
 
-    def token(self, account: str, namespace: str, seconds: int, *, dry_run: bool = False) -> Object:
+    def create_token(self, account: str, namespace: str, seconds: int, *, dry_run: bool = False) -> Object:
         """Get a token of a service account; the server may give it a shorter life.
 
         Args:
@@ -202,7 +202,7 @@ class Kube:
         what = f"create serviceaccounts/token of {account} in namespace {namespace}"
         return dict(self._call("POST", path, what, query, body)["status"])
 
-    def who(self) -> str:
+    def read_username(self) -> str:
         """The user that the API server takes the caller for.
 
         Raises:
@@ -211,7 +211,7 @@ class Kube:
         body = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
         return str(self.create(SELF_REVIEW, body)["status"]["userInfo"]["username"])
 
-    def until(self, seconds: float) -> Kube:
+    def with_timeout(self, seconds: float) -> Kube:
         """The same cluster with another deadline, for work beside the command itself."""
         other = copy(self)
         other.deadline = Deadline(seconds)
@@ -230,7 +230,7 @@ class Kube:
         """
         found = self.get(SERVICE, service, namespace)
         selector = ",".join(f"{key}={value}" for key, value in (found["spec"].get("selector") or {}).items())
-        pod = next((pod for pod in self.find(POD, namespace, selector) if is_ready(pod)), None)
+        pod = next((pod for pod in self.list_objects(POD, namespace, selector) if is_ready(pod)), None)
         if pod is None:
             raise ClusterError(
                 f"No pod of Service {namespace}/{service} is ready; "
@@ -241,9 +241,9 @@ class Kube:
         seconds = self._seconds(what)
         try:
             path = POD.path(namespace, name, "portforward")
-            return dial(self._api, path, pod_port(found, port, pod), seconds)
+            return open_tunnel(self._api, path, resolve_pod_port(found, port, pod), seconds)
         except Exception as error:  # the library lets websocket, TLS and socket errors through as they are
-            raise self._explain(error, what) from error
+            raise self._translate_error(error, what) from error
 
     def _call(
         self,
@@ -270,14 +270,14 @@ class Kube:
                 _request_timeout=(_CONNECT_SECONDS, self._seconds(what)),
             )
         except (client.ApiException, urllib3.exceptions.HTTPError) as error:
-            raise self._explain(error, what) from error
+            raise self._translate_error(error, what) from error
         return answer
 
-    def _explain(self, error: BaseException, what: Call | str) -> ClusterError:
-        return explain(error, str(what), self.server, files_for(what, self.roles, self.rules))
+    def _translate_error(self, error: BaseException, what: Call | str) -> ClusterError:
+        return translate_error(error, str(what), self.server, find_role_files(what, self.role_prefix, self.role_rules))
 
     def _seconds(self, what: Call | str) -> float:
-        left = self.deadline.left()
+        left = self.deadline.remaining_seconds()
         if not left:
             raise Unreachable(f"Out of time before this could be asked: {what}; give more with --timeout.")
         return min(left, _CALL_SECONDS)

@@ -12,10 +12,10 @@ from kubernetes import client, config
 
 from kpo_platform.errors import ClusterError
 from kpo_platform.kube.deadline import Deadline
-from kpo_platform.kube.exec_auth import signing_in
+from kpo_platform.kube.exec_auth import load_with_exec_plugin
 
 
-def by_file(kubeconfig: str | None, context: str | None, deadline: Deadline) -> client.Configuration:
+def configure_from_file(kubeconfig: str | None, context: str | None, deadline: Deadline) -> client.Configuration:
     """The settings by a kubeconfig file, or by the pod's service account.
 
     Args:
@@ -27,11 +27,11 @@ def by_file(kubeconfig: str | None, context: str | None, deadline: Deadline) -> 
         ClusterError: there is no such file or context, it cannot be read, or its program failed or does not end.
     """
     settings = client.Configuration()
-    file = kubeconfig_file(kubeconfig)
+    file = find_kubeconfig(kubeconfig)
     origin = file or "the service account of this pod"
     try:
         if file:
-            signing_in(deadline, file, context, settings)
+            load_with_exec_plugin(deadline, file, context, settings)
         else:
             config.load_incluster_config(settings)
     except ClusterError:
@@ -49,7 +49,7 @@ def by_file(kubeconfig: str | None, context: str | None, deadline: Deadline) -> 
     return settings
 
 
-def by_content(content: Mapping[str, Any]) -> client.Configuration:
+def configure_from_dict(content: Mapping[str, Any]) -> client.Configuration:
     """The settings by a kubeconfig that is in no file.
 
     Raises:
@@ -64,7 +64,7 @@ def by_content(content: Mapping[str, Any]) -> client.Configuration:
     return settings
 
 
-def kubeconfig_file(given: str | None = None) -> str | None:
+def find_kubeconfig(given: str | None = None) -> str | None:
     """The kubeconfig to use: the given one, what ``KUBECONFIG`` names, or ``~/.kube/config``.
 
     The client library reads ``KUBECONFIG`` when it is imported, which is too early for a process that is told

@@ -15,19 +15,19 @@ def read_contract(kube: Kube, namespace: str) -> Contract:
         ContractError: there is none, there are several, or it is not one that this package reads.
         ClusterError: the namespace could not be read.
     """
-    contract = parse(contract_text(kube, namespace))
-    kube.rules = contract.rules
+    contract = parse(read_contract_text(kube, namespace))
+    kube.role_rules = contract.rules
     return contract
 
 
-def contract_text(kube: Kube, namespace: str) -> str:
+def read_contract_text(kube: Kube, namespace: str) -> str:
     """The same as the chart wrote it, not read yet.
 
     Raises:
         ContractError: there is none, or there are several.
         ClusterError: the namespace could not be read.
     """
-    found = kube.find(CONFIG_MAP, namespace, CONFIGMAP_LABELS)
+    found = kube.list_objects(CONFIG_MAP, namespace, CONFIGMAP_LABELS)
     if not found:
         raise ContractError(
             f"No contract in namespace {namespace} of {kube.server}: is the chart installed there? "

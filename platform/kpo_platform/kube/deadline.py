@@ -1,4 +1,4 @@
-"""How long a command may take."""
+"""Deadlines of commands, and timeouts of calls that have none of their own."""
 
 from __future__ import annotations
 
@@ -11,56 +11,72 @@ from typing import TypeVar
 
 
 class Deadline:
-    """A point in time that moves only while a person thinks.
+    """A deadline that can be paused while the command waits for an answer from its user.
 
     Args:
-        seconds: how far away it is.
+        seconds: time until the deadline.
     """
 
     def __init__(self, seconds: float) -> None:
         self._end = time.monotonic() + seconds
 
-    def left(self) -> float:
-        """Seconds that are left, never less than zero."""
+    def remaining_seconds(self) -> float:
+        """Seconds until the deadline; zero once it has passed."""
         return max(0.0, self._end - time.monotonic())
 
     @contextmanager
-    def paused(self) -> Iterator[None]:
-        """Time spent inside does not count."""
-        left = self.left()
+    def pause(self) -> Iterator[None]:
+        """Postpone the deadline by the time that the context lasts."""
+        remaining_seconds = self.remaining_seconds()
         try:
             yield
         finally:
-            self._end = time.monotonic() + left
+            self._end = time.monotonic() + remaining_seconds
 
 
-_Made = TypeVar("_Made")
+_Result = TypeVar("_Result")
 
 
-def within(seconds: float, work: Callable[[], _Made]) -> _Made:
-    """Do something in a thread, and wait for it no longer than that; what is late goes on unheard.
+def run_with_timeout(seconds: float, function: Callable[[], _Result]) -> _Result:
+    """Run a function in a daemon thread with a timeout; a late result is discarded.
 
     Args:
-        seconds: how long it may take.
-        work: what is to be done.
+        seconds: the timeout.
+        function: the function to run.
 
     Raises:
-        TimeoutError: it took longer.
-        Exception: whatever the work raises.
+        TimeoutError: the function did not return in time.
+        Exception: whatever the function raises.
     """
-    outcome: queue.Queue[tuple[_Made] | Exception] = queue.Queue(1)
+    return start_in_thread(function)(seconds)
+
+
+def start_in_thread(function: Callable[[], _Result]) -> Callable[[float], _Result]:
+    """Start a function in a daemon thread.
+
+    Args:
+        function: the function to run.
+
+    Returns:
+        A function that waits for the result. Its argument is the timeout in seconds. It raises TimeoutError, or
+        whatever the started function raises.
+    """
+    outcome: queue.Queue[tuple[_Result] | Exception] = queue.Queue(1)
 
     def run() -> None:
         try:
-            outcome.put((work(),))
+            outcome.put((function(),))
         except Exception as error:
             outcome.put(error)
 
+    def wait(seconds: float) -> _Result:
+        try:
+            result = outcome.get(timeout=min(seconds, threading.TIMEOUT_MAX))
+        except queue.Empty:
+            raise TimeoutError("timed out") from None
+        if isinstance(result, Exception):
+            raise result
+        return result[0]
+
     threading.Thread(target=run, daemon=True).start()
-    try:
-        made = outcome.get(timeout=min(seconds, threading.TIMEOUT_MAX))
-    except queue.Empty:
-        raise TimeoutError("timed out") from None
-    if isinstance(made, Exception):
-        raise made
-    return made[0]
+    return wait

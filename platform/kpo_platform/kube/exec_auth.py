@@ -19,7 +19,7 @@ from kubernetes import client, config
 from kubernetes.config.kube_config import KubeConfigLoader, KubeConfigMerger
 
 from kpo_platform.errors import ClusterError, Unreachable
-from kpo_platform.kube.deadline import Deadline, within
+from kpo_platform.kube.deadline import Deadline, run_with_timeout
 
 _LEAST_SECONDS = 1.0  # a kubeconfig without a program is read in less
 _MARK = "KPO_PLATFORM_SIGN_IN"
@@ -27,7 +27,7 @@ _MARK = "KPO_PLATFORM_SIGN_IN"
 _Renew = Callable[[client.Configuration], None]
 
 
-def signing_in(deadline: Deadline, file: str, context: str | None, settings: client.Configuration) -> None:
+def load_with_exec_plugin(deadline: Deadline, file: str, context: str | None, settings: client.Configuration) -> None:
     """Read a kubeconfig, and let its program sign in; one that is not done in time is ended.
 
     Args:
@@ -72,7 +72,7 @@ class _Program:
 
     def run(self, work: Callable[[], None]) -> str:
         """Let the library run it; gives what the library says went wrong."""
-        seconds = max(self.deadline.left(), _LEAST_SECONDS)
+        seconds = max(self.deadline.remaining_seconds(), _LEAST_SECONDS)
         said: list[str] = []
 
         def listen() -> None:
@@ -80,7 +80,7 @@ class _Program:
                 work()
 
         try:
-            within(seconds, listen)
+            run_with_timeout(seconds, listen)
         except TimeoutError:
             raise Unreachable(
                 f"No way to a cluster by {self.file}: {self} was not done within {seconds:.0f} s; "

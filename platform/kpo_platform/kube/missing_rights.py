@@ -8,14 +8,14 @@ from typing import Any
 
 from kpo_platform.kube.resource import Call
 
-BOOTSTRAP = "bootstrap-operator"
+BOOTSTRAP_ROLES = "bootstrap-operator"
 """How the names of the roles begin that bootstrap and its neighbours need."""
 
 Rules = Mapping[str, Sequence[Mapping[str, Any]]]
 """The rules of each role, by the name of its file."""
 
 
-def files_for(call: Call | str, roles: str, rules: Rules) -> str:
+def find_role_files(call: Call | str, roles: str, rules: Rules) -> str:
     """The files that give what a call needs, as part of a sentence.
 
     Args:

@@ -7,7 +7,7 @@ import socket
 from kubernetes import client
 from kubernetes.stream import ws_client
 
-from kpo_platform.kube.deadline import within
+from kpo_platform.kube.deadline import run_with_timeout
 from kpo_platform.kube.resource import Object
 
 
@@ -25,7 +25,7 @@ class Tunnel:
         return str(self._forward.error(self._port) or "").strip()
 
 
-def dial(api: client.ApiClient, path: str, port: int, seconds: float) -> Tunnel:
+def open_tunnel(api: client.ApiClient, path: str, port: int, seconds: float) -> Tunnel:
     """Open a stream.
 
     Args:
@@ -39,7 +39,7 @@ def dial(api: client.ApiClient, path: str, port: int, seconds: float) -> Tunnel:
         Exception: whatever the client library raises.
     """
     # The library's websocket has no deadline of its own.
-    return Tunnel(within(seconds, lambda: _connect(api, path, port)), port, seconds)
+    return Tunnel(run_with_timeout(seconds, lambda: _connect(api, path, port)), port, seconds)
 
 
 def _connect(api: client.ApiClient, path: str, port: int) -> ws_client.PortForward:
@@ -58,7 +58,7 @@ def is_ready(pod: Object) -> bool:
     return ready and "deletionTimestamp" not in pod["metadata"]
 
 
-def pod_port(service: Object, port: int, pod: Object) -> int:
+def resolve_pod_port(service: Object, port: int, pod: Object) -> int:
     """The port of the pod that a Service's port leads to; targets may be numbers or names."""
     ports = service["spec"].get("ports") or []
     target = next((each.get("targetPort", port) for each in ports if each["port"] == port), port)

@@ -17,7 +17,7 @@ from kubernetes.client import ApiException
 from urllib3.exceptions import HTTPError
 
 from kpo_platform.errors import PlatformError
-from kpo_platform.kube.api_errors import explain
+from kpo_platform.kube.api_errors import translate_error
 from kpo_platform.offline.render import execute, sent_in_cluster
 from kpo_platform.offline.task_instance import Attempt, begin
 
@@ -128,7 +128,7 @@ class _Run:
         except (ApiException, HTTPError) as error:
             if self._signal:
                 return Outcome("stopped")
-            raise explain(error, "run the pod", self._server(), _RIGHTS) from error
+            raise translate_error(error, "run the pod", self._server(), _RIGHTS) from error
         except AirflowException as failure:
             return Outcome("failed", str(failure))
 

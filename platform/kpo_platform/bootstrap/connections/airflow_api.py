@@ -81,7 +81,7 @@ class AirflowApi:
             headers["Content-Type"] = "application/json"
         if self.token:
             headers["Authorization"] = f"Bearer {self.token}"
-        seconds = min(self._deadline.left(), _SECONDS)
+        seconds = min(self._deadline.remaining_seconds(), _SECONDS)
         if not seconds:
             raise AirflowError(f"Out of time before {self.name} could be asked; give more with --timeout.")
         connection = self._dial(seconds)

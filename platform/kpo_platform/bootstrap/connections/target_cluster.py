@@ -72,7 +72,7 @@ def by_kubeconfig(target: Target, timeout: float) -> Way:
     entrance = target.entrance()
     config = entrance.signed_in()
     try:
-        user = Kube.of(config, timeout).who()
+        user = Kube.from_kubeconfig(config, timeout).read_username()
     except Unreachable:
         user = UNCHECKED  # its network may be open to Airflow alone
     record = {"server": entrance.server, "user": user, "fingerprint": kubeconfig.fingerprint(config)}
@@ -111,7 +111,7 @@ def by_account(target: Target, now: datetime, timeout: float, *, dry_run: bool) 
     namespace, name = user.split(":")[2:]
     entrance = target.entrance()
     kube = Kube.connect(target.kubeconfig, target.context, timeout)
-    answer = kube.token(name, namespace, TOKEN_DAYS * 24 * 3600, dry_run=dry_run)
+    answer = kube.create_token(name, namespace, TOKEN_DAYS * 24 * 3600, dry_run=dry_run)
     ends = datetime.strptime(answer["expirationTimestamp"], _FORM).replace(tzinfo=UTC)
     record = {
         "server": entrance.server,

@@ -39,7 +39,7 @@ class Questions:
         """The answer to one sign-in."""
         if pair not in self._answers:
             self.begin([pair])
-            self._answers[pair] = self._asked[pair](self.deadline.left())
+            self._answers[pair] = self._asked[pair](self.deadline.remaining_seconds())
         return self._answers[pair]
 
     def about(self, credentials: Credentials) -> Credentials:

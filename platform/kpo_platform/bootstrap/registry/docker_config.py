@@ -217,7 +217,7 @@ def _look_up(host: str, configs: list[_Config], deadline: Deadline) -> Login | s
     reasons = []
     for config in configs:
         helper = _helper(host, config.content)
-        found = _ask_helper(helper, host, min(_HELPER_SECONDS, deadline.left())) if helper else None
+        found = _ask_helper(helper, host, min(_HELPER_SECONDS, deadline.remaining_seconds())) if helper else None
         if not isinstance(found, Login):
             found = _entries(config).get(bare_host(host)) or found
         if isinstance(found, Login):

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import base64
 import json
-import queue
 import socket
 import ssl
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -27,6 +25,7 @@ from urllib.request import parse_keqv_list as pairs_of
 
 from kpo_platform.bootstrap.model import Login
 from kpo_platform.bootstrap.registry.docker_config import is_docker_hub
+from kpo_platform.kube import start_in_thread
 
 _SECONDS = 5.0
 _OK, _UNAUTHORIZED, _FORBIDDEN = 200, 401, 403
@@ -79,14 +78,13 @@ def begin(host: str, login: Login) -> Callable[[float], Verdict]:
     Returns:
         Waits for the answer for so many seconds, and never for ever: resolving a name has no deadline of its own.
     """
-    outcome: queue.Queue[Verdict] = queue.Queue(1)
-    threading.Thread(target=lambda: outcome.put(from_here(host, login)), daemon=True).start()
+    wait = start_in_thread(lambda: from_here(host, login))
 
     def result(most: float) -> Verdict:
         seconds = min(most, 2 * _SECONDS)
         try:
-            return outcome.get(timeout=seconds)
-        except queue.Empty:
+            return wait(seconds)
+        except TimeoutError:
             return _unverified(f"no answer within {seconds:.0f} s")
 
     return result

@@ -77,7 +77,7 @@ def _made(kube: Kube, name: str, team: Team, pod: Object, login: Login) -> Itera
 
 
 def _wait(kube: Kube, team: Team) -> Verdict:
-    end = time.monotonic() + min(_WAIT_SECONDS, kube.deadline.left())
+    end = time.monotonic() + min(_WAIT_SECONDS, kube.deadline.remaining_seconds())
     seen = "the pod was not scheduled"
     while time.monotonic() < end:
         waiting = _waiting(kube.get(POD, NAME, team.namespace))
@@ -119,7 +119,7 @@ def _secret(name: str, team: Team, login: Login, owner: str) -> Object:
 
 def _remove(kube: Kube, team: Team, resource: Resource) -> None:
     with suppress(NotFound):
-        kube.remove(resource, NAME, team.namespace)
+        kube.force_delete(resource, NAME, team.namespace)
 
 
 def _waiting(pod: Object) -> dict[str, str]:

@@ -63,7 +63,7 @@ def find(kube: Kube, contract: Contract, name: str, every: Iterable[Left]) -> Do
     if not current and not left:
         raise TeamError(*unknown("team", name, {*contract.teams, *(each.name for each in every)}))
     which = f"{labels.MARK},{TEAM_LABEL}={name}"
-    found = [claim for namespace in (*current, *left) for claim in kube.find(VOLUME_CLAIM, namespace, which)]
+    found = [claim for namespace in (*current, *left) for claim in kube.list_objects(VOLUME_CLAIM, namespace, which)]
     return Doomed(bool(current), tuple(left), tuple(_claim(each) for each in found))
 
 

@@ -28,7 +28,7 @@ def left_namespaces(kube: Kube, contract: Contract) -> tuple[Left, ...]:
         ClusterError: they could not be read.
     """
     labels = f"app.kubernetes.io/part-of=kpo-platform,app.kubernetes.io/instance={contract.release.name},{TEAM_LABEL}"
-    found = kube.find(NAMESPACE, labels=labels)
+    found = kube.list_objects(NAMESPACE, labels=labels)
     current = {team.namespace for team in contract.teams.values()}
     left = [each["metadata"] for each in found if _is_of(each, contract) and each["metadata"]["name"] not in current]
     return tuple(Left(meta["labels"][TEAM_LABEL], meta["name"]) for meta in left)
