@@ -1,1 +1,1 @@
-"""What `scripts/bench` measures. Figures go to docs/benchmarks.md and never decide whether a test passes."""
+"""The benchmarks of `scripts/bench`. Their figures go to docs/benchmarks.md and decide no test."""

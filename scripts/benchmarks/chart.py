@@ -1,4 +1,4 @@
-"""How big the chart is, and what a rendering of it costs: no cluster is asked."""
+"""Size of the chart and duration of its rendering; needs no cluster."""
 
 from __future__ import annotations
 
@@ -24,44 +24,44 @@ def measure(steps: Steps) -> dict[str, Any]:
     """Count values and template lines, and render a release with two teams.
 
     Args:
-        steps: told about progress.
+        steps: receives the progress.
     """
     helm = cluster.programs() / "helm"
     with steps.step(f"helm template of two teams, {_TRIES} times") as step:
-        wall, processor = zip(*[_render(helm) for _ in range(_TRIES)], strict=True)
+        wall, cpu = zip(*[_render(helm) for _ in range(_TRIES)], strict=True)
         step.detail("done")
     schema = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
-    lines = sorted(_lengths())
+    lengths = sorted(_template_lengths())
     return {
         "title": "The chart",
-        "text": f"Values: what can be set, a team's fields counted once. Rendering: `helm template` with two teams, "
-        f"{_TRIES} times; the processor's time counts what it costs, the other also what else the machine was doing.",
-        "columns": ["what", "figure"],
+        "text": "Values: the settable ones; team fields count once. Rendering: `helm template` with two teams, "
+        f"{_TRIES} times; CPU time is independent of other work on the machine.",
+        "columns": ["measurement", "value"],
         "rows": [
             ["values", str(len(settable_paths(schema)))],
-            ["templates", str(len(lines))],
-            ["lines of a template, median and most", f"{statistics.median(lines):g} and {lines[-1]}"],
-            ["`helm template`, fastest and median", _seconds(wall)],
-            ["the same, processor", _seconds(processor)],
+            ["templates", str(len(lengths))],
+            ["lines per template, median and maximum", f"{statistics.median(lengths):g} and {lengths[-1]}"],
+            ["`helm template`, minimum and median", _format_seconds(wall)],
+            ["its CPU time, minimum and median", _format_seconds(cpu)],
         ],
     }
 
 
-def _lengths() -> list[int]:
-    """The lines of every template of the chart."""
-    listed = capture_output(["git", "ls-files", str(CHART / "templates")], cwd=REPOSITORY).splitlines()
-    return [len((REPOSITORY / name).read_text(encoding="utf-8").splitlines()) for name in listed]
+def _template_lengths() -> list[int]:
+    """Return the number of lines of every template."""
+    names = capture_output(["git", "ls-files", str(CHART / "templates")], cwd=REPOSITORY).splitlines()
+    return [len((REPOSITORY / name).read_text(encoding="utf-8").splitlines()) for name in names]
 
 
 def _render(helm: Path) -> tuple[float, float]:
-    """Seconds of one rendering: on the clock, and of the processor."""
+    """Return wall-clock and CPU seconds of one rendering."""
     words: list[str | Path] = [helm, "template", RELEASE, CHART, "--namespace", NAMESPACE, "--values", "-"]
-    began, before = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
+    start, before = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
     capture_output(words, stdin=json.dumps({"teams": _TEAMS}))
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return time.monotonic() - began, used
+    cpu_seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return time.monotonic() - start, cpu_seconds
 
 
-def _seconds(taken: tuple[float, ...]) -> str:
-    return f"{min(taken):.2f} s and {statistics.median(taken):.2f} s"
+def _format_seconds(durations: tuple[float, ...]) -> str:
+    return f"{min(durations):.2f} s and {statistics.median(durations):.2f} s"

@@ -1,4 +1,4 @@
-"""On what machine and with which versions a figure was taken."""
+"""The machine and the versions of a measurement."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from common.command import capture_output
 from common.paths import REPOSITORY
 
 
-def conditions() -> dict[str, str]:
-    """Give what a reader needs to know to compare a figure with another."""
+def read_conditions() -> dict[str, str]:
+    """Return the conditions that a reader needs to compare figures."""
     memory = int(os.sysconf("SC_PAGE_SIZE")) * int(os.sysconf("SC_PHYS_PAGES"))
     return {
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
@@ -21,17 +21,13 @@ def conditions() -> dict[str, str]:
         "cores": str(os.cpu_count()),
         "memory": f"{memory / 2**30:.0f} GiB",
         "kernel": platform.release(),
-        "system": _system(),
+        "system": _search("/etc/os-release", r'^PRETTY_NAME="(.*)"'),
         "python": platform.python_version(),
-        "kubernetes": _pinned("scripts/local_cluster/toolchain/go.mod", r"k8s\.io/kubernetes v(\S+)"),
-        "airflow": _pinned("requirements/airflow.txt", r"^apache-airflow==(\S+)"),
+        "kubernetes": _search("scripts/local_cluster/toolchain/go.mod", r"k8s\.io/kubernetes v(\S+)"),
+        "airflow": _search("requirements/airflow.txt", r"^apache-airflow==(\S+)"),
     }
 
 
-def _system() -> str:
-    return _pinned("/etc/os-release", r'^PRETTY_NAME="(.*)"')
-
-
-def _pinned(file: str, pattern: str) -> str:
+def _search(file: str, pattern: str) -> str:
     match = re.search(pattern, (REPOSITORY / Path(file)).read_text(encoding="utf-8"), re.MULTILINE)
     return match[1] if match else "unknown"

@@ -1,7 +1,7 @@
-"""Parse a DAG file again and again as the dag-processor does, each time in a fork, and print what each parse took.
+"""Parse a DAG file repeatedly as the dag-processor does, each time in a fork, and print the durations.
 
-Runs in `.venv`, which has Airflow; `benchmarks.parsing` starts it. Arguments: the file, how often, and modules to load
-beforehand in the parent, as the platform's plugin does.
+Runs in `.venv`, which contains Airflow; `benchmarks.parsing` starts it. Arguments: the file, the number of parses, and
+modules to import in the parent first, as the platform's plugin does.
 """
 
 from __future__ import annotations
@@ -29,38 +29,38 @@ def main(file: str, times: int, preloaded: list[str]) -> None:
     log = structlog.wrap_logger(logging.getLogger("parse"))
     _pre_import_airflow_modules(file, log)
     gc.freeze()  # as the dag-processor does before its first fork
-    print(json.dumps([in_a_fork(file, log) for _ in range(times)]))
+    print(json.dumps([parse_in_fork(file, log) for _ in range(times)]))
 
 
-def in_a_fork(file: str, log: structlog.typing.FilteringBoundLogger) -> float:
-    """Give the CPU seconds that a process of its own takes for parsing and serializing the file once."""
-    reading, writing = os.pipe()
+def parse_in_fork(file: str, log: structlog.typing.FilteringBoundLogger) -> float:
+    """Return the CPU seconds of one parse and serialization in a child process."""
+    read_end, write_end = os.pipe()
     child = os.fork()
     if not child:
         status = 1
         try:
-            os.write(writing, str(round(parse(file, log), _DECIMALS)).encode())
+            os.write(write_end, str(round(measure_parse(file, log), _DECIMALS)).encode())
             status = 0
         except BaseException:
             traceback.print_exc()
         finally:
             os._exit(status)
-    os.close(writing)
-    with os.fdopen(reading) as pipe:
+    os.close(write_end)
+    with os.fdopen(read_end) as pipe:
         text = pipe.read()
     if os.waitpid(child, 0)[1]:
-        raise SystemExit(f"Parsing {file} failed; see above.")
+        raise SystemExit(f"Parsing {file} failed. See the output above.")
     return float(text)
 
 
-def parse(file: str, log: structlog.typing.FilteringBoundLogger) -> float:
-    """Parse and serialize the file, and give the CPU seconds that took."""
+def measure_parse(file: str, log: structlog.typing.FilteringBoundLogger) -> float:
+    """Parse and serialize the file, and return the CPU seconds."""
     request = DagFileParseRequest(file=file, bundle_path=Path(file).parent, bundle_name="alpha", callback_requests=[])
     before = time.process_time()
     result = _parse_file(request, log)
     seconds = time.process_time() - before
     if result is None or result.import_errors or len(result.serialized_dags) != 1:
-        raise RuntimeError(f"{file} holds not one good DAG: {result and result.import_errors}")
+        raise RuntimeError(f"{file} does not contain exactly one valid DAG: {result and result.import_errors}")
     return seconds
 
 

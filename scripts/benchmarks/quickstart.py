@@ -1,4 +1,4 @@
-"""How long `scripts/quickstart` takes: on a fresh machine, with everything cached, with everything up."""
+"""Duration of `scripts/quickstart` on a fresh machine, with warm caches, and with everything running."""
 
 from __future__ import annotations
 
@@ -19,46 +19,46 @@ _CACHES = ("XDG_CACHE_HOME", "GOCACHE", "GOMODCACHE", "PIP_CACHE_DIR", "UV_CACHE
 
 
 def measure(steps: Steps, *, cold: bool = False) -> dict[str, Any]:
-    """Run quickstart from each state of the machine and give its step times as a table.
+    """Run quickstart in each state of the machine and return its step durations as a table.
 
     Args:
-        steps: told about progress.
-        cold: also from empty caches, which takes a quarter to half an hour.
+        steps: receives the progress.
+        cold: also with empty caches, which takes up to half an hour.
     """
     runs: dict[str, dict[str, float]] = {}
-    _cluster("down")
+    _run_cluster("down")
     if cold:
         with tempfile.TemporaryDirectory(prefix="kpo-", dir=cache_path().parent) as folder:
             fresh = _empty_caches(Path(folder))
             shutil.rmtree(REPOSITORY / ".venv", ignore_errors=True)
             try:
-                runs["fresh machine"] = _quickstart(steps, "from empty caches", fresh)
+                runs["empty caches"] = _run_quickstart(steps, "with empty caches", fresh)
             finally:
-                _cluster("down", fresh)
-    runs["all cached"] = _quickstart(steps, "with toolchain and images cached", {})
-    runs["all up"] = _quickstart(steps, "with everything up", {})
+                _run_cluster("down", fresh)
+    runs["warm caches"] = _run_quickstart(steps, "with warm caches", {})
+    runs["second run"] = _run_quickstart(steps, "with everything running", {})
     names = list(dict.fromkeys(name for times in runs.values() for name in times))
     return {
-        "title": "scripts/quickstart, step by step",
-        "text": "Seconds per step. *Fresh machine*: every cache empty, of modules, builds and packages alike; Debian "
-        "packages and Go as the machine has them. *All cached*: toolchain and images from an earlier run, no cluster. "
-        "*All up*: a second run.",
+        "title": "Steps of scripts/quickstart",
+        "text": "Seconds per step. *Empty caches*: modules, builds and packages are downloaded and built; Debian "
+        "packages and Go are installed. *Warm caches*: programs and images of an earlier run, no cluster. "
+        "*Second run*: everything is running.",
         "columns": ["step", *runs],
         "rows": [[name, *(round(times.get(name, 0), 1) for times in runs.values())] for name in names]
-        + [["**all**", *(round(sum(times.values()), 1) for times in runs.values())]],
+        + [["**total**", *(round(sum(times.values()), 1) for times in runs.values())]],
     }
 
 
 def _empty_caches(folder: Path) -> dict[str, str]:
-    """Give the variables that lead to empty caches: none where nothing was built yet, so that a build is of use."""
+    """Return variables for empty caches, or none if nothing has been built yet, so that the build is kept."""
     if not cache_path("toolchain").exists():
         return {}
-    # An own cache folder is as good as a fresh machine; Debian's packages stay installed.
+    # An empty cache folder equals a fresh machine, except for installed Debian packages.
     return {name: f"{folder}/{name.lower()}" for name in _CACHES}
 
 
-def _quickstart(steps: Steps, how: str, env: dict[str, str]) -> dict[str, float]:
-    with steps.step(f"scripts/quickstart {how}") as step:
+def _run_quickstart(steps: Steps, state: str, env: dict[str, str]) -> dict[str, float]:
+    with steps.step(f"scripts/quickstart {state}") as step:
         log = cache_path("logs", "bench-quickstart.log")
         run_logged([REPOSITORY / "scripts" / "quickstart"], log, timeout_s=5400, env=env, progress=step.detail)
     cache = Path(env["XDG_CACHE_HOME"], "kpo-platform") if env else cache_path()
@@ -66,6 +66,6 @@ def _quickstart(steps: Steps, how: str, env: dict[str, str]) -> dict[str, float]
     return {time["name"]: time["seconds"] for time in times if time["depth"] == 0}
 
 
-def _cluster(command: str, env: dict[str, str] | None = None) -> None:
+def _run_cluster(command: str, env: dict[str, str] | None = None) -> None:
     words: list[str | Path] = [sys.executable, REPOSITORY / "scripts" / "cluster", command]
     run_logged(words, cache_path("logs", "bench-cluster.log"), timeout_s=300, env={**os.environ, **(env or {})})

@@ -17,21 +17,21 @@ _TIMEOUT_S = 30
 
 
 class NotFoundError(ScriptError):
-    """Airflow knows no such thing (yet)."""
+    """Airflow responds with status 404."""
 
 
-class UnansweredError(ScriptError):
-    """Airflow did not answer at all: it starts, restarts, or is not there."""
+class NoResponseError(ScriptError):
+    """Airflow does not respond: it starts, restarts, or does not run."""
 
 
 @dataclass
 class AirflowApi:
-    """A session with Airflow.
+    """A client of Airflow's REST API.
 
     Attributes:
-        address: `host:port` of the API server, and the path below which it answers.
-        username: who signs in.
-        password: with what; never printed.
+        address: `host:port` of the API server, and the base path.
+        username: the user's name.
+        password: the user's password; never printed.
     """
 
     address: str
@@ -39,8 +39,8 @@ class AirflowApi:
     password: str = field(repr=False)
     _token: str = field(default="", repr=False)
 
-    def renew(self) -> None:
-        """Sign in anew with the next request: what was signed before counts no more once the key is another."""
+    def discard_token(self) -> None:
+        """Discard the token, for example because Airflow's JWT key has changed; the next request logs in again."""
         self._token = ""
 
     def get(self, path: str) -> Any:
@@ -59,59 +59,59 @@ class AirflowApi:
         """DELETE a path below /api/v2."""
         self.call("DELETE", f"/api/v2/{path}")
 
-    def trigger(self, dag: str, conf: dict[str, Any] | None = None) -> str:
-        """Unpause a DAG, start a run of it and give the run's id."""
+    def trigger_run(self, dag: str, conf: dict[str, Any] | None = None) -> str:
+        """Unpause a DAG, trigger a run and return the run's id."""
         self.patch(f"dags/{dag}", {"is_paused": False})
         return str(self.post(f"dags/{dag}/dagRuns", {"logical_date": None, "conf": conf or {}})["dag_run_id"])
 
     def wait_for_version(self, dag: str, version: str, deadline_s: float = 120) -> None:
-        """Wait until Airflow has read a DAG from one commit of its repository.
+        """Wait until Airflow has loaded a DAG from a commit of its repository.
 
         Args:
-            dag: its id.
+            dag: the DAG's id.
             version: the commit's full hash.
             deadline_s: seconds to wait.
         """
 
         def probe() -> None:
             try:
-                seen = self.get(f"dags/{dag}/details")["bundle_version"]
+                loaded_version = self.get(f"dags/{dag}/details")["bundle_version"]
             except NotFoundError:
                 raise NotYet(f"no DAG {dag}; import errors: {self._import_errors() or 'none'}") from None
-            except UnansweredError as error:
+            except NoResponseError as error:
                 raise NotYet(str(error)) from None
-            if seen != version:
-                raise NotYet(f"{dag} at {seen}; import errors: {self._import_errors() or 'none'}")
+            if loaded_version != version:
+                raise NotYet(f"{dag} at {loaded_version}; import errors: {self._import_errors() or 'none'}")
 
-        wait_for(f"Airflow to read {dag} at {version[:12]}", probe, deadline_s, interval_s=1)
+        wait_for(f"Airflow to load {dag} at {version[:12]}", probe, deadline_s, interval_s=1)
 
     def wait_for_run(self, dag: str, run: str, deadline_s: float = 300) -> str:
-        """Wait until a run has ended and give its state: success or failed."""
+        """Wait until a run has ended and return its state: success or failed."""
 
         def probe() -> str:
             try:
                 state = str(self.get(f"dags/{dag}/dagRuns/{quote(run)}")["state"])
-            except UnansweredError as error:
+            except NoResponseError as error:
                 raise NotYet(str(error)) from None
             if state not in {"success", "failed"}:
-                tasks = {task["task_id"]: task["state"] for task in self.tasks(dag, run)}
+                tasks = {task["task_id"]: task["state"] for task in self.list_task_instances(dag, run)}
                 raise NotYet(f"run {state}, tasks {tasks}")
             return state
 
         return wait_for(f"run {run} of {dag} to end", probe, deadline_s, interval_s=1)
 
-    def tasks(self, dag: str, run: str) -> list[dict[str, Any]]:
-        """Give the task instances of a run."""
+    def list_task_instances(self, dag: str, run: str) -> list[dict[str, Any]]:
+        """Return the task instances of a run."""
         return list(self.get(f"dags/{dag}/dagRuns/{quote(run)}/taskInstances")["task_instances"])
 
-    def log(self, dag: str, run: str, task: str, attempt: int = 1) -> str:
-        """Give the log of one try of a task, a line per event."""
+    def read_log(self, dag: str, run: str, task: str, attempt: int = 1) -> str:
+        """Return the log of one try of a task, one line per event."""
         path = f"dags/{dag}/dagRuns/{quote(run)}/taskInstances/{task}/logs/{attempt}?full_content=true"
         lines = self.get(path)["content"]
         return "\n".join(_log_line(line) for line in lines)
 
-    def xcom(self, dag: str, run: str, task: str, key: str = "return_value") -> Any:
-        """Give an XCom value of a task."""
+    def read_xcom(self, dag: str, run: str, task: str, key: str = "return_value") -> Any:
+        """Return an XCom value of a task."""
         path = f"dags/{dag}/dagRuns/{quote(run)}/taskInstances/{task}/xcomEntries/{key}?stringify=false"
         return self.get(path)["value"]
 
@@ -120,12 +120,12 @@ class AirflowApi:
         return "; ".join(f"{error['filename']}: {error['stack_trace'][-300:]}" for error in errors)
 
     def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
-        """Send a request to any path and give the answer."""
-        self.token()
+        """Send a request to any path and return the response."""
+        self.get_token()
         return self._send(method, path, body)
 
-    def token(self) -> str:
-        """Sign in, unless that is done already, and give the token that a request carries."""
+    def get_token(self) -> str:
+        """Log in unless there is a token, and return the token."""
         if not self._token:
             credentials = {"username": self.username, "password": self.password}
             self._token = self._send("POST", "/auth/token", credentials)["access_token"]
@@ -143,14 +143,16 @@ class AirflowApi:
             ) as reply:
                 return json.loads(reply.read() or "null")
         except urllib.error.HTTPError as error:
-            words = f"Airflow answered {method} {path} with {error.code}: {error.read(500).decode(errors='replace')}"
-            raise (NotFoundError if error.code == 404 else ScriptError)(words) from None
+            message = (
+                f"Airflow responded to {method} {path} with {error.code}: {error.read(500).decode(errors='replace')}"
+            )
+            raise (NotFoundError if error.code == 404 else ScriptError)(message) from None
         except (OSError, http.client.HTTPException) as error:
-            raise UnansweredError(f"Airflow at {self.address} did not answer {method} {path}: {error}") from error
+            raise NoResponseError(f"Airflow at {self.address} did not respond to {method} {path}: {error}") from error
 
 
 def _log_line(line: dict[str, Any] | str) -> str:
-    """Give the text of a log event, with the exceptions that it carries."""
+    """Return the text of a log event with its exceptions."""
     if isinstance(line, str):
         return line
     errors = [f"{error['exc_type']}: {error['exc_value']}" for error in line.get("error_detail") or []]

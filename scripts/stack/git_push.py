@@ -1,4 +1,4 @@
-"""Drop files into a team's DAG folder: a commit and a push, as an author does it."""
+"""Commit and push of files to a team's DAG repository, as a DAG author does it."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from common.command import capture_output
 _AUTHOR = ("-c", "user.name=kpo-platform", "-c", "user.email=quickstart@kpo-platform.test")
 
 
-def push(url: str, files: Mapping[str, str], message: str) -> str:
-    """Commit files to the branch main of a repository and push them, if they differ from what is there.
+def push_files(url: str, files: Mapping[str, str], message: str) -> str:
+    """Commit files to branch main of a repository and push them, unless they are unchanged.
 
     Args:
-        url: the repository, with whatever protocol git speaks.
+        url: the repository, with any protocol of git.
         files: path in the repository → content.
         message: the commit's subject.
 
@@ -23,7 +23,7 @@ def push(url: str, files: Mapping[str, str], message: str) -> str:
         The full hash of the branch's commit.
 
     Raises:
-        CommandError: git failed; carries its last lines.
+        CommandError: git failed; contains its last lines.
     """
     with tempfile.TemporaryDirectory(prefix="kpo-platform-") as name:
         folder = Path(name)

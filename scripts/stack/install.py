@@ -1,4 +1,4 @@
-"""From a bare machine to a stack that is ready for DAGs. Every step may be cut off and taken again."""
+"""Installation of the whole stack on a bare machine. Every step can be interrupted and repeated."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from stack.release import CHART, MANIFESTS, NAMESPACE, RELEASE, VALUES, Stack
 
 
 def install_stack(steps: Steps) -> Stack:
-    """Bring up cluster, images, Airflow and the teams; what already stands is left as it is.
+    """Start the cluster, load the images, install Airflow and the teams; what is up to date stays unchanged.
 
     Raises:
-        ScriptError: a step could not be completed; says which and why.
+        ScriptError: a step failed; names the step and the cause.
     """
-    with hold_lock(cache_path("stack.lock"), "bringing the stack up", steps.note):
-        return _bring_up(steps)
+    with hold_lock(cache_path("stack.lock"), "installing the stack", steps.note):
+        return _install_stack(steps)
 
 
-def _bring_up(steps: Steps) -> Stack:
+def _install_stack(steps: Steps) -> Stack:
     with steps.step("Create the Python environment (.venv)") as step:
         programs = ensure_environment(step.detail)
-    build(steps)
+    build_images_and_programs(steps)
     with steps.step("Start Kubernetes"):
         cluster.up(steps)
     with steps.step("Load images into the cluster") as step:
@@ -41,67 +41,67 @@ def _bring_up(steps: Steps) -> Stack:
     with steps.step("Start a git server for the teams' DAGs"):
         stack.kubectl("apply", "--server-side", "-f", MANIFESTS / "git-server.yaml")
         stack.kubectl("rollout", "status", "-n", "git", "deployment/git-server", "--timeout=120s", timeout_s=130)
-    install(steps, stack)
-    bootstrap(steps, stack, programs)
+    install_release(steps, stack)
+    run_bootstrap(steps, stack, programs)
     return stack
 
 
-def build(steps: Steps) -> None:
-    """Build the cluster's programs, which needs the processor, beside the images, which wait for the network."""
-    whole = steps.step("Build cluster programs and images (15 minutes on a fresh machine)")
-    with whole as step, run_in_background("images", [sys.executable, "-m", "images.build"]):
+def build_images_and_programs(steps: Steps) -> None:
+    """Build the cluster's programs, which is CPU-bound, in parallel with the images, which waits for downloads."""
+    build_step = steps.step("Build cluster programs and images (15 minutes on a fresh machine)")
+    with build_step as step, run_in_background("images", [sys.executable, "-m", "images.build"]):
         cluster.build_programs(step.detail)
 
 
-def install(steps: Steps, stack: Stack, *more_values: Path, packaged: Path = CHART) -> None:
-    """Install the chart of this checkout, or upgrade to it, and wait until everything is healthy.
+def install_release(steps: Steps, stack: Stack, *more_values: Path, packaged: Path = CHART) -> None:
+    """Install or upgrade to this checkout's chart, and wait until all pods are ready.
 
     Args:
-        steps: told about progress.
+        steps: receives the progress.
         stack: the cluster.
-        more_values: files of values on top of those of the local cluster.
-        packaged: the chart in another form than that of this checkout's folder.
+        more_values: values files that override those of the local cluster.
+        packaged: another form of the chart than this checkout's folder.
     """
     with steps.step("helm upgrade --install --wait: Airflow and the teams") as step:
         stack.kubectl("apply", "--server-side", "-f", "-", stdin=_release_namespace())
-        _forget_interrupted(stack)
+        _delete_pending_revision(stack)
         chart: list[str | Path] = ["upgrade", "--install", RELEASE, packaged, "--namespace", NAMESPACE]
         values = [word for file in (VALUES, *more_values) for word in ("--values", file)]
         stack.helm([*chart, *values, "--wait", "--timeout", "10m"], step.detail, timeout_s=630)
 
 
-def _forget_interrupted(stack: Stack) -> None:
-    """Remove Helm's note of an operation that was cut off: Helm refuses every further one while it stands.
+def _delete_pending_revision(stack: Stack) -> None:
+    """Delete Helm's record of an interrupted operation, because Helm rejects further ones while it exists.
 
-    What the operation made stays and belongs to the release still, so the next one takes it over.
+    Objects of the interrupted operation still belong to the release, so the next operation adopts them.
     """
     pending = "owner=helm,status in (pending-install,pending-upgrade,pending-rollback)"
     stack.kubectl("delete", "secret", "-n", NAMESPACE, "-l", f"{pending},name={RELEASE}")
 
 
-def bootstrap(steps: Steps, stack: Stack, programs: Path) -> None:
-    """Run `platformctl bootstrap`: connection, registry secret, volume claims."""
+def run_bootstrap(steps: Steps, stack: Stack, programs: Path) -> None:
+    """Run `platformctl bootstrap`: connection, registry secrets, volume claims."""
     with steps.step("platformctl bootstrap: connection, registry secret, volumes"):
         words: list[str | Path] = [programs / "platformctl", "bootstrap", "--yes", "--registry-config", "-"]
-        capture_output(words, env=stack.variables, stdin=login(stack), timeout_s=300)
+        capture_output(words, env=stack.environment, stdin=registry_login(stack), timeout_s=300)
 
 
-def login(stack: Stack) -> str:
-    """Give the sign-in that a team has already, so that nothing changes, or a made-up one.
+def registry_login(stack: Stack) -> str:
+    """Return the registry login of the teams' pull secrets, so that nothing changes, or a generated one.
 
-    A registry to sign in to comes with a company; the local cluster has none, so its password is made up, once.
+    The local cluster has no registry, so the password is generated once.
     """
-    made = stack.get("secrets", "-A", "--field-selector=metadata.name=regcred")["items"]
-    if made:
-        return base64.b64decode(made[0]["data"][".dockerconfigjson"]).decode()
-    sign_in = {"username": "quickstart", "password": secrets.token_urlsafe(24)}
-    return json.dumps({"auths": dict.fromkeys(_registries(stack), sign_in)})
+    pull_secrets = stack.get("secrets", "-A", "--field-selector=metadata.name=regcred")["items"]
+    if pull_secrets:
+        return base64.b64decode(pull_secrets[0]["data"][".dockerconfigjson"]).decode()
+    credentials = {"username": "quickstart", "password": secrets.token_urlsafe(24)}
+    return json.dumps({"auths": dict.fromkeys(_registries(stack), credentials)})
 
 
 def _registries(stack: Stack) -> set[str]:
-    """Give the hosts of the teams' registries, as the contract has them."""
-    contract = stack.contract()
-    teams = ({**contract["teamDefaults"], **own} for own in contract["teams"].values())
+    """Return the hosts of the teams' registries from the contract."""
+    contract = stack.read_contract()
+    teams = ({**contract["teamDefaults"], **team} for team in contract["teams"].values())
     return {team["registry"]["host"] for team in teams}
 
 

@@ -1,4 +1,4 @@
-"""A release of five hundred teams, beside the one that stands: to see that it installs, and how long it takes."""
+"""A second release with 500 teams, to test and measure its installation."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ RELEASE = HOME = "many"
 TEAMS = 500
 
 
-def names(count: int = TEAMS) -> list[str]:
-    """Give the names of the teams."""
+def team_names(count: int = TEAMS) -> list[str]:
+    """Return the names of the teams."""
     return [f"department-{number:03}" for number in range(count)]
 
 
-def values(count: int = TEAMS) -> dict[str, Any]:
-    """Give the values of a release with so many teams, each with what a real one has."""
+def release_values(count: int = TEAMS) -> dict[str, Any]:
+    """Return the values of a release with this number of teams, each with realistic settings."""
     local = yaml.safe_load(VALUES.read_text(encoding="utf-8"))
     return {
         "images": local["images"],
         "airflow": {"enabled": False, "serviceAccounts": [{"namespace": HOME, "name": "worker"}]},
         "teamDefaults": {"images": local["teamDefaults"]["images"], "connection": {"via": "env"}},
-        "teams": {name: _team(name) for name in names(count)},
+        "teams": {name: _team(name) for name in team_names(count)},
     }
 
 
@@ -44,44 +44,44 @@ def _team(name: str) -> dict[str, Any]:
     }
 
 
-def render(stack: Stack, file: Path) -> str:
-    """Give what `helm template` makes of a file of values."""
+def render_release(stack: Stack, file: Path) -> str:
+    """Return the output of `helm template` for a values file."""
     words: list[str | Path] = [stack.programs / "helm", "template", RELEASE, CHART, "-n", HOME, "--values", file]
     return capture_output(words, timeout_s=120)
 
 
-def write(folder: Path, content: dict[str, Any]) -> Path:
+def write_values(folder: Path, content: dict[str, Any]) -> Path:
     """Write values to a file for Helm."""
     file = folder / "values.json"
     file.write_text(json.dumps(content), encoding="utf-8")
     return file
 
 
-def install(stack: Stack, file: Path, progress: Progress) -> None:
-    """Install the release, or upgrade to these values."""
+def install_release(stack: Stack, file: Path, progress: Progress) -> None:
+    """Install the release, or upgrade it to these values."""
     words: list[str | Path] = ["upgrade", "--install", RELEASE, CHART, "--namespace", HOME, "--create-namespace"]
     stack.helm([*words, "--values", file, "--timeout", "10m"], progress, timeout_s=600)
 
 
 def release_secret_bytes(stack: Stack) -> int:
-    """Give the size of the Secret in which Helm keeps the newest revision of the release; its limit is 1 MiB."""
-    kept = stack.get("secrets", "-n", HOME, "-l", f"owner=helm,name={RELEASE}")["items"]
-    newest = max(kept, key=lambda secret: int(secret["metadata"]["labels"]["version"]))
+    """Return the size of the Secret with Helm's newest revision of the release; its limit is 1 MiB."""
+    revisions = stack.get("secrets", "-n", HOME, "-l", f"owner=helm,name={RELEASE}")["items"]
+    newest = max(revisions, key=lambda secret: int(secret["metadata"]["labels"]["version"]))
     return len(newest["data"]["release"])
 
 
 def contract_bytes(stack: Stack) -> int:
-    """Give the size of the contract; a ConfigMap may have 1 MiB."""
+    """Return the size of the contract; the limit of a ConfigMap is 1 MiB."""
     return len(stack.get("configmap", f"{RELEASE}-contract", "-n", HOME)["data"]["contract.json"].encode())
 
 
-def remove(stack: Stack, progress: Callable[[str], None]) -> None:
-    """Uninstall the release and delete all namespaces that it leaves."""
-    listed = capture_output([stack.programs / "helm", "list", "-n", HOME, "-o", "json"], env=stack.variables)
-    if json.loads(listed):
+def uninstall_release(stack: Stack, progress: Callable[[str], None]) -> None:
+    """Uninstall the release and delete the namespaces that it keeps."""
+    releases = capture_output([stack.programs / "helm", "list", "-n", HOME, "-o", "json"], env=stack.environment)
+    if json.loads(releases):
         stack.helm(["uninstall", RELEASE, "--namespace", HOME, "--timeout", "5m"], progress, timeout_s=330)
-    left = f"app.kubernetes.io/instance={RELEASE},app.kubernetes.io/component=team"
-    stack.kubectl("delete", "namespaces", "-l", left, "--wait=false", timeout_s=300)
+    team_selector = f"app.kubernetes.io/instance={RELEASE},app.kubernetes.io/component=team"
+    stack.kubectl("delete", "namespaces", "-l", team_selector, "--wait=false", timeout_s=300)
     stack.kubectl("delete", "namespace", HOME, "--ignore-not-found", "--wait=false")
-    words = ("wait", "--for=delete", "namespaces", "-l", left, "--timeout=600s")
+    words = ("wait", "--for=delete", "namespaces", "-l", team_selector, "--timeout=600s")
     stack.kubectl(*words, timeout_s=620)

@@ -1,4 +1,4 @@
-"""The stack on the local cluster: where it is, and the programs that speak to it."""
+"""The Helm release on the local cluster: its names, and the programs and addresses to access it."""
 
 from __future__ import annotations
 
@@ -22,63 +22,63 @@ MANIFESTS = Path(__file__).with_name("manifests")
 
 @dataclass(frozen=True)
 class Stack:
-    """A cluster to install on.
+    """Access to the cluster and to the release.
 
     Attributes:
         kubeconfig: the administrator's kubeconfig.
-        programs: the folder with kubectl and helm.
+        programs: the folder of kubectl and helm.
     """
 
     kubeconfig: Path
     programs: Path
 
     @property
-    def variables(self) -> dict[str, str]:
-        """Environment variables that let a program speak to the cluster."""
+    def environment(self) -> dict[str, str]:
+        """Environment variables with which programs use the cluster."""
         return {"KUBECONFIG": str(self.kubeconfig)}
 
     def kubectl(self, *arguments: str | Path, stdin: str = "", timeout_s: float = 60) -> str:
-        """Run kubectl and give what it wrote to stdout."""
+        """Run kubectl and return its stdout."""
         words = [self.programs / "kubectl", *arguments]
-        return capture_output(words, env=self.variables, stdin=stdin, timeout_s=timeout_s)
+        return capture_output(words, env=self.environment, stdin=stdin, timeout_s=timeout_s)
 
-    def config(self) -> dict[str, Any]:
-        """Give the administrator's kubeconfig, everything inside it."""
+    def read_kubeconfig(self) -> dict[str, Any]:
+        """Return the administrator's kubeconfig with embedded certificates."""
         words = ("config", "view", "--raw", "--flatten", "--minify", "-o", "json")
-        found: dict[str, Any] = json.loads(self.kubectl(*words))
-        return found
+        kubeconfig: dict[str, Any] = json.loads(self.kubectl(*words))
+        return kubeconfig
 
-    def kubeconfig_of(self, account: str, namespace: str, folder: Path) -> Path:
-        """Write a kubeconfig that signs in by a fresh token of a service account, for an hour; give its path."""
+    def write_account_kubeconfig(self, account: str, namespace: str, folder: Path) -> Path:
+        """Write a kubeconfig with a new token of a service account, valid for an hour; return its path."""
         token = self.kubectl("create", "token", account, "-n", namespace, "--duration=1h").strip()
-        config = self.config()
+        config = self.read_kubeconfig()
         config["users"][0]["user"] = {"token": token}
         file = folder / "kubeconfig"
         write_atomically(file, json.dumps(config), mode=0o600)
         return file
 
     def get(self, *arguments: str) -> Any:
-        """Give objects as `kubectl get -o json` does."""
+        """Return objects as `kubectl get -o json` does."""
         return json.loads(self.kubectl("get", *arguments, "-o", "json"))
 
     def helm(self, arguments: Sequence[str | Path], progress: Progress, timeout_s: float) -> None:
-        """Run helm, its output in a log."""
+        """Run helm and append its output to a log file."""
         log = cache_path("logs", "helm.log")
         run_logged(
-            [self.programs / "helm", *arguments], log, env=self.variables, progress=progress, timeout_s=timeout_s
+            [self.programs / "helm", *arguments], log, env=self.environment, progress=progress, timeout_s=timeout_s
         )
 
-    def address_of(self, service: str, namespace: str = NAMESPACE) -> str:
-        """Give `host:port` of a Service; this machine has a route to the cluster's addresses."""
+    def service_address(self, service: str, namespace: str = NAMESPACE) -> str:
+        """Return `host:port` of a Service; this machine has routes to the cluster's addresses."""
         spec = self.get("service", service, "-n", namespace)["spec"]
         return f"{spec['clusterIP']}:{spec['ports'][0]['port']}"
 
-    def contract(self) -> Any:
-        """Give the contract that the chart published, as it stands in its ConfigMap."""
-        (published,) = self.get("configmaps", "-n", NAMESPACE, "-l", "app.kubernetes.io/component=contract")["items"]
-        return json.loads(published["data"]["contract.json"])
+    def read_contract(self) -> Any:
+        """Return the contract from the chart's ConfigMap."""
+        (config_map,) = self.get("configmaps", "-n", NAMESPACE, "-l", "app.kubernetes.io/component=contract")["items"]
+        return json.loads(config_map["data"]["contract.json"])
 
-    def secret(self, name: str, namespace: str = NAMESPACE) -> dict[str, str]:
-        """Give the decoded values of a Secret."""
+    def read_secret(self, name: str, namespace: str = NAMESPACE) -> dict[str, str]:
+        """Return the decoded values of a Secret."""
         data = self.get("secret", name, "-n", namespace)["data"]
         return {key: base64.b64decode(value).decode() for key, value in data.items()}

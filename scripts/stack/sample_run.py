@@ -1,4 +1,4 @@
-"""The main job: a DAG is dropped, runs in a team's pod, and its result comes back."""
+"""A run of the sample DAG: push it, run it in a team's pod, and read its log and result."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from common.paths import REPOSITORY
 from common.polling import NotYet, wait_for
 from common.steps import Steps
 from stack.airflow_api import AirflowApi, NotFoundError
-from stack.git_push import push
+from stack.git_push import push_files
 from stack.pod_watch import WATCH_LOG, watch_pods
 from stack.release import Stack
 
@@ -19,14 +19,14 @@ DAG = "hello_team"
 
 @dataclass(frozen=True)
 class SampleRun:
-    """What ran where, as Airflow and Kubernetes tell it.
+    """The result of a run, read from Airflow and Kubernetes.
 
     Attributes:
         run: the run's id.
         state: its state in Airflow.
-        log: the log of the task that ran the pod.
-        xcom: what the pod returned.
-        pod: the pod, as it was last seen.
+        log: the log of the pod's task.
+        xcom: the XCom value of the pod.
+        pod: the last observed state of the pod.
     """
 
     run: str
@@ -36,46 +36,48 @@ class SampleRun:
     pod: dict[str, Any]
 
 
-def connect(stack: Stack) -> AirflowApi:
-    """Sign in to the Airflow of a stack as its administrator."""
-    published = stack.contract()["airflow"]
-    admin = stack.secret(published["adminSecret"])
-    service = published["apiService"]
-    return AirflowApi(stack.address_of(service["name"]) + service["path"], admin["username"], admin["password"])
+def connect_airflow(stack: Stack) -> AirflowApi:
+    """Return a client of the stack's Airflow, logged in as administrator."""
+    contract = stack.read_contract()["airflow"]
+    admin = stack.read_secret(contract["adminSecret"])
+    service = contract["apiService"]
+    return AirflowApi(stack.service_address(service["name"]) + service["path"], admin["username"], admin["password"])
 
 
 def run_sample(steps: Steps, stack: Stack, airflow: AirflowApi) -> SampleRun:
-    """Drop the sample DAG into team alpha's folder, run it, and read back what happened.
+    """Push the sample DAG to team alpha's repository, run it and return the result.
 
     Raises:
-        ScriptError: the run failed, or git, Airflow or the cluster did not do its part in time.
+        ScriptError: the run failed, or git, Airflow or the cluster timed out.
     """
     sample = (REPOSITORY / "dags" / f"{DAG}.py").read_text(encoding="utf-8")
-    with steps.step("git push: drop dags/hello_team.py into team alpha's folder"):
-        url = f"git://{stack.address_of('git-server', 'git')}/alpha.git"
-        commit = push(url, {f"{DAG}.py": sample}, "Say hello")
-    with steps.step("Wait until Airflow has read the DAG"):
+    with steps.step("git push: add dags/hello_team.py to team alpha's repository"):
+        url = f"git://{stack.service_address('git-server', 'git')}/alpha.git"
+        commit = push_files(url, {f"{DAG}.py": sample}, "Add the sample DAG")
+    with steps.step("Wait for Airflow to load the DAG"):
         airflow.wait_for_version(DAG, commit)
-    with steps.step("Run the DAG"), watch_pods(stack) as seen:
-        run = airflow.trigger(DAG)
+    with steps.step("Run the DAG"), watch_pods(stack) as observed_pods:
+        run = airflow.trigger_run(DAG)
         state = airflow.wait_for_run(DAG, run)
-        log = airflow.log(DAG, run, "hello")
+        log = airflow.read_log(DAG, run, "hello")
         if state != "success":
-            raise ScriptError(f"The run {run} of {DAG} ended as {state}; the log of its task hello:\n{log}")
-        name = airflow.xcom(DAG, run, "hello", "pod_name")
-        pod = wait_for(f"Kubernetes to show pod {name}", lambda: _only(seen.named(name)), deadline_s=10)
-    return SampleRun(run, state, log, _xcom(airflow, run), pod)
+            raise ScriptError(f"Run {run} of {DAG} ended with state {state}. Log of its task hello:\n{log}")
+        name = airflow.read_xcom(DAG, run, "hello", "pod_name")
+        pod = wait_for(
+            f"Kubernetes to show pod {name}", lambda: _get_single(observed_pods.with_name(name)), deadline_s=10
+        )
+    return SampleRun(run, state, log, _read_xcom(airflow, run), pod)
 
 
-def _xcom(airflow: AirflowApi, run: str) -> Any:
-    """Give what the pod returned, or nothing: the sample may have been changed."""
+def _read_xcom(airflow: AirflowApi, run: str) -> Any:
+    """Return the pod's XCom value, or None: users may have changed the sample."""
     try:
-        return airflow.xcom(DAG, run, "hello")
+        return airflow.read_xcom(DAG, run, "hello")
     except NotFoundError:
         return None
 
 
-def _only(pods: list[dict[str, Any]]) -> dict[str, Any]:
+def _get_single(pods: list[dict[str, Any]]) -> dict[str, Any]:
     if len(pods) != 1:
-        raise NotYet(f"{len(pods)} pods of that name (kubectl's complaints, if any: {WATCH_LOG})")
+        raise NotYet(f"{len(pods)} pods with that name (errors of kubectl: {WATCH_LOG})")
     return pods[0]

@@ -1,4 +1,4 @@
-"""Teams of a contract of their own, beside the stack's: for runs of bootstrap that may write, break and repeat."""
+"""Temporary teams with a contract of their own, for bootstrap runs that may write, fail and repeat."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ LOGIN = json.dumps({"auths": {HOST: {"username": "robot", "password": "of-a-test
 
 @dataclass(frozen=True)
 class TemporaryTeams:
-    """Teams that exist only in a contract of their own.
+    """Teams of a temporary contract.
 
     Attributes:
         stack: the cluster.
-        home: the namespace of the contract.
-        connection: the id of their connection.
+        contract_namespace: the namespace of the contract.
+        connection: the id of the teams' Airflow connection.
         namespaces: the teams' namespaces.
     """
 
     stack: Stack
-    home: str
+    contract_namespace: str
     connection: str
     namespaces: tuple[str, ...]
 
-    def empty(self, airflow: AirflowApi) -> None:
-        """Remove everything that bootstrap made, and whose turn it was."""
-        self.stack.kubectl("delete", "lease", "-n", self.home, "--all")
+    def delete_objects(self, airflow: AirflowApi) -> None:
+        """Delete everything that bootstrap created, and its Lease."""
+        self.stack.kubectl("delete", "lease", "-n", self.contract_namespace, "--all")
         for namespace in self.namespaces:
             self.stack.kubectl("delete", "secrets,pvc", "--all", "-n", namespace)
         with suppress(NotFoundError):
@@ -44,49 +44,61 @@ class TemporaryTeams:
 def publish_teams(
     stack: Stack, airflow: AirflowApi, home: str, teams: int, volumes: int, **changed: Any
 ) -> Iterator[TemporaryTeams]:
-    """Publish a contract that is the stack's but for its teams; it goes with everything in it.
+    """Publish a copy of the stack's contract with other teams; delete it with all its objects after the block.
 
     Args:
         stack: the cluster with the stack.
-        airflow: the stack's Airflow, signed in.
-        home: the namespace of the contract; the teams' begin with it too.
-        teams: how many teams.
-        volumes: how many volumes each has.
-        changed: fields of each team that are other than those of the stack's team alpha.
+        airflow: the stack's Airflow.
+        home: the namespace of the contract, and prefix of the teams' namespaces.
+        teams: number of teams.
+        volumes: number of volumes per team.
+        changed: team fields that differ from those of the stack's team alpha.
     """
-    it = TemporaryTeams(stack, home, f"k8s_{home}", tuple(f"{home}-{number}" for number in range(teams)))
-    _remove(it)
+    temporary = TemporaryTeams(stack, home, f"k8s_{home}", tuple(f"{home}-{number}" for number in range(teams)))
+    _delete(temporary)
     try:
-        for namespace in (home, *it.namespaces):
+        for namespace in (home, *temporary.namespaces):
             stack.kubectl("create", "namespace", namespace)
-        stack.kubectl("apply", "--server-side", "-f", "-", stdin=json.dumps(_contract(it, volumes, changed)))
-        yield it
+        stack.kubectl(
+            "apply", "--server-side", "-f", "-", stdin=json.dumps(_contract_object(temporary, volumes, changed))
+        )
+        yield temporary
     finally:
-        _remove(it)
+        _delete(temporary)
         with suppress(NotFoundError):
-            airflow.delete(f"connections/{it.connection}")
+            airflow.delete(f"connections/{temporary.connection}")
 
 
-def _contract(it: TemporaryTeams, volumes: int, changed: dict[str, Any]) -> dict[str, Any]:
-    (published,) = it.stack.get("configmaps", "-n", NAMESPACE, "-l", "app.kubernetes.io/component=contract")["items"]
-    whole = json.loads(published["data"]["contract.json"])
-    model = {**whole["teamDefaults"], **whole["teams"]["alpha"]}  # a team's own fields come whole, not merged
+def _contract_object(temporary: TemporaryTeams, volumes: int, changed: dict[str, Any]) -> dict[str, Any]:
+    (config_map,) = temporary.stack.get("configmaps", "-n", NAMESPACE, "-l", "app.kubernetes.io/component=contract")[
+        "items"
+    ]
+    contract = json.loads(config_map["data"]["contract.json"])
+    model = {**contract["teamDefaults"], **contract["teams"]["alpha"]}  # a team's own fields replace the defaults
     volume = {"size": "1Mi", "accessMode": "ReadWriteOnce", "storageClass": None, "readOnly": False}
-    whole["teams"] = {
+    contract["teams"] = {
         namespace: {
             **model,
             "namespace": namespace,
             "registry": {**model["registry"], "host": HOST},
-            "volumes": [{**volume, "name": f"data-{each}", "mountPath": f"/data/{each}"} for each in range(volumes)],
-            "connection": {**model["connection"], "id": it.connection},
+            "volumes": [
+                {**volume, "name": f"data-{number}", "mountPath": f"/data/{number}"} for number in range(volumes)
+            ],
+            "connection": {**model["connection"], "id": temporary.connection},
             **changed,
         }
-        for namespace in it.namespaces
+        for namespace in temporary.namespaces
     }
-    metadata = {"name": "contract", "namespace": it.home, "labels": published["metadata"]["labels"]}
-    data = {"contract.json": json.dumps(whole)}
+    metadata = {
+        "name": "contract",
+        "namespace": temporary.contract_namespace,
+        "labels": config_map["metadata"]["labels"],
+    }
+    data = {"contract.json": json.dumps(contract)}
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}
 
 
-def _remove(it: TemporaryTeams) -> None:
-    it.stack.kubectl("delete", "namespace", it.home, *it.namespaces, "--ignore-not-found", timeout_s=180)
+def _delete(temporary: TemporaryTeams) -> None:
+    temporary.stack.kubectl(
+        "delete", "namespace", temporary.contract_namespace, *temporary.namespaces, "--ignore-not-found", timeout_s=180
+    )

@@ -8,7 +8,7 @@ from pathlib import Path
 from common.errors import ScriptError
 from common.python_env import ensure_environment
 from common.steps import Steps
-from stack.install import build, install_stack
+from stack.install import build_images_and_programs, install_stack
 from stack.release import Stack
 from testing import groups
 from testing.newer_python import newest_python
@@ -52,7 +52,7 @@ def _parser() -> argparse.ArgumentParser:
 def _everything(steps: Steps, programs: Path) -> None:
     for part in ("lint", "unit", "integration"):
         OFFLINE[part](programs)
-    build(steps)  # helm among it, which the chart's tests need
+    build_images_and_programs(steps)  # includes helm, which the chart's tests need
     OFFLINE["chart"](programs)
     _cluster_tests(steps, programs, list(groups.CORE), keep=False)
 
@@ -83,4 +83,4 @@ def _cluster_tests(steps: Steps, programs: Path, names: list[str], *, keep: bool
 
 def _pytest(programs: Path, stack: Stack, names: list[str]) -> None:
     files = [str(groups.file_of(name)) for name in names]
-    pytest(programs, files, _GROUP_TIMEOUT_S * len(names), stack.variables)
+    pytest(programs, files, _GROUP_TIMEOUT_S * len(names), stack.environment)

@@ -19,7 +19,7 @@ import pytest
 from local_cluster import cluster
 from stack.airflow_api import AirflowApi
 from stack.release import Stack
-from stack.sample_run import connect
+from stack.sample_run import connect_airflow
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -43,7 +43,7 @@ def stack() -> Stack:
 @pytest.fixture(scope="session")
 def airflow(stack: Stack) -> AirflowApi:
     """Airflow, signed in as its administrator."""
-    return connect(stack)
+    return connect_airflow(stack)
 
 
 @pytest.fixture(scope="session")

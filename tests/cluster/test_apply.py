@@ -26,9 +26,9 @@ from common.command import capture_output
 from common.polling import NotYet, wait_for
 from common.steps import Steps
 from stack.airflow_api import AirflowApi
-from stack.install import install
+from stack.install import install_release
 from stack.release import CHART, NAMESPACE, RELEASE, VALUES, Stack
-from stack.sample_run import connect
+from stack.sample_run import connect_airflow
 
 MANAGER = "by-hand"
 """Whose fields they are that `kubectl apply` sets, so that this test can give them up again."""
@@ -44,11 +44,11 @@ class Story:
 
     def holds_the_same(self) -> bool:
         """Tell whether Airflow has what it had; its API may have another address by now."""
-        return holdings_again(self.stack, connect(self.stack), self.history) == self.before
+        return holdings_again(self.stack, connect_airflow(self.stack), self.history) == self.before
 
     def runs_a_task(self) -> None:
         """Run one, by the secrets, the connection and the account that were there before."""
-        finished_run(self.stack, connect(self.stack))
+        finished_run(self.stack, connect_airflow(self.stack))
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +60,7 @@ def story(stack: Stack, airflow: AirflowApi) -> Iterator[Story]:
         if applied(stack):
             remove(stack)
         forget(stack)
-        install(Steps(), stack)
+        install_release(Steps(), stack)
 
 
 def rendered(stack: Stack) -> str:

@@ -61,7 +61,7 @@ def person(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[P
         }
         words = ("create", "rolebinding", binding, "-n", "team-alpha", f"--serviceaccount={HOME}:{PERSON}")
         stack.kubectl(*words, f"--role={launcher}")
-        yield stack.kubeconfig_of(PERSON, HOME, tmp_path_factory.mktemp("person"))
+        yield stack.write_account_kubeconfig(PERSON, HOME, tmp_path_factory.mktemp("person"))
     finally:
         stack.kubectl("delete", "rolebinding", binding, "-n", "team-alpha", "--ignore-not-found")
         stack.kubectl("delete", "namespace", HOME, "--ignore-not-found", timeout_s=120)
@@ -72,7 +72,7 @@ def contract(stack: Stack, programs: Path, tmp_path_factory: pytest.TempPathFact
     """The contract, as `platformctl contract pull` saves it."""
     file = tmp_path_factory.mktemp("contract") / "contract.json"
     words = (programs / "platformctl", "contract", "pull", "-o", file)
-    subprocess.run(words, env={**os.environ, **stack.variables}, check=True, timeout=60)
+    subprocess.run(words, env={**os.environ, **stack.environment}, check=True, timeout=60)
     return file
 
 
@@ -90,7 +90,7 @@ def speak(programs: Path, contract: Path, tmp_path_factory: pytest.TempPathFacto
 
 
 def test_the_contract_is_saved_as_the_chart_published_it(contract: Path, stack: Stack):
-    assert json.loads(contract.read_text()) == stack.contract()
+    assert json.loads(contract.read_text()) == stack.read_contract()
 
 
 def test_the_samples_have_no_findings(speak: Speak):
@@ -132,11 +132,11 @@ def sent(stack: Stack, airflow: AirflowApi) -> Iterator[tuple[Run, dict[str, dic
     """A run of the DAG, and the pods that Airflow sent in it, by task and map index."""
     drop(stack, airflow, "alpha", "authoring.py", "authoring")
     with watch_pods(stack) as seen:
-        run = Run(stack, airflow, "authoring", airflow.trigger("authoring"))
+        run = Run(stack, airflow, "authoring", airflow.trigger_run("authoring"))
         assert run.end() == "success", run.states()
         pods = {
             f"{pod['metadata']['labels']['task_id']}{pod['metadata']['labels'].get('map_index', '')}": pod
-            for pod in seen.labelled(dag_id="authoring")
+            for pod in seen.with_labels(dag_id="authoring")
         }
     yield run, pods
     stack.kubectl("delete", "pods", "-n", "team-alpha", "-l", "dag_id in (authoring, laptop)", "--wait=false")

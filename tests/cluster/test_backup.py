@@ -28,7 +28,7 @@ def test_a_restored_database_is_as_it_was_when_it_was_backed_up(stack: Stack, ai
     assert holdings_again(stack, airflow, history) == before
     assert airflow.get("variables/backup")["value"] == "kept"
     with pytest.raises(NotFoundError):
-        airflow.tasks(later.dag, later.id)
+        airflow.list_task_instances(later.dag, later.id)
     finished_run(stack, airflow)
     airflow.delete("variables/backup")
     query(stack, f"DROP DATABASE {query(stack, BEFORE, 'postgres')}", "postgres")

@@ -20,7 +20,7 @@ TEAMS = ["alpha", "beta"]
 
 def test_a_second_run_changes_nothing(stack: Stack, programs: Path):
     words = [programs / "platformctl", "bootstrap", "--dry-run", "--detailed-exitcode", "-o", "json"]
-    plan = json.loads(capture_output(words, env=stack.variables, timeout_s=120))
+    plan = json.loads(capture_output(words, env=stack.environment, timeout_s=120))
     assert {action["action"] for action in plan["actions"]} == {"unchanged"}
     assert len(plan["actions"]) == 5  # a secret and a claim per team, and one connection
 
@@ -72,7 +72,7 @@ def operator(stack: Stack, namespace_factory: Any, tmp_path_factory: pytest.Temp
             apply(stack, "create", "rolebinding", *who, "-n", namespace)
         if not namespaces:
             apply(stack, "create", "clusterrolebinding", *who)
-    yield stack.kubeconfig_of("operator", home, tmp_path_factory.mktemp("operator"))
+    yield stack.write_account_kubeconfig("operator", home, tmp_path_factory.mktemp("operator"))
     for role, namespaces in ROLES.items():
         stack.kubectl("delete", "clusterrole,clusterrolebinding", role, "--ignore-not-found")
         for namespace in namespaces:
@@ -128,7 +128,7 @@ def test_a_missing_right_is_named_and_nothing_is_written(stack: Stack, programs:
         left = [each["metadata"]["name"] for each in stack.get("pvc,leases", "-n", "team-beta")["items"]]
         left += [each["metadata"]["name"] for each in stack.get("leases", "-n", "airflow")["items"]]
     finally:
-        capture_output(words, env=stack.variables, timeout_s=120)
+        capture_output(words, env=stack.environment, timeout_s=120)
     assert left == []
     assert stack.get("pvc", "data", "-n", "team-beta")["status"]["phase"] == "Pending"
     assert refusal.value.code == 3

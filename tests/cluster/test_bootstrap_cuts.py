@@ -41,7 +41,7 @@ def team(stack: Stack, airflow: AirflowApi) -> Iterator[TemporaryTeams]:
 
 @pytest.fixture(scope="module")
 def cut(stack: Stack, team: TemporaryTeams, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Line]:
-    with line(stack, stack.address_of("airflow-api-server"), tmp_path_factory.mktemp("line")) as it:
+    with line(stack, stack.service_address("airflow-api-server"), tmp_path_factory.mktemp("line")) as it:
         yield it
 
 
@@ -57,7 +57,7 @@ def bootstrap(cut: Line, programs: Path, tmp_path_factory: pytest.TempPathFactor
 
 
 def test_these_are_the_writes_of_a_whole_run(bootstrap: Run, cut: Line, team: TemporaryTeams, airflow: AirflowApi):
-    team.empty(airflow)
+    team.delete_objects(airflow)
     cut.mend()
     done = bootstrap("--yes")
     assert (done.returncode, cut.writes) == (0, WRITES), done.stderr
@@ -68,7 +68,7 @@ def test_these_are_the_writes_of_a_whole_run(bootstrap: Run, cut: Line, team: Te
 def test_a_second_run_completes_one_whose_line_was_cut(
     bootstrap: Run, cut: Line, team: TemporaryTeams, airflow: AirflowApi, number: int, heard: bool
 ):
-    team.empty(airflow)
+    team.delete_objects(airflow)
     cut.mend(number, heard)
     broken = bootstrap("--yes")
     assert (cut.broken, cut.writes) == (True, WRITES[:number])

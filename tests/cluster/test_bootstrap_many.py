@@ -37,7 +37,7 @@ def kinds(result: str, action: str) -> dict[str, int]:
 
 
 def test_a_second_run_over_twelve_teams_changes_nothing(teams: TemporaryTeams, programs: Path):
-    env = teams.stack.variables
+    env = teams.stack.environment
     first = capture_output(words(programs, "--yes", "-o", "json"), env=env, stdin=LOGIN, timeout_s=180)
     assert kinds(first, "create") == KINDS
     before = versions(teams)
@@ -65,7 +65,7 @@ def test_of_two_runs_at_once_one_waits_for_the_other(
     stack: Stack, airflow: AirflowApi, teams: TemporaryTeams, programs: Path
 ):
     """The first stands still, with its turn, until the second has come to wait for it."""
-    teams.empty(airflow)
+    teams.delete_objects(airflow)
     first = begun(programs, stack)
     turn = wait_for("the first run to have its turn", lambda: holder(stack), deadline_s=60, interval_s=0.1)
     first.send_signal(signal.SIGSTOP)
@@ -87,7 +87,7 @@ def test_the_turn_of_a_run_that_was_killed_is_taken_over(stack: Stack, teams: Te
     assert holder(stack) == first
     began = time.monotonic()
     result = subprocess.run(
-        words(programs, "--yes"), env=stack.variables, input=LOGIN, capture_output=True, text=True, timeout=120
+        words(programs, "--yes"), env=stack.environment, input=LOGIN, capture_output=True, text=True, timeout=120
     )
     assert (result.returncode, f"► Waiting for another run of bootstrap, {first}" in result.stderr) == (0, True)
     assert time.monotonic() - began > 10
@@ -98,7 +98,7 @@ def begun(programs: Path, stack: Stack) -> subprocess.Popen[str]:
     """Start a run, and give it its sign-in."""
     pipe = subprocess.PIPE
     line = words(programs, "--yes", "-o", "json")
-    process = subprocess.Popen(line, env=stack.variables, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+    process = subprocess.Popen(line, env=stack.environment, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
     assert process.stdin
     process.stdin.write(LOGIN)
     process.stdin.close()

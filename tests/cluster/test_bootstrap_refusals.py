@@ -54,7 +54,7 @@ def refused(stack: Stack, airflow: AirflowApi, team: TemporaryTeams, programs: P
 
 
 def server(stack: Stack) -> str:
-    return str(stack.config()["clusters"][0]["cluster"]["server"])
+    return str(stack.read_kubeconfig()["clusters"][0]["cluster"]["server"])
 
 
 def written(stack: Stack, airflow: AirflowApi, team: TemporaryTeams) -> list[str]:
@@ -68,7 +68,7 @@ def written(stack: Stack, airflow: AirflowApi, team: TemporaryTeams) -> list[str
 
 def changed(stack: Stack, folder: Path, change: Callable[[dict[str, Any]], None]) -> Path:
     """Write the administrator's kubeconfig with something changed, and give its path."""
-    config = stack.config()
+    config = stack.read_kubeconfig()
     change(config)
     file = folder / "kubeconfig"
     write_atomically(file, json.dumps(config), mode=0o600)

@@ -13,7 +13,7 @@ import yaml
 from cluster.support.pods.sleeper import POD
 from common.polling import NotYet, wait_for
 from common.steps import Steps
-from stack.install import install
+from stack.install import install_release
 from stack.release import NAMESPACE, RELEASE, Stack
 
 AGE_S = 30
@@ -29,10 +29,10 @@ def two_teams_that_want_it(stack: Stack, tmp_path_factory: pytest.TempPathFactor
     values = tmp_path_factory.mktemp("values") / "cleanup.yaml"
     values.write_text(yaml.safe_dump(VALUES))
     try:
-        install(Steps(), stack, values)
+        install_release(Steps(), stack, values)
         yield
     finally:
-        install(Steps(), stack)
+        install_release(Steps(), stack)
         for team in ("alpha", "beta"):
             stack.kubectl("delete", "pods", "-n", f"team-{team}", "-l", MADE_BY, "--grace-period=1", "--wait=false")
         stack.kubectl("delete", "jobs", "-n", NAMESPACE, "-l", MADE_BY)

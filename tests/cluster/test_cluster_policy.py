@@ -9,7 +9,7 @@ import pytest
 from cluster.support.airflow_runs.dag_run import Run, drop
 from common.polling import NotYet, wait_for
 from stack.airflow_api import AirflowApi
-from stack.git_push import push
+from stack.git_push import push_files
 from stack.pod_watch import watch_pods
 from stack.release import Stack
 
@@ -46,8 +46,8 @@ def unchanged(stack: Stack, airflow: AirflowApi) -> tuple[Run, list[dict[str, An
     """A finished run of a DAG that knows nothing of teams, and its pods."""
     drop(stack, airflow, "alpha", "stock_operator.py", "stock_unchanged")
     with watch_pods(stack) as seen:
-        run = Run(stack, airflow, "stock_unchanged", airflow.trigger("stock_unchanged"))
-        assert run.end() == "success", run.log("hello")
+        run = Run(stack, airflow, "stock_unchanged", airflow.trigger_run("stock_unchanged"))
+        assert run.end() == "success", run.read_log("hello")
         pods = [pod for pod in seen.all() if pod["metadata"]["labels"].get("dag_id") == "stock_unchanged"]
     return run, pods
 
@@ -71,12 +71,12 @@ def test_a_dag_with_the_stock_operator_runs_in_its_teams_namespace_as_its_teams_
     assert found == {
         (task, "team-alpha", "team-pod", False, "alpha", "alpha", "256Mi") for task in ("hello", "each", "double")
     }
-    assert run.airflow.xcom(run.dag, run.id, "double") == 84
+    assert run.airflow.read_xcom(run.dag, run.id, "double") == 84
 
 
 def test_its_tasks_run_in_the_teams_pool(unchanged: tuple[Run, list[dict[str, Any]]]):
     run, _ = unchanged
-    pools = {task["task_id"]: task["pool"] for task in run.airflow.tasks(run.dag, run.id)}
+    pools = {task["task_id"]: task["pool"] for task in run.airflow.list_task_instances(run.dag, run.id)}
     assert pools == {"hello": "team-alpha", "each": "team-alpha", "double": "team-alpha"}
 
 
@@ -86,18 +86,18 @@ def test_what_the_policy_did_stands_once_in_the_tasks_log(unchanged: tuple[Run, 
         "Cluster policy: this task runs for team 'alpha', with namespace team-alpha, service account team-pod, pool "
         "team-alpha, connection k8s_default and the team's labels, template and size where it names none."
     )
-    assert run.log("hello").count(sentence) == 1
+    assert run.read_log("hello").count(sentence) == 1
 
 
 def test_a_dag_that_aims_at_another_team_is_refused_when_it_is_read(stack: Stack, airflow: AirflowApi):
     files = {f"aims_by_{name}.py": DAG.format(name=name, argument=argument) for name, argument in AIMS.items()}
     files["aims_by_expansion.py"] = MAPPED
-    url = f"git://{stack.address_of('git-server', 'git')}/alpha.git"
-    push(url, {**files, "beta_pod.yaml": BETA_POD}, "Aim at team beta")
+    url = f"git://{stack.service_address('git-server', 'git')}/alpha.git"
+    push_files(url, {**files, "beta_pod.yaml": BETA_POD}, "Aim at team beta")
     try:
         refused = wait_for("Airflow to refuse every file", lambda: _refused(airflow, set(files)), deadline_s=120)
     finally:
-        push(url, dict.fromkeys(files, ""), "Aim no more")
+        push_files(url, dict.fromkeys(files, ""), "Aim no more")
     for file in files:
         assert REFUSED in refused[file], refused[file]
 
@@ -110,15 +110,15 @@ def _refused(airflow: AirflowApi, files: set[str]) -> dict[str, str]:
 
 
 def test_a_task_whose_aim_shows_late_is_refused_by_the_gate_and_not_tried_again(stack: Stack, airflow: AirflowApi):
-    url = f"git://{stack.address_of('git-server', 'git')}/alpha.git"
-    push(url, {"beta_pod.yaml": BETA_POD}, "A pod of beta's")
+    url = f"git://{stack.service_address('git-server', 'git')}/alpha.git"
+    push_files(url, {"beta_pod.yaml": BETA_POD}, "A pod of beta's")
     drop(stack, airflow, "alpha", "aims_late.py", "aims_late")
     with watch_pods(stack) as seen:
-        run = Run(stack, airflow, "aims_late", airflow.trigger("aims_late"))
+        run = Run(stack, airflow, "aims_late", airflow.trigger_run("aims_late"))
         assert run.end() == "failed"
         assert [pod for pod in seen.all() if pod["metadata"]["labels"].get("dag_id") == "aims_late"] == []
-    for task in airflow.tasks(run.dag, run.id):
+    for task in airflow.list_task_instances(run.dag, run.id):
         assert (task["state"], task["try_number"]) == ("failed", 1)
     for task in ("rendered", "file"):
-        assert f"RefusedPod: {REFUSED}" in run.log(task)
-    assert "The label kpo-platform/team was set to 'beta'" in run.log("label")
+        assert f"RefusedPod: {REFUSED}" in run.read_log(task)
+    assert "The label kpo-platform/team was set to 'beta'" in run.read_log("label")

@@ -47,7 +47,7 @@ def test_a_scheduler_that_is_asked_to_stop_waits_for_its_tasks(stack: Stack, one
     wait_for("the scheduler to wait for its tasks", lambda: waits(stack, name), deadline_s=60)
     one_sync.tell_to_end()
     assert one_sync.run.end() == "success", one_sync.tasks()
-    assert one_sync.run.log("sync").count("Building pod") == 1
+    assert one_sync.run.read_log("sync").count("Building pod") == 1
     assert components(stack).get("scheduler") != (name, uid)
 
 
@@ -62,7 +62,7 @@ def test_a_task_that_ends_while_the_api_server_is_away_tells_when_it_is_back(sta
     one_sync.tell_to_end()
     wait_until_ready(stack, "api-server")
     assert one_sync.run.end() == "success", one_sync.tasks()
-    assert (one_sync.tasks()[SYNC], one_sync.run.log("sync").count("Building pod")) == (("success", 1), 1)
+    assert (one_sync.tasks()[SYNC], one_sync.run.read_log("sync").count("Building pod")) == (("success", 1), 1)
 
 
 @dataclass(frozen=True)
@@ -112,11 +112,11 @@ def test_all_tasks_end_well_in_their_first_pod_with_their_results(story: Story):
     )
     assert story.lasting.seen_in(story.seen) == {task: {uid} for task, uid in story.lasting.uids.items()}
     for task in ("sync", "deferred"):
-        assert run.airflow.xcom("lasting", run.id, task) == {
-            "pod": run.airflow.xcom("lasting", run.id, task, "pod_name")
+        assert run.airflow.read_xcom("lasting", run.id, task) == {
+            "pod": run.airflow.read_xcom("lasting", run.id, task, "pod_name")
         }
 
 
 def test_the_log_from_before_and_after_is_there(story: Story):
-    log = story.lasting.run.log("deferred")
+    log = story.lasting.run.read_log("deferred")
     assert [log.count(words) for words in ("Building pod", "began", "ended")] == [1, 1, 1]

@@ -23,8 +23,8 @@ from common.command import capture_output
 from common.steps import Steps
 from local_cluster.cluster_paths import default_paths
 from stack.airflow_api import AirflowApi
-from stack.git_push import push
-from stack.install import install
+from stack.git_push import push_files
+from stack.install import install_release
 from stack.release import NAMESPACE, Stack
 
 HOME = "conn-target"
@@ -104,13 +104,13 @@ def teams(stack: Stack, airflow: AirflowApi, tmp_path_factory: pytest.TempPathFa
         for name in TEAMS:
             in_git(stack, f"git init --quiet --bare --initial-branch=main /srv/git/{name}.git")
             dag = DAG.format(dag=name.replace("-", "_"), team=name)
-            url = f"git://{stack.address_of('git-server', 'git')}/{name}.git"
-            versions[name] = push(url, {f"{name.replace('-', '_')}.py": dag}, "Run twice")
-        install(Steps(), stack, file)
+            url = f"git://{stack.service_address('git-server', 'git')}/{name}.git"
+            versions[name] = push_files(url, {f"{name.replace('-', '_')}.py": dag}, "Run twice")
+        install_release(Steps(), stack, file)
         launcher(stack)
         yield versions
     finally:
-        install(Steps(), stack)
+        install_release(Steps(), stack)
         forget(stack, airflow)
 
 
@@ -126,7 +126,7 @@ def launcher(stack: Stack) -> None:
 @pytest.fixture(scope="module")
 def made(stack: Stack, programs: Path, teams: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Made:
     """Run bootstrap for each team, with the cluster that its connection leads to, and restart what it says."""
-    file = stack.kubeconfig_of("launcher", HOME, tmp_path_factory.mktemp("target"))
+    file = stack.write_account_kubeconfig("launcher", HOME, tmp_path_factory.mktemp("target"))
     targets: dict[str, list[str | Path]] = {
         "conn-token": ["--target-kubeconfig", file],
         "conn-cert": ["--target-kubeconfig", stack.kubeconfig],
@@ -142,7 +142,7 @@ def made(stack: Stack, programs: Path, teams: dict[str, str], tmp_path_factory: 
 
 def bootstrap(stack: Stack, programs: Path, team: str, more: list[str | Path]) -> Said:
     words = [programs / "platformctl", "bootstrap", "--yes", "--team", team, *more]
-    ran = subprocess.run(words, env=stack.variables, capture_output=True, text=True, timeout=120)
+    ran = subprocess.run(words, env=stack.environment, capture_output=True, text=True, timeout=120)
     return ran.returncode, (ran.stdout.splitlines() or [ran.stderr])[-1]
 
 
@@ -172,10 +172,12 @@ def askers(namespace: str) -> set[str]:
 def test_tasks_run_over_the_connection(stack: Stack, airflow: AirflowApi, teams: dict[str, str], made: Made, name: str):
     dag, namespace = name.replace("-", "_"), f"team-{name}"
     airflow.wait_for_version(dag, teams[name])
-    run = airflow.trigger(dag)
+    run = airflow.trigger_run(dag)
     state = airflow.wait_for_run(dag, run)
-    assert state == "success", airflow.log(dag, run, "sync")[-3000:] + airflow.log(dag, run, "deferred")[-3000:]
-    results = {task: airflow.xcom(dag, run, task) for task in ("sync", "deferred")}
+    assert state == "success", (
+        airflow.read_log(dag, run, "sync")[-3000:] + airflow.read_log(dag, run, "deferred")[-3000:]
+    )
+    results = {task: airflow.read_xcom(dag, run, task) for task in ("sync", "deferred")}
     assert results == {"sync": {"is": "done"}, "deferred": {"is": "done"}}
     assert askers(namespace) == WHO.get(name, {LAUNCHER})
 
@@ -218,7 +220,7 @@ def test_a_second_run_changes_no_connection_and_obtains_no_token(stack: Stack, p
     more = ["--target-kubeconfig", stack.kubeconfig, "--target-account", f"{HOME}/launcher"]
     for name in ("conn-remote", "conn-remenv", "conn-env"):
         words = [programs / "platformctl", "bootstrap", "--dry-run", "--detailed-exitcode", "--team", name, *more]
-        plan = capture_output(words, env=stack.variables, timeout_s=60)
+        plan = capture_output(words, env=stack.environment, timeout_s=60)
         assert plan.splitlines()[-1] == "Plan: 0 to create, 0 to change, 1 unchanged, 0 blocked."
 
 
@@ -226,7 +228,7 @@ def test_a_connection_in_both_places_is_a_conflict(stack: Stack, airflow: Airflo
     airflow.post("connections", {"connection_id": "conn_env", "conn_type": "kubernetes", "extra": "{}"})
     words = [programs / "platformctl", "bootstrap", "--yes", "--team", "conn-env", "-o", "json"]
     try:
-        said = subprocess.run(words, env=stack.variables, capture_output=True, text=True, timeout=60)
+        said = subprocess.run(words, env=stack.environment, capture_output=True, text=True, timeout=60)
         actions = [(each["action"], each["note"]) for each in json.loads(said.stdout)["actions"]]
         note = (
             "it is in Airflow's database as well, where it is never used, for the environment (AIRFLOW_CONN_CONN_ENV) "

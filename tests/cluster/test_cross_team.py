@@ -9,7 +9,7 @@ import pytest
 
 from common.polling import NotYet, wait_for
 from stack.airflow_api import AirflowApi
-from stack.git_push import push
+from stack.git_push import push_files
 from stack.release import Stack
 
 DAG = """
@@ -47,11 +47,11 @@ def version(stack: Stack) -> Iterator[str]:
     """The commit of alpha's repository that has one DAG per aim; they are emptied afterwards."""
     files = {f"foreign_{name}.py": DAG.format(name=f"foreign_{name}", aim=aim) for name, aim in AIMS.items()}
     files["foreign_rendered.py"] = DAG.format(name="foreign_rendered", aim=RENDERED)
-    repository = f"git://{stack.address_of('git-server', 'git')}/alpha.git"
+    repository = f"git://{stack.service_address('git-server', 'git')}/alpha.git"
     try:
-        yield push(repository, files, "Aim at another team")
+        yield push_files(repository, files, "Aim at another team")
     finally:
-        push(repository, dict.fromkeys(files, ""), "Aim at nobody")
+        push_files(repository, dict.fromkeys(files, ""), "Aim at nobody")
 
 
 def test_what_is_known_when_the_dag_is_read_is_refused_with_its_sentence(airflow: AirflowApi, version: str):
@@ -71,9 +71,9 @@ def test_what_is_known_after_rendering_only_fails_the_task_with_its_sentence_and
     stack: Stack, airflow: AirflowApi, version: str
 ):
     airflow.wait_for_version("foreign_rendered", version)
-    run = airflow.trigger("foreign_rendered")
+    run = airflow.trigger_run("foreign_rendered")
     assert airflow.wait_for_run("foreign_rendered", run) == "failed"
-    assert IS_ANOTHER in airflow.log("foreign_rendered", run, "run")
-    assert [task["try_number"] for task in airflow.tasks("foreign_rendered", run)] == [1]
+    assert IS_ANOTHER in airflow.read_log("foreign_rendered", run, "run")
+    assert [task["try_number"] for task in airflow.list_task_instances("foreign_rendered", run)] == [1]
     pods = json.loads(stack.kubectl("get", "pods", "-A", "-l", "dag_id=foreign_rendered", "-o", "json"))
     assert pods["items"] == []

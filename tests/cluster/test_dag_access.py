@@ -14,7 +14,7 @@ from cluster.support.airflow_runs.dag_run import Run
 from cluster.support.rights.airflow_users import Answer, ask, drop_dags, make_person, remove_person, roles_of
 from common.steps import Steps
 from stack.airflow_api import AirflowApi
-from stack.install import install
+from stack.install import install_release
 from stack.release import Stack
 
 OTHER = "people_beta"
@@ -54,8 +54,8 @@ PATHS = readable_paths()
 def other(stack: Stack, airflow: AirflowApi) -> Run:
     """A run of beta's DAG that has ended: there is something to find."""
     drop_dags(stack, airflow)
-    run = Run(stack, airflow, OTHER, airflow.trigger(OTHER), "team-beta")
-    assert run.end() == "success", run.log()
+    run = Run(stack, airflow, OTHER, airflow.trigger_run(OTHER), "team-beta")
+    assert run.end() == "success", run.read_log()
     return run
 
 
@@ -92,9 +92,9 @@ def teams(who: AirflowApi) -> dict[str, str]:
 
 
 def test_each_triggers_their_own_team_s_dag_and_reads_its_log(stack: Stack, ada: AirflowApi):
-    run = Run(stack, ada, "people_alpha", ada.trigger("people_alpha"))
+    run = Run(stack, ada, "people_alpha", ada.trigger_run("people_alpha"))
     assert run.end() == "success"
-    assert "for alpha" in run.log()
+    assert "for alpha" in run.read_log()
     assert "TeamPodOperator" in ada.get("dagSources/people_alpha")["content"]
 
 
@@ -122,7 +122,7 @@ def test_each_triggers_their_own_team_s_dag_and_reads_its_log(stack: Stack, ada:
 def test_nobody_acts_on_another_team_s_dag_or_on_what_is_everybody_s(
     stack: Stack, ada: AirflowApi, other: Run, method: str, path: str, body: object
 ):
-    answer = ask(stack, ada.token(), method, path.replace("RUN", quote(other.id)), body)
+    answer = ask(stack, ada.get_token(), method, path.replace("RUN", quote(other.id)), body)
     assert answer.status == 403, answer
 
 
@@ -154,13 +154,13 @@ def get(stack: Stack, who: AirflowApi, path: str, names: dict[str, str]) -> Answ
         path = path.replace(f"{{{rest}}}", "1")
     values = {"dag_id": names["dag_id"], "start_date": "2026-01-01T00:00:00Z", "interval": "1", "partition_key": "x"}
     query = "&".join(f"{name}={values[name]}" for name in needed)
-    return ask(stack, who.token(), "GET", f"{path.replace('{', '').replace('}', '')}?{query}")
+    return ask(stack, who.get_token(), "GET", f"{path.replace('{', '').replace('}', '')}?{query}")
 
 
 def test_somebody_without_a_team_sees_nothing(airflow: AirflowApi, other: Run, stack: Stack):
     nobody = make_person(airflow, "nobody", "Public")
     try:
-        assert ask(stack, nobody.token(), "GET", "/api/v2/dags").status == 403
+        assert ask(stack, nobody.get_token(), "GET", "/api/v2/dags").status == 403
     finally:
         remove_person(airflow, "nobody")
 
@@ -172,9 +172,9 @@ def test_an_owner_who_has_an_account_gets_the_team_s_role(
     owners = [{"group": "beta-engineers"}, {"user": "ada"}, {"user": "who-has-no-account"}]
     values.write_text(yaml.safe_dump({"teams": {"beta": {"owners": owners}}}))
     try:
-        install(Steps(), stack, values)
+        install_release(Steps(), stack, values)
         jobs = ("job", "-n", "airflow", "-l", "app.kubernetes.io/component=team-settings")
         stack.kubectl("wait", *jobs, "--for=condition=Complete", "--timeout=180s", timeout_s=190)
         assert roles_of(airflow, "ada") == {"team-alpha", "team-beta"}
     finally:
-        install(Steps(), stack)
+        install_release(Steps(), stack)

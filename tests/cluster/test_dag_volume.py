@@ -12,7 +12,7 @@ from cluster.support.airflow_runs.dag_run import Run
 from common.polling import NotYet, wait_for
 from common.steps import Steps
 from stack.airflow_api import AirflowApi, NotFoundError
-from stack.install import install
+from stack.install import install_release
 from stack.release import NAMESPACE, Stack
 
 DAG = """
@@ -66,10 +66,10 @@ def volume(stack: Stack, airflow: AirflowApi, tmp_path_factory: pytest.TempPathF
             stack.kubectl("create", "-n", NAMESPACE, "-f", "-", stdin=json.dumps(item))
         stack.kubectl("wait", f"pod/{FILLER}", "-n", NAMESPACE, "--for=condition=Ready", "--timeout=90s", timeout_s=100)
         write(stack, "beta", "volume_first")
-        install(Steps(), stack, values)
+        install_release(Steps(), stack, values)
         yield
     finally:
-        install(Steps(), stack)
+        install_release(Steps(), stack)
         stack.kubectl("delete", f"pod/{FILLER}", "-n", NAMESPACE, "--ignore-not-found", "--now", timeout_s=90)
         stack.kubectl("delete", "pvc", CLAIM, "-n", NAMESPACE, "--ignore-not-found", timeout_s=90)
 
@@ -88,8 +88,8 @@ def wait_until_read(airflow: AirflowApi, name: str) -> str:
 
 def test_a_dag_in_a_team_s_folder_runs_for_the_team(stack: Stack, airflow: AirflowApi, volume: None):
     assert wait_until_read(airflow, "volume_first") == "shared-dags"
-    run = Run(stack, airflow, "volume_first", airflow.trigger("volume_first"), "team-beta")
-    assert run.end() == "success", run.log()
+    run = Run(stack, airflow, "volume_first", airflow.trigger_run("volume_first"), "team-beta")
+    assert run.end() == "success", run.read_log()
     assert run.task()["pool"] == "team-beta"
 
 

@@ -16,7 +16,7 @@ from cluster.support.services import external_database as there
 from cluster.support.services.external_database import DATABASE, HOST, OTHER_NAME, USER, External, external_database
 from common.steps import Steps
 from stack.airflow_api import AirflowApi
-from stack.install import install
+from stack.install import install_release
 from stack.release import NAMESPACE, RELEASE, Stack
 
 ASK = """
@@ -70,10 +70,10 @@ def external(stack: Stack, before: dict[str, Any], tmp_path_factory: pytest.Temp
         stack.kubectl("apply", "-n", NAMESPACE, "-f", "-", stdin=json.dumps(secret))
         (folder / "values.yaml").write_text(yaml.safe_dump(values()))
         try:
-            install(Steps(), stack, folder / "values.yaml")
+            install_release(Steps(), stack, folder / "values.yaml")
             yield it
         finally:
-            install(Steps(), stack)
+            install_release(Steps(), stack)
             stack.kubectl("delete", "secret", "external-db", "-n", NAMESPACE)
 
 

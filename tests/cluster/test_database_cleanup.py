@@ -14,7 +14,7 @@ from cluster.support.docs.commands import commands, follow
 from cluster.support.services.postgres import query
 from common.steps import Steps
 from stack.airflow_api import AirflowApi, NotFoundError
-from stack.install import install
+from stack.install import install_release
 from stack.release import NAMESPACE, Stack
 
 LONG_AGO = "2020-01-01T00:00:00Z"
@@ -24,7 +24,7 @@ LONG_AGO = "2020-01-01T00:00:00Z"
 def folder(stack: Stack, tmp_path: Path) -> Iterator[Path]:
     """For values; afterwards the release is what it was."""
     yield tmp_path
-    install(Steps(), stack)
+    install_release(Steps(), stack)
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def history(stack: Stack, airflow: AirflowApi) -> Run:
 
 def upgrade(stack: Stack, folder: Path, values: dict[str, object]) -> None:
     (folder / "values.yaml").write_text(yaml.safe_dump(values))
-    install(Steps(), stack, folder / "values.yaml")
+    install_release(Steps(), stack, folder / "values.yaml")
 
 
 def test_old_runs_go_by_the_job_and_young_ones_stay(stack: Stack, airflow: AirflowApi, history: Run, folder: Path):
@@ -50,5 +50,5 @@ def test_old_runs_go_by_the_job_and_young_ones_stay(stack: Stack, airflow: Airfl
         stack.kubectl("delete", "job", "clean-now", "-n", NAMESPACE, "--ignore-not-found")
     with pytest.raises(NotFoundError):
         airflow.get(f"dags/{old.dag}/dagRuns/{old.id}")
-    assert airflow.tasks(history.dag, history.id)[0]["state"] == "success"
+    assert airflow.list_task_instances(history.dag, history.id)[0]["state"] == "success"
     assert query(stack, "SELECT count(*) FROM pg_tables WHERE tablename LIKE '_airflow_deleted_%'") == "0"

@@ -26,7 +26,7 @@ Start = Callable[[str], Run]
 def start(stack: Stack, airflow: AirflowApi) -> Iterator[Start]:
     """Start a run of one of the DAGs; the pods of all of them are removed at the end."""
     drop(stack, airflow, "alpha", "running_pods.py", "pods_filled")
-    yield lambda name: Run(stack, airflow, f"pods_{name}", airflow.trigger(f"pods_{name}"))
+    yield lambda name: Run(stack, airflow, f"pods_{name}", airflow.trigger_run(f"pods_{name}"))
     names = ["filled", *(f"preempted_{kind}" for kind in KINDS)]
     ours = "dag_id in (" + ",".join(f"pods_{name}" for name in names) + ")"
     stack.kubectl("delete", "pods", "-n", "team-alpha", "-l", ours, "--wait=false")
@@ -77,7 +77,7 @@ def test_a_preempted_pod_starts_again(start: Start, stack: Stack, slot: None, ki
 
 def ended_in_one_try(run: Run) -> bool:
     """Wait for the run's end, and tell whether its task worked in the first of its tries, of which it has one."""
-    assert run.end() == "success", run.log()
+    assert run.end() == "success", run.read_log()
     task = run.task()
     return (task["state"], task["try_number"], task["max_tries"]) == ("success", 1, 0)
 
@@ -85,6 +85,6 @@ def ended_in_one_try(run: Run) -> bool:
 def test_a_pod_that_was_evicted_for_filling_its_own_volume_failed_by_itself(start: Start):
     run = start("filled")
     assert run.end() == "failed"
-    log = run.log()
+    log = run.read_log()
     assert AGAIN not in log
     assert "exceeds the limit" in log, log[-3000:]

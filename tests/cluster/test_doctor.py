@@ -26,7 +26,7 @@ NEEDED = {
 def doctor(stack: Stack, programs: Path) -> tuple[int, list[dict[str, Any]]]:
     """Exit code and judgements."""
     words = [programs / "platformctl", "doctor", "-o", "json"]
-    done = subprocess.run(words, env=stack.variables, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(words, env=stack.environment, capture_output=True, text=True, timeout=120, check=False)
     return done.returncode, json.loads(done.stdout)
 
 

@@ -63,11 +63,11 @@ def done(
 def run_both(executor: str, stack: Stack, airflow: AirflowApi) -> Done:
     with watch_pods(stack) as pods, watch_pods(stack, WORKERS) as workers:
         runs = {way: Run(stack, airflow, f"executors_{way}", "") for way in ("waiting", "deferred")}
-        runs = {way: Run(stack, airflow, run.dag, airflow.trigger(run.dag)) for way, run in runs.items()}
+        runs = {way: Run(stack, airflow, run.dag, airflow.trigger_run(run.dag)) for way, run in runs.items()}
         runs["waiting"].running()
         held = all_that_is_in(stack, runs["waiting"].task()["hostname"])
         for run in runs.values():
-            assert run.end() == "success", run.log()
+            assert run.end() == "success", run.read_log()
     return Done(executor, runs, pods, workers, held)
 
 
@@ -81,15 +81,15 @@ def all_that_is_in(stack: Stack, host: str) -> str:
 @pytest.mark.parametrize("way", ["waiting", "deferred"])
 def test_the_pod_is_the_team_s_and_its_log_and_result_come_back(done: Done, airflow: AirflowApi, way: str):
     run = done.runs[way]
-    name = airflow.xcom(run.dag, run.id, "work", "pod_name")
-    (pod,) = done.pods.named(name)
+    name = airflow.read_xcom(run.dag, run.id, "work", "pod_name")
+    (pod,) = done.pods.with_name(name)
     uid = pod["metadata"]["uid"]
     assert {
         "namespace": pod["metadata"]["namespace"],
         "service account": pod["spec"]["serviceAccountName"],
-        "pods of the run": [one["metadata"]["uid"] for one in done.pods.labelled(dag_id=run.dag)],
-        "result": airflow.xcom(run.dag, run.id, "work"),
-        "in the log": f"I am {uid}" in run.log(),
+        "pods of the run": [one["metadata"]["uid"] for one in done.pods.with_labels(dag_id=run.dag)],
+        "result": airflow.read_xcom(run.dag, run.id, "work"),
+        "in the log": f"I am {uid}" in run.read_log(),
     } == {
         "namespace": "team-alpha",
         "service account": "team-pod",
@@ -105,7 +105,7 @@ def test_the_task_ran_where_the_executor_runs_tasks(done: Done, way: str):
 
 
 def test_only_the_scheduler_holds_airflow_s_keys(done: Done, stack: Stack):
-    values = {secret: stack.secret(f"{RELEASE}-{secret}")[key] for secret, key in KEYS.items()}
+    values = {secret: stack.read_secret(f"{RELEASE}-{secret}")[key] for secret, key in KEYS.items()}
     held = {secret for secret, value in values.items() if value in done.held}
     assert held == (set(KEYS) if done.executor == "LocalExecutor" else set())
     assert not [value for value in values.values() if value in json.dumps(done.workers.all())]

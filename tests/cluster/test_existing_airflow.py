@@ -60,7 +60,7 @@ def values() -> dict[str, Any]:
 
 def remove(stack: Stack) -> None:
     """Take away the second release and everything that a release leaves behind."""
-    if json.loads(capture_output([stack.programs / "helm", "list", "-n", HOME, "-o", "json"], env=stack.variables)):
+    if json.loads(capture_output([stack.programs / "helm", "list", "-n", HOME, "-o", "json"], env=stack.environment)):
         stack.helm(["uninstall", RELEASE, "--namespace", HOME, "--wait"], lambda _: None, timeout_s=120)
     namespaces = [HOME, *(f"team-{name}" for name in TEAMS)]
     stack.kubectl("delete", "namespace", *namespaces, "--ignore-not-found", timeout_s=120)
@@ -79,7 +79,7 @@ def release(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         stack.kubectl("create", "serviceaccount", ACCOUNT, "-n", HOME)
         words: list[str | Path] = ["install", RELEASE, CHART, "--namespace", HOME, "--values", file, "--wait"]
         stack.helm(words, lambda _: None, timeout_s=120)
-        notes = capture_output([stack.programs / "helm", "get", "notes", RELEASE, "-n", HOME], env=stack.variables)
+        notes = capture_output([stack.programs / "helm", "get", "notes", RELEASE, "-n", HOME], env=stack.environment)
         yield yaml.safe_load(notes[notes.index("env:\n") : notes.index("The teams' pools")])
     finally:
         remove(stack)

@@ -65,9 +65,9 @@ class Place:
         """Sign in as the administrator."""
         (contract,) = self.stack.get("configmaps", "-n", HOME, "-l", "app.kubernetes.io/component=contract")["items"]
         published = json.loads(contract["data"]["contract.json"])["airflow"]
-        admin = self.stack.secret(published["adminSecret"], HOME)
+        admin = self.stack.read_secret(published["adminSecret"], HOME)
         service = published["apiService"]
-        address = self.stack.address_of(service["name"], HOME) + service["path"]
+        address = self.stack.service_address(service["name"], HOME) + service["path"]
         return AirflowApi(address, admin["username"], admin["password"])
 
     def kept(self) -> dict[str, str]:
@@ -156,11 +156,11 @@ def may(stack: Stack, account: str, namespace: str) -> bool:
 def run(place: Place, programs: Path) -> tuple[Run, list[dict[str, Any]]]:
     """A run of a DAG of the team after `platformctl bootstrap`, and the pods that it had."""
     capture_output(
-        [programs / "platformctl", "bootstrap", "--yes", "-n", HOME], env=place.stack.variables, timeout_s=300
+        [programs / "platformctl", "bootstrap", "--yes", "-n", HOME], env=place.stack.environment, timeout_s=300
     )
     with watch_pods(place.stack) as seen:
         run = finished_run(place.stack, place.airflow())
-        return run, [pod for pod in seen.labelled(dag_id=run.dag) if run.owns(pod)]
+        return run, [pod for pod in seen.with_labels(dag_id=run.dag) if run.owns(pod)]
 
 
 def test_one_apply_makes_every_object_and_the_namespaces_with_what_is_in_them(place: Place):

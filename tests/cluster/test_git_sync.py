@@ -20,8 +20,8 @@ from cluster.support.services.private_git import USER, PrivateGit, credentials, 
 from common.polling import NotYet, wait_for
 from common.steps import Steps
 from stack.airflow_api import AirflowApi, NotFoundError
-from stack.git_push import push
-from stack.install import install
+from stack.git_push import push_files
+from stack.install import install_release
 from stack.release import NAMESPACE, RELEASE, Stack
 
 DAG = """
@@ -54,14 +54,14 @@ def shared(stack: Stack, airflow: AirflowApi, tmp_path_factory: pytest.TempPathF
     """The repository's URL; the release follows it, and afterwards follows it no more."""
     values = tmp_path_factory.mktemp("values") / "shared.yaml"
     values.write_text(yaml.safe_dump(VALUES))
-    url = f"git://{stack.address_of('git-server', 'git')}/shared.git"
+    url = f"git://{stack.service_address('git-server', 'git')}/shared.git"
     try:
         repository(stack, "git init --quiet --bare --initial-branch=main /srv/git/shared.git")
-        push(url, {"dags/beta/one.py": DAG.format(team="beta", tag="first")}, "A DAG of team beta")
-        install(Steps(), stack, values)
+        push_files(url, {"dags/beta/one.py": DAG.format(team="beta", tag="first")}, "A DAG of team beta")
+        install_release(Steps(), stack, values)
         yield url
     finally:
-        install(Steps(), stack)
+        install_release(Steps(), stack)
         repository(stack, "rm -rf /srv/git/shared.git")
 
 
@@ -81,14 +81,16 @@ def wait_for_tag(airflow: AirflowApi, dag: str, tag: str, deadline_s: float = 18
 
 def test_a_dag_in_a_team_s_folder_runs_for_the_team(stack: Stack, airflow: AirflowApi, shared: str):
     wait_for_tag(airflow, "shared_beta", "first")
-    run = Run(stack, airflow, "shared_beta", airflow.trigger("shared_beta"), "team-beta")
-    assert run.end() == "success", run.log()
+    run = Run(stack, airflow, "shared_beta", airflow.trigger_run("shared_beta"), "team-beta")
+    assert run.end() == "success", run.read_log()
     assert run.task()["pool"] == "team-beta"
 
 
 def test_what_is_pushed_later_is_read_a_new_file_and_a_changed_one(stack: Stack, airflow: AirflowApi, shared: str):
     later = {team: DAG.format(team=team, tag="second") for team in ("alpha", "beta")}
-    push(shared, {"dags/alpha/two.py": later["alpha"], "dags/beta/one.py": later["beta"]}, "One more, and a change")
+    push_files(
+        shared, {"dags/alpha/two.py": later["alpha"], "dags/beta/one.py": later["beta"]}, "One more, and a change"
+    )
     for team in later:
         wait_for_tag(airflow, f"shared_{team}", "second")
 
@@ -179,7 +181,7 @@ def behind(stack: Stack, airflow: AirflowApi, tmp_path: Path) -> Iterator[Behind
     try:
         with private_git(stack) as server:
             yield Behind(stack, server, tmp_path / "behind.yaml")
-            install(Steps(), stack)
+            install_release(Steps(), stack)
             # Airflow keeps the DAGs of a place that it no longer looks into.
             airflow.delete(f"dags/{Behind.dag}")
     finally:
@@ -192,7 +194,7 @@ def test_a_password_opens_a_private_one_and_a_new_one_is_used_without_a_restart_
     behind.commit("first")
     behind.let_in("brook")
     behind.values.write_text(yaml.safe_dump(behind.followed(behind.server.http("dags"))))
-    install(Steps(), stack, behind.values)
+    install_release(Steps(), stack, behind.values)
     wait_for_tag(airflow, behind.dag, "first")
     pods = behind.pods()
     behind.let_in("stone")
@@ -224,5 +226,5 @@ def test_a_key_opens_one_over_ssh_for_the_sidecars_and_for_the_pod_of_a_single_t
     values = behind.followed(behind.server.ssh("dags"))
     with release_with(stack, "KubernetesExecutor", behind.values, values):
         wait_for_tag(airflow, behind.dag, "by-ssh")
-        run = Run(stack, airflow, behind.dag, airflow.trigger(behind.dag), "team-beta")
-        assert run.end() == "success", run.log()
+        run = Run(stack, airflow, behind.dag, airflow.trigger_run(behind.dag), "team-beta")
+        assert run.end() == "success", run.read_log()

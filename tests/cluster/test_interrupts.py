@@ -21,8 +21,8 @@ STEPS = (
     "Start a git server for the teams' DAGs",
     "helm upgrade --install --wait: Airflow and the teams",
     "platformctl bootstrap: connection, registry secret, volumes",
-    "git push: drop dags/hello_team.py into team alpha's folder",
-    "Wait until Airflow has read the DAG",
+    "git push: add dags/hello_team.py to team alpha's repository",
+    "Wait for Airflow to load the DAG",
     "Run the DAG",
 )
 

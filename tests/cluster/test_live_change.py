@@ -18,8 +18,8 @@ from common.command import capture_output
 from common.polling import NotYet, wait_for
 from common.steps import Steps
 from stack.airflow_api import AirflowApi
-from stack.git_push import push
-from stack.install import install
+from stack.git_push import push_files
+from stack.install import install_release
 from stack.pod_watch import ObservedPods, watch_pods
 from stack.release import NAMESPACE, RELEASE, Stack
 
@@ -65,7 +65,7 @@ class Story:
     def upgrade(self, **teams: dict[str, Any]) -> None:
         """Upgrade the release to the usual teams and these."""
         self.values.write_text(yaml.safe_dump({"teams": teams}))
-        install(Steps(), self.stack, self.values)
+        install_release(Steps(), self.stack, self.values)
         for component in ("scheduler", "triggerer"):
             wait_for(f"the contract to reach the {component}", lambda name=component: self.arrived(name), ARRIVAL_S)
 
@@ -73,7 +73,7 @@ class Story:
         """Compare what a running pod has mounted with what was published."""
         command = ("cat", "/opt/kpo-platform/contract/contract.json")
         mounted = json.loads(self.stack.kubectl("exec", "-n", NAMESPACE, f"{RELEASE}-{component}-0", "--", *command))
-        if mounted != self.stack.contract():
+        if mounted != self.stack.read_contract():
             raise NotYet(f"it has the teams {', '.join(mounted['teams'])}, or older settings of theirs")
 
     def task_pods(self) -> dict[str, str]:
@@ -96,34 +96,34 @@ class Story:
 
     def run_gamma(self) -> dict[str, Any]:
         """Run gamma's DAG and give its pod."""
-        run = self.airflow.trigger("live_gamma")
+        run = self.airflow.trigger_run("live_gamma")
         assert self.airflow.wait_for_run("live_gamma", run) == "success"
-        name = self.airflow.xcom("live_gamma", run, "run", "pod_name")
-        (pod,) = self.seen.named(name)
+        name = self.airflow.read_xcom("live_gamma", run, "run", "pod_name")
+        (pod,) = self.seen.with_name(name)
         return pod
 
 
 @pytest.fixture(scope="module")
 def story(stack: Stack, airflow: AirflowApi, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
-    git = f"git://{stack.address_of('git-server', 'git')}"
+    git = f"git://{stack.service_address('git-server', 'git')}"
     values = tmp_path_factory.mktemp("values") / "gamma.yaml"
     try:
         repository(stack, "git init --quiet --bare --initial-branch=main /srv/git/gamma.git")
-        push(f"{git}/gamma.git", {"live_gamma.py": SHORT}, "Run once")
-        airflow.wait_for_version("live_long", push(f"{git}/alpha.git", {"live_long.py": LONG}, "Run until told"))
+        push_files(f"{git}/gamma.git", {"live_gamma.py": SHORT}, "Run once")
+        airflow.wait_for_version("live_long", push_files(f"{git}/alpha.git", {"live_long.py": LONG}, "Run until told"))
         with watch_pods(stack) as seen:
-            it = Story(stack, airflow, seen, values, airflow.trigger("live_long"), {})
+            it = Story(stack, airflow, seen, values, airflow.trigger_run("live_long"), {})
             wait_for("both long tasks to run", lambda: both_run(it), deadline_s=120)
             it.uids = it.task_pods()
             yield it
     finally:
-        install(Steps(), stack)
+        install_release(Steps(), stack)
         forget(stack, git)
 
 
 def forget(stack: Stack, git: str) -> None:
     """Remove what an upgrade to the usual teams leaves behind."""
-    push(f"{git}/alpha.git", {"live_long.py": ""}, "Run no more")
+    push_files(f"{git}/alpha.git", {"live_long.py": ""}, "Run no more")
     stack.kubectl("delete", "pods", "-n", "team-alpha", "-l", "dag_id=live_long", "--grace-period=1", "--wait=false")
     stack.kubectl("delete", "namespace", "team-gamma", "--ignore-not-found", timeout_s=120)
     repository(stack, "rm -rf /srv/git/gamma.git")
@@ -146,14 +146,14 @@ def test_an_added_team_runs_its_tasks_while_others_go_on(story: Story, programs:
     assert {name for name in AIRFLOW if before[name] != after[name]} == {"dag-processor"}
     words = [programs / "platformctl", "bootstrap", "--yes", "--team", "gamma", "--registry-config", "-"]
     login = {"auths": {"registry.kpo-platform.test": {"username": "u", "password": "p"}}}
-    capture_output(words, env=story.stack.variables, stdin=json.dumps(login), timeout_s=120)
+    capture_output(words, env=story.stack.environment, stdin=json.dumps(login), timeout_s=120)
     story.airflow.wait_for_version("live_gamma", head_of_gamma(story.stack))
     assert story.run_gamma()["metadata"]["namespace"] == "team-gamma"
     assert story.task_pods() == story.uids
 
 
 def head_of_gamma(stack: Stack) -> str:
-    url = f"git://{stack.address_of('git-server', 'git')}/gamma.git"
+    url = f"git://{stack.service_address('git-server', 'git')}/gamma.git"
     return capture_output(["git", "ls-remote", url, "refs/heads/main"]).split()[0]
 
 
@@ -173,7 +173,7 @@ def test_a_removed_team_leaves_its_namespace_and_data_and_is_reported(story: Sto
     assert story.stack.get("namespace", "team-gamma")["status"]["phase"] == "Active"
     assert story.stack.get("pvc", "data", "-n", "team-gamma")["metadata"]["uid"] == claim
     assert story.stack.get("rolebindings,roles", "-n", "team-gamma")["items"] == []
-    listed = capture_output([programs / "platformctl", "teams", "list", "-o", "json"], env=story.stack.variables)
+    listed = capture_output([programs / "platformctl", "teams", "list", "-o", "json"], env=story.stack.environment)
     assert json.loads(listed)["removed"] == [{"name": "gamma", "namespace": "team-gamma"}]
     assert story.task_pods() == story.uids
 
@@ -183,8 +183,8 @@ def test_the_tasks_that_ran_all_the_time_end_well_in_their_first_try_and_first_p
         name = pod["metadata"]["name"]
         story.stack.kubectl("exec", "-n", "team-alpha", name, "-c", "base", "--", "touch", "/tmp/end")
     assert story.airflow.wait_for_run("live_long", story.run) == "success"
-    tasks = {task["task_id"]: task["try_number"] for task in story.airflow.tasks("live_long", story.run)}
+    tasks = {task["task_id"]: task["try_number"] for task in story.airflow.list_task_instances("live_long", story.run)}
     assert tasks == {"sync": 1, "deferred": 1}
-    seen = story.seen.labelled(dag_id="live_long")
+    seen = story.seen.with_labels(dag_id="live_long")
     assert {pod["metadata"]["labels"]["task_id"]: pod["metadata"]["uid"] for pod in seen} == story.uids
     assert len(seen) == 2

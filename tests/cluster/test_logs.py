@@ -46,11 +46,11 @@ def test_a_log_is_the_same_after_every_pod_of_airflow_was_replaced(
     stack: Stack, airflow: AirflowApi, runs: dict[str, Run]
 ):
     words = {name: f"a line of the {name} one" for name in runs}
-    before = {name: readable(run.log, words[name]) for name, run in runs.items()}
+    before = {name: readable(run.read_log, words[name]) for name, run in runs.items()}
     pods = "app.kubernetes.io/component in (scheduler,triggerer,api-server,dag-processor,postgresql)"
     stack.kubectl("delete", "pods", "-n", NAMESPACE, "-l", pods, "--timeout=200s", timeout_s=210)
     settle(stack)
-    assert {name: readable(run.log, words[name]) for name, run in runs.items()} == before
+    assert {name: readable(run.read_log, words[name]) for name, run in runs.items()} == before
 
 
 def test_a_log_goes_30_days_after_its_last_line_and_a_young_one_stays(stack: Stack, runs: dict[str, Run]):
@@ -66,4 +66,4 @@ def test_a_log_goes_30_days_after_its_last_line_and_a_young_one_stays(stack: Sta
             raise NotYet("the old log is still there")
 
     wait_for("the old log to go", probe, 120, interval_s=2)
-    assert "a line of the sync one" in runs["sync"].log()
+    assert "a line of the sync one" in runs["sync"].read_log()

@@ -13,18 +13,20 @@ from stack import many_teams
 from stack.release import Stack
 
 LIMIT = 1024 * 1024
-LAST = f"team-{many_teams.names()[-1]}"
+LAST = f"team-{many_teams.team_names()[-1]}"
 
 
 @pytest.fixture(scope="module")
 def release(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """The release of five hundred teams, removed afterwards with all its namespaces."""
-    many_teams.remove(stack, print)
+    many_teams.uninstall_release(stack, print)
     try:
-        many_teams.install(stack, many_teams.write(tmp_path_factory.mktemp("many"), many_teams.values()), print)
+        many_teams.install_release(
+            stack, many_teams.write_values(tmp_path_factory.mktemp("many"), many_teams.release_values()), print
+        )
         yield stack
     finally:
-        many_teams.remove(stack, print)
+        many_teams.uninstall_release(stack, print)
 
 
 def test_every_team_has_all_its_objects(release: Stack):
@@ -59,11 +61,11 @@ def test_the_tools_read_the_contract_of_five_hundred_teams(release: Stack, progr
         programs / "platformctl",
         "teams",
         "show",
-        many_teams.names()[-1],
+        many_teams.team_names()[-1],
         "--namespace",
         many_teams.HOME,
     ]
-    assert LAST in capture_output(words, env=release.variables, timeout_s=60)
+    assert LAST in capture_output(words, env=release.environment, timeout_s=60)
 
 
 def test_airflow_may_start_pods_in_the_last_team_s_namespace(release: Stack):

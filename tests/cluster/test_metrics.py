@@ -14,8 +14,8 @@ from cluster.support.services.prometheus import WATCHED, Prometheus, groups, run
 from common.polling import NotYet, wait_for
 from common.steps import Steps
 from stack.airflow_api import AirflowApi
-from stack.git_push import push
-from stack.install import install
+from stack.git_push import push_files
+from stack.install import install_release
 from stack.release import Stack
 
 STEADY = (
@@ -81,19 +81,19 @@ def prometheus(stack: Stack, airflow: AirflowApi, tmp_path_factory: pytest.TempP
     values = tmp_path_factory.mktemp("values") / "statsd.yaml"
     values.write_text(yaml.safe_dump({"statsd": WATCHED["statsd"]}))
     try:
-        install(Steps(), stack, values)
+        install_release(Steps(), stack, values)
         with running(stack) as found:
             yield found
     finally:
-        install(Steps(), stack)
+        install_release(Steps(), stack)
 
 
 @pytest.fixture(scope="module")
 def ran(stack: Stack, airflow: AirflowApi, prometheus: Prometheus) -> Run:
     """A run of a team's DAG that has ended."""
     drop_dags(stack, airflow)
-    run = Run(stack, airflow, "people_alpha", airflow.trigger("people_alpha"))
-    assert run.end() == "success", run.log()
+    run = Run(stack, airflow, "people_alpha", airflow.trigger_run("people_alpha"))
+    assert run.end() == "success", run.read_log()
     return run
 
 
@@ -125,7 +125,7 @@ def test_the_alerts_are_evaluated_and_none_fires_on_a_healthy_release(prometheus
 
 
 def test_a_file_that_cannot_be_read_is_on_its_way_to_an_alert(stack: Stack, prometheus: Prometheus, ran: Run):
-    url = f"git://{stack.address_of('git-server', 'git')}/beta.git"
+    url = f"git://{stack.service_address('git-server', 'git')}/beta.git"
 
     def probe() -> None:
         alert = prometheus.alerts()["AirflowImportErrors"]
@@ -133,10 +133,10 @@ def test_a_file_that_cannot_be_read_is_on_its_way_to_an_alert(stack: Stack, prom
             raise NotYet(f"its state is {alert['state']}")
 
     try:
-        push(url, {"broken.py": "from airflow.sdk import DAG\nraise RuntimeError('broken')\n"}, "A broken DAG")
+        push_files(url, {"broken.py": "from airflow.sdk import DAG\nraise RuntimeError('broken')\n"}, "A broken DAG")
         wait_for("the alert to be pending", probe, 180, interval_s=2)
     finally:
-        push(url, {"broken.py": ""}, "Mend it")
+        push_files(url, {"broken.py": ""}, "Mend it")
 
 
 def case(series: Object, trouble: str) -> Object:

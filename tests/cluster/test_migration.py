@@ -33,7 +33,7 @@ from common.paths import REPOSITORY
 from common.polling import NotYet, wait_for
 from common.steps import Steps
 from stack.airflow_api import AirflowApi
-from stack.install import install
+from stack.install import install_release
 from stack.release import CHART, NAMESPACE, RELEASE, VALUES, Stack
 
 LATER = "0123456789ab"
@@ -60,7 +60,7 @@ FAB_AHEAD = SENTENCE(
 @pytest.fixture(scope="module")
 def history(stack: Stack, airflow: AirflowApi) -> Iterator[Run]:
     yield finished_run(stack, airflow)
-    install(Steps(), stack)
+    install_release(Steps(), stack)
 
 
 @contextmanager
@@ -123,7 +123,7 @@ def test_the_tables_of_people_are_taken_back_as_the_page_says(stack: Stack, hist
 
 
 def test_the_schema_is_taken_back_and_a_rollback_brings_everything_up(stack: Stack, airflow: AirflowApi, history: Run):
-    install(Steps(), stack)
+    install_release(Steps(), stack)
     before = holdings(stack, airflow, history)
     back, forth = commands_of_going_back(revision(stack))[:2]
     follow(stack, back, REPOSITORY)
@@ -139,7 +139,7 @@ def test_the_schema_is_taken_back_and_a_rollback_brings_everything_up(stack: Sta
 def revision(stack: Stack) -> int:
     """The number of the release's revision, as `helm history` shows it."""
     words = [stack.programs / "helm", "status", RELEASE, "--namespace", NAMESPACE, "--output", "json"]
-    return int(json.loads(capture_output(words, env=stack.variables))["version"])
+    return int(json.loads(capture_output(words, env=stack.environment))["version"])
 
 
 def commands_of_going_back(revision: int) -> tuple[str, str, str]:
@@ -152,7 +152,7 @@ def commands_of_going_back(revision: int) -> tuple[str, str, str]:
 def test_pods_that_cannot_start_hang_after_a_rollback_until_they_are_deleted(
     stack: Stack, airflow: AirflowApi, history: Run, tmp_path: Path
 ):
-    install(Steps(), stack)
+    install_release(Steps(), stack)
     before = holdings(stack, airflow, history)
     rollback, follow_up = commands_of_going_back(revision(stack))[2].split("kubectl delete")
     upgrade(stack, tmp_path, {"platform": {"package": "image"}})

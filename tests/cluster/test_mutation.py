@@ -35,7 +35,7 @@ from cluster.support.rights.reduced_account import Mutant, Right, all_rights, ru
 from common.paths import REPOSITORY
 from common.steps import Steps
 from stack.airflow_api import AirflowApi
-from stack.install import bootstrap as set_up_again
+from stack.install import run_bootstrap
 from stack.release import NAMESPACE, Stack
 
 PLACES: dict[str, tuple[str, ...]] = {
@@ -179,7 +179,7 @@ def somebody(
     """The account, and what there is to be looked at in team alpha's namespace."""
     folder = tmp_path_factory.mktemp("mutant")
     contract = folder / "contract.json"
-    contract.write_text(json.dumps(stack.contract()))
+    contract.write_text(json.dumps(stack.read_contract()))
     mutant = Mutant.make(stack, str(namespace_factory("mutation").name), folder)
     try:
         stack.kubectl("apply", "-n", TEAM, "-f", "-", stdin=json.dumps(THINGS))
@@ -192,7 +192,7 @@ def somebody(
         stack.kubectl("delete", kinds, "mutation", "-n", TEAM, "--ignore-not-found", "--grace-period=1")
         stack.kubectl("delete", "secret", "mutation", "-n", NAMESPACE, "--ignore-not-found")
         stack.kubectl("delete", "pvc", "mutation", "-n", "team-beta", "--ignore-not-found")
-        set_up_again(Steps(), stack, programs)
+        run_bootstrap(Steps(), stack, programs)
 
 
 @pytest.fixture(scope="module")

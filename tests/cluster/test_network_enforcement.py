@@ -33,10 +33,10 @@ from cluster.support.network.enforced_release import (
 from cluster.support.network.enforcer import enforcing
 from common.polling import NotYet, wait_for
 from common.steps import Steps
-from stack.git_push import push
-from stack.install import bootstrap, install
+from stack.git_push import push_files
+from stack.install import install_release, run_bootstrap
 from stack.release import NAMESPACE, RELEASE, Stack
-from stack.sample_run import connect
+from stack.sample_run import connect_airflow
 
 HEALTHY = dict.fromkeys(("metadatabase", "scheduler", "triggerer", "dag_processor"), "healthy")
 
@@ -54,7 +54,7 @@ def around(stack: Stack) -> Iterator[list[int]]:
             stack.kubectl("apply", "--server-side", "-f", "-", stdin=json.dumps(CLAIM))
             yield ports
         finally:
-            install(Steps(), stack)
+            install_release(Steps(), stack)
             stack.kubectl("delete", "pods", "-n", NAMESPACE, "-l", WORKERS, timeout_s=120)
             stack.kubectl("delete", "pvc", CLAIM["metadata"]["name"], "-n", NAMESPACE, timeout_s=120)
 
@@ -69,22 +69,22 @@ def enforced(
     file.write_text(yaml.safe_dump(values(executor, around[0])))
     with enforcing(stack) as enforcer:
         before = set(jobs(stack))
-        install(Steps(), stack, file)
+        install_release(Steps(), stack, file)
         enforcer.settle()
-        yield Enforced(stack, executor, enforcer, connect(stack), before, targets(stack, executor, around))
+        yield Enforced(stack, executor, enforcer, connect_airflow(stack), before, targets(stack, executor, around))
 
 
 def test_by_default_only_tasks_connect_to_the_api_server_and_bootstrap_comes_by_way_of_the_node(
     stack: Stack, around: list[int], programs: Path
 ):
-    api = stack.address_of(f"{RELEASE}-api-server")
+    api = stack.service_address(f"{RELEASE}-api-server")
     scheduler = f"{NAMESPACE}/{RELEASE}-scheduler-0"
     host, port = api.split(":")
     with enforcing(stack):
         seen = {pod: reached(stack, pod, {"API": api}) for pod in (PEOPLE, STRANGER, NEIGHBOUR, ALPHA, scheduler)}
         with pytest.raises(TimeoutError):
             socket.create_connection((host, int(port)), timeout=3)
-        bootstrap(Steps(), stack, programs)
+        run_bootstrap(Steps(), stack, programs)
     assert seen == {PEOPLE: set(), STRANGER: set(), NEIGHBOUR: set(), ALPHA: set(), scheduler: {"API"}}
     socket.create_connection((host, int(port)), timeout=3).close()
 
@@ -134,17 +134,18 @@ def test_the_api_server_reaches_the_logs(enforced: Enforced):
 def test_a_push_is_read_and_its_tasks_run_with_their_logs_and_results(enforced: Enforced):
     stack, airflow = enforced.stack, enforced.airflow
     text = (DAGS / "executors.py").read_text(encoding="utf-8").replace("executors_", "enforced_")
-    url = f"git://{stack.address_of('git-server', 'git')}/alpha.git"
-    commit = push(url, {"enforced.py": f"# {secrets.token_hex(8)}\n{text}"}, "Run behind the policies")
+    url = f"git://{stack.service_address('git-server', 'git')}/alpha.git"
+    commit = push_files(url, {"enforced.py": f"# {secrets.token_hex(8)}\n{text}"}, "Run behind the policies")
     airflow.wait_for_version("enforced_deferred", commit)
     runs = [
-        Run(stack, airflow, f"enforced_{way}", airflow.trigger(f"enforced_{way}")) for way in ("waiting", "deferred")
+        Run(stack, airflow, f"enforced_{way}", airflow.trigger_run(f"enforced_{way}"))
+        for way in ("waiting", "deferred")
     ]
     runs[1].wait_for_log("Checking pod")  # by the triggerer, which hands it out as long as the task is deferred
     for run in runs:
-        assert run.end() == "success", run.log()
-        result = airflow.xcom(run.dag, run.id, "work")
-        assert f"I am {result['uid']}" in run.log()
+        assert run.end() == "success", run.read_log()
+        result = airflow.read_xcom(run.dag, run.id, "work")
+        assert f"I am {result['uid']}" in run.read_log()
 
 
 def test_metrics_come_out_of_airflow_and_go_to_whoever_scrapes(enforced: Enforced):
@@ -168,7 +169,7 @@ def test_helm_test_passes(enforced: Enforced):
 def test_bootstrap_makes_the_connection_that_is_missing(enforced: Enforced, programs: Path):
     made = enforced.airflow.get("connections/k8s_default")
     enforced.airflow.delete("connections/k8s_default")
-    bootstrap(Steps(), enforced.stack, programs)
+    run_bootstrap(Steps(), enforced.stack, programs)
     assert enforced.airflow.get("connections/k8s_default") == made
 
 

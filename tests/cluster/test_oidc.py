@@ -17,7 +17,7 @@ from cluster.support.rights.airflow_users import ask, drop_dags, remove_person, 
 from common.polling import NotYet, wait_for
 from common.steps import Steps
 from stack.airflow_api import AirflowApi
-from stack.install import install
+from stack.install import install_release
 from stack.release import NAMESPACE, RELEASE, Stack
 
 PROVIDER = Path(__file__).parent / "files" / "oidc_provider.py"
@@ -67,7 +67,7 @@ def provider(stack: Stack) -> Iterator[str]:
     try:
         stack.kubectl("create", "namespace", "oidc")
         stack.kubectl("create", "-n", "oidc", "-f", "-", stdin=json.dumps(SERVICE))
-        address = stack.address_of("oidc", "oidc")
+        address = stack.service_address("oidc", "oidc")
         for item in manifest(address):
             stack.kubectl("create", "-n", "oidc", "-f", "-", stdin=json.dumps(item))
         stack.kubectl("wait", "-n", "oidc", "pod/oidc", "--for=condition=Ready", "--timeout=120s", timeout_s=130)
@@ -87,13 +87,13 @@ def sign_in(
         stack.kubectl(
             "apply", "-n", NAMESPACE, "-f", "-", stdin=json.dumps({**given, "stringData": {"client-secret": SECRET}})
         )
-        install(Steps(), stack, values)
+        install_release(Steps(), stack, values)
         drop_dags(stack, airflow)
         yield lambda name: token_of(stack, provider, name)
         for name in PEOPLE.keys() - {"admin"}:
             remove_person(airflow, name)
     finally:
-        install(Steps(), stack)
+        install_release(Steps(), stack)
         stack.kubectl("delete", "secret", "oidc-client", "-n", NAMESPACE, "--ignore-not-found")
 
 
@@ -116,7 +116,7 @@ def token_of(stack: Stack, provider: str, name: str) -> str:
     jar = CookieJar()
     browser = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPCookieProcessor(jar))
     browser.open(f"http://{provider}/become/{name}", timeout=30).read()
-    browser.open(f"http://{stack.address_of(f'{RELEASE}-api-server')}/auth/login/oidc", timeout=60).read()
+    browser.open(f"http://{stack.service_address(f'{RELEASE}-api-server')}/auth/login/oidc", timeout=60).read()
     return next((str(cookie.value) for cookie in jar if cookie.name == "_token"), "")
 
 
@@ -168,7 +168,7 @@ def test_an_owner_who_is_taken_off_loses_the_role_at_the_next_sign_in_without_a_
     stack: Stack, airflow: AirflowApi, provider: str, sign_in: SignIn, tmp_path: Path
 ):
     before = components(stack)["api-server"]
-    install(Steps(), stack, written(tmp_path, provider, {**OWNERS, "alpha": []}))
+    install_release(Steps(), stack, written(tmp_path, provider, {**OWNERS, "alpha": []}))
 
     def probe() -> None:
         sign_in("ada")

@@ -17,7 +17,7 @@ from cluster.support.rights.airflow_users import drop_dags
 from common.polling import NotYet, wait_for
 from common.steps import Steps
 from stack.airflow_api import AirflowApi
-from stack.install import install
+from stack.install import install_release
 from stack.release import VALUES, Stack
 
 SPACE = "monitoring"
@@ -73,10 +73,10 @@ def collector(stack: Stack, airflow: AirflowApi, tmp_path_factory: pytest.TempPa
     try:
         stack.kubectl("apply", "--server-side", "-f", "-", stdin=yaml.safe_dump_all(objects()))
         stack.kubectl("wait", "pod/collector", "-n", SPACE, "--for=condition=Ready", "--timeout=90s", timeout_s=100)
-        install(Steps(), stack, values)
-        yield f"http://{stack.address_of('collector', SPACE)}"
+        install_release(Steps(), stack, values)
+        yield f"http://{stack.service_address('collector', SPACE)}"
     finally:
-        install(Steps(), stack)
+        install_release(Steps(), stack)
         stack.kubectl("delete", "namespace", SPACE, "--ignore-not-found", timeout_s=120)
 
 
@@ -105,8 +105,8 @@ def test_a_team_is_known_by_its_pool_and_a_task_s_end_by_dag_and_state(
     stack: Stack, airflow: AirflowApi, collector: str
 ):
     drop_dags(stack, airflow)
-    run = Run(stack, airflow, "people_alpha", airflow.trigger("people_alpha"))
-    assert run.end() == "success", run.log()
+    run = Run(stack, airflow, "people_alpha", airflow.trigger_run("people_alpha"))
+    assert run.end() == "success", run.read_log()
 
     def probe() -> None:
         found = sent(collector)

@@ -22,7 +22,7 @@ Start = Callable[[str], Run]
 def start(stack: Stack, airflow: AirflowApi) -> Iterator[Start]:
     """Start a run of one of the DAGs; the pods of all of them are removed at the end."""
     drop(stack, airflow, "alpha", "running_pods.py", "pods_marks")
-    yield lambda name: Run(stack, airflow, f"pods_{name}", airflow.trigger(f"pods_{name}"))
+    yield lambda name: Run(stack, airflow, f"pods_{name}", airflow.trigger_run(f"pods_{name}"))
     ours = "dag_id in (" + ",".join(f"pods_{name}" for name in _names()) + ")"
     stack.kubectl("delete", "pods", "-n", "team-alpha", "-l", ours, "--wait=false")
 
@@ -54,9 +54,11 @@ def test_every_pod_says_whose_it_is_and_every_try_has_the_same_idempotency_key(s
         run = start("marks")
         assert run.end() == "success"
         pods = [
-            one for try_ in (1, 2) for one in seen.named(run.log(attempt=try_).split("Building pod ")[1].split()[0])
+            one
+            for try_ in (1, 2)
+            for one in seen.with_name(run.read_log(attempt=try_).split("Building pod ")[1].split()[0])
         ]
-    environments = [_environment(run.log(attempt=attempt)) for attempt in (1, 2)]
+    environments = [_environment(run.read_log(attempt=attempt)) for attempt in (1, 2)]
     labels = [pod["metadata"]["labels"] for pod in pods]
     trace = environments[0]["TRACEPARENT"].split("-")[1]
     ours = ("kpo-platform/team", "owner", "cost-center", "trace-id", "dag_id", "task_id", "try_number")
@@ -87,7 +89,7 @@ def test_a_failed_pod_that_stays_is_named_in_the_log_with_commands_that_work(sta
     (pod,) = run.pods()
     name = pod["metadata"]["name"]
     command = f"kubectl -n team-alpha logs {name} -c base"
-    assert f"The pod {name} stays in namespace team-alpha. Look at it: `{command}`" in run.log()
+    assert f"The pod {name} stays in namespace team-alpha. Look at it: `{command}`" in run.read_log()
     assert stack.kubectl(*command.split()[1:]) == "evidence\n"
 
 
@@ -105,8 +107,8 @@ def test_a_pod_behind_a_task_that_timed_out_is_ended_and_kept_with_its_log(start
 
     wait_for("the kubelet to end the pod", ended, deadline_s=60)
     assert stack.kubectl("logs", "-n", "team-alpha", name, "-c", "base") == "evidence\n"
-    assert f"The pod {name} stays" in run.log()
-    assert "returned a failure" not in run.log()
+    assert f"The pod {name} stays" in run.read_log()
+    assert "returned a failure" not in run.read_log()
 
 
 @KINDS
@@ -119,7 +121,7 @@ def test_an_evicted_pod_starts_again_and_uses_none_of_the_tasks_retries(start: S
     assert run.end() == "success"
     task = run.task()
     assert (task["state"], task["try_number"], task["max_tries"]) == ("success", 1, 0)
-    assert "The cluster took the pod away (" in run.log()
+    assert "The cluster took the pod away (" in run.read_log()
 
 
 def _evict(stack: Stack, name: str) -> None:
@@ -132,11 +134,11 @@ def test_a_shutdown_of_the_worker_leaves_the_pod_and_the_task_takes_it_up_again(
     run = start("shutdown_sync")
     before = run.running()
     run.wait_for_log("Pod has reached Running phase")
-    process = run.airflow.xcom(run.dag, run.id, "work", "process")
+    process = run.airflow.read_xcom(run.dag, run.id, "work", "process")
     _scheduler(stack, "sh", "-c", f"kill -TERM {int(process)}")
     assert run.end() == "success"
     (after,) = run.pods()
-    log = run.log()
+    log = run.read_log()
     assert after["metadata"]["uid"] == before["metadata"]["uid"]
     assert (run.task()["try_number"], log.count("Building pod")) == (1, 2)
     assert f"This worker shuts down. The pod ({before['metadata']['name']}) stays" in log
@@ -191,6 +193,8 @@ def test_a_task_waits_while_the_quota_is_full_and_not_longer_than_it_may(start: 
         run.wait_for_log("The quota of team 'alpha' has no room for the pod; waited ")
     for run in hopeless:
         assert run.end() == "failed"
-        assert "The quota of team 'alpha' had no room for the pod within 3 s (schedule_timeout_seconds)" in run.log()
+        assert (
+            "The quota of team 'alpha' had no room for the pod within 3 s (schedule_timeout_seconds)" in run.read_log()
+        )
     full_quota()
     assert [(run.end(), run.task()["try_number"]) for run in waiting] == [("success", 1), ("success", 1)]

@@ -12,9 +12,9 @@ from cluster.support.docs.derived_image import REPOSITORY_NAME, TAG, image_with_
 from common.command import capture_output
 from common.steps import Steps
 from local_cluster import cluster
-from stack.install import install
+from stack.install import install_release
 from stack.release import CHART, NAMESPACE, RELEASE, Stack
-from stack.sample_run import connect, run_sample
+from stack.sample_run import connect_airflow, run_sample
 
 IN_THE_IMAGE = {
     "platform": {"package": "image"},
@@ -32,7 +32,7 @@ def packaged(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     try:
         yield archive
     finally:
-        install(Steps(), stack)
+        install_release(Steps(), stack)
 
 
 def code_maps(stack: Stack) -> list[str]:
@@ -49,21 +49,21 @@ def package_of(stack: Stack, component: str) -> list[str]:
 
 def test_a_release_installed_from_the_archive_runs_a_dag(stack: Stack, packaged: Path):
     stack.helm(["uninstall", RELEASE, "-n", NAMESPACE, "--wait", "--timeout", "5m"], lambda _: None, timeout_s=310)
-    install(Steps(), stack, packaged=packaged)
+    install_release(Steps(), stack, packaged=packaged)
     assert package_of(stack, f"statefulset/{RELEASE}-scheduler") == [
         "/opt/kpo-platform/python/kpo_platform/__init__.py",
         "0.1.0",
     ]
     assert len(code_maps(stack)) == 1
-    assert run_sample(Steps(), stack, connect(stack)).state == "success"
+    assert run_sample(Steps(), stack, connect_airflow(stack)).state == "success"
 
 
 def test_with_the_package_in_the_image_none_is_carried_and_a_dag_runs(stack: Stack, packaged: Path, tmp_path: Path):
     cluster.load([image_with_package(tmp_path)], print)
     values = tmp_path / "image.yaml"
     values.write_text(yaml.safe_dump(IN_THE_IMAGE))
-    install(Steps(), stack, values, packaged=packaged)
+    install_release(Steps(), stack, values, packaged=packaged)
     where, version = package_of(stack, f"statefulset/{RELEASE}-scheduler")
     assert (where, version) == ("/home/airflow/.local/lib/python3.11/site-packages/kpo_platform/__init__.py", "0.1.0")
     assert code_maps(stack) == []
-    assert run_sample(Steps(), stack, connect(stack)).state == "success"
+    assert run_sample(Steps(), stack, connect_airflow(stack)).state == "success"

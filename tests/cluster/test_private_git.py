@@ -18,7 +18,7 @@ from common.paths import REPOSITORY
 from common.polling import NotYet, wait_for
 from common.steps import Steps
 from stack.airflow_api import AirflowApi
-from stack.install import install
+from stack.install import install_release
 from stack.release import NAMESPACE, RELEASE, Stack
 
 FETCHING = ("deployment/airflow-dag-processor", "statefulset/airflow-scheduler")
@@ -57,7 +57,7 @@ class Vault:
         """Let the release have team vault, whose repository this Secret opens."""
         own = {"repo": repo or self.server.http("vault"), "refreshInterval": 5, "credentialsSecret": secret}
         self.values.write_text(yaml.safe_dump({"teams": {"vault": {"dags": own, "volumes": []}}, "dags": dags}))
-        install(Steps(), self.stack, self.values)
+        install_release(Steps(), self.stack, self.values)
 
     def job_said(self, sentence: str) -> None:
         """Wait until a job team-settings has said so."""
@@ -75,9 +75,9 @@ class Vault:
 
     def result(self) -> str:
         """Run the DAG and give what its task returned."""
-        run = self.airflow.trigger("vault_read")
+        run = self.airflow.trigger_run("vault_read")
         assert self.airflow.wait_for_run("vault_read", run) == "success"
-        return str(self.airflow.xcom("vault_read", run, "read"))
+        return str(self.airflow.read_xcom("vault_read", run, "read"))
 
     def airflow_pods(self) -> dict[str, str]:
         """The uids of Airflow's running pods, by component."""
@@ -101,7 +101,7 @@ def vault(stack: Stack, airflow: AirflowApi, tmp_path_factory: pytest.TempPathFa
         with private_git(stack) as server:
             yield Vault(stack, airflow, server, tmp_path_factory.mktemp("vault") / "values.yaml")
     finally:
-        install(Steps(), stack)
+        install_release(Steps(), stack)
         forget(stack)
 
 
@@ -159,7 +159,9 @@ def test_a_job_that_failed_runs_again_as_the_page_says(vault: Vault, programs: P
     vault.upgrade("vault-git-3")
     job = failed_job(vault.stack)
     words = [programs / "platformctl", "doctor"]
-    doctor = subprocess.run(words, env=vault.stack.variables, capture_output=True, text=True, timeout=120, check=False)
+    doctor = subprocess.run(
+        words, env=vault.stack.environment, capture_output=True, text=True, timeout=120, check=False
+    )
     assert f"kubectl -n {NAMESPACE} delete job {job}, and upgrade with helm" in doctor.stdout
     vault.password("vault-git-3", "second")
     (block,) = commands("A Job that failed")

@@ -16,9 +16,9 @@ from cluster.support.airflow_runs.dag_run import Run, drop
 from common.command import capture_output
 from common.steps import Steps
 from stack.airflow_api import AirflowApi
-from stack.install import install, login
+from stack.install import install_release, registry_login
 from stack.release import NAMESPACE, RELEASE, Stack
-from stack.sample_run import connect
+from stack.sample_run import connect_airflow
 
 PATH = "/tools/airflow"
 URL = f"https://data.kpo-platform.test{PATH}"
@@ -31,15 +31,15 @@ def there(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ai
     values = tmp_path_factory.mktemp("values") / "public.yaml"
     values.write_text(yaml.safe_dump(VALUES))
     try:
-        install(Steps(), stack, values)
-        yield connect(stack)
+        install_release(Steps(), stack, values)
+        yield connect_airflow(stack)
     finally:
-        install(Steps(), stack)
+        install_release(Steps(), stack)
 
 
 def answer(stack: Stack, path: str, **headers: str) -> http.client.HTTPResponse:
     """What the API server answers to a GET; redirects are not followed."""
-    connection = http.client.HTTPConnection(stack.address_of(f"{RELEASE}-api-server"), timeout=30)
+    connection = http.client.HTTPConnection(stack.service_address(f"{RELEASE}-api-server"), timeout=30)
     connection.request("GET", path, headers={name.replace("_", "-"): value for name, value in headers.items()})
     reply = connection.getresponse()
     reply.read()
@@ -54,9 +54,9 @@ def test_the_pods_became_ready_by_probes_below_the_path(stack: Stack, there: Air
 
 def test_a_task_runs_and_its_log_is_read_below_the_path(stack: Stack, there: AirflowApi):
     drop(stack, there, "alpha", "functions.py", "functions")
-    run = Run(stack, there, "functions", there.trigger("functions"))
+    run = Run(stack, there, "functions", there.trigger_run("functions"))
     assert run.end() == "success", run.states()
-    assert "Building pod" in run.log("numbers")
+    assert "Building pod" in run.read_log("numbers")
 
 
 def test_the_way_out_of_a_sign_in_leads_to_the_public_address(stack: Stack, there: AirflowApi):
@@ -75,7 +75,7 @@ def test_a_cookie_is_kept_from_plain_http_where_people_came_by_https(
 
 def test_platformctl_finds_airflow_below_the_path(stack: Stack, there: AirflowApi, programs: Path):
     words = [programs / "platformctl", "bootstrap", "--dry-run", "--registry-config", "-"]
-    planned = capture_output(words, env=stack.variables, stdin=login(stack), timeout_s=120)
+    planned = capture_output(words, env=stack.environment, stdin=registry_login(stack), timeout_s=120)
     assert [line for line in planned.splitlines() if line.startswith("=") and "k8s_default" in line], planned
 
 

@@ -20,7 +20,7 @@ def ran(stack: Stack, airflow: AirflowApi) -> SampleRun:
 
 
 def test_the_run_succeeded_and_so_did_every_task(ran: SampleRun, airflow: AirflowApi):
-    tasks = {task["task_id"]: task["state"] for task in airflow.tasks("hello_team", ran.run)}
+    tasks = {task["task_id"]: task["state"] for task in airflow.list_task_instances("hello_team", ran.run)}
     assert (ran.state, tasks) == (
         "success",
         {"hello": "success", "by_output": "success", "by_pull": "success"},
@@ -37,7 +37,7 @@ def test_the_pods_result_comes_back_as_a_dictionary(ran: SampleRun):
 
 @pytest.mark.parametrize("task", ["by_output", "by_pull"])
 def test_the_next_task_has_the_result_by_output_and_by_pull(ran: SampleRun, airflow: AirflowApi, task: str):
-    assert airflow.xcom("hello_team", ran.run, task) == "the answer is 42"
+    assert airflow.read_xcom("hello_team", ran.run, task) == "the answer is 42"
 
 
 def test_the_pod_that_airflow_names_ran_as_the_contract_says(ran: SampleRun):
@@ -66,7 +66,7 @@ def test_the_pod_that_airflow_names_ran_as_the_contract_says(ran: SampleRun):
 def test_the_task_ran_in_the_teams_pool_which_holds_deferred_tasks_too(
     ran: SampleRun, airflow: AirflowApi, stack: Stack
 ):
-    pools = {task["task_id"]: task["pool"] for task in airflow.tasks("hello_team", ran.run)}
+    pools = {task["task_id"]: task["pool"] for task in airflow.list_task_instances("hello_team", ran.run)}
     assert pools == {"hello": "team-alpha", "by_output": "default_pool", "by_pull": "default_pool"}
     pool = airflow.get("pools/team-alpha")
     assert {key: pool[key] for key in ("slots", "include_deferred", "description")} == {

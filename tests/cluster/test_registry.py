@@ -66,7 +66,7 @@ def bootstrap(stack: Stack, programs: Path, registry: Registry, teams: Temporary
         given = ("--registry-config", "-") if login else ()
         text = json.dumps(login) if login else ""
         line = [*words, *given, *(more or ("--team", SPACE))]
-        return subprocess.run(line, env=stack.variables, input=text, capture_output=True, text=True, timeout=180)
+        return subprocess.run(line, env=stack.environment, input=text, capture_output=True, text=True, timeout=180)
 
     return run
 
@@ -168,7 +168,7 @@ def test_a_secret_of_one_team_is_the_source_for_another(stack: Stack, bootstrap:
     assert bootstrap(login=registry.login()).returncode == 0
     said = bootstrap("--team", OTHER, "--registry-secret", f"{SPACE}/regcred")
     assert said.returncode == 0, said.stderr
-    assert stack.secret("regcred", OTHER) == stack.secret("regcred", SPACE)
+    assert stack.read_secret("regcred", OTHER) == stack.read_secret("regcred", SPACE)
     again = bootstrap("--registry-secret", f"{SPACE}/regcred", "--dry-run", "--detailed-exitcode")
     assert (again.returncode, again.stdout.splitlines()[-1]) == (
         0,
@@ -182,7 +182,7 @@ def test_what_a_killed_run_left_is_removed_by_the_next(
     words = [programs / "platformctl", "bootstrap", "--namespace", HOME, "--yes", "--team", SPACE]
     pipe = subprocess.PIPE
     killed = subprocess.Popen(
-        [*words, "--registry-config", "-"], env=stack.variables, stdin=pipe, stderr=pipe, text=True
+        [*words, "--registry-config", "-"], env=stack.environment, stdin=pipe, stderr=pipe, text=True
     )
     assert killed.stdin
     killed.stdin.write(json.dumps(registry.login()))
@@ -221,7 +221,7 @@ def test_where_tls_leads_to_the_registry_it_is_asked_from_here(
     login = far.login() if right else far.login("guessed")
     said = subprocess.run(
         [programs / "platformctl", "bootstrap", "--namespace", FAR, "--yes", "--registry-config", "-"],
-        env={**stack.variables, "SSL_CERT_FILE": str(far.authority)},
+        env={**stack.environment, "SSL_CERT_FILE": str(far.authority)},
         input=json.dumps(login),
         capture_output=True,
         text=True,

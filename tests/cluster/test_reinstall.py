@@ -13,9 +13,9 @@ from cluster.support.airflow_runs.long_runs import components, finished_run, hol
 from common.polling import NotYet, wait_for
 from common.steps import Steps
 from stack.airflow_api import AirflowApi
-from stack.install import install
+from stack.install import install_release
 from stack.release import NAMESPACE, RELEASE, Stack
-from stack.sample_run import connect
+from stack.sample_run import connect_airflow
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Story:
 def story(stack: Stack, airflow: AirflowApi) -> Iterator[Story]:
     history = finished_run(stack, airflow)
     yield Story(stack, history, holdings(stack, airflow, history))
-    install(Steps(), stack)
+    install_release(Steps(), stack)
 
 
 def test_an_uninstall_leaves_namespaces_claims_and_secrets_and_nothing_that_runs(story: Story):
@@ -47,7 +47,7 @@ def test_an_uninstall_leaves_namespaces_claims_and_secrets_and_nothing_that_runs
 
 
 def test_an_install_by_the_same_name_finds_all_of_it_and_the_history(story: Story):
-    install(Steps(), story.stack)
-    airflow = connect(story.stack)  # the API's Service has another address now
+    install_release(Steps(), story.stack)
+    airflow = connect_airflow(story.stack)  # the API's Service has another address now
     assert holdings_again(story.stack, airflow, story.history) == story.before
     finished_run(story.stack, airflow)

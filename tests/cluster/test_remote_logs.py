@@ -23,7 +23,7 @@ from images.build import build_images
 from images.recipes import AIRFLOW_WITH_S3
 from local_cluster import cluster
 from stack.airflow_api import AirflowApi
-from stack.install import install
+from stack.install import install_release
 from stack.release import Stack
 
 STORE = Path(__file__).parent / "files" / "object_store.yaml"
@@ -78,12 +78,12 @@ def bucket(stack: Stack, airflow: AirflowApi) -> Iterator[str]:
     try:
         stack.kubectl("apply", "--server-side", "-f", STORE)
         stack.kubectl("wait", "pod/s3", "-n", "object-store", "--for=condition=Ready", "--timeout=90s", timeout_s=100)
-        url = f"http://{stack.address_of('s3', 'object-store')}/our-logs"
+        url = f"http://{stack.service_address('s3', 'object-store')}/our-logs"
         ask("PUT", url)
         airflow.post("connections", CONNECTION)
         yield url
     finally:
-        install(Steps(), stack)
+        install_release(Steps(), stack)
         airflow.delete("connections/logs")
         stack.kubectl("delete", "-f", STORE, "--ignore-not-found", timeout_s=120)
 
@@ -99,7 +99,7 @@ def kept(
     """Two finished runs under an executor."""
     values = tmp_path_factory.mktemp("values") / "remote.yaml"
     values.write_text(yaml.safe_dump({**VALUES, "executor": request.param}))
-    install(Steps(), stack, values)
+    install_release(Steps(), stack, values)
     return Kept(two_runs(stack, airflow, "remote", f"under {request.param}"), bucket)
 
 
@@ -111,7 +111,7 @@ def test_the_log_of_a_task_is_kept_in_the_bucket_and_read_from_there(kept: Kept,
     def probe() -> str:
         if name not in (found := kept.objects()):
             raise NotYet(f"objects: {found}")
-        return run.log()
+        return run.read_log()
 
     log = wait_for(f"{name} in the bucket", probe, deadline_s=60, interval_s=2)
     assert f"a line of the {way} one" in log

@@ -11,8 +11,8 @@ import yaml
 from cluster.support.airflow_runs.dag_run import Run, drop
 from common.polling import NotYet, wait_for
 from common.steps import Steps
-from stack.airflow_api import AirflowApi, UnansweredError
-from stack.install import install
+from stack.airflow_api import AirflowApi, NoResponseError
+from stack.install import install_release
 from stack.pod_watch import watch_pods
 from stack.release import NAMESPACE, RELEASE, Stack
 
@@ -25,11 +25,11 @@ def doubled(stack: Stack, airflow: AirflowApi, tmp_path_factory: pytest.TempPath
     values = tmp_path_factory.mktemp("values") / "replicas.yaml"
     values.write_text(yaml.safe_dump({key: {"replicas": 2} for key in DOUBLED}))
     try:
-        install(Steps(), stack, values)
+        install_release(Steps(), stack, values)
         drop(stack, airflow, "alpha", "replicas.py", "replicas_quick")
         yield
     finally:
-        install(Steps(), stack)
+        install_release(Steps(), stack)
 
 
 def pods_of(stack: Stack, component: str) -> list[dict[str, Any]]:
@@ -44,7 +44,7 @@ def kill(stack: Stack, pod: str) -> None:
 
 
 def start(stack: Stack, airflow: AirflowApi, dag: str) -> Run:
-    return Run(stack, airflow, dag, airflow.trigger(dag))
+    return Run(stack, airflow, dag, airflow.trigger_run(dag))
 
 
 def all_ready(stack: Stack) -> None:
@@ -74,9 +74,9 @@ def test_two_schedulers_run_each_task_once(stack: Stack, airflow: AirflowApi):
     with watch_pods(stack) as seen:
         runs = [start(stack, airflow, "replicas_quick") for _ in range(3)]
         assert [run.end() for run in runs] == ["success"] * 3
-    tasks = [task for run in runs for task in airflow.tasks(run.dag, run.id)]
+    tasks = [task for run in runs for task in airflow.list_task_instances(run.dag, run.id)]
     assert [(task["state"], task["try_number"]) for task in tasks] == [("success", 1)] * 9
-    assert len(seen.labelled(dag_id="replicas_quick")) == 9
+    assert len(seen.with_labels(dag_id="replicas_quick")) == 9
 
 
 def test_of_a_killed_scheduler_the_tasks_end_well_and_the_other_goes_on(stack: Stack, airflow: AirflowApi):
@@ -86,8 +86,10 @@ def test_of_a_killed_scheduler_the_tasks_end_well_and_the_other_goes_on(stack: S
         kill(stack, runs[0].task()["hostname"].partition(".")[0])
         meanwhile = start(stack, airflow, "replicas_quick")
         assert meanwhile.end() == "success", meanwhile.states()
-        assert [run.end() for run in runs] == ["success"] * 2, [run.log() for run in runs]
-    assert [{pod["metadata"]["uid"] for pod in seen.labelled(dag_id=run.dag) if run.owns(pod)} for run in runs] == uids
+        assert [run.end() for run in runs] == ["success"] * 2, [run.read_log() for run in runs]
+    assert [
+        {pod["metadata"]["uid"] for pod in seen.with_labels(dag_id=run.dag) if run.owns(pod)} for run in runs
+    ] == uids
 
 
 def test_of_a_killed_triggerer_the_other_takes_the_waiting_tasks_over(stack: Stack, airflow: AirflowApi):
@@ -96,8 +98,8 @@ def test_of_a_killed_triggerer_the_other_takes_the_waiting_tasks_over(stack: Sta
         run.running()
         first = wait_for("a triggerer to have the task", lambda: triggerer_of(run), deadline_s=60, interval_s=1)
         kill(stack, first.partition(".")[0])
-        assert run.end() == "success", run.log()
-    assert (run.task()["try_number"], len(seen.labelled(dag_id=run.dag))) == (1, 1)
+        assert run.end() == "success", run.read_log()
+    assert (run.task()["try_number"], len(seen.with_labels(dag_id=run.dag))) == (1, 1)
 
 
 def triggerer_of(run: Run) -> str:
@@ -120,5 +122,5 @@ def ten_answers(airflow: AirflowApi) -> None:
     try:
         for _ in range(10):
             airflow.get("version")
-    except UnansweredError as error:
+    except NoResponseError as error:
         raise NotYet(str(error)) from None

@@ -93,7 +93,7 @@ accounts, public certificates (system:cluster-trust-bundle-discovery).
 @pytest.fixture(scope="module")
 def identities(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Identity]:
     """Accounts with a token by TokenRequest; people by impersonation, for they would sign in elsewhere."""
-    config = stack.config()
+    config = stack.read_kubeconfig()
     server, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
     authority = base64.b64decode(server["certificate-authority-data"]).decode()
     plain, admin = (ssl.create_default_context(cadata=authority) for _ in range(2))

@@ -16,7 +16,7 @@ from common.steps import Steps
 from images.build import build_images
 from images.recipes import AWS_CLI
 from local_cluster import cluster
-from stack.install import install
+from stack.install import install_release
 from stack.release import Stack
 
 RUN_TASK = REPOSITORY / "scripts" / "run-task"
@@ -36,10 +36,10 @@ def team_of_old_images(stack: Stack, tmp_path: Path) -> Iterator[None]:
     values = tmp_path / "old.yaml"
     values.write_text(yaml.safe_dump({"teams": {"old": OLD}}))
     try:
-        install(Steps(), stack, values)
+        install_release(Steps(), stack, values)
         yield
     finally:
-        install(Steps(), stack)
+        install_release(Steps(), stack)
         stack.kubectl("delete", "namespace", "team-old", "--ignore-not-found", timeout_s=120)
 
 

@@ -17,7 +17,7 @@ from common.polling import NotYet, wait_for
 from stack.airflow_api import AirflowApi
 from stack.pod_watch import ObservedPods, watch_pods
 from stack.release import RELEASE, Stack
-from stack.sample_run import connect
+from stack.sample_run import connect_airflow
 
 NAME = "rotation"
 PASSWORD = "of-a-test"
@@ -39,7 +39,7 @@ class Story:
 
 @pytest.fixture(scope="module")
 def story(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
-    airflow = connect(stack)
+    airflow = connect_airflow(stack)
     with watch_pods(stack) as seen:
         airflow.post("connections", {"connection_id": NAME, "conn_type": "http", "password": PASSWORD})
         airflow.post("variables", {"key": NAME, "value": PASSWORD})
@@ -47,14 +47,14 @@ def story(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[St
         try:
             yield Story(stack, airflow, seen, lasting, tmp_path_factory.mktemp("rotation"))
         finally:
-            airflow.renew()
+            airflow.discard_token()
             lasting.stop()
             airflow.delete(f"connections/{NAME}")
             airflow.delete(f"variables/{NAME}")
 
 
 def key(stack: Stack, name: str) -> str:
-    return stack.secret(f"{RELEASE}-{name}")[name]
+    return stack.read_secret(f"{RELEASE}-{name}")[name]
 
 
 def stored(stack: Stack) -> list[bytes]:
@@ -82,7 +82,7 @@ def test_another_jwt_secret_ends_the_old_sign_ins_and_no_task(story: Story):
     assert len(key(story.stack, "jwt-secret")) == 88  # 64 bytes in base64
     with pytest.raises(ScriptError, match=r"with 40[13]"):
         story.airflow.get("pools/team-alpha")
-    story.airflow.renew()
+    story.airflow.discard_token()
     assert story.airflow.get("pools/team-alpha")["name"] == "team-alpha"
     assert story.lasting.pods() == story.lasting.uids
 

@@ -14,7 +14,7 @@ from cluster.support.services.registry import Registry, base_image, running
 from common.paths import REPOSITORY
 from common.polling import NotYet, wait_for
 from stack.airflow_api import AirflowApi
-from stack.git_push import push
+from stack.git_push import push_files
 from stack.pod_watch import ObservedPods, watch_pods
 from stack.release import Stack
 
@@ -58,22 +58,22 @@ def seen(stack: Stack) -> Iterator[ObservedPods]:
 def runs(stack: Stack, airflow: AirflowApi, registry: Registry, seen: ObservedPods) -> Iterator[dict[str, Run]]:
     """A run of every sample, dropped into team alpha's repository as it is in the checkout."""
     files = {f"{name}.py": file.read_text(encoding="utf-8") for name, file in SAMPLES.items()} | JOBS
-    commit = push(repository(stack), files, "Try the samples")
+    commit = push_files(repository(stack), files, "Try the samples")
     for name in SAMPLES:
         airflow.wait_for_version(name, commit)
-    yield {name: Run(stack, airflow, name, airflow.trigger(name)) for name in SAMPLES}
+    yield {name: Run(stack, airflow, name, airflow.trigger_run(name)) for name in SAMPLES}
     stack.kubectl("delete", "pods", "-n", TEAM, "-l", f"dag_id in ({','.join(SAMPLES)})", "--wait=false")
-    push(repository(stack), dict.fromkeys(files, ""), "Have tried the samples")
+    push_files(repository(stack), dict.fromkeys(files, ""), "Have tried the samples")
 
 
 def repository(stack: Stack) -> str:
     """The address of team alpha's repository."""
-    return f"git://{stack.address_of('git-server', 'git')}/alpha.git"
+    return f"git://{stack.service_address('git-server', 'git')}/alpha.git"
 
 
 def ended(runs: dict[str, Run], name: str, task: str) -> str:
     """The log of a task of a sample, whose run has ended as it should."""
-    state, log = runs[name].end(), runs[name].log(task)
+    state, log = runs[name].end(), runs[name].read_log(task)
     assert state == ("failed" if name in FAILS else "success"), log
     return log
 
@@ -96,7 +96,7 @@ def in_the_claim(stack: Stack, path: str) -> str:
 
 def pod_of(seen: ObservedPods, dag: str, task: str) -> dict[str, Any]:
     """The pod of a task, as it was last seen."""
-    (pod,) = seen.labelled(dag_id=dag, task_id=task)
+    (pod,) = seen.with_labels(dag_id=dag, task_id=task)
     return pod
 
 
@@ -112,7 +112,7 @@ def test_sidecars_keep_the_repository_fresh_show_what_is_logged_into_files_and_e
             raise NotYet(f"its log is {log!r}")
 
     wait_for("log-shipper to show the file's lines", shipped, deadline_s=60, interval_s=1)
-    push(repository(stack), {"jobs/order": "stop\n"}, "Stop")
+    push_files(repository(stack), {"jobs/order": "stop\n"}, "Stop")
     assert "told to stop" in ended(runs, "sidecars", "watch")
 
 
@@ -122,7 +122,7 @@ def test_the_least_sample_says_hello(runs: dict[str, Run]):
 
 def test_a_result_goes_from_one_pod_into_another(runs: dict[str, Run], airflow: AirflowApi):
     ended(runs, "xcom", "double")
-    assert [airflow.xcom("xcom", runs["xcom"].id, task) for task in ("count", "double")] == [{"rows": 12}, 24]
+    assert [airflow.read_xcom("xcom", runs["xcom"].id, task) for task in ("count", "double")] == [{"rows": 12}, 24]
 
 
 def test_the_full_pattern_writes_into_the_claim_what_the_secret_gave_it(runs: dict[str, Run], stack: Stack):

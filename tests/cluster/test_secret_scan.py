@@ -176,8 +176,8 @@ def words(programs: Path, *more: str | Path) -> list[str | Path]:
 def test_a_run_that_ends_well_leaves_it_in_the_secret_alone(
     stack: Stack, airflow: AirflowApi, team: TemporaryTeams, programs: Path, folder: Path
 ):
-    team.empty(airflow)
-    outcome = run(words(programs), stack.variables, folder)
+    team.delete_objects(airflow)
+    outcome = run(words(programs), stack.environment, folder)
     assert outcome.code == 0, outcome.said
     assert ASKING in outcome.said and CONNECTING in outcome.said
     assert "command" in outcome.watch.seen  # what ansible-runner writes about its call: it was looked at
@@ -190,8 +190,8 @@ def test_a_run_without_platformctl_does_too(
     """By hand, told everything that Ansible tells; the sign-in comes from a Secret, for a file would be found."""
     from kpo_platform.bootstrap.ansible import runner
 
-    team.empty(airflow)
-    assert run(words(programs), stack.variables, folder).code == 0
+    team.delete_objects(airflow)
+    assert run(words(programs), stack.environment, folder).code == 0
     stack.kubectl("create", "namespace", f"{HOME}-source")
     try:
         source = stack.get("secret", "regcred", "-n", SPACE)
@@ -201,7 +201,7 @@ def test_a_run_without_platformctl_does_too(
         stack.kubectl("delete", "secret", "regcred", "-n", SPACE)
         playbook = Path(runner.__file__).parent / "ansible" / "bootstrap.yml"
         given = ["-e", f"kpo_namespace={HOME}", "-e", f"kpo_registry_secret={HOME}-source/pull"]
-        env = {**stack.variables, "LC_ALL": "C.UTF-8", "ANSIBLE_HOME": str(folder / "ansible")}
+        env = {**stack.environment, "LC_ALL": "C.UTF-8", "ANSIBLE_HOME": str(folder / "ansible")}
         outcome = run([programs / "ansible-playbook", playbook, "-vvv", *given], env, folder)
         assert outcome.code == 0, outcome.said
         assert (sings(outcome.said.encode()), outcome.watch.found) == (False, set())
@@ -214,7 +214,7 @@ def test_a_run_without_platformctl_does_too(
 
 @pytest.fixture(scope="module")
 def cut(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Line]:
-    with line(stack, stack.address_of("airflow-api-server"), tmp_path_factory.mktemp("line")) as it:
+    with line(stack, stack.service_address("airflow-api-server"), tmp_path_factory.mktemp("line")) as it:
         yield it
 
 
@@ -223,14 +223,14 @@ def test_a_run_that_fails_leaves_it_in_no_other_place(
     stack: Stack, airflow: AirflowApi, team: TemporaryTeams, programs: Path, folder: Path, cut: Line, after: str
 ):
     """The line is cut right after a Secret was written: while a node is asked, or in the middle of the playbook."""
-    team.empty(airflow)
+    team.delete_objects(airflow)
     cut.mend()
     way = ("--kubeconfig", cut.kubeconfig(folder.parent), "--airflow-url", cut.url)
     assert run(words(programs, *way), {}, folder).code == 0
     number = next(
         place for place, write in enumerate(cut.writes, 1) if write.startswith("PATCH") and write.endswith(after)
     )
-    team.empty(airflow)
+    team.delete_objects(airflow)
     cut.mend(number + 1)
     outcome = run(words(programs, *way), {}, folder)
     (folder.parent / "line").unlink()
@@ -248,8 +248,8 @@ def tidy(stack: Stack) -> None:
 def test_a_run_that_is_stopped_leaves_it_in_no_other_place(
     stack: Stack, airflow: AirflowApi, team: TemporaryTeams, programs: Path, folder: Path, moment: str
 ):
-    team.empty(airflow)
-    outcome = run(words(programs), stack.variables, folder, stop_at=moment)
+    team.delete_objects(airflow)
+    outcome = run(words(programs), stack.environment, folder, stop_at=moment)
     assert outcome.code == 130, outcome.said
     names = [each["metadata"]["name"] for each in stack.get("secrets", "-n", SPACE)["items"]]
     assert names == ([] if moment == ASKING else names)

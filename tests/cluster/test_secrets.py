@@ -16,9 +16,9 @@ from common.errors import ScriptError
 from common.polling import NotYet, wait_for
 from common.steps import Steps
 from stack.airflow_api import AirflowApi
-from stack.install import install
+from stack.install import install_release
 from stack.release import CHART, NAMESPACE, RELEASE, VALUES, Stack
-from stack.sample_run import connect
+from stack.sample_run import connect_airflow
 
 SECRETS_JOB = "app.kubernetes.io/component=secrets"
 # A mounted secret that appears late reaches a running pod within the kubelet's sync period and its cache's lifetime.
@@ -29,13 +29,13 @@ ARRIVAL_S = 300
 def usual(stack: Stack) -> Iterator[None]:
     """Afterwards the release is what it was, and the secret of the last chapters is gone."""
     yield
-    install(Steps(), stack)
+    install_release(Steps(), stack)
     stack.kubectl("delete", "secret", "ours", "-n", NAMESPACE, "--ignore-not-found")
 
 
 def upgrade(stack: Stack, folder: Path, values: dict[str, Any]) -> None:
     (folder / "values.yaml").write_text(yaml.safe_dump(values))
-    install(Steps(), stack, folder / "values.yaml")
+    install_release(Steps(), stack, folder / "values.yaml")
 
 
 def versions(stack: Stack) -> dict[str, str]:
@@ -133,5 +133,5 @@ def done(stack: Stack) -> None:
 
 
 def test_the_administrator_of_that_secret_signs_in(stack: Stack, airflow: AirflowApi):
-    assert stack.contract()["airflow"]["adminSecret"] == "ours"
-    assert connect(stack).get("pools/team-alpha")["name"] == "team-alpha"
+    assert stack.read_contract()["airflow"]["adminSecret"] == "ours"
+    assert connect_airflow(stack).get("pools/team-alpha")["name"] == "team-alpha"

@@ -16,7 +16,7 @@ def runs(stack: Stack, airflow: AirflowApi) -> dict[str, Run]:
     """A finished run of each DAG."""
     drop(stack, airflow, "alpha", "functions.py", "functions")
     airflow.wait_for_version("everything", airflow.get("dags/functions/details")["bundle_version"])
-    started = {dag: Run(stack, airflow, dag, airflow.trigger(dag)) for dag in ("functions", "everything")}
+    started = {dag: Run(stack, airflow, dag, airflow.trigger_run(dag)) for dag in ("functions", "everything")}
     for run in started.values():
         run.end()
     return started
@@ -53,17 +53,17 @@ def test_setup_teardown_mapping_timeouts_and_assets_work_as_everywhere(runs: dic
 
 def test_fields_of_our_own_are_rendered(runs: dict[str, Run]):
     run = runs["everything"]
-    assert f"run {run.id} in /work" in run.log()
+    assert f"run {run.id} in /work" in run.read_log()
 
 
 def test_the_task_links_to_its_pod(runs: dict[str, Run], airflow: AirflowApi):
     run = runs["everything"]
     for task in ("work", "prepare"):
         path = f"dags/everything/dagRuns/{quote(run.id)}/taskInstances/{task}/links"
-        name = airflow.xcom("everything", run.id, task, "pod_name")
+        name = airflow.read_xcom("everything", run.id, task, "pod_name")
         links = airflow.get(path)["extra_links"]
         assert links == {"Pod": f"https://console.kpo-platform.test/team-alpha/{name}"}
 
 
 def _all(run: Run) -> list[dict[str, object]]:
-    return run.airflow.tasks(run.dag, run.id)
+    return run.airflow.list_task_instances(run.dag, run.id)

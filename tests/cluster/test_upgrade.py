@@ -31,7 +31,7 @@ from common.errors import ScriptError
 from common.paths import REPOSITORY
 from common.steps import Steps
 from stack.airflow_api import AirflowApi
-from stack.install import install
+from stack.install import install_release
 from stack.pod_watch import ObservedPods, watch_pods
 from stack.release import NAMESPACE, RELEASE, Stack
 
@@ -97,13 +97,13 @@ def story(stack: Stack, airflow: AirflowApi, tmp_path_factory: pytest.TempPathFa
                     {name: uid for name, (_, uid) in components(stack).items()},
                     lasting,
                 )
-                install(Steps(), stack, changed)
+                install_release(Steps(), stack, changed)
                 settle(stack)
                 yield before
             finally:
                 lasting.stop()
     finally:
-        install(Steps(), stack)
+        install_release(Steps(), stack)
 
 
 def test_every_component_of_airflow_started_again_and_the_tasks_pods_ran_on(story: Story):

@@ -48,7 +48,7 @@ def bootstrap(stack: Stack, programs: Path, team: TemporaryTeams) -> Bootstrap:
     def run(storage_class: str | None = CLASS, **sizes: str) -> tuple[int, list[str]]:
         declare(stack, sizes, storage_class)
         words = [programs / "platformctl", "bootstrap", "--namespace", HOME, "--yes"]
-        done = subprocess.run(words, env=stack.variables, capture_output=True, text=True, timeout=180)
+        done = subprocess.run(words, env=stack.environment, capture_output=True, text=True, timeout=180)
         said = [*done.stdout.splitlines(), done.stderr.splitlines()[-1]]
         lines = [line for line in said if "PersistentVolumeClaim" in line]
         return done.returncode, [line.replace(f"PersistentVolumeClaim {SPACE}/", "") for line in lines]
@@ -170,7 +170,7 @@ def test_a_size_that_another_hand_has_set_is_had_back_by_the_command_that_is_tol
     )
     assert claims(stack) == {"big": "2Mi"}
     path = f"{stack.programs}:{os.environ['PATH']}"
-    subprocess.run(way_out, shell=True, env={**stack.variables, "PATH": path}, timeout=60, check=True)
+    subprocess.run(way_out, shell=True, env={**stack.environment, "PATH": path}, timeout=60, check=True)
     kept = f"3Mi, ReadWriteOnce, class {CLASS}, Bound"
     assert bootstrap(big="3Mi") == (0, [f"= big: unchanged ({kept})", f"✔ big: {kept}"])
 
@@ -222,7 +222,7 @@ def test_what_the_contract_drops_is_kept_until_its_deletion_is_confirmed(
     words = [programs / "platformctl", "teams", "delete", SPACE, "--namespace", HOME]
 
     def delete(*more: str) -> tuple[int, dict[str, str]]:
-        done = subprocess.run([*words, *more], env=stack.variables, capture_output=True, text=True, timeout=60)
+        done = subprocess.run([*words, *more], env=stack.environment, capture_output=True, text=True, timeout=60)
         return done.returncode, claims(stack)
 
     both = {"data": "1Mi", "extra": "1Mi"}

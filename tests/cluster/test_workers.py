@@ -68,7 +68,7 @@ def test_a_worker_that_is_asked_to_stop_waits_for_tasks_that_end_in_time(
     wait_for("the worker to wait for its task", lambda: waits(stack), deadline_s=GRACE_S)
     it.tell_to_end()
     assert it.run.end() == "success", it.tasks()
-    assert (it.tasks()[SYNC], it.run.log("sync").count("Building pod")) == (("success", 1), 1)
+    assert (it.tasks()[SYNC], it.run.read_log("sync").count("Building pod")) == (("success", 1), 1)
 
 
 def waits(stack: Stack) -> None:
@@ -80,7 +80,7 @@ def waits(stack: Stack) -> None:
 def workers(story: Story) -> set[str]:
     """The pods in which tasks of the run wait."""
     run = story.lasting.run
-    tasks = run.airflow.tasks(run.dag, run.id)
+    tasks = run.airflow.list_task_instances(run.dag, run.id)
     return {task["hostname"].partition(".")[0] for task in tasks if task["state"] == "running"}
 
 
@@ -140,7 +140,7 @@ def failed(story: Story) -> None:
 def test_the_failed_task_takes_its_pod_up_once_it_is_cleared(executor: str, story: Story):
     run = story.lasting.run
     body = {"dry_run": False, "dag_run_id": run.id, "task_ids": ["once"], "only_failed": True}
-    before = run.log("once").count("Pod has reached Running phase")
+    before = run.read_log("once").count("Pod has reached Running phase")
     run.airflow.post(f"dags/{run.dag}/clearTaskInstances", body)
     story.lasting.wait_for_sync(before + 1, "once")
     assert story.lasting.pods() == story.lasting.uids

@@ -38,5 +38,5 @@ def test_command_starts_without_the_environment():
 
 
 def test_benchmark_dag_files_belong_to_team_alpha(tmp_path: Path):
-    files = [file for file, *_ in parsing._arms(tmp_path).values()]
+    files = [file for file, *_ in parsing._write_variants(tmp_path).values()]
     assert [team_of_file(file, [tmp_path / "dags"], ["alpha"]) for file in files] == ["alpha"] * 4

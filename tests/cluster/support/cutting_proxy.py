@@ -120,7 +120,7 @@ def line(stack: Stack, airflow: str, folder: Path) -> Iterator[Line]:
 
 
 def _dialer(stack: Stack, airflow: str, folder: Path) -> Any:
-    view = stack.config()
+    view = stack.read_kubeconfig()
     cluster, user = view["clusters"][0]["cluster"], view["users"][0]["user"]
     trust = ssl.create_default_context(cadata=_decoded(cluster["certificate-authority-data"]))
     identity = folder / "administrator.pem"

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from common.polling import NotYet, wait_for
 from stack.airflow_api import AirflowApi, NotFoundError
-from stack.git_push import push
+from stack.git_push import push_files
 from stack.release import Stack
 
 DAGS = Path(__file__).parents[2] / "dags"
@@ -49,11 +49,11 @@ class Run:
 
     def states(self) -> dict[str, str]:
         """Give the state of every task."""
-        return {task["task_id"]: task["state"] for task in self.airflow.tasks(self.dag, self.id)}
+        return {task["task_id"]: task["state"] for task in self.airflow.list_task_instances(self.dag, self.id)}
 
     def task(self) -> dict[str, Any]:
         """Give the run's only task instance."""
-        (task,) = self.airflow.tasks(self.dag, self.id)
+        (task,) = self.airflow.list_task_instances(self.dag, self.id)
         return task
 
     def wait_for_log(self, words: str, task: str = "work", attempt: int = 1) -> str:
@@ -61,7 +61,7 @@ class Run:
 
         def probe() -> str:
             try:
-                log = self.airflow.log(self.dag, self.id, task, attempt)
+                log = self.airflow.read_log(self.dag, self.id, task, attempt)
             except NotFoundError as error:
                 raise NotYet(str(error)) from None
             if words not in log:
@@ -74,9 +74,9 @@ class Run:
         """Wait for the run's end and give its state."""
         return self.airflow.wait_for_run(self.dag, self.id, deadline_s=300)
 
-    def log(self, task: str = "work", attempt: int = 1) -> str:
+    def read_log(self, task: str = "work", attempt: int = 1) -> str:
         """Give the log of one try of a task."""
-        return self.airflow.log(self.dag, self.id, task, attempt)
+        return self.airflow.read_log(self.dag, self.id, task, attempt)
 
     def mark_failed(self, task: str = "work") -> None:
         """Stop a task as its user does, by marking it failed."""
@@ -85,6 +85,6 @@ class Run:
 
 def drop(stack: Stack, airflow: AirflowApi, team: str, file: str, dag: str) -> None:
     """Drop a file of tests/cluster/dags into a team's folder by git push, and wait until Airflow has read its DAG."""
-    url = f"git://{stack.address_of('git-server', 'git')}/{team}.git"
-    commit = push(url, {file: (DAGS / file).read_text(encoding="utf-8")}, f"Try {file}")
+    url = f"git://{stack.service_address('git-server', 'git')}/{team}.git"
+    commit = push_files(url, {file: (DAGS / file).read_text(encoding="utf-8")}, f"Try {file}")
     airflow.wait_for_version(dag, commit)

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from common.steps import Steps
-from stack.install import install
+from stack.install import install_release
 from stack.release import NAMESPACE, Stack
 
 CLAIM: dict[str, Any] = {
@@ -48,10 +48,10 @@ def release_with(stack: Stack, executor: str, file: Path, more: dict[str, Any] |
     file.write_text(yaml.safe_dump({**VALUES[executor], **(more or {})}))
     try:
         stack.kubectl("apply", "--server-side", "-f", "-", stdin=json.dumps(CLAIM))
-        install(Steps(), stack, file)
+        install_release(Steps(), stack, file)
         yield
     finally:
-        install(Steps(), stack)
+        install_release(Steps(), stack)
         # Those that the executor had no time to remove.
         stack.kubectl("delete", "pods", "-n", NAMESPACE, "-l", WORKERS, timeout_s=120)
         stack.kubectl("delete", "pvc", CLAIM["metadata"]["name"], "-n", NAMESPACE, timeout_s=120)

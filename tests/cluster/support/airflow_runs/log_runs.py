@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cluster.support.airflow_runs.dag_run import Run
 from stack.airflow_api import AirflowApi
-from stack.git_push import push
+from stack.git_push import push_files
 from stack.release import Stack
 
 WAYS = ("sync", "deferred")
@@ -24,12 +24,12 @@ for name, deferrable in {{"sync": False, "deferred": True}}.items():
 
 def two_runs(stack: Stack, airflow: AirflowApi, prefix: str, note: str) -> dict[str, Run]:
     """Run both to their end; the DAGs' names begin with the prefix, and the note makes their file another one."""
-    url = f"git://{stack.address_of('git-server', 'git')}/alpha.git"
-    commit = push(url, {f"{prefix}.py": _DAG.format(prefix=prefix, note=note)}, "Two DAGs with something to say")
+    url = f"git://{stack.service_address('git-server', 'git')}/alpha.git"
+    commit = push_files(url, {f"{prefix}.py": _DAG.format(prefix=prefix, note=note)}, "Two DAGs with something to say")
     made = {}
     for way in WAYS:
         airflow.wait_for_version(f"{prefix}_{way}", commit)
-        made[way] = Run(stack, airflow, f"{prefix}_{way}", airflow.trigger(f"{prefix}_{way}"))
+        made[way] = Run(stack, airflow, f"{prefix}_{way}", airflow.trigger_run(f"{prefix}_{way}"))
     for run in made.values():
-        assert run.end() == "success", run.log()
+        assert run.end() == "success", run.read_log()
     return made

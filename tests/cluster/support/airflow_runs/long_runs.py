@@ -56,13 +56,13 @@ class Lasting:
 
     def tasks(self) -> dict[tuple[str, str], tuple[str, int]]:
         """Give state and try of every task, by task and map index."""
-        found = self.run.airflow.tasks(self.run.dag, self.run.id)
+        found = self.run.airflow.list_task_instances(self.run.dag, self.run.id)
         return {(one["task_id"], str(one["map_index"])): (one["state"], one["try_number"]) for one in found}
 
     def seen_in(self, seen: ObservedPods) -> dict[tuple[str, str], set[str]]:
         """Give the uids of all pods that the tasks ever had while somebody looked, by task and map index."""
         found: dict[tuple[str, str], set[str]] = {}
-        for pod in filter(self.run.owns, seen.labelled(dag_id=self.run.dag)):
+        for pod in filter(self.run.owns, seen.with_labels(dag_id=self.run.dag)):
             labels = pod["metadata"]["labels"]
             found.setdefault((labels["task_id"], labels.get("map_index", "-1")), set()).add(pod["metadata"]["uid"])
         return found
@@ -79,7 +79,7 @@ class Lasting:
 
         def probe() -> None:
             tries = self.tasks()[task, "-1"][1]
-            log = "".join(self.run.log(task, attempt) for attempt in range(1, tries + 1))
+            log = "".join(self.run.read_log(task, attempt) for attempt in range(1, tries + 1))
             if (seen := log.count("Pod has reached Running phase")) < times:
                 raise NotYet(f"{seen} times; tasks {self.tasks()}; last lines: {log[-600:]}")
 
@@ -96,7 +96,7 @@ class Lasting:
 def start(stack: Stack, airflow: AirflowApi, dag: str = "lasting") -> Lasting:
     """Start a run of the DAG and wait until all its pods run, and the task in the worker knows it."""
     drop(stack, airflow, "alpha", "lasting.py", dag)
-    it = Lasting(Run(stack, airflow, dag, airflow.trigger(dag)), {})
+    it = Lasting(Run(stack, airflow, dag, airflow.trigger_run(dag)), {})
 
     def probe() -> dict[tuple[str, str], str]:
         if (running := it.pods()).keys() != TASKS_OF[dag]:
@@ -111,8 +111,8 @@ def start(stack: Stack, airflow: AirflowApi, dag: str = "lasting") -> Lasting:
 def finished_run(stack: Stack, airflow: AirflowApi) -> Run:
     """Run the DAG `lasted`, which ends at once, for the history."""
     drop(stack, airflow, "alpha", "lasting.py", "lasted")
-    run = Run(stack, airflow, "lasted", airflow.trigger("lasted"))
-    assert run.end() == "success", run.log()
+    run = Run(stack, airflow, "lasted", airflow.trigger_run("lasted"))
+    assert run.end() == "success", run.read_log()
     return run
 
 
@@ -130,13 +130,13 @@ def kept_objects(stack: Stack) -> dict[str, Any]:
 
 def holdings(stack: Stack, airflow: AirflowApi, history: Run) -> dict[str, Any]:
     """Give what no restart, upgrade or reinstall may change: what outlives the release, the connection, the history."""
-    (task,) = airflow.tasks(history.dag, history.id)
+    (task,) = airflow.list_task_instances(history.dag, history.id)
     return {
         "objects": kept_objects(stack),
         "connection": airflow.get("connections/k8s_default"),
         "history": (task["state"], task["try_number"], task["start_date"], task["end_date"]),
-        "xcom": airflow.xcom(history.dag, history.id, "work"),
-        "log": airflow.log(history.dag, history.id, "work"),
+        "xcom": airflow.read_xcom(history.dag, history.id, "work"),
+        "log": airflow.read_log(history.dag, history.id, "work"),
     }
 
 

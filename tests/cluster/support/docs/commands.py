@@ -30,7 +30,7 @@ def follow(stack: Stack, block: str, folder: Path) -> str:
     Raises:
         CommandError: one of them failed; those after it were not typed.
     """
-    env = {**stack.variables, "PATH": f"{stack.programs}:{os.environ['PATH']}"}
+    env = {**stack.environment, "PATH": f"{stack.programs}:{os.environ['PATH']}"}
     return capture_output(
         ["bash", "-euo", "pipefail", "-c", f"exec 2>&1\n{block}"], env=env, cwd=folder, timeout_s=_LONGEST_S
     )

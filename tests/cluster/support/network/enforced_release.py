@@ -107,11 +107,11 @@ class Enforced:
 def targets(stack: Stack, executor: str, ports: list[int]) -> dict[str, str]:
     """What there is to connect to; the shop is known by its name only, so whoever gets there has found it by DNS."""
     logs = {"scheduler": 8793, "triggerer": 8794, "worker": 8793}
-    celery = {"broker": stack.address_of(f"{RELEASE}-redis")} if executor == "CeleryExecutor" else {}
+    celery = {"broker": stack.service_address(f"{RELEASE}-redis")} if executor == "CeleryExecutor" else {}
     return {
-        "database": stack.address_of(f"{RELEASE}-postgresql"),
-        "API": stack.address_of(f"{RELEASE}-api-server"),
-        "metrics": f"{stack.address_of(f'{RELEASE}-statsd').split(':')[0]}:9102",
+        "database": stack.service_address(f"{RELEASE}-postgresql"),
+        "API": stack.service_address(f"{RELEASE}-api-server"),
+        "metrics": f"{stack.service_address(f'{RELEASE}-statsd').split(':')[0]}:9102",
         **{
             f"logs-of-{name}": address(stack, f"{NAMESPACE}/{RELEASE}-{name}-0", logs[name])
             for name in LOGS_AT[executor]

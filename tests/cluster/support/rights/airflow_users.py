@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from stack.airflow_api import AirflowApi, NotFoundError
-from stack.git_push import push
+from stack.git_push import push_files
 from stack.release import RELEASE, Stack
 
 USERS = "/auth/fab/v1/users"
@@ -25,9 +25,11 @@ with DAG("people_{team}", schedule=None, tags=["of-{team}"]):
 
 def drop_dags(stack: Stack, airflow: AirflowApi) -> None:
     """Push a DAG of each team into its repository, and wait until Airflow has read them."""
-    server = stack.address_of("git-server", "git")
+    server = stack.service_address("git-server", "git")
     commits = {
-        team: push(f"git://{server}/{team}.git", {"people.py": DAG.format(team=team)}, "A DAG for the team's people")
+        team: push_files(
+            f"git://{server}/{team}.git", {"people.py": DAG.format(team=team)}, "A DAG for the team's people"
+        )
         for team in ("alpha", "beta")
     }
     for team, commit in commits.items():
@@ -64,7 +66,7 @@ class Answer:
 
 def ask(stack: Stack, token: str, method: str, path: str, body: object = None) -> Answer:
     """Send one request with somebody's token, and give the answer whatever it is."""
-    connection = http.client.HTTPConnection(stack.address_of(f"{RELEASE}-api-server"), timeout=30)
+    connection = http.client.HTTPConnection(stack.service_address(f"{RELEASE}-api-server"), timeout=30)
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json", "Accept": "application/json"}
     connection.request(method, path, None if body is None else json.dumps(body), headers)
     reply = connection.getresponse()

@@ -72,7 +72,7 @@ class Mutant:
     def make(cls, stack: Stack, home: str, folder: Path) -> Mutant:
         """Make the account in a namespace, and its kubeconfig in a folder."""
         stack.kubectl("create", "serviceaccount", NAME, "-n", home)
-        return cls(stack, home, stack.kubeconfig_of(NAME, home, folder))
+        return cls(stack, home, stack.write_account_kubeconfig(NAME, home, folder))
 
     def grant(self, role: str, rules: list[dict[str, Any]], places: Iterable[str]) -> None:
         """Give exactly these rules in these namespaces, or in the whole cluster where a place is empty; wait for it.

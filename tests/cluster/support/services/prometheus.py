@@ -112,7 +112,7 @@ class Prometheus:
 def running(stack: Stack) -> Iterator[Prometheus]:
     """Run a Prometheus while the block lasts."""
     files = {
-        "prometheus.json": json.dumps(_config(stack.address_of(f"{RELEASE}-statsd"))),
+        "prometheus.json": json.dumps(_config(stack.service_address(f"{RELEASE}-statsd"))),
         "alerts.json": yaml.safe_dump({"groups": groups()}),
     }
     config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "prometheus"}, "data": files}
@@ -121,6 +121,6 @@ def running(stack: Stack) -> Iterator[Prometheus]:
         for item in (config, _pod(), _service()):
             stack.kubectl("create", "-n", SPACE, "-f", "-", stdin=json.dumps(item))
         stack.kubectl("wait", "-n", SPACE, "pod/prometheus", "--for=condition=Ready", "--timeout=120s", timeout_s=130)
-        yield Prometheus(stack, stack.address_of("prometheus", SPACE))
+        yield Prometheus(stack, stack.service_address("prometheus", SPACE))
     finally:
         stack.kubectl("delete", "namespace", SPACE, "--ignore-not-found", timeout_s=120)

@@ -1,4 +1,4 @@
-"""How long a developer waits from a change of the code to its effect, with the stack running."""
+"""Duration from a code change to its effect, with the stack running."""
 
 from __future__ import annotations
 
@@ -19,35 +19,35 @@ _RUNS = 3
 
 
 def measure(steps: Steps) -> dict[str, Any]:
-    """Change the operator in a copy of the checkout, run one task with it, and then reload the whole stack with it.
+    """Change the operator in a copy of the checkout, run a task with it, then upgrade the whole stack.
 
     Args:
-        steps: told about progress.
+        steps: receives the progress.
     """
     install_stack(steps)
     with tempfile.TemporaryDirectory(prefix="kpo-") as folder:
-        copy = _copy(Path(folder, "checkout"))
+        copy = _copy_checkout(Path(folder, "checkout"))
         rows = []
         for name, words in {
             "one task (scripts/run-task)": ["scripts/run-task", "dags/hello_team.py", "hello"],
             "the whole stack (scripts/quickstart)": ["scripts/quickstart"],
         }.items():
             seconds = []
-            for turn in range(1 + _RUNS):
-                _change(copy, f"{name} {turn}")
-                seconds.append(_timed(steps, name, copy, words))
-            rows.append([name, *(round(one, 1) for one in sorted(seconds[1:]))])
+            for number in range(1 + _RUNS):
+                _append_comment(copy, f"{name} {number}")
+                seconds.append(_run_command(steps, name, copy, words))
+            rows.append([name, *(round(duration, 1) for duration in sorted(seconds[1:]))])
     return {
         "title": "From a change to its effect",
-        "text": f"Seconds from a change of {Path(_CHANGED).name} to the end of the command that shows its effect, the "
-        f"stack running beside it; {_RUNS} runs after one that counts for nothing, sorted.",
-        "columns": ["what is seen", "fastest", "middle", "slowest"],
+        "text": f"Seconds from a change of {Path(_CHANGED).name} to the end of the command that shows its effect, with "
+        f"the stack running; {_RUNS} runs after a discarded one, sorted.",
+        "columns": ["command", "minimum", "median", "maximum"],
         "rows": rows,
     }
 
 
-def _copy(folder: Path) -> Path:
-    """Copy the checkout without its environment; git tells what belongs to it."""
+def _copy_checkout(folder: Path) -> Path:
+    """Copy the checkout's git files, without its environment."""
     files = capture_output(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=REPOSITORY
     ).splitlines()
@@ -58,13 +58,13 @@ def _copy(folder: Path) -> Path:
     return folder
 
 
-def _change(copy: Path, what: str) -> None:
+def _append_comment(copy: Path, text: str) -> None:
     with (copy / _CHANGED).open("a", encoding="utf-8") as code:
-        code.write(f"# {what}\n")
+        code.write(f"# {text}\n")
 
 
-def _timed(steps: Steps, name: str, copy: Path, words: Sequence[str]) -> float:
+def _run_command(steps: Steps, name: str, copy: Path, words: Sequence[str]) -> float:
     with steps.step(name):
-        began = time.monotonic()
+        start = time.monotonic()
         run_logged([copy / words[0], *words[1:]], cache_path("logs", "bench-loop.log"), timeout_s=600, cwd=copy)
-        return time.monotonic() - began
+        return time.monotonic() - start
