@@ -16,7 +16,7 @@ from stack.release import NAMESPACE, RELEASE, Stack
 
 LOST = f"{RELEASE}-jwt-secret"
 NEEDED = {
-    "admin": "is there",  # mounted as a whole
+    "admin": "exists",  # mounted as a whole
     "api-secret-key": "has `api-secret-key`",
     "fernet-key": "has `fernet-key`",
     "jwt-secret": "has `jwt-secret`",
@@ -24,14 +24,14 @@ NEEDED = {
 
 
 def doctor(stack: Stack, programs: Path) -> tuple[int, list[dict[str, Any]]]:
-    """Exit code and judgements."""
+    """Exit code and results."""
     words = [programs / "platformctl", "doctor", "-o", "json"]
     done = subprocess.run(words, env=stack.environment, capture_output=True, text=True, timeout=120, check=False)
     return done.returncode, json.loads(done.stdout)
 
 
 def found(stack: Stack, programs: Path) -> dict[str, str]:
-    """What is to be mended: code and object → evidence."""
+    """The failed checks: code and object → evidence."""
     _, judged = doctor(stack, programs)
     return {f"{each['code']} {each['object']}": each["evidence"] for one in judged if (each := one["finding"])}
 
@@ -80,8 +80,8 @@ def test_an_installation_that_is_well_has_nothing_to_mend(stack: Stack, programs
 @pytest.mark.usefixtures("left_behind")
 def test_what_a_failed_upgrade_left_beside_a_component_is_found(stack: Stack, programs: Path):
     assert found(stack, programs) == {
-        f"KPO-REL004 Deployment {NAMESPACE}/{RELEASE}-scheduler": f"works beside StatefulSet "
-        f"{NAMESPACE}/{RELEASE}-scheduler, as an upgrade that failed leaves it"
+        f"KPO-REL004 Deployment {NAMESPACE}/{RELEASE}-scheduler": f"runs alongside StatefulSet "
+        f"{NAMESPACE}/{RELEASE}-scheduler; a failed upgrade left one of them"
     }
 
 

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from unit.command_line import cluster, speak
+from unit.command_line import cluster, platformctl
 
-__all__ = ["cluster", "speak"]
+__all__ = ["cluster", "platformctl"]

@@ -8,7 +8,7 @@ from base64 import b64decode, b64encode
 
 import pexpect
 
-from unit.command_line import Cluster, Speak, environment, program
+from unit.command_line import Cluster, Platformctl, environment, program
 
 SECRET = "/api/v1/namespaces/team-alpha/secrets/regcred"
 LOGIN = '{"auths": {"registry.test": {"username": "robot", "password": "s3cret"}}}'
@@ -22,11 +22,11 @@ TASKS = """\
 """
 
 
-def test_first_run_creates_everything_and_second_run_nothing(speak: Speak, cluster: Cluster):
+def test_first_run_creates_everything_and_second_run_nothing(platformctl: Platformctl, cluster: Cluster):
     words = (*cluster.bootstrap, "--yes", "--registry-config", "-")
-    first = speak(*words, stdin=LOGIN)
+    first = platformctl(*words, stdin=LOGIN)
     assert (first.code, TASKS in first.err, cluster.platform.writes) == (0, True, 4)
-    second = speak(*words, stdin=LOGIN)
+    second = platformctl(*words, stdin=LOGIN)
     assert (second.code, cluster.platform.writes) == (0, 4)
     assert "Plan: 0 to create, 0 to change, 4 unchanged, 0 blocked." in second.out.splitlines()
 

@@ -17,7 +17,7 @@ from unit.servers import Server, serving
 
 
 @dataclass
-class Said:
+class CommandResult:
     """What one run said."""
 
     code: int
@@ -32,18 +32,18 @@ class Terminal(io.StringIO):
         return True
 
 
-Speak = Callable[..., Said]
+Platformctl = Callable[..., CommandResult]
 
 
 @pytest.fixture
-def speak(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Speak:
+def platformctl(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Platformctl:
     """Runs platformctl with words and standard input."""
 
-    def speaking(*words: str, stdin: str = "", terminal: bool = False) -> Said:
+    def speaking(*words: str, stdin: str = "", terminal: bool = False) -> CommandResult:
         monkeypatch.setattr("sys.stdin", Terminal(stdin) if terminal else io.StringIO(stdin))
         code = run(list(words))
         captured = capsys.readouterr()
-        return Said(code, captured.out, captured.err)
+        return CommandResult(code, captured.out, captured.err)
 
     return speaking
 

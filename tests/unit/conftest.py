@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from unit.ansible_in_process import ansible_in_process
-from unit.command_line import cluster, speak
+from unit.command_line import cluster, platformctl
 from unit.contracts import CONTRACT, Build
-from unit.offline import in_this_process
+from unit.offline import offline_in_process
 
-__all__ = ["ansible_in_process", "build", "cluster", "in_this_process", "publish", "speak"]
+__all__ = ["ansible_in_process", "build", "cluster", "offline_in_process", "platformctl", "publish"]
 
 Publish = Callable[..., None]
 

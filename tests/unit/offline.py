@@ -14,7 +14,7 @@ from kpo_platform.offline import client
 
 
 @pytest.fixture
-def in_this_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def offline_in_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Requests are answered here; at least one test of each command has them answered as people have."""
     from kpo_platform.airflow.team_lookup import roots
     from kpo_platform.offline.__main__ import answer

@@ -20,7 +20,7 @@ from kpo_platform.bootstrap.registry.login_check import Answer, Verdict
 from kpo_platform.cli.options import Registry
 from kpo_platform.errors import AirflowError, Unreachable
 from kpo_platform.kube import CONFIG_MAP, Deadline, Kube
-from unit.command_line import Cluster, Speak
+from unit.command_line import Cluster, Platformctl
 from unit.servers import Answer as Served
 from unit.servers import Request, Server, serving
 
@@ -64,11 +64,13 @@ def ends(process: int) -> bool:
     return False
 
 
-def test_a_sign_in_program_that_does_not_end_is_ended_when_time_is_up(speak: Speak, cluster: Cluster, tmp_path: Path):
+def test_a_sign_in_program_that_does_not_end_is_ended_when_time_is_up(
+    platformctl: Platformctl, cluster: Cluster, tmp_path: Path
+):
     user = program(tmp_path, f"echo $$ > {tmp_path}/pid; exec sleep 60")
     file = kubeconfig(cluster.server, tmp_path, user)
     with lasting(1):
-        said = speak("bootstrap", "--dry-run", "--kubeconfig", file, "--timeout", "1")
+        said = platformctl("bootstrap", "--dry-run", "--kubeconfig", file, "--timeout", "1")
     assert (said.code, said.out, cluster.server.seen) == (3, "", [])
     assert said.err.splitlines()[-1] == (
         f"Error: No way to a cluster by {file}: its sign-in program {tmp_path}/sign-in was not done within 1 s; "
@@ -97,14 +99,14 @@ def test_a_sign_in_that_has_ended_is_renewed_and_keeps_to_the_deadline_too(tmp_p
     assert server.seen == []
 
 
-def test_an_airflow_that_says_nothing_is_not_waited_for_longer(speak: Speak, cluster: Cluster):
+def test_an_airflow_that_says_nothing_is_not_waited_for_longer(platformctl: Platformctl, cluster: Cluster):
     def silent(_: Request) -> Served:
         time.sleep(20)
         return 200, {}
 
     with serving(silent) as airflow, lasting(2):
         words = ("--airflow-url", airflow.url, "--timeout", "2")
-        said = speak("bootstrap", *cluster.options, "--dry-run", *words)
+        said = platformctl("bootstrap", *cluster.options, "--dry-run", *words)
     assert (said.code, said.out) == (3, "")
     assert said.err.splitlines()[-1] == (
         f"Error: No answer from Airflow ({airflow.url}) (timed out); is its api-server up and the address right?"

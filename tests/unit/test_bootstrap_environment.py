@@ -10,7 +10,7 @@ import pytest
 from kpo_platform.bootstrap.connections import pod_env
 from kpo_platform.bootstrap.connections.env_secret import in_use
 from kpo_platform.bootstrap.model import Live, LiveEnvironment
-from unit.command_line import Cluster, Said, Speak
+from unit.command_line import Cluster, CommandResult, Platformctl
 from unit.contracts import contract
 from unit.platform_server import WRITTEN
 
@@ -129,30 +129,32 @@ def by_environment(cluster: Cluster) -> None:
     content["contract.json"] = content["contract.json"].replace('"via": "api"', '"via": "env"')
 
 
-def last(said: Said) -> tuple[int, str]:
+def last(said: CommandResult) -> tuple[int, str]:
     return said.code, said.out.splitlines()[-1]
 
 
-def test_the_evidence_of_a_run_is_that_of_the_pods_before_and_after_a_restart(speak: Speak, cluster: Cluster):
+def test_the_evidence_of_a_run_is_that_of_the_pods_before_and_after_a_restart(
+    platformctl: Platformctl, cluster: Cluster
+):
     by_environment(cluster)
     words = (*cluster.bootstrap, "--yes", "--team", "beta")
     cluster.platform.objects[f"{PODS}/a-0"] = pod("a-0", FROM_SECRET, BEFORE)
     stale = f"{SEEN}; written at {WRITTEN}, after the start of a-0: restart with: kubectl -n airflow delete pod a-0"
-    assert last(speak(*words)) == (1, f"✗ Connection k8s_default: {stale}")
+    assert last(platformctl(*words)) == (1, f"✗ Connection k8s_default: {stale}")
     cluster.platform.objects[f"{PODS}/a-0"] = pod("a-0", FROM_SECRET, AFTER)
     fresh = f"{SEEN}; in the environment of a-0, from Secret airflow/{SECRET}"
-    assert last(speak(*words)) == (0, f"✔ Connection k8s_default: {fresh}")
+    assert last(platformctl(*words)) == (0, f"✔ Connection k8s_default: {fresh}")
 
 
 @pytest.mark.parametrize("container", [FROM_SECRET, WHOLE_SECRET])
 def test_a_connection_of_any_airflows_pods_is_a_conflict_with_one_over_the_api(
-    speak: Speak, cluster: Cluster, container: dict[str, Any]
+    platformctl: Platformctl, cluster: Cluster, container: dict[str, Any]
 ):
     secrets = "/api/v1/namespaces/airflow/secrets"
     kept = {"metadata": {**secret()["metadata"], "resourceVersion": "1"}, "data": {NAME: ""}}
     cluster.platform.objects[f"{secrets}/{SECRET}"] = kept
     cluster.platform.objects[f"{PODS}/a-0"] = pod("a-0", container, AFTER)
-    said = speak(*cluster.bootstrap, "--dry-run", "--team", "beta", "-o", "json")
+    said = platformctl(*cluster.bootstrap, "--dry-run", "--team", "beta", "-o", "json")
     blocked = [each["note"] for each in json.loads(said.out)["actions"] if each["action"] == "blocked"]
     assert (said.code, len(blocked)) == (1, 1)
     assert blocked[0].startswith(f"Airflow's pods have {NAME} in their environment, which wins over Airflow's database")

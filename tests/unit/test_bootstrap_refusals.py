@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from unit.command_line import Cluster, Said, Speak
+from unit.command_line import Cluster, CommandResult, Platformctl
 from unit.platform_server import Platform
 from unit.servers import Answer, Request, serving, status
 
@@ -19,18 +19,18 @@ CLAIMS = "/api/v1/namespaces/team-beta/persistentvolumeclaims"
 RELEASE, CLUSTER, TEAM = (f"rbac/bootstrap-operator{which}.yaml" for which in ("-release", "-cluster", ""))
 
 
-def run(speak: Speak, cluster: Cluster, *more: str) -> Said:
-    return speak(*cluster.bootstrap, "--yes", "--team", "beta", *more)
+def run(platformctl: Platformctl, cluster: Cluster, *more: str) -> CommandResult:
+    return platformctl(*cluster.bootstrap, "--yes", "--team", "beta", *more)
 
 
-def last(said: Said, cluster: Cluster) -> str:
+def last(said: CommandResult, cluster: Cluster) -> str:
     return said.err.splitlines()[-1].replace(cluster.server.url, "SERVER")
 
 
-def test_no_cluster(speak: Speak, tmp_path: Path):
+def test_no_cluster(platformctl: Platformctl, tmp_path: Path):
     with serving(Platform()) as server:
         file = server.kubeconfig(tmp_path)
-    said = speak("bootstrap", "--yes", "--kubeconfig", file)
+    said = platformctl("bootstrap", "--yes", "--kubeconfig", file)
     assert (said.code, said.out) == (3, "")
     assert said.err.splitlines()[-1] == (
         f"Error: No answer from the API server {server.url} to: list configmaps in namespace airflow "
@@ -61,22 +61,22 @@ def test_no_cluster(speak: Speak, tmp_path: Path):
     ],
 )
 def test_a_missing_right_is_named_by_verb_resource_and_namespace_and_the_file_that_has_it(
-    speak: Speak, cluster: Cluster, path: str, phrase: str, file: str
+    platformctl: Platformctl, cluster: Cluster, path: str, phrase: str, file: str
 ):
     cluster.platform.refused.add(path)
-    said = run(speak, cluster)
+    said = run(platformctl, cluster)
     assert (said.code, said.out, cluster.platform.writes) == (3, "", 0)
     assert last(said, cluster) == (
         f'Error: You may not {phrase}; ask for the rights of {file}. User "jane" cannot do that'
     )
 
 
-def test_the_name_that_a_role_lacks_is_told(speak: Speak, cluster: Cluster):
+def test_the_name_that_a_role_lacks_is_told(platformctl: Platformctl, cluster: Cluster):
     """The roles name secrets as they are called by default."""
     content = cluster.platform.objects[CONTRACT]["data"]
     content["contract.json"] = content["contract.json"].replace('"pullSecret": "regcred"', '"pullSecret": "pull"')
     cluster.platform.refused.add("/api/v1/namespaces/team-alpha/secrets/pull")
-    said = speak(*cluster.bootstrap, "--yes")
+    said = platformctl(*cluster.bootstrap, "--yes")
     assert (said.code, said.out, cluster.platform.writes) == (3, "", 0)
     assert last(said, cluster) == (
         "Error: You may not get secrets/pull in namespace team-alpha; ask for the rights of "
@@ -84,9 +84,9 @@ def test_the_name_that_a_role_lacks_is_told(speak: Speak, cluster: Cluster):
     )
 
 
-def test_no_contract(speak: Speak, cluster: Cluster):
+def test_no_contract(platformctl: Platformctl, cluster: Cluster):
     del cluster.platform.objects[CONTRACT]
-    said = run(speak, cluster)
+    said = run(platformctl, cluster)
     assert (said.code, said.out, cluster.platform.writes) == (3, "", 0)
     assert last(said, cluster) == (
         "Error: No contract in namespace airflow of SERVER: is the chart installed there? "
@@ -94,18 +94,20 @@ def test_no_contract(speak: Speak, cluster: Cluster):
     )
 
 
-def test_a_contract_of_another_version(speak: Speak, cluster: Cluster):
+def test_a_contract_of_another_version(platformctl: Platformctl, cluster: Cluster):
     cluster.platform.objects[CONTRACT]["data"]["contract.json"] = json.dumps({"version": 9, "chartVersion": "7.0.0"})
-    said = run(speak, cluster)
+    said = run(platformctl, cluster)
     assert (said.code, said.out, cluster.platform.writes) == (3, "", 0)
     sentence = last(said, cluster)
     assert sentence.startswith("Error: The contract has version 9, written by chart 7.0.0, but this package (")
     assert sentence.endswith(") reads version 1: upgrade the package to 7.0.0.")
 
 
-def test_a_wrong_password_of_a_person_for_airflow(speak: Speak, cluster: Cluster, monkeypatch: pytest.MonkeyPatch):
+def test_a_wrong_password_of_a_person_for_airflow(
+    platformctl: Platformctl, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.setenv("PLATFORMCTL_AIRFLOW_PASSWORD", "wrong")
-    said = run(speak, cluster, "--airflow-username", "ada")
+    said = run(platformctl, cluster, "--airflow-username", "ada")
     assert (said.code, said.out, cluster.platform.writes) == (3, "", 0)
     assert last(said, cluster) == (
         "Error: Airflow (SERVER) refused the user name or the password given for it: "
@@ -113,12 +115,12 @@ def test_a_wrong_password_of_a_person_for_airflow(speak: Speak, cluster: Cluster
     )
 
 
-def test_an_expired_token(speak: Speak, tmp_path: Path):
+def test_an_expired_token(platformctl: Platformctl, tmp_path: Path):
     def expired(_: Request) -> Answer:
         return status(401, "Unauthorized")
 
     with serving(expired) as server:
-        said = speak("bootstrap", "--yes", "--kubeconfig", server.kubeconfig(tmp_path))
+        said = platformctl("bootstrap", "--yes", "--kubeconfig", server.kubeconfig(tmp_path))
     assert (said.code, said.out, {request.method for request in server.seen}) == (3, "", {"GET"})
     assert said.err.splitlines()[-1] == (
         f"Error: The API server {server.url} does not know who you are: the kubeconfig's token or certificate is "
@@ -126,10 +128,10 @@ def test_an_expired_token(speak: Speak, tmp_path: Path):
     )
 
 
-def test_a_broken_docker_configuration(speak: Speak, cluster: Cluster, tmp_path: Path):
+def test_a_broken_docker_configuration(platformctl: Platformctl, cluster: Cluster, tmp_path: Path):
     file = tmp_path / "config.json"
     file.write_text('{"auths": s3cret')
-    said = speak(*cluster.bootstrap, "--yes", "--registry-config", str(file))
+    said = platformctl(*cluster.bootstrap, "--yes", "--registry-config", str(file))
     assert (said.code, said.out, cluster.platform.writes) == (3, "", 0)
     assert last(said, cluster) == (
         f"Error: The registry configuration in {file} is broken: expected JSON as `docker login` writes it; "
@@ -137,8 +139,8 @@ def test_a_broken_docker_configuration(speak: Speak, cluster: Cluster, tmp_path:
     )
 
 
-def test_an_unknown_team(speak: Speak, cluster: Cluster):
-    said = speak(*cluster.bootstrap, "--yes", "--team", "bata")
+def test_an_unknown_team(platformctl: Platformctl, cluster: Cluster):
+    said = platformctl(*cluster.bootstrap, "--yes", "--team", "bata")
     assert (said.code, said.out, cluster.platform.writes) == (64, "", 0)
     assert last(said, cluster) == "Error: team 'bata' is not in the contract: did you mean 'beta'?"
 
@@ -151,10 +153,10 @@ STUCK = (
 
 @pytest.mark.parametrize("more", [(), ("--dry-run",)])
 def test_without_a_storage_class_the_plan_is_shown_and_nothing_is_written(
-    speak: Speak, cluster: Cluster, more: tuple[str, ...]
+    platformctl: Platformctl, cluster: Cluster, more: tuple[str, ...]
 ):
     del cluster.platform.objects[LOCAL]
-    said = run(speak, cluster, *more)
+    said = run(platformctl, cluster, *more)
     assert (said.code, cluster.platform.connections, cluster.platform.writes) == (1, {}, 0)
     assert said.out.splitlines() == [
         "! PersistentVolumeClaim team-beta/data: the cluster has no default storage class: "
@@ -166,14 +168,14 @@ def test_without_a_storage_class_the_plan_is_shown_and_nothing_is_written(
 
 
 def test_a_volume_that_would_shrink_keeps_everything_from_being_written_but_not_the_other_teams_alone(
-    speak: Speak, cluster: Cluster
+    platformctl: Platformctl, cluster: Cluster
 ):
-    assert run(speak, cluster).code == 0
+    assert run(platformctl, cluster).code == 0
     claim = cluster.platform.objects[f"{CLAIMS}/data"]
     claim["spec"]["resources"]["requests"]["storage"] = "2Gi"
     cluster.platform.writes = 0
     every = (*cluster.bootstrap, "--yes", "--registry-config", "-")
-    said = speak(*every, stdin=LOGIN)
+    said = platformctl(*every, stdin=LOGIN)
     assert (said.code, cluster.platform.writes, cluster.platform.lease) == (1, 0, None)
     assert said.out.splitlines()[2:] == [
         "! PersistentVolumeClaim team-beta/data: cannot change in place: size 2Gi → 1Gi: a claim never shrinks; "
@@ -182,13 +184,13 @@ def test_a_volume_that_would_shrink_keeps_everything_from_being_written_but_not_
         "Plan: 2 to create, 0 to change, 1 unchanged, 1 blocked.",
     ]
     assert last(said, cluster) == f"Error: {STUCK}, or do the others alone with --team alpha."
-    assert json.loads(speak(*every, "-o", "json", stdin=LOGIN).out)["applied"] is False
-    alone = speak(*every, "--team", "alpha", stdin=LOGIN)
+    assert json.loads(platformctl(*every, "-o", "json", stdin=LOGIN).out)["applied"] is False
+    alone = platformctl(*every, "--team", "alpha", stdin=LOGIN)
     assert (alone.code, cluster.platform.writes) == (0, 2)
 
 
 def test_an_api_server_that_goes_half_way_is_a_sentence_and_a_second_run_goes_on(
-    speak: Speak, cluster: Cluster, tmp_path: Path
+    platformctl: Platformctl, cluster: Cluster, tmp_path: Path
 ):
     gone: list[str] = []
 
@@ -203,7 +205,7 @@ def test_an_api_server_that_goes_half_way_is_a_sentence_and_a_second_run_goes_on
     folder.mkdir()
     with serving(answer) as server:
         words = ("--kubeconfig", server.kubeconfig(folder), "--airflow-url", server.url)
-        said = speak("bootstrap", *words, *more, stdin=LOGIN)
+        said = platformctl("bootstrap", *words, *more, stdin=LOGIN)
     assert (said.code, cluster.platform.writes) == (3, 1)
     assert said.err.splitlines()[-2:] == [
         "✔ Secret team-alpha/regcred",
@@ -211,31 +213,33 @@ def test_an_api_server_that_goes_half_way_is_a_sentence_and_a_second_run_goes_on
         "apiserver is shutting down",
     ]
     cluster.platform.lease = None
-    again = speak(*cluster.bootstrap, *more, stdin=LOGIN)
+    again = platformctl(*cluster.bootstrap, *more, stdin=LOGIN)
     assert (again.code, cluster.platform.writes) == (0, 4)
 
 
 def test_without_ansible_nothing_is_written_and_what_needs_none_goes_on(
-    speak: Speak, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+    platformctl: Platformctl, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setitem(sys.modules, "ansible_runner", None)
-    said = speak(*cluster.bootstrap, "--yes", "--registry-config", "-", stdin=LOGIN)
+    said = platformctl(*cluster.bootstrap, "--yes", "--registry-config", "-", stdin=LOGIN)
     assert (said.code, cluster.platform.writes) == (3, 0)
     assert last(said, cluster) == "Error: Ansible is not installed: pip install 'kpo-platform[bootstrap]'."
     assert [request.path for request in cluster.server.seen if "registry-check" in request.path] == []
-    assert speak(*cluster.bootstrap, "--dry-run").code == 1  # no sign-in for team alpha's registry was given
-    assert speak("teams", "list", *cluster.options).code == 0
+    assert platformctl(*cluster.bootstrap, "--dry-run").code == 1  # no sign-in for team alpha's registry was given
+    assert platformctl("teams", "list", *cluster.options).code == 0
 
 
-def test_the_cluster_of_a_connection_must_be_named_before_its_context(speak: Speak, cluster: Cluster):
-    said = run(speak, cluster, "--target-account", "airflow/launcher")
+def test_the_cluster_of_a_connection_must_be_named_before_its_context(platformctl: Platformctl, cluster: Cluster):
+    said = run(platformctl, cluster, "--target-account", "airflow/launcher")
     assert (said.code, said.out, cluster.platform.writes) == (64, "", 0)
     assert last(said, cluster) == "Error: --target-context and --target-account need --target-kubeconfig."
 
 
-def test_a_password_that_nobody_can_be_asked_for(speak: Speak, cluster: Cluster, monkeypatch: pytest.MonkeyPatch):
+def test_a_password_that_nobody_can_be_asked_for(
+    platformctl: Platformctl, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.delenv("PLATFORMCTL_AIRFLOW_PASSWORD", raising=False)
-    said = run(speak, cluster, "--airflow-username", "ada")
+    said = run(platformctl, cluster, "--airflow-username", "ada")
     assert (said.code, said.out, cluster.platform.writes) == (64, "", 0)
     assert last(said, cluster) == (
         "Error: There is no terminal to ask for ada's password of Airflow: set PLATFORMCTL_AIRFLOW_PASSWORD."

@@ -14,7 +14,7 @@ from kpo_platform.bootstrap.model import Login
 from kpo_platform.bootstrap.registry import login_check, node_check, pull_secret
 from kpo_platform.bootstrap.registry.docker_config import bare_host, entries
 from kpo_platform.bootstrap.registry.login_check import Answer
-from unit.command_line import Cluster, Said, Speak
+from unit.command_line import Cluster, CommandResult, Platformctl
 from unit.contracts import contract
 from unit.platform_server import CHECK, Platform
 from unit.registry_server import Registry, listening, resolve
@@ -46,14 +46,14 @@ def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cluster: Cluster) 
         yield found
 
 
-def run(speak: Speak, cluster: Cluster, text: str, *more: str) -> Said:
-    return speak(*cluster.bootstrap, "--team", "alpha", "--registry-config", "-", *more, stdin=text)
+def run(platformctl: Platformctl, cluster: Cluster, text: str, *more: str) -> CommandResult:
+    return platformctl(*cluster.bootstrap, "--team", "alpha", "--registry-config", "-", *more, stdin=text)
 
 
 def test_a_sign_in_that_is_taken_is_written_and_that_is_the_evidence(
-    speak: Speak, cluster: Cluster, registry: Registry
+    platformctl: Platformctl, cluster: Cluster, registry: Registry
 ):
-    said = run(speak, cluster, login(registry.host, "s3cret"), "--yes")
+    said = run(platformctl, cluster, login(registry.host, "s3cret"), "--yes")
     assert (said.code, said.out.splitlines()[0]) == (
         0,
         f"+ Secret team-alpha/regcred: create (registry {registry.host}; sign-in taken (asked from here))",
@@ -67,9 +67,9 @@ def test_a_sign_in_that_is_taken_is_written_and_that_is_the_evidence(
 
 @pytest.mark.parametrize("how", ["--yes", "--dry-run"])
 def test_a_wrong_password_is_one_sentence_and_nothing_is_written(
-    speak: Speak, cluster: Cluster, registry: Registry, how: str
+    platformctl: Platformctl, cluster: Cluster, registry: Registry, how: str
 ):
-    said = run(speak, cluster, login(registry.host, "wrong"), how)
+    said = run(platformctl, cluster, login(registry.host, "wrong"), how)
     assert (said.code, said.out, cluster.platform.writes) == (3, "", 0)
     assert said.err.splitlines()[-1] == (
         f"Error: Registry {registry.host} refused the sign-in (HTTP status 401, asked from here), so nothing was "
@@ -79,11 +79,11 @@ def test_a_wrong_password_is_one_sentence_and_nothing_is_written(
 
 
 def test_a_password_that_was_changed_at_the_registry_is_seen_in_the_next_run(
-    speak: Speak, cluster: Cluster, registry: Registry, monkeypatch: pytest.MonkeyPatch
+    platformctl: Platformctl, cluster: Cluster, registry: Registry, monkeypatch: pytest.MonkeyPatch
 ):
-    assert run(speak, cluster, login(registry.host, "s3cret"), "--yes").code == 0
+    assert run(platformctl, cluster, login(registry.host, "s3cret"), "--yes").code == 0
     monkeypatch.setattr("unit.registry_server.BASIC", "Basic other")
-    said = run(speak, cluster, "{}", "--yes")
+    said = run(platformctl, cluster, "{}", "--yes")
     assert said.code == 1
     assert (
         f"✗ Secret team-alpha/regcred: type kubernetes.io/dockerconfigjson, for {registry.host}; "
@@ -91,10 +91,12 @@ def test_a_password_that_was_changed_at_the_registry_is_seen_in_the_next_run(
     )
 
 
-def test_who_may_not_ask_a_node_writes_it_unverified(speak: Speak, cluster: Cluster, monkeypatch: pytest.MonkeyPatch):
+def test_who_may_not_ask_a_node_writes_it_unverified(
+    platformctl: Platformctl, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+):
     resolve(monkeypatch)
     at("elsewhere.test", cluster.platform)
-    said = run(speak, cluster, login("elsewhere.test", "s3cret"), "--yes")
+    said = run(platformctl, cluster, login("elsewhere.test", "s3cret"), "--yes")
     assert (said.code, SECRET in cluster.platform.objects) == (0, True)
     assert (
         "? Secret team-alpha/regcred: type kubernetes.io/dockerconfigjson, for elsewhere.test; sign-in unverified "
@@ -103,9 +105,11 @@ def test_who_may_not_ask_a_node_writes_it_unverified(speak: Speak, cluster: Clus
     )
 
 
-def test_no_node_is_asked_about_a_registry_that_asks_nobody(speak: Speak, cluster: Cluster, registry: Registry):
+def test_no_node_is_asked_about_a_registry_that_asks_nobody(
+    platformctl: Platformctl, cluster: Cluster, registry: Registry
+):
     registry.form = "open"
-    said = run(speak, cluster, login(registry.host, "s3cret"), "--yes")
+    said = run(platformctl, cluster, login(registry.host, "s3cret"), "--yes")
     assert (said.code, "Ask a node" in said.err) == (0, False)
     assert (
         f"? Secret team-alpha/regcred: type kubernetes.io/dockerconfigjson, for {registry.host}; "
@@ -135,10 +139,10 @@ def keep(cluster: Cluster, auths: dict[str, Any]) -> None:
     ],
 )
 def test_a_secret_of_another_hand_is_read_in_every_form_that_nodes_take(
-    speak: Speak, cluster: Cluster, registry: Registry, scheme: str, entry: Any, more: Any, given: bool
+    platformctl: Platformctl, cluster: Cluster, registry: Registry, scheme: str, entry: Any, more: Any, given: bool
 ):
     keep(cluster, {f"{scheme}{registry.host}": entry, **more})
-    said = run(speak, cluster, login(registry.host, "s3cret") if given else "{}", "--yes")
+    said = run(platformctl, cluster, login(registry.host, "s3cret") if given else "{}", "--yes")
     why = "made by another hand, and as it should be"
     note = why if given else f"registry {registry.host}; no sign-in was given, kept as it is"
     hosts = ", ".join(sorted([registry.host, *(["other.test"] if more else [])]))
@@ -150,9 +154,9 @@ def test_a_secret_of_another_hand_is_read_in_every_form_that_nodes_take(
     assert cluster.platform.objects[SECRET]["metadata"]["resourceVersion"] == "5"
 
 
-def test_why_a_secret_opens_no_registry_is_said(speak: Speak, cluster: Cluster, registry: Registry):
+def test_why_a_secret_opens_no_registry_is_said(platformctl: Platformctl, cluster: Cluster, registry: Registry):
     keep(cluster, {registry.host: {"identitytoken": "x"}})
-    said = run(speak, cluster, login(registry.host, "s3cret"), "--yes")
+    said = run(platformctl, cluster, login(registry.host, "s3cret"), "--yes")
     assert (said.code, said.out.splitlines()[0]) == (
         1,
         "! Secret team-alpha/regcred: it differs and is not ours (no label app.kubernetes.io/managed-by=platformctl): "
@@ -196,13 +200,13 @@ class Node:
         return self.platform(request)
 
 
-def by_node(speak: Speak, cluster: Cluster, tmp_path: Path, asked: Node) -> Said:
+def by_node(platformctl: Platformctl, cluster: Cluster, tmp_path: Path, asked: Node) -> CommandResult:
     at("elsewhere.test", cluster.platform)
     folder = tmp_path / "node"
     folder.mkdir()
     with serving(asked) as server:
         words = ("--kubeconfig", server.kubeconfig(folder), "--airflow-url", server.url, "--team", "alpha", "--yes")
-        return speak("bootstrap", *words, "--registry-config", "-", stdin=login("elsewhere.test", "s3cret"))
+        return platformctl("bootstrap", *words, "--registry-config", "-", stdin=login("elsewhere.test", "s3cret"))
 
 
 TRACE = [
@@ -213,11 +217,11 @@ TRACE = [
 
 
 def test_a_node_asks_a_registry_that_only_the_cluster_reaches(
-    speak: Speak, cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    platformctl: Platformctl, cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     resolve(monkeypatch)
     asked = Node(cluster.platform, NOT_FOUND)
-    said = by_node(speak, cluster, tmp_path, asked)
+    said = by_node(platformctl, cluster, tmp_path, asked)
     assert (said.code, asked.trace) == (0, TRACE), said.err
     assert (
         "✔ Secret team-alpha/regcred: type kubernetes.io/dockerconfigjson, for elsewhere.test; "
@@ -234,11 +238,11 @@ def test_a_node_asks_a_registry_that_only_the_cluster_reaches(
 
 
 def test_a_wrong_password_that_a_node_finds_is_one_sentence_and_nothing_is_left(
-    speak: Speak, cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    platformctl: Platformctl, cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     resolve(monkeypatch)
     asked = Node(cluster.platform, WRONG)
-    said = by_node(speak, cluster, tmp_path, asked)
+    said = by_node(platformctl, cluster, tmp_path, asked)
     assert (said.code, asked.trace) == (3, TRACE), said.err
     assert said.err.splitlines()[-1] == (
         "Error: Registry elsewhere.test refused the sign-in (asked by a node, which says: 401 Unauthorized), so "

@@ -11,7 +11,7 @@ import pytest
 from kpo_platform.bootstrap import lease
 from kpo_platform.errors import BootstrapError
 from kpo_platform.kube import Kube
-from unit.command_line import Cluster, Speak
+from unit.command_line import Cluster, Platformctl
 
 
 @pytest.fixture
@@ -87,7 +87,7 @@ def test_who_lost_the_turn_writes_nothing_more(cluster: Cluster, quick: None):
             first.check()
 
 
-def test_a_dry_run_needs_no_turn(speak: Speak, cluster: Cluster, tmp_path: Path):
+def test_a_dry_run_needs_no_turn(platformctl: Platformctl, cluster: Cluster, tmp_path: Path):
     cluster.platform.lease = lease_of("another")
-    assert speak(*cluster.bootstrap, "--dry-run", "--team", "beta").code == 0
+    assert platformctl(*cluster.bootstrap, "--dry-run", "--team", "beta").code == 0
     assert cluster.platform.lease == lease_of("another")

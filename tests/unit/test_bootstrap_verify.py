@@ -11,7 +11,7 @@ from kpo_platform.bootstrap import run, verify
 from kpo_platform.bootstrap.model import Live, LiveClaim, LiveConnection, StorageClass, Target
 from kpo_platform.bootstrap.registry.login_check import Answer, Verdict
 from kpo_platform.bootstrap.verify import Evidence
-from unit.command_line import Cluster, Speak
+from unit.command_line import Cluster, Platformctl
 from unit.contracts import contract
 from unit.test_plan import CLAIM, CONNECTION, DONE, GROWING, HOST, LIVE_CLAIM, LOCAL, LOGIN, REGISTRY, SECRET
 
@@ -84,16 +84,16 @@ def test_a_claim_that_its_first_pod_may_find_without_a_volume_is_not_verified(
 
 
 def test_a_claim_whose_first_pod_waits_for_its_volume_is_waited_for_and_then_not_healthy(
-    speak: Speak, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+    platformctl: Platformctl, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(verify, "_INTERVAL", 0.05)
     monkeypatch.setattr(run, "_SETTLE_SECONDS", 0.2)
-    assert speak(*cluster.bootstrap, "--yes", "--team", "beta").code == 0
+    assert platformctl(*cluster.bootstrap, "--yes", "--team", "beta").code == 0
     path = "/api/v1/namespaces/team-beta/persistentvolumeclaims"
     annotations = {"volume.kubernetes.io/selected-node": "n1"}
     cluster.platform.objects[f"{path}/data"]["metadata"]["annotations"] = annotations
     cluster.server.seen.clear()
-    said = speak(*cluster.bootstrap, "--yes", "--team", "beta")
+    said = platformctl(*cluster.bootstrap, "--yes", "--team", "beta")
     assert (said.code, said.out.splitlines()[3]) == (
         1,
         "✗ PersistentVolumeClaim team-beta/data: 1Gi, ReadWriteOnce, class local, Pending, though a pod waits for it "

@@ -12,7 +12,7 @@ import pytest
 
 from kpo_platform.cli.main import commands
 from kpo_platform.cli.output import clean
-from unit.command_line import Cluster, Speak, environment, program
+from unit.command_line import Cluster, Platformctl, environment, program
 from unit.platform_server import PASSWORD, Platform
 from unit.servers import Request, serving, status
 
@@ -42,8 +42,8 @@ EVIDENCE = f"""\
 """
 
 
-def test_the_first_run_makes_everything_and_the_second_nothing(speak: Speak, cluster: Cluster):
-    first = speak(*cluster.bootstrap, "--yes", "--registry-config", "-", stdin=LOGIN)
+def test_the_first_run_makes_everything_and_the_second_nothing(platformctl: Platformctl, cluster: Cluster):
+    first = platformctl(*cluster.bootstrap, "--yes", "--registry-config", "-", stdin=LOGIN)
     assert (first.code, first.out) == (0, CREATED + EVIDENCE.replace("here)", f"here; {NO_NODE})"))
     assert first.err == (
         "► Reading the contract of namespace airflow, and what is there\n"
@@ -57,30 +57,30 @@ def test_the_first_run_makes_everything_and_the_second_nothing(speak: Speak, clu
         "► Reading everything back\n"
     )
     assert cluster.platform.writes == 4
-    second = speak(*cluster.bootstrap, "--yes", "--registry-config", "-", stdin=LOGIN)
+    second = platformctl(*cluster.bootstrap, "--yes", "--registry-config", "-", stdin=LOGIN)
     assert (second.code, second.out) == (0, UNCHANGED + EVIDENCE)
     assert cluster.platform.writes == 4
 
 
-def test_a_dry_run_shows_the_plan_and_writes_nothing(speak: Speak, cluster: Cluster):
-    said = speak(*cluster.bootstrap, "--dry-run", "--registry-config", "-", stdin=LOGIN)
+def test_a_dry_run_shows_the_plan_and_writes_nothing(platformctl: Platformctl, cluster: Cluster):
+    said = platformctl(*cluster.bootstrap, "--dry-run", "--registry-config", "-", stdin=LOGIN)
     assert (said.code, said.out, cluster.platform.writes) == (0, CREATED, 0)
 
 
-def test_pending_changes_are_an_exit_code_when_asked_for(speak: Speak, cluster: Cluster):
+def test_pending_changes_are_an_exit_code_when_asked_for(platformctl: Platformctl, cluster: Cluster):
     words = (*cluster.bootstrap, "--team", "beta", "--dry-run", "--detailed-exitcode")
-    assert speak(*words).code == 2
-    assert speak(*cluster.bootstrap, "--team", "beta", "--yes").code == 0
-    assert speak(*words).code == 0
+    assert platformctl(*words).code == 2
+    assert platformctl(*cluster.bootstrap, "--team", "beta", "--yes").code == 0
+    assert platformctl(*words).code == 0
 
 
 def test_a_registry_without_a_sign_in_is_a_finding_and_the_rest_is_done(
-    speak: Speak, cluster: Cluster, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    platformctl: Platformctl, cluster: Cluster, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
     monkeypatch.setenv("HOME", str(tmp_path))
     for name in ("DOCKER_CONFIG", "REGISTRY_AUTH_FILE", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME"):
         monkeypatch.delenv(name, raising=False)
-    said = speak(*cluster.bootstrap, "--yes")
+    said = platformctl(*cluster.bootstrap, "--yes")
     assert (said.code, cluster.platform.writes) == (1, 3)
     assert said.out.splitlines()[0] == (
         "! Secret team-alpha/regcred: no sign-in for registry registry.test "
@@ -90,8 +90,8 @@ def test_a_registry_without_a_sign_in_is_a_finding_and_the_rest_is_done(
     assert "✗ Secret team-alpha/regcred: is not there" in said.out.splitlines()
 
 
-def test_the_result_as_json_is_whole(speak: Speak, cluster: Cluster):
-    said = speak(*cluster.bootstrap, "--team", "beta", "--yes", "-o", "json")
+def test_the_result_as_json_is_whole(platformctl: Platformctl, cluster: Cluster):
+    said = platformctl(*cluster.bootstrap, "--team", "beta", "--yes", "-o", "json")
     claim = {"kind": "PersistentVolumeClaim", "namespace": "team-beta", "name": "data"}
     airflow = {"kind": "Connection", "namespace": "", "name": "k8s_default"}
     note = "1Gi, ReadWriteOnce, class local (the default)"
@@ -109,14 +109,16 @@ def test_the_result_as_json_is_whole(speak: Speak, cluster: Cluster):
     }
 
 
-def test_what_the_server_would_refuse_is_known_before_the_first_write(speak: Speak, cluster: Cluster, tmp_path: Path):
+def test_what_the_server_would_refuse_is_known_before_the_first_write(
+    platformctl: Platformctl, cluster: Cluster, tmp_path: Path
+):
     def full(request: Request) -> tuple[int, object]:
         refused = request.method == "PATCH" and "team-beta" in request.path
         return status(403, "exceeded quota: storage") if refused else cluster.platform(request)
 
     with serving(full) as server:
         words = ("--kubeconfig", server.kubeconfig(tmp_path), "--airflow-url", server.url)
-        said = speak("bootstrap", *words, "--yes", "--registry-config", "-", stdin=LOGIN)
+        said = platformctl("bootstrap", *words, "--yes", "--registry-config", "-", stdin=LOGIN)
     assert (said.code, said.out, cluster.platform.writes) == (3, "", 0)
     assert said.err.splitlines()[-1] == (
         "Error: The API server refused to create or patch persistentvolumeclaims/data in namespace team-beta: "
@@ -141,8 +143,8 @@ def test_what_the_server_would_refuse_is_known_before_the_first_write(speak: Spe
         (["--nonsense"], "No such option '--nonsense'."),
     ],
 )
-def test_wrong_usage_is_a_sentence_and_64(speak: Speak, cluster: Cluster, words: list[str], sentence: str):
-    said = speak(*cluster.bootstrap, *words)
+def test_wrong_usage_is_a_sentence_and_64(platformctl: Platformctl, cluster: Cluster, words: list[str], sentence: str):
+    said = platformctl(*cluster.bootstrap, *words)
     assert (said.code, said.out, cluster.platform.writes) == (64, "", 0)
     assert said.err.splitlines()[-1] == f"Error: {sentence}"
 
@@ -156,17 +158,17 @@ def test_wrong_usage_is_a_sentence_and_64(speak: Speak, cluster: Cluster, words:
     ],
 )
 def test_at_a_terminal_a_person_is_asked(
-    speak: Speak, cluster: Cluster, answer: str, code: int, writes: int, last: str
+    platformctl: Platformctl, cluster: Cluster, answer: str, code: int, writes: int, last: str
 ):
-    said = speak(*cluster.bootstrap, "--team", "beta", stdin=answer, terminal=True)
+    said = platformctl(*cluster.bootstrap, "--team", "beta", stdin=answer, terminal=True)
     assert (said.code, cluster.platform.writes) == (code, writes)
     assert said.err.splitlines()[-1].endswith(last)
     assert said.out.startswith("+ PersistentVolumeClaim team-beta/data: create")
 
 
-def test_nobody_is_asked_when_nothing_is_to_be_done(speak: Speak, cluster: Cluster):
-    assert speak(*cluster.bootstrap, "--team", "beta", "--yes").code == 0
-    assert speak(*cluster.bootstrap, "--team", "beta", terminal=True).code == 0
+def test_nobody_is_asked_when_nothing_is_to_be_done(platformctl: Platformctl, cluster: Cluster):
+    assert platformctl(*cluster.bootstrap, "--team", "beta", "--yes").code == 0
+    assert platformctl(*cluster.bootstrap, "--team", "beta", terminal=True).code == 0
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
@@ -176,10 +178,10 @@ def test_a_terminal_without_utf8_is_no_traceback(cluster: Cluster, encoding: str
     assert (said.returncode, len(said.stdout.splitlines()), len(said.stderr.splitlines())) == (0, 3, 1)
 
 
-def test_a_wrong_password_of_airflow_ends_before_anything_is_written(speak: Speak, cluster: Cluster):
+def test_a_wrong_password_of_airflow_ends_before_anything_is_written(platformctl: Platformctl, cluster: Cluster):
     admin = "/api/v1/namespaces/airflow/secrets/airflow-admin"
     cluster.platform.objects[admin]["data"]["password"] = "d3Jvbmc="
-    said = speak(*cluster.bootstrap, "--yes", "--team", "beta")
+    said = platformctl(*cluster.bootstrap, "--yes", "--team", "beta")
     assert (said.code, said.out, cluster.platform.writes) == (3, "", 0)
     assert said.err.splitlines()[-1] == (
         f"Error: Airflow ({cluster.server.url}) refused the user name or the password given for it: they are those of "
@@ -187,52 +189,54 @@ def test_a_wrong_password_of_airflow_ends_before_anything_is_written(speak: Spea
     )
 
 
-def test_no_cluster_is_a_sentence_and_3(speak: Speak, tmp_path: Path):
+def test_no_cluster_is_a_sentence_and_3(platformctl: Platformctl, tmp_path: Path):
     with serving(Platform()) as server:
         file = server.kubeconfig(tmp_path)
-    said = speak("teams", "list", "--kubeconfig", file)
+    said = platformctl("teams", "list", "--kubeconfig", file)
     assert (said.code, said.out) == (3, "")
     assert said.err.startswith(f"Error: No answer from the API server {server.url} to: list configmaps")
 
 
-def test_the_teams_are_listed_and_shown(speak: Speak, cluster: Cluster):
+def test_the_teams_are_listed_and_shown(platformctl: Platformctl, cluster: Cluster):
     assert (
-        speak("teams", "list", *cluster.options).out
-        == speak("teams", *cluster.options).out
+        platformctl("teams", "list", *cluster.options).out
+        == platformctl("teams", *cluster.options).out
         == (
             "TEAM   NAMESPACE   REGISTRY       VOLUMES   CONNECTION\n"
             "alpha  team-alpha  registry.test  data 1Gi  k8s_default\n"
             "beta   team-beta   -              data 1Gi  k8s_default\n"
         )
     )
-    shown = speak("teams", "show", "beta", "-o", "json", *cluster.options)
+    shown = platformctl("teams", "show", "beta", "-o", "json", *cluster.options)
     account = {"name": "team-pod", "mountToken": False, "annotations": {}}
     assert json.loads(shown.out)["serviceAccount"] == account
-    unknown = speak("teams", "show", "gamma", *cluster.options)
+    unknown = platformctl("teams", "show", "gamma", *cluster.options)
     assert (unknown.code, unknown.err.splitlines()[-1]) == (
         64,
         "Error: team 'gamma' is not in the contract: known are: alpha, beta.",
     )
 
 
-def test_what_is_left_of_a_removed_team_is_told_and_the_same_of_other_releases_is_not(speak: Speak, cluster: Cluster):
+def test_what_is_left_of_a_removed_team_is_told_and_the_same_of_other_releases_is_not(
+    platformctl: Platformctl, cluster: Cluster
+):
     cluster.platform.keep_namespace("beta", name="old")
     cluster.platform.keep_namespace("gamma")
     cluster.platform.keep_namespace("delta", release_namespace="elsewhere")
-    said = speak("teams", "list", *cluster.options)
+    said = platformctl("teams", "list", *cluster.options)
     assert said.err.splitlines() == [
         "! Namespace old: team beta has namespace team-beta now; the volumes and secrets in it are kept.",
         "! Namespace team-gamma: team gamma is declared no more; the volumes and secrets in it are kept.",
     ]
-    listed = json.loads(speak("teams", "list", "-o", "json", *cluster.options).out)
+    listed = json.loads(platformctl("teams", "list", "-o", "json", *cluster.options).out)
     assert listed.keys() == {"teams", "removed"}
     assert listed["teams"].keys() == {"alpha", "beta"}
     assert listed["removed"] == [{"name": "beta", "namespace": "old"}, {"name": "gamma", "namespace": "team-gamma"}]
 
 
-def test_who_may_not_list_namespaces_still_sees_the_teams(speak: Speak, cluster: Cluster):
+def test_who_may_not_list_namespaces_still_sees_the_teams(platformctl: Platformctl, cluster: Cluster):
     cluster.platform.refused.add("/api/v1/namespaces")
-    said = speak("teams", "list", *cluster.options)
+    said = platformctl("teams", "list", *cluster.options)
     assert (said.code, len(said.out.splitlines())) == (0, 3)
     assert said.err.startswith("Namespaces that no team has any more are not looked for: ")
     assert "list namespaces in the cluster" in said.err
@@ -253,8 +257,8 @@ def every_command(group: click.Group, *before: str) -> Iterator[list[str]]:
 
 
 @pytest.mark.parametrize("words", [[], *every_command(commands)], ids=" ".join)
-def test_every_command_has_help_with_examples(speak: Speak, words: list[str]):
-    said = speak(*words, "--help")
+def test_every_command_has_help_with_examples(platformctl: Platformctl, words: list[str]):
+    said = platformctl(*words, "--help")
     assert (said.code, said.err) == (0, "")
     assert said.out.startswith(f"Usage: platformctl {' '.join(words)}".rstrip())
     assert f" platformctl {' '.join(words)}".rstrip() in said.out.partition("Example")[2]
@@ -276,8 +280,8 @@ def test_there_is_no_colour_without_a_terminal(cluster: Cluster):
     assert b"\x1b" not in said.stdout + said.stderr
 
 
-def test_the_secrets_of_a_run_are_printed_nowhere(speak: Speak, cluster: Cluster):
-    said = speak(*cluster.bootstrap, "--yes", "--registry-config", "-", stdin=LOGIN)
+def test_the_secrets_of_a_run_are_printed_nowhere(platformctl: Platformctl, cluster: Cluster):
+    said = platformctl(*cluster.bootstrap, "--yes", "--registry-config", "-", stdin=LOGIN)
     assert said.code == 0
     for secret in ("s3cret", "cm9ib3Q6", PASSWORD):
         assert secret not in said.out + said.err

@@ -8,7 +8,7 @@ import pytest
 
 from kpo_platform.contract import file_at_hand, load
 from kpo_platform.errors import ContractError
-from unit.command_line import Cluster, Speak
+from unit.command_line import Cluster, Platformctl
 
 PUBLISHED = "/api/v1/namespaces/airflow/configmaps/airflow-contract"
 
@@ -25,8 +25,8 @@ def published(cluster: Cluster) -> str:
     return str(cluster.platform.objects[PUBLISHED]["data"]["contract.json"])
 
 
-def test_the_contract_is_saved_where_it_is_looked_for(speak: Speak, cluster: Cluster, own_home: Path):
-    said = speak("contract", "pull", *cluster.options)
+def test_the_contract_is_saved_where_it_is_looked_for(platformctl: Platformctl, cluster: Cluster, own_home: Path):
+    said = platformctl("contract", "pull", *cluster.options)
     file = own_home / "data" / "kpo-platform" / "contract.json"
     assert (said.code, said.out) == (0, "")
     assert said.err == f"✔ {file}: contract of chart 0.1.0, teams: alpha, beta\n"
@@ -35,27 +35,29 @@ def test_the_contract_is_saved_where_it_is_looked_for(speak: Speak, cluster: Clu
     assert [each.name for each in file.parent.iterdir()] == ["contract.json"]
 
 
-def test_it_may_go_to_a_file_or_to_standard_output(speak: Speak, cluster: Cluster, own_home: Path):
+def test_it_may_go_to_a_file_or_to_standard_output(platformctl: Platformctl, cluster: Cluster, own_home: Path):
     file = own_home / "ci" / "contract.json"
-    assert speak("contract", "pull", "-o", str(file), *cluster.options).code == 0
+    assert platformctl("contract", "pull", "-o", str(file), *cluster.options).code == 0
     assert file.read_text() == published(cluster)
-    said = speak("contract", "pull", "-o", "-", *cluster.options)
+    said = platformctl("contract", "pull", "-o", "-", *cluster.options)
     assert (said.code, said.out, said.err) == (0, published(cluster) + "\n", "")
 
 
-def test_what_is_no_contract_of_this_version_replaces_no_file(speak: Speak, cluster: Cluster, own_home: Path):
+def test_what_is_no_contract_of_this_version_replaces_no_file(
+    platformctl: Platformctl, cluster: Cluster, own_home: Path
+):
     file = own_home / "contract.json"
     file.write_text("of yesterday")
     cluster.platform.objects[PUBLISHED]["data"]["contract.json"] = '{"version": 9, "chartVersion": "9.0"}'
-    said = speak("contract", "pull", "-o", str(file), *cluster.options)
+    said = platformctl("contract", "pull", "-o", str(file), *cluster.options)
     assert (said.code, file.read_text()) == (3, "of yesterday")
     assert said.err.startswith("Error: The contract has version 9, written by chart 9.0")
 
 
-def test_a_place_that_cannot_be_written_is_a_sentence(speak: Speak, cluster: Cluster, own_home: Path):
+def test_a_place_that_cannot_be_written_is_a_sentence(platformctl: Platformctl, cluster: Cluster, own_home: Path):
     (own_home / "taken").write_text("")
     file = own_home / "taken" / "contract.json"
-    said = speak("contract", "pull", "-o", str(file), *cluster.options)
+    said = platformctl("contract", "pull", "-o", str(file), *cluster.options)
     assert (said.code, said.err) == (
         3,
         f"Error: The contract cannot be written to {file}: File exists; name another file with -o.\n",

@@ -14,7 +14,7 @@ from kpo_platform.bootstrap.model import Login
 from kpo_platform.bootstrap.registry.docker_config import Credentials, find, given, usual_files
 from kpo_platform.errors import BootstrapError
 from kpo_platform.kube import Deadline
-from unit.command_line import Cluster, Said, Speak
+from unit.command_line import Cluster, CommandResult, Platformctl
 
 HOST = "registry.test:5000"
 NOTHING = io.StringIO("")
@@ -170,13 +170,13 @@ def test_a_user_who_is_named_is_not_for_several_registries():
 
 @pytest.mark.parametrize("asked", [True, False], ids=["asked for", "in a variable"])
 def test_the_password_of_a_user_lands_in_the_secret_and_is_not_shown(
-    speak: Speak, cluster: Cluster, monkeypatch: pytest.MonkeyPatch, asked: bool
+    platformctl: Platformctl, cluster: Cluster, monkeypatch: pytest.MonkeyPatch, asked: bool
 ):
     monkeypatch.setenv("REGISTRY_PASSWORD", "from-a-variable")
     monkeypatch.setattr("click.termui.hidden_prompt_func", lambda _: "typed")
     more = () if asked else ("--registry-password-env", "REGISTRY_PASSWORD")
     words = (*cluster.bootstrap, "--yes", "--registry-username", "robot", *more)
-    said = speak(*words, terminal=True)
+    said = platformctl(*words, terminal=True)
     password = "typed" if asked else "from-a-variable"
     secret = cluster.platform.objects["/api/v1/namespaces/team-alpha/secrets/regcred"]
     config = json.loads(b64decode(secret["data"][".dockerconfigjson"]))
@@ -209,27 +209,27 @@ def test_the_password_of_a_user_lands_in_the_secret_and_is_not_shown(
     ],
 )
 def test_options_that_do_not_go_together_are_wrong_usage(
-    speak: Speak, cluster: Cluster, words: list[str], sentence: str
+    platformctl: Platformctl, cluster: Cluster, words: list[str], sentence: str
 ):
-    said = speak(*cluster.bootstrap, "--yes", *words)
+    said = platformctl(*cluster.bootstrap, "--yes", *words)
     assert (said.code, said.out, said.err.splitlines()[-1]) == (64, "", f"Error: {sentence}")
     assert cluster.server.seen == []
 
 
-def existing(speak: Speak, cluster: Cluster, secret: dict[str, Any] | None) -> Said:
+def existing(platformctl: Platformctl, cluster: Cluster, secret: dict[str, Any] | None) -> CommandResult:
     """Bootstrap team alpha with a Secret as the source of its sign-in."""
     if secret is not None:
         kept = {"metadata": {"name": "pull", "resourceVersion": "1"}, **secret}
         cluster.platform.objects["/api/v1/namespaces/shared/secrets/pull"] = kept
-    return speak(*cluster.bootstrap, "--yes", "--team", "alpha", "--registry-secret", "shared/pull")
+    return platformctl(*cluster.bootstrap, "--yes", "--team", "alpha", "--registry-secret", "shared/pull")
 
 
 def test_a_secret_of_the_cluster_is_a_source_of_which_only_the_contract_s_hosts_are_taken(
-    speak: Speak, cluster: Cluster
+    platformctl: Platformctl, cluster: Cluster
 ):
     config = json.dumps({"auths": {"registry.test": auth("robot", "s3cret"), "other.test": auth("x", "y")}})
     data = {".dockerconfigjson": b64encode(config.encode()).decode()}
-    said = existing(speak, cluster, {"type": "kubernetes.io/dockerconfigjson", "data": data})
+    said = existing(platformctl, cluster, {"type": "kubernetes.io/dockerconfigjson", "data": data})
     secret = cluster.platform.objects["/api/v1/namespaces/team-alpha/secrets/regcred"]
     written = json.loads(b64decode(secret["data"][".dockerconfigjson"]))
     assert (said.code, written) == (0, {"auths": {"registry.test": auth("robot", "s3cret")}})
@@ -252,8 +252,8 @@ def test_a_secret_of_the_cluster_is_a_source_of_which_only_the_contract_s_hosts_
     ],
 )
 def test_a_secret_that_is_no_source_is_one_sentence_and_nothing_is_written(
-    speak: Speak, cluster: Cluster, secret: dict[str, Any] | None, sentence: str
+    platformctl: Platformctl, cluster: Cluster, secret: dict[str, Any] | None, sentence: str
 ):
-    said = existing(speak, cluster, secret)
+    said = existing(platformctl, cluster, secret)
     assert (said.code, said.out, cluster.platform.writes) == (3, "", 0)
     assert said.err.splitlines()[-1] == f"Error: {sentence}"

@@ -1,4 +1,4 @@
-"""platformctl doctor: what it says of an installation, from what is there."""
+"""platformctl doctor: the checks of an installation."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from kpo_platform.doctor import RULES, Judgement, Sight, examine
-from kpo_platform.doctor.secret_refs import Need, needs, uses
-from unit.command_line import Cluster, Speak
+from kpo_platform.doctor import RULES, CheckResult, ReleaseSnapshot, check_release
+from kpo_platform.doctor.secret_refs import SecretRef, collect_secret_uses, find_secret_refs
+from unit.command_line import Cluster, Platformctl
 
 CONTAINER: dict[str, Any] = {
     "name": "scheduler",
@@ -50,18 +50,18 @@ JOB: dict[str, Any] = {
     "spec": {"template": {"spec": {"containers": [{"name": "migrate"}]}}},
     "status": {"conditions": [{"type": "Complete", "status": "True"}]},
 }
-SIGHT = Sight(
+SNAPSHOT = ReleaseSnapshot(
     namespace="airflow",
-    components=(SCHEDULER,),
+    workloads=(SCHEDULER,),
     jobs=(JOB,),
     pods=(),
-    uses=uses((SCHEDULER, JOB)),
-    secrets={"fernet": frozenset({"fernet-key"})},
-    hidden=frozenset(),
+    secret_uses=collect_secret_uses((SCHEDULER, JOB)),
+    secret_keys={"fernet": frozenset({"fernet-key"})},
+    forbidden_secrets=frozenset(),
 )
-SECRET = Judgement("Secret airflow/fernet", "has `fernet-key`")
-MIGRATED = Judgement("Job airflow/airflow-migrate", "ended well")
-READY = Judgement("StatefulSet airflow/airflow-scheduler", "1 of 1 ready")
+SECRET = CheckResult("Secret airflow/fernet", "has `fernet-key`")
+MIGRATED = CheckResult("Job airflow/airflow-migrate", "completed")
+READY = CheckResult("StatefulSet airflow/airflow-scheduler", "1 of 1 ready")
 
 
 def pod(**status: Any) -> dict[str, Any]:
@@ -70,74 +70,74 @@ def pod(**status: Any) -> dict[str, Any]:
     return {"kind": "Pod", "metadata": {"name": "p", "labels": labels, "ownerReferences": [owner]}, "status": status}
 
 
-def told(sight: Sight) -> list[str]:
-    """Everything that is to be mended, as code, evidence and remedy."""
-    found = [each.finding for each in examine(sight) if each.finding]
-    return [f"{each.code} {each.object} {each.evidence}: {each.fix}" for each in found]
+def failures(snapshot: ReleaseSnapshot) -> list[str]:
+    """The failed checks, as code, object, evidence and fix."""
+    findings = [result.finding for result in check_release(snapshot) if result.finding]
+    return [f"{finding.code} {finding.object} {finding.evidence}: {finding.fix}" for finding in findings]
 
 
-def test_a_pod_needs_what_it_does_not_mark_as_optional():
-    assert needs(POD) == {
-        Need("fernet", "fernet-key"),
-        Need("whole"),
-        Need("database", "url"),
-        Need("admin"),
-        Need("admin", "password"),
-        Need("ca"),
+def test_optional_secret_references_are_not_needed():
+    assert find_secret_refs(POD) == {
+        SecretRef("fernet", "fernet-key"),
+        SecretRef("whole"),
+        SecretRef("database", "url"),
+        SecretRef("admin"),
+        SecretRef("admin", "password"),
+        SecretRef("ca"),
     }
 
 
-def test_an_installation_that_is_well_is_shown_with_evidence():
-    assert examine(SIGHT) == (SECRET, MIGRATED, READY)
+def test_healthy_installation_has_no_findings():
+    assert check_release(SNAPSHOT) == (SECRET, MIGRATED, READY)
 
 
 @pytest.mark.parametrize(
     ("keys", "sentence"),
     [
-        (None, "is not there, and StatefulSet airflow-scheduler cannot start without it: make it with the key"),
+        (None, "does not exist, and StatefulSet airflow-scheduler cannot start without it: create it with the key"),
         (frozenset({"key"}), "has no key `fernet-key`, and StatefulSet airflow-scheduler cannot start without it: add"),
     ],
 )
-def test_a_secret_that_is_not_there_or_lacks_a_key_is_found_before_a_pod_starts(
-    keys: frozenset[str] | None, sentence: str
-):
-    (line,) = told(replace(SIGHT, secrets={"fernet": keys}))
+def test_missing_secret_or_key_is_found_before_a_pod_starts(keys: frozenset[str] | None, sentence: str):
+    (line,) = failures(replace(SNAPSHOT, secret_keys={"fernet": keys}))
     assert line.startswith(f"KPO-REL001 Secret airflow/fernet {sentence}")
 
 
-def test_a_component_that_a_failed_upgrade_left_beside_its_successor_is_found():
+def test_duplicate_component_left_by_a_failed_upgrade_is_found():
     left = {**SCHEDULER, "kind": "Deployment"}
     other = {**SCHEDULER, "metadata": {**SCHEDULER["metadata"], "name": "airflow-triggerer"}}
     other["metadata"]["labels"] = {**LABELS, "app.kubernetes.io/component": "triggerer"}
-    assert told(replace(SIGHT, components=(SCHEDULER, other, left))) == [
-        "KPO-REL004 Deployment airflow/airflow-scheduler works beside StatefulSet airflow/airflow-scheduler, as an "
-        "upgrade that failed leaves it: delete the one that helm -n airflow get manifest airflow does not list: "
+    assert failures(replace(SNAPSHOT, workloads=(SCHEDULER, other, left))) == [
+        "KPO-REL004 Deployment airflow/airflow-scheduler runs alongside StatefulSet airflow/airflow-scheduler; "
+        "a failed upgrade left one of them: delete the one that helm -n airflow get manifest airflow does not list: "
         "kubectl -n airflow delete deployment airflow-scheduler or "
         "kubectl -n airflow delete statefulset airflow-scheduler"
     ]
 
 
-def test_a_secret_that_may_not_be_read_is_neither_well_nor_wrong():
-    seen = "not seen: it takes the right to get it; needed by StatefulSet airflow-scheduler"
-    hidden = replace(SIGHT, secrets={}, hidden=frozenset({"fernet"}))
-    assert examine(hidden)[0] == Judgement("Secret airflow/fernet", seen, verified=False)
+def test_secret_that_may_not_be_read_is_not_verified():
+    seen = "not checked: you may not get it; used by StatefulSet airflow-scheduler"
+    hidden = replace(SNAPSHOT, secret_keys={}, forbidden_secrets=frozenset({"fernet"}))
+    assert check_release(hidden)[0] == CheckResult("Secret airflow/fernet", seen, verified=False)
 
 
-def test_what_a_job_of_a_cron_job_needs_counts_and_its_good_end_is_no_news():
+def test_completed_job_of_a_cron_job_is_left_out_and_its_secrets_count():
     nightly = {
         "kind": "CronJob",
         "metadata": {"name": "airflow-cleanup"},
         "spec": {"jobTemplate": {"spec": {"template": {"spec": {"containers": [CONTAINER]}}}}},
     }
     ended = {**JOB, "metadata": {**JOB["metadata"], "ownerReferences": [{"kind": "CronJob"}]}}
-    needed = uses((SCHEDULER, ended, nightly))
-    sight = replace(SIGHT, jobs=(ended,), uses=needed, secrets={**SIGHT.secrets, "whole": frozenset()})
-    assert examine(sight) == (SECRET, Judgement("Secret airflow/whole", "is there"), READY)
+    needed = collect_secret_uses((SCHEDULER, ended, nightly))
+    snapshot = replace(
+        SNAPSHOT, jobs=(ended,), secret_uses=needed, secret_keys={**SNAPSHOT.secret_keys, "whole": frozenset()}
+    )
+    assert check_release(snapshot) == (SECRET, CheckResult("Secret airflow/whole", "exists"), READY)
 
 
 WAITS = {"waiting": {"reason": "CreateContainerConfigError", "message": 'secret "fernet" not found'}}
 CRASHED = {"exitCode": 1, "reason": "Error", "message": "no  database\n"}
-LOOK = "look with: kubectl -n airflow describe pods -l app.kubernetes.io/component=scheduler"
+SEE = "see kubectl -n airflow describe pods -l app.kubernetes.io/component=scheduler"
 
 
 @pytest.mark.parametrize(
@@ -146,7 +146,7 @@ LOOK = "look with: kubectl -n airflow describe pods -l app.kubernetes.io/compone
         ({}, ""),
         (
             {"containerStatuses": [{"name": "scheduler", "state": WAITS}]},
-            '; container scheduler waits (CreateContainerConfigError: secret "fernet" not found)',
+            '; container scheduler is waiting (CreateContainerConfigError: secret "fernet" not found)',
         ),
         (
             {
@@ -158,61 +158,63 @@ LOOK = "look with: kubectl -n airflow describe pods -l app.kubernetes.io/compone
                     }
                 ]
             },
-            "; container scheduler waits (CrashLoopBackOff); "
-            "container scheduler ended with exit code 1 (Error): no database",
+            "; container scheduler is waiting (CrashLoopBackOff); "
+            "container scheduler terminated with exit code 1 (Error): no database",
         ),
         (
             {"conditions": [{"type": "PodScheduled", "status": "False", "message": "0/1 nodes are available"}]},
-            "; finds no node: 0/1 nodes are available",
+            "; not scheduled: 0/1 nodes are available",
         ),
         ({"initContainerStatuses": [{"name": "wait", "state": {"waiting": {"reason": "PodInitializing"}}}]}, ""),
     ],
 )
-def test_a_component_that_is_not_ready_is_told_with_the_cluster_s_reason(status: dict[str, Any], why: str):
+def test_component_that_is_not_ready_is_found_with_the_pods_reason(status: dict[str, Any], why: str):
     down = {**SCHEDULER, "status": {}}
-    assert told(replace(SIGHT, components=(down,), pods=(pod(**status),))) == [
-        f"KPO-REL003 StatefulSet airflow/airflow-scheduler 0 of 1 ready{why}: {LOOK}"
+    assert failures(replace(SNAPSHOT, workloads=(down,), pods=(pod(**status),))) == [
+        f"KPO-REL003 StatefulSet airflow/airflow-scheduler 0 of 1 ready{why}: {SEE}"
     ]
 
 
-def test_a_component_that_is_being_replaced_is_not_wrong():
+def test_component_in_rollout_is_not_verified():
     status = {**SCHEDULER["status"], "observedGeneration": 1}
-    seen = Judgement("StatefulSet airflow/airflow-scheduler", "1 of 1 ready, and being replaced", verified=False)
-    assert examine(replace(SIGHT, components=({**SCHEDULER, "status": status},)))[-1] == seen
+    seen = CheckResult("StatefulSet airflow/airflow-scheduler", "1 of 1 ready, rollout in progress", verified=False)
+    assert check_release(replace(SNAPSHOT, workloads=({**SCHEDULER, "status": status},)))[-1] == seen
 
 
-def test_a_component_that_nobody_wants_is_well():
+def test_component_with_zero_replicas_is_healthy():
     none = {**SCHEDULER, "spec": {**SCHEDULER["spec"], "replicas": 0}, "status": {"observedGeneration": 2}}
-    assert examine(replace(SIGHT, components=(none,)))[-1] == replace(READY, seen="0 of 0 ready")
+    assert check_release(replace(SNAPSHOT, workloads=(none,)))[-1] == replace(READY, seen="0 of 0 ready")
 
 
-def test_a_job_that_failed_is_told_with_its_last_words():
+def test_failed_job_is_found_with_its_termination_message():
     failed = {**JOB, "status": {"conditions": [{"type": "Failed", "status": "True", "message": "too often"}]}}
     said = pod(containerStatuses=[{"name": "migrate", "state": {"terminated": CRASHED}}])
     remedy = (
-        "mend that (kubectl -n airflow logs job/airflow-migrate), then kubectl -n airflow delete job airflow-migrate, "
-        "and upgrade with helm"
+        "fix the cause (see kubectl -n airflow logs job/airflow-migrate), "
+        "run kubectl -n airflow delete job airflow-migrate, then upgrade with helm"
     )
-    assert told(replace(SIGHT, jobs=(failed,), pods=(said,))) == [
+    assert failures(replace(SNAPSHOT, jobs=(failed,), pods=(said,))) == [
         f"KPO-REL002 Job airflow/airflow-migrate failed: no database: {remedy}"
     ]
-    assert told(replace(SIGHT, jobs=(failed,))) == [
+    assert failures(replace(SNAPSHOT, jobs=(failed,))) == [
         f"KPO-REL002 Job airflow/airflow-migrate failed: too often: {remedy}"
     ]
 
 
-def test_a_failed_job_of_a_cron_job_needs_no_upgrade():
+def test_failed_job_of_a_cron_job_needs_no_upgrade():
     meta = {**JOB["metadata"], "ownerReferences": [{"kind": "CronJob"}]}
     failed = {**JOB, "metadata": meta, "status": {"conditions": [{"type": "Failed", "status": "True"}]}}
-    (line,) = told(replace(SIGHT, jobs=(failed,)))
-    assert line.endswith("delete job airflow-migrate, and its CronJob runs another in time")
+    (line,) = failures(replace(SNAPSHOT, jobs=(failed,)))
+    assert line.endswith("delete job airflow-migrate, then wait for the next run of its CronJob")
 
 
-def test_a_job_that_goes_on_is_not_seen_whole():
+def test_running_job_is_not_verified():
     on = {**JOB, "status": {"active": 1}}
     waiting = pod(containerStatuses=[{"name": "migrate", "state": WAITS}])
-    seen = 'goes on still; container migrate waits (CreateContainerConfigError: secret "fernet" not found)'
-    assert examine(replace(SIGHT, jobs=(on,), pods=(waiting,)))[1] == replace(MIGRATED, seen=seen, verified=False)
+    seen = 'still running; container migrate is waiting (CreateContainerConfigError: secret "fernet" not found)'
+    assert check_release(replace(SNAPSHOT, jobs=(on,), pods=(waiting,)))[1] == replace(
+        MIGRATED, seen=seen, verified=False
+    )
 
 
 def keep(cluster: Cluster, path: str, found: dict[str, Any]) -> None:
@@ -221,37 +223,37 @@ def keep(cluster: Cluster, path: str, found: dict[str, Any]) -> None:
     cluster.platform.objects[path] = {**kept, "metadata": {**found["metadata"], "labels": labels}}
 
 
-def test_the_command_shows_all_and_its_exit_code_says_whether_it_is_well(speak: Speak, cluster: Cluster):
+def test_doctor_command_lists_results_and_exits_with_1_on_problems(platformctl: Platformctl, cluster: Cluster):
     keep(cluster, "/apis/apps/v1/namespaces/airflow/statefulsets/airflow-scheduler", SCHEDULER)
     keep(cluster, "/apis/batch/v1/namespaces/airflow/jobs/airflow-migrate", JOB)
-    lacking = speak("doctor", *cluster.options)
-    assert (lacking.code, lacking.err) == (1, "1 to mend.\n")
-    assert lacking.out == (
-        "✗ KPO-REL001 Secret airflow/fernet: is not there, and StatefulSet airflow-scheduler cannot start without it: "
-        "make it with the key `fernet-key`\n"
-        "✔ Job airflow/airflow-migrate: ended well\n"
+    broken = platformctl("doctor", *cluster.options)
+    assert (broken.code, broken.err) == (1, "1 problem.\n")
+    assert broken.out == (
+        "✗ KPO-REL001 Secret airflow/fernet: does not exist, and StatefulSet airflow-scheduler "
+        "cannot start without it: create it with the key `fernet-key`\n"
+        "✔ Job airflow/airflow-migrate: completed\n"
         "✔ StatefulSet airflow/airflow-scheduler: 1 of 1 ready\n"
     )
     secret = {"metadata": {"name": "fernet"}, "data": {"fernet-key": "c2VjcmV0"}}
     keep(cluster, "/api/v1/namespaces/airflow/secrets/fernet", secret)
-    well = speak("doctor", *cluster.options)
-    assert (well.code, well.err) == (0, "Nothing to mend.\n")
-    assert well.out.startswith("✔ Secret airflow/fernet: has `fernet-key`\n")
-    assert "c2VjcmV0" not in well.out + lacking.out and "secret" not in well.out
+    healthy = platformctl("doctor", *cluster.options)
+    assert (healthy.code, healthy.err) == (0, "No problems found.\n")
+    assert healthy.out.startswith("✔ Secret airflow/fernet: has `fernet-key`\n")
+    assert "c2VjcmV0" not in healthy.out + broken.out and "secret" not in healthy.out
 
 
-def test_without_the_right_to_read_secrets_the_rest_is_looked_at(speak: Speak, cluster: Cluster):
+def test_doctor_without_the_right_to_read_secrets_checks_the_rest(platformctl: Platformctl, cluster: Cluster):
     keep(cluster, "/apis/apps/v1/namespaces/airflow/statefulsets/airflow-scheduler", SCHEDULER)
     cluster.platform.refused.add("/api/v1/namespaces/airflow/secrets/fernet")
-    said = speak("doctor", *cluster.options)
-    assert (said.code, said.err) == (0, "Nothing to mend; 1 not seen whole.\n")
-    assert said.out.splitlines()[0].startswith("? Secret airflow/fernet: not seen")
+    result = platformctl("doctor", *cluster.options)
+    assert (result.code, result.err) == (0, "No problems found, 1 check incomplete.\n")
+    assert result.out.splitlines()[0].startswith("? Secret airflow/fernet: not checked")
 
 
-def test_without_the_right_to_list_components_it_says_which_right_is_lacking(speak: Speak, cluster: Cluster):
+def test_doctor_without_the_right_to_list_components_names_the_role(platformctl: Platformctl, cluster: Cluster):
     cluster.platform.refused.add("/apis/apps/v1/namespaces/airflow/deployments")
-    said = speak("doctor", *cluster.options)
-    assert (said.code, said.out, said.err) == (
+    result = platformctl("doctor", *cluster.options)
+    assert (result.code, result.out, result.err) == (
         3,
         "",
         "Error: You may not list deployments in namespace airflow; ask for the rights of rbac/doctor.yaml. "
@@ -259,7 +261,7 @@ def test_without_the_right_to_list_components_it_says_which_right_is_lacking(spe
     )
 
 
-def test_the_page_of_the_command_says_every_code_and_what_is_asked():
+def test_docs_list_every_code_and_rule_of_doctor():
     page = (Path(__file__).parents[2] / "docs" / "platformctl.md").read_text()
-    asked = {rule.code: rule.sentence[0].lower() + rule.sentence[1:].rstrip(".") for rule in RULES.values()}
-    assert [f"| `{code}` | {sentence}" in page for code, sentence in asked.items()] == [True] * len(RULES)
+    rules = {rule.code: rule.sentence[0].lower() + rule.sentence[1:].rstrip(".") for rule in RULES.values()}
+    assert [f"| `{code}` | {sentence}" in page for code, sentence in rules.items()] == [True] * len(RULES)

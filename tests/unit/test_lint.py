@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from kpo_platform.finding import RULES
-from unit.command_line import Speak
+from unit.command_line import Platformctl
 from unit.contracts import CONTRACT
 
 DAG = """\
@@ -114,11 +114,11 @@ def words(dags: Path, *more: str) -> tuple[str, ...]:
     return ("lint", str(dags), "--contract", str(dags.parent / "contract.json"), *more)
 
 
-def test_everything_is_found_at_once_with_file_and_line(speak: Speak, dags: Path):
+def test_everything_is_found_at_once_with_file_and_line(platformctl: Platformctl, dags: Path):
     bad, broken = dags / "alpha" / "bad.py", dags / "alpha" / "broken.py"
     bad.write_text(DAG)
     broken.write_text("from airflow.sdk import DAG\n\nimport nowhere\n")
-    said = speak(*words(dags))
+    said = platformctl(*words(dags))
     expected = TEXT.replace("FILE", str(bad)).replace("BROKEN", str(broken))
     assert (said.code, said.out) == (1, expected)
     assert said.err.splitlines()[-1] == "23 findings in 2 DAG files."
@@ -177,11 +177,11 @@ team 'alpha' wants a tag other than latest, as in name:1.2.
 
 
 def test_what_the_stock_operator_refuses_does_not_end_the_judging_of_its_file(
-    speak: Speak, dags: Path, in_this_process: None
+    platformctl: Platformctl, dags: Path, offline_in_process: None
 ):
     file = dags / "alpha" / "stock.py"
     file.write_text(STOCK)
-    said = speak(*words(dags))
+    said = platformctl(*words(dags))
     assert (said.code, said.out) == (1, STOCK_TEXT.replace("FILE", str(file)))
 
 
@@ -198,8 +198,10 @@ EVIDENCE = "The image 'registry.test/x' of container 'base' may mean something e
 FIX = "team 'alpha' wants a tag other than latest, as in name:1.2."
 
 
-def test_findings_as_json_have_all_fields(speak: Speak, dags: Path, one_finding: Path, in_this_process: None):
-    said = speak(*words(dags, "-o", "json"))
+def test_findings_as_json_have_all_fields(
+    platformctl: Platformctl, dags: Path, one_finding: Path, offline_in_process: None
+):
+    said = platformctl(*words(dags, "-o", "json"))
     expected = {
         "file": str(one_finding),
         "line": 5,
@@ -213,8 +215,10 @@ def test_findings_as_json_have_all_fields(speak: Speak, dags: Path, one_finding:
     assert (said.code, json.loads(said.out)) == (1, {"findings": [expected]})
 
 
-def test_findings_as_sarif_lead_to_the_line(speak: Speak, dags: Path, one_finding: Path, in_this_process: None):
-    said = speak(*words(dags, "-o", "sarif"))
+def test_findings_as_sarif_lead_to_the_line(
+    platformctl: Platformctl, dags: Path, one_finding: Path, offline_in_process: None
+):
+    said = platformctl(*words(dags, "-o", "sarif"))
     rules: list[Any] = [
         {"id": rule.code, "name": name, "shortDescription": {"text": rule.sentence}} for name, rule in RULES.items()
     ]
@@ -252,14 +256,16 @@ def test_codes_are_each_of_one_rule_and_stay():
     }
 
 
-def test_a_repository_of_one_team_is_judged_as_that_teams(speak: Speak, dags: Path, in_this_process: None):
+def test_a_repository_of_one_team_is_judged_as_that_teams(
+    platformctl: Platformctl, dags: Path, offline_in_process: None
+):
     (dags / "one.py").write_text(
         "from airflow.sdk import DAG\nfrom kpo_platform import TeamPodOperator\n"
         "with DAG('mine', schedule=None):\n    TeamPodOperator(task_id='t', image='registry.test/x:1')\n"
     )
-    said = speak(*words(dags, "--team", "alpha"))
+    said = platformctl(*words(dags, "--team", "alpha"))
     assert (said.code, said.out) == (0, "")
-    said = speak(*words(dags))
+    said = platformctl(*words(dags))
     assert (said.code, said.out.partition(": error ")[2]) == (
         1,
         "KPO-TEAM001 task t: The task has no team: give team=, set it in default_args, or let the DAG lie in the "
@@ -268,11 +274,11 @@ def test_a_repository_of_one_team_is_judged_as_that_teams(speak: Speak, dags: Pa
 
 
 def test_without_a_contract_nothing_is_judged(
-    speak: Speak, dags: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    platformctl: Platformctl, dags: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     monkeypatch.delenv("KPO_PLATFORM_CONTRACT", raising=False)
-    said = speak("lint", str(dags))
+    said = platformctl("lint", str(dags))
     assert (said.code, said.out, said.err) == (
         3,
         "",

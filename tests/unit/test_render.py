@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from kpo_platform.pod.identity import TaskRun
-from unit.command_line import Said, Speak
+from unit.command_line import CommandResult, Platformctl
 from unit.contracts import CONTRACT
 from unit.pods import without_empty
 
@@ -99,20 +99,20 @@ POD = {
 
 
 @pytest.fixture
-def render(speak: Speak, tmp_path: Path) -> Any:
+def render(platformctl: Platformctl, tmp_path: Path) -> Any:
     """Renders a task of the sample, which lies in the folder of team alpha."""
     (tmp_path / "dags" / "alpha").mkdir(parents=True)
     (tmp_path / "dags" / "alpha" / "sample.py").write_text(DAG)
     (tmp_path / "contract.json").write_text(json.dumps(CONTRACT))
     options = ("--folder", str(tmp_path / "dags"), "--contract", str(tmp_path / "contract.json"))
 
-    def rendering(*words: str, dag: str = "sample") -> Said:
-        return speak("render", dag, *words, *options)
+    def rendering(*words: str, dag: str = "sample") -> CommandResult:
+        return platformctl("render", dag, *words, *options)
 
     return rendering
 
 
-def pod(said: Said) -> dict[str, Any]:
+def pod(said: CommandResult) -> dict[str, Any]:
     """The pod without its random suffix."""
     assert said.code == 0, said.err
     made = without_empty(yaml.safe_load(said.out))
@@ -134,20 +134,20 @@ def test_the_whole_pod_is_shown(render: Any):
     ids=["stock operator with params", "mapped", "result of another task"],
 )
 def test_what_is_known_only_in_a_run_is_given_by_options(
-    render: Any, in_this_process: None, words: list[str], command: list[str]
+    render: Any, offline_in_process: None, words: list[str], command: list[str]
 ):
     made = pod(render(*words))
     assert (made["metadata"]["namespace"], made["spec"]["serviceAccountName"]) == ("team-alpha", "team-pod")
     assert made["spec"]["containers"][0]["command"] == command
 
 
-def test_a_function_travels_in_the_pod(render: Any, in_this_process: None):
+def test_a_function_travels_in_the_pod(render: Any, offline_in_process: None):
     base = pod(render("function"))["spec"]["containers"][0]
     assert base["command"][:2] == ["bash", "-cx"]
     assert {"__PYTHON_SCRIPT", "__PYTHON_INPUT"} <= {each["name"] for each in base["env"]}
 
 
-def test_a_pod_that_would_be_refused_is_a_finding(render: Any, in_this_process: None):
+def test_a_pod_that_would_be_refused_is_a_finding(render: Any, offline_in_process: None):
     said = render("later", "--params", '{"day": "latest"}')
     assert (said.code, said.out) == (1, "")
     assert said.err.splitlines()[-1] == (
@@ -181,14 +181,14 @@ ELSEWHERE = (
     [("bad", [NO_NUMBER, UNPINNED]), ("stock", [NO_NUMBER]), ("mapped", [NO_NUMBER]), ("elsewhere", [ELSEWHERE])],
 )
 def test_a_task_that_is_refused_when_it_is_made_is_a_finding(
-    render: Any, tmp_path: Path, in_this_process: None, name: str, sentences: list[str]
+    render: Any, tmp_path: Path, offline_in_process: None, name: str, sentences: list[str]
 ):
     (tmp_path / "dags" / "alpha" / "refused.py").write_text(DAG.replace('"sample"', '"other"') + REFUSED)
     said = render(name, dag="refused")
     assert (said.code, said.out, said.err.splitlines()[1:]) == (1, "", sentences)
 
 
-def test_a_refused_task_does_not_stop_the_others_of_its_file(render: Any, tmp_path: Path, in_this_process: None):
+def test_a_refused_task_does_not_stop_the_others_of_its_file(render: Any, tmp_path: Path, offline_in_process: None):
     (tmp_path / "dags" / "alpha" / "refused.py").write_text(DAG.replace('"sample"', '"other"') + REFUSED)
     assert pod(render("good", dag="refused"))["spec"]["containers"][0]["image"] == "busybox:1.35"
 
@@ -209,25 +209,25 @@ def test_a_refused_task_does_not_stop_the_others_of_its_file(render: Any, tmp_pa
         (["made", "--team", "alhpa"], "team 'alhpa' is not in the contract: did you mean 'alpha'?"),
     ],
 )
-def test_wrong_usage_is_a_sentence_and_64(render: Any, in_this_process: None, words: list[str], sentence: str):
+def test_wrong_usage_is_a_sentence_and_64(render: Any, offline_in_process: None, words: list[str], sentence: str):
     said = render(*words)
     assert (said.code, said.out, said.err.splitlines()[-1]) == (64, "", f"Error: {sentence}")
 
 
 def test_a_file_of_a_repository_of_the_teams_own_is_named_by_its_path(
-    speak: Speak, tmp_path: Path, in_this_process: None
+    platformctl: Platformctl, tmp_path: Path, offline_in_process: None
 ):
     (tmp_path / "mine.py").write_text(DAG)
     (tmp_path / "contract.json").write_text(json.dumps(CONTRACT))
     words = ("render", str(tmp_path / "mine.py"), "made", "--contract", str(tmp_path / "contract.json"))
-    said = speak(*words, "--team", "alpha")
+    said = platformctl(*words, "--team", "alpha")
     assert pod(said)["metadata"]["labels"]["kpo-platform/team"] == "alpha"
 
 
-def test_a_file_that_ends_the_process_is_told(speak: Speak, tmp_path: Path):
+def test_a_file_that_ends_the_process_is_told(platformctl: Platformctl, tmp_path: Path):
     (tmp_path / "dag.py").write_text("import os, sys\nprint('bye', flush=True)\nos._exit(7)")
     (tmp_path / "contract.json").write_text(json.dumps(CONTRACT))
-    said = speak("render", str(tmp_path / "dag.py"), "x", "--contract", str(tmp_path / "contract.json"))
+    said = platformctl("render", str(tmp_path / "dag.py"), "x", "--contract", str(tmp_path / "contract.json"))
     assert (said.code, said.out) == (3, "")
     assert said.err.splitlines()[-1].startswith("Error: The process that reads DAG files ended with code 7. The last")
     assert said.err.splitlines()[-1].endswith("bye")

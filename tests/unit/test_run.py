@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from unit.command_line import Said, Speak, environment, program
+from unit.command_line import CommandResult, Platformctl, environment, program
 from unit.pod_server import PODS, Pods, interrupting
 from unit.pods import without_empty
 from unit.servers import Answer, Request, Server, serving, status
@@ -58,11 +58,11 @@ def words(server: Server, tmp_path: Path) -> Any:
 
 
 @pytest.fixture
-def run(words: Any, speak: Speak, in_this_process: None) -> Any:
+def run(words: Any, platformctl: Platformctl, offline_in_process: None) -> Any:
     """Runs a task of the sample."""
 
-    def running(task: str, *more: str) -> Said:
-        return speak(*words(task, *more))
+    def running(task: str, *more: str) -> CommandResult:
+        return platformctl(*words(task, *more))
 
     return running
 
@@ -85,14 +85,14 @@ def test_the_pod_runs_and_is_removed_and_its_result_is_told(run: Any, pods: Pods
     ids=["simple", "mapped", "with a way of its own", "stock operator"],
 )
 def test_it_is_the_pod_that_render_shows(
-    run: Any, speak: Speak, pods: Pods, tmp_path: Path, task: str, more: tuple[str, ...]
+    run: Any, platformctl: Platformctl, pods: Pods, tmp_path: Path, task: str, more: tuple[str, ...]
 ):
     when = ("--run-id", "r", "--logical-date", "2026-01-02", *more)
     assert run(task, *when).code == 0
     contract = tmp_path / "pulled.json"
-    assert speak("contract", "pull", "-o", str(contract), "--kubeconfig", str(tmp_path / "kubeconfig")).code == 0
+    assert platformctl("contract", "pull", "-o", str(contract), "--kubeconfig", str(tmp_path / "kubeconfig")).code == 0
     folder = ("--folder", str(tmp_path / "dags"), "--contract", str(contract))
-    shown = yaml.safe_load(speak("render", "sample", task, *folder, *when).out)
+    shown = yaml.safe_load(platformctl("render", "sample", task, *folder, *when).out)
     (made,) = pods.created
     for pod in (shown, made):
         pod["metadata"]["name"] = pod["metadata"]["name"].rpartition("-")[0]

@@ -28,7 +28,7 @@ def test_a_test_sees_the_pod_of_a_task(team_pods: TeamPods) -> None:
     assert [each["name"] for each in pod["spec"]["containers"]] == ["base", "airflow-xcom-sidecar"]
 
 
-def test_what_would_be_refused_is_raised(team_pods: TeamPods, tmp_path: Path, in_this_process: None) -> None:
+def test_what_would_be_refused_is_raised(team_pods: TeamPods, tmp_path: Path, offline_in_process: None) -> None:
     file = tmp_path / "alpha" / "dag.py"
     file.parent.mkdir()
     file.write_text(

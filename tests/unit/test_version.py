@@ -7,31 +7,33 @@ from pathlib import Path
 
 import pytest
 
-from unit.command_line import Cluster, Speak
+from unit.command_line import Cluster, Platformctl
 from unit.platform_server import Platform
 from unit.servers import serving
 
 
-def test_versions_of_both_sides_are_shown(speak: Speak, cluster: Cluster):
-    content = json.loads(speak("version", "-o", "json", *cluster.options).out)
+def test_versions_of_both_sides_are_shown(platformctl: Platformctl, cluster: Cluster):
+    content = json.loads(platformctl("version", "-o", "json", *cluster.options).out)
     assert content == {"platformctl": content["platformctl"], "contract": "1", "chart": "0.1.0", "fits": "yes"}
 
 
-def test_a_chart_of_another_version_is_a_finding(speak: Speak, cluster: Cluster, monkeypatch: pytest.MonkeyPatch):
+def test_a_chart_of_another_version_is_a_finding(
+    platformctl: Platformctl, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.setattr("kpo_platform.cli.version.package_version", lambda: "0.1.0")  # installed or not
     path = "/api/v1/namespaces/airflow/configmaps/airflow-contract"
     data = cluster.platform.objects[path]["data"]
     data["contract.json"] = data["contract.json"].replace('"chartVersion": "0.1.0"', '"chartVersion": "9.9.9"')
-    said = speak("version", *cluster.options)
+    said = platformctl("version", *cluster.options)
     assert (said.code, said.out.splitlines()[-2:]) == (1, ["chart 9.9.9", "fits no, upgrade both to one version"])
 
 
 def test_without_a_cluster_the_version_is_shown_and_one_sentence_says_what_is_missing(
-    speak: Speak, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    platformctl: Platformctl, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr("kpo_platform.cli.version.package_version", lambda: "0.1.0")
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
-    said = speak("version")
+    said = platformctl("version")
     assert (said.code, said.out, said.err.replace(str(tmp_path), "HERE")) == (
         3,
         "platformctl 0.1.0\ncontract 1\n",
@@ -41,12 +43,12 @@ def test_without_a_cluster_the_version_is_shown_and_one_sentence_says_what_is_mi
 
 
 def test_of_a_cluster_that_does_not_answer_the_version_says_so(
-    speak: Speak, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    platformctl: Platformctl, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr("kpo_platform.cli.version.package_version", lambda: "0.1.0")
     with serving(Platform()) as server:
         file = server.kubeconfig(tmp_path)
-    said = speak("version", "-o", "json", "--kubeconfig", file)
+    said = platformctl("version", "-o", "json", "--kubeconfig", file)
     assert (said.code, json.loads(said.out)) == (3, {"platformctl": "0.1.0", "contract": "1"})
     assert said.err == (
         f"Error: No answer from the API server {server.url} to: list configmaps in namespace airflow "
@@ -55,13 +57,13 @@ def test_of_a_cluster_that_does_not_answer_the_version_says_so(
 
 
 def test_a_contract_of_another_version_says_which_side_to_upgrade(
-    speak: Speak, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+    platformctl: Platformctl, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr("kpo_platform.cli.version.package_version", lambda: "0.1.0")
     monkeypatch.setattr("kpo_platform.contract.reading.package_version", lambda: "0.1.0")
     newer = json.dumps({"version": 9, "chartVersion": "7.0.0"})
     cluster.platform.objects["/api/v1/namespaces/airflow/configmaps/airflow-contract"]["data"]["contract.json"] = newer
-    said = speak("version", *cluster.options)
+    said = platformctl("version", *cluster.options)
     assert (said.code, said.out, said.err) == (
         3,
         "platformctl 0.1.0\ncontract 1\n",

@@ -1,8 +1,8 @@
-"""``platformctl doctor``: what is wrong with an installation, and what to do about it."""
+"""``platformctl doctor``: check an installation."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import asdict
 
 import click
@@ -11,7 +11,7 @@ from kpo_platform.cli.exit_codes import Exit
 from kpo_platform.cli.findings_output import words
 from kpo_platform.cli.options import Cluster, cluster_options, output_option
 from kpo_platform.cli.output import clean, data_json, data_lines, mark, say
-from kpo_platform.doctor import Judgement, examine, look
+from kpo_platform.doctor import CheckResult, check_release, read_release
 
 _EXAMPLES = """\b
 Examples:
@@ -24,29 +24,34 @@ Examples:
 @output_option
 @cluster_options
 def command(cluster: Cluster, output: str) -> int:
-    """Look at an installation and say what is wrong with it; nothing is changed.
+    """Check an installation: its Secrets, Jobs and components.
 
-    Looks at the secrets that the release's pods need, at its Jobs and at its components. Exits with 1 when something is
-    wrong. The rights that it takes are those of rbac/doctor.yaml.
+    Changes nothing. Needs the rights of rbac/doctor.yaml. Exits with 1 if a check finds a problem.
     """
-    judged = examine(look(*cluster.open("doctor")))
+    results = check_release(read_release(*cluster.open("doctor")))
     if output == "json":
-        data_json([asdict(each) for each in judged])
+        data_json([asdict(result) for result in results])
     else:
-        data_lines(map(_line, judged))
-    found = sum(bool(each.finding) for each in judged)
-    say(_summary(judged, found))
-    return Exit.FINDINGS if found else Exit.OK
+        data_lines(map(_format_line, results))
+    say(_format_summary(results))
+    return Exit.FINDINGS if any(result.finding for result in results) else Exit.OK
 
 
-def _line(each: Judgement) -> tuple[str, str | None]:
-    sign, colour = mark(healthy=each.finding is None, verified=each.verified)
-    code = f"{each.finding.code} " if each.finding else ""
-    said = words(each.finding) if each.finding else each.seen
-    return clean(f"{sign} {code}{each.object}: {said}"), colour
+def _format_line(result: CheckResult) -> tuple[str, str | None]:
+    sign, colour = mark(healthy=result.finding is None, verified=result.verified)
+    code = f"{result.finding.code} " if result.finding else ""
+    text = words(result.finding) if result.finding else result.seen
+    return clean(f"{sign} {code}{result.object}: {text}"), colour
 
 
-def _summary(judged: Iterable[Judgement], found: int) -> str:
-    open_ = sum(not each.verified for each in judged)
-    counts = f"{found} to mend" if found else "Nothing to mend"
-    return f"{counts}; {open_} not seen whole." if open_ else f"{counts}."
+def _format_summary(results: Sequence[CheckResult]) -> str:
+    problems = sum(bool(result.finding) for result in results)
+    incomplete = sum(not result.verified for result in results)
+    parts = ["No problems found" if not problems else _count(problems, "problem")]
+    if incomplete:
+        parts.append(f"{_count(incomplete, 'check')} incomplete")
+    return f"{', '.join(parts)}."
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -1,20 +1,20 @@
-"""What `platformctl doctor` looks at: an installation as it is, judged without changing anything."""
+"""Checks of an installation for `platformctl doctor`; nothing is changed."""
 
 from __future__ import annotations
 
-from kpo_platform.doctor.components import components
-from kpo_platform.doctor.jobs import jobs
-from kpo_platform.doctor.result import RULES, Judgement
-from kpo_platform.doctor.secrets import secrets
-from kpo_platform.doctor.snapshot import Sight, look
+from kpo_platform.doctor.components import check_components
+from kpo_platform.doctor.jobs import check_jobs
+from kpo_platform.doctor.result import RULES, CheckResult
+from kpo_platform.doctor.secrets import check_secrets
+from kpo_platform.doctor.snapshot import ReleaseSnapshot, read_release
 
-__all__ = ["RULES", "Judgement", "Sight", "examine", "look"]
+__all__ = ["RULES", "CheckResult", "ReleaseSnapshot", "check_release", "read_release"]
 
 
-def examine(sight: Sight) -> tuple[Judgement, ...]:
-    """Judge an installation: its secrets, its Jobs, then its components, in the order in which they need each other.
+def check_release(snapshot: ReleaseSnapshot) -> tuple[CheckResult, ...]:
+    """Check the Secrets of a release, then its Jobs, then its components: each needs the ones before it.
 
     Args:
-        sight: what there is.
+        snapshot: the release's objects.
     """
-    return (*secrets(sight), *jobs(sight), *components(sight))
+    return (*check_secrets(snapshot), *check_jobs(snapshot), *check_components(snapshot))

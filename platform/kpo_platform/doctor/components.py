@@ -1,62 +1,67 @@
-"""Are the release's components ready, as many as are asked for?"""
+"""Check that the components of a release are ready."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import groupby
 
-from kpo_platform.doctor.pod_status import trouble
-from kpo_platform.doctor.result import Judgement, wrong
-from kpo_platform.doctor.snapshot import Sight
+from kpo_platform.doctor.pod_status import describe_problem
+from kpo_platform.doctor.result import CheckResult, failed
+from kpo_platform.doctor.snapshot import ReleaseSnapshot
 from kpo_platform.kube import Object
 
 
-def components(sight: Sight) -> Iterator[Judgement]:
-    """Judge every Deployment and StatefulSet of the release, and whether two of them are the same component.
+def check_components(snapshot: ReleaseSnapshot) -> Iterator[CheckResult]:
+    """Check every Deployment and StatefulSet of a release, and that no component has two of them.
 
-    Some settings of the chart make a component the other kind (``logs.persistence``). When an upgrade to those fails
-    and the next one goes back, Helm compares with the last one that succeeded, so what the failed one made stays and
-    works: a second scheduler, with the settings that were given up.
+    Some values of the chart (``logs.persistence``) turn a component from a Deployment into a StatefulSet or back. If
+    such an upgrade fails and the next one reverts it, Helm compares with the last successful revision, so the objects
+    of the failed revision stay: a second scheduler, with the reverted settings.
     """
-    ordered = sorted(sight.components, key=lambda found: (str(found["metadata"]["name"]), str(found["kind"])))
-    for each in ordered:
-        yield _component(sight, each)
-    for _, found in groupby(ordered, key=_component_name):
-        yield from _twins(sight, list(found))
+    ordered = sorted(snapshot.workloads, key=lambda workload: (str(workload["metadata"]["name"]), workload["kind"]))
+    for workload in ordered:
+        yield _check_workload(snapshot, workload)
+    for _, workloads in groupby(ordered, key=_component_name):
+        yield from _check_duplicates(snapshot, list(workloads))
 
 
-def _twins(sight: Sight, found: list[Object]) -> Iterator[Judgement]:
-    if len(found) < 2:
+def _check_duplicates(snapshot: ReleaseSnapshot, workloads: list[Object]) -> Iterator[CheckResult]:
+    if len(workloads) < 2:
         return
-    first, *others = found
-    seen = f"works beside {' and '.join(sight.named(other) for other in others)}, as an upgrade that failed leaves it"
-    kubectl, release = f"kubectl -n {sight.namespace}", first["metadata"]["labels"]["app.kubernetes.io/instance"]
-    manifest = f"helm -n {sight.namespace} get manifest {release}"
-    names = " or ".join(f"{kubectl} delete {each['kind'].lower()} {each['metadata']['name']}" for each in found)
-    yield wrong("twin", sight.named(first), seen, f"delete the one that {manifest} does not list: {names}")
+    first, *others = workloads
+    names = " and ".join(snapshot.describe(other) for other in others)
+    kubectl, release = f"kubectl -n {snapshot.namespace}", first["metadata"]["labels"]["app.kubernetes.io/instance"]
+    manifest = f"helm -n {snapshot.namespace} get manifest {release}"
+    commands = " or ".join(
+        f"{kubectl} delete {workload['kind'].lower()} {workload['metadata']['name']}" for workload in workloads
+    )
+    seen = f"runs alongside {names}; a failed upgrade left one of them"
+    fix = f"delete the one that {manifest} does not list: {commands}"
+    yield failed("duplicate", snapshot.describe(first), seen, fix)
 
 
-def _component_name(found: Object) -> str:
-    return str(found["metadata"]["labels"]["app.kubernetes.io/component"])
+def _component_name(workload: Object) -> str:
+    return str(workload["metadata"]["labels"]["app.kubernetes.io/component"])
 
 
-def _component(sight: Sight, found: Object) -> Judgement:
-    asked, status = found["spec"].get("replicas", 1), found.get("status", {})
+def _check_workload(snapshot: ReleaseSnapshot, workload: Object) -> CheckResult:
+    replicas, status = workload["spec"].get("replicas", 1), workload.get("status", {})
     ready = status.get("readyReplicas", 0)
-    seen = f"{ready} of {asked} ready"
-    if ready >= asked:
-        current = status.get("updatedReplicas", 0) >= asked and _observed(found)
-        return Judgement(sight.named(found), seen if current else f"{seen}, and being replaced", verified=current)
-    reasons = [text for pod in _pods(sight, found) if (text := trouble(pod))]
-    labels = f"app.kubernetes.io/component={_component_name(found)}"
-    fix = f"look with: kubectl -n {sight.namespace} describe pods -l {labels}"
-    return wrong("component", sight.named(found), "; ".join([seen, *reasons]), fix)
+    name, seen = snapshot.describe(workload), f"{ready} of {replicas} ready"
+    if ready >= replicas:
+        if status.get("updatedReplicas", 0) >= replicas and _is_observed(workload):
+            return CheckResult(name, seen)
+        return CheckResult(name, f"{seen}, rollout in progress", verified=False)
+    problems = [problem for pod in _find_pods(snapshot, workload) if (problem := describe_problem(pod))]
+    labels = f"app.kubernetes.io/component={_component_name(workload)}"
+    fix = f"see kubectl -n {snapshot.namespace} describe pods -l {labels}"
+    return failed("component", name, "; ".join([seen, *problems]), fix)
 
 
-def _observed(found: Object) -> bool:
-    return bool(found["status"].get("observedGeneration", 0) >= found["metadata"].get("generation", 0))
+def _is_observed(workload: Object) -> bool:
+    return bool(workload["status"].get("observedGeneration", 0) >= workload["metadata"].get("generation", 0))
 
 
-def _pods(sight: Sight, found: Object) -> Iterator[Object]:
-    wanted = found["spec"]["selector"]["matchLabels"].items()
-    return (pod for pod in sight.pods if wanted <= pod["metadata"].get("labels", {}).items())
+def _find_pods(snapshot: ReleaseSnapshot, workload: Object) -> Iterator[Object]:
+    labels = workload["spec"]["selector"]["matchLabels"].items()
+    return (pod for pod in snapshot.pods if labels <= pod["metadata"].get("labels", {}).items())

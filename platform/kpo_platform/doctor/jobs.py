@@ -1,43 +1,44 @@
-"""Did the release's Jobs end well?"""
+"""Check that the Jobs of a release complete."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from kpo_platform.doctor.pod_status import last_words, trouble
-from kpo_platform.doctor.result import Judgement, wrong
-from kpo_platform.doctor.snapshot import Sight
+from kpo_platform.doctor.pod_status import describe_problem, read_termination_message
+from kpo_platform.doctor.result import CheckResult, failed
+from kpo_platform.doctor.snapshot import ReleaseSnapshot
 from kpo_platform.kube import Object
 
 
-def jobs(sight: Sight) -> Iterator[Judgement]:
-    """Judge every Job of the release; one of a CronJob only where it failed, for there will be others."""
-    for each in sorted(sight.jobs, key=lambda found: str(found["metadata"]["name"])):
-        judged = _job(sight, each)
-        if judged.finding or not each["metadata"].get("ownerReferences"):
-            yield judged
+def check_jobs(snapshot: ReleaseSnapshot) -> Iterator[CheckResult]:
+    """Check every Job of a release; report a CronJob's Job only if it failed, because the CronJob starts more."""
+    for job in sorted(snapshot.jobs, key=lambda job: str(job["metadata"]["name"])):
+        result = _check_job(snapshot, job)
+        if result.finding or not job["metadata"].get("ownerReferences"):
+            yield result
 
 
-def _job(sight: Sight, found: Object) -> Judgement:
-    what, conditions = sight.named(found), found.get("status", {}).get("conditions") or ()
-    met = {each["type"]: each for each in conditions if each["status"] == "True"}
-    if "Complete" in met:
-        return Judgement(what, "ended well")
-    pods = [pod for pod in sight.pods if _owns(found, pod)]
-    if failed := met.get("Failed"):
-        said = next((words for pod in pods if (words := last_words(pod))), failed.get("message", ""))
-        return wrong("job", what, f"failed: {said}", _remedy(sight, found))
-    reasons = [text for pod in pods if (text := trouble(pod))]
-    return Judgement(what, "; ".join(["goes on still", *reasons]), verified=False)
+def _check_job(snapshot: ReleaseSnapshot, job: Object) -> CheckResult:
+    name, conditions = snapshot.describe(job), job.get("status", {}).get("conditions") or ()
+    conditions_met = {condition["type"]: condition for condition in conditions if condition["status"] == "True"}
+    if "Complete" in conditions_met:
+        return CheckResult(name, "completed")
+    pods = [pod for pod in snapshot.pods if _is_owner(job, pod)]
+    if condition := conditions_met.get("Failed"):
+        messages = (message for pod in pods if (message := read_termination_message(pod)))
+        cause = next(messages, condition.get("message", ""))
+        return failed("job", name, f"failed: {cause}", _describe_fix(snapshot, job))
+    problems = [problem for pod in pods if (problem := describe_problem(pod))]
+    return CheckResult(name, "; ".join(["still running", *problems]), verified=False)
 
 
-def _remedy(sight: Sight, found: Object) -> str:
-    """What to do about a Job that failed: as long as it is there, no upgrade runs it again."""
-    name, kubectl = found["metadata"]["name"], f"kubectl -n {sight.namespace}"
-    again = "its CronJob runs another in time" if found["metadata"].get("ownerReferences") else "upgrade with helm"
-    return f"mend that ({kubectl} logs job/{name}), then {kubectl} delete job {name}, and {again}"
+def _describe_fix(snapshot: ReleaseSnapshot, job: Object) -> str:
+    """Tell to delete the failed Job: an upgrade does not run a Job again that still exists."""
+    name, kubectl = job["metadata"]["name"], f"kubectl -n {snapshot.namespace}"
+    retry = "wait for the next run of its CronJob" if job["metadata"].get("ownerReferences") else "upgrade with helm"
+    return f"fix the cause (see {kubectl} logs job/{name}), run {kubectl} delete job {name}, then {retry}"
 
 
-def _owns(job: Object, pod: Object) -> bool:
+def _is_owner(job: Object, pod: Object) -> bool:
     owners = pod["metadata"].get("ownerReferences") or ()
     return any(owner["uid"] == job["metadata"]["uid"] for owner in owners)

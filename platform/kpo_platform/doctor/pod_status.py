@@ -1,4 +1,4 @@
-"""What keeps a pod from being ready, in the words of the cluster."""
+"""Describe from a pod's status why the pod is not ready."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 from kpo_platform.kube import Object
 
-_LONGEST = 300
+_MAX_LENGTH = 300
 
 
-def trouble(pod: Object) -> str:
-    """Why a pod is not ready, as far as its status tells; empty where it does not.
+def describe_problem(pod: Object) -> str:
+    """Say why a pod is not ready; empty if its status does not tell.
 
     Args:
         pod: the pod.
@@ -18,35 +18,36 @@ def trouble(pod: Object) -> str:
     status = pod.get("status", {})
     for condition in status.get("conditions", ()):
         if condition["type"] == "PodScheduled" and condition["status"] == "False":
-            return f"finds no node: {_short(condition.get('message', ''))}"
-    every = (*status.get("initContainerStatuses", ()), *status.get("containerStatuses", ()))
-    return "; ".join(text for each in every for text in _container(each))
+            return f"not scheduled: {_shorten(condition.get('message', ''))}"
+    containers = (*status.get("initContainerStatuses", ()), *status.get("containerStatuses", ()))
+    return "; ".join(problem for container in containers for problem in _describe_container(container))
 
 
-def last_words(pod: Object) -> str:
-    """What a pod's failed containers said when they ended; empty where they said nothing."""
-    every = pod.get("status", {}).get("containerStatuses", ())
-    ended = [state for each in every for state in _ends(each) if state.get("exitCode")]
-    return _short(next((state["message"] for state in ended if state.get("message")), ""))
+def read_termination_message(pod: Object) -> str:
+    """Return the first termination message of a pod's failed containers; empty if there is none."""
+    containers = pod.get("status", {}).get("containerStatuses", ())
+    states = [state for container in containers for state in _terminations(container) if state.get("exitCode")]
+    return _shorten(next((state["message"] for state in states if state.get("message")), ""))
 
 
-def _container(status: Object) -> Iterator[str]:
-    name, waiting = status["name"], status.get("state", {}).get("waiting", {})
-    ended = next((state for state in _ends(status) if state.get("exitCode")), None)
+def _describe_container(container: Object) -> Iterator[str]:
+    name, waiting = container["name"], container.get("state", {}).get("waiting", {})
+    failure = next((state for state in _terminations(container) if state.get("exitCode")), None)
     if waiting.get("reason", "PodInitializing") not in ("PodInitializing", "ContainerCreating"):
-        said = waiting["reason"] if ended else f"{waiting['reason']}: {_short(waiting.get('message', ''))}"
-        yield f"container {name} waits ({said})"
-    if ended and not status.get("ready"):
-        message = f": {_short(ended['message'])}" if ended.get("message") else ""
-        yield f"container {name} ended with exit code {ended['exitCode']} ({ended.get('reason', 'Error')}){message}"
+        cause = waiting["reason"] if failure else f"{waiting['reason']}: {_shorten(waiting.get('message', ''))}"
+        yield f"container {name} is waiting ({cause})"
+    if failure and not container.get("ready"):
+        message = f": {_shorten(failure['message'])}" if failure.get("message") else ""
+        reason = failure.get("reason", "Error")
+        yield f"container {name} terminated with exit code {failure['exitCode']} ({reason}){message}"
 
 
-def _ends(status: Object) -> Iterator[Object]:
-    for state in ("state", "lastState"):
-        if ended := status.get(state, {}).get("terminated"):
-            yield ended
+def _terminations(container: Object) -> Iterator[Object]:
+    for field in ("state", "lastState"):
+        if terminated := container.get(field, {}).get("terminated"):
+            yield terminated
 
 
-def _short(text: str) -> str:
-    flat = " ".join(text.split())
-    return flat if len(flat) <= _LONGEST else f"… {flat[-_LONGEST:]}"
+def _shorten(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= _MAX_LENGTH else f"… {line[-_MAX_LENGTH:]}"

@@ -1,4 +1,4 @@
-"""What a check says about one object."""
+"""The rules of `platformctl doctor`, and the result of one check."""
 
 from __future__ import annotations
 
@@ -7,39 +7,39 @@ from dataclasses import dataclass
 from kpo_platform.finding import Finding, Rule
 
 RULES: dict[str, Rule] = {
-    "secret": Rule("KPO-REL001", "Every secret that the release's pods need is there, with its keys."),
-    "job": Rule("KPO-REL002", "Every Job of the release ends well."),
-    "component": Rule("KPO-REL003", "Every component of the release is ready, as many as are asked for."),
-    "twin": Rule("KPO-REL004", "Every component of the release is one Deployment or one StatefulSet."),
+    "secret": Rule("KPO-REL001", "Every Secret that the release's pods need exists and has its keys."),
+    "job": Rule("KPO-REL002", "Every Job of the release completes."),
+    "component": Rule("KPO-REL003", "Every component of the release has all its replicas ready."),
+    "duplicate": Rule("KPO-REL004", "Every component of the release is one Deployment or one StatefulSet."),
 }
-"""What is asked of an installation, by a name; the codes stay the same in every version."""
+"""The rules for an installation by name; the codes are the same in every version."""
 
 
 @dataclass(frozen=True)
-class Judgement:
-    """One object: what was seen of it, and what is wrong with it, if anything is.
+class CheckResult:
+    """The result of the check of one object.
 
-    What could not be seen, for want of a right or because it goes on still, is not verified.
+    A check is not verified if the caller may not read the object, or if a rollout or Job is still in progress.
     """
 
     object: str
     """Kind and name, such as ``Secret airflow/airflow-admin``."""
 
     seen: str
-    """What is so."""
+    """The observed state."""
 
     finding: Finding | None = None
     verified: bool = True
 
 
-def wrong(rule: str, what: str, seen: str, fix: str) -> Judgement:
-    """A judgement that something is to be mended.
+def failed(rule: str, name: str, seen: str, fix: str) -> CheckResult:
+    """Create the result of a failed check.
 
     Args:
         rule: one of `RULES`.
-        what: the object.
-        seen: what is so.
+        name: kind and name of the object.
+        seen: the observed state.
         fix: what to do next.
     """
-    found = Finding(RULES[rule].code, "error", what, seen, RULES[rule].sentence, fix)
-    return Judgement(what, seen, found)
+    finding = Finding(RULES[rule].code, "error", name, seen, RULES[rule].sentence, fix)
+    return CheckResult(name, seen, finding)

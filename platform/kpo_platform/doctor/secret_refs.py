@@ -1,4 +1,4 @@
-"""Which secrets a pod needs before it can start, out of its specification."""
+"""Find the Secrets that a pod needs to start, from its specification."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from kpo_platform.kube import Object
 
 
 @dataclass(frozen=True)
-class Need:
-    """A secret that has to be there, and a key in it.
+class SecretRef:
+    """A reference of a pod to a Secret, or to one of its keys.
 
     Attributes:
-        secret: the secret's name.
-        key: the key; empty: the secret as a whole, whatever is in it.
+        secret: the Secret's name.
+        key: the key; empty for the whole Secret, whatever its keys.
     """
 
     secret: str
@@ -22,75 +22,75 @@ class Need:
 
 
 @dataclass(frozen=True)
-class Use:
-    """What is needed of a secret.
+class SecretUse:
+    """The references of all pods to one Secret.
 
     Attributes:
-        keys: the keys that have to be in it.
-        users: kind and name of what makes the pods that need it.
+        keys: the keys that the Secret must have.
+        users: kind and name of the objects that create the pods.
     """
 
     keys: set[str] = field(default_factory=set)
     users: set[str] = field(default_factory=set)
 
 
-def pod_of(found: Object) -> Object:
-    """The specification of the pods that an object makes."""
-    spec = found["spec"]["jobTemplate"]["spec"] if found["kind"] == "CronJob" else found["spec"]
-    pod: Object = spec["template"]["spec"]
-    return pod
+def get_pod_spec(workload: Object) -> Object:
+    """Return the specification of the pods that an object creates."""
+    spec = workload["spec"]["jobTemplate"]["spec"] if workload["kind"] == "CronJob" else workload["spec"]
+    pod_spec: Object = spec["template"]["spec"]
+    return pod_spec
 
 
-def needs(pod: Object) -> frozenset[Need]:
-    """What a pod cannot start without; what it marks as optional it can.
+def find_secret_refs(pod_spec: Object) -> frozenset[SecretRef]:
+    """Find the Secrets and keys without which a pod cannot start; optional references are left out.
 
     Args:
-        pod: its specification.
+        pod_spec: the pod's specification.
     """
-    return frozenset((*_of_environment(pod), *_of_volumes(pod)))
+    return frozenset((*_find_env_refs(pod_spec), *_find_volume_refs(pod_spec)))
 
 
-def uses(makers: Iterable[Object]) -> dict[str, Use]:
-    """Every secret that pods cannot start without.
+def collect_secret_uses(workloads: Iterable[Object]) -> dict[str, SecretUse]:
+    """Collect the Secrets without which pods cannot start.
 
     Args:
-        makers: what makes the pods.
+        workloads: the objects that create the pods.
 
     Returns:
-        What is needed of each, by its name, in order.
+        The uses by the Secret's name, sorted.
     """
-    found: dict[str, Use] = {}
-    for maker in makers:
-        for need in needs(pod_of(maker)):
-            use = found.setdefault(need.secret, Use())
-            use.keys.update({need.key} - {""})
-            use.users.add(f"{maker['kind']} {maker['metadata']['name']}")
-    return dict(sorted(found.items()))
+    uses: dict[str, SecretUse] = {}
+    for workload in workloads:
+        for ref in find_secret_refs(get_pod_spec(workload)):
+            use = uses.setdefault(ref.secret, SecretUse())
+            use.keys.update({ref.key} - {""})
+            use.users.add(f"{workload['kind']} {workload['metadata']['name']}")
+    return dict(sorted(uses.items()))
 
 
-def _of_environment(pod: Object) -> Iterator[Need]:
-    for container in (*pod.get("initContainers", ()), *pod.get("containers", ())):
+def _find_env_refs(pod_spec: Object) -> Iterator[SecretRef]:
+    for container in (*pod_spec.get("initContainers", ()), *pod_spec.get("containers", ())):
         for variable in container.get("env", ()):
             reference = variable.get("valueFrom", {}).get("secretKeyRef")
             if reference and not reference.get("optional"):
-                yield Need(reference["name"], reference["key"])
+                yield SecretRef(reference["name"], reference["key"])
         for source in container.get("envFrom", ()):
             reference = source.get("secretRef")
             if reference and not reference.get("optional"):
-                yield Need(reference["name"])
+                yield SecretRef(reference["name"])
 
 
-def _of_volumes(pod: Object) -> Iterator[Need]:
-    for volume in pod.get("volumes", ()):
+def _find_volume_refs(pod_spec: Object) -> Iterator[SecretRef]:
+    for volume in pod_spec.get("volumes", ()):
         if source := volume.get("secret"):
-            yield from _of_source(source, source["secretName"])
+            yield from _find_source_refs(source, source["secretName"])
         for projected in volume.get("projected", {}).get("sources") or ():
             if source := projected.get("secret"):
-                yield from _of_source(source, source["name"])
+                yield from _find_source_refs(source, source["name"])
 
 
-def _of_source(source: Object, name: str) -> Iterator[Need]:
+def _find_source_refs(source: Object, name: str) -> Iterator[SecretRef]:
     if source.get("optional"):
         return
-    yield Need(name)
-    yield from (Need(name, item["key"]) for item in source.get("items") or ())
+    yield SecretRef(name)
+    yield from (SecretRef(name, item["key"]) for item in source.get("items") or ())

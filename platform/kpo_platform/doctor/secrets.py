@@ -1,33 +1,35 @@
-"""Are the secrets there that the release's pods need?
+"""Check that the Secrets exist that the pods of a release need.
 
-Kubernetes says so only when a pod starts: one that runs goes on without the secret that its next start will lack.
+Kubernetes reports a missing Secret only when a pod starts. A running pod keeps running, and its next start fails.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from kpo_platform.doctor.result import Judgement, wrong
-from kpo_platform.doctor.secret_refs import Use
-from kpo_platform.doctor.snapshot import Sight
+from kpo_platform.doctor.result import CheckResult, failed
+from kpo_platform.doctor.secret_refs import SecretUse
+from kpo_platform.doctor.snapshot import ReleaseSnapshot
 
 
-def secrets(sight: Sight) -> Iterator[Judgement]:
-    """Judge every secret that a pod of the release needs."""
-    return (_secret(sight, name, use) for name, use in sight.uses.items())
+def check_secrets(snapshot: ReleaseSnapshot) -> Iterator[CheckResult]:
+    """Check every Secret that a pod of the release needs."""
+    return (_check_secret(snapshot, name, use) for name, use in snapshot.secret_uses.items())
 
 
-def _secret(sight: Sight, name: str, use: Use) -> Judgement:
-    keys, users = use.keys, ", ".join(sorted(use.users))
-    what = f"Secret {sight.namespace}/{name}"
-    if name in sight.hidden:
-        return Judgement(what, f"not seen: it takes the right to get it; needed by {users}", verified=False)
-    wanted = " and ".join(f"`{key}`" for key in sorted(keys))
-    found = sight.secrets[name]
-    if found is None:
-        remedy = f"make it with the key {wanted}" if wanted else "make it"
-        return wrong("secret", what, f"is not there, and {users} cannot start without it", remedy)
-    if missing := keys - found:
-        lacking = " and ".join(f"`{key}`" for key in sorted(missing))
-        return wrong("secret", what, f"has no key {lacking}, and {users} cannot start without it", "add it")
-    return Judgement(what, f"has {wanted}" if wanted else "is there")
+def _check_secret(snapshot: ReleaseSnapshot, name: str, use: SecretUse) -> CheckResult:
+    secret, users = f"Secret {snapshot.namespace}/{name}", ", ".join(sorted(use.users))
+    if name in snapshot.forbidden_secrets:
+        return CheckResult(secret, f"not checked: you may not get it; used by {users}", verified=False)
+    required = _join_keys(use.keys)
+    existing_keys = snapshot.secret_keys[name]
+    if existing_keys is None:
+        fix = f"create it with the key {required}" if required else "create it"
+        return failed("secret", secret, f"does not exist, and {users} cannot start without it", fix)
+    if missing := _join_keys(use.keys - existing_keys):
+        return failed("secret", secret, f"has no key {missing}, and {users} cannot start without it", "add it")
+    return CheckResult(secret, f"has {required}" if required else "exists")
+
+
+def _join_keys(keys: set[str]) -> str:
+    return " and ".join(f"`{key}`" for key in sorted(keys))

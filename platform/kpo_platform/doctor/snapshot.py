@@ -1,4 +1,4 @@
-"""What there is of a release, read once."""
+"""Read the objects of a release once, for all checks."""
 
 from __future__ import annotations
 
@@ -6,47 +6,45 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from kpo_platform.contract import Contract
-from kpo_platform.doctor.secret_refs import Use, uses
+from kpo_platform.doctor.secret_refs import SecretUse, collect_secret_uses
 from kpo_platform.errors import Forbidden, NotFound
 from kpo_platform.kube import CRON_JOB, DEPLOYMENT, JOB, POD, SECRET, STATEFUL_SET, Kube, Object, Resource
 
-_COMPONENTS = (DEPLOYMENT, STATEFUL_SET)
-
 
 @dataclass(frozen=True)
-class Sight:
-    """What there is of a release.
+class ReleaseSnapshot:
+    """The objects of a release, as the API server returned them.
 
     Attributes:
-        namespace: of the release.
-        components: its Deployments and StatefulSets.
-        jobs: its Jobs, those of its CronJobs among them.
-        pods: all its pods.
-        uses: every secret that pods of these cannot start without, by its name.
-        secrets: for each of those, the keys that hold something; None: it is not there. Values are not
+        namespace: the release's namespace.
+        workloads: its Deployments and StatefulSets.
+        jobs: its Jobs, including those of its CronJobs.
+        pods: its pods.
+        secret_uses: by name, every Secret that a pod needs to start.
+        secret_keys: by name, the non-empty keys of those Secrets; None if the Secret does not exist. Values are not
             kept.
-        hidden: names of the secrets that the caller may not read.
+        forbidden_secrets: names of the Secrets that the caller may not read.
     """
 
     namespace: str
-    components: tuple[Object, ...]
+    workloads: tuple[Object, ...]
     jobs: tuple[Object, ...]
     pods: tuple[Object, ...]
-    uses: Mapping[str, Use]
-    secrets: Mapping[str, frozenset[str] | None]
-    hidden: frozenset[str]
+    secret_uses: Mapping[str, SecretUse]
+    secret_keys: Mapping[str, frozenset[str] | None]
+    forbidden_secrets: frozenset[str]
 
-    def named(self, found: Object) -> str:
-        """An object as messages name it."""
-        return f"{found['kind']} {self.namespace}/{found['metadata']['name']}"
+    def describe(self, body: Object) -> str:
+        """Return an object's kind, namespace and name, for messages."""
+        return f"{body['kind']} {self.namespace}/{body['metadata']['name']}"
 
 
-def look(kube: Kube, contract: Contract) -> Sight:
-    """Read what there is of a release.
+def read_release(kube: Kube, contract: Contract) -> ReleaseSnapshot:
+    """Read the objects of a release.
 
     Args:
         kube: the cluster.
-        contract: says where the release is.
+        contract: names the release and its namespace.
 
     Raises:
         Forbidden: the caller may not list the release's objects.
@@ -54,30 +52,29 @@ def look(kube: Kube, contract: Contract) -> Sight:
     """
     namespace, labels = contract.release.namespace, f"app.kubernetes.io/instance={contract.release.name}"
 
-    def found(*resources: Resource) -> tuple[Object, ...]:
+    def read(*resources: Resource) -> tuple[Object, ...]:
         # The items of a list come without their kind.
-        return tuple(
-            {"kind": each.kind, **item} for each in resources for item in kube.list_objects(each, namespace, labels)
-        )
+        lists = ((resource.kind, kube.list_objects(resource, namespace, labels)) for resource in resources)
+        return tuple({"kind": kind, **item} for kind, items in lists for item in items)
 
-    components, jobs, cron_jobs = found(*_COMPONENTS), found(JOB), found(CRON_JOB)
-    needed = uses((*components, *jobs, *cron_jobs))
-    secrets, hidden = _secrets(kube, namespace, needed)
-    return Sight(namespace, components, jobs, found(POD), needed, secrets, hidden)
+    workloads, jobs, cron_jobs = read(DEPLOYMENT, STATEFUL_SET), read(JOB), read(CRON_JOB)
+    secret_uses = collect_secret_uses((*workloads, *jobs, *cron_jobs))
+    secret_keys, forbidden = _read_secret_keys(kube, namespace, secret_uses)
+    return ReleaseSnapshot(namespace, workloads, jobs, read(POD), secret_uses, secret_keys, forbidden)
 
 
-def _secrets(
+def _read_secret_keys(
     kube: Kube, namespace: str, names: Iterable[str]
 ) -> tuple[dict[str, frozenset[str] | None], frozenset[str]]:
-    seen: dict[str, frozenset[str] | None] = {}
-    hidden = set()
+    secret_keys: dict[str, frozenset[str] | None] = {}
+    forbidden = set()
     for name in names:
         try:
-            found = kube.get(SECRET, name, namespace)
+            secret = kube.get(SECRET, name, namespace)
         except NotFound:
-            seen[name] = None
+            secret_keys[name] = None
         except Forbidden:
-            hidden.add(name)
+            forbidden.add(name)
         else:
-            seen[name] = frozenset(key for key, value in (found.get("data") or {}).items() if value)
-    return seen, frozenset(hidden)
+            secret_keys[name] = frozenset(key for key, value in (secret.get("data") or {}).items() if value)
+    return secret_keys, frozenset(forbidden)
