@@ -92,7 +92,7 @@ def test_a_database_that_a_newer_image_migrated_is_refused_with_the_way_back(
         "image has migrated it. Go back to that one, and then delete the pods that have not started, for Kubernetes "
         "does not replace those of a StatefulSet (kubectl delete pod --field-selector status.phase=Pending --selector "
         "statefulset.kubernetes.io/pod-name, in this namespace); to come here all the same, have it take the schema "
-        f"back first, by {how} (docs/airflow.md, Going back)\n"
+        f"back first, by {how} (docs/upgrade.md, Rollback)\n"
     )
 
 

@@ -1,4 +1,4 @@
-"""Airflow's embedded database is backed up and restored by the commands of docs/airflow.md."""
+"""Backup and restore of the embedded database with the commands in docs/database.md."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cluster.support.airflow_runs.long_runs import finished_run, holdings, holdings_again
-from cluster.support.docs.commands import commands, follow
+from cluster.support.docs.commands import read_commands, run_commands
 from cluster.support.services.postgres import query
 from stack.airflow_api import AirflowApi, NotFoundError
 from stack.release import Stack
@@ -19,12 +19,12 @@ def test_a_restored_database_is_as_it_was_when_it_was_backed_up(stack: Stack, ai
     history = finished_run(stack, airflow)
     airflow.post("variables", {"key": "backup", "value": "kept"})
     before = holdings(stack, airflow, history)
-    back_up, restore = commands("Back up and restore")
-    follow(stack, back_up, tmp_path)
+    (back_up,), (restore,) = read_commands("database.md", "Backup"), read_commands("database.md", "Restore")
+    run_commands(stack, back_up, tmp_path)
     assert (tmp_path / "airflow.dump").stat().st_mode & 0o077 == 0
     airflow.delete("variables/backup")
     later = finished_run(stack, airflow)
-    follow(stack, restore, tmp_path)
+    run_commands(stack, restore, tmp_path)
     assert holdings_again(stack, airflow, history) == before
     assert airflow.get("variables/backup")["value"] == "kept"
     with pytest.raises(NotFoundError):

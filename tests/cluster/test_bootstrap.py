@@ -57,7 +57,7 @@ ROLES = {
     "bootstrap-operator-release": ("airflow",),
     "bootstrap-operator-cluster": (),
 }
-"""The roles that docs/platformctl.md tells to bind, and where."""
+"""The roles that docs/bootstrap.md tells to bind, and where."""
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ import yaml
 
 from cluster.support.airflow_runs.dag_run import Run
 from cluster.support.airflow_runs.long_runs import finished_run, holdings, holdings_again
-from cluster.support.docs.commands import commands, follow
+from cluster.support.docs.commands import read_commands, run_commands
 from cluster.support.services import external_database as there
 from cluster.support.services.external_database import DATABASE, HOST, OTHER_NAME, USER, External, external_database
 from common.steps import Steps
@@ -60,11 +60,11 @@ def before(stack: Stack, airflow: AirflowApi, history: Run) -> dict[str, Any]:
 def external(stack: Stack, before: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[External]:
     """Airflow on another database, with a copy of what the embedded one had."""
     folder = tmp_path_factory.mktemp("database")
-    back_up, _ = commands("Back up and restore")
-    follow(stack, back_up, folder)
+    (back_up,) = read_commands("database.md", "Backup")
+    run_commands(stack, back_up, folder)
     with external_database(stack) as it:
         restore = f"pg_restore --username={USER} --dbname={DATABASE} --no-owner --exit-on-error < airflow.dump"
-        follow(stack, f"kubectl exec --stdin -n {there.NAMESPACE} postgres -- {restore}", folder)
+        run_commands(stack, f"kubectl exec --stdin -n {there.NAMESPACE} postgres -- {restore}", folder)
         ours = {"password": "p%40ss%2Fof-a-test", "ca.crt": it.authority}
         secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "external-db"}, "stringData": ours}
         stack.kubectl("apply", "-n", NAMESPACE, "-f", "-", stdin=json.dumps(secret))

@@ -1,4 +1,4 @@
-"""Old rows of Airflow's database go by the chart's CronJob, started as docs/airflow.md says; young ones stay."""
+"""Old rows of Airflow's database go by the chart's CronJob, started as docs/database.md says; young ones stay."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import yaml
 
 from cluster.support.airflow_runs.dag_run import Run
 from cluster.support.airflow_runs.long_runs import finished_run
-from cluster.support.docs.commands import commands, follow
+from cluster.support.docs.commands import read_commands, run_commands
 from cluster.support.services.postgres import query
 from common.steps import Steps
 from stack.airflow_api import AirflowApi, NotFoundError
@@ -43,9 +43,9 @@ def test_old_runs_go_by_the_job_and_young_ones_stay(stack: Stack, airflow: Airfl
     for table in ("dag_run", "task_instance"):
         query(stack, f"UPDATE {table} SET start_date = '{LONG_AGO}' WHERE run_id = '{old.id}'")
     upgrade(stack, folder, {"databaseCleanup": {"enabled": True, "retentionDays": 30, "skipArchive": True}})
-    (run_now,) = commands("Old rows")
+    (run_now,) = read_commands("database.md", "Cleanup")
     try:
-        follow(stack, run_now, folder)
+        run_commands(stack, run_now, folder)
     finally:
         stack.kubectl("delete", "job", "clean-now", "-n", NAMESPACE, "--ignore-not-found")
     with pytest.raises(NotFoundError):

@@ -16,7 +16,7 @@ import yaml
 
 from cluster.support.airflow_runs.dag_run import Run
 from cluster.support.airflow_runs.long_runs import READY_S, components, finished_run, holdings
-from cluster.support.docs.commands import commands, follow
+from cluster.support.docs.commands import read_commands, run_commands
 from common.command import CommandError, capture_output
 from common.paths import REPOSITORY
 from common.polling import NotYet, wait_for
@@ -28,7 +28,7 @@ RELEASE = "firstborn"
 HOME = "nursery"
 TEAM = "pioneers"
 TEAM_HOME = f"team-{TEAM}"
-MAKING, APPLYING = commands("By `kubectl apply`")[0].splitlines()
+MAKING, APPLYING = read_commands("kubectl-apply.md", "Install")[0].splitlines()
 SECRETS = {"admin", "api-secret-key", "database", "fernet-key", "jwt-secret"}
 CLAIMS = {"data-{}-postgresql-0", "logs-{}-scheduler-0", "logs-{}-triggerer-0"}
 NAMES = {"template airflow": f"template {RELEASE}", "namespace airflow": f"namespace {HOME}"}
@@ -51,7 +51,7 @@ class Place:
         """Type a block of the page, with this test's names, and give what it printed."""
         for here, there in {**NAMES, "values.yaml": str(self.values)}.items():
             block = block.replace(here, there)
-        return follow(self.stack, block, REPOSITORY)
+        return run_commands(self.stack, block, REPOSITORY)
 
     def objects(self) -> list[dict[str, Any]]:
         """Give all that the release is made of."""

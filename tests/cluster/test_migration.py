@@ -25,7 +25,7 @@ from cluster.support.airflow_runs.long_runs import (
     settle,
     wait_until_ready,
 )
-from cluster.support.docs.commands import commands, follow
+from cluster.support.docs.commands import read_commands, run_commands
 from cluster.support.pods.container_end import END_S, wait_for_last_words
 from cluster.support.services.postgres import query
 from common.command import capture_output
@@ -44,7 +44,7 @@ SENTENCE = (
     "migrated it. Go back to that one, and then delete the pods that have not started, for Kubernetes does not replace "
     "those of a StatefulSet (kubectl delete pod --field-selector status.phase=Pending --selector "
     "statefulset.kubernetes.io/pod-name, in this namespace); to come here all the same, have it take the schema back "
-    "first, by {how} (docs/airflow.md, Going back)"
+    "first, by {how} (docs/upgrade.md, Rollback)"
 ).format
 AIRFLOW_AHEAD = SENTENCE(
     later=LATER, table="alembic_version", image="Airflow 3.3.2", how="migrateDatabaseJob.downgradeTo=3.3.2"
@@ -118,7 +118,7 @@ def test_pods_say_that_the_tables_of_people_are_ahead_and_how_those_are_taken_ba
 def test_the_tables_of_people_are_taken_back_as_the_page_says(stack: Stack, history: Run):
     wait_until_ready(stack, "dag-processor")
     newest = query(stack, "SELECT version_num FROM alembic_version_fab")
-    follow(stack, commands("Going back")[1], REPOSITORY)
+    run_commands(stack, read_commands("upgrade.md", "FAB tables")[0], REPOSITORY)
     assert query(stack, "SELECT version_num FROM alembic_version_fab") == OF_FAB_1_4 != newest
 
 
@@ -126,10 +126,10 @@ def test_the_schema_is_taken_back_and_a_rollback_brings_everything_up(stack: Sta
     install_release(Steps(), stack)
     before = holdings(stack, airflow, history)
     back, forth = commands_of_going_back(revision(stack))[:2]
-    follow(stack, back, REPOSITORY)
+    run_commands(stack, back, REPOSITORY)
     assert query(stack, "SELECT version_num FROM alembic_version") == OF_AIRFLOW_3_2
     assert components(stack).keys() == {"postgresql"}
-    follow(stack, forth, REPOSITORY)
+    run_commands(stack, forth, REPOSITORY)
     settle(stack)
     assert query(stack, "SELECT version_num FROM alembic_version_fab") != OF_FAB_1_4
     assert holdings_again(stack, airflow, history) == before
@@ -144,7 +144,9 @@ def revision(stack: Stack) -> int:
 
 def commands_of_going_back(revision: int) -> tuple[str, str, str]:
     """Give the page's commands that take the schema back, that roll back to a revision, and for when that hangs."""
-    schema, _, hanging = (block.replace("REVISION", str(revision)) for block in commands("Going back"))
+    headings = "Rollback", "Pods that do not start"
+    blocks = (read_commands("upgrade.md", heading)[0] for heading in headings)
+    schema, hanging = (block.replace("REVISION", str(revision)) for block in blocks)
     back, rollback = schema.split("helm rollback")
     return back, f"helm rollback{rollback}", hanging
 
@@ -157,10 +159,10 @@ def test_pods_that_cannot_start_hang_after_a_rollback_until_they_are_deleted(
     rollback, follow_up = commands_of_going_back(revision(stack))[2].split("kubectl delete")
     upgrade(stack, tmp_path, {"platform": {"package": "image"}})
     stuck = wait_for("scheduler and triggerer to fail", lambda: failing(stack), END_S, interval_s=2)
-    follow(stack, rollback, REPOSITORY)
+    run_commands(stack, rollback, REPOSITORY)
     sleep(60)
     assert failing(stack) == stuck
-    follow(stack, f"kubectl delete{follow_up}", REPOSITORY)
+    run_commands(stack, f"kubectl delete{follow_up}", REPOSITORY)
     settle(stack)
     assert holdings_again(stack, airflow, history) == before
     finished_run(stack, airflow)

@@ -1,4 +1,4 @@
-"""Airflow's metrics by OpenTelemetry, with the settings that docs/airflow.md gives and nothing else."""
+"""Airflow's metrics by OpenTelemetry, with only the settings from docs/metrics.md."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from cluster.support.airflow_runs.dag_run import Run
-from cluster.support.docs.commands import commands
+from cluster.support.docs.commands import read_commands
 from cluster.support.rights.airflow_users import drop_dags
 from common.polling import NotYet, wait_for
 from common.steps import Steps
@@ -29,7 +29,7 @@ PARTS = {"airflow.scheduler_heartbeat", "airflow.dag_processor_heartbeat", "airf
 
 def settings() -> dict[str, Any]:
     """The page's settings; a test waits for no minute, which is Airflow's interval."""
-    (block,) = (block for block in commands("Metrics and alerts", "yaml") if "otel_on" in block)
+    (block,) = read_commands("metrics.md", "OpenTelemetry", "yaml")
     values: dict[str, Any] = yaml.safe_load(block)
     values["config"]["metrics"]["otel_interval_milliseconds"] = "2000"
     return values

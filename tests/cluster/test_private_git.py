@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from cluster.support.docs.commands import commands, follow
+from cluster.support.docs.commands import read_commands, run_commands
 from cluster.support.services.private_git import USER, PrivateGit, credentials, private_git
 from common.errors import ScriptError
 from common.paths import REPOSITORY
@@ -164,8 +164,8 @@ def test_a_job_that_failed_runs_again_as_the_page_says(vault: Vault, programs: P
     )
     assert f"kubectl -n {NAMESPACE} delete job {job}, and upgrade with helm" in doctor.stdout
     vault.password("vault-git-3", "second")
-    (block,) = commands("A Job that failed")
-    printed = follow(vault.stack, block, REPOSITORY)
+    (block,) = read_commands("upgrade.md", "Failed Jobs")
+    printed = run_commands(vault.stack, block, REPOSITORY)
     assert "connection git-vault: secret vault-git-3 is missing" in printed
     assert f"job.batch/{job} condition met" in printed
     assert vault.result() == "two"

@@ -1,4 +1,4 @@
-"""Task logs in S3, as docs/airflow.md says: they are read from there, whether the host of a task has a volume or none.
+"""Task logs in S3, as docs/logs.md says: they are read from there, whether the host of a task has a volume or none.
 
 The server is moto, which answers like S3 but keeps everything in memory and asks for no signature.
 """

@@ -1,4 +1,4 @@
-"""Keys are replaced by the commands of docs/airflow.md while tasks run: no task is lost, no old key opens anything."""
+"""Keys are replaced by the commands in docs/secrets.md while tasks run: no task is lost, no old key opens anything."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from cryptography.fernet import Fernet, InvalidToken
 
 from cluster.support.airflow_runs.long_runs import SYNC, TASKS, Lasting, finished_run, start
-from cluster.support.docs.commands import commands, follow
+from cluster.support.docs.commands import read_commands, run_commands
 from cluster.support.services.postgres import query
 from common.errors import ScriptError
 from common.polling import NotYet, wait_for
@@ -76,8 +76,8 @@ def opened_by(key: str, stored: list[bytes]) -> list[str]:
 
 def test_another_jwt_secret_ends_the_old_sign_ins_and_no_task(story: Story):
     before = key(story.stack, "jwt-secret")
-    (replace,) = commands("Another JWT secret")
-    follow(story.stack, replace, story.folder)
+    (replace,) = read_commands("secrets.md", "JWT secret rotation")
+    run_commands(story.stack, replace, story.folder)
     assert key(story.stack, "jwt-secret") != before
     assert len(key(story.stack, "jwt-secret")) == 88  # 64 bytes in base64
     with pytest.raises(ScriptError, match=r"with 40[13]"):
@@ -101,8 +101,8 @@ def sync_ended(lasting: Lasting) -> None:
 def test_another_fernet_key_opens_what_the_old_one_encrypted_and_the_old_one_no_more(story: Story):
     before = key(story.stack, "fernet-key")
     assert opened_by(before, stored(story.stack)) == [PASSWORD, PASSWORD]
-    (replace,) = commands("Another Fernet key")
-    follow(story.stack, replace, story.folder)
+    (replace,) = read_commands("secrets.md", "Fernet key rotation")
+    run_commands(story.stack, replace, story.folder)
     after = key(story.stack, "fernet-key")
     assert opened_by(after, stored(story.stack)) == [PASSWORD, PASSWORD]
     assert opened_by(before, stored(story.stack)) == ["-", "-"]

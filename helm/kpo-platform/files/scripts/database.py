@@ -81,7 +81,7 @@ def _newer(table: str, unknown: set[str]) -> str:
         "does not know: a newer image has migrated it. Go back to that one, and then delete the pods that have not "
         "started, for Kubernetes does not replace those of a StatefulSet (kubectl delete pod --field-selector "
         "status.phase=Pending --selector statefulset.kubernetes.io/pod-name, in this namespace); to come here all the "
-        f"same, have it take the schema back first, by {how} (docs/airflow.md, Going back)"
+        f"same, have it take the schema back first, by {how} (docs/upgrade.md, Rollback)"
     )
 
 

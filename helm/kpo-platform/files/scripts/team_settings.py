@@ -70,7 +70,7 @@ def main() -> None:
             "\n".join(
                 f"connection {name}: secret {wanted[name]} is missing, or has neither `password` nor `ssh-privatekey`; "
                 "make it in the release's namespace; the job tries again, and once it has failed, what to do is in "
-                "docs/airflow.md, A Job that failed"
+                "docs/upgrade.md, Failed Jobs"
                 for name in missing
             )
         )

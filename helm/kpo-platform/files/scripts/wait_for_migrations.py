@@ -47,7 +47,7 @@ def refuse_other_package() -> None:
     if wanted and found != f"kpo-platform {wanted}":
         sys.exit(
             f"the image has {found}, but platform.package is image and the chart works with {wanted}; build it into "
-            "the image (docs/airflow.md, Images), or set platform.package to configmap"
+            "the image (docs/images.md), or set platform.package to configmap"
         )
 
 

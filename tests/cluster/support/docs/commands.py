@@ -1,4 +1,4 @@
-"""The commands of docs/airflow.md, followed to the letter: what stands there is what is tested."""
+"""Shell commands read from pages in docs/, so that tests run what people copy."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from common.command import capture_output
 from common.paths import REPOSITORY
 from stack.release import Stack
 
-PAGE = REPOSITORY / "docs" / "airflow.md"
+_PAGES = REPOSITORY / "docs"
 _LONGEST_S = 900
 
 
-def commands(heading: str, language: str = "sh") -> list[str]:
-    """Give the blocks of shell commands below a heading, or those in another language, as they stand on the page."""
-    text = PAGE.read_text(encoding="utf-8")
+def read_commands(page: str, heading: str, language: str = "sh") -> list[str]:
+    """Return the code blocks in a language below a heading of a page in docs/."""
+    text = (_PAGES / page).read_text(encoding="utf-8")
     section = re.search(rf"^(#+) {re.escape(heading)}$(.*?)(?=^#|\Z)", text, re.MULTILINE | re.DOTALL)
-    assert section, f"{PAGE} has no heading {heading!r}"
+    assert section, f"docs/{page} has no heading {heading!r}"
     blocks = re.findall(rf"^```{language}\n(.*?)^```$", section[2], re.MULTILINE | re.DOTALL)
-    assert blocks, f"there is no {language} below {heading!r} in {PAGE}"
+    assert blocks, f"docs/{page} has no {language} block below {heading!r}"
     return list(blocks)
 
 
-def follow(stack: Stack, block: str, folder: Path) -> str:
-    """Type a block of commands into a shell, in a folder, and give what it printed, errors in their place.
+def run_commands(stack: Stack, block: str, folder: Path) -> str:
+    """Run a block of commands with bash in a folder; return stdout and stderr, interleaved.
 
     Raises:
-        CommandError: one of them failed; those after it were not typed.
+        CommandError: a command failed; the commands after it did not run.
     """
     env = {**stack.environment, "PATH": f"{stack.programs}:{os.environ['PATH']}"}
     return capture_output(

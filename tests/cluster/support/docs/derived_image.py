@@ -1,4 +1,4 @@
-"""An Airflow image with the package in it, made by what docs/airflow.md tells people to type and to build."""
+"""An Airflow image with the package, built with the commands in docs/images.md."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import shlex
 import sys
 from pathlib import Path
 
-from cluster.support.docs.commands import commands
+from cluster.support.docs.commands import read_commands
 from common.command import capture_output
 from common.mutex import hold_lock
 from common.paths import REPOSITORY, cache_path
@@ -31,10 +31,10 @@ def image_with_package(folder: Path) -> Path:
     context, access = folder / "context", folder / "access"
     for each in (context, access):
         each.mkdir()
-    python, *words, place = shlex.split(commands("Images")[1], comments=True)
+    python, *words, place = shlex.split(read_commands("images.md", "Package in the image")[0], comments=True)
     assert (python, place) == ("python", "image")
     capture_output([sys.executable, *words, context], cwd=REPOSITORY, timeout_s=120)
-    (build,) = commands("Images", "dockerfile")
+    (build,) = read_commands("images.md", "Package in the image", "dockerfile")
     assert build.startswith(OFFICIAL)
     containerfile = folder / "Containerfile"
     containerfile.write_text(f"ARG BASE_IMAGE\nFROM ${{BASE_IMAGE}}\n{build.removeprefix(OFFICIAL)}", encoding="utf-8")

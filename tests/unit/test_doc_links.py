@@ -1,0 +1,44 @@
+"""Links between the Markdown pages of the repository."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("**/*.md")])
+FENCED_BLOCK = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\((?!https?://)([^)#\s]*)(?:#([^)\s]+))?\)")
+HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
+
+
+def page_prose(page: Path) -> str:
+    """Return a page without its code blocks."""
+    return FENCED_BLOCK.sub("", page.read_text(encoding="utf-8"))
+
+
+def heading_anchors(page: Path) -> set[str]:
+    """Return the anchors that GitHub gives the headings of a page."""
+    headings = (heading.strip().lower().replace(" ", "-") for heading in HEADING.findall(page_prose(page)))
+    return {re.sub(r"[^\w-]", "", heading) for heading in headings}
+
+
+def broken_links(page: Path) -> Iterator[str]:
+    """Yield the links of a page that lead to no file or no heading."""
+    for path, anchor in LINK.findall(page_prose(page)):
+        target = page.parent / path if path else page
+        if not target.exists() or (anchor and anchor not in heading_anchors(target)):
+            yield f"{path}#{anchor}" if anchor else path
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_of_page_lead_to_files_and_headings(page: Path):
+    assert list(broken_links(page)) == []
+
+
+def test_index_links_every_page_of_docs():
+    linked = {path for path, _ in LINK.findall(page_prose(ROOT / "docs" / "README.md"))}
+    assert {page.name for page in (ROOT / "docs").glob("*.md")} - linked == {"README.md"}
