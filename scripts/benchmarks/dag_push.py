@@ -45,8 +45,8 @@ def measure(steps: Steps) -> dict[str, Any]:
     return {
         "title": "From git push to Airflow",
         "text": "Seconds from the end of a `git push` until Airflow's API, polled once per second, shows the DAG at "
-        f"that commit, which new runs then use. The team's `dags.refreshInterval` is {interval} s; {_RUNS} pushes, each "
-        "at a random time within the interval. The first push, of a new DAG, is listed separately.",
+        f"that commit, which new runs then use. The team's `dags.refreshInterval` is {interval} s; {_RUNS} pushes, "
+        "each at a random time within the interval. The first push, of a new DAG, is listed separately.",
         "columns": ["new DAG", "change, minimum", "median", "maximum"],
         "rows": [[round(first, 1), ordered[0], ordered[len(ordered) // 2], ordered[-1]]],
     }

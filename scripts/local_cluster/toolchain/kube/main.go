@@ -1,6 +1,6 @@
-// One binary for the components of a Kubernetes node and for kubectl. It acts as the component by whose name it is
-// called (a symbolic link), as busybox does. Linking once instead of six times saves minutes of a cold build. Each
-// component runs as its own main package in k8s.io/kubernetes runs it.
+// One binary for the parts of a Kubernetes node and for kubectl. It becomes the part whose name it is
+// called by (a symbolic link of that name), as busybox does. Linking the parts once instead of six
+// times saves minutes of a cold build. Each part is run as its own main package in k8s.io/kubernetes runs it.
 package main
 
 import (
