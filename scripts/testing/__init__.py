@@ -1,1 +1,1 @@
-"""What `scripts/test` runs: parts that need no cluster, and named groups of cluster tests."""
+"""The stages of `scripts/test` that need no cluster, and the groups of cluster tests."""

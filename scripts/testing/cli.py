@@ -11,76 +11,78 @@ from common.steps import Steps
 from stack.install import build_images_and_programs, install_stack
 from stack.release import Stack
 from testing import groups
-from testing.newer_python import newest_python
-from testing.stages import OFFLINE, pytest
+from testing.newer_python import find_newest_python
+from testing.stages import STAGES, run_pytest
 
 _GROUP_TIMEOUT_S = 1200
 
 
 def main() -> int:
-    """Run what the command line asks for.
+    """Run the stages and groups of the command line.
 
     Raises:
-        ScriptError: something failed; what stands above it says what.
+        ScriptError: a stage or a test failed; its output is on the terminal.
     """
     options = _parser().parse_args()
     steps = Steps()
     with steps.step("Create the Python environment (.venv)") as step:
         programs = ensure_environment(step.detail)
     if options.groups and not options.all:
-        raise ScriptError("Groups of cluster tests go with --all: scripts/test --all GROUP…")
+        raise ScriptError("Groups of cluster tests require --all: scripts/test --all GROUP…")
     if options.only:
-        OFFLINE[options.only](programs)
+        STAGES[options.only](programs)
     elif options.all:
         if not options.groups:
-            OFFLINE["providers"](programs)
-            _newer(steps, programs)
-        _cluster_tests(steps, programs, groups.chosen(options.groups), keep=True)
+            STAGES["providers"](programs)
+            _run_newer(steps, programs)
+        _run_groups(steps, programs, groups.select_groups(options.groups), use_results=True)
     else:
-        _everything(steps, programs)
+        _run_all_stages(steps, programs)
     return 0
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="scripts/test", description=__doc__)
-    parser.add_argument("--only", choices=list(OFFLINE), help="one part that needs no cluster")
-    parser.add_argument("--all", action="store_true", help="every group of cluster tests that is not green yet")
+    parser.add_argument("--only", choices=list(STAGES), help="run one stage that needs no cluster")
+    parser.add_argument(
+        "--all", action="store_true", help="run every group of cluster tests that has not passed with these files"
+    )
     parser.add_argument("groups", nargs="*", metavar="GROUP", help="with --all: only these groups")
     return parser
 
 
-def _everything(steps: Steps, programs: Path) -> None:
-    for part in ("lint", "unit", "integration"):
-        OFFLINE[part](programs)
+def _run_all_stages(steps: Steps, programs: Path) -> None:
+    for stage in ("lint", "unit", "integration"):
+        STAGES[stage](programs)
     build_images_and_programs(steps)  # includes helm, which the chart's tests need
-    OFFLINE["chart"](programs)
-    _cluster_tests(steps, programs, list(groups.CORE), keep=False)
+    STAGES["chart"](programs)
+    _run_groups(steps, programs, list(groups.CORE), use_results=False)
 
 
-def _newer(steps: Steps, programs: Path) -> None:
-    """Run what a newer Python is needed for, where the machine has one: the stack itself needs none."""
-    if newest_python() is None:
-        steps.note("newer: this machine has no newer Python, not run")
+def _run_newer(steps: Steps, programs: Path) -> None:
+    """Run the stage `newer` if this machine has a newer Python."""
+    if find_newest_python() is None:
+        steps.note("newer: skipped, because this machine has no newer Python")
     else:
-        OFFLINE["newer"](programs)
+        STAGES["newer"](programs)
 
 
-def _cluster_tests(steps: Steps, programs: Path, names: list[str], *, keep: bool) -> None:
-    """Run groups on the cluster; with `keep`, leave out those that passed with the very same files."""
-    wanted = [name for name in names if not (keep and groups.is_green(name))]
+def _run_groups(steps: Steps, programs: Path, names: list[str], *, use_results: bool) -> None:
+    """Run groups on the cluster; with `use_results`, skip those that have passed with the same files."""
+    pending = [name for name in names if not (use_results and groups.has_passed(name))]
     for name in names:
-        if name not in wanted:
-            steps.note(f"{name}: has passed with exactly these files, not run again")
-    if not wanted:
+        if name not in pending:
+            steps.note(f"{name}: skipped, because it has passed with exactly these files")
+    if not pending:
         return
     stack = install_stack(steps)
-    if not keep:
-        _pytest(programs, stack, wanted)
-    for name in wanted if keep else []:
-        _pytest(programs, stack, [name])
-        groups.keep_green(name)
+    if not use_results:
+        _run_pytest(programs, stack, pending)
+    for name in pending if use_results else []:
+        _run_pytest(programs, stack, [name])
+        groups.record_pass(name)
 
 
-def _pytest(programs: Path, stack: Stack, names: list[str]) -> None:
-    files = [str(groups.file_of(name)) for name in names]
-    pytest(programs, files, _GROUP_TIMEOUT_S * len(names), stack.environment)
+def _run_pytest(programs: Path, stack: Stack, names: list[str]) -> None:
+    files = [str(groups.test_file(name)) for name in names]
+    run_pytest(programs, files, _GROUP_TIMEOUT_S * len(names), stack.environment)

@@ -1,4 +1,4 @@
-"""Bootstrap's tests with a newer Python, for which Ansible is a newer one too, in an environment of its own."""
+"""The environment of bootstrap's tests with a newer Python and its newer Ansible."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from common.package_index import package_index_variables
 from common.paths import REPOSITORY, cache_path
 
 OLDEST, NEWEST = 12, 14
-"""The minor versions of Python 3 that are looked for."""
+"""The range of minor versions of Python 3."""
 
 _TESTS = (
     "integration/test_ansible_*.py",
@@ -26,29 +26,29 @@ _TESTS = (
 _INSTALL_TIMEOUT_S = 600
 
 
-def newest_python() -> Path | None:
-    """Give the newest Python of this machine that runs, in PATH or of pyenv; None where 3.11 is the newest."""
+def find_newest_python() -> Path | None:
+    """Return the newest working Python in PATH or pyenv, or None if none is newer than 3.11."""
     root = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
     for minor in range(NEWEST, OLDEST - 1, -1):
         in_path = shutil.which(f"python3.{minor}")
-        found = sorted(root.glob(f"versions/3.{minor}.*/bin/python")) + ([Path(in_path)] if in_path else [])
-        if python := next((each for each in found if _runs(each, minor)), None):
+        candidates = sorted(root.glob(f"versions/3.{minor}.*/bin/python")) + ([Path(in_path)] if in_path else [])
+        if python := next((candidate for candidate in candidates if _has_version(candidate, minor)), None):
             return python
     return None
 
 
-def newer_environment(programs: Path, python: Path) -> Path:
-    """Make the environment when the cache does not have it yet.
+def ensure_environment(programs: Path, python: Path) -> Path:
+    """Create the environment unless the cache contains it.
 
     Args:
-        programs: those of `.venv`, uv among them.
-        python: the Python that it is for.
+        programs: the folder of `.venv`'s programs, which include uv.
+        python: the Python of the environment.
 
     Returns:
         The folder of its programs.
 
     Raises:
-        ScriptError: it could not be made.
+        ScriptError: an installation failed.
     """
     lock = REPOSITORY / "requirements" / "newer.txt"
     version = capture_output((python, "-VV"))
@@ -56,24 +56,23 @@ def newer_environment(programs: Path, python: Path) -> Path:
     if not folder.exists():
         with atomic_folder(folder) as draft:
             uv, access = programs / "uv", package_index_variables()
-            # Relocatable, for ansible-playbook is a script that names its Python, and the draft is moved.
+            # Relocatable: the draft folder is renamed, and ansible-playbook contains the path of its Python.
             capture_output((uv, "venv", "--quiet", "--clear", "--relocatable", "--python", python, draft), env=access)
             install = (uv, "pip", "install", "--python", draft / "bin" / "python", "--require-hashes", "-r", lock)
             capture_output(install, timeout_s=_INSTALL_TIMEOUT_S, env=access)
     return folder / "bin"
 
 
-def files() -> list[str]:
-    """Give the test files to run, below the checkout."""
-    found = [file for pattern in _TESTS for file in sorted((REPOSITORY / "tests").glob(pattern))]
-    return [str(file.relative_to(REPOSITORY)) for file in found]
+def test_files() -> list[str]:
+    """Return the test files, relative to the checkout."""
+    paths = [file for pattern in _TESTS for file in sorted((REPOSITORY / "tests").glob(pattern))]
+    return [str(path.relative_to(REPOSITORY)) for path in paths]
 
 
-def _runs(python: Path, minor: int) -> bool:
-    """Whether it is what it is called; a shim of pyenv may stand for nothing."""
+def _has_version(python: Path, minor: int) -> bool:
+    """Return whether a Python starts and has this minor version; a pyenv shim may have no Python behind it."""
     try:
-        return capture_output((python, "-c", "import sys; print(sys.version_info[1])"), timeout_s=30).strip() == str(
-            minor
-        )
+        version = capture_output((python, "-c", "import sys; print(sys.version_info[1])"), timeout_s=30)
     except ScriptError:
         return False
+    return version.strip() == str(minor)

@@ -1,4 +1,4 @@
-"""The operator's tests with the newest provider of Airflow that it is made for, in an environment of its own."""
+"""The environment of the operator's tests with the newest supported Airflow provider."""
 
 from __future__ import annotations
 
@@ -32,22 +32,22 @@ TESTS = (
     "templated",
     "twins",
 )
-"""Those of tests/unit that meet the stock operator; `.venv` runs them with the oldest provider."""
+"""The tests in tests/unit that use the stock operator; `.venv` has the oldest supported provider."""
 
 _INSTALL_TIMEOUT_S = 600
 
 
-def newest_provider(programs: Path) -> Path:
-    """Make the environment when the cache does not have it yet.
+def ensure_environment(programs: Path) -> Path:
+    """Create the environment unless the cache contains it.
 
     Args:
-        programs: those of `.venv`, uv among them.
+        programs: the folder of `.venv`'s programs, which include uv.
 
     Returns:
         The folder of its programs.
 
     Raises:
-        ScriptError: it could not be made.
+        ScriptError: an installation failed.
     """
     lock = REPOSITORY / "requirements" / "providers.txt"
     folder = cache_path("venv", f"providers-{hash_files([lock], sys.version)}")
@@ -57,19 +57,19 @@ def newest_provider(programs: Path) -> Path:
             install = (programs / "uv", "pip", "install", "--python", draft / "bin" / "python")
             access = package_index_variables()
             capture_output((*install, "--require-hashes", "-r", lock), timeout_s=_INSTALL_TIMEOUT_S, env=access)
-    _name_the_package(programs.parent, folder)
+    _copy_entry_points(programs.parent, folder)
     return folder / "bin"
 
 
-def _name_the_package(known: Path, folder: Path) -> None:
-    """Let Airflow find the cluster policy there too: by the entry points that `.venv` knows of the package."""
-    (entry_points,) = known.glob("lib/*/site-packages/kpo_platform-*.dist-info")
+def _copy_entry_points(environment: Path, folder: Path) -> None:
+    """Copy the package's entry points from `.venv`, through which Airflow finds the cluster policy."""
+    (entry_points,) = environment.glob("lib/*/site-packages/kpo_platform-*.dist-info")
     (packages,) = folder.glob("lib/*/site-packages")
-    for former in packages.glob("kpo_platform-*.dist-info"):
-        shutil.rmtree(former)
+    for outdated in packages.glob("kpo_platform-*.dist-info"):
+        shutil.rmtree(outdated)
     shutil.copytree(entry_points, packages / entry_points.name)
 
 
-def files() -> list[str]:
-    """Give the test files to run, below the checkout."""
+def test_files() -> list[str]:
+    """Return the test files, relative to the checkout."""
     return [f"tests/unit/test_{name}.py" for name in TESTS]

@@ -1,4 +1,4 @@
-"""The parts of the test run that need no cluster: lint, unit, integration, chart, providers, newer."""
+"""The stages of the test run that need no cluster: lint, unit, integration, chart, providers, newer."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from common.errors import ScriptError
 from common.paths import REPOSITORY
 from testing import newer_python, newest_provider
 
-_TIDY_UP_S = 60.0
+_CLEANUP_S = 60.0
 
 _PARALLEL = ("-n", "auto", "--maxprocesses", "8", "--dist", "loadfile")
-"""How pytest spreads test files over the cores; the tests of one file share their fixtures."""
+"""pytest options to distribute test files over the cores; tests of one file share fixtures."""
 
 LINTERS: tuple[tuple[str, ...], ...] = (
     ("ruff", "check", "."),
@@ -30,57 +30,57 @@ def lint(programs: Path) -> None:
     """Check style, types and layers.
 
     Raises:
-        ScriptError: a linter found something; it has said what.
+        ScriptError: a linter failed; its output is on the terminal.
     """
     for linter in LINTERS:
-        run(programs, linter, timeout_s=300)
-    run(REPOSITORY / "scripts", ("lock-requirements", "--check"), timeout_s=60)
+        run_program(programs, linter, timeout_s=300)
+    run_program(REPOSITORY / "scripts", ("lock-requirements", "--check"), timeout_s=60)
 
 
 def unit(programs: Path) -> None:
-    """Run the tests that need neither cluster nor chart."""
-    pytest(programs, [*_PARALLEL, "tests/unit"], timeout_s=900)
+    """Run the unit tests, which need neither cluster nor helm."""
+    run_pytest(programs, [*_PARALLEL, "tests/unit"], timeout_s=900)
 
 
 def integration(programs: Path) -> None:
-    """Run the tests of the package with the real programs that it starts, Ansible above all."""
-    pytest(programs, [*_PARALLEL, "tests/integration"], timeout_s=600)
+    """Run the package's tests with real external programs, mainly Ansible."""
+    run_pytest(programs, [*_PARALLEL, "tests/integration"], timeout_s=600)
 
 
 def chart(programs: Path) -> None:
-    """Run the tests of the rendered chart; they need helm, but no cluster."""
-    pytest(programs, [*_PARALLEL, "tests/chart"], timeout_s=600)
+    """Run the tests of the rendered chart, which need helm, but no cluster."""
+    run_pytest(programs, [*_PARALLEL, "tests/chart"], timeout_s=600)
 
 
 def providers(programs: Path) -> None:
-    """Run the operator's tests with the newest provider that it is made for."""
-    run(
-        newest_provider.newest_provider(programs),
-        ["python", "-m", "pytest", *_PARALLEL, *newest_provider.files()],
+    """Run the operator's tests with the newest supported provider."""
+    run_program(
+        newest_provider.ensure_environment(programs),
+        ["python", "-m", "pytest", *_PARALLEL, *newest_provider.test_files()],
         timeout_s=300,
     )
 
 
 def newer(programs: Path) -> None:
-    """Run bootstrap's tests with the newest Python of this machine, and the Ansible that goes with it.
+    """Run bootstrap's tests with this machine's newest Python and a matching Ansible.
 
     Raises:
-        ScriptError: there is none newer than the one that all other tests run with, or a test failed.
+        ScriptError: this machine has no newer Python than .venv's, or a test failed.
     """
-    python = newer_python.newest_python()
+    python = newer_python.find_newest_python()
     if python is None:
         raise ScriptError(
-            f"This machine has no Python 3.{newer_python.OLDEST} to 3.{newer_python.NEWEST}, "
-            "neither in PATH nor of pyenv."
+            f"Cannot run the stage `newer`: Python 3.{newer_python.OLDEST} to 3.{newer_python.NEWEST} is neither in PATH "
+            "nor in pyenv. Install one."
         )
-    run(
-        newer_python.newer_environment(programs, python),
-        ["python", "-m", "pytest", *_PARALLEL, *newer_python.files()],
+    run_program(
+        newer_python.ensure_environment(programs, python),
+        ["python", "-m", "pytest", *_PARALLEL, *newer_python.test_files()],
         timeout_s=900,
     )
 
 
-OFFLINE: dict[str, Callable[[Path], None]] = {
+STAGES: dict[str, Callable[[Path], None]] = {
     "lint": lint,
     "unit": unit,
     "integration": integration,
@@ -90,24 +90,24 @@ OFFLINE: dict[str, Callable[[Path], None]] = {
 }
 
 
-def pytest(programs: Path, arguments: Sequence[str], timeout_s: float, env: dict[str, str] | None = None) -> None:
-    """Run pytest in the checkout, its output on the terminal."""
-    run(programs, ["pytest", *arguments], timeout_s, env)
+def run_pytest(programs: Path, arguments: Sequence[str], timeout_s: float, env: dict[str, str] | None = None) -> None:
+    """Run pytest in the checkout with its output on the terminal."""
+    run_program(programs, ["pytest", *arguments], timeout_s, env)
 
 
-def run(programs: Path, words: Sequence[str], timeout_s: float, env: dict[str, str] | None = None) -> None:
-    """Run a program of the environment in the checkout, its output on the terminal.
+def run_program(programs: Path, words: Sequence[str], timeout_s: float, env: dict[str, str] | None = None) -> None:
+    """Run a program of the environment in the checkout with its output on the terminal.
 
     Raises:
-        ScriptError: it failed or took too long.
+        ScriptError: it failed or timed out.
     """
     command = [str(programs / words[0]), *words[1:]]
     process = subprocess.Popen(command, cwd=REPOSITORY, env={**os.environ, **(env or {})}, start_new_session=True)
     try:
         code = process.wait(timeout_s)
     except subprocess.TimeoutExpired:
-        raise ScriptError(f"`{' '.join(words)}` took longer than {timeout_s:g} s and was ended.") from None
+        raise ScriptError(f"`{' '.join(words)}` timed out after {timeout_s:g} s.") from None
     finally:
-        end_process_group(process, signal.SIGINT, _TIDY_UP_S)  # pytest tidies up as after Ctrl-C
+        end_process_group(process, signal.SIGINT, _CLEANUP_S)  # pytest cleans up as after Ctrl-C
     if code:
-        raise ScriptError(f"`{' '.join(words)}` failed with exit code {code}; what it found stands above.")
+        raise ScriptError(f"`{' '.join(words)}` failed with exit code {code}. See the output above.")
