@@ -70,8 +70,8 @@ def newer(programs: Path) -> None:
     python = newer_python.find_newest_python()
     if python is None:
         raise ScriptError(
-            f"Cannot run the stage `newer`: Python 3.{newer_python.OLDEST} to 3.{newer_python.NEWEST} is neither in PATH "
-            "nor in pyenv. Install one."
+            f"Cannot run the stage `newer`: Python 3.{newer_python.OLDEST} to 3.{newer_python.NEWEST} is neither in "
+            "PATH nor in pyenv. Install one."
         )
     run_program(
         newer_python.ensure_environment(programs, python),
