@@ -11,7 +11,8 @@ import pytest
 import yaml
 
 from chart.rendering import CHART, Object, render, text
-from chart.test_values import SCHEMA, fields
+from chart.test_values import SCHEMA
+from common.values_schema import iterate_fields
 
 ALL: Object = yaml.safe_load((Path(__file__).parent / "all-values.yaml").read_text())
 
@@ -51,7 +52,7 @@ def paths(values: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
 
 def settable() -> list[tuple[str, ...]]:
     """The fields of a team that hold no other field."""
-    team = list(fields(SCHEMA["$defs"]["team"]))
+    team = list(iterate_fields(SCHEMA["$defs"]["team"]))
     return [path for path, field in team if "*" not in path and "properties" not in field]
 
 
@@ -68,8 +69,8 @@ def without(path: tuple[str, ...]) -> Object:
 def test_every_field_is_set_once() -> None:
     team = set(paths(ALL["teams"]["alpha"]))
     team |= {("sizes", "*", name) for name in ALL["teams"]["alpha"]["sizes"]["huge"]}
-    assert {path for path, _ in fields(SCHEMA["$defs"]["team"])} <= team
-    platform = {path for path, _ in fields(SCHEMA) if path[0] not in ("teams", "teamDefaults", "global")}
+    assert {path for path, _ in iterate_fields(SCHEMA["$defs"]["team"])} <= team
+    platform = {path for path, _ in iterate_fields(SCHEMA) if path[0] not in ("teams", "teamDefaults", "global")}
     assert platform <= set(paths(ALL))
 
 
