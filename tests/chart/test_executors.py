@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import kubernetes_validate
 import pytest
 import yaml
 
 from chart.rendering import (
-    KUBERNETES,
     TWO_TEAMS,
     Object,
+    check,
     containers,
     one,
     pods,
@@ -39,7 +38,7 @@ def task_pod(values: Object = KUBERNETES_EXECUTOR) -> Object:
     """The pod that KubernetesExecutor begins with, as the API server would get it."""
     found: Object = yaml.safe_load(one(render(values), "ConfigMap", "airflow-config")["data"]["task-pod.yaml"])
     named = {**found, "metadata": {**found["metadata"], "name": "task"}}
-    kubernetes_validate.validate(named, KUBERNETES, strict=True)
+    check(named)
     return found
 
 

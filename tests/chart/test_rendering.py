@@ -1,0 +1,28 @@
+"""The check of every rendered object against its schema."""
+
+from __future__ import annotations
+
+import jsonschema
+import pytest
+
+from chart.rendering import Object, check
+
+SERVICE: Object = {
+    "apiVersion": "v1",
+    "kind": "Service",
+    "metadata": {"name": "api"},
+    "spec": {"ports": [{"port": 80}]},
+}
+ROUTE: Object = {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", "metadata": {}, "spec": {}}
+
+
+@pytest.mark.parametrize("valid", [SERVICE, ROUTE], ids=["kubernetes", "custom resource"])
+def test_unknown_field_is_refused(valid: Object) -> None:
+    check(valid)
+    with pytest.raises(jsonschema.ValidationError, match="'nonsense' was unexpected"):
+        check({**valid, "spec": {**valid["spec"], "nonsense": 1}})
+
+
+def test_value_of_the_wrong_type_is_refused() -> None:
+    with pytest.raises(jsonschema.ValidationError, match="'eighty' is not of type"):
+        check({**SERVICE, "spec": {"ports": [{"port": "eighty"}]}})
