@@ -36,14 +36,14 @@ def test_locks_of_this_checkout_are_current(lock: ModuleType, folder: Path):
 def test_changed_request_makes_dependent_locks_stale(lock: ModuleType, folder: Path):
     with (folder / "airflow.in").open("a") as file:
         file.write("another-package\n")
-    with pytest.raises(ScriptError, match=r"^requirements/airflow\.txt, requirements/dev\.txt, .*are stale"):
+    with pytest.raises(ScriptError, match=r"^requirements/airflow\.txt, requirements/dev\.txt are stale"):
         lock.check(folder)
 
 
 def test_edited_lock_is_stale(lock: ModuleType, folder: Path):
     tools = folder / "tools.txt"
     tools.write_text(tools.read_text().replace("uv==", "uv==9"))
-    with pytest.raises(ScriptError, match=r"^requirements/tools\.txt: not what"):
+    with pytest.raises(ScriptError, match=r"^requirements/tools\.txt are stale"):
         lock.check(folder)
 
 
