@@ -17,11 +17,22 @@ OLDEST, NEWEST = 12, 14
 
 _TESTS = (
     "integration/test_ansible_*.py",
+    "unit/test_airflow_api.py",
     "unit/test_bootstrap_*.py",
+    "unit/test_channel.py",
+    "unit/test_claim.py",
     "unit/test_cli.py",
-    "unit/test_credentials.py",
+    "unit/test_connection.py",
+    "unit/test_deletion.py",
+    "unit/test_docker_config.py",
+    "unit/test_env_secret.py",
     "unit/test_kube.py",
+    "unit/test_lease.py",
+    "unit/test_login_check.py",
     "unit/test_plan.py",
+    "unit/test_registry_checks.py",
+    "unit/test_target_cluster.py",
+    "unit/test_verify.py",
 )
 _INSTALL_TIMEOUT_S = 600
 

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from kpo_platform.bootstrap.ansible import channel, payload, runner
-from kpo_platform.bootstrap.model import Action, Plan, Target, Verb
+from kpo_platform.bootstrap.model import Action, ObjectRef, Plan, Verb
 from kpo_platform.contract import Service
 from kpo_platform.errors import BootstrapError
 from unit.servers import Answer, Request, Server, serving, status
@@ -42,10 +42,10 @@ CLAIM: dict[str, Any] = {
 CONNECTION: dict[str, Any] = {"connection_id": "k8s_default", "extra": f'{{"kube_config": "{CANARY}"}}'}
 PLAN = Plan(
     (
-        Action(Verb.CREATE, Target("Secret", "team-alpha", "regcred"), body=SECRET),
-        Action(Verb.CHANGE, Target("PersistentVolumeClaim", "team-alpha", "data"), body=CLAIM, seen="5"),
-        Action(Verb.CREATE, Target("Connection", "", "k8s_default"), body=CONNECTION),
-        Action(Verb.UNCHANGED, Target("Connection", "", "other")),
+        Action(Verb.CREATE, ObjectRef("Secret", "team-alpha", "regcred"), body=SECRET),
+        Action(Verb.CHANGE, ObjectRef("PersistentVolumeClaim", "team-alpha", "data"), body=CLAIM, resource_version="5"),
+        Action(Verb.CREATE, ObjectRef("Connection", "", "k8s_default"), body=CONNECTION),
+        Action(Verb.UNCHANGED, ObjectRef("Connection", "", "other")),
     )
 )
 WRITES = [
@@ -63,10 +63,10 @@ class Notes:
     def __init__(self) -> None:
         self.told: list[str] = []
 
-    def started(self, task: str) -> None:
+    def task_started(self, task: str) -> None:
         self.told.append(task)
 
-    def done(self, target: str, changed: bool) -> None:
+    def object_written(self, target: str, changed: bool) -> None:
         self.told.append(f"{target}: {'changed' if changed else 'unchanged'}")
 
 
@@ -76,12 +76,12 @@ def agreeing(request: Request) -> Answer:
     return 201, request.body
 
 
-def parts(server: Server, directory: Path) -> dict[str, payload.Work]:
+def parts(server: Server, directory: Path) -> dict[str, payload.TaskPayload]:
     cluster = payload.ClusterAccess(
         kubeconfig=server.kubeconfig(directory), context=None, timeout=30, environment=ENVIRONMENT
     )
     airflow = payload.AirflowAccess(url=server.url, namespace="airflow", service=SERVICE, token=CANARY)
-    return dict(payload.parts(PLAN, cluster, airflow))
+    return dict(payload.build_payloads(PLAN, cluster, airflow))
 
 
 @pytest.fixture
@@ -96,7 +96,7 @@ def scratch(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def test_run_makes_every_write_and_reports_each(tmp_path: Path, scratch: Path):
     notes = Notes()
     with serving(agreeing) as server:
-        runner.run(parts(server, tmp_path), 60, notes)
+        runner.run_playbook(parts(server, tmp_path), 60, notes)
     assert server.seen == WRITES
     assert notes.told == [
         "Apply registry secrets and volume claims",
@@ -144,7 +144,9 @@ def test_secrets_stay_out_of_files_arguments_and_environments(
     control = tmp_path / "control"
     control.write_bytes(base64.b64encode(f"robot:{CANARY}".encode()))
     with serving(looking) as server:
-        runner.run(parts(server, tmp_path), 180, Notes())  # a look at every process takes its time on a busy machine
+        runner.run_playbook(
+            parts(server, tmp_path), 180, Notes()
+        )  # a look at every process takes its time on a busy machine
     assert holders(CANARY, [control]) == [str(control)]
     assert any(scratch in file.parents for file in looked_at)
     assert found == []
@@ -156,7 +158,7 @@ def test_rejected_write_fails_the_run_and_reports_earlier_writes(tmp_path: Path,
 
     notes = Notes()
     with serving(refusing) as server, pytest.raises(BootstrapError) as error:
-        runner.run(parts(server, tmp_path), 60, notes)
+        runner.run_playbook(parts(server, tmp_path), 60, notes)
     assert str(error.value) == (
         "The API server refused to create or patch persistentvolumeclaims/data in namespace team-alpha: "
         "conflict with helm"
@@ -171,7 +173,7 @@ def test_run_past_its_timeout_ends_and_names_the_last_task(tmp_path: Path, scrat
         return agreeing(request)
 
     with serving(slow) as server, pytest.raises(BootstrapError) as error:
-        runner.run(parts(server, tmp_path), 8, Notes())
+        runner.run_playbook(parts(server, tmp_path), 8, Notes())
     assert str(error.value) == (
         "Not done within 8 s, last seen: Apply registry secrets and volume claims; "
         "run again, or give more with --timeout."
@@ -238,7 +240,7 @@ def _read(file: Path) -> bytes:
 def test_run_restores_environment_and_signal_handlers(tmp_path: Path, scratch: Path):
     before = dict(os.environ), signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
     with serving(agreeing) as server:
-        runner.run(parts(server, tmp_path), 60, Notes())
+        runner.run_playbook(parts(server, tmp_path), 60, Notes())
     assert (dict(os.environ), signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
 
 
@@ -256,10 +258,10 @@ def test_long_temporary_folder_falls_back_to_the_runtime_folder(
 ):
     directory = too_long(tmp_path, monkeypatch)
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(scratch))
-    with channel.folder() as made:
+    with channel.private_directory() as made:
         assert Path(made).parent == scratch
         assert stat.S_IMODE(Path(made).stat().st_mode) == 0o700
     with serving(agreeing) as server:
-        runner.run(parts(server, tmp_path), 60, Notes())
+        runner.run_playbook(parts(server, tmp_path), 60, Notes())
     assert server.seen == WRITES
     assert [*scratch.iterdir(), *directory.iterdir()] == []

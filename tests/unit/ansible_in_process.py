@@ -49,7 +49,7 @@ def _run_module(name: str, params: dict[str, Any]) -> _ModuleExit:
     raise AssertionError(f"The module {name} ended without a result")
 
 
-def _play(_directory: str, path: Path, _timeout: float, watch: Any, _stopped: threading.Event) -> str:
+def _run_ansible(_directory: str, path: Path, _timeout: float, watch: Any, _stopped: threading.Event) -> str:
     """Run the tasks of the playbook one after the other, until one fails."""
     (play,) = yaml.safe_load((_PROJECT / "bootstrap.yml").read_text(encoding="utf-8"))
     for task in play["tasks"]:
@@ -65,4 +65,4 @@ def _play(_directory: str, path: Path, _timeout: float, watch: Any, _stopped: th
 @pytest.fixture(autouse=True)
 def ansible_in_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Run the modules of the playbook in this process: same channel, same writes, same events."""
-    monkeypatch.setattr(runner, "_play", _play)
+    monkeypatch.setattr(runner, "_run_ansible", _run_ansible)

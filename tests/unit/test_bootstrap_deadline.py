@@ -12,17 +12,16 @@ from typing import Any
 
 import pytest
 
-from kpo_platform.bootstrap.connections.airflow_api import by_url
-from kpo_platform.bootstrap.model import Login
+from kpo_platform.bootstrap.connections.airflow_api import connect_by_url
+from kpo_platform.bootstrap.model import RegistryLogin
 from kpo_platform.bootstrap.registry import login_check
-from kpo_platform.bootstrap.registry.docker_config import Credentials, find
-from kpo_platform.bootstrap.registry.login_check import Answer, Verdict
+from kpo_platform.bootstrap.registry.docker_config import RegistryCredentials, find_credentials
+from kpo_platform.bootstrap.registry.login_check import LoginResult, LoginStatus
 from kpo_platform.cli.options import Registry
 from kpo_platform.errors import AirflowError, Unreachable
 from kpo_platform.kube import CONFIG_MAP, Deadline, Kube
 from unit.command_line import Cluster, Platformctl
-from unit.servers import Answer as Served
-from unit.servers import Request, Server, serving
+from unit.servers import Answer, Request, Server, serving
 
 TIMES = ("2000-01-01T00:00:00Z", "2100-01-01T00:00:00Z")
 
@@ -100,7 +99,7 @@ def test_a_sign_in_that_has_ended_is_renewed_and_keeps_to_the_deadline_too(tmp_p
 
 
 def test_an_airflow_that_says_nothing_is_not_waited_for_longer(platformctl: Platformctl, cluster: Cluster):
-    def silent(_: Request) -> Served:
+    def silent(_: Request) -> Answer:
         time.sleep(20)
         return 200, {}
 
@@ -115,7 +114,7 @@ def test_an_airflow_that_says_nothing_is_not_waited_for_longer(platformctl: Plat
 
 def test_airflow_is_not_asked_after_the_deadline():
     with serving(lambda _: (200, {})) as server, pytest.raises(AirflowError) as error:
-        by_url(server.url, Deadline(0)).connection("k8s_default")
+        connect_by_url(server.url, Deadline(0)).get_connection("k8s_default")
     assert server.seen == []
     assert str(error.value) == (f"Out of time before Airflow ({server.url}) could be asked; give more with --timeout.")
 
@@ -126,12 +125,14 @@ def test_a_credential_helper_and_a_registry_are_not_waited_for_longer(tmp_path: 
     helper.write_text("#!/bin/sh\nexec sleep 20\n")
     helper.chmod(0o755)
     with lasting(1):
-        found = find(["registry.test"], "-", io.StringIO('{"credsStore": "slow"}'), Deadline(1))
-    assert found == Credentials({}, {"registry.test": "docker-credential-slow did not answer within 1 s"})
-    monkeypatch.setattr(login_check, "from_here", lambda *_: time.sleep(20))
+        found = find_credentials(["registry.test"], "-", io.StringIO('{"credsStore": "slow"}'), Deadline(1))
+    assert found == RegistryCredentials({}, {"registry.test": "docker-credential-slow did not answer within 1 s"})
+    monkeypatch.setattr(login_check, "check_login", lambda *_: time.sleep(20))
     with lasting(1):
-        verdict = login_check.begin("registry.test", Login("robot", "s3cret"))(1)
-    assert verdict == Verdict(Answer.UNVERIFIED, "not asked from here: no answer within 1 s", elsewhere=True)
+        verdict = login_check.start_check("registry.test", RegistryLogin("robot", "s3cret"))(1)
+    assert verdict == LoginResult(
+        LoginStatus.UNVERIFIED, "not asked from here: no answer within 1 s", retry_on_node=True
+    )
 
 
 def test_the_time_in_which_a_person_types_a_password_does_not_count(cluster: Cluster, monkeypatch: pytest.MonkeyPatch):
@@ -143,5 +144,5 @@ def test_the_time_in_which_a_person_types_a_password_does_not_count(cluster: Clu
     kube = Kube.connect(cluster.options[1], None, 10)
     before = kube.deadline.remaining_seconds()
     found = Registry(None, None, "robot", None).find(["registry.test"], kube)
-    assert found == Credentials({"registry.test": Login("robot", "typed")})
+    assert found == RegistryCredentials({"registry.test": RegistryLogin("robot", "typed")})
     assert before - kube.deadline.remaining_seconds() < 0.4

@@ -12,37 +12,37 @@ import pytest
 from kpo_platform.bootstrap import plan
 from kpo_platform.bootstrap.model import (
     Action,
-    Change,
-    Live,
+    FieldChange,
     LiveClaim,
     LiveConnection,
     LiveSecret,
-    Login,
+    LiveState,
+    ObjectRef,
     Plan,
+    RegistryLogin,
     StorageClass,
-    Target,
     Verb,
 )
-from kpo_platform.bootstrap.registry.docker_config import Credentials
+from kpo_platform.bootstrap.registry.docker_config import RegistryCredentials
 from kpo_platform.pod.xcom import connection_extra
 from unit.contracts import contract
 
 HOST = "registry.test"
 REGISTRY = {"host": HOST, "pullSecret": "regcred"}
-LOGIN = Login("robot", "s3cret")
-GIVEN = Credentials({HOST: LOGIN})
+LOGIN = RegistryLogin("robot", "s3cret")
+GIVEN = RegistryCredentials({HOST: LOGIN})
 LABELS = {
     "app.kubernetes.io/managed-by": "platformctl",
     "app.kubernetes.io/part-of": "kpo-platform",
     "kpo-platform/team": "alpha",
 }
-SECRET = Target("Secret", "team-alpha", "regcred")
-CLAIM = Target("PersistentVolumeClaim", "team-alpha", "data")
-CONNECTION = Target("Connection", "", "k8s_default")
+SECRET = ObjectRef("Secret", "team-alpha", "regcred")
+CLAIM = ObjectRef("PersistentVolumeClaim", "team-alpha", "data")
+CONNECTION = ObjectRef("Connection", "", "k8s_default")
 
-LOCAL = StorageClass("local-path", default=True, expandable=False, waits_for_pod=True)
-GROWING = StorageClass("growing", default=False, expandable=True, waits_for_pod=False)
-EMPTY = Live(namespaces=frozenset({"team-alpha"}), classes=(LOCAL, GROWING))
+LOCAL = StorageClass("local-path", is_default=True, is_expandable=False, waits_for_pod=True)
+GROWING = StorageClass("growing", is_default=False, is_expandable=True, waits_for_pod=False)
+EMPTY = LiveState(namespaces=frozenset({"team-alpha"}), storage_classes=(LOCAL, GROWING))
 LIVE_SECRET = LiveSecret("kubernetes.io/dockerconfigjson", LABELS, {HOST: LOGIN}, "7")
 LIVE_CLAIM = LiveClaim("1Gi", ("ReadWriteOnce",), "local-path", "Bound", LABELS, "8")
 LIVE_CONNECTION = LiveConnection("kubernetes", connection_extra(contract().xcom_sidecar))
@@ -54,12 +54,12 @@ DONE = replace(
 )
 
 
-def made(live: Live, credentials: Credentials = GIVEN, **team: Any) -> Plan:
+def made(live: LiveState, credentials: RegistryCredentials = GIVEN, **team: Any) -> Plan:
     whole = contract(**{"registry": REGISTRY, **team})
-    return plan.make(whole, whole.teams, credentials, live)
+    return plan.make_plan(whole, whole.teams, credentials, live)
 
 
-def the(found: Plan, target: Target) -> Action:
+def the(found: Plan, target: ObjectRef) -> Action:
     return next(action for action in found.actions if action.target == target)
 
 
@@ -68,11 +68,11 @@ def volume(**fields: Any) -> dict[str, Any]:
     return {"volumes": [{**whole, "mountPath": "/data", "readOnly": False, **fields}]}
 
 
-def with_claim(**fields: Any) -> Live:
+def with_claim(**fields: Any) -> LiveState:
     return replace(DONE, claims={("team-alpha", "data"): replace(LIVE_CLAIM, **fields)})
 
 
-def with_secret(**fields: Any) -> Live:
+def with_secret(**fields: Any) -> LiveState:
     return replace(DONE, secrets={("team-alpha", "regcred"): replace(LIVE_SECRET, **fields)})
 
 
@@ -119,45 +119,45 @@ def test_what_is_written_is_whole():
 
 def test_what_is_as_it_should_be_is_left_alone():
     found = made(DONE)
-    assert not found.pending and not found.blocked
+    assert not found.has_pending and not found.has_blocked
     assert found.count(Verb.UNCHANGED) == len(found.actions) == 3
 
 
 def test_sizes_are_compared_as_amounts():
-    assert not made(DONE, **volume(size="1024Mi")).pending
+    assert not made(DONE, **volume(size="1024Mi")).has_pending
 
 
 def test_teams_share_a_connection():
     whole = contract()
     teams = {"alpha": whole.teams["alpha"], "beta": whole.teams["alpha"]}
-    found = plan.make(whole, teams, Credentials(), EMPTY)
-    assert [action.target for action in found.connections] == [CONNECTION]
+    found = plan.make_plan(whole, teams, RegistryCredentials(), EMPTY)
+    assert [action.target for action in found.connection_writes] == [CONNECTION]
 
 
 def test_a_team_without_its_namespace_waits_for_the_chart():
-    found = made(Live())
+    found = made(LiveState())
     assert found.actions[0] == Action(
         Verb.BLOCKED,
-        Target("Namespace", "", "team-alpha"),
+        ObjectRef("Namespace", "", "team-alpha"),
         note="the namespace of team alpha is not there: the chart makes it, run helm upgrade",
     )
     assert [action.target for action in found.actions[1:]] == [CONNECTION]
 
 
 def test_a_registry_without_a_sign_in_is_a_finding_and_everything_else_is_done():
-    found = made(EMPTY, Credentials({}, {HOST: "/home/me/.docker/config.json has none"}))
+    found = made(EMPTY, RegistryCredentials({}, {HOST: "/home/me/.docker/config.json has none"}))
     assert the(found, SECRET) == Action(
         Verb.BLOCKED,
         SECRET,
         note="no sign-in for registry registry.test (/home/me/.docker/config.json has none): "
         "run docker login registry.test or give --registry-config FILE, and run again",
     )
-    assert [action.target for action in found.actions if action.pending] == [CLAIM, CONNECTION]
-    assert plan.refusal(found, contract().teams) == ""
+    assert [action.target for action in found.actions if action.is_pending] == [CLAIM, CONNECTION]
+    assert plan.explain_refusal(found, contract().teams) == ""
 
 
 def test_a_secret_that_is_there_is_kept_when_no_sign_in_is_given():
-    action = the(made(DONE, Credentials({}, {HOST: "nothing"})), SECRET)
+    action = the(made(DONE, RegistryCredentials({}, {HOST: "nothing"})), SECRET)
     assert (action.verb, action.note) == (
         Verb.UNCHANGED,
         "registry registry.test; no sign-in was given, kept as it is",
@@ -165,27 +165,27 @@ def test_a_secret_that_is_there_is_kept_when_no_sign_in_is_given():
 
 
 def test_a_sign_in_that_soon_ends_says_so():
-    action = the(made(EMPTY, Credentials({HOST: Login("AWS", "s3cret")})), SECRET)
+    action = the(made(EMPTY, RegistryCredentials({HOST: RegistryLogin("AWS", "s3cret")})), SECRET)
     assert action.note == (
         "registry registry.test; such a sign-in ends 12 hours after it was given out, so run again before that"
     )
 
 
 def test_a_new_password_is_a_change_that_shows_neither():
-    action = the(made(with_secret(logins={HOST: Login("robot", "old-s3cret")})), SECRET)
-    shown = Change("sign-in for registry.test", "(old, not shown)", "(new, not shown)")
-    assert (action.verb, action.changes, action.seen) == (Verb.CHANGE, (shown,), "7")
+    action = the(made(with_secret(logins={HOST: RegistryLogin("robot", "old-s3cret")})), SECRET)
+    shown = FieldChange("sign-in for registry.test", "(old, not shown)", "(new, not shown)")
+    assert (action.verb, action.changes, action.resource_version) == (Verb.CHANGE, (shown,), "7")
 
 
 def test_a_plan_never_shows_a_secret_value():
-    for live in (EMPTY, with_secret(logins={HOST: Login("robot", "old-s3cret")})):
+    for live in (EMPTY, with_secret(logins={HOST: RegistryLogin("robot", "old-s3cret")})):
         shown = repr(made(live))
         assert "s3cret" not in shown and "cm9ib3Q6" not in shown
 
 
 def test_registries_that_were_dropped_are_named():
     action = the(made(with_secret(logins={HOST: LOGIN, "old.test": LOGIN})), SECRET)
-    assert action.changes == (Change("registries", "old.test, registry.test", "registry.test"),)
+    assert action.changes == (FieldChange("registries", "old.test, registry.test", "registry.test"),)
 
 
 def test_a_secret_of_another_type_cannot_change_in_place():
@@ -202,14 +202,14 @@ def test_a_secret_of_another_type_cannot_change_in_place():
     [
         (LOGIN, Verb.UNCHANGED, "made by another hand, and as it should be"),
         (
-            Login("robot", "other"),
+            RegistryLogin("robot", "other"),
             Verb.BLOCKED,
             "it differs and is not ours (no label app.kubernetes.io/managed-by=platformctl): "
             "change it where it is made, or delete it and run again",
         ),
     ],
 )
-def test_a_secret_of_another_hand_is_never_written(login: Login, verb: Verb, note: str):
+def test_a_secret_of_another_hand_is_never_written(login: RegistryLogin, verb: Verb, note: str):
     action = the(made(with_secret(labels={}, logins={HOST: login})), SECRET)
     assert (action.verb, action.note) == (verb, note)
 
@@ -219,12 +219,12 @@ def test_a_connection_keeps_what_others_put_into_it_but_no_other_way_to_a_cluste
     action = the(made(replace(DONE, connections={"k8s_default": LiveConnection("k8s", extra)})), CONNECTION)
     assert action.verb is Verb.CHANGE
     assert action.changes == (
-        Change("type", "k8s", "kubernetes"),
-        Change("extra.in_cluster", "False", "true"),
-        Change("extra.xcom_sidecar_container_image", "(none)", "registry.test/alpine:3"),
-        Change("extra.xcom_sidecar_container_resources", "(none)", "{}"),
-        Change("extra.xcom_sidecar_container_security_context", "(none)", "{}"),
-        Change("extra.kube_config", "(not shown)", "(none)"),
+        FieldChange("type", "k8s", "kubernetes"),
+        FieldChange("extra.in_cluster", "False", "true"),
+        FieldChange("extra.xcom_sidecar_container_image", "(none)", "registry.test/alpine:3"),
+        FieldChange("extra.xcom_sidecar_container_resources", "(none)", "{}"),
+        FieldChange("extra.xcom_sidecar_container_security_context", "(none)", "{}"),
+        FieldChange("extra.kube_config", "(not shown)", "(none)"),
     )
     written = json.loads(action.body["extra"])
     assert written == {**connection_extra(contract().xcom_sidecar), "disable_tcp_keepalive": True}

@@ -8,25 +8,25 @@ from kpo_platform.pod.rules.all_rules import TEAM_LABEL
 
 MANAGED_BY = "app.kubernetes.io/managed-by"
 MANAGER = "platformctl"
-MARK = f"{MANAGED_BY}={MANAGER}"
+SELECTOR = f"{MANAGED_BY}={MANAGER}"
 """The label by which bootstrap knows what it made."""
 
 
-def labels(team: str) -> dict[str, str]:
+def build_team_labels(team: str) -> dict[str, str]:
     """The labels of an object that bootstrap makes for a team."""
-    return {**shared(), TEAM_LABEL: team}
+    return {**build_common_labels(), TEAM_LABEL: team}
 
 
-def shared() -> dict[str, str]:
+def build_common_labels() -> dict[str, str]:
     """The labels of an object that bootstrap makes for no team alone."""
     return {MANAGED_BY: MANAGER, "app.kubernetes.io/part-of": "kpo-platform"}
 
 
-def is_ours(live: Mapping[str, str]) -> bool:
+def is_managed(live: Mapping[str, str]) -> bool:
     """Whether an object with these labels was made by bootstrap; what was not is never written."""
     return live.get(MANAGED_BY) == MANAGER
 
 
-def changed(live: Mapping[str, str], wanted: Mapping[str, str]) -> list[tuple[str, str, str]]:
+def list_label_changes(live: Mapping[str, str], wanted: Mapping[str, str]) -> list[tuple[str, str, str]]:
     """Field, old value and new value of each wanted label."""
     return [(f"label {key}", live.get(key, ""), value) for key, value in wanted.items()]

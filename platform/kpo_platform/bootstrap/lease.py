@@ -23,11 +23,11 @@ DURATION = 15
 """Seconds after which a Lease that nobody renews is taken over: its run was killed."""
 
 _RENEWAL = 5.0
-_LOOK = 1.0
+_INTERVAL = 1.0
 
 
 @dataclass
-class Turn:
+class HeldLease:
     """The turn of one run.
 
     Attributes:
@@ -40,7 +40,7 @@ class Turn:
     lease: Object
     lost: bool = False
 
-    def check(self) -> None:
+    def ensure_held(self) -> None:
         """Be sure that the turn is still ours, before something is written.
 
         Raises:
@@ -54,7 +54,7 @@ class Turn:
 
 
 @contextmanager
-def taken(kube: Kube, namespace: str, say: Callable[[str], None]) -> Iterator[Turn]:
+def hold_lease(kube: Kube, namespace: str, say: Callable[[str], None]) -> Iterator[HeldLease]:
     """Have the only turn in a release while the context lasts; wait for it as long as the command may take.
 
     Whether a Lease is stale is judged by how long it stays the same for us, so clocks need not agree.
@@ -68,9 +68,9 @@ def taken(kube: Kube, namespace: str, say: Callable[[str], None]) -> Iterator[Tu
         BootstrapError: another run has the turn until the deadline.
         ClusterError: the Lease could not be read or written.
     """
-    turn = _wait(kube, namespace, say)
+    turn = _acquire(kube, namespace, say)
     ended = threading.Event()
-    renewal = threading.Thread(target=_renew, args=(kube, turn, ended), daemon=True)
+    renewal = threading.Thread(target=_renew_until, args=(kube, turn, ended), daemon=True)
     renewal.start()
     try:
         yield turn
@@ -81,52 +81,52 @@ def taken(kube: Kube, namespace: str, say: Callable[[str], None]) -> Iterator[Tu
             kube.with_timeout(_RENEWAL).delete(LEASE, turn.lease)
 
 
-def _wait(kube: Kube, namespace: str, say: Callable[[str], None]) -> Turn:
+def _acquire(kube: Kube, namespace: str, say: Callable[[str], None]) -> HeldLease:
     holder = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
     seen, since, told = "", time.monotonic(), ""
     while True:
-        found = _existing(kube, namespace)
+        found = _read_lease(kube, namespace)
         other = str((found or {}).get("spec", {}).get("holderIdentity"))
         if found and found["metadata"]["resourceVersion"] != seen:
             seen, since = found["metadata"]["resourceVersion"], time.monotonic()
-        if found is None or time.monotonic() - since > _lifetime(found):
+        if found is None or time.monotonic() - since > _get_duration(found):
             with suppress(Conflict):  # somebody was faster
-                return Turn(holder, _write(kube, namespace, holder, found))
+                return HeldLease(holder, _write_lease(kube, namespace, holder, found))
         elif told != other:
             say(f"► Waiting for another run of bootstrap, {other}")
             told = other
-        if kube.deadline.remaining_seconds() < 2 * _LOOK:  # the next look takes time as well
+        if kube.deadline.remaining_seconds() < 2 * _INTERVAL:  # the next look takes time as well
             raise BootstrapError(
                 f"Another run of bootstrap, {other}, was not done in time: wait for it, or give more with --timeout."
             )
-        time.sleep(_LOOK)
+        time.sleep(_INTERVAL)
 
 
-def _existing(kube: Kube, namespace: str) -> Object | None:
+def _read_lease(kube: Kube, namespace: str) -> Object | None:
     try:
         return kube.get(LEASE, NAME, namespace)
     except NotFound:
         return None
 
 
-def _lifetime(lease: Object) -> float:
+def _get_duration(lease: Object) -> float:
     return float(lease.get("spec", {}).get("leaseDurationSeconds") or DURATION)
 
 
-def _write(kube: Kube, namespace: str, holder: str, found: Object | None) -> Object:
+def _write_lease(kube: Kube, namespace: str, holder: str, found: Object | None) -> Object:
     metadata: dict[str, Any] = {"name": NAME, "namespace": namespace}
     if found:
         metadata["resourceVersion"] = found["metadata"]["resourceVersion"]
     lease = {"apiVersion": "coordination.k8s.io/v1", "kind": LEASE.kind, "metadata": metadata}
-    lease["spec"] = {"holderIdentity": holder, "leaseDurationSeconds": DURATION, "renewTime": _now()}
+    lease["spec"] = {"holderIdentity": holder, "leaseDurationSeconds": DURATION, "renewTime": _format_now()}
     return kube.replace(LEASE, lease) if found else kube.create(LEASE, lease)
 
 
-def _renew(kube: Kube, turn: Turn, ended: threading.Event) -> None:
+def _renew_until(kube: Kube, turn: HeldLease, ended: threading.Event) -> None:
     # Each time a deadline of its own: the command's stands still while a person thinks, the Lease does not.
     while not ended.wait(_RENEWAL):
         try:
-            turn.lease = _write(
+            turn.lease = _write_lease(
                 kube.with_timeout(DURATION), turn.lease["metadata"]["namespace"], turn.holder, turn.lease
             )
         except (Conflict, NotFound):
@@ -136,5 +136,5 @@ def _renew(kube: Kube, turn: Turn, ended: threading.Event) -> None:
             continue  # the API server may be back before the Lease runs out
 
 
-def _now() -> str:
+def _format_now() -> str:
     return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

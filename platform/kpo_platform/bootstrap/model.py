@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-CONNECTION = "Connection"
+CONNECTION_KIND = "Connection"
 """The kind of an Airflow connection, beside the kinds of Kubernetes."""
 
 
@@ -22,7 +22,7 @@ class Verb(StrEnum):
 
 
 @dataclass(frozen=True, order=True)
-class Target:
+class ObjectRef:
     """The object that an action is about; an Airflow connection has no namespace."""
 
     kind: str
@@ -34,7 +34,7 @@ class Target:
 
 
 @dataclass(frozen=True)
-class Change:
+class FieldChange:
     """One field's old and new value, both fit to be shown."""
 
     field: str
@@ -56,14 +56,14 @@ class Action:
     """
 
     verb: Verb
-    target: Target
-    changes: tuple[Change, ...] = ()
+    target: ObjectRef
+    changes: tuple[FieldChange, ...] = ()
     note: str = ""
     body: dict[str, Any] = field(default_factory=dict, repr=False)
-    seen: str = ""
+    resource_version: str = ""
 
     @property
-    def pending(self) -> bool:
+    def is_pending(self) -> bool:
         """Whether the action writes something."""
         return self.verb in (Verb.CREATE, Verb.CHANGE)
 
@@ -75,22 +75,22 @@ class Plan:
     actions: tuple[Action, ...]
 
     @property
-    def objects(self) -> tuple[Action, ...]:
+    def object_writes(self) -> tuple[Action, ...]:
         """The pending writes to Kubernetes."""
-        return tuple(each for each in self.actions if each.pending and each.target.kind != CONNECTION)
+        return tuple(each for each in self.actions if each.is_pending and each.target.kind != CONNECTION_KIND)
 
     @property
-    def connections(self) -> tuple[Action, ...]:
+    def connection_writes(self) -> tuple[Action, ...]:
         """The pending writes to Airflow."""
-        return tuple(each for each in self.actions if each.pending and each.target.kind == CONNECTION)
+        return tuple(each for each in self.actions if each.is_pending and each.target.kind == CONNECTION_KIND)
 
     @property
-    def pending(self) -> bool:
+    def has_pending(self) -> bool:
         """Whether anything is to be written."""
-        return bool(self.objects or self.connections)
+        return bool(self.object_writes or self.connection_writes)
 
     @property
-    def blocked(self) -> bool:
+    def has_blocked(self) -> bool:
         """Whether something cannot be as the contract wants it."""
         return any(each.verb is Verb.BLOCKED for each in self.actions)
 
@@ -99,15 +99,15 @@ class Plan:
         return sum(each.verb is verb for each in self.actions)
 
 
-def changes(pairs: Iterable[tuple[str, str, str]]) -> tuple[Change, ...]:
+def find_changes(pairs: Iterable[tuple[str, str, str]]) -> tuple[FieldChange, ...]:
     """The fields whose values differ, out of triples of field, old value and new value."""
-    return tuple(Change(name, old, new) for name, old, new in pairs if old != new)
+    return tuple(FieldChange(name, old, new) for name, old, new in pairs if old != new)
 
 
-_NEVER = datetime.min.replace(tzinfo=UTC)
+_EPOCH = datetime.min.replace(tzinfo=UTC)
 
 
-Key = tuple[str, str]
+NamespacedName = tuple[str, str]
 """Namespace and name."""
 
 
@@ -124,8 +124,8 @@ class LiveSecret:
 
     type: str
     labels: Mapping[str, str]
-    logins: Mapping[str, Login | str]
-    version: str
+    logins: Mapping[str, RegistryLogin | str]
+    resource_version: str
 
 
 @dataclass(frozen=True)
@@ -147,7 +147,7 @@ class LiveClaim:
     storage_class: str
     phase: str
     labels: Mapping[str, str]
-    version: str
+    resource_version: str
     node: str = ""
 
 
@@ -156,8 +156,8 @@ class StorageClass:
     """A StorageClass."""
 
     name: str
-    default: bool
-    expandable: bool
+    is_default: bool
+    is_expandable: bool
     waits_for_pod: bool
     provisioner: str = ""
 
@@ -171,7 +171,7 @@ class LiveConnection:
 
 
 @dataclass(frozen=True)
-class LiveEnvironment:
+class LiveConnectionsSecret:
     """The Secret with the connections in the environment of Airflow's pods.
 
     Attributes:
@@ -183,12 +183,12 @@ class LiveEnvironment:
 
     values: Mapping[str, str] = field(repr=False)
     labels: Mapping[str, str]
-    version: str
-    written: Mapping[str, datetime] = field(default_factory=dict)
+    resource_version: str
+    written_at: Mapping[str, datetime] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
-class Live:
+class LiveState:
     """The live state as far as a plan for some teams needs it.
 
     Attributes:
@@ -203,22 +203,22 @@ class Live:
     """
 
     namespaces: frozenset[str] = frozenset()
-    secrets: Mapping[Key, LiveSecret] = field(default_factory=dict)
-    claims: Mapping[Key, LiveClaim] = field(default_factory=dict)
-    classes: tuple[StorageClass, ...] = ()
+    secrets: Mapping[NamespacedName, LiveSecret] = field(default_factory=dict)
+    claims: Mapping[NamespacedName, LiveClaim] = field(default_factory=dict)
+    storage_classes: tuple[StorageClass, ...] = ()
     connections: Mapping[str, LiveConnection] = field(default_factory=dict)
-    environment: LiveEnvironment | None = None
-    variables: Mapping[str, tuple[Holder, ...]] = field(default_factory=dict)
-    at: datetime = _NEVER
+    connections_secret: LiveConnectionsSecret | None = None
+    connection_variables: Mapping[str, tuple[ContainerVariable, ...]] = field(default_factory=dict)
+    read_at: datetime = _EPOCH
 
     @property
-    def default_class(self) -> StorageClass | None:
+    def default_storage_class(self) -> StorageClass | None:
         """The class that a claim without one gets: of several the newest, as the API server chooses."""
-        return next((each for each in self.classes if each.default), None)
+        return next((each for each in self.storage_classes if each.is_default), None)
 
 
 @dataclass(frozen=True)
-class Holder:
+class ContainerVariable:
     """A container of Airflow that is given a connection's variable.
 
     Attributes:
@@ -228,12 +228,12 @@ class Holder:
     """
 
     pod: str
-    ours: bool
-    started: datetime | None
+    is_managed: bool
+    started_at: datetime | None
 
 
 @dataclass(frozen=True)
-class Login:
+class RegistryLogin:
     """A user's name and password for one registry."""
 
     username: str = field(repr=False)

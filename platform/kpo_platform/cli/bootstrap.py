@@ -8,14 +8,14 @@ from contextlib import nullcontext
 
 import click
 
-from kpo_platform.bootstrap.connections.airflow_api import by_url
-from kpo_platform.bootstrap.connections.target_cluster import Target
-from kpo_platform.bootstrap.lease import Turn, taken
+from kpo_platform.bootstrap.connections.airflow_api import connect_by_url
+from kpo_platform.bootstrap.connections.target_cluster import TargetCluster
+from kpo_platform.bootstrap.lease import HeldLease, hold_lease
 from kpo_platform.bootstrap.model import Plan
-from kpo_platform.bootstrap.plan import refusal
-from kpo_platform.bootstrap.read_state import contract_teams
-from kpo_platform.bootstrap.registry.docker_config import Credentials
-from kpo_platform.bootstrap.run import Run, begin, cluster_access
+from kpo_platform.bootstrap.plan import explain_refusal
+from kpo_platform.bootstrap.read_state import select_teams
+from kpo_platform.bootstrap.registry.docker_config import RegistryCredentials
+from kpo_platform.bootstrap.run import BootstrapRun, build_cluster_access, start_run
 from kpo_platform.bootstrap.verify import Evidence
 from kpo_platform.cli import plan_output
 from kpo_platform.cli.exit_codes import Exit
@@ -66,7 +66,7 @@ def command(
     registry: Registry,
     airflow_url: str | None,
     airflow_username: str | None,
-    target: Target | None,
+    target: TargetCluster | None,
     output: str,
 ) -> int:
     """Make what holds secrets or data: registry secrets, volume claims, the Airflow connection.
@@ -77,13 +77,13 @@ def command(
     _refuse_no_address(airflow_url)
     login = _login(airflow_username) if airflow_username else None
     current = _begin(cluster, names, airflow_url, login, target)
-    credentials = registry.find(current.registries, current.kube)
+    credentials = registry.find(current.registry_hosts, current.kube)
     as_text = output == "text"
-    with nullcontext() if dry_run else taken(current.kube, cluster.namespace, say) as turn:
+    with nullcontext() if dry_run else hold_lease(current.kube, cluster.namespace, say) as turn:
         plan = current.plan(credentials, dry_run=dry_run)
         if as_text:
             data_lines(plan_output.plan_lines(plan))
-        refused = refusal(plan, current.teams)
+        refused = explain_refusal(plan, current.teams)
         evidence = _apply(current, plan, credentials, yes, turn) if turn and not refused else ()
     if as_text:
         data_lines(plan_output.evidence_lines(evidence))
@@ -115,7 +115,7 @@ def _refuse_contradictions(
 def _refuse_no_address(airflow_url: str | None) -> None:
     try:
         if airflow_url is not None:
-            by_url(airflow_url, Deadline(0))
+            connect_by_url(airflow_url, Deadline(0))
     except AirflowError as error:
         raise click.UsageError(str(error)) from error
 
@@ -134,29 +134,31 @@ def _begin(
     names: tuple[str, ...],
     airflow_url: str | None,
     login: tuple[str, str] | None,
-    target: Target | None,
-) -> Run:
+    target: TargetCluster | None,
+) -> BootstrapRun:
     say(f"► Reading the contract of namespace {cluster.namespace}, and what is there")
     kube, contract = cluster.open()
     try:
-        teams = contract_teams(contract, names)
+        teams = select_teams(contract, names)
     except TeamError as error:
         raise click.UsageError(str(error)) from error
-    access = cluster_access(cluster.kubeconfig, cluster.context)
-    return begin(kube, access, contract, teams, airflow_url, login, target)
+    access = build_cluster_access(cluster.kubeconfig, cluster.context)
+    return start_run(kube, access, contract, teams, airflow_url, login, target)
 
 
-def _apply(current: Run, plan: Plan, credentials: Credentials, yes: bool, turn: Turn) -> tuple[Evidence, ...]:
-    if plan.pending:
+def _apply(
+    current: BootstrapRun, plan: Plan, credentials: RegistryCredentials, yes: bool, turn: HeldLease
+) -> tuple[Evidence, ...]:
+    if plan.has_pending:
         if not yes:
             _ask(current)
-        turn.check()
+        turn.ensure_held()
         current.apply(plan, credentials, plan_output.Talk())
     say("► Reading everything back")
     return current.verify()
 
 
-def _ask(current: Run) -> None:
+def _ask(current: BootstrapRun) -> None:
     try:
         with current.kube.deadline.pause():
             agreed = click.confirm("Do this?", err=True)
@@ -168,6 +170,6 @@ def _ask(current: Run) -> None:
 
 
 def _exit(plan: Plan, evidence: tuple[Evidence, ...], detailed_exitcode: bool) -> Exit:
-    if plan.blocked or not all(each.healthy for each in evidence):
+    if plan.has_blocked or not all(each.healthy for each in evidence):
         return Exit.FINDINGS
-    return Exit.CHANGES_PENDING if detailed_exitcode and plan.pending else Exit.OK
+    return Exit.CHANGES_PENDING if detailed_exitcode and plan.has_pending else Exit.OK

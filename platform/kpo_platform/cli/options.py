@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from kpo_platform.bootstrap.connections.target_cluster import Target
+from kpo_platform.bootstrap.connections.target_cluster import TargetCluster
 from kpo_platform.bootstrap.registry import docker_config
 from kpo_platform.contract import Contract
 from kpo_platform.kube import BOOTSTRAP_ROLES, SECRET, Kube, read_contract
@@ -115,7 +115,7 @@ def target_options(command: Callable[..., int]) -> Callable[..., int]:
     ) -> int:
         if target_kubeconfig is None and (target_context or target_account):
             raise click.UsageError("--target-context and --target-account need --target-kubeconfig.")
-        target = Target(target_kubeconfig, target_context, target_account) if target_kubeconfig else None
+        target = TargetCluster(target_kubeconfig, target_context, target_account) if target_kubeconfig else None
         return command(target=target, **rest)
 
     return wrapped
@@ -159,7 +159,7 @@ class Registry:
                 "name a variable that has it with --registry-password-env."
             )
 
-    def find(self, hosts: Iterable[str], kube: Kube) -> docker_config.Credentials:
+    def find(self, hosts: Iterable[str], kube: Kube) -> docker_config.RegistryCredentials:
         """The sign-ins for some hosts; asks for a password where none is named.
 
         Args:
@@ -172,10 +172,10 @@ class Registry:
         """
         if self.secret:
             namespace, _, name = self.secret.partition("/")
-            return docker_config.of_secret(hosts, self.secret, kube.get(SECRET, name, namespace), kube.deadline)
+            return docker_config.read_credentials(hosts, self.secret, kube.get(SECRET, name, namespace), kube.deadline)
         if self.username:
-            return docker_config.given(hosts, self.username, lambda host: self._password(host, kube))
-        return docker_config.find(hosts, self.config, sys.stdin, kube.deadline)
+            return docker_config.use_password(hosts, self.username, lambda host: self._password(host, kube))
+        return docker_config.find_credentials(hosts, self.config, sys.stdin, kube.deadline)
 
     def _password(self, host: str, kube: Kube) -> str:
         if self.variable:

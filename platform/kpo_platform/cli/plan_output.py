@@ -48,11 +48,11 @@ def as_json(plan: Plan, evidence: tuple[Evidence, ...], applied: bool) -> dict[s
 class Talk:
     """Tells a person how far a run is."""
 
-    def started(self, task: str) -> None:
+    def task_started(self, task: str) -> None:
         """A task of the playbook begins."""
         say(f"► {task}")
 
-    def done(self, target: str, changed: bool) -> None:
+    def object_written(self, target: str, changed: bool) -> None:
         """An object is written."""
         say(f"✔ {target}{'' if changed else ' (it was so already)'}")
 

@@ -7,8 +7,8 @@ from dataclasses import asdict
 import click
 import yaml
 
-from kpo_platform.bootstrap.volumes import delete
-from kpo_platform.bootstrap.volumes.left_namespaces import Left, left_namespaces
+from kpo_platform.bootstrap.volumes import deletion
+from kpo_platform.bootstrap.volumes.left_namespaces import LeftNamespace, list_left_namespaces
 from kpo_platform.cli.exit_codes import Exit
 from kpo_platform.cli.options import Cluster, cluster_options, output_option
 from kpo_platform.cli.output import clean, data_json, data_lines, say
@@ -95,27 +95,27 @@ def delete_team(cluster: Cluster, name: str, delete_data: bool, confirm: str | N
     kube, contract = cluster.open()
     try:
         # Who may delete the data of a declared team need not have the right to list namespaces.
-        left = _left(kube, contract) if name in contract.teams else left_namespaces(kube, contract)
-        doomed = delete.find(kube, contract, name, left)
+        left = _left(kube, contract) if name in contract.teams else list_left_namespaces(kube, contract)
+        plan = deletion.plan_deletion(kube, contract, name, left)
     except TeamError as error:
         raise click.UsageError(str(error)) from error
     if not delete_data:
-        data_lines((clean(f"- {each.target}: delete ({each.about})"), "red") for each in doomed.claims)
-        say(f"Nothing was deleted; {len(doomed.claims)} would be by --delete-data --confirm {name}.")
+        data_lines((clean(f"- {each.ref}: delete ({each.description})"), "red") for each in plan.claims)
+        say(f"Nothing was deleted; {len(plan.claims)} would be by --delete-data --confirm {name}.")
         return Exit.OK
-    for each, seen in delete.delete(kube, doomed):
-        data_lines([(clean(f"- {each.target}: {seen}"), "red")])
-    if doomed.declared:
+    for each, seen in deletion.delete_claims(kube, plan):
+        data_lines([(clean(f"- {each.ref}: {seen}"), "red")])
+    if plan.is_declared:
         say(f"Team {name} is still declared: the next bootstrap makes its claims anew, empty.")
-    if doomed.left:
-        say(f"Secrets and other objects are left: kubectl delete namespace {' '.join(doomed.left)}")
+    if plan.left_namespaces:
+        say(f"Secrets and other objects are left: kubectl delete namespace {' '.join(plan.left_namespaces)}")
     return Exit.OK
 
 
-def _left(kube: Kube, contract: Contract) -> tuple[Left, ...]:
+def _left(kube: Kube, contract: Contract) -> tuple[LeftNamespace, ...]:
     """The namespaces that no team has any more, as far as the caller may know them."""
     try:
-        return left_namespaces(kube, contract)
+        return list_left_namespaces(kube, contract)
     except Forbidden as error:
         say(f"Namespaces that no team has any more are not looked for: {error}")
         return ()

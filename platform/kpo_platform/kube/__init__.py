@@ -4,6 +4,7 @@ Objects go in and come out as plain mappings in the API's own spelling. Every ca
 failure becomes one of our errors, with a message that names the verb, the resource and the namespace.
 """
 
+from kpo_platform.kube.child_processes import kill_processes
 from kpo_platform.kube.client import FIELD_MANAGER, Kube
 from kpo_platform.kube.config import find_kubeconfig
 from kpo_platform.kube.contract import read_contract, read_contract_text
@@ -48,6 +49,7 @@ __all__ = [
     "Resource",
     "Tunnel",
     "find_kubeconfig",
+    "kill_processes",
     "read_contract",
     "read_contract_text",
     "start_in_thread",

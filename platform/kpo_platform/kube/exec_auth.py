@@ -8,17 +8,16 @@ from __future__ import annotations
 import logging
 import os
 import secrets
-import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 from kubernetes import client, config
 from kubernetes.config.kube_config import KubeConfigLoader, KubeConfigMerger
 
 from kpo_platform.errors import ClusterError, Unreachable
+from kpo_platform.kube.child_processes import kill_processes
 from kpo_platform.kube.deadline import Deadline, run_with_timeout
 
 _LEAST_SECONDS = 1.0  # a kubeconfig without a program is read in less
@@ -45,7 +44,7 @@ def load_with_exec_plugin(deadline: Deadline, file: str, context: str | None, se
         try:
             said = program.run(lambda: config.load_kube_config(file, context, settings, persist_config=False))
         except Unreachable:
-            _end(mark)
+            kill_processes(mark)
             raise
     if said and not settings.api_key and not settings.cert_file:
         raise program.failed(said)
@@ -133,11 +132,3 @@ def _marked() -> Iterator[str]:
         yield f"{_MARK}={mark}"
     finally:
         os.environ.pop(_MARK, None)
-
-
-def _end(mark: str) -> None:
-    """End what has this in its environment; where there is no /proc it is left to itself."""
-    for file in Path("/proc").glob("[0-9]*/environ"):
-        with suppress(OSError):  # it has ended, or belongs to another user
-            if mark.encode() in file.read_bytes().split(b"\0"):
-                os.kill(int(file.parent.name), signal.SIGKILL)

@@ -14,17 +14,17 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from kpo_platform.bootstrap.ansible.payload import Work
+from kpo_platform.bootstrap.ansible.payload import TaskPayload
 from kpo_platform.errors import BootstrapError
 
 _SECONDS = 10.0
 # The kernel's limit is 108 bytes on Linux and 104 on macOS; ours begins with platformctl- and 8 characters more, and
 # ansible-core 2.21 has its worker's socket another 32 deeper ("Local RPC server did not start" where that is too long).
-_LONGEST_FOLDER = 48
+_MAX_PATH_BYTES = 48
 
 
 @contextmanager
-def folder() -> Iterator[str]:
+def private_directory() -> Iterator[str]:
     """A new folder that nobody else can enter, whose path is short enough for sockets; it goes with what is in it.
 
     It lies in the folder for temporary files; where the path of that is too long, in the user's folder for sockets
@@ -35,7 +35,7 @@ def folder() -> Iterator[str]:
     """
     places = (tempfile.gettempdir(), os.environ.get("XDG_RUNTIME_DIR", ""), "/tmp")
     for place in places:
-        if place and len(os.fsencode(place)) <= _LONGEST_FOLDER and os.access(place, os.W_OK | os.X_OK):
+        if place and len(os.fsencode(place)) <= _MAX_PATH_BYTES and os.access(place, os.W_OK | os.X_OK):
             with tempfile.TemporaryDirectory(prefix="platformctl-", dir=place) as made:
                 yield made
             return
@@ -46,12 +46,12 @@ def folder() -> Iterator[str]:
 
 
 @contextmanager
-def serve(path: Path, parts: Mapping[str, Work]) -> Iterator[None]:
+def serve_payloads(path: Path, parts: Mapping[str, TaskPayload]) -> Iterator[None]:
     """Give each caller the part of the work that it names, until the context ends."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
         listener.bind(str(path))
         listener.listen()
-        threading.Thread(target=_answer_all, args=(listener, parts), daemon=True).start()
+        threading.Thread(target=_serve_requests, args=(listener, parts), daemon=True).start()
         try:
             yield
         finally:
@@ -59,7 +59,7 @@ def serve(path: Path, parts: Mapping[str, Work]) -> Iterator[None]:
             listener.shutdown(socket.SHUT_RDWR)
 
 
-def fetch(path: str, part: str) -> Work:
+def fetch_payload(path: str, part: str) -> TaskPayload:
     """Get a part of the work from the process that serves it.
 
     Raises:
@@ -71,24 +71,24 @@ def fetch(path: str, part: str) -> Work:
             line.connect(path)
             line.sendall(part.encode() + b"\n")
             with line.makefile("rb") as answer:
-                return Work.model_validate_json(answer.read())
+                return TaskPayload.model_validate_json(answer.read())
     except (OSError, ValueError) as error:
         raise BootstrapError(
             f"Nothing to do came from {path}: this module works only inside `platformctl bootstrap`."
         ) from error
 
 
-def _answer_all(listener: socket.socket, parts: Mapping[str, Work]) -> None:
+def _serve_requests(listener: socket.socket, parts: Mapping[str, TaskPayload]) -> None:
     while True:
         try:
             line, _ = listener.accept()
         except OSError:
             return
         with line:
-            _answer(line, parts)
+            _serve_request(line, parts)
 
 
-def _answer(line: socket.socket, parts: Mapping[str, Work]) -> None:
+def _serve_request(line: socket.socket, parts: Mapping[str, TaskPayload]) -> None:
     line.settimeout(_SECONDS)
     try:
         with line.makefile("rb") as question:

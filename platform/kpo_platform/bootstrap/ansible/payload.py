@@ -17,11 +17,11 @@ from kpo_platform.contract import Service
 from kpo_platform.kube import Kube
 
 
-class _Part(BaseModel):
+class _Model(BaseModel):
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
 
-class ClusterAccess(_Part):
+class ClusterAccess(_Model):
     """How to reach the cluster: a kubeconfig and context, or the pod's service account; and for how many seconds.
 
     The environment is that of the person who runs bootstrap: sign-in programs of a kubeconfig may need it, and it
@@ -33,7 +33,7 @@ class ClusterAccess(_Part):
     timeout: float = 0
     environment: dict[str, str] = Field(default_factory=dict, repr=False)
 
-    def open(self) -> Kube:
+    def connect(self) -> Kube:
         """Make ready to speak to the cluster.
 
         Raises:
@@ -43,7 +43,7 @@ class ClusterAccess(_Part):
         return Kube.connect(self.kubeconfig, self.context, self.timeout)
 
 
-class AirflowAccess(_Part):
+class AirflowAccess(_Model):
     """How to reach Airflow: by a URL, or else through the cluster by its Service; and a token of its own."""
 
     url: str | None
@@ -51,26 +51,26 @@ class AirflowAccess(_Part):
     service: Service
     token: str = Field(default="", repr=False)
 
-    def open(self, kube: Kube) -> airflow_api.AirflowApi:
+    def connect(self, kube: Kube) -> airflow_api.AirflowApi:
         """Make ready to speak to Airflow.
 
         Raises:
             AirflowError: the URL is none.
         """
         if self.url:
-            return airflow_api.by_url(self.url, kube.deadline, self.token)
-        return airflow_api.by_port_forward(kube, self.namespace, self.service, self.token)
+            return airflow_api.connect_by_url(self.url, kube.deadline, self.token)
+        return airflow_api.connect_by_port_forward(kube, self.namespace, self.service, self.token)
 
 
-class Write(_Part):
+class Write(_Model):
     """One write: what it is to, in words, the content, and the version that the plan was made from."""
 
     target: str
     body: dict[str, Any] = Field(repr=False)
-    seen: str
+    resource_version: str
 
 
-class Work(_Part):
+class TaskPayload(_Model):
     """All that one task of the playbook needs."""
 
     cluster: ClusterAccess
@@ -78,7 +78,7 @@ class Work(_Part):
     writes: tuple[Write, ...]
 
 
-class Done(_Part):
+class WriteResult(_Model):
     """What became of one write."""
 
     target: str
@@ -89,14 +89,17 @@ OBJECTS = "objects"
 CONNECTIONS = "connections"
 
 
-def parts(plan: Plan, cluster: ClusterAccess, airflow: AirflowAccess) -> Mapping[str, Work]:
+def build_payloads(plan: Plan, cluster: ClusterAccess, airflow: AirflowAccess) -> Mapping[str, TaskPayload]:
     """The work of each task of the playbook, by the task's word for it."""
-    pending = {OBJECTS: plan.objects, CONNECTIONS: plan.connections}
+    pending = {OBJECTS: plan.object_writes, CONNECTIONS: plan.connection_writes}
     return {
-        name: Work(
+        name: TaskPayload(
             cluster=cluster,
             airflow=airflow,
-            writes=tuple(Write(target=str(each.target), body=each.body, seen=each.seen) for each in actions),
+            writes=tuple(
+                Write(target=str(each.target), body=each.body, resource_version=each.resource_version)
+                for each in actions
+            ),
         )
         for name, actions in pending.items()
     }

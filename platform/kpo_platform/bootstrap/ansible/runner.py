@@ -13,15 +13,15 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
 from kpo_platform.bootstrap.ansible import channel
-from kpo_platform.bootstrap.ansible.payload import Work
+from kpo_platform.bootstrap.ansible.payload import TaskPayload
 from kpo_platform.bootstrap.model import Plan
 from kpo_platform.errors import BootstrapError
-from kpo_platform.kube import Kube
+from kpo_platform.kube import Kube, kill_processes
 
 _ORPHAN_SECONDS = 5.0
 _PROJECT = Path(__file__).parents[1] / "playbook"
@@ -31,20 +31,20 @@ _SOURCE_ROOT = Path(__file__).parents[3]
 class Progress(Protocol):
     """Who is told how far the run is."""
 
-    def started(self, task: str) -> None:
+    def task_started(self, task: str) -> None:
         """A task of the playbook begins."""
 
-    def done(self, target: str, changed: bool) -> None:
+    def object_written(self, target: str, changed: bool) -> None:
         """An object is written."""
 
 
-def rehearse(kube: Kube, plan: Plan) -> None:
+def dry_run_writes(kube: Kube, plan: Plan) -> None:
     """Let the API server check every write to Kubernetes, so that what it would refuse is known before the first.
 
     Raises:
         ClusterError: it would refuse one.
     """
-    for action in plan.objects:
+    for action in plan.object_writes:
         kube.apply(action.body, dry_run=True)
 
 
@@ -59,12 +59,12 @@ def require_ansible() -> None:
     except ImportError:
         found = None
     else:
-        found = shutil.which("ansible-playbook", path=_path())
+        found = shutil.which("ansible-playbook", path=_build_path())
     if found is None:
         raise BootstrapError("Ansible is not installed: pip install 'kpo-platform[bootstrap]'.")
 
 
-def run(parts: Mapping[str, Work], timeout: float, progress: Progress) -> None:
+def run_playbook(parts: Mapping[str, TaskPayload], timeout: float, progress: Progress) -> None:
     """Do the work by ansible-runner. What was done stays, and a second run goes on from there.
 
     Args:
@@ -76,12 +76,12 @@ def run(parts: Mapping[str, Work], timeout: float, progress: Progress) -> None:
         BootstrapError: it could not complete.
         KeyboardInterrupt: Ctrl-C, or SIGTERM.
     """
-    watch = _Watch(progress)
-    with channel.folder() as directory, _stoppable() as stopped:
+    watch = _EventHandler(progress)
+    with channel.private_directory() as directory, _catch_signals() as stopped:
         path = Path(directory) / "work.sock"
-        with channel.serve(path, parts), _environment(_for_ansible(directory)):
-            status = _play(directory, path, timeout, watch, stopped)
-        _end_orphans(directory)
+        with channel.serve_payloads(path, parts), _replace_environment(_build_environment(directory)):
+            status = _run_ansible(directory, path, timeout, watch, stopped)
+        _kill_orphans(directory)
     if stopped.is_set():
         raise KeyboardInterrupt
     if status == "timeout":
@@ -92,7 +92,7 @@ def run(parts: Mapping[str, Work], timeout: float, progress: Progress) -> None:
         raise BootstrapError(watch.failure or f"Ansible ended as {status}, last seen: {watch.last}.")
 
 
-def _play(directory: str, path: Path, timeout: float, watch: _Watch, stopped: threading.Event) -> str:
+def _run_ansible(directory: str, path: Path, timeout: float, watch: _EventHandler, stopped: threading.Event) -> str:
     import ansible_runner
 
     result = ansible_runner.run(
@@ -110,7 +110,7 @@ def _play(directory: str, path: Path, timeout: float, watch: _Watch, stopped: th
     return str(result.status)
 
 
-class _Watch:
+class _EventHandler:
     """Turns Ansible's events into progress, and keeps none of them on disk."""
 
     def __init__(self, progress: Progress) -> None:
@@ -123,10 +123,10 @@ class _Watch:
         result = data.get("res") or {}
         if kind == "playbook_on_task_start":
             self.last = str(data.get("task"))
-            self._progress.started(self.last)
+            self._progress.task_started(self.last)
         elif kind in ("runner_on_ok", "runner_on_failed"):
             for each in result.get("done") or []:
-                self._progress.done(str(each["target"]), bool(each["changed"]))
+                self._progress.object_written(str(each["target"]), bool(each["changed"]))
             if kind == "runner_on_failed":
                 self.failure = str(result.get("msg", ""))
         elif kind in ("error", "verbose") and str(event.get("stdout", "")).strip():
@@ -135,7 +135,7 @@ class _Watch:
 
 
 @contextmanager
-def _stoppable() -> Iterator[threading.Event]:
+def _catch_signals() -> Iterator[threading.Event]:
     """Turn SIGINT and SIGTERM into an event: Ansible runs in a session of its own and would outlive us."""
     stopped = threading.Event()
     signals = (signal.SIGINT, signal.SIGTERM)
@@ -148,7 +148,7 @@ def _stoppable() -> Iterator[threading.Event]:
 
 
 @contextmanager
-def _environment(wanted: Mapping[str, str]) -> Iterator[None]:
+def _replace_environment(wanted: Mapping[str, str]) -> Iterator[None]:
     """Have exactly this environment for a while: ansible-runner copies all of it to disk."""
     before = os.environ.copy()
     os.environ.clear()
@@ -160,35 +160,21 @@ def _environment(wanted: Mapping[str, str]) -> Iterator[None]:
         os.environ.update(before)
 
 
-def _end_orphans(directory: str) -> None:
-    """End what is left of Ansible after a run was stopped, before its directory goes.
+def _kill_orphans(directory: str) -> None:
+    """Kill Ansible's remaining workers before their temporary directory is removed.
 
-    ansible-core (seen in 2.19) puts its workers into sessions of their own, where the signal by which ansible-runner
-    ends ansible-playbook does not reach them. They are known by their environment, which names the directory; where
-    there is no /proc they end by themselves after their current task.
+    ansible-core 2.19 starts its workers in sessions of their own. The signal with which ansible-runner ends
+    ansible-playbook does not reach them there. A worker may start another one, so this repeats until none is left.
     """
-    mark = f"TMPDIR={directory}".encode()
     end = time.monotonic() + _ORPHAN_SECONDS
-    while time.monotonic() < end:
-        orphans = [file.parent.name for file in Path("/proc").glob("[0-9]*/environ") if mark in _split(file)]
-        if not orphans:
-            return
-        for orphan in orphans:
-            with suppress(ProcessLookupError):
-                os.kill(int(orphan), signal.SIGKILL)
+    while time.monotonic() < end and kill_processes(f"TMPDIR={directory}"):
+        pass
 
 
-def _split(environ: Path) -> list[bytes]:
-    try:
-        return environ.read_bytes().split(b"\0")
-    except OSError:
-        return []  # it has ended, or belongs to another user
-
-
-def _for_ansible(directory: str) -> dict[str, str]:
+def _build_environment(directory: str) -> dict[str, str]:
     return {
-        "PATH": _path(),
-        "PYTHONPATH": _python_path(),
+        "PATH": _build_path(),
+        "PYTHONPATH": _build_python_path(),
         "HOME": directory,
         "TMPDIR": directory,
         "LC_ALL": "C.UTF-8",  # Ansible refuses to start in another encoding than UTF-8
@@ -199,12 +185,12 @@ def _for_ansible(directory: str) -> dict[str, str]:
     }
 
 
-def _path() -> str:
+def _build_path() -> str:
     """PATH with our own interpreter's programs first: Ansible is installed beside it, activated or not."""
     return os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
 
 
-def _python_path() -> str:
+def _build_python_path() -> str:
     """Where the modules find this package when it runs from a checkout; Ansible changes the directory."""
     given = [str(Path(each).absolute()) for each in os.environ.get("PYTHONPATH", "").split(os.pathsep) if each]
     installed = _SOURCE_ROOT.name in ("site-packages", "dist-packages")

@@ -36,7 +36,7 @@ class AirflowApi:
         self._deadline = deadline
         self._base = base
 
-    def sign_in(self, username: str, password: str, remedy: str) -> None:
+    def log_in(self, username: str, password: str, remedy: str) -> None:
         """Get a token for the following calls.
 
         Args:
@@ -52,7 +52,7 @@ class AirflowApi:
             raise AirflowError(f"{self.name} refused the user name or the password given for it: {remedy}.")
         self.token = str(self._checked(status, body, "sign in").get("access_token", ""))
 
-    def connection(self, name: str) -> dict[str, Any] | None:
+    def get_connection(self, name: str) -> dict[str, Any] | None:
         """One connection, or nothing where there is none of this id.
 
         Raises:
@@ -116,7 +116,7 @@ class _TunnelConnection(HTTPConnection):
         self.sock = self.tunnel.socket
 
 
-def by_port_forward(kube: Kube, namespace: str, service: Service, token: str = "") -> AirflowApi:
+def connect_by_port_forward(kube: Kube, namespace: str, service: Service, token: str = "") -> AirflowApi:
     """The Airflow behind a Service, reached through the Kubernetes API."""
     name = f"Airflow ({namespace}/{service.name})"
 
@@ -126,7 +126,7 @@ def by_port_forward(kube: Kube, namespace: str, service: Service, token: str = "
     return AirflowApi(name, dial, kube.deadline, service.path, token)
 
 
-def by_url(url: str, deadline: Deadline, token: str = "") -> AirflowApi:
+def connect_by_url(url: str, deadline: Deadline, token: str = "") -> AirflowApi:
     """The Airflow at a URL, which may have a path.
 
     Args:

@@ -16,13 +16,13 @@ import yaml
 
 from kpo_platform.errors import BootstrapError
 
-_CLUSTER = ("server", "certificate-authority-data", "insecure-skip-tls-verify", "tls-server-name", "proxy-url")
-_USER = ("token", "client-certificate-data", "client-key-data")
-_NAME = "target"
+_CLUSTER_FIELDS = ("server", "certificate-authority-data", "insecure-skip-tls-verify", "tls-server-name", "proxy-url")
+_USER_FIELDS = ("token", "client-certificate-data", "client-key-data")
+_ENTRY_NAME = "target"
 
 
 @dataclass(frozen=True)
-class Entrance:
+class KubeconfigContext:
     """One context of a kubeconfig.
 
     Attributes:
@@ -40,23 +40,23 @@ class Entrance:
         """The URL of the API server."""
         return str(self.cluster["server"])
 
-    def signed_in(self) -> dict[str, Any]:
+    def build_standalone(self) -> dict[str, Any]:
         """The kubeconfig of this user, for somebody who has neither its files nor its programs.
 
         Raises:
             BootstrapError: the user signs in by something else than a token or a client certificate.
         """
-        user = {key: self.user[key] for key in _USER if self.user.get(key)}
+        user = {key: self.user[key] for key in _USER_FIELDS if self.user.get(key)}
         if "token" not in user and not {"client-certificate-data", "client-key-data"} <= user.keys():
             raise BootstrapError(
                 f"The user of {self.origin} has neither a token nor a client certificate with its key "
                 f"(it has: {', '.join(sorted(self.user)) or 'nothing'}), and Airflow's pods can sign in by nothing "
                 "else: name another context, or use connection.mode remote."
             )
-        return whole(self.cluster, user)
+        return build_kubeconfig(self.cluster, user)
 
 
-def read(file: str, context: str | None) -> Entrance:
+def read_context(file: str, context: str | None) -> KubeconfigContext:
     """Read one context of a kubeconfig.
 
     Args:
@@ -68,28 +68,28 @@ def read(file: str, context: str | None) -> Entrance:
     """
     content = _load(file)
     name = context or str(content.get("current-context") or "")
-    chosen = _entry(content, "contexts", "context", name, file)
+    chosen = _find_entry(content, "contexts", "context", name, file)
     origin = f"{file}, context {name}"
     folder = Path(file).parent
-    cluster = _inline(_entry(content, "clusters", "cluster", str(chosen.get("cluster")), file), folder)
-    user = _inline(_entry(content, "users", "user", str(chosen.get("user")), file), folder)
-    _refuse_this_machine(str(cluster.get("server", "")), origin)
-    return Entrance(origin, {key: cluster[key] for key in _CLUSTER if key in cluster}, user)
+    cluster = _inline_files(_find_entry(content, "clusters", "cluster", str(chosen.get("cluster")), file), folder)
+    user = _inline_files(_find_entry(content, "users", "user", str(chosen.get("user")), file), folder)
+    _reject_loopback(str(cluster.get("server", "")), origin)
+    return KubeconfigContext(origin, {key: cluster[key] for key in _CLUSTER_FIELDS if key in cluster}, user)
 
 
-def whole(cluster: Mapping[str, Any], user: Mapping[str, Any]) -> dict[str, Any]:
+def build_kubeconfig(cluster: Mapping[str, Any], user: Mapping[str, Any]) -> dict[str, Any]:
     """A kubeconfig of one cluster and one user."""
     return {
         "apiVersion": "v1",
         "kind": "Config",
-        "clusters": [{"name": _NAME, "cluster": dict(cluster)}],
-        "users": [{"name": _NAME, "user": dict(user)}],
-        "contexts": [{"name": _NAME, "context": {"cluster": _NAME, "user": _NAME}}],
-        "current-context": _NAME,
+        "clusters": [{"name": _ENTRY_NAME, "cluster": dict(cluster)}],
+        "users": [{"name": _ENTRY_NAME, "user": dict(user)}],
+        "contexts": [{"name": _ENTRY_NAME, "context": {"cluster": _ENTRY_NAME, "user": _ENTRY_NAME}}],
+        "current-context": _ENTRY_NAME,
     }
 
 
-def fingerprint(config: Mapping[str, Any]) -> str:
+def compute_fingerprint(config: Mapping[str, Any]) -> str:
     """By what a kubeconfig is known again without being shown; tokens and keys are too long to be guessed from it."""
     return sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -107,7 +107,7 @@ def _load(file: str) -> Mapping[str, Any]:
     return content
 
 
-def _entry(content: Mapping[str, Any], kind: str, key: str, name: str, file: str) -> Mapping[str, Any]:
+def _find_entry(content: Mapping[str, Any], kind: str, key: str, name: str, file: str) -> Mapping[str, Any]:
     entries: Iterable[Mapping[str, Any]] = content.get(kind) or []
     known = {str(each.get("name")): each.get(key) or {} for each in entries}
     if name not in known:
@@ -117,25 +117,25 @@ def _entry(content: Mapping[str, Any], kind: str, key: str, name: str, file: str
     return dict(known[name])
 
 
-def _inline(entry: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+def _inline_files(entry: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """An entry with the content of the files that it names."""
     found = dict(entry)
     for key in ("certificate-authority", "client-certificate", "client-key"):
         if file := found.pop(key, None):
-            found.setdefault(f"{key}-data", base64.b64encode(_bytes(folder / file)).decode())
+            found.setdefault(f"{key}-data", base64.b64encode(_read_file(folder / file)).decode())
     if file := found.pop("tokenFile", None):
-        found.setdefault("token", _bytes(folder / file).decode().strip())
+        found.setdefault("token", _read_file(folder / file).decode().strip())
     return found
 
 
-def _bytes(file: Path) -> bytes:
+def _read_file(file: Path) -> bytes:
     try:
         return file.read_bytes()
     except OSError as error:
         raise BootstrapError(f"The file {file} that the kubeconfig names cannot be read: {error.strerror}.") from error
 
 
-def _refuse_this_machine(server: str, origin: str) -> None:
+def _reject_loopback(server: str, origin: str) -> None:
     host = urlsplit(server).hostname or ""
     try:
         local = ip_address(host).is_loopback

@@ -8,22 +8,22 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from kpo_platform.bootstrap.connections import kubeconfig
-from kpo_platform.bootstrap.connections.kubeconfig import Entrance
+from kpo_platform.bootstrap.connections.kubeconfig import KubeconfigContext
 from kpo_platform.errors import BootstrapError, Unreachable
 from kpo_platform.kube import Kube
 
 TOKEN_DAYS = 30
 """How long a token is asked for; an API server may be set to give less. Half of its life it is used as it is."""
 
-RECORD = "kpo_platform"
+RECORD_KEY = "kpo_platform"
 """The key in a connection's extra under which stands, readable, where it leads, as whom and until when."""
 
-UNCHECKED = "a user that could not be asked for from here"
-_FORM = "%Y-%m-%dT%H:%M:%SZ"
+UNVERIFIED_USER = "a user that could not be asked for from here"
+_TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 
 
 @dataclass(frozen=True)
-class Target:
+class TargetCluster:
     """The cluster that a person named for connections that lead out.
 
     Attributes:
@@ -36,17 +36,17 @@ class Target:
     context: str | None = None
     account: str | None = None
 
-    def entrance(self) -> Entrance:
+    def read_context(self) -> KubeconfigContext:
         """The context that is meant.
 
         Raises:
             BootstrapError: it cannot be read.
         """
-        return kubeconfig.read(self.kubeconfig, self.context)
+        return kubeconfig.read_context(self.kubeconfig, self.context)
 
 
 @dataclass(frozen=True)
-class Way:
+class TargetAccess:
     """What a connection needs to lead out.
 
     Attributes:
@@ -58,7 +58,7 @@ class Way:
     kube_config: Mapping[str, Any] = field(repr=False)
 
 
-def by_kubeconfig(target: Target, timeout: float) -> Way:
+def read_kubeconfig_access(target: TargetCluster, timeout: float) -> TargetAccess:
     """The way by the person's own token or client certificate, which is tried.
 
     Args:
@@ -69,17 +69,17 @@ def by_kubeconfig(target: Target, timeout: float) -> Way:
         BootstrapError: the kubeconfig is not fit for pods.
         ClusterError: the API server does not know its user (any more).
     """
-    entrance = target.entrance()
-    config = entrance.signed_in()
+    context = target.read_context()
+    config = context.build_standalone()
     try:
         user = Kube.from_kubeconfig(config, timeout).read_username()
     except Unreachable:
-        user = UNCHECKED  # its network may be open to Airflow alone
-    record = {"server": entrance.server, "user": user, "fingerprint": kubeconfig.fingerprint(config)}
-    return Way(record, config)
+        user = UNVERIFIED_USER  # its network may be open to Airflow alone
+    record = {"server": context.server, "user": user, "fingerprint": kubeconfig.compute_fingerprint(config)}
+    return TargetAccess(record, config)
 
 
-def user_of(target: Target) -> str:
+def get_account_user(target: TargetCluster) -> str:
     """The name under which the service account is known to the cluster.
 
     Raises:
@@ -94,7 +94,7 @@ def user_of(target: Target) -> str:
     return f"system:serviceaccount:{namespace}:{name}"
 
 
-def by_account(target: Target, now: datetime, timeout: float, *, dry_run: bool) -> Way:
+def request_token_access(target: TargetCluster, now: datetime, timeout: float, *, dry_run: bool) -> TargetAccess:
     """The way by a fresh token of a service account in the target cluster.
 
     Args:
@@ -107,24 +107,24 @@ def by_account(target: Target, now: datetime, timeout: float, *, dry_run: bool) 
         BootstrapError: no account was named, or the kubeconfig cannot be read.
         ClusterError: the token was refused.
     """
-    user = user_of(target)
+    user = get_account_user(target)
     namespace, name = user.split(":")[2:]
-    entrance = target.entrance()
+    context = target.read_context()
     kube = Kube.connect(target.kubeconfig, target.context, timeout)
     answer = kube.create_token(name, namespace, TOKEN_DAYS * 24 * 3600, dry_run=dry_run)
-    ends = datetime.strptime(answer["expirationTimestamp"], _FORM).replace(tzinfo=UTC)
+    ends = datetime.strptime(answer["expirationTimestamp"], _TIME_FORMAT).replace(tzinfo=UTC)
     record = {
-        "server": entrance.server,
+        "server": context.server,
         "user": user,
-        "expires": ends.strftime(_FORM),
-        "renewAfter": (now + (ends - now) / 2).strftime(_FORM),
+        "expires": ends.strftime(_TIME_FORMAT),
+        "renewAfter": (now + (ends - now) / 2).strftime(_TIME_FORMAT),
     }
-    return Way(record, kubeconfig.whole(entrance.cluster, {"token": answer["token"]}))
+    return TargetAccess(record, kubeconfig.build_kubeconfig(context.cluster, {"token": answer["token"]}))
 
 
 def is_past(record: Mapping[str, Any], key: str, now: datetime) -> bool:
     """Whether a moment of a record has come; one that cannot be read has."""
     try:
-        return datetime.strptime(str(record.get(key)), _FORM).replace(tzinfo=UTC) - now <= timedelta()
+        return datetime.strptime(str(record.get(key)), _TIME_FORMAT).replace(tzinfo=UTC) - now <= timedelta()
     except ValueError:
         return True

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from kpo_platform.bootstrap.ansible.channel import fetch
-from kpo_platform.bootstrap.ansible.payload import CONNECTIONS, Done, Work
+from kpo_platform.bootstrap.ansible.channel import fetch_payload
+from kpo_platform.bootstrap.ansible.payload import CONNECTIONS, TaskPayload, WriteResult
 from kpo_platform.bootstrap.playbook import standalone
-from kpo_platform.bootstrap.playbook.standalone import Planned
+from kpo_platform.bootstrap.playbook.standalone import TaskPlan
 from kpo_platform.errors import PlatformError
 
 SPECIFICATION: dict[str, Any] = {
@@ -20,7 +20,7 @@ SPECIFICATION: dict[str, Any] = {
 serves the work, or what a person says by hand."""
 
 
-def run(module: Any, part: str, deed: Callable[[Work], Iterator[Done]]) -> None:
+def run_module(module: Any, part: str, deed: Callable[[TaskPayload], Iterator[WriteResult]]) -> None:
     """Be an Ansible module.
 
     Args:
@@ -30,7 +30,7 @@ def run(module: Any, part: str, deed: Callable[[Work], Iterator[Done]]) -> None:
     """
     done: list[dict[str, Any]] = []
     try:
-        with _planned(module, part) as planned:
+        with _load_task_plan(module, part) as planned:
             writes = planned.work.writes
             idle = module.check_mode or planned.refusal or not writes
             for each in () if idle else deed(planned.work):
@@ -45,10 +45,10 @@ def run(module: Any, part: str, deed: Callable[[Work], Iterator[Done]]) -> None:
 
 
 @contextmanager
-def _planned(module: Any, part: str) -> Iterator[Planned]:
+def _load_task_plan(module: Any, part: str) -> Iterator[TaskPlan]:
     socket = module.params["socket"]
     if socket:
-        yield Planned(fetch(socket, part), (), ())
+        yield TaskPlan(fetch_payload(socket, part), (), ())
     else:
-        with standalone.planned(module.params, part, dry_run=module.check_mode) as planned:
+        with standalone.plan_task(module.params, part, dry_run=module.check_mode) as planned:
             yield planned

@@ -6,20 +6,20 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from math import inf
 
-from kpo_platform.bootstrap.model import Live, Login, Plan
+from kpo_platform.bootstrap.model import LiveState, Plan, RegistryLogin
 from kpo_platform.bootstrap.registry import login_check, node_check, pull_secret
-from kpo_platform.bootstrap.registry.docker_config import Credentials, bare_host
-from kpo_platform.bootstrap.registry.login_check import Answer, Verdict
+from kpo_platform.bootstrap.registry.docker_config import RegistryCredentials, normalize_host
+from kpo_platform.bootstrap.registry.login_check import LoginResult, LoginStatus
 from kpo_platform.contract import Contract, Team
 from kpo_platform.errors import BootstrapError
 from kpo_platform.kube import Deadline, Kube
 
-Pair = tuple[str, Login]
+HostLogin = tuple[str, RegistryLogin]
 """A registry's host and a sign-in for it."""
 
 
 @dataclass
-class Questions:
+class LoginChecks:
     """What the registries said.
 
     Attributes:
@@ -27,22 +27,22 @@ class Questions:
     """
 
     deadline: Deadline = field(default_factory=lambda: Deadline(inf))
-    _asked: dict[Pair, Callable[[float], Verdict]] = field(default_factory=dict, repr=False)
-    _answers: dict[Pair, Verdict] = field(default_factory=dict, repr=False)
+    _asked: dict[HostLogin, Callable[[float], LoginResult]] = field(default_factory=dict, repr=False)
+    _answers: dict[HostLogin, LoginResult] = field(default_factory=dict, repr=False)
 
-    def begin(self, pairs: Iterable[Pair]) -> None:
+    def begin(self, pairs: Iterable[HostLogin]) -> None:
         """Ask from here, all at the same time and without waiting for answers."""
         for pair in set(pairs) - self._asked.keys():
-            self._asked[pair] = login_check.begin(*pair)
+            self._asked[pair] = login_check.start_check(*pair)
 
-    def answer(self, pair: Pair) -> Verdict:
+    def answer(self, pair: HostLogin) -> LoginResult:
         """The answer to one sign-in."""
         if pair not in self._answers:
             self.begin([pair])
             self._answers[pair] = self._asked[pair](self.deadline.remaining_seconds())
         return self._answers[pair]
 
-    def about(self, credentials: Credentials) -> Credentials:
+    def about(self, credentials: RegistryCredentials) -> RegistryCredentials:
         """The sign-ins that were given, with what their registries said.
 
         Raises:
@@ -50,17 +50,19 @@ class Questions:
         """
         answers = {host: self.answer((host, login)) for host, login in credentials.logins.items()}
         for host, verdict in answers.items():
-            _refuse(host, verdict)
-        return replace(credentials, answers={host: f"; {told(verdict)}" for host, verdict in answers.items()})
+            _raise_if_rejected(host, verdict)
+        return replace(
+            credentials, answers={host: f"; {describe_result(verdict)}" for host, verdict in answers.items()}
+        )
 
-    def about_live(self, teams: Iterable[Team], live: Live) -> Mapping[Pair, Verdict]:
+    def check_live_secrets(self, teams: Iterable[Team], live: LiveState) -> Mapping[HostLogin, LoginResult]:
         """What the registries say to the sign-ins in the teams' secrets."""
-        pairs = [pair for team in teams if (pair := pair_of(team, live))]
+        pairs = [pair for team in teams if (pair := get_secret_login(team, live))]
         self.begin(pairs)
         return {pair: self.answer(pair) for pair in pairs}
 
     def ask_nodes(
-        self, kube: Kube, contract: Contract, credentials: Credentials, made: Plan, say: Callable[[str], None]
+        self, kube: Kube, contract: Contract, credentials: RegistryCredentials, made: Plan, say: Callable[[str], None]
     ) -> None:
         """Ask by a node what could not be asked from here, before it is written.
 
@@ -74,35 +76,35 @@ class Questions:
         Raises:
             BootstrapError: a registry refused.
         """
-        written = {each.target for each in made.objects}
-        teams = {name: team for name, team in contract.teams.items() if pull_secret.target(team) in written}
+        written = {each.target for each in made.object_writes}
+        teams = {name: team for name, team in contract.teams.items() if pull_secret.make_secret_ref(team) in written}
         by_host = {team.registry.host: name for name, team in sorted(teams.items(), reverse=True)}
         for host, name in sorted(by_host.items()):
             login = credentials.logins[host]
             here = self.answer((host, login))
-            if here.elsewhere:
+            if here.retry_on_node:
                 say(f"Ask a node whether registry {host} takes the sign-in")
-                there = node_check.ask(kube, contract, name, login)
-                _refuse(host, there)
-                seen = there.seen if there.answer is Answer.TAKEN else f"{here.seen}; {there.seen}"
-                self._answers[host, login] = Verdict(there.answer, seen)
+                there = node_check.check_login_on_node(kube, contract, name, login)
+                _raise_if_rejected(host, there)
+                seen = there.evidence if there.status is LoginStatus.ACCEPTED else f"{here.evidence}; {there.evidence}"
+                self._answers[host, login] = LoginResult(there.status, seen)
 
 
-def pair_of(team: Team, live: Live) -> Pair | None:
+def get_secret_login(team: Team, live: LiveState) -> HostLogin | None:
     """The sign-in for its registry in a team's secret, if there is one."""
     secret = live.secrets.get((team.namespace, team.registry.pull_secret))
-    login = secret.logins.get(bare_host(team.registry.host)) if secret and team.registry.host else None
-    return (team.registry.host, login) if isinstance(login, Login) else None
+    login = secret.logins.get(normalize_host(team.registry.host)) if secret and team.registry.host else None
+    return (team.registry.host, login) if isinstance(login, RegistryLogin) else None
 
 
-def told(verdict: Verdict) -> str:
+def describe_result(verdict: LoginResult) -> str:
     """An answer in a few words."""
-    return f"sign-in {verdict.answer} ({verdict.seen})"
+    return f"sign-in {verdict.status} ({verdict.evidence})"
 
 
-def _refuse(host: str, verdict: Verdict) -> None:
-    if verdict.answer is Answer.REFUSED:
+def _raise_if_rejected(host: str, verdict: LoginResult) -> None:
+    if verdict.status is LoginStatus.REJECTED:
         raise BootstrapError(
-            f"Registry {host} refused the sign-in ({verdict.seen}), so nothing was written: "
+            f"Registry {host} refused the sign-in ({verdict.evidence}), so nothing was written: "
             f"run docker login {host}, or give another sign-in, and run again."
         )

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
-from kpo_platform.bootstrap.model import Login
+from kpo_platform.bootstrap.model import RegistryLogin
 from kpo_platform.errors import BootstrapError
 from kpo_platform.kube import Deadline
 
@@ -35,7 +35,7 @@ _TOKEN_USER = "<token>"  # the user that a credential helper names when it has a
 
 
 @dataclass(frozen=True)
-class Credentials:
+class RegistryCredentials:
     """What was found for the hosts that were asked for.
 
     Attributes:
@@ -44,7 +44,7 @@ class Credentials:
         answers: host to what its registry said to the sign-in, as far as it was asked.
     """
 
-    logins: Mapping[str, Login] = field(default_factory=dict)
+    logins: Mapping[str, RegistryLogin] = field(default_factory=dict)
     missing: Mapping[str, str] = field(default_factory=dict)
     answers: Mapping[str, str] = field(default_factory=dict)
 
@@ -55,7 +55,9 @@ class _Config:
     content: Mapping[str, Any] = field(repr=False)
 
 
-def find(hosts: Iterable[str], source: str | None, stdin: TextIO, deadline: Deadline) -> Credentials:
+def find_credentials(
+    hosts: Iterable[str], source: str | None, stdin: TextIO, deadline: Deadline
+) -> RegistryCredentials:
     """Look up sign-ins for some registries.
 
     Args:
@@ -69,10 +71,12 @@ def find(hosts: Iterable[str], source: str | None, stdin: TextIO, deadline: Dead
         BootstrapError: a configuration cannot be read.
     """
     wanted = sorted(set(hosts))
-    return _of_all(wanted, _read(source, stdin), deadline) if wanted else Credentials()
+    return _find_all(wanted, _read_configs(source, stdin), deadline) if wanted else RegistryCredentials()
 
 
-def of_secret(hosts: Iterable[str], origin: str, secret: Mapping[str, Any], deadline: Deadline) -> Credentials:
+def read_credentials(
+    hosts: Iterable[str], origin: str, secret: Mapping[str, Any], deadline: Deadline
+) -> RegistryCredentials:
     """Look up sign-ins in a Secret of the cluster, such as one that pods pull with already.
 
     Args:
@@ -89,10 +93,10 @@ def of_secret(hosts: Iterable[str], origin: str, secret: Mapping[str, Any], dead
             f"The Secret {origin} is of type {secret.get('type')} and has no {SECRET_KEY}; expected one of type "
             "kubernetes.io/dockerconfigjson, as kubectl create secret docker-registry makes it."
         )
-    return _of_all(sorted(set(hosts)), [_config_of(origin, secret)], deadline)
+    return _find_all(sorted(set(hosts)), [_read_secret(origin, secret)], deadline)
 
 
-def entries(origin: str, secret: Mapping[str, Any]) -> dict[str, Login | str]:
+def read_secret_logins(origin: str, secret: Mapping[str, Any]) -> dict[str, RegistryLogin | str]:
     """All that a Secret of the cluster has: a registry's bare host to its sign-in, or to the reason why it is none.
 
     Args:
@@ -100,12 +104,12 @@ def entries(origin: str, secret: Mapping[str, Any]) -> dict[str, Login | str]:
         secret: the Secret; of one that is no registry secret there is nothing.
     """
     try:
-        return _entries(_config_of(origin, secret))
+        return _parse_entries(_read_secret(origin, secret))
     except BootstrapError:
         return {}
 
 
-def _config_of(origin: str, secret: Mapping[str, Any]) -> _Config:
+def _read_secret(origin: str, secret: Mapping[str, Any]) -> _Config:
     try:
         text = base64.b64decode((secret.get("data") or {}).get(SECRET_KEY, "")).decode()
     except ValueError:
@@ -113,19 +117,19 @@ def _config_of(origin: str, secret: Mapping[str, Any]) -> _Config:
     return _parse(f"Secret {origin}", text)
 
 
-def _of_all(hosts: list[str], configs: list[_Config], deadline: Deadline) -> Credentials:
-    logins: dict[str, Login] = {}
+def _find_all(hosts: list[str], configs: list[_Config], deadline: Deadline) -> RegistryCredentials:
+    logins: dict[str, RegistryLogin] = {}
     missing: dict[str, str] = {}
     for host in hosts:
-        found = _look_up(host, configs, deadline)
-        if isinstance(found, Login):
+        found = _find_login(host, configs, deadline)
+        if isinstance(found, RegistryLogin):
             logins[host] = found
         else:
             missing[host] = found
-    return Credentials(logins, missing)
+    return RegistryCredentials(logins, missing)
 
 
-def given(hosts: Iterable[str], username: str, ask: Callable[[str], str]) -> Credentials:
+def use_password(hosts: Iterable[str], username: str, ask: Callable[[str], str]) -> RegistryCredentials:
     """The sign-in of a person who names user and password themselves, for the one registry that the teams have.
 
     Args:
@@ -142,33 +146,33 @@ def given(hosts: Iterable[str], username: str, ask: Callable[[str], str]) -> Cre
             f"--registry-username is for one registry, and the teams have {', '.join(wanted)}: "
             "choose teams of one registry with --team, or give --registry-config."
         )
-    return Credentials({host: Login(username, ask(host)) for host in wanted})
+    return RegistryCredentials({host: RegistryLogin(username, ask(host)) for host in wanted})
 
 
-def registry_key(host: str) -> str:
+def get_auths_key(host: str) -> str:
     """The key of a registry in a docker configuration; Docker Hub has one of its own."""
     return f"https://{_HUB}/v1/" if is_docker_hub(host) else host
 
 
 def is_docker_hub(host: str) -> bool:
     """Whether a registry is Docker Hub, under any of its names."""
-    return bare_host(host) == _HUB
+    return normalize_host(host) == _HUB
 
 
-def bare_host(host: str) -> str:
+def normalize_host(host: str) -> str:
     """A registry's bare host, whatever form a configuration gives it; of all names of Docker Hub one."""
     bare = re.sub(r"^https?://", "", host.strip())
     bare = re.sub(r"/(v[12]/?)?$", "", bare)
     return _HUB if bare in _HUB_NAMES else bare
 
 
-def short_life(login: Login) -> str:
+def describe_expiry(login: RegistryLogin) -> str:
     """For a sign-in that soon ends by itself, words that say so; nothing for one that lasts."""
     life = _SHORT_LIVED.get(login.username)
     return f"; such a sign-in ends {life} after it was given out, so run again before that" if life else ""
 
 
-def usual_files(environment: Mapping[str, str], home: Path) -> list[Path]:
+def list_default_files(environment: Mapping[str, str], home: Path) -> list[Path]:
     """The files that docker and podman use, in the order in which they are asked."""
     docker = Path(environment.get("DOCKER_CONFIG") or home / ".docker") / "config.json"
     config_home = Path(environment.get("XDG_CONFIG_HOME") or home / ".config")
@@ -180,12 +184,12 @@ def usual_files(environment: Mapping[str, str], home: Path) -> list[Path]:
     return files
 
 
-def _read(source: str | None, stdin: TextIO) -> list[_Config]:
+def _read_configs(source: str | None, stdin: TextIO) -> list[_Config]:
     if source == "-":
         return [_parse("standard input", stdin.read())]
     if source is not None:
         return [_parse_file(Path(source))]
-    return [_parse_file(file) for file in usual_files(os.environ, Path.home()) if file.is_file()]
+    return [_parse_file(file) for file in list_default_files(os.environ, Path.home()) if file.is_file()]
 
 
 def _parse_file(file: Path) -> _Config:
@@ -213,32 +217,32 @@ def _parse(origin: str, text: str) -> _Config:
     return _Config(origin, content)
 
 
-def _look_up(host: str, configs: list[_Config], deadline: Deadline) -> Login | str:
+def _find_login(host: str, configs: list[_Config], deadline: Deadline) -> RegistryLogin | str:
     reasons = []
     for config in configs:
-        helper = _helper(host, config.content)
-        found = _ask_helper(helper, host, min(_HELPER_SECONDS, deadline.remaining_seconds())) if helper else None
-        if not isinstance(found, Login):
-            found = _entries(config).get(bare_host(host)) or found
-        if isinstance(found, Login):
+        helper = _find_helper(host, config.content)
+        found = _run_helper(helper, host, min(_HELPER_SECONDS, deadline.remaining_seconds())) if helper else None
+        if not isinstance(found, RegistryLogin):
+            found = _parse_entries(config).get(normalize_host(host)) or found
+        if isinstance(found, RegistryLogin):
             return found
         reasons.append(found or f"{config.origin} has none")
     return "; ".join(reasons) or "no docker or podman configuration was found"
 
 
-def _helper(host: str, content: Mapping[str, Any]) -> str:
-    by_host = {bare_host(key): helper for key, helper in content.get("credHelpers", {}).items()}
-    return str(by_host.get(bare_host(host)) or content.get("credsStore") or "")
+def _find_helper(host: str, content: Mapping[str, Any]) -> str:
+    by_host = {normalize_host(key): helper for key, helper in content.get("credHelpers", {}).items()}
+    return str(by_host.get(normalize_host(host)) or content.get("credsStore") or "")
 
 
-def _ask_helper(helper: str, host: str, seconds: float) -> Login | str:
+def _run_helper(helper: str, host: str, seconds: float) -> RegistryLogin | str:
     program = f"docker-credential-{helper}"
     if not re.fullmatch(r"[A-Za-z0-9._-]+", helper):
         return "the configured credential helper is not a program's name"
     try:
         answer = subprocess.run(
             [program, "get"],
-            input=registry_key(host),
+            input=get_auths_key(host),
             capture_output=True,
             text=True,
             timeout=seconds,
@@ -252,31 +256,33 @@ def _ask_helper(helper: str, host: str, seconds: float) -> Login | str:
         return f"{program} did not answer within {seconds:.0f} s"
     except (subprocess.CalledProcessError, ValueError, KeyError, TypeError, OSError):
         return f"{program} has none"  # its output is not quoted: it may hold what it was asked for
-    return _login(username, password, program)
+    return _make_login(username, password, program)
 
 
-def _entries(config: _Config) -> dict[str, Login | str]:
+def _parse_entries(config: _Config) -> dict[str, RegistryLogin | str]:
     auths = config.content.get("auths", {})
     return {
-        bare_host(key): _entry(each, config.origin) for key, each in auths.items() if each and isinstance(each, dict)
+        normalize_host(key): _parse_entry(each, config.origin)
+        for key, each in auths.items()
+        if each and isinstance(each, dict)
     }
 
 
-def _entry(entry: Mapping[str, Any], origin: str) -> Login | str:
+def _parse_entry(entry: Mapping[str, Any], origin: str) -> RegistryLogin | str:
     if entry.get("identitytoken"):
-        return _login(_TOKEN_USER, "", origin)
+        return _make_login(_TOKEN_USER, "", origin)
     username, password = entry.get("username"), entry.get("password")
     if entry.get("auth"):
         try:
             username, _, password = base64.b64decode(entry["auth"], validate=True).decode().partition(":")
         except (binascii.Error, UnicodeDecodeError, TypeError, ValueError):
             return f"the entry in {origin} is not base64 of user:password"
-    return _login(str(username or ""), str(password or "").rstrip("\0"), origin)
+    return _make_login(str(username or ""), str(password or "").rstrip("\0"), origin)
 
 
-def _login(username: str, password: str, origin: str) -> Login | str:
+def _make_login(username: str, password: str, origin: str) -> RegistryLogin | str:
     if username == _TOKEN_USER:
         return f"{origin} has only an identity token, which a node cannot use: sign in with a password"
     if not username or not password:
         return f"{origin} has an entry without user or password"
-    return Login(username, password)
+    return RegistryLogin(username, password)

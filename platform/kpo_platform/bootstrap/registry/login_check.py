@@ -20,10 +20,10 @@ from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlencode, urlsplit
 from urllib.request import HTTPRedirectHandler, HTTPSHandler, OpenerDirector, Request, build_opener
-from urllib.request import parse_http_list as parts_of
-from urllib.request import parse_keqv_list as pairs_of
+from urllib.request import parse_http_list as parse_list
+from urllib.request import parse_keqv_list as parse_pairs
 
-from kpo_platform.bootstrap.model import Login
+from kpo_platform.bootstrap.model import RegistryLogin
 from kpo_platform.bootstrap.registry.docker_config import is_docker_hub
 from kpo_platform.kube import start_in_thread
 
@@ -34,27 +34,27 @@ _HUB_API = "registry-1.docker.io"
 _CERTIFICATES = ("/etc/docker/certs.d", "/etc/containers/certs.d")  # where docker and podman look, a folder a host
 
 
-class Answer(StrEnum):
+class LoginStatus(StrEnum):
     """What became of the question."""
 
-    TAKEN = "taken"
-    REFUSED = "refused"
+    ACCEPTED = "taken"
+    REJECTED = "refused"
     UNVERIFIED = "unverified"
 
 
 @dataclass(frozen=True)
-class Verdict:
+class LoginResult:
     """Whether a registry takes a sign-in, and by what that was seen, in a few words.
 
     ``elsewhere`` says that it may be seen by another way, where this one did not show it.
     """
 
-    answer: Answer
-    seen: str
-    elsewhere: bool = False
+    status: LoginStatus
+    evidence: str
+    retry_on_node: bool = False
 
 
-def from_here(host: str, login: Login) -> Verdict:
+def check_login(host: str, login: RegistryLogin) -> LoginResult:
     """Ask a registry from this machine.
 
     Args:
@@ -69,18 +69,18 @@ def from_here(host: str, login: Login) -> Verdict:
     except HTTPError as error:
         return _unverified(f"it answers with HTTP status {error.code}")
     except (OSError, HTTPException, ValueError) as error:
-        return _unverified(_reason(error))
+        return _unverified(_describe_error(error))
 
 
-def begin(host: str, login: Login) -> Callable[[float], Verdict]:
+def start_check(host: str, login: RegistryLogin) -> Callable[[float], LoginResult]:
     """Begin to ask a registry from this machine.
 
     Returns:
         Waits for the answer for so many seconds, and never for ever: resolving a name has no deadline of its own.
     """
-    wait = start_in_thread(lambda: from_here(host, login))
+    wait = start_in_thread(lambda: check_login(host, login))
 
-    def result(most: float) -> Verdict:
+    def result(most: float) -> LoginResult:
         seconds = min(most, 2 * _SECONDS)
         try:
             return wait(seconds)
@@ -95,27 +95,27 @@ class _Registry:
 
     def __init__(self, address: str) -> None:
         self._url = f"https://{address}/v2/"
-        self._opener: OpenerDirector = build_opener(HTTPSHandler(context=_trust(address)), _NoRedirects)
+        self._opener: OpenerDirector = build_opener(HTTPSHandler(context=_create_tls_context(address)), _NoRedirects)
 
-    def takes(self, login: Login) -> Verdict:
+    def takes(self, login: RegistryLogin) -> LoginResult:
         """Ask by the scheme that it wants: the password itself, or a token that its service gives for it."""
         try:
             self._get(self._url)
         except HTTPError as error:
             if error.code != _UNAUTHORIZED:
                 raise
-            wanted = _challenges(error.headers.get_all("WWW-Authenticate") or [])
+            wanted = _parse_challenges(error.headers.get_all("WWW-Authenticate") or [])
         else:
-            return Verdict(Answer.UNVERIFIED, "it asks nobody to sign in")
+            return LoginResult(LoginStatus.UNVERIFIED, "it asks nobody to sign in")
         try:
             self._sign_in(login, wanted)
         except HTTPError as error:
             if error.code not in (_UNAUTHORIZED, _FORBIDDEN):
                 raise
-            return Verdict(Answer.REFUSED, f"HTTP status {error.code}, asked from here")
-        return Verdict(Answer.TAKEN, "asked from here")
+            return LoginResult(LoginStatus.REJECTED, f"HTTP status {error.code}, asked from here")
+        return LoginResult(LoginStatus.ACCEPTED, "asked from here")
 
-    def _sign_in(self, login: Login, wanted: dict[str, dict[str, str]]) -> None:
+    def _sign_in(self, login: RegistryLogin, wanted: dict[str, dict[str, str]]) -> None:
         basic = base64.b64encode(f"{login.username}:{login.password}".encode()).decode()
         if "bearer" not in wanted:
             if "basic" not in wanted:
@@ -129,7 +129,7 @@ class _Registry:
         query = {"account": login.username, "client_id": "platformctl"}
         query |= {"service": challenge["service"]} if "service" in challenge else {}
         answer = self._get(f"{service}{'&' if '?' in service else '?'}{urlencode(query)}", f"Basic {basic}")
-        self._get(self._url, f"Bearer {_token(answer)}")
+        self._get(self._url, f"Bearer {_parse_token(answer)}")
 
     def _get(self, url: str, authorization: str = "") -> bytes:
         # Unredirected: even a handler that follows redirects would not send it on.
@@ -146,7 +146,7 @@ class _NoRedirects(HTTPRedirectHandler):
         return
 
 
-def _trust(address: str) -> ssl.SSLContext:
+def _create_tls_context(address: str) -> ssl.SSLContext:
     context = ssl.create_default_context()
     for folder in _CERTIFICATES:
         for file in sorted(Path(folder, address).glob("*.crt")):
@@ -154,13 +154,15 @@ def _trust(address: str) -> ssl.SSLContext:
     return context
 
 
-def _challenges(headers: list[str]) -> dict[str, dict[str, str]]:
+def _parse_challenges(headers: list[str]) -> dict[str, dict[str, str]]:
     """The schemes that a registry offers, each with its parameters."""
     parted = [header.partition(" ") for header in headers]
-    return {scheme.lower(): pairs_of([each for each in parts_of(rest) if "=" in each]) for scheme, _, rest in parted}
+    return {
+        scheme.lower(): parse_pairs([each for each in parse_list(rest) if "=" in each]) for scheme, _, rest in parted
+    }
 
 
-def _token(answer: bytes) -> str:
+def _parse_token(answer: bytes) -> str:
     try:
         content = json.loads(answer)
         return str(content.get("token") or content["access_token"])
@@ -177,11 +179,11 @@ def _is_loopback(address: str) -> bool:
         return host == "localhost"
 
 
-def _unverified(why: str) -> Verdict:
-    return Verdict(Answer.UNVERIFIED, f"not asked from here: {why}", elsewhere=True)
+def _unverified(why: str) -> LoginResult:
+    return LoginResult(LoginStatus.UNVERIFIED, f"not asked from here: {why}", retry_on_node=True)
 
 
-def _reason(error: Exception) -> str:
+def _describe_error(error: Exception) -> str:
     """Why nothing came of it, in words that are the same on every machine."""
     cause = error.reason if isinstance(error, URLError) else error
     if isinstance(cause, socket.gaierror):

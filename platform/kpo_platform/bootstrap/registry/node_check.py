@@ -14,9 +14,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from kpo_platform.bootstrap import labels
-from kpo_platform.bootstrap.model import Login
+from kpo_platform.bootstrap.model import RegistryLogin
 from kpo_platform.bootstrap.registry import pull_secret
-from kpo_platform.bootstrap.registry.login_check import Answer, Verdict
+from kpo_platform.bootstrap.registry.login_check import LoginResult, LoginStatus
 from kpo_platform.contract import Contract, Team
 from kpo_platform.errors import ClusterError, Forbidden, NotFound, PlatformError
 from kpo_platform.kube import POD, SECRET, Kube, Object, Resource
@@ -27,19 +27,19 @@ NAME = "registry-check"
 
 _IMAGE = "kpo-platform/sign-in-check:none"
 _GATE = "kpo-platform/secret"
-_LIFE_SECONDS = 60
-_WAIT_SECONDS = 45.0
-_LOOK = 0.5
+_POD_LIFETIME_SECONDS = 60
+_TIMEOUT_SECONDS = 45.0
+_INTERVAL = 0.5
 
 # What containerd and CRI-O say; the first that is found counts.
-_SIGNS = (
-    (Answer.TAKEN, r"insufficient_scope"),  # a token was given, and the image is not there
-    (Answer.REFUSED, r"401 Unauthorized|unauthorized|invalid username/password|oauth token: [^:]*: 403"),
-    (Answer.TAKEN, r"not found|manifest unknown|name unknown"),
+_PULL_PATTERNS = (
+    (LoginStatus.ACCEPTED, r"insufficient_scope"),  # a token was given, and the image is not there
+    (LoginStatus.REJECTED, r"401 Unauthorized|unauthorized|invalid username/password|oauth token: [^:]*: 403"),
+    (LoginStatus.ACCEPTED, r"not found|manifest unknown|name unknown"),
 )
 
 
-def ask(kube: Kube, contract: Contract, name: str, login: Login) -> Verdict:
+def check_login_on_node(kube: Kube, contract: Contract, name: str, login: RegistryLogin) -> LoginResult:
     """Have a node try a team's registry.
 
     Args:
@@ -50,12 +50,12 @@ def ask(kube: Kube, contract: Contract, name: str, login: Login) -> Verdict:
     """
     team = contract.team(name)
     try:
-        pod = _pod(contract, name, team)
+        pod = _build_pod(contract, name, team)
         for resource in (SECRET, POD):
             _remove(kube, team, resource)  # of a run that was killed
-        kube.apply(_gated(pod), dry_run=True)
-        with _made(kube, name, team, pod, login):
-            return _wait(kube, team)
+        kube.apply(_add_gate(pod), dry_run=True)
+        with _create_pod(kube, name, team, pod, login):
+            return _wait_for_pull(kube, team)
     except Forbidden:
         return _unverified("that needs the rights of rbac/bootstrap-operator-registry.yaml")
     except PlatformError as error:
@@ -63,11 +63,11 @@ def ask(kube: Kube, contract: Contract, name: str, login: Login) -> Verdict:
 
 
 @contextmanager
-def _made(kube: Kube, name: str, team: Team, pod: Object, login: Login) -> Iterator[None]:
+def _create_pod(kube: Kube, name: str, team: Team, pod: Object, login: RegistryLogin) -> Iterator[None]:
     """Have the pod and its Secret for a while."""
     try:
-        owner = kube.apply(_gated(pod))["metadata"]["uid"]
-        kube.apply(_secret(name, team, login, owner))
+        owner = kube.apply(_add_gate(pod))["metadata"]["uid"]
+        kube.apply(_build_secret(name, team, login, owner))
         kube.apply(pod)  # without its gate
         yield
     finally:
@@ -76,43 +76,43 @@ def _made(kube: Kube, name: str, team: Team, pod: Object, login: Login) -> Itera
                 _remove(kube, team, resource)
 
 
-def _wait(kube: Kube, team: Team) -> Verdict:
-    end = time.monotonic() + min(_WAIT_SECONDS, kube.deadline.remaining_seconds())
+def _wait_for_pull(kube: Kube, team: Team) -> LoginResult:
+    end = time.monotonic() + min(_TIMEOUT_SECONDS, kube.deadline.remaining_seconds())
     seen = "the pod was not scheduled"
     while time.monotonic() < end:
-        waiting = _waiting(kube.get(POD, NAME, team.namespace))
+        waiting = _read_waiting_state(kube.get(POD, NAME, team.namespace))
         seen = f"{waiting.get('reason', 'no reason')}: {waiting.get('message', 'no message')}" if waiting else seen
         if "Pull" in waiting.get("reason", "") and waiting.get("message"):
-            return judged(waiting["message"])
-        time.sleep(_LOOK)
-    return _unverified(f"no answer from a node within {_WAIT_SECONDS:.0f} s, last seen: {seen}")
+            return parse_pull_message(waiting["message"])
+        time.sleep(_INTERVAL)
+    return _unverified(f"no answer from a node within {_TIMEOUT_SECONDS:.0f} s, last seen: {seen}")
 
 
-def judged(message: str) -> Verdict:
+def parse_pull_message(message: str) -> LoginResult:
     """What a node's words about a pull say about the sign-in."""
-    found = ((answer, re.search(sign, message)) for answer, sign in _SIGNS)
-    answer, sign = next(((answer, match[0]) for answer, match in found if match), (Answer.UNVERIFIED, ""))
-    if answer is Answer.UNVERIFIED:
+    found = ((answer, re.search(sign, message)) for answer, sign in _PULL_PATTERNS)
+    answer, sign = next(((answer, match[0]) for answer, match in found if match), (LoginStatus.UNVERIFIED, ""))
+    if answer is LoginStatus.UNVERIFIED:
         return _unverified(f"a node says: {message[-300:]}")
-    return Verdict(answer, f"asked by a node, which says: {sign}")
+    return LoginResult(answer, f"asked by a node, which says: {sign}")
 
 
-def _pod(contract: Contract, name: str, team: Team) -> Object:
+def _build_pod(contract: Contract, name: str, team: Team) -> Object:
     """A pod of the team that has nothing but its image: what else it needs may not be there yet."""
     bare = team.model_copy(update={"volumes": (), "env": (), "env_from": (), "sidecars": ()})
     alone = contract.model_copy(update={"teams": {name: bare}})
     base = {"name": BASE, "image": f"{team.registry.host}/{_IMAGE}", "imagePullPolicy": "Always"}
-    more = {"imagePullSecrets": [{"name": NAME}], "activeDeadlineSeconds": _LIFE_SECONDS, "containers": [base]}
-    override = {"metadata": {"name": NAME, "labels": labels.shared()}, "spec": more}
+    more = {"imagePullSecrets": [{"name": NAME}], "activeDeadlineSeconds": _POD_LIFETIME_SECONDS, "containers": [base]}
+    override = {"metadata": {"name": NAME, "labels": labels.build_common_labels()}, "spec": more}
     return unchecked(alone, PodRequest(name, template="default", pod_override=override))
 
 
-def _gated(pod: Object) -> Object:
+def _add_gate(pod: Object) -> Object:
     return {**pod, "spec": {**pod["spec"], "schedulingGates": [{"name": _GATE}]}}
 
 
-def _secret(name: str, team: Team, login: Login, owner: str) -> Object:
-    secret = pull_secret.body(name, team, login)
+def _build_secret(name: str, team: Team, login: RegistryLogin, owner: str) -> Object:
+    secret = pull_secret.build_pull_secret(name, team, login)
     reference = {"apiVersion": "v1", "kind": POD.kind, "name": NAME, "uid": owner}
     return {**secret, "metadata": {**secret["metadata"], "name": NAME, "ownerReferences": [reference]}}
 
@@ -122,10 +122,10 @@ def _remove(kube: Kube, team: Team, resource: Resource) -> None:
         kube.force_delete(resource, NAME, team.namespace)
 
 
-def _waiting(pod: Object) -> dict[str, str]:
+def _read_waiting_state(pod: Object) -> dict[str, str]:
     statuses = (pod.get("status") or {}).get("containerStatuses") or [{}]
     return dict((statuses[0].get("state") or {}).get("waiting") or {})
 
 
-def _unverified(why: str) -> Verdict:
-    return Verdict(Answer.UNVERIFIED, f"not asked by a node: {why.rstrip('.')}")
+def _unverified(why: str) -> LoginResult:
+    return LoginResult(LoginStatus.UNVERIFIED, f"not asked by a node: {why.rstrip('.')}")

@@ -8,4 +8,4 @@ from kpo_platform.bootstrap.ansible import payload, writes
 from kpo_platform.bootstrap.playbook import module
 
 if __name__ == "__main__":
-    module.run(AnsibleModule(**module.SPECIFICATION), payload.CONNECTIONS, writes.connections)
+    module.run_module(AnsibleModule(**module.SPECIFICATION), payload.CONNECTIONS, writes.write_connections)

@@ -7,18 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from kpo_platform.bootstrap.model import Login
+from kpo_platform.bootstrap.model import RegistryLogin
 from kpo_platform.bootstrap.registry import login_check
-from kpo_platform.bootstrap.registry.login_check import Answer, Verdict, from_here
+from kpo_platform.bootstrap.registry.login_check import LoginResult, LoginStatus, check_login
 from unit.registry_server import BASIC, NAME, PASSWORD, USER, Registry, listening, resolve
 
-RIGHT, WRONG = Login(USER, PASSWORD), Login(USER, "wrong")
-TAKEN = Verdict(Answer.TAKEN, "asked from here")
-REFUSED = Verdict(Answer.REFUSED, "HTTP status 401, asked from here")
+RIGHT, WRONG = RegistryLogin(USER, PASSWORD), RegistryLogin(USER, "wrong")
+ACCEPTED = LoginResult(LoginStatus.ACCEPTED, "asked from here")
+REJECTED = LoginResult(LoginStatus.REJECTED, "HTTP status 401, asked from here")
 
 
-def unverified(why: str) -> Verdict:
-    return Verdict(Answer.UNVERIFIED, f"not asked from here: {why}", elsewhere=True)
+def unverified(why: str) -> LoginResult:
+    return LoginResult(LoginStatus.UNVERIFIED, f"not asked from here: {why}", retry_on_node=True)
 
 
 @pytest.fixture
@@ -30,17 +30,17 @@ def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Regist
 
 
 def test_a_password_is_tried_once_the_registry_asked_for_it(registry: Registry):
-    assert from_here(registry.host, RIGHT) == TAKEN
+    assert check_login(registry.host, RIGHT) == ACCEPTED
     assert registry.seen == [("/v2/", ""), ("/v2/", BASIC)]
-    assert from_here(registry.host, WRONG) == REFUSED
+    assert check_login(registry.host, WRONG) == REJECTED
 
 
 def test_a_token_service_gets_the_password_and_the_registry_the_token(registry: Registry):
     registry.form = "bearer"
-    assert from_here(registry.host, RIGHT) == TAKEN
+    assert check_login(registry.host, RIGHT) == ACCEPTED
     query = "account=robot&client_id=platformctl&service=registry%2C+of+tests"
     assert registry.seen == [("/v2/", ""), (f"/token?{query}", BASIC), ("/v2/", "Bearer of-the-service")]
-    assert from_here(registry.host, WRONG) == REFUSED
+    assert check_login(registry.host, WRONG) == REJECTED
 
 
 @pytest.mark.parametrize(
@@ -54,19 +54,19 @@ def test_a_token_service_gets_the_password_and_the_registry_the_token(registry: 
 )
 def test_what_cannot_be_known_is_unverified_and_no_password_is_sent(registry: Registry, form: str, why: str):
     registry.form = form
-    assert from_here(registry.host, RIGHT) == unverified(why)
+    assert check_login(registry.host, RIGHT) == unverified(why)
     assert registry.seen == [("/v2/", "")]
 
 
 def test_a_registry_that_asks_nobody_tells_nothing_of_a_sign_in_here_or_elsewhere(registry: Registry):
     registry.form = "open"
-    assert from_here(registry.host, RIGHT) == Verdict(Answer.UNVERIFIED, "it asks nobody to sign in")
+    assert check_login(registry.host, RIGHT) == LoginResult(LoginStatus.UNVERIFIED, "it asks nobody to sign in")
     assert registry.seen == [("/v2/", "")]
 
 
 def test_without_trust_no_password_is_sent(registry: Registry, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(login_check, "_CERTIFICATES", ())
-    assert from_here(registry.host, RIGHT) == unverified(
+    assert check_login(registry.host, RIGHT) == unverified(
         "its certificate is not trusted here (self-signed certificate)"
     )
     assert registry.seen == []
@@ -75,7 +75,7 @@ def test_without_trust_no_password_is_sent(registry: Registry, monkeypatch: pyte
 def test_without_tls_no_password_is_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     resolve(monkeypatch)
     with listening(tmp_path, tls=False) as plain:
-        assert from_here(plain.host, RIGHT) == unverified("it speaks no TLS, without which no password is sent")
+        assert check_login(plain.host, RIGHT) == unverified("it speaks no TLS, without which no password is sent")
     assert plain.seen == []
 
 
@@ -91,4 +91,4 @@ def test_without_tls_no_password_is_sent(tmp_path: Path, monkeypatch: pytest.Mon
 )
 def test_a_registry_that_is_not_reached_is_unverified(monkeypatch: pytest.MonkeyPatch, host: str, why: str):
     resolve(monkeypatch)
-    assert from_here(host, RIGHT) == unverified(why)
+    assert check_login(host, RIGHT) == unverified(why)

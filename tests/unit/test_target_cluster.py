@@ -33,8 +33,8 @@ def test_a_kubeconfig_takes_its_files_along(tmp_path: Path):
     for name in ("me.crt", "me.key"):
         (tmp_path / name).write_text(name)
     user = {"client-certificate": "me.crt", "client-key": "me.key", "username": "old"}
-    found = kubeconfig.read(config(tmp_path, "https://other.test", user), None)
-    assert found.signed_in() == {
+    found = kubeconfig.read_context(config(tmp_path, "https://other.test", user), None)
+    assert found.build_standalone() == {
         "apiVersion": "v1",
         "kind": "Config",
         "clusters": [
@@ -87,7 +87,7 @@ def test_a_kubeconfig_that_is_not_fit_for_pods_is_refused_in_a_sentence(
 ):
     file = config(tmp_path, server, user)
     with pytest.raises(BootstrapError) as error:
-        kubeconfig.read(file, context).signed_in()
+        kubeconfig.read_context(file, context).build_standalone()
     assert str(error.value).replace(file, "FILE").replace(str(tmp_path), "FOLDER") == sentence
 
 
@@ -95,7 +95,7 @@ def test_a_broken_kubeconfig_is_not_quoted(tmp_path: Path):
     file = tmp_path / "kubeconfig"
     file.write_text("token: s3cret: {")
     with pytest.raises(BootstrapError) as error:
-        kubeconfig.read(str(file), None)
+        kubeconfig.read_context(str(file), None)
     assert str(error.value) == f"The kubeconfig {file} is broken: expected YAML as kubectl reads it."
     assert error.value.__cause__ is None
 
@@ -103,7 +103,7 @@ def test_a_broken_kubeconfig_is_not_quoted(tmp_path: Path):
 @pytest.fixture
 def anywhere(monkeypatch: pytest.MonkeyPatch) -> None:
     """The servers of these tests are on this machine."""
-    monkeypatch.setattr(kubeconfig, "_refuse_this_machine", lambda *_: None)
+    monkeypatch.setattr(kubeconfig, "_reject_loopback", lambda *_: None)
 
 
 def test_a_token_is_obtained_for_thirty_days_and_the_servers_answer_counts(tmp_path: Path, anywhere: None):
@@ -111,8 +111,8 @@ def test_a_token_is_obtained_for_thirty_days_and_the_servers_answer_counts(tmp_p
         return 201, {"status": {"token": "s3cret", "expirationTimestamp": "2026-06-11T00:00:00Z"}}
 
     with serving(answer) as server:
-        target = target_cluster.Target(server.kubeconfig(tmp_path), None, "airflow/launcher")
-        way = target_cluster.by_account(target, NOW, 10, dry_run=False)
+        target = target_cluster.TargetCluster(server.kubeconfig(tmp_path), None, "airflow/launcher")
+        way = target_cluster.request_token_access(target, NOW, 10, dry_run=False)
     (request,) = server.seen
     assert (request.method, request.path, request.body["spec"]) == (
         "POST",
@@ -131,19 +131,21 @@ def test_a_token_is_obtained_for_thirty_days_and_the_servers_answer_counts(tmp_p
 @pytest.mark.parametrize("account", [None, "launcher", "/launcher"])
 def test_a_remote_connection_needs_an_account(account: str | None):
     with pytest.raises(BootstrapError, match="needs --target-account NAMESPACE/NAME"):
-        target_cluster.user_of(target_cluster.Target("file", None, account))
+        target_cluster.get_account_user(target_cluster.TargetCluster("file", None, account))
 
 
 def test_a_kubeconfig_is_tried_and_an_expired_token_is_told(tmp_path: Path, anywhere: None):
     with serving(lambda _: (201, {"status": {"userInfo": {"username": "jane"}}})) as server:
-        way = target_cluster.by_kubeconfig(target_cluster.Target(server.kubeconfig(tmp_path)), 10)
+        way = target_cluster.read_kubeconfig_access(target_cluster.TargetCluster(server.kubeconfig(tmp_path)), 10)
     assert (way.record["user"], server.seen[0].headers["authorization"]) == ("jane", "Bearer token-of-the-test")
     assert (
-        target_cluster.by_kubeconfig(target_cluster.Target(server.kubeconfig(tmp_path)), 10).record["user"]
-        == target_cluster.UNCHECKED
+        target_cluster.read_kubeconfig_access(target_cluster.TargetCluster(server.kubeconfig(tmp_path)), 10).record[
+            "user"
+        ]
+        == target_cluster.UNVERIFIED_USER
     )
     with serving(lambda _: status(401, "Unauthorized")) as server, pytest.raises(ClusterError) as error:
-        target_cluster.by_kubeconfig(target_cluster.Target(server.kubeconfig(tmp_path)), 10)
+        target_cluster.read_kubeconfig_access(target_cluster.TargetCluster(server.kubeconfig(tmp_path)), 10)
     assert str(error.value) == (
         f"The API server {server.url} does not know who you are: the kubeconfig's token or certificate is "
         "expired or wrong; sign in again."

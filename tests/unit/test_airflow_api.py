@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from kpo_platform.bootstrap.connections.airflow_api import by_url
+from kpo_platform.bootstrap.connections.airflow_api import connect_by_url
 from kpo_platform.errors import AirflowError
 from kpo_platform.kube import Deadline
 from unit.servers import Answer, Request, serving
@@ -17,7 +17,7 @@ BODY = {"connection_id": "k8s default", "conn_type": "kubernetes", "extra": '{"p
 
 def failure(answer: Answer) -> str:
     with serving(lambda _: answer) as server, pytest.raises(AirflowError) as error:
-        by_url(server.url, Deadline(30)).put_connection(BODY)
+        connect_by_url(server.url, Deadline(30)).put_connection(BODY)
     return str(error.value).replace(server.url, "URL")
 
 
@@ -26,9 +26,9 @@ def test_the_token_of_the_sign_in_goes_with_every_later_call_below_the_path_of_t
         return (201, {"access_token": "abc"}) if request.method == "POST" else (200, {"conn_type": "kubernetes"})
 
     with serving(answer) as server:
-        airflow = by_url(f"{server.url}/airflow/", Deadline(30))
-        airflow.sign_in("admin", "s3cret", "")
-        assert airflow.connection("k8s/default") == {"conn_type": "kubernetes"}
+        airflow = connect_by_url(f"{server.url}/airflow/", Deadline(30))
+        airflow.log_in("admin", "s3cret", "")
+        assert airflow.get_connection("k8s/default") == {"conn_type": "kubernetes"}
     assert server.seen == [
         Request("POST", "/airflow/auth/token", {"username": "admin", "password": "s3cret"}),
         Request("GET", "/airflow/api/v2/connections/k8s%2Fdefault"),
@@ -38,19 +38,19 @@ def test_the_token_of_the_sign_in_goes_with_every_later_call_below_the_path_of_t
 
 def test_a_wrong_password_is_told_in_a_sentence():
     with serving(lambda _: (401, {"detail": "Invalid credentials"})) as server, pytest.raises(AirflowError) as error:
-        by_url(server.url, Deadline(30)).sign_in("admin", "s3cret", "find it")
+        connect_by_url(server.url, Deadline(30)).log_in("admin", "s3cret", "find it")
     assert str(error.value) == f"Airflow ({server.url}) refused the user name or the password given for it: find it."
 
 
 def test_a_connection_that_is_not_there_is_nothing():
     with serving(lambda _: (404, {"detail": "not found"})) as server:
-        assert by_url(server.url, Deadline(30)).connection("k8s_default") is None
+        assert connect_by_url(server.url, Deadline(30)).get_connection("k8s_default") is None
 
 
 @pytest.mark.parametrize(("first", "methods"), [(201, ["POST"]), (409, ["POST", "PATCH"])])
 def test_a_connection_is_created_or_else_changed(first: int, methods: list[str]):
     with serving(lambda request: (first if request.method == "POST" else 200, {})) as server:
-        by_url(server.url, Deadline(30)).put_connection(BODY)
+        connect_by_url(server.url, Deadline(30)).put_connection(BODY)
     assert [request.method for request in server.seen] == methods
     assert all(request.body == BODY for request in server.seen)
 
@@ -81,11 +81,11 @@ def test_an_airflow_that_is_not_there_is_told_by_its_address():
     with serving(lambda _: (200, {})) as server:
         pass
     with pytest.raises(AirflowError) as error:
-        by_url(server.url, Deadline(30)).connection("k8s_default")
+        connect_by_url(server.url, Deadline(30)).get_connection("k8s_default")
     assert str(error.value).startswith(f"No answer from Airflow ({server.url}) ([Errno 111] Connection refused);")
 
 
 @pytest.mark.parametrize("url", ["airflow.test", "ftp://airflow.test", "http://", "http://host:port"])
 def test_what_is_no_address_is_refused(url: str):
     with pytest.raises(AirflowError, match="is no address of Airflow"):
-        by_url(url, Deadline(30))
+        connect_by_url(url, Deadline(30))

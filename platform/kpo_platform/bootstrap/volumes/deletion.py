@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from kpo_platform.bootstrap import labels
-from kpo_platform.bootstrap.model import Target
-from kpo_platform.bootstrap.volumes.left_namespaces import Left
+from kpo_platform.bootstrap.model import ObjectRef
+from kpo_platform.bootstrap.volumes.left_namespaces import LeftNamespace
 from kpo_platform.contract import Contract
 from kpo_platform.errors import NotFound, TeamError, unknown
 from kpo_platform.kube import VOLUME_CLAIM, Kube, Object
@@ -15,22 +15,22 @@ from kpo_platform.pod.rules.all_rules import TEAM_LABEL
 
 
 @dataclass(frozen=True)
-class Claim:
+class DeletableClaim:
     """A volume claim that can go.
 
     Attributes:
-        target: the claim.
+        ref: the claim.
         about: its size, class and phase.
         found: the claim as it was read.
     """
 
-    target: Target
-    about: str
-    found: Object = field(repr=False)
+    ref: ObjectRef
+    description: str
+    object: Object = field(repr=False)
 
 
 @dataclass(frozen=True)
-class Doomed:
+class DeletionPlan:
     """What is left of a team, or is a team's, and would go.
 
     Attributes:
@@ -39,12 +39,12 @@ class Doomed:
         claims: the claims that bootstrap made for it in all of its namespaces, those of the contract and orphans.
     """
 
-    declared: bool
-    left: tuple[str, ...]
-    claims: tuple[Claim, ...]
+    is_declared: bool
+    left_namespaces: tuple[str, ...]
+    claims: tuple[DeletableClaim, ...]
 
 
-def find(kube: Kube, contract: Contract, name: str, every: Iterable[Left]) -> Doomed:
+def plan_deletion(kube: Kube, contract: Contract, name: str, every: Iterable[LeftNamespace]) -> DeletionPlan:
     """What of a team would go.
 
     Args:
@@ -62,30 +62,30 @@ def find(kube: Kube, contract: Contract, name: str, every: Iterable[Left]) -> Do
     left = [each.namespace for each in every if each.name == name]
     if not current and not left:
         raise TeamError(*unknown("team", name, {*contract.teams, *(each.name for each in every)}))
-    which = f"{labels.MARK},{TEAM_LABEL}={name}"
+    which = f"{labels.SELECTOR},{TEAM_LABEL}={name}"
     found = [claim for namespace in (*current, *left) for claim in kube.list_objects(VOLUME_CLAIM, namespace, which)]
-    return Doomed(bool(current), tuple(left), tuple(_claim(each) for each in found))
+    return DeletionPlan(bool(current), tuple(left), tuple(_parse_claim(each) for each in found))
 
 
-def delete(kube: Kube, doomed: Doomed) -> Iterator[tuple[Claim, str]]:
+def delete_claims(kube: Kube, plan: DeletionPlan) -> Iterator[tuple[DeletableClaim, str]]:
     """Delete the claims, one after the other, and say what was seen of each afterwards.
 
     Raises:
         Forbidden: the caller may not (rbac/bootstrap-operator-delete.yaml).
         ClusterError: one could not be deleted; those before it are.
     """
-    for claim in doomed.claims:
+    for claim in plan.claims:
         try:
-            kube.delete(VOLUME_CLAIM, claim.found)
-            kube.get(VOLUME_CLAIM, claim.target.name, claim.target.namespace)
+            kube.delete(VOLUME_CLAIM, claim.object)
+            kube.get(VOLUME_CLAIM, claim.ref.name, claim.ref.namespace)
         except NotFound:
             yield claim, "gone"
         else:
             yield claim, "goes when the last pod that uses it has ended"
 
 
-def _claim(found: Object) -> Claim:
+def _parse_claim(found: Object) -> DeletableClaim:
     meta, spec = found["metadata"], found["spec"]
     size = spec["resources"]["requests"]["storage"]
     about = f"{size}, class {spec.get('storageClassName') or 'none'}, {(found.get('status') or {}).get('phase', '')}"
-    return Claim(Target(VOLUME_CLAIM.kind, meta["namespace"], meta["name"]), about, found)
+    return DeletableClaim(ObjectRef(VOLUME_CLAIM.kind, meta["namespace"], meta["name"]), about, found)

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from kpo_platform.bootstrap.connections import pod_env
-from kpo_platform.bootstrap.connections.env_secret import in_use
-from kpo_platform.bootstrap.model import Live, LiveEnvironment
+from kpo_platform.bootstrap.connections.env_secret import check_usage
+from kpo_platform.bootstrap.model import LiveConnectionsSecret, LiveState
 from unit.command_line import Cluster, CommandResult, Platformctl
 from unit.contracts import contract
 from unit.platform_server import WRITTEN
@@ -57,9 +57,13 @@ def secret(*managed: tuple[str, str]) -> dict[str, Any]:
 
 def judged(*pods: dict[str, Any]) -> tuple[bool, str]:
     whole = contract()
-    environment = LiveEnvironment({NAME: "{}"}, {}, "7", pod_env.written(secret((NAME, WRITTEN))))
-    found = pod_env.held(pod_env.of_airflow(pods, whole), SECRET, environment.values)
-    return in_use(whole, "k8s_default", Live(environment=environment, variables=found))
+    connections_secret = LiveConnectionsSecret({NAME: "{}"}, {}, "7", pod_env.read_write_times(secret((NAME, WRITTEN))))
+    found = pod_env.find_connection_variables(
+        pod_env.select_airflow_pods(pods, whole), SECRET, connections_secret.values
+    )
+    return check_usage(
+        whole, "k8s_default", LiveState(connections_secret=connections_secret, connection_variables=found)
+    )
 
 
 @pytest.mark.parametrize("container", [FROM_SECRET, WHOLE_SECRET])
@@ -118,7 +122,7 @@ def test_a_pod_that_does_not_run_yet_is_no_evidence_alone():
 
 
 def test_a_key_is_as_old_as_the_last_hand_that_wrote_it():
-    noted = pod_env.written(secret((NAME, WRITTEN), (NAME, AFTER), ("GONE", AFTER)))
+    noted = pod_env.read_write_times(secret((NAME, WRITTEN), (NAME, AFTER), ("GONE", AFTER)))
     shown = {key: time.isoformat().replace("+00:00", "Z") for key, time in noted.items()}
     assert shown == {NAME: AFTER, "OTHER": BEFORE}
 

@@ -18,7 +18,7 @@ from unit.command_line import Cluster, Platformctl
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lease, "DURATION", 1)
     monkeypatch.setattr(lease, "_RENEWAL", 0.1)
-    monkeypatch.setattr(lease, "_LOOK", 0.05)
+    monkeypatch.setattr(lease, "_INTERVAL", 0.05)
 
 
 def kube(cluster: Cluster, seconds: float = 10) -> Kube:
@@ -32,13 +32,13 @@ def lease_of(holder: str) -> dict[str, Any]:
 
 
 def test_the_turn_is_given_back(cluster: Cluster, quick: None):
-    with lease.taken(kube(cluster), "airflow", print):
+    with lease.hold_lease(kube(cluster), "airflow", print):
         assert cluster.platform.lease["spec"]["leaseDurationSeconds"] == 1
     assert cluster.platform.lease is None
 
 
 def test_the_turn_is_given_back_after_a_failure(cluster: Cluster, quick: None):
-    with pytest.raises(ValueError, match="oops"), lease.taken(kube(cluster), "airflow", print):
+    with pytest.raises(ValueError, match="oops"), lease.hold_lease(kube(cluster), "airflow", print):
         raise ValueError("oops")
     assert cluster.platform.lease is None
 
@@ -48,10 +48,10 @@ def test_a_second_run_waits_for_the_first_and_says_for_whom(cluster: Cluster, qu
     order: list[str] = []
 
     def second() -> None:
-        with lease.taken(kube(cluster), "airflow", said.append):
+        with lease.hold_lease(kube(cluster), "airflow", said.append):
             order.append("second")
 
-    with lease.taken(kube(cluster), "airflow", print) as first:
+    with lease.hold_lease(kube(cluster), "airflow", print) as first:
         other = threading.Thread(target=second)
         other.start()
         other.join(2)  # longer than the Lease lasts unless it is renewed
@@ -62,14 +62,14 @@ def test_a_second_run_waits_for_the_first_and_says_for_whom(cluster: Cluster, qu
 
 def test_the_lease_of_a_run_that_was_killed_is_taken_over(cluster: Cluster, quick: None):
     cluster.platform.lease = lease_of("killed")
-    with lease.taken(kube(cluster), "airflow", print) as now:
+    with lease.hold_lease(kube(cluster), "airflow", print) as now:
         assert cluster.platform.lease["spec"]["holderIdentity"] == now.holder
     assert cluster.platform.lease is None
 
 
 def test_a_run_that_is_never_done_is_not_waited_for_forever(cluster: Cluster, quick: None):
     cluster.platform.lease = {**lease_of("slow"), "spec": {"holderIdentity": "slow", "leaseDurationSeconds": 60}}
-    with pytest.raises(BootstrapError) as error, lease.taken(kube(cluster, 0.5), "airflow", print):
+    with pytest.raises(BootstrapError) as error, lease.hold_lease(kube(cluster, 0.5), "airflow", print):
         pass
     assert str(error.value) == (
         "Another run of bootstrap, slow, was not done in time: wait for it, or give more with --timeout."
@@ -77,14 +77,14 @@ def test_a_run_that_is_never_done_is_not_waited_for_forever(cluster: Cluster, qu
 
 
 def test_who_lost_the_turn_writes_nothing_more(cluster: Cluster, quick: None):
-    with lease.taken(kube(cluster), "airflow", print) as first:
+    with lease.hold_lease(kube(cluster), "airflow", print) as first:
         cluster.platform.lease = {**lease_of("other"), "metadata": {"resourceVersion": "99"}}
         for _ in range(50):
             if first.lost:
                 break
             threading.Event().wait(0.05)
         with pytest.raises(BootstrapError, match="Another run of bootstrap took over"):
-            first.check()
+            first.ensure_held()
 
 
 def test_a_dry_run_needs_no_turn(platformctl: Platformctl, cluster: Cluster, tmp_path: Path):

@@ -10,8 +10,13 @@ from typing import Any
 
 import pytest
 
-from kpo_platform.bootstrap.model import Login
-from kpo_platform.bootstrap.registry.docker_config import Credentials, find, given, usual_files
+from kpo_platform.bootstrap.model import RegistryLogin
+from kpo_platform.bootstrap.registry.docker_config import (
+    RegistryCredentials,
+    find_credentials,
+    list_default_files,
+    use_password,
+)
 from kpo_platform.errors import BootstrapError
 from kpo_platform.kube import Deadline
 from unit.command_line import Cluster, CommandResult, Platformctl
@@ -24,8 +29,8 @@ def auth(user: str, password: str) -> dict[str, str]:
     return {"auth": b64encode(f"{user}:{password}".encode()).decode()}
 
 
-def from_stdin(*hosts: str, **content: Any) -> Credentials:
-    return find(hosts, "-", io.StringIO(json.dumps(content)), Deadline(30))
+def from_stdin(*hosts: str, **content: Any) -> RegistryCredentials:
+    return find_credentials(hosts, "-", io.StringIO(json.dumps(content)), Deadline(30))
 
 
 @pytest.fixture
@@ -43,25 +48,25 @@ def program(directory: Path, name: str, script: str) -> None:
 
 def test_only_the_hosts_that_were_asked_for_are_given():
     found = from_stdin(HOST, auths={HOST: auth("robot", "s3cret:with:colons"), "other.test": auth("me", "mine")})
-    assert found == Credentials({HOST: Login("robot", "s3cret:with:colons")})
+    assert found == RegistryCredentials({HOST: RegistryLogin("robot", "s3cret:with:colons")})
 
 
 def test_without_hosts_nothing_is_read():
-    assert find([], "/no/such/file", NOTHING, Deadline(30)) == Credentials()
+    assert find_credentials([], "/no/such/file", NOTHING, Deadline(30)) == RegistryCredentials()
 
 
 @pytest.mark.parametrize("key", [f"https://{HOST}", f"https://{HOST}/v1/", f"http://{HOST}/v2/", f"{HOST}/"])
 def test_a_host_is_found_under_every_form_that_docker_writes(key: str):
-    assert from_stdin(HOST, auths={key: auth("a", "b")}).logins == {HOST: Login("a", "b")}
+    assert from_stdin(HOST, auths={key: auth("a", "b")}).logins == {HOST: RegistryLogin("a", "b")}
 
 
 def test_docker_hub_is_found_under_its_own_key():
     found = from_stdin("docker.io", auths={"https://index.docker.io/v1/": auth("a", "b")})
-    assert found.logins == {"docker.io": Login("a", "b")}
+    assert found.logins == {"docker.io": RegistryLogin("a", "b")}
 
 
 def test_user_and_password_may_stand_apart():
-    assert from_stdin(HOST, auths={HOST: {"username": "a", "password": "b"}}).logins == {HOST: Login("a", "b")}
+    assert from_stdin(HOST, auths={HOST: {"username": "a", "password": "b"}}).logins == {HOST: RegistryLogin("a", "b")}
 
 
 def test_a_helper_of_the_host_goes_before_the_store_and_the_store_before_the_file(programs: Path):
@@ -74,15 +79,15 @@ def test_a_helper_of_the_host_goes_before_the_store_and_the_store_before_the_fil
         "credsStore": "store",
     }
     assert from_stdin(HOST, "other.test", **content).logins == {
-        HOST: Login("host", f"of {HOST}"),
-        "other.test": Login("store", "of other.test"),
+        HOST: RegistryLogin("host", f"of {HOST}"),
+        "other.test": RegistryLogin("store", "of other.test"),
     }
 
 
 def test_the_file_is_asked_where_the_store_has_none(programs: Path):
     program(programs, "docker-credential-empty", "echo credentials not found in native keychain; exit 1")
     found = from_stdin(HOST, auths={HOST: auth("a", "b")}, credsStore="empty")
-    assert found.logins == {HOST: Login("a", "b")}
+    assert found.logins == {HOST: RegistryLogin("a", "b")}
 
 
 @pytest.mark.parametrize(
@@ -101,19 +106,19 @@ def test_the_file_is_asked_where_the_store_has_none(programs: Path):
     ],
 )
 def test_why_there_is_no_sign_in_is_said(content: dict[str, Any], reason: str, programs: Path):
-    assert from_stdin(HOST, **content) == Credentials({}, {HOST: reason})
+    assert from_stdin(HOST, **content) == RegistryCredentials({}, {HOST: reason})
 
 
 def test_what_a_helper_prints_is_never_repeated(programs: Path):
     program(programs, "docker-credential-chatty", "echo the password is s3cret; exit 1")
     found = from_stdin(HOST, credsStore="chatty")
-    assert found == Credentials({}, {HOST: "docker-credential-chatty has none"})
+    assert found == RegistryCredentials({}, {HOST: "docker-credential-chatty has none"})
 
 
 @pytest.mark.parametrize("text", ["", "s3cret", "[]", '{"auths": []}', '{"credsStore": {}}'])
 def test_a_broken_configuration_is_refused_without_quoting_it(text: str):
     with pytest.raises(BootstrapError) as error:
-        find([HOST], "-", io.StringIO(text), Deadline(30))
+        find_credentials([HOST], "-", io.StringIO(text), Deadline(30))
     assert str(error.value) == (
         "The registry configuration in standard input is broken: expected JSON as `docker login` writes it; "
         "sign in again or name another file with --registry-config."
@@ -123,7 +128,7 @@ def test_a_broken_configuration_is_refused_without_quoting_it(text: str):
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path):
     with pytest.raises(BootstrapError) as error:
-        find([HOST], str(tmp_path / "absent.json"), NOTHING, Deadline(30))
+        find_credentials([HOST], str(tmp_path / "absent.json"), NOTHING, Deadline(30))
     assert str(error.value) == (
         f"The registry configuration {tmp_path / 'absent.json'} cannot be read: No such file or directory."
     )
@@ -131,37 +136,37 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path):
 
 def test_the_usual_files_are_those_of_docker_and_podman_in_their_order():
     environment = {"REGISTRY_AUTH_FILE": "/named.json", "DOCKER_CONFIG": "/docker", "XDG_RUNTIME_DIR": "/run/me"}
-    assert [str(file) for file in usual_files(environment, Path("/home/me"))] == [
+    assert [str(file) for file in list_default_files(environment, Path("/home/me"))] == [
         "/named.json",
         "/docker/config.json",
         "/run/me/containers/auth.json",
         "/home/me/.config/containers/auth.json",
     ]
-    assert [str(file) for file in usual_files({}, Path("/home/me"))] == [
+    assert [str(file) for file in list_default_files({}, Path("/home/me"))] == [
         "/home/me/.docker/config.json",
         "/home/me/.config/containers/auth.json",
     ]
 
 
 def test_a_sign_in_does_not_show_itself():
-    assert repr(Login("robot", "s3cret")) == "Login()"
+    assert repr(RegistryLogin("robot", "s3cret")) == "RegistryLogin()"
 
 
 def test_a_user_who_is_named_signs_in_to_the_one_registry():
-    found = given([HOST, HOST], "robot", lambda host: f"for {host}")
-    assert found == Credentials({HOST: Login("robot", f"for {HOST}")})
+    found = use_password([HOST, HOST], "robot", lambda host: f"for {host}")
+    assert found == RegistryCredentials({HOST: RegistryLogin("robot", f"for {HOST}")})
 
 
 def test_nobody_is_asked_for_a_password_of_no_registry():
     def never(host: str) -> str:
         raise AssertionError(host)
 
-    assert given([], "robot", never) == Credentials()
+    assert use_password([], "robot", never) == RegistryCredentials()
 
 
 def test_a_user_who_is_named_is_not_for_several_registries():
     with pytest.raises(BootstrapError) as error:
-        given([HOST, "other.test"], "robot", lambda _: "p")
+        use_password([HOST, "other.test"], "robot", lambda _: "p")
     assert str(error.value) == (
         f"--registry-username is for one registry, and the teams have other.test, {HOST}: "
         "choose teams of one registry with --team, or give --registry-config."

@@ -12,31 +12,40 @@ import pytest
 
 from kpo_platform.bootstrap import plan, verify
 from kpo_platform.bootstrap.connections import target_cluster
-from kpo_platform.bootstrap.connections.target_cluster import RECORD, Way
-from kpo_platform.bootstrap.model import Action, Change, Holder, Live, LiveConnection, LiveEnvironment, Target, Verb
-from kpo_platform.bootstrap.registry.docker_config import Credentials
+from kpo_platform.bootstrap.connections.target_cluster import RECORD_KEY, TargetAccess
+from kpo_platform.bootstrap.model import (
+    Action,
+    ContainerVariable,
+    FieldChange,
+    LiveConnection,
+    LiveConnectionsSecret,
+    LiveState,
+    ObjectRef,
+    Verb,
+)
+from kpo_platform.bootstrap.registry.docker_config import RegistryCredentials
 from kpo_platform.pod.xcom import connection_extra
 from unit.contracts import contract
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
-LIVE = Live(at=NOW, namespaces=frozenset({"team-alpha"}))
+LIVE = LiveState(read_at=NOW, namespaces=frozenset({"team-alpha"}))
 RECORDED = {
     "server": "https://other.test",
     "user": "system:serviceaccount:airflow:launcher",
     "expires": "2026-07-01T00:00:00Z",
     "renewAfter": "2026-06-16T00:00:00Z",
 }
-WAY = Way(RECORDED, {"users": [{"user": {"token": "s3cret"}}]})
+WAY = TargetAccess(RECORDED, {"users": [{"user": {"token": "s3cret"}}]})
 SHOWN = "https://other.test as system:serviceaccount:airflow:launcher, until 2026-07-01T00:00:00Z"
-CONNECTION = Target("Connection", "", "k8s_default")
-SECRET = Target("Secret", "airflow", "airflow-connections")
+CONNECTION = ObjectRef("Connection", "", "k8s_default")
+SECRET = ObjectRef("Secret", "airflow", "airflow-connections")
 HOW = "give --target-kubeconfig (and --target-context), and run again"
 RESTART = "Airflow's scheduler and triggerer read it when they start: kubectl -n airflow rollout restart statefulset"
 
 
-def made(live: Live, way: Way | None = None, **ref: str) -> list[Action]:
+def made(live: LiveState, way: TargetAccess | None = None, **ref: str) -> list[Action]:
     whole = contract(volumes=[], connection={"id": "k8s_default", "mode": "inCluster", "via": "api", **ref})
-    found = plan.make(whole, whole.teams, Credentials(), live, {"k8s_default": way} if way else {})
+    found = plan.make_plan(whole, whole.teams, RegistryCredentials(), live, {"k8s_default": way} if way else {})
     return list(found.actions)
 
 
@@ -46,14 +55,14 @@ def extra(**more: Any) -> dict[str, Any]:
     return {**common, **more}
 
 
-def with_connection(**more: Any) -> Live:
+def with_connection(**more: Any) -> LiveState:
     return replace(LIVE, connections={"k8s_default": LiveConnection("kubernetes", extra(**more))})
 
 
-def with_environment(value: dict[str, Any], **labels: str) -> Live:
+def with_environment(value: dict[str, Any], **labels: str) -> LiveState:
     ours = {"app.kubernetes.io/managed-by": "platformctl"} | labels
     values = {"AIRFLOW_CONN_OTHER": "{}", "AIRFLOW_CONN_K8S_DEFAULT": json.dumps(value)}
-    return replace(LIVE, environment=LiveEnvironment(values, ours, "7"))
+    return replace(LIVE, connections_secret=LiveConnectionsSecret(values, ours, "7"))
 
 
 def test_a_connection_that_leads_out_waits_for_somebody_to_say_where():
@@ -75,16 +84,16 @@ def test_a_token_that_has_most_of_its_life_before_it_stays():
 
 
 def test_a_token_that_gets_old_is_a_finding_until_it_is_renewed():
-    live = replace(with_connection(kube_config="***", kpo_platform=RECORDED), at=datetime(2026, 6, 20, tzinfo=UTC))
+    live = replace(with_connection(kube_config="***", kpo_platform=RECORDED), read_at=datetime(2026, 6, 20, tzinfo=UTC))
     note = f"its token ends at 2026-07-01T00:00:00Z and is to be renewed: {HOW}"
     assert made(live, mode="remote") == [Action(Verb.BLOCKED, CONNECTION, note=note)]
     newer = {**RECORDED, "expires": "2026-07-20T00:00:00Z", "renewAfter": "2026-07-05T00:00:00Z"}
-    (action,) = made(live, Way(newer, {}), mode="remote")
+    (action,) = made(live, TargetAccess(newer, {}), mode="remote")
     assert (action.verb, action.changes) == (
         Verb.CHANGE,
         (
-            Change("expires", "2026-07-01T00:00:00Z", "2026-07-20T00:00:00Z"),
-            Change("renewAfter", "2026-06-16T00:00:00Z", "2026-07-05T00:00:00Z"),
+            FieldChange("expires", "2026-07-01T00:00:00Z", "2026-07-20T00:00:00Z"),
+            FieldChange("renewAfter", "2026-06-16T00:00:00Z", "2026-07-05T00:00:00Z"),
         ),
     )
 
@@ -92,25 +101,25 @@ def test_a_token_that_gets_old_is_a_finding_until_it_is_renewed():
 def test_a_connection_that_led_inside_changes_to_the_other_way():
     (action,) = made(with_connection(in_cluster=True), WAY, mode="remote")
     assert action.changes[-2:] == (
-        Change("extra.in_cluster", "(not shown)", "(none)"),
-        Change("extra.kube_config", "(none)", "(not shown)"),
+        FieldChange("extra.in_cluster", "(not shown)", "(none)"),
+        FieldChange("extra.kube_config", "(none)", "(not shown)"),
     )
     assert "in_cluster" not in json.loads(action.body["extra"])
 
 
 def test_a_connection_that_led_out_changes_to_the_way_inside():
     (action,) = made(with_connection(kube_config="***", kpo_platform=RECORDED))
-    assert {"kube_config", RECORD} & json.loads(action.body["extra"]).keys() == set()
+    assert {"kube_config", RECORD_KEY} & json.loads(action.body["extra"]).keys() == set()
 
 
 def test_the_same_kubeconfig_again_is_no_change_even_where_its_user_could_not_be_asked_for():
     record = {"server": "https://other.test", "user": "jane", "fingerprint": "abc"}
     live = with_connection(kube_config="***", kpo_platform=record)
-    for user in ("jane", target_cluster.UNCHECKED):
-        (action,) = made(live, Way({**record, "user": user}, {}), mode="kubeconfig")
+    for user in ("jane", target_cluster.UNVERIFIED_USER):
+        (action,) = made(live, TargetAccess({**record, "user": user}, {}), mode="kubeconfig")
         assert action.verb is Verb.UNCHANGED
-    (action,) = made(live, Way({**record, "fingerprint": "def"}, {}), mode="kubeconfig")
-    assert action.changes == (Change("fingerprint", "abc", "def"),)
+    (action,) = made(live, TargetAccess({**record, "fingerprint": "def"}, {}), mode="kubeconfig")
+    assert action.changes == (FieldChange("fingerprint", "abc", "def"),)
 
 
 def test_a_connection_in_the_environment_is_a_secret_that_keeps_what_others_have_in_it():
@@ -147,7 +156,9 @@ def test_a_connection_in_the_environment_and_in_the_database_is_a_conflict():
 
 
 def test_a_variable_in_airflows_pods_is_a_conflict_with_a_connection_over_the_api():
-    live = replace(LIVE, variables={"AIRFLOW_CONN_K8S_DEFAULT": (Holder("airflow-scheduler-0", True, None),)})
+    live = replace(
+        LIVE, connection_variables={"AIRFLOW_CONN_K8S_DEFAULT": (ContainerVariable("airflow-scheduler-0", True, None),)}
+    )
     assert made(live) == [
         Action(
             Verb.BLOCKED,
@@ -172,6 +183,6 @@ def test_a_variable_in_airflows_pods_is_a_conflict_with_a_connection_over_the_ap
         ),
     ],
 )
-def test_the_evidence_tells_where_a_connection_leads(live: Live, healthy: bool, seen: str):
+def test_the_evidence_tells_where_a_connection_leads(live: LiveState, healthy: bool, seen: str):
     whole = contract(volumes=[], connection={"id": "k8s_default", "mode": "remote", "via": "api"})
-    assert verify.check(whole, whole.teams, live, {}) == (verify.Evidence(CONNECTION, healthy, seen),)
+    assert verify.verify_state(whole, whole.teams, live, {}) == (verify.Evidence(CONNECTION, healthy, seen),)

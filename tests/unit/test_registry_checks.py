@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from kpo_platform.bootstrap.model import Login
+from kpo_platform.bootstrap.model import RegistryLogin
 from kpo_platform.bootstrap.registry import login_check, node_check, pull_secret
-from kpo_platform.bootstrap.registry.docker_config import bare_host, entries
-from kpo_platform.bootstrap.registry.login_check import Answer
+from kpo_platform.bootstrap.registry.docker_config import normalize_host, read_secret_logins
+from kpo_platform.bootstrap.registry.login_check import LoginStatus
 from unit.command_line import Cluster, CommandResult, Platformctl
 from unit.contracts import contract
 from unit.platform_server import CHECK, Platform
@@ -125,7 +125,7 @@ def keep(cluster: Cluster, auths: dict[str, Any]) -> None:
     """Let another hand have made team alpha's registry secret."""
     data = {".dockerconfigjson": base64.b64encode(json.dumps({"auths": auths}).encode()).decode()}
     metadata = {"name": "regcred", "namespace": "team-alpha", "resourceVersion": "5"}
-    cluster.platform.objects[SECRET] = {"metadata": metadata, "type": pull_secret.TYPE, "data": data}
+    cluster.platform.objects[SECRET] = {"metadata": metadata, "type": pull_secret.SECRET_TYPE, "data": data}
 
 
 @pytest.mark.parametrize(
@@ -171,8 +171,8 @@ def test_why_a_secret_opens_no_registry_is_said(platformctl: Platformctl, cluste
 @pytest.mark.parametrize("host", ["registry.test:5000", "docker.io", "index.docker.io"])
 def test_what_bootstrap_writes_it_reads_as_it_is(host: str):
     team = contract(registry={"host": host, "pullSecret": "regcred"}).teams["alpha"]
-    body = pull_secret.body("alpha", team, Login("robot", "s3cret"))
-    assert entries("team-alpha/regcred", body) == {bare_host(host): Login("robot", "s3cret")}
+    body = pull_secret.build_pull_secret("alpha", team, RegistryLogin("robot", "s3cret"))
+    assert read_secret_logins("team-alpha/regcred", body) == {normalize_host(host): RegistryLogin("robot", "s3cret")}
 
 
 class Node:
@@ -254,24 +254,24 @@ def test_a_wrong_password_that_a_node_finds_is_one_sentence_and_nothing_is_left(
 @pytest.mark.parametrize(
     ("message", "answer"),
     [
-        (NOT_FOUND, Answer.TAKEN),
-        (WRONG, Answer.REFUSED),
+        (NOT_FOUND, LoginStatus.ACCEPTED),
+        (WRONG, LoginStatus.REJECTED),
         (
             "pull access denied, repository does not exist or may require authorization: "
             "server message: insufficient_scope: authorization failed",
-            Answer.TAKEN,
+            LoginStatus.ACCEPTED,
         ),
         (
             "failed to authorize: failed to fetch oauth token: unexpected status from GET request to "
             "https://auth.docker.io/token?scope=x: 401 Unauthorized",
-            Answer.REFUSED,
+            LoginStatus.REJECTED,
         ),
-        ("reading manifest none in registry.test/x: unauthorized: authentication required", Answer.REFUSED),
-        ("reading manifest none in registry.test/x: manifest unknown", Answer.TAKEN),
-        ("dial tcp: lookup registry.test on 10.96.0.10:53: no such host", Answer.UNVERIFIED),
-        ("tls: failed to verify certificate: x509: certificate signed by unknown authority", Answer.UNVERIFIED),
-        ("http: server gave HTTP response to HTTPS client", Answer.UNVERIFIED),
+        ("reading manifest none in registry.test/x: unauthorized: authentication required", LoginStatus.REJECTED),
+        ("reading manifest none in registry.test/x: manifest unknown", LoginStatus.ACCEPTED),
+        ("dial tcp: lookup registry.test on 10.96.0.10:53: no such host", LoginStatus.UNVERIFIED),
+        ("tls: failed to verify certificate: x509: certificate signed by unknown authority", LoginStatus.UNVERIFIED),
+        ("http: server gave HTTP response to HTTPS client", LoginStatus.UNVERIFIED),
     ],
 )
-def test_what_a_node_says_is_understood(message: str, answer: Answer):
-    assert node_check.judged(message).answer is answer
+def test_what_a_node_says_is_understood(message: str, answer: LoginStatus):
+    assert node_check.parse_pull_message(message).status is answer

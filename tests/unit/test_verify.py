@@ -8,27 +8,27 @@ from dataclasses import replace
 import pytest
 
 from kpo_platform.bootstrap import run, verify
-from kpo_platform.bootstrap.model import Live, LiveClaim, LiveConnection, StorageClass, Target
-from kpo_platform.bootstrap.registry.login_check import Answer, Verdict
+from kpo_platform.bootstrap.model import LiveClaim, LiveConnection, LiveState, ObjectRef, StorageClass
+from kpo_platform.bootstrap.registry.login_check import LoginResult, LoginStatus
 from kpo_platform.bootstrap.verify import Evidence
 from unit.command_line import Cluster, Platformctl
 from unit.contracts import contract
 from unit.test_plan import CLAIM, CONNECTION, DONE, GROWING, HOST, LIVE_CLAIM, LOCAL, LOGIN, REGISTRY, SECRET
 
 WHOLE = contract(registry=REGISTRY)
-TAKEN = Verdict(Answer.TAKEN, "asked from here")
+ACCEPTED = LoginResult(LoginStatus.ACCEPTED, "asked from here")
 AT_ONCE = replace(GROWING, waits_for_pod=False)
 
 
-def with_claim(**fields: object) -> Live:
+def with_claim(**fields: object) -> LiveState:
     return replace(DONE, claims={("team-alpha", "data"): replace(LIVE_CLAIM, **fields)})
 
 
-def check(live: Live, verdict: Verdict = TAKEN) -> tuple[Evidence, ...]:
-    return verify.check(WHOLE, WHOLE.teams, live, {(HOST, LOGIN): verdict})
+def check(live: LiveState, verdict: LoginResult = ACCEPTED) -> tuple[Evidence, ...]:
+    return verify.verify_state(WHOLE, WHOLE.teams, live, {(HOST, LOGIN): verdict})
 
 
-def evidence(live: Live, target: Target) -> Evidence:
+def evidence(live: LiveState, target: ObjectRef) -> Evidence:
     return next(each for each in check(live) if each.target == target)
 
 
@@ -43,15 +43,17 @@ def test_what_is_there_is_shown_with_evidence():
 
 
 def test_what_is_not_there_is_said():
-    assert check(Live()) == tuple(Evidence(target, False, "is not there") for target in (SECRET, CLAIM, CONNECTION))
+    assert check(LiveState()) == tuple(
+        Evidence(target, False, "is not there") for target in (SECRET, CLAIM, CONNECTION)
+    )
 
 
 @pytest.mark.parametrize(
-    ("answer", "healthy", "verified"), [(Answer.REFUSED, False, True), (Answer.UNVERIFIED, True, False)]
+    ("answer", "healthy", "verified"), [(LoginStatus.REJECTED, False, True), (LoginStatus.UNVERIFIED, True, False)]
 )
-def test_a_sign_in_that_is_not_taken_is_not_ok(answer: Answer, healthy: bool, verified: bool):
+def test_a_sign_in_that_is_not_taken_is_not_ok(answer: LoginStatus, healthy: bool, verified: bool):
     seen = f"type kubernetes.io/dockerconfigjson, for registry.test; sign-in {answer} (why)"
-    assert check(DONE, Verdict(answer, "why"))[0] == Evidence(SECRET, healthy, seen, verified)
+    assert check(DONE, LoginResult(answer, "why"))[0] == Evidence(SECRET, healthy, seen, verified)
 
 
 def test_a_claim_that_waits_for_its_first_pod_is_healthy():
@@ -77,7 +79,7 @@ def test_a_claim_that_its_first_pod_may_find_without_a_volume_is_not_verified(
     mode: str, provisioner: str, verified: bool, doubt: str
 ):
     live = replace(
-        with_claim(phase="Pending", access_modes=(mode,)), classes=(replace(LOCAL, provisioner=provisioner),)
+        with_claim(phase="Pending", access_modes=(mode,)), storage_classes=(replace(LOCAL, provisioner=provisioner),)
     )
     seen = f"1Gi, {mode}, class local-path, Pending: its class binds it when a pod first uses it{doubt}"
     assert evidence(live, CLAIM) == Evidence(CLAIM, True, seen, verified)
@@ -117,23 +119,23 @@ def test_a_connection_that_differs_names_the_fields():
     assert not found.healthy and found.seen.startswith("differs in extra.in_cluster, extra.xcom_sidecar_")
 
 
-def states(*phases: str) -> Iterator[Live]:
+def states(*phases: str) -> Iterator[LiveState]:
     for phase in phases:
         claim: LiveClaim = replace(LIVE_CLAIM, phase=phase, storage_class="at-once")
-        yield Live(
+        yield LiveState(
             claims={("team-alpha", "data"): claim},
-            classes=(StorageClass("at-once", default=True, expandable=False, waits_for_pod=False),),
+            storage_classes=(StorageClass("at-once", is_default=True, is_expandable=False, waits_for_pod=False),),
         )
 
 
 def test_a_claim_that_is_being_provisioned_is_waited_for(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(verify, "_INTERVAL", 0.01)
     reading = states("Pending", "Pending", "Bound", "Lost")
-    settled = verify.settle(lambda: next(reading), WHOLE.teams, timeout=5)
+    settled = verify.wait_for_claims(lambda: next(reading), WHOLE.teams, timeout=5)
     assert settled.claims[("team-alpha", "data")].phase == "Bound"
 
 
 def test_waiting_ends_when_time_is_up(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(verify, "_INTERVAL", 0.01)
     reading = states(*["Pending"] * 1000)
-    assert verify.settle(lambda: next(reading), WHOLE.teams, timeout=0.05).claims
+    assert verify.wait_for_claims(lambda: next(reading), WHOLE.teams, timeout=0.05).claims

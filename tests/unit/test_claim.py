@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from kpo_platform.bootstrap import plan
-from kpo_platform.bootstrap.model import Action, Change, StorageClass, Verb
+from kpo_platform.bootstrap.model import Action, FieldChange, StorageClass, Verb
 from unit.contracts import contract
 from unit.test_plan import CLAIM, DONE, EMPTY, GROWING, made, the, volume, with_claim
 
@@ -18,7 +18,11 @@ OLD = {"app.kubernetes.io/managed-by": "platformctl"}
 
 def test_a_bound_claim_grows_where_its_class_allows_it():
     action = the(made(with_claim(storage_class="growing"), **volume(size="2Gi")), CLAIM)
-    assert (action.verb, action.changes, action.seen) == (Verb.CHANGE, (Change("size", "1Gi", "2Gi"),), "8")
+    assert (action.verb, action.changes, action.resource_version) == (
+        Verb.CHANGE,
+        (FieldChange("size", "1Gi", "2Gi"),),
+        "8",
+    )
     assert action.body["spec"]["resources"] == {"requests": {"storage": "2Gi"}}
 
 
@@ -74,23 +78,23 @@ def test_no_class_is_another_wish_than_the_default_one():
 def test_what_cannot_change_in_place_is_kept(live: dict[str, Any], wanted: dict[str, Any], obstacle: str):
     found = made(with_claim(**live), **volume(**wanted))
     assert the(found, CLAIM) == Action(Verb.BLOCKED, CLAIM, note=f"cannot change in place: {obstacle}")
-    assert found.blocked and not found.pending
-    assert plan.refusal(found, contract().teams) == (
+    assert found.has_blocked and not found.has_pending
+    assert plan.explain_refusal(found, contract().teams) == (
         f"Nothing is written as long as {CLAIM} cannot be as the contract has it: "
         "mend the volume's values and run helm upgrade."
     )
 
 
 @pytest.mark.parametrize(
-    ("classes", "name", "note"),
+    ("storage_classes", "name", "note"),
     [
         ((GROWING,), None, "the cluster has no default storage class: name one in the volume's storageClass"),
         ((GROWING,), "fast", "the cluster has no storage class fast; it has: growing"),
         ((), "fast", "the cluster has no storage class fast; it has: none"),
     ],
 )
-def test_a_claim_without_a_class_is_not_made(classes: tuple[StorageClass, ...], name: str | None, note: str):
-    found = made(replace(EMPTY, classes=classes), **volume(storageClass=name))
+def test_a_claim_without_a_class_is_not_made(storage_classes: tuple[StorageClass, ...], name: str | None, note: str):
+    found = made(replace(EMPTY, storage_classes=storage_classes), **volume(storageClass=name))
     assert the(found, CLAIM) == Action(Verb.BLOCKED, CLAIM, note=note)
 
 

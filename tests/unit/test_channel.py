@@ -12,7 +12,7 @@ from kpo_platform.errors import BootstrapError
 
 def test_fetch_outside_of_a_run_is_refused(tmp_path: Path):
     with pytest.raises(BootstrapError, match="this module works only inside `platformctl bootstrap`"):
-        channel.fetch(str(tmp_path / "absent.sock"), payload.OBJECTS)
+        channel.fetch_payload(str(tmp_path / "absent.sock"), payload.OBJECTS)
 
 
 def test_long_temporary_folder_without_fallback_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -22,7 +22,7 @@ def test_long_temporary_folder_without_fallback_is_refused(tmp_path: Path, monke
     monkeypatch.setenv("TMPDIR", str(directory))
     monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
     monkeypatch.setattr("os.access", lambda *_: False)
-    with pytest.raises(BootstrapError) as error, channel.folder():
+    with pytest.raises(BootstrapError) as error, channel.private_directory():
         pass
     assert str(error.value) == (
         f"The path {directory} is too long for sockets in it, and /tmp cannot be written: "
