@@ -54,7 +54,7 @@ def test_a_second_run_waits_for_the_first_and_says_for_whom(cluster: Cluster, qu
     with lease.hold_lease(kube(cluster), "airflow", print) as first:
         other = threading.Thread(target=second)
         other.start()
-        other.join(2)  # longer than the Lease lasts unless it is renewed
+        other.join(1.5)  # longer than the Lease lasts unless it is renewed
         order.append("first")
     other.join(5)
     assert (order, said) == (["first", "second"], [f"► Waiting for another run of bootstrap, {first.holder}"])
