@@ -22,6 +22,22 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+__all__ = [
+    "AirflowError",
+    "BootstrapError",
+    "ClusterError",
+    "Conflict",
+    "ContractError",
+    "DagError",
+    "Forbidden",
+    "NotFound",
+    "PlatformError",
+    "PodError",
+    "TaskError",
+    "TeamError",
+    "Unreachable",
+]
+
 
 class PlatformError(Exception):
     """Anything this package raises on purpose; catch it to catch all of them.

@@ -18,6 +18,8 @@ import pytest
 from kpo_platform.contract import file_at_hand
 from kpo_platform.offline.client import Offline, Sources
 
+__all__ = ["TeamPods", "team_pods"]
+
 
 class TeamPods:
     """Renders pods by one contract.

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 REPOSITORY = Path(__file__).parents[2]
 
 
@@ -19,6 +21,12 @@ def run(script: str) -> str:
 
 def test_importing_the_package_loads_neither_airflow_nor_the_kubernetes_client():
     assert run("import sys, kpo_platform; print([m for m in ('airflow', 'kubernetes') if m in sys.modules])") == "[]\n"
+
+
+@pytest.mark.parametrize("name", ["contract", "errors", "testing"])
+def test_public_module_loads_neither_airflow_nor_kubernetes(name: str):
+    script = f"import sys, kpo_platform.{name}; print([m for m in ('airflow', 'kubernetes') if m in sys.modules])"
+    assert run(script) == "[]\n"
 
 
 def test_the_dag_processor_loads_the_operator_before_it_forks_and_no_other_part_does():
