@@ -1,6 +1,6 @@
-"""A pytest fixture for the tests of DAGs: the pods of their tasks, with no cluster and no Airflow services.
+"""A pytest fixture that renders the pods of DAGs without a cluster and without Airflow's services.
 
-In the conftest.py of the tests: ``pytest_plugins = ["kpo_platform.testing"]``. Then::
+Put ``pytest_plugins = ["kpo_platform.testing"]`` into conftest.py. Then::
 
     def test_the_report_gets_memory(team_pods):
         pod = team_pods.render("dags/alpha/report.py", "make")
@@ -16,16 +16,16 @@ from typing import Any
 import pytest
 
 from kpo_platform.contract import file_at_hand
-from kpo_platform.offline.client import Offline, Sources
+from kpo_platform.offline.client import OfflineClient, Sources
 
 __all__ = ["TeamPods", "team_pods"]
 
 
 class TeamPods:
-    """Renders pods by one contract.
+    """Renders pods for one contract.
 
     Args:
-        contract: the contract's file; by default the one that ``platformctl render`` takes.
+        contract: the contract's file; by default the one that ``platformctl render`` uses.
     """
 
     def __init__(self, contract: str | Path | None = None) -> None:
@@ -43,21 +43,24 @@ class TeamPods:
         xcom: dict[str, Any] | None = None,
         logical_date: datetime | None = None,
     ) -> dict[str, Any]:
-        """The pod of a task, as its operator would send it: a v1 Pod as JSON.
+        """Render the pod of a task as its operator would send it.
 
         Args:
             file: the DAG file.
             task: the task's id.
-            folder: the folder of the DAGs, whose folders tell of teams; by default the file's own folder's parent.
-            team: the team whose DAG the file is, where no folder tells.
-            map_index: which pod of a mapped task, counted from 0.
-            params: parameters of the run.
-            xcom: the results of other tasks, by their ids.
-            logical_date: the run's date, with its zone; by default 2026-01-01 in UTC, so that pods stay the same.
+            folder: the DAGs folder; its subfolders are named after teams. By default the parent of the file's folder.
+            team: the team that owns the DAG, if no subfolder names it.
+            map_index: index of a mapped task's pod, counted from 0.
+            params: params of the DAG run.
+            xcom: results of other tasks by task id.
+            logical_date: the logical date, with a time zone; by default 2026-01-01 in UTC, so that pods stay the same.
+
+        Returns:
+            A v1 Pod as JSON.
 
         Raises:
             PodError: the pod is refused.
-            TaskError: there is no such task, or it needs what was not given.
+            TaskError: the task does not exist, or needs a result or map index that was not given.
             TeamError: the contract has no such team.
         """
         path = Path(file)
@@ -70,11 +73,12 @@ class TeamPods:
             "results": xcom or {},
         }
         request = {"dag": str(file), "task": task, "attempt": attempt}
-        pod: dict[str, Any] = Offline.of(self._contract, Sources(root, path, team)).ask("render", request)
+        client = OfflineClient.create(self._contract, Sources(root, path, team))
+        pod: dict[str, Any] = client.send_request("render", request)
         return pod
 
 
 @pytest.fixture
 def team_pods() -> TeamPods:
-    """The pods of DAGs, by the contract of ``KPO_PLATFORM_CONTRACT`` or the one that was pulled."""
+    """Renders pods for the contract of ``KPO_PLATFORM_CONTRACT``, else for the one saved by `contract pull`."""
     return TeamPods()

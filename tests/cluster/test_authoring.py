@@ -266,7 +266,7 @@ def test_ctrl_c_removes_the_pod(run: Start, stack: Stack):
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=90)
     name = out.removeprefix("✗ team-alpha/").partition(":")[0]
-    assert (process.returncode, err.splitlines()[-1]) == (130, f"The pod team-alpha/{name} is removed."), err
+    assert (process.returncode, err.splitlines()[-1]) == (130, f"Deleted pod team-alpha/{name}."), err
     _wait_until_gone(stack, name)
 
 
@@ -275,7 +275,7 @@ def test_a_pod_that_does_not_end_in_time_is_removed(run: Start, stack: Stack):
     out, err = process.communicate(timeout=180)
     name = out.removeprefix("✗ team-alpha/").partition(":")[0]
     assert process.returncode == 3, err
-    assert out == f"✗ team-alpha/{name}: late. It did not end in time (--timeout).\n"
+    assert out == f"✗ team-alpha/{name}: late. Timed out (--timeout).\n"
     _wait_until_gone(stack, name)
 
 

@@ -1,4 +1,4 @@
-"""Commands that read DAG files, without the seconds in which a process of its own would import Airflow."""
+"""Run offline commands in the test's process, which saves the child's import of Airflow."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from kpo_platform.offline import client
 
 @pytest.fixture
 def offline_in_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Requests are answered here; at least one test of each command has them answered as people have."""
+    """Answer requests in this process; at least one test of each command starts the real child process."""
     from kpo_platform.airflow.team_lookup import roots
-    from kpo_platform.offline.__main__ import answer
+    from kpo_platform.offline.__main__ import answer_request
 
-    def converse(request: Mapping[str, Any], environment: Mapping[str, str], hear: Any, learn: Any) -> Any:
+    def exchange(request: Mapping[str, Any], environment: Mapping[str, str], on_line: Any, on_event: Any) -> Any:
         for name, value in environment.items():
             monkeypatch.setenv(name, value)
         roots.cache_clear()
-        with redirect_stdout(io.StringIO()):  # as the process does, whose stdout is for the answer alone
-            return json.loads(json.dumps(answer(json.loads(json.dumps(request)), learn)))
+        with redirect_stdout(io.StringIO()):  # like the child process, whose stdout carries only events and the answer
+            return json.loads(json.dumps(answer_request(json.loads(json.dumps(request)), on_event)))
 
-    monkeypatch.setattr(client, "_converse", converse)
+    monkeypatch.setattr(client, "_exchange", exchange)
     yield
     monkeypatch.undo()
     roots.cache_clear()

@@ -1,4 +1,4 @@
-"""platformctl lint: everything that speaks against DAG files, with file and line."""
+"""platformctl lint: findings with file and line."""
 
 from __future__ import annotations
 
@@ -89,13 +89,13 @@ FILE:28: error KPO-POD005 task h: Container 'base' mounts the volume 'dta', whic
 volumes, or mount one of data, work.
 FILE:30: error KPO-IMG003 task i: The pod has no image: give image='name:tag', or a template whose container 'base' \
 has one.
-BROKEN:3: error KPO-DAG001 file broken.py: Airflow would not load it (ModuleNotFoundError: No module named 'nowhere')
+BROKEN:3: error KPO-DAG001 file broken.py: Airflow cannot load it (ModuleNotFoundError: No module named 'nowhere')
 """
 
 
 @pytest.fixture
 def dags(tmp_path: Path) -> Path:
-    """A folder with DAGs of team alpha, whose quota and images are limited, and the contract beside it."""
+    """A DAGs folder with a contract beside it; team alpha has a quota and an image list."""
     alpha = {
         **CONTRACT["teams"]["alpha"],
         "images": {"registryPrefix": "", "allow": ["registry.test/*"], "pin": "tag"},
@@ -114,14 +114,14 @@ def words(dags: Path, *more: str) -> tuple[str, ...]:
     return ("lint", str(dags), "--contract", str(dags.parent / "contract.json"), *more)
 
 
-def test_everything_is_found_at_once_with_file_and_line(platformctl: Platformctl, dags: Path):
+def test_lint_finds_all_problems_with_file_and_line(platformctl: Platformctl, dags: Path):
     bad, broken = dags / "alpha" / "bad.py", dags / "alpha" / "broken.py"
     bad.write_text(DAG)
     broken.write_text("from airflow.sdk import DAG\n\nimport nowhere\n")
-    said = platformctl(*words(dags))
+    result = platformctl(*words(dags))
     expected = TEXT.replace("FILE", str(bad)).replace("BROKEN", str(broken))
-    assert (said.code, said.out) == (1, expected)
-    assert said.err.splitlines()[-1] == "23 findings in 2 DAG files."
+    assert (result.code, result.out) == (1, expected)
+    assert result.err.splitlines()[-1] == "23 findings in 2 DAG files."
 
 
 STOCK = """\
@@ -176,13 +176,13 @@ team 'alpha' wants a tag other than latest, as in name:1.2.
 """
 
 
-def test_what_the_stock_operator_refuses_does_not_end_the_judging_of_its_file(
+def test_task_refused_by_airflow_does_not_stop_the_lint_of_its_file(
     platformctl: Platformctl, dags: Path, offline_in_process: None
 ):
     file = dags / "alpha" / "stock.py"
     file.write_text(STOCK)
-    said = platformctl(*words(dags))
-    assert (said.code, said.out) == (1, STOCK_TEXT.replace("FILE", str(file)))
+    result = platformctl(*words(dags))
+    assert (result.code, result.out) == (1, STOCK_TEXT.replace("FILE", str(file)))
 
 
 @pytest.fixture
@@ -198,10 +198,10 @@ EVIDENCE = "The image 'registry.test/x' of container 'base' may mean something e
 FIX = "team 'alpha' wants a tag other than latest, as in name:1.2."
 
 
-def test_findings_as_json_have_all_fields(
+def test_json_output_has_all_fields_of_findings(
     platformctl: Platformctl, dags: Path, one_finding: Path, offline_in_process: None
 ):
-    said = platformctl(*words(dags, "-o", "json"))
+    result = platformctl(*words(dags, "-o", "json"))
     expected = {
         "file": str(one_finding),
         "line": 5,
@@ -212,31 +212,31 @@ def test_findings_as_json_have_all_fields(
         "cause": "An image names a version.",
         "fix": FIX,
     }
-    assert (said.code, json.loads(said.out)) == (1, {"findings": [expected]})
+    assert (result.code, json.loads(result.out)) == (1, {"findings": [expected]})
 
 
-def test_findings_as_sarif_lead_to_the_line(
+def test_sarif_output_has_rules_and_locations(
     platformctl: Platformctl, dags: Path, one_finding: Path, offline_in_process: None
 ):
-    said = platformctl(*words(dags, "-o", "sarif"))
+    result = platformctl(*words(dags, "-o", "sarif"))
     rules: list[Any] = [
         {"id": rule.code, "name": name, "shortDescription": {"text": rule.sentence}} for name, rule in RULES.items()
     ]
-    place = {"artifactLocation": {"uri": str(one_finding)}, "region": {"startLine": 5}}
-    result = {
+    location = {"artifactLocation": {"uri": str(one_finding)}, "region": {"startLine": 5}}
+    sarif_result = {
         "ruleId": "KPO-IMG001",
         "level": "error",
         "message": {"text": f"task t: {EVIDENCE}: {FIX}"},
-        "locations": [{"physicalLocation": place}],
+        "locations": [{"physicalLocation": location}],
     }
-    assert json.loads(said.out) == {
+    assert json.loads(result.out) == {
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
         "version": "2.1.0",
-        "runs": [{"tool": {"driver": {"name": "platformctl lint", "rules": rules}}, "results": [result]}],
+        "runs": [{"tool": {"driver": {"name": "platformctl lint", "rules": rules}}, "results": [sarif_result]}],
     }
 
 
-def test_codes_are_each_of_one_rule_and_stay():
+def test_rule_codes_are_stable():
     assert {name: rule.code for name, rule in RULES.items()} == {
         "import": "KPO-DAG001",
         "name": "KPO-TEAM001",
@@ -256,30 +256,30 @@ def test_codes_are_each_of_one_rule_and_stay():
     }
 
 
-def test_a_repository_of_one_team_is_judged_as_that_teams(
+def test_lint_with_team_option_assigns_all_dags_to_the_team(
     platformctl: Platformctl, dags: Path, offline_in_process: None
 ):
     (dags / "one.py").write_text(
         "from airflow.sdk import DAG\nfrom kpo_platform import TeamPodOperator\n"
         "with DAG('mine', schedule=None):\n    TeamPodOperator(task_id='t', image='registry.test/x:1')\n"
     )
-    said = platformctl(*words(dags, "--team", "alpha"))
-    assert (said.code, said.out) == (0, "")
-    said = platformctl(*words(dags))
-    assert (said.code, said.out.partition(": error ")[2]) == (
+    result = platformctl(*words(dags, "--team", "alpha"))
+    assert (result.code, result.out) == (0, "")
+    result = platformctl(*words(dags))
+    assert (result.code, result.out.partition(": error ")[2]) == (
         1,
         "KPO-TEAM001 task t: The task has no team: give team=, set it in default_args, or let the DAG lie in the "
         "bundle or folder of its team; known are: alpha, beta.\n",
     )
 
 
-def test_without_a_contract_nothing_is_judged(
+def test_lint_without_a_contract_exits_with_3(
     platformctl: Platformctl, dags: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     monkeypatch.delenv("KPO_PLATFORM_CONTRACT", raising=False)
-    said = platformctl("lint", str(dags))
-    assert (said.code, said.out, said.err) == (
+    result = platformctl("lint", str(dags))
+    assert (result.code, result.out, result.err) == (
         3,
         "",
         "Error: No contract, so nobody knows what the teams may do: save the cluster's once with platformctl contract "

@@ -1,4 +1,4 @@
-"""platformctl render: the pod that an operator would send, with no cluster and no database."""
+"""platformctl render: the pod that an operator would send, without a cluster."""
 
 from __future__ import annotations
 
@@ -100,27 +100,27 @@ POD = {
 
 @pytest.fixture
 def render(platformctl: Platformctl, tmp_path: Path) -> Any:
-    """Renders a task of the sample, which lies in the folder of team alpha."""
+    """Renders a task of the sample DAG of team alpha."""
     (tmp_path / "dags" / "alpha").mkdir(parents=True)
     (tmp_path / "dags" / "alpha" / "sample.py").write_text(DAG)
     (tmp_path / "contract.json").write_text(json.dumps(CONTRACT))
     options = ("--folder", str(tmp_path / "dags"), "--contract", str(tmp_path / "contract.json"))
 
-    def rendering(*words: str, dag: str = "sample") -> CommandResult:
+    def render_task(*words: str, dag: str = "sample") -> CommandResult:
         return platformctl("render", dag, *words, *options)
 
-    return rendering
+    return render_task
 
 
-def pod(said: CommandResult) -> dict[str, Any]:
+def pod(result: CommandResult) -> dict[str, Any]:
     """The pod without its random suffix."""
-    assert said.code == 0, said.err
-    made = without_empty(yaml.safe_load(said.out))
-    made["metadata"]["name"] = made["metadata"]["name"].rpartition("-")[0]
-    return made
+    assert result.code == 0, result.err
+    content = without_empty(yaml.safe_load(result.out))
+    content["metadata"]["name"] = content["metadata"]["name"].rpartition("-")[0]
+    return content
 
 
-def test_the_whole_pod_is_shown(render: Any):
+def test_render_shows_the_complete_pod(render: Any):
     assert pod(render("made", "--logical-date", "2026-01-02", "--run-id", "r")) == without_empty(POD)
 
 
@@ -133,24 +133,24 @@ def test_the_whole_pod_is_shown(render: Any):
     ],
     ids=["stock operator with params", "mapped", "result of another task"],
 )
-def test_what_is_known_only_in_a_run_is_given_by_options(
+def test_params_map_index_and_xcom_options_are_rendered(
     render: Any, offline_in_process: None, words: list[str], command: list[str]
 ):
-    made = pod(render(*words))
-    assert (made["metadata"]["namespace"], made["spec"]["serviceAccountName"]) == ("team-alpha", "team-pod")
-    assert made["spec"]["containers"][0]["command"] == command
+    content = pod(render(*words))
+    assert (content["metadata"]["namespace"], content["spec"]["serviceAccountName"]) == ("team-alpha", "team-pod")
+    assert content["spec"]["containers"][0]["command"] == command
 
 
-def test_a_function_travels_in_the_pod(render: Any, offline_in_process: None):
+def test_decorated_function_is_part_of_the_pod(render: Any, offline_in_process: None):
     base = pod(render("function"))["spec"]["containers"][0]
     assert base["command"][:2] == ["bash", "-cx"]
     assert {"__PYTHON_SCRIPT", "__PYTHON_INPUT"} <= {each["name"] for each in base["env"]}
 
 
-def test_a_pod_that_would_be_refused_is_a_finding(render: Any, offline_in_process: None):
-    said = render("later", "--params", '{"day": "latest"}')
-    assert (said.code, said.out) == (1, "")
-    assert said.err.splitlines()[-1] == (
+def test_refused_pod_exits_with_1(render: Any, offline_in_process: None):
+    result = render("later", "--params", '{"day": "latest"}')
+    assert (result.code, result.out) == (1, "")
+    assert result.err.splitlines()[-1] == (
         "✗ The image 'busybox:latest' of container 'base' may mean something else tomorrow: team 'alpha' wants a tag "
         "other than latest, as in name:1.2."
     )
@@ -180,15 +180,15 @@ ELSEWHERE = (
     ("name", "sentences"),
     [("bad", [NO_NUMBER, UNPINNED]), ("stock", [NO_NUMBER]), ("mapped", [NO_NUMBER]), ("elsewhere", [ELSEWHERE])],
 )
-def test_a_task_that_is_refused_when_it_is_made_is_a_finding(
+def test_task_refused_at_creation_exits_with_1(
     render: Any, tmp_path: Path, offline_in_process: None, name: str, sentences: list[str]
 ):
     (tmp_path / "dags" / "alpha" / "refused.py").write_text(DAG.replace('"sample"', '"other"') + REFUSED)
-    said = render(name, dag="refused")
-    assert (said.code, said.out, said.err.splitlines()[1:]) == (1, "", sentences)
+    result = render(name, dag="refused")
+    assert (result.code, result.out, result.err.splitlines()[1:]) == (1, "", sentences)
 
 
-def test_a_refused_task_does_not_stop_the_others_of_its_file(render: Any, tmp_path: Path, offline_in_process: None):
+def test_refused_task_does_not_stop_other_tasks_of_its_file(render: Any, tmp_path: Path, offline_in_process: None):
     (tmp_path / "dags" / "alpha" / "refused.py").write_text(DAG.replace('"sample"', '"other"') + REFUSED)
     assert pod(render("good", dag="refused"))["spec"]["containers"][0]["image"] == "busybox:1.35"
 
@@ -196,38 +196,36 @@ def test_a_refused_task_does_not_stop_the_others_of_its_file(render: Any, tmp_pa
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["mad"], "sample has no task 'mad' that makes a pod; did you mean 'made'?"),
-        (["each"], "Task 'each' is mapped: say which of its pods by --map-index, counted from 0."),
-        (["each", "--map-index", "2"], "Task 'each' has 2 pods: --map-index is at most 1."),
-        (["made", "--map-index", "0"], "Task 'made' is not mapped: leave out --map-index."),
-        (
-            ["uses"],
-            "Task 'uses' uses the result of task 'made', which only a run in Airflow knows: give one with "
-            "--xcom made=JSON.",
-        ),
+        (["mad"], "sample has no task 'mad' that creates a pod; did you mean 'made'?"),
+        (["each"], "Task 'each' is mapped. Choose one of its pods with --map-index, counted from 0."),
+        (["each", "--map-index", "2"], "Task 'each' has 2 pods: --map-index must be at most 1."),
+        (["made", "--map-index", "0"], "Task 'made' is not mapped. Leave out --map-index."),
+        (["uses"], "Task 'uses' needs the result of task 'made'. Pass it with --xcom made=JSON."),
         (["made", "--params", "7"], "Invalid value for '--params': expected a JSON object, such as {\"day\": 1}."),
         (["made", "--team", "alhpa"], "team 'alhpa' is not in the contract: did you mean 'alpha'?"),
     ],
 )
-def test_wrong_usage_is_a_sentence_and_64(render: Any, offline_in_process: None, words: list[str], sentence: str):
-    said = render(*words)
-    assert (said.code, said.out, said.err.splitlines()[-1]) == (64, "", f"Error: {sentence}")
+def test_wrong_usage_exits_with_64(render: Any, offline_in_process: None, words: list[str], sentence: str):
+    result = render(*words)
+    assert (result.code, result.out, result.err.splitlines()[-1]) == (64, "", f"Error: {sentence}")
 
 
-def test_a_file_of_a_repository_of_the_teams_own_is_named_by_its_path(
+def test_file_of_a_team_repository_renders_with_team_option(
     platformctl: Platformctl, tmp_path: Path, offline_in_process: None
 ):
     (tmp_path / "mine.py").write_text(DAG)
     (tmp_path / "contract.json").write_text(json.dumps(CONTRACT))
     words = ("render", str(tmp_path / "mine.py"), "made", "--contract", str(tmp_path / "contract.json"))
-    said = platformctl(*words, "--team", "alpha")
-    assert pod(said)["metadata"]["labels"]["kpo-platform/team"] == "alpha"
+    result = platformctl(*words, "--team", "alpha")
+    assert pod(result)["metadata"]["labels"]["kpo-platform/team"] == "alpha"
 
 
-def test_a_file_that_ends_the_process_is_told(platformctl: Platformctl, tmp_path: Path):
+def test_dag_file_that_exits_the_process_is_reported(platformctl: Platformctl, tmp_path: Path):
     (tmp_path / "dag.py").write_text("import os, sys\nprint('bye', flush=True)\nos._exit(7)")
     (tmp_path / "contract.json").write_text(json.dumps(CONTRACT))
-    said = platformctl("render", str(tmp_path / "dag.py"), "x", "--contract", str(tmp_path / "contract.json"))
-    assert (said.code, said.out) == (3, "")
-    assert said.err.splitlines()[-1].startswith("Error: The process that reads DAG files ended with code 7. The last")
-    assert said.err.splitlines()[-1].endswith("bye")
+    result = platformctl("render", str(tmp_path / "dag.py"), "x", "--contract", str(tmp_path / "contract.json"))
+    assert (result.code, result.out) == (3, "")
+    assert result.err.splitlines()[-1].startswith(
+        "Error: The process that reads DAG files exited with code 7. Its last"
+    )
+    assert result.err.splitlines()[-1].endswith("bye")

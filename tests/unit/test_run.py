@@ -1,4 +1,4 @@
-"""platformctl run: the pod that render shows, made by the person's own way to the cluster, and gone afterwards."""
+"""platformctl run: create the pod that render shows with the user's kubeconfig, and delete it."""
 
 from __future__ import annotations
 
@@ -44,13 +44,13 @@ def pods() -> Pods:
 
 @pytest.fixture
 def server(pods: Pods) -> Iterator[Server]:
-    with serving(pods) as running:
-        yield running
+    with serving(pods) as server:
+        yield server
 
 
 @pytest.fixture
 def words(server: Server, tmp_path: Path) -> Any:
-    """The words of a command line about a task of the sample."""
+    """Builds the command line that runs a task of the sample DAG."""
     (tmp_path / "dags" / "alpha").mkdir(parents=True)
     (tmp_path / "dags" / "alpha" / "sample.py").write_text(DAG)
     options = ("--folder", str(tmp_path / "dags"), "--kubeconfig", server.kubeconfig(tmp_path))
@@ -59,32 +59,32 @@ def words(server: Server, tmp_path: Path) -> Any:
 
 @pytest.fixture
 def run(words: Any, platformctl: Platformctl, offline_in_process: None) -> Any:
-    """Runs a task of the sample."""
+    """Runs a task of the sample DAG."""
 
-    def running(task: str, *more: str) -> CommandResult:
+    def run_task(task: str, *more: str) -> CommandResult:
         return platformctl(*words(task, *more))
 
-    return running
+    return run_task
 
 
 def name(pods: Pods) -> str:
-    """The name of the only pod that was made."""
+    """The name of the only created pod."""
     (pod,) = pods.created
     return str(pod["metadata"]["name"])
 
 
-def test_the_pod_runs_and_is_removed_and_its_result_is_told(run: Any, pods: Pods):
-    said = run("made")
-    assert (said.code, said.out) == (0, f"✔ team-alpha/{name(pods)}: success\n")
-    assert (f"► Pod team-alpha/{name(pods)}" in said.err, pods.pod) == (True, None)
+def test_successful_pod_is_reported_and_deleted(run: Any, pods: Pods):
+    result = run("made")
+    assert (result.code, result.out) == (0, f"✔ team-alpha/{name(pods)}: success\n")
+    assert (f"► Pod team-alpha/{name(pods)}" in result.err, pods.pod) == (True, None)
 
 
 @pytest.mark.parametrize(
     ("task", "more"),
     [("made", ()), ("each", ("--map-index", "1")), ("elsewhere", ()), ("stock", ())],
-    ids=["simple", "mapped", "with a way of its own", "stock operator"],
+    ids=["simple", "mapped", "with its own cluster", "stock operator"],
 )
-def test_it_is_the_pod_that_render_shows(
+def test_run_creates_the_pod_that_render_shows(
     run: Any, platformctl: Platformctl, pods: Pods, tmp_path: Path, task: str, more: tuple[str, ...]
 ):
     when = ("--run-id", "r", "--logical-date", "2026-01-02", *more)
@@ -99,16 +99,16 @@ def test_it_is_the_pod_that_render_shows(
     assert without_empty(made) == without_empty(shown)
 
 
-def test_every_request_is_the_persons_own(run: Any, server: Server):
+def test_every_request_uses_the_users_token(run: Any, server: Server):
     assert run("made").code == 0
     assert {one.headers["authorization"] for one in server.seen} == {"Bearer token-of-the-test"}
 
 
-def test_a_program_that_fails_is_a_finding_with_its_last_words(run: Any, pods: Pods):
+def test_failed_program_exits_with_1_and_shows_its_last_output(run: Any, pods: Pods):
     pods.code, pods.log = 3, "no such table\n"
-    said = run("made", "-o", "json")
-    assert said.code == 1
-    assert json.loads(said.out) == {
+    result = run("made", "-o", "json")
+    assert result.code == 1
+    assert json.loads(result.out) == {
         "pod": {"namespace": "team-alpha", "name": name(pods)},
         "state": "failed",
         "why": f"Pod {name(pods)} returned a failure.\nno such table",
@@ -116,10 +116,10 @@ def test_a_program_that_fails_is_a_finding_with_its_last_words(run: Any, pods: P
     }
 
 
-def test_a_skip_is_no_failure(run: Any, pods: Pods):
+def test_skipped_task_exits_with_0(run: Any, pods: Pods):
     pods.code = 7
-    said = run("skips")
-    assert (said.code, said.out) == (
+    result = run("skips")
+    assert (result.code, result.out) == (
         0,
         f"✔ team-alpha/{name(pods)}: skipped. Pod {name(pods)} returned exit code 7. Skipping.\n",
     )
@@ -127,24 +127,24 @@ def test_a_skip_is_no_failure(run: Any, pods: Pods):
 
 @pytest.mark.parametrize("task", ["made", "kept", "stock"])
 @pytest.mark.parametrize("moment", ["GET", "POST"], ids=["while it runs", "while it is created"])
-def test_ctrl_c_leaves_no_pod(run: Any, pods: Pods, task: str, moment: str):
+def test_ctrl_c_deletes_the_pod(run: Any, pods: Pods, task: str, moment: str):
     pods.code, pods.hook = None, interrupting(f"{moment} {PODS}")
-    said = run(task)
-    assert (said.code, pods.pod) == (130, None)
-    assert said.err.splitlines()[-1] == f"The pod team-alpha/{name(pods)} is removed."
+    result = run(task)
+    assert (result.code, pods.pod) == (130, None)
+    assert result.err.splitlines()[-1] == f"Deleted pod team-alpha/{name(pods)}."
 
 
-def test_ctrl_c_says_which_pod_is_left_when_it_cannot_be_removed(run: Any, pods: Pods):
+def test_ctrl_c_names_the_pod_that_cannot_be_deleted(run: Any, pods: Pods):
     def refuse(request: Request) -> Answer | None:
         press(request)
         return status(403, "no") if request.method == "DELETE" else None
 
     press = interrupting(f"GET {PODS}")
     pods.code, pods.hook = None, refuse
-    said = run("stock")
-    assert said.code == 130
-    assert said.err.splitlines()[-1] == (
-        f"! The pod may still be there; remove it: kubectl -n team-alpha delete pod {name(pods)}"
+    result = run("stock")
+    assert result.code == 130
+    assert result.err.splitlines()[-1] == (
+        f"! The pod may still exist. Delete it: kubectl -n team-alpha delete pod {name(pods)}"
     )
 
 
@@ -152,32 +152,32 @@ def test_ctrl_c_says_which_pod_is_left_when_it_cannot_be_removed(run: Any, pods:
     ("task", "more", "limit"),
     [("made", ("--timeout", "2"), "--timeout"), ("short", (), "execution_timeout, 1 s")],
 )
-def test_a_pod_that_does_not_end_in_time_is_removed(run: Any, pods: Pods, task: str, more: tuple[str, ...], limit: str):
+def test_pod_that_times_out_is_deleted(run: Any, pods: Pods, task: str, more: tuple[str, ...], limit: str):
     pods.code = None
-    said = run(task, *more)
-    assert (said.code, pods.pod) == (3, None)
-    assert said.out == f"✗ team-alpha/{name(pods)}: late. It did not end in time ({limit}).\n"
+    result = run(task, *more)
+    assert (result.code, pods.pod) == (3, None)
+    assert result.out == f"✗ team-alpha/{name(pods)}: late. Timed out ({limit}).\n"
 
 
-def test_a_pod_that_is_refused_is_never_sent(run: Any, pods: Pods):
-    said = run("later")
-    assert (said.code, said.out, pods.created) == (1, "", [])
-    assert said.err.splitlines()[-1].startswith("✗ The image 'busybox:latest' of container 'base' may mean")
+def test_refused_pod_is_not_created(run: Any, pods: Pods):
+    result = run("later")
+    assert (result.code, result.out, pods.created) == (1, "", [])
+    assert result.err.splitlines()[-1].startswith("✗ The image 'busybox:latest' of container 'base' may mean")
 
 
-def test_who_may_not_create_pods_is_told_which_rights_are_missing(run: Any, pods: Pods):
+def test_user_without_rights_is_told_the_role(run: Any, pods: Pods):
     forbidden = status(403, 'pods is forbidden: User "jane" cannot create resource "pods"')
     pods.hook = lambda request: forbidden if request.method == "POST" else None
-    said = run("made")
-    assert (said.code, said.out) == (3, "")
-    assert said.err.splitlines()[-1] == (
+    result = run("made")
+    assert (result.code, result.out) == (3, "")
+    assert result.err.splitlines()[-1] == (
         "Error: You may not run the pod; ask for the rights of rbac/pod-launcher.yaml in the team's namespace. "
         'pods is forbidden: User "jane" cannot create resource "pods"'
     )
-    assert "may still be there" not in said.err
+    assert "may still exist" not in result.err
 
 
-def test_the_log_is_shown_and_a_second_ctrl_c_ends_at_once_and_says_which_pod_is_left(words: Any, pods: Pods):
+def test_second_ctrl_c_exits_at_once_and_names_the_pod(words: Any, pods: Pods):
     stuck = threading.Event()
 
     def stick(request: Request) -> None:
@@ -195,6 +195,6 @@ def test_the_log_is_shown_and_a_second_ctrl_c_ends_at_once_and_says_which_pod_is
         process.send_signal(signal.SIGINT)
         asked = time.monotonic()
         last = process.stderr.readlines()[-1]
-    assert time.monotonic() - asked < 25  # the API server takes 30 s for its answer, and nobody waits for that
+    assert time.monotonic() - asked < 25  # the API server answers after 30 s
     assert (process.returncode, shown) == (130, "[base] hello from the pod\n")
-    assert last == f"! The pod may still be there; remove it: kubectl -n team-alpha delete pod {name(pods)}\n"
+    assert last == f"! The pod may still exist. Delete it: kubectl -n team-alpha delete pod {name(pods)}\n"

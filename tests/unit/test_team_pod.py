@@ -60,11 +60,11 @@ def test_building_twice_gives_the_same_pod_and_leaves_the_task_as_it_was(build: 
 def test_none_of_our_labels_takes_part_in_finding_the_pod_of_an_earlier_try(publish: Publish):
     publish()
     from kpo_platform import TeamPodOperator
-    from kpo_platform.offline.task_instance import Attempt, begin
+    from kpo_platform.offline.task_instance import Attempt, create_context
 
     with DAG("d"):
         task = TeamPodOperator(task_id="t", team="alpha", image="b:1", labels={"of": "the-author"})
-    context = begin(task, Attempt("r", datetime(2026, 1, 1, tzinfo=UTC)))
+    context = create_context(task, Attempt("r", datetime(2026, 1, 1, tzinfo=UTC)))
     task.hook._is_in_cluster = True  # else it would open a connection to know
     labels = task.build_pod_request_obj(context).metadata.labels
     selector = task._build_find_pod_label_selector(context)

@@ -1,4 +1,4 @@
-"""The pytest fixture for the tests of DAGs."""
+"""kpo_platform.testing: the pytest fixture for tests of DAGs."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ HELLO = REPOSITORY / "dags" / "hello_team.py"
 
 @pytest.fixture(autouse=True)
 def contract(publish: Publish) -> None:
-    """A contract, published before the fixture looks for one."""
+    """Publish a contract before the fixture looks for one."""
     publish()
 
 
-def test_a_test_sees_the_pod_of_a_task(team_pods: TeamPods) -> None:
+def test_fixture_renders_the_pod_of_a_task(team_pods: TeamPods) -> None:
     pod = team_pods.render(HELLO, "hello")
     assert (pod["metadata"]["namespace"], pod["metadata"]["labels"]["run_id"]) == ("team-alpha", "test")
     assert [each["name"] for each in pod["spec"]["containers"]] == ["base", "airflow-xcom-sidecar"]
 
 
-def test_what_would_be_refused_is_raised(team_pods: TeamPods, tmp_path: Path, offline_in_process: None) -> None:
+def test_refused_pod_and_unknown_task_raise(team_pods: TeamPods, tmp_path: Path, offline_in_process: None) -> None:
     file = tmp_path / "alpha" / "dag.py"
     file.parent.mkdir()
     file.write_text(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import wraps
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 import click
 
 from kpo_platform.contract import FILE_VARIABLE
+from kpo_platform.errors import TaskError, TeamError
 from kpo_platform.offline.client import Sources
 
 contract_option = click.option(
@@ -19,15 +21,28 @@ contract_option = click.option(
     "contract_file",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help=f"The contract.  [default: {FILE_VARIABLE}, then what platformctl contract pull saved]",
+    help=f"File of the contract.  [default: {FILE_VARIABLE}, then the file saved by platformctl contract pull]",
 )
 
 team_option = click.option(
-    "--team", metavar="TEAM", help="Whose DAGs all files are, as in a repository of that team's own."
+    "--team", metavar="TEAM", help="Team that owns all the DAGs, as in a repository of one team."
 )
 
 
-def _object(_: click.Context, param: click.Parameter, text: str) -> dict[str, Any]:
+@contextmanager
+def convert_usage_errors() -> Iterator[None]:
+    """Convert errors about teams and tasks to usage errors.
+
+    Raises:
+        UsageError: the team or task does not exist, or the task needs an option.
+    """
+    try:
+        yield
+    except (TeamError, TaskError) as error:
+        raise click.UsageError(str(error)) from error
+
+
+def _parse_object(_: click.Context, param: click.Parameter, text: str) -> dict[str, Any]:
     try:
         content = json.loads(text)
     except ValueError:
@@ -37,7 +52,7 @@ def _object(_: click.Context, param: click.Parameter, text: str) -> dict[str, An
     return content
 
 
-def _results(_: click.Context, param: click.Parameter, texts: tuple[str, ...]) -> dict[str, Any]:
+def _parse_results(_: click.Context, param: click.Parameter, texts: tuple[str, ...]) -> dict[str, Any]:
     pairs = [text.partition("=") for text in texts]
     try:
         return {task: json.loads(value) for task, _, value in pairs}
@@ -46,7 +61,7 @@ def _results(_: click.Context, param: click.Parameter, texts: tuple[str, ...]) -
 
 
 def attempt_options(command: Callable[..., int]) -> Callable[..., int]:
-    """Give a command DAG, TASK and the run that is imagined; it gets ``sources``, and ``request`` for the process."""
+    """Add DAG, TASK and the options of the DAG run to a command; it gets ``sources`` and ``request``."""
 
     @click.argument("dag")
     @click.argument("task")
@@ -54,24 +69,24 @@ def attempt_options(command: Callable[..., int]) -> Callable[..., int]:
         "--folder",
         type=click.Path(exists=True, file_okay=False, path_type=Path),
         default=Path(),
-        help="The folder of the DAGs: folders in it that are named as a team hold that team's.  [default: this one]",
+        help="DAGs folder; its subfolders named after a team hold that team's DAGs.  [default: current folder]",
     )
     @team_option
-    @click.option("--map-index", type=click.IntRange(min=0), help="Which pod of a mapped task, counted from 0.")
-    @click.option("--params", metavar="JSON", callback=_object, default="{}", help="Parameters of the run.")
+    @click.option("--map-index", type=click.IntRange(min=0), help="Index of a mapped task's pod, counted from 0.")
+    @click.option("--params", metavar="JSON", callback=_parse_object, default="{}", help="Params of the DAG run.")
     @click.option(
         "--xcom",
         "results",
         metavar="TASK=JSON",
-        callback=_results,
+        callback=_parse_results,
         multiple=True,
-        help="The result of another task; may be repeated.",
+        help="Result of another task; may be repeated.",
     )
-    @click.option("--run-id", help="The run's id, which labels and the idempotency key are made of.")
+    @click.option("--run-id", help="Id of the DAG run; labels and the idempotency key are built from it.")
     @click.option(
         "--logical-date",
         type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]),
-        help="The run's date in UTC, for {{ ds }} and the like.  [default: now]",
+        help="Logical date of the DAG run in UTC, for templates such as {{ ds }}.  [default: now]",
     )
     @wraps(command)
     def wrapped(
@@ -95,20 +110,20 @@ def attempt_options(command: Callable[..., int]) -> Callable[..., int]:
             "results": results,
         }
         request = {"dag": dag, "task": task, "attempt": attempt}
-        return command(sources=_sources(dag, folder, team), request=request, **rest)
+        return command(sources=_select_sources(dag, folder, team), request=request, **rest)
 
     return wrapped
 
 
-def _sources(dag: str, folder: Path, team: str | None) -> Sources:
-    """The file that DAG names, or the folder in which there is a DAG of this id."""
+def _select_sources(dag: str, folder: Path, team: str | None) -> Sources:
+    """Return the file that DAG names, or the folder to search for a DAG with this id."""
     file = Path(dag)
     if not file.is_file():
         if file.suffix == ".py":
-            raise click.UsageError(f"There is no file {dag}; expected a DAG file, or the id of a DAG in --folder.")
+            raise click.UsageError(f"File {dag} does not exist. Pass a DAG file, or the id of a DAG in --folder.")
         return Sources(folder, None, team)
     if file.resolve().is_relative_to(folder.resolve()):
         return Sources(folder, file, team)
     if folder == Path():
         return Sources(file.parent, file, team)
-    raise click.UsageError(f"{dag} does not lie in {folder}: name the folder of its DAGs with --folder.")
+    raise click.UsageError(f"{dag} is not in {folder}. Pass the folder of its DAGs with --folder.")

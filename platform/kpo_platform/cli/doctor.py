@@ -8,7 +8,7 @@ from dataclasses import asdict
 import click
 
 from kpo_platform.cli.exit_codes import Exit
-from kpo_platform.cli.findings_output import words
+from kpo_platform.cli.findings_output import format_message
 from kpo_platform.cli.options import Cluster, cluster_options, output_option
 from kpo_platform.cli.output import clean, data_json, data_lines, mark, say
 from kpo_platform.doctor import CheckResult, check_release, read_release
@@ -40,7 +40,7 @@ def command(cluster: Cluster, output: str) -> int:
 def _format_line(result: CheckResult) -> tuple[str, str | None]:
     sign, colour = mark(healthy=result.finding is None, verified=result.verified)
     code = f"{result.finding.code} " if result.finding else ""
-    text = words(result.finding) if result.finding else result.seen
+    text = format_message(result.finding) if result.finding else result.seen
     return clean(f"{sign} {code}{result.object}: {text}"), colour
 
 

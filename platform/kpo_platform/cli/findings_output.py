@@ -1,4 +1,4 @@
-"""How findings look: as text for people, as JSON, and as SARIF for what shows them beside the code."""
+"""Format findings as text, JSON or SARIF."""
 
 from __future__ import annotations
 
@@ -14,51 +14,51 @@ _SARIF = "https://json.schemastore.org/sarif-2.1.0.json"
 
 
 @dataclass(frozen=True)
-class Located:
-    """A finding, with the file and the line (from 1) to which it leads."""
+class LocatedFinding:
+    """A finding with its file and its line (from 1)."""
 
     file: str
     line: int
     finding: Finding
 
 
-def as_lines(found: Iterable[Located]) -> list[tuple[str, str | None]]:
-    """One line each, with the place where editors and terminals look for one."""
-    return [(clean(f"{each.file}:{each.line}: {_sentence(each.finding)}"), "red") for each in found]
+def as_lines(findings: Iterable[LocatedFinding]) -> list[tuple[str, str | None]]:
+    """Format each finding as one line that begins with FILE:LINE, as editors and terminals expect."""
+    return [(clean(f"{each.file}:{each.line}: {_format_finding(each.finding)}"), "red") for each in findings]
 
 
-def as_json(found: Iterable[Located]) -> dict[str, Any]:
-    """All findings with all their fields."""
-    return {"findings": [{"file": each.file, "line": each.line, **asdict(each.finding)} for each in found]}
+def as_json(findings: Iterable[LocatedFinding]) -> dict[str, Any]:
+    """Return all findings with all their fields."""
+    return {"findings": [{"file": each.file, "line": each.line, **asdict(each.finding)} for each in findings]}
 
 
-def as_sarif(found: Iterable[Located]) -> dict[str, Any]:
-    """A SARIF 2.1.0 log with one run; every rule is listed, found or not."""
+def as_sarif(findings: Iterable[LocatedFinding]) -> dict[str, Any]:
+    """Return a SARIF 2.1.0 log with one run; it lists every rule, also those without findings."""
     rules = [
         {"id": rule.code, "name": name, "shortDescription": {"text": rule.sentence}} for name, rule in RULES.items()
     ]
     driver = {"name": "platformctl lint", "rules": rules}
-    run = {"tool": {"driver": driver}, "results": [_result(each) for each in found]}
+    run = {"tool": {"driver": driver}, "results": [_as_sarif_result(each) for each in findings]}
     return {"$schema": _SARIF, "version": "2.1.0", "runs": [run]}
 
 
-def _result(each: Located) -> dict[str, Any]:
-    place = {
-        "artifactLocation": {"uri": PurePath(each.file).as_posix()},
-        "region": {"startLine": each.line},
+def _as_sarif_result(located: LocatedFinding) -> dict[str, Any]:
+    location = {
+        "artifactLocation": {"uri": PurePath(located.file).as_posix()},
+        "region": {"startLine": located.line},
     }
     return {
-        "ruleId": each.finding.code,
-        "level": each.finding.severity,
-        "message": {"text": f"{each.finding.object}: {words(each.finding)}"},
-        "locations": [{"physicalLocation": place}],
+        "ruleId": located.finding.code,
+        "level": located.finding.severity,
+        "message": {"text": f"{located.finding.object}: {format_message(located.finding)}"},
+        "locations": [{"physicalLocation": location}],
     }
 
 
-def _sentence(finding: Finding) -> str:
-    return f"{finding.severity} {finding.code} {finding.object}: {words(finding)}"
+def _format_finding(finding: Finding) -> str:
+    return f"{finding.severity} {finding.code} {finding.object}: {format_message(finding)}"
 
 
-def words(finding: Finding) -> str:
-    """What is so, and what to do next."""
+def format_message(finding: Finding) -> str:
+    """Join a finding's evidence and fix."""
     return f"{finding.evidence}: {finding.fix}" if finding.fix else finding.evidence

@@ -1,4 +1,4 @@
-"""``platformctl lint``: everything that speaks against DAG files, before Airflow reads them."""
+"""``platformctl lint``: check DAG files."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from pathlib import Path
 
 import click
 
-from kpo_platform.cli.dag_options import contract_option, team_option
+from kpo_platform.cli.dag_options import contract_option, convert_usage_errors, team_option
 from kpo_platform.cli.exit_codes import Exit
-from kpo_platform.cli.findings_output import Located, as_json, as_lines, as_sarif
+from kpo_platform.cli.findings_output import LocatedFinding, as_json, as_lines, as_sarif
 from kpo_platform.cli.output import data_json, data_lines, say
 from kpo_platform.contract import file_at_hand
 from kpo_platform.finding import Finding
-from kpo_platform.offline.client import Offline, Sources, told
+from kpo_platform.offline.client import OfflineClient, Sources
 
 _EXAMPLES = """\b
 Examples:
-  platformctl lint dags                                    # folders of a team's name in it hold that team's DAGs
+  platformctl lint dags                                    # subfolders named after a team hold that team's DAGs
   platformctl lint . --team alpha                          # the repository of team alpha
   platformctl lint dags --contract contract.json -o sarif > lint.sarif
 """
@@ -32,24 +32,25 @@ Examples:
     type=click.Choice(["text", "json", "sarif"]),
     default="text",
     show_default=True,
-    help="Form of the findings.",
+    help="Output format.",
 )
 def command(folder: Path, team: str | None, contract_file: Path | None, output: str) -> int:
-    """Find everything in the DAG files of FOLDER that Airflow or the platform would refuse, with file and line.
+    """Report what Airflow or the platform would refuse in the DAG files of FOLDER, with file and line.
 
-    Asks no cluster and no database; imports the files. What only a run knows (Jinja, results of other tasks) is judged
-    in the run. Exits with 1 when anything is found, and with 3 without a contract.
+    Imports the files; needs no cluster and no database. Values known only in a run (templates, results of other tasks)
+    are checked in the run. Exits with 1 if there are findings, and with 3 without a contract.
     """
-    with told():
-        offline = Offline.of(file_at_hand(contract_file), Sources(folder, team=team))
-    say(f"► Contract of chart {offline.contract.chart_version}: {offline.contract_file}")
-    result = offline.ask("lint", {})
-    found = [
-        Located(str(folder / each["file"]), each["line"], Finding(**each["finding"])) for each in result["findings"]
+    with convert_usage_errors():
+        client = OfflineClient.create(file_at_hand(contract_file), Sources(folder, team=team))
+    say(f"► Contract of chart {client.contract.chart_version}: {client.contract_file}")
+    result = client.send_request("lint", {})
+    findings = [
+        LocatedFinding(str(folder / located["file"]), located["line"], Finding(**located["finding"]))
+        for located in result["findings"]
     ]
     if output == "text":
-        data_lines(as_lines(found))
+        data_lines(as_lines(findings))
     else:
-        data_json(as_json(found) if output == "json" else as_sarif(found))
-    say(f"{len(found)} findings in {result['files']} DAG files.")
-    return Exit.FINDINGS if found else Exit.OK
+        data_json(as_json(findings) if output == "json" else as_sarif(findings))
+    say(f"{len(findings)} findings in {result['files']} DAG files.")
+    return Exit.FINDINGS if findings else Exit.OK

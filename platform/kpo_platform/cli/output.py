@@ -1,4 +1,4 @@
-"""How platformctl speaks: data on stdout, talk on stderr, colour only where a person sees it."""
+"""Terminal output: results on stdout, messages on stderr, colour only on a terminal."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ import click
 
 
 def clean(text: str) -> str:
-    """Text from a cluster made fit for a terminal: on one line, without control and direction characters."""
-    flat = " ".join(text.split())
-    return "".join(each for each in flat if unicodedata.category(each) not in ("Cc", "Cf"))
+    """Make text from a cluster safe for a terminal: one line, no control or direction characters."""
+    line = " ".join(text.split())
+    return "".join(character for character in line if unicodedata.category(character) not in ("Cc", "Cf"))
 
 
 def mark(*, healthy: bool, verified: bool) -> tuple[str, str | None]:
-    """The sign of something that was looked at, and its colour: well, wrong, or not seen whole."""
+    """Return the sign and colour of a check: passed, failed or incomplete."""
     if not healthy:
         return "✗", "red"
     return ("✔", None) if verified else ("?", "yellow")
@@ -27,25 +27,25 @@ def mark(*, healthy: bool, verified: bool) -> tuple[str, str | None]:
 def data_lines(lines: Iterable[tuple[str, str | None]]) -> None:
     """Write lines of the result to stdout, each with its colour."""
     for text, colour in lines:
-        click.secho(text, fg=colour, color=_colour())
+        click.secho(text, fg=colour, color=_use_colour())
 
 
 def data_json(content: Any) -> None:
-    """Write the result to stdout as JSON, which escapes control characters itself."""
+    """Write the result to stdout as JSON, which escapes control characters."""
     click.echo(json.dumps(content, indent=2))
 
 
 def say(text: str, colour: str | None = None) -> None:
-    """Tell the person at the terminal something."""
-    click.secho(clean(text), fg=colour, err=True, color=_colour())
+    """Write a message to stderr."""
+    click.secho(clean(text), fg=colour, err=True, color=_use_colour())
 
 
-def refused(error: Exception) -> None:
-    """Tell why a pod is refused, every reason on a line of its own."""
+def say_refusals(error: Exception) -> None:
+    """Write the reasons why a pod is refused to stderr, one a line."""
     for reason in str(error).splitlines():
         say(f"✗ {reason}", "red")
 
 
-def _colour() -> bool | None:
-    # None lets click decide by whether there is a terminal; https://no-color.org asks for the rest.
+def _use_colour() -> bool | None:
+    # With None click checks for a terminal. NO_COLOR: https://no-color.org
     return False if os.environ.get("NO_COLOR") else None

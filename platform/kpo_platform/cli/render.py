@@ -1,4 +1,4 @@
-"""``platformctl render``: the pod of a task, before anything runs."""
+"""``platformctl render``: show the pod of a task."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 import click
 import yaml
 
-from kpo_platform.cli.dag_options import attempt_options, contract_option
+from kpo_platform.cli.dag_options import attempt_options, contract_option, convert_usage_errors
 from kpo_platform.cli.exit_codes import Exit
-from kpo_platform.cli.output import data_json, refused, say
+from kpo_platform.cli.output import data_json, say, say_refusals
 from kpo_platform.contract import file_at_hand
 from kpo_platform.errors import PodError
-from kpo_platform.offline.client import Offline, Sources, told
+from kpo_platform.offline.client import OfflineClient, Sources
 
 _EXAMPLES = """\b
 Examples:
@@ -28,21 +28,21 @@ Examples:
 @attempt_options
 @contract_option
 @click.option(
-    "-o", "--output", type=click.Choice(["yaml", "json"]), default="yaml", show_default=True, help="Form of the pod."
+    "-o", "--output", type=click.Choice(["yaml", "json"]), default="yaml", show_default=True, help="Output format."
 )
 def command(sources: Sources, request: dict[str, Any], contract_file: Path | None, output: str) -> int:
-    """Show the pod of TASK of DAG (a file, or a DAG's id) as its operator would send it to the cluster.
+    """Show the pod of TASK as its operator would send it to the cluster. DAG is a file or a DAG id.
 
-    Asks no cluster. Its name ends in a random suffix, as always. Exits with 1 when the pod is refused.
+    Needs no cluster. The pod's name ends in a random suffix. Exits with 1 if the pod is refused.
     """
     request["attempt"]["run_id"] = request["attempt"]["run_id"] or "rendered"
-    with told():
-        offline = Offline.of(file_at_hand(contract_file), sources)
-        say(f"► Contract of chart {offline.contract.chart_version}: {offline.contract_file}")
+    with convert_usage_errors():
+        client = OfflineClient.create(file_at_hand(contract_file), sources)
+        say(f"► Contract of chart {client.contract.chart_version}: {client.contract_file}")
         try:
-            pod = offline.ask("render", request)
+            pod = client.send_request("render", request)
         except PodError as error:
-            refused(error)
+            say_refusals(error)
             return Exit.FINDINGS
     if output == "json":
         data_json(pod)
@@ -52,11 +52,11 @@ def command(sources: Sources, request: dict[str, Any], contract_file: Path | Non
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes scripts as people do, line by line."""
+    """Writes multi-line strings, such as scripts, as block scalars."""
 
 
-def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+def _represent_str(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
 
 
-_Dumper.add_representer(str, _text)
+_Dumper.add_representer(str, _represent_str)

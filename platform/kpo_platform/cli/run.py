@@ -1,4 +1,4 @@
-"""``platformctl run``: the pod of a task, now, from a person's machine."""
+"""``platformctl run``: run the pod of a task from the user's machine."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from uuid import uuid4
 
 import click
 
-from kpo_platform.cli.dag_options import attempt_options
+from kpo_platform.cli.dag_options import attempt_options, convert_usage_errors
 from kpo_platform.cli.exit_codes import Exit
 from kpo_platform.cli.options import Cluster, cluster_options_for, output_option
-from kpo_platform.cli.output import clean, data_json, data_lines, refused, say
+from kpo_platform.cli.output import clean, data_json, data_lines, say, say_refusals
 from kpo_platform.errors import PlatformError, PodError
 from kpo_platform.kube import find_kubeconfig, read_contract_text
-from kpo_platform.offline.client import Offline, Sources, told
-from kpo_platform.offline.environment import by_kubeconfig, connections
+from kpo_platform.offline.client import OfflineClient, Sources
+from kpo_platform.offline.environment import build_cluster_extra, build_connections
 
 _EXAMPLES = """\b
 Examples:
@@ -52,29 +52,29 @@ _EXITS = {
     "contract_file",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="The contract, for who may not read it in the cluster.  [default: the cluster's]",
+    help="File of the contract, if you may not read it in the cluster.  [default: the cluster's contract]",
 )
 @output_option
 @cluster_options_for(3600)
 def command(
     cluster: Cluster, sources: Sources, request: dict[str, Any], contract_file: Path | None, output: str
 ) -> int:
-    """Run the pod of TASK of DAG (a file, or a DAG's id) now, with your own rights, and show its log.
+    """Run the pod of TASK with your own rights, and show its log. DAG is a file or a DAG id.
 
-    It is the pod that render shows, in the team's namespace; Airflow's services have no part in it, and know nothing of
-    it. Ctrl-C, and the end of --timeout, remove the pod. Exits with 1 when the pod is refused or its program fails.
+    Creates the pod that render shows, in the team's namespace. Airflow's services take no part in the run and do not
+    record it. Ctrl-C and --timeout delete the pod. Exits with 1 if the pod is refused or its program fails.
     """
     until = time.time() + cluster.timeout
     request["attempt"]["run_id"] = request["attempt"]["run_id"] or f"run__{uuid4().hex[:8]}"
-    with told(), _contract(cluster, contract_file) as file:
-        offline = Offline.of(file, sources)
-        way = by_kubeconfig(find_kubeconfig(cluster.kubeconfig), cluster.context)
+    with convert_usage_errors(), _provide_contract(cluster, contract_file) as file:
+        client = OfflineClient.create(file, sources)
+        extra = build_cluster_extra(find_kubeconfig(cluster.kubeconfig), cluster.context)
         pod = _Pod()
         try:
-            more = {**connections(offline.contract, way), **_PLAIN_LOG}
-            outcome = offline.ask("run", {**request, "until": until}, more, say, pod.learn)
+            environment = {**build_connections(client.contract, extra), **_PLAIN_LOG}
+            outcome = client.send_request("run", {**request, "until": until}, environment, say, pod.set_name)
         except PodError as error:
-            refused(error)
+            say_refusals(error)
             return Exit.FINDINGS
         except KeyboardInterrupt:
             pod.warn()
@@ -82,12 +82,12 @@ def command(
         except PlatformError:
             pod.warn()
             raise
-    return _report(outcome, pod, output)
+    return _report_outcome(outcome, pod, output)
 
 
 @contextmanager
-def _contract(cluster: Cluster, file: Path | None) -> Iterator[Path]:
-    """The contract in a file: the one that was named, or the cluster's as it is now."""
+def _provide_contract(cluster: Cluster, file: Path | None) -> Iterator[Path]:
+    """Provide the given contract file, or a temporary copy of the cluster's contract."""
     if file:
         yield file
         return
@@ -99,38 +99,37 @@ def _contract(cluster: Cluster, file: Path | None) -> Iterator[Path]:
 
 @dataclass
 class _Pod:
-    """What is known of the pod."""
+    """The name of the pod, once it is known."""
 
-    where: dict[str, str] = field(default_factory=dict)
+    name: dict[str, str] = field(default_factory=dict)
 
-    def learn(self, news: dict[str, str]) -> None:
-        """Its name, just before it is made; nothing, when it was refused."""
-        self.where = news
-        if news:
+    def set_name(self, name: dict[str, str]) -> None:
+        """Set namespace and name just before the pod is created; an empty mapping means that it was rejected."""
+        self.name = name
+        if name:
             say(f"► Pod {self}")
 
     def warn(self) -> None:
-        """Say that it may be there, where nobody knows what became of it."""
-        if self.where:
-            name, namespace = self.where["name"], self.where["namespace"]
-            say(f"! The pod may still be there; remove it: kubectl -n {namespace} delete pod {name}", "yellow")
+        """Warn that the pod may still exist."""
+        if self.name:
+            name, namespace = self.name["name"], self.name["namespace"]
+            say(f"! The pod may still exist. Delete it: kubectl -n {namespace} delete pod {name}", "yellow")
 
     def __str__(self) -> str:
-        return f"{self.where['namespace']}/{self.where['name']}" if self.where else "(none)"
+        return f"{self.name['namespace']}/{self.name['name']}" if self.name else "(none)"
 
 
-def _report(outcome: dict[str, Any], pod: _Pod, output: str) -> Exit:
-    """Show how it ended."""
+def _report_outcome(outcome: dict[str, Any], pod: _Pod, output: str) -> Exit:
     state, why = outcome["state"], outcome["why"]
     if output == "json":
-        data_json({"pod": pod.where or None, "state": state, "why": why, "result": outcome["result"]})
+        data_json({"pod": pod.name or None, "state": state, "why": why, "result": outcome["result"]})
     else:
         sign, colour = ("✔", None) if _EXITS[state] is Exit.OK else ("✗", "red")
         data_lines([(clean(f"{sign} {pod}: {state}{f'. {why}' if why else ''}"), colour)])
         if outcome["result"] is not None:
             click.echo(json.dumps(outcome["result"], indent=2))
-    if outcome["remains"]:
+    if outcome["pod_may_exist"]:
         pod.warn()
-    elif state in ("stopped", "late") and pod.where:
-        say(f"The pod {pod} is removed.")
+    elif state in ("stopped", "late") and pod.name:
+        say(f"Deleted pod {pod}.")
     return _EXITS[state]

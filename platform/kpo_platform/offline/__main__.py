@@ -1,8 +1,4 @@
-"""The process in which platformctl has DAG files read: a request as JSON on stdin, the answer as JSON on stdout.
-
-The answer is the last line; news of what goes on come before it, each a line. Whatever the files, Airflow or pods print
-goes to stderr.
-"""
+"""The child process: answer one request of the client; see the package's docstring for the protocol."""
 
 from __future__ import annotations
 
@@ -18,66 +14,67 @@ from typing import Any
 from kpo_platform.errors import PlatformError
 
 Request = dict[str, Any]
-Tell = Callable[[dict[str, Any]], None]
-"""Takes news."""
+OnEvent = Callable[[dict[str, Any]], None]
+"""Takes an event."""
 
 
-def render(request: Request, _: Tell) -> Any:
-    """The pod of a task, as JSON."""
+def render(request: Request, _: OnEvent) -> Any:
+    """Render the pod of a task; return it as JSON."""
     from kpo_platform.airflow.operators.arguments.serialize import as_json
-    from kpo_platform.offline.render import rendered
+    from kpo_platform.offline.render import render_pod
 
-    return as_json(rendered(_task(request), _attempt(request)).pod)
-
-
-def run(request: Request, tell: Tell) -> Any:
-    """How the run of a task's pod ended, as JSON; the news is its name."""
-    from kpo_platform.offline.run import run as running
-
-    return asdict(running(_task(request), _attempt(request), request["until"], tell))
+    return as_json(render_pod(_find_task(request), _parse_attempt(request)))
 
 
-def lint(request: Request, _: Tell) -> Any:
-    """What speaks against the DAG files of a folder, as JSON."""
-    from kpo_platform.offline.lint import lint as judge
+def run(request: Request, on_event: OnEvent) -> Any:
+    """Run the pod of a task; return the outcome as JSON. The event is the pod's name."""
+    from kpo_platform.offline.run import run_pod
 
-    files, found = judge(Path(request["root"]))
-    return {"files": files, "findings": [asdict(each) for each in found]}
+    return asdict(run_pod(_find_task(request), _parse_attempt(request), request["until"], on_event))
 
 
-def _task(request: Request) -> Any:
-    from kpo_platform.offline.dag_bag import find_task, read
+def lint(request: Request, _: OnEvent) -> Any:
+    """Lint the DAG files of a folder; return the findings as JSON."""
+    from kpo_platform.offline.lint import lint_folder
+
+    file_count, findings = lint_folder(Path(request["root"]))
+    return {"files": file_count, "findings": [asdict(finding) for finding in findings]}
+
+
+def _find_task(request: Request) -> Any:
+    from kpo_platform.offline.dag_bag import find_task, read_dags
 
     file = request["file"] and Path(request["file"])
-    bag = read(Path(request["root"]), file)
+    bag = read_dags(Path(request["root"]), file)
     return find_task(bag, request["dag"], request["task"], is_file=bool(file))
 
 
-def _attempt(request: Request) -> Any:
+def _parse_attempt(request: Request) -> Any:
     from kpo_platform.offline.task_instance import Attempt
 
-    given = request["attempt"]
-    return Attempt(**{**given, "logical_date": datetime.fromisoformat(given["logical_date"])})
+    attempt = request["attempt"]
+    return Attempt(**{**attempt, "logical_date": datetime.fromisoformat(attempt["logical_date"])})
 
 
-COMMANDS: dict[str, Callable[[Request, Tell], Any]] = {"lint": lint, "render": render, "run": run}
+COMMANDS: dict[str, Callable[[Request, OnEvent], Any]] = {"lint": lint, "render": render, "run": run}
 
 
-def answer(request: Request, tell: Tell) -> dict[str, Any]:
-    """What a request gives: its ``result``, or an ``error`` and the ``kind`` of it, a class of kpo_platform.errors."""
+def answer_request(request: Request, on_event: OnEvent) -> dict[str, Any]:
+    """Run the command of a request; return its ``result``, or an ``error`` and its ``kind``."""
     try:
-        return {"result": COMMANDS[request["command"]](request, tell)}
+        return {"result": COMMANDS[request["command"]](request, on_event)}
     except PlatformError as error:
-        kind = next(each for each in type(error).__mro__ if each.__module__ == PlatformError.__module__)
+        # Subclasses outside kpo_platform.errors are unknown to the parent process.
+        kind = next(base for base in type(error).__mro__ if base.__module__ == PlatformError.__module__)
         return {"error": str(error), "kind": kind.__name__}
 
 
 def main() -> None:
-    """Answer one request."""
+    """Answer the request on stdin."""
     with os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1) as stdout:
-        os.dup2(2, 1)
-        last = answer(json.load(sys.stdin), lambda news: print(json.dumps({"news": news}), file=stdout))
-        print(json.dumps(last), file=stdout)
+        os.dup2(2, 1)  # whatever is printed from here on goes to stderr
+        answer = answer_request(json.load(sys.stdin), lambda event: print(json.dumps({"event": event}), file=stdout))
+        print(json.dumps(answer), file=stdout)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
-"""Have DAG files read by a process of its own, the only one in which there is Airflow.
+"""The parent process: send requests about DAG files to a child process that imports Airflow.
 
-Airflow takes seconds to import, keeps the settings that it found then, and runs the code of the files.
+Airflow is kept out of this process, because it takes seconds to import, reads its settings only once, and the DAG
+files may run any code. See the package's docstring for the protocol.
 """
 
 from __future__ import annotations
@@ -21,26 +22,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import click
-
 from kpo_platform import errors
 from kpo_platform.contract import Contract, load
-from kpo_platform.offline.environment import variables
+from kpo_platform.offline.environment import build_environment
 
-TIDY_UP_SECONDS = 60.0
-"""How long a process that was interrupted, or whose time is over, may take to remove its pod."""
+CLEANUP_SECONDS = 60.0
+"""Time for the child to delete its pod after an interrupt or timeout; then it is killed."""
 
 _LAST_LINES = 5
+
+OnLine = Callable[[str], None]
+OnEvent = Callable[[Any], None]
 
 
 @dataclass(frozen=True)
 class Sources:
-    """The DAG files that are meant.
+    """The DAG files to read.
 
     Attributes:
-        folder: below it, folders of a team's name hold that team's DAGs; imports of the files' own modules begin here.
-        file: the only file to read, or None for all of the folder.
-        team: the team whose DAGs all of them are, as in a repository of the team's own.
+        folder: the DAGs folder. Its subfolders named after a team hold that team's DAGs; imports start here.
+        file: the only file to read; None for all files of the folder.
+        team: the team that owns all DAGs of the folder, as in a repository of one team.
     """
 
     folder: Path
@@ -49,12 +51,12 @@ class Sources:
 
 
 @dataclass(frozen=True)
-class Offline:
-    """A process that will read DAG files, as soon as it is asked to.
+class OfflineClient:
+    """Sends requests to child processes; each request starts one.
 
     Attributes:
-        contract: what the teams may do.
-        contract_file: the file that holds it.
+        contract: the contract.
+        contract_file: the file of the contract.
         sources: the DAG files.
     """
 
@@ -63,60 +65,62 @@ class Offline:
     sources: Sources
 
     @classmethod
-    def of(cls, contract_file: Path, sources: Sources) -> Offline:
-        """Read the contract, and see that there is an Airflow.
+    def create(cls, contract_file: Path, sources: Sources) -> OfflineClient:
+        """Read the contract, and check that Airflow is installed.
 
         Raises:
-            ContractError: there is no contract in the file.
+            ContractError: the file holds no contract.
             DagError: Airflow is not installed.
             TeamError: the contract has no such team.
         """
         if not importlib.util.find_spec("airflow"):
             raise errors.DagError(
-                "DAG files cannot be read without Airflow, which is not installed here: "
-                "pip install 'kpo-platform[airflow]'."
+                "Cannot read DAG files: Airflow is not installed. Run pip install 'kpo-platform[airflow]'."
             )
         contract = load(contract_file)
         if sources.team:
             contract.team(sources.team)
         return cls(contract, contract_file, sources)
 
-    def ask(
+    def send_request(
         self,
         command: str,
         request: Mapping[str, Any],
-        more: Mapping[str, str] | None = None,
-        hear: Callable[[str], None] | None = None,
-        learn: Callable[[Any], None] | None = None,
+        extra_environment: Mapping[str, str] | None = None,
+        on_line: OnLine | None = None,
+        on_event: OnEvent | None = None,
     ) -> Any:
-        """Have a command of ``kpo_platform.offline`` done.
+        """Run a command of ``kpo_platform.offline`` in a child process, and return its result.
 
         Args:
-            command: its name.
-            request: its arguments; must fit into JSON. After ``until``, in seconds since the epoch, and a minute more
-                to tidy up, the process is ended.
-            more: environment variables beside those of the contract and the folder.
-            hear: takes every line that the files, Airflow and pods print; by default only the last ones are kept, for
-                the case that there is no answer.
-            learn: takes the command's news.
+            command: lint, render or run.
+            request: the command's arguments, as JSON. With ``until``, the child is killed a minute after that time.
+            extra_environment: environment variables beside those of the contract and the folder.
+            on_line: takes every line that DAG files, Airflow and pods print. By default the last ones are kept for the
+                error message.
+            on_event: takes the command's events.
 
         Raises:
-            PlatformError: of the class that the command raised.
-            KeyboardInterrupt: it was interrupted and has no answer; or is interrupted again, and then ended at once.
+            PlatformError: the command raised an error of this class.
+            KeyboardInterrupt: interrupted without an answer, or twice.
         """
         with tempfile.TemporaryDirectory(prefix="kpo-platform-") as folder:
             home = Path(folder)
-            root, file = self._laid_out(home)
-            environment = {**_inherited(), **variables(self.contract, self.contract_file, root, home), **(more or {})}
-            imports = root / self.sources.team if self.sources.team else root
-            whole = {**request, "command": command, "root": str(imports), "file": file and str(file)}
-            answer = _converse(whole, environment, hear, learn or (lambda news: None))
+            root, file = self._prepare_dags_folder(home)
+            environment = {
+                **_inherit_environment(),
+                **build_environment(self.contract, self.contract_file, root, home),
+                **(extra_environment or {}),
+            }
+            import_root = root / self.sources.team if self.sources.team else root
+            full_request = {**request, "command": command, "root": str(import_root), "file": file and str(file)}
+            answer = _exchange(full_request, environment, on_line, on_event or (lambda event: None))
         if "error" in answer:
             raise getattr(errors, answer["kind"])(answer["error"])
         return answer["result"]
 
-    def _laid_out(self, home: Path) -> tuple[Path, Path | None]:
-        """Where the files lie for Airflow; those of one team lie in a folder of its name, as they do in a bundle."""
+    def _prepare_dags_folder(self, home: Path) -> tuple[Path, Path | None]:
+        """Return the DAGs folder and file; with ``team``, link the files into a subfolder of its name."""
         folder, file = self.sources.folder.resolve(), self.sources.file and self.sources.file.resolve()
         if not self.sources.team:
             return folder, file
@@ -126,55 +130,56 @@ class Offline:
         return root, file and root / self.sources.team / file.relative_to(folder)
 
 
-def _inherited() -> dict[str, str]:
-    """The environment without KUBECONFIG: Airflow would take it for a way to the cluster beside the connection's."""
+def _inherit_environment() -> dict[str, str]:
+    """Return the environment without KUBECONFIG: Airflow would prefer it to the connection's kubeconfig."""
     return {name: value for name, value in os.environ.items() if name != "KUBECONFIG"}
 
 
-def _converse(
-    request: Mapping[str, Any],
-    environment: Mapping[str, str],
-    hear: Callable[[str], None] | None,
-    learn: Callable[[Any], None],
+def _exchange(
+    request: Mapping[str, Any], environment: Mapping[str, str], on_line: OnLine | None, on_event: OnEvent
 ) -> Any:
-    last: deque[str] = deque(maxlen=_LAST_LINES)
-    with _process(environment, hear or last.append) as process, _ended_after(process, request.get("until")):
-        assert process.stdin is not None and process.stdout is not None  # both are pipes
-        json.dump(request, process.stdin)
-        process.stdin.close()
+    """Start a child, send it the request and return its answer."""
+    last_lines: deque[str] = deque(maxlen=_LAST_LINES)
+    with (
+        _start_child(environment, on_line or last_lines.append) as child,
+        _kill_when_late(child, request.get("until")),
+    ):
+        assert child.stdin is not None and child.stdout is not None  # both are pipes
+        json.dump(request, child.stdin)
+        child.stdin.close()
         try:
-            answer = _answer(process.stdout, learn)
+            answer = _read_answer(child.stdout, on_event)
         except KeyboardInterrupt:
-            # It is in a session of its own, so that it hears of this once, and can still tidy up.
-            process.send_signal(signal.SIGINT)
-            with _ended_after(process, time.time()):
-                answer = _answer(process.stdout, learn)
+            # Ctrl-C does not reach the child, which has a session of its own. It gets one SIGINT, and can clean up.
+            child.send_signal(signal.SIGINT)
+            with _kill_when_late(child, time.time()):
+                answer = _read_answer(child.stdout, on_event)
             if answer is None:
                 raise
     if answer is None:
-        said = f" The last that it said: {' | '.join(line.strip() for line in last)}" if last else ""
-        raise errors.DagError(f"The process that reads DAG files ended with code {process.returncode}.{said}")
+        output = f" Its last output: {' | '.join(line.strip() for line in last_lines)}" if last_lines else ""
+        raise errors.DagError(f"The process that reads DAG files exited with code {child.returncode}.{output}")
     return answer
 
 
-def _answer(lines: Iterable[str], learn: Callable[[Any], None]) -> Any:
-    """The answer, which is the last line, or None when the process ends without one; the lines before it are news."""
+def _read_answer(lines: Iterable[str], on_event: OnEvent) -> Any:
+    """Read events until the answer; return None if the child exits without one."""
     for line in lines:
         content = json.loads(line)
-        if "news" not in content:
+        if "event" not in content:
             return content
-        learn(content["news"])
+        on_event(content["event"])
     return None
 
 
 @contextmanager
-def _ended_after(process: subprocess.Popen[str], until: float | None) -> Iterator[None]:
-    """End a process that goes on for longer than it may, and a while to tidy up."""
+def _kill_when_late(child: subprocess.Popen[str], until: float | None) -> Iterator[None]:
+    """Kill the child if it still runs some time after a deadline, in seconds since the epoch."""
     if until is None:
         yield
         return
-    timer = threading.Timer(max(until - time.time(), 0) + TIDY_UP_SECONDS, process.kill)
-    # Ctrl-C may come at any time, also while the thread starts: nothing waits for it at the end.
+    timer = threading.Timer(max(until - time.time(), 0) + CLEANUP_SECONDS, child.kill)
+    # Ctrl-C may come while the thread starts; the exit of the interpreter must not wait for it.
     timer.daemon = True
     try:
         timer.start()
@@ -184,11 +189,11 @@ def _ended_after(process: subprocess.Popen[str], until: float | None) -> Iterato
 
 
 @contextmanager
-def _process(environment: Mapping[str, str], hear: Callable[[str], None]) -> Iterator[subprocess.Popen[str]]:
+def _start_child(environment: Mapping[str, str], on_line: OnLine) -> Iterator[subprocess.Popen[str]]:
     pipe = subprocess.PIPE
-    words = [sys.executable, "-m", "kpo_platform.offline"]
+    command = [sys.executable, "-m", "kpo_platform.offline"]
     with subprocess.Popen(
-        words,
+        command,
         stdin=pipe,
         stdout=pipe,
         stderr=pipe,
@@ -196,31 +201,18 @@ def _process(environment: Mapping[str, str], hear: Callable[[str], None]) -> Ite
         start_new_session=True,
         encoding="utf-8",
         errors="replace",
-    ) as process:
-        assert process.stderr is not None
-        listener = threading.Thread(target=_listen, args=(process.stderr, hear), daemon=True)
-        listener.start()
+    ) as child:
+        assert child.stderr is not None
+        reader = threading.Thread(target=_read_lines, args=(child.stderr, on_line), daemon=True)
+        reader.start()
         try:
-            yield process
-            process.wait()
-            listener.join()
+            yield child
+            child.wait()
+            reader.join()
         finally:
-            process.kill()  # does nothing to one that has ended
+            child.kill()  # does nothing if the child has exited
 
 
-def _listen(stream: Any, hear: Callable[[str], None]) -> None:
+def _read_lines(stream: Any, on_line: OnLine) -> None:
     for line in stream:
-        hear(line)
-
-
-@contextmanager
-def told() -> Iterator[None]:
-    """Make wrong usage of what only the other process can know to be wrong.
-
-    Raises:
-        UsageError: team or task is not there, or needs what was not given.
-    """
-    try:
-        yield
-    except (errors.TeamError, errors.TaskError) as error:
-        raise click.UsageError(str(error)) from error
+        on_line(line)

@@ -1,4 +1,4 @@
-"""The DAG files of a folder, imported as the dag-processor imports them, but with no database."""
+"""List and import the DAG files of a folder as the dag-processor does, but without a database."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from typing import Any
 from airflow.dag_processing.importers import get_importer_registry
 
 
-def dag_files(root: Path) -> list[str]:
-    """The files of a folder in which Airflow would look for DAGs, in order."""
+def list_dag_files(root: Path) -> list[str]:
+    """List the files of a folder in which Airflow looks for DAGs, sorted."""
     return sorted(get_importer_registry().list_dag_files(root))
 
 
 def import_file(root: Path, name: str, *, safe_mode: bool) -> Any:
-    """Import a file.
+    """Import a DAG file.
 
     Args:
-        root: the folder in which its own modules are looked for.
+        root: the folder from which the file imports its own modules.
         name: the file.
-        safe_mode: pass over a file in which nothing speaks of a DAG.
+        safe_mode: skip a file that does not mention DAGs.
 
     Returns:
-        Airflow's result, with DAGs and errors; None for a file that it does not import.
+        Airflow's result with DAGs and errors; None for a file that Airflow does not import.
     """
     if str(root) not in sys.path:
         sys.path.append(str(root))

@@ -1,4 +1,4 @@
-"""What a process needs in its environment, before Airflow is imported, to read DAG files and to make pods of them."""
+"""Environment variables of the child process that imports Airflow and the DAG files."""
 
 from __future__ import annotations
 
@@ -9,15 +9,14 @@ from kpo_platform.contract import FILE_VARIABLE, Contract
 from kpo_platform.pod.xcom import connection_extra
 
 
-def variables(contract: Contract, file: Path, dags: Path, home: Path) -> dict[str, str]:
-    """The environment variables for a contract and a folder of DAGs; those that are there already stay beside them.
+def build_environment(contract: Contract, file: Path, dags: Path, home: Path) -> dict[str, str]:
+    """Return the variables for a contract and a folder of DAGs, to be added to the inherited ones.
 
     Args:
-        contract: what the file holds.
+        contract: the content of the contract's file.
         file: the contract's file.
-        dags: the folder below which folders tell of teams.
-        home: an empty folder of the process's own. Airflow writes there, and its database would be there if anything
-            asked for one.
+        dags: the DAGs folder; its subfolders are named after teams.
+        home: an empty folder for AIRFLOW_HOME. The SQLite database there is never created, because nothing uses one.
     """
     return {
         FILE_VARIABLE: str(file.resolve()),
@@ -27,23 +26,24 @@ def variables(contract: Contract, file: Path, dags: Path, home: Path) -> dict[st
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__DAGBAG_IMPORT_ERROR_TRACEBACK_DEPTH": "100",  # the author's line is seldom the deepest
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/none.db",
-        **connections(contract, {"in_cluster": True}),
+        **build_connections(contract, {"in_cluster": True}),
     }
 
 
-def connections(contract: Contract, way: dict[str, object]) -> dict[str, str]:
-    """The connections that bootstrap makes, as environment variables.
+def build_connections(contract: Contract, cluster_extra: dict[str, object]) -> dict[str, str]:
+    """Return the teams' Kubernetes connections, as bootstrap creates them, as environment variables.
 
     Args:
-        contract: which connections the teams have.
-        way: how Kubernetes is reached, as the extra of a connection has it.
+        contract: names the connections.
+        cluster_extra: the fields of the connections' extra that name the cluster.
     """
-    content = json.dumps({"conn_type": "kubernetes", "extra": {**connection_extra(contract.xcom_sidecar), **way}})
-    return {f"AIRFLOW_CONN_{team.connection.id.upper()}": content for team in contract.teams.values()}
+    extra = {**connection_extra(contract.xcom_sidecar), **cluster_extra}
+    connection = json.dumps({"conn_type": "kubernetes", "extra": extra})
+    return {f"AIRFLOW_CONN_{team.connection.id.upper()}": connection for team in contract.teams.values()}
 
 
-def by_kubeconfig(kubeconfig: str | None, context: str | None) -> dict[str, object]:
-    """The way from a person's machine, for `connections`; without a kubeconfig, that of the pod they are in."""
+def build_cluster_extra(kubeconfig: str | None, context: str | None) -> dict[str, object]:
+    """Return the connection extra for a kubeconfig; without one, for the service account of the current pod."""
     if kubeconfig is None:
         return {"in_cluster": True}
     return {"in_cluster": False, "kube_config_path": kubeconfig, **({"cluster_context": context} if context else {})}

@@ -1,4 +1,4 @@
-"""Make tasks although they are refused, so that one reading of a file finds everything that is wrong with it."""
+"""Create tasks although they are refused, so that one pass over a file finds all its problems."""
 
 from __future__ import annotations
 
@@ -19,22 +19,23 @@ from kpo_platform import TeamPodOperator
 from kpo_platform.airflow.operators.arguments.serialize import LATER
 from kpo_platform.errors import PlatformError
 from kpo_platform.finding import Refusal, Refused
-from kpo_platform.offline.source_location import caller
+from kpo_platform.offline.source_location import find_caller
 
-Place = tuple[str, int] | None
-Note = Callable[[Any, Place, list[Refusal]], None]
-"""Takes what was refused: the task, where it is made, why."""
+Location = tuple[str, int] | None
+"""File and line of the call that creates a task, if known."""
+OnRefusals = Callable[[Any, Location, list[Refusal]], None]
+"""Takes a refused task, its location, and its refusals."""
 
-_PLAIN = {
+_DEFAULTS = {
     name: parameter.default
     for name, parameter in signature(BaseOperator.__init__).parameters.items()
     if parameter.default is not parameter.empty
 }
-"""Every argument of Airflow's own with its default, so that none comes from ``default_args``, which may be wrong."""
+"""BaseOperator's arguments with their defaults: they override ``default_args``, which may hold the invalid value."""
 
 
-def reasons(error: BaseException) -> list[Refusal]:
-    """Why a task could not be made, whoever says so."""
+def list_refusals(error: BaseException) -> list[Refusal]:
+    """Turn an error of an operator's constructor into refusals."""
     if isinstance(error, Refused):
         return list(error.refusals)
     if isinstance(error, PlatformError):
@@ -43,146 +44,153 @@ def reasons(error: BaseException) -> list[Refusal]:
 
 
 @dataclass
-class Making:
-    """The tasks that were made: where each one was, and which of them are no more than a name, by their identities."""
+class CreatedTasks:
+    """The tasks that DAG files created; `id()` of a task is its key.
 
-    places: dict[int, Place] = field(default_factory=dict)
-    unfinished: set[int] = field(default_factory=set)
-    tasks: list[Any] = field(default_factory=list)  # so that no other task gets the identity of one that is gone
+    Attributes:
+        locations: where each task is created.
+        incomplete: the placeholders of tasks that could not be created.
+        tasks: the tasks themselves, kept so that no `id()` is used twice.
+    """
+
+    locations: dict[int, Location] = field(default_factory=dict)
+    incomplete: set[int] = field(default_factory=set)
+    tasks: list[Any] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
-class Unmapped:
-    """A task whose arguments were refused before it was mapped; it will be one of this name."""
+class MappedTask:
+    """The name of a mapped task whose ``partial`` arguments were refused, before the task existed."""
 
     dag_id: str
     task_id: str
 
 
 @contextmanager
-def forgiving(root: str, note: Note) -> Iterator[Making]:
-    """While this lasts, a task whose arguments are refused is made without them, and the reasons are noted.
+def collect_refusals(root: str, on_refusals: OnRefusals) -> Iterator[CreatedTasks]:
+    """Create tasks without their refused arguments during the context, and report the refusals.
 
     Args:
         root: the folder of the DAG files.
-        note: is told of every refusal.
+        on_refusals: takes the refusals.
 
     Yields:
-        What is known of the tasks that were made.
+        The tasks created so far.
     """
-    making = Making()
-    before = {kind: kind.__init__ for kind in (TeamPodOperator, KubernetesPodOperator)}
-    for kind, init in before.items():
-        kind.__init__ = _forgiving(init, root, note, making)  # type: ignore[method-assign]
+    created = CreatedTasks()
+    constructors = {operator: operator.__init__ for operator in (TeamPodOperator, KubernetesPodOperator)}
+    for operator, init in constructors.items():
+        operator.__init__ = _wrap_init(init, root, on_refusals, created)  # type: ignore[method-assign]
     own, inherited = vars(TeamPodOperator)["partial"], vars(BaseOperator)["partial"]
-    TeamPodOperator.partial = classmethod(_forgiving_partial(own, root, note))  # type: ignore[assignment]
-    KubernetesPodOperator.partial = classmethod(_forgiving_partial(inherited, root, note))  # type: ignore[assignment]
+    TeamPodOperator.partial = classmethod(_wrap_partial(own, root, on_refusals))  # type: ignore[assignment]
+    KubernetesPodOperator.partial = classmethod(_wrap_partial(inherited, root, on_refusals))  # type: ignore[assignment]
     try:
-        yield making
+        yield created
     finally:
         TeamPodOperator.partial = own  # type: ignore[method-assign]
         del KubernetesPodOperator.partial
-        for kind, init in before.items():
-            kind.__init__ = init  # type: ignore[method-assign]
+        for operator, init in constructors.items():
+            operator.__init__ = init  # type: ignore[method-assign]
 
 
-def _forgiving(init: Any, root: str, note: Note, making: Making) -> Any:
+def _wrap_init(init: Any, root: str, on_refusals: OnRefusals, created: CreatedTasks) -> Any:
     @wraps(init)
-    def make(self: Any, **arguments: Any) -> None:
-        if id(self) in making.places:  # an operator that is made of this one; its own turn is on already
+    def init_leniently(self: Any, **arguments: Any) -> None:
+        if id(self) in created.locations:  # the constructor of a base class, called by a wrapped one
             init(self, **arguments)
             return
-        place = making.places[id(self)] = caller(root)
-        making.tasks.append(self)
-        if not _make(self, init, arguments, lambda found: note(self, place, found)):
-            making.unfinished.add(id(self))
+        location = created.locations[id(self)] = find_caller(root)
+        created.tasks.append(self)
+        if not _init_task(self, init, arguments, lambda refusals: on_refusals(self, location, refusals)):
+            created.incomplete.add(id(self))
 
-    make.__wrapped__ = init.__wrapped__  # Airflow recognizes a class's own constructor by it
-    return make
+    init_leniently.__wrapped__ = init.__wrapped__  # Airflow recognizes a class's own constructor by it
+    return init_leniently
 
 
-def _forgiving_partial(before: Any, root: str, note: Note) -> Any:
-    def partial(kind: Any, **arguments: Any) -> Any:
-        left = dict(arguments)
+def _wrap_partial(partial: Any, root: str, on_refusals: OnRefusals) -> Any:
+    def partial_leniently(operator: Any, **arguments: Any) -> Any:
+        remaining = dict(arguments)
         while True:
             try:
-                return before.__get__(None, kind)(**left)
+                return partial.__get__(None, operator)(**remaining)
             except (PlatformError, AirflowException, TypeError, ValueError) as error:
-                found = [_with_argument(each, left) for each in reasons(error)]
-                wrong = {each.argument for each in found}
-                if wrong & {"", "task_id"} or any(left[name] is LATER for name in wrong):
+                refusals = [_add_argument_name(refusal, remaining) for refusal in list_refusals(error)]
+                refused = {refusal.argument for refusal in refusals}
+                if refused & {"", "task_id"} or any(remaining[name] is LATER for name in refused):
                     raise
-                note(_unmapped(arguments), caller(root), found)
-                left = _without(wrong, left)
+                on_refusals(_identify_mapped_task(arguments), find_caller(root), refusals)
+                remaining = _drop_arguments(refused, remaining)
 
-    return partial
+    return partial_leniently
 
 
-def _unmapped(arguments: Mapping[str, Any]) -> Unmapped:
+def _identify_mapped_task(arguments: Mapping[str, Any]) -> MappedTask:
     dag = arguments.get("dag") or DagContext.get_current()
     group = arguments.get("task_group") or (TaskGroupContext.get_current(dag) if dag else None)
-    name = str(arguments.get("task_id"))
-    return Unmapped(dag.dag_id if dag else "", group.child_id(name) if group else name)
+    task_id = str(arguments.get("task_id"))
+    return MappedTask(dag.dag_id if dag else "", group.child_id(task_id) if group else task_id)
 
 
-def _make(task: Any, init: Any, arguments: dict[str, Any], note: Callable[[list[Refusal]], None]) -> bool:
-    """Make a task, without the arguments that are refused; tell whether there is more of it than its name."""
-    left = dict(arguments)
+def _init_task(task: Any, init: Any, arguments: dict[str, Any], report: Callable[[list[Refusal]], None]) -> bool:
+    """Create a task without its refused arguments; return whether it is more than a placeholder."""
+    remaining = dict(arguments)
     while True:
         try:
-            init(task, **left)
+            init(task, **remaining)
             return True
         except (PlatformError, AirflowException, TypeError, ValueError) as error:
-            found = [_with_argument(each, left) for each in reasons(error)]
-            _name(task, arguments)
-            note(found)
+            refusals = [_add_argument_name(refusal, remaining) for refusal in list_refusals(error)]
+            _set_task_id(task, arguments)
+            report(refusals)
             if isinstance(error, PlatformError) and getattr(task, "_dag", None) is not None:
-                return True  # it is whole, only its pod is refused
-        _take_out(task)
-        wrong = {each.argument for each in found if left.get(each.argument) is not LATER} & left.keys() - {"task_id"}
-        if not wrong:
+                return True  # the task is complete, only its pod is refused
+        _detach_task(task)
+        known = (refusal.argument for refusal in refusals if remaining.get(refusal.argument) is not LATER)
+        refused = set(known) & remaining.keys() - {"task_id"}
+        if not refused:
             break
-        left = _without(wrong, left)
-    _stand_in(task, arguments)
+        remaining = _drop_arguments(refused, remaining)
+    _init_placeholder(task, arguments)
     return False
 
 
-def _without(wrong: Set[str], given: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments that are left; an image that is wrong is not missing for that, but one that nobody knows yet."""
-    left = {name: value for name, value in given.items() if name not in wrong}
-    return {**left, "image": LATER} if "image" in wrong else left
+def _drop_arguments(refused: Set[str], arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Drop refused arguments; replace a refused image by an unknown one, so that it is not reported as missing."""
+    remaining = {name: value for name, value in arguments.items() if name not in refused}
+    return {**remaining, "image": LATER} if "image" in refused else remaining
 
 
-def _with_argument(refusal: Refusal, given: Mapping[str, Any]) -> Refusal:
-    """The refusal with the argument that it is about; Airflow names it in the sentence, if at all."""
+def _add_argument_name(refusal: Refusal, arguments: Mapping[str, Any]) -> Refusal:
+    """Add the argument to a refusal by Airflow, which names it only in its message, if at all."""
     words = re.findall(r"\w+", refusal.evidence) if not refusal.argument and refusal.rule == "argument" else []
-    return replace(refusal, argument=next((word for word in words if word in given), refusal.argument))
+    return replace(refusal, argument=next((word for word in words if word in arguments), refusal.argument))
 
 
-def _name(task: Any, arguments: dict[str, Any]) -> None:
-    """Give the reports a name for a task that was not made yet."""
+def _set_task_id(task: Any, arguments: dict[str, Any]) -> None:
+    """Set the id of a task whose constructor failed earlier, for the findings."""
     if "task_id" not in vars(task):
         object.__setattr__(task, "task_id", str(arguments.get("task_id", "")))
 
 
-def _take_out(task: Any) -> None:
-    """Take a half-made task out of its group and its DAG, where the next try would meet it as its double."""
-    group, dag, name = (vars(task).get(each) for each in ("task_group", "_dag", "task_id"))
-    if group is not None and group.children.get(name) is task:
-        del group.children[name]
-    if dag is not None and dag.task_dict.get(name) is task:
-        del dag.task_dict[name]
-        dag.task_group.used_group_ids.discard(name)
+def _detach_task(task: Any) -> None:
+    """Remove a half-created task from its group and DAG, where the next try would find a duplicate id."""
+    group, dag, task_id = (vars(task).get(attribute) for attribute in ("task_group", "_dag", "task_id"))
+    if group is not None and group.children.get(task_id) is task:
+        del group.children[task_id]
+    if dag is not None and dag.task_dict.get(task_id) is task:
+        del dag.task_dict[task_id]
+        dag.task_group.used_group_ids.discard(task_id)
     for attribute in ("task_group", "_dag"):
         object.__setattr__(task, attribute, None)
 
 
-def _stand_in(task: Any, arguments: Mapping[str, Any]) -> None:
-    """Make a task of a refused one's name, or a similar one where that is taken: the file goes on with it."""
+def _init_placeholder(task: Any, arguments: Mapping[str, Any]) -> None:
+    """Create a task with the refused task's id, or a similar unused one, so that the file can use the object."""
     kept = {name: arguments[name] for name in ("dag", "task_group") if name in arguments}
     name = re.sub(r"[^\w.-]", "_", str(arguments.get("task_id")))[:200]
     for task_id in (name, *(f"{name}__{number}" for number in range(2, 1000))):
         with suppress(DuplicateTaskIdFound):
-            BaseOperator.__init__(task, **{**_PLAIN, **kept, "task_id": task_id})
+            BaseOperator.__init__(task, **{**_DEFAULTS, **kept, "task_id": task_id})
             return
-        _take_out(task)
+        _detach_task(task)

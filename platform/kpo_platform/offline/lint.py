@@ -1,9 +1,9 @@
-"""Everything that speaks against the DAG files of a folder, with file and line."""
+"""Lint the DAG files of a folder: find refused tasks and import errors with file and line."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,120 +11,101 @@ from typing import Any
 from airflow import settings
 from airflow.exceptions import AirflowClusterPolicyViolation
 
-from kpo_platform import TeamPodOperator
 from kpo_platform.finding import Finding, Refusal, finding
-from kpo_platform.offline.dag_files import dag_files, import_file
-from kpo_platform.offline.lenient import Making, Place, forgiving, reasons
-from kpo_platform.offline.source_location import line
+from kpo_platform.offline.dag_files import import_file, list_dag_files
+from kpo_platform.offline.lenient import CreatedTasks, Location, collect_refusals, list_refusals
+from kpo_platform.offline.source_location import find_line
 
 _ARGUMENTS = {"image-pin": "image", "image-allow": "image", "team": "team", "label": "labels", "credential": "env_vars"}
-"""Which argument a rule is about, where the refusal does not say."""
-
-_MOST_MAPPED = 100
+"""The argument that a rule is about, for refusals that name none."""
 
 
 @dataclass(frozen=True)
-class Located:
-    """A finding and where it is; the file as it lies below the root."""
+class LocatedFinding:
+    """A finding with its file, relative to the root, and its line."""
 
     file: str
     line: int
     finding: Finding
 
 
-def lint(root: Path) -> tuple[int, list[Located]]:
-    """Judge every DAG file of a folder.
+def lint_folder(root: Path) -> tuple[int, list[LocatedFinding]]:
+    """Lint every DAG file of a folder.
 
     Args:
-        root: the folder; imports of the files' own modules begin here.
+        root: the folder, from which the files import their own modules.
 
     Returns:
-        The number of files, and what was found, in the order of files and lines.
+        The number of files, and the findings sorted by file and line.
     """
-    run, files = _Run(root), dag_files(root)
-    with forgiving(f"{root}/", run.note) as making:
+    linter, files = _Linter(root), list_dag_files(root)
+    with collect_refusals(f"{root}/", linter.add_refusals) as created:
         for file in files:
-            run.file(file, making)
-    return len(files), sorted(dict.fromkeys(run.found), key=lambda each: (each.file, each.line))
+            linter.lint_file(file, created)
+    return len(files), sorted(dict.fromkeys(linter.findings), key=lambda located: (located.file, located.line))
 
 
-class _Run:
+class _Linter:
     def __init__(self, root: Path) -> None:
         self._root = root
-        self._dags: dict[str, str] = {}
-        self._current = ""
-        self.found: list[Located] = []
+        self._file_by_dag: dict[str, str] = {}
+        self._file = ""
+        self.findings: list[LocatedFinding] = []
 
-    def file(self, file: str, making: Making) -> None:
-        """Read a file, and judge the tasks of its DAGs."""
-        self._current = file
+    def lint_file(self, file: str, created: CreatedTasks) -> None:
+        """Import a file, and check the tasks of its DAGs."""
+        self._file = file
         result = import_file(self._root, file, safe_mode=True)
         if result is None:
             return
         for error in result.errors:
             text = error.stacktrace or error.message
-            self._add(file, _line_of(text, file), f"file {Path(file).name}", [_unread(text)])
+            self._add(file, _find_traceback_line(text, file), f"file {Path(file).name}", [_refuse_import(text)])
         for dag in result.dags:
-            self._dag(dag, making)
+            self._lint_dag(dag, created)
 
-    def note(self, task: Any, place: Place, found: Iterable[Refusal]) -> None:
-        """Keep what speaks against a task."""
-        name = str(getattr(task, "task_id", ""))
-        file, called = place or (self._current, None)
-        for refusal in found:
+    def add_refusals(self, task: Any, location: Location, refusals: Iterable[Refusal]) -> None:
+        """Add the refusals of a task as findings."""
+        task_id = str(getattr(task, "task_id", ""))
+        file, call_line = location or (self._file, None)
+        for refusal in refusals:
             argument = refusal.argument or _ARGUMENTS.get(refusal.rule, "")
-            self._add(file, line(file, called, name.rpartition(".")[2], argument), f"task {name}", [refusal])
+            line = find_line(file, call_line, task_id.rpartition(".")[2], argument)
+            self._add(file, line, f"task {task_id}", [refusal])
 
-    def _dag(self, dag: Any, making: Making) -> None:
-        other = self._dags.setdefault(dag.dag_id, self._current)
-        if other != self._current:
-            twice = Refusal(
-                "import", f"The DAG {dag.dag_id!r} is in {Path(other).name} as well", "give one another id."
-            )
-            self._add(self._current, 1, f"DAG {dag.dag_id}", [twice])
+    def _lint_dag(self, dag: Any, created: CreatedTasks) -> None:
+        other = self._file_by_dag.setdefault(dag.dag_id, self._file)
+        if other != self._file:
+            evidence = f"The DAG {dag.dag_id!r} is also in {Path(other).name}"
+            duplicate = Refusal("import", evidence, "give one of them another id.")
+            self._add(self._file, 1, f"DAG {dag.dag_id}", [duplicate])
         try:
             dag.validate()
             dag.check_cycle()
-        except Exception as error:  # Airflow raises whatever a broken DAG runs into, and would not load it
-            self._add(self._current, 1, f"DAG {dag.dag_id}", [_unread(str(error))])
+        except Exception as error:  # a broken DAG may raise anything, and Airflow would not load it
+            self._add(self._file, 1, f"DAG {dag.dag_id}", [_refuse_import(str(error))])
         for task in dag.tasks:
-            if id(task) not in making.unfinished:
-                self._task(task, making.places.get(id(task)))
+            if id(task) not in created.incomplete:
+                self._lint_task(task, created.locations.get(id(task)))
 
-    def _task(self, task: Any, place: Place) -> None:
+    def _lint_task(self, task: Any, location: Location) -> None:
+        """Apply the cluster policy, which also creates the tasks of a mapped one."""
         try:
             settings.task_policy(task)  # type: ignore[no-untyped-call]
-            for one in _mapped(task):
-                task.unmap(one)
         except AirflowClusterPolicyViolation as error:
-            self.note(task, place, reasons(error.__context__ or error))
+            self.add_refusals(task, location, list_refusals(error.__context__ or error))
 
-    def _add(self, file: str, number: int, what: str, refusals: Iterable[Refusal]) -> None:
-        name = str(Path(file).relative_to(self._root)) if Path(file).is_relative_to(self._root) else file
-        self.found.extend(Located(name, number, finding(refusal, what)) for refusal in refusals)
-
-
-def _mapped(task: Any) -> list[dict[str, Any]]:
-    """The arguments of the pods of a mapped TeamPodOperator, where the file says them; each is judged when made."""
-    kind = getattr(task, "operator_class", None)
-    value = getattr(getattr(task, "expand_input", None), "value", None)
-    if kind is None or not issubclass(kind, TeamPodOperator) or not isinstance(value, Mapping):
-        return []
-    if not all(isinstance(each, list | tuple) for each in value.values()):
-        return []
-    longest = max((len(each) for each in value.values()), default=0)
-    return [
-        {name: each[min(number, len(each) - 1)] for name, each in value.items()}
-        for number in range(min(longest, _MOST_MAPPED))
-    ]
+    def _add(self, file: str, line: int, name: str, refusals: Iterable[Refusal]) -> None:
+        path = str(Path(file).relative_to(self._root)) if Path(file).is_relative_to(self._root) else file
+        self.findings.extend(LocatedFinding(path, line, finding(refusal, name)) for refusal in refusals)
 
 
-def _unread(text: str) -> Refusal:
-    last = text.strip().splitlines()[-1] if text.strip() else "it ended without a word"
-    return Refusal("import", f"Airflow would not load it ({last})")
+def _refuse_import(text: str) -> Refusal:
+    cause = text.strip().splitlines()[-1] if text.strip() else "no error message"
+    return Refusal("import", f"Airflow cannot load it ({cause})")
 
 
-def _line_of(text: str, file: str) -> int:
-    """The last line of the file that a traceback names."""
+def _find_traceback_line(text: str, file: str) -> int:
+    """Return the last line of a file that a traceback names; else 1."""
     lines = re.findall(rf'File "{re.escape(file)}", line (\d+)', text)
     return int(lines[-1]) if lines else 1

@@ -1,11 +1,10 @@
-"""The pod of a task as its operator sends it, with every value rendered."""
+"""Render the pod of a task as its operator would send it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import copy_context
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.bases.operator import ExecutorSafeguard
@@ -13,92 +12,86 @@ from airflow.sdk.execution_time.context import set_current_context
 
 from kpo_platform import contract
 from kpo_platform.errors import TaskError
-from kpo_platform.offline.task_instance import Attempt, begin
+from kpo_platform.offline.task_instance import Attempt, create_context
 
 if TYPE_CHECKING:
-    from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
     from airflow.sdk import Context
     from kubernetes.client import models as k8s
 
 
-@dataclass(frozen=True)
-class Rendered:
-    """A task with its values rendered, and its pod."""
+class _PodBuilt(BaseException):
+    """Stops the operator before it sends the pod.
 
-    operator: KubernetesPodOperator
-    context: Context
-    pod: k8s.V1Pod
-
-
-class _Made(BaseException):
-    """The pod is made, and would now be sent; no Exception, so that no operator takes it for a failure."""
+    Derives from BaseException so `except Exception` in an operator does not catch it.
+    """
 
     def __init__(self, pod: k8s.V1Pod) -> None:
         self.pod = pod
 
 
-def rendered(task: Any, attempt: Attempt) -> Rendered:
-    """Render a task's templates, and let its operator work until it would send the pod.
+def render_pod(task: Any, attempt: Attempt) -> k8s.V1Pod:
+    """Render a task's templates, and execute its operator until it would send the pod.
 
     Args:
-        task: one that makes a pod, mapped or not.
-        attempt: the run that is imagined.
+        task: a task that creates a pod, mapped or not.
+        attempt: the DAG run.
 
     Raises:
-        TaskError: the task needs what was not given.
-        PodError: the pod is refused; every reason, one a line.
+        TaskError: the task needs a result or map index that was not given.
+        PodError: the pod is refused; one reason a line.
     """
-    context = begin(task, attempt)
+    context = create_context(task, attempt)
     with set_current_context(context):  # Airflow's hook for pods looks there for the task
         context["ti"].render_templates(context)
-        operator: Any = context["task"]  # of a mapped task, the one that it became
-        return Rendered(operator, context, _made(operator, context))
+        operator: Any = context["task"]  # a mapped task has become a plain one
+        return _build_pod(operator, context)
 
 
-def _made(operator: Any, context: Context) -> k8s.V1Pod:
-    """The pod that ``execute`` makes: ``@task.team_pod`` writes its command only there."""
-    callbacks, operator.callbacks = operator.callbacks, []  # they get a client of the cluster
+def _build_pod(operator: Any, context: Context) -> k8s.V1Pod:
+    """Build the pod in ``execute``, because ``@task.team_pod`` sets its command only there."""
+    callbacks, operator.callbacks = operator.callbacks, []  # callbacks get a client of the cluster
     deferrable, operator.deferrable = operator.deferrable, False
-    operator.get_or_create_pod = _stop
+    operator.get_or_create_pod = _raise_pod_built
     try:
-        with sent_in_cluster(operator):
-            execute(operator, context)
-    except _Made as made:
-        return made.pod
+        with set_in_cluster_label(operator):
+            execute_operator(operator, context)
+    except _PodBuilt as stop:
+        return stop.pod
     finally:
         del operator.get_or_create_pod
         operator.callbacks, operator.deferrable = callbacks, deferrable
-    raise TaskError(f"Task {operator.task_id!r} makes no pod.")
+    raise TaskError(f"Task {operator.task_id!r} creates no pod.")
 
 
-def _stop(pod_request_obj: k8s.V1Pod, context: Context) -> k8s.V1Pod:
-    raise _Made(pod_request_obj)
+def _raise_pod_built(pod_request_obj: k8s.V1Pod, context: Context) -> k8s.V1Pod:
+    raise _PodBuilt(pod_request_obj)
 
 
-def execute(operator: Any, context: Context) -> Any:
-    """Execute a task as Airflow's task runner does, of which an operator makes sure."""
+def execute_operator(operator: Any, context: Context) -> Any:
+    """Execute an operator as Airflow's task runner does; ExecutorSafeguard rejects other callers."""
 
-    def executed() -> Any:
+    def execute() -> Any:
         ExecutorSafeguard.tracker.set(operator)
         return operator.execute(context)
 
-    return copy_context().run(executed)
+    return copy_context().run(execute)
 
 
 @contextmanager
-def sent_in_cluster(operator: Any) -> Iterator[None]:
-    """While a pod is made, let the label airflow_kpo_in_cluster say what it says when Airflow sends the pod.
+def set_in_cluster_label(operator: Any) -> Iterator[None]:
+    """Give pods the label airflow_kpo_in_cluster that they get when Airflow sends them.
 
-    The hook would open a connection to know it, and a person's is another one.
+    Otherwise the hook reads it from the connection, and offline the connection is another one.
     """
     modes = {team.connection.id: team.connection.mode for team in contract.load().teams.values()}
-    build, inside = operator.build_pod_request_obj, modes.get(operator.kubernetes_conn_id, "inCluster") == "inCluster"
+    in_cluster = modes.get(operator.kubernetes_conn_id, "inCluster") == "inCluster"
+    build_pod = operator.build_pod_request_obj
 
-    def built(*arguments: Any, **named: Any) -> Any:
-        operator.hook._is_in_cluster = inside
-        return build(*arguments, **named)
+    def build_labeled_pod(*args: Any, **kwargs: Any) -> Any:
+        operator.hook._is_in_cluster = in_cluster
+        return build_pod(*args, **kwargs)
 
-    operator.build_pod_request_obj = built
+    operator.build_pod_request_obj = build_labeled_pod
     try:
         yield
     finally:

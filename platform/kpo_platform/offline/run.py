@@ -1,4 +1,4 @@
-"""A task's pod, run from a person's machine: made, watched and removed as in Airflow, which does not know of it."""
+"""Run a task's pod from the user's machine; Airflow's services take no part in it."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from urllib3.exceptions import HTTPError
 
 from kpo_platform.errors import PlatformError
 from kpo_platform.kube.api_errors import translate_error
-from kpo_platform.offline.render import execute, sent_in_cluster
-from kpo_platform.offline.task_instance import Attempt, begin
+from kpo_platform.offline.render import execute_operator, set_in_cluster_label
+from kpo_platform.offline.task_instance import Attempt, create_context
 
 if TYPE_CHECKING:
     from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
     from airflow.sdk import Context
 
-Tell = Callable[[dict[str, str]], None]
-"""Takes the pod's ``namespace`` and ``name``, just before the cluster is asked for it; nothing, when it refuses."""
+OnPod = Callable[[dict[str, str]], None]
+"""Takes the pod's ``namespace`` and ``name`` just before its creation; empty if the API server rejects it."""
 
 _RIGHTS = "rbac/pod-launcher.yaml in the team's namespace"
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)
@@ -34,137 +34,140 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)
 
 @dataclass(frozen=True)
 class Outcome:
-    """How it ended.
+    """The outcome of a run.
 
     Attributes:
-        state: ``success``, ``failed``, ``skipped``, ``stopped`` (by a person) or ``late`` (its time was over).
-        why: a sentence, where it is no success.
-        result: what the task gives to other tasks.
-        remains: whether a pod that was to be removed may still be there.
+        state: ``success``, ``failed``, ``skipped``, ``stopped`` (by the user) or ``late`` (timed out).
+        why: the cause, as a sentence; empty after a success.
+        result: the task's result.
+        pod_may_exist: whether a pod that should be deleted may still exist.
     """
 
     state: str
     why: str = ""
     result: Any = None
-    remains: bool = False
+    pod_may_exist: bool = False
 
 
-class _Stop(BaseException):
-    """A signal; no Exception, so that no operator takes it for a failure."""
+class _Interrupted(BaseException):
+    """A signal arrived.
+
+    Derives from BaseException so `except Exception` in an operator does not catch it.
+    """
 
 
-def run(task: Any, attempt: Attempt, until: float, tell: Tell) -> Outcome:
-    """Run a task's pod to its end, in this process and with this process's way to the cluster.
+def run_pod(task: Any, attempt: Attempt, until: float, on_pod: OnPod) -> Outcome:
+    """Run a task's pod to its end, in this process and with this process's access to the cluster.
 
     Args:
-        task: one that makes a pod, mapped or not.
-        attempt: the run that is imagined.
-        until: when to give up, in seconds since the epoch; the task's ``execution_timeout`` may come before.
-        tell: is told of the pod.
+        task: a task that creates a pod, mapped or not.
+        attempt: the DAG run.
+        until: the deadline, in seconds since the epoch; the task's ``execution_timeout`` may be earlier.
+        on_pod: takes the pod's name.
 
     Raises:
-        TaskError: the task needs what was not given.
-        PodError: the pod is refused; every reason, one a line.
-        ClusterError: the cluster did not do what was asked.
+        TaskError: the task needs a result or map index that was not given.
+        PodError: the pod is refused; one reason a line.
+        ClusterError: the API server rejected a call.
     """
-    context = begin(task, attempt)
+    context = create_context(task, attempt)
     with set_current_context(context):
         context["ti"].render_templates(context)
-        operator: Any = context["task"]  # of a mapped task, the one that it became
-        _prepare(operator, tell)
-        return _Run(operator, context).outcome(until)
+        operator: Any = context["task"]  # a mapped task has become a plain one
+        _prepare_operator(operator, on_pod)
+        return _PodRun(operator, context).run(until)
 
 
-def _prepare(operator: Any, tell: Tell) -> None:
-    """Let the operator wait in this process, for a pod of its own that nobody would come back for."""
-    operator.in_cluster = operator.config_file = operator.cluster_context = None  # the person's way leads there
+def _prepare_operator(operator: Any, on_pod: OnPod) -> None:
+    """Make the operator wait in this process for a new pod, which it deletes when it is stopped."""
+    operator.in_cluster = operator.config_file = operator.cluster_context = None  # use the connection's cluster
     operator.deferrable = False
     operator.reattach_on_restart = False
     operator.on_kill_action = OnKillAction.DELETE_POD
-    create = operator.get_or_create_pod
+    create_pod = operator.get_or_create_pod
 
-    def told(pod_request_obj: Any, context: Context) -> Any:
-        tell({"namespace": pod_request_obj.metadata.namespace, "name": pod_request_obj.metadata.name})
+    def report_and_create_pod(pod_request_obj: Any, context: Context) -> Any:
+        on_pod({"namespace": pod_request_obj.metadata.namespace, "name": pod_request_obj.metadata.name})
         try:
-            return create(pod_request_obj=pod_request_obj, context=context)
+            return create_pod(pod_request_obj=pod_request_obj, context=context)
         except ApiException:
-            tell({})
+            on_pod({})
             raise
 
-    operator.get_or_create_pod = told
+    operator.get_or_create_pod = report_and_create_pod
 
 
-class _Run:
+class _PodRun:
     def __init__(self, operator: KubernetesPodOperator, context: Context) -> None:
         self._operator: Any = operator
         self._context = context
         self._signal = 0
-        self._leaving = False
+        self._is_stopping = False
 
-    def outcome(self, until: float) -> Outcome:
-        """Run the pod; a signal, or the end of the time, ends it."""
-        limit, name = self._limit(until)
+    def run(self, until: float) -> Outcome:
+        """Run the pod; a signal or the timeout stops it."""
+        seconds, limit = self._choose_timeout(until)
         try:
-            with sent_in_cluster(self._operator), self._hearing(limit):
-                ended = self._executed()
-        except _Stop:
-            ended = Outcome("stopped")
-        return self._stopped(name) if self._signal else ended
+            with set_in_cluster_label(self._operator), self._handle_signals(seconds):
+                outcome = self._execute()
+        except _Interrupted:
+            outcome = Outcome("stopped")
+        return self._stopped_outcome(limit) if self._signal else outcome
 
-    def _limit(self, until: float) -> tuple[float, str]:
-        """Seconds that the pod has, and who says so."""
-        left, own = max(until - time.time(), 0.001), self._operator.execution_timeout
-        if own is not None and own.total_seconds() < left:
-            return own.total_seconds(), f"execution_timeout, {own.total_seconds():g} s"
-        return left, "--timeout"
+    def _choose_timeout(self, until: float) -> tuple[float, str]:
+        """Return the seconds that the pod may run, and the setting that limits them."""
+        remaining, execution_timeout = max(until - time.time(), 0.001), self._operator.execution_timeout
+        if execution_timeout is not None and (seconds := execution_timeout.total_seconds()) < remaining:
+            return seconds, f"execution_timeout, {seconds:g} s"
+        return remaining, "--timeout"
 
-    def _executed(self) -> Outcome:
+    def _execute(self) -> Outcome:
         try:
-            return Outcome("success", result=execute(self._operator, self._context))
-        except AirflowSkipException as skipped:
-            return Outcome("skipped", str(skipped))
+            return Outcome("success", result=execute_operator(self._operator, self._context))
+        except AirflowSkipException as skip:
+            return Outcome("skipped", str(skip))
         except PlatformError:
             raise
         except (ApiException, HTTPError) as error:
             if self._signal:
                 return Outcome("stopped")
-            raise translate_error(error, "run the pod", self._server(), _RIGHTS) from error
+            raise translate_error(error, "run the pod", self._get_server(), _RIGHTS) from error
         except AirflowException as failure:
             return Outcome("failed", str(failure))
 
     @contextmanager
-    def _hearing(self, seconds: float) -> Iterator[None]:
-        before = {number: signal.signal(number, self._hear) for number in _SIGNALS}
+    def _handle_signals(self, seconds: float) -> Iterator[None]:
+        handlers = {number: signal.signal(number, self._handle_signal) for number in _SIGNALS}
         signal.setitimer(signal.ITIMER_REAL, seconds)
         try:
             yield
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
-            self._leaving = True
-            for number, handler in before.items():
+            self._is_stopping = True
+            for number, handler in handlers.items():
                 signal.signal(number, handler)
 
-    def _hear(self, number: int, _: object) -> None:
-        """End the pod, once; in the midst of its creation a TeamPodOperator sends the signal again a little later."""
+    def _handle_signal(self, number: int, _: object) -> None:
+        """Stop the pod once; while it creates the pod, a TeamPodOperator sends the signal again a little later."""
         self._signal = self._signal or number
-        if self._leaving:
+        if self._is_stopping:
             return
         try:
             self._operator.on_kill()
         except BaseException:
-            self._leaving = True
+            self._is_stopping = True
             raise
         if not getattr(self._operator, "_works", False):
-            self._leaving = True
-            raise _Stop
+            self._is_stopping = True
+            raise _Interrupted
 
-    def _stopped(self, limit: str) -> Outcome:
-        late = self._signal == signal.SIGALRM
-        why = f"It did not end in time ({limit})." if late else ""
-        return Outcome("late" if late else "stopped", why, remains=self._remains())
+    def _stopped_outcome(self, limit: str) -> Outcome:
+        if self._signal == signal.SIGALRM:
+            return Outcome("late", f"Timed out ({limit}).", pod_may_exist=self._delete_pod())
+        return Outcome("stopped", pod_may_exist=self._delete_pod())
 
-    def _remains(self) -> bool:
-        """Whether the pod is there and nobody removes it; tries once more to do so."""
+    def _delete_pod(self) -> bool:
+        """Delete the pod if it is not being deleted yet; return whether it may still exist."""
         pod = self._operator.pod or self._operator.pod_request_obj
         if pod is None:
             return False
@@ -178,8 +181,8 @@ class _Run:
             return True
         return False
 
-    def _server(self) -> str:
+    def _get_server(self) -> str:
         try:
             return str(self._operator.client.api_client.configuration.host)
-        except Exception:  # the very way to the cluster may be what is wrong
+        except Exception:  # creating the client may be what failed
             return os.environ.get("KUBECONFIG", "of the connection")

@@ -1,4 +1,4 @@
-"""Where in a DAG file a task is written, and each of its arguments."""
+"""Find the line of a DAG file where a task, or one of its arguments, is written."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pathlib import Path
 from types import FrameType
 
 
-def caller(root: str) -> tuple[str, int] | None:
-    """The file below a folder, and the line in it, from which the code that asks was called."""
+def find_caller(root: str) -> tuple[str, int] | None:
+    """Return file and line of the innermost caller whose file is below a folder."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         if frame.f_code.co_filename.startswith(root):
@@ -19,25 +19,26 @@ def caller(root: str) -> tuple[str, int] | None:
     return None
 
 
-def line(file: str, called: int | None, task_id: str, argument: str) -> int:
-    """The line of an argument, else that of the call that makes the task, else the first one.
+def find_line(file: str, call_line: int | None, task_id: str, argument: str) -> int:
+    """Return the line of a task's argument; else that of the call that creates the task; else 1.
 
     Args:
         file: the DAG file.
-        called: the line of the call, where it is known.
-        task_id: the task's id, without those of its groups.
+        call_line: the line of the call, if known.
+        task_id: the task's id without the prefix of its task groups.
         argument: the argument's name; empty for the call itself.
     """
-    calls = _calls(file)
-    made = next((call for call in calls if call.lineno == called), None) if called else None
-    made = made or next((call for call in calls if _names(call, task_id)), None)
-    if made is None:
-        return called or 1
-    return next((each.value.lineno for each in made.keywords if each.arg == argument), called or made.lineno)
+    calls = _parse_calls(file)
+    call = next((call for call in calls if call.lineno == call_line), None) if call_line else None
+    call = call or next((call for call in calls if _has_task_id(call, task_id)), None)
+    if call is None:
+        return call_line or 1
+    argument_lines = (keyword.value.lineno for keyword in call.keywords if keyword.arg == argument)
+    return next(argument_lines, call_line or call.lineno)
 
 
 @cache
-def _calls(file: str) -> tuple[ast.Call, ...]:
+def _parse_calls(file: str) -> tuple[ast.Call, ...]:
     try:
         tree = ast.parse(Path(file).read_bytes())
     except (OSError, SyntaxError, ValueError):
@@ -45,8 +46,8 @@ def _calls(file: str) -> tuple[ast.Call, ...]:
     return tuple(node for node in ast.walk(tree) if isinstance(node, ast.Call) and node.keywords)
 
 
-def _names(call: ast.Call, task_id: str) -> bool:
+def _has_task_id(call: ast.Call, task_id: str) -> bool:
     return any(
-        each.arg == "task_id" and isinstance(each.value, ast.Constant) and each.value.value == task_id
-        for each in call.keywords
+        keyword.arg == "task_id" and isinstance(keyword.value, ast.Constant) and keyword.value.value == task_id
+        for keyword in call.keywords
     )

@@ -1,4 +1,4 @@
-"""A try of a task that no Airflow has started, with the context that Jinja and the operator see in a real one."""
+"""A task instance without Airflow's services, with the context that Jinja and the operator see in a real run."""
 
 from __future__ import annotations
 
@@ -17,15 +17,19 @@ from kpo_platform.errors import TaskError
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-_RESULT = "return_value"  # Airflow's key for what a task returned
+_RESULT = "return_value"  # Airflow's XCom key for a task's result
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """What a person says of the run in which a task is tried.
+    """The DAG run in which a task is rendered or run, as given by the user.
 
-    ``map_index`` is -1 for a task that is not mapped; ``params`` are the run's, over the DAG's own; ``results`` are
-    those of other tasks, by their ids.
+    Attributes:
+        run_id: the run's id.
+        logical_date: the run's logical date.
+        map_index: -1 for a task that is not mapped.
+        params: the run's params; they override the DAG's.
+        results: results of other tasks by task id.
     """
 
     run_id: str
@@ -36,50 +40,44 @@ class Attempt:
 
 
 class LocalTaskInstance(RuntimeTaskInstance):
-    """A task instance without a supervisor: it knows the results that it was given and keeps what is pushed."""
+    """A task instance without a supervisor: it pulls the given results and keeps what is pushed."""
 
     results: dict[str, Any]
     pushed: dict[str, Any]
 
     def xcom_pull(self, task_ids: str | Iterable[str] | None = None, *_: Any, key: str = _RESULT, **__: Any) -> Any:
-        """The result of a task, one of its values under another key, or the results of several.
+        """Return the result of a task, one of its values under another key, or the results of several tasks.
 
         Raises:
             TaskError: the result was not given.
         """
         if task_ids is not None and not isinstance(task_ids, str):
-            return [self.xcom_pull(each, key=key) for each in task_ids]
-        name = task_ids or self.task_id
-        if name not in self.results:
+            return [self.xcom_pull(task_id, key=key) for task_id in task_ids]
+        task_id = task_ids or self.task_id
+        if task_id not in self.results:
             raise TaskError(
-                f"Task {self.task_id!r} uses the result of task {name!r}, which only a run in Airflow knows: "
-                f"give one with --xcom {name}=JSON."
+                f"Task {self.task_id!r} needs the result of task {task_id!r}. Pass it with --xcom {task_id}=JSON."
             )
-        result = self.results[name]
+        result = self.results[task_id]
         return result if key == _RESULT else (result or {}).get(key)
 
     def xcom_push(self, key: str, value: Any) -> None:
-        """Keep what the operator pushes."""
+        """Keep a value that the operator pushes."""
         self.pushed[key] = value
 
     @staticmethod
     def get_task_states(*_: Any, **__: Any) -> dict[str, Any]:
-        """No task has a state here; so one that is stopped was stopped by its user."""
+        """Return no states, so the operator takes a stop for one by the user."""
         return {}
 
 
-def begin(task: Any, attempt: Attempt) -> Context:
-    """The context of a try, as Airflow's task runner makes it.
+def create_context(task: Any, attempt: Attempt) -> Context:
+    """Create the context of a task instance, as Airflow's task runner does.
 
     Raises:
-        TaskError: the map index does not go with the task.
+        TaskError: the map index is missing, out of range, or given for a task that is not mapped.
     """
-    if task.is_mapped and attempt.map_index < 0:
-        raise TaskError(f"Task {task.task_id!r} is mapped: say which of its pods by --map-index, counted from 0.")
-    if not task.is_mapped and attempt.map_index >= 0:
-        raise TaskError(f"Task {task.task_id!r} is not mapped: leave out --map-index.")
-    if task.is_mapped and (count := _count(task.expand_input.value)) is not None and attempt.map_index >= count:
-        raise TaskError(f"Task {task.task_id!r} has {count} pods: --map-index is at most {count - 1}.")
+    _check_map_index(task, attempt.map_index)
     instance = LocalTaskInstance.model_construct(
         id=uuid.uuid4(),
         dag_id=task.dag_id,
@@ -92,32 +90,41 @@ def begin(task: Any, attempt: Attempt) -> Context:
         start_date=attempt.logical_date,
         results=attempt.results,
         pushed={},
-        _ti_context_from_server=TIRunContext(dag_run=_run(attempt, task.dag_id), max_tries=0),
+        _ti_context_from_server=TIRunContext(dag_run=_build_dag_run(attempt, task.dag_id), max_tries=0),
     )
     context: Context = instance.get_template_context()
-    context.pop("task_state_store", None)  # it lives in Airflow's database
+    context.pop("task_state_store", None)  # it needs Airflow's database
     return context
 
 
-def _count(expanded: Any) -> int | None:
-    """How many pods an expansion gives, where the DAG's file says it."""
-    if not isinstance(expanded, Mapping):
-        return len(expanded) if isinstance(expanded, Sized) else None
-    if not all(isinstance(each, Sized) for each in expanded.values()):
+def _check_map_index(task: Any, map_index: int) -> None:
+    if task.is_mapped and map_index < 0:
+        raise TaskError(f"Task {task.task_id!r} is mapped. Choose one of its pods with --map-index, counted from 0.")
+    if not task.is_mapped and map_index >= 0:
+        raise TaskError(f"Task {task.task_id!r} is not mapped. Leave out --map-index.")
+    if task.is_mapped and (count := _count_pods(task.expand_input.value)) is not None and map_index >= count:
+        raise TaskError(f"Task {task.task_id!r} has {count} pods: --map-index must be at most {count - 1}.")
+
+
+def _count_pods(expand_input: Any) -> int | None:
+    """Count the pods of a mapped task; None if only a run knows the number."""
+    if not isinstance(expand_input, Mapping):
+        return len(expand_input) if isinstance(expand_input, Sized) else None
+    if not all(isinstance(values, Sized) for values in expand_input.values()):
         return None
-    return math.prod(len(each) for each in expanded.values())
+    return math.prod(len(values) for values in expand_input.values())
 
 
-def _run(attempt: Attempt, dag_id: str) -> DagRun:
-    when = attempt.logical_date
+def _build_dag_run(attempt: Attempt, dag_id: str) -> DagRun:
+    date = attempt.logical_date
     return DagRun(
         dag_id=dag_id,
         run_id=attempt.run_id,
-        logical_date=when,
-        data_interval_start=when,
-        data_interval_end=when,
-        run_after=when,
-        start_date=when,
+        logical_date=date,
+        data_interval_start=date,
+        data_interval_end=date,
+        run_after=date,
+        start_date=date,
         end_date=None,
         run_type=DagRunType.MANUAL,
         state=DagRunState.RUNNING,
