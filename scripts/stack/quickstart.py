@@ -43,7 +43,7 @@ Result, read from Airflow and Kubernetes ({seconds:.0f} s in total):
   image            {spec["containers"][0]["image"]}
   node             {spec["nodeName"]}
   pod's log        {pod_line.strip()}
-  pod's XCom        {run.xcom}
+  pod's XCom       {run.xcom}
 
 Airflow's UI:  http://{airflow.address}   (user {airflow.username})
 
