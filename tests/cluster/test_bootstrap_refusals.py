@@ -1,7 +1,8 @@
 """What bootstrap refuses against a real cluster and a real Airflow: one sentence, an exit code, and nothing written.
 
-Other groups have more: `bootstrap` and `mutation` rights, `registry` passwords, `volumes` classes and sizes,
-`bootstrap-cuts` an API server that goes half-way.
+Other groups have more: `bootstrap` and `mutation` rights, `registry` passwords, `volume-claims` classes and sizes,
+`bootstrap-cuts` an API server that goes half-way. What needs no real API server or Airflow is in
+tests/unit/test_bootstrap_errors.py.
 """
 
 from __future__ import annotations
@@ -75,17 +76,6 @@ def changed(stack: Stack, folder: Path, change: Callable[[dict[str, Any]], None]
     return file
 
 
-def test_no_cluster(stack: Stack, refused: Refused, tmp_path: Path):
-    def closed(config: dict[str, Any]) -> None:
-        config["clusters"][0]["cluster"]["server"] = "https://127.0.0.1:1"
-
-    assert refused(kubeconfig=changed(stack, tmp_path, closed)) == (
-        3,
-        f"Error: No answer from the API server https://127.0.0.1:1 to: list configmaps in namespace {HOME} "
-        "(Connection refused); is the cluster up, and are --kubeconfig and --context right?",
-    )
-
-
 def test_no_way_to_a_cluster(refused: Refused, tmp_path: Path):
     file = tmp_path / "kubeconfig"
     file.write_text("{}")
@@ -119,24 +109,6 @@ def test_no_contract(refused: Refused):
         "Error: No contract in namespace default of SERVER: is the chart installed there? "
         "See helm list --all-namespaces, and name the release's namespace with --namespace.",
     )
-
-
-def test_a_contract_of_another_version(stack: Stack, refused: Refused):
-    published = stack.get("configmap", "contract", "-n", HOME)["data"]
-    newer = json.dumps({**json.loads(published["contract.json"]), "version": 9, "chartVersion": "7.0.0"})
-
-    def publish(text: str) -> None:
-        patch = json.dumps({"data": {"contract.json": text}})
-        stack.kubectl("patch", "configmap", "contract", "-n", HOME, "--type=merge", "-p", patch)
-
-    publish(newer)
-    try:
-        code, said = refused()
-    finally:
-        publish(published["contract.json"])
-    assert code == 3
-    assert said.startswith("Error: The contract has version 9, written by chart 7.0.0, but this package (")
-    assert said.endswith(") reads version 1: upgrade the package to 7.0.0.")
 
 
 def test_a_wrong_password_for_airflow(refused: Refused):
@@ -191,20 +163,3 @@ def plain(signature: bytes) -> bytes:
 
 def unpadded(content: bytes) -> str:
     return base64.urlsafe_b64encode(content).rstrip(b"=").decode()
-
-
-def test_a_broken_docker_configuration(refused: Refused, tmp_path: Path):
-    file = tmp_path / "config.json"
-    file.write_text('{"auths": s3cret')
-    assert refused("--registry-config", file) == (
-        3,
-        f"Error: The registry configuration in {file} is broken: expected JSON as `docker login` writes it; "
-        "sign in again or name another file with --registry-config.",
-    )
-
-
-def test_an_unknown_team(refused: Refused):
-    assert refused("--team", "refusals-O") == (
-        64,
-        f"Error: team 'refusals-O' is not in the contract: did you mean {TEAM!r}?",
-    )
