@@ -12,7 +12,7 @@ from typing import Any
 from common.command import capture_output
 from common.paths import REPOSITORY
 from common.steps import Steps
-from common.values_schema import settable_paths
+from common.values_schema import list_settable_paths
 from local_cluster import cluster
 from stack.release import CHART, NAMESPACE, RELEASE
 
@@ -38,7 +38,7 @@ def measure(steps: Steps) -> dict[str, Any]:
         f"{_TRIES} times; CPU time is independent of other work on the machine.",
         "columns": ["measurement", "value"],
         "rows": [
-            ["values", str(len(settable_paths(schema)))],
+            ["values", str(len(list_settable_paths(schema)))],
             ["templates", str(len(lengths))],
             ["lines per template, median and maximum", f"{statistics.median(lengths):g} and {lengths[-1]}"],
             ["`helm template`, minimum and median", _format_seconds(wall)],

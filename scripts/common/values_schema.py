@@ -1,4 +1,4 @@
-"""Traversal of the schema of the chart's values."""
+"""Fields of the chart's values schema."""
 
 from __future__ import annotations
 
@@ -12,31 +12,39 @@ Path = tuple[str, ...]
 
 
 def iterate_fields(schema: Schema, root: Schema | None = None, path: Path = ()) -> Iterator[tuple[Path, Schema]]:
-    """Yield every named field below a part of the schema with its path; `*` stands for list items and map keys.
+    """Yield every field below a schema with its path; ``*`` stands for an item of a list or a key of a map.
 
-    References to the team are resolved. Other definitions, such as Kubernetes objects, count as one field.
+    The definition of a team is followed wherever it is referenced. Other definitions, such as Kubernetes objects,
+    are one field.
 
     Args:
-        schema: the part.
-        root: the complete schema; by default the part is complete.
-        path: path of the part.
+        schema: the schema to start from.
+        root: the schema that holds the definitions; by default ``schema``.
+        path: the path of ``schema``.
     """
     root = root or schema
     for name, field in schema.get("properties", {}).items():
-        target = {**root["$defs"]["team"], **field} if is_team(field) else field
-        yield (*path, name), target
-        yield from iterate_fields(target, root, (*path, name))
-    for inner in ("items", "additionalProperties"):
-        below = schema.get(inner)
-        if isinstance(below, dict):
-            yield from iterate_fields(root["$defs"]["team"] if is_team(below) else below, root, (*path, "*"))
+        yield (*path, name), field
+        yield from iterate_fields(_resolve_team(field, root), root, (*path, name))
+    for keyword in ("items", "additionalProperties"):
+        if isinstance(schema.get(keyword), dict):
+            yield from iterate_fields(_resolve_team(schema[keyword], root), root, (*path, "*"))
 
 
-def settable_paths(schema: Schema) -> set[Path]:
-    """Return the paths of fields without named fields below them; team fields count once, as teamDefaults."""
-    return {path for path, field in iterate_fields(schema) if path[0] != "teams" and "properties" not in field}
+def list_settable_paths(schema: Schema) -> set[Path]:
+    """Return the paths of all fields without named fields below them; a team counts once, as teamDefaults."""
+    return {path for path, field in iterate_fields(schema) if path[0] != "teams" and not has_fields(field, schema)}
+
+
+def has_fields(field: Schema, root: Schema) -> bool:
+    """Whether a field has named fields below it."""
+    return "properties" in _resolve_team(field, root)
 
 
 def is_team(field: Schema) -> bool:
-    """Return whether a field refers to the definition of a team."""
+    """Whether a field refers to the definition of a team."""
     return bool(field.get("$ref") == _TEAM)
+
+
+def _resolve_team(field: Schema, root: Schema) -> Schema:
+    return {**root["$defs"]["team"], **field} if is_team(field) else field

@@ -1,4 +1,4 @@
-"""Render the chart as Helm does, and check every object against Kubernetes' own schemas."""
+"""Render the chart with Helm and validate every object against the schema of its kind."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CHART = ROOT / "helm" / "kpo-platform"
 KUBERNETES = "1.37"
 SCHEMAS = Path(__file__).parent / "schemas"
-"""Those of kinds that others bring to a cluster, one file each."""
+"""Schemas of kinds that are not part of Kubernetes, one file each."""
 
 RELEASE = "airflow"
 NAMESPACE = "airflow"
@@ -44,132 +44,133 @@ TWO_TEAMS: Object = {
 }
 
 
-def helm() -> str:
-    """The helm program: HELM, or the one that the local cluster's toolchain pins, or the one on the path."""
-    pinned = toolchain.programs() / "helm"
-    found = os.environ.get("HELM") or (str(pinned) if pinned.exists() else shutil.which("helm"))
-    assert found, "there is no helm: set HELM, or build the toolchain with scripts/cluster up"
-    return found
+def helm_program() -> str:
+    """Return the path of helm: ``$HELM``, or the local cluster's build, or the one in PATH."""
+    built = toolchain.programs() / "helm"
+    program = os.environ.get("HELM") or (str(built) if built.exists() else shutil.which("helm"))
+    assert program, "helm not found: set HELM, or build the local cluster's programs with scripts/cluster up"
+    return program
 
 
-def run(*arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
-    """Run helm with these arguments and this standard input."""
-    return subprocess.run([helm(), *arguments], input=given, capture_output=True, text=True, timeout=60, check=False)
+def run_helm(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    """Run helm and capture its output."""
+    command = [helm_program(), *arguments]
+    return subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=60, check=False)
 
 
-def checked_by(script: str) -> tuple[int, str]:
-    """The exit code and the complaints of a script that compares a file in docs/ with where it is made from."""
-    done = subprocess.run(
+def run_check(script: str) -> tuple[int, str]:
+    """Run a script with ``--check`` and return its exit code and standard error."""
+    completed = subprocess.run(
         [sys.executable, str(ROOT / "scripts" / script), "--check"],
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
     )
-    return done.returncode, done.stderr
+    return completed.returncode, completed.stderr
 
 
 @cache
-def _rendered(values: str, chart: str) -> str:
-    done = run("template", RELEASE, chart, "--namespace", NAMESPACE, "--values", "-", given=values)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+def _render_text(values: str, chart: str) -> str:
+    completed = run_helm("template", RELEASE, chart, "--namespace", NAMESPACE, "--values", "-", stdin=values)
+    assert completed.returncode == 0, completed.stderr
+    return completed.stdout
 
 
 @cache
-def _objects(values: str, chart: str) -> tuple[str, ...]:
-    """The objects as JSON: text, so that no test changes what another one reads."""
-    found = yaml.load_all(_rendered(values, chart), yaml.CSafeLoader)  # ten times as fast as the loader in Python
-    objects = tuple(json.dumps(document) for document in found if document)
+def _render_json(values: str, chart: str) -> tuple[str, ...]:
+    """Return each object as JSON text, so that no test can change the objects of another."""
+    documents = yaml.load_all(_render_text(values, chart), yaml.CSafeLoader)  # ten times as fast as SafeLoader
+    objects = tuple(json.dumps(document) for document in documents if document)
     for text in objects:
-        _check(text)
+        _validate_json(text)
     return objects
 
 
-def check(content: Object) -> None:
-    """Hold an object against its schema: Kubernetes' own, or that of whoever brings the kind to a cluster."""
-    _check(json.dumps(content))
+def validate(item: Object) -> None:
+    """Validate an object against Kubernetes' schema, or the one under schemas/; unknown fields are errors."""
+    _validate_json(json.dumps(item))
 
 
 @cache
-def _check(text: str) -> None:
-    """Check an object once: most objects are the same in most renderings."""
-    content = json.loads(text)
-    _validator(content["apiVersion"], content["kind"]).validate(content)
+def _validate_json(text: str) -> None:
+    """Validate an object once; most objects are the same in most renderings."""
+    item = json.loads(text)
+    _load_validator(item["apiVersion"], item["kind"]).validate(item)
 
 
 @cache
-def _validator(api_version: str, kind: str) -> jsonschema.Validator:
-    """The schema of a kind, which takes no unknown field."""
-    brought = SCHEMAS / f"{kind}.json"
-    if brought.exists():
-        return jsonschema.Draft202012Validator(json.loads(brought.read_text()))
+def _load_validator(api_version: str, kind: str) -> jsonschema.Validator:
+    schema_file = SCHEMAS / f"{kind}.json"
+    if schema_file.exists():
+        return jsonschema.Draft202012Validator(json.loads(schema_file.read_text()))
     group, _, version = api_version.rpartition("/")
     name = "-".join(filter(None, (kind.lower(), group.partition(".")[0], version)))
-    schema = _kubernetes_schema(f"{name}.json")
-    definitions = Resource.from_contents(_kubernetes_schema("_definitions.json"))
+    schema = _load_kubernetes_schema(f"{name}.json")
+    definitions = Resource.from_contents(_load_kubernetes_schema("_definitions.json"))
     return jsonschema.Draft202012Validator(schema, registry=definitions @ Registry())
 
 
 @cache
-def _kubernetes_schema(name: str) -> Object:
-    """One of the files that kubernetes-validate carries; its own function reads 2 MB of them for every object."""
+def _load_kubernetes_schema(name: str) -> Object:
+    """Load a schema file of kubernetes-validate, whose own function reads 2 MB for every object."""
     folder = Path(kubernetes_validate.__file__).parent / "kubernetes-json-schema" / f"v{KUBERNETES}.0-local-strict"
     schema: Object = json.loads((folder / name).read_text())
     return schema
 
 
 def render(values: Object | None = None, chart: Path = CHART) -> list[Object]:
-    """The objects that these values give, each one valid for Kubernetes without a field too many."""
-    return [json.loads(text) for text in _objects(json.dumps(values or {}), str(chart))]
+    """Render the chart and return its validated objects."""
+    return [json.loads(text) for text in _render_json(json.dumps(values or {}), str(chart))]
 
 
-def text(values: Object) -> str:
-    """What Helm prints for these values, unread."""
-    return _rendered(json.dumps(values), str(CHART))
+def render_text(values: Object) -> str:
+    """Render the chart and return Helm's output."""
+    return _render_text(json.dumps(values), str(CHART))
 
 
-def refusal(values: Object) -> list[str]:
-    """The sentences with which the chart refuses these values."""
-    done = run("template", RELEASE, str(CHART), "--namespace", NAMESPACE, "--values", "-", given=json.dumps(values))
-    assert done.returncode != 0, "the chart took the values"
-    return [line for line in done.stderr.splitlines() if line.startswith(("ERROR: ", "- at "))]
+def render_errors(values: Object) -> list[str]:
+    """Render the chart with refused values and return the error messages."""
+    arguments = ("template", RELEASE, str(CHART), "--namespace", NAMESPACE, "--values", "-")
+    completed = run_helm(*arguments, stdin=json.dumps(values))
+    assert completed.returncode != 0, "the chart accepts the values"
+    return [line for line in completed.stderr.splitlines() if line.startswith(("ERROR: ", "- at "))]
 
 
-def one(objects: list[Object], kind: str, name: str, namespace: str = NAMESPACE) -> Object:
-    """The one object of this kind and name."""
-    found = [
+def find_object(objects: list[Object], kind: str, name: str, namespace: str = NAMESPACE) -> Object:
+    """Return the only object of a kind and name."""
+    matches = [
         item
         for item in objects
         if (item["kind"], item["metadata"]["name"]) == (kind, name)
         and item["metadata"].get("namespace", namespace) == namespace
     ]
-    assert len(found) == 1, f"{len(found)} objects {kind} {namespace}/{name}"
-    return found[0]
+    assert len(matches) == 1, f"{len(matches)} objects {kind} {namespace}/{name}"
+    return matches[0]
 
 
-def starting_with(objects: list[Object], kind: str, prefix: str) -> Object:
-    """The one object of this kind whose name starts so; what follows is a hash."""
-    found = [item for item in objects if item["kind"] == kind and item["metadata"]["name"].startswith(prefix)]
-    assert len(found) == 1, f"{len(found)} objects {kind} {prefix}…"
-    return found[0]
+def find_by_prefix(objects: list[Object], kind: str, prefix: str) -> Object:
+    """Return the only object of a kind whose name starts with a prefix and ends with a hash."""
+    matches = [item for item in objects if item["kind"] == kind and item["metadata"]["name"].startswith(prefix)]
+    assert len(matches) == 1, f"{len(matches)} objects {kind} {prefix}…"
+    return matches[0]
 
 
-def pods(objects: list[Object]) -> dict[str, Object]:
-    """The pods, and the pod templates of all workloads: component → template."""
+def pods_by_component(objects: list[Object]) -> dict[str, Object]:
+    """Return pods and pod templates of workloads by their component label."""
     specs = [item["spec"] for item in objects if item["kind"] in ("Deployment", "Job", "StatefulSet")]
     specs += [item["spec"]["jobTemplate"]["spec"] for item in objects if item["kind"] == "CronJob"]
     templates = [spec["template"] for spec in specs] + [item for item in objects if item["kind"] == "Pod"]
     return {template["metadata"]["labels"]["app.kubernetes.io/component"]: template for template in templates}
 
 
-def containers(pod: Object) -> Iterator[Object]:
-    """All containers of a pod template, init containers first."""
+def list_containers(pod: Object) -> Iterator[Object]:
+    """Yield the containers of a pod, init containers first."""
     yield from pod["spec"].get("initContainers", [])
     yield from pod["spec"]["containers"]
 
 
-def role_file(name: str) -> Object:
-    """rbac/<name>.yaml, parsed."""
+def load_role(name: str) -> Object:
+    """Parse rbac/<name>.yaml."""
     role: Object = yaml.safe_load((ROOT / "rbac" / f"{name}.yaml").read_text())
     return role

@@ -8,7 +8,7 @@ from copy import deepcopy
 
 import pytest
 
-from chart.rendering import TWO_TEAMS, Object, one, pods, render
+from chart.rendering import TWO_TEAMS, Object, find_object, pods_by_component, render
 
 THREE_TEAMS = deepcopy(TWO_TEAMS)
 THREE_TEAMS["teams"]["gamma"] = {"dags": {"repo": "https://git.example/gamma.git"}}
@@ -16,13 +16,15 @@ THREE_TEAMS["teams"]["gamma"] = {"dags": {"repo": "https://git.example/gamma.git
 
 def settings(values: Object) -> dict[str, dict[str, str]]:
     parser = RawConfigParser()
-    parser.read_string(one(render(values), "ConfigMap", "airflow-config")["data"]["airflow.cfg"])
+    parser.read_string(find_object(render(values), "ConfigMap", "airflow-config")["data"]["airflow.cfg"])
     return {section: dict(parser[section]) for section in parser.sections()}
 
 
 def changed(before: Object, after: Object) -> set[str]:
     """The components whose pods differ, which is what makes Kubernetes start them again."""
-    old, new = (pods([item for item in render(values) if item["kind"] != "Job"]) for values in (before, after))
+    old, new = (
+        pods_by_component([item for item in render(values) if item["kind"] != "Job"]) for values in (before, after)
+    )
     return {name for name in old if old[name] != new[name]}
 
 
@@ -74,7 +76,7 @@ def test_numbers_in_the_values_stand_in_airflow_s_settings_as_they_were_written(
 def test_names_that_look_like_numbers_stay_names() -> None:
     dags = {"persistence": {"existingClaim": "123", "subPath": "2024"}}
     values: Object = {"dags": dags, "logs": {"persistence": {"existingClaim": "456"}}, "fernetKeySecretName": "789"}
-    spec = pods(render(values))["scheduler"]["spec"]
+    spec = pods_by_component(render(values))["scheduler"]["spec"]
     claims = [one["persistentVolumeClaim"]["claimName"] for one in spec["volumes"] if "persistentVolumeClaim" in one]
     assert sorted(claims) == ["123", "456"]
     (container,) = spec["containers"]
@@ -137,8 +139,8 @@ def test_the_migration_runs_again_when_it_may_be_due(values: Object, again: bool
 def test_logs_are_served_under_a_name_that_outlives_the_pod() -> None:
     objects = render()
     for component, port in (("scheduler", 8793), ("triggerer", 8794)):
-        workload = one(objects, "StatefulSet", f"airflow-{component}")
-        service = one(objects, "Service", workload["spec"]["serviceName"])
+        workload = find_object(objects, "StatefulSet", f"airflow-{component}")
+        service = find_object(objects, "Service", workload["spec"]["serviceName"])
         assert service["spec"] == {
             "clusterIP": "None",
             "publishNotReadyAddresses": True,

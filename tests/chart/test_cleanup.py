@@ -16,7 +16,7 @@ from typing import Any
 import certifi
 import pytest
 
-from chart.rendering import Object, one, render
+from chart.rendering import Object, find_object, render
 from chart.test_scripts import script
 
 KEEPS_AN_HOUR: Object = {"teams": {"alpha": {"cleanup": {"maxAge": 3600}}, "beta": {}}}
@@ -54,7 +54,7 @@ def test_nobody_wants_a_clean_up_so_there_is_none() -> None:
 
 
 def test_one_job_in_the_release_s_namespace_serves_all_teams() -> None:
-    found = one(render(KEEPS_AN_HOUR), "CronJob", "airflow-cleanup")
+    found = find_object(render(KEEPS_AN_HOUR), "CronJob", "airflow-cleanup")
     assert (found["spec"]["schedule"], found["spec"]["concurrencyPolicy"]) == ("17 * * * *", "Forbid")
     spec = found["spec"]["jobTemplate"]["spec"]["template"]["spec"]
     assert spec["serviceAccountName"] == "airflow-cleanup"
@@ -77,7 +77,7 @@ def test_exactly_the_pods_that_ended_before_the_team_s_age_are_removed(
             raise urllib.error.HTTPError(request.full_url, 409, "Conflict", Message(), None)
         return pages.pop(0) if request.get_method() == "GET" else {}
 
-    contract = one(render(KEEPS_AN_HOUR), "ConfigMap", "airflow-contract")["data"]["contract.json"]
+    contract = find_object(render(KEEPS_AN_HOUR), "ConfigMap", "airflow-contract")["data"]["contract.json"]
     job(contract, answer, tmp_path, monkeypatch).main()
 
     def only(name: str) -> str:

@@ -9,7 +9,7 @@ import jsonschema
 import pytest
 import yaml
 
-from chart.rendering import ROOT, TWO_TEAMS, Object, checked_by, one, render, role_file, starting_with
+from chart.rendering import ROOT, TWO_TEAMS, Object, find_by_prefix, find_object, load_role, render, run_check
 from kpo_platform.contract import CONFIGMAP_KEY, CONFIGMAP_LABELS, parse
 
 DEFAULT_TEAM: Object = {
@@ -58,7 +58,7 @@ DEFAULT_TEAM: Object = {
 
 
 def contract(values: Object) -> Object:
-    text = one(render(values), "ConfigMap", "airflow-contract")["data"][CONFIGMAP_KEY]
+    text = find_object(render(values), "ConfigMap", "airflow-contract")["data"][CONFIGMAP_KEY]
     found: Object = json.loads(text)
     return found
 
@@ -126,7 +126,7 @@ def test_two_teams_give_this_contract() -> None:
         "labelPolicy": {},
         "gpuResource": "nvidia.com/gpu",
         "podLink": "",
-        "rules": {name: role_file(name)["rules"] for name in ROLES},
+        "rules": {name: load_role(name)["rules"] for name in ROLES},
         "podTemplates": {name: plain(f"pod_templates/{name}.yaml") for name in ("default", "git-script")},
         "sidecars": {name: plain(f"pod_templates/sidecars/{name}.yaml") for name in ("git-sync", "log-shipper")},
         "teamDefaults": common,
@@ -235,7 +235,7 @@ def test_a_team_goes_back_to_its_quota_from_slots_for_all_teams() -> None:
 
 
 def test_the_package_reads_what_the_chart_writes() -> None:
-    text = one(render(TWO_TEAMS), "ConfigMap", "airflow-contract")["data"][CONFIGMAP_KEY]
+    text = find_object(render(TWO_TEAMS), "ConfigMap", "airflow-contract")["data"][CONFIGMAP_KEY]
     read = parse(text).model_dump(mode="json", by_alias=True)
     assert read == whole(json.loads(text))
 
@@ -244,7 +244,7 @@ def test_what_the_chart_writes_fits_the_published_schema() -> None:
     schema = json.loads((ROOT / "docs" / "contract.schema.json").read_text())
     everything = yaml.safe_load((ROOT / "tests" / "chart" / "all-values.yaml").read_text())
     for values in ({}, TWO_TEAMS, everything):
-        written = json.loads(starting_with(render(values), "ConfigMap", contract_name(values))["data"][CONFIGMAP_KEY])
+        written = json.loads(find_by_prefix(render(values), "ConfigMap", contract_name(values))["data"][CONFIGMAP_KEY])
         jsonschema.validate(written, schema, jsonschema.Draft202012Validator)
     with pytest.raises(jsonschema.ValidationError, match="1 was expected"):
         jsonschema.validate({**written, "version": 2}, schema, jsonschema.Draft202012Validator)
@@ -255,10 +255,10 @@ def contract_name(values: Object) -> str:
 
 
 def test_the_published_schema_says_what_the_package_reads() -> None:
-    assert checked_by("contract-schema") == (0, "")
+    assert run_check("contract-schema") == (0, "")
 
 
 def test_the_contract_is_found_by_its_labels() -> None:
-    labels = one(render(), "ConfigMap", "airflow-contract")["metadata"]["labels"]
+    labels = find_object(render(), "ConfigMap", "airflow-contract")["metadata"]["labels"]
     wanted = dict(pair.split("=") for pair in CONFIGMAP_LABELS.split(","))
     assert wanted.items() <= labels.items()

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy.engine import make_url
 
-from chart.rendering import Object, containers, pods, render, starting_with, text
+from chart.rendering import Object, find_by_prefix, list_containers, pods_by_component, render, render_text
 from chart.test_secrets import secret_names, variables
 
 EXTERNAL: Object = {
@@ -34,8 +34,8 @@ BESIDE = f"conductor:$({PASSWORD})@db.example:6432/orchestra"
 def given() -> dict[str, dict[str, Any]]:
     """What the containers that speak to the database are told about it, by component and container."""
     found = {}
-    for name, pod in pods(render(EXTERNAL)).items():
-        for container in containers(pod):
+    for name, pod in pods_by_component(render(EXTERNAL)).items():
+        for container in list_containers(pod):
             told = variables(container)
             if URL in told:
                 found[f"{name}/{container['name']}"] = {
@@ -71,11 +71,11 @@ EVERYBODY: Object = {
 def test_whoever_speaks_to_the_database_has_its_authority_and_nothing_else_of_that_secret() -> None:
     volume = {"secretName": "our-authority", "items": [{"key": "ca.crt", "path": "ca.crt"}]}
     told, mounted, volumes = set(), set(), {}
-    for name, pod in pods(render(EVERYBODY)).items():
+    for name, pod in pods_by_component(render(EVERYBODY)).items():
         for one in pod["spec"].get("volumes", []):
             if one["name"] == "database-ca":
                 volumes[name] = one["secret"]
-        for container in containers(pod):
+        for container in list_containers(pod):
             place = f"{name}/{container['name']}"
             if variables(container).get("PGSSLROOTCERT") == AUTHORITY:
                 told.add(place)
@@ -92,7 +92,7 @@ def test_whoever_speaks_to_the_database_has_its_authority_and_nothing_else_of_th
 
 def test_without_an_authority_of_its_own_the_drivers_are_told_of_none() -> None:
     connection = {key: value for key, value in EXTERNAL["data"]["metadataConnection"].items() if key != "caSecretName"}
-    assert "PGSSLROOTCERT" not in text({**EXTERNAL, "data": {"metadataConnection": connection}})
+    assert "PGSSLROOTCERT" not in render_text({**EXTERNAL, "data": {"metadataConnection": connection}})
 
 
 @pytest.mark.parametrize(("variable", "word"), [(URL, "sslmode"), (f"{URL}_ASYNC", "ssl")])
@@ -112,7 +112,7 @@ def test_the_driver_finds_everything_in_its_url(variable: str, word: str) -> Non
 
 def test_no_secret_is_made_for_it_and_nothing_of_the_embedded_one_is_left() -> None:
     objects = render(EXTERNAL)
-    job = starting_with(objects, "Job", "airflow-secrets-")
+    job = find_by_prefix(objects, "Job", "airflow-secrets-")
     made = json.loads(variables(job["spec"]["template"]["spec"]["containers"][0])["SECRETS"])
     assert sorted(made) == ["admin", "api-secret-key", "fernet-key", "jwt-secret"]
     assert [item["metadata"]["name"] for item in objects if "postgresql" in item["metadata"]["name"]] == []
@@ -122,6 +122,6 @@ def test_no_secret_is_made_for_it_and_nothing_of_the_embedded_one_is_left() -> N
 def test_the_migration_runs_again_for_another_database() -> None:
     other = {**EXTERNAL, "data": {"metadataConnection": {**EXTERNAL["data"]["metadataConnection"], "db": "second"}}}
     names = {
-        starting_with(render(values), "Job", "airflow-migration-")["metadata"]["name"] for values in (EXTERNAL, other)
+        find_by_prefix(render(values), "Job", "airflow-migration-")["metadata"]["name"] for values in (EXTERNAL, other)
     }
     assert len(names) == 2

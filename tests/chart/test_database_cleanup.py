@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from chart.rendering import one, render
+from chart.rendering import find_object, render
 from chart.test_scripts import script
 from chart.test_secrets import variables
 
@@ -15,17 +15,19 @@ ON = {"databaseCleanup": {"enabled": True}}
 
 def test_it_is_there_when_it_is_wanted() -> None:
     assert [item for item in render() if "database-cleanup" in item["metadata"]["name"]] == []
-    job = one(render(ON), "CronJob", "airflow-database-cleanup")["spec"]
+    job = find_object(render(ON), "CronJob", "airflow-database-cleanup")["spec"]
     assert (job["schedule"], job["suspend"], job["concurrencyPolicy"]) == ("0 0 * * 0", False, "Forbid")
 
 
 def test_one_that_hangs_is_ended_for_the_next_ones_sake() -> None:
-    job = one(render(ON), "CronJob", "airflow-database-cleanup")["spec"]["jobTemplate"]["spec"]
+    job = find_object(render(ON), "CronJob", "airflow-database-cleanup")["spec"]["jobTemplate"]["spec"]
     assert job["activeDeadlineSeconds"] == 6 * 3600
 
 
 def test_it_has_the_database_and_no_right_in_kubernetes() -> None:
-    pod = one(render(ON), "CronJob", "airflow-database-cleanup")["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    pod = find_object(render(ON), "CronJob", "airflow-database-cleanup")["spec"]["jobTemplate"]["spec"]["template"][
+        "spec"
+    ]
     (container,) = pod["containers"]
     assert (pod["serviceAccountName"], pod["automountServiceAccountToken"]) == ("airflow-database-cleanup", False)
     told = variables(container)
@@ -36,7 +38,9 @@ def test_it_has_the_database_and_no_right_in_kubernetes() -> None:
 
 
 def test_it_rests_while_the_schema_is_taken_back() -> None:
-    job = one(render({**ON, "migrateDatabaseJob": {"downgradeTo": "3.2.2"}}), "CronJob", "airflow-database-cleanup")
+    job = find_object(
+        render({**ON, "migrateDatabaseJob": {"downgradeTo": "3.2.2"}}), "CronJob", "airflow-database-cleanup"
+    )
     assert job["spec"]["suspend"] is True
 
 

@@ -11,14 +11,14 @@ import yaml
 from chart.rendering import (
     TWO_TEAMS,
     Object,
-    check,
-    containers,
-    one,
-    pods,
-    refusal,
+    find_by_prefix,
+    find_object,
+    list_containers,
+    load_role,
+    pods_by_component,
     render,
-    role_file,
-    starting_with,
+    render_errors,
+    validate,
 )
 from chart.test_airflow import changed, settings
 from chart.test_pods import restricted
@@ -36,18 +36,18 @@ KEYS = ("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", "AIRFLOW__CORE__FERNET_KEY", "AIR
 
 def task_pod(values: Object = KUBERNETES_EXECUTOR) -> Object:
     """The pod that KubernetesExecutor begins with, as the API server would get it."""
-    found: Object = yaml.safe_load(one(render(values), "ConfigMap", "airflow-config")["data"]["task-pod.yaml"])
+    found: Object = yaml.safe_load(find_object(render(values), "ConfigMap", "airflow-config")["data"]["task-pod.yaml"])
     named = {**found, "metadata": {**found["metadata"], "name": "task"}}
-    check(named)
+    validate(named)
     return found
 
 
 def told(values: Object, component: str) -> dict[str, Any]:
-    return variables(pods(render(values))[component]["spec"]["containers"][0])
+    return variables(pods_by_component(render(values))[component]["spec"]["containers"][0])
 
 
 def launchers(values: Object) -> list[str]:
-    subjects = one(render(values), "RoleBinding", "pod-launcher", "team-alpha")["subjects"]
+    subjects = find_object(render(values), "RoleBinding", "pod-launcher", "team-alpha")["subjects"]
     return [subject["name"] for subject in subjects]
 
 
@@ -63,13 +63,13 @@ def test_whoever_runs_tasks_starts_pods_for_the_teams_and_the_scheduler_then_doe
     values: Object, expected: list[str]
 ) -> None:
     assert launchers(values) == expected
-    published = json.loads(one(render(values), "ConfigMap", "airflow-contract")["data"]["contract.json"])
+    published = json.loads(find_object(render(values), "ConfigMap", "airflow-contract")["data"]["contract.json"])
     assert [account["name"] for account in published["airflow"]["serviceAccounts"]] == expected
 
 
 def test_a_worker_opens_no_database_and_holds_none_of_its_keys() -> None:
     assert not set(told(CELERY, "worker")) & set(KEYS)
-    assert secret_names([one(render(CELERY), "StatefulSet", "airflow-worker")]) == {
+    assert secret_names([find_object(render(CELERY), "StatefulSet", "airflow-worker")]) == {
         "airflow-api-secret-key",  # it serves logs
         "airflow-broker",
     }
@@ -96,7 +96,7 @@ def test_a_broker_of_one_s_own_leaves_none_in_the_release() -> None:
 
 def made(values: Object) -> Object:
     """What the secrets job makes."""
-    job = starting_with(render(values), "Job", "airflow-secrets-")
+    job = find_by_prefix(render(values), "Job", "airflow-secrets-")
     found: Object = json.loads(variables(job["spec"]["template"]["spec"]["containers"][0])["SECRETS"])
     return found
 
@@ -104,15 +104,15 @@ def made(values: Object) -> Object:
 def test_the_broker_s_password_is_made_once_and_is_in_no_variable_or_argument_of_the_broker() -> None:
     assert made(CELERY)["broker"] == "airflow-broker"
     assert "broker" not in made(TWO_TEAMS)
-    (container,) = pods(render(CELERY))["redis"]["spec"]["containers"]
+    (container,) = pods_by_component(render(CELERY))["redis"]["spec"]["containers"]
     assert container["command"] == ["sh", "/opt/kpo-platform/scripts/start.sh"]
     assert "env" not in container and "args" not in container
 
 
 def test_a_worker_keeps_its_name_and_its_logs() -> None:
     objects = render(CELERY)
-    workload = one(objects, "StatefulSet", "airflow-worker")
-    service = one(objects, "Service", workload["spec"]["serviceName"])
+    workload = find_object(objects, "StatefulSet", "airflow-worker")
+    service = find_object(objects, "Service", workload["spec"]["serviceName"])
     assert (service["spec"]["clusterIP"], service["spec"]["ports"]) == (
         "None",
         [{"name": "logs", "port": 8793, "targetPort": "logs"}],
@@ -139,13 +139,13 @@ def test_the_pod_of_a_task_is_restricted_and_refers_to_no_secret() -> None:
     restricted(found)
     without_token = json.dumps(found["spec"]).replace("/var/run/secrets/kubernetes.io/serviceaccount", "")
     assert "secret" not in without_token.lower()
-    assert [container["name"] for container in containers(found)] == ["base"]
+    assert [container["name"] for container in list_containers(found)] == ["base"]
     assert (found["spec"]["restartPolicy"], found["spec"]["serviceAccountName"]) == ("Never", "airflow-worker")
 
 
 def test_the_pod_of_a_task_has_what_a_task_beside_the_scheduler_has() -> None:
     (task,) = task_pod()["spec"]["containers"]
-    (scheduler,) = pods(render(KUBERNETES_EXECUTOR))["scheduler"]["spec"]["containers"]
+    (scheduler,) = pods_by_component(render(KUBERNETES_EXECUTOR))["scheduler"]["spec"]["containers"]
     assert task["volumeMounts"] == scheduler["volumeMounts"]
     assert {volume["name"] for volume in task_pod()["spec"]["volumes"]} == {
         mount["name"] for mount in task["volumeMounts"]
@@ -170,8 +170,8 @@ def test_connections_by_the_environment_reach_whoever_runs_tasks() -> None:
 
 def test_the_scheduler_starts_the_tasks_pods_in_the_release_s_namespace_and_may_do_nothing_else_there() -> None:
     objects = render(KUBERNETES_EXECUTOR)
-    assert one(objects, "Role", "airflow-worker-launcher")["rules"] == role_file("worker-launcher")["rules"]
-    assert one(objects, "RoleBinding", "airflow-worker-launcher")["subjects"] == [
+    assert find_object(objects, "Role", "airflow-worker-launcher")["rules"] == load_role("worker-launcher")["rules"]
+    assert find_object(objects, "RoleBinding", "airflow-worker-launcher")["subjects"] == [
         {"kind": "ServiceAccount", "name": "airflow-scheduler", "namespace": "airflow"}
     ]
     assert settings(KUBERNETES_EXECUTOR)["kubernetes_executor"] == {
@@ -194,7 +194,7 @@ def test_a_volume_for_all_logs_is_written_by_all_and_read_by_the_api_server(exec
     shared = ["airflow-scheduler", "airflow-triggerer", *(["airflow-worker"] if executor == "CeleryExecutor" else [])]
     assert kept <= {"airflow-postgresql", "airflow-redis"}
     for name in ["airflow-api-server", *shared]:
-        spec = one(objects, "Deployment", name)["spec"]["template"]["spec"]
+        spec = find_object(objects, "Deployment", name)["spec"]["template"]["spec"]
         assert {"name": "logs", "persistentVolumeClaim": {"claimName": "logs"}} in spec["volumes"]
         assert {"name": "logs", "mountPath": "/opt/airflow/logs"} in spec["containers"][0]["volumeMounts"]
 
@@ -219,7 +219,7 @@ def test_a_volume_for_all_logs_is_written_by_all_and_read_by_the_api_server(exec
     ],
 )
 def test_what_an_executor_lacks_is_said(values: Object, sentence: str) -> None:
-    assert refusal(values) == [f"ERROR: {sentence}"]
+    assert render_errors(values) == [f"ERROR: {sentence}"]
 
 
 def test_logs_that_go_elsewhere_need_no_volume() -> None:

@@ -7,7 +7,7 @@ import json
 import pytest
 import yaml
 
-from chart.rendering import CHART, ROOT, Object, containers, one, pods, render, run
+from chart.rendering import CHART, ROOT, Object, find_object, list_containers, pods_by_component, render, run_helm
 from kpo_platform.pod.images import with_registry
 
 TEAMS: Object = {"alpha": {"cleanup": {"maxAge": 60}}, "beta": {"images": {"registryPrefix": "teams.example/"}}}
@@ -22,7 +22,7 @@ EVERYTHING: Object = {
 def listed(values: Object) -> list[str]:
     """What `helm install` tells to mirror, without a cluster."""
     words = ("install", "airflow", str(CHART), "--namespace", "airflow", "--dry-run=client", "--values", "-")
-    told = run(*words, given=json.dumps(values)).stdout.rpartition("Images of the platform's own pods")[2]
+    told = run_helm(*words, stdin=json.dumps(values)).stdout.rpartition("Images of the platform's own pods")[2]
     lines = told.partition("`helm uninstall`")[0].splitlines()[1:]
     return [line.strip() for line in lines if line.strip()]
 
@@ -30,11 +30,13 @@ def listed(values: Object) -> list[str]:
 def run_by_the_release(values: Object) -> set[str]:
     """The images of all pods that the release makes, those of a single task and of what operators add among them."""
     objects = render(values)
-    found = list(pods(objects).values())
+    found = list(pods_by_component(objects).values())
     if values.get("executor") == "KubernetesExecutor":
-        found.append(yaml.safe_load(one(objects, "ConfigMap", "airflow-config")["data"]["task-pod.yaml"]))
-    contract = json.loads(one(objects, "ConfigMap", "airflow-contract")["data"]["contract.json"])
-    return {container["image"] for pod in found for container in containers(pod)} | {contract["xcomSidecar"]["image"]}
+        found.append(yaml.safe_load(find_object(objects, "ConfigMap", "airflow-config")["data"]["task-pod.yaml"]))
+    contract = json.loads(find_object(objects, "ConfigMap", "airflow-contract")["data"]["contract.json"])
+    return {container["image"] for pod in found for container in list_containers(pod)} | {
+        contract["xcomSidecar"]["image"]
+    }
 
 
 def named_by_templates(values: Object) -> set[str]:
@@ -76,9 +78,9 @@ def test_a_template_names_images_that_the_list_would_lack_otherwise() -> None:
 )
 def test_operators_find_the_same_templates_in_the_contract_and_as_files(values: Object) -> None:
     objects = render(values)
-    contract = json.loads(one(objects, "ConfigMap", "airflow-contract")["data"]["contract.json"])
+    contract = json.loads(find_object(objects, "ConfigMap", "airflow-contract")["data"]["contract.json"])
     for kind, name in (("podTemplates", "airflow-pod-templates"), ("sidecars", "airflow-sidecars")):
-        files = one(objects, "ConfigMap", name)["data"]
+        files = find_object(objects, "ConfigMap", name)["data"]
         assert {path.removesuffix(".yaml"): yaml.safe_load(text) for path, text in files.items()} == contract[kind]
     named = {part["image"] for pod in contract["sidecars"].values() for part in pod["spec"]["initContainers"]}
     assert named == named_by_templates(values)

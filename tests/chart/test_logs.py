@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from chart.rendering import Object, containers, pods, render
+from chart.rendering import Object, list_containers, pods_by_component, render
 from chart.test_scripts import script
 
 NOW = 2_000_000_000.0
@@ -19,8 +19,8 @@ def groomers(values: Object) -> dict[str, Object]:
     """The sidecars that remove old logs, by component."""
     return {
         component: container
-        for component, pod in pods(render(values)).items()
-        for container in containers(pod)
+        for component, pod in pods_by_component(render(values)).items()
+        for container in list_containers(pod)
         if container["name"] == "log-groomer"
     }
 
@@ -32,7 +32,7 @@ def test_every_pod_that_keeps_logs_removes_old_ones_beside_its_work() -> None:
         assert container["restartPolicy"] == "Always"
         assert {one["name"]: one["value"] for one in container["env"]}["RETENTION_DAYS"] == "30"
         assert {"name": "logs", "mountPath": "/opt/airflow/logs"} in container["volumeMounts"]
-        assert pods(render({}))[component]["spec"]["initContainers"][-1]["name"] == "log-groomer"
+        assert pods_by_component(render({}))[component]["spec"]["initContainers"][-1]["name"] == "log-groomer"
 
 
 def test_logs_may_be_kept_for_ever() -> None:

@@ -7,7 +7,7 @@ import gzip
 import json
 import re
 
-from chart.rendering import CHART, ROOT, Object, refusal, text
+from chart.rendering import CHART, ROOT, Object, render_errors, render_text
 from kpo_platform.contract import parse
 
 LIMIT = 1024 * 1024
@@ -31,7 +31,7 @@ MANY: Object = {
 
 
 def contract() -> str:
-    found = re.search(r'^  contract\.json: (".*")$', text(MANY), flags=re.MULTILINE)
+    found = re.search(r'^  contract\.json: (".*")$', render_text(MANY), flags=re.MULTILINE)
     assert found
     written: str = json.loads(found[1])
     return written
@@ -43,7 +43,7 @@ def release() -> bytes:
     files = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
     files += (ROOT / "platform" / "kpo_platform").rglob("*.py")
     chart = [{"name": str(path), "data": base64.b64encode(path.read_bytes()).decode()} for path in files]
-    whole = {"chart": {"templates": chart}, "config": MANY, "manifest": text(MANY)}
+    whole = {"chart": {"templates": chart}, "config": MANY, "manifest": render_text(MANY)}
     return base64.b64encode(gzip.compress(json.dumps(whole).encode(), compresslevel=9))
 
 
@@ -54,7 +54,7 @@ def test_the_contract_fits_into_its_configmap() -> None:
 
 def test_more_teams_than_fit_are_refused_before_the_cluster_does() -> None:
     teams = {name: {"env": [{"name": "TEXT", "value": "x" * (LIMIT // 2)}]} for name in ("alpha", "beta")}
-    (sentence,) = refusal({"teams": teams})
+    (sentence,) = render_errors({"teams": teams})
     assert re.sub(r"has \d{7} bytes", "has N bytes", sentence) == (
         "ERROR: the contract of these 2 teams has N bytes, but a ConfigMap holds 1048576; "
         "give some of the teams a release of their own."
@@ -66,7 +66,7 @@ def test_the_release_fits_into_its_secret() -> None:
 
 
 def test_every_team_has_its_objects() -> None:
-    kinds = re.findall(r"^kind: (\w+)$", text(MANY), flags=re.MULTILINE)
+    kinds = re.findall(r"^kind: (\w+)$", render_text(MANY), flags=re.MULTILINE)
     # Besides the teams' the release has a few of its own.
     assert {kind for kind in set(kinds) if kinds.count(kind) >= TEAMS} == {
         "LimitRange",

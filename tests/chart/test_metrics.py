@@ -10,7 +10,7 @@ from importlib import resources
 import pytest
 import yaml
 
-from chart.rendering import ROOT, Object, one, pods, refusal, render
+from chart.rendering import ROOT, Object, find_object, pods_by_component, render, render_errors
 
 ON: Object = {"statsd": {"enabled": True}}
 WATCHED: Object = {**ON, "serviceMonitor": {"enabled": True}, "prometheusRule": {"enabled": True}}
@@ -20,13 +20,13 @@ NAME = "airflow-statsd"
 def settings(values: Object) -> dict[str, str]:
     """Airflow's settings about metrics."""
     parser = configparser.ConfigParser()
-    parser.read_string(one(render(values), "ConfigMap", "airflow-config")["data"]["airflow.cfg"])
+    parser.read_string(find_object(render(values), "ConfigMap", "airflow-config")["data"]["airflow.cfg"])
     return dict(parser["metrics"]) if parser.has_section("metrics") else {}
 
 
 def alerts(values: Object = WATCHED) -> dict[str, Object]:
     """The alerts by name."""
-    (group,) = one(render(values), "PrometheusRule", "airflow-alerts")["spec"]["groups"]
+    (group,) = find_object(render(values), "PrometheusRule", "airflow-alerts")["spec"]["groups"]
     return {alert["alert"]: alert for alert in group["rules"]}
 
 
@@ -46,7 +46,7 @@ def asked(text: str) -> set[str]:
 
 def test_without_a_word_there_are_none() -> None:
     assert settings({}) == {}
-    assert "statsd" not in pods(render({}))
+    assert "statsd" not in pods_by_component(render({}))
 
 
 def test_airflow_sends_them_with_tags_to_the_exporter_of_the_release() -> None:
@@ -66,12 +66,12 @@ def test_another_receiver_is_a_matter_of_settings() -> None:
 
 def test_the_exporter_gives_prometheus_what_the_service_monitor_says() -> None:
     objects = render(WATCHED)
-    monitor = one(objects, "ServiceMonitor", NAME)["spec"]
-    service = one(objects, "Service", NAME)
+    monitor = find_object(objects, "ServiceMonitor", NAME)["spec"]
+    service = find_object(objects, "Service", NAME)
     assert monitor["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
     (endpoint,) = monitor["endpoints"]
     assert endpoint["port"] in [port["name"] for port in service["spec"]["ports"]]
-    (container,) = pods(objects)["statsd"]["spec"]["containers"]
+    (container,) = pods_by_component(objects)["statsd"]["spec"]["containers"]
     assert {port["name"]: port["containerPort"] for port in container["ports"]} == {"statsd": 9125, "metrics": 9102}
     assert endpoint["metricRelabelings"] == [
         {"sourceLabels": ["pool_name"], "regex": "team-(.+)", "targetLabel": "team"}
@@ -80,7 +80,7 @@ def test_the_exporter_gives_prometheus_what_the_service_monitor_says() -> None:
 
 def test_airflow_alone_sends_and_anybody_may_take() -> None:
     own = {"app.kubernetes.io/name": "kpo-platform", "app.kubernetes.io/instance": "airflow"}
-    assert one(render(ON), "NetworkPolicy", NAME)["spec"]["ingress"] == [
+    assert find_object(render(ON), "NetworkPolicy", NAME)["spec"]["ingress"] == [
         {"from": [{"podSelector": {"matchLabels": own}}], "ports": [{"port": "statsd", "protocol": "UDP"}]},
         {"ports": [{"port": "metrics"}]},
     ]
@@ -113,7 +113,7 @@ def test_the_dashboard_asks_for_what_airflow_sends() -> None:
 
 @pytest.mark.parametrize("name", ["serviceMonitor", "prometheusRule"])
 def test_what_would_watch_nothing_is_refused(name: str) -> None:
-    assert refusal({name: {"enabled": True}}) == [
+    assert render_errors({name: {"enabled": True}}) == [
         f"ERROR: {name}.enabled is true, but there are no metrics; set statsd.enabled (with the chart's own Airflow), "
         "or leave it out."
     ]

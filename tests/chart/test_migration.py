@@ -10,7 +10,7 @@ from types import ModuleType
 import pytest
 from sqlalchemy import Connection, create_engine, event, text
 
-from chart.rendering import Object, one, pods, render, starting_with
+from chart.rendering import Object, find_by_prefix, find_object, pods_by_component, render
 from chart.test_scripts import script
 from chart.test_secrets import variables
 
@@ -97,7 +97,7 @@ def test_a_database_that_a_newer_image_migrated_is_refused_with_the_way_back(
 
 
 def test_the_job_gives_up_at_once_on_such_a_database() -> None:
-    job = starting_with(render(), "Job", "airflow-migration-")["spec"]
+    job = find_by_prefix(render(), "Job", "airflow-migration-")["spec"]
     assert {key: value for key, value in job.items() if key != "template"} == {
         "backoffLimit": 10,
         "podFailurePolicy": {
@@ -135,7 +135,7 @@ def test_only_a_test_is_a_hook_of_helm_so_that_apply_and_wait_need_none(executor
 def test_what_a_pod_waits_for_stands_in_its_status() -> None:
     found = {
         f"{component}/{container['name']}": container["terminationMessagePolicy"]
-        for component, pod in pods(render({"teams": {"alpha": {}}})).items()
+        for component, pod in pods_by_component(render({"teams": {"alpha": {}}})).items()
         for container in [*pod["spec"].get("initContainers", []), *pod["spec"]["containers"]]
         if "terminationMessagePolicy" in container
     }
@@ -152,14 +152,14 @@ def test_what_a_pod_waits_for_stands_in_its_status() -> None:
 
 def test_nothing_of_airflow_runs_while_the_schema_is_taken_back() -> None:
     objects = render(BACK)
-    assert {name: one(objects, kind, name)["spec"]["replicas"] for name, kind in COMPONENTS.items()} == dict.fromkeys(
-        COMPONENTS, 0
-    )
-    assert one(objects, "StatefulSet", "airflow-postgresql")["spec"]["replicas"] == 1
+    assert {
+        name: find_object(objects, kind, name)["spec"]["replicas"] for name, kind in COMPONENTS.items()
+    } == dict.fromkeys(COMPONENTS, 0)
+    assert find_object(objects, "StatefulSet", "airflow-postgresql")["spec"]["replicas"] == 1
 
 
 def test_to_take_it_back_is_another_job_and_so_is_the_way_forward() -> None:
-    jobs = [starting_with(render(values), "Job", "airflow-migration-") for values in ({}, BACK)]
+    jobs = [find_by_prefix(render(values), "Job", "airflow-migration-") for values in ({}, BACK)]
     told = [variables(job["spec"]["template"]["spec"]["containers"][0])["DOWNGRADE_TO"] for job in jobs]
     assert told == ["", "3.2.2"]
     assert jobs[0]["metadata"]["name"] != jobs[1]["metadata"]["name"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from chart.rendering import Object, pods, render
+from chart.rendering import Object, pods_by_component, render
 
 OWN = {"app.kubernetes.io/name": "kpo-platform", "app.kubernetes.io/instance": "airflow"}
 API = [{"podSelector": {"matchLabels": {**OWN, "app.kubernetes.io/component": "api-server"}}}]
@@ -47,12 +47,12 @@ def test_the_broker_is_for_the_release_and_the_logs_of_workers_for_the_api_serve
 
 
 def test_all_who_use_the_database_bear_the_labels_that_open_it() -> None:
-    for name, pod in pods(render({"teams": {"alpha": {}}, "executor": "CeleryExecutor"})).items():
+    for name, pod in pods_by_component(render({"teams": {"alpha": {}}, "executor": "CeleryExecutor"})).items():
         assert pod["metadata"]["labels"].items() >= OWN.items(), name
 
 
 def test_the_ports_of_the_policies_are_named_so_in_the_pods() -> None:
-    found = pods(render({"executor": "CeleryExecutor"}))
+    found = pods_by_component(render({"executor": "CeleryExecutor"}))
     own = {"api-server": "api-server", "postgresql": "postgresql", "redis": "redis"}
     for component, port in {**own, **dict.fromkeys(("scheduler", "triggerer", "worker"), "logs")}.items():
         (container,) = found[component]["spec"]["containers"]

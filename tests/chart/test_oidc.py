@@ -11,7 +11,7 @@ from types import ModuleType
 
 import pytest
 
-from chart.rendering import CHART, Object, one, pods, refusal, render
+from chart.rendering import CHART, Object, find_object, pods_by_component, render, render_errors
 from chart.test_contract import CONFIGMAP_KEY
 from chart.test_scripts import script
 from kpo_platform.contract import parse
@@ -33,7 +33,7 @@ NAMES = ("AIRFLOW__FAB__CONFIG_FILE", "KPO_PLATFORM_OIDC", "KPO_PLATFORM_OIDC_SE
 
 def variables(values: Object, component: str = "api-server") -> dict[str, str]:
     """The variables of sign-in that a component gets."""
-    (container,) = pods(render(values))[component]["spec"]["containers"]
+    (container,) = pods_by_component(render(values))[component]["spec"]["containers"]
     return {one["name"]: one["value"] for one in container["env"] if one["name"] in NAMES}
 
 
@@ -58,17 +58,17 @@ def test_only_the_api_server_and_the_job_that_looks_at_secrets_know_of_it() -> N
         },
         "KPO_PLATFORM_OIDC_SECRET": "/opt/kpo-platform/oidc/client-secret",
     }
-    with_secret = {name for name, pod in pods(render(VALUES)).items() if "airflow-oidc" in json.dumps(pod)}
+    with_secret = {name for name, pod in pods_by_component(render(VALUES)).items() if "airflow-oidc" in json.dumps(pod)}
     assert with_secret == {"api-server", "secrets"}
 
 
 def test_without_it_people_have_passwords() -> None:
     assert variables({"teams": OWNERS}) == {}
-    assert "kpo-platform/oidc" not in json.dumps(pods(render({"teams": OWNERS}))["api-server"])
+    assert "kpo-platform/oidc" not in json.dumps(pods_by_component(render({"teams": OWNERS}))["api-server"])
 
 
 def test_owners_are_a_team_s_people_and_others_may_administer(config: ModuleType) -> None:
-    contract = parse(one(render(VALUES), "ConfigMap", "airflow-contract")["data"][CONFIGMAP_KEY])
+    contract = parse(find_object(render(VALUES), "ConfigMap", "airflow-contract")["data"][CONFIGMAP_KEY])
     assert config.roles(contract, config._oidc) == {
         "Group:oidc:data": ["team-alpha", "team-beta"],
         "User:oidc:ada": ["team-alpha"],
@@ -145,4 +145,4 @@ def test_airflow_loads_the_file_and_knows_the_provider(tmp_path: Path) -> None:
     ],
 )
 def test_what_cannot_work_is_refused(values: Object, sentence: str) -> None:
-    assert refusal(values) == [sentence]
+    assert render_errors(values) == [sentence]

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from chart.rendering import CHART, ROOT, TWO_TEAMS, one, pods, render, run, starting_with
+from chart.rendering import CHART, ROOT, TWO_TEAMS, find_by_prefix, find_object, pods_by_component, render, run_helm
 
 TEMPLATE_LINES = 80
 CODE_KIBIBYTES = 200
@@ -36,7 +36,7 @@ print(before, list(DagBundlesManager().get_all_bundle_names()))
 def packaged(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The chart as `helm package` makes it."""
     folder = tmp_path_factory.mktemp("package")
-    done = run("package", str(CHART), "--destination", str(folder))
+    done = run_helm("package", str(CHART), "--destination", str(folder))
     assert done.returncode == 0, done.stderr
     return next(folder.glob("*.tgz"))
 
@@ -45,9 +45,9 @@ def packaged(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def mounted(tmp_path: Path) -> Path:
     """The folder that Airflow's pods have on PYTHONPATH, laid out as the kubelet does it."""
     objects = render(TWO_TEAMS)
-    volumes = {volume["name"]: volume for volume in pods(objects)["scheduler"]["spec"]["volumes"]}
+    volumes = {volume["name"]: volume for volume in pods_by_component(objects)["scheduler"]["spec"]["volumes"]}
     source = volumes["python"]["configMap"]
-    data = one(objects, "ConfigMap", source["name"])["data"]
+    data = find_object(objects, "ConfigMap", source["name"])["data"]
     for item in source["items"]:
         path = tmp_path / "python" / item["path"]
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -98,7 +98,7 @@ def test_a_task_of_a_team_that_came_later_finds_its_repository(mounted: Path, tm
     repository = {"dags": {"repo": "https://git.example/x.git"}}
     for path, names in ((now, ["alpha"]), (later, ["alpha", "beta"])):
         objects = render({"teams": dict.fromkeys(names, repository)})
-        text = one(objects, "ConfigMap", "airflow-config")["data"]["airflow.cfg"]
+        text = find_object(objects, "ConfigMap", "airflow-config")["data"]["airflow.cfg"]
         path.write_text(text.replace("/opt/airflow", str(tmp_path)))
     seen = python(LATE_TEAM, mounted, tmp_path, AIRFLOW_CONFIG=str(now), LATER_CONFIG=str(later))
     assert seen == "['alpha'] ['alpha', 'beta']"
@@ -107,14 +107,14 @@ def test_a_task_of_a_team_that_came_later_finds_its_repository(mounted: Path, tm
 @pytest.mark.parametrize("component", ["dag-processor", "scheduler", "triggerer"])
 def test_templates_and_sidecars_are_files_where_dags_are_read_and_run(component: str) -> None:
     objects = render()
-    pod = pods(objects)[component]["spec"]
+    pod = pods_by_component(objects)[component]["spec"]
     mounts = {mount["mountPath"]: mount["name"] for mount in pod["containers"][0]["volumeMounts"]}
     volumes = {volume["name"]: volume for volume in pod["volumes"]}
     found = {}
     for folder in ("pod_templates", "sidecars"):
         source = volumes[mounts[f"/opt/kpo-platform/{folder}"]]["configMap"]
         assert source.keys() == {"name"}  # all of the folder, so that a new file comes without a restart
-        found[folder] = one(objects, "ConfigMap", source["name"])["data"]
+        found[folder] = find_object(objects, "ConfigMap", source["name"])["data"]
     assert found == {
         "pod_templates": {path.name: path.read_text() for path in (ROOT / "pod_templates").glob("*.yaml")},
         "sidecars": {path.name: path.read_text() for path in (ROOT / "pod_templates" / "sidecars").glob("*.yaml")},
@@ -123,7 +123,7 @@ def test_templates_and_sidecars_are_files_where_dags_are_read_and_run(component:
 
 def test_the_stock_operator_takes_a_template_as_its_file(tmp_path: Path) -> None:
     file = tmp_path / "default.yaml"
-    file.write_text(one(render(), "ConfigMap", "airflow-pod-templates")["data"]["default.yaml"])
+    file.write_text(find_object(render(), "ConfigMap", "airflow-pod-templates")["data"]["default.yaml"])
     stock = """
 import json, sys
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
@@ -141,12 +141,12 @@ print(json.dumps([pod["containers"][0]["image"], pod["securityContext"], pod["vo
 
 
 def test_the_code_cannot_change_under_a_running_process() -> None:
-    code = starting_with(render(), "ConfigMap", "airflow-code-")
+    code = find_by_prefix(render(), "ConfigMap", "airflow-code-")
     assert code["immutable"] is True
 
 
 def test_the_code_leaves_room_in_the_release() -> None:
-    code = starting_with(render(), "ConfigMap", "airflow-code-")
+    code = find_by_prefix(render(), "ConfigMap", "airflow-code-")
     assert sum(len(text.encode()) for text in code["data"].values()) <= CODE_KIBIBYTES * 1024
 
 
@@ -162,7 +162,7 @@ def test_the_package_holds_what_airflow_runs_and_no_more(packaged: Path) -> None
     prefix = "kpo-platform/files/"
     with tarfile.open(packaged) as archive:
         carried = {name.removeprefix(prefix) for name in archive.getnames() if name.startswith(f"{prefix}kpo_platform")}
-    volumes = {volume["name"]: volume for volume in pods(render())["scheduler"]["spec"]["volumes"]}
+    volumes = {volume["name"]: volume for volume in pods_by_component(render())["scheduler"]["spec"]["volumes"]}
     mounted = {item["path"] for item in volumes["python"]["configMap"]["items"]}
     assert carried == {path for path in mounted if path.startswith("kpo_platform/")}
 
@@ -174,10 +174,10 @@ def test_the_package_renders_the_same_as_the_folder(packaged: Path) -> None:
 def test_a_package_in_the_image_is_neither_carried_nor_shadowed_and_its_version_is_looked_at() -> None:
     objects = render({**TWO_TEAMS, "platform": {"package": "image"}})
     assert [item for item in objects if item["metadata"]["name"].startswith("airflow-code-")] == []
-    for name, pod in pods(objects).items():
+    for name, pod in pods_by_component(objects).items():
         assert "/opt/kpo-platform/python" not in json.dumps(pod), name
     for component in ("api-server", "dag-processor", "scheduler", "triggerer"):
-        spec = pods(objects)[component]["spec"]
+        spec = pods_by_component(objects)[component]["spec"]
         told = {variable["name"]: variable.get("value") for variable in spec["containers"][0]["env"]}
         assert told["KPO_PLATFORM_CONTRACT"] == "/opt/kpo-platform/contract/contract.json"
         (waiting,) = [one for one in spec["initContainers"] if one["name"] == "wait-for-migrations"]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from chart.rendering import Object, containers, one, pods, render, starting_with
+from chart.rendering import Object, find_by_prefix, find_object, list_containers, pods_by_component, render
 
 TEAM: Object = {"teams": {"alpha": {}}}
 AIRFLOW = ["api-server", "dag-processor", "migration", "scheduler", "secrets", "team-settings", "triggerer"]
@@ -28,12 +28,12 @@ CELERY = {"executor": "CeleryExecutor"}
 
 def images(values: Object) -> dict[str, set[str]]:
     """The images of every component."""
-    found = pods(render(values)).items()
-    return {name: {container["image"] for container in containers(pod)} for name, pod in found if name != "test"}
+    found = pods_by_component(render(values)).items()
+    return {name: {container["image"] for container in list_containers(pod)} for name, pod in found if name != "test"}
 
 
 def xcom_image(values: Object) -> str:
-    published = starting_with(render(values), "ConfigMap", "airflow-contract")["data"]["contract.json"]
+    published = find_by_prefix(render(values), "ConfigMap", "airflow-contract")["data"]["contract.json"]
     return str(published).partition('"xcomSidecar":{"image":"')[2].partition('"')[0]
 
 
@@ -68,13 +68,13 @@ def test_a_digest_names_the_image_and_migrates_anew() -> None:
     digest = "sha256:" + "0" * 64
     given = {"images": {"airflow": {"digest": digest}}}
     assert images(given)["scheduler"] == {f"docker.io/apache/airflow@{digest}"}
-    jobs = [starting_with(render(values), "Job", "airflow-migration-") for values in ({}, given)]
+    jobs = [find_by_prefix(render(values), "Job", "airflow-migration-") for values in ({}, given)]
     assert jobs[0]["metadata"]["name"] != jobs[1]["metadata"]["name"]
 
 
 @pytest.mark.parametrize("component", KEYS)
 def test_a_component_runs_where_its_values_say_and_no_other_does(component: str) -> None:
-    placed = pods(render({**CELERY, KEYS[component]: PLACE}))
+    placed = pods_by_component(render({**CELERY, KEYS[component]: PLACE}))
     where = {name: {key: pod["spec"][key] for key in PLACE if key in pod["spec"]} for name, pod in placed.items()}
     assert where == {key: {} for key in placed} | {component: PLACE}
 
@@ -82,7 +82,7 @@ def test_a_component_runs_where_its_values_say_and_no_other_does(component: str)
 @pytest.mark.parametrize("component", ["postgresql", "redis"])
 def test_database_and_broker_run_where_their_values_say(component: str) -> None:
     given = {key: value for key, value in PLACE.items() if key != "topologySpreadConstraints"}
-    spec = pods(render({**CELERY, component: given}))[component]["spec"]
+    spec = pods_by_component(render({**CELERY, component: given}))[component]["spec"]
     assert {key: spec[key] for key in given} == given
 
 
@@ -95,7 +95,7 @@ def test_one_pod_of_a_kind_has_no_disruption_budget_that_would_hold_up_its_node(
 )
 def test_two_pods_of_a_kind_go_one_after_the_other(component: str, kind: str) -> None:
     objects = render({KEYS[component]: {"replicas": 2}})
-    workload = one(objects, kind, f"airflow-{component}")
+    workload = find_object(objects, kind, f"airflow-{component}")
     assert workload["spec"]["replicas"] == 2
     budgets = [item for item in objects if item["kind"] == "PodDisruptionBudget"]
     assert budgets == [

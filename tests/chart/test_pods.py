@@ -8,7 +8,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from chart.rendering import KUBERNETES, ROOT, Object, containers, pods, render
+from chart.rendering import KUBERNETES, ROOT, Object, list_containers, pods_by_component, render
 
 LOCAL: Object = {"teams": {"alpha": {"cleanup": {"maxAge": 3600}}}}
 ALL: Object = {
@@ -51,7 +51,7 @@ def restricted(pod: Object) -> None:
     assert not {"hostNetwork", "hostPID", "hostIPC"} & spec.keys()
     kinds = {kind for volume in spec.get("volumes", []) for kind in volume if kind != "name"}
     assert kinds <= {"configMap", "emptyDir", "persistentVolumeClaim", "projected", "secret"}
-    for container in containers(pod):
+    for container in list_containers(pod):
         own = {**container["securityContext"]}
         assert own.pop("runAsUser", 1) > 0, container["name"]
         own.pop("readOnlyRootFilesystem", None)
@@ -67,32 +67,32 @@ def millicores(pod: Object) -> int:
 
 
 def test_these_are_the_pods() -> None:
-    assert sorted(pods(render(ALL))) == COMPONENTS
+    assert sorted(pods_by_component(render(ALL))) == COMPONENTS
 
 
 @pytest.mark.parametrize("component", COMPONENTS)
 def test_a_pod_passes_the_restricted_level(component: str) -> None:
-    restricted(pods(render(ALL))[component])
+    restricted(pods_by_component(render(ALL))[component])
 
 
 @pytest.mark.parametrize("component", COMPONENTS)
 def test_a_pod_gets_no_variables_about_other_services(component: str) -> None:
-    assert pods(render(ALL))[component]["spec"]["enableServiceLinks"] is False
+    assert pods_by_component(render(ALL))[component]["spec"]["enableServiceLinks"] is False
 
 
 @pytest.mark.parametrize("component", COMPONENTS)
 def test_a_pod_s_images_are_pulled_with_the_secrets_that_the_values_name(component: str) -> None:
-    assert pods(render(ALL))[component]["spec"]["imagePullSecrets"] == [{"name": "mirror"}]
-    assert "imagePullSecrets" not in pods(render({**ALL, "imagePullSecrets": []}))[component]["spec"]
+    assert pods_by_component(render(ALL))[component]["spec"]["imagePullSecrets"] == [{"name": "mirror"}]
+    assert "imagePullSecrets" not in pods_by_component(render({**ALL, "imagePullSecrets": []}))[component]["spec"]
 
 
 @pytest.mark.parametrize("component", [name for name in COMPONENTS if name not in ("postgresql", "redis", "statsd")])
 def test_airflow_s_entrypoint_is_the_image_s(component: str) -> None:
-    assert all("command" not in container for container in containers(pods(render(ALL))[component]))
+    assert all("command" not in container for container in list_containers(pods_by_component(render(ALL))[component]))
 
 
 def test_a_small_node_of_two_cores_holds_all_of_it() -> None:
-    assert sum(millicores(pod) for pod in pods(render(LOCAL)).values()) <= 1000
+    assert sum(millicores(pod) for pod in pods_by_component(render(LOCAL)).values()) <= 1000
 
 
 def test_every_container_names_its_resources() -> None:
@@ -103,8 +103,10 @@ def test_every_container_names_its_resources() -> None:
     }
     without = [
         f"{component}/{container['name']}"
-        for component, pod in pods(render({**ALL, **sidecars, "databaseCleanup": {"enabled": True}})).items()
-        for container in containers(pod)
+        for component, pod in pods_by_component(
+            render({**ALL, **sidecars, "databaseCleanup": {"enabled": True}})
+        ).items()
+        for container in list_containers(pod)
         if {"cpu", "memory"} - container.get("resources", {}).get("requests", {}).keys()
     ]
     assert without == []
@@ -112,7 +114,7 @@ def test_every_container_names_its_resources() -> None:
 
 @pytest.mark.parametrize("component", ["api-server", "dag-processor", "scheduler", "triggerer"])
 def test_waiting_asks_for_no_more_than_what_waits(component: str) -> None:
-    spec = pods(render(ALL))[component]["spec"]
+    spec = pods_by_component(render(ALL))[component]["spec"]
     asked = spec["containers"][0]["resources"]
     waiting = [one["resources"] for one in spec["initContainers"] if one["name"].startswith("wait-for-")]
     assert waiting == [asked] * len(waiting)
@@ -121,7 +123,7 @@ def test_waiting_asks_for_no_more_than_what_waits(component: str) -> None:
 def test_what_serves_has_a_quarter_of_an_hour_to_start() -> None:
     patience = {
         component: probe["periodSeconds"] * probe["failureThreshold"]
-        for component, pod in pods(render({**ALL, "statsd": {"enabled": True}})).items()
+        for component, pod in pods_by_component(render({**ALL, "statsd": {"enabled": True}})).items()
         if (probe := pod["spec"]["containers"][0].get("startupProbe"))
     }
     airflow = ("api-server", "dag-processor", "scheduler", "triggerer", "worker")
@@ -130,14 +132,14 @@ def test_what_serves_has_a_quarter_of_an_hour_to_start() -> None:
 
 @pytest.mark.parametrize("component", ["api-server", "dag-processor", "scheduler", "triggerer"])
 def test_a_component_waits_for_the_database(component: str) -> None:
-    waiting = pods(render())[component]["spec"]["initContainers"]
+    waiting = pods_by_component(render())[component]["spec"]["initContainers"]
     assert [container["args"] for container in waiting if "restartPolicy" not in container] == [
         ["python", "/opt/kpo-platform/scripts/wait_for_migrations.py"]
     ]
 
 
 def test_the_api_server_answers_until_the_network_sends_nobody_to_it_any_more() -> None:
-    spec = pods(render())["api-server"]["spec"]
+    spec = pods_by_component(render())["api-server"]["spec"]
     (container,) = spec["containers"]
     assert container["lifecycle"] == {"preStop": {"exec": {"command": ["sleep", "10"]}}}
     assert spec["terminationGracePeriodSeconds"] > 10

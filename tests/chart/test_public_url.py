@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from chart.rendering import Object, one, refusal, render, starting_with
+from chart.rendering import Object, find_by_prefix, find_object, render, render_errors
 from chart.test_airflow import settings
 
 INGRESS: Object = {"ingress": {"apiServer": {"enabled": True}}}
@@ -17,7 +17,7 @@ UNDER_A_PATH = {"publicUrl": "https://data.example.com/tools/airflow/"}
 
 def container(values: Object) -> Object:
     """The API server's container."""
-    (found,) = one(render(values), "Deployment", "airflow-api-server")["spec"]["template"]["spec"]["containers"]
+    (found,) = find_object(render(values), "Deployment", "airflow-api-server")["spec"]["template"]["spec"]["containers"]
     return dict(found)
 
 
@@ -27,7 +27,7 @@ def probed(values: Object) -> dict[str, str]:
 
 
 def service_of_the_contract(values: Object) -> Object:
-    published = starting_with(render(values), "ConfigMap", "airflow-contract")["data"]["contract.json"]
+    published = find_by_prefix(render(values), "ConfigMap", "airflow-contract")["data"]["contract.json"]
     return dict(json.loads(published)["airflow"]["apiService"])
 
 
@@ -69,9 +69,9 @@ def test_the_api_server_believes_a_proxy_only_where_one_ends_tls(scheme: str, to
 def test_an_ingress_leads_to_the_api_server() -> None:
     chosen = {"ingressClassName": "internal", "annotations": {"team": "data"}, "tls": {"secretName": "our-tls"}}
     objects = render({**UNDER_A_PATH, "ingress": {"apiServer": {"enabled": True, **chosen}}})
-    service = one(objects, "Service", "airflow-api-server")
+    service = find_object(objects, "Service", "airflow-api-server")
     backend = {"service": {"name": service["metadata"]["name"], "port": {"name": service["spec"]["ports"][0]["name"]}}}
-    assert one(objects, "Ingress", "airflow-api-server") == {
+    assert find_object(objects, "Ingress", "airflow-api-server") == {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "Ingress",
         "metadata": {**service["metadata"], "annotations": {"team": "data"}},
@@ -89,14 +89,16 @@ def test_an_ingress_leads_to_the_api_server() -> None:
 
 
 def test_an_ingress_without_tls_and_without_choices_has_neither() -> None:
-    spec = one(render({"publicUrl": "http://data.example.com", **INGRESS}), "Ingress", "airflow-api-server")["spec"]
+    spec = find_object(render({"publicUrl": "http://data.example.com", **INGRESS}), "Ingress", "airflow-api-server")[
+        "spec"
+    ]
     assert sorted(spec) == ["rules"]
     assert spec["rules"][0]["http"]["paths"][0]["path"] == "/"
 
 
 @pytest.mark.parametrize(("way", "kind"), [(INGRESS, "Ingress"), (ROUTE, "HTTPRoute")])
 def test_a_host_in_capitals_is_written_as_kubernetes_wants_it(way: Object, kind: str) -> None:
-    spec = one(render({"publicUrl": "https://Data.Example.com", **way}), kind, "airflow-api-server")["spec"]
+    spec = find_object(render({"publicUrl": "https://Data.Example.com", **way}), kind, "airflow-api-server")["spec"]
     hosts = spec.get("hostnames") or [rule["host"] for rule in spec["rules"]]
     assert hosts == ["data.example.com"]
 
@@ -106,13 +108,13 @@ def test_a_host_in_capitals_is_written_as_kubernetes_wants_it(way: Object, kind:
 )
 def test_a_route_leads_people_to_the_api_server_but_not_to_where_tasks_report(url: str, path: str) -> None:
     objects = render({"publicUrl": url, **ROUTE})
-    service = one(objects, "Service", "airflow-api-server")
+    service = find_object(objects, "Service", "airflow-api-server")
 
     def under(prefix: str) -> Object:
         return {"matches": [{"path": {"type": "PathPrefix", "value": prefix}}]}
 
     backend = {"name": service["metadata"]["name"], "port": service["spec"]["ports"][0]["port"]}
-    assert one(objects, "HTTPRoute", "airflow-api-server") == {
+    assert find_object(objects, "HTTPRoute", "airflow-api-server") == {
         "apiVersion": "gateway.networking.k8s.io/v1",
         "kind": "HTTPRoute",
         "metadata": service["metadata"],
@@ -126,21 +128,21 @@ def test_a_route_leads_people_to_the_api_server_but_not_to_where_tasks_report(ur
 
 @pytest.mark.parametrize(("values", "way"), [(INGRESS, "ingress"), (ROUTE, "httpRoute")])
 def test_a_way_in_without_an_address_is_refused(values: Object, way: str) -> None:
-    assert refusal(values) == [
+    assert render_errors(values) == [
         f"ERROR: {way}.apiServer.enabled is true and publicUrl is empty, so there is no host to lead to Airflow; "
         "set publicUrl."
     ]
 
 
 def test_a_route_of_no_gateway_is_refused() -> None:
-    assert refusal({**UNDER_A_PATH, "httpRoute": {"apiServer": {"enabled": True}}}) == [
+    assert render_errors({**UNDER_A_PATH, "httpRoute": {"apiServer": {"enabled": True}}}) == [
         "ERROR: httpRoute.apiServer.enabled is true and parentRefs names no Gateway, so the route would belong to "
         "none; name one, as in an HTTPRoute."
     ]
 
 
 def test_the_address_in_airflow_s_own_words_is_refused() -> None:
-    assert refusal({"config": {"api": {"base_url": "https://data.example.com/airflow"}}}) == [
+    assert render_errors({"config": {"api": {"base_url": "https://data.example.com/airflow"}}}) == [
         "ERROR: config.api.base_url is https://data.example.com/airflow, but probes and the address at which tasks "
         "report would not follow it; set publicUrl instead."
     ]
@@ -148,5 +150,5 @@ def test_the_address_in_airflow_s_own_words_is_refused() -> None:
 
 @pytest.mark.parametrize("url", ["data.example.com", "ftp://data.example.com", "https://me:pass@data.example.com"])
 def test_what_is_no_address_of_a_web_page_is_refused(url: str) -> None:
-    (complaint,) = refusal({"publicUrl": url})
+    (complaint,) = render_errors({"publicUrl": url})
     assert complaint.startswith(f"- at '/publicUrl': '{url}' does not match pattern")

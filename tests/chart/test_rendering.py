@@ -1,11 +1,11 @@
-"""The check of every rendered object against its schema."""
+"""Validation of rendered objects."""
 
 from __future__ import annotations
 
 import jsonschema
 import pytest
 
-from chart.rendering import Object, check
+from chart.rendering import Object, validate
 
 SERVICE: Object = {
     "apiVersion": "v1",
@@ -18,11 +18,11 @@ ROUTE: Object = {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRout
 
 @pytest.mark.parametrize("valid", [SERVICE, ROUTE], ids=["kubernetes", "custom resource"])
 def test_unknown_field_is_refused(valid: Object) -> None:
-    check(valid)
+    validate(valid)
     with pytest.raises(jsonschema.ValidationError, match="'nonsense' was unexpected"):
-        check({**valid, "spec": {**valid["spec"], "nonsense": 1}})
+        validate({**valid, "spec": {**valid["spec"], "nonsense": 1}})
 
 
 def test_value_of_the_wrong_type_is_refused() -> None:
     with pytest.raises(jsonschema.ValidationError, match="'eighty' is not of type"):
-        check({**SERVICE, "spec": {"ports": [{"port": "eighty"}]}})
+        validate({**SERVICE, "spec": {"ports": [{"port": "eighty"}]}})

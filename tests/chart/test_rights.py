@@ -6,20 +6,20 @@ import re
 
 import pytest
 
-from chart.rendering import ROOT, TWO_TEAMS, Object, one, render, role_file
+from chart.rendering import ROOT, TWO_TEAMS, Object, find_object, load_role, render
 
 ROLES = sorted(path.stem for path in (ROOT / "rbac").glob("*.yaml"))
 
 
 @pytest.mark.parametrize("namespace", ["team-alpha", "data-beta"])
 def test_airflow_has_exactly_the_written_rights_in_a_team_s_namespace(namespace: str) -> None:
-    role = one(render(TWO_TEAMS), "Role", "pod-launcher", namespace)
-    assert role["rules"] == role_file("pod-launcher")["rules"]
+    role = find_object(render(TWO_TEAMS), "Role", "pod-launcher", namespace)
+    assert role["rules"] == load_role("pod-launcher")["rules"]
 
 
 @pytest.mark.parametrize("namespace", ["team-alpha", "data-beta"])
 def test_only_scheduler_and_triggerer_launch_pods(namespace: str) -> None:
-    binding = one(render(TWO_TEAMS), "RoleBinding", "pod-launcher", namespace)
+    binding = find_object(render(TWO_TEAMS), "RoleBinding", "pod-launcher", namespace)
     assert binding["roleRef"] == {
         "apiGroup": "rbac.authorization.k8s.io",
         "kind": "Role",
@@ -55,8 +55,8 @@ JOBS = {"apiGroups": ["batch"], "resources": ["jobs"], "verbs": ["create", "get"
 
 def test_the_people_of_a_team_get_what_is_written_for_them() -> None:
     objects = render(WITH_PEOPLE)
-    assert one(objects, "Role", "team-developer", "team-alpha")["rules"] == role_file("team-developer")["rules"]
-    binding = one(objects, "RoleBinding", "team-developer", "team-alpha")
+    assert find_object(objects, "Role", "team-developer", "team-alpha")["rules"] == load_role("team-developer")["rules"]
+    binding = find_object(objects, "RoleBinding", "team-developer", "team-alpha")
     assert binding["roleRef"] == {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "team-developer"}
     assert binding["subjects"] == [
         {"apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": "data"},
@@ -69,18 +69,18 @@ def test_the_clean_up_gets_what_is_written_for_it_where_a_team_wants_it() -> Non
     objects = render(values)
     bound = [item["metadata"]["namespace"] for item in objects if item["metadata"]["name"] == "pod-cleaner"]
     assert bound == ["team-alpha", "team-alpha"]
-    assert one(objects, "Role", "pod-cleaner", "team-alpha")["rules"] == role_file("pod-cleaner")["rules"]
-    assert one(objects, "RoleBinding", "pod-cleaner", "team-alpha")["subjects"] == [
+    assert find_object(objects, "Role", "pod-cleaner", "team-alpha")["rules"] == load_role("pod-cleaner")["rules"]
+    assert find_object(objects, "RoleBinding", "pod-cleaner", "team-alpha")["subjects"] == [
         {"kind": "ServiceAccount", "name": "airflow-cleanup", "namespace": "airflow"}
     ]
 
 
 def test_a_team_s_own_rules_come_on_top_and_exec_goes_away_where_it_says_so() -> None:
-    written = role_file("pod-launcher")["rules"]
+    written = load_role("pod-launcher")["rules"]
     values = {"teams": {"alpha": {"rbac": {"exec": False, "extraRules": [JOBS]}}, "beta": {}}}
     without = [rule for rule in written if rule["resources"] != ["pods/exec"]]
-    assert one(render(values), "Role", "pod-launcher", "team-alpha")["rules"] == [*without, JOBS]
-    assert one(render(values), "Role", "pod-launcher", "team-beta")["rules"] == written
+    assert find_object(render(values), "Role", "pod-launcher", "team-alpha")["rules"] == [*without, JOBS]
+    assert find_object(render(values), "Role", "pod-launcher", "team-beta")["rules"] == written
 
 
 def test_with_the_scope_cluster_the_rules_stand_once_and_hold_in_the_teams_namespaces_only() -> None:
@@ -90,14 +90,14 @@ def test_with_the_scope_cluster_the_rules_stand_once_and_hold_in_the_teams_names
     names = ("pod-launcher", "pod-cleaner", "team-developer")
     assert "ClusterRoleBinding" not in kinds
     assert {item["metadata"]["name"]: item["rules"] for item in objects if item["kind"] == "ClusterRole"} == {
-        f"airflow-airflow-{name}": role_file(name)["rules"] for name in names
+        f"airflow-airflow-{name}": load_role(name)["rules"] for name in names
     }
-    assert one(objects, "RoleBinding", "airflow-airflow-pod-launcher", "team-alpha")["roleRef"] == {
+    assert find_object(objects, "RoleBinding", "airflow-airflow-pod-launcher", "team-alpha")["roleRef"] == {
         "apiGroup": "rbac.authorization.k8s.io",
         "kind": "ClusterRole",
         "name": "airflow-airflow-pod-launcher",
     }
-    assert one(objects, "RoleBinding", "pod-launcher", "team-beta")["roleRef"]["kind"] == "Role"
+    assert find_object(objects, "RoleBinding", "pod-launcher", "team-beta")["roleRef"]["kind"] == "Role"
     roles = [item["metadata"]["namespace"] for item in objects if item["kind"] == "Role"]
     assert sorted(roles) == ["airflow", "team-beta"]
 
@@ -111,31 +111,31 @@ def test_a_change_of_scope_makes_new_bindings_because_a_binding_keeps_its_role()
 
 
 def test_the_job_that_makes_secrets_can_make_them_and_nothing_else() -> None:
-    role = one(render(), "Role", "airflow-secrets")
+    role = find_object(render(), "Role", "airflow-secrets")
     assert role["rules"] == [{"apiGroups": [""], "resources": ["secrets"], "verbs": ["create"]}]
-    binding = one(render(), "RoleBinding", "airflow-secrets")
+    binding = find_object(render(), "RoleBinding", "airflow-secrets")
     assert binding["subjects"] == [{"kind": "ServiceAccount", "name": "airflow-secrets", "namespace": "airflow"}]
 
 
 def test_no_one_who_runs_airflow_reads_secrets() -> None:
     for name in ("pod-cleaner", "pod-launcher", "team-pod", "team-developer"):
-        resources = [resource for rule in role_file(name)["rules"] for resource in rule["resources"]]
+        resources = [resource for rule in load_role(name)["rules"] for resource in rule["resources"]]
         assert "secrets" not in resources, name
 
 
 @pytest.mark.parametrize("name", ROLES)
 def test_no_rule_says_everything(name: str) -> None:
-    assert "*" not in str(role_file(name)["rules"])
+    assert "*" not in str(load_role(name)["rules"])
 
 
 @pytest.mark.parametrize("name", ROLES)
 def test_every_rule_says_why(name: str) -> None:
     text = (ROOT / "rbac" / f"{name}.yaml").read_text()
     reasons = re.findall(r"^  # why: .+\n(?:  # .+\n)*  - apiGroups:", text, flags=re.MULTILINE)
-    assert len(reasons) == len(role_file(name)["rules"])
+    assert len(reasons) == len(load_role(name)["rules"])
 
 
 def test_a_team_s_own_pods_have_no_rights_and_no_token() -> None:
-    assert role_file("team-pod")["rules"] == []
-    account = one(render(TWO_TEAMS), "ServiceAccount", "team-pod", "team-alpha")
+    assert load_role("team-pod")["rules"] == []
+    account = find_object(render(TWO_TEAMS), "ServiceAccount", "team-pod", "team-alpha")
     assert account["automountServiceAccountToken"] is False

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from chart.rendering import Object, containers, pods, render, starting_with
+from chart.rendering import Object, find_by_prefix, list_containers, pods_by_component, render
 
 EXISTING: Object = {
     "postgresql": {"enabled": False},
@@ -28,16 +28,16 @@ def holders(variable: str) -> set[str]:
     """The components one of whose containers has this variable."""
     return {
         name
-        for name, pod in pods(render()).items()
-        if any(variable in variables(container) for container in containers(pod))
+        for name, pod in pods_by_component(render()).items()
+        if any(variable in variables(container) for container in list_containers(pod))
     }
 
 
 def secret_names(objects: list[Object]) -> set[str]:
     """All secrets that pods read, as variables or as files."""
     found = set()
-    for pod in pods(objects).values():
-        for container in containers(pod):
+    for pod in pods_by_component(objects).values():
+        for container in list_containers(pod):
             given = [value for value in variables(container).values() if isinstance(value, dict)]
             found |= {value["secretKeyRef"]["name"] for value in given}
         mounted = [volume["secret"] for volume in pod["spec"].get("volumes", []) if "secret" in volume]
@@ -51,8 +51,8 @@ def test_the_release_holds_no_secret() -> None:
 
 @pytest.mark.parametrize("word", ["PASSWORD", "SECRET_KEY", "FERNET", "JWT", "SQL_ALCHEMY_CONN"])
 def test_a_variable_that_holds_a_secret_refers_to_one(word: str) -> None:
-    for pod in pods(render()).values():
-        for container in containers(pod):
+    for pod in pods_by_component(render()).values():
+        for container in list_containers(pod):
             told = {name: value for name, value in variables(container).items() if word in name}
             assert all(value.keys() == {"secretKeyRef"} for value in told.values()), told
 
@@ -68,8 +68,8 @@ def test_the_tokens_of_tasks_are_signed_and_checked_by_two_only() -> None:
 def test_who_waits_for_the_database_can_open_it_and_nothing_that_is_encrypted_there() -> None:
     told = {
         container["name"]: {name for name, value in variables(container).items() if isinstance(value, dict)}
-        for pod in pods(render({"teams": {"alpha": {}}})).values()
-        for container in containers(pod)
+        for pod in pods_by_component(render({"teams": {"alpha": {}}})).values()
+        for container in list_containers(pod)
         if container["name"].startswith("wait-for-")
     }
     database = {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"}
@@ -82,7 +82,7 @@ def test_logs_are_served_and_fetched_by_three_only() -> None:
 
 def test_the_job_makes_every_secret_that_the_pods_read() -> None:
     objects = render()
-    job = starting_with(objects, "Job", "airflow-secrets-")
+    job = find_by_prefix(objects, "Job", "airflow-secrets-")
     made = json.loads(variables(job["spec"]["template"]["spec"]["containers"][0])["SECRETS"])
     assert made == {
         "admin": "airflow-admin",
@@ -95,7 +95,7 @@ def test_the_job_makes_every_secret_that_the_pods_read() -> None:
 
 
 def test_the_job_looks_at_existing_secrets_which_need_not_be_there_yet() -> None:
-    pod = starting_with(render(EXISTING), "Job", "airflow-secrets-")["spec"]["template"]["spec"]
+    pod = find_by_prefix(render(EXISTING), "Job", "airflow-secrets-")["spec"]["template"]["spec"]
     given = json.loads(variables(pod["containers"][0])["EXISTING_SECRETS"])
     assert given == {
         "admin": "my-admin",
@@ -118,7 +118,7 @@ def test_the_job_looks_at_existing_secrets_which_need_not_be_there_yet() -> None
 def test_the_job_looks_at_the_secrets_for_sign_in_and_git_sync_as_well(repo: str, kind: str) -> None:
     sign_in = {"issuer": "https://login.example", "clientId": "airflow", "clientSecretName": "my-client"}
     sync = {"enabled": True, "repo": repo, "credentialsSecret": "my-git"}
-    pod = pods(render({"oidc": sign_in, "dags": {"gitSync": sync}}))["secrets"]["spec"]
+    pod = pods_by_component(render({"oidc": sign_in, "dags": {"gitSync": sync}}))["secrets"]["spec"]
     assert json.loads(variables(pod["containers"][0])["EXISTING_SECRETS"]) == {
         "oidc-client": "my-client",
         kind: "my-git",
@@ -128,12 +128,12 @@ def test_the_job_looks_at_the_secrets_for_sign_in_and_git_sync_as_well(repo: str
 def test_the_job_looks_at_no_secret_that_nothing_reads() -> None:
     unread = {"metadataSecretName": "my-database", "brokerUrlSecretName": "my-broker"}
     values = {"data": {**unread, "metadataConnection": {"passwordSecretName": "left-over", "caSecretName": "too"}}}
-    pod = pods(render({**values, "postgresql": {"enabled": False}}))["secrets"]["spec"]
+    pod = pods_by_component(render({**values, "postgresql": {"enabled": False}}))["secrets"]["spec"]
     assert json.loads(variables(pod["containers"][0])["EXISTING_SECRETS"]) == {"database": "my-database"}
 
 
 def test_existing_secrets_are_used_and_none_is_made() -> None:
     objects = render(EXISTING)
-    job = starting_with(objects, "Job", "airflow-secrets-")
+    job = find_by_prefix(objects, "Job", "airflow-secrets-")
     assert json.loads(variables(job["spec"]["template"]["spec"]["containers"][0])["SECRETS"]) == {}
     assert secret_names(objects) == {"my-admin", "my-api", "my-database", "my-fernet", "my-jwt"}

@@ -7,7 +7,7 @@ import json
 import pytest
 import yaml
 
-from chart.rendering import ROOT, Object, one, pods, refusal, render
+from chart.rendering import ROOT, Object, find_object, pods_by_component, render, render_errors
 from chart.test_airflow import changed, settings
 
 REPOSITORY: Object = {"repo": "https://git.example/all.git", "subPath": "airflow/dags", "period": "30s"}
@@ -24,14 +24,14 @@ def volume(**more: str) -> Object:
 
 def sidecar(values: Object, component: str = "scheduler") -> Object:
     """The container that comes before all others of a pod."""
-    return dict(pods(render(values))[component]["spec"]["initContainers"][0])
+    return dict(pods_by_component(render(values))[component]["spec"]["initContainers"][0])
 
 
 def mounts(values: Object, name: str = "shared-dags") -> dict[str, list[Object]]:
     """Where Airflow's own containers have the shared DAGs: component → mounts."""
     found = {
         component: [mount for mount in container["volumeMounts"] if mount["name"] == name]
-        for component, pod in pods(render(values)).items()
+        for component, pod in pods_by_component(render(values)).items()
         for container in pod["spec"]["containers"]
         if "volumeMounts" in container
     }
@@ -39,7 +39,7 @@ def mounts(values: Object, name: str = "shared-dags") -> dict[str, list[Object]]
 
 
 def volumes(values: Object, component: str = "scheduler") -> list[Object]:
-    listed = pods(render(values))[component]["spec"]["volumes"]
+    listed = pods_by_component(render(values))[component]["spec"]["volumes"]
     return [one for one in listed if one["name"] in ("shared-dags", "git-sync-tmp", "git-secret")]
 
 
@@ -153,7 +153,7 @@ def test_who_reads_dags_starts_again_when_they_come_from_elsewhere() -> None:
 def test_without_shared_dags_nothing_speaks_of_them() -> None:
     assert (mounts({}), volumes({}), bundles({})) == ({}, [], [])
     assert "dags_folder" not in settings({})["core"]
-    assert one(render(), "StatefulSet", "airflow-scheduler")
+    assert find_object(render(), "StatefulSet", "airflow-scheduler")
 
 
 @pytest.mark.parametrize(
@@ -192,4 +192,4 @@ def test_without_shared_dags_nothing_speaks_of_them() -> None:
     ],
 )
 def test_what_cannot_be_is_refused(values: Object, sentence: str) -> None:
-    assert refusal(values) == [f"ERROR: {sentence}"]
+    assert render_errors(values) == [f"ERROR: {sentence}"]

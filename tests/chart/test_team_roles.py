@@ -7,7 +7,7 @@ import json
 import pytest
 from airflow.providers.fab.auth_manager.security_manager.override import FabAirflowSecurityManagerOverride as Fab
 
-from chart.rendering import Object, pods, render
+from chart.rendering import Object, pods_by_component, render
 from chart.test_scripts import script
 from chart.test_team_settings import settings
 
@@ -18,7 +18,9 @@ KEYCLOAK = {
 
 def waiting(values: Object) -> list[str]:
     """The init containers of the DAG processor."""
-    return [container["name"] for container in pods(render(values))["dag-processor"]["spec"]["initContainers"]]
+    return [
+        container["name"] for container in pods_by_component(render(values))["dag-processor"]["spec"]["initContainers"]
+    ]
 
 
 def test_every_team_s_role_is_made_and_given_to_the_users_among_its_owners() -> None:
@@ -87,7 +89,7 @@ def test_the_wait_names_the_roles_that_are_missing(monkeypatch: pytest.MonkeyPat
 def test_the_waiting_container_gets_the_database_and_the_contract_alone() -> None:
     (container,) = (
         one
-        for one in pods(render({"teams": {"alpha": {}}}))["dag-processor"]["spec"]["initContainers"]
+        for one in pods_by_component(render({"teams": {"alpha": {}}}))["dag-processor"]["spec"]["initContainers"]
         if one["name"] == "wait-for-roles"
     )
     assert [variable["name"] for variable in container["env"]] == [

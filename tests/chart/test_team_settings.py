@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from chart.rendering import Object, containers, one, pods, render, starting_with
+from chart.rendering import Object, find_by_prefix, find_object, list_containers, pods_by_component, render
 from chart.test_scripts import script
 
 PRIVATE: Object = {
@@ -21,12 +21,12 @@ PRIVATE: Object = {
 
 def settings(values: Object) -> dict[str, Object]:
     """The files that the job reads."""
-    data = starting_with(render(values), "ConfigMap", "airflow-team-settings-")["data"]
+    data = find_by_prefix(render(values), "ConfigMap", "airflow-team-settings-")["data"]
     return {name: json.loads(text) for name, text in data.items()}
 
 
 def job_name(values: Object) -> str:
-    name: str = starting_with(render(values), "Job", "airflow-team-settings-")["metadata"]["name"]
+    name: str = find_by_prefix(render(values), "Job", "airflow-team-settings-")["metadata"]["name"]
     return name
 
 
@@ -50,14 +50,17 @@ def test_keys_of_servers_that_are_known_are_asked_for_and_lie_where_airflow_s_se
         "strict_host_key_checking": "yes",
         "known_hosts_file": "/opt/kpo-platform/config/known_hosts",
     }
-    assert one(render(values), "ConfigMap", "airflow-config")["data"]["known_hosts"] == "git.example ssh-ed25519 AAAA\n"
+    assert (
+        find_object(render(values), "ConfigMap", "airflow-config")["data"]["known_hosts"]
+        == "git.example ssh-ed25519 AAAA\n"
+    )
     for component in ("dag-processor", "scheduler", "triggerer"):
-        mounts = pods(render(values))[component]["spec"]["containers"][0]["volumeMounts"]
+        mounts = pods_by_component(render(values))[component]["spec"]["containers"][0]["volumeMounts"]
         assert {"name": "config", "mountPath": "/opt/kpo-platform/config", "readOnly": True} in mounts
 
 
 def test_the_job_waits_for_the_database_and_reads_the_secrets_as_files() -> None:
-    spec = pods(render(PRIVATE))["team-settings"]["spec"]
+    spec = pods_by_component(render(PRIVATE))["team-settings"]["spec"]
     assert [container["name"] for container in spec["initContainers"]] == ["wait-for-migrations"]
     assert spec["automountServiceAccountToken"] is False
     assert [volume for volume in spec["volumes"] if "secret" in volume] == [
@@ -68,9 +71,12 @@ def test_the_job_waits_for_the_database_and_reads_the_secrets_as_files() -> None
 
 
 def test_no_other_pod_sees_a_team_s_secret() -> None:
-    with_secret = {name for name, pod in pods(render(PRIVATE)).items() if "alpha-git" in json.dumps(pod)}
+    with_secret = {name for name, pod in pods_by_component(render(PRIVATE)).items() if "alpha-git" in json.dumps(pod)}
     assert with_secret == {"team-settings"}
-    assert all("alpha-git" not in json.dumps(list(containers(pod))) for pod in pods(render({"teams": {}})).values())
+    assert all(
+        "alpha-git" not in json.dumps(list(list_containers(pod)))
+        for pod in pods_by_component(render({"teams": {}})).values()
+    )
 
 
 def test_the_bundle_is_opened_by_the_connection() -> None:

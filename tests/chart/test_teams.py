@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chart.rendering import NAMESPACE, TWO_TEAMS, Object, one, render
+from chart.rendering import NAMESPACE, TWO_TEAMS, Object, find_object, render
 
 
 def labels(team: str) -> Object:
@@ -40,7 +40,7 @@ def test_a_name_alone_gives_a_namespace_an_identity_and_airflow_s_rights() -> No
 
 
 def test_the_namespace_is_restricted_and_outlives_the_release() -> None:
-    assert one(render(TWO_TEAMS), "Namespace", "data-beta") == {
+    assert find_object(render(TWO_TEAMS), "Namespace", "data-beta") == {
         "apiVersion": "v1",
         "kind": "Namespace",
         "metadata": {
@@ -53,7 +53,7 @@ def test_the_namespace_is_restricted_and_outlives_the_release() -> None:
 
 def test_a_team_cannot_loosen_its_namespace_by_a_label() -> None:
     own = {"pod-security.kubernetes.io/enforce": "privileged", "kpo-platform/team": "beta"}
-    namespace = one(render({"teams": {"alpha": {"labels": own}}}), "Namespace", "team-alpha")
+    namespace = find_object(render({"teams": {"alpha": {"labels": own}}}), "Namespace", "team-alpha")
     assert namespace["metadata"]["labels"] == {**labels("alpha"), **RESTRICTED}
 
 
@@ -63,7 +63,7 @@ def test_a_namespace_that_somebody_else_makes_is_left_alone() -> None:
 
 
 def test_a_team_with_images_for_root_has_a_namespace_that_lets_them_in() -> None:
-    namespace = one(render({"teams": {"alpha": {"podSecurity": "baseline"}}}), "Namespace", "team-alpha")
+    namespace = find_object(render({"teams": {"alpha": {"podSecurity": "baseline"}}}), "Namespace", "team-alpha")
     levels = {f"pod-security.kubernetes.io/{mode}": "baseline" for mode in ("audit", "enforce", "warn")}
     assert namespace["metadata"]["labels"] == {**labels("alpha"), **levels}
 
@@ -83,7 +83,7 @@ def test_a_quota_holds_in_the_team_s_namespace() -> None:
 
 def test_a_container_that_names_no_resources_has_some_and_none_has_more_than_the_team_allows() -> None:
     values = {"teams": {"alpha": {"limits": {"max": {"cpu": "8"}, "default": {"cpu": "500m"}}}}}
-    assert one(render(values), "LimitRange", "team", "team-alpha") == {
+    assert find_object(render(values), "LimitRange", "team", "team-alpha") == {
         "apiVersion": "v1",
         "kind": "LimitRange",
         "metadata": {"name": "team", "namespace": "team-alpha", "labels": labels("alpha")},
@@ -107,7 +107,7 @@ DNS: Object = {
 
 
 def network_policy(team: Object) -> Object:
-    policy = one(render({"teams": {"alpha": team}}), "NetworkPolicy", "team", "team-alpha")
+    policy = find_object(render({"teams": {"alpha": team}}), "NetworkPolicy", "team", "team-alpha")
     assert policy["metadata"] == {"name": "team", "namespace": "team-alpha", "labels": labels("alpha")}
     spec: Object = policy["spec"]
     return spec
@@ -136,7 +136,7 @@ def test_a_team_s_pods_reach_and_are_reached_by_whom_it_lists() -> None:
 def test_an_account_has_the_annotations_by_which_a_cloud_knows_it() -> None:
     annotations = {"eks.amazonaws.com/role-arn": "arn:aws:iam::1:role/alpha"}
     values = {"teams": {"alpha": {"serviceAccount": {"annotations": annotations}}}}
-    assert one(render(values), "ServiceAccount", "team-pod", "team-alpha") == {
+    assert find_object(render(values), "ServiceAccount", "team-pod", "team-alpha") == {
         "apiVersion": "v1",
         "kind": "ServiceAccount",
         "metadata": {
@@ -150,7 +150,7 @@ def test_an_account_has_the_annotations_by_which_a_cloud_knows_it() -> None:
 
 
 def test_a_team_with_a_registry_pulls_with_its_secret() -> None:
-    assert one(render(TWO_TEAMS), "ServiceAccount", "team-pod", "data-beta") == {
+    assert find_object(render(TWO_TEAMS), "ServiceAccount", "team-pod", "data-beta") == {
         "apiVersion": "v1",
         "kind": "ServiceAccount",
         "metadata": {"name": "team-pod", "namespace": "data-beta", "labels": labels("beta")},
@@ -160,7 +160,7 @@ def test_a_team_with_a_registry_pulls_with_its_secret() -> None:
 
 
 def test_a_team_without_a_registry_has_no_pull_secret() -> None:
-    assert "imagePullSecrets" not in one(render(TWO_TEAMS), "ServiceAccount", "team-pod", "team-alpha")
+    assert "imagePullSecrets" not in find_object(render(TWO_TEAMS), "ServiceAccount", "team-pod", "team-alpha")
 
 
 def test_teams_bring_only_their_settings_into_the_release_s_namespace() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from chart.rendering import Object, containers, one, pods, render
+from chart.rendering import Object, find_object, list_containers, pods_by_component, render
 
 EVERYTHING: Object = {
     "teams": {"alpha": {"cleanup": {"maxAge": 60}, "dags": {"repo": "https://git.example/alpha.git"}}},
@@ -35,9 +35,9 @@ MOUNT = {"name": "token", "mountPath": "/var/run/secrets/kubernetes.io/serviceac
 def all_pods(values: Object) -> dict[str, Object]:
     """The pods of the release, and that of one task where the scheduler makes such."""
     objects = render(values)
-    found = pods(objects)
+    found = pods_by_component(objects)
     if values.get("executor") == "KubernetesExecutor":
-        config: dict[str, Any] = one(objects, "ConfigMap", "airflow-config")["data"]
+        config: dict[str, Any] = find_object(objects, "ConfigMap", "airflow-config")["data"]
         found["task"] = yaml.safe_load(config["task-pod.yaml"])
     return found
 
@@ -52,7 +52,7 @@ def holders(values: Object) -> dict[str, set[str]]:
         names = {volume["name"] for volume in volumes}
         mounts = {
             container["name"]: mount
-            for container in containers(pod)
+            for container in list_containers(pod)
             for mount in container.get("volumeMounts", [])
             if mount["name"] in names
         }

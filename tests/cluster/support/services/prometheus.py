@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from chart.rendering import Object, one, render
+from chart.rendering import Object, find_object, render
 from common.polling import NotYet, wait_for
 from stack.release import NAMESPACE, RELEASE, Stack
 
@@ -26,13 +26,13 @@ WATCHED: Object = {
 
 def groups() -> list[Object]:
     """The chart's alerts as Prometheus reads them."""
-    found: list[Object] = one(render(WATCHED), "PrometheusRule", f"{RELEASE}-alerts")["spec"]["groups"]
+    found: list[Object] = find_object(render(WATCHED), "PrometheusRule", f"{RELEASE}-alerts")["spec"]["groups"]
     return found
 
 
 def _relabelings() -> list[Object]:
     """What the ServiceMonitor says about labels, in Prometheus' own spelling."""
-    (endpoint,) = one(render(WATCHED), "ServiceMonitor", f"{RELEASE}-statsd")["spec"]["endpoints"]
+    (endpoint,) = find_object(render(WATCHED), "ServiceMonitor", f"{RELEASE}-statsd")["spec"]["endpoints"]
     names = {"sourceLabels": "source_labels", "targetLabel": "target_label", "regex": "regex"}
     return [{names[key]: value for key, value in rule.items()} for rule in endpoint["metricRelabelings"]]
 
