@@ -41,12 +41,16 @@ def said(job: ModuleType, what: str, **keys: str) -> list[str]:
     return list(job.complaints({what: "mine"}, "airflow"))
 
 
-@pytest.mark.parametrize("given", [KEY, f"{KEY},{KEY}"])
+@pytest.mark.parametrize("given", [KEY, f"{KEY},{KEY}"], ids=["one", "two"])
 def test_one_fernet_key_or_two_are_taken(job: ModuleType, given: str) -> None:
     assert said(job, "fernet-key", fernet_key=given) == []
 
 
-@pytest.mark.parametrize("given", ["", "short", f"{KEY}\n", f"{KEY},", KEY[:-4]])
+@pytest.mark.parametrize(
+    "given",
+    ["", "short", f"{KEY}\n", f"{KEY},", KEY[:-4]],
+    ids=["empty", "short", "line break", "comma at the end", "cut off"],
+)
 def test_what_is_no_fernet_key_is_told_without_its_value(job: ModuleType, given: str) -> None:
     assert said(job, "fernet-key", fernet_key=given) == [NO_FERNET_KEY]
 
