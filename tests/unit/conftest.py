@@ -41,9 +41,9 @@ def build(publish: Publish) -> Build:
 
     def build_pod(**arguments: Any) -> dict[str, Any]:
         from kpo_platform import TeamPodOperator
-        from kpo_platform.airflow.operators.arguments.serialize import as_json
+        from kpo_platform.airflow.operators.arguments.serialize import serialize_pod
 
         task = TeamPodOperator(**{"task_id": "t", "team": "alpha", "image": "busybox:1.35", **arguments})
-        return as_json(task.build_pod_request_obj(dry_run=True))
+        return serialize_pod(task.build_pod_request_obj(dry_run=True))
 
     return build_pod

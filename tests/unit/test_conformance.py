@@ -17,7 +17,7 @@ from airflow.providers.cncf.kubernetes.secret import Secret
 from kubernetes.client import models as k8s
 
 from kpo_platform import TeamPodOperator
-from kpo_platform.airflow.operators.arguments.serialize import as_data
+from kpo_platform.airflow.operators.arguments.serialize import serialize
 from kpo_platform.pod.rules.argument_names import STOCK
 from unit.conftest import Publish
 from unit.pods import context_of, without_empty
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:.reattach_on_restart. is depreca
 
 REFUSED = {"is_delete_operator_pod", "progress_callback", "hostnetwork", "base_container_name", "namespace"}
 REFUSED |= {"automount_service_account_token", "service_account_name"}
-"""`test_differences` tries them: of the other arguments it is some values that are refused."""
+"""`test_stock_differences` tries them: of the other arguments it is some values that are refused."""
 
 PLAIN = {"sizes": {"small": {"cpu": "1", "memory": "1Gi", "gpu": 0, "ephemeralStorage": ""}}, "template": "plain"}
 PLAIN |= {"volumes": [], "env": [], "labels": {}, "podSecurity": "baseline"}
@@ -173,7 +173,7 @@ def pods(**arguments: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     """The pods that both start, the second with what every pod of the team has."""
     both = tasks(**arguments)
     made = (one.build_pod_request_obj(context_of(one), dry_run=True) for one in both)
-    stock, ours = (without_empty(as_data(pod)) for pod in made)
+    stock, ours = (without_empty(serialize(pod)) for pod in made)
     for pod in (stock, ours):
         if pod["spec"].get("hostNetwork") is False:
             del pod["spec"]["hostNetwork"]  # what the API takes it for

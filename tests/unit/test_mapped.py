@@ -15,7 +15,7 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from kpo_platform import TeamPodOperator
 from kpo_platform.airflow.policies import cluster_policy
-from kpo_platform.airflow.team_lookup import roots
+from kpo_platform.airflow.team_lookup import get_dag_roots
 from kpo_platform.errors import PodError
 from unit.conftest import Publish
 from unit.contracts import TEAM
@@ -38,7 +38,7 @@ GOOD = f"registry.test/a@sha256:{'0' * 64}"
 
 def dag() -> DAG:
     made = DAG("nightly", schedule=None)
-    made.fileloc = f"{roots()[1]}/alpha/nightly.py"
+    made.fileloc = f"{get_dag_roots()[1]}/alpha/nightly.py"
     return made
 
 

@@ -16,20 +16,22 @@ from kubernetes.client import ApiException
 from kubernetes.client import models as k8s
 
 from kpo_platform.airflow.operators.lifecycle import termination
-from kpo_platform.airflow.operators.lifecycle.pod_run import PodRun
+from kpo_platform.airflow.operators.lifecycle.pod_run import RestartSafePodOperator
 from unit.conftest import Publish
 from unit.contracts import TEAM
 
+Run = tuple[RestartSafePodOperator, list[str]]
+
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch) -> tuple[PodRun, list[str]]:
+def run(monkeypatch: pytest.MonkeyPatch) -> Run:
     """A task with a pod, and the names of the pods that were deleted."""
-    made, deleted = PodRun(task_id="t"), []
+    made, deleted = RestartSafePodOperator(task_id="t"), []
     made.pod = k8s.V1Pod(metadata=k8s.V1ObjectMeta(name="t-1", namespace="n"))
     client = SimpleNamespace(
         delete_namespaced_pod=lambda name, namespace: deleted.append(name), patch_namespaced_pod=lambda **_: None
     )
-    monkeypatch.setattr(PodRun, "client", client)
+    monkeypatch.setattr(RestartSafePodOperator, "client", client)
     return made, deleted
 
 
@@ -46,7 +48,7 @@ def context(states: Any) -> Any:
 
 
 @pytest.mark.parametrize("state", ["running", "up_for_retry", RuntimeError("Airflow is gone")])
-def test_a_shutdown_leaves_the_pod_and_the_task_starts_again(run: tuple[PodRun, list[str]], state: Any):
+def test_a_shutdown_leaves_the_pod_and_the_task_starts_again(run: Run, state: Any):
     task, deleted = run
     with pytest.raises(AirflowRescheduleException), task._outcome(context(state)):
         task.on_kill()
@@ -54,7 +56,7 @@ def test_a_shutdown_leaves_the_pod_and_the_task_starts_again(run: tuple[PodRun, 
 
 
 @pytest.mark.parametrize("state", ["failed", "success", "restarting", "removed", None])
-def test_a_users_stop_deletes_the_pod(run: tuple[PodRun, list[str]], state: str | None):
+def test_a_users_stop_deletes_the_pod(run: Run, state: str | None):
     task, deleted = run
     stopped = pytest.raises(AirflowException, match=r"^The task was stopped, and its pod with it\.$")
     with stopped, task._outcome(context(state)):
@@ -68,11 +70,11 @@ STAYS = (
 )
 
 
-def said(run: PodRun, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def said(run: RestartSafePodOperator, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What the task logs from now on."""
     lines: list[str] = []
     log = SimpleNamespace(info=lambda text, *words: lines.append(text % words if words else text))
-    monkeypatch.setattr(PodRun, "log", log)
+    monkeypatch.setattr(RestartSafePodOperator, "log", log)
     run.on_kill_action = OnKillAction.KEEP_POD
     return lines
 
@@ -80,9 +82,7 @@ def said(run: PodRun, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 SKIPPED = "Skipping pod deletion since on_kill_action is set to 'keep_pod'."
 
 
-def test_a_pod_that_a_users_stop_leaves_is_named_and_nobody_says_it_is_gone(
-    run: tuple[PodRun, list[str]], monkeypatch: pytest.MonkeyPatch
-):
+def test_a_pod_that_a_users_stop_leaves_is_named_and_nobody_says_it_is_gone(run: Run, monkeypatch: pytest.MonkeyPatch):
     task, deleted = run
     lines = said(task, monkeypatch)
     goes_on = pytest.raises(
@@ -93,7 +93,7 @@ def test_a_pod_that_a_users_stop_leaves_is_named_and_nobody_says_it_is_gone(
     assert (deleted, lines) == ([], [SKIPPED, STAYS])
 
 
-def test_a_stop_before_there_is_a_pod_names_none(run: tuple[PodRun, list[str]], monkeypatch: pytest.MonkeyPatch):
+def test_a_stop_before_there_is_a_pod_names_none(run: Run, monkeypatch: pytest.MonkeyPatch):
     task, _ = run
     lines, task.pod = said(task, monkeypatch), None
     with pytest.raises(AirflowException), task._outcome(context("failed")):
@@ -101,7 +101,7 @@ def test_a_stop_before_there_is_a_pod_names_none(run: tuple[PodRun, list[str]], 
     assert lines == [SKIPPED]
 
 
-def test_a_pod_that_the_tasks_own_time_leaves_is_named(run: tuple[PodRun, list[str]], monkeypatch: pytest.MonkeyPatch):
+def test_a_pod_that_the_tasks_own_time_leaves_is_named(run: Run, monkeypatch: pytest.MonkeyPatch):
     task, deleted = run
     lines = said(task, monkeypatch)
     try:
@@ -113,7 +113,7 @@ def test_a_pod_that_the_tasks_own_time_leaves_is_named(run: tuple[PodRun, list[s
 
 @pytest.mark.parametrize(("again", "told"), [(None, [f"When the task is stopped: {STAYS}"]), ("2026-01-01", [])])
 def test_a_pod_that_a_stop_would_leave_is_named_once_before_the_task_is_deferred(
-    run: tuple[PodRun, list[str]], monkeypatch: pytest.MonkeyPatch, again: str | None, told: list[str]
+    run: Run, monkeypatch: pytest.MonkeyPatch, again: str | None, told: list[str]
 ):
     task, _ = run
     lines = said(task, monkeypatch)
@@ -122,7 +122,7 @@ def test_a_pod_that_a_stop_would_leave_is_named_once_before_the_task_is_deferred
     assert lines == [*told, str({"last_log_time": again, "context": None})]
 
 
-def test_the_tasks_own_time_deletes_the_pod_without_asking(run: tuple[PodRun, list[str]]):
+def test_the_tasks_own_time_deletes_the_pod_without_asking(run: Run):
     task, deleted = run
     try:
         raise AirflowTaskTimeout
@@ -131,7 +131,7 @@ def test_the_tasks_own_time_deletes_the_pod_without_asking(run: tuple[PodRun, li
     assert deleted == ["t-1"]
 
 
-def test_a_signal_outside_the_tasks_work_is_of_no_matter(run: tuple[PodRun, list[str]]):
+def test_a_signal_outside_the_tasks_work_is_of_no_matter(run: Run):
     task, deleted = run
     task.on_kill()
     assert (deleted, task._killed) == ([], False)
@@ -146,13 +146,11 @@ def test_a_signal_in_the_middle_of_a_talk_with_airflow_comes_again_after_it(monk
     comms = SimpleNamespace(_thread_lock=SimpleNamespace(locked=lambda: True))
     monkeypatch.setattr(termination.task_runner, "SUPERVISOR_COMMS", comms, raising=False)
     monkeypatch.setattr(termination.threading, "Timer", timer)
-    termination.stop(creates=False)
+    termination.interrupt_task(creates=False)
     assert sent == [(0.2, "kill")]
 
 
-def test_a_stop_while_the_pod_is_created_waits_until_the_pod_is_known(
-    run: tuple[PodRun, list[str]], monkeypatch: pytest.MonkeyPatch
-):
+def test_a_stop_while_the_pod_is_created_waits_until_the_pod_is_known(run: Run, monkeypatch: pytest.MonkeyPatch):
     task, deleted = run
     task.pod = None
     before = signal.signal(signal.SIGTERM, lambda *_: task.on_kill())
@@ -176,13 +174,11 @@ def test_a_stop_while_the_pod_is_created_waits_until_the_pod_is_known(
 @pytest.mark.parametrize(
     ("phase", "said"), [("Running", r"\(403\)\nReason: no pods/log"), ("Failed", r"^Pod t-1 returned a failure\.\n")]
 )
-def test_a_refusal_of_the_cluster_is_told_unless_the_pod_has_failed(
-    run: tuple[PodRun, list[str]], phase: str, said: str
-):
+def test_a_refusal_of_the_cluster_is_told_unless_the_pod_has_failed(run: Run, phase: str, said: str):
     task, _ = run
     spec = k8s.V1PodSpec(containers=[k8s.V1Container(name="base")])
     pod = k8s.V1Pod(metadata=task.pod.metadata, spec=spec, status=k8s.V1PodStatus(phase=phase))
-    asked = dict.fromkeys(("seen", "read_pod"), lambda pod: pod)
+    asked = dict.fromkeys(("read_current_pod", "read_pod"), lambda pod: pod)
     task.pod_manager = SimpleNamespace(**asked, delete_pod=lambda pod: None)  # type: ignore[assignment]
 
     def follow() -> None:

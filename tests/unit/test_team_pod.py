@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from airflow.sdk import DAG
 from kubernetes.client import models as k8s
 
-from kpo_platform.airflow.operators.arguments.serialize import as_json
+from kpo_platform.airflow.operators.arguments.serialize import serialize_pod
 from kpo_platform.pod.compose import PodRequest, compose
 from unit.conftest import Publish
 from unit.contracts import Build, contract
@@ -54,7 +54,9 @@ def test_building_twice_gives_the_same_pod_and_leaves_the_task_as_it_was(build: 
     from kpo_platform import TeamPodOperator
 
     task = TeamPodOperator(task_id="t", team="alpha", image="busybox:1.35", **arguments)
-    assert as_json(task.build_pod_request_obj(dry_run=True)) == as_json(task.build_pod_request_obj(dry_run=True))
+    assert serialize_pod(task.build_pod_request_obj(dry_run=True)) == serialize_pod(
+        task.build_pod_request_obj(dry_run=True)
+    )
 
 
 def test_none_of_our_labels_takes_part_in_finding_the_pod_of_an_earlier_try(publish: Publish):

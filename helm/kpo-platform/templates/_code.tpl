@@ -24,7 +24,7 @@ version, and with a plugin, a cluster policy and a provider that Airflow finds. 
 {{/* anything → what Airflow finds in the package, as in pyproject.toml */}}
 {{- define "kpo-platform.entryPoints" -}}
 [airflow.plugins]
-kpo_platform = kpo_platform.airflow.plugins.reload_settings:LiveSettings
+kpo_platform = kpo_platform.airflow.plugins.reload_settings:ReloadSettingsPlugin
 [airflow.policy]
 kpo_platform = kpo_platform.airflow.policies.cluster_policy
 [apache_airflow_provider]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from airflow.sdk import DAG
 
 
-def team_of_dag(named: str | None, dag: DAG | None, contract: Contract) -> str:
+def find_team(named: str | None, dag: DAG | None, contract: Contract) -> str:
     """The team that a task runs for.
 
     Args:
@@ -28,7 +28,7 @@ def team_of_dag(named: str | None, dag: DAG | None, contract: Contract) -> str:
         TeamError: the team is not in the contract, or neither name, bundle nor folder gives one.
         PodError: the task names another team than the one whose DAG it is in.
     """
-    origin = team_of_file(dag.fileloc, roots(), contract.teams) if dag else None
+    origin = team_of_file(dag.fileloc, get_dag_roots(), contract.teams) if dag else None
     if named is not None and named not in contract.teams:
         raise TeamError(*unknown("team", named, contract.teams))
     if named is None and origin is None:
@@ -43,7 +43,7 @@ def team_of_dag(named: str | None, dag: DAG | None, contract: Contract) -> str:
 
 
 @cache
-def roots() -> tuple[str, ...]:
+def get_dag_roots() -> tuple[str, ...]:
     """The folders below which DAGs lie: Airflow's bundles, each in a folder of its name, and the DAGs folder."""
     from airflow.dag_processing.bundles.base import get_bundle_storage_root_path
 

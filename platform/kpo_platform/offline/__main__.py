@@ -20,10 +20,10 @@ OnEvent = Callable[[dict[str, Any]], None]
 
 def render(request: Request, _: OnEvent) -> Any:
     """Render the pod of a task; return it as JSON."""
-    from kpo_platform.airflow.operators.arguments.serialize import as_json
+    from kpo_platform.airflow.operators.arguments.serialize import serialize_pod
     from kpo_platform.offline.render import render_pod
 
-    return as_json(render_pod(_find_task(request), _parse_attempt(request)))
+    return serialize_pod(render_pod(_find_task(request), _parse_attempt(request)))
 
 
 def run(request: Request, on_event: OnEvent) -> Any:

@@ -16,7 +16,7 @@ from airflow.sdk.definitions._internal.contextmanager import DagContext, TaskGro
 from airflow.sdk.exceptions import AirflowException, DuplicateTaskIdFound
 
 from kpo_platform import TeamPodOperator
-from kpo_platform.airflow.operators.arguments.serialize import LATER
+from kpo_platform.airflow.operators.arguments.serialize import UNRESOLVED
 from kpo_platform.errors import PlatformError
 from kpo_platform.finding import Refusal, Refused
 from kpo_platform.offline.source_location import find_caller
@@ -117,7 +117,7 @@ def _wrap_partial(partial: Any, root: str, on_refusals: OnRefusals) -> Any:
             except (PlatformError, AirflowException, TypeError, ValueError) as error:
                 refusals = [_add_argument_name(refusal, remaining) for refusal in list_refusals(error)]
                 refused = {refusal.argument for refusal in refusals}
-                if refused & {"", "task_id"} or any(remaining[name] is LATER for name in refused):
+                if refused & {"", "task_id"} or any(remaining[name] is UNRESOLVED for name in refused):
                     raise
                 on_refusals(_identify_mapped_task(arguments), find_caller(root), refusals)
                 remaining = _drop_arguments(refused, remaining)
@@ -146,7 +146,7 @@ def _init_task(task: Any, init: Any, arguments: dict[str, Any], report: Callable
             if isinstance(error, PlatformError) and getattr(task, "_dag", None) is not None:
                 return True  # the task is complete, only its pod is refused
         _detach_task(task)
-        known = (refusal.argument for refusal in refusals if remaining.get(refusal.argument) is not LATER)
+        known = (refusal.argument for refusal in refusals if remaining.get(refusal.argument) is not UNRESOLVED)
         refused = set(known) & remaining.keys() - {"task_id"}
         if not refused:
             break
@@ -158,7 +158,7 @@ def _init_task(task: Any, init: Any, arguments: dict[str, Any], report: Callable
 def _drop_arguments(refused: Set[str], arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Drop refused arguments; replace a refused image by an unknown one, so that it is not reported as missing."""
     remaining = {name: value for name, value in arguments.items() if name not in refused}
-    return {**remaining, "image": LATER} if "image" in refused else remaining
+    return {**remaining, "image": UNRESOLVED} if "image" in refused else remaining
 
 
 def _add_argument_name(refusal: Refusal, arguments: Mapping[str, Any]) -> Refusal:

@@ -29,6 +29,6 @@ class PodLink(BaseOperatorLink):
         return filled
 
 
-def links(whole: contract.Contract) -> tuple[BaseOperatorLink, ...]:
+def build_links(whole: contract.Contract) -> tuple[BaseOperatorLink, ...]:
     """The links of every task that runs a pod; none where the platform gives no address."""
     return (PodLink(),) if whole.pod_link else ()

@@ -11,15 +11,26 @@ from kubernetes.client import models as k8s
 
 from kpo_platform import contract
 from kpo_platform.airflow.exceptions import RefusedArguments, RefusedPod
-from kpo_platform.airflow.operators.arguments.pod_fields import as_layer, as_written, field_refusals, silenced
-from kpo_platform.airflow.operators.arguments.precheck import verdict
-from kpo_platform.airflow.operators.arguments.serialize import as_data, as_json, comes_later, pod_from_file, texts
-from kpo_platform.airflow.operators.arguments.template_fields import TemplatedFields
-from kpo_platform.airflow.operators.engine import Engine
-from kpo_platform.airflow.operators.lifecycle.task_run import task_run
-from kpo_platform.airflow.operators.pod_link import links
-from kpo_platform.airflow.provider_version import supported, warn_when_unsupported
-from kpo_platform.airflow.team_lookup import team_of_dag
+from kpo_platform.airflow.operators.arguments.pod_fields import (
+    build_argument_layer,
+    check_argument_fields,
+    hide_pod_arguments,
+    select_post_init_arguments,
+)
+from kpo_platform.airflow.operators.arguments.precheck import precheck_pod
+from kpo_platform.airflow.operators.arguments.serialize import (
+    is_unresolved,
+    read_pod_file,
+    serialize,
+    serialize_pod,
+    stringify_values,
+)
+from kpo_platform.airflow.operators.arguments.template_fields import NonEmptyTemplateFields
+from kpo_platform.airflow.operators.base_operator import BasePodOperator
+from kpo_platform.airflow.operators.lifecycle.task_run import read_task_run
+from kpo_platform.airflow.operators.pod_link import build_links
+from kpo_platform.airflow.provider_version import is_supported, warn_if_unsupported
+from kpo_platform.airflow.team_lookup import find_team
 from kpo_platform.contract import Contract, Team
 from kpo_platform.errors import PodError
 from kpo_platform.finding import Refusal, refuse
@@ -40,7 +51,7 @@ _TEMPLATED_PODS = ("pod_override", "pod_template_dict")
 """Pods that Jinja may have given another shape than they were written in."""
 
 
-class TeamPodOperator(Engine):
+class TeamPodOperator(BasePodOperator):
     """Run a container in the team's namespace, as the team's service account, within the team's limits.
 
     Everything the stock operator takes is taken here too and means the same; what the author leaves out comes
@@ -64,7 +75,7 @@ class TeamPodOperator(Engine):
     """
 
     # What the team decides is no text that Jinja may change, and need not be serialized with every task.
-    template_fields: Sequence[str] = TemplatedFields(  # type: ignore[assignment]
+    template_fields: Sequence[str] = NonEmptyTemplateFields(  # type: ignore[assignment]
         [
             *(
                 name
@@ -90,22 +101,22 @@ class TeamPodOperator(Engine):
         xcom: bool | None = None,
         **stock: Any,
     ) -> None:
-        warn_when_unsupported()
+        warn_if_unsupported()
         whole = contract.load()
         own = {"size": size, "template": template, "sidecars": sidecars, "pod_override": pod_override, "xcom": xcom}
         written = {name: value for name, value in {**own, **stock}.items() if value is not None}
         inherited = stock.get("default_args") or {}
-        self.team = team_of_dag(team, stock.get("dag"), whole)
+        self.team = find_team(team, stock.get("dag"), whole)
         self._refuse(_argument_refusals(written, inherited, self.team, whole))
         super().__init__(**_stock_arguments({**inherited, **stock}, stock, xcom, whole.team(self.team)))
         for name, value in _held_back({**inherited, **stock}).items():
             setattr(self, name, value)
         self.labels = _label_texts(self.labels)
-        self.operator_extra_links = links(whole)
+        self.operator_extra_links = build_links(whole)
         self.size = size
         self.template = template
         self.sidecars = sidecars
-        self.pod_override = as_data(pod_override)
+        self.pod_override = serialize(pod_override)
         self._given = frozenset({**inherited, **written})
         self.on_failure = "" if "on_finish_action" in self._given else whole.team(self.team).policy.on_failure
         self._refuse([*self._beside_the_pod(whole), *self._known_of_the_pod(whole)])
@@ -117,7 +128,7 @@ class TeamPodOperator(Engine):
         Raises:
             PodError: a name is no argument; Airflow would say so of a subclass, and without the right name.
         """
-        if cls is TeamPodOperator and supported():
+        if cls is TeamPodOperator and is_supported():
             refuse(misnamed({name: value for name, value in arguments.items() if name not in KNOWN}))
         return super().partial(**arguments)
 
@@ -133,17 +144,17 @@ class TeamPodOperator(Engine):
         whole = contract.load()
         try:
             self.labels = _label_texts(self.labels)
-            refuse(field_refusals({name: as_data(getattr(self, name)) for name in _TEMPLATED_PODS}))
-            pod = (self._composed_pod if supported() else self._stock_pod)(whole, context, dry_run)
-            refuse(refusals(as_json(pod), self.team, whole.team(self.team), whole))
+            refuse(check_argument_fields({name: serialize(getattr(self, name)) for name in _TEMPLATED_PODS}))
+            pod = (self._composed_pod if is_supported() else self._stock_pod)(whole, context, dry_run)
+            refuse(refusals(serialize_pod(pod), self.team, whole.team(self.team), whole))
         except PodError as error:
             raise RefusedPod(str(error)) from None
         return pod
 
     def _known_of_the_pod(self, whole: Contract) -> list[Refusal]:
-        if not supported():
+        if not is_supported():
             return []
-        return verdict(whole, self._request(), complete=not comes_later(self.pod_template_file))
+        return precheck_pod(whole, self._request(), complete=not is_unresolved(self.pod_template_file))
 
     def _refuse(self, found: list[Refusal]) -> None:
         """Refuse arguments; a mapped task's are known in the run only, which is not tried again then."""
@@ -153,7 +164,7 @@ class TeamPodOperator(Engine):
 
     def _composed_pod(self, whole: Contract, context: Context | None, dry_run: bool) -> k8s.V1Pod:
         composed = self._judged(self._request(), whole, context)
-        with silenced(self):
+        with hide_pod_arguments(self):
             self.full_pod_spec = PodGenerator.deserialize_model_dict(composed)
             base = composed["spec"]["containers"][0]
             self.termination_message_policy = base.get("terminationMessagePolicy", "File")
@@ -161,26 +172,26 @@ class TeamPodOperator(Engine):
 
     def _stock_pod(self, whole: Contract, context: Context | None, dry_run: bool) -> k8s.V1Pod:
         """The pod as a stock operator of unknown version merges its arguments over the team's layers."""
-        image = {"spec": {"containers": [{"name": BASE, "image": as_data(self.image)}]}} if self.image else {}
+        image = {"spec": {"containers": [{"name": BASE, "image": serialize(self.image)}]}} if self.image else {}
         before = self.full_pod_spec
         sidecars = None if self.sidecars is None else tuple(self.sidecars)
         asked = PodRequest(
-            self.team, self.size, self.template, sidecars, arguments=image, full_pod_spec=as_json(before)
+            self.team, self.size, self.template, sidecars, arguments=image, full_pod_spec=serialize_pod(before)
         )
         composed = self._judged(asked, whole, context)
         try:
             self.full_pod_spec = PodGenerator.deserialize_model_dict(composed)
-            pod = as_json(super().build_pod_request_obj(context, dry_run=dry_run))
+            pod = serialize_pod(super().build_pod_request_obj(context, dry_run=dry_run))
         finally:
             self.full_pod_spec = before
-        return PodGenerator.deserialize_model_dict(merge(pod, as_json(self.pod_override)))
+        return PodGenerator.deserialize_model_dict(merge(pod, serialize_pod(self.pod_override)))
 
     def _judged(self, request: PodRequest, whole: Contract, context: Context | None) -> Json:
         """The team's pod for a request; judged here too, because the stock operator sets the namespace again."""
         team = whole.team(self.team)
         pod = unchecked(whole, request)
         if context is not None:
-            pod = identified(pod, self.team, team, task_run(context))
+            pod = identified(pod, self.team, team, read_task_run(context))
         refuse([*self._beside_the_pod(whole), *request.twins(), *refusals(pod, self.team, team, whole)])
         return pod
 
@@ -194,38 +205,38 @@ class TeamPodOperator(Engine):
             template=self.template,
             sidecars=None if self.sidecars is None else tuple(self.sidecars),
             own_template=self._stock_template(),
-            arguments=as_layer(self, self._given),
-            full_pod_spec=as_json(self.full_pod_spec),
-            pod_override=as_json(self.pod_override),
+            arguments=build_argument_layer(self, self._given),
+            full_pod_spec=serialize_pod(self.full_pod_spec),
+            pod_override=serialize_pod(self.pod_override),
         )
 
     def _stock_template(self) -> Json:
         """The author's own pod_template_file or pod_template_dict, which lies beneath the other arguments."""
         if not self.pod_template_file:
-            return as_json(self.pod_template_dict)
-        return {} if comes_later(self.pod_template_file) else pod_from_file(as_data(self.pod_template_file))
+            return serialize_pod(self.pod_template_dict)
+        return {} if is_unresolved(self.pod_template_file) else read_pod_file(serialize(self.pod_template_file))
 
 
 def _label_texts(labels: Any) -> Any:
     """Labels as the reattach selector of the stock operator needs them; Jinja or another task may give them later."""
     if not isinstance(labels, dict):
         return labels
-    return {key: "" if value is None else value for key, value in texts(labels).items()}
+    return {key: "" if value is None else value for key, value in stringify_values(labels).items()}
 
 
 def _argument_refusals(
     written: Mapping[str, Any], inherited: Mapping[str, Any], name: str, whole: Contract
 ) -> list[Refusal]:
     found = argument_refusals(written, inherited, name, whole.team(name))
-    fields = field_refusals({**inherited, **written})
-    if supported():
+    fields = check_argument_fields({**inherited, **written})
+    if is_supported():
         return [*found, *fields]
     return [reason for reason in found if reason.rule != "argument"] + list(fields)
 
 
 def _held_back(given: Mapping[str, Any]) -> dict[str, Any]:
     """What is set once the operator is made; nothing, where the operator is one that nobody has tried."""
-    return as_written(given) if supported() else {}
+    return select_post_init_arguments(given) if is_supported() else {}
 
 
 def _stock_arguments(given: Mapping[str, Any], stock: Mapping[str, Any], xcom: bool | None, team: Team) -> Json:

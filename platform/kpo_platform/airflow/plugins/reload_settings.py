@@ -27,7 +27,7 @@ def on_starting(component: object) -> None:
         importlib.import_module("kpo_platform.airflow.operators.team_pod")
 
 
-class LiveSettings(AirflowPlugin):
+class ReloadSettingsPlugin(AirflowPlugin):
     """What the entry point names: the module itself is the listener."""
 
     name = "kpo_platform"

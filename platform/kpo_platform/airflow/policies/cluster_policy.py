@@ -27,9 +27,9 @@ _SPARK = f"{_PROVIDER}operators.spark_kubernetes."
 def dag_policy(dag: Any) -> None:
     """Open a team's DAG to the team's people, when it is read, where Airflow keeps roles for them."""
     if FILE_VARIABLE in os.environ:
-        from kpo_platform.airflow.policies.dag_access import admit
+        from kpo_platform.airflow.policies.dag_access import grant_team_access
 
-        admit(dag)
+        grant_team_access(dag)
 
 
 @hookimpl
@@ -41,9 +41,9 @@ def task_policy(task: Any) -> None:
             its DAG.
     """
     if _runs_a_pod(getattr(task, "operator_class", type(task))):
-        from kpo_platform.airflow.policies.stock_operator import adopt
+        from kpo_platform.airflow.policies.stock_operator import apply_team_to_task
 
-        adopt(task)
+        apply_team_to_task(task)
 
 
 @hookimpl
@@ -62,9 +62,9 @@ def pod_mutation_hook(pod: k8s.V1Pod) -> None:
     except RuntimeError:
         return
     if _runs_a_pod(type(context["task"])):
-        from kpo_platform.airflow.policies.stock_operator import take_in
+        from kpo_platform.airflow.policies.stock_operator import apply_team_to_pod
 
-        take_in(pod, context)
+        apply_team_to_pod(pod, context)
 
 
 def _runs_a_pod(kind: Any) -> bool:

@@ -13,14 +13,14 @@ from kubernetes.client import models as k8s
 
 from kpo_platform import contract
 from kpo_platform.airflow.exceptions import RefusedPod
-from kpo_platform.airflow.operators.arguments.mapped import expanded, expansions, single
-from kpo_platform.airflow.operators.arguments.pod_fields import as_layer
-from kpo_platform.airflow.operators.arguments.precheck import verdict
-from kpo_platform.airflow.operators.arguments.serialize import as_data, as_json, comes_later, pod_from_file
-from kpo_platform.airflow.operators.lifecycle.task_run import task_run
-from kpo_platform.airflow.operators.pod_link import links
+from kpo_platform.airflow.operators.arguments.mapped import list_expansions, read_expanded_names, unmap_task
+from kpo_platform.airflow.operators.arguments.pod_fields import build_argument_layer
+from kpo_platform.airflow.operators.arguments.precheck import precheck_pod
+from kpo_platform.airflow.operators.arguments.serialize import is_unresolved, read_pod_file, serialize, serialize_pod
+from kpo_platform.airflow.operators.lifecycle.task_run import read_task_run
+from kpo_platform.airflow.operators.pod_link import build_links
 from kpo_platform.airflow.operators.team_pod import TeamPodOperator
-from kpo_platform.airflow.team_lookup import roots
+from kpo_platform.airflow.team_lookup import get_dag_roots
 from kpo_platform.contract import Contract, Team
 from kpo_platform.errors import PlatformError
 from kpo_platform.finding import Refusal, refuse
@@ -39,7 +39,7 @@ _OF_WHOLE_PODS = ("label", "missing")
 """Rules that miss something, which an expansion may still give."""
 
 
-def adopt(task: Any) -> None:
+def apply_team_to_task(task: Any) -> None:
     """Give a task, mapped or not, its team's namespace, pool and connection, and judge what is known of its pod.
 
     Raises:
@@ -60,7 +60,7 @@ def adopt(task: Any) -> None:
         raise AirflowClusterPolicyViolation(f"Task {task.task_id} of DAG {task.dag_id}: {error}") from None
 
 
-def take_in(pod: k8s.V1Pod, context: Context) -> None:
+def apply_team_to_pod(pod: k8s.V1Pod, context: Context) -> None:
     """Make a stock operator's pod the one that a TeamPodOperator of its team would start.
 
     Raises:
@@ -73,8 +73,10 @@ def take_in(pod: k8s.V1Pod, context: Context) -> None:
     team, container = whole.team(name), task.base_container_name
     try:
         asked = refusals(unchecked(whole, _request(task, name)), name, team, whole)
-        composed = unchecked(whole, PodRequest(team=name, arguments=_renamed(_said(as_json(pod)), container, BASE)))
-        composed = identified(composed, name, team, task_run(context))
+        composed = unchecked(
+            whole, PodRequest(team=name, arguments=_renamed(_said(serialize_pod(pod)), container, BASE))
+        )
+        composed = identified(composed, name, team, read_task_run(context))
         beside = _beside_the_pod(task, name, whole)
         refuse(dict.fromkeys([*beside, *asked, *refusals(composed, name, team, whole)]))
     except PlatformError as error:
@@ -89,16 +91,16 @@ def take_in(pod: k8s.V1Pod, context: Context) -> None:
 
 
 def _team_of(task: Any, whole: Contract) -> str | None:
-    return team_of_file(task.dag.fileloc, roots(), whole.teams)
+    return team_of_file(task.dag.fileloc, get_dag_roots(), whole.teams)
 
 
 def _adopt_own(task: Any, name: str, whole: Contract) -> None:
     """A TeamPodOperator keeps its agreements itself, except for what it cannot know when it is made."""
     if hasattr(task, "partial_kwargs"):
-        for expansion in expansions(task):
-            _judge_own(single(task, expansion, own=True), name)
+        for expansion in list_expansions(task):
+            _judge_own(unmap_task(task, expansion, own=True), name)
         _fill(task, {"pool": whole.team(name).pool.name} if "pool" not in task.partial_kwargs else {})
-        task.operator_extra_links = links(whole)
+        task.operator_extra_links = build_links(whole)
     else:
         _judge_own(task, name)
 
@@ -109,8 +111,8 @@ def _judge_own(task: Any, name: str) -> None:
 
 def _adopt_mapped(task: Any, name: str, whole: Contract) -> None:
     """What a mapped task leaves to its expansion is judged by the gate, when its pod is made."""
-    for expansion in expansions(task):
-        one = single(task, expansion, own=False)
+    for expansion in list_expansions(task):
+        one = unmap_task(task, expansion, own=False)
         found = _reasons(one, name, whole) if one else []
         refuse(each for each in found if expansion.whole or each.rule not in _OF_WHOLE_PODS)
     _fill(task, _decided(task.partial_kwargs, whole.team(name)))
@@ -118,7 +120,7 @@ def _adopt_mapped(task: Any, name: str, whole: Contract) -> None:
 
 def _fill(task: Any, decided: Mapping[str, str]) -> None:
     """Give a mapped task what the team decides and its expansion does not give."""
-    names = expanded(task)
+    names = read_expanded_names(task)
     if names is None:  # the expansion may give the same, and is to win then instead of ending the task
         task._disallow_kwargs_override = False
     task.partial_kwargs.update({key: value for key, value in decided.items() if key not in (names or ())})
@@ -128,17 +130,17 @@ def _adopt_stock(task: KubernetesPodOperator, name: str, whole: Contract) -> Non
     refuse(_reasons(task, name, whole))
     for argument, value in _decided(vars(task), whole.team(name)).items():
         setattr(task, argument, value)
-    task.operator_extra_links = (*task.operator_extra_links, *links(whole))
+    task.operator_extra_links = (*task.operator_extra_links, *build_links(whole))
 
 
 def _reasons(task: KubernetesPodOperator, name: str, whole: Contract) -> list[Refusal]:
     """What speaks against a stock task as far as it is known before rendering."""
-    known = verdict(whole, _request(task, name), complete=not _template_comes_later(task))
+    known = precheck_pod(whole, _request(task, name), complete=not _template_comes_later(task))
     return [*_beside_the_pod(task, name, whole), *known]
 
 
 def _beside_the_pod(task: KubernetesPodOperator, name: str, whole: Contract) -> list[Refusal]:
-    return [*foreign_connection(as_data(task.kubernetes_conn_id), name, whole), *forged_event(task.trigger_kwargs)]
+    return [*foreign_connection(serialize(task.kubernetes_conn_id), name, whole), *forged_event(task.trigger_kwargs)]
 
 
 def _decided(given: Mapping[str, Any], team: Team) -> dict[str, str]:
@@ -155,26 +157,26 @@ def _decided(given: Mapping[str, Any], team: Team) -> dict[str, str]:
 
 def _request(task: KubernetesPodOperator, name: str) -> PodRequest:
     """What a stock task asks for; its arguments win over its full_pod_spec, and that over its template."""
-    beneath = merge(_first_is_base(_template(task)), _first_is_base(as_json(task.full_pod_spec)))
+    beneath = merge(_first_is_base(_template(task)), _first_is_base(serialize_pod(task.full_pod_spec)))
     # The namespace of the arguments may be what this policy gave; it must not hide another one beneath.
-    namespace = (beneath.get("metadata") or {}).get("namespace") or as_data(task.namespace)
+    namespace = (beneath.get("metadata") or {}).get("namespace") or serialize(task.namespace)
     own = {
         "metadata": _present({"namespace": namespace}),
         "spec": _present({"serviceAccountName": task.service_account_name}),
     }
-    return PodRequest(team=name, own_template=beneath, arguments=merge(as_layer(task, frozenset()), own))
+    return PodRequest(team=name, own_template=beneath, arguments=merge(build_argument_layer(task, frozenset()), own))
 
 
 def _template(task: KubernetesPodOperator) -> Json:
     """The template of a stock task, of which a file wins over a dictionary; nothing while it is not known."""
     if _template_comes_later(task):
         return {}
-    path = as_data(task.pod_template_file)
-    return pod_from_file(path) if path else as_json(task.pod_template_dict)
+    path = serialize(task.pod_template_file)
+    return read_pod_file(path) if path else serialize_pod(task.pod_template_dict)
 
 
 def _template_comes_later(task: KubernetesPodOperator) -> bool:
-    return comes_later(task.pod_template_file or task.pod_template_dict)
+    return is_unresolved(task.pod_template_file or task.pod_template_dict)
 
 
 def _first_is_base(pod: Json) -> Json:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from kpo_platform.airflow.operators.arguments.serialize import LATER
+from kpo_platform.airflow.operators.arguments.serialize import UNRESOLVED
 from kpo_platform.errors import PlatformError
 from kpo_platform.pod.rules.argument_names import KNOWN
 
@@ -26,7 +26,7 @@ class Expansion:
     whole: bool
 
 
-def expansions(task: Any) -> Iterator[Expansion]:
+def list_expansions(task: Any) -> Iterator[Expansion]:
     """What the tasks will be given: every value that is in the file at least once, at most a hundred tasks."""
     value = task.expand_input.value
     if hasattr(task, "op_kwargs_expand_input"):  # what its function is given is no matter of its pod
@@ -36,7 +36,7 @@ def expansions(task: Any) -> Iterator[Expansion]:
     return _of_dictionaries(value if isinstance(value, list | tuple) else [value])
 
 
-def expanded(task: Any) -> frozenset[str] | None:
+def read_expanded_names(task: Any) -> frozenset[str] | None:
     """The names of the arguments that the tasks are given; None where another task decides."""
     value = task.expand_input.value
     if isinstance(value, Mapping):
@@ -46,7 +46,7 @@ def expanded(task: Any) -> frozenset[str] | None:
     return None
 
 
-def single(task: Any, expansion: Expansion, *, own: bool) -> Any:
+def unmap_task(task: Any, expansion: Expansion, *, own: bool) -> Any:
     """The task that comes of an expansion, with placeholders for what is not known yet.
 
     Args:
@@ -60,7 +60,7 @@ def single(task: Any, expansion: Expansion, *, own: bool) -> Any:
     Raises:
         PlatformError: the task is refused.
     """
-    later = {} if expansion.whole else {"image": LATER, **({"pod_override": LATER} if own else {})}
+    later = {} if expansion.whole else {"image": UNRESOLVED, **({"pod_override": UNRESOLVED} if own else {})}
     missing = {name: value for name, value in later.items() if name not in task.partial_kwargs}
     try:
         return task.unmap({**missing, **expansion.arguments})
@@ -74,7 +74,7 @@ def single(task: Any, expansion: Expansion, *, own: bool) -> Any:
 
 def _of_lists(value: Mapping[str, Any]) -> Iterator[Expansion]:
     lists = {name: each for name, each in value.items() if isinstance(each, list | tuple)}
-    others = {name: LATER for name in value.keys() - lists.keys() if name == "image" or name not in KNOWN}
+    others = {name: UNRESOLVED for name in value.keys() - lists.keys() if name == "image" or name not in KNOWN}
     longest = max((len(each) for each in lists.values()), default=1)
     for number in range(min(longest, _MOST)):
         said = {name: each[min(number, len(each) - 1)] for name, each in lists.items() if each}

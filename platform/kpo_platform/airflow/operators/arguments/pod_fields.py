@@ -13,8 +13,8 @@ from typing import Any
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
 from kubernetes.client import models
 
-from kpo_platform.airflow.operators.arguments.serialize import as_data, texts
-from kpo_platform.airflow.operators.arguments.unknown_fields import unknown_fields
+from kpo_platform.airflow.operators.arguments.serialize import serialize, stringify_values
+from kpo_platform.airflow.operators.arguments.unknown_fields import find_unknown_fields
 from kpo_platform.errors import PodError
 from kpo_platform.finding import Refusal
 from kpo_platform.pod.compose import BASE
@@ -66,12 +66,12 @@ _MODELS_ONLY = ("ports", "volume_mounts", "volumes")
 """Lists that the stock operator of provider 10.22 takes as models of the client only."""
 
 
-def field_refusals(given: Mapping[str, Any]) -> Iterator[Refusal]:
+def check_argument_fields(given: Mapping[str, Any]) -> Iterator[Refusal]:
     """Refuse fields in arguments that Kubernetes does not have, such as ``workDir`` in a container."""
     for name in _PODS:
-        yield from unknown_fields(given.get(name), "V1Pod", name)
+        yield from find_unknown_fields(given.get(name), "V1Pod", name)
     for name in _KINDS.keys() & given.keys():
-        yield from unknown_fields(given[name], _KINDS[name], name)
+        yield from find_unknown_fields(given[name], _KINDS[name], name)
 
 
 def _kinds() -> dict[str, str]:
@@ -86,7 +86,7 @@ def _kinds() -> dict[str, str]:
 _KINDS = _kinds()
 
 
-def as_written(given: Mapping[str, Any]) -> dict[str, Any]:
+def select_post_init_arguments(given: Mapping[str, Any]) -> dict[str, Any]:
     """Those arguments that the stock operator would not take, or slowly; to be set once it is made.
 
     Variables are kept as data: a model of the client costs a quarter of a millisecond, and a DAG has thousands.
@@ -105,7 +105,7 @@ def _is_data(value: Any) -> bool:
     return hasattr(value, "resolve")
 
 
-def as_layer(operator: KubernetesPodOperator, given: Set[str]) -> Json:
+def build_argument_layer(operator: KubernetesPodOperator, given: Set[str]) -> Json:
     """The operator's arguments as a layer of the pod.
 
     Args:
@@ -116,9 +116,9 @@ def as_layer(operator: KubernetesPodOperator, given: Set[str]) -> Json:
         "env_from": _env_from(operator),
         "env_vars": _env(operator),
         "image_pull_secrets": [{"name": one} if isinstance(one, str) else one for one in operator.image_pull_secrets],
-        "node_selector": texts(operator.node_selector),
-        "labels": texts(operator.labels),
-        "annotations": texts(operator.annotations),
+        "node_selector": stringify_values(operator.node_selector),
+        "labels": stringify_values(operator.labels),
+        "annotations": stringify_values(operator.annotations),
     }
 
     def read(fields: dict[str, str]) -> Json:
@@ -128,7 +128,7 @@ def as_layer(operator: KubernetesPodOperator, given: Set[str]) -> Json:
             if name in _ONLY_WHEN_GIVEN and name not in given:
                 continue
             if value if name not in given else value is not None:
-                wanted[field] = as_data(value)
+                wanted[field] = serialize(value)
         return wanted
 
     container = {"name": BASE, **read(_CONTAINER)}
@@ -144,8 +144,8 @@ def _env(operator: KubernetesPodOperator) -> Any:
         variables = [{"name": name, "value": value} for name, value in variables.items()]
     if not isinstance(variables, list):
         return _later(variables)
-    own = as_data(variables)
-    listed = [texts(one) for one in [*own, *as_data(operator.pod_runtime_info_envs)]]
+    own = serialize(variables)
+    listed = [stringify_values(one) for one in [*own, *serialize(operator.pod_runtime_info_envs)]]
     # Of two variables of one name the later one wins, as in a shell.
     return list({one["name"]: one for one in listed}.values())
 
@@ -156,7 +156,7 @@ def _later(variables: Any) -> list[Json]:
     Raises:
         PodError: they were rendered, and are neither dictionary nor list.
     """
-    text = as_data(variables)
+    text = serialize(variables)
     if "{{" not in str(text) and "{%" not in str(text):
         raise PodError(
             f"env_vars was rendered to a {type(variables).__name__}, but a dictionary or a list was expected: "
@@ -174,7 +174,7 @@ def _env_from(operator: KubernetesPodOperator) -> Any:
 
 
 @contextmanager
-def silenced(operator: KubernetesPodOperator) -> Iterator[None]:
+def hide_pod_arguments(operator: KubernetesPodOperator) -> Iterator[None]:
     """While this lasts, the operator describes no pod of its own and takes the composed one as it is."""
     names = [*_METADATA, *_SPEC, *_CONTAINER, "pod_runtime_info_envs", "full_pod_spec"]
     names += ["pod_template_file", "pod_template_dict"]

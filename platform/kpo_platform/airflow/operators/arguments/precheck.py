@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from kpo_platform.airflow.operators.arguments.serialize import LATER
-from kpo_platform.airflow.operators.arguments.unknown_fields import without_later
+from kpo_platform.airflow.operators.arguments.serialize import UNRESOLVED
+from kpo_platform.airflow.operators.arguments.unknown_fields import remove_unresolved
 from kpo_platform.contract import Contract
 from kpo_platform.finding import Refusal
 from kpo_platform.pod.compose import PodRequest, unchecked
@@ -24,12 +24,12 @@ _MOST = 1000
 _verdicts: tuple[Contract | None, dict[str, tuple[Refusal, ...]]] = (None, {})
 
 
-def verdict(contract: Contract, request: PodRequest, *, complete: bool = True) -> list[Refusal]:
+def precheck_pod(contract: Contract, request: PodRequest, *, complete: bool = True) -> list[Refusal]:
     """What speaks against a pod as far as it is known before rendering.
 
     Args:
         contract: where the team comes from; another one than last time makes every verdict be found anew.
-        request: what the task asks for, with its arguments as `as_layer` gives them.
+        request: what the task asks for, with its arguments as `build_argument_layer` gives them.
         complete: False where a layer of the pod is not known yet and is not in ``request``.
 
     Raises:
@@ -63,7 +63,7 @@ def _split(request: PodRequest) -> tuple[PodRequest, Json]:
 
 
 def _judged(contract: Contract, request: PodRequest, complete: bool) -> list[Refusal]:
-    layers = {name: without_later(layer) for name in _LAYERS if (layer := getattr(request, name))}
+    layers = {name: remove_unresolved(layer) for name in _LAYERS if (layer := getattr(request, name))}
     complete = complete and all(layer == getattr(request, name) for name, layer in layers.items())
     known = replace(request, **layers)
     if not complete:
@@ -77,5 +77,5 @@ def _with_an_image(request: PodRequest) -> PodRequest:
     """The request with a placeholder for an image that what is not known yet may bring."""
     spec = request.arguments["spec"]
     base, *others = spec["containers"]
-    containers = [{"image": LATER, **base}, *others]
+    containers = [{"image": UNRESOLVED, **base}, *others]
     return replace(request, arguments={**request.arguments, "spec": {**spec, "containers": containers}})

@@ -9,40 +9,40 @@ from typing import Any
 import yaml
 from kubernetes.client import ApiClient
 
-from kpo_platform.airflow.operators.arguments.unknown_fields import unknown_fields
+from kpo_platform.airflow.operators.arguments.unknown_fields import find_unknown_fields
 from kpo_platform.errors import PodError
 from kpo_platform.finding import refuse
 from kpo_platform.pod.containers import is_template
 from kpo_platform.pod.merge import Json
 
-LATER = "{{ a result of another task }}"
+UNRESOLVED = "{{ a result of another task }}"
 """Stands for a value that is not known when the DAG is read; as a template it is passed over by every check."""
 
 _client = ApiClient()
 
 
-def as_data(value: Any) -> Any:
-    """The value as the API's JSON; another task's result, before it is resolved, becomes `LATER`."""
+def serialize(value: Any) -> Any:
+    """The value as the API's JSON; another task's result, before it is resolved, becomes `UNRESOLVED`."""
     if value is None or isinstance(value, (str, int, float)):
         return value
     if isinstance(value, dict):
-        return {key: as_data(inner) for key, inner in value.items()}
+        return {key: serialize(inner) for key, inner in value.items()}
     if isinstance(value, (list, tuple)):
-        return [as_data(item) for item in value]
+        return [serialize(item) for item in value]
     if hasattr(value, "openapi_types"):
         fields = ((field, getattr(value, attribute)) for attribute, field in value.attribute_map.items())
-        return {field: as_data(inner) for field, inner in fields if inner is not None}
+        return {field: serialize(inner) for field, inner in fields if inner is not None}
     if hasattr(value, "resolve"):
-        return LATER
+        return UNRESOLVED
     return _client.sanitize_for_serialization(value)
 
 
-def comes_later(value: Any) -> bool:
+def is_unresolved(value: Any) -> bool:
     """Whether the value is a text that Jinja has still to render, or another task's result."""
-    return is_template(as_data(value))
+    return is_template(serialize(value))
 
 
-def as_json(pod: Any) -> Json:
+def serialize_pod(pod: Any) -> Json:
     """A pod, or part of one, as the API's JSON: a client model, a dictionary, or nothing.
 
     A whole pod that Jinja, or another task's result, has still to give becomes one whose spec is still to come.
@@ -50,7 +50,7 @@ def as_json(pod: Any) -> Json:
     Raises:
         PodError: it was rendered to a text.
     """
-    data = as_data(pod) or {}
+    data = serialize(pod) or {}
     if not isinstance(data, str):
         return dict(data)
     if is_template(data):
@@ -61,7 +61,7 @@ def as_json(pod: Any) -> Json:
     )
 
 
-def texts(values: Any) -> Any:
+def stringify_values(values: Any) -> Any:
     """A dictionary with numbers and switches as the texts that Kubernetes wants; anything else as it is."""
     if not isinstance(values, dict):
         return values
@@ -74,7 +74,7 @@ def _text(value: Any) -> Any:
     return str(value) if isinstance(value, (int, float)) else value
 
 
-def pod_from_file(path: str) -> Json:
+def read_pod_file(path: str) -> Json:
     """The pod that a YAML file holds.
 
     Raises:
@@ -98,5 +98,5 @@ def _read(path: str, changed: int) -> Json:
         raise PodError(f"pod_template_file={path!r} holds no YAML: {str(error).splitlines()[0]}.") from None
     if not isinstance(pod, dict):
         raise PodError(f"pod_template_file={path!r} holds no pod: a v1 Pod as YAML was expected.")
-    refuse(unknown_fields(pod, "V1Pod", path))
+    refuse(find_unknown_fields(pod, "V1Pod", path))
     return pod

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 
-class TemplatedFields:
+class NonEmptyTemplateFields:
     """``template_fields`` of an operator: of the class all of them, of a task those with something in them.
 
     Airflow serializes every templated field of every task, the empty ones as well, and that is most of what the parse

@@ -16,7 +16,7 @@ from kpo_platform.pod.containers import is_template
 _LIST = re.compile(r"list\[(\w+)\]")
 
 
-def unknown_fields(value: Any, kind: str, where: str) -> Iterator[Refusal]:
+def find_unknown_fields(value: Any, kind: str, where: str) -> Iterator[Refusal]:
     """Refuse fields that Kubernetes does not have.
 
     Args:
@@ -27,7 +27,7 @@ def unknown_fields(value: Any, kind: str, where: str) -> Iterator[Refusal]:
     items = _LIST.fullmatch(kind)
     if items and isinstance(value, list):
         for number, item in enumerate(value):
-            yield from unknown_fields(item, items[1], f"{where}[{number}]")
+            yield from find_unknown_fields(item, items[1], f"{where}[{number}]")
     elif kind.startswith("V1"):
         yield from _of_model(value, kind, where)
 
@@ -42,26 +42,26 @@ def _of_model(value: Any, kind: str, where: str) -> Iterator[Refusal]:
     for key, inner in value.items():
         if key in types:
             yield from _of_shape(inner, types[key], f"{where}.{key}")
-            yield from unknown_fields(inner, types[key], f"{where}.{key}")
+            yield from find_unknown_fields(inner, types[key], f"{where}.{key}")
         else:
             near = difflib.get_close_matches(model.attribute_map.get(key, str(key)), sorted(types), n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(sorted(types))}."
             yield Refusal("argument", f"{where} has the field {key!r}, which Kubernetes does not know", hint)
 
 
-def without_later(value: Any, kind: str = "V1Pod") -> Any:
+def remove_unresolved(value: Any, kind: str = "V1Pod") -> Any:
     """The value without texts where Kubernetes has a list or an object.
 
     Jinja, or another task's result, gives these once they are rendered; when the DAG is read nothing is known of them.
     """
     if isinstance(value, list):
         inner = kind[len("list[") : -1]
-        return [without_later(item, inner) for item in value if not _is_later(item, inner)]
+        return [remove_unresolved(item, inner) for item in value if not _is_later(item, inner)]
     if not isinstance(value, dict) or not kind.startswith("V1"):
         return value
     types = _types(kind)
     return {
-        key: without_later(one, types.get(key, "str")) if isinstance(one, (dict, list)) else one
+        key: remove_unresolved(one, types.get(key, "str")) if isinstance(one, (dict, list)) else one
         for key, one in value.items()
         if not _is_later(one, types.get(key, "str"))
     }

@@ -12,15 +12,15 @@ _KEEP_SUCCEEDED = frozenset({OnFinishAction.KEEP_POD, OnFinishAction.DELETE_ACTI
 _KEEP_FAILED = _KEEP_SUCCEEDED | {OnFinishAction.DELETE_SUCCEEDED_POD}
 
 
-class Fate(Enum):
+class PodDisposal(Enum):
     """What happens to a pod."""
 
-    DELETED = "deleted"
-    KEPT = "kept"
-    ENDED_AND_KEPT = "ended and kept"
+    DELETE = "delete"
+    KEEP = "keep"
+    TERMINATE_AND_KEEP = "terminate and keep"
 
 
-def fate(pod: k8s.V1Pod, action: OnFinishAction, on_failure: str, container: str) -> Fate:
+def decide_disposal(pod: k8s.V1Pod, action: OnFinishAction, on_failure: str, container: str) -> PodDisposal:
     """What happens to a pod whose task is over.
 
     The stock operator leaves a pod running when its task fails before it, for instance by ``execution_timeout``
@@ -35,16 +35,16 @@ def fate(pod: k8s.V1Pod, action: OnFinishAction, on_failure: str, container: str
     """
     phase = pod.status.phase
     if action == OnFinishAction.DELETE_ACTIVE_POD and not on_failure and phase in ("Pending", "Running"):
-        return Fate.DELETED
+        return PodDisposal.DELETE
     if phase == "Succeeded" or container_is_succeeded(pod, container):
-        return Fate.KEPT if action in _KEEP_SUCCEEDED else Fate.DELETED
+        return PodDisposal.KEEP if action in _KEEP_SUCCEEDED else PodDisposal.DELETE
     keep = on_failure == "keep" if on_failure else action in _KEEP_FAILED
     if not keep or phase == "Pending":
-        return Fate.DELETED
-    return Fate.KEPT if phase == "Failed" else Fate.ENDED_AND_KEPT
+        return PodDisposal.DELETE
+    return PodDisposal.KEEP if phase == "Failed" else PodDisposal.TERMINATE_AND_KEEP
 
 
-def what_stays(pod: k8s.V1Pod, container: str) -> str:
+def describe_kept_pod(pod: k8s.V1Pod, container: str) -> str:
     """The sentence that says which pod stays, and how to look at it and remove it."""
     name, namespace = pod.metadata.name, pod.metadata.namespace
     where = f"kubectl -n {namespace}"

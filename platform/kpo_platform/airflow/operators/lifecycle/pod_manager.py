@@ -20,7 +20,7 @@ class TeamPodManager(PodManager):
         body = self._client.api_client.sanitize_for_serialization(pod)
         return self._client.create_namespaced_pod(body=body, namespace=pod.metadata.namespace, **kwargs)
 
-    def seen(self, pod: k8s.V1Pod) -> k8s.V1Pod | None:
+    def read_current_pod(self, pod: k8s.V1Pod) -> k8s.V1Pod | None:
         """The pod as the cluster has it now, or None when it is gone or another one has its name.
 
         Raises:
@@ -34,7 +34,7 @@ class TeamPodManager(PodManager):
             raise
         return now if pod.metadata.uid in (None, now.metadata.uid) else None
 
-    def end(self, pod: k8s.V1Pod) -> None:
+    def terminate_pod(self, pod: k8s.V1Pod) -> None:
         """Let the kubelet end a running pod within seconds; it stays, with its log, as ``DeadlineExceeded``."""
         self._client.patch_namespaced_pod(
             pod.metadata.name, pod.metadata.namespace, body={"spec": {"activeDeadlineSeconds": 1}}

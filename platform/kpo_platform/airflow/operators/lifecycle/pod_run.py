@@ -21,11 +21,11 @@ from airflow.sdk.exceptions import (
 from kubernetes.client import ApiException
 from kubernetes.client import models as k8s
 
-from kpo_platform.airflow.operators.arguments.serialize import as_json
+from kpo_platform.airflow.operators.arguments.serialize import serialize_pod
 from kpo_platform.airflow.operators.lifecycle import quota_wait, termination
-from kpo_platform.airflow.operators.lifecycle.cleanup import Fate, fate, what_stays
+from kpo_platform.airflow.operators.lifecycle.cleanup import PodDisposal, decide_disposal, describe_kept_pod
 from kpo_platform.airflow.operators.lifecycle.pod_manager import TeamPodManager
-from kpo_platform.airflow.operators.lifecycle.task_state import Memory, start_again
+from kpo_platform.airflow.operators.lifecycle.task_state import TryState, build_reschedule
 from kpo_platform.pod.disruption import disruption, disruption_in_events
 
 if TYPE_CHECKING:
@@ -44,12 +44,12 @@ _NOT_THE_CLUSTER = (
     AirflowRescheduleException,
     AirflowSkipException,
     AirflowTaskTimeout,
-    quota_wait.NoRoomInTime,
+    quota_wait.QuotaTimeout,
 )
 """What ends a task for a reason that is known already."""
 
 
-class PodRun(KubernetesPodOperator):
+class RestartSafePodOperator(KubernetesPodOperator):
     """A KubernetesPodOperator whose pod outlives the platform's restarts, and nothing else.
 
     - SIGTERM deletes the pod only when the task's user stopped it; a shutdown of the worker leaves the pod, and the
@@ -63,7 +63,7 @@ class PodRun(KubernetesPodOperator):
 
     team: str
     on_failure: str = ""
-    waits_since: float | None = None
+    quota_wait_start: float | None = None
     _works: bool = False
     _creates: bool = False
     _late: bool = False
@@ -100,7 +100,7 @@ class PodRun(KubernetesPodOperator):
                 self._let_go_when_killed()
         elif self._works:
             self._killed = True
-            termination.stop(self._creates)
+            termination.interrupt_task(self._creates)
             self._killed = False
 
     def get_or_create_pod(self, pod_request_obj: k8s.V1Pod, context: Context) -> k8s.V1Pod:
@@ -112,7 +112,7 @@ class PodRun(KubernetesPodOperator):
         if earlier is not None:
             self.patch_already_checked(earlier, reraise=False)
             self.process_pod_deletion(earlier, reraise=False)
-        created = quota_wait.create(self, pod_request_obj, context)
+        created = quota_wait.create_within_quota(self, pod_request_obj, context)
         if self.reattach_on_restart:
             self._persist_pod_identity_to_task_state_store(context, created)
         return created
@@ -159,7 +159,7 @@ class PodRun(KubernetesPodOperator):
     def invoke_defer_method(self, last_log_time: Any = None, context: Context | None = None) -> None:
         """Defer; nobody but the trigger, which says nothing, sees a stop that comes meanwhile."""
         if self._outlives_a_stop and last_log_time is None:
-            self.log.info("When the task is stopped: %s", what_stays(self.pod, self.base_container_name))
+            self.log.info("When the task is stopped: %s", describe_kept_pod(self.pod, self.base_container_name))
         super().invoke_defer_method(last_log_time=last_log_time, context=context)
 
     def process_pod_deletion(self, pod: k8s.V1Pod, *, reraise: bool = True) -> bool:
@@ -177,17 +177,17 @@ class PodRun(KubernetesPodOperator):
             return False
 
     def _let_go(self, pod: k8s.V1Pod) -> bool:
-        now = self.pod_manager.seen(pod)
+        now = self.pod_manager.read_current_pod(pod)
         if now is None:
             return True
-        decided = fate(now, self.on_finish_action, self.on_failure, self.base_container_name)
-        if decided is Fate.DELETED:
+        decided = decide_disposal(now, self.on_finish_action, self.on_failure, self.base_container_name)
+        if decided is PodDisposal.DELETE:
             self.log.info("Deleting pod: %s", now.metadata.name)
             self.pod_manager.delete_pod(now)
             return True
-        if decided is Fate.ENDED_AND_KEPT:
-            self.pod_manager.end(now)
-        self.log.info(what_stays(now, self.base_container_name))
+        if decided is PodDisposal.TERMINATE_AND_KEEP:
+            self.pod_manager.terminate_pod(now)
+        self.log.info(describe_kept_pod(now, self.base_container_name))
         return False
 
     def _earlier_pod(self, request: k8s.V1Pod, context: Context) -> k8s.V1Pod | None:
@@ -209,10 +209,10 @@ class PodRun(KubernetesPodOperator):
     def _look_at_the_end(self, pod: k8s.V1Pod) -> k8s.V1Pod:
         """The pod as it ended, with the reason; the stock operator may still hold it as it began."""
         done = pod.status.phase == "Succeeded"
-        now = pod if done else self.pod_manager.seen(pod)
+        now = pod if done else self.pod_manager.read_current_pod(pod)
         if now is None:
             return pod
-        self._seen_end, self._disrupted = True, disruption(as_json(now))
+        self._seen_end, self._disrupted = True, disruption(serialize_pod(now))
         return now
 
     @contextmanager
@@ -235,18 +235,18 @@ class PodRun(KubernetesPodOperator):
             self._works = False
 
     def _stopped(self, context: Context) -> None:
-        if not termination.is_wanted(context):
+        if not termination.is_task_active(context):
             kept = self._let_go_when_killed()
             raise AirflowException(f"The task was stopped, {_STAYS if kept else 'and its pod with it.'}") from None
         name = self.pod.metadata.name if self.pod else "not created yet"
         self.log.info("This worker shuts down. The pod (%s) stays, and the task takes it up again elsewhere.", name)
-        raise start_again(_PAUSE_S) from None
+        raise build_reschedule(_PAUSE_S) from None
 
     def _let_go_when_killed(self) -> bool:
         """Delete the pod, or tell of one that the task wants to outlive it; whether it stays."""
         super().on_kill()
         if self._outlives_a_stop:
-            self.log.info(what_stays(self.pod, self.base_container_name))
+            self.log.info(describe_kept_pod(self.pod, self.base_container_name))
         return self._outlives_a_stop
 
     @property
@@ -260,17 +260,17 @@ class PodRun(KubernetesPodOperator):
             return None
         pod = k8s.V1Pod(metadata=metadata)
         try:
-            if self.pod_manager.seen(pod) is not None:
+            if self.pod_manager.read_current_pod(pod) is not None:
                 return None
             events = self.pod_manager.read_pod_events(pod).items
         except ApiException as error:
             self.log.warning("What became of the pod %s is not known: %s", metadata.name, error.reason)
             return None
-        return disruption_in_events(as_json(event) for event in events) or "it is gone"
+        return disruption_in_events(serialize_pod(event) for event in events) or "it is gone"
 
     def _again(self, context: Context, why: str, failure: Exception) -> None:
         """Have Airflow start the task again, unless that was done too often in this try."""
-        memory = Memory(context, "disruptions")
+        memory = TryState(context, "disruptions")
         count = memory.recall().get("count", 0)
         if count >= _MOST_DISRUPTIONS or not memory.lasts:
             raise AirflowException(
@@ -282,4 +282,4 @@ class PodRun(KubernetesPodOperator):
             "The cluster took the pod away (%s); it starts again (%d of %d), which uses none of the task's retries.",
             *(why, count + 1, _MOST_DISRUPTIONS),
         )
-        raise start_again(_PAUSE_S) from None
+        raise build_reschedule(_PAUSE_S) from None

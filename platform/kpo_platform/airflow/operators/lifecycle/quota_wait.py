@@ -10,7 +10,7 @@ from airflow.sdk.exceptions import AirflowException
 from kubernetes.client import ApiException
 from kubernetes.client import models as k8s
 
-from kpo_platform.airflow.operators.lifecycle.task_state import Memory, start_again
+from kpo_platform.airflow.operators.lifecycle.task_state import TryState, build_reschedule
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -25,7 +25,7 @@ class PodCreator(Protocol):
     team: str
     deferrable: bool
     schedule_timeout_seconds: int
-    waits_since: float | None
+    quota_wait_start: float | None
 
     @property
     def log(self) -> Any:
@@ -35,11 +35,11 @@ class PodCreator(Protocol):
         """Create the pod once."""
 
 
-class NoRoomInTime(AirflowException):
+class QuotaTimeout(AirflowException):
     """The quota had no room for the pod until the deadline."""
 
 
-def create(operator: PodCreator, pod: k8s.V1Pod, context: Context) -> k8s.V1Pod:
+def create_within_quota(operator: PodCreator, pod: k8s.V1Pod, context: Context) -> k8s.V1Pod:
     """Create the pod, as soon as the quota has room for it.
 
     A deferrable task gives its place in the worker back while it waits, any other waits in its process. The deadline is
@@ -54,17 +54,17 @@ def create(operator: PodCreator, pod: k8s.V1Pod, context: Context) -> k8s.V1Pod:
         try:
             return operator.create_pod(pod)
         except ApiException as refused:
-            if not is_full(refused):
+            if not is_quota_exceeded(refused):
                 raise
-            _wait(operator, Memory(context, "waits_for_quota"), message_of(refused))
+            _wait(operator, TryState(context, "waits_for_quota"), read_api_message(refused))
 
 
-def is_full(refused: ApiException) -> bool:
+def is_quota_exceeded(refused: ApiException) -> bool:
     """Whether a pod was refused only because the quota is used up at the moment."""
-    return refused.status == 403 and "exceeded quota" in message_of(refused)
+    return refused.status == 403 and "exceeded quota" in read_api_message(refused)
 
 
-def message_of(refused: ApiException) -> str:
+def read_api_message(refused: ApiException) -> str:
     """What the API server said."""
     try:
         said: Any = json.loads(refused.body or "")
@@ -73,14 +73,14 @@ def message_of(refused: ApiException) -> str:
         return str(refused.reason)
 
 
-def _wait(operator: PodCreator, memory: Memory, said: str) -> None:
+def _wait(operator: PodCreator, memory: TryState, said: str) -> None:
     limit, now = operator.schedule_timeout_seconds, time.time()
-    if operator.waits_since is None:
-        operator.waits_since = memory.recall().get("since", now)
-        memory.keep(since=operator.waits_since)
-    waited = now - operator.waits_since
+    if operator.quota_wait_start is None:
+        operator.quota_wait_start = memory.recall().get("since", now)
+        memory.keep(since=operator.quota_wait_start)
+    waited = now - operator.quota_wait_start
     if waited >= limit:
-        raise NoRoomInTime(
+        raise QuotaTimeout(
             f"The quota of team {operator.team!r} had no room for the pod within {limit} s "
             f"(schedule_timeout_seconds): wait for other tasks of the team, ask for a smaller size, or ask the "
             f"platform team for a larger quota. Kubernetes said: {said}"
@@ -90,5 +90,5 @@ def _wait(operator: PodCreator, memory: Memory, said: str) -> None:
         *(operator.team, waited, limit, said),
     )
     if operator.deferrable and memory.lasts:
-        raise start_again(min(_START_AGAIN_S, max(limit - waited, 1)))
+        raise build_reschedule(min(_START_AGAIN_S, max(limit - waited, 1)))
     time.sleep(min(_LOOK_AGAIN_S, max(limit - waited, 1)))

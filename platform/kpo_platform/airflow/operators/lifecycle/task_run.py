@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
-def task_run(context: Context) -> TaskRun:
+def read_task_run(context: Context) -> TaskRun:
     """The try of this context, with the trace that Airflow has given it.
 
     Airflow 3.3 gives every run a trace and every try a span of it (``context_carrier``), also where nothing is

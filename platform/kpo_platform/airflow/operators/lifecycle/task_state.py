@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
-class Memory:
+class TryState:
     """Values under a key, forgotten by the next try. Without a store, as in ``dag.test``, there is none."""
 
     def __init__(self, context: Context, key: str) -> None:
@@ -35,6 +35,6 @@ class Memory:
             self._store.set(self._key, {**values, "try": self._try})
 
 
-def start_again(seconds: float) -> Exception:
+def build_reschedule(seconds: float) -> Exception:
     """What to raise so that Airflow starts the task again in so many seconds, in the same try."""
     return AirflowRescheduleException(datetime.now(UTC) + timedelta(seconds=seconds))  # type: ignore[no-untyped-call]

@@ -26,7 +26,7 @@ class TaskStopped(BaseException):
     """SIGTERM reached the task; no Exception, so that nobody on the way out takes it for a failure of his own."""
 
 
-def stop(creates: bool) -> None:
+def interrupt_task(creates: bool) -> None:
     """Leave whatever the task waits in.
 
     Args:
@@ -43,7 +43,7 @@ def stop(creates: bool) -> None:
     threading.Timer(_AGAIN_AFTER_S, os.kill, (os.getpid(), signal.SIGTERM)).start()
 
 
-def is_wanted(context: Context) -> bool:
+def is_task_active(context: Context) -> bool:
     """Whether Airflow still wants the task's work; also when it does not say, for then it is Airflow that goes."""
     ti = context["ti"]
     name = f"{ti.task_id}_{ti.map_index}" if ti.map_index is not None and ti.map_index >= 0 else ti.task_id

@@ -18,9 +18,9 @@ from kubernetes.client import models as k8s
 
 from kpo_platform import TeamPodOperator
 from kpo_platform.airflow.exceptions import RefusedPod
-from kpo_platform.airflow.operators.arguments.serialize import as_json
+from kpo_platform.airflow.operators.arguments.serialize import serialize_pod
 from kpo_platform.airflow.policies import cluster_policy
-from kpo_platform.airflow.team_lookup import roots
+from kpo_platform.airflow.team_lookup import get_dag_roots
 from unit.conftest import Publish
 
 Task = Callable[..., KubernetesPodOperator]
@@ -30,7 +30,7 @@ ELSEWHERE = "namespace is 'team-beta', but team 'alpha' has 'team-alpha'"
 
 def dag(team: str = "alpha") -> DAG:
     made = DAG("nightly", schedule=None)
-    made.fileloc = f"{roots()[1]}/{team}/nightly.py"
+    made.fileloc = f"{get_dag_roots()[1]}/{team}/nightly.py"
     return made
 
 
@@ -55,7 +55,7 @@ def pod_of(task: KubernetesPodOperator) -> dict[str, Any]:
     ti = SimpleNamespace(dag_id="nightly", task_id="load", map_index=-1, try_number=1, context_carrier=None)
     _CURRENT_CONTEXT.append({"task": task, "ti": ti, "run_id": "r"})
     try:
-        return as_json(task.build_pod_request_obj(dry_run=True))
+        return serialize_pod(task.build_pod_request_obj(dry_run=True))
     finally:
         _CURRENT_CONTEXT.pop()
 
@@ -65,7 +65,7 @@ def test_the_pod_is_the_one_that_a_team_pod_operator_would_start(task: Task):
     arguments = {"cmds": ["echo"], "env_vars": {"A": "1"}, "labels": {"x": "y"}, "do_xcom_push": True}
     arguments["xcom_sidecar_container_security_context"] = floor  # without it, only the stock pod would get the floor
     stock = pod_of(task(**arguments))
-    own = as_json(
+    own = serialize_pod(
         TeamPodOperator(
             task_id="load", image="busybox:1.35", random_name_suffix=False, dag=dag(), **arguments
         ).build_pod_request_obj(dry_run=True)
@@ -137,10 +137,10 @@ def test_a_trigger_that_is_rendered_to_speak_of_another_pod_is_refused_by_the_ga
         pod_of(made)
 
 
-LATER = [{"pod_template_file": "/dags/{{ params.pod }}.yaml"}, {"pod_template_dict": "{{ params.pod }}"}]
+JINJA_PODS = [{"pod_template_file": "/dags/{{ params.pod }}.yaml"}, {"pod_template_dict": "{{ params.pod }}"}]
 
 
-@pytest.mark.parametrize("arguments", [*LATER, {"pod_template_file": "{% if params.pod %}pod.yaml{% endif %}"}])
+@pytest.mark.parametrize("arguments", [*JINJA_PODS, {"pod_template_file": "{% if params.pod %}pod.yaml{% endif %}"}])
 def test_a_template_that_jinja_chooses_may_bring_the_image(task: Task, arguments: dict[str, Any]):
     made = task(image=None, **arguments)
     made.pod_template_file = None

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from kpo_platform.airflow.provider_version import NEWEST, OLDEST, PROVIDER, supported, warn_when_unsupported
+from kpo_platform.airflow.provider_version import NEWEST, OLDEST, PROVIDER_VERSION, is_supported, warn_if_unsupported
 from unit.conftest import Publish
 
 UNKNOWN = """
@@ -22,7 +22,7 @@ provider.__version__ = "10.26.0"
 warnings.simplefilter("ignore")
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
 from kpo_platform import TeamPodOperator
-from kpo_platform.airflow.operators.arguments.serialize import as_json
+from kpo_platform.airflow.operators.arguments.serialize import serialize_pod
 from kpo_platform.airflow.exceptions import RefusedPod
 
 overridden = "execute trigger_reentry on_kill get_or_create_pod cleanup process_pod_deletion pod_manager".split()
@@ -30,7 +30,7 @@ stock = [getattr(TeamPodOperator, name) is getattr(KubernetesPodOperator, name) 
 override = {"spec": {"containers": [{"name": "base", "workingDir": "/data"}]}}
 common = {"task_id": "t", "team": "alpha", "image": "b:1", "random_name_suffix": False}
 task = TeamPodOperator(**common, cmds=["echo"], labels={"x": "y"}, env_vars={"A": "1"}, pod_override=override)
-pod = as_json(task.build_pod_request_obj(dry_run=True))
+pod = serialize_pod(task.build_pod_request_obj(dry_run=True))
 refused = TeamPodOperator(**common, full_pod_spec={"metadata": {"namespace": "team-beta"}})
 try:
     refused.build_pod_request_obj(dry_run=True)
@@ -51,7 +51,7 @@ def pinned(lock: str) -> tuple[int, int]:
 
 def test_the_oldest_and_the_newest_are_those_that_are_tested():
     assert (pinned("airflow.txt"), pinned("providers.txt")) == (OLDEST, NEWEST)
-    assert PROVIDER.startswith((f"{OLDEST[0]}.{OLDEST[1]}.", f"{NEWEST[0]}.{NEWEST[1]}."))
+    assert PROVIDER_VERSION.startswith((f"{OLDEST[0]}.{OLDEST[1]}.", f"{NEWEST[0]}.{NEWEST[1]}."))
 
 
 @pytest.mark.parametrize(
@@ -59,15 +59,15 @@ def test_the_oldest_and_the_newest_are_those_that_are_tested():
     [("10.21.9", False), ("10.22.0", True), ("10.25.3", True), ("10.26.0", False), ("11.0.0", False)],
 )
 def test_versions_between_them_are_supported(version: str, known: bool):
-    assert supported(version) is known
+    assert is_supported(version) is known
 
 
 def test_another_version_is_told_once():
-    warn_when_unsupported.cache_clear()
+    warn_if_unsupported.cache_clear()
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
-        for version in ("10.26.0", "10.26.0", PROVIDER):
-            warn_when_unsupported(version)
+        for version in ("10.26.0", "10.26.0", PROVIDER_VERSION):
+            warn_if_unsupported(version)
     assert [str(one.message) for one in told] == [
         "apache-airflow-providers-cncf-kubernetes 10.26.0 is outside 10.22 to 10.25, with which TeamPodOperator is "
         "tested: the stock operator merges and runs the pod, over what the team gives it and within what it allows; "
@@ -79,7 +79,7 @@ def test_an_argument_of_another_version_is_left_to_the_stock_operator(build: obj
     from kpo_platform import TeamPodOperator
     from kpo_platform.airflow.operators import team_pod
 
-    monkeypatch.setattr(team_pod, "supported", lambda: False)
+    monkeypatch.setattr(team_pod, "is_supported", lambda: False)
     with pytest.raises(TypeError, match=r"(?s)^Invalid arguments were passed to TeamPodOperator .*'brand_new': 1"):
         TeamPodOperator(task_id="t", team="alpha", image="b:1", brand_new=1)
 

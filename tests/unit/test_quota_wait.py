@@ -65,7 +65,7 @@ def operator(answers: list[Any], *, deferrable: bool = False) -> Any:
         team="alpha",
         deferrable=deferrable,
         schedule_timeout_seconds=25,
-        waits_since=None,
+        quota_wait_start=None,
         log=log,
         said=said,
     )
@@ -77,28 +77,28 @@ def context(store: Store | None = None, attempt: int = 1) -> Any:
 
 def test_a_task_waits_until_there_is_room_and_says_so(clock: Clock):
     waiting = operator([refusal(403, FULL), refusal(403, FULL), POD])
-    assert quota_wait.create(waiting, POD, context()) is POD
+    assert quota_wait.create_within_quota(waiting, POD, context()) is POD
     sentence = "The quota of team 'alpha' has no room for the pod; waited {} of 25 s. Kubernetes said: " + FULL
     assert (waiting.said, clock.now) == ([sentence.format(0), sentence.format(10)], 1020.0)
 
 
 def test_it_waits_no_longer_than_it_may(clock: Clock):
     with pytest.raises(
-        quota_wait.NoRoomInTime, match=r"had no room for the pod within 25 s \(schedule_timeout_seconds\)"
+        quota_wait.QuotaTimeout, match=r"had no room for the pod within 25 s \(schedule_timeout_seconds\)"
     ):
-        quota_wait.create(operator([refusal(403, FULL)] * 9), POD, context())
+        quota_wait.create_within_quota(operator([refusal(403, FULL)] * 9), POD, context())
     assert clock.now == 1025.0
 
 
 def test_a_deferrable_task_gives_its_place_back_and_remembers_since_when_it_waits(clock: Clock):
     store = Store()
     with pytest.raises(AirflowRescheduleException):
-        quota_wait.create(operator([refusal(403, FULL)], deferrable=True), POD, context(store))
+        quota_wait.create_within_quota(operator([refusal(403, FULL)], deferrable=True), POD, context(store))
     clock.sleep(30)
-    with pytest.raises(quota_wait.NoRoomInTime):
-        quota_wait.create(operator([refusal(403, FULL)], deferrable=True), POD, context(store))
+    with pytest.raises(quota_wait.QuotaTimeout):
+        quota_wait.create_within_quota(operator([refusal(403, FULL)], deferrable=True), POD, context(store))
     with pytest.raises(AirflowRescheduleException):
-        quota_wait.create(operator([refusal(403, FULL)], deferrable=True), POD, context(store, attempt=2))
+        quota_wait.create_within_quota(operator([refusal(403, FULL)], deferrable=True), POD, context(store, attempt=2))
 
 
 @pytest.mark.parametrize(
@@ -113,5 +113,5 @@ def test_a_deferrable_task_gives_its_place_back_and_remembers_since_when_it_wait
 )
 def test_no_other_refusal_is_waited_for(clock: Clock, refused: ApiException):
     with pytest.raises(ApiException) as raised:
-        quota_wait.create(operator([refused]), POD, context())
+        quota_wait.create_within_quota(operator([refused]), POD, context())
     assert raised.value is refused

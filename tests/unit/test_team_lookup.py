@@ -20,7 +20,7 @@ BETA = {"namespace": "team-beta", "connection": {"id": "k8s_beta", "mode": "inCl
 def bundles(tmp_path: Path, publish: Publish, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder of Airflow's bundles, and teams alpha and beta."""
     publish(beta=BETA)
-    monkeypatch.setattr(team_lookup, "roots", lambda: (str(tmp_path / "bundles"),))
+    monkeypatch.setattr(team_lookup, "get_dag_roots", lambda: (str(tmp_path / "bundles"),))
     return tmp_path / "bundles"
 
 
@@ -106,8 +106,8 @@ def test_another_team_s_connection_is_refused_when_the_dag_is_read(bundles: Path
 def test_dags_lie_below_airflow_s_bundles_and_its_dags_folder(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_STORAGE_PATH", "/opt/airflow/bundles")
     monkeypatch.setenv("AIRFLOW__CORE__DAGS_FOLDER", "/opt/airflow/dags")
-    team_lookup.roots.cache_clear()
+    team_lookup.get_dag_roots.cache_clear()
     try:
-        assert team_lookup.roots() == ("/opt/airflow/bundles", "/opt/airflow/dags")
+        assert team_lookup.get_dag_roots() == ("/opt/airflow/bundles", "/opt/airflow/dags")
     finally:
-        team_lookup.roots.cache_clear()
+        team_lookup.get_dag_roots.cache_clear()

@@ -6,9 +6,9 @@ import pytest
 from airflow.providers.cncf.kubernetes.utils.pod_manager import OnFinishAction
 from kubernetes.client import models as k8s
 
-from kpo_platform.airflow.operators.lifecycle.cleanup import Fate, fate, what_stays
+from kpo_platform.airflow.operators.lifecycle.cleanup import PodDisposal, decide_disposal, describe_kept_pod
 
-D, K, E = Fate.DELETED, Fate.KEPT, Fate.ENDED_AND_KEPT
+D, K, E = PodDisposal.DELETE, PodDisposal.KEEP, PodDisposal.TERMINATE_AND_KEEP
 
 
 def pod(phase: str) -> k8s.V1Pod:
@@ -29,10 +29,15 @@ def pod(phase: str) -> k8s.V1Pod:
     ],
 )
 def test_the_action_decides_and_the_teams_policy_for_failures_above_it(
-    action: str, on_failure: str, pending: Fate, running: Fate, succeeded: Fate, failed: Fate
+    action: str,
+    on_failure: str,
+    pending: PodDisposal,
+    running: PodDisposal,
+    succeeded: PodDisposal,
+    failed: PodDisposal,
 ):
     phases = ("Pending", "Running", "Succeeded", "Failed")
-    found = [fate(pod(phase), OnFinishAction(action), on_failure, "base") for phase in phases]
+    found = [decide_disposal(pod(phase), OnFinishAction(action), on_failure, "base") for phase in phases]
     assert found == [pending, running, succeeded, failed]
 
 
@@ -42,11 +47,11 @@ def test_a_pod_whose_program_is_done_has_succeeded_though_a_sidecar_still_runs()
     done.status.container_statuses = [
         k8s.V1ContainerStatus(name="base", state=state, image="i", image_id="i", ready=False, restart_count=0)
     ]
-    assert fate(done, OnFinishAction.DELETE_SUCCEEDED_POD, "keep", "base") is Fate.DELETED
+    assert decide_disposal(done, OnFinishAction.DELETE_SUCCEEDED_POD, "keep", "base") is PodDisposal.DELETE
 
 
 def test_the_log_says_which_pod_stays_and_how_to_look_at_it():
-    assert what_stays(pod("Failed"), "base") == (
+    assert describe_kept_pod(pod("Failed"), "base") == (
         "The pod load-x1 stays in namespace team-alpha. Look at it: `kubectl -n team-alpha logs load-x1 -c base`, "
         "`kubectl -n team-alpha describe pod load-x1`; remove it: `kubectl -n team-alpha delete pod load-x1`."
     )

@@ -14,7 +14,7 @@ from airflow.sdk import DAG
 
 from kpo_platform import TeamPodOperator
 from kpo_platform.airflow.exceptions import RefusedPod
-from kpo_platform.airflow.operators.arguments.serialize import as_data
+from kpo_platform.airflow.operators.arguments.serialize import serialize
 from kpo_platform.errors import PodError
 from kpo_platform.pod.merge import merge
 from unit.conftest import Publish
@@ -63,7 +63,7 @@ def late(value: Any, names: dict[str, Any]) -> Any:
 
 
 def pod_of(task: TeamPodOperator) -> dict[str, Any]:
-    return dict(as_data(task.build_pod_request_obj(dry_run=True)))
+    return dict(serialize(task.build_pod_request_obj(dry_run=True)))
 
 
 @pytest.mark.parametrize("locked", LOCKED, ids=lambda locked: ".".join(locked[0]))

@@ -15,8 +15,8 @@ from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperato
 from kubernetes.client import models as k8s
 
 from kpo_platform import TeamPodOperator
-from kpo_platform.airflow.operators.arguments.serialize import as_data
-from kpo_platform.airflow.operators.lifecycle.task_run import task_run
+from kpo_platform.airflow.operators.arguments.serialize import serialize
+from kpo_platform.airflow.operators.lifecycle.task_run import read_task_run
 from kpo_platform.errors import PodError
 from unit.conftest import Publish
 from unit.pods import context_of, without_empty
@@ -38,7 +38,7 @@ def both(publish: Publish) -> Both:
         common = {"task_id": "t", "image": "busybox:1.35", "random_name_suffix": False, **arguments}
         stock_task = KubernetesPodOperator(**{"namespace": "team-alpha", **common})
         tasks = stock_task, TeamPodOperator(team="alpha", **common)
-        stock, ours = (without_empty(as_data(one.build_pod_request_obj(dry_run=True))) for one in tasks)
+        stock, ours = (without_empty(serialize(one.build_pod_request_obj(dry_run=True))) for one in tasks)
         return stock, ours
 
     return make
@@ -223,8 +223,8 @@ def test_a_pod_that_runs_says_for_which_run(publish: Publish):
     publish()
     common = {"task_id": "t", "image": "busybox:1.35", "owner": "data-team"}
     both = KubernetesPodOperator(namespace="team-alpha", **common), TeamPodOperator(team="alpha", **common)
-    stock, ours = (as_data(one.build_pod_request_obj(context_of(one), dry_run=True)) for one in both)
-    run = task_run(context_of(both[1]))
+    stock, ours = (serialize(one.build_pod_request_obj(context_of(one), dry_run=True)) for one in both)
+    run = read_task_run(context_of(both[1]))
     added = {
         name: value for name, value in ours["metadata"]["labels"].items() if name not in stock["metadata"]["labels"]
     }
