@@ -60,7 +60,7 @@ def base_of(pod: dict[str, Any]) -> dict[str, Any]:
     return dict(base)
 
 
-@difference("Every pod has the team's service account, label and labels, and a token only where the team wants one.")
+@difference("Every pod has the team's service account, team label and labels, and a token only if the team mounts one.")
 def test_a_pod_is_the_team_s(both: Both):
     stock, ours = both()
     assert "serviceAccountName" not in stock["spec"]  # the namespace's default account, with a token
@@ -68,7 +68,7 @@ def test_a_pod_is_the_team_s(both: Both):
     assert ours["metadata"]["labels"].items() >= {"kpo-platform/team": "alpha", "cost-center": "cc-1"}.items()
 
 
-@difference("A task that names no resources has those of its size; where it names a request alone, a limit stays.")
+@difference("A task without resources gets those of its size; a task with only a request keeps a limit.")
 def test_a_pod_has_resources(both: Both):
     asked = k8s.V1ResourceRequirements(requests={"cpu": "2"})
     stock, ours = both(container_resources=asked)
@@ -86,7 +86,7 @@ def test_a_failure_has_a_message(both: Both):
     assert messages == ["File", "FallbackToLogsOnError"]
 
 
-@difference("The security settings that the level restricted wants are said for every container, sidecars among them.")
+@difference("The security settings of the level restricted are set on every container, including sidecars.")
 def test_a_pod_passes_its_security_level(both: Both):
     first = k8s.V1Container(name="first", image="i:1")
     stock, ours = both(init_containers=[first])
@@ -96,7 +96,7 @@ def test_a_pod_passes_its_security_level(both: Both):
     assert ours["spec"]["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
 
 
-@difference("False and empty values win over a template when they are given.")
+@difference("False and empty values that are set override a template.")
 def test_false_wins(both: Both):
     template = over({"tolerations": [{"key": "gpu"}], "activeDeadlineSeconds": 60})
     stock, ours = both(pod_template_dict=template, tolerations=[], active_deadline_seconds=0)
@@ -105,7 +105,7 @@ def test_false_wins(both: Both):
     assert "tolerations" not in ours["spec"]
 
 
-@difference("Containers are merged by name: base is found wherever it stands.")
+@difference("Containers are merged by name: base is found at any position.")
 def test_base_is_found_by_name(both: Both):
     containers = [
         {"name": "aside", "image": "a:1", "env": [{"name": "A", "value": "1"}]},
@@ -117,7 +117,7 @@ def test_base_is_found_by_name(both: Both):
     assert ours["spec"]["containers"][1]["env"] == [{"name": "A", "value": "1"}]
 
 
-@difference("Of two variables of one name the stronger one stays.")
+@difference("If two variables have the same name, only the stronger one stays.")
 def test_a_variable_is_there_once(both: Both):
     template = over({}, env=[{"name": "A", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}}])
     stock, ours = both(pod_template_dict=template, env_vars={"A": "1"})
@@ -125,7 +125,7 @@ def test_a_variable_is_there_once(both: Both):
     assert [one for one in base_of(ours)["env"] if one["name"] == "A"] == [{"name": "A", "value": "1"}]
 
 
-@difference("A volume, mount or port that a template has as well is there once.")
+@difference("A volume, mount or port that a template also has appears once.")
 def test_a_volume_is_there_once(both: Both):
     claim = k8s.V1Volume(name="v", persistent_volume_claim=k8s.V1PersistentVolumeClaimVolumeSource(claim_name="data"))
     template = over({"volumes": [{"name": "v", "emptyDir": {}}]}, ports=[{"containerPort": 80}])
@@ -136,7 +136,7 @@ def test_a_volume_is_there_once(both: Both):
     assert (len(base_of(stock)["ports"]), base_of(ours)["ports"]) == (2, [{"containerPort": 80}])
 
 
-@difference("Node selectors, tolerations and pull secrets add up with those of a template.")
+@difference("Node selectors, tolerations and pull secrets are added to those of a template.")
 def test_where_a_pod_runs_adds_up(both: Both):
     template = over(
         {"nodeSelector": {"zone": "a"}, "tolerations": [{"key": "gpu"}], "imagePullSecrets": [{"name": "one"}]}
@@ -150,7 +150,7 @@ def test_where_a_pod_runs_adds_up(both: Both):
     assert ours["spec"]["imagePullSecrets"] == [{"name": "one"}, {"name": "two"}]
 
 
-@difference("Security contexts, affinity and resources are merged field by field with those of a template.")
+@difference("Security contexts, affinity and resources are merged with those of a template field by field.")
 def test_a_template_s_group_stays(both: Both):
     template = over({"securityContext": {"fsGroup": 2000}}, securityContext={"readOnlyRootFilesystem": True})
     given = {"security_context": {"runAsUser": 1000}, "container_security_context": {"runAsGroup": 1000}}
@@ -161,7 +161,7 @@ def test_a_template_s_group_stays(both: Both):
     assert base_of(ours)["securityContext"].items() >= {"runAsGroup": 1000, "readOnlyRootFilesystem": True}.items()
 
 
-@difference("Numbers and switches in labels, annotations, node selectors and variables become texts.")
+@difference("Numbers and booleans in labels, annotations, node selectors and variables become strings.")
 def test_numbers_become_texts(both: Both):
     stock, ours = both(labels={"attempt": 1}, env_vars={"DRY": True})
     assert stock["metadata"]["labels"]["attempt"] == 1  # the API takes texts only
@@ -170,14 +170,14 @@ def test_numbers_become_texts(both: Both):
     assert {"name": "DRY", "value": "true"} in base_of(ours)["env"]
 
 
-@difference("Pull secrets may be names, and whatever is a model of the client may be a dictionary.")
+@difference("Pull secrets may be names, and a dictionary may replace any model of the client.")
 def test_names_and_dictionaries_are_taken(both: Both):
     stock, ours = both(image_pull_secrets=["regcred"])
     assert stock["spec"]["imagePullSecrets"] == ["regcred"]  # the API takes objects only
     assert ours["spec"]["imagePullSecrets"] == [{"name": "regcred"}]
 
 
-@difference("A pod_template_file that is not there is refused.")
+@difference("A missing pod_template_file is refused.")
 def test_a_missing_template_is_refused(both: Both):
     task = KubernetesPodOperator(task_id="t", image="b:1", namespace="n", pod_template_file="/nowhere/pod.yaml")
     assert task.build_pod_request_obj(dry_run=True).spec.containers[0].image == "b:1"  # a warning, and no template
@@ -204,7 +204,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
 
 @pytest.mark.filterwarnings("ignore::airflow.exceptions.AirflowProviderDeprecationWarning")
 @difference(
-    "What the team has locked, what is refused above, and what does nothing at all gives a sentence in place of a pod."
+    "Locked values, refused pods (see above) and arguments without effect raise an error instead of creating a pod."
 )
 @pytest.mark.parametrize("what", REFUSED)
 def test_what_would_end_badly_is_refused(both: Both, what: str):
@@ -216,8 +216,8 @@ def test_what_would_end_badly_is_refused(both: Both, what: str):
 
 
 @difference(
-    "A pod that runs says for which run: labels owner, cost-center and trace-id, variables with trace, idempotency key "
-    "and try."
+    "A running pod names its run: labels owner, cost-center and trace-id, variables with trace, idempotency key and "
+    "try."
 )
 def test_a_pod_that_runs_says_for_which_run(publish: Publish):
     publish()
@@ -238,7 +238,7 @@ def test_a_pod_that_runs_says_for_which_run(publish: Publish):
 
 
 def test_the_page_lists_these_differences_and_no_other():
-    _, _, section = PAGE.read_text(encoding="utf-8").partition("## What differs from the stock pod\n")
+    _, _, section = PAGE.read_text(encoding="utf-8").partition("## Differences from the stock operator\n")
     lines = section.partition("\n## ")[0].splitlines()
     assert [line.partition(". ")[2] for line in lines if line[:1].isdigit()] == TOLD
     assert len(TOLD) <= MOST
