@@ -14,13 +14,13 @@ import yaml
 
 from cluster.support.airflow_runs.dag_run import Run
 from cluster.support.airflow_runs.long_runs import (
-    AIRFLOW,
+    COMPONENTS,
     NAMESPACES,
-    components,
-    finished_run,
-    holdings,
-    holdings_again,
-    settle,
+    read_component_pods,
+    read_persistent_state,
+    run_short_dag,
+    wait_for_persistent_state,
+    wait_until_stable,
 )
 from common.command import capture_output
 from common.polling import NotYet, wait_for
@@ -44,18 +44,18 @@ class Story:
 
     def holds_the_same(self) -> bool:
         """Tell whether Airflow has what it had; its API may have another address by now."""
-        return holdings_again(self.stack, connect_airflow(self.stack), self.history) == self.before
+        return wait_for_persistent_state(self.stack, connect_airflow(self.stack), self.history) == self.before
 
     def runs_a_task(self) -> None:
         """Run one, by the secrets, the connection and the account that were there before."""
-        finished_run(self.stack, connect_airflow(self.stack))
+        run_short_dag(self.stack, connect_airflow(self.stack))
 
 
 @pytest.fixture(scope="module")
 def story(stack: Stack, airflow: AirflowApi) -> Iterator[Story]:
-    history = finished_run(stack, airflow)
+    history = run_short_dag(stack, airflow)
     try:
-        yield Story(stack, history, holdings(stack, airflow, history))
+        yield Story(stack, history, read_persistent_state(stack, airflow, history))
     finally:
         if applied(stack):
             remove(stack)
@@ -73,7 +73,7 @@ def apply(stack: Stack) -> None:
     """Apply the rendering to whatever is there."""
     words = ("apply", "--server-side", "--force-conflicts", f"--field-manager={MANAGER}", "-f", "-")
     stack.kubectl(*words, stdin=rendered(stack), timeout_s=180)
-    settle(stack)
+    wait_until_stable(stack)
 
 
 def objects(stack: Stack) -> list[dict[str, Any]]:
@@ -106,7 +106,7 @@ def forget(stack: Stack) -> None:
 
 def gone(stack: Stack) -> None:
     """No pod of Airflow's components is left, not even one that is about to end."""
-    those = f"app.kubernetes.io/component in ({', '.join(AIRFLOW)}),app.kubernetes.io/instance={RELEASE}"
+    those = f"app.kubernetes.io/component in ({', '.join(COMPONENTS)}),app.kubernetes.io/instance={RELEASE}"
     if pods := stack.get("pods", "-n", NAMESPACE, "-l", those)["items"]:
         raise NotYet(", ".join(pod["metadata"]["name"] for pod in pods))
 
@@ -119,9 +119,9 @@ def helm(stack: Stack, *words: str) -> None:
 
 def apply_changes_nothing(story: Story) -> None:
     """Apply what is there already, and see that it stays."""
-    pods = components(story.stack)
+    pods = read_component_pods(story.stack)
     apply(story.stack)
-    assert components(story.stack) == pods
+    assert read_component_pods(story.stack) == pods
     assert story.holds_the_same()
 
 
@@ -149,12 +149,12 @@ def test_helm_install_wait_brings_all_of_it_up_and_finds_what_was_there(story: S
 
 
 def test_helm_upgrade_wait_without_a_change_touches_no_pod_and_with_one_comes_up_again(story: Story):
-    pods = components(story.stack)
+    pods = read_component_pods(story.stack)
     helm(story.stack, "upgrade")
-    assert components(story.stack) == pods
+    assert read_component_pods(story.stack) == pods
     helm(story.stack, "upgrade", "--set", "config.core.parallelism=31")
-    settle(story.stack)
-    now = components(story.stack)
+    wait_until_stable(story.stack)
+    now = read_component_pods(story.stack)
     assert {name for name in now if now[name] != pods[name]} == {
         "api-server",
         "dag-processor",

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from cluster.support.airflow_runs.dag_run import DAGS, Run, drop
+from cluster.support.airflow_runs.dag_run import DAGS, Run, push_dag
 from common.paths import REPOSITORY
 from common.polling import NotYet, wait_for
 from local_cluster.cluster_paths import default_paths
@@ -130,10 +130,10 @@ def _line(text: str, words: str) -> int:
 @pytest.fixture(scope="module")
 def sent(stack: Stack, airflow: AirflowApi) -> Iterator[tuple[Run, dict[str, dict[str, Any]]]]:
     """A run of the DAG, and the pods that Airflow sent in it, by task and map index."""
-    drop(stack, airflow, "alpha", "authoring.py", "authoring")
+    push_dag(stack, airflow, "alpha", "authoring.py", "authoring")
     with watch_pods(stack) as seen:
         run = Run(stack, airflow, "authoring", airflow.trigger_run("authoring"))
-        assert run.end() == "success", run.states()
+        assert run.wait_for_end() == "success", run.task_states()
         pods = {
             f"{pod['metadata']['labels']['task_id']}{pod['metadata']['labels'].get('map_index', '')}": pod
             for pod in seen.with_labels(dag_id="authoring")

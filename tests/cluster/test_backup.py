@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from cluster.support.airflow_runs.long_runs import finished_run, holdings, holdings_again
+from cluster.support.airflow_runs.long_runs import read_persistent_state, run_short_dag, wait_for_persistent_state
 from cluster.support.docs.commands import read_commands, run_commands
-from cluster.support.services.postgres import query
+from cluster.support.services.embedded_database import query_database
 from stack.airflow_api import AirflowApi, NotFoundError
 from stack.release import Stack
 
@@ -16,19 +16,19 @@ BEFORE = "SELECT datname FROM pg_database WHERE datname LIKE 'airflow\\_before\\
 
 
 def test_a_restored_database_is_as_it_was_when_it_was_backed_up(stack: Stack, airflow: AirflowApi, tmp_path: Path):
-    history = finished_run(stack, airflow)
+    history = run_short_dag(stack, airflow)
     airflow.post("variables", {"key": "backup", "value": "kept"})
-    before = holdings(stack, airflow, history)
+    before = read_persistent_state(stack, airflow, history)
     (back_up,), (restore,) = read_commands("database.md", "Backup"), read_commands("database.md", "Restore")
     run_commands(stack, back_up, tmp_path)
     assert (tmp_path / "airflow.dump").stat().st_mode & 0o077 == 0
     airflow.delete("variables/backup")
-    later = finished_run(stack, airflow)
+    later = run_short_dag(stack, airflow)
     run_commands(stack, restore, tmp_path)
-    assert holdings_again(stack, airflow, history) == before
+    assert wait_for_persistent_state(stack, airflow, history) == before
     assert airflow.get("variables/backup")["value"] == "kept"
     with pytest.raises(NotFoundError):
         airflow.list_task_instances(later.dag, later.id)
-    finished_run(stack, airflow)
+    run_short_dag(stack, airflow)
     airflow.delete("variables/backup")
-    query(stack, f"DROP DATABASE {query(stack, BEFORE, 'postgres')}", "postgres")
+    query_database(stack, f"DROP DATABASE {query_database(stack, BEFORE, 'postgres')}", "postgres")

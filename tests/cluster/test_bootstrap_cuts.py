@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cluster.support.cutting_proxy import Line, line
+from cluster.support.cutting_proxy import CuttingProxy, run_cutting_proxy
 from stack.airflow_api import AirflowApi
 from stack.release import Stack
 from stack.temporary_teams import LOGIN, TemporaryTeams, publish_teams
@@ -40,13 +40,13 @@ def team(stack: Stack, airflow: AirflowApi) -> Iterator[TemporaryTeams]:
 
 
 @pytest.fixture(scope="module")
-def cut(stack: Stack, team: TemporaryTeams, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Line]:
-    with line(stack, stack.service_address("airflow-api-server"), tmp_path_factory.mktemp("line")) as it:
+def cut(stack: Stack, team: TemporaryTeams, tmp_path_factory: pytest.TempPathFactory) -> Iterator[CuttingProxy]:
+    with run_cutting_proxy(stack, stack.service_address("airflow-api-server"), tmp_path_factory.mktemp("line")) as it:
         yield it
 
 
 @pytest.fixture(scope="module")
-def bootstrap(cut: Line, programs: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+def bootstrap(cut: CuttingProxy, programs: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     way = ["--kubeconfig", cut.kubeconfig(tmp_path_factory.mktemp("way")), "--airflow-url", cut.url]
     words = [programs / "platformctl", "bootstrap", "--namespace", HOME, "--registry-config", "-", *way]
 
@@ -56,9 +56,11 @@ def bootstrap(cut: Line, programs: Path, tmp_path_factory: pytest.TempPathFactor
     return run
 
 
-def test_these_are_the_writes_of_a_whole_run(bootstrap: Run, cut: Line, team: TemporaryTeams, airflow: AirflowApi):
+def test_these_are_the_writes_of_a_whole_run(
+    bootstrap: Run, cut: CuttingProxy, team: TemporaryTeams, airflow: AirflowApi
+):
     team.delete_objects(airflow)
-    cut.mend()
+    cut.reset()
     done = bootstrap("--yes")
     assert (done.returncode, cut.writes) == (0, WRITES), done.stderr
 
@@ -66,17 +68,17 @@ def test_these_are_the_writes_of_a_whole_run(bootstrap: Run, cut: Line, team: Te
 @pytest.mark.parametrize("heard", [False, True], ids=["never arrives", "arrives and is not answered"])
 @pytest.mark.parametrize("number", range(1, len(WRITES) + 1))
 def test_a_second_run_completes_one_whose_line_was_cut(
-    bootstrap: Run, cut: Line, team: TemporaryTeams, airflow: AirflowApi, number: int, heard: bool
+    bootstrap: Run, cut: CuttingProxy, team: TemporaryTeams, airflow: AirflowApi, number: int, heard: bool
 ):
     team.delete_objects(airflow)
-    cut.mend(number, heard)
+    cut.reset(number, heard)
     broken = bootstrap("--yes")
-    assert (cut.broken, cut.writes) == (True, WRITES[:number])
+    assert (cut.is_cut, cut.writes) == (True, WRITES[:number])
     # The last write only gives the turn back, and a Lease that stays runs out by itself.
     code, ended = (0, "► Reading everything back") if number == len(WRITES) else (3, "Error: No answer from ")
     assert (broken.returncode, broken.stderr.splitlines()[-1][: len(ended)]) == (code, ended)
     assert "Traceback" not in broken.stderr
-    cut.mend()
+    cut.reset()
     completed = bootstrap("--yes", "-o", "json")
     assert completed.returncode == 0, completed.stderr
     assert all(each["healthy"] for each in json.loads(completed.stdout)["evidence"])

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cluster.support.airflow_runs.dag_run import Run, drop
+from cluster.support.airflow_runs.dag_run import Run, push_dag
 from common.polling import NotYet, wait_for
 from stack.airflow_api import AirflowApi
 from stack.git_push import push_files
@@ -44,10 +44,10 @@ with DAG("aims_by_expansion", schedule=None):
 @pytest.fixture(scope="module")
 def unchanged(stack: Stack, airflow: AirflowApi) -> tuple[Run, list[dict[str, Any]]]:
     """A finished run of a DAG that knows nothing of teams, and its pods."""
-    drop(stack, airflow, "alpha", "stock_operator.py", "stock_unchanged")
+    push_dag(stack, airflow, "alpha", "stock_operator.py", "stock_unchanged")
     with watch_pods(stack) as seen:
         run = Run(stack, airflow, "stock_unchanged", airflow.trigger_run("stock_unchanged"))
-        assert run.end() == "success", run.read_log("hello")
+        assert run.wait_for_end() == "success", run.read_log("hello")
         pods = [pod for pod in seen.all() if pod["metadata"]["labels"].get("dag_id") == "stock_unchanged"]
     return run, pods
 
@@ -112,10 +112,10 @@ def _refused(airflow: AirflowApi, files: set[str]) -> dict[str, str]:
 def test_a_task_whose_aim_shows_late_is_refused_by_the_gate_and_not_tried_again(stack: Stack, airflow: AirflowApi):
     url = f"git://{stack.service_address('git-server', 'git')}/alpha.git"
     push_files(url, {"beta_pod.yaml": BETA_POD}, "A pod of beta's")
-    drop(stack, airflow, "alpha", "aims_late.py", "aims_late")
+    push_dag(stack, airflow, "alpha", "aims_late.py", "aims_late")
     with watch_pods(stack) as seen:
         run = Run(stack, airflow, "aims_late", airflow.trigger_run("aims_late"))
-        assert run.end() == "failed"
+        assert run.wait_for_end() == "failed"
         assert [pod for pod in seen.all() if pod["metadata"]["labels"].get("dag_id") == "aims_late"] == []
     for task in airflow.list_task_instances(run.dag, run.id):
         assert (task["state"], task["try_number"]) == ("failed", 1)

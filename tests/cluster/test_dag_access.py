@@ -11,7 +11,14 @@ import pytest
 import yaml
 
 from cluster.support.airflow_runs.dag_run import Run
-from cluster.support.rights.airflow_users import Answer, ask, drop_dags, make_person, remove_person, roles_of
+from cluster.support.rights.airflow_users import (
+    Response,
+    create_user,
+    delete_user,
+    push_team_dags,
+    read_roles,
+    send_request,
+)
 from common.steps import Steps
 from stack.airflow_api import AirflowApi
 from stack.install import install_release
@@ -53,24 +60,24 @@ PATHS = readable_paths()
 @pytest.fixture(scope="module")
 def other(stack: Stack, airflow: AirflowApi) -> Run:
     """A run of beta's DAG that has ended: there is something to find."""
-    drop_dags(stack, airflow)
+    push_team_dags(stack, airflow)
     run = Run(stack, airflow, OTHER, airflow.trigger_run(OTHER), "team-beta")
-    assert run.end() == "success", run.read_log()
+    assert run.wait_for_end() == "success", run.read_log()
     return run
 
 
 @pytest.fixture(scope="module")
 def ada(airflow: AirflowApi, other: Run) -> Iterator[AirflowApi]:
     """Ada, of team alpha."""
-    yield make_person(airflow, "ada", "team-alpha")
-    remove_person(airflow, "ada")
+    yield create_user(airflow, "ada", "team-alpha")
+    delete_user(airflow, "ada")
 
 
 @pytest.fixture(scope="module")
 def ben(airflow: AirflowApi, other: Run) -> Iterator[AirflowApi]:
     """Ben, of team beta."""
-    yield make_person(airflow, "ben", "team-beta")
-    remove_person(airflow, "ben")
+    yield create_user(airflow, "ben", "team-beta")
+    delete_user(airflow, "ben")
 
 
 def test_each_sees_the_dags_of_their_own_team_and_no_others(ada: AirflowApi, ben: AirflowApi, airflow: AirflowApi):
@@ -93,7 +100,7 @@ def teams(who: AirflowApi) -> dict[str, str]:
 
 def test_each_triggers_their_own_team_s_dag_and_reads_its_log(stack: Stack, ada: AirflowApi):
     run = Run(stack, ada, "people_alpha", ada.trigger_run("people_alpha"))
-    assert run.end() == "success"
+    assert run.wait_for_end() == "success"
     assert "for alpha" in run.read_log()
     assert "TeamPodOperator" in ada.get("dagSources/people_alpha")["content"]
 
@@ -122,7 +129,7 @@ def test_each_triggers_their_own_team_s_dag_and_reads_its_log(stack: Stack, ada:
 def test_nobody_acts_on_another_team_s_dag_or_on_what_is_everybody_s(
     stack: Stack, ada: AirflowApi, other: Run, method: str, path: str, body: object
 ):
-    answer = ask(stack, ada.get_token(), method, path.replace("RUN", quote(other.id)), body)
+    answer = send_request(stack, ada.get_token(), method, path.replace("RUN", quote(other.id)), body)
     assert answer.status == 403, answer
 
 
@@ -145,7 +152,7 @@ def test_no_list_names_another_team_s_dag(stack: Stack, ada: AirflowApi, other: 
     assert home <= read  # what the first page of the UI asks for
 
 
-def get(stack: Stack, who: AirflowApi, path: str, names: dict[str, str]) -> Answer:
+def get(stack: Stack, who: AirflowApi, path: str, names: dict[str, str]) -> Response:
     """Read a path as somebody; what it names besides a DAG's parts is the first of its kind."""
     needed = PATHS[path]
     for name, value in names.items():
@@ -154,15 +161,15 @@ def get(stack: Stack, who: AirflowApi, path: str, names: dict[str, str]) -> Answ
         path = path.replace(f"{{{rest}}}", "1")
     values = {"dag_id": names["dag_id"], "start_date": "2026-01-01T00:00:00Z", "interval": "1", "partition_key": "x"}
     query = "&".join(f"{name}={values[name]}" for name in needed)
-    return ask(stack, who.get_token(), "GET", f"{path.replace('{', '').replace('}', '')}?{query}")
+    return send_request(stack, who.get_token(), "GET", f"{path.replace('{', '').replace('}', '')}?{query}")
 
 
 def test_somebody_without_a_team_sees_nothing(airflow: AirflowApi, other: Run, stack: Stack):
-    nobody = make_person(airflow, "nobody", "Public")
+    nobody = create_user(airflow, "nobody", "Public")
     try:
-        assert ask(stack, nobody.get_token(), "GET", "/api/v2/dags").status == 403
+        assert send_request(stack, nobody.get_token(), "GET", "/api/v2/dags").status == 403
     finally:
-        remove_person(airflow, "nobody")
+        delete_user(airflow, "nobody")
 
 
 def test_an_owner_who_has_an_account_gets_the_team_s_role(
@@ -175,6 +182,6 @@ def test_an_owner_who_has_an_account_gets_the_team_s_role(
         install_release(Steps(), stack, values)
         jobs = ("job", "-n", "airflow", "-l", "app.kubernetes.io/component=team-settings")
         stack.kubectl("wait", *jobs, "--for=condition=Complete", "--timeout=180s", timeout_s=190)
-        assert roles_of(airflow, "ada") == {"team-alpha", "team-beta"}
+        assert read_roles(airflow, "ada") == {"team-alpha", "team-beta"}
     finally:
         install_release(Steps(), stack)

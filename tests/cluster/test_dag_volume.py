@@ -89,8 +89,8 @@ def wait_until_read(airflow: AirflowApi, name: str) -> str:
 def test_a_dag_in_a_team_s_folder_runs_for_the_team(stack: Stack, airflow: AirflowApi, volume: None):
     assert wait_until_read(airflow, "volume_first") == "shared-dags"
     run = Run(stack, airflow, "volume_first", airflow.trigger_run("volume_first"), "team-beta")
-    assert run.end() == "success", run.read_log()
-    assert run.task()["pool"] == "team-beta"
+    assert run.wait_for_end() == "success", run.read_log()
+    assert run.task_instance()["pool"] == "team-beta"
 
 
 def test_a_file_that_comes_later_is_read(stack: Stack, airflow: AirflowApi, volume: None):

@@ -10,10 +10,17 @@ import pytest
 import yaml
 
 from cluster.support.airflow_runs.dag_run import Run
-from cluster.support.airflow_runs.long_runs import finished_run, holdings, holdings_again
+from cluster.support.airflow_runs.long_runs import read_persistent_state, run_short_dag, wait_for_persistent_state
 from cluster.support.docs.commands import read_commands, run_commands
 from cluster.support.services import external_database as there
-from cluster.support.services.external_database import DATABASE, HOST, OTHER_NAME, USER, External, external_database
+from cluster.support.services.external_database import (
+    DATABASE,
+    HOST,
+    OTHER_NAME,
+    USER,
+    ExternalDatabase,
+    run_external_database,
+)
 from common.steps import Steps
 from stack.airflow_api import AirflowApi
 from stack.install import install_release
@@ -47,25 +54,27 @@ OTHERS = "PGSSLROOTCERT=/etc/ssl/certs/ca-certificates.crt"
 
 @pytest.fixture(scope="module")
 def history(stack: Stack, airflow: AirflowApi) -> Run:
-    return finished_run(stack, airflow)
+    return run_short_dag(stack, airflow)
 
 
 @pytest.fixture(scope="module")
 def before(stack: Stack, airflow: AirflowApi, history: Run) -> dict[str, Any]:
     """What Airflow has while its database is the embedded one."""
-    return holdings(stack, airflow, history)
+    return read_persistent_state(stack, airflow, history)
 
 
 @pytest.fixture(scope="module")
-def external(stack: Stack, before: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[External]:
+def external(
+    stack: Stack, before: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ExternalDatabase]:
     """Airflow on another database, with a copy of what the embedded one had."""
     folder = tmp_path_factory.mktemp("database")
     (back_up,) = read_commands("database.md", "Backup")
     run_commands(stack, back_up, folder)
-    with external_database(stack) as it:
+    with run_external_database(stack) as it:
         restore = f"pg_restore --username={USER} --dbname={DATABASE} --no-owner --exit-on-error < airflow.dump"
         run_commands(stack, f"kubectl exec --stdin -n {there.NAMESPACE} postgres -- {restore}", folder)
-        ours = {"password": "p%40ss%2Fof-a-test", "ca.crt": it.authority}
+        ours = {"password": "p%40ss%2Fof-a-test", "ca.crt": it.ca_certificate}
         secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "external-db"}, "stringData": ours}
         stack.kubectl("apply", "-n", NAMESPACE, "-f", "-", stdin=json.dumps(secret))
         (folder / "values.yaml").write_text(yaml.safe_dump(values()))
@@ -84,10 +93,10 @@ def values() -> dict[str, object]:
 
 
 def test_airflow_works_with_another_database_and_finds_the_copied_history_there(
-    stack: Stack, airflow: AirflowApi, history: Run, before: dict[str, Any], external: External
+    stack: Stack, airflow: AirflowApi, history: Run, before: dict[str, Any], external: ExternalDatabase
 ):
-    assert holdings_again(stack, airflow, history) == before
-    run = finished_run(stack, airflow)
+    assert wait_for_persistent_state(stack, airflow, history) == before
+    run = run_short_dag(stack, airflow)
     assert external.query(f"SELECT state FROM dag_run WHERE run_id = '{run.id}'") == "success"
     assert stack.get("pods", "-n", NAMESPACE, "-l", "app.kubernetes.io/component=postgresql")["items"] == []
 
@@ -101,7 +110,7 @@ def test_airflow_works_with_another_database_and_finds_the_copied_history_there(
     ],
 )
 def test_only_the_server_for_whose_name_the_authority_vouches_is_taken_by_both_drivers(
-    stack: Stack, external: External, authority: str, host: str, answer: tuple[str, str]
+    stack: Stack, external: ExternalDatabase, authority: str, host: str, answer: tuple[str, str]
 ):
     for expected, said in zip(answer, ask(stack, authority, host), strict=True):
         assert expected in said

@@ -9,9 +9,9 @@ import pytest
 import yaml
 
 from cluster.support.airflow_runs.dag_run import Run
-from cluster.support.airflow_runs.long_runs import finished_run
+from cluster.support.airflow_runs.long_runs import run_short_dag
 from cluster.support.docs.commands import read_commands, run_commands
-from cluster.support.services.postgres import query
+from cluster.support.services.embedded_database import query_database
 from common.steps import Steps
 from stack.airflow_api import AirflowApi, NotFoundError
 from stack.install import install_release
@@ -30,7 +30,7 @@ def folder(stack: Stack, tmp_path: Path) -> Iterator[Path]:
 @pytest.fixture
 def history(stack: Stack, airflow: AirflowApi) -> Run:
     """A run that is young."""
-    return finished_run(stack, airflow)
+    return run_short_dag(stack, airflow)
 
 
 def upgrade(stack: Stack, folder: Path, values: dict[str, object]) -> None:
@@ -39,9 +39,9 @@ def upgrade(stack: Stack, folder: Path, values: dict[str, object]) -> None:
 
 
 def test_old_runs_go_by_the_job_and_young_ones_stay(stack: Stack, airflow: AirflowApi, history: Run, folder: Path):
-    old = finished_run(stack, airflow)
+    old = run_short_dag(stack, airflow)
     for table in ("dag_run", "task_instance"):
-        query(stack, f"UPDATE {table} SET start_date = '{LONG_AGO}' WHERE run_id = '{old.id}'")
+        query_database(stack, f"UPDATE {table} SET start_date = '{LONG_AGO}' WHERE run_id = '{old.id}'")
     upgrade(stack, folder, {"databaseCleanup": {"enabled": True, "retentionDays": 30, "skipArchive": True}})
     (run_now,) = read_commands("database.md", "Cleanup")
     try:
@@ -51,4 +51,4 @@ def test_old_runs_go_by_the_job_and_young_ones_stay(stack: Stack, airflow: Airfl
     with pytest.raises(NotFoundError):
         airflow.get(f"dags/{old.dag}/dagRuns/{old.id}")
     assert airflow.list_task_instances(history.dag, history.id)[0]["state"] == "success"
-    assert query(stack, "SELECT count(*) FROM pg_tables WHERE tablename LIKE '_airflow_deleted_%'") == "0"
+    assert query_database(stack, "SELECT count(*) FROM pg_tables WHERE tablename LIKE '_airflow_deleted_%'") == "0"

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cluster.support.airflow_runs.dag_run import Run, drop
+from cluster.support.airflow_runs.dag_run import Run, push_dag
 from cluster.support.pods.sleeper import POD
 from common.polling import NotYet, wait_for
 from stack.airflow_api import AirflowApi
@@ -25,7 +25,7 @@ Start = Callable[[str], Run]
 @pytest.fixture(scope="module")
 def start(stack: Stack, airflow: AirflowApi) -> Iterator[Start]:
     """Start a run of one of the DAGs; the pods of all of them are removed at the end."""
-    drop(stack, airflow, "alpha", "running_pods.py", "pods_filled")
+    push_dag(stack, airflow, "alpha", "running_pods.py", "pods_filled")
     yield lambda name: Run(stack, airflow, f"pods_{name}", airflow.trigger_run(f"pods_{name}"))
     names = ["filled", *(f"preempted_{kind}" for kind in KINDS)]
     ours = "dag_id in (" + ",".join(f"pods_{name}" for name in names) + ")"
@@ -67,24 +67,24 @@ def urgent_pod() -> dict[str, Any]:
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_preempted_pod_starts_again(start: Start, stack: Stack, slot: None, kind: str):
     run = start(f"preempted_{kind}")
-    preempted = run.running()
+    preempted = run.wait_for_pod()
     stack.kubectl("apply", "-f", "-", stdin=json.dumps(urgent_pod()))
     log = run.wait_for_log(AGAIN)
     assert "Preempt" in log, log[-2000:]
-    assert run.running()["metadata"]["uid"] != preempted["metadata"]["uid"]
+    assert run.wait_for_pod()["metadata"]["uid"] != preempted["metadata"]["uid"]
     assert ended_in_one_try(run)
 
 
 def ended_in_one_try(run: Run) -> bool:
     """Wait for the run's end, and tell whether its task worked in the first of its tries, of which it has one."""
-    assert run.end() == "success", run.read_log()
-    task = run.task()
+    assert run.wait_for_end() == "success", run.read_log()
+    task = run.task_instance()
     return (task["state"], task["try_number"], task["max_tries"]) == ("success", 1, 0)
 
 
 def test_a_pod_that_was_evicted_for_filling_its_own_volume_failed_by_itself(start: Start):
     run = start("filled")
-    assert run.end() == "failed"
+    assert run.wait_for_end() == "failed"
     log = run.read_log()
     assert AGAIN not in log
     assert "exceeds the limit" in log, log[-3000:]

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from cluster.support.airflow_runs.long_runs import AIRFLOW, components, settle
+from cluster.support.airflow_runs.long_runs import COMPONENTS, read_component_pods, wait_until_stable
 from common.polling import NotYet, wait_for
 from stack.release import NAMESPACE, RELEASE, Stack
 
@@ -39,7 +39,7 @@ def found(stack: Stack, programs: Path) -> dict[str, str]:
 @pytest.fixture
 def left_behind(stack: Stack) -> Iterator[None]:
     """A Deployment of the scheduler's name and labels, as a failed upgrade to a shared volume of logs leaves it."""
-    settle(stack)
+    wait_until_stable(stack)
     labels = stack.get("statefulset", f"{RELEASE}-scheduler", "-n", NAMESPACE)["metadata"]["labels"]
     own = {"app": "left-behind"}
     pod = {"metadata": {"labels": own}, "spec": {"containers": [{"name": "c", "image": "busybox:1.35"}]}}
@@ -57,23 +57,23 @@ def left_behind(stack: Stack) -> Iterator[None]:
 @pytest.fixture
 def lost_key(stack: Stack) -> Iterator[None]:
     """The secret for the tasks' tokens has lost its key, while Airflow runs."""
-    settle(stack)
+    wait_until_stable(stack)
     kept = stack.get("secret", LOST, "-n", NAMESPACE)["data"]
     renamed = {"data": {"jwt-secret": None, "jwt": kept["jwt-secret"]}}
     stack.kubectl("patch", "secret", LOST, "-n", NAMESPACE, "-p", json.dumps(renamed))
     yield
     stack.kubectl("patch", "secret", LOST, "-n", NAMESPACE, "-p", json.dumps({"data": {"jwt": None, **kept}}))
-    settle(stack)
+    wait_until_stable(stack)
 
 
 def test_an_installation_that_is_well_has_nothing_to_mend(stack: Stack, programs: Path):
-    settle(stack)
+    wait_until_stable(stack)
     code, judged = doctor(stack, programs)
     seen = {each["object"]: each["seen"] for each in judged}
     assert (code, found(stack, programs)) == (0, {})
     assert {f"Secret {NAMESPACE}/{RELEASE}-{name}": has for name, has in NEEDED.items()}.items() <= seen.items()
     kinds = {"deployment": "Deployment", "statefulset": "StatefulSet"}
-    ready = {f"{kinds[kind]} {NAMESPACE}/{RELEASE}-{name}": "1 of 1 ready" for name, kind in AIRFLOW.items()}
+    ready = {f"{kinds[kind]} {NAMESPACE}/{RELEASE}-{name}": "1 of 1 ready" for name, kind in COMPONENTS.items()}
     assert ready.items() <= seen.items()
 
 
@@ -91,7 +91,7 @@ def test_a_lost_key_is_found_while_all_pods_run_and_so_is_the_pod_that_cannot_st
     before = found(stack, programs)
     assert list(before) == [f"KPO-REL001 Secret {NAMESPACE}/{LOST}"]
     assert before.popitem()[1].startswith("has no key `jwt-secret`, and ")
-    stack.kubectl("delete", "pod", components(stack)["scheduler"][0], "-n", NAMESPACE, "--wait=false")
+    stack.kubectl("delete", "pod", read_component_pods(stack)["scheduler"][0], "-n", NAMESPACE, "--wait=false")
     name = f"KPO-REL003 StatefulSet {NAMESPACE}/{RELEASE}-scheduler"
 
     def probe() -> None:

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from cluster.support.airflow_runs.dag_run import Run, drop
-from cluster.support.airflow_runs.executors import VALUES, WORKERS, release_with
+from cluster.support.airflow_runs.dag_run import Run, push_dag
+from cluster.support.airflow_runs.executors import EXECUTOR_VALUES, WORKER_SELECTOR, release_with_executor
 from stack.airflow_api import AirflowApi
 from stack.pod_watch import ObservedPods, watch_pods
 from stack.release import NAMESPACE, RELEASE, Stack
@@ -49,25 +49,25 @@ class Done:
     held: str
 
 
-@pytest.fixture(scope="module", params=list(VALUES))
+@pytest.fixture(scope="module", params=list(EXECUTOR_VALUES))
 def done(
     stack: Stack, airflow: AirflowApi, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
 ) -> Iterator[Done]:
     """The release with one executor after the other; afterwards it has its own again."""
     executor = str(request.param)
-    with release_with(stack, executor, tmp_path_factory.mktemp("values") / "executor.yaml"):
-        drop(stack, airflow, "alpha", "executors.py", "executors_deferred")
+    with release_with_executor(stack, executor, tmp_path_factory.mktemp("values") / "executor.yaml"):
+        push_dag(stack, airflow, "alpha", "executors.py", "executors_deferred")
         yield run_both(executor, stack, airflow)
 
 
 def run_both(executor: str, stack: Stack, airflow: AirflowApi) -> Done:
-    with watch_pods(stack) as pods, watch_pods(stack, WORKERS) as workers:
+    with watch_pods(stack) as pods, watch_pods(stack, WORKER_SELECTOR) as workers:
         runs = {way: Run(stack, airflow, f"executors_{way}", "") for way in ("waiting", "deferred")}
         runs = {way: Run(stack, airflow, run.dag, airflow.trigger_run(run.dag)) for way, run in runs.items()}
-        runs["waiting"].running()
-        held = all_that_is_in(stack, runs["waiting"].task()["hostname"])
+        runs["waiting"].wait_for_pod()
+        held = all_that_is_in(stack, runs["waiting"].task_instance()["hostname"])
         for run in runs.values():
-            assert run.end() == "success", run.read_log()
+            assert run.wait_for_end() == "success", run.read_log()
     return Done(executor, runs, pods, workers, held)
 
 
@@ -101,7 +101,7 @@ def test_the_pod_is_the_team_s_and_its_log_and_result_come_back(done: Done, airf
 
 @pytest.mark.parametrize("way", ["waiting", "deferred"])
 def test_the_task_ran_where_the_executor_runs_tasks(done: Done, way: str):
-    assert done.runs[way].task()["hostname"].startswith(RUNNER[done.executor])
+    assert done.runs[way].task_instance()["hostname"].startswith(RUNNER[done.executor])
 
 
 def test_only_the_scheduler_holds_airflow_s_keys(done: Done, stack: Stack):

@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from cluster.support.airflow_runs.dag_run import Run
-from cluster.support.airflow_runs.long_runs import READY_S, components, finished_run, holdings
+from cluster.support.airflow_runs.long_runs import READY_S, read_component_pods, read_persistent_state, run_short_dag
 from cluster.support.docs.commands import read_commands, run_commands
 from common.command import CommandError, capture_output
 from common.paths import REPOSITORY
@@ -108,7 +108,7 @@ def remove(stack: Stack) -> None:
 @pytest.fixture(scope="module")
 def history(stack: Stack, airflow: AirflowApi) -> Run:
     """A run in the release that stands already."""
-    return finished_run(stack, airflow)
+    return run_short_dag(stack, airflow)
 
 
 @pytest.fixture(scope="module")
@@ -116,8 +116,8 @@ def before(stack: Stack, airflow: AirflowApi, history: Run) -> dict[str, Any]:
     """What that release has and runs, and what lies in no namespace."""
     remove(stack)
     return {
-        "pods": components(stack),
-        "holdings": holdings(stack, airflow, history),
+        "pods": read_component_pods(stack),
+        "holdings": read_persistent_state(stack, airflow, history),
         "cluster": cluster_wide(stack),
     }
 
@@ -159,7 +159,7 @@ def run(place: Place, programs: Path) -> tuple[Run, list[dict[str, Any]]]:
         [programs / "platformctl", "bootstrap", "--yes", "-n", HOME], env=place.stack.environment, timeout_s=300
     )
     with watch_pods(place.stack) as seen:
-        run = finished_run(place.stack, place.airflow())
+        run = run_short_dag(place.stack, place.airflow())
         return run, [pod for pod in seen.with_labels(dag_id=run.dag) if run.owns(pod)]
 
 
@@ -201,15 +201,15 @@ def test_the_team_s_namespace_has_its_account_and_lets_this_airflow_start_pods(s
 
 def test_a_task_of_the_team_runs_in_the_team_s_namespace(run: tuple[Run, list[dict[str, Any]]]):
     (pod,) = run[1]
-    assert run[0].task()["state"] == "success"
+    assert run[0].task_instance()["state"] == "success"
     assert (pod["metadata"]["namespace"], pod["spec"]["serviceAccountName"]) == (TEAM_HOME, "team-pod")
 
 
 def test_to_apply_it_again_changes_no_pod_and_no_secret(place: Place, run: tuple[Run, list[dict[str, Any]]]):
-    kept, task = place.kept(), run[0].task()
+    kept, task = place.kept(), run[0].task_instance()
     place.type_in(APPLYING)
     wait_for_all(place.stack)
-    assert (place.kept(), run[0].task()) == (kept, task)
+    assert (place.kept(), run[0].task_instance()) == (kept, task)
 
 
 def test_kubectl_would_take_it_without_server_side_as_well(stack: Stack, place: Place):
@@ -239,5 +239,5 @@ def test_to_delete_it_leaves_nothing_and_the_other_release_as_it_was(
     remove(stack)
     wait_until_left(stack, set())
     assert cluster_wide(stack) - before["cluster"] == set()
-    assert components(stack) == before["pods"]
-    assert holdings(stack, airflow, history) == before["holdings"]
+    assert read_component_pods(stack) == before["pods"]
+    assert read_persistent_state(stack, airflow, history) == before["holdings"]

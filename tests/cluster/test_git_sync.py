@@ -15,8 +15,8 @@ import pytest
 import yaml
 
 from cluster.support.airflow_runs.dag_run import Run
-from cluster.support.airflow_runs.executors import release_with
-from cluster.support.services.private_git import USER, PrivateGit, credentials, private_git
+from cluster.support.airflow_runs.executors import release_with_executor
+from cluster.support.services.private_git import USER, PrivateGit, apply_credentials, run_private_git
 from common.polling import NotYet, wait_for
 from common.steps import Steps
 from stack.airflow_api import AirflowApi, NotFoundError
@@ -82,8 +82,8 @@ def wait_for_tag(airflow: AirflowApi, dag: str, tag: str, deadline_s: float = 18
 def test_a_dag_in_a_team_s_folder_runs_for_the_team(stack: Stack, airflow: AirflowApi, shared: str):
     wait_for_tag(airflow, "shared_beta", "first")
     run = Run(stack, airflow, "shared_beta", airflow.trigger_run("shared_beta"), "team-beta")
-    assert run.end() == "success", run.read_log()
-    assert run.task()["pool"] == "team-beta"
+    assert run.wait_for_end() == "success", run.read_log()
+    assert run.task_instance()["pool"] == "team-beta"
 
 
 def test_what_is_pushed_later_is_read_a_new_file_and_a_changed_one(stack: Stack, airflow: AirflowApi, shared: str):
@@ -155,12 +155,12 @@ class Behind:
     def commit(self, tag: str) -> None:
         """Push the DAG with this tag."""
         text = DAG.format(team="beta", tag=tag).replace("shared_", "behind_")
-        self.server.commit("dags", "dags/beta/behind.py", text)
+        self.server.commit_file("dags", "dags/beta/behind.py", text)
 
     def let_in(self, password: str) -> None:
         """Let this password open it from now on, and put it into the Secret."""
-        self.server.let_in(password)
-        credentials(self.stack, self.secret, "basic-auth", {"username": USER, "password": password})
+        self.server.set_password(password)
+        apply_credentials(self.stack, self.secret, "basic-auth", {"username": USER, "password": password})
 
     def followed(self, repo: str) -> dict[str, Any]:
         """Give the values that let the release follow it at this address."""
@@ -179,7 +179,7 @@ class Behind:
 @pytest.fixture
 def behind(stack: Stack, airflow: AirflowApi, tmp_path: Path) -> Iterator[Behind]:
     try:
-        with private_git(stack) as server:
+        with run_private_git(stack) as server:
             yield Behind(stack, server, tmp_path / "behind.yaml")
             install_release(Steps(), stack)
             # Airflow keeps the DAGs of a place that it no longer looks into.
@@ -193,7 +193,7 @@ def test_a_password_opens_a_private_one_and_a_new_one_is_used_without_a_restart_
 ):
     behind.commit("first")
     behind.let_in("brook")
-    behind.values.write_text(yaml.safe_dump(behind.followed(behind.server.http("dags"))))
+    behind.values.write_text(yaml.safe_dump(behind.followed(behind.server.http_url("dags"))))
     install_release(Steps(), stack, behind.values)
     wait_for_tag(airflow, behind.dag, "first")
     pods = behind.pods()
@@ -221,10 +221,10 @@ def test_a_key_opens_one_over_ssh_for_the_sidecars_and_for_the_pod_of_a_single_t
     stack: Stack, airflow: AirflowApi, behind: Behind
 ):
     behind.commit("by-ssh")
-    data = {"ssh-privatekey": behind.server.new_key(), "known_hosts": behind.server.host_key()}
-    credentials(stack, behind.secret, "ssh-auth", data)
-    values = behind.followed(behind.server.ssh("dags"))
-    with release_with(stack, "KubernetesExecutor", behind.values, values):
+    data = {"ssh-privatekey": behind.server.create_key(), "known_hosts": behind.server.read_host_key()}
+    apply_credentials(stack, behind.secret, "ssh-auth", data)
+    values = behind.followed(behind.server.ssh_url("dags"))
+    with release_with_executor(stack, "KubernetesExecutor", behind.values, values):
         wait_for_tag(airflow, behind.dag, "by-ssh")
         run = Run(stack, airflow, behind.dag, airflow.trigger_run(behind.dag), "team-beta")
-        assert run.end() == "success", run.read_log()
+        assert run.wait_for_end() == "success", run.read_log()

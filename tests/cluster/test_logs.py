@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from cluster.support.airflow_runs.dag_run import Run
-from cluster.support.airflow_runs.log_runs import two_runs
+from cluster.support.airflow_runs.log_runs import run_logging_dags
 from common.polling import NotYet, wait_for
 from stack.airflow_api import AirflowApi
 from stack.release import NAMESPACE, RELEASE, Stack
@@ -20,7 +20,7 @@ OLD = "/opt/airflow/logs/dag_id=gone/run_id=gone/task_id=work/attempt=1.log"
 @pytest.fixture(scope="module")
 def runs(stack: Stack, airflow: AirflowApi) -> dict[str, Run]:
     """A run whose task waited in its own process, and one that was deferred; both have ended."""
-    return two_runs(stack, airflow, "logs", "its logs outlive all pods")
+    return run_logging_dags(stack, airflow, "logs", "its logs outlive all pods")
 
 
 def settle(stack: Stack) -> None:

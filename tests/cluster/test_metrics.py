@@ -9,8 +9,8 @@ import yaml
 
 from chart.rendering import Object
 from cluster.support.airflow_runs.dag_run import Run
-from cluster.support.rights.airflow_users import drop_dags
-from cluster.support.services.prometheus import WATCHED, Prometheus, groups, running
+from cluster.support.rights.airflow_users import push_team_dags
+from cluster.support.services.prometheus import MONITORING_VALUES, Prometheus, alert_groups, run_prometheus
 from common.polling import NotYet, wait_for
 from common.steps import Steps
 from stack.airflow_api import AirflowApi
@@ -79,10 +79,10 @@ TROUBLE = {
 def prometheus(stack: Stack, airflow: AirflowApi, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
     """A Prometheus that watches the release, which sends metrics as long as it runs."""
     values = tmp_path_factory.mktemp("values") / "statsd.yaml"
-    values.write_text(yaml.safe_dump({"statsd": WATCHED["statsd"]}))
+    values.write_text(yaml.safe_dump({"statsd": MONITORING_VALUES["statsd"]}))
     try:
         install_release(Steps(), stack, values)
-        with running(stack) as found:
+        with run_prometheus(stack) as found:
             yield found
     finally:
         install_release(Steps(), stack)
@@ -91,36 +91,36 @@ def prometheus(stack: Stack, airflow: AirflowApi, tmp_path_factory: pytest.TempP
 @pytest.fixture(scope="module")
 def ran(stack: Stack, airflow: AirflowApi, prometheus: Prometheus) -> Run:
     """A run of a team's DAG that has ended."""
-    drop_dags(stack, airflow)
+    push_team_dags(stack, airflow)
     run = Run(stack, airflow, "people_alpha", airflow.trigger_run("people_alpha"))
-    assert run.end() == "success", run.read_log()
+    assert run.wait_for_end() == "success", run.read_log()
     return run
 
 
 @pytest.mark.parametrize("metric", STEADY)
 def test_what_alerts_and_dashboard_ask_for_comes_out_of_airflow(prometheus: Prometheus, metric: str):
-    assert prometheus.wait_for(metric)
+    assert prometheus.wait_for_values(metric)
 
 
 def test_a_team_is_known_by_its_pool(prometheus: Prometheus):
-    slots = prometheus.wait_for("max by (team) (airflow_pool_open_slots + airflow_pool_running_slots)", "team")
+    slots = prometheus.wait_for_values("max by (team) (airflow_pool_open_slots + airflow_pool_running_slots)", "team")
     assert {team: slots.get(team) for team in ("alpha", "beta")} == {"alpha": 128, "beta": 128}
 
 
 def test_a_task_s_end_is_counted_by_dag_and_state(prometheus: Prometheus, ran: Run):
     query = 'sum by (state) (airflow_ti_finish{dag_id="people_alpha", task_id="work", state="success"})'
-    assert prometheus.wait_for(query, "state")["success"] >= 1
+    assert prometheus.wait_for_values(query, "state")["success"] >= 1
 
 
 def test_the_alerts_are_evaluated_and_none_fires_on_a_healthy_release(prometheus: Prometheus, ran: Run):
     def probe() -> dict[str, str]:
-        found = prometheus.alerts()
+        found = prometheus.read_alerts()
         if unknown := [name for name, alert in found.items() if alert["health"] != "ok"]:
             raise NotYet(f"not evaluated: {unknown}")
         return {name: alert["state"] for name, alert in found.items()}
 
     states = wait_for("Prometheus to evaluate the alerts", probe, 60, interval_s=2)
-    assert sorted(states) == sorted(alert["alert"] for group in groups() for alert in group["rules"])
+    assert sorted(states) == sorted(alert["alert"] for group in alert_groups() for alert in group["rules"])
     assert {name for name, state in states.items() if state == "firing"} == set()
 
 
@@ -128,7 +128,7 @@ def test_a_file_that_cannot_be_read_is_on_its_way_to_an_alert(stack: Stack, prom
     url = f"git://{stack.service_address('git-server', 'git')}/beta.git"
 
     def probe() -> None:
-        alert = prometheus.alerts()["AirflowImportErrors"]
+        alert = prometheus.read_alerts()["AirflowImportErrors"]
         if alert["state"] != "pending":
             raise NotYet(f"its state is {alert['state']}")
 
@@ -152,8 +152,8 @@ def case(series: Object, trouble: str) -> Object:
 
 
 def test_each_alert_fires_on_its_trouble_and_a_healthy_release_is_silent(prometheus: Prometheus):
-    rules = {alert["alert"]: alert for group in groups() for alert in group["rules"]}
+    rules = {alert["alert"]: alert for group in alert_groups() for alert in group["rules"]}
     assert set(TROUBLE) == set(rules)
     tests = [case(HEALTHY, "")]
     tests += [case({**HEALTHY, **trouble}, name) for name, trouble in TROUBLE.items()]
-    assert prometheus.promtool_test({"evaluation_interval": "1m", "tests": tests}) == ""
+    assert prometheus.run_promtool({"evaluation_interval": "1m", "tests": tests}) == ""

@@ -17,17 +17,17 @@ import yaml
 
 from cluster.support.airflow_runs.dag_run import Run
 from cluster.support.airflow_runs.long_runs import (
-    components,
-    finished_run,
-    holdings,
-    holdings_again,
-    kill,
-    settle,
-    wait_until_ready,
+    kill_component_pod,
+    read_component_pods,
+    read_persistent_state,
+    run_short_dag,
+    wait_for_component,
+    wait_for_persistent_state,
+    wait_until_stable,
 )
 from cluster.support.docs.commands import read_commands, run_commands
-from cluster.support.pods.container_end import END_S, wait_for_last_words
-from cluster.support.services.postgres import query
+from cluster.support.pods.container_end import END_S, wait_for_container_end
+from cluster.support.services.embedded_database import query_database
 from common.command import capture_output
 from common.paths import REPOSITORY
 from common.polling import NotYet, wait_for
@@ -59,30 +59,30 @@ FAB_AHEAD = SENTENCE(
 
 @pytest.fixture(scope="module")
 def history(stack: Stack, airflow: AirflowApi) -> Iterator[Run]:
-    yield finished_run(stack, airflow)
+    yield run_short_dag(stack, airflow)
     install_release(Steps(), stack)
 
 
 @contextmanager
 def ahead(stack: Stack, table: str) -> Iterator[None]:
     """The database is as a newer image would have left it."""
-    known = query(stack, f"SELECT version_num FROM {table}")
-    query(stack, f"UPDATE {table} SET version_num = '{LATER}'")
+    known = query_database(stack, f"SELECT version_num FROM {table}")
+    query_database(stack, f"UPDATE {table} SET version_num = '{LATER}'")
     try:
         yield
     finally:
-        query(stack, f"UPDATE {table} SET version_num = '{known}'")
+        query_database(stack, f"UPDATE {table} SET version_num = '{known}'")
 
 
 def test_pods_and_the_migration_job_say_that_the_database_is_ahead_and_the_job_gives_up(
     stack: Stack, history: Run, tmp_path: Path
 ):
     with ahead(stack, "alembic_version"):
-        kill(stack, "dag-processor")
+        kill_component_pod(stack, "dag-processor")
         another_job(stack, tmp_path)
-        wait_for_last_words(stack, "migration", "migrate", 65, AIRFLOW_AHEAD)
+        wait_for_container_end(stack, "migration", "migrate", 65, AIRFLOW_AHEAD)
         wait_for("the migration Job to give up", lambda: given_up(stack), deadline_s=60)
-        wait_for_last_words(stack, "dag-processor", "wait-for-migrations", 65, AIRFLOW_AHEAD)
+        wait_for_container_end(stack, "dag-processor", "wait-for-migrations", 65, AIRFLOW_AHEAD)
 
 
 def another_job(stack: Stack, folder: Path) -> None:
@@ -106,34 +106,34 @@ def given_up(stack: Stack) -> None:
 
 
 def test_the_waiting_pod_starts_once_the_database_is_right_again(stack: Stack, history: Run):
-    wait_until_ready(stack, "dag-processor")
+    wait_for_component(stack, "dag-processor")
 
 
 def test_pods_say_that_the_tables_of_people_are_ahead_and_how_those_are_taken_back(stack: Stack, history: Run):
     with ahead(stack, "alembic_version_fab"):
-        kill(stack, "dag-processor")
-        wait_for_last_words(stack, "dag-processor", "wait-for-migrations", 65, FAB_AHEAD)
+        kill_component_pod(stack, "dag-processor")
+        wait_for_container_end(stack, "dag-processor", "wait-for-migrations", 65, FAB_AHEAD)
 
 
 def test_the_tables_of_people_are_taken_back_as_the_page_says(stack: Stack, history: Run):
-    wait_until_ready(stack, "dag-processor")
-    newest = query(stack, "SELECT version_num FROM alembic_version_fab")
+    wait_for_component(stack, "dag-processor")
+    newest = query_database(stack, "SELECT version_num FROM alembic_version_fab")
     run_commands(stack, read_commands("upgrade.md", "FAB tables")[0], REPOSITORY)
-    assert query(stack, "SELECT version_num FROM alembic_version_fab") == OF_FAB_1_4 != newest
+    assert query_database(stack, "SELECT version_num FROM alembic_version_fab") == OF_FAB_1_4 != newest
 
 
 def test_the_schema_is_taken_back_and_a_rollback_brings_everything_up(stack: Stack, airflow: AirflowApi, history: Run):
     install_release(Steps(), stack)
-    before = holdings(stack, airflow, history)
+    before = read_persistent_state(stack, airflow, history)
     back, forth = commands_of_going_back(revision(stack))[:2]
     run_commands(stack, back, REPOSITORY)
-    assert query(stack, "SELECT version_num FROM alembic_version") == OF_AIRFLOW_3_2
-    assert components(stack).keys() == {"postgresql"}
+    assert query_database(stack, "SELECT version_num FROM alembic_version") == OF_AIRFLOW_3_2
+    assert read_component_pods(stack).keys() == {"postgresql"}
     run_commands(stack, forth, REPOSITORY)
-    settle(stack)
-    assert query(stack, "SELECT version_num FROM alembic_version_fab") != OF_FAB_1_4
-    assert holdings_again(stack, airflow, history) == before
-    finished_run(stack, airflow)
+    wait_until_stable(stack)
+    assert query_database(stack, "SELECT version_num FROM alembic_version_fab") != OF_FAB_1_4
+    assert wait_for_persistent_state(stack, airflow, history) == before
+    run_short_dag(stack, airflow)
 
 
 def revision(stack: Stack) -> int:
@@ -155,7 +155,7 @@ def test_pods_that_cannot_start_hang_after_a_rollback_until_they_are_deleted(
     stack: Stack, airflow: AirflowApi, history: Run, tmp_path: Path
 ):
     install_release(Steps(), stack)
-    before = holdings(stack, airflow, history)
+    before = read_persistent_state(stack, airflow, history)
     rollback, follow_up = commands_of_going_back(revision(stack))[2].split("kubectl delete")
     upgrade(stack, tmp_path, {"platform": {"package": "image"}})
     stuck = wait_for("scheduler and triggerer to fail", lambda: failing(stack), END_S, interval_s=2)
@@ -163,9 +163,9 @@ def test_pods_that_cannot_start_hang_after_a_rollback_until_they_are_deleted(
     sleep(60)
     assert failing(stack) == stuck
     run_commands(stack, f"kubectl delete{follow_up}", REPOSITORY)
-    settle(stack)
-    assert holdings_again(stack, airflow, history) == before
-    finished_run(stack, airflow)
+    wait_until_stable(stack)
+    assert wait_for_persistent_state(stack, airflow, history) == before
+    run_short_dag(stack, airflow)
 
 
 def failing(stack: Stack) -> dict[str, str]:

@@ -16,22 +16,29 @@ from typing import Any
 import pytest
 
 from cluster.support.pods.sleeper import POD
-from cluster.support.rights.bootstrap_operations import OUTSIDE, ask_a_node, delete_data, lead_out, outside, take_over
+from cluster.support.rights.bootstrap_operations import (
+    REMOTE_NAMESPACE,
+    check_login_on_node,
+    delete_data,
+    plan_remote_connection,
+    publish_remote_team,
+    take_over_lease,
+)
 from cluster.support.rights.operations import (
     TEAM,
+    Actor,
     Operation,
-    Somebody,
-    bootstrap,
-    clean_up,
-    doctor,
-    kubectl,
+    bootstrap_team,
+    create_secret,
+    delete_finished_pod,
+    handle_worker_pod,
     list_teams,
-    looked_at,
-    make_secret,
-    task,
-    worker,
+    read_operations,
+    run_doctor,
+    run_kubectl,
+    run_task,
 )
-from cluster.support.rights.reduced_account import Mutant, Right, all_rights, rules_of, without
+from cluster.support.rights.reduced_account import ReducedAccount, Right, list_rights, read_role, rules_without
 from common.paths import REPOSITORY
 from common.steps import Steps
 from stack.airflow_api import AirflowApi
@@ -42,13 +49,13 @@ PLACES: dict[str, tuple[str, ...]] = {
     "pod-launcher": (TEAM,),
     "pod-cleaner": (TEAM,),
     "team-developer": (TEAM,),
-    "bootstrap-operator": ("team-beta", f"{OUTSIDE}-0"),
-    "bootstrap-operator-release": (NAMESPACE, OUTSIDE),
+    "bootstrap-operator": ("team-beta", f"{REMOTE_NAMESPACE}-0"),
+    "bootstrap-operator-release": (NAMESPACE, REMOTE_NAMESPACE),
     "bootstrap-operator-cluster": ("",),
     "bootstrap-operator-delete": ("team-beta",),
     "bootstrap-operator-environment": (NAMESPACE,),
     "bootstrap-operator-registry": ("team-beta",),
-    "bootstrap-operator-target": (OUTSIDE,),
+    "bootstrap-operator-target": (REMOTE_NAMESPACE,),
     "doctor": (NAMESPACE,),
     "secret-maker": (NAMESPACE,),
     "worker-launcher": (NAMESPACE,),
@@ -86,7 +93,7 @@ _OF_A_NODE = [
 _DOCTORED = ("configmaps", "cronjobs", "deployments", "jobs", "pods", "statefulsets")
 """What a doctor lists."""
 
-WAITING, FAILING, DEFERRED = task("waiting"), task("failing"), task("deferred")
+WAITING, FAILING, DEFERRED = run_task("waiting"), run_task("failing"), run_task("deferred")
 
 OPERATIONS: dict[str, dict[tuple[str, str], Operation]] = {
     "pod-launcher": {
@@ -97,40 +104,42 @@ OPERATIONS: dict[str, dict[tuple[str, str], Operation]] = {
         ("list", "events"): FAILING,
         ("watch", "events"): DEFERRED,
     },
-    "pod-cleaner": {("list", "pods"): clean_up, ("delete", "pods"): clean_up},
-    "secret-maker": {("create", "secrets"): make_secret},
-    "worker-launcher": {(verb, "pods"): worker for verb in ("create", "delete", "list", "patch", "watch")},
+    "pod-cleaner": {("list", "pods"): delete_finished_pod, ("delete", "pods"): delete_finished_pod},
+    "secret-maker": {("create", "secrets"): create_secret},
+    "worker-launcher": {(verb, "pods"): handle_worker_pod for verb in ("create", "delete", "list", "patch", "watch")},
     "team-developer": {
-        **looked_at("pods", "mutation"),
-        ("delete", "pods"): kubectl("delete pod mutation --dry-run=server"),
-        ("get", "pods/log"): kubectl("logs mutation"),
-        **looked_at("events", "{event}"),
-        **looked_at("limitranges", "mutation"),
-        **looked_at("resourcequotas", "mutation"),
-        **looked_at("persistentvolumeclaims", "data"),
+        **read_operations("pods", "mutation"),
+        ("delete", "pods"): run_kubectl("delete pod mutation --dry-run=server"),
+        ("get", "pods/log"): run_kubectl("logs mutation"),
+        **read_operations("events", "{event}"),
+        **read_operations("limitranges", "mutation"),
+        **read_operations("resourcequotas", "mutation"),
+        **read_operations("persistentvolumeclaims", "data"),
     },
     "bootstrap-operator": {
-        **{(verb, "secrets"): bootstrap for verb in ("create", "get", "patch")},
-        **{(verb, "persistentvolumeclaims"): bootstrap for verb in ("create", "list", "patch")},
+        **{(verb, "secrets"): bootstrap_team for verb in ("create", "get", "patch")},
+        **{(verb, "persistentvolumeclaims"): bootstrap_team for verb in ("create", "list", "patch")},
     },
     "bootstrap-operator-release": {
-        ("list", "configmaps"): bootstrap,
-        ("get", "secrets"): bootstrap,
-        ("get", "services"): bootstrap,
-        ("list", "pods"): bootstrap,
-        **{(verb, "pods/portforward"): bootstrap for verb in ("create", "get")},
-        **{(verb, "leases"): bootstrap for verb in ("create", "get")},
-        **{(verb, "leases"): take_over for verb in ("update", "delete")},
+        ("list", "configmaps"): bootstrap_team,
+        ("get", "secrets"): bootstrap_team,
+        ("get", "services"): bootstrap_team,
+        ("list", "pods"): bootstrap_team,
+        **{(verb, "pods/portforward"): bootstrap_team for verb in ("create", "get")},
+        **{(verb, "leases"): bootstrap_team for verb in ("create", "get")},
+        **{(verb, "leases"): take_over_lease for verb in ("update", "delete")},
     },
     "bootstrap-operator-delete": {(verb, "persistentvolumeclaims"): delete_data for verb in ("delete", "get", "list")},
-    "bootstrap-operator-environment": {(verb, "secrets"): lead_out for verb in ("create", "get", "patch")},
-    "bootstrap-operator-registry": dict.fromkeys(_OF_A_NODE, ask_a_node),
-    "bootstrap-operator-target": {("create", "serviceaccounts/token"): lead_out},
-    "doctor": {("get", "secrets"): doctor, **{("list", kind): doctor for kind in _DOCTORED}},
+    "bootstrap-operator-environment": {
+        (verb, "secrets"): plan_remote_connection for verb in ("create", "get", "patch")
+    },
+    "bootstrap-operator-registry": dict.fromkeys(_OF_A_NODE, check_login_on_node),
+    "bootstrap-operator-target": {("create", "serviceaccounts/token"): plan_remote_connection},
+    "doctor": {("get", "secrets"): run_doctor, **{("list", kind): run_doctor for kind in _DOCTORED}},
     "bootstrap-operator-cluster": {
-        ("get", "namespaces"): bootstrap,
+        ("get", "namespaces"): bootstrap_team,
         ("list", "namespaces"): list_teams,
-        ("list", "storageclasses"): bootstrap,
+        ("list", "storageclasses"): bootstrap_team,
     },
 }
 
@@ -175,19 +184,19 @@ def somebody(
     programs: Path,
     namespace_factory: Any,
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Somebody]:
+) -> Iterator[Actor]:
     """The account, and what there is to be looked at in team alpha's namespace."""
     folder = tmp_path_factory.mktemp("mutant")
     contract = folder / "contract.json"
     contract.write_text(json.dumps(stack.read_contract()))
-    mutant = Mutant.make(stack, str(namespace_factory("mutation").name), folder)
+    mutant = ReducedAccount.create(stack, str(namespace_factory("mutation").name), folder)
     try:
         stack.kubectl("apply", "-n", TEAM, "-f", "-", stdin=json.dumps(THINGS))
         stack.kubectl("wait", "pod/mutation", "-n", TEAM, "--for=condition=Ready", "--timeout=60s", timeout_s=70)
-        with outside(stack, airflow):
-            yield Somebody(mutant, contract, programs)
+        with publish_remote_team(stack, airflow):
+            yield Actor(mutant, contract, programs)
     finally:
-        mutant.forget()
+        mutant.revoke_grants()
         kinds = "pod,limitrange,resourcequota"
         stack.kubectl("delete", kinds, "mutation", "-n", TEAM, "--ignore-not-found", "--grace-period=1")
         stack.kubectl("delete", "secret", "mutation", "-n", NAMESPACE, "--ignore-not-found")
@@ -196,7 +205,7 @@ def somebody(
 
 
 @pytest.fixture(scope="module")
-def control(somebody: Somebody) -> Callable[[Operation], str]:
+def control(somebody: Actor) -> Callable[[Operation], str]:
     """Gives what an operation says where nothing is missing; each is run once."""
     said: dict[Operation, str] = {}
 
@@ -208,30 +217,30 @@ def control(somebody: Somebody) -> Callable[[Operation], str]:
     return run
 
 
-def grant_everything(somebody: Somebody, role: str) -> None:
+def grant_everything(somebody: Actor, role: str) -> None:
     """Give somebody this role and those that go with it, and nothing else."""
-    somebody.mutant.forget()
+    somebody.mutant.revoke_grants()
     for each in TOGETHER.get(role, (role,)):
-        somebody.mutant.grant(each, rules_of(each), PLACES[each])
+        somebody.mutant.grant(each, read_role(each), PLACES[each])
 
 
-@pytest.mark.parametrize("right", [pytest.param(right, id=str(right)) for right in all_rights()])
+@pytest.mark.parametrize("right", [pytest.param(right, id=str(right)) for right in list_rights()])
 def test_without_this_right_something_breaks(
-    somebody: Somebody, control: Callable[[Operation], str], right: Right
+    somebody: Actor, control: Callable[[Operation], str], right: Right
 ) -> None:
     operation = OPERATIONS[right.role][right.verb, right.resource]
     place = PLACES[right.role][0]
     grant_everything(somebody, right.role)
-    somebody.mutant.wait_until(right, place, allowed=True)
+    somebody.mutant.wait_until_decided(right, place, allowed=True)
     whole = control(operation)
     assert not re.search(sign_of(right), whole), whole
     assert not re.search(REFUSED, whole), whole
-    somebody.mutant.grant(right.role, without(right), PLACES[right.role])
-    somebody.mutant.wait_until(right, place, allowed=False)
+    somebody.mutant.grant(right.role, rules_without(right), PLACES[right.role])
+    somebody.mutant.wait_until_decided(right, place, allowed=False)
     broken = operation(somebody)
     assert re.search(sign_of(right), broken), broken
 
 
 def test_every_role_is_tried_and_that_of_the_teams_pods_has_no_rights() -> None:
     roles = {file.stem for file in (REPOSITORY / "rbac").glob("*.yaml")}
-    assert roles - {right.role for right in all_rights()} == {"team-pod"}
+    assert roles - {right.role for right in list_rights()} == {"team-pod"}

@@ -16,21 +16,21 @@ import pytest
 import yaml
 
 from cluster.support.airflow_runs.dag_run import DAGS, Run
-from cluster.support.airflow_runs.executors import CLAIM, VALUES, WORKERS
-from cluster.support.network.connectivity import outside, reached, standing
+from cluster.support.airflow_runs.executors import EXECUTOR_VALUES, LOG_CLAIM, WORKER_SELECTOR
+from cluster.support.network.connectivity import find_reachable, open_host_ports, run_servers
 from cluster.support.network.enforced_release import (
     ALPHA,
     BETA,
+    CONTROLLER,
     NEIGHBOUR,
-    PEOPLE,
-    SERVICE,
     SHOP,
+    SHOP_SERVICE,
     STRANGER,
-    Enforced,
-    targets,
-    values,
+    EnforcedRelease,
+    connection_targets,
+    release_values,
 )
-from cluster.support.network.enforcer import enforcing
+from cluster.support.network.enforcer import enforce_policies
 from common.polling import NotYet, wait_for
 from common.steps import Steps
 from stack.git_push import push_files
@@ -48,30 +48,32 @@ def jobs(stack: Stack) -> dict[str, dict[str, Any]]:
 @pytest.fixture(scope="module")
 def around(stack: Stack) -> Iterator[list[int]]:
     """Everybody who tries to connect, and two ports outside; afterwards the release is as it was."""
-    with outside(2) as ports, standing(stack, PEOPLE, STRANGER, NEIGHBOUR, SHOP, ALPHA, BETA):
+    with open_host_ports(2) as ports, run_servers(stack, CONTROLLER, STRANGER, NEIGHBOUR, SHOP, ALPHA, BETA):
         try:
-            stack.kubectl("create", "-f", "-", stdin=json.dumps(SERVICE))
-            stack.kubectl("apply", "--server-side", "-f", "-", stdin=json.dumps(CLAIM))
+            stack.kubectl("create", "-f", "-", stdin=json.dumps(SHOP_SERVICE))
+            stack.kubectl("apply", "--server-side", "-f", "-", stdin=json.dumps(LOG_CLAIM))
             yield ports
         finally:
             install_release(Steps(), stack)
-            stack.kubectl("delete", "pods", "-n", NAMESPACE, "-l", WORKERS, timeout_s=120)
-            stack.kubectl("delete", "pvc", CLAIM["metadata"]["name"], "-n", NAMESPACE, timeout_s=120)
+            stack.kubectl("delete", "pods", "-n", NAMESPACE, "-l", WORKER_SELECTOR, timeout_s=120)
+            stack.kubectl("delete", "pvc", LOG_CLAIM["metadata"]["name"], "-n", NAMESPACE, timeout_s=120)
 
 
-@pytest.fixture(scope="module", params=list(VALUES))
+@pytest.fixture(scope="module", params=list(EXECUTOR_VALUES))
 def enforced(
     stack: Stack, around: list[int], tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
-) -> Iterator[Enforced]:
+) -> Iterator[EnforcedRelease]:
     """The release with one executor after the other, by an upgrade behind the policies."""
     executor = str(request.param)
     file = tmp_path_factory.mktemp("values") / "enforced.yaml"
-    file.write_text(yaml.safe_dump(values(executor, around[0])))
-    with enforcing(stack) as enforcer:
+    file.write_text(yaml.safe_dump(release_values(executor, around[0])))
+    with enforce_policies(stack) as enforcer:
         before = set(jobs(stack))
         install_release(Steps(), stack, file)
-        enforcer.settle()
-        yield Enforced(stack, executor, enforcer, connect_airflow(stack), before, targets(stack, executor, around))
+        enforcer.wait_until_applied()
+        yield EnforcedRelease(
+            stack, executor, enforcer, connect_airflow(stack), before, connection_targets(stack, executor, around)
+        )
 
 
 def test_by_default_only_tasks_connect_to_the_api_server_and_bootstrap_comes_by_way_of_the_node(
@@ -80,16 +82,18 @@ def test_by_default_only_tasks_connect_to_the_api_server_and_bootstrap_comes_by_
     api = stack.service_address(f"{RELEASE}-api-server")
     scheduler = f"{NAMESPACE}/{RELEASE}-scheduler-0"
     host, port = api.split(":")
-    with enforcing(stack):
-        seen = {pod: reached(stack, pod, {"API": api}) for pod in (PEOPLE, STRANGER, NEIGHBOUR, ALPHA, scheduler)}
+    with enforce_policies(stack):
+        seen = {
+            pod: find_reachable(stack, pod, {"API": api}) for pod in (CONTROLLER, STRANGER, NEIGHBOUR, ALPHA, scheduler)
+        }
         with pytest.raises(TimeoutError):
             socket.create_connection((host, int(port)), timeout=3)
         run_bootstrap(Steps(), stack, programs)
-    assert seen == {PEOPLE: set(), STRANGER: set(), NEIGHBOUR: set(), ALPHA: set(), scheduler: {"API"}}
+    assert seen == {CONTROLLER: set(), STRANGER: set(), NEIGHBOUR: set(), ALPHA: set(), scheduler: {"API"}}
     socket.create_connection((host, int(port)), timeout=3).close()
 
 
-def test_airflow_is_healthy_after_an_upgrade_whose_jobs_all_ran(enforced: Enforced):
+def test_airflow_is_healthy_after_an_upgrade_whose_jobs_all_ran(enforced: EnforcedRelease):
     def healthy() -> None:
         health = enforced.airflow.get("monitor/health")
         if (seen := {name: part["status"] for name, part in health.items()}) != HEALTHY:
@@ -109,11 +113,11 @@ def test_airflow_is_healthy_after_an_upgrade_whose_jobs_all_ran(enforced: Enforc
     assert seen >= {"secrets", "migration", "team-settings"} or enforced.executor != "LocalExecutor"
 
 
-def test_each_reaches_what_it_needs_and_nothing_else(enforced: Enforced):
-    there, everybody = set(enforced.targets), enforced.open_to_everybody
+def test_each_reaches_what_it_needs_and_nothing_else(enforced: EnforcedRelease):
+    there, everybody = set(enforced.targets), enforced.public_targets
     own = everybody | ({"database", "broker"} & there)
     at_home = {name: {f"logs-of-{name}"} & there for name in ("scheduler", "triggerer", "worker")}
-    assert enforced.reach() == {
+    assert enforced.find_reachable() == {
         "alpha": {"alpha", "listed", "shop", "names"},
         "beta": {"beta", "names"},
         "stranger": everybody,
@@ -126,12 +130,12 @@ def test_each_reaches_what_it_needs_and_nothing_else(enforced: Enforced):
     }
 
 
-def test_the_api_server_reaches_the_logs(enforced: Enforced):
+def test_the_api_server_reaches_the_logs(enforced: EnforcedRelease):
     logs = {name for name in enforced.targets if name.startswith("logs-")}
-    assert reached(enforced.stack, enforced.pod("api-server"), enforced.targets) >= {"database", *logs}
+    assert find_reachable(enforced.stack, enforced.get_pod("api-server"), enforced.targets) >= {"database", *logs}
 
 
-def test_a_push_is_read_and_its_tasks_run_with_their_logs_and_results(enforced: Enforced):
+def test_a_push_is_read_and_its_tasks_run_with_their_logs_and_results(enforced: EnforcedRelease):
     stack, airflow = enforced.stack, enforced.airflow
     text = (DAGS / "executors.py").read_text(encoding="utf-8").replace("executors_", "enforced_")
     url = f"git://{stack.service_address('git-server', 'git')}/alpha.git"
@@ -143,12 +147,12 @@ def test_a_push_is_read_and_its_tasks_run_with_their_logs_and_results(enforced: 
     ]
     runs[1].wait_for_log("Checking pod")  # by the triggerer, which hands it out as long as the task is deferred
     for run in runs:
-        assert run.end() == "success", run.read_log()
+        assert run.wait_for_end() == "success", run.read_log()
         result = airflow.read_xcom(run.dag, run.id, "work")
         assert f"I am {result['uid']}" in run.read_log()
 
 
-def test_metrics_come_out_of_airflow_and_go_to_whoever_scrapes(enforced: Enforced):
+def test_metrics_come_out_of_airflow_and_go_to_whoever_scrapes(enforced: EnforcedRelease):
     where = f"http://{enforced.targets['metrics']}/metrics"
     space, name = STRANGER.split("/")
     words = f"exec -n {space} {name} -- timeout 10 wget -q -O - {where}".split()
@@ -160,21 +164,21 @@ def test_metrics_come_out_of_airflow_and_go_to_whoever_scrapes(enforced: Enforce
     wait_for("the scheduler's metrics", probe, deadline_s=60, interval_s=2)
 
 
-def test_helm_test_passes(enforced: Enforced):
+def test_helm_test_passes(enforced: EnforcedRelease):
     words = ["test", RELEASE, "--namespace", NAMESPACE, "--timeout", "4m"]
     enforced.stack.helm(words, lambda _: None, timeout_s=250)
     enforced.stack.kubectl("delete", "pod", f"{RELEASE}-test", "-n", NAMESPACE, "--grace-period=1")
 
 
-def test_bootstrap_makes_the_connection_that_is_missing(enforced: Enforced, programs: Path):
+def test_bootstrap_makes_the_connection_that_is_missing(enforced: EnforcedRelease, programs: Path):
     made = enforced.airflow.get("connections/k8s_default")
     enforced.airflow.delete("connections/k8s_default")
     run_bootstrap(Steps(), enforced.stack, programs)
     assert enforced.airflow.get("connections/k8s_default") == made
 
 
-def test_without_the_policies_all_of_it_is_open(enforced: Enforced):
+def test_without_the_policies_all_of_it_is_open(enforced: EnforcedRelease):
     """The control: nothing but the policies refuses the connections above."""
-    with enforced.enforcer.paused():
-        seen = enforced.reach()
+    with enforced.enforcer.pause():
+        seen = enforced.find_reachable()
     assert seen == {name: set(enforced.targets) for name in seen}

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from cluster.support.airflow_runs.long_runs import components
-from cluster.support.rights.airflow_users import ask, drop_dags, remove_person, roles_of
+from cluster.support.airflow_runs.long_runs import read_component_pods
+from cluster.support.rights.airflow_users import delete_user, push_team_dags, read_roles, send_request
 from common.polling import NotYet, wait_for
 from common.steps import Steps
 from stack.airflow_api import AirflowApi
@@ -88,10 +88,10 @@ def sign_in(
             "apply", "-n", NAMESPACE, "-f", "-", stdin=json.dumps({**given, "stringData": {"client-secret": SECRET}})
         )
         install_release(Steps(), stack, values)
-        drop_dags(stack, airflow)
+        push_team_dags(stack, airflow)
         yield lambda name: token_of(stack, provider, name)
         for name in PEOPLE.keys() - {"admin"}:
-            remove_person(airflow, name)
+            delete_user(airflow, name)
     finally:
         install_release(Steps(), stack)
         stack.kubectl("delete", "secret", "oidc-client", "-n", NAMESPACE, "--ignore-not-found")
@@ -122,21 +122,21 @@ def token_of(stack: Stack, provider: str, name: str) -> str:
 
 def dags_of(stack: Stack, token: str) -> set[str]:
     """The DAGs of this group's that somebody sees."""
-    answer = ask(stack, token, "GET", "/api/v2/dags?dag_id_pattern=people_&limit=100")
+    answer = send_request(stack, token, "GET", "/api/v2/dags?dag_id_pattern=people_&limit=100")
     assert answer.status == 200, answer
     return {dag["dag_id"] for dag in json.loads(answer.body)["dags"]}
 
 
 def test_a_group_s_people_are_the_team_s(stack: Stack, airflow: AirflowApi, sign_in: SignIn):
     token = sign_in("ada")
-    assert roles_of(airflow, "ada") == {"Public", "team-alpha"}
+    assert read_roles(airflow, "ada") == {"Public", "team-alpha"}
     assert dags_of(stack, token) == {"people_alpha"}
-    assert ask(stack, token, "GET", "/api/v2/dags/people_beta").status == 403
+    assert send_request(stack, token, "GET", "/api/v2/dags/people_beta").status == 403
 
 
 def test_a_person_may_be_an_owner_by_name(stack: Stack, airflow: AirflowApi, sign_in: SignIn):
     token = sign_in("ulla")
-    assert roles_of(airflow, "ulla") == {"Public", "team-beta"}
+    assert read_roles(airflow, "ulla") == {"Public", "team-beta"}
     assert dags_of(stack, token) == {"people_beta"}
 
 
@@ -144,19 +144,19 @@ def test_groups_that_the_token_leaves_out_are_asked_for_and_may_administer(
     stack: Stack, airflow: AirflowApi, sign_in: SignIn
 ):
     token = sign_in("root")
-    assert roles_of(airflow, "root") == {"Public", "Admin"}
-    assert ask(stack, token, "GET", "/api/v2/connections").status == 200
+    assert read_roles(airflow, "root") == {"Public", "Admin"}
+    assert send_request(stack, token, "GET", "/api/v2/connections").status == 200
 
 
 def test_somebody_of_no_team_sees_nothing(stack: Stack, airflow: AirflowApi, sign_in: SignIn):
     token = sign_in("stranger")
-    assert roles_of(airflow, "stranger") == {"Public"}
-    assert ask(stack, token, "GET", "/api/v2/dags").status == 403
+    assert read_roles(airflow, "stranger") == {"Public"}
+    assert send_request(stack, token, "GET", "/api/v2/dags").status == 403
 
 
 def test_an_account_with_a_password_is_not_entered_by_a_person_of_that_name(airflow: AirflowApi, sign_in: SignIn):
     assert sign_in("admin") == ""
-    assert roles_of(airflow, "admin") == {"Admin"}
+    assert read_roles(airflow, "admin") == {"Admin"}
 
 
 def test_the_administrator_s_password_still_opens_the_api(airflow: AirflowApi, sign_in: SignIn):
@@ -167,13 +167,13 @@ def test_the_administrator_s_password_still_opens_the_api(airflow: AirflowApi, s
 def test_an_owner_who_is_taken_off_loses_the_role_at_the_next_sign_in_without_a_restart(
     stack: Stack, airflow: AirflowApi, provider: str, sign_in: SignIn, tmp_path: Path
 ):
-    before = components(stack)["api-server"]
+    before = read_component_pods(stack)["api-server"]
     install_release(Steps(), stack, written(tmp_path, provider, {**OWNERS, "alpha": []}))
 
     def probe() -> None:
         sign_in("ada")
-        if (roles := roles_of(airflow, "ada")) != {"Public"}:
+        if (roles := read_roles(airflow, "ada")) != {"Public"}:
             raise NotYet(f"the roles are {roles}")
 
     wait_for("ada to lose the role", probe, 150, interval_s=5)
-    assert components(stack)["api-server"] == before
+    assert read_component_pods(stack)["api-server"] == before

@@ -13,7 +13,7 @@ import yaml
 
 from cluster.support.airflow_runs.dag_run import Run
 from cluster.support.docs.commands import read_commands
-from cluster.support.rights.airflow_users import drop_dags
+from cluster.support.rights.airflow_users import push_team_dags
 from common.polling import NotYet, wait_for
 from common.steps import Steps
 from stack.airflow_api import AirflowApi
@@ -104,9 +104,9 @@ def test_every_part_of_airflow_sends_its_metrics(collector: str):
 def test_a_team_is_known_by_its_pool_and_a_task_s_end_by_dag_and_state(
     stack: Stack, airflow: AirflowApi, collector: str
 ):
-    drop_dags(stack, airflow)
+    push_team_dags(stack, airflow)
     run = Run(stack, airflow, "people_alpha", airflow.trigger_run("people_alpha"))
-    assert run.end() == "success", run.read_log()
+    assert run.wait_for_end() == "success", run.read_log()
 
     def probe() -> None:
         found = sent(collector)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from cluster.support.airflow_runs.dag_run import Run, drop
+from cluster.support.airflow_runs.dag_run import Run, push_dag
 from common.polling import NotYet, wait_for
 from stack.airflow_api import AirflowApi
 from stack.pod_watch import watch_pods
@@ -21,7 +21,7 @@ Start = Callable[[str], Run]
 @pytest.fixture(scope="module")
 def start(stack: Stack, airflow: AirflowApi) -> Iterator[Start]:
     """Start a run of one of the DAGs; the pods of all of them are removed at the end."""
-    drop(stack, airflow, "alpha", "running_pods.py", "pods_marks")
+    push_dag(stack, airflow, "alpha", "running_pods.py", "pods_marks")
     yield lambda name: Run(stack, airflow, f"pods_{name}", airflow.trigger_run(f"pods_{name}"))
     ours = "dag_id in (" + ",".join(f"pods_{name}" for name in _names()) + ")"
     stack.kubectl("delete", "pods", "-n", "team-alpha", "-l", ours, "--wait=false")
@@ -52,7 +52,7 @@ def full_quota(stack: Stack) -> Iterator[Callable[[], None]]:
 def test_every_pod_says_whose_it_is_and_every_try_has_the_same_idempotency_key(start: Start, stack: Stack):
     with watch_pods(stack) as seen:
         run = start("marks")
-        assert run.end() == "success"
+        assert run.wait_for_end() == "success"
         pods = [
             one
             for try_ in (1, 2)
@@ -85,8 +85,8 @@ def _environment(log: str) -> dict[str, str]:
 
 def test_a_failed_pod_that_stays_is_named_in_the_log_with_commands_that_work(start: Start, stack: Stack):
     run = start("keeps")
-    assert run.end() == "failed"
-    (pod,) = run.pods()
+    assert run.wait_for_end() == "failed"
+    (pod,) = run.list_pods()
     name = pod["metadata"]["name"]
     command = f"kubectl -n team-alpha logs {name} -c base"
     assert f"The pod {name} stays in namespace team-alpha. Look at it: `{command}`" in run.read_log()
@@ -96,8 +96,8 @@ def test_a_failed_pod_that_stays_is_named_in_the_log_with_commands_that_work(sta
 @KINDS
 def test_a_pod_behind_a_task_that_timed_out_is_ended_and_kept_with_its_log(start: Start, stack: Stack, kind: str):
     run = start(f"late_{kind}")
-    assert run.end() == "failed"
-    (pod,) = run.pods()
+    assert run.wait_for_end() == "failed"
+    (pod,) = run.list_pods()
     name = pod["metadata"]["name"]
 
     def ended() -> None:
@@ -114,12 +114,12 @@ def test_a_pod_behind_a_task_that_timed_out_is_ended_and_kept_with_its_log(start
 @KINDS
 def test_an_evicted_pod_starts_again_and_uses_none_of_the_tasks_retries(start: Start, stack: Stack, kind: str):
     run = start(f"evicted_{kind}")
-    evicted = run.running()
+    evicted = run.wait_for_pod()
     _evict(stack, evicted["metadata"]["name"])
     run.wait_for_log("which uses none of the task's retries")
-    assert run.running()["metadata"]["uid"] != evicted["metadata"]["uid"]
-    assert run.end() == "success"
-    task = run.task()
+    assert run.wait_for_pod()["metadata"]["uid"] != evicted["metadata"]["uid"]
+    assert run.wait_for_end() == "success"
+    task = run.task_instance()
     assert (task["state"], task["try_number"], task["max_tries"]) == ("success", 1, 0)
     assert "The cluster took the pod away (" in run.read_log()
 
@@ -132,27 +132,27 @@ def _evict(stack: Stack, name: str) -> None:
 
 def test_a_shutdown_of_the_worker_leaves_the_pod_and_the_task_takes_it_up_again(start: Start, stack: Stack):
     run = start("shutdown_sync")
-    before = run.running()
+    before = run.wait_for_pod()
     run.wait_for_log("Pod has reached Running phase")
     process = run.airflow.read_xcom(run.dag, run.id, "work", "process")
     _scheduler(stack, "sh", "-c", f"kill -TERM {int(process)}")
-    assert run.end() == "success"
-    (after,) = run.pods()
+    assert run.wait_for_end() == "success"
+    (after,) = run.list_pods()
     log = run.read_log()
     assert after["metadata"]["uid"] == before["metadata"]["uid"]
-    assert (run.task()["try_number"], log.count("Building pod")) == (1, 2)
+    assert (run.task_instance()["try_number"], log.count("Building pod")) == (1, 2)
     assert f"This worker shuts down. The pod ({before['metadata']['name']}) stays" in log
     assert f"The pod {before['metadata']['name']} of an earlier start goes on." in log
 
 
 def test_a_restart_of_the_triggerer_leaves_the_pod_and_its_task(start: Start, stack: Stack):
     run = start("shutdown_deferrable")
-    before = run.running()
+    before = run.wait_for_pod()
     stack.kubectl("delete", "pod", "-n", "airflow", "airflow-triggerer-0", timeout_s=120)
-    assert run.end() == "success"
-    (after,) = run.pods()
+    assert run.wait_for_end() == "success"
+    (after,) = run.list_pods()
     assert after["metadata"]["uid"] == before["metadata"]["uid"]
-    assert run.task()["try_number"] == 1
+    assert run.task_instance()["try_number"] == 1
 
 
 def _scheduler(stack: Stack, *command: str) -> str:
@@ -162,27 +162,27 @@ def _scheduler(stack: Stack, *command: str) -> str:
 @KINDS
 def test_a_users_stop_removes_the_pod(start: Start, kind: str):
     run = start(f"stopped_{kind}")
-    run.running()
+    run.wait_for_pod()
     run.mark_failed()
 
     def gone() -> None:
-        if pods := run.pods():
-            raise NotYet(f"tasks {run.states()}, pods {[pod['metadata']['name'] for pod in pods]}")
+        if pods := run.list_pods():
+            raise NotYet(f"tasks {run.task_states()}, pods {[pod['metadata']['name'] for pod in pods]}")
 
     wait_for("the pod to be deleted", gone, deadline_s=60, interval_s=1)
-    assert run.states() == {"work": "failed"}
+    assert run.task_states() == {"work": "failed"}
 
 
 @KINDS
 def test_a_pod_that_a_users_stop_leaves_goes_on_and_is_named_in_the_log(start: Start, kind: str):
     run = start(f"outlives_{kind}")
-    before = run.running()
+    before = run.wait_for_pod()
     told = f"The pod {before['metadata']['name']} stays in namespace team-alpha. Look at it: "
     run.wait_for_log("Pod has reached Running phase")  # of a deferred task Airflow shows the trigger's log alone
     run.mark_failed()
-    assert run.end() == "failed"
+    assert run.wait_for_end() == "failed"
     assert told in run.wait_for_log(told)
-    (after,) = run.pods()
+    (after,) = run.list_pods()
     assert (after["metadata"]["uid"], after["status"]["phase"]) == (before["metadata"]["uid"], "Running")
 
 
@@ -192,9 +192,12 @@ def test_a_task_waits_while_the_quota_is_full_and_not_longer_than_it_may(start: 
     for run in waiting:
         run.wait_for_log("The quota of team 'alpha' has no room for the pod; waited ")
     for run in hopeless:
-        assert run.end() == "failed"
+        assert run.wait_for_end() == "failed"
         assert (
             "The quota of team 'alpha' had no room for the pod within 3 s (schedule_timeout_seconds)" in run.read_log()
         )
     full_quota()
-    assert [(run.end(), run.task()["try_number"]) for run in waiting] == [("success", 1), ("success", 1)]
+    assert [(run.wait_for_end(), run.task_instance()["try_number"]) for run in waiting] == [
+        ("success", 1),
+        ("success", 1),
+    ]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from cluster.support.docs.derived_image import REPOSITORY_NAME, TAG, image_with_package
+from cluster.support.docs.derived_image import REPOSITORY_NAME, TAG, build_image_with_package
 from common.command import capture_output
 from common.steps import Steps
 from local_cluster import cluster
@@ -59,7 +59,7 @@ def test_a_release_installed_from_the_archive_runs_a_dag(stack: Stack, packaged:
 
 
 def test_with_the_package_in_the_image_none_is_carried_and_a_dag_runs(stack: Stack, packaged: Path, tmp_path: Path):
-    cluster.load([image_with_package(tmp_path)], print)
+    cluster.load([build_image_with_package(tmp_path)], print)
     values = tmp_path / "image.yaml"
     values.write_text(yaml.safe_dump(IN_THE_IMAGE))
     install_release(Steps(), stack, values, packaged=packaged)

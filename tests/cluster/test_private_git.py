@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from cluster.support.docs.commands import read_commands, run_commands
-from cluster.support.services.private_git import USER, PrivateGit, credentials, private_git
+from cluster.support.services.private_git import USER, PrivateGit, apply_credentials, run_private_git
 from common.errors import ScriptError
 from common.paths import REPOSITORY
 from common.polling import NotYet, wait_for
@@ -47,15 +47,15 @@ class Vault:
 
     def commit(self, text: str) -> str:
         """Push a DAG that gives this text; gives the commit."""
-        return self.server.commit("vault", "vault_read.py", DAG.format(text=text))
+        return self.server.commit_file("vault", "vault_read.py", DAG.format(text=text))
 
     def password(self, secret: str, password: str) -> None:
         """Make a Secret with this password for the repository."""
-        credentials(self.stack, secret, "basic-auth", {"username": USER, "password": password})
+        apply_credentials(self.stack, secret, "basic-auth", {"username": USER, "password": password})
 
     def upgrade(self, secret: str, repo: str = "", **dags: str) -> None:
         """Let the release have team vault, whose repository this Secret opens."""
-        own = {"repo": repo or self.server.http("vault"), "refreshInterval": 5, "credentialsSecret": secret}
+        own = {"repo": repo or self.server.http_url("vault"), "refreshInterval": 5, "credentialsSecret": secret}
         self.values.write_text(yaml.safe_dump({"teams": {"vault": {"dags": own, "volumes": []}}, "dags": dags}))
         install_release(Steps(), self.stack, self.values)
 
@@ -98,7 +98,7 @@ def vault(stack: Stack, airflow: AirflowApi, tmp_path_factory: pytest.TempPathFa
     """A git server that asks who is there, and the team; all of it goes again."""
     forget(stack)
     try:
-        with private_git(stack) as server:
+        with run_private_git(stack) as server:
             yield Vault(stack, airflow, server, tmp_path_factory.mktemp("vault") / "values.yaml")
     finally:
         install_release(Steps(), stack)
@@ -115,7 +115,7 @@ def forget(stack: Stack) -> None:
 
 def test_a_repository_is_read_as_soon_as_its_secret_is_there(vault: Vault):
     version = vault.commit("one")
-    vault.server.let_in("first")
+    vault.server.set_password("first")
     vault.upgrade("vault-git")
     vault.job_said("connection git-vault: secret vault-git is missing, or has neither `password` nor `ssh-privatekey`")
     assert vault.airflow.get("pools/team-vault")["slots"] == 128
@@ -128,7 +128,7 @@ def test_a_repository_is_read_as_soon_as_its_secret_is_there(vault: Vault):
 
 def test_a_new_password_is_used_and_nothing_starts_again(vault: Vault):
     before = vault.airflow_pods()
-    vault.server.let_in("second")
+    vault.server.set_password("second")
     version = vault.commit("two")
     vault.password("vault-git-2", "second")
     vault.upgrade("vault-git-2")
@@ -172,24 +172,24 @@ def test_a_job_that_failed_runs_again_as_the_page_says(vault: Vault, programs: P
 
 
 def test_by_ssh_a_key_opens_it_and_the_server_is_trusted_when_it_is_first_seen(vault: Vault):
-    credentials(vault.stack, "vault-key", "ssh-auth", {"ssh-privatekey": vault.server.new_key()})
+    apply_credentials(vault.stack, "vault-key", "ssh-auth", {"ssh-privatekey": vault.server.create_key()})
     version = vault.commit("three")
-    vault.upgrade("vault-key", vault.server.ssh("vault"))
-    reached(vault.stack, "airflow.cfg", vault.server.ssh("vault"))
+    vault.upgrade("vault-key", vault.server.ssh_url("vault"))
+    reached(vault.stack, "airflow.cfg", vault.server.ssh_url("vault"))
     vault.airflow.wait_for_version("vault_read", version, 300)
     assert vault.result() == "three"
 
 
 def test_by_ssh_a_server_is_not_spoken_to_that_has_another_key_than_the_values_say(vault: Vault):
-    wrong, key = another(vault.server.host_key()), vault.server.new_key()
-    credentials(vault.stack, "vault-key-2", "ssh-auth", {"ssh-privatekey": key})
+    wrong, key = another(vault.server.read_host_key()), vault.server.create_key()
+    apply_credentials(vault.stack, "vault-key-2", "ssh-auth", {"ssh-privatekey": key})
     version = vault.commit("four")
-    vault.upgrade("vault-key-2", vault.server.ssh("vault"), knownHosts=wrong)
+    vault.upgrade("vault-key-2", vault.server.ssh_url("vault"), knownHosts=wrong)
     vault.job_said("connection git-vault: made from secret vault-key-2")
     reached(vault.stack, "known_hosts", wrong)
     wait_for("a fetch that fails after that", Failing(vault.stack), 60)
-    vault.upgrade("vault-key-2", vault.server.ssh("vault"), knownHosts=vault.server.host_key())
-    reached(vault.stack, "known_hosts", vault.server.host_key())
+    vault.upgrade("vault-key-2", vault.server.ssh_url("vault"), knownHosts=vault.server.read_host_key())
+    reached(vault.stack, "known_hosts", vault.server.read_host_key())
     vault.airflow.wait_for_version("vault_read", version, 300)
     assert vault.result() == "four"
 

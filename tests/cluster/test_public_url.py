@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from cluster.support.airflow_runs.dag_run import Run, drop
+from cluster.support.airflow_runs.dag_run import Run, push_dag
 from common.command import capture_output
 from common.steps import Steps
 from stack.airflow_api import AirflowApi
@@ -53,9 +53,9 @@ def test_the_pods_became_ready_by_probes_below_the_path(stack: Stack, there: Air
 
 
 def test_a_task_runs_and_its_log_is_read_below_the_path(stack: Stack, there: AirflowApi):
-    drop(stack, there, "alpha", "functions.py", "functions")
+    push_dag(stack, there, "alpha", "functions.py", "functions")
     run = Run(stack, there, "functions", there.trigger_run("functions"))
-    assert run.end() == "success", run.states()
+    assert run.wait_for_end() == "success", run.task_states()
     assert "Building pod" in run.read_log("numbers")
 
 

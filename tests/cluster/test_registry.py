@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from cluster.support.pods.sleeper import POD
-from cluster.support.services.registry import Registry, base_image, running
+from cluster.support.services.registry import Registry, busybox_archive, run_registry
 from common.polling import NotYet, wait_for
 from stack.airflow_api import AirflowApi
 from stack.release import Stack
@@ -35,8 +35,8 @@ Bootstrap = Callable[..., Said]
 
 @pytest.fixture(scope="module")
 def registry(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
-    with running(stack.programs, tmp_path_factory.mktemp("registry")) as found:
-        found.push(*IMAGE.split(":"), base_image(), {"text": TEXT})
+    with run_registry(stack.programs, tmp_path_factory.mktemp("registry")) as found:
+        found.push_image(*IMAGE.split(":"), busybox_archive(), {"text": TEXT})
         yield found
 
 
@@ -83,7 +83,7 @@ def evidence(said: Said) -> str:
 
 
 def test_a_node_finds_a_wrong_password_and_nothing_is_written(stack: Stack, bootstrap: Bootstrap, registry: Registry):
-    said = bootstrap(login=registry.login("guessed"))
+    said = bootstrap(login=registry.docker_config("guessed"))
     assert (said.returncode, said.stderr.splitlines()[-1]) == (
         3,
         "Error: Registry localhost:5000 refused the sign-in (asked by a node, which says: 401 Unauthorized), so "
@@ -95,7 +95,7 @@ def test_a_node_finds_a_wrong_password_and_nothing_is_written(stack: Stack, boot
 def test_a_sign_in_that_a_node_found_to_be_right_pulls_the_private_image(
     stack: Stack, bootstrap: Bootstrap, registry: Registry
 ):
-    said = bootstrap(login=registry.login())
+    said = bootstrap(login=registry.docker_config())
     assert said.returncode == 0, said.stderr
     assert evidence(said) == (
         f"✔ Secret {SPACE}/regcred: type {KIND}, for localhost:5000; "
@@ -136,7 +136,7 @@ def test_a_secret_of_another_hand_is_kept_as_long_as_a_node_can_use_it(
         "--from-file=.dockerconfigjson=/dev/stdin",
         stdin=content,
     )
-    said = bootstrap(login=registry.login())
+    said = bootstrap(login=registry.docker_config())
     assert (said.returncode, said.stdout.splitlines()[0]) == (
         0,
         f"= Secret {SPACE}/regcred: unchanged (made by another hand, and as it should be)",
@@ -148,11 +148,11 @@ def test_a_secret_of_another_hand_is_kept_as_long_as_a_node_can_use_it(
 def test_a_sign_in_that_another_hand_has_put_into_our_secret_is_had_back_by_the_command_that_is_told(
     stack: Stack, bootstrap: Bootstrap, registry: Registry
 ):
-    assert bootstrap(login=registry.login()).returncode == 0
-    other = base64.b64encode(json.dumps(registry.login("guessed")).encode()).decode()
+    assert bootstrap(login=registry.docker_config()).returncode == 0
+    other = base64.b64encode(json.dumps(registry.docker_config("guessed")).encode()).decode()
     patch = json.dumps({"data": {".dockerconfigjson": other}})
     stack.kubectl("patch", "secret", "regcred", "-n", SPACE, "--field-manager=kubectl-edit", "-p", patch)
-    said = bootstrap(login=registry.login())
+    said = bootstrap(login=registry.docker_config())
     why, _, way_out = said.stderr.splitlines()[-1].partition(" Somebody else set that; to have it as declared: ")
     assert (said.returncode, why, way_out) == (
         3,
@@ -161,11 +161,11 @@ def test_a_sign_in_that_another_hand_has_put_into_our_secret_is_had_back_by_the_
         f"kubectl -n {SPACE} delete secret regcred, and run again.",
     )
     stack.kubectl(*way_out.partition(",")[0].split()[1:])
-    assert bootstrap(login=registry.login()).returncode == 0
+    assert bootstrap(login=registry.docker_config()).returncode == 0
 
 
 def test_a_secret_of_one_team_is_the_source_for_another(stack: Stack, bootstrap: Bootstrap, registry: Registry):
-    assert bootstrap(login=registry.login()).returncode == 0
+    assert bootstrap(login=registry.docker_config()).returncode == 0
     said = bootstrap("--team", OTHER, "--registry-secret", f"{SPACE}/regcred")
     assert said.returncode == 0, said.stderr
     assert stack.read_secret("regcred", OTHER) == stack.read_secret("regcred", SPACE)
@@ -185,7 +185,7 @@ def test_what_a_killed_run_left_is_removed_by_the_next(
         [*words, "--registry-config", "-"], env=stack.environment, stdin=pipe, stderr=pipe, text=True
     )
     assert killed.stdin
-    killed.stdin.write(json.dumps(registry.login()))
+    killed.stdin.write(json.dumps(registry.docker_config()))
     killed.stdin.close()
 
     def asked() -> None:
@@ -197,14 +197,14 @@ def test_what_a_killed_run_left_is_removed_by_the_next(
     killed.wait(10)
     assert "Pod registry-check" in left(stack)
     time.sleep(1)
-    assert bootstrap(login=registry.login()).returncode == 0
+    assert bootstrap(login=registry.docker_config()).returncode == 0
     assert left(stack) == ["Secret regcred"]
 
 
 @pytest.fixture(scope="module")
 def far(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
     """A registry that this machine reaches over TLS."""
-    with running(stack.programs, tmp_path_factory.mktemp("tls"), tls=True) as found:
+    with run_registry(stack.programs, tmp_path_factory.mktemp("tls"), tls=True) as found:
         yield found
 
 
@@ -218,10 +218,10 @@ def its_team(stack: Stack, airflow: AirflowApi, far: Registry) -> Iterator[Tempo
 def test_where_tls_leads_to_the_registry_it_is_asked_from_here(
     stack: Stack, programs: Path, its_team: TemporaryTeams, far: Registry, right: bool
 ):
-    login = far.login() if right else far.login("guessed")
+    login = far.docker_config() if right else far.docker_config("guessed")
     said = subprocess.run(
         [programs / "platformctl", "bootstrap", "--namespace", FAR, "--yes", "--registry-config", "-"],
-        env={**stack.environment, "SSL_CERT_FILE": str(far.authority)},
+        env={**stack.environment, "SSL_CERT_FILE": str(far.ca_file)},
         input=json.dumps(login),
         capture_output=True,
         text=True,

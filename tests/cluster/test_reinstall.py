@@ -9,7 +9,13 @@ from typing import Any
 import pytest
 
 from cluster.support.airflow_runs.dag_run import Run
-from cluster.support.airflow_runs.long_runs import components, finished_run, holdings, holdings_again, kept_objects
+from cluster.support.airflow_runs.long_runs import (
+    read_component_pods,
+    read_kept_objects,
+    read_persistent_state,
+    run_short_dag,
+    wait_for_persistent_state,
+)
 from common.polling import NotYet, wait_for
 from common.steps import Steps
 from stack.airflow_api import AirflowApi
@@ -29,8 +35,8 @@ class Story:
 
 @pytest.fixture(scope="module")
 def story(stack: Stack, airflow: AirflowApi) -> Iterator[Story]:
-    history = finished_run(stack, airflow)
-    yield Story(stack, history, holdings(stack, airflow, history))
+    history = run_short_dag(stack, airflow)
+    yield Story(stack, history, read_persistent_state(stack, airflow, history))
     install_release(Steps(), stack)
 
 
@@ -39,15 +45,15 @@ def test_an_uninstall_leaves_namespaces_claims_and_secrets_and_nothing_that_runs
     story.stack.helm(words, lambda _: None, timeout_s=310)
 
     def probe() -> None:
-        if left := components(story.stack):
+        if left := read_component_pods(story.stack):
             raise NotYet(str(left))
 
     wait_for("Airflow's pods to be gone", probe, deadline_s=180)
-    assert kept_objects(story.stack) == story.before["objects"]
+    assert read_kept_objects(story.stack) == story.before["objects"]
 
 
 def test_an_install_by_the_same_name_finds_all_of_it_and_the_history(story: Story):
     install_release(Steps(), story.stack)
     airflow = connect_airflow(story.stack)  # the API's Service has another address now
-    assert holdings_again(story.stack, airflow, story.history) == story.before
-    finished_run(story.stack, airflow)
+    assert wait_for_persistent_state(story.stack, airflow, story.history) == story.before
+    run_short_dag(story.stack, airflow)

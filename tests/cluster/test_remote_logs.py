@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from cluster.support.airflow_runs.dag_run import Run
-from cluster.support.airflow_runs.log_runs import WAYS, two_runs
+from cluster.support.airflow_runs.log_runs import MODES, run_logging_dags
 from common.polling import NotYet, wait_for
 from common.steps import Steps
 from images.build import build_images
@@ -100,10 +100,10 @@ def kept(
     values = tmp_path_factory.mktemp("values") / "remote.yaml"
     values.write_text(yaml.safe_dump({**VALUES, "executor": request.param}))
     install_release(Steps(), stack, values)
-    return Kept(two_runs(stack, airflow, "remote", f"under {request.param}"), bucket)
+    return Kept(run_logging_dags(stack, airflow, "remote", f"under {request.param}"), bucket)
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", MODES)
 def test_the_log_of_a_task_is_kept_in_the_bucket_and_read_from_there(kept: Kept, way: str):
     run = kept.runs[way]
     name = f"airflow/dag_id={run.dag}/run_id={run.id}/task_id=work/attempt=1.log"

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from cluster.support.airflow_runs.dag_run import Run, drop
+from cluster.support.airflow_runs.dag_run import Run, push_dag
 from common.polling import NotYet, wait_for
 from common.steps import Steps
 from stack.airflow_api import AirflowApi, NoResponseError
@@ -26,7 +26,7 @@ def doubled(stack: Stack, airflow: AirflowApi, tmp_path_factory: pytest.TempPath
     values.write_text(yaml.safe_dump({key: {"replicas": 2} for key in DOUBLED}))
     try:
         install_release(Steps(), stack, values)
-        drop(stack, airflow, "alpha", "replicas.py", "replicas_quick")
+        push_dag(stack, airflow, "alpha", "replicas.py", "replicas_quick")
         yield
     finally:
         install_release(Steps(), stack)
@@ -73,7 +73,7 @@ def test_one_of_two_may_go_at_a_time(stack: Stack):
 def test_two_schedulers_run_each_task_once(stack: Stack, airflow: AirflowApi):
     with watch_pods(stack) as seen:
         runs = [start(stack, airflow, "replicas_quick") for _ in range(3)]
-        assert [run.end() for run in runs] == ["success"] * 3
+        assert [run.wait_for_end() for run in runs] == ["success"] * 3
     tasks = [task for run in runs for task in airflow.list_task_instances(run.dag, run.id)]
     assert [(task["state"], task["try_number"]) for task in tasks] == [("success", 1)] * 9
     assert len(seen.with_labels(dag_id="replicas_quick")) == 9
@@ -82,11 +82,11 @@ def test_two_schedulers_run_each_task_once(stack: Stack, airflow: AirflowApi):
 def test_of_a_killed_scheduler_the_tasks_end_well_and_the_other_goes_on(stack: Stack, airflow: AirflowApi):
     with watch_pods(stack) as seen:
         runs = [start(stack, airflow, f"replicas_{way}") for way in ("waiting", "deferred")]
-        uids = [{run.running()["metadata"]["uid"]} for run in runs]
-        kill(stack, runs[0].task()["hostname"].partition(".")[0])
+        uids = [{run.wait_for_pod()["metadata"]["uid"]} for run in runs]
+        kill(stack, runs[0].task_instance()["hostname"].partition(".")[0])
         meanwhile = start(stack, airflow, "replicas_quick")
-        assert meanwhile.end() == "success", meanwhile.states()
-        assert [run.end() for run in runs] == ["success"] * 2, [run.read_log() for run in runs]
+        assert meanwhile.wait_for_end() == "success", meanwhile.task_states()
+        assert [run.wait_for_end() for run in runs] == ["success"] * 2, [run.read_log() for run in runs]
     assert [
         {pod["metadata"]["uid"] for pod in seen.with_labels(dag_id=run.dag) if run.owns(pod)} for run in runs
     ] == uids
@@ -95,18 +95,18 @@ def test_of_a_killed_scheduler_the_tasks_end_well_and_the_other_goes_on(stack: S
 def test_of_a_killed_triggerer_the_other_takes_the_waiting_tasks_over(stack: Stack, airflow: AirflowApi):
     with watch_pods(stack) as seen:
         run = start(stack, airflow, "replicas_deferred")
-        run.running()
+        run.wait_for_pod()
         first = wait_for("a triggerer to have the task", lambda: triggerer_of(run), deadline_s=60, interval_s=1)
         kill(stack, first.partition(".")[0])
-        assert run.end() == "success", run.read_log()
-    assert (run.task()["try_number"], len(seen.with_labels(dag_id=run.dag))) == (1, 1)
+        assert run.wait_for_end() == "success", run.read_log()
+    assert (run.task_instance()["try_number"], len(seen.with_labels(dag_id=run.dag))) == (1, 1)
 
 
 def triggerer_of(run: Run) -> str:
     """The host of the triggerer in which a deferred task waits."""
-    job = run.task()["triggerer_job"]
+    job = run.task_instance()["triggerer_job"]
     if not job:
-        raise NotYet(f"its state is {run.task()['state']}")
+        raise NotYet(f"its state is {run.task_instance()['state']}")
     return str(job["hostname"])
 
 
@@ -115,7 +115,7 @@ def test_of_a_killed_api_server_the_other_answers(stack: Stack, airflow: Airflow
     kill(stack, pods_of(stack, "api-server")[0]["metadata"]["name"])
     # The network needs a moment to send nobody there any more; a new API server needs longer to start.
     wait_for("ten answers in a row", lambda: ten_answers(airflow), deadline_s=20, interval_s=1)
-    assert run.end() == "success", run.states()
+    assert run.wait_for_end() == "success", run.task_states()
 
 
 def ten_answers(airflow: AirflowApi) -> None:

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from cluster.support.pods.sleeper import POD
-from cluster.support.rights.identity import IN_A_NAMESPACE, Identity, atoms
-from cluster.support.rights.reduced_account import rules_of
+from cluster.support.rights.identity import NAMESPACE_REQUESTS, Identity, split_rules
+from cluster.support.rights.reduced_account import read_role
 from common.files import write_atomically
 from stack.release import Stack
 
@@ -143,38 +143,38 @@ def test_each_identity_is_let_in_by_its_role_and_by_nothing_else(
     identities: dict[str, Identity], name: str, namespace: str
 ):
     role = ROLES.get((name, namespace))
-    assert identities[name].granted(namespace) == (REQUESTS[role] if role else set())
+    assert identities[name].list_granted(namespace) == (REQUESTS[role] if role else set())
 
 
 @pytest.mark.parametrize(("name", "namespace"), EVERYWHERE)
 def test_the_api_server_knows_of_exactly_the_written_rules(identities: dict[str, Identity], name: str, namespace: str):
     role = ROLES.get((name, namespace))
-    assert identities[name].rules(namespace) - EVERYBODY == atoms(rules_of(role) if role else [])
+    assert identities[name].read_rules(namespace) - EVERYBODY == split_rules(read_role(role) if role else [])
 
 
 @pytest.mark.parametrize("name", [*ACCOUNTS, *PEOPLE])
 def test_nobody_has_rights_in_the_whole_cluster(identities: dict[str, Identity], name: str):
-    assert identities[name].granted() == set()
+    assert identities[name].list_granted() == set()
 
 
 @pytest.mark.parametrize("name", list(ACCOUNTS))
 def test_nobody_may_act_as_somebody_else(identities: dict[str, Identity], name: str):
     mine = identities[name]
-    other = Identity(mine.server, mine.trust, {**mine.headers, "Impersonate-User": "system:admin"})
+    other = Identity(mine.server, mine.ssl_context, {**mine.headers, "Impersonate-User": "system:admin"})
     status, _ = other.send("GET", "/api/v1/namespaces/team-alpha/pods", None)
     assert status == 403
 
 
 def test_the_tokens_are_good(identities: dict[str, Identity]):
     """The positive control of every refusal above: each token is known to the API server as who it claims to be."""
-    known = {name: identities[name].name() for name in ACCOUNTS}
+    known = {name: identities[name].read_username() for name in ACCOUNTS}
     assert known == {name: f"system:serviceaccount:{place.replace('/', ':')}" for name, place in ACCOUNTS.items()}
 
 
 def test_every_request_is_one_that_somebody_may_send(stack: Stack, identities: dict[str, Identity]):
     """The other positive control: the administrator is let in by each of them."""
-    admin = Identity(identities["alpha's people"].server, identities["alpha's people"].trust, {})
-    assert admin.granted("team-alpha") == set(IN_A_NAMESPACE)
+    admin = Identity(identities["alpha's people"].server, identities["alpha's people"].ssl_context, {})
+    assert admin.list_granted("team-alpha") == set(NAMESPACE_REQUESTS)
 
 
 def test_no_cluster_role_was_made_for_airflow_or_a_team(stack: Stack):

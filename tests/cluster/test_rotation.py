@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from cryptography.fernet import Fernet, InvalidToken
 
-from cluster.support.airflow_runs.long_runs import SYNC, TASKS, Lasting, finished_run, start
+from cluster.support.airflow_runs.long_runs import SYNC, TASKS, LongRun, run_short_dag, start_long_run
 from cluster.support.docs.commands import read_commands, run_commands
-from cluster.support.services.postgres import query
+from cluster.support.services.embedded_database import query_database
 from common.errors import ScriptError
 from common.polling import NotYet, wait_for
 from stack.airflow_api import AirflowApi
@@ -33,7 +33,7 @@ class Story:
     stack: Stack
     airflow: AirflowApi
     seen: ObservedPods
-    lasting: Lasting
+    long_run: LongRun
     folder: Path
 
 
@@ -43,12 +43,12 @@ def story(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[St
     with watch_pods(stack) as seen:
         airflow.post("connections", {"connection_id": NAME, "conn_type": "http", "password": PASSWORD})
         airflow.post("variables", {"key": NAME, "value": PASSWORD})
-        lasting = start(stack, airflow)
+        long_run = start_long_run(stack, airflow)
         try:
-            yield Story(stack, airflow, seen, lasting, tmp_path_factory.mktemp("rotation"))
+            yield Story(stack, airflow, seen, long_run, tmp_path_factory.mktemp("rotation"))
         finally:
             airflow.discard_token()
-            lasting.stop()
+            long_run.fail_run()
             airflow.delete(f"connections/{NAME}")
             airflow.delete(f"variables/{NAME}")
 
@@ -59,7 +59,7 @@ def key(stack: Stack, name: str) -> str:
 
 def stored(stack: Stack) -> list[bytes]:
     """The connection's password and the variable's value as they stand in the database."""
-    return [line.encode() for line in query(stack, STORED).splitlines()]
+    return [line.encode() for line in query_database(stack, STORED).splitlines()]
 
 
 def opened_by(key: str, stored: list[bytes]) -> list[str]:
@@ -84,17 +84,17 @@ def test_another_jwt_secret_ends_the_old_sign_ins_and_no_task(story: Story):
         story.airflow.get("pools/team-alpha")
     story.airflow.discard_token()
     assert story.airflow.get("pools/team-alpha")["name"] == "team-alpha"
-    assert story.lasting.pods() == story.lasting.uids
+    assert story.long_run.running_pods() == story.long_run.uids
 
 
 def test_the_task_in_the_worker_was_started_again_with_its_pod_and_ends_well(story: Story):
-    story.lasting.wait_for_sync(2)
-    story.lasting.tell_to_end("sync")
-    wait_for("task sync to end", lambda: sync_ended(story.lasting), deadline_s=180, interval_s=1)
+    story.long_run.wait_for_sync(2)
+    story.long_run.finish_tasks("sync")
+    wait_for("task sync to end", lambda: sync_ended(story.long_run), deadline_s=180, interval_s=1)
 
 
-def sync_ended(lasting: Lasting) -> None:
-    if (seen := lasting.tasks())[SYNC][0] != "success":
+def sync_ended(long_run: LongRun) -> None:
+    if (seen := long_run.task_states())[SYNC][0] != "success":
         raise NotYet(str(seen))
 
 
@@ -106,15 +106,15 @@ def test_another_fernet_key_opens_what_the_old_one_encrypted_and_the_old_one_no_
     after = key(story.stack, "fernet-key")
     assert opened_by(after, stored(story.stack)) == [PASSWORD, PASSWORD]
     assert opened_by(before, stored(story.stack)) == ["-", "-"]
-    assert story.lasting.pods() == {task: uid for task, uid in story.lasting.uids.items() if task != SYNC}
+    assert story.long_run.running_pods() == {task: uid for task, uid in story.long_run.uids.items() if task != SYNC}
 
 
 def test_the_tasks_that_ran_through_both_end_well_in_their_first_pods(story: Story):
-    story.lasting.tell_to_end()
-    assert story.lasting.run.end() == "success", story.lasting.tasks()
-    assert {task: state for task, (state, _) in story.lasting.tasks().items()} == dict.fromkeys(TASKS, "success")
-    assert story.lasting.seen_in(story.seen) == {task: {uid} for task, uid in story.lasting.uids.items()}
+    story.long_run.finish_tasks()
+    assert story.long_run.run.wait_for_end() == "success", story.long_run.task_states()
+    assert {task: state for task, (state, _) in story.long_run.task_states().items()} == dict.fromkeys(TASKS, "success")
+    assert story.long_run.observed_pod_uids(story.seen) == {task: {uid} for task, uid in story.long_run.uids.items()}
 
 
 def test_a_new_task_runs_with_the_connection_as_it_is_encrypted_now(story: Story):
-    finished_run(story.stack, story.airflow)
+    run_short_dag(story.stack, story.airflow)

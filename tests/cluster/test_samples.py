@@ -10,7 +10,7 @@ import pytest
 
 from cluster.support.airflow_runs.dag_run import Run
 from cluster.support.pods.sleeper import POD
-from cluster.support.services.registry import Registry, base_image, running
+from cluster.support.services.registry import Registry, busybox_archive, run_registry
 from common.paths import REPOSITORY
 from common.polling import NotYet, wait_for
 from stack.airflow_api import AirflowApi
@@ -29,9 +29,11 @@ JOBS = {"jobs/report.sh": 'echo "report of the $1 by $(basename "$0")"\n', "jobs
 @pytest.fixture(scope="module")
 def registry(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
     """The partner's registry with the image of the full pattern, and the two Secrets that the sample names."""
-    with running(stack.programs, tmp_path_factory.mktemp("registry")) as found:
-        found.push("partner/report", "1.0", base_image(), {"report/title": "a title out of a private image\n"})
-        pull = {".dockerconfigjson": json.dumps(found.login())}
+    with run_registry(stack.programs, tmp_path_factory.mktemp("registry")) as found:
+        found.push_image(
+            "partner/report", "1.0", busybox_archive(), {"report/title": "a title out of a private image\n"}
+        )
+        pull = {".dockerconfigjson": json.dumps(found.docker_config())}
         try:
             secret(stack, "partner-registry", pull, "kubernetes.io/dockerconfigjson")
             secret(stack, "report-settings", {"LEVEL": "3", "TOKEN": "abcdefgh"}, "Opaque")
@@ -73,7 +75,7 @@ def repository(stack: Stack) -> str:
 
 def ended(runs: dict[str, Run], name: str, task: str) -> str:
     """The log of a task of a sample, whose run has ended as it should."""
-    state, log = runs[name].end(), runs[name].read_log(task)
+    state, log = runs[name].wait_for_end(), runs[name].read_log(task)
     assert state == ("failed" if name in FAILS else "success"), log
     return log
 
@@ -104,7 +106,7 @@ def test_sidecars_keep_the_repository_fresh_show_what_is_logged_into_files_and_e
     runs: dict[str, Run], stack: Stack
 ):
     run = runs["sidecars"]
-    name = run.running()["metadata"]["name"]
+    name = run.wait_for_pod()["metadata"]["name"]
 
     def shipped() -> None:
         log = stack.kubectl("logs", "-n", TEAM, name, "-c", "log-shipper")
@@ -156,7 +158,7 @@ def test_the_full_pattern_runs_a_private_image_where_and_as_it_says(runs: dict[s
 def test_the_private_image_is_not_to_be_had_without_its_password(registry: Registry):
     stranger = Registry("partner", "guessed")
     with pytest.raises(OSError, match="401"):
-        stranger.call("GET", "partner/report/manifests/1.0")
+        stranger.send_request("GET", "partner/report/manifests/1.0")
 
 
 def test_an_override_adds_to_the_template_what_no_argument_can_say(runs: dict[str, Run]):
@@ -179,7 +181,7 @@ def test_a_failed_pod_stays_with_its_log_and_one_that_worked_goes(runs: dict[str
     log = ended(runs, "keep_on_failure", "fails")
 
     def kept() -> dict[str, Any]:
-        pods = runs["keep_on_failure"].pods()
+        pods = runs["keep_on_failure"].list_pods()
         if [pod["metadata"]["labels"]["task_id"] for pod in pods] != ["fails"]:
             raise NotYet(f"there are {[pod['metadata']['name'] for pod in pods]}")
         return pods[0]

@@ -17,18 +17,18 @@ from pathlib import Path
 
 import pytest
 
-from cluster.support.cutting_proxy import Line, line
+from cluster.support.cutting_proxy import CuttingProxy, run_cutting_proxy
 from cluster.support.pods.sleeper import POD
 from cluster.support.secret_scan import (
     PASSWORD,
-    Watch,
-    content,
-    forms,
-    in_cluster,
-    in_json_of_go,
-    in_logs,
-    sings,
-    watch_folder,
+    Scanner,
+    contains_password,
+    find_in_logs,
+    find_in_objects,
+    go_json_encodings,
+    password_encodings,
+    read_tail,
+    scan_during,
 )
 from common.polling import NotYet, wait_for
 from local_cluster.cluster_paths import default_paths
@@ -39,7 +39,7 @@ from stack.temporary_teams import HOST, TemporaryTeams, publish_teams
 HOME = "canary"
 SPACE = f"{HOME}-0"
 LOGIN = json.dumps({"auths": {HOST: {"username": "robot", "password": PASSWORD}}})
-FORMS = forms()
+FORMS = password_encodings()
 SCHEDULER = ("exec", "-i", "-n", NAMESPACE, "airflow-scheduler-0", "-c", "scheduler", "--", "sh", "-c")
 ASKING, APPLYING, CONNECTING = "► Ask a node", "► Apply registry secrets", "► Write Airflow connections"
 
@@ -66,28 +66,28 @@ def every(form: str) -> Iterator[str]:
 @pytest.mark.parametrize("form", FORMS)
 def test_the_search_finds_it_in_text_files_and_processes(folder: Path, form: str):
     for text in every(form):
-        assert sings(text.encode())
-        with watch_folder(folder) as watch:
+        assert contains_password(text.encode())
+        with scan_during(folder) as watch:
             (folder / "note").write_text(text)
             wait_for("a look at the file", lambda: looked(watch), deadline_s=60, interval_s=0.1)
             (folder / "note").unlink()
-        assert watch.found == {"note"}
+        assert watch.findings == {"note"}
     command = ["sleep", "60", *every(form)]
     told = subprocess.Popen(["sleep", "60"], env={"TOLD": next(every(form))})
     shown = subprocess.Popen(["sh", "-c", "read line; exit 0", *command], stdin=subprocess.PIPE)
     try:
-        with watch_folder(folder) as watch:
+        with scan_during(folder) as watch:
             pass
-        assert watch.found == {"environ of a process", "cmdline of a process"}
+        assert watch.findings == {"environ of a process", "cmdline of a process"}
     finally:
         for process in (told, shown):
             process.kill()
             process.wait()
 
 
-def looked(watch: Watch) -> None:
-    if "note" not in watch.found:
-        raise NotYet(f"{watch.looks} looks")
+def looked(watch: Scanner) -> None:
+    if "note" not in watch.findings:
+        raise NotYet(f"{watch.scans} looks")
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -110,8 +110,8 @@ def test_the_search_finds_it_in_annotations_and_logs(stack: Stack, team: Tempora
     try:
         ended = "--for=jsonpath={.status.phase}=Succeeded"
         stack.kubectl("wait", "pod/singer", "-n", SPACE, ended, "--timeout=60s", timeout_s=70)
-        assert {f"Pod {SPACE}/singer", f"ConfigMap {SPACE}/singer"} <= in_cluster(stack)
-        assert {f"log of {SPACE}/singer", "the tasks' logs", part.name} <= in_logs(stack)
+        assert {f"Pod {SPACE}/singer", f"ConfigMap {SPACE}/singer"} <= find_in_objects(stack)
+        assert {f"log of {SPACE}/singer", "the tasks' logs", part.name} <= find_in_logs(stack)
     finally:
         part.unlink()
         stack.kubectl("delete", "pod,configmap", "singer", "-n", SPACE, "--grace-period=1", "--ignore-not-found")
@@ -123,8 +123,8 @@ def test_the_audit_log_has_a_text_in_the_form_in_which_it_is_looked_for(stack: S
     """By another text, since what is in that log stays there."""
     name = f"stand-in/+&<>=%3 {secrets.token_hex(8)}"
     stack.kubectl("auth", "whoami", "--as", name)
-    written = content(default_paths().audit_log)
-    assert [form in written for form in (name.encode(), *in_json_of_go(name))] == [False, True, False]
+    written = read_tail(default_paths().audit_log)
+    assert [form in written for form in (name.encode(), *go_json_encodings(name))] == [False, True, False]
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ class Outcome:
 
     code: int
     said: str
-    watch: Watch
+    watch: Scanner
 
 
 def run(words: list[str | Path], env: dict[str, str], folder: Path, stop_at: str = "") -> Outcome:
@@ -141,7 +141,7 @@ def run(words: list[str | Path], env: dict[str, str], folder: Path, stop_at: str
     pipe = subprocess.PIPE
     variables = {"PATH": os.environ["PATH"], "HOME": str(folder), "TMPDIR": str(folder), **env}
     with (
-        watch_folder(folder) as watch,
+        scan_during(folder) as watch,
         (folder.parent / f"{folder.name}.out").open("w+") as out,
         subprocess.Popen(words, env=variables, stdin=pipe, stdout=out, stderr=pipe, text=True) as process,
     ):
@@ -162,11 +162,11 @@ def run(words: list[str | Path], env: dict[str, str], folder: Path, stop_at: str
 
 def nowhere(stack: Stack, outcome: Outcome, folder: Path, *, written: bool) -> None:
     """Hold that the password is in the Secret, if it was written, and in nothing else."""
-    assert (sings(outcome.said.encode()), outcome.watch.found) == (False, set())
-    assert outcome.watch.looks > 10
+    assert (contains_password(outcome.said.encode()), outcome.watch.findings) == (False, set())
+    assert outcome.watch.scans > 10
     assert list(folder.iterdir()) == []
-    assert in_cluster(stack) == ({f"Secret {SPACE}/regcred"} if written else set())
-    assert in_logs(stack) == set()
+    assert find_in_objects(stack) == ({f"Secret {SPACE}/regcred"} if written else set())
+    assert find_in_logs(stack) == set()
 
 
 def words(programs: Path, *more: str | Path) -> list[str | Path]:
@@ -180,7 +180,7 @@ def test_a_run_that_ends_well_leaves_it_in_the_secret_alone(
     outcome = run(words(programs), stack.environment, folder)
     assert outcome.code == 0, outcome.said
     assert ASKING in outcome.said and CONNECTING in outcome.said
-    assert "command" in outcome.watch.seen  # what ansible-runner writes about its call: it was looked at
+    assert "command" in outcome.watch.observed_files  # what ansible-runner writes about its call: it was looked at
     nowhere(stack, outcome, folder, written=True)
 
 
@@ -204,34 +204,34 @@ def test_a_run_without_platformctl_does_too(
         env = {**stack.environment, "LC_ALL": "C.UTF-8", "ANSIBLE_HOME": str(folder / "ansible")}
         outcome = run([programs / "ansible-playbook", playbook, "-vvv", *given], env, folder)
         assert outcome.code == 0, outcome.said
-        assert (sings(outcome.said.encode()), outcome.watch.found) == (False, set())
-        assert outcome.watch.looks > 10
-        assert in_cluster(stack) == {f"Secret {SPACE}/regcred", f"Secret {HOME}-source/pull"}
-        assert in_logs(stack) == set()
+        assert (contains_password(outcome.said.encode()), outcome.watch.findings) == (False, set())
+        assert outcome.watch.scans > 10
+        assert find_in_objects(stack) == {f"Secret {SPACE}/regcred", f"Secret {HOME}-source/pull"}
+        assert find_in_logs(stack) == set()
     finally:
         stack.kubectl("delete", "namespace", f"{HOME}-source", timeout_s=120)
 
 
 @pytest.fixture(scope="module")
-def cut(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Line]:
-    with line(stack, stack.service_address("airflow-api-server"), tmp_path_factory.mktemp("line")) as it:
+def cut(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[CuttingProxy]:
+    with run_cutting_proxy(stack, stack.service_address("airflow-api-server"), tmp_path_factory.mktemp("line")) as it:
         yield it
 
 
 @pytest.mark.parametrize("after", ["secrets/registry-check", "secrets/regcred"])
 def test_a_run_that_fails_leaves_it_in_no_other_place(
-    stack: Stack, airflow: AirflowApi, team: TemporaryTeams, programs: Path, folder: Path, cut: Line, after: str
+    stack: Stack, airflow: AirflowApi, team: TemporaryTeams, programs: Path, folder: Path, cut: CuttingProxy, after: str
 ):
     """The line is cut right after a Secret was written: while a node is asked, or in the middle of the playbook."""
     team.delete_objects(airflow)
-    cut.mend()
+    cut.reset()
     way = ("--kubeconfig", cut.kubeconfig(folder.parent), "--airflow-url", cut.url)
     assert run(words(programs, *way), {}, folder).code == 0
     number = next(
         place for place, write in enumerate(cut.writes, 1) if write.startswith("PATCH") and write.endswith(after)
     )
     team.delete_objects(airflow)
-    cut.mend(number + 1)
+    cut.reset(number + 1)
     outcome = run(words(programs, *way), {}, folder)
     (folder.parent / "line").unlink()
     assert (outcome.code, "Error: No answer from" in outcome.said) == (3, True), outcome.said

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from cluster.support.airflow_runs.long_runs import KEPT_SECRETS, components, kept_objects
+from cluster.support.airflow_runs.long_runs import KEPT_SECRETS, read_component_pods, read_kept_objects
 from common.errors import ScriptError
 from common.polling import NotYet, wait_for
 from common.steps import Steps
@@ -64,12 +64,12 @@ def wait_to_be_told(stack: Stack, expected: str) -> None:
 
 
 def test_three_upgrades_run_the_job_again_and_change_no_secret_and_no_pod(stack: Stack, tmp_path: Path):
-    before, kept, pods = versions(stack), kept_objects(stack), components(stack)
+    before, kept, pods = versions(stack), read_kept_objects(stack), read_component_pods(stack)
     for size in ("65Mi", "66Mi", "67Mi"):
         upgrade(stack, tmp_path, {"secretsJob": {"resources": {"requests": {"memory": size}}}})
         for name in KEPT_SECRETS:
             wait_to_be_told(stack, f"secret {NAMESPACE}/{RELEASE}-{name}: is already there")
-    assert (versions(stack), kept_objects(stack), components(stack)) == (before, kept, pods)
+    assert (versions(stack), read_kept_objects(stack), read_component_pods(stack)) == (before, kept, pods)
 
 
 def values_of_secrets(stack: Stack) -> dict[str, str]:

@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import pytest
 
-from cluster.support.airflow_runs.dag_run import Run, drop
+from cluster.support.airflow_runs.dag_run import Run, push_dag
 from stack.airflow_api import AirflowApi
 from stack.release import Stack
 
@@ -14,11 +14,11 @@ from stack.release import Stack
 @pytest.fixture(scope="module")
 def runs(stack: Stack, airflow: AirflowApi) -> dict[str, Run]:
     """A finished run of each DAG."""
-    drop(stack, airflow, "alpha", "functions.py", "functions")
+    push_dag(stack, airflow, "alpha", "functions.py", "functions")
     airflow.wait_for_version("everything", airflow.get("dags/functions/details")["bundle_version"])
     started = {dag: Run(stack, airflow, dag, airflow.trigger_run(dag)) for dag in ("functions", "everything")}
     for run in started.values():
-        run.end()
+        run.wait_for_end()
     return started
 
 

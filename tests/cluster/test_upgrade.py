@@ -16,15 +16,15 @@ import yaml
 
 from cluster.support.airflow_runs.dag_run import Run
 from cluster.support.airflow_runs.long_runs import (
-    AIRFLOW,
+    COMPONENTS,
     TASKS,
-    Lasting,
-    components,
-    finished_run,
-    holdings,
-    holdings_again,
-    settle,
-    start,
+    LongRun,
+    read_component_pods,
+    read_persistent_state,
+    run_short_dag,
+    start_long_run,
+    wait_for_persistent_state,
+    wait_until_stable,
 )
 from common.command import capture_output
 from common.errors import ScriptError
@@ -52,7 +52,7 @@ class Story:
     history: Run
     before: dict[str, Any]
     pods: dict[str, str]
-    lasting: Lasting
+    long_run: LongRun
 
 
 def earlier_checkout(folder: Path) -> Path:
@@ -82,45 +82,45 @@ def story(stack: Stack, airflow: AirflowApi, tmp_path_factory: pytest.TempPathFa
     short.write_text(yaml.safe_dump(SHORT))
     changed.write_text(yaml.safe_dump(CHANGED))
     upgrade_to_earlier(stack, folder, short)
-    settle(stack)
+    wait_until_stable(stack)
     try:
-        history = finished_run(stack, airflow)
+        history = run_short_dag(stack, airflow)
         with watch_pods(stack) as seen:
-            lasting = start(stack, airflow)
+            long_run = start_long_run(stack, airflow)
             try:
                 before = Story(
                     stack,
                     airflow,
                     seen,
                     history,
-                    holdings(stack, airflow, history),
-                    {name: uid for name, (_, uid) in components(stack).items()},
-                    lasting,
+                    read_persistent_state(stack, airflow, history),
+                    {name: uid for name, (_, uid) in read_component_pods(stack).items()},
+                    long_run,
                 )
                 install_release(Steps(), stack, changed)
-                settle(stack)
+                wait_until_stable(stack)
                 yield before
             finally:
-                lasting.stop()
+                long_run.fail_run()
     finally:
         install_release(Steps(), stack)
 
 
 def test_every_component_of_airflow_started_again_and_the_tasks_pods_ran_on(story: Story):
-    now = {name: uid for name, (_, uid) in components(story.stack).items()}
-    assert {name for name, uid in now.items() if uid != story.pods[name]} == set(AIRFLOW) - {"postgresql"}
-    assert story.lasting.pods() == story.lasting.uids
+    now = {name: uid for name, (_, uid) in read_component_pods(story.stack).items()}
+    assert {name for name, uid in now.items() if uid != story.pods[name]} == set(COMPONENTS) - {"postgresql"}
+    assert story.long_run.running_pods() == story.long_run.uids
 
 
 def test_history_logs_connection_secrets_and_claims_are_as_they_were(story: Story):
-    assert holdings_again(story.stack, story.airflow, story.history) == story.before
+    assert wait_for_persistent_state(story.stack, story.airflow, story.history) == story.before
 
 
 def test_the_tasks_end_well_in_their_first_pods_and_only_the_one_in_the_worker_was_started_again(story: Story):
-    story.lasting.wait_for_sync(2)
-    story.lasting.tell_to_end()
-    assert story.lasting.run.end() == "success", story.lasting.tasks()
-    tasks = story.lasting.tasks()
+    story.long_run.wait_for_sync(2)
+    story.long_run.finish_tasks()
+    assert story.long_run.run.wait_for_end() == "success", story.long_run.task_states()
+    tasks = story.long_run.task_states()
     assert {task: state for task, (state, _) in tasks.items()} == dict.fromkeys(TASKS, "success")
     assert {number for task, (_, number) in tasks.items() if task[0] != "sync"} == {1}
-    assert story.lasting.seen_in(story.seen) == {task: {uid} for task, uid in story.lasting.uids.items()}
+    assert story.long_run.observed_pod_uids(story.seen) == {task: {uid} for task, uid in story.long_run.uids.items()}

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from cluster.support.airflow_runs.executors import release_with
-from cluster.support.airflow_runs.long_runs import SYNC, Lasting, finished_run, kill, start
+from cluster.support.airflow_runs.executors import release_with_executor
+from cluster.support.airflow_runs.long_runs import SYNC, LongRun, kill_component_pod, run_short_dag, start_long_run
 from common.polling import NotYet, wait_for
 from stack.airflow_api import AirflowApi
 from stack.pod_watch import ObservedPods, watch_pods
@@ -36,7 +36,7 @@ celery = pytest.mark.parametrize("executor", ["CeleryExecutor"], indirect=True, 
 @pytest.fixture(scope="module", params=["CeleryExecutor", "KubernetesExecutor"])
 def executor(stack: Stack, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[str]:
     """The release with one executor after the other."""
-    with release_with(stack, request.param, tmp_path_factory.mktemp("values") / "executor.yaml", SOONER):
+    with release_with_executor(stack, request.param, tmp_path_factory.mktemp("values") / "executor.yaml", SOONER):
         yield request.param
 
 
@@ -45,30 +45,30 @@ class Story:
     """What the chapters share."""
 
     seen: ObservedPods
-    lasting: Lasting
+    long_run: LongRun
 
 
 @pytest.fixture(scope="module")
 def story(executor: str, stack: Stack, airflow: AirflowApi) -> Iterator[Story]:
     with watch_pods(stack) as seen:
-        lasting = start(stack, airflow, "lasting_tries")
-        lasting.wait_for_sync(1, "once")
+        long_run = start_long_run(stack, airflow, "long_tasks_tries")
+        long_run.wait_for_sync(1, "once")
         try:
-            yield Story(seen, lasting)
+            yield Story(seen, long_run)
         finally:
-            lasting.stop()
+            long_run.fail_run()
 
 
 @celery
 def test_a_worker_that_is_asked_to_stop_waits_for_tasks_that_end_in_time(
     executor: str, stack: Stack, airflow: AirflowApi
 ):
-    it = start(stack, airflow, "lasting_sync")
+    it = start_long_run(stack, airflow, "long_tasks_sync")
     stack.kubectl("delete", "pod", "-n", NAMESPACE, WORKER, "--wait=false")
     wait_for("the worker to wait for its task", lambda: waits(stack), deadline_s=GRACE_S)
-    it.tell_to_end()
-    assert it.run.end() == "success", it.tasks()
-    assert (it.tasks()[SYNC], it.run.read_log("sync").count("Building pod")) == (("success", 1), 1)
+    it.finish_tasks()
+    assert it.run.wait_for_end() == "success", it.task_states()
+    assert (it.task_states()[SYNC], it.run.read_log("sync").count("Building pod")) == (("success", 1), 1)
 
 
 def waits(stack: Stack) -> None:
@@ -79,7 +79,7 @@ def waits(stack: Stack) -> None:
 
 def workers(story: Story) -> set[str]:
     """The pods in which tasks of the run wait."""
-    run = story.lasting.run
+    run = story.long_run.run
     tasks = run.airflow.list_task_instances(run.dag, run.id)
     return {task["hostname"].partition(".")[0] for task in tasks if task["state"] == "running"}
 
@@ -97,56 +97,60 @@ def test_a_drained_node_s_tasks_take_their_pods_up_elsewhere(
     executor: str, stack: Stack, airflow: AirflowApi, story: Story
 ):
     stack.kubectl("delete", "pod", "-n", NAMESPACE, *workers(story), "--wait=false")
-    story.lasting.wait_for_sync(2)
+    story.long_run.wait_for_sync(2)
     if executor == "KubernetesExecutor":
-        story.lasting.wait_for_sync(2, "once")
+        story.long_run.wait_for_sync(2, "once")
     assert (
-        story.lasting.tasks()
+        story.long_run.task_states()
         == {
             "CeleryExecutor": {SYNC: ("running", 2), ONCE: ("failed", 1), DEFERRED: ("deferred", 1)},
             "KubernetesExecutor": {SYNC: ("running", 1), ONCE: ("running", 1), DEFERRED: ("deferred", 1)},
         }[executor]
     )
-    assert story.lasting.pods() == story.lasting.uids
-    finished_run(stack, airflow)
+    assert story.long_run.running_pods() == story.long_run.uids
+    run_short_dag(stack, airflow)
 
 
 def test_a_killed_scheduler_s_tasks_run_on_where_they_are_and_the_next_one_starts_others(
     executor: str, stack: Stack, airflow: AirflowApi, story: Story
 ):
-    before = (workers(story), story.lasting.tasks())
-    kill(stack, "scheduler")
-    finished_run(stack, airflow)
-    assert (workers(story), story.lasting.tasks()) == before
-    assert story.lasting.pods() == story.lasting.uids
+    before = (workers(story), story.long_run.task_states())
+    kill_component_pod(stack, "scheduler")
+    run_short_dag(stack, airflow)
+    assert (workers(story), story.long_run.task_states()) == before
+    assert story.long_run.running_pods() == story.long_run.uids
 
 
 def test_a_killed_worker_s_task_takes_its_pod_up_if_it_has_retries_and_fails_if_it_has_none(
     executor: str, stack: Stack, story: Story
 ):
-    tries = story.lasting.tasks()[SYNC][1]
+    tries = story.long_run.task_states()[SYNC][1]
     kill_processes(stack, workers(story))
-    story.lasting.wait_for_sync(3)
+    story.long_run.wait_for_sync(3)
     wait_for("the task without retries to fail", lambda: failed(story), deadline_s=180, interval_s=1)
-    assert story.lasting.tasks() == {SYNC: ("running", tries + 1), ONCE: ("failed", 1), DEFERRED: ("deferred", 1)}
-    assert story.lasting.pods() == story.lasting.uids
+    assert story.long_run.task_states() == {
+        SYNC: ("running", tries + 1),
+        ONCE: ("failed", 1),
+        DEFERRED: ("deferred", 1),
+    }
+    assert story.long_run.running_pods() == story.long_run.uids
 
 
 def failed(story: Story) -> None:
-    if (seen := story.lasting.tasks())[ONCE][0] != "failed":
+    if (seen := story.long_run.task_states())[ONCE][0] != "failed":
         raise NotYet(str(seen))
 
 
 def test_the_failed_task_takes_its_pod_up_once_it_is_cleared(executor: str, story: Story):
-    run = story.lasting.run
+    run = story.long_run.run
     body = {"dry_run": False, "dag_run_id": run.id, "task_ids": ["once"], "only_failed": True}
     before = run.read_log("once").count("Pod has reached Running phase")
     run.airflow.post(f"dags/{run.dag}/clearTaskInstances", body)
-    story.lasting.wait_for_sync(before + 1, "once")
-    assert story.lasting.pods() == story.lasting.uids
+    story.long_run.wait_for_sync(before + 1, "once")
+    assert story.long_run.running_pods() == story.long_run.uids
 
 
 def test_all_tasks_end_well_each_in_the_one_pod_that_it_ever_had(executor: str, story: Story):
-    story.lasting.tell_to_end()
-    assert story.lasting.run.end() == "success", story.lasting.tasks()
-    assert story.lasting.seen_in(story.seen) == {task: {uid} for task, uid in story.lasting.uids.items()}
+    story.long_run.finish_tasks()
+    assert story.long_run.run.wait_for_end() == "success", story.long_run.task_states()
+    assert story.long_run.observed_pod_uids(story.seen) == {task: {uid} for task, uid in story.long_run.uids.items()}

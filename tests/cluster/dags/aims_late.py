@@ -1,4 +1,4 @@
-"""Team alpha's tasks whose aim at team beta shows only when their values are known."""
+"""Tasks of team alpha that refer to team beta only after rendering."""
 
 from pathlib import Path
 

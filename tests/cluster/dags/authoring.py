@@ -1,4 +1,4 @@
-"""Tasks whose pods the tests of group `authoring` render, run from a laptop, and see Airflow send."""
+"""Tasks of group `authoring`, whose pods are rendered, run from a laptop, and run by Airflow."""
 
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
 from airflow.sdk import DAG, task

@@ -1,4 +1,4 @@
-"""Functions in a team's pods, and TeamPodOperator with what every other task of Airflow has."""
+"""Decorated functions in a team's pods, and TeamPodOperator with the features of any Airflow task."""
 
 from datetime import timedelta
 

@@ -1,13 +1,13 @@
-"""Tasks in a team's pods, long and short, for the tests of group `replicas`."""
+"""Long and short tasks of group `replicas`."""
 
 from airflow.sdk import DAG
 
 from kpo_platform import TeamPodOperator
 
-ENDS_AT_ONCE = "trap 'exit 143' TERM; "
+EXIT_ON_TERM = "trap 'exit 143' TERM; "
 LONG = {
     "image": "busybox:1.35",
-    "cmds": ["sh", "-c", ENDS_AT_ONCE + "echo started; sleep 150 & wait $!; echo finished"],
+    "cmds": ["sh", "-c", EXIT_ON_TERM + "echo started; sleep 150 & wait $!; echo finished"],
 }
 
 for way, deferrable in {"waiting": False, "deferred": True}.items():

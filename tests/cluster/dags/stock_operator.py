@@ -1,4 +1,4 @@
-"""DAGs as they were before there were teams: the stock operator, no namespace, no account, no security context."""
+"""DAGs from before the platform: the stock operator without namespace, service account and security context."""
 
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
 from airflow.sdk import DAG, task

@@ -1,6 +1,6 @@
-"""Takes metrics as an OpenTelemetry collector does, by OTLP over HTTP, and gives what it was sent as JSON.
+"""A minimal OpenTelemetry collector: receives metrics with OTLP over HTTP, and returns them as JSON.
 
-The messages are read by OpenTelemetry's own definitions, which Airflow's image has.
+It parses messages with OpenTelemetry's own definitions, which Airflow's image contains.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from google.protobuf.json_format import MessageToDict
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
-SEEN: dict[str, list[object]] = {}
-"""Metric → the data points that were sent last."""
+METRICS: dict[str, list[object]] = {}
+"""Metric → its last data points."""
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -30,13 +30,13 @@ class Handler(BaseHTTPRequestHandler):
                     kind = next(
                         name for name in metric if name in ("sum", "gauge", "exponentialHistogram", "histogram")
                     )
-                    SEEN[metric["name"]] = metric[kind]["dataPoints"]
-        self.answer(b"")
+                    METRICS[metric["name"]] = metric[kind]["dataPoints"]
+        self.respond(b"")
 
     def do_GET(self) -> None:
-        self.answer(json.dumps(SEEN).encode())
+        self.respond(json.dumps(METRICS).encode())
 
-    def answer(self, body: bytes) -> None:
+    def respond(self, body: bytes) -> None:
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()

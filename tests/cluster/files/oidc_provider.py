@@ -1,11 +1,11 @@
-"""A small OpenID Connect provider for tests: authorization code with PKCE, signed tokens, nothing kept but in memory.
+"""A minimal OpenID Connect provider for tests: authorization code with PKCE, signed tokens, state in memory.
 
-Who signs in says a cookie, in place of a form and a password: `GET /become/NAME` sets it. A person without groups in
-their token has them at the userinfo endpoint only, as some providers do.
+A cookie instead of a login form selects the user: `GET /become/NAME` sets it. Users without groups in their token have
+them only at the userinfo endpoint, as with some providers.
 
 Environment:
-    ISSUER: the address under which it is reached.
-    CLIENT: id and secret of the one client, as `id:secret`.
+    ISSUER: its URL.
+    CLIENT: id and secret of the client, as `id:secret`.
     PEOPLE: name → {"groups": […], "in_token": bool}, as JSON.
 """
 

@@ -1,10 +1,10 @@
-"""A program that must be root: it gives a file to another user, for which it asks back one of root's rights."""
+"""A program that requires root: it changes the owner of a file, which requires the capability CHOWN."""
 
 from airflow.sdk import DAG
 
 from kpo_platform import TeamPodOperator
 
-GIVE = """
+SCRIPT = """
 set -eu
 touch /work/file && chown 1234 /work/file
 echo "{\\"uid\\": $(id -u), \\"owner\\": \\"$(stat -c %u /work/file)\\"}" > /airflow/xcom/return.json
@@ -14,7 +14,7 @@ with DAG("root", schedule=None, default_args={"team": "old"}):
     TeamPodOperator(
         task_id="root",
         image="busybox:1.35",
-        cmds=["sh", "-c", GIVE],
+        cmds=["sh", "-c", SCRIPT],
         xcom=True,
         container_security_context={"runAsUser": 0, "capabilities": {"add": ["CHOWN"]}},
     )

@@ -1,4 +1,4 @@
-"""Images that were built for root, in a team's pods with the level restricted: their programs write where they do."""
+"""Images that are built for root, in a team's pods with level restricted: their programs write to their usual paths."""
 
 from airflow.sdk import DAG
 

@@ -1,4 +1,4 @@
-"""A proxy between platformctl and what it writes to, that cuts the line at the n-th write and lets it be cut."""
+"""A proxy between platformctl and the APIs that it writes to; it cuts the connection at the n-th write."""
 
 from __future__ import annotations
 
@@ -19,123 +19,125 @@ from common.files import write_atomically
 from stack.release import Stack
 
 WRITES = ("POST", "PUT", "PATCH", "DELETE")
-PASSED_ON = ("authorization", "content-type", "accept")
+PASSED_HEADERS = ("authorization", "content-type", "accept")
 
 
 @dataclass
-class Line:
-    """The line, as a test sees it.
+class CuttingProxy:
+    """The state of the proxy.
 
     Attributes:
-        url: where it is reached; below it lie the API server's paths and Airflow's.
-        writes: method and path of each write so far, but for renewals of the Lease: their number is a matter of time.
-        cut_at: the number of the write, counted from 1, at which the line is cut; 0 for never.
-        heard: whether that write still arrives, and only its answer is lost.
+        url: its URL, with the paths of the Kubernetes API and of Airflow's API.
+        writes: method and path of each write, except renewals of the Lease, whose number depends on the time.
+        cut_at: the number of the write, from 1, at which the connection is cut; 0 for never.
+        is_delivered: whether that write is delivered and only its response is lost.
     """
 
     url: str = ""
     writes: list[str] = field(default_factory=list)
     cut_at: int = 0
-    heard: bool = False
+    is_delivered: bool = False
 
-    def mend(self, cut_at: int = 0, heard: bool = False) -> None:
-        """Have a whole line again, and say where it is cut next."""
-        self.writes, self.cut_at, self.heard = [], cut_at, heard
+    def reset(self, cut_at: int = 0, is_delivered: bool = False) -> None:
+        """Restore the connection, and set the next cut."""
+        self.writes, self.cut_at, self.is_delivered = [], cut_at, is_delivered
 
     @property
-    def broken(self) -> bool:
-        """Whether the line was cut."""
+    def is_cut(self) -> bool:
+        """Whether the connection has been cut."""
         return 0 < self.cut_at <= len(self.writes)
 
     def kubeconfig(self, folder: Path) -> Path:
-        """A kubeconfig that leads over the line; the proxy signs in itself."""
+        """Write a kubeconfig for the proxy, which adds the administrator's credentials."""
         content = {
             "apiVersion": "v1",
             "kind": "Config",
-            "clusters": [{"name": "line", "cluster": {"server": self.url}}],
-            "contexts": [{"name": "line", "context": {"cluster": "line", "user": "line"}}],
-            "users": [{"name": "line", "user": {}}],
-            "current-context": "line",
+            "clusters": [{"name": "proxy", "cluster": {"server": self.url}}],
+            "contexts": [{"name": "proxy", "context": {"cluster": "proxy", "user": "proxy"}}],
+            "users": [{"name": "proxy", "user": {}}],
+            "current-context": "proxy",
         }
-        file = folder / "line"
+        file = folder / "proxy"
         file.write_text(json.dumps(content), encoding="utf-8")
         return file
 
 
 @contextmanager
-def line(stack: Stack, airflow: str, folder: Path) -> Iterator[Line]:
+def run_cutting_proxy(stack: Stack, airflow: str, folder: Path) -> Iterator[CuttingProxy]:
     """Run the proxy.
 
     Args:
-        stack: the cluster, whose administrator the proxy is.
+        stack: the cluster; the proxy uses its administrator's credentials.
         airflow: ``host:port`` of Airflow.
-        folder: for the administrator's certificate.
+        folder: a folder for the administrator's certificate.
     """
-    it, dial = Line(), _dialer(stack, airflow, folder)
+    proxy, connect = CuttingProxy(), _connector(stack, airflow, folder)
 
     class Handler(BaseHTTPRequestHandler):
-        def pass_on(self) -> None:
+        def forward(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            was_broken = it.broken
-            if self.is_counted() and not was_broken:
-                it.writes.append(f"{self.command} {urlsplit(self.path).path}")
-            if was_broken or (it.broken and not it.heard):
+            was_cut = proxy.is_cut
+            if self.is_counted() and not was_cut:
+                proxy.writes.append(f"{self.command} {urlsplit(self.path).path}")
+            if was_cut or (proxy.is_cut and not proxy.is_delivered):
                 self.hang_up()
                 return
-            headers = {key: value for key, value in self.headers.items() if key.lower() in PASSED_ON}
-            upstream = dial(self.path)
+            headers = {key: value for key, value in self.headers.items() if key.lower() in PASSED_HEADERS}
+            upstream = connect(self.path)
             upstream.request(self.command, self.path, body or None, headers)
-            answer = upstream.getresponse()
-            text = answer.read()
+            response = upstream.getresponse()
+            text = response.read()
             upstream.close()
-            if it.broken:
+            if proxy.is_cut:
                 self.hang_up()
                 return
-            self.send_response(answer.status)
-            self.send_header("Content-Type", answer.headers.get("Content-Type", ""))
+            self.send_response(response.status)
+            self.send_header("Content-Type", response.headers.get("Content-Type", ""))
             self.send_header("Content-Length", str(len(text)))
             self.end_headers()
             self.wfile.write(text)
 
         def is_counted(self) -> bool:
-            renews = self.command == "PUT" and "/leases/" in self.path
-            return self.command in WRITES and not renews and "dryRun" not in self.path and self.path != "/auth/token"
+            is_renewal = self.command == "PUT" and "/leases/" in self.path
+            return (
+                self.command in WRITES and not is_renewal and "dryRun" not in self.path and self.path != "/auth/token"
+            )
 
         def hang_up(self) -> None:
             self.close_connection = True
 
-        do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = pass_on  # noqa: N815
+        do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = forward  # noqa: N815
 
         def log_message(self, *_: Any) -> None:
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-    it.url = f"http://127.0.0.1:{server.server_address[1]}"
+    proxy.url = f"http://127.0.0.1:{server.server_address[1]}"
     try:
-        yield it
+        yield proxy
     finally:
         server.shutdown()
         server.server_close()
 
 
-def _dialer(stack: Stack, airflow: str, folder: Path) -> Any:
-    view = stack.read_kubeconfig()
-    cluster, user = view["clusters"][0]["cluster"], view["users"][0]["user"]
-    trust = ssl.create_default_context(cadata=_decoded(cluster["certificate-authority-data"]))
+def _connector(stack: Stack, airflow: str, folder: Path) -> Any:
+    kubeconfig = stack.read_kubeconfig()
+    cluster, user = kubeconfig["clusters"][0]["cluster"], kubeconfig["users"][0]["user"]
+    ssl_context = ssl.create_default_context(cadata=_decode(cluster["certificate-authority-data"]))
     identity = folder / "administrator.pem"
-    pair = (_decoded(user[key]) for key in ("client-certificate-data", "client-key-data"))
+    pair = (_decode(user[key]) for key in ("client-certificate-data", "client-key-data"))
     write_atomically(identity, "".join(pair), mode=0o600)
-    trust.load_cert_chain(identity)
+    ssl_context.load_cert_chain(identity)
     server = urlsplit(cluster["server"]).netloc
 
-    def dial(path: str) -> http.client.HTTPConnection:
+    def connect(path: str) -> http.client.HTTPConnection:
         if path.startswith(("/auth/", "/api/v2/")):
             return http.client.HTTPConnection(airflow, timeout=30)
-        return http.client.HTTPSConnection(server, timeout=30, context=trust)
+        return http.client.HTTPSConnection(server, timeout=30, context=ssl_context)
 
-    return dial
+    return connect
 
 
-def _decoded(text: str) -> str:
+def _decode(text: str) -> str:
     return base64.b64decode(text).decode()

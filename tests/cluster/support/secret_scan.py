@@ -1,4 +1,4 @@
-"""A password that sings wherever it lands: it is looked for in every form in which it may have been written down."""
+"""A scan for a test password in every encoding in which it could have been stored."""
 
 from __future__ import annotations
 
@@ -19,111 +19,111 @@ from local_cluster.cluster_paths import default_paths
 from stack.release import NAMESPACE, Stack
 
 PASSWORD = "canary/+&=%3 7f1c9a52d8e64b0b"
-"""It changes where it is put into a URL or into JSON, and ends in what is found in pieces of it too."""
+"""Its characters change in URLs and in JSON, and its end is recognizable in parts."""
 
-_PAUSE = 0.02
-_LONGEST = 64 << 20
+_PAUSE_S = 0.02
+_MAX_BYTES = 64 << 20
 _LOGS = "find /opt/airflow/logs -type f -exec cat {} +"
 
 
-def in_base64(text: bytes) -> list[bytes]:
-    """What a text is in base64, at each of the three places where it may begin in a longer one, in both alphabets."""
-    whole = [base64.b64encode(b"." * skip + text).rstrip(b"=")[4 if skip else 0 : -1] for skip in range(3)]
-    return [*whole, *(each.translate(bytes.maketrans(b"+/", b"-_")) for each in whole)]
+def base64_encodings(text: bytes) -> list[bytes]:
+    """Return the base64 of a text at each of three offsets within a longer one, in both alphabets."""
+    encodings = [base64.b64encode(b"." * skip + text).rstrip(b"=")[4 if skip else 0 : -1] for skip in range(3)]
+    return [*encodings, *(encoding.translate(bytes.maketrans(b"+/", b"-_")) for encoding in encodings)]
 
 
-def in_json_of_go(text: str) -> list[bytes]:
-    """What a text is in JSON that a program in Go wrote, such as the audit log, and in a string inside of such JSON."""
+def go_json_encodings(text: str) -> list[bytes]:
+    """Return a text in JSON of Go programs, such as the audit log, and in a string within such JSON."""
     once = json.dumps(text)[1:-1]
-    for each in "&<>":
-        once = once.replace(each, f"\\u{ord(each):04x}")
+    for character in "&<>":
+        once = once.replace(character, f"\\u{ord(character):04x}")
     return [once.encode(), json.dumps(once)[1:-1].encode()]
 
 
-def forms() -> dict[str, list[bytes]]:
-    """The password as it is, in a URL, in JSON of Go, in base64, and in base64 of base64, as a Secret has it."""
-    once = in_base64(PASSWORD.encode())
+def password_encodings() -> dict[str, list[bytes]]:
+    """Return the password's encodings: plain, in a URL, in Go's JSON, in base64 and in base64 of base64 (a Secret)."""
+    once = base64_encodings(PASSWORD.encode())
     return {
-        "as it is": [PASSWORD.encode()],
+        "plain": [PASSWORD.encode()],
         "in a URL": [quote(PASSWORD, safe="").encode(), quote_plus(PASSWORD).encode(), quote(PASSWORD).encode()],
-        "in JSON of Go": in_json_of_go(PASSWORD),
+        "in Go's JSON": go_json_encodings(PASSWORD),
         "in base64": once,
-        "in base64 of base64": [form for each in once for form in in_base64(each)],
+        "in base64 of base64": [encoding for text in once for encoding in base64_encodings(text)],
     }
 
 
-EVERY = [form for each in forms().values() for form in each]
+ALL_ENCODINGS = [encoding for encodings in password_encodings().values() for encoding in encodings]
 
 
-def sings(text: bytes) -> bool:
-    """Whether the password is in there in any form."""
-    return any(form in text for form in EVERY)
+def contains_password(text: bytes) -> bool:
+    """Return whether a text contains the password in any encoding."""
+    return any(encoding in text for encoding in ALL_ENCODINGS)
 
 
 @dataclass
-class Watch:
-    """What is looked at again and again while a program runs.
+class Scanner:
+    """Repeated scans while a program runs.
 
     Attributes:
-        folder: the only one for temporary files.
-        found: where the password was.
-        looks: how often everything was looked at.
-        seen: files below the folder that were there at some time.
+        folder: the only folder for temporary files.
+        findings: names of files and processes that contained the password.
+        scans: number of complete scans.
+        observed_files: names of files that existed at any time.
     """
 
     folder: Path
-    found: set[str] = field(default_factory=set)
-    looks: int = 0
-    seen: set[str] = field(default_factory=set)
+    findings: set[str] = field(default_factory=set)
+    scans: int = 0
+    observed_files: set[str] = field(default_factory=set)
 
-    def look(self) -> None:
-        """Look once at all processes, and at all temporary files."""
-        # Not by rglob, which trips over a folder that goes while it looks.
-        every = (Path(folder, name) for folder, _, names in os.walk(self.folder) for name in names)
-        files = [file for file in every if file.is_file()]  # no sockets
-        self.seen |= {file.name for file in files}
-        processes = (each for name in ("cmdline", "environ") for each in Path("/proc").glob(f"[0-9]*/{name}"))
-        self.found |= {_name(file) for file in (*files, *processes) if sings(content(file))}
-        self.looks += 1
+    def scan(self) -> None:
+        """Scan all processes and all temporary files once."""
+        # Not rglob, which fails when a folder disappears during the walk.
+        paths = (Path(folder, name) for folder, _, names in os.walk(self.folder) for name in names)
+        files = [path for path in paths if path.is_file()]  # no sockets
+        self.observed_files |= {file.name for file in files}
+        processes = (path for name in ("cmdline", "environ") for path in Path("/proc").glob(f"[0-9]*/{name}"))
+        self.findings |= {_name(file) for file in (*files, *processes) if contains_password(read_tail(file))}
+        self.scans += 1
 
 
 @contextmanager
-def watch_folder(folder: Path) -> Iterator[Watch]:
-    """Look while the block lasts, and once more after it."""
-    watch, over = Watch(folder), threading.Event()
+def scan_during(folder: Path) -> Iterator[Scanner]:
+    """Scan repeatedly during the block, and once after it."""
+    scanner, stopped = Scanner(folder), threading.Event()
 
     def run() -> None:
-        while not over.is_set():
-            watch.look()
-            time.sleep(_PAUSE)
+        while not stopped.is_set():
+            scanner.scan()
+            time.sleep(_PAUSE_S)
 
     with ThreadPoolExecutor(1) as pool:
-        looking = pool.submit(run)
+        scanning = pool.submit(run)
         try:
-            yield watch
+            yield scanner
         finally:
-            over.set()
-        looking.result()  # raises what it raised: it looked to the end, or the test fails
-    watch.look()
+            stopped.set()
+        scanning.result()  # raises its exception: an incomplete scan fails the test
+    scanner.scan()
 
 
-def in_cluster(stack: Stack) -> set[str]:
-    """The objects of the cluster, annotations and all, in which the password is."""
+def find_in_objects(stack: Stack) -> set[str]:
+    """Return the names of all objects of the cluster that contain the password."""
     words = ("api-resources", "--verbs=list", "-o", "name")
     kinds = [kind for kind in stack.kubectl(*words).split() if not kind.startswith("componentstatus")]
     items = stack.get(",".join(kinds), "-A")["items"]
-    named = (
-        (f"{each['kind']} {each['metadata'].get('namespace', '')}/{each['metadata']['name']}", each) for each in items
+    names = (
+        (f"{item['kind']} {item['metadata'].get('namespace', '')}/{item['metadata']['name']}", item) for item in items
     )
-    return {name for name, each in named if sings(json.dumps(each).encode())}
+    return {name for name, item in names if contains_password(json.dumps(item).encode())}
 
 
-def in_logs(stack: Stack) -> set[str]:
-    """Whichever have the password of the logs of all pods, the tasks', the cluster's own parts', and its audit log."""
-    found = {name for name, text in _pod_logs(stack) if sings(text.encode())}
+def find_in_logs(stack: Stack) -> set[str]:
+    """Return the logs that contain the password: of pods, tasks and cluster components, and the audit log."""
+    findings = {name for name, text in _pod_logs(stack) if contains_password(text.encode())}
     tasks = stack.kubectl("exec", "-n", NAMESPACE, "airflow-scheduler-0", "-c", "scheduler", "--", "sh", "-c", _LOGS)
-    found |= {"the tasks' logs"} if sings(tasks.encode()) else set()
-    return found | {each.name for each in default_paths().logs.glob("*.log") if sings(content(each))}
+    findings |= {"the tasks' logs"} if contains_password(tasks.encode()) else set()
+    return findings | {file.name for file in default_paths().logs.glob("*.log") if contains_password(read_tail(file))}
 
 
 def _pod_logs(stack: Stack) -> Iterator[tuple[str, str]]:
@@ -135,17 +135,17 @@ def _pod_logs(stack: Stack) -> Iterator[tuple[str, str]]:
                 yield f"log of {namespace}/{name}", stack.kubectl(*words)
             except CommandError as error:
                 if f'pods "{name}" not found' not in error.output:
-                    raise  # else it has gone since it was listed, and its log with it
+                    raise  # otherwise the pod was deleted in the meantime
 
 
-def content(file: Path) -> bytes:
-    """What is in a file; of a long one the end, where the newest lines of a log are."""
+def read_tail(file: Path) -> bytes:
+    """Return the content of a file, or the end of a long one, which has a log's newest lines."""
     try:
         with file.open("rb") as stream:
-            stream.seek(max(0, os.fstat(stream.fileno()).st_size - _LONGEST))
-            return stream.read(_LONGEST)
+            stream.seek(max(0, os.fstat(stream.fileno()).st_size - _MAX_BYTES))
+            return stream.read(_MAX_BYTES)
     except OSError:
-        return b""  # it has gone, or belongs to a process that has
+        return b""  # the file or its process has disappeared
 
 
 def _name(file: Path) -> str:

@@ -1,4 +1,4 @@
-"""The release with each executor, for the tests of more than one group."""
+"""The release with each executor."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from common.steps import Steps
 from stack.install import install_release
 from stack.release import NAMESPACE, Stack
 
-CLAIM: dict[str, Any] = {
+LOG_CLAIM: dict[str, Any] = {
     "apiVersion": "v1",
     "kind": "PersistentVolumeClaim",
     "metadata": {"name": "executor-logs", "namespace": NAMESPACE},
     "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "100Mi"}}},
 }
-"""Where KubernetesExecutor's pods keep logs; the cluster has one node, so all pods may share it."""
+"""The volume claim of KubernetesExecutor's task logs; all pods share it, because the cluster has one node."""
 
-VALUES: dict[str, dict[str, Any]] = {
+EXECUTOR_VALUES: dict[str, dict[str, Any]] = {
     "LocalExecutor": {},
     "CeleryExecutor": {"executor": "CeleryExecutor", "config": {"celery": {"worker_concurrency": 2}}},
     "KubernetesExecutor": {
@@ -31,27 +31,29 @@ VALUES: dict[str, dict[str, Any]] = {
     },
 }
 
-WORKERS = "kubernetes_executor=True"
-"""The label of KubernetesExecutor's pods."""
+WORKER_SELECTOR = "kubernetes_executor=True"
+"""Label selector of KubernetesExecutor's pods."""
 
 
 @contextmanager
-def release_with(stack: Stack, executor: str, file: Path, more: dict[str, Any] | None = None) -> Iterator[None]:
-    """The release with an executor; afterwards it has its own again.
+def release_with_executor(
+    stack: Stack, executor: str, file: Path, extra_values: dict[str, Any] | None = None
+) -> Iterator[None]:
+    """Upgrade the release to an executor during the block, and back after it.
 
     Args:
         stack: the cluster.
-        executor: its name.
-        file: where to write the values.
-        more: values besides those of the executor.
+        executor: name of the executor.
+        file: path for the values file.
+        extra_values: values in addition to those of the executor.
     """
-    file.write_text(yaml.safe_dump({**VALUES[executor], **(more or {})}))
+    file.write_text(yaml.safe_dump({**EXECUTOR_VALUES[executor], **(extra_values or {})}))
     try:
-        stack.kubectl("apply", "--server-side", "-f", "-", stdin=json.dumps(CLAIM))
+        stack.kubectl("apply", "--server-side", "-f", "-", stdin=json.dumps(LOG_CLAIM))
         install_release(Steps(), stack, file)
         yield
     finally:
         install_release(Steps(), stack)
-        # Those that the executor had no time to remove.
-        stack.kubectl("delete", "pods", "-n", NAMESPACE, "-l", WORKERS, timeout_s=120)
-        stack.kubectl("delete", "pvc", CLAIM["metadata"]["name"], "-n", NAMESPACE, timeout_s=120)
+        # Pods that the executor did not delete in time.
+        stack.kubectl("delete", "pods", "-n", NAMESPACE, "-l", WORKER_SELECTOR, timeout_s=120)
+        stack.kubectl("delete", "pvc", LOG_CLAIM["metadata"]["name"], "-n", NAMESPACE, timeout_s=120)

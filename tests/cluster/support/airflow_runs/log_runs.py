@@ -1,4 +1,4 @@
-"""Two tasks that say something in their logs: one waits for its pod in its own process, the other is deferred."""
+"""Two tasks that write logs: one waits for its pod in the worker, the other is deferred."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from stack.airflow_api import AirflowApi
 from stack.git_push import push_files
 from stack.release import Stack
 
-WAYS = ("sync", "deferred")
+MODES = ("sync", "deferred")
 
 _DAG = """# {note}
 from airflow.sdk import DAG
@@ -22,14 +22,14 @@ for name, deferrable in {{"sync": False, "deferred": True}}.items():
 """
 
 
-def two_runs(stack: Stack, airflow: AirflowApi, prefix: str, note: str) -> dict[str, Run]:
-    """Run both to their end; the DAGs' names begin with the prefix, and the note makes their file another one."""
+def run_logging_dags(stack: Stack, airflow: AirflowApi, prefix: str, note: str) -> dict[str, Run]:
+    """Run both DAGs to their end; their ids start with the prefix, and the note makes the file unique."""
     url = f"git://{stack.service_address('git-server', 'git')}/alpha.git"
-    commit = push_files(url, {f"{prefix}.py": _DAG.format(prefix=prefix, note=note)}, "Two DAGs with something to say")
-    made = {}
-    for way in WAYS:
-        airflow.wait_for_version(f"{prefix}_{way}", commit)
-        made[way] = Run(stack, airflow, f"{prefix}_{way}", airflow.trigger_run(f"{prefix}_{way}"))
-    for run in made.values():
-        assert run.end() == "success", run.read_log()
-    return made
+    commit = push_files(url, {f"{prefix}.py": _DAG.format(prefix=prefix, note=note)}, "Add two DAGs that write logs")
+    runs = {}
+    for mode in MODES:
+        airflow.wait_for_version(f"{prefix}_{mode}", commit)
+        runs[mode] = Run(stack, airflow, f"{prefix}_{mode}", airflow.trigger_run(f"{prefix}_{mode}"))
+    for run in runs.values():
+        assert run.wait_for_end() == "success", run.read_log()
+    return runs

@@ -1,4 +1,4 @@
-"""Work that is to outlast Airflow's pods: runs whose pods go on until they are told, and what there was before."""
+"""Runs whose pods outlive Airflow's pods, and the state that must not change meanwhile."""
 
 from __future__ import annotations
 
@@ -6,133 +6,140 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from cluster.support.airflow_runs.dag_run import Run, drop
+from cluster.support.airflow_runs.dag_run import Run, push_dag
 from common.errors import ScriptError
 from common.polling import NotYet, wait_for
 from stack.airflow_api import AirflowApi
 from stack.pod_watch import ObservedPods
 from stack.release import NAMESPACE, RELEASE, Stack
 
-AIRFLOW = {
+COMPONENTS = {
     "api-server": "deployment",
     "dag-processor": "deployment",
     "postgresql": "statefulset",
     "scheduler": "statefulset",
     "triggerer": "statefulset",
 }
-"""Airflow's components, and what kind of object keeps a pod of each."""
+"""Airflow's components → the kind of their controller."""
 
 NAMESPACES = (NAMESPACE, "team-alpha", "team-beta")
 KEPT_SECRETS = ("admin", "api-secret-key", "database", "fernet-key", "jwt-secret")
-# On a node of two cores that others use too, Airflow takes minutes to start.
+# On a shared node with two cores Airflow takes minutes to start.
 READY_S = 600
-ANSWER_S = 180
+RESPONSE_S = 180
 SYNC = ("sync", "-1")
 TASKS = {SYNC, ("deferred", "-1"), ("mapped", "0"), ("mapped", "1")}
-TASKS_OF = {"lasting": TASKS, "lasting_sync": {SYNC}, "lasting_tries": {SYNC, ("once", "-1"), ("deferred", "-1")}}
-"""DAG → its tasks, by name and map index."""
+DAG_TASKS = {
+    "long_tasks": TASKS,
+    "long_tasks_sync": {SYNC},
+    "long_tasks_tries": {SYNC, ("once", "-1"), ("deferred", "-1")},
+}
+"""DAG → its tasks, by task id and map index."""
 
 
 @dataclass(frozen=True)
-class Lasting:
-    """A run of a DAG whose tasks' pods run until they are told to end.
+class LongRun:
+    """A DAG run whose pods run until they are told to finish.
 
     Attributes:
         run: the run.
-        uids: the pods' uids, by task and map index.
+        uids: the pods' uids by task id and map index.
     """
 
     run: Run
     uids: dict[tuple[str, str], str]
 
-    def pods(self) -> dict[tuple[str, str], str]:
-        """Give the uids of the pods that run now, by task and map index."""
-        found: dict[tuple[str, str], str] = {}
-        for pod in self.run.pods():
+    def running_pods(self) -> dict[tuple[str, str], str]:
+        """Return the uids of the running pods by task id and map index."""
+        uids: dict[tuple[str, str], str] = {}
+        for pod in self.run.list_pods():
             if pod["status"].get("phase") == "Running":
                 labels = pod["metadata"]["labels"]
-                found[labels["task_id"], labels.get("map_index", "-1")] = pod["metadata"]["uid"]
-        return found
+                uids[labels["task_id"], labels.get("map_index", "-1")] = pod["metadata"]["uid"]
+        return uids
 
-    def tasks(self) -> dict[tuple[str, str], tuple[str, int]]:
-        """Give state and try of every task, by task and map index."""
-        found = self.run.airflow.list_task_instances(self.run.dag, self.run.id)
-        return {(one["task_id"], str(one["map_index"])): (one["state"], one["try_number"]) for one in found}
+    def task_states(self) -> dict[tuple[str, str], tuple[str, int]]:
+        """Return state and try number of every task by task id and map index."""
+        instances = self.run.airflow.list_task_instances(self.run.dag, self.run.id)
+        return {
+            (instance["task_id"], str(instance["map_index"])): (instance["state"], instance["try_number"])
+            for instance in instances
+        }
 
-    def seen_in(self, seen: ObservedPods) -> dict[tuple[str, str], set[str]]:
-        """Give the uids of all pods that the tasks ever had while somebody looked, by task and map index."""
-        found: dict[tuple[str, str], set[str]] = {}
-        for pod in filter(self.run.owns, seen.with_labels(dag_id=self.run.dag)):
+    def observed_pod_uids(self, observed: ObservedPods) -> dict[tuple[str, str], set[str]]:
+        """Return the uids of all observed pods of the tasks by task id and map index."""
+        uids: dict[tuple[str, str], set[str]] = {}
+        for pod in filter(self.run.owns, observed.with_labels(dag_id=self.run.dag)):
             labels = pod["metadata"]["labels"]
-            found.setdefault((labels["task_id"], labels.get("map_index", "-1")), set()).add(pod["metadata"]["uid"])
-        return found
+            uids.setdefault((labels["task_id"], labels.get("map_index", "-1")), set()).add(pod["metadata"]["uid"])
+        return uids
 
-    def tell_to_end(self, *tasks: str) -> None:
-        """Let the programs of these tasks end; without a name, all of them."""
-        for pod in self.run.pods():
+    def finish_tasks(self, *tasks: str) -> None:
+        """Let the programs of these tasks exit, or of all tasks if none is named."""
+        for pod in self.run.list_pods():
             if not tasks or pod["metadata"]["labels"]["task_id"] in tasks:
                 where = ("-n", self.run.namespace, pod["metadata"]["name"], "-c", "base")
                 self.run.stack.kubectl("exec", *where, "--", "touch", "/tmp/end")
 
     def wait_for_sync(self, times: int, task: str = SYNC[0]) -> None:
-        """Wait until a task that waits in a worker has been started so many times."""
+        """Wait until a task that waits in a worker has been started this many times."""
 
         def probe() -> None:
-            tries = self.tasks()[task, "-1"][1]
+            tries = self.task_states()[task, "-1"][1]
             log = "".join(self.run.read_log(task, attempt) for attempt in range(1, tries + 1))
-            if (seen := log.count("Pod has reached Running phase")) < times:
-                raise NotYet(f"{seen} times; tasks {self.tasks()}; last lines: {log[-600:]}")
+            if (starts := log.count("Pod has reached Running phase")) < times:
+                raise NotYet(f"{starts} times; tasks {self.task_states()}; last lines: {log[-600:]}")
 
         wait_for(f"task {task} to be started {times} times", probe, READY_S, interval_s=3)
 
-    def stop(self) -> None:
-        """End the run as failed, then remove its pods: a pod that goes before its task starts again."""
+    def fail_run(self) -> None:
+        """Mark the run as failed, then delete its pods: a pod that is deleted first would be restarted."""
         self.run.airflow.patch(f"dags/{self.run.dag}/dagRuns/{quote(self.run.id)}", {"state": "failed"})
         self.run.stack.kubectl(
             "delete", "pods", "-n", self.run.namespace, "-l", f"dag_id={self.run.dag}", "--wait=false"
         )
 
 
-def start(stack: Stack, airflow: AirflowApi, dag: str = "lasting") -> Lasting:
-    """Start a run of the DAG and wait until all its pods run, and the task in the worker knows it."""
-    drop(stack, airflow, "alpha", "lasting.py", dag)
-    it = Lasting(Run(stack, airflow, dag, airflow.trigger_run(dag)), {})
+def start_long_run(stack: Stack, airflow: AirflowApi, dag: str = "long_tasks") -> LongRun:
+    """Start a run and wait until all its pods run, and until the task in the worker has noticed."""
+    push_dag(stack, airflow, "alpha", "long_tasks.py", dag)
+    long_run = LongRun(Run(stack, airflow, dag, airflow.trigger_run(dag)), {})
 
     def probe() -> dict[tuple[str, str], str]:
-        if (running := it.pods()).keys() != TASKS_OF[dag]:
-            raise NotYet(f"running: {sorted(running)}; tasks {it.tasks()}")
+        if (running := long_run.running_pods()).keys() != DAG_TASKS[dag]:
+            raise NotYet(f"running: {sorted(running)}; tasks {long_run.task_states()}")
         return running
 
-    it.uids.update(wait_for("all pods of the run", probe, READY_S, interval_s=1))
-    it.run.wait_for_log("Pod has reached Running phase", "sync")
-    return it
+    long_run.uids.update(wait_for("all pods of the run", probe, READY_S, interval_s=1))
+    long_run.run.wait_for_log("Pod has reached Running phase", "sync")
+    return long_run
 
 
-def finished_run(stack: Stack, airflow: AirflowApi) -> Run:
-    """Run the DAG `lasted`, which ends at once, for the history."""
-    drop(stack, airflow, "alpha", "lasting.py", "lasted")
-    run = Run(stack, airflow, "lasted", airflow.trigger_run("lasted"))
-    assert run.end() == "success", run.read_log()
+def run_short_dag(stack: Stack, airflow: AirflowApi) -> Run:
+    """Run the DAG `short_task` for the run history."""
+    push_dag(stack, airflow, "alpha", "long_tasks.py", "short_task")
+    run = Run(stack, airflow, "short_task", airflow.trigger_run("short_task"))
+    assert run.wait_for_end() == "success", run.read_log()
     return run
 
 
-def kept_objects(stack: Stack) -> dict[str, Any]:
-    """Give what outlives the release: Airflow's secrets with their values, and the uids of all that holds data."""
+def read_kept_objects(stack: Stack) -> dict[str, Any]:
+    """Return what survives the release: Airflow's Secrets with their data, and the uids of objects with data."""
     secrets = [stack.get("secret", f"{RELEASE}-{name}", "-n", NAMESPACE) for name in KEPT_SECRETS]
     claims = stack.get("pvc", "-n", NAMESPACE)["items"] + stack.get("pvc,secret", "-n", "team-alpha")["items"]
     namespaces = [stack.get("namespace", name) for name in NAMESPACES]
-    found = {
-        f"{one['kind']} {one['metadata'].get('namespace', '')} {one['metadata']['name']}": one["metadata"]["uid"]
-        for one in [*secrets, *claims, *namespaces]
+    uids = {
+        f"{item['kind']} {item['metadata'].get('namespace', '')} {item['metadata']['name']}": item["metadata"]["uid"]
+        for item in [*secrets, *claims, *namespaces]
     }
-    return {**found, "secrets": {one["metadata"]["name"]: one["data"] for one in secrets}}
+    return {**uids, "secrets": {secret["metadata"]["name"]: secret["data"] for secret in secrets}}
 
 
-def holdings(stack: Stack, airflow: AirflowApi, history: Run) -> dict[str, Any]:
-    """Give what no restart, upgrade or reinstall may change: what outlives the release, the connection, the history."""
+def read_persistent_state(stack: Stack, airflow: AirflowApi, history: Run) -> dict[str, Any]:
+    """Return the state that no restart, upgrade or reinstall may change: kept objects, connection, history."""
     (task,) = airflow.list_task_instances(history.dag, history.id)
     return {
-        "objects": kept_objects(stack),
+        "objects": read_kept_objects(stack),
         "connection": airflow.get("connections/k8s_default"),
         "history": (task["state"], task["try_number"], task["start_date"], task["end_date"]),
         "xcom": airflow.read_xcom(history.dag, history.id, "work"),
@@ -140,55 +147,55 @@ def holdings(stack: Stack, airflow: AirflowApi, history: Run) -> dict[str, Any]:
     }
 
 
-def holdings_again(stack: Stack, airflow: AirflowApi, history: Run) -> dict[str, Any]:
-    """Give the same once Airflow answers: its API server and its database may have been away."""
+def wait_for_persistent_state(stack: Stack, airflow: AirflowApi, history: Run) -> dict[str, Any]:
+    """Return the persistent state once Airflow responds: API server and database may restart."""
 
     def probe() -> dict[str, Any]:
         try:
-            return holdings(stack, airflow, history)
+            return read_persistent_state(stack, airflow, history)
         except ScriptError as error:
             raise NotYet(str(error)) from None
 
-    return wait_for("Airflow to tell what it has", probe, ANSWER_S, interval_s=2)
+    return wait_for("Airflow to return its persistent state", probe, RESPONSE_S, interval_s=2)
 
 
-def components(stack: Stack) -> dict[str, tuple[str, str]]:
-    """Give name and uid of every pod of Airflow itself, by component."""
-    found = {}
+def read_component_pods(stack: Stack) -> dict[str, tuple[str, str]]:
+    """Return name and uid of every pod of Airflow by component."""
+    pods = {}
     for pod in stack.get("pods", "-n", NAMESPACE, "-l", f"app.kubernetes.io/instance={RELEASE}")["items"]:
         component = pod["metadata"]["labels"]["app.kubernetes.io/component"]
-        if component in AIRFLOW and "deletionTimestamp" not in pod["metadata"]:
-            found[component] = (pod["metadata"]["name"], pod["metadata"]["uid"])
-    return found
+        if component in COMPONENTS and "deletionTimestamp" not in pod["metadata"]:
+            pods[component] = (pod["metadata"]["name"], pod["metadata"]["uid"])
+    return pods
 
 
-def kill(stack: Stack, component: str) -> None:
-    """End a component's pod without a chance to tidy up, and wait until there is another one; it need not be ready."""
-    name, uid = components(stack)[component]
+def kill_component_pod(stack: Stack, component: str) -> None:
+    """Kill a component's pod and wait until another one exists, which need not be ready."""
+    name, uid = read_component_pods(stack)[component]
     stack.kubectl("delete", "pod", "-n", NAMESPACE, name, "--grace-period=1", timeout_s=120)
 
     def probe() -> None:
-        if components(stack).get(component, (name, uid))[1] == uid:
+        if read_component_pods(stack).get(component, (name, uid))[1] == uid:
             raise NotYet("none")
 
     wait_for(f"another pod of the {component}", probe, deadline_s=120)
 
 
-def settle(stack: Stack) -> None:
-    """Wait until every component has its one pod: an upgrade that has ended well may still be replacing some."""
+def wait_until_stable(stack: Stack) -> None:
+    """Wait until every component has exactly one pod: after a successful upgrade some may still be replaced."""
 
     def probe() -> None:
         pods = stack.get("pods", "-n", NAMESPACE, "-l", f"app.kubernetes.io/instance={RELEASE}")["items"]
-        found = [pod["metadata"]["labels"]["app.kubernetes.io/component"] for pod in pods]
-        if counts := {name: found.count(name) for name in AIRFLOW if found.count(name) != 1}:
+        names = [pod["metadata"]["labels"]["app.kubernetes.io/component"] for pod in pods]
+        if counts := {name: names.count(name) for name in COMPONENTS if names.count(name) != 1}:
             raise NotYet(f"pods: {counts}")
 
-    for component in AIRFLOW:
-        wait_until_ready(stack, component)
+    for component in COMPONENTS:
+        wait_for_component(stack, component)
     wait_for("one pod of every component", probe, deadline_s=180, interval_s=1)
 
 
-def wait_until_ready(stack: Stack, component: str) -> None:
-    """Wait until a component is as many as it should be, and ready."""
-    name = f"{AIRFLOW[component]}/{RELEASE}-{component}"
+def wait_for_component(stack: Stack, component: str) -> None:
+    """Wait until a component has all its replicas, and they are ready."""
+    name = f"{COMPONENTS[component]}/{RELEASE}-{component}"
     stack.kubectl("rollout", "status", "-n", NAMESPACE, name, f"--timeout={READY_S}s", timeout_s=READY_S + 10)

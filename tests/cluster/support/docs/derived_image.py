@@ -19,18 +19,18 @@ REPOSITORY_NAME, TAG = "localhost/kpo-platform/airflow-with-package", "3.3.2"
 OFFICIAL = "FROM apache/airflow:3.3.2\n"
 
 
-def image_with_package(folder: Path) -> Path:
-    """Build the image on the one that the cluster has; no network is needed.
+def build_image_with_package(folder: Path) -> Path:
+    """Build the image from the cluster's Airflow image, without network access.
 
     Args:
-        folder: an empty one, for the archive and what it is made of.
+        folder: an empty folder for the archive and the build context.
 
     Returns:
         The image's archive.
     """
     context, access = folder / "context", folder / "access"
-    for each in (context, access):
-        each.mkdir()
+    for subfolder in (context, access):
+        subfolder.mkdir()
     python, *words, place = shlex.split(read_commands("images.md", "Package in the image")[0], comments=True)
     assert (python, place) == ("python", "image")
     capture_output([sys.executable, *words, context], cwd=REPOSITORY, timeout_s=120)

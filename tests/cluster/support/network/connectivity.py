@@ -1,4 +1,4 @@
-"""Who can connect to whom, tried by pods that say where they got."""
+"""Connection attempts between pods, the host and other targets."""
 
 from __future__ import annotations
 
@@ -12,71 +12,73 @@ from cluster.support.pods.sleeper import POD
 from local_cluster.addresses import HOST_IP
 from stack.release import Stack
 
-WAIT_S = 3
-"""After which a connection counts as refused: what a policy refuses gets no answer."""
+CONNECT_TIMEOUT_S = 3
+"""Seconds after which a connection counts as rejected: policies drop packets without a response."""
 
 _TRY = f"""
 if command -v bash >/dev/null
-then try() {{ timeout {WAIT_S} bash -c "</dev/tcp/$1/$2"; }}
-else try() {{ nc -w {WAIT_S} "$1" "$2" -e true; }}
+then try() {{ timeout {CONNECT_TIMEOUT_S} bash -c "</dev/tcp/$1/$2"; }}
+else try() {{ nc -w {CONNECT_TIMEOUT_S} "$1" "$2" -e true; }}
 fi
 while read -r name host port; do (try "$host" "$port" 2>/dev/null && echo "$name") & done
 wait
 """
 
 
-def reached(stack: Stack, pod: str, targets: dict[str, str]) -> set[str]:
-    """Try to connect from a pod, to all at once.
+def find_reachable(stack: Stack, pod: str, targets: dict[str, str]) -> set[str]:
+    """Connect from a pod to all targets in parallel.
 
     Args:
         stack: the cluster.
-        pod: its namespace and name, with a slash between.
-        targets: name without a space → `host:port`.
+        pod: namespace and name, separated by a slash.
+        targets: name (without spaces) → `host:port`.
 
     Returns:
-        The names of those that answered.
+        The names of the targets that accepted the connection.
     """
-    space, name = pod.split("/")
+    namespace, name = pod.split("/")
     lines = "".join(f"{target} {' '.join(at.rsplit(':', 1))}\n" for target, at in targets.items())
-    words = ("exec", "-i", "-n", space, name, "--", "sh", "-c", _TRY)
+    words = ("exec", "-i", "-n", namespace, name, "--", "sh", "-c", _TRY)
     return set(stack.kubectl(*words, stdin=lines).split())
 
 
-def address(stack: Stack, pod: str, port: int) -> str:
-    """Give `host:port` of a pod."""
-    space, name = pod.split("/")
-    return f"{stack.get('pod', name, '-n', space)['status']['podIP']}:{port}"
+def pod_address(stack: Stack, pod: str, port: int) -> str:
+    """Return `host:port` of a pod."""
+    namespace, name = pod.split("/")
+    return f"{stack.get('pod', name, '-n', namespace)['status']['podIP']}:{port}"
 
 
 @contextmanager
-def outside(count: int) -> Iterator[list[int]]:
-    """Give ports of this machine that take connections; it is outside the cluster."""
-    with ExitStack() as opened:
-        sockets = [opened.enter_context(socket.create_server((HOST_IP, 0), backlog=1024)) for _ in range(count)]
-        yield [each.getsockname()[1] for each in sockets]
+def open_host_ports(count: int) -> Iterator[list[int]]:
+    """Listen on ports of this machine, which is outside the cluster, and yield their numbers."""
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.create_server((HOST_IP, 0), backlog=1024)) for _ in range(count)]
+        yield [listener.getsockname()[1] for listener in sockets]
 
 
 @contextmanager
-def standing(stack: Stack, *pods: str) -> Iterator[None]:
-    """Run pods that let connect to their port `web`; the namespaces that are not there come and go with them."""
-    there = {each["metadata"]["name"] for each in stack.get("namespaces")["items"]}
-    made = sorted({pod.split("/")[0] for pod in pods} - there)
+def run_servers(stack: Stack, *pods: str) -> Iterator[None]:
+    """Run pods that accept connections on port `web`; missing namespaces are created and deleted with them."""
+    existing = {item["metadata"]["name"] for item in stack.get("namespaces")["items"]}
+    missing = sorted({pod.split("/")[0] for pod in pods} - existing)
     try:
-        for space in made:
-            stack.kubectl("create", "namespace", space)
+        for namespace in missing:
+            stack.kubectl("create", "namespace", namespace)
         for pod in pods:
-            space, name = pod.split("/")
-            stack.kubectl("create", "-n", space, "-f", "-", stdin=json.dumps(_server(name)))
+            namespace, name = pod.split("/")
+            stack.kubectl("create", "-n", namespace, "-f", "-", stdin=json.dumps(_server(name)))
         for pod in pods:
-            space, name = pod.split("/")
-            stack.kubectl("wait", "-n", space, f"pod/{name}", "--for=condition=Ready", "--timeout=60s", timeout_s=70)
+            namespace, name = pod.split("/")
+            stack.kubectl(
+                "wait", "-n", namespace, f"pod/{name}", "--for=condition=Ready", "--timeout=60s", timeout_s=70
+            )
         yield
     finally:
         for pod in pods:
-            space, name = pod.split("/")
-            stack.kubectl("delete", "pod", name, "-n", space, "--ignore-not-found", "--grace-period=1")
-        for space in made:
-            stack.kubectl("delete", "namespace", space, "--ignore-not-found", timeout_s=120)
+            namespace, name = pod.split("/")
+            stack.kubectl("delete", "pod", name, "-n", namespace, "--ignore-not-found", "--grace-period=1")
+        for namespace in missing:
+            stack.kubectl("delete", "namespace", namespace, "--ignore-not-found", timeout_s=120)
 
 
 def _server(name: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Enforcement of NetworkPolicies on the local cluster, whose own network has none, while a block of a test runs."""
+"""Enforcement of NetworkPolicies on the local cluster, whose own network plugin does not enforce them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from cluster.support.network.nftables import REMOVAL, ruleset
+from cluster.support.network.nftables import TABLE_DELETION, render_ruleset
 from common.command import capture_output
 from common.errors import ScriptError
 from common.polling import NotYet, wait_for
@@ -17,68 +17,68 @@ from stack.release import Stack
 
 _INTERVAL_S = 1.0
 
-NAME_SERVER: dict[str, Any] = {
+DNS_POD: dict[str, Any] = {
     "metadata": {"name": "coredns", "namespace": "kube-system", "labels": {"k8s-app": "kube-dns"}},
     "spec": {"containers": [{"ports": [{"name": "dns", "containerPort": 53, "protocol": "UDP"}]}]},
     "status": {"podIP": NODE_IP},
 }
-"""What answers for the cluster's names: elsewhere a pod of kube-system, here a process of the node."""
+"""The DNS server as a pod of kube-system; on the local cluster it is a process of the node."""
 
 
 class Enforcer:
-    """Looks at the cluster once a second and holds the network to what its policies say."""
+    """Reads the cluster's policies once a second and applies them to its network."""
 
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
-        self._ended = threading.Event()
-        self._passes = 0
+        self._stopped = threading.Event()
+        self._updates = 0
         self._failure: Exception | None = None
         self._thread = threading.Thread()
 
     def start(self) -> None:
-        """Enforce from now on."""
-        self._ended.clear()
+        """Start to enforce the policies."""
+        self._stopped.clear()
         self._apply()
-        self._thread = threading.Thread(target=self._follow, daemon=True)
+        self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
-    def settle(self) -> None:
-        """Wait until what the cluster has now is enforced."""
-        wanted = self._passes + 2  # the one that goes on may have looked before
+    def wait_until_applied(self) -> None:
+        """Wait until the cluster's current policies are applied."""
+        expected = self._updates + 2  # the current update may have read the cluster earlier
 
         def probe() -> None:
-            self._raise()
-            if self._passes < wanted:
-                raise NotYet(f"{wanted - self._passes} more looks at the cluster to go")
+            self._raise_failure()
+            if self._updates < expected:
+                raise NotYet(f"{expected - self._updates} more updates are pending")
 
-        wait_for("the policies to be enforced", probe, deadline_s=30, interval_s=0.2)
+        wait_for("the policies to be applied", probe, deadline_s=30, interval_s=0.2)
 
     def stop(self) -> None:
-        """Enforce nothing any more.
+        """Stop to enforce the policies.
 
         Raises:
-            ScriptError: meanwhile it failed, so what was seen says nothing.
+            ScriptError: enforcement failed earlier, so observations are invalid.
         """
-        self._ended.set()
+        self._stopped.set()
         self._thread.join(60)
-        apply(REMOVAL)
-        self._raise()
+        apply_ruleset(TABLE_DELETION)
+        self._raise_failure()
 
     @contextmanager
-    def paused(self) -> Iterator[None]:
-        """Enforce nothing while the block runs."""
+    def pause(self) -> Iterator[None]:
+        """Enforce nothing during the block."""
         self.stop()
         try:
             yield
         finally:
             self.start()
 
-    def _raise(self) -> None:
+    def _raise_failure(self) -> None:
         if self._failure:
-            raise ScriptError("Policies are not enforced any more.") from self._failure
+            raise ScriptError("Network policies are no longer enforced: an update failed.") from self._failure
 
-    def _follow(self) -> None:
-        while not self._ended.wait(_INTERVAL_S):
+    def _run(self) -> None:
+        while not self._stopped.wait(_INTERVAL_S):
             try:
                 self._apply()
             except Exception as error:
@@ -86,22 +86,22 @@ class Enforcer:
                 return
 
     def _apply(self) -> None:
-        """Apply also what has not changed: the table ends by itself otherwise, see there."""
-        found: dict[str, list[Any]] = {"NetworkPolicy": [], "Pod": [NAME_SERVER], "Namespace": []}
+        """Apply the policies even if unchanged, because the table expires."""
+        objects: dict[str, list[Any]] = {"NetworkPolicy": [], "Pod": [DNS_POD], "Namespace": []}
         for item in self._stack.get("networkpolicies,pods,namespaces", "-A")["items"]:
-            found[item["kind"]].append(item)
-        apply(ruleset(found["NetworkPolicy"], found["Pod"], found["Namespace"], POD_CIDR))
-        self._passes += 1
+            objects[item["kind"]].append(item)
+        apply_ruleset(render_ruleset(objects["NetworkPolicy"], objects["Pod"], objects["Namespace"], POD_CIDR))
+        self._updates += 1
 
 
-def apply(table: str) -> None:
-    """Give nftables in the cluster's network a text."""
+def apply_ruleset(table: str) -> None:
+    """Apply a ruleset in the cluster's network namespace."""
     capture_output((*ENTER_NAMESPACE, "nft", "-f", "-"), stdin=table)
 
 
 @contextmanager
-def enforcing(stack: Stack) -> Iterator[Enforcer]:
-    """Enforce the cluster's NetworkPolicies while the block runs."""
+def enforce_policies(stack: Stack) -> Iterator[Enforcer]:
+    """Enforce the cluster's NetworkPolicies during the block."""
     enforcer = Enforcer(stack)
     enforcer.start()
     try:

@@ -1,26 +1,31 @@
-"""How a container of Airflow's pods ended: what people see by `kubectl describe pod`."""
+"""The end of a container of Airflow's pods, as `kubectl describe pod` shows it."""
 
 from __future__ import annotations
 
 from common.polling import NotYet, wait_for
 from stack.release import NAMESPACE, Stack
 
-# A pod is scheduled, starts Python, and says what is wrong; the kubelet waits up to 80 s between some tries.
+# The pod is scheduled, starts Python and reports its error; the kubelet waits up to 80 s between restarts.
 END_S = 300
 
 
-def wait_for_last_words(stack: Stack, component: str, container: str, code: int, words: str) -> None:
-    """Wait until a container of the component's newest pod has ended with an exit code and a last line."""
+def wait_for_container_end(stack: Stack, component: str, container: str, code: int, message: str) -> None:
+    """Wait until a container of the component's newest pod has exited with a code and a last line."""
     selector = f"app.kubernetes.io/component={component}"
 
     def probe() -> None:
         pods = stack.get("pods", "-n", NAMESPACE, "-l", selector)["items"]
         status = max(pods, key=lambda pod: str(pod["metadata"]["creationTimestamp"]))["status"]
         containers = [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]
-        states = [state for one in containers if one["name"] == container for state in (one["state"], one["lastState"])]
+        states = [
+            state
+            for status in containers
+            if status["name"] == container
+            for state in (status["state"], status["lastState"])
+        ]
         ends = [state["terminated"] for state in states if "terminated" in state]
-        seen = [(end["exitCode"], end.get("message", "").strip().rpartition("\n")[2]) for end in ends]
-        if (code, words) not in seen:
-            raise NotYet(f"{seen or states}")
+        observed = [(end["exitCode"], end.get("message", "").strip().rpartition("\n")[2]) for end in ends]
+        if (code, message) not in observed:
+            raise NotYet(f"{observed or states}")
 
-    wait_for(f"{container} of the {component} to end with {words!r}", probe, END_S, interval_s=1)
+    wait_for(f"{container} of the {component} to exit with {message!r}", probe, END_S, interval_s=1)

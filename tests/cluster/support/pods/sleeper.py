@@ -1,4 +1,4 @@
-"""A pod that does nothing for ten minutes, as `restricted` Pod Security takes it."""
+"""A pod that sleeps for ten minutes and conforms to Pod Security `restricted`."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""People of two teams, and the DAG that each team has for them to find."""
+"""Airflow users with roles, and a DAG per team."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ with DAG("people_{team}", schedule=None, tags=["of-{team}"]):
 """
 
 
-def drop_dags(stack: Stack, airflow: AirflowApi) -> None:
-    """Push a DAG of each team into its repository, and wait until Airflow has read them."""
+def push_team_dags(stack: Stack, airflow: AirflowApi) -> None:
+    """Push a DAG to each team's repository, and wait until Airflow has loaded them."""
     server = stack.service_address("git-server", "git")
     commits = {
         team: push_files(
-            f"git://{server}/{team}.git", {"people.py": DAG.format(team=team)}, "A DAG for the team's people"
+            f"git://{server}/{team}.git", {"people.py": DAG.format(team=team)}, "Add a DAG for the team's users"
         )
         for team in ("alpha", "beta")
     }
@@ -36,41 +36,41 @@ def drop_dags(stack: Stack, airflow: AirflowApi) -> None:
         airflow.wait_for_version(f"people_{team}", commit)
 
 
-def make_person(airflow: AirflowApi, name: str, *roles: str) -> AirflowApi:
-    """Make a user of Airflow with these roles, anew where there is one, and sign in as them."""
+def create_user(airflow: AirflowApi, name: str, *roles: str) -> AirflowApi:
+    """Create or replace an Airflow user with roles, and return a client that is logged in as that user."""
     password = secrets.token_urlsafe(16)
     body = {"username": name, "email": f"{name}@example.com", "first_name": name, "last_name": name}
-    remove_person(airflow, name)
+    delete_user(airflow, name)
     airflow.call("POST", USERS, {**body, "password": password, "roles": [{"name": role} for role in roles]})
     return AirflowApi(airflow.address, name, password)
 
 
-def remove_person(airflow: AirflowApi, name: str) -> None:
-    """Remove a user where there is one."""
+def delete_user(airflow: AirflowApi, name: str) -> None:
+    """Delete a user if it exists."""
     with suppress(NotFoundError):
         airflow.call("DELETE", f"{USERS}/{name}")
 
 
-def roles_of(airflow: AirflowApi, name: str) -> set[str]:
-    """The roles that a user has."""
+def read_roles(airflow: AirflowApi, name: str) -> set[str]:
+    """Return the roles of a user."""
     return {role["name"] for role in airflow.call("GET", f"{USERS}/{name}")["roles"]}
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What the API server answered to one request."""
+class Response:
+    """A response of Airflow's API server."""
 
     status: int
     body: str
 
 
-def ask(stack: Stack, token: str, method: str, path: str, body: object = None) -> Answer:
-    """Send one request with somebody's token, and give the answer whatever it is."""
+def send_request(stack: Stack, token: str, method: str, path: str, body: object = None) -> Response:
+    """Send a request with a token, and return the response whatever its status."""
     connection = http.client.HTTPConnection(stack.service_address(f"{RELEASE}-api-server"), timeout=30)
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json", "Accept": "application/json"}
     connection.request(method, path, None if body is None else json.dumps(body), headers)
     reply = connection.getresponse()
     try:
-        return Answer(reply.status, reply.read(1_000_000).decode(errors="replace"))
+        return Response(reply.status, reply.read(1_000_000).decode(errors="replace"))
     finally:
         connection.close()

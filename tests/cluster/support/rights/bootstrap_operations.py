@@ -1,4 +1,4 @@
-"""What platformctl does with the rights of rbac/bootstrap-operator*.yaml, each operation made so that it needs them."""
+"""Operations of platformctl, each of which needs rights of rbac/bootstrap-operator*.yaml."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from cluster.support.rights.operations import Somebody
+from cluster.support.rights.operations import Actor
 from stack.airflow_api import AirflowApi
 from stack.release import NAMESPACE, Stack
 from stack.temporary_teams import LOGIN, publish_teams
 
-OUTSIDE = "mutationout"
-"""The namespace of a contract whose team has a connection to another cluster, by the environment."""
+REMOTE_NAMESPACE = "mutationout"
+"""The namespace of a contract whose team has a remote connection in an environment variable."""
 
-_TURN: dict[str, Any] = {
+_LEASE: dict[str, Any] = {
     "apiVersion": "coordination.k8s.io/v1",
     "kind": "Lease",
     "metadata": {"name": "platformctl-bootstrap", "namespace": NAMESPACE},
@@ -34,42 +34,42 @@ _CLAIM: dict[str, Any] = {
 
 
 @contextmanager
-def outside(stack: Stack, airflow: AirflowApi) -> Iterator[None]:
-    """Have the contract whose connection leads out, and the account in whose name it does."""
-    more: dict[str, Any] = {
+def publish_remote_team(stack: Stack, airflow: AirflowApi) -> Iterator[None]:
+    """Publish a contract with a remote connection, and create its target account."""
+    fields: dict[str, Any] = {
         "connection": {"id": "k8s_mutation", "mode": "remote", "via": "env"},
         "registry": {"host": "", "pullSecret": "regcred"},
     }
-    with publish_teams(stack, airflow, OUTSIDE, teams=1, volumes=0, **more):
-        stack.kubectl("create", "serviceaccount", "launcher", "-n", OUTSIDE)
+    with publish_teams(stack, airflow, REMOTE_NAMESPACE, teams=1, volumes=0, **fields):
+        stack.kubectl("create", "serviceaccount", "launcher", "-n", REMOTE_NAMESPACE)
         yield
 
 
-def take_over(who: Somebody) -> str:
-    """Bootstrap after a run that was killed, and give the turn back."""
-    stack = who.mutant.stack
-    stack.kubectl("apply", "-f", "-", stdin=json.dumps(_TURN))
-    said = who.run(who.programs / "platformctl", "bootstrap", "--team", "beta", "--yes")
-    name = _TURN["metadata"]["name"]
-    left = [each for each in stack.get("leases", "-n", NAMESPACE)["items"] if each["metadata"]["name"] == name]
+def take_over_lease(actor: Actor) -> str:
+    """Run bootstrap after a killed run, which takes over its Lease."""
+    stack = actor.account.stack
+    stack.kubectl("apply", "-f", "-", stdin=json.dumps(_LEASE))
+    output = actor.run(actor.programs / "platformctl", "bootstrap", "--team", "beta", "--yes")
+    name = _LEASE["metadata"]["name"]
+    leases = [item for item in stack.get("leases", "-n", NAMESPACE)["items"] if item["metadata"]["name"] == name]
     stack.kubectl("delete", "lease", name, "-n", NAMESPACE, "--ignore-not-found")
-    return f"{said}\nturns left: {len(left)}"
+    return f"{output}\nleases left: {len(leases)}"
 
 
-def delete_data(who: Somebody) -> str:
-    """Delete what data team beta has: a claim that is nobody's but this test's, and its own, which come back."""
-    who.mutant.stack.kubectl("apply", "-f", "-", stdin=json.dumps(_CLAIM))
-    return who.run(who.programs / "platformctl", "teams", "delete", "beta", "--delete-data", "--confirm", "beta")
+def delete_data(actor: Actor) -> str:
+    """Delete the data of team beta: a claim of this test, and the team's own, which bootstrap creates again."""
+    actor.account.stack.kubectl("apply", "-f", "-", stdin=json.dumps(_CLAIM))
+    return actor.run(actor.programs / "platformctl", "teams", "delete", "beta", "--delete-data", "--confirm", "beta")
 
 
-def lead_out(who: Somebody) -> str:
-    """Plan a connection to another cluster: everything is tried there and here, and nothing kept."""
-    target = ("--target-kubeconfig", who.mutant.kubeconfig, "--target-account", f"{OUTSIDE}/launcher")
-    return who.run(who.programs / "platformctl", "bootstrap", "--namespace", OUTSIDE, "--dry-run", *target)
+def plan_remote_connection(actor: Actor) -> str:
+    """Plan a remote connection, which checks the target cluster and writes nothing."""
+    target = ("--target-kubeconfig", actor.account.kubeconfig, "--target-account", f"{REMOTE_NAMESPACE}/launcher")
+    return actor.run(actor.programs / "platformctl", "bootstrap", "--namespace", REMOTE_NAMESPACE, "--dry-run", *target)
 
 
-def ask_a_node(who: Somebody) -> str:
-    """Bootstrap with a sign-in for a registry that nobody knows: a node is asked."""
-    who.mutant.stack.kubectl("delete", "secret", "regcred", "-n", "team-beta", "--ignore-not-found")
+def check_login_on_node(actor: Actor) -> str:
+    """Run bootstrap with a login for an unknown registry, which a node checks."""
+    actor.account.stack.kubectl("delete", "secret", "regcred", "-n", "team-beta", "--ignore-not-found")
     words = ("bootstrap", "--team", "beta", "--yes", "--registry-config", "-")
-    return who.run(who.programs / "platformctl", *words, stdin=LOGIN)
+    return actor.run(actor.programs / "platformctl", *words, stdin=LOGIN)

@@ -1,4 +1,4 @@
-"""Somebody whose rights are those of a role of rbac/, less one: an account with a token and a kubeconfig of its own."""
+"""A service account with the rights of a role in rbac/ minus one, and its kubeconfig."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from common.paths import REPOSITORY
 from common.polling import NotYet, wait_for
 from stack.release import Stack
 
-NAME = "mutant"
+NAME = "reduced-account"
 
 
 @dataclass(frozen=True)
 class Right:
-    """One verb on one resource, as a rule of a file under rbac/ grants it."""
+    """One verb on one resource, from a rule of a file in rbac/."""
 
     role: str
     rule: int
@@ -31,89 +31,89 @@ class Right:
         return f"{self.role}: {self.verb} {self.resource}"
 
 
-def rules_of(role: str) -> list[dict[str, Any]]:
-    """The rules of a file under rbac/."""
+def read_role(role: str) -> list[dict[str, Any]]:
+    """Return the rules of a file in rbac/."""
     text = (REPOSITORY / "rbac" / f"{role}.yaml").read_text(encoding="utf-8")
     rules: list[dict[str, Any]] = yaml.safe_load(text)["rules"]
     return rules
 
 
-def all_rights() -> Iterator[Right]:
-    """Every verb on every resource of every file under rbac/."""
+def list_rights() -> Iterator[Right]:
+    """Yield every verb on every resource of every file in rbac/."""
     for file in sorted((REPOSITORY / "rbac").glob("*.yaml")):
-        for number, rule in enumerate(rules_of(file.stem)):
+        for number, rule in enumerate(read_role(file.stem)):
             for resource in rule["resources"]:
                 for verb in rule["verbs"]:
                     yield Right(file.stem, number, resource, verb)
 
 
-def without(right: Right) -> list[dict[str, Any]]:
-    """The rules of the right's role, less that right; other resources of its rule keep the verb."""
-    rules = copy.deepcopy(rules_of(right.role))
+def rules_without(right: Right) -> list[dict[str, Any]]:
+    """Return the rules of the right's role without it; other resources of the rule keep the verb."""
+    rules = copy.deepcopy(read_role(right.role))
     rule = rules.pop(right.rule)
     others = [name for name in rule["resources"] if name != right.resource]
     verbs = [verb for verb in rule["verbs"] if verb != right.verb]
-    return [*rules, *parts(rule, others, rule["verbs"]), *parts(rule, [right.resource], verbs)]
+    return [*rules, *restrict_rule(rule, others, rule["verbs"]), *restrict_rule(rule, [right.resource], verbs)]
 
 
-def parts(rule: dict[str, Any], resources: list[str], verbs: list[str]) -> list[dict[str, Any]]:
+def restrict_rule(rule: dict[str, Any], resources: list[str], verbs: list[str]) -> list[dict[str, Any]]:
     return [{**rule, "resources": resources, "verbs": verbs}] if resources and verbs else []
 
 
 @dataclass(frozen=True)
-class Mutant:
-    """The account."""
+class ReducedAccount:
+    """The service account."""
 
     stack: Stack
-    home: str
+    namespace: str
     kubeconfig: Path
 
     @classmethod
-    def make(cls, stack: Stack, home: str, folder: Path) -> Mutant:
-        """Make the account in a namespace, and its kubeconfig in a folder."""
-        stack.kubectl("create", "serviceaccount", NAME, "-n", home)
-        return cls(stack, home, stack.write_account_kubeconfig(NAME, home, folder))
+    def create(cls, stack: Stack, namespace: str, folder: Path) -> ReducedAccount:
+        """Create the account in a namespace, and its kubeconfig in a folder."""
+        stack.kubectl("create", "serviceaccount", NAME, "-n", namespace)
+        return cls(stack, namespace, stack.write_account_kubeconfig(NAME, namespace, folder))
 
-    def grant(self, role: str, rules: list[dict[str, Any]], places: Iterable[str]) -> None:
-        """Give exactly these rules in these namespaces, or in the whole cluster where a place is empty; wait for it.
+    def grant(self, role: str, rules: list[dict[str, Any]], namespaces: Iterable[str]) -> None:
+        """Grant exactly these rules in namespaces; an empty name stands for the whole cluster.
 
-        What was granted to another role of rbac/ before stays; what was granted to this one is replaced.
+        Grants of this role are replaced; grants of other roles in rbac/ are kept.
         """
         name = f"{NAME}-{role}"
         binding: dict[str, Any] = {
             "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": name},
-            "subjects": [{"kind": "ServiceAccount", "name": NAME, "namespace": self.home}],
+            "subjects": [{"kind": "ServiceAccount", "name": NAME, "namespace": self.namespace}],
         }
         objects: list[dict[str, Any]] = [{"kind": "ClusterRole", "metadata": {"name": name}, "rules": rules}]
-        for place in places:
-            kind = "RoleBinding" if place else "ClusterRoleBinding"
-            where = {"namespace": place} if place else {}
-            objects.append({"kind": kind, "metadata": {"name": name, **where}, **binding})
-        items = [{"apiVersion": "rbac.authorization.k8s.io/v1", **each} for each in objects]
+        for namespace in namespaces:
+            kind = "RoleBinding" if namespace else "ClusterRoleBinding"
+            scope = {"namespace": namespace} if namespace else {}
+            objects.append({"kind": kind, "metadata": {"name": name, **scope}, **binding})
+        items = [{"apiVersion": "rbac.authorization.k8s.io/v1", **item} for item in objects]
         self.stack.kubectl("apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": items}))
 
-    def wait_until(self, right: Right, place: str, allowed: bool) -> None:
-        """Wait until the API server's authorizer knows of a grant or of its end."""
-        resource, _, part = right.resource.partition("/")
-        (group,) = rules_of(right.role)[right.rule]["apiGroups"]
-        names = rules_of(right.role)[right.rule].get("resourceNames", [""])
-        attributes = {"namespace": place, "verb": right.verb, "group": group, "resource": resource}
+    def wait_until_decided(self, right: Right, namespace: str, allowed: bool) -> None:
+        """Wait until the API server's authorizer has noticed a grant or its removal."""
+        resource, _, subresource = right.resource.partition("/")
+        (group,) = read_role(right.role)[right.rule]["apiGroups"]
+        names = read_role(right.role)[right.rule].get("resourceNames", [""])
+        attributes = {"namespace": namespace, "verb": right.verb, "group": group, "resource": resource}
         spec = {
-            "user": f"system:serviceaccount:{self.home}:{NAME}",
-            "resourceAttributes": {**attributes, "subresource": part, "name": names[0]},
+            "user": f"system:serviceaccount:{self.namespace}:{NAME}",
+            "resourceAttributes": {**attributes, "subresource": subresource, "name": names[0]},
         }
         review = {"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": spec}
 
         def probe() -> None:
-            answer = json.loads(self.stack.kubectl("create", "-o", "json", "-f", "-", stdin=json.dumps(review)))
-            if answer["status"].get("allowed", False) != allowed:
-                raise NotYet(f"it still says {answer['status']}")
+            response = json.loads(self.stack.kubectl("create", "-o", "json", "-f", "-", stdin=json.dumps(review)))
+            if response["status"].get("allowed", False) != allowed:
+                raise NotYet(f"the review returns {response['status']}")
 
-        wait_for(f"the API server to know that {right} is {'' if allowed else 'not '}allowed", probe, deadline_s=20)
+        wait_for(f"the API server to notice that {right} is {'' if allowed else 'not '}allowed", probe, deadline_s=20)
 
-    def forget(self) -> None:
-        """Remove every grant."""
-        for role in {right.role for right in all_rights()}:
+    def revoke_grants(self) -> None:
+        """Delete all grants."""
+        for role in {right.role for right in list_rights()}:
             self.stack.kubectl("delete", "rolebindings", "-A", f"--field-selector=metadata.name={NAME}-{role}")
             names = ("clusterrole,clusterrolebinding", f"{NAME}-{role}")
             self.stack.kubectl("delete", *names, "--ignore-not-found")

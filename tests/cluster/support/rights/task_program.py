@@ -1,7 +1,7 @@
-"""Run one TeamPodOperator task of team alpha as somebody, and tell how it went: a program of its own, for its log.
+"""Run a TeamPodOperator task of team alpha; a program of its own, so that its log can be read.
 
-Usage: python task_program.py KIND, with KUBECONFIG for whose rights count and KPO_PLATFORM_CONTRACT for the contract.
-The last line of its output is {"returned", "raised", "pod"} as JSON.
+Usage: python task_program.py KIND, with KUBECONFIG of the account and KPO_PLATFORM_CONTRACT of the contract. The last
+line of its output is {"returned", "raised", "pod"} as JSON.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ KINDS: dict[str, dict[str, Any]] = {
 
 
 class TaskInstance:
-    """As much of a task instance as the operator asks for."""
+    """The part of a task instance that the operator uses."""
 
     def __init__(self) -> None:
         self.dag_id, self.task_id, self.run_id = "mutation", "task", f"run-{secrets.token_hex(4)}"
@@ -35,17 +35,17 @@ class TaskInstance:
         self.pushed: dict[str, Any] = {}
 
     def xcom_push(self, key: str, value: Any) -> None:
-        """Keep what the operator pushes."""
+        """Record an XCom value."""
         self.pushed[key] = value
 
 
 def prepare() -> None:
-    """Give Airflow a home and the connection, before it is imported."""
+    """Set Airflow's home and the connection, before Airflow is imported."""
     os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp(prefix="kpo-platform-airflow-")
     contract = json.loads(Path(os.environ["KPO_PLATFORM_CONTRACT"]).read_text())
     sidecar = contract["xcomSidecar"]
     extra = {
-        # Taken away, for the operator would read the variable as well and then have two ways.
+        # Removed from the environment: two configurations of the cluster are an error.
         "kube_config_path": os.environ.pop("KUBECONFIG"),
         "xcom_sidecar_container_image": sidecar["image"],
         "xcom_sidecar_container_resources": json.dumps(sidecar["resources"]),
@@ -55,7 +55,7 @@ def prepare() -> None:
 
 
 def execute(kind: str, ti: TaskInstance) -> Any:
-    """Execute the task to its end, through the trigger where it defers."""
+    """Execute the task to its end, including its trigger if it defers."""
     from airflow.sdk import DAG
     from airflow.sdk.exceptions import TaskDeferred
 
@@ -75,14 +75,14 @@ def execute(kind: str, ti: TaskInstance) -> Any:
 
 
 async def first_event(trigger: Any) -> Any:
-    """What the triggerer would hand back."""
+    """Return the first event of a trigger."""
     async for event in trigger.run():
         return event
     raise RuntimeError("the trigger ended without an event")
 
 
 def main(kind: str) -> None:
-    """Run the task and print the outcome."""
+    """Run the task and print its outcome."""
     prepare()
     ti = TaskInstance()
     outcome: dict[str, Any] = {"returned": None, "raised": ""}

@@ -1,6 +1,6 @@
-"""Handle one worker's pod as KubernetesExecutor does, by its own code, and tell how it went.
+"""Handle a worker pod with KubernetesExecutor's own code.
 
-Usage: python worker_program.py NAMESPACE, with KUBECONFIG for whose rights count. The last line of its output is
+Usage: python worker_program.py NAMESPACE, with KUBECONFIG of the account. The last line of its output is
 {"marked", "raised"} as JSON.
 """
 
@@ -19,19 +19,19 @@ from cluster.support.pods.sleeper import POD
 
 
 def prepare(namespace: str) -> None:
-    """Give Airflow a home and the executor's settings, before it is imported."""
+    """Set Airflow's home and the executor's settings, before Airflow is imported."""
     os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp(prefix="kpo-platform-airflow-")
     settings = {
         "NAMESPACE": namespace,
         "IN_CLUSTER": "False",
         "CONFIG_FILE": os.environ["KUBECONFIG"],
-        "KUBE_CLIENT_REQUEST_ARGS": '{"_request_timeout": 5}',  # and so it watches no longer than that
+        "KUBE_CLIENT_REQUEST_ARGS": '{"_request_timeout": 5}',  # also limits its watch
     }
     os.environ.update({f"AIRFLOW__KUBERNETES_EXECUTOR__{key}": value for key, value in settings.items()})
 
 
-def handle(namespace: str) -> bool:
-    """Start a pod, follow it, mark it as dealt with, find it again, delete it; tell whether the mark was there."""
+def handle_pod(namespace: str) -> bool:
+    """Create, watch, mark, list and delete a pod; return whether the mark was found."""
     from airflow.providers.cncf.kubernetes.executors.kubernetes_executor import KubernetesExecutor
     from airflow.providers.cncf.kubernetes.executors.kubernetes_executor_utils import (
         AirflowKubernetesScheduler,
@@ -42,7 +42,7 @@ def handle(namespace: str) -> bool:
     from urllib3.exceptions import ReadTimeoutError
 
     class Scheduler(AirflowKubernetesScheduler):
-        """Without the processes that watch."""
+        """A scheduler without watch processes."""
 
         def _make_kube_watchers(self) -> dict[str, Any]:
             return {}
@@ -59,7 +59,7 @@ def handle(namespace: str) -> bool:
     scheduler.patch_pod_executor_done(pod_name=name, namespace=namespace)
     marked = executor._list_pods({"label_selector": "dag_id=mutation,airflow_executor_done=True"})
     scheduler.delete_pod(name, namespace)
-    return name in [one.metadata.name for one in marked]
+    return name in [pod.metadata.name for pod in marked]
 
 
 def main(namespace: str) -> None:
@@ -67,7 +67,7 @@ def main(namespace: str) -> None:
     prepare(namespace)
     outcome: dict[str, Any] = {"marked": None, "raised": ""}
     try:
-        outcome["marked"] = handle(namespace)
+        outcome["marked"] = handle_pod(namespace)
     except Exception as error:
         outcome["raised"] = f"{type(error).__name__}: {error}"
     sys.stdout.write(json.dumps(outcome) + "\n")

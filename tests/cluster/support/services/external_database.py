@@ -1,4 +1,4 @@
-"""A PostgreSQL of somebody else's, in a namespace of its own, that takes no connection without TLS."""
+"""An external PostgreSQL in its own namespace that requires TLS."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from stack.release import RELEASE, Stack
 NAMESPACE = "external-db"
 HOST = f"postgres.{NAMESPACE}.svc.cluster.local"
 OTHER_NAME = f"postgres.{NAMESPACE}.svc"
-"""Another name of the server, for which it has no certificate."""
+"""Another name of the server, which its certificate does not contain."""
 
 USER, DATABASE, PASSWORD = "conductor", "orchestra", "p@ss/of-a-test"
 START = f"""
@@ -34,27 +34,27 @@ exec postgres -c listen_addresses='*' -c unix_socket_directories=/data -c ssl=on
 
 
 @dataclass(frozen=True)
-class External:
-    """The database, as its administrators see it.
+class ExternalDatabase:
+    """The database from its administrators' point of view.
 
     Attributes:
         stack: the cluster.
-        authority: the certificate of the authority that signed the server's.
+        ca_certificate: the certificate of the CA that signed the server's certificate.
     """
 
     stack: Stack
-    authority: str
+    ca_certificate: str
 
     def query(self, sql: str) -> str:
-        """Run SQL and give what it answers, a line per row."""
+        """Run SQL and return its output, a line per row."""
         words = ("psql", "-AtqX", f"--username={USER}", "--set=ON_ERROR_STOP=1", f"--command={sql}", DATABASE)
         return self.stack.kubectl("exec", "-n", NAMESPACE, "postgres", "--", *words).strip()
 
 
 @contextmanager
-def external_database(stack: Stack) -> Iterator[External]:
-    """Run the database; it goes with everything in it."""
-    authority, certificate, key = _certificates()
+def run_external_database(stack: Stack) -> Iterator[ExternalDatabase]:
+    """Run the database during the block; delete it with its data afterwards."""
+    ca_certificate, certificate, key = _create_certificates()
     secrets = {"password": PASSWORD, "tls.crt": certificate, "tls.key": key}
     data = {name: base64.b64encode(value.encode()).decode() for name, value in secrets.items()}
     labels = {"pod-security.kubernetes.io/enforce": "restricted"}
@@ -63,24 +63,24 @@ def external_database(stack: Stack) -> Iterator[External]:
     try:
         for item in (
             {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE, "labels": labels}},
-            {**_named("Secret"), "data": data},
-            {**_named("Service"), **service},
-            {**_named("Pod"), "spec": _pod(stack)},
+            {**_object("Secret"), "data": data},
+            {**_object("Service"), **service},
+            {**_object("Pod"), "spec": _pod(stack)},
         ):
             stack.kubectl("apply", "-f", "-", stdin=json.dumps(item))
         stack.kubectl("wait", "pod/postgres", "-n", NAMESPACE, "--for=condition=Ready", "--timeout=120s", timeout_s=130)
-        yield External(stack, authority)
+        yield ExternalDatabase(stack, ca_certificate)
     finally:
         stack.kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", timeout_s=180)
 
 
-def _named(kind: str) -> dict[str, Any]:
+def _object(kind: str) -> dict[str, Any]:
     metadata = {"name": "postgres", "namespace": NAMESPACE, "labels": {"app": "postgres"}}
     return {"apiVersion": "v1", "kind": kind, "metadata": metadata}
 
 
 def _pod(stack: Stack) -> dict[str, Any]:
-    """The server, from the image that the embedded database has."""
+    """Return the server's pod, with the image of the embedded database."""
     embedded = stack.get("statefulset", f"{RELEASE}-postgresql", "-n", PLATFORM)["spec"]["template"]["spec"]
     container = {
         "name": "postgres",
@@ -98,25 +98,29 @@ def _pod(stack: Stack) -> dict[str, Any]:
     return {"securityContext": embedded["securityContext"], "containers": [container], "volumes": volumes}
 
 
-def _certificates() -> tuple[str, str, str]:
-    """An authority's certificate, and certificate and key of a server that it vouches for."""
+def _create_certificates() -> tuple[str, str, str]:
+    """Return a CA certificate, and certificate and key of a server."""
     root, server = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "authority of a test")])
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test CA")])
     constraints = x509.BasicConstraints(ca=True, path_length=None)
-    authority = _unsigned(name, name, root).add_extension(constraints, critical=True).sign(root, hashes.SHA256())
+    ca = _certificate_builder(name, name, root).add_extension(constraints, critical=True).sign(root, hashes.SHA256())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "postgres")])
     names = x509.SubjectAlternativeName([x509.DNSName(HOST)])
-    certificate = _unsigned(subject, name, server).add_extension(names, critical=False).sign(root, hashes.SHA256())
+    certificate = (
+        _certificate_builder(subject, name, server).add_extension(names, critical=False).sign(root, hashes.SHA256())
+    )
     pem = serialization.Encoding.PEM
     key = server.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    return authority.public_bytes(pem).decode(), certificate.public_bytes(pem).decode(), key.decode()
+    return ca.public_bytes(pem).decode(), certificate.public_bytes(pem).decode(), key.decode()
 
 
-def _unsigned(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
+def _certificate_builder(
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey
+) -> x509.CertificateBuilder:
     now = datetime.now(UTC)
-    begun = x509.CertificateBuilder().subject_name(subject).issuer_name(issuer).public_key(key.public_key())
+    builder = x509.CertificateBuilder().subject_name(subject).issuer_name(issuer).public_key(key.public_key())
     return (
-        begun.serial_number(x509.random_serial_number())
+        builder.serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(minutes=5))
         .not_valid_after(now + timedelta(days=1))
     )

@@ -1,4 +1,4 @@
-"""A git server in the cluster that asks who is there: by http for a password, by ssh for a key."""
+"""A git server in the cluster with authentication: a password over HTTP, a key over SSH."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from stack.release import NAMESPACE, Stack
 
 HOST = "private-git.git.svc.cluster.local"
 USER = "deploy"
-_SPACE = "git"
+_NAMESPACE = "git"
 _NAME = "private-git"
 _LABELS = {"app.kubernetes.io/name": _NAME}
 _COMMIT = """
@@ -43,62 +43,62 @@ rm /tmp/key
 
 @dataclass(frozen=True)
 class PrivateGit:
-    """The server, once it runs."""
+    """The running server."""
 
     stack: Stack
 
-    def http(self, repository: str) -> str:
-        """Give the address of a repository for those who have the password."""
+    def http_url(self, repository: str) -> str:
+        """Return the HTTP URL of a repository."""
         return f"http://{HOST}:8080/srv/git/{repository}.git"
 
-    def ssh(self, repository: str) -> str:
-        """Give the address of a repository for those who have the key."""
+    def ssh_url(self, repository: str) -> str:
+        """Return the SSH URL of a repository."""
         return f"git@{HOST}:/srv/git/{repository}.git"
 
-    def commit(self, repository: str, path: str, text: str) -> str:
-        """Commit a file to a repository, which is made if it isn't there; gives the commit."""
+    def commit_file(self, repository: str, path: str, text: str) -> str:
+        """Commit a file to a repository, which is created if missing; return the commit."""
         return self._shell(_COMMIT, text, repository, path).strip()
 
-    def let_in(self, password: str) -> None:
-        """Let this password open the repositories from now on, and no other."""
+    def set_password(self, password: str) -> None:
+        """Replace the password of all repositories."""
         self._shell("cat > /tmp/passwords", f"{USER}:{password}\n")
 
-    def new_key(self) -> str:
-        """Make a key, which opens the repositories from now on, as no other does; gives its private half."""
+    def create_key(self) -> str:
+        """Replace the authorized key of all repositories; return the private key."""
         return self._shell(_KEY)
 
-    def host_key(self) -> str:
-        """Give the line of a known_hosts file by which clients know the server."""
+    def read_host_key(self) -> str:
+        """Return the server's line for a known_hosts file."""
         kind, key, _ = self._shell("cat /tmp/host_key.pub").split()
         return f"{HOST} {kind} {key}\n"
 
-    def _shell(self, script: str, given: str = "", *arguments: str) -> str:
-        words = ("exec", "-i", "-n", _SPACE, _NAME, "--", "sh", "-c", script, "sh", *arguments)
-        return self.stack.kubectl(*words, stdin=given)
+    def _shell(self, script: str, stdin: str = "", *arguments: str) -> str:
+        words = ("exec", "-i", "-n", _NAMESPACE, _NAME, "--", "sh", "-c", script, "sh", *arguments)
+        return self.stack.kubectl(*words, stdin=stdin)
 
 
 @contextmanager
-def private_git(stack: Stack) -> Iterator[PrivateGit]:
-    """The server, empty and shut to everybody; it goes again, with all that it held."""
+def run_private_git(stack: Stack) -> Iterator[PrivateGit]:
+    """Run the server during the block, without repositories and credentials; delete it afterwards."""
     cluster.load(build_images(print, [PRIVATE_GIT.name]).values(), print)
-    _remove(stack)
+    _delete(stack)
     try:
         stack.kubectl("apply", "-f", "-", stdin=json.dumps(_objects()))
-        stack.kubectl("wait", f"pod/{_NAME}", "-n", _SPACE, "--for=condition=Ready", "--timeout=60s", timeout_s=70)
+        stack.kubectl("wait", f"pod/{_NAME}", "-n", _NAMESPACE, "--for=condition=Ready", "--timeout=60s", timeout_s=70)
         yield PrivateGit(stack)
     finally:
-        _remove(stack)
+        _delete(stack)
 
 
-def credentials(stack: Stack, name: str, kind: str, data: dict[str, str]) -> None:
-    """Make a Secret for Airflow, or change it: of kind `basic-auth` or `ssh-auth`."""
+def apply_credentials(stack: Stack, name: str, kind: str, data: dict[str, str]) -> None:
+    """Create or change a Secret for Airflow of type `basic-auth` or `ssh-auth`."""
     meta = {"name": name, "namespace": NAMESPACE}
     secret = {"apiVersion": "v1", "kind": "Secret", "type": f"kubernetes.io/{kind}", "metadata": meta}
     stack.kubectl("apply", "--server-side", "-f", "-", stdin=json.dumps({**secret, "stringData": data}))
 
 
-def _remove(stack: Stack) -> None:
-    stack.kubectl("delete", "pod,service", _NAME, "-n", _SPACE, "--ignore-not-found", "--grace-period=1")
+def _delete(stack: Stack) -> None:
+    stack.kubectl("delete", "pod,service", _NAME, "-n", _NAMESPACE, "--ignore-not-found", "--grace-period=1")
 
 
 def _objects() -> dict[str, Any]:
@@ -118,7 +118,7 @@ def _objects() -> dict[str, Any]:
     }
     pod = {"automountServiceAccountToken": False, "securityContext": security, "containers": [container]}
     ports = [{"name": "ssh", "port": 22, "targetPort": "ssh"}, {"name": "http", "port": 8080, "targetPort": "http"}]
-    meta = {"name": _NAME, "namespace": _SPACE, "labels": _LABELS}
+    meta = {"name": _NAME, "namespace": _NAMESPACE, "labels": _LABELS}
     return {
         "apiVersion": "v1",
         "kind": "List",

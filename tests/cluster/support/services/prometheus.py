@@ -1,4 +1,4 @@
-"""A real Prometheus on the cluster, which takes the metrics as the chart's ServiceMonitor says and has its alerts."""
+"""A Prometheus on the cluster with the chart's ServiceMonitor settings and alerts."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from chart.rendering import Object, find_object, render
 from common.polling import NotYet, wait_for
 from stack.release import NAMESPACE, RELEASE, Stack
 
-SPACE = "prometheus"
-WATCHED: Object = {
+PROMETHEUS_NAMESPACE = "prometheus"
+MONITORING_VALUES: Object = {
     "statsd": {"enabled": True},
     "serviceMonitor": {"enabled": True},
     "prometheusRule": {"enabled": True},
 }
 
 
-def groups() -> list[Object]:
-    """The chart's alerts as Prometheus reads them."""
-    found: list[Object] = find_object(render(WATCHED), "PrometheusRule", f"{RELEASE}-alerts")["spec"]["groups"]
-    return found
+def alert_groups() -> list[Object]:
+    """Return the chart's alert groups in Prometheus' format."""
+    alerts: list[Object] = find_object(render(MONITORING_VALUES), "PrometheusRule", f"{RELEASE}-alerts")["spec"]["groups"]
+    return alerts
 
 
 def _relabelings() -> list[Object]:
-    """What the ServiceMonitor says about labels, in Prometheus' own spelling."""
-    (endpoint,) = find_object(render(WATCHED), "ServiceMonitor", f"{RELEASE}-statsd")["spec"]["endpoints"]
+    """Return the ServiceMonitor's relabelings in Prometheus' format."""
+    (endpoint,) = find_object(render(MONITORING_VALUES), "ServiceMonitor", f"{RELEASE}-statsd")["spec"]["endpoints"]
     names = {"sourceLabels": "source_labels", "targetLabel": "target_label", "regex": "regex"}
     return [{names[key]: value for key, value in rule.items()} for rule in endpoint["metricRelabelings"]]
 
@@ -44,8 +44,8 @@ def _config(target: str) -> Object:
         "static_configs": [{"targets": [target], "labels": {"namespace": NAMESPACE, "service": service}}],
         "metric_relabel_configs": _relabelings(),
     }
-    pace = {"scrape_interval": "5s", "evaluation_interval": "5s"}
-    return {"global": pace, "scrape_configs": [job], "rule_files": ["/etc/prometheus-test/alerts.json"]}
+    intervals = {"scrape_interval": "5s", "evaluation_interval": "5s"}
+    return {"global": intervals, "scrape_configs": [job], "rule_files": ["/etc/prometheus-test/alerts.json"]}
 
 
 def _pod() -> Object:
@@ -75,52 +75,62 @@ class Prometheus:
     stack: Stack
     address: str
 
-    def api(self, path: str, **query: str) -> Any:
-        """What its API answers to a GET."""
+    def get(self, path: str, **query: str) -> Any:
+        """GET a path of its API."""
         url = f"http://{self.address}/api/v1/{path}?{urllib.parse.urlencode(query)}"
         with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url, timeout=30) as reply:
             return json.loads(reply.read())["data"]
 
-    def values(self, query: str, label: str = "") -> dict[str, float]:
-        """The answer to a query as of now: value of the label → value."""
-        found = self.api("query", query=query)["result"]
-        return {series["metric"].get(label, ""): float(series["value"][1]) for series in found}
+    def query_values(self, query: str, label: str = "") -> dict[str, float]:
+        """Return the current values of a query by a label."""
+        series_list = self.get("query", query=query)["result"]
+        return {series["metric"].get(label, ""): float(series["value"][1]) for series in series_list}
 
-    def wait_for(self, query: str, label: str = "", deadline_s: float = 120) -> dict[str, float]:
-        """Wait until a query has an answer, and give it."""
+    def wait_for_values(self, query: str, label: str = "", deadline_s: float = 120) -> dict[str, float]:
+        """Wait until a query returns values, and return them."""
 
         def probe() -> dict[str, float]:
-            if found := self.values(query, label):
-                return found
-            raise NotYet(f"the targets are {[target['health'] for target in self.api('targets')['activeTargets']]}")
+            if values := self.query_values(query, label):
+                return values
+            raise NotYet(f"the targets are {[target['health'] for target in self.get('targets')['activeTargets']]}")
 
-        return wait_for(f"Prometheus to answer {query}", probe, deadline_s, interval_s=2)
+        return wait_for(f"Prometheus to return values of {query}", probe, deadline_s, interval_s=2)
 
-    def alerts(self) -> dict[str, Any]:
-        """The alerts by name, as Prometheus has evaluated them."""
-        return {rule["name"]: rule for group in self.api("rules")["groups"] for rule in group["rules"]}
+    def read_alerts(self) -> dict[str, Any]:
+        """Return the evaluated alerts by name."""
+        return {rule["name"]: rule for group in self.get("rules")["groups"] for rule in group["rules"]}
 
-    def promtool_test(self, tests: Object) -> str:
-        """Hold the alerts against made-up series, by `promtool test rules`; gives what it found, empty for nothing."""
+    def run_promtool(self, tests: Object) -> str:
+        """Test the alerts with `promtool test rules`; return its errors, or an empty string."""
         script = "cat > /data/tests.json && promtool test rules /data/tests.json 2>&1 || true"
         text = json.dumps({**tests, "rule_files": ["/etc/prometheus-test/alerts.json"]})
-        said = self.stack.kubectl("exec", "-i", "-n", SPACE, "prometheus", "--", "sh", "-c", script, stdin=text)
-        return "" if said.strip().endswith("SUCCESS") else said
+        output = self.stack.kubectl(
+            "exec", "-i", "-n", PROMETHEUS_NAMESPACE, "prometheus", "--", "sh", "-c", script, stdin=text
+        )
+        return "" if output.strip().endswith("SUCCESS") else output
 
 
 @contextmanager
-def running(stack: Stack) -> Iterator[Prometheus]:
-    """Run a Prometheus while the block lasts."""
+def run_prometheus(stack: Stack) -> Iterator[Prometheus]:
+    """Run a Prometheus during the block."""
     files = {
         "prometheus.json": json.dumps(_config(stack.service_address(f"{RELEASE}-statsd"))),
-        "alerts.json": yaml.safe_dump({"groups": groups()}),
+        "alerts.json": yaml.safe_dump({"groups": alert_groups()}),
     }
     config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "prometheus"}, "data": files}
     try:
-        stack.kubectl("create", "namespace", SPACE)
+        stack.kubectl("create", "namespace", PROMETHEUS_NAMESPACE)
         for item in (config, _pod(), _service()):
-            stack.kubectl("create", "-n", SPACE, "-f", "-", stdin=json.dumps(item))
-        stack.kubectl("wait", "-n", SPACE, "pod/prometheus", "--for=condition=Ready", "--timeout=120s", timeout_s=130)
-        yield Prometheus(stack, stack.service_address("prometheus", SPACE))
+            stack.kubectl("create", "-n", PROMETHEUS_NAMESPACE, "-f", "-", stdin=json.dumps(item))
+        stack.kubectl(
+            "wait",
+            "-n",
+            PROMETHEUS_NAMESPACE,
+            "pod/prometheus",
+            "--for=condition=Ready",
+            "--timeout=120s",
+            timeout_s=130,
+        )
+        yield Prometheus(stack, stack.service_address("prometheus", PROMETHEUS_NAMESPACE))
     finally:
-        stack.kubectl("delete", "namespace", SPACE, "--ignore-not-found", timeout_s=120)
+        stack.kubectl("delete", "namespace", PROMETHEUS_NAMESPACE, "--ignore-not-found", timeout_s=120)

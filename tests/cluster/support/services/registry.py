@@ -1,7 +1,7 @@
-"""A registry that asks for a password, on the cluster's own network, with one private image in it.
+"""An authenticated registry in the cluster's network, with one private image.
 
-It is distribution's program, built with the cluster's others. It listens in the cluster's network namespace on
-localhost:5000, which containerd, and no other host, may reach without TLS; or with TLS at the node's address.
+It is the distribution registry, built with the cluster's other programs. It listens in the cluster's network namespace
+on localhost:5000, the only host that containerd accesses without TLS, or with TLS on the node's address.
 """
 
 from __future__ import annotations
@@ -34,25 +34,25 @@ _OCI = "application/vnd.oci.image"
 
 @dataclass(frozen=True)
 class Registry:
-    """A running registry and the sign-in that it wants; with the certificate of its authority where it speaks TLS."""
+    """A running registry and its credentials; with TLS, also its CA certificate."""
 
     user: str
     password: str = field(repr=False)
-    authority: Path | None = None
+    ca_file: Path | None = None
 
     @property
     def host(self) -> str:
-        """Its host, as images name it."""
-        return TLS_HOST if self.authority else HOST
+        """The host in image names."""
+        return TLS_HOST if self.ca_file else HOST
 
-    def login(self, password: str = "") -> dict[str, Any]:
-        """The sign-in as a docker config has it, or one with another password."""
+    def docker_config(self, password: str = "") -> dict[str, Any]:
+        """Return the credentials as a Docker config, optionally with another password."""
         secret = password or self.password
-        both = base64.b64encode(f"{self.user}:{secret}".encode()).decode()
-        return {"auths": {self.host: {"username": self.user, "password": secret, "auth": both}}}
+        auth = base64.b64encode(f"{self.user}:{secret}".encode()).decode()
+        return {"auths": {self.host: {"username": self.user, "password": secret, "auth": auth}}}
 
-    def push(self, repository: str, tag: str, archive: Path, files: dict[str, str]) -> None:
-        """Push the image of an archive with one more layer, of these files."""
+    def push_image(self, repository: str, tag: str, archive: Path, files: dict[str, str]) -> None:
+        """Push the image of an archive with an additional layer of files."""
         with tarfile.open(archive) as tar:
             entry = json.loads(_read(tar, "manifest.json"))[0]
             config = json.loads(_read(tar, entry["Config"]))
@@ -61,33 +61,44 @@ class Registry:
         text = json.dumps(config).encode()
         for blob in (text, *layers):
             self._upload(repository, blob)
-        described = [_described(f"{_OCI}.layer.v1.tar", layer) for layer in layers]
+        descriptors = [_descriptor(f"{_OCI}.layer.v1.tar", layer) for layer in layers]
         kind = f"{_OCI}.manifest.v1+json"
-        whole = {"schemaVersion": 2, "mediaType": kind, "config": _described(f"{_OCI}.config.v1+json", text)}
-        self.call("PUT", f"{repository}/manifests/{tag}", json.dumps({**whole, "layers": described}).encode(), kind)
+        manifest = {"schemaVersion": 2, "mediaType": kind, "config": _descriptor(f"{_OCI}.config.v1+json", text)}
+        self.send_request(
+            "PUT", f"{repository}/manifests/{tag}", json.dumps({**manifest, "layers": descriptors}).encode(), kind
+        )
 
-    def call(self, method: str, path: str, body: bytes | None = None, kind: str = "application/octet-stream") -> str:
-        """Send a request to a path below /v2/, or to a whole address, and give where the answer points."""
-        here = f"https://{TLS_HOST}" if self.authority else f"http://{NODE_IP}:5000"
-        address = path if path.startswith("http") else f"{here}/v2/{path}"
-        sign_in = base64.b64encode(f"{self.user}:{self.password}".encode()).decode()
-        headers = {"Authorization": f"Basic {sign_in}", "Content-Type": kind}
+    def send_request(
+        self, method: str, path: str, body: bytes | None = None, kind: str = "application/octet-stream"
+    ) -> str:
+        """Send a request to a path below /v2/ or to a URL; return the Location header of the response."""
+        base_url = f"https://{TLS_HOST}" if self.ca_file else f"http://{NODE_IP}:5000"
+        address = path if path.startswith("http") else f"{base_url}/v2/{path}"
+        credentials = base64.b64encode(f"{self.user}:{self.password}".encode()).decode()
+        headers = {"Authorization": f"Basic {credentials}", "Content-Type": kind}
         request = urllib.request.Request(address, body, headers, method=method)
-        trust = urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=self.authority))
-        with urllib.request.build_opener(urllib.request.ProxyHandler({}), trust).open(request, timeout=30) as reply:
+        tls_handler = urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=self.ca_file))
+        with urllib.request.build_opener(urllib.request.ProxyHandler({}), tls_handler).open(
+            request, timeout=30
+        ) as reply:
             return str(reply.headers.get("Location", ""))
 
     def _upload(self, repository: str, blob: bytes) -> None:
-        where = self.call("POST", f"{repository}/blobs/uploads/", b"")
-        self.call("PUT", f"{where}{'&' if '?' in where else '?'}digest={_digest(blob)}", blob)
+        location = self.send_request("POST", f"{repository}/blobs/uploads/", b"")
+        self.send_request("PUT", f"{location}{'&' if '?' in location else '?'}digest={_digest(blob)}", blob)
 
 
 @contextmanager
-def running(programs: Path, folder: Path, *, tls: bool = False) -> Iterator[Registry]:
-    """Run a registry while the block lasts; what it stored goes with the folder."""
-    registry = Registry("partner", secrets.token_urlsafe(24), _authority(folder) if tls else None)
+def run_registry(programs: Path, folder: Path, *, tls: bool = False) -> Iterator[Registry]:
+    """Run a registry during the block; its storage is in the folder."""
+    registry = Registry("partner", secrets.token_urlsafe(24), _create_certificate(folder) if tls else None)
     salt = "$2b$05$" + secrets.token_hex(11)
-    crypt = ("perl", "-e", "chomp(my $p = <STDIN>); print crypt($p, $ARGV[0])", salt)  # Python's own is on its way out
+    crypt = (
+        "perl",
+        "-e",
+        "chomp(my $p = <STDIN>); print crypt($p, $ARGV[0])",
+        salt,
+    )  # Python's crypt module is deprecated
     users = folder / "htpasswd"
     users.write_text(f"{registry.user}:{capture_output(crypt, stdin=registry.password)}\n")
     config = folder / "config.yml"
@@ -95,19 +106,19 @@ def running(programs: Path, folder: Path, *, tls: bool = False) -> Iterator[Regi
     command = ["ip", "netns", "exec", NAME, programs / "registry", "serve", config]
     with (folder / "log").open("w") as log, subprocess.Popen(command, stdout=log, stderr=log) as process:
         try:
-            wait_for("the registry to answer", lambda: _answers(registry, folder / "log"), deadline_s=30)
+            wait_for("the registry to respond", lambda: _probe(registry, folder / "log"), deadline_s=30)
             yield registry
         finally:
             process.terminate()
 
 
-def base_image() -> Path:
-    """The archive of the cluster's busybox."""
+def busybox_archive() -> Path:
+    """Return the image archive of the cluster's busybox."""
     return max(cache_path("base-images").glob("*/busybox.tar"), key=lambda file: file.stat().st_mtime)
 
 
-def _authority(folder: Path) -> Path:
-    """Make a certificate for the node's address, its own authority, with its key beside it."""
+def _create_certificate(folder: Path) -> Path:
+    """Create a self-signed certificate for the node's address, and its key."""
     certificate = folder / "registry.crt"
     key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-keyout", folder / "registry.key")
     name = ("-subj", "/CN=registry", "-addext", f"subjectAltName=IP:{NODE_IP}", "-days", "2")
@@ -126,9 +137,9 @@ def _config(folder: Path, users: Path, tls: bool) -> dict[str, Any]:
     }
 
 
-def _answers(registry: Registry, log: Path) -> None:
+def _probe(registry: Registry, log: Path) -> None:
     try:
-        registry.call("GET", "")
+        registry.send_request("GET", "")
     except OSError as error:
         raise NotYet(f"{error}; its log ends with {log.read_text()[-300:]!r}") from None
 
@@ -153,5 +164,5 @@ def _digest(blob: bytes) -> str:
     return f"sha256:{hashlib.sha256(blob).hexdigest()}"
 
 
-def _described(kind: str, blob: bytes) -> dict[str, Any]:
+def _descriptor(kind: str, blob: bytes) -> dict[str, Any]:
     return {"mediaType": kind, "digest": _digest(blob), "size": len(blob)}

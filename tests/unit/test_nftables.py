@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cluster.support.network.nftables import REMOVAL, ruleset, selects
+from cluster.support.network.nftables import TABLE_DELETION, matches_selector, render_ruleset
 
 Object = dict[str, Any]
 
@@ -58,7 +58,7 @@ def policy(app: str, **rules: list[Object]) -> Object:
 
 
 def table(*policies: Object) -> str:
-    return ruleset(policies, PODS, NAMESPACES, "10.0.0.0/16")
+    return render_ruleset(policies, PODS, NAMESPACES, "10.0.0.0/16")
 
 
 def chain(*policies: Object) -> list[str]:
@@ -70,16 +70,16 @@ def chain(*policies: Object) -> list[str]:
 
 
 def test_without_policies_every_known_pod_is_open() -> None:
-    assert table() == REMOVAL + FRAME % ("", "", "")
+    assert table() == TABLE_DELETION + FRAME % ("", "", "")
 
 
 def test_a_selected_pod_is_closed_in_the_direction_of_the_policy() -> None:
     into = "  # shop/one\n  chain in-10.0.0.1 {\n    ip saddr 10.0.0.1 return\n    drop\n  }\n"
     jump = "    ip daddr vmap { 10.0.0.1 : jump in-10.0.0.1 }\n"
-    assert table(policy("one", ingress=[])) == REMOVAL + FRAME % (jump, "", into)
+    assert table(policy("one", ingress=[])) == TABLE_DELETION + FRAME % (jump, "", into)
     out = "  # shop/one\n  chain out-10.0.0.1 {\n    ip daddr 10.0.0.1 return\n    drop\n  }\n"
     jump = "    ip saddr vmap { 10.0.0.1 : jump out-10.0.0.1 }\n"
-    assert table(policy("one", egress=[])) == REMOVAL + FRAME % (jump, jump, out)
+    assert table(policy("one", egress=[])) == TABLE_DELETION + FRAME % (jump, jump, out)
 
 
 WEB, DNS = {"port": "web", "protocol": "TCP"}, {"port": 53, "protocol": "UDP"}
@@ -131,4 +131,4 @@ def test_the_way_out_has_the_number_that_a_port_s_name_has_at_each_other_end() -
 )
 def test_an_expression_selects(expression: Object, labels: list[dict[str, str]]) -> None:
     tried: list[dict[str, str]] = [{"a": "x"}, {"a": "z"}, {}]
-    assert [each for each in tried if selects({"matchExpressions": [expression]}, each)] == labels
+    assert [each for each in tried if matches_selector({"matchExpressions": [expression]}, each)] == labels
