@@ -158,7 +158,7 @@ SIGNS: dict[tuple[str, str, str], str] = {
         ("bootstrap-operator-release", verb, "pods/portforward"): "You may not get and create pods/portforward"
         for verb in ("create", "get")
     },
-    ("bootstrap-operator-release", "delete", "leases"): r"turns left: 1",
+    ("bootstrap-operator-release", "delete", "leases"): r"leases left: 1",
     **{
         ("bootstrap-operator-registry", *right): "that needs the rights of rbac/bootstrap-operator-registry"
         for right in _OF_A_NODE
@@ -219,9 +219,9 @@ def control(somebody: Actor) -> Callable[[Operation], str]:
 
 def grant_everything(somebody: Actor, role: str) -> None:
     """Give somebody this role and those that go with it, and nothing else."""
-    somebody.mutant.revoke_grants()
+    somebody.account.revoke_grants()
     for each in TOGETHER.get(role, (role,)):
-        somebody.mutant.grant(each, read_role(each), PLACES[each])
+        somebody.account.grant(each, read_role(each), PLACES[each])
 
 
 @pytest.mark.parametrize("right", [pytest.param(right, id=str(right)) for right in list_rights()])
@@ -231,12 +231,12 @@ def test_without_this_right_something_breaks(
     operation = OPERATIONS[right.role][right.verb, right.resource]
     place = PLACES[right.role][0]
     grant_everything(somebody, right.role)
-    somebody.mutant.wait_until_decided(right, place, allowed=True)
+    somebody.account.wait_until_decided(right, place, allowed=True)
     whole = control(operation)
     assert not re.search(sign_of(right), whole), whole
     assert not re.search(REFUSED, whole), whole
-    somebody.mutant.grant(right.role, rules_without(right), PLACES[right.role])
-    somebody.mutant.wait_until_decided(right, place, allowed=False)
+    somebody.account.grant(right.role, rules_without(right), PLACES[right.role])
+    somebody.account.wait_until_decided(right, place, allowed=False)
     broken = operation(somebody)
     assert re.search(sign_of(right), broken), broken
 

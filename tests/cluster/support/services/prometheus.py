@@ -26,7 +26,9 @@ MONITORING_VALUES: Object = {
 
 def alert_groups() -> list[Object]:
     """Return the chart's alert groups in Prometheus' format."""
-    alerts: list[Object] = find_object(render(MONITORING_VALUES), "PrometheusRule", f"{RELEASE}-alerts")["spec"]["groups"]
+    alerts: list[Object] = find_object(render(MONITORING_VALUES), "PrometheusRule", f"{RELEASE}-alerts")["spec"][
+        "groups"
+    ]
     return alerts
 
 
