@@ -81,8 +81,8 @@ def test_no_way_to_a_cluster(refused: Refused, tmp_path: Path):
     file.write_text("{}")
     assert refused(kubeconfig=file) == (
         3,
-        f"Error: No way to a cluster by {file}: Invalid kube-config file. Expected key current-context in {file}; "
-        "name a kubeconfig with --kubeconfig or KUBECONFIG, and a context of it with --context.",
+        f"Error: Cannot use kubeconfig {file}: Invalid kube-config file. Expected key current-context in {file}. "
+        "Pass a kubeconfig with --kubeconfig or KUBECONFIG, and one of its contexts with --context.",
     )
 
 
@@ -97,8 +97,8 @@ def test_a_certificate_that_is_not_the_clusters(stack: Stack, refused: Refused, 
     code, said = refused(kubeconfig=changed(stack, tmp_path, another))
     assert code == 3
     assert re.fullmatch(
-        r"Error: The certificate of the API server SERVER is not one that the kubeconfig trusts \([a-z A-Z]+\): "
-        r"the kubeconfig is of another cluster, or older than this one\.",
+        r"Error: Cannot verify the certificate of the API server SERVER \([a-z A-Z]+\): the kubeconfig belongs to "
+        r"another cluster, or is older than this one\. Get its current kubeconfig\.",
         said,
     )
 
@@ -106,8 +106,8 @@ def test_a_certificate_that_is_not_the_clusters(stack: Stack, refused: Refused, 
 def test_no_contract(refused: Refused):
     assert refused("--namespace", "default") == (
         3,
-        "Error: No contract in namespace default of SERVER: is the chart installed there? "
-        "See helm list --all-namespaces, and name the release's namespace with --namespace.",
+        "Error: Namespace default of SERVER has no contract. Check with helm list --all-namespaces where the chart is "
+        "installed, and pass the release's namespace with --namespace.",
     )
 
 
@@ -131,8 +131,8 @@ def test_an_expired_token(stack: Stack, refused: Refused, tmp_path: Path):
     now = int(time.time())
     assert run(iat=now - 7200, nbf=now - 7200, exp=now - 3600) == (
         3,
-        "Error: The API server SERVER does not know who you are: the kubeconfig's token or certificate is expired or "
-        "wrong; sign in again.",
+        "Error: The API server SERVER rejected your credentials: the kubeconfig's token or certificate is invalid or "
+        "expired. Log in again.",
     )
     assert run() == (
         3,

@@ -153,12 +153,12 @@ def test_a_sign_in_that_another_hand_has_put_into_our_secret_is_had_back_by_the_
     patch = json.dumps({"data": {".dockerconfigjson": other}})
     stack.kubectl("patch", "secret", "regcred", "-n", SPACE, "--field-manager=kubectl-edit", "-p", patch)
     said = bootstrap(login=registry.docker_config())
-    why, _, way_out = said.stderr.splitlines()[-1].partition(" Somebody else set that; to have it as declared: ")
+    why, _, way_out = said.stderr.splitlines()[-1].partition(" To overwrite the other manager's fields, run: ")
     assert (said.returncode, why, way_out) == (
         3,
         f"Error: The API server refused to create or patch secrets/regcred in namespace {SPACE}: Apply failed with 1 "
         'conflict: conflict with "kubectl-edit" using v1: .data..dockerconfigjson.',
-        f"kubectl -n {SPACE} delete secret regcred, and run again.",
+        f"kubectl -n {SPACE} delete secret regcred, and run bootstrap again.",
     )
     stack.kubectl(*way_out.partition(",")[0].split()[1:])
     assert bootstrap(login=registry.docker_config()).returncode == 0

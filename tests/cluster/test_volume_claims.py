@@ -162,7 +162,7 @@ def test_a_size_that_another_hand_has_set_is_had_back_by_the_command_that_is_tol
     size = {"spec": {"resources": {"requests": {"storage": "2Mi"}}}}
     stack.kubectl("patch", "pvc", "big", "-n", SPACE, "--field-manager=kubectl-edit", "-p", json.dumps(size))
     code, (said,) = bootstrap(big="3Mi")
-    why, _, way_out = said.partition(" Somebody else set that; to have it as declared: ")
+    why, _, way_out = said.partition(" To overwrite the other manager's fields, run: ")
     assert (code, why) == (
         3,
         f"Error: The API server refused to create or patch persistentvolumeclaims/big in namespace {SPACE}: Apply "

@@ -72,8 +72,8 @@ def test_a_sign_in_program_that_does_not_end_is_ended_when_time_is_up(
         said = platformctl("bootstrap", "--dry-run", "--kubeconfig", file, "--timeout", "1")
     assert (said.code, said.out, cluster.server.seen) == (3, "", [])
     assert said.err.splitlines()[-1] == (
-        f"Error: No way to a cluster by {file}: its sign-in program {tmp_path}/sign-in was not done within 1 s; "
-        "sign in by hand first, or give more with --timeout."
+        f"Error: Cannot use kubeconfig {file}: exec plugin {tmp_path}/sign-in timed out after 1 s. "
+        "Log in first or raise --timeout."
     )
     assert ends(int((tmp_path / "pid").read_text()))
 
@@ -93,7 +93,7 @@ def test_a_sign_in_that_has_ended_is_renewed_and_keeps_to_the_deadline_too(tmp_p
             assert [kube.list_objects(CONFIG_MAP, "airflow") for _ in range(2)] == [[], []]
             assert {each.headers["authorization"] for each in server.seen} == {"Bearer of-the-program"}
             return
-        with lasting(3), pytest.raises(Unreachable, match=r"its sign-in program .* was not done within"):
+        with lasting(3), pytest.raises(Unreachable, match=r"exec plugin .* timed out after"):
             kube.list_objects(CONFIG_MAP, "airflow")
     assert server.seen == []
 

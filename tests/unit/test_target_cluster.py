@@ -147,6 +147,6 @@ def test_a_kubeconfig_is_tried_and_an_expired_token_is_told(tmp_path: Path, anyw
     with serving(lambda _: status(401, "Unauthorized")) as server, pytest.raises(ClusterError) as error:
         target_cluster.read_kubeconfig_access(target_cluster.TargetCluster(server.kubeconfig(tmp_path)), 10)
     assert str(error.value) == (
-        f"The API server {server.url} does not know who you are: the kubeconfig's token or certificate is "
-        "expired or wrong; sign in again."
+        f"The API server {server.url} rejected your credentials: the kubeconfig's token or certificate is "
+        "invalid or expired. Log in again."
     )

@@ -37,8 +37,8 @@ def test_without_a_cluster_the_version_is_shown_and_one_sentence_says_what_is_mi
     assert (said.code, said.out, said.err.replace(str(tmp_path), "HERE")) == (
         3,
         "platformctl 0.1.0\ncontract 1\n",
-        "Error: No way to a cluster by HERE/none: Invalid kube-config file. No configuration found; "
-        "name a kubeconfig with --kubeconfig or KUBECONFIG, and a context of it with --context.\n",
+        "Error: Cannot use kubeconfig HERE/none: Invalid kube-config file. No configuration found. "
+        "Pass a kubeconfig with --kubeconfig or KUBECONFIG, and one of its contexts with --context.\n",
     )
 
 
@@ -52,7 +52,7 @@ def test_of_a_cluster_that_does_not_answer_the_version_says_so(
     assert (said.code, json.loads(said.out)) == (3, {"platformctl": "0.1.0", "contract": "1"})
     assert said.err == (
         f"Error: No answer from the API server {server.url} to: list configmaps in namespace airflow "
-        "(Connection refused); is the cluster up, and are --kubeconfig and --context right?\n"
+        "(Connection refused). Check that the cluster is up, and check --kubeconfig and --context.\n"
     )
 
 

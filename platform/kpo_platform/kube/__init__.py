@@ -1,7 +1,7 @@
-"""The tools' only door to the Kubernetes API.
+"""The Kubernetes API client of platformctl and bootstrap.
 
-Objects go in and come out as plain mappings in the API's own spelling. Every call has a deadline, and every
-failure becomes one of our errors, with a message that names the verb, the resource and the namespace.
+Objects are plain mappings with the API's field names. Every call has a timeout. Every failure is raised as an error of
+kpo_platform.errors, and its message names verb, resource and namespace.
 """
 
 from kpo_platform.kube.child_processes import kill_processes

@@ -1,4 +1,4 @@
-"""What a failed call means, as one of our errors with a sentence for a person."""
+"""Translate errors of the Kubernetes client library into errors of kpo_platform.errors."""
 
 from __future__ import annotations
 
@@ -13,36 +13,36 @@ from kpo_platform.errors import ClusterError, Conflict, Forbidden, NotFound, Unr
 from kpo_platform.kube.resource import VOLUME_CLAIM, Object
 
 
-def translate_error(error: BaseException, what: str, server: str, rights: str) -> ClusterError:
-    """Turn a failure of the client library into one of our errors.
+def translate_error(error: BaseException, call: str, server: str, role_files: str) -> ClusterError:
+    """Translate an error of the client library.
 
     Args:
-        error: what the library raised.
-        what: the call in words.
+        error: the library's error.
+        call: the call, as `Call` formats it.
         server: the URL of the API server.
-        rights: the file whose rights the caller needs, as part of a sentence.
+        role_files: the files under rbac/ whose rights the caller needs.
     """
     status, message = _status(error), _message(error)
     if status == 404:
-        return NotFound(f"Not found: {what}. {message}".rstrip())
+        return NotFound(f"Not found: {call}. {message}".rstrip())
     if status == 401:
         return ClusterError(
-            f"The API server {server} does not know who you are: the kubeconfig's token or certificate is "
-            "expired or wrong; sign in again."
+            f"The API server {server} rejected your credentials: the kubeconfig's token or certificate is invalid "
+            "or expired. Log in again."
         )
-    # Admission answers 403 as well (quota, pod security); only a lack of rights is worded with "cannot".
+    # Admission (quota, Pod Security) answers 403 too; only RBAC's message contains "cannot".
     if status == 403 and (" cannot " in message or not message):
-        return Forbidden(f"You may not {what}; ask for the rights of {rights}. {message}".rstrip())
+        return Forbidden(f"You may not {call}; ask for the rights of {role_files}. {message}".rstrip())
     if not status:
-        return _unanswered(_root(error), what, server)
+        return _translate_connection_error(_find_root_cause(error), call, server)
     kind = Conflict if status == 409 else ClusterError
-    return kind(f"The API server refused to {what}: {message or f'HTTP status {status}'}")
+    return kind(f"The API server refused to {call}: {message or f'HTTP {status}'}")
 
 
 def _status(error: BaseException) -> int:
     if not isinstance(error, client.ApiException):
         return 0
-    # The refusal of a websocket bears its status only in its text.
+    # A rejected websocket has its status only in the message.
     handshake = re.match(r"Handshake status (\d+)", str(error.reason))
     return int(handshake[1]) if handshake else int(error.status or 0)
 
@@ -50,28 +50,28 @@ def _status(error: BaseException) -> int:
 def _message(error: BaseException) -> str:
     try:
         body = json.loads(getattr(error, "body", None) or "")
-        # Cut, because an admission webhook may answer with anything.
+        # An admission webhook may send a message of any length.
         return str(body["message"])[:500]
     except (ValueError, KeyError, TypeError):
         return ""
 
 
-def _unanswered(cause: BaseException, what: str, server: str) -> Unreachable:
+def _translate_connection_error(cause: BaseException, call: str, server: str) -> Unreachable:
     if isinstance(cause, ssl.SSLCertVerificationError):
         return Unreachable(
-            f"The certificate of the API server {server} is not one that the kubeconfig trusts "
-            f"({cause.verify_message}): the kubeconfig is of another cluster, or older than this one."
+            f"Cannot verify the certificate of the API server {server} ({cause.verify_message}): "
+            "the kubeconfig belongs to another cluster, or is older than this one. Get its current kubeconfig."
         )
     reason = getattr(cause, "reason", None) or getattr(cause, "strerror", None) or str(cause)
     if isinstance(cause, urllib3.exceptions.TimeoutError | TimeoutError):
         reason = "timed out"
     return Unreachable(
-        f"No answer from the API server {server} to: {what} ({reason}); "
-        "is the cluster up, and are --kubeconfig and --context right?"
+        f"No answer from the API server {server} to: {call} ({reason}). "
+        "Check that the cluster is up, and check --kubeconfig and --context."
     )
 
 
-def _root(error: BaseException) -> BaseException:
+def _find_root_cause(error: BaseException) -> BaseException:
     while isinstance(error, urllib3.exceptions.MaxRetryError) and error.reason is not None:
         error = error.reason
     while error.__cause__ is not None:
@@ -81,25 +81,25 @@ def _root(error: BaseException) -> BaseException:
     return error
 
 
-_MARK = "Apply failed with"  # how the API server begins; other conflicts are over when the caller runs again
+_APPLY_CONFLICT = "Apply failed with"  # the API server's message; other conflicts end with a second run
 
 
 def add_conflict_fix(error: Conflict, body: Object, manager: str) -> Conflict:
-    """The same error with what to do next, where a field of an applied object has another manager.
+    """Add instructions to server-side-apply conflicts.
 
-    To delete a claim is never advised, since data goes with it: its fields are taken instead.
+    For a volume claim they force the fields instead of deleting the object, which would delete its data.
 
     Args:
-        error: what the API server said.
-        body: the object that was to be applied; a claim has nothing secret.
-        manager: the name under which our fields are held.
+        error: the conflict.
+        body: the applied object; a claim holds no secret, so the message may contain it.
+        manager: the name of our field manager.
     """
-    if _MARK not in str(error):
+    if _APPLY_CONFLICT not in str(error):
         return error
     kind, meta = body["kind"], body["metadata"]
     if kind == VOLUME_CLAIM.kind:
         text = json.dumps(body, separators=(",", ":"))
-        taking = f"kubectl apply --server-side --force-conflicts --field-manager={manager} -f -"
-        return Conflict(f"{error}. Somebody else set that; to have it as declared: echo '{text}' | {taking}")
-    deleting = f"kubectl -n {meta['namespace']} delete {kind.lower()} {meta['name']}"
-    return Conflict(f"{error}. Somebody else set that; to have it as declared: {deleting}, and run again.")
+        force = f"kubectl apply --server-side --force-conflicts --field-manager={manager} -f -"
+        return Conflict(f"{error}. To overwrite the other manager's fields, run: echo '{text}' | {force}")
+    delete = f"kubectl -n {meta['namespace']} delete {kind.lower()} {meta['name']}"
+    return Conflict(f"{error}. To overwrite the other manager's fields, run: {delete}, and run bootstrap again.")

@@ -1,4 +1,4 @@
-"""One cluster, seen with one person's rights."""
+"""A client of the Kubernetes API."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from kpo_platform.kube.resource import (
 )
 
 FIELD_MANAGER = "platformctl"
-"""The name under which the API server notes which fields are ours."""
+"""The field manager of server-side apply."""
 
 _CONNECT_SECONDS = 5.0
 _CALL_SECONDS = 30.0
@@ -38,42 +38,42 @@ _APPLICABLE = {resource.kind: resource for resource in (CONFIG_MAP, POD, SECRET,
 
 
 class Kube:
-    """One cluster, seen with one person's rights."""
+    """A client of one cluster, with the rights of one user."""
 
     def __init__(self, api: client.ApiClient, deadline: Deadline) -> None:
         self._api = api
         self.deadline = deadline
-        """When all calls together have to be done; one call takes at most 30 seconds."""
+        """The deadline of all calls together; the timeout of one call is at most 30 seconds."""
         self.role_rules: Rules = {}
-        """The rules of every role, once the contract is read: they tell which of them gives a right that is missing."""
+        """The rules of every role, once the contract is read; errors name the role with a missing right."""
         self.role_prefix = BOOTSTRAP_ROLES
-        """How the names of those roles begin that the caller is to have."""
+        """The name prefix of the roles that the caller should have."""
 
     @classmethod
     def connect(cls, kubeconfig: str | None, context: str | None, timeout: float) -> Kube:
-        """Make ready to speak to a cluster; nothing is sent yet, but a sign-in program of the kubeconfig is run.
+        """Create a client from a kubeconfig file. Nothing is sent, but an exec plugin of the file runs.
 
         Args:
-            kubeconfig: the file; without one what ``kubeconfig_file`` finds.
-            context: the context of the file; without one its current one.
-            timeout: seconds until the deadline of all calls, and of the program.
+            kubeconfig: the file; by default the one that ``find_kubeconfig`` finds.
+            context: the file's context; by default the current one.
+            timeout: seconds until the deadline of all calls and of the exec plugin.
 
         Raises:
-            ClusterError: there is no such file or context, it cannot be read, or its program failed or does not end.
+            ClusterError: the file or context does not exist or cannot be read, or the exec plugin failed or timed out.
         """
         deadline = Deadline(timeout)
         return cls(client.ApiClient(configure_from_file(kubeconfig, context, deadline)), deadline)
 
     @classmethod
     def from_kubeconfig(cls, content: Mapping[str, Any], timeout: float) -> Kube:
-        """Make ready to speak to a cluster by a kubeconfig that is in no file.
+        """Create a client from the content of a kubeconfig.
 
         Args:
-            content: the kubeconfig.
+            content: the parsed kubeconfig.
             timeout: seconds until the deadline of all calls.
 
         Raises:
-            ClusterError: it cannot be used.
+            ClusterError: the kubeconfig cannot be used.
         """
         return cls(client.ApiClient(configure_from_dict(content)), Deadline(timeout))
 
@@ -83,114 +83,114 @@ class Kube:
         return str(self._api.configuration.host)
 
     def get(self, resource: Resource, name: str, namespace: str = "") -> Object:
-        """One object.
+        """Get an object.
 
         Raises:
-            NotFound: it is not there.
-            ClusterError: it could not be read.
+            NotFound: the object does not exist.
+            ClusterError: the object could not be read.
         """
         return self._call("GET", resource.path(namespace, name), resource.call("get", namespace, name))
 
     def list_objects(self, resource: Resource, namespace: str = "", labels: str = "") -> list[Object]:
-        """All objects of a kind in a namespace, or in the cluster, that match a label selector.
+        """List the objects of a kind in a namespace, or in the cluster, that match a label selector.
 
         Raises:
-            ClusterError: they could not be read.
+            ClusterError: the objects could not be read.
         """
         query = {"labelSelector": labels} if labels else {}
-        found = self._call("GET", resource.path(namespace), resource.call("list", namespace), query)
-        return list(found.get("items") or [])
+        answer = self._call("GET", resource.path(namespace), resource.call("list", namespace), query)
+        return list(answer.get("items") or [])
 
     def apply(self, body: Object, *, dry_run: bool = False) -> Object:
-        """Create or change an object by server-side apply; fields of other managers are never taken.
+        """Create or change an object by server-side apply, without forcing conflicts.
 
         Args:
-            body: the object with exactly the fields that are ours.
-            dry_run: let the server check everything, rights, quota and admission among it, and write nothing.
+            body: the object with exactly our fields.
+            dry_run: let the API server check rights, quota and admission, but write nothing.
 
         Returns:
-            The object as the server has it now, or would have it.
+            The object as it is, or would be, after the call.
 
         Raises:
             Forbidden: the caller may not write it.
-            Conflict: another manager holds one of the fields; the message says what to do.
-            ClusterError: the server refused it.
+            Conflict: another manager owns one of the fields; the message says what to do.
+            ClusterError: the API server refused the call.
         """
         resource, meta = _APPLICABLE[body["kind"]], body["metadata"]
         query = {"fieldManager": FIELD_MANAGER, "force": "false"} | ({"dryRun": "All"} if dry_run else {})
-        what = resource.call("create or patch", meta["namespace"], meta["name"])
+        call = resource.call("create or patch", meta["namespace"], meta["name"])
         try:
-            return self._call("PATCH", resource.path(meta["namespace"], meta["name"]), what, query, body)
+            return self._call("PATCH", resource.path(meta["namespace"], meta["name"]), call, query, body)
         except Conflict as error:
             raise add_conflict_fix(error, body, FIELD_MANAGER) from error
 
     def create(self, resource: Resource, body: Object, *, dry_run: bool = False) -> Object:
-        """Create an object, or ask for what is answered and kept nowhere, such as a review.
+        """Create an object, or send a review such as SelfSubjectReview.
 
         Args:
-            resource: its kind.
+            resource: the object's kind.
             body: the object.
-            dry_run: let the server check everything and keep nothing.
+            dry_run: let the API server check the object, but write nothing.
 
         Raises:
-            Conflict: it is there already.
-            ClusterError: the server refused it.
+            Conflict: the object exists.
+            ClusterError: the API server refused the call.
         """
         namespace = body.get("metadata", {}).get("namespace", "")
         query = {"dryRun": "All"} if dry_run else {}
         return self._call("POST", resource.path(namespace), resource.call("create", namespace), query, body)
 
     def replace(self, resource: Resource, body: Object) -> Object:
-        """Replace an object as a whole, if it still has the resource version of the body.
+        """Replace an object if it still has the resource version of the body.
 
         Raises:
-            Conflict: it was changed in between.
-            ClusterError: the server refused it.
+            Conflict: the object was changed meanwhile.
+            ClusterError: the API server refused the call.
         """
         name, namespace = body["metadata"]["name"], body["metadata"]["namespace"]
-        what = resource.call("update", namespace, name)
-        return self._call("PUT", resource.path(namespace, name), what, body=body)
+        call = resource.call("update", namespace, name)
+        return self._call("PUT", resource.path(namespace, name), call, body=body)
 
-    def delete(self, resource: Resource, found: Object) -> None:
-        """Delete exactly the object that was read: not one that was changed or made anew since.
+    def delete(self, resource: Resource, body: Object) -> None:
+        """Delete an object if its uid and resource version are still those of the body.
 
         Raises:
-            NotFound: it is gone.
-            Conflict: it was changed in between.
-            ClusterError: the server refused.
+            NotFound: the object does not exist any more.
+            Conflict: the object was changed or created again meanwhile.
+            ClusterError: the API server refused the call.
         """
-        meta = found["metadata"]
+        meta = body["metadata"]
         name, namespace = meta["name"], meta["namespace"]
-        seen = {"uid": meta["uid"], "resourceVersion": meta["resourceVersion"]}
-        body = {"kind": "DeleteOptions", "apiVersion": "v1", "preconditions": seen}
-        what = resource.call("delete", namespace, name)
-        self._call("DELETE", resource.path(namespace, name), what, body=body)
+        preconditions = {"uid": meta["uid"], "resourceVersion": meta["resourceVersion"]}
+        options = {"kind": "DeleteOptions", "apiVersion": "v1", "preconditions": preconditions}
+        call = resource.call("delete", namespace, name)
+        self._call("DELETE", resource.path(namespace, name), call, body=options)
 
     def force_delete(self, resource: Resource, name: str, namespace: str) -> None:
-        """Delete an object at once, whatever has become of it, with no time to end for a pod.
+        """Delete an object without preconditions and without a grace period.
 
         Raises:
-            NotFound: it is not there.
-            ClusterError: the server refused.
+            NotFound: the object does not exist.
+            ClusterError: the API server refused the call.
         """
-        body = {"kind": "DeleteOptions", "apiVersion": "v1", "gracePeriodSeconds": 0}
-        self._call("DELETE", resource.path(namespace, name), resource.call("delete", namespace, name), body=body)
+        options = {"kind": "DeleteOptions", "apiVersion": "v1", "gracePeriodSeconds": 0}
+        self._call("DELETE", resource.path(namespace, name), resource.call("delete", namespace, name), body=options)
 
     def create_token(self, account: str, namespace: str, seconds: int, *, dry_run: bool = False) -> Object:
-        """Get a token of a service account; the server may give it a shorter life.
+        """Create a token of a service account; the API server may shorten its lifetime.
 
         Args:
             account: the service account's name.
             namespace: its namespace.
-            seconds: how long the token is to live.
-            dry_run: let the server check everything and sign nothing that lasts.
+            seconds: the requested lifetime of the token.
+            dry_run: let the API server check the request, but issue no token.
 
         Returns:
             The TokenRequest's status: ``token`` and ``expirationTimestamp``.
 
         Raises:
-            NotFound: there is no such account.
-            ClusterError: the server refused.
+            NotFound: the service account does not exist.
+            ClusterError: the API server refused the call.
         """
         body = {
             "apiVersion": "authentication.k8s.io/v1",
@@ -199,23 +199,23 @@ class Kube:
         }
         path = SERVICE_ACCOUNT.path(namespace, account, "token")
         query = {"dryRun": "All"} if dry_run else {}
-        what = f"create serviceaccounts/token of {account} in namespace {namespace}"
-        return dict(self._call("POST", path, what, query, body)["status"])
+        call = f"create serviceaccounts/token of {account} in namespace {namespace}"
+        return dict(self._call("POST", path, call, query, body)["status"])
 
     def read_username(self) -> str:
-        """The user that the API server takes the caller for.
+        """Read the name of the authenticated user.
 
         Raises:
-            ClusterError: it does not answer, or knows nobody by these credentials.
+            ClusterError: the API server does not answer, or rejects the credentials.
         """
         body = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
         return str(self.create(SELF_REVIEW, body)["status"]["userInfo"]["username"])
 
     def with_timeout(self, seconds: float) -> Kube:
-        """The same cluster with another deadline, for work beside the command itself."""
-        other = copy(self)
-        other.deadline = Deadline(seconds)
-        return other
+        """Return a client of the same cluster with a deadline of its own."""
+        kube = copy(self)
+        kube.deadline = Deadline(seconds)
+        return kube
 
     def port_forward(self, service: str, namespace: str, port: int) -> Tunnel:
         """Open a stream to a ready pod of a Service.
@@ -223,33 +223,32 @@ class Kube:
         Args:
             service: the Service's name.
             namespace: its namespace.
-            port: the port of the Service; the pod's own port is looked up.
+            port: the port of the Service; the pod's port is read from it.
 
         Raises:
             ClusterError: the Service has no ready pod, or the stream cannot be opened.
         """
-        found = self.get(SERVICE, service, namespace)
-        selector = ",".join(f"{key}={value}" for key, value in (found["spec"].get("selector") or {}).items())
+        body = self.get(SERVICE, service, namespace)
+        selector = ",".join(f"{key}={value}" for key, value in (body["spec"].get("selector") or {}).items())
         pod = next((pod for pod in self.list_objects(POD, namespace, selector) if is_ready(pod)), None)
         if pod is None:
             raise ClusterError(
-                f"No pod of Service {namespace}/{service} is ready; "
-                f"look with: kubectl -n {namespace} get pods -l {selector}"
+                f"No pod of Service {namespace}/{service} is ready. See kubectl -n {namespace} get pods -l {selector}"
             )
         name = pod["metadata"]["name"]
-        what = PORT_FORWARD.call("get and create", namespace)
-        seconds = self._seconds(what)
+        call = PORT_FORWARD.call("get and create", namespace)
+        seconds = self._timeout(call)
         try:
             path = POD.path(namespace, name, "portforward")
-            return open_tunnel(self._api, path, resolve_pod_port(found, port, pod), seconds)
-        except Exception as error:  # the library lets websocket, TLS and socket errors through as they are
-            raise self._translate_error(error, what) from error
+            return open_tunnel(self._api, path, resolve_pod_port(body, port, pod), seconds)
+        except Exception as error:  # the library does not wrap errors of websocket, TLS and socket
+            raise self._translate_error(error, call) from error
 
     def _call(
         self,
         method: str,
         path: str,
-        what: Call | str,
+        call: Call | str,
         query: Mapping[str, str] | None = None,
         body: Object | None = None,
     ) -> Object:
@@ -257,7 +256,7 @@ class Kube:
         if body is not None:
             headers["Content-Type"] = "application/apply-patch+yaml" if method == "PATCH" else "application/json"
         try:
-            # The generated classes offer the same per kind; this way a kind is one line of data.
+            # Instead of the generated classes, of which each kind needs another one.
             answer: Object = self._api.call_api(
                 path,
                 method,
@@ -267,17 +266,17 @@ class Kube:
                 auth_settings=["BearerToken"],
                 response_types_map={200: "object", 201: "object", 202: "object"},
                 _return_http_data_only=True,
-                _request_timeout=(_CONNECT_SECONDS, self._seconds(what)),
+                _request_timeout=(_CONNECT_SECONDS, self._timeout(call)),
             )
         except (client.ApiException, urllib3.exceptions.HTTPError) as error:
-            raise self._translate_error(error, what) from error
+            raise self._translate_error(error, call) from error
         return answer
 
-    def _translate_error(self, error: BaseException, what: Call | str) -> ClusterError:
-        return translate_error(error, str(what), self.server, find_role_files(what, self.role_prefix, self.role_rules))
+    def _translate_error(self, error: BaseException, call: Call | str) -> ClusterError:
+        return translate_error(error, str(call), self.server, find_role_files(call, self.role_prefix, self.role_rules))
 
-    def _seconds(self, what: Call | str) -> float:
-        left = self.deadline.remaining_seconds()
-        if not left:
-            raise Unreachable(f"Out of time before this could be asked: {what}; give more with --timeout.")
-        return min(left, _CALL_SECONDS)
+    def _timeout(self, call: Call | str) -> float:
+        remaining_seconds = self.deadline.remaining_seconds()
+        if not remaining_seconds:
+            raise Unreachable(f"Timed out before the call: {call}. Raise --timeout.")
+        return min(remaining_seconds, _CALL_SECONDS)

@@ -1,4 +1,4 @@
-"""The way to a cluster: the client library's settings out of a kubeconfig, or out of the pod that we run in."""
+"""Configure the Kubernetes client library from a kubeconfig or a pod's service account."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from kpo_platform.kube.exec_auth import load_with_exec_plugin
 
 
 def configure_from_file(kubeconfig: str | None, context: str | None, deadline: Deadline) -> client.Configuration:
-    """The settings by a kubeconfig file, or by the pod's service account.
+    """Load a kubeconfig file, or the pod's service account.
 
     Args:
-        kubeconfig: the file; without one what ``kubeconfig_file`` finds.
-        context: the context of the file; without one its current one.
-        deadline: when a sign-in program of the file has to be done, now or when it is asked again.
+        kubeconfig: the file; by default the one that ``find_kubeconfig`` finds.
+        context: the file's context; by default the current one.
+        deadline: the deadline of the file's exec plugin, now and when it runs again.
 
     Raises:
-        ClusterError: there is no such file or context, it cannot be read, or its program failed or does not end.
+        ClusterError: the file or context does not exist or cannot be read, or the exec plugin failed or timed out.
     """
     settings = client.Configuration()
     file = find_kubeconfig(kubeconfig)
-    origin = file or "the service account of this pod"
+    origin = f"kubeconfig {file}" if file else "the service account of this pod"
     try:
         if file:
             load_with_exec_plugin(deadline, file, context, settings)
@@ -36,50 +36,49 @@ def configure_from_file(kubeconfig: str | None, context: str | None, deadline: D
             config.load_incluster_config(settings)
     except ClusterError:
         raise
-    except Exception as error:  # the loader raises whatever YAML, OpenSSL and login plugins raise
+    except Exception as error:  # YAML, OpenSSL and auth plugins may raise anything
         raise ClusterError(
-            f"No way to a cluster by {origin}: {_clause(error)}; "
-            "name a kubeconfig with --kubeconfig or KUBECONFIG, and a context of it with --context."
+            f"Cannot use {origin}: {_describe_cause(error)}. "
+            "Pass a kubeconfig with --kubeconfig or KUBECONFIG, and one of its contexts with --context."
         ) from error
     if not settings.verify_ssl:
-        # The kubeconfig says so; a warning with every call would only hide what matters.
+        # The kubeconfig asks for it, so a warning with every call is noise.
         urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
-    # The library would try four times and log each; a person would rather know at once.
+    # By default the library tries four times and logs each attempt.
     settings.retries = urllib3.Retry(0)
     return settings
 
 
 def configure_from_dict(content: Mapping[str, Any]) -> client.Configuration:
-    """The settings by a kubeconfig that is in no file.
+    """Load the content of a kubeconfig.
 
     Raises:
-        ClusterError: it cannot be used.
+        ClusterError: the kubeconfig cannot be used.
     """
     settings = client.Configuration()
     try:
         config.load_kube_config_from_dict(dict(content), client_configuration=settings, persist_config=False)
-    except Exception as error:  # as above; the text may quote a key, so it is not repeated
-        raise ClusterError("The kubeconfig's certificate, key or token cannot be read.") from error
+    except Exception as error:  # may be anything, and its message may quote a key
+        raise ClusterError("Cannot read the kubeconfig's certificate, key or token.") from error
     settings.retries = urllib3.Retry(0)
     return settings
 
 
-def find_kubeconfig(given: str | None = None) -> str | None:
-    """The kubeconfig to use: the given one, what ``KUBECONFIG`` names, or ``~/.kube/config``.
+def find_kubeconfig(file: str | None = None) -> str | None:
+    """Find the kubeconfig to use: the given file, ``KUBECONFIG``, or ``~/.kube/config``.
 
-    The client library reads ``KUBECONFIG`` when it is imported, which is too early for a process that is told
-    its environment later; so it is looked up here.
+    The client library reads ``KUBECONFIG`` at import, which is too early for a process that sets it later.
 
     Returns:
-        The file, or nothing inside a pod that has no kubeconfig: there the service account is meant.
+        The file; None in a pod without a kubeconfig, where the service account is used.
     """
     default = Path.home() / ".kube" / "config"
     in_pod = "KUBERNETES_SERVICE_HOST" in os.environ and not default.exists()
-    return given or os.environ.get("KUBECONFIG") or (None if in_pod else str(default))
+    return file or os.environ.get("KUBECONFIG") or (None if in_pod else str(default))
 
 
-def _clause(error: Exception) -> str:
-    """What a loader says, as a part of a sentence: it speaks in whole ones, YAML in several lines."""
+def _describe_cause(error: Exception) -> str:
+    """Return the loader's message on one line and without a full stop."""
     if isinstance(error, TypeError | AttributeError):
-        return "its content is none"  # a list or a text where a kubeconfig was expected
+        return "the file holds no kubeconfig"  # but a list or a string
     return " ".join(str(error).split()).rstrip(".")

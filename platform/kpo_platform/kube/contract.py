@@ -1,4 +1,4 @@
-"""The contract as the chart published it in a cluster."""
+"""Read the contract that the chart published in a cluster."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from kpo_platform.kube.resource import CONFIG_MAP
 
 
 def read_contract(kube: Kube, namespace: str) -> Contract:
-    """The contract of the release in a namespace; from now on errors name the role whose right is missing.
+    """Read the contract of the release in a namespace; later errors of ``kube`` name the role with a missing right.
 
     Raises:
-        ContractError: there is none, there are several, or it is not one that this package reads.
+        ContractError: the namespace has none or several, or this package cannot read it.
         ClusterError: the namespace could not be read.
     """
     contract = parse(read_contract_text(kube, namespace))
@@ -21,21 +21,21 @@ def read_contract(kube: Kube, namespace: str) -> Contract:
 
 
 def read_contract_text(kube: Kube, namespace: str) -> str:
-    """The same as the chart wrote it, not read yet.
+    """Read the contract's text, without parsing it.
 
     Raises:
-        ContractError: there is none, or there are several.
+        ContractError: the namespace has none or several.
         ClusterError: the namespace could not be read.
     """
-    found = kube.list_objects(CONFIG_MAP, namespace, CONFIGMAP_LABELS)
-    if not found:
+    config_maps = kube.list_objects(CONFIG_MAP, namespace, CONFIGMAP_LABELS)
+    if not config_maps:
         raise ContractError(
-            f"No contract in namespace {namespace} of {kube.server}: is the chart installed there? "
-            "See helm list --all-namespaces, and name the release's namespace with --namespace."
+            f"Namespace {namespace} of {kube.server} has no contract. Check with helm list --all-namespaces where the "
+            "chart is installed, and pass the release's namespace with --namespace."
         )
-    if len(found) > 1:
-        names = ", ".join(sorted(each["metadata"]["name"] for each in found))
+    if len(config_maps) > 1:
+        names = ", ".join(sorted(body["metadata"]["name"] for body in config_maps))
         raise ContractError(
-            f"Namespace {namespace} has several contracts ({names}); expected one release in a namespace."
+            f"Namespace {namespace} has several contracts ({names}). Install only one release in a namespace."
         )
-    return str((found[0].get("data") or {}).get(CONFIGMAP_KEY, ""))
+    return str((config_maps[0].get("data") or {}).get(CONFIGMAP_KEY, ""))

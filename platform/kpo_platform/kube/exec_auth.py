@@ -1,6 +1,7 @@
-"""The sign-in program that a kubeconfig may name.
+"""Load kubeconfigs whose user logs in by an exec plugin, with a timeout and errors.
 
-The client library runs it, and would wait for it for ever; where it fails the library goes on as nobody.
+The client library runs the plugin without a timeout. When the plugin fails, the library only logs that and continues
+without credentials.
 """
 
 from __future__ import annotations
@@ -20,115 +21,116 @@ from kpo_platform.errors import ClusterError, Unreachable
 from kpo_platform.kube.child_processes import kill_processes
 from kpo_platform.kube.deadline import Deadline, run_with_timeout
 
-_LEAST_SECONDS = 1.0  # a kubeconfig without a program is read in less
-_MARK = "KPO_PLATFORM_SIGN_IN"
+_MIN_SECONDS = 1.0  # enough to load a kubeconfig without a plugin
+_MARK_VARIABLE = "KPO_PLATFORM_EXEC_PLUGIN"
 
-_Renew = Callable[[client.Configuration], None]
+_RefreshHook = Callable[[client.Configuration], None]
 
 
 def load_with_exec_plugin(deadline: Deadline, file: str, context: str | None, settings: client.Configuration) -> None:
-    """Read a kubeconfig, and let its program sign in; one that is not done in time is ended.
+    """Load a kubeconfig and run its exec plugin, which is killed when it times out.
 
     Args:
-        deadline: when it has to be done, now or when what it gives has ended and it is asked again.
+        deadline: the deadline of the plugin, now and when its credentials expire and it runs again.
         file: the kubeconfig.
-        context: the context of the file; without one its current one.
-        settings: what is filled in.
+        context: the file's context; by default the current one.
+        settings: the client's settings, filled in.
 
     Raises:
-        ClusterError: the program failed, or was not done in time.
-        Exception: whatever the library raises of a file that it cannot read.
+        ClusterError: the plugin failed or timed out.
+        Exception: whatever the library raises for a file that it cannot load.
     """
-    program = _Program(deadline, file, context)
-    with _marked() as mark:
+    plugin = _ExecPlugin(deadline, file, context)
+    with _mark_child_processes() as mark:
         try:
-            said = program.run(lambda: config.load_kube_config(file, context, settings, persist_config=False))
+            message = plugin.run(lambda: config.load_kube_config(file, context, settings, persist_config=False))
         except Unreachable:
             kill_processes(mark)
             raise
-    if said and not settings.api_key and not settings.cert_file:
-        raise program.failed(said)
-    if again := settings.refresh_api_key_hook:
-        settings.refresh_api_key_hook = _renewing(program, again)
+    if message and not settings.api_key and not settings.cert_file:
+        raise plugin.build_error(message)
+    if refresh := settings.refresh_api_key_hook:
+        settings.refresh_api_key_hook = _wrap_refresh_hook(plugin, refresh)
 
 
-def _renewing(program: _Program, again: _Renew) -> _Renew:
-    def renew(current: client.Configuration) -> None:
-        if said := program.run(lambda: again(current)):
-            raise program.failed(said)
-        current.refresh_api_key_hook = renew  # the library has put its own back
+def _wrap_refresh_hook(plugin: _ExecPlugin, refresh: _RefreshHook) -> _RefreshHook:
+    def refresh_or_raise(settings: client.Configuration) -> None:
+        if message := plugin.run(lambda: refresh(settings)):
+            raise plugin.build_error(message)
+        settings.refresh_api_key_hook = refresh_or_raise  # the library has set its own hook again
 
-    return renew
+    return refresh_or_raise
 
 
 @dataclass(frozen=True)
-class _Program:
-    """What signs in by a context of a kubeconfig, until a deadline."""
+class _ExecPlugin:
+    """The exec plugin of a kubeconfig's context, with a deadline."""
 
     deadline: Deadline
     file: str
     context: str | None
 
-    def run(self, work: Callable[[], None]) -> str:
-        """Let the library run it; gives what the library says went wrong."""
-        seconds = max(self.deadline.remaining_seconds(), _LEAST_SECONDS)
-        said: list[str] = []
+    def run(self, function: Callable[[], None]) -> str:
+        """Call a function of the library that runs the plugin; return the errors that the library logs."""
+        seconds = max(self.deadline.remaining_seconds(), _MIN_SECONDS)
+        messages: list[str] = []
 
-        def listen() -> None:
-            with _heard(said):
-                work()
+        def run_function() -> None:
+            with _capture_log(messages):
+                function()
 
         try:
-            run_with_timeout(seconds, listen)
+            run_with_timeout(seconds, run_function)
         except TimeoutError:
             raise Unreachable(
-                f"No way to a cluster by {self.file}: {self} was not done within {seconds:.0f} s; "
-                "sign in by hand first, or give more with --timeout."
+                f"Cannot use kubeconfig {self.file}: {self} timed out after {seconds:.0f} s. "
+                "Log in first or raise --timeout."
             ) from None
-        return " ".join(" ".join(said).split()).removeprefix("exec: ").rstrip(".")[:300]
+        return " ".join(" ".join(messages).split()).removeprefix("exec: ").rstrip(".")[:300]
 
-    def failed(self, said: str) -> ClusterError:
-        """The error for what the library said."""
-        fix = "install it, or name another context with --context" if "No such file" in said else "sign in again"
-        return ClusterError(f"No way to a cluster by {self.file}: {self} failed ({said}); {fix}.")
+    def build_error(self, message: str) -> ClusterError:
+        """Build the error for a message of the library."""
+        is_missing = "No such file" in message
+        fix = "Install it, or pass another context with --context" if is_missing else "Log in again"
+        return ClusterError(f"Cannot use kubeconfig {self.file}: {self} failed ({message}). {fix}.")
 
     def __str__(self) -> str:
-        return f"its sign-in program {self._command()}".rstrip()
+        return f"exec plugin {self._command()}".rstrip()
 
     def _command(self) -> str:
-        with suppress(Exception):  # as it is asked for in the text of an error alone
+        with suppress(Exception):  # only for an error message
             merged = KubeConfigMerger(self.file).config
-            chosen = KubeConfigLoader(merged, active_context=self.context).current_context["context"]["user"]
-            return str(merged["users"].get_with_name(chosen)["user"]["exec"]["command"])
+            user = KubeConfigLoader(merged, active_context=self.context).current_context["context"]["user"]
+            return str(merged["users"].get_with_name(user)["user"]["exec"]["command"])
         return ""
 
 
 @contextmanager
-def _heard(said: list[str]) -> Iterator[None]:
-    """Take what the library says through the root logger of this thread: it goes on without a sign-in and a word."""
-    ours = threading.get_ident()
+def _capture_log(messages: list[str]) -> Iterator[None]:
+    """Capture what this thread logs through the root logger, where the library reports a failed plugin."""
+    thread = threading.get_ident()
 
-    def take(record: logging.LogRecord) -> bool:
-        if record.thread == ours:
-            said.append(record.getMessage())
-        return record.thread != ours
+    def capture(record: logging.LogRecord) -> bool:
+        if record.thread == thread:
+            messages.append(record.getMessage())
+        return record.thread != thread
 
-    nowhere = logging.NullHandler()  # without any, the first line would set up a handler for all later ones
-    logging.root.addHandler(nowhere)
-    logging.root.addFilter(take)
+    handler = logging.NullHandler()  # without a handler, the first record would call logging.basicConfig
+    logging.root.addHandler(handler)
+    logging.root.addFilter(capture)
     try:
         yield
     finally:
-        logging.root.removeFilter(take)
-        logging.root.removeHandler(nowhere)
+        logging.root.removeFilter(capture)
+        logging.root.removeHandler(handler)
 
 
 @contextmanager
-def _marked() -> Iterator[str]:
-    """For a while, let programs that are started be known by their environment."""
+def _mark_child_processes() -> Iterator[str]:
+    """Mark child processes started in the context by an environment variable, to find them later."""
     mark = secrets.token_hex(8)
-    os.environ[_MARK] = mark
+    os.environ[_MARK_VARIABLE] = mark
     try:
-        yield f"{_MARK}={mark}"
+        yield f"{_MARK_VARIABLE}={mark}"
     finally:
-        os.environ.pop(_MARK, None)
+        os.environ.pop(_MARK_VARIABLE, None)

@@ -1,4 +1,4 @@
-"""Which file under rbac/ has the right that somebody lacks, by the rules that the contract publishes."""
+"""Find the file under rbac/ with a missing right, by the rules that the contract publishes."""
 
 from __future__ import annotations
 
@@ -9,37 +9,38 @@ from typing import Any
 from kpo_platform.kube.resource import Call
 
 BOOTSTRAP_ROLES = "bootstrap-operator"
-"""How the names of the roles begin that bootstrap and its neighbours need."""
+"""The name prefix of the roles for `platformctl bootstrap`, `teams`, `contract` and `version`."""
 
 Rules = Mapping[str, Sequence[Mapping[str, Any]]]
-"""The rules of each role, by the name of its file."""
+"""The rules of each role by the name of its file."""
 
 
-def find_role_files(call: Call | str, roles: str, rules: Rules) -> str:
-    """The files that give what a call needs, as part of a sentence.
+def find_role_files(call: Call | str, role_prefix: str, rules: Rules) -> str:
+    """Return the files whose rights a call needs, as part of a sentence.
 
     Args:
-        call: what was asked for.
-        roles: how the names of the roles begin that the caller is to have.
-        rules: the rules of the contract; empty as long as it could not be read.
+        call: the call.
+        role_prefix: the name prefix of the roles that the caller should have.
+        rules: the rules of the contract; empty if it has not been read.
     """
-    every = f"rbac/{roles}*.yaml"
+    all_files = f"rbac/{role_prefix}*.yaml"
     if isinstance(call, str):
-        return every
-    found = [
+        return all_files
+    matches = [
         (role, rule.get("resourceNames"))
         for role in sorted(rules)
-        if role.startswith(roles)
+        if role.startswith(role_prefix)
         for rule in rules[role]
-        if _gives(rule, call)
+        if _allows(rule, call)
     ]
-    fitting = [f"rbac/{role}.yaml" for role, names in found if not names or call.name in names]
-    if found and not fitting:
-        return f"{every}, with {call.name} among the resourceNames"
-    return " or ".join(fitting) or every
+    files = [f"rbac/{role}.yaml" for role, names in matches if not names or call.name in names]
+    if matches and not files:
+        return f"{all_files}, with {call.name} among the resourceNames"
+    return " or ".join(files) or all_files
 
 
-def _gives(rule: Mapping[str, Any], call: Call) -> bool:
+def _allows(rule: Mapping[str, Any], call: Call) -> bool:
+    """Check a rule's verbs and resources, but not its resourceNames."""
     verbs = set(re.split(" and | or ", call.verbs))
-    place = call.resource.group in rule["apiGroups"] and call.resource.plural in rule["resources"]
-    return place and verbs <= set(rule["verbs"])
+    has_resource = call.resource.group in rule["apiGroups"] and call.resource.plural in rule["resources"]
+    return has_resource and verbs <= set(rule["verbs"])

@@ -1,4 +1,4 @@
-"""A stream of bytes to one port of a pod, through the API server."""
+"""Port forwarding to a pod, through the API server."""
 
 from __future__ import annotations
 
@@ -21,29 +21,29 @@ class Tunnel:
         self.socket.settimeout(seconds)
 
     def error(self) -> str:
-        """What the node said went wrong, or an empty text."""
+        """Return the error that the kubelet reported; empty if there is none."""
         return str(self._forward.error(self._port) or "").strip()
 
 
 def open_tunnel(api: client.ApiClient, path: str, port: int, seconds: float) -> Tunnel:
-    """Open a stream.
+    """Open a stream to a port of a pod.
 
     Args:
-        api: the client whose server and credentials are used.
+        api: the client, with server and credentials.
         path: the path of the pod's ``portforward`` subresource.
-        port: a port of the pod.
-        seconds: how long opening it may take, and each later read or write.
+        port: the pod's port.
+        seconds: timeout of opening the stream, and of each later read or write.
 
     Raises:
-        TimeoutError: it took longer.
+        TimeoutError: the stream was not opened in time.
         Exception: whatever the client library raises.
     """
-    # The library's websocket has no deadline of its own.
+    # The library's websocket has no timeout.
     return Tunnel(run_with_timeout(seconds, lambda: _connect(api, path, port)), port, seconds)
 
 
 def _connect(api: client.ApiClient, path: str, port: int) -> ws_client.PortForward:
-    # Not by stream.portforward(): in it every refusal ends as an AttributeError of the library's own.
+    # Not stream.portforward(), which raises AttributeError when the API server rejects the request.
     headers: dict[str, str] = {}
     api.update_params_for_auth(headers, [], ["BearerToken"])
     url = api.configuration.host + path
@@ -52,17 +52,17 @@ def _connect(api: client.ApiClient, path: str, port: int) -> ws_client.PortForwa
 
 
 def is_ready(pod: Object) -> bool:
-    """Whether a pod takes requests."""
+    """Whether a pod is ready and not being deleted."""
     conditions = pod.get("status", {}).get("conditions") or []
-    ready = any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
+    ready = any(condition["type"] == "Ready" and condition["status"] == "True" for condition in conditions)
     return ready and "deletionTimestamp" not in pod["metadata"]
 
 
 def resolve_pod_port(service: Object, port: int, pod: Object) -> int:
-    """The port of the pod that a Service's port leads to; targets may be numbers or names."""
+    """Return the pod's port for a port of a Service, whose targetPort may be a number or a name."""
     ports = service["spec"].get("ports") or []
-    target = next((each.get("targetPort", port) for each in ports if each["port"] == port), port)
+    target = next((entry.get("targetPort", port) for entry in ports if entry["port"] == port), port)
     if isinstance(target, int):
         return target
-    named = [each for container in pod["spec"]["containers"] for each in container.get("ports") or []]
-    return next((int(each["containerPort"]) for each in named if each.get("name") == target), port)
+    container_ports = [entry for container in pod["spec"]["containers"] for entry in container.get("ports") or []]
+    return next((int(entry["containerPort"]) for entry in container_ports if entry.get("name") == target), port)

@@ -1,4 +1,4 @@
-"""The kinds of objects that the tools speak of, and their places in the API."""
+"""The kinds of objects that the client uses, and their API paths."""
 
 from __future__ import annotations
 
@@ -7,38 +7,38 @@ from typing import Any
 from urllib.parse import quote
 
 Object = dict[str, Any]
-"""An object of the API, as its JSON."""
+"""An object of the API as JSON."""
 
 
 @dataclass(frozen=True)
 class Resource:
-    """A kind of object and its place in the API."""
+    """A kind of object and its API path."""
 
     kind: str
     plural: str
     group: str = ""
 
     def path(self, namespace: str = "", name: str = "", subresource: str = "") -> str:
-        """The URL path of a collection, an object, or a part of an object."""
+        """Return the URL path of a collection, an object or a subresource."""
         root = f"/apis/{self.group}/v1" if self.group else "/api/v1"
         scope = f"namespaces/{quote(namespace, safe='')}" if namespace else ""
-        steps = [root, scope, self.plural, quote(name, safe=""), subresource]
-        return "/".join(step for step in steps if step)
+        parts = [root, scope, self.plural, quote(name, safe=""), subresource]
+        return "/".join(part for part in parts if part)
 
     def call(self, verbs: str, namespace: str = "", name: str = "") -> Call:
-        """A call about such objects; several verbs are joined by ``or`` or ``and``."""
+        """Describe a call; several verbs are joined by ``or`` or ``and``."""
         return Call(verbs, self, namespace, name)
 
 
 @dataclass(frozen=True)
 class Call:
-    """What the API server is asked for; as text it is as messages name it: ``get secrets/regcred in namespace team-a``.
+    """A call of the API, for messages: ``get secrets/regcred in namespace team-a``.
 
     Attributes:
-        verbs: the rights' verbs, in words.
+        verbs: the RBAC verbs, joined by ``or`` or ``and``.
         resource: the kind of object.
-        namespace: where, if it is not in the whole cluster.
-        name: the object, if it is one.
+        namespace: the namespace; empty for the whole cluster.
+        name: the object's name; empty for all.
     """
 
     verbs: str
@@ -47,8 +47,8 @@ class Call:
     name: str = ""
 
     def __str__(self) -> str:
-        where = f"in namespace {self.namespace}" if self.namespace else "in the cluster"
-        return f"{self.verbs} {self.resource.plural}{f'/{self.name}' if self.name else ''} {where}"
+        scope = f"in namespace {self.namespace}" if self.namespace else "in the cluster"
+        return f"{self.verbs} {self.resource.plural}{f'/{self.name}' if self.name else ''} {scope}"
 
 
 CONFIG_MAP = Resource("ConfigMap", "configmaps")
@@ -58,7 +58,7 @@ JOB = Resource("Job", "jobs", group="batch")
 LEASE = Resource("Lease", "leases", group="coordination.k8s.io")
 NAMESPACE = Resource("Namespace", "namespaces")
 POD = Resource("Pod", "pods")
-PORT_FORWARD = Resource("Pod", "pods/portforward")  # over a websocket it takes the verbs get and create
+PORT_FORWARD = Resource("Pod", "pods/portforward")  # a websocket needs the verbs get and create
 SECRET = Resource("Secret", "secrets")
 SELF_REVIEW = Resource("SelfSubjectReview", "selfsubjectreviews", group="authentication.k8s.io")
 SERVICE = Resource("Service", "services")
