@@ -9,7 +9,6 @@ import stat
 import subprocess
 import sys
 import tempfile
-import textwrap
 import threading
 import time
 from collections.abc import Iterator
@@ -181,20 +180,15 @@ def test_run_past_its_timeout_ends_and_names_the_last_task(tmp_path: Path, scrat
     assert left_over(scratch) == []
 
 
-SCRIPT = textwrap.dedent(
-    """
-    import sys
-    from pathlib import Path
-    from kpo_platform.bootstrap.ansible import runner
-    from unit.servers import Server
-    from integration.test_ansible_runner import Notes, parts
-
+def run_in_this_process(url: str, folder: str) -> None:
+    """Run until the end or Ctrl-C, with the exit code of platformctl."""
     try:
-        runner.run(parts(Server(sys.argv[1], []), Path(sys.argv[2])), 60, Notes())
+        runner.run_playbook(parts(Server(url, []), Path(folder)), 60, Notes())
     except KeyboardInterrupt:
         sys.exit(130)
-    """
-)
+
+
+PROGRAM = f"import sys; from {__name__} import run_in_this_process; run_in_this_process(*sys.argv[1:])"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -209,7 +203,7 @@ def test_signal_ends_the_run_and_leaves_no_files_or_processes(tmp_path: Path, sc
     with serving(hanging) as server:
         path = os.pathsep.join(each for each in sys.path if each)
         process = subprocess.Popen(
-            [sys.executable, "-c", SCRIPT, server.url, str(tmp_path)],
+            [sys.executable, "-c", PROGRAM, server.url, str(tmp_path)],
             env={**os.environ, "PYTHONPATH": path},
             start_new_session=True,
         )
