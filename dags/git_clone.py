@@ -1,6 +1,6 @@
-"""Clone a repository in the task itself and run a script of it.
+"""Clone a repository in the task and run one of its scripts.
 
-The image was built for root; it has a home and a place to write although the pod runs as nobody in particular.
+The image was built for root. The template adds a home folder and a writable folder, so it works as another user.
 """
 
 from airflow.sdk import DAG

@@ -1,4 +1,4 @@
-"""Scripts out of a git repository: the template `git-script` fetches it, the tasks differ in their command only."""
+"""Scripts from a git repository: the template `git-script` clones it, tasks differ only in their command."""
 
 from airflow.sdk import DAG
 

@@ -1,4 +1,4 @@
-"""The smallest useful DAG: a container runs in the team's namespace, and the next tasks use what it found."""
+"""A container runs in the team's namespace; the next tasks use its result."""
 
 from airflow.sdk import DAG, task
 
@@ -19,13 +19,13 @@ with DAG("hello_team", schedule=None, default_args={"team": "alpha"}, tags=["sam
     )
 
     @task
-    def by_output(found: dict[str, object]) -> str:
-        return f"the answer is {found['answer']}"
+    def by_output(result: dict[str, object]) -> str:
+        return f"the answer is {result['answer']}"
 
     @task
     def by_pull(**context: object) -> str:
-        found = context["ti"].xcom_pull(task_ids="hello")
-        return f"the answer is {found['answer']}"
+        result = context["ti"].xcom_pull(task_ids="hello")
+        return f"the answer is {result['answer']}"
 
     by_output(hello.output)
     hello >> by_pull()

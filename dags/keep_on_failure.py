@@ -1,6 +1,6 @@
-"""A pod that fails stays, so that one can look at it; a pod whose work is done goes, as always.
+"""A failed pod is kept for inspection; a successful pod is deleted.
 
-The task's log names the pod that stays, with the commands to look at it.
+The task's log names the kept pod, with the commands to inspect it.
 """
 
 from airflow.sdk import DAG

@@ -1,4 +1,4 @@
-"""The least there is: an image and a command. Namespace, account, limits, labels and clean-up are the team's."""
+"""An image and a command; the team sets namespace, service account, limits, labels and cleanup."""
 
 from airflow.sdk import DAG
 

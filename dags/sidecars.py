@@ -1,6 +1,6 @@
-"""Two helpers beside the program, which knows nothing of them and whose end is theirs.
+"""Two sidecars that start before the program and end with it.
 
-git-sync keeps a repository fresh below /work/git/code, log-shipper shows what is written into /work/logs/*.log.
+git-sync updates a repository in /work/git/code; log-shipper prints the lines of /work/logs/*.log.
 """
 
 from airflow.sdk import DAG
@@ -10,7 +10,7 @@ from kpo_platform import TeamPodOperator
 REPOSITORY = "git://git-server.git.svc.cluster.local/alpha.git"
 CODE = {"spec": {"initContainers": [{"name": "git-sync", "env": [{"name": "GITSYNC_REPO", "value": REPOSITORY}]}]}}
 
-# Does what the repository says at the moment, until it says stop.
+# Logs the order in the repository until it is "stop".
 WATCH = """
 mkdir -p /work/logs
 until [ "$(cat /work/git/code/jobs/order)" = stop ]; do

@@ -1,6 +1,6 @@
-"""A DAG from before there were teams, not a letter of it changed.
+"""A DAG with the stock operator and no reference to a team.
 
-In the team's repository it keeps the team's agreements all the same: docs/cluster-policy.md.
+In a team's repository it follows the team's settings without an edit: docs/cluster-policy.md.
 """
 
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator

@@ -1,10 +1,10 @@
-"""A pod template of the platform, and what no argument can say on top of it: here memory that looks like a disk."""
+"""A pod template of the platform with an override for fields without an argument: here a volume in memory."""
 
 from airflow.sdk import DAG
 
 from kpo_platform import TeamPodOperator
 
-# Written as in YAML. Containers, volumes and variables are merged by name; the task's own container is called `base`.
+# Written as in YAML. Containers, volumes and variables are merged by name; the task's container is named `base`.
 FAST_DISK = {
     "spec": {
         "containers": [{"name": "base", "volumeMounts": [{"name": "fast", "mountPath": "/fast"}]}],

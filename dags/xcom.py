@@ -1,4 +1,4 @@
-"""A result goes from one pod into another: out as JSON in /airflow/xcom/return.json, in as a variable."""
+"""A result passes from one pod to the next: written as JSON to /airflow/xcom/return.json, read from a variable."""
 
 from airflow.sdk import DAG
 
