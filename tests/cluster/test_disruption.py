@@ -17,7 +17,7 @@ from stack.release import Stack
 KINDS = ("deferrable", "sync")
 URGENT = "disruption-urgent"
 SLOT = "kpo-platform.test/slot"
-AGAIN = "which uses none of the task's retries"
+AGAIN = "without using a retry"
 
 Start = Callable[[str], Run]
 

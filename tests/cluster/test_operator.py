@@ -89,7 +89,7 @@ def test_a_failed_pod_that_stays_is_named_in_the_log_with_commands_that_work(sta
     (pod,) = run.list_pods()
     name = pod["metadata"]["name"]
     command = f"kubectl -n team-alpha logs {name} -c base"
-    assert f"The pod {name} stays in namespace team-alpha. Look at it: `{command}`" in run.read_log()
+    assert f"Pod {name} is kept in namespace team-alpha. Inspect it with `{command}`" in run.read_log()
     assert stack.kubectl(*command.split()[1:]) == "evidence\n"
 
 
@@ -107,7 +107,7 @@ def test_a_pod_behind_a_task_that_timed_out_is_ended_and_kept_with_its_log(start
 
     wait_for("the kubelet to end the pod", ended, deadline_s=60)
     assert stack.kubectl("logs", "-n", "team-alpha", name, "-c", "base") == "evidence\n"
-    assert f"The pod {name} stays" in run.read_log()
+    assert f"Pod {name} is kept" in run.read_log()
     assert "returned a failure" not in run.read_log()
 
 
@@ -116,12 +116,12 @@ def test_an_evicted_pod_starts_again_and_uses_none_of_the_tasks_retries(start: S
     run = start(f"evicted_{kind}")
     evicted = run.wait_for_pod()
     _evict(stack, evicted["metadata"]["name"])
-    run.wait_for_log("which uses none of the task's retries")
+    run.wait_for_log("without using a retry")
     assert run.wait_for_pod()["metadata"]["uid"] != evicted["metadata"]["uid"]
     assert run.wait_for_end() == "success"
     task = run.task_instance()
     assert (task["state"], task["try_number"], task["max_tries"]) == ("success", 1, 0)
-    assert "The cluster took the pod away (" in run.read_log()
+    assert "The pod was disrupted by the cluster (" in run.read_log()
 
 
 def _evict(stack: Stack, name: str) -> None:
@@ -141,8 +141,8 @@ def test_a_shutdown_of_the_worker_leaves_the_pod_and_the_task_takes_it_up_again(
     log = run.read_log()
     assert after["metadata"]["uid"] == before["metadata"]["uid"]
     assert (run.task_instance()["try_number"], log.count("Building pod")) == (1, 2)
-    assert f"This worker shuts down. The pod ({before['metadata']['name']}) stays" in log
-    assert f"The pod {before['metadata']['name']} of an earlier start goes on." in log
+    assert f"The worker is shutting down: pod {before['metadata']['name']} is kept." in log
+    assert f"Reattached to pod {before['metadata']['name']} of an earlier start of this task." in log
 
 
 def test_a_restart_of_the_triggerer_leaves_the_pod_and_its_task(start: Start, stack: Stack):
@@ -177,7 +177,7 @@ def test_a_users_stop_removes_the_pod(start: Start, kind: str):
 def test_a_pod_that_a_users_stop_leaves_goes_on_and_is_named_in_the_log(start: Start, kind: str):
     run = start(f"outlives_{kind}")
     before = run.wait_for_pod()
-    told = f"The pod {before['metadata']['name']} stays in namespace team-alpha. Look at it: "
+    told = f"Pod {before['metadata']['name']} is kept in namespace team-alpha. Inspect it with "
     run.wait_for_log("Pod has reached Running phase")  # of a deferred task Airflow shows the trigger's log alone
     run.mark_failed()
     assert run.wait_for_end() == "failed"
@@ -190,7 +190,7 @@ def test_a_task_waits_while_the_quota_is_full_and_not_longer_than_it_may(start: 
     waiting = [start(f"full_{kind}") for kind in ("deferrable", "sync")]
     hopeless = [start(f"too_full_{kind}") for kind in ("deferrable", "sync")]
     for run in waiting:
-        run.wait_for_log("The quota of team 'alpha' has no room for the pod; waited ")
+        run.wait_for_log("The quota of team 'alpha' is exhausted: the pod waits, ")
     for run in hopeless:
         assert run.wait_for_end() == "failed"
         assert (

@@ -187,7 +187,7 @@ def test_a_failed_pod_stays_with_its_log_and_one_that_worked_goes(runs: dict[str
         return pods[0]
 
     name = wait_for("only the failed pod to be there", kept, deadline_s=60, interval_s=1)["metadata"]["name"]
-    assert f"The pod {name} stays in namespace {TEAM}." in log
+    assert f"Pod {name} is kept in namespace {TEAM}." in log
     assert stack.kubectl("logs", "-n", TEAM, name, "-c", "base") == "the evidence\n"
 
 

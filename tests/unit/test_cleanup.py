@@ -52,6 +52,6 @@ def test_a_pod_whose_program_is_done_has_succeeded_though_a_sidecar_still_runs()
 
 def test_the_log_says_which_pod_stays_and_how_to_look_at_it():
     assert describe_kept_pod(pod("Failed"), "base") == (
-        "The pod load-x1 stays in namespace team-alpha. Look at it: `kubectl -n team-alpha logs load-x1 -c base`, "
-        "`kubectl -n team-alpha describe pod load-x1`; remove it: `kubectl -n team-alpha delete pod load-x1`."
+        "Pod load-x1 is kept in namespace team-alpha. Inspect it with `kubectl -n team-alpha logs load-x1 -c base` and "
+        "`kubectl -n team-alpha describe pod load-x1`. Delete it with `kubectl -n team-alpha delete pod load-x1`."
     )

@@ -51,8 +51,8 @@ def test_a_repository_that_was_empty_is_read_after_the_first_push(repository: Pa
     with pytest.raises(RuntimeError) as refusal:
         bundle(TeamGitDagBundle, repository).initialize()
     assert str(refusal.value).startswith(
-        "The repository of bundle alpha cannot be brought to 'main': push that branch or tag, "
-        "or correct the team's dags.ref; Airflow goes on trying. git said: "
+        "Bundle alpha cannot check out 'main' of its repository. Push that branch or tag, or correct the team's "
+        "dags.ref; Airflow retries by itself. git: "
     )
     push(repository, tmp_path)
     ours = bundle(TeamGitDagBundle, repository)

@@ -268,8 +268,8 @@ def test_lint_with_team_option_assigns_all_dags_to_the_team(
     result = platformctl(*words(dags))
     assert (result.code, result.out.partition(": error ")[2]) == (
         1,
-        "KPO-TEAM001 task t: The task has no team: give team=, set it in default_args, or let the DAG lie in the "
-        "bundle or folder of its team; known are: alpha, beta.\n",
+        "KPO-TEAM001 task t: The task has no team: set team= in the task or in default_args, or move the DAG file "
+        "into the bundle or folder of its team. Known teams: alpha, beta.\n",
     )
 
 

@@ -50,7 +50,7 @@ def context(states: Any) -> Any:
 @pytest.mark.parametrize("state", ["running", "up_for_retry", RuntimeError("Airflow is gone")])
 def test_a_shutdown_leaves_the_pod_and_the_task_starts_again(run: Run, state: Any):
     task, deleted = run
-    with pytest.raises(AirflowRescheduleException), task._outcome(context(state)):
+    with pytest.raises(AirflowRescheduleException), task._handle_outcome(context(state)):
         task.on_kill()
     assert deleted == []
 
@@ -58,15 +58,15 @@ def test_a_shutdown_leaves_the_pod_and_the_task_starts_again(run: Run, state: An
 @pytest.mark.parametrize("state", ["failed", "success", "restarting", "removed", None])
 def test_a_users_stop_deletes_the_pod(run: Run, state: str | None):
     task, deleted = run
-    stopped = pytest.raises(AirflowException, match=r"^The task was stopped, and its pod with it\.$")
-    with stopped, task._outcome(context(state)):
+    stopped = pytest.raises(AirflowException, match=r"^The task was stopped, and its pod deleted\.$")
+    with stopped, task._handle_outcome(context(state)):
         task.on_kill()
     assert deleted == ["t-1"]
 
 
 STAYS = (
-    "The pod t-1 stays in namespace n. Look at it: `kubectl -n n logs t-1 -c base`, `kubectl -n n describe pod t-1`; "
-    "remove it: `kubectl -n n delete pod t-1`."
+    "Pod t-1 is kept in namespace n. Inspect it with `kubectl -n n logs t-1 -c base` and "
+    "`kubectl -n n describe pod t-1`. Delete it with `kubectl -n n delete pod t-1`."
 )
 
 
@@ -86,9 +86,9 @@ def test_a_pod_that_a_users_stop_leaves_is_named_and_nobody_says_it_is_gone(run:
     task, deleted = run
     lines = said(task, monkeypatch)
     goes_on = pytest.raises(
-        AirflowException, match=r"^The task was stopped, but its pod goes on: on_kill_action is 'keep_pod'\.$"
+        AirflowException, match=r"^The task was stopped, but its pod keeps running: on_kill_action is 'keep_pod'\.$"
     )
-    with goes_on, task._outcome(context("failed")):
+    with goes_on, task._handle_outcome(context("failed")):
         task.on_kill()
     assert (deleted, lines) == ([], [SKIPPED, STAYS])
 
@@ -96,7 +96,7 @@ def test_a_pod_that_a_users_stop_leaves_is_named_and_nobody_says_it_is_gone(run:
 def test_a_stop_before_there_is_a_pod_names_none(run: Run, monkeypatch: pytest.MonkeyPatch):
     task, _ = run
     lines, task.pod = said(task, monkeypatch), None
-    with pytest.raises(AirflowException), task._outcome(context("failed")):
+    with pytest.raises(AirflowException), task._handle_outcome(context("failed")):
         task.on_kill()
     assert lines == [SKIPPED]
 
@@ -111,7 +111,7 @@ def test_a_pod_that_the_tasks_own_time_leaves_is_named(run: Run, monkeypatch: py
     assert (deleted, lines) == ([], [SKIPPED, STAYS])
 
 
-@pytest.mark.parametrize(("again", "told"), [(None, [f"When the task is stopped: {STAYS}"]), ("2026-01-01", [])])
+@pytest.mark.parametrize(("again", "told"), [(None, [f"If the task is stopped: {STAYS}"]), ("2026-01-01", [])])
 def test_a_pod_that_a_stop_would_leave_is_named_once_before_the_task_is_deferred(
     run: Run, monkeypatch: pytest.MonkeyPatch, again: str | None, told: list[str]
 ):
@@ -146,7 +146,7 @@ def test_a_signal_in_the_middle_of_a_talk_with_airflow_comes_again_after_it(monk
     comms = SimpleNamespace(_thread_lock=SimpleNamespace(locked=lambda: True))
     monkeypatch.setattr(termination.task_runner, "SUPERVISOR_COMMS", comms, raising=False)
     monkeypatch.setattr(termination.threading, "Timer", timer)
-    termination.interrupt_task(creates=False)
+    termination.interrupt_task(creates_pod=False)
     assert sent == [(0.2, "kill")]
 
 
@@ -162,8 +162,8 @@ def test_a_stop_while_the_pod_is_created_waits_until_the_pod_is_known(run: Run, 
 
     task.pod_manager = SimpleNamespace(create_pod=create)  # type: ignore[assignment]
     try:
-        stopped = pytest.raises(AirflowException, match=r"^The task was stopped, and its pod with it\.$")
-        with stopped, task._outcome(context("failed")):
+        stopped = pytest.raises(AirflowException, match=r"^The task was stopped, and its pod deleted\.$")
+        with stopped, task._handle_outcome(context("failed")):
             task.create_pod(k8s.V1Pod(metadata=k8s.V1ObjectMeta(name="t-2", namespace="n")))
             time.sleep(5)
     finally:

@@ -94,9 +94,9 @@ def test_a_bundle_waits_for_its_connection_and_says_who_makes_it(
     with pytest.raises(RuntimeError) as refusal:
         bundle.initialize()
     assert str(refusal.value).startswith(
-        "The repository of bundle alpha is private, and Airflow has no connection git-alpha: see the log of the "
-        "chart's job team-settings, which makes it of the team's dags.credentialsSecret; Airflow goes on "
-        "trying. It said: "
+        "Bundle alpha cannot read its private repository: Airflow has no connection git-alpha. See the log of the "
+        "chart's Job team-settings, which creates it from the team's dags.credentialsSecret; Airflow retries by "
+        "itself. Airflow: "
     )
     connect(monkeypatch, "first")
     bundle.initialize()

@@ -69,9 +69,9 @@ def test_another_version_is_told_once():
         for version in ("10.26.0", "10.26.0", PROVIDER_VERSION):
             warn_if_unsupported(version)
     assert [str(one.message) for one in told] == [
-        "apache-airflow-providers-cncf-kubernetes 10.26.0 is outside 10.22 to 10.25, with which TeamPodOperator is "
-        "tested: the stock operator merges and runs the pod, over what the team gives it and within what it allows; "
-        "install a provider in that range, or upgrade kpo-platform."
+        "apache-airflow-providers-cncf-kubernetes 10.26.0 is not supported: TeamPodOperator is tested with 10.22 to "
+        "10.25. The stock operator builds and runs the pod, with the team's defaults and limits. Install a provider in "
+        "that range, or upgrade kpo-platform."
     ]
 
 

@@ -78,13 +78,13 @@ def context(store: Store | None = None, attempt: int = 1) -> Any:
 def test_a_task_waits_until_there_is_room_and_says_so(clock: Clock):
     waiting = operator([refusal(403, FULL), refusal(403, FULL), POD])
     assert quota_wait.create_within_quota(waiting, POD, context()) is POD
-    sentence = "The quota of team 'alpha' has no room for the pod; waited {} of 25 s. Kubernetes said: " + FULL
+    sentence = "The quota of team 'alpha' is exhausted: the pod waits, {} of 25 s so far. API server: " + FULL
     assert (waiting.said, clock.now) == ([sentence.format(0), sentence.format(10)], 1020.0)
 
 
 def test_it_waits_no_longer_than_it_may(clock: Clock):
     with pytest.raises(
-        quota_wait.QuotaTimeout, match=r"had no room for the pod within 25 s \(schedule_timeout_seconds\)"
+        quota_wait.QuotaTimeout, match=r"team 'alpha' was exhausted for 25 s \(schedule_timeout_seconds\)"
     ):
         quota_wait.create_within_quota(operator([refusal(403, FULL)] * 9), POD, context())
     assert clock.now == 1025.0

@@ -44,8 +44,8 @@ def test_nobody_s_task_is_refused(bundles: Path):
     with pytest.raises(TeamError) as refusal:
         task()
     assert str(refusal.value) == (
-        "The task has no team: give team=, set it in default_args, or let the DAG lie in the bundle or folder of its "
-        "team; known are: alpha, beta."
+        "The task has no team: set team= in the task or in default_args, or move the DAG file into the bundle or "
+        "folder of its team. Known teams: alpha, beta."
     )
 
 

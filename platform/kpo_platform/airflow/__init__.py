@@ -1,1 +1,1 @@
-"""What DAG authors touch. The only part of the package that imports Airflow."""
+"""All code that Airflow imports: operators, decorators, policies, plugins and bundles."""

@@ -1,4 +1,4 @@
-"""A refusal at run time, in the form in which Airflow does not try again."""
+"""Refusals during a run; Airflow does not retry the task."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from kpo_platform.errors import PodError
 from kpo_platform.finding import Refused
 
 
-class RefusedPod(PodError, AirflowFailException):  # noqa: N818 (reads as what it is)
-    """A pod that is refused once its values are known; another try would be refused as well, so there is none."""
+class RefusedPod(PodError, AirflowFailException):  # noqa: N818
+    """A pod is refused with its rendered values. Airflow does not retry the task: a retry would be refused too."""
 
 
 class RefusedArguments(Refused, AirflowFailException):
-    """A mapped task's arguments that are refused when the running task is made of them, with the reasons one by one."""
+    """The arguments of a mapped task are refused when the running task is created from them."""

@@ -1,4 +1,4 @@
-"""What Airflow asks of a provider."""
+"""Metadata of the Airflow provider."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 
 def get_provider_info() -> dict[str, Any]:
-    """What this distribution adds to Airflow; found by its entry point ``apache_airflow_provider``."""
+    """Return what this provider adds to Airflow, for the entry point ``apache_airflow_provider``."""
     return {
         "package-name": "kpo-platform",
         "name": "kpo-platform",

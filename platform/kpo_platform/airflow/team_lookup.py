@@ -1,4 +1,4 @@
-"""Whose task it is: the team that was named, or the one in whose bundle or folder the DAG lies."""
+"""Find the team of a task: the named team, or the team whose bundle or folder has the DAG."""
 
 from __future__ import annotations
 
@@ -16,35 +16,35 @@ if TYPE_CHECKING:
     from airflow.sdk import DAG
 
 
-def find_team(named: str | None, dag: DAG | None, contract: Contract) -> str:
-    """The team that a task runs for.
+def find_team(named_team: str | None, dag: DAG | None, contract: Contract) -> str:
+    """Find the team that a task runs for.
 
     Args:
-        named: the team that the task, or default_args, names.
-        dag: the DAG of the task, as far as it has one already.
-        contract: which teams there are.
+        named_team: the team that the task, or default_args, names.
+        dag: the task's DAG, if it is known yet.
+        contract: defines the known teams.
 
     Raises:
         TeamError: the team is not in the contract, or neither name, bundle nor folder gives one.
-        PodError: the task names another team than the one whose DAG it is in.
+        PodError: the task names another team than the one that owns the DAG.
     """
-    origin = team_of_file(dag.fileloc, get_dag_roots(), contract.teams) if dag else None
-    if named is not None and named not in contract.teams:
-        raise TeamError(*unknown("team", named, contract.teams))
-    if named is None and origin is None:
+    owner = team_of_file(dag.fileloc, get_dag_roots(), contract.teams) if dag else None
+    if named_team is not None and named_team not in contract.teams:
+        raise TeamError(*unknown("team", named_team, contract.teams))
+    if named_team is None and owner is None:
         raise TeamError(
             "The task has no team",
-            "give team=, set it in default_args, or let the DAG lie in the bundle or folder of its team; "
-            f"known are: {', '.join(sorted(contract.teams)) or 'none'}.",
+            "set team= in the task or in default_args, or move the DAG file into the bundle or folder of its team. "
+            f"Known teams: {', '.join(sorted(contract.teams)) or 'none'}.",
         )
-    team = named or str(origin)
-    refuse(foreign(team, origin))
+    team = named_team or str(owner)
+    refuse(foreign(team, owner))
     return team
 
 
 @cache
 def get_dag_roots() -> tuple[str, ...]:
-    """The folders below which DAGs lie: Airflow's bundles, each in a folder of its name, and the DAGs folder."""
+    """Return the folders that contain DAGs: Airflow's storage of bundles, one folder each, and the DAGs folder."""
     from airflow.dag_processing.bundles.base import get_bundle_storage_root_path
 
     bundles: object = get_bundle_storage_root_path()  # type: ignore[no-untyped-call]

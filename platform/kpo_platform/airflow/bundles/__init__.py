@@ -1,1 +1,1 @@
-"""DAG bundles."""
+"""Airflow DAG bundles of teams."""

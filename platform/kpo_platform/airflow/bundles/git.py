@@ -1,4 +1,4 @@
-"""A team's git repository as a DAG bundle that outlives the state in which Airflow first met it."""
+"""A DAG bundle for a team's git repository that recovers from an unusable clone."""
 
 from __future__ import annotations
 
@@ -13,60 +13,59 @@ from git.exc import GitCommandError
 
 
 class TeamGitDagBundle(GitDagBundle):
-    """The stock bundle, except that a working copy which cannot be brought to its ref is made anew.
+    """GitDagBundle that clones again when a checkout fails, and reads its credentials before every fetch.
 
-    It takes the credentials of a private repository anew each time, so that new ones need no restart: the stock bundle
-    reads them when the process starts, which may be before they are there, and writes them into the clone.
+    The stock bundle clones once and afterwards only uses that clone. A repository that was empty then, as a new team's
+    is, or a ref that was moved (apache/airflow#71388), stays unreadable until somebody empties the bundle storage.
 
-    The stock bundle clones once and from then on only looks into that clone. A repository that was still empty at
-    that moment, as a new team's is, or a ref that was repointed (apache/airflow#71388), stays unreadable until
-    somebody empties the storage.
+    The stock bundle reads the credentials of a private repository when the process starts, possibly before they exist,
+    and writes them into the clone. Here new credentials need no restart.
     """
 
     def __init__(self, *, repo_url: str, **stock: Any) -> None:
-        """A bundle of the repository at this address; everything else is as in GitDagBundle."""
+        """Create the bundle of the repository at this URL; all other arguments are those of GitDagBundle."""
         super().__init__(repo_url=repo_url, **stock)
-        self._address = repo_url
+        self._original_url = repo_url
 
     def initialize(self) -> None:
-        """Make the working copy, or make it ready for the next attempt.
+        """Clone and check out the repository; on failure, remove the clone so that the next attempt starts clean.
 
         Raises:
-            RuntimeError: the connection that opens a private repository is not there (yet), or the repository does
-                not have the ref (yet); Airflow tries again by itself.
+            RuntimeError: the connection of a private repository does not exist (yet), or the repository does not have
+                the ref (yet). Airflow retries by itself.
         """
-        self._sign_in()
+        self._load_credentials()
         try:
             super().initialize()
         except GitCommandError as error:
             shutil.rmtree(self.repo_path, ignore_errors=True)
             raise RuntimeError(
-                f"The repository of bundle {self.name} cannot be brought to {self.tracking_ref!r}: "
-                "push that branch or tag, or correct the team's dags.ref; Airflow goes on trying. "
-                f"git said: {str(error.stderr).strip()}"
+                f"Bundle {self.name} cannot check out {self.tracking_ref!r} of its repository. Push that branch or "
+                "tag, or correct the team's dags.ref; Airflow retries by itself. "
+                f"git: {str(error.stderr).strip()}"
             ) from None
 
     def refresh(self) -> None:
-        """Fetch what is new, with the credentials as they are now.
+        """Fetch new commits with the current credentials.
 
         Raises:
-            RuntimeError: the connection that opens a private repository is gone.
+            RuntimeError: the connection of a private repository no longer exists.
         """
-        self._sign_in()
+        self._load_credentials()
         super().refresh()
 
-    def _sign_in(self) -> None:
+    def _load_credentials(self) -> None:
         if not self.git_conn_id:
             return
         try:
-            self.hook = GitHook(self.git_conn_id, repo_url=self._address)
+            self.hook = GitHook(self.git_conn_id, repo_url=self._original_url)
         except AirflowException as error:
             raise RuntimeError(
-                f"The repository of bundle {self.name} is private, and Airflow has no connection {self.git_conn_id}: "
-                "see the log of the chart's job team-settings, which makes it of the team's dags.credentialsSecret; "
-                f"Airflow goes on trying. It said: {error}"
+                f"Bundle {self.name} cannot read its private repository: Airflow has no connection "
+                f"{self.git_conn_id}. See the log of the chart's Job team-settings, which creates it from the team's "
+                f"dags.credentialsSecret; Airflow retries by itself. Airflow: {error}"
             ) from None
-        self.repo_url = url = self.hook.repo_url or self._address
+        self.repo_url = url = self.hook.repo_url or self._original_url
         if self.bare_repo_path.exists():
             with Repo(self.bare_repo_path) as bare:
                 bare.remotes.origin.set_url(url)

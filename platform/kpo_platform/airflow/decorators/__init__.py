@@ -1,1 +1,1 @@
-"""Task decorators."""
+"""Airflow task decorators."""

@@ -1,4 +1,4 @@
-"""``@task.team_pod``: a Python function in a team's pod, as ``@task.kubernetes`` with the team's agreements."""
+"""The decorator ``@task.team_pod``: run a Python function in a team's pod."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from kpo_platform.airflow.operators.team_pod import TeamPodOperator
 
 
 class TeamPodDecoratedOperator(_KubernetesDecoratedOperator, TeamPodOperator):
-    """The stock decorated operator above a TeamPodOperator: function and arguments travel in the environment."""
+    """TeamPodOperator for a function, which is passed with its arguments in environment variables."""
 
     custom_operator_name = "@task.team_pod"
 
@@ -29,9 +29,9 @@ def team_pod_task(
     """Run a Python function in a team's pod.
 
     Args:
-        python_callable: the function; its image needs ``python`` and ``bash``, and it sees nothing of this file.
-        multiple_outputs: whether a dictionary that it returns becomes one XCom per key.
-        **arguments: any argument of TeamPodOperator; ``xcom=True`` for a function that returns something.
+        python_callable: the function, without the rest of its file; the image needs ``python`` and ``bash``.
+        multiple_outputs: whether a returned dictionary becomes one XCom per key.
+        **arguments: any argument of TeamPodOperator; set ``xcom=True`` to return a value.
     """
     return task_decorator_factory(
         python_callable=python_callable,

@@ -1,1 +1,1 @@
-"""TeamPodOperator and what it is made of."""
+"""TeamPodOperator, its arguments and the lifecycle of its pod."""

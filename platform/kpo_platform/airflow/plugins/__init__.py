@@ -1,1 +1,1 @@
-"""Airflow plugins: settings reload and the pod link."""
+"""Airflow plugins."""

@@ -1,12 +1,12 @@
-"""An Airflow plugin: every task sees the settings as they are now, not as they were when the scheduler started.
+"""Airflow plugin that reloads the settings file at the start of every task.
 
-With LocalExecutor a task is a fork of the scheduler and inherits the settings that the scheduler read long ago. A
-team that came later has its repository in the mounted file, yet its tasks would fail with "Requested bundle 'x' is not
-configured" until somebody restarts the scheduler, and with it other teams' tasks. So the file is read again in the
-task's own process, before Airflow looks for the DAG: a listener's ``on_starting`` is the first thing called there.
+With LocalExecutor a task is a fork of the scheduler and inherits the settings that the scheduler read at its start. The
+repository of a team that was added later is in the mounted file, but the team's tasks would fail with "Requested bundle
+'x' is not configured" until the scheduler restarts, which interrupts other teams' tasks. So the task's process reads
+the file again before Airflow looks for the DAG. ``on_starting`` is the first listener hook that Airflow calls there.
 
-The dag-processor loads TeamPodOperator once, before it forks a process per file: it does so by itself for modules of
-Airflow, and only for these, so that every file would take two seconds more.
+In the dag-processor the plugin also imports TeamPodOperator before the processor forks a process per file. Airflow
+preloads only its own modules; without this, parsing every file would take two seconds longer.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from airflow.plugins_manager import AirflowPlugin
 
 @hookimpl
 def on_starting(component: object) -> None:
-    """Read Airflow's settings again; the component that starts is of no matter."""
+    """Reload Airflow's settings, whichever component starts."""
     conf.read(AIRFLOW_CONFIG)
     if "dag-processor" in sys.argv:
         importlib.import_module("kpo_platform.airflow.operators.team_pod")
 
 
 class ReloadSettingsPlugin(AirflowPlugin):
-    """What the entry point names: the module itself is the listener."""
+    """The plugin class of the entry point; this module is its listener."""
 
     name = "kpo_platform"
-    listeners = [sys.modules[__name__]]  # noqa: RUF012 - Airflow declares it so
+    listeners = [sys.modules[__name__]]  # noqa: RUF012 - declared so by Airflow

@@ -1,1 +1,1 @@
-"""Operator arguments: read, checked and turned into pod fields."""
+"""Read and check operator arguments, and turn them into pod fields."""

@@ -1,1 +1,1 @@
-"""The life of a pod: create, wait for quota, watch, stop, clean up."""
+"""The lifecycle of a pod: create, wait for quota, watch, stop, clean up."""

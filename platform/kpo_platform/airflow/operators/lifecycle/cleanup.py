@@ -1,4 +1,4 @@
-"""What becomes of a pod once its task is done with it: the stock actions, and the team's policy for failures."""
+"""Decide what happens to a pod after its task: the stock actions and the team's policy for failures."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _KEEP_FAILED = _KEEP_SUCCEEDED | {OnFinishAction.DELETE_SUCCEEDED_POD}
 
 
 class PodDisposal(Enum):
-    """What happens to a pod."""
+    """What to do with a pod whose task has ended."""
 
     DELETE = "delete"
     KEEP = "keep"
@@ -21,16 +21,16 @@ class PodDisposal(Enum):
 
 
 def decide_disposal(pod: k8s.V1Pod, action: OnFinishAction, on_failure: str, container: str) -> PodDisposal:
-    """What happens to a pod whose task is over.
+    """Decide what to do with a pod whose task has ended.
 
-    The stock operator leaves a pod running when its task fails before it, for instance by ``execution_timeout``
-    (apache/airflow#49466): a kept pod is therefore ended first. One that has not started has nothing to show but its
-    events, which are in the task's log, and could still start: it is deleted.
+    The stock operator leaves a pod running when its task fails first, for instance by ``execution_timeout``
+    (apache/airflow#49466). Here a kept pod is terminated first. A pending pod is deleted: it could still start, and all
+    it has to show are its events, which are in the task's log.
 
     Args:
-        pod: as the cluster has it now.
+        pod: the pod as the cluster has it now.
         action: the task's ``on_finish_action``.
-        on_failure: the team's policy for pods that failed: ``keep``, ``delete``, or empty for what the action says.
+        on_failure: the team's policy for failed pods: ``keep``, ``delete``, or empty to follow ``action``.
         container: the name of the container that runs the task.
     """
     phase = pod.status.phase
@@ -45,10 +45,10 @@ def decide_disposal(pod: k8s.V1Pod, action: OnFinishAction, on_failure: str, con
 
 
 def describe_kept_pod(pod: k8s.V1Pod, container: str) -> str:
-    """The sentence that says which pod stays, and how to look at it and remove it."""
+    """Return the log line that names a kept pod and the commands to inspect and delete it."""
     name, namespace = pod.metadata.name, pod.metadata.namespace
-    where = f"kubectl -n {namespace}"
+    kubectl = f"kubectl -n {namespace}"
     return (
-        f"The pod {name} stays in namespace {namespace}. Look at it: `{where} logs {name} -c {container}`, "
-        f"`{where} describe pod {name}`; remove it: `{where} delete pod {name}`."
+        f"Pod {name} is kept in namespace {namespace}. Inspect it with `{kubectl} logs {name} -c {container}` and "
+        f"`{kubectl} describe pod {name}`. Delete it with `{kubectl} delete pod {name}`."
     )

@@ -1,4 +1,4 @@
-"""The run of a team's pod: the stock operator's, where it does what was agreed, and ours where it does not."""
+"""A KubernetesPodOperator whose pod survives restarts of Airflow's components."""
 
 from __future__ import annotations
 
@@ -26,88 +26,88 @@ from kpo_platform.airflow.operators.lifecycle import quota_wait, termination
 from kpo_platform.airflow.operators.lifecycle.cleanup import PodDisposal, decide_disposal, describe_kept_pod
 from kpo_platform.airflow.operators.lifecycle.pod_manager import TeamPodManager
 from kpo_platform.airflow.operators.lifecycle.task_state import TryState, build_reschedule
-from kpo_platform.pod.disruption import disruption, disruption_in_events
+from kpo_platform.pod.disruption import disruption as find_disruption
+from kpo_platform.pod.disruption import disruption_in_events as find_disruption_in_events
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-_IDENTITY = "pod_identifier"  # the stock operator's key in Airflow's store for the state of a task
-_MOST_DISRUPTIONS = 3
-_STAYS = "but its pod goes on: on_kill_action is 'keep_pod'."
-_PAUSE_S = 10  # also long enough for Airflow to see that the process of the last start has ended
+_IDENTITY = "pod_identifier"  # the stock operator's key in Airflow's task state store
+_MAX_DISRUPTIONS = 3
+_RESCHEDULE_DELAY_S = 10  # long enough for Airflow to notice that the task's former process has ended
 
-_SAYS_MORE = (AirflowTaskTimeout, PodLaunchFailedException, PodLaunchTimeoutException)
-"""Failures whose own words the stock clean-up would replace by "returned a failure"."""
+_SPECIFIC_FAILURES = (AirflowTaskTimeout, PodLaunchFailedException, PodLaunchTimeoutException)
+"""Failures whose message the stock cleanup would replace by "returned a failure"."""
 
-_NOT_THE_CLUSTER = (
+_NO_DISRUPTION = (
     AirflowFailException,
     AirflowRescheduleException,
     AirflowSkipException,
     AirflowTaskTimeout,
     quota_wait.QuotaTimeout,
 )
-"""What ends a task for a reason that is known already."""
+"""Exceptions that cannot come from a disrupted pod."""
 
 
 class RestartSafePodOperator(KubernetesPodOperator):
-    """A KubernetesPodOperator whose pod outlives the platform's restarts, and nothing else.
+    """A KubernetesPodOperator whose pod survives restarts of Airflow's components.
 
-    - SIGTERM deletes the pod only when the task's user stopped it; a shutdown of the worker leaves the pod, and the
-      task starts again without using one of its tries and takes the same pod (by uid) up again.
-    - A pod that the cluster disrupted (eviction, preemption, loss of the node) is started again, at most three times in
-      a try, without using one of the task's tries.
-    - A creation that the quota refuses waits until there is room.
-    - A pod that stays is named in the log, with the commands to look at it; none stays running but one that
-      ``on_kill_action`` keeps.
+    - SIGTERM deletes the pod only if the task's user stopped it. When a worker shuts down, the pod stays; the task
+      restarts in the same try and reattaches to the pod by its uid.
+    - A pod that the cluster disrupted (eviction, preemption, loss of the node) is restarted, at most three times per
+      try, without using a retry.
+    - When the quota is exhausted, the task waits before it creates the pod.
+    - A kept pod is named in the log, with the commands to inspect it. No kept pod stays running, except by
+      ``on_kill_action``.
     """
 
     team: str
     on_failure: str = ""
     quota_wait_start: float | None = None
-    _works: bool = False
-    _creates: bool = False
-    _late: bool = False
-    _cleaned: bool = False
-    _seen_end: bool = False
-    _disrupted: str | None = None
+    _is_working: bool = False
+    _is_creating_pod: bool = False
+    _has_timed_out: bool = False
+    _has_cleaned_up: bool = False
+    _has_read_end: bool = False
+    _disruption: str | None = None
     _result: Any = None
 
     @cached_property
     def pod_manager(self) -> TeamPodManager:
-        """Creates and watches pods for the process of the task."""
+        """The pod manager of the task's process."""
         return TeamPodManager(kube_client=self.client, callbacks=self.callbacks)
 
     def execute(self, context: Context) -> Any:
         """Run the pod, or start it and defer."""
-        with self._outcome(context):
+        with self._handle_outcome(context):
             result = super().execute(context)
         # The stock operator drops the result of a pod that ended before it could defer (apache/airflow#72821).
         return self._result if self.deferrable else result
 
     def trigger_reentry(self, context: Context, event: dict[str, Any]) -> Any:
-        """Go on when the trigger has seen the pod's end, or the task's time is over."""
+        """Resume after the trigger has seen the pod's end or the task's timeout."""
         if event["status"] == "timeout":
-            # The stock operator would follow the log of the pod that is to be ended until that pod is silent.
-            self.logging_interval, self._late = self.logging_interval or 1, True
-        with self._outcome(context, k8s.V1ObjectMeta(name=event["name"], namespace=event["namespace"])):
+            # Otherwise the stock operator follows the log of the pod that is to be deleted until the pod goes silent.
+            self.logging_interval, self._has_timed_out = self.logging_interval or 1, True
+        with self._handle_outcome(context, k8s.V1ObjectMeta(name=event["name"], namespace=event["namespace"])):
             self._result = super().trigger_reentry(context, event)
         return self._result
 
     def on_kill(self) -> None:
-        """Called on SIGTERM, and when ``execution_timeout`` is over; only the latter is surely the task's own end."""
+        """Handle SIGTERM and the end of ``execution_timeout``; only the latter is certain to end the task."""
         if isinstance(sys.exc_info()[1], AirflowTaskTimeout):
-            if not self._cleaned:
-                self._let_go_when_killed()
-        elif self._works:
+            if not self._has_cleaned_up:
+                self._dispose_after_kill()
+        elif self._is_working:
             self._killed = True
-            termination.interrupt_task(self._creates)
+            termination.interrupt_task(self._is_creating_pod)
             self._killed = False
 
     def get_or_create_pod(self, pod_request_obj: k8s.V1Pod, context: Context) -> k8s.V1Pod:
-        """The pod of an earlier start of this task, when it still runs; else a new one, when the quota has room."""
-        earlier = self._earlier_pod(pod_request_obj, context) if self.reattach_on_restart else None
+        """Reattach to the running pod of an earlier start of this task, or create a new pod."""
+        earlier = self._find_earlier_pod(pod_request_obj, context) if self.reattach_on_restart else None
         if earlier is not None and earlier.status.phase not in ("Succeeded", "Failed"):
-            self.log.info("The pod %s of an earlier start goes on.", earlier.metadata.name)
+            self.log.info("Reattached to pod %s of an earlier start of this task.", earlier.metadata.name)
             return earlier
         if earlier is not None:
             self.patch_already_checked(earlier, reraise=False)
@@ -118,16 +118,16 @@ class RestartSafePodOperator(KubernetesPodOperator):
         return created
 
     def create_pod(self, pod: k8s.V1Pod) -> k8s.V1Pod:
-        """Create the pod, whose name a stop that comes meanwhile has to know.
+        """Create the pod. A stop is delayed until the pod's name is known.
 
         Raises:
-            ApiException: the cluster refused it.
+            ApiException: the cluster rejected it.
         """
-        self._creates = True
+        self._is_creating_pod = True
         try:
             self.pod = self.pod_manager.create_pod(pod)
         finally:
-            self._creates = False
+            self._is_creating_pod = False
         return self.pod
 
     def cleanup(
@@ -137,124 +137,127 @@ class RestartSafePodOperator(KubernetesPodOperator):
         xcom_result: dict[str, Any] | None = None,
         context: Context | None = None,
     ) -> None:
-        """Remove the pod or leave it, and fail when it failed, as the stock operator does.
+        """Delete or keep the pod as the stock operator does, and raise if the pod failed.
 
         Raises:
-            AirflowException: the pod failed; unless what is being raised already says more, as a refusal of the cluster
-                does about a pod that has not ended.
-            AirflowSkipException: it ended with one of the codes that mean to skip the task.
+            AirflowException: the pod failed, and the exception being raised has no more specific message.
+            AirflowSkipException: the pod ended with one of ``skip_on_exit_code``.
         """
-        cause, self._cleaned = sys.exc_info()[1], remote_pod is not None
+        cause, self._has_cleaned_up = sys.exc_info()[1], remote_pod is not None
         if remote_pod and not self._killed:
-            remote_pod = self._look_at_the_end(remote_pod)
+            remote_pod = self._read_end(remote_pod)
         try:
             super().cleanup(pod, remote_pod, xcom_result, context)
         except AirflowSkipException:
             raise
         except AirflowException:
-            refused = isinstance(cause, ApiException) and remote_pod.status.phase != "Failed"
-            if not (self._late or refused or isinstance(cause, _SAYS_MORE)):
+            # An error of the API server about a pod that has not failed says more than "returned a failure".
+            is_api_error = isinstance(cause, ApiException) and remote_pod.status.phase != "Failed"
+            if not (self._has_timed_out or is_api_error or isinstance(cause, _SPECIFIC_FAILURES)):
                 raise
 
     def invoke_defer_method(self, last_log_time: Any = None, context: Context | None = None) -> None:
-        """Defer; nobody but the trigger, which says nothing, sees a stop that comes meanwhile."""
-        if self._outlives_a_stop and last_log_time is None:
-            self.log.info("When the task is stopped: %s", describe_kept_pod(self.pod, self.base_container_name))
+        """Log the pod that a stop will keep, then defer: the trigger sees a stop, but logs nothing."""
+        if self._keeps_pod_on_kill and last_log_time is None:
+            self.log.info("If the task is stopped: %s", describe_kept_pod(self.pod, self.base_container_name))
         super().invoke_defer_method(last_log_time=last_log_time, context=context)
 
     def process_pod_deletion(self, pod: k8s.V1Pod, *, reraise: bool = True) -> bool:
-        """Delete the pod unless the task or its team wants it to stay, and tell of one that stays.
+        """Delete the pod, or keep it and log how to inspect it, as the task or its team decides.
 
         Returns:
-            Whether it was deleted.
+            Whether the pod is deleted.
         """
         try:
-            return pod is not None and self._let_go(pod)
+            return pod is not None and self._dispose(pod)
         except Exception as error:
             if reraise:
                 raise
-            self.log.warning("The pod %s could not be removed: %s", pod.metadata.name, error)
+            self.log.warning("Pod %s could not be deleted: %s", pod.metadata.name, error)
             return False
 
-    def _let_go(self, pod: k8s.V1Pod) -> bool:
-        now = self.pod_manager.read_current_pod(pod)
-        if now is None:
+    def _dispose(self, pod: k8s.V1Pod) -> bool:
+        current = self.pod_manager.read_current_pod(pod)
+        if current is None:
             return True
-        decided = decide_disposal(now, self.on_finish_action, self.on_failure, self.base_container_name)
-        if decided is PodDisposal.DELETE:
-            self.log.info("Deleting pod: %s", now.metadata.name)
-            self.pod_manager.delete_pod(now)
+        disposal = decide_disposal(current, self.on_finish_action, self.on_failure, self.base_container_name)
+        if disposal is PodDisposal.DELETE:
+            self.log.info("Deleting pod: %s", current.metadata.name)
+            self.pod_manager.delete_pod(current)
             return True
-        if decided is PodDisposal.TERMINATE_AND_KEEP:
-            self.pod_manager.terminate_pod(now)
-        self.log.info(describe_kept_pod(now, self.base_container_name))
+        if disposal is PodDisposal.TERMINATE_AND_KEEP:
+            self.pod_manager.terminate_pod(current)
+        self.log.info(describe_kept_pod(current, self.base_container_name))
         return False
 
-    def _earlier_pod(self, request: k8s.V1Pod, context: Context) -> k8s.V1Pod | None:
+    def _find_earlier_pod(self, request: k8s.V1Pod, context: Context) -> k8s.V1Pod | None:
         pod = self._get_pod_from_task_state_store(context)
         store: Any = context.get("task_state_store")
         if pod is not None and store.get(_IDENTITY).get("uid", pod.metadata.uid) == pod.metadata.uid:
             return pod
-        found = self.find_pod(request.metadata.namespace, context=context)
-        if found is not None:
-            self._persist_pod_identity_to_task_state_store(context, found)
-        return found
+        labelled_pod = self.find_pod(request.metadata.namespace, context=context)
+        if labelled_pod is not None:
+            self._persist_pod_identity_to_task_state_store(context, labelled_pod)
+        return labelled_pod
 
     def _persist_pod_identity_to_task_state_store(self, context: Context, pod: k8s.V1Pod) -> None:
-        """Keep the uid too: another pod may get the name (apache/airflow#71743)."""
+        """Store the uid too: another pod may get the same name (apache/airflow#71743)."""
         store, metadata = context.get("task_state_store"), pod.metadata
         if store is not None:
             store.set(_IDENTITY, {"name": metadata.name, "namespace": metadata.namespace, "uid": metadata.uid})
 
-    def _look_at_the_end(self, pod: k8s.V1Pod) -> k8s.V1Pod:
-        """The pod as it ended, with the reason; the stock operator may still hold it as it began."""
-        done = pod.status.phase == "Succeeded"
-        now = pod if done else self.pod_manager.read_current_pod(pod)
-        if now is None:
+    def _read_end(self, pod: k8s.V1Pod) -> k8s.V1Pod:
+        """Read the ended pod and its disruption, if any; the stock operator may hold an outdated copy."""
+        current = pod if pod.status.phase == "Succeeded" else self.pod_manager.read_current_pod(pod)
+        if current is None:
             return pod
-        self._seen_end, self._disrupted = True, disruption(serialize_pod(now))
-        return now
+        self._has_read_end, self._disruption = True, find_disruption(serialize_pod(current))
+        return current
 
     @contextmanager
-    def _outcome(self, context: Context, metadata: k8s.V1ObjectMeta | None = None) -> Iterator[None]:
-        """Tell a stop from a shutdown, and a disruption from a failure of the program."""
-        self._works = True
+    def _handle_outcome(self, context: Context, metadata: k8s.V1ObjectMeta | None = None) -> Iterator[None]:
+        """Tell a stop from a shutdown, and a disrupted pod from a failed program."""
+        self._is_working = True
         try:
             yield
         except termination.TaskStopped:
-            self._works = False
-            self._stopped(context)
-        except _NOT_THE_CLUSTER:
+            self._is_working = False
+            self._handle_stop(context)
+        except _NO_DISRUPTION:
             raise
         except (AirflowException, ApiException) as failure:
-            why = self._disrupted if self._seen_end else self._why_gone(metadata)
-            if why is None or self._late:
+            disruption = self._disruption if self._has_read_end else self._find_deletion_cause(metadata)
+            if disruption is None or self._has_timed_out:
                 raise
-            self._again(context, why, failure)
+            self._restart_after_disruption(context, disruption, failure)
         finally:
-            self._works = False
+            self._is_working = False
 
-    def _stopped(self, context: Context) -> None:
+    def _handle_stop(self, context: Context) -> None:
         if not termination.is_task_active(context):
-            kept = self._let_go_when_killed()
-            raise AirflowException(f"The task was stopped, {_STAYS if kept else 'and its pod with it.'}") from None
-        name = self.pod.metadata.name if self.pod else "not created yet"
-        self.log.info("This worker shuts down. The pod (%s) stays, and the task takes it up again elsewhere.", name)
-        raise build_reschedule(_PAUSE_S) from None
+            is_kept = self._dispose_after_kill()
+            outcome = "but its pod keeps running: on_kill_action is 'keep_pod'." if is_kept else "and its pod deleted."
+            raise AirflowException(f"The task was stopped, {outcome}") from None
+        if self.pod:
+            name = self.pod.metadata.name
+            self.log.info("The worker is shutting down: pod %s is kept. The task restarts and reattaches to it.", name)
+        else:
+            self.log.info("The worker is shutting down: the pod was not created yet. The task restarts.")
+        raise build_reschedule(_RESCHEDULE_DELAY_S) from None
 
-    def _let_go_when_killed(self) -> bool:
-        """Delete the pod, or tell of one that the task wants to outlive it; whether it stays."""
+    def _dispose_after_kill(self) -> bool:
+        """Delete the pod, or log how to inspect it if ``on_kill_action`` keeps it; return whether it is kept."""
         super().on_kill()
-        if self._outlives_a_stop:
+        if self._keeps_pod_on_kill:
             self.log.info(describe_kept_pod(self.pod, self.base_container_name))
-        return self._outlives_a_stop
+        return self._keeps_pod_on_kill
 
     @property
-    def _outlives_a_stop(self) -> bool:
+    def _keeps_pod_on_kill(self) -> bool:
         return self.pod is not None and self.on_kill_action == OnKillAction.KEEP_POD
 
-    def _why_gone(self, metadata: k8s.V1ObjectMeta | None) -> str | None:
-        """What happened to a pod whose end nobody saw, because it is gone; a program cannot remove its own pod."""
+    def _find_deletion_cause(self, metadata: k8s.V1ObjectMeta | None) -> str | None:
+        """Find out why a pod no longer exists; None if it exists. A program cannot delete its own pod."""
         metadata = self.pod.metadata if self.pod else metadata
         if metadata is None:
             return None
@@ -264,22 +267,22 @@ class RestartSafePodOperator(KubernetesPodOperator):
                 return None
             events = self.pod_manager.read_pod_events(pod).items
         except ApiException as error:
-            self.log.warning("What became of the pod %s is not known: %s", metadata.name, error.reason)
+            self.log.warning("Cannot find out how pod %s ended: %s", metadata.name, error.reason)
             return None
-        return disruption_in_events(serialize_pod(event) for event in events) or "it is gone"
+        return find_disruption_in_events(serialize_pod(event) for event in events) or "it no longer exists"
 
-    def _again(self, context: Context, why: str, failure: Exception) -> None:
-        """Have Airflow start the task again, unless that was done too often in this try."""
-        memory = TryState(context, "disruptions")
-        count = memory.recall().get("count", 0)
-        if count >= _MOST_DISRUPTIONS or not memory.lasts:
+    def _restart_after_disruption(self, context: Context, disruption: str, failure: Exception) -> None:
+        """Have Airflow restart the task, unless it was restarted too often in this try."""
+        state = TryState(context, "disruptions")
+        count = state.read().get("count", 0)
+        if count >= _MAX_DISRUPTIONS or not state.is_available:
             raise AirflowException(
-                f"The cluster took the pod away ({why}), as it did {count} times before in this try: see what else "
-                "runs on its node, or give the pod resources and a priority class that protect it."
+                f"The pod was disrupted by the cluster ({disruption}), as {count} times before in this try. Check what "
+                "else runs on its node, or give the pod resource requests and a priority class that protect it."
             ) from failure
-        memory.keep(count=count + 1)
+        state.write(count=count + 1)
         self.log.warning(
-            "The cluster took the pod away (%s); it starts again (%d of %d), which uses none of the task's retries.",
-            *(why, count + 1, _MOST_DISRUPTIONS),
+            "The pod was disrupted by the cluster (%s). The task restarts (%d of %d) without using a retry.",
+            *(disruption, count + 1, _MAX_DISRUPTIONS),
         )
-        raise build_reschedule(_PAUSE_S) from None
+        raise build_reschedule(_RESCHEDULE_DELAY_S) from None

@@ -1,4 +1,4 @@
-"""Create a pod, and wait while the team's quota has no room for it."""
+"""Create a pod, and wait while the team's ResourceQuota is exhausted."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from kpo_platform.airflow.operators.lifecycle.task_state import TryState, build_
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-_LOOK_AGAIN_S = 10
-_START_AGAIN_S = 20
+_RETRY_INTERVAL_S = 10
+_RESCHEDULE_INTERVAL_S = 20
 
 
 class PodCreator(Protocol):
@@ -29,66 +29,67 @@ class PodCreator(Protocol):
 
     @property
     def log(self) -> Any:
-        """The logger of the task."""
+        """The task's logger."""
 
     def create_pod(self, pod: k8s.V1Pod) -> k8s.V1Pod:
-        """Create the pod once."""
+        """Create the pod with a single request."""
 
 
 class QuotaTimeout(AirflowException):
-    """The quota had no room for the pod until the deadline."""
+    """The quota stayed exhausted until the deadline."""
 
 
 def create_within_quota(operator: PodCreator, pod: k8s.V1Pod, context: Context) -> k8s.V1Pod:
-    """Create the pod, as soon as the quota has room for it.
+    """Create the pod as soon as the quota allows it.
 
-    A deferrable task gives its place in the worker back while it waits, any other waits in its process. The deadline is
-    ``schedule_timeout_seconds``: the pod waits to be placed, only that it waits outside the cluster.
+    A deferrable task frees its worker slot while it waits; any other task waits in its process. The deadline is
+    ``schedule_timeout_seconds``: waiting for quota counts as waiting to be scheduled.
 
     Raises:
-        NoRoomInTime: the deadline has passed.
-        AirflowRescheduleException: Airflow is to start the task again in a while; takes none of its tries.
-        ApiException: the cluster refused the pod for another reason.
+        QuotaTimeout: the deadline has passed.
+        AirflowRescheduleException: Airflow is to restart the task later, in the same try.
+        ApiException: the cluster rejected the pod for another reason.
     """
     while True:
         try:
             return operator.create_pod(pod)
-        except ApiException as refused:
-            if not is_quota_exceeded(refused):
+        except ApiException as rejection:
+            if not is_quota_exceeded(rejection):
                 raise
-            _wait(operator, TryState(context, "waits_for_quota"), read_api_message(refused))
+            _wait(operator, TryState(context, "waits_for_quota"), read_api_message(rejection))
 
 
-def is_quota_exceeded(refused: ApiException) -> bool:
-    """Whether a pod was refused only because the quota is used up at the moment."""
-    return refused.status == 403 and "exceeded quota" in read_api_message(refused)
+def is_quota_exceeded(rejection: ApiException) -> bool:
+    """Tell whether a pod was rejected only because the quota is exhausted at the moment."""
+    return rejection.status == 403 and "exceeded quota" in read_api_message(rejection)
 
 
-def read_api_message(refused: ApiException) -> str:
-    """What the API server said."""
+def read_api_message(rejection: ApiException) -> str:
+    """Return the message in the API server's response, or the HTTP reason if it has none."""
     try:
-        said: Any = json.loads(refused.body or "")
-        return str(said["message"])
+        status: Any = json.loads(rejection.body or "")
+        return str(status["message"])
     except (ValueError, KeyError, TypeError):
-        return str(refused.reason)
+        return str(rejection.reason)
 
 
-def _wait(operator: PodCreator, memory: TryState, said: str) -> None:
-    limit, now = operator.schedule_timeout_seconds, time.time()
+def _wait(operator: PodCreator, state: TryState, message: str) -> None:
+    timeout, now = operator.schedule_timeout_seconds, time.time()
     if operator.quota_wait_start is None:
-        operator.quota_wait_start = memory.recall().get("since", now)
-        memory.keep(since=operator.quota_wait_start)
+        operator.quota_wait_start = state.read().get("since", now)
+        state.write(since=operator.quota_wait_start)
     waited = now - operator.quota_wait_start
-    if waited >= limit:
+    if waited >= timeout:
         raise QuotaTimeout(
-            f"The quota of team {operator.team!r} had no room for the pod within {limit} s "
-            f"(schedule_timeout_seconds): wait for other tasks of the team, ask for a smaller size, or ask the "
-            f"platform team for a larger quota. Kubernetes said: {said}"
+            f"The pod was not created: the quota of team {operator.team!r} was exhausted for {timeout} s "
+            "(schedule_timeout_seconds). Wait for other tasks of the team, use a smaller size, or ask the platform "
+            f"team for a larger quota. API server: {message}"
         )
     operator.log.info(
-        "The quota of team %r has no room for the pod; waited %.0f of %s s. Kubernetes said: %s",
-        *(operator.team, waited, limit, said),
+        "The quota of team %r is exhausted: the pod waits, %.0f of %s s so far. API server: %s",
+        *(operator.team, waited, timeout, message),
     )
-    if operator.deferrable and memory.lasts:
-        raise build_reschedule(min(_START_AGAIN_S, max(limit - waited, 1)))
-    time.sleep(min(_LOOK_AGAIN_S, max(limit - waited, 1)))
+    remaining = max(timeout - waited, 1)
+    if operator.deferrable and state.is_available:
+        raise build_reschedule(min(_RESCHEDULE_INTERVAL_S, remaining))
+    time.sleep(min(_RETRY_INTERVAL_S, remaining))

@@ -1,4 +1,4 @@
-"""The try that is running, read from Airflow's context."""
+"""Read the current try of a task from Airflow's context."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 
 def read_task_run(context: Context) -> TaskRun:
-    """The try of this context, with the trace that Airflow has given it.
+    """Read the try of this context, with the trace that Airflow assigned to it.
 
-    Airflow 3.3 gives every run a trace and every try a span of it (``context_carrier``), also where nothing is
-    exported; in a task's process the span is the current one.
+    Airflow 3.3 gives every run a trace and every try a span (``context_carrier``), even if nothing is exported. In a
+    task's process that span is the current one.
     """
     ti = context["ti"]
     return TaskRun(
@@ -26,11 +26,11 @@ def read_task_run(context: Context) -> TaskRun:
         map_index=-1 if ti.map_index is None else ti.map_index,
         try_number=ti.try_number,
         owner=str(getattr(context.get("task"), "owner", "")),
-        traceparent=_current() or dict(getattr(ti, "context_carrier", None) or {}).get("traceparent", ""),
+        traceparent=_read_traceparent() or dict(getattr(ti, "context_carrier", None) or {}).get("traceparent", ""),
     )
 
 
-def _current() -> str:
+def _read_traceparent() -> str:
     carrier: dict[str, str] = {}
     TraceContextTextMapPropagator().inject(carrier)
     return carrier.get("traceparent", "")

@@ -1,4 +1,4 @@
-"""What a try of a task remembers from one start of its process to the next, in Airflow's store for task state."""
+"""Values that a try of a task keeps across restarts of its process, in Airflow's task state store."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class TryState:
-    """Values under a key, forgotten by the next try. Without a store, as in ``dag.test``, there is none."""
+    """Values under one key, valid for the current try. ``dag.test`` has no store: nothing is kept there."""
 
     def __init__(self, context: Context, key: str) -> None:
         self._store: Any = context.get("task_state_store")
@@ -20,21 +20,21 @@ class TryState:
         self._key = f"kpo_platform_{key}"
 
     @property
-    def lasts(self) -> bool:
-        """Whether anything is remembered at all."""
+    def is_available(self) -> bool:
+        """Whether there is a store that keeps the values."""
         return self._store is not None
 
-    def recall(self) -> dict[str, Any]:
-        """What this try has kept; empty when it has kept nothing."""
-        stored = self._store.get(self._key) if self.lasts else None
+    def read(self) -> dict[str, Any]:
+        """Return the values of this try; empty if it has written none."""
+        stored = self._store.get(self._key) if self.is_available else None
         return stored if isinstance(stored, dict) and stored.get("try") == self._try else {}
 
-    def keep(self, **values: Any) -> None:
-        """Keep values for the next start of this try."""
-        if self.lasts:
+    def write(self, **values: Any) -> None:
+        """Store values for the next start of this try."""
+        if self.is_available:
             self._store.set(self._key, {**values, "try": self._try})
 
 
 def build_reschedule(seconds: float) -> Exception:
-    """What to raise so that Airflow starts the task again in so many seconds, in the same try."""
+    """Build the exception that makes Airflow restart the task after so many seconds, in the same try."""
     return AirflowRescheduleException(datetime.now(UTC) + timedelta(seconds=seconds))  # type: ignore[no-untyped-call]
