@@ -1,4 +1,4 @@
-"""Where tasks run: beside the scheduler, in workers that a broker feeds, or in a pod each."""
+"""The three executors: workloads, rights, secrets and logs."""
 
 from __future__ import annotations
 
@@ -35,18 +35,18 @@ KEYS = ("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", "AIRFLOW__CORE__FERNET_KEY", "AIR
 
 
 def task_pod(values: Object = KUBERNETES_EXECUTOR) -> Object:
-    """The pod that KubernetesExecutor begins with, as the API server would get it."""
+    """Return the validated pod template of KubernetesExecutor."""
     found: Object = yaml.safe_load(find_object(render(values), "ConfigMap", "airflow-config")["data"]["task-pod.yaml"])
     named = {**found, "metadata": {**found["metadata"], "name": "task"}}
     validate(named)
     return found
 
 
-def told(values: Object, component: str) -> dict[str, Any]:
+def environment(values: Object, component: str) -> dict[str, Any]:
     return variables(pods_by_component(render(values))[component]["spec"]["containers"][0])
 
 
-def launchers(values: Object) -> list[str]:
+def launcher_accounts(values: Object) -> list[str]:
     subjects = find_object(render(values), "RoleBinding", "pod-launcher", "team-alpha")["subjects"]
     return [subject["name"] for subject in subjects]
 
@@ -59,57 +59,55 @@ def launchers(values: Object) -> list[str]:
         (KUBERNETES_EXECUTOR, ["airflow-worker", "airflow-triggerer"]),
     ],
 )
-def test_whoever_runs_tasks_starts_pods_for_the_teams_and_the_scheduler_then_does_not(
-    values: Object, expected: list[str]
-) -> None:
-    assert launchers(values) == expected
+def test_only_task_runners_and_triggerer_may_start_team_pods(values: Object, expected: list[str]) -> None:
+    assert launcher_accounts(values) == expected
     published = json.loads(find_object(render(values), "ConfigMap", "airflow-contract")["data"]["contract.json"])
     assert [account["name"] for account in published["airflow"]["serviceAccounts"]] == expected
 
 
-def test_a_worker_opens_no_database_and_holds_none_of_its_keys() -> None:
-    assert not set(told(CELERY, "worker")) & set(KEYS)
+def test_worker_has_no_database_access() -> None:
+    assert not set(environment(CELERY, "worker")) & set(KEYS)
     assert secret_names([find_object(render(CELERY), "StatefulSet", "airflow-worker")]) == {
-        "airflow-api-secret-key",  # it serves logs
+        "airflow-api-secret-key",  # signs requests for logs
         "airflow-broker",
     }
 
 
-def test_scheduler_and_workers_meet_at_the_broker_which_keeps_the_results_too() -> None:
+def test_scheduler_and_workers_use_the_broker_as_result_backend() -> None:
     for component in ("scheduler", "worker"):
-        given = told(CELERY, component)
+        given = environment(CELERY, component)
         assert {key: value for key, value in given.items() if "CELERY" in key} == {
             "AIRFLOW__CELERY__BROKER_URL": BROKER,
             "AIRFLOW__CELERY__RESULT_BACKEND": BROKER,
         }
     for component in ("api-server", "dag-processor", "triggerer"):
-        assert not [key for key in told(CELERY, component) if "CELERY" in key]
+        assert not [key for key in environment(CELERY, component) if "CELERY" in key]
 
 
-def test_a_broker_of_one_s_own_leaves_none_in_the_release() -> None:
+def test_external_broker_replaces_the_embedded_one() -> None:
     values = {**CELERY, "redis": {"enabled": False}, "data": {"brokerUrlSecretName": "ours"}}
     objects = render(values)
     assert [item["metadata"]["name"] for item in objects if "redis" in item["metadata"]["name"]] == []
-    assert told(values, "worker")["AIRFLOW__CELERY__BROKER_URL"]["secretKeyRef"]["name"] == "ours"
-    assert "broker" not in made(values)
+    assert environment(values, "worker")["AIRFLOW__CELERY__BROKER_URL"]["secretKeyRef"]["name"] == "ours"
+    assert "broker" not in generated_secrets(values)
 
 
-def made(values: Object) -> Object:
-    """What the secrets job makes."""
+def generated_secrets(values: Object) -> Object:
+    """Return the Secrets that the secrets Job generates."""
     job = find_by_prefix(render(values), "Job", "airflow-secrets-")
     found: Object = json.loads(variables(job["spec"]["template"]["spec"]["containers"][0])["SECRETS"])
     return found
 
 
-def test_the_broker_s_password_is_made_once_and_is_in_no_variable_or_argument_of_the_broker() -> None:
-    assert made(CELERY)["broker"] == "airflow-broker"
-    assert "broker" not in made(TWO_TEAMS)
+def test_broker_password_is_generated_and_read_from_a_file() -> None:
+    assert generated_secrets(CELERY)["broker"] == "airflow-broker"
+    assert "broker" not in generated_secrets(TWO_TEAMS)
     (container,) = pods_by_component(render(CELERY))["redis"]["spec"]["containers"]
     assert container["command"] == ["sh", "/opt/kpo-platform/scripts/start.sh"]
     assert "env" not in container and "args" not in container
 
 
-def test_a_worker_keeps_its_name_and_its_logs() -> None:
+def test_worker_keeps_its_host_name_and_its_logs() -> None:
     objects = render(CELERY)
     workload = find_object(objects, "StatefulSet", "airflow-worker")
     service = find_object(objects, "Service", workload["spec"]["serviceName"])
@@ -120,7 +118,7 @@ def test_a_worker_keeps_its_name_and_its_logs() -> None:
     assert [claim["metadata"]["name"] for claim in workload["spec"]["volumeClaimTemplates"]] == ["logs"]
 
 
-def test_workers_go_one_after_the_other() -> None:
+def test_two_workers_have_a_disruption_budget() -> None:
     budgets = [
         item["metadata"]["name"]
         for item in render({**CELERY, "workers": {"replicas": 2}})
@@ -129,12 +127,12 @@ def test_workers_go_one_after_the_other() -> None:
     assert budgets == ["airflow-worker"]
 
 
-def test_a_new_team_starts_no_worker_again() -> None:
+def test_new_team_restarts_no_worker() -> None:
     more = {**CELERY, "teams": {**CELERY["teams"], "gamma": {"dags": {"repo": "https://git.example/gamma.git"}}}}
     assert changed(CELERY, more) == {"dag-processor"}
 
 
-def test_the_pod_of_a_task_is_restricted_and_refers_to_no_secret() -> None:
+def test_task_pod_is_restricted_and_refers_to_no_secret() -> None:
     found = task_pod()
     restricted(found)
     without_token = json.dumps(found["spec"]).replace("/var/run/secrets/kubernetes.io/serviceaccount", "")
@@ -143,7 +141,7 @@ def test_the_pod_of_a_task_is_restricted_and_refers_to_no_secret() -> None:
     assert (found["spec"]["restartPolicy"], found["spec"]["serviceAccountName"]) == ("Never", "airflow-worker")
 
 
-def test_the_pod_of_a_task_has_what_a_task_beside_the_scheduler_has() -> None:
+def test_task_pod_has_the_mounts_of_the_scheduler() -> None:
     (task,) = task_pod()["spec"]["containers"]
     (scheduler,) = pods_by_component(render(KUBERNETES_EXECUTOR))["scheduler"]["spec"]["containers"]
     assert task["volumeMounts"] == scheduler["volumeMounts"]
@@ -152,23 +150,27 @@ def test_the_pod_of_a_task_has_what_a_task_beside_the_scheduler_has() -> None:
     }
 
 
-def test_the_pod_of_a_task_copies_the_shared_repository_once() -> None:
+def test_task_pod_clones_the_shared_repository_once() -> None:
     shared = {"gitSync": {"enabled": True, "repo": "https://git.example/all.git"}}
     (sidecar,) = task_pod({**KUBERNETES_EXECUTOR, "dags": shared})["spec"]["initContainers"]
     assert (sidecar["name"], sidecar["args"]) == ("git-sync", ["--one-time"])
     assert not {"restartPolicy", "startupProbe", "ports"} & sidecar.keys()
 
 
-def test_connections_by_the_environment_reach_whoever_runs_tasks() -> None:
+def test_environment_connections_reach_task_runners_only() -> None:
     team = {"teams": {"alpha": {"connection": {"via": "env", "id": "k8s_env"}}}}
     name = "AIRFLOW_CONN_K8S_ENV"
     celery = {**CELERY, **team}
-    assert [name in told(celery, one) for one in ("scheduler", "worker", "triggerer")] == [False, True, True]
+    assert [name in environment(celery, component) for component in ("scheduler", "worker", "triggerer")] == [
+        False,
+        True,
+        True,
+    ]
     (task,) = task_pod({**KUBERNETES_EXECUTOR, **team})["spec"]["containers"]
     assert name in variables(task)
 
 
-def test_the_scheduler_starts_the_tasks_pods_in_the_release_s_namespace_and_may_do_nothing_else_there() -> None:
+def test_scheduler_may_start_task_pods_in_the_release_namespace() -> None:
     objects = render(KUBERNETES_EXECUTOR)
     assert find_object(objects, "Role", "airflow-worker-launcher")["rules"] == load_role("worker-launcher")["rules"]
     assert find_object(objects, "RoleBinding", "airflow-worker-launcher")["subjects"] == [
@@ -181,18 +183,18 @@ def test_the_scheduler_starts_the_tasks_pods_in_the_release_s_namespace_and_may_
 
 
 @pytest.mark.parametrize("values", [TWO_TEAMS, CELERY])
-def test_with_other_executors_nobody_starts_pods_in_the_release_s_namespace(values: Object) -> None:
+def test_other_executors_start_no_pods_in_the_release_namespace(values: Object) -> None:
     roles = [item["metadata"]["name"] for item in render(values) if item["kind"] == "Role"]
     assert "airflow-worker-launcher" not in roles
     assert "kubernetes_executor" not in settings(values)
 
 
 @pytest.mark.parametrize("executor", ["LocalExecutor", "CeleryExecutor", "KubernetesExecutor"])
-def test_a_volume_for_all_logs_is_written_by_all_and_read_by_the_api_server(executor: str) -> None:
+def test_shared_log_volume_is_mounted_by_all_components(executor: str) -> None:
     objects = render({**KUBERNETES_EXECUTOR, "executor": executor})
-    kept = {item["metadata"]["name"] for item in objects if item["kind"] == "StatefulSet"}
+    stateful = {item["metadata"]["name"] for item in objects if item["kind"] == "StatefulSet"}
     shared = ["airflow-scheduler", "airflow-triggerer", *(["airflow-worker"] if executor == "CeleryExecutor" else [])]
-    assert kept <= {"airflow-postgresql", "airflow-redis"}
+    assert stateful <= {"airflow-postgresql", "airflow-redis"}
     for name in ["airflow-api-server", *shared]:
         spec = find_object(objects, "Deployment", name)["spec"]["template"]["spec"]
         assert {"name": "logs", "persistentVolumeClaim": {"claimName": "logs"}} in spec["volumes"]
@@ -200,28 +202,28 @@ def test_a_volume_for_all_logs_is_written_by_all_and_read_by_the_api_server(exec
 
 
 @pytest.mark.parametrize(
-    ("values", "sentence"),
+    ("values", "message"),
     [
         (
             {"executor": "CeleryExecutor", "redis": {"enabled": False}},
-            "executor is CeleryExecutor and redis.enabled is false, so workers have no broker; name a secret with the "
-            "key `connection` in data.brokerUrlSecretName.",
+            "executor is CeleryExecutor: redis.enabled is false and no external broker is configured. Name a Secret "
+            "with the key `connection` in data.brokerUrlSecretName.",
         ),
         (
             {"executor": "CeleryExecutor", "data": {"brokerUrlSecretName": "ours"}},
-            "data.brokerUrlSecretName names a broker while redis.enabled is true; set redis.enabled to false.",
+            "data.brokerUrlSecretName is set: the embedded broker is enabled too. Set redis.enabled to false.",
         ),
         (
             {"executor": "KubernetesExecutor"},
-            "executor is KubernetesExecutor, where a task's log would go with its pod; name a volume in "
-            "logs.persistence.existingClaim, or say in config.logging.remote_logging whether logs go elsewhere.",
+            "executor is KubernetesExecutor: a task's log would be deleted with its pod. Name a volume in "
+            "logs.persistence.existingClaim, or set config.logging.remote_logging to true or false.",
         ),
     ],
 )
-def test_what_an_executor_lacks_is_said(values: Object, sentence: str) -> None:
-    assert render_errors(values) == [f"ERROR: {sentence}"]
+def test_incomplete_executor_is_refused(values: Object, message: str) -> None:
+    assert render_errors(values) == [f"ERROR: {message}"]
 
 
-def test_logs_that_go_elsewhere_need_no_volume() -> None:
+def test_remote_logs_need_no_volume() -> None:
     values = {"executor": "KubernetesExecutor", "config": {"logging": {"remote_logging": True}}}
     assert {"name": "logs", "emptyDir": {}} in task_pod(values)["spec"]["volumes"]

@@ -1,4 +1,4 @@
-"""The list of images that a site without a way out has to have: all of them, for whatever values."""
+"""The image list in the notes is complete for all values."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ EVERYTHING: Object = {
 }
 
 
-def listed(values: Object) -> list[str]:
-    """What `helm install` tells to mirror, without a cluster."""
+def listed_images(values: Object) -> list[str]:
+    """Return the images that the notes of `helm install` list."""
     words = ("install", "airflow", str(CHART), "--namespace", "airflow", "--dry-run=client", "--values", "-")
-    told = run_helm(*words, stdin=json.dumps(values)).stdout.rpartition("Images of the platform's own pods")[2]
-    lines = told.partition("`helm uninstall`")[0].splitlines()[1:]
+    notes = run_helm(*words, stdin=json.dumps(values)).stdout.rpartition("pods, its pod templates and sidecars:")[2]
+    lines = notes.partition("`helm uninstall`")[0].splitlines()[1:]
     return [line.strip() for line in lines if line.strip()]
 
 
-def run_by_the_release(values: Object) -> set[str]:
-    """The images of all pods that the release makes, those of a single task and of what operators add among them."""
+def release_images(values: Object) -> set[str]:
+    """Return the images of all pods of the release, of a task pod, and of the XCom sidecar."""
     objects = render(values)
     found = list(pods_by_component(objects).values())
     if values.get("executor") == "KubernetesExecutor":
@@ -39,8 +39,8 @@ def run_by_the_release(values: Object) -> set[str]:
     }
 
 
-def named_by_templates(values: Object) -> set[str]:
-    """The images in pod templates and sidecars, as the pods of the teams have them."""
+def template_images(values: Object) -> set[str]:
+    """Return the images in pod templates and sidecars with the teams' registry prefixes."""
     specs = [yaml.safe_load(path.read_text())["spec"] for path in (ROOT / "pod_templates").rglob("*.yaml")]
     parts = [part for spec in specs for part in [*spec.get("initContainers", []), *spec.get("containers", [])]]
     images = {part["image"] for part in parts if "image" in part}
@@ -61,26 +61,34 @@ def named_by_templates(values: Object) -> set[str]:
         {"teams": TEAMS, "airflow": {"enabled": False, "serviceAccounts": [{"name": "its", "namespace": "airflow"}]}},
         {"teams": {"gamma": {}}, "airflow": {"enabled": False, "serviceAccounts": [{"name": "its", "namespace": "x"}]}},
     ],
-    ids=["by default", "everything", "Celery", "Kubernetes", "another database", "beside", "beside, nothing runs"],
+    ids=[
+        "by default",
+        "everything",
+        "Celery",
+        "Kubernetes",
+        "another database",
+        "team layer",
+        "team layer without pods",
+    ],
 )
-def test_every_image_of_a_pod_is_listed_once_and_no_other(values: Object) -> None:
-    found = listed(values)
+def test_notes_list_every_image_exactly_once(values: Object) -> None:
+    found = listed_images(values)
     assert len(found) == len(set(found))
-    assert set(found) == run_by_the_release(values) | named_by_templates(values)
+    assert set(found) == release_images(values) | template_images(values)
 
 
-def test_a_template_names_images_that_the_list_would_lack_otherwise() -> None:
-    assert named_by_templates({}) == {"busybox:1.35", "registry.k8s.io/git-sync/git-sync:v4.4.2"}
+def test_pod_templates_name_images() -> None:
+    assert template_images({}) == {"busybox:1.35", "registry.k8s.io/git-sync/git-sync:v4.4.2"}
 
 
 @pytest.mark.parametrize(
     "values", [{}, {"images": {"registryPrefix": "mirror.example/hub"}}], ids=["as it is", "mirror"]
 )
-def test_operators_find_the_same_templates_in_the_contract_and_as_files(values: Object) -> None:
+def test_contract_and_mounted_files_hold_the_same_templates(values: Object) -> None:
     objects = render(values)
     contract = json.loads(find_object(objects, "ConfigMap", "airflow-contract")["data"]["contract.json"])
     for kind, name in (("podTemplates", "airflow-pod-templates"), ("sidecars", "airflow-sidecars")):
         files = find_object(objects, "ConfigMap", name)["data"]
         assert {path.removesuffix(".yaml"): yaml.safe_load(text) for path, text in files.items()} == contract[kind]
     named = {part["image"] for pod in contract["sidecars"].values() for part in pod["spec"]["initContainers"]}
-    assert named == named_by_templates(values)
+    assert named == template_images(values)

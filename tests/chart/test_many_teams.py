@@ -1,4 +1,4 @@
-"""Five hundred teams fit: a ConfigMap and a release are limited to 1 MiB."""
+"""500 teams in one release: contract and release stay below 1 MiB."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ MANY: Object = {
 }
 
 
-def contract() -> str:
+def contract_json() -> str:
     found = re.search(r'^  contract\.json: (".*")$', render_text(MANY), flags=re.MULTILINE)
     assert found
     written: str = json.loads(found[1])
     return written
 
 
-def release() -> bytes:
-    """The release as Helm keeps it: manifest, values and chart, whose files are base64; packed, and base64 again."""
+def encode_release() -> bytes:
+    """Return the data of the release Secret: manifest, values and chart (files in base64), gzipped, in base64."""
     folders = [CHART, *(ROOT / name for name in ("rbac", "pod_templates"))]
     files = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
     files += (ROOT / "platform" / "kpo_platform").rglob("*.py")
@@ -47,27 +47,27 @@ def release() -> bytes:
     return base64.b64encode(gzip.compress(json.dumps(whole).encode(), compresslevel=9))
 
 
-def test_the_contract_fits_into_its_configmap() -> None:
-    assert len(contract()) < LIMIT
-    assert len(parse(contract()).teams) == TEAMS
+def test_contract_of_500_teams_fits_into_a_configmap() -> None:
+    assert len(contract_json()) < LIMIT
+    assert len(parse(contract_json()).teams) == TEAMS
 
 
-def test_more_teams_than_fit_are_refused_before_the_cluster_does() -> None:
+def test_contract_above_1_mib_is_refused() -> None:
     teams = {name: {"env": [{"name": "TEXT", "value": "x" * (LIMIT // 2)}]} for name in ("alpha", "beta")}
-    (sentence,) = render_errors({"teams": teams})
-    assert re.sub(r"has \d{7} bytes", "has N bytes", sentence) == (
-        "ERROR: the contract of these 2 teams has N bytes, but a ConfigMap holds 1048576; "
-        "give some of the teams a release of their own."
+    (message,) = render_errors({"teams": teams})
+    assert re.sub(r"has \d{7} bytes", "has N bytes", message) == (
+        "ERROR: the contract of the 2 teams has N bytes: a ConfigMap holds at most 1048576. "
+        "Move some of the teams to a release of their own."
     )
 
 
-def test_the_release_fits_into_its_secret() -> None:
-    assert len(release()) < LIMIT
+def test_release_of_500_teams_fits_into_a_secret() -> None:
+    assert len(encode_release()) < LIMIT
 
 
-def test_every_team_has_its_objects() -> None:
+def test_every_team_has_its_own_objects() -> None:
     kinds = re.findall(r"^kind: (\w+)$", render_text(MANY), flags=re.MULTILINE)
-    # Besides the teams' the release has a few of its own.
+    # The release has a few objects of these kinds of its own.
     assert {kind for kind in set(kinds) if kinds.count(kind) >= TEAMS} == {
         "LimitRange",
         "Namespace",

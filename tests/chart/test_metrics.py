@@ -1,4 +1,4 @@
-"""Metrics by value: what is sent where, who may take it, and what people are woken for."""
+"""Metrics: StatsD settings, exporter, alerts and dashboard."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ import yaml
 from chart.rendering import ROOT, Object, find_object, pods_by_component, render, render_errors
 
 ON: Object = {"statsd": {"enabled": True}}
-WATCHED: Object = {**ON, "serviceMonitor": {"enabled": True}, "prometheusRule": {"enabled": True}}
+MONITORED: Object = {**ON, "serviceMonitor": {"enabled": True}, "prometheusRule": {"enabled": True}}
 NAME = "airflow-statsd"
 
 
 def settings(values: Object) -> dict[str, str]:
-    """Airflow's settings about metrics."""
+    """Return Airflow's settings of the section metrics."""
     parser = configparser.ConfigParser()
     parser.read_string(find_object(render(values), "ConfigMap", "airflow-config")["data"]["airflow.cfg"])
     return dict(parser["metrics"]) if parser.has_section("metrics") else {}
 
 
-def alerts(values: Object = WATCHED) -> dict[str, Object]:
-    """The alerts by name."""
+def alerts(values: Object = MONITORED) -> dict[str, Object]:
+    """Return the alerts by name."""
     (group,) = find_object(render(values), "PrometheusRule", "airflow-alerts")["spec"]["groups"]
     return {alert["alert"]: alert for alert in group["rules"]}
 
 
-def sent() -> set[str]:
-    """Every metric that Airflow knows, by its name in Prometheus; jobs are those of the chart."""
+def known_metrics() -> set[str]:
+    """Return the Prometheus names of all metrics that Airflow can send; the only job name is scheduler."""
     registry = resources.files("airflow._shared.observability.metrics") / "metrics_template.yaml"
     names = [
         metric["name"].replace("{job_name}", "scheduler") for metric in yaml.safe_load(registry.read_text())["metrics"]
@@ -39,17 +39,17 @@ def sent() -> set[str]:
     return {"airflow_" + re.sub(r"[^a-zA-Z0-9_]", "_", name) for name in names}
 
 
-def asked(text: str) -> set[str]:
-    """The metrics that queries ask for, a timer's sum and count by the timer's name."""
+def queried_metrics(text: str) -> set[str]:
+    """Return the metrics in PromQL queries; a timer's sum and count count as the timer."""
     return {re.sub(r"_(sum|count)$", "", name) for name in re.findall(r"\bairflow_\w+", text)}
 
 
-def test_without_a_word_there_are_none() -> None:
+def test_metrics_are_disabled_by_default() -> None:
     assert settings({}) == {}
     assert "statsd" not in pods_by_component(render({}))
 
 
-def test_airflow_sends_them_with_tags_to_the_exporter_of_the_release() -> None:
+def test_enabled_statsd_sends_tagged_metrics_to_the_exporter() -> None:
     assert settings(ON) == {
         "statsd_on": "True",
         "statsd_host": f"{NAME}.airflow.svc",
@@ -59,13 +59,13 @@ def test_airflow_sends_them_with_tags_to_the_exporter_of_the_release() -> None:
     }
 
 
-def test_another_receiver_is_a_matter_of_settings() -> None:
+def test_opentelemetry_is_configured_by_config_alone() -> None:
     elsewhere = {"config": {"metrics": {"otel_on": "True", "otel_host": "collector.monitoring.svc", "otel_port": 4318}}}
     assert settings(elsewhere) == {"otel_on": "True", "otel_host": "collector.monitoring.svc", "otel_port": "4318"}
 
 
-def test_the_exporter_gives_prometheus_what_the_service_monitor_says() -> None:
-    objects = render(WATCHED)
+def test_service_monitor_matches_the_exporter() -> None:
+    objects = render(MONITORED)
     monitor = find_object(objects, "ServiceMonitor", NAME)["spec"]
     service = find_object(objects, "Service", NAME)
     assert monitor["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
@@ -78,7 +78,7 @@ def test_the_exporter_gives_prometheus_what_the_service_monitor_says() -> None:
     ]
 
 
-def test_airflow_alone_sends_and_anybody_may_take() -> None:
+def test_exporter_accepts_metrics_from_the_release_only() -> None:
     own = {"app.kubernetes.io/name": "kpo-platform", "app.kubernetes.io/instance": "airflow"}
     assert find_object(render(ON), "NetworkPolicy", NAME)["spec"]["ingress"] == [
         {"from": [{"podSelector": {"matchLabels": own}}], "ports": [{"port": "statsd", "protocol": "UDP"}]},
@@ -86,7 +86,7 @@ def test_airflow_alone_sends_and_anybody_may_take() -> None:
     ]
 
 
-def test_every_alert_has_its_lines_in_the_runbook() -> None:
+def test_every_alert_has_a_section_in_the_runbook() -> None:
     text = (ROOT / "docs" / "runbook.md").read_text()
     sections = re.findall(r"^## (\w+)\n(?=\S)", text, re.MULTILINE)
     assert sections == list(alerts())
@@ -94,26 +94,26 @@ def test_every_alert_has_its_lines_in_the_runbook() -> None:
     assert links == {name: f"docs/runbook.md#{name.lower()}" for name in sections}
 
 
-def test_alerts_are_this_release_s_and_ask_for_what_airflow_sends() -> None:
+def test_alerts_select_this_release_and_known_metrics() -> None:
     for name, alert in alerts().items():
         selectors = re.findall(r"\w\{([^}]*)\}", alert["expr"])
         assert selectors, name
-        assert all(one.startswith('namespace="airflow", service="airflow-statsd"') for one in selectors), name
-        assert asked(alert["expr"]) <= sent(), name
+        assert all(labels.startswith('namespace="airflow", service="airflow-statsd"') for labels in selectors), name
+        assert queried_metrics(alert["expr"]) <= known_metrics(), name
         assert alert["labels"]["severity"] in ("critical", "warning")
 
 
-def test_the_dashboard_asks_for_what_airflow_sends() -> None:
+def test_dashboard_queries_known_metrics() -> None:
     board = json.loads((ROOT / "docs" / "grafana" / "airflow.json").read_text())
     queries = [target["expr"] for panel in board["panels"] for target in panel.get("targets", [])]
     assert queries
-    assert asked(" ".join(queries)) <= sent()
+    assert queried_metrics(" ".join(queries)) <= known_metrics()
     assert all('namespace="$namespace"' in query for query in queries)
 
 
 @pytest.mark.parametrize("name", ["serviceMonitor", "prometheusRule"])
-def test_what_would_watch_nothing_is_refused(name: str) -> None:
+def test_monitoring_without_metrics_is_refused(name: str) -> None:
     assert render_errors({name: {"enabled": True}}) == [
-        f"ERROR: {name}.enabled is true, but there are no metrics; set statsd.enabled (with the chart's own Airflow), "
-        "or leave it out."
+        f"ERROR: {name}.enabled is true: the StatsD exporter is not installed. Set statsd.enabled, which requires "
+        f"airflow.enabled, or set {name}.enabled to false."
     ]

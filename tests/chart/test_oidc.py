@@ -1,4 +1,4 @@
-"""Sign-in by an OpenID Connect provider: what the chart sets, and what Airflow makes of it."""
+"""Login through an OpenID Connect provider."""
 
 from __future__ import annotations
 
@@ -32,21 +32,21 @@ NAMES = ("AIRFLOW__FAB__CONFIG_FILE", "KPO_PLATFORM_OIDC", "KPO_PLATFORM_OIDC_SE
 
 
 def variables(values: Object, component: str = "api-server") -> dict[str, str]:
-    """The variables of sign-in that a component gets."""
+    """Return the OIDC environment variables of a component."""
     (container,) = pods_by_component(render(values))[component]["spec"]["containers"]
-    return {one["name"]: one["value"] for one in container["env"] if one["name"] in NAMES}
+    return {item["name"]: item["value"] for item in container["env"] if item["name"] in NAMES}
 
 
 @pytest.fixture
 def config(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
-    """The file that Airflow reads, with the variables of these values."""
+    """Load webserver_config.py with the environment of VALUES."""
     (tmp_path / "client-secret").write_text("s3cret\n")
     monkeypatch.setenv("KPO_PLATFORM_OIDC", variables(VALUES)["KPO_PLATFORM_OIDC"])
     monkeypatch.setenv("KPO_PLATFORM_OIDC_SECRET", str(tmp_path / "client-secret"))
     return script("webserver_config", monkeypatch)
 
 
-def test_only_the_api_server_and_the_job_that_looks_at_secrets_know_of_it() -> None:
+def test_only_api_server_and_secrets_job_have_the_client_secret() -> None:
     found = variables(VALUES)
     assert {**found, "KPO_PLATFORM_OIDC": json.loads(found["KPO_PLATFORM_OIDC"])} == {
         "AIRFLOW__FAB__CONFIG_FILE": "/opt/kpo-platform/scripts/webserver_config.py",
@@ -62,12 +62,12 @@ def test_only_the_api_server_and_the_job_that_looks_at_secrets_know_of_it() -> N
     assert with_secret == {"api-server", "secrets"}
 
 
-def test_without_it_people_have_passwords() -> None:
+def test_without_oidc_the_api_server_has_no_oidc_settings() -> None:
     assert variables({"teams": OWNERS}) == {}
     assert "kpo-platform/oidc" not in json.dumps(pods_by_component(render({"teams": OWNERS}))["api-server"])
 
 
-def test_owners_are_a_team_s_people_and_others_may_administer(config: ModuleType) -> None:
+def test_owners_get_team_roles_and_admin_groups_get_admin(config: ModuleType) -> None:
     contract = parse(find_object(render(VALUES), "ConfigMap", "airflow-contract")["data"][CONFIGMAP_KEY])
     assert config.roles(contract, config._oidc) == {
         "Group:oidc:data": ["team-alpha", "team-beta"],
@@ -77,7 +77,7 @@ def test_owners_are_a_team_s_people_and_others_may_administer(config: ModuleType
     }
 
 
-def test_a_person_is_known_by_the_claims_that_the_values_name(config: ModuleType) -> None:
+def test_user_fields_come_from_the_configured_claims(config: ModuleType) -> None:
     claims = {"preferred_username": "ada", "email": "ada@example.com", "given_name": "Ada", "groups": ["data", "all"]}
     assert config.person(claims, config._oidc) == {
         "username": "ada",
@@ -88,7 +88,7 @@ def test_a_person_is_known_by_the_claims_that_the_values_name(config: ModuleType
     }
 
 
-def test_a_provider_that_does_not_name_people_is_told_so(config: ModuleType) -> None:
+def test_missing_username_claim_is_an_error(config: ModuleType) -> None:
     with pytest.raises(ValueError, match=r"no claim 'preferred_username', only email, sub; .* oidc\.usernameClaim$"):
         config.person({"sub": "42", "email": "ada@example.com"}, config._oidc)
 
@@ -106,7 +106,7 @@ with app.app_context():
 """
 
 
-def test_airflow_loads_the_file_and_knows_the_provider(tmp_path: Path) -> None:
+def test_airflow_loads_the_config_file_and_the_provider(tmp_path: Path) -> None:
     (tmp_path / "client-secret").write_text("s3cret\n")
     database = f"sqlite:///{tmp_path}/airflow.db"
     env = {
@@ -130,19 +130,19 @@ def test_airflow_loads_the_file_and_knows_the_provider(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("values", "sentence"),
+    ("values", "message"),
     [
         (
             {"oidc": {"issuer": "https://login.example.com"}},
-            "ERROR: oidc.issuer is https://login.example.com, but Airflow has to be known there; give oidc.clientId, "
-            "and in oidc.clientSecretName a Secret with its secret.",
+            "ERROR: oidc.issuer is https://login.example.com: oidc.clientId and oidc.clientSecretName are required "
+            "too. Set both.",
         ),
         (
             {"oidc": OIDC, "airflow": {"enabled": False, "serviceAccounts": [{"namespace": "data", "name": "worker"}]}},
-            "ERROR: oidc is for the chart's own Airflow with FabAuthManager; with another config.core.auth_manager, or "
-            "airflow.enabled: false, leave oidc.issuer out and set up sign-in there.",
+            "ERROR: oidc.issuer is set: the values below oidc configure FabAuthManager in the chart's own Airflow "
+            "only. Remove oidc.issuer, and configure login in your auth manager or in your own Airflow.",
         ),
     ],
 )
-def test_what_cannot_work_is_refused(values: Object, sentence: str) -> None:
-    assert render_errors(values) == [sentence]
+def test_incomplete_oidc_values_are_refused(values: Object, message: str) -> None:
+    assert render_errors(values) == [message]

@@ -1,4 +1,4 @@
-"""The one address at which people reach Airflow, and all that follows from it."""
+"""publicUrl, and the settings, probes, Ingress and HTTPRoute that follow from it."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ UNDER_A_PATH = {"publicUrl": "https://data.example.com/tools/airflow/"}
 
 
 def container(values: Object) -> Object:
-    """The API server's container."""
+    """Return the API server's container."""
     (found,) = find_object(render(values), "Deployment", "airflow-api-server")["spec"]["template"]["spec"]["containers"]
     return dict(found)
 
 
-def probed(values: Object) -> dict[str, str]:
-    """The paths that the kubelet asks: probe → path."""
+def probe_paths(values: Object) -> dict[str, str]:
+    """Return the HTTP path of each probe."""
     return {name: probe["httpGet"]["path"] for name, probe in container(values).items() if name.endswith("Probe")}
 
 
-def service_of_the_contract(values: Object) -> Object:
+def contract_api_service(values: Object) -> Object:
     published = find_by_prefix(render(values), "ConfigMap", "airflow-contract")["data"]["contract.json"]
     return dict(json.loads(published)["airflow"]["apiService"])
 
@@ -39,34 +39,34 @@ def service_of_the_contract(values: Object) -> Object:
         ("https://data.example.com", "https://data.example.com", ""),
     ],
 )
-def test_links_probes_and_the_tasks_way_follow_the_public_address(url: str, base: str, path: str) -> None:
+def test_links_probes_and_execution_url_follow_public_url(url: str, base: str, path: str) -> None:
     values = {"publicUrl": url}
     assert settings(values)["api"] == {"base_url": base}
     tasks = f"http://airflow-api-server.airflow.svc:8080{path}/execution/"
     assert settings(values)["core"]["execution_api_server_url"] == tasks
-    assert probed(values) == {
+    assert probe_paths(values) == {
         "startupProbe": f"{path}/execution/health",
         "readinessProbe": f"{path}/api/v2/version",
         "livenessProbe": f"{path}/execution/health",
     }
-    assert service_of_the_contract(values) == {"name": "airflow-api-server", "port": 8080, "path": path}
+    assert contract_api_service(values) == {"name": "airflow-api-server", "port": 8080, "path": path}
 
 
-def test_without_a_public_address_nothing_speaks_of_one() -> None:
+def test_default_values_have_no_public_url() -> None:
     assert "api" not in settings({})
-    assert service_of_the_contract({})["path"] == ""
+    assert contract_api_service({})["path"] == ""
     assert [item["kind"] for item in render({}) if item["kind"] in ("Ingress", "HTTPRoute")] == []
 
 
-@pytest.mark.parametrize(("scheme", "told"), [("https", True), ("http", False)])
-def test_the_api_server_believes_a_proxy_only_where_one_ends_tls(scheme: str, told: bool) -> None:
-    found = container({"publicUrl": f"{scheme}://data.example.com"})
-    assert found["args"] == ["airflow", "api-server", *(["--proxy-headers"] if told else [])]
+@pytest.mark.parametrize(("scheme", "trusted"), [("https", True), ("http", False)])
+def test_api_server_trusts_proxy_headers_only_with_https(scheme: str, trusted: bool) -> None:
+    api_server = container({"publicUrl": f"{scheme}://data.example.com"})
+    assert api_server["args"] == ["airflow", "api-server", *(["--proxy-headers"] if trusted else [])]
     headers = {"name": "FORWARDED_ALLOW_IPS", "value": "*"}
-    assert [each for each in found["env"] if each["name"] == headers["name"]] == ([headers] if told else [])
+    assert [item for item in api_server["env"] if item["name"] == headers["name"]] == ([headers] if trusted else [])
 
 
-def test_an_ingress_leads_to_the_api_server() -> None:
+def test_ingress_routes_to_the_api_server() -> None:
     chosen = {"ingressClassName": "internal", "annotations": {"team": "data"}, "tls": {"secretName": "our-tls"}}
     objects = render({**UNDER_A_PATH, "ingress": {"apiServer": {"enabled": True, **chosen}}})
     service = find_object(objects, "Service", "airflow-api-server")
@@ -88,7 +88,7 @@ def test_an_ingress_leads_to_the_api_server() -> None:
     }
 
 
-def test_an_ingress_without_tls_and_without_choices_has_neither() -> None:
+def test_ingress_over_http_has_no_tls() -> None:
     spec = find_object(render({"publicUrl": "http://data.example.com", **INGRESS}), "Ingress", "airflow-api-server")[
         "spec"
     ]
@@ -96,9 +96,9 @@ def test_an_ingress_without_tls_and_without_choices_has_neither() -> None:
     assert spec["rules"][0]["http"]["paths"][0]["path"] == "/"
 
 
-@pytest.mark.parametrize(("way", "kind"), [(INGRESS, "Ingress"), (ROUTE, "HTTPRoute")])
-def test_a_host_in_capitals_is_written_as_kubernetes_wants_it(way: Object, kind: str) -> None:
-    spec = find_object(render({"publicUrl": "https://Data.Example.com", **way}), kind, "airflow-api-server")["spec"]
+@pytest.mark.parametrize(("route", "kind"), [(INGRESS, "Ingress"), (ROUTE, "HTTPRoute")])
+def test_upper_case_host_becomes_lower_case(route: Object, kind: str) -> None:
+    spec = find_object(render({"publicUrl": "https://Data.Example.com", **route}), kind, "airflow-api-server")["spec"]
     hosts = spec.get("hostnames") or [rule["host"] for rule in spec["rules"]]
     assert hosts == ["data.example.com"]
 
@@ -106,11 +106,11 @@ def test_a_host_in_capitals_is_written_as_kubernetes_wants_it(way: Object, kind:
 @pytest.mark.parametrize(
     ("url", "path"), [("https://data.example.com", ""), (UNDER_A_PATH["publicUrl"], "/tools/airflow")]
 )
-def test_a_route_leads_people_to_the_api_server_but_not_to_where_tasks_report(url: str, path: str) -> None:
+def test_http_route_excludes_the_execution_api(url: str, path: str) -> None:
     objects = render({"publicUrl": url, **ROUTE})
     service = find_object(objects, "Service", "airflow-api-server")
 
-    def under(prefix: str) -> Object:
+    def match_prefix(prefix: str) -> Object:
         return {"matches": [{"path": {"type": "PathPrefix", "value": prefix}}]}
 
     backend = {"name": service["metadata"]["name"], "port": service["spec"]["ports"][0]["port"]}
@@ -121,34 +121,33 @@ def test_a_route_leads_people_to_the_api_server_but_not_to_where_tasks_report(ur
         "spec": {
             "parentRefs": [{"name": "public"}],
             "hostnames": ["data.example.com"],
-            "rules": [under(f"{path}/execution"), {**under(path or "/"), "backendRefs": [backend]}],
+            "rules": [match_prefix(f"{path}/execution"), {**match_prefix(path or "/"), "backendRefs": [backend]}],
         },
     }
 
 
-@pytest.mark.parametrize(("values", "way"), [(INGRESS, "ingress"), (ROUTE, "httpRoute")])
-def test_a_way_in_without_an_address_is_refused(values: Object, way: str) -> None:
+@pytest.mark.parametrize(("values", "name"), [(INGRESS, "ingress"), (ROUTE, "httpRoute")])
+def test_ingress_or_route_without_public_url_is_refused(values: Object, name: str) -> None:
     assert render_errors(values) == [
-        f"ERROR: {way}.apiServer.enabled is true and publicUrl is empty, so there is no host to lead to Airflow; "
-        "set publicUrl."
+        f"ERROR: {name}.apiServer.enabled is true: publicUrl is empty, so the host is unknown. Set publicUrl."
     ]
 
 
-def test_a_route_of_no_gateway_is_refused() -> None:
+def test_http_route_without_a_gateway_is_refused() -> None:
     assert render_errors({**UNDER_A_PATH, "httpRoute": {"apiServer": {"enabled": True}}}) == [
-        "ERROR: httpRoute.apiServer.enabled is true and parentRefs names no Gateway, so the route would belong to "
-        "none; name one, as in an HTTPRoute."
+        "ERROR: httpRoute.apiServer.enabled is true: httpRoute.apiServer.parentRefs is empty, so no Gateway would use "
+        "the route. Name a Gateway, as in an HTTPRoute."
     ]
 
 
-def test_the_address_in_airflow_s_own_words_is_refused() -> None:
+def test_base_url_in_config_is_refused() -> None:
     assert render_errors({"config": {"api": {"base_url": "https://data.example.com/airflow"}}}) == [
-        "ERROR: config.api.base_url is https://data.example.com/airflow, but probes and the address at which tasks "
-        "report would not follow it; set publicUrl instead."
+        "ERROR: config.api.base_url is https://data.example.com/airflow: probes and the URL of the execution API would "
+        "not follow it. Set publicUrl instead."
     ]
 
 
 @pytest.mark.parametrize("url", ["data.example.com", "ftp://data.example.com", "https://me:pass@data.example.com"])
-def test_what_is_no_address_of_a_web_page_is_refused(url: str) -> None:
-    (complaint,) = render_errors({"publicUrl": url})
-    assert complaint.startswith(f"- at '/publicUrl': '{url}' does not match pattern")
+def test_invalid_public_url_is_refused(url: str) -> None:
+    (message,) = render_errors({"publicUrl": url})
+    assert message.startswith(f"- at '/publicUrl': '{url}' does not match pattern")

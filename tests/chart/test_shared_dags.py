@@ -1,4 +1,4 @@
-"""DAGs of all teams in one place: a repository that git-sync follows, or a volume that somebody else fills."""
+"""DAGs shared by all teams: a repository with git-sync, or an existing volume."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ REPOSITORY: Object = {"repo": "https://git.example/all.git", "subPath": "airflow
 READERS = ("dag-processor", "scheduler")
 
 
-def followed(**more: str) -> Object:
+def git_sync(**more: str) -> Object:
     return {"dags": {"gitSync": {"enabled": True, **REPOSITORY, **more}}}
 
 
@@ -23,12 +23,12 @@ def volume(**more: str) -> Object:
 
 
 def sidecar(values: Object, component: str = "scheduler") -> Object:
-    """The container that comes before all others of a pod."""
+    """Return the first init container of a component."""
     return dict(pods_by_component(render(values))[component]["spec"]["initContainers"][0])
 
 
 def mounts(values: Object, name: str = "shared-dags") -> dict[str, list[Object]]:
-    """Where Airflow's own containers have the shared DAGs: component → mounts."""
+    """Return the mounts of a volume in Airflow's main containers by component."""
     found = {
         component: [mount for mount in container["volumeMounts"] if mount["name"] == name]
         for component, pod in pods_by_component(render(values)).items()
@@ -40,24 +40,27 @@ def mounts(values: Object, name: str = "shared-dags") -> dict[str, list[Object]]
 
 def volumes(values: Object, component: str = "scheduler") -> list[Object]:
     listed = pods_by_component(render(values))[component]["spec"]["volumes"]
-    return [one for one in listed if one["name"] in ("shared-dags", "git-sync-tmp", "git-secret")]
+    return [volume for volume in listed if volume["name"] in ("shared-dags", "git-sync-tmp", "git-secret")]
 
 
 def bundles(values: Object) -> list[Object]:
     return list(json.loads(settings(values)["dag_processor"]["dag_bundle_config_list"]))
 
 
-def test_templates_and_chart_name_one_version_of_git_sync() -> None:
+def test_git_sync_has_one_version_in_chart_and_pod_templates() -> None:
     files = (ROOT / "pod_templates").rglob("*.yaml")
     pods_of_tasks = [yaml.safe_load(file.read_text(encoding="utf-8"))["spec"] for file in files]
     named = {
-        each["image"] for pod in pods_of_tasks for each in pod.get("initContainers", []) if each["name"] == "git-sync"
+        container["image"]
+        for pod in pods_of_tasks
+        for container in pod.get("initContainers", [])
+        if container["name"] == "git-sync"
     }
-    assert named == {sidecar(followed())["image"]}
+    assert named == {sidecar(git_sync())["image"]}
 
 
-def test_a_sidecar_follows_the_repository_and_airflow_starts_after_its_first_copy() -> None:
-    assert sidecar(followed()) == {
+def test_git_sync_sidecar_starts_before_airflow() -> None:
+    assert sidecar(git_sync()) == {
         "name": "git-sync",
         "image": "registry.k8s.io/git-sync/git-sync:v4.4.2",
         "imagePullPolicy": "IfNotPresent",
@@ -80,34 +83,34 @@ def test_a_sidecar_follows_the_repository_and_airflow_starts_after_its_first_cop
         "resources": {"requests": {"cpu": "20m", "memory": "64Mi"}},
         "volumeMounts": [{"name": "shared-dags", "mountPath": "/git"}, {"name": "git-sync-tmp", "mountPath": "/tmp"}],
     }
-    assert sidecar(followed(), "dag-processor") == sidecar(followed())
-    assert volumes(followed()) == [
+    assert sidecar(git_sync(), "dag-processor") == sidecar(git_sync())
+    assert volumes(git_sync()) == [
         {"name": "shared-dags", "emptyDir": {}},
         {"name": "git-sync-tmp", "emptyDir": {}},
     ]
 
 
-@pytest.mark.parametrize("values", [followed(), volume()])
-def test_only_those_who_read_dags_have_them_and_nobody_may_write(values: Object) -> None:
+@pytest.mark.parametrize("values", [git_sync(), volume()])
+def test_only_dag_readers_mount_shared_dags_read_only(values: Object) -> None:
     mount = {"name": "shared-dags", "mountPath": "/opt/airflow/shared", "readOnly": True}
     assert mounts(values) == {component: [mount] for component in READERS}
 
 
-def test_airflow_looks_as_often_as_the_sidecar_does_and_teams_are_folders() -> None:
+def test_shared_bundle_refreshes_with_the_git_sync_period() -> None:
     folder = "/opt/airflow/shared/repo/airflow/dags"
-    assert bundles(followed()) == [
+    assert bundles(git_sync()) == [
         {
             "name": "shared-dags",
             "classpath": "airflow.dag_processing.bundles.local.LocalDagBundle",
             "kwargs": {"path": folder, "refresh_interval": 30},
         }
     ]
-    assert settings(followed())["core"]["dags_folder"] == folder
+    assert settings(git_sync())["core"]["dags_folder"] == folder
 
 
-def test_a_team_s_own_repository_stands_beside_the_shared_one() -> None:
+def test_team_repository_is_added_to_the_shared_bundle() -> None:
     teams = {"teams": {"alpha": {"dags": {"repo": "https://git.example/alpha.git"}}}}
-    assert [bundle["name"] for bundle in bundles({**followed(), **teams})] == ["shared-dags", "alpha"]
+    assert [bundle["name"] for bundle in bundles({**git_sync(), **teams})] == ["shared-dags", "alpha"]
 
 
 @pytest.mark.parametrize(
@@ -129,8 +132,8 @@ def test_a_team_s_own_repository_stands_beside_the_shared_one() -> None:
         ),
     ],
 )
-def test_what_opens_a_private_repository_is_read_from_files_of_the_sidecar_alone(repo: str, env: list[Object]) -> None:
-    values = followed(repo=repo, credentialsSecret="key")
+def test_git_credentials_are_mounted_in_the_sidecar_only(repo: str, env: list[Object]) -> None:
+    values = git_sync(repo=repo, credentialsSecret="key")
     found = sidecar(values)
     assert found["env"][6:] == env
     assert found["volumeMounts"][2:] == [{"name": "git-secret", "mountPath": "/etc/git-secret", "readOnly": True}]
@@ -138,7 +141,7 @@ def test_what_opens_a_private_repository_is_read_from_files_of_the_sidecar_alone
     assert mounts(values, "git-secret") == {}
 
 
-def test_a_volume_is_read_as_it_is() -> None:
+def test_existing_volume_is_mounted_without_a_sidecar() -> None:
     claim = {"claimName": "dags", "readOnly": True}
     assert volumes(volume()) == [{"name": "shared-dags", "persistentVolumeClaim": claim}]
     assert sidecar(volume())["name"] == "wait-for-migrations"
@@ -146,50 +149,49 @@ def test_a_volume_is_read_as_it_is() -> None:
     assert [mount["subPath"] for (mount,) in mounts(volume(subPath="prod/dags")).values()] == ["prod/dags"] * 2
 
 
-def test_who_reads_dags_starts_again_when_they_come_from_elsewhere() -> None:
-    assert changed(followed(), followed(repo="https://git.example/other.git")) == set(READERS)
+def test_another_repository_restarts_dag_readers_only() -> None:
+    assert changed(git_sync(), git_sync(repo="https://git.example/other.git")) == set(READERS)
 
 
-def test_without_shared_dags_nothing_speaks_of_them() -> None:
+def test_default_values_have_no_shared_dags() -> None:
     assert (mounts({}), volumes({}), bundles({})) == ({}, [], [])
     assert "dags_folder" not in settings({})["core"]
     assert find_object(render(), "StatefulSet", "airflow-scheduler")
 
 
 @pytest.mark.parametrize(
-    ("values", "sentence"),
+    ("values", "message"),
     [
         (
-            {"dags": {**followed()["dags"], **volume()["dags"]}},
-            "dags.gitSync.enabled is true and dags.persistence.existingClaim names a volume, but shared DAGs come from "
-            "one place; leave one of them out.",
+            {"dags": {**git_sync()["dags"], **volume()["dags"]}},
+            "dags.gitSync.enabled is true: dags.persistence.existingClaim is set too, but shared DAGs have one source. "
+            "Remove one of the two.",
         ),
         (
-            followed(repo=""),
-            "dags.gitSync.enabled is true and dags.gitSync.repo is empty, so there is nothing to follow; "
-            "name the repository.",
+            git_sync(repo=""),
+            "dags.gitSync.enabled is true: dags.gitSync.repo is empty. Set the URL of the repository.",
         ),
         (
-            followed(repo="git://git.example/all.git", credentialsSecret="key"),
-            "dags.gitSync.credentialsSecret is key, but a git:// repository takes no credentials; "
-            "give dags.gitSync.repo by https or ssh, or leave the secret out.",
+            git_sync(repo="git://git.example/all.git", credentialsSecret="key"),
+            "dags.gitSync.credentialsSecret is key: the git:// protocol does not support credentials. "
+            "Use https or ssh in dags.gitSync.repo, or remove the Secret.",
         ),
         (
-            followed(repo="git@git.example:all.git"),
-            "dags.gitSync.repo is reached by ssh and dags.gitSync.credentialsSecret is empty, "
-            "so there is no key to open it; name a Secret with ssh-privatekey and known_hosts, "
-            "or give the repository by https.",
+            git_sync(repo="git@git.example:all.git"),
+            "dags.gitSync.credentialsSecret is empty: dags.gitSync.repo uses ssh, which requires a private key. "
+            "Name a Secret with the keys ssh-privatekey and known_hosts, or use https.",
         ),
         (
-            followed(repo="https://me:secret@git.example/all.git"),
-            "dags.gitSync.repo has a password in it, which everybody who reads the release would see; put it into a "
-            "Secret and name that in dags.gitSync.credentialsSecret.",
+            git_sync(repo="https://me:secret@git.example/all.git"),
+            "dags.gitSync.repo contains a password: everyone who can read the release would see it. Put the password "
+            "into a Secret and name the Secret in dags.gitSync.credentialsSecret.",
         ),
         (
-            {**followed(), "teams": {"shared-dags": {}}},
-            "teams.shared-dags has the name under which Airflow keeps the shared DAGs; rename the team.",
+            {**git_sync(), "teams": {"shared-dags": {}}},
+            "teams.shared-dags has a reserved name: the bundle of the shared DAGs is called shared-dags. "
+            "Rename the team.",
         ),
     ],
 )
-def test_what_cannot_be_is_refused(values: Object, sentence: str) -> None:
-    assert render_errors(values) == [f"ERROR: {sentence}"]
+def test_invalid_shared_dags_are_refused(values: Object, message: str) -> None:
+    assert render_errors(values) == [f"ERROR: {message}"]

@@ -80,7 +80,7 @@ def release(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         words: list[str | Path] = ["install", RELEASE, CHART, "--namespace", HOME, "--values", file, "--wait"]
         stack.helm(words, lambda _: None, timeout_s=120)
         notes = capture_output([stack.programs / "helm", "get", "notes", RELEASE, "-n", HOME], env=stack.environment)
-        yield yaml.safe_load(notes[notes.index("env:\n") : notes.index("The teams' pools")])
+        yield yaml.safe_load(notes[notes.index("env:\n") : notes.index("Import the teams' pools")])
     finally:
         remove(stack)
 

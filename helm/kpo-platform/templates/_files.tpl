@@ -5,7 +5,7 @@ so that a lost link would become a Role without rules; here both stop the render
 {{- define "kpo-platform.readFile" -}}
 {{- $text := (first .).Files.Get (last .) -}}
 {{- if not $text -}}
-{{- fail (printf "ERROR: the chart lacks its file %s; install the packaged chart, or a checkout in which the links under files/ are real links." (last .)) -}}
+{{- fail (printf "ERROR: chart file %s is missing: the links under files/ lead nowhere. Install the packaged chart, or a checkout that has symbolic links." (last .)) -}}
 {{- end -}}
 {{- $text -}}
 {{- end -}}
@@ -23,7 +23,7 @@ so that a lost link would become a Role without rules; here both stop the render
 {{- define "kpo-platform.readYaml" -}}
 {{- $parsed := include "kpo-platform.readYamlText" . | fromYaml -}}
 {{- if hasKey $parsed "Error" -}}
-{{- fail (printf "ERROR: the chart's file %s is no YAML: %s." (last .) $parsed.Error) -}}
+{{- fail (printf "ERROR: chart file %s cannot be parsed: %s. Correct its YAML." (last .) $parsed.Error) -}}
 {{- end -}}
 {{- toJson $parsed -}}
 {{- end -}}

@@ -4,7 +4,7 @@
 {{- define "kpo-platform.configErrors" -}}
 {{- $errors := list -}}
 {{- with (get .Values.config "core" | default dict).executor -}}
-{{- $errors = append $errors (printf "ERROR: config.core.executor is %s, but what an executor needs would not be installed; set executor instead." .) -}}
+{{- $errors = append $errors (printf "ERROR: config.core.executor is %s: the chart would not install the components of this executor. Set executor instead." .) -}}
 {{- end -}}
 {{- $secrets := dict
       "core.fernet_key" "fernetKeySecretName"
@@ -15,7 +15,7 @@
 {{- range $setting, $instead := $secrets -}}
 {{- $path := splitList "." $setting -}}
 {{- if get (get $.Values.config (first $path) | default dict) (last $path) -}}
-{{- $errors = append $errors (printf "ERROR: config.%s is a secret, and everybody who reads the release would see it; put it into a Secret and name that in %s." $setting $instead) -}}
+{{- $errors = append $errors (printf "ERROR: config.%s contains a secret: everyone who can read the release would see it. Put the value into a Secret and name the Secret in %s." $setting $instead) -}}
 {{- end -}}
 {{- end -}}
 {{- toJson $errors -}}

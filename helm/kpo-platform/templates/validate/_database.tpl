@@ -6,18 +6,18 @@
 {{- $data := .Values.data -}}
 {{- if .Values.airflow.enabled -}}
 {{- if and (not .Values.postgresql.enabled) (not $data.metadataSecretName) (not $data.metadataConnection.host) -}}
-{{- $errors = append $errors "ERROR: postgresql.enabled is false and data names no database, so Airflow has none; set data.metadataConnection.host, or name a secret with the key `connection` in data.metadataSecretName." -}}
+{{- $errors = append $errors "ERROR: postgresql.enabled is false: no external database is configured. Set data.metadataConnection.host, or name a Secret with the key `connection` in data.metadataSecretName." -}}
 {{- end -}}
 {{- range $field, $given := dict "metadataSecretName" $data.metadataSecretName "metadataConnection.host" $data.metadataConnection.host -}}
 {{- if and $.Values.postgresql.enabled $given -}}
-{{- $errors = append $errors (printf "ERROR: data.%s names a database while postgresql.enabled is true; set postgresql.enabled to false." $field) -}}
+{{- $errors = append $errors (printf "ERROR: data.%s is set: the embedded database is enabled too. Set postgresql.enabled to false." $field) -}}
 {{- end -}}
 {{- end -}}
 {{- if and $data.metadataSecretName $data.metadataConnection.host -}}
-{{- $errors = append $errors "ERROR: data.metadataSecretName and data.metadataConnection.host both name a database; leave one of them out." -}}
+{{- $errors = append $errors "ERROR: data.metadataSecretName is set: data.metadataConnection.host is set too, but Airflow has one database. Remove one of the two." -}}
 {{- end -}}
 {{- if and $data.metadataConnection.host (not $data.metadataConnection.passwordSecretName) -}}
-{{- $errors = append $errors "ERROR: data.metadataConnection has a host and no passwordSecretName; name a secret whose key `password` is the password of its user." -}}
+{{- $errors = append $errors "ERROR: data.metadataConnection.passwordSecretName is empty: data.metadataConnection.host is set. Name a Secret whose key `password` is the password of the database user." -}}
 {{- end -}}
 {{- end -}}
 {{- toJson $errors -}}

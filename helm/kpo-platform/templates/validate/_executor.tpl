@@ -6,14 +6,14 @@
 {{- $broker := .Values.data.brokerUrlSecretName -}}
 {{- if include "kpo-platform.hasWorkers" . -}}
 {{- if and $broker .Values.redis.enabled -}}
-{{- $errors = append $errors "ERROR: data.brokerUrlSecretName names a broker while redis.enabled is true; set redis.enabled to false." -}}
+{{- $errors = append $errors "ERROR: data.brokerUrlSecretName is set: the embedded broker is enabled too. Set redis.enabled to false." -}}
 {{- else if not (or $broker .Values.redis.enabled) -}}
-{{- $errors = append $errors "ERROR: executor is CeleryExecutor and redis.enabled is false, so workers have no broker; name a secret with the key `connection` in data.brokerUrlSecretName." -}}
+{{- $errors = append $errors "ERROR: executor is CeleryExecutor: redis.enabled is false and no external broker is configured. Name a Secret with the key `connection` in data.brokerUrlSecretName." -}}
 {{- end -}}
 {{- end -}}
 {{- $logging := (include "kpo-platform.cached" (list . "kpo-platform.airflowConfig") | fromJson).logging -}}
 {{- if and .Values.airflow.enabled (eq .Values.executor "KubernetesExecutor") (not .Values.logs.persistence.existingClaim) (not (hasKey $logging "remote_logging")) -}}
-{{- $errors = append $errors "ERROR: executor is KubernetesExecutor, where a task's log would go with its pod; name a volume in logs.persistence.existingClaim, or say in config.logging.remote_logging whether logs go elsewhere." -}}
+{{- $errors = append $errors "ERROR: executor is KubernetesExecutor: a task's log would be deleted with its pod. Name a volume in logs.persistence.existingClaim, or set config.logging.remote_logging to true or false." -}}
 {{- end -}}
 {{- toJson $errors -}}
 {{- end -}}

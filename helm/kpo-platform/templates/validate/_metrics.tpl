@@ -6,7 +6,7 @@
 {{- if not (include "kpo-platform.hasStatsd" .) -}}
 {{- range $name := list "serviceMonitor" "prometheusRule" -}}
 {{- if (get $.Values $name).enabled -}}
-{{- $errors = append $errors (printf "ERROR: %s.enabled is true, but there are no metrics; set statsd.enabled (with the chart's own Airflow), or leave it out." $name) -}}
+{{- $errors = append $errors (printf "ERROR: %s.enabled is true: the StatsD exporter is not installed. Set statsd.enabled, which requires airflow.enabled, or set %s.enabled to false." $name $name) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

@@ -5,14 +5,14 @@
 {{- $errors := list -}}
 {{- range $way := list "ingress" "httpRoute" -}}
 {{- if and (get $.Values $way).apiServer.enabled (not $.Values.publicUrl) -}}
-{{- $errors = append $errors (printf "ERROR: %s.apiServer.enabled is true and publicUrl is empty, so there is no host to lead to Airflow; set publicUrl." $way) -}}
+{{- $errors = append $errors (printf "ERROR: %s.apiServer.enabled is true: publicUrl is empty, so the host is unknown. Set publicUrl." $way) -}}
 {{- end -}}
 {{- end -}}
 {{- if and .Values.httpRoute.apiServer.enabled (not .Values.httpRoute.apiServer.parentRefs) -}}
-{{- $errors = append $errors "ERROR: httpRoute.apiServer.enabled is true and parentRefs names no Gateway, so the route would belong to none; name one, as in an HTTPRoute." -}}
+{{- $errors = append $errors "ERROR: httpRoute.apiServer.enabled is true: httpRoute.apiServer.parentRefs is empty, so no Gateway would use the route. Name a Gateway, as in an HTTPRoute." -}}
 {{- end -}}
 {{- with (get .Values.config "api" | default dict).base_url -}}
-{{- $errors = append $errors (printf "ERROR: config.api.base_url is %s, but probes and the address at which tasks report would not follow it; set publicUrl instead." .) -}}
+{{- $errors = append $errors (printf "ERROR: config.api.base_url is %s: probes and the URL of the execution API would not follow it. Set publicUrl instead." .) -}}
 {{- end -}}
 {{- toJson $errors -}}
 {{- end -}}

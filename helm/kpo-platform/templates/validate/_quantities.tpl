@@ -8,11 +8,11 @@
 {{- if $ceilings -}}
 {{- range $size := keys $team.sizes | sortAlpha -}}
 {{- $asked := include "kpo-platform.sizeRequests" (list (get $team.sizes $size) $.Values.gpuResource) | fromJson -}}
-{{- $remedy := ternary "no task could start; raise it or choose a smaller defaultSize" "raise it, make the size smaller, or set the size to null" (eq $size $team.defaultSize) -}}
+{{- $remedy := ternary "choose a smaller defaultSize" "reduce the size, or set the size to null" (eq $size $team.defaultSize) -}}
 {{- $errors = concat $errors (include "kpo-platform.ceilingErrors" (list $name (printf "sizes.%s" $size) $asked $ceilings $remedy) | fromJsonArray) -}}
 {{- end -}}
 {{- $greatest := include "kpo-platform.ceilings" (dict "quota" dict "limits" $team.limits) | fromJsonArray -}}
-{{- $remedy := "raise it or lower the default" -}}
+{{- $remedy := "lower the default" -}}
 {{- $errors = concat $errors (include "kpo-platform.ceilingErrors" (list $name "limits.default" $team.limits.default $greatest $remedy) | fromJsonArray) -}}
 {{- end -}}
 {{- end -}}
@@ -48,7 +48,7 @@
 {{- $asked := get (index $ 2) $ceiling.resource -}}
 {{- if $asked -}}
 {{- if gt (include "kpo-platform.toMilli" $asked | float64) (include "kpo-platform.toMilli" $ceiling.most | float64) -}}
-{{- $errors = append $errors (printf "ERROR: teams.%s.%s asks for %s %s, but %s is %s; %s." (index $ 0) (index $ 1) $ceiling.resource $asked $ceiling.where $ceiling.most (index $ 4)) -}}
+{{- $errors = append $errors (printf "ERROR: teams.%s.%s has %s %s: %s is %s, so Kubernetes would reject the pods. Raise %s, or %s." (index $ 0) (index $ 1) $ceiling.resource $asked $ceiling.where $ceiling.most $ceiling.where (index $ 4)) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

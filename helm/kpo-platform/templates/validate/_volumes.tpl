@@ -11,13 +11,13 @@
 {{- $where := printf "teams.%s.volumes[%d]" $team $index -}}
 {{- $path := $volume.mountPath | trimSuffix "/" | default "/" -}}
 {{- if hasKey $taken $volume.name -}}
-{{- $errors = append $errors (printf "ERROR: %s has the name %s, which %s gives a volume of its own; choose another name." $where $volume.name (get $taken $volume.name)) -}}
+{{- $errors = append $errors (printf "ERROR: %s.name is %s: %s has a volume of the same name. Choose another name." $where $volume.name (get $taken $volume.name)) -}}
 {{- end -}}
 {{- if hasKey $names $volume.name -}}
-{{- $errors = append $errors (printf "ERROR: %s has the name %s, as volumes[%d] has; give each its own." $where $volume.name (int (get $names $volume.name))) -}}
+{{- $errors = append $errors (printf "ERROR: %s.name is %s: volumes[%d] has the same name. Choose another name." $where $volume.name (int (get $names $volume.name))) -}}
 {{- end -}}
 {{- if hasKey $paths $path -}}
-{{- $errors = append $errors (printf "ERROR: %s is mounted at %s, as volumes[%d] is; give each its own mountPath." $where $volume.mountPath (int (get $paths $path))) -}}
+{{- $errors = append $errors (printf "ERROR: %s.mountPath is %s: volumes[%d] has the same path. Choose another path." $where $volume.mountPath (int (get $paths $path))) -}}
 {{- end -}}
 {{- $_ := set $names $volume.name $index -}}
 {{- $_ := set $paths $path $index -}}
