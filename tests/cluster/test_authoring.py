@@ -1,4 +1,4 @@
-"""What authors of DAGs do without Airflow: pull the contract, lint, render, test, and run a pod from a laptop."""
+"""Commands for DAG authors without Airflow: pull the contract, lint, render, test, and run a pod from a laptop."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from stack.airflow_api import AirflowApi
 from stack.pod_watch import watch_pods
 from stack.release import Stack
 
-HOME, PERSON = "authoring", "author"
+NAMESPACE, AUTHOR = "authoring", "author"
 REFUSED = REPOSITORY / "tests" / "cluster" / "files" / "refused"
 DAG = DAGS / "authoring.py"
 
@@ -37,39 +37,39 @@ def test_the_pod_knows_its_stage(team_pods, stage):
 
 
 @dataclass(frozen=True)
-class Said:
-    """What a command said, and its exit code."""
+class CommandOutput:
+    """Output and exit code of a command."""
 
     code: int
     out: str
     err: str
 
 
-Speak = Callable[..., Said]
+PlatformCtl = Callable[..., CommandOutput]
 
 
 @pytest.fixture(scope="module")
-def person(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The kubeconfig of somebody who may do in team alpha's namespace what rbac/pod-launcher.yaml says, and no more."""
-    binding = f"{HOME}-{PERSON}"
-    stack.kubectl("create", "namespace", HOME)
+def author_kubeconfig(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A kubeconfig with the rights of rbac/pod-launcher.yaml in team alpha's namespace, and no others."""
+    binding = f"{NAMESPACE}-{AUTHOR}"
+    stack.kubectl("create", "namespace", NAMESPACE)
     try:
-        stack.kubectl("create", "serviceaccount", PERSON, "-n", HOME)
+        stack.kubectl("create", "serviceaccount", AUTHOR, "-n", NAMESPACE)
         role = stack.get("rolebindings", "-n", "team-alpha", "-l", "app.kubernetes.io/part-of=kpo-platform")
         (launcher,) = {
-            each["roleRef"]["name"] for each in role["items"] if each["roleRef"]["name"].endswith("pod-launcher")
+            item["roleRef"]["name"] for item in role["items"] if item["roleRef"]["name"].endswith("pod-launcher")
         }
-        words = ("create", "rolebinding", binding, "-n", "team-alpha", f"--serviceaccount={HOME}:{PERSON}")
+        words = ("create", "rolebinding", binding, "-n", "team-alpha", f"--serviceaccount={NAMESPACE}:{AUTHOR}")
         stack.kubectl(*words, f"--role={launcher}")
-        yield stack.write_account_kubeconfig(PERSON, HOME, tmp_path_factory.mktemp("person"))
+        yield stack.write_account_kubeconfig(AUTHOR, NAMESPACE, tmp_path_factory.mktemp("person"))
     finally:
         stack.kubectl("delete", "rolebinding", binding, "-n", "team-alpha", "--ignore-not-found")
-        stack.kubectl("delete", "namespace", HOME, "--ignore-not-found", timeout_s=120)
+        stack.kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", timeout_s=120)
 
 
 @pytest.fixture(scope="module")
 def contract(stack: Stack, programs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The contract, as `platformctl contract pull` saves it."""
+    """The contract as `platformctl contract pull` writes it."""
     file = tmp_path_factory.mktemp("contract") / "contract.json"
     words = (programs / "platformctl", "contract", "pull", "-o", file)
     subprocess.run(words, env={**os.environ, **stack.environment}, check=True, timeout=60)
@@ -77,39 +77,39 @@ def contract(stack: Stack, programs: Path, tmp_path_factory: pytest.TempPathFact
 
 
 @pytest.fixture(scope="module")
-def speak(programs: Path, contract: Path, tmp_path_factory: pytest.TempPathFactory) -> Speak:
-    """Runs platformctl where nothing leads to a cluster, with the contract that was pulled."""
+def platformctl(programs: Path, contract: Path, tmp_path_factory: pytest.TempPathFactory) -> PlatformCtl:
+    """Runs platformctl without access to a cluster, with the pulled contract."""
     env = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path_factory.mktemp("home")), "NO_COLOR": "1"}
 
-    def speaking(*words: str | Path) -> Said:
+    def run_platformctl(*words: str | Path) -> CommandOutput:
         argv = [programs / "platformctl", *words, "--contract", contract]
-        done = subprocess.run(argv, env=env, capture_output=True, text=True, timeout=180, check=False)
-        return Said(done.returncode, done.stdout, done.stderr)
+        process = subprocess.run(argv, env=env, capture_output=True, text=True, timeout=180, check=False)
+        return CommandOutput(process.returncode, process.stdout, process.stderr)
 
-    return speaking
+    return run_platformctl
 
 
-def test_the_contract_is_saved_as_the_chart_published_it(contract: Path, stack: Stack):
+def test_pulled_contract_equals_the_published_one(contract: Path, stack: Stack):
     assert json.loads(contract.read_text()) == stack.read_contract()
 
 
-def test_the_samples_have_no_findings(speak: Speak):
-    said = speak("lint", REPOSITORY / "dags")
-    assert (said.code, said.out, said.err.splitlines()[-1]) == (0, "", "0 findings in 10 DAG files.")
+def test_samples_have_no_findings(platformctl: PlatformCtl):
+    output = platformctl("lint", REPOSITORY / "dags")
+    assert (output.code, output.out, output.err.splitlines()[-1]) == (0, "", "0 findings in 10 DAG files.")
 
 
-def test_everything_that_is_refused_is_found_with_file_and_line(speak: Speak, tmp_path: Path):
+def test_every_refused_task_is_reported_with_file_and_line(platformctl: PlatformCtl, tmp_path: Path):
     bad = (REFUSED / "alpha" / "bad.py").read_text()
     (tmp_path / "alpha").mkdir()
     (tmp_path / "alpha" / "bad.py").write_text(bad)
     (tmp_path / "alpha" / "broken.py").write_text("this is no Python\n\nfrom airflow.sdk import DAG\n")
-    said = speak("lint", tmp_path, "-o", "json")
-    found = [
-        (Path(each["file"]).name, each["object"], each["code"], each["line"])
-        for each in json.loads(said.out)["findings"]
+    output = platformctl("lint", tmp_path, "-o", "json")
+    actual = [
+        (Path(item["file"]).name, item["object"], item["code"], item["line"])
+        for item in json.loads(output.out)["findings"]
     ]
-    assert said.code == 1
-    assert found == [
+    assert output.code == 1
+    assert actual == [
         ("bad.py", "task typo", "KPO-ARG001", _line(bad, "startup_timout_seconds")),
         ("bad.py", "task elsewhere", "KPO-TEAM002", _line(bad, 'team="beta"')),
         ("bad.py", "task size", "KPO-TEAM001", _line(bad, 'size="hueg"')),
@@ -128,8 +128,8 @@ def _line(text: str, words: str) -> int:
 
 
 @pytest.fixture(scope="module")
-def sent(stack: Stack, airflow: AirflowApi) -> Iterator[tuple[Run, dict[str, dict[str, Any]]]]:
-    """A run of the DAG, and the pods that Airflow sent in it, by task and map index."""
+def airflow_pods(stack: Stack, airflow: AirflowApi) -> Iterator[tuple[Run, dict[str, dict[str, Any]]]]:
+    """A run of the DAG, and the pods that Airflow created for it, by task and map index."""
     push_dag(stack, airflow, "alpha", "authoring.py", "authoring")
     with watch_pods(stack) as seen:
         run = Run(stack, airflow, "authoring", airflow.trigger_run("authoring"))
@@ -143,30 +143,32 @@ def sent(stack: Stack, airflow: AirflowApi) -> Iterator[tuple[Run, dict[str, dic
 
 
 @pytest.mark.parametrize("kind", ["count", "many", "each0", "each1", "stock", "function"])
-def test_what_render_shows_is_what_airflow_sends(
-    speak: Speak, stack: Stack, sent: tuple[Run, dict[str, dict[str, Any]]], kind: str
+def test_rendered_pod_equals_the_pod_that_airflow_creates(
+    platformctl: PlatformCtl, stack: Stack, airflow_pods: tuple[Run, dict[str, dict[str, Any]]], kind: str
 ):
-    run, pods = sent
+    run, pods = airflow_pods
     task, index = kind.rstrip("01"), kind[-1] if kind[-1] in "01" else ""
     more = ("--map-index", index) if index else ()
-    said = speak(
+    output = platformctl(
         "render", DAG, task, "--team", "alpha", "--run-id", run.id, "--xcom", 'count={"rows": 12}', "-o", "json", *more
     )
-    assert said.code == 0, said.err
-    stored = stack.kubectl("create", "--dry-run=server", "-o", "json", "-f", "-", stdin=said.out)
-    shown, found = _flat(_comparable(json.loads(stored))), _flat(_comparable(pods[kind]))
+    assert output.code == 0, output.err
+    stored = stack.kubectl("create", "--dry-run=server", "-o", "json", "-f", "-", stdin=output.out)
+    rendered, actual = _flat(_comparable(json.loads(stored))), _flat(_comparable(pods[kind]))
     assert {
-        each: (shown.get(each), found.get(each)) for each in shown | found if shown.get(each) != found.get(each)
+        item: (rendered.get(item), actual.get(item))
+        for item in rendered | actual
+        if rendered.get(item) != actual.get(item)
     } == {}
 
 
 def _comparable(pod: dict[str, Any]) -> dict[str, Any]:
-    """A pod without what differs with every pod: its name's suffix, its trace, its place, the mark of its end."""
+    """Return a pod without fields that differ between pods: name suffix, trace, node, end mark."""
     meta, spec = pod["metadata"], dict(pod["spec"])
     spec.pop("nodeName", None)
     spec["containers"] = [
-        {**each, "env": [one for one in each.get("env", []) if one["name"] != "TRACEPARENT"]}
-        for each in spec["containers"]
+        {**item, "env": [entry for entry in item.get("env", []) if entry["name"] != "TRACEPARENT"]}
+        for item in spec["containers"]
     ]
     labels = {
         key: value
@@ -179,90 +181,92 @@ def _comparable(pod: dict[str, Any]) -> dict[str, Any]:
 
 
 def _flat(value: Any, path: str = "") -> dict[str, Any]:
-    """Every value by its path, so that a difference is told by its name."""
+    """Return every value by its path, so that differences are named."""
     if not isinstance(value, dict | list) or not value:
         return {path: value}
     inner = value.items() if isinstance(value, dict) else enumerate(value)
-    return {name: one for key, each in inner for name, one in _flat(each, f"{path}.{key}").items()}
+    return {name: entry for key, item in inner for name, entry in _flat(item, f"{path}.{key}").items()}
 
 
-def test_the_fixture_gives_tests_of_dags_their_pods(contract: Path, tmp_path: Path):
+def test_fixture_renders_pods_in_tests_of_dags(contract: Path, tmp_path: Path):
     (tmp_path / "conftest.py").write_text('pytest_plugins = ["kpo_platform.testing"]\n')
     (tmp_path / "test_dags.py").write_text(f"DAG = {str(DAG)!r}\n{TESTS}")
     env = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "KPO_PLATFORM_CONTRACT": str(contract)}
     words = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)]
-    done = subprocess.run(words, env=env, cwd=tmp_path, capture_output=True, text=True, timeout=180, check=False)
-    assert done.returncode == 1, done.stdout
-    assert "AssertionError: assert 'prod' == 'test'" in done.stdout, done.stdout
-    assert "1 failed, 1 passed" in done.stdout, done.stdout
+    process = subprocess.run(words, env=env, cwd=tmp_path, capture_output=True, text=True, timeout=180, check=False)
+    assert process.returncode == 1, process.stdout
+    assert "AssertionError: assert 'prod' == 'test'" in process.stdout, process.stdout
+    assert "1 failed, 1 passed" in process.stdout, process.stdout
 
 
 @pytest.fixture
-def run(programs: Path, person: Path, contract: Path, tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
-    """Starts `platformctl run` as the person."""
-    env = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "NO_COLOR": "1", "KUBECONFIG": str(person)}
+def run(
+    programs: Path, author_kubeconfig: Path, contract: Path, tmp_path: Path
+) -> Callable[..., subprocess.Popen[str]]:
+    """Starts `platformctl run` as the author."""
+    env = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "NO_COLOR": "1", "KUBECONFIG": str(author_kubeconfig)}
 
-    def running(task: str, *more: str, team: str = "alpha") -> subprocess.Popen[str]:
+    def start_run(task: str, *more: str, team: str = "alpha") -> subprocess.Popen[str]:
         words = [programs / "platformctl", "run", DAG, task, "--team", team, "--contract", contract, *more]
         pipe = subprocess.PIPE
         return subprocess.Popen(words, env=env, text=True, stdout=pipe, stderr=pipe)
 
-    return running
+    return start_run
 
 
 Start = Callable[..., subprocess.Popen[str]]
 
 
-def test_a_pod_runs_now_as_the_person_who_asked_and_gives_its_log_and_result(run: Start, stack: Stack):
+def test_pod_runs_as_its_author_and_returns_log_and_result(run: Start, stack: Stack):
     process = run("count", "-o", "json")
     out, err = process.communicate(timeout=180)
     assert process.returncode == 0, err
-    told = json.loads(out)
-    name = told["pod"]["name"]
-    where = {"namespace": "team-alpha", "name": name}
-    assert told == {"pod": where, "state": "success", "why": "", "result": {"rows": 12}}
+    result = json.loads(out)
+    name = result["pod"]["name"]
+    pod_reference = {"namespace": "team-alpha", "name": name}
+    assert result == {"pod": pod_reference, "state": "success", "why": "", "result": {"rows": 12}}
     assert "[base] counted" in err.splitlines()
-    assert _creators(name) == {f"system:serviceaccount:{HOME}:{PERSON}"}
+    assert _creators(name) == {f"system:serviceaccount:{NAMESPACE}:{AUTHOR}"}
     _wait_until_gone(stack, name)
 
 
 def _creators(name: str) -> set[str]:
-    """Who created the pod of this name, as the API server's audit log tells."""
+    """Return the users that created the pod of a name, from the API server's audit log."""
     events = (
         json.loads(line)
         for line in default_paths().audit_log.read_text(errors="replace").splitlines()
         if f'"{name}"' in line
     )
-    return {each["user"]["username"] for each in events if each["verb"] == "create" and _is_pod(each["objectRef"])}
+    return {item["user"]["username"] for item in events if item["verb"] == "create" and _is_pod(item["objectRef"])}
 
 
-def _is_pod(what: dict[str, Any]) -> bool:
-    return what["resource"] == "pods" and not what.get("subresource")
+def _is_pod(reference: dict[str, Any]) -> bool:
+    return reference["resource"] == "pods" and not reference.get("subresource")
 
 
 def _wait_until_gone(stack: Stack, name: str) -> None:
     def probe() -> None:
-        if left := stack.kubectl("get", "pod", name, "-n", "team-alpha", "--ignore-not-found", "-o", "name"):
-            raise NotYet(left)
+        if remaining := stack.kubectl("get", "pod", name, "-n", "team-alpha", "--ignore-not-found", "-o", "name"):
+            raise NotYet(remaining)
 
-    wait_for(f"pod {name} to be gone", probe, deadline_s=60, interval_s=1)
+    wait_for(f"pod {name} to be deleted", probe, deadline_s=60, interval_s=1)
 
 
-def test_a_program_that_fails_is_told_with_its_last_words(run: Start):
+def test_failed_program_is_reported_with_its_last_line(run: Start):
     process = run("fails")
     out, err = process.communicate(timeout=180)
     assert process.returncode == 1, err
     assert out.startswith("✗ team-alpha/fails-") and "returned a failure. no such table" in out, out
 
 
-def test_ctrl_c_removes_the_pod(run: Start, stack: Stack):
+def test_ctrl_c_deletes_the_pod(run: Start, stack: Stack):
     process = run("runs_on")
     assert process.stderr is not None
-    heard = ""
-    while "[base] started" not in heard:
+    output = ""
+    while "[base] started" not in output:
         line = process.stderr.readline()
-        assert line, heard
-        heard += line
+        assert line, output
+        output += line
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=90)
     name = out.removeprefix("✗ team-alpha/").partition(":")[0]
@@ -270,7 +274,7 @@ def test_ctrl_c_removes_the_pod(run: Start, stack: Stack):
     _wait_until_gone(stack, name)
 
 
-def test_a_pod_that_does_not_end_in_time_is_removed(run: Start, stack: Stack):
+def test_pod_is_deleted_after_a_timeout(run: Start, stack: Stack):
     process = run("runs_on", "--timeout", "40")
     out, err = process.communicate(timeout=180)
     name = out.removeprefix("✗ team-alpha/").partition(":")[0]
@@ -279,9 +283,9 @@ def test_a_pod_that_does_not_end_in_time_is_removed(run: Start, stack: Stack):
     _wait_until_gone(stack, name)
 
 
-def test_who_has_no_rights_in_the_teams_namespace_is_told_which(run: Start):
+def test_missing_right_in_the_team_namespace_is_reported(run: Start):
     process = run("fails", team="beta")
     out, err = process.communicate(timeout=180)
     assert (process.returncode, out) == (3, "")
-    said = "You may not run the pod; ask for the rights of rbac/pod-launcher.yaml in the team's namespace. pods is "
-    assert err.splitlines()[-1].startswith(f"Error: {said}"), err
+    output = "You may not run the pod; ask for the rights of rbac/pod-launcher.yaml in the team's namespace. pods is "
+    assert err.splitlines()[-1].startswith(f"Error: {output}"), err

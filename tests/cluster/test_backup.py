@@ -15,7 +15,7 @@ from stack.release import Stack
 BEFORE = "SELECT datname FROM pg_database WHERE datname LIKE 'airflow\\_before\\_%'"
 
 
-def test_a_restored_database_is_as_it_was_when_it_was_backed_up(stack: Stack, airflow: AirflowApi, tmp_path: Path):
+def test_restored_database_equals_the_backup(stack: Stack, airflow: AirflowApi, tmp_path: Path):
     history = run_short_dag(stack, airflow)
     airflow.post("variables", {"key": "backup", "value": "kept"})
     before = read_persistent_state(stack, airflow, history)

@@ -1,4 +1,4 @@
-"""platformctl bootstrap on the cluster: what it made is there, and a second run changes nothing."""
+"""platformctl bootstrap on the cluster: its objects exist, and a second run changes nothing."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from stack.release import Stack
 TEAMS = ["alpha", "beta"]
 
 
-def test_a_second_run_changes_nothing(stack: Stack, programs: Path):
+def test_second_run_changes_nothing(stack: Stack, programs: Path):
     words = [programs / "platformctl", "bootstrap", "--dry-run", "--detailed-exitcode", "-o", "json"]
     plan = json.loads(capture_output(words, env=stack.environment, timeout_s=120))
     assert {action["action"] for action in plan["actions"]} == {"unchanged"}
@@ -42,7 +42,7 @@ def test_each_team_has_its_claim(stack: Stack, team: str):
     assert claim["metadata"]["labels"]["app.kubernetes.io/managed-by"] == "platformctl"
 
 
-def test_airflow_has_the_connection_with_a_sidecar_that_a_restricted_namespace_takes(airflow: AirflowApi):
+def test_connection_has_a_sidecar_that_restricted_allows(airflow: AirflowApi):
     connection = airflow.get("connections/k8s_default")
     extra = json.loads(connection["extra"])
     assert connection["conn_type"] == "kubernetes"
@@ -57,22 +57,22 @@ ROLES = {
     "bootstrap-operator-release": ("airflow",),
     "bootstrap-operator-cluster": (),
 }
-"""The roles that docs/bootstrap.md tells to bind, and where."""
+"""The roles that docs/bootstrap.md binds, and their namespaces."""
 
 
 @pytest.fixture(scope="module")
 def operator(stack: Stack, namespace_factory: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The kubeconfig of somebody who has the rights of rbac/bootstrap-operator*.yaml and no others."""
-    home = str(namespace_factory("bootstrap-operator").name)
-    apply(stack, "create", "serviceaccount", "operator", "-n", home)
+    """A kubeconfig with the rights of rbac/bootstrap-operator*.yaml and no others."""
+    namespace = str(namespace_factory("bootstrap-operator").name)
+    apply(stack, "create", "serviceaccount", "operator", "-n", namespace)
     for role, namespaces in ROLES.items():
         stack.kubectl("apply", "-f", REPOSITORY / "rbac" / f"{role}.yaml")
-        who = (role, f"--clusterrole={role}", f"--serviceaccount={home}:operator")
+        subjects = (role, f"--clusterrole={role}", f"--serviceaccount={namespace}:operator")
         for namespace in namespaces:
-            apply(stack, "create", "rolebinding", *who, "-n", namespace)
+            apply(stack, "create", "rolebinding", *subjects, "-n", namespace)
         if not namespaces:
-            apply(stack, "create", "clusterrolebinding", *who)
-    yield stack.write_account_kubeconfig("operator", home, tmp_path_factory.mktemp("operator"))
+            apply(stack, "create", "clusterrolebinding", *subjects)
+    yield stack.write_account_kubeconfig("operator", namespace, tmp_path_factory.mktemp("operator"))
     for role, namespaces in ROLES.items():
         stack.kubectl("delete", "clusterrole,clusterrolebinding", role, "--ignore-not-found")
         for namespace in namespaces:
@@ -80,17 +80,17 @@ def operator(stack: Stack, namespace_factory: Any, tmp_path_factory: pytest.Temp
 
 
 def apply(stack: Stack, *words: str) -> None:
-    """Run `kubectl create …` so that it may have been run before."""
+    """Run `kubectl create …` idempotently."""
     stack.kubectl("apply", "-f", "-", stdin=stack.kubectl(*words, "--dry-run=client", "-o", "json"))
 
 
-def test_the_rights_of_the_bootstrap_operator_suffice(stack: Stack, programs: Path, operator: Path):
-    """Nothing uses team beta's claim and nothing is in it, so it can be made anew."""
+def test_bootstrap_operator_has_sufficient_rights(stack: Stack, programs: Path, operator: Path):
+    """Recreates team beta's claim, which is empty and not in use."""
     stack.kubectl("delete", "pvc", "data", "-n", "team-beta", "--wait=true")
     words = [programs / "platformctl", "bootstrap", "--yes", "-o", "json"]
     result = json.loads(capture_output(words, env={"KUBECONFIG": str(operator)}, timeout_s=120))
-    made = [action["target"] for action in result["actions"] if action["action"] == "create"]
-    assert (result["applied"], made) == (
+    created = [action["target"] for action in result["actions"] if action["action"] == "create"]
+    assert (result["applied"], created) == (
         True,
         [{"kind": "PersistentVolumeClaim", "namespace": "team-beta", "name": "data"}],
     )
@@ -107,32 +107,32 @@ def test_the_rights_of_the_bootstrap_operator_suffice(stack: Stack, programs: Pa
         "delete secret regcred",
     ],
 )
-def test_of_a_teams_secrets_only_its_registrys_is_for_the_bootstrap_operator(stack: Stack, operator: Path, words: str):
+def test_bootstrap_operator_has_rights_on_the_pull_secret_only(stack: Stack, operator: Path, words: str):
     own = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "own", "namespace": "team-alpha"}}
     stack.kubectl("apply", "-f", "-", stdin=json.dumps(own))
     try:
         with pytest.raises(CommandError, match=r"secrets.* is forbidden: .* cannot"):
-            space = ("-n", "team-alpha", "--kubeconfig", operator)
-            stack.kubectl(*words.split(), *space, stdin=json.dumps({**own, "stringData": {"key": "value"}}))
+            options = ("-n", "team-alpha", "--kubeconfig", operator)
+            stack.kubectl(*words.split(), *options, stdin=json.dumps({**own, "stringData": {"key": "value"}}))
     finally:
         stack.kubectl("delete", "secret", "own", "-n", "team-alpha")
 
 
-def test_a_missing_right_is_named_and_nothing_is_written(stack: Stack, programs: Path, operator: Path):
+def test_missing_right_is_named_and_nothing_is_written(stack: Stack, programs: Path, operator: Path):
     words = [programs / "platformctl", "bootstrap", "--yes"]
     stack.kubectl("delete", "pvc", "data", "-n", "team-beta", "--wait=true")
     stack.kubectl("delete", "rolebinding", "bootstrap-operator", "-n", "team-beta")
     try:
-        with pytest.raises(CommandError) as refusal:
+        with pytest.raises(CommandError) as error:
             capture_output(words, env={"KUBECONFIG": str(operator)}, timeout_s=120)
-        left = [each["metadata"]["name"] for each in stack.get("pvc,leases", "-n", "team-beta")["items"]]
-        left += [each["metadata"]["name"] for each in stack.get("leases", "-n", "airflow")["items"]]
+        remaining = [item["metadata"]["name"] for item in stack.get("pvc,leases", "-n", "team-beta")["items"]]
+        remaining += [item["metadata"]["name"] for item in stack.get("leases", "-n", "airflow")["items"]]
     finally:
         capture_output(words, env=stack.environment, timeout_s=120)
-    assert left == []
+    assert remaining == []
     assert stack.get("pvc", "data", "-n", "team-beta")["status"]["phase"] == "Pending"
-    assert refusal.value.code == 3
+    assert error.value.code == 3
     assert (
         "You may not get secrets/regcred in namespace team-beta; ask for the rights of rbac/bootstrap-operator.yaml. "
-        in refusal.value.output
+        in error.value.output
     )

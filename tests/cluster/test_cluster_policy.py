@@ -1,4 +1,4 @@
-"""The cluster policy: DAGs with the stock operator gain without an edit, and none reaches another team."""
+"""The cluster policy: DAGs with the stock operator run for their team without changes, and for no other team."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ BETA_POD = "metadata: {namespace: team-beta}\nspec: {containers: [{name: base}]}
 
 REFUSED = "namespace is 'team-beta', but team 'alpha' has 'team-alpha'"
 
-AIMS = {
+REFERENCES = {
     "argument": 'namespace="team-beta"',
     "full_spec": 'full_pod_spec=models.V1Pod(metadata=models.V1ObjectMeta(namespace="team-beta"))',
     "template": 'pod_template_dict={"metadata": {"namespace": "team-beta"}}',
     "file": 'pod_template_file=str(Path(__file__).with_name("beta_pod.yaml"))',
 }
-"""Ways to aim at another team that show when the DAG is read: argument → how it is written."""
+"""References to another team that are known at parse time: argument → code."""
 
 DAG = """
 from pathlib import Path
@@ -43,7 +43,7 @@ with DAG("aims_by_expansion", schedule=None):
 
 @pytest.fixture(scope="module")
 def unchanged(stack: Stack, airflow: AirflowApi) -> tuple[Run, list[dict[str, Any]]]:
-    """A finished run of a DAG that knows nothing of teams, and its pods."""
+    """A finished run of a DAG without team settings, and its pods."""
     push_dag(stack, airflow, "alpha", "stock_operator.py", "stock_unchanged")
     with watch_pods(stack) as seen:
         run = Run(stack, airflow, "stock_unchanged", airflow.trigger_run("stock_unchanged"))
@@ -52,11 +52,11 @@ def unchanged(stack: Stack, airflow: AirflowApi) -> tuple[Run, list[dict[str, An
     return run, pods
 
 
-def test_a_dag_with_the_stock_operator_runs_in_its_teams_namespace_as_its_teams_account(
+def test_stock_operator_runs_in_its_team_namespace_and_account(
     unchanged: tuple[Run, list[dict[str, Any]]],
 ):
     run, pods = unchanged
-    found = {
+    placements = {
         (
             pod["metadata"]["labels"]["task_id"],
             pod["metadata"]["namespace"],
@@ -68,19 +68,19 @@ def test_a_dag_with_the_stock_operator_runs_in_its_teams_namespace_as_its_teams_
         )
         for pod in pods
     }
-    assert found == {
+    assert placements == {
         (task, "team-alpha", "team-pod", False, "alpha", "alpha", "256Mi") for task in ("hello", "each", "double")
     }
     assert run.airflow.read_xcom(run.dag, run.id, "double") == 84
 
 
-def test_its_tasks_run_in_the_teams_pool(unchanged: tuple[Run, list[dict[str, Any]]]):
+def test_stock_operator_tasks_run_in_the_team_pool(unchanged: tuple[Run, list[dict[str, Any]]]):
     run, _ = unchanged
     pools = {task["task_id"]: task["pool"] for task in run.airflow.list_task_instances(run.dag, run.id)}
     assert pools == {"hello": "team-alpha", "each": "team-alpha", "double": "team-alpha"}
 
 
-def test_what_the_policy_did_stands_once_in_the_tasks_log(unchanged: tuple[Run, list[dict[str, Any]]]):
+def test_applied_policy_is_logged_once(unchanged: tuple[Run, list[dict[str, Any]]]):
     run, _ = unchanged
     sentence = (
         "Cluster policy: this task runs for team 'alpha', with namespace team-alpha, service account team-pod, pool "
@@ -89,15 +89,15 @@ def test_what_the_policy_did_stands_once_in_the_tasks_log(unchanged: tuple[Run, 
     assert run.read_log("hello").count(sentence) == 1
 
 
-def test_a_dag_that_aims_at_another_team_is_refused_when_it_is_read(stack: Stack, airflow: AirflowApi):
-    files = {f"aims_by_{name}.py": DAG.format(name=name, argument=argument) for name, argument in AIMS.items()}
+def test_reference_to_another_team_is_refused_at_parse_time(stack: Stack, airflow: AirflowApi):
+    files = {f"aims_by_{name}.py": DAG.format(name=name, argument=argument) for name, argument in REFERENCES.items()}
     files["aims_by_expansion.py"] = MAPPED
     url = f"git://{stack.service_address('git-server', 'git')}/alpha.git"
-    push_files(url, {**files, "beta_pod.yaml": BETA_POD}, "Aim at team beta")
+    push_files(url, {**files, "beta_pod.yaml": BETA_POD}, "Refer to team beta")
     try:
         refused = wait_for("Airflow to refuse every file", lambda: _refused(airflow, set(files)), deadline_s=120)
     finally:
-        push_files(url, dict.fromkeys(files, ""), "Aim no more")
+        push_files(url, dict.fromkeys(files, ""), "Remove references to team beta")
     for file in files:
         assert REFUSED in refused[file], refused[file]
 
@@ -109,9 +109,9 @@ def _refused(airflow: AirflowApi, files: set[str]) -> dict[str, str]:
     return errors
 
 
-def test_a_task_whose_aim_shows_late_is_refused_by_the_gate_and_not_tried_again(stack: Stack, airflow: AirflowApi):
+def test_templated_reference_to_another_team_fails_without_retry(stack: Stack, airflow: AirflowApi):
     url = f"git://{stack.service_address('git-server', 'git')}/alpha.git"
-    push_files(url, {"beta_pod.yaml": BETA_POD}, "A pod of beta's")
+    push_files(url, {"beta_pod.yaml": BETA_POD}, "Add a pod template for team beta")
     push_dag(stack, airflow, "alpha", "aims_late.py", "aims_late")
     with watch_pods(stack) as seen:
         run = Run(stack, airflow, "aims_late", airflow.trigger_run("aims_late"))

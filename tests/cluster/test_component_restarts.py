@@ -1,6 +1,6 @@
-"""Every pod of Airflow is killed in turn while tasks run: nothing is lost, nothing runs twice.
+"""Every pod of Airflow is killed while tasks run: no task is lost, and none runs twice.
 
-One story: the run of the first chapter goes on through all of them and ends in the last one.
+The tests share one run, which continues through all of them and ends in the last one.
 """
 
 from __future__ import annotations
@@ -32,77 +32,79 @@ from stack.release import NAMESPACE, Stack
 
 
 @pytest.fixture
-def one_sync(stack: Stack, airflow: AirflowApi) -> Iterator[LongRun]:
-    """A task that waits in a worker, alone."""
+def sync_run(stack: Stack, airflow: AirflowApi) -> Iterator[LongRun]:
+    """A run with a single task, which waits in a worker."""
     wait_until_stable(stack)
-    it = start_long_run(stack, airflow, "long_tasks_sync")
-    yield it
+    long_run = start_long_run(stack, airflow, "long_tasks_sync")
+    yield long_run
     wait_until_stable(stack)
-    it.fail_run()
+    long_run.fail_run()
 
 
-def test_a_scheduler_that_is_asked_to_stop_waits_for_its_tasks(stack: Stack, one_sync: LongRun):
+def test_terminating_scheduler_waits_for_its_tasks(stack: Stack, sync_run: LongRun):
     name, uid = read_component_pods(stack)["scheduler"]
     stack.kubectl("delete", "pod", "-n", NAMESPACE, name, "--wait=false")
-    wait_for("the scheduler to wait for its tasks", lambda: waits(stack, name), deadline_s=60)
-    one_sync.finish_tasks()
-    assert one_sync.run.wait_for_end() == "success", one_sync.task_states()
-    assert one_sync.run.read_log("sync").count("Building pod") == 1
+    wait_for("the scheduler to wait for its tasks", lambda: check_waiting(stack, name), deadline_s=60)
+    sync_run.finish_tasks()
+    assert sync_run.run.wait_for_end() == "success", sync_run.task_states()
+    assert sync_run.run.read_log("sync").count("Building pod") == 1
     assert read_component_pods(stack).get("scheduler") != (name, uid)
 
 
-def waits(stack: Stack, scheduler: str) -> None:
+def check_waiting(stack: Stack, scheduler: str) -> None:
     log = stack.kubectl("logs", "-n", NAMESPACE, scheduler, "-c", "scheduler", "--tail=50")
     if "waiting for running tasks to finish" not in log:
         raise NotYet(log[-500:])
 
 
-def test_a_task_that_ends_while_the_api_server_is_away_tells_when_it_is_back(stack: Stack, one_sync: LongRun):
+def test_task_that_ends_without_api_server_reports_later(stack: Stack, sync_run: LongRun):
     kill_component_pod(stack, "api-server")
-    one_sync.finish_tasks()
+    sync_run.finish_tasks()
     wait_for_component(stack, "api-server")
-    assert one_sync.run.wait_for_end() == "success", one_sync.task_states()
-    assert (one_sync.task_states()[SYNC], one_sync.run.read_log("sync").count("Building pod")) == (("success", 1), 1)
+    assert sync_run.run.wait_for_end() == "success", sync_run.task_states()
+    assert (sync_run.task_states()[SYNC], sync_run.run.read_log("sync").count("Building pod")) == (("success", 1), 1)
 
 
 @dataclass(frozen=True)
-class Story:
-    """What the chapters share."""
+class LongRunStory:
+    """State that the tests share."""
 
     stack: Stack
     airflow: AirflowApi
-    seen: ObservedPods
+    observed: ObservedPods
     history: Run
     before: dict[str, Any]
     long_run: LongRun
 
 
 @pytest.fixture(scope="module")
-def story(stack: Stack, airflow: AirflowApi) -> Iterator[Story]:
+def story(stack: Stack, airflow: AirflowApi) -> Iterator[LongRunStory]:
     history = run_short_dag(stack, airflow)
-    with watch_pods(stack) as seen:
+    with watch_pods(stack) as observed:
         long_run = start_long_run(stack, airflow)
         try:
-            yield Story(stack, airflow, seen, history, read_persistent_state(stack, airflow, history), long_run)
+            yield LongRunStory(
+                stack, airflow, observed, history, read_persistent_state(stack, airflow, history), long_run
+            )
         finally:
             wait_until_stable(stack)
             long_run.fail_run()
 
 
 @pytest.mark.parametrize("component", ["triggerer", "dag-processor", "postgresql", "api-server", "scheduler"])
-def test_a_component_is_killed_and_the_tasks_pods_run_on(story: Story, component: str):
+def test_pods_survive_the_kill_of_a_component(story: LongRunStory, component: str):
     kill_component_pod(story.stack, component)
     wait_until_stable(story.stack)
     assert story.long_run.running_pods() == story.long_run.uids
     assert wait_for_persistent_state(story.stack, story.airflow, story.history) == story.before
 
 
-def test_the_task_in_the_killed_worker_takes_its_pod_up_again(story: Story):
+def test_task_of_a_killed_worker_adopts_its_pod(story: LongRunStory):
     story.long_run.wait_for_sync(2)
     assert story.long_run.running_pods() == story.long_run.uids
 
 
-def test_all_tasks_end_well_in_their_first_pod_with_their_results(story: Story):
+def test_all_tasks_succeed_in_their_first_pod(story: LongRunStory):
     story.long_run.finish_tasks()
     run = story.long_run.run
     assert run.wait_for_end() == "success", story.long_run.task_states()
@@ -110,13 +112,15 @@ def test_all_tasks_end_well_in_their_first_pod_with_their_results(story: Story):
     assert {
         task: number for task, (_, number) in story.long_run.task_states().items() if task[0] != "sync"
     } == dict.fromkeys(TASKS - {SYNC}, 1)
-    assert story.long_run.observed_pod_uids(story.seen) == {task: {uid} for task, uid in story.long_run.uids.items()}
+    assert story.long_run.observed_pod_uids(story.observed) == {
+        task: {uid} for task, uid in story.long_run.uids.items()
+    }
     for task in ("sync", "deferred"):
         assert run.airflow.read_xcom("long_tasks", run.id, task) == {
             "pod": run.airflow.read_xcom("long_tasks", run.id, task, "pod_name")
         }
 
 
-def test_the_log_from_before_and_after_is_there(story: Story):
+def test_log_contains_lines_from_before_and_after(story: LongRunStory):
     log = story.long_run.run.read_log("deferred")
-    assert [log.count(words) for words in ("Building pod", "began", "ended")] == [1, 1, 1]
+    assert [log.count(marker) for marker in ("Building pod", "began", "ended")] == [1, 1, 1]

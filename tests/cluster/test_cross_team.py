@@ -1,4 +1,4 @@
-"""A DAG in team alpha's repository that aims at team beta is refused, whichever way it aims; beta gets no pod."""
+"""DAGs in team alpha's repository that refer to team beta in any way are refused; beta gets no pod."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ from kpo_platform import TeamPodOperator
 with DAG("{name}", schedule=None, params={{"aim": "team-beta"}}, default_args={{"retries": 2}}):
     TeamPodOperator(task_id="run", image="busybox:1.35", cmds=["true"], {aim})
 """
-ELSEWHERE = '{"metadata": {"namespace": "team-beta"}}'
-AIMS = {
+BETA_POD = '{"metadata": {"namespace": "team-beta"}}'
+REFERENCES = {
     "argument": 'team="beta"',
     "namespace": 'namespace="team-beta"',
-    "override": f"pod_override={ELSEWHERE}",
-    "template": f"pod_template_dict={ELSEWHERE}",
+    "override": f"pod_override={BETA_POD}",
+    "template": f"pod_template_dict={BETA_POD}",
     "trigger": 'trigger_kwargs={"namespace": "team-beta"}',
 }
-RENDERED = 'pod_override={"metadata": {"namespace": "{{ params.aim }}"}}'
+TEMPLATED = 'pod_override={"metadata": {"namespace": "{{ params.aim }}"}}'
 
-ASK = "leave it out, or ask the platform team to change the team's values."
-IS_ANOTHER = f"namespace is 'team-beta', but team 'alpha' has 'team-alpha': {ASK}"
-SENTENCES = {
+FIX = "leave it out, or ask the platform team to change the team's values."
+OTHER_NAMESPACE = f"namespace is 'team-beta', but team 'alpha' has 'team-alpha': {FIX}"
+MESSAGES = {
     "argument": "The task wants to run for team 'beta', but its DAG lies in the bundle or folder of team 'alpha': "
     "leave out team=, or move the DAG to team 'beta'.",
-    "namespace": f"namespace='team-beta' was given, but team 'alpha' has 'team-alpha': {ASK}",
-    "override": IS_ANOTHER,
-    "template": IS_ANOTHER,
+    "namespace": f"namespace='team-beta' was given, but team 'alpha' has 'team-alpha': {FIX}",
+    "override": OTHER_NAMESPACE,
+    "template": OTHER_NAMESPACE,
     "trigger": "trigger_kwargs has 'namespace', but what became of which pod is for the trigger to say: leave "
     "'namespace' out.",
 }
@@ -44,36 +44,37 @@ SENTENCES = {
 
 @pytest.fixture(scope="module")
 def version(stack: Stack) -> Iterator[str]:
-    """The commit of alpha's repository that has one DAG per aim; they are emptied afterwards."""
-    files = {f"foreign_{name}.py": DAG.format(name=f"foreign_{name}", aim=aim) for name, aim in AIMS.items()}
-    files["foreign_rendered.py"] = DAG.format(name="foreign_rendered", aim=RENDERED)
+    """The commit of alpha's repository with one DAG per kind of reference; the DAGs are emptied afterwards."""
+    files = {
+        f"foreign_{name}.py": DAG.format(name=f"foreign_{name}", aim=reference)
+        for name, reference in REFERENCES.items()
+    }
+    files["foreign_rendered.py"] = DAG.format(name="foreign_rendered", aim=TEMPLATED)
     repository = f"git://{stack.service_address('git-server', 'git')}/alpha.git"
     try:
-        yield push_files(repository, files, "Aim at another team")
+        yield push_files(repository, files, "Refer to another team")
     finally:
-        push_files(repository, dict.fromkeys(files, ""), "Aim at nobody")
+        push_files(repository, dict.fromkeys(files, ""), "Remove references to another team")
 
 
-def test_what_is_known_when_the_dag_is_read_is_refused_with_its_sentence(airflow: AirflowApi, version: str):
+def test_reference_known_at_parse_time_is_an_import_error(airflow: AirflowApi, version: str):
     def probe() -> dict[str, str]:
         errors = airflow.get("importErrors")["import_errors"]
-        found = {error["filename"]: error["stack_trace"].strip().splitlines()[-1] for error in errors}
-        ours = {name: found[f"foreign_{name}.py"] for name in AIMS if f"foreign_{name}.py" in found}
-        if ours.keys() != AIMS.keys():
-            raise NotYet(f"import errors of {', '.join(found) or 'no file'}")
-        return ours
+        messages = {error["filename"]: error["stack_trace"].strip().splitlines()[-1] for error in errors}
+        own_errors = {name: messages[f"foreign_{name}.py"] for name in REFERENCES if f"foreign_{name}.py" in messages}
+        if own_errors.keys() != REFERENCES.keys():
+            raise NotYet(f"import errors of {', '.join(messages) or 'no file'}")
+        return own_errors
 
-    found = wait_for("Airflow to refuse the DAGs", probe, deadline_s=120)
-    assert {name: line.partition(": ")[2] for name, line in found.items()} == SENTENCES
+    messages = wait_for("Airflow to refuse the DAGs", probe, deadline_s=120)
+    assert {name: line.partition(": ")[2] for name, line in messages.items()} == MESSAGES
 
 
-def test_what_is_known_after_rendering_only_fails_the_task_with_its_sentence_and_without_another_try(
-    stack: Stack, airflow: AirflowApi, version: str
-):
+def test_reference_known_after_rendering_fails_without_retry(stack: Stack, airflow: AirflowApi, version: str):
     airflow.wait_for_version("foreign_rendered", version)
     run = airflow.trigger_run("foreign_rendered")
     assert airflow.wait_for_run("foreign_rendered", run) == "failed"
-    assert IS_ANOTHER in airflow.read_log("foreign_rendered", run, "run")
+    assert OTHER_NAMESPACE in airflow.read_log("foreign_rendered", run, "run")
     assert [task["try_number"] for task in airflow.list_task_instances("foreign_rendered", run)] == [1]
     pods = json.loads(stack.kubectl("get", "pods", "-A", "-l", "dag_id=foreign_rendered", "-o", "json"))
     assert pods["items"] == []

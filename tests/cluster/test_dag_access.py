@@ -1,4 +1,4 @@
-"""A team's people see and run their team's DAGs over Airflow's API, and find nothing of another team's."""
+"""Team members can view and run their team's DAGs with Airflow's API, and nothing of other teams."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
-import airflow.api_fastapi.core_api.openapi as described
+import airflow.api_fastapi.core_api.openapi as openapi
 import pytest
 import yaml
 
@@ -26,7 +26,7 @@ from stack.release import Stack
 
 OTHER = "people_beta"
 RUNS = f"/api/v2/dags/{OTHER}/dagRuns"
-EVERYTHING = {
+WILDCARDS = {
     "dag_id": "~",
     "dag_run_id": "~",
     "run_id": "~",
@@ -35,22 +35,26 @@ EVERYTHING = {
     "try_number": "1",
     "task_try_number": "1",
 }
-"""What a path may name instead of one DAG, one run, one task."""
+"""Path values that stand for all DAGs, runs or tasks."""
 
 
 def readable_paths() -> dict[str, list[str]]:
-    """Every path that Airflow's API and its UI may read, as Airflow describes them → what a query has to have.
+    """Return every readable path of Airflow's API and UI from its OpenAPI files → the required query parameters.
 
-    Without those of signing in and out, which would end the reading.
+    Excludes login and logout, which would end the session.
     """
-    folder = Path(described.__path__[0])
+    folder = Path(openapi.__path__[0])
     files = ("v2-rest-api-generated.yaml", "_private_ui.yaml")
     paths = [yaml.load((folder / file).read_text(), yaml.CSafeLoader)["paths"] for file in files]
-    read = {path: methods["get"] for found in paths for path, methods in found.items() if "get" in methods}
-    read = {path: get for path, get in read.items() if not path.startswith("/api/v2/auth/")}
+    read = {path: methods["get"] for group in paths for path, methods in group.items() if "get" in methods}
+    read = {path: operation for path, operation in read.items() if not path.startswith("/api/v2/auth/")}
     return {
-        path: [one["name"] for one in get.get("parameters", []) if one["in"] == "query" and one.get("required")]
-        for path, get in read.items()
+        path: [
+            parameter["name"]
+            for parameter in operation.get("parameters", [])
+            if parameter["in"] == "query" and parameter.get("required")
+        ]
+        for path, operation in read.items()
     }
 
 
@@ -58,8 +62,8 @@ PATHS = readable_paths()
 
 
 @pytest.fixture(scope="module")
-def other(stack: Stack, airflow: AirflowApi) -> Run:
-    """A run of beta's DAG that has ended: there is something to find."""
+def beta_run(stack: Stack, airflow: AirflowApi) -> Run:
+    """A finished run of beta's DAG, as something to find."""
     push_team_dags(stack, airflow)
     run = Run(stack, airflow, OTHER, airflow.trigger_run(OTHER), "team-beta")
     assert run.wait_for_end() == "success", run.read_log()
@@ -67,38 +71,38 @@ def other(stack: Stack, airflow: AirflowApi) -> Run:
 
 
 @pytest.fixture(scope="module")
-def ada(airflow: AirflowApi, other: Run) -> Iterator[AirflowApi]:
-    """Ada, of team alpha."""
+def ada(airflow: AirflowApi, beta_run: Run) -> Iterator[AirflowApi]:
+    """User ada of team alpha."""
     yield create_user(airflow, "ada", "team-alpha")
     delete_user(airflow, "ada")
 
 
 @pytest.fixture(scope="module")
-def ben(airflow: AirflowApi, other: Run) -> Iterator[AirflowApi]:
-    """Ben, of team beta."""
+def ben(airflow: AirflowApi, beta_run: Run) -> Iterator[AirflowApi]:
+    """User ben of team beta."""
     yield create_user(airflow, "ben", "team-beta")
     delete_user(airflow, "ben")
 
 
-def test_each_sees_the_dags_of_their_own_team_and_no_others(ada: AirflowApi, ben: AirflowApi, airflow: AirflowApi):
-    seen = {name: teams(who) for name, who in (("ada", ada), ("ben", ben))}
-    everything = teams(airflow)
-    own = {team: {dag: of for dag, of in everything.items() if of == team} for team in ("alpha", "beta")}
-    assert seen == {"ada": own["alpha"], "ben": own["beta"]}
-    assert "people_alpha" in seen["ada"] and OTHER in seen["ben"]
+def test_users_see_only_the_dags_of_their_team(ada: AirflowApi, ben: AirflowApi, airflow: AirflowApi):
+    visible = {name: visible_teams(user) for name, user in (("ada", ada), ("ben", ben))}
+    all_dags = visible_teams(airflow)
+    own_dags = {team: {dag: owner for dag, owner in all_dags.items() if owner == team} for team in ("alpha", "beta")}
+    assert visible == {"ada": own_dags["alpha"], "ben": own_dags["beta"]}
+    assert "people_alpha" in visible["ada"] and OTHER in visible["ben"]
 
 
-def teams(who: AirflowApi) -> dict[str, str]:
-    """The DAGs that somebody is shown, and the team of each: its bundle's, or in a place for all its folder's."""
+def visible_teams(user: AirflowApi) -> dict[str, str]:
+    """Return the DAGs that a user sees → the team: of the bundle, or of the folder in a shared bundle."""
     return {
         dag["dag_id"]: dag["relative_fileloc"].partition("/")[0]
         if dag["bundle_name"] == "shared-dags"
         else dag["bundle_name"]
-        for dag in who.get("dags?limit=200")["dags"]
+        for dag in user.get("dags?limit=200")["dags"]
     }
 
 
-def test_each_triggers_their_own_team_s_dag_and_reads_its_log(stack: Stack, ada: AirflowApi):
+def test_users_trigger_their_team_dag_and_read_its_log(stack: Stack, ada: AirflowApi):
     run = Run(stack, ada, "people_alpha", ada.trigger_run("people_alpha"))
     assert run.wait_for_end() == "success"
     assert "for alpha" in run.read_log()
@@ -126,55 +130,70 @@ def test_each_triggers_their_own_team_s_dag_and_reads_its_log(stack: Stack, ada:
         ("GET", "/auth/fab/v1/roles", None),
     ],
 )
-def test_nobody_acts_on_another_team_s_dag_or_on_what_is_everybody_s(
-    stack: Stack, ada: AirflowApi, other: Run, method: str, path: str, body: object
+def test_other_teams_and_global_resources_are_forbidden(
+    stack: Stack, ada: AirflowApi, beta_run: Run, method: str, path: str, body: object
 ):
-    answer = send_request(stack, ada.get_token(), method, path.replace("RUN", quote(other.id)), body)
-    assert answer.status == 403, answer
+    response = send_request(stack, ada.get_token(), method, path.replace("RUN", quote(beta_run.id)), body)
+    assert response.status == 403, response
 
 
 @pytest.mark.parametrize("path", [path for path in PATHS if "{dag_id}" in path])
-def test_nothing_of_another_team_s_dag_is_read(stack: Stack, ada: AirflowApi, other: Run, path: str):
-    names = {**EVERYTHING, "dag_id": OTHER, "dag_run_id": quote(other.id), "run_id": quote(other.id), "task_id": "work"}
-    answer = get(stack, ada, path, names)
-    assert answer.status in (403, 404, 422), answer
-    assert "for beta" not in answer.body and "of-beta" not in answer.body
+def test_no_path_returns_another_team_dag(stack: Stack, ada: AirflowApi, beta_run: Run, path: str):
+    names = {
+        **WILDCARDS,
+        "dag_id": OTHER,
+        "dag_run_id": quote(beta_run.id),
+        "run_id": quote(beta_run.id),
+        "task_id": "work",
+    }
+    response = request_path(stack, ada, path, names)
+    assert response.status in (403, 404, 422), response
+    assert "for beta" not in response.body and "of-beta" not in response.body
 
 
-def test_no_list_names_another_team_s_dag(stack: Stack, ada: AirflowApi, other: Run):
-    answers = {path: get(stack, ada, path, EVERYTHING) for path in PATHS}
-    told = {path: answer.body for path, answer in answers.items() if OTHER in answer.body or "of-beta" in answer.body}
-    assert told == {}
-    read = {path for path, answer in answers.items() if answer.status == 200}
+def test_no_list_contains_another_team_dag(stack: Stack, ada: AirflowApi, beta_run: Run):
+    responses = {path: request_path(stack, ada, path, WILDCARDS) for path in PATHS}
+    leaks = {
+        path: response.body
+        for path, response in responses.items()
+        if OTHER in response.body or "of-beta" in response.body
+    }
+    assert leaks == {}
+    read = {path for path, response in responses.items() if response.status == 200}
     assert {"/api/v2/dags", "/ui/dags", "/api/v2/dagTags", "/api/v2/dagStats", "/ui/dependencies"} <= read
     assert {"/api/v2/dags/{dag_id}/dagRuns", "/api/v2/importErrors", "/api/v2/dagWarnings"} <= read
-    home = {"/ui/dashboard/dag_stats", "/ui/dashboard/historical_metrics_data", "/ui/config", "/ui/auth/menus"}
-    assert home <= read  # what the first page of the UI asks for
+    ui_paths = {"/ui/dashboard/dag_stats", "/ui/dashboard/historical_metrics_data", "/ui/config", "/ui/auth/menus"}
+    assert ui_paths <= read  # requests of the UI's start page
 
 
-def get(stack: Stack, who: AirflowApi, path: str, names: dict[str, str]) -> Response:
-    """Read a path as somebody; what it names besides a DAG's parts is the first of its kind."""
-    needed = PATHS[path]
+def request_path(stack: Stack, user: AirflowApi, path: str, names: dict[str, str]) -> Response:
+    """Read a path as a user; other path parameters than those of a DAG are 1."""
+    required_parameters = PATHS[path]
     for name, value in names.items():
         path = path.replace(f"{{{name}}}", value)
-    for rest in ("asset_id", "asset_alias_id", "backfill_id", "event_log_id", "import_error_id", "version_number"):
-        path = path.replace(f"{{{rest}}}", "1")
+    for placeholder in (
+        "asset_id",
+        "asset_alias_id",
+        "backfill_id",
+        "event_log_id",
+        "import_error_id",
+        "version_number",
+    ):
+        path = path.replace(f"{{{placeholder}}}", "1")
     values = {"dag_id": names["dag_id"], "start_date": "2026-01-01T00:00:00Z", "interval": "1", "partition_key": "x"}
-    query = "&".join(f"{name}={values[name]}" for name in needed)
-    return send_request(stack, who.get_token(), "GET", f"{path.replace('{', '').replace('}', '')}?{query}")
+    query = "&".join(f"{name}={values[name]}" for name in required_parameters)
+    return send_request(stack, user.get_token(), "GET", f"{path.replace('{', '').replace('}', '')}?{query}")
 
 
-def test_somebody_without_a_team_sees_nothing(airflow: AirflowApi, other: Run, stack: Stack):
-    nobody = create_user(airflow, "nobody", "Public")
+def test_user_without_a_team_sees_nothing(airflow: AirflowApi, beta_run: Run, stack: Stack):
+    user = create_user(airflow, "nobody", "Public")
     try:
-        assert send_request(stack, nobody.get_token(), "GET", "/api/v2/dags").status == 403
+        assert send_request(stack, user.get_token(), "GET", "/api/v2/dags").status == 403
     finally:
         delete_user(airflow, "nobody")
 
 
-def test_an_owner_who_has_an_account_gets_the_team_s_role(
-    stack: Stack, airflow: AirflowApi, tmp_path: Path, ada: AirflowApi
-):
+def test_owner_with_an_account_gets_the_team_role(stack: Stack, airflow: AirflowApi, tmp_path: Path, ada: AirflowApi):
     values = tmp_path / "owners.yaml"
     owners = [{"group": "beta-engineers"}, {"user": "ada"}, {"user": "who-has-no-account"}]
     values.write_text(yaml.safe_dump({"teams": {"beta": {"owners": owners}}}))

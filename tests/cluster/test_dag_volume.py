@@ -1,4 +1,4 @@
-"""DAGs on a volume that somebody else fills: what lies in a team's folder runs for the team, and new files are seen."""
+"""DAGs on an external volume: the DAGs of a team's folder run for the team, and new files are loaded."""
 
 from __future__ import annotations
 
@@ -30,42 +30,47 @@ VALUES = {
 FILLER = "filler"
 
 
-def filler() -> list[dict[str, object]]:
-    """The claim, and a pod that fills it."""
+def filler_objects() -> list[dict[str, object]]:
+    """Return the claim, and a pod that writes to it."""
     spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "10Mi"}}}
-    floor = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+    container_security = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
     container = {
         "name": "filler",
         "image": "localhost/kpo-platform/busybox:1.35",
         "command": ["sleep", "3600"],
-        "securityContext": floor,
+        "securityContext": container_security,
         "volumeMounts": [{"name": "dags", "mountPath": "/volume"}],
     }
-    account = {"runAsNonRoot": True, "runAsUser": 50000, "fsGroup": 0, "seccompProfile": {"type": "RuntimeDefault"}}
+    pod_security = {
+        "runAsNonRoot": True,
+        "runAsUser": 50000,
+        "fsGroup": 0,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
     volume = {"name": "dags", "persistentVolumeClaim": {"claimName": CLAIM}}
-    pod = {"containers": [container], "volumes": [volume], "securityContext": account}
+    pod = {"containers": [container], "volumes": [volume], "securityContext": pod_security}
     return [
         {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": CLAIM}, "spec": spec},
         {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": FILLER}, "spec": {**pod, "restartPolicy": "Never"}},
     ]
 
 
-def write(stack: Stack, team: str, name: str) -> None:
-    """Write a DAG into a team's folder on the volume."""
+def write_dag(stack: Stack, team: str, name: str) -> None:
+    """Write a DAG to a team's folder on the volume."""
     script = f"mkdir -p /volume/dags/{team} && cat > /volume/dags/{team}/{name}.py"
     stack.kubectl("exec", "-i", FILLER, "-n", NAMESPACE, "--", "sh", "-c", script, stdin=DAG.format(name=name))
 
 
 @pytest.fixture(scope="module")
 def volume(stack: Stack, airflow: AirflowApi, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """A volume with a DAG of team beta, which the release reads; afterwards both are gone."""
+    """A volume with a DAG of team beta in the release; both are removed afterwards."""
     values = tmp_path_factory.mktemp("values") / "volume.yaml"
     values.write_text(yaml.safe_dump(VALUES))
     try:
-        for item in filler():
+        for item in filler_objects():
             stack.kubectl("create", "-n", NAMESPACE, "-f", "-", stdin=json.dumps(item))
         stack.kubectl("wait", f"pod/{FILLER}", "-n", NAMESPACE, "--for=condition=Ready", "--timeout=90s", timeout_s=100)
-        write(stack, "beta", "volume_first")
+        write_dag(stack, "beta", "volume_first")
         install_release(Steps(), stack, values)
         yield
     finally:
@@ -74,8 +79,8 @@ def volume(stack: Stack, airflow: AirflowApi, tmp_path_factory: pytest.TempPathF
         stack.kubectl("delete", "pvc", CLAIM, "-n", NAMESPACE, "--ignore-not-found", timeout_s=90)
 
 
-def wait_until_read(airflow: AirflowApi, name: str) -> str:
-    """Wait until Airflow has read a DAG, and give its bundle."""
+def wait_for_dag(airflow: AirflowApi, name: str) -> str:
+    """Wait until Airflow has loaded a DAG, and return its bundle."""
 
     def probe() -> str:
         try:
@@ -83,25 +88,25 @@ def wait_until_read(airflow: AirflowApi, name: str) -> str:
         except NotFoundError as error:
             raise NotYet(f"{error}; import errors: {airflow.get('importErrors')}") from None
 
-    return wait_for(f"Airflow to read {name}", probe, 180, interval_s=1)
+    return wait_for(f"Airflow to load {name}", probe, 180, interval_s=1)
 
 
-def test_a_dag_in_a_team_s_folder_runs_for_the_team(stack: Stack, airflow: AirflowApi, volume: None):
-    assert wait_until_read(airflow, "volume_first") == "shared-dags"
+def test_dag_in_a_team_folder_runs_for_the_team(stack: Stack, airflow: AirflowApi, volume: None):
+    assert wait_for_dag(airflow, "volume_first") == "shared-dags"
     run = Run(stack, airflow, "volume_first", airflow.trigger_run("volume_first"), "team-beta")
     assert run.wait_for_end() == "success", run.read_log()
     assert run.task_instance()["pool"] == "team-beta"
 
 
-def test_a_file_that_comes_later_is_read(stack: Stack, airflow: AirflowApi, volume: None):
-    write(stack, "alpha", "volume_later")
-    assert wait_until_read(airflow, "volume_later") == "shared-dags"
+def test_later_file_is_loaded(stack: Stack, airflow: AirflowApi, volume: None):
+    write_dag(stack, "alpha", "volume_later")
+    assert wait_for_dag(airflow, "volume_later") == "shared-dags"
 
 
 def test_airflow_cannot_write_to_the_volume(stack: Stack, volume: None):
-    for part in ("statefulset/airflow-scheduler", "deployment/airflow-dag-processor"):
-        tried = "touch /opt/airflow/shared/mine 2>&1 || true"
-        said = stack.kubectl(
-            "exec", part, "-n", NAMESPACE, "-c", part.partition("airflow-")[2], "--", "sh", "-c", tried
+    for workload in ("statefulset/airflow-scheduler", "deployment/airflow-dag-processor"):
+        script = "touch /opt/airflow/shared/mine 2>&1 || true"
+        output = stack.kubectl(
+            "exec", workload, "-n", NAMESPACE, "-c", workload.partition("airflow-")[2], "--", "sh", "-c", script
         )
-        assert "Read-only file system" in said
+        assert "Read-only file system" in output

@@ -1,4 +1,4 @@
-"""Old rows of Airflow's database go by the chart's CronJob, started as docs/database.md says; young ones stay."""
+"""The chart's CronJob deletes old rows of Airflow's database, started as docs/database.md describes."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ LONG_AGO = "2020-01-01T00:00:00Z"
 
 @pytest.fixture
 def folder(stack: Stack, tmp_path: Path) -> Iterator[Path]:
-    """For values; afterwards the release is what it was."""
+    """A folder for values files; afterwards the release has its own values again."""
     yield tmp_path
     install_release(Steps(), stack)
 
 
 @pytest.fixture
 def history(stack: Stack, airflow: AirflowApi) -> Run:
-    """A run that is young."""
+    """A recent run."""
     return run_short_dag(stack, airflow)
 
 
@@ -38,7 +38,7 @@ def upgrade(stack: Stack, folder: Path, values: dict[str, object]) -> None:
     install_release(Steps(), stack, folder / "values.yaml")
 
 
-def test_old_runs_go_by_the_job_and_young_ones_stay(stack: Stack, airflow: AirflowApi, history: Run, folder: Path):
+def test_job_deletes_old_runs_and_keeps_recent_ones(stack: Stack, airflow: AirflowApi, history: Run, folder: Path):
     old = run_short_dag(stack, airflow)
     for table in ("dag_run", "task_instance"):
         query_database(stack, f"UPDATE {table} SET start_date = '{LONG_AGO}' WHERE run_id = '{old.id}'")

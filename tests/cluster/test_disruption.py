@@ -1,4 +1,4 @@
-"""Preemption is not the program's failure: the pod starts again and no retry is used. A full volume of its own is."""
+"""A preempted pod is restarted without using a retry; a pod that fills its own volume fails."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from stack.release import Stack
 KINDS = ("deferrable", "sync")
 URGENT = "disruption-urgent"
 SLOT = "kpo-platform.test/slot"
-AGAIN = "without using a retry"
+RESTART_MESSAGE = "without using a retry"
 
 Start = Callable[[str], Run]
 
 
 @pytest.fixture(scope="module")
 def start(stack: Stack, airflow: AirflowApi) -> Iterator[Start]:
-    """Start a run of one of the DAGs; the pods of all of them are removed at the end."""
+    """Starts runs of the DAGs; deletes their pods afterwards."""
     push_dag(stack, airflow, "alpha", "running_pods.py", "pods_filled")
     yield lambda name: Run(stack, airflow, f"pods_{name}", airflow.trigger_run(f"pods_{name}"))
     names = ["filled", *(f"preempted_{kind}" for kind in KINDS)]
-    ours = "dag_id in (" + ",".join(f"pods_{name}" for name in names) + ")"
-    stack.kubectl("delete", "pods", "-n", "team-alpha", "-l", ours, "--wait=false")
+    selector = "dag_id in (" + ",".join(f"pods_{name}" for name in names) + ")"
+    stack.kubectl("delete", "pods", "-n", "team-alpha", "-l", selector, "--wait=false")
 
 
 @pytest.fixture
 def slot(stack: Stack) -> Iterator[None]:
-    """The node has one slot, and there is a namespace whose pods go before all others."""
+    """A node with one slot, and a namespace whose pods preempt others."""
     node = stack.get("nodes")["items"][0]["metadata"]["name"]
     patch = ("patch", "node", node, "--subresource=status", "--type=json", "-p")
     path = f"/status/capacity/{SLOT.replace('/', '~1')}"
@@ -42,13 +42,13 @@ def slot(stack: Stack) -> Iterator[None]:
     stack.kubectl("create", "priorityclass", URGENT, "--value=100000")
     stack.kubectl("create", "namespace", URGENT)
 
-    def offered() -> None:
+    def check_slot() -> None:
         allocatable = stack.get("node", node)["status"]["allocatable"]
         if allocatable.get(SLOT) != "1":
             raise NotYet(f"allocatable is {allocatable}")
 
     try:
-        wait_for("the kubelet to offer the slot", offered, deadline_s=60)
+        wait_for("the kubelet to offer the slot", check_slot, deadline_s=60)
         yield
     finally:
         stack.kubectl("delete", "namespace", URGENT, "--ignore-not-found", timeout_s=120)
@@ -57,7 +57,7 @@ def slot(stack: Stack) -> Iterator[None]:
 
 
 def urgent_pod() -> dict[str, Any]:
-    """A pod that takes the slot for a moment, from whoever has it."""
+    """Return a pod that takes the slot by preemption."""
     slots = {"requests": {SLOT: "1"}, "limits": {SLOT: "1"}}
     container = {**POD["spec"]["containers"][0], "command": ["true"], "resources": slots}
     spec = {**POD["spec"], "restartPolicy": "Never", "priorityClassName": URGENT, "containers": [container]}
@@ -65,26 +65,26 @@ def urgent_pod() -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_preempted_pod_starts_again(start: Start, stack: Stack, slot: None, kind: str):
+def test_preempted_pod_is_restarted(start: Start, stack: Stack, slot: None, kind: str):
     run = start(f"preempted_{kind}")
     preempted = run.wait_for_pod()
     stack.kubectl("apply", "-f", "-", stdin=json.dumps(urgent_pod()))
-    log = run.wait_for_log(AGAIN)
+    log = run.wait_for_log(RESTART_MESSAGE)
     assert "Preempt" in log, log[-2000:]
     assert run.wait_for_pod()["metadata"]["uid"] != preempted["metadata"]["uid"]
-    assert ended_in_one_try(run)
+    assert succeeded_in_one_try(run)
 
 
-def ended_in_one_try(run: Run) -> bool:
-    """Wait for the run's end, and tell whether its task worked in the first of its tries, of which it has one."""
+def succeeded_in_one_try(run: Run) -> bool:
+    """Wait for the run's end; return whether its task succeeded in its only try."""
     assert run.wait_for_end() == "success", run.read_log()
     task = run.task_instance()
     return (task["state"], task["try_number"], task["max_tries"]) == ("success", 1, 0)
 
 
-def test_a_pod_that_was_evicted_for_filling_its_own_volume_failed_by_itself(start: Start):
+def test_pod_evicted_for_filling_its_volume_fails(start: Start):
     run = start("filled")
     assert run.wait_for_end() == "failed"
     log = run.read_log()
-    assert AGAIN not in log
+    assert RESTART_MESSAGE not in log
     assert "exceeds the limit" in log, log[-3000:]

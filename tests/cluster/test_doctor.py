@@ -1,4 +1,4 @@
-"""platformctl doctor on a real installation: well, with a key that was lost, and with what comes of that."""
+"""platformctl doctor on a real installation: healthy, and with a lost key and its consequences."""
 
 from __future__ import annotations
 
@@ -14,89 +14,93 @@ from cluster.support.airflow_runs.long_runs import COMPONENTS, read_component_po
 from common.polling import NotYet, wait_for
 from stack.release import NAMESPACE, RELEASE, Stack
 
-LOST = f"{RELEASE}-jwt-secret"
-NEEDED = {
-    "admin": "exists",  # mounted as a whole
+SECRET = f"{RELEASE}-jwt-secret"
+EXPECTED_EVIDENCE = {
+    "admin": "exists",  # mounted without key selection
     "api-secret-key": "has `api-secret-key`",
     "fernet-key": "has `fernet-key`",
     "jwt-secret": "has `jwt-secret`",
 }
 
 
-def doctor(stack: Stack, programs: Path) -> tuple[int, list[dict[str, Any]]]:
-    """Exit code and results."""
+def run_doctor(stack: Stack, programs: Path) -> tuple[int, list[dict[str, Any]]]:
+    """Return exit code and results."""
     words = [programs / "platformctl", "doctor", "-o", "json"]
-    done = subprocess.run(words, env=stack.environment, capture_output=True, text=True, timeout=120, check=False)
-    return done.returncode, json.loads(done.stdout)
+    process = subprocess.run(words, env=stack.environment, capture_output=True, text=True, timeout=120, check=False)
+    return process.returncode, json.loads(process.stdout)
 
 
-def found(stack: Stack, programs: Path) -> dict[str, str]:
-    """The failed checks: code and object → evidence."""
-    _, judged = doctor(stack, programs)
-    return {f"{each['code']} {each['object']}": each["evidence"] for one in judged if (each := one["finding"])}
+def failed_checks(stack: Stack, programs: Path) -> dict[str, str]:
+    """Return the failed checks: code and object → evidence."""
+    _, results = run_doctor(stack, programs)
+    return {
+        f"{finding['code']} {finding['object']}": finding["evidence"]
+        for result in results
+        if (finding := result["finding"])
+    }
 
 
 @pytest.fixture
-def left_behind(stack: Stack) -> Iterator[None]:
-    """A Deployment of the scheduler's name and labels, as a failed upgrade to a shared volume of logs leaves it."""
+def leftover_deployment(stack: Stack) -> Iterator[None]:
+    """A Deployment with the scheduler's name and labels, which a failed upgrade to a shared log volume leaves."""
     wait_until_stable(stack)
     labels = stack.get("statefulset", f"{RELEASE}-scheduler", "-n", NAMESPACE)["metadata"]["labels"]
-    own = {"app": "left-behind"}
-    pod = {"metadata": {"labels": own}, "spec": {"containers": [{"name": "c", "image": "busybox:1.35"}]}}
-    made = {
+    pod_labels = {"app": "leftover"}
+    pod = {"metadata": {"labels": pod_labels}, "spec": {"containers": [{"name": "c", "image": "busybox:1.35"}]}}
+    deployment = {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
         "metadata": {"name": f"{RELEASE}-scheduler", "namespace": NAMESPACE, "labels": labels},
-        "spec": {"replicas": 0, "selector": {"matchLabels": own}, "template": pod},
+        "spec": {"replicas": 0, "selector": {"matchLabels": pod_labels}, "template": pod},
     }
-    stack.kubectl("create", "-f", "-", stdin=json.dumps(made))
+    stack.kubectl("create", "-f", "-", stdin=json.dumps(deployment))
     yield
     stack.kubectl("delete", "deployment", f"{RELEASE}-scheduler", "-n", NAMESPACE)
 
 
 @pytest.fixture
 def lost_key(stack: Stack) -> Iterator[None]:
-    """The secret for the tasks' tokens has lost its key, while Airflow runs."""
+    """The Secret of the task tokens without its key, while Airflow runs."""
     wait_until_stable(stack)
-    kept = stack.get("secret", LOST, "-n", NAMESPACE)["data"]
-    renamed = {"data": {"jwt-secret": None, "jwt": kept["jwt-secret"]}}
-    stack.kubectl("patch", "secret", LOST, "-n", NAMESPACE, "-p", json.dumps(renamed))
+    data = stack.get("secret", SECRET, "-n", NAMESPACE)["data"]
+    renamed = {"data": {"jwt-secret": None, "jwt": data["jwt-secret"]}}
+    stack.kubectl("patch", "secret", SECRET, "-n", NAMESPACE, "-p", json.dumps(renamed))
     yield
-    stack.kubectl("patch", "secret", LOST, "-n", NAMESPACE, "-p", json.dumps({"data": {"jwt": None, **kept}}))
+    stack.kubectl("patch", "secret", SECRET, "-n", NAMESPACE, "-p", json.dumps({"data": {"jwt": None, **data}}))
     wait_until_stable(stack)
 
 
-def test_an_installation_that_is_well_has_nothing_to_mend(stack: Stack, programs: Path):
+def test_healthy_installation_has_no_failed_checks(stack: Stack, programs: Path):
     wait_until_stable(stack)
-    code, judged = doctor(stack, programs)
-    seen = {each["object"]: each["seen"] for each in judged}
-    assert (code, found(stack, programs)) == (0, {})
-    assert {f"Secret {NAMESPACE}/{RELEASE}-{name}": has for name, has in NEEDED.items()}.items() <= seen.items()
+    code, results = run_doctor(stack, programs)
+    evidence = {finding["object"]: finding["seen"] for finding in results}
+    assert (code, failed_checks(stack, programs)) == (0, {})
+    assert {
+        f"Secret {NAMESPACE}/{RELEASE}-{name}": text for name, text in EXPECTED_EVIDENCE.items()
+    }.items() <= evidence.items()
     kinds = {"deployment": "Deployment", "statefulset": "StatefulSet"}
     ready = {f"{kinds[kind]} {NAMESPACE}/{RELEASE}-{name}": "1 of 1 ready" for name, kind in COMPONENTS.items()}
-    assert ready.items() <= seen.items()
+    assert ready.items() <= evidence.items()
 
 
-@pytest.mark.usefixtures("left_behind")
-def test_what_a_failed_upgrade_left_beside_a_component_is_found(stack: Stack, programs: Path):
-    assert found(stack, programs) == {
+@pytest.mark.usefixtures("leftover_deployment")
+def test_leftover_of_a_failed_upgrade_is_found(stack: Stack, programs: Path):
+    assert failed_checks(stack, programs) == {
         f"KPO-REL004 Deployment {NAMESPACE}/{RELEASE}-scheduler": f"runs alongside StatefulSet "
         f"{NAMESPACE}/{RELEASE}-scheduler; a failed upgrade left one of them"
     }
 
 
-def test_a_lost_key_is_found_while_all_pods_run_and_so_is_the_pod_that_cannot_start(
-    stack: Stack, programs: Path, lost_key: None
-):
-    before = found(stack, programs)
-    assert list(before) == [f"KPO-REL001 Secret {NAMESPACE}/{LOST}"]
+def test_lost_key_and_its_blocked_pod_are_found(stack: Stack, programs: Path, lost_key: None):
+    before = failed_checks(stack, programs)
+    assert list(before) == [f"KPO-REL001 Secret {NAMESPACE}/{SECRET}"]
     assert before.popitem()[1].startswith("has no key `jwt-secret`, and ")
     stack.kubectl("delete", "pod", read_component_pods(stack)["scheduler"][0], "-n", NAMESPACE, "--wait=false")
     name = f"KPO-REL003 StatefulSet {NAMESPACE}/{RELEASE}-scheduler"
 
     def probe() -> None:
-        evidence = found(stack, programs).get(name, "well")
+        evidence = failed_checks(stack, programs).get(name, "healthy")
         if "couldn't find key jwt-secret" not in evidence:
             raise NotYet(evidence)
 
-    wait_for("the doctor to tell why the pod does not start", probe, deadline_s=180, interval_s=3)
+    wait_for("the doctor to report why the pod does not start", probe, deadline_s=180, interval_s=3)
