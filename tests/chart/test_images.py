@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
+import subprocess
 
 import pytest
 import yaml
@@ -19,10 +22,15 @@ EVERYTHING: Object = {
 }
 
 
+def install_output(values: Object) -> str:
+    """Return what `helm install` prints, without a cluster."""
+    words = ("install", "airflow", str(CHART), "--namespace", "airflow", "--dry-run=client", "--values", "-")
+    return run_helm(*words, stdin=json.dumps(values)).stdout
+
+
 def listed_images(values: Object) -> list[str]:
     """Return the images that the notes of `helm install` list."""
-    words = ("install", "airflow", str(CHART), "--namespace", "airflow", "--dry-run=client", "--values", "-")
-    notes = run_helm(*words, stdin=json.dumps(values)).stdout.rpartition("pods, its pod templates and sidecars:")[2]
+    notes = install_output(values).rpartition("pods, its pod templates and sidecars:")[2]
     lines = notes.partition("`helm uninstall`")[0].splitlines()[1:]
     return [line.strip() for line in lines if line.strip()]
 
@@ -75,6 +83,14 @@ def test_notes_list_every_image_exactly_once(values: Object) -> None:
     found = listed_images(values)
     assert len(found) == len(set(found))
     assert set(found) == release_images(values) | template_images(values)
+
+
+def test_command_in_docs_prints_the_image_list() -> None:
+    page = (ROOT / "docs" / "images.md").read_text()
+    [command] = re.findall(r"^helm install .* \| (sed .*)$", page, re.MULTILINE)
+    printed = subprocess.run(shlex.split(command), input=install_output({}), capture_output=True, text=True, check=True)
+    images = [line.strip() for line in printed.stdout.splitlines() if line.startswith("    ")]
+    assert images == listed_images({}) != []
 
 
 def test_pod_templates_name_images() -> None:
