@@ -1,4 +1,4 @@
-"""Links between the Markdown pages of the repository."""
+"""Links between the Markdown pages of the repository, and the files, pages and test groups that they name."""
 
 from __future__ import annotations
 
@@ -8,10 +8,16 @@ from pathlib import Path
 
 import pytest
 
+from testing.groups import all_groups
+
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("**/*.md")])
 FENCED_BLOCK = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\((?!https?://)([^)#\s]*)(?:#([^)\s]+))?\)")
+FILE = re.compile(r"(?<![\w/.-])((?:platform|helm|rbac|pod_templates|scripts|tests|docs|requirements)/[\w./*-]*\w)")
+TEST_GROUPS = re.compile(r"scripts/test --all ([a-z -]*[a-z])")
+CODE_FOLDERS = "platform", "helm", "rbac", "pod_templates", "scripts", "dags"
+PAGE_IN_CODE = re.compile(r"\bdocs/[\w-]+\.md")
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 
 
@@ -42,3 +48,18 @@ def test_links_of_page_lead_to_files_and_headings(page: Path):
 def test_index_links_every_page_of_docs():
     linked = {path for path, _ in LINK.findall(page_prose(ROOT / "docs" / "README.md"))}
     assert {page.name for page in (ROOT / "docs").glob("*.md")} - linked == {"README.md"}
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.name != "CHANGELOG.md"], ids=lambda page: page.name)
+def test_files_and_test_groups_named_in_page_exist(page: Path):
+    text = page.read_text(encoding="utf-8")
+    named_groups = {group for groups in TEST_GROUPS.findall(text) for group in groups.split()}
+    assert [name for name in FILE.findall(text) if not list(ROOT.glob(name))] == []
+    assert named_groups - set(all_groups()) == set()
+
+
+@pytest.mark.parametrize("folder", CODE_FOLDERS)
+def test_pages_named_in_code_exist(folder: str):
+    paths = [path for path in (ROOT / folder).rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+    named = {name for path in paths for name in PAGE_IN_CODE.findall(path.read_text(encoding="utf-8", errors="ignore"))}
+    assert [name for name in sorted(named) if not (ROOT / name).exists()] == []
