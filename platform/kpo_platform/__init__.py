@@ -21,7 +21,7 @@ def __getattr__(name: str) -> Any:
 
         return TeamPodOperator
     if name == "__version__":
-        from kpo_platform.release import package_version
+        from kpo_platform.release import get_package_version
 
-        return package_version()
+        return get_package_version()
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -101,7 +101,7 @@ class BootstrapError(PlatformError):
     """Bootstrap could not complete; what was done stays and a second run goes on."""
 
 
-def unknown(kind: str, name: str, known: Iterable[str]) -> tuple[str, str]:
+def describe_unknown_name(kind: str, name: str, known: Iterable[str]) -> tuple[str, str]:
     """What an error says of a name that is not known.
 
     Args:

@@ -27,13 +27,18 @@ class Refusal:
     def __str__(self) -> str:
         return f"{self.evidence}: {self.fix}" if self.fix else self.evidence
 
+    def to_finding(self, name: str) -> Finding:
+        """Convert to a finding about the object of this name, such as a task."""
+        rule = RULES[self.rule]
+        return Finding(rule.code, "error", name, self.evidence, rule.requirement, self.fix)
+
 
 @dataclass(frozen=True)
 class Rule:
     """What is asked of every pod: a code that stays the same in every version, and the reason in one sentence."""
 
     code: str
-    sentence: str
+    requirement: str
 
 
 RULES: dict[str, Rule] = {
@@ -56,7 +61,7 @@ RULES: dict[str, Rule] = {
 """Every rule by its name: for documentation and for reports that list rules."""
 
 
-class Refused(PodError):  # noqa: N818 (reads as what it is)
+class RefusalError(PodError):
     """A pod that is refused, with the reasons one by one."""
 
     def __init__(self, refusals: Iterable[Refusal]) -> None:
@@ -82,23 +87,12 @@ class Finding:
     """What to do next; empty where the evidence says it already."""
 
 
-def finding(refusal: Refusal, what: str) -> Finding:
-    """A refusal as a finding.
-
-    Args:
-        refusal: why something is refused.
-        what: what it is about, such as a task.
-    """
-    rule = RULES[refusal.rule]
-    return Finding(rule.code, "error", what, refusal.evidence, rule.sentence, refusal.fix)
-
-
-def refuse(refusals: Iterable[Refusal]) -> None:
+def raise_refusals(refusals: Iterable[Refusal]) -> None:
     """Do nothing when there is nothing to refuse.
 
     Raises:
-        Refused: with all sentences, one a line.
+        RefusalError: with all sentences, one a line.
     """
     found = tuple(refusals)
     if found:
-        raise Refused(found)
+        raise RefusalError(found)

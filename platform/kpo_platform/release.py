@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-SOURCE = "0+source"
+SOURCE_VERSION = "0+source"
 """What stands for a version where the package runs from a checkout or from the chart's ConfigMap."""
 
 
-def package_version() -> str:
-    """The installed version, or ``SOURCE``."""
+def get_package_version() -> str:
+    """The installed version, or `SOURCE_VERSION`."""
     from importlib.metadata import PackageNotFoundError, version  # 50 ms that no DAG needs to wait for
 
     try:
         return version("kpo-platform")
     except PackageNotFoundError:
-        return SOURCE
+        return SOURCE_VERSION

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from kpo_platform.contract import file_at_hand
+from kpo_platform.contract import find_contract_file
 from kpo_platform.offline.client import OfflineClient, Sources
 
 __all__ = ["TeamPods", "team_pods"]
@@ -29,7 +29,7 @@ class TeamPods:
     """
 
     def __init__(self, contract: str | Path | None = None) -> None:
-        self._contract = file_at_hand(contract)
+        self._contract = find_contract_file(contract)
 
     def render(
         self,

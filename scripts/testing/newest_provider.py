@@ -17,8 +17,9 @@ TESTS = (
     "cleanup",
     "cluster_policy",
     "conformance",
+    "duplicates",
     "import_cost",
-    "layers",
+    "layer_order",
     "mapped",
     "operator_arguments",
     "pod_run",
@@ -30,7 +31,6 @@ TESTS = (
     "team_lookup",
     "team_pod",
     "template_fields",
-    "twins",
 )
 """The tests in tests/unit that use the stock operator; `.venv` has the oldest supported provider."""
 

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from chart.rendering import CHART, ROOT, Object, find_object, list_containers, pods_by_component, render, run_helm
-from kpo_platform.pod.images import with_registry
+from kpo_platform.pod.images import add_registry_prefix
 
 TEAMS: Object = {"alpha": {"cleanup": {"maxAge": 60}}, "beta": {"images": {"registryPrefix": "teams.example/"}}}
 EVERYTHING: Object = {
@@ -55,7 +55,7 @@ def template_images(values: Object) -> set[str]:
     if mirror := values.get("images", {}).get("registryPrefix"):
         return {f"{mirror}/{image.removeprefix('registry.k8s.io/')}" for image in images}
     prefixes = [team.get("images", {}).get("registryPrefix", "") for team in values.get("teams", {}).values()] or [""]
-    return {with_registry(image, prefix) for image in images for prefix in prefixes}
+    return {add_registry_prefix(image, prefix) for image in images for prefix in prefixes}
 
 
 @pytest.mark.parametrize(

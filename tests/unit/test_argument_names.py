@@ -11,7 +11,13 @@ from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperato
 from airflow.sdk import BaseOperator
 
 from kpo_platform import TeamPodOperator
-from kpo_platform.pod.rules.argument_names import BASE_OPERATOR, MISNAMED, OWN, STOCK, argument_refusals
+from kpo_platform.pod.rules.argument_names import (
+    BASE_OPERATOR_ARGUMENTS,
+    OWN_ARGUMENTS,
+    REPLACEMENTS,
+    STOCK_ARGUMENTS,
+    check_arguments,
+)
 from unit.contracts import TEAM, contract
 
 ASK = "leave it out, or ask the platform team to change the team's values."
@@ -19,7 +25,7 @@ ASK = "leave it out, or ask the platform team to change the team's values."
 
 def found(given: dict[str, Any], inherited: dict[str, Any] | None = None, **team: Any) -> list[str]:
     whole = contract(**team)
-    return [str(reason) for reason in argument_refusals(given, inherited or {}, "alpha", whole.team("alpha"))]
+    return [str(reason) for reason in check_arguments(given, inherited or {}, "alpha", whole.team("alpha"))]
 
 
 def signature(operator: type) -> set[str]:
@@ -28,19 +34,20 @@ def signature(operator: type) -> set[str]:
 
 
 def test_the_names_are_those_of_the_operators():
-    assert signature(TeamPodOperator) == OWN
-    assert signature(BaseOperator) == BASE_OPERATOR
-    assert STOCK - {"log_events_on_startup"} <= signature(KubernetesPodOperator) <= STOCK  # 10.22 lacks that one
+    assert signature(TeamPodOperator) == OWN_ARGUMENTS
+    assert signature(BaseOperator) == BASE_OPERATOR_ARGUMENTS
+    # Version 10.22 of the provider has no log_events_on_startup.
+    assert STOCK_ARGUMENTS - {"log_events_on_startup"} <= signature(KubernetesPodOperator) <= STOCK_ARGUMENTS
 
 
 def test_the_page_explains_every_argument_of_our_own():
     page = (Path(__file__).parents[2] / "docs" / "operator.md").read_text(encoding="utf-8")
-    assert {name for name in OWN if f"| `{name}` | " in page} == OWN
+    assert {name for name in OWN_ARGUMENTS if f"| `{name}` | " in page} == OWN_ARGUMENTS
 
 
-@pytest.mark.parametrize("name", sorted(MISNAMED))
+@pytest.mark.parametrize("name", sorted(REPLACEMENTS))
 def test_a_name_that_people_write_instead_is_refused_with_the_right_one(name: str):
-    assert found({name: "x"}) == [f"{name} does nothing for a pod: write {MISNAMED[name]}."]
+    assert found({name: "x"}) == [f"{name} does nothing for a pod: write {REPLACEMENTS[name]}."]
 
 
 @pytest.mark.parametrize(

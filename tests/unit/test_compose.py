@@ -8,17 +8,18 @@ from typing import Any
 import pytest
 
 from kpo_platform.errors import PodError, TeamError
-from kpo_platform.pod.compose import PodRequest, compose
-from kpo_platform.pod.images import with_registry
+from kpo_platform.pod.compose import PodRequest
+from kpo_platform.pod.images import add_registry_prefix
 from kpo_platform.pod.merge import merge
 from unit.contracts import TEAM, contract
+from unit.pod_checks import compose_and_check
 
 FLOOR = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
 BUSYBOX = {"spec": {"containers": [{"name": "base", "image": "busybox:1.35"}]}}
 
 
 def test_a_team_and_an_image_make_a_whole_pod():
-    assert compose(contract(), PodRequest(team="alpha", arguments=BUSYBOX)) == {
+    assert compose_and_check(contract(), PodRequest(team="alpha", arguments=BUSYBOX)) == {
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": {
@@ -73,7 +74,7 @@ def test_what_is_locked_is_refused_by_name_whatever_layer_says_it():
     for layer in ("own_template", "arguments", "full_pod_spec", "pod_override"):
         layers: dict[str, Any] = {"arguments": BUSYBOX, layer: merge(BUSYBOX, elsewhere)}
         with pytest.raises(PodError) as refusal:
-            compose(contract(), PodRequest(team="alpha", **layers))
+            compose_and_check(contract(), PodRequest(team="alpha", **layers))
         assert str(refusal.value).splitlines() == [
             f"namespace is 'team-beta', but team 'alpha' has 'team-alpha': {ask}",
             f"serviceAccountName is 'admin', but team 'alpha' has 'team-pod': {ask}",
@@ -89,14 +90,14 @@ def test_what_is_locked_cannot_be_removed_either():
         "metadata": {"namespace": None, "labels": {"kpo-platform/team": None}},
         "spec": {"serviceAccountName": None, "automountServiceAccountToken": None, "restartPolicy": None},
     }
-    plain = compose(contract(), PodRequest(team="alpha", arguments=BUSYBOX))
-    assert compose(contract(), PodRequest(team="alpha", arguments=BUSYBOX, pod_override=nothing)) == plain
+    plain = compose_and_check(contract(), PodRequest(team="alpha", arguments=BUSYBOX))
+    assert compose_and_check(contract(), PodRequest(team="alpha", arguments=BUSYBOX, pod_override=nothing)) == plain
 
 
 @pytest.mark.parametrize("override", [{"spec": None}, {"spec": {"containers": None}}])
 def test_a_pod_whose_containers_were_removed_has_no_image(override: dict[str, Any]):
     with pytest.raises(PodError, match=r"^The pod has no image: "):
-        compose(contract(), PodRequest(team="alpha", arguments=BUSYBOX, pod_override=override))
+        compose_and_check(contract(), PodRequest(team="alpha", arguments=BUSYBOX, pod_override=override))
 
 
 def test_where_the_pods_run_and_for_how_long_is_the_team_s():
@@ -109,7 +110,7 @@ def test_where_the_pods_run_and_for_how_long_is_the_team_s():
         },
         policy={**TEAM["policy"], "maxRuntime": 3600},
     )
-    plain = compose(contract(), PodRequest(team="alpha", arguments=BUSYBOX))
+    plain = compose_and_check(contract(), PodRequest(team="alpha", arguments=BUSYBOX))
     expected = deepcopy(plain)
     expected["spec"] |= {
         "nodeSelector": {"disk": "ssd"},
@@ -118,7 +119,7 @@ def test_where_the_pods_run_and_for_how_long_is_the_team_s():
         "priorityClassName": "batch",
         "activeDeadlineSeconds": 3600,
     }
-    assert compose(team, PodRequest(team="alpha", arguments=BUSYBOX)) == expected
+    assert compose_and_check(team, PodRequest(team="alpha", arguments=BUSYBOX)) == expected
 
 
 def test_a_task_says_otherwise_about_nodes_by_name():
@@ -127,14 +128,14 @@ def test_a_task_says_otherwise_about_nodes_by_name():
         policy={**TEAM["policy"], "maxRuntime": 3600},
     )
     override = {"spec": {"nodeSelector": {"zone": "b"}, "activeDeadlineSeconds": 7200}}
-    pod = compose(team, PodRequest(team="alpha", arguments=BUSYBOX, pod_override=override))
+    pod = compose_and_check(team, PodRequest(team="alpha", arguments=BUSYBOX, pod_override=override))
     assert pod["spec"]["nodeSelector"] == {"disk": "ssd", "zone": "b"}
     assert pod["spec"]["activeDeadlineSeconds"] == 7200
 
 
 def test_a_size_may_ask_for_gpus_and_for_space():
     huge = {"cpu": "4", "memory": "8Gi", "gpu": 2, "ephemeralStorage": "20Gi"}
-    pod = compose(contract(sizes={"small": huge}), PodRequest(team="alpha", arguments=BUSYBOX))
+    pod = compose_and_check(contract(sizes={"small": huge}), PodRequest(team="alpha", arguments=BUSYBOX))
     quantities = {"cpu": "4", "memory": "8Gi", "nvidia.com/gpu": "2", "ephemeral-storage": "20Gi"}
     assert pod["spec"]["containers"][0]["resources"] == {"requests": quantities, "limits": quantities}
 
@@ -143,7 +144,7 @@ def test_environment_from_the_team_and_from_the_task_add_up():
     team = contract(envFrom=[{"secretRef": {"name": "team"}}])
     own = [{"configMapRef": {"name": "own"}}]
     override = {"spec": {"containers": [{"name": "base", "envFrom": own}]}}
-    pod = compose(team, PodRequest(team="alpha", arguments=BUSYBOX, pod_override=override))
+    pod = compose_and_check(team, PodRequest(team="alpha", arguments=BUSYBOX, pod_override=override))
     assert pod["spec"]["containers"][0]["envFrom"] == [{"secretRef": {"name": "team"}}, *own]
 
 
@@ -152,7 +153,7 @@ def test_a_label_that_the_platform_fixes_is_refused_by_name(label: str | None, s
     fixed = contract().model_copy(update={"label_policy": {"cost-center": "fixed"}})
     own = {"metadata": {"labels": {"cost-center": label, "stage": "test"}}}
     with pytest.raises(PodError) as refusal:
-        compose(fixed, PodRequest(team="alpha", arguments=BUSYBOX, pod_override=own))
+        compose_and_check(fixed, PodRequest(team="alpha", arguments=BUSYBOX, pod_override=own))
     assert str(refusal.value) == (
         f"The label cost-center was set to {shown}, but the platform fixes it to 'cc-1' for team 'alpha': "
         "leave it out, or ask the platform team to change the team's values."
@@ -161,19 +162,19 @@ def test_a_label_that_the_platform_fixes_is_refused_by_name(label: str | None, s
 
 def test_a_label_that_is_free_is_the_task_s():
     own = {"metadata": {"labels": {"cost-center": "cc-2"}}}
-    pod = compose(contract(), PodRequest(team="alpha", arguments=BUSYBOX, pod_override=own))
+    pod = compose_and_check(contract(), PodRequest(team="alpha", arguments=BUSYBOX, pod_override=own))
     assert pod["metadata"]["labels"]["cost-center"] == "cc-2"
 
 
 def test_base_comes_first_where_the_stock_operator_looks_for_it():
     override = {"spec": {"containers": [{"name": "aside", "image": "a:1"}, {"name": "base", "image": "b:1"}]}}
-    pod = compose(contract(), PodRequest(team="alpha", pod_override=override))
+    pod = compose_and_check(contract(), PodRequest(team="alpha", pod_override=override))
     assert [container["name"] for container in pod["spec"]["containers"]] == ["base", "aside"]
 
 
 def test_a_sidecar_joins_as_a_native_one_and_gets_the_registry_prefix_too():
     prefixed = contract(images={**TEAM["images"], "registryPrefix": "registry.test/mirror"})
-    pod = compose(prefixed, PodRequest(team="alpha", arguments=BUSYBOX, sidecars=("log-shipper",)))
+    pod = compose_and_check(prefixed, PodRequest(team="alpha", arguments=BUSYBOX, sidecars=("log-shipper",)))
     assert pod["spec"]["initContainers"] == [
         {
             "name": "log-shipper",
@@ -196,8 +197,8 @@ def test_a_sidecar_joins_as_a_native_one_and_gets_the_registry_prefix_too():
     ],
 )
 def test_the_prefix_is_for_images_that_name_no_registry(image: str, with_prefix: str):
-    assert with_registry(image, "registry.test/mirror/") == with_prefix
-    assert with_registry(image, "") == image
+    assert add_registry_prefix(image, "registry.test/mirror/") == with_prefix
+    assert add_registry_prefix(image, "") == image
 
 
 @pytest.mark.parametrize(
@@ -220,13 +221,13 @@ def test_the_prefix_is_for_images_that_name_no_registry(image: str, with_prefix:
 )
 def test_an_unknown_name_is_refused_with_the_known_ones(request_: PodRequest, sentence: str):
     with pytest.raises(TeamError) as refusal:
-        compose(contract(), request_)
+        compose_and_check(contract(), request_)
     assert str(refusal.value) == sentence
 
 
 def test_a_pod_without_image_is_refused():
     with pytest.raises(PodError) as refusal:
-        compose(contract(), PodRequest(team="alpha"))
+        compose_and_check(contract(), PodRequest(team="alpha"))
     assert str(refusal.value) == (
         "The pod has no image: give image='name:tag', or a template whose container 'base' has one."
     )
@@ -237,7 +238,7 @@ def test_a_pod_without_image_is_refused():
 )
 def test_a_container_that_is_only_half_there_is_refused(container: dict[str, str], missing: str):
     with pytest.raises(PodError) as refusal:
-        compose(
+        compose_and_check(
             contract(), PodRequest(team="alpha", arguments=merge(BUSYBOX, {"spec": {"initContainers": [container]}}))
         )
     assert str(refusal.value) == (
@@ -248,5 +249,5 @@ def test_a_container_that_is_only_half_there_is_refused(container: dict[str, str
 
 def test_a_model_without_containers_leaves_them_as_they_are():
     full = {"spec": {"containers": [], "hostname": "h"}}
-    pod = compose(contract(), PodRequest(team="alpha", arguments=BUSYBOX, full_pod_spec=full))
+    pod = compose_and_check(contract(), PodRequest(team="alpha", arguments=BUSYBOX, full_pod_spec=full))
     assert (pod["spec"]["hostname"], pod["spec"]["containers"][0]["image"]) == ("h", "busybox:1.35")

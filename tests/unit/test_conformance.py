@@ -18,7 +18,7 @@ from kubernetes.client import models as k8s
 
 from kpo_platform import TeamPodOperator
 from kpo_platform.airflow.operators.arguments.serialize import serialize
-from kpo_platform.pod.rules.argument_names import STOCK
+from kpo_platform.pod.rules.argument_names import STOCK_ARGUMENTS
 from unit.conftest import Publish
 from unit.pods import context_of, without_empty
 
@@ -136,7 +136,7 @@ VALUES: dict[str, Any] = {
 
 RUN = ["TRACEPARENT", "KPO_IDEMPOTENCY_KEY", "KPO_TRY_NUMBER"]
 
-HERE = STOCK & set(inspect.signature(KubernetesPodOperator.__init__).parameters)
+HERE = STOCK_ARGUMENTS & set(inspect.signature(KubernetesPodOperator.__init__).parameters)
 
 SETTINGS = {"base_container_status_polling_interval", "callbacks", "cluster_context", "config_file", "container_logs"}
 SETTINGS |= {"container_name_log_prefix_enabled", "deferrable", "durable", "get_logs", "in_cluster", "poll_interval"}
@@ -220,8 +220,8 @@ def value_of(name: str, folder: Path) -> Any:
 
 
 def test_no_argument_of_the_stock_operator_is_left_out():
-    assert VALUES.keys() | REFUSED == STOCK
-    assert STOCK - {"log_events_on_startup"} <= HERE
+    assert VALUES.keys() | REFUSED == STOCK_ARGUMENTS
+    assert STOCK_ARGUMENTS - {"log_events_on_startup"} <= HERE
 
 
 @pytest.mark.parametrize("beneath", [{}, {"pod_template_dict": POD}], ids=["alone", "over-a-template"])

@@ -24,7 +24,7 @@ from kpo_platform.bootstrap.model import (
     Verb,
 )
 from kpo_platform.bootstrap.registry.docker_config import RegistryCredentials
-from kpo_platform.pod.xcom import connection_extra
+from kpo_platform.pod.xcom import build_connection_extra
 from unit.contracts import contract
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
@@ -50,7 +50,7 @@ def made(live: LiveState, way: TargetAccess | None = None, **ref: str) -> list[A
 
 
 def extra(**more: Any) -> dict[str, Any]:
-    common = connection_extra(contract().xcom_sidecar)
+    common = build_connection_extra(contract().xcom_sidecar)
     del common["in_cluster"]
     return {**common, **more}
 
@@ -131,14 +131,14 @@ def test_a_connection_in_the_environment_is_a_secret_that_keeps_what_others_have
         "AIRFLOW_CONN_K8S_DEFAULT": {
             "conn_type": "kubernetes",
             "description": "The cluster that Airflow runs in. Kept by platformctl bootstrap.",
-            "extra": connection_extra(contract().xcom_sidecar),
+            "extra": build_connection_extra(contract().xcom_sidecar),
         },
         "AIRFLOW_CONN_OTHER": {},
     }
 
 
 def test_a_connection_in_the_environment_that_is_as_it_should_be_is_left_alone():
-    live = with_environment({"conn_type": "kubernetes", "extra": connection_extra(contract().xcom_sidecar)})
+    live = with_environment({"conn_type": "kubernetes", "extra": build_connection_extra(contract().xcom_sidecar)})
     assert made(live, via="env") == [Action(Verb.UNCHANGED, SECRET, note="connections k8s_default")]
 
 

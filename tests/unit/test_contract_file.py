@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kpo_platform.contract import file_at_hand, load
+from kpo_platform.contract import find_contract_file, load
 from kpo_platform.errors import ContractError
 from unit.command_line import Cluster, Platformctl
 
@@ -30,7 +30,7 @@ def test_the_contract_is_saved_where_it_is_looked_for(platformctl: Platformctl, 
     file = own_home / "data" / "kpo-platform" / "contract.json"
     assert (said.code, said.out) == (0, "")
     assert said.err == f"✔ {file}: contract of chart 0.1.0, teams: alpha, beta\n"
-    assert (file_at_hand(), file.read_text()) == (file, published(cluster))
+    assert (find_contract_file(), file.read_text()) == (file, published(cluster))
     assert list(load(file).teams) == ["alpha", "beta"]
     assert [each.name for each in file.parent.iterdir()] == ["contract.json"]
 
@@ -68,7 +68,7 @@ def test_a_file_that_is_named_wins_over_the_environment_and_that_over_what_was_s
     own_home: Path, monkeypatch: pytest.MonkeyPatch
 ):
     with pytest.raises(ContractError) as refused:
-        file_at_hand()
+        find_contract_file()
     assert str(refused.value) == (
         "No contract, so nobody knows what the teams may do: save the cluster's once with platformctl contract pull, "
         "or name a file with --contract or KPO_PLATFORM_CONTRACT."
@@ -76,7 +76,7 @@ def test_a_file_that_is_named_wins_over_the_environment_and_that_over_what_was_s
     saved = own_home / "data" / "kpo-platform" / "contract.json"
     saved.parent.mkdir(parents=True)
     saved.write_text("{}")
-    assert file_at_hand() == saved
+    assert find_contract_file() == saved
     monkeypatch.setenv("KPO_PLATFORM_CONTRACT", "of-the-environment.json")
-    assert file_at_hand() == Path("of-the-environment.json")
-    assert file_at_hand("named.json") == Path("named.json")
+    assert find_contract_file() == Path("of-the-environment.json")
+    assert find_contract_file("named.json") == Path("named.json")

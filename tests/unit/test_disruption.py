@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from kpo_platform.pod.disruption import disruption, disruption_in_events
+from kpo_platform.pod.disruption import find_disruption, find_disruption_in_events
 
 
 def condition(reason: str, status: str = "True") -> dict[str, Any]:
@@ -26,7 +26,7 @@ def condition(reason: str, status: str = "True") -> dict[str, Any]:
     ],
 )
 def test_the_conditions_and_the_reason_of_a_pod_say_who_ended_it(status: dict[str, Any], why: str | None):
-    assert disruption({"status": status}) == why
+    assert find_disruption({"status": status}) == why
 
 
 @pytest.mark.parametrize(
@@ -39,15 +39,16 @@ def test_the_conditions_and_the_reason_of_a_pod_say_who_ended_it(status: dict[st
 )
 def test_a_pod_that_filled_its_own_disk_failed_by_itself(message: str):
     status = {"reason": "Evicted", "message": message, "conditions": [condition("TerminationByKubelet")]}
-    assert disruption({"status": status}) is None
+    assert find_disruption({"status": status}) is None
 
 
 def test_a_pod_that_is_being_deleted_did_not_fail_by_itself():
-    assert disruption({"metadata": {"deletionTimestamp": "2026-11-23T12:00:00Z"}, "status": {}}) == "it was deleted"
+    pod = {"metadata": {"deletionTimestamp": "2026-11-23T12:00:00Z"}, "status": {}}
+    assert find_disruption(pod) == "it was deleted"
 
 
 def test_the_events_of_a_pod_that_is_gone_tell_as_well():
     killing = {"reason": "Killing", "message": "Stopping container base"}
     preempted = {"reason": "Preempted", "message": "Preempted by pod 1 on node a"}
-    assert disruption_in_events([killing, preempted]) == "Preempted: Preempted by pod 1 on node a"
-    assert disruption_in_events([killing]) is None
+    assert find_disruption_in_events([killing, preempted]) == "Preempted: Preempted by pod 1 on node a"
+    assert find_disruption_in_events([killing]) is None

@@ -263,5 +263,5 @@ def test_doctor_without_the_right_to_list_components_names_the_role(platformctl:
 
 def test_docs_list_every_code_and_rule_of_doctor():
     page = (Path(__file__).parents[2] / "docs" / "doctor.md").read_text()
-    rules = {rule.code: rule.sentence[0].lower() + rule.sentence[1:].rstrip(".") for rule in RULES.values()}
+    rules = {rule.code: rule.requirement[0].lower() + rule.requirement[1:].rstrip(".") for rule in RULES.values()}
     assert [f"| `{code}` | {sentence}" in page for code, sentence in rules.items()] == [True] * len(RULES)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from kpo_platform.pod.identity import TaskRun, identified, label_value
+from kpo_platform.pod.identity import TaskRun, add_run_identity, to_label_value
 from unit.contracts import contract
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
@@ -19,7 +19,7 @@ POD: dict[str, Any] = {
 
 
 def test_a_pod_carries_owner_cost_center_and_trace_beside_the_labels_that_it_had():
-    pod = identified(POD, "alpha", contract().team("alpha"), RUN)
+    pod = add_run_identity(POD, "alpha", contract().team("alpha"), RUN)
     assert pod["metadata"]["labels"] == {
         "kpo-platform/team": "alpha",
         "owner": "data-team",
@@ -29,7 +29,7 @@ def test_a_pod_carries_owner_cost_center_and_trace_beside_the_labels_that_it_had
 
 
 def test_every_container_knows_trace_idempotency_key_and_try_and_keeps_its_own_variables():
-    base, other = identified(POD, "alpha", contract().team("alpha"), RUN)["spec"]["containers"]
+    base, other = add_run_identity(POD, "alpha", contract().team("alpha"), RUN)["spec"]["containers"]
     added = [
         {"name": "TRACEPARENT", "value": f"00-{TRACE}-b7ad6b7169203331-01"},
         {"name": "KPO_IDEMPOTENCY_KEY", "value": RUN.idempotency_key},
@@ -41,14 +41,14 @@ def test_every_container_knows_trace_idempotency_key_and_try_and_keeps_its_own_v
 def test_labels_and_variables_of_the_author_stay():
     env = [{"name": "TRACEPARENT", "value": "mine"}]
     pod = {"metadata": {"labels": {"owner": "me"}}, "spec": {"containers": [{"name": "base", "env": env}]}}
-    marked = identified(pod, "alpha", contract().team("alpha"), RUN)
+    marked = add_run_identity(pod, "alpha", contract().team("alpha"), RUN)
     variables = {one["name"]: one["value"] for one in marked["spec"]["containers"][0]["env"]}
     assert (marked["metadata"]["labels"]["owner"], variables["TRACEPARENT"]) == ("me", "mine")
 
 
 def test_the_teams_name_stands_in_for_an_owner_and_a_cost_center_that_nobody_named():
     run = replace(RUN, owner="airflow")
-    labels = identified(POD, "alpha", contract(labels={}).team("alpha"), run)["metadata"]["labels"]
+    labels = add_run_identity(POD, "alpha", contract(labels={}).team("alpha"), run)["metadata"]["labels"]
     assert (labels["owner"], labels["cost-center"]) == ("alpha", "alpha")
 
 
@@ -57,7 +57,7 @@ def test_the_teams_name_stands_in_for_an_owner_and_a_cost_center_that_nobody_nam
     [("Data Team", "Data_Team"), ("me@example.com", "me_example.com"), ("x" * 70, "x" * 63), ("(ops)", "ops")],
 )
 def test_a_label_has_a_value_that_kubernetes_takes(text: str, value: str):
-    assert label_value(text) == value
+    assert to_label_value(text) == value
 
 
 def test_the_idempotency_key_is_the_same_for_every_try_and_another_for_any_other_work():

@@ -220,7 +220,7 @@ def test_sarif_output_has_rules_and_locations(
 ):
     result = platformctl(*words(dags, "-o", "sarif"))
     rules: list[Any] = [
-        {"id": rule.code, "name": name, "shortDescription": {"text": rule.sentence}} for name, rule in RULES.items()
+        {"id": rule.code, "name": name, "shortDescription": {"text": rule.requirement}} for name, rule in RULES.items()
     ]
     location = {"artifactLocation": {"uri": str(one_finding)}, "region": {"startLine": 5}}
     sarif_result = {

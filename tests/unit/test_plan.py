@@ -24,7 +24,7 @@ from kpo_platform.bootstrap.model import (
     Verb,
 )
 from kpo_platform.bootstrap.registry.docker_config import RegistryCredentials
-from kpo_platform.pod.xcom import connection_extra
+from kpo_platform.pod.xcom import build_connection_extra
 from unit.contracts import contract
 
 HOST = "registry.test"
@@ -45,7 +45,7 @@ GROWING = StorageClass("growing", is_default=False, is_expandable=True, waits_fo
 EMPTY = LiveState(namespaces=frozenset({"team-alpha"}), storage_classes=(LOCAL, GROWING))
 LIVE_SECRET = LiveSecret("kubernetes.io/dockerconfigjson", LABELS, {HOST: LOGIN}, "7")
 LIVE_CLAIM = LiveClaim("1Gi", ("ReadWriteOnce",), "local-path", "Bound", LABELS, "8")
-LIVE_CONNECTION = LiveConnection("kubernetes", connection_extra(contract().xcom_sidecar))
+LIVE_CONNECTION = LiveConnection("kubernetes", build_connection_extra(contract().xcom_sidecar))
 DONE = replace(
     EMPTY,
     secrets={("team-alpha", "regcred"): LIVE_SECRET},
@@ -227,4 +227,4 @@ def test_a_connection_keeps_what_others_put_into_it_but_no_other_way_to_a_cluste
         FieldChange("extra.kube_config", "(not shown)", "(none)"),
     )
     written = json.loads(action.body["extra"])
-    assert written == {**connection_extra(contract().xcom_sidecar), "disable_tcp_keepalive": True}
+    assert written == {**build_connection_extra(contract().xcom_sidecar), "disable_tcp_keepalive": True}

@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 
 from kpo_platform.contract import parse
 from kpo_platform.errors import PodError
-from kpo_platform.pod.compose import PodRequest, compose, unchecked
+from kpo_platform.pod.compose import PodRequest, compose
 from kpo_platform.pod.merge import Json, merge
-from kpo_platform.pod.rules.all_rules import refusals
+from kpo_platform.pod.rules.all_rules import check_pod
 from unit.contracts import CONTRACT, contract
 from unit.locked import LOCKED, PARENTS, POLICY, Path, at, pod_with
+from unit.pod_checks import compose_and_check
 
 NAMES = st.sampled_from(["base", "aside", "a", "b"])
 VALUES = st.sampled_from(["1", "2", ""])
@@ -126,14 +127,14 @@ def test_what_the_stronger_side_says_is_there(under: dict[str, Any], over: dict[
 def test_a_composed_pod_has_what_its_strongest_layer_says_and_nothing_twice(strongest: str, pods: list[dict[str, Any]]):
     asked = dict(zip(LAYERS[: LAYERS.index(strongest) + 1], pods, strict=False))
     asked["own_template"] = merge(IMAGE, asked["own_template"])
-    pod = unchecked(contract(), PodRequest("alpha", **asked))
+    pod = compose(contract(), PodRequest("alpha", **asked))
     assert_unique(pod)
     assert_said(pod, asked[strongest])
 
 
 @given(st.sampled_from(LAYERS), WRITTEN)
 def test_what_a_layer_names_twice_is_refused_when_the_two_differ(layer: str, written: dict[str, Any]):
-    assert bool(PodRequest("alpha", **{layer: written}).twins()) == has_twins(written)
+    assert bool(PodRequest("alpha", **{layer: written}).check_duplicates()) == has_twins(written)
 
 
 @given(PODS, st.sampled_from(LAYERS), st.sampled_from(LOCKED))
@@ -141,15 +142,15 @@ def test_another_value_for_a_locked_field_is_refused_by_name(pod: Json, layer: s
     path, value, named = locked
     request = PodRequest("alpha", **{"own_template": IMAGE, layer: merge(merge(pod, IMAGE), pod_with(path, value))})
     with pytest.raises(PodError, match=re.escape(named)):
-        compose(PLATFORM, request)
+        compose_and_check(PLATFORM, request)
 
 
 @given(PODS, st.sampled_from(LAYERS), st.sampled_from([*(path for path, _, _ in LOCKED), *PARENTS]))
 def test_a_locked_field_that_is_removed_is_there_or_missed_by_name(pod: Json, layer: str, removed: Path):
     beneath = {"arguments" if layer == "own_template" else "own_template": merge(pod, IMAGE)}
-    plain, bare = (unchecked(PLATFORM, PodRequest("alpha", **one)) for one in (beneath, {"arguments": IMAGE}))
-    made = unchecked(PLATFORM, PodRequest("alpha", **beneath, **{layer: pod_with(removed, None)}))
-    found = "\n".join(map(str, refusals(made, "alpha", PLATFORM.team("alpha"), PLATFORM)))
+    plain, bare = (compose(PLATFORM, PodRequest("alpha", **one)) for one in (beneath, {"arguments": IMAGE}))
+    made = compose(PLATFORM, PodRequest("alpha", **beneath, **{layer: pod_with(removed, None)}))
+    found = "\n".join(map(str, check_pod(made, "alpha", PLATFORM.team("alpha"), PLATFORM)))
     for path in (path for path, _, _ in LOCKED if path[: len(removed)] == removed):
         assert at(made, path) in (at(plain, path), at(bare, path)) or f"label {path[-1]} was set to None" in found
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kpo_platform.pod.quantity import amount
+from kpo_platform.pod.quantity import parse_quantity
 
 
 @pytest.mark.parametrize(
@@ -12,10 +12,10 @@ from kpo_platform.pod.quantity import amount
     [("1Gi", 2**30), ("1.5Ki", 1536), ("2", 2), ("500m", 0.5), ("1e3", 1000), ("3M", 3_000_000), ("1E", 10**18)],
 )
 def test_a_quantity_is_an_amount(text: str, number: float):
-    assert amount(text) == number
+    assert parse_quantity(text) == number
 
 
 @pytest.mark.parametrize("text", ["", "Gi", "1gi", "1.2.3", "1 Gi", "1mi"])
 def test_what_is_no_quantity_is_refused(text: str):
     with pytest.raises(ValueError, match="is no Kubernetes quantity"):
-        amount(text)
+        parse_quantity(text)

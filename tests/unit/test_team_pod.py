@@ -8,9 +8,10 @@ from airflow.sdk import DAG
 from kubernetes.client import models as k8s
 
 from kpo_platform.airflow.operators.arguments.serialize import serialize_pod
-from kpo_platform.pod.compose import PodRequest, compose
+from kpo_platform.pod.compose import PodRequest
 from unit.conftest import Publish
 from unit.contracts import Build, contract
+from unit.pod_checks import compose_and_check
 from unit.pods import without_empty
 
 
@@ -30,7 +31,7 @@ def test_the_pod_is_the_composed_one_with_the_stock_name_and_labels(build: Build
             ]
         }
     }
-    expected = compose(contract(), PodRequest(team="alpha", arguments=arguments))
+    expected = compose_and_check(contract(), PodRequest(team="alpha", arguments=arguments))
     expected["metadata"]["name"] = "t"
     assert without_empty(pod) == without_empty(expected)
 

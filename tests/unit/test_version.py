@@ -20,7 +20,7 @@ def test_versions_of_both_sides_are_shown(platformctl: Platformctl, cluster: Clu
 def test_a_chart_of_another_version_is_a_finding(
     platformctl: Platformctl, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("kpo_platform.cli.version.package_version", lambda: "0.1.0")  # installed or not
+    monkeypatch.setattr("kpo_platform.cli.version.get_package_version", lambda: "0.1.0")  # installed or not
     path = "/api/v1/namespaces/airflow/configmaps/airflow-contract"
     data = cluster.platform.objects[path]["data"]
     data["contract.json"] = data["contract.json"].replace('"chartVersion": "0.1.0"', '"chartVersion": "9.9.9"')
@@ -31,7 +31,7 @@ def test_a_chart_of_another_version_is_a_finding(
 def test_without_a_cluster_the_version_is_shown_and_one_sentence_says_what_is_missing(
     platformctl: Platformctl, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("kpo_platform.cli.version.package_version", lambda: "0.1.0")
+    monkeypatch.setattr("kpo_platform.cli.version.get_package_version", lambda: "0.1.0")
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
     said = platformctl("version")
     assert (said.code, said.out, said.err.replace(str(tmp_path), "HERE")) == (
@@ -45,7 +45,7 @@ def test_without_a_cluster_the_version_is_shown_and_one_sentence_says_what_is_mi
 def test_of_a_cluster_that_does_not_answer_the_version_says_so(
     platformctl: Platformctl, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("kpo_platform.cli.version.package_version", lambda: "0.1.0")
+    monkeypatch.setattr("kpo_platform.cli.version.get_package_version", lambda: "0.1.0")
     with serving(Platform()) as server:
         file = server.kubeconfig(tmp_path)
     said = platformctl("version", "-o", "json", "--kubeconfig", file)
@@ -59,8 +59,8 @@ def test_of_a_cluster_that_does_not_answer_the_version_says_so(
 def test_a_contract_of_another_version_says_which_side_to_upgrade(
     platformctl: Platformctl, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("kpo_platform.cli.version.package_version", lambda: "0.1.0")
-    monkeypatch.setattr("kpo_platform.contract.reading.package_version", lambda: "0.1.0")
+    monkeypatch.setattr("kpo_platform.cli.version.get_package_version", lambda: "0.1.0")
+    monkeypatch.setattr("kpo_platform.contract.reading.get_package_version", lambda: "0.1.0")
     newer = json.dumps({"version": 9, "chartVersion": "7.0.0"})
     cluster.platform.objects["/api/v1/namespaces/airflow/configmaps/airflow-contract"]["data"]["contract.json"] = newer
     said = platformctl("version", *cluster.options)

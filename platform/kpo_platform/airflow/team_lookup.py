@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from airflow.configuration import conf
 
 from kpo_platform.contract import Contract
-from kpo_platform.errors import TeamError, unknown
-from kpo_platform.finding import refuse
-from kpo_platform.pod.rules.ownership import foreign, team_of_file
+from kpo_platform.errors import TeamError, describe_unknown_name
+from kpo_platform.finding import raise_refusals
+from kpo_platform.pod.rules.ownership import check_task_team, find_team_of_file
 
 if TYPE_CHECKING:
     from airflow.sdk import DAG
@@ -28,9 +28,9 @@ def find_team(named_team: str | None, dag: DAG | None, contract: Contract) -> st
         TeamError: the team is not in the contract, or neither name, bundle nor folder gives one.
         PodError: the task names another team than the one that owns the DAG.
     """
-    owner = team_of_file(dag.fileloc, get_dag_roots(), contract.teams) if dag else None
+    owner = find_team_of_file(dag.fileloc, get_dag_roots(), contract.teams) if dag else None
     if named_team is not None and named_team not in contract.teams:
-        raise TeamError(*unknown("team", named_team, contract.teams))
+        raise TeamError(*describe_unknown_name("team", named_team, contract.teams))
     if named_team is None and owner is None:
         raise TeamError(
             "The task has no team",
@@ -38,7 +38,7 @@ def find_team(named_team: str | None, dag: DAG | None, contract: Contract) -> st
             f"Known teams: {', '.join(sorted(contract.teams)) or 'none'}.",
         )
     team = named_team or str(owner)
-    refuse(foreign(team, owner))
+    raise_refusals(check_task_team(team, owner))
     return team
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from kpo_platform.pod.rules.all_rules import TEAM_LABEL
+from kpo_platform.pod.identity import TEAM_LABEL
 
 MANAGED_BY = "app.kubernetes.io/managed-by"
 MANAGER = "platformctl"

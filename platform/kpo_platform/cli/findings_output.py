@@ -35,7 +35,7 @@ def as_json(findings: Iterable[LocatedFinding]) -> dict[str, Any]:
 def as_sarif(findings: Iterable[LocatedFinding]) -> dict[str, Any]:
     """Return a SARIF 2.1.0 log with one run; it lists every rule, also those without findings."""
     rules = [
-        {"id": rule.code, "name": name, "shortDescription": {"text": rule.sentence}} for name, rule in RULES.items()
+        {"id": rule.code, "name": name, "shortDescription": {"text": rule.requirement}} for name, rule in RULES.items()
     ]
     driver = {"name": "platformctl lint", "rules": rules}
     run = {"tool": {"driver": driver}, "results": [_as_sarif_result(each) for each in findings]}

@@ -10,7 +10,7 @@ from kpo_platform.cli.dag_options import contract_option, convert_usage_errors, 
 from kpo_platform.cli.exit_codes import Exit
 from kpo_platform.cli.findings_output import LocatedFinding, as_json, as_lines, as_sarif
 from kpo_platform.cli.output import data_json, data_lines, say
-from kpo_platform.contract import file_at_hand
+from kpo_platform.contract import find_contract_file
 from kpo_platform.finding import Finding
 from kpo_platform.offline.client import OfflineClient, Sources
 
@@ -41,7 +41,7 @@ def command(folder: Path, team: str | None, contract_file: Path | None, output: 
     are checked in the run. Exits with 1 if there are findings, and with 3 without a contract.
     """
     with convert_usage_errors():
-        client = OfflineClient.create(file_at_hand(contract_file), Sources(folder, team=team))
+        client = OfflineClient.create(find_contract_file(contract_file), Sources(folder, team=team))
     say(f"► Contract of chart {client.contract.chart_version}: {client.contract_file}")
     result = client.send_request("lint", {})
     findings = [

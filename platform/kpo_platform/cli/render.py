@@ -11,7 +11,7 @@ import yaml
 from kpo_platform.cli.dag_options import attempt_options, contract_option, convert_usage_errors
 from kpo_platform.cli.exit_codes import Exit
 from kpo_platform.cli.output import data_json, say, say_refusals
-from kpo_platform.contract import file_at_hand
+from kpo_platform.contract import find_contract_file
 from kpo_platform.errors import PodError
 from kpo_platform.offline.client import OfflineClient, Sources
 
@@ -37,7 +37,7 @@ def command(sources: Sources, request: dict[str, Any], contract_file: Path | Non
     """
     request["attempt"]["run_id"] = request["attempt"]["run_id"] or "rendered"
     with convert_usage_errors():
-        client = OfflineClient.create(file_at_hand(contract_file), sources)
+        client = OfflineClient.create(find_contract_file(contract_file), sources)
         say(f"► Contract of chart {client.contract.chart_version}: {client.contract_file}")
         try:
             pod = client.send_request("render", request)

@@ -8,7 +8,7 @@ from kpo_platform.cli.exit_codes import Exit
 from kpo_platform.cli.options import Cluster, cluster_options, output_option
 from kpo_platform.cli.output import clean, data_json, data_lines
 from kpo_platform.contract import VERSION
-from kpo_platform.release import SOURCE, package_version
+from kpo_platform.release import SOURCE_VERSION, get_package_version
 
 _EXAMPLES = """\b
 Examples:
@@ -27,13 +27,13 @@ def command(cluster: Cluster, client: bool, output: str) -> int:
     Exits with 1 when program and chart are of different versions, and with 3 when the contract cannot be read; this
     program's own versions are shown all the same.
     """
-    own = package_version()
-    versions = {"platformctl": "from source" if own == SOURCE else own, "contract": str(VERSION)}
+    own = get_package_version()
+    versions = {"platformctl": "from source" if own == SOURCE_VERSION else own, "contract": str(VERSION)}
     fits = True
     try:
         if not client:
             _, contract = cluster.open()
-            fits = own in (SOURCE, contract.chart_version)
+            fits = own in (SOURCE_VERSION, contract.chart_version)
             versions |= {"chart": contract.chart_version, "fits": "yes" if fits else "no, upgrade both to one version"}
     finally:
         _show(versions, output)  # this program's own in any case: whoever asks for help is asked for it

@@ -15,7 +15,14 @@ from kpo_platform.contract.model import (
     ServiceAccountRef,
     XComSidecar,
 )
-from kpo_platform.contract.reading import FILE_VARIABLE, VERSION, file_at_hand, load, parse, saved_file
+from kpo_platform.contract.reading import (
+    FILE_VARIABLE,
+    VERSION,
+    find_contract_file,
+    get_saved_contract_file,
+    load,
+    parse,
+)
 from kpo_platform.contract.team import (
     Cleanup,
     ConnectionRef,
@@ -68,8 +75,8 @@ __all__ = [
     "TeamServiceAccount",
     "Volume",
     "XComSidecar",
-    "file_at_hand",
+    "find_contract_file",
+    "get_saved_contract_file",
     "load",
     "parse",
-    "saved_file",
 ]

@@ -6,11 +6,11 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
-from kpo_platform.contract.team import Part, Team
-from kpo_platform.errors import TeamError, unknown
+from kpo_platform.contract.team import ContractModel, Team
+from kpo_platform.errors import TeamError, describe_unknown_name
 
 
-class Service(Part):
+class Service(ContractModel):
     """A Service in the release's namespace, and the path below which it answers, without a slash at its end."""
 
     name: str
@@ -18,14 +18,14 @@ class Service(Part):
     path: str = ""
 
 
-class ServiceAccountRef(Part):
+class ServiceAccountRef(ContractModel):
     """A service account somewhere in the cluster."""
 
     namespace: str
     name: str
 
 
-class Airflow(Part):
+class Airflow(ContractModel):
     """The Airflow of this release, as far as the tools have to reach it."""
 
     api_service: Service
@@ -34,14 +34,14 @@ class Airflow(Part):
     service_accounts: tuple[ServiceAccountRef, ...]
 
 
-class Release(Part):
+class Release(ContractModel):
     """The Helm release that published the contract."""
 
     name: str
     namespace: str
 
 
-class XComSidecar(Part):
+class XComSidecar(ContractModel):
     """The container that the stock operator adds to fetch an XCom."""
 
     image: str
@@ -49,7 +49,7 @@ class XComSidecar(Part):
     security_context: dict[str, Any]
 
 
-class Contract(Part):
+class Contract(ContractModel):
     """Everything the chart published, checked."""
 
     version: int
@@ -82,5 +82,5 @@ class Contract(Part):
             TeamError: the contract has no such team; the message names the nearest one.
         """
         if name not in self.teams:
-            raise TeamError(*unknown("team", name, self.teams))
+            raise TeamError(*describe_unknown_name("team", name, self.teams))
         return self.teams[name]

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from kpo_platform.contract.model import Contract
 from kpo_platform.errors import ContractError
-from kpo_platform.release import package_version
+from kpo_platform.release import get_package_version
 
 VERSION = 1
 """The version of the contract that this package reads."""
@@ -54,7 +54,7 @@ def _refuse_other_version(version: int, chart: str) -> None:
     It comes before any complaint about a field: of another version, other fields are to be expected.
     """
     if version != VERSION:
-        package = package_version()
+        package = get_package_version()
         remedy = f"the package to {chart}" if version > VERSION else f"the chart to {package}"
         raise ContractError(
             f"The contract has version {version}, written by chart {chart}, but this package ({package}) reads version "
@@ -62,17 +62,17 @@ def _refuse_other_version(version: int, chart: str) -> None:
         )
 
 
-def saved_file() -> Path:
+def get_saved_contract_file() -> Path:
     """Where ``platformctl contract pull`` keeps a contract for the commands that ask no cluster."""
     data = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
     return Path(data) / "kpo-platform" / "contract.json"
 
 
-def file_at_hand(given: str | Path | None = None) -> Path:
+def find_contract_file(given: str | Path | None = None) -> Path:
     """The contract's file on a machine outside the cluster.
 
     Args:
-        given: the file that was named; by default what ``KPO_PLATFORM_CONTRACT`` names, then `saved_file`.
+        given: the file that was named; by default what ``KPO_PLATFORM_CONTRACT`` names, then `get_saved_contract_file`.
 
     Raises:
         ContractError: none is named, and none was saved.
@@ -80,8 +80,8 @@ def file_at_hand(given: str | Path | None = None) -> Path:
     named = given or os.environ.get(FILE_VARIABLE)
     if named:
         return Path(named)
-    if saved_file().exists():
-        return saved_file()
+    if get_saved_contract_file().exists():
+        return get_saved_contract_file()
     raise ContractError(
         "No contract, so nobody knows what the teams may do: save the cluster's once with platformctl contract pull, "
         f"or name a file with --contract or {FILE_VARIABLE}."

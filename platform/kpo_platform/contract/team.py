@@ -7,17 +7,17 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
-from kpo_platform.errors import TeamError, unknown
+from kpo_platform.errors import TeamError, describe_unknown_name
 
 
-class Part(BaseModel):
+class ContractModel(BaseModel):
     """A part of the contract: frozen, read from camelCase keys."""
 
     # Unknown keys pass: a newer chart may add a field within one contract version.
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, frozen=True, extra="ignore")
 
 
-class Size(Part):
+class Size(ContractModel):
     """Resources of the base container, as Kubernetes quantities; requests and limits are the same."""
 
     cpu: str
@@ -26,14 +26,14 @@ class Size(Part):
     ephemeral_storage: str
 
 
-class Owner(Part):
+class Owner(ContractModel):
     """Who may see and stop the team's pods in Kubernetes; the kind is ``Group`` or ``User``."""
 
     kind: str
     name: str
 
 
-class Limits(Part):
+class Limits(ContractModel):
     """What one container may use, as in a LimitRange: resource to quantity."""
 
     default: dict[str, str]
@@ -41,7 +41,7 @@ class Limits(Part):
     max: dict[str, str]
 
 
-class Scheduling(Part):
+class Scheduling(ContractModel):
     """Where the team's pods run, as in a pod; an empty priority class means the cluster's default."""
 
     node_selector: dict[str, str]
@@ -50,27 +50,27 @@ class Scheduling(Part):
     priority_class_name: str
 
 
-class Network(Part):
+class Network(ContractModel):
     """Whom the team's pods may talk to besides the cluster's DNS: rules as in a NetworkPolicy."""
 
     egress: tuple[dict[str, Any], ...]
     ingress: tuple[dict[str, Any], ...]
 
 
-class Rights(Part):
+class Rights(ContractModel):
     """How Airflow's rights in the team's namespace differ from those that all teams give it."""
 
     exec: bool
     extra_rules: tuple[dict[str, Any], ...]
 
 
-class Cleanup(Part):
+class Cleanup(ContractModel):
     """How many seconds after their end pods are removed; 0 means never."""
 
     max_age: int
 
 
-class TeamServiceAccount(Part):
+class TeamServiceAccount(ContractModel):
     """The account under which a team's pods run."""
 
     name: str
@@ -78,7 +78,7 @@ class TeamServiceAccount(Part):
     annotations: dict[str, str]
 
 
-class Images(Part):
+class Images(ContractModel):
     """How a team's image names are read, and which ones its pods may run.
 
     ``allow`` holds patterns (``fnmatch``) for the whole name after the prefix is applied; none means any image.
@@ -90,14 +90,14 @@ class Images(Part):
     pin: str
 
 
-class Registry(Part):
+class Registry(ContractModel):
     """The team's private registry; an empty host means there is none."""
 
     host: str
     pull_secret: str
 
 
-class Volume(Part):
+class Volume(ContractModel):
     """A claim of the team; its PersistentVolumeClaim bears the volume's name."""
 
     name: str
@@ -108,7 +108,7 @@ class Volume(Part):
     read_only: bool
 
 
-class ConnectionRef(Part):
+class ConnectionRef(ContractModel):
     """The Airflow connection that the team's tasks use.
 
     ``mode`` is how it reaches Kubernetes: ``inCluster``, ``kubeconfig`` or ``remote``. ``via`` is who gives it to
@@ -120,7 +120,7 @@ class ConnectionRef(Part):
     via: str
 
 
-class Dags(Part):
+class Dags(ContractModel):
     """The git repository of the team's DAGs; an empty repo means there is none.
 
     ``credentials_secret`` is a Secret in the release's namespace; empty means the repository is public. The refresh
@@ -134,7 +134,7 @@ class Dags(Part):
     refresh_interval: int
 
 
-class Policy(Part):
+class Policy(ContractModel):
     """How the team's tasks run unless a task says otherwise. Times are in seconds; a run time of 0 has no end.
 
     ``on_failure`` is ``keep``, ``delete`` or empty; empty means that ``on_finish`` decides.
@@ -148,14 +148,14 @@ class Policy(Part):
     max_runtime: int
 
 
-class Pool(Part):
+class Pool(ContractModel):
     """The Airflow pool in which the team's tasks run; with 0 slots none of them starts."""
 
     name: str
     slots: int
 
 
-class Team(Part):
+class Team(ContractModel):
     """One team, every default filled in; the role is that of its people in Airflow, empty where Airflow has none."""
 
     namespace: str
@@ -193,5 +193,5 @@ class Team(Part):
         """
         wanted = name or self.default_size
         if wanted not in self.sizes:
-            raise TeamError(*unknown("size", wanted, self.sizes))
+            raise TeamError(*describe_unknown_name("size", wanted, self.sizes))
         return self.sizes[wanted]

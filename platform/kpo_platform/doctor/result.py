@@ -41,5 +41,5 @@ def failed(rule: str, name: str, seen: str, fix: str) -> CheckResult:
         seen: the observed state.
         fix: what to do next.
     """
-    finding = Finding(RULES[rule].code, "error", name, seen, RULES[rule].sentence, fix)
+    finding = Finding(RULES[rule].code, "error", name, seen, RULES[rule].requirement, fix)
     return CheckResult(name, seen, finding)

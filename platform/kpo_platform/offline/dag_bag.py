@@ -13,7 +13,7 @@ from airflow.exceptions import AirflowClusterPolicyViolation
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
 
 from kpo_platform.errors import DagError, TaskError
-from kpo_platform.finding import Refusal, refuse
+from kpo_platform.finding import Refusal, raise_refusals
 from kpo_platform.offline.dag_files import import_file, list_dag_files
 from kpo_platform.offline.lenient import CreatedTasks, Location, MappedTask, collect_refusals, list_refusals
 
@@ -48,7 +48,7 @@ class DagBag:
         """Raise a task's refusals, including those of the cluster policy.
 
         Raises:
-            Refused: Airflow or the platform refuses the task.
+            RefusalError: Airflow or the platform refuses the task.
         """
         refusals = [*self.refusals.get(id(task), []), *self.refusals.get(MappedTask(task.dag_id, task.task_id), [])]
         if id(task) not in self.created.incomplete:
@@ -56,7 +56,7 @@ class DagBag:
                 settings.task_policy(task)  # type: ignore[no-untyped-call]
             except AirflowClusterPolicyViolation as error:
                 refusals = [*refusals, *list_refusals(error.__context__ or error)]
-        refuse(dict.fromkeys(refusals))
+        raise_refusals(dict.fromkeys(refusals))
 
 
 def read_dags(root: Path, file: Path | None = None) -> DagBag:
@@ -103,7 +103,7 @@ def find_task(bag: DagBag, dag: str, task_id: str, *, is_file: bool) -> Any:
     Raises:
         TaskError: no DAG or task has that name, or several tasks have it.
         DagError: nothing was found, and some files could not be imported.
-        Refused: Airflow or the platform refuses the task.
+        RefusalError: Airflow or the platform refuses the task.
     """
     dags = bag.dags if is_file else _select_dag(bag, dag)
     tasks = [candidate.get_task(task_id) for candidate in dags.values() if task_id in _list_pod_tasks(candidate)]

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from kpo_platform.contract import FILE_VARIABLE, Contract
-from kpo_platform.pod.xcom import connection_extra
+from kpo_platform.pod.xcom import build_connection_extra
 
 
 def build_environment(contract: Contract, file: Path, dags: Path, home: Path) -> dict[str, str]:
@@ -37,7 +37,7 @@ def build_connections(contract: Contract, cluster_extra: dict[str, object]) -> d
         contract: names the connections.
         cluster_extra: the fields of the connections' extra that name the cluster.
     """
-    extra = {**connection_extra(contract.xcom_sidecar), **cluster_extra}
+    extra = {**build_connection_extra(contract.xcom_sidecar), **cluster_extra}
     connection = json.dumps({"conn_type": "kubernetes", "extra": extra})
     return {f"AIRFLOW_CONN_{team.connection.id.upper()}": connection for team in contract.teams.values()}
 

@@ -18,7 +18,7 @@ from airflow.sdk.exceptions import AirflowException, DuplicateTaskIdFound
 from kpo_platform import TeamPodOperator
 from kpo_platform.airflow.operators.arguments.serialize import UNRESOLVED
 from kpo_platform.errors import PlatformError
-from kpo_platform.finding import Refusal, Refused
+from kpo_platform.finding import Refusal, RefusalError
 from kpo_platform.offline.source_location import find_caller
 
 Location = tuple[str, int] | None
@@ -36,7 +36,7 @@ _DEFAULTS = {
 
 def list_refusals(error: BaseException) -> list[Refusal]:
     """Turn an error of an operator's constructor into refusals."""
-    if isinstance(error, Refused):
+    if isinstance(error, RefusalError):
         return list(error.refusals)
     if isinstance(error, PlatformError):
         return [Refusal("name", error.evidence, error.fix)]

@@ -11,7 +11,7 @@ from typing import Any
 from airflow import settings
 from airflow.exceptions import AirflowClusterPolicyViolation
 
-from kpo_platform.finding import Finding, Refusal, finding
+from kpo_platform.finding import Finding, Refusal
 from kpo_platform.offline.dag_files import import_file, list_dag_files
 from kpo_platform.offline.lenient import CreatedTasks, Location, collect_refusals, list_refusals
 from kpo_platform.offline.source_location import find_line
@@ -97,7 +97,7 @@ class _Linter:
 
     def _add(self, file: str, line: int, name: str, refusals: Iterable[Refusal]) -> None:
         path = str(Path(file).relative_to(self._root)) if Path(file).is_relative_to(self._root) else file
-        self.findings.extend(LocatedFinding(path, line, finding(refusal, name)) for refusal in refusals)
+        self.findings.extend(LocatedFinding(path, line, refusal.to_finding(name)) for refusal in refusals)
 
 
 def _refuse_import(text: str) -> Refusal:

@@ -11,15 +11,15 @@ from dataclasses import dataclass, field
 from functools import reduce
 
 from kpo_platform.contract import Contract, Size, Team
-from kpo_platform.errors import TeamError, unknown
-from kpo_platform.finding import Refusal, refuse
-from kpo_platform.pod.containers import all_containers
-from kpo_platform.pod.images import with_registry
+from kpo_platform.errors import TeamError, describe_unknown_name
+from kpo_platform.finding import Refusal, raise_refusals
+from kpo_platform.pod.containers import iterate_containers
+from kpo_platform.pod.identity import TEAM_LABEL
+from kpo_platform.pod.images import add_registry_prefix
 from kpo_platform.pod.merge import Json, merge
-from kpo_platform.pod.resources import fitted
-from kpo_platform.pod.rules.all_rules import TEAM_LABEL, refusals
-from kpo_platform.pod.rules.duplicates import twins
-from kpo_platform.pod.security import with_floor
+from kpo_platform.pod.resources import fit_resources
+from kpo_platform.pod.rules.duplicates import check_duplicates
+from kpo_platform.pod.security import apply_security_floor
 
 BASE = "base"
 """The container that runs the task; its end is the pod's end."""
@@ -38,31 +38,13 @@ class PodRequest:
     full_pod_spec: Json = field(default_factory=dict)
     pod_override: Json = field(default_factory=dict)
 
-    def twins(self) -> list[Refusal]:
+    def check_duplicates(self) -> list[Refusal]:
         """What the author names twice within one layer, which the composed pod shows no more."""
         layers = (self.own_template, self.arguments, self.full_pod_spec, self.pod_override)
-        return [refusal for layer in layers for refusal in twins(layer)]
+        return [refusal for layer in layers for refusal in check_duplicates(layer)]
 
 
-def compose(contract: Contract, request: PodRequest, *, rendered: bool = True) -> Json:
-    """The pod that a request gives.
-
-    Args:
-        contract: where the team and all names come from.
-        request: what the task asks for.
-        rendered: False while Jinja has still to render texts of the request; those with templates are not checked.
-
-    Raises:
-        TeamError: the contract has no such team, size, template or sidecar.
-        PodError: the pod has no image, or is refused; with every reason, one a line.
-    """
-    pod = unchecked(contract, request)
-    team = contract.team(request.team)
-    refuse([*request.twins(), *refusals(pod, request.team, team, contract, rendered=rendered)])
-    return pod
-
-
-def unchecked(contract: Contract, request: PodRequest) -> Json:
+def compose(contract: Contract, request: PodRequest) -> Json:
     """The pod that a request gives, also when it will be refused: for those who collect reasons themselves.
 
     Raises:
@@ -83,7 +65,7 @@ def unchecked(contract: Contract, request: PodRequest) -> Json:
 
 
 def _over(under: Json, over: Json) -> Json:
-    return merge(fitted(under, over), over) if over else under
+    return merge(fit_resources(under, over), over) if over else under
 
 
 _platform_parts: tuple[Contract | None, dict[tuple[str, str], Json]] = (None, {})
@@ -149,7 +131,7 @@ def _present(fields: Json) -> Json:
 
 def _template_layer(contract: Contract, name: str) -> Json:
     if name not in contract.pod_templates:
-        raise TeamError(*unknown("template", name, contract.pod_templates))
+        raise TeamError(*describe_unknown_name("template", name, contract.pod_templates))
     # A template's own name is that of an example; a pod is named after its task.
     return merge(contract.pod_templates[name], {"metadata": {"name": None}})
 
@@ -157,7 +139,7 @@ def _template_layer(contract: Contract, name: str) -> Json:
 def _sidecar_layer(contract: Contract, names: tuple[str, ...]) -> Json:
     for name in names:
         if name not in contract.sidecars:
-            raise TeamError(*unknown("sidecar", name, contract.sidecars))
+            raise TeamError(*describe_unknown_name("sidecar", name, contract.sidecars))
     return reduce(merge, (contract.sidecars[name] for name in names), {})
 
 
@@ -184,7 +166,7 @@ def _locked_layer(name: str, team: Team) -> Json:
 def _finished(pod: Json, team: Team) -> Json:
     """The pod with ``base`` first, where the stock operator looks for it, registries filled in, and the floor."""
     spec = pod["spec"]
-    for container in all_containers(pod):
+    for container in iterate_containers(pod):
         _refuse_nameless(container)
     parts = {
         "containers": sorted(spec["containers"], key=lambda container: container["name"] != BASE),
@@ -192,19 +174,19 @@ def _finished(pod: Json, team: Team) -> Json:
     }
     prefix = team.images.registry_prefix
     prefixed = {
-        kind: [{**item, "image": with_registry(item["image"], prefix)} for item in items]
+        kind: [{**item, "image": add_registry_prefix(item["image"], prefix)} for item in items]
         for kind, items in parts.items()
         if items
     }
-    return with_floor({**pod, "spec": {**spec, **prefixed}}, team)
+    return apply_security_floor({**pod, "spec": {**spec, **prefixed}}, team)
 
 
 def _refuse_nameless(container: Json) -> None:
     if container.get("name") == BASE and not container.get("image"):
         hint = "give image='name:tag', or a template whose container 'base' has one."
-        refuse([Refusal("image", "The pod has no image", hint, "image")])
+        raise_refusals([Refusal("image", "The pod has no image", hint, "image")])
     for needed, rule in (("name", "missing"), ("image", "image")):
         if not container.get(needed):
             who = container.get("name") or container.get("image")
             hint = "give it one; what belongs to the task's own container is merged into it by the name 'base'."
-            refuse([Refusal(rule, f"The container {who!r} has no {needed}", hint)])
+            raise_refusals([Refusal(rule, f"The container {who!r} has no {needed}", hint)])

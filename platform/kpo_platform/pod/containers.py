@@ -8,7 +8,7 @@ from typing import Any
 from kpo_platform.pod.merge import Json
 
 
-def all_containers(pod: Json) -> Iterator[Json]:
+def iterate_containers(pod: Json) -> Iterator[Json]:
     """Containers and init containers of a pod, sidecars among them."""
     spec = pod.get("spec") or {}
     for kind in ("containers", "initContainers"):
@@ -25,12 +25,12 @@ def is_template(value: Any) -> bool:
     return isinstance(value, str) and ("{{" in value or "{%" in value)
 
 
-def without_templates(value: Any) -> Any:
+def remove_templates(value: Any) -> Any:
     """The value with None in place of every text that Jinja has still to render."""
     if is_template(value):
         return None
     if isinstance(value, dict):
-        return {key: without_templates(inner) for key, inner in value.items()}
+        return {key: remove_templates(inner) for key, inner in value.items()}
     if isinstance(value, list):
-        return [without_templates(inner) for inner in value]
+        return [remove_templates(inner) for inner in value]
     return value

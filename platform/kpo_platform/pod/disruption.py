@@ -18,7 +18,7 @@ _OWN_LIMIT = re.compile(r"exceed(s|ed) .*limit")
 """The kubelet also calls it an eviction when a container fills the disk beyond its own limit."""
 
 
-def disruption(pod: Json) -> str | None:
+def find_disruption(pod: Json) -> str | None:
     """What the cluster did to the pod, or None where its program, or its author's limits, ended it.
 
     Since Kubernetes 1.26 whoever disrupts a pod says so in its condition ``DisruptionTarget`` (KEP-3329); a kubelet
@@ -39,7 +39,7 @@ def disruption(pod: Json) -> str | None:
     return _sentence(reason, status.get("message")) if reason in _REASONS else None
 
 
-def disruption_in_events(events: Iterable[Json]) -> str | None:
+def find_disruption_in_events(events: Iterable[Json]) -> str | None:
     """What the cluster did to a pod that is gone, as far as its events tell."""
     for event in events:
         if event.get("reason") in _EVENTS:

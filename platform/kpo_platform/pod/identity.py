@@ -9,7 +9,10 @@ from dataclasses import dataclass
 
 from kpo_platform.contract import Team
 from kpo_platform.pod.merge import Json
-from kpo_platform.pod.rules.all_rules import XCOM_CONTAINER
+from kpo_platform.pod.xcom import XCOM_CONTAINER
+
+TEAM_LABEL = "kpo-platform/team"
+"""The label with the name of the pod's team."""
 
 OWNER, COST_CENTER, TRACE_ID = "owner", "cost-center", "trace-id"
 """Labels on every pod of a task, beside the team's and the stock ones."""
@@ -58,7 +61,7 @@ class TaskRun:
         return self.trace_context.split("-")[1]
 
 
-def identified(pod: Json, name: str, team: Team, run: TaskRun) -> Json:
+def add_run_identity(pod: Json, name: str, team: Team, run: TaskRun) -> Json:
     """The pod with the labels and the environment of its run; labels and variables that are there already stay.
 
     Args:
@@ -70,8 +73,8 @@ def identified(pod: Json, name: str, team: Team, run: TaskRun) -> Json:
     metadata, spec = pod.get("metadata") or {}, pod["spec"]
     owner = name if run.owner in _NO_OWNER else run.owner
     labels = {
-        OWNER: label_value(owner),
-        COST_CENTER: label_value(team.labels.get(COST_CENTER, name)),
+        OWNER: to_label_value(owner),
+        COST_CENTER: to_label_value(team.labels.get(COST_CENTER, name)),
         **(metadata.get("labels") or {}),
         TRACE_ID: run.trace_id,
     }
@@ -87,7 +90,7 @@ def identified(pod: Json, name: str, team: Team, run: TaskRun) -> Json:
     return {**pod, "metadata": {**metadata, "labels": labels}, "spec": {**spec, "containers": containers}}
 
 
-def label_value(text: str) -> str:
+def to_label_value(text: str) -> str:
     """The text as Kubernetes takes it for a label's value: other characters become ``_``, at most 63 of them."""
     return re.sub(r"[^A-Za-z0-9._-]+", "_", text)[:63].strip("._-")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-def names_a_registry(image: str) -> bool:
+def has_registry_host(image: str) -> bool:
     """Whether an image name begins with a registry's host, by the rule of container tools.
 
     The part before the first slash is a host when it has a dot or a port or is ``localhost``.
@@ -12,14 +12,14 @@ def names_a_registry(image: str) -> bool:
     return bool(slash) and ("." in host or ":" in host or host == "localhost")
 
 
-def with_registry(image: str, prefix: str) -> str:
+def add_registry_prefix(image: str, prefix: str) -> str:
     """The image with the platform's registry prefix, unless it names a registry of its own.
 
     Args:
         image: a name as a DAG author writes it, such as ``busybox:1.35``.
         prefix: registry and folder, such as ``registry.example.com/mirror``; empty for none.
     """
-    if not prefix or names_a_registry(image):
+    if not prefix or has_registry_host(image):
         return image
     return f"{prefix.rstrip('/')}/{image}"
 

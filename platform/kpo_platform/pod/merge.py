@@ -87,15 +87,15 @@ def _have_fields(*lists: list[Any]) -> bool:
 
 def _merge_named(key: str, under: list[Json], over: list[Json]) -> list[Json]:
     """Items of ``under`` in their order, each with its stronger twin applied, then the new ones."""
-    merged = {identity(key, item): item for item in under}
+    merged = {get_merge_key(key, item): item for item in under}
     for item in over:
-        name = identity(key, item)
+        name = get_merge_key(key, item)
         weaker = {} if key in _REPLACED_WHOLE else merged.get(name, {})
         merged[name] = merge(weaker, item)
     return list(merged.values())
 
 
-def identity(key: str, item: Json) -> tuple[Any, ...]:
+def get_merge_key(key: str, item: Json) -> tuple[Any, ...]:
     """What makes an item of the list ``key`` the same thing as another one; ``key`` is one of `MERGED_BY`."""
     # A port's protocol is TCP when it is not given, so both spellings are one port.
     return tuple(item.get(field, "TCP" if field == "protocol" else None) for field in MERGED_BY[key])

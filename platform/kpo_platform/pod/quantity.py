@@ -16,7 +16,7 @@ _UNITS = {
 }
 
 
-def amount(text: str) -> Decimal:
+def parse_quantity(text: str) -> Decimal:
     """The number that a quantity stands for.
 
     Raises:
@@ -28,9 +28,9 @@ def amount(text: str) -> Decimal:
     return Decimal(match[1]) * _UNITS[match[2]]
 
 
-def amount_or_zero(value: Any) -> Decimal:
+def parse_quantity_or_zero(value: Any) -> Decimal:
     """The amount of a quantity; 0 for what is not given or no quantity, which the API refuses by itself."""
     try:
-        return amount(str(value)) if value is not None else Decimal(0)
+        return parse_quantity(str(value)) if value is not None else Decimal(0)
     except ValueError:
         return Decimal(0)

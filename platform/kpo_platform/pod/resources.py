@@ -8,12 +8,12 @@ from typing import Any
 from kpo_platform.contract import Limits
 from kpo_platform.pod.containers import is_sidecar
 from kpo_platform.pod.merge import Json
-from kpo_platform.pod.quantity import amount_or_zero
+from kpo_platform.pod.quantity import parse_quantity_or_zero
 
 Amounts = dict[str, Decimal]
 
 
-def pod_resources(pod: Json, limits: Limits) -> dict[str, Amounts]:
+def compute_pod_resources(pod: Json, limits: Limits) -> dict[str, Amounts]:
     """What the whole pod counts for, per kind (``requests``, ``limits``) and resource.
 
     Init containers run one after the other before the rest; sidecars run beside everything that comes after them
@@ -22,7 +22,7 @@ def pod_resources(pod: Json, limits: Limits) -> dict[str, Amounts]:
     return {kind: _counted(pod["spec"], kind, limits) for kind in ("requests", "limits")}
 
 
-def fitted(under: Json, over: Json) -> Json:
+def fit_resources(under: Json, over: Json) -> Json:
     """The weaker pod with resources that go together with those of the stronger one.
 
     Who names a limit alone means the request as well, as the API has it. Who names a request alone keeps the weaker
@@ -40,7 +40,8 @@ def _fitted(container: Json, asked: Json) -> Json:
     requests, limits = asked.get("requests") or {}, asked.get("limits") or {}
     sides["requests"] |= {resource: value for resource, value in limits.items() if resource not in requests}
     for resource, value in requests.items():
-        if resource in sides["limits"] and amount_or_zero(sides["limits"][resource]) < amount_or_zero(value):
+        limit = sides["limits"].get(resource)
+        if resource in sides["limits"] and parse_quantity_or_zero(limit) < parse_quantity_or_zero(value):
             sides["limits"][resource] = value
     return {**container, "resources": sides} if asked else container
 
@@ -68,7 +69,7 @@ def _of_container(container: Json, kind: str, limits: Limits) -> Amounts:
         filled: dict[str, Any] = {**limits.default, **own["limits"]}
     else:
         filled = {**limits.default_request, **own["limits"], **own["requests"]}
-    return {resource: amount_or_zero(value) for resource, value in filled.items()}
+    return {resource: parse_quantity_or_zero(value) for resource, value in filled.items()}
 
 
 def _sum(one: Amounts, other: Amounts) -> Amounts:

@@ -13,7 +13,7 @@ _FLOOR = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
 """What the restricted level wants every container to say by itself."""
 
 
-def with_floor(pod: Json, team: Team) -> Json:
+def apply_security_floor(pod: Json, team: Team) -> Json:
     """The pod with what the restricted level wants said, wherever its author said nothing.
 
     Also for init containers and sidecars of the author's own: the API would refuse the pod for their silence. Where
@@ -49,12 +49,12 @@ def _with_root(pod: Json) -> Json:
 
 def _root_allowed(container: Json, whole: Json) -> Json:
     own = container.get("securityContext") or {}
-    if own.get("runAsNonRoot") is not None or not is_contradiction(own, whole):
+    if own.get("runAsNonRoot") is not None or not has_root_conflict(own, whole):
         return container
     return {**container, "securityContext": {**own, "runAsNonRoot": False}}
 
 
-def is_contradiction(own: Json, whole: Json) -> bool:
+def has_root_conflict(own: Json, whole: Json) -> bool:
     """Whether a container's context and the pod's together ask for root and forbid it."""
     effective = {**whole, **{field: value for field, value in own.items() if value is not None}}
     return effective.get("runAsUser") == 0 and effective.get("runAsNonRoot") is True

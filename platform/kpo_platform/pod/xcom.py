@@ -7,8 +7,11 @@ from typing import Any
 
 from kpo_platform.contract import XComSidecar
 
+XCOM_CONTAINER = "airflow-xcom-sidecar"
+"""The name of the container that the stock operator adds to fetch an XCom."""
 
-def connection_extra(sidecar: XComSidecar) -> dict[str, Any]:
+
+def build_connection_extra(sidecar: XComSidecar) -> dict[str, Any]:
     """The keys that a connection from inside the cluster has in its extra.
 
     The sidecar's resources and security context are JSON in text: the provider's hook reads them with

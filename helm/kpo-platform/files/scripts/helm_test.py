@@ -24,7 +24,7 @@ from airflow.sdk import DAG
 from kubernetes import client, config
 
 from kpo_platform import TeamPodOperator, contract
-from kpo_platform.pod.xcom import connection_extra
+from kpo_platform.pod.xcom import build_connection_extra
 
 AT_ONCE = 4
 DAG_ID = "helm_test"
@@ -134,7 +134,7 @@ def opened(tried: Tried, namespaces: list[str]) -> Iterator[str]:
 
 def connect(platform: contract.Contract) -> None:
     """Give this process the teams' connections, as they are for a part of Airflow inside the cluster."""
-    content = {"conn_type": "kubernetes", "extra": connection_extra(platform.xcom_sidecar)}
+    content = {"conn_type": "kubernetes", "extra": build_connection_extra(platform.xcom_sidecar)}
     for name in {team.connection.id for team in platform.teams.values()}:
         os.environ[f"AIRFLOW_CONN_{name.upper()}"] = json.dumps(content)
 

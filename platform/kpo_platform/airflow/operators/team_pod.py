@@ -33,13 +33,13 @@ from kpo_platform.airflow.provider_version import is_supported, warn_if_unsuppor
 from kpo_platform.airflow.team_lookup import find_team
 from kpo_platform.contract import Contract, Team
 from kpo_platform.errors import PodError
-from kpo_platform.finding import Refusal, refuse
-from kpo_platform.pod.compose import BASE, PodRequest, unchecked
-from kpo_platform.pod.identity import identified
+from kpo_platform.finding import Refusal, raise_refusals
+from kpo_platform.pod.compose import BASE, PodRequest, compose
+from kpo_platform.pod.identity import add_run_identity
 from kpo_platform.pod.merge import Json, merge
-from kpo_platform.pod.rules.all_rules import refusals
-from kpo_platform.pod.rules.argument_names import KNOWN, argument_refusals, misnamed
-from kpo_platform.pod.rules.ownership import foreign_connection, forged_event
+from kpo_platform.pod.rules.all_rules import check_pod
+from kpo_platform.pod.rules.argument_names import KNOWN_ARGUMENTS, check_argument_names, check_arguments
+from kpo_platform.pod.rules.ownership import check_connection, check_trigger_kwargs
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -129,7 +129,8 @@ class TeamPodOperator(BasePodOperator):
             PodError: a name is no argument; Airflow would say so of a subclass, and without the right name.
         """
         if cls is TeamPodOperator and is_supported():
-            refuse(misnamed({name: value for name, value in arguments.items() if name not in KNOWN}))
+            unknown = {name: value for name, value in arguments.items() if name not in KNOWN_ARGUMENTS}
+            raise_refusals(check_argument_names(unknown))
         return super().partial(**arguments)
 
     def build_pod_request_obj(self, context: Context | None = None, *, dry_run: bool = False) -> k8s.V1Pod:
@@ -144,9 +145,9 @@ class TeamPodOperator(BasePodOperator):
         whole = contract.load()
         try:
             self.labels = _label_texts(self.labels)
-            refuse(check_argument_fields({name: serialize(getattr(self, name)) for name in _TEMPLATED_PODS}))
+            raise_refusals(check_argument_fields({name: serialize(getattr(self, name)) for name in _TEMPLATED_PODS}))
             pod = (self._composed_pod if is_supported() else self._stock_pod)(whole, context, dry_run)
-            refuse(refusals(serialize_pod(pod), self.team, whole.team(self.team), whole))
+            raise_refusals(check_pod(serialize_pod(pod), self.team, whole.team(self.team), whole))
         except PodError as error:
             raise RefusedPod(str(error)) from None
         return pod
@@ -160,7 +161,7 @@ class TeamPodOperator(BasePodOperator):
         """Refuse arguments; a mapped task's are known in the run only, which is not tried again then."""
         if found and getattr(self, "_BaseOperator__from_mapped", False):
             raise RefusedArguments(found)
-        refuse(found)
+        raise_refusals(found)
 
     def _composed_pod(self, whole: Contract, context: Context | None, dry_run: bool) -> k8s.V1Pod:
         composed = self._judged(self._request(), whole, context)
@@ -189,14 +190,18 @@ class TeamPodOperator(BasePodOperator):
     def _judged(self, request: PodRequest, whole: Contract, context: Context | None) -> Json:
         """The team's pod for a request; judged here too, because the stock operator sets the namespace again."""
         team = whole.team(self.team)
-        pod = unchecked(whole, request)
+        pod = compose(whole, request)
         if context is not None:
-            pod = identified(pod, self.team, team, read_task_run(context))
-        refuse([*self._beside_the_pod(whole), *request.twins(), *refusals(pod, self.team, team, whole)])
+            pod = add_run_identity(pod, self.team, team, read_task_run(context))
+        in_pod = [*request.check_duplicates(), *check_pod(pod, self.team, team, whole)]
+        raise_refusals([*self._beside_the_pod(whole), *in_pod])
         return pod
 
     def _beside_the_pod(self, whole: Contract) -> list[Refusal]:
-        return [*foreign_connection(self.kubernetes_conn_id, self.team, whole), *forged_event(self.trigger_kwargs)]
+        return [
+            *check_connection(self.kubernetes_conn_id, self.team, whole),
+            *check_trigger_kwargs(self.trigger_kwargs),
+        ]
 
     def _request(self) -> PodRequest:
         return PodRequest(
@@ -227,7 +232,7 @@ def _label_texts(labels: Any) -> Any:
 def _argument_refusals(
     written: Mapping[str, Any], inherited: Mapping[str, Any], name: str, whole: Contract
 ) -> list[Refusal]:
-    found = argument_refusals(written, inherited, name, whole.team(name))
+    found = check_arguments(written, inherited, name, whole.team(name))
     fields = check_argument_fields({**inherited, **written})
     if is_supported():
         return [*found, *fields]

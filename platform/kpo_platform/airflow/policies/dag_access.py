@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from kpo_platform import contract
 from kpo_platform.airflow.team_lookup import get_dag_roots
-from kpo_platform.pod.rules.ownership import team_of_file
+from kpo_platform.pod.rules.ownership import find_team_of_file
 
 if TYPE_CHECKING:
     from airflow.sdk import DAG
@@ -25,6 +25,6 @@ def grant_team_access(dag: DAG) -> None:
         ContractError: the contract cannot be read.
     """
     whole = contract.load()
-    name = team_of_file(dag.fileloc, get_dag_roots(), whole.teams)
+    name = find_team_of_file(dag.fileloc, get_dag_roots(), whole.teams)
     if name is not None and whole.team(name).role:
         dag.access_control = {**(dag.access_control or {}), whole.team(name).role: {"DAGs": set(ACTIONS)}}

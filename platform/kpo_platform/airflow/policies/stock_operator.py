@@ -23,12 +23,12 @@ from kpo_platform.airflow.operators.team_pod import TeamPodOperator
 from kpo_platform.airflow.team_lookup import get_dag_roots
 from kpo_platform.contract import Contract, Team
 from kpo_platform.errors import PlatformError
-from kpo_platform.finding import Refusal, refuse
-from kpo_platform.pod.compose import BASE, PodRequest, unchecked
-from kpo_platform.pod.identity import identified
+from kpo_platform.finding import Refusal, raise_refusals
+from kpo_platform.pod.compose import BASE, PodRequest, compose
+from kpo_platform.pod.identity import add_run_identity
 from kpo_platform.pod.merge import Json, merge
-from kpo_platform.pod.rules.all_rules import refusals
-from kpo_platform.pod.rules.ownership import foreign, foreign_connection, forged_event, team_of_file
+from kpo_platform.pod.rules.all_rules import check_pod
+from kpo_platform.pod.rules.ownership import check_connection, check_task_team, check_trigger_kwargs, find_team_of_file
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -72,13 +72,11 @@ def apply_team_to_pod(pod: k8s.V1Pod, context: Context) -> None:
         return
     team, container = whole.team(name), task.base_container_name
     try:
-        asked = refusals(unchecked(whole, _request(task, name)), name, team, whole)
-        composed = unchecked(
-            whole, PodRequest(team=name, arguments=_renamed(_said(serialize_pod(pod)), container, BASE))
-        )
-        composed = identified(composed, name, team, read_task_run(context))
+        asked = check_pod(compose(whole, _request(task, name)), name, team, whole)
+        composed = compose(whole, PodRequest(team=name, arguments=_renamed(_said(serialize_pod(pod)), container, BASE)))
+        composed = add_run_identity(composed, name, team, read_task_run(context))
         beside = _beside_the_pod(task, name, whole)
-        refuse(dict.fromkeys([*beside, *asked, *refusals(composed, name, team, whole)]))
+        raise_refusals(dict.fromkeys([*beside, *asked, *check_pod(composed, name, team, whole)]))
     except PlatformError as error:
         raise RefusedPod(str(error)) from None
     made = PodGenerator.deserialize_model_dict(_renamed(composed, BASE, container))
@@ -91,7 +89,7 @@ def apply_team_to_pod(pod: k8s.V1Pod, context: Context) -> None:
 
 
 def _team_of(task: Any, whole: Contract) -> str | None:
-    return team_of_file(task.dag.fileloc, get_dag_roots(), whole.teams)
+    return find_team_of_file(task.dag.fileloc, get_dag_roots(), whole.teams)
 
 
 def _adopt_own(task: Any, name: str, whole: Contract) -> None:
@@ -106,7 +104,7 @@ def _adopt_own(task: Any, name: str, whole: Contract) -> None:
 
 
 def _judge_own(task: Any, name: str) -> None:
-    refuse(foreign(getattr(task, "team", name), name))
+    raise_refusals(check_task_team(getattr(task, "team", name), name))
 
 
 def _adopt_mapped(task: Any, name: str, whole: Contract) -> None:
@@ -114,7 +112,7 @@ def _adopt_mapped(task: Any, name: str, whole: Contract) -> None:
     for expansion in list_expansions(task):
         one = unmap_task(task, expansion, own=False)
         found = _reasons(one, name, whole) if one else []
-        refuse(each for each in found if expansion.whole or each.rule not in _OF_WHOLE_PODS)
+        raise_refusals(each for each in found if expansion.whole or each.rule not in _OF_WHOLE_PODS)
     _fill(task, _decided(task.partial_kwargs, whole.team(name)))
 
 
@@ -127,7 +125,7 @@ def _fill(task: Any, decided: Mapping[str, str]) -> None:
 
 
 def _adopt_stock(task: KubernetesPodOperator, name: str, whole: Contract) -> None:
-    refuse(_reasons(task, name, whole))
+    raise_refusals(_reasons(task, name, whole))
     for argument, value in _decided(vars(task), whole.team(name)).items():
         setattr(task, argument, value)
     task.operator_extra_links = (*task.operator_extra_links, *build_links(whole))
@@ -140,7 +138,10 @@ def _reasons(task: KubernetesPodOperator, name: str, whole: Contract) -> list[Re
 
 
 def _beside_the_pod(task: KubernetesPodOperator, name: str, whole: Contract) -> list[Refusal]:
-    return [*foreign_connection(serialize(task.kubernetes_conn_id), name, whole), *forged_event(task.trigger_kwargs)]
+    return [
+        *check_connection(serialize(task.kubernetes_conn_id), name, whole),
+        *check_trigger_kwargs(task.trigger_kwargs),
+    ]
 
 
 def _decided(given: Mapping[str, Any], team: Team) -> dict[str, str]:

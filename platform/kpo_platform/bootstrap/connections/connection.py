@@ -19,7 +19,7 @@ from kpo_platform.bootstrap.model import (
 )
 from kpo_platform.contract import Team, XComSidecar
 from kpo_platform.contract.team import ConnectionRef
-from kpo_platform.pod.xcom import connection_extra
+from kpo_platform.pod.xcom import build_connection_extra
 
 CONNECTION_TYPE = "kubernetes"
 DESCRIPTION = "The cluster that Airflow runs in. Kept by platformctl bootstrap."
@@ -115,7 +115,7 @@ def _plan_without_target(
 
 
 def _build_extra(sidecar: XComSidecar, way: TargetAccess | None) -> dict[str, Any]:
-    common = connection_extra(sidecar)
+    common = build_connection_extra(sidecar)
     if way is None:
         return common
     del common["in_cluster"]

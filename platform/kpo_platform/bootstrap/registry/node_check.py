@@ -20,7 +20,7 @@ from kpo_platform.bootstrap.registry.login_check import LoginResult, LoginStatus
 from kpo_platform.contract import Contract, Team
 from kpo_platform.errors import ClusterError, Forbidden, NotFound, PlatformError
 from kpo_platform.kube import POD, SECRET, Kube, Object, Resource
-from kpo_platform.pod.compose import BASE, PodRequest, unchecked
+from kpo_platform.pod.compose import BASE, PodRequest, compose
 
 NAME = "registry-check"
 """The pod's and the Secret's name; rbac/bootstrap-operator-registry.yaml allows this one."""
@@ -104,7 +104,7 @@ def _build_pod(contract: Contract, name: str, team: Team) -> Object:
     base = {"name": BASE, "image": f"{team.registry.host}/{_IMAGE}", "imagePullPolicy": "Always"}
     more = {"imagePullSecrets": [{"name": NAME}], "activeDeadlineSeconds": _POD_LIFETIME_SECONDS, "containers": [base]}
     override = {"metadata": {"name": NAME, "labels": labels.build_common_labels()}, "spec": more}
-    return unchecked(alone, PodRequest(name, template="default", pod_override=override))
+    return compose(alone, PodRequest(name, template="default", pod_override=override))
 
 
 def _add_gate(pod: Object) -> Object:

@@ -8,7 +8,7 @@ from kpo_platform.bootstrap import labels
 from kpo_platform.bootstrap.model import Action, LiveClaim, LiveState, ObjectRef, Verb, find_changes
 from kpo_platform.contract import Team, Volume
 from kpo_platform.kube import VOLUME_CLAIM
-from kpo_platform.pod.quantity import amount
+from kpo_platform.pod.quantity import parse_quantity
 
 _OF_ONE_NODE = "rancher.io/local-path"
 _MODES_OF_ONE_NODE = ("ReadWriteOnce", "ReadWriteOncePod")
@@ -39,7 +39,7 @@ def plan_claim(name: str, team: Team, volume: Volume, live: LiveState) -> Action
         note = f"{describe_claim(found)}; made by another hand"
         return Action(Verb.UNCHANGED, make_claim_ref(team, volume.name), note=note)
     differing = find_changes(
-        [("size", found.size, volume.size)] * (amount(found.size) != amount(volume.size))
+        [("size", found.size, volume.size)] * (parse_quantity(found.size) != parse_quantity(volume.size))
         + labels.list_label_changes(found.labels, labels.build_team_labels(name))
     )
     verb = Verb.CHANGE if differing else Verb.UNCHANGED
@@ -87,9 +87,9 @@ def _find_obstacle(volume: Volume, found: LiveClaim, live: LiveState) -> str:
         modes = ", ".join(found.access_modes)
         return f"access mode {modes} → {volume.access_mode}: a claim keeps its access modes"
     growth = f"size {found.size} → {volume.size}"
-    if amount(volume.size) < amount(found.size):
+    if parse_quantity(volume.size) < parse_quantity(found.size):
         return f"{growth}: a claim never shrinks; set the size back, or use a new volume and copy the data"
-    if amount(volume.size) == amount(found.size):
+    if parse_quantity(volume.size) == parse_quantity(found.size):
         return ""
     if not labels.is_managed(found.labels):
         return f"{growth}: it is not ours (no label {labels.SELECTOR}); grow it where it is made"

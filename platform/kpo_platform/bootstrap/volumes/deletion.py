@@ -9,9 +9,9 @@ from kpo_platform.bootstrap import labels
 from kpo_platform.bootstrap.model import ObjectRef
 from kpo_platform.bootstrap.volumes.left_namespaces import LeftNamespace
 from kpo_platform.contract import Contract
-from kpo_platform.errors import NotFound, TeamError, unknown
+from kpo_platform.errors import NotFound, TeamError, describe_unknown_name
 from kpo_platform.kube import VOLUME_CLAIM, Kube, Object
-from kpo_platform.pod.rules.all_rules import TEAM_LABEL
+from kpo_platform.pod.identity import TEAM_LABEL
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def plan_deletion(kube: Kube, contract: Contract, name: str, every: Iterable[Lef
     current = [contract.teams[name].namespace] if name in contract.teams else []
     left = [each.namespace for each in every if each.name == name]
     if not current and not left:
-        raise TeamError(*unknown("team", name, {*contract.teams, *(each.name for each in every)}))
+        raise TeamError(*describe_unknown_name("team", name, {*contract.teams, *(each.name for each in every)}))
     which = f"{labels.SELECTOR},{TEAM_LABEL}={name}"
     found = [claim for namespace in (*current, *left) for claim in kube.list_objects(VOLUME_CLAIM, namespace, which)]
     return DeletionPlan(bool(current), tuple(left), tuple(_parse_claim(each) for each in found))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from kpo_platform.contract import Contract
 from kpo_platform.kube import Kube
 from kpo_platform.kube.resource import NAMESPACE, Object
-from kpo_platform.pod.rules.all_rules import TEAM_LABEL
+from kpo_platform.pod.identity import TEAM_LABEL
 
 _RELEASE_NAMESPACE = "meta.helm.sh/release-namespace"
 

@@ -12,17 +12,17 @@ from typing import Any
 
 from kpo_platform.contract import Team
 from kpo_platform.finding import Refusal
-from kpo_platform.pod.rules.argument_types import mistyped
+from kpo_platform.pod.rules.argument_types import check_argument_types
 
 
 def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-OWN = frozenset({"pod_override", "sidecars", "size", "team", "template", "xcom"})
+OWN_ARGUMENTS = frozenset({"pod_override", "sidecars", "size", "team", "template", "xcom"})
 """Arguments of TeamPodOperator itself."""
 
-STOCK = _words(
+STOCK_ARGUMENTS = _words(
     """
     active_deadline_seconds affinity annotations arguments automount_service_account_token base_container_name
     base_container_status_polling_interval callbacks cluster_context cmds config_file configmaps container_logs
@@ -40,7 +40,7 @@ STOCK = _words(
 )
 """Arguments of the stock KubernetesPodOperator, providers 10.22 to 10.25."""
 
-BASE_OPERATOR = _words(
+BASE_OPERATOR_ARGUMENTS = _words(
     """
     allow_nested_operators dag default_args depends_on_past do_xcom_push doc doc_json doc_md doc_rst doc_yaml email
     email_on_failure email_on_retry end_date execution_timeout executor executor_config ignore_first_depends_on_past
@@ -54,10 +54,10 @@ BASE_OPERATOR = _words(
 )
 """Arguments that every operator of Airflow 3.3 takes."""
 
-KNOWN = OWN | STOCK | BASE_OPERATOR
+KNOWN_ARGUMENTS = OWN_ARGUMENTS | STOCK_ARGUMENTS | BASE_OPERATOR_ARGUMENTS
 """Every argument that TeamPodOperator takes or speaks of."""
 
-MISNAMED: dict[str, str] = {
+REPLACEMENTS: dict[str, str] = {
     "args": "arguments",
     "command": "cmds",
     "delete_succeeded_pods": "on_finish_action='delete_succeeded_pod'",
@@ -84,7 +84,7 @@ _DEAD = frozenset({"is_delete_operator_pod", "progress_callback"})
 _ACTIONS = ("keep_pod", "delete_pod", "delete_active_pod", "delete_succeeded_pod")
 
 
-def argument_refusals(given: Mapping[str, Any], inherited: Mapping[str, Any], name: str, team: Team) -> list[Refusal]:
+def check_arguments(given: Mapping[str, Any], inherited: Mapping[str, Any], name: str, team: Team) -> list[Refusal]:
     """What speaks against the arguments of a task, before any pod is made of them.
 
     Args:
@@ -95,17 +95,17 @@ def argument_refusals(given: Mapping[str, Any], inherited: Mapping[str, Any], na
     """
     dead = {key: value for key, value in inherited.items() if key in _DEAD}
     effective = {**inherited, **given}
-    values = [*mistyped(effective), *_unknown_values(effective)]
-    return [*misnamed({**dead, **given}), *values, *_decided(effective, name, team)]
+    values = [*check_argument_types(effective), *_unknown_values(effective)]
+    return [*check_argument_names({**dead, **given}), *values, *_decided(effective, name, team)]
 
 
-def misnamed(given: Mapping[str, Any]) -> Iterator[Refusal]:
+def check_argument_names(given: Mapping[str, Any]) -> Iterator[Refusal]:
     """Refuse names that are no argument of TeamPodOperator, with the right one where it is known."""
     for name, value in given.items():
-        if name in MISNAMED and value is not None:
-            yield Refusal("argument", f"{name} does nothing for a pod", f"write {MISNAMED[name]}.", name)
-        elif name not in KNOWN and not name.startswith("_"):
-            near = difflib.get_close_matches(name, sorted(KNOWN - set(MISNAMED)), n=1)
+        if name in REPLACEMENTS and value is not None:
+            yield Refusal("argument", f"{name} does nothing for a pod", f"write {REPLACEMENTS[name]}.", name)
+        elif name not in KNOWN_ARGUMENTS and not name.startswith("_"):
+            near = difflib.get_close_matches(name, sorted(KNOWN_ARGUMENTS - set(REPLACEMENTS)), n=1)
             hint = f"did you mean {near[0]}?" if near else "docs/operator.md lists what there is."
             yield Refusal("argument", f"{name} is no argument of TeamPodOperator", hint, name)
 

@@ -68,7 +68,7 @@ _NAMES: tuple[tuple[type, str], ...] = (
 )
 
 
-def mistyped(given: Mapping[str, Any]) -> Iterator[Refusal]:
+def check_argument_types(given: Mapping[str, Any]) -> Iterator[Refusal]:
     """Refuse arguments, and items of lists, of another type than they have; None and what comes later are of any."""
     for name, value in given.items():
         if value is None or _comes_later(value) or (is_template(value) and name not in _NUMBERS):

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from kpo_platform.finding import Refusal
+from kpo_platform.pod.containers import iterate_containers
 from kpo_platform.pod.merge import Json
 
 _PARTS = re.compile(r"[.-]|(?<=[a-z0-9])(?=[A-Z])")
@@ -59,7 +60,13 @@ _INSTEAD = (
 )
 
 
-def credentials(container: Json) -> Iterator[Refusal]:
+def check_credentials(pod: Json) -> Iterator[Refusal]:
+    """Refuse literal credentials in the environment, the command and the arguments of a pod's containers."""
+    for container in iterate_containers(pod):
+        yield from check_container_credentials(container)
+
+
+def check_container_credentials(container: Json) -> Iterator[Refusal]:
     """Refuse the literal credentials of one container: in its environment, its command and its arguments."""
     name = container.get("name")
     for variable in container.get("env") or []:

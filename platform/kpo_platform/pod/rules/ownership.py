@@ -12,7 +12,7 @@ from kpo_platform.finding import Refusal
 _OF_THE_TRIGGER = frozenset({"message", "name", "namespace", "status"})
 
 
-def team_of_file(file: str | PurePath, roots: Iterable[str | PurePath], teams: Collection[str]) -> str | None:
+def find_team_of_file(file: str | PurePath, roots: Iterable[str | PurePath], teams: Collection[str]) -> str | None:
     """The team whose DAG a file is, or None where neither bundle nor folder tells.
 
     Args:
@@ -34,7 +34,7 @@ def team_of_file(file: str | PurePath, roots: Iterable[str | PurePath], teams: C
     return None
 
 
-def foreign(team: str, origin: str | None) -> list[Refusal]:
+def check_task_team(team: str, origin: str | None) -> list[Refusal]:
     """Refuse that a task runs for another team than the one whose DAG it is in.
 
     Args:
@@ -52,7 +52,7 @@ def foreign(team: str, origin: str | None) -> list[Refusal]:
     ]
 
 
-def foreign_connection(conn_id: str | None, team: str, contract: Contract) -> list[Refusal]:
+def check_connection(conn_id: str | None, team: str, contract: Contract) -> list[Refusal]:
     """Refuse another team's connection: it would run the pod where, or as whom, that team runs its own.
 
     Args:
@@ -76,7 +76,7 @@ def foreign_connection(conn_id: str | None, team: str, contract: Contract) -> li
     ]
 
 
-def forged_event(trigger_kwargs: Any) -> list[Refusal]:
+def check_trigger_kwargs(trigger_kwargs: Any) -> list[Refusal]:
     """Refuse what would have the trigger speak of another pod than the task's, which the task then takes for its own.
 
     Args:

@@ -7,9 +7,9 @@ from typing import Any
 
 from kpo_platform.contract import Team
 from kpo_platform.finding import Refusal
-from kpo_platform.pod.containers import all_containers
+from kpo_platform.pod.containers import iterate_containers
 from kpo_platform.pod.merge import Json
-from kpo_platform.pod.security import is_contradiction
+from kpo_platform.pod.security import has_root_conflict
 
 _BASELINE_CAPABILITIES = frozenset(
     {
@@ -64,7 +64,7 @@ _SAFE_SYSCTLS = frozenset(
 )
 
 
-def offences(pod: Json, name: str, team: Team) -> Iterator[Refusal]:
+def check_pod_security(pod: Json, name: str, team: Team) -> Iterator[Refusal]:
     """Refuse what the team's Pod Security level does not admit.
 
     Args:
@@ -81,8 +81,8 @@ def offences(pod: Json, name: str, team: Team) -> Iterator[Refusal]:
             f"{offence}, but team {name!r} has the Pod Security level restricted",
             "leave it out, or ask the platform team for podSecurity: baseline when the image must have it.",
         )
-    for container in () if restricted else all_containers(pod):
-        if is_contradiction(container.get("securityContext") or {}, pod["spec"].get("securityContext") or {}):
+    for container in () if restricted else iterate_containers(pod):
+        if has_root_conflict(container.get("securityContext") or {}, pod["spec"].get("securityContext") or {}):
             yield Refusal(
                 "security",
                 f"Container {container.get('name')!r} is to run as root (runAsUser 0), but runAsNonRoot forbids it, so "
@@ -114,7 +114,7 @@ def _baseline(pod: Json) -> Iterator[str]:
         if setting.get("name") not in _SAFE_SYSCTLS:
             yield f"The pod sets the sysctl {setting.get('name')}"
     yield from _context_of_any(spec.get("securityContext") or {}, "The pod")
-    for container in all_containers(pod):
+    for container in iterate_containers(pod):
         who = f"Container {container.get('name')!r}"
         context = container.get("securityContext") or {}
         yield from _context_of_any(context, who)
@@ -149,7 +149,7 @@ def _baseline_container(container: Json, context: Json, who: str) -> Iterator[st
 def _restricted(pod: Json) -> Iterator[str]:
     spec = pod["spec"]
     yield from _as_root(spec.get("securityContext") or {}, "The pod")
-    for container in all_containers(pod):
+    for container in iterate_containers(pod):
         who = f"Container {container.get('name')!r}"
         context = container.get("securityContext") or {}
         yield from _as_root(context, who)

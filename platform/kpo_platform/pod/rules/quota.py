@@ -7,21 +7,21 @@ from decimal import Decimal
 
 from kpo_platform.contract import Team
 from kpo_platform.finding import Refusal
-from kpo_platform.pod.containers import all_containers
+from kpo_platform.pod.containers import iterate_containers
 from kpo_platform.pod.merge import Json
-from kpo_platform.pod.quantity import amount, amount_or_zero
-from kpo_platform.pod.resources import pod_resources
+from kpo_platform.pod.quantity import parse_quantity, parse_quantity_or_zero
+from kpo_platform.pod.resources import compute_pod_resources
 
 _SHORT = ("cpu", "memory", "ephemeral-storage")
 """A quota may call these without ``requests.``; it then means the request."""
 
 
-def over_quota(pod: Json, name: str, team: Team) -> Iterator[Refusal]:
+def check_quota(pod: Json, name: str, team: Team) -> Iterator[Refusal]:
     """Refuse a container above the team's limits.max, and a pod that could never fit into the team's quota."""
-    for container in all_containers(pod):
+    for container in iterate_containers(pod):
         yield from _over_max(container, name, team)
     for (resource, asked), most in _quota_use(pod, team):
-        if asked > amount(most):
+        if asked > parse_quantity(most):
             yield Refusal(
                 "quota",
                 f"The pod asks for {_text(asked)} of {resource}, but the quota of team {name!r} has {most} for all its "
@@ -34,8 +34,8 @@ def _over_max(container: Json, name: str, team: Team) -> Iterator[Refusal]:
     given = container.get("resources") or {}
     for resource, most in team.limits.max.items():
         # A LimitRange compares both; without limits in the container its own maximum becomes the limit.
-        asked = max(amount_or_zero((given.get(kind) or {}).get(resource)) for kind in ("requests", "limits"))
-        if asked > amount(most):
+        asked = max(parse_quantity_or_zero((given.get(kind) or {}).get(resource)) for kind in ("requests", "limits"))
+        if asked > parse_quantity(most):
             yield Refusal(
                 "quota",
                 f"Container {container.get('name')!r} asks for {_text(asked)} of {resource}, but one container of team "
@@ -45,7 +45,7 @@ def _over_max(container: Json, name: str, team: Team) -> Iterator[Refusal]:
 
 
 def _quota_use(pod: Json, team: Team) -> Iterator[tuple[tuple[str, Decimal], str]]:
-    counted = pod_resources(pod, team.limits) if team.quota else {}
+    counted = compute_pod_resources(pod, team.limits) if team.quota else {}
     for resource, most in team.quota.items():
         kind, _, bare = resource.partition(".")
         if resource in _SHORT:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kpo_platform.finding import Refusal
-from kpo_platform.pod.containers import all_containers
+from kpo_platform.pod.containers import iterate_containers
 from kpo_platform.pod.merge import Json
 
 _NEEDED = {"git-sync": ("GITSYNC_REPO", "--repo")}
 """Containers of the platform's own templates and sidecars that do nothing until a task sets a variable or a flag."""
 
 
-def missing(pod: Json, own: set[tuple[str, str]]) -> Iterator[Refusal]:
+def check_references(pod: Json, own: set[tuple[str, str]]) -> Iterator[Refusal]:
     """Refuse mounts of volumes that are not there, and the platform's containers without what a task must say to them.
 
     Args:
@@ -20,7 +20,7 @@ def missing(pod: Json, own: set[tuple[str, str]]) -> Iterator[Refusal]:
         own: names and images of the platform's containers.
     """
     volumes = [volume.get("name") for volume in pod["spec"].get("volumes") or []]
-    for container in all_containers(pod):
+    for container in iterate_containers(pod):
         if None not in volumes:
             yield from _unmounted(container, volumes)
         if (container.get("name"), container.get("image")) in own:

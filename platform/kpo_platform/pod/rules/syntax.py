@@ -13,9 +13,9 @@ from decimal import Decimal
 from typing import Any
 
 from kpo_platform.finding import Refusal
-from kpo_platform.pod.containers import all_containers
+from kpo_platform.pod.containers import iterate_containers
 from kpo_platform.pod.merge import Json
-from kpo_platform.pod.quantity import amount
+from kpo_platform.pod.quantity import parse_quantity
 
 _LABEL_PART = r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?"
 _LABEL_VALUE = re.compile(f"(?:{_LABEL_PART})?")
@@ -33,7 +33,7 @@ _IMAGE = re.compile(
 _LABEL = "at most 63 letters, digits, '-', '_' and '.', with a letter or a digit at both ends"
 
 
-def misshapen(pod: Json) -> Iterator[Refusal]:
+def check_syntax(pod: Json) -> Iterator[Refusal]:
     """Refuse what a pod says in a form that Kubernetes does not take; None stands for a value that is not known yet."""
     metadata, spec = pod["metadata"], pod["spec"]
     yield from _pairs(metadata.get("labels"), "label", "labels")
@@ -41,13 +41,13 @@ def misshapen(pod: Json) -> Iterator[Refusal]:
     for key in metadata.get("annotations") or {}:
         if not _is_key(str(key).lower()):
             yield _misnamed(key, "annotation", "annotations")
-    for container in all_containers(pod):
+    for container in iterate_containers(pod):
         yield from _resources(container)
         yield from _image(container)
-        yield from misnamed_variables(container)
+        yield from check_variable_names(container)
 
 
-def misnamed_variables(container: Json) -> Iterator[Refusal]:
+def check_variable_names(container: Json) -> Iterator[Refusal]:
     """Refuse variables of a container that no environment could have.
 
     Since 1.32 Kubernetes takes all printable ASCII but ``=``, spaces too (KEP-4369). No sentence contains a value.
@@ -70,9 +70,9 @@ def misnamed_variables(container: Json) -> Iterator[Refusal]:
             )
 
 
-def wordless(pod: Json) -> Iterator[Refusal]:
+def check_commands(pod: Json) -> Iterator[Refusal]:
     """Refuse a command or arguments that are no list of texts, once all their values are known."""
-    for container in all_containers(pod):
+    for container in iterate_containers(pod):
         for field, argument in (("command", "cmds"), ("args", "arguments")):
             words = container.get(field)
             wrong = next((word for word in words or [] if not isinstance(word, str)), "")
@@ -111,7 +111,7 @@ def _amount(value: Any) -> Decimal | None:
     """The amount of a quantity, or None for what the API would not take: it trims nothing and takes nothing below 0."""
     text = str(value)
     try:
-        number = amount(text)
+        number = parse_quantity(text)
     except ValueError:
         return None
     return number if number >= 0 and text == text.strip() else None

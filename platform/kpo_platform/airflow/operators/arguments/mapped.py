@@ -8,7 +8,7 @@ from typing import Any
 
 from kpo_platform.airflow.operators.arguments.serialize import UNRESOLVED
 from kpo_platform.errors import PlatformError
-from kpo_platform.pod.rules.argument_names import KNOWN
+from kpo_platform.pod.rules.argument_names import KNOWN_ARGUMENTS
 
 _MOST = 100
 
@@ -74,7 +74,9 @@ def unmap_task(task: Any, expansion: Expansion, *, own: bool) -> Any:
 
 def _of_lists(value: Mapping[str, Any]) -> Iterator[Expansion]:
     lists = {name: each for name, each in value.items() if isinstance(each, list | tuple)}
-    others = {name: UNRESOLVED for name in value.keys() - lists.keys() if name == "image" or name not in KNOWN}
+    others = {
+        name: UNRESOLVED for name in value.keys() - lists.keys() if name == "image" or name not in KNOWN_ARGUMENTS
+    }
     longest = max((len(each) for each in lists.values()), default=1)
     for number in range(min(longest, _MOST)):
         said = {name: each[min(number, len(each) - 1)] for name, each in lists.items() if each}

@@ -8,12 +8,12 @@ from kpo_platform.airflow.operators.arguments.serialize import UNRESOLVED
 from kpo_platform.airflow.operators.arguments.unknown_fields import remove_unresolved
 from kpo_platform.contract import Contract
 from kpo_platform.finding import Refusal
-from kpo_platform.pod.compose import PodRequest, unchecked
-from kpo_platform.pod.containers import without_templates
+from kpo_platform.pod.compose import PodRequest, compose
+from kpo_platform.pod.containers import remove_templates
 from kpo_platform.pod.merge import Json
-from kpo_platform.pod.rules.all_rules import refusals
-from kpo_platform.pod.rules.credentials import credentials
-from kpo_platform.pod.rules.syntax import misnamed_variables
+from kpo_platform.pod.rules.all_rules import check_pod
+from kpo_platform.pod.rules.credentials import check_container_credentials
+from kpo_platform.pod.rules.syntax import check_variable_names
 
 _WORDS = ("command", "args", "env")
 """What differs from task to task of one DAG, and matters to no rule but those of credentials and variables."""
@@ -41,8 +41,8 @@ def precheck_pod(contract: Contract, request: PodRequest, *, complete: bool = Tr
     key = repr((rest, complete))
     if key not in known:
         known[key] = tuple(_judged(contract, rest, complete))
-    words = without_templates(words)
-    return [*known[key], *credentials(words), *misnamed_variables(words)]
+    words = remove_templates(words)
+    return [*known[key], *check_container_credentials(words), *check_variable_names(words)]
 
 
 def _known(contract: Contract) -> dict[str, tuple[Refusal, ...]]:
@@ -68,9 +68,9 @@ def _judged(contract: Contract, request: PodRequest, complete: bool) -> list[Ref
     known = replace(request, **layers)
     if not complete:
         known = _with_an_image(known)
-    pod, team = unchecked(contract, known), contract.team(request.team)
-    found = refusals(pod, request.team, team, contract, rendered=False, complete=complete)
-    return [*known.twins(), *found]
+    pod, team = compose(contract, known), contract.team(request.team)
+    found = check_pod(pod, request.team, team, contract, rendered=False, complete=complete)
+    return [*known.check_duplicates(), *found]
 
 
 def _with_an_image(request: PodRequest) -> PodRequest:

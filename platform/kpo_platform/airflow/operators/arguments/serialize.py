@@ -11,7 +11,7 @@ from kubernetes.client import ApiClient
 
 from kpo_platform.airflow.operators.arguments.unknown_fields import find_unknown_fields
 from kpo_platform.errors import PodError
-from kpo_platform.finding import refuse
+from kpo_platform.finding import raise_refusals
 from kpo_platform.pod.containers import is_template
 from kpo_platform.pod.merge import Json
 
@@ -98,5 +98,5 @@ def _read(path: str, changed: int) -> Json:
         raise PodError(f"pod_template_file={path!r} holds no YAML: {str(error).splitlines()[0]}.") from None
     if not isinstance(pod, dict):
         raise PodError(f"pod_template_file={path!r} holds no pod: a v1 Pod as YAML was expected.")
-    refuse(find_unknown_fields(pod, "V1Pod", path))
+    raise_refusals(find_unknown_fields(pod, "V1Pod", path))
     return pod

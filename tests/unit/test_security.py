@@ -7,9 +7,9 @@ from typing import Any
 import yaml
 
 from common.paths import REPOSITORY
-from kpo_platform.pod.compose import PodRequest, compose
+from kpo_platform.pod.compose import PodRequest
 from unit.contracts import contract
-from unit.refused import base, found, spec
+from unit.pod_checks import base, compose_and_check, found, spec
 
 TEMPLATE = yaml.safe_load((REPOSITORY / "pod_templates" / "default.yaml").read_text(encoding="utf-8"))
 DROPPED = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
@@ -20,7 +20,7 @@ def contexts(pod: dict[str, Any]) -> list[dict[str, Any]]:
     """The security contexts of a pod under baseline, made of the template that is shipped: base's, then the other's."""
     whole = contract(podSecurity="baseline").model_copy(update={"pod_templates": {"default": TEMPLATE}})
     image = {"spec": {"containers": [{"name": "base", "image": "b:1"}], "initContainers": [ASIDE]}}
-    made = compose(whole, PodRequest(team="alpha", arguments=image, pod_override=pod))
+    made = compose_and_check(whole, PodRequest(team="alpha", arguments=image, pod_override=pod))
     containers = [*made["spec"]["containers"], *made["spec"]["initContainers"]]
     assert made["spec"]["securityContext"]["runAsNonRoot"] is True
     return [container.get("securityContext", {}) for container in containers]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kpo_platform.pod.rules.ownership import foreign, team_of_file
+from kpo_platform.pod.rules.ownership import check_task_team, find_team_of_file
 
 ROOTS = ("/opt/airflow/bundles", "/opt/airflow/dags")
 
@@ -22,15 +22,15 @@ ROOTS = ("/opt/airflow/bundles", "/opt/airflow/dags")
     ],
 )
 def test_a_file_belongs_to_the_team_of_its_bundle_or_folder(file: str, team: str | None):
-    assert team_of_file(file, ROOTS, ("alpha", "beta")) == team
+    assert find_team_of_file(file, ROOTS, ("alpha", "beta")) == team
 
 
 def test_a_task_for_another_team_than_the_dag_s_is_refused():
-    assert [str(reason) for reason in foreign("beta", "alpha")] == [
+    assert [str(reason) for reason in check_task_team("beta", "alpha")] == [
         "The task wants to run for team 'beta', but its DAG lies in the bundle or folder of team 'alpha': "
         "leave out team=, or move the DAG to team 'beta'."
     ]
 
 
 def test_a_task_for_the_dag_s_own_team_or_from_nowhere_is_not_refused():
-    assert foreign("alpha", "alpha") == foreign("alpha", None) == []
+    assert check_task_team("alpha", "alpha") == check_task_team("alpha", None) == []

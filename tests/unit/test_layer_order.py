@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from kpo_platform.pod.compose import PodRequest, compose
+from kpo_platform.pod.compose import PodRequest
 from unit.contracts import TEAM, contract
+from unit.pod_checks import compose_and_check
 
 LAYERS = ("team", "template", "own_template", "sidecar", "size", "arguments", "full_pod_spec", "pod_override")
 """Who wins, from the weakest to the strongest, as docs/operator.md says it."""
@@ -21,18 +22,19 @@ def cpu_limit(givers: Sequence[str]) -> str:
     """The cpu limit of base when each of these layers gives another one: its place in `LAYERS`, from 1."""
     cpu = {name: str(number) for number, name in enumerate(LAYERS, 1)}
 
-    def pod(name: str) -> dict[str, Any]:
+    def make_layer(name: str) -> dict[str, Any]:
         base = {"name": "base", "image": "busybox:1.35", "resources": {"limits": {"cpu": cpu[name]}}}
         return {"metadata": {}, "spec": {"containers": [base if name in givers else {"name": "base", "image": "b:1"}]}}
 
     sizes = {"small": {**TEAM["sizes"]["small"], "cpu": cpu["team"]}, "large": {**TEAM["sizes"]["large"], "cpu": "5"}}
     whole = contract(sizes=sizes)
     layered = whole.model_copy(
-        update={"pod_templates": {"default": pod("template")}, "sidecars": {"aside": pod("sidecar")}}
+        update={"pod_templates": {"default": make_layer("template")}, "sidecars": {"aside": make_layer("sidecar")}}
     )
-    given: dict[str, Any] = {name: pod(name) for name in givers if name in AUTHOR}
+    given: dict[str, Any] = {name: make_layer(name) for name in givers if name in AUTHOR}
     given |= {"size": "large" if "size" in givers else None, "sidecars": ("aside",) if "sidecar" in givers else ()}
-    return compose(layered, PodRequest(team="alpha", **given))["spec"]["containers"][0]["resources"]["limits"]["cpu"]
+    pod = compose_and_check(layered, PodRequest(team="alpha", **given))
+    return pod["spec"]["containers"][0]["resources"]["limits"]["cpu"]
 
 
 @pytest.mark.parametrize("stronger", range(1, len(LAYERS)), ids=lambda number: LAYERS[number])
@@ -57,6 +59,7 @@ def test_every_layer_wins_over_all_that_are_weaker(stronger: int):
 )
 def test_requests_and_limits_go_together_whichever_side_is_named(asked: dict[str, Any], resources: dict[str, Any]):
     base = {"name": "base", "image": "busybox:1.35", "resources": asked}
-    pod = compose(contract(), PodRequest(team="alpha", arguments={"spec": {"containers": [base]}}), rendered=False)
+    request = PodRequest(team="alpha", arguments={"spec": {"containers": [base]}})
+    pod = compose_and_check(contract(), request, rendered=False)
     memory = {"memory": "128Mi"}
     assert pod["spec"]["containers"][0]["resources"] == {kind: {**memory, **cpu} for kind, cpu in resources.items()}

@@ -9,7 +9,7 @@ import pytest
 
 from kpo_platform.pod.merge import merge
 from unit.contracts import TEAM
-from unit.refused import base, env, found, spec
+from unit.pod_checks import base, env, found, spec
 
 INSTEAD = "leave it out, and ask the platform team when the program cannot do without."
 BASELINE = (

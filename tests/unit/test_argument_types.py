@@ -10,12 +10,12 @@ import pytest
 from kubernetes.client import models as k8s
 
 from kpo_platform.errors import PodError
-from kpo_platform.pod.rules.argument_types import mistyped
+from kpo_platform.pod.rules.argument_types import check_argument_types
 from unit.contracts import Build
 
 
 def found(given: dict[str, Any]) -> list[str]:
-    return [str(reason) for reason in mistyped(given)]
+    return [str(reason) for reason in check_argument_types(given)]
 
 
 @pytest.mark.parametrize(
