@@ -225,10 +225,10 @@ class RestartSafePodOperator(KubernetesPodOperator):
         except _NO_DISRUPTION:
             raise
         except (AirflowException, ApiException) as failure:
-            find_disruption = self._disruption if self._has_read_end else self._find_deletion_cause(metadata)
-            if find_disruption is None or self._has_timed_out:
+            disruption = self._disruption if self._has_read_end else self._find_deletion_cause(metadata)
+            if disruption is None or self._has_timed_out:
                 raise
-            self._restart_after_disruption(context, find_disruption, failure)
+            self._restart_after_disruption(context, disruption, failure)
         finally:
             self._is_working = False
 
@@ -270,7 +270,7 @@ class RestartSafePodOperator(KubernetesPodOperator):
             return None
         return find_disruption_in_events(serialize_pod(event) for event in events) or "it no longer exists"
 
-    def _restart_after_disruption(self, context: Context, find_disruption: str, failure: Exception) -> None:
+    def _restart_after_disruption(self, context: Context, disruption: str, failure: Exception) -> None:
         """Have Airflow restart the task, unless it was restarted too often in this try."""
         state = TryState(context, "disruptions")
         count = state.read().get("count", 0)
@@ -282,6 +282,6 @@ class RestartSafePodOperator(KubernetesPodOperator):
         state.write(count=count + 1)
         self.log.warning(
             "The pod was disrupted by the cluster (%s). The task restarts (%d of %d) without using a retry.",
-            *(find_disruption, count + 1, _MAX_DISRUPTIONS),
+            *(disruption, count + 1, _MAX_DISRUPTIONS),
         )
         raise build_reschedule(_RESCHEDULE_DELAY_S) from None
