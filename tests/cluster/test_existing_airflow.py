@@ -1,7 +1,7 @@
-"""The team layer alone, as a second release beside an Airflow that it did not install.
+"""The team layer as a second release, for an Airflow that it does not install.
 
-That Airflow is played by one pod under an account of its own: it gets nothing but what the release's notes say, and
-runs an operator as a worker would.
+A pod with an account of its own acts as that Airflow: it gets only what the release's notes say, and runs an operator
+as a worker would.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from common.command import CommandError, capture_output
 from stack.release import CHART, NAMESPACE, VALUES, Stack
 
 RELEASE = "beside"
-HOME = "beside"
-ACCOUNT = "their-worker"
+RELEASE_NAMESPACE = "beside"
+WORKER_ACCOUNT = "their-worker"
 TEAMS = ("near", "far")
-WORKER = {
+POD_SECURITY = {
     "runAsNonRoot": True,
     "runAsUser": 50000,
     "seccompProfile": {"type": "RuntimeDefault"},
@@ -46,49 +46,66 @@ print("RESULT", json.dumps({"xcom": result, "pool": task.pool}))
 """
 
 
-def values() -> dict[str, Any]:
-    """The values of the second release: images of the local cluster, two teams, and somebody else's account."""
+def release_values() -> dict[str, Any]:
+    """Return the second release's values: images of the local cluster, two teams, and another service account."""
     local = yaml.safe_load(VALUES.read_text())
     return {
         "images": local["images"],
         "teamDefaults": {"images": local["teamDefaults"]["images"], "connection": {"via": "env"}},
-        "airflow": {"enabled": False, "serviceAccounts": [{"namespace": HOME, "name": ACCOUNT}]},
-        "rbac": {"scope": "cluster"},  # the tests of the first release are about the other scope
+        "airflow": {"enabled": False, "serviceAccounts": [{"namespace": RELEASE_NAMESPACE, "name": WORKER_ACCOUNT}]},
+        "rbac": {"scope": "cluster"},  # tests of the first release use the other scope
         "teams": {name: {} for name in TEAMS},
     }
 
 
-def remove(stack: Stack) -> None:
-    """Take away the second release and everything that a release leaves behind."""
-    if json.loads(capture_output([stack.programs / "helm", "list", "-n", HOME, "-o", "json"], env=stack.environment)):
-        stack.helm(["uninstall", RELEASE, "--namespace", HOME, "--wait"], lambda _: None, timeout_s=120)
-    namespaces = [HOME, *(f"team-{name}" for name in TEAMS)]
+def delete_release(stack: Stack) -> None:
+    """Delete the second release and everything that it keeps."""
+    if json.loads(
+        capture_output([stack.programs / "helm", "list", "-n", RELEASE_NAMESPACE, "-o", "json"], env=stack.environment)
+    ):
+        stack.helm(["uninstall", RELEASE, "--namespace", RELEASE_NAMESPACE, "--wait"], lambda _: None, timeout_s=120)
+    namespaces = [RELEASE_NAMESPACE, *(f"team-{name}" for name in TEAMS)]
     stack.kubectl("delete", "namespace", *namespaces, "--ignore-not-found", timeout_s=120)
 
 
 @pytest.fixture(scope="module")
 def release(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
-    """The second release; gives what its notes tell to add to Airflow's pods."""
-    remove(stack)
-    file = tmp_path_factory.mktemp("beside") / "values.json"
-    file.write_text(json.dumps(values()))
+    """The second release; yields what its notes add to Airflow's pods."""
+    delete_release(stack)
+    file = tmp_path_factory.mktemp("values") / "values.json"
+    file.write_text(json.dumps(release_values()))
     try:
         labels = {"pod-security.kubernetes.io/enforce": "restricted"}
-        home = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": HOME, "labels": labels}}
-        stack.kubectl("apply", "-f", "-", stdin=json.dumps(home))
-        stack.kubectl("create", "serviceaccount", ACCOUNT, "-n", HOME)
-        words: list[str | Path] = ["install", RELEASE, CHART, "--namespace", HOME, "--values", file, "--wait"]
+        namespace_object = {
+            "apiVersion": "v1",
+            "kind": "Namespace",
+            "metadata": {"name": RELEASE_NAMESPACE, "labels": labels},
+        }
+        stack.kubectl("apply", "-f", "-", stdin=json.dumps(namespace_object))
+        stack.kubectl("create", "serviceaccount", WORKER_ACCOUNT, "-n", RELEASE_NAMESPACE)
+        words: list[str | Path] = [
+            "install",
+            RELEASE,
+            CHART,
+            "--namespace",
+            RELEASE_NAMESPACE,
+            "--values",
+            file,
+            "--wait",
+        ]
         stack.helm(words, lambda _: None, timeout_s=120)
-        notes = capture_output([stack.programs / "helm", "get", "notes", RELEASE, "-n", HOME], env=stack.environment)
+        notes = capture_output(
+            [stack.programs / "helm", "get", "notes", RELEASE, "-n", RELEASE_NAMESPACE], env=stack.environment
+        )
         yield yaml.safe_load(notes[notes.index("env:\n") : notes.index("Import the teams' pools")])
     finally:
-        remove(stack)
+        delete_release(stack)
 
 
-def worker(extra: dict[str, Any]) -> dict[str, Any]:
-    """A pod of the Airflow that is there already, with what the notes say and the connection that it brings itself."""
-    airflow = values()["images"]["airflow"]
-    connection = {"conn_type": "kubernetes", "extra": {"in_cluster": True, **sidecar()}}
+def worker_pod(extra: dict[str, Any]) -> dict[str, Any]:
+    """Return a pod of the existing Airflow with the additions of the notes and its own connection."""
+    airflow = release_values()["images"]["airflow"]
+    connection = {"conn_type": "kubernetes", "extra": {"in_cluster": True, **sidecar_extra()}}
     container = {
         "name": "worker",
         "image": f"{airflow['repository']}:{airflow['tag']}",
@@ -102,18 +119,23 @@ def worker(extra: dict[str, Any]) -> dict[str, Any]:
         "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
     }
     spec = {
-        "serviceAccountName": ACCOUNT,
+        "serviceAccountName": WORKER_ACCOUNT,
         "restartPolicy": "Never",
-        "securityContext": WORKER,
+        "securityContext": POD_SECURITY,
         "containers": [container],
         "volumes": extra["volumes"],
     }
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "worker", "namespace": HOME}, "spec": spec}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "worker", "namespace": RELEASE_NAMESPACE},
+        "spec": spec,
+    }
 
 
-def sidecar() -> dict[str, str]:
-    """The extra of a connection that lets the stock XCom sidecar into a restricted namespace."""
-    image = values()["images"]["xcomSidecar"]
+def sidecar_extra() -> dict[str, str]:
+    """Return the connection extra that makes the stock XCom sidecar conform to a restricted namespace."""
+    image = release_values()["images"]["xcomSidecar"]
     context = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
     return {
         "xcom_sidecar_container_image": f"{image['repository']}:{image['tag']}",
@@ -121,21 +143,21 @@ def sidecar() -> dict[str, str]:
     }
 
 
-def refusal(stack: Stack, account: str, namespace: str) -> str:
-    """What the API server says when an account wants to see the pods of a namespace."""
+def read_refusal(stack: Stack, account: str, namespace: str) -> str:
+    """Return the API server's error when an account lists the pods of a namespace."""
     with pytest.raises(CommandError) as error:
         stack.kubectl("get", "pods", "-n", namespace, f"--as=system:serviceaccount:{account}")
     return error.value.output
 
 
-def test_their_worker_runs_a_team_s_pod_with_what_the_notes_say(stack: Stack, release: dict[str, Any]):
+def test_existing_worker_runs_a_team_pod_with_the_notes(stack: Stack, release: dict[str, Any]):
     before = stack.get("configmap", "airflow-contract", "-n", NAMESPACE)
-    stack.kubectl("apply", "-f", "-", stdin=json.dumps(worker(release)))
-    ended = "--for=jsonpath={.status.containerStatuses[0].state.terminated.reason}=Completed"
+    stack.kubectl("apply", "-f", "-", stdin=json.dumps(worker_pod(release)))
+    condition = "--for=jsonpath={.status.containerStatuses[0].state.terminated.reason}=Completed"
     try:
-        stack.kubectl("wait", "pod/worker", "-n", HOME, ended, "--timeout=120s", timeout_s=130)
+        stack.kubectl("wait", "pod/worker", "-n", RELEASE_NAMESPACE, condition, "--timeout=120s", timeout_s=130)
     finally:
-        log = stack.kubectl("logs", "worker", "-n", HOME)
+        log = stack.kubectl("logs", "worker", "-n", RELEASE_NAMESPACE)
     result = json.loads(next(line for line in log.splitlines() if line.startswith("RESULT ")).removeprefix("RESULT "))
     (pod,) = stack.get("pods", "-n", "team-near")["items"]
     assert result == {"xcom": {"pod": pod["metadata"]["name"]}, "pool": "team-near"}
@@ -143,34 +165,36 @@ def test_their_worker_runs_a_team_s_pod_with_what_the_notes_say(stack: Stack, re
     assert stack.get("configmap", "airflow-contract", "-n", NAMESPACE) == before
 
 
-def test_neither_release_s_airflow_reaches_the_other_s_teams(stack: Stack, release: dict[str, Any]):
-    assert stack.kubectl("get", "pods", "-n", "team-near", f"--as=system:serviceaccount:{HOME}:{ACCOUNT}")
-    assert "Forbidden" in refusal(stack, f"{HOME}:{ACCOUNT}", "team-alpha")
-    assert "Forbidden" in refusal(stack, f"{NAMESPACE}:airflow-scheduler", "team-near")
+def test_each_airflow_has_no_access_to_the_other_teams(stack: Stack, release: dict[str, Any]):
+    assert stack.kubectl(
+        "get", "pods", "-n", "team-near", f"--as=system:serviceaccount:{RELEASE_NAMESPACE}:{WORKER_ACCOUNT}"
+    )
+    assert "Forbidden" in read_refusal(stack, f"{RELEASE_NAMESPACE}:{WORKER_ACCOUNT}", "team-alpha")
+    assert "Forbidden" in read_refusal(stack, f"{NAMESPACE}:airflow-scheduler", "team-near")
 
 
-def test_the_rules_stand_once_in_cluster_roles_that_are_bound_in_the_teams_namespaces_only(
-    stack: Stack, release: dict[str, Any]
-):
+def test_cluster_roles_are_bound_only_in_team_namespaces(stack: Stack, release: dict[str, Any]):
     (binding,) = stack.get("rolebindings", "-n", "team-near")["items"]
-    assert binding["roleRef"]["name"] == f"{HOME}-{RELEASE}-pod-launcher"
+    assert binding["roleRef"]["name"] == f"{RELEASE_NAMESPACE}-{RELEASE}-pod-launcher"
     assert stack.get("roles", "-n", "team-near")["items"] == []
-    bound = [item for item in stack.get("clusterrolebindings")["items"] if HOME in item["roleRef"]["name"]]
-    assert bound == []
+    cluster_bindings = [
+        item for item in stack.get("clusterrolebindings")["items"] if RELEASE_NAMESPACE in item["roleRef"]["name"]
+    ]
+    assert cluster_bindings == []
 
 
-def test_helm_test_tries_the_second_release_s_teams(stack: Stack, release: dict[str, Any]):
-    stack.helm(["test", RELEASE, "--namespace", HOME, "--timeout", "3m"], lambda _: None, timeout_s=190)
-    said = stack.kubectl("logs", f"{RELEASE}-test", "-n", HOME).splitlines()
-    assert sorted(line for line in said if line.startswith("team ")) == [
+def test_helm_test_checks_the_second_release_teams(stack: Stack, release: dict[str, Any]):
+    stack.helm(["test", RELEASE, "--namespace", RELEASE_NAMESPACE, "--timeout", "3m"], lambda _: None, timeout_s=190)
+    log_lines = stack.kubectl("logs", f"{RELEASE}-test", "-n", RELEASE_NAMESPACE).splitlines()
+    assert sorted(line for line in log_lines if line.startswith("team ")) == [
         "team far: its pod handed over its result, and its token was tried",
         "team near: its pod handed over its result, and its token was tried",
     ]
 
 
-def test_what_the_release_leaves_are_the_namespaces(stack: Stack, release: dict[str, Any]):
-    stack.helm(["uninstall", RELEASE, "--namespace", HOME, "--wait"], lambda _: None, timeout_s=120)
+def test_uninstall_keeps_only_the_namespaces(stack: Stack, release: dict[str, Any]):
+    stack.helm(["uninstall", RELEASE, "--namespace", RELEASE_NAMESPACE, "--wait"], lambda _: None, timeout_s=120)
     assert [stack.get("namespace", f"team-{name}")["status"]["phase"] for name in TEAMS] == ["Active", "Active"]
     assert stack.get("rolebindings", "-n", "team-near")["items"] == []
     roles = [item["metadata"]["name"] for item in stack.get("clusterroles")["items"]]
-    assert [name for name in roles if name.startswith(f"{HOME}-{RELEASE}-")] == []
+    assert [name for name in roles if name.startswith(f"{RELEASE_NAMESPACE}-{RELEASE}-")] == []

@@ -1,4 +1,4 @@
-"""`helm test`: a real pod in every team's namespace, and a team's token that opens no other's door."""
+"""`helm test`: a real pod in every team's namespace, and no access for its token to other teams."""
 
 from __future__ import annotations
 
@@ -14,49 +14,49 @@ POD = f"{RELEASE}-test"
 
 
 @pytest.fixture(autouse=True)
-def nothing_left(stack: Stack) -> Iterator[None]:
-    """Each test's own pods go, and so does what it allowed."""
+def clean_up(stack: Stack) -> Iterator[None]:
+    """Delete the pods and the rights of each test."""
     yield
-    stack.kubectl("delete", "rolebinding", "helmtest-opened", "-n", "team-beta", "--ignore-not-found")
-    stack.kubectl("delete", "role", "helmtest-opened", "-n", "team-beta", "--ignore-not-found")
+    stack.kubectl("delete", "rolebinding", "helm-test-right", "-n", "team-beta", "--ignore-not-found")
+    stack.kubectl("delete", "role", "helm-test-right", "-n", "team-beta", "--ignore-not-found")
     stack.kubectl("delete", "pod", POD, "-n", NAMESPACE, "--ignore-not-found", "--grace-period=1")
 
 
-def helm_test(stack: Stack) -> None:
+def run_helm_test(stack: Stack) -> None:
     stack.helm(["test", RELEASE, "--namespace", NAMESPACE, "--timeout", "4m"], lambda _: None, timeout_s=250)
 
 
-def said(stack: Stack) -> list[str]:
-    """What the test's pod wrote about teams."""
+def read_team_lines(stack: Stack) -> list[str]:
+    """Return the lines about teams in the log of the test's pod."""
     return [line for line in stack.kubectl("logs", POD, "-n", NAMESPACE).splitlines() if line.startswith("team ")]
 
 
-def test_every_team_s_pod_runs_and_its_token_opens_nothing(stack: Stack):
-    helm_test(stack)
-    assert said(stack) == [
+def test_every_team_pod_runs_and_its_token_has_no_rights(stack: Stack):
+    run_helm_test(stack)
+    assert read_team_lines(stack) == [
         "team alpha: its pod handed over its result, and its token was tried",
         "team beta: its pod handed over its result, and its token was tried",
     ]
-    left = stack.get("pods", "-A", "-l", "dag_id=helm_test")["items"]
-    assert [pod["metadata"]["name"] for pod in left if "deletionTimestamp" not in pod["metadata"]] == []
+    remaining = stack.get("pods", "-A", "-l", "dag_id=helm_test")["items"]
+    assert [pod["metadata"]["name"] for pod in remaining if "deletionTimestamp" not in pod["metadata"]] == []
 
 
-def test_a_team_that_can_look_into_another_is_found(stack: Stack):
-    """The positive control: the refusals above are the cluster's, and a right too much does not pass."""
+def test_access_to_another_team_is_reported(stack: Stack):
+    """Positive control: an excessive right is detected, so the refusals above come from the cluster."""
     rule = {"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]}
-    meta = {"name": "helmtest-opened", "namespace": "team-beta"}
+    meta = {"name": "helm-test-right", "namespace": "team-beta"}
     api = "rbac.authorization.k8s.io"
     role = {"apiVersion": f"{api}/v1", "kind": "Role", "metadata": meta, "rules": [rule]}
     binding = {
         "apiVersion": f"{api}/v1",
         "kind": "RoleBinding",
         "metadata": meta,
-        "roleRef": {"apiGroup": api, "kind": "Role", "name": "helmtest-opened"},
+        "roleRef": {"apiGroup": api, "kind": "Role", "name": "helm-test-right"},
         "subjects": [{"kind": "ServiceAccount", "name": "team-pod", "namespace": "team-alpha"}],
     }
     for item in (role, binding):
         stack.kubectl("apply", "-f", "-", stdin=json.dumps(item))
     with pytest.raises(CommandError):
-        helm_test(stack)
-    # Not the last line for sure: it comes by stderr, and of two streams the node keeps no order.
-    assert "team alpha: its token lists the pods of team-beta" in said(stack)
+        run_helm_test(stack)
+    # Not necessarily the last line: it is written to stderr, and the node does not order the streams.
+    assert "team alpha: its token lists the pods of team-beta" in read_team_lines(stack)

@@ -1,4 +1,4 @@
-"""Task logs outlive every pod of Airflow, and old ones go by themselves."""
+"""Task logs survive every pod of Airflow, and old ones are deleted."""
 
 from __future__ import annotations
 
@@ -12,58 +12,56 @@ from common.polling import NotYet, wait_for
 from stack.airflow_api import AirflowApi
 from stack.release import NAMESPACE, RELEASE, Stack
 
-PARTS = ("statefulset/{}-scheduler", "statefulset/{}-triggerer", "statefulset/{}-postgresql")
+STATEFULSETS = ("statefulset/{}-scheduler", "statefulset/{}-triggerer", "statefulset/{}-postgresql")
 DEPLOYMENTS = ("deployment/{}-api-server", "deployment/{}-dag-processor")
-OLD = "/opt/airflow/logs/dag_id=gone/run_id=gone/task_id=work/attempt=1.log"
+OLD_LOG = "/opt/airflow/logs/dag_id=gone/run_id=gone/task_id=work/attempt=1.log"
 
 
 @pytest.fixture(scope="module")
 def runs(stack: Stack, airflow: AirflowApi) -> dict[str, Run]:
-    """A run whose task waited in its own process, and one that was deferred; both have ended."""
+    """Two finished runs: one waited in the worker, one was deferred."""
     return run_logging_dags(stack, airflow, "logs", "its logs outlive all pods")
 
 
-def settle(stack: Stack) -> None:
-    """Wait until every part of Airflow is at work again."""
-    for name in (*PARTS, *DEPLOYMENTS):
+def wait_for_components(stack: Stack) -> None:
+    """Wait until every component of Airflow is ready again."""
+    for name in (*STATEFULSETS, *DEPLOYMENTS):
         words = ("rollout", "status", name.format(RELEASE), "-n", NAMESPACE, "--timeout=400s")
         stack.kubectl(*words, timeout_s=410)
 
 
-def readable(read: Callable[[], str], words: str) -> str:
-    """Wait until a log can be read, and give it."""
+def wait_for_text(read: Callable[[], str], expected: str) -> str:
+    """Wait until a log contains a text, and return the log."""
 
     def probe() -> str:
         text = read()
-        if words not in text:
-            raise NotYet(f"it reads {text[-400:]!r}")
+        if expected not in text:
+            raise NotYet(f"it ends with {text[-400:]!r}")
         return text
 
-    return wait_for(f"the log to have {words!r}", probe, 120, interval_s=2)
+    return wait_for(f"the log to contain {expected!r}", probe, 120, interval_s=2)
 
 
-def test_a_log_is_the_same_after_every_pod_of_airflow_was_replaced(
-    stack: Stack, airflow: AirflowApi, runs: dict[str, Run]
-):
-    words = {name: f"a line of the {name} one" for name in runs}
-    before = {name: readable(run.read_log, words[name]) for name, run in runs.items()}
+def test_log_is_unchanged_after_the_replacement_of_every_pod(stack: Stack, airflow: AirflowApi, runs: dict[str, Run]):
+    lines = {name: f"a line of the {name} one" for name in runs}
+    before = {name: wait_for_text(run.read_log, lines[name]) for name, run in runs.items()}
     pods = "app.kubernetes.io/component in (scheduler,triggerer,api-server,dag-processor,postgresql)"
     stack.kubectl("delete", "pods", "-n", NAMESPACE, "-l", pods, "--timeout=200s", timeout_s=210)
-    settle(stack)
-    assert {name: readable(run.read_log, words[name]) for name, run in runs.items()} == before
+    wait_for_components(stack)
+    assert {name: wait_for_text(run.read_log, lines[name]) for name, run in runs.items()} == before
 
 
-def test_a_log_goes_30_days_after_its_last_line_and_a_young_one_stays(stack: Stack, runs: dict[str, Run]):
+def test_log_is_deleted_30_days_after_its_last_line(stack: Stack, runs: dict[str, Run]):
     pod = (f"{RELEASE}-scheduler-0", "-n", NAMESPACE)
-    make = f"mkdir -p $(dirname {OLD}) && echo old > {OLD} && touch -d '31 days ago' {OLD}"
-    stack.kubectl("exec", *pod, "-c", "scheduler", "--", "sh", "-c", make)
-    # It looks around when it starts, and then once an hour.
+    command = f"mkdir -p $(dirname {OLD_LOG}) && echo old > {OLD_LOG} && touch -d '31 days ago' {OLD_LOG}"
+    stack.kubectl("exec", *pod, "-c", "scheduler", "--", "sh", "-c", command)
+    # The groomer runs at its start, and then once an hour.
     stack.kubectl("exec", *pod, "-c", "log-groomer", "--", "sh", "-c", "kill 1")
 
     def probe() -> None:
-        listed = stack.kubectl("exec", *pod, "-c", "scheduler", "--", "sh", "-c", f"ls {OLD} || true")
-        if listed.strip():
-            raise NotYet("the old log is still there")
+        output = stack.kubectl("exec", *pod, "-c", "scheduler", "--", "sh", "-c", f"ls {OLD_LOG} || true")
+        if output.strip():
+            raise NotYet("the old log exists")
 
-    wait_for("the old log to go", probe, 120, interval_s=2)
+    wait_for("the old log to be deleted", probe, 120, interval_s=2)
     assert "a line of the sync one" in runs["sync"].read_log()

@@ -1,4 +1,4 @@
-"""Five hundred teams in one release: they install, they fit, and the last one is as complete as the first."""
+"""A release with 500 teams: it installs within the size limits, and the last team is complete."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LAST = f"team-{many_teams.team_names()[-1]}"
 
 @pytest.fixture(scope="module")
 def release(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """The release of five hundred teams, removed afterwards with all its namespaces."""
+    """The release with 500 teams, deleted afterwards with all its namespaces."""
     many_teams.uninstall_release(stack, print)
     try:
         many_teams.install_release(
@@ -38,8 +38,8 @@ def test_every_team_has_all_its_objects(release: Stack):
         "-l",
         f"app.kubernetes.io/instance={many_teams.RELEASE},app.kubernetes.io/component=team",
     )
-    found = Counter(release.kubectl(*words, "-o", "custom-columns=KIND:.kind", "--no-headers").split())
-    assert found == {
+    counts = Counter(release.kubectl(*words, "-o", "custom-columns=KIND:.kind", "--no-headers").split())
+    assert counts == {
         "ResourceQuota": many_teams.TEAMS,
         "LimitRange": many_teams.TEAMS,
         "NetworkPolicy": many_teams.TEAMS,
@@ -49,14 +49,14 @@ def test_every_team_has_all_its_objects(release: Stack):
     }
 
 
-def test_release_and_contract_fit(release: Stack):
+def test_release_and_contract_are_within_their_size_limits(release: Stack):
     assert (many_teams.release_secret_bytes(release) < LIMIT, many_teams.contract_bytes(release) < LIMIT) == (
         True,
         True,
     )
 
 
-def test_the_tools_read_the_contract_of_five_hundred_teams(release: Stack, programs: Path):
+def test_platformctl_reads_a_contract_of_500_teams(release: Stack, programs: Path):
     words: list[str | Path] = [
         programs / "platformctl",
         "teams",
@@ -68,6 +68,6 @@ def test_the_tools_read_the_contract_of_five_hundred_teams(release: Stack, progr
     assert LAST in capture_output(words, env=release.environment, timeout_s=60)
 
 
-def test_airflow_may_start_pods_in_the_last_team_s_namespace(release: Stack):
+def test_airflow_may_start_pods_in_the_last_team_namespace(release: Stack):
     account = f"--as=system:serviceaccount:{many_teams.HOME}:worker"
     assert release.kubectl("auth", "can-i", "create", "pods", "-n", LAST, account).strip() == "yes"

@@ -1,4 +1,4 @@
-"""Metrics come out of Airflow, a team's among them, and the alerts fire on what they are about and on nothing else."""
+"""Airflow's metrics, including those of teams, and alerts that fire only on their own condition."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from stack.git_push import push_files
 from stack.install import install_release
 from stack.release import Stack
 
-STEADY = (
+PERMANENT_METRICS = (
     "airflow_scheduler_heartbeat",
     "airflow_dag_processor_heartbeat",
     "airflow_triggerer_heartbeat",
@@ -36,7 +36,7 @@ STEADY = (
     "airflow_triggers_running",
     "airflow_triggerer_capacity_left",
 )
-"""What alerts and dashboard ask for and Airflow sends whether or not something happens."""
+"""Metrics of alerts and dashboard that Airflow always sends."""
 
 AIRFLOW = 'namespace="airflow", service="airflow-statsd"'
 HEALTHY = {
@@ -57,9 +57,9 @@ HEALTHY = {
     f"airflow_scheduler_scheduler_loop_duration_count{{{AIRFLOW}}}": "0+60x240",
     f"airflow_executor_open_slots{{{AIRFLOW}}}": "30x240",
 }
-"""Four healthy hours, a value a minute."""
+"""Four healthy hours, with a value per minute."""
 
-TROUBLE = {
+FAILURES = {
     "AirflowMetricsMissing": {f"up{{{AIRFLOW}}}": "1x60 0x180"},
     "AirflowSchedulerSilent": {f"airflow_scheduler_heartbeat{{{AIRFLOW}}}": "0+12x60 720x180"},
     "AirflowDagProcessorSilent": {f"airflow_dag_processor_heartbeat{{{AIRFLOW}}}": "0+12x60 720x180"},
@@ -72,59 +72,59 @@ TROUBLE = {
     "AirflowSchedulerSlow": {f"airflow_scheduler_scheduler_loop_duration_sum{{{AIRFLOW}}}": "0+6x60 366+900x180"},
     "AirflowExecutorFull": {f"airflow_executor_open_slots{{{AIRFLOW}}}": "30x60 0x180"},
 }
-"""Alert → what goes wrong after the first hour, or in the last quarter."""
+"""Alert → the failing series, from the second hour or in the last quarter."""
 
 
 @pytest.fixture(scope="module")
 def prometheus(stack: Stack, airflow: AirflowApi, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
-    """A Prometheus that watches the release, which sends metrics as long as it runs."""
+    """A Prometheus that scrapes the release, which sends metrics during the tests."""
     values = tmp_path_factory.mktemp("values") / "statsd.yaml"
     values.write_text(yaml.safe_dump({"statsd": MONITORING_VALUES["statsd"]}))
     try:
         install_release(Steps(), stack, values)
-        with run_prometheus(stack) as found:
-            yield found
+        with run_prometheus(stack) as server:
+            yield server
     finally:
         install_release(Steps(), stack)
 
 
 @pytest.fixture(scope="module")
-def ran(stack: Stack, airflow: AirflowApi, prometheus: Prometheus) -> Run:
-    """A run of a team's DAG that has ended."""
+def finished_run(stack: Stack, airflow: AirflowApi, prometheus: Prometheus) -> Run:
+    """A finished run of a team's DAG."""
     push_team_dags(stack, airflow)
     run = Run(stack, airflow, "people_alpha", airflow.trigger_run("people_alpha"))
     assert run.wait_for_end() == "success", run.read_log()
     return run
 
 
-@pytest.mark.parametrize("metric", STEADY)
-def test_what_alerts_and_dashboard_ask_for_comes_out_of_airflow(prometheus: Prometheus, metric: str):
+@pytest.mark.parametrize("metric", PERMANENT_METRICS)
+def test_metrics_of_alerts_and_dashboard_exist(prometheus: Prometheus, metric: str):
     assert prometheus.wait_for_values(metric)
 
 
-def test_a_team_is_known_by_its_pool(prometheus: Prometheus):
+def test_team_is_identified_by_its_pool(prometheus: Prometheus):
     slots = prometheus.wait_for_values("max by (team) (airflow_pool_open_slots + airflow_pool_running_slots)", "team")
     assert {team: slots.get(team) for team in ("alpha", "beta")} == {"alpha": 128, "beta": 128}
 
 
-def test_a_task_s_end_is_counted_by_dag_and_state(prometheus: Prometheus, ran: Run):
+def test_task_end_is_counted_by_dag_and_state(prometheus: Prometheus, finished_run: Run):
     query = 'sum by (state) (airflow_ti_finish{dag_id="people_alpha", task_id="work", state="success"})'
     assert prometheus.wait_for_values(query, "state")["success"] >= 1
 
 
-def test_the_alerts_are_evaluated_and_none_fires_on_a_healthy_release(prometheus: Prometheus, ran: Run):
+def test_alerts_are_evaluated_and_silent_on_a_healthy_release(prometheus: Prometheus, finished_run: Run):
     def probe() -> dict[str, str]:
-        found = prometheus.read_alerts()
-        if unknown := [name for name, alert in found.items() if alert["health"] != "ok"]:
-            raise NotYet(f"not evaluated: {unknown}")
-        return {name: alert["state"] for name, alert in found.items()}
+        alerts = prometheus.read_alerts()
+        if failed := [name for name, alert in alerts.items() if alert["health"] != "ok"]:
+            raise NotYet(f"not evaluated: {failed}")
+        return {name: alert["state"] for name, alert in alerts.items()}
 
     states = wait_for("Prometheus to evaluate the alerts", probe, 60, interval_s=2)
     assert sorted(states) == sorted(alert["alert"] for group in alert_groups() for alert in group["rules"])
     assert {name for name, state in states.items() if state == "firing"} == set()
 
 
-def test_a_file_that_cannot_be_read_is_on_its_way_to_an_alert(stack: Stack, prometheus: Prometheus, ran: Run):
+def test_broken_dag_makes_the_import_alert_pending(stack: Stack, prometheus: Prometheus, finished_run: Run):
     url = f"git://{stack.service_address('git-server', 'git')}/beta.git"
 
     def probe() -> None:
@@ -133,27 +133,32 @@ def test_a_file_that_cannot_be_read_is_on_its_way_to_an_alert(stack: Stack, prom
             raise NotYet(f"its state is {alert['state']}")
 
     try:
-        push_files(url, {"broken.py": "from airflow.sdk import DAG\nraise RuntimeError('broken')\n"}, "A broken DAG")
+        push_files(
+            url, {"broken.py": "from airflow.sdk import DAG\nraise RuntimeError('broken')\n"}, "Add a broken DAG"
+        )
         wait_for("the alert to be pending", probe, 180, interval_s=2)
     finally:
-        push_files(url, {"broken.py": ""}, "Mend it")
+        push_files(url, {"broken.py": ""}, "Remove the broken DAG")
 
 
-def case(series: Object, trouble: str) -> Object:
-    """One test of promtool: the four hours, at the end of which this alert fires and no other; empty for none."""
-    fires = {True: 'count(ALERTS{alertstate="firing"}) by (alertname)', False: 'count(ALERTS{alertstate="firing"})'}
-    samples = [{"labels": f'{{alertname="{trouble}"}}', "value": 1}] if trouble else []
+def alert_test(series: Object, alert_name: str) -> Object:
+    """Return a promtool test: after four hours only this alert fires, or none if the name is empty."""
+    expressions = {
+        True: 'count(ALERTS{alertstate="firing"}) by (alertname)',
+        False: 'count(ALERTS{alertstate="firing"})',
+    }
+    samples = [{"labels": f'{{alertname="{alert_name}"}}', "value": 1}] if alert_name else []
     return {
-        "name": trouble or "a healthy release",
+        "name": alert_name or "a healthy release",
         "interval": "1m",
         "input_series": [{"series": name, "values": values} for name, values in series.items()],
-        "promql_expr_test": [{"expr": fires[bool(trouble)], "eval_time": "239m", "exp_samples": samples}],
+        "promql_expr_test": [{"expr": expressions[bool(alert_name)], "eval_time": "239m", "exp_samples": samples}],
     }
 
 
-def test_each_alert_fires_on_its_trouble_and_a_healthy_release_is_silent(prometheus: Prometheus):
+def test_each_alert_fires_on_its_failure_only(prometheus: Prometheus):
     rules = {alert["alert"]: alert for group in alert_groups() for alert in group["rules"]}
-    assert set(TROUBLE) == set(rules)
-    tests = [case(HEALTHY, "")]
-    tests += [case({**HEALTHY, **trouble}, name) for name, trouble in TROUBLE.items()]
+    assert set(FAILURES) == set(rules)
+    tests = [alert_test(HEALTHY, "")]
+    tests += [alert_test({**HEALTHY, **failure}, name) for name, failure in FAILURES.items()]
     assert prometheus.run_promtool({"evaluation_interval": "1m", "tests": tests}) == ""

@@ -1,6 +1,6 @@
-"""A database whose schema is another than the image's: ahead, and it is said at once; taken back, and forward again.
+"""A database with a newer schema than the image's: it is reported, downgraded, and upgraded again.
 
-And pods that cannot start, which hold a roll-back up.
+Also pods that cannot start, which block a rollback.
 """
 
 from __future__ import annotations
@@ -36,21 +36,21 @@ from stack.airflow_api import AirflowApi
 from stack.install import install_release
 from stack.release import CHART, NAMESPACE, RELEASE, VALUES, Stack
 
-LATER = "0123456789ab"
-OF_AIRFLOW_3_2 = "1d6611b6ab7c"
-OF_FAB_1_4 = "6709f7a774b9"
-SENTENCE = (
+NEWER_REVISION = "0123456789ab"
+AIRFLOW_3_2_REVISION = "1d6611b6ab7c"
+FAB_1_4_REVISION = "6709f7a774b9"
+MESSAGE = (
     "the database has revision {later} in {table}, which this image with {image} does not know: a newer image has "
     "migrated it. Go back to that one, and then delete the pods that have not started, for Kubernetes does not replace "
     "those of a StatefulSet (kubectl delete pod --field-selector status.phase=Pending --selector "
     "statefulset.kubernetes.io/pod-name, in this namespace); to come here all the same, have it take the schema back "
     "first, by {how} (docs/upgrade.md, Rollback)"
 ).format
-AIRFLOW_AHEAD = SENTENCE(
-    later=LATER, table="alembic_version", image="Airflow 3.3.2", how="migrateDatabaseJob.downgradeTo=3.3.2"
+AIRFLOW_MESSAGE = MESSAGE(
+    later=NEWER_REVISION, table="alembic_version", image="Airflow 3.3.2", how="migrateDatabaseJob.downgradeTo=3.3.2"
 )
-FAB_AHEAD = SENTENCE(
-    later=LATER,
+FAB_MESSAGE = MESSAGE(
+    later=NEWER_REVISION,
     table="alembic_version_fab",
     image="FAB provider 3.9.0",
     how="`airflow fab-db downgrade --to-version 3.9.0 --yes` in its API server",
@@ -64,119 +64,119 @@ def history(stack: Stack, airflow: AirflowApi) -> Iterator[Run]:
 
 
 @contextmanager
-def ahead(stack: Stack, table: str) -> Iterator[None]:
-    """The database is as a newer image would have left it."""
-    known = query_database(stack, f"SELECT version_num FROM {table}")
-    query_database(stack, f"UPDATE {table} SET version_num = '{LATER}'")
+def newer_revision(stack: Stack, table: str) -> Iterator[None]:
+    """Set the revision to one of a newer image during the block."""
+    revision_before = query_database(stack, f"SELECT version_num FROM {table}")
+    query_database(stack, f"UPDATE {table} SET version_num = '{NEWER_REVISION}'")
     try:
         yield
     finally:
-        query_database(stack, f"UPDATE {table} SET version_num = '{known}'")
+        query_database(stack, f"UPDATE {table} SET version_num = '{revision_before}'")
 
 
-def test_pods_and_the_migration_job_say_that_the_database_is_ahead_and_the_job_gives_up(
-    stack: Stack, history: Run, tmp_path: Path
-):
-    with ahead(stack, "alembic_version"):
+def test_newer_database_is_reported_and_the_job_fails(stack: Stack, history: Run, tmp_path: Path):
+    with newer_revision(stack, "alembic_version"):
         kill_component_pod(stack, "dag-processor")
-        another_job(stack, tmp_path)
-        wait_for_container_end(stack, "migration", "migrate", 65, AIRFLOW_AHEAD)
-        wait_for("the migration Job to give up", lambda: given_up(stack), deadline_s=60)
-        wait_for_container_end(stack, "dag-processor", "wait-for-migrations", 65, AIRFLOW_AHEAD)
+        run_migration_again(stack, tmp_path)
+        wait_for_container_end(stack, "migration", "migrate", 65, AIRFLOW_MESSAGE)
+        wait_for("the migration Job to fail", lambda: check_job_failed(stack), deadline_s=60)
+        wait_for_container_end(stack, "dag-processor", "wait-for-migrations", 65, AIRFLOW_MESSAGE)
 
 
-def another_job(stack: Stack, folder: Path) -> None:
-    """Upgrade so that the migration is due again; it cannot end well."""
+def run_migration_again(stack: Stack, folder: Path) -> None:
+    """Upgrade so that the migration Job runs again; it cannot succeed."""
     upgrade(stack, folder, {"migrateDatabaseJob": {"resources": {"requests": {"memory": "513Mi"}}}})
 
 
 def upgrade(stack: Stack, folder: Path, values: dict[str, Any]) -> None:
-    """Upgrade without waiting for what becomes of it."""
+    """Upgrade without waiting for the result."""
     (folder / "values.yaml").write_text(yaml.safe_dump(values))
     words = ["upgrade", RELEASE, CHART, "--namespace", NAMESPACE, "--values", VALUES]
     stack.helm([*words, "--values", folder / "values.yaml"], lambda _: None, timeout_s=120)
 
 
-def given_up(stack: Stack) -> None:
+def check_job_failed(stack: Stack) -> None:
     jobs = stack.get("jobs", "-n", NAMESPACE, "-l", "app.kubernetes.io/component=migration")["items"]
     job = max(jobs, key=lambda job: str(job["metadata"]["creationTimestamp"]))
-    reasons = [one.get("reason") for one in job["status"].get("conditions", []) if one["type"] == "Failed"]
+    reasons = [
+        condition.get("reason") for condition in job["status"].get("conditions", []) if condition["type"] == "Failed"
+    ]
     if reasons != ["PodFailurePolicy"]:
         raise NotYet(str(job["status"]))
 
 
-def test_the_waiting_pod_starts_once_the_database_is_right_again(stack: Stack, history: Run):
+def test_waiting_pod_starts_once_the_database_matches_again(stack: Stack, history: Run):
     wait_for_component(stack, "dag-processor")
 
 
-def test_pods_say_that_the_tables_of_people_are_ahead_and_how_those_are_taken_back(stack: Stack, history: Run):
-    with ahead(stack, "alembic_version_fab"):
+def test_newer_fab_tables_are_reported_with_their_downgrade(stack: Stack, history: Run):
+    with newer_revision(stack, "alembic_version_fab"):
         kill_component_pod(stack, "dag-processor")
-        wait_for_container_end(stack, "dag-processor", "wait-for-migrations", 65, FAB_AHEAD)
+        wait_for_container_end(stack, "dag-processor", "wait-for-migrations", 65, FAB_MESSAGE)
 
 
-def test_the_tables_of_people_are_taken_back_as_the_page_says(stack: Stack, history: Run):
+def test_fab_tables_are_downgraded_as_documented(stack: Stack, history: Run):
     wait_for_component(stack, "dag-processor")
     newest = query_database(stack, "SELECT version_num FROM alembic_version_fab")
     run_commands(stack, read_commands("upgrade.md", "FAB tables")[0], REPOSITORY)
-    assert query_database(stack, "SELECT version_num FROM alembic_version_fab") == OF_FAB_1_4 != newest
+    assert query_database(stack, "SELECT version_num FROM alembic_version_fab") == FAB_1_4_REVISION != newest
 
 
-def test_the_schema_is_taken_back_and_a_rollback_brings_everything_up(stack: Stack, airflow: AirflowApi, history: Run):
+def test_downgrade_and_rollback_restore_the_release(stack: Stack, airflow: AirflowApi, history: Run):
     install_release(Steps(), stack)
     before = read_persistent_state(stack, airflow, history)
-    back, forth = commands_of_going_back(revision(stack))[:2]
-    run_commands(stack, back, REPOSITORY)
-    assert query_database(stack, "SELECT version_num FROM alembic_version") == OF_AIRFLOW_3_2
+    downgrade, rollback = read_rollback_commands(read_revision(stack))[:2]
+    run_commands(stack, downgrade, REPOSITORY)
+    assert query_database(stack, "SELECT version_num FROM alembic_version") == AIRFLOW_3_2_REVISION
     assert read_component_pods(stack).keys() == {"postgresql"}
-    run_commands(stack, forth, REPOSITORY)
+    run_commands(stack, rollback, REPOSITORY)
     wait_until_stable(stack)
-    assert query_database(stack, "SELECT version_num FROM alembic_version_fab") != OF_FAB_1_4
+    assert query_database(stack, "SELECT version_num FROM alembic_version_fab") != FAB_1_4_REVISION
     assert wait_for_persistent_state(stack, airflow, history) == before
     run_short_dag(stack, airflow)
 
 
-def revision(stack: Stack) -> int:
-    """The number of the release's revision, as `helm history` shows it."""
+def read_revision(stack: Stack) -> int:
+    """Return the number of the release's revision, as `helm history` shows it."""
     words = [stack.programs / "helm", "status", RELEASE, "--namespace", NAMESPACE, "--output", "json"]
     return int(json.loads(capture_output(words, env=stack.environment))["version"])
 
 
-def commands_of_going_back(revision: int) -> tuple[str, str, str]:
-    """Give the page's commands that take the schema back, that roll back to a revision, and for when that hangs."""
+def read_rollback_commands(read_revision: int) -> tuple[str, str, str]:
+    """Return the page's commands: downgrade the schema, roll back to a revision, and resolve blocked pods."""
     headings = "Rollback", "Pods that do not start"
     blocks = (read_commands("upgrade.md", heading)[0] for heading in headings)
-    schema, hanging = (block.replace("REVISION", str(revision)) for block in blocks)
-    back, rollback = schema.split("helm rollback")
-    return back, f"helm rollback{rollback}", hanging
+    schema, hanging = (block.replace("REVISION", str(read_revision)) for block in blocks)
+    downgrade, rollback = schema.split("helm rollback")
+    return downgrade, f"helm rollback{rollback}", hanging
 
 
-def test_pods_that_cannot_start_hang_after_a_rollback_until_they_are_deleted(
+def test_blocked_pods_stay_after_a_rollback_until_deleted(
     stack: Stack, airflow: AirflowApi, history: Run, tmp_path: Path
 ):
     install_release(Steps(), stack)
     before = read_persistent_state(stack, airflow, history)
-    rollback, follow_up = commands_of_going_back(revision(stack))[2].split("kubectl delete")
+    rollback, follow_up = read_rollback_commands(read_revision(stack))[2].split("kubectl delete")
     upgrade(stack, tmp_path, {"platform": {"package": "image"}})
-    stuck = wait_for("scheduler and triggerer to fail", lambda: failing(stack), END_S, interval_s=2)
+    failing_before = wait_for("scheduler and triggerer to fail", lambda: read_failing_pods(stack), END_S, interval_s=2)
     run_commands(stack, rollback, REPOSITORY)
     sleep(60)
-    assert failing(stack) == stuck
+    assert read_failing_pods(stack) == failing_before
     run_commands(stack, f"kubectl delete{follow_up}", REPOSITORY)
     wait_until_stable(stack)
     assert wait_for_persistent_state(stack, airflow, history) == before
     run_short_dag(stack, airflow)
 
 
-def failing(stack: Stack) -> dict[str, str]:
-    """The uids of scheduler and triggerer once both have tried in vain to start."""
+def read_failing_pods(stack: Stack) -> dict[str, str]:
+    """Return the uids of scheduler and triggerer once both have failed to start."""
     pods = stack.get("pods", "-n", NAMESPACE, "--field-selector", "status.phase=Pending")["items"]
-    found = {
+    uids = {
         pod["metadata"]["labels"]["app.kubernetes.io/component"]: pod["metadata"]["uid"]
         for pod in pods
-        if any(one["restartCount"] for one in pod["status"].get("initContainerStatuses", []))
+        if any(condition["restartCount"] for condition in pod["status"].get("initContainerStatuses", []))
     }
-    seen = {component: uid for component, uid in found.items() if component in ("scheduler", "triggerer")}
-    if len(seen) != 2:
-        raise NotYet(str(found))
-    return seen
+    expected = {component: uid for component, uid in uids.items() if component in ("scheduler", "triggerer")}
+    if len(expected) != 2:
+        raise NotYet(str(uids))
+    return expected

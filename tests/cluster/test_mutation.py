@@ -1,8 +1,8 @@
-"""No right is too many: each verb of each rule under rbac/ is taken away in turn, and something of the product breaks.
+"""No right is unnecessary: for each verb of each rule in rbac/, an operation fails without it.
 
-What breaks is always a real operation: a task of TeamPodOperator, a command of platformctl, the clean-up script, a
-command of kubectl as docs/teams.md gives it to a team's people. It works with the whole role first, then without the
-one right. A right without an operation in the table below fails the test.
+The operations are real: a task of TeamPodOperator, a command of platformctl, the cleanup script, a kubectl command of
+docs/teams.md. Each runs with the complete role first, then without the right. A right without an operation in the table
+below fails the test.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ from stack.airflow_api import AirflowApi
 from stack.install import run_bootstrap
 from stack.release import NAMESPACE, Stack
 
-PLACES: dict[str, tuple[str, ...]] = {
+NAMESPACES: dict[str, tuple[str, ...]] = {
     "pod-launcher": (TEAM,),
     "pod-cleaner": (TEAM,),
     "team-developer": (TEAM,),
@@ -60,9 +60,9 @@ PLACES: dict[str, tuple[str, ...]] = {
     "secret-maker": (NAMESPACE,),
     "worker-launcher": (NAMESPACE,),
 }
-"""Where each role is bound."""
+"""The namespaces of each role's binding."""
 
-THINGS: dict[str, Any] = {
+TEST_OBJECTS: dict[str, Any] = {
     "apiVersion": "v1",
     "kind": "List",
     "items": [
@@ -71,27 +71,27 @@ THINGS: dict[str, Any] = {
         {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "mutation"}, "spec": {"hard": {}}},
     ],
 }
-"""What there is to be looked at in the team's namespace."""
+"""Objects to read in the team's namespace."""
 
 _BOOTSTRAP = ("bootstrap-operator", "bootstrap-operator-release", "bootstrap-operator-cluster")
-_OUTSIDE = ("bootstrap-operator-environment", "bootstrap-operator-target")
-TOGETHER: dict[str, tuple[str, ...]] = {
+_REMOTE = ("bootstrap-operator-environment", "bootstrap-operator-target")
+COMBINED_ROLES: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(_BOOTSTRAP, _BOOTSTRAP),
-    **dict.fromkeys(_OUTSIDE, (*_BOOTSTRAP, *_OUTSIDE)),
+    **dict.fromkeys(_REMOTE, (*_BOOTSTRAP, *_REMOTE)),
     "bootstrap-operator-delete": ("bootstrap-operator-release", "bootstrap-operator-delete"),
     "bootstrap-operator-registry": (*_BOOTSTRAP, "bootstrap-operator-registry"),
 }
-"""Roles that the same person has."""
+"""Roles that are granted together."""
 
 
-_OF_A_NODE = [
+_NODE_CHECK_RIGHTS = [
     *((verb, "pods") for verb in ("create", "delete", "get", "patch")),
     *((verb, "secrets") for verb in ("create", "delete", "patch")),
 ]
-"""The rights by which a node is asked about a registry."""
+"""The rights for checking a registry login on a node."""
 
-_DOCTORED = ("configmaps", "cronjobs", "deployments", "jobs", "pods", "statefulsets")
-"""What a doctor lists."""
+_DOCTOR_RESOURCES = ("configmaps", "cronjobs", "deployments", "jobs", "pods", "statefulsets")
+"""The resources that doctor lists."""
 
 WAITING, FAILING, DEFERRED = run_task("waiting"), run_task("failing"), run_task("deferred")
 
@@ -133,9 +133,9 @@ OPERATIONS: dict[str, dict[tuple[str, str], Operation]] = {
     "bootstrap-operator-environment": {
         (verb, "secrets"): plan_remote_connection for verb in ("create", "get", "patch")
     },
-    "bootstrap-operator-registry": dict.fromkeys(_OF_A_NODE, check_login_on_node),
+    "bootstrap-operator-registry": dict.fromkeys(_NODE_CHECK_RIGHTS, check_login_on_node),
     "bootstrap-operator-target": {("create", "serviceaccounts/token"): plan_remote_connection},
-    "doctor": {("get", "secrets"): run_doctor, **{("list", kind): run_doctor for kind in _DOCTORED}},
+    "doctor": {("get", "secrets"): run_doctor, **{("list", kind): run_doctor for kind in _DOCTOR_RESOURCES}},
     "bootstrap-operator-cluster": {
         ("get", "namespaces"): bootstrap_team,
         ("list", "namespaces"): list_teams,
@@ -144,12 +144,12 @@ OPERATIONS: dict[str, dict[tuple[str, str], Operation]] = {
 }
 
 REFUSED = r'cannot \w+ resource|HTTP Error 403|"raised": "ApiException'
-"""What no operation says that had all its rights."""
+"""A pattern that no operation outputs if it has all rights."""
 
-SIGNS: dict[tuple[str, str, str], str] = {
+MISSING_RIGHT_SIGNS: dict[tuple[str, str, str], str] = {
     ("pod-launcher", "delete", "pods"): r"pods left: 1",
     ("pod-launcher", "patch", "pods"): r"marked as handled: no",
-    # The client library trips over the refusal of a websocket: it has no body to decode.
+    # The client library fails on a refused websocket, because the response has no body.
     **{
         ("pod-launcher", verb, "pods/exec"): r"'NoneType' object has no attribute 'decode'"
         for verb in ("create", "get")
@@ -161,7 +161,7 @@ SIGNS: dict[tuple[str, str, str], str] = {
     ("bootstrap-operator-release", "delete", "leases"): r"leases left: 1",
     **{
         ("bootstrap-operator-registry", *right): "that needs the rights of rbac/bootstrap-operator-registry"
-        for right in _OF_A_NODE
+        for right in _NODE_CHECK_RIGHTS
     },
     ("doctor", "get", "secrets"): r"takes the right to get it",
     ("pod-cleaner", "list", "pods"): r"(?s)in finished_pods.*HTTP Error 403",
@@ -169,34 +169,34 @@ SIGNS: dict[tuple[str, str, str], str] = {
     ("secret-maker", "create", "secrets"): r"HTTP Error 403",
     ("worker-launcher", "patch", "pods"): r'"marked": false',
 }
-"""What is seen where the product goes on without the right, worse than before; elsewhere it repeats the refusal."""
+"""The output of operations that continue without the right; others repeat the API server's refusal."""
 
 
-def sign_of(right: Right) -> str:
+def missing_right_sign(right: Right) -> str:
     refusal = rf'cannot {right.verb} resource [\\"]*{right.resource}[\\"]* in API group'
-    return SIGNS.get((right.role, right.verb, right.resource), refusal)
+    return MISSING_RIGHT_SIGNS.get((right.role, right.verb, right.resource), refusal)
 
 
 @pytest.fixture(scope="module")
-def somebody(
+def actor(
     stack: Stack,
     airflow: AirflowApi,
     programs: Path,
     namespace_factory: Any,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Actor]:
-    """The account, and what there is to be looked at in team alpha's namespace."""
-    folder = tmp_path_factory.mktemp("mutant")
+    """The account, and objects to read in team alpha's namespace."""
+    folder = tmp_path_factory.mktemp("account")
     contract = folder / "contract.json"
     contract.write_text(json.dumps(stack.read_contract()))
-    mutant = ReducedAccount.create(stack, str(namespace_factory("mutation").name), folder)
+    account = ReducedAccount.create(stack, str(namespace_factory("mutation").name), folder)
     try:
-        stack.kubectl("apply", "-n", TEAM, "-f", "-", stdin=json.dumps(THINGS))
+        stack.kubectl("apply", "-n", TEAM, "-f", "-", stdin=json.dumps(TEST_OBJECTS))
         stack.kubectl("wait", "pod/mutation", "-n", TEAM, "--for=condition=Ready", "--timeout=60s", timeout_s=70)
         with publish_remote_team(stack, airflow):
-            yield Actor(mutant, contract, programs)
+            yield Actor(account, contract, programs)
     finally:
-        mutant.revoke_grants()
+        account.revoke_grants()
         kinds = "pod,limitrange,resourcequota"
         stack.kubectl("delete", kinds, "mutation", "-n", TEAM, "--ignore-not-found", "--grace-period=1")
         stack.kubectl("delete", "secret", "mutation", "-n", NAMESPACE, "--ignore-not-found")
@@ -205,42 +205,40 @@ def somebody(
 
 
 @pytest.fixture(scope="module")
-def control(somebody: Actor) -> Callable[[Operation], str]:
-    """Gives what an operation says where nothing is missing; each is run once."""
-    said: dict[Operation, str] = {}
+def control(actor: Actor) -> Callable[[Operation], str]:
+    """Returns the output of an operation with all rights; runs each operation once."""
+    outputs: dict[Operation, str] = {}
 
     def run(operation: Operation) -> str:
-        if operation not in said:
-            said[operation] = operation(somebody)
-        return said[operation]
+        if operation not in outputs:
+            outputs[operation] = operation(actor)
+        return outputs[operation]
 
     return run
 
 
-def grant_everything(somebody: Actor, role: str) -> None:
-    """Give somebody this role and those that go with it, and nothing else."""
-    somebody.account.revoke_grants()
-    for each in TOGETHER.get(role, (role,)):
-        somebody.account.grant(each, read_role(each), PLACES[each])
+def grant_role(actor: Actor, role: str) -> None:
+    """Grant the account exactly this role and those that are granted with it."""
+    actor.account.revoke_grants()
+    for combined_role in COMBINED_ROLES.get(role, (role,)):
+        actor.account.grant(combined_role, read_role(combined_role), NAMESPACES[combined_role])
 
 
 @pytest.mark.parametrize("right", [pytest.param(right, id=str(right)) for right in list_rights()])
-def test_without_this_right_something_breaks(
-    somebody: Actor, control: Callable[[Operation], str], right: Right
-) -> None:
+def test_operation_fails_without_the_right(actor: Actor, control: Callable[[Operation], str], right: Right) -> None:
     operation = OPERATIONS[right.role][right.verb, right.resource]
-    place = PLACES[right.role][0]
-    grant_everything(somebody, right.role)
-    somebody.account.wait_until_decided(right, place, allowed=True)
-    whole = control(operation)
-    assert not re.search(sign_of(right), whole), whole
-    assert not re.search(REFUSED, whole), whole
-    somebody.account.grant(right.role, rules_without(right), PLACES[right.role])
-    somebody.account.wait_until_decided(right, place, allowed=False)
-    broken = operation(somebody)
-    assert re.search(sign_of(right), broken), broken
+    namespace = NAMESPACES[right.role][0]
+    grant_role(actor, right.role)
+    actor.account.wait_until_decided(right, namespace, allowed=True)
+    complete = control(operation)
+    assert not re.search(missing_right_sign(right), complete), complete
+    assert not re.search(REFUSED, complete), complete
+    actor.account.grant(right.role, rules_without(right), NAMESPACES[right.role])
+    actor.account.wait_until_decided(right, namespace, allowed=False)
+    incomplete = operation(actor)
+    assert re.search(missing_right_sign(right), incomplete), incomplete
 
 
-def test_every_role_is_tried_and_that_of_the_teams_pods_has_no_rights() -> None:
+def test_every_role_is_tested_and_team_pod_has_no_rights() -> None:
     roles = {file.stem for file in (REPOSITORY / "rbac").glob("*.yaml")}
     assert roles - {right.role for right in list_rights()} == {"team-pod"}

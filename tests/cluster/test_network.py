@@ -1,6 +1,6 @@
-"""The API server takes the network policies that the chart renders, and reads in them what the values say.
+"""The API server accepts the rendered network policies without changing their meaning.
 
-No connection is tried here; group `network-enforcement` does that.
+The group `network-enforcement` tests connections.
 """
 
 from __future__ import annotations
@@ -22,58 +22,62 @@ EGRESS: list[Policy] = [
     {"to": [{"ipBlock": {"cidr": "fd00::/8"}}], "ports": [{"port": 8000, "endPort": 8010}, {"port": "web"}]},
     {"to": [{"namespaceSelector": {"matchLabels": {"zone": "data"}}}], "ports": [{"port": 53, "protocol": "UDP"}]},
 ]
-GUARDED = ("api-server", "dag-processor", "postgresql", "scheduler", "triggerer")
+COMPONENTS = ("api-server", "dag-processor", "postgresql", "scheduler", "triggerer")
 INGRESS: list[Policy] = [{"from": [{"podSelector": {}}], "ports": [{"port": 7078}]}]
 
 
-def rendered(stack: Stack, network: Policy) -> list[Policy]:
-    """The policies of a release with one team that has this network, and with one that has a name only."""
+def render_policies(stack: Stack, network: Policy) -> list[Policy]:
+    """Return the policies of a release with a team with these network settings, and a team with defaults."""
     values = json.dumps({"teams": {"open": {"network": network}, "plain": {}}})
     words = [stack.programs / "helm", "template", RELEASE, CHART, "--namespace", NAMESPACE, "--values", "-"]
     objects = yaml.safe_load_all(capture_output(words, stdin=values))
-    return [found for found in objects if found and found["kind"] == "NetworkPolicy"]
+    return [item for item in objects if item and item["kind"] == "NetworkPolicy"]
 
 
-def accepted(stack: Stack, policy: Policy) -> Policy:
-    """The spec as the API server would keep it; nothing is kept, and the teams' namespaces need not be there."""
-    moved = {**policy, "metadata": {"name": policy["metadata"]["name"], "namespace": "default"}}
+def dry_run_spec(stack: Stack, policy: Policy) -> Policy:
+    """Return the spec that the API server would store; it stores nothing, and team namespaces need not exist."""
+    default_policy = {**policy, "metadata": {"name": policy["metadata"]["name"], "namespace": "default"}}
     words = ("create", "--dry-run=server", "--validate=strict", "-o", "json", "-f", "-")
-    spec: Policy = json.loads(stack.kubectl(*words, stdin=json.dumps(moved)))["spec"]
+    spec: Policy = json.loads(stack.kubectl(*words, stdin=json.dumps(default_policy)))["spec"]
     return spec
 
 
 def with_defaults(spec: Policy) -> Policy:
-    """The spec as Kubernetes writes it: a port that names no protocol is one of TCP, and an empty list is left out."""
-    whole: Policy = json.loads(json.dumps({key: value for key, value in spec.items() if value != []}))
-    for rule in [*whole.get("ingress", []), *whole.get("egress", [])]:
+    """Return the spec with Kubernetes' defaults: protocol TCP, and no empty lists."""
+    result: Policy = json.loads(json.dumps({key: value for key, value in spec.items() if value != []}))
+    for rule in [*result.get("ingress", []), *result.get("egress", [])]:
         rule["ports"] = [{"protocol": "TCP", **port} for port in rule["ports"]]
-    return whole
+    return result
 
 
-def test_every_policy_is_kept_as_it_was_rendered(stack: Stack):
-    policies = rendered(stack, {"egress": EGRESS, "ingress": INGRESS})
+def test_every_policy_is_stored_as_rendered(stack: Stack):
+    policies = render_policies(stack, {"egress": EGRESS, "ingress": INGRESS})
     assert {(policy["metadata"]["namespace"], policy["metadata"]["name"]) for policy in policies} == {
-        *((NAMESPACE, f"{RELEASE}-{component}") for component in GUARDED),
+        *((NAMESPACE, f"{RELEASE}-{component}") for component in COMPONENTS),
         ("team-open", "team"),
         ("team-plain", "team"),
     }
     for policy in policies:
-        assert accepted(stack, policy) == with_defaults(policy["spec"]), policy["metadata"]
+        assert dry_run_spec(stack, policy) == with_defaults(policy["spec"]), policy["metadata"]
 
 
-def test_the_team_s_rules_are_in_its_policy_and_in_no_other(stack: Stack):
-    policies = rendered(stack, {"egress": EGRESS, "ingress": INGRESS})
-    kept = {each["metadata"]["namespace"]: accepted(stack, each) for each in policies}
+def test_team_rules_are_only_in_the_team_policy(stack: Stack):
+    policies = render_policies(stack, {"egress": EGRESS, "ingress": INGRESS})
+    specs = {policy["metadata"]["namespace"]: dry_run_spec(stack, policy) for policy in policies}
     expected = with_defaults({"egress": EGRESS, "ingress": INGRESS})
-    assert kept["team-open"]["egress"][-len(EGRESS) :] == expected["egress"]
-    assert kept["team-open"]["ingress"] == expected["ingress"]
-    assert kept["team-open"]["egress"][: -len(EGRESS)] == kept["team-plain"]["egress"]
-    assert "ingress" not in kept["team-plain"]
+    assert specs["team-open"]["egress"][-len(EGRESS) :] == expected["egress"]
+    assert specs["team-open"]["ingress"] == expected["ingress"]
+    assert specs["team-open"]["egress"][: -len(EGRESS)] == specs["team-plain"]["egress"]
+    assert "ingress" not in specs["team-plain"]
 
 
-def test_a_policy_that_says_nonsense_is_refused(stack: Stack):
-    """The control: what is tried here is the API server's own judgement of a policy."""
-    wrong = [{"to": [{"ipBlock": {"cidr": "10.0.0.0/99"}}], "ports": [{"port": 5432}]}]
-    (policy,) = [p for p in rendered(stack, {"egress": wrong}) if p["metadata"]["namespace"] == "team-open"]
+def test_invalid_policy_is_rejected(stack: Stack):
+    """Positive control: the API server validates the policies of these tests."""
+    invalid_egress = [{"to": [{"ipBlock": {"cidr": "10.0.0.0/99"}}], "ports": [{"port": 5432}]}]
+    (policy,) = [
+        policy
+        for policy in render_policies(stack, {"egress": invalid_egress})
+        if policy["metadata"]["namespace"] == "team-open"
+    ]
     with pytest.raises(ScriptError, match=r'Invalid value: "10\.0\.0\.0/99"'):
-        accepted(stack, policy)
+        dry_run_spec(stack, policy)

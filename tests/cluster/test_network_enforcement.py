@@ -1,6 +1,6 @@
-"""The network policies, enforced: Airflow works behind them, and by real connections nobody gets where he need not.
+"""Enforced network policies: Airflow works with them, and pods can connect only where they need to.
 
-The local cluster's own network enforces none; `cluster.support.network.enforcer` does, while these tests run.
+`cluster.support.network.enforcer` enforces them during these tests, because the local cluster's network does not.
 """
 
 from __future__ import annotations
@@ -41,13 +41,13 @@ from stack.sample_run import connect_airflow
 HEALTHY = dict.fromkeys(("metadatabase", "scheduler", "triggerer", "dag_processor"), "healthy")
 
 
-def jobs(stack: Stack) -> dict[str, dict[str, Any]]:
-    return {each["metadata"]["uid"]: each for each in stack.get("jobs", "-n", NAMESPACE)["items"]}
+def read_jobs(stack: Stack) -> dict[str, dict[str, Any]]:
+    return {job["metadata"]["uid"]: job for job in stack.get("jobs", "-n", NAMESPACE)["items"]}
 
 
 @pytest.fixture(scope="module")
-def around(stack: Stack) -> Iterator[list[int]]:
-    """Everybody who tries to connect, and two ports outside; afterwards the release is as it was."""
+def host_ports(stack: Stack) -> Iterator[list[int]]:
+    """The connecting pods, and two ports of the host; afterwards the release has its own values again."""
     with open_host_ports(2) as ports, run_servers(stack, CONTROLLER, STRANGER, NEIGHBOUR, SHOP, ALPHA, BETA):
         try:
             stack.kubectl("create", "-f", "-", stdin=json.dumps(SHOP_SERVICE))
@@ -61,105 +61,103 @@ def around(stack: Stack) -> Iterator[list[int]]:
 
 @pytest.fixture(scope="module", params=list(EXECUTOR_VALUES))
 def enforced(
-    stack: Stack, around: list[int], tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+    stack: Stack, host_ports: list[int], tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
 ) -> Iterator[EnforcedRelease]:
-    """The release with one executor after the other, by an upgrade behind the policies."""
+    """The release with one executor after the other, upgraded under enforced policies."""
     executor = str(request.param)
     file = tmp_path_factory.mktemp("values") / "enforced.yaml"
-    file.write_text(yaml.safe_dump(release_values(executor, around[0])))
+    file.write_text(yaml.safe_dump(release_values(executor, host_ports[0])))
     with enforce_policies(stack) as enforcer:
-        before = set(jobs(stack))
+        before = set(read_jobs(stack))
         install_release(Steps(), stack, file)
         enforcer.wait_until_applied()
         yield EnforcedRelease(
-            stack, executor, enforcer, connect_airflow(stack), before, connection_targets(stack, executor, around)
+            stack, executor, enforcer, connect_airflow(stack), before, connection_targets(stack, executor, host_ports)
         )
 
 
-def test_by_default_only_tasks_connect_to_the_api_server_and_bootstrap_comes_by_way_of_the_node(
-    stack: Stack, around: list[int], programs: Path
-):
+def test_only_tasks_and_bootstrap_can_connect_by_default(stack: Stack, host_ports: list[int], programs: Path):
     api = stack.service_address(f"{RELEASE}-api-server")
     scheduler = f"{NAMESPACE}/{RELEASE}-scheduler-0"
     host, port = api.split(":")
     with enforce_policies(stack):
-        seen = {
+        observed = {
             pod: find_reachable(stack, pod, {"API": api}) for pod in (CONTROLLER, STRANGER, NEIGHBOUR, ALPHA, scheduler)
         }
         with pytest.raises(TimeoutError):
             socket.create_connection((host, int(port)), timeout=3)
         run_bootstrap(Steps(), stack, programs)
-    assert seen == {CONTROLLER: set(), STRANGER: set(), NEIGHBOUR: set(), ALPHA: set(), scheduler: {"API"}}
+    assert observed == {CONTROLLER: set(), STRANGER: set(), NEIGHBOUR: set(), ALPHA: set(), scheduler: {"API"}}
     socket.create_connection((host, int(port)), timeout=3).close()
 
 
-def test_airflow_is_healthy_after_an_upgrade_whose_jobs_all_ran(enforced: EnforcedRelease):
-    def healthy() -> None:
+def test_airflow_is_healthy_after_an_upgrade_with_all_jobs(enforced: EnforcedRelease):
+    def check_health() -> None:
         health = enforced.airflow.get("monitor/health")
-        if (seen := {name: part["status"] for name, part in health.items()}) != HEALTHY:
-            raise NotYet(str(seen))
+        if (observed := {name: part["status"] for name, part in health.items()}) != HEALTHY:
+            raise NotYet(str(observed))
 
-    def ran() -> set[str]:
-        new = [job for uid, job in jobs(enforced.stack).items() if uid not in enforced.jobs_before]
-        ended = {
+    def check_jobs() -> set[str]:
+        new = [job for uid, job in read_jobs(enforced.stack).items() if uid not in enforced.jobs_before]
+        results = {
             job["metadata"]["labels"]["app.kubernetes.io/component"]: job["status"].get("succeeded") for job in new
         }
-        if ended != dict.fromkeys(ended, 1):
-            raise NotYet(str(ended))
-        return set(ended)
+        if results != dict.fromkeys(results, 1):
+            raise NotYet(str(results))
+        return set(results)
 
-    wait_for("Airflow to be healthy", healthy, deadline_s=60, interval_s=2)
-    seen = wait_for("the jobs to end well", ran, deadline_s=120, interval_s=2)
-    assert seen >= {"secrets", "migration", "team-settings"} or enforced.executor != "LocalExecutor"
+    wait_for("Airflow to be healthy", check_health, deadline_s=60, interval_s=2)
+    observed = wait_for("the jobs to succeed", check_jobs, deadline_s=120, interval_s=2)
+    assert observed >= {"secrets", "migration", "team-settings"} or enforced.executor != "LocalExecutor"
 
 
-def test_each_reaches_what_it_needs_and_nothing_else(enforced: EnforcedRelease):
-    there, everybody = set(enforced.targets), enforced.public_targets
-    own = everybody | ({"database", "broker"} & there)
-    at_home = {name: {f"logs-of-{name}"} & there for name in ("scheduler", "triggerer", "worker")}
+def test_each_pod_connects_only_to_what_it_needs(enforced: EnforcedRelease):
+    targets, public = set(enforced.targets), enforced.public_targets
+    needed = public | ({"database", "broker"} & targets)
+    own_logs = {name: {f"logs-of-{name}"} & targets for name in ("scheduler", "triggerer", "worker")}
     assert enforced.find_reachable() == {
         "alpha": {"alpha", "listed", "shop", "names"},
         "beta": {"beta", "names"},
-        "stranger": everybody,
-        "neighbour": everybody,
-        "controller": everybody | {"API"},
-        "scheduler": own | {"API"} | at_home["scheduler"],
-        "triggerer": own | at_home["triggerer"],
-        "dag-processor": own,
-        **({"worker": own | {"API"} | at_home["worker"]} if enforced.executor == "CeleryExecutor" else {}),
+        "stranger": public,
+        "neighbour": public,
+        "controller": public | {"API"},
+        "scheduler": needed | {"API"} | own_logs["scheduler"],
+        "triggerer": needed | own_logs["triggerer"],
+        "dag-processor": needed,
+        **({"worker": needed | {"API"} | own_logs["worker"]} if enforced.executor == "CeleryExecutor" else {}),
     }
 
 
-def test_the_api_server_reaches_the_logs(enforced: EnforcedRelease):
+def test_api_server_can_read_the_logs(enforced: EnforcedRelease):
     logs = {name for name in enforced.targets if name.startswith("logs-")}
     assert find_reachable(enforced.stack, enforced.get_pod("api-server"), enforced.targets) >= {"database", *logs}
 
 
-def test_a_push_is_read_and_its_tasks_run_with_their_logs_and_results(enforced: EnforcedRelease):
+def test_pushed_dag_runs_with_logs_and_results(enforced: EnforcedRelease):
     stack, airflow = enforced.stack, enforced.airflow
     text = (DAGS / "executors.py").read_text(encoding="utf-8").replace("executors_", "enforced_")
     url = f"git://{stack.service_address('git-server', 'git')}/alpha.git"
-    commit = push_files(url, {"enforced.py": f"# {secrets.token_hex(8)}\n{text}"}, "Run behind the policies")
+    commit = push_files(url, {"enforced.py": f"# {secrets.token_hex(8)}\n{text}"}, "Add DAGs for enforced policies")
     airflow.wait_for_version("enforced_deferred", commit)
     runs = [
-        Run(stack, airflow, f"enforced_{way}", airflow.trigger_run(f"enforced_{way}"))
-        for way in ("waiting", "deferred")
+        Run(stack, airflow, f"enforced_{mode}", airflow.trigger_run(f"enforced_{mode}"))
+        for mode in ("waiting", "deferred")
     ]
-    runs[1].wait_for_log("Checking pod")  # by the triggerer, which hands it out as long as the task is deferred
+    runs[1].wait_for_log("Checking pod")  # of the triggerer, which serves it while the task is deferred
     for run in runs:
         assert run.wait_for_end() == "success", run.read_log()
         result = airflow.read_xcom(run.dag, run.id, "work")
         assert f"I am {result['uid']}" in run.read_log()
 
 
-def test_metrics_come_out_of_airflow_and_go_to_whoever_scrapes(enforced: EnforcedRelease):
-    where = f"http://{enforced.targets['metrics']}/metrics"
-    space, name = STRANGER.split("/")
-    words = f"exec -n {space} {name} -- timeout 10 wget -q -O - {where}".split()
+def test_metrics_can_be_scraped(enforced: EnforcedRelease):
+    url = f"http://{enforced.targets['metrics']}/metrics"
+    namespace, name = STRANGER.split("/")
+    words = f"exec -n {namespace} {name} -- timeout 10 wget -q -O - {url}".split()
 
     def probe() -> None:
-        if "airflow_scheduler_heartbeat" not in (seen := enforced.stack.kubectl(*words)):
-            raise NotYet(f"{len(seen.splitlines())} lines, none of the scheduler")
+        if "airflow_scheduler_heartbeat" not in (observed := enforced.stack.kubectl(*words)):
+            raise NotYet(f"{len(observed.splitlines())} lines, none of the scheduler")
 
     wait_for("the scheduler's metrics", probe, deadline_s=60, interval_s=2)
 
@@ -170,15 +168,15 @@ def test_helm_test_passes(enforced: EnforcedRelease):
     enforced.stack.kubectl("delete", "pod", f"{RELEASE}-test", "-n", NAMESPACE, "--grace-period=1")
 
 
-def test_bootstrap_makes_the_connection_that_is_missing(enforced: EnforcedRelease, programs: Path):
-    made = enforced.airflow.get("connections/k8s_default")
+def test_bootstrap_creates_a_missing_connection(enforced: EnforcedRelease, programs: Path):
+    connection = enforced.airflow.get("connections/k8s_default")
     enforced.airflow.delete("connections/k8s_default")
     run_bootstrap(Steps(), enforced.stack, programs)
-    assert enforced.airflow.get("connections/k8s_default") == made
+    assert enforced.airflow.get("connections/k8s_default") == connection
 
 
-def test_without_the_policies_all_of_it_is_open(enforced: EnforcedRelease):
-    """The control: nothing but the policies refuses the connections above."""
+def test_everything_is_reachable_without_policies(enforced: EnforcedRelease):
+    """Positive control: only the policies reject the connections above."""
     with enforced.enforcer.pause():
-        seen = enforced.find_reachable()
-    assert seen == {name: set(enforced.targets) for name in seen}
+        observed = enforced.find_reachable()
+    assert observed == {name: set(enforced.targets) for name in observed}

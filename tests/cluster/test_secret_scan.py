@@ -199,7 +199,7 @@ def test_a_run_without_platformctl_does_too(
         copy = {**kept, "metadata": {"name": "pull", "namespace": f"{HOME}-source"}}
         stack.kubectl("create", "-f", "-", stdin=json.dumps(copy))
         stack.kubectl("delete", "secret", "regcred", "-n", SPACE)
-        playbook = Path(runner.__file__).parent / "ansible" / "bootstrap.yml"
+        playbook = Path(runner.__file__).parents[1] / "playbook" / "bootstrap.yml"
         given = ["-e", f"kpo_namespace={HOME}", "-e", f"kpo_registry_secret={HOME}-source/pull"]
         env = {**stack.environment, "LC_ALL": "C.UTF-8", "ANSIBLE_HOME": str(folder / "ansible")}
         outcome = run([programs / "ansible-playbook", playbook, "-vvv", *given], env, folder)
@@ -233,7 +233,7 @@ def test_a_run_that_fails_leaves_it_in_no_other_place(
     team.delete_objects(airflow)
     cut.reset(number + 1)
     outcome = run(words(programs, *way), {}, folder)
-    (folder.parent / "line").unlink()
+    (folder.parent / "proxy").unlink()
     assert (outcome.code, "Error: No answer from" in outcome.said) == (3, True), outcome.said
     tidy(stack)
     nowhere(stack, outcome, folder, written=after == "secrets/regcred")
