@@ -273,6 +273,16 @@ def test_lint_with_team_option_assigns_all_dags_to_the_team(
     )
 
 
+def test_mapped_task_of_a_dag_without_owner_is_linted(platformctl: Platformctl, dags: Path, offline_in_process: None):
+    (dags / "one.py").write_text(
+        "from airflow.sdk import DAG\nfrom kpo_platform import TeamPodOperator\n"
+        "with DAG('mine', schedule=None):\n"
+        "    TeamPodOperator.partial(task_id='t', team='alpha').expand(image=['registry.test/x:1', 'busybox'])\n"
+    )
+    result = platformctl(*words(dags))
+    assert (result.code, [line.split()[2] for line in result.out.splitlines()]) == (1, ["KPO-IMG001", "KPO-IMG002"])
+
+
 def test_lint_without_a_contract_exits_with_3(
     platformctl: Platformctl, dags: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

@@ -28,7 +28,7 @@ def find_team(named_team: str | None, dag: DAG | None, contract: Contract) -> st
         TeamError: the team is not in the contract, or neither name, bundle nor folder gives one.
         PodError: the task names another team than the one that owns the DAG.
     """
-    owner = find_team_of_file(dag.fileloc, get_dag_roots(), contract.teams) if dag else None
+    owner = find_owner(dag, contract) if dag else None
     if named_team is not None and named_team not in contract.teams:
         raise TeamError(*describe_unknown_name("team", named_team, contract.teams))
     if named_team is None and owner is None:
@@ -40,6 +40,11 @@ def find_team(named_team: str | None, dag: DAG | None, contract: Contract) -> st
     team = named_team or str(owner)
     raise_refusals(check_task_team(team, owner))
     return team
+
+
+def find_owner(dag: DAG, contract: Contract) -> str | None:
+    """Find the team that owns a DAG by its bundle or folder; None if no team does."""
+    return find_team_of_file(dag.fileloc, get_dag_roots(), contract.teams)
 
 
 @cache

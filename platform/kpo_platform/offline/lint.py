@@ -11,6 +11,8 @@ from typing import Any
 from airflow import settings
 from airflow.exceptions import AirflowClusterPolicyViolation
 
+from kpo_platform import TeamPodOperator
+from kpo_platform.airflow.operators.arguments.mapped import list_expansions
 from kpo_platform.finding import Finding, Refusal
 from kpo_platform.offline.dag_files import import_file, list_dag_files
 from kpo_platform.offline.lenient import CreatedTasks, Location, collect_refusals, list_refusals
@@ -89,15 +91,24 @@ class _Linter:
                 self._lint_task(task, created.locations.get(id(task)))
 
     def _lint_task(self, task: Any, location: Location) -> None:
-        """Apply the cluster policy, which also creates the tasks of a mapped one."""
+        """Apply the cluster policy, and create the single tasks of a mapped one: no team may own its DAG."""
         try:
             settings.task_policy(task)  # type: ignore[no-untyped-call]
+            _create_single_tasks(task)
         except AirflowClusterPolicyViolation as error:
             self.add_refusals(task, location, list_refusals(error.__context__ or error))
 
     def _add(self, file: str, line: int, name: str, refusals: Iterable[Refusal]) -> None:
         path = str(Path(file).relative_to(self._root)) if Path(file).is_relative_to(self._root) else file
         self.findings.extend(LocatedFinding(path, line, refusal.to_finding(name)) for refusal in refusals)
+
+
+def _create_single_tasks(task: Any) -> None:
+    """Create the tasks of a mapped TeamPodOperator whose arguments are all in the file."""
+    if task.is_mapped and issubclass(task.operator_class, TeamPodOperator):
+        for expansion in list_expansions(task):
+            if expansion.is_complete:
+                task.unmap(expansion.arguments)
 
 
 def _refuse_import(text: str) -> Refusal:

@@ -1,8 +1,8 @@
-"""Airflow's cluster policy: a team's DAGs are its people's, and stock KubernetesPodOperator tasks keep its agreements.
+"""Airflow's cluster policy: grant access to team DAGs, and apply the team to tasks of the stock operator.
 
-An existing DAG needs no edit: in a team's bundle or folder its pods get the team's namespace, account, labels, template
-and size, as a TeamPodOperator with the same arguments would. Airflow finds this module by its entry point
-``airflow.policy`` and loads it in every one of its processes, so it imports next to nothing.
+Existing DAGs need no edit: in a team's bundle or folder, a KubernetesPodOperator gets the team's namespace, service
+account, labels, template and size, as a TeamPodOperator with the same arguments would. Airflow finds this module by its
+entry point ``airflow.policy`` and loads it in every process, so it imports next to nothing.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from kubernetes.client import models as k8s
 
 _PROVIDER = "airflow.providers.cncf.kubernetes."
-_STOCK = f"{_PROVIDER}operators.pod"
-_SPARK = f"{_PROVIDER}operators.spark_kubernetes."
+_STOCK_MODULE = f"{_PROVIDER}operators.pod"
+_SPARK_MODULE = f"{_PROVIDER}operators.spark_kubernetes."
 
 
 @hookimpl
 def dag_policy(dag: Any) -> None:
-    """Open a team's DAG to the team's people, when it is read, where Airflow keeps roles for them."""
+    """Grant a team's people access to the team's DAG when it is parsed, if Airflow has a role for them."""
     if FILE_VARIABLE in os.environ:
         from kpo_platform.airflow.policies.dag_access import grant_team_access
 
@@ -34,26 +34,26 @@ def dag_policy(dag: Any) -> None:
 
 @hookimpl
 def task_policy(task: Any) -> None:
-    """Give a task of the stock operator what its team decides, when its DAG is read.
+    """Check a task and set its team's defaults when its DAG is parsed.
 
     Raises:
-        AirflowClusterPolicyViolation: the task is refused; every reason, one a line. It becomes the import error of
-            its DAG.
+        AirflowClusterPolicyViolation: the task is refused, with one reason per line. Airflow shows it as the DAG's
+            import error.
     """
-    if _runs_a_pod(getattr(task, "operator_class", type(task))):
-        from kpo_platform.airflow.policies.stock_operator import apply_team_to_task
+    if _is_pod_operator(getattr(task, "operator_class", type(task))):
+        from kpo_platform.airflow.policies.task_policy import apply_team_to_task
 
         apply_team_to_task(task)
 
 
 @hookimpl
 def pod_mutation_hook(pod: k8s.V1Pod) -> None:
-    """Give the pod of a stock operator's task what its team decides: the last gate, with every value rendered.
+    """Apply the team to the pod of a stock operator's task; the last check, with every value rendered.
 
-    Pods that no task of a team's DAG makes, such as those of KubernetesExecutor's workers, are left alone.
+    Other pods are left alone, such as those of KubernetesExecutor's workers.
 
     Raises:
-        RefusedPod: the pod is refused; every reason, one a line. The task is not tried again.
+        RefusedPod: the pod is refused, with one reason per line. Airflow does not retry the task.
     """
     from airflow.sdk import get_current_context
 
@@ -61,24 +61,24 @@ def pod_mutation_hook(pod: k8s.V1Pod) -> None:
         context = get_current_context()
     except RuntimeError:
         return
-    if _runs_a_pod(type(context["task"])):
-        from kpo_platform.airflow.policies.stock_operator import apply_team_to_pod
+    if _is_pod_operator(type(context["task"])):
+        from kpo_platform.airflow.policies.pod_mutation import apply_team_to_pod
 
         apply_team_to_pod(pod, context)
 
 
-def _runs_a_pod(kind: Any) -> bool:
-    """Whether tasks of this kind start pods in this cluster; without the stock operator there are none.
+def _is_pod_operator(operator_class: Any) -> bool:
+    """Tell whether tasks of this class start pods in this cluster; False unless the stock operator is loaded.
 
-    Left alone are operators of other providers that build on the stock one, such as EKS' and GKE's, which start theirs
-    in clusters of their own, and the one for Spark, which starts none itself: it asks Spark's operator by an object of
-    which the team's Role says who may write it.
+    Operators of other providers that extend the stock one, such as EKS' and GKE's, start pods in other clusters. The
+    Spark operator starts none itself: it creates a custom resource, and the team's Role decides who may do that.
     """
-    stock = getattr(sys.modules.get(_STOCK), "KubernetesPodOperator", None)
-    if FILE_VARIABLE not in os.environ or stock is None or not isinstance(kind, type) or not issubclass(kind, stock):
+    stock_class = getattr(sys.modules.get(_STOCK_MODULE), "KubernetesPodOperator", None)
+    if FILE_VARIABLE not in os.environ or stock_class is None or not isinstance(operator_class, type):
         return False
-    homes = [f"{one.__module__}." for one in kind.__mro__ if issubclass(one, stock)]
-    return not any(
-        home.startswith(_SPARK) or (home.startswith("airflow.providers.") and not home.startswith(_PROVIDER))
-        for home in homes
+    modules = [f"{base.__module__}." for base in operator_class.__mro__ if issubclass(base, stock_class)]
+    return bool(modules) and not any(
+        module.startswith(_SPARK_MODULE)
+        or (module.startswith("airflow.providers.") and not module.startswith(_PROVIDER))
+        for module in modules
     )

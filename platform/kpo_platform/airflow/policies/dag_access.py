@@ -1,30 +1,28 @@
-"""Who sees and runs a team's DAG in Airflow: the team's role, whose members are the team's people."""
+"""Give a team's people access to the team's DAGs in Airflow, through the team's role."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kpo_platform import contract
-from kpo_platform.airflow.team_lookup import get_dag_roots
-from kpo_platform.pod.rules.ownership import find_team_of_file
+from kpo_platform.airflow.team_lookup import find_owner
+from kpo_platform.contract import load as load_contract
 
 if TYPE_CHECKING:
     from airflow.sdk import DAG
 
 ACTIONS = frozenset({"can_read", "can_edit", "can_delete"})
-"""What the team's people may do with a DAG; to start and stop its runs is to edit it."""
+"""The permissions of the team's role on a DAG; ``can_edit`` includes starting and stopping its runs."""
 
 
 def grant_team_access(dag: DAG) -> None:
-    """Give a DAG that lies in a team's bundle or folder to the team's role, beside the roles that its author names.
+    """Grant the team's role access to a DAG in the team's bundle or folder, beside the roles that the DAG names.
 
-    Airflow writes what the DAG says into its database each time the DAG is read, and refuses the DAG if it has no such
-    role.
+    Airflow copies the DAG's access control into its database on every parse, and refuses a DAG with an unknown role.
 
     Raises:
         ContractError: the contract cannot be read.
     """
-    whole = contract.load()
-    name = find_team_of_file(dag.fileloc, get_dag_roots(), whole.teams)
-    if name is not None and whole.team(name).role:
-        dag.access_control = {**(dag.access_control or {}), whole.team(name).role: {"DAGs": set(ACTIONS)}}
+    contract = load_contract()
+    team_name = find_owner(dag, contract)
+    if team_name is not None and (role := contract.team(team_name).role):
+        dag.access_control = {**(dag.access_control or {}), role: {"DAGs": set(ACTIONS)}}

@@ -1,4 +1,4 @@
-"""A mapped task as the single tasks that will come of it, as far as its file says what they are given."""
+"""Expand a mapped task into the single tasks that are known when its DAG is parsed."""
 
 from __future__ import annotations
 
@@ -10,79 +10,83 @@ from kpo_platform.airflow.operators.arguments.serialize import UNRESOLVED
 from kpo_platform.errors import PlatformError
 from kpo_platform.pod.rules.argument_names import KNOWN_ARGUMENTS
 
-_MOST = 100
+_MAX_EXPANSIONS = 100
 
 
 @dataclass(frozen=True)
 class Expansion:
-    """What one of the tasks is given.
+    """The arguments that one of the tasks gets from ``expand`` or ``expand_kwargs``.
 
     Attributes:
-        arguments: what the file says of it.
-        whole: whether that is all.
+        arguments: those that the DAG file gives.
+        is_complete: whether no further argument comes from another task.
     """
 
     arguments: dict[str, Any]
-    whole: bool
+    is_complete: bool
 
 
 def list_expansions(task: Any) -> Iterator[Expansion]:
-    """What the tasks will be given: every value that is in the file at least once, at most a hundred tasks."""
+    """List expansions that together contain every value in the DAG file, at most a hundred."""
     value = task.expand_input.value
-    if hasattr(task, "op_kwargs_expand_input"):  # what its function is given is no matter of its pod
-        return iter([Expansion({"op_kwargs": {}}, whole=False)])
+    if hasattr(task, "op_kwargs_expand_input"):  # the function's arguments do not change its pod
+        return iter([Expansion({"op_kwargs": {}}, is_complete=False)])
     if isinstance(value, Mapping):
-        return _of_lists(value)
-    return _of_dictionaries(value if isinstance(value, list | tuple) else [value])
+        return _expand_lists(value)
+    return _expand_dictionaries(value if isinstance(value, list | tuple) else [value])
 
 
-def read_expanded_names(task: Any) -> frozenset[str] | None:
-    """The names of the arguments that the tasks are given; None where another task decides."""
+def list_expanded_names(task: Any) -> frozenset[str] | None:
+    """List the arguments that the expansion sets; None if another task decides."""
     value = task.expand_input.value
     if isinstance(value, Mapping):
         return frozenset(value)
-    if isinstance(value, list | tuple) and all(isinstance(each, Mapping) for each in value):
-        return frozenset(name for each in value for name in each)
+    if isinstance(value, list | tuple) and all(isinstance(item, Mapping) for item in value):
+        return frozenset(name for item in value for name in item)
     return None
 
 
-def unmap_task(task: Any, expansion: Expansion, *, own: bool) -> Any:
-    """The task that comes of an expansion, with placeholders for what is not known yet.
+def unmap_task(task: Any, expansion: Expansion, *, is_team_pod: bool) -> Any:
+    """Create the single task of an expansion, with placeholders for unknown arguments.
 
     Args:
         task: the mapped task.
-        expansion: what it is given.
-        own: whether it is a TeamPodOperator, which takes a placeholder for the rest of its pod as well.
+        expansion: the arguments of the single task.
+        is_team_pod: whether it is a TeamPodOperator, which also accepts a placeholder for the rest of its pod.
 
     Returns:
-        The task; None where it can't be made yet, for a reason that is no refusal: Airflow tells when it is made.
+        The task; None if it cannot be created yet for a reason that is no refusal. Airflow reports that in the run.
 
     Raises:
         PlatformError: the task is refused.
     """
-    later = {} if expansion.whole else {"image": UNRESOLVED, **({"pod_override": UNRESOLVED} if own else {})}
-    missing = {name: value for name, value in later.items() if name not in task.partial_kwargs}
+    unresolved = {"image": UNRESOLVED, **({"pod_override": UNRESOLVED} if is_team_pod else {})}
+    placeholders = {} if expansion.is_complete else unresolved
+    missing = {name: value for name, value in placeholders.items() if name not in task.partial_kwargs}
     try:
         return task.unmap({**missing, **expansion.arguments})
     except PlatformError:
         raise
-    except Exception:  # a class of the author's own may raise anything
-        if own and expansion.whole:
+    except Exception:  # a subclass by a DAG author may raise anything
+        if is_team_pod and expansion.is_complete:
             raise
         return None
 
 
-def _of_lists(value: Mapping[str, Any]) -> Iterator[Expansion]:
-    lists = {name: each for name, each in value.items() if isinstance(each, list | tuple)}
+def _expand_lists(value: Mapping[str, Any]) -> Iterator[Expansion]:
+    lists = {name: items for name, items in value.items() if isinstance(items, list | tuple)}
     others = {
         name: UNRESOLVED for name in value.keys() - lists.keys() if name == "image" or name not in KNOWN_ARGUMENTS
     }
-    longest = max((len(each) for each in lists.values()), default=1)
-    for number in range(min(longest, _MOST)):
-        said = {name: each[min(number, len(each) - 1)] for name, each in lists.items() if each}
-        yield Expansion({**others, **said}, whole=len(lists) == len(value))
+    longest = max((len(items) for items in lists.values()), default=1)
+    for index in range(min(longest, _MAX_EXPANSIONS)):
+        arguments = {name: items[min(index, len(items) - 1)] for name, items in lists.items() if items}
+        yield Expansion({**others, **arguments}, is_complete=len(lists) == len(value))
 
 
-def _of_dictionaries(value: list[Any] | tuple[Any, ...]) -> Iterator[Expansion]:
-    for each in value[:_MOST]:
-        yield Expansion(dict(each), whole=True) if isinstance(each, Mapping) else Expansion({}, whole=False)
+def _expand_dictionaries(values: list[Any] | tuple[Any, ...]) -> Iterator[Expansion]:
+    for value in values[:_MAX_EXPANSIONS]:
+        if isinstance(value, Mapping):
+            yield Expansion(dict(value), is_complete=True)
+        else:
+            yield Expansion({}, is_complete=False)

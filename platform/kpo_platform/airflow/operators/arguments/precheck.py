@@ -1,10 +1,11 @@
-"""What speaks against a task's pod when its DAG is read; tasks that differ in their words only are judged once."""
+"""Check a task and its pod when the DAG is parsed; equal pods of a DAG are checked once."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
-from kpo_platform.airflow.operators.arguments.serialize import UNRESOLVED
+from kpo_platform.airflow.operators.arguments.serialize import UNRESOLVED, serialize
 from kpo_platform.airflow.operators.arguments.unknown_fields import remove_unresolved
 from kpo_platform.contract import Contract
 from kpo_platform.finding import Refusal
@@ -13,68 +14,81 @@ from kpo_platform.pod.containers import remove_templates
 from kpo_platform.pod.merge import Json
 from kpo_platform.pod.rules.all_rules import check_pod
 from kpo_platform.pod.rules.credentials import check_container_credentials
+from kpo_platform.pod.rules.ownership import check_connection, check_trigger_kwargs
 from kpo_platform.pod.rules.syntax import check_variable_names
 
-_WORDS = ("command", "args", "env")
-"""What differs from task to task of one DAG, and matters to no rule but those of credentials and variables."""
+_PROGRAM_FIELDS = ("command", "args", "env")
+"""Fields that differ from task to task; only the rules on credentials and variable names read them."""
 
 _LAYERS = ("own_template", "arguments", "full_pod_spec", "pod_override")
-_MOST = 1000
+_MAX_CACHED = 1000
 
-_verdicts: tuple[Contract | None, dict[str, tuple[Refusal, ...]]] = (None, {})
+_cache: tuple[Contract | None, dict[str, tuple[Refusal, ...]]] = (None, {})
+
+
+def check_task(task: Any, team_name: str, contract: Contract) -> list[Refusal]:
+    """Check the arguments of a task that do not describe its pod: its connection and its trigger.
+
+    Args:
+        task: a pod operator, with rendered fields or not.
+        team_name: the team that the task runs for.
+        contract: knows the connections of all teams.
+    """
+    connection_id = serialize(task.kubernetes_conn_id)
+    return [*check_connection(connection_id, team_name, contract), *check_trigger_kwargs(task.trigger_kwargs)]
 
 
 def precheck_pod(contract: Contract, request: PodRequest, *, complete: bool = True) -> list[Refusal]:
-    """What speaks against a pod as far as it is known before rendering.
+    """Check a pod as far as it is known before its values are rendered.
 
     Args:
-        contract: where the team comes from; another one than last time makes every verdict be found anew.
-        request: what the task asks for, with its arguments as `build_argument_layer` gives them.
-        complete: False where a layer of the pod is not known yet and is not in ``request``.
+        contract: defines the team. Results are cached until the contract changes.
+        request: the task's request, with the arguments of `build_argument_layer`.
+        complete: False if a layer of the pod is not known yet and is not in ``request``.
 
     Raises:
         TeamError: the contract has no such size, template or sidecar.
-        PodError: the pod has no image, and none may come.
+        PodError: the pod has no image, and no unknown part may set one.
     """
-    rest, words = _split(request)
-    known = _known(contract)
-    key = repr((rest, complete))
-    if key not in known:
-        known[key] = tuple(_judged(contract, rest, complete))
-    words = remove_templates(words)
-    return [*known[key], *check_container_credentials(words), *check_variable_names(words)]
+    pod_request, program = _split_program(request)
+    cache = _open_cache(contract)
+    key = repr((pod_request, complete))
+    if key not in cache:
+        cache[key] = tuple(_check_pod(contract, pod_request, complete))
+    program = remove_templates(program)
+    return [*cache[key], *check_container_credentials(program), *check_variable_names(program)]
 
 
-def _known(contract: Contract) -> dict[str, tuple[Refusal, ...]]:
-    global _verdicts
-    if _verdicts[0] is not contract or len(_verdicts[1]) >= _MOST:
-        _verdicts = (contract, {})
-    return _verdicts[1]
+def _open_cache(contract: Contract) -> dict[str, tuple[Refusal, ...]]:
+    global _cache
+    if _cache[0] is not contract or len(_cache[1]) >= _MAX_CACHED:
+        _cache = (contract, {})
+    return _cache[1]
 
 
-def _split(request: PodRequest) -> tuple[PodRequest, Json]:
-    """The request without its words, and a container of nothing but them."""
+def _split_program(request: PodRequest) -> tuple[PodRequest, Json]:
+    """Split a request into one without program fields, and a container of only these fields."""
     spec = request.arguments["spec"]
     base = spec["containers"][0]
-    words = {"name": base["name"], **{name: base[name] for name in _WORDS if name in base}}
-    rest = {name: value for name, value in base.items() if name not in _WORDS}
+    program = {"name": base["name"], **{name: base[name] for name in _PROGRAM_FIELDS if name in base}}
+    rest = {name: value for name, value in base.items() if name not in _PROGRAM_FIELDS}
     arguments = {**request.arguments, "spec": {**spec, "containers": [rest]}}
-    return replace(request, arguments=arguments), words
+    return replace(request, arguments=arguments), program
 
 
-def _judged(contract: Contract, request: PodRequest, complete: bool) -> list[Refusal]:
+def _check_pod(contract: Contract, request: PodRequest, complete: bool) -> list[Refusal]:
     layers = {name: remove_unresolved(layer) for name in _LAYERS if (layer := getattr(request, name))}
     complete = complete and all(layer == getattr(request, name) for name, layer in layers.items())
     known = replace(request, **layers)
     if not complete:
-        known = _with_an_image(known)
+        known = _add_image_placeholder(known)
     pod, team = compose(contract, known), contract.team(request.team)
-    found = check_pod(pod, request.team, team, contract, rendered=False, complete=complete)
-    return [*known.check_duplicates(), *found]
+    pod_refusals = check_pod(pod, request.team, team, contract, rendered=False, complete=complete)
+    return [*known.check_duplicates(), *pod_refusals]
 
 
-def _with_an_image(request: PodRequest) -> PodRequest:
-    """The request with a placeholder for an image that what is not known yet may bring."""
+def _add_image_placeholder(request: PodRequest) -> PodRequest:
+    """Add a placeholder for the image, which an unknown part of the pod may set."""
     spec = request.arguments["spec"]
     base, *others = spec["containers"]
     containers = [{"image": UNRESOLVED, **base}, *others]
