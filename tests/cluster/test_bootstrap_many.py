@@ -71,7 +71,7 @@ def test_concurrent_run_waits_for_the_other(stack: Stack, airflow: AirflowApi, t
     assert second.stderr
     message = next((line for line in second.stderr if line.startswith("► Waiting")), "")
     first.send_signal(signal.SIGCONT)
-    assert message == f"► Waiting for another run of bootstrap, {holder_id}\n"
+    assert message == f"► Waiting for another bootstrap run: {holder_id}\n"
     created = [count_kinds(item.communicate(timeout=240)[0], "create") for item in (first, second)]
     assert ([first.returncode, second.returncode], created) == ([0, 0], [KINDS, {}])
     assert stack.get("leases", "-n", NAMESPACE)["items"] == []
@@ -92,7 +92,7 @@ def test_lease_of_a_killed_run_is_taken_over(stack: Stack, teams: TemporaryTeams
         text=True,
         timeout=120,
     )
-    assert (result.returncode, f"► Waiting for another run of bootstrap, {first}" in result.stderr) == (0, True)
+    assert (result.returncode, f"► Waiting for another bootstrap run: {first}" in result.stderr) == (0, True)
     assert time.monotonic() - start > 10
     assert stack.get("leases", "-n", NAMESPACE)["items"] == []
 

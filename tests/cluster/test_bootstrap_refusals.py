@@ -113,7 +113,7 @@ def test_namespace_without_contract_is_refused(run_refused: RunRefused):
 def test_wrong_airflow_password_is_refused(run_refused: RunRefused):
     code, message = run_refused("--airflow-username", "admin", PLATFORMCTL_AIRFLOW_PASSWORD="wrong")
     assert code == 3
-    what = "refused the user name or the password given for it: run again with the password that admin has in Airflow"
+    what = "rejected the user name or password. Run again with the Airflow password of admin"
     assert re.fullmatch(rf"Error: Airflow \(.+\) {what}\.", message)
 
 

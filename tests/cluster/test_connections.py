@@ -43,7 +43,7 @@ TEAMS: dict[str, tuple[str, str]] = {
 }
 BY_ENV = [name for name, (_, via) in TEAMS.items() if via == "env"]
 PODS = ("airflow-scheduler-0", "airflow-triggerer-0")
-RESTART = "restart with: "
+RESTART = "Restart with: "
 
 BootstrapResult = tuple[int, str]
 """Exit code and last line of a bootstrap run."""
@@ -223,7 +223,7 @@ def test_environment_connection_is_healthy_after_the_restart(
     bootstrap_results: BootstrapResults,
 ):
     secret = f"Secret {NAMESPACE}/airflow-connections"
-    stale = f"after the start of {', '.join(PODS)}: {RESTART}kubectl -n {NAMESPACE} delete pod {' '.join(PODS)}"
+    stale = f"after the start of {', '.join(PODS)}. {RESTART}kubectl -n {NAMESPACE} delete pod {' '.join(PODS)}"
     fresh = f"in the environment of {', '.join(PODS)}, from {secret}"
     written = re.compile(r"written at [0-9T:-]{19}Z, ")
     ends = {
@@ -252,8 +252,8 @@ def test_connection_in_both_places_is_a_conflict(
         output = subprocess.run(words, env=stack.environment, capture_output=True, text=True, timeout=60)
         actions = [(item["action"], item["note"]) for item in json.loads(output.stdout)["actions"]]
         note = (
-            "it is in Airflow's database as well, where it is never used, for the environment (AIRFLOW_CONN_CONN_ENV) "
-            "wins: delete it there, or set connection.via to api"
+            "it is also in Airflow's database, where it has no effect: the environment (AIRFLOW_CONN_CONN_ENV) "
+            "overrides it. Delete it there or set connection.via to api"
         )
         assert (output.returncode, actions) == (1, [("blocked", note), ("unchanged", "connections conn_env")])
         assert airflow.get("connections/conn_env")["extra"] == "{}"

@@ -160,7 +160,7 @@ MISSING_RIGHT_SIGNS: dict[tuple[str, str, str], str] = {
     },
     ("bootstrap-operator-release", "delete", "leases"): r"leases left: 1",
     **{
-        ("bootstrap-operator-registry", *right): "that needs the rights of rbac/bootstrap-operator-registry"
+        ("bootstrap-operator-registry", *right): "this needs the rights of rbac/bootstrap-operator-registry"
         for right in _NODE_CHECK_RIGHTS
     },
     ("doctor", "get", "secrets"): r"takes the right to get it",

@@ -86,8 +86,8 @@ def test_a_node_finds_a_wrong_password_and_nothing_is_written(stack: Stack, boot
     said = bootstrap(login=registry.docker_config("guessed"))
     assert (said.returncode, said.stderr.splitlines()[-1]) == (
         3,
-        "Error: Registry localhost:5000 refused the sign-in (asked by a node, which says: 401 Unauthorized), so "
-        "nothing was written: run docker login localhost:5000, or give another sign-in, and run again.",
+        "Error: Registry localhost:5000 rejected the login (checked from a node, which reported: 401 Unauthorized). "
+        "Nothing was written. Run docker login localhost:5000 or pass other credentials, and run again.",
     )
     assert left(stack) == []
 
@@ -99,7 +99,7 @@ def test_a_sign_in_that_a_node_found_to_be_right_pulls_the_private_image(
     assert said.returncode == 0, said.stderr
     assert evidence(said) == (
         f"✔ Secret {SPACE}/regcred: type {KIND}, for localhost:5000; "
-        "sign-in taken (asked by a node, which says: not found)"
+        "login accepted (checked from a node, which reported: not found)"
     )
     assert left(stack) == ["Secret regcred"]
     assert pulled(stack, "stranger", []) == "ErrImagePull"
@@ -139,7 +139,7 @@ def test_a_secret_of_another_hand_is_kept_as_long_as_a_node_can_use_it(
     said = bootstrap(login=registry.docker_config())
     assert (said.returncode, said.stdout.splitlines()[0]) == (
         0,
-        f"= Secret {SPACE}/regcred: unchanged (made by another hand, and as it should be)",
+        f"= Secret {SPACE}/regcred: unchanged (not managed by platformctl, and correct)",
     )
     assert evidence(said).startswith(f"? Secret {SPACE}/regcred: type {KIND}, for localhost:5000, other.test; ")
     assert pulled(stack, "guest", [{"name": "regcred"}]) == TEXT
@@ -230,6 +230,6 @@ def test_where_tls_leads_to_the_registry_it_is_asked_from_here(
     assert said.returncode == (0 if right else 3), said.stderr
     assert left(stack, f"{FAR}-0") == (["Secret regcred"] if right else [])
     if right:
-        assert evidence(said).endswith("sign-in taken (asked from here)")
+        assert evidence(said).endswith("login accepted (checked from this machine)")
     else:
-        assert f"Registry {far.host} refused the sign-in (HTTP status 401, asked from here)" in said.stderr
+        assert f"Registry {far.host} rejected the login (HTTP 401, checked from this machine)" in said.stderr

@@ -41,7 +41,7 @@ SPACE = f"{HOME}-0"
 LOGIN = json.dumps({"auths": {HOST: {"username": "robot", "password": PASSWORD}}})
 FORMS = password_encodings()
 SCHEDULER = ("exec", "-i", "-n", NAMESPACE, "airflow-scheduler-0", "-c", "scheduler", "--", "sh", "-c")
-ASKING, APPLYING, CONNECTING = "► Ask a node", "► Apply registry secrets", "► Write Airflow connections"
+ASKING, APPLYING, CONNECTING = "► Check the login", "► Apply registry secrets", "► Write Airflow connections"
 
 
 @pytest.fixture(scope="module")

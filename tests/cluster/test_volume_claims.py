@@ -97,12 +97,12 @@ def claims(stack: Stack) -> dict[str, str]:
 
 def stuck(name: str) -> str:
     return (
-        f"Error: Nothing is written as long as {name} cannot be as the contract has it: "
-        "mend the volume's values and run helm upgrade."
+        f"Error: Nothing was written: {name} cannot change to match the contract. "
+        "Correct the volume's values and run helm upgrade."
     )
 
 
-WAITS = "Pending: its class binds it when a pod first uses it"
+WAITS = "Pending: its storage class binds it when a pod first uses it"
 
 
 def test_the_class_is_resolved_and_a_claim_that_waits_for_its_first_pod_is_healthy(bootstrap: Bootstrap):
@@ -137,7 +137,7 @@ def test_a_claim_that_cannot_be_as_declared_is_kept_and_nothing_is_done_beside_i
     assert bootstrap(data="2Mi", big="4Mi") == (
         1,
         [
-            "! data: cannot change in place: size 1Mi → 2Mi: storage class local-path does not allow growth "
+            "! data: cannot change in place: size 1Mi → 2Mi: storage class local-path does not allow expansion "
             "(allowVolumeExpansion)",
             "~ big: size: 2Mi → 4Mi",
             stuck("data"),
@@ -147,8 +147,8 @@ def test_a_claim_that_cannot_be_as_declared_is_kept_and_nothing_is_done_beside_i
         1,
         [
             "= data: unchanged (1Mi, ReadWriteOnce, class local-path, Pending)",
-            "! big: cannot change in place: size 2Mi → 1Mi: a claim never shrinks; "
-            "set the size back, or use a new volume and copy the data",
+            "! big: cannot change in place: size 2Mi → 1Mi: a claim cannot shrink. "
+            "Set the size back, or use a new volume and copy the data",
             "+ more: create (1Mi, ReadWriteOnce, class local-path (the default))",
             stuck("big"),
         ],
@@ -187,8 +187,8 @@ def test_a_claim_without_a_class_waits_for_a_volume_that_somebody_makes(stack: S
     assert (code, said) == (
         1,
         [
-            "+ big: create (1Mi, ReadWriteOnce, class none: it gets a volume that somebody makes for it)",
-            f"✗ big: 1Mi, ReadWriteOnce, class none, Pending; look with: kubectl -n {SPACE} describe pvc big",
+            "+ big: create (1Mi, ReadWriteOnce, class none: an administrator creates its volume)",
+            f"✗ big: 1Mi, ReadWriteOnce, class none, Pending. Inspect it with: kubectl -n {SPACE} describe pvc big",
         ],
     )
 
@@ -196,20 +196,20 @@ def test_a_claim_without_a_class_waits_for_a_volume_that_somebody_makes(stack: S
 def test_a_claim_that_its_provisioner_refuses_is_doubted_before_its_first_pod_and_not_healthy_after(
     stack: Stack, bootstrap: Bootstrap
 ):
-    doubt = "rancher.io/local-path takes only ReadWriteOnce and ReadWriteOncePod unless it has a shared file system"
+    doubt = "rancher.io/local-path supports only ReadWriteOnce and ReadWriteOncePod unless it has a shared file system"
     wide = "1Mi, ReadWriteMany, class local-path, Pending"
     assert bootstrap(wide="1Mi") == (
         0,
         [
             "+ wide: create (1Mi, ReadWriteMany, class local-path (the default))",
-            f"? wide: {wide}: its class binds it when a pod first uses it; {doubt}",
+            f"? wide: {wide}: its storage class binds it when a pod first uses it; {doubt}",
         ],
     )
     start(stack, "wide")
     chosen = "jsonpath={.metadata.annotations.volume\\.kubernetes\\.io/selected-node}"
     stack.kubectl("wait", "pvc/wide", "-n", SPACE, f"--for={chosen}", "--timeout=60s", timeout_s=70)
     node = stack.get("pvc", "wide", "-n", SPACE)["metadata"]["annotations"]["volume.kubernetes.io/selected-node"]
-    why = f"though a pod waits for it on node {node}; look with: kubectl -n {SPACE} describe pvc wide"
+    why = f"although a pod waits for it on node {node}. Inspect it with: kubectl -n {SPACE} describe pvc wide"
     assert bootstrap(wide="1Mi") == (1, [f"= wide: unchanged ({wide})", f"✗ wide: {wide}, {why}"])
 
 
@@ -243,7 +243,7 @@ def test_without_a_default_class_neither_a_claim_that_names_none_is_made_nor_any
         said = bootstrap(data="1Mi", big="1Mi")
     finally:
         stack.kubectl("annotate", "storageclass", "local-path", f"{key}=true", "--overwrite")
-    reason = "the cluster has no default storage class: name one in the volume's storageClass"
+    reason = "the cluster has no default storage class. Set storageClass of the volume"
     big = f"+ big: create (1Mi, ReadWriteOnce, class {CLASS})"
     assert (said, claims(stack)) == ((1, [f"! data: {reason}", big, stuck("data")]), {})
     connections = [each["connection_id"] for each in airflow.get("connections?limit=100")["connections"]]

@@ -87,7 +87,7 @@ def test_missing_namespace_fails_after_all_other_writes(play: Play, cluster: Clu
     del cluster.platform.objects["/api/v1/namespaces/team-beta"]
     done = play()
     assert (done.returncode, recap(done)) == (2, ["ok=1    changed=1", "failed=1"]), done.stdout + done.stderr
-    why = "the namespace of team beta is not there: the chart makes it, run helm upgrade"
+    why = "the namespace of team beta does not exist. Run helm upgrade to create it"
     assert f"blocked Namespace team-beta: {why}" in done.stdout + done.stderr
     assert (SECRET in cluster.platform.objects, list(cluster.platform.connections)) == (True, ["k8s_default"])
 
@@ -98,9 +98,9 @@ def test_volume_without_storage_class_fails_before_any_write(play: Play, cluster
     done = play(*more)
     assert (done.returncode, recap(done)) == (2, ["ok=0    changed=0", "failed=1"]), done.stdout + done.stderr
     assert (
-        "cannot be as the contract has it: mend the volume's values and run helm upgrade. blocked "
-        "PersistentVolumeClaim team-alpha/data: the cluster has no default storage class: name one in the volume's "
-        "storageClass. blocked PersistentVolumeClaim team-beta/data: "
+        "cannot change to match the contract. Correct the volume's values and run helm upgrade. blocked "
+        "PersistentVolumeClaim team-alpha/data: the cluster has no default storage class. Set storageClass of the "
+        "volume. blocked PersistentVolumeClaim team-beta/data: "
     ) in done.stdout + done.stderr
     assert (cluster.platform.writes, cluster.platform.lease) == (0, None)
 

@@ -174,8 +174,8 @@ def test_run_past_its_timeout_ends_and_names_the_last_task(tmp_path: Path, scrat
     with serving(slow) as server, pytest.raises(BootstrapError) as error:
         runner.run_playbook(parts(server, tmp_path), 8, Notes())
     assert str(error.value) == (
-        "Not done within 8 s, last seen: Apply registry secrets and volume claims; "
-        "run again, or give more with --timeout."
+        "Bootstrap timed out after 8 s, last step: Apply registry secrets and volume claims. "
+        "Run again or raise --timeout."
     )
     assert left_over(scratch) == []
 

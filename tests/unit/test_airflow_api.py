@@ -38,8 +38,8 @@ def test_the_token_of_the_sign_in_goes_with_every_later_call_below_the_path_of_t
 
 def test_a_wrong_password_is_told_in_a_sentence():
     with serving(lambda _: (401, {"detail": "Invalid credentials"})) as server, pytest.raises(AirflowError) as error:
-        connect_by_url(server.url, Deadline(30)).log_in("admin", "s3cret", "find it")
-    assert str(error.value) == f"Airflow ({server.url}) refused the user name or the password given for it: find it."
+        connect_by_url(server.url, Deadline(30)).log_in("admin", "s3cret", "Find it.")
+    assert str(error.value) == f"Airflow ({server.url}) rejected the user name or password. Find it."
 
 
 def test_a_connection_that_is_not_there_is_nothing():
@@ -58,10 +58,16 @@ def test_a_connection_is_created_or_else_changed(first: int, methods: list[str])
 @pytest.mark.parametrize(
     ("answer", "sentence"),
     [
-        ((401, {"detail": "expired"}), "no longer takes the token to write connection k8s default; run again."),
-        ((403, {"detail": "Forbidden"}), "would not write connection k8s default: HTTP status 403, Forbidden"),
-        ((500, "oops"), "would not write connection k8s default: HTTP status 500"),
-        ((200, []), "would not write connection k8s default: HTTP status 200"),
+        (
+            (401, {"detail": "expired"}),
+            "rejected the token for the write of connection k8s default: it may have expired. Run again.",
+        ),
+        (
+            (403, {"detail": "Forbidden"}),
+            "rejected the write of connection k8s default: HTTP 403, Forbidden. See the log of its api-server.",
+        ),
+        ((500, "oops"), "rejected the write of connection k8s default: HTTP 500. See the log of its api-server."),
+        ((200, []), "rejected the write of connection k8s default: HTTP 200. See the log of its api-server."),
     ],
 )
 def test_a_refusal_is_a_sentence(answer: Answer, sentence: str):
@@ -73,7 +79,8 @@ def test_a_refused_field_is_named_without_its_value():
     sentence = failure((422, {"detail": [echo]}))
     assert "s3cret" in json.dumps(echo)
     assert sentence == (
-        "Airflow (URL) would not write connection k8s default: HTTP status 422, body.extra: Value error"
+        "Airflow (URL) rejected the write of connection k8s default: HTTP 422, body.extra: Value error. "
+        "See the log of its api-server."
     )
 
 
@@ -82,10 +89,10 @@ def test_an_airflow_that_is_not_there_is_told_by_its_address():
         pass
     with pytest.raises(AirflowError) as error:
         connect_by_url(server.url, Deadline(30)).get_connection("k8s_default")
-    assert str(error.value).startswith(f"No answer from Airflow ({server.url}) ([Errno 111] Connection refused);")
+    assert str(error.value).startswith(f"Airflow ({server.url}) did not answer: [Errno 111] Connection refused.")
 
 
 @pytest.mark.parametrize("url", ["airflow.test", "ftp://airflow.test", "http://", "http://host:port"])
 def test_what_is_no_address_is_refused(url: str):
-    with pytest.raises(AirflowError, match="is no address of Airflow"):
+    with pytest.raises(AirflowError, match="is not a URL of Airflow"):
         connect_by_url(url, Deadline(30))

@@ -108,7 +108,8 @@ def test_an_airflow_that_says_nothing_is_not_waited_for_longer(platformctl: Plat
         said = platformctl("bootstrap", *cluster.options, "--dry-run", *words)
     assert (said.code, said.out) == (3, "")
     assert said.err.splitlines()[-1] == (
-        f"Error: No answer from Airflow ({airflow.url}) (timed out); is its api-server up and the address right?"
+        f"Error: Airflow ({airflow.url}) did not answer: timed out. "
+        "Check that its api-server runs and that the address is correct."
     )
 
 
@@ -116,7 +117,9 @@ def test_airflow_is_not_asked_after_the_deadline():
     with serving(lambda _: (200, {})) as server, pytest.raises(AirflowError) as error:
         connect_by_url(server.url, Deadline(0)).get_connection("k8s_default")
     assert server.seen == []
-    assert str(error.value) == (f"Out of time before Airflow ({server.url}) could be asked; give more with --timeout.")
+    assert str(error.value) == (
+        f"No request was sent to Airflow ({server.url}): the timeout has expired. Raise --timeout."
+    )
 
 
 def test_a_credential_helper_and_a_registry_are_not_waited_for_longer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -126,12 +129,12 @@ def test_a_credential_helper_and_a_registry_are_not_waited_for_longer(tmp_path: 
     helper.chmod(0o755)
     with lasting(1):
         found = find_credentials(["registry.test"], "-", io.StringIO('{"credsStore": "slow"}'), Deadline(1))
-    assert found == RegistryCredentials({}, {"registry.test": "docker-credential-slow did not answer within 1 s"})
+    assert found == RegistryCredentials({}, {"registry.test": "docker-credential-slow timed out after 1 s"})
     monkeypatch.setattr(login_check, "check_login", lambda *_: time.sleep(20))
     with lasting(1):
         verdict = login_check.start_check("registry.test", RegistryLogin("robot", "s3cret"))(1)
     assert verdict == LoginResult(
-        LoginStatus.UNVERIFIED, "not asked from here: no answer within 1 s", retry_on_node=True
+        LoginStatus.UNVERIFIED, "not checked from this machine: no answer within 1 s", retry_on_node=True
     )
 
 

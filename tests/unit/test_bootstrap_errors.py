@@ -110,8 +110,7 @@ def test_a_wrong_password_of_a_person_for_airflow(
     said = run(platformctl, cluster, "--airflow-username", "ada")
     assert (said.code, said.out, cluster.platform.writes) == (3, "", 0)
     assert last(said, cluster) == (
-        "Error: Airflow (SERVER) refused the user name or the password given for it: "
-        "run again with the password that ada has in Airflow."
+        "Error: Airflow (SERVER) rejected the user name or password. Run again with the Airflow password of ada."
     )
 
 
@@ -134,8 +133,8 @@ def test_a_broken_docker_configuration(platformctl: Platformctl, cluster: Cluste
     said = platformctl(*cluster.bootstrap, "--yes", "--registry-config", str(file))
     assert (said.code, said.out, cluster.platform.writes) == (3, "", 0)
     assert last(said, cluster) == (
-        f"Error: The registry configuration in {file} is broken: expected JSON as `docker login` writes it; "
-        "sign in again or name another file with --registry-config."
+        f"Error: The registry configuration in {file} is invalid: expected JSON as `docker login` writes it. "
+        "Log in again or name another file with --registry-config."
     )
 
 
@@ -146,8 +145,8 @@ def test_an_unknown_team(platformctl: Platformctl, cluster: Cluster):
 
 
 STUCK = (
-    "Nothing is written as long as PersistentVolumeClaim team-beta/data cannot be as the contract has it: "
-    "mend the volume's values and run helm upgrade"
+    "Nothing was written: PersistentVolumeClaim team-beta/data cannot change to match the contract. "
+    "Correct the volume's values and run helm upgrade"
 )
 
 
@@ -159,8 +158,8 @@ def test_without_a_storage_class_the_plan_is_shown_and_nothing_is_written(
     said = run(platformctl, cluster, *more)
     assert (said.code, cluster.platform.connections, cluster.platform.writes) == (1, {}, 0)
     assert said.out.splitlines() == [
-        "! PersistentVolumeClaim team-beta/data: the cluster has no default storage class: "
-        "name one in the volume's storageClass",
+        "! PersistentVolumeClaim team-beta/data: the cluster has no default storage class. "
+        "Set storageClass of the volume",
         "+ Connection k8s_default: create (in cluster)",
         "Plan: 1 to create, 0 to change, 0 unchanged, 1 blocked.",
     ]
@@ -178,12 +177,12 @@ def test_a_volume_that_would_shrink_keeps_everything_from_being_written_but_not_
     said = platformctl(*every, stdin=LOGIN)
     assert (said.code, cluster.platform.writes, cluster.platform.lease) == (1, 0, None)
     assert said.out.splitlines()[2:] == [
-        "! PersistentVolumeClaim team-beta/data: cannot change in place: size 2Gi → 1Gi: a claim never shrinks; "
-        "set the size back, or use a new volume and copy the data",
+        "! PersistentVolumeClaim team-beta/data: cannot change in place: size 2Gi → 1Gi: a claim cannot shrink. "
+        "Set the size back, or use a new volume and copy the data",
         "= Connection k8s_default: unchanged (in cluster)",
         "Plan: 2 to create, 0 to change, 1 unchanged, 1 blocked.",
     ]
-    assert last(said, cluster) == f"Error: {STUCK}, or do the others alone with --team alpha."
+    assert last(said, cluster) == f"Error: {STUCK}, or apply the other teams alone with --team alpha."
     assert json.loads(platformctl(*every, "-o", "json", stdin=LOGIN).out)["applied"] is False
     alone = platformctl(*every, "--team", "alpha", stdin=LOGIN)
     assert (alone.code, cluster.platform.writes) == (0, 2)
@@ -223,7 +222,7 @@ def test_without_ansible_nothing_is_written_and_what_needs_none_goes_on(
     monkeypatch.setitem(sys.modules, "ansible_runner", None)
     said = platformctl(*cluster.bootstrap, "--yes", "--registry-config", "-", stdin=LOGIN)
     assert (said.code, cluster.platform.writes) == (3, 0)
-    assert last(said, cluster) == "Error: Ansible is not installed: pip install 'kpo-platform[bootstrap]'."
+    assert last(said, cluster) == "Error: Ansible is not installed. Run pip install 'kpo-platform[bootstrap]'."
     assert [request.path for request in cluster.server.seen if "registry-check" in request.path] == []
     assert platformctl(*cluster.bootstrap, "--dry-run").code == 1  # no sign-in for team alpha's registry was given
     assert platformctl("teams", "list", *cluster.options).code == 0

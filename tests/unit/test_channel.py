@@ -11,7 +11,7 @@ from kpo_platform.errors import BootstrapError
 
 
 def test_fetch_outside_of_a_run_is_refused(tmp_path: Path):
-    with pytest.raises(BootstrapError, match="this module works only inside `platformctl bootstrap`"):
+    with pytest.raises(BootstrapError, match="no run of platformctl serves it"):
         channel.fetch_payload(str(tmp_path / "absent.sock"), payload.OBJECTS)
 
 
@@ -25,6 +25,6 @@ def test_long_temporary_folder_without_fallback_is_refused(tmp_path: Path, monke
     with pytest.raises(BootstrapError) as error, channel.private_directory():
         pass
     assert str(error.value) == (
-        f"The path {directory} is too long for sockets in it, and /tmp cannot be written: "
-        "set TMPDIR to a shorter directory."
+        f"Cannot create a socket: the path {directory} is too long, and /tmp cannot be written. "
+        "Set TMPDIR to a shorter path."
     )

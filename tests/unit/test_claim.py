@@ -41,7 +41,7 @@ def test_no_class_is_another_wish_than_the_default_one():
     action = the(made(EMPTY, **volume(storageClass="")), CLAIM)
     assert (action.verb, action.note, action.body["spec"]["storageClassName"]) == (
         Verb.CREATE,
-        "1Gi, ReadWriteOnce, class none: it gets a volume that somebody makes for it",
+        "1Gi, ReadWriteOnce, class none: an administrator creates its volume",
         "",
     )
 
@@ -49,29 +49,33 @@ def test_no_class_is_another_wish_than_the_default_one():
 @pytest.mark.parametrize(
     ("live", "wanted", "obstacle"),
     [
-        ({}, {"size": "2Gi"}, "size 1Gi → 2Gi: storage class local-path does not allow growth (allowVolumeExpansion)"),
+        (
+            {},
+            {"size": "2Gi"},
+            "size 1Gi → 2Gi: storage class local-path does not allow expansion (allowVolumeExpansion)",
+        ),
         (
             {"storage_class": "growing", "phase": "Pending"},
             {"size": "2Gi"},
-            "size 1Gi → 2Gi: it is Pending and only a bound claim grows; run again once a pod uses it",
+            "size 1Gi → 2Gi: it is Pending and only a bound claim can grow. Run again once a pod uses it",
         ),
         (
             {"storage_class": "growing", "labels": {}},
             {"size": "2Gi"},
-            "size 1Gi → 2Gi: it is not ours (no label app.kubernetes.io/managed-by=platformctl); "
-            "grow it where it is made",
+            "size 1Gi → 2Gi: not managed by platformctl (no label app.kubernetes.io/managed-by=platformctl). "
+            "Resize it where it is defined",
         ),
         (
             {},
             {"size": "500Mi"},
-            "size 1Gi → 500Mi: a claim never shrinks; set the size back, or use a new volume and copy the data",
+            "size 1Gi → 500Mi: a claim cannot shrink. Set the size back, or use a new volume and copy the data",
         ),
-        ({}, {"storageClass": "growing"}, "storage class local-path → growing: a claim keeps its class"),
-        ({}, {"storageClass": ""}, "storage class local-path → none: a claim keeps its class"),
+        ({}, {"storageClass": "growing"}, "storage class local-path → growing: the class of a claim is immutable"),
+        ({}, {"storageClass": ""}, "storage class local-path → none: the class of a claim is immutable"),
         (
             {},
             {"accessMode": "ReadWriteMany"},
-            "access mode ReadWriteOnce → ReadWriteMany: a claim keeps its access modes",
+            "access mode ReadWriteOnce → ReadWriteMany: the access modes of a claim are immutable",
         ),
     ],
 )
@@ -80,17 +84,17 @@ def test_what_cannot_change_in_place_is_kept(live: dict[str, Any], wanted: dict[
     assert the(found, CLAIM) == Action(Verb.BLOCKED, CLAIM, note=f"cannot change in place: {obstacle}")
     assert found.has_blocked and not found.has_pending
     assert plan.explain_refusal(found, contract().teams) == (
-        f"Nothing is written as long as {CLAIM} cannot be as the contract has it: "
-        "mend the volume's values and run helm upgrade."
+        f"Nothing was written: {CLAIM} cannot change to match the contract. "
+        "Correct the volume's values and run helm upgrade."
     )
 
 
 @pytest.mark.parametrize(
     ("storage_classes", "name", "note"),
     [
-        ((GROWING,), None, "the cluster has no default storage class: name one in the volume's storageClass"),
-        ((GROWING,), "fast", "the cluster has no storage class fast; it has: growing"),
-        ((), "fast", "the cluster has no storage class fast; it has: none"),
+        ((GROWING,), None, "the cluster has no default storage class. Set storageClass of the volume"),
+        ((GROWING,), "fast", "the cluster has no storage class fast. It has: growing"),
+        ((), "fast", "the cluster has no storage class fast. It has: none"),
     ],
 )
 def test_a_claim_without_a_class_is_not_made(storage_classes: tuple[StorageClass, ...], name: str | None, note: str):
@@ -100,7 +104,7 @@ def test_a_claim_without_a_class_is_not_made(storage_classes: tuple[StorageClass
 
 def test_a_claim_of_another_hand_is_used_as_it_is():
     action = the(made(with_claim(labels={"app.kubernetes.io/managed-by": "Helm"})), CLAIM)
-    note = "1Gi, ReadWriteOnce, class local-path, Bound; made by another hand"
+    note = "1Gi, ReadWriteOnce, class local-path, Bound; not managed by platformctl"
     assert (action.verb, action.note) == (Verb.UNCHANGED, note)
 
 

@@ -17,7 +17,7 @@ from unit.platform_server import PASSWORD, Platform
 from unit.servers import Request, serving, status
 
 LOGIN = '{"auths": {"registry.test": {"username": "robot", "password": "s3cret"}}}'
-UNVERIFIED = "sign-in unverified (not asked from here: its name is not known here"
+UNVERIFIED = "login unverified (not checked from this machine: its name cannot be resolved"
 CREATED = f"""\
 + Secret team-alpha/regcred: create (registry registry.test; {UNVERIFIED}))
 + PersistentVolumeClaim team-alpha/data: create (1Gi, ReadWriteOnce, class local (the default))
@@ -32,8 +32,8 @@ UNCHANGED = f"""\
 = Connection k8s_default: unchanged (in cluster)
 Plan: 0 to create, 0 to change, 4 unchanged, 0 blocked.
 """
-WAITS = "1Gi, ReadWriteOnce, class local, Pending: its class binds it when a pod first uses it"
-NO_NODE = "not asked by a node: that needs the rights of rbac/bootstrap-operator-registry.yaml"
+WAITS = "1Gi, ReadWriteOnce, class local, Pending: its storage class binds it when a pod first uses it"
+NO_NODE = "not checked from a node: this needs the rights of rbac/bootstrap-operator-registry.yaml"
 EVIDENCE = f"""\
 ? Secret team-alpha/regcred: type kubernetes.io/dockerconfigjson, for registry.test; {UNVERIFIED})
 ✔ PersistentVolumeClaim team-alpha/data: {WAITS}
@@ -44,10 +44,10 @@ EVIDENCE = f"""\
 
 def test_the_first_run_makes_everything_and_the_second_nothing(platformctl: Platformctl, cluster: Cluster):
     first = platformctl(*cluster.bootstrap, "--yes", "--registry-config", "-", stdin=LOGIN)
-    assert (first.code, first.out) == (0, CREATED + EVIDENCE.replace("here)", f"here; {NO_NODE})"))
+    assert (first.code, first.out) == (0, CREATED + EVIDENCE.replace("resolved)", f"resolved; {NO_NODE})"))
     assert first.err == (
         "► Reading the contract of namespace airflow, and what is there\n"
-        "► Ask a node whether registry registry.test takes the sign-in\n"
+        "► Check the login to registry registry.test from a node\n"
         "► Apply registry secrets and volume claims\n"
         "✔ Secret team-alpha/regcred\n"
         "✔ PersistentVolumeClaim team-alpha/data\n"
@@ -83,11 +83,11 @@ def test_a_registry_without_a_sign_in_is_a_finding_and_the_rest_is_done(
     said = platformctl(*cluster.bootstrap, "--yes")
     assert (said.code, cluster.platform.writes) == (1, 3)
     assert said.out.splitlines()[0] == (
-        "! Secret team-alpha/regcred: no sign-in for registry registry.test "
-        "(no docker or podman configuration was found): "
-        "run docker login registry.test or give --registry-config FILE, and run again"
+        "! Secret team-alpha/regcred: no credentials for registry registry.test "
+        "(no docker or podman configuration was found). "
+        "Run docker login registry.test or pass --registry-config FILE, and run again"
     )
-    assert "✗ Secret team-alpha/regcred: is not there" in said.out.splitlines()
+    assert "✗ Secret team-alpha/regcred: does not exist" in said.out.splitlines()
 
 
 def test_the_result_as_json_is_whole(platformctl: Platformctl, cluster: Cluster):
@@ -138,7 +138,7 @@ def test_what_the_server_would_refuse_is_known_before_the_first_write(
         (["--yes", "--timeout", "0"], "Invalid value for '--timeout': 0.0 is not in the range x>=1."),
         (
             ["--yes", "--airflow-url", "airflow"],
-            "'airflow' is no address of Airflow; expected such as https://airflow.example.com.",
+            "'airflow' is not a URL of Airflow. Pass a URL such as https://airflow.example.com.",
         ),
         (["--nonsense"], "No such option '--nonsense'."),
     ],
@@ -184,8 +184,8 @@ def test_a_wrong_password_of_airflow_ends_before_anything_is_written(platformctl
     said = platformctl(*cluster.bootstrap, "--yes", "--team", "beta")
     assert (said.code, said.out, cluster.platform.writes) == (3, "", 0)
     assert said.err.splitlines()[-1] == (
-        f"Error: Airflow ({cluster.server.url}) refused the user name or the password given for it: they are those of "
-        "Secret airflow/airflow-admin; put the valid ones there, or sign in as somebody else with --airflow-username."
+        f"Error: Airflow ({cluster.server.url}) rejected the user name or password. They come from "
+        "Secret airflow/airflow-admin. Correct them there, or log in as another user with --airflow-username."
     )
 
 

@@ -39,8 +39,10 @@ WAY = TargetAccess(RECORDED, {"users": [{"user": {"token": "s3cret"}}]})
 SHOWN = "https://other.test as system:serviceaccount:airflow:launcher, until 2026-07-01T00:00:00Z"
 CONNECTION = ObjectRef("Connection", "", "k8s_default")
 SECRET = ObjectRef("Secret", "airflow", "airflow-connections")
-HOW = "give --target-kubeconfig (and --target-context), and run again"
-RESTART = "Airflow's scheduler and triggerer read it when they start: kubectl -n airflow rollout restart statefulset"
+HOW = "Run again with --target-kubeconfig (and --target-context)"
+RESTART = (
+    "Airflow's scheduler and triggerer read it at startup. Restart them: kubectl -n airflow rollout restart statefulset"
+)
 
 
 def made(live: LiveState, way: TargetAccess | None = None, **ref: str) -> list[Action]:
@@ -66,7 +68,7 @@ def with_environment(value: dict[str, Any], **labels: str) -> LiveState:
 
 
 def test_a_connection_that_leads_out_waits_for_somebody_to_say_where():
-    note = f"it leads to another cluster: {HOW}"
+    note = f"it points to another cluster. {HOW}"
     assert made(LIVE, mode="remote") == [Action(Verb.BLOCKED, CONNECTION, note=note)]
 
 
@@ -85,7 +87,7 @@ def test_a_token_that_has_most_of_its_life_before_it_stays():
 
 def test_a_token_that_gets_old_is_a_finding_until_it_is_renewed():
     live = replace(with_connection(kube_config="***", kpo_platform=RECORDED), read_at=datetime(2026, 6, 20, tzinfo=UTC))
-    note = f"its token ends at 2026-07-01T00:00:00Z and is to be renewed: {HOW}"
+    note = f"its token expires at 2026-07-01T00:00:00Z and is due for renewal. {HOW}"
     assert made(live, mode="remote") == [Action(Verb.BLOCKED, CONNECTION, note=note)]
     newer = {**RECORDED, "expires": "2026-07-20T00:00:00Z", "renewAfter": "2026-07-05T00:00:00Z"}
     (action,) = made(live, TargetAccess(newer, {}), mode="remote")
@@ -130,7 +132,7 @@ def test_a_connection_in_the_environment_is_a_secret_that_keeps_what_others_have
     assert data == {
         "AIRFLOW_CONN_K8S_DEFAULT": {
             "conn_type": "kubernetes",
-            "description": "The cluster that Airflow runs in. Kept by platformctl bootstrap.",
+            "description": "The cluster that Airflow runs in. Managed by platformctl bootstrap.",
             "extra": build_connection_extra(contract().xcom_sidecar),
         },
         "AIRFLOW_CONN_OTHER": {},
@@ -148,8 +150,8 @@ def test_a_connection_in_the_environment_and_in_the_database_is_a_conflict():
         Action(
             Verb.BLOCKED,
             CONNECTION,
-            note="it is in Airflow's database as well, where it is never used, for the environment "
-            "(AIRFLOW_CONN_K8S_DEFAULT) wins: delete it there, or set connection.via to api",
+            note="it is also in Airflow's database, where it has no effect: the environment (AIRFLOW_CONN_K8S_DEFAULT) "
+            "overrides it. Delete it there or set connection.via to api",
         ),
         Verb.CREATE,
     )
@@ -163,8 +165,8 @@ def test_a_variable_in_airflows_pods_is_a_conflict_with_a_connection_over_the_ap
         Action(
             Verb.BLOCKED,
             CONNECTION,
-            note="Airflow's pods have AIRFLOW_CONN_K8S_DEFAULT in their environment, which wins over Airflow's "
-            "database: take it away there (helm upgrade, if connection.via was env before), or set connection.via "
+            note="Airflow's pods have AIRFLOW_CONN_K8S_DEFAULT in their environment, which overrides Airflow's "
+            "database. Remove it there (run helm upgrade if connection.via was env before) or set connection.via "
             "to env",
         )
     ]
@@ -173,8 +175,8 @@ def test_a_variable_in_airflows_pods_is_a_conflict_with_a_connection_over_the_ap
 @pytest.mark.parametrize(
     ("live", "healthy", "seen"),
     [
-        (LIVE, False, "is not there"),
-        (with_connection(), False, "was not made by platformctl"),
+        (LIVE, False, "does not exist"),
+        (with_connection(), False, "not created by platformctl"),
         (with_connection(in_cluster=True, kpo_platform=RECORDED), False, "differs in extra.in_cluster"),
         (
             with_connection(kube_config="***", kpo_platform=RECORDED),

@@ -49,7 +49,7 @@ def test_confirmed_the_claims_that_bootstrap_made_go_and_no_others(platformctl: 
     said = platformctl("teams", "delete", "beta", "--delete-data", "--confirm", "beta", *made.options)
     assert (said.code, said.out, said.err) == (
         0,
-        "- PersistentVolumeClaim team-beta/data: gone\n",
+        "- PersistentVolumeClaim team-beta/data: deleted\n",
         "Team beta is still declared: the next bootstrap makes its claims anew, empty.\n",
     )
     assert claims(made) == ["theirs"]
@@ -90,7 +90,7 @@ def test_the_data_in_a_namespace_that_a_declared_team_has_left_goes_as_well(plat
     said = platformctl("teams", "delete", "beta", "--delete-data", "--confirm", "beta", *made.options)
     assert (said.code, said.out, said.err) == (
         0,
-        "- PersistentVolumeClaim team-beta/data: gone\n- PersistentVolumeClaim old/data: gone\n",
+        "- PersistentVolumeClaim team-beta/data: deleted\n- PersistentVolumeClaim old/data: deleted\n",
         "Team beta is still declared: the next bootstrap makes its claims anew, empty.\n"
         "Secrets and other objects are left: kubectl delete namespace old\n",
     )
@@ -103,7 +103,7 @@ def test_the_data_in_all_namespaces_of_a_removed_team_goes(platformctl: Platform
     said = platformctl("teams", "delete", "gamma", "--delete-data", "--confirm", "gamma", *made.options)
     assert (said.code, sorted(said.out.splitlines()), said.err) == (
         0,
-        ["- PersistentVolumeClaim old/data: gone", "- PersistentVolumeClaim older/data: gone"],
+        ["- PersistentVolumeClaim old/data: deleted", "- PersistentVolumeClaim older/data: deleted"],
         "Secrets and other objects are left: kubectl delete namespace older old\n",
     )
     assert claims(made) == ["data", "theirs"]
@@ -114,7 +114,7 @@ def test_who_may_not_list_namespaces_deletes_the_data_of_a_declared_team_and_is_
 ):
     made.platform.refused.add("/api/v1/namespaces")
     said = platformctl("teams", "delete", "beta", "--delete-data", "--confirm", "beta", *made.options)
-    assert (said.code, said.out) == (0, "- PersistentVolumeClaim team-beta/data: gone\n")
+    assert (said.code, said.out) == (0, "- PersistentVolumeClaim team-beta/data: deleted\n")
     assert said.err.startswith("Namespaces that no team has any more are not looked for: You may not list namespaces")
     assert platformctl("teams", "delete", "gamma", *made.options).code == 3
 

@@ -96,13 +96,13 @@ def test_the_file_is_asked_where_the_store_has_none(programs: Path):
         ({}, "standard input has none"),
         ({"auths": {HOST: {}}}, "standard input has none"),
         ({"auths": {HOST: {"auth": "%%%"}}}, "the entry in standard input is not base64 of user:password"),
-        ({"auths": {HOST: {"auth": "bm9wZQ=="}}}, "standard input has an entry without user or password"),
+        ({"auths": {HOST: {"auth": "bm9wZQ=="}}}, "standard input has an entry without user name or password"),
         (
             {"auths": {HOST: {"identitytoken": "x"}}},
-            "standard input has only an identity token, which a node cannot use: sign in with a password",
+            "standard input has only an identity token, which nodes cannot use: log in with a password",
         ),
         ({"credsStore": "absent"}, "docker-credential-absent is not installed"),
-        ({"credsStore": "../../bin/sh"}, "the configured credential helper is not a program's name"),
+        ({"credsStore": "../../bin/sh"}, "the name of the configured credential helper is invalid"),
     ],
 )
 def test_why_there_is_no_sign_in_is_said(content: dict[str, Any], reason: str, programs: Path):
@@ -120,8 +120,8 @@ def test_a_broken_configuration_is_refused_without_quoting_it(text: str):
     with pytest.raises(BootstrapError) as error:
         find_credentials([HOST], "-", io.StringIO(text), Deadline(30))
     assert str(error.value) == (
-        "The registry configuration in standard input is broken: expected JSON as `docker login` writes it; "
-        "sign in again or name another file with --registry-config."
+        "The registry configuration in standard input is invalid: expected JSON as `docker login` writes it. "
+        "Log in again or name another file with --registry-config."
     )
     assert error.value.__cause__ is None
 
@@ -130,7 +130,8 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path):
     with pytest.raises(BootstrapError) as error:
         find_credentials([HOST], str(tmp_path / "absent.json"), NOTHING, Deadline(30))
     assert str(error.value) == (
-        f"The registry configuration {tmp_path / 'absent.json'} cannot be read: No such file or directory."
+        f"Cannot read the registry configuration {tmp_path / 'absent.json'}: No such file or directory. "
+        "Name another file with --registry-config."
     )
 
 
@@ -168,8 +169,8 @@ def test_a_user_who_is_named_is_not_for_several_registries():
     with pytest.raises(BootstrapError) as error:
         use_password([HOST, "other.test"], "robot", lambda _: "p")
     assert str(error.value) == (
-        f"--registry-username is for one registry, and the teams have other.test, {HOST}: "
-        "choose teams of one registry with --team, or give --registry-config."
+        f"--registry-username supports one registry, but the teams have other.test, {HOST}. "
+        "Choose teams of one registry with --team, or pass --registry-config."
     )
 
 
@@ -246,13 +247,13 @@ def test_a_secret_of_the_cluster_is_a_source_of_which_only_the_contract_s_hosts_
         (None, "Not found: get secrets/pull in namespace shared. not found"),
         (
             {"type": "Opaque", "data": {"password": "cA=="}},
-            "The Secret shared/pull is of type Opaque and has no .dockerconfigjson; expected one of type "
-            "kubernetes.io/dockerconfigjson, as kubectl create secret docker-registry makes it.",
+            "Secret shared/pull has no key .dockerconfigjson: its type is Opaque. Name a Secret of type "
+            "kubernetes.io/dockerconfigjson, as kubectl create secret docker-registry creates it.",
         ),
         (
             {"type": "kubernetes.io/dockerconfigjson", "data": {".dockerconfigjson": "cA=="}},
-            "The registry configuration in Secret shared/pull is broken: expected JSON as `docker login` writes it; "
-            "sign in again or name another file with --registry-config.",
+            "The registry configuration in Secret shared/pull is invalid: expected JSON as `docker login` writes it. "
+            "Log in again or name another file with --registry-config.",
         ),
     ],
 )

@@ -24,8 +24,8 @@ FROM_SECRET = {"env": [{"name": NAME, "valueFrom": {"secretKeyRef": {"name": SEC
 WHOLE_SECRET = {"envFrom": [{"configMapRef": {"name": "more"}}, {"secretRef": {"name": SECRET}}]}
 LITERAL = {"env": [{"name": NAME, "value": "{}"}, {"name": "HOME", "value": "/"}]}
 NOBODY = (
-    f"no pod of Airflow has {NAME} yet: give it to those that run tasks, and the triggerer, "
-    f"from Secret airflow/{SECRET}"
+    f"no Airflow pod has {NAME} yet. Set it "
+    f"from Secret airflow/{SECRET} in the pods that run tasks and in the triggerer"
 )
 
 
@@ -81,8 +81,8 @@ def test_a_pod_that_started_before_has_not_and_is_named_with_what_to_do(containe
     pods = (pod("a-0", container, AFTER), pod("c-0", container, started), pod("b-0", container, started))
     assert judged(*pods) == (
         False,
-        "written at 2026-06-01T10:00:00Z, after the start of b-0, c-0: "
-        "restart with: kubectl -n airflow delete pod b-0 c-0",
+        "written at 2026-06-01T10:00:00Z, after the start of b-0, c-0. "
+        "Restart with: kubectl -n airflow delete pod b-0 c-0",
     )
 
 
@@ -111,13 +111,13 @@ def test_a_pod_of_the_release_is_known_without_its_account():
 def test_a_pod_that_has_it_from_elsewhere_is_named(container: dict[str, Any]):
     assert judged(pod("a-0", container, AFTER)) == (
         False,
-        f"{NAME} of a-0 is not from Secret airflow/{SECRET}: take it from there",
+        f"{NAME} of a-0 does not come from Secret airflow/{SECRET}. Set it from there",
     )
 
 
 def test_a_pod_that_does_not_run_yet_is_no_evidence_alone():
     waiting = pod("a-0", FROM_SECRET)
-    assert judged(waiting) == (False, f"no pod of Airflow that has {NAME} runs yet: a-0")
+    assert judged(waiting) == (False, f"no Airflow pod with {NAME} is running yet: a-0")
     assert judged(waiting, pod("b-0", FROM_SECRET, AFTER))[0] is True
 
 
@@ -143,7 +143,7 @@ def test_the_evidence_of_a_run_is_that_of_the_pods_before_and_after_a_restart(
     by_environment(cluster)
     words = (*cluster.bootstrap, "--yes", "--team", "beta")
     cluster.platform.objects[f"{PODS}/a-0"] = pod("a-0", FROM_SECRET, BEFORE)
-    stale = f"{SEEN}; written at {WRITTEN}, after the start of a-0: restart with: kubectl -n airflow delete pod a-0"
+    stale = f"{SEEN}; written at {WRITTEN}, after the start of a-0. Restart with: kubectl -n airflow delete pod a-0"
     assert last(platformctl(*words)) == (1, f"✗ Connection k8s_default: {stale}")
     cluster.platform.objects[f"{PODS}/a-0"] = pod("a-0", FROM_SECRET, AFTER)
     fresh = f"{SEEN}; in the environment of a-0, from Secret airflow/{SECRET}"
@@ -161,4 +161,4 @@ def test_a_connection_of_any_airflows_pods_is_a_conflict_with_one_over_the_api(
     said = platformctl(*cluster.bootstrap, "--dry-run", "--team", "beta", "-o", "json")
     blocked = [each["note"] for each in json.loads(said.out)["actions"] if each["action"] == "blocked"]
     assert (said.code, len(blocked)) == (1, 1)
-    assert blocked[0].startswith(f"Airflow's pods have {NAME} in their environment, which wins over Airflow's database")
+    assert blocked[0].startswith(f"Airflow's pods have {NAME} in their environment, which overrides Airflow's database")

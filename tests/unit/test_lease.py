@@ -57,7 +57,7 @@ def test_a_second_run_waits_for_the_first_and_says_for_whom(cluster: Cluster, qu
         other.join(1.5)  # longer than the Lease lasts unless it is renewed
         order.append("first")
     other.join(5)
-    assert (order, said) == (["first", "second"], [f"► Waiting for another run of bootstrap, {first.holder}"])
+    assert (order, said) == (["first", "second"], [f"► Waiting for another bootstrap run: {first.holder}"])
 
 
 def test_the_lease_of_a_run_that_was_killed_is_taken_over(cluster: Cluster, quick: None):
@@ -71,19 +71,17 @@ def test_a_run_that_is_never_done_is_not_waited_for_forever(cluster: Cluster, qu
     cluster.platform.lease = {**lease_of("slow"), "spec": {"holderIdentity": "slow", "leaseDurationSeconds": 60}}
     with pytest.raises(BootstrapError) as error, lease.hold_lease(kube(cluster, 0.5), "airflow", print):
         pass
-    assert str(error.value) == (
-        "Another run of bootstrap, slow, was not done in time: wait for it, or give more with --timeout."
-    )
+    assert str(error.value) == ("Another bootstrap run, slow, did not finish in time. Wait for it or raise --timeout.")
 
 
 def test_who_lost_the_turn_writes_nothing_more(cluster: Cluster, quick: None):
     with lease.hold_lease(kube(cluster), "airflow", print) as first:
         cluster.platform.lease = {**lease_of("other"), "metadata": {"resourceVersion": "99"}}
         for _ in range(50):
-            if first.lost:
+            if first.is_lost:
                 break
             threading.Event().wait(0.05)
-        with pytest.raises(BootstrapError, match="Another run of bootstrap took over"):
+        with pytest.raises(BootstrapError, match="Another bootstrap run took over"):
             first.ensure_held()
 
 

@@ -13,12 +13,12 @@ from kpo_platform.bootstrap.registry.login_check import LoginResult, LoginStatus
 from unit.registry_server import BASIC, NAME, PASSWORD, USER, Registry, listening, resolve
 
 RIGHT, WRONG = RegistryLogin(USER, PASSWORD), RegistryLogin(USER, "wrong")
-ACCEPTED = LoginResult(LoginStatus.ACCEPTED, "asked from here")
-REJECTED = LoginResult(LoginStatus.REJECTED, "HTTP status 401, asked from here")
+ACCEPTED = LoginResult(LoginStatus.ACCEPTED, "checked from this machine")
+REJECTED = LoginResult(LoginStatus.REJECTED, "HTTP 401, checked from this machine")
 
 
 def unverified(why: str) -> LoginResult:
-    return LoginResult(LoginStatus.UNVERIFIED, f"not asked from here: {why}", retry_on_node=True)
+    return LoginResult(LoginStatus.UNVERIFIED, f"not checked from this machine: {why}", retry_on_node=True)
 
 
 @pytest.fixture
@@ -46,10 +46,10 @@ def test_a_token_service_gets_the_password_and_the_registry_the_token(registry: 
 @pytest.mark.parametrize(
     ("form", "why"),
     [
-        ("down", "it answers with HTTP status 503"),
-        ("elsewhere", "it answers with HTTP status 302"),
-        ("odd", "it wants a sign-in by negotiate"),
-        ("plain-token", "its token service speaks no TLS"),
+        ("down", "it answered HTTP 503"),
+        ("elsewhere", "it answered HTTP 302"),
+        ("odd", "it requires the authentication scheme negotiate"),
+        ("plain-token", "its token service does not use TLS"),
     ],
 )
 def test_what_cannot_be_known_is_unverified_and_no_password_is_sent(registry: Registry, form: str, why: str):
@@ -60,32 +60,30 @@ def test_what_cannot_be_known_is_unverified_and_no_password_is_sent(registry: Re
 
 def test_a_registry_that_asks_nobody_tells_nothing_of_a_sign_in_here_or_elsewhere(registry: Registry):
     registry.form = "open"
-    assert check_login(registry.host, RIGHT) == LoginResult(LoginStatus.UNVERIFIED, "it asks nobody to sign in")
+    assert check_login(registry.host, RIGHT) == LoginResult(LoginStatus.UNVERIFIED, "it requires no login")
     assert registry.seen == [("/v2/", "")]
 
 
 def test_without_trust_no_password_is_sent(registry: Registry, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(login_check, "_CERTIFICATES", ())
-    assert check_login(registry.host, RIGHT) == unverified(
-        "its certificate is not trusted here (self-signed certificate)"
-    )
+    assert check_login(registry.host, RIGHT) == unverified("its certificate is not trusted (self-signed certificate)")
     assert registry.seen == []
 
 
 def test_without_tls_no_password_is_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     resolve(monkeypatch)
     with listening(tmp_path, tls=False) as plain:
-        assert check_login(plain.host, RIGHT) == unverified("it speaks no TLS, without which no password is sent")
+        assert check_login(plain.host, RIGHT) == unverified("it does not use TLS, so no password is sent")
     assert plain.seen == []
 
 
 @pytest.mark.parametrize(
     ("host", "why"),
     [
-        ("elsewhere.test", "its name is not known here"),
-        ("localhost:5000", "it is another machine for whoever asks"),
-        ("127.0.0.1:5000", "it is another machine for whoever asks"),
-        ("[::1]:5000", "it is another machine for whoever asks"),
+        ("elsewhere.test", "its name cannot be resolved"),
+        ("localhost:5000", "a loopback address is another host on every machine"),
+        ("127.0.0.1:5000", "a loopback address is another host on every machine"),
+        ("[::1]:5000", "a loopback address is another host on every machine"),
         (f"{NAME}:1", "Connection refused"),
     ],
 )

@@ -105,7 +105,7 @@ def test_what_is_written_is_whole():
     assert airflow == {
         "connection_id": "k8s_default",
         "conn_type": "kubernetes",
-        "description": "The cluster that Airflow runs in. Kept by platformctl bootstrap.",
+        "description": "The cluster that Airflow runs in. Managed by platformctl bootstrap.",
         "extra": json.dumps(
             {
                 "in_cluster": True,
@@ -139,7 +139,7 @@ def test_a_team_without_its_namespace_waits_for_the_chart():
     assert found.actions[0] == Action(
         Verb.BLOCKED,
         ObjectRef("Namespace", "", "team-alpha"),
-        note="the namespace of team alpha is not there: the chart makes it, run helm upgrade",
+        note="the namespace of team alpha does not exist. Run helm upgrade to create it",
     )
     assert [action.target for action in found.actions[1:]] == [CONNECTION]
 
@@ -149,8 +149,8 @@ def test_a_registry_without_a_sign_in_is_a_finding_and_everything_else_is_done()
     assert the(found, SECRET) == Action(
         Verb.BLOCKED,
         SECRET,
-        note="no sign-in for registry registry.test (/home/me/.docker/config.json has none): "
-        "run docker login registry.test or give --registry-config FILE, and run again",
+        note="no credentials for registry registry.test (/home/me/.docker/config.json has none). "
+        "Run docker login registry.test or pass --registry-config FILE, and run again",
     )
     assert [action.target for action in found.actions if action.is_pending] == [CLAIM, CONNECTION]
     assert plan.explain_refusal(found, contract().teams) == ""
@@ -160,20 +160,20 @@ def test_a_secret_that_is_there_is_kept_when_no_sign_in_is_given():
     action = the(made(DONE, RegistryCredentials({}, {HOST: "nothing"})), SECRET)
     assert (action.verb, action.note) == (
         Verb.UNCHANGED,
-        "registry registry.test; no sign-in was given, kept as it is",
+        "registry registry.test; no credentials given, kept as it is",
     )
 
 
 def test_a_sign_in_that_soon_ends_says_so():
     action = the(made(EMPTY, RegistryCredentials({HOST: RegistryLogin("AWS", "s3cret")})), SECRET)
     assert action.note == (
-        "registry registry.test; such a sign-in ends 12 hours after it was given out, so run again before that"
+        "registry registry.test; such a token expires 12 hours after it was issued, so run again before then"
     )
 
 
 def test_a_new_password_is_a_change_that_shows_neither():
     action = the(made(with_secret(logins={HOST: RegistryLogin("robot", "old-s3cret")})), SECRET)
-    shown = FieldChange("sign-in for registry.test", "(old, not shown)", "(new, not shown)")
+    shown = FieldChange("credentials for registry.test", "(old, not shown)", "(new, not shown)")
     assert (action.verb, action.changes, action.resource_version) == (Verb.CHANGE, (shown,), "7")
 
 
@@ -192,20 +192,19 @@ def test_a_secret_of_another_type_cannot_change_in_place():
     action = the(made(with_secret(type="Opaque", logins={})), SECRET)
     assert (action.verb, action.note) == (
         Verb.BLOCKED,
-        "cannot change in place: its type Opaque can never become kubernetes.io/dockerconfigjson: "
-        "delete it and run again",
+        "cannot change in place: type Opaque → kubernetes.io/dockerconfigjson. Delete it and run again",
     )
 
 
 @pytest.mark.parametrize(
     ("login", "verb", "note"),
     [
-        (LOGIN, Verb.UNCHANGED, "made by another hand, and as it should be"),
+        (LOGIN, Verb.UNCHANGED, "not managed by platformctl, and correct"),
         (
             RegistryLogin("robot", "other"),
             Verb.BLOCKED,
-            "it differs and is not ours (no label app.kubernetes.io/managed-by=platformctl): "
-            "change it where it is made, or delete it and run again",
+            "it differs and is not managed by platformctl (no label app.kubernetes.io/managed-by=platformctl). "
+            "Change it where it is defined, or delete it and run again",
         ),
     ],
 )

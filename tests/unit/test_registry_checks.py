@@ -23,7 +23,7 @@ from unit.servers import Request, serving
 
 SECRET = "/api/v1/namespaces/team-alpha/secrets/regcred"
 CHECK_SECRET = CHECK.replace("pods", "secrets")
-NOT_FOUND = 'failed to pull and unpack image "registry.test/kpo-platform/sign-in-check:none": not found'
+NOT_FOUND = 'failed to pull and unpack image "registry.test/kpo-platform/login-check:none": not found'
 WRONG = "unexpected status from HEAD request to http://registry.test/v2/x/manifests/none: 401 Unauthorized"
 
 
@@ -56,11 +56,11 @@ def test_a_sign_in_that_is_taken_is_written_and_that_is_the_evidence(
     said = run(platformctl, cluster, login(registry.host, "s3cret"), "--yes")
     assert (said.code, said.out.splitlines()[0]) == (
         0,
-        f"+ Secret team-alpha/regcred: create (registry {registry.host}; sign-in taken (asked from here))",
+        f"+ Secret team-alpha/regcred: create (registry {registry.host}; login accepted (checked from this machine))",
     )
     assert (
         f"✔ Secret team-alpha/regcred: type kubernetes.io/dockerconfigjson, for {registry.host}; "
-        "sign-in taken (asked from here)" in said.out.splitlines()
+        "login accepted (checked from this machine)" in said.out.splitlines()
     )
     assert len(registry.seen) == 2  # it was asked once, and not again for the evidence
 
@@ -72,8 +72,8 @@ def test_a_wrong_password_is_one_sentence_and_nothing_is_written(
     said = run(platformctl, cluster, login(registry.host, "wrong"), how)
     assert (said.code, said.out, cluster.platform.writes) == (3, "", 0)
     assert said.err.splitlines()[-1] == (
-        f"Error: Registry {registry.host} refused the sign-in (HTTP status 401, asked from here), so nothing was "
-        f"written: run docker login {registry.host}, or give another sign-in, and run again."
+        f"Error: Registry {registry.host} rejected the login (HTTP 401, checked from this machine). Nothing was "
+        f"written. Run docker login {registry.host} or pass other credentials, and run again."
     )
     assert "wrong" not in said.err
 
@@ -87,7 +87,7 @@ def test_a_password_that_was_changed_at_the_registry_is_seen_in_the_next_run(
     assert said.code == 1
     assert (
         f"✗ Secret team-alpha/regcred: type kubernetes.io/dockerconfigjson, for {registry.host}; "
-        "sign-in refused (HTTP status 401, asked from here)" in said.out.splitlines()
+        "login rejected (HTTP 401, checked from this machine)" in said.out.splitlines()
     )
 
 
@@ -99,9 +99,9 @@ def test_who_may_not_ask_a_node_writes_it_unverified(
     said = run(platformctl, cluster, login("elsewhere.test", "s3cret"), "--yes")
     assert (said.code, SECRET in cluster.platform.objects) == (0, True)
     assert (
-        "? Secret team-alpha/regcred: type kubernetes.io/dockerconfigjson, for elsewhere.test; sign-in unverified "
-        "(not asked from here: its name is not known here; not asked by a node: that needs the rights of "
-        "rbac/bootstrap-operator-registry.yaml)" in said.out.splitlines()
+        "? Secret team-alpha/regcred: type kubernetes.io/dockerconfigjson, for elsewhere.test; login unverified "
+        "(not checked from this machine: its name cannot be resolved; not checked from a node: this needs "
+        "the rights of rbac/bootstrap-operator-registry.yaml)" in said.out.splitlines()
     )
 
 
@@ -110,10 +110,10 @@ def test_no_node_is_asked_about_a_registry_that_asks_nobody(
 ):
     registry.form = "open"
     said = run(platformctl, cluster, login(registry.host, "s3cret"), "--yes")
-    assert (said.code, "Ask a node" in said.err) == (0, False)
+    assert (said.code, "from a node" in said.err) == (0, False)
     assert (
         f"? Secret team-alpha/regcred: type kubernetes.io/dockerconfigjson, for {registry.host}; "
-        "sign-in unverified (it asks nobody to sign in)" in said.out.splitlines()
+        "login unverified (it requires no login)" in said.out.splitlines()
     )
 
 
@@ -143,13 +143,13 @@ def test_a_secret_of_another_hand_is_read_in_every_form_that_nodes_take(
 ):
     keep(cluster, {f"{scheme}{registry.host}": entry, **more})
     said = run(platformctl, cluster, login(registry.host, "s3cret") if given else "{}", "--yes")
-    why = "made by another hand, and as it should be"
-    note = why if given else f"registry {registry.host}; no sign-in was given, kept as it is"
+    why = "not managed by platformctl, and correct"
+    note = why if given else f"registry {registry.host}; no credentials given, kept as it is"
     hosts = ", ".join(sorted([registry.host, *(["other.test"] if more else [])]))
     assert (said.code, said.out.splitlines()[0]) == (0, f"= Secret team-alpha/regcred: unchanged ({note})")
     assert (
         f"✔ Secret team-alpha/regcred: type kubernetes.io/dockerconfigjson, for {hosts}; "
-        "sign-in taken (asked from here)" in said.out.splitlines()
+        "login accepted (checked from this machine)" in said.out.splitlines()
     )
     assert cluster.platform.objects[SECRET]["metadata"]["resourceVersion"] == "5"
 
@@ -159,12 +159,12 @@ def test_why_a_secret_opens_no_registry_is_said(platformctl: Platformctl, cluste
     said = run(platformctl, cluster, login(registry.host, "s3cret"), "--yes")
     assert (said.code, said.out.splitlines()[0]) == (
         1,
-        "! Secret team-alpha/regcred: it differs and is not ours (no label app.kubernetes.io/managed-by=platformctl): "
-        "change it where it is made, or delete it and run again",
+        "! Secret team-alpha/regcred: it differs and is not managed by platformctl (no label "
+        "app.kubernetes.io/managed-by=platformctl). Change it where it is defined, or delete it and run again",
     )
     assert (
         f"✗ Secret team-alpha/regcred: type kubernetes.io/dockerconfigjson, for {registry.host}; Secret "
-        "team-alpha/regcred has only an identity token, which a node cannot use: sign in with a password"
+        "team-alpha/regcred has only an identity token, which nodes cannot use: log in with a password"
     ) in said.out.splitlines()
 
 
@@ -225,12 +225,12 @@ def test_a_node_asks_a_registry_that_only_the_cluster_reaches(
     assert (said.code, asked.trace) == (0, TRACE), said.err
     assert (
         "✔ Secret team-alpha/regcred: type kubernetes.io/dockerconfigjson, for elsewhere.test; "
-        "sign-in taken (asked by a node, which says: not found)" in said.out.splitlines()
+        "login accepted (checked from a node, which reported: not found)" in said.out.splitlines()
     )
-    assert "► Ask a node whether registry elsewhere.test takes the sign-in" in said.err.splitlines()
+    assert "► Check the login to registry elsewhere.test from a node" in said.err.splitlines()
     pod = asked.pods[-1]
     assert pod["spec"]["imagePullSecrets"] == [{"name": "registry-check"}]
-    assert pod["spec"]["containers"][0]["image"] == "elsewhere.test/kpo-platform/sign-in-check:none"
+    assert pod["spec"]["containers"][0]["image"] == "elsewhere.test/kpo-platform/login-check:none"
     assert [each["name"] for each in pod["spec"]["volumes"]] == ["work"]  # the team's claim may not be there yet
     assert (pod["spec"]["serviceAccountName"], pod["metadata"]["namespace"]) == ("team-pod", "team-alpha")
     owner = asked.pods[1]["metadata"]["ownerReferences"]
@@ -245,8 +245,8 @@ def test_a_wrong_password_that_a_node_finds_is_one_sentence_and_nothing_is_left(
     said = by_node(platformctl, cluster, tmp_path, asked)
     assert (said.code, asked.trace) == (3, TRACE), said.err
     assert said.err.splitlines()[-1] == (
-        "Error: Registry elsewhere.test refused the sign-in (asked by a node, which says: 401 Unauthorized), so "
-        "nothing was written: run docker login elsewhere.test, or give another sign-in, and run again."
+        "Error: Registry elsewhere.test rejected the login (checked from a node, which reported: 401 Unauthorized). "
+        "Nothing was written. Run docker login elsewhere.test or pass other credentials, and run again."
     )
     assert not {SECRET, CHECK, CHECK_SECRET} & cluster.platform.objects.keys()
 

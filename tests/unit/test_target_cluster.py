@@ -58,27 +58,28 @@ def test_a_kubeconfig_takes_its_files_along(tmp_path: Path):
             "https://other.test",
             {"exec": {"command": "aws"}},
             None,
-            "The user of FILE, context there has neither a token nor a client certificate with its key (it has: exec), "
-            "and Airflow's pods can sign in by nothing else: name another context, or use connection.mode remote.",
+            "The user of FILE, context there has neither a token nor a client certificate with its key (it has: exec). "
+            "Airflow's pods can use nothing else. Name another context or use connection.mode remote.",
         ),
         (
             "https://other.test",
             {"client-key": "gone.key"},
             None,
-            "The file FOLDER/gone.key that the kubeconfig names cannot be read: No such file or directory.",
+            "Cannot read FOLDER/gone.key, which the kubeconfig names: No such file or directory. "
+            "Correct the kubeconfig.",
         ),
         (
             "https://other.test",
             {"token": "t"},
             "here",
-            "The kubeconfig FILE has no entry 'here' in its contexts; it has: there.",
+            "Kubeconfig FILE has no entry 'here' in contexts. It has: there.",
         ),
         (
             "https://127.0.0.1:6443",
             {"token": "t"},
             None,
-            "The server https://127.0.0.1:6443 of FILE, context there is this machine to whoever asks: "
-            "name a context whose server Airflow's pods reach as well.",
+            "Airflow's pods cannot reach the server https://127.0.0.1:6443 of FILE, context there: "
+            "it is a loopback address. Name a context with another server.",
         ),
     ],
 )
@@ -96,7 +97,7 @@ def test_a_broken_kubeconfig_is_not_quoted(tmp_path: Path):
     file.write_text("token: s3cret: {")
     with pytest.raises(BootstrapError) as error:
         kubeconfig.read_context(str(file), None)
-    assert str(error.value) == f"The kubeconfig {file} is broken: expected YAML as kubectl reads it."
+    assert str(error.value) == f"Kubeconfig {file} is invalid: expected YAML as kubectl reads it. Name another file."
     assert error.value.__cause__ is None
 
 
@@ -130,7 +131,7 @@ def test_a_token_is_obtained_for_thirty_days_and_the_servers_answer_counts(tmp_p
 
 @pytest.mark.parametrize("account", [None, "launcher", "/launcher"])
 def test_a_remote_connection_needs_an_account(account: str | None):
-    with pytest.raises(BootstrapError, match="needs --target-account NAMESPACE/NAME"):
+    with pytest.raises(BootstrapError, match="Pass --target-account NAMESPACE/NAME"):
         target_cluster.get_account_user(target_cluster.TargetCluster("file", None, account))
 
 

@@ -16,7 +16,7 @@ from unit.contracts import contract
 from unit.test_plan import CLAIM, CONNECTION, DONE, GROWING, HOST, LIVE_CLAIM, LOCAL, LOGIN, REGISTRY, SECRET
 
 WHOLE = contract(registry=REGISTRY)
-ACCEPTED = LoginResult(LoginStatus.ACCEPTED, "asked from here")
+ACCEPTED = LoginResult(LoginStatus.ACCEPTED, "checked from this machine")
 AT_ONCE = replace(GROWING, waits_for_pod=False)
 
 
@@ -35,7 +35,9 @@ def evidence(live: LiveState, target: ObjectRef) -> Evidence:
 def test_what_is_there_is_shown_with_evidence():
     assert check(DONE) == (
         Evidence(
-            SECRET, True, "type kubernetes.io/dockerconfigjson, for registry.test; sign-in taken (asked from here)"
+            SECRET,
+            True,
+            "type kubernetes.io/dockerconfigjson, for registry.test; login accepted (checked from this machine)",
         ),
         Evidence(CLAIM, True, "1Gi, ReadWriteOnce, class local-path, Bound"),
         Evidence(CONNECTION, True, "type kubernetes, in cluster, XCom sidecar registry.test/alpine:3"),
@@ -44,7 +46,7 @@ def test_what_is_there_is_shown_with_evidence():
 
 def test_what_is_not_there_is_said():
     assert check(LiveState()) == tuple(
-        Evidence(target, False, "is not there") for target in (SECRET, CLAIM, CONNECTION)
+        Evidence(target, False, "does not exist") for target in (SECRET, CLAIM, CONNECTION)
     )
 
 
@@ -52,13 +54,15 @@ def test_what_is_not_there_is_said():
     ("answer", "healthy", "verified"), [(LoginStatus.REJECTED, False, True), (LoginStatus.UNVERIFIED, True, False)]
 )
 def test_a_sign_in_that_is_not_taken_is_not_ok(answer: LoginStatus, healthy: bool, verified: bool):
-    seen = f"type kubernetes.io/dockerconfigjson, for registry.test; sign-in {answer} (why)"
+    seen = f"type kubernetes.io/dockerconfigjson, for registry.test; login {answer} (why)"
     assert check(DONE, LoginResult(answer, "why"))[0] == Evidence(SECRET, healthy, seen, verified)
 
 
 def test_a_claim_that_waits_for_its_first_pod_is_healthy():
     assert evidence(with_claim(phase="Pending"), CLAIM) == Evidence(
-        CLAIM, True, "1Gi, ReadWriteOnce, class local-path, Pending: its class binds it when a pod first uses it"
+        CLAIM,
+        True,
+        "1Gi, ReadWriteOnce, class local-path, Pending: its storage class binds it when a pod first uses it",
     )
 
 
@@ -71,7 +75,8 @@ def test_a_claim_that_waits_for_its_first_pod_is_healthy():
             "ReadWriteMany",
             "rancher.io/local-path",
             False,
-            "; rancher.io/local-path takes only ReadWriteOnce and ReadWriteOncePod unless it has a shared file system",
+            "; rancher.io/local-path supports only ReadWriteOnce and ReadWriteOncePod "
+            "unless it has a shared file system",
         ),
     ],
 )
@@ -81,7 +86,7 @@ def test_a_claim_that_its_first_pod_may_find_without_a_volume_is_not_verified(
     live = replace(
         with_claim(phase="Pending", access_modes=(mode,)), storage_classes=(replace(LOCAL, provisioner=provisioner),)
     )
-    seen = f"1Gi, {mode}, class local-path, Pending: its class binds it when a pod first uses it{doubt}"
+    seen = f"1Gi, {mode}, class local-path, Pending: its storage class binds it when a pod first uses it{doubt}"
     assert evidence(live, CLAIM) == Evidence(CLAIM, True, seen, verified)
 
 
@@ -98,8 +103,8 @@ def test_a_claim_whose_first_pod_waits_for_its_volume_is_waited_for_and_then_not
     said = platformctl(*cluster.bootstrap, "--yes", "--team", "beta")
     assert (said.code, said.out.splitlines()[3]) == (
         1,
-        "✗ PersistentVolumeClaim team-beta/data: 1Gi, ReadWriteOnce, class local, Pending, though a pod waits for it "
-        "on node n1; look with: kubectl -n team-beta describe pvc data",
+        "✗ PersistentVolumeClaim team-beta/data: 1Gi, ReadWriteOnce, class local, Pending, although a pod waits for it "
+        "on node n1. Inspect it with: kubectl -n team-beta describe pvc data",
     )
     assert [each.path for each in cluster.server.seen].count(path) > 2
 
@@ -109,7 +114,7 @@ def test_a_claim_that_got_no_volume_is_not(phase: str, storage_class: str):
     assert evidence(with_claim(phase=phase, storage_class=storage_class), CLAIM) == Evidence(
         CLAIM,
         False,
-        f"1Gi, ReadWriteOnce, class {storage_class}, {phase}; look with: kubectl -n team-alpha describe pvc data",
+        f"1Gi, ReadWriteOnce, class {storage_class}, {phase}. Inspect it with: kubectl -n team-alpha describe pvc data",
     )
 
 

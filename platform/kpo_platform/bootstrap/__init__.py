@@ -1,7 +1,7 @@
-"""What holds secrets or data: the registry secrets, the volume claims, the Airflow connection.
+"""Create and update registry secrets, volume claims and Airflow connections.
 
-One run reads the live state (``state``), compares it with the contract (``plan``), lets the API server
-rehearse the writes and does them through ansible-runner (``apply``), reads everything back (``verify``), and can
-be repeated at any time. ``plan`` and ``verify`` are pure; a secret value is never printed and leaves the memory
-of the processes of one run only for the Secret that it is for.
+One run reads the live state (`read_state`), compares it with the contract (`plan`), dry-runs the writes on the API
+server, applies them through ansible-runner (`ansible`) and reads everything back (`verify`). A run can be repeated at
+any time. `plan` and `verify` are pure. Secret values are never printed. They leave the memory of a run's processes
+only for the object that they belong to.
 """

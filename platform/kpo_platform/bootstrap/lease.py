@@ -1,4 +1,4 @@
-"""Of two runs at once one waits: a Lease in the release's namespace, renewed while a run goes on."""
+"""Serialize bootstrap runs with a Lease that is renewed during the run."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from kpo_platform.errors import BootstrapError, ClusterError, Conflict, NotFound
 from kpo_platform.kube import LEASE, Kube, Object
 
 NAME = "platformctl-bootstrap"
-"""The Lease's name; rbac/bootstrap-operator-release.yaml allows this one."""
+"""The Lease's name. rbac/bootstrap-operator-release.yaml grants access to this name only."""
 
 DURATION = 15
-"""Seconds after which a Lease that nobody renews is taken over: its run was killed."""
+"""Seconds after which another run takes over a Lease that is no longer renewed: its run was killed."""
 
 _RENEWAL = 5.0
 _INTERVAL = 1.0
@@ -28,76 +28,76 @@ _INTERVAL = 1.0
 
 @dataclass
 class HeldLease:
-    """The turn of one run.
+    """The Lease that this run holds.
 
     Attributes:
-        holder: how this run calls itself.
-        lease: the Lease as it was last written.
-        lost: whether another run took the turn over, because this one could not renew it in time.
+        holder: the identity of this run.
+        lease: the Lease as this run last wrote it.
+        is_lost: whether another run took the Lease over because this run could not renew it in time.
     """
 
     holder: str
     lease: Object
-    lost: bool = False
+    is_lost: bool = False
 
     def ensure_held(self) -> None:
-        """Be sure that the turn is still ours, before something is written.
+        """Check that this run still holds the Lease; call it before a write.
 
         Raises:
-            BootstrapError: another run has taken it over.
+            BootstrapError: another run has taken the Lease over.
         """
-        if self.lost:
+        if self.is_lost:
             raise BootstrapError(
-                "Another run of bootstrap took over, because this one was not heard of for "
-                f"{DURATION} s; nothing more was written, run again."
+                f"Another bootstrap run took over the lock: this run did not renew it for {DURATION} s. "
+                "Nothing more was written. Run again."
             )
 
 
 @contextmanager
 def hold_lease(kube: Kube, namespace: str, say: Callable[[str], None]) -> Iterator[HeldLease]:
-    """Have the only turn in a release while the context lasts; wait for it as long as the command may take.
+    """Hold the release's Lease in a context; wait for it until the command's deadline.
 
-    Whether a Lease is stale is judged by how long it stays the same for us, so clocks need not agree.
+    A Lease is stale when this process sees no change of it for its duration. So clocks need not agree.
 
     Args:
         kube: the cluster.
         namespace: the release's namespace.
-        say: is told when another run has the turn.
+        say: prints a line when the run has to wait for another one.
 
     Raises:
-        BootstrapError: another run has the turn until the deadline.
-        ClusterError: the Lease could not be read or written.
+        BootstrapError: another run holds the Lease until the deadline.
+        ClusterError: the Lease cannot be read or written.
     """
-    turn = _acquire(kube, namespace, say)
+    held = _acquire(kube, namespace, say)
     ended = threading.Event()
-    renewal = threading.Thread(target=_renew_until, args=(kube, turn, ended), daemon=True)
+    renewal = threading.Thread(target=_renew_until, args=(kube, held, ended), daemon=True)
     renewal.start()
     try:
-        yield turn
+        yield held
     finally:
         ended.set()
         renewal.join()
-        with suppress(ClusterError):  # it then runs out by itself
-            kube.with_timeout(_RENEWAL).delete(LEASE, turn.lease)
+        with suppress(ClusterError):  # the Lease then expires
+            kube.with_timeout(_RENEWAL).delete(LEASE, held.lease)
 
 
 def _acquire(kube: Kube, namespace: str, say: Callable[[str], None]) -> HeldLease:
-    holder = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
-    seen, since, told = "", time.monotonic(), ""
+    identity = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
+    last_version, last_change, reported_holder = "", time.monotonic(), ""
     while True:
-        found = _read_lease(kube, namespace)
-        other = str((found or {}).get("spec", {}).get("holderIdentity"))
-        if found and found["metadata"]["resourceVersion"] != seen:
-            seen, since = found["metadata"]["resourceVersion"], time.monotonic()
-        if found is None or time.monotonic() - since > _get_duration(found):
-            with suppress(Conflict):  # somebody was faster
-                return HeldLease(holder, _write_lease(kube, namespace, holder, found))
-        elif told != other:
-            say(f"► Waiting for another run of bootstrap, {other}")
-            told = other
-        if kube.deadline.remaining_seconds() < 2 * _INTERVAL:  # the next look takes time as well
+        lease = _read_lease(kube, namespace)
+        holder = str((lease or {}).get("spec", {}).get("holderIdentity"))
+        if lease and lease["metadata"]["resourceVersion"] != last_version:
+            last_version, last_change = lease["metadata"]["resourceVersion"], time.monotonic()
+        if lease is None or time.monotonic() - last_change > _get_duration(lease):
+            with suppress(Conflict):  # another run was faster
+                return HeldLease(identity, _write_lease(kube, namespace, identity, lease))
+        elif reported_holder != holder:
+            say(f"► Waiting for another bootstrap run: {holder}")
+            reported_holder = holder
+        if kube.deadline.remaining_seconds() < 2 * _INTERVAL:  # the next read takes time as well
             raise BootstrapError(
-                f"Another run of bootstrap, {other}, was not done in time: wait for it, or give more with --timeout."
+                f"Another bootstrap run, {holder}, did not finish in time. Wait for it or raise --timeout."
             )
         time.sleep(_INTERVAL)
 
@@ -113,27 +113,26 @@ def _get_duration(lease: Object) -> float:
     return float(lease.get("spec", {}).get("leaseDurationSeconds") or DURATION)
 
 
-def _write_lease(kube: Kube, namespace: str, holder: str, found: Object | None) -> Object:
+def _write_lease(kube: Kube, namespace: str, holder: str, current: Object | None) -> Object:
     metadata: dict[str, Any] = {"name": NAME, "namespace": namespace}
-    if found:
-        metadata["resourceVersion"] = found["metadata"]["resourceVersion"]
+    if current:
+        metadata["resourceVersion"] = current["metadata"]["resourceVersion"]
     lease = {"apiVersion": "coordination.k8s.io/v1", "kind": LEASE.kind, "metadata": metadata}
     lease["spec"] = {"holderIdentity": holder, "leaseDurationSeconds": DURATION, "renewTime": _format_now()}
-    return kube.replace(LEASE, lease) if found else kube.create(LEASE, lease)
+    return kube.replace(LEASE, lease) if current else kube.create(LEASE, lease)
 
 
-def _renew_until(kube: Kube, turn: HeldLease, ended: threading.Event) -> None:
-    # Each time a deadline of its own: the command's stands still while a person thinks, the Lease does not.
+def _renew_until(kube: Kube, held: HeldLease, ended: threading.Event) -> None:
+    # Each renewal has its own deadline: the command's deadline pauses while it waits for user input.
     while not ended.wait(_RENEWAL):
         try:
-            turn.lease = _write_lease(
-                kube.with_timeout(DURATION), turn.lease["metadata"]["namespace"], turn.holder, turn.lease
-            )
+            namespace = held.lease["metadata"]["namespace"]
+            held.lease = _write_lease(kube.with_timeout(DURATION), namespace, held.holder, held.lease)
         except (Conflict, NotFound):
-            turn.lost = True
+            held.is_lost = True
             return
         except ClusterError:
-            continue  # the API server may be back before the Lease runs out
+            continue  # the API server may be back before the Lease expires
 
 
 def _format_now() -> str:

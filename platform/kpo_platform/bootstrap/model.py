@@ -1,4 +1,4 @@
-"""A plan: what one run will do, object by object."""
+"""Data types of a bootstrap run: the plan, its actions and the live state."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from enum import StrEnum
 from typing import Any
 
 CONNECTION_KIND = "Connection"
-"""The kind of an Airflow connection, beside the kinds of Kubernetes."""
+"""The kind of an Airflow connection, used next to the kinds of Kubernetes."""
 
 
 class Verb(StrEnum):
-    """What happens to an object."""
+    """What a plan does with an object."""
 
     CREATE = "create"
     CHANGE = "change"
@@ -23,7 +23,7 @@ class Verb(StrEnum):
 
 @dataclass(frozen=True, order=True)
 class ObjectRef:
-    """The object that an action is about; an Airflow connection has no namespace."""
+    """Reference to a Kubernetes object or an Airflow connection, which has no namespace."""
 
     kind: str
     namespace: str
@@ -35,7 +35,7 @@ class ObjectRef:
 
 @dataclass(frozen=True)
 class FieldChange:
-    """One field's old and new value, both fit to be shown."""
+    """Old and new value of one field, both safe to print."""
 
     field: str
     old: str
@@ -44,15 +44,15 @@ class FieldChange:
 
 @dataclass(frozen=True)
 class Action:
-    """What happens to one object, and why.
+    """What a plan does with one object, and why.
 
     Attributes:
         verb: what happens.
         target: the object.
         changes: the fields that change, for ``CHANGE``.
-        note: what else a person should know; for ``BLOCKED`` the reason and what to do.
-        body: what is written, for ``CREATE`` and ``CHANGE``; it may hold secret values and is never shown.
-        seen: the resource version that the plan was made from, empty for what is not there yet.
+        note: details for the user; for ``BLOCKED`` the reason and the fix.
+        body: the object to write, for ``CREATE`` and ``CHANGE``. It may hold secret values and is never printed.
+        resource_version: the resource version that the plan is based on; empty for an object that does not exist.
     """
 
     verb: Verb
@@ -70,56 +70,63 @@ class Action:
 
 @dataclass(frozen=True)
 class Plan:
-    """All actions of one run, in their order."""
+    """All actions of one run, in order."""
 
     actions: tuple[Action, ...]
 
     @property
     def object_writes(self) -> tuple[Action, ...]:
         """The pending writes to Kubernetes."""
-        return tuple(each for each in self.actions if each.is_pending and each.target.kind != CONNECTION_KIND)
+        return tuple(action for action in self.actions if action.is_pending and action.target.kind != CONNECTION_KIND)
 
     @property
     def connection_writes(self) -> tuple[Action, ...]:
         """The pending writes to Airflow."""
-        return tuple(each for each in self.actions if each.is_pending and each.target.kind == CONNECTION_KIND)
+        return tuple(action for action in self.actions if action.is_pending and action.target.kind == CONNECTION_KIND)
 
     @property
     def has_pending(self) -> bool:
-        """Whether anything is to be written."""
+        """Whether the plan writes anything."""
         return bool(self.object_writes or self.connection_writes)
 
     @property
     def has_blocked(self) -> bool:
-        """Whether something cannot be as the contract wants it."""
-        return any(each.verb is Verb.BLOCKED for each in self.actions)
+        """Whether an object cannot be changed to match the contract."""
+        return any(action.verb is Verb.BLOCKED for action in self.actions)
 
     def count(self, verb: Verb) -> int:
-        """How many actions there are of a verb."""
-        return sum(each.verb is verb for each in self.actions)
+        """Count the actions with a verb."""
+        return sum(action.verb is verb for action in self.actions)
 
 
-def find_changes(pairs: Iterable[tuple[str, str, str]]) -> tuple[FieldChange, ...]:
-    """The fields whose values differ, out of triples of field, old value and new value."""
-    return tuple(FieldChange(name, old, new) for name, old, new in pairs if old != new)
+def find_changes(fields: Iterable[tuple[str, str, str]]) -> tuple[FieldChange, ...]:
+    """Find the fields that change, given field name, old value and new value of each."""
+    return tuple(FieldChange(name, old, new) for name, old, new in fields if old != new)
 
 
 _EPOCH = datetime.min.replace(tzinfo=UTC)
-
 
 NamespacedName = tuple[str, str]
 """Namespace and name."""
 
 
 @dataclass(frozen=True)
+class RegistryLogin:
+    """User name and password for one registry."""
+
+    username: str = field(repr=False)
+    password: str = field(repr=False)
+
+
+@dataclass(frozen=True)
 class LiveSecret:
-    """A Secret, read as a registry secret.
+    """A Secret of the cluster, read as a registry secret.
 
     Attributes:
-        type: its type, which can never change.
-        labels: its labels.
-        logins: what it has for each registry, by its bare host: a sign-in, or why there is none.
-        version: its resource version.
+        type: the Secret's type, which is immutable.
+        labels: the labels.
+        logins: per normalized registry host, the login, or the reason why the entry has none.
+        resource_version: the resource version.
     """
 
     type: str
@@ -130,16 +137,16 @@ class LiveSecret:
 
 @dataclass(frozen=True)
 class LiveClaim:
-    """A PersistentVolumeClaim.
+    """A PersistentVolumeClaim of the cluster.
 
     Attributes:
-        size: what it asks for.
-        access_modes: its access modes.
-        storage_class: its class, empty for none.
-        phase: such as ``Pending``.
-        labels: its labels.
-        version: its resource version.
-        node: the node that was chosen for the first pod that uses it; empty as long as its class waits for one.
+        size: the requested size.
+        access_modes: the access modes.
+        storage_class: the storage class; empty for none.
+        phase: the phase, such as ``Pending``.
+        labels: the labels.
+        resource_version: the resource version.
+        node: the node selected for the first pod that uses the claim; empty while the storage class waits for a pod.
     """
 
     size: str
@@ -153,7 +160,7 @@ class LiveClaim:
 
 @dataclass(frozen=True)
 class StorageClass:
-    """A StorageClass."""
+    """A StorageClass of the cluster."""
 
     name: str
     is_default: bool
@@ -164,7 +171,7 @@ class StorageClass:
 
 @dataclass(frozen=True)
 class LiveConnection:
-    """An Airflow connection; its extra may hold secrets, which Airflow's API masks."""
+    """An Airflow connection. Its extra may hold secrets, which Airflow's API masks."""
 
     type: str
     extra: Mapping[str, Any] = field(repr=False)
@@ -172,13 +179,13 @@ class LiveConnection:
 
 @dataclass(frozen=True)
 class LiveConnectionsSecret:
-    """The Secret with the connections in the environment of Airflow's pods.
+    """The Secret from which Airflow's pods get connections as environment variables.
 
     Attributes:
-        values: its content, which is secret, by key.
-        labels: its labels.
-        version: its resource version.
-        written: when each key was last written.
+        values: the content by key; it is secret.
+        labels: the labels.
+        resource_version: the resource version.
+        written_at: the time of the last write of each key.
     """
 
     values: Mapping[str, str] = field(repr=False)
@@ -188,18 +195,33 @@ class LiveConnectionsSecret:
 
 
 @dataclass(frozen=True)
-class LiveState:
-    """The live state as far as a plan for some teams needs it.
+class ContainerVariable:
+    """A connection's environment variable in one container of Airflow.
 
     Attributes:
-        namespaces: the teams' namespaces that are there.
+        pod: the name of the pod.
+        is_managed: whether the value comes from the Secret that bootstrap writes.
+        started_at: when the container started and so read the value; None if it is not running.
+    """
+
+    pod: str
+    is_managed: bool
+    started_at: datetime | None
+
+
+@dataclass(frozen=True)
+class LiveState:
+    """The live state that a plan for some teams is compared with.
+
+    Attributes:
+        namespaces: those of the teams' namespaces that exist.
         secrets: the registry secrets.
         claims: the volume claims.
-        classes: the storage classes, newest first.
-        connections: what Airflow's database has, by connection id.
-        environment: the Secret with the connections that go by the environment.
-        variables: who of Airflow's pods has which connection's variable in its environment, by its name.
-        at: when it was read.
+        storage_classes: the storage classes, newest first.
+        connections: the connections in Airflow's database, by connection id.
+        connections_secret: the Secret with the connections that are passed as environment variables.
+        connection_variables: by variable name, the Airflow containers that have a connection's variable.
+        read_at: when the state was read.
     """
 
     namespaces: frozenset[str] = frozenset()
@@ -213,28 +235,5 @@ class LiveState:
 
     @property
     def default_storage_class(self) -> StorageClass | None:
-        """The class that a claim without one gets: of several the newest, as the API server chooses."""
-        return next((each for each in self.storage_classes if each.is_default), None)
-
-
-@dataclass(frozen=True)
-class ContainerVariable:
-    """A container of Airflow that is given a connection's variable.
-
-    Attributes:
-        pod: its pod.
-        ours: whether the value comes from the Secret that bootstrap writes.
-        started: when it started, which is when it took the value that was there; nothing where it does not run.
-    """
-
-    pod: str
-    is_managed: bool
-    started_at: datetime | None
-
-
-@dataclass(frozen=True)
-class RegistryLogin:
-    """A user's name and password for one registry."""
-
-    username: str = field(repr=False)
-    password: str = field(repr=False)
+        """The default storage class; of several the newest, as the API server chooses."""
+        return next((storage_class for storage_class in self.storage_classes if storage_class.is_default), None)

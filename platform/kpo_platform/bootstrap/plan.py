@@ -1,4 +1,4 @@
-"""The plan: a pure function of contract, sign-ins and live state."""
+"""Plan a run: compare the contract and the given credentials with the live state."""
 
 from __future__ import annotations
 
@@ -21,59 +21,66 @@ def make_plan(
     teams: Mapping[str, Team],
     credentials: RegistryCredentials,
     live: LiveState,
-    ways: Mapping[str, TargetAccess] = MappingProxyType({}),
+    target_access: Mapping[str, TargetAccess] = MappingProxyType({}),
 ) -> Plan:
-    """What one run has to do for some teams.
+    """Plan one run for some teams.
 
     Args:
-        contract: what the chart published.
-        teams: the teams that the run is for, by name.
-        credentials: the sign-ins that were found for their registries.
-        live: what is there now.
-        ways: what was found for the connections that lead to a cluster outside, by connection id.
+        contract: the contract that the chart published.
+        teams: the teams of the run, by name.
+        credentials: the credentials for the teams' registries.
+        live: the live state.
+        target_access: by connection id, the access for connections to another cluster.
     """
     actions = [action for name in sorted(teams) for action in _plan_team(name, teams[name], credentials, live)]
     refs = connection.list_connections(teams)
-    actions += [_plan_api_connection(contract, ref, live, ways.get(ref.id)) for ref in refs if ref.via == "api"]
-    actions += env_secret.plan_secret(contract, tuple(ref for ref in refs if ref.via == "env"), ways, live)
+    actions += [
+        _plan_api_connection(contract, ref, live, target_access.get(ref.id)) for ref in refs if ref.via == "api"
+    ]
+    actions += env_secret.plan_secret(contract, tuple(ref for ref in refs if ref.via == "env"), target_access, live)
     return Plan(tuple(actions))
 
 
-def explain_refusal(made: Plan, teams: Mapping[str, Team]) -> str:
-    """Why nothing of a plan may be done, as a sentence: a volume cannot be as the contract has it. Or nothing.
+def explain_refusal(plan: Plan, teams: Mapping[str, Team]) -> str:
+    """Explain why nothing of a plan may be applied; empty if it may be.
 
-    A volume holds data, so what is wrong with one is mended before anything is done beside it.
+    A volume holds data. So a run with a blocked volume writes nothing at all.
 
     Args:
-        made: the plan.
-        teams: the teams that it is for, by name.
+        plan: the plan.
+        teams: the teams of the plan, by name.
     """
-    blocked = [each.target for each in made.actions if each.verb is Verb.BLOCKED]
-    stuck = [each for each in blocked if each.kind == VOLUME_CLAIM.kind]
-    if not stuck:
+    claims = [
+        action.target
+        for action in plan.actions
+        if action.verb is Verb.BLOCKED and action.target.kind == VOLUME_CLAIM.kind
+    ]
+    if not claims:
         return ""
-    spaces = {each.namespace for each in stuck}
-    others = " ".join(f"--team {name}" for name, team in sorted(teams.items()) if team.namespace not in spaces)
+    namespaces = {ref.namespace for ref in claims}
+    others = " ".join(f"--team {name}" for name, team in sorted(teams.items()) if team.namespace not in namespaces)
     return (
-        f"Nothing is written as long as {', '.join(map(str, stuck))} cannot be as the contract has it: mend the "
-        f"volume's values and run helm upgrade{f', or do the others alone with {others}' if others else ''}."
+        f"Nothing was written: {', '.join(map(str, claims))} cannot change to match the contract. Correct the volume's "
+        f"values and run helm upgrade{f', or apply the other teams alone with {others}' if others else ''}."
     )
 
 
-def _plan_api_connection(contract: Contract, ref: ConnectionRef, live: LiveState, way: TargetAccess | None) -> Action:
+def _plan_api_connection(
+    contract: Contract, ref: ConnectionRef, live: LiveState, access: TargetAccess | None
+) -> Action:
     name = env_secret.format_variable_name(ref.id)
     if name in live.connection_variables:
         note = (
-            f"Airflow's pods have {name} in their environment, which wins over Airflow's database: take it away "
-            "there (helm upgrade, if connection.via was env before), or set connection.via to env"
+            f"Airflow's pods have {name} in their environment, which overrides Airflow's database. Remove it there "
+            "(run helm upgrade if connection.via was env before) or set connection.via to env"
         )
         return Action(Verb.BLOCKED, connection.make_connection_ref(ref.id), note=note)
-    return connection.plan_connection(ref, contract.xcom_sidecar, live.connections.get(ref.id), way, live.read_at)
+    return connection.plan_connection(ref, contract.xcom_sidecar, live.connections.get(ref.id), access, live.read_at)
 
 
 def _plan_team(name: str, team: Team, credentials: RegistryCredentials, live: LiveState) -> list[Action]:
     if team.namespace not in live.namespaces:
-        note = f"the namespace of team {name} is not there: the chart makes it, run helm upgrade"
+        note = f"the namespace of team {name} does not exist. Run helm upgrade to create it"
         return [Action(Verb.BLOCKED, ObjectRef(NAMESPACE.kind, "", team.namespace), note=note)]
     actions = []
     if team.registry.host:

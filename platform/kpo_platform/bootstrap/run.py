@@ -1,4 +1,4 @@
-"""One run of bootstrap, from the contract to the evidence."""
+"""Run bootstrap for some teams: plan, apply and verify."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from kpo_platform.bootstrap import plan, read_state, verify
 from kpo_platform.bootstrap.ansible import payload, runner
 from kpo_platform.bootstrap.connections import connection, env_secret, target_cluster
 from kpo_platform.bootstrap.connections.airflow_api import AirflowApi
-from kpo_platform.bootstrap.connections.target_cluster import TargetAccess
+from kpo_platform.bootstrap.connections.target_cluster import TargetAccess, TargetCluster
 from kpo_platform.bootstrap.model import LiveState, Plan
 from kpo_platform.bootstrap.registry.checks import LoginChecks
 from kpo_platform.bootstrap.registry.docker_config import RegistryCredentials
@@ -27,17 +27,17 @@ _ANSIBLE_VARIABLES = ("TMPDIR", "PYTHONPATH")
 
 @dataclass(frozen=True)
 class BootstrapRun:
-    """What one run works on.
+    """One run of bootstrap for some teams.
 
     Attributes:
-        contract: what the chart published.
-        teams: the teams that the run is for, by name.
+        contract: the contract that the chart published.
+        teams: the teams of the run, by name.
         kube: the cluster.
-        airflow: Airflow, signed in.
+        airflow: Airflow's API, logged in.
         cluster_access: how Ansible's modules reach the cluster.
         airflow_access: how Ansible's modules reach Airflow.
-        target: the cluster for connections that lead out, if one was named.
-        login_checks: what the registries say to the sign-ins.
+        target: the cluster for connections to another cluster, if one was named.
+        login_checks: the checks of registry logins.
     """
 
     contract: Contract
@@ -46,7 +46,7 @@ class BootstrapRun:
     airflow: AirflowApi
     cluster_access: payload.ClusterAccess
     airflow_access: payload.AirflowAccess
-    target: target_cluster.TargetCluster | None = None
+    target: TargetCluster | None = None
     login_checks: LoginChecks = field(default_factory=LoginChecks)
 
     @property
@@ -55,77 +55,79 @@ class BootstrapRun:
         return tuple(sorted({team.registry.host for team in self.teams.values() if team.registry.host}))
 
     def plan(self, credentials: RegistryCredentials, *, dry_run: bool) -> Plan:
-        """What is to be done; the API server has already agreed to its part, without doing it.
+        """Plan the run and dry-run its writes on the API server.
 
         Args:
-            credentials: the sign-ins for the teams' registries.
-            dry_run: nothing will be done, so no token is asked for.
+            credentials: the credentials for the teams' registries.
+            dry_run: whether the plan will not be applied. Then no token is requested.
 
         Raises:
-            PlatformError: the live state could not be read, the API server would refuse a write, or a registry
-                refused the sign-in.
+            PlatformError: the live state cannot be read, the API server rejects a write, or a registry rejects a
+                login.
         """
-        self.login_checks.begin(credentials.logins.items())
-        live, answered = self._live(), self.login_checks.about(credentials)
-        made = plan.make_plan(self.contract, self.teams, answered, live, self._ways(live, dry_run))
-        runner.dry_run_writes(self.kube, made)
-        return made
+        self.login_checks.start(credentials.logins.items())
+        live, checked_credentials = self._read_live_state(), self.login_checks.check_credentials(credentials)
+        access = self._resolve_target_access(live, dry_run)
+        run_plan = plan.make_plan(self.contract, self.teams, checked_credentials, live, access)
+        runner.dry_run_writes(self.kube, run_plan)
+        return run_plan
 
-    def apply(self, made: Plan, credentials: RegistryCredentials, progress: runner.Progress) -> None:
-        """Do it; before anything is written, sign-ins that could not be tried from here are tried by a node.
+    def apply(self, run_plan: Plan, credentials: RegistryCredentials, progress: runner.Progress) -> None:
+        """Check on nodes the logins that this machine could not check, then write.
 
         Args:
-            made: the plan.
-            credentials: the sign-ins that it was made with.
-            progress: is told of each task and write.
+            run_plan: the plan to apply.
+            credentials: the credentials that the plan was made with.
+            progress: is called for each task and each write.
 
         Raises:
-            BootstrapError: it could not complete, and what was done stays; or a registry refused the sign-in.
-            KeyboardInterrupt: Ctrl-C, or SIGTERM.
+            BootstrapError: the run could not complete; completed writes stay. Or a registry rejected a login.
+            KeyboardInterrupt: Ctrl-C or SIGTERM.
         """
         runner.require_ansible()
-        self.login_checks.ask_nodes(self.kube, self.contract, credentials, made, progress.task_started)
-        left = self.kube.deadline.remaining_seconds()
-        access = self.cluster_access.model_copy(update={"timeout": left})
-        runner.run_playbook(payload.build_payloads(made, access, self.airflow_access), left, progress)
+        self.login_checks.check_on_nodes(self.kube, self.contract, credentials, run_plan, progress.task_started)
+        remaining_seconds = self.kube.deadline.remaining_seconds()
+        access = self.cluster_access.model_copy(update={"timeout": remaining_seconds})
+        payloads = payload.build_payloads(run_plan, access, self.airflow_access)
+        runner.run_playbook(payloads, remaining_seconds, progress)
 
     def verify(self) -> tuple[verify.Evidence, ...]:
-        """Read everything back, waiting up to a minute for claims that are being provisioned.
+        """Read everything back; wait up to a minute for claims that are being provisioned.
 
         Raises:
-            PlatformError: it could not be read.
+            PlatformError: the state cannot be read.
         """
-        live = verify.wait_for_claims(
-            self._live, self.teams, min(_SETTLE_SECONDS, self.kube.deadline.remaining_seconds())
-        )
-        answers = self.login_checks.check_live_secrets(self.teams.values(), live)
-        return verify.verify_state(self.contract, self.teams, live, answers)
+        timeout = min(_SETTLE_SECONDS, self.kube.deadline.remaining_seconds())
+        live = verify.wait_for_claims(self._read_live_state, self.teams, timeout)
+        login_results = self.login_checks.check_live_secrets(self.teams.values(), live)
+        return verify.verify_state(self.contract, self.teams, live, login_results)
 
-    def _live(self) -> LiveState:
+    def _read_live_state(self) -> LiveState:
         return read_state.read_live_state(self.kube, self.airflow, self.contract, self.teams)
 
-    def _ways(self, live: LiveState, dry_run: bool) -> dict[str, TargetAccess]:
-        """What the connections that lead out need, as far as a cluster was named and they need something."""
+    def _resolve_target_access(self, live: LiveState, dry_run: bool) -> dict[str, TargetAccess]:
+        """Resolve the access for connections to another cluster, if a cluster was named and they need a write."""
         if self.target is None:
             return {}
-        left = self.kube.deadline.remaining_seconds()
-        found = {}
+        timeout = self.kube.deadline.remaining_seconds()
+        access = {}
         for ref in connection.list_connections(self.teams):
             if ref.mode == "kubeconfig":
-                found[ref.id] = target_cluster.read_kubeconfig_access(self.target, left)
-            elif ref.mode == "remote" and self._is_due(ref, live):
-                found[ref.id] = target_cluster.request_token_access(self.target, live.read_at, left, dry_run=dry_run)
-        return found
+                access[ref.id] = target_cluster.read_kubeconfig_access(self.target, timeout)
+            elif ref.mode == "remote" and self._needs_token(self.target, ref, live):
+                access[ref.id] = target_cluster.request_token_access(
+                    self.target, live.read_at, timeout, dry_run=dry_run
+                )
+        return access
 
-    def _is_due(self, ref: ConnectionRef, live: LiveState) -> bool:
-        """Whether a connection by a token needs a new one: its own is old, another's, or not there."""
-        assert self.target is not None
+    def _needs_token(self, target: TargetCluster, ref: ConnectionRef, live: LiveState) -> bool:
+        """Whether a connection has no token, an old one, or one for another cluster or account."""
         by_env = ref.via == "env"
-        there = env_secret.read_connection(ref, live) if by_env else live.connections.get(ref.id)
-        if there is None or connection.describe_problem(ref, self.contract.xcom_sidecar, there, live.read_at):
+        current = env_secret.read_connection(ref, live) if by_env else live.connections.get(ref.id)
+        if current is None or connection.find_problem(ref, self.contract.xcom_sidecar, current, live.read_at):
             return True
-        wanted = {"server": self.target.read_context().server, "user": target_cluster.get_account_user(self.target)}
-        return not wanted.items() <= connection.read_record(there).items()
+        wanted = {"server": target.read_context().server, "user": target_cluster.get_account_user(target)}
+        return not wanted.items() <= connection.read_record(current).items()
 
 
 def start_run(
@@ -135,37 +137,46 @@ def start_run(
     teams: Mapping[str, Team],
     airflow_url: str | None,
     login: tuple[str, str] | None = None,
-    target: target_cluster.TargetCluster | None = None,
+    target: TargetCluster | None = None,
 ) -> BootstrapRun:
-    """Sign in to Airflow, and be ready to plan.
+    """Log in to Airflow and return a run that can be planned.
 
     Args:
         kube: the cluster.
         access: how Ansible's modules reach the same cluster.
-        contract: what the chart published.
-        teams: the teams that the run is for, by name.
-        airflow_url: where Airflow is reached; by default through the Kubernetes API.
+        contract: the contract that the chart published.
+        teams: the teams of the run, by name.
+        airflow_url: the URL of Airflow; by default a port-forward through the Kubernetes API.
         login: user name and password for Airflow; by default those in the Secret that the contract names.
-        target: the cluster for connections that lead out, if one was named.
+        target: the cluster for connections to another cluster, if one was named.
 
     Raises:
-        ClusterError: the administrator's password could not be read, or Airflow not be reached.
-        AirflowError: Airflow refused the password.
+        ClusterError: the administrator's password cannot be read, or Airflow cannot be reached.
+        AirflowError: Airflow rejected the password.
     """
-    there = payload.AirflowAccess(
+    airflow_access = payload.AirflowAccess(
         url=airflow_url, namespace=contract.release.namespace, service=contract.airflow.api_service
     )
-    airflow = there.connect(kube)
+    airflow = airflow_access.connect(kube)
     airflow.log_in(*(login or _read_admin_login(kube, contract)), _describe_fix(contract, login))
-    airflow_access = there.model_copy(update={"token": airflow.token})
+    airflow_access = airflow_access.model_copy(update={"token": airflow.token})
     return BootstrapRun(contract, teams, kube, airflow, access, airflow_access, target, LoginChecks(kube.deadline))
 
 
+def select_teams(contract: Contract, names: tuple[str, ...]) -> dict[str, Team]:
+    """Select teams by name, or all teams if no name is given.
+
+    Raises:
+        TeamError: the contract has no such team.
+    """
+    return {name: contract.team(name) for name in names or tuple(sorted(contract.teams))}
+
+
 def build_cluster_access(kubeconfig: str | None, context: str | None) -> payload.ClusterAccess:
-    """How Ansible's modules reach the cluster that this process reaches with the same arguments."""
+    """Build the access with which Ansible's modules reach the cluster of this process."""
     file = find_kubeconfig(kubeconfig)
     return payload.ClusterAccess(
-        # Ansible changes the directory; KUBECONFIG may be a list of files.
+        # Ansible changes the working directory. KUBECONFIG may be a list of files.
         kubeconfig=os.pathsep.join(str(Path(each).absolute()) for each in file.split(os.pathsep)) if file else None,
         context=context,
         environment={key: value for key, value in os.environ.items() if key not in _ANSIBLE_VARIABLES},
@@ -174,9 +185,9 @@ def build_cluster_access(kubeconfig: str | None, context: str | None) -> payload
 
 def _describe_fix(contract: Contract, login: tuple[str, str] | None) -> str:
     if login:
-        return f"run again with the password that {login[0]} has in Airflow"
+        return f"Run again with the Airflow password of {login[0]}."
     secret = f"Secret {contract.release.namespace}/{contract.airflow.admin_secret}"
-    return f"they are those of {secret}; put the valid ones there, or sign in as somebody else with --airflow-username"
+    return f"They come from {secret}. Correct them there, or log in as another user with --airflow-username."
 
 
 def _read_admin_login(kube: Kube, contract: Contract) -> tuple[str, str]:
@@ -186,5 +197,5 @@ def _read_admin_login(kube: Kube, contract: Contract) -> tuple[str, str]:
         return base64.b64decode(content["username"]).decode(), base64.b64decode(content["password"]).decode()
     except (KeyError, ValueError) as error:
         raise BootstrapError(
-            f"Secret {namespace}/{name} has no username and password; the chart makes it with both."
+            f"Secret {namespace}/{name} has no valid username and password. Set both keys to the administrator's."
         ) from error

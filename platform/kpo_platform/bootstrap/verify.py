@@ -1,4 +1,4 @@
-"""What is there after a run, read back from the cluster and from Airflow, with evidence."""
+"""Verify the state after a run, read back from the cluster and from Airflow."""
 
 from __future__ import annotations
 
@@ -21,9 +21,14 @@ _INTERVAL = 2.0
 
 @dataclass(frozen=True)
 class Evidence:
-    """One object: whether it is as the contract wants it, and what was seen.
+    """Result of verifying one object.
 
-    What could not be seen in whole, such as whether a registry that nobody reaches takes a sign-in, is not verified.
+    Attributes:
+        target: the object.
+        healthy: whether it matches the contract.
+        seen: what was found.
+        verified: whether the check was complete. It is not if, for example, a registry could not be reached to check
+            a login.
     """
 
     target: ObjectRef
@@ -33,32 +38,33 @@ class Evidence:
 
 
 def verify_state(
-    contract: Contract, teams: Mapping[str, Team], live: LiveState, answers: Mapping[HostLogin, LoginResult]
+    contract: Contract, teams: Mapping[str, Team], live: LiveState, login_results: Mapping[HostLogin, LoginResult]
 ) -> tuple[Evidence, ...]:
-    """Compare what is there with what the contract wants.
+    """Compare the live state with the contract.
 
     Args:
-        contract: what the chart published.
-        teams: the teams that the run is for, by name.
-        live: what is there.
-        answers: what the registries say to the sign-ins in the teams' secrets.
+        contract: the contract that the chart published.
+        teams: the teams of the run, by name.
+        live: the live state.
+        login_results: the results of checking the logins in the teams' secrets.
     """
-    found = []
+    evidence = []
     for name in sorted(teams):
         team = teams[name]
         if team.registry.host:
-            found.append(_verify_secret(team, live, answers))
-        found += [_verify_claim(team, volume.name, live) for volume in team.volumes]
-    return (*found, *(_verify_connection(contract, ref, live) for ref in connection.list_connections(teams)))
+            evidence.append(_verify_secret(team, live, login_results))
+        evidence += [_verify_claim(team, volume.name, live) for volume in team.volumes]
+    refs = connection.list_connections(teams)
+    return (*evidence, *(_verify_connection(contract, ref, live) for ref in refs))
 
 
 def wait_for_claims(read: Callable[[], LiveState], teams: Mapping[str, Team], timeout: float) -> LiveState:
-    """Read the live state, and again while claims are being provisioned.
+    """Read the live state until no claim is being provisioned.
 
     Args:
         read: reads the live state.
-        teams: the teams whose claims are waited for.
-        timeout: seconds to wait at most; what is unfinished then is for `check` to say.
+        teams: the teams whose claims to wait for.
+        timeout: the longest wait in seconds. `verify_state` reports claims that are still unbound then.
     """
     end = time.monotonic() + timeout
     while True:
@@ -70,58 +76,58 @@ def wait_for_claims(read: Callable[[], LiveState], teams: Mapping[str, Team], ti
 
 def _is_provisioning(teams: Mapping[str, Team], live: LiveState) -> bool:
     keys = [(team.namespace, volume.name) for team in teams.values() for volume in team.volumes]
-    found = [live.claims[key] for key in keys if key in live.claims]
-    return any(each.phase == "Pending" and not claim.is_waiting_for_pod(each, live) for each in found)
+    claims = [live.claims[key] for key in keys if key in live.claims]
+    return any(each.phase == "Pending" and not claim.is_waiting_for_pod(each, live) for each in claims)
 
 
-def _verify_secret(team: Team, live: LiveState, answers: Mapping[HostLogin, LoginResult]) -> Evidence:
+def _verify_secret(team: Team, live: LiveState, login_results: Mapping[HostLogin, LoginResult]) -> Evidence:
     target = pull_secret.make_secret_ref(team)
-    found = live.secrets.get((team.namespace, team.registry.pull_secret))
-    if found is None:
-        return Evidence(target, False, "is not there")
-    seen = f"type {found.type}, for {', '.join(sorted(found.logins)) or 'no registry'}"
-    pair = get_secret_login(team, live)
-    if found.type != pull_secret.SECRET_TYPE or pair is None:
-        why = found.logins.get(normalize_host(team.registry.host))
-        return Evidence(target, False, f"{seen}; {why}" if isinstance(why, str) else seen)
-    answer = answers[pair].status
-    verified = answer is not LoginStatus.UNVERIFIED
+    secret = live.secrets.get((team.namespace, team.registry.pull_secret))
+    if secret is None:
+        return Evidence(target, False, "does not exist")
+    seen = f"type {secret.type}, for {', '.join(sorted(secret.logins)) or 'no registry'}"
+    host_login = get_secret_login(team, live)
+    if secret.type != pull_secret.SECRET_TYPE or host_login is None:
+        reason = secret.logins.get(normalize_host(team.registry.host))
+        return Evidence(target, False, f"{seen}; {reason}" if isinstance(reason, str) else seen)
+    result = login_results[host_login]
     return Evidence(
         target,
-        answer is not LoginStatus.REJECTED,
-        f"{seen}; {describe_result(answers[pair])}{describe_expiry(pair[1])}",
-        verified,
+        result.status is not LoginStatus.REJECTED,
+        f"{seen}; {describe_result(result)}{describe_expiry(host_login[1])}",
+        verified=result.status is not LoginStatus.UNVERIFIED,
     )
 
 
 def _verify_claim(team: Team, name: str, live: LiveState) -> Evidence:
     target = claim.make_claim_ref(team, name)
-    found = live.claims.get((team.namespace, name))
-    if found is None:
-        return Evidence(target, False, "is not there")
-    if found.phase == "Bound":
-        return Evidence(target, True, claim.describe_claim(found))
-    if claim.is_waiting_for_pod(found, live):
-        doubt = claim.find_binding_risk(found, live)
-        seen = (
-            f"{claim.describe_claim(found)}: its class binds it when a pod first uses it{f'; {doubt}' if doubt else ''}"
-        )
-        return Evidence(target, True, seen, verified=not doubt)
-    used = f", though a pod waits for it on node {found.node}" if found.phase == "Pending" and found.node else ""
-    look = f"look with: kubectl -n {team.namespace} describe pvc {name}"
-    return Evidence(target, False, f"{claim.describe_claim(found)}{used}; {look}")
+    live_claim = live.claims.get((team.namespace, name))
+    if live_claim is None:
+        return Evidence(target, False, "does not exist")
+    description = claim.describe_claim(live_claim)
+    if live_claim.phase == "Bound":
+        return Evidence(target, True, description)
+    if claim.is_waiting_for_pod(live_claim, live):
+        risk = claim.find_binding_risk(live_claim, live)
+        seen = f"{description}: its storage class binds it when a pod first uses it{f'; {risk}' if risk else ''}"
+        return Evidence(target, True, seen, verified=not risk)
+    is_used = live_claim.phase == "Pending" and live_claim.node
+    used = f", although a pod waits for it on node {live_claim.node}" if is_used else ""
+    command = f"kubectl -n {team.namespace} describe pvc {name}"
+    return Evidence(target, False, f"{description}{used}. Inspect it with: {command}")
 
 
 def _verify_connection(contract: Contract, ref: ConnectionRef, live: LiveState) -> Evidence:
     target, by_env = connection.make_connection_ref(ref.id), ref.via == "env"
-    found = env_secret.read_connection(ref, live) if by_env else live.connections.get(ref.id)
-    if found is None:
-        return Evidence(target, False, "is not there")
-    if wrong := connection.describe_problem(ref, contract.xcom_sidecar, found, live.read_at):
-        return Evidence(target, False, wrong)
-    way = "in cluster" if ref.mode == "inCluster" else connection.describe_record(connection.read_record(found))
-    seen = f"type {found.type}, {way}, XCom sidecar {contract.xcom_sidecar.image}"
+    current = env_secret.read_connection(ref, live) if by_env else live.connections.get(ref.id)
+    if current is None:
+        return Evidence(target, False, "does not exist")
+    if problem := connection.find_problem(ref, contract.xcom_sidecar, current, live.read_at):
+        return Evidence(target, False, problem)
+    record = connection.read_record(current)
+    cluster = "in cluster" if ref.mode == "inCluster" else connection.describe_record(record)
+    seen = f"type {current.type}, {cluster}, XCom sidecar {contract.xcom_sidecar.image}"
     if not by_env:
         return Evidence(target, True, seen)
-    used, how = env_secret.check_usage(contract, ref.id, live)
-    return Evidence(target, used, f"{seen}; {how}")
+    is_used, usage = env_secret.check_usage(contract, ref.id, live)
+    return Evidence(target, is_used, f"{seen}; {usage}")

@@ -13,9 +13,8 @@ from kpo_platform.bootstrap.connections.target_cluster import TargetCluster
 from kpo_platform.bootstrap.lease import HeldLease, hold_lease
 from kpo_platform.bootstrap.model import Plan
 from kpo_platform.bootstrap.plan import explain_refusal
-from kpo_platform.bootstrap.read_state import select_teams
 from kpo_platform.bootstrap.registry.docker_config import RegistryCredentials
-from kpo_platform.bootstrap.run import BootstrapRun, build_cluster_access, start_run
+from kpo_platform.bootstrap.run import BootstrapRun, build_cluster_access, select_teams, start_run
 from kpo_platform.bootstrap.verify import Evidence
 from kpo_platform.cli import plan_output
 from kpo_platform.cli.exit_codes import Exit

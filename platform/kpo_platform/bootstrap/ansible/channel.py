@@ -1,7 +1,7 @@
-"""How work reaches Ansible's modules: over a Unix socket, from memory to memory.
+"""Pass payloads to Ansible's modules over a Unix socket, from memory to memory.
 
-Whatever Ansible is given as variables or arguments it may write to disk, show in the process list or repeat in an
-error. So its modules get only the path of a socket, in a directory that no other user can enter, and fetch the rest.
+Ansible may write variables and arguments to disk, show them in the process list or repeat them in an error. So its
+modules get only the path of a socket, in a directory that no other user can enter, and fetch the payload from there.
 """
 
 from __future__ import annotations
@@ -17,82 +17,92 @@ from pathlib import Path
 from kpo_platform.bootstrap.ansible.payload import TaskPayload
 from kpo_platform.errors import BootstrapError
 
-_SECONDS = 10.0
-# The kernel's limit is 108 bytes on Linux and 104 on macOS; ours begins with platformctl- and 8 characters more, and
-# ansible-core 2.21 has its worker's socket another 32 deeper ("Local RPC server did not start" where that is too long).
+_TIMEOUT_SECONDS = 10.0
+# The kernel limits a socket's path to 108 bytes on Linux and 104 on macOS. The directory adds platformctl- and 8
+# characters. ansible-core 2.21 adds 32 for its worker's socket ("Local RPC server did not start" if it is too long).
 _MAX_PATH_BYTES = 48
 
 
 @contextmanager
 def private_directory() -> Iterator[str]:
-    """A new folder that nobody else can enter, whose path is short enough for sockets; it goes with what is in it.
+    """Create a temporary directory that only this user can enter, with a path short enough for sockets.
 
-    It lies in the folder for temporary files; where the path of that is too long, in the user's folder for sockets
-    (``XDG_RUNTIME_DIR``), or in ``/tmp``.
+    It is created in the directory for temporary files. If that path is too long, it is created in the user's runtime
+    directory (``XDG_RUNTIME_DIR``) or in ``/tmp``.
 
     Raises:
-        BootstrapError: there is no such place.
+        BootstrapError: none of these directories can be used.
     """
-    places = (tempfile.gettempdir(), os.environ.get("XDG_RUNTIME_DIR", ""), "/tmp")
-    for place in places:
-        if place and len(os.fsencode(place)) <= _MAX_PATH_BYTES and os.access(place, os.W_OK | os.X_OK):
-            with tempfile.TemporaryDirectory(prefix="platformctl-", dir=place) as made:
-                yield made
+    parents = (tempfile.gettempdir(), os.environ.get("XDG_RUNTIME_DIR", ""), "/tmp")
+    for parent in parents:
+        if parent and len(os.fsencode(parent)) <= _MAX_PATH_BYTES and os.access(parent, os.W_OK | os.X_OK):
+            with tempfile.TemporaryDirectory(prefix="platformctl-", dir=parent) as directory:
+                yield directory
             return
     raise BootstrapError(
-        f"The path {places[0]} is too long for sockets in it, and /tmp cannot be written: "
-        "set TMPDIR to a shorter directory."
+        f"Cannot create a socket: the path {parents[0]} is too long, and /tmp cannot be written. "
+        "Set TMPDIR to a shorter path."
     )
 
 
 @contextmanager
-def serve_payloads(path: Path, parts: Mapping[str, TaskPayload]) -> Iterator[None]:
-    """Give each caller the part of the work that it names, until the context ends."""
+def serve_payloads(path: Path, payloads: Mapping[str, TaskPayload]) -> Iterator[None]:
+    """Serve the payload of each task on a socket until the context ends.
+
+    Args:
+        path: the path of the socket.
+        payloads: the payloads by task.
+    """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
         listener.bind(str(path))
         listener.listen()
-        threading.Thread(target=_serve_requests, args=(listener, parts), daemon=True).start()
+        threading.Thread(target=_serve_requests, args=(listener, payloads), daemon=True).start()
         try:
             yield
         finally:
-            # Closing alone would not wake the thread that waits in accept().
+            # Closing the socket would not wake the thread that waits in accept().
             listener.shutdown(socket.SHUT_RDWR)
 
 
-def fetch_payload(path: str, part: str) -> TaskPayload:
-    """Get a part of the work from the process that serves it.
+def fetch_payload(path: str, task: str) -> TaskPayload:
+    """Fetch the payload of a task from the process that serves it.
+
+    Args:
+        path: the path of the socket.
+        task: the task, such as ``objects``.
 
     Raises:
-        BootstrapError: nobody answers there.
+        BootstrapError: no process serves it.
     """
     try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line:
-            line.settimeout(_SECONDS)
-            line.connect(path)
-            line.sendall(part.encode() + b"\n")
-            with line.makefile("rb") as answer:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            connection.settimeout(_TIMEOUT_SECONDS)
+            connection.connect(path)
+            connection.sendall(task.encode() + b"\n")
+            with connection.makefile("rb") as answer:
                 return TaskPayload.model_validate_json(answer.read())
     except (OSError, ValueError) as error:
         raise BootstrapError(
-            f"Nothing to do came from {path}: this module works only inside `platformctl bootstrap`."
+            f"Cannot read the task's work from {path}: no run of platformctl serves it. "
+            "Run `platformctl bootstrap`, or the playbook without kpo_socket."
         ) from error
 
 
-def _serve_requests(listener: socket.socket, parts: Mapping[str, TaskPayload]) -> None:
+def _serve_requests(listener: socket.socket, payloads: Mapping[str, TaskPayload]) -> None:
     while True:
         try:
-            line, _ = listener.accept()
+            connection, _ = listener.accept()
         except OSError:
             return
-        with line:
-            _serve_request(line, parts)
+        with connection:
+            _serve_request(connection, payloads)
 
 
-def _serve_request(line: socket.socket, parts: Mapping[str, TaskPayload]) -> None:
-    line.settimeout(_SECONDS)
+def _serve_request(connection: socket.socket, payloads: Mapping[str, TaskPayload]) -> None:
+    connection.settimeout(_TIMEOUT_SECONDS)
     try:
-        with line.makefile("rb") as question:
-            part = question.readline(100).decode().strip()
-        line.sendall(parts[part].model_dump_json().encode())
+        with connection.makefile("rb") as request:
+            task = request.readline(100).decode().strip()
+        connection.sendall(payloads[task].model_dump_json().encode())
     except (OSError, ValueError, KeyError):
-        return  # the caller went away, or is none of ours
+        return  # the client disconnected, or asked for no known task

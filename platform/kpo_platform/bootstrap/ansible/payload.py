@@ -1,6 +1,6 @@
-"""What bootstrap hands to its Ansible modules: the writes of a plan, and how to reach what they go to.
+"""Payload of bootstrap's Ansible modules: the writes of a plan and the access to cluster and Airflow.
 
-It holds secret values, so it is only ever sent over the channel and never written anywhere.
+It holds secret values. So it is only sent over the channel and never written to disk.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from kpo_platform.bootstrap.connections import airflow_api
-from kpo_platform.bootstrap.model import Plan
+from kpo_platform.bootstrap.model import Action, Plan
 from kpo_platform.contract import Service
 from kpo_platform.kube import Kube
 
@@ -22,10 +22,14 @@ class _Model(BaseModel):
 
 
 class ClusterAccess(_Model):
-    """How to reach the cluster: a kubeconfig and context, or the pod's service account; and for how many seconds.
+    """Access to the cluster: a kubeconfig and context, or the pod's service account.
 
-    The environment is that of the person who runs bootstrap: sign-in programs of a kubeconfig may need it, and it
-    must not be the environment of Ansible, which writes its own to disk.
+    Attributes:
+        kubeconfig: the path of the kubeconfig; None for the pod's service account.
+        context: the context; by default the current context.
+        timeout: the timeout of all requests together, in seconds.
+        environment: the environment of the user who runs bootstrap, for the kubeconfig's exec plugin. It must not be
+            Ansible's environment, which Ansible writes to disk.
     """
 
     kubeconfig: str | None
@@ -34,7 +38,7 @@ class ClusterAccess(_Model):
     environment: dict[str, str] = Field(default_factory=dict, repr=False)
 
     def connect(self) -> Kube:
-        """Make ready to speak to the cluster.
+        """Create a client for the cluster.
 
         Raises:
             ClusterError: the kubeconfig cannot be used.
@@ -44,7 +48,7 @@ class ClusterAccess(_Model):
 
 
 class AirflowAccess(_Model):
-    """How to reach Airflow: by a URL, or else through the cluster by its Service; and a token of its own."""
+    """Access to Airflow: a URL, or else a port-forward to its Service; and a token."""
 
     url: str | None
     namespace: str
@@ -52,10 +56,10 @@ class AirflowAccess(_Model):
     token: str = Field(default="", repr=False)
 
     def connect(self, kube: Kube) -> airflow_api.AirflowApi:
-        """Make ready to speak to Airflow.
+        """Create a client for Airflow.
 
         Raises:
-            AirflowError: the URL is none.
+            AirflowError: the URL is not an HTTP URL.
         """
         if self.url:
             return airflow_api.connect_by_url(self.url, kube.deadline, self.token)
@@ -63,7 +67,13 @@ class AirflowAccess(_Model):
 
 
 class Write(_Model):
-    """One write: what it is to, in words, the content, and the version that the plan was made from."""
+    """One write.
+
+    Attributes:
+        target: kind, namespace and name of the object, for messages.
+        body: the object; it may hold secret values.
+        resource_version: the resource version that the plan is based on.
+    """
 
     target: str
     body: dict[str, Any] = Field(repr=False)
@@ -71,7 +81,7 @@ class Write(_Model):
 
 
 class TaskPayload(_Model):
-    """All that one task of the playbook needs."""
+    """Everything that one task of the playbook needs."""
 
     cluster: ClusterAccess
     airflow: AirflowAccess
@@ -79,7 +89,7 @@ class TaskPayload(_Model):
 
 
 class WriteResult(_Model):
-    """What became of one write."""
+    """Result of one write."""
 
     target: str
     changed: bool
@@ -90,16 +100,13 @@ CONNECTIONS = "connections"
 
 
 def build_payloads(plan: Plan, cluster: ClusterAccess, airflow: AirflowAccess) -> Mapping[str, TaskPayload]:
-    """The work of each task of the playbook, by the task's word for it."""
+    """Build the payload of each task of the playbook: `OBJECTS` and `CONNECTIONS`."""
     pending = {OBJECTS: plan.object_writes, CONNECTIONS: plan.connection_writes}
     return {
-        name: TaskPayload(
-            cluster=cluster,
-            airflow=airflow,
-            writes=tuple(
-                Write(target=str(each.target), body=each.body, resource_version=each.resource_version)
-                for each in actions
-            ),
-        )
-        for name, actions in pending.items()
+        task: TaskPayload(cluster=cluster, airflow=airflow, writes=tuple(_build_write(action) for action in actions))
+        for task, actions in pending.items()
     }
+
+
+def _build_write(action: Action) -> Write:
+    return Write(target=str(action.target), body=action.body, resource_version=action.resource_version)

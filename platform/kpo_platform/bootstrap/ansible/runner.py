@@ -1,7 +1,7 @@
-"""The edge where a plan becomes real: a rehearsal by the API server, then one run of ansible-runner.
+"""Dry-run a plan's writes on the API server, and apply them with one run of ansible-runner.
 
-What ansible-runner does with secrets, signals and the environment decides the form of this module: it stores the
-whole environment of its process on disk, its variables too, and takes SIGINT over unless it has a cancel callback.
+ansible-runner stores its variables and the whole environment of its process on disk, and handles SIGINT itself unless
+it has a cancel callback. So this module gives it no secrets, an environment of its own, and a cancel callback.
 """
 
 from __future__ import annotations
@@ -29,70 +29,72 @@ _SOURCE_ROOT = Path(__file__).parents[3]
 
 
 class Progress(Protocol):
-    """Who is told how far the run is."""
+    """Callbacks for the progress of a run."""
 
     def task_started(self, task: str) -> None:
-        """A task of the playbook begins."""
+        """Report that a task of the playbook starts."""
 
     def object_written(self, target: str, changed: bool) -> None:
-        """An object is written."""
+        """Report that an object was written."""
 
 
 def dry_run_writes(kube: Kube, plan: Plan) -> None:
-    """Let the API server check every write to Kubernetes, so that what it would refuse is known before the first.
+    """Dry-run every write to Kubernetes on the API server, to find a rejected one before the first real write.
 
     Raises:
-        ClusterError: it would refuse one.
+        ClusterError: the API server rejects a write.
     """
     for action in plan.object_writes:
         kube.apply(action.body, dry_run=True)
 
 
 def require_ansible() -> None:
-    """Be sure that there is an Ansible to run.
+    """Check that Ansible is installed.
 
     Raises:
-        BootstrapError: there is none.
+        BootstrapError: it is not installed.
     """
     try:
         import ansible_runner  # noqa: F401
     except ImportError:
-        found = None
+        program = None
     else:
-        found = shutil.which("ansible-playbook", path=_build_path())
-    if found is None:
-        raise BootstrapError("Ansible is not installed: pip install 'kpo-platform[bootstrap]'.")
+        program = shutil.which("ansible-playbook", path=_build_path())
+    if program is None:
+        raise BootstrapError("Ansible is not installed. Run pip install 'kpo-platform[bootstrap]'.")
 
 
-def run_playbook(parts: Mapping[str, TaskPayload], timeout: float, progress: Progress) -> None:
-    """Do the work by ansible-runner. What was done stays, and a second run goes on from there.
+def run_playbook(payloads: Mapping[str, TaskPayload], timeout: float, progress: Progress) -> None:
+    """Run the playbook with ansible-runner. Completed writes stay, and a second run continues after them.
 
     Args:
-        parts: the work of each task.
-        timeout: seconds after which the run is ended.
-        progress: is told of each task and write.
+        payloads: the payload of each task.
+        timeout: seconds after which the run is stopped.
+        progress: is called for each task and each write.
 
     Raises:
-        BootstrapError: it could not complete.
-        KeyboardInterrupt: Ctrl-C, or SIGTERM.
+        BootstrapError: the run could not complete.
+        KeyboardInterrupt: Ctrl-C or SIGTERM.
     """
-    watch = _EventHandler(progress)
+    handler = _EventHandler(progress)
     with channel.private_directory() as directory, _catch_signals() as stopped:
         path = Path(directory) / "work.sock"
-        with channel.serve_payloads(path, parts), _replace_environment(_build_environment(directory)):
-            status = _run_ansible(directory, path, timeout, watch, stopped)
+        with channel.serve_payloads(path, payloads), _replace_environment(_build_environment(directory)):
+            status = _run_ansible(directory, path, timeout, handler, stopped)
         _kill_orphans(directory)
     if stopped.is_set():
         raise KeyboardInterrupt
     if status == "timeout":
         raise BootstrapError(
-            f"Not done within {timeout:.0f} s, last seen: {watch.last}; run again, or give more with --timeout."
+            f"Bootstrap timed out after {timeout:.0f} s, last step: {handler.last_step}. Run again or raise --timeout."
         )
     if status != "successful":
-        raise BootstrapError(watch.failure or f"Ansible ended as {status}, last seen: {watch.last}.")
+        raise BootstrapError(
+            handler.failure or f"Ansible ended with status {status}, last step: {handler.last_step}. Run again."
+        )
 
 
-def _run_ansible(directory: str, path: Path, timeout: float, watch: _EventHandler, stopped: threading.Event) -> str:
+def _run_ansible(directory: str, path: Path, timeout: float, handler: _EventHandler, stopped: threading.Event) -> str:
     import ansible_runner
 
     result = ansible_runner.run(
@@ -102,7 +104,7 @@ def _run_ansible(directory: str, path: Path, timeout: float, watch: _EventHandle
         inventory=[],
         extravars={"kpo_socket": str(path)},
         settings={"suppress_output_file": True, "pexpect_timeout": 1},
-        event_handler=watch,
+        event_handler=handler,
         cancel_callback=stopped.is_set,
         timeout=max(1, int(timeout)),
         quiet=True,
@@ -111,60 +113,60 @@ def _run_ansible(directory: str, path: Path, timeout: float, watch: _EventHandle
 
 
 class _EventHandler:
-    """Turns Ansible's events into progress, and keeps none of them on disk."""
+    """Report Ansible's events as progress, and keep them off the disk."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
-        self.last = "Ansible starting"
+        self.last_step = "Ansible starting"
         self.failure = ""
 
     def __call__(self, event: dict[str, Any]) -> bool:
         kind, data = event.get("event"), event.get("event_data") or {}
         result = data.get("res") or {}
         if kind == "playbook_on_task_start":
-            self.last = str(data.get("task"))
-            self._progress.task_started(self.last)
+            self.last_step = str(data.get("task"))
+            self._progress.task_started(self.last_step)
         elif kind in ("runner_on_ok", "runner_on_failed"):
-            for each in result.get("done") or []:
-                self._progress.object_written(str(each["target"]), bool(each["changed"]))
+            for write in result.get("done") or []:
+                self._progress.object_written(str(write["target"]), bool(write["changed"]))
             if kind == "runner_on_failed":
                 self.failure = str(result.get("msg", ""))
         elif kind in ("error", "verbose") and str(event.get("stdout", "")).strip():
-            self.last = str(event["stdout"]).strip().splitlines()[-1]  # Ansible itself failed before any task
+            self.last_step = str(event["stdout"]).strip().splitlines()[-1]  # Ansible failed before the first task
         return False  # ansible-runner then writes no file for the event
 
 
 @contextmanager
 def _catch_signals() -> Iterator[threading.Event]:
-    """Turn SIGINT and SIGTERM into an event: Ansible runs in a session of its own and would outlive us."""
+    """Turn SIGINT and SIGTERM into an event. Ansible runs in another session and would outlive this process."""
     stopped = threading.Event()
     signals = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(each, lambda *_: stopped.set()) for each in signals]
+    old_handlers = [signal.signal(number, lambda *_: stopped.set()) for number in signals]
     try:
         yield stopped
     finally:
-        for each, handler in zip(signals, before, strict=True):
-            signal.signal(each, handler)
+        for number, handler in zip(signals, old_handlers, strict=True):
+            signal.signal(number, handler)
 
 
 @contextmanager
-def _replace_environment(wanted: Mapping[str, str]) -> Iterator[None]:
-    """Have exactly this environment for a while: ansible-runner copies all of it to disk."""
-    before = os.environ.copy()
+def _replace_environment(environment: Mapping[str, str]) -> Iterator[None]:
+    """Replace the environment of this process in a context, because ansible-runner copies all of it to disk."""
+    old_environment = os.environ.copy()
     os.environ.clear()
-    os.environ.update(wanted)
+    os.environ.update(environment)
     try:
         yield
     finally:
         os.environ.clear()
-        os.environ.update(before)
+        os.environ.update(old_environment)
 
 
 def _kill_orphans(directory: str) -> None:
     """Kill Ansible's remaining workers before their temporary directory is removed.
 
-    ansible-core 2.19 starts its workers in sessions of their own. The signal with which ansible-runner ends
-    ansible-playbook does not reach them there. A worker may start another one, so this repeats until none is left.
+    ansible-core (seen in 2.19) starts its workers in sessions of their own. The signal with which ansible-runner ends
+    ansible-playbook does not reach them there. Without /proc they end after their current task.
     """
     end = time.monotonic() + _ORPHAN_SECONDS
     while time.monotonic() < end and kill_processes(f"TMPDIR={directory}"):
@@ -177,7 +179,7 @@ def _build_environment(directory: str) -> dict[str, str]:
         "PYTHONPATH": _build_python_path(),
         "HOME": directory,
         "TMPDIR": directory,
-        "LC_ALL": "C.UTF-8",  # Ansible refuses to start in another encoding than UTF-8
+        "LC_ALL": "C.UTF-8",  # Ansible requires UTF-8
         "ANSIBLE_CONFIG": str(_PROJECT / "ansible.cfg"),
         "ANSIBLE_HOME": directory,
         "ANSIBLE_LOCAL_TEMP": directory,
@@ -186,12 +188,12 @@ def _build_environment(directory: str) -> dict[str, str]:
 
 
 def _build_path() -> str:
-    """PATH with our own interpreter's programs first: Ansible is installed beside it, activated or not."""
+    """Build a PATH that starts with the folder of this interpreter, where Ansible is installed."""
     return os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
 
 
 def _build_python_path() -> str:
-    """Where the modules find this package when it runs from a checkout; Ansible changes the directory."""
-    given = [str(Path(each).absolute()) for each in os.environ.get("PYTHONPATH", "").split(os.pathsep) if each]
-    installed = _SOURCE_ROOT.name in ("site-packages", "dist-packages")
-    return os.pathsep.join(given if installed else [str(_SOURCE_ROOT), *given])
+    """Build a PYTHONPATH with which Ansible's modules find this package in a checkout, from any working directory."""
+    paths = [str(Path(path).absolute()) for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
+    is_installed = _SOURCE_ROOT.name in ("site-packages", "dist-packages")
+    return os.pathsep.join(paths if is_installed else [str(_SOURCE_ROOT), *paths])

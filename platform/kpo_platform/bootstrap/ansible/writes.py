@@ -1,4 +1,4 @@
-"""The writes themselves, as the Ansible modules do them."""
+"""Write objects and connections, inside Ansible's modules."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ from collections.abc import Iterator
 from kpo_platform.bootstrap.ansible.payload import TaskPayload, WriteResult
 
 
-def apply_objects(work: TaskPayload) -> Iterator[WriteResult]:
-    """Apply Kubernetes objects, one after the other.
+def apply_objects(payload: TaskPayload) -> Iterator[WriteResult]:
+    """Apply Kubernetes objects one after the other.
 
     Raises:
-        ClusterError: one could not be written; those before it are.
+        ClusterError: an object cannot be written. The objects before it are written.
     """
-    kube = work.cluster.connect()
-    for write in work.writes:
+    kube = payload.cluster.connect()
+    for write in payload.writes:
         version = kube.apply(write.body)["metadata"]["resourceVersion"]
         yield WriteResult(target=write.target, changed=version != write.resource_version)
 
 
-def write_connections(work: TaskPayload) -> Iterator[WriteResult]:
-    """Write Airflow connections, one after the other.
+def write_connections(payload: TaskPayload) -> Iterator[WriteResult]:
+    """Write Airflow connections one after the other.
 
     Raises:
-        ClusterError: Airflow could not be reached through the cluster.
-        AirflowError: one could not be written; those before it are.
+        ClusterError: Airflow cannot be reached through the cluster.
+        AirflowError: a connection cannot be written. The connections before it are written.
     """
-    airflow = work.airflow.connect(work.cluster.connect())
-    for write in work.writes:
+    airflow = payload.airflow.connect(payload.cluster.connect())
+    for write in payload.writes:
         airflow.put_connection(write.body)
         yield WriteResult(target=write.target, changed=True)

@@ -1,4 +1,4 @@
-"""Airflow's REST API, as far as bootstrap needs it, over the standard library's HTTP client."""
+"""Client for the part of Airflow's REST API that bootstrap uses."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from kpo_platform.contract import Service
 from kpo_platform.errors import AirflowError
 from kpo_platform.kube import Deadline, Kube, Tunnel
 
-_SECONDS = 30.0
+_TIMEOUT_SECONDS = 30.0
 _UNAUTHORIZED, _NOT_FOUND, _CONFLICT = 401, 404, 409
 
 
 class AirflowApi:
-    """One Airflow, spoken to by its REST API, version 2.
+    """Client for the REST API, version 2, of one Airflow.
 
     Args:
-        name: how messages call it.
-        dial: gives a fresh HTTP connection for each request, which may take so many seconds.
-        deadline: when all requests together have to be done; one takes at most 30 seconds.
-        base: the path below which the API lies, without a slash at its end.
-        token: a token of an earlier sign-in.
+        name: the name of this Airflow in messages.
+        dial: opens a new HTTP connection for a request; its argument is the timeout in seconds.
+        deadline: the deadline of all requests together. One request takes at most 30 seconds.
+        base: the path of the API without a trailing slash.
+        token: a token from an earlier login.
     """
 
     def __init__(
@@ -36,72 +36,77 @@ class AirflowApi:
         self._deadline = deadline
         self._base = base
 
-    def log_in(self, username: str, password: str, remedy: str) -> None:
-        """Get a token for the following calls.
+    def log_in(self, username: str, password: str, fix: str) -> None:
+        """Get a token for later requests.
 
         Args:
             username: the user.
             password: the user's password.
-            remedy: what to do where Airflow does not know the two together.
+            fix: a sentence that says what to do if Airflow rejects the credentials.
 
         Raises:
-            AirflowError: Airflow does not answer, or does not know this user with this password.
+            AirflowError: Airflow does not answer or rejects the credentials.
         """
         status, body = self._send("POST", "/auth/token", {"username": username, "password": password})
         if status == _UNAUTHORIZED:
-            raise AirflowError(f"{self.name} refused the user name or the password given for it: {remedy}.")
-        self.token = str(self._checked(status, body, "sign in").get("access_token", ""))
+            raise AirflowError(f"{self.name} rejected the user name or password. {fix}")
+        self.token = str(self._check(status, body, "the login").get("access_token", ""))
 
-    def get_connection(self, name: str) -> dict[str, Any] | None:
-        """One connection, or nothing where there is none of this id.
+    def get_connection(self, connection_id: str) -> dict[str, Any] | None:
+        """Get a connection; None if there is no connection with this id.
 
         Raises:
-            AirflowError: it could not be read.
+            AirflowError: the connection cannot be read.
         """
-        status, body = self._send("GET", f"/api/v2/connections/{quote(name, safe='')}")
+        status, body = self._send("GET", f"/api/v2/connections/{quote(connection_id, safe='')}")
         if status == _NOT_FOUND:
             return None
-        return self._checked(status, body, f"read connection {name}")
+        return self._check(status, body, f"the read of connection {connection_id}")
 
     def put_connection(self, body: Mapping[str, Any]) -> None:
-        """Create a connection, or change the one of the same id.
+        """Create a connection, or change the one with the same id.
 
         Raises:
-            AirflowError: it could not be written.
+            AirflowError: the connection cannot be written.
         """
-        name = str(body["connection_id"])
+        connection_id = str(body["connection_id"])
         status, answer = self._send("POST", "/api/v2/connections", body)
         if status == _CONFLICT:
-            status, answer = self._send("PATCH", f"/api/v2/connections/{quote(name, safe='')}", body)
-        self._checked(status, answer, f"write connection {name}")
+            status, answer = self._send("PATCH", f"/api/v2/connections/{quote(connection_id, safe='')}", body)
+        self._check(status, answer, f"the write of connection {connection_id}")
 
     def _send(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> tuple[int, Any]:
-        headers = {"Accept": "application/json", "Connection": "close"}
-        if body is not None:
-            headers["Content-Type"] = "application/json"
-        if self.token:
-            headers["Authorization"] = f"Bearer {self.token}"
-        seconds = min(self._deadline.remaining_seconds(), _SECONDS)
+        seconds = min(self._deadline.remaining_seconds(), _TIMEOUT_SECONDS)
         if not seconds:
-            raise AirflowError(f"Out of time before {self.name} could be asked; give more with --timeout.")
+            raise AirflowError(f"No request was sent to {self.name}: the timeout has expired. Raise --timeout.")
         connection = self._dial(seconds)
+        text = None if body is None else json.dumps(body)
         try:
-            connection.request(method, self._base + path, None if body is None else json.dumps(body), headers)
+            connection.request(method, self._base + path, text, self._build_headers(has_body=body is not None))
             answer = connection.getresponse()
-            return answer.status, _parsed(answer.read())
+            return answer.status, _parse_json(answer.read())
         except (OSError, HTTPException) as error:
-            seen = _tunnel_error(connection) or str(error) or type(error).__name__
+            cause = _get_tunnel_error(connection) or str(error) or type(error).__name__
             raise AirflowError(
-                f"No answer from {self.name} ({seen}); is its api-server up and the address right?"
+                f"{self.name} did not answer: {cause}. Check that its api-server runs and that the address is correct."
             ) from error
         finally:
             connection.close()
 
-    def _checked(self, status: int, body: Any, deed: str) -> dict[str, Any]:
+    def _build_headers(self, *, has_body: bool) -> dict[str, str]:
+        headers = {"Accept": "application/json", "Connection": "close"}
+        if has_body:
+            headers["Content-Type"] = "application/json"
+        if self.token:
+            headers["Authorization"] = f"Bearer {self.token}"
+        return headers
+
+    def _check(self, status: int, body: Any, request: str) -> dict[str, Any]:
         if status == _UNAUTHORIZED:
-            raise AirflowError(f"{self.name} no longer takes the token to {deed}; run again.")
+            raise AirflowError(f"{self.name} rejected the token for {request}: it may have expired. Run again.")
         if not 200 <= status < 300 or not isinstance(body, dict):
-            raise AirflowError(f"{self.name} would not {deed}: {_reason(status, body)}")
+            reason = _describe_error(status, body)
+            raise AirflowError(f"{self.name} rejected {request}: {reason}. See the log of its api-server.")
         return body
 
 
@@ -117,25 +122,25 @@ class _TunnelConnection(HTTPConnection):
 
 
 def connect_by_port_forward(kube: Kube, namespace: str, service: Service, token: str = "") -> AirflowApi:
-    """The Airflow behind a Service, reached through the Kubernetes API."""
+    """Connect to the Airflow behind a Service, with a port-forward through the Kubernetes API."""
     name = f"Airflow ({namespace}/{service.name})"
 
-    def dial(_: float) -> HTTPConnection:  # the cluster keeps to the same deadline
+    def dial(_: float) -> HTTPConnection:  # the cluster has the same deadline
         return _TunnelConnection(lambda: kube.port_forward(service.name, namespace, service.port))
 
     return AirflowApi(name, dial, kube.deadline, service.path, token)
 
 
 def connect_by_url(url: str, deadline: Deadline, token: str = "") -> AirflowApi:
-    """The Airflow at a URL, which may have a path.
+    """Connect to the Airflow at a URL.
 
     Args:
-        url: the URL.
-        deadline: when all requests together have to be done.
-        token: a token of an earlier sign-in.
+        url: the URL, with or without a path.
+        deadline: the deadline of all requests together.
+        token: a token from an earlier login.
 
     Raises:
-        AirflowError: it is no URL of HTTP.
+        AirflowError: the URL is not an HTTP URL.
     """
     parts = urlsplit(url)
     try:
@@ -143,27 +148,27 @@ def connect_by_url(url: str, deadline: Deadline, token: str = "") -> AirflowApi:
     except ValueError:
         host = port = None
     if parts.scheme not in ("http", "https") or not host:
-        raise AirflowError(f"{url!r} is no address of Airflow; expected such as https://airflow.example.com.")
+        raise AirflowError(f"{url!r} is not a URL of Airflow. Pass a URL such as https://airflow.example.com.")
     kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
     base = parts.path.rstrip("/")
     return AirflowApi(f"Airflow ({url})", lambda seconds: kind(host, port, timeout=seconds), deadline, base, token)
 
 
-def _parsed(text: bytes) -> Any:
+def _parse_json(text: bytes) -> Any:
     try:
         return json.loads(text)
     except ValueError:
         return None
 
 
-def _tunnel_error(connection: HTTPConnection) -> str:
+def _get_tunnel_error(connection: HTTPConnection) -> str:
     tunnel = connection.tunnel if isinstance(connection, _TunnelConnection) else None
     return tunnel.error() if tunnel else ""
 
 
-def _reason(status: int, body: Any) -> str:
-    """Airflow's own words without its echo of the request, which may hold secrets."""
+def _describe_error(status: int, body: Any) -> str:
+    """Describe an error without Airflow's echo of the request, which may hold secrets."""
     detail = body.get("detail") if isinstance(body, dict) else None
     if isinstance(detail, list):
         detail = "; ".join(f"{'.'.join(map(str, each.get('loc', ())))}: {each.get('msg')}" for each in detail)
-    return f"HTTP status {status}" + (f", {str(detail)[:300]}" if detail else "")
+    return f"HTTP {status}" + (f", {str(detail)[:300].rstrip('.')}" if detail else "")

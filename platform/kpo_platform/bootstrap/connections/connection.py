@@ -1,4 +1,4 @@
-"""The Airflow connection by which tasks reach Kubernetes: in Airflow's own cluster, or in another."""
+"""Plan the Airflow connections with which tasks reach Kubernetes, in Airflow's own cluster or another."""
 
 from __future__ import annotations
 
@@ -22,120 +22,125 @@ from kpo_platform.contract.team import ConnectionRef
 from kpo_platform.pod.xcom import build_connection_extra
 
 CONNECTION_TYPE = "kubernetes"
-DESCRIPTION = "The cluster that Airflow runs in. Kept by platformctl bootstrap."
-TARGET_DESCRIPTION = "A cluster that Airflow does not run in. Kept by platformctl bootstrap."
+DESCRIPTION = "The cluster that Airflow runs in. Managed by platformctl bootstrap."
+TARGET_DESCRIPTION = "A cluster that Airflow does not run in. Managed by platformctl bootstrap."
 
-# The provider's hook refuses more than one way to the cluster; it also still reads the old spelling.
+# The provider's hook rejects a connection with several of these. It still reads the old spelling, too.
 _CLUSTER_KEYS = ("in_cluster", "kube_config", "kube_config_path", "config_dict")
-_CONFLICTING_KEYS = {
-    *_CLUSTER_KEYS,
-    *(f"extra__kubernetes__{key}" for key in _CLUSTER_KEYS),
-    RECORD_KEY,
-    "cluster_context",
-}
-_FIX = "give --target-kubeconfig (and --target-context)"
+_OLD_CLUSTER_KEYS = tuple(f"extra__kubernetes__{key}" for key in _CLUSTER_KEYS)
+_CONFLICTING_KEYS = {*_CLUSTER_KEYS, *_OLD_CLUSTER_KEYS, RECORD_KEY, "cluster_context"}
+_FIX = "Run again with --target-kubeconfig (and --target-context)"
 
 
 def list_connections(teams: Mapping[str, Team]) -> tuple[ConnectionRef, ...]:
-    """List the connections of some teams, each once. The chart rejects teams that share an id and differ otherwise."""
-    return tuple(sorted({team.connection.id: team.connection for team in teams.values()}.values(), key=lambda r: r.id))
+    """List the connections of some teams, each once. The chart ensures that teams agree on a shared connection."""
+    refs = {team.connection.id: team.connection for team in teams.values()}
+    return tuple(ref for _, ref in sorted(refs.items()))
 
 
-def make_connection_ref(name: str) -> ObjectRef:
-    """The connection of this id."""
-    return ObjectRef(CONNECTION_KIND, "", name)
+def make_connection_ref(connection_id: str) -> ObjectRef:
+    """Make the reference to the connection with this id."""
+    return ObjectRef(CONNECTION_KIND, "", connection_id)
 
 
 def plan_connection(
-    ref: ConnectionRef, sidecar: XComSidecar, live: LiveConnection | None, way: TargetAccess | None, now: datetime
+    ref: ConnectionRef,
+    sidecar: XComSidecar,
+    live: LiveConnection | None,
+    access: TargetAccess | None,
+    now: datetime,
 ) -> Action:
-    """What happens to a connection that is made over Airflow's API.
+    """Plan a connection.
 
-    Keys that others put into the extra stay, but for those that name another way to a cluster.
+    Keys that others added to the extra are kept, except those that select a cluster in another way.
 
     Args:
-        ref: the connection as the team has it.
+        ref: the team's connection.
         sidecar: the stock operator's XCom sidecar.
-        live: the connection that is there, if there is one.
-        way: for a cluster outside, what was found for it; nothing lets stand what is there.
-        now: the time.
+        live: the live connection, if there is one.
+        access: the access to another cluster; None keeps the live connection as it is.
+        now: the current time.
     """
-    if ref.mode != "inCluster" and way is None:
-        return _plan_without_target(ref, sidecar, live, now)
-    ours = _build_extra(sidecar, way)
-    about = describe_record(way.record) if way else "in cluster"
+    target = make_connection_ref(ref.id)
+    if ref.mode != "inCluster" and access is None:
+        return _plan_without_access(ref, sidecar, live, now)
+    extra = _build_extra(sidecar, access)
+    note = describe_record(access.record) if access else "in cluster"
     if live is None:
-        return Action(Verb.CREATE, make_connection_ref(ref.id), note=about, body=_build_body(ref.id, ours, way))
-    differing = _find_changes(live, ours)
+        return Action(Verb.CREATE, target, note=note, body=_build_body(ref.id, extra, access))
+    changes = _find_changes(live, extra)
     kept = {key: value for key, value in live.extra.items() if key not in _CONFLICTING_KEYS}
-    verb = Verb.CHANGE if differing else Verb.UNCHANGED
-    body = _build_body(ref.id, kept | ours, way) if differing else {}
-    return Action(verb, make_connection_ref(ref.id), differing, about, body)
+    verb = Verb.CHANGE if changes else Verb.UNCHANGED
+    body = _build_body(ref.id, kept | extra, access) if changes else {}
+    return Action(verb, target, changes, note, body)
 
 
-def describe_problem(ref: ConnectionRef, sidecar: XComSidecar, live: LiveConnection, now: datetime) -> str:
-    """What is wrong with a connection that is there, in a few words, or nothing."""
-    ours = _build_extra(sidecar, None) | ({} if ref.mode == "inCluster" else {"in_cluster": "(none)"})
+def find_problem(ref: ConnectionRef, sidecar: XComSidecar, live: LiveConnection, now: datetime) -> str:
+    """Find what is wrong with a live connection, in a few words; empty if nothing is."""
+    extra = _build_extra(sidecar, None) | ({} if ref.mode == "inCluster" else {"in_cluster": "(none)"})
     fields = [("type", live.type, CONNECTION_TYPE)]
-    fields += [(f"extra.{key}", _format_value(live.extra, key), _format_value(ours, key)) for key in ours]
-    if wrong := find_changes(fields):
-        return f"differs in {', '.join(each.field for each in wrong)}"
+    fields += [(f"extra.{key}", _format_value(live.extra, key), _format_value(extra, key)) for key in extra]
+    if changes := find_changes(fields):
+        return f"differs in {', '.join(change.field for change in changes)}"
     if ref.mode == "inCluster":
         return ""
     record = read_record(live)
     if not record:
-        return "was not made by platformctl"
+        return "not created by platformctl"
     if ref.mode == "remote" and is_past(record, "renewAfter", now):
-        return f"its token ends at {record.get('expires')} and is to be renewed"
+        return f"its token expires at {record.get('expires')} and is due for renewal"
     return ""
 
 
 def read_record(live: LiveConnection) -> Mapping[str, Any]:
-    """Where a connection leads, as whom and until when, as bootstrap noted it; empty where it did not."""
+    """Read the server, user and expiry that bootstrap recorded in a connection; empty if it recorded none."""
     record = live.extra.get(RECORD_KEY)
     return record if isinstance(record, dict) else {}
 
 
 def describe_record(record: Mapping[str, Any]) -> str:
-    """A record in a few words."""
+    """Describe a record in a few words."""
     until = f", until {record['expires']}" if "expires" in record else ""
     return f"{record.get('server')} as {record.get('user')}{until}"
 
 
-def _plan_without_target(
+def _plan_without_access(
     ref: ConnectionRef, sidecar: XComSidecar, live: LiveConnection | None, now: datetime
 ) -> Action:
+    target = make_connection_ref(ref.id)
     if live is None:
-        return Action(
-            Verb.BLOCKED, make_connection_ref(ref.id), note=f"it leads to another cluster: {_FIX}, and run again"
-        )
-    if wrong := describe_problem(ref, sidecar, live, now):
-        return Action(Verb.BLOCKED, make_connection_ref(ref.id), note=f"{wrong}: {_FIX}, and run again")
-    return Action(Verb.UNCHANGED, make_connection_ref(ref.id), note=describe_record(read_record(live)))
+        return Action(Verb.BLOCKED, target, note=f"it points to another cluster. {_FIX}")
+    if problem := find_problem(ref, sidecar, live, now):
+        return Action(Verb.BLOCKED, target, note=f"{problem}. {_FIX}")
+    return Action(Verb.UNCHANGED, target, note=describe_record(read_record(live)))
 
 
-def _build_extra(sidecar: XComSidecar, way: TargetAccess | None) -> dict[str, Any]:
-    common = build_connection_extra(sidecar)
-    if way is None:
-        return common
-    del common["in_cluster"]
-    return {**common, "kube_config": dict(way.kube_config), RECORD_KEY: dict(way.record)}
+def _build_extra(sidecar: XComSidecar, access: TargetAccess | None) -> dict[str, Any]:
+    extra = build_connection_extra(sidecar)
+    if access is None:
+        return extra
+    del extra["in_cluster"]
+    return {**extra, "kube_config": dict(access.kube_config), RECORD_KEY: dict(access.record)}
 
 
-def _find_changes(live: LiveConnection, ours: Mapping[str, Any]) -> tuple[FieldChange, ...]:
+def _find_changes(live: LiveConnection, extra: Mapping[str, Any]) -> tuple[FieldChange, ...]:
     fields = [("type", live.type, CONNECTION_TYPE)]
-    plain = [key for key in ours if key not in ("kube_config", RECORD_KEY)]
-    fields += [(f"extra.{key}", _format_value(live.extra, key), _format_value(ours, key)) for key in plain]
-    before, after = read_record(live), ours.get(RECORD_KEY, {})
-    unchecked = UNVERIFIED_USER in (before.get("user"), after.get("user"))
-    told = [(key, str(before.get(key, "(none)")), str(value)) for key, value in after.items()]
-    fields += [each for each in told if each[0] != "user" or not unchecked]
-    # Not shown, because they may hold credentials.
-    dropped = sorted(_CONFLICTING_KEYS & live.extra.keys() - ours.keys())
+    plain_keys = [key for key in extra if key not in ("kube_config", RECORD_KEY)]
+    fields += [(f"extra.{key}", _format_value(live.extra, key), _format_value(extra, key)) for key in plain_keys]
+    fields += _list_record_fields(read_record(live), extra.get(RECORD_KEY, {}))
+    # The values are not printed: they may hold credentials.
+    dropped = sorted(_CONFLICTING_KEYS & live.extra.keys() - extra.keys())
     fields += [(f"extra.{key}", "(not shown)", "(none)") for key in dropped]
-    if RECORD_KEY in ours and "kube_config" not in live.extra:
+    if RECORD_KEY in extra and "kube_config" not in live.extra:
         fields.append(("extra.kube_config", "(none)", "(not shown)"))
     return find_changes(fields)
+
+
+def _list_record_fields(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """List the fields of two records. The user is left out where it could not be verified."""
+    is_unverified = UNVERIFIED_USER in (old.get("user"), new.get("user"))
+    keys = [key for key in new if key != "user" or not is_unverified]
+    return [(key, str(old.get(key, "(none)")), str(new[key])) for key in keys]
 
 
 def _format_value(values: Mapping[str, Any], key: str) -> str:
@@ -143,12 +148,16 @@ def _format_value(values: Mapping[str, Any], key: str) -> str:
     if not isinstance(value, str):
         return json.dumps(value)
     try:
-        return json.dumps(json.loads(value), sort_keys=True)  # JSON in text differs only where its meaning does
+        return json.dumps(json.loads(value), sort_keys=True)  # JSON in a string is compared by content, not by text
     except ValueError:
         return value
 
 
-def _build_body(name: str, content: Mapping[str, Any], way: TargetAccess | None) -> dict[str, Any]:
-    text = json.dumps(content, sort_keys=True)
-    description = TARGET_DESCRIPTION if way else DESCRIPTION
-    return {"connection_id": name, "conn_type": CONNECTION_TYPE, "description": description, "extra": text}
+def _build_body(connection_id: str, extra: Mapping[str, Any], access: TargetAccess | None) -> dict[str, Any]:
+    description = TARGET_DESCRIPTION if access else DESCRIPTION
+    return {
+        "connection_id": connection_id,
+        "conn_type": CONNECTION_TYPE,
+        "description": description,
+        "extra": json.dumps(extra, sort_keys=True),
+    }

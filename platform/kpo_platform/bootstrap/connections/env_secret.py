@@ -1,4 +1,4 @@
-"""Connections that Airflow's pods have in their environment, out of one Secret that the chart's pods read."""
+"""Plan the Secret from which Airflow's pods get connections as environment variables."""
 
 from __future__ import annotations
 
@@ -16,132 +16,137 @@ from kpo_platform.contract import Contract
 from kpo_platform.contract.team import ConnectionRef
 from kpo_platform.kube import SECRET
 
-RESTART = "Airflow's scheduler and triggerer read it when they start: kubectl -n {} rollout restart statefulset"
+RESTART = (
+    "Airflow's scheduler and triggerer read it at startup. Restart them: kubectl -n {} rollout restart statefulset"
+)
 
 
-def format_variable_name(name: str) -> str:
-    """The environment variable in which Airflow looks for a connection."""
-    return f"{pod_env.VARIABLE_PREFIX}{name.upper()}"
+def format_variable_name(connection_id: str) -> str:
+    """Format the name of the environment variable from which Airflow reads a connection."""
+    return f"{pod_env.VARIABLE_PREFIX}{connection_id.upper()}"
 
 
 def make_secret_ref(contract: Contract) -> ObjectRef:
-    """The Secret."""
+    """Make the reference to the Secret."""
     return ObjectRef(SECRET.kind, contract.release.namespace, contract.airflow.connections_secret)
 
 
 def plan_secret(
-    contract: Contract, refs: tuple[ConnectionRef, ...], ways: Mapping[str, TargetAccess], live: LiveState
+    contract: Contract,
+    refs: tuple[ConnectionRef, ...],
+    target_access: Mapping[str, TargetAccess],
+    live: LiveState,
 ) -> list[Action]:
-    """What happens to the Secret, and what stands in the way of its connections.
+    """Plan the Secret, and list its blocked connections.
 
     Args:
-        contract: what the chart published.
-        refs: the connections that go by the environment.
-        ways: what was found for those that lead out.
+        contract: the contract that the chart published.
+        refs: the connections that are passed as environment variables.
+        target_access: by connection id, the access for connections to another cluster.
         live: the live state.
     """
     if not refs:
         return []
-    single = [_plan_one(contract, ref, ways, live) for ref in refs]
-    blocked = [each for each in single if each.verb is Verb.BLOCKED]
-    return [
-        *blocked,
-        *_plan_duplicates(refs, live),
-        *_plan_secret(contract, [each for each in single if each.is_pending], refs, live),
-    ]
+    actions = [_plan_connection(contract, ref, target_access.get(ref.id), live) for ref in refs]
+    blocked = [action for action in actions if action.verb is Verb.BLOCKED]
+    pending = [action for action in actions if action.is_pending]
+    return [*blocked, *_plan_duplicates(refs, live), *_plan_write(contract, pending, refs, live)]
 
 
 def read_connection(ref: ConnectionRef, live: LiveState) -> LiveConnection | None:
-    """The connection in the Secret, if there is one that can be read."""
-    return parse_connection(
-        (live.connections_secret.values if live.connections_secret else {}).get(format_variable_name(ref.id), "")
-    )
+    """Read a connection from the Secret; None if it is missing or invalid."""
+    values = live.connections_secret.values if live.connections_secret else {}
+    return parse_connection(values.get(format_variable_name(ref.id), ""))
 
 
 def parse_connection(text: str) -> LiveConnection | None:
-    """A connection in the form that Airflow reads from its environment."""
+    """Parse a connection in the JSON form that Airflow reads from its environment; None if it is invalid."""
     try:
-        found = json.loads(text)
-        extra = found.get("extra")
-        return LiveConnection(str(found["conn_type"]), extra if isinstance(extra, dict) else json.loads(extra))
+        content = json.loads(text)
+        extra = content.get("extra")
+        return LiveConnection(str(content["conn_type"]), extra if isinstance(extra, dict) else json.loads(extra))
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
-def check_usage(contract: Contract, name: str, live: LiveState) -> tuple[bool, str]:
-    """Whether Airflow's running pods have a connection as it is in the Secret, and by what that was seen.
+def check_usage(contract: Contract, connection_id: str, live: LiveState) -> tuple[bool, str]:
+    """Check whether Airflow's running pods have the connection as it is in the Secret, and describe what was found.
 
-    A process has what was there when it started, so one that did before the Secret was written has something else.
+    A process reads its environment at startup. So a pod that started before the Secret was written has an old value.
 
     Args:
-        contract: what the chart published.
-        name: the connection's id.
+        contract: the contract that the chart published.
+        connection_id: the connection's id.
         live: the live state.
     """
-    key, secret = format_variable_name(name), make_secret_ref(contract)
-    holders = live.connection_variables.get(key, ())
-    if not holders:
-        return (
-            False,
-            f"no pod of Airflow has {key} yet: give it to those that run tasks, and the triggerer, from {secret}",
-        )
-    if others := _list_pods(each for each in holders if not each.is_managed):
-        return False, f"{key} of {', '.join(others)} is not from {secret}: take it from there"
-    running = {each: each.started_at for each in holders if each.started_at}
+    name, secret = format_variable_name(connection_id), make_secret_ref(contract)
+    variables = live.connection_variables.get(name, ())
+    if not variables:
+        fix = f"Set it from {secret} in the pods that run tasks and in the triggerer"
+        return False, f"no Airflow pod has {name} yet. {fix}"
+    if others := _list_pods(variable for variable in variables if not variable.is_managed):
+        return False, f"{name} of {', '.join(others)} does not come from {secret}. Set it from there"
+    running = {variable: variable.started_at for variable in variables if variable.started_at}
     if not running:
-        return False, f"no pod of Airflow that has {key} runs yet: {', '.join(_list_pods(holders))}"
-    since = live.connections_secret.written_at[key] if live.connections_secret else live.read_at
-    if old := _list_pods(each for each, started_at in running.items() if started_at <= since):
-        restart = f"kubectl -n {secret.namespace} delete pod {' '.join(old)}"
-        return False, f"written at {_format_time(since)}, after the start of {', '.join(old)}: restart with: {restart}"
+        return False, f"no Airflow pod with {name} is running yet: {', '.join(_list_pods(variables))}"
+    written_at = live.connections_secret.written_at[name] if live.connections_secret else live.read_at
+    if outdated := _list_pods(variable for variable, started_at in running.items() if started_at <= written_at):
+        restart = f"kubectl -n {secret.namespace} delete pod {' '.join(outdated)}"
+        return False, (
+            f"written at {_format_time(written_at)}, after the start of {', '.join(outdated)}. Restart with: {restart}"
+        )
     return True, f"in the environment of {', '.join(_list_pods(running))}, from {secret}"
 
 
-def _list_pods(holders: Iterable[ContainerVariable]) -> list[str]:
-    return sorted({each.pod for each in holders})
+def _list_pods(variables: Iterable[ContainerVariable]) -> list[str]:
+    return sorted({variable.pod for variable in variables})
 
 
-def _format_time(moment: datetime) -> str:
-    return moment.isoformat().replace("+00:00", "Z")
+def _format_time(time: datetime) -> str:
+    return time.isoformat().replace("+00:00", "Z")
 
 
-def _plan_one(contract: Contract, ref: ConnectionRef, ways: Mapping[str, TargetAccess], live: LiveState) -> Action:
-    found = read_connection(ref, live)
-    return connection.plan_connection(ref, contract.xcom_sidecar, found, ways.get(ref.id), live.read_at)
+def _plan_connection(contract: Contract, ref: ConnectionRef, access: TargetAccess | None, live: LiveState) -> Action:
+    return connection.plan_connection(ref, contract.xcom_sidecar, read_connection(ref, live), access, live.read_at)
 
 
 def _plan_duplicates(refs: tuple[ConnectionRef, ...], live: LiveState) -> list[Action]:
-    """The connections that Airflow's database has as well."""
+    """Block the connections that are also in Airflow's database."""
     note = (
-        "it is in Airflow's database as well, where it is never used, for the environment ({}) wins: "
-        "delete it there, or set connection.via to api"
+        "it is also in Airflow's database, where it has no effect: the environment ({}) overrides it. "
+        "Delete it there or set connection.via to api"
     )
-    doubled = [ref for ref in refs if ref.id in live.connections]
     return [
         Action(Verb.BLOCKED, connection.make_connection_ref(ref.id), note=note.format(format_variable_name(ref.id)))
-        for ref in doubled
+        for ref in refs
+        if ref.id in live.connections
     ]
 
 
-def _plan_secret(
+def _plan_write(
     contract: Contract, pending: list[Action], refs: tuple[ConnectionRef, ...], live: LiveState
 ) -> list[Action]:
-    there, where = live.connections_secret, make_secret_ref(contract)
+    secret, target = live.connections_secret, make_secret_ref(contract)
     if not pending:
         kept = [ref.id for ref in refs if read_connection(ref, live)]
-        note = f"connections {', '.join(kept)}"
-        return [Action(Verb.UNCHANGED, where, note=note)] if kept else []
-    if there and not labels.is_managed(there.labels):
-        note = f"it differs and is not ours (no label {labels.SELECTOR}): delete it and run again"
-        return [Action(Verb.BLOCKED, where, note=note)]
-    values = dict(there.values) if there else {}
-    values |= {format_variable_name(each.target.name): _serialize(each.body) for each in pending}
-    restart = RESTART.format(contract.release.namespace)
-    about = "; ".join(f"connection {each.target.name}: {each.note}" for each in pending)
-    shown = tuple(change for each in pending for change in each.changes)
-    verb = Verb.CHANGE if there and shown else Verb.CREATE
-    version = there.resource_version if there else ""
-    return [Action(verb, where, shown, f"{about}; {restart}", _build_body(where, values), version)]
+        return [Action(Verb.UNCHANGED, target, note=f"connections {', '.join(kept)}")] if kept else []
+    if secret and not labels.is_managed(secret.labels):
+        note = f"it differs and is not managed by platformctl (no label {labels.SELECTOR}). Delete it and run again"
+        return [Action(Verb.BLOCKED, target, note=note)]
+    values = dict(secret.values) if secret else {}
+    values |= {format_variable_name(action.target.name): _serialize(action.body) for action in pending}
+    notes = "; ".join(f"connection {action.target.name}: {action.note}" for action in pending)
+    changes = tuple(change for action in pending for change in action.changes)
+    return [
+        Action(
+            Verb.CHANGE if secret and changes else Verb.CREATE,
+            target,
+            changes,
+            note=f"{notes}; {RESTART.format(contract.release.namespace)}",
+            body=_build_body(target, values),
+            resource_version=secret.resource_version if secret else "",
+        )
+    ]
 
 
 def _serialize(body: Mapping[str, Any]) -> str:
@@ -149,7 +154,7 @@ def _serialize(body: Mapping[str, Any]) -> str:
     return json.dumps(content, sort_keys=True)
 
 
-def _build_body(where: ObjectRef, values: Mapping[str, str]) -> dict[str, Any]:
-    metadata = {"name": where.name, "namespace": where.namespace, "labels": labels.build_common_labels()}
+def _build_body(ref: ObjectRef, values: Mapping[str, str]) -> dict[str, Any]:
+    metadata = {"name": ref.name, "namespace": ref.namespace, "labels": labels.build_common_labels()}
     data = {key: base64.b64encode(text.encode()).decode() for key, text in sorted(values.items())}
-    return {"apiVersion": "v1", "kind": where.kind, "metadata": metadata, "type": "Opaque", "data": data}
+    return {"apiVersion": "v1", "kind": ref.kind, "metadata": metadata, "type": "Opaque", "data": data}

@@ -1,4 +1,4 @@
-"""A kubeconfig made fit for Airflow's pods: one cluster, one user, everything in itself."""
+"""Reduce a kubeconfig to one cluster and one user, with all files inlined, for Airflow's pods."""
 
 from __future__ import annotations
 
@@ -16,7 +16,13 @@ import yaml
 
 from kpo_platform.errors import BootstrapError
 
-_CLUSTER_FIELDS = ("server", "certificate-authority-data", "insecure-skip-tls-verify", "tls-server-name", "proxy-url")
+_CLUSTER_FIELDS = (
+    "server",
+    "certificate-authority-data",
+    "insecure-skip-tls-verify",
+    "tls-server-name",
+    "proxy-url",
+)
 _USER_FIELDS = ("token", "client-certificate-data", "client-key-data")
 _ENTRY_NAME = "target"
 
@@ -26,9 +32,9 @@ class KubeconfigContext:
     """One context of a kubeconfig.
 
     Attributes:
-        origin: the file and context, for messages.
-        cluster: the cluster's entry, with its certificate inside.
-        user: the user's entry as it stands in the file, files read in.
+        origin: file and context, for messages.
+        cluster: the cluster entry, with its certificate inlined.
+        user: the user entry, with its files inlined.
     """
 
     origin: str
@@ -41,17 +47,17 @@ class KubeconfigContext:
         return str(self.cluster["server"])
 
     def build_standalone(self) -> dict[str, Any]:
-        """The kubeconfig of this user, for somebody who has neither its files nor its programs.
+        """Build a kubeconfig that needs no other files and no exec plugin.
 
         Raises:
-            BootstrapError: the user signs in by something else than a token or a client certificate.
+            BootstrapError: the user has neither a token nor a client certificate.
         """
         user = {key: self.user[key] for key in _USER_FIELDS if self.user.get(key)}
         if "token" not in user and not {"client-certificate-data", "client-key-data"} <= user.keys():
             raise BootstrapError(
                 f"The user of {self.origin} has neither a token nor a client certificate with its key "
-                f"(it has: {', '.join(sorted(self.user)) or 'nothing'}), and Airflow's pods can sign in by nothing "
-                "else: name another context, or use connection.mode remote."
+                f"(it has: {', '.join(sorted(self.user)) or 'nothing'}). Airflow's pods can use nothing else. "
+                "Name another context or use connection.mode remote."
             )
         return build_kubeconfig(self.cluster, user)
 
@@ -60,25 +66,25 @@ def read_context(file: str, context: str | None) -> KubeconfigContext:
     """Read one context of a kubeconfig.
 
     Args:
-        file: its path.
-        context: the context's name; without one its current one.
+        file: the path.
+        context: the context's name; by default the current context.
 
     Raises:
-        BootstrapError: it cannot be read, has no such context, or leads to where no pod comes.
+        BootstrapError: the file cannot be read, has no such context, or names a server on this machine.
     """
     content = _load(file)
     name = context or str(content.get("current-context") or "")
-    chosen = _find_entry(content, "contexts", "context", name, file)
+    entry = _find_entry(content, "contexts", "context", name, file)
     origin = f"{file}, context {name}"
     folder = Path(file).parent
-    cluster = _inline_files(_find_entry(content, "clusters", "cluster", str(chosen.get("cluster")), file), folder)
-    user = _inline_files(_find_entry(content, "users", "user", str(chosen.get("user")), file), folder)
+    cluster = _inline_files(_find_entry(content, "clusters", "cluster", str(entry.get("cluster")), file), folder)
+    user = _inline_files(_find_entry(content, "users", "user", str(entry.get("user")), file), folder)
     _reject_loopback(str(cluster.get("server", "")), origin)
     return KubeconfigContext(origin, {key: cluster[key] for key in _CLUSTER_FIELDS if key in cluster}, user)
 
 
 def build_kubeconfig(cluster: Mapping[str, Any], user: Mapping[str, Any]) -> dict[str, Any]:
-    """A kubeconfig of one cluster and one user."""
+    """Build a kubeconfig with one cluster and one user."""
     return {
         "apiVersion": "v1",
         "kind": "Config",
@@ -90,7 +96,7 @@ def build_kubeconfig(cluster: Mapping[str, Any], user: Mapping[str, Any]) -> dic
 
 
 def compute_fingerprint(config: Mapping[str, Any]) -> str:
-    """By what a kubeconfig is known again without being shown; tokens and keys are too long to be guessed from it."""
+    """Compute a hash that identifies a kubeconfig without revealing it: tokens and keys are too long to be guessed."""
     return sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -98,51 +104,53 @@ def _load(file: str) -> Mapping[str, Any]:
     try:
         content = yaml.safe_load(Path(file).read_text(encoding="utf-8"))
     except OSError as error:
-        raise BootstrapError(f"The kubeconfig {file} cannot be read: {error.strerror}.") from error
+        raise BootstrapError(f"Cannot read kubeconfig {file}: {error.strerror}. Name another file.") from error
     except (yaml.YAMLError, UnicodeDecodeError):
         content = None
     if not isinstance(content, dict):
-        # Unchained: the parser quotes the text, which is secret.
-        raise BootstrapError(f"The kubeconfig {file} is broken: expected YAML as kubectl reads it.")
+        # Not chained: the parser's error quotes the text, which is secret.
+        raise BootstrapError(f"Kubeconfig {file} is invalid: expected YAML as kubectl reads it. Name another file.")
     return content
 
 
 def _find_entry(content: Mapping[str, Any], kind: str, key: str, name: str, file: str) -> Mapping[str, Any]:
     entries: Iterable[Mapping[str, Any]] = content.get(kind) or []
-    known = {str(each.get("name")): each.get(key) or {} for each in entries}
+    known = {str(entry.get("name")): entry.get(key) or {} for entry in entries}
     if name not in known:
         raise BootstrapError(
-            f"The kubeconfig {file} has no entry {name!r} in its {kind}; it has: {', '.join(sorted(known)) or 'none'}."
+            f"Kubeconfig {file} has no entry {name!r} in {kind}. It has: {', '.join(sorted(known)) or 'none'}."
         )
     return dict(known[name])
 
 
 def _inline_files(entry: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """An entry with the content of the files that it names."""
-    found = dict(entry)
+    """Replace the files that an entry names by their content."""
+    inlined = dict(entry)
     for key in ("certificate-authority", "client-certificate", "client-key"):
-        if file := found.pop(key, None):
-            found.setdefault(f"{key}-data", base64.b64encode(_read_file(folder / file)).decode())
-    if file := found.pop("tokenFile", None):
-        found.setdefault("token", _read_file(folder / file).decode().strip())
-    return found
+        if file := inlined.pop(key, None):
+            inlined.setdefault(f"{key}-data", base64.b64encode(_read_file(folder / file)).decode())
+    if file := inlined.pop("tokenFile", None):
+        inlined.setdefault("token", _read_file(folder / file).decode().strip())
+    return inlined
 
 
 def _read_file(file: Path) -> bytes:
     try:
         return file.read_bytes()
     except OSError as error:
-        raise BootstrapError(f"The file {file} that the kubeconfig names cannot be read: {error.strerror}.") from error
+        raise BootstrapError(
+            f"Cannot read {file}, which the kubeconfig names: {error.strerror}. Correct the kubeconfig."
+        ) from error
 
 
 def _reject_loopback(server: str, origin: str) -> None:
     host = urlsplit(server).hostname or ""
     try:
-        local = ip_address(host).is_loopback
+        is_loopback = ip_address(host).is_loopback
     except ValueError:
-        local = host == "localhost"
-    if local or not host:
+        is_loopback = host == "localhost"
+    if is_loopback or not host:
         raise BootstrapError(
-            f"The server {server or '(none)'} of {origin} is this machine to whoever asks: "
-            "name a context whose server Airflow's pods reach as well."
+            f"Airflow's pods cannot reach the server {server or '(none)'} of {origin}: "
+            f"{'it is a loopback address' if host else 'it has no host'}. Name a context with another server."
         )

@@ -1,4 +1,4 @@
-"""Who of Airflow's pods has which connection in its environment, out of what, and since when."""
+"""Find the connection variables in the environment of Airflow's pods."""
 
 from __future__ import annotations
 
@@ -10,66 +10,71 @@ from kpo_platform.contract import Contract
 from kpo_platform.kube import Object
 
 VARIABLE_PREFIX = "AIRFLOW_CONN_"
-"""How the variables begin in which Airflow looks for connections."""
+"""The prefix of the environment variables from which Airflow reads connections."""
 
 _FINISHED_PHASES = ("Succeeded", "Failed")
 
 
 def select_airflow_pods(pods: Iterable[Object], contract: Contract) -> list[Object]:
-    """Airflow's pods, out of those in the release's namespace: the release's own, and those that start teams' pods.
+    """Select Airflow's pods from the pods of the release's namespace.
 
-    Of an Airflow that the chart did not install only the service accounts are known. What is over or ends is left out,
-    and so is a KubernetesExecutor's pod for one task: the next task's reads everything anew.
+    These are the release's own pods and all pods with a service account that may start teams' pods. The accounts are
+    all that is known of an Airflow that the chart did not install. Finished and terminating pods are left out. So are
+    the KubernetesExecutor's pods for one task: the next task gets a new pod, which reads the current values.
     """
-    return [each for each in pods if _is_long_running(each) and _is_airflow_pod(each, contract)]
+    return [pod for pod in pods if _is_long_running(pod) and _is_airflow_pod(pod, contract)]
 
 
 def imports_secret(pods: Iterable[Object], secret: str) -> bool:
-    """Whether a container takes every key of a Secret into its environment, so that its keys tell what it has."""
-    containers = [each for pod in pods for each in pod["spec"]["containers"]]
-    return any(_get_secret_name(source) == secret for each in containers for source in each.get("envFrom") or [])
+    """Whether a container imports all keys of a Secret (``envFrom``), so that the keys tell which variables it has."""
+    containers = [container for pod in pods for container in pod["spec"]["containers"]]
+    sources = [source for container in containers for source in container.get("envFrom") or []]
+    return any(_get_secret_name(source) == secret for source in sources)
 
 
 def find_connection_variables(
     pods: Iterable[Object], secret: str, keys: Iterable[str]
 ) -> dict[str, tuple[ContainerVariable, ...]]:
-    """The connections' variables in the environment of some pods, by name.
+    """Find the connection variables in the environment of some pods, by variable name.
+
+    Variables that a pod imports from other Secrets and from ConfigMaps (``envFrom``) are not found.
 
     Args:
         pods: the pods.
         secret: the name of the Secret that bootstrap writes.
-        keys: its keys. What is in other Secrets and in ConfigMaps that are taken as a whole is not known.
+        keys: the keys of that Secret.
     """
-    found: dict[str, tuple[ContainerVariable, ...]] = {}
-    known = tuple(keys)
+    variables: dict[str, tuple[ContainerVariable, ...]] = {}
+    secret_keys = tuple(keys)
     for pod in pods:
-        started = _read_start_times(pod)
+        start_times = _read_start_times(pod)
         for container in pod["spec"]["containers"]:
-            for name, ours in _read_variables(container, secret, known).items():
-                holder = ContainerVariable(pod["metadata"]["name"], ours, started.get(container["name"]))
-                found[name] = (*found.get(name, ()), holder)
-    return found
+            for name, is_managed in _read_variables(container, secret, secret_keys).items():
+                started_at = start_times.get(container["name"])
+                variable = ContainerVariable(pod["metadata"]["name"], is_managed, started_at)
+                variables[name] = (*variables.get(name, ()), variable)
+    return variables
 
 
 def read_write_times(secret: Object) -> dict[str, datetime]:
-    """When each key of a Secret was last written, by the API server's own notes.
+    """Read when each key of a Secret was last written, from its managed fields.
 
-    They have one time for all that one hand wrote, so a key may be older than it seems, and is never newer.
+    A field manager has one time for all keys that it wrote. So a key may be older than its time, and is never newer.
     """
     meta = secret["metadata"]
-    noted: dict[str, datetime] = {}
+    times: dict[str, datetime] = {}
     for entry in meta.get("managedFields") or []:
         time = _parse_time(entry.get("time") or meta["creationTimestamp"])
         for field in (entry.get("fieldsV1") or {}).get("f:data") or {}:
             key = field.removeprefix("f:")
-            noted[key] = max(time, noted.get(key, time))
-    return {key: noted.get(key) or _parse_time(meta["creationTimestamp"]) for key in secret.get("data") or {}}
+            times[key] = max(time, times.get(key, time))
+    return {key: times.get(key) or _parse_time(meta["creationTimestamp"]) for key in secret.get("data") or {}}
 
 
 def _is_long_running(pod: Object) -> bool:
     meta, phase = pod["metadata"], (pod.get("status") or {}).get("phase")
-    one_task = "kubernetes_executor" in (meta.get("labels") or {})
-    return phase not in _FINISHED_PHASES and "deletionTimestamp" not in meta and not one_task
+    is_for_one_task = "kubernetes_executor" in (meta.get("labels") or {})
+    return phase not in _FINISHED_PHASES and "deletionTimestamp" not in meta and not is_for_one_task
 
 
 def _is_airflow_pod(pod: Object, contract: Contract) -> bool:
@@ -84,15 +89,14 @@ def _get_account(pod: Object) -> str:
 
 
 def _read_variables(container: Object, secret: str, keys: tuple[str, ...]) -> dict[str, bool]:
-    """The connections' variables of a container, and whether each is that of the Secret; a single one goes before."""
-    whole = [
-        str(each.get("prefix") or "") for each in container.get("envFrom") or [] if _get_secret_name(each) == secret
-    ]
-    found = {f"{prefix}{key}": not prefix for prefix in whole for key in keys}
+    """Read a container's connection variables and whether each comes from the Secret. ``env`` overrides ``envFrom``."""
+    sources = [source for source in container.get("envFrom") or [] if _get_secret_name(source) == secret]
+    prefixes = [str(source.get("prefix") or "") for source in sources]
+    variables = {f"{prefix}{key}": not prefix for prefix in prefixes for key in keys}
     for entry in container.get("env") or []:
         source = (entry.get("valueFrom") or {}).get("secretKeyRef") or {}
-        found[entry["name"]] = (source.get("name"), source.get("key")) == (secret, entry["name"])
-    return {name: ours for name, ours in found.items() if name.startswith(VARIABLE_PREFIX)}
+        variables[entry["name"]] = (source.get("name"), source.get("key")) == (secret, entry["name"])
+    return {name: is_managed for name, is_managed in variables.items() if name.startswith(VARIABLE_PREFIX)}
 
 
 def _get_secret_name(source: Object) -> str:
@@ -101,7 +105,7 @@ def _get_secret_name(source: Object) -> str:
 
 def _read_start_times(pod: Object) -> dict[str, datetime]:
     statuses = (pod.get("status") or {}).get("containerStatuses") or []
-    running = {each["name"]: (each.get("state") or {}).get("running") for each in statuses}
+    running = {status["name"]: (status.get("state") or {}).get("running") for status in statuses}
     return {name: _parse_time(state["startedAt"]) for name, state in running.items() if state}
 
 

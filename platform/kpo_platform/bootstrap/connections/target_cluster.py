@@ -1,4 +1,4 @@
-"""The way to a cluster that Airflow does not run in: by a kubeconfig, or by a token obtained there."""
+"""Get access for connections to another cluster: from a kubeconfig, or with a token requested there."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from kpo_platform.errors import BootstrapError, Unreachable
 from kpo_platform.kube import Kube
 
 TOKEN_DAYS = 30
-"""How long a token is asked for; an API server may be set to give less. Half of its life it is used as it is."""
+"""The requested lifetime of a token. An API server may grant less. A token is renewed after half of its lifetime."""
 
 RECORD_KEY = "kpo_platform"
-"""The key in a connection's extra under which stands, readable, where it leads, as whom and until when."""
+"""The key in a connection's extra that records, readable, its server, user and expiry."""
 
-UNVERIFIED_USER = "a user that could not be asked for from here"
+UNVERIFIED_USER = "an unverified user"
 _TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 
 
 @dataclass(frozen=True)
 class TargetCluster:
-    """The cluster that a person named for connections that lead out.
+    """The cluster that the user named for connections to another cluster.
 
     Attributes:
-        kubeconfig: the file.
-        context: its context; without one its current one.
-        account: for mode ``remote`` the service account there, as ``NAMESPACE/NAME``.
+        kubeconfig: the path of the kubeconfig.
+        context: its context; by default the current context.
+        account: for mode ``remote`` the service account in that cluster, as ``NAMESPACE/NAME``.
     """
 
     kubeconfig: str
@@ -37,20 +37,20 @@ class TargetCluster:
     account: str | None = None
 
     def read_context(self) -> KubeconfigContext:
-        """The context that is meant.
+        """Read the context of the kubeconfig.
 
         Raises:
-            BootstrapError: it cannot be read.
+            BootstrapError: the context cannot be read.
         """
         return kubeconfig.read_context(self.kubeconfig, self.context)
 
 
 @dataclass(frozen=True)
 class TargetAccess:
-    """What a connection needs to lead out.
+    """Access to another cluster for one connection.
 
     Attributes:
-        record: what may be shown of it.
+        record: server, user and expiry or fingerprint; safe to print.
         kube_config: the kubeconfig for Airflow's pods.
     """
 
@@ -59,71 +59,71 @@ class TargetAccess:
 
 
 def read_kubeconfig_access(target: TargetCluster, timeout: float) -> TargetAccess:
-    """The way by the person's own token or client certificate, which is tried.
+    """Get access with the token or client certificate of the kubeconfig, and try it.
 
     Args:
         target: the cluster.
-        timeout: seconds to try.
+        timeout: seconds for the request.
 
     Raises:
-        BootstrapError: the kubeconfig is not fit for pods.
-        ClusterError: the API server does not know its user (any more).
+        BootstrapError: Airflow's pods cannot use the kubeconfig.
+        ClusterError: the API server does not accept the user's credentials, for example because they have expired.
     """
     context = target.read_context()
     config = context.build_standalone()
     try:
         user = Kube.from_kubeconfig(config, timeout).read_username()
     except Unreachable:
-        user = UNVERIFIED_USER  # its network may be open to Airflow alone
+        user = UNVERIFIED_USER  # only Airflow may have network access to the cluster
     record = {"server": context.server, "user": user, "fingerprint": kubeconfig.compute_fingerprint(config)}
     return TargetAccess(record, config)
 
 
 def get_account_user(target: TargetCluster) -> str:
-    """The name under which the service account is known to the cluster.
+    """Get the user name of the service account in the target cluster.
 
     Raises:
-        BootstrapError: none was named.
+        BootstrapError: no account was named.
     """
     namespace, _, name = (target.account or "").partition("/")
     if not namespace or not name:
         raise BootstrapError(
-            "A connection of mode remote needs --target-account NAMESPACE/NAME, the service account in the target "
-            f"cluster that may start pods there; given was {target.account or 'none'}."
+            f"Cannot request a token for a connection of mode remote: the account is {target.account or 'not set'}. "
+            "Pass --target-account NAMESPACE/NAME, a service account of the target cluster that may start pods there."
         )
     return f"system:serviceaccount:{namespace}:{name}"
 
 
 def request_token_access(target: TargetCluster, now: datetime, timeout: float, *, dry_run: bool) -> TargetAccess:
-    """The way by a fresh token of a service account in the target cluster.
+    """Get access with a new token of a service account in the target cluster.
 
     Args:
-        target: the cluster, with the account.
-        now: the time.
-        timeout: seconds that it may take.
-        dry_run: let the API server only say whether it would.
+        target: the cluster and the service account.
+        now: the current time.
+        timeout: seconds for the request.
+        dry_run: whether the API server only checks the request.
 
     Raises:
         BootstrapError: no account was named, or the kubeconfig cannot be read.
-        ClusterError: the token was refused.
+        ClusterError: the API server rejected the request.
     """
     user = get_account_user(target)
     namespace, name = user.split(":")[2:]
     context = target.read_context()
     kube = Kube.connect(target.kubeconfig, target.context, timeout)
     answer = kube.create_token(name, namespace, TOKEN_DAYS * 24 * 3600, dry_run=dry_run)
-    ends = datetime.strptime(answer["expirationTimestamp"], _TIME_FORMAT).replace(tzinfo=UTC)
+    expiry = datetime.strptime(answer["expirationTimestamp"], _TIME_FORMAT).replace(tzinfo=UTC)
     record = {
         "server": context.server,
         "user": user,
-        "expires": ends.strftime(_TIME_FORMAT),
-        "renewAfter": (now + (ends - now) / 2).strftime(_TIME_FORMAT),
+        "expires": expiry.strftime(_TIME_FORMAT),
+        "renewAfter": (now + (expiry - now) / 2).strftime(_TIME_FORMAT),
     }
     return TargetAccess(record, kubeconfig.build_kubeconfig(context.cluster, {"token": answer["token"]}))
 
 
 def is_past(record: Mapping[str, Any], key: str, now: datetime) -> bool:
-    """Whether a moment of a record has come; one that cannot be read has."""
+    """Whether a time of a record is in the past. A time that cannot be parsed counts as past."""
     try:
         return datetime.strptime(str(record.get(key)), _TIME_FORMAT).replace(tzinfo=UTC) - now <= timedelta()
     except ValueError:

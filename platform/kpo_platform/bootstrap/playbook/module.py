@@ -1,4 +1,4 @@
-"""What the Ansible modules share: get the work, do it, tell names and whether they changed."""
+"""Run one of bootstrap's Ansible modules: get the task's plan, write, and report names and changes."""
 
 from __future__ import annotations
 
@@ -16,39 +16,43 @@ SPECIFICATION: dict[str, Any] = {
     "argument_spec": {"socket": {"type": "path"}, **standalone.ARGUMENTS},
     "supports_check_mode": True,
 }
-"""How each ``AnsibleModule`` is made. No argument is a secret: there is the path of a socket on which platformctl
-serves the work, or what a person says by hand."""
+"""Arguments of each ``AnsibleModule``. None is secret: the path of a socket on which platformctl serves the payload, or
+the options of a standalone run."""
 
 
-def run_module(module: Any, part: str, deed: Callable[[TaskPayload], Iterator[WriteResult]]) -> None:
-    """Be an Ansible module.
+def run_module(module: Any, task: str, write: Callable[[TaskPayload], Iterator[WriteResult]]) -> None:
+    """Run an Ansible module.
 
     Args:
-        module: an ``AnsibleModule`` of our specification.
-        part: the part of the work to get.
-        deed: does the work, write by write.
+        module: an ``AnsibleModule`` made from `SPECIFICATION`.
+        task: the task whose payload to write.
+        write: writes a payload and yields the result of each write.
     """
-    done: list[dict[str, Any]] = []
+    results: list[dict[str, Any]] = []
     try:
-        with _load_task_plan(module, part) as planned:
-            writes = planned.work.writes
-            idle = module.check_mode or planned.refusal or not writes
-            for each in () if idle else deed(planned.work):
-                done.append(each.model_dump())
+        with _load_task_plan(module, task) as task_plan:
+            is_idle = module.check_mode or task_plan.refusal or not task_plan.payload.writes
+            for result in () if is_idle else write(task_plan.payload):
+                results.append(result.model_dump())
     except PlatformError as error:
-        module.fail_json(msg=str(error), done=done)
-    told = {"done": done, "plan": list(planned.plan)}
-    if planned.refusal or (planned.blocked and part == CONNECTIONS):  # the last task: everything else is done
-        why = planned.refusal or "Cannot be as the contract wants it:"
-        module.fail_json(msg=f"{why} {'. '.join(planned.blocked)}", **told)
-    module.exit_json(changed=bool(writes) if module.check_mode else any(each["changed"] for each in done), **told)
+        module.fail_json(msg=str(error), done=results)
+    _report(module, task, task_plan, results)
+
+
+def _report(module: Any, task: str, task_plan: TaskPlan, results: list[dict[str, Any]]) -> None:
+    content = {"done": results, "plan": list(task_plan.descriptions)}
+    if task_plan.refusal or (task_plan.blocked and task == CONNECTIONS):  # the last task: all others are done
+        reason = task_plan.refusal or "Some objects cannot change to match the contract:"
+        module.fail_json(msg=f"{reason} {'. '.join(task_plan.blocked)}", **content)
+    has_changed = any(result["changed"] for result in results)
+    module.exit_json(changed=bool(task_plan.payload.writes) if module.check_mode else has_changed, **content)
 
 
 @contextmanager
-def _load_task_plan(module: Any, part: str) -> Iterator[TaskPlan]:
+def _load_task_plan(module: Any, task: str) -> Iterator[TaskPlan]:
     socket = module.params["socket"]
     if socket:
-        yield TaskPlan(fetch_payload(socket, part), (), ())
+        yield TaskPlan(fetch_payload(socket, task), (), ())
     else:
-        with standalone.plan_task(module.params, part, dry_run=module.check_mode) as planned:
-            yield planned
+        with standalone.plan_task(module.params, task, dry_run=module.check_mode) as task_plan:
+            yield task_plan

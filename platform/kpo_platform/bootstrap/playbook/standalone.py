@@ -1,4 +1,4 @@
-"""The playbook's work where somebody runs it with ansible-playbook: without platformctl each task plans by itself."""
+"""Plan the playbook's tasks without platformctl, for a direct run with ansible-playbook."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from typing import Any
 from kpo_platform.bootstrap import lease, plan, run
 from kpo_platform.bootstrap.ansible.payload import TaskPayload, build_payloads
 from kpo_platform.bootstrap.connections.target_cluster import TargetCluster
-from kpo_platform.bootstrap.model import Action, Plan, Verb
-from kpo_platform.bootstrap.read_state import select_teams
+from kpo_platform.bootstrap.model import Action, Verb
 from kpo_platform.bootstrap.registry import docker_config
 from kpo_platform.errors import BootstrapError
 from kpo_platform.kube import SECRET, Kube, read_contract
@@ -30,77 +29,75 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "target_context": {"type": "str"},
     "target_account": {"type": "str"},
 }
-"""What a person may say: the options of `platformctl bootstrap`, none of them a secret."""
+"""Module arguments of a standalone run: the options of `platformctl bootstrap`. None of them is secret."""
 
 
 @dataclass(frozen=True)
 class TaskPlan:
-    """What one task is to do.
+    """Plan of one task.
 
     Attributes:
-        work: the writes.
-        plan: the whole plan in words.
-        blocked: what cannot be as the contract wants it, in words.
-        refusal: why nothing of the work may be done, as a sentence, or nothing.
+        payload: the writes.
+        descriptions: each action of the run's plan, described.
+        blocked: each blocked action, described.
+        refusal: a sentence that says why the task must not write; empty if it may.
     """
 
-    work: TaskPayload
-    plan: tuple[str, ...]
+    payload: TaskPayload
+    descriptions: tuple[str, ...]
     blocked: tuple[str, ...]
     refusal: str = ""
 
 
 @contextmanager
-def plan_task(given: Mapping[str, Any], part: str, *, dry_run: bool) -> Iterator[TaskPlan]:
-    """Plan, and have the turn in the release while the context lasts.
+def plan_task(arguments: Mapping[str, Any], task: str, *, dry_run: bool) -> Iterator[TaskPlan]:
+    """Plan a task, and hold the release's Lease until the context ends.
 
     Args:
-        given: values for the arguments.
-        part: the part of the work that is asked for.
-        dry_run: nothing will be written, so no turn is needed.
+        arguments: the values of `ARGUMENTS`.
+        task: the task, `OBJECTS` or `CONNECTIONS`.
+        dry_run: whether nothing will be written. Then no Lease is needed.
 
     Raises:
-        PlatformError: it could not be planned.
+        PlatformError: the task cannot be planned.
     """
-    kube = Kube.connect(given["kubeconfig"], given["context"], given["timeout"])
-    current = _start_run(kube, given)
-    found = _find_credentials(current, given)
-    with nullcontext() if dry_run else lease.hold_lease(kube, given["namespace"], lambda _: None):
-        made = current.plan(found, dry_run=dry_run)
-        refusal = plan.explain_refusal(made, current.teams)
+    kube = Kube.connect(arguments["kubeconfig"], arguments["context"], arguments["timeout"])
+    bootstrap_run = _start_run(kube, arguments)
+    credentials = _find_credentials(bootstrap_run, arguments)
+    with nullcontext() if dry_run else lease.hold_lease(kube, arguments["namespace"], lambda _: None):
+        run_plan = bootstrap_run.plan(credentials, dry_run=dry_run)
+        refusal = plan.explain_refusal(run_plan, bootstrap_run.teams)
         if not dry_run and not refusal:
-            current.login_checks.ask_nodes(kube, current.contract, found, made, lambda _: None)
-        work = build_payloads(made, current.cluster_access, current.airflow_access)[part]
-        yield TaskPlan(work, *_describe_plan(made), refusal)
+            checks = bootstrap_run.login_checks
+            checks.check_on_nodes(kube, bootstrap_run.contract, credentials, run_plan, lambda _: None)
+        payloads = build_payloads(run_plan, bootstrap_run.cluster_access, bootstrap_run.airflow_access)
+        blocked = tuple(_describe_action(action) for action in run_plan.actions if action.verb is Verb.BLOCKED)
+        yield TaskPlan(payloads[task], tuple(map(_describe_action, run_plan.actions)), blocked, refusal)
 
 
-def _start_run(kube: Kube, given: Mapping[str, Any]) -> run.BootstrapRun:
-    contract = read_contract(kube, given["namespace"])
-    teams = select_teams(contract, tuple(given["teams"]))
-    file = given["target_kubeconfig"]
-    target = TargetCluster(file, given["target_context"], given["target_account"]) if file else None
-    access = run.build_cluster_access(given["kubeconfig"], given["context"]).model_copy(
-        update={"timeout": given["timeout"]}
-    )
-    return run.start_run(kube, access, contract, teams, given["airflow_url"], target=target)
+def _start_run(kube: Kube, arguments: Mapping[str, Any]) -> run.BootstrapRun:
+    contract = read_contract(kube, arguments["namespace"])
+    teams = run.select_teams(contract, tuple(arguments["teams"]))
+    file = arguments["target_kubeconfig"]
+    target = TargetCluster(file, arguments["target_context"], arguments["target_account"]) if file else None
+    access = run.build_cluster_access(arguments["kubeconfig"], arguments["context"])
+    access = access.model_copy(update={"timeout": arguments["timeout"]})
+    return run.start_run(kube, access, contract, teams, arguments["airflow_url"], target=target)
 
 
-def _find_credentials(current: run.BootstrapRun, given: Mapping[str, Any]) -> docker_config.RegistryCredentials:
-    config, secret = given["registry_config"], given["registry_secret"]
+def _find_credentials(
+    bootstrap_run: run.BootstrapRun, arguments: Mapping[str, Any]
+) -> docker_config.RegistryCredentials:
+    config, secret = arguments["registry_config"], arguments["registry_secret"]
+    hosts, kube = bootstrap_run.registry_hosts, bootstrap_run.kube
     if config and secret:
-        raise BootstrapError("registry_config and registry_secret are two ways to sign in: give one.")
+        raise BootstrapError("registry_config and registry_secret exclude each other. Pass only one of them.")
     if not secret:
-        return docker_config.find_credentials(current.registry_hosts, config, sys.stdin, current.kube.deadline)
+        return docker_config.find_credentials(hosts, config, sys.stdin, kube.deadline)
     namespace, _, name = secret.partition("/")
-    found = current.kube.get(SECRET, name, namespace)
-    return docker_config.read_credentials(current.registry_hosts, secret, found, current.kube.deadline)
-
-
-def _describe_plan(made: Plan) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    every = tuple(_describe_action(each) for each in made.actions)
-    return every, tuple(_describe_action(each) for each in made.actions if each.verb is Verb.BLOCKED)
+    return docker_config.read_credentials(hosts, secret, kube.get(SECRET, name, namespace), kube.deadline)
 
 
 def _describe_action(action: Action) -> str:
-    changes = [f"{each.field}: {each.old or '(none)'} → {each.new}" for each in action.changes]
+    changes = [f"{change.field}: {change.old or '(none)'} → {change.new}" for change in action.changes]
     return f"{action.verb} {action.target}: {'; '.join([*changes, action.note])}"

@@ -1,1 +1,1 @@
-"""Registry credentials and pull secrets."""
+"""Registry credentials, login checks and pull secrets."""

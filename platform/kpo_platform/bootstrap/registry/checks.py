@@ -1,4 +1,4 @@
-"""Whether the registries take the sign-ins of one run: each is asked once, from here, or else by a node."""
+"""Check the registry logins of one run: each once, from this machine or else from a node."""
 
 from __future__ import annotations
 
@@ -15,96 +15,103 @@ from kpo_platform.errors import BootstrapError
 from kpo_platform.kube import Deadline, Kube
 
 HostLogin = tuple[str, RegistryLogin]
-"""A registry's host and a sign-in for it."""
+"""A registry's host and a login for it."""
 
 
 @dataclass
 class LoginChecks:
-    """What the registries said.
+    """The login checks of one run and their results.
 
     Attributes:
-        deadline: until when answers are waited for.
+        deadline: how long to wait for results.
     """
 
     deadline: Deadline = field(default_factory=lambda: Deadline(inf))
-    _asked: dict[HostLogin, Callable[[float], LoginResult]] = field(default_factory=dict, repr=False)
-    _answers: dict[HostLogin, LoginResult] = field(default_factory=dict, repr=False)
+    _started: dict[HostLogin, Callable[[float], LoginResult]] = field(default_factory=dict, repr=False)
+    _results: dict[HostLogin, LoginResult] = field(default_factory=dict, repr=False)
 
-    def begin(self, pairs: Iterable[HostLogin]) -> None:
-        """Ask from here, all at the same time and without waiting for answers."""
-        for pair in set(pairs) - self._asked.keys():
-            self._asked[pair] = login_check.start_check(*pair)
+    def start(self, host_logins: Iterable[HostLogin]) -> None:
+        """Start checks from this machine, all in parallel, without waiting for results."""
+        for host_login in set(host_logins) - self._started.keys():
+            self._started[host_login] = login_check.start_check(*host_login)
 
-    def answer(self, pair: HostLogin) -> LoginResult:
-        """The answer to one sign-in."""
-        if pair not in self._answers:
-            self.begin([pair])
-            self._answers[pair] = self._asked[pair](self.deadline.remaining_seconds())
-        return self._answers[pair]
+    def get_result(self, host_login: HostLogin) -> LoginResult:
+        """Wait for the result of one check, and start it if necessary."""
+        if host_login not in self._results:
+            self.start([host_login])
+            self._results[host_login] = self._started[host_login](self.deadline.remaining_seconds())
+        return self._results[host_login]
 
-    def about(self, credentials: RegistryCredentials) -> RegistryCredentials:
-        """The sign-ins that were given, with what their registries said.
+    def check_credentials(self, credentials: RegistryCredentials) -> RegistryCredentials:
+        """Check the given credentials and add the results to them.
 
         Raises:
-            BootstrapError: one refused.
+            BootstrapError: a registry rejected a login.
         """
-        answers = {host: self.answer((host, login)) for host, login in credentials.logins.items()}
-        for host, verdict in answers.items():
-            _raise_if_rejected(host, verdict)
-        return replace(
-            credentials, answers={host: f"; {describe_result(verdict)}" for host, verdict in answers.items()}
-        )
+        results = {host: self.get_result((host, login)) for host, login in credentials.logins.items()}
+        for host, result in results.items():
+            _raise_if_rejected(host, result)
+        return replace(credentials, results={host: f"; {describe_result(result)}" for host, result in results.items()})
 
     def check_live_secrets(self, teams: Iterable[Team], live: LiveState) -> Mapping[HostLogin, LoginResult]:
-        """What the registries say to the sign-ins in the teams' secrets."""
-        pairs = [pair for team in teams if (pair := get_secret_login(team, live))]
-        self.begin(pairs)
-        return {pair: self.answer(pair) for pair in pairs}
+        """Check the logins in the teams' secrets."""
+        host_logins = [host_login for team in teams if (host_login := get_secret_login(team, live))]
+        self.start(host_logins)
+        return {host_login: self.get_result(host_login) for host_login in host_logins}
 
-    def ask_nodes(
-        self, kube: Kube, contract: Contract, credentials: RegistryCredentials, made: Plan, say: Callable[[str], None]
+    def check_on_nodes(
+        self,
+        kube: Kube,
+        contract: Contract,
+        credentials: RegistryCredentials,
+        plan: Plan,
+        say: Callable[[str], None],
     ) -> None:
-        """Ask by a node what could not be asked from here, before it is written.
+        """Check from a node the logins that this machine could not check, before they are written.
 
         Args:
             kube: the cluster.
-            contract: what the chart published.
-            credentials: the sign-ins that were given.
-            made: the plan, which says what is to be written.
-            say: is told of each question.
+            contract: the contract that the chart published.
+            credentials: the given credentials.
+            plan: the plan; only logins that it writes are checked.
+            say: prints a line for each check.
 
         Raises:
-            BootstrapError: a registry refused.
+            BootstrapError: a registry rejected a login.
         """
-        written = {each.target for each in made.object_writes}
+        written = {action.target for action in plan.object_writes}
         teams = {name: team for name, team in contract.teams.items() if pull_secret.make_secret_ref(team) in written}
-        by_host = {team.registry.host: name for name, team in sorted(teams.items(), reverse=True)}
-        for host, name in sorted(by_host.items()):
+        team_by_host = {team.registry.host: name for name, team in sorted(teams.items(), reverse=True)}
+        for host, name in sorted(team_by_host.items()):
             login = credentials.logins[host]
-            here = self.answer((host, login))
-            if here.retry_on_node:
-                say(f"Ask a node whether registry {host} takes the sign-in")
-                there = node_check.check_login_on_node(kube, contract, name, login)
-                _raise_if_rejected(host, there)
-                seen = there.evidence if there.status is LoginStatus.ACCEPTED else f"{here.evidence}; {there.evidence}"
-                self._answers[host, login] = LoginResult(there.status, seen)
+            local_result = self.get_result((host, login))
+            if local_result.retry_on_node:
+                say(f"Check the login to registry {host} from a node")
+                node_result = node_check.check_login_on_node(kube, contract, name, login)
+                _raise_if_rejected(host, node_result)
+                self._results[host, login] = _merge_results(local_result, node_result)
 
 
 def get_secret_login(team: Team, live: LiveState) -> HostLogin | None:
-    """The sign-in for its registry in a team's secret, if there is one."""
+    """Get the login for the team's registry from the team's secret, if it has one."""
     secret = live.secrets.get((team.namespace, team.registry.pull_secret))
     login = secret.logins.get(normalize_host(team.registry.host)) if secret and team.registry.host else None
     return (team.registry.host, login) if isinstance(login, RegistryLogin) else None
 
 
-def describe_result(verdict: LoginResult) -> str:
-    """An answer in a few words."""
-    return f"sign-in {verdict.status} ({verdict.evidence})"
+def describe_result(result: LoginResult) -> str:
+    """Describe a result in a few words."""
+    return f"login {result.status} ({result.evidence})"
 
 
-def _raise_if_rejected(host: str, verdict: LoginResult) -> None:
-    if verdict.status is LoginStatus.REJECTED:
+def _merge_results(local: LoginResult, node: LoginResult) -> LoginResult:
+    is_accepted = node.status is LoginStatus.ACCEPTED
+    return LoginResult(node.status, node.evidence if is_accepted else f"{local.evidence}; {node.evidence}")
+
+
+def _raise_if_rejected(host: str, result: LoginResult) -> None:
+    if result.status is LoginStatus.REJECTED:
         raise BootstrapError(
-            f"Registry {host} refused the sign-in ({verdict.evidence}), so nothing was written: "
-            f"run docker login {host}, or give another sign-in, and run again."
+            f"Registry {host} rejected the login ({result.evidence}). Nothing was written. "
+            f"Run docker login {host} or pass other credentials, and run again."
         )

@@ -1,6 +1,6 @@
-"""Sign-ins for container registries, as ``docker login`` and ``podman login`` write them into files.
+"""Find registry credentials in the configurations of docker and podman.
 
-Only the hosts that the contract names are looked up, so that a person's other sign-ins stay where they are.
+Only the hosts that the contract names are looked up. Other credentials of the user are not read.
 """
 
 from __future__ import annotations
@@ -21,32 +21,32 @@ from kpo_platform.errors import BootstrapError
 from kpo_platform.kube import Deadline
 
 SECRET_KEY = ".dockerconfigjson"
-"""The key under which a registry secret has its configuration."""
+"""The key of a registry secret that holds its docker configuration."""
 
 _HUB = "index.docker.io"
 _HUB_NAMES = {"docker.io", "index.docker.io", "registry-1.docker.io"}
-_HELPER_SECONDS = 30
-_SHORT_LIVED = {  # the users that cloud registries give with a token: of ECR, Artifact Registry and ACR
+_HELPER_TIMEOUT_SECONDS = 30
+_TOKEN_LIFETIMES = {  # by the user name that ECR, Artifact Registry and ACR use with a token
     "AWS": "12 hours",
     "oauth2accesstoken": "an hour",
     "00000000-0000-0000-0000-000000000000": "3 hours",
 }
-_TOKEN_USER = "<token>"  # the user that a credential helper names when it has a token instead of a password
+_TOKEN_USER = "<token>"  # the user name of a credential helper that has an identity token instead of a password
 
 
 @dataclass(frozen=True)
 class RegistryCredentials:
-    """What was found for the hosts that were asked for.
+    """Credentials for some registries.
 
     Attributes:
-        logins: host to sign-in.
-        missing: host to the reason why there is none, as half a sentence.
-        answers: host to what its registry said to the sign-in, as far as it was asked.
+        logins: the login of each host.
+        missing: for each host without a login the reason, as part of a sentence.
+        results: for each checked host the result of the login check, as part of a sentence.
     """
 
     logins: Mapping[str, RegistryLogin] = field(default_factory=dict)
     missing: Mapping[str, str] = field(default_factory=dict)
-    answers: Mapping[str, str] = field(default_factory=dict)
+    results: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -58,50 +58,49 @@ class _Config:
 def find_credentials(
     hosts: Iterable[str], source: str | None, stdin: TextIO, deadline: Deadline
 ) -> RegistryCredentials:
-    """Look up sign-ins for some registries.
+    """Find credentials for some registries.
 
     Args:
-        hosts: the registries' hosts, with their ports if they have one.
-        source: a docker or podman configuration file, ``-`` for standard input, or nothing for the usual
-            files.
+        hosts: the registries' hosts, with a port if they have one.
+        source: a docker or podman configuration file, ``-`` for standard input, or None for the default files.
         stdin: the standard input.
-        deadline: when credential helpers have to be done; one takes at most 30 seconds.
+        deadline: the deadline of all credential helpers. One helper has at most 30 seconds.
 
     Raises:
         BootstrapError: a configuration cannot be read.
     """
-    wanted = sorted(set(hosts))
-    return _find_all(wanted, _read_configs(source, stdin), deadline) if wanted else RegistryCredentials()
+    sorted_hosts = sorted(set(hosts))
+    return _find_all(sorted_hosts, _read_configs(source, stdin), deadline) if sorted_hosts else RegistryCredentials()
 
 
 def read_credentials(
     hosts: Iterable[str], origin: str, secret: Mapping[str, Any], deadline: Deadline
 ) -> RegistryCredentials:
-    """Look up sign-ins in a Secret of the cluster, such as one that pods pull with already.
+    """Read credentials from a registry secret of the cluster.
 
     Args:
         hosts: the registries' hosts.
         origin: the Secret's namespace and name, for messages.
         secret: the Secret.
-        deadline: as for ``find``.
+        deadline: the deadline of all credential helpers.
 
     Raises:
-        BootstrapError: it is no registry secret.
+        BootstrapError: the Secret is not a registry secret.
     """
     if SECRET_KEY not in (secret.get("data") or {}):
         raise BootstrapError(
-            f"The Secret {origin} is of type {secret.get('type')} and has no {SECRET_KEY}; expected one of type "
-            "kubernetes.io/dockerconfigjson, as kubectl create secret docker-registry makes it."
+            f"Secret {origin} has no key {SECRET_KEY}: its type is {secret.get('type')}. Name a Secret of type "
+            "kubernetes.io/dockerconfigjson, as kubectl create secret docker-registry creates it."
         )
     return _find_all(sorted(set(hosts)), [_read_secret(origin, secret)], deadline)
 
 
 def read_secret_logins(origin: str, secret: Mapping[str, Any]) -> dict[str, RegistryLogin | str]:
-    """All that a Secret of the cluster has: a registry's bare host to its sign-in, or to the reason why it is none.
+    """Read the logins of a Secret, by normalized registry host. An entry without a login has the reason instead.
 
     Args:
         origin: the Secret's namespace and name, for messages.
-        secret: the Secret; of one that is no registry secret there is nothing.
+        secret: the Secret. If it is not a registry secret, the result is empty.
     """
     try:
         return _parse_entries(_read_secret(origin, secret))
@@ -121,59 +120,59 @@ def _find_all(hosts: list[str], configs: list[_Config], deadline: Deadline) -> R
     logins: dict[str, RegistryLogin] = {}
     missing: dict[str, str] = {}
     for host in hosts:
-        found = _find_login(host, configs, deadline)
-        if isinstance(found, RegistryLogin):
-            logins[host] = found
+        result = _find_login(host, configs, deadline)
+        if isinstance(result, RegistryLogin):
+            logins[host] = result
         else:
-            missing[host] = found
+            missing[host] = result
     return RegistryCredentials(logins, missing)
 
 
 def use_password(hosts: Iterable[str], username: str, ask: Callable[[str], str]) -> RegistryCredentials:
-    """The sign-in of a person who names user and password themselves, for the one registry that the teams have.
+    """Build credentials from a user name and a password, for the only registry of the teams.
 
     Args:
-        hosts: the registries' hosts; where there is none nobody is asked.
+        hosts: the registries' hosts. Without hosts no password is asked for.
         username: the user.
-        ask: gives the password for a host.
+        ask: returns the password for a host.
 
     Raises:
-        BootstrapError: there are several registries, and the password of one is not for the others to see.
+        BootstrapError: there are several registries. The password of one must not be sent to the others.
     """
-    wanted = sorted(set(hosts))
-    if len(wanted) > 1:
+    sorted_hosts = sorted(set(hosts))
+    if len(sorted_hosts) > 1:
         raise BootstrapError(
-            f"--registry-username is for one registry, and the teams have {', '.join(wanted)}: "
-            "choose teams of one registry with --team, or give --registry-config."
+            f"--registry-username supports one registry, but the teams have {', '.join(sorted_hosts)}. "
+            "Choose teams of one registry with --team, or pass --registry-config."
         )
-    return RegistryCredentials({host: RegistryLogin(username, ask(host)) for host in wanted})
+    return RegistryCredentials({host: RegistryLogin(username, ask(host)) for host in sorted_hosts})
 
 
 def get_auths_key(host: str) -> str:
-    """The key of a registry in a docker configuration; Docker Hub has one of its own."""
+    """Get the key of a registry in a docker configuration. Docker Hub has a key of its own."""
     return f"https://{_HUB}/v1/" if is_docker_hub(host) else host
 
 
 def is_docker_hub(host: str) -> bool:
-    """Whether a registry is Docker Hub, under any of its names."""
+    """Whether a host is one of Docker Hub's names."""
     return normalize_host(host) == _HUB
 
 
 def normalize_host(host: str) -> str:
-    """A registry's bare host, whatever form a configuration gives it; of all names of Docker Hub one."""
+    """Normalize a registry's host: remove scheme and API path, and map Docker Hub's names to one."""
     bare = re.sub(r"^https?://", "", host.strip())
     bare = re.sub(r"/(v[12]/?)?$", "", bare)
     return _HUB if bare in _HUB_NAMES else bare
 
 
 def describe_expiry(login: RegistryLogin) -> str:
-    """For a sign-in that soon ends by itself, words that say so; nothing for one that lasts."""
-    life = _SHORT_LIVED.get(login.username)
-    return f"; such a sign-in ends {life} after it was given out, so run again before that" if life else ""
+    """Describe when the token of a cloud registry expires; empty for a login that does not expire."""
+    lifetime = _TOKEN_LIFETIMES.get(login.username)
+    return f"; such a token expires {lifetime} after it was issued, so run again before then" if lifetime else ""
 
 
 def list_default_files(environment: Mapping[str, str], home: Path) -> list[Path]:
-    """The files that docker and podman use, in the order in which they are asked."""
+    """List the default configuration files of docker and podman, in the order of use."""
     docker = Path(environment.get("DOCKER_CONFIG") or home / ".docker") / "config.json"
     config_home = Path(environment.get("XDG_CONFIG_HOME") or home / ".config")
     files = [docker, config_home / "containers" / "auth.json"]
@@ -197,7 +196,9 @@ def _parse_file(file: Path) -> _Config:
         return _parse(str(file), file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise BootstrapError(f"The registry configuration {file} cannot be read: {reason}.") from error
+        raise BootstrapError(
+            f"Cannot read the registry configuration {file}: {reason}. Name another file with --registry-config."
+        ) from error
 
 
 def _parse(origin: str, text: str) -> _Config:
@@ -209,24 +210,26 @@ def _parse(origin: str, text: str) -> _Config:
     if not isinstance(content, dict) or any(
         not isinstance(content.get(key, shape()), shape) for key, shape in shapes.items()
     ):
-        # The parser's own words are left out, and its error unchained: they quote the text, which is secret.
+        # Neither quoted nor chained: the parser's error quotes the text, which is secret.
         raise BootstrapError(
-            f"The registry configuration in {origin} is broken: expected JSON as `docker login` writes it; "
-            "sign in again or name another file with --registry-config."
+            f"The registry configuration in {origin} is invalid: expected JSON as `docker login` writes it. "
+            "Log in again or name another file with --registry-config."
         )
     return _Config(origin, content)
 
 
 def _find_login(host: str, configs: list[_Config], deadline: Deadline) -> RegistryLogin | str:
+    """Find the login for a host in the first configuration that has one, or the reasons why none has."""
     reasons = []
     for config in configs:
         helper = _find_helper(host, config.content)
-        found = _run_helper(helper, host, min(_HELPER_SECONDS, deadline.remaining_seconds())) if helper else None
-        if not isinstance(found, RegistryLogin):
-            found = _parse_entries(config).get(normalize_host(host)) or found
-        if isinstance(found, RegistryLogin):
-            return found
-        reasons.append(found or f"{config.origin} has none")
+        timeout = min(_HELPER_TIMEOUT_SECONDS, deadline.remaining_seconds())
+        result = _run_helper(helper, host, timeout) if helper else None
+        if not isinstance(result, RegistryLogin):
+            result = _parse_entries(config).get(normalize_host(host)) or result
+        if isinstance(result, RegistryLogin):
+            return result
+        reasons.append(result or f"{config.origin} has none")
     return "; ".join(reasons) or "no docker or podman configuration was found"
 
 
@@ -238,7 +241,7 @@ def _find_helper(host: str, content: Mapping[str, Any]) -> str:
 def _run_helper(helper: str, host: str, seconds: float) -> RegistryLogin | str:
     program = f"docker-credential-{helper}"
     if not re.fullmatch(r"[A-Za-z0-9._-]+", helper):
-        return "the configured credential helper is not a program's name"
+        return "the name of the configured credential helper is invalid"
     try:
         answer = subprocess.run(
             [program, "get"],
@@ -253,9 +256,9 @@ def _run_helper(helper: str, host: str, seconds: float) -> RegistryLogin | str:
     except FileNotFoundError:
         return f"{program} is not installed"
     except subprocess.TimeoutExpired:
-        return f"{program} did not answer within {seconds:.0f} s"
+        return f"{program} timed out after {seconds:.0f} s"
     except (subprocess.CalledProcessError, ValueError, KeyError, TypeError, OSError):
-        return f"{program} has none"  # its output is not quoted: it may hold what it was asked for
+        return f"{program} has none"  # its output is not quoted: it may hold the password
     return _make_login(username, password, program)
 
 
@@ -282,7 +285,7 @@ def _parse_entry(entry: Mapping[str, Any], origin: str) -> RegistryLogin | str:
 
 def _make_login(username: str, password: str, origin: str) -> RegistryLogin | str:
     if username == _TOKEN_USER:
-        return f"{origin} has only an identity token, which a node cannot use: sign in with a password"
+        return f"{origin} has only an identity token, which nodes cannot use: log in with a password"
     if not username or not password:
-        return f"{origin} has an entry without user or password"
+        return f"{origin} has an entry without user name or password"
     return RegistryLogin(username, password)

@@ -1,7 +1,7 @@
-"""Whether a registry takes a sign-in: asked over its own API, as `docker login` asks.
+"""Check a registry login over the registry's API, as `docker login` does.
 
-The password goes to the registry, or to the token service that it names, over TLS and nowhere else: redirects are not
-followed, and a registry that speaks no TLS is not asked.
+The password is sent only to the registry or the token service that it names, and only over TLS. Redirects are not
+followed, and a registry without TLS is not checked.
 """
 
 from __future__ import annotations
@@ -27,26 +27,29 @@ from kpo_platform.bootstrap.model import RegistryLogin
 from kpo_platform.bootstrap.registry.docker_config import is_docker_hub
 from kpo_platform.kube import start_in_thread
 
-_SECONDS = 5.0
-_OK, _UNAUTHORIZED, _FORBIDDEN = 200, 401, 403
-_LONGEST_ANSWER = 1 << 20
+_TIMEOUT_SECONDS = 5.0
+_UNAUTHORIZED, _FORBIDDEN = 401, 403
+_MAX_ANSWER_BYTES = 1 << 20
 _HUB_API = "registry-1.docker.io"
-_CERTIFICATES = ("/etc/docker/certs.d", "/etc/containers/certs.d")  # where docker and podman look, a folder a host
+_CERTIFICATES = ("/etc/docker/certs.d", "/etc/containers/certs.d")  # of docker and podman, with one folder per host
 
 
 class LoginStatus(StrEnum):
-    """What became of the question."""
+    """Result of a login check."""
 
-    ACCEPTED = "taken"
-    REJECTED = "refused"
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
     UNVERIFIED = "unverified"
 
 
 @dataclass(frozen=True)
 class LoginResult:
-    """Whether a registry takes a sign-in, and by what that was seen, in a few words.
+    """Result of a login check with its evidence.
 
-    ``elsewhere`` says that it may be seen by another way, where this one did not show it.
+    Attributes:
+        status: whether the registry accepted the login.
+        evidence: where it was checked and what the answer was, in a few words.
+        retry_on_node: whether a check from a node may succeed where this one could not tell.
     """
 
     status: LoginStatus
@@ -55,94 +58,88 @@ class LoginResult:
 
 
 def check_login(host: str, login: RegistryLogin) -> LoginResult:
-    """Ask a registry from this machine.
+    """Check a login from this machine.
 
     Args:
-        host: the registry's host, with its port if it has one.
-        login: the sign-in.
+        host: the registry's host, with a port if it has one.
+        login: the login.
     """
     address = _HUB_API if is_docker_hub(host) else host.partition("/")[0]
     if _is_loopback(address):
-        return _unverified("it is another machine for whoever asks")
+        return _unverified("a loopback address is another host on every machine")
     try:
-        return _Registry(address).takes(login)
+        return _Registry(address).check(login)
     except HTTPError as error:
-        return _unverified(f"it answers with HTTP status {error.code}")
+        return _unverified(f"it answered HTTP {error.code}")
     except (OSError, HTTPException, ValueError) as error:
         return _unverified(_describe_error(error))
 
 
 def start_check(host: str, login: RegistryLogin) -> Callable[[float], LoginResult]:
-    """Begin to ask a registry from this machine.
+    """Start to check a login from this machine, in a thread.
 
     Returns:
-        Waits for the answer for so many seconds, and never for ever: resolving a name has no deadline of its own.
+        A function that waits for the result. Its argument is the timeout in seconds, which also bounds name resolution.
     """
     wait = start_in_thread(lambda: check_login(host, login))
 
-    def result(most: float) -> LoginResult:
-        seconds = min(most, 2 * _SECONDS)
+    def get_result(timeout: float) -> LoginResult:
+        seconds = min(timeout, 2 * _TIMEOUT_SECONDS)
         try:
             return wait(seconds)
         except TimeoutError:
             return _unverified(f"no answer within {seconds:.0f} s")
 
-    return result
+    return get_result
 
 
 class _Registry:
-    """A registry at an address, spoken to with the certificates that docker and podman would trust."""
+    """Client for a registry that trusts the certificates of docker and podman."""
 
     def __init__(self, address: str) -> None:
         self._url = f"https://{address}/v2/"
         self._opener: OpenerDirector = build_opener(HTTPSHandler(context=_create_tls_context(address)), _NoRedirects)
 
-    def takes(self, login: RegistryLogin) -> LoginResult:
-        """Ask by the scheme that it wants: the password itself, or a token that its service gives for it."""
+    def check(self, login: RegistryLogin) -> LoginResult:
+        """Check a login with the authentication scheme that the registry requires."""
         try:
             self._get(self._url)
         except HTTPError as error:
             if error.code != _UNAUTHORIZED:
                 raise
-            wanted = _parse_challenges(error.headers.get_all("WWW-Authenticate") or [])
+            challenges = _parse_challenges(error.headers.get_all("WWW-Authenticate") or [])
         else:
-            return LoginResult(LoginStatus.UNVERIFIED, "it asks nobody to sign in")
+            return LoginResult(LoginStatus.UNVERIFIED, "it requires no login")
         try:
-            self._sign_in(login, wanted)
+            self._log_in(login, challenges)
         except HTTPError as error:
             if error.code not in (_UNAUTHORIZED, _FORBIDDEN):
                 raise
-            return LoginResult(LoginStatus.REJECTED, f"HTTP status {error.code}, asked from here")
-        return LoginResult(LoginStatus.ACCEPTED, "asked from here")
+            return LoginResult(LoginStatus.REJECTED, f"HTTP {error.code}, checked from this machine")
+        return LoginResult(LoginStatus.ACCEPTED, "checked from this machine")
 
-    def _sign_in(self, login: RegistryLogin, wanted: dict[str, dict[str, str]]) -> None:
-        basic = base64.b64encode(f"{login.username}:{login.password}".encode()).decode()
-        if "bearer" not in wanted:
-            if "basic" not in wanted:
-                raise ValueError(f"it wants a sign-in by {', '.join(wanted) or 'nothing that it names'}")
-            self._get(self._url, f"Basic {basic}")
-            return
-        challenge = wanted["bearer"]
-        service = challenge.get("realm", "")
-        if urlsplit(service).scheme != "https":
-            raise ValueError("its token service speaks no TLS")
-        query = {"account": login.username, "client_id": "platformctl"}
-        query |= {"service": challenge["service"]} if "service" in challenge else {}
-        answer = self._get(f"{service}{'&' if '?' in service else '?'}{urlencode(query)}", f"Basic {basic}")
-        self._get(self._url, f"Bearer {_parse_token(answer)}")
+    def _log_in(self, login: RegistryLogin, challenges: dict[str, dict[str, str]]) -> None:
+        credentials = base64.b64encode(f"{login.username}:{login.password}".encode()).decode()
+        if "bearer" in challenges:
+            answer = self._get(_build_token_url(login, challenges["bearer"]), f"Basic {credentials}")
+            self._get(self._url, f"Bearer {_parse_token(answer)}")
+        elif "basic" in challenges:
+            self._get(self._url, f"Basic {credentials}")
+        else:
+            raise ValueError(f"it requires the authentication scheme {', '.join(challenges) or '(none named)'}")
 
     def _get(self, url: str, authorization: str = "") -> bytes:
-        # Unredirected: even a handler that follows redirects would not send it on.
+        # An unredirected header is not sent on, even by a handler that follows redirects.
         request = Request(url, headers={"Accept": "application/json", "User-Agent": "platformctl"})
         if authorization:
             request.add_unredirected_header("Authorization", authorization)
-        with self._opener.open(request, timeout=_SECONDS) as reply:
-            return bytes(reply.read(_LONGEST_ANSWER))
+        with self._opener.open(request, timeout=_TIMEOUT_SECONDS) as reply:
+            return bytes(reply.read(_MAX_ANSWER_BYTES))
 
 
 class _NoRedirects(HTTPRedirectHandler):
     def redirect_request(self, *_: Any) -> None:
-        """Follow none: an answer that points elsewhere is then an error with its status."""
+        """Follow no redirect. urllib then raises an HTTPError with the status."""
         return
 
 
@@ -155,11 +152,20 @@ def _create_tls_context(address: str) -> ssl.SSLContext:
 
 
 def _parse_challenges(headers: list[str]) -> dict[str, dict[str, str]]:
-    """The schemes that a registry offers, each with its parameters."""
-    parted = [header.partition(" ") for header in headers]
+    """Parse the authentication schemes that a registry offers, with their parameters."""
+    parts = [header.partition(" ") for header in headers]
     return {
-        scheme.lower(): parse_pairs([each for each in parse_list(rest) if "=" in each]) for scheme, _, rest in parted
+        scheme.lower(): parse_pairs([each for each in parse_list(rest) if "=" in each]) for scheme, _, rest in parts
     }
+
+
+def _build_token_url(login: RegistryLogin, challenge: dict[str, str]) -> str:
+    service = challenge.get("realm", "")
+    if urlsplit(service).scheme != "https":
+        raise ValueError("its token service does not use TLS")
+    query = {"account": login.username, "client_id": "platformctl"}
+    query |= {"service": challenge["service"]} if "service" in challenge else {}
+    return f"{service}{'&' if '?' in service else '?'}{urlencode(query)}"
 
 
 def _parse_token(answer: bytes) -> str:
@@ -167,8 +173,8 @@ def _parse_token(answer: bytes) -> str:
         content = json.loads(answer)
         return str(content.get("token") or content["access_token"])
     except (ValueError, KeyError, AttributeError):
-        # Unchained: the parser's words may quote the token.
-        raise ValueError("its token service gives no token") from None
+        # Not chained: the parser's error may quote the token.
+        raise ValueError("its token service returned no token") from None
 
 
 def _is_loopback(address: str) -> bool:
@@ -179,19 +185,19 @@ def _is_loopback(address: str) -> bool:
         return host == "localhost"
 
 
-def _unverified(why: str) -> LoginResult:
-    return LoginResult(LoginStatus.UNVERIFIED, f"not asked from here: {why}", retry_on_node=True)
+def _unverified(reason: str) -> LoginResult:
+    return LoginResult(LoginStatus.UNVERIFIED, f"not checked from this machine: {reason}", retry_on_node=True)
 
 
 def _describe_error(error: Exception) -> str:
-    """Why nothing came of it, in words that are the same on every machine."""
+    """Describe why a check failed, in words that do not depend on the machine."""
     cause = error.reason if isinstance(error, URLError) else error
     if isinstance(cause, socket.gaierror):
-        return "its name is not known here"
+        return "its name cannot be resolved"
     if isinstance(cause, TimeoutError):
-        return f"no answer within {_SECONDS:.0f} s"
+        return f"no answer within {_TIMEOUT_SECONDS:.0f} s"
     if isinstance(cause, ssl.SSLCertVerificationError):
-        return f"its certificate is not trusted here ({cause.verify_message})"
+        return f"its certificate is not trusted ({cause.verify_message})"
     if isinstance(cause, ssl.SSLError):
-        return "it speaks no TLS, without which no password is sent"
+        return "it does not use TLS, so no password is sent"
     return str(getattr(cause, "strerror", None) or cause) or type(cause).__name__

@@ -1,4 +1,4 @@
-"""The Secret with which a team's pods pull from its registry."""
+"""Plan the Secret with which a team's pods pull images."""
 
 from __future__ import annotations
 
@@ -22,46 +22,44 @@ SECRET_TYPE = "kubernetes.io/dockerconfigjson"
 
 
 def make_secret_ref(team: Team) -> ObjectRef:
-    """The team's registry secret."""
+    """Make the reference to the team's registry secret."""
     return ObjectRef(SECRET.kind, team.namespace, team.registry.pull_secret)
 
 
 def plan_pull_secret(name: str, team: Team, credentials: RegistryCredentials, live: LiveSecret | None) -> Action:
-    """What happens to a team's registry secret.
+    """Plan a team's registry secret.
 
     Args:
         name: the team's name.
-        team: a team that has a registry.
-        credentials: what was found for the registries' hosts.
-        live: the Secret that is there, if there is one.
+        team: a team with a registry.
+        credentials: the credentials for the registries.
+        live: the live Secret, if there is one.
     """
-    host = team.registry.host
+    host, target = team.registry.host, make_secret_ref(team)
     login = credentials.logins.get(host)
     if login is None:
         return _plan_without_login(team, credentials.missing.get(host, ""), live)
-    whole, about = (
-        build_pull_secret(name, team, login),
-        f"registry {host}{credentials.answers.get(host, '')}{describe_expiry(login)}",
-    )
+    secret = build_pull_secret(name, team, login)
+    note = f"registry {host}{credentials.results.get(host, '')}{describe_expiry(login)}"
     if live is None:
-        return Action(Verb.CREATE, make_secret_ref(team), note=about, body=whole)
+        return Action(Verb.CREATE, target, note=note, body=secret)
     if not labels.is_managed(live.labels):
         return _plan_unmanaged(team, login, live)
     if live.type != SECRET_TYPE:
-        note = f"cannot change in place: its type {live.type} can never become {SECRET_TYPE}: delete it and run again"
-        return Action(Verb.BLOCKED, make_secret_ref(team), note=note)
-    differing = find_changes(_list_fields(name, team, login, live))
-    verb = Verb.CHANGE if differing else Verb.UNCHANGED
-    return Action(verb, make_secret_ref(team), differing, about, whole if differing else {}, live.resource_version)
+        note = f"cannot change in place: type {live.type} → {SECRET_TYPE}. Delete it and run again"
+        return Action(Verb.BLOCKED, target, note=note)
+    changes = find_changes(_list_fields(name, team, login, live))
+    verb = Verb.CHANGE if changes else Verb.UNCHANGED
+    return Action(verb, target, changes, note, secret if changes else {}, live.resource_version)
 
 
 def build_pull_secret(name: str, team: Team, login: RegistryLogin) -> dict[str, Any]:
-    """A team's registry secret as it is written.
+    """Build a team's registry secret.
 
     Args:
         name: the team's name.
         team: the team.
-        login: the sign-in for its registry.
+        login: the login for its registry.
     """
     auth = base64.b64encode(f"{login.username}:{login.password}".encode()).decode()
     config = json.dumps({"auths": {get_auths_key(team.registry.host): {"auth": auth}}}, separators=(",", ":"))
@@ -79,32 +77,32 @@ def build_pull_secret(name: str, team: Team, login: RegistryLogin) -> dict[str, 
 
 
 def _plan_without_login(team: Team, reason: str, live: LiveSecret | None) -> Action:
-    host = team.registry.host
+    host, target = team.registry.host, make_secret_ref(team)
     if live is not None and isinstance(live.logins.get(normalize_host(host)), RegistryLogin):
-        note = f"registry {host}; no sign-in was given, kept as it is"
-        return Action(Verb.UNCHANGED, make_secret_ref(team), note=note)
+        return Action(Verb.UNCHANGED, target, note=f"registry {host}; no credentials given, kept as it is")
     note = (
-        f"no sign-in for registry {host} ({reason}): "
-        f"run docker login {host} or give --registry-config FILE, and run again"
+        f"no credentials for registry {host} ({reason}). "
+        f"Run docker login {host} or pass --registry-config FILE, and run again"
     )
-    return Action(Verb.BLOCKED, make_secret_ref(team), note=note)
+    return Action(Verb.BLOCKED, target, note=note)
 
 
 def _plan_unmanaged(team: Team, login: RegistryLogin, live: LiveSecret) -> Action:
+    target = make_secret_ref(team)
     if live.type == SECRET_TYPE and live.logins.get(normalize_host(team.registry.host)) == login:
-        return Action(Verb.UNCHANGED, make_secret_ref(team), note="made by another hand, and as it should be")
+        return Action(Verb.UNCHANGED, target, note="not managed by platformctl, and correct")
     note = (
-        f"it differs and is not ours (no label {labels.SELECTOR}): "
-        "change it where it is made, or delete it and run again"
+        f"it differs and is not managed by platformctl (no label {labels.SELECTOR}). "
+        "Change it where it is defined, or delete it and run again"
     )
-    return Action(Verb.BLOCKED, make_secret_ref(team), note=note)
+    return Action(Verb.BLOCKED, target, note=note)
 
 
 def _list_fields(name: str, team: Team, login: RegistryLogin, live: LiveSecret) -> list[tuple[str, str, str]]:
     host = normalize_host(team.registry.host)
-    found = live.logins.get(host)
+    current = live.logins.get(host)
     fields = labels.list_label_changes(live.labels, labels.build_team_labels(name))
     fields.append(("registries", ", ".join(sorted(live.logins)), host))
-    if found is not None and found != login:
-        fields.append((f"sign-in for {team.registry.host}", "(old, not shown)", "(new, not shown)"))
+    if current is not None and current != login:
+        fields.append((f"credentials for {team.registry.host}", "(old, not shown)", "(new, not shown)"))
     return fields

@@ -1,1 +1,1 @@
-"""Volume claims."""
+"""Volume claims and the namespaces that teams have left."""

@@ -1,4 +1,4 @@
-"""The claims of a team's volumes. A claim is made or grows; it never shrinks, moves or goes."""
+"""Plan the volume claims of a team. Bootstrap creates or grows a claim; it never shrinks, moves or deletes one."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from kpo_platform.contract import Team, Volume
 from kpo_platform.kube import VOLUME_CLAIM
 from kpo_platform.pod.quantity import parse_quantity
 
-_OF_ONE_NODE = "rancher.io/local-path"
-_MODES_OF_ONE_NODE = ("ReadWriteOnce", "ReadWriteOncePod")
+_SINGLE_NODE_PROVISIONER = "rancher.io/local-path"
+_SINGLE_NODE_MODES = ("ReadWriteOnce", "ReadWriteOncePod")
 
 
 def make_claim_ref(team: Team, name: str) -> ObjectRef:
-    """A claim of the team."""
+    """Make the reference to a claim of the team."""
     return ObjectRef(VOLUME_CLAIM.kind, team.namespace, name)
 
 
 def plan_claim(name: str, team: Team, volume: Volume, live: LiveState) -> Action:
-    """What happens to the claim of one volume.
+    """Plan the claim of one volume.
 
     Args:
         name: the team's name.
@@ -28,96 +28,94 @@ def plan_claim(name: str, team: Team, volume: Volume, live: LiveState) -> Action
         volume: the volume.
         live: the live state.
     """
-    found = live.claims.get((team.namespace, volume.name))
-    if found is None:
+    claim = live.claims.get((team.namespace, volume.name))
+    target = make_claim_ref(team, volume.name)
+    if claim is None:
         return _plan_creation(name, team, volume, live)
-    obstacle = _find_obstacle(volume, found, live)
+    obstacle = _find_obstacle(volume, claim, live)
     if obstacle:
-        note = f"cannot change in place: {obstacle}"
-        return Action(Verb.BLOCKED, make_claim_ref(team, volume.name), note=note)
-    if not labels.is_managed(found.labels):
-        note = f"{describe_claim(found)}; made by another hand"
-        return Action(Verb.UNCHANGED, make_claim_ref(team, volume.name), note=note)
-    differing = find_changes(
-        [("size", found.size, volume.size)] * (parse_quantity(found.size) != parse_quantity(volume.size))
-        + labels.list_label_changes(found.labels, labels.build_team_labels(name))
+        return Action(Verb.BLOCKED, target, note=f"cannot change in place: {obstacle}")
+    if not labels.is_managed(claim.labels):
+        return Action(Verb.UNCHANGED, target, note=f"{describe_claim(claim)}; not managed by platformctl")
+    changes = find_changes(
+        [("size", claim.size, volume.size)] * (parse_quantity(claim.size) != parse_quantity(volume.size))
+        + labels.list_label_changes(claim.labels, labels.build_team_labels(name))
     )
-    verb = Verb.CHANGE if differing else Verb.UNCHANGED
-    # An apply without the class that an earlier one had would take it away, and no claim may lose its class.
-    body = _build_body(name, team, volume, found.storage_class or volume.storage_class) if differing else {}
-    return Action(
-        verb, make_claim_ref(team, volume.name), differing, describe_claim(found), body, found.resource_version
-    )
+    verb = Verb.CHANGE if changes else Verb.UNCHANGED
+    # An apply without a storage class that an earlier apply set would remove it, which the API server rejects.
+    body = _build_body(name, team, volume, claim.storage_class or volume.storage_class) if changes else {}
+    return Action(verb, target, changes, describe_claim(claim), body, claim.resource_version)
 
 
 def plan_orphans(team: Team, live: LiveState) -> list[Action]:
-    """The claims that bootstrap made for a team and that the contract no longer has."""
+    """List the claims that bootstrap created for a team and that are no longer in the contract."""
     wanted = {volume.name for volume in team.volumes}
     return [
         Action(
-            Verb.UNCHANGED, make_claim_ref(team, name), note=f"{describe_claim(found)}; no longer in the contract, kept"
+            Verb.UNCHANGED,
+            make_claim_ref(team, name),
+            note=f"{describe_claim(claim)}; no longer in the contract, kept",
         )
-        for (namespace, name), found in sorted(live.claims.items())
-        if namespace == team.namespace and name not in wanted and labels.is_managed(found.labels)
+        for (namespace, name), claim in sorted(live.claims.items())
+        if namespace == team.namespace and name not in wanted and labels.is_managed(claim.labels)
     ]
 
 
 def _plan_creation(name: str, team: Team, volume: Volume, live: LiveState) -> Action:
-    default = live.default_storage_class
+    target, default = make_claim_ref(team, volume.name), live.default_storage_class
     if volume.storage_class is None and default is None:
-        note = "the cluster has no default storage class: name one in the volume's storageClass"
-        return Action(Verb.BLOCKED, make_claim_ref(team, volume.name), note=note)
-    known = [each.name for each in live.storage_classes]
+        note = "the cluster has no default storage class. Set storageClass of the volume"
+        return Action(Verb.BLOCKED, target, note=note)
+    known = [storage_class.name for storage_class in live.storage_classes]
     if volume.storage_class and volume.storage_class not in known:
-        others = ", ".join(known) or "none"
-        note = f"the cluster has no storage class {volume.storage_class}; it has: {others}"
-        return Action(Verb.BLOCKED, make_claim_ref(team, volume.name), note=note)
-    used = f"{default.name} (the default)" if volume.storage_class is None and default else volume.storage_class
-    note = f"{volume.size}, {volume.access_mode}, class {used or 'none: it gets a volume that somebody makes for it'}"
-    body = _build_body(name, team, volume, volume.storage_class)
-    return Action(Verb.CREATE, make_claim_ref(team, volume.name), note=note, body=body)
+        note = f"the cluster has no storage class {volume.storage_class}. It has: {', '.join(known) or 'none'}"
+        return Action(Verb.BLOCKED, target, note=note)
+    chosen = f"{default.name} (the default)" if volume.storage_class is None and default else volume.storage_class
+    note = f"{volume.size}, {volume.access_mode}, class {chosen or 'none: an administrator creates its volume'}"
+    return Action(Verb.CREATE, target, note=note, body=_build_body(name, team, volume, volume.storage_class))
 
 
-def _find_obstacle(volume: Volume, found: LiveClaim, live: LiveState) -> str:
-    """Why the claim that is there cannot become the one that is wanted, or nothing."""
-    if volume.storage_class is not None and volume.storage_class != found.storage_class:
-        classes = f"{found.storage_class or 'none'} → {volume.storage_class or 'none'}"
-        return f"storage class {classes}: a claim keeps its class"
-    if found.access_modes != (volume.access_mode,):
-        modes = ", ".join(found.access_modes)
-        return f"access mode {modes} → {volume.access_mode}: a claim keeps its access modes"
-    growth = f"size {found.size} → {volume.size}"
-    if parse_quantity(volume.size) < parse_quantity(found.size):
-        return f"{growth}: a claim never shrinks; set the size back, or use a new volume and copy the data"
-    if parse_quantity(volume.size) == parse_quantity(found.size):
+def _find_obstacle(volume: Volume, claim: LiveClaim, live: LiveState) -> str:
+    """Find why the live claim cannot change to match the volume; empty if it can."""
+    if volume.storage_class is not None and volume.storage_class != claim.storage_class:
+        classes = f"{claim.storage_class or 'none'} → {volume.storage_class or 'none'}"
+        return f"storage class {classes}: the class of a claim is immutable"
+    if claim.access_modes != (volume.access_mode,):
+        modes = ", ".join(claim.access_modes)
+        return f"access mode {modes} → {volume.access_mode}: the access modes of a claim are immutable"
+    growth = f"size {claim.size} → {volume.size}"
+    if parse_quantity(volume.size) < parse_quantity(claim.size):
+        return f"{growth}: a claim cannot shrink. Set the size back, or use a new volume and copy the data"
+    if parse_quantity(volume.size) == parse_quantity(claim.size):
         return ""
-    if not labels.is_managed(found.labels):
-        return f"{growth}: it is not ours (no label {labels.SELECTOR}); grow it where it is made"
-    if not any(each.is_expandable for each in live.storage_classes if each.name == found.storage_class):
-        return f"{growth}: storage class {found.storage_class} does not allow growth (allowVolumeExpansion)"
-    if found.phase != "Bound":
-        return f"{growth}: it is {found.phase} and only a bound claim grows; run again once a pod uses it"
+    if not labels.is_managed(claim.labels):
+        return f"{growth}: not managed by platformctl (no label {labels.SELECTOR}). Resize it where it is defined"
+    if not any(each.is_expandable for each in live.storage_classes if each.name == claim.storage_class):
+        return f"{growth}: storage class {claim.storage_class} does not allow expansion (allowVolumeExpansion)"
+    if claim.phase != "Bound":
+        return f"{growth}: it is {claim.phase} and only a bound claim can grow. Run again once a pod uses it"
     return ""
 
 
-def describe_claim(found: LiveClaim) -> str:
-    """A claim in a few words."""
-    modes = ", ".join(found.access_modes)
-    return f"{found.size}, {modes}, class {found.storage_class or 'none'}, {found.phase}"
+def describe_claim(claim: LiveClaim) -> str:
+    """Describe a claim in a few words."""
+    modes = ", ".join(claim.access_modes)
+    return f"{claim.size}, {modes}, class {claim.storage_class or 'none'}, {claim.phase}"
 
 
-def is_waiting_for_pod(found: LiveClaim, live: LiveState) -> bool:
-    """Whether a claim is Pending because no pod has used it yet, as its class wants it."""
-    unused = found.phase == "Pending" and not found.node
-    return unused and any(each.waits_for_pod for each in live.storage_classes if each.name == found.storage_class)
+def is_waiting_for_pod(claim: LiveClaim, live: LiveState) -> bool:
+    """Whether a claim is Pending because its storage class waits for the first pod that uses it."""
+    unused = claim.phase == "Pending" and not claim.node
+    return unused and any(each.waits_for_pod for each in live.storage_classes if each.name == claim.storage_class)
 
 
-def find_binding_risk(found: LiveClaim, live: LiveState) -> str:
-    """Why the first pod may find that a claim never gets a volume, or nothing."""
-    provisioners = [each.provisioner for each in live.storage_classes if each.name == found.storage_class]
-    if provisioners != [_OF_ONE_NODE] or set(found.access_modes) <= set(_MODES_OF_ONE_NODE):
+def find_binding_risk(claim: LiveClaim, live: LiveState) -> str:
+    """Find why a waiting claim may never be bound; empty if nothing is known."""
+    provisioners = [each.provisioner for each in live.storage_classes if each.name == claim.storage_class]
+    if provisioners != [_SINGLE_NODE_PROVISIONER] or set(claim.access_modes) <= set(_SINGLE_NODE_MODES):
         return ""
-    return f"{_OF_ONE_NODE} takes only {' and '.join(_MODES_OF_ONE_NODE)} unless it has a shared file system"
+    modes = " and ".join(_SINGLE_NODE_MODES)
+    return f"{_SINGLE_NODE_PROVISIONER} supports only {modes} unless it has a shared file system"
 
 
 def _build_body(name: str, team: Team, volume: Volume, storage_class: str | None) -> dict[str, Any]:

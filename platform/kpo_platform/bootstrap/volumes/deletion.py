@@ -1,4 +1,4 @@
-"""The only way by which data goes: a team's volume claims, by name and on purpose."""
+"""Delete a team's volume claims. Nothing else in this package deletes data."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from kpo_platform.pod.identity import TEAM_LABEL
 
 @dataclass(frozen=True)
 class DeletableClaim:
-    """A volume claim that can go.
+    """A volume claim that can be deleted.
 
     Attributes:
         ref: the claim.
-        about: its size, class and phase.
-        found: the claim as it was read.
+        description: its size, storage class and phase.
+        object: the claim as it was read.
     """
 
     ref: ObjectRef
@@ -31,12 +31,13 @@ class DeletableClaim:
 
 @dataclass(frozen=True)
 class DeletionPlan:
-    """What is left of a team, or is a team's, and would go.
+    """The data of a team that a deletion would remove.
 
     Attributes:
-        declared: whether the contract still has the team.
-        left: the namespaces that it had and that no team has any more.
-        claims: the claims that bootstrap made for it in all of its namespaces, those of the contract and orphans.
+        is_declared: whether the contract still has the team.
+        left_namespaces: the namespaces that the team used and that no team uses any more.
+        claims: the claims that bootstrap created for the team in all its namespaces, including those no longer in the
+            contract.
     """
 
     is_declared: bool
@@ -44,48 +45,49 @@ class DeletionPlan:
     claims: tuple[DeletableClaim, ...]
 
 
-def plan_deletion(kube: Kube, contract: Contract, name: str, every: Iterable[LeftNamespace]) -> DeletionPlan:
-    """What of a team would go.
+def plan_deletion(kube: Kube, contract: Contract, name: str, left_namespaces: Iterable[LeftNamespace]) -> DeletionPlan:
+    """Plan the deletion of a team's data.
 
     Args:
         kube: the cluster.
-        contract: what the chart published.
-        name: a team, declared or of the past.
-        every: the namespaces that no team has any more.
+        contract: the contract that the chart published.
+        name: a team, declared or removed.
+        left_namespaces: the namespaces that no team uses any more.
 
     Raises:
-        TeamError: there is no such team and nothing is left of one.
-        ClusterError: the cluster could not be read.
+        TeamError: there is no such team, and no namespace of one is left.
+        ClusterError: the cluster cannot be read.
     """
-    every = tuple(every)
+    every_left = tuple(left_namespaces)
     current = [contract.teams[name].namespace] if name in contract.teams else []
-    left = [each.namespace for each in every if each.name == name]
+    left = [each.namespace for each in every_left if each.name == name]
     if not current and not left:
-        raise TeamError(*describe_unknown_name("team", name, {*contract.teams, *(each.name for each in every)}))
-    which = f"{labels.SELECTOR},{TEAM_LABEL}={name}"
-    found = [claim for namespace in (*current, *left) for claim in kube.list_objects(VOLUME_CLAIM, namespace, which)]
-    return DeletionPlan(bool(current), tuple(left), tuple(_parse_claim(each) for each in found))
+        raise TeamError(*describe_unknown_name("team", name, {*contract.teams, *(each.name for each in every_left)}))
+    selector = f"{labels.SELECTOR},{TEAM_LABEL}={name}"
+    claims = [claim for space in (*current, *left) for claim in kube.list_objects(VOLUME_CLAIM, space, selector)]
+    return DeletionPlan(bool(current), tuple(left), tuple(_parse_claim(claim) for claim in claims))
 
 
 def delete_claims(kube: Kube, plan: DeletionPlan) -> Iterator[tuple[DeletableClaim, str]]:
-    """Delete the claims, one after the other, and say what was seen of each afterwards.
+    """Delete the claims one after the other, and yield each with its state afterwards.
 
     Raises:
-        Forbidden: the caller may not (rbac/bootstrap-operator-delete.yaml).
-        ClusterError: one could not be deleted; those before it are.
+        Forbidden: the caller may not delete claims (rbac/bootstrap-operator-delete.yaml).
+        ClusterError: a claim cannot be deleted. The claims before it are deleted.
     """
     for claim in plan.claims:
         try:
             kube.delete(VOLUME_CLAIM, claim.object)
             kube.get(VOLUME_CLAIM, claim.ref.name, claim.ref.namespace)
         except NotFound:
-            yield claim, "gone"
+            yield claim, "deleted"
         else:
-            yield claim, "goes when the last pod that uses it has ended"
+            yield claim, "terminating until the last pod that uses it has ended"
 
 
-def _parse_claim(found: Object) -> DeletableClaim:
-    meta, spec = found["metadata"], found["spec"]
+def _parse_claim(claim: Object) -> DeletableClaim:
+    meta, spec = claim["metadata"], claim["spec"]
     size = spec["resources"]["requests"]["storage"]
-    about = f"{size}, class {spec.get('storageClassName') or 'none'}, {(found.get('status') or {}).get('phase', '')}"
-    return DeletableClaim(ObjectRef(VOLUME_CLAIM.kind, meta["namespace"], meta["name"]), about, found)
+    phase = (claim.get("status") or {}).get("phase", "")
+    description = f"{size}, class {spec.get('storageClassName') or 'none'}, {phase}"
+    return DeletableClaim(ObjectRef(VOLUME_CLAIM.kind, meta["namespace"], meta["name"]), description, claim)

@@ -1,12 +1,11 @@
-"""Namespaces that a team has left, or that are left of one: the chart lets them stand, with everything in them."""
+"""List namespaces no team uses any more. The chart keeps them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from kpo_platform.contract import Contract
-from kpo_platform.kube import Kube
-from kpo_platform.kube.resource import NAMESPACE, Object
+from kpo_platform.kube import NAMESPACE, Kube, Object
 from kpo_platform.pod.identity import TEAM_LABEL
 
 _RELEASE_NAMESPACE = "meta.helm.sh/release-namespace"
@@ -14,31 +13,34 @@ _RELEASE_NAMESPACE = "meta.helm.sh/release-namespace"
 
 @dataclass(frozen=True)
 class LeftNamespace:
-    """A namespace that no team has any more, and the name of the team that had it; it may be declared elsewhere now."""
+    """A namespace that no team uses any more.
+
+    Attributes:
+        name: the team that used it. The team may still be declared, with another namespace.
+        namespace: the namespace.
+    """
 
     name: str
     namespace: str
 
 
 def list_left_namespaces(kube: Kube, contract: Contract) -> tuple[LeftNamespace, ...]:
-    """The namespaces that this release once made for a team and that no team has any more, in their order.
+    """List the namespaces that this release created for a team and that no team uses any more.
 
     Raises:
         Forbidden: the caller may not list namespaces (rbac/bootstrap-operator-cluster.yaml).
-        ClusterError: they could not be read.
+        ClusterError: the namespaces cannot be read.
     """
     labels = f"app.kubernetes.io/part-of=kpo-platform,app.kubernetes.io/instance={contract.release.name},{TEAM_LABEL}"
-    found = kube.list_objects(NAMESPACE, labels=labels)
-    current = {team.namespace for team in contract.teams.values()}
-    left = [
-        each["metadata"]
-        for each in found
-        if _is_from_release(each, contract) and each["metadata"]["name"] not in current
-    ]
-    return tuple(LeftNamespace(meta["labels"][TEAM_LABEL], meta["name"]) for meta in left)
+    used = {team.namespace for team in contract.teams.values()}
+    return tuple(
+        LeftNamespace(namespace["metadata"]["labels"][TEAM_LABEL], namespace["metadata"]["name"])
+        for namespace in kube.list_objects(NAMESPACE, labels=labels)
+        if _is_from_release(namespace, contract) and namespace["metadata"]["name"] not in used
+    )
 
 
 def _is_from_release(namespace: Object, contract: Contract) -> bool:
-    """Whether a namespace is of this release and not of one that has the same name elsewhere."""
+    """Whether this release created the namespace, not one of the same name in another namespace."""
     annotations = namespace["metadata"].get("annotations") or {}
     return bool(annotations.get(_RELEASE_NAMESPACE) == contract.release.namespace)

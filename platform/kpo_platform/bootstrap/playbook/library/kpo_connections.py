@@ -1,4 +1,4 @@
-"""Ansible module: write the Airflow connections of bootstrap: what platformctl serves, or what it finds out itself."""
+"""Write bootstrap's Airflow connections, served by platformctl or planned by the task itself."""
 
 from __future__ import annotations
 

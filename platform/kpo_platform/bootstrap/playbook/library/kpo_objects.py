@@ -1,4 +1,4 @@
-"""Ansible module: apply the Kubernetes objects of bootstrap: what platformctl serves, or what it finds out itself."""
+"""Apply bootstrap's Kubernetes objects, served by platformctl or planned by the task itself."""
 
 from __future__ import annotations
 
