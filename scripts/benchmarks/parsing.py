@@ -121,7 +121,7 @@ def _write_variants(folder: Path) -> dict[str, tuple[str, ...]]:
 def _environment(python: Path, folder: Path) -> dict[str, str]:
     """Return variables for a process with Airflow and the contract of the unit tests, which has a team alpha."""
     paths = ":".join(str(REPOSITORY / name) for name in ("platform", "tests", "scripts"))
-    print_contract = "import json; from unit.contracts import CONTRACT; print(json.dumps(CONTRACT))"
+    print_contract = "import json; from unit.support.contracts import CONTRACT; print(json.dumps(CONTRACT))"
     (folder / "contract.json").write_text(
         capture_output((python, "-c", print_contract), env={"PYTHONPATH": paths}, timeout_s=60)
     )

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from unit.command_line import cluster, platformctl
+from unit.support.platformctl import cluster, platformctl
 
 __all__ = ["cluster", "platformctl"]

@@ -8,7 +8,7 @@ from base64 import b64decode, b64encode
 
 import pexpect
 
-from unit.command_line import Cluster, Platformctl, environment, program
+from unit.support.platformctl import Cluster, Platformctl, environment, program
 
 SECRET = "/api/v1/namespaces/team-alpha/secrets/regcred"
 LOGIN = '{"auths": {"registry.test": {"username": "robot", "password": "s3cret"}}}'

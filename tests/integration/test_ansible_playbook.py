@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from kpo_platform.bootstrap.ansible import runner
-from unit.command_line import Cluster, environment
+from unit.support.platformctl import Cluster, environment
 
 Play = Callable[..., subprocess.CompletedProcess[str]]
 PLAYBOOK = Path(runner.__file__).parents[1] / "playbook" / "bootstrap.yml"

@@ -21,7 +21,7 @@ from kpo_platform.bootstrap.ansible import channel, payload, runner
 from kpo_platform.bootstrap.model import Action, ObjectRef, Plan, Verb
 from kpo_platform.contract import Service
 from kpo_platform.errors import BootstrapError
-from unit.servers import Answer, Request, Server, serving, status
+from unit.support.http_server import Answer, Request, Server, serving, status
 
 CANARY = "canary-3f9a-password"
 SERVICE = Service(name="api", port=80)

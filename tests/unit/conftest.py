@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from unit.ansible_in_process import ansible_in_process
-from unit.command_line import cluster, platformctl
-from unit.contracts import CONTRACT, Build
-from unit.offline import offline_in_process
+from unit.support.contracts import CONTRACT, Build
+from unit.support.in_process_ansible import ansible_in_process
+from unit.support.in_process_offline import offline_in_process
+from unit.support.platformctl import cluster, platformctl
 
 __all__ = ["ansible_in_process", "build", "cluster", "offline_in_process", "platformctl", "publish"]
 

@@ -10,7 +10,7 @@ import pytest
 from kpo_platform.bootstrap.connections.airflow_api import connect_by_url
 from kpo_platform.errors import AirflowError
 from kpo_platform.kube import Deadline
-from unit.servers import Answer, Request, serving
+from unit.support.http_server import Answer, Request, serving
 
 BODY = {"connection_id": "k8s default", "conn_type": "kubernetes", "extra": '{"password": "s3cret"}'}
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from kpo_platform.pod.merge import merge
-from unit.contracts import TEAM
-from unit.pod_checks import base, env, found, spec
+from unit.support.contracts import TEAM
+from unit.support.pod_checks import base, env, found, spec
 
 INSTEAD = "leave it out, and ask the platform team when the program cannot do without."
 BASELINE = (

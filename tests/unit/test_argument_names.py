@@ -18,7 +18,7 @@ from kpo_platform.pod.rules.argument_names import (
     STOCK_ARGUMENTS,
     check_arguments,
 )
-from unit.contracts import TEAM, contract
+from unit.support.contracts import TEAM, contract
 
 ASK = "leave it out, or ask the platform team to change the team's values."
 

@@ -11,7 +11,7 @@ from kubernetes.client import models as k8s
 
 from kpo_platform.errors import PodError
 from kpo_platform.pod.rules.argument_types import check_argument_types
-from unit.contracts import Build
+from unit.support.contracts import Build
 
 
 def found(given: dict[str, Any]) -> list[str]:

@@ -20,8 +20,8 @@ from kpo_platform.bootstrap.registry.login_check import LoginResult, LoginStatus
 from kpo_platform.cli.options import Registry
 from kpo_platform.errors import AirflowError, Unreachable
 from kpo_platform.kube import CONFIG_MAP, Deadline, Kube
-from unit.command_line import Cluster, Platformctl
-from unit.servers import Answer, Request, Server, serving
+from unit.support.http_server import Answer, Request, Server, serving
+from unit.support.platformctl import Cluster, Platformctl
 
 TIMES = ("2000-01-01T00:00:00Z", "2100-01-01T00:00:00Z")
 

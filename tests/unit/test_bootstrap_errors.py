@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from unit.command_line import Cluster, CommandResult, Platformctl
-from unit.platform_server import Platform
-from unit.servers import Answer, Request, serving, status
+from unit.support.http_server import Answer, Request, serving, status
+from unit.support.platform_server import Platform
+from unit.support.platformctl import Cluster, CommandResult, Platformctl
 
 LOGIN = '{"auths": {"registry.test": {"username": "robot", "password": "s3cret"}}}'
 CONTRACT = "/api/v1/namespaces/airflow/configmaps/airflow-contract"

@@ -9,7 +9,7 @@ import pytest
 
 from kpo_platform.bootstrap import plan
 from kpo_platform.bootstrap.model import Action, FieldChange, StorageClass, Verb
-from unit.contracts import contract
+from unit.support.contracts import contract
 from unit.test_plan import CLAIM, DONE, EMPTY, GROWING, made, the, volume, with_claim
 
 OLD = {"app.kubernetes.io/managed-by": "platformctl"}

@@ -12,9 +12,9 @@ import pytest
 
 from kpo_platform.cli.main import commands
 from kpo_platform.cli.output import clean
-from unit.command_line import Cluster, Platformctl, environment, program
-from unit.platform_server import PASSWORD, Platform
-from unit.servers import Request, serving, status
+from unit.support.http_server import Request, serving, status
+from unit.support.platform_server import PASSWORD, Platform
+from unit.support.platformctl import Cluster, Platformctl, environment, program
 
 LOGIN = '{"auths": {"registry.test": {"username": "robot", "password": "s3cret"}}}'
 UNVERIFIED = "login unverified (not checked from this machine: its name cannot be resolved"

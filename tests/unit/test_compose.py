@@ -11,8 +11,8 @@ from kpo_platform.errors import PodError, TeamError
 from kpo_platform.pod.compose import PodRequest
 from kpo_platform.pod.images import add_registry_prefix
 from kpo_platform.pod.merge import merge
-from unit.contracts import TEAM, contract
-from unit.pod_checks import compose_and_check
+from unit.support.contracts import TEAM, contract
+from unit.support.pod_checks import compose_and_check
 
 FLOOR = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
 BUSYBOX = {"spec": {"containers": [{"name": "base", "image": "busybox:1.35"}]}}

@@ -25,7 +25,7 @@ from kpo_platform.bootstrap.model import (
 )
 from kpo_platform.bootstrap.registry.docker_config import RegistryCredentials
 from kpo_platform.pod.xcom import build_connection_extra
-from unit.contracts import contract
+from unit.support.contracts import contract
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 LIVE = LiveState(read_at=NOW, namespaces=frozenset({"team-alpha"}))

@@ -11,7 +11,7 @@ import pytest
 import kpo_platform
 from kpo_platform.contract import load, parse
 from kpo_platform.errors import ContractError
-from unit.contracts import CONTRACT
+from unit.support.contracts import CONTRACT
 
 
 def refusal(text: str) -> str:

@@ -8,7 +8,7 @@ import pytest
 
 from kpo_platform.contract import find_contract_file, load
 from kpo_platform.errors import ContractError
-from unit.command_line import Cluster, Platformctl
+from unit.support.platformctl import Cluster, Platformctl
 
 PUBLISHED = "/api/v1/namespaces/airflow/configmaps/airflow-contract"
 

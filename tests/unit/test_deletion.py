@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from unit.command_line import Cluster, Platformctl
+from unit.support.platformctl import Cluster, Platformctl
 
 CLAIMS = "/api/v1/namespaces/team-beta/persistentvolumeclaims"
 

@@ -19,7 +19,7 @@ from kpo_platform.bootstrap.registry.docker_config import (
 )
 from kpo_platform.errors import BootstrapError
 from kpo_platform.kube import Deadline
-from unit.command_line import Cluster, CommandResult, Platformctl
+from unit.support.platformctl import Cluster, CommandResult, Platformctl
 
 HOST = "registry.test:5000"
 NOTHING = io.StringIO("")

@@ -10,7 +10,7 @@ import pytest
 
 from kpo_platform.doctor import RULES, CheckResult, ReleaseSnapshot, check_release
 from kpo_platform.doctor.secret_refs import SecretRef, collect_secret_uses, find_secret_refs
-from unit.command_line import Cluster, Platformctl
+from unit.support.platformctl import Cluster, Platformctl
 
 CONTAINER: dict[str, Any] = {
     "name": "scheduler",

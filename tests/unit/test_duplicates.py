@@ -9,7 +9,7 @@ from airflow.sdk import DAG
 
 from kpo_platform import TeamPodOperator
 from kpo_platform.errors import PodError
-from unit.contracts import Build
+from unit.support.contracts import Build
 
 ONE, OTHER = {"name": "i", "image": "i:1"}, {"name": "i", "image": "i:2"}
 

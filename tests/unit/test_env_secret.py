@@ -10,9 +10,9 @@ import pytest
 from kpo_platform.bootstrap.connections import pod_env
 from kpo_platform.bootstrap.connections.env_secret import check_usage
 from kpo_platform.bootstrap.model import LiveConnectionsSecret, LiveState
-from unit.command_line import Cluster, CommandResult, Platformctl
-from unit.contracts import contract
-from unit.platform_server import WRITTEN
+from unit.support.contracts import contract
+from unit.support.platform_server import WRITTEN
+from unit.support.platformctl import Cluster, CommandResult, Platformctl
 
 NAME, SECRET = "AIRFLOW_CONN_K8S_DEFAULT", "airflow-connections"
 BEFORE, AFTER = "2026-06-01T09:59:59Z", "2026-06-01T10:00:01Z"

@@ -12,8 +12,8 @@ import pytest
 
 from kpo_platform.errors import ClusterError
 from kpo_platform.kube import CONFIG_MAP, Kube
-from unit import command_line
-from unit.servers import Answer, Request, Server, serving, status
+from unit.support import platformctl as platformctl_process
+from unit.support.http_server import Answer, Request, Server, serving, status
 from unit.test_bootstrap_deadline import kubeconfig, program
 
 VERSION = "client.authentication.k8s.io/v1"
@@ -70,8 +70,8 @@ def test_platformctl_reports_a_failed_plugin_on_one_line(tmp_path: Path):
     """Runs in a child process, whose stderr shows whatever the library logs."""
     with serving(answer_anonymous) as server:
         file = kubeconfig(server, tmp_path, program(tmp_path, EXPIRED))
-        words = command_line.program("bootstrap", "--dry-run", "--kubeconfig", file)
-        ran = subprocess.run(words, env=command_line.environment(), capture_output=True, text=True, timeout=60)
+        words = platformctl_process.program("bootstrap", "--dry-run", "--kubeconfig", file)
+        ran = subprocess.run(words, env=platformctl_process.environment(), capture_output=True, text=True, timeout=60)
     assert (ran.returncode, ran.stdout) == (3, "")
     assert ran.stderr.splitlines() == [
         "► Reading the contract of namespace airflow, and what is there",

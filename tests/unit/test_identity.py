@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from kpo_platform.pod.identity import TaskRun, add_run_identity, to_label_value
-from unit.contracts import contract
+from unit.support.contracts import contract
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 RUN = TaskRun("nightly", "manual__1", "load", -1, 2, "data-team", f"00-{TRACE}-b7ad6b7169203331-01")

@@ -11,8 +11,8 @@ import pytest
 
 from kpo_platform.errors import ClusterError, Conflict, ContractError, Forbidden, NotFound, Unreachable
 from kpo_platform.kube import CONFIG_MAP, SECRET, STORAGE_CLASS, Deadline, Kube, read_contract
-from unit.contracts import CONTRACT, contract
-from unit.servers import Answer, Request, serving, status
+from unit.support.contracts import CONTRACT, contract
+from unit.support.http_server import Answer, Request, serving, status
 
 CLAIM = {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"namespace": "team-alpha", "name": "data"}}
 

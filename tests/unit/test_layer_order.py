@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from kpo_platform.pod.compose import PodRequest
-from unit.contracts import TEAM, contract
-from unit.pod_checks import compose_and_check
+from unit.support.contracts import TEAM, contract
+from unit.support.pod_checks import compose_and_check
 
 LAYERS = ("team", "template", "own_template", "sidecar", "size", "arguments", "full_pod_spec", "pod_override")
 """Who wins, from the weakest to the strongest, as docs/operator.md says it."""

@@ -11,7 +11,7 @@ import pytest
 from kpo_platform.bootstrap import lease
 from kpo_platform.errors import BootstrapError
 from kpo_platform.kube import Kube
-from unit.command_line import Cluster, Platformctl
+from unit.support.platformctl import Cluster, Platformctl
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from kpo_platform.finding import RULES
-from unit.command_line import Platformctl
-from unit.contracts import CONTRACT
+from unit.support.contracts import CONTRACT
+from unit.support.platformctl import Platformctl
 
 DAG = """\
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator

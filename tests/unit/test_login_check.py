@@ -10,7 +10,7 @@ import pytest
 from kpo_platform.bootstrap.model import RegistryLogin
 from kpo_platform.bootstrap.registry import login_check
 from kpo_platform.bootstrap.registry.login_check import LoginResult, LoginStatus, check_login
-from unit.registry_server import BASIC, NAME, PASSWORD, USER, Registry, listening, resolve
+from unit.support.registry_server import BASIC, NAME, PASSWORD, USER, Registry, listening, resolve
 
 RIGHT, WRONG = RegistryLogin(USER, PASSWORD), RegistryLogin(USER, "wrong")
 ACCEPTED = LoginResult(LoginStatus.ACCEPTED, "checked from this machine")

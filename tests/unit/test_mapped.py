@@ -18,7 +18,7 @@ from kpo_platform.airflow.policies import cluster_policy
 from kpo_platform.airflow.team_lookup import get_dag_roots
 from kpo_platform.errors import PodError
 from unit.conftest import Publish
-from unit.contracts import TEAM
+from unit.support.contracts import TEAM
 
 Kind = type[KubernetesPodOperator]
 Expand = Callable[[OperatorPartial], Any]

@@ -11,7 +11,7 @@ from airflow.sdk.exceptions import AirflowFailException
 from kubernetes.client import models as k8s
 
 from kpo_platform.errors import PodError
-from unit.contracts import Build
+from unit.support.contracts import Build
 
 
 def refusal(build: Build, **arguments: Any) -> list[str]:

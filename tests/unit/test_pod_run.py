@@ -18,7 +18,7 @@ from kubernetes.client import models as k8s
 from kpo_platform.airflow.operators.lifecycle import termination
 from kpo_platform.airflow.operators.lifecycle.pod_run import RestartSafePodOperator
 from unit.conftest import Publish
-from unit.contracts import TEAM
+from unit.support.contracts import TEAM
 
 Run = tuple[RestartSafePodOperator, list[str]]
 

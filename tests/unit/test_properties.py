@@ -17,9 +17,9 @@ from kpo_platform.errors import PodError
 from kpo_platform.pod.compose import PodRequest, compose
 from kpo_platform.pod.merge import Json, merge
 from kpo_platform.pod.rules.all_rules import check_pod
-from unit.contracts import CONTRACT, contract
-from unit.locked import LOCKED, PARENTS, POLICY, Path, at, pod_with
-from unit.pod_checks import compose_and_check
+from unit.support.contracts import CONTRACT, contract
+from unit.support.locked_fields import LOCKED, PARENTS, POLICY, Path, at, pod_with
+from unit.support.pod_checks import compose_and_check
 
 NAMES = st.sampled_from(["base", "aside", "a", "b"])
 VALUES = st.sampled_from(["1", "2", ""])

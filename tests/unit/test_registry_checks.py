@@ -14,12 +14,12 @@ from kpo_platform.bootstrap.model import RegistryLogin
 from kpo_platform.bootstrap.registry import login_check, node_check, pull_secret
 from kpo_platform.bootstrap.registry.docker_config import normalize_host, read_secret_logins
 from kpo_platform.bootstrap.registry.login_check import LoginStatus
-from unit.command_line import Cluster, CommandResult, Platformctl
-from unit.contracts import contract
-from unit.platform_server import CHECK, Platform
-from unit.registry_server import Registry, listening, resolve
-from unit.servers import Answer as HttpAnswer
-from unit.servers import Request, serving
+from unit.support.contracts import contract
+from unit.support.http_server import Answer as HttpAnswer
+from unit.support.http_server import Request, serving
+from unit.support.platform_server import CHECK, Platform
+from unit.support.platformctl import Cluster, CommandResult, Platformctl
+from unit.support.registry_server import Registry, listening, resolve
 
 SECRET = "/api/v1/namespaces/team-alpha/secrets/regcred"
 CHECK_SECRET = CHECK.replace("pods", "secrets")
@@ -82,7 +82,7 @@ def test_a_password_that_was_changed_at_the_registry_is_seen_in_the_next_run(
     platformctl: Platformctl, cluster: Cluster, registry: Registry, monkeypatch: pytest.MonkeyPatch
 ):
     assert run(platformctl, cluster, login(registry.host, "s3cret"), "--yes").code == 0
-    monkeypatch.setattr("unit.registry_server.BASIC", "Basic other")
+    monkeypatch.setattr("unit.support.registry_server.BASIC", "Basic other")
     said = run(platformctl, cluster, "{}", "--yes")
     assert said.code == 1
     assert (

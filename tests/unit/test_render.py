@@ -10,9 +10,9 @@ import pytest
 import yaml
 
 from kpo_platform.pod.identity import TaskRun
-from unit.command_line import CommandResult, Platformctl
-from unit.contracts import CONTRACT
-from unit.pods import without_empty
+from unit.support.contracts import CONTRACT
+from unit.support.platformctl import CommandResult, Platformctl
+from unit.support.pod_comparison import without_empty
 
 DAG = """
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator

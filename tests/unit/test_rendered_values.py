@@ -18,8 +18,8 @@ from kpo_platform.airflow.operators.arguments.serialize import serialize
 from kpo_platform.errors import PodError
 from kpo_platform.pod.merge import merge
 from unit.conftest import Publish
-from unit.contracts import CONTRACT
-from unit.locked import BASE, LOCKED, POLICY, Path, at, pod_with
+from unit.support.contracts import CONTRACT
+from unit.support.locked_fields import BASE, LOCKED, POLICY, Path, at, pod_with
 
 PODS = ["full_pod_spec", "pod_override", "pod_template_dict", "pod_template_file"]
 """Arguments that hold a whole pod."""

@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 import yaml
 
-from unit.command_line import CommandResult, Platformctl, environment, program
-from unit.pod_server import PODS, Pods, interrupting
-from unit.pods import without_empty
-from unit.servers import Answer, Request, Server, serving, status
+from unit.support.http_server import Answer, Request, Server, serving, status
+from unit.support.platformctl import CommandResult, Platformctl, environment, program
+from unit.support.pod_comparison import without_empty
+from unit.support.pod_server import PODS, Pods, interrupting
 
 DAG = """
 from datetime import timedelta

@@ -8,8 +8,8 @@ import yaml
 
 from common.paths import REPOSITORY
 from kpo_platform.pod.compose import PodRequest
-from unit.contracts import contract
-from unit.pod_checks import base, compose_and_check, found, spec
+from unit.support.contracts import contract
+from unit.support.pod_checks import base, compose_and_check, found, spec
 
 TEMPLATE = yaml.safe_load((REPOSITORY / "pod_templates" / "default.yaml").read_text(encoding="utf-8"))
 DROPPED = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}

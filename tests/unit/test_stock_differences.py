@@ -19,7 +19,7 @@ from kpo_platform.airflow.operators.arguments.serialize import serialize
 from kpo_platform.airflow.operators.lifecycle.task_run import read_task_run
 from kpo_platform.errors import PodError
 from unit.conftest import Publish
-from unit.pods import context_of, without_empty
+from unit.support.pod_comparison import context_of, without_empty
 
 PAGE = Path(__file__).parents[2] / "docs" / "operator.md"
 MOST = 15

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from unit.contracts import CONTRACT, TEAM
-from unit.pod_checks import base, env, found, spec
+from unit.support.contracts import CONTRACT, TEAM
+from unit.support.pod_checks import base, env, found, spec
 
 LABEL = "at most 63 letters, digits, '-', '_' and '.', with a letter or a digit at both ends"
 VALUE = f"which Kubernetes does not take: write a text of {LABEL}."

@@ -11,7 +11,7 @@ import yaml
 
 from kpo_platform.bootstrap.connections import kubeconfig, target_cluster
 from kpo_platform.errors import BootstrapError, ClusterError
-from unit.servers import Answer, Request, serving, status
+from unit.support.http_server import Answer, Request, serving, status
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 

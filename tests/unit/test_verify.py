@@ -11,8 +11,8 @@ from kpo_platform.bootstrap import run, verify
 from kpo_platform.bootstrap.model import LiveClaim, LiveConnection, LiveState, ObjectRef, StorageClass
 from kpo_platform.bootstrap.registry.login_check import LoginResult, LoginStatus
 from kpo_platform.bootstrap.verify import Evidence
-from unit.command_line import Cluster, Platformctl
-from unit.contracts import contract
+from unit.support.contracts import contract
+from unit.support.platformctl import Cluster, Platformctl
 from unit.test_plan import CLAIM, CONNECTION, DONE, GROWING, HOST, LIVE_CLAIM, LOCAL, LOGIN, REGISTRY, SECRET
 
 WHOLE = contract(registry=REGISTRY)

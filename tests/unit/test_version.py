@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from unit.command_line import Cluster, Platformctl
-from unit.platform_server import Platform
-from unit.servers import serving
+from unit.support.http_server import serving
+from unit.support.platform_server import Platform
+from unit.support.platformctl import Cluster, Platformctl
 
 
 def test_versions_of_both_sides_are_shown(platformctl: Platformctl, cluster: Cluster):

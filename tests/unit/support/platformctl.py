@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from kpo_platform.cli.main import run
-from unit.platform_server import Platform
-from unit.servers import Server, serving
+from unit.support.http_server import Server, serving
+from unit.support.platform_server import Platform
 
 
 @dataclass

@@ -9,7 +9,7 @@ from kpo_platform.finding import RULES, raise_refusals
 from kpo_platform.pod.compose import PodRequest, compose
 from kpo_platform.pod.merge import Json
 from kpo_platform.pod.rules.all_rules import check_pod
-from unit.contracts import contract
+from unit.support.contracts import contract
 
 
 def compose_and_check(contract: Contract, request: PodRequest, *, rendered: bool = True) -> Json:

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from unit.contracts import CONTRACT
-from unit.servers import Answer, Request, status
+from unit.support.contracts import CONTRACT
+from unit.support.http_server import Answer, Request, status
 
 Hook = Callable[[Request], Answer | None]
 PODS = "/api/v1/namespaces/team-alpha/pods"

@@ -8,8 +8,8 @@ import re
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from unit.contracts import CONTRACT
-from unit.servers import Answer, Request, status
+from unit.support.contracts import CONTRACT
+from unit.support.http_server import Answer, Request, status
 
 PASSWORD = "of-the-admin"
 CHECK = "/api/v1/namespaces/team-alpha/pods/registry-check"
