@@ -1,7 +1,6 @@
-"""What the cluster tests stand on: the stack that scripts/test brought up. Nothing here is skipped.
+"""Fixtures of the cluster tests: the stack that scripts/test has installed. No test is skipped.
 
-Namespaces of a test's own (`namespace_factory`) and `kube_cluster` come from pytest-helm-charts; it reads KUBECONFIG,
-which scripts/test sets.
+`namespace_factory` and `kube_cluster` come from pytest-helm-charts, which reads KUBECONFIG; scripts/test sets it.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from stack.sample_run import connect_airflow
 
 @pytest.fixture(scope="session", autouse=True)
 def private_keys() -> Iterator[None]:
-    """A folder of our own for pykube, which leaves the administrator's key in a file that everybody may read."""
+    """Give pykube a private folder: it writes the administrator's key to a world-readable file."""
     with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setattr(pykube.config, "tempfile", SimpleNamespace(gettempdir=lambda: folder))
         yield
@@ -32,9 +31,9 @@ def private_keys() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def stack() -> Stack:
-    """The stack on the cluster that KUBECONFIG names; a cluster that does not answer is a failure, never a skip."""
+    """The stack on the cluster of KUBECONFIG; a cluster that does not respond is a failure, not a skip."""
     if "KUBECONFIG" not in os.environ:
-        pytest.fail("KUBECONFIG names no cluster: run these tests by scripts/test --all [GROUP]")
+        pytest.fail("KUBECONFIG is not set. Run these tests with scripts/test --all [GROUP].")
     stack = Stack(Path(os.environ["KUBECONFIG"]), cluster.programs())
     stack.kubectl("get", "--raw", "/readyz")
     return stack
@@ -42,11 +41,11 @@ def stack() -> Stack:
 
 @pytest.fixture(scope="session")
 def airflow(stack: Stack) -> AirflowApi:
-    """Airflow, signed in as its administrator."""
+    """Airflow's API with the administrator's login."""
     return connect_airflow(stack)
 
 
 @pytest.fixture(scope="session")
 def programs() -> Path:
-    """The folder of the environment's programs, platformctl among them."""
+    """The folder of the environment's programs, such as platformctl."""
     return Path(sys.executable).parent

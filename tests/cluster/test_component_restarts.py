@@ -66,7 +66,7 @@ def test_task_that_ends_without_api_server_reports_later(stack: Stack, sync_run:
 
 
 @dataclass(frozen=True)
-class LongRunStory:
+class SharedRun:
     """State that the tests share."""
 
     stack: Stack
@@ -78,42 +78,42 @@ class LongRunStory:
 
 
 @pytest.fixture(scope="module")
-def story(stack: Stack, airflow: AirflowApi) -> Iterator[LongRunStory]:
+def shared_run(stack: Stack, airflow: AirflowApi) -> Iterator[SharedRun]:
     history = run_short_dag(stack, airflow)
     with watch_pods(stack) as observed:
         long_run = start_long_run(stack, airflow)
         try:
-            yield LongRunStory(
-                stack, airflow, observed, history, read_persistent_state(stack, airflow, history), long_run
-            )
+            yield SharedRun(stack, airflow, observed, history, read_persistent_state(stack, airflow, history), long_run)
         finally:
             wait_until_stable(stack)
             long_run.fail_run()
 
 
 @pytest.mark.parametrize("component", ["triggerer", "dag-processor", "postgresql", "api-server", "scheduler"])
-def test_pods_survive_the_kill_of_a_component(story: LongRunStory, component: str):
-    kill_component_pod(story.stack, component)
-    wait_until_stable(story.stack)
-    assert story.long_run.running_pods() == story.long_run.uids
-    assert wait_for_persistent_state(story.stack, story.airflow, story.history) == story.before
+def test_pods_survive_the_kill_of_a_component(shared_run: SharedRun, component: str):
+    kill_component_pod(shared_run.stack, component)
+    wait_until_stable(shared_run.stack)
+    assert shared_run.long_run.running_pods() == shared_run.long_run.uids
+    assert wait_for_persistent_state(shared_run.stack, shared_run.airflow, shared_run.history) == shared_run.before
 
 
-def test_task_of_a_killed_worker_adopts_its_pod(story: LongRunStory):
-    story.long_run.wait_for_sync(2)
-    assert story.long_run.running_pods() == story.long_run.uids
+def test_task_of_a_killed_worker_adopts_its_pod(shared_run: SharedRun):
+    shared_run.long_run.wait_for_sync(2)
+    assert shared_run.long_run.running_pods() == shared_run.long_run.uids
 
 
-def test_all_tasks_succeed_in_their_first_pod(story: LongRunStory):
-    story.long_run.finish_tasks()
-    run = story.long_run.run
-    assert run.wait_for_end() == "success", story.long_run.task_states()
-    assert {task: state for task, (state, _) in story.long_run.task_states().items()} == dict.fromkeys(TASKS, "success")
+def test_all_tasks_succeed_in_their_first_pod(shared_run: SharedRun):
+    shared_run.long_run.finish_tasks()
+    run = shared_run.long_run.run
+    assert run.wait_for_end() == "success", shared_run.long_run.task_states()
+    assert {task: state for task, (state, _) in shared_run.long_run.task_states().items()} == dict.fromkeys(
+        TASKS, "success"
+    )
     assert {
-        task: number for task, (_, number) in story.long_run.task_states().items() if task[0] != "sync"
+        task: number for task, (_, number) in shared_run.long_run.task_states().items() if task[0] != "sync"
     } == dict.fromkeys(TASKS - {SYNC}, 1)
-    assert story.long_run.observed_pod_uids(story.observed) == {
-        task: {uid} for task, uid in story.long_run.uids.items()
+    assert shared_run.long_run.observed_pod_uids(shared_run.observed) == {
+        task: {uid} for task, uid in shared_run.long_run.uids.items()
     }
     for task in ("sync", "deferred"):
         assert run.airflow.read_xcom("long_tasks", run.id, task) == {
@@ -121,6 +121,6 @@ def test_all_tasks_succeed_in_their_first_pod(story: LongRunStory):
         }
 
 
-def test_log_contains_lines_from_before_and_after(story: LongRunStory):
-    log = story.long_run.run.read_log("deferred")
+def test_log_contains_lines_from_before_and_after(shared_run: SharedRun):
+    log = shared_run.long_run.run.read_log("deferred")
     assert [log.count(marker) for marker in ("Building pod", "began", "ended")] == [1, 1, 1]

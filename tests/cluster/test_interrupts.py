@@ -1,6 +1,6 @@
-"""Ctrl-C at any step of quickstart is harmless: the next run goes on from there and ends well.
+"""Ctrl-C at any step of quickstart is harmless: the next run continues and succeeds.
 
-It begins without a cluster and leaves the whole stack up.
+The group starts without a cluster and leaves the complete stack running.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ RUN_TIMEOUT_S = 400
 
 @contextmanager
 def quickstart() -> Iterator[subprocess.Popen[str]]:
-    """A running quickstart whose progress can be read; it does not outlive the block."""
+    """Run quickstart during the block; its output can be read."""
     command = [REPOSITORY / "scripts" / "quickstart"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         try:
@@ -40,8 +40,8 @@ def quickstart() -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
-def interrupted_at(step: str, seconds: float) -> tuple[int, list[str]]:
-    """Run quickstart, press Ctrl-C some seconds after a step began, and give the exit code with the last lines."""
+def interrupt_at_step(step: str, seconds: float) -> tuple[int, list[str]]:
+    """Run quickstart, send SIGINT some seconds after the start of a step, and return exit code and output lines."""
     lines: list[str] = []
     with quickstart() as process:
         assert process.stdout
@@ -55,19 +55,19 @@ def interrupted_at(step: str, seconds: float) -> tuple[int, list[str]]:
 
 @pytest.fixture(scope="module", autouse=True)
 def _no_cluster() -> None:
-    """All steps have work to do."""
+    """Remove the cluster, so that every step has work to do."""
     subprocess.run([REPOSITORY / "scripts" / "cluster", "down"], check=True, timeout=300)
 
 
 @pytest.mark.parametrize("seconds", [0, 2.5], ids=["at once", "in the middle"])
 @pytest.mark.parametrize("step", STEPS)
-def test_ctrl_c_ends_quickstart_with_one_sentence(step: str, seconds: float):
-    """Each run goes on from what the one before left half-made; a step that is over in no time is cut in the next."""
-    code, lines = interrupted_at(step, seconds)
+def test_ctrl_c_ends_quickstart_with_one_message(step: str, seconds: float):
+    """Each run continues an interrupted one; a step that is too fast is interrupted in the next run."""
+    code, lines = interrupt_at_step(step, seconds)
     assert (code, lines[-1]) == (130, "Interrupted. Run the command again to continue."), "\n".join(lines)
 
 
-def test_the_next_run_ends_well():
+def test_next_run_succeeds():
     with quickstart() as process:
         output, _ = process.communicate(timeout=RUN_TIMEOUT_S)
     assert process.returncode == 0, output

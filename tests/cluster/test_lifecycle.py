@@ -1,6 +1,6 @@
-"""The local cluster comes and goes: nothing stays behind, and whatever was killed hinders no new start.
+"""The local cluster's lifecycle: `down` leaves nothing, and killed processes do not prevent a new start.
 
-It runs last, for it leaves an empty cluster.
+The group runs last, because it leaves an empty cluster.
 """
 
 from __future__ import annotations
@@ -33,33 +33,35 @@ POD = {
 
 
 def cluster(*words: str) -> str:
-    """Run scripts/cluster to its end and give its stdout."""
+    """Run scripts/cluster and return its stdout."""
     command = [REPOSITORY / "scripts" / "cluster", *words]
     return subprocess.run(command, check=True, timeout=300, stdout=subprocess.PIPE, text=True).stdout
 
 
-def alive() -> set[int]:
-    """The processes of the cluster, those in containers among them."""
+def list_processes() -> set[int]:
+    """Return the cluster's processes, including those in containers."""
     return cgroups.list_processes(cgroups.select_hierarchies(read_mounts()))
 
 
-def remains() -> dict[str, object]:
-    """What of a cluster is on the machine."""
+def find_remains() -> dict[str, object]:
+    """Return everything of a cluster that is on this machine."""
     state = default_paths().state
     links = json.loads(subprocess.run(["ip", "-j", "link"], check=True, capture_output=True, timeout=10).stdout)
     routes = json.loads(subprocess.run(["ip", "-j", "route"], check=True, capture_output=True, timeout=10).stdout)
-    cluster_cgroup = BENCHMARK_RANGE.split(".")[0] + "."
+    prefix = BENCHMARK_RANGE.split(".")[0] + "."
     return {
-        "processes": alive(),
+        "processes": list_processes(),
         "cgroups": [
             str(tree.cluster_cgroup)
             for tree in cgroups.select_hierarchies(read_mounts())
             if tree.cluster_cgroup.exists()
         ],
         "mounts": [str(mount.point) for mount in read_mounts() if mount.point.is_relative_to(state)],
-        "network namespaces": [p.name for p in Path("/run/netns").glob("*") if p.name.startswith((NAME, "cni-"))],
+        "network namespaces": [
+            path.name for path in Path("/run/netns").glob("*") if path.name.startswith((NAME, "cni-"))
+        ],
         "interfaces": [link["ifname"] for link in links if link["ifname"].startswith("kpo")],
-        "routes": [route["dst"] for route in routes if route["dst"].startswith(cluster_cgroup)],
+        "routes": [route["dst"] for route in routes if route["dst"].startswith(prefix)],
     }
 
 
@@ -73,62 +75,62 @@ NOTHING = {
 }
 
 
-def run_a_pod(stack: Stack) -> None:
+def run_pod(stack: Stack) -> None:
     stack.kubectl("apply", "-f", "-", stdin=json.dumps(POD))
     stack.kubectl("wait", "pod/sleeper", "--for=condition=Ready", "--timeout=60s", timeout_s=70)
 
 
 @pytest.fixture(autouse=True)
-def a_cluster_with_a_running_pod(stack: Stack) -> None:
-    """Each test begins with a cluster that is in use."""
+def running_pod(stack: Stack) -> None:
+    """Start the cluster with a pod before each test."""
     cluster("up")
-    run_a_pod(stack)
+    run_pod(stack)
 
 
-def test_down_leaves_nothing_and_up_starts_anew(stack: Stack):
+def test_down_leaves_nothing_and_up_starts_an_empty_cluster(stack: Stack):
     cluster("down")
-    assert remains() == NOTHING
+    assert find_remains() == NOTHING
     cluster("up")
     assert stack.get("pods", "-n", "default")["items"] == []
-    run_a_pod(stack)
+    run_pod(stack)
 
 
-def test_a_cluster_whose_every_process_was_killed_starts_anew(stack: Stack):
-    """What a machine does to a session that ends: processes go, files, mounts and namespaces stay."""
-    for process in alive():
+def test_killed_cluster_is_restarted_empty(stack: Stack):
+    """As when a machine kills a session: processes end, files, mounts and namespaces remain."""
+    for process in list_processes():
         os.kill(process, signal.SIGKILL)
 
-    def gone() -> None:
-        if left := alive():
-            raise NotYet(f"{len(left)} processes")
+    def check_killed() -> None:
+        if remaining := list_processes():
+            raise NotYet(f"{len(remaining)} processes")
 
-    wait_for("the killed processes to go", gone, deadline_s=30)
-    assert remains() != NOTHING
+    wait_for("the killed processes to end", check_killed, deadline_s=30)
+    assert find_remains() != NOTHING
     cluster("up")
-    run_a_pod(stack)
+    run_pod(stack)
 
 
 @pytest.mark.parametrize("seconds", [0.5, 2, 4])
-def test_an_interrupted_up_is_taken_up_again(stack: Stack, seconds: float):
+def test_interrupted_up_is_completed_by_the_next(stack: Stack, seconds: float):
     cluster("down")
     with subprocess.Popen([REPOSITORY / "scripts" / "cluster", "up"], start_new_session=True) as up:
         time.sleep(seconds)
         up.send_signal(signal.SIGINT)
         assert up.wait(60) in (0, 130)
     cluster("up")
-    run_a_pod(stack)
+    run_pod(stack)
 
 
-def test_a_part_that_died_is_started_again(stack: Stack):
-    before = pid_of("kube-scheduler")
+def test_killed_component_is_restarted(stack: Stack):
+    before = read_pid("kube-scheduler")
     os.kill(before, signal.SIGKILL)
     cluster("up")
-    assert pid_of("kube-scheduler") != before
+    assert read_pid("kube-scheduler") != before
     stack.kubectl("delete", "pod", "sleeper", "--grace-period=1")
-    run_a_pod(stack)
+    run_pod(stack)
 
 
-def pid_of(part: str) -> int:
-    """The process of a part, as scripts/cluster status has it."""
-    (line,) = [line for line in cluster("status").splitlines() if line.split()[:1] == [part]]
+def read_pid(component: str) -> int:
+    """Return the process id of a component from scripts/cluster status."""
+    (line,) = [line for line in cluster("status").splitlines() if line.split()[:1] == [component]]
     return int(line.split()[1])

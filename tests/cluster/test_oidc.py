@@ -1,4 +1,4 @@
-"""People sign in by an OpenID Connect provider on the cluster, and their groups and names decide what they see."""
+"""Login with an OpenID Connect provider on the cluster: groups and names determine the roles."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ from stack.release import NAMESPACE, RELEASE, Stack
 PROVIDER = Path(__file__).parent / "files" / "oidc_provider.py"
 SECRET = secrets.token_urlsafe(16)
 OWNERS = {"alpha": [{"group": "kube:alpha-engineers"}], "beta": [{"user": "kube:ulla"}]}
-PEOPLE = {
+USERS = {
     "ada": {"groups": ["alpha-engineers", "everybody"], "in_token": True},
     "ulla": {"groups": ["everybody"], "in_token": True},
     "root": {"groups": ["platform"], "in_token": False},
     "admin": {"groups": ["platform"], "in_token": True},
     "stranger": {"groups": ["everybody"], "in_token": True},
 }
-SignIn = Callable[[str], str]
+LogIn = Callable[[str], str]
 
 
-def manifest(address: str) -> list[dict[str, object]]:
-    """The provider: a pod of Airflow's image, which has all that it needs, under a Service."""
+def provider_objects(address: str) -> list[dict[str, object]]:
+    """Return the provider's objects: a pod of Airflow's image, which has all dependencies."""
     labels = {"app.kubernetes.io/name": "oidc"}
-    variables = {"ISSUER": f"http://{address}", "CLIENT": f"airflow:{SECRET}", "PEOPLE": json.dumps(PEOPLE)}
+    variables = {"ISSUER": f"http://{address}", "CLIENT": f"airflow:{SECRET}", "PEOPLE": json.dumps(USERS)}
     container = {
         "name": "provider",
         "image": "localhost/kpo-platform/airflow:3.3.2",
@@ -63,12 +63,12 @@ SERVICE = {
 
 @pytest.fixture(scope="module")
 def provider(stack: Stack) -> Iterator[str]:
-    """The provider's address, the same for people and for pods."""
+    """The provider's address, the same for users and for pods."""
     try:
         stack.kubectl("create", "namespace", "oidc")
         stack.kubectl("create", "-n", "oidc", "-f", "-", stdin=json.dumps(SERVICE))
         address = stack.service_address("oidc", "oidc")
-        for item in manifest(address):
+        for item in provider_objects(address):
             stack.kubectl("create", "-n", "oidc", "-f", "-", stdin=json.dumps(item))
         stack.kubectl("wait", "-n", "oidc", "pod/oidc", "--for=condition=Ready", "--timeout=120s", timeout_s=130)
         yield address
@@ -77,28 +77,28 @@ def provider(stack: Stack) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def sign_in(
+def log_in(
     stack: Stack, airflow: AirflowApi, provider: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[SignIn]:
-    """Sign somebody in as a browser does, and give their token; the release is as before afterwards."""
-    values = written(tmp_path_factory.mktemp("values"), provider, OWNERS)
-    given = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "oidc-client"}}
+) -> Iterator[LogIn]:
+    """Logs users in as a browser does and returns their tokens; the release is restored afterwards."""
+    values = write_values(tmp_path_factory.mktemp("values"), provider, OWNERS)
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "oidc-client"}}
     try:
         stack.kubectl(
-            "apply", "-n", NAMESPACE, "-f", "-", stdin=json.dumps({**given, "stringData": {"client-secret": SECRET}})
+            "apply", "-n", NAMESPACE, "-f", "-", stdin=json.dumps({**secret, "stringData": {"client-secret": SECRET}})
         )
         install_release(Steps(), stack, values)
         push_team_dags(stack, airflow)
-        yield lambda name: token_of(stack, provider, name)
-        for name in PEOPLE.keys() - {"admin"}:
+        yield lambda name: read_token(stack, provider, name)
+        for name in USERS.keys() - {"admin"}:
             delete_user(airflow, name)
     finally:
         install_release(Steps(), stack)
         stack.kubectl("delete", "secret", "oidc-client", "-n", NAMESPACE, "--ignore-not-found")
 
 
-def written(folder: Path, provider: str, owners: dict[str, list[dict[str, str]]]) -> Path:
-    """The values with which people sign in there, in a file."""
+def write_values(folder: Path, provider: str, owners: dict[str, list[dict[str, str]]]) -> Path:
+    """Write the values for this provider to a file."""
     oidc = {
         "issuer": f"http://{provider}",
         "clientId": "airflow",
@@ -107,71 +107,71 @@ def written(folder: Path, provider: str, owners: dict[str, list[dict[str, str]]]
         "kubernetesPrefix": "kube:",
     }
     file = folder / "oidc.yaml"
-    file.write_text(yaml.safe_dump({"oidc": oidc, "teams": {team: {"owners": own} for team, own in owners.items()}}))
+    file.write_text(
+        yaml.safe_dump({"oidc": oidc, "teams": {team: {"owners": team_owners} for team, team_owners in owners.items()}})
+    )
     return file
 
 
-def token_of(stack: Stack, provider: str, name: str) -> str:
-    """Sign somebody in by the provider, and give the token that Airflow leaves in their browser; empty for none."""
-    jar = CookieJar()
-    browser = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPCookieProcessor(jar))
+def read_token(stack: Stack, provider: str, name: str) -> str:
+    """Log a user in with the provider; return the token of Airflow's cookie, or an empty string."""
+    cookies = CookieJar()
+    browser = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPCookieProcessor(cookies))
     browser.open(f"http://{provider}/become/{name}", timeout=30).read()
     browser.open(f"http://{stack.service_address(f'{RELEASE}-api-server')}/auth/login/oidc", timeout=60).read()
-    return next((str(cookie.value) for cookie in jar if cookie.name == "_token"), "")
+    return next((str(cookie.value) for cookie in cookies if cookie.name == "_token"), "")
 
 
-def dags_of(stack: Stack, token: str) -> set[str]:
-    """The DAGs of this group's that somebody sees."""
-    answer = send_request(stack, token, "GET", "/api/v2/dags?dag_id_pattern=people_&limit=100")
-    assert answer.status == 200, answer
-    return {dag["dag_id"] for dag in json.loads(answer.body)["dags"]}
+def list_dags(stack: Stack, token: str) -> set[str]:
+    """Return the DAGs of this group that a token can read."""
+    response = send_request(stack, token, "GET", "/api/v2/dags?dag_id_pattern=people_&limit=100")
+    assert response.status == 200, response
+    return {dag["dag_id"] for dag in json.loads(response.body)["dags"]}
 
 
-def test_a_group_s_people_are_the_team_s(stack: Stack, airflow: AirflowApi, sign_in: SignIn):
-    token = sign_in("ada")
+def test_group_members_get_the_team_role(stack: Stack, airflow: AirflowApi, log_in: LogIn):
+    token = log_in("ada")
     assert read_roles(airflow, "ada") == {"Public", "team-alpha"}
-    assert dags_of(stack, token) == {"people_alpha"}
+    assert list_dags(stack, token) == {"people_alpha"}
     assert send_request(stack, token, "GET", "/api/v2/dags/people_beta").status == 403
 
 
-def test_a_person_may_be_an_owner_by_name(stack: Stack, airflow: AirflowApi, sign_in: SignIn):
-    token = sign_in("ulla")
+def test_user_can_be_an_owner_by_name(stack: Stack, airflow: AirflowApi, log_in: LogIn):
+    token = log_in("ulla")
     assert read_roles(airflow, "ulla") == {"Public", "team-beta"}
-    assert dags_of(stack, token) == {"people_beta"}
+    assert list_dags(stack, token) == {"people_beta"}
 
 
-def test_groups_that_the_token_leaves_out_are_asked_for_and_may_administer(
-    stack: Stack, airflow: AirflowApi, sign_in: SignIn
-):
-    token = sign_in("root")
+def test_admin_groups_are_read_from_the_userinfo_endpoint(stack: Stack, airflow: AirflowApi, log_in: LogIn):
+    token = log_in("root")
     assert read_roles(airflow, "root") == {"Public", "Admin"}
     assert send_request(stack, token, "GET", "/api/v2/connections").status == 200
 
 
-def test_somebody_of_no_team_sees_nothing(stack: Stack, airflow: AirflowApi, sign_in: SignIn):
-    token = sign_in("stranger")
+def test_user_without_a_team_sees_nothing(stack: Stack, airflow: AirflowApi, log_in: LogIn):
+    token = log_in("stranger")
     assert read_roles(airflow, "stranger") == {"Public"}
     assert send_request(stack, token, "GET", "/api/v2/dags").status == 403
 
 
-def test_an_account_with_a_password_is_not_entered_by_a_person_of_that_name(airflow: AirflowApi, sign_in: SignIn):
-    assert sign_in("admin") == ""
+def test_password_account_rejects_a_login_with_the_same_name(airflow: AirflowApi, log_in: LogIn):
+    assert log_in("admin") == ""
     assert read_roles(airflow, "admin") == {"Admin"}
 
 
-def test_the_administrator_s_password_still_opens_the_api(airflow: AirflowApi, sign_in: SignIn):
-    again = AirflowApi(airflow.address, airflow.username, airflow.password)
-    assert again.get("dags?limit=1")["total_entries"] > 0
+def test_administrator_password_is_still_valid(airflow: AirflowApi, log_in: LogIn):
+    client = AirflowApi(airflow.address, airflow.username, airflow.password)
+    assert client.get("dags?limit=1")["total_entries"] > 0
 
 
-def test_an_owner_who_is_taken_off_loses_the_role_at_the_next_sign_in_without_a_restart(
-    stack: Stack, airflow: AirflowApi, provider: str, sign_in: SignIn, tmp_path: Path
+def test_removed_owner_loses_the_role_at_the_next_login(
+    stack: Stack, airflow: AirflowApi, provider: str, log_in: LogIn, tmp_path: Path
 ):
     before = read_component_pods(stack)["api-server"]
-    install_release(Steps(), stack, written(tmp_path, provider, {**OWNERS, "alpha": []}))
+    install_release(Steps(), stack, write_values(tmp_path, provider, {**OWNERS, "alpha": []}))
 
     def probe() -> None:
-        sign_in("ada")
+        log_in("ada")
         if (roles := read_roles(airflow, "ada")) != {"Public"}:
             raise NotYet(f"the roles are {roles}")
 

@@ -1,4 +1,4 @@
-"""A team's pod outlives shutdowns and disruptions, waits for room, says whose it is, and stays only when asked."""
+"""Pods of TeamPodOperator survive shutdowns and disruptions, wait for quota, and are kept only on request."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ Start = Callable[[str], Run]
 
 @pytest.fixture(scope="module")
 def start(stack: Stack, airflow: AirflowApi) -> Iterator[Start]:
-    """Start a run of one of the DAGs; the pods of all of them are removed at the end."""
+    """Starts runs of the DAGs; deletes their pods afterwards."""
     push_dag(stack, airflow, "alpha", "running_pods.py", "pods_marks")
     yield lambda name: Run(stack, airflow, f"pods_{name}", airflow.trigger_run(f"pods_{name}"))
-    ours = "dag_id in (" + ",".join(f"pods_{name}" for name in _names()) + ")"
-    stack.kubectl("delete", "pods", "-n", "team-alpha", "-l", ours, "--wait=false")
+    selector = "dag_id in (" + ",".join(f"pods_{name}" for name in _dag_names()) + ")"
+    stack.kubectl("delete", "pods", "-n", "team-alpha", "-l", selector, "--wait=false")
 
 
-def _names() -> list[str]:
-    named = ("shutdown", "late", "evicted", "stopped", "outlives")
-    return ["keeps", *(f"{name}_{kind}" for name in named for kind in ("deferrable", "sync"))]
+def _dag_names() -> list[str]:
+    prefixes = ("shutdown", "late", "evicted", "stopped", "outlives")
+    return ["keeps", *(f"{name}_{kind}" for name in prefixes for kind in ("deferrable", "sync"))]
 
 
 @pytest.fixture
 def full_quota(stack: Stack) -> Iterator[Callable[[], None]]:
-    """Team alpha's namespace has no room for pods, until the function that this gives is called."""
+    """Exhaust team alpha's quota, until the yielded function is called."""
     quota = {
         "apiVersion": "v1",
         "kind": "ResourceQuota",
@@ -49,20 +49,20 @@ def full_quota(stack: Stack) -> Iterator[Callable[[], None]]:
         stack.kubectl(*command)
 
 
-def test_every_pod_says_whose_it_is_and_every_try_has_the_same_idempotency_key(start: Start, stack: Stack):
-    with watch_pods(stack) as seen:
+def test_pods_have_owner_labels_and_a_stable_idempotency_key(start: Start, stack: Stack):
+    with watch_pods(stack) as observed:
         run = start("marks")
         assert run.wait_for_end() == "success"
         pods = [
-            one
+            item
             for try_ in (1, 2)
-            for one in seen.with_name(run.read_log(attempt=try_).split("Building pod ")[1].split()[0])
+            for item in observed.with_name(run.read_log(attempt=try_).split("Building pod ")[1].split()[0])
         ]
     environments = [_environment(run.read_log(attempt=attempt)) for attempt in (1, 2)]
     labels = [pod["metadata"]["labels"] for pod in pods]
     trace = environments[0]["TRACEPARENT"].split("-")[1]
-    ours = ("kpo-platform/team", "owner", "cost-center", "trace-id", "dag_id", "task_id", "try_number")
-    assert [{key: one[key] for key in ours} for one in labels] == [
+    names = ("kpo-platform/team", "owner", "cost-center", "trace-id", "dag_id", "task_id", "try_number")
+    assert [{key: item[key] for key in names} for item in labels] == [
         {
             "kpo-platform/team": "alpha",
             "owner": "data_team",
@@ -74,7 +74,7 @@ def test_every_pod_says_whose_it_is_and_every_try_has_the_same_idempotency_key(s
         }
         for attempt in ("1", "2")
     ]
-    assert [one["KPO_TRY_NUMBER"] for one in environments] == ["1", "2"]
+    assert [item["KPO_TRY_NUMBER"] for item in environments] == ["1", "2"]
     assert environments[0]["KPO_IDEMPOTENCY_KEY"] == environments[1]["KPO_IDEMPOTENCY_KEY"]
 
 
@@ -83,7 +83,7 @@ def _environment(log: str) -> dict[str, str]:
     return dict(line.split("=", 1) for line in lines if "=" in line)
 
 
-def test_a_failed_pod_that_stays_is_named_in_the_log_with_commands_that_work(start: Start, stack: Stack):
+def test_kept_pod_is_named_in_the_log_with_valid_commands(start: Start, stack: Stack):
     run = start("keeps")
     assert run.wait_for_end() == "failed"
     (pod,) = run.list_pods()
@@ -94,25 +94,25 @@ def test_a_failed_pod_that_stays_is_named_in_the_log_with_commands_that_work(sta
 
 
 @KINDS
-def test_a_pod_behind_a_task_that_timed_out_is_ended_and_kept_with_its_log(start: Start, stack: Stack, kind: str):
+def test_pod_of_a_timed_out_task_is_stopped_and_kept(start: Start, stack: Stack, kind: str):
     run = start(f"late_{kind}")
     assert run.wait_for_end() == "failed"
     (pod,) = run.list_pods()
     name = pod["metadata"]["name"]
 
-    def ended() -> None:
+    def check_deadline() -> None:
         status = stack.get("pod", name, "-n", "team-alpha")["status"]
         if (status["phase"], status.get("reason")) != ("Failed", "DeadlineExceeded"):
             raise NotYet(str(status))
 
-    wait_for("the kubelet to end the pod", ended, deadline_s=60)
+    wait_for("the kubelet to end the pod", check_deadline, deadline_s=60)
     assert stack.kubectl("logs", "-n", "team-alpha", name, "-c", "base") == "evidence\n"
     assert f"Pod {name} is kept" in run.read_log()
     assert "returned a failure" not in run.read_log()
 
 
 @KINDS
-def test_an_evicted_pod_starts_again_and_uses_none_of_the_tasks_retries(start: Start, stack: Stack, kind: str):
+def test_evicted_pod_is_restarted_without_using_a_retry(start: Start, stack: Stack, kind: str):
     run = start(f"evicted_{kind}")
     evicted = run.wait_for_pod()
     _evict(stack, evicted["metadata"]["name"])
@@ -130,7 +130,7 @@ def _evict(stack: Stack, name: str) -> None:
     stack.kubectl("create", "--raw", path, "-f", "-", stdin=json.dumps(eviction))
 
 
-def test_a_shutdown_of_the_worker_leaves_the_pod_and_the_task_takes_it_up_again(start: Start, stack: Stack):
+def test_worker_shutdown_keeps_the_pod_and_the_task_reattaches(start: Start, stack: Stack):
     run = start("shutdown_sync")
     before = run.wait_for_pod()
     run.wait_for_log("Pod has reached Running phase")
@@ -145,7 +145,7 @@ def test_a_shutdown_of_the_worker_leaves_the_pod_and_the_task_takes_it_up_again(
     assert f"Reattached to pod {before['metadata']['name']} of an earlier start of this task." in log
 
 
-def test_a_restart_of_the_triggerer_leaves_the_pod_and_its_task(start: Start, stack: Stack):
+def test_triggerer_restart_keeps_the_pod_and_its_task(start: Start, stack: Stack):
     run = start("shutdown_deferrable")
     before = run.wait_for_pod()
     stack.kubectl("delete", "pod", "-n", "airflow", "airflow-triggerer-0", timeout_s=120)
@@ -160,44 +160,44 @@ def _scheduler(stack: Stack, *command: str) -> str:
 
 
 @KINDS
-def test_a_users_stop_removes_the_pod(start: Start, kind: str):
+def test_stopped_task_deletes_its_pod(start: Start, kind: str):
     run = start(f"stopped_{kind}")
     run.wait_for_pod()
     run.mark_failed()
 
-    def gone() -> None:
+    def check_deleted() -> None:
         if pods := run.list_pods():
             raise NotYet(f"tasks {run.task_states()}, pods {[pod['metadata']['name'] for pod in pods]}")
 
-    wait_for("the pod to be deleted", gone, deadline_s=60, interval_s=1)
+    wait_for("the pod to be deleted", check_deleted, deadline_s=60, interval_s=1)
     assert run.task_states() == {"work": "failed"}
 
 
 @KINDS
-def test_a_pod_that_a_users_stop_leaves_goes_on_and_is_named_in_the_log(start: Start, kind: str):
+def test_stopped_task_with_keep_pod_leaves_it_running(start: Start, kind: str):
     run = start(f"outlives_{kind}")
     before = run.wait_for_pod()
-    told = f"Pod {before['metadata']['name']} is kept in namespace team-alpha. Inspect it with "
-    run.wait_for_log("Pod has reached Running phase")  # of a deferred task Airflow shows the trigger's log alone
+    message = f"Pod {before['metadata']['name']} is kept in namespace team-alpha. Inspect it with "
+    run.wait_for_log("Pod has reached Running phase")  # for a deferred task Airflow shows only the trigger's log
     run.mark_failed()
     assert run.wait_for_end() == "failed"
-    assert told in run.wait_for_log(told)
+    assert message in run.wait_for_log(message)
     (after,) = run.list_pods()
     assert (after["metadata"]["uid"], after["status"]["phase"]) == (before["metadata"]["uid"], "Running")
 
 
-def test_a_task_waits_while_the_quota_is_full_and_not_longer_than_it_may(start: Start, full_quota: Callable[[], None]):
-    waiting = [start(f"full_{kind}") for kind in ("deferrable", "sync")]
-    hopeless = [start(f"too_full_{kind}") for kind in ("deferrable", "sync")]
-    for run in waiting:
+def test_task_waits_for_quota_until_its_timeout(start: Start, full_quota: Callable[[], None]):
+    waiting_runs = [start(f"full_{kind}") for kind in ("deferrable", "sync")]
+    timed_out_runs = [start(f"too_full_{kind}") for kind in ("deferrable", "sync")]
+    for run in waiting_runs:
         run.wait_for_log("The quota of team 'alpha' is exhausted: the pod waits, ")
-    for run in hopeless:
+    for run in timed_out_runs:
         assert run.wait_for_end() == "failed"
         assert (
             "The quota of team 'alpha' had no room for the pod within 3 s (schedule_timeout_seconds)" in run.read_log()
         )
     full_quota()
-    assert [(run.wait_for_end(), run.task_instance()["try_number"]) for run in waiting] == [
+    assert [(run.wait_for_end(), run.task_instance()["try_number"]) for run in waiting_runs] == [
         ("success", 1),
         ("success", 1),
     ]

@@ -1,4 +1,4 @@
-"""A team's private repository: its Secret may come late and may change; nothing of Airflow starts again for it."""
+"""A team's private repository: its Secret can be created later and changed, without restarts of Airflow."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from stack.airflow_api import AirflowApi
 from stack.install import install_release
 from stack.release import NAMESPACE, RELEASE, Stack
 
-FETCHING = ("deployment/airflow-dag-processor", "statefulset/airflow-scheduler")
+FETCHERS = ("deployment/airflow-dag-processor", "statefulset/airflow-scheduler")
 SECRETS = ("vault-git", "vault-git-2", "vault-git-3", "vault-key", "vault-key-2")
 DAG = """
 from airflow.sdk import DAG, task
@@ -37,7 +37,7 @@ with DAG("vault_read", schedule=None):
 
 
 @dataclass
-class Vault:
+class VaultTeam:
     """Team vault, and the server of its repository."""
 
     stack: Stack
@@ -46,108 +46,110 @@ class Vault:
     values: Path
 
     def commit(self, text: str) -> str:
-        """Push a DAG that gives this text; gives the commit."""
+        """Push a DAG that returns this text; return the commit."""
         return self.server.commit_file("vault", "vault_read.py", DAG.format(text=text))
 
-    def password(self, secret: str, password: str) -> None:
-        """Make a Secret with this password for the repository."""
+    def create_password_secret(self, secret: str, password: str) -> None:
+        """Create a Secret with a password for the repository."""
         apply_credentials(self.stack, secret, "basic-auth", {"username": USER, "password": password})
 
     def upgrade(self, secret: str, repo: str = "", **dags: str) -> None:
-        """Let the release have team vault, whose repository this Secret opens."""
-        own = {"repo": repo or self.server.http_url("vault"), "refreshInterval": 5, "credentialsSecret": secret}
-        self.values.write_text(yaml.safe_dump({"teams": {"vault": {"dags": own, "volumes": []}}, "dags": dags}))
+        """Upgrade the release to a team vault that uses this Secret for its repository."""
+        team_dags = {"repo": repo or self.server.http_url("vault"), "refreshInterval": 5, "credentialsSecret": secret}
+        self.values.write_text(yaml.safe_dump({"teams": {"vault": {"dags": team_dags, "volumes": []}}, "dags": dags}))
         install_release(Steps(), self.stack, self.values)
 
-    def job_said(self, sentence: str) -> None:
-        """Wait until a job team-settings has said so."""
-        words = ("logs", "-n", NAMESPACE, "-l", "app.kubernetes.io/component=team-settings", "--tail=-1")
+    def wait_for_job_log(self, message: str) -> None:
+        """Wait until a team-settings Job has logged a message."""
+        options = ("logs", "-n", NAMESPACE, "-l", "app.kubernetes.io/component=team-settings", "--tail=-1")
 
         def probe() -> None:
             try:
-                log = self.stack.kubectl(*words)
-            except ScriptError as error:  # its container has not started
+                log = self.stack.kubectl(*options)
+            except ScriptError as error:  # the container has not started
                 raise NotYet(str(error)) from None
-            if sentence not in log:
+            if message not in log:
                 raise NotYet(f"its log ends with {log[-300:]!r}")
 
-        wait_for(f"the job to say {sentence!r}", probe, 240)
+        wait_for(f"the Job to log {message!r}", probe, 240)
 
-    def result(self) -> str:
-        """Run the DAG and give what its task returned."""
+    def run_dag(self) -> str:
+        """Run the DAG and return its task's result."""
         run = self.airflow.trigger_run("vault_read")
         assert self.airflow.wait_for_run("vault_read", run) == "success"
         return str(self.airflow.read_xcom("vault_read", run, "read"))
 
     def airflow_pods(self) -> dict[str, str]:
-        """The uids of Airflow's running pods, by component."""
-        words = (
+        """Return the uids of Airflow's running pods by component."""
+        options = (
             "-n",
             NAMESPACE,
             "-l",
             f"app.kubernetes.io/instance={RELEASE}",
             "--field-selector=status.phase=Running",
         )
-        pods = [pod["metadata"] for pod in self.stack.get("pods", *words)["items"]]
-        parts = {meta["labels"]["app.kubernetes.io/component"]: meta["uid"] for meta in pods}
-        return {part: uid for part, uid in parts.items() if part != "team-settings"}
+        pods = [pod["metadata"] for pod in self.stack.get("pods", *options)["items"]]
+        pods_by_component = {meta["labels"]["app.kubernetes.io/component"]: meta["uid"] for meta in pods}
+        return {component: uid for component, uid in pods_by_component.items() if component != "team-settings"}
 
 
 @pytest.fixture(scope="module")
-def vault(stack: Stack, airflow: AirflowApi, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Vault]:
-    """A git server that asks who is there, and the team; all of it goes again."""
-    forget(stack)
+def team(stack: Stack, airflow: AirflowApi, tmp_path_factory: pytest.TempPathFactory) -> Iterator[VaultTeam]:
+    """A git server with authentication, and the team; both are deleted afterwards."""
+    delete_objects(stack)
     try:
         with run_private_git(stack) as server:
-            yield Vault(stack, airflow, server, tmp_path_factory.mktemp("vault") / "values.yaml")
+            yield VaultTeam(stack, airflow, server, tmp_path_factory.mktemp("vault") / "values.yaml")
     finally:
         install_release(Steps(), stack)
-        forget(stack)
+        delete_objects(stack)
 
 
-def forget(stack: Stack) -> None:
-    """Remove what the tests made outside of the release."""
+def delete_objects(stack: Stack) -> None:
+    """Delete the objects that the tests create outside the release."""
     stack.kubectl("delete", "secret", *SECRETS, "-n", NAMESPACE, "--ignore-not-found")
     stack.kubectl("delete", "namespace", "team-vault", "--ignore-not-found", timeout_s=120)
-    for pod in FETCHING:  # the next server of this name has another key
+    for pod in FETCHERS:  # the next server with this name has another key
         stack.kubectl("exec", "-n", NAMESPACE, pod, "--", "rm", "-f", "/home/airflow/.ssh/known_hosts")
 
 
-def test_a_repository_is_read_as_soon_as_its_secret_is_there(vault: Vault):
-    version = vault.commit("one")
-    vault.server.set_password("first")
-    vault.upgrade("vault-git")
-    vault.job_said("connection git-vault: secret vault-git is missing, or has neither `password` nor `ssh-privatekey`")
-    assert vault.airflow.get("pools/team-vault")["slots"] == 128
-    before = vault.airflow_pods()
-    vault.password("vault-git", "first")
-    vault.airflow.wait_for_version("vault_read", version, 300)
-    assert vault.result() == "one"
-    assert vault.airflow_pods() == before
+def test_repository_is_read_once_its_secret_exists(team: VaultTeam):
+    version = team.commit("one")
+    team.server.set_password("first")
+    team.upgrade("vault-git")
+    team.wait_for_job_log(
+        "connection git-vault: secret vault-git is missing, or has neither `password` nor `ssh-privatekey`"
+    )
+    assert team.airflow.get("pools/team-vault")["slots"] == 128
+    before = team.airflow_pods()
+    team.create_password_secret("vault-git", "first")
+    team.airflow.wait_for_version("vault_read", version, 300)
+    assert team.run_dag() == "one"
+    assert team.airflow_pods() == before
 
 
-def test_a_new_password_is_used_and_nothing_starts_again(vault: Vault):
-    before = vault.airflow_pods()
-    vault.server.set_password("second")
-    version = vault.commit("two")
-    vault.password("vault-git-2", "second")
-    vault.upgrade("vault-git-2")
-    vault.airflow.wait_for_version("vault_read", version, 300)
-    assert vault.result() == "two"
-    assert vault.airflow_pods() == before
+def test_new_password_is_used_without_restarts(team: VaultTeam):
+    before = team.airflow_pods()
+    team.server.set_password("second")
+    version = team.commit("two")
+    team.create_password_secret("vault-git-2", "second")
+    team.upgrade("vault-git-2")
+    team.airflow.wait_for_version("vault_read", version, 300)
+    assert team.run_dag() == "two"
+    assert team.airflow_pods() == before
 
 
-def test_no_log_and_no_configmap_has_the_password(vault: Vault):
-    for part in ("dag-processor", "scheduler", "team-settings"):
-        words = ("logs", "-n", NAMESPACE, "-l", f"app.kubernetes.io/component={part}", "--tail=-1")
-        log = vault.stack.kubectl(*words)
+def test_password_is_in_no_log_and_no_configmap(team: VaultTeam):
+    for component in ("dag-processor", "scheduler", "team-settings"):
+        options = ("logs", "-n", NAMESPACE, "-l", f"app.kubernetes.io/component={component}", "--tail=-1")
+        log = team.stack.kubectl(*options)
         assert (log != "", f"{USER}:" in log, "first" in log.split(), "second" in log.split()) == (True, *[False] * 3)
-    config = vault.stack.kubectl("get", "configmaps", "-n", NAMESPACE, "-o", "yaml")
+    config = team.stack.kubectl("get", "configmaps", "-n", NAMESPACE, "-o", "yaml")
     assert "vault-git-2" in config and f"{USER}:" not in config
 
 
-def failed_job(stack: Stack) -> str:
-    """Let the newest job team-settings try no more, which would take an hour, and give its name once it has failed."""
+def make_newest_job_fail(stack: Stack) -> str:
+    """Stop the retries of the newest team-settings Job, which would take an hour; return its name once it failed."""
     jobs = stack.get("jobs", "-n", NAMESPACE, "-l", "app.kubernetes.io/component=team-settings")["items"]
     name = str(max(jobs, key=lambda job: str(job["metadata"]["creationTimestamp"]))["metadata"]["name"])
     stack.kubectl("patch", "job", name, "-n", NAMESPACE, "-p", '{"spec": {"backoffLimit": 0}}')
@@ -155,70 +157,70 @@ def failed_job(stack: Stack) -> str:
     return name
 
 
-def test_a_job_that_failed_runs_again_as_the_page_says(vault: Vault, programs: Path):
-    vault.upgrade("vault-git-3")
-    job = failed_job(vault.stack)
-    words = [programs / "platformctl", "doctor"]
+def test_failed_job_is_repeated_with_the_documented_commands(team: VaultTeam, programs: Path):
+    team.upgrade("vault-git-3")
+    job = make_newest_job_fail(team.stack)
+    command = [programs / "platformctl", "doctor"]
     doctor = subprocess.run(
-        words, env=vault.stack.environment, capture_output=True, text=True, timeout=120, check=False
+        command, env=team.stack.environment, capture_output=True, text=True, timeout=120, check=False
     )
     assert f"kubectl -n {NAMESPACE} delete job {job}, and upgrade with helm" in doctor.stdout
-    vault.password("vault-git-3", "second")
+    team.create_password_secret("vault-git-3", "second")
     (block,) = read_commands("upgrade.md", "Failed Jobs")
-    printed = run_commands(vault.stack, block, REPOSITORY)
+    printed = run_commands(team.stack, block, REPOSITORY)
     assert "connection git-vault: secret vault-git-3 is missing" in printed
     assert f"job.batch/{job} condition met" in printed
-    assert vault.result() == "two"
+    assert team.run_dag() == "two"
 
 
-def test_by_ssh_a_key_opens_it_and_the_server_is_trusted_when_it_is_first_seen(vault: Vault):
-    apply_credentials(vault.stack, "vault-key", "ssh-auth", {"ssh-privatekey": vault.server.create_key()})
-    version = vault.commit("three")
-    vault.upgrade("vault-key", vault.server.ssh_url("vault"))
-    reached(vault.stack, "airflow.cfg", vault.server.ssh_url("vault"))
-    vault.airflow.wait_for_version("vault_read", version, 300)
-    assert vault.result() == "three"
+def test_ssh_key_works_and_the_host_key_is_trusted_on_first_use(team: VaultTeam):
+    apply_credentials(team.stack, "vault-key", "ssh-auth", {"ssh-privatekey": team.server.create_key()})
+    version = team.commit("three")
+    team.upgrade("vault-key", team.server.ssh_url("vault"))
+    wait_for_config(team.stack, "airflow.cfg", team.server.ssh_url("vault"))
+    team.airflow.wait_for_version("vault_read", version, 300)
+    assert team.run_dag() == "three"
 
 
-def test_by_ssh_a_server_is_not_spoken_to_that_has_another_key_than_the_values_say(vault: Vault):
-    wrong, key = another(vault.server.read_host_key()), vault.server.create_key()
-    apply_credentials(vault.stack, "vault-key-2", "ssh-auth", {"ssh-privatekey": key})
-    version = vault.commit("four")
-    vault.upgrade("vault-key-2", vault.server.ssh_url("vault"), knownHosts=wrong)
-    vault.job_said("connection git-vault: made from secret vault-key-2")
-    reached(vault.stack, "known_hosts", wrong)
-    wait_for("a fetch that fails after that", Failing(vault.stack), 60)
-    vault.upgrade("vault-key-2", vault.server.ssh_url("vault"), knownHosts=vault.server.read_host_key())
-    reached(vault.stack, "known_hosts", vault.server.read_host_key())
-    vault.airflow.wait_for_version("vault_read", version, 300)
-    assert vault.result() == "four"
+def test_ssh_server_with_another_host_key_is_rejected(team: VaultTeam):
+    wrong_key, key = change_key(team.server.read_host_key()), team.server.create_key()
+    apply_credentials(team.stack, "vault-key-2", "ssh-auth", {"ssh-privatekey": key})
+    version = team.commit("four")
+    team.upgrade("vault-key-2", team.server.ssh_url("vault"), knownHosts=wrong_key)
+    team.wait_for_job_log("connection git-vault: made from secret vault-key-2")
+    wait_for_config(team.stack, "known_hosts", wrong_key)
+    wait_for("a fetch that fails after that", FetchFailure(team.stack), 60)
+    team.upgrade("vault-key-2", team.server.ssh_url("vault"), knownHosts=team.server.read_host_key())
+    wait_for_config(team.stack, "known_hosts", team.server.read_host_key())
+    team.airflow.wait_for_version("vault_read", version, 300)
+    assert team.run_dag() == "four"
 
 
-def another(host_key: str) -> str:
-    """A key that the server does not have."""
+def change_key(host_key: str) -> str:
+    """Return a host key that the server does not have."""
     return f"{host_key.strip()[:-4]}AAAA\n"
 
 
-def reached(stack: Stack, file: str, words: str) -> None:
-    """Wait until all who fetch have these words in a file of their settings, some time after the upgrade."""
+def wait_for_config(stack: Stack, file: str, text: str) -> None:
+    """Wait until all fetching pods have a text in a settings file, some time after the upgrade."""
     script = f"cat /opt/kpo-platform/config/{file} || true"
 
     def probe() -> None:
-        for pod in FETCHING:
-            if words not in (found := stack.kubectl("exec", "-n", NAMESPACE, pod, "--", "sh", "-c", script)):
-                raise NotYet(f"{pod} has {found[-300:]!r}")
+        for pod in FETCHERS:
+            if text not in (content := stack.kubectl("exec", "-n", NAMESPACE, pod, "--", "sh", "-c", script)):
+                raise NotYet(f"{pod} has {content[-300:]!r}")
 
-    wait_for(f"{words!r} to be in {file} of DAG processor and scheduler", probe, 240)
+    wait_for(f"{text!r} to be in {file} of DAG processor and scheduler", probe, 240)
 
 
-class Failing:
-    """The DAG processor says that it could not fetch, from now on: what it said before had other reasons."""
+class FetchFailure:
+    """Probe for a failed fetch in the DAG processor's log since now; earlier failures have other causes."""
 
     def __init__(self, stack: Stack) -> None:
         self.stack, self.since = stack, datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
     def __call__(self) -> None:
-        words = ("logs", "-n", NAMESPACE, "deployment/airflow-dag-processor", f"--since-time={self.since}")
-        log = self.stack.kubectl(*words)
+        options = ("logs", "-n", NAMESPACE, "deployment/airflow-dag-processor", f"--since-time={self.since}")
+        log = self.stack.kubectl(*options)
         if "Could not read from remote repository" not in log:
             raise NotYet(f"its log ends with {log[-300:]!r}")

@@ -1,6 +1,6 @@
-"""Airflow under a path of its public address: people, probes, tasks and platformctl find it there, and nowhere else.
+"""Airflow under a path of its public URL: users, probes, tasks and platformctl use that path, and no other works.
 
-No controller answers for the Ingress here; the requests go to the API server as a proxy would send them on.
+No ingress controller is installed; the tests send requests to the API server as a proxy would forward them.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ VALUES = {"publicUrl": URL, "ingress": {"apiServer": {"enabled": True, "ingressC
 
 
 @pytest.fixture(scope="module")
-def there(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AirflowApi]:
-    """Airflow at its public address, signed in to through its Service; afterwards it is back at the root."""
+def public_airflow(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AirflowApi]:
+    """Airflow with a public URL, accessed through its Service; afterwards it is at the root again."""
     values = tmp_path_factory.mktemp("values") / "public.yaml"
     values.write_text(yaml.safe_dump(VALUES))
     try:
@@ -37,48 +37,49 @@ def there(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ai
         install_release(Steps(), stack)
 
 
-def answer(stack: Stack, path: str, **headers: str) -> http.client.HTTPResponse:
-    """What the API server answers to a GET; redirects are not followed."""
+def send_get(stack: Stack, path: str, **headers: str) -> http.client.HTTPResponse:
+    """Return the API server's response to a GET, without following redirects."""
     connection = http.client.HTTPConnection(stack.service_address(f"{RELEASE}-api-server"), timeout=30)
     connection.request("GET", path, headers={name.replace("_", "-"): value for name, value in headers.items()})
-    reply = connection.getresponse()
-    reply.read()
+    response = connection.getresponse()
+    response.read()
     connection.close()
-    return reply
+    return response
 
 
-def test_the_pods_became_ready_by_probes_below_the_path(stack: Stack, there: AirflowApi):
-    assert [answer(stack, f"{PATH}{probe}").status for probe in ("/execution/health", "/api/v2/version")] == [200, 200]
-    assert answer(stack, "/execution/health").status == 404
+def test_probes_use_the_path(stack: Stack, public_airflow: AirflowApi):
+    assert [send_get(stack, f"{PATH}{probe}").status for probe in ("/execution/health", "/api/v2/version")] == [
+        200,
+        200,
+    ]
+    assert send_get(stack, "/execution/health").status == 404
 
 
-def test_a_task_runs_and_its_log_is_read_below_the_path(stack: Stack, there: AirflowApi):
-    push_dag(stack, there, "alpha", "functions.py", "functions")
-    run = Run(stack, there, "functions", there.trigger_run("functions"))
+def test_task_runs_and_its_log_is_read_under_the_path(stack: Stack, public_airflow: AirflowApi):
+    push_dag(stack, public_airflow, "alpha", "functions.py", "functions")
+    run = Run(stack, public_airflow, "functions", public_airflow.trigger_run("functions"))
     assert run.wait_for_end() == "success", run.task_states()
     assert "Building pod" in run.read_log("numbers")
 
 
-def test_the_way_out_of_a_sign_in_leads_to_the_public_address(stack: Stack, there: AirflowApi):
-    reply = answer(stack, f"{PATH}/api/v2/auth/login")
-    assert (reply.status, reply.headers["Location"]) == (307, f"{URL}/auth/login/")
+def test_login_redirects_to_the_public_url(stack: Stack, public_airflow: AirflowApi):
+    response = send_get(stack, f"{PATH}/api/v2/auth/login")
+    assert (response.status, response.headers["Location"]) == (307, f"{URL}/auth/login/")
 
 
-@pytest.mark.parametrize(("scheme", "kept"), [("https", True), ("http", False)])
-def test_a_cookie_is_kept_from_plain_http_where_people_came_by_https(
-    stack: Stack, there: AirflowApi, scheme: str, kept: bool
-):
-    reply = answer(stack, f"{PATH}/auth/logout", X_Forwarded_Proto=scheme)
-    cookies = [line for line in reply.headers.get_all("Set-Cookie") or [] if line.startswith("_token=")]
-    assert [("secure" in line.lower(), f"path={PATH}" in line.lower()) for line in cookies] == [(kept, True)]
+@pytest.mark.parametrize(("scheme", "is_secure"), [("https", True), ("http", False)])
+def test_cookie_is_secure_for_https_only(stack: Stack, public_airflow: AirflowApi, scheme: str, is_secure: bool):
+    response = send_get(stack, f"{PATH}/auth/logout", X_Forwarded_Proto=scheme)
+    cookies = [line for line in response.headers.get_all("Set-Cookie") or [] if line.startswith("_token=")]
+    assert [("secure" in line.lower(), f"path={PATH}" in line.lower()) for line in cookies] == [(is_secure, True)]
 
 
-def test_platformctl_finds_airflow_below_the_path(stack: Stack, there: AirflowApi, programs: Path):
+def test_platformctl_finds_airflow_under_the_path(stack: Stack, public_airflow: AirflowApi, programs: Path):
     words = [programs / "platformctl", "bootstrap", "--dry-run", "--registry-config", "-"]
-    planned = capture_output(words, env=stack.environment, stdin=registry_login(stack), timeout_s=120)
-    assert [line for line in planned.splitlines() if line.startswith("=") and "k8s_default" in line], planned
+    output = capture_output(words, env=stack.environment, stdin=registry_login(stack), timeout_s=120)
+    assert [line for line in output.splitlines() if line.startswith("=") and "k8s_default" in line], output
 
 
-def test_the_ingress_is_what_the_cluster_keeps(stack: Stack, there: AirflowApi):
+def test_ingress_has_the_public_host_and_path(stack: Stack, public_airflow: AirflowApi):
     (rule,) = stack.get("ingress", f"{RELEASE}-api-server", "-n", NAMESPACE)["spec"]["rules"]
     assert (rule["host"], rule["http"]["paths"][0]["path"]) == ("data.kpo-platform.test", PATH)

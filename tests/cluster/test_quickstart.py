@@ -1,4 +1,4 @@
-"""The main job: a dropped DAG runs in the team's pod, and its log and result come back."""
+"""The sample DAG: a pushed DAG runs in the team's pod, and its log and result are returned."""
 
 from __future__ import annotations
 
@@ -14,34 +14,34 @@ from stack.sample_run import SampleRun, run_sample
 
 
 @pytest.fixture(scope="module")
-def ran(stack: Stack, airflow: AirflowApi) -> SampleRun:
-    """One run of the sample DAG, dropped by git push and triggered over the REST API."""
+def sample(stack: Stack, airflow: AirflowApi) -> SampleRun:
+    """A run of the sample DAG, pushed with git and triggered with the REST API."""
     return run_sample(Steps(), stack, airflow)
 
 
-def test_the_run_succeeded_and_so_did_every_task(ran: SampleRun, airflow: AirflowApi):
-    tasks = {task["task_id"]: task["state"] for task in airflow.list_task_instances("hello_team", ran.run)}
-    assert (ran.state, tasks) == (
+def test_run_and_all_tasks_succeed(sample: SampleRun, airflow: AirflowApi):
+    tasks = {task["task_id"]: task["state"] for task in airflow.list_task_instances("hello_team", sample.run)}
+    assert (sample.state, tasks) == (
         "success",
         {"hello": "success", "by_output": "success", "by_pull": "success"},
     )
 
 
-def test_the_pods_log_line_is_in_airflows_log(ran: SampleRun):
-    assert f"Hello from {ran.pod['metadata']['name']}" in ran.log
+def test_pod_log_is_in_airflows_log(sample: SampleRun):
+    assert f"Hello from {sample.pod['metadata']['name']}" in sample.log
 
 
-def test_the_pods_result_comes_back_as_a_dictionary(ran: SampleRun):
-    assert ran.xcom == {"answer": 42, "from": ran.pod["metadata"]["name"]}
+def test_pod_result_is_returned_as_a_dictionary(sample: SampleRun):
+    assert sample.xcom == {"answer": 42, "from": sample.pod["metadata"]["name"]}
 
 
 @pytest.mark.parametrize("task", ["by_output", "by_pull"])
-def test_the_next_task_has_the_result_by_output_and_by_pull(ran: SampleRun, airflow: AirflowApi, task: str):
-    assert airflow.read_xcom("hello_team", ran.run, task) == "the answer is 42"
+def test_next_task_receives_the_result(sample: SampleRun, airflow: AirflowApi, task: str):
+    assert airflow.read_xcom("hello_team", sample.run, task) == "the answer is 42"
 
 
-def test_the_pod_that_airflow_names_ran_as_the_contract_says(ran: SampleRun):
-    metadata, spec = ran.pod["metadata"], ran.pod["spec"]
+def test_pod_matches_the_contract(sample: SampleRun):
+    metadata, spec = sample.pod["metadata"], sample.pod["spec"]
     labels = ("kpo-platform/team", "dag_id", "task_id", "try_number")
     assert {
         "namespace": metadata["namespace"],
@@ -63,10 +63,8 @@ def test_the_pod_that_airflow_names_ran_as_the_contract_says(ran: SampleRun):
     }
 
 
-def test_the_task_ran_in_the_teams_pool_which_holds_deferred_tasks_too(
-    ran: SampleRun, airflow: AirflowApi, stack: Stack
-):
-    pools = {task["task_id"]: task["pool"] for task in airflow.list_task_instances("hello_team", ran.run)}
+def test_task_runs_in_the_team_pool_with_deferred_tasks(sample: SampleRun, airflow: AirflowApi, stack: Stack):
+    pools = {task["task_id"]: task["pool"] for task in airflow.list_task_instances("hello_team", sample.run)}
     assert pools == {"hello": "team-alpha", "by_output": "default_pool", "by_pull": "default_pool"}
     pool = airflow.get("pools/team-alpha")
     assert {key: pool[key] for key in ("slots", "include_deferred", "description")} == {
@@ -76,6 +74,6 @@ def test_the_task_ran_in_the_teams_pool_which_holds_deferred_tasks_too(
     }
 
 
-def test_the_sample_is_the_file_of_this_checkout(airflow: AirflowApi):
+def test_dag_source_is_the_file_of_this_checkout(airflow: AirflowApi):
     source = Path(REPOSITORY / "dags" / "hello_team.py").read_text(encoding="utf-8")
     assert airflow.get("dagSources/hello_team")["content"] == source

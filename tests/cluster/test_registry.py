@@ -1,6 +1,6 @@
-"""Sign-ins are tried at a real registry before they are written: from here over TLS, or else by a node; then used.
+"""Registry logins are checked with a real registry before they are written: from here over TLS, or on a node.
 
-The registry is distribution's, with a password, on the cluster's own network. Without TLS only the node reaches it.
+The registry is distribution's, with a password, in the cluster's network. Without TLS only the node can access it.
 """
 
 from __future__ import annotations
@@ -23,213 +23,223 @@ from stack.airflow_api import AirflowApi
 from stack.release import Stack
 from stack.temporary_teams import TemporaryTeams, publish_teams
 
-HOME, FAR = "signin", "signtls"
-SPACE, OTHER = f"{HOME}-0", f"{HOME}-1"
+CONTRACT_NAMESPACE, TLS_NAMESPACE = "signin", "signtls"
+TEAM_NAMESPACE, OTHER_NAMESPACE = f"{CONTRACT_NAMESPACE}-0", f"{CONTRACT_NAMESPACE}-1"
 TEXT = "out of a private image\n"
 IMAGE = "private/tool:1"
-KIND = "kubernetes.io/dockerconfigjson"
+SECRET_TYPE = "kubernetes.io/dockerconfigjson"
 
-Said = subprocess.CompletedProcess[str]
-Bootstrap = Callable[..., Said]
+Completed = subprocess.CompletedProcess[str]
+Bootstrap = Callable[..., Completed]
 
 
 @pytest.fixture(scope="module")
 def registry(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
-    with run_registry(stack.programs, tmp_path_factory.mktemp("registry")) as found:
-        found.push_image(*IMAGE.split(":"), busybox_archive(), {"text": TEXT})
-        yield found
+    with run_registry(stack.programs, tmp_path_factory.mktemp("registry")) as server:
+        server.push_image(*IMAGE.split(":"), busybox_archive(), {"text": TEXT})
+        yield server
 
 
 @pytest.fixture(scope="module")
 def teams(stack: Stack, airflow: AirflowApi, registry: Registry) -> Iterator[TemporaryTeams]:
-    """Two teams of the registry, with the account that their pods run under."""
-    with having(stack, airflow, HOME, 2, registry) as it:
-        yield it
+    """Two teams of the registry, with the service account of their pods."""
+    with publish_registry_teams(stack, airflow, CONTRACT_NAMESPACE, 2, registry) as resource:
+        yield resource
 
 
-def having(stack: Stack, airflow: AirflowApi, home: str, number: int, registry: Registry) -> Any:
-    return publish_teams(stack, airflow, home, number, 0, registry={"host": registry.host, "pullSecret": "regcred"})
+def publish_registry_teams(stack: Stack, airflow: AirflowApi, namespace: str, number: int, registry: Registry) -> Any:
+    return publish_teams(
+        stack, airflow, namespace, number, 0, registry={"host": registry.host, "pullSecret": "regcred"}
+    )
 
 
 @pytest.fixture
 def bootstrap(stack: Stack, programs: Path, registry: Registry, teams: TemporaryTeams) -> Bootstrap:
-    """Runs bootstrap for one team with nothing there yet."""
+    """Runs bootstrap for one team without existing objects."""
     for namespace in teams.namespaces:
         stack.kubectl("delete", "secrets,pods", "--all", "-n", namespace, "--grace-period=1")
         account = stack.kubectl(
             "create", "serviceaccount", "team-pod", "-n", namespace, "--dry-run=client", "-o", "json"
         )
         stack.kubectl("apply", "-f", "-", stdin=account)
-    words = [programs / "platformctl", "bootstrap", "--namespace", HOME, "--yes"]
+    words = [programs / "platformctl", "bootstrap", "--namespace", CONTRACT_NAMESPACE, "--yes"]
 
-    def run(*more: str, login: dict[str, Any] | None = None) -> Said:
-        given = ("--registry-config", "-") if login else ()
+    def run(*more: str, login: dict[str, Any] | None = None) -> Completed:
+        options = ("--registry-config", "-") if login else ()
         text = json.dumps(login) if login else ""
-        line = [*words, *given, *(more or ("--team", SPACE))]
-        return subprocess.run(line, env=stack.environment, input=text, capture_output=True, text=True, timeout=180)
+        arguments = [*words, *options, *(more or ("--team", TEAM_NAMESPACE))]
+        return subprocess.run(arguments, env=stack.environment, input=text, capture_output=True, text=True, timeout=180)
 
     return run
 
 
-def left(stack: Stack, namespace: str = SPACE) -> list[str]:
-    """The Secrets and pods of a team, once what goes has gone."""
+def list_objects(stack: Stack, namespace: str = TEAM_NAMESPACE) -> list[str]:
+    """Return the Secrets and pods of a team."""
     return sorted(
-        f"{each['kind']} {each['metadata']['name']}" for each in stack.get("secrets,pods", "-n", namespace)["items"]
+        f"{item['kind']} {item['metadata']['name']}" for item in stack.get("secrets,pods", "-n", namespace)["items"]
     )
 
 
-def evidence(said: Said) -> str:
-    return next(line for line in said.stdout.splitlines() if line[0] in "✔?✗" and " Secret " in line)
+def read_evidence(process: Completed) -> str:
+    return next(line for line in process.stdout.splitlines() if line[0] in "✔?✗" and " Secret " in line)
 
 
-def test_a_node_finds_a_wrong_password_and_nothing_is_written(stack: Stack, bootstrap: Bootstrap, registry: Registry):
-    said = bootstrap(login=registry.docker_config("guessed"))
-    assert (said.returncode, said.stderr.splitlines()[-1]) == (
+def test_wrong_password_is_found_on_a_node_and_not_written(stack: Stack, bootstrap: Bootstrap, registry: Registry):
+    process = bootstrap(login=registry.docker_config("guessed"))
+    assert (process.returncode, process.stderr.splitlines()[-1]) == (
         3,
         "Error: Registry localhost:5000 rejected the login (checked from a node, which reported: 401 Unauthorized). "
         "Nothing was written. Run docker login localhost:5000 or pass other credentials, and run again.",
     )
-    assert left(stack) == []
+    assert list_objects(stack) == []
 
 
-def test_a_sign_in_that_a_node_found_to_be_right_pulls_the_private_image(
+def test_login_checked_on_a_node_pulls_the_private_image(
     stack: Stack, bootstrap: Bootstrap, registry: Registry
 ):
-    said = bootstrap(login=registry.docker_config())
-    assert said.returncode == 0, said.stderr
-    assert evidence(said) == (
-        f"✔ Secret {SPACE}/regcred: type {KIND}, for localhost:5000; "
+    process = bootstrap(login=registry.docker_config())
+    assert process.returncode == 0, process.stderr
+    assert read_evidence(process) == (
+        f"✔ Secret {TEAM_NAMESPACE}/regcred: type {SECRET_TYPE}, for localhost:5000; "
         "login accepted (checked from a node, which reported: not found)"
     )
-    assert left(stack) == ["Secret regcred"]
-    assert pulled(stack, "stranger", []) == "ErrImagePull"
-    assert pulled(stack, "guest", [{"name": "regcred"}]) == TEXT
+    assert list_objects(stack) == ["Secret regcred"]
+    assert run_private_image(stack, "stranger", []) == "ErrImagePull"
+    assert run_private_image(stack, "guest", [{"name": "regcred"}]) == TEXT
 
 
-def pulled(stack: Stack, name: str, secrets: list[dict[str, str]]) -> str:
-    """Run a pod with the private image; gives what it printed, or why it could not be pulled."""
+def run_private_image(stack: Stack, name: str, secrets: list[dict[str, str]]) -> str:
+    """Run a pod with the private image; return its output, or why the pull failed."""
     base = {**POD["spec"]["containers"][0], "image": f"localhost:5000/{IMAGE}", "command": ["cat", "/text"]}
     spec = {**POD["spec"], "restartPolicy": "Never", "imagePullSecrets": secrets}
     pod = {**POD, "metadata": {"name": name}, "spec": {**spec, "containers": [{**base, "imagePullPolicy": "Always"}]}}
-    stack.kubectl("apply", "-n", SPACE, "-f", "-", stdin=json.dumps(pod))
+    stack.kubectl("apply", "-n", TEAM_NAMESPACE, "-f", "-", stdin=json.dumps(pod))
 
-    def outcome() -> str:
-        status = stack.get("pod", name, "-n", SPACE)["status"]
+    def read_outcome() -> str:
+        status = stack.get("pod", name, "-n", TEAM_NAMESPACE)["status"]
         waiting = (status.get("containerStatuses") or [{}])[0].get("state", {}).get("waiting", {})
         if status["phase"] == "Succeeded":
-            return stack.kubectl("logs", name, "-n", SPACE)
+            return stack.kubectl("logs", name, "-n", TEAM_NAMESPACE)
         if "Pull" in waiting.get("reason", ""):
             return "ErrImagePull"
         raise NotYet(str(status))
 
-    return wait_for(f"pod {name} to end", outcome, deadline_s=60)
+    return wait_for(f"pod {name} to end", read_outcome, deadline_s=60)
 
 
-@pytest.mark.parametrize("key", ["https://localhost:5000", "localhost:5000"])
-def test_a_secret_of_another_hand_is_kept_as_long_as_a_node_can_use_it(
-    stack: Stack, bootstrap: Bootstrap, registry: Registry, key: str
+@pytest.mark.parametrize("registry_key", ["https://localhost:5000", "localhost:5000"])
+def test_usable_secret_of_another_manager_is_kept(
+    stack: Stack, bootstrap: Bootstrap, registry: Registry, registry_key: str
 ):
-    entry = {"username": registry.user, "password": registry.password}
-    content = json.dumps({"auths": {key: entry, "https://other.test/v1/": entry}})
+    credentials = {"username": registry.user, "password": registry.password}
+    content = json.dumps({"auths": {registry_key: credentials, "https://other.test/v1/": credentials}})
     stack.kubectl(
-        *("create", "secret", "generic", "regcred", "-n", SPACE, f"--type={KIND}"),
+        *("create", "secret", "generic", "regcred", "-n", TEAM_NAMESPACE, f"--type={SECRET_TYPE}"),
         "--from-file=.dockerconfigjson=/dev/stdin",
         stdin=content,
     )
-    said = bootstrap(login=registry.docker_config())
-    assert (said.returncode, said.stdout.splitlines()[0]) == (
+    process = bootstrap(login=registry.docker_config())
+    assert (process.returncode, process.stdout.splitlines()[0]) == (
         0,
-        f"= Secret {SPACE}/regcred: unchanged (not managed by platformctl, and correct)",
+        f"= Secret {TEAM_NAMESPACE}/regcred: unchanged (not managed by platformctl, and correct)",
     )
-    assert evidence(said).startswith(f"? Secret {SPACE}/regcred: type {KIND}, for localhost:5000, other.test; ")
-    assert pulled(stack, "guest", [{"name": "regcred"}]) == TEXT
+    assert read_evidence(process).startswith(
+        f"? Secret {TEAM_NAMESPACE}/regcred: type {SECRET_TYPE}, for localhost:5000, other.test; "
+    )
+    assert run_private_image(stack, "guest", [{"name": "regcred"}]) == TEXT
 
 
-def test_a_sign_in_that_another_hand_has_put_into_our_secret_is_had_back_by_the_command_that_is_told(
-    stack: Stack, bootstrap: Bootstrap, registry: Registry
-):
+def test_overwritten_login_is_restored_by_the_printed_command(stack: Stack, bootstrap: Bootstrap, registry: Registry):
     assert bootstrap(login=registry.docker_config()).returncode == 0
-    other = base64.b64encode(json.dumps(registry.docker_config("guessed")).encode()).decode()
-    patch = json.dumps({"data": {".dockerconfigjson": other}})
-    stack.kubectl("patch", "secret", "regcred", "-n", SPACE, "--field-manager=kubectl-edit", "-p", patch)
-    said = bootstrap(login=registry.docker_config())
-    why, _, way_out = said.stderr.splitlines()[-1].partition(" To overwrite the other manager's fields, run: ")
-    assert (said.returncode, why, way_out) == (
+    other_login = base64.b64encode(json.dumps(registry.docker_config("guessed")).encode()).decode()
+    patch = json.dumps({"data": {".dockerconfigjson": other_login}})
+    stack.kubectl("patch", "secret", "regcred", "-n", TEAM_NAMESPACE, "--field-manager=kubectl-edit", "-p", patch)
+    process = bootstrap(login=registry.docker_config())
+    message, _, command = process.stderr.splitlines()[-1].partition(" To overwrite the other manager's fields, run: ")
+    assert (process.returncode, message, command) == (
         3,
-        f"Error: The API server refused to create or patch secrets/regcred in namespace {SPACE}: Apply failed with 1 "
-        'conflict: conflict with "kubectl-edit" using v1: .data..dockerconfigjson.',
-        f"kubectl -n {SPACE} delete secret regcred, and run bootstrap again.",
+        f"Error: The API server refused to create or patch secrets/regcred in namespace {TEAM_NAMESPACE}: "
+        'Apply failed with 1 conflict: conflict with "kubectl-edit" using v1: .data..dockerconfigjson.',
+        f"kubectl -n {TEAM_NAMESPACE} delete secret regcred, and run bootstrap again.",
     )
-    stack.kubectl(*way_out.partition(",")[0].split()[1:])
+    stack.kubectl(*command.partition(",")[0].split()[1:])
     assert bootstrap(login=registry.docker_config()).returncode == 0
 
 
-def test_a_secret_of_one_team_is_the_source_for_another(stack: Stack, bootstrap: Bootstrap, registry: Registry):
+def test_secret_of_one_team_is_the_source_for_another(stack: Stack, bootstrap: Bootstrap, registry: Registry):
     assert bootstrap(login=registry.docker_config()).returncode == 0
-    said = bootstrap("--team", OTHER, "--registry-secret", f"{SPACE}/regcred")
-    assert said.returncode == 0, said.stderr
-    assert stack.read_secret("regcred", OTHER) == stack.read_secret("regcred", SPACE)
-    again = bootstrap("--registry-secret", f"{SPACE}/regcred", "--dry-run", "--detailed-exitcode")
-    assert (again.returncode, again.stdout.splitlines()[-1]) == (
+    process = bootstrap("--team", OTHER_NAMESPACE, "--registry-secret", f"{TEAM_NAMESPACE}/regcred")
+    assert process.returncode == 0, process.stderr
+    assert stack.read_secret("regcred", OTHER_NAMESPACE) == stack.read_secret("regcred", TEAM_NAMESPACE)
+    dry_run = bootstrap("--registry-secret", f"{TEAM_NAMESPACE}/regcred", "--dry-run", "--detailed-exitcode")
+    assert (dry_run.returncode, dry_run.stdout.splitlines()[-1]) == (
         0,
         "Plan: 0 to create, 0 to change, 3 unchanged, 0 blocked.",
     )
 
 
-def test_what_a_killed_run_left_is_removed_by_the_next(
+def test_next_run_deletes_the_remains_of_a_killed_one(
     stack: Stack, programs: Path, bootstrap: Bootstrap, registry: Registry
 ):
-    words = [programs / "platformctl", "bootstrap", "--namespace", HOME, "--yes", "--team", SPACE]
+    words = [
+        programs / "platformctl",
+        "bootstrap",
+        "--namespace",
+        CONTRACT_NAMESPACE,
+        "--yes",
+        "--team",
+        TEAM_NAMESPACE,
+    ]
     pipe = subprocess.PIPE
-    killed = subprocess.Popen(
+    first_run = subprocess.Popen(
         [*words, "--registry-config", "-"], env=stack.environment, stdin=pipe, stderr=pipe, text=True
     )
-    assert killed.stdin
-    killed.stdin.write(json.dumps(registry.docker_config()))
-    killed.stdin.close()
+    assert first_run.stdin
+    first_run.stdin.write(json.dumps(registry.docker_config()))
+    first_run.stdin.close()
 
-    def asked() -> None:
-        if "Pod registry-check" not in left(stack):
+    def kill_after_check() -> None:
+        if "Pod registry-check" not in list_objects(stack):
             raise NotYet("no pod")
-        killed.send_signal(signal.SIGKILL)
+        first_run.send_signal(signal.SIGKILL)
 
-    wait_for("a node to be asked", asked, deadline_s=60, interval_s=0.1)
-    killed.wait(10)
-    assert "Pod registry-check" in left(stack)
+    wait_for("the check on a node", kill_after_check, deadline_s=60, interval_s=0.1)
+    first_run.wait(10)
+    assert "Pod registry-check" in list_objects(stack)
     time.sleep(1)
     assert bootstrap(login=registry.docker_config()).returncode == 0
-    assert left(stack) == ["Secret regcred"]
+    assert list_objects(stack) == ["Secret regcred"]
 
 
 @pytest.fixture(scope="module")
-def far(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
-    """A registry that this machine reaches over TLS."""
-    with run_registry(stack.programs, tmp_path_factory.mktemp("tls"), tls=True) as found:
-        yield found
+def tls_registry(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
+    """A registry that this machine accesses over TLS."""
+    with run_registry(stack.programs, tmp_path_factory.mktemp("tls"), tls=True) as server:
+        yield server
 
 
 @pytest.fixture(scope="module")
-def its_team(stack: Stack, airflow: AirflowApi, far: Registry) -> Iterator[TemporaryTeams]:
-    with having(stack, airflow, FAR, 1, far) as it:
-        yield it
+def tls_team(stack: Stack, airflow: AirflowApi, tls_registry: Registry) -> Iterator[TemporaryTeams]:
+    with publish_registry_teams(stack, airflow, TLS_NAMESPACE, 1, tls_registry) as resource:
+        yield resource
 
 
-@pytest.mark.parametrize("right", [False, True], ids=["wrong", "right"])
-def test_where_tls_leads_to_the_registry_it_is_asked_from_here(
-    stack: Stack, programs: Path, its_team: TemporaryTeams, far: Registry, right: bool
+@pytest.mark.parametrize("is_valid", [False, True], ids=["wrong", "right"])
+def test_login_is_checked_from_here_over_tls(
+    stack: Stack, programs: Path, tls_team: TemporaryTeams, tls_registry: Registry, is_valid: bool
 ):
-    login = far.docker_config() if right else far.docker_config("guessed")
-    said = subprocess.run(
-        [programs / "platformctl", "bootstrap", "--namespace", FAR, "--yes", "--registry-config", "-"],
-        env={**stack.environment, "SSL_CERT_FILE": str(far.ca_file)},
+    login = tls_registry.docker_config() if is_valid else tls_registry.docker_config("guessed")
+    process = subprocess.run(
+        [programs / "platformctl", "bootstrap", "--namespace", TLS_NAMESPACE, "--yes", "--registry-config", "-"],
+        env={**stack.environment, "SSL_CERT_FILE": str(tls_registry.ca_file)},
         input=json.dumps(login),
         capture_output=True,
         text=True,
         timeout=120,
     )
-    assert said.returncode == (0 if right else 3), said.stderr
-    assert left(stack, f"{FAR}-0") == (["Secret regcred"] if right else [])
-    if right:
-        assert evidence(said).endswith("login accepted (checked from this machine)")
+    assert process.returncode == (0 if is_valid else 3), process.stderr
+    assert list_objects(stack, f"{TLS_NAMESPACE}-0") == (["Secret regcred"] if is_valid else [])
+    if is_valid:
+        assert read_evidence(process).endswith("login accepted (checked from this machine)")
     else:
-        assert f"Registry {far.host} rejected the login (HTTP 401, checked from this machine)" in said.stderr
+        assert f"Registry {tls_registry.host} rejected the login (HTTP 401, checked from this machine)" in process.stderr

@@ -1,4 +1,4 @@
-"""Helm takes the release away and installs it again: what belongs to people is there in between and afterwards."""
+"""Uninstall and reinstall of the release: users' data survives both."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from stack.sample_run import connect_airflow
 
 
 @dataclass(frozen=True)
-class Story:
-    """What there was before, and a run that is to be found in the history."""
+class ReinstallTest:
+    """The state before the uninstall, and a run of the history."""
 
     stack: Stack
     history: Run
@@ -34,26 +34,26 @@ class Story:
 
 
 @pytest.fixture(scope="module")
-def story(stack: Stack, airflow: AirflowApi) -> Iterator[Story]:
+def setup(stack: Stack, airflow: AirflowApi) -> Iterator[ReinstallTest]:
     history = run_short_dag(stack, airflow)
-    yield Story(stack, history, read_persistent_state(stack, airflow, history))
+    yield ReinstallTest(stack, history, read_persistent_state(stack, airflow, history))
     install_release(Steps(), stack)
 
 
-def test_an_uninstall_leaves_namespaces_claims_and_secrets_and_nothing_that_runs(story: Story):
+def test_uninstall_keeps_namespaces_claims_and_secrets_only(setup: ReinstallTest):
     words = ["uninstall", RELEASE, "--namespace", NAMESPACE, "--wait", "--timeout", "5m"]
-    story.stack.helm(words, lambda _: None, timeout_s=310)
+    setup.stack.helm(words, lambda _: None, timeout_s=310)
 
     def probe() -> None:
-        if left := read_component_pods(story.stack):
-            raise NotYet(str(left))
+        if remaining := read_component_pods(setup.stack):
+            raise NotYet(str(remaining))
 
-    wait_for("Airflow's pods to be gone", probe, deadline_s=180)
-    assert read_kept_objects(story.stack) == story.before["objects"]
+    wait_for("Airflow's pods to be deleted", probe, deadline_s=180)
+    assert read_kept_objects(setup.stack) == setup.before["objects"]
 
 
-def test_an_install_by_the_same_name_finds_all_of_it_and_the_history(story: Story):
-    install_release(Steps(), story.stack)
-    airflow = connect_airflow(story.stack)  # the API's Service has another address now
-    assert wait_for_persistent_state(story.stack, airflow, story.history) == story.before
-    run_short_dag(story.stack, airflow)
+def test_install_with_the_same_name_uses_the_existing_data(setup: ReinstallTest):
+    install_release(Steps(), setup.stack)
+    airflow = connect_airflow(setup.stack)  # the address of the API's Service has changed
+    assert wait_for_persistent_state(setup.stack, airflow, setup.history) == setup.before
+    run_short_dag(setup.stack, airflow)

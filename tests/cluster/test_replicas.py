@@ -1,4 +1,4 @@
-"""Two of everything that there may be two of: work is shared, and what one loses the other takes up."""
+"""Two replicas of every component that supports it: they share work, and one replaces the other."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from stack.install import install_release
 from stack.pod_watch import watch_pods
 from stack.release import NAMESPACE, RELEASE, Stack
 
-DOUBLED = {"apiServer": "api-server", "scheduler": "scheduler", "triggerer": "triggerer"}
+REPLICATED = {"apiServer": "api-server", "scheduler": "scheduler", "triggerer": "triggerer"}
 
 
 @pytest.fixture(scope="module", autouse=True)
-def doubled(stack: Stack, airflow: AirflowApi, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Two pods of each; afterwards there is one again."""
+def two_replicas(stack: Stack, airflow: AirflowApi, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Two replicas of each component; afterwards one again."""
     values = tmp_path_factory.mktemp("values") / "replicas.yaml"
-    values.write_text(yaml.safe_dump({key: {"replicas": 2} for key in DOUBLED}))
+    values.write_text(yaml.safe_dump({key: {"replicas": 2} for key in REPLICATED}))
     try:
         install_release(Steps(), stack, values)
         push_dag(stack, airflow, "alpha", "replicas.py", "replicas_quick")
@@ -32,25 +32,27 @@ def doubled(stack: Stack, airflow: AirflowApi, tmp_path_factory: pytest.TempPath
         install_release(Steps(), stack)
 
 
-def pods_of(stack: Stack, component: str) -> list[dict[str, Any]]:
-    """The pods of a component that are not on their way out."""
-    found = stack.get("pods", "-n", NAMESPACE, "-l", f"app.kubernetes.io/component={component}")["items"]
-    return [pod for pod in found if "deletionTimestamp" not in pod["metadata"]]
+def read_pods(stack: Stack, component: str) -> list[dict[str, Any]]:
+    """Return the pods of a component that are not terminating."""
+    items = stack.get("pods", "-n", NAMESPACE, "-l", f"app.kubernetes.io/component={component}")["items"]
+    return [pod for pod in items if "deletionTimestamp" not in pod["metadata"]]
 
 
-def kill(stack: Stack, pod: str) -> None:
-    """Take a pod away as the loss of its node does: nothing in it has time for anything."""
+def kill_pod(stack: Stack, pod: str) -> None:
+    """Delete a pod without a grace period, as the loss of its node does."""
     stack.kubectl("delete", "pod", pod, "-n", NAMESPACE, "--grace-period=0", "--force", "--wait=false")
 
 
-def start(stack: Stack, airflow: AirflowApi, dag: str) -> Run:
+def start_run(stack: Stack, airflow: AirflowApi, dag: str) -> Run:
     return Run(stack, airflow, dag, airflow.trigger_run(dag))
 
 
-def all_ready(stack: Stack) -> None:
+def wait_for_replicas(stack: Stack) -> None:
     def probe() -> None:
-        for component in DOUBLED.values():
-            ready = [pod["status"].get("containerStatuses", [{}])[0].get("ready") for pod in pods_of(stack, component)]
+        for component in REPLICATED.values():
+            ready = [
+                pod["status"].get("containerStatuses", [{}])[0].get("ready") for pod in read_pods(stack, component)
+            ]
             if ready != [True, True]:
                 raise NotYet(f"{component}: {ready}")
 
@@ -58,67 +60,67 @@ def all_ready(stack: Stack) -> None:
 
 
 @pytest.fixture(autouse=True)
-def whole(stack: Stack) -> None:
-    """Every test begins with two of each."""
-    all_ready(stack)
+def ready_replicas(stack: Stack) -> None:
+    """Wait for two ready replicas of each component before every test."""
+    wait_for_replicas(stack)
 
 
-def test_one_of_two_may_go_at_a_time(stack: Stack):
+def test_disruption_budgets_allow_one_pod_at_a_time(stack: Stack):
     budgets = stack.get("pdb", "-n", NAMESPACE)["items"]
     assert {budget["metadata"]["name"]: budget["status"]["disruptionsAllowed"] for budget in budgets} == {
-        f"{RELEASE}-{component}": 1 for component in DOUBLED.values()
+        f"{RELEASE}-{component}": 1 for component in REPLICATED.values()
     }
 
 
 def test_two_schedulers_run_each_task_once(stack: Stack, airflow: AirflowApi):
-    with watch_pods(stack) as seen:
-        runs = [start(stack, airflow, "replicas_quick") for _ in range(3)]
+    with watch_pods(stack) as observed:
+        runs = [start_run(stack, airflow, "replicas_quick") for _ in range(3)]
         assert [run.wait_for_end() for run in runs] == ["success"] * 3
     tasks = [task for run in runs for task in airflow.list_task_instances(run.dag, run.id)]
     assert [(task["state"], task["try_number"]) for task in tasks] == [("success", 1)] * 9
-    assert len(seen.with_labels(dag_id="replicas_quick")) == 9
+    assert len(observed.with_labels(dag_id="replicas_quick")) == 9
 
 
-def test_of_a_killed_scheduler_the_tasks_end_well_and_the_other_goes_on(stack: Stack, airflow: AirflowApi):
-    with watch_pods(stack) as seen:
-        runs = [start(stack, airflow, f"replicas_{way}") for way in ("waiting", "deferred")]
+def test_tasks_of_a_killed_scheduler_succeed_and_the_other_works(stack: Stack, airflow: AirflowApi):
+    with watch_pods(stack) as observed:
+        runs = [start_run(stack, airflow, f"replicas_{mode}") for mode in ("waiting", "deferred")]
         uids = [{run.wait_for_pod()["metadata"]["uid"]} for run in runs]
-        kill(stack, runs[0].task_instance()["hostname"].partition(".")[0])
-        meanwhile = start(stack, airflow, "replicas_quick")
-        assert meanwhile.wait_for_end() == "success", meanwhile.task_states()
+        kill_pod(stack, runs[0].task_instance()["hostname"].partition(".")[0])
+        other_run = start_run(stack, airflow, "replicas_quick")
+        assert other_run.wait_for_end() == "success", other_run.task_states()
         assert [run.wait_for_end() for run in runs] == ["success"] * 2, [run.read_log() for run in runs]
     assert [
-        {pod["metadata"]["uid"] for pod in seen.with_labels(dag_id=run.dag) if run.owns(pod)} for run in runs
+        {pod["metadata"]["uid"] for pod in observed.with_labels(dag_id=run.dag) if run.owns(pod)} for run in runs
     ] == uids
 
 
-def test_of_a_killed_triggerer_the_other_takes_the_waiting_tasks_over(stack: Stack, airflow: AirflowApi):
-    with watch_pods(stack) as seen:
-        run = start(stack, airflow, "replicas_deferred")
+def test_triggers_of_a_killed_triggerer_move_to_the_other(stack: Stack, airflow: AirflowApi):
+    with watch_pods(stack) as observed:
+        run = start_run(stack, airflow, "replicas_deferred")
         run.wait_for_pod()
-        first = wait_for("a triggerer to have the task", lambda: triggerer_of(run), deadline_s=60, interval_s=1)
-        kill(stack, first.partition(".")[0])
+        first = wait_for("a triggerer to have the task", lambda: read_triggerer(run), deadline_s=60, interval_s=1)
+        kill_pod(stack, first.partition(".")[0])
         assert run.wait_for_end() == "success", run.read_log()
-    assert (run.task_instance()["try_number"], len(seen.with_labels(dag_id=run.dag))) == (1, 1)
+    assert (run.task_instance()["try_number"], len(observed.with_labels(dag_id=run.dag))) == (1, 1)
 
 
-def triggerer_of(run: Run) -> str:
-    """The host of the triggerer in which a deferred task waits."""
+def read_triggerer(run: Run) -> str:
+    """Return the host name of the triggerer of a deferred task."""
     job = run.task_instance()["triggerer_job"]
     if not job:
         raise NotYet(f"its state is {run.task_instance()['state']}")
     return str(job["hostname"])
 
 
-def test_of_a_killed_api_server_the_other_answers(stack: Stack, airflow: AirflowApi):
-    run = start(stack, airflow, "replicas_quick")
-    kill(stack, pods_of(stack, "api-server")[0]["metadata"]["name"])
-    # The network needs a moment to send nobody there any more; a new API server needs longer to start.
-    wait_for("ten answers in a row", lambda: ten_answers(airflow), deadline_s=20, interval_s=1)
+def test_api_server_responds_after_the_kill_of_a_replica(stack: Stack, airflow: AirflowApi):
+    run = start_run(stack, airflow, "replicas_quick")
+    kill_pod(stack, read_pods(stack, "api-server")[0]["metadata"]["name"])
+    # The network needs a moment to remove the endpoint; a new API server would take longer to start.
+    wait_for("ten responses in a row", lambda: send_ten_requests(airflow), deadline_s=20, interval_s=1)
     assert run.wait_for_end() == "success", run.task_states()
 
 
-def ten_answers(airflow: AirflowApi) -> None:
+def send_ten_requests(airflow: AirflowApi) -> None:
     try:
         for _ in range(10):
             airflow.get("version")

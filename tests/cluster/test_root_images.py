@@ -1,4 +1,4 @@
-"""Images built for root work in a team's pods: under restricted as another user, under baseline as root."""
+"""Images that are built for root: they run as another user under restricted, and as root under baseline."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ from stack.release import Stack
 
 RUN_TASK = REPOSITORY / "scripts" / "run-task"
 FILES = Path(__file__).parent / "files"
-OLD: dict[str, Any] = {"podSecurity": "baseline", "volumes": []}
+TEAM_VALUES: dict[str, Any] = {"podSecurity": "baseline", "volumes": []}
 
 
 @pytest.fixture(scope="module", autouse=True)
 def aws_cli(stack: Stack) -> None:
-    """The node has the image that only this group needs."""
+    """Load the image that only this group uses."""
     cluster.load(build_images(print, [AWS_CLI.name]).values(), print)
 
 
 @pytest.fixture
-def team_of_old_images(stack: Stack, tmp_path: Path) -> Iterator[None]:
-    """A team `old` whose namespace admits root."""
+def baseline_team(stack: Stack, tmp_path: Path) -> Iterator[None]:
+    """A team `old` whose namespace allows root."""
     values = tmp_path / "old.yaml"
-    values.write_text(yaml.safe_dump({"teams": {"old": OLD}}))
+    values.write_text(yaml.safe_dump({"teams": {"old": TEAM_VALUES}}))
     try:
         install_release(Steps(), stack, values)
         yield
@@ -43,24 +43,24 @@ def team_of_old_images(stack: Stack, tmp_path: Path) -> Iterator[None]:
         stack.kubectl("delete", "namespace", "team-old", "--ignore-not-found", timeout_s=120)
 
 
-def result_of(dag: str, task: str) -> Any:
+def run_task(dag: str, task: str) -> Any:
     output = capture_output([RUN_TASK, FILES / dag, task, "-o", "json"], timeout_s=180)
     return json.loads(output[output.index("{\n") :])["result"]
 
 
 @pytest.mark.parametrize(
-    ("task", "found"),
+    ("task", "expected"),
     [
         ("busybox", {"uid": 50000, "home": "/work", "user": "task", "note": "written"}),
         ("aws", {"program": "aws-cli", "region": "eu-central-1", "file": "[default]"}),
         ("git", {"copy": "first", "volume": "second first "}),
     ],
 )
-def test_a_program_of_a_root_built_image_does_its_work(task: str, found: dict[str, Any]):
-    assert result_of("root_images.py", task) == found
+def test_program_of_a_root_image_works_under_restricted(task: str, expected: dict[str, Any]):
+    assert run_task("root_images.py", task) == expected
 
 
-@pytest.mark.usefixtures("team_of_old_images")
-def test_a_task_of_a_team_under_baseline_is_root_when_it_says_so(stack: Stack):
+@pytest.mark.usefixtures("baseline_team")
+def test_task_under_baseline_runs_as_root_on_request(stack: Stack):
     level = stack.get("namespace", "team-old")["metadata"]["labels"]["pod-security.kubernetes.io/enforce"]
-    assert (level, result_of("root.py", "root")) == ("baseline", {"uid": 0, "owner": "1234"})
+    assert (level, run_task("root.py", "root")) == ("baseline", {"uid": 0, "owner": "1234"})

@@ -1,4 +1,4 @@
-"""Keys are replaced by the commands in docs/secrets.md while tasks run: no task is lost, no old key opens anything."""
+"""Key rotation with the commands in docs/secrets.md while tasks run: no task is lost, and old keys are invalid."""
 
 from __future__ import annotations
 
@@ -21,31 +21,31 @@ from stack.sample_run import connect_airflow
 
 NAME = "rotation"
 PASSWORD = "of-a-test"
-STORED = (
+ENCRYPTED_VALUES = (
     f"SELECT password FROM connection WHERE conn_id = '{NAME}' UNION ALL SELECT val FROM variable WHERE key = '{NAME}'"
 )
 
 
 @dataclass(frozen=True)
-class Story:
-    """What the chapters share; Airflow is signed in to since before the keys were replaced."""
+class RotationTest:
+    """State that the tests share; the client logged in before the rotation."""
 
     stack: Stack
     airflow: AirflowApi
-    seen: ObservedPods
+    observed: ObservedPods
     long_run: LongRun
     folder: Path
 
 
 @pytest.fixture(scope="module")
-def story(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
+def setup(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RotationTest]:
     airflow = connect_airflow(stack)
-    with watch_pods(stack) as seen:
+    with watch_pods(stack) as observed:
         airflow.post("connections", {"connection_id": NAME, "conn_type": "http", "password": PASSWORD})
         airflow.post("variables", {"key": NAME, "value": PASSWORD})
         long_run = start_long_run(stack, airflow)
         try:
-            yield Story(stack, airflow, seen, long_run, tmp_path_factory.mktemp("rotation"))
+            yield RotationTest(stack, airflow, observed, long_run, tmp_path_factory.mktemp("rotation"))
         finally:
             airflow.discard_token()
             long_run.fail_run()
@@ -53,68 +53,70 @@ def story(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[St
             airflow.delete(f"variables/{NAME}")
 
 
-def key(stack: Stack, name: str) -> str:
+def read_key(stack: Stack, name: str) -> str:
     return stack.read_secret(f"{RELEASE}-{name}")[name]
 
 
-def stored(stack: Stack) -> list[bytes]:
-    """The connection's password and the variable's value as they stand in the database."""
-    return [line.encode() for line in query_database(stack, STORED).splitlines()]
+def read_encrypted_values(stack: Stack) -> list[bytes]:
+    """Return the connection's password and the variable's value as stored in the database."""
+    return [line.encode() for line in query_database(stack, ENCRYPTED_VALUES).splitlines()]
 
 
-def opened_by(key: str, stored: list[bytes]) -> list[str]:
-    """What a Fernet key makes of what is stored; a dash for what it does not open."""
+def decrypt_values(key: str, values: list[bytes]) -> list[str]:
+    """Decrypt values with a Fernet key; a dash stands for values that it cannot decrypt."""
 
-    def one(token: bytes) -> str:
+    def decrypt(token: bytes) -> str:
         try:
             return Fernet(key).decrypt(token).decode()
         except InvalidToken:
             return "-"
 
-    return [one(token) for token in stored]
+    return [decrypt(token) for token in values]
 
 
-def test_another_jwt_secret_ends_the_old_sign_ins_and_no_task(story: Story):
-    before = key(story.stack, "jwt-secret")
-    (replace,) = read_commands("secrets.md", "JWT secret rotation")
-    run_commands(story.stack, replace, story.folder)
-    assert key(story.stack, "jwt-secret") != before
-    assert len(key(story.stack, "jwt-secret")) == 88  # 64 bytes in base64
+def test_new_jwt_secret_ends_old_logins_but_no_task(setup: RotationTest):
+    before = read_key(setup.stack, "jwt-secret")
+    (commands,) = read_commands("secrets.md", "JWT secret rotation")
+    run_commands(setup.stack, commands, setup.folder)
+    assert read_key(setup.stack, "jwt-secret") != before
+    assert len(read_key(setup.stack, "jwt-secret")) == 88  # 64 bytes in base64
     with pytest.raises(ScriptError, match=r"with 40[13]"):
-        story.airflow.get("pools/team-alpha")
-    story.airflow.discard_token()
-    assert story.airflow.get("pools/team-alpha")["name"] == "team-alpha"
-    assert story.long_run.running_pods() == story.long_run.uids
+        setup.airflow.get("pools/team-alpha")
+    setup.airflow.discard_token()
+    assert setup.airflow.get("pools/team-alpha")["name"] == "team-alpha"
+    assert setup.long_run.running_pods() == setup.long_run.uids
 
 
-def test_the_task_in_the_worker_was_started_again_with_its_pod_and_ends_well(story: Story):
-    story.long_run.wait_for_sync(2)
-    story.long_run.finish_tasks("sync")
-    wait_for("task sync to end", lambda: sync_ended(story.long_run), deadline_s=180, interval_s=1)
+def test_restarted_task_adopts_its_pod_and_succeeds(setup: RotationTest):
+    setup.long_run.wait_for_sync(2)
+    setup.long_run.finish_tasks("sync")
+    wait_for("task sync to end", lambda: check_sync_ended(setup.long_run), deadline_s=180, interval_s=1)
 
 
-def sync_ended(long_run: LongRun) -> None:
-    if (seen := long_run.task_states())[SYNC][0] != "success":
-        raise NotYet(str(seen))
+def check_sync_ended(long_run: LongRun) -> None:
+    if (observed := long_run.task_states())[SYNC][0] != "success":
+        raise NotYet(str(observed))
 
 
-def test_another_fernet_key_opens_what_the_old_one_encrypted_and_the_old_one_no_more(story: Story):
-    before = key(story.stack, "fernet-key")
-    assert opened_by(before, stored(story.stack)) == [PASSWORD, PASSWORD]
-    (replace,) = read_commands("secrets.md", "Fernet key rotation")
-    run_commands(story.stack, replace, story.folder)
-    after = key(story.stack, "fernet-key")
-    assert opened_by(after, stored(story.stack)) == [PASSWORD, PASSWORD]
-    assert opened_by(before, stored(story.stack)) == ["-", "-"]
-    assert story.long_run.running_pods() == {task: uid for task, uid in story.long_run.uids.items() if task != SYNC}
+def test_new_fernet_key_replaces_the_old_one_for_stored_values(setup: RotationTest):
+    before = read_key(setup.stack, "fernet-key")
+    assert decrypt_values(before, read_encrypted_values(setup.stack)) == [PASSWORD, PASSWORD]
+    (commands,) = read_commands("secrets.md", "Fernet key rotation")
+    run_commands(setup.stack, commands, setup.folder)
+    after = read_key(setup.stack, "fernet-key")
+    assert decrypt_values(after, read_encrypted_values(setup.stack)) == [PASSWORD, PASSWORD]
+    assert decrypt_values(before, read_encrypted_values(setup.stack)) == ["-", "-"]
+    assert setup.long_run.running_pods() == {task: uid for task, uid in setup.long_run.uids.items() if task != SYNC}
 
 
-def test_the_tasks_that_ran_through_both_end_well_in_their_first_pods(story: Story):
-    story.long_run.finish_tasks()
-    assert story.long_run.run.wait_for_end() == "success", story.long_run.task_states()
-    assert {task: state for task, (state, _) in story.long_run.task_states().items()} == dict.fromkeys(TASKS, "success")
-    assert story.long_run.observed_pod_uids(story.seen) == {task: {uid} for task, uid in story.long_run.uids.items()}
+def test_tasks_succeed_in_their_first_pods_after_both_rotations(setup: RotationTest):
+    setup.long_run.finish_tasks()
+    assert setup.long_run.run.wait_for_end() == "success", setup.long_run.task_states()
+    assert {task: state for task, (state, _) in setup.long_run.task_states().items()} == dict.fromkeys(TASKS, "success")
+    assert setup.long_run.observed_pod_uids(setup.observed) == {
+        task: {uid} for task, uid in setup.long_run.uids.items()
+    }
 
 
-def test_a_new_task_runs_with_the_connection_as_it_is_encrypted_now(story: Story):
-    run_short_dag(story.stack, story.airflow)
+def test_new_task_runs_with_the_re_encrypted_connection(setup: RotationTest):
+    run_short_dag(setup.stack, setup.airflow)

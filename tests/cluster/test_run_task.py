@@ -1,4 +1,4 @@
-"""The developers' short loop: a task of the checkout, executed against the cluster without Airflow's services."""
+"""scripts/run-task: a task of the checkout runs on the cluster without Airflow's services."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ RUN_TASK = REPOSITORY / "scripts" / "run-task"
 SAMPLE = REPOSITORY / "dags" / "hello_team.py"
 
 
-def test_a_task_runs_in_a_real_pod_and_gives_its_result(stack: Stack):
+def test_task_runs_in_a_real_pod_and_returns_its_result(stack: Stack):
     output = capture_output([RUN_TASK, SAMPLE, "hello", "-o", "json"], timeout_s=120)
     outcome = json.loads(output[output.index("{\n") :])
     name = outcome["pod"]["name"]
@@ -26,8 +26,8 @@ def test_a_task_runs_in_a_real_pod_and_gives_its_result(stack: Stack):
     }
 
 
-def test_an_unknown_task_is_refused_with_the_nearest_known_one(stack: Stack):
-    with pytest.raises(CommandError) as refusal:
+def test_unknown_task_is_refused_with_a_suggestion(stack: Stack):
+    with pytest.raises(CommandError) as error:
         capture_output([RUN_TASK, SAMPLE, "helo"], timeout_s=120)
-    assert refusal.value.code == 64
-    assert "has no task 'helo' that makes a pod; did you mean 'hello'?" in refusal.value.output
+    assert error.value.code == 64
+    assert "has no task 'helo' that makes a pod; did you mean 'hello'?" in error.value.output

@@ -1,6 +1,6 @@
-"""A registry's password is nowhere but in the Secret that it is for, whether bootstrap ends well, fails or is stopped.
+"""A registry password is only in its Secret, whether bootstrap succeeds, fails or is interrupted.
 
-That the search would find it is shown first, for each form and each place.
+The first tests show that the scan finds it in each encoding and each place.
 """
 
 from __future__ import annotations
@@ -36,221 +36,252 @@ from stack.airflow_api import AirflowApi
 from stack.release import NAMESPACE, Stack
 from stack.temporary_teams import HOST, TemporaryTeams, publish_teams
 
-HOME = "canary"
-SPACE = f"{HOME}-0"
+CONTRACT_NAMESPACE = "canary"
+TEAM_NAMESPACE = f"{CONTRACT_NAMESPACE}-0"
 LOGIN = json.dumps({"auths": {HOST: {"username": "robot", "password": PASSWORD}}})
-FORMS = password_encodings()
+ENCODINGS = password_encodings()
 SCHEDULER = ("exec", "-i", "-n", NAMESPACE, "airflow-scheduler-0", "-c", "scheduler", "--", "sh", "-c")
-ASKING, APPLYING, CONNECTING = "► Check the login", "► Apply registry secrets", "► Write Airflow connections"
+CHECKING, APPLYING, CONNECTING = "► Check the login", "► Apply registry secrets", "► Write Airflow connections"
 
 
 @pytest.fixture(scope="module")
 def team(stack: Stack, airflow: AirflowApi) -> Iterator[TemporaryTeams]:
-    with publish_teams(stack, airflow, HOME, teams=1, volumes=1) as it:
-        stack.kubectl("create", "serviceaccount", "team-pod", "-n", SPACE)
-        yield it
+    with publish_teams(stack, airflow, CONTRACT_NAMESPACE, teams=1, volumes=1) as resource:
+        stack.kubectl("create", "serviceaccount", "team-pod", "-n", TEAM_NAMESPACE)
+        yield resource
 
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """The folder for temporary files; its path is short enough for sockets."""
-    with tempfile.TemporaryDirectory(prefix="canary-", dir="/tmp") as made:
-        yield Path(made)
+    """A folder for temporary files with a path that is short enough for sockets."""
+    with tempfile.TemporaryDirectory(prefix="canary-", dir="/tmp") as path:
+        yield Path(path)
 
 
-def every(form: str) -> Iterator[str]:
-    for text in FORMS[form]:
+def texts_with(encoding: str) -> Iterator[str]:
+    for text in ENCODINGS[encoding]:
         yield f"before {text.decode()} after"
 
 
-@pytest.mark.parametrize("form", FORMS)
-def test_the_search_finds_it_in_text_files_and_processes(folder: Path, form: str):
-    for text in every(form):
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_scan_finds_the_password_in_files_and_processes(folder: Path, encoding: str):
+    for text in texts_with(encoding):
         assert contains_password(text.encode())
-        with scan_during(folder) as watch:
+        with scan_during(folder) as scanner:
             (folder / "note").write_text(text)
-            wait_for("a look at the file", lambda: looked(watch), deadline_s=60, interval_s=0.1)
+            wait_for("a scan of the file", lambda: check_found(scanner), deadline_s=60, interval_s=0.1)
             (folder / "note").unlink()
-        assert watch.findings == {"note"}
-    command = ["sleep", "60", *every(form)]
-    told = subprocess.Popen(["sleep", "60"], env={"TOLD": next(every(form))})
-    shown = subprocess.Popen(["sh", "-c", "read line; exit 0", *command], stdin=subprocess.PIPE)
+        assert scanner.findings == {"note"}
+    command = ["sleep", "60", *texts_with(encoding)]
+    with_environment = subprocess.Popen(["sleep", "60"], env={"TOLD": next(texts_with(encoding))})
+    with_arguments = subprocess.Popen(["sh", "-c", "read line; exit 0", *command], stdin=subprocess.PIPE)
     try:
-        with scan_during(folder) as watch:
+        with scan_during(folder) as scanner:
             pass
-        assert watch.findings == {"environ of a process", "cmdline of a process"}
+        assert scanner.findings == {"environ of a process", "cmdline of a process"}
     finally:
-        for process in (told, shown):
+        for process in (with_environment, with_arguments):
             process.kill()
             process.wait()
 
 
-def looked(watch: Scanner) -> None:
-    if "note" not in watch.findings:
-        raise NotYet(f"{watch.scans} looks")
+def check_found(scanner: Scanner) -> None:
+    if "note" not in scanner.findings:
+        raise NotYet(f"{scanner.scans} scans")
 
 
-@pytest.mark.parametrize("form", FORMS)
-def test_the_search_finds_it_in_annotations_and_logs(stack: Stack, team: TemporaryTeams, form: str):
-    text = next(every(form))
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_scan_finds_the_password_in_annotations_and_logs(stack: Stack, team: TemporaryTeams, encoding: str):
+    text = next(texts_with(encoding))
     base = {**POD["spec"]["containers"][0], "command": ["echo", text]}
-    meta = {"name": "singer", "namespace": SPACE}
+    meta = {"name": "carrier", "namespace": TEAM_NAMESPACE}
     pod = {**POD, "metadata": meta, "spec": {**POD["spec"], "restartPolicy": "Never", "containers": [base]}}
-    note = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {**meta, "annotations": {"note": text}}}
+    config_map = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {**meta, "annotations": {"note": text}}}
     stack.kubectl(
         "apply",
         "--server-side",
         "-f",
         "-",
-        stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": [pod, note]}),
+        stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": [pod, config_map]}),
     )
     stack.kubectl(*SCHEDULER, "cat > /opt/airflow/logs/canary", stdin=text)
-    part = default_paths().log("canary")
-    part.write_text(text)
+    log_file = default_paths().log("canary")
+    log_file.write_text(text)
     try:
-        ended = "--for=jsonpath={.status.phase}=Succeeded"
-        stack.kubectl("wait", "pod/singer", "-n", SPACE, ended, "--timeout=60s", timeout_s=70)
-        assert {f"Pod {SPACE}/singer", f"ConfigMap {SPACE}/singer"} <= find_in_objects(stack)
-        assert {f"log of {SPACE}/singer", "the tasks' logs", part.name} <= find_in_logs(stack)
+        condition = "--for=jsonpath={.status.phase}=Succeeded"
+        stack.kubectl("wait", "pod/carrier", "-n", TEAM_NAMESPACE, condition, "--timeout=60s", timeout_s=70)
+        assert {f"Pod {TEAM_NAMESPACE}/carrier", f"ConfigMap {TEAM_NAMESPACE}/carrier"} <= find_in_objects(stack)
+        assert {f"log of {TEAM_NAMESPACE}/carrier", "the tasks' logs", log_file.name} <= find_in_logs(stack)
     finally:
-        part.unlink()
-        stack.kubectl("delete", "pod,configmap", "singer", "-n", SPACE, "--grace-period=1", "--ignore-not-found")
-        stack.kubectl("delete", "events", "--all", "-n", SPACE)
+        log_file.unlink()
+        stack.kubectl(
+            "delete", "pod,configmap", "carrier", "-n", TEAM_NAMESPACE, "--grace-period=1", "--ignore-not-found"
+        )
+        stack.kubectl("delete", "events", "--all", "-n", TEAM_NAMESPACE)
         stack.kubectl(*SCHEDULER, "rm -f /opt/airflow/logs/canary")
 
 
-def test_the_audit_log_has_a_text_in_the_form_in_which_it_is_looked_for(stack: Stack):
-    """By another text, since what is in that log stays there."""
+def test_audit_log_contains_texts_in_the_scanned_encoding(stack: Stack):
+    """Uses another text, because it stays in the log."""
     name = f"stand-in/+&<>=%3 {secrets.token_hex(8)}"
     stack.kubectl("auth", "whoami", "--as", name)
-    written = read_tail(default_paths().audit_log)
-    assert [form in written for form in (name.encode(), *go_json_encodings(name))] == [False, True, False]
+    content = read_tail(default_paths().audit_log)
+    assert [encoding in content for encoding in (name.encode(), *go_json_encodings(name))] == [False, True, False]
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What a run said, and what was seen while it ran."""
+class RunResult:
+    """Output of a run, and the findings during it."""
 
     code: int
-    said: str
-    watch: Scanner
+    output: str
+    scanner: Scanner
 
 
-def run(words: list[str | Path], env: dict[str, str], folder: Path, stop_at: str = "") -> Outcome:
-    """Run a program that is given the sign-in on its standard input; stop it where it says something."""
+def run(words: list[str | Path], env: dict[str, str], folder: Path, stop_at: str = "") -> RunResult:
+    """Run a program with the login on its stdin; interrupt it at a line of its output."""
     pipe = subprocess.PIPE
     variables = {"PATH": os.environ["PATH"], "HOME": str(folder), "TMPDIR": str(folder), **env}
     with (
-        scan_during(folder) as watch,
+        scan_during(folder) as scanner,
         (folder.parent / f"{folder.name}.out").open("w+") as out,
         subprocess.Popen(words, env=variables, stdin=pipe, stdout=out, stderr=pipe, text=True) as process,
     ):
         assert process.stdin and process.stderr
         process.stdin.write(LOGIN)
         process.stdin.close()
-        said = []
-        for each in process.stderr:
-            said.append(each)
-            if stop_at and each.startswith(stop_at):
+        output = []
+        for item in process.stderr:
+            output.append(item)
+            if stop_at and item.startswith(stop_at):
                 process.send_signal(signal.SIGINT)
         code = process.wait(120)
         out.seek(0)
-        said.append(out.read())
+        output.append(out.read())
     Path(out.name).unlink()
-    return Outcome(code, "".join(said), watch)
+    return RunResult(code, "".join(output), scanner)
 
 
-def nowhere(stack: Stack, outcome: Outcome, folder: Path, *, written: bool) -> None:
-    """Hold that the password is in the Secret, if it was written, and in nothing else."""
-    assert (contains_password(outcome.said.encode()), outcome.watch.findings) == (False, set())
-    assert outcome.watch.scans > 10
+def check_nowhere(stack: Stack, result: RunResult, folder: Path, *, is_written: bool) -> None:
+    """Check that the password is in the Secret, if it was written, and nowhere else."""
+    assert (contains_password(result.output.encode()), result.scanner.findings) == (False, set())
+    assert result.scanner.scans > 10
     assert list(folder.iterdir()) == []
-    assert find_in_objects(stack) == ({f"Secret {SPACE}/regcred"} if written else set())
+    assert find_in_objects(stack) == ({f"Secret {TEAM_NAMESPACE}/regcred"} if is_written else set())
     assert find_in_logs(stack) == set()
 
 
 def words(programs: Path, *more: str | Path) -> list[str | Path]:
-    return [programs / "platformctl", "bootstrap", "--namespace", HOME, "--yes", "--registry-config", "-", *more]
+    return [
+        programs / "platformctl",
+        "bootstrap",
+        "--namespace",
+        CONTRACT_NAMESPACE,
+        "--yes",
+        "--registry-config",
+        "-",
+        *more,
+    ]
 
 
-def test_a_run_that_ends_well_leaves_it_in_the_secret_alone(
+def test_successful_run_leaves_the_password_in_the_secret_only(
     stack: Stack, airflow: AirflowApi, team: TemporaryTeams, programs: Path, folder: Path
 ):
     team.delete_objects(airflow)
-    outcome = run(words(programs), stack.environment, folder)
-    assert outcome.code == 0, outcome.said
-    assert ASKING in outcome.said and CONNECTING in outcome.said
-    assert "command" in outcome.watch.observed_files  # what ansible-runner writes about its call: it was looked at
-    nowhere(stack, outcome, folder, written=True)
+    result = run(words(programs), stack.environment, folder)
+    assert result.code == 0, result.output
+    assert CHECKING in result.output and CONNECTING in result.output
+    assert "command" in result.scanner.observed_files  # ansible-runner's file was scanned
+    check_nowhere(stack, result, folder, is_written=True)
 
 
-def test_a_run_without_platformctl_does_too(
+def test_standalone_playbook_leaves_the_password_in_secrets_only(
     stack: Stack, airflow: AirflowApi, team: TemporaryTeams, programs: Path, folder: Path
 ):
-    """By hand, told everything that Ansible tells; the sign-in comes from a Secret, for a file would be found."""
+    """Runs the playbook with full verbosity; the login comes from a Secret, because the scan would find a file."""
     from kpo_platform.bootstrap.ansible import runner
 
     team.delete_objects(airflow)
     assert run(words(programs), stack.environment, folder).code == 0
-    stack.kubectl("create", "namespace", f"{HOME}-source")
+    stack.kubectl("create", "namespace", f"{CONTRACT_NAMESPACE}-source")
     try:
-        source = stack.get("secret", "regcred", "-n", SPACE)
-        kept = {key: source[key] for key in ("apiVersion", "kind", "type", "data")}
-        copy = {**kept, "metadata": {"name": "pull", "namespace": f"{HOME}-source"}}
+        source = stack.get("secret", "regcred", "-n", TEAM_NAMESPACE)
+        fields = {key: source[key] for key in ("apiVersion", "kind", "type", "data")}
+        copy = {**fields, "metadata": {"name": "pull", "namespace": f"{CONTRACT_NAMESPACE}-source"}}
         stack.kubectl("create", "-f", "-", stdin=json.dumps(copy))
-        stack.kubectl("delete", "secret", "regcred", "-n", SPACE)
+        stack.kubectl("delete", "secret", "regcred", "-n", TEAM_NAMESPACE)
         playbook = Path(runner.__file__).parents[1] / "playbook" / "bootstrap.yml"
-        given = ["-e", f"kpo_namespace={HOME}", "-e", f"kpo_registry_secret={HOME}-source/pull"]
+        options = [
+            "-e",
+            f"kpo_namespace={CONTRACT_NAMESPACE}",
+            "-e",
+            f"kpo_registry_secret={CONTRACT_NAMESPACE}-source/pull",
+        ]
         env = {**stack.environment, "LC_ALL": "C.UTF-8", "ANSIBLE_HOME": str(folder / "ansible")}
-        outcome = run([programs / "ansible-playbook", playbook, "-vvv", *given], env, folder)
-        assert outcome.code == 0, outcome.said
-        assert (contains_password(outcome.said.encode()), outcome.watch.findings) == (False, set())
-        assert outcome.watch.scans > 10
-        assert find_in_objects(stack) == {f"Secret {SPACE}/regcred", f"Secret {HOME}-source/pull"}
+        result = run([programs / "ansible-playbook", playbook, "-vvv", *options], env, folder)
+        assert result.code == 0, result.output
+        assert (contains_password(result.output.encode()), result.scanner.findings) == (False, set())
+        assert result.scanner.scans > 10
+        assert find_in_objects(stack) == {
+            f"Secret {TEAM_NAMESPACE}/regcred",
+            f"Secret {CONTRACT_NAMESPACE}-source/pull",
+        }
         assert find_in_logs(stack) == set()
     finally:
-        stack.kubectl("delete", "namespace", f"{HOME}-source", timeout_s=120)
+        stack.kubectl("delete", "namespace", f"{CONTRACT_NAMESPACE}-source", timeout_s=120)
 
 
 @pytest.fixture(scope="module")
-def cut(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[CuttingProxy]:
-    with run_cutting_proxy(stack, stack.service_address("airflow-api-server"), tmp_path_factory.mktemp("line")) as it:
-        yield it
+def proxy(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[CuttingProxy]:
+    with run_cutting_proxy(
+        stack, stack.service_address("airflow-api-server"), tmp_path_factory.mktemp("proxy")
+    ) as resource:
+        yield resource
 
 
-@pytest.mark.parametrize("after", ["secrets/registry-check", "secrets/regcred"])
-def test_a_run_that_fails_leaves_it_in_no_other_place(
-    stack: Stack, airflow: AirflowApi, team: TemporaryTeams, programs: Path, folder: Path, cut: CuttingProxy, after: str
+@pytest.mark.parametrize("last_write", ["secrets/registry-check", "secrets/regcred"])
+def test_failed_run_leaves_the_password_nowhere_else(
+    stack: Stack,
+    airflow: AirflowApi,
+    team: TemporaryTeams,
+    programs: Path,
+    folder: Path,
+    proxy: CuttingProxy,
+    last_write: str,
 ):
-    """The line is cut right after a Secret was written: while a node is asked, or in the middle of the playbook."""
+    """The connection is cut after a Secret was written: during the check on a node, or during the playbook."""
     team.delete_objects(airflow)
-    cut.reset()
-    way = ("--kubeconfig", cut.kubeconfig(folder.parent), "--airflow-url", cut.url)
-    assert run(words(programs, *way), {}, folder).code == 0
+    proxy.reset()
+    connection = ("--kubeconfig", proxy.kubeconfig(folder.parent), "--airflow-url", proxy.url)
+    assert run(words(programs, *connection), {}, folder).code == 0
     number = next(
-        place for place, write in enumerate(cut.writes, 1) if write.startswith("PATCH") and write.endswith(after)
+        position
+        for position, write in enumerate(proxy.writes, 1)
+        if write.startswith("PATCH") and write.endswith(last_write)
     )
     team.delete_objects(airflow)
-    cut.reset(number + 1)
-    outcome = run(words(programs, *way), {}, folder)
+    proxy.reset(number + 1)
+    result = run(words(programs, *connection), {}, folder)
     (folder.parent / "proxy").unlink()
-    assert (outcome.code, "Error: No answer from" in outcome.said) == (3, True), outcome.said
-    tidy(stack)
-    nowhere(stack, outcome, folder, written=after == "secrets/regcred")
+    assert (result.code, "Error: No answer from" in result.output) == (3, True), result.output
+    delete_check_objects(stack)
+    check_nowhere(stack, result, folder, is_written=last_write == "secrets/regcred")
 
 
-def tidy(stack: Stack) -> None:
-    """Remove what a run whose line was cut could not: the next run does so, and the Secret goes with its pod."""
-    stack.kubectl("delete", "pod,secret", "registry-check", "-n", SPACE, "--ignore-not-found", "--grace-period=1")
+def delete_check_objects(stack: Stack) -> None:
+    """Delete the objects of an interrupted check, as the next run would."""
+    stack.kubectl(
+        "delete", "pod,secret", "registry-check", "-n", TEAM_NAMESPACE, "--ignore-not-found", "--grace-period=1"
+    )
 
 
-@pytest.mark.parametrize("moment", [ASKING, APPLYING, CONNECTING])
-def test_a_run_that_is_stopped_leaves_it_in_no_other_place(
-    stack: Stack, airflow: AirflowApi, team: TemporaryTeams, programs: Path, folder: Path, moment: str
+@pytest.mark.parametrize("stop_line", [CHECKING, APPLYING, CONNECTING])
+def test_interrupted_run_leaves_the_password_nowhere_else(
+    stack: Stack, airflow: AirflowApi, team: TemporaryTeams, programs: Path, folder: Path, stop_line: str
 ):
     team.delete_objects(airflow)
-    outcome = run(words(programs), stack.environment, folder, stop_at=moment)
-    assert outcome.code == 130, outcome.said
-    names = [each["metadata"]["name"] for each in stack.get("secrets", "-n", SPACE)["items"]]
-    assert names == ([] if moment == ASKING else names)
-    nowhere(stack, outcome, folder, written="regcred" in names)
+    result = run(words(programs), stack.environment, folder, stop_at=stop_line)
+    assert result.code == 130, result.output
+    names = [item["metadata"]["name"] for item in stack.get("secrets", "-n", TEAM_NAMESPACE)["items"]]
+    assert names == ([] if stop_line == CHECKING else names)
+    check_nowhere(stack, result, folder, is_written="regcred" in names)

@@ -1,4 +1,4 @@
-"""A team's pod is a task like any other: functions, mapping, retries, timeouts, setup and teardown, assets, a link."""
+"""Airflow task features with a team's pods: functions, mapping, retries, timeouts, setup, teardown, assets, links."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ def runs(stack: Stack, airflow: AirflowApi) -> dict[str, Run]:
     """A finished run of each DAG."""
     push_dag(stack, airflow, "alpha", "functions.py", "functions")
     airflow.wait_for_version("everything", airflow.get("dags/functions/details")["bundle_version"])
-    started = {dag: Run(stack, airflow, dag, airflow.trigger_run(dag)) for dag in ("functions", "everything")}
-    for run in started.values():
+    runs = {dag: Run(stack, airflow, dag, airflow.trigger_run(dag)) for dag in ("functions", "everything")}
+    for run in runs.values():
         run.wait_for_end()
-    return started
+    return runs
 
 
-def test_a_function_runs_in_the_teams_pod_is_mapped_and_tried_again(runs: dict[str, Run], airflow: AirflowApi):
+def test_function_runs_in_a_pod_is_mapped_and_retried(runs: dict[str, Run], airflow: AirflowApi):
     run = runs["functions"]
     fields = ("task_id", "map_index", "state", "try_number", "pool")
-    tasks = sorted(tuple(one[field] for field in fields) for one in _all(run))
+    tasks = sorted(tuple(item[field] for field in fields) for item in _all(run))
     assert tasks == [
         ("double", 0, "success", 2, "team-alpha"),
         ("double", 1, "success", 2, "team-alpha"),
@@ -36,9 +36,9 @@ def test_a_function_runs_in_the_teams_pod_is_mapped_and_tried_again(runs: dict[s
     assert values == [2, 4]
 
 
-def test_setup_teardown_mapping_timeouts_and_assets_work_as_everywhere(runs: dict[str, Run], airflow: AirflowApi):
+def test_setup_teardown_mapping_timeouts_and_assets_work(runs: dict[str, Run], airflow: AirflowApi):
     run = runs["everything"]
-    states = sorted((one["task_id"], one["map_index"], one["state"], one["pool"]) for one in _all(run))
+    states = sorted((item["task_id"], item["map_index"], item["state"], item["pool"]) for item in _all(run))
     assert states == [
         ("each", 0, "success", "team-alpha"),
         ("each", 1, "success", "team-alpha"),
@@ -51,12 +51,12 @@ def test_setup_teardown_mapping_timeouts_and_assets_work_as_everywhere(runs: dic
     assert (events[0]["uri"], events[0]["source_run_id"]) == ("test://everything/", run.id)
 
 
-def test_fields_of_our_own_are_rendered(runs: dict[str, Run]):
+def test_additional_template_fields_are_rendered(runs: dict[str, Run]):
     run = runs["everything"]
     assert f"run {run.id} in /work" in run.read_log()
 
 
-def test_the_task_links_to_its_pod(runs: dict[str, Run], airflow: AirflowApi):
+def test_task_links_to_its_pod(runs: dict[str, Run], airflow: AirflowApi):
     run = runs["everything"]
     for task in ("work", "prepare"):
         path = f"dags/everything/dagRuns/{quote(run.id)}/taskInstances/{task}/links"

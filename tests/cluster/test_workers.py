@@ -1,6 +1,6 @@
-"""Pods that run tasks are taken away under them, by a drained node and by a kill.
+"""Worker pods are lost while they run tasks: by a drained node and by a kill.
 
-One story under each executor that has such pods: its run goes on through all chapters and ends in the last one.
+The tests share one run per executor with worker pods, which continues through all of them and ends in the last one.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from stack.release import NAMESPACE, RELEASE, Stack
 
 WORKER = f"{RELEASE}-worker-0"
 GRACE_S = 30
-SOONER = {
+SHORT_TIMEOUTS = {
     "workers": {"terminationGracePeriodSeconds": GRACE_S},
     "config": {"scheduler": {"task_instance_heartbeat_timeout": "60"}, "celery": {"worker_concurrency": 4}},
 }
-"""What the tests would wait ten minutes for, and five."""
+"""Shorter timeouts instead of ten and five minutes."""
 
 ONCE, DEFERRED = ("once", "-1"), ("deferred", "-1")
 celery = pytest.mark.parametrize("executor", ["CeleryExecutor"], indirect=True, scope="module")
@@ -36,121 +36,119 @@ celery = pytest.mark.parametrize("executor", ["CeleryExecutor"], indirect=True, 
 @pytest.fixture(scope="module", params=["CeleryExecutor", "KubernetesExecutor"])
 def executor(stack: Stack, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[str]:
     """The release with one executor after the other."""
-    with release_with_executor(stack, request.param, tmp_path_factory.mktemp("values") / "executor.yaml", SOONER):
+    with release_with_executor(
+        stack, request.param, tmp_path_factory.mktemp("values") / "executor.yaml", SHORT_TIMEOUTS
+    ):
         yield request.param
 
 
 @dataclass(frozen=True)
-class Story:
-    """What the chapters share."""
+class SharedRun:
+    """State that the tests share."""
 
-    seen: ObservedPods
+    observed: ObservedPods
     long_run: LongRun
 
 
 @pytest.fixture(scope="module")
-def story(executor: str, stack: Stack, airflow: AirflowApi) -> Iterator[Story]:
-    with watch_pods(stack) as seen:
+def shared_run(executor: str, stack: Stack, airflow: AirflowApi) -> Iterator[SharedRun]:
+    with watch_pods(stack) as observed:
         long_run = start_long_run(stack, airflow, "long_tasks_tries")
         long_run.wait_for_sync(1, "once")
         try:
-            yield Story(seen, long_run)
+            yield SharedRun(observed, long_run)
         finally:
             long_run.fail_run()
 
 
 @celery
-def test_a_worker_that_is_asked_to_stop_waits_for_tasks_that_end_in_time(
-    executor: str, stack: Stack, airflow: AirflowApi
-):
-    it = start_long_run(stack, airflow, "long_tasks_sync")
+def test_terminating_worker_waits_for_tasks_that_end_in_time(executor: str, stack: Stack, airflow: AirflowApi):
+    long_run = start_long_run(stack, airflow, "long_tasks_sync")
     stack.kubectl("delete", "pod", "-n", NAMESPACE, WORKER, "--wait=false")
-    wait_for("the worker to wait for its task", lambda: waits(stack), deadline_s=GRACE_S)
-    it.finish_tasks()
-    assert it.run.wait_for_end() == "success", it.task_states()
-    assert (it.task_states()[SYNC], it.run.read_log("sync").count("Building pod")) == (("success", 1), 1)
+    wait_for("the worker to wait for its task", lambda: check_waiting(stack), deadline_s=GRACE_S)
+    long_run.finish_tasks()
+    assert long_run.run.wait_for_end() == "success", long_run.task_states()
+    assert (long_run.task_states()[SYNC], long_run.run.read_log("sync").count("Building pod")) == (("success", 1), 1)
 
 
-def waits(stack: Stack) -> None:
+def check_waiting(stack: Stack) -> None:
     log = stack.kubectl("logs", "-n", NAMESPACE, WORKER, "-c", "worker", "--tail=50")
     if "Warm shutdown" not in log:
         raise NotYet(log[-500:])
 
 
-def workers(story: Story) -> set[str]:
-    """The pods in which tasks of the run wait."""
-    run = story.long_run.run
+def list_worker_pods(shared_run: SharedRun) -> set[str]:
+    """Return the pods in which tasks of the run wait."""
+    run = shared_run.long_run.run
     tasks = run.airflow.list_task_instances(run.dag, run.id)
     return {task["hostname"].partition(".")[0] for task in tasks if task["state"] == "running"}
 
 
 def kill_processes(stack: Stack, pods: set[str]) -> None:
-    """Kill all of the pods' processes on the node, which is this machine, as the kernel does when memory is out."""
+    """Kill the pods' processes on the node, which is this machine, as the OOM killer does."""
     uids = [stack.get("pod", pod, "-n", NAMESPACE)["metadata"]["uid"] for pod in pods]
     for file in Path("/proc").glob("[0-9]*/cgroup"):
-        with suppress(OSError):  # it has ended
+        with suppress(OSError):  # the process has ended
             if any(uid in file.read_text() for uid in uids):
                 os.kill(int(file.parent.name), signal.SIGKILL)
 
 
-def test_a_drained_node_s_tasks_take_their_pods_up_elsewhere(
-    executor: str, stack: Stack, airflow: AirflowApi, story: Story
+def test_tasks_of_a_drained_node_adopt_their_pods_elsewhere(
+    executor: str, stack: Stack, airflow: AirflowApi, shared_run: SharedRun
 ):
-    stack.kubectl("delete", "pod", "-n", NAMESPACE, *workers(story), "--wait=false")
-    story.long_run.wait_for_sync(2)
+    stack.kubectl("delete", "pod", "-n", NAMESPACE, *list_worker_pods(shared_run), "--wait=false")
+    shared_run.long_run.wait_for_sync(2)
     if executor == "KubernetesExecutor":
-        story.long_run.wait_for_sync(2, "once")
+        shared_run.long_run.wait_for_sync(2, "once")
     assert (
-        story.long_run.task_states()
+        shared_run.long_run.task_states()
         == {
             "CeleryExecutor": {SYNC: ("running", 2), ONCE: ("failed", 1), DEFERRED: ("deferred", 1)},
             "KubernetesExecutor": {SYNC: ("running", 1), ONCE: ("running", 1), DEFERRED: ("deferred", 1)},
         }[executor]
     )
-    assert story.long_run.running_pods() == story.long_run.uids
+    assert shared_run.long_run.running_pods() == shared_run.long_run.uids
     run_short_dag(stack, airflow)
 
 
-def test_a_killed_scheduler_s_tasks_run_on_where_they_are_and_the_next_one_starts_others(
-    executor: str, stack: Stack, airflow: AirflowApi, story: Story
-):
-    before = (workers(story), story.long_run.task_states())
+def test_tasks_survive_a_killed_scheduler(executor: str, stack: Stack, airflow: AirflowApi, shared_run: SharedRun):
+    before = (list_worker_pods(shared_run), shared_run.long_run.task_states())
     kill_component_pod(stack, "scheduler")
     run_short_dag(stack, airflow)
-    assert (workers(story), story.long_run.task_states()) == before
-    assert story.long_run.running_pods() == story.long_run.uids
+    assert (list_worker_pods(shared_run), shared_run.long_run.task_states()) == before
+    assert shared_run.long_run.running_pods() == shared_run.long_run.uids
 
 
-def test_a_killed_worker_s_task_takes_its_pod_up_if_it_has_retries_and_fails_if_it_has_none(
-    executor: str, stack: Stack, story: Story
-):
-    tries = story.long_run.task_states()[SYNC][1]
-    kill_processes(stack, workers(story))
-    story.long_run.wait_for_sync(3)
-    wait_for("the task without retries to fail", lambda: failed(story), deadline_s=180, interval_s=1)
-    assert story.long_run.task_states() == {
+def test_task_of_a_killed_worker_needs_retries_to_adopt_its_pod(executor: str, stack: Stack, shared_run: SharedRun):
+    tries = shared_run.long_run.task_states()[SYNC][1]
+    kill_processes(stack, list_worker_pods(shared_run))
+    shared_run.long_run.wait_for_sync(3)
+    wait_for("the task without retries to fail", lambda: check_failed(shared_run), deadline_s=180, interval_s=1)
+    assert shared_run.long_run.task_states() == {
         SYNC: ("running", tries + 1),
         ONCE: ("failed", 1),
         DEFERRED: ("deferred", 1),
     }
-    assert story.long_run.running_pods() == story.long_run.uids
+    assert shared_run.long_run.running_pods() == shared_run.long_run.uids
 
 
-def failed(story: Story) -> None:
-    if (seen := story.long_run.task_states())[ONCE][0] != "failed":
-        raise NotYet(str(seen))
+def check_failed(shared_run: SharedRun) -> None:
+    if (observed := shared_run.long_run.task_states())[ONCE][0] != "failed":
+        raise NotYet(str(observed))
 
 
-def test_the_failed_task_takes_its_pod_up_once_it_is_cleared(executor: str, story: Story):
-    run = story.long_run.run
+def test_failed_task_adopts_its_pod_once_it_is_cleared(executor: str, shared_run: SharedRun):
+    run = shared_run.long_run.run
     body = {"dry_run": False, "dag_run_id": run.id, "task_ids": ["once"], "only_failed": True}
     before = run.read_log("once").count("Pod has reached Running phase")
     run.airflow.post(f"dags/{run.dag}/clearTaskInstances", body)
-    story.long_run.wait_for_sync(before + 1, "once")
-    assert story.long_run.running_pods() == story.long_run.uids
+    shared_run.long_run.wait_for_sync(before + 1, "once")
+    assert shared_run.long_run.running_pods() == shared_run.long_run.uids
 
 
-def test_all_tasks_end_well_each_in_the_one_pod_that_it_ever_had(executor: str, story: Story):
-    story.long_run.finish_tasks()
-    assert story.long_run.run.wait_for_end() == "success", story.long_run.task_states()
-    assert story.long_run.observed_pod_uids(story.seen) == {task: {uid} for task, uid in story.long_run.uids.items()}
+def test_all_tasks_succeed_in_their_first_pods(executor: str, shared_run: SharedRun):
+    shared_run.long_run.finish_tasks()
+    assert shared_run.long_run.run.wait_for_end() == "success", shared_run.long_run.task_states()
+    assert shared_run.long_run.observed_pod_uids(shared_run.observed) == {
+        task: {uid} for task, uid in shared_run.long_run.uids.items()
+    }
