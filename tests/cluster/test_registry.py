@@ -94,9 +94,7 @@ def test_wrong_password_is_found_on_a_node_and_not_written(stack: Stack, bootstr
     assert list_objects(stack) == []
 
 
-def test_login_checked_on_a_node_pulls_the_private_image(
-    stack: Stack, bootstrap: Bootstrap, registry: Registry
-):
+def test_login_checked_on_a_node_pulls_the_private_image(stack: Stack, bootstrap: Bootstrap, registry: Registry):
     process = bootstrap(login=registry.docker_config())
     assert process.returncode == 0, process.stderr
     assert read_evidence(process) == (
@@ -242,4 +240,6 @@ def test_login_is_checked_from_here_over_tls(
     if is_valid:
         assert read_evidence(process).endswith("login accepted (checked from this machine)")
     else:
-        assert f"Registry {tls_registry.host} rejected the login (HTTP 401, checked from this machine)" in process.stderr
+        assert (
+            f"Registry {tls_registry.host} rejected the login (HTTP 401, checked from this machine)" in process.stderr
+        )

@@ -198,9 +198,7 @@ def test_claim_without_a_class_waits_for_a_volume(stack: Stack, bootstrap: Boots
     )
 
 
-def test_rejected_claim_is_uncertain_first_and_unhealthy_later(
-    stack: Stack, bootstrap: Bootstrap
-):
+def test_rejected_claim_is_uncertain_first_and_unhealthy_later(stack: Stack, bootstrap: Bootstrap):
     warning = (
         "rancher.io/local-path supports only ReadWriteOnce and ReadWriteOncePod unless it has a shared file system"
     )
