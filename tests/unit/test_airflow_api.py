@@ -1,4 +1,4 @@
-"""Airflow's REST API as bootstrap uses it."""
+"""bootstrap.connections.airflow_api: requests to Airflow's REST API."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from unit.support.http_server import Answer, Request, serving
 BODY = {"connection_id": "k8s default", "conn_type": "kubernetes", "extra": '{"password": "s3cret"}'}
 
 
-def failure(answer: Answer) -> str:
+def get_error(answer: Answer) -> str:
     with serving(lambda _: answer) as server, pytest.raises(AirflowError) as error:
         connect_by_url(server.url, Deadline(30)).put_connection(BODY)
     return str(error.value).replace(server.url, "URL")
 
 
-def test_the_token_of_the_sign_in_goes_with_every_later_call_below_the_path_of_the_url():
+def test_requests_after_login_carry_token_and_url_path():
     def answer(request: Request) -> Answer:
         return (201, {"access_token": "abc"}) if request.method == "POST" else (200, {"conn_type": "kubernetes"})
 
@@ -36,19 +36,19 @@ def test_the_token_of_the_sign_in_goes_with_every_later_call_below_the_path_of_t
     assert server.seen[1].headers["authorization"] == "Bearer abc"
 
 
-def test_a_wrong_password_is_told_in_a_sentence():
+def test_wrong_password_names_airflow_and_the_fix():
     with serving(lambda _: (401, {"detail": "Invalid credentials"})) as server, pytest.raises(AirflowError) as error:
         connect_by_url(server.url, Deadline(30)).log_in("admin", "s3cret", "Find it.")
     assert str(error.value) == f"Airflow ({server.url}) rejected the user name or password. Find it."
 
 
-def test_a_connection_that_is_not_there_is_nothing():
+def test_missing_connection_is_none():
     with serving(lambda _: (404, {"detail": "not found"})) as server:
         assert connect_by_url(server.url, Deadline(30)).get_connection("k8s_default") is None
 
 
 @pytest.mark.parametrize(("first", "methods"), [(201, ["POST"]), (409, ["POST", "PATCH"])])
-def test_a_connection_is_created_or_else_changed(first: int, methods: list[str]):
+def test_put_creates_a_connection_or_changes_an_existing_one(first: int, methods: list[str]):
     with serving(lambda request: (first if request.method == "POST" else 200, {})) as server:
         connect_by_url(server.url, Deadline(30)).put_connection(BODY)
     assert [request.method for request in server.seen] == methods
@@ -70,13 +70,13 @@ def test_a_connection_is_created_or_else_changed(first: int, methods: list[str])
         ((200, []), "rejected the write of connection k8s default: HTTP 200. See the log of its api-server."),
     ],
 )
-def test_a_refusal_is_a_sentence(answer: Answer, sentence: str):
-    assert failure(answer) == f"Airflow (URL) {sentence}"
+def test_rejected_write_names_status_and_detail(answer: Answer, sentence: str):
+    assert get_error(answer) == f"Airflow (URL) {sentence}"
 
 
-def test_a_refused_field_is_named_without_its_value():
+def test_rejected_field_is_named_without_its_value():
     echo: dict[str, Any] = {"loc": ["body", "extra"], "msg": "Value error", "input": BODY}
-    sentence = failure((422, {"detail": [echo]}))
+    sentence = get_error((422, {"detail": [echo]}))
     assert "s3cret" in json.dumps(echo)
     assert sentence == (
         "Airflow (URL) rejected the write of connection k8s default: HTTP 422, body.extra: Value error. "
@@ -84,7 +84,7 @@ def test_a_refused_field_is_named_without_its_value():
     )
 
 
-def test_an_airflow_that_is_not_there_is_told_by_its_address():
+def test_unreachable_airflow_is_named_by_its_url():
     with serving(lambda _: (200, {})) as server:
         pass
     with pytest.raises(AirflowError) as error:
@@ -93,6 +93,6 @@ def test_an_airflow_that_is_not_there_is_told_by_its_address():
 
 
 @pytest.mark.parametrize("url", ["airflow.test", "ftp://airflow.test", "http://", "http://host:port"])
-def test_what_is_no_address_is_refused(url: str):
+def test_invalid_url_is_rejected(url: str):
     with pytest.raises(AirflowError, match="is not a URL of Airflow"):
         connect_by_url(url, Deadline(30))

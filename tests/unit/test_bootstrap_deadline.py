@@ -1,4 +1,4 @@
-"""--timeout holds for all that a run waits for: sign-in programs, Airflow, credential helpers; not for a person."""
+"""platformctl bootstrap --timeout: limits exec plugins, Airflow and credential helpers, but not user input."""
 
 from __future__ import annotations
 
@@ -27,22 +27,22 @@ TIMES = ("2000-01-01T00:00:00Z", "2100-01-01T00:00:00Z")
 
 
 @contextmanager
-def lasting(seconds: float) -> Iterator[None]:
-    """Be sure that it takes no longer than some seconds more than these."""
+def assert_duration(seconds: float) -> Iterator[None]:
+    """Assert that the context takes at most 5 seconds more than this."""
     before = time.monotonic()
     yield
     assert time.monotonic() - before < seconds + 5
 
 
-def program(folder: Path, script: str) -> dict[str, Any]:
-    """The user of a kubeconfig who signs in by a program."""
+def write_exec_plugin(folder: Path, script: str) -> dict[str, Any]:
+    """Write an exec plugin and return the kubeconfig user with it."""
     file = folder / "sign-in"
     file.write_text(f"#!/bin/sh\n{script}\n")
     file.chmod(0o755)
     return {"exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": str(file)}}
 
 
-def kubeconfig(server: Server, folder: Path, user: dict[str, Any]) -> str:
+def write_kubeconfig(server: Server, folder: Path, user: dict[str, Any]) -> str:
     file = Path(server.kubeconfig(folder))
     content = json.loads(file.read_text())
     content["users"][0]["user"] = user
@@ -50,8 +50,8 @@ def kubeconfig(server: Server, folder: Path, user: dict[str, Any]) -> str:
     return str(file)
 
 
-def ends(process: int) -> bool:
-    """Whether a process that was told to end does, though nobody may have asked how yet."""
+def has_ended(process: int) -> bool:
+    """Whether a process ends within 5 seconds; a zombie counts as ended."""
     until = time.monotonic() + 5
     while time.monotonic() < until:
         try:
@@ -63,47 +63,45 @@ def ends(process: int) -> bool:
     return False
 
 
-def test_a_sign_in_program_that_does_not_end_is_ended_when_time_is_up(
-    platformctl: Platformctl, cluster: Cluster, tmp_path: Path
-):
-    user = program(tmp_path, f"echo $$ > {tmp_path}/pid; exec sleep 60")
-    file = kubeconfig(cluster.server, tmp_path, user)
-    with lasting(1):
+def test_exec_plugin_is_killed_at_the_timeout(platformctl: Platformctl, cluster: Cluster, tmp_path: Path):
+    user = write_exec_plugin(tmp_path, f"echo $$ > {tmp_path}/pid; exec sleep 60")
+    file = write_kubeconfig(cluster.server, tmp_path, user)
+    with assert_duration(1):
         said = platformctl("bootstrap", "--dry-run", "--kubeconfig", file, "--timeout", "1")
     assert (said.code, said.out, cluster.server.seen) == (3, "", [])
     assert said.err.splitlines()[-1] == (
         f"Error: Cannot use kubeconfig {file}: exec plugin {tmp_path}/sign-in timed out after 1 s. "
         "Log in first or raise --timeout."
     )
-    assert ends(int((tmp_path / "pid").read_text()))
+    assert has_ended(int((tmp_path / "pid").read_text()))
 
 
 @pytest.mark.parametrize("until", TIMES)
-def test_a_sign_in_that_has_ended_is_renewed_and_keeps_to_the_deadline_too(tmp_path: Path, until: str):
+def test_renewal_of_expired_credentials_keeps_the_deadline(tmp_path: Path, until: str):
     credential = {
         "apiVersion": "client.authentication.k8s.io/v1",
         "kind": "ExecCredential",
         "status": {"token": "of-the-program", "expirationTimestamp": until},
     }
     once = f"mkdir {tmp_path}/first 2>/dev/null || sleep 30"
-    user = program(tmp_path, f"{once}; echo '{json.dumps(credential)}'")
+    user = write_exec_plugin(tmp_path, f"{once}; echo '{json.dumps(credential)}'")
     with serving(lambda _: (200, {"items": []})) as server:
-        kube = Kube.connect(kubeconfig(server, tmp_path, user), None, 3)
+        kube = Kube.connect(write_kubeconfig(server, tmp_path, user), None, 3)
         if until == TIMES[1]:
             assert [kube.list_objects(CONFIG_MAP, "airflow") for _ in range(2)] == [[], []]
             assert {each.headers["authorization"] for each in server.seen} == {"Bearer of-the-program"}
             return
-        with lasting(3), pytest.raises(Unreachable, match=r"exec plugin .* timed out after"):
+        with assert_duration(3), pytest.raises(Unreachable, match=r"exec plugin .* timed out after"):
             kube.list_objects(CONFIG_MAP, "airflow")
     assert server.seen == []
 
 
-def test_an_airflow_that_says_nothing_is_not_waited_for_longer(platformctl: Platformctl, cluster: Cluster):
-    def silent(_: Request) -> Answer:
+def test_silent_airflow_ends_the_run_at_the_timeout(platformctl: Platformctl, cluster: Cluster):
+    def hang(_: Request) -> Answer:
         time.sleep(20)
         return 200, {}
 
-    with serving(silent) as airflow, lasting(2):
+    with serving(hang) as airflow, assert_duration(2):
         words = ("--airflow-url", airflow.url, "--timeout", "2")
         said = platformctl("bootstrap", *cluster.options, "--dry-run", *words)
     assert (said.code, said.out) == (3, "")
@@ -113,7 +111,7 @@ def test_an_airflow_that_says_nothing_is_not_waited_for_longer(platformctl: Plat
     )
 
 
-def test_airflow_is_not_asked_after_the_deadline():
+def test_no_request_is_sent_to_airflow_after_the_deadline():
     with serving(lambda _: (200, {})) as server, pytest.raises(AirflowError) as error:
         connect_by_url(server.url, Deadline(0)).get_connection("k8s_default")
     assert server.seen == []
@@ -122,28 +120,28 @@ def test_airflow_is_not_asked_after_the_deadline():
     )
 
 
-def test_a_credential_helper_and_a_registry_are_not_waited_for_longer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_credential_helper_and_registry_end_at_the_timeout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     helper = tmp_path / "docker-credential-slow"
     helper.write_text("#!/bin/sh\nexec sleep 20\n")
     helper.chmod(0o755)
-    with lasting(1):
+    with assert_duration(1):
         found = find_credentials(["registry.test"], "-", io.StringIO('{"credsStore": "slow"}'), Deadline(1))
     assert found == RegistryCredentials({}, {"registry.test": "docker-credential-slow timed out after 1 s"})
     monkeypatch.setattr(login_check, "check_login", lambda *_: time.sleep(20))
-    with lasting(1):
+    with assert_duration(1):
         verdict = login_check.start_check("registry.test", RegistryLogin("robot", "s3cret"))(1)
     assert verdict == LoginResult(
         LoginStatus.UNVERIFIED, "not checked from this machine: no answer within 1 s", retry_on_node=True
     )
 
 
-def test_the_time_in_which_a_person_types_a_password_does_not_count(cluster: Cluster, monkeypatch: pytest.MonkeyPatch):
-    def typed(_: str) -> str:
+def test_time_of_a_password_prompt_does_not_count(cluster: Cluster, monkeypatch: pytest.MonkeyPatch):
+    def type_slowly(_: str) -> str:
         time.sleep(0.5)
         return "typed"
 
-    monkeypatch.setattr("click.termui.hidden_prompt_func", typed)
+    monkeypatch.setattr("click.termui.hidden_prompt_func", type_slowly)
     kube = Kube.connect(cluster.options[1], None, 10)
     before = kube.deadline.remaining_seconds()
     found = Registry(None, None, "robot", None).find(["registry.test"], kube)

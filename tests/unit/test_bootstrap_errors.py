@@ -1,4 +1,4 @@
-"""What bootstrap cannot do it says in one sentence, with its exit code, and writes nothing."""
+"""platformctl bootstrap: errors have one message and an exit code, and nothing is written."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ def run(platformctl: Platformctl, cluster: Cluster, *more: str) -> CommandResult
     return platformctl(*cluster.bootstrap, "--yes", "--team", "beta", *more)
 
 
-def last(said: CommandResult, cluster: Cluster) -> str:
+def get_last_line(said: CommandResult, cluster: Cluster) -> str:
     return said.err.splitlines()[-1].replace(cluster.server.url, "SERVER")
 
 
-def test_no_cluster(platformctl: Platformctl, tmp_path: Path):
+def test_unreachable_cluster_names_the_api_server(platformctl: Platformctl, tmp_path: Path):
     with serving(Platform()) as server:
         file = server.kubeconfig(tmp_path)
     said = platformctl("bootstrap", "--yes", "--kubeconfig", file)
@@ -41,7 +41,7 @@ def test_no_cluster(platformctl: Platformctl, tmp_path: Path):
 @pytest.mark.parametrize(
     ("path", "phrase", "file"),
     [
-        # Before the contract is read, nobody knows which file it is.
+        # The file is not known before the contract is read.
         ("/api/v1/namespaces/airflow/configmaps", "list configmaps in namespace airflow", TEAM.replace(".", "*.")),
         ("/api/v1/namespaces/airflow/secrets/airflow-admin", "get secrets/airflow-admin in namespace airflow", RELEASE),
         ("/api/v1/namespaces/airflow/pods", "list pods in namespace airflow", RELEASE),
@@ -60,65 +60,65 @@ def test_no_cluster(platformctl: Platformctl, tmp_path: Path):
         ),
     ],
 )
-def test_a_missing_right_is_named_by_verb_resource_and_namespace_and_the_file_that_has_it(
+def test_missing_right_names_request_and_role_file(
     platformctl: Platformctl, cluster: Cluster, path: str, phrase: str, file: str
 ):
     cluster.platform.refused.add(path)
     said = run(platformctl, cluster)
     assert (said.code, said.out, cluster.platform.writes) == (3, "", 0)
-    assert last(said, cluster) == (
+    assert get_last_line(said, cluster) == (
         f'Error: You may not {phrase}; ask for the rights of {file}. User "jane" cannot do that'
     )
 
 
-def test_the_name_that_a_role_lacks_is_told(platformctl: Platformctl, cluster: Cluster):
-    """The roles name secrets as they are called by default."""
+def test_missing_resource_name_of_a_role_is_named(platformctl: Platformctl, cluster: Cluster):
+    """The roles list the default names of Secrets only."""
     content = cluster.platform.objects[CONTRACT]["data"]
     content["contract.json"] = content["contract.json"].replace('"pullSecret": "regcred"', '"pullSecret": "pull"')
     cluster.platform.refused.add("/api/v1/namespaces/team-alpha/secrets/pull")
     said = platformctl(*cluster.bootstrap, "--yes")
     assert (said.code, said.out, cluster.platform.writes) == (3, "", 0)
-    assert last(said, cluster) == (
+    assert get_last_line(said, cluster) == (
         "Error: You may not get secrets/pull in namespace team-alpha; ask for the rights of "
         'rbac/bootstrap-operator*.yaml, with pull among the resourceNames. User "jane" cannot do that'
     )
 
 
-def test_no_contract(platformctl: Platformctl, cluster: Cluster):
+def test_namespace_without_contract_is_named(platformctl: Platformctl, cluster: Cluster):
     del cluster.platform.objects[CONTRACT]
     said = run(platformctl, cluster)
     assert (said.code, said.out, cluster.platform.writes) == (3, "", 0)
-    assert last(said, cluster) == (
+    assert get_last_line(said, cluster) == (
         "Error: Namespace airflow of SERVER has no contract. Check with helm list --all-namespaces where the chart is "
         "installed, and pass the release's namespace with --namespace."
     )
 
 
-def test_a_contract_of_another_version(platformctl: Platformctl, cluster: Cluster):
+def test_contract_of_another_version_names_the_upgrade(platformctl: Platformctl, cluster: Cluster):
     cluster.platform.objects[CONTRACT]["data"]["contract.json"] = json.dumps({"version": 9, "chartVersion": "7.0.0"})
     said = run(platformctl, cluster)
     assert (said.code, said.out, cluster.platform.writes) == (3, "", 0)
-    sentence = last(said, cluster)
+    sentence = get_last_line(said, cluster)
     assert sentence.startswith("Error: The contract has version 9, written by chart 7.0.0, but this package (")
     assert sentence.endswith(") reads version 1: upgrade the package to 7.0.0.")
 
 
-def test_a_wrong_password_of_a_person_for_airflow(
+def test_wrong_airflow_password_of_a_user_is_rejected(
     platformctl: Platformctl, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv("PLATFORMCTL_AIRFLOW_PASSWORD", "wrong")
     said = run(platformctl, cluster, "--airflow-username", "ada")
     assert (said.code, said.out, cluster.platform.writes) == (3, "", 0)
-    assert last(said, cluster) == (
+    assert get_last_line(said, cluster) == (
         "Error: Airflow (SERVER) rejected the user name or password. Run again with the Airflow password of ada."
     )
 
 
-def test_an_expired_token(platformctl: Platformctl, tmp_path: Path):
-    def expired(_: Request) -> Answer:
+def test_expired_token_is_rejected(platformctl: Platformctl, tmp_path: Path):
+    def reject_token(_: Request) -> Answer:
         return status(401, "Unauthorized")
 
-    with serving(expired) as server:
+    with serving(reject_token) as server:
         said = platformctl("bootstrap", "--yes", "--kubeconfig", server.kubeconfig(tmp_path))
     assert (said.code, said.out, {request.method for request in server.seen}) == (3, "", {"GET"})
     assert said.err.splitlines()[-1] == (
@@ -127,31 +127,31 @@ def test_an_expired_token(platformctl: Platformctl, tmp_path: Path):
     )
 
 
-def test_a_broken_docker_configuration(platformctl: Platformctl, cluster: Cluster, tmp_path: Path):
+def test_invalid_docker_configuration_is_rejected(platformctl: Platformctl, cluster: Cluster, tmp_path: Path):
     file = tmp_path / "config.json"
     file.write_text('{"auths": s3cret')
     said = platformctl(*cluster.bootstrap, "--yes", "--registry-config", str(file))
     assert (said.code, said.out, cluster.platform.writes) == (3, "", 0)
-    assert last(said, cluster) == (
+    assert get_last_line(said, cluster) == (
         f"Error: The registry configuration in {file} is invalid: expected JSON as `docker login` writes it. "
         "Log in again or name another file with --registry-config."
     )
 
 
-def test_an_unknown_team(platformctl: Platformctl, cluster: Cluster):
+def test_unknown_team_suggests_a_similar_name(platformctl: Platformctl, cluster: Cluster):
     said = platformctl(*cluster.bootstrap, "--yes", "--team", "bata")
     assert (said.code, said.out, cluster.platform.writes) == (64, "", 0)
-    assert last(said, cluster) == "Error: team 'bata' is not in the contract: did you mean 'beta'?"
+    assert get_last_line(said, cluster) == "Error: team 'bata' is not in the contract: did you mean 'beta'?"
 
 
-STUCK = (
+REFUSAL = (
     "Nothing was written: PersistentVolumeClaim team-beta/data cannot change to match the contract. "
     "Correct the volume's values and run helm upgrade"
 )
 
 
 @pytest.mark.parametrize("more", [(), ("--dry-run",)])
-def test_without_a_storage_class_the_plan_is_shown_and_nothing_is_written(
+def test_missing_storage_class_shows_the_plan_and_writes_nothing(
     platformctl: Platformctl, cluster: Cluster, more: tuple[str, ...]
 ):
     del cluster.platform.objects[LOCAL]
@@ -163,12 +163,10 @@ def test_without_a_storage_class_the_plan_is_shown_and_nothing_is_written(
         "+ Connection k8s_default: create (in cluster)",
         "Plan: 1 to create, 0 to change, 0 unchanged, 1 blocked.",
     ]
-    assert last(said, cluster) == f"Error: {STUCK}."
+    assert get_last_line(said, cluster) == f"Error: {REFUSAL}."
 
 
-def test_a_volume_that_would_shrink_keeps_everything_from_being_written_but_not_the_other_teams_alone(
-    platformctl: Platformctl, cluster: Cluster
-):
+def test_shrinking_volume_blocks_the_run_unless_other_teams_are_selected(platformctl: Platformctl, cluster: Cluster):
     assert run(platformctl, cluster).code == 0
     claim = cluster.platform.objects[f"{CLAIMS}/data"]
     claim["spec"]["resources"]["requests"]["storage"] = "2Gi"
@@ -182,15 +180,13 @@ def test_a_volume_that_would_shrink_keeps_everything_from_being_written_but_not_
         "= Connection k8s_default: unchanged (in cluster)",
         "Plan: 2 to create, 0 to change, 1 unchanged, 1 blocked.",
     ]
-    assert last(said, cluster) == f"Error: {STUCK}, or apply the other teams alone with --team alpha."
+    assert get_last_line(said, cluster) == f"Error: {REFUSAL}, or apply the other teams alone with --team alpha."
     assert json.loads(platformctl(*every, "-o", "json", stdin=LOGIN).out)["applied"] is False
     alone = platformctl(*every, "--team", "alpha", stdin=LOGIN)
     assert (alone.code, cluster.platform.writes) == (0, 2)
 
 
-def test_an_api_server_that_goes_half_way_is_a_sentence_and_a_second_run_goes_on(
-    platformctl: Platformctl, cluster: Cluster, tmp_path: Path
-):
+def test_second_run_continues_after_an_api_server_failure(platformctl: Platformctl, cluster: Cluster, tmp_path: Path):
     gone: list[str] = []
 
     def answer(request: Request) -> Answer:
@@ -216,30 +212,30 @@ def test_an_api_server_that_goes_half_way_is_a_sentence_and_a_second_run_goes_on
     assert (again.code, cluster.platform.writes) == (0, 4)
 
 
-def test_without_ansible_nothing_is_written_and_what_needs_none_goes_on(
+def test_missing_ansible_blocks_writes_but_not_dry_runs(
     platformctl: Platformctl, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setitem(sys.modules, "ansible_runner", None)
     said = platformctl(*cluster.bootstrap, "--yes", "--registry-config", "-", stdin=LOGIN)
     assert (said.code, cluster.platform.writes) == (3, 0)
-    assert last(said, cluster) == "Error: Ansible is not installed. Run pip install 'kpo-platform[bootstrap]'."
+    assert get_last_line(said, cluster) == "Error: Ansible is not installed. Run pip install 'kpo-platform[bootstrap]'."
     assert [request.path for request in cluster.server.seen if "registry-check" in request.path] == []
-    assert platformctl(*cluster.bootstrap, "--dry-run").code == 1  # no sign-in for team alpha's registry was given
+    assert platformctl(*cluster.bootstrap, "--dry-run").code == 1  # there are no credentials for team alpha's registry
     assert platformctl("teams", "list", *cluster.options).code == 0
 
 
-def test_the_cluster_of_a_connection_must_be_named_before_its_context(platformctl: Platformctl, cluster: Cluster):
+def test_target_account_requires_target_kubeconfig(platformctl: Platformctl, cluster: Cluster):
     said = run(platformctl, cluster, "--target-account", "airflow/launcher")
     assert (said.code, said.out, cluster.platform.writes) == (64, "", 0)
-    assert last(said, cluster) == "Error: --target-context and --target-account need --target-kubeconfig."
+    assert get_last_line(said, cluster) == "Error: --target-context and --target-account need --target-kubeconfig."
 
 
-def test_a_password_that_nobody_can_be_asked_for(
+def test_password_prompt_requires_a_terminal(
     platformctl: Platformctl, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.delenv("PLATFORMCTL_AIRFLOW_PASSWORD", raising=False)
     said = run(platformctl, cluster, "--airflow-username", "ada")
     assert (said.code, said.out, cluster.platform.writes) == (64, "", 0)
-    assert last(said, cluster) == (
+    assert get_last_line(said, cluster) == (
         "Error: There is no terminal to ask for ada's password of Airflow: set PLATFORMCTL_AIRFLOW_PASSWORD."
     )

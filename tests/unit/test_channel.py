@@ -1,4 +1,4 @@
-"""The socket over which Ansible's modules get their work, and the folder that it is in."""
+"""bootstrap.ansible.channel: the socket for the payloads of Ansible's modules, and its directory."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from kpo_platform.bootstrap.ansible import channel, payload
 from kpo_platform.errors import BootstrapError
 
 
-def test_fetch_outside_of_a_run_is_refused(tmp_path: Path):
+def test_fetch_without_a_run_is_rejected(tmp_path: Path):
     with pytest.raises(BootstrapError, match="no run of platformctl serves it"):
         channel.fetch_payload(str(tmp_path / "absent.sock"), payload.OBJECTS)
 
 
-def test_long_temporary_folder_without_fallback_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_long_temporary_directory_without_fallback_is_rejected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     directory = tmp_path / ("x" * 100)
     directory.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(directory))

@@ -1,4 +1,4 @@
-"""What a plan does about volume claims: they are made, or grow, or are kept and said to differ."""
+"""bootstrap.volumes.claim: claims are created, grown, or kept and blocked."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import pytest
 from kpo_platform.bootstrap import plan
 from kpo_platform.bootstrap.model import Action, FieldChange, StorageClass, Verb
 from unit.support.contracts import contract
-from unit.test_plan import CLAIM, DONE, EMPTY, GROWING, made, the, volume, with_claim
+from unit.test_plan import CLAIM, COMPLETE, EMPTY, GROWING, build_plan, get_action, volume, with_claim
 
-OLD = {"app.kubernetes.io/managed-by": "platformctl"}
-"""The labels of a claim that wants a change."""
+OLD_LABELS = {"app.kubernetes.io/managed-by": "platformctl"}
+"""Labels of a claim that needs a change."""
 
 
-def test_a_bound_claim_grows_where_its_class_allows_it():
-    action = the(made(with_claim(storage_class="growing"), **volume(size="2Gi")), CLAIM)
+def test_bound_claim_grows_if_its_storage_class_allows_it():
+    action = get_action(build_plan(with_claim(storage_class="growing"), **volume(size="2Gi")), CLAIM)
     assert (action.verb, action.changes, action.resource_version) == (
         Verb.CHANGE,
         (FieldChange("size", "1Gi", "2Gi"),),
@@ -30,15 +30,15 @@ def test_a_bound_claim_grows_where_its_class_allows_it():
     ("live", "wanted", "sent"),
     [("growing", "growing", "growing"), ("growing", None, "growing"), ("", "", ""), ("", None, None)],
 )
-def test_a_change_keeps_the_class_that_the_claim_has_also_where_the_contract_names_it_no_more(
-    live: str, wanted: str | None, sent: str | None
-):
-    action = the(made(with_claim(storage_class=live, labels=OLD), **volume(storageClass=wanted)), CLAIM)
+def test_change_keeps_the_storage_class_of_the_claim(live: str, wanted: str | None, sent: str | None):
+    action = get_action(
+        build_plan(with_claim(storage_class=live, labels=OLD_LABELS), **volume(storageClass=wanted)), CLAIM
+    )
     assert (action.verb, action.body["spec"].get("storageClassName")) == (Verb.CHANGE, sent)
 
 
-def test_no_class_is_another_wish_than_the_default_one():
-    action = the(made(EMPTY, **volume(storageClass="")), CLAIM)
+def test_empty_storage_class_is_not_the_default_class():
+    action = get_action(build_plan(EMPTY, **volume(storageClass="")), CLAIM)
     assert (action.verb, action.note, action.body["spec"]["storageClassName"]) == (
         Verb.CREATE,
         "1Gi, ReadWriteOnce, class none: an administrator creates its volume",
@@ -79,11 +79,11 @@ def test_no_class_is_another_wish_than_the_default_one():
         ),
     ],
 )
-def test_what_cannot_change_in_place_is_kept(live: dict[str, Any], wanted: dict[str, Any], obstacle: str):
-    found = made(with_claim(**live), **volume(**wanted))
-    assert the(found, CLAIM) == Action(Verb.BLOCKED, CLAIM, note=f"cannot change in place: {obstacle}")
-    assert found.has_blocked and not found.has_pending
-    assert plan.explain_refusal(found, contract().teams) == (
+def test_immutable_field_blocks_the_claim(live: dict[str, Any], wanted: dict[str, Any], obstacle: str):
+    run_plan = build_plan(with_claim(**live), **volume(**wanted))
+    assert get_action(run_plan, CLAIM) == Action(Verb.BLOCKED, CLAIM, note=f"cannot change in place: {obstacle}")
+    assert run_plan.has_blocked and not run_plan.has_pending
+    assert plan.explain_refusal(run_plan, contract().teams) == (
         f"Nothing was written: {CLAIM} cannot change to match the contract. "
         "Correct the volume's values and run helm upgrade."
     )
@@ -97,18 +97,18 @@ def test_what_cannot_change_in_place_is_kept(live: dict[str, Any], wanted: dict[
         ((), "fast", "the cluster has no storage class fast. It has: none"),
     ],
 )
-def test_a_claim_without_a_class_is_not_made(storage_classes: tuple[StorageClass, ...], name: str | None, note: str):
-    found = made(replace(EMPTY, storage_classes=storage_classes), **volume(storageClass=name))
-    assert the(found, CLAIM) == Action(Verb.BLOCKED, CLAIM, note=note)
+def test_claim_without_storage_class_is_blocked(storage_classes: tuple[StorageClass, ...], name: str | None, note: str):
+    run_plan = build_plan(replace(EMPTY, storage_classes=storage_classes), **volume(storageClass=name))
+    assert get_action(run_plan, CLAIM) == Action(Verb.BLOCKED, CLAIM, note=note)
 
 
-def test_a_claim_of_another_hand_is_used_as_it_is():
-    action = the(made(with_claim(labels={"app.kubernetes.io/managed-by": "Helm"})), CLAIM)
+def test_unmanaged_claim_is_unchanged():
+    action = get_action(build_plan(with_claim(labels={"app.kubernetes.io/managed-by": "Helm"})), CLAIM)
     note = "1Gi, ReadWriteOnce, class local-path, Bound; not managed by platformctl"
     assert (action.verb, action.note) == (Verb.UNCHANGED, note)
 
 
-def test_a_claim_that_the_contract_dropped_is_named_and_kept():
-    action = the(made(DONE, volumes=[]), CLAIM)
+def test_claim_no_longer_in_the_contract_is_kept():
+    action = get_action(build_plan(COMPLETE, volumes=[]), CLAIM)
     note = "1Gi, ReadWriteOnce, class local-path, Bound; no longer in the contract, kept"
     assert (action.verb, action.note) == (Verb.UNCHANGED, note)

@@ -1,4 +1,4 @@
-"""Connections to other clusters, and those in the environment of Airflow's pods."""
+"""bootstrap.connections: plans of connections to other clusters and of environment variables."""
 
 from __future__ import annotations
 
@@ -29,26 +29,26 @@ from unit.support.contracts import contract
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 LIVE = LiveState(read_at=NOW, namespaces=frozenset({"team-alpha"}))
-RECORDED = {
+RECORD = {
     "server": "https://other.test",
     "user": "system:serviceaccount:airflow:launcher",
     "expires": "2026-07-01T00:00:00Z",
     "renewAfter": "2026-06-16T00:00:00Z",
 }
-WAY = TargetAccess(RECORDED, {"users": [{"user": {"token": "s3cret"}}]})
-SHOWN = "https://other.test as system:serviceaccount:airflow:launcher, until 2026-07-01T00:00:00Z"
+ACCESS = TargetAccess(RECORD, {"users": [{"user": {"token": "s3cret"}}]})
+DESCRIPTION = "https://other.test as system:serviceaccount:airflow:launcher, until 2026-07-01T00:00:00Z"
 CONNECTION = ObjectRef("Connection", "", "k8s_default")
 SECRET = ObjectRef("Secret", "airflow", "airflow-connections")
-HOW = "Run again with --target-kubeconfig (and --target-context)"
+FIX = "Run again with --target-kubeconfig (and --target-context)"
 RESTART = (
     "Airflow's scheduler and triggerer read it at startup. Restart them: kubectl -n airflow rollout restart statefulset"
 )
 
 
-def made(live: LiveState, way: TargetAccess | None = None, **ref: str) -> list[Action]:
-    whole = contract(volumes=[], connection={"id": "k8s_default", "mode": "inCluster", "via": "api", **ref})
-    found = plan.make_plan(whole, whole.teams, RegistryCredentials(), live, {"k8s_default": way} if way else {})
-    return list(found.actions)
+def plan_actions(live: LiveState, access: TargetAccess | None = None, **ref: str) -> list[Action]:
+    full = contract(volumes=[], connection={"id": "k8s_default", "mode": "inCluster", "via": "api", **ref})
+    run_plan = plan.make_plan(full, full.teams, RegistryCredentials(), live, {"k8s_default": access} if access else {})
+    return list(run_plan.actions)
 
 
 def extra(**more: Any) -> dict[str, Any]:
@@ -67,30 +67,30 @@ def with_environment(value: dict[str, Any], **labels: str) -> LiveState:
     return replace(LIVE, connections_secret=LiveConnectionsSecret(values, ours, "7"))
 
 
-def test_a_connection_that_leads_out_waits_for_somebody_to_say_where():
-    note = f"it points to another cluster. {HOW}"
-    assert made(LIVE, mode="remote") == [Action(Verb.BLOCKED, CONNECTION, note=note)]
+def test_remote_connection_without_target_is_blocked():
+    note = f"it points to another cluster. {FIX}"
+    assert plan_actions(LIVE, mode="remote") == [Action(Verb.BLOCKED, CONNECTION, note=note)]
 
 
-def test_a_connection_by_a_token_has_the_kubeconfig_and_a_readable_record():
-    (action,) = made(LIVE, WAY, mode="remote")
-    assert (action.verb, action.note) == (Verb.CREATE, SHOWN)
-    written = extra(kube_config=dict(WAY.kube_config), kpo_platform=RECORDED)
+def test_token_connection_has_kubeconfig_and_record():
+    (action,) = plan_actions(LIVE, ACCESS, mode="remote")
+    assert (action.verb, action.note) == (Verb.CREATE, DESCRIPTION)
+    written = extra(kube_config=dict(ACCESS.kube_config), kpo_platform=RECORD)
     assert json.loads(action.body["extra"]) == written
     assert "s3cret" not in repr(action)
 
 
-def test_a_token_that_has_most_of_its_life_before_it_stays():
-    live = with_connection(kube_config="***", kpo_platform=RECORDED)
-    assert made(live, mode="remote") == [Action(Verb.UNCHANGED, CONNECTION, note=SHOWN)]
+def test_token_in_the_first_half_of_its_lifetime_is_kept():
+    live = with_connection(kube_config="***", kpo_platform=RECORD)
+    assert plan_actions(live, mode="remote") == [Action(Verb.UNCHANGED, CONNECTION, note=DESCRIPTION)]
 
 
-def test_a_token_that_gets_old_is_a_finding_until_it_is_renewed():
-    live = replace(with_connection(kube_config="***", kpo_platform=RECORDED), read_at=datetime(2026, 6, 20, tzinfo=UTC))
-    note = f"its token expires at 2026-07-01T00:00:00Z and is due for renewal. {HOW}"
-    assert made(live, mode="remote") == [Action(Verb.BLOCKED, CONNECTION, note=note)]
-    newer = {**RECORDED, "expires": "2026-07-20T00:00:00Z", "renewAfter": "2026-07-05T00:00:00Z"}
-    (action,) = made(live, TargetAccess(newer, {}), mode="remote")
+def test_token_due_for_renewal_is_blocked_until_renewed():
+    live = replace(with_connection(kube_config="***", kpo_platform=RECORD), read_at=datetime(2026, 6, 20, tzinfo=UTC))
+    note = f"its token expires at 2026-07-01T00:00:00Z and is due for renewal. {FIX}"
+    assert plan_actions(live, mode="remote") == [Action(Verb.BLOCKED, CONNECTION, note=note)]
+    newer = {**RECORD, "expires": "2026-07-20T00:00:00Z", "renewAfter": "2026-07-05T00:00:00Z"}
+    (action,) = plan_actions(live, TargetAccess(newer, {}), mode="remote")
     assert (action.verb, action.changes) == (
         Verb.CHANGE,
         (
@@ -100,8 +100,8 @@ def test_a_token_that_gets_old_is_a_finding_until_it_is_renewed():
     )
 
 
-def test_a_connection_that_led_inside_changes_to_the_other_way():
-    (action,) = made(with_connection(in_cluster=True), WAY, mode="remote")
+def test_in_cluster_connection_changes_to_a_remote_one():
+    (action,) = plan_actions(with_connection(in_cluster=True), ACCESS, mode="remote")
     assert action.changes[-2:] == (
         FieldChange("extra.in_cluster", "(not shown)", "(none)"),
         FieldChange("extra.kube_config", "(none)", "(not shown)"),
@@ -109,23 +109,23 @@ def test_a_connection_that_led_inside_changes_to_the_other_way():
     assert "in_cluster" not in json.loads(action.body["extra"])
 
 
-def test_a_connection_that_led_out_changes_to_the_way_inside():
-    (action,) = made(with_connection(kube_config="***", kpo_platform=RECORDED))
+def test_remote_connection_changes_to_in_cluster():
+    (action,) = plan_actions(with_connection(kube_config="***", kpo_platform=RECORD))
     assert {"kube_config", RECORD_KEY} & json.loads(action.body["extra"]).keys() == set()
 
 
-def test_the_same_kubeconfig_again_is_no_change_even_where_its_user_could_not_be_asked_for():
+def test_same_kubeconfig_is_unchanged_even_with_unverified_user():
     record = {"server": "https://other.test", "user": "jane", "fingerprint": "abc"}
     live = with_connection(kube_config="***", kpo_platform=record)
     for user in ("jane", target_cluster.UNVERIFIED_USER):
-        (action,) = made(live, TargetAccess({**record, "user": user}, {}), mode="kubeconfig")
+        (action,) = plan_actions(live, TargetAccess({**record, "user": user}, {}), mode="kubeconfig")
         assert action.verb is Verb.UNCHANGED
-    (action,) = made(live, TargetAccess({**record, "fingerprint": "def"}, {}), mode="kubeconfig")
+    (action,) = plan_actions(live, TargetAccess({**record, "fingerprint": "def"}, {}), mode="kubeconfig")
     assert action.changes == (FieldChange("fingerprint", "abc", "def"),)
 
 
-def test_a_connection_in_the_environment_is_a_secret_that_keeps_what_others_have_in_it():
-    (action,) = made(with_environment({}), via="env")
+def test_env_connection_keeps_other_keys_of_the_secret():
+    (action,) = plan_actions(with_environment({}), via="env")
     assert (action.verb, action.target) == (Verb.CREATE, SECRET)
     assert action.note == f"connection k8s_default: in cluster; {RESTART}"
     data = {key: json.loads(base64.b64decode(text)) for key, text in action.body["data"].items()}
@@ -139,13 +139,13 @@ def test_a_connection_in_the_environment_is_a_secret_that_keeps_what_others_have
     }
 
 
-def test_a_connection_in_the_environment_that_is_as_it_should_be_is_left_alone():
+def test_matching_env_connection_is_unchanged():
     live = with_environment({"conn_type": "kubernetes", "extra": build_connection_extra(contract().xcom_sidecar)})
-    assert made(live, via="env") == [Action(Verb.UNCHANGED, SECRET, note="connections k8s_default")]
+    assert plan_actions(live, via="env") == [Action(Verb.UNCHANGED, SECRET, note="connections k8s_default")]
 
 
-def test_a_connection_in_the_environment_and_in_the_database_is_a_conflict():
-    conflict, secret = made(with_connection(in_cluster=True), via="env")
+def test_env_connection_in_the_database_is_blocked():
+    conflict, secret = plan_actions(with_connection(in_cluster=True), via="env")
     assert (conflict, secret.verb) == (
         Action(
             Verb.BLOCKED,
@@ -157,11 +157,11 @@ def test_a_connection_in_the_environment_and_in_the_database_is_a_conflict():
     )
 
 
-def test_a_variable_in_airflows_pods_is_a_conflict_with_a_connection_over_the_api():
+def test_api_connection_with_a_pod_variable_is_blocked():
     live = replace(
         LIVE, connection_variables={"AIRFLOW_CONN_K8S_DEFAULT": (ContainerVariable("airflow-scheduler-0", True, None),)}
     )
-    assert made(live) == [
+    assert plan_actions(live) == [
         Action(
             Verb.BLOCKED,
             CONNECTION,
@@ -177,14 +177,14 @@ def test_a_variable_in_airflows_pods_is_a_conflict_with_a_connection_over_the_ap
     [
         (LIVE, False, "does not exist"),
         (with_connection(), False, "not created by platformctl"),
-        (with_connection(in_cluster=True, kpo_platform=RECORDED), False, "differs in extra.in_cluster"),
+        (with_connection(in_cluster=True, kpo_platform=RECORD), False, "differs in extra.in_cluster"),
         (
-            with_connection(kube_config="***", kpo_platform=RECORDED),
+            with_connection(kube_config="***", kpo_platform=RECORD),
             True,
-            f"type kubernetes, {SHOWN}, XCom sidecar registry.test/alpine:3",
+            f"type kubernetes, {DESCRIPTION}, XCom sidecar registry.test/alpine:3",
         ),
     ],
 )
-def test_the_evidence_tells_where_a_connection_leads(live: LiveState, healthy: bool, seen: str):
-    whole = contract(volumes=[], connection={"id": "k8s_default", "mode": "remote", "via": "api"})
-    assert verify.verify_state(whole, whole.teams, live, {}) == (verify.Evidence(CONNECTION, healthy, seen),)
+def test_evidence_names_the_cluster_of_a_connection(live: LiveState, healthy: bool, seen: str):
+    full = contract(volumes=[], connection={"id": "k8s_default", "mode": "remote", "via": "api"})
+    assert verify.verify_state(full, full.teams, live, {}) == (verify.Evidence(CONNECTION, healthy, seen),)

@@ -1,4 +1,4 @@
-"""Where sign-ins for registries come from."""
+"""bootstrap.registry.docker_config: sources of registry credentials."""
 
 from __future__ import annotations
 
@@ -25,69 +25,73 @@ HOST = "registry.test:5000"
 NOTHING = io.StringIO("")
 
 
-def auth(user: str, password: str) -> dict[str, str]:
+def build_auth(user: str, password: str) -> dict[str, str]:
     return {"auth": b64encode(f"{user}:{password}".encode()).decode()}
 
 
-def from_stdin(*hosts: str, **content: Any) -> RegistryCredentials:
+def find_in_stdin(*hosts: str, **content: Any) -> RegistryCredentials:
     return find_credentials(hosts, "-", io.StringIO(json.dumps(content)), Deadline(30))
 
 
 @pytest.fixture
 def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A directory for programs, the only one in PATH beside the system's."""
+    """A directory for programs, in PATH with the system's directories only."""
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     return tmp_path
 
 
-def program(directory: Path, name: str, script: str) -> None:
+def write_program(directory: Path, name: str, script: str) -> None:
     file = directory / name
     file.write_text(f"#!/bin/sh\n{script}\n")
     file.chmod(0o755)
 
 
-def test_only_the_hosts_that_were_asked_for_are_given():
-    found = from_stdin(HOST, auths={HOST: auth("robot", "s3cret:with:colons"), "other.test": auth("me", "mine")})
-    assert found == RegistryCredentials({HOST: RegistryLogin("robot", "s3cret:with:colons")})
+def test_only_requested_hosts_are_returned():
+    credentials = find_in_stdin(
+        HOST, auths={HOST: build_auth("robot", "s3cret:with:colons"), "other.test": build_auth("me", "mine")}
+    )
+    assert credentials == RegistryCredentials({HOST: RegistryLogin("robot", "s3cret:with:colons")})
 
 
-def test_without_hosts_nothing_is_read():
+def test_no_configuration_is_read_without_hosts():
     assert find_credentials([], "/no/such/file", NOTHING, Deadline(30)) == RegistryCredentials()
 
 
 @pytest.mark.parametrize("key", [f"https://{HOST}", f"https://{HOST}/v1/", f"http://{HOST}/v2/", f"{HOST}/"])
-def test_a_host_is_found_under_every_form_that_docker_writes(key: str):
-    assert from_stdin(HOST, auths={key: auth("a", "b")}).logins == {HOST: RegistryLogin("a", "b")}
+def test_host_is_found_in_every_form_of_docker(key: str):
+    assert find_in_stdin(HOST, auths={key: build_auth("a", "b")}).logins == {HOST: RegistryLogin("a", "b")}
 
 
 def test_docker_hub_is_found_under_its_own_key():
-    found = from_stdin("docker.io", auths={"https://index.docker.io/v1/": auth("a", "b")})
-    assert found.logins == {"docker.io": RegistryLogin("a", "b")}
+    credentials = find_in_stdin("docker.io", auths={"https://index.docker.io/v1/": build_auth("a", "b")})
+    assert credentials.logins == {"docker.io": RegistryLogin("a", "b")}
 
 
-def test_user_and_password_may_stand_apart():
-    assert from_stdin(HOST, auths={HOST: {"username": "a", "password": "b"}}).logins == {HOST: RegistryLogin("a", "b")}
+def test_separate_user_and_password_are_read():
+    assert find_in_stdin(HOST, auths={HOST: {"username": "a", "password": "b"}}).logins == {
+        HOST: RegistryLogin("a", "b")
+    }
 
 
-def test_a_helper_of_the_host_goes_before_the_store_and_the_store_before_the_file(programs: Path):
+def test_host_helper_overrides_store_and_store_overrides_file(programs: Path):
     for name in ("host", "store"):
         script = f'read host; printf \'{{"Username":"{name}","Secret":"of %s"}}\' "$host"'
-        program(programs, f"docker-credential-{name}", script)
+        write_program(programs, f"docker-credential-{name}", script)
     content = {
-        "auths": {HOST: auth("file", "f"), "other.test": auth("file", "f")},
+        "auths": {HOST: build_auth("file", "f"), "other.test": build_auth("file", "f")},
         "credHelpers": {HOST: "host"},
         "credsStore": "store",
     }
-    assert from_stdin(HOST, "other.test", **content).logins == {
+    assert find_in_stdin(HOST, "other.test", **content).logins == {
         HOST: RegistryLogin("host", f"of {HOST}"),
         "other.test": RegistryLogin("store", "of other.test"),
     }
 
 
-def test_the_file_is_asked_where_the_store_has_none(programs: Path):
-    program(programs, "docker-credential-empty", "echo credentials not found in native keychain; exit 1")
-    found = from_stdin(HOST, auths={HOST: auth("a", "b")}, credsStore="empty")
-    assert found.logins == {HOST: RegistryLogin("a", "b")}
+def test_file_is_used_if_the_store_has_no_entry(programs: Path):
+    write_program(programs, "docker-credential-empty", "echo credentials not found in native keychain; exit 1")
+    credentials = find_in_stdin(HOST, auths={HOST: build_auth("a", "b")}, credsStore="empty")
+    assert credentials.logins == {HOST: RegistryLogin("a", "b")}
 
 
 @pytest.mark.parametrize(
@@ -105,18 +109,18 @@ def test_the_file_is_asked_where_the_store_has_none(programs: Path):
         ({"credsStore": "../../bin/sh"}, "the name of the configured credential helper is invalid"),
     ],
 )
-def test_why_there_is_no_sign_in_is_said(content: dict[str, Any], reason: str, programs: Path):
-    assert from_stdin(HOST, **content) == RegistryCredentials({}, {HOST: reason})
+def test_missing_login_has_a_reason(content: dict[str, Any], reason: str, programs: Path):
+    assert find_in_stdin(HOST, **content) == RegistryCredentials({}, {HOST: reason})
 
 
-def test_what_a_helper_prints_is_never_repeated(programs: Path):
-    program(programs, "docker-credential-chatty", "echo the password is s3cret; exit 1")
-    found = from_stdin(HOST, credsStore="chatty")
-    assert found == RegistryCredentials({}, {HOST: "docker-credential-chatty has none"})
+def test_helper_output_is_never_quoted(programs: Path):
+    write_program(programs, "docker-credential-chatty", "echo the password is s3cret; exit 1")
+    credentials = find_in_stdin(HOST, credsStore="chatty")
+    assert credentials == RegistryCredentials({}, {HOST: "docker-credential-chatty has none"})
 
 
 @pytest.mark.parametrize("text", ["", "s3cret", "[]", '{"auths": []}', '{"credsStore": {}}'])
-def test_a_broken_configuration_is_refused_without_quoting_it(text: str):
+def test_invalid_configuration_is_rejected_without_quoting_it(text: str):
     with pytest.raises(BootstrapError) as error:
         find_credentials([HOST], "-", io.StringIO(text), Deadline(30))
     assert str(error.value) == (
@@ -126,7 +130,7 @@ def test_a_broken_configuration_is_refused_without_quoting_it(text: str):
     assert error.value.__cause__ is None
 
 
-def test_a_file_that_is_not_there_is_named(tmp_path: Path):
+def test_missing_file_is_named(tmp_path: Path):
     with pytest.raises(BootstrapError) as error:
         find_credentials([HOST], str(tmp_path / "absent.json"), NOTHING, Deadline(30))
     assert str(error.value) == (
@@ -135,7 +139,7 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path):
     )
 
 
-def test_the_usual_files_are_those_of_docker_and_podman_in_their_order():
+def test_default_files_are_those_of_docker_and_podman():
     environment = {"REGISTRY_AUTH_FILE": "/named.json", "DOCKER_CONFIG": "/docker", "XDG_RUNTIME_DIR": "/run/me"}
     assert [str(file) for file in list_default_files(environment, Path("/home/me"))] == [
         "/named.json",
@@ -149,23 +153,23 @@ def test_the_usual_files_are_those_of_docker_and_podman_in_their_order():
     ]
 
 
-def test_a_sign_in_does_not_show_itself():
+def test_login_repr_shows_nothing():
     assert repr(RegistryLogin("robot", "s3cret")) == "RegistryLogin()"
 
 
-def test_a_user_who_is_named_signs_in_to_the_one_registry():
-    found = use_password([HOST, HOST], "robot", lambda host: f"for {host}")
-    assert found == RegistryCredentials({HOST: RegistryLogin("robot", f"for {HOST}")})
+def test_named_user_gets_the_only_registry():
+    credentials = use_password([HOST, HOST], "robot", lambda host: f"for {host}")
+    assert credentials == RegistryCredentials({HOST: RegistryLogin("robot", f"for {HOST}")})
 
 
-def test_nobody_is_asked_for_a_password_of_no_registry():
-    def never(host: str) -> str:
+def test_no_password_prompt_without_registry():
+    def fail(host: str) -> str:
         raise AssertionError(host)
 
-    assert use_password([], "robot", never) == RegistryCredentials()
+    assert use_password([], "robot", fail) == RegistryCredentials()
 
 
-def test_a_user_who_is_named_is_not_for_several_registries():
+def test_named_user_is_rejected_for_several_registries():
     with pytest.raises(BootstrapError) as error:
         use_password([HOST, "other.test"], "robot", lambda _: "p")
     assert str(error.value) == (
@@ -175,7 +179,7 @@ def test_a_user_who_is_named_is_not_for_several_registries():
 
 
 @pytest.mark.parametrize("asked", [True, False], ids=["asked for", "in a variable"])
-def test_the_password_of_a_user_lands_in_the_secret_and_is_not_shown(
+def test_password_is_written_to_the_secret_and_not_shown(
     platformctl: Platformctl, cluster: Cluster, monkeypatch: pytest.MonkeyPatch, asked: bool
 ):
     monkeypatch.setenv("REGISTRY_PASSWORD", "from-a-variable")
@@ -186,7 +190,7 @@ def test_the_password_of_a_user_lands_in_the_secret_and_is_not_shown(
     password = "typed" if asked else "from-a-variable"
     secret = cluster.platform.objects["/api/v1/namespaces/team-alpha/secrets/regcred"]
     config = json.loads(b64decode(secret["data"][".dockerconfigjson"]))
-    assert (said.code, config) == (0, {"auths": {"registry.test": auth("robot", password)}})
+    assert (said.code, config) == (0, {"auths": {"registry.test": build_auth("robot", password)}})
     assert password not in said.out + said.err
 
 
@@ -214,7 +218,7 @@ def test_the_password_of_a_user_lands_in_the_secret_and_is_not_shown(
         ),
     ],
 )
-def test_options_that_do_not_go_together_are_wrong_usage(
+def test_conflicting_options_are_usage_errors(
     platformctl: Platformctl, cluster: Cluster, words: list[str], sentence: str
 ):
     said = platformctl(*cluster.bootstrap, "--yes", *words)
@@ -222,23 +226,21 @@ def test_options_that_do_not_go_together_are_wrong_usage(
     assert cluster.server.seen == []
 
 
-def existing(platformctl: Platformctl, cluster: Cluster, secret: dict[str, Any] | None) -> CommandResult:
-    """Bootstrap team alpha with a Secret as the source of its sign-in."""
+def bootstrap_from_secret(platformctl: Platformctl, cluster: Cluster, secret: dict[str, Any] | None) -> CommandResult:
+    """Bootstrap team alpha with credentials from a Secret."""
     if secret is not None:
         kept = {"metadata": {"name": "pull", "resourceVersion": "1"}, **secret}
         cluster.platform.objects["/api/v1/namespaces/shared/secrets/pull"] = kept
     return platformctl(*cluster.bootstrap, "--yes", "--team", "alpha", "--registry-secret", "shared/pull")
 
 
-def test_a_secret_of_the_cluster_is_a_source_of_which_only_the_contract_s_hosts_are_taken(
-    platformctl: Platformctl, cluster: Cluster
-):
-    config = json.dumps({"auths": {"registry.test": auth("robot", "s3cret"), "other.test": auth("x", "y")}})
+def test_registry_secret_gives_only_hosts_of_the_contract(platformctl: Platformctl, cluster: Cluster):
+    config = json.dumps({"auths": {"registry.test": build_auth("robot", "s3cret"), "other.test": build_auth("x", "y")}})
     data = {".dockerconfigjson": b64encode(config.encode()).decode()}
-    said = existing(platformctl, cluster, {"type": "kubernetes.io/dockerconfigjson", "data": data})
+    said = bootstrap_from_secret(platformctl, cluster, {"type": "kubernetes.io/dockerconfigjson", "data": data})
     secret = cluster.platform.objects["/api/v1/namespaces/team-alpha/secrets/regcred"]
     written = json.loads(b64decode(secret["data"][".dockerconfigjson"]))
-    assert (said.code, written) == (0, {"auths": {"registry.test": auth("robot", "s3cret")}})
+    assert (said.code, written) == (0, {"auths": {"registry.test": build_auth("robot", "s3cret")}})
 
 
 @pytest.mark.parametrize(
@@ -257,9 +259,9 @@ def test_a_secret_of_the_cluster_is_a_source_of_which_only_the_contract_s_hosts_
         ),
     ],
 )
-def test_a_secret_that_is_no_source_is_one_sentence_and_nothing_is_written(
+def test_invalid_registry_secret_writes_nothing(
     platformctl: Platformctl, cluster: Cluster, secret: dict[str, Any] | None, sentence: str
 ):
-    said = existing(platformctl, cluster, secret)
+    said = bootstrap_from_secret(platformctl, cluster, secret)
     assert (said.code, said.out, cluster.platform.writes) == (3, "", 0)
     assert said.err.splitlines()[-1] == f"Error: {sentence}"

@@ -1,4 +1,4 @@
-"""Whether Airflow's pods have a connection in their environment as it is in the Secret; they read it at their start."""
+"""bootstrap.connections.env_secret: do Airflow's pods have the current connection in their environment?"""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ BEFORE, AFTER = "2026-06-01T09:59:59Z", "2026-06-01T10:00:01Z"
 CONTRACT = "/api/v1/namespaces/airflow/configmaps/airflow-contract"
 PODS = "/api/v1/namespaces/airflow/pods"
 SEEN = "type kubernetes, in cluster, XCom sidecar registry.test/alpine:3"
-OURS = {"app.kubernetes.io/instance": "airflow"}
+RELEASE_LABELS = {"app.kubernetes.io/instance": "airflow"}
 FROM_SECRET = {"env": [{"name": NAME, "valueFrom": {"secretKeyRef": {"name": SECRET, "key": NAME, "optional": True}}}]}
 WHOLE_SECRET = {"envFrom": [{"configMapRef": {"name": "more"}}, {"secretRef": {"name": SECRET}}]}
 LITERAL = {"env": [{"name": NAME, "value": "{}"}, {"name": "HOME", "value": "/"}]}
-NOBODY = (
+NO_POD = (
     f"no Airflow pod has {NAME} yet. Set it "
     f"from Secret airflow/{SECRET} in the pods that run tasks and in the triggerer"
 )
 
 
 def pod(name: str, container: dict[str, Any], started: str = "", **more: Any) -> dict[str, Any]:
-    """A pod of an Airflow by an account that starts teams' pods; its container runs where it has started."""
+    """Build an Airflow pod with an account that may start teams' pods. Its container runs if a start time is given."""
     state = {"running": {"startedAt": started}} if started else {"waiting": {}}
     return {
         "metadata": {"name": name, **more},
@@ -39,47 +39,45 @@ def pod(name: str, container: dict[str, Any], started: str = "", **more: Any) ->
     }
 
 
-def foreign(found: dict[str, Any]) -> dict[str, Any]:
-    """The same pod of somebody who starts no pods for teams."""
-    return {**found, "spec": {**found["spec"], "serviceAccountName": "other"}}
+def with_other_account(changed_pod: dict[str, Any]) -> dict[str, Any]:
+    """Return the pod with an account that may not start teams' pods."""
+    return {**changed_pod, "spec": {**changed_pod["spec"], "serviceAccountName": "other"}}
 
 
-def over(found: dict[str, Any]) -> dict[str, Any]:
-    """The same pod, when its program has ended."""
-    return {**found, "status": {"phase": "Succeeded"}}
+def with_finished_phase(changed_pod: dict[str, Any]) -> dict[str, Any]:
+    """Return the pod after its container has ended."""
+    return {**changed_pod, "status": {"phase": "Succeeded"}}
 
 
 def secret(*managed: tuple[str, str]) -> dict[str, Any]:
-    """The Secret with the connection, and who wrote which key when."""
+    """Build the Secret with a managed-fields entry for each key and time."""
     fields = [{"time": time, "fieldsV1": {"f:data": {".": {}, f"f:{key}": {}}}} for key, time in managed]
     return {"metadata": {"creationTimestamp": BEFORE, "managedFields": fields}, "data": {NAME: "", "OTHER": ""}}
 
 
-def judged(*pods: dict[str, Any]) -> tuple[bool, str]:
+def check_pods(*pods: dict[str, Any]) -> tuple[bool, str]:
     whole = contract()
     connections_secret = LiveConnectionsSecret({NAME: "{}"}, {}, "7", pod_env.read_write_times(secret((NAME, WRITTEN))))
-    found = pod_env.find_connection_variables(
+    changed_pod = pod_env.find_connection_variables(
         pod_env.select_airflow_pods(pods, whole), SECRET, connections_secret.values
     )
     return check_usage(
-        whole, "k8s_default", LiveState(connections_secret=connections_secret, connection_variables=found)
+        whole, "k8s_default", LiveState(connections_secret=connections_secret, connection_variables=changed_pod)
     )
 
 
 @pytest.mark.parametrize("container", [FROM_SECRET, WHOLE_SECRET])
-@pytest.mark.parametrize("more", [{}, {"labels": OURS}])
-def test_a_pod_that_started_after_the_secret_was_written_has_the_connection(
-    container: dict[str, Any], more: dict[str, Any]
-):
-    found = pod("a-0", container, AFTER, **more)
-    assert judged(found) == (True, f"in the environment of a-0, from Secret airflow/{SECRET}")
+@pytest.mark.parametrize("more", [{}, {"labels": RELEASE_LABELS}])
+def test_pod_started_after_the_write_has_the_connection(container: dict[str, Any], more: dict[str, Any]):
+    changed_pod = pod("a-0", container, AFTER, **more)
+    assert check_pods(changed_pod) == (True, f"in the environment of a-0, from Secret airflow/{SECRET}")
 
 
 @pytest.mark.parametrize("container", [FROM_SECRET, WHOLE_SECRET])
 @pytest.mark.parametrize("started", [BEFORE, WRITTEN])
-def test_a_pod_that_started_before_has_not_and_is_named_with_what_to_do(container: dict[str, Any], started: str):
+def test_pod_started_before_the_write_is_named_with_the_fix(container: dict[str, Any], started: str):
     pods = (pod("a-0", container, AFTER), pod("c-0", container, started), pod("b-0", container, started))
-    assert judged(*pods) == (
+    assert check_pods(*pods) == (
         False,
         "written at 2026-06-01T10:00:00Z, after the start of b-0, c-0. "
         "Restart with: kubectl -n airflow delete pod b-0 c-0",
@@ -87,71 +85,69 @@ def test_a_pod_that_started_before_has_not_and_is_named_with_what_to_do(containe
 
 
 @pytest.mark.parametrize(
-    "found",
+    "changed_pod",
     [
         pod("without", {}, AFTER),
-        foreign(pod("of-others", FROM_SECRET, AFTER)),
-        over(pod("over", FROM_SECRET, AFTER)),
+        with_other_account(pod("of-others", FROM_SECRET, AFTER)),
+        with_finished_phase(pod("over", FROM_SECRET, AFTER)),
         pod("ending", FROM_SECRET, AFTER, deletionTimestamp=AFTER),
         pod("of-one-task", FROM_SECRET, AFTER, labels={"kubernetes_executor": "True"}),
         pod("another-secret", {"envFrom": [{"secretRef": {"name": "more"}}]}, AFTER),
         pod("renamed", {"envFrom": [{"prefix": "MY_", "secretRef": {"name": SECRET}}]}, AFTER),
     ],
 )
-def test_a_pod_that_does_not_have_it_or_does_not_stay_is_no_evidence(found: dict[str, Any]):
-    assert judged(found) == (False, NOBODY)
+def test_pod_without_variable_or_short_lived_is_ignored(changed_pod: dict[str, Any]):
+    assert check_pods(changed_pod) == (False, NO_POD)
 
 
-def test_a_pod_of_the_release_is_known_without_its_account():
-    found = foreign(pod("a-0", FROM_SECRET, AFTER, labels=OURS))
-    assert judged(found) == (True, f"in the environment of a-0, from Secret airflow/{SECRET}")
+def test_pod_of_the_release_is_found_without_its_account():
+    changed_pod = with_other_account(pod("a-0", FROM_SECRET, AFTER, labels=RELEASE_LABELS))
+    assert check_pods(changed_pod) == (True, f"in the environment of a-0, from Secret airflow/{SECRET}")
 
 
 @pytest.mark.parametrize("container", [LITERAL, {**WHOLE_SECRET, **LITERAL}])
-def test_a_pod_that_has_it_from_elsewhere_is_named(container: dict[str, Any]):
-    assert judged(pod("a-0", container, AFTER)) == (
+def test_pod_with_a_variable_from_elsewhere_is_named(container: dict[str, Any]):
+    assert check_pods(pod("a-0", container, AFTER)) == (
         False,
         f"{NAME} of a-0 does not come from Secret airflow/{SECRET}. Set it from there",
     )
 
 
-def test_a_pod_that_does_not_run_yet_is_no_evidence_alone():
+def test_pod_that_is_not_running_is_no_evidence():
     waiting = pod("a-0", FROM_SECRET)
-    assert judged(waiting) == (False, f"no Airflow pod with {NAME} is running yet: a-0")
-    assert judged(waiting, pod("b-0", FROM_SECRET, AFTER))[0] is True
+    assert check_pods(waiting) == (False, f"no Airflow pod with {NAME} is running yet: a-0")
+    assert check_pods(waiting, pod("b-0", FROM_SECRET, AFTER))[0] is True
 
 
-def test_a_key_is_as_old_as_the_last_hand_that_wrote_it():
+def test_write_time_is_that_of_the_last_field_manager():
     noted = pod_env.read_write_times(secret((NAME, WRITTEN), (NAME, AFTER), ("GONE", AFTER)))
     shown = {key: time.isoformat().replace("+00:00", "Z") for key, time in noted.items()}
     assert shown == {NAME: AFTER, "OTHER": BEFORE}
 
 
-def by_environment(cluster: Cluster) -> None:
-    """Let the teams' connection go by the environment."""
+def set_via_env(cluster: Cluster) -> None:
+    """Set connection.via to env in the contract."""
     content = cluster.platform.objects[CONTRACT]["data"]
     content["contract.json"] = content["contract.json"].replace('"via": "api"', '"via": "env"')
 
 
-def last(said: CommandResult) -> tuple[int, str]:
+def get_last_line(said: CommandResult) -> tuple[int, str]:
     return said.code, said.out.splitlines()[-1]
 
 
-def test_the_evidence_of_a_run_is_that_of_the_pods_before_and_after_a_restart(
-    platformctl: Platformctl, cluster: Cluster
-):
-    by_environment(cluster)
+def test_evidence_changes_when_the_pods_restart(platformctl: Platformctl, cluster: Cluster):
+    set_via_env(cluster)
     words = (*cluster.bootstrap, "--yes", "--team", "beta")
     cluster.platform.objects[f"{PODS}/a-0"] = pod("a-0", FROM_SECRET, BEFORE)
     stale = f"{SEEN}; written at {WRITTEN}, after the start of a-0. Restart with: kubectl -n airflow delete pod a-0"
-    assert last(platformctl(*words)) == (1, f"✗ Connection k8s_default: {stale}")
+    assert get_last_line(platformctl(*words)) == (1, f"✗ Connection k8s_default: {stale}")
     cluster.platform.objects[f"{PODS}/a-0"] = pod("a-0", FROM_SECRET, AFTER)
-    fresh = f"{SEEN}; in the environment of a-0, from Secret airflow/{SECRET}"
-    assert last(platformctl(*words)) == (0, f"✔ Connection k8s_default: {fresh}")
+    current = f"{SEEN}; in the environment of a-0, from Secret airflow/{SECRET}"
+    assert get_last_line(platformctl(*words)) == (0, f"✔ Connection k8s_default: {current}")
 
 
 @pytest.mark.parametrize("container", [FROM_SECRET, WHOLE_SECRET])
-def test_a_connection_of_any_airflows_pods_is_a_conflict_with_one_over_the_api(
+def test_variable_of_any_airflow_pod_blocks_an_api_connection(
     platformctl: Platformctl, cluster: Cluster, container: dict[str, Any]
 ):
     secrets = "/api/v1/namespaces/airflow/secrets"

@@ -14,7 +14,7 @@ from kpo_platform.errors import ClusterError
 from kpo_platform.kube import CONFIG_MAP, Kube
 from unit.support import platformctl as platformctl_process
 from unit.support.http_server import Answer, Request, Server, serving, status
-from unit.test_bootstrap_deadline import kubeconfig, program
+from unit.test_bootstrap_deadline import write_exec_plugin, write_kubeconfig
 
 VERSION = "client.authentication.k8s.io/v1"
 EXPIRED = "echo 'The SSO session has expired.' >&2; echo 'Run aws sso login.' >&2; exit 255"
@@ -32,7 +32,7 @@ def credential_script(**credential: Any) -> str:
 
 def refusal(server: Server, folder: Path, user: dict[str, Any]) -> str:
     with pytest.raises(ClusterError) as error:
-        Kube.connect(kubeconfig(server, folder, user), None, 20)
+        Kube.connect(write_kubeconfig(server, folder, user), None, 20)
     return str(error.value).replace(str(folder), "FOLDER")
 
 
@@ -49,7 +49,7 @@ def test_failed_plugin_raises_its_message_and_sends_nothing(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, script: str, why: str
 ):
     with serving(answer_anonymous) as server:
-        message = refusal(server, tmp_path, program(tmp_path, script))
+        message = refusal(server, tmp_path, write_exec_plugin(tmp_path, script))
     assert message == (
         f"Cannot use kubeconfig FOLDER/kubeconfig: exec plugin FOLDER/sign-in failed ({why}). Log in again."
     )
@@ -69,7 +69,7 @@ def test_missing_plugin_tells_to_install_it(tmp_path: Path):
 def test_platformctl_reports_a_failed_plugin_on_one_line(tmp_path: Path):
     """Runs in a child process, whose stderr shows whatever the library logs."""
     with serving(answer_anonymous) as server:
-        file = kubeconfig(server, tmp_path, program(tmp_path, EXPIRED))
+        file = write_kubeconfig(server, tmp_path, write_exec_plugin(tmp_path, EXPIRED))
         words = platformctl_process.program("bootstrap", "--dry-run", "--kubeconfig", file)
         ran = subprocess.run(words, env=platformctl_process.environment(), capture_output=True, text=True, timeout=60)
     assert (ran.returncode, ran.stdout) == (3, "")
@@ -83,16 +83,18 @@ def test_plugin_that_fails_at_refresh_raises(tmp_path: Path):
     once = f"mkdir {tmp_path}/first 2>/dev/null || {{ {EXPIRED}; }}"
     script = f"{once}; {credential_script(token='t', expirationTimestamp='2000-01-01T00:00:00Z')}"
     with serving(answer_anonymous) as server:
-        kube = Kube.connect(kubeconfig(server, tmp_path, program(tmp_path, script)), None, 20)
+        kube = Kube.connect(write_kubeconfig(server, tmp_path, write_exec_plugin(tmp_path, script)), None, 20)
         with pytest.raises(ClusterError) as error:
             kube.list_objects(CONFIG_MAP, "airflow")
     assert (server.seen, str(error.value).partition(" failed ")[2]) == ([], f"({WHY}). Log in again.")
 
 
 def test_failed_plugin_is_ignored_when_the_user_has_a_password(tmp_path: Path):
-    user = {**program(tmp_path, EXPIRED), "username": "jane", "password": "s3cret"}
+    user = {**write_exec_plugin(tmp_path, EXPIRED), "username": "jane", "password": "s3cret"}
     with serving(lambda _: (200, {"items": []})) as server:
-        assert Kube.connect(kubeconfig(server, tmp_path, user), None, 20).list_objects(CONFIG_MAP, "airflow") == []
+        assert (
+            Kube.connect(write_kubeconfig(server, tmp_path, user), None, 20).list_objects(CONFIG_MAP, "airflow") == []
+        )
     assert server.seen[0].headers["authorization"] == "Basic amFuZTpzM2NyZXQ="
 
 

@@ -1,4 +1,4 @@
-"""Of two runs of bootstrap one waits, and a run that was killed is not waited for."""
+"""bootstrap.lease: a second run waits for the first, but not for a killed one."""
 
 from __future__ import annotations
 
@@ -15,68 +15,68 @@ from unit.support.platformctl import Cluster, Platformctl
 
 
 @pytest.fixture
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+def short_times(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lease, "DURATION", 1)
     monkeypatch.setattr(lease, "_RENEWAL", 0.1)
     monkeypatch.setattr(lease, "_INTERVAL", 0.05)
 
 
-def kube(cluster: Cluster, seconds: float = 10) -> Kube:
+def connect(cluster: Cluster, seconds: float = 10) -> Kube:
     return Kube.connect(cluster.options[1], None, seconds)
 
 
-def lease_of(holder: str) -> dict[str, Any]:
+def build_lease(holder: str) -> dict[str, Any]:
     spec = {"holderIdentity": holder, "leaseDurationSeconds": 1, "renewTime": "2020-01-01T00:00:00.000000Z"}
     metadata = {"name": lease.NAME, "namespace": "airflow", "uid": "lease", "resourceVersion": "7"}
     return {"metadata": metadata, "spec": spec}
 
 
-def test_the_turn_is_given_back(cluster: Cluster, quick: None):
-    with lease.hold_lease(kube(cluster), "airflow", print):
+def test_lease_is_deleted_at_the_end(cluster: Cluster, short_times: None):
+    with lease.hold_lease(connect(cluster), "airflow", print):
         assert cluster.platform.lease["spec"]["leaseDurationSeconds"] == 1
     assert cluster.platform.lease is None
 
 
-def test_the_turn_is_given_back_after_a_failure(cluster: Cluster, quick: None):
-    with pytest.raises(ValueError, match="oops"), lease.hold_lease(kube(cluster), "airflow", print):
+def test_lease_is_deleted_after_a_failure(cluster: Cluster, short_times: None):
+    with pytest.raises(ValueError, match="oops"), lease.hold_lease(connect(cluster), "airflow", print):
         raise ValueError("oops")
     assert cluster.platform.lease is None
 
 
-def test_a_second_run_waits_for_the_first_and_says_for_whom(cluster: Cluster, quick: None):
-    said: list[str] = []
+def test_second_run_waits_and_names_the_first(cluster: Cluster, short_times: None):
+    messages: list[str] = []
     order: list[str] = []
 
-    def second() -> None:
-        with lease.hold_lease(kube(cluster), "airflow", said.append):
+    def run_second() -> None:
+        with lease.hold_lease(connect(cluster), "airflow", messages.append):
             order.append("second")
 
-    with lease.hold_lease(kube(cluster), "airflow", print) as first:
-        other = threading.Thread(target=second)
+    with lease.hold_lease(connect(cluster), "airflow", print) as first:
+        other = threading.Thread(target=run_second)
         other.start()
         other.join(1.5)  # longer than the Lease lasts unless it is renewed
         order.append("first")
     other.join(5)
-    assert (order, said) == (["first", "second"], [f"► Waiting for another bootstrap run: {first.holder}"])
+    assert (order, messages) == (["first", "second"], [f"► Waiting for another bootstrap run: {first.holder}"])
 
 
-def test_the_lease_of_a_run_that_was_killed_is_taken_over(cluster: Cluster, quick: None):
-    cluster.platform.lease = lease_of("killed")
-    with lease.hold_lease(kube(cluster), "airflow", print) as now:
-        assert cluster.platform.lease["spec"]["holderIdentity"] == now.holder
+def test_lease_of_a_killed_run_is_taken_over(cluster: Cluster, short_times: None):
+    cluster.platform.lease = build_lease("killed")
+    with lease.hold_lease(connect(cluster), "airflow", print) as held:
+        assert cluster.platform.lease["spec"]["holderIdentity"] == held.holder
     assert cluster.platform.lease is None
 
 
-def test_a_run_that_is_never_done_is_not_waited_for_forever(cluster: Cluster, quick: None):
-    cluster.platform.lease = {**lease_of("slow"), "spec": {"holderIdentity": "slow", "leaseDurationSeconds": 60}}
-    with pytest.raises(BootstrapError) as error, lease.hold_lease(kube(cluster, 0.5), "airflow", print):
+def test_wait_for_another_run_ends_at_the_deadline(cluster: Cluster, short_times: None):
+    cluster.platform.lease = {**build_lease("slow"), "spec": {"holderIdentity": "slow", "leaseDurationSeconds": 60}}
+    with pytest.raises(BootstrapError) as error, lease.hold_lease(connect(cluster, 0.5), "airflow", print):
         pass
     assert str(error.value) == ("Another bootstrap run, slow, did not finish in time. Wait for it or raise --timeout.")
 
 
-def test_who_lost_the_turn_writes_nothing_more(cluster: Cluster, quick: None):
-    with lease.hold_lease(kube(cluster), "airflow", print) as first:
-        cluster.platform.lease = {**lease_of("other"), "metadata": {"resourceVersion": "99"}}
+def test_run_that_lost_its_lease_is_stopped(cluster: Cluster, short_times: None):
+    with lease.hold_lease(connect(cluster), "airflow", print) as first:
+        cluster.platform.lease = {**build_lease("other"), "metadata": {"resourceVersion": "99"}}
         for _ in range(50):
             if first.is_lost:
                 break
@@ -85,7 +85,7 @@ def test_who_lost_the_turn_writes_nothing_more(cluster: Cluster, quick: None):
             first.ensure_held()
 
 
-def test_a_dry_run_needs_no_turn(platformctl: Platformctl, cluster: Cluster, tmp_path: Path):
-    cluster.platform.lease = lease_of("another")
+def test_dry_run_needs_no_lease(platformctl: Platformctl, cluster: Cluster, tmp_path: Path):
+    cluster.platform.lease = build_lease("another")
     assert platformctl(*cluster.bootstrap, "--dry-run", "--team", "beta").code == 0
-    assert cluster.platform.lease == lease_of("another")
+    assert cluster.platform.lease == build_lease("another")

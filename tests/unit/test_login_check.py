@@ -1,4 +1,4 @@
-"""Whether a registry takes a sign-in, asked of one that speaks TLS: taken, refused, or not to be known."""
+"""bootstrap.registry.login_check: a registry accepts or rejects a login, or the result is unverified."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ ACCEPTED = LoginResult(LoginStatus.ACCEPTED, "checked from this machine")
 REJECTED = LoginResult(LoginStatus.REJECTED, "HTTP 401, checked from this machine")
 
 
-def unverified(why: str) -> LoginResult:
-    return LoginResult(LoginStatus.UNVERIFIED, f"not checked from this machine: {why}", retry_on_node=True)
+def unverified(reason: str) -> LoginResult:
+    return LoginResult(LoginStatus.UNVERIFIED, f"not checked from this machine: {reason}", retry_on_node=True)
 
 
 @pytest.fixture
@@ -29,13 +29,13 @@ def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Regist
         yield found
 
 
-def test_a_password_is_tried_once_the_registry_asked_for_it(registry: Registry):
+def test_password_is_sent_only_after_a_challenge(registry: Registry):
     assert check_login(registry.host, RIGHT) == ACCEPTED
     assert registry.seen == [("/v2/", ""), ("/v2/", BASIC)]
     assert check_login(registry.host, WRONG) == REJECTED
 
 
-def test_a_token_service_gets_the_password_and_the_registry_the_token(registry: Registry):
+def test_token_service_gets_password_and_registry_gets_token(registry: Registry):
     registry.form = "bearer"
     assert check_login(registry.host, RIGHT) == ACCEPTED
     query = "account=robot&client_id=platformctl&service=registry%2C+of+tests"
@@ -44,7 +44,7 @@ def test_a_token_service_gets_the_password_and_the_registry_the_token(registry: 
 
 
 @pytest.mark.parametrize(
-    ("form", "why"),
+    ("form", "reason"),
     [
         ("down", "it answered HTTP 503"),
         ("elsewhere", "it answered HTTP 302"),
@@ -52,25 +52,25 @@ def test_a_token_service_gets_the_password_and_the_registry_the_token(registry: 
         ("plain-token", "its token service does not use TLS"),
     ],
 )
-def test_what_cannot_be_known_is_unverified_and_no_password_is_sent(registry: Registry, form: str, why: str):
+def test_unclear_answer_is_unverified_and_no_password_is_sent(registry: Registry, form: str, reason: str):
     registry.form = form
-    assert check_login(registry.host, RIGHT) == unverified(why)
+    assert check_login(registry.host, RIGHT) == unverified(reason)
     assert registry.seen == [("/v2/", "")]
 
 
-def test_a_registry_that_asks_nobody_tells_nothing_of_a_sign_in_here_or_elsewhere(registry: Registry):
+def test_open_registry_is_unverified_without_a_retry_on_a_node(registry: Registry):
     registry.form = "open"
     assert check_login(registry.host, RIGHT) == LoginResult(LoginStatus.UNVERIFIED, "it requires no login")
     assert registry.seen == [("/v2/", "")]
 
 
-def test_without_trust_no_password_is_sent(registry: Registry, monkeypatch: pytest.MonkeyPatch):
+def test_untrusted_certificate_gets_no_password(registry: Registry, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(login_check, "_CERTIFICATES", ())
     assert check_login(registry.host, RIGHT) == unverified("its certificate is not trusted (self-signed certificate)")
     assert registry.seen == []
 
 
-def test_without_tls_no_password_is_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_registry_without_tls_gets_no_password(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     resolve(monkeypatch)
     with listening(tmp_path, tls=False) as plain:
         assert check_login(plain.host, RIGHT) == unverified("it does not use TLS, so no password is sent")
@@ -78,7 +78,7 @@ def test_without_tls_no_password_is_sent(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize(
-    ("host", "why"),
+    ("host", "reason"),
     [
         ("elsewhere.test", "its name cannot be resolved"),
         ("localhost:5000", "a loopback address is another host on every machine"),
@@ -87,6 +87,6 @@ def test_without_tls_no_password_is_sent(tmp_path: Path, monkeypatch: pytest.Mon
         (f"{NAME}:1", "Connection refused"),
     ],
 )
-def test_a_registry_that_is_not_reached_is_unverified(monkeypatch: pytest.MonkeyPatch, host: str, why: str):
+def test_unreachable_registry_is_unverified(monkeypatch: pytest.MonkeyPatch, host: str, reason: str):
     resolve(monkeypatch)
-    assert check_login(host, RIGHT) == unverified(why)
+    assert check_login(host, RIGHT) == unverified(reason)

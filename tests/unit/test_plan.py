@@ -1,4 +1,4 @@
-"""The plan: contract, sign-ins and live state in; creations, changes and obstacles out."""
+"""bootstrap.plan: actions from contract, credentials and live state."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from unit.support.contracts import contract
 HOST = "registry.test"
 REGISTRY = {"host": HOST, "pullSecret": "regcred"}
 LOGIN = RegistryLogin("robot", "s3cret")
-GIVEN = RegistryCredentials({HOST: LOGIN})
+CREDENTIALS = RegistryCredentials({HOST: LOGIN})
 LABELS = {
     "app.kubernetes.io/managed-by": "platformctl",
     "app.kubernetes.io/part-of": "kpo-platform",
@@ -46,7 +46,7 @@ EMPTY = LiveState(namespaces=frozenset({"team-alpha"}), storage_classes=(LOCAL, 
 LIVE_SECRET = LiveSecret("kubernetes.io/dockerconfigjson", LABELS, {HOST: LOGIN}, "7")
 LIVE_CLAIM = LiveClaim("1Gi", ("ReadWriteOnce",), "local-path", "Bound", LABELS, "8")
 LIVE_CONNECTION = LiveConnection("kubernetes", build_connection_extra(contract().xcom_sidecar))
-DONE = replace(
+COMPLETE = replace(
     EMPTY,
     secrets={("team-alpha", "regcred"): LIVE_SECRET},
     claims={("team-alpha", "data"): LIVE_CLAIM},
@@ -54,39 +54,39 @@ DONE = replace(
 )
 
 
-def made(live: LiveState, credentials: RegistryCredentials = GIVEN, **team: Any) -> Plan:
-    whole = contract(**{"registry": REGISTRY, **team})
-    return plan.make_plan(whole, whole.teams, credentials, live)
+def build_plan(live: LiveState, credentials: RegistryCredentials = CREDENTIALS, **team: Any) -> Plan:
+    full = contract(**{"registry": REGISTRY, **team})
+    return plan.make_plan(full, full.teams, credentials, live)
 
 
-def the(found: Plan, target: ObjectRef) -> Action:
-    return next(action for action in found.actions if action.target == target)
+def get_action(run_plan: Plan, target: ObjectRef) -> Action:
+    return next(action for action in run_plan.actions if action.target == target)
 
 
 def volume(**fields: Any) -> dict[str, Any]:
-    whole = {"name": "data", "size": "1Gi", "accessMode": "ReadWriteOnce", "storageClass": None}
-    return {"volumes": [{**whole, "mountPath": "/data", "readOnly": False, **fields}]}
+    full = {"name": "data", "size": "1Gi", "accessMode": "ReadWriteOnce", "storageClass": None}
+    return {"volumes": [{**full, "mountPath": "/data", "readOnly": False, **fields}]}
 
 
 def with_claim(**fields: Any) -> LiveState:
-    return replace(DONE, claims={("team-alpha", "data"): replace(LIVE_CLAIM, **fields)})
+    return replace(COMPLETE, claims={("team-alpha", "data"): replace(LIVE_CLAIM, **fields)})
 
 
 def with_secret(**fields: Any) -> LiveState:
-    return replace(DONE, secrets={("team-alpha", "regcred"): replace(LIVE_SECRET, **fields)})
+    return replace(COMPLETE, secrets={("team-alpha", "regcred"): replace(LIVE_SECRET, **fields)})
 
 
-def test_an_empty_cluster_gets_everything():
-    found = made(EMPTY)
-    assert [(action.verb, action.target, action.note) for action in found.actions] == [
+def test_empty_cluster_gets_all_objects():
+    run_plan = build_plan(EMPTY)
+    assert [(action.verb, action.target, action.note) for action in run_plan.actions] == [
         (Verb.CREATE, SECRET, "registry registry.test"),
         (Verb.CREATE, CLAIM, "1Gi, ReadWriteOnce, class local-path (the default)"),
         (Verb.CREATE, CONNECTION, "in cluster"),
     ]
 
 
-def test_what_is_written_is_whole():
-    secret, claim, airflow = (action.body for action in made(EMPTY).actions)
+def test_written_objects_are_complete():
+    secret, claim, airflow = (action.body for action in build_plan(EMPTY).actions)
     assert claim == {
         "apiVersion": "v1",
         "kind": "PersistentVolumeClaim",
@@ -117,79 +117,79 @@ def test_what_is_written_is_whole():
     }
 
 
-def test_what_is_as_it_should_be_is_left_alone():
-    found = made(DONE)
-    assert not found.has_pending and not found.has_blocked
-    assert found.count(Verb.UNCHANGED) == len(found.actions) == 3
+def test_matching_objects_are_unchanged():
+    run_plan = build_plan(COMPLETE)
+    assert not run_plan.has_pending and not run_plan.has_blocked
+    assert run_plan.count(Verb.UNCHANGED) == len(run_plan.actions) == 3
 
 
-def test_sizes_are_compared_as_amounts():
-    assert not made(DONE, **volume(size="1024Mi")).has_pending
+def test_sizes_are_compared_as_quantities():
+    assert not build_plan(COMPLETE, **volume(size="1024Mi")).has_pending
 
 
-def test_teams_share_a_connection():
-    whole = contract()
-    teams = {"alpha": whole.teams["alpha"], "beta": whole.teams["alpha"]}
-    found = plan.make_plan(whole, teams, RegistryCredentials(), EMPTY)
-    assert [action.target for action in found.connection_writes] == [CONNECTION]
+def test_shared_connection_is_planned_once():
+    full = contract()
+    teams = {"alpha": full.teams["alpha"], "beta": full.teams["alpha"]}
+    run_plan = plan.make_plan(full, teams, RegistryCredentials(), EMPTY)
+    assert [action.target for action in run_plan.connection_writes] == [CONNECTION]
 
 
-def test_a_team_without_its_namespace_waits_for_the_chart():
-    found = made(LiveState())
-    assert found.actions[0] == Action(
+def test_team_without_namespace_is_blocked():
+    run_plan = build_plan(LiveState())
+    assert run_plan.actions[0] == Action(
         Verb.BLOCKED,
         ObjectRef("Namespace", "", "team-alpha"),
         note="the namespace of team alpha does not exist. Run helm upgrade to create it",
     )
-    assert [action.target for action in found.actions[1:]] == [CONNECTION]
+    assert [action.target for action in run_plan.actions[1:]] == [CONNECTION]
 
 
-def test_a_registry_without_a_sign_in_is_a_finding_and_everything_else_is_done():
-    found = made(EMPTY, RegistryCredentials({}, {HOST: "/home/me/.docker/config.json has none"}))
-    assert the(found, SECRET) == Action(
+def test_registry_without_credentials_blocks_only_its_secret():
+    run_plan = build_plan(EMPTY, RegistryCredentials({}, {HOST: "/home/me/.docker/config.json has none"}))
+    assert get_action(run_plan, SECRET) == Action(
         Verb.BLOCKED,
         SECRET,
         note="no credentials for registry registry.test (/home/me/.docker/config.json has none). "
         "Run docker login registry.test or pass --registry-config FILE, and run again",
     )
-    assert [action.target for action in found.actions if action.is_pending] == [CLAIM, CONNECTION]
-    assert plan.explain_refusal(found, contract().teams) == ""
+    assert [action.target for action in run_plan.actions if action.is_pending] == [CLAIM, CONNECTION]
+    assert plan.explain_refusal(run_plan, contract().teams) == ""
 
 
-def test_a_secret_that_is_there_is_kept_when_no_sign_in_is_given():
-    action = the(made(DONE, RegistryCredentials({}, {HOST: "nothing"})), SECRET)
+def test_existing_secret_is_kept_without_new_credentials():
+    action = get_action(build_plan(COMPLETE, RegistryCredentials({}, {HOST: "nothing"})), SECRET)
     assert (action.verb, action.note) == (
         Verb.UNCHANGED,
         "registry registry.test; no credentials given, kept as it is",
     )
 
 
-def test_a_sign_in_that_soon_ends_says_so():
-    action = the(made(EMPTY, RegistryCredentials({HOST: RegistryLogin("AWS", "s3cret")})), SECRET)
+def test_expiring_token_is_noted():
+    action = get_action(build_plan(EMPTY, RegistryCredentials({HOST: RegistryLogin("AWS", "s3cret")})), SECRET)
     assert action.note == (
         "registry registry.test; such a token expires 12 hours after it was issued, so run again before then"
     )
 
 
-def test_a_new_password_is_a_change_that_shows_neither():
-    action = the(made(with_secret(logins={HOST: RegistryLogin("robot", "old-s3cret")})), SECRET)
+def test_password_change_shows_no_password():
+    action = get_action(build_plan(with_secret(logins={HOST: RegistryLogin("robot", "old-s3cret")})), SECRET)
     shown = FieldChange("credentials for registry.test", "(old, not shown)", "(new, not shown)")
     assert (action.verb, action.changes, action.resource_version) == (Verb.CHANGE, (shown,), "7")
 
 
-def test_a_plan_never_shows_a_secret_value():
+def test_plan_never_shows_a_secret_value():
     for live in (EMPTY, with_secret(logins={HOST: RegistryLogin("robot", "old-s3cret")})):
-        shown = repr(made(live))
+        shown = repr(build_plan(live))
         assert "s3cret" not in shown and "cm9ib3Q6" not in shown
 
 
-def test_registries_that_were_dropped_are_named():
-    action = the(made(with_secret(logins={HOST: LOGIN, "old.test": LOGIN})), SECRET)
+def test_dropped_registries_are_named():
+    action = get_action(build_plan(with_secret(logins={HOST: LOGIN, "old.test": LOGIN})), SECRET)
     assert action.changes == (FieldChange("registries", "old.test, registry.test", "registry.test"),)
 
 
-def test_a_secret_of_another_type_cannot_change_in_place():
-    action = the(made(with_secret(type="Opaque", logins={})), SECRET)
+def test_secret_of_another_type_is_blocked():
+    action = get_action(build_plan(with_secret(type="Opaque", logins={})), SECRET)
     assert (action.verb, action.note) == (
         Verb.BLOCKED,
         "cannot change in place: type Opaque → kubernetes.io/dockerconfigjson. Delete it and run again",
@@ -208,14 +208,16 @@ def test_a_secret_of_another_type_cannot_change_in_place():
         ),
     ],
 )
-def test_a_secret_of_another_hand_is_never_written(login: RegistryLogin, verb: Verb, note: str):
-    action = the(made(with_secret(labels={}, logins={HOST: login})), SECRET)
+def test_unmanaged_secret_is_never_written(login: RegistryLogin, verb: Verb, note: str):
+    action = get_action(build_plan(with_secret(labels={}, logins={HOST: login})), SECRET)
     assert (action.verb, action.note) == (verb, note)
 
 
-def test_a_connection_keeps_what_others_put_into_it_but_no_other_way_to_a_cluster():
+def test_connection_keeps_other_keys_except_other_clusters():
     extra = {"in_cluster": "False", "kube_config": "s3cret", "disable_tcp_keepalive": True}
-    action = the(made(replace(DONE, connections={"k8s_default": LiveConnection("k8s", extra)})), CONNECTION)
+    action = get_action(
+        build_plan(replace(COMPLETE, connections={"k8s_default": LiveConnection("k8s", extra)})), CONNECTION
+    )
     assert action.verb is Verb.CHANGE
     assert action.changes == (
         FieldChange("type", "k8s", "kubernetes"),

@@ -1,4 +1,4 @@
-"""What bootstrap does about a registry's answer: from here, or by a node where that is the only way."""
+"""bootstrap.registry: login checks from this machine and from a node, in runs of platformctl bootstrap."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from kpo_platform.bootstrap.registry import login_check, node_check, pull_secret
 from kpo_platform.bootstrap.registry.docker_config import normalize_host, read_secret_logins
 from kpo_platform.bootstrap.registry.login_check import LoginStatus
 from unit.support.contracts import contract
-from unit.support.http_server import Answer as HttpAnswer
+from unit.support.http_server import Answer as ServerAnswer
 from unit.support.http_server import Request, serving
 from unit.support.platform_server import CHECK, Platform
 from unit.support.platformctl import Cluster, CommandResult, Platformctl
@@ -27,12 +27,12 @@ NOT_FOUND = 'failed to pull and unpack image "registry.test/kpo-platform/login-c
 WRONG = "unexpected status from HEAD request to http://registry.test/v2/x/manifests/none: 401 Unauthorized"
 
 
-def login(host: str, password: str) -> str:
+def build_config(host: str, password: str) -> str:
     return json.dumps({"auths": {host: {"username": "robot", "password": password}}})
 
 
-def at(host: str, platform: Platform) -> None:
-    """Let team alpha have this registry."""
+def set_registry_host(host: str, platform: Platform) -> None:
+    """Set the registry of team alpha in the contract."""
     data = platform.objects["/api/v1/namespaces/airflow/configmaps/airflow-contract"]["data"]
     data["contract.json"] = data["contract.json"].replace('"registry.test"', f'"{host}"')
 
@@ -41,19 +41,17 @@ def at(host: str, platform: Platform) -> None:
 def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cluster: Cluster) -> Iterator[Registry]:
     monkeypatch.setattr(login_check, "_CERTIFICATES", (str(tmp_path),))
     resolve(monkeypatch)
-    with listening(tmp_path) as found:
-        at(found.host, cluster.platform)
-        yield found
+    with listening(tmp_path) as running:
+        set_registry_host(running.host, cluster.platform)
+        yield running
 
 
-def run(platformctl: Platformctl, cluster: Cluster, text: str, *more: str) -> CommandResult:
+def run_bootstrap(platformctl: Platformctl, cluster: Cluster, text: str, *more: str) -> CommandResult:
     return platformctl(*cluster.bootstrap, "--team", "alpha", "--registry-config", "-", *more, stdin=text)
 
 
-def test_a_sign_in_that_is_taken_is_written_and_that_is_the_evidence(
-    platformctl: Platformctl, cluster: Cluster, registry: Registry
-):
-    said = run(platformctl, cluster, login(registry.host, "s3cret"), "--yes")
+def test_accepted_login_is_written_and_is_the_evidence(platformctl: Platformctl, cluster: Cluster, registry: Registry):
+    said = run_bootstrap(platformctl, cluster, build_config(registry.host, "s3cret"), "--yes")
     assert (said.code, said.out.splitlines()[0]) == (
         0,
         f"+ Secret team-alpha/regcred: create (registry {registry.host}; login accepted (checked from this machine))",
@@ -62,14 +60,12 @@ def test_a_sign_in_that_is_taken_is_written_and_that_is_the_evidence(
         f"✔ Secret team-alpha/regcred: type kubernetes.io/dockerconfigjson, for {registry.host}; "
         "login accepted (checked from this machine)" in said.out.splitlines()
     )
-    assert len(registry.seen) == 2  # it was asked once, and not again for the evidence
+    assert len(registry.seen) == 2  # the login is checked once, not again for the evidence
 
 
 @pytest.mark.parametrize("how", ["--yes", "--dry-run"])
-def test_a_wrong_password_is_one_sentence_and_nothing_is_written(
-    platformctl: Platformctl, cluster: Cluster, registry: Registry, how: str
-):
-    said = run(platformctl, cluster, login(registry.host, "wrong"), how)
+def test_rejected_login_writes_nothing(platformctl: Platformctl, cluster: Cluster, registry: Registry, how: str):
+    said = run_bootstrap(platformctl, cluster, build_config(registry.host, "wrong"), how)
     assert (said.code, said.out, cluster.platform.writes) == (3, "", 0)
     assert said.err.splitlines()[-1] == (
         f"Error: Registry {registry.host} rejected the login (HTTP 401, checked from this machine). Nothing was "
@@ -78,12 +74,12 @@ def test_a_wrong_password_is_one_sentence_and_nothing_is_written(
     assert "wrong" not in said.err
 
 
-def test_a_password_that_was_changed_at_the_registry_is_seen_in_the_next_run(
+def test_password_changed_at_the_registry_fails_the_next_run(
     platformctl: Platformctl, cluster: Cluster, registry: Registry, monkeypatch: pytest.MonkeyPatch
 ):
-    assert run(platformctl, cluster, login(registry.host, "s3cret"), "--yes").code == 0
+    assert run_bootstrap(platformctl, cluster, build_config(registry.host, "s3cret"), "--yes").code == 0
     monkeypatch.setattr("unit.support.registry_server.BASIC", "Basic other")
-    said = run(platformctl, cluster, "{}", "--yes")
+    said = run_bootstrap(platformctl, cluster, "{}", "--yes")
     assert said.code == 1
     assert (
         f"✗ Secret team-alpha/regcred: type kubernetes.io/dockerconfigjson, for {registry.host}; "
@@ -91,12 +87,12 @@ def test_a_password_that_was_changed_at_the_registry_is_seen_in_the_next_run(
     )
 
 
-def test_who_may_not_ask_a_node_writes_it_unverified(
+def test_login_without_node_rights_is_written_unverified(
     platformctl: Platformctl, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ):
     resolve(monkeypatch)
-    at("elsewhere.test", cluster.platform)
-    said = run(platformctl, cluster, login("elsewhere.test", "s3cret"), "--yes")
+    set_registry_host("elsewhere.test", cluster.platform)
+    said = run_bootstrap(platformctl, cluster, build_config("elsewhere.test", "s3cret"), "--yes")
     assert (said.code, SECRET in cluster.platform.objects) == (0, True)
     assert (
         "? Secret team-alpha/regcred: type kubernetes.io/dockerconfigjson, for elsewhere.test; login unverified "
@@ -105,11 +101,9 @@ def test_who_may_not_ask_a_node_writes_it_unverified(
     )
 
 
-def test_no_node_is_asked_about_a_registry_that_asks_nobody(
-    platformctl: Platformctl, cluster: Cluster, registry: Registry
-):
+def test_open_registry_is_not_checked_from_a_node(platformctl: Platformctl, cluster: Cluster, registry: Registry):
     registry.form = "open"
-    said = run(platformctl, cluster, login(registry.host, "s3cret"), "--yes")
+    said = run_bootstrap(platformctl, cluster, build_config(registry.host, "s3cret"), "--yes")
     assert (said.code, "from a node" in said.err) == (0, False)
     assert (
         f"? Secret team-alpha/regcred: type kubernetes.io/dockerconfigjson, for {registry.host}; "
@@ -121,8 +115,8 @@ BOTH = {"username": "robot", "password": "s3cret"}
 AUTH = {"auth": base64.b64encode(b"robot:s3cret").decode()}
 
 
-def keep(cluster: Cluster, auths: dict[str, Any]) -> None:
-    """Let another hand have made team alpha's registry secret."""
+def add_unmanaged_secret(cluster: Cluster, auths: dict[str, Any]) -> None:
+    """Add a registry secret of team alpha that bootstrap does not manage."""
     data = {".dockerconfigjson": base64.b64encode(json.dumps({"auths": auths}).encode()).decode()}
     metadata = {"name": "regcred", "namespace": "team-alpha", "resourceVersion": "5"}
     cluster.platform.objects[SECRET] = {"metadata": metadata, "type": pull_secret.SECRET_TYPE, "data": data}
@@ -138,13 +132,13 @@ def keep(cluster: Cluster, auths: dict[str, Any]) -> None:
         ("", AUTH, {"other.test": {"auth": "%%%"}}, False),
     ],
 )
-def test_a_secret_of_another_hand_is_read_in_every_form_that_nodes_take(
+def test_unmanaged_secret_is_read_in_every_form_of_nodes(
     platformctl: Platformctl, cluster: Cluster, registry: Registry, scheme: str, entry: Any, more: Any, given: bool
 ):
-    keep(cluster, {f"{scheme}{registry.host}": entry, **more})
-    said = run(platformctl, cluster, login(registry.host, "s3cret") if given else "{}", "--yes")
-    why = "not managed by platformctl, and correct"
-    note = why if given else f"registry {registry.host}; no credentials given, kept as it is"
+    add_unmanaged_secret(cluster, {f"{scheme}{registry.host}": entry, **more})
+    said = run_bootstrap(platformctl, cluster, build_config(registry.host, "s3cret") if given else "{}", "--yes")
+    reason = "not managed by platformctl, and correct"
+    note = reason if given else f"registry {registry.host}; no credentials given, kept as it is"
     hosts = ", ".join(sorted([registry.host, *(["other.test"] if more else [])]))
     assert (said.code, said.out.splitlines()[0]) == (0, f"= Secret team-alpha/regcred: unchanged ({note})")
     assert (
@@ -154,9 +148,9 @@ def test_a_secret_of_another_hand_is_read_in_every_form_that_nodes_take(
     assert cluster.platform.objects[SECRET]["metadata"]["resourceVersion"] == "5"
 
 
-def test_why_a_secret_opens_no_registry_is_said(platformctl: Platformctl, cluster: Cluster, registry: Registry):
-    keep(cluster, {registry.host: {"identitytoken": "x"}})
-    said = run(platformctl, cluster, login(registry.host, "s3cret"), "--yes")
+def test_unusable_secret_has_a_reason(platformctl: Platformctl, cluster: Cluster, registry: Registry):
+    add_unmanaged_secret(cluster, {registry.host: {"identitytoken": "x"}})
+    said = run_bootstrap(platformctl, cluster, build_config(registry.host, "s3cret"), "--yes")
     assert (said.code, said.out.splitlines()[0]) == (
         1,
         "! Secret team-alpha/regcred: it differs and is not managed by platformctl (no label "
@@ -169,14 +163,14 @@ def test_why_a_secret_opens_no_registry_is_said(platformctl: Platformctl, cluste
 
 
 @pytest.mark.parametrize("host", ["registry.test:5000", "docker.io", "index.docker.io"])
-def test_what_bootstrap_writes_it_reads_as_it_is(host: str):
+def test_written_secret_reads_back_unchanged(host: str):
     team = contract(registry={"host": host, "pullSecret": "regcred"}).teams["alpha"]
     body = pull_secret.build_pull_secret("alpha", team, RegistryLogin("robot", "s3cret"))
     assert read_secret_logins("team-alpha/regcred", body) == {normalize_host(host): RegistryLogin("robot", "s3cret")}
 
 
-class Node:
-    """A cluster whose node says something about the pod's image."""
+class ClusterWithNode:
+    """A cluster whose node reports a pull error for the check's pod."""
 
     def __init__(self, platform: Platform, message: str) -> None:
         self.platform, self.message = platform, message
@@ -184,7 +178,7 @@ class Node:
         self.trace: list[str] = []
         platform.refused.discard(CHECK)
 
-    def __call__(self, request: Request) -> HttpAnswer:
+    def __call__(self, request: Request) -> ServerAnswer:
         path = request.path.partition("?")[0]
         if path in (CHECK, CHECK_SECRET) and "dryRun" not in request.path:
             kind = path.split("/")[-2]
@@ -200,50 +194,54 @@ class Node:
         return self.platform(request)
 
 
-def by_node(platformctl: Platformctl, cluster: Cluster, tmp_path: Path, asked: Node) -> CommandResult:
-    at("elsewhere.test", cluster.platform)
+def run_with_node(
+    platformctl: Platformctl, cluster: Cluster, tmp_path: Path, node_cluster: ClusterWithNode
+) -> CommandResult:
+    set_registry_host("elsewhere.test", cluster.platform)
     folder = tmp_path / "node"
     folder.mkdir()
-    with serving(asked) as server:
+    with serving(node_cluster) as server:
         words = ("--kubeconfig", server.kubeconfig(folder), "--airflow-url", server.url, "--team", "alpha", "--yes")
-        return platformctl("bootstrap", *words, "--registry-config", "-", stdin=login("elsewhere.test", "s3cret"))
+        return platformctl(
+            "bootstrap", *words, "--registry-config", "-", stdin=build_config("elsewhere.test", "s3cret")
+        )
 
 
 TRACE = [
-    *["DELETE secrets", "DELETE pods"],  # what a run left that was killed
+    *["DELETE secrets", "DELETE pods"],  # left by a killed run
     *["PATCH pods gated", "PATCH secrets", "PATCH pods", "GET pods"],
     *["DELETE secrets", "DELETE pods"],
 ]
 
 
-def test_a_node_asks_a_registry_that_only_the_cluster_reaches(
+def test_node_checks_a_registry_that_only_the_cluster_reaches(
     platformctl: Platformctl, cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     resolve(monkeypatch)
-    asked = Node(cluster.platform, NOT_FOUND)
-    said = by_node(platformctl, cluster, tmp_path, asked)
-    assert (said.code, asked.trace) == (0, TRACE), said.err
+    node_cluster = ClusterWithNode(cluster.platform, NOT_FOUND)
+    said = run_with_node(platformctl, cluster, tmp_path, node_cluster)
+    assert (said.code, node_cluster.trace) == (0, TRACE), said.err
     assert (
         "✔ Secret team-alpha/regcred: type kubernetes.io/dockerconfigjson, for elsewhere.test; "
         "login accepted (checked from a node, which reported: not found)" in said.out.splitlines()
     )
     assert "► Check the login to registry elsewhere.test from a node" in said.err.splitlines()
-    pod = asked.pods[-1]
+    pod = node_cluster.pods[-1]
     assert pod["spec"]["imagePullSecrets"] == [{"name": "registry-check"}]
     assert pod["spec"]["containers"][0]["image"] == "elsewhere.test/kpo-platform/login-check:none"
-    assert [each["name"] for each in pod["spec"]["volumes"]] == ["work"]  # the team's claim may not be there yet
+    assert [each["name"] for each in pod["spec"]["volumes"]] == ["work"]  # the team's claim may not exist yet
     assert (pod["spec"]["serviceAccountName"], pod["metadata"]["namespace"]) == ("team-pod", "team-alpha")
-    owner = asked.pods[1]["metadata"]["ownerReferences"]
+    owner = node_cluster.pods[1]["metadata"]["ownerReferences"]
     assert owner == [{"apiVersion": "v1", "kind": "Pod", "name": "registry-check", "uid": CHECK}]
 
 
-def test_a_wrong_password_that_a_node_finds_is_one_sentence_and_nothing_is_left(
+def test_login_rejected_on_a_node_leaves_nothing_behind(
     platformctl: Platformctl, cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     resolve(monkeypatch)
-    asked = Node(cluster.platform, WRONG)
-    said = by_node(platformctl, cluster, tmp_path, asked)
-    assert (said.code, asked.trace) == (3, TRACE), said.err
+    node_cluster = ClusterWithNode(cluster.platform, WRONG)
+    said = run_with_node(platformctl, cluster, tmp_path, node_cluster)
+    assert (said.code, node_cluster.trace) == (3, TRACE), said.err
     assert said.err.splitlines()[-1] == (
         "Error: Registry elsewhere.test rejected the login (checked from a node, which reported: 401 Unauthorized). "
         "Nothing was written. Run docker login elsewhere.test or pass other credentials, and run again."
@@ -273,5 +271,5 @@ def test_a_wrong_password_that_a_node_finds_is_one_sentence_and_nothing_is_left(
         ("http: server gave HTTP response to HTTPS client", LoginStatus.UNVERIFIED),
     ],
 )
-def test_what_a_node_says_is_understood(message: str, answer: LoginStatus):
+def test_pull_message_of_a_node_is_parsed(message: str, answer: LoginStatus):
     assert node_check.parse_pull_message(message).status is answer

@@ -1,4 +1,4 @@
-"""The cluster to which a connection leads out: its kubeconfig, and the token that is obtained there."""
+"""bootstrap.connections.target_cluster and kubeconfig: access to another cluster."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from unit.support.http_server import Answer, Request, serving, status
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 
 
-def config(folder: Path, server: str, user: dict[str, Any]) -> str:
+def write_kubeconfig(folder: Path, server: str, user: dict[str, Any]) -> str:
     content = {
         "clusters": [{"name": "c", "cluster": {"server": server, "certificate-authority": "ca.crt"}}],
         "users": [{"name": "u", "user": user}],
@@ -29,12 +29,12 @@ def config(folder: Path, server: str, user: dict[str, Any]) -> str:
     return str(file)
 
 
-def test_a_kubeconfig_takes_its_files_along(tmp_path: Path):
+def test_kubeconfig_inlines_its_files(tmp_path: Path):
     for name in ("me.crt", "me.key"):
         (tmp_path / name).write_text(name)
     user = {"client-certificate": "me.crt", "client-key": "me.key", "username": "old"}
-    found = kubeconfig.read_context(config(tmp_path, "https://other.test", user), None)
-    assert found.build_standalone() == {
+    context = kubeconfig.read_context(write_kubeconfig(tmp_path, "https://other.test", user), None)
+    assert context.build_standalone() == {
         "apiVersion": "v1",
         "kind": "Config",
         "clusters": [
@@ -83,16 +83,16 @@ def test_a_kubeconfig_takes_its_files_along(tmp_path: Path):
         ),
     ],
 )
-def test_a_kubeconfig_that_is_not_fit_for_pods_is_refused_in_a_sentence(
+def test_kubeconfig_unusable_in_pods_is_rejected(
     tmp_path: Path, server: str, user: dict[str, Any], context: str | None, sentence: str
 ):
-    file = config(tmp_path, server, user)
+    file = write_kubeconfig(tmp_path, server, user)
     with pytest.raises(BootstrapError) as error:
         kubeconfig.read_context(file, context).build_standalone()
     assert str(error.value).replace(file, "FILE").replace(str(tmp_path), "FOLDER") == sentence
 
 
-def test_a_broken_kubeconfig_is_not_quoted(tmp_path: Path):
+def test_invalid_kubeconfig_is_not_quoted(tmp_path: Path):
     file = tmp_path / "kubeconfig"
     file.write_text("token: s3cret: {")
     with pytest.raises(BootstrapError) as error:
@@ -102,43 +102,43 @@ def test_a_broken_kubeconfig_is_not_quoted(tmp_path: Path):
 
 
 @pytest.fixture
-def anywhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The servers of these tests are on this machine."""
+def allow_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Allow loopback addresses: the servers of these tests run on this machine."""
     monkeypatch.setattr(kubeconfig, "_reject_loopback", lambda *_: None)
 
 
-def test_a_token_is_obtained_for_thirty_days_and_the_servers_answer_counts(tmp_path: Path, anywhere: None):
+def test_token_is_requested_for_thirty_days(tmp_path: Path, allow_loopback: None):
     def answer(_: Request) -> Answer:
         return 201, {"status": {"token": "s3cret", "expirationTimestamp": "2026-06-11T00:00:00Z"}}
 
     with serving(answer) as server:
         target = target_cluster.TargetCluster(server.kubeconfig(tmp_path), None, "airflow/launcher")
-        way = target_cluster.request_token_access(target, NOW, 10, dry_run=False)
+        access = target_cluster.request_token_access(target, NOW, 10, dry_run=False)
     (request,) = server.seen
     assert (request.method, request.path, request.body["spec"]) == (
         "POST",
         "/api/v1/namespaces/airflow/serviceaccounts/launcher/token",
         {"expirationSeconds": 2592000},
     )
-    assert way.record == {
+    assert access.record == {
         "server": server.url,
         "user": "system:serviceaccount:airflow:launcher",
         "expires": "2026-06-11T00:00:00Z",
         "renewAfter": "2026-06-06T00:00:00Z",
     }
-    assert way.kube_config["users"] == [{"name": "target", "user": {"token": "s3cret"}}]
+    assert access.kube_config["users"] == [{"name": "target", "user": {"token": "s3cret"}}]
 
 
 @pytest.mark.parametrize("account", [None, "launcher", "/launcher"])
-def test_a_remote_connection_needs_an_account(account: str | None):
+def test_remote_connection_requires_an_account(account: str | None):
     with pytest.raises(BootstrapError, match="Pass --target-account NAMESPACE/NAME"):
         target_cluster.get_account_user(target_cluster.TargetCluster("file", None, account))
 
 
-def test_a_kubeconfig_is_tried_and_an_expired_token_is_told(tmp_path: Path, anywhere: None):
+def test_kubeconfig_is_tried_and_an_expired_token_rejected(tmp_path: Path, allow_loopback: None):
     with serving(lambda _: (201, {"status": {"userInfo": {"username": "jane"}}})) as server:
-        way = target_cluster.read_kubeconfig_access(target_cluster.TargetCluster(server.kubeconfig(tmp_path)), 10)
-    assert (way.record["user"], server.seen[0].headers["authorization"]) == ("jane", "Bearer token-of-the-test")
+        access = target_cluster.read_kubeconfig_access(target_cluster.TargetCluster(server.kubeconfig(tmp_path)), 10)
+    assert (access.record["user"], server.seen[0].headers["authorization"]) == ("jane", "Bearer token-of-the-test")
     assert (
         target_cluster.read_kubeconfig_access(target_cluster.TargetCluster(server.kubeconfig(tmp_path)), 10).record[
             "user"

@@ -1,4 +1,4 @@
-"""What is said after a run, from what is there."""
+"""bootstrap.verify: evidence from the live state after a run."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from kpo_platform.bootstrap.registry.login_check import LoginResult, LoginStatus
 from kpo_platform.bootstrap.verify import Evidence
 from unit.support.contracts import contract
 from unit.support.platformctl import Cluster, Platformctl
-from unit.test_plan import CLAIM, CONNECTION, DONE, GROWING, HOST, LIVE_CLAIM, LOCAL, LOGIN, REGISTRY, SECRET
+from unit.test_plan import CLAIM, COMPLETE, CONNECTION, GROWING, HOST, LIVE_CLAIM, LOCAL, LOGIN, REGISTRY, SECRET
 
-WHOLE = contract(registry=REGISTRY)
+CONTRACT = contract(registry=REGISTRY)
 ACCEPTED = LoginResult(LoginStatus.ACCEPTED, "checked from this machine")
-AT_ONCE = replace(GROWING, waits_for_pod=False)
+IMMEDIATE = replace(GROWING, waits_for_pod=False)
 
 
 def with_claim(**fields: object) -> LiveState:
-    return replace(DONE, claims={("team-alpha", "data"): replace(LIVE_CLAIM, **fields)})
+    return replace(COMPLETE, claims={("team-alpha", "data"): replace(LIVE_CLAIM, **fields)})
 
 
-def check(live: LiveState, verdict: LoginResult = ACCEPTED) -> tuple[Evidence, ...]:
-    return verify.verify_state(WHOLE, WHOLE.teams, live, {(HOST, LOGIN): verdict})
+def check(live: LiveState, result: LoginResult = ACCEPTED) -> tuple[Evidence, ...]:
+    return verify.verify_state(CONTRACT, CONTRACT.teams, live, {(HOST, LOGIN): result})
 
 
-def evidence(live: LiveState, target: ObjectRef) -> Evidence:
+def get_evidence(live: LiveState, target: ObjectRef) -> Evidence:
     return next(each for each in check(live) if each.target == target)
 
 
-def test_what_is_there_is_shown_with_evidence():
-    assert check(DONE) == (
+def test_existing_objects_have_evidence():
+    assert check(COMPLETE) == (
         Evidence(
             SECRET,
             True,
@@ -44,7 +44,7 @@ def test_what_is_there_is_shown_with_evidence():
     )
 
 
-def test_what_is_not_there_is_said():
+def test_missing_objects_are_unhealthy():
     assert check(LiveState()) == tuple(
         Evidence(target, False, "does not exist") for target in (SECRET, CLAIM, CONNECTION)
     )
@@ -53,13 +53,13 @@ def test_what_is_not_there_is_said():
 @pytest.mark.parametrize(
     ("answer", "healthy", "verified"), [(LoginStatus.REJECTED, False, True), (LoginStatus.UNVERIFIED, True, False)]
 )
-def test_a_sign_in_that_is_not_taken_is_not_ok(answer: LoginStatus, healthy: bool, verified: bool):
+def test_login_not_accepted_is_unhealthy_or_unverified(answer: LoginStatus, healthy: bool, verified: bool):
     seen = f"type kubernetes.io/dockerconfigjson, for registry.test; login {answer} (why)"
-    assert check(DONE, LoginResult(answer, "why"))[0] == Evidence(SECRET, healthy, seen, verified)
+    assert check(COMPLETE, LoginResult(answer, "why"))[0] == Evidence(SECRET, healthy, seen, verified)
 
 
-def test_a_claim_that_waits_for_its_first_pod_is_healthy():
-    assert evidence(with_claim(phase="Pending"), CLAIM) == Evidence(
+def test_claim_waiting_for_its_first_pod_is_healthy():
+    assert get_evidence(with_claim(phase="Pending"), CLAIM) == Evidence(
         CLAIM,
         True,
         "1Gi, ReadWriteOnce, class local-path, Pending: its storage class binds it when a pod first uses it",
@@ -67,7 +67,7 @@ def test_a_claim_that_waits_for_its_first_pod_is_healthy():
 
 
 @pytest.mark.parametrize(
-    ("mode", "provisioner", "verified", "doubt"),
+    ("mode", "provisioner", "verified", "risk"),
     [
         ("ReadWriteOncePod", "rancher.io/local-path", True, ""),
         ("ReadWriteMany", "nfs.csi.k8s.io", True, ""),
@@ -80,17 +80,15 @@ def test_a_claim_that_waits_for_its_first_pod_is_healthy():
         ),
     ],
 )
-def test_a_claim_that_its_first_pod_may_find_without_a_volume_is_not_verified(
-    mode: str, provisioner: str, verified: bool, doubt: str
-):
+def test_claim_that_may_never_be_bound_is_not_verified(mode: str, provisioner: str, verified: bool, risk: str):
     live = replace(
         with_claim(phase="Pending", access_modes=(mode,)), storage_classes=(replace(LOCAL, provisioner=provisioner),)
     )
-    seen = f"1Gi, {mode}, class local-path, Pending: its storage class binds it when a pod first uses it{doubt}"
-    assert evidence(live, CLAIM) == Evidence(CLAIM, True, seen, verified)
+    seen = f"1Gi, {mode}, class local-path, Pending: its storage class binds it when a pod first uses it{risk}"
+    assert get_evidence(live, CLAIM) == Evidence(CLAIM, True, seen, verified)
 
 
-def test_a_claim_whose_first_pod_waits_for_its_volume_is_waited_for_and_then_not_healthy(
+def test_claim_that_blocks_its_first_pod_is_unhealthy_after_a_wait(
     platformctl: Platformctl, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(verify, "_INTERVAL", 0.05)
@@ -110,21 +108,21 @@ def test_a_claim_whose_first_pod_waits_for_its_volume_is_waited_for_and_then_not
 
 
 @pytest.mark.parametrize(("phase", "storage_class"), [("Pending", "growing"), ("Lost", "local-path")])
-def test_a_claim_that_got_no_volume_is_not(phase: str, storage_class: str):
-    assert evidence(with_claim(phase=phase, storage_class=storage_class), CLAIM) == Evidence(
+def test_claim_without_volume_is_unhealthy(phase: str, storage_class: str):
+    assert get_evidence(with_claim(phase=phase, storage_class=storage_class), CLAIM) == Evidence(
         CLAIM,
         False,
         f"1Gi, ReadWriteOnce, class {storage_class}, {phase}. Inspect it with: kubectl -n team-alpha describe pvc data",
     )
 
 
-def test_a_connection_that_differs_names_the_fields():
-    live = replace(DONE, connections={"k8s_default": LiveConnection("kubernetes", {})})
-    found = evidence(live, CONNECTION)
-    assert not found.healthy and found.seen.startswith("differs in extra.in_cluster, extra.xcom_sidecar_")
+def test_different_connection_names_its_fields():
+    live = replace(COMPLETE, connections={"k8s_default": LiveConnection("kubernetes", {})})
+    evidence = get_evidence(live, CONNECTION)
+    assert not evidence.healthy and evidence.seen.startswith("differs in extra.in_cluster, extra.xcom_sidecar_")
 
 
-def states(*phases: str) -> Iterator[LiveState]:
+def list_states(*phases: str) -> Iterator[LiveState]:
     for phase in phases:
         claim: LiveClaim = replace(LIVE_CLAIM, phase=phase, storage_class="at-once")
         yield LiveState(
@@ -133,14 +131,14 @@ def states(*phases: str) -> Iterator[LiveState]:
         )
 
 
-def test_a_claim_that_is_being_provisioned_is_waited_for(monkeypatch: pytest.MonkeyPatch):
+def test_run_waits_for_a_claim_being_provisioned(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(verify, "_INTERVAL", 0.01)
-    reading = states("Pending", "Pending", "Bound", "Lost")
-    settled = verify.wait_for_claims(lambda: next(reading), WHOLE.teams, timeout=5)
+    states = list_states("Pending", "Pending", "Bound", "Lost")
+    settled = verify.wait_for_claims(lambda: next(states), CONTRACT.teams, timeout=5)
     assert settled.claims[("team-alpha", "data")].phase == "Bound"
 
 
-def test_waiting_ends_when_time_is_up(monkeypatch: pytest.MonkeyPatch):
+def test_wait_for_claims_ends_at_the_timeout(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(verify, "_INTERVAL", 0.01)
-    reading = states(*["Pending"] * 1000)
-    assert verify.wait_for_claims(lambda: next(reading), WHOLE.teams, timeout=0.05).claims
+    states = list_states(*["Pending"] * 1000)
+    assert verify.wait_for_claims(lambda: next(states), CONTRACT.teams, timeout=0.05).claims

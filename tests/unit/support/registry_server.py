@@ -1,4 +1,4 @@
-"""A registry with TLS on a loopback port, under a name that is resolved to it, in each of the forms that there are."""
+"""A registry with TLS on a loopback port, with a name that resolves to it and every authentication scheme."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ BASIC = "Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
 
 @dataclass
 class Registry:
-    """What it is asked, and how it answers.
+    """Requests to the registry, and how it answers them.
 
     Attributes:
-        port: where it listens.
+        port: the port it listens on.
         form: ``basic``, ``bearer``, ``open``, ``elsewhere``, ``plain-token``, ``odd`` or ``down``.
         seen: path and authorization of each request.
     """
@@ -39,7 +39,7 @@ class Registry:
         return f"{NAME}:{self.port}"
 
     def answer(self, path: str, authorization: str) -> tuple[int, dict[str, str], Any]:
-        """Status, headers and content."""
+        """Return status, headers and content of an answer."""
         if path.startswith("/token"):
             known = authorization == BASIC
             return (200, {}, {"token": "of-the-service"}) if known else (401, {}, {"details": "incorrect"})
@@ -57,7 +57,7 @@ class Registry:
 
 @contextmanager
 def listening(folder: Path, *, tls: bool = True) -> Iterator[Registry]:
-    """Run one, its certificate among those that docker would trust for it, in this folder."""
+    """Run a registry, and write its certificate to the folder of docker's trusted certificates."""
     made: list[Registry] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -91,7 +91,7 @@ def listening(folder: Path, *, tls: bool = True) -> Iterator[Registry]:
 
 
 def resolve(patch: Any) -> None:
-    """Have the registry's name mean this machine, and no other name mean anything."""
+    """Resolve the registry's name to this machine, and no other test name."""
     real = socket.getaddrinfo
 
     def lookup(host: Any, *more: Any, **options: Any) -> Any:
@@ -103,7 +103,7 @@ def resolve(patch: Any) -> None:
 
 
 def _certificate(folder: Path, host: str) -> Path:
-    """Make a key with a certificate of its own; gives the file of both."""
+    """Create a key with a self-signed certificate, and return the file with both."""
     both, trusted = folder / "registry.pem", folder / host / "ca.crt"
     trusted.parent.mkdir(parents=True)
     words = ["openssl", "req", "-x509", "-nodes", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]
