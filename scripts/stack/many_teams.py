@@ -12,7 +12,7 @@ import yaml
 from common.command import Progress, capture_output
 from stack.release import CHART, VALUES, Stack
 
-RELEASE = HOME = "many"
+RELEASE = NAMESPACE = "many"
 TEAMS = 500
 
 
@@ -26,7 +26,7 @@ def release_values(count: int = TEAMS) -> dict[str, Any]:
     local = yaml.safe_load(VALUES.read_text(encoding="utf-8"))
     return {
         "images": local["images"],
-        "airflow": {"enabled": False, "serviceAccounts": [{"namespace": HOME, "name": "worker"}]},
+        "airflow": {"enabled": False, "serviceAccounts": [{"namespace": NAMESPACE, "name": "worker"}]},
         "teamDefaults": {"images": local["teamDefaults"]["images"], "connection": {"via": "env"}},
         "teams": {name: _team(name) for name in team_names(count)},
     }
@@ -46,7 +46,7 @@ def _team(name: str) -> dict[str, Any]:
 
 def render_release(stack: Stack, file: Path) -> str:
     """Return the output of `helm template` for a values file."""
-    words: list[str | Path] = [stack.programs / "helm", "template", RELEASE, CHART, "-n", HOME, "--values", file]
+    words: list[str | Path] = [stack.programs / "helm", "template", RELEASE, CHART, "-n", NAMESPACE, "--values", file]
     return capture_output(words, timeout_s=120)
 
 
@@ -59,29 +59,29 @@ def write_values(folder: Path, content: dict[str, Any]) -> Path:
 
 def install_release(stack: Stack, file: Path, progress: Progress) -> None:
     """Install the release, or upgrade it to these values."""
-    words: list[str | Path] = ["upgrade", "--install", RELEASE, CHART, "--namespace", HOME, "--create-namespace"]
+    words: list[str | Path] = ["upgrade", "--install", RELEASE, CHART, "--namespace", NAMESPACE, "--create-namespace"]
     stack.helm([*words, "--values", file, "--timeout", "10m"], progress, timeout_s=600)
 
 
 def release_secret_bytes(stack: Stack) -> int:
     """Return the size of the Secret with Helm's newest revision of the release; its limit is 1 MiB."""
-    revisions = stack.get("secrets", "-n", HOME, "-l", f"owner=helm,name={RELEASE}")["items"]
+    revisions = stack.get("secrets", "-n", NAMESPACE, "-l", f"owner=helm,name={RELEASE}")["items"]
     newest = max(revisions, key=lambda secret: int(secret["metadata"]["labels"]["version"]))
     return len(newest["data"]["release"])
 
 
 def contract_bytes(stack: Stack) -> int:
     """Return the size of the contract; the limit of a ConfigMap is 1 MiB."""
-    return len(stack.get("configmap", f"{RELEASE}-contract", "-n", HOME)["data"]["contract.json"].encode())
+    return len(stack.get("configmap", f"{RELEASE}-contract", "-n", NAMESPACE)["data"]["contract.json"].encode())
 
 
 def uninstall_release(stack: Stack, progress: Callable[[str], None]) -> None:
     """Uninstall the release and delete the namespaces that it keeps."""
-    releases = capture_output([stack.programs / "helm", "list", "-n", HOME, "-o", "json"], env=stack.environment)
+    releases = capture_output([stack.programs / "helm", "list", "-n", NAMESPACE, "-o", "json"], env=stack.environment)
     if json.loads(releases):
-        stack.helm(["uninstall", RELEASE, "--namespace", HOME, "--timeout", "5m"], progress, timeout_s=330)
+        stack.helm(["uninstall", RELEASE, "--namespace", NAMESPACE, "--timeout", "5m"], progress, timeout_s=330)
     team_selector = f"app.kubernetes.io/instance={RELEASE},app.kubernetes.io/component=team"
     stack.kubectl("delete", "namespaces", "-l", team_selector, "--wait=false", timeout_s=300)
-    stack.kubectl("delete", "namespace", HOME, "--ignore-not-found", "--wait=false")
+    stack.kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", "--wait=false")
     words = ("wait", "--for=delete", "namespaces", "-l", team_selector, "--timeout=600s")
     stack.kubectl(*words, timeout_s=620)

@@ -63,11 +63,11 @@ def test_platformctl_reads_a_contract_of_500_teams(release: Stack, programs: Pat
         "show",
         many_teams.team_names()[-1],
         "--namespace",
-        many_teams.HOME,
+        many_teams.NAMESPACE,
     ]
     assert LAST in capture_output(words, env=release.environment, timeout_s=60)
 
 
 def test_airflow_may_start_pods_in_the_last_team_namespace(release: Stack):
-    account = f"--as=system:serviceaccount:{many_teams.HOME}:worker"
+    account = f"--as=system:serviceaccount:{many_teams.NAMESPACE}:worker"
     assert release.kubectl("auth", "can-i", "create", "pods", "-n", LAST, account).strip() == "yes"

@@ -1,4 +1,4 @@
-"""What the cluster tests make of NetworkPolicies for nftables."""
+"""NetworkPolicies compiled to nftables for the cluster tests."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ table inet network-policies {
 
 
 def pod(name: str, address: str, port: int, **status: str) -> Object:
-    space, short = name.split("/")
+    namespace, short = name.split("/")
     container = {"ports": [{"name": "web", "containerPort": port}]}
     return {
-        "metadata": {"name": short, "namespace": space, "labels": {"app": short}},
+        "metadata": {"name": short, "namespace": namespace, "labels": {"app": short}},
         "spec": {"containers": [container]},
         "status": {"podIP": address, **status},
     }
@@ -51,7 +51,7 @@ PODS = [
 
 
 def policy(app: str, **rules: list[Object]) -> Object:
-    """A policy of the pods of one name in the namespace `shop`."""
+    """Return a policy for the pods with an app label in namespace `shop`."""
     types = [direction.title() for direction in rules]
     spec = {"podSelector": {"matchLabels": {"app": app}}, "policyTypes": types, **rules}
     return {"metadata": {"name": app, "namespace": "shop"}, "spec": spec}
@@ -62,24 +62,24 @@ def table(*policies: Object) -> str:
 
 
 def chain(*policies: Object) -> list[str]:
-    """What the only chain of a pod lets pass."""
+    """Return the matches that the only chain allows."""
     body = table(*policies).partition("# shop/one\n")[2].splitlines()
     lines = [line.strip() for line in body[1 : body.index("  }")]]
     assert lines[-1] == "drop"
     return lines[1:-1]
 
 
-def test_without_policies_every_known_pod_is_open() -> None:
+def test_pods_without_policies_are_open() -> None:
     assert table() == TABLE_DELETION + FRAME % ("", "", "")
 
 
-def test_a_selected_pod_is_closed_in_the_direction_of_the_policy() -> None:
-    into = "  # shop/one\n  chain in-10.0.0.1 {\n    ip saddr 10.0.0.1 return\n    drop\n  }\n"
+def test_selected_pod_is_closed_in_the_policy_direction() -> None:
+    ingress = "  # shop/one\n  chain in-10.0.0.1 {\n    ip saddr 10.0.0.1 return\n    drop\n  }\n"
     jump = "    ip daddr vmap { 10.0.0.1 : jump in-10.0.0.1 }\n"
-    assert table(policy("one", ingress=[])) == TABLE_DELETION + FRAME % (jump, "", into)
-    out = "  # shop/one\n  chain out-10.0.0.1 {\n    ip daddr 10.0.0.1 return\n    drop\n  }\n"
+    assert table(policy("one", ingress=[])) == TABLE_DELETION + FRAME % (jump, "", ingress)
+    egress = "  # shop/one\n  chain out-10.0.0.1 {\n    ip daddr 10.0.0.1 return\n    drop\n  }\n"
     jump = "    ip saddr vmap { 10.0.0.1 : jump out-10.0.0.1 }\n"
-    assert table(policy("one", egress=[])) == TABLE_DELETION + FRAME % (jump, jump, out)
+    assert table(policy("one", egress=[])) == TABLE_DELETION + FRAME % (jump, jump, egress)
 
 
 WEB, DNS = {"port": "web", "protocol": "TCP"}, {"port": 53, "protocol": "UDP"}
@@ -89,7 +89,7 @@ BLOCK = {"ipBlock": {"cidr": "192.0.2.0/24", "except": ["192.0.2.8/32"]}}
 
 
 @pytest.mark.parametrize(
-    ("rule", "passes"),
+    ("rule", "matches"),
     [
         ({}, [""]),
         ({"from": [TWO]}, ["ip saddr { 10.0.0.2 }"]),
@@ -107,11 +107,11 @@ BLOCK = {"ipBlock": {"cidr": "192.0.2.0/24", "except": ["192.0.2.8/32"]}}
         ({"ports": [{"port": "unknown", "protocol": "TCP"}]}, []),
     ],
 )
-def test_the_way_in_is_what_a_rule_lists(rule: Object, passes: list[str]) -> None:
-    assert chain(policy("one", ingress=[rule])) == [f"{each} return".strip() for each in passes]
+def test_ingress_rule_allows_what_it_lists(rule: Object, matches: list[str]) -> None:
+    assert chain(policy("one", ingress=[rule])) == [f"{match} return".strip() for match in matches]
 
 
-def test_the_way_out_has_the_number_that_a_port_s_name_has_at_each_other_end() -> None:
+def test_egress_named_port_is_resolved_per_destination() -> None:
     assert chain(policy("one", egress=[{"to": [BANK, TWO], "ports": [WEB, DNS]}])) == [
         "ip daddr 10.0.0.3 tcp dport 83 return",
         "ip daddr { 10.0.0.3 } udp dport 53 return",
@@ -129,6 +129,6 @@ def test_the_way_out_has_the_number_that_a_port_s_name_has_at_each_other_end() -
         ({"key": "a", "operator": "DoesNotExist"}, [{}]),
     ],
 )
-def test_an_expression_selects(expression: Object, labels: list[dict[str, str]]) -> None:
-    tried: list[dict[str, str]] = [{"a": "x"}, {"a": "z"}, {}]
-    assert [each for each in tried if matches_selector({"matchExpressions": [expression]}, each)] == labels
+def test_expression_selects_matching_labels(expression: Object, labels: list[dict[str, str]]) -> None:
+    candidates: list[dict[str, str]] = [{"a": "x"}, {"a": "z"}, {}]
+    assert [item for item in candidates if matches_selector({"matchExpressions": [expression]}, item)] == labels

@@ -1,4 +1,4 @@
-"""The two images a cluster cannot do without, made of static programs from Debian.
+"""The two images that every cluster requires, built from static Debian programs.
 
 pause holds a pod's namespaces; busybox creates and removes the folders of volumes, and tests use it. (Debian's busybox
 crashes on `wget -T`; `timeout 3 wget` works.)

@@ -1,4 +1,4 @@
-"""Runs whose pods outlive Airflow's pods, and the state that must not change meanwhile."""
+"""Runs whose pods survive restarts of Airflow's pods, and the state that must not change."""
 
 from __future__ import annotations
 

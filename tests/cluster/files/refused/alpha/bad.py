@@ -1,4 +1,4 @@
-"""Everything that the platform refuses, a task each."""
+"""One task per kind of refusal."""
 
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
 from airflow.sdk import DAG
