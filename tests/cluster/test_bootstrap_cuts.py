@@ -75,7 +75,7 @@ def test_second_run_completes_an_interrupted_one(
     interrupted = bootstrap("--yes")
     assert (proxy.is_cut, proxy.writes) == (True, WRITES[:number])
     # The last write only releases the Lease, which otherwise expires.
-    code, message = (0, "► Reading everything back") if number == len(WRITES) else (3, "Error: No answer from ")
+    code, message = (0, "► Verifying the result") if number == len(WRITES) else (3, "Error: No answer from ")
     assert (interrupted.returncode, interrupted.stderr.splitlines()[-1][: len(message)]) == (code, message)
     assert "Traceback" not in interrupted.stderr
     proxy.reset()

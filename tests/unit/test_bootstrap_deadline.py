@@ -144,6 +144,6 @@ def test_time_of_a_password_prompt_does_not_count(cluster: Cluster, monkeypatch:
     monkeypatch.setattr("click.termui.hidden_prompt_func", type_slowly)
     kube = Kube.connect(cluster.options[1], None, 10)
     before = kube.deadline.remaining_seconds()
-    found = Registry(None, None, "robot", None).find(["registry.test"], kube)
+    found = Registry(None, None, "robot", None).find_credentials(["registry.test"], kube)
     assert found == RegistryCredentials({"registry.test": RegistryLogin("robot", "typed")})
     assert before - kube.deadline.remaining_seconds() < 0.4

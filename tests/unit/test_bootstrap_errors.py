@@ -227,7 +227,7 @@ def test_missing_ansible_blocks_writes_but_not_dry_runs(
 def test_target_account_requires_target_kubeconfig(platformctl: Platformctl, cluster: Cluster):
     said = run(platformctl, cluster, "--target-account", "airflow/launcher")
     assert (said.code, said.out, cluster.platform.writes) == (64, "", 0)
-    assert get_last_line(said, cluster) == "Error: --target-context and --target-account need --target-kubeconfig."
+    assert get_last_line(said, cluster) == "Error: --target-context and --target-account require --target-kubeconfig."
 
 
 def test_password_prompt_requires_a_terminal(
@@ -237,5 +237,6 @@ def test_password_prompt_requires_a_terminal(
     said = run(platformctl, cluster, "--airflow-username", "ada")
     assert (said.code, said.out, cluster.platform.writes) == (64, "", 0)
     assert get_last_line(said, cluster) == (
-        "Error: There is no terminal to ask for ada's password of Airflow: set PLATFORMCTL_AIRFLOW_PASSWORD."
+        "Error: Cannot prompt for the Airflow password of ada: stdin is not a terminal. "
+        "Set PLATFORMCTL_AIRFLOW_PASSWORD."
     )

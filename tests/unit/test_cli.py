@@ -1,4 +1,4 @@
-"""platformctl: what it prints where, and its exit codes."""
+"""platformctl: output, messages and exit codes."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ EVIDENCE = f"""\
 """
 
 
-def test_the_first_run_makes_everything_and_the_second_nothing(platformctl: Platformctl, cluster: Cluster):
+def test_first_run_creates_all_objects_and_the_second_changes_none(platformctl: Platformctl, cluster: Cluster):
     first = platformctl(*cluster.bootstrap, "--yes", "--registry-config", "-", stdin=LOGIN)
     assert (first.code, first.out) == (0, CREATED + EVIDENCE.replace("resolved)", f"resolved; {NO_NODE})"))
     assert first.err == (
-        "► Reading the contract of namespace airflow, and what is there\n"
+        "► Reading the contract of namespace airflow and the current state\n"
         "► Check the login to registry registry.test from a node\n"
         "► Apply registry secrets and volume claims\n"
         "✔ Secret team-alpha/regcred\n"
@@ -54,7 +54,7 @@ def test_the_first_run_makes_everything_and_the_second_nothing(platformctl: Plat
         "✔ PersistentVolumeClaim team-beta/data\n"
         "► Write Airflow connections\n"
         "✔ Connection k8s_default\n"
-        "► Reading everything back\n"
+        "► Verifying the result\n"
     )
     assert cluster.platform.writes == 4
     second = platformctl(*cluster.bootstrap, "--yes", "--registry-config", "-", stdin=LOGIN)
@@ -62,41 +62,41 @@ def test_the_first_run_makes_everything_and_the_second_nothing(platformctl: Plat
     assert cluster.platform.writes == 4
 
 
-def test_a_dry_run_shows_the_plan_and_writes_nothing(platformctl: Platformctl, cluster: Cluster):
-    said = platformctl(*cluster.bootstrap, "--dry-run", "--registry-config", "-", stdin=LOGIN)
-    assert (said.code, said.out, cluster.platform.writes) == (0, CREATED, 0)
+def test_dry_run_shows_the_plan_and_writes_nothing(platformctl: Platformctl, cluster: Cluster):
+    result = platformctl(*cluster.bootstrap, "--dry-run", "--registry-config", "-", stdin=LOGIN)
+    assert (result.code, result.out, cluster.platform.writes) == (0, CREATED, 0)
 
 
-def test_pending_changes_are_an_exit_code_when_asked_for(platformctl: Platformctl, cluster: Cluster):
+def test_detailed_exitcode_is_2_while_changes_are_pending(platformctl: Platformctl, cluster: Cluster):
     words = (*cluster.bootstrap, "--team", "beta", "--dry-run", "--detailed-exitcode")
     assert platformctl(*words).code == 2
     assert platformctl(*cluster.bootstrap, "--team", "beta", "--yes").code == 0
     assert platformctl(*words).code == 0
 
 
-def test_a_registry_without_a_sign_in_is_a_finding_and_the_rest_is_done(
+def test_missing_registry_credentials_block_only_the_secret(
     platformctl: Platformctl, cluster: Cluster, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
     monkeypatch.setenv("HOME", str(tmp_path))
     for name in ("DOCKER_CONFIG", "REGISTRY_AUTH_FILE", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME"):
         monkeypatch.delenv(name, raising=False)
-    said = platformctl(*cluster.bootstrap, "--yes")
-    assert (said.code, cluster.platform.writes) == (1, 3)
-    assert said.out.splitlines()[0] == (
+    result = platformctl(*cluster.bootstrap, "--yes")
+    assert (result.code, cluster.platform.writes) == (1, 3)
+    assert result.out.splitlines()[0] == (
         "! Secret team-alpha/regcred: no credentials for registry registry.test "
         "(no docker or podman configuration was found). "
         "Run docker login registry.test or pass --registry-config FILE, and run again"
     )
-    assert "✗ Secret team-alpha/regcred: does not exist" in said.out.splitlines()
+    assert "✗ Secret team-alpha/regcred: does not exist" in result.out.splitlines()
 
 
-def test_the_result_as_json_is_whole(platformctl: Platformctl, cluster: Cluster):
-    said = platformctl(*cluster.bootstrap, "--team", "beta", "--yes", "-o", "json")
+def test_json_output_of_bootstrap_is_complete(platformctl: Platformctl, cluster: Cluster):
+    result = platformctl(*cluster.bootstrap, "--team", "beta", "--yes", "-o", "json")
     claim = {"kind": "PersistentVolumeClaim", "namespace": "team-beta", "name": "data"}
     airflow = {"kind": "Connection", "namespace": "", "name": "k8s_default"}
     note = "1Gi, ReadWriteOnce, class local (the default)"
     seen = "type kubernetes, in cluster, XCom sidecar registry.test/alpine:3"
-    assert json.loads(said.out) == {
+    assert json.loads(result.out) == {
         "applied": True,
         "actions": [
             {"action": "create", "target": claim, "changes": [], "note": note},
@@ -109,7 +109,7 @@ def test_the_result_as_json_is_whole(platformctl: Platformctl, cluster: Cluster)
     }
 
 
-def test_what_the_server_would_refuse_is_known_before_the_first_write(
+def test_exceeded_quota_stops_the_run_before_the_first_write(
     platformctl: Platformctl, cluster: Cluster, tmp_path: Path
 ):
     def full(request: Request) -> tuple[int, object]:
@@ -118,9 +118,9 @@ def test_what_the_server_would_refuse_is_known_before_the_first_write(
 
     with serving(full) as server:
         words = ("--kubeconfig", server.kubeconfig(tmp_path), "--airflow-url", server.url)
-        said = platformctl("bootstrap", *words, "--yes", "--registry-config", "-", stdin=LOGIN)
-    assert (said.code, said.out, cluster.platform.writes) == (3, "", 0)
-    assert said.err.splitlines()[-1] == (
+        result = platformctl("bootstrap", *words, "--yes", "--registry-config", "-", stdin=LOGIN)
+    assert (result.code, result.out, cluster.platform.writes) == (3, "", 0)
+    assert result.err.splitlines()[-1] == (
         "Error: The API server refused to create or patch persistentvolumeclaims/data in namespace team-beta: "
         "exceeded quota: storage"
     )
@@ -129,11 +129,8 @@ def test_what_the_server_would_refuse_is_known_before_the_first_write(
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["--detailed-exitcode"], "--detailed-exitcode needs --dry-run: after a run no change is pending."),
-        (
-            [],
-            "Nobody can be asked, because there is no terminal: add --yes to do it, or --dry-run to only see the plan.",
-        ),
+        (["--detailed-exitcode"], "--detailed-exitcode requires --dry-run."),
+        ([], "Cannot prompt: stdin is not a terminal. Pass --yes to apply or --dry-run to preview."),
         (["--yes", "--team", "alhpa"], "team 'alhpa' is not in the contract: did you mean 'alpha'?"),
         (["--yes", "--timeout", "0"], "Invalid value for '--timeout': 0.0 is not in the range x>=1."),
         (
@@ -143,61 +140,61 @@ def test_what_the_server_would_refuse_is_known_before_the_first_write(
         (["--nonsense"], "No such option '--nonsense'."),
     ],
 )
-def test_wrong_usage_is_a_sentence_and_64(platformctl: Platformctl, cluster: Cluster, words: list[str], sentence: str):
-    said = platformctl(*cluster.bootstrap, *words)
-    assert (said.code, said.out, cluster.platform.writes) == (64, "", 0)
-    assert said.err.splitlines()[-1] == f"Error: {sentence}"
+def test_wrong_usage_exits_with_64(platformctl: Platformctl, cluster: Cluster, words: list[str], sentence: str):
+    result = platformctl(*cluster.bootstrap, *words)
+    assert (result.code, result.out, cluster.platform.writes) == (64, "", 0)
+    assert result.err.splitlines()[-1] == f"Error: {sentence}"
 
 
 @pytest.mark.parametrize(
     ("answer", "code", "writes", "last"),
     [
-        ("y\n", 0, 2, "► Reading everything back"),
-        ("n\n", 3, 0, "Error: Nothing was changed: the answer was no."),
-        ("", 130, 0, "Interrupted. What was done stays; run the same command again to go on."),
+        ("y\n", 0, 2, "► Verifying the result"),
+        ("n\n", 3, 0, "Error: Cancelled: nothing was changed."),
+        ("", 130, 0, "Interrupted. Completed changes are kept. Run the same command again to continue."),
     ],
 )
-def test_at_a_terminal_a_person_is_asked(
+def test_bootstrap_prompts_at_a_terminal(
     platformctl: Platformctl, cluster: Cluster, answer: str, code: int, writes: int, last: str
 ):
-    said = platformctl(*cluster.bootstrap, "--team", "beta", stdin=answer, terminal=True)
-    assert (said.code, cluster.platform.writes) == (code, writes)
-    assert said.err.splitlines()[-1].endswith(last)
-    assert said.out.startswith("+ PersistentVolumeClaim team-beta/data: create")
+    result = platformctl(*cluster.bootstrap, "--team", "beta", stdin=answer, terminal=True)
+    assert (result.code, cluster.platform.writes) == (code, writes)
+    assert result.err.splitlines()[-1].endswith(last)
+    assert result.out.startswith("+ PersistentVolumeClaim team-beta/data: create")
 
 
-def test_nobody_is_asked_when_nothing_is_to_be_done(platformctl: Platformctl, cluster: Cluster):
+def test_bootstrap_does_not_prompt_without_changes(platformctl: Platformctl, cluster: Cluster):
     assert platformctl(*cluster.bootstrap, "--team", "beta", "--yes").code == 0
     assert platformctl(*cluster.bootstrap, "--team", "beta", terminal=True).code == 0
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
-def test_a_terminal_without_utf8_is_no_traceback(cluster: Cluster, encoding: str):
+def test_terminal_without_utf8_shows_no_traceback(cluster: Cluster, encoding: str):
     words = program(*cluster.bootstrap, "--team", "beta", "--dry-run")
-    said = subprocess.run(words, env={**environment(), "PYTHONIOENCODING": encoding}, capture_output=True)
-    assert (said.returncode, len(said.stdout.splitlines()), len(said.stderr.splitlines())) == (0, 3, 1)
+    result = subprocess.run(words, env={**environment(), "PYTHONIOENCODING": encoding}, capture_output=True)
+    assert (result.returncode, len(result.stdout.splitlines()), len(result.stderr.splitlines())) == (0, 3, 1)
 
 
-def test_a_wrong_password_of_airflow_ends_before_anything_is_written(platformctl: Platformctl, cluster: Cluster):
+def test_wrong_airflow_password_stops_before_the_first_write(platformctl: Platformctl, cluster: Cluster):
     admin = "/api/v1/namespaces/airflow/secrets/airflow-admin"
     cluster.platform.objects[admin]["data"]["password"] = "d3Jvbmc="
-    said = platformctl(*cluster.bootstrap, "--yes", "--team", "beta")
-    assert (said.code, said.out, cluster.platform.writes) == (3, "", 0)
-    assert said.err.splitlines()[-1] == (
+    result = platformctl(*cluster.bootstrap, "--yes", "--team", "beta")
+    assert (result.code, result.out, cluster.platform.writes) == (3, "", 0)
+    assert result.err.splitlines()[-1] == (
         f"Error: Airflow ({cluster.server.url}) rejected the user name or password. They come from "
         "Secret airflow/airflow-admin. Correct them there, or log in as another user with --airflow-username."
     )
 
 
-def test_no_cluster_is_a_sentence_and_3(platformctl: Platformctl, tmp_path: Path):
+def test_unreachable_cluster_exits_with_3(platformctl: Platformctl, tmp_path: Path):
     with serving(Platform()) as server:
         file = server.kubeconfig(tmp_path)
-    said = platformctl("teams", "list", "--kubeconfig", file)
-    assert (said.code, said.out) == (3, "")
-    assert said.err.startswith(f"Error: No answer from the API server {server.url} to: list configmaps")
+    result = platformctl("teams", "list", "--kubeconfig", file)
+    assert (result.code, result.out) == (3, "")
+    assert result.err.startswith(f"Error: No answer from the API server {server.url} to: list configmaps")
 
 
-def test_the_teams_are_listed_and_shown(platformctl: Platformctl, cluster: Cluster):
+def test_teams_are_listed_and_shown(platformctl: Platformctl, cluster: Cluster):
     assert (
         platformctl("teams", "list", *cluster.options).out
         == platformctl("teams", *cluster.options).out
@@ -217,16 +214,14 @@ def test_the_teams_are_listed_and_shown(platformctl: Platformctl, cluster: Clust
     )
 
 
-def test_what_is_left_of_a_removed_team_is_told_and_the_same_of_other_releases_is_not(
-    platformctl: Platformctl, cluster: Cluster
-):
+def test_teams_list_warns_about_left_namespaces_of_this_release(platformctl: Platformctl, cluster: Cluster):
     cluster.platform.keep_namespace("beta", name="old")
     cluster.platform.keep_namespace("gamma")
     cluster.platform.keep_namespace("delta", release_namespace="elsewhere")
-    said = platformctl("teams", "list", *cluster.options)
-    assert said.err.splitlines() == [
-        "! Namespace old: team beta has namespace team-beta now; the volumes and secrets in it are kept.",
-        "! Namespace team-gamma: team gamma is declared no more; the volumes and secrets in it are kept.",
+    result = platformctl("teams", "list", *cluster.options)
+    assert result.err.splitlines() == [
+        "! Namespace old: team beta uses namespace team-beta now. Its volumes and secrets are kept.",
+        "! Namespace team-gamma: team gamma is no longer declared. Its volumes and secrets are kept.",
     ]
     listed = json.loads(platformctl("teams", "list", "-o", "json", *cluster.options).out)
     assert listed.keys() == {"teams", "removed"}
@@ -234,20 +229,20 @@ def test_what_is_left_of_a_removed_team_is_told_and_the_same_of_other_releases_i
     assert listed["removed"] == [{"name": "beta", "namespace": "old"}, {"name": "gamma", "namespace": "team-gamma"}]
 
 
-def test_who_may_not_list_namespaces_still_sees_the_teams(platformctl: Platformctl, cluster: Cluster):
+def test_teams_list_works_without_the_right_to_list_namespaces(platformctl: Platformctl, cluster: Cluster):
     cluster.platform.refused.add("/api/v1/namespaces")
-    said = platformctl("teams", "list", *cluster.options)
-    assert (said.code, len(said.out.splitlines())) == (0, 3)
-    assert said.err.startswith("Namespaces that no team has any more are not looked for: ")
-    assert "list namespaces in the cluster" in said.err
+    result = platformctl("teams", "list", *cluster.options)
+    assert (result.code, len(result.out.splitlines())) == (0, 3)
+    assert result.err.startswith("Cannot list the namespaces no team uses any more: ")
+    assert "list namespaces in the cluster" in result.err
 
 
-def test_text_from_a_cluster_cannot_move_the_cursor_or_turn_the_text():
+def test_clean_removes_control_and_direction_characters():
     assert clean("a\x1b[31mb\r\nc\x00 \u202ed\u200be") == "a[31mb c de"
 
 
 def every_command(group: click.Group, *before: str) -> Iterator[list[str]]:
-    """The words of every command, those of groups among them."""
+    """The arguments of every command and subcommand."""
     context = click.Context(group)
     for name in group.list_commands(context):
         command = group.get_command(context, name)
@@ -257,37 +252,37 @@ def every_command(group: click.Group, *before: str) -> Iterator[list[str]]:
 
 
 @pytest.mark.parametrize("words", [[], *every_command(commands)], ids=" ".join)
-def test_every_command_has_help_with_examples(platformctl: Platformctl, words: list[str]):
-    said = platformctl(*words, "--help")
-    assert (said.code, said.err) == (0, "")
-    assert said.out.startswith(f"Usage: platformctl {' '.join(words)}".rstrip())
-    assert f" platformctl {' '.join(words)}".rstrip() in said.out.partition("Example")[2]
+def test_help_of_every_command_has_examples(platformctl: Platformctl, words: list[str]):
+    result = platformctl(*words, "--help")
+    assert (result.code, result.err) == (0, "")
+    assert result.out.startswith(f"Usage: platformctl {' '.join(words)}".rstrip())
+    assert f" platformctl {' '.join(words)}".rstrip() in result.out.partition("Example")[2]
 
 
-def test_the_shell_completes_commands_and_options():
+def test_shell_completion_offers_commands_and_options():
     words = {"COMP_WORDS": "platformctl bootstrap --dr", "COMP_CWORD": "2", "_PLATFORMCTL_COMPLETE": "bash_complete"}
-    said = subprocess.run(program(), env={**environment(), **words}, capture_output=True, text=True)
-    assert said.stdout.split() == ["plain,--dry-run"]
+    result = subprocess.run(program(), env={**environment(), **words}, capture_output=True, text=True)
+    assert result.stdout.split() == ["plain,--dry-run"]
     words |= {"COMP_WORDS": "platformctl te", "COMP_CWORD": "1"}
-    said = subprocess.run(program(), env={**environment(), **words}, capture_output=True, text=True)
-    assert said.stdout.split() == ["plain,teams"]
+    result = subprocess.run(program(), env={**environment(), **words}, capture_output=True, text=True)
+    assert result.stdout.split() == ["plain,teams"]
 
 
-def test_there_is_no_colour_without_a_terminal(cluster: Cluster):
+def test_output_without_a_terminal_has_no_colour(cluster: Cluster):
     words = program(*cluster.bootstrap, "--team", "beta", "--dry-run")
-    said = subprocess.run(words, env={**environment(), "TERM": "xterm-256color"}, capture_output=True)
-    assert said.returncode == 0
-    assert b"\x1b" not in said.stdout + said.stderr
+    result = subprocess.run(words, env={**environment(), "TERM": "xterm-256color"}, capture_output=True)
+    assert result.returncode == 0
+    assert b"\x1b" not in result.stdout + result.stderr
 
 
-def test_the_secrets_of_a_run_are_printed_nowhere(platformctl: Platformctl, cluster: Cluster):
-    said = platformctl(*cluster.bootstrap, "--yes", "--registry-config", "-", stdin=LOGIN)
-    assert said.code == 0
+def test_secrets_are_not_printed(platformctl: Platformctl, cluster: Cluster):
+    result = platformctl(*cluster.bootstrap, "--yes", "--registry-config", "-", stdin=LOGIN)
+    assert result.code == 0
     for secret in ("s3cret", "cm9ib3Q6", PASSWORD):
-        assert secret not in said.out + said.err
+        assert secret not in result.out + result.err
 
 
-def test_a_reader_that_goes_away_is_no_traceback(cluster: Cluster):
+def test_closed_pipe_shows_no_traceback(cluster: Cluster):
     words = program("teams", "show", "alpha", *cluster.options)
     pipe = subprocess.PIPE
     with subprocess.Popen(words, env=environment(), stdout=pipe, stderr=pipe) as process:

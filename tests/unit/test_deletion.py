@@ -29,7 +29,7 @@ def test_delete_without_confirmation_only_lists_claims(platformctl: Platformctl,
     assert (said.code, said.out, said.err) == (
         0,
         "- PersistentVolumeClaim team-beta/data: delete (1Gi, class local, Pending)\n",
-        "Nothing was deleted; 1 would be by --delete-data --confirm beta.\n",
+        "Nothing was deleted. Claims to delete: 1. Pass --delete-data --confirm beta.\n",
     )
     assert list_claims(bootstrapped) == ["data", "theirs"]
 
@@ -40,7 +40,7 @@ def test_delete_requires_the_name_twice(platformctl: Platformctl, bootstrapped: 
     assert (said.code, said.out, said.err.splitlines()[-1]) == (
         64,
         "",
-        "Error: --delete-data needs --confirm beta: data that was deleted does not come back.",
+        "Error: --delete-data requires --confirm beta: deleted data cannot be restored.",
     )
     assert (list_claims(bootstrapped), bootstrapped.platform.writes) == (["data", "theirs"], 0)
 
@@ -50,7 +50,7 @@ def test_confirmed_delete_removes_only_managed_claims(platformctl: Platformctl, 
     assert (said.code, said.out, said.err) == (
         0,
         "- PersistentVolumeClaim team-beta/data: deleted\n",
-        "Team beta is still declared: the next bootstrap makes its claims anew, empty.\n",
+        "Team beta is still declared. The next bootstrap creates its claims again, empty.\n",
     )
     assert list_claims(bootstrapped) == ["theirs"]
 
@@ -71,7 +71,7 @@ def test_removed_team_can_be_deleted(platformctl: Platformctl, bootstrapped: Clu
     bootstrapped.platform.keep_namespace("gamma")
     said = platformctl("teams", "delete", "gamma", "--delete-data", "--confirm", "gamma", *bootstrapped.options)
     assert (said.code, said.out) == (0, "")
-    assert said.err == "Secrets and other objects are left: kubectl delete namespace team-gamma\n"
+    assert said.err == "Secrets and other objects remain. Delete: kubectl delete namespace team-gamma\n"
 
 
 def keep_claim(cluster: Cluster, namespace: str, team: str) -> None:
@@ -91,8 +91,8 @@ def test_declared_team_loses_claims_in_left_namespaces(platformctl: Platformctl,
     assert (said.code, said.out, said.err) == (
         0,
         "- PersistentVolumeClaim team-beta/data: deleted\n- PersistentVolumeClaim old/data: deleted\n",
-        "Team beta is still declared: the next bootstrap makes its claims anew, empty.\n"
-        "Secrets and other objects are left: kubectl delete namespace old\n",
+        "Team beta is still declared. The next bootstrap creates its claims again, empty.\n"
+        "Secrets and other objects remain. Delete: kubectl delete namespace old\n",
     )
     assert "/api/v1/namespaces/others/persistentvolumeclaims/data" in bootstrapped.platform.objects
 
@@ -104,7 +104,7 @@ def test_removed_team_loses_claims_in_all_its_namespaces(platformctl: Platformct
     assert (said.code, sorted(said.out.splitlines()), said.err) == (
         0,
         ["- PersistentVolumeClaim old/data: deleted", "- PersistentVolumeClaim older/data: deleted"],
-        "Secrets and other objects are left: kubectl delete namespace older old\n",
+        "Secrets and other objects remain. Delete: kubectl delete namespace older old\n",
     )
     assert list_claims(bootstrapped) == ["data", "theirs"]
 
@@ -113,7 +113,7 @@ def test_declared_team_can_be_deleted_without_namespace_rights(platformctl: Plat
     bootstrapped.platform.refused.add("/api/v1/namespaces")
     said = platformctl("teams", "delete", "beta", "--delete-data", "--confirm", "beta", *bootstrapped.options)
     assert (said.code, said.out) == (0, "- PersistentVolumeClaim team-beta/data: deleted\n")
-    assert said.err.startswith("Namespaces that no team has any more are not looked for: You may not list namespaces")
+    assert said.err.startswith("Cannot list the namespaces no team uses any more: You may not list namespaces")
     assert platformctl("teams", "delete", "gamma", *bootstrapped.options).code == 3
 
 

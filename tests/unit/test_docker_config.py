@@ -199,22 +199,24 @@ def test_password_is_written_to_the_secret_and_not_shown(
     [
         (
             ["--registry-username", "robot", "--registry-config", "-"],
-            "--registry-username and --registry-config are several ways to sign in: give one.",
+            "--registry-username and --registry-config exclude each other. Pass only one of them.",
         ),
         (
             ["--registry-secret", "team-alpha/regcred", "--registry-config", "-"],
-            "--registry-config and --registry-secret are several ways to sign in: give one.",
+            "--registry-config and --registry-secret exclude each other. Pass only one of them.",
         ),
-        (["--registry-secret", "regcred"], "--registry-secret is 'regcred'; expected such as team-alpha/regcred."),
-        (["--registry-password-env", "X"], "--registry-password-env needs --registry-username."),
+        (
+            ["--registry-secret", "regcred"],
+            "--registry-secret is 'regcred'. Pass NAMESPACE/NAME, such as team-alpha/regcred.",
+        ),
+        (["--registry-password-env", "X"], "--registry-password-env requires --registry-username."),
         (
             ["--registry-username", "robot", "--registry-password-env", "NO_SUCH_VARIABLE"],
-            "There is no password in the environment variable NO_SUCH_VARIABLE.",
+            "Environment variable NO_SUCH_VARIABLE is not set. Set it to the registry password.",
         ),
         (
             ["--registry-username", "robot"],
-            "There is no terminal to ask for robot's password of the registry: "
-            "name a variable that has it with --registry-password-env.",
+            "Cannot prompt for the registry password of robot: stdin is not a terminal. Pass --registry-password-env.",
         ),
     ],
 )

@@ -74,7 +74,7 @@ def test_platformctl_reports_a_failed_plugin_on_one_line(tmp_path: Path):
         ran = subprocess.run(words, env=platformctl_process.environment(), capture_output=True, text=True, timeout=60)
     assert (ran.returncode, ran.stdout) == (3, "")
     assert ran.stderr.splitlines() == [
-        "► Reading the contract of namespace airflow, and what is there",
+        "► Reading the contract of namespace airflow and the current state",
         f"Error: Cannot use kubeconfig {file}: exec plugin {tmp_path}/sign-in failed ({WHY}). Log in again.",
     ]
 

@@ -1,1 +1,1 @@
-"""The commands of platformctl, one file each. Data goes to stdout, talk to stderr."""
+"""The commands of platformctl, one module each. Results go to stdout, messages to stderr."""

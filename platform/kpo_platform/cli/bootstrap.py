@@ -1,4 +1,4 @@
-"""``platformctl bootstrap``: plan, show, ask, apply, verify."""
+"""``platformctl bootstrap``: plan, confirm, apply and verify."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ from kpo_platform.errors import AirflowError, BootstrapError, TeamError
 from kpo_platform.kube import Deadline
 
 PASSWORD_VARIABLE = "PLATFORMCTL_AIRFLOW_PASSWORD"
-"""The environment variable with the password that goes with --airflow-username."""
+"""The environment variable with the password for --airflow-username."""
 
 _EXAMPLES = """\b
 Examples:
-  platformctl bootstrap                          # show the plan, ask, apply, verify
+  platformctl bootstrap                          # show the plan, prompt, apply, verify
   platformctl bootstrap --dry-run                # only show the plan
-  platformctl bootstrap --team alpha --yes       # one team, unattended
+  platformctl bootstrap --team alpha --yes       # one team, without a prompt
   podman login --authfile auth.json registry.example.com
   platformctl bootstrap --registry-config auth.json
-  platformctl bootstrap --registry-username robot     # asks for the password
+  platformctl bootstrap --registry-username robot     # prompts for the password
   platformctl bootstrap --registry-secret airflow/pull-secret
   platformctl bootstrap --target-kubeconfig other.yaml --target-account airflow/launcher
   platformctl bootstrap --airflow-url https://airflow.example.com --airflow-username ada
@@ -41,15 +41,15 @@ Examples:
 
 
 @click.command("bootstrap", epilog=_EXAMPLES)
-@click.option("--team", "names", multiple=True, metavar="TEAM", help="Only this team; may be repeated.")
-@click.option("--dry-run", is_flag=True, help="Show what would be done and do nothing.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
-@click.option("--detailed-exitcode", is_flag=True, help="With --dry-run: exit with 2 when changes are pending.")
-@click.option("--airflow-url", metavar="URL", help="Where Airflow is.  [default: a port-forward to its Service]")
+@click.option("--team", "names", multiple=True, metavar="TEAM", help="Process only this team; may be repeated.")
+@click.option("--dry-run", is_flag=True, help="Show the plan and change nothing.")
+@click.option("--yes", is_flag=True, help="Apply without a prompt.")
+@click.option("--detailed-exitcode", is_flag=True, help="With --dry-run: exit with 2 if changes are pending.")
+@click.option("--airflow-url", metavar="URL", help="URL of Airflow's API.  [default: port-forward to its Service]")
 @click.option(
     "--airflow-username",
     metavar="NAME",
-    help=f"Sign in to Airflow as this user, with the password in {PASSWORD_VARIABLE} or asked for."
+    help=f"Airflow user; the password is read from {PASSWORD_VARIABLE} or prompted for."
     "  [default: user and password of the release's Secret]",
 )
 @registry_options
@@ -68,50 +68,46 @@ def command(
     target: TargetCluster | None,
     output: str,
 ) -> int:
-    """Make what holds secrets or data: registry secrets, volume claims, the Airflow connection.
+    """Create the teams' objects with secrets or data: registry secrets, volume claims, Airflow connections.
 
-    Can be run again at any time: what is as it should be stays untouched, and nothing is ever deleted.
+    Can be run again at any time: it changes only what differs, and deletes nothing.
     """
-    _refuse_contradictions(dry_run, yes, detailed_exitcode, registry.config, output)
-    _refuse_no_address(airflow_url)
-    login = _login(airflow_username) if airflow_username else None
-    current = _begin(cluster, names, airflow_url, login, target)
-    credentials = registry.find(current.registry_hosts, current.kube)
+    _check_options(dry_run, yes, detailed_exitcode, registry.config, output)
+    _check_airflow_url(airflow_url)
+    login = _read_login(airflow_username) if airflow_username else None
+    run = _start_run(cluster, names, airflow_url, login, target)
+    credentials = registry.find_credentials(run.registry_hosts, run.kube)
     as_text = output == "text"
-    with nullcontext() if dry_run else hold_lease(current.kube, cluster.namespace, say) as turn:
-        plan = current.plan(credentials, dry_run=dry_run)
+    with nullcontext() if dry_run else hold_lease(run.kube, cluster.namespace, say) as lease:
+        plan = run.plan(credentials, dry_run=dry_run)
         if as_text:
             data_lines(plan_output.plan_lines(plan))
-        refused = explain_refusal(plan, current.teams)
-        evidence = _apply(current, plan, credentials, yes, turn) if turn and not refused else ()
+        refusal = explain_refusal(plan, run.teams)
+        evidence = _apply_plan(run, plan, credentials, yes, lease) if lease and not refusal else ()
     if as_text:
         data_lines(plan_output.evidence_lines(evidence))
     else:
-        data_json(plan_output.as_json(plan, evidence, applied=not dry_run and not refused))
-    if refused:
-        say(f"Error: {refused}", "red")
-    return _exit(plan, evidence, detailed_exitcode)
+        data_json(plan_output.as_json(plan, evidence, applied=not dry_run and not refusal))
+    if refusal:
+        say(f"Error: {refusal}", "red")
+    return _choose_exit(plan, evidence, detailed_exitcode)
 
 
-def _refuse_contradictions(
-    dry_run: bool, yes: bool, detailed_exitcode: bool, registry_config: str | None, output: str
-) -> None:
+def _check_options(dry_run: bool, yes: bool, detailed_exitcode: bool, registry_config: str | None, output: str) -> None:
     if detailed_exitcode and not dry_run:
-        raise click.UsageError("--detailed-exitcode needs --dry-run: after a run no change is pending.")
+        raise click.UsageError("--detailed-exitcode requires --dry-run.")
     if dry_run or yes:
         return
-    reasons = {
-        "there is no terminal": not sys.stdin.isatty(),
-        "standard input is the registry configuration": registry_config == "-",
-        "the result is JSON": output == "json",
+    causes = {
+        "stdin is not a terminal": not sys.stdin.isatty(),
+        "stdin is the registry configuration": registry_config == "-",
+        "the output is JSON": output == "json",
     }
-    if why := next((reason for reason, holds in reasons.items() if holds), ""):
-        raise click.UsageError(
-            f"Nobody can be asked, because {why}: add --yes to do it, or --dry-run to only see the plan."
-        )
+    if cause := next((cause for cause, applies in causes.items() if applies), ""):
+        raise click.UsageError(f"Cannot prompt: {cause}. Pass --yes to apply or --dry-run to preview.")
 
 
-def _refuse_no_address(airflow_url: str | None) -> None:
+def _check_airflow_url(airflow_url: str | None) -> None:
     try:
         if airflow_url is not None:
             connect_by_url(airflow_url, Deadline(0))
@@ -119,23 +115,23 @@ def _refuse_no_address(airflow_url: str | None) -> None:
         raise click.UsageError(str(error)) from error
 
 
-def _login(username: str) -> tuple[str, str]:
+def _read_login(username: str) -> tuple[str, str]:
     password = os.environ.get(PASSWORD_VARIABLE)
     if password is None and not sys.stdin.isatty():
         raise click.UsageError(
-            f"There is no terminal to ask for {username}'s password of Airflow: set {PASSWORD_VARIABLE}."
+            f"Cannot prompt for the Airflow password of {username}: stdin is not a terminal. Set {PASSWORD_VARIABLE}."
         )
-    return username, password or click.prompt(f"Password of {username} for Airflow", hide_input=True, err=True)
+    return username, password or click.prompt(f"Airflow password of {username}", hide_input=True, err=True)
 
 
-def _begin(
+def _start_run(
     cluster: Cluster,
     names: tuple[str, ...],
     airflow_url: str | None,
     login: tuple[str, str] | None,
     target: TargetCluster | None,
 ) -> BootstrapRun:
-    say(f"► Reading the contract of namespace {cluster.namespace}, and what is there")
+    say(f"► Reading the contract of namespace {cluster.namespace} and the current state")
     kube, contract = cluster.open()
     try:
         teams = select_teams(contract, names)
@@ -145,30 +141,30 @@ def _begin(
     return start_run(kube, access, contract, teams, airflow_url, login, target)
 
 
-def _apply(
-    current: BootstrapRun, plan: Plan, credentials: RegistryCredentials, yes: bool, turn: HeldLease
+def _apply_plan(
+    run: BootstrapRun, plan: Plan, credentials: RegistryCredentials, yes: bool, lease: HeldLease
 ) -> tuple[Evidence, ...]:
     if plan.has_pending:
         if not yes:
-            _ask(current)
-        turn.ensure_held()
-        current.apply(plan, credentials, plan_output.Talk())
-    say("► Reading everything back")
-    return current.verify()
+            _confirm(run)
+        lease.ensure_held()
+        run.apply(plan, credentials, plan_output.ProgressOutput())
+    say("► Verifying the result")
+    return run.verify()
 
 
-def _ask(current: BootstrapRun) -> None:
+def _confirm(run: BootstrapRun) -> None:
     try:
-        with current.kube.deadline.pause():
-            agreed = click.confirm("Do this?", err=True)
+        with run.kube.deadline.pause():
+            is_confirmed = click.confirm("Apply this plan?", err=True)
     except click.Abort:
-        click.echo(err=True)  # the cursor is still behind the question
+        click.echo(err=True)  # end the line of the prompt
         raise
-    if not agreed:
-        raise BootstrapError("Nothing was changed: the answer was no.")
+    if not is_confirmed:
+        raise BootstrapError("Cancelled: nothing was changed.")
 
 
-def _exit(plan: Plan, evidence: tuple[Evidence, ...], detailed_exitcode: bool) -> Exit:
-    if plan.has_blocked or not all(each.healthy for each in evidence):
+def _choose_exit(plan: Plan, evidence: tuple[Evidence, ...], detailed_exitcode: bool) -> Exit:
+    if plan.has_blocked or not all(item.healthy for item in evidence):
         return Exit.FINDINGS
     return Exit.CHANGES_PENDING if detailed_exitcode and plan.has_pending else Exit.OK

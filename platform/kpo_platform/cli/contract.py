@@ -1,4 +1,4 @@
-"""``platformctl contract``: the contract in a file, for the commands that ask no cluster."""
+"""``platformctl contract``: save the contract to a file, for lint, render and run."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from kpo_platform.kube import read_contract_text
 _PULL_EXAMPLES = """\b
 Examples:
   platformctl contract pull                        # for lint and render on this machine
-  platformctl contract pull -o contract.json       # to keep beside the DAGs, for CI
+  platformctl contract pull -o contract.json       # for CI, to commit beside the DAGs
   platformctl contract pull -o - | jq .teams
 """
 
 
 @click.group("contract", epilog="\b\nExample:\n  platformctl contract pull")
 def command() -> None:
-    """Keep the contract in a file."""
+    """Save the contract: the names and limits of the teams, which lint and render need."""
 
 
 @command.command("pull", epilog=_PULL_EXAMPLES)
@@ -34,11 +34,11 @@ def command() -> None:
     "--output",
     "file",
     metavar="FILE|-",
-    help="Where to write it; - is standard output.  [default: where lint and render look for it]",
+    help="File to write; - is stdout.  [default: the file that lint and render read]",
 )
 @cluster_options
 def pull(cluster: Cluster, file: str | None) -> int:
-    """Read the contract from the cluster and save it, as the chart wrote it. It holds no secrets."""
+    """Read the contract from the cluster and save it unchanged. It holds no secrets."""
     text = read_contract_text(cluster.connect(), cluster.namespace)
     contract = parse(text)
     if file == "-":
@@ -51,15 +51,15 @@ def pull(cluster: Cluster, file: str | None) -> int:
 
 
 def _save(path: Path, text: str) -> None:
-    """Write the file so that nobody ever reads half of it."""
+    """Write the file atomically."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, draft = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         with os.fdopen(handle, "w", encoding="utf-8") as stream:
             stream.write(text)
-        Path(draft).chmod(0o644)  # as any file; mkstemp's are the owner's alone
+        Path(draft).chmod(0o644)  # mkstemp creates it with mode 0600
         Path(draft).replace(path)
     except OSError as error:
         raise ContractError(
-            f"The contract cannot be written to {path}: {error.strerror}; name another file with -o."
+            f"Cannot write the contract to {path}: {error.strerror}. Pass another file with -o."
         ) from error

@@ -6,7 +6,7 @@ from enum import IntEnum
 
 
 class Exit(IntEnum):
-    """What an exit code says."""
+    """Exit codes; ``platformctl --help`` explains them."""
 
     OK = 0
     FINDINGS = 1

@@ -1,4 +1,4 @@
-"""The entry point of platformctl: finds the command, and turns every error into a sentence and an exit code."""
+"""The entry point of platformctl: run a command, and turn errors into a message and an exit code."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from kpo_platform.cli.output import say
 from kpo_platform.errors import PlatformError
 
 _COMMANDS = ("bootstrap", "contract", "doctor", "lint", "render", "run", "teams", "version")
-_HELP = """Set up and look after teams on Airflow and Kubernetes.
+_HELP = """Set up and maintain teams on Airflow and Kubernetes.
 
 \b
-Exit codes: 0 fine, 1 findings, 2 changes pending (only with --detailed-exitcode),
-3 could not complete, 64 wrong usage, 130 interrupted.
+Exit codes: 0 success, 1 findings, 2 changes pending (only with --detailed-exitcode),
+3 error, 64 wrong usage, 130 interrupted.
 
 \b
 Examples:
-  platformctl bootstrap --dry-run        # what would be made
-  platformctl doctor                     # what is wrong with the installation
+  platformctl bootstrap --dry-run        # preview the changes
+  platformctl doctor                     # check the installation
   platformctl teams list
-  platformctl lint dags                  # what would be refused
+  platformctl lint dags                  # check DAG files
 """
 _TRACEBACK_VARIABLE = "PLATFORMCTL_TRACEBACK"
 
 
 class _Commands(click.Group):
-    """Imports a command's module only when it is asked for: the Kubernetes client alone takes half a second."""
+    """Imports a command's module only on use, because the Kubernetes client takes half a second to import."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_COMMANDS)
@@ -45,12 +45,12 @@ class _Commands(click.Group):
 
 @click.group(cls=_Commands, help=_HELP, context_settings={"help_option_names": ["-h", "--help"]})
 def commands() -> None:
-    """The program itself: every command is a module of its own."""
+    """The command group of platformctl."""
 
 
 def main() -> None:
     """Run platformctl and exit."""
-    # Like Ctrl-C, so that what is open is closed and temporary files go.
+    # Like Ctrl-C, so that files are closed and temporary files are deleted.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(run(sys.argv[1:]))
 
@@ -70,21 +70,21 @@ def run(arguments: list[str]) -> int:
         error.show()
         return Exit.USAGE
     except (click.Abort, KeyboardInterrupt):
-        say("Interrupted. What was done stays; run the same command again to go on.")
+        say("Interrupted. Completed changes are kept. Run the same command again to continue.")
         return Exit.INTERRUPTED
     except PlatformError as error:
         say(f"Error: {error}", "red")
         return Exit.INCOMPLETE
     except BrokenPipeError:
-        # The reader of a pipe went away; stdout must not be flushed into it again at exit.
+        # The reader closed the pipe; the interpreter must not flush stdout into it at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Exit.INCOMPLETE
     except Exception as error:
         if os.environ.get(_TRACEBACK_VARIABLE):
             raise
         say(
-            f"Error: a defect of platformctl ({type(error).__name__}: {error}); "
-            f"run again with {_TRACEBACK_VARIABLE}=1 and report what it prints.",
+            f"Error: Bug in platformctl ({type(error).__name__}: {error}). "
+            f"Run again with {_TRACEBACK_VARIABLE}=1 and report the output.",
             "red",
         )
         return Exit.INCOMPLETE

@@ -1,4 +1,4 @@
-"""Options that several commands share."""
+"""Options shared by several commands."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from kpo_platform.kube import BOOTSTRAP_ROLES, SECRET, Kube, read_contract
 
 @dataclass(frozen=True)
 class Cluster:
-    """The cluster and release that a command is about.
+    """The cluster and release of a command.
 
     Attributes:
-        kubeconfig: the kubeconfig, if one is named.
-        context: its context, if one is named.
+        kubeconfig: the kubeconfig; None for the default.
+        context: its context; None for the current one.
         namespace: the release's namespace.
-        timeout: seconds that the command may take.
+        timeout: the command's timeout in seconds.
     """
 
     kubeconfig: str | None
@@ -35,50 +35,50 @@ class Cluster:
     namespace: str
     timeout: float
 
-    def open(self, roles: str = BOOTSTRAP_ROLES) -> tuple[Kube, Contract]:
-        """The cluster, and the contract of the release.
+    def open(self, role_prefix: str = BOOTSTRAP_ROLES) -> tuple[Kube, Contract]:
+        """Connect to the cluster and read the release's contract.
 
         Args:
-            roles: how the names of the roles under rbac/ begin that the command needs; errors name them.
+            role_prefix: the name prefix of the roles under rbac/ that the command needs; errors name them.
 
         Raises:
             ClusterError: the cluster cannot be reached or read.
-            ContractError: there is no contract that this package reads.
+            ContractError: there is no contract, or this package cannot read it.
         """
         kube = self.connect()
-        kube.role_prefix = roles
+        kube.role_prefix = role_prefix
         return kube, read_contract(kube, self.namespace)
 
     def connect(self) -> Kube:
-        """The cluster alone; nothing is asked yet.
+        """Create the client; nothing is sent yet.
 
         Raises:
-            ClusterError: there is no way to it.
+            ClusterError: the kubeconfig cannot be used.
         """
         return Kube.connect(self.kubeconfig, self.context, self.timeout)
 
 
 def cluster_options(command: Callable[..., int]) -> Callable[..., int]:
-    """Give a command the options that name a cluster; it gets them as one ``cluster``."""
+    """Add the cluster options to a command; it gets them as ``cluster``."""
     return cluster_options_for(300)(command)
 
 
 def cluster_options_for(seconds: int) -> Callable[[Callable[..., int]], Callable[..., int]]:
-    """The same for a command that may take so many seconds unless its user says otherwise."""
+    """Return ``cluster_options`` with another default timeout."""
     options = (
         click.option(
             "--kubeconfig",
             type=click.Path(exists=True, dir_okay=False, path_type=Path),
             help="Kubeconfig file.  [default: KUBECONFIG, then ~/.kube/config, then the pod's service account]",
         ),
-        click.option("--context", help="Context of the kubeconfig.  [default: its current one]"),
+        click.option("--context", help="Context of the kubeconfig.  [default: its current context]"),
         click.option("-n", "--namespace", default="airflow", show_default=True, help="Namespace of the release."),
         click.option(
             "--timeout",
             type=click.FloatRange(min=1),
             default=seconds,
             show_default=True,
-            help="Seconds that the command may take.",
+            help="Timeout of the command in seconds.",
         ),
     )
 
@@ -90,31 +90,33 @@ def cluster_options_for(seconds: int) -> Callable[[Callable[..., int]], Callable
             file = str(kubeconfig) if kubeconfig else None
             return command(cluster=Cluster(file, context, namespace, timeout), **rest)
 
-        return reduce(lambda made, option: option(made), reversed(options), wrapped)
+        return reduce(lambda decorated, option: option(decorated), reversed(options), wrapped)
 
     return decorate
 
 
 def target_options(command: Callable[..., int]) -> Callable[..., int]:
-    """Give a command the options that name the cluster of connections that lead out; it gets them as ``target``."""
+    """Add the options of the target cluster to a command; it gets them as ``target``."""
 
     @click.option(
         "--target-kubeconfig",
         type=click.Path(exists=True, dir_okay=False),
-        help="Kubeconfig of the cluster to which connections of mode kubeconfig or remote lead.",
+        help="Kubeconfig of the target cluster, for connections of mode kubeconfig or remote.",
     )
-    @click.option("--target-context", metavar="NAME", help="Context of that file.  [default: its current one]")
+    @click.option(
+        "--target-context", metavar="NAME", help="Context of the target kubeconfig.  [default: its current context]"
+    )
     @click.option(
         "--target-account",
         metavar="NAMESPACE/NAME",
-        help="For mode remote: the service account there that may start pods, and whose token Airflow gets.",
+        help="Service account in the target cluster that may create pods; Airflow gets its token. For mode remote.",
     )
     @wraps(command)
     def wrapped(
         *, target_kubeconfig: str | None, target_context: str | None, target_account: str | None, **rest: Any
     ) -> int:
         if target_kubeconfig is None and (target_context or target_account):
-            raise click.UsageError("--target-context and --target-account need --target-kubeconfig.")
+            raise click.UsageError("--target-context and --target-account require --target-kubeconfig.")
         target = TargetCluster(target_kubeconfig, target_context, target_account) if target_kubeconfig else None
         return command(target=target, **rest)
 
@@ -123,13 +125,13 @@ def target_options(command: Callable[..., int]) -> Callable[..., int]:
 
 @dataclass(frozen=True)
 class Registry:
-    """Where the sign-in for the teams' registries comes from.
+    """The source of the credentials for the teams' registries.
 
     Attributes:
-        config: a configuration of docker or podman, or ``-`` for standard input.
-        secret: a Secret of the cluster that has it already, as ``NAMESPACE/NAME``.
+        config: a configuration file of docker or podman; ``-`` for stdin.
+        secret: an existing Secret with the credentials, as ``NAMESPACE/NAME``.
         username: a user, instead of a configuration.
-        variable: the environment variable with the user's password; without one it is asked for.
+        variable: the environment variable with the user's password; None to prompt.
     """
 
     config: str | None
@@ -138,46 +140,48 @@ class Registry:
     variable: str | None
 
     def check(self) -> None:
-        """Refuse what contradicts itself, before anything is read.
+        """Check that the options can be used together.
 
         Raises:
-            UsageError: the options do not go together, or there is nobody to ask and nothing to read.
+            UsageError: options exclude each other, or the password is missing and stdin is not a terminal.
         """
-        ways = {"username": self.username, "config": self.config, "secret": self.secret}
-        given = [f"--registry-{name}" for name, value in ways.items() if value]
-        if len(given) > 1:
-            raise click.UsageError(f"{' and '.join(given)} are several ways to sign in: give one.")
+        sources = {"username": self.username, "config": self.config, "secret": self.secret}
+        options = [f"--registry-{name}" for name, value in sources.items() if value]
+        if len(options) > 1:
+            raise click.UsageError(f"{' and '.join(options)} exclude each other. Pass only one of them.")
         if self.secret and not re.fullmatch(r"[^/]+/[^/]+", self.secret):
-            raise click.UsageError(f"--registry-secret is {self.secret!r}; expected such as team-alpha/regcred.")
+            raise click.UsageError(
+                f"--registry-secret is {self.secret!r}. Pass NAMESPACE/NAME, such as team-alpha/regcred."
+            )
         if self.variable and not self.username:
-            raise click.UsageError("--registry-password-env needs --registry-username.")
+            raise click.UsageError("--registry-password-env requires --registry-username.")
         if self.variable and not os.environ.get(self.variable):
-            raise click.UsageError(f"There is no password in the environment variable {self.variable}.")
+            raise click.UsageError(f"Environment variable {self.variable} is not set. Set it to the registry password.")
         if self.username and not self.variable and not sys.stdin.isatty():
             raise click.UsageError(
-                f"There is no terminal to ask for {self.username}'s password of the registry: "
-                "name a variable that has it with --registry-password-env."
+                f"Cannot prompt for the registry password of {self.username}: stdin is not a terminal. "
+                "Pass --registry-password-env."
             )
 
-    def find(self, hosts: Iterable[str], kube: Kube) -> docker_config.RegistryCredentials:
-        """The sign-ins for some hosts; asks for a password where none is named.
+    def find_credentials(self, hosts: Iterable[str], kube: Kube) -> docker_config.RegistryCredentials:
+        """Find the credentials for registries; prompt for a missing password.
 
         Args:
             hosts: the registries' hosts.
-            kube: the cluster that has the Secret, where one is named.
+            kube: the cluster with the Secret.
 
         Raises:
-            BootstrapError: a configuration cannot be read, or one user is given for several registries.
+            BootstrapError: a configuration cannot be read, or one user was given for several registries.
             ClusterError: the Secret cannot be read.
         """
         if self.secret:
             namespace, _, name = self.secret.partition("/")
             return docker_config.read_credentials(hosts, self.secret, kube.get(SECRET, name, namespace), kube.deadline)
         if self.username:
-            return docker_config.use_password(hosts, self.username, lambda host: self._password(host, kube))
+            return docker_config.use_password(hosts, self.username, lambda host: self._read_password(host, kube))
         return docker_config.find_credentials(hosts, self.config, sys.stdin, kube.deadline)
 
-    def _password(self, host: str, kube: Kube) -> str:
+    def _read_password(self, host: str, kube: Kube) -> str:
         if self.variable:
             return os.environ[self.variable]
         with kube.deadline.pause():
@@ -185,28 +189,28 @@ class Registry:
 
 
 def registry_options(command: Callable[..., int]) -> Callable[..., int]:
-    """Give a command the options that name sign-ins for registries; it gets them as one ``registry``."""
+    """Add the options for registry credentials to a command; it gets them as ``registry``."""
 
     @click.option(
         "--registry-config",
         metavar="FILE|-",
-        help="Registry sign-ins, as docker login writes them; - reads standard input."
-        "  [default: the usual files of docker and podman]",
+        help="Registry credentials, as written by docker login; - reads stdin."
+        "  [default: the files of docker and podman]",
     )
     @click.option(
         "--registry-secret",
         metavar="NAMESPACE/NAME",
-        help="Instead: a Secret of the cluster that has the sign-ins already.",
+        help="Existing Secret with the registry credentials.",
     )
     @click.option(
         "--registry-username",
         metavar="NAME",
-        help="Instead: the user of the teams' one registry, whose password is asked for.",
+        help="User of the registry, if all teams have the same one; prompts for the password.",
     )
     @click.option(
         "--registry-password-env",
         metavar="VARIABLE",
-        help="The environment variable with that user's password, so that nobody is asked.",
+        help="Environment variable with the password of --registry-username, instead of a prompt.",
     )
     @wraps(command)
     def wrapped(
@@ -230,5 +234,5 @@ output_option = click.option(
     type=click.Choice(["text", "json"]),
     default="text",
     show_default=True,
-    help="Form of the result.",
+    help="Output format.",
 )

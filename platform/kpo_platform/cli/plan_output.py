@@ -1,4 +1,4 @@
-"""How a plan and its evidence look, as text for people and as JSON for programs."""
+"""Format the plan and evidence of bootstrap as text or JSON."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ Line = tuple[str, str | None]
 
 
 def plan_lines(plan: Plan) -> list[Line]:
-    """A plan, one line per object or changed field, and a summary."""
+    """Format a plan: one line per object or changed field, and a summary."""
     lines = [line for action in plan.actions for line in _action_lines(action)]
-    counts = ", ".join(f"{plan.count(verb)} {word}" for verb, word in _COUNTED.items())
+    counts = ", ".join(f"{plan.count(verb)} {label}" for verb, label in _COUNT_LABELS.items())
     return [*lines, (f"Plan: {counts}.", None)]
 
 
 def evidence_lines(evidence: tuple[Evidence, ...]) -> list[Line]:
-    """What was found after the run, one line per object."""
+    """Format the evidence after a run, one line per object."""
     return [
         (clean(f"{sign} {each.target}: {each.seen}"), colour)
         for each in evidence
@@ -37,7 +37,7 @@ def evidence_lines(evidence: tuple[Evidence, ...]) -> list[Line]:
 
 
 def as_json(plan: Plan, evidence: tuple[Evidence, ...], applied: bool) -> dict[str, Any]:
-    """The whole result of a run; it holds nothing secret."""
+    """Return the result of a run, which holds no secrets."""
     return {
         "applied": applied,
         "actions": [_action_json(action) for action in plan.actions],
@@ -45,19 +45,19 @@ def as_json(plan: Plan, evidence: tuple[Evidence, ...], applied: bool) -> dict[s
     }
 
 
-class Talk:
-    """Tells a person how far a run is."""
+class ProgressOutput:
+    """Writes the progress of a run to stderr."""
 
     def task_started(self, task: str) -> None:
-        """A task of the playbook begins."""
+        """Report the start of a playbook task."""
         say(f"► {task}")
 
     def object_written(self, target: str, changed: bool) -> None:
-        """An object is written."""
-        say(f"✔ {target}{'' if changed else ' (it was so already)'}")
+        """Report a written object."""
+        say(f"✔ {target}{'' if changed else ' (unchanged)'}")
 
 
-_COUNTED = {
+_COUNT_LABELS = {
     Verb.CREATE: "to create",
     Verb.CHANGE: "to change",
     Verb.UNCHANGED: "unchanged",

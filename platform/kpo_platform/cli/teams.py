@@ -1,4 +1,4 @@
-"""``platformctl teams``: the teams of the contract."""
+"""``platformctl teams``: list and show teams, and delete a team's data."""
 
 from __future__ import annotations
 
@@ -20,37 +20,37 @@ _COLUMNS = ("TEAM", "NAMESPACE", "REGISTRY", "VOLUMES", "CONNECTION")
 
 
 class _ListByDefault(click.Group):
-    """Without a command of the group it is ``list``, also with options of that."""
+    """Runs ``list`` if no subcommand is given, also with options of ``list``."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        bare = not args or (args[0].startswith("-") and args[0] not in ctx.help_option_names)
-        return super().parse_args(ctx, ["list", *args] if bare else args)
+        is_bare = not args or (args[0].startswith("-") and args[0] not in ctx.help_option_names)
+        return super().parse_args(ctx, ["list", *args] if is_bare else args)
 
 
 @click.group("teams", cls=_ListByDefault, epilog="\b\nExamples:\n  platformctl teams\n  platformctl teams show alpha")
 def command() -> None:
-    """Look at the teams of the contract, and delete the data of one; alone it is list."""
+    """List and show teams, and delete a team's data. Without a subcommand: list."""
 
 
 @command.command("list", epilog="\b\nExample:\n  platformctl teams list -o json")
 @output_option
 @cluster_options
 def list_teams(cluster: Cluster, output: str) -> int:
-    """List the teams, and the namespaces that no team has any more."""
+    """List the teams, and the namespaces no team uses any more."""
     kube, contract = cluster.open()
-    left = _left(kube, contract)
+    left_namespaces = _list_left_namespaces(kube, contract)
     if output == "json":
         teams = {name: _as_json(team) for name, team in sorted(contract.teams.items())}
-        data_json({"teams": teams, "removed": [asdict(each) for each in left]})
+        data_json({"teams": teams, "removed": [asdict(left) for left in left_namespaces]})
     else:
-        rows = [_COLUMNS, *(_row(name, team) for name, team in sorted(contract.teams.items()))]
+        rows = [_COLUMNS, *(_build_row(name, team) for name, team in sorted(contract.teams.items()))]
         widths = [max(len(row[column]) for row in rows) for column in range(len(_COLUMNS))]
         lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
         data_lines((line.rstrip(), None) for line in lines)
-    for each in left:
-        new = contract.teams[each.name].namespace if each.name in contract.teams else ""
-        why = f"has namespace {new} now" if new else "is declared no more"
-        say(f"! Namespace {each.namespace}: team {each.name} {why}; the volumes and secrets in it are kept.")
+    for left in left_namespaces:
+        namespace = contract.teams[left.name].namespace if left.name in contract.teams else ""
+        reason = f"uses namespace {namespace} now" if namespace else "is no longer declared"
+        say(f"! Namespace {left.namespace}: team {left.name} {reason}. Its volumes and secrets are kept.")
     return Exit.OK
 
 
@@ -59,7 +59,7 @@ def list_teams(cluster: Cluster, output: str) -> int:
 @output_option
 @cluster_options
 def show_team(cluster: Cluster, name: str, output: str) -> int:
-    """Show one team with every default filled in."""
+    """Show a team with all defaults filled in."""
     _, contract = cluster.open()
     try:
         team = _as_json(contract.team(name))
@@ -68,56 +68,56 @@ def show_team(cluster: Cluster, name: str, output: str) -> int:
     if output == "json":
         data_json(team)
     else:
-        click.echo(yaml.safe_dump(team, sort_keys=False), nl=False)  # it escapes control characters itself
+        click.echo(yaml.safe_dump(team, sort_keys=False), nl=False)  # YAML escapes control characters
     return Exit.OK
 
 
 _DELETE_EXAMPLES = """\b
 Examples:
-  platformctl teams delete alpha                                  # say what would go
-  platformctl teams delete alpha --delete-data --confirm alpha    # delete it
+  platformctl teams delete alpha                                  # preview
+  platformctl teams delete alpha --delete-data --confirm alpha    # delete the data
 """
 
 
 @command.command("delete", epilog=_DELETE_EXAMPLES)
 @click.argument("name", metavar="TEAM")
-@click.option("--delete-data", is_flag=True, help="Delete the team's volume claims, and with them its data.")
-@click.option("--confirm", metavar="TEAM", help="The team's name once more; needed with --delete-data.")
+@click.option("--delete-data", is_flag=True, help="Delete the team's volume claims and with them its data.")
+@click.option("--confirm", metavar="TEAM", help="The team's name again; required with --delete-data.")
 @cluster_options
 def delete_team(cluster: Cluster, name: str, delete_data: bool, confirm: str | None) -> int:
-    """Delete the data of a team, declared or of the past; without --delete-data, say what would go.
+    """Delete the data of a declared or former team. Without --delete-data: preview.
 
-    Nothing else of this program deletes data. What becomes of a volume is decided by the reclaim policy of its storage
-    class.
+    No other command deletes data. The reclaim policy of the storage class decides whether the volumes are deleted with
+    their claims.
     """
     if delete_data and confirm != name:
-        raise click.UsageError(f"--delete-data needs --confirm {name}: data that was deleted does not come back.")
+        raise click.UsageError(f"--delete-data requires --confirm {name}: deleted data cannot be restored.")
     kube, contract = cluster.open()
     try:
-        # Who may delete the data of a declared team need not have the right to list namespaces.
-        left = _left(kube, contract) if name in contract.teams else list_left_namespaces(kube, contract)
-        plan = deletion.plan_deletion(kube, contract, name, left)
+        # Deleting the data of a declared team does not need the right to list namespaces.
+        list_namespaces = _list_left_namespaces if name in contract.teams else list_left_namespaces
+        plan = deletion.plan_deletion(kube, contract, name, list_namespaces(kube, contract))
     except TeamError as error:
         raise click.UsageError(str(error)) from error
     if not delete_data:
-        data_lines((clean(f"- {each.ref}: delete ({each.description})"), "red") for each in plan.claims)
-        say(f"Nothing was deleted; {len(plan.claims)} would be by --delete-data --confirm {name}.")
+        data_lines((clean(f"- {claim.ref}: delete ({claim.description})"), "red") for claim in plan.claims)
+        say(f"Nothing was deleted. Claims to delete: {len(plan.claims)}. Pass --delete-data --confirm {name}.")
         return Exit.OK
-    for each, seen in deletion.delete_claims(kube, plan):
-        data_lines([(clean(f"- {each.ref}: {seen}"), "red")])
+    for claim, state in deletion.delete_claims(kube, plan):
+        data_lines([(clean(f"- {claim.ref}: {state}"), "red")])
     if plan.is_declared:
-        say(f"Team {name} is still declared: the next bootstrap makes its claims anew, empty.")
+        say(f"Team {name} is still declared. The next bootstrap creates its claims again, empty.")
     if plan.left_namespaces:
-        say(f"Secrets and other objects are left: kubectl delete namespace {' '.join(plan.left_namespaces)}")
+        say(f"Secrets and other objects remain. Delete: kubectl delete namespace {' '.join(plan.left_namespaces)}")
     return Exit.OK
 
 
-def _left(kube: Kube, contract: Contract) -> tuple[LeftNamespace, ...]:
-    """The namespaces that no team has any more, as far as the caller may know them."""
+def _list_left_namespaces(kube: Kube, contract: Contract) -> tuple[LeftNamespace, ...]:
+    """List the namespaces no team uses any more; without the right to list namespaces, warn."""
     try:
         return list_left_namespaces(kube, contract)
     except Forbidden as error:
-        say(f"Namespaces that no team has any more are not looked for: {error}")
+        say(f"Cannot list the namespaces no team uses any more: {error}")
         return ()
 
 
@@ -125,7 +125,7 @@ def _as_json(team: Team) -> dict[str, object]:
     return team.model_dump(by_alias=True, mode="json")
 
 
-def _row(name: str, team: Team) -> tuple[str, ...]:
+def _build_row(name: str, team: Team) -> tuple[str, ...]:
     volumes = ", ".join(f"{volume.name} {volume.size}" for volume in team.volumes)
     cells = (name, team.namespace, team.registry.host, volumes, team.connection.id)
     return tuple(clean(cell) or "-" for cell in cells)

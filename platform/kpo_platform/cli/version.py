@@ -1,4 +1,4 @@
-"""``platformctl version``: the versions of this program and of the release, and whether they fit."""
+"""``platformctl version``: the versions of platformctl, the chart and the contract."""
 
 from __future__ import annotations
 
@@ -13,35 +13,37 @@ from kpo_platform.release import SOURCE_VERSION, get_package_version
 _EXAMPLES = """\b
 Examples:
   platformctl version
-  platformctl version --client      # without asking a cluster
+  platformctl version --client      # without a cluster
 """
 
 
 @click.command("version", epilog=_EXAMPLES)
-@click.option("--client", is_flag=True, help="Only this program's version; ask no cluster.")
+@click.option("--client", is_flag=True, help="Show only the version of platformctl; needs no cluster.")
 @output_option
 @cluster_options
 def command(cluster: Cluster, client: bool, output: str) -> int:
-    """Show the versions of this program, the chart and the contract between them.
+    """Show the versions of platformctl, the chart and the contract.
 
-    Exits with 1 when program and chart are of different versions, and with 3 when the contract cannot be read; this
-    program's own versions are shown all the same.
+    Exits with 1 if platformctl and chart have different versions, and with 3 if the contract cannot be read; the
+    version of platformctl is shown in any case.
     """
-    own = get_package_version()
-    versions = {"platformctl": "from source" if own == SOURCE_VERSION else own, "contract": str(VERSION)}
+    own_version = get_package_version()
+    shown_version = "from source" if own_version == SOURCE_VERSION else own_version
+    versions = {"platformctl": shown_version, "contract": str(VERSION)}
     fits = True
     try:
         if not client:
             _, contract = cluster.open()
-            fits = own in (SOURCE_VERSION, contract.chart_version)
-            versions |= {"chart": contract.chart_version, "fits": "yes" if fits else "no, upgrade both to one version"}
+            fits = own_version in (SOURCE_VERSION, contract.chart_version)
+            advice = "yes" if fits else "no, upgrade both to the same version"
+            versions |= {"chart": contract.chart_version, "fits": advice}
     finally:
-        _show(versions, output)  # this program's own in any case: whoever asks for help is asked for it
+        _show_versions(versions, output)  # also after an error, because bug reports need it
     return Exit.OK if fits else Exit.FINDINGS
 
 
-def _show(versions: dict[str, str], output: str) -> None:
+def _show_versions(versions: dict[str, str], output: str) -> None:
     if output == "json":
         data_json(versions)
     else:
-        data_lines((clean(f"{part} {each}"), None) for part, each in versions.items())
+        data_lines((clean(f"{component} {version}"), None) for component, version in versions.items())

@@ -1,4 +1,4 @@
-"""platformctl, run in this process or in one of its own, against a server that answers as cluster and Airflow."""
+"""Run platformctl in the test's process or a child process, against a server that acts as cluster and Airflow."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from unit.support.platform_server import Platform
 
 @dataclass
 class CommandResult:
-    """What one run said."""
+    """Exit code and output of one run."""
 
     code: int
     out: str
@@ -26,7 +26,7 @@ class CommandResult:
 
 
 class Terminal(io.StringIO):
-    """A standard input at which somebody sits."""
+    """A stdin that is a terminal."""
 
     def isatty(self) -> bool:
         return True
@@ -37,20 +37,20 @@ Platformctl = Callable[..., CommandResult]
 
 @pytest.fixture
 def platformctl(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Platformctl:
-    """Runs platformctl with words and standard input."""
+    """Runs platformctl with arguments and stdin."""
 
-    def speaking(*words: str, stdin: str = "", terminal: bool = False) -> CommandResult:
+    def run_command(*arguments: str, stdin: str = "", terminal: bool = False) -> CommandResult:
         monkeypatch.setattr("sys.stdin", Terminal(stdin) if terminal else io.StringIO(stdin))
-        code = run(list(words))
+        code = run(list(arguments))
         captured = capsys.readouterr()
         return CommandResult(code, captured.out, captured.err)
 
-    return speaking
+    return run_command
 
 
 @dataclass
 class Cluster:
-    """A server that answers as cluster and Airflow, and the options that lead to it."""
+    """A server that acts as cluster and Airflow, and the options for it."""
 
     platform: Platform
     server: Server
@@ -68,11 +68,11 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
         yield Cluster(platform, server, ("--kubeconfig", server.kubeconfig(tmp_path)))
 
 
-def program(*words: str) -> list[str]:
-    """A command line that runs platformctl in a process of its own."""
-    return [sys.executable, "-m", "kpo_platform.cli.main", *words]
+def program(*arguments: str) -> list[str]:
+    """Return the command line that runs platformctl in a child process."""
+    return [sys.executable, "-m", "kpo_platform.cli.main", *arguments]
 
 
 def environment() -> dict[str, str]:
-    """The environment in which such a process finds what this one imports."""
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(each for each in sys.path if each)}
+    """Return the environment in which a child process can import what this one can."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(folder for folder in sys.path if folder)}
