@@ -68,9 +68,10 @@ def command(
     target: TargetCluster | None,
     output: str,
 ) -> int:
-    """Create the teams' objects with secrets or data: registry secrets, volume claims, Airflow connections.
+    """Create registry secrets, volume claims and Airflow connections.
 
-    Can be run again at any time: it changes only what differs, and deletes nothing.
+    Shows a plan, prompts, applies it and verifies the result. Can be run again at any time: it changes only what
+    differs, and deletes nothing.
     """
     _check_options(dry_run, yes, detailed_exitcode, registry.config, output)
     _check_airflow_url(airflow_url)

@@ -25,7 +25,10 @@ Examples:
 
 @click.group("contract", epilog="\b\nExample:\n  platformctl contract pull")
 def command() -> None:
-    """Save the contract: the names and limits of the teams, which lint and render need."""
+    """Save the contract to a file.
+
+    The contract holds the names and limits of the teams. lint and render need it.
+    """
 
 
 @command.command("pull", epilog=_PULL_EXAMPLES)
@@ -38,7 +41,10 @@ def command() -> None:
 )
 @cluster_options
 def pull(cluster: Cluster, file: str | None) -> int:
-    """Read the contract from the cluster and save it unchanged. It holds no secrets."""
+    """Save the contract of the cluster to a file, unchanged.
+
+    It holds no secrets.
+    """
     text = read_contract_text(cluster.connect(), cluster.namespace)
     contract = parse(text)
     if file == "-":

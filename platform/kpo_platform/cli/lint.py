@@ -35,10 +35,11 @@ Examples:
     help="Output format.",
 )
 def command(folder: Path, team: str | None, contract_file: Path | None, output: str) -> int:
-    """Report what Airflow or the platform would refuse in the DAG files of FOLDER, with file and line.
+    """Check the DAG files of FOLDER.
 
-    Imports the files; needs no cluster and no database. Values known only in a run (templates, results of other tasks)
-    are checked in the run. Exits with 1 if there are findings, and with 3 without a contract.
+    Reports with file and line what Airflow or the platform would refuse. Imports the files, but needs no cluster and no
+    database. Values known only in a run (templates, results of other tasks) are checked in the run. Exits with 1 if
+    there are findings, and with 3 without a contract.
     """
     with convert_usage_errors():
         client = OfflineClient.create(find_contract_file(contract_file), Sources(folder, team=team))

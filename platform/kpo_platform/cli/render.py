@@ -31,9 +31,10 @@ Examples:
     "-o", "--output", type=click.Choice(["yaml", "json"]), default="yaml", show_default=True, help="Output format."
 )
 def command(sources: Sources, request: dict[str, Any], contract_file: Path | None, output: str) -> int:
-    """Show the pod of TASK as its operator would send it to the cluster. DAG is a file or a DAG id.
+    """Show the pod of TASK. DAG is a file or a DAG id.
 
-    Needs no cluster. The pod's name ends in a random suffix. Exits with 1 if the pod is refused.
+    It is the pod that the task's operator would send to the cluster. Needs no cluster. The pod's name ends in a random
+    suffix. Exits with 1 if the pod is refused.
     """
     request["attempt"]["run_id"] = request["attempt"]["run_id"] or "rendered"
     with convert_usage_errors():

@@ -16,6 +16,7 @@ from airflow.sdk.execution_time.context import set_current_context
 from kubernetes.client import ApiException
 from urllib3.exceptions import HTTPError
 
+from kpo_platform.airflow.operators.lifecycle.pod_run import RestartSafePodOperator
 from kpo_platform.errors import PlatformError
 from kpo_platform.kube.api_errors import translate_error
 from kpo_platform.offline.render import execute_operator, set_in_cluster_label
@@ -157,7 +158,8 @@ class _PodRun:
         except BaseException:
             self._is_stopping = True
             raise
-        if not getattr(self._operator, "_works", False):
+        operator = self._operator
+        if not (isinstance(operator, RestartSafePodOperator) and operator._is_working):
             self._is_stopping = True
             raise _Interrupted
 
