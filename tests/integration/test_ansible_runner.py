@@ -52,30 +52,30 @@ WRITES = [
     Request("PATCH", CLAIM_PATH, CLAIM),
     Request("POST", "/api/v2/connections", CONNECTION),
 ]
-# What a person's environment may hold; ansible-runner would write it to disk.
+# A user's environment may hold secrets, and ansible-runner would write them to disk.
 ENVIRONMENT = {"AWS_SECRET_ACCESS_KEY": CANARY}
 
 
-class Notes:
-    """A progress that keeps what it is told."""
+class RecordedProgress:
+    """A Progress that records its calls."""
 
     def __init__(self) -> None:
-        self.told: list[str] = []
+        self.entries: list[str] = []
 
     def task_started(self, task: str) -> None:
-        self.told.append(task)
+        self.entries.append(task)
 
     def object_written(self, target: str, changed: bool) -> None:
-        self.told.append(f"{target}: {'changed' if changed else 'unchanged'}")
+        self.entries.append(f"{target}: {'changed' if changed else 'unchanged'}")
 
 
-def agreeing(request: Request) -> Answer:
+def accept(request: Request) -> Answer:
     if request.method == "PATCH":
         return 200, {**request.body, "metadata": {**request.body["metadata"], "resourceVersion": "5"}}
     return 201, request.body
 
 
-def parts(server: Server, directory: Path) -> dict[str, payload.TaskPayload]:
+def build_payloads(server: Server, directory: Path) -> dict[str, payload.TaskPayload]:
     cluster = payload.ClusterAccess(
         kubeconfig=server.kubeconfig(directory), context=None, timeout=30, environment=ENVIRONMENT
     )
@@ -84,106 +84,106 @@ def parts(server: Server, directory: Path) -> dict[str, payload.TaskPayload]:
 
 
 @pytest.fixture
-def scratch(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The only place for temporary files; pytest's own folders have paths too long for sockets."""
+def temporary_folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The folder for temporary files. Paths in pytest's own folders are too long for sockets."""
     with tempfile.TemporaryDirectory(prefix="kpo-", dir="/tmp") as directory:
         monkeypatch.setattr("tempfile.tempdir", directory)
         monkeypatch.setenv("TMPDIR", directory)
         yield Path(directory)
 
 
-def test_run_makes_every_write_and_reports_each(tmp_path: Path, scratch: Path):
-    notes = Notes()
-    with serving(agreeing) as server:
-        runner.run_playbook(parts(server, tmp_path), 60, notes)
+def test_run_makes_every_write_and_reports_each(tmp_path: Path, temporary_folder: Path):
+    progress = RecordedProgress()
+    with serving(accept) as server:
+        runner.run_playbook(build_payloads(server, tmp_path), 60, progress)
     assert server.seen == WRITES
-    assert notes.told == [
+    assert progress.entries == [
         "Apply registry secrets and volume claims",
         "Secret team-alpha/regcred: changed",
         "PersistentVolumeClaim team-alpha/data: unchanged",
         "Write Airflow connections",
         "Connection k8s_default: changed",
     ]
-    assert list(scratch.iterdir()) == []
+    assert list(temporary_folder.iterdir()) == []
 
 
-def forms(secret: str) -> list[bytes]:
-    """A secret as it is and in base64, at each of the three places where it can begin in a longer text."""
+def encode_secret(secret: str) -> list[bytes]:
+    """Encode a secret as plain text and in base64, at each of the three offsets it can have in a longer text."""
     shifted = [base64.b64encode(b"." * skip + secret.encode())[4:-4] for skip in range(3)]
     return [secret.encode(), *shifted]
 
 
-def holders(secret: str, files: list[Path]) -> list[str]:
-    """The files that hold a secret in any form."""
-    found = []
+def find_files_with_secret(secret: str, files: list[Path]) -> list[str]:
+    """Find the files that hold a secret in any encoding."""
+    files_with_secret = []
     for file in files:
         try:
             content = file.read_bytes()
         except OSError:
             continue
-        if any(form in content for form in forms(secret)):
-            found.append(str(file))
-    return found
+        if any(form in content for form in encode_secret(secret)):
+            files_with_secret.append(str(file))
+    return files_with_secret
 
 
 def test_secrets_stay_out_of_files_arguments_and_environments(
-    tmp_path: Path, scratch: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, temporary_folder: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    found: list[str] = []
-    looked_at: list[Path] = []
+    files_with_secret: list[str] = []
+    searched_files: list[Path] = []
 
-    def looking(request: Request) -> Answer:
-        # At this moment a module works and Ansible has written whatever it writes.
+    def search_and_accept(request: Request) -> Answer:
+        # Now a module is running, and Ansible has written its files.
         processes = [each for name in ("cmdline", "environ") for each in Path("/proc").glob(f"[0-9]*/{name}")]
-        looked_at.extend([*(file for file in scratch.rglob("*") if file.is_file()), *processes])
-        found.extend(holders(CANARY, looked_at))
-        return agreeing(request)
+        searched_files.extend([*(file for file in temporary_folder.rglob("*") if file.is_file()), *processes])
+        files_with_secret.extend(find_files_with_secret(CANARY, searched_files))
+        return accept(request)
 
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", CANARY)
     control = tmp_path / "control"
     control.write_bytes(base64.b64encode(f"robot:{CANARY}".encode()))
-    with serving(looking) as server:
+    with serving(search_and_accept) as server:
         runner.run_playbook(
-            parts(server, tmp_path), 180, Notes()
-        )  # a look at every process takes its time on a busy machine
-    assert holders(CANARY, [control]) == [str(control)]
-    assert any(scratch in file.parents for file in looked_at)
-    assert found == []
+            build_payloads(server, tmp_path), 180, RecordedProgress()
+        )  # searching every process is slow on a busy machine
+    assert find_files_with_secret(CANARY, [control]) == [str(control)]
+    assert any(temporary_folder in file.parents for file in searched_files)
+    assert files_with_secret == []
 
 
-def test_rejected_write_fails_the_run_and_reports_earlier_writes(tmp_path: Path, scratch: Path):
-    def refusing(request: Request) -> Answer:
-        return status(409, "conflict with helm") if "persistent" in request.path else agreeing(request)
+def test_rejected_write_fails_the_run_and_reports_earlier_writes(tmp_path: Path, temporary_folder: Path):
+    def reject_claim(request: Request) -> Answer:
+        return status(409, "conflict with helm") if "persistent" in request.path else accept(request)
 
-    notes = Notes()
-    with serving(refusing) as server, pytest.raises(BootstrapError) as error:
-        runner.run_playbook(parts(server, tmp_path), 60, notes)
+    progress = RecordedProgress()
+    with serving(reject_claim) as server, pytest.raises(BootstrapError) as error:
+        runner.run_playbook(build_payloads(server, tmp_path), 60, progress)
     assert str(error.value) == (
         "The API server refused to create or patch persistentvolumeclaims/data in namespace team-alpha: "
         "conflict with helm"
     )
-    assert notes.told == ["Apply registry secrets and volume claims", "Secret team-alpha/regcred: changed"]
+    assert progress.entries == ["Apply registry secrets and volume claims", "Secret team-alpha/regcred: changed"]
     assert server.seen == WRITES[:2]
 
 
-def test_run_past_its_timeout_ends_and_names_the_last_task(tmp_path: Path, scratch: Path):
-    def slow(request: Request) -> Answer:
+def test_run_past_its_timeout_ends_and_names_the_last_task(tmp_path: Path, temporary_folder: Path):
+    def answer_slowly(request: Request) -> Answer:
         time.sleep(20)
-        return agreeing(request)
+        return accept(request)
 
-    with serving(slow) as server, pytest.raises(BootstrapError) as error:
-        runner.run_playbook(parts(server, tmp_path), 8, Notes())
+    with serving(answer_slowly) as server, pytest.raises(BootstrapError) as error:
+        runner.run_playbook(build_payloads(server, tmp_path), 8, RecordedProgress())
     assert str(error.value) == (
         "Bootstrap timed out after 8 s, last step: Apply registry secrets and volume claims. "
         "Run again or raise --timeout."
     )
-    assert left_over(scratch) == []
+    assert list_leftovers(temporary_folder) == []
 
 
 def run_in_this_process(url: str, folder: str) -> None:
     """Run until the end or Ctrl-C, with the exit code of platformctl."""
     try:
-        runner.run_playbook(parts(Server(url, []), Path(folder)), 60, Notes())
+        runner.run_playbook(build_payloads(Server(url, []), Path(folder)), 60, RecordedProgress())
     except KeyboardInterrupt:
         sys.exit(130)
 
@@ -192,15 +192,17 @@ PROGRAM = f"import sys; from {__name__} import run_in_this_process; run_in_this_
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_signal_ends_the_run_and_leaves_no_files_or_processes(tmp_path: Path, scratch: Path, number: signal.Signals):
+def test_signal_ends_the_run_and_leaves_no_files_or_processes(
+    tmp_path: Path, temporary_folder: Path, number: signal.Signals
+):
     arrived = threading.Event()
 
-    def hanging(request: Request) -> Answer:
+    def hang(request: Request) -> Answer:
         arrived.set()
         time.sleep(20)
-        return agreeing(request)
+        return accept(request)
 
-    with serving(hanging) as server:
+    with serving(hang) as server:
         path = os.pathsep.join(each for each in sys.path if each)
         process = subprocess.Popen(
             [sys.executable, "-c", PROGRAM, server.url, str(tmp_path)],
@@ -210,18 +212,18 @@ def test_signal_ends_the_run_and_leaves_no_files_or_processes(tmp_path: Path, sc
         assert arrived.wait(60)
         process.send_signal(number)
         assert process.wait(15) == 130
-    assert left_over(scratch) == []
+    assert list_leftovers(temporary_folder) == []
     assert server.seen == WRITES[:1]
 
 
-def left_over(scratch: Path) -> list[str]:
-    """Files in the temporary directory and processes that speak of it."""
+def list_leftovers(temporary_folder: Path) -> list[str]:
+    """List the files in the temporary directory and the processes with its path among their arguments."""
     processes = [
         command.decode(errors="replace")
         for file in Path("/proc").glob("[0-9]*/cmdline")
-        if str(scratch).encode() in (command := _read(file))
+        if str(temporary_folder).encode() in (command := _read(file))
     ]
-    return [*(str(each) for each in scratch.iterdir()), *processes]
+    return [*(str(each) for each in temporary_folder.iterdir()), *processes]
 
 
 def _read(file: Path) -> bytes:
@@ -231,15 +233,15 @@ def _read(file: Path) -> bytes:
         return b""
 
 
-def test_run_restores_environment_and_signal_handlers(tmp_path: Path, scratch: Path):
+def test_run_restores_environment_and_signal_handlers(tmp_path: Path, temporary_folder: Path):
     before = dict(os.environ), signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
-    with serving(agreeing) as server:
-        runner.run_playbook(parts(server, tmp_path), 60, Notes())
+    with serving(accept) as server:
+        runner.run_playbook(build_payloads(server, tmp_path), 60, RecordedProgress())
     assert (dict(os.environ), signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
 
 
-def too_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder for temporary files in whose sub-folders no socket can be."""
+def use_long_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Use a folder for temporary files whose path is too long for a socket."""
     directory = tmp_path / ("x" * 100)
     directory.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(directory))
@@ -248,14 +250,14 @@ def too_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_long_temporary_folder_falls_back_to_the_runtime_folder(
-    tmp_path: Path, scratch: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, temporary_folder: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    directory = too_long(tmp_path, monkeypatch)
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(scratch))
-    with channel.private_directory() as made:
-        assert Path(made).parent == scratch
-        assert stat.S_IMODE(Path(made).stat().st_mode) == 0o700
-    with serving(agreeing) as server:
-        runner.run_playbook(parts(server, tmp_path), 60, Notes())
+    directory = use_long_folder(tmp_path, monkeypatch)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(temporary_folder))
+    with channel.private_directory() as directory_path:
+        assert Path(directory_path).parent == temporary_folder
+        assert stat.S_IMODE(Path(directory_path).stat().st_mode) == 0o700
+    with serving(accept) as server:
+        runner.run_playbook(build_payloads(server, tmp_path), 60, RecordedProgress())
     assert server.seen == WRITES
-    assert [*scratch.iterdir(), *directory.iterdir()] == []
+    assert [*temporary_folder.iterdir(), *directory.iterdir()] == []
