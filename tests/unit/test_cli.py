@@ -11,7 +11,7 @@ import click
 import pytest
 
 from kpo_platform.cli.main import commands
-from kpo_platform.cli.output import clean
+from kpo_platform.cli.output import sanitize
 from unit.support.http_server import Request, serving, status
 from unit.support.platform_server import PASSWORD, Platform
 from unit.support.platformctl import Cluster, Platformctl, environment, program
@@ -237,8 +237,8 @@ def test_teams_list_works_without_the_right_to_list_namespaces(platformctl: Plat
     assert "list namespaces in the cluster" in result.err
 
 
-def test_clean_removes_control_and_direction_characters():
-    assert clean("a\x1b[31mb\r\nc\x00 \u202ed\u200be") == "a[31mb c de"
+def test_sanitize_removes_control_and_direction_characters():
+    assert sanitize("a\x1b[31mb\r\nc\x00 \u202ed\u200be") == "a[31mb c de"
 
 
 def every_command(group: click.Group, *before: str) -> Iterator[list[str]]:

@@ -19,7 +19,7 @@ from kpo_platform.bootstrap.verify import Evidence
 from kpo_platform.cli import plan_output
 from kpo_platform.cli.exit_codes import Exit
 from kpo_platform.cli.options import Cluster, Registry, cluster_options, output_option, registry_options, target_options
-from kpo_platform.cli.output import data_json, data_lines, say
+from kpo_platform.cli.output import say, write_json, write_lines
 from kpo_platform.errors import AirflowError, BootstrapError, TeamError
 from kpo_platform.kube import Deadline
 
@@ -82,13 +82,13 @@ def command(
     with nullcontext() if dry_run else hold_lease(run.kube, cluster.namespace, say) as lease:
         plan = run.plan(credentials, dry_run=dry_run)
         if as_text:
-            data_lines(plan_output.plan_lines(plan))
+            write_lines(plan_output.format_plan(plan))
         refusal = explain_refusal(plan, run.teams)
         evidence = _apply_plan(run, plan, credentials, yes, lease) if lease and not refusal else ()
     if as_text:
-        data_lines(plan_output.evidence_lines(evidence))
+        write_lines(plan_output.format_evidence(evidence))
     else:
-        data_json(plan_output.as_json(plan, evidence, applied=not dry_run and not refusal))
+        write_json(plan_output.build_json(plan, evidence, applied=not dry_run and not refusal))
     if refusal:
         say(f"Error: {refusal}", "red")
     return _choose_exit(plan, evidence, detailed_exitcode)

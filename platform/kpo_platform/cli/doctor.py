@@ -10,7 +10,7 @@ import click
 from kpo_platform.cli.exit_codes import Exit
 from kpo_platform.cli.findings_output import format_message
 from kpo_platform.cli.options import Cluster, cluster_options, output_option
-from kpo_platform.cli.output import clean, data_json, data_lines, mark, say
+from kpo_platform.cli.output import choose_mark, sanitize, say, write_json, write_lines
 from kpo_platform.doctor import CheckResult, check_release, read_release
 
 _EXAMPLES = """\b
@@ -30,18 +30,18 @@ def command(cluster: Cluster, output: str) -> int:
     """
     results = check_release(read_release(*cluster.open("doctor")))
     if output == "json":
-        data_json([asdict(result) for result in results])
+        write_json([asdict(result) for result in results])
     else:
-        data_lines(map(_format_line, results))
+        write_lines(map(_format_line, results))
     say(_format_summary(results))
     return Exit.FINDINGS if any(result.finding for result in results) else Exit.OK
 
 
 def _format_line(result: CheckResult) -> tuple[str, str | None]:
-    sign, colour = mark(healthy=result.finding is None, verified=result.verified)
+    sign, colour = choose_mark(healthy=result.finding is None, verified=result.verified)
     code = f"{result.finding.code} " if result.finding else ""
     text = format_message(result.finding) if result.finding else result.seen
-    return clean(f"{sign} {code}{result.object}: {text}"), colour
+    return sanitize(f"{sign} {code}{result.object}: {text}"), colour
 
 
 def _format_summary(results: Sequence[CheckResult]) -> str:

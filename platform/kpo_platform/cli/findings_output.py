@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import PurePath
 from typing import Any
 
-from kpo_platform.cli.output import clean
+from kpo_platform.cli.output import sanitize
 from kpo_platform.finding import RULES, Finding
 
 _SARIF = "https://json.schemastore.org/sarif-2.1.0.json"
@@ -22,27 +22,27 @@ class LocatedFinding:
     finding: Finding
 
 
-def as_lines(findings: Iterable[LocatedFinding]) -> list[tuple[str, str | None]]:
+def format_findings(findings: Iterable[LocatedFinding]) -> list[tuple[str, str | None]]:
     """Format each finding as one line that begins with FILE:LINE, as editors and terminals expect."""
-    return [(clean(f"{each.file}:{each.line}: {_format_finding(each.finding)}"), "red") for each in findings]
+    return [(sanitize(f"{each.file}:{each.line}: {_format_finding(each.finding)}"), "red") for each in findings]
 
 
-def as_json(findings: Iterable[LocatedFinding]) -> dict[str, Any]:
+def build_json(findings: Iterable[LocatedFinding]) -> dict[str, Any]:
     """Return all findings with all their fields."""
     return {"findings": [{"file": each.file, "line": each.line, **asdict(each.finding)} for each in findings]}
 
 
-def as_sarif(findings: Iterable[LocatedFinding]) -> dict[str, Any]:
+def build_sarif(findings: Iterable[LocatedFinding]) -> dict[str, Any]:
     """Return a SARIF 2.1.0 log with one run; it lists every rule, also those without findings."""
     rules = [
         {"id": rule.code, "name": name, "shortDescription": {"text": rule.requirement}} for name, rule in RULES.items()
     ]
     driver = {"name": "platformctl lint", "rules": rules}
-    run = {"tool": {"driver": driver}, "results": [_as_sarif_result(each) for each in findings]}
+    run = {"tool": {"driver": driver}, "results": [_build_sarif_result(each) for each in findings]}
     return {"$schema": _SARIF, "version": "2.1.0", "runs": [run]}
 
 
-def _as_sarif_result(located: LocatedFinding) -> dict[str, Any]:
+def _build_sarif_result(located: LocatedFinding) -> dict[str, Any]:
     location = {
         "artifactLocation": {"uri": PurePath(located.file).as_posix()},
         "region": {"startLine": located.line},

@@ -8,8 +8,8 @@ import click
 
 from kpo_platform.cli.dag_options import contract_option, convert_usage_errors, team_option
 from kpo_platform.cli.exit_codes import Exit
-from kpo_platform.cli.findings_output import LocatedFinding, as_json, as_lines, as_sarif
-from kpo_platform.cli.output import data_json, data_lines, say
+from kpo_platform.cli.findings_output import LocatedFinding, build_json, build_sarif, format_findings
+from kpo_platform.cli.output import say, write_json, write_lines
 from kpo_platform.contract import find_contract_file
 from kpo_platform.finding import Finding
 from kpo_platform.offline.client import OfflineClient, Sources
@@ -50,8 +50,8 @@ def command(folder: Path, team: str | None, contract_file: Path | None, output: 
         for located in result["findings"]
     ]
     if output == "text":
-        data_lines(as_lines(findings))
+        write_lines(format_findings(findings))
     else:
-        data_json(as_json(findings) if output == "json" else as_sarif(findings))
+        write_json(build_json(findings) if output == "json" else build_sarif(findings))
     say(f"{len(findings)} findings in {result['files']} DAG files.")
     return Exit.FINDINGS if findings else Exit.OK

@@ -11,33 +11,33 @@ from typing import Any
 import click
 
 
-def clean(text: str) -> str:
+def sanitize(text: str) -> str:
     """Make text from a cluster safe for a terminal: one line, no control or direction characters."""
     line = " ".join(text.split())
     return "".join(character for character in line if unicodedata.category(character) not in ("Cc", "Cf"))
 
 
-def mark(*, healthy: bool, verified: bool) -> tuple[str, str | None]:
+def choose_mark(*, healthy: bool, verified: bool) -> tuple[str, str | None]:
     """Return the sign and colour of a check: passed, failed or incomplete."""
     if not healthy:
         return "✗", "red"
     return ("✔", None) if verified else ("?", "yellow")
 
 
-def data_lines(lines: Iterable[tuple[str, str | None]]) -> None:
+def write_lines(lines: Iterable[tuple[str, str | None]]) -> None:
     """Write lines of the result to stdout, each with its colour."""
     for text, colour in lines:
         click.secho(text, fg=colour, color=_use_colour())
 
 
-def data_json(content: Any) -> None:
+def write_json(content: Any) -> None:
     """Write the result to stdout as JSON, which escapes control characters."""
     click.echo(json.dumps(content, indent=2))
 
 
 def say(text: str, colour: str | None = None) -> None:
     """Write a message to stderr."""
-    click.secho(clean(text), fg=colour, err=True, color=_use_colour())
+    click.secho(sanitize(text), fg=colour, err=True, color=_use_colour())
 
 
 def say_refusals(error: Exception) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from kpo_platform.bootstrap.model import Action, Plan, Verb
 from kpo_platform.bootstrap.verify import Evidence
-from kpo_platform.cli.output import clean, mark, say
+from kpo_platform.cli.output import choose_mark, sanitize, say
 
 _SIGNS = {
     Verb.CREATE: ("+", "green"),
@@ -20,28 +20,28 @@ Line = tuple[str, str | None]
 """A line of text and its colour."""
 
 
-def plan_lines(plan: Plan) -> list[Line]:
+def format_plan(plan: Plan) -> list[Line]:
     """Format a plan: one line per object or changed field, and a summary."""
-    lines = [line for action in plan.actions for line in _action_lines(action)]
+    lines = [line for action in plan.actions for line in _format_action(action)]
     counts = ", ".join(f"{plan.count(verb)} {label}" for verb, label in _COUNT_LABELS.items())
     return [*lines, (f"Plan: {counts}.", None)]
 
 
-def evidence_lines(evidence: tuple[Evidence, ...]) -> list[Line]:
+def format_evidence(evidence: tuple[Evidence, ...]) -> list[Line]:
     """Format the evidence after a run, one line per object."""
     return [
-        (clean(f"{sign} {each.target}: {each.seen}"), colour)
-        for each in evidence
-        for sign, colour in [mark(healthy=each.healthy, verified=each.verified)]
+        (sanitize(f"{sign} {item.target}: {item.seen}"), colour)
+        for item in evidence
+        for sign, colour in [choose_mark(healthy=item.healthy, verified=item.verified)]
     ]
 
 
-def as_json(plan: Plan, evidence: tuple[Evidence, ...], applied: bool) -> dict[str, Any]:
+def build_json(plan: Plan, evidence: tuple[Evidence, ...], applied: bool) -> dict[str, Any]:
     """Return the result of a run, which holds no secrets."""
     return {
         "applied": applied,
-        "actions": [_action_json(action) for action in plan.actions],
-        "evidence": [asdict(each) for each in evidence],
+        "actions": [_action_to_json(action) for action in plan.actions],
+        "evidence": [asdict(item) for item in evidence],
     }
 
 
@@ -65,21 +65,21 @@ _COUNT_LABELS = {
 }
 
 
-def _action_lines(action: Action) -> list[Line]:
+def _format_action(action: Action) -> list[Line]:
     sign, colour = _SIGNS[action.verb]
     if action.verb is Verb.CHANGE:
-        texts = [f"{each.field}: {each.old or '(none)'} → {each.new}" for each in action.changes]
+        texts = [f"{change.field}: {change.old or '(none)'} → {change.new}" for change in action.changes]
     elif action.verb is Verb.BLOCKED:
         texts = [action.note]
     else:
         texts = [f"{action.verb}{f' ({action.note})' if action.note else ''}"]
-    return [(clean(f"{sign} {action.target}: {text}"), colour) for text in texts]
+    return [(sanitize(f"{sign} {action.target}: {text}"), colour) for text in texts]
 
 
-def _action_json(action: Action) -> dict[str, Any]:
+def _action_to_json(action: Action) -> dict[str, Any]:
     return {
         "action": str(action.verb),
         "target": asdict(action.target),
-        "changes": [asdict(each) for each in action.changes],
+        "changes": [asdict(change) for change in action.changes],
         "note": action.note,
     }

@@ -10,7 +10,7 @@ import yaml
 
 from kpo_platform.cli.dag_options import attempt_options, contract_option, convert_usage_errors
 from kpo_platform.cli.exit_codes import Exit
-from kpo_platform.cli.output import data_json, say, say_refusals
+from kpo_platform.cli.output import say, say_refusals, write_json
 from kpo_platform.contract import find_contract_file
 from kpo_platform.errors import PodError
 from kpo_platform.offline.client import OfflineClient, Sources
@@ -46,7 +46,7 @@ def command(sources: Sources, request: dict[str, Any], contract_file: Path | Non
             say_refusals(error)
             return Exit.FINDINGS
     if output == "json":
-        data_json(pod)
+        write_json(pod)
     else:
         click.echo(yaml.dump(pod, Dumper=_Dumper, sort_keys=False, allow_unicode=True), nl=False)
     return Exit.OK

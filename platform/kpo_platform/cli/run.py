@@ -17,7 +17,7 @@ import click
 from kpo_platform.cli.dag_options import attempt_options, convert_usage_errors
 from kpo_platform.cli.exit_codes import Exit
 from kpo_platform.cli.options import Cluster, cluster_options_for, output_option
-from kpo_platform.cli.output import clean, data_json, data_lines, say, say_refusals
+from kpo_platform.cli.output import sanitize, say, say_refusals, write_json, write_lines
 from kpo_platform.errors import PlatformError, PodError
 from kpo_platform.kube import find_kubeconfig, read_contract_text
 from kpo_platform.offline.client import OfflineClient, Sources
@@ -122,10 +122,10 @@ class _Pod:
 def _report_outcome(outcome: dict[str, Any], pod: _Pod, output: str) -> Exit:
     state, why = outcome["state"], outcome["why"]
     if output == "json":
-        data_json({"pod": pod.name or None, "state": state, "why": why, "result": outcome["result"]})
+        write_json({"pod": pod.name or None, "state": state, "why": why, "result": outcome["result"]})
     else:
         sign, colour = ("✔", None) if _EXITS[state] is Exit.OK else ("✗", "red")
-        data_lines([(clean(f"{sign} {pod}: {state}{f'. {why}' if why else ''}"), colour)])
+        write_lines([(sanitize(f"{sign} {pod}: {state}{f'. {why}' if why else ''}"), colour)])
         if outcome["result"] is not None:
             click.echo(json.dumps(outcome["result"], indent=2))
     if outcome["pod_may_exist"]:

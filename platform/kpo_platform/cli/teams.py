@@ -11,7 +11,7 @@ from kpo_platform.bootstrap.volumes import deletion
 from kpo_platform.bootstrap.volumes.left_namespaces import LeftNamespace, list_left_namespaces
 from kpo_platform.cli.exit_codes import Exit
 from kpo_platform.cli.options import Cluster, cluster_options, output_option
-from kpo_platform.cli.output import clean, data_json, data_lines, say
+from kpo_platform.cli.output import sanitize, say, write_json, write_lines
 from kpo_platform.contract import Contract, Team
 from kpo_platform.errors import Forbidden, TeamError
 from kpo_platform.kube import Kube
@@ -40,13 +40,13 @@ def list_teams(cluster: Cluster, output: str) -> int:
     kube, contract = cluster.open()
     left_namespaces = _list_left_namespaces(kube, contract)
     if output == "json":
-        teams = {name: _as_json(team) for name, team in sorted(contract.teams.items())}
-        data_json({"teams": teams, "removed": [asdict(left) for left in left_namespaces]})
+        teams = {name: _team_to_json(team) for name, team in sorted(contract.teams.items())}
+        write_json({"teams": teams, "removed": [asdict(left) for left in left_namespaces]})
     else:
         rows = [_COLUMNS, *(_build_row(name, team) for name, team in sorted(contract.teams.items()))]
         widths = [max(len(row[column]) for row in rows) for column in range(len(_COLUMNS))]
         lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
-        data_lines((line.rstrip(), None) for line in lines)
+        write_lines((line.rstrip(), None) for line in lines)
     for left in left_namespaces:
         namespace = contract.teams[left.name].namespace if left.name in contract.teams else ""
         reason = f"uses namespace {namespace} now" if namespace else "is no longer declared"
@@ -62,11 +62,11 @@ def show_team(cluster: Cluster, name: str, output: str) -> int:
     """Show a team with all defaults filled in."""
     _, contract = cluster.open()
     try:
-        team = _as_json(contract.team(name))
+        team = _team_to_json(contract.team(name))
     except TeamError as error:
         raise click.UsageError(str(error)) from error
     if output == "json":
-        data_json(team)
+        write_json(team)
     else:
         click.echo(yaml.safe_dump(team, sort_keys=False), nl=False)  # YAML escapes control characters
     return Exit.OK
@@ -100,11 +100,11 @@ def delete_team(cluster: Cluster, name: str, delete_data: bool, confirm: str | N
     except TeamError as error:
         raise click.UsageError(str(error)) from error
     if not delete_data:
-        data_lines((clean(f"- {claim.ref}: delete ({claim.description})"), "red") for claim in plan.claims)
+        write_lines((sanitize(f"- {claim.ref}: delete ({claim.description})"), "red") for claim in plan.claims)
         say(f"Nothing was deleted. Claims to delete: {len(plan.claims)}. Pass --delete-data --confirm {name}.")
         return Exit.OK
     for claim, state in deletion.delete_claims(kube, plan):
-        data_lines([(clean(f"- {claim.ref}: {state}"), "red")])
+        write_lines([(sanitize(f"- {claim.ref}: {state}"), "red")])
     if plan.is_declared:
         say(f"Team {name} is still declared. The next bootstrap creates its claims again, empty.")
     if plan.left_namespaces:
@@ -121,11 +121,11 @@ def _list_left_namespaces(kube: Kube, contract: Contract) -> tuple[LeftNamespace
         return ()
 
 
-def _as_json(team: Team) -> dict[str, object]:
+def _team_to_json(team: Team) -> dict[str, object]:
     return team.model_dump(by_alias=True, mode="json")
 
 
 def _build_row(name: str, team: Team) -> tuple[str, ...]:
     volumes = ", ".join(f"{volume.name} {volume.size}" for volume in team.volumes)
     cells = (name, team.namespace, team.registry.host, volumes, team.connection.id)
-    return tuple(clean(cell) or "-" for cell in cells)
+    return tuple(sanitize(cell) or "-" for cell in cells)

@@ -6,7 +6,7 @@ import click
 
 from kpo_platform.cli.exit_codes import Exit
 from kpo_platform.cli.options import Cluster, cluster_options, output_option
-from kpo_platform.cli.output import clean, data_json, data_lines
+from kpo_platform.cli.output import sanitize, write_json, write_lines
 from kpo_platform.contract import VERSION
 from kpo_platform.release import SOURCE_VERSION, get_package_version
 
@@ -44,6 +44,6 @@ def command(cluster: Cluster, client: bool, output: str) -> int:
 
 def _show_versions(versions: dict[str, str], output: str) -> None:
     if output == "json":
-        data_json(versions)
+        write_json(versions)
     else:
-        data_lines((clean(f"{component} {version}"), None) for component, version in versions.items())
+        write_lines((sanitize(f"{component} {version}"), None) for component, version in versions.items())

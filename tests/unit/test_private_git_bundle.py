@@ -1,4 +1,4 @@
-"""A team's private repository, over HTTP with a password, as a real git server would ask for one."""
+"""airflow.bundles.git: a private repository, read over HTTP with a password."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ class Server:
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
-    """A server with one commit, which asks for the password `first`."""
+    """A server with one commit and the password `first`."""
     folder = tmp_path / "server"
     folder.mkdir()
 
     class Handler(SimpleHTTPRequestHandler):
         def do_GET(self) -> None:
-            wanted = "Basic " + base64.b64encode(f"bot:{there.password}".encode()).decode()
-            if self.headers.get("Authorization") == wanted:
+            expected = "Basic " + base64.b64encode(f"bot:{server.password}".encode()).decode()
+            if self.headers.get("Authorization") == expected:
                 super().do_GET()
                 return
             self.send_response(401)
@@ -59,27 +59,27 @@ def server(tmp_path: Path) -> Iterator[Server]:
         def log_message(self, *_: Any) -> None:
             pass
 
-    http = ThreadingHTTPServer(("127.0.0.1", 0), lambda *asked: Handler(*asked, directory=str(folder)))
-    there = Server(f"http://127.0.0.1:{http.server_address[1]}/alpha.git", folder, "first")
-    there.git(folder, "init", "--bare", "--initial-branch=main", "alpha.git")
-    there.git(folder, "init", "--initial-branch=main", "work")
-    there.commit("one.py")
+    http = ThreadingHTTPServer(("127.0.0.1", 0), lambda *arguments: Handler(*arguments, directory=str(folder)))
+    server = Server(f"http://127.0.0.1:{http.server_address[1]}/alpha.git", folder, "first")
+    server.git(folder, "init", "--bare", "--initial-branch=main", "alpha.git")
+    server.git(folder, "init", "--initial-branch=main", "work")
+    server.commit("one.py")
     threading.Thread(target=http.serve_forever, args=(0.05,), daemon=True).start()
-    yield there
+    yield server
     http.shutdown()
     http.server_close()
 
 
 @pytest.fixture
 def bundle(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TeamGitDagBundle:
-    """The bundle as it is made while its connection is not there yet."""
+    """A bundle whose connection does not exist yet."""
     monkeypatch.setenv("AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_STORAGE_PATH", str(tmp_path / "bundles"))
     monkeypatch.setenv("GIT_TERMINAL_PROMPT", "0")
     return TeamGitDagBundle(name="alpha", repo_url=server.url, tracking_ref="main", git_conn_id="git-alpha")
 
 
 def connect(monkeypatch: pytest.MonkeyPatch, password: str) -> None:
-    """Let Airflow have the connection, as the chart's job makes it."""
+    """Create the connection as the chart's job does."""
     connection = {"conn_type": "git", "login": "bot", "password": password}
     monkeypatch.setenv("AIRFLOW_CONN_GIT-ALPHA", json.dumps(connection))
 
@@ -88,9 +88,7 @@ def names(bundle: TeamGitDagBundle) -> list[str]:
     return sorted(file.name for file in bundle.path.glob("*.py"))
 
 
-def test_a_bundle_waits_for_its_connection_and_says_who_makes_it(
-    bundle: TeamGitDagBundle, monkeypatch: pytest.MonkeyPatch
-):
+def test_bundle_without_its_connection_names_the_job(bundle: TeamGitDagBundle, monkeypatch: pytest.MonkeyPatch):
     with pytest.raises(RuntimeError) as refusal:
         bundle.initialize()
     assert str(refusal.value).startswith(
@@ -103,7 +101,7 @@ def test_a_bundle_waits_for_its_connection_and_says_who_makes_it(
     assert names(bundle) == ["one.py"]
 
 
-def test_a_new_password_is_taken_without_a_restart(
+def test_changed_password_is_used_at_the_next_refresh(
     bundle: TeamGitDagBundle, server: Server, monkeypatch: pytest.MonkeyPatch
 ):
     connect(monkeypatch, "first")
