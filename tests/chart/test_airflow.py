@@ -3,33 +3,19 @@
 from __future__ import annotations
 
 import json
-from configparser import RawConfigParser
 from copy import deepcopy
 
 import pytest
 
+from chart.objects import list_restarted_components, read_airflow_cfg
 from chart.rendering import TWO_TEAMS, Object, find_object, pods_by_component, render
 
 THREE_TEAMS = deepcopy(TWO_TEAMS)
 THREE_TEAMS["teams"]["gamma"] = {"dags": {"repo": "https://git.example/gamma.git"}}
 
 
-def settings(values: Object) -> dict[str, dict[str, str]]:
-    parser = RawConfigParser()
-    parser.read_string(find_object(render(values), "ConfigMap", "airflow-config")["data"]["airflow.cfg"])
-    return {section: dict(parser[section]) for section in parser.sections()}
-
-
-def changed(before: Object, after: Object) -> set[str]:
-    """The components whose pods differ, which is what makes Kubernetes start them again."""
-    old, new = (
-        pods_by_component([item for item in render(values) if item["kind"] != "Job"]) for values in (before, after)
-    )
-    return {name for name in old if old[name] != new[name]}
-
-
 def test_these_are_the_settings() -> None:
-    assert settings({}) == {
+    assert read_airflow_cfg({}) == {
         "core": {
             "auth_manager": "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager",
             "execution_api_server_url": "http://airflow-api-server.airflow.svc:8080/execution/",
@@ -60,15 +46,15 @@ def test_these_are_the_settings() -> None:
 
 def test_config_in_the_values_wins() -> None:
     given = {"config": {"core": {"parallelism": 4, "load_examples": True}, "metrics": {"statsd_on": True}}}
-    expected = settings({})
+    expected = read_airflow_cfg({})
     expected["core"] |= {"parallelism": "4", "load_examples": "true"}
     expected["metrics"] = {"statsd_on": "true"}
-    assert settings(given) == expected
+    assert read_airflow_cfg(given) == expected
 
 
 def test_numbers_in_the_values_stand_in_airflow_s_settings_as_they_were_written() -> None:
     given = {"core": {"xcom_objectstorage_threshold": 1048576, "parallelism": 0}, "webserver": {"rate": 0.25}}
-    found = settings({"config": given})
+    found = read_airflow_cfg({"config": given})
     assert found["core"]["xcom_objectstorage_threshold"] == "1048576"
     assert (found["core"]["parallelism"], found["webserver"]["rate"]) == ("0", "0.25")
 
@@ -85,7 +71,7 @@ def test_names_that_look_like_numbers_stay_names() -> None:
 
 
 def test_a_team_with_a_repository_is_a_bundle() -> None:
-    assert json.loads(settings(TWO_TEAMS)["dag_processor"]["dag_bundle_config_list"]) == [
+    assert json.loads(read_airflow_cfg(TWO_TEAMS)["dag_processor"]["dag_bundle_config_list"]) == [
         {
             "name": "alpha",
             "classpath": "kpo_platform.airflow.bundles.git.TeamGitDagBundle",
@@ -101,22 +87,22 @@ def test_a_team_with_a_repository_is_a_bundle() -> None:
 
 def test_a_percent_sign_in_a_repository_s_url_survives_the_file() -> None:
     values = {"teams": {"alpha": {"dags": {"repo": "https://git.example/a%20b.git"}}}}
-    assert "a%%20b.git" in settings(values)["dag_processor"]["dag_bundle_config_list"]
+    assert "a%%20b.git" in read_airflow_cfg(values)["dag_processor"]["dag_bundle_config_list"]
 
 
 def test_a_new_team_starts_nothing_again_but_the_dag_processor() -> None:
-    assert changed(TWO_TEAMS, THREE_TEAMS) == {"dag-processor"}
+    assert list_restarted_components(TWO_TEAMS, THREE_TEAMS) == {"dag-processor"}
 
 
 def test_a_change_of_a_team_that_is_not_its_repository_starts_nothing_again() -> None:
     after = deepcopy(TWO_TEAMS)
     after["teams"]["alpha"] |= {"defaultSize": "large", "env": [{"name": "STAGE", "value": "test"}]}
-    assert changed(TWO_TEAMS, after) == set()
+    assert list_restarted_components(TWO_TEAMS, after) == set()
 
 
 def test_a_changed_setting_starts_airflow_again_but_not_its_database() -> None:
     after = {"config": {"core": {"parallelism": 4}}}
-    assert changed({}, after) == {"api-server", "dag-processor", "scheduler", "triggerer"}
+    assert list_restarted_components({}, after) == {"api-server", "dag-processor", "scheduler", "triggerer"}
 
 
 @pytest.mark.parametrize(

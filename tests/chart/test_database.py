@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from sqlalchemy.engine import make_url
 
+from chart.objects import env_by_name, list_secret_names
 from chart.rendering import Object, find_by_prefix, list_containers, pods_by_component, render, render_text
-from chart.test_secrets import secret_names, variables
 
 EXTERNAL: Object = {
     "postgresql": {"enabled": False},
@@ -36,7 +36,7 @@ def given() -> dict[str, dict[str, Any]]:
     found = {}
     for name, pod in pods_by_component(render(EXTERNAL)).items():
         for container in list_containers(pod):
-            told = variables(container)
+            told = env_by_name(container)
             if URL in told:
                 found[f"{name}/{container['name']}"] = {
                     key: told[key] for key in (PASSWORD, URL, f"{URL}_ASYNC", "PGSSLROOTCERT")
@@ -77,7 +77,7 @@ def test_whoever_speaks_to_the_database_has_its_authority_and_nothing_else_of_th
                 volumes[name] = one["secret"]
         for container in list_containers(pod):
             place = f"{name}/{container['name']}"
-            if variables(container).get("PGSSLROOTCERT") == AUTHORITY:
+            if env_by_name(container).get("PGSSLROOTCERT") == AUTHORITY:
                 told.add(place)
             if any(f"{one['mountPath']}/ca.crt" == AUTHORITY for one in container.get("volumeMounts", [])):
                 mounted.add(place)
@@ -113,10 +113,10 @@ def test_the_driver_finds_everything_in_its_url(variable: str, word: str) -> Non
 def test_no_secret_is_made_for_it_and_nothing_of_the_embedded_one_is_left() -> None:
     objects = render(EXTERNAL)
     job = find_by_prefix(objects, "Job", "airflow-secrets-")
-    made = json.loads(variables(job["spec"]["template"]["spec"]["containers"][0])["SECRETS"])
+    made = json.loads(env_by_name(job["spec"]["template"]["spec"]["containers"][0])["SECRETS"])
     assert sorted(made) == ["admin", "api-secret-key", "fernet-key", "jwt-secret"]
     assert [item["metadata"]["name"] for item in objects if "postgresql" in item["metadata"]["name"]] == []
-    assert secret_names(objects) == {*made.values(), "our-authority", "our-database"}
+    assert list_secret_names(objects) == {*made.values(), "our-authority", "our-database"}
 
 
 def test_the_migration_runs_again_for_another_database() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
+from chart.objects import assert_restricted, env_by_name, list_restarted_components, list_secret_names, read_airflow_cfg
 from chart.rendering import (
     TWO_TEAMS,
     Object,
@@ -20,9 +21,6 @@ from chart.rendering import (
     render_errors,
     validate,
 )
-from chart.test_airflow import changed, settings
-from chart.test_pods import restricted
-from chart.test_secrets import secret_names, variables
 
 CELERY: Object = {"executor": "CeleryExecutor", **TWO_TEAMS}
 KUBERNETES_EXECUTOR: Object = {
@@ -43,7 +41,7 @@ def task_pod(values: Object = KUBERNETES_EXECUTOR) -> Object:
 
 
 def environment(values: Object, component: str) -> dict[str, Any]:
-    return variables(pods_by_component(render(values))[component]["spec"]["containers"][0])
+    return env_by_name(pods_by_component(render(values))[component]["spec"]["containers"][0])
 
 
 def launcher_accounts(values: Object) -> list[str]:
@@ -67,7 +65,7 @@ def test_only_task_runners_and_triggerer_may_start_team_pods(values: Object, exp
 
 def test_worker_has_no_database_access() -> None:
     assert not set(environment(CELERY, "worker")) & set(KEYS)
-    assert secret_names([find_object(render(CELERY), "StatefulSet", "airflow-worker")]) == {
+    assert list_secret_names([find_object(render(CELERY), "StatefulSet", "airflow-worker")]) == {
         "airflow-api-secret-key",  # signs requests for logs
         "airflow-broker",
     }
@@ -95,7 +93,7 @@ def test_external_broker_replaces_the_embedded_one() -> None:
 def generated_secrets(values: Object) -> Object:
     """Return the Secrets that the secrets Job generates."""
     job = find_by_prefix(render(values), "Job", "airflow-secrets-")
-    found: Object = json.loads(variables(job["spec"]["template"]["spec"]["containers"][0])["SECRETS"])
+    found: Object = json.loads(env_by_name(job["spec"]["template"]["spec"]["containers"][0])["SECRETS"])
     return found
 
 
@@ -129,12 +127,12 @@ def test_two_workers_have_a_disruption_budget() -> None:
 
 def test_new_team_restarts_no_worker() -> None:
     more = {**CELERY, "teams": {**CELERY["teams"], "gamma": {"dags": {"repo": "https://git.example/gamma.git"}}}}
-    assert changed(CELERY, more) == {"dag-processor"}
+    assert list_restarted_components(CELERY, more) == {"dag-processor"}
 
 
 def test_task_pod_is_restricted_and_refers_to_no_secret() -> None:
     found = task_pod()
-    restricted(found)
+    assert_restricted(found)
     without_token = json.dumps(found["spec"]).replace("/var/run/secrets/kubernetes.io/serviceaccount", "")
     assert "secret" not in without_token.lower()
     assert [container["name"] for container in list_containers(found)] == ["base"]
@@ -167,7 +165,7 @@ def test_environment_connections_reach_task_runners_only() -> None:
         True,
     ]
     (task,) = task_pod({**KUBERNETES_EXECUTOR, **team})["spec"]["containers"]
-    assert name in variables(task)
+    assert name in env_by_name(task)
 
 
 def test_scheduler_may_start_task_pods_in_the_release_namespace() -> None:
@@ -176,7 +174,7 @@ def test_scheduler_may_start_task_pods_in_the_release_namespace() -> None:
     assert find_object(objects, "RoleBinding", "airflow-worker-launcher")["subjects"] == [
         {"kind": "ServiceAccount", "name": "airflow-scheduler", "namespace": "airflow"}
     ]
-    assert settings(KUBERNETES_EXECUTOR)["kubernetes_executor"] == {
+    assert read_airflow_cfg(KUBERNETES_EXECUTOR)["kubernetes_executor"] == {
         "namespace": "airflow",
         "pod_template_file": "/opt/kpo-platform/config/task-pod.yaml",
     }
@@ -186,7 +184,7 @@ def test_scheduler_may_start_task_pods_in_the_release_namespace() -> None:
 def test_other_executors_start_no_pods_in_the_release_namespace(values: Object) -> None:
     roles = [item["metadata"]["name"] for item in render(values) if item["kind"] == "Role"]
     assert "airflow-worker-launcher" not in roles
-    assert "kubernetes_executor" not in settings(values)
+    assert "kubernetes_executor" not in read_airflow_cfg(values)
 
 
 @pytest.mark.parametrize("executor", ["LocalExecutor", "CeleryExecutor", "KubernetesExecutor"])

@@ -1,4 +1,4 @@
-"""The database's schema: brought up to date by one Job, taken back by it, and never waited for in vain."""
+"""The migration Job: migrate, downgrade, and refuse a newer database."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from types import ModuleType
 import pytest
 from sqlalchemy import Connection, create_engine, event, text
 
+from chart.objects import env_by_name
+from chart.pod_scripts import load_script
 from chart.rendering import Object, find_by_prefix, find_object, pods_by_component, render
-from chart.test_scripts import script
-from chart.test_secrets import variables
 
-BACK: Object = {"migrateDatabaseJob": {"downgradeTo": "3.2.2"}, "scheduler": {"replicas": 2}}
+DOWNGRADE: Object = {"migrateDatabaseJob": {"downgradeTo": "3.2.2"}, "scheduler": {"replicas": 2}}
 COMPONENTS = {
     "airflow-api-server": "Deployment",
     "airflow-dag-processor": "Deployment",
@@ -25,78 +25,78 @@ COMPONENTS = {
 
 @pytest.fixture
 def database(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    return script("database", monkeypatch)
+    return load_script("database", monkeypatch)
 
 
 @pytest.fixture
 def connection() -> Iterator[Connection]:
-    """A database that answers like PostgreSQL as far as the script asks it."""
+    """An SQLite database with the PostgreSQL function that the script uses."""
     engine = create_engine("sqlite://")
 
     @event.listens_for(engine, "connect")
-    def learn(raw: object, _: object) -> None:
+    def add_function(raw: object, _: object) -> None:
         def to_regclass(name: str) -> str | None:
             with closing(raw.cursor()) as cursor:  # type: ignore[attr-defined]
-                found = cursor.execute("SELECT name FROM sqlite_master WHERE name = ?", (name,)).fetchone()
-            return found and found[0]
+                row = cursor.execute("SELECT name FROM sqlite_master WHERE name = ?", (name,)).fetchone()
+            return row and row[0]
 
         raw.create_function("to_regclass", 1, to_regclass)  # type: ignore[attr-defined]
 
-    with engine.connect() as opened:
-        yield opened
+    with engine.connect() as connection:
+        yield connection
 
 
-def store(connection: Connection, table: str, revision: str) -> None:
+def store_revision(connection: Connection, table: str, revision: str) -> None:
     connection.execute(text(f"CREATE TABLE {table} (version_num TEXT)"))
     connection.execute(text(f"INSERT INTO {table} VALUES ('{revision}')"))
 
 
-def test_an_empty_database_and_one_of_this_image_are_taken(database: ModuleType, connection: Connection) -> None:
-    from airflow.providers.fab.auth_manager.models.db import _REVISION_HEADS_MAP as OF_FAB
-    from airflow.utils.db import _REVISION_HEADS_MAP as OF_AIRFLOW
+def test_empty_or_current_database_is_accepted(database: ModuleType, connection: Connection) -> None:
+    from airflow.providers.fab.auth_manager.models.db import _REVISION_HEADS_MAP as FAB_HEADS
+    from airflow.utils.db import _REVISION_HEADS_MAP as AIRFLOW_HEADS
 
-    database.refuse_newer(connection)
-    store(connection, "alembic_version", list(OF_AIRFLOW.values())[-1])
-    store(connection, "alembic_version_fab", list(OF_FAB.values())[-1])
-    database.refuse_newer(connection)
+    database.exit_if_database_is_newer(connection)
+    store_revision(connection, "alembic_version", list(AIRFLOW_HEADS.values())[-1])
+    store_revision(connection, "alembic_version_fab", list(FAB_HEADS.values())[-1])
+    database.exit_if_database_is_newer(connection)
 
 
 AIRFLOW, FAB = version("apache-airflow"), version("apache-airflow-providers-fab")
 
 
 @pytest.mark.parametrize(
-    ("table", "image", "how"),
+    ("table", "image", "downgrade"),
     [
-        ("alembic_version", f"Airflow {AIRFLOW}", f"migrateDatabaseJob.downgradeTo={AIRFLOW}"),
+        ("alembic_version", f"Airflow {AIRFLOW}", f"set migrateDatabaseJob.downgradeTo={AIRFLOW} in that release"),
         (
             "alembic_version_fab",
             f"FAB provider {FAB}",
-            f"`airflow fab-db downgrade --to-version {FAB} --yes` in its API server",
+            f"run `airflow fab-db downgrade --to-version {FAB} --yes` in its API server",
         ),
     ],
 )
-def test_a_database_that_a_newer_image_migrated_is_refused_with_the_way_back(
+def test_newer_database_is_refused_with_the_downgrade(
     database: ModuleType,
     connection: Connection,
     table: str,
     image: str,
-    how: str,
+    downgrade: str,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    store(connection, table, "0123456789ab")
-    with pytest.raises(SystemExit) as ended:
-        database.refuse_newer(connection)
-    assert ended.value.code == 65
+    store_revision(connection, table, "0123456789ab")
+    with pytest.raises(SystemExit) as failure:
+        database.exit_if_database_is_newer(connection)
+    assert failure.value.code == 65
     assert capsys.readouterr().err == (
-        f"the database has revision 0123456789ab in {table}, which this image with {image} does not know: a newer "
-        "image has migrated it. Go back to that one, and then delete the pods that have not started, for Kubernetes "
-        "does not replace those of a StatefulSet (kubectl delete pod --field-selector status.phase=Pending --selector "
-        "statefulset.kubernetes.io/pod-name, in this namespace); to come here all the same, have it take the schema "
-        f"back first, by {how} (docs/upgrade.md, Rollback)\n"
+        f"The image with {image} does not know revision 0123456789ab in table {table}: a newer image has migrated the "
+        "database. Return to the newer image, then delete the pods that have not started, because Kubernetes does not "
+        "replace those of a StatefulSet (kubectl delete pod --field-selector status.phase=Pending --selector "
+        "statefulset.kubernetes.io/pod-name, in this namespace). To use this image, downgrade the schema with the "
+        f"newer image first: {downgrade} (docs/upgrade.md, Rollback).\n"
     )
 
 
-def test_the_job_gives_up_at_once_on_such_a_database() -> None:
+def test_job_does_not_retry_on_a_newer_database() -> None:
     job = find_by_prefix(render(), "Job", "airflow-migration-")["spec"]
     assert {key: value for key, value in job.items() if key != "template"} == {
         "backoffLimit": 10,
@@ -112,7 +112,7 @@ def test_the_job_gives_up_at_once_on_such_a_database() -> None:
     assert job["template"]["spec"]["restartPolicy"] == "Never"
 
 
-def test_the_pods_of_a_job_that_fails_stay_to_be_read() -> None:
+def test_pods_of_failed_jobs_stay() -> None:
     jobs = [item for item in render({"teams": {"alpha": {}}}) if item["kind"] == "Job"]
     policies = {
         job["metadata"]["labels"]["app.kubernetes.io/component"]: job["spec"]["template"]["spec"]["restartPolicy"]
@@ -122,7 +122,7 @@ def test_the_pods_of_a_job_that_fails_stay_to_be_read() -> None:
 
 
 @pytest.mark.parametrize("executor", ["LocalExecutor", "CeleryExecutor", "KubernetesExecutor"])
-def test_only_a_test_is_a_hook_of_helm_so_that_apply_and_wait_need_none(executor: str) -> None:
+def test_the_test_pod_is_the_only_helm_hook(executor: str) -> None:
     values = {"executor": executor, "logs": {"persistence": {"existingClaim": "logs"}}, "teams": {"alpha": {}}}
     hooks = {
         f"{item['kind']} {item['metadata']['name']}": annotations["helm.sh/hook"]
@@ -132,8 +132,8 @@ def test_only_a_test_is_a_hook_of_helm_so_that_apply_and_wait_need_none(executor
     assert hooks == {"Pod airflow-test": "test"}
 
 
-def test_what_a_pod_waits_for_stands_in_its_status() -> None:
-    found = {
+def test_wait_reasons_appear_in_the_pod_status() -> None:
+    policies = {
         f"{component}/{container['name']}": container["terminationMessagePolicy"]
         for component, pod in pods_by_component(render({"teams": {"alpha": {}}})).items()
         for container in [*pod["spec"].get("initContainers", []), *pod["spec"]["containers"]]
@@ -147,19 +147,19 @@ def test_what_a_pod_waits_for_stands_in_its_status() -> None:
         "secrets/make-secrets",
         "team-settings/team-settings",
     ]
-    assert found == dict.fromkeys(expected, "FallbackToLogsOnError")
+    assert policies == dict.fromkeys(expected, "FallbackToLogsOnError")
 
 
-def test_nothing_of_airflow_runs_while_the_schema_is_taken_back() -> None:
-    objects = render(BACK)
+def test_airflow_has_no_replicas_during_a_downgrade() -> None:
+    objects = render(DOWNGRADE)
     assert {
         name: find_object(objects, kind, name)["spec"]["replicas"] for name, kind in COMPONENTS.items()
     } == dict.fromkeys(COMPONENTS, 0)
     assert find_object(objects, "StatefulSet", "airflow-postgresql")["spec"]["replicas"] == 1
 
 
-def test_to_take_it_back_is_another_job_and_so_is_the_way_forward() -> None:
-    jobs = [find_by_prefix(render(values), "Job", "airflow-migration-") for values in ({}, BACK)]
-    told = [variables(job["spec"]["template"]["spec"]["containers"][0])["DOWNGRADE_TO"] for job in jobs]
-    assert told == ["", "3.2.2"]
+def test_downgrade_and_migration_are_different_jobs() -> None:
+    jobs = [find_by_prefix(render(values), "Job", "airflow-migration-") for values in ({}, DOWNGRADE)]
+    targets = [env_by_name(job["spec"]["template"]["spec"]["containers"][0])["DOWNGRADE_TO"] for job in jobs]
+    assert targets == ["", "3.2.2"]
     assert jobs[0]["metadata"]["name"] != jobs[1]["metadata"]["name"]

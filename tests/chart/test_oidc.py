@@ -11,10 +11,9 @@ from types import ModuleType
 
 import pytest
 
+from chart.pod_scripts import load_script
 from chart.rendering import CHART, Object, find_object, pods_by_component, render, render_errors
-from chart.test_contract import CONFIGMAP_KEY
-from chart.test_scripts import script
-from kpo_platform.contract import parse
+from kpo_platform.contract import CONFIGMAP_KEY, parse
 
 OIDC: Object = {
     "issuer": "https://login.example.com/realms/data",
@@ -43,7 +42,7 @@ def config(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
     (tmp_path / "client-secret").write_text("s3cret\n")
     monkeypatch.setenv("KPO_PLATFORM_OIDC", variables(VALUES)["KPO_PLATFORM_OIDC"])
     monkeypatch.setenv("KPO_PLATFORM_OIDC_SECRET", str(tmp_path / "client-secret"))
-    return script("webserver_config", monkeypatch)
+    return load_script("webserver_config", monkeypatch)
 
 
 def test_only_api_server_and_secrets_job_have_the_client_secret() -> None:
@@ -69,7 +68,7 @@ def test_without_oidc_the_api_server_has_no_oidc_settings() -> None:
 
 def test_owners_get_team_roles_and_admin_groups_get_admin(config: ModuleType) -> None:
     contract = parse(find_object(render(VALUES), "ConfigMap", "airflow-contract")["data"][CONFIGMAP_KEY])
-    assert config.roles(contract, config._oidc) == {
+    assert config.map_roles(contract, config._oidc) == {
         "Group:oidc:data": ["team-alpha", "team-beta"],
         "User:oidc:ada": ["team-alpha"],
         "Group:oidc:ops": ["team-beta"],
@@ -79,7 +78,7 @@ def test_owners_get_team_roles_and_admin_groups_get_admin(config: ModuleType) ->
 
 def test_user_fields_come_from_the_configured_claims(config: ModuleType) -> None:
     claims = {"preferred_username": "ada", "email": "ada@example.com", "given_name": "Ada", "groups": ["data", "all"]}
-    assert config.person(claims, config._oidc) == {
+    assert config.build_user_info(claims, config._oidc) == {
         "username": "ada",
         "email": "ada@example.com",
         "first_name": "Ada",
@@ -89,8 +88,8 @@ def test_user_fields_come_from_the_configured_claims(config: ModuleType) -> None
 
 
 def test_missing_username_claim_is_an_error(config: ModuleType) -> None:
-    with pytest.raises(ValueError, match=r"no claim 'preferred_username', only email, sub; .* oidc\.usernameClaim$"):
-        config.person({"sub": "42", "email": "ada@example.com"}, config._oidc)
+    with pytest.raises(ValueError, match=r"no claim 'preferred_username', only email, sub\. .* oidc\.usernameClaim\.$"):
+        config.build_user_info({"sub": "42", "email": "ada@example.com"}, config._oidc)
 
 
 LOADED = """

@@ -8,6 +8,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from chart.objects import assert_restricted
 from chart.rendering import KUBERNETES, ROOT, Object, list_containers, pods_by_component, render
 
 LOCAL: Object = {"teams": {"alpha": {"cleanup": {"maxAge": 3600}}}}
@@ -41,24 +42,6 @@ TEMPLATES = sorted((ROOT / "pod_templates").glob("*.yaml"))
 SIDECARS = sorted((ROOT / "pod_templates" / "sidecars").glob("*.yaml"))
 
 
-def restricted(pod: Object) -> None:
-    """Hold a pod to the level as kubernetes.io/docs/concepts/security/pod-security-standards describes it."""
-    spec = pod["spec"]
-    context = spec["securityContext"]
-    assert context["runAsNonRoot"] is True
-    assert context["runAsUser"] > 0
-    assert context["seccompProfile"] == {"type": "RuntimeDefault"}
-    assert not {"hostNetwork", "hostPID", "hostIPC"} & spec.keys()
-    kinds = {kind for volume in spec.get("volumes", []) for kind in volume if kind != "name"}
-    assert kinds <= {"configMap", "emptyDir", "persistentVolumeClaim", "projected", "secret"}
-    for container in list_containers(pod):
-        own = {**container["securityContext"]}
-        assert own.pop("runAsUser", 1) > 0, container["name"]
-        own.pop("readOnlyRootFilesystem", None)
-        assert own == {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}, container["name"]
-        assert not any("hostPort" in port for port in container.get("ports", []))
-
-
 def millicores(pod: Object) -> int:
     """The CPU that the pod's containers ask for."""
     asked = [container["resources"]["requests"]["cpu"] for container in pod["spec"]["containers"]]
@@ -72,7 +55,7 @@ def test_these_are_the_pods() -> None:
 
 @pytest.mark.parametrize("component", COMPONENTS)
 def test_a_pod_passes_the_restricted_level(component: str) -> None:
-    restricted(pods_by_component(render(ALL))[component])
+    assert_restricted(pods_by_component(render(ALL))[component])
 
 
 @pytest.mark.parametrize("component", COMPONENTS)
@@ -148,7 +131,7 @@ def test_the_api_server_answers_until_the_network_sends_nobody_to_it_any_more() 
 @pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.stem)
 def test_a_template_passes_the_restricted_level(path: Path) -> None:
     template = yaml.safe_load(path.read_text())
-    restricted(template)
+    assert_restricted(template)
     assert [container["name"] for container in template["spec"]["containers"]] == ["base"]
     assert template["spec"]["restartPolicy"] == "Never"
     assert template["spec"]["automountServiceAccountToken"] is False
@@ -169,5 +152,5 @@ def test_a_sidecar_is_a_native_one_and_fits_the_default_template(path: Path) -> 
     template["spec"]["initContainers"] = sidecars
     assert [sidecar["restartPolicy"] for sidecar in sidecars] == ["Always"]
     assert all({"limits", "requests"} <= sidecar["resources"].keys() for sidecar in sidecars)
-    restricted(template)
+    assert_restricted(template)
     kubernetes_validate.validate(template, KUBERNETES, strict=True)

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
+from chart.objects import read_airflow_cfg
 from chart.rendering import Object, find_by_prefix, find_object, render, render_errors
-from chart.test_airflow import settings
 
 INGRESS: Object = {"ingress": {"apiServer": {"enabled": True}}}
 ROUTE: Object = {"httpRoute": {"apiServer": {"enabled": True, "parentRefs": [{"name": "public"}]}}}
@@ -41,9 +41,9 @@ def contract_api_service(values: Object) -> Object:
 )
 def test_links_probes_and_execution_url_follow_public_url(url: str, base: str, path: str) -> None:
     values = {"publicUrl": url}
-    assert settings(values)["api"] == {"base_url": base}
+    assert read_airflow_cfg(values)["api"] == {"base_url": base}
     tasks = f"http://airflow-api-server.airflow.svc:8080{path}/execution/"
-    assert settings(values)["core"]["execution_api_server_url"] == tasks
+    assert read_airflow_cfg(values)["core"]["execution_api_server_url"] == tasks
     assert probe_paths(values) == {
         "startupProbe": f"{path}/execution/health",
         "readinessProbe": f"{path}/api/v2/version",
@@ -53,7 +53,7 @@ def test_links_probes_and_execution_url_follow_public_url(url: str, base: str, p
 
 
 def test_default_values_have_no_public_url() -> None:
-    assert "api" not in settings({})
+    assert "api" not in read_airflow_cfg({})
     assert contract_api_service({})["path"] == ""
     assert [item["kind"] for item in render({}) if item["kind"] in ("Ingress", "HTTPRoute")] == []
 

@@ -1,102 +1,88 @@
-"""The scripts that Airflow's pods run, as far as they can be seen without a cluster."""
+"""The Python programs that run in pods."""
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from importlib.metadata import PackageNotFoundError
-from types import ModuleType
 
 import pytest
 from cryptography.fernet import Fernet
 
-from chart.rendering import CHART
+from chart.pod_scripts import load_script
 
 
-def script(name: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """A script as a module; beside it lie those that it imports."""
-    folder = CHART / "files" / "scripts"
-    monkeypatch.setattr(sys, "path", [str(folder), *sys.path])
-    spec = importlib.util.spec_from_file_location(name, folder / f"{name}.py")
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_the_secrets_are_random(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_generated_secrets_are_random(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_HOST", "airflow-postgresql.airflow.svc")
     monkeypatch.setenv("BROKER_HOST", "airflow-redis.airflow.svc")
-    makers = script("create_secrets", monkeypatch).MAKERS
-    first, second = ({what: make() for what, make in makers.items()} for _ in range(2))
-    same = {(what, key) for what, data in first.items() for key, value in data.items() if second[what][key] == value}
+    generators = load_script("create_secrets", monkeypatch).GENERATORS
+    first, second = ({name: generate() for name, generate in generators.items()} for _ in range(2))
+    same = {(name, key) for name, data in first.items() for key, value in data.items() if second[name][key] == value}
     assert same == {("admin", "username")}
 
 
-def test_the_fernet_key_encrypts(monkeypatch: pytest.MonkeyPatch) -> None:
-    key = script("create_secrets", monkeypatch).fernet_key()["fernet-key"]
+def test_generated_fernet_key_encrypts(monkeypatch: pytest.MonkeyPatch) -> None:
+    key = load_script("create_secrets", monkeypatch).generate_fernet_key()["fernet-key"]
     assert Fernet(key).decrypt(Fernet(key).encrypt(b"text")) == b"text"
 
 
-def test_the_connection_carries_the_database_s_password(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_database_url_contains_the_generated_password(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_HOST", "airflow-postgresql.airflow.svc")
-    made = script("create_secrets", monkeypatch).database()
-    assert made["connection"] == (
-        f"postgresql+psycopg2://airflow:{made['password']}@airflow-postgresql.airflow.svc:5432/airflow"
+    secret = load_script("create_secrets", monkeypatch).generate_database()
+    assert secret["connection"] == (
+        f"postgresql+psycopg2://airflow:{secret['password']}@airflow-postgresql.airflow.svc:5432/airflow"
     )
-    assert made["password"].isalnum() and len(made["password"]) == 32
+    assert secret["password"].isalnum() and len(secret["password"]) == 32
 
 
-def test_the_broker_s_url_carries_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_broker_url_contains_the_generated_password(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BROKER_HOST", "airflow-redis.airflow.svc")
-    made = script("create_secrets", monkeypatch).broker()
-    assert made["connection"] == f"redis://:{made['password']}@airflow-redis.airflow.svc:6379/0"
+    secret = load_script("create_secrets", monkeypatch).generate_broker()
+    assert secret["connection"] == f"redis://:{secret['password']}@airflow-redis.airflow.svc:6379/0"
 
 
-def test_a_broker_that_is_away_is_not_the_worker_s_fault(
+def test_worker_probe_succeeds_without_a_broker(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("AIRFLOW__CELERY__BROKER_URL", "redis://:secret@127.0.0.1:1/0")
-    script("worker_probe", monkeypatch).main()
+    load_script("worker_probe", monkeypatch).main()
     assert capsys.readouterr().out == (
-        "the broker cannot be reached, which says nothing about this worker: OperationalError\n"
+        "The broker is unreachable, so the state of this worker is unknown: OperationalError\n"
     )
 
 
 @pytest.mark.parametrize(
-    ("wanted", "installed", "sentence"),
+    ("expected", "installed", "message"),
     [
         ("", None, ""),
         ("0.1.0", "0.1.0", ""),
-        ("0.1.0", None, "the image has no package kpo-platform, but"),
+        ("0.1.0", None, "The image contains no package kpo-platform: platform.package is image"),
         (
             "0.2.0",
             "0.1.0",
-            "the image has kpo-platform 0.1.0, but platform.package is image and the chart works with 0.2.0;",
+            "The image contains kpo-platform 0.1.0: platform.package is image and the chart requires 0.2.0. Install it",
         ),
     ],
 )
-def test_an_image_without_the_package_is_refused_before_anything_starts(
-    monkeypatch: pytest.MonkeyPatch, wanted: str, installed: str | None, sentence: str
+def test_image_without_the_package_version_is_refused(
+    monkeypatch: pytest.MonkeyPatch, expected: str, installed: str | None, message: str
 ) -> None:
     def version(_: str) -> str:
         if installed is None:
             raise PackageNotFoundError
         return installed
 
-    waiting = script("wait_for_migrations", monkeypatch)
-    monkeypatch.setattr(waiting, "version", version)
-    monkeypatch.setenv("EXPECTED_PACKAGE", wanted)
-    if sentence:
-        with pytest.raises(SystemExit, match=sentence):
-            waiting.refuse_other_package()
+    wait = load_script("wait_for_migrations", monkeypatch)
+    monkeypatch.setattr(wait, "version", version)
+    monkeypatch.setenv("EXPECTED_PACKAGE", expected)
+    if message:
+        with pytest.raises(SystemExit, match=message):
+            wait.check_package_version()
     else:
-        waiting.refuse_other_package()
+        wait.check_package_version()
 
 
-def test_a_made_secret_is_not_helm_s(monkeypatch: pytest.MonkeyPatch) -> None:
-    made = script("create_secrets", monkeypatch).manifest("airflow-admin", {"username": "admin"})
-    assert made == {
+def test_generated_secret_has_no_helm_labels(monkeypatch: pytest.MonkeyPatch) -> None:
+    manifest = load_script("create_secrets", monkeypatch).build_manifest("airflow-admin", {"username": "admin"})
+    assert manifest == {
         "apiVersion": "v1",
         "kind": "Secret",
         "metadata": {"name": "airflow-admin", "labels": {"app.kubernetes.io/part-of": "kpo-platform"}},
@@ -105,12 +91,12 @@ def test_a_made_secret_is_not_helm_s(monkeypatch: pytest.MonkeyPatch) -> None:
     }
 
 
-def test_a_database_that_stays_away_ends_the_wait_with_what_was_seen(
+def test_wait_for_an_unreachable_database_ends_with_its_error(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", "postgresql+psycopg2://a:secret@127.0.0.1:1/airflow")
-    database = script("database", monkeypatch)
-    with pytest.raises(SystemExit) as ended:
+    database = load_script("database", monkeypatch)
+    with pytest.raises(SystemExit) as failure:
         database.wait_until(lambda _: "", 0)
-    assert "the database was not ready within 0 s; last seen: connection to server at" in str(ended.value)
-    assert "secret" not in str(ended.value) + capsys.readouterr().out
+    assert "The database is not ready after 0 s: connection to server at" in str(failure.value)
+    assert "secret" not in str(failure.value) + capsys.readouterr().out

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import pytest
 
+from chart.objects import env_by_name, list_secret_names
 from chart.rendering import Object, find_by_prefix, list_containers, pods_by_component, render
 
 EXISTING: Object = {
@@ -20,29 +20,13 @@ EXISTING: Object = {
 ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
 
 
-def variables(container: Object) -> dict[str, Any]:
-    return {item["name"]: item.get("value", item.get("valueFrom")) for item in container.get("env", [])}
-
-
 def holders(variable: str) -> set[str]:
     """The components one of whose containers has this variable."""
     return {
         name
         for name, pod in pods_by_component(render()).items()
-        if any(variable in variables(container) for container in list_containers(pod))
+        if any(variable in env_by_name(container) for container in list_containers(pod))
     }
-
-
-def secret_names(objects: list[Object]) -> set[str]:
-    """All secrets that pods read, as variables or as files."""
-    found = set()
-    for pod in pods_by_component(objects).values():
-        for container in list_containers(pod):
-            given = [value for value in variables(container).values() if isinstance(value, dict)]
-            found |= {value["secretKeyRef"]["name"] for value in given}
-        mounted = [volume["secret"] for volume in pod["spec"].get("volumes", []) if "secret" in volume]
-        found |= {secret["secretName"] for secret in mounted}
-    return found
 
 
 def test_the_release_holds_no_secret() -> None:
@@ -53,7 +37,7 @@ def test_the_release_holds_no_secret() -> None:
 def test_a_variable_that_holds_a_secret_refers_to_one(word: str) -> None:
     for pod in pods_by_component(render()).values():
         for container in list_containers(pod):
-            told = {name: value for name, value in variables(container).items() if word in name}
+            told = {name: value for name, value in env_by_name(container).items() if word in name}
             assert all(value.keys() == {"secretKeyRef"} for value in told.values()), told
 
 
@@ -67,7 +51,7 @@ def test_the_tokens_of_tasks_are_signed_and_checked_by_two_only() -> None:
 
 def test_who_waits_for_the_database_can_open_it_and_nothing_that_is_encrypted_there() -> None:
     told = {
-        container["name"]: {name for name, value in variables(container).items() if isinstance(value, dict)}
+        container["name"]: {name for name, value in env_by_name(container).items() if isinstance(value, dict)}
         for pod in pods_by_component(render({"teams": {"alpha": {}}})).values()
         for container in list_containers(pod)
         if container["name"].startswith("wait-for-")
@@ -83,7 +67,7 @@ def test_logs_are_served_and_fetched_by_three_only() -> None:
 def test_the_job_makes_every_secret_that_the_pods_read() -> None:
     objects = render()
     job = find_by_prefix(objects, "Job", "airflow-secrets-")
-    made = json.loads(variables(job["spec"]["template"]["spec"]["containers"][0])["SECRETS"])
+    made = json.loads(env_by_name(job["spec"]["template"]["spec"]["containers"][0])["SECRETS"])
     assert made == {
         "admin": "airflow-admin",
         "api-secret-key": "airflow-api-secret-key",
@@ -91,12 +75,12 @@ def test_the_job_makes_every_secret_that_the_pods_read() -> None:
         "fernet-key": "airflow-fernet-key",
         "jwt-secret": "airflow-jwt-secret",
     }
-    assert secret_names(objects) == set(made.values())
+    assert list_secret_names(objects) == set(made.values())
 
 
 def test_the_job_looks_at_existing_secrets_which_need_not_be_there_yet() -> None:
     pod = find_by_prefix(render(EXISTING), "Job", "airflow-secrets-")["spec"]["template"]["spec"]
-    given = json.loads(variables(pod["containers"][0])["EXISTING_SECRETS"])
+    given = json.loads(env_by_name(pod["containers"][0])["EXISTING_SECRETS"])
     assert given == {
         "admin": "my-admin",
         "api-secret-key": "my-api",
@@ -119,7 +103,7 @@ def test_the_job_looks_at_the_secrets_for_sign_in_and_git_sync_as_well(repo: str
     sign_in = {"issuer": "https://login.example", "clientId": "airflow", "clientSecretName": "my-client"}
     sync = {"enabled": True, "repo": repo, "credentialsSecret": "my-git"}
     pod = pods_by_component(render({"oidc": sign_in, "dags": {"gitSync": sync}}))["secrets"]["spec"]
-    assert json.loads(variables(pod["containers"][0])["EXISTING_SECRETS"]) == {
+    assert json.loads(env_by_name(pod["containers"][0])["EXISTING_SECRETS"]) == {
         "oidc-client": "my-client",
         kind: "my-git",
     }
@@ -129,11 +113,11 @@ def test_the_job_looks_at_no_secret_that_nothing_reads() -> None:
     unread = {"metadataSecretName": "my-database", "brokerUrlSecretName": "my-broker"}
     values = {"data": {**unread, "metadataConnection": {"passwordSecretName": "left-over", "caSecretName": "too"}}}
     pod = pods_by_component(render({**values, "postgresql": {"enabled": False}}))["secrets"]["spec"]
-    assert json.loads(variables(pod["containers"][0])["EXISTING_SECRETS"]) == {"database": "my-database"}
+    assert json.loads(env_by_name(pod["containers"][0])["EXISTING_SECRETS"]) == {"database": "my-database"}
 
 
 def test_existing_secrets_are_used_and_none_is_made() -> None:
     objects = render(EXISTING)
     job = find_by_prefix(objects, "Job", "airflow-secrets-")
-    assert json.loads(variables(job["spec"]["template"]["spec"]["containers"][0])["SECRETS"]) == {}
-    assert secret_names(objects) == {"my-admin", "my-api", "my-database", "my-fernet", "my-jwt"}
+    assert json.loads(env_by_name(job["spec"]["template"]["spec"]["containers"][0])["SECRETS"]) == {}
+    assert list_secret_names(objects) == {"my-admin", "my-api", "my-database", "my-fernet", "my-jwt"}

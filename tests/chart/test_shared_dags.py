@@ -7,8 +7,8 @@ import json
 import pytest
 import yaml
 
+from chart.objects import list_restarted_components, read_airflow_cfg
 from chart.rendering import ROOT, Object, find_object, pods_by_component, render, render_errors
-from chart.test_airflow import changed, settings
 
 REPOSITORY: Object = {"repo": "https://git.example/all.git", "subPath": "airflow/dags", "period": "30s"}
 READERS = ("dag-processor", "scheduler")
@@ -44,7 +44,7 @@ def volumes(values: Object, component: str = "scheduler") -> list[Object]:
 
 
 def bundles(values: Object) -> list[Object]:
-    return list(json.loads(settings(values)["dag_processor"]["dag_bundle_config_list"]))
+    return list(json.loads(read_airflow_cfg(values)["dag_processor"]["dag_bundle_config_list"]))
 
 
 def test_git_sync_has_one_version_in_chart_and_pod_templates() -> None:
@@ -105,7 +105,7 @@ def test_shared_bundle_refreshes_with_the_git_sync_period() -> None:
             "kwargs": {"path": folder, "refresh_interval": 30},
         }
     ]
-    assert settings(git_sync())["core"]["dags_folder"] == folder
+    assert read_airflow_cfg(git_sync())["core"]["dags_folder"] == folder
 
 
 def test_team_repository_is_added_to_the_shared_bundle() -> None:
@@ -150,12 +150,12 @@ def test_existing_volume_is_mounted_without_a_sidecar() -> None:
 
 
 def test_another_repository_restarts_dag_readers_only() -> None:
-    assert changed(git_sync(), git_sync(repo="https://git.example/other.git")) == set(READERS)
+    assert list_restarted_components(git_sync(), git_sync(repo="https://git.example/other.git")) == set(READERS)
 
 
 def test_default_values_have_no_shared_dags() -> None:
     assert (mounts({}), volumes({}), bundles({})) == ({}, [], [])
-    assert "dags_folder" not in settings({})["core"]
+    assert "dags_folder" not in read_airflow_cfg({})["core"]
     assert find_object(render(), "StatefulSet", "airflow-scheduler")
 
 

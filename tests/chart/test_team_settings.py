@@ -1,4 +1,4 @@
-"""What Airflow's database gets for the teams: pools, and connections to private repositories."""
+"""The teams' pools and git connections in Airflow's database."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from chart.objects import read_team_settings
+from chart.pod_scripts import load_script
 from chart.rendering import Object, find_by_prefix, find_object, list_containers, pods_by_component, render
-from chart.test_scripts import script
 
 PRIVATE: Object = {
     "teams": {
@@ -19,24 +20,18 @@ PRIVATE: Object = {
 }
 
 
-def settings(values: Object) -> dict[str, Object]:
-    """The files that the job reads."""
-    data = find_by_prefix(render(values), "ConfigMap", "airflow-team-settings-")["data"]
-    return {name: json.loads(text) for name, text in data.items()}
-
-
 def job_name(values: Object) -> str:
     name: str = find_by_prefix(render(values), "Job", "airflow-team-settings-")["metadata"]["name"]
     return name
 
 
 def pool(team: str, slots: int) -> Object:
-    description = f"Tasks of team {team}. Kept by the chart kpo-platform."
+    description = f"Tasks of team {team}. Managed by the chart kpo-platform."
     return {"slots": slots, "description": description, "include_deferred": True}
 
 
-def test_every_team_has_a_pool_in_which_deferred_tasks_keep_their_slot() -> None:
-    assert settings(PRIVATE) == {
+def test_every_team_has_a_pool_that_counts_deferred_tasks() -> None:
+    assert read_team_settings(PRIVATE) == {
         "roles.json": {"team-alpha": [], "team-beta": []},
         "pools.json": {"team-alpha": pool("alpha", 128), "team-beta": pool("beta", 5)},
         "connections.json": {"git-alpha": "alpha-git"},
@@ -44,9 +39,9 @@ def test_every_team_has_a_pool_in_which_deferred_tasks_keep_their_slot() -> None
     }
 
 
-def test_keys_of_servers_that_are_known_are_asked_for_and_lie_where_airflow_s_settings_do() -> None:
+def test_known_hosts_are_mounted_and_enforced() -> None:
     values: Object = {**PRIVATE, "dags": {"knownHosts": "git.example ssh-ed25519 AAAA\n"}}
-    assert settings(values)["ssh.json"] == {
+    assert read_team_settings(values)["ssh.json"] == {
         "strict_host_key_checking": "yes",
         "known_hosts_file": "/opt/kpo-platform/config/known_hosts",
     }
@@ -59,7 +54,7 @@ def test_keys_of_servers_that_are_known_are_asked_for_and_lie_where_airflow_s_se
         assert {"name": "config", "mountPath": "/opt/kpo-platform/config", "readOnly": True} in mounts
 
 
-def test_the_job_waits_for_the_database_and_reads_the_secrets_as_files() -> None:
+def test_job_waits_for_migrations_and_mounts_the_secrets() -> None:
     spec = pods_by_component(render(PRIVATE))["team-settings"]["spec"]
     assert [container["name"] for container in spec["initContainers"]] == ["wait-for-migrations"]
     assert spec["automountServiceAccountToken"] is False
@@ -70,7 +65,7 @@ def test_the_job_waits_for_the_database_and_reads_the_secrets_as_files() -> None
     assert mounts["credentials-0"] == "/opt/kpo-platform/credentials/alpha-git"
 
 
-def test_no_other_pod_sees_a_team_s_secret() -> None:
+def test_git_secret_is_mounted_in_the_job_only() -> None:
     with_secret = {name for name, pod in pods_by_component(render(PRIVATE)).items() if "alpha-git" in json.dumps(pod)}
     assert with_secret == {"team-settings"}
     assert all(
@@ -79,14 +74,14 @@ def test_no_other_pod_sees_a_team_s_secret() -> None:
     )
 
 
-def test_the_bundle_is_opened_by_the_connection() -> None:
+def test_dag_bundle_uses_the_git_connection() -> None:
     config = next(item for item in render(PRIVATE) if item["metadata"]["name"] == "airflow-config")
     line = next(line for line in config["data"]["airflow.cfg"].splitlines() if "dag_bundle_config_list" in line)
     (bundle,) = json.loads(line.partition(" = ")[2])
     assert bundle["kwargs"]["git_conn_id"] == "git-alpha"
 
 
-def test_the_job_runs_again_when_what_it_writes_changes_and_not_otherwise() -> None:
+def test_job_runs_again_only_after_a_relevant_change() -> None:
     slots, secret, label = (deepcopy(PRIVATE) for _ in range(3))
     slots["teams"]["beta"]["quota"]["pods"] = 6
     secret["teams"]["alpha"]["dags"]["credentialsSecret"] = "alpha-git-2"
@@ -95,9 +90,9 @@ def test_the_job_runs_again_when_what_it_writes_changes_and_not_otherwise() -> N
     assert job_name(label) == job_name(PRIVATE)
 
 
-def test_a_team_without_a_repository_asks_for_no_credentials() -> None:
+def test_team_without_a_repository_has_no_connection() -> None:
     values = {"teamDefaults": {"dags": {"credentialsSecret": "git"}}, "teams": {"alpha": {}}}
-    assert settings(values)["connections.json"] == {}
+    assert read_team_settings(values)["connections.json"] == {}
 
 
 @pytest.mark.parametrize(
@@ -113,9 +108,12 @@ def test_a_team_without_a_repository_asks_for_no_credentials() -> None:
         ({}, {}),
     ],
 )
-def test_a_secret_of_kubernetes_own_types_becomes_a_connection(
+def test_basic_auth_and_ssh_auth_secrets_become_connections(
     secret: dict[str, str], fields: Object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in secret.items():
         (tmp_path / name).write_text(value)
-    assert script("team_settings", monkeypatch).fields(tmp_path, {"strict_host_key_checking": "yes"}) == fields
+    assert (
+        load_script("team_settings", monkeypatch).read_connection_fields(tmp_path, {"strict_host_key_checking": "yes"})
+        == fields
+    )

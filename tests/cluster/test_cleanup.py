@@ -82,7 +82,7 @@ def run_cleanup(stack: Stack, name: str) -> tuple[bool, str]:
 
 def log_lines(log: str) -> list[str]:
     """Return the log without times, sorted: stdout and stderr are not in order."""
-    return sorted(line.split(" that ended before ")[0] for line in log.splitlines())
+    return sorted(line.split(" that finished before ")[0] for line in log.splitlines())
 
 
 def test_old_finished_pods_are_deleted_and_others_are_kept(stack: Stack):
@@ -95,7 +95,7 @@ def test_old_finished_pods_are_deleted_and_others_are_kept(stack: Stack):
         wait_for_age(stack, team, name)
     start_pod(stack, "alpha", "young", ["true"], **{"kpo-platform/team": "alpha"})
     succeeded, log = run_cleanup(stack, "cleanup-all")
-    assert (succeeded, log_lines(log)) == (True, ["team alpha: 2 pods", "team beta: 1 pods"])
+    assert (succeeded, log_lines(log)) == (True, ["Team alpha: deleted 2 pods", "Team beta: deleted 1 pods"])
     assert read_pods(stack, "alpha").keys() == {"old-foreign", "running", "young"}
     assert read_pods(stack, "beta").keys() == set()
 
@@ -106,6 +106,6 @@ def test_failed_cleanup_of_a_team_does_not_block_the_next(stack: Stack):
     wait_for_age(stack, "beta", "old-again")
     succeeded, log = run_cleanup(stack, "cleanup-beta")
     assert not succeeded
-    refusal = "team alpha: pods could not be removed: HTTP Error 403: Forbidden; the next run tries again"
-    assert log_lines(log) == [refusal, "team beta: 1 pods"]
+    refusal = "Team alpha: pods cannot be deleted: HTTP Error 403: Forbidden. The next run tries again."
+    assert log_lines(log) == [refusal, "Team beta: deleted 1 pods"]
     assert read_pods(stack, "beta").keys() == set()

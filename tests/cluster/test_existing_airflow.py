@@ -186,9 +186,9 @@ def test_cluster_roles_are_bound_only_in_team_namespaces(stack: Stack, release: 
 def test_helm_test_checks_the_second_release_teams(stack: Stack, release: dict[str, Any]):
     stack.helm(["test", RELEASE, "--namespace", RELEASE_NAMESPACE, "--timeout", "3m"], lambda _: None, timeout_s=190)
     log_lines = stack.kubectl("logs", f"{RELEASE}-test", "-n", RELEASE_NAMESPACE).splitlines()
-    assert sorted(line for line in log_lines if line.startswith("team ")) == [
-        "team far: its pod handed over its result, and its token was tried",
-        "team near: its pod handed over its result, and its token was tried",
+    assert sorted(line for line in log_lines if line.startswith("Team ")) == [
+        "Team far: a pod has returned its result, and its token was tested",
+        "Team near: a pod has returned its result, and its token was tested",
     ]
 
 

@@ -28,14 +28,14 @@ def run_helm_test(stack: Stack) -> None:
 
 def read_team_lines(stack: Stack) -> list[str]:
     """Return the lines about teams in the log of the test's pod."""
-    return [line for line in stack.kubectl("logs", POD, "-n", NAMESPACE).splitlines() if line.startswith("team ")]
+    return [line for line in stack.kubectl("logs", POD, "-n", NAMESPACE).splitlines() if line.startswith("Team ")]
 
 
 def test_every_team_pod_runs_and_its_token_has_no_rights(stack: Stack):
     run_helm_test(stack)
     assert read_team_lines(stack) == [
-        "team alpha: its pod handed over its result, and its token was tried",
-        "team beta: its pod handed over its result, and its token was tried",
+        "Team alpha: a pod has returned its result, and its token was tested",
+        "Team beta: a pod has returned its result, and its token was tested",
     ]
     remaining = stack.get("pods", "-A", "-l", "dag_id=helm_test")["items"]
     assert [pod["metadata"]["name"] for pod in remaining if "deletionTimestamp" not in pod["metadata"]] == []
@@ -59,4 +59,4 @@ def test_access_to_another_team_is_reported(stack: Stack):
     with pytest.raises(CommandError):
         run_helm_test(stack)
     # Not necessarily the last line: it is written to stderr, and the node does not order the streams.
-    assert "team alpha: its token lists the pods of team-beta" in read_team_lines(stack)
+    assert "Team alpha: the token may list pods in team-beta" in read_team_lines(stack)

@@ -40,20 +40,23 @@ NEWER_REVISION = "0123456789ab"
 AIRFLOW_3_2_REVISION = "1d6611b6ab7c"
 FAB_1_4_REVISION = "6709f7a774b9"
 MESSAGE = (
-    "the database has revision {later} in {table}, which this image with {image} does not know: a newer image has "
-    "migrated it. Go back to that one, and then delete the pods that have not started, for Kubernetes does not replace "
-    "those of a StatefulSet (kubectl delete pod --field-selector status.phase=Pending --selector "
-    "statefulset.kubernetes.io/pod-name, in this namespace); to come here all the same, have it take the schema back "
-    "first, by {how} (docs/upgrade.md, Rollback)"
+    "The image with {image} does not know revision {later} in table {table}: a newer image has migrated the database. "
+    "Return to the newer image, then delete the pods that have not started, because Kubernetes does not replace those "
+    "of a StatefulSet (kubectl delete pod --field-selector status.phase=Pending --selector "
+    "statefulset.kubernetes.io/pod-name, in this namespace). To use this image, downgrade the schema with the newer "
+    "image first: {how} (docs/upgrade.md, Rollback)."
 ).format
 AIRFLOW_MESSAGE = MESSAGE(
-    later=NEWER_REVISION, table="alembic_version", image="Airflow 3.3.2", how="migrateDatabaseJob.downgradeTo=3.3.2"
+    later=NEWER_REVISION,
+    table="alembic_version",
+    image="Airflow 3.3.2",
+    how="set migrateDatabaseJob.downgradeTo=3.3.2 in that release",
 )
 FAB_MESSAGE = MESSAGE(
     later=NEWER_REVISION,
     table="alembic_version_fab",
     image="FAB provider 3.9.0",
-    how="`airflow fab-db downgrade --to-version 3.9.0 --yes` in its API server",
+    how="run `airflow fab-db downgrade --to-version 3.9.0 --yes` in its API server",
 )
 
 

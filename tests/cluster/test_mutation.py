@@ -164,8 +164,8 @@ MISSING_RIGHT_SIGNS: dict[tuple[str, str, str], str] = {
         for right in _NODE_CHECK_RIGHTS
     },
     ("doctor", "get", "secrets"): r"not checked: you may not get it",
-    ("pod-cleaner", "list", "pods"): r"(?s)in finished_pods.*HTTP Error 403",
-    ("pod-cleaner", "delete", "pods"): r"(?s)in remove.*HTTP Error 403",
+    ("pod-cleaner", "list", "pods"): r"(?s)in list_finished_pods.*HTTP Error 403",
+    ("pod-cleaner", "delete", "pods"): r"(?s)in delete_pod.*HTTP Error 403",
     ("secret-maker", "create", "secrets"): r"HTTP Error 403",
     ("worker-launcher", "patch", "pods"): r'"marked": false',
 }

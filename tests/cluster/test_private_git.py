@@ -118,7 +118,8 @@ def test_repository_is_read_once_its_secret_exists(team: VaultTeam):
     team.server.set_password("first")
     team.upgrade("vault-git")
     team.wait_for_job_log(
-        "connection git-vault: secret vault-git is missing, or has neither `password` nor `ssh-privatekey`"
+        "Connection git-vault cannot be created: Secret vault-git is missing, or has neither `password` nor "
+        "`ssh-privatekey`."
     )
     assert team.airflow.get("pools/team-vault")["slots"] == 128
     before = team.airflow_pods()
@@ -168,7 +169,7 @@ def test_failed_job_is_repeated_with_the_documented_commands(team: VaultTeam, pr
     team.create_password_secret("vault-git-3", "second")
     (block,) = read_commands("upgrade.md", "Failed Jobs")
     printed = run_commands(team.stack, block, REPOSITORY)
-    assert "connection git-vault: secret vault-git-3 is missing" in printed
+    assert "Connection git-vault cannot be created: Secret vault-git-3 is missing" in printed
     assert f"job.batch/{job} condition met" in printed
     assert team.run_dag() == "two"
 
@@ -187,7 +188,7 @@ def test_ssh_server_with_another_host_key_is_rejected(team: VaultTeam):
     apply_credentials(team.stack, "vault-key-2", "ssh-auth", {"ssh-privatekey": key})
     version = team.commit("four")
     team.upgrade("vault-key-2", team.server.ssh_url("vault"), knownHosts=wrong_key)
-    team.wait_for_job_log("connection git-vault: made from secret vault-key-2")
+    team.wait_for_job_log("Connection git-vault: created from Secret vault-key-2")
     wait_for_config(team.stack, "known_hosts", wrong_key)
     wait_for("a fetch that fails after that", FetchFailure(team.stack), 60)
     team.upgrade("vault-key-2", team.server.ssh_url("vault"), knownHosts=team.server.read_host_key())

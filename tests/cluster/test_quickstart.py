@@ -70,7 +70,7 @@ def test_task_runs_in_the_team_pool_with_deferred_tasks(sample: SampleRun, airfl
     assert {key: pool[key] for key in ("slots", "include_deferred", "description")} == {
         "slots": 128,
         "include_deferred": True,
-        "description": "Tasks of team alpha. Kept by the chart kpo-platform.",
+        "description": "Tasks of team alpha. Managed by the chart kpo-platform.",
     }
 
 

@@ -68,7 +68,7 @@ def test_upgrades_run_the_job_but_change_no_secret_and_no_pod(stack: Stack, tmp_
     for size in ("65Mi", "66Mi", "67Mi"):
         upgrade(stack, tmp_path, {"secretsJob": {"resources": {"requests": {"memory": size}}}})
         for name in KEPT_SECRETS:
-            wait_for_job_log(stack, f"secret {NAMESPACE}/{RELEASE}-{name}: is already there")
+            wait_for_job_log(stack, f"Secret {NAMESPACE}/{RELEASE}-{name}: exists")
     assert (read_versions(stack), read_kept_objects(stack), read_component_pods(stack)) == (before, kept_objects, pods)
 
 
@@ -110,12 +110,12 @@ def test_external_secret_is_checked_until_it_is_complete(stack: Stack, tmp_path:
     upgrade_without_waiting(stack, tmp_path, {"adminSecretName": "ours"})
     wait_for_job_log(
         stack,
-        f"secret {NAMESPACE}/ours is not there, or is empty; make it with the key `username` and `password`",
+        f"Secret {NAMESPACE}/ours is missing or empty. Create it with the key `username` and `password`.",
     )
     admin = stack.get("secret", f"{RELEASE}-admin", "-n", NAMESPACE)["data"]
     secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "ours", "namespace": NAMESPACE}}
     stack.kubectl("apply", "-f", "-", stdin=json.dumps({**secret, "data": {"username": admin["username"]}}))
-    wait_for_job_log(stack, f"secret {NAMESPACE}/ours has no key `password`; add it")
+    wait_for_job_log(stack, f"Secret {NAMESPACE}/ours has no key `password`. Add the key.")
     stack.kubectl("apply", "-f", "-", stdin=json.dumps({**secret, "data": admin}))
     wait_for("the secrets Job to complete", lambda: check_jobs_complete(stack), ARRIVAL_S, interval_s=2)
 

@@ -1,8 +1,8 @@
-"""Remove what is older than the days to keep from Airflow's database, by Airflow's own command.
+"""Delete old entries from Airflow's database with ``airflow db clean``.
 
 Environment:
-    RETENTION_DAYS: how many days are kept.
-    SKIP_ARCHIVE: `true` removes for good; otherwise Airflow keeps what it removes in tables of their own.
+    RETENTION_DAYS: how many days entries are kept.
+    SKIP_ARCHIVE: `true` deletes without archiving; otherwise Airflow keeps deleted entries in archive tables.
 """
 
 from __future__ import annotations
@@ -11,18 +11,18 @@ import os
 from datetime import UTC, datetime, timedelta
 
 
-def command(now: datetime, days: int, skip_archive: bool) -> list[str]:
-    """Give the command that keeps what is younger than so many days; it fails where it could not clean a table."""
+def build_command(now: datetime, days: int, skip_archive: bool) -> list[str]:
+    """Return the command that keeps the given number of days and fails if a table cannot be cleaned."""
     before = (now - timedelta(days=days)).isoformat(timespec="seconds")
-    words = ["airflow", "db", "clean", "--clean-before-timestamp", before, "--yes", "--error-on-cleanup-failure"]
-    return [*words, *(["--skip-archive"] if skip_archive else [])]
+    command = ["airflow", "db", "clean", "--clean-before-timestamp", before, "--yes", "--error-on-cleanup-failure"]
+    return [*command, *(["--skip-archive"] if skip_archive else [])]
 
 
 def main() -> None:
-    """Become Airflow's command."""
+    """Replace this process with Airflow's command."""
     skip_archive = os.environ["SKIP_ARCHIVE"] == "true"
-    words = command(datetime.now(UTC), int(os.environ["RETENTION_DAYS"]), skip_archive)
-    os.execvp(words[0], words)
+    command = build_command(datetime.now(UTC), int(os.environ["RETENTION_DAYS"]), skip_archive)
+    os.execvp(command[0], command)
 
 
 if __name__ == "__main__":

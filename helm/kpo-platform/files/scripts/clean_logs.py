@@ -1,7 +1,7 @@
-"""Remove task logs past an age, once an hour: the sidecar of every pod that keeps logs on a volume.
+"""Delete old task logs once an hour; runs as a sidecar of every pod with a log volume.
 
 Environment:
-    RETENTION_DAYS: how many days after its last line a log is kept.
+    RETENTION_DAYS: how many days after its last write a log is kept.
 """
 
 from __future__ import annotations
@@ -12,43 +12,43 @@ from contextlib import suppress
 from pathlib import Path
 
 LOGS = Path("/opt/airflow/logs")
-PAUSE_SECONDS = 3600
+INTERVAL_SECONDS = 3600
 DAY_SECONDS = 86400
 
 
-def groom(folder: Path, now: float, retention_days: int) -> int:
-    """Remove the files that nobody has written to for a while, and the folders that have been empty for a day.
+def clean_logs(folder: Path, now: float, retention_days: int) -> int:
+    """Delete files past their retention, and folders that have been empty for a day.
 
-    A younger folder stays even when it is empty: somebody may be about to write into it.
+    A newer empty folder stays: a task may be about to write into it.
 
     Args:
-        folder: where the logs are.
-        now: the time, in seconds since 1970.
-        retention_days: how long a file is kept after its last change.
+        folder: the log folder.
+        now: the current time, in seconds since 1970.
+        retention_days: how many days after its last write a file is kept.
 
     Returns:
-        How many files it removed.
+        The number of deleted files.
     """
-    removed = 0
+    deleted = 0
     for root, _, files in os.walk(folder, topdown=False):
         for file in (Path(root, name) for name in files):
-            with suppress(FileNotFoundError):  # another pod's sidecar on the same volume was faster
+            with suppress(FileNotFoundError):  # deleted by the sidecar of another pod on the same volume
                 if file.lstat().st_mtime < now - retention_days * DAY_SECONDS:
                     file.unlink()
-                    removed += 1
-        with suppress(OSError):  # it is not empty, or gone
+                    deleted += 1
+        with suppress(OSError):  # not empty, or already deleted
             if Path(root) != folder and Path(root).stat().st_mtime < now - DAY_SECONDS:
                 Path(root).rmdir()
-    return removed
+    return deleted
 
 
 def main() -> None:
-    """Groom for ever."""
+    """Clean the logs every hour."""
     days = int(os.environ["RETENTION_DAYS"])
     while True:
-        removed = groom(LOGS, time.time(), days)
-        print(f"{removed} files had not been written to for {days} days and are gone", flush=True)
-        time.sleep(PAUSE_SECONDS)
+        deleted = clean_logs(LOGS, time.time(), days)
+        print(f"Deleted {deleted} log files that were last written more than {days} days ago.", flush=True)
+        time.sleep(INTERVAL_SECONDS)
 
 
 if __name__ == "__main__":

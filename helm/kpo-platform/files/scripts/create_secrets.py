@@ -1,14 +1,15 @@
-"""Make the platform's own secrets, each once, and look at those that others brought.
+"""Create the platform's own Secrets once, and check the existing Secrets that the values name.
 
-Runs as a Job whose account may create secrets in its namespace and do nothing else with them: a secret that is
-already there answers 409 and stays as it is. Standard library only. Prints one line per secret, never a value.
+Runs as a Job whose service account may create Secrets in its namespace and nothing else: if a Secret exists, the API
+server answers 409 and the Secret stays unchanged. Uses the standard library only. Prints one line per Secret, never a
+value.
 
 Environment:
-    NAMESPACE: where to make them.
-    SECRETS: JSON, what is to be made → the secret's name.
-    EXISTING_SECRETS: JSON, what others brought → the secret's name.
-    DATABASE_HOST: the host of the embedded database, for its connection.
-    BROKER_HOST: the host of the embedded broker, for its URL.
+    NAMESPACE: namespace of the Secrets.
+    SECRETS: JSON, platform Secret → name of the Secret to create.
+    EXISTING_SECRETS: JSON, purpose → name of the existing Secret to check.
+    DATABASE_HOST: host of the embedded database, for its connection URL.
+    BROKER_HOST: host of the embedded broker, for its URL.
 """
 
 from __future__ import annotations
@@ -25,69 +26,70 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
-from existing_secrets import wait_until_right
+from existing_secrets import wait_until_valid
 
 ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
-"""Where the kubelet mounts the token of the pod's account and the certificate of the API server."""
+"""Folder with the service account's token and the API server's CA certificate."""
 
 CONFLICT = 409
 TIMEOUT_SECONDS = 30
-GIVEN_SECONDS = 600
+CHECK_TIMEOUT_SECONDS = 600
 
 
-def password() -> str:
-    """A random password without characters that a URL or a shell would read otherwise: 190 bits."""
+def generate_password() -> str:
+    """Generate a password of 190 bits without characters that need quoting in a URL or a shell."""
     return "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(32))
 
 
-def fernet_key() -> dict[str, str]:
-    """The key that encrypts connections in Airflow's database: 32 bytes, as the Fernet format wants them."""
+def generate_fernet_key() -> dict[str, str]:
+    """Generate the key that encrypts connections in Airflow's database: 32 bytes, as Fernet requires."""
     return {"fernet-key": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()}
 
 
-def jwt_secret() -> dict[str, str]:
-    """The secret that signs the tokens of tasks; HS512 wants 64 bytes."""
+def generate_jwt_secret() -> dict[str, str]:
+    """Generate the secret that signs the tokens of tasks: 64 bytes, for HS512."""
     return {"jwt-secret": secrets.token_urlsafe(64)}
 
 
-def api_secret_key() -> dict[str, str]:
-    """The secret that signs sessions and requests for logs."""
+def generate_api_secret_key() -> dict[str, str]:
+    """Generate the secret that signs sessions and requests for logs."""
     return {"api-secret-key": secrets.token_urlsafe(64)}
 
 
-def admin() -> dict[str, str]:
-    """The first user of Airflow."""
-    return {"username": "admin", "password": password()}
+def generate_admin() -> dict[str, str]:
+    """Generate the login of Airflow's first user."""
+    return {"username": "admin", "password": generate_password()}
 
 
-def database() -> dict[str, str]:
-    """The embedded database's password, and the connection that Airflow uses."""
-    chosen = password()
+def generate_database() -> dict[str, str]:
+    """Generate the password of the embedded database and Airflow's connection URL."""
+    password = generate_password()
     host = os.environ["DATABASE_HOST"]
     return {
-        "password": chosen,
-        "connection": f"postgresql+psycopg2://airflow:{chosen}@{host}:5432/airflow",
+        "password": password,
+        "connection": f"postgresql+psycopg2://airflow:{password}@{host}:5432/airflow",
     }
 
 
-def broker() -> dict[str, str]:
-    """The embedded broker's password, and the URL that scheduler and workers use."""
-    chosen = password()
-    return {"password": chosen, "connection": f"redis://:{chosen}@{os.environ['BROKER_HOST']}:6379/0"}
+def generate_broker() -> dict[str, str]:
+    """Generate the password of the embedded broker and the URL for scheduler and workers."""
+    password = generate_password()
+    return {"password": password, "connection": f"redis://:{password}@{os.environ['BROKER_HOST']}:6379/0"}
 
 
-MAKERS: dict[str, Callable[[], dict[str, str]]] = {
-    "admin": admin,
-    "api-secret-key": api_secret_key,
-    "broker": broker,
-    "database": database,
-    "fernet-key": fernet_key,
-    "jwt-secret": jwt_secret,
+GENERATORS: dict[str, Callable[[], dict[str, str]]] = {
+    "admin": generate_admin,
+    "api-secret-key": generate_api_secret_key,
+    "broker": generate_broker,
+    "database": generate_database,
+    "fernet-key": generate_fernet_key,
+    "jwt-secret": generate_jwt_secret,
 }
+"""Platform Secret, as in the chart's helper platformSecrets → generator of its keys and values."""
 
 
-def manifest(name: str, data: dict[str, str]) -> dict[str, object]:
-    """The Secret object. Its labels say whose it is; that Helm's are missing is what keeps it from an uninstall."""
+def build_manifest(name: str, data: dict[str, str]) -> dict[str, object]:
+    """Return the Secret object; without Helm's labels, so that `helm uninstall` does not delete it."""
     return {
         "apiVersion": "v1",
         "kind": "Secret",
@@ -97,26 +99,26 @@ def manifest(name: str, data: dict[str, str]) -> dict[str, object]:
     }
 
 
-def create(namespace: str, secret: dict[str, object]) -> bool:
-    """Make the secret; False if it is already there.
+def create_secret(namespace: str, manifest: dict[str, object]) -> bool:
+    """Create the Secret; return False if it exists.
 
     Raises:
-        urllib.error.URLError: the API server cannot be reached or refuses.
+        urllib.error.URLError: the API server is unreachable or refuses the request.
     """
     host, port = os.environ["KUBERNETES_SERVICE_HOST"], os.environ["KUBERNETES_SERVICE_PORT_HTTPS"]
     address = f"[{host}]" if ":" in host else host
     request = urllib.request.Request(
         f"https://{address}:{port}/api/v1/namespaces/{namespace}/secrets",
-        data=json.dumps(secret).encode(),
+        data=json.dumps(manifest).encode(),
         headers={
             "Authorization": f"Bearer {(ACCOUNT / 'token').read_text()}",
             "Content-Type": "application/json",
         },
         method="POST",
     )
-    trust = ssl.create_default_context(cafile=str(ACCOUNT / "ca.crt"))
+    context = ssl.create_default_context(cafile=str(ACCOUNT / "ca.crt"))
     try:
-        with urllib.request.urlopen(request, context=trust, timeout=TIMEOUT_SECONDS):
+        with urllib.request.urlopen(request, context=context, timeout=TIMEOUT_SECONDS):
             return True
     except urllib.error.HTTPError as error:
         if error.code == CONFLICT:
@@ -125,15 +127,15 @@ def create(namespace: str, secret: dict[str, object]) -> bool:
 
 
 def main() -> None:
-    """Make every secret that SECRETS names, then look at those of EXISTING_SECRETS."""
+    """Create the Secrets in SECRETS, then check those in EXISTING_SECRETS."""
     namespace = os.environ["NAMESPACE"]
-    for what, name in json.loads(os.environ["SECRETS"]).items():
+    for secret, name in json.loads(os.environ["SECRETS"]).items():
         try:
-            made = create(namespace, manifest(name, MAKERS[what]()))
+            created = create_secret(namespace, build_manifest(name, GENERATORS[secret]()))
         except urllib.error.URLError as error:
-            sys.exit(f"secret {namespace}/{name} could not be made: {error}; the job tries again")
-        print(f"secret {namespace}/{name}: {'made' if made else 'is already there'}")
-    wait_until_right(json.loads(os.environ["EXISTING_SECRETS"]), namespace, GIVEN_SECONDS)
+            sys.exit(f"Secret {namespace}/{name} cannot be created: {error}. The Job tries again.")
+        print(f"Secret {namespace}/{name}: {'created' if created else 'exists'}")
+    wait_until_valid(json.loads(os.environ["EXISTING_SECRETS"]), namespace, CHECK_TIMEOUT_SECONDS)
 
 
 if __name__ == "__main__":

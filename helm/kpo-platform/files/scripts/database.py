@@ -1,4 +1,4 @@
-"""Airflow's database as the small scripts beside this file see it: without loading Airflow, which costs seconds."""
+"""Access to Airflow's database without importing Airflow, which takes seconds."""
 
 from __future__ import annotations
 
@@ -15,93 +15,97 @@ from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
 
-PAUSE_SECONDS = 1.0
-CONNECT_SECONDS = 5
+POLL_SECONDS = 1.0
+CONNECT_TIMEOUT_SECONDS = 5
 
-EXIT_NEWER = 65
-"""Exit code when the database is ahead of the image: to try again would be of no use."""
+EXIT_NEWER_DATABASE = 65
+"""Exit code if the database is newer than the image; a retry would fail too."""
 
 MIGRATIONS = {"alembic_version": "migrations/versions", "alembic_version_fab": "providers/fab/migrations/versions"}
-"""Table that holds the revision of a schema → where in Airflow's folder its migrations lie."""
+"""Table with the revision of a schema → folder of its migrations in Airflow's package."""
 
 _REVISION = re.compile(r"""^revision(?:: str)? = ["'](\w+)["']""", re.MULTILINE)
 
 
 def connect() -> Connection:
-    """A connection to the database that Airflow's environment names; closed, none of it is left open.
+    """Open a connection to Airflow's database; closing it leaves no connection in a pool.
 
     Raises:
-        OperationalError: there is none to be had.
+        OperationalError: the database is unreachable or refuses the connection.
     """
     url = os.environ["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]
-    return create_engine(url, poolclass=NullPool, connect_args={"connect_timeout": CONNECT_SECONDS}).connect()
+    return create_engine(url, poolclass=NullPool, connect_args={"connect_timeout": CONNECT_TIMEOUT_SECONDS}).connect()
 
 
-def wait_until(ready: Callable[[Connection], str], seconds: float) -> None:
-    """Return once the database answers and is ready; end the program with what was last seen if that never happens.
+def wait_until(find_obstacle: Callable[[Connection], str], timeout_seconds: float) -> None:
+    """Wait until the database answers and nothing is missing; print every new obstacle.
 
     Args:
-        ready: says what is still missing; the empty text for nothing.
-        seconds: how long to try.
-    """
-    deadline = time.monotonic() + seconds
-    told = ""
-    while missing := _missing(ready):
-        if missing != told:
-            print(f"waiting: {missing}", flush=True)
-            told = missing
-        if time.monotonic() > deadline:
-            sys.exit(f"the database was not ready within {seconds:.0f} s; last seen: {missing}")
-        time.sleep(PAUSE_SECONDS)
-
-
-def refuse_newer(connection: Connection) -> None:
-    """End the program if a newer Airflow has migrated the database: this image could only wait for ever.
+        find_obstacle: returns what is still missing; an empty string if nothing is.
+        timeout_seconds: when to give up.
 
     Raises:
-        SystemExit: it has, with EXIT_NEWER; the way out is printed.
+        SystemExit: the timeout is over; the message names the last obstacle.
+    """
+    deadline = time.monotonic() + timeout_seconds
+    printed = ""
+    while obstacle := _find_obstacle_or_error(find_obstacle):
+        if obstacle != printed:
+            print(f"Waiting: {obstacle}", flush=True)
+            printed = obstacle
+        if time.monotonic() > deadline:
+            sys.exit(f"The database is not ready after {timeout_seconds:.0f} s: {obstacle}")
+        time.sleep(POLL_SECONDS)
+
+
+def exit_if_database_is_newer(connection: Connection) -> None:
+    """Exit if a newer image has migrated the database; waiting would never end.
+
+    Raises:
+        SystemExit: with EXIT_NEWER_DATABASE, if the database has a revision that this image does not know.
     """
     for table, folder in MIGRATIONS.items():
-        if known := _revisions(folder):
-            unknown = _stored(connection, table) - known
+        if known := _known_revisions(folder):
+            unknown = _stored_revisions(connection, table) - known
             if unknown:
-                print(_newer(table, unknown), file=sys.stderr, flush=True)
-                raise SystemExit(EXIT_NEWER)
+                print(_newer_message(table, unknown), file=sys.stderr, flush=True)
+                raise SystemExit(EXIT_NEWER_DATABASE)
 
 
-def _newer(table: str, unknown: set[str]) -> str:
+def _newer_message(table: str, unknown: set[str]) -> str:
     airflow = version("apache-airflow")
     if table == "alembic_version":
-        image, how = f"Airflow {airflow}", f"migrateDatabaseJob.downgradeTo={airflow}"
-    else:  # `airflow db downgrade` leaves it as it is
+        image, downgrade = f"Airflow {airflow}", f"set migrateDatabaseJob.downgradeTo={airflow} in that release"
+    else:  # `airflow db downgrade` does not change the FAB provider's tables
         fab = version("apache-airflow-providers-fab")
-        image, how = f"FAB provider {fab}", f"`airflow fab-db downgrade --to-version {fab} --yes` in its API server"
+        image = f"FAB provider {fab}"
+        downgrade = f"run `airflow fab-db downgrade --to-version {fab} --yes` in its API server"
     return (
-        f"the database has revision {', '.join(sorted(unknown))} in {table}, which this image with {image} "
-        "does not know: a newer image has migrated it. Go back to that one, and then delete the pods that have not "
-        "started, for Kubernetes does not replace those of a StatefulSet (kubectl delete pod --field-selector "
-        "status.phase=Pending --selector statefulset.kubernetes.io/pod-name, in this namespace); to come here all the "
-        f"same, have it take the schema back first, by {how} (docs/upgrade.md, Rollback)"
+        f"The image with {image} does not know revision {', '.join(sorted(unknown))} in table {table}: a newer image "
+        "has migrated the database. Return to the newer image, then delete the pods that have not started, because "
+        "Kubernetes does not replace those of a StatefulSet (kubectl delete pod --field-selector status.phase=Pending "
+        "--selector statefulset.kubernetes.io/pod-name, in this namespace). To use this image, downgrade the schema "
+        f"with the newer image first: {downgrade} (docs/upgrade.md, Rollback)."
     )
 
 
-def _revisions(folder: str) -> set[str]:
-    """The revisions that this image knows; read from its files, for to import Airflow takes seconds."""
+def _known_revisions(folder: str) -> set[str]:
+    """Return the revisions in this image, read from its files because importing Airflow takes seconds."""
     spec = find_spec("airflow")
-    places = [Path(place, folder) for place in (spec.submodule_search_locations or ())] if spec else []
-    texts = [path.read_text() for place in places for path in place.glob("*.py")]
+    folders = [Path(location, folder) for location in (spec.submodule_search_locations or ())] if spec else []
+    texts = [path.read_text() for location in folders for path in location.glob("*.py")]
     return {match[1] for match in map(_REVISION.search, texts) if match}
 
 
-def _stored(connection: Connection, table: str) -> set[str]:
+def _stored_revisions(connection: Connection, table: str) -> set[str]:
     if not connection.execute(text("SELECT to_regclass(:table) IS NOT NULL"), {"table": table}).scalar_one():
         return set()
     return set(connection.execute(text(f"SELECT version_num FROM {table}")).scalars())
 
 
-def _missing(ready: Callable[[Connection], str]) -> str:
+def _find_obstacle_or_error(find_obstacle: Callable[[Connection], str]) -> str:
     try:
         with connect() as connection:
-            return ready(connection)
+            return find_obstacle(connection)
     except OperationalError as error:
         return str(error.orig).strip()

@@ -1,10 +1,10 @@
-"""Remove the teams' finished pods once they are older than the team keeps them.
+"""Delete the teams' finished pods after the age that each team sets.
 
-Runs as a CronJob whose account may list and delete pods in the namespaces of the teams that have an age, and nothing
-else. Standard library only. Prints one line per team.
+Runs as a CronJob whose service account may list and delete pods in the namespaces of these teams, and nothing else.
+Uses the standard library only. Prints one line per team.
 
 Environment:
-    KPO_PLATFORM_CONTRACT: the file of the contract, which says the teams' namespaces and ages.
+    KPO_PLATFORM_CONTRACT: file of the contract, which holds the teams' namespaces and ages.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ from pathlib import Path
 from typing import Any
 
 ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
-"""Where the kubelet mounts the token of the pod's account and the certificate of the API server."""
+"""Folder with the service account's token and the API server's CA certificate."""
 
 FINISHED = "status.phase!=Pending,status.phase!=Running,status.phase!=Unknown"
-GONE = (404, 409)
-PAGE = 500
+GONE_STATUSES = (404, 409)
+PAGE_SIZE = 500
 TIMEOUT_SECONDS = 30
 
 
-def call(method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-    """Send one request to the API server and give its answer.
+def call_api(method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Send one request to the API server and return its answer.
 
     Raises:
-        urllib.error.URLError: the API server cannot be reached or refuses.
+        urllib.error.URLError: the API server is unreachable or refuses the request.
     """
     host, port = os.environ["KUBERNETES_SERVICE_HOST"], os.environ["KUBERNETES_SERVICE_PORT_HTTPS"]
     request = urllib.request.Request(
@@ -43,64 +43,64 @@ def call(method: str, path: str, body: dict[str, Any] | None = None) -> dict[str
         headers={"Authorization": f"Bearer {(ACCOUNT / 'token').read_text()}", "Content-Type": "application/json"},
         method=method,
     )
-    trust = ssl.create_default_context(cafile=str(ACCOUNT / "ca.crt"))
-    with urllib.request.urlopen(request, context=trust, timeout=TIMEOUT_SECONDS) as answer:
-        found: dict[str, Any] = json.load(answer)
-        return found
+    context = ssl.create_default_context(cafile=str(ACCOUNT / "ca.crt"))
+    with urllib.request.urlopen(request, context=context, timeout=TIMEOUT_SECONDS) as response:
+        answer: dict[str, Any] = json.load(response)
+        return answer
 
 
-def finished_pods(namespace: str, team: str) -> Iterator[dict[str, Any]]:
-    """The team's pods that have ended, page by page."""
-    query = {"fieldSelector": FINISHED, "labelSelector": f"kpo-platform/team={team}", "limit": str(PAGE)}
+def list_finished_pods(namespace: str, team: str) -> Iterator[dict[str, Any]]:
+    """Yield the team's finished pods, page by page."""
+    query = {"fieldSelector": FINISHED, "labelSelector": f"kpo-platform/team={team}", "limit": str(PAGE_SIZE)}
     while True:
-        page = call("GET", f"/api/v1/namespaces/{namespace}/pods?{urllib.parse.urlencode(query)}")
+        page = call_api("GET", f"/api/v1/namespaces/{namespace}/pods?{urllib.parse.urlencode(query)}")
         yield from page["items"]
         query["continue"] = page["metadata"].get("continue", "")
         if not query["continue"]:
             return
 
 
-def ended(pod: dict[str, Any]) -> datetime:
-    """When the pod's last container ended; a pod that never ran (evicted, refused) counts from its creation."""
+def finish_time(pod: dict[str, Any]) -> datetime:
+    """Return when the pod's last container ended; for a pod that never ran, when the pod was created."""
     states = [status.get("state", {}) for status in pod["status"].get("containerStatuses", [])]
-    ends = [state["terminated"]["finishedAt"] for state in states if state.get("terminated", {}).get("finishedAt")]
-    return datetime.fromisoformat(max(ends, default=pod["metadata"]["creationTimestamp"]))
+    times = [state["terminated"]["finishedAt"] for state in states if state.get("terminated", {}).get("finishedAt")]
+    return datetime.fromisoformat(max(times, default=pod["metadata"]["creationTimestamp"]))
 
 
-def remove(pod: dict[str, Any]) -> bool:
-    """Delete exactly this pod; False if it is gone, or another one bears its name by now."""
+def delete_pod(pod: dict[str, Any]) -> bool:
+    """Delete this pod by its uid; return False if it no longer exists or its name belongs to another pod."""
     meta = pod["metadata"]
     try:
-        only = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"uid": meta["uid"]}}
-        call("DELETE", f"/api/v1/namespaces/{meta['namespace']}/pods/{meta['name']}", only)
+        options = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"uid": meta["uid"]}}
+        call_api("DELETE", f"/api/v1/namespaces/{meta['namespace']}/pods/{meta['name']}", options)
     except urllib.error.HTTPError as error:
-        if error.code in GONE:
+        if error.code in GONE_STATUSES:
             return False
         raise
     return True
 
 
-def clean_up(name: str, team: dict[str, Any]) -> None:
-    """Remove the team's pods that ended longer ago than its age."""
+def clean_team(name: str, team: dict[str, Any]) -> None:
+    """Delete the team's pods that are finished for longer than the team's age."""
     before = datetime.now(UTC) - timedelta(seconds=team["cleanup"]["maxAge"])
-    old = [pod for pod in finished_pods(team["namespace"], name) if ended(pod) < before]
-    removed = sum(remove(pod) for pod in old)
-    print(f"team {name}: {removed} pods that ended before {before:%Y-%m-%dT%H:%M:%SZ} removed")
+    old_pods = [pod for pod in list_finished_pods(team["namespace"], name) if finish_time(pod) < before]
+    deleted = sum(delete_pod(pod) for pod in old_pods)
+    print(f"Team {name}: deleted {deleted} pods that finished before {before:%Y-%m-%dT%H:%M:%SZ}.")
 
 
 def main() -> None:
-    """Clean up after every team that has an age; one team's failure does not keep the others waiting."""
+    """Clean up every team that sets an age; a failure for one team does not stop the others."""
     contract = json.loads(Path(os.environ["KPO_PLATFORM_CONTRACT"]).read_text())
-    failed = []
-    for name, own in contract["teams"].items():
-        team = {**contract["teamDefaults"], **own}
+    failures = []
+    for name, fields in contract["teams"].items():
+        team = {**contract["teamDefaults"], **fields}
         if team["cleanup"]["maxAge"]:
             try:
-                clean_up(name, team)
+                clean_team(name, team)
             except OSError as error:
-                failed.append(f"team {name}: pods could not be removed: {error}; the next run tries again")
-    if failed:
-        sys.exit("\n".join(failed))
+                failures.append(f"Team {name}: pods cannot be deleted: {error}. The next run tries again.")
+    if failures:
+        sys.exit("\n".join(failures))
 
 
 if __name__ == "__main__":

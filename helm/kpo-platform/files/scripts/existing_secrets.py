@@ -1,7 +1,7 @@
-"""Are the secrets that the values name what Airflow needs? Each is a mounted folder here, a file per key.
+"""Check the existing Secrets that the values name; each is mounted as a folder with a file per key.
 
-Runs in the job that makes the others. A missing or malformed secret would show as a pod that does not start, or as an
-error of Airflow's long after; here it is one sentence, and no value is printed.
+Runs in the Job that creates the other Secrets. Without the check, a missing or malformed Secret shows as a pod that
+does not start, or as an error of Airflow much later. The check prints one sentence per problem, never a value.
 """
 
 from __future__ import annotations
@@ -15,115 +15,123 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 FOLDER = Path("/opt/kpo-platform/existing-secrets")
-PAUSE_SECONDS = 2.0
+POLL_SECONDS = 2.0
 FERNET_BYTES = 32
-IN_A_URL = set("/@:?#[] ")
+URL_CHARACTERS = set("/@:?#[] ")
+"""Characters with a meaning in a URL."""
+
+Check = Callable[[str], str]
+"""Returns what is wrong with a value, as the end of a sentence; an empty string if nothing is."""
 
 
-def filled(value: str) -> str:
-    """What is wrong with a value that is read with or without a line break at its end; empty for nothing."""
-    return "" if value.strip() else "is empty"
+def check_not_empty(value: str) -> str:
+    """Check a value whose reader accepts a line break at its end."""
+    return "" if value.strip() else "is empty. Set a value"
 
 
-def something(value: str) -> str:
-    """What is wrong with a value that may be any text; empty for nothing."""
-    if empty := filled(value):
-        return empty
-    return "" if value == value.strip() else "begins or ends with a blank or a line break"
+def check_text(value: str) -> str:
+    """Check a value without a format of its own."""
+    if problem := check_not_empty(value):
+        return problem
+    return "" if value == value.strip() else "begins or ends with a blank or a line break. Remove it"
 
 
-def fernet(value: str) -> str:
-    """What is wrong with a Fernet key, or with several that have commas between them."""
+def check_fernet_key(value: str) -> str:
+    """Check one Fernet key, or several separated by commas."""
     for key in value.split(","):
         try:
             size = len(base64.b64decode(key, altchars=b"-_", validate=True))
         except binascii.Error:
             size = 0
         if size != FERNET_BYTES:
-            return "is no Fernet key: 32 random bytes in URL-safe base64 (during a rotation two, with a comma between)"
+            return (
+                "is not a Fernet key. Set 32 random bytes in URL-safe base64; for a rotation two, separated by a comma"
+            )
     return ""
 
 
-def connection(value: str) -> str:
-    """What is wrong with the whole URL of a database."""
+def check_database_url(value: str) -> str:
+    """Check the complete URL of a database."""
     if not value.startswith("postgresql"):
-        return "is no URL of a PostgreSQL database (postgresql+psycopg2://…)"
+        return "is not the URL of a PostgreSQL database. Set postgresql+psycopg2://…"
     if "sslmode" in parse_qs(urlsplit(value).query):
-        return "has `sslmode`, which one of Airflow's two drivers refuses; leave it out, or use data.metadataConnection"
+        return "has `sslmode`, which one of Airflow's two drivers refuses. Remove it, or use data.metadataConnection"
     return ""
 
 
-def certificate(value: str) -> str:
-    """What is wrong with the certificate of an authority, or several."""
-    return "" if "-----BEGIN CERTIFICATE-----" in value else "is no certificate in PEM (-----BEGIN CERTIFICATE-----)"
+def check_certificate(value: str) -> str:
+    """Check one or several CA certificates."""
+    has_header = "-----BEGIN CERTIFICATE-----" in value
+    return "" if has_header else "is not a certificate. Set one in PEM format (-----BEGIN CERTIFICATE-----)"
 
 
-def private_key(value: str) -> str:
-    """What is wrong with a key for ssh."""
-    return "" if "PRIVATE KEY-----" in value else "is no private key (-----BEGIN OPENSSH PRIVATE KEY-----)"
+def check_private_key(value: str) -> str:
+    """Check a private key for ssh."""
+    has_header = "PRIVATE KEY-----" in value
+    return "" if has_header else "is not a private key. Set one in PEM format (-----BEGIN OPENSSH PRIVATE KEY-----)"
 
 
-def in_a_url(value: str) -> str:
-    """What is wrong with a password that becomes part of a URL."""
-    if IN_A_URL & set(value):
-        return "has characters that a URL reads otherwise; write it as in one: `@` is `%40`, `/` is `%2F`"
-    return something(value)
+def check_url_password(value: str) -> str:
+    """Check a password that becomes part of a URL."""
+    if URL_CHARACTERS & set(value):
+        return "has characters with a meaning in a URL. Encode them: `@` as `%40`, `/` as `%2F`"
+    return check_text(value)
 
 
-KEYS: dict[str, dict[str, Callable[[str], str]]] = {
-    "admin": {"username": something, "password": something},
-    "api-secret-key": {"api-secret-key": something},
-    "broker": {"connection": something},
-    "database": {"connection": connection},
-    "database-ca": {"ca.crt": certificate},
-    "database-password": {"password": in_a_url},
-    "fernet-key": {"fernet-key": fernet},
-    "git-https": {"username": something, "password": filled},
-    "git-ssh": {"ssh-privatekey": private_key, "known_hosts": filled},
-    "jwt-secret": {"jwt-secret": something},
-    "oidc-client": {"client-secret": filled},
+CHECKS: dict[str, dict[str, Check]] = {
+    "admin": {"username": check_text, "password": check_text},
+    "api-secret-key": {"api-secret-key": check_text},
+    "broker": {"connection": check_text},
+    "database": {"connection": check_database_url},
+    "database-ca": {"ca.crt": check_certificate},
+    "database-password": {"password": check_url_password},
+    "fernet-key": {"fernet-key": check_fernet_key},
+    "git-https": {"username": check_text, "password": check_not_empty},
+    "git-ssh": {"ssh-privatekey": check_private_key, "known_hosts": check_not_empty},
+    "jwt-secret": {"jwt-secret": check_text},
+    "oidc-client": {"client-secret": check_not_empty},
 }
-"""What the secret is for → key → what is wrong with its value."""
+"""Purpose of a Secret, as in the chart's helper existingSecrets → required key → check of its value."""
 
 
-def complaints(given: dict[str, str], namespace: str) -> Iterator[str]:
-    """Say what is wrong with the secrets that the values name, a sentence each.
+def find_problems(names: dict[str, str], namespace: str) -> Iterator[str]:
+    """Yield one sentence for each problem of the Secrets.
 
     Args:
-        given: what the secret is for → its name.
-        namespace: of the secrets.
+        names: purpose → name of the Secret.
+        namespace: namespace of the Secrets.
     """
-    for what, name in given.items():
-        folder = FOLDER / what
-        if not any(one for one in folder.iterdir() if not one.name.startswith("..")):  # those are the kubelet's own
-            keys = " and ".join(f"`{key}`" for key in KEYS[what])
-            yield f"secret {namespace}/{name} is not there, or is empty; make it with the key {keys}"
+    for purpose, name in names.items():
+        secret, folder = f"{namespace}/{name}", FOLDER / purpose
+        if not any(file for file in folder.iterdir() if not file.name.startswith("..")):  # the kubelet's own files
+            keys = " and ".join(f"`{key}`" for key in CHECKS[purpose])
+            yield f"Secret {secret} is missing or empty. Create it with the key {keys}."
             continue
-        for key, wrong in KEYS[what].items():
+        for key, check in CHECKS[purpose].items():
             file = folder / key
             if not file.exists():
-                yield f"secret {namespace}/{name} has no key `{key}`; add it"
-            elif found := wrong(file.read_text()):
-                yield f"secret {namespace}/{name}: its key `{key}` {found}"
+                yield f"Secret {secret} has no key `{key}`. Add the key."
+            elif problem := check(file.read_text()):
+                yield f"Secret {secret}: key `{key}` {problem}."
 
 
-def wait_until_right(given: dict[str, str], namespace: str, seconds: float) -> None:
-    """Look at the secrets until they are right, and tell what is wrong whenever that changes.
+def wait_until_valid(names: dict[str, str], namespace: str, timeout_seconds: float) -> None:
+    """Wait until all Secrets are valid, and print the problems whenever they change.
 
     Args:
-        given: what the secret is for → its name.
-        namespace: of the secrets.
-        seconds: how long; what changes reaches a running pod within about a minute.
+        names: purpose → name of the Secret.
+        namespace: namespace of the Secrets.
+        timeout_seconds: when to give up; a change of a Secret reaches a running pod after about a minute.
 
     Raises:
-        SystemExit: something was wrong to the last.
+        SystemExit: the timeout is over; the message names the problems.
     """
-    deadline = time.monotonic() + seconds
-    told = ""
-    while wrong := "\n".join(complaints(given, namespace)):
-        if wrong != told:
-            print(wrong, flush=True)
-            told = wrong
+    deadline = time.monotonic() + timeout_seconds
+    printed = ""
+    while problems := "\n".join(find_problems(names, namespace)):
+        if problems != printed:
+            print(problems, flush=True)
+            printed = problems
         if time.monotonic() > deadline:
-            sys.exit(wrong)
-        time.sleep(PAUSE_SECONDS)
+            sys.exit(problems)
+        time.sleep(POLL_SECONDS)

@@ -1,7 +1,8 @@
-"""Did the component in this container send a heartbeat lately? Exit 0 for yes, 1 for no.
+"""Probe: has the Airflow component in this container sent a heartbeat recently?
 
-Asks Airflow's table of jobs, as ``airflow jobs check --local`` does, without loading Airflow. A database that cannot
-be asked counts as yes once the component runs: to restart it would not bring the database back.
+Exits with 0 if it has, with 1 if not. Reads Airflow's table of jobs, as ``airflow jobs check --local`` does, but
+without importing Airflow. If the database does not answer, the probe succeeds: a restart of the component would not
+help.
 """
 
 from __future__ import annotations
@@ -13,40 +14,40 @@ from database import connect
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
-LATELY_SECONDS = 60
+MAX_AGE_SECONDS = 60
 """Airflow sends a heartbeat every 5 s; a busy node delays some."""
 
-QUESTION = text(
+RECENT_HEARTBEATS = text(
     "SELECT count(*) FROM job WHERE job_type = :type AND hostname IN (:short, :full) AND state = 'running'"
-    " AND latest_heartbeat > now() - make_interval(secs => :lately)"
+    " AND latest_heartbeat > now() - make_interval(secs => :max_age)"
 )
 
 
-def full_name() -> str:
-    """The host's name as Airflow writes it into the table: the canonical one that the resolver gives."""
+def canonical_host_name() -> str:
+    """Return the host name that Airflow writes into the table: the canonical name of the resolver."""
     short = socket.gethostname()
-    for answer in socket.getaddrinfo(short, None, type=socket.SOCK_DGRAM, flags=socket.AI_CANONNAME):
-        if answer[3]:
-            return answer[3]
+    for address in socket.getaddrinfo(short, None, type=socket.SOCK_DGRAM, flags=socket.AI_CANONNAME):
+        if address[3]:
+            return address[3]
     return short
 
 
 def main() -> None:
-    """Ask for the type of job that the first argument names."""
-    question = {
+    """Look for heartbeats of the job type in the first argument."""
+    parameters = {
         "type": sys.argv[1],
         "short": socket.gethostname(),
-        "full": full_name(),
-        "lately": LATELY_SECONDS,
+        "full": canonical_host_name(),
+        "max_age": MAX_AGE_SECONDS,
     }
     try:
         with connect() as connection:
-            found = connection.execute(QUESTION, question).scalar_one()
+            count = connection.execute(RECENT_HEARTBEATS, parameters).scalar_one()
     except OperationalError as error:
-        print(f"the database cannot be asked, which says nothing about this component: {error.orig}")
+        print(f"The database does not answer, so the state of this component is unknown: {error.orig}")
         return
-    if not found:
-        sys.exit(f"no heartbeat of a {sys.argv[1]} on {question['full']} within {LATELY_SECONDS} s")
+    if not count:
+        sys.exit(f"{sys.argv[1]} on {parameters['full']} has sent no heartbeat for {MAX_AGE_SECONDS} s.")
 
 
 if __name__ == "__main__":

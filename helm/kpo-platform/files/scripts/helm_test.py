@@ -1,12 +1,12 @@
-"""Run a pod in every team's namespace as a task of the team would, and try what the team's token opens.
+"""Start a pod in every team's namespace as a task would, and test what the team's token allows.
 
-Runs by `helm test`, as one of the accounts that start pods for the teams, with the package that Airflow has. Each
-team's pod is made, waited for and read by TeamPodOperator itself; one thing is added to it, a token of its account,
-which it hands over as its result. With that token the team's own namespace, another team's and the release's have to be
-closed. Prints one line per team, never a token; a token ends with its pod.
+Runs by `helm test` with a service account that may start pods for the teams, and with the package that Airflow uses.
+TeamPodOperator creates each pod, waits for it and reads its result. The only addition is a token of the pod's service
+account, which the pod returns as its result. The token must not allow access to the team's own namespace, to another
+team's namespace or to the release's namespace. Prints one line per team, never a token; the token expires with its pod.
 
 Environment:
-    KPO_PLATFORM_CONTRACT: the file of the contract.
+    KPO_PLATFORM_CONTRACT: file of the contract.
 """
 
 from __future__ import annotations
@@ -26,32 +26,33 @@ from kubernetes import client, config
 from kpo_platform import TeamPodOperator, contract
 from kpo_platform.pod.xcom import build_connection_extra
 
-AT_ONCE = 4
+MAX_PARALLEL_PODS = 4
 DAG_ID = "helm_test"
-TOKEN = "/var/run/kpo-platform/token"
-SAY = f"""printf '{{"token": "%s"}}' "$(cat {TOKEN})" > /airflow/xcom/return.json; echo "a pod of team $TEAM ran" """
+TOKEN_FILE = "/var/run/kpo-platform/token"
+SAY_HELLO = 'echo "a pod of team $TEAM ran"'
+RETURN_TOKEN = f"""printf '{{"token": "%s"}}' "$(cat {TOKEN_FILE})" > /airflow/xcom/return.json; {SAY_HELLO}"""
 
-REFUSED = 403
+FORBIDDEN = 403
 
 
 class TaskInstance:
-    """As much of a task instance as the operator asks for."""
+    """The part of a task instance that the operator uses."""
 
     def __init__(self, task: str) -> None:
         self.dag_id, self.task_id, self.run_id = DAG_ID, task, f"helm_test__{secrets.token_hex(4)}"
         self.try_number, self.map_index = 1, -1
 
     def xcom_push(self, key: str, value: Any) -> None:
-        """Nobody reads it."""
+        """Ignore the result; the caller gets it from ``execute``."""
 
 
-class TryOut(TeamPodOperator):
-    """A task whose pod has a token of its account, by which the team can be asked for what it may do."""
+class TokenPodOperator(TeamPodOperator):
+    """A task whose pod has a token of its service account."""
 
     def build_pod_request_obj(self, context: Any = None, *, dry_run: bool = False) -> client.V1Pod:
-        """The pod as every task of the team has it, and the token."""
+        """Build the pod of a task and add the token."""
         pod = super().build_pod_request_obj(context, dry_run=dry_run)
-        folder, _, file = TOKEN.rpartition("/")
+        folder, _, file = TOKEN_FILE.rpartition("/")
         token = client.V1ServiceAccountTokenProjection(path=file, expiration_seconds=600)
         sources = [client.V1VolumeProjection(service_account_token=token)]
         volume = client.V1Volume(name="token", projected=client.V1ProjectedVolumeSource(sources=sources))
@@ -62,18 +63,18 @@ class TryOut(TeamPodOperator):
         return pod
 
 
-class Tried:
-    """One team's try: its pod, and the token that came back from it."""
+class TeamTest:
+    """The test of one team: its pod, and the token that the pod returns."""
 
     def __init__(self, name: str, team: contract.Team, image: str) -> None:
         self.name, self.team, self.token = name, team, ""
-        self._task = TryOut(
+        self._task = TokenPodOperator(
             dag=DAG(DAG_ID, schedule=None),
             task_id=f"try-{name}",
             team=name,
             image=image,
             cmds=["sh", "-c"],
-            arguments=[SAY if team.rbac.exec else 'echo "a pod of team $TEAM ran"'],
+            arguments=[RETURN_TOKEN if team.rbac.exec else SAY_HELLO],
             env_vars={"TEAM": name},
             do_xcom_push=team.rbac.exec,
             deferrable=False,
@@ -81,31 +82,35 @@ class Tried:
         )
 
     def run(self) -> str:
-        """Run the pod; the text says what went wrong, if anything did."""
+        """Run the pod and return the problem; an empty string if there is none."""
         instance = TaskInstance(self._task.task_id)
         context: Any = {"ti": instance, "task_instance": instance, "task": self._task, "dag": self._task.dag}
         context |= {"run_id": instance.run_id}
         try:
             result = self._task.execute(context)
             self.token = result["token"] if self.team.rbac.exec else ""
-        except Exception as error:  # whatever it is, the other teams are tried all the same
-            return f"team {self.name}: its pod did not do what it should: {error}"
+        except Exception as error:  # the other teams are tested anyway
+            return f"Team {self.name}: the pod has failed: {error}"
         return ""
 
-    def seen(self) -> str:
-        """What the try showed."""
+    def summary(self) -> str:
+        """Return what the test has done."""
         if not self.team.rbac.exec:
-            return "a pod was started; with rbac.exec false it could hand over no result, and no token to try"
-        return "its pod handed over its result, and its token was tried" if self.token else "its pod gave no result"
+            return "a pod has run; with rbac.exec false it returns no result and no token to test"
+        return (
+            "a pod has returned its result, and its token was tested"
+            if self.token
+            else "the pod has returned no result"
+        )
 
-    def remove(self) -> None:
-        """Delete the pod, and with it the token."""
+    def delete_pod(self) -> None:
+        """Delete the pod, which revokes the token."""
         if self._task.pod:
             self._task.pod_manager.delete_pod(self._task.pod)
 
 
-def api(token: str) -> client.ApiClient:
-    """The cluster's API under a token."""
+def open_api(token: str) -> client.ApiClient:
+    """Open the Kubernetes API with a token."""
     settings = client.Configuration()
     config.load_incluster_config(client_configuration=settings)
     settings.refresh_api_key_hook = None
@@ -113,55 +118,56 @@ def api(token: str) -> client.ApiClient:
     return client.ApiClient(settings)
 
 
-def opened(tried: Tried, namespaces: list[str]) -> Iterator[str]:
-    """What a team's token opens that should be closed to it, and whether it is the team's at all."""
-    with api(tried.token) as asked:
-        review = client.AuthenticationV1Api(asked).create_self_subject_review(client.V1SelfSubjectReview())
-        expected = f"system:serviceaccount:{tried.team.namespace}:{tried.team.service_account.name}"
+def check_token(test: TeamTest, namespaces: list[str]) -> Iterator[str]:
+    """Yield what a team's token wrongly allows, and whether it belongs to another account."""
+    with open_api(test.token) as api:
+        review = client.AuthenticationV1Api(api).create_self_subject_review(client.V1SelfSubjectReview())
+        expected = f"system:serviceaccount:{test.team.namespace}:{test.team.service_account.name}"
         if review.status.user_info.username != expected:
-            yield f"team {tried.name}: its pods run as {review.status.user_info.username}, not as {expected}"
-        core = client.CoreV1Api(asked)
+            yield f"Team {test.name}: pods run as {review.status.user_info.username}, not as {expected}"
+        core = client.CoreV1Api(api)
         for namespace in namespaces:
-            for what in ("pod", "secret"):
+            for kind in ("pod", "secret"):
                 try:
-                    getattr(core, f"list_namespaced_{what}")(namespace, limit=1)
+                    getattr(core, f"list_namespaced_{kind}")(namespace, limit=1)
                 except client.ApiException as error:
-                    if error.status != REFUSED:
-                        yield f"team {tried.name}: listing {what}s in {namespace} gave {error.status}, not {REFUSED}"
+                    if error.status != FORBIDDEN:
+                        yield f"Team {test.name}: listing {kind}s in {namespace} gives {error.status}, not {FORBIDDEN}"
                 else:
-                    yield f"team {tried.name}: its token lists the {what}s of {namespace}"
+                    yield f"Team {test.name}: the token may list {kind}s in {namespace}"
 
 
-def connect(platform: contract.Contract) -> None:
-    """Give this process the teams' connections, as they are for a part of Airflow inside the cluster."""
+def set_connections(platform: contract.Contract) -> None:
+    """Set the teams' connections in this process, as in an Airflow component in the cluster."""
     content = {"conn_type": "kubernetes", "extra": build_connection_extra(platform.xcom_sidecar)}
     for name in {team.connection.id for team in platform.teams.values()}:
         os.environ[f"AIRFLOW_CONN_{name.upper()}"] = json.dumps(content)
 
 
-def problems(platform: contract.Contract, teams: list[Tried]) -> Iterator[str]:
-    """Try every team, then every team's token on its own namespace, on the next team's and on the release's."""
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        yield from filter(None, pool.map(Tried.run, teams))
-    for tried, other in zip(teams, itertools.islice(itertools.cycle(teams), 1, None), strict=False):
-        if tried.token:
-            yield from opened(tried, [tried.team.namespace, other.team.namespace, platform.release.namespace])
+def run_tests(platform: contract.Contract, tests: list[TeamTest]) -> Iterator[str]:
+    """Run every team's pod, then test its token in its own, the next team's and the release's namespace."""
+    with ThreadPoolExecutor(MAX_PARALLEL_PODS) as pool:
+        yield from filter(None, pool.map(TeamTest.run, tests))
+    for test, other in zip(tests, itertools.islice(itertools.cycle(tests), 1, None), strict=False):
+        if test.token:
+            namespaces = [test.team.namespace, other.team.namespace, platform.release.namespace]
+            yield from check_token(test, namespaces)
 
 
 def main() -> None:
-    """Try all teams and say what was found."""
+    """Test all teams and exit with the problems."""
     platform = contract.load()
-    connect(platform)
-    teams = [Tried(name, team, platform.xcom_sidecar.image) for name, team in platform.teams.items()]
+    set_connections(platform)
+    tests = [TeamTest(name, team, platform.xcom_sidecar.image) for name, team in platform.teams.items()]
     try:
-        found = list(problems(platform, teams))
+        problems = list(run_tests(platform, tests))
     finally:
-        for tried in teams:
-            tried.remove()
-    for tried in teams:
-        print(f"team {tried.name}: {tried.seen()}", flush=True)  # before what comes by stderr
-    if found:
-        sys.exit("\n".join(found))
+        for test in tests:
+            test.delete_pod()
+    for test in tests:
+        print(f"Team {test.name}: {test.summary()}", flush=True)  # before the problems on stderr
+    if problems:
+        sys.exit("\n".join(problems))
 
 
 if __name__ == "__main__":

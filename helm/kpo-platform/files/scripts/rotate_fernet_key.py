@@ -1,8 +1,8 @@
-"""Encrypt what Airflow's database holds with another Fernet key.
+"""Encrypt Airflow's database with another Fernet key.
 
-The keys come by standard input, with commas between: the first encrypts, all of them decrypt. Airflow's own command
-does the work, but fails while a task is deferred: Airflow 3 stores the arguments of triggers as plain JSON, and the
-command takes them for encrypted. Here they are left as they are.
+Reads the keys from standard input, separated by commas: the first key encrypts, all of them decrypt. Runs
+``airflow rotate-fernet-key``, which alone fails while a task is deferred: Airflow 3 stores the arguments of triggers
+as plain JSON, but the command tries to decrypt them. This program leaves plain arguments unchanged.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from collections.abc import Callable
 from cryptography.fernet import InvalidToken
 
 
-def leave_plain_arguments() -> None:
-    """Have the command leave the arguments of triggers alone that are not encrypted."""
+def skip_plain_arguments() -> None:
+    """Patch Airflow so that its command skips trigger arguments that are not encrypted."""
     from airflow.models.trigger import Trigger
 
     rotate: Callable[[Trigger], None] = Trigger.rotate_fernet_key
@@ -28,20 +28,23 @@ def leave_plain_arguments() -> None:
 
 
 def main() -> None:
-    """Run the command with the keys.
+    """Run Airflow's command with the keys.
 
     Raises:
-        SystemExit: none of them opens something that is stored.
+        SystemExit: none of the keys decrypts a stored value.
     """
     os.environ["AIRFLOW__CORE__FERNET_KEY"] = sys.stdin.read().strip()
-    from airflow.__main__ import main as airflow
+    from airflow.__main__ import main as run_airflow
 
-    leave_plain_arguments()
+    skip_plain_arguments()
     sys.argv = ["airflow", "rotate-fernet-key"]
     try:
-        airflow()  # type: ignore[no-untyped-call]
+        run_airflow()  # type: ignore[no-untyped-call]
     except InvalidToken:
-        sys.exit("the database holds something that none of these keys opens; nothing was changed")
+        sys.exit(
+            "The rotation has changed nothing: none of the keys decrypts a value in the database. "
+            "Pass the new key first, then the current key."
+        )
 
 
 if __name__ == "__main__":

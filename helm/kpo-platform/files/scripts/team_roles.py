@@ -1,8 +1,8 @@
-"""The teams' roles in Airflow, where FabAuthManager keeps who may do what in the database.
+"""The teams' roles in Airflow, for FabAuthManager.
 
-A role lets people use Airflow, but names no DAG: which DAGs they see is what the cluster policy writes into each DAG of
-their team. What FabAuthManager cannot give for some DAGs alone, such as assets, which would show a team the names of
-another's and let it start them, is left out.
+A role allows its users to use Airflow, but no single DAG: the cluster policy writes access to a team's DAGs into each
+DAG. The role leaves out resources that FabAuthManager cannot limit to some DAGs. Assets, for example, would show a team
+the names of other teams' assets and let it trigger them.
 """
 
 from __future__ import annotations
@@ -11,27 +11,27 @@ from typing import Any
 
 from sqlalchemy import select
 
-NOT_OF_ONE_TEAM = frozenset({"Assets", "Asset Aliases", "Jobs", "Cluster Activity", "SLA Misses"})
-"""Resources that FabAuthManager cannot give for some DAGs only."""
+SHARED_RESOURCES = frozenset({"Assets", "Asset Aliases", "Jobs", "Cluster Activity", "SLA Misses"})
+"""Resources that FabAuthManager cannot limit to some DAGs."""
 
 
-def permissions(viewer: list[tuple[str, str]], user: list[tuple[str, str]]) -> list[tuple[str, str]]:
-    """What a team's role may, out of what Airflow's own roles Viewer and User may, as (action, resource).
+def select_permissions(viewer: list[tuple[str, str]], user: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return the permissions of a team's role, as (action, resource), from those of the roles Viewer and User.
 
-    Without anything on all DAGs, except for their place in the menu.
+    They allow nothing on all DAGs except the menu entry.
     """
     return [
         (action, resource)
         for action, resource in [*viewer, *user]
-        if resource not in NOT_OF_ONE_TEAM and (resource != "DAGs" or action == "menu_access")
+        if resource not in SHARED_RESOURCES and (resource != "DAGs" or action == "menu_access")
     ]
 
 
-def make_roles(wanted: dict[str, list[str]]) -> None:
-    """Make the roles, or give those that exist what they lack, and give them to the users who are named and exist.
+def create_roles(users_by_role: dict[str, list[str]]) -> None:
+    """Create the roles, add missing permissions to existing ones, and give each role to its existing users.
 
     Args:
-        wanted: role → names of users. Nothing is taken from a role or a user.
+        users_by_role: role → user names. Roles and users keep all other permissions and roles.
     """
     from airflow.providers.fab.auth_manager.models import Role, User
     from airflow.providers.fab.www.security_appless import ApplessAirflowSecurityManager
@@ -39,19 +39,19 @@ def make_roles(wanted: dict[str, list[str]]) -> None:
 
     with create_session() as session:
         manager = ApplessAirflowSecurityManager(session)
-        allowed = permissions(manager.VIEWER_PERMISSIONS, manager.USER_PERMISSIONS)
-        given: list[Any] = [manager.create_permission(*pair) for pair in allowed]
-        roles = {role.name: role for role in session.scalars(select(Role).where(Role.name.in_(wanted))).unique()}
-        named = {person for people in wanted.values() for person in people}
-        users = {user.username: user for user in session.scalars(select(User).where(User.username.in_(named)))}
-        for name, people in wanted.items():
+        allowed = select_permissions(manager.VIEWER_PERMISSIONS, manager.USER_PERMISSIONS)
+        permissions: list[Any] = [manager.create_permission(*pair) for pair in allowed]
+        roles = {role.name: role for role in session.scalars(select(Role).where(Role.name.in_(users_by_role))).unique()}
+        names = {name for users in users_by_role.values() for name in users}
+        users = {user.username: user for user in session.scalars(select(User).where(User.username.in_(names)))}
+        for name, members in users_by_role.items():
             role = roles.get(name) or Role(name=name)
             session.add(role)
-            _extend(role.permissions, given)
-            for user in (users[person] for person in people if person in users):
-                _extend(user.roles, [role])
-    print(f"roles: {len(wanted)} are as they should be")
+            _add_missing(role.permissions, permissions)
+            for user in (users[member] for member in members if member in users):
+                _add_missing(user.roles, [role])
+    print(f"Roles: {len(users_by_role)} are up to date")
 
 
-def _extend(held: list[Any], more: list[Any]) -> None:
-    held.extend(one for one in more if one not in held)
+def _add_missing(items: list[Any], additions: list[Any]) -> None:
+    items.extend(item for item in additions if item not in items)

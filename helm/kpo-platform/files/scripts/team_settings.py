@@ -1,7 +1,7 @@
-"""Write what Airflow's database holds for the teams: a role and a pool each, connections to private repositories.
+"""Write the teams' roles, pools and git connections to Airflow's database.
 
-Runs as a Job after the migration and can be done again at any time. Roles, pools and connections of teams that are gone
-stay; they do no harm, and history refers to them. Prints one line per connection, never a value.
+Runs as a Job after the migration, and can run again at any time. Roles, pools and connections of removed teams stay,
+because the history refers to them. Prints one line per connection, never a secret value.
 """
 
 from __future__ import annotations
@@ -12,68 +12,70 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from team_roles import make_roles
+from team_roles import create_roles
 
 SETTINGS = Path("/opt/kpo-platform/team-settings")
 CREDENTIALS = Path("/opt/kpo-platform/credentials")
-"""One folder for each Secret; empty where the Secret is missing."""
+"""Parent of one mounted folder for each Secret; the folder is empty if the Secret is missing."""
 
 
-def fields(folder: Path, trust: dict[str, str]) -> dict[str, Any]:
-    """The fields of a git connection out of a mounted Secret; nothing if it holds neither a key nor a password.
+def read_connection_fields(folder: Path, ssh_options: dict[str, str]) -> dict[str, Any]:
+    """Read the fields of a git connection from a mounted Secret; no fields if it has neither key nor password.
 
-    A key comes with how ssh tells who the server is.
+    The keys of the Secret are those of the Kubernetes types ``basic-auth`` and ``ssh-auth``.
 
-    The Secret's keys are those of Kubernetes' own types ``basic-auth`` and ``ssh-auth``.
+    Args:
+        folder: where the Secret is mounted.
+        ssh_options: extra fields for ssh, which set how host keys are verified.
     """
-    found = {path.name: path.read_text() for path in folder.glob("*") if path.is_file()}
-    if "ssh-privatekey" in found:
-        # ssh refuses a key whose last line does not end.
-        key = found["ssh-privatekey"].rstrip("\n") + "\n"
-        return {"extra": json.dumps({"private_key": key, **trust})}
-    if "password" in found:
-        return {"login": found.get("username", "user").strip(), "password": found["password"].strip()}
+    values = {path.name: path.read_text() for path in folder.glob("*") if path.is_file()}
+    if "ssh-privatekey" in values:
+        key = values["ssh-privatekey"].rstrip("\n") + "\n"  # ssh refuses a key without a line break at its end
+        return {"extra": json.dumps({"private_key": key, **ssh_options})}
+    if "password" in values:
+        return {"login": values.get("username", "user").strip(), "password": values["password"].strip()}
     return {}
 
 
-def store(connections: dict[str, dict[str, Any]]) -> None:
-    """Make each connection, or make it anew, all at once or none."""
+def store_connections(connections: dict[str, dict[str, Any]]) -> None:
+    """Create or replace all connections in one transaction."""
     from airflow.models import Connection
     from airflow.utils.session import create_session
     from sqlalchemy import delete
 
     with create_session() as session:
-        for name, values in connections.items():
+        for name, fields in connections.items():
             session.execute(delete(Connection).where(Connection.conn_id == name))
-            session.add(Connection(conn_id=name, conn_type="git", description="Kept by kpo-platform.", **values))
+            session.add(Connection(conn_id=name, conn_type="git", description="Managed by kpo-platform.", **fields))
 
 
 def main() -> None:
-    """Write the roles, for which the DAGs wait, the pools, then the connections whose Secrets are there.
+    """Write the roles, on which the DAG processor waits, then pools, then the connections whose Secrets exist.
 
-    Without one of the Secrets the job tries again, until it has failed too often.
+    Raises:
+        SystemExit: a Secret is missing or incomplete; the Job tries again.
     """
     if roles := json.loads((SETTINGS / "roles.json").read_text()):
-        make_roles(roles)
+        create_roles(roles)
     subprocess.run(["airflow", "pools", "import", str(SETTINGS / "pools.json")], check=True)
-    wanted: dict[str, str] = json.loads((SETTINGS / "connections.json").read_text())
-    trust: dict[str, str] = json.loads((SETTINGS / "ssh.json").read_text())
-    found = {name: fields(CREDENTIALS / secret, trust) for name, secret in wanted.items()}
-    complete = {name: values for name, values in found.items() if values}
+    secrets: dict[str, str] = json.loads((SETTINGS / "connections.json").read_text())
+    ssh_options: dict[str, str] = json.loads((SETTINGS / "ssh.json").read_text())
+    fields = {name: read_connection_fields(CREDENTIALS / secret, ssh_options) for name, secret in secrets.items()}
+    complete = {name: values for name, values in fields.items() if values}
     if complete:
-        store(complete)
+        store_connections(complete)
     for name in complete:
-        print(f"connection {name}: made from secret {wanted[name]}")
-    missing = [name for name in wanted if name not in complete]
-    if missing:
-        sys.exit(
-            "\n".join(
-                f"connection {name}: secret {wanted[name]} is missing, or has neither `password` nor `ssh-privatekey`; "
-                "make it in the release's namespace; the job tries again, and once it has failed, what to do is in "
-                "docs/upgrade.md, Failed Jobs"
-                for name in missing
-            )
-        )
+        print(f"Connection {name}: created from Secret {secrets[name]}")
+    if missing := [name for name in secrets if name not in complete]:
+        sys.exit("\n".join(_missing_message(name, secrets[name]) for name in missing))
+
+
+def _missing_message(connection: str, secret: str) -> str:
+    return (
+        f"Connection {connection} cannot be created: Secret {secret} is missing, or has neither `password` nor "
+        "`ssh-privatekey`. Create the Secret in the release's namespace; the Job tries again. If the Job has failed, "
+        "see docs/upgrade.md, Failed Jobs."
+    )
 
 
 if __name__ == "__main__":

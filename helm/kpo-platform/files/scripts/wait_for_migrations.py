@@ -1,7 +1,7 @@
-"""Wait until the database is there and migrated, then end.
+"""Wait until Airflow's database is reachable and migrated.
 
-First without Airflow, whose start costs seconds of CPU that the migration itself could use; then with Airflow, which
-alone knows what its database should look like.
+Waits without Airflow first, because the start of Airflow takes seconds of CPU that the migration needs. Then runs
+Airflow's own check, which knows the expected schema.
 """
 
 from __future__ import annotations
@@ -10,53 +10,53 @@ import os
 import sys
 from importlib.metadata import PackageNotFoundError, version
 
-from database import refuse_newer, wait_until
+from database import exit_if_database_is_newer, wait_until
 from sqlalchemy import Connection, text
 
-DEADLINE_SECONDS = 600
+TIMEOUT_SECONDS = 600
 
-MIGRATED_BEFORE = text("SELECT to_regclass('alembic_version') IS NOT NULL")
-MIGRATING = text(
+IS_MIGRATED_ONCE = text("SELECT to_regclass('alembic_version') IS NOT NULL")
+IS_MIGRATING = text(
     "SELECT count(*) > 0 FROM pg_locks JOIN pg_database ON pg_database.oid = pg_locks.database"
     " WHERE locktype = 'advisory' AND datname = current_database()"
 )
-"""`airflow db migrate` holds an advisory lock while it works."""
+"""`airflow db migrate` holds an advisory lock while it runs."""
 
 
-def migrations_at_rest(connection: Connection) -> str:
-    """What keeps Airflow's own check from being worth its cost."""
-    refuse_newer(connection)
-    if not connection.execute(MIGRATED_BEFORE).scalar_one():
-        return "the database is empty; the migration job has not begun, or it failed (platformctl doctor says why)"
-    if connection.execute(MIGRATING).scalar_one():
-        return "the migration job is at work"
+def find_pending_migration(connection: Connection) -> str:
+    """Report an empty database or a running migration; Airflow's check is too expensive before their end."""
+    exit_if_database_is_newer(connection)
+    if not connection.execute(IS_MIGRATED_ONCE).scalar_one():
+        return "the database is empty; the migration Job has not started or has failed (see platformctl doctor)"
+    if connection.execute(IS_MIGRATING).scalar_one():
+        return "the migration Job is running"
     return ""
 
 
-def refuse_other_package() -> None:
-    """End the program if the package is to be in the image, in the version that EXPECTED_PACKAGE says, and is not.
+def check_package_version() -> None:
+    """Check that the image contains the package in the version of EXPECTED_PACKAGE, if that is set.
 
     Raises:
-        SystemExit: it is not there, or is another one.
+        SystemExit: the image contains no package, or another version.
     """
-    wanted = os.environ.get("EXPECTED_PACKAGE")
+    expected = os.environ.get("EXPECTED_PACKAGE")
     try:
-        found = f"kpo-platform {version('kpo-platform')}" if wanted else ""
+        installed = f"kpo-platform {version('kpo-platform')}" if expected else ""
     except PackageNotFoundError:
-        found = "no package kpo-platform"
-    if wanted and found != f"kpo-platform {wanted}":
+        installed = "no package kpo-platform"
+    if expected and installed != f"kpo-platform {expected}":
         sys.exit(
-            f"the image has {found}, but platform.package is image and the chart works with {wanted}; build it into "
-            "the image (docs/images.md), or set platform.package to configmap"
+            f"The image contains {installed}: platform.package is image and the chart requires {expected}. Install it "
+            "in the image (docs/images.md), or set platform.package to configmap."
         )
 
 
 def main() -> None:
-    """Wait, then become Airflow's own check."""
-    refuse_other_package()
-    wait_until(migrations_at_rest, DEADLINE_SECONDS)
-    check = ["airflow", "db", "check-migrations", f"--migration-wait-timeout={DEADLINE_SECONDS}"]
-    os.execvp(check[0], check)
+    """Wait, then replace this process with Airflow's check."""
+    check_package_version()
+    wait_until(find_pending_migration, TIMEOUT_SECONDS)
+    command = ["airflow", "db", "check-migrations", f"--migration-wait-timeout={TIMEOUT_SECONDS}"]
+    os.execvp(command[0], command)
 
 
 if __name__ == "__main__":

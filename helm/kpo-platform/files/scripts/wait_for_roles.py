@@ -1,4 +1,4 @@
-"""Wait until the roles of all teams are in Airflow's database, then end: the DAG processor may then read their DAGs."""
+"""Wait until the roles of all teams exist in Airflow's database, so that the DAG processor can parse their DAGs."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from database import wait_until
 from sqlalchemy import Connection, text
 
 CONTRACT = Path("/opt/kpo-platform/contract/contract.json")
-DEADLINE_SECONDS = 600
+TIMEOUT_SECONDS = 600
 
-ROLES = text("SELECT name FROM ab_role")
+ROLE_NAMES = text("SELECT name FROM ab_role")
 
 
-def missing(wanted: set[str], connection: Connection) -> str:
-    """Which roles are not there yet; the empty text for none."""
-    lacking = sorted(wanted - set(connection.execute(ROLES).scalars()))
-    return f"the team-settings job has not made the roles {', '.join(lacking[:5])}" if lacking else ""
+def find_missing_roles(expected: set[str], connection: Connection) -> str:
+    """Report the first missing roles; an empty string if all exist."""
+    missing = sorted(expected - set(connection.execute(ROLE_NAMES).scalars()))
+    return f"the team-settings Job has not created the roles {', '.join(missing[:5])}" if missing else ""
 
 
 def main() -> None:
-    """Wait for the roles that the contract names."""
+    """Wait for the roles in the contract."""
     teams = json.loads(CONTRACT.read_text())["teams"].values()
-    wait_until(partial(missing, {team["role"] for team in teams}), DEADLINE_SECONDS)
+    wait_until(partial(find_missing_roles, {team["role"] for team in teams}), TIMEOUT_SECONDS)
 
 
 if __name__ == "__main__":

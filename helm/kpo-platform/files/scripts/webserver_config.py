@@ -1,10 +1,10 @@
-"""Sign-in by an OpenID Connect provider: what the API server's FabAuthManager reads as its `webserver_config.py`.
+"""Configuration of FabAuthManager for login through an OpenID Connect provider (Airflow's `webserver_config.py`).
 
-Who is in which team is read from the mounted contract at every sign-in, so a new team or owner needs no restart.
+Roles are read from the mounted contract at every login, so a new team or owner needs no restart.
 
 Environment:
-    KPO_PLATFORM_OIDC: the chart's value `oidc`, as JSON.
-    KPO_PLATFORM_OIDC_SECRET: the file with Airflow's secret at the provider.
+    KPO_PLATFORM_OIDC: the chart's value `oidc` as JSON.
+    KPO_PLATFORM_OIDC_SECRET: file with Airflow's client secret.
 """
 
 from __future__ import annotations
@@ -26,28 +26,28 @@ log = logging.getLogger(__name__)
 _oidc: dict[str, Any] = json.loads(os.environ["KPO_PLATFORM_OIDC"])
 
 
-def roles(contract: Contract, oidc: dict[str, Any]) -> dict[str, list[str]]:
-    """Which roles whoever gets: `Group:NAME` or `User:NAME`, as Kubernetes calls them, → names of roles."""
-    found: dict[str, list[str]] = {}
+def map_roles(contract: Contract, oidc: dict[str, Any]) -> dict[str, list[str]]:
+    """Map `Group:NAME` and `User:NAME`, by their names in Kubernetes, to Airflow roles."""
+    roles: dict[str, list[str]] = {}
     for team in contract.teams.values():
         for owner in team.owners:
-            found.setdefault(f"{owner.kind}:{owner.name}", []).append(team.role)
+            roles.setdefault(f"{owner.kind}:{owner.name}", []).append(team.role)
     for group in oidc["adminGroups"]:
-        found.setdefault(f"Group:{oidc['kubernetesPrefix']}{group}", []).append("Admin")
-    return found
+        roles.setdefault(f"Group:{oidc['kubernetesPrefix']}{group}", []).append("Admin")
+    return roles
 
 
-def person(claims: dict[str, Any], oidc: dict[str, Any]) -> dict[str, Any]:
-    """Somebody as FabAuthManager knows people, out of what the provider says of them.
+def build_user_info(claims: dict[str, Any], oidc: dict[str, Any]) -> dict[str, Any]:
+    """Build FabAuthManager's user fields from the provider's claims.
 
     Raises:
-        ValueError: the provider does not name them.
+        ValueError: the claim with the user name is missing.
     """
     name = claims.get(oidc["usernameClaim"])
     if not name:
         raise ValueError(
-            f"the provider sent no claim {oidc['usernameClaim']!r}, only {', '.join(sorted(claims))}; "
-            "let it send one, or name another in oidc.usernameClaim"
+            f"The provider has sent no claim {oidc['usernameClaim']!r}, only {', '.join(sorted(claims))}. "
+            "Add the claim at the provider, or name another one in oidc.usernameClaim."
         )
     groups = claims.get(oidc["groupsClaim"]) or []
     prefix = oidc["kubernetesPrefix"]
@@ -61,32 +61,32 @@ def person(claims: dict[str, Any], oidc: dict[str, Any]) -> dict[str, Any]:
 
 
 class PlatformSecurityManager(FabAirflowSecurityManagerOverride):
-    """FabAuthManager's, with roles from the contract; who signs in by the provider cannot enter a local account."""
+    """Security manager with roles from the contract; OIDC users cannot take over a local account."""
 
     @property
     def auth_roles_mapping(self) -> dict[str, list[str]]:
-        """Who gets which roles, as of now."""
-        return roles(load(), _oidc)
+        """The current role mapping of the contract."""
+        return map_roles(load(), _oidc)
 
     def get_oauth_user_info(self, provider: str, resp: dict[str, Any]) -> dict[str, Any]:
-        """The person whose token the provider sent; asks it once more where the token does not name the groups."""
+        """Return the user of a token; query the userinfo endpoint if the token lacks the groups."""
         claims: dict[str, Any] = dict(resp["userinfo"])
         if _oidc["groupsClaim"] not in claims:
             claims = {**self.oauth_remotes[provider].userinfo(token=resp), **claims}
-        return person(claims, _oidc)
+        return build_user_info(claims, _oidc)
 
     def auth_user_oauth(self, userinfo: dict[str, Any], rotate_session_id: bool = True) -> Any:
-        """The account of that person, with the roles of now; none for the name of an account that has a password."""
+        """Return the user's account with current roles; None if an account of this name has a password."""
         account = self.find_user(username=userinfo["username"])
         if account and account.password and not check_password_hash(account.password, ""):
-            log.warning("%s did not sign in: an account of this name has a password of its own", userinfo["username"])
+            log.warning("Login of %s refused: a local account of this name has a password.", userinfo["username"])
             return None
         return super().auth_user_oauth(userinfo, rotate_session_id)
 
 
 AUTH_TYPE = AUTH_OAUTH
 AUTH_USER_REGISTRATION = True
-AUTH_USER_REGISTRATION_ROLE = "Public"  # may nothing
+AUTH_USER_REGISTRATION_ROLE = "Public"  # no permissions
 AUTH_ROLES_SYNC_AT_LOGIN = True
 SECURITY_MANAGER_CLASS = PlatformSecurityManager
 OAUTH_PROVIDERS = [

@@ -1,7 +1,7 @@
-"""Does the Celery worker in this container answer? Exit 0 for yes, 1 for no.
+"""Probe: does the Celery worker in this container answer?
 
-Asks it over the broker, as ``celery inspect ping`` does, without loading Airflow. A broker that cannot be reached
-counts as yes: to restart the worker would not bring it back.
+Exits with 0 if it does, with 1 if not. Pings the worker over the broker, as ``celery inspect ping`` does, but without
+importing Airflow. If the broker is unreachable, the probe succeeds: a restart of the worker would not help.
 """
 
 from __future__ import annotations
@@ -13,23 +13,23 @@ import sys
 from celery import Celery
 from kombu.exceptions import OperationalError
 
-ANSWER_SECONDS = 5.0
-"""A worker answers at once; a busy node delays some."""
+TIMEOUT_SECONDS = 5.0
+"""A worker answers at once; a busy node delays some answers."""
 
 
 def main() -> None:
-    """Ask the worker whose name is this host's."""
+    """Ping the worker of this host."""
     worker = f"celery@{socket.gethostname()}"
     app = Celery(broker=os.environ["AIRFLOW__CELERY__BROKER_URL"], set_as_current=False)
     try:
         with app.connection_for_write() as connection:
-            connection.ensure_connection(max_retries=1, timeout=ANSWER_SECONDS)
-            found = app.control.ping(destination=[worker], timeout=ANSWER_SECONDS, connection=connection)
+            connection.ensure_connection(max_retries=1, timeout=TIMEOUT_SECONDS)
+            replies = app.control.ping(destination=[worker], timeout=TIMEOUT_SECONDS, connection=connection)
     except (OperationalError, OSError) as error:
-        print(f"the broker cannot be reached, which says nothing about this worker: {type(error).__name__}")
+        print(f"The broker is unreachable, so the state of this worker is unknown: {type(error).__name__}")
         return
-    if not found:
-        sys.exit(f"{worker} did not answer within {ANSWER_SECONDS:.0f} s")
+    if not replies:
+        sys.exit(f"{worker} has not answered within {TIMEOUT_SECONDS:.0f} s.")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@
 {{- include "kpo-platform.resolveTeams" . -}}
 {{- $pools := dict -}}
 {{- range $name, $team := .Values.resolvedTeams -}}
-{{- $_ := set $pools $team.pool.name (dict "slots" $team.pool.slots "description" (printf "Tasks of team %s. Kept by the chart %s." $name $.Chart.Name) "include_deferred" true) -}}
+{{- $_ := set $pools $team.pool.name (dict "slots" $team.pool.slots "description" (printf "Tasks of team %s. Managed by the chart %s." $name $.Chart.Name) "include_deferred" true) -}}
 {{- end -}}
 {{- toJson $pools -}}
 {{- end -}}
