@@ -56,7 +56,7 @@ def test_put_creates_a_connection_or_changes_an_existing_one(first: int, methods
 
 
 @pytest.mark.parametrize(
-    ("answer", "sentence"),
+    ("answer", "message"),
     [
         (
             (401, {"detail": "expired"}),
@@ -70,15 +70,15 @@ def test_put_creates_a_connection_or_changes_an_existing_one(first: int, methods
         ((200, []), "rejected the write of connection k8s default: HTTP 200. See the log of its api-server."),
     ],
 )
-def test_rejected_write_names_status_and_detail(answer: Answer, sentence: str):
-    assert get_error(answer) == f"Airflow (URL) {sentence}"
+def test_rejected_write_names_status_and_detail(answer: Answer, message: str):
+    assert get_error(answer) == f"Airflow (URL) {message}"
 
 
 def test_rejected_field_is_named_without_its_value():
     echo: dict[str, Any] = {"loc": ["body", "extra"], "msg": "Value error", "input": BODY}
-    sentence = get_error((422, {"detail": [echo]}))
+    message = get_error((422, {"detail": [echo]}))
     assert "s3cret" in json.dumps(echo)
-    assert sentence == (
+    assert message == (
         "Airflow (URL) rejected the write of connection k8s default: HTTP 422, body.extra: Value error. "
         "See the log of its api-server."
     )

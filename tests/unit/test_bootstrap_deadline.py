@@ -67,9 +67,9 @@ def test_exec_plugin_is_killed_at_the_timeout(platformctl: Platformctl, cluster:
     user = write_exec_plugin(tmp_path, f"echo $$ > {tmp_path}/pid; exec sleep 60")
     file = write_kubeconfig(cluster.server, tmp_path, user)
     with assert_duration(1):
-        said = platformctl("bootstrap", "--dry-run", "--kubeconfig", file, "--timeout", "1")
-    assert (said.code, said.out, cluster.server.seen) == (3, "", [])
-    assert said.err.splitlines()[-1] == (
+        result = platformctl("bootstrap", "--dry-run", "--kubeconfig", file, "--timeout", "1")
+    assert (result.code, result.out, cluster.server.seen) == (3, "", [])
+    assert result.err.splitlines()[-1] == (
         f"Error: Cannot use kubeconfig {file}: exec plugin {tmp_path}/sign-in timed out after 1 s. "
         "Log in first or raise --timeout."
     )
@@ -103,9 +103,9 @@ def test_silent_airflow_ends_the_run_at_the_timeout(platformctl: Platformctl, cl
 
     with serving(hang) as airflow, assert_duration(2):
         words = ("--airflow-url", airflow.url, "--timeout", "2")
-        said = platformctl("bootstrap", *cluster.options, "--dry-run", *words)
-    assert (said.code, said.out) == (3, "")
-    assert said.err.splitlines()[-1] == (
+        result = platformctl("bootstrap", *cluster.options, "--dry-run", *words)
+    assert (result.code, result.out) == (3, "")
+    assert result.err.splitlines()[-1] == (
         f"Error: Airflow ({airflow.url}) did not answer: timed out. "
         "Check that its api-server runs and that the address is correct."
     )

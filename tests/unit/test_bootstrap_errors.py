@@ -23,16 +23,16 @@ def run(platformctl: Platformctl, cluster: Cluster, *more: str) -> CommandResult
     return platformctl(*cluster.bootstrap, "--yes", "--team", "beta", *more)
 
 
-def get_last_line(said: CommandResult, cluster: Cluster) -> str:
-    return said.err.splitlines()[-1].replace(cluster.server.url, "SERVER")
+def get_last_line(result: CommandResult, cluster: Cluster) -> str:
+    return result.err.splitlines()[-1].replace(cluster.server.url, "SERVER")
 
 
 def test_unreachable_cluster_names_the_api_server(platformctl: Platformctl, tmp_path: Path):
     with serving(Platform()) as server:
         file = server.kubeconfig(tmp_path)
-    said = platformctl("bootstrap", "--yes", "--kubeconfig", file)
-    assert (said.code, said.out) == (3, "")
-    assert said.err.splitlines()[-1] == (
+    result = platformctl("bootstrap", "--yes", "--kubeconfig", file)
+    assert (result.code, result.out) == (3, "")
+    assert result.err.splitlines()[-1] == (
         f"Error: No answer from the API server {server.url} to: list configmaps in namespace airflow "
         "(Connection refused). Check that the cluster is up, and check --kubeconfig and --context."
     )
@@ -64,9 +64,9 @@ def test_missing_right_names_request_and_role_file(
     platformctl: Platformctl, cluster: Cluster, path: str, phrase: str, file: str
 ):
     cluster.platform.refused.add(path)
-    said = run(platformctl, cluster)
-    assert (said.code, said.out, cluster.platform.writes) == (3, "", 0)
-    assert get_last_line(said, cluster) == (
+    result = run(platformctl, cluster)
+    assert (result.code, result.out, cluster.platform.writes) == (3, "", 0)
+    assert get_last_line(result, cluster) == (
         f'Error: You may not {phrase}; ask for the rights of {file}. User "jane" cannot do that'
     )
 
@@ -76,9 +76,9 @@ def test_missing_resource_name_of_a_role_is_named(platformctl: Platformctl, clus
     content = cluster.platform.objects[CONTRACT]["data"]
     content["contract.json"] = content["contract.json"].replace('"pullSecret": "regcred"', '"pullSecret": "pull"')
     cluster.platform.refused.add("/api/v1/namespaces/team-alpha/secrets/pull")
-    said = platformctl(*cluster.bootstrap, "--yes")
-    assert (said.code, said.out, cluster.platform.writes) == (3, "", 0)
-    assert get_last_line(said, cluster) == (
+    result = platformctl(*cluster.bootstrap, "--yes")
+    assert (result.code, result.out, cluster.platform.writes) == (3, "", 0)
+    assert get_last_line(result, cluster) == (
         "Error: You may not get secrets/pull in namespace team-alpha; ask for the rights of "
         'rbac/bootstrap-operator*.yaml, with pull among the resourceNames. User "jane" cannot do that'
     )
@@ -86,9 +86,9 @@ def test_missing_resource_name_of_a_role_is_named(platformctl: Platformctl, clus
 
 def test_namespace_without_contract_is_named(platformctl: Platformctl, cluster: Cluster):
     del cluster.platform.objects[CONTRACT]
-    said = run(platformctl, cluster)
-    assert (said.code, said.out, cluster.platform.writes) == (3, "", 0)
-    assert get_last_line(said, cluster) == (
+    result = run(platformctl, cluster)
+    assert (result.code, result.out, cluster.platform.writes) == (3, "", 0)
+    assert get_last_line(result, cluster) == (
         "Error: Namespace airflow of SERVER has no contract. Check with helm list --all-namespaces where the chart is "
         "installed, and pass the release's namespace with --namespace."
     )
@@ -96,20 +96,20 @@ def test_namespace_without_contract_is_named(platformctl: Platformctl, cluster: 
 
 def test_contract_of_another_version_names_the_upgrade(platformctl: Platformctl, cluster: Cluster):
     cluster.platform.objects[CONTRACT]["data"]["contract.json"] = json.dumps({"version": 9, "chartVersion": "7.0.0"})
-    said = run(platformctl, cluster)
-    assert (said.code, said.out, cluster.platform.writes) == (3, "", 0)
-    sentence = get_last_line(said, cluster)
-    assert sentence.startswith("Error: The contract has version 9, written by chart 7.0.0, but this package (")
-    assert sentence.endswith(") reads version 1: upgrade the package to 7.0.0.")
+    result = run(platformctl, cluster)
+    assert (result.code, result.out, cluster.platform.writes) == (3, "", 0)
+    message = get_last_line(result, cluster)
+    assert message.startswith("Error: The contract has version 9, written by chart 7.0.0, but this package (")
+    assert message.endswith(") reads version 1: upgrade the package to 7.0.0.")
 
 
 def test_wrong_airflow_password_of_a_user_is_rejected(
     platformctl: Platformctl, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv("PLATFORMCTL_AIRFLOW_PASSWORD", "wrong")
-    said = run(platformctl, cluster, "--airflow-username", "ada")
-    assert (said.code, said.out, cluster.platform.writes) == (3, "", 0)
-    assert get_last_line(said, cluster) == (
+    result = run(platformctl, cluster, "--airflow-username", "ada")
+    assert (result.code, result.out, cluster.platform.writes) == (3, "", 0)
+    assert get_last_line(result, cluster) == (
         "Error: Airflow (SERVER) rejected the user name or password. Run again with the Airflow password of ada."
     )
 
@@ -119,9 +119,9 @@ def test_expired_token_is_rejected(platformctl: Platformctl, tmp_path: Path):
         return status(401, "Unauthorized")
 
     with serving(reject_token) as server:
-        said = platformctl("bootstrap", "--yes", "--kubeconfig", server.kubeconfig(tmp_path))
-    assert (said.code, said.out, {request.method for request in server.seen}) == (3, "", {"GET"})
-    assert said.err.splitlines()[-1] == (
+        result = platformctl("bootstrap", "--yes", "--kubeconfig", server.kubeconfig(tmp_path))
+    assert (result.code, result.out, {request.method for request in server.seen}) == (3, "", {"GET"})
+    assert result.err.splitlines()[-1] == (
         f"Error: The API server {server.url} rejected your credentials: the kubeconfig's token or certificate is "
         "invalid or expired. Log in again."
     )
@@ -130,18 +130,18 @@ def test_expired_token_is_rejected(platformctl: Platformctl, tmp_path: Path):
 def test_invalid_docker_configuration_is_rejected(platformctl: Platformctl, cluster: Cluster, tmp_path: Path):
     file = tmp_path / "config.json"
     file.write_text('{"auths": s3cret')
-    said = platformctl(*cluster.bootstrap, "--yes", "--registry-config", str(file))
-    assert (said.code, said.out, cluster.platform.writes) == (3, "", 0)
-    assert get_last_line(said, cluster) == (
+    result = platformctl(*cluster.bootstrap, "--yes", "--registry-config", str(file))
+    assert (result.code, result.out, cluster.platform.writes) == (3, "", 0)
+    assert get_last_line(result, cluster) == (
         f"Error: The registry configuration in {file} is invalid: expected JSON as `docker login` writes it. "
         "Log in again or name another file with --registry-config."
     )
 
 
 def test_unknown_team_suggests_a_similar_name(platformctl: Platformctl, cluster: Cluster):
-    said = platformctl(*cluster.bootstrap, "--yes", "--team", "bata")
-    assert (said.code, said.out, cluster.platform.writes) == (64, "", 0)
-    assert get_last_line(said, cluster) == "Error: team 'bata' is not in the contract: did you mean 'beta'?"
+    result = platformctl(*cluster.bootstrap, "--yes", "--team", "bata")
+    assert (result.code, result.out, cluster.platform.writes) == (64, "", 0)
+    assert get_last_line(result, cluster) == "Error: team 'bata' is not in the contract: did you mean 'beta'?"
 
 
 REFUSAL = (
@@ -155,15 +155,15 @@ def test_missing_storage_class_shows_the_plan_and_writes_nothing(
     platformctl: Platformctl, cluster: Cluster, more: tuple[str, ...]
 ):
     del cluster.platform.objects[LOCAL]
-    said = run(platformctl, cluster, *more)
-    assert (said.code, cluster.platform.connections, cluster.platform.writes) == (1, {}, 0)
-    assert said.out.splitlines() == [
+    result = run(platformctl, cluster, *more)
+    assert (result.code, cluster.platform.connections, cluster.platform.writes) == (1, {}, 0)
+    assert result.out.splitlines() == [
         "! PersistentVolumeClaim team-beta/data: the cluster has no default storage class. "
         "Set storageClass of the volume",
         "+ Connection k8s_default: create (in cluster)",
         "Plan: 1 to create, 0 to change, 0 unchanged, 1 blocked.",
     ]
-    assert get_last_line(said, cluster) == f"Error: {REFUSAL}."
+    assert get_last_line(result, cluster) == f"Error: {REFUSAL}."
 
 
 def test_shrinking_volume_blocks_the_run_unless_other_teams_are_selected(platformctl: Platformctl, cluster: Cluster):
@@ -172,15 +172,15 @@ def test_shrinking_volume_blocks_the_run_unless_other_teams_are_selected(platfor
     claim["spec"]["resources"]["requests"]["storage"] = "2Gi"
     cluster.platform.writes = 0
     every = (*cluster.bootstrap, "--yes", "--registry-config", "-")
-    said = platformctl(*every, stdin=LOGIN)
-    assert (said.code, cluster.platform.writes, cluster.platform.lease) == (1, 0, None)
-    assert said.out.splitlines()[2:] == [
+    result = platformctl(*every, stdin=LOGIN)
+    assert (result.code, cluster.platform.writes, cluster.platform.lease) == (1, 0, None)
+    assert result.out.splitlines()[2:] == [
         "! PersistentVolumeClaim team-beta/data: cannot change in place: size 2Gi → 1Gi: a claim cannot shrink. "
         "Set the size back, or use a new volume and copy the data",
         "= Connection k8s_default: unchanged (in cluster)",
         "Plan: 2 to create, 0 to change, 1 unchanged, 1 blocked.",
     ]
-    assert get_last_line(said, cluster) == f"Error: {REFUSAL}, or apply the other teams alone with --team alpha."
+    assert get_last_line(result, cluster) == f"Error: {REFUSAL}, or apply the other teams alone with --team alpha."
     assert json.loads(platformctl(*every, "-o", "json", stdin=LOGIN).out)["applied"] is False
     alone = platformctl(*every, "--team", "alpha", stdin=LOGIN)
     assert (alone.code, cluster.platform.writes) == (0, 2)
@@ -200,9 +200,9 @@ def test_second_run_continues_after_an_api_server_failure(platformctl: Platformc
     folder.mkdir()
     with serving(answer) as server:
         words = ("--kubeconfig", server.kubeconfig(folder), "--airflow-url", server.url)
-        said = platformctl("bootstrap", *words, *more, stdin=LOGIN)
-    assert (said.code, cluster.platform.writes) == (3, 1)
-    assert said.err.splitlines()[-2:] == [
+        result = platformctl("bootstrap", *words, *more, stdin=LOGIN)
+    assert (result.code, cluster.platform.writes) == (3, 1)
+    assert result.err.splitlines()[-2:] == [
         "✔ Secret team-alpha/regcred",
         "Error: The API server refused to create or patch persistentvolumeclaims/data in namespace team-alpha: "
         "apiserver is shutting down",
@@ -216,27 +216,29 @@ def test_missing_ansible_blocks_writes_but_not_dry_runs(
     platformctl: Platformctl, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setitem(sys.modules, "ansible_runner", None)
-    said = platformctl(*cluster.bootstrap, "--yes", "--registry-config", "-", stdin=LOGIN)
-    assert (said.code, cluster.platform.writes) == (3, 0)
-    assert get_last_line(said, cluster) == "Error: Ansible is not installed. Run pip install 'kpo-platform[bootstrap]'."
+    result = platformctl(*cluster.bootstrap, "--yes", "--registry-config", "-", stdin=LOGIN)
+    assert (result.code, cluster.platform.writes) == (3, 0)
+    assert (
+        get_last_line(result, cluster) == "Error: Ansible is not installed. Run pip install 'kpo-platform[bootstrap]'."
+    )
     assert [request.path for request in cluster.server.seen if "registry-check" in request.path] == []
     assert platformctl(*cluster.bootstrap, "--dry-run").code == 1  # there are no credentials for team alpha's registry
     assert platformctl("teams", "list", *cluster.options).code == 0
 
 
 def test_target_account_requires_target_kubeconfig(platformctl: Platformctl, cluster: Cluster):
-    said = run(platformctl, cluster, "--target-account", "airflow/launcher")
-    assert (said.code, said.out, cluster.platform.writes) == (64, "", 0)
-    assert get_last_line(said, cluster) == "Error: --target-context and --target-account require --target-kubeconfig."
+    result = run(platformctl, cluster, "--target-account", "airflow/launcher")
+    assert (result.code, result.out, cluster.platform.writes) == (64, "", 0)
+    assert get_last_line(result, cluster) == "Error: --target-context and --target-account require --target-kubeconfig."
 
 
 def test_password_prompt_requires_a_terminal(
     platformctl: Platformctl, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.delenv("PLATFORMCTL_AIRFLOW_PASSWORD", raising=False)
-    said = run(platformctl, cluster, "--airflow-username", "ada")
-    assert (said.code, said.out, cluster.platform.writes) == (64, "", 0)
-    assert get_last_line(said, cluster) == (
+    result = run(platformctl, cluster, "--airflow-username", "ada")
+    assert (result.code, result.out, cluster.platform.writes) == (64, "", 0)
+    assert get_last_line(result, cluster) == (
         "Error: Cannot prompt for the Airflow password of ada: stdin is not a terminal. "
         "Set PLATFORMCTL_AIRFLOW_PASSWORD."
     )

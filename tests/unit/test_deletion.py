@@ -25,8 +25,8 @@ def list_claims(cluster: Cluster) -> list[str]:
 
 
 def test_delete_without_confirmation_only_lists_claims(platformctl: Platformctl, bootstrapped: Cluster):
-    said = platformctl("teams", "delete", "beta", *bootstrapped.options)
-    assert (said.code, said.out, said.err) == (
+    result = platformctl("teams", "delete", "beta", *bootstrapped.options)
+    assert (result.code, result.out, result.err) == (
         0,
         "- PersistentVolumeClaim team-beta/data: delete (1Gi, class local, Pending)\n",
         "Nothing was deleted. Claims to delete: 1. Pass --delete-data --confirm beta.\n",
@@ -36,8 +36,8 @@ def test_delete_without_confirmation_only_lists_claims(platformctl: Platformctl,
 
 @pytest.mark.parametrize("more", [(), ("--confirm", "alpha"), ("--confirm", "")])
 def test_delete_requires_the_name_twice(platformctl: Platformctl, bootstrapped: Cluster, more: tuple[str, ...]):
-    said = platformctl("teams", "delete", "beta", "--delete-data", *more, *bootstrapped.options)
-    assert (said.code, said.out, said.err.splitlines()[-1]) == (
+    result = platformctl("teams", "delete", "beta", "--delete-data", *more, *bootstrapped.options)
+    assert (result.code, result.out, result.err.splitlines()[-1]) == (
         64,
         "",
         "Error: --delete-data requires --confirm beta: deleted data cannot be restored.",
@@ -46,8 +46,8 @@ def test_delete_requires_the_name_twice(platformctl: Platformctl, bootstrapped: 
 
 
 def test_confirmed_delete_removes_only_managed_claims(platformctl: Platformctl, bootstrapped: Cluster):
-    said = platformctl("teams", "delete", "beta", "--delete-data", "--confirm", "beta", *bootstrapped.options)
-    assert (said.code, said.out, said.err) == (
+    result = platformctl("teams", "delete", "beta", "--delete-data", "--confirm", "beta", *bootstrapped.options)
+    assert (result.code, result.out, result.err) == (
         0,
         "- PersistentVolumeClaim team-beta/data: deleted\n",
         "Team beta is still declared. The next bootstrap creates its claims again, empty.\n",
@@ -57,8 +57,8 @@ def test_confirmed_delete_removes_only_managed_claims(platformctl: Platformctl, 
 
 def test_missing_delete_right_names_the_role_file(platformctl: Platformctl, bootstrapped: Cluster):
     bootstrapped.platform.refused.add(f"{CLAIMS}/data")
-    said = platformctl("teams", "delete", "beta", "--delete-data", "--confirm", "beta", *bootstrapped.options)
-    assert (said.code, said.out, said.err) == (
+    result = platformctl("teams", "delete", "beta", "--delete-data", "--confirm", "beta", *bootstrapped.options)
+    assert (result.code, result.out, result.err) == (
         3,
         "",
         "Error: You may not delete persistentvolumeclaims/data in namespace team-beta; ask for the rights of "
@@ -69,9 +69,9 @@ def test_missing_delete_right_names_the_role_file(platformctl: Platformctl, boot
 
 def test_removed_team_can_be_deleted(platformctl: Platformctl, bootstrapped: Cluster):
     bootstrapped.platform.keep_namespace("gamma")
-    said = platformctl("teams", "delete", "gamma", "--delete-data", "--confirm", "gamma", *bootstrapped.options)
-    assert (said.code, said.out) == (0, "")
-    assert said.err == "Secrets and other objects remain. Delete: kubectl delete namespace team-gamma\n"
+    result = platformctl("teams", "delete", "gamma", "--delete-data", "--confirm", "gamma", *bootstrapped.options)
+    assert (result.code, result.out) == (0, "")
+    assert result.err == "Secrets and other objects remain. Delete: kubectl delete namespace team-gamma\n"
 
 
 def keep_claim(cluster: Cluster, namespace: str, team: str) -> None:
@@ -87,8 +87,8 @@ def keep_claim(cluster: Cluster, namespace: str, team: str) -> None:
 def test_declared_team_loses_claims_in_left_namespaces(platformctl: Platformctl, bootstrapped: Cluster):
     keep_claim(bootstrapped, "old", "beta")
     keep_claim(bootstrapped, "others", "gamma")
-    said = platformctl("teams", "delete", "beta", "--delete-data", "--confirm", "beta", *bootstrapped.options)
-    assert (said.code, said.out, said.err) == (
+    result = platformctl("teams", "delete", "beta", "--delete-data", "--confirm", "beta", *bootstrapped.options)
+    assert (result.code, result.out, result.err) == (
         0,
         "- PersistentVolumeClaim team-beta/data: deleted\n- PersistentVolumeClaim old/data: deleted\n",
         "Team beta is still declared. The next bootstrap creates its claims again, empty.\n"
@@ -100,8 +100,8 @@ def test_declared_team_loses_claims_in_left_namespaces(platformctl: Platformctl,
 def test_removed_team_loses_claims_in_all_its_namespaces(platformctl: Platformctl, bootstrapped: Cluster):
     keep_claim(bootstrapped, "older", "gamma")
     keep_claim(bootstrapped, "old", "gamma")
-    said = platformctl("teams", "delete", "gamma", "--delete-data", "--confirm", "gamma", *bootstrapped.options)
-    assert (said.code, sorted(said.out.splitlines()), said.err) == (
+    result = platformctl("teams", "delete", "gamma", "--delete-data", "--confirm", "gamma", *bootstrapped.options)
+    assert (result.code, sorted(result.out.splitlines()), result.err) == (
         0,
         ["- PersistentVolumeClaim old/data: deleted", "- PersistentVolumeClaim older/data: deleted"],
         "Secrets and other objects remain. Delete: kubectl delete namespace older old\n",
@@ -111,15 +111,15 @@ def test_removed_team_loses_claims_in_all_its_namespaces(platformctl: Platformct
 
 def test_declared_team_can_be_deleted_without_namespace_rights(platformctl: Platformctl, bootstrapped: Cluster):
     bootstrapped.platform.refused.add("/api/v1/namespaces")
-    said = platformctl("teams", "delete", "beta", "--delete-data", "--confirm", "beta", *bootstrapped.options)
-    assert (said.code, said.out) == (0, "- PersistentVolumeClaim team-beta/data: deleted\n")
-    assert said.err.startswith("Cannot list the namespaces no team uses any more: You may not list namespaces")
+    result = platformctl("teams", "delete", "beta", "--delete-data", "--confirm", "beta", *bootstrapped.options)
+    assert (result.code, result.out) == (0, "- PersistentVolumeClaim team-beta/data: deleted\n")
+    assert result.err.startswith("Cannot list the namespaces no team uses any more: You may not list namespaces")
     assert platformctl("teams", "delete", "gamma", *bootstrapped.options).code == 3
 
 
 def test_unknown_team_is_a_usage_error(platformctl: Platformctl, bootstrapped: Cluster):
-    said = platformctl("teams", "delete", "bata", "--delete-data", "--confirm", "bata", *bootstrapped.options)
-    assert (said.code, said.err.splitlines()[-1]) == (
+    result = platformctl("teams", "delete", "bata", "--delete-data", "--confirm", "bata", *bootstrapped.options)
+    assert (result.code, result.err.splitlines()[-1]) == (
         64,
         "Error: team 'bata' is not in the contract: did you mean 'beta'?",
     )
@@ -129,9 +129,9 @@ def test_unknown_team_is_a_usage_error(platformctl: Platformctl, bootstrapped: C
 def test_bootstrap_keeps_claims_no_longer_in_the_contract(platformctl: Platformctl, bootstrapped: Cluster):
     old = bootstrapped.platform.objects[f"{CLAIMS}/data"]
     bootstrapped.platform.objects[f"{CLAIMS}/old"] = {**old, "metadata": {**old["metadata"], "name": "old"}}
-    said = platformctl(*bootstrapped.bootstrap, "--yes", "--team", "beta")
-    assert (said.code, list_claims(bootstrapped), bootstrapped.platform.writes) == (0, ["data", "old", "theirs"], 0)
+    result = platformctl(*bootstrapped.bootstrap, "--yes", "--team", "beta")
+    assert (result.code, list_claims(bootstrapped), bootstrapped.platform.writes) == (0, ["data", "old", "theirs"], 0)
     assert (
         "= PersistentVolumeClaim team-beta/old: unchanged "
         "(1Gi, ReadWriteOnce, class local, Pending; no longer in the contract, kept)"
-    ) in said.out.splitlines()
+    ) in result.out.splitlines()

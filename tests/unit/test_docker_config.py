@@ -186,16 +186,16 @@ def test_password_is_written_to_the_secret_and_not_shown(
     monkeypatch.setattr("click.termui.hidden_prompt_func", lambda _: "typed")
     more = () if asked else ("--registry-password-env", "REGISTRY_PASSWORD")
     words = (*cluster.bootstrap, "--yes", "--registry-username", "robot", *more)
-    said = platformctl(*words, terminal=True)
+    result = platformctl(*words, terminal=True)
     password = "typed" if asked else "from-a-variable"
     secret = cluster.platform.objects["/api/v1/namespaces/team-alpha/secrets/regcred"]
     config = json.loads(b64decode(secret["data"][".dockerconfigjson"]))
-    assert (said.code, config) == (0, {"auths": {"registry.test": build_auth("robot", password)}})
-    assert password not in said.out + said.err
+    assert (result.code, config) == (0, {"auths": {"registry.test": build_auth("robot", password)}})
+    assert password not in result.out + result.err
 
 
 @pytest.mark.parametrize(
-    ("words", "sentence"),
+    ("words", "message"),
     [
         (
             ["--registry-username", "robot", "--registry-config", "-"],
@@ -221,10 +221,10 @@ def test_password_is_written_to_the_secret_and_not_shown(
     ],
 )
 def test_conflicting_options_are_usage_errors(
-    platformctl: Platformctl, cluster: Cluster, words: list[str], sentence: str
+    platformctl: Platformctl, cluster: Cluster, words: list[str], message: str
 ):
-    said = platformctl(*cluster.bootstrap, "--yes", *words)
-    assert (said.code, said.out, said.err.splitlines()[-1]) == (64, "", f"Error: {sentence}")
+    result = platformctl(*cluster.bootstrap, "--yes", *words)
+    assert (result.code, result.out, result.err.splitlines()[-1]) == (64, "", f"Error: {message}")
     assert cluster.server.seen == []
 
 
@@ -239,14 +239,14 @@ def bootstrap_from_secret(platformctl: Platformctl, cluster: Cluster, secret: di
 def test_registry_secret_gives_only_hosts_of_the_contract(platformctl: Platformctl, cluster: Cluster):
     config = json.dumps({"auths": {"registry.test": build_auth("robot", "s3cret"), "other.test": build_auth("x", "y")}})
     data = {".dockerconfigjson": b64encode(config.encode()).decode()}
-    said = bootstrap_from_secret(platformctl, cluster, {"type": "kubernetes.io/dockerconfigjson", "data": data})
+    result = bootstrap_from_secret(platformctl, cluster, {"type": "kubernetes.io/dockerconfigjson", "data": data})
     secret = cluster.platform.objects["/api/v1/namespaces/team-alpha/secrets/regcred"]
     written = json.loads(b64decode(secret["data"][".dockerconfigjson"]))
-    assert (said.code, written) == (0, {"auths": {"registry.test": build_auth("robot", "s3cret")}})
+    assert (result.code, written) == (0, {"auths": {"registry.test": build_auth("robot", "s3cret")}})
 
 
 @pytest.mark.parametrize(
-    ("secret", "sentence"),
+    ("secret", "message"),
     [
         (None, "Not found: get secrets/pull in namespace shared. not found"),
         (
@@ -262,8 +262,8 @@ def test_registry_secret_gives_only_hosts_of_the_contract(platformctl: Platformc
     ],
 )
 def test_invalid_registry_secret_writes_nothing(
-    platformctl: Platformctl, cluster: Cluster, secret: dict[str, Any] | None, sentence: str
+    platformctl: Platformctl, cluster: Cluster, secret: dict[str, Any] | None, message: str
 ):
-    said = bootstrap_from_secret(platformctl, cluster, secret)
-    assert (said.code, said.out, cluster.platform.writes) == (3, "", 0)
-    assert said.err.splitlines()[-1] == f"Error: {sentence}"
+    result = bootstrap_from_secret(platformctl, cluster, secret)
+    assert (result.code, result.out, cluster.platform.writes) == (3, "", 0)
+    assert result.err.splitlines()[-1] == f"Error: {message}"

@@ -131,8 +131,8 @@ def set_via_env(cluster: Cluster) -> None:
     content["contract.json"] = content["contract.json"].replace('"via": "api"', '"via": "env"')
 
 
-def get_last_line(said: CommandResult) -> tuple[int, str]:
-    return said.code, said.out.splitlines()[-1]
+def get_last_line(result: CommandResult) -> tuple[int, str]:
+    return result.code, result.out.splitlines()[-1]
 
 
 def test_evidence_changes_when_the_pods_restart(platformctl: Platformctl, cluster: Cluster):
@@ -154,7 +154,7 @@ def test_variable_of_any_airflow_pod_blocks_an_api_connection(
     kept = {"metadata": {**secret()["metadata"], "resourceVersion": "1"}, "data": {NAME: ""}}
     cluster.platform.objects[f"{secrets}/{SECRET}"] = kept
     cluster.platform.objects[f"{PODS}/a-0"] = pod("a-0", container, AFTER)
-    said = platformctl(*cluster.bootstrap, "--dry-run", "--team", "beta", "-o", "json")
-    blocked = [each["note"] for each in json.loads(said.out)["actions"] if each["action"] == "blocked"]
-    assert (said.code, len(blocked)) == (1, 1)
+    result = platformctl(*cluster.bootstrap, "--dry-run", "--team", "beta", "-o", "json")
+    blocked = [each["note"] for each in json.loads(result.out)["actions"] if each["action"] == "blocked"]
+    assert (result.code, len(blocked)) == (1, 1)
     assert blocked[0].startswith(f"Airflow's pods have {NAME} in their environment, which overrides Airflow's database")

@@ -51,27 +51,27 @@ def run_bootstrap(platformctl: Platformctl, cluster: Cluster, text: str, *more: 
 
 
 def test_accepted_login_is_written_and_is_the_evidence(platformctl: Platformctl, cluster: Cluster, registry: Registry):
-    said = run_bootstrap(platformctl, cluster, build_config(registry.host, "s3cret"), "--yes")
-    assert (said.code, said.out.splitlines()[0]) == (
+    result = run_bootstrap(platformctl, cluster, build_config(registry.host, "s3cret"), "--yes")
+    assert (result.code, result.out.splitlines()[0]) == (
         0,
         f"+ Secret team-alpha/regcred: create (registry {registry.host}; login accepted (checked from this machine))",
     )
     assert (
         f"✔ Secret team-alpha/regcred: type kubernetes.io/dockerconfigjson, for {registry.host}; "
-        "login accepted (checked from this machine)" in said.out.splitlines()
+        "login accepted (checked from this machine)" in result.out.splitlines()
     )
     assert len(registry.seen) == 2  # the login is checked once, not again for the evidence
 
 
 @pytest.mark.parametrize("how", ["--yes", "--dry-run"])
 def test_rejected_login_writes_nothing(platformctl: Platformctl, cluster: Cluster, registry: Registry, how: str):
-    said = run_bootstrap(platformctl, cluster, build_config(registry.host, "wrong"), how)
-    assert (said.code, said.out, cluster.platform.writes) == (3, "", 0)
-    assert said.err.splitlines()[-1] == (
+    result = run_bootstrap(platformctl, cluster, build_config(registry.host, "wrong"), how)
+    assert (result.code, result.out, cluster.platform.writes) == (3, "", 0)
+    assert result.err.splitlines()[-1] == (
         f"Error: Registry {registry.host} rejected the login (HTTP 401, checked from this machine). Nothing was "
         f"written. Run docker login {registry.host} or pass other credentials, and run again."
     )
-    assert "wrong" not in said.err
+    assert "wrong" not in result.err
 
 
 def test_password_changed_at_the_registry_fails_the_next_run(
@@ -79,11 +79,11 @@ def test_password_changed_at_the_registry_fails_the_next_run(
 ):
     assert run_bootstrap(platformctl, cluster, build_config(registry.host, "s3cret"), "--yes").code == 0
     monkeypatch.setattr("unit.support.registry_server.BASIC", "Basic other")
-    said = run_bootstrap(platformctl, cluster, "{}", "--yes")
-    assert said.code == 1
+    result = run_bootstrap(platformctl, cluster, "{}", "--yes")
+    assert result.code == 1
     assert (
         f"✗ Secret team-alpha/regcred: type kubernetes.io/dockerconfigjson, for {registry.host}; "
-        "login rejected (HTTP 401, checked from this machine)" in said.out.splitlines()
+        "login rejected (HTTP 401, checked from this machine)" in result.out.splitlines()
     )
 
 
@@ -92,22 +92,22 @@ def test_login_without_node_rights_is_written_unverified(
 ):
     resolve(monkeypatch)
     set_registry_host("elsewhere.test", cluster.platform)
-    said = run_bootstrap(platformctl, cluster, build_config("elsewhere.test", "s3cret"), "--yes")
-    assert (said.code, SECRET in cluster.platform.objects) == (0, True)
+    result = run_bootstrap(platformctl, cluster, build_config("elsewhere.test", "s3cret"), "--yes")
+    assert (result.code, SECRET in cluster.platform.objects) == (0, True)
     assert (
         "? Secret team-alpha/regcred: type kubernetes.io/dockerconfigjson, for elsewhere.test; login unverified "
         "(not checked from this machine: its name cannot be resolved; not checked from a node: this needs "
-        "the rights of rbac/bootstrap-operator-registry.yaml)" in said.out.splitlines()
+        "the rights of rbac/bootstrap-operator-registry.yaml)" in result.out.splitlines()
     )
 
 
 def test_open_registry_is_not_checked_from_a_node(platformctl: Platformctl, cluster: Cluster, registry: Registry):
     registry.form = "open"
-    said = run_bootstrap(platformctl, cluster, build_config(registry.host, "s3cret"), "--yes")
-    assert (said.code, "from a node" in said.err) == (0, False)
+    result = run_bootstrap(platformctl, cluster, build_config(registry.host, "s3cret"), "--yes")
+    assert (result.code, "from a node" in result.err) == (0, False)
     assert (
         f"? Secret team-alpha/regcred: type kubernetes.io/dockerconfigjson, for {registry.host}; "
-        "login unverified (it requires no login)" in said.out.splitlines()
+        "login unverified (it requires no login)" in result.out.splitlines()
     )
 
 
@@ -136,22 +136,22 @@ def test_unmanaged_secret_is_read_in_every_form_of_nodes(
     platformctl: Platformctl, cluster: Cluster, registry: Registry, scheme: str, entry: Any, more: Any, given: bool
 ):
     add_unmanaged_secret(cluster, {f"{scheme}{registry.host}": entry, **more})
-    said = run_bootstrap(platformctl, cluster, build_config(registry.host, "s3cret") if given else "{}", "--yes")
+    result = run_bootstrap(platformctl, cluster, build_config(registry.host, "s3cret") if given else "{}", "--yes")
     reason = "not managed by platformctl, and correct"
     note = reason if given else f"registry {registry.host}; no credentials given, kept as it is"
     hosts = ", ".join(sorted([registry.host, *(["other.test"] if more else [])]))
-    assert (said.code, said.out.splitlines()[0]) == (0, f"= Secret team-alpha/regcred: unchanged ({note})")
+    assert (result.code, result.out.splitlines()[0]) == (0, f"= Secret team-alpha/regcred: unchanged ({note})")
     assert (
         f"✔ Secret team-alpha/regcred: type kubernetes.io/dockerconfigjson, for {hosts}; "
-        "login accepted (checked from this machine)" in said.out.splitlines()
+        "login accepted (checked from this machine)" in result.out.splitlines()
     )
     assert cluster.platform.objects[SECRET]["metadata"]["resourceVersion"] == "5"
 
 
 def test_unusable_secret_has_a_reason(platformctl: Platformctl, cluster: Cluster, registry: Registry):
     add_unmanaged_secret(cluster, {registry.host: {"identitytoken": "x"}})
-    said = run_bootstrap(platformctl, cluster, build_config(registry.host, "s3cret"), "--yes")
-    assert (said.code, said.out.splitlines()[0]) == (
+    result = run_bootstrap(platformctl, cluster, build_config(registry.host, "s3cret"), "--yes")
+    assert (result.code, result.out.splitlines()[0]) == (
         1,
         "! Secret team-alpha/regcred: it differs and is not managed by platformctl (no label "
         "app.kubernetes.io/managed-by=platformctl). Change it where it is defined, or delete it and run again",
@@ -159,7 +159,7 @@ def test_unusable_secret_has_a_reason(platformctl: Platformctl, cluster: Cluster
     assert (
         f"✗ Secret team-alpha/regcred: type kubernetes.io/dockerconfigjson, for {registry.host}; Secret "
         "team-alpha/regcred has only an identity token, which nodes cannot use: log in with a password"
-    ) in said.out.splitlines()
+    ) in result.out.splitlines()
 
 
 @pytest.mark.parametrize("host", ["registry.test:5000", "docker.io", "index.docker.io"])
@@ -219,13 +219,13 @@ def test_node_checks_a_registry_that_only_the_cluster_reaches(
 ):
     resolve(monkeypatch)
     node_cluster = ClusterWithNode(cluster.platform, NOT_FOUND)
-    said = run_with_node(platformctl, cluster, tmp_path, node_cluster)
-    assert (said.code, node_cluster.trace) == (0, TRACE), said.err
+    result = run_with_node(platformctl, cluster, tmp_path, node_cluster)
+    assert (result.code, node_cluster.trace) == (0, TRACE), result.err
     assert (
         "✔ Secret team-alpha/regcred: type kubernetes.io/dockerconfigjson, for elsewhere.test; "
-        "login accepted (checked from a node, which reported: not found)" in said.out.splitlines()
+        "login accepted (checked from a node, which reported: not found)" in result.out.splitlines()
     )
-    assert "► Check the login to registry elsewhere.test from a node" in said.err.splitlines()
+    assert "► Check the login to registry elsewhere.test from a node" in result.err.splitlines()
     pod = node_cluster.pods[-1]
     assert pod["spec"]["imagePullSecrets"] == [{"name": "registry-check"}]
     assert pod["spec"]["containers"][0]["image"] == "elsewhere.test/kpo-platform/login-check:none"
@@ -240,9 +240,9 @@ def test_login_rejected_on_a_node_leaves_nothing_behind(
 ):
     resolve(monkeypatch)
     node_cluster = ClusterWithNode(cluster.platform, WRONG)
-    said = run_with_node(platformctl, cluster, tmp_path, node_cluster)
-    assert (said.code, node_cluster.trace) == (3, TRACE), said.err
-    assert said.err.splitlines()[-1] == (
+    result = run_with_node(platformctl, cluster, tmp_path, node_cluster)
+    assert (result.code, node_cluster.trace) == (3, TRACE), result.err
+    assert result.err.splitlines()[-1] == (
         "Error: Registry elsewhere.test rejected the login (checked from a node, which reported: 401 Unauthorized). "
         "Nothing was written. Run docker login elsewhere.test or pass other credentials, and run again."
     )

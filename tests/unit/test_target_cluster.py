@@ -52,7 +52,7 @@ def test_kubeconfig_inlines_its_files(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    ("server", "user", "context", "sentence"),
+    ("server", "user", "context", "message"),
     [
         (
             "https://other.test",
@@ -84,12 +84,12 @@ def test_kubeconfig_inlines_its_files(tmp_path: Path):
     ],
 )
 def test_kubeconfig_unusable_in_pods_is_rejected(
-    tmp_path: Path, server: str, user: dict[str, Any], context: str | None, sentence: str
+    tmp_path: Path, server: str, user: dict[str, Any], context: str | None, message: str
 ):
     file = write_kubeconfig(tmp_path, server, user)
     with pytest.raises(BootstrapError) as error:
         kubeconfig.read_context(file, context).build_standalone()
-    assert str(error.value).replace(file, "FILE").replace(str(tmp_path), "FOLDER") == sentence
+    assert str(error.value).replace(file, "FILE").replace(str(tmp_path), "FOLDER") == message
 
 
 def test_invalid_kubeconfig_is_not_quoted(tmp_path: Path):

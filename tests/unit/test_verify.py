@@ -98,8 +98,8 @@ def test_claim_that_blocks_its_first_pod_is_unhealthy_after_a_wait(
     annotations = {"volume.kubernetes.io/selected-node": "n1"}
     cluster.platform.objects[f"{path}/data"]["metadata"]["annotations"] = annotations
     cluster.server.seen.clear()
-    said = platformctl(*cluster.bootstrap, "--yes", "--team", "beta")
-    assert (said.code, said.out.splitlines()[3]) == (
+    result = platformctl(*cluster.bootstrap, "--yes", "--team", "beta")
+    assert (result.code, result.out.splitlines()[3]) == (
         1,
         "✗ PersistentVolumeClaim team-beta/data: 1Gi, ReadWriteOnce, class local, Pending, although a pod waits for it "
         "on node n1. Inspect it with: kubectl -n team-beta describe pvc data",
