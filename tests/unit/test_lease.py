@@ -13,12 +13,7 @@ from kpo_platform.errors import BootstrapError
 from kpo_platform.kube import Kube
 from unit.support.platformctl import Cluster, Platformctl
 
-
-@pytest.fixture
-def short_times(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lease, "DURATION", 1)
-    monkeypatch.setattr(lease, "_RENEWAL", 0.1)
-    monkeypatch.setattr(lease, "_INTERVAL", 0.05)
+SHORT_TIMES = lease.LeaseTimes(duration=1, renewal=0.1, poll=0.05)
 
 
 def connect(cluster: Cluster, seconds: float = 10) -> Kube:
@@ -31,27 +26,27 @@ def build_lease(holder: str) -> dict[str, Any]:
     return {"metadata": metadata, "spec": spec}
 
 
-def test_lease_is_deleted_at_the_end(cluster: Cluster, short_times: None):
-    with lease.hold_lease(connect(cluster), "airflow", print):
+def test_lease_is_deleted_at_the_end(cluster: Cluster):
+    with lease.hold_lease(connect(cluster), "airflow", print, SHORT_TIMES):
         assert cluster.platform.lease["spec"]["leaseDurationSeconds"] == 1
     assert cluster.platform.lease is None
 
 
-def test_lease_is_deleted_after_a_failure(cluster: Cluster, short_times: None):
-    with pytest.raises(ValueError, match="oops"), lease.hold_lease(connect(cluster), "airflow", print):
+def test_lease_is_deleted_after_a_failure(cluster: Cluster):
+    with pytest.raises(ValueError, match="oops"), lease.hold_lease(connect(cluster), "airflow", print, SHORT_TIMES):
         raise ValueError("oops")
     assert cluster.platform.lease is None
 
 
-def test_second_run_waits_and_names_the_first(cluster: Cluster, short_times: None):
+def test_second_run_waits_and_names_the_first(cluster: Cluster):
     messages: list[str] = []
     order: list[str] = []
 
     def run_second() -> None:
-        with lease.hold_lease(connect(cluster), "airflow", messages.append):
+        with lease.hold_lease(connect(cluster), "airflow", messages.append, SHORT_TIMES):
             order.append("second")
 
-    with lease.hold_lease(connect(cluster), "airflow", print) as first:
+    with lease.hold_lease(connect(cluster), "airflow", print, SHORT_TIMES) as first:
         other = threading.Thread(target=run_second)
         other.start()
         other.join(1.5)  # longer than the Lease lasts unless it is renewed
@@ -60,22 +55,22 @@ def test_second_run_waits_and_names_the_first(cluster: Cluster, short_times: Non
     assert (order, messages) == (["first", "second"], [f"► Waiting for another bootstrap run: {first.holder}"])
 
 
-def test_lease_of_a_killed_run_is_taken_over(cluster: Cluster, short_times: None):
+def test_lease_of_a_killed_run_is_taken_over(cluster: Cluster):
     cluster.platform.lease = build_lease("killed")
-    with lease.hold_lease(connect(cluster), "airflow", print) as held:
+    with lease.hold_lease(connect(cluster), "airflow", print, SHORT_TIMES) as held:
         assert cluster.platform.lease["spec"]["holderIdentity"] == held.holder
     assert cluster.platform.lease is None
 
 
-def test_wait_for_another_run_ends_at_the_deadline(cluster: Cluster, short_times: None):
+def test_wait_for_another_run_ends_at_the_deadline(cluster: Cluster):
     cluster.platform.lease = {**build_lease("slow"), "spec": {"holderIdentity": "slow", "leaseDurationSeconds": 60}}
-    with pytest.raises(BootstrapError) as error, lease.hold_lease(connect(cluster, 0.5), "airflow", print):
+    with pytest.raises(BootstrapError) as error, lease.hold_lease(connect(cluster, 0.5), "airflow", print, SHORT_TIMES):
         pass
     assert str(error.value) == ("Another bootstrap run, slow, did not finish in time. Wait for it or raise --timeout.")
 
 
-def test_run_that_lost_its_lease_is_stopped(cluster: Cluster, short_times: None):
-    with lease.hold_lease(connect(cluster), "airflow", print) as first:
+def test_run_that_lost_its_lease_is_stopped(cluster: Cluster):
+    with lease.hold_lease(connect(cluster), "airflow", print, SHORT_TIMES) as first:
         cluster.platform.lease = {**build_lease("other"), "metadata": {"resourceVersion": "99"}}
         for _ in range(50):
             if first.is_lost:

@@ -19,11 +19,23 @@ from kpo_platform.kube import LEASE, Kube, Object
 NAME = "platformctl-bootstrap"
 """The Lease's name. rbac/bootstrap-operator-release.yaml grants access to this name only."""
 
-DURATION = 15
-"""Seconds after which another run takes over a Lease that is no longer renewed: its run was killed."""
 
-_RENEWAL = 5.0
-_INTERVAL = 1.0
+@dataclass(frozen=True)
+class LeaseTimes:
+    """Times of a Lease, in seconds.
+
+    Attributes:
+        duration: time without a renewal after which another run takes the Lease over: its run was killed.
+        renewal: interval between two renewals.
+        poll: interval in which a waiting run reads the Lease.
+    """
+
+    duration: int = 15
+    renewal: float = 5.0
+    poll: float = 1.0
+
+
+DEFAULT_TIMES = LeaseTimes()
 
 
 @dataclass
@@ -33,11 +45,13 @@ class HeldLease:
     Attributes:
         holder: the identity of this run.
         lease: the Lease as this run last wrote it.
+        times: its duration and intervals.
         is_lost: whether another run took the Lease over because this run could not renew it in time.
     """
 
     holder: str
     lease: Object
+    times: LeaseTimes
     is_lost: bool = False
 
     def ensure_held(self) -> None:
@@ -48,13 +62,15 @@ class HeldLease:
         """
         if self.is_lost:
             raise BootstrapError(
-                f"Another bootstrap run took over the lock: this run did not renew it for {DURATION} s. "
+                f"Another bootstrap run took over the lock: this run did not renew it for {self.times.duration} s. "
                 "Nothing more was written. Run again."
             )
 
 
 @contextmanager
-def hold_lease(kube: Kube, namespace: str, say: Callable[[str], None]) -> Iterator[HeldLease]:
+def hold_lease(
+    kube: Kube, namespace: str, say: Callable[[str], None], times: LeaseTimes = DEFAULT_TIMES
+) -> Iterator[HeldLease]:
     """Hold the release's Lease in a context; wait for it until the command's deadline.
 
     A Lease is stale when this process sees no change of it for its duration. So clocks need not agree.
@@ -63,12 +79,13 @@ def hold_lease(kube: Kube, namespace: str, say: Callable[[str], None]) -> Iterat
         kube: the cluster.
         namespace: the release's namespace.
         say: prints a line when the run has to wait for another one.
+        times: the duration of the Lease and its intervals.
 
     Raises:
         BootstrapError: another run holds the Lease until the deadline.
         ClusterError: the Lease cannot be read or written.
     """
-    held = _acquire(kube, namespace, say)
+    held = _acquire(kube, namespace, say, times)
     ended = threading.Event()
     renewal = threading.Thread(target=_renew_until, args=(kube, held, ended), daemon=True)
     renewal.start()
@@ -78,10 +95,10 @@ def hold_lease(kube: Kube, namespace: str, say: Callable[[str], None]) -> Iterat
         ended.set()
         renewal.join()
         with suppress(ClusterError):  # the Lease then expires
-            kube.with_timeout(_RENEWAL).delete(LEASE, held.lease)
+            kube.with_timeout(times.renewal).delete(LEASE, held.lease)
 
 
-def _acquire(kube: Kube, namespace: str, say: Callable[[str], None]) -> HeldLease:
+def _acquire(kube: Kube, namespace: str, say: Callable[[str], None], times: LeaseTimes) -> HeldLease:
     identity = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
     last_version, last_change, reported_holder = "", time.monotonic(), ""
     while True:
@@ -89,17 +106,17 @@ def _acquire(kube: Kube, namespace: str, say: Callable[[str], None]) -> HeldLeas
         holder = str((lease or {}).get("spec", {}).get("holderIdentity"))
         if lease and lease["metadata"]["resourceVersion"] != last_version:
             last_version, last_change = lease["metadata"]["resourceVersion"], time.monotonic()
-        if lease is None or time.monotonic() - last_change > _get_duration(lease):
+        if lease is None or time.monotonic() - last_change > _get_duration(lease, times):
             with suppress(Conflict):  # another run was faster
-                return HeldLease(identity, _write_lease(kube, namespace, identity, lease))
+                return HeldLease(identity, _write_lease(kube, namespace, identity, lease, times), times)
         elif reported_holder != holder:
             say(f"► Waiting for another bootstrap run: {holder}")
             reported_holder = holder
-        if kube.deadline.remaining_seconds() < 2 * _INTERVAL:  # the next read takes time as well
+        if kube.deadline.remaining_seconds() < 2 * times.poll:  # the next read takes time as well
             raise BootstrapError(
                 f"Another bootstrap run, {holder}, did not finish in time. Wait for it or raise --timeout."
             )
-        time.sleep(_INTERVAL)
+        time.sleep(times.poll)
 
 
 def _read_lease(kube: Kube, namespace: str) -> Object | None:
@@ -109,25 +126,25 @@ def _read_lease(kube: Kube, namespace: str) -> Object | None:
         return None
 
 
-def _get_duration(lease: Object) -> float:
-    return float(lease.get("spec", {}).get("leaseDurationSeconds") or DURATION)
+def _get_duration(lease: Object, times: LeaseTimes) -> float:
+    return float(lease.get("spec", {}).get("leaseDurationSeconds") or times.duration)
 
 
-def _write_lease(kube: Kube, namespace: str, holder: str, current: Object | None) -> Object:
+def _write_lease(kube: Kube, namespace: str, holder: str, current: Object | None, times: LeaseTimes) -> Object:
     metadata: dict[str, Any] = {"name": NAME, "namespace": namespace}
     if current:
         metadata["resourceVersion"] = current["metadata"]["resourceVersion"]
     lease = {"apiVersion": "coordination.k8s.io/v1", "kind": LEASE.kind, "metadata": metadata}
-    lease["spec"] = {"holderIdentity": holder, "leaseDurationSeconds": DURATION, "renewTime": _format_now()}
+    lease["spec"] = {"holderIdentity": holder, "leaseDurationSeconds": times.duration, "renewTime": _format_now()}
     return kube.replace(LEASE, lease) if current else kube.create(LEASE, lease)
 
 
 def _renew_until(kube: Kube, held: HeldLease, ended: threading.Event) -> None:
     # Each renewal has its own deadline: the command's deadline pauses while it waits for user input.
-    while not ended.wait(_RENEWAL):
+    while not ended.wait(held.times.renewal):
         try:
-            namespace = held.lease["metadata"]["namespace"]
-            held.lease = _write_lease(kube.with_timeout(DURATION), namespace, held.holder, held.lease)
+            namespace, own_deadline = held.lease["metadata"]["namespace"], kube.with_timeout(held.times.duration)
+            held.lease = _write_lease(own_deadline, namespace, held.holder, held.lease, held.times)
         except (Conflict, NotFound):
             held.is_lost = True
             return
