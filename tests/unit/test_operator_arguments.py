@@ -33,10 +33,8 @@ def test_a_field_that_kubernetes_does_not_know_is_refused_with_the_nearest_one(b
     override = {"spec": {"containers": [{"name": "base", "workDir": "/data"}]}}
     volumes = [{"name": "data", "persistent_volume_claim": {"claimName": "data"}}]
     assert refusal(build, pod_override=override, volumes=volumes) == [
-        "pod_override.spec.containers[0] has the field 'workDir', which Kubernetes does not know: did you mean "
-        "'workingDir'?",
-        "volumes[0] has the field 'persistent_volume_claim', which Kubernetes does not know: did you mean "
-        "'persistentVolumeClaim'?",
+        "pod_override.spec.containers[0] has an unknown field 'workDir': did you mean 'workingDir'?",
+        "volumes[0] has an unknown field 'persistent_volume_claim': did you mean 'persistentVolumeClaim'?",
     ]
 
 
@@ -44,8 +42,8 @@ def test_a_field_that_kubernetes_does_not_know_is_refused_with_the_nearest_one(b
     ("override", "reason"),
     [
         ({"spec": {"containers": {"name": "base"}}}, "spec.containers is a dict, but a list was expected."),
-        ({"spec": {"containers": ["base"]}}, "spec.containers[0] is no dictionary, but one was expected."),
-        ({"spec": {"securityContext": [1]}}, "spec.securityContext is a list, but no list was expected."),
+        ({"spec": {"containers": ["base"]}}, "spec.containers[0] is a str, but a dictionary was expected."),
+        ({"spec": {"securityContext": [1]}}, "spec.securityContext is a list, but a single value was expected."),
         ({"spec": "none"}, "spec is a str, but a dictionary was expected."),
         ({"metadata": {"labels": "a=b"}}, "metadata.labels is a str, but a dictionary was expected."),
     ],
@@ -162,16 +160,16 @@ def test_the_author_s_template_file_lies_above_the_platform_s(build: Build, tmp_
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        (None, "cannot be read (No such file or directory): the platform's templates are used by their name, as in "),
-        ("[", "holds no YAML: while parsing a flow node."),
-        ("a", "holds no pod: a v1 Pod as YAML was expected."),
+        (None, "cannot be read (No such file or directory): check the path, or select one of the platform's "),
+        ("[", "is not valid YAML: while parsing a flow node."),
+        ("a", "is not a pod: a v1 Pod in YAML was expected."),
     ],
 )
 def test_a_template_file_without_a_pod_is_refused(build: Build, tmp_path: Path, text: str | None, reason: str):
     file = tmp_path / "own.yaml"
     if text:
         file.write_text(text)
-    tail = "template='default'." if text is None else ""
+    tail = "templates: template='default'." if text is None else ""
     assert refusal(build, pod_template_file=str(file)) == [f"pod_template_file={str(file)!r} {reason}{tail}"]
 
 
@@ -179,8 +177,7 @@ def test_a_typo_in_a_template_file_is_refused(build: Build, tmp_path: Path):
     file = tmp_path / "own.yaml"
     file.write_text("spec: {containers: [{name: base, imagePolicy: Always}]}")
     assert refusal(build, pod_template_file=str(file)) == [
-        f"{file}.spec.containers[0] has the field 'imagePolicy', which Kubernetes does not know: did you mean "
-        "'imagePullPolicy'?"
+        f"{file}.spec.containers[0] has an unknown field 'imagePolicy': did you mean 'imagePullPolicy'?"
     ]
 
 
@@ -192,6 +189,6 @@ def test_variables_that_are_rendered_to_a_text_are_refused(build: Build):
     with pytest.raises(PodError) as refused:
         task.build_pod_request_obj(dry_run=True)
     assert str(refused.value) == (
-        "env_vars was rendered to a str, but a dictionary or a list was expected: give the dictionary itself, or set "
+        "env_vars was rendered to a str, but a dictionary or a list was expected: pass the dictionary itself, or set "
         "render_template_as_native_obj=True in the DAG."
     )

@@ -1,4 +1,4 @@
-"""TeamPodOperator: the KubernetesPodOperator with a team's agreements filled in."""
+"""TeamPodOperator: a KubernetesPodOperator with a team's defaults, limits and rules."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperato
 from airflow.providers.cncf.kubernetes.pod_generator import PodGenerator
 from kubernetes.client import models as k8s
 
-from kpo_platform import contract
 from kpo_platform.airflow.exceptions import RefusedArguments, RefusedPod
 from kpo_platform.airflow.operators.arguments.pod_fields import (
     build_argument_layer,
@@ -17,7 +16,7 @@ from kpo_platform.airflow.operators.arguments.pod_fields import (
     hide_pod_arguments,
     select_post_init_arguments,
 )
-from kpo_platform.airflow.operators.arguments.precheck import precheck_pod
+from kpo_platform.airflow.operators.arguments.precheck import check_task, precheck_pod
 from kpo_platform.airflow.operators.arguments.serialize import (
     is_unresolved,
     read_pod_file,
@@ -32,6 +31,7 @@ from kpo_platform.airflow.operators.pod_link import build_links
 from kpo_platform.airflow.provider_version import is_supported, warn_if_unsupported
 from kpo_platform.airflow.team_lookup import find_team
 from kpo_platform.contract import Contract, Team
+from kpo_platform.contract import load as load_contract
 from kpo_platform.errors import PodError
 from kpo_platform.finding import Refusal, raise_refusals
 from kpo_platform.pod.compose import BASE, PodRequest, compose
@@ -39,42 +39,41 @@ from kpo_platform.pod.identity import add_run_identity
 from kpo_platform.pod.merge import Json, merge
 from kpo_platform.pod.rules.all_rules import check_pod
 from kpo_platform.pod.rules.argument_names import KNOWN_ARGUMENTS, check_argument_names, check_arguments
-from kpo_platform.pod.rules.ownership import check_connection, check_trigger_kwargs
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
     from airflow.sdk.definitions.mappedoperator import OperatorPartial
 
-_START_CHECK_SECONDS = 1  # the stock 5 s make the shortest task last 5 s
+_STARTUP_CHECK_INTERVAL_S = 1  # the stock 5 s make the shortest task take 5 s
 
 _TEMPLATED_PODS = ("pod_override", "pod_template_dict")
-"""Pods that Jinja may have given another shape than they were written in."""
+"""Pods in arguments; rendering may change their types."""
 
 
 class TeamPodOperator(BasePodOperator):
     """Run a container in the team's namespace, as the team's service account, within the team's limits.
 
-    Everything the stock operator takes is taken here too and means the same; what the author leaves out comes
-    from the team. Namespace, service account and token are the team's.
+    Takes every argument of KubernetesPodOperator with the same meaning. Arguments that are left out come from the team.
+    Namespace, service account and token are always the team's.
 
     Args:
-        team: the team's name in the chart's values; may stand in ``default_args``. By default the team in whose
-            bundle or folder the DAG lies; another one is refused there.
+        team: the team's name in the chart's values; may be set in ``default_args``. By default the team in whose bundle
+            or folder the DAG file is; no other team is allowed there.
         size: one of the team's sizes; by default the team's ``defaultSize``.
         template: one of the platform's pod templates; by default the team's.
-        sidecars: names of the platform's sidecars, in place of the team's.
-        pod_override: what no argument can say, as a v1 Pod dictionary or a V1Pod; merged by name, wins over
+        sidecars: names of the platform's sidecars, which replace the team's.
+        pod_override: pod fields that no argument sets, as a v1 Pod dictionary or a V1Pod. Merged by name; wins over
             every argument. Templated.
-        xcom: whether the task has a result, ``/airflow/xcom/return.json``; another name of ``do_xcom_push``.
+        xcom: whether the task has a result in ``/airflow/xcom/return.json``; an alias of ``do_xcom_push``.
         **stock: any argument of KubernetesPodOperator or BaseOperator.
 
     Raises:
-        TeamError: team, size, template or sidecar is not in the contract, or no team is known.
-        PodError: an argument or the pod that they describe is refused; every reason, one a line.
+        TeamError: team, size, template or sidecar is not in the contract, or the task has no team.
+        PodError: an argument or the pod is refused, with one reason per line.
         ContractError: the contract cannot be read.
     """
 
-    # What the team decides is no text that Jinja may change, and need not be serialized with every task.
+    # Namespace and container name are the team's: Jinja must not change them, and Airflow need not serialize them.
     template_fields: Sequence[str] = NonEmptyTemplateFields(  # type: ignore[assignment]
         [
             *(
@@ -102,31 +101,32 @@ class TeamPodOperator(BasePodOperator):
         **stock: Any,
     ) -> None:
         warn_if_unsupported()
-        whole = contract.load()
+        contract = load_contract()
         own = {"size": size, "template": template, "sidecars": sidecars, "pod_override": pod_override, "xcom": xcom}
         written = {name: value for name, value in {**own, **stock}.items() if value is not None}
         inherited = stock.get("default_args") or {}
-        self.team = find_team(team, stock.get("dag"), whole)
-        self._refuse(_argument_refusals(written, inherited, self.team, whole))
-        super().__init__(**_stock_arguments({**inherited, **stock}, stock, xcom, whole.team(self.team)))
-        for name, value in _held_back({**inherited, **stock}).items():
+        self.team = find_team(team, stock.get("dag"), contract)
+        self._raise_refusals(_check_arguments(written, inherited, self.team, contract))
+        super().__init__(**_build_stock_arguments({**inherited, **stock}, stock, xcom, contract.team(self.team)))
+        for name, value in _select_post_init_arguments({**inherited, **stock}).items():
             setattr(self, name, value)
-        self.labels = _label_texts(self.labels)
-        self.operator_extra_links = build_links(whole)
+        self.labels = _stringify_labels(self.labels)
+        self.operator_extra_links = build_links(contract)
         self.size = size
         self.template = template
         self.sidecars = sidecars
         self.pod_override = serialize(pod_override)
-        self._given = frozenset({**inherited, **written})
-        self.on_failure = "" if "on_finish_action" in self._given else whole.team(self.team).policy.on_failure
-        self._refuse([*self._beside_the_pod(whole), *self._known_of_the_pod(whole)])
+        self._set_names = frozenset({**inherited, **written})
+        policy = contract.team(self.team).policy
+        self.on_failure = "" if "on_finish_action" in self._set_names else policy.on_failure
+        self._raise_refusals([*check_task(self, self.team, contract), *self._precheck_pod(contract)])
 
     @classmethod
     def partial(cls, **arguments: Any) -> OperatorPartial:
-        """The arguments that all tasks of a mapped one share; `expand` gives the others.
+        """Set the arguments that all tasks of a mapped task share; `expand` sets the others.
 
         Raises:
-            PodError: a name is no argument; Airflow would say so of a subclass, and without the right name.
+            PodError: an argument name is unknown. Airflow would name a subclass instead, and suggest no other name.
         """
         if cls is TeamPodOperator and is_supported():
             unknown = {name: value for name, value in arguments.items() if name not in KNOWN_ARGUMENTS}
@@ -134,120 +134,116 @@ class TeamPodOperator(BasePodOperator):
         return super().partial(**arguments)
 
     def build_pod_request_obj(self, context: Context | None = None, *, dry_run: bool = False) -> k8s.V1Pod:
-        """The pod of this task: the team's layers and the author's, then what the stock operator adds.
+        """Build the task's pod: the layers of team and author, then the additions of the stock operator.
 
-        The stock operator gives the name, mounts ``secrets``, adds the XCom sidecar and its own labels, and calls
+        The stock operator sets the name, mounts ``secrets``, adds the XCom sidecar and its own labels, and calls
         ``pod_mutation_hook``.
 
         Raises:
-            RefusedPod: with its values rendered, the pod is refused.
+            RefusedPod: the pod is refused with its rendered values.
         """
-        whole = contract.load()
+        contract = load_contract()
         try:
-            self.labels = _label_texts(self.labels)
+            self.labels = _stringify_labels(self.labels)
             raise_refusals(check_argument_fields({name: serialize(getattr(self, name)) for name in _TEMPLATED_PODS}))
-            pod = (self._composed_pod if is_supported() else self._stock_pod)(whole, context, dry_run)
-            raise_refusals(check_pod(serialize_pod(pod), self.team, whole.team(self.team), whole))
+            build_pod = self._build_composed_pod if is_supported() else self._build_stock_pod
+            pod = build_pod(contract, context, dry_run)
+            raise_refusals(check_pod(serialize_pod(pod), self.team, contract.team(self.team), contract))
         except PodError as error:
             raise RefusedPod(str(error)) from None
         return pod
 
-    def _known_of_the_pod(self, whole: Contract) -> list[Refusal]:
+    def _precheck_pod(self, contract: Contract) -> list[Refusal]:
         if not is_supported():
             return []
-        return precheck_pod(whole, self._request(), complete=not is_unresolved(self.pod_template_file))
+        return precheck_pod(contract, self._build_request(), complete=not is_unresolved(self.pod_template_file))
 
-    def _refuse(self, found: list[Refusal]) -> None:
-        """Refuse arguments; a mapped task's are known in the run only, which is not tried again then."""
-        if found and getattr(self, "_BaseOperator__from_mapped", False):
-            raise RefusedArguments(found)
-        raise_refusals(found)
+    def _raise_refusals(self, refusals: list[Refusal]) -> None:
+        """Raise refusals; in the run of a mapped task as an exception that prevents a retry."""
+        if refusals and getattr(self, "_BaseOperator__from_mapped", False):
+            raise RefusedArguments(refusals)
+        raise_refusals(refusals)
 
-    def _composed_pod(self, whole: Contract, context: Context | None, dry_run: bool) -> k8s.V1Pod:
-        composed = self._judged(self._request(), whole, context)
+    def _build_composed_pod(self, contract: Contract, context: Context | None, dry_run: bool) -> k8s.V1Pod:
+        """Compose the pod, and pass it to the stock operator as a full_pod_spec without other pod arguments."""
+        composed = self._compose_pod(self._build_request(), contract, context)
         with hide_pod_arguments(self):
             self.full_pod_spec = PodGenerator.deserialize_model_dict(composed)
             base = composed["spec"]["containers"][0]
             self.termination_message_policy = base.get("terminationMessagePolicy", "File")
             return super().build_pod_request_obj(context, dry_run=dry_run)
 
-    def _stock_pod(self, whole: Contract, context: Context | None, dry_run: bool) -> k8s.V1Pod:
-        """The pod as a stock operator of unknown version merges its arguments over the team's layers."""
+    def _build_stock_pod(self, contract: Contract, context: Context | None, dry_run: bool) -> k8s.V1Pod:
+        """Compose the team's layers only; a stock operator of untested version merges its arguments over them."""
         image = {"spec": {"containers": [{"name": BASE, "image": serialize(self.image)}]}} if self.image else {}
-        before = self.full_pod_spec
+        full_pod_spec = self.full_pod_spec
         sidecars = None if self.sidecars is None else tuple(self.sidecars)
-        asked = PodRequest(
-            self.team, self.size, self.template, sidecars, arguments=image, full_pod_spec=serialize_pod(before)
+        request = PodRequest(
+            self.team, self.size, self.template, sidecars, arguments=image, full_pod_spec=serialize_pod(full_pod_spec)
         )
-        composed = self._judged(asked, whole, context)
+        composed = self._compose_pod(request, contract, context)
         try:
             self.full_pod_spec = PodGenerator.deserialize_model_dict(composed)
             pod = serialize_pod(super().build_pod_request_obj(context, dry_run=dry_run))
         finally:
-            self.full_pod_spec = before
+            self.full_pod_spec = full_pod_spec
         return PodGenerator.deserialize_model_dict(merge(pod, serialize_pod(self.pod_override)))
 
-    def _judged(self, request: PodRequest, whole: Contract, context: Context | None) -> Json:
-        """The team's pod for a request; judged here too, because the stock operator sets the namespace again."""
-        team = whole.team(self.team)
-        pod = compose(whole, request)
+    def _compose_pod(self, request: PodRequest, contract: Contract, context: Context | None) -> Json:
+        """Compose and check the pod of a request, before the stock operator overwrites its namespace."""
+        team = contract.team(self.team)
+        pod = compose(contract, request)
         if context is not None:
             pod = add_run_identity(pod, self.team, team, read_task_run(context))
-        in_pod = [*request.check_duplicates(), *check_pod(pod, self.team, team, whole)]
-        raise_refusals([*self._beside_the_pod(whole), *in_pod])
+        pod_refusals = [*request.check_duplicates(), *check_pod(pod, self.team, team, contract)]
+        raise_refusals([*check_task(self, self.team, contract), *pod_refusals])
         return pod
 
-    def _beside_the_pod(self, whole: Contract) -> list[Refusal]:
-        return [
-            *check_connection(self.kubernetes_conn_id, self.team, whole),
-            *check_trigger_kwargs(self.trigger_kwargs),
-        ]
-
-    def _request(self) -> PodRequest:
+    def _build_request(self) -> PodRequest:
         return PodRequest(
             team=self.team,
             size=self.size,
             template=self.template,
             sidecars=None if self.sidecars is None else tuple(self.sidecars),
-            own_template=self._stock_template(),
-            arguments=build_argument_layer(self, self._given),
+            own_template=self._read_own_template(),
+            arguments=build_argument_layer(self, self._set_names),
             full_pod_spec=serialize_pod(self.full_pod_spec),
             pod_override=serialize_pod(self.pod_override),
         )
 
-    def _stock_template(self) -> Json:
-        """The author's own pod_template_file or pod_template_dict, which lies beneath the other arguments."""
+    def _read_own_template(self) -> Json:
+        """Read the author's pod_template_file or pod_template_dict, over which all other arguments win."""
         if not self.pod_template_file:
             return serialize_pod(self.pod_template_dict)
         return {} if is_unresolved(self.pod_template_file) else read_pod_file(serialize(self.pod_template_file))
 
 
-def _label_texts(labels: Any) -> Any:
-    """Labels as the reattach selector of the stock operator needs them; Jinja or another task may give them later."""
+def _stringify_labels(labels: Any) -> Any:
+    """Convert label values to strings for the stock operator's label selector; unresolved labels stay as they are."""
     if not isinstance(labels, dict):
         return labels
     return {key: "" if value is None else value for key, value in stringify_values(labels).items()}
 
 
-def _argument_refusals(
-    written: Mapping[str, Any], inherited: Mapping[str, Any], name: str, whole: Contract
+def _check_arguments(
+    written: Mapping[str, Any], inherited: Mapping[str, Any], team_name: str, contract: Contract
 ) -> list[Refusal]:
-    found = check_arguments(written, inherited, name, whole.team(name))
-    fields = check_argument_fields({**inherited, **written})
-    if is_supported():
-        return [*found, *fields]
-    return [reason for reason in found if reason.rule != "argument"] + list(fields)
+    refusals = check_arguments(written, inherited, team_name, contract.team(team_name))
+    if not is_supported():  # an untested provider may have further arguments
+        refusals = [refusal for refusal in refusals if refusal.rule != "argument"]
+    return [*refusals, *check_argument_fields({**inherited, **written})]
 
 
-def _held_back(given: Mapping[str, Any]) -> dict[str, Any]:
-    """What is set once the operator is made; nothing, where the operator is one that nobody has tried."""
-    return select_post_init_arguments(given) if is_supported() else {}
+def _select_post_init_arguments(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    return select_post_init_arguments(arguments) if is_supported() else {}
 
 
-def _stock_arguments(given: Mapping[str, Any], stock: Mapping[str, Any], xcom: bool | None, team: Team) -> Json:
-    """The arguments for the stock operator: the author's, the team's where the author says nothing."""
-    defaults = {name: value for name, value in _team_defaults(team).items() if name not in given}
-    held_back = dict.fromkeys(_held_back(given))
+def _build_stock_arguments(
+    arguments: Mapping[str, Any], stock: Mapping[str, Any], xcom: bool | None, team: Team
+) -> Json:
+    """Build the arguments of the stock operator: the author's, else the team's, and those that are locked."""
+    defaults = {name: value for name, value in _list_team_defaults(team).items() if name not in arguments}
+    post_init = dict.fromkeys(_select_post_init_arguments(arguments))
     result = {} if xcom is None else {"do_xcom_push": xcom}
     locked = {
         "namespace": team.namespace,
@@ -255,11 +251,11 @@ def _stock_arguments(given: Mapping[str, Any], stock: Mapping[str, Any], xcom: b
         "automount_service_account_token": None,
         "base_container_name": BASE,
     }
-    return {**defaults, **stock, **held_back, **result, **locked}
+    return {**defaults, **stock, **post_init, **result, **locked}
 
 
-def _team_defaults(team: Team) -> dict[str, Any]:
-    """Arguments of the stock operator that the team decides unless the author does."""
+def _list_team_defaults(team: Team) -> dict[str, Any]:
+    """List the arguments of the stock operator that the team sets unless the author does."""
     return {
         "kubernetes_conn_id": team.connection.id,
         "pool": team.pool.name,
@@ -267,7 +263,7 @@ def _team_defaults(team: Team) -> dict[str, Any]:
         "get_logs": team.policy.get_logs,
         "on_finish_action": team.policy.on_finish,
         "startup_timeout_seconds": team.policy.startup_timeout,
-        "startup_check_interval_seconds": _START_CHECK_SECONDS,
+        "startup_check_interval_seconds": _STARTUP_CHECK_INTERVAL_S,
         "log_events_on_failure": True,
-        "log_pod_spec_on_failure": False,  # it prints the values of the environment
+        "log_pod_spec_on_failure": False,  # it would log the values of environment variables
     }

@@ -1,7 +1,7 @@
-"""The stock operator's arguments that describe the pod, and where in the pod each one stands.
+"""Map the stock operator's arguments to pod fields.
 
-One table serves three directions: refusing fields that Kubernetes does not have, reading the arguments as a layer of
-the pod, and silencing them while the stock operator finishes the composed pod, so that nothing is merged twice.
+The tables serve three purposes: refuse unknown fields in arguments, build a layer of the pod from the arguments, and
+hide the arguments while the stock operator completes the composed pod, so that nothing is merged twice.
 """
 
 from __future__ import annotations
@@ -59,132 +59,133 @@ _CONTAINER = {
 
 _PODS = ("full_pod_spec", "pod_override", "pod_template_dict")
 
-_ONLY_WHEN_GIVEN = frozenset({"termination_message_policy"})
-"""The stock default, ``File``, is no wish of the author's."""
+_ONLY_IF_SET = frozenset({"termination_message_policy"})
+"""Skip the stock default `File`: the author did not set it."""
 
-_MODELS_ONLY = ("ports", "volume_mounts", "volumes")
-"""Lists that the stock operator of provider 10.22 takes as models of the client only."""
+_MODEL_LISTS = ("ports", "volume_mounts", "volumes")
+"""Lists in which the stock operator of provider 10.22 accepts only client models."""
 
 
-def check_argument_fields(given: Mapping[str, Any]) -> Iterator[Refusal]:
-    """Refuse fields in arguments that Kubernetes does not have, such as ``workDir`` in a container."""
+def check_argument_fields(arguments: Mapping[str, Any]) -> Iterator[Refusal]:
+    """Refuse unknown fields in arguments, such as ``workDir`` in a container."""
     for name in _PODS:
-        yield from find_unknown_fields(given.get(name), "V1Pod", name)
-    for name in _KINDS.keys() & given.keys():
-        yield from find_unknown_fields(given[name], _KINDS[name], name)
+        yield from find_unknown_fields(arguments.get(name), "V1Pod", name)
+    for name in _ARGUMENT_TYPES.keys() & arguments.keys():
+        yield from find_unknown_fields(arguments[name], _ARGUMENT_TYPES[name], name)
 
 
-def _kinds() -> dict[str, str]:
-    """The type, as the client spells it, of every argument that is, or lists, objects with fields."""
-    kinds: dict[str, str] = {}
+def _read_argument_types() -> dict[str, str]:
+    """Read the client's type names of all arguments that are objects or lists of objects."""
+    type_names: dict[str, str] = {}
     for table, model in ((_SPEC, models.V1PodSpec), (_CONTAINER, models.V1Container)):
         attributes = {field: attribute for attribute, field in model.attribute_map.items()}
-        kinds |= {name: str(model.openapi_types[attributes[field]]) for name, field in table.items()}
-    return {name: kind for name, kind in kinds.items() if "V1" in kind}
+        type_names |= {name: str(model.openapi_types[attributes[field]]) for name, field in table.items()}
+    return {name: type_name for name, type_name in type_names.items() if "V1" in type_name}
 
 
-_KINDS = _kinds()
+_ARGUMENT_TYPES = _read_argument_types()
 
 
-def select_post_init_arguments(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Those arguments that the stock operator would not take, or slowly; to be set once it is made.
+def select_post_init_arguments(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Select the arguments to set after the stock constructor, which rejects them or is slow with them.
 
-    Variables are kept as data: a model of the client costs a quarter of a millisecond, and a DAG has thousands.
+    Environment variables stay dictionaries: a client model takes a quarter of a millisecond, and a DAG has thousands.
     """
-    held = {name: given[name] for name in _MODELS_ONLY if _is_data(given.get(name))}
-    variables = given.get("env_vars")
+    selected = {name: arguments[name] for name in _MODEL_LISTS if _has_dictionaries(arguments.get(name))}
+    variables = arguments.get("env_vars")
     if isinstance(variables, dict):
-        held["env_vars"] = [{"name": name, "value": value} for name, value in variables.items()]
-    return held
+        selected["env_vars"] = [{"name": name, "value": value} for name, value in variables.items()]
+    return selected
 
 
-def _is_data(value: Any) -> bool:
-    """Whether a list holds dictionaries, or is another task's result."""
+def _has_dictionaries(value: Any) -> bool:
+    """Tell whether a list contains dictionaries, or is the result of another task."""
     if isinstance(value, (list, tuple)):
         return any(isinstance(item, dict) for item in value)
     return hasattr(value, "resolve")
 
 
-def build_argument_layer(operator: KubernetesPodOperator, given: Set[str]) -> Json:
-    """The operator's arguments as a layer of the pod.
+def build_argument_layer(operator: KubernetesPodOperator, set_names: Set[str]) -> Json:
+    """Build a layer of the pod from the operator's arguments.
 
     Args:
-        operator: with its templated fields rendered, or not yet.
-        given: the arguments that the author wrote; of these, false and empty values count as well.
+        operator: the task, with rendered fields or not.
+        set_names: the arguments that the author set; of these, false and empty values are used too.
     """
     special = {
-        "env_from": _env_from(operator),
-        "env_vars": _env(operator),
-        "image_pull_secrets": [{"name": one} if isinstance(one, str) else one for one in operator.image_pull_secrets],
+        "env_from": _read_env_from(operator),
+        "env_vars": _read_variables(operator),
+        "image_pull_secrets": [
+            {"name": secret} if isinstance(secret, str) else secret for secret in operator.image_pull_secrets
+        ],
         "node_selector": stringify_values(operator.node_selector),
         "labels": stringify_values(operator.labels),
         "annotations": stringify_values(operator.annotations),
     }
 
     def read(fields: dict[str, str]) -> Json:
-        wanted = {}
+        layer = {}
         for name, field in fields.items():
             value = special[name] if name in special else getattr(operator, name)
-            if name in _ONLY_WHEN_GIVEN and name not in given:
+            if name in _ONLY_IF_SET and name not in set_names:
                 continue
-            if value if name not in given else value is not None:
-                wanted[field] = serialize(value)
-        return wanted
+            if value if name not in set_names else value is not None:
+                layer[field] = serialize(value)
+        return layer
 
     container = {"name": BASE, **read(_CONTAINER)}
     return {"metadata": read(_METADATA), "spec": {**read(_SPEC), "containers": [container]}}
 
 
-def _env(operator: KubernetesPodOperator) -> Any:
-    """Variables with texts for values: Kubernetes takes nothing else, people write numbers."""
+def _read_variables(operator: KubernetesPodOperator) -> Any:
+    """Read the environment variables, with numbers converted to strings."""
     variables = operator.env_vars
     if not variables and not operator.pod_runtime_info_envs:
         return []
     if isinstance(variables, dict):
         variables = [{"name": name, "value": value} for name, value in variables.items()]
     if not isinstance(variables, list):
-        return _later(variables)
-    own = serialize(variables)
-    listed = [stringify_values(one) for one in [*own, *serialize(operator.pod_runtime_info_envs)]]
-    # Of two variables of one name the later one wins, as in a shell.
-    return list({one["name"]: one for one in listed}.values())
+        return _build_unresolved_variable(variables)
+    entries = [*serialize(variables), *serialize(operator.pod_runtime_info_envs)]
+    # The last of several variables with one name wins, as in a shell.
+    return list({entry["name"]: stringify_values(entry) for entry in entries}.values())
 
 
-def _later(variables: Any) -> list[Json]:
-    """Variables that another task or Jinja has still to give.
+def _build_unresolved_variable(variables: Any) -> list[Json]:
+    """Build a placeholder for environment variables that Jinja or another task has yet to give.
 
     Raises:
-        PodError: they were rendered, and are neither dictionary nor list.
+        PodError: the variables are rendered, but are neither a dictionary nor a list.
     """
     text = serialize(variables)
     if "{{" not in str(text) and "{%" not in str(text):
         raise PodError(
             f"env_vars was rendered to a {type(variables).__name__}, but a dictionary or a list was expected: "
-            "give the dictionary itself, or set render_template_as_native_obj=True in the DAG."
+            "pass the dictionary itself, or set render_template_as_native_obj=True in the DAG."
         )
-    return [{"name": "later", "value": text}]
+    return [{"name": "unresolved", "value": text}]
 
 
-def _env_from(operator: KubernetesPodOperator) -> Any:
-    """Provider 10.25 keeps ``configmaps`` apart, because they are templated there."""
-    apart = getattr(operator, "configmaps", [])
+def _read_env_from(operator: KubernetesPodOperator) -> Any:
+    """Read ``env_from`` with ``configmaps``, which provider 10.25 keeps separate because they are templated."""
+    configmaps = getattr(operator, "configmaps", [])
     if not isinstance(operator.env_from, list):
         return operator.env_from
-    return [*operator.env_from, *({"configMapRef": {"name": name}} for name in apart)]
+    return [*operator.env_from, *({"configMapRef": {"name": name}} for name in configmaps)]
 
 
 @contextmanager
 def hide_pod_arguments(operator: KubernetesPodOperator) -> Iterator[None]:
-    """While this lasts, the operator describes no pod of its own and takes the composed one as it is."""
+    """Empty the operator's pod arguments within the context, so that the stock operator does not merge them again."""
     names = [*_METADATA, *_SPEC, *_CONTAINER, "pod_runtime_info_envs", "full_pod_spec"]
     names += ["pod_template_file", "pod_template_dict"]
     names += ["configmaps"] if hasattr(operator, "configmaps") else []
-    before = {name: getattr(operator, name) for name in names}
-    collections = {name: type(value)() for name, value in before.items() if isinstance(value, (list, dict))}
+    originals = {name: getattr(operator, name) for name in names}
+    empty = {name: type(value)() for name, value in originals.items() if isinstance(value, (list, dict))}
     try:
         for name in names:
-            setattr(operator, name, collections.get(name))
+            setattr(operator, name, empty.get(name))
         yield
     finally:
-        for name, value in before.items():
+        for name, value in originals.items():
             setattr(operator, name, value)

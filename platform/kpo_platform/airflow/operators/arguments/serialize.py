@@ -1,4 +1,4 @@
-"""Arguments as plain data: models of the Kubernetes client, dictionaries, and what Airflow has still to resolve."""
+"""Convert operator arguments to the JSON of the Kubernetes API."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from kpo_platform.pod.containers import is_template
 from kpo_platform.pod.merge import Json
 
 UNRESOLVED = "{{ a result of another task }}"
-"""Stands for a value that is not known when the DAG is read; as a template it is passed over by every check."""
+"""Placeholder for a value that is unknown when the DAG is parsed. It is a template, so every check skips it."""
 
 _client = ApiClient()
 
 
 def serialize(value: Any) -> Any:
-    """The value as the API's JSON; another task's result, before it is resolved, becomes `UNRESOLVED`."""
+    """Convert a value to the API's JSON; an unresolved result of another task becomes `UNRESOLVED`."""
     if value is None or isinstance(value, (str, int, float)):
         return value
     if isinstance(value, dict):
-        return {key: serialize(inner) for key, inner in value.items()}
+        return {key: serialize(field) for key, field in value.items()}
     if isinstance(value, (list, tuple)):
         return [serialize(item) for item in value]
     if hasattr(value, "openapi_types"):
@@ -38,17 +38,17 @@ def serialize(value: Any) -> Any:
 
 
 def is_unresolved(value: Any) -> bool:
-    """Whether the value is a text that Jinja has still to render, or another task's result."""
+    """Tell whether the value is a Jinja template or an unresolved result of another task."""
     return is_template(serialize(value))
 
 
 def serialize_pod(pod: Any) -> Json:
-    """A pod, or part of one, as the API's JSON: a client model, a dictionary, or nothing.
+    """Convert a pod or a part of one to the API's JSON, from a client model, a dictionary or None.
 
-    A whole pod that Jinja, or another task's result, has still to give becomes one whose spec is still to come.
+    An unresolved pod becomes one with an unresolved spec.
 
     Raises:
-        PodError: it was rendered to a text.
+        PodError: the pod was rendered to a string.
     """
     data = serialize(pod) or {}
     if not isinstance(data, str):
@@ -56,47 +56,47 @@ def serialize_pod(pod: Any) -> Json:
     if is_template(data):
         return {"spec": data}
     raise PodError(
-        "A pod was rendered to a text, but a dictionary was expected",
-        "give the dictionary itself, or set render_template_as_native_obj=True in the DAG.",
+        "The pod was rendered to a string, but a dictionary was expected",
+        "pass the dictionary itself, or set render_template_as_native_obj=True in the DAG.",
     )
 
 
 def stringify_values(values: Any) -> Any:
-    """A dictionary with numbers and switches as the texts that Kubernetes wants; anything else as it is."""
+    """Convert the numbers and booleans in a dictionary to strings; return any other value unchanged."""
     if not isinstance(values, dict):
         return values
-    return {key: _text(value) for key, value in values.items()}
+    return {key: _stringify(value) for key, value in values.items()}
 
 
-def _text(value: Any) -> Any:
+def _stringify(value: Any) -> Any:
     if isinstance(value, bool):
         return str(value).lower()
     return str(value) if isinstance(value, (int, float)) else value
 
 
 def read_pod_file(path: str) -> Json:
-    """The pod that a YAML file holds.
+    """Read a pod from a YAML file.
 
     Raises:
-        PodError: there is no such file, or no pod in it, or one with fields that Kubernetes does not have.
+        PodError: the file cannot be read, contains no pod, or the pod has unknown fields.
     """
     try:
-        return _read(path, Path(path).stat().st_mtime_ns)
+        return _parse_pod_file(path, Path(path).stat().st_mtime_ns)
     except OSError as error:
         raise PodError(
             f"pod_template_file={path!r} cannot be read ({error.strerror})",
-            "the platform's templates are used by their name, as in template='default'.",
+            "check the path, or select one of the platform's templates: template='default'.",
         ) from None
 
 
 @lru_cache(maxsize=64)
-def _read(path: str, changed: int) -> Json:
-    """Read a file once per change: a DAG of a hundred tasks names the same file a hundred times."""
+def _parse_pod_file(path: str, modified_ns: int) -> Json:
+    """Parse a file once per modification: a DAG of a hundred tasks may name it a hundred times."""
     try:
         pod = yaml.load(Path(path).read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except yaml.YAMLError as error:
-        raise PodError(f"pod_template_file={path!r} holds no YAML: {str(error).splitlines()[0]}.") from None
+        raise PodError(f"pod_template_file={path!r} is not valid YAML: {str(error).splitlines()[0]}.") from None
     if not isinstance(pod, dict):
-        raise PodError(f"pod_template_file={path!r} holds no pod: a v1 Pod as YAML was expected.")
+        raise PodError(f"pod_template_file={path!r} is not a pod: a v1 Pod in YAML was expected.")
     raise_refusals(find_unknown_fields(pod, "V1Pod", path))
     return pod

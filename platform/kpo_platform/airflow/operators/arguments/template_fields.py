@@ -1,4 +1,4 @@
-"""The templated fields of a task, without those that say nothing."""
+"""A task's templated fields, without the empty ones."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from typing import Any
 
 
 class NonEmptyTemplateFields:
-    """``template_fields`` of an operator: of the class all of them, of a task those with something in them.
+    """Descriptor for ``template_fields``: all names on the class, only the non-empty fields on a task.
 
-    Airflow serializes every templated field of every task, the empty ones as well, and that is most of what the parse
-    of a file costs. What is asked for is looked at anew each time, so a field that is set later is rendered too.
+    Airflow serializes every templated field of every task, also the empty ones, which takes most of the time to parse a
+    DAG file. The fields are checked at each access, so a field that is set later is rendered too.
 
     Args:
-        names: those of the class.
+        names: the names of all templated fields.
     """
 
     def __init__(self, names: Iterable[str]) -> None:
         self._names = tuple(names)
 
-    def __get__(self, task: Any, kind: type | None = None) -> tuple[str, ...]:
-        """The names, for a class or for one of its tasks."""
+    def __get__(self, task: Any, owner: type | None = None) -> tuple[str, ...]:
+        """Return the names for a class or for one of its tasks."""
         if task is None:
             return self._names
-        value_of = vars(task).get
-        return tuple([name for name in self._names if value_of(name)])
+        get_value = vars(task).get
+        return tuple([name for name in self._names if get_value(name)])

@@ -1,4 +1,4 @@
-"""Misspelt fields in pods that an author wrote as dictionaries; the Kubernetes client drops them without a word."""
+"""Find misspelt fields in pods that are written as dictionaries; the Kubernetes client drops them silently."""
 
 from __future__ import annotations
 
@@ -13,81 +13,83 @@ from kubernetes.client import models
 from kpo_platform.finding import Refusal
 from kpo_platform.pod.containers import is_template
 
-_LIST = re.compile(r"list\[(\w+)\]")
+_LIST_TYPE = re.compile(r"list\[(\w+)\]")
 
 
-def find_unknown_fields(value: Any, kind: str, where: str) -> Iterator[Refusal]:
-    """Refuse fields that Kubernetes does not have.
+def find_unknown_fields(value: Any, type_name: str, path: str) -> Iterator[Refusal]:
+    """Refuse fields that are not in the Kubernetes API.
 
     Args:
-        value: a dictionary or a list of them; models of the client have checked themselves.
-        kind: the type that was expected, as the client spells it: ``V1Pod``, ``list[V1Container]``.
-        where: what the sentence calls the value.
+        value: a dictionary or a list of dictionaries. Client models are skipped: they check themselves.
+        type_name: the expected type in the client's notation: ``V1Pod``, ``list[V1Container]``.
+        path: the name of the value in messages.
     """
-    items = _LIST.fullmatch(kind)
-    if items and isinstance(value, list):
-        for number, item in enumerate(value):
-            yield from find_unknown_fields(item, items[1], f"{where}[{number}]")
-    elif kind.startswith("V1"):
-        yield from _of_model(value, kind, where)
+    list_type = _LIST_TYPE.fullmatch(type_name)
+    if list_type and isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from find_unknown_fields(item, list_type[1], f"{path}[{index}]")
+    elif type_name.startswith("V1"):
+        yield from _check_model(value, type_name, path)
 
 
-def _of_model(value: Any, kind: str, where: str) -> Iterator[Refusal]:
-    model = getattr(models, kind)
-    if hasattr(value, "openapi_types") and not isinstance(value, model):
-        yield Refusal("argument", f"{where} is a {type(value).__name__}, but a {kind} was expected.")
-    if not isinstance(value, dict):
-        return
-    types = _types(kind)
-    for key, inner in value.items():
-        if key in types:
-            yield from _of_shape(inner, types[key], f"{where}.{key}")
-            yield from find_unknown_fields(inner, types[key], f"{where}.{key}")
-        else:
-            near = difflib.get_close_matches(model.attribute_map.get(key, str(key)), sorted(types), n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(sorted(types))}."
-            yield Refusal("argument", f"{where} has the field {key!r}, which Kubernetes does not know", hint)
+def remove_unresolved(value: Any, type_name: str = "V1Pod") -> Any:
+    """Remove strings where Kubernetes expects a list or an object.
 
-
-def remove_unresolved(value: Any, kind: str = "V1Pod") -> Any:
-    """The value without texts where Kubernetes has a list or an object.
-
-    Jinja, or another task's result, gives these once they are rendered; when the DAG is read nothing is known of them.
+    These are Jinja templates or results of other tasks, which are unknown when the DAG is parsed.
     """
     if isinstance(value, list):
-        inner = kind[len("list[") : -1]
-        return [remove_unresolved(item, inner) for item in value if not _is_later(item, inner)]
-    if not isinstance(value, dict) or not kind.startswith("V1"):
+        item_type = type_name[len("list[") : -1]
+        return [remove_unresolved(item, item_type) for item in value if not _is_unresolved(item, item_type)]
+    if not isinstance(value, dict) or not type_name.startswith("V1"):
         return value
-    types = _types(kind)
+    types = _read_field_types(type_name)
     return {
-        key: remove_unresolved(one, types.get(key, "str")) if isinstance(one, (dict, list)) else one
-        for key, one in value.items()
-        if not _is_later(one, types.get(key, "str"))
+        key: remove_unresolved(field, types.get(key, "str")) if isinstance(field, (dict, list)) else field
+        for key, field in value.items()
+        if not _is_unresolved(field, types.get(key, "str"))
     }
 
 
+def _check_model(value: Any, type_name: str, path: str) -> Iterator[Refusal]:
+    model = getattr(models, type_name)
+    if hasattr(value, "openapi_types") and not isinstance(value, model):
+        yield Refusal("argument", f"{path} is a {type(value).__name__}, but a {type_name} was expected.")
+    if not isinstance(value, dict):
+        return
+    types = _read_field_types(type_name)
+    for key, field in value.items():
+        if key in types:
+            yield from _check_type(field, types[key], f"{path}.{key}")
+            yield from find_unknown_fields(field, types[key], f"{path}.{key}")
+        else:
+            similar = difflib.get_close_matches(model.attribute_map.get(key, str(key)), sorted(types), n=1)
+            hint = f"did you mean {similar[0]!r}?" if similar else f"known fields: {', '.join(sorted(types))}."
+            yield Refusal("argument", f"{path} has an unknown field {key!r}", hint)
+
+
 @cache
-def _types(kind: str) -> dict[str, str]:
-    """The fields of a model, by their names in JSON, with their types."""
-    model = getattr(models, kind)
+def _read_field_types(type_name: str) -> dict[str, str]:
+    """Read the types of a model's fields by their JSON names."""
+    model = getattr(models, type_name)
     return {field: str(model.openapi_types[attribute]) for attribute, field in model.attribute_map.items()}
 
 
-def _is_later(value: Any, kind: str) -> bool:
-    return kind.startswith(("V1", "dict", "list")) and is_template(value)
+def _is_unresolved(value: Any, type_name: str) -> bool:
+    return type_name.startswith(("V1", "dict", "list")) and is_template(value)
 
 
-def _of_shape(value: Any, kind: str, where: str) -> Iterator[Refusal]:
-    """Refuse a list where Kubernetes has an object, and the other way round; None removes, Jinja comes later."""
-    if _is_later(value, kind) or not isinstance(value, (dict, list, str, int, float)):
+def _check_type(value: Any, type_name: str, path: str) -> Iterator[Refusal]:
+    """Refuse a list where Kubernetes expects an object, and vice versa; None removes a field and is allowed."""
+    if _is_unresolved(value, type_name) or not isinstance(value, (dict, list, str, int, float)):
         return
-    if kind.startswith("list") != isinstance(value, list):
-        wanted = "a list" if kind.startswith("list") else "no list"
-        yield Refusal("argument", f"{where} is a {type(value).__name__}, but {wanted} was expected.")
-    elif kind.startswith(("V1", "dict")) and not isinstance(value, dict):
-        yield Refusal("argument", f"{where} is a {type(value).__name__}, but a dictionary was expected.")
-    elif isinstance(value, list) and kind.startswith("list[V1"):
-        for number, item in enumerate(value):
-            if isinstance(item, (str, int, float, list)) and not _is_later(item, "V1"):
-                yield Refusal("argument", f"{where}[{number}] is no dictionary, but one was expected.")
+    actual = type(value).__name__
+    if type_name.startswith("list") != isinstance(value, list):
+        expected = "a list" if type_name.startswith("list") else "a single value"
+        yield Refusal("argument", f"{path} is a {actual}, but {expected} was expected.")
+    elif type_name.startswith(("V1", "dict")) and not isinstance(value, dict):
+        yield Refusal("argument", f"{path} is a {actual}, but a dictionary was expected.")
+    elif isinstance(value, list) and type_name.startswith("list[V1"):
+        for index, item in enumerate(value):
+            if isinstance(item, (str, int, float, list)) and not _is_unresolved(item, "V1"):
+                item_type = type(item).__name__
+                yield Refusal("argument", f"{path}[{index}] is a {item_type}, but a dictionary was expected.")
