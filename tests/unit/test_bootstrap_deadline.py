@@ -8,7 +8,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -20,7 +19,8 @@ from kpo_platform.bootstrap.registry.login_check import LoginResult, LoginStatus
 from kpo_platform.cli.options import Registry
 from kpo_platform.errors import AirflowError, Unreachable
 from kpo_platform.kube import CONFIG_MAP, Deadline, Kube
-from unit.support.http_server import Answer, Request, Server, serving
+from unit.support.exec_plugin import write_exec_plugin, write_kubeconfig
+from unit.support.http_server import Answer, Request, serving
 from unit.support.platformctl import Cluster, Platformctl
 
 TIMES = ("2000-01-01T00:00:00Z", "2100-01-01T00:00:00Z")
@@ -32,22 +32,6 @@ def assert_duration(seconds: float) -> Iterator[None]:
     before = time.monotonic()
     yield
     assert time.monotonic() - before < seconds + 5
-
-
-def write_exec_plugin(folder: Path, script: str) -> dict[str, Any]:
-    """Write an exec plugin and return the kubeconfig user with it."""
-    file = folder / "sign-in"
-    file.write_text(f"#!/bin/sh\n{script}\n")
-    file.chmod(0o755)
-    return {"exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": str(file)}}
-
-
-def write_kubeconfig(server: Server, folder: Path, user: dict[str, Any]) -> str:
-    file = Path(server.kubeconfig(folder))
-    content = json.loads(file.read_text())
-    content["users"][0]["user"] = user
-    file.write_text(json.dumps(content))
-    return str(file)
 
 
 def has_ended(process: int) -> bool:

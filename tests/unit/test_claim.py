@@ -9,8 +9,8 @@ import pytest
 
 from kpo_platform.bootstrap import plan
 from kpo_platform.bootstrap.model import Action, FieldChange, StorageClass, Verb
+from unit.support.bootstrap_plans import CLAIM, COMPLETE, EMPTY, GROWING, build_plan, get_action, volume, with_claim
 from unit.support.contracts import contract
-from unit.test_plan import CLAIM, COMPLETE, EMPTY, GROWING, build_plan, get_action, volume, with_claim
 
 OLD_LABELS = {"app.kubernetes.io/managed-by": "platformctl"}
 """Labels of a claim that needs a change."""

@@ -21,7 +21,7 @@ from kpo_platform.airflow.exceptions import RefusedPod
 from kpo_platform.airflow.operators.arguments.serialize import serialize_pod
 from kpo_platform.airflow.policies import cluster_policy
 from kpo_platform.airflow.team_lookup import get_dag_roots
-from unit.conftest import Publish
+from unit.support.published_contract import Publish
 
 Task = Callable[..., KubernetesPodOperator]
 

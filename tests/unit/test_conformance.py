@@ -19,8 +19,8 @@ from kubernetes.client import models as k8s
 from kpo_platform import TeamPodOperator
 from kpo_platform.airflow.operators.arguments.serialize import serialize
 from kpo_platform.pod.rules.argument_names import STOCK_ARGUMENTS
-from unit.conftest import Publish
 from unit.support.pod_comparison import context_of, without_empty
+from unit.support.published_contract import Publish
 
 pytestmark = pytest.mark.filterwarnings("ignore:.reattach_on_restart. is deprecated")
 

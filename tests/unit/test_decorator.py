@@ -11,7 +11,7 @@ from airflow.sdk.definitions.mappedoperator import MappedOperator
 
 from kpo_platform import TeamPodOperator
 from kpo_platform.airflow.decorators.team_pod import TeamPodDecoratedOperator
-from unit.conftest import Publish
+from unit.support.published_contract import Publish
 
 
 def double(number: int) -> int:

@@ -13,8 +13,8 @@ import pytest
 from kpo_platform.errors import ClusterError
 from kpo_platform.kube import CONFIG_MAP, Kube
 from unit.support import platformctl as platformctl_process
+from unit.support.exec_plugin import write_exec_plugin, write_kubeconfig
 from unit.support.http_server import Answer, Request, Server, serving, status
-from unit.test_bootstrap_deadline import write_exec_plugin, write_kubeconfig
 
 VERSION = "client.authentication.k8s.io/v1"
 EXPIRED = "echo 'The SSO session has expired.' >&2; echo 'Run aws sso login.' >&2; exit 255"

@@ -17,8 +17,8 @@ from kpo_platform import TeamPodOperator
 from kpo_platform.airflow.policies import cluster_policy
 from kpo_platform.airflow.team_lookup import get_dag_roots
 from kpo_platform.errors import PodError
-from unit.conftest import Publish
 from unit.support.contracts import TEAM
+from unit.support.published_contract import Publish
 
 Kind = type[KubernetesPodOperator]
 Expand = Callable[[OperatorPartial], Any]

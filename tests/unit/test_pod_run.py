@@ -17,8 +17,8 @@ from kubernetes.client import models as k8s
 
 from kpo_platform.airflow.operators.lifecycle import termination
 from kpo_platform.airflow.operators.lifecycle.pod_run import RestartSafePodOperator
-from unit.conftest import Publish
 from unit.support.contracts import TEAM
+from unit.support.published_contract import Publish
 
 Run = tuple[RestartSafePodOperator, list[str]]
 

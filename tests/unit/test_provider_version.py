@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from kpo_platform.airflow.provider_version import NEWEST, OLDEST, PROVIDER_VERSION, is_supported, warn_if_unsupported
-from unit.conftest import Publish
+from unit.support.published_contract import Publish
 
 UNKNOWN = """
 import json, warnings

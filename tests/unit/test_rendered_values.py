@@ -17,9 +17,9 @@ from kpo_platform.airflow.exceptions import RefusedPod
 from kpo_platform.airflow.operators.arguments.serialize import serialize
 from kpo_platform.errors import PodError
 from kpo_platform.pod.merge import merge
-from unit.conftest import Publish
 from unit.support.contracts import CONTRACT
 from unit.support.locked_fields import BASE, LOCKED, POLICY, Path, at, pod_with
+from unit.support.published_contract import Publish
 
 PODS = ["full_pod_spec", "pod_override", "pod_template_dict", "pod_template_file"]
 """Arguments that hold a whole pod."""

@@ -18,8 +18,8 @@ from kpo_platform import TeamPodOperator
 from kpo_platform.airflow.operators.arguments.serialize import serialize
 from kpo_platform.airflow.operators.lifecycle.task_run import read_task_run
 from kpo_platform.errors import PodError
-from unit.conftest import Publish
 from unit.support.pod_comparison import context_of, without_empty
+from unit.support.published_contract import Publish
 
 PAGE = Path(__file__).parents[2] / "docs" / "operator.md"
 MOST = 15

@@ -11,7 +11,7 @@ from airflow.sdk import DAG
 from kpo_platform import TeamPodOperator
 from kpo_platform.airflow import team_lookup
 from kpo_platform.errors import PodError, TeamError
-from unit.conftest import Publish
+from unit.support.published_contract import Publish
 
 BETA = {"namespace": "team-beta", "connection": {"id": "k8s_beta", "mode": "inCluster", "via": "api"}}
 

@@ -9,10 +9,10 @@ from kubernetes.client import models as k8s
 
 from kpo_platform.airflow.operators.arguments.serialize import serialize_pod
 from kpo_platform.pod.compose import PodRequest
-from unit.conftest import Publish
 from unit.support.contracts import Build, contract
 from unit.support.pod_checks import compose_and_check
 from unit.support.pod_comparison import without_empty
+from unit.support.published_contract import Publish
 
 
 def test_the_pod_is_the_composed_one_with_the_stock_name_and_labels(build: Build):

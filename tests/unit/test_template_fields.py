@@ -9,7 +9,7 @@ from airflow.sdk import DAG
 from airflow.serialization.serialized_objects import DagSerialization
 
 from kpo_platform import TeamPodOperator
-from unit.conftest import Publish
+from unit.support.published_contract import Publish
 
 
 @pytest.fixture(autouse=True)

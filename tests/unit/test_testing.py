@@ -9,7 +9,7 @@ import pytest
 from common.paths import REPOSITORY
 from kpo_platform.errors import PodError, TaskError
 from kpo_platform.testing import TeamPods, team_pods
-from unit.conftest import Publish
+from unit.support.published_contract import Publish
 
 __all__ = ["team_pods"]
 

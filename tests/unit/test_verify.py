@@ -11,9 +11,20 @@ from kpo_platform.bootstrap import run, verify
 from kpo_platform.bootstrap.model import LiveClaim, LiveConnection, LiveState, ObjectRef, StorageClass
 from kpo_platform.bootstrap.registry.login_check import LoginResult, LoginStatus
 from kpo_platform.bootstrap.verify import Evidence
+from unit.support.bootstrap_plans import (
+    CLAIM,
+    COMPLETE,
+    CONNECTION,
+    GROWING,
+    HOST,
+    LIVE_CLAIM,
+    LOCAL,
+    LOGIN,
+    REGISTRY,
+    SECRET,
+)
 from unit.support.contracts import contract
 from unit.support.platformctl import Cluster, Platformctl
-from unit.test_plan import CLAIM, COMPLETE, CONNECTION, GROWING, HOST, LIVE_CLAIM, LOCAL, LOGIN, REGISTRY, SECRET
 
 CONTRACT = contract(registry=REGISTRY)
 ACCEPTED = LoginResult(LoginStatus.ACCEPTED, "checked from this machine")
