@@ -62,10 +62,10 @@ class RecordedProgress:
     def __init__(self) -> None:
         self.entries: list[str] = []
 
-    def task_started(self, task: str) -> None:
+    def report_task(self, task: str) -> None:
         self.entries.append(task)
 
-    def object_written(self, target: str, changed: bool) -> None:
+    def report_write(self, target: str, changed: bool) -> None:
         self.entries.append(f"{target}: {'changed' if changed else 'unchanged'}")
 
 
@@ -254,7 +254,7 @@ def test_long_temporary_folder_falls_back_to_the_runtime_folder(
 ):
     directory = use_long_folder(tmp_path, monkeypatch)
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(temporary_folder))
-    with channel.private_directory() as directory_path:
+    with channel.create_private_directory() as directory_path:
         assert Path(directory_path).parent == temporary_folder
         assert stat.S_IMODE(Path(directory_path).stat().st_mode) == 0o700
     with serving(accept) as server:

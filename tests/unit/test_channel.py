@@ -22,7 +22,7 @@ def test_long_temporary_directory_without_fallback_is_rejected(tmp_path: Path, m
     monkeypatch.setenv("TMPDIR", str(directory))
     monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
     monkeypatch.setattr("os.access", lambda *_: False)
-    with pytest.raises(BootstrapError) as error, channel.private_directory():
+    with pytest.raises(BootstrapError) as error, channel.create_private_directory():
         pass
     assert str(error.value) == (
         f"Cannot create a socket: the path {directory} is too long, and /tmp cannot be written. "

@@ -13,9 +13,9 @@ import pytest
 from kpo_platform.bootstrap.model import RegistryLogin
 from kpo_platform.bootstrap.registry.docker_config import (
     RegistryCredentials,
+    build_credentials,
     find_credentials,
     list_default_files,
-    use_password,
 )
 from kpo_platform.errors import BootstrapError
 from kpo_platform.kube import Deadline
@@ -158,7 +158,7 @@ def test_login_repr_shows_nothing():
 
 
 def test_named_user_gets_the_only_registry():
-    credentials = use_password([HOST, HOST], "robot", lambda host: f"for {host}")
+    credentials = build_credentials([HOST, HOST], "robot", lambda host: f"for {host}")
     assert credentials == RegistryCredentials({HOST: RegistryLogin("robot", f"for {HOST}")})
 
 
@@ -166,12 +166,12 @@ def test_no_password_prompt_without_registry():
     def fail(host: str) -> str:
         raise AssertionError(host)
 
-    assert use_password([], "robot", fail) == RegistryCredentials()
+    assert build_credentials([], "robot", fail) == RegistryCredentials()
 
 
 def test_named_user_is_rejected_for_several_registries():
     with pytest.raises(BootstrapError) as error:
-        use_password([HOST, "other.test"], "robot", lambda _: "p")
+        build_credentials([HOST, "other.test"], "robot", lambda _: "p")
     assert str(error.value) == (
         f"--registry-username supports one registry, but the teams have other.test, {HOST}. "
         "Choose teams of one registry with --team, or pass --registry-config."

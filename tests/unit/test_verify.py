@@ -103,7 +103,7 @@ def test_claim_that_blocks_its_first_pod_is_unhealthy_after_a_wait(
     platformctl: Platformctl, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(verify, "_INTERVAL", 0.05)
-    monkeypatch.setattr(run, "_SETTLE_SECONDS", 0.2)
+    monkeypatch.setattr(run, "_PROVISIONING_SECONDS", 0.2)
     assert platformctl(*cluster.bootstrap, "--yes", "--team", "beta").code == 0
     path = "/api/v1/namespaces/team-beta/persistentvolumeclaims"
     annotations = {"volume.kubernetes.io/selected-node": "n1"}

@@ -27,6 +27,6 @@ def is_managed(live: Mapping[str, str]) -> bool:
     return live.get(MANAGED_BY) == MANAGER
 
 
-def list_label_changes(live: Mapping[str, str], wanted: Mapping[str, str]) -> list[tuple[str, str, str]]:
+def list_label_fields(live: Mapping[str, str], wanted: Mapping[str, str]) -> list[tuple[str, str, str]]:
     """List field name, old value and new value of each wanted label."""
     return [(f"label {key}", live.get(key, ""), value) for key, value in wanted.items()]

@@ -69,7 +69,7 @@ class HeldLease:
 
 @contextmanager
 def hold_lease(
-    kube: Kube, namespace: str, say: Callable[[str], None], times: LeaseTimes = DEFAULT_TIMES
+    kube: Kube, namespace: str, report: Callable[[str], None], times: LeaseTimes = DEFAULT_TIMES
 ) -> Iterator[HeldLease]:
     """Hold the release's Lease in a context; wait for it until the command's deadline.
 
@@ -78,14 +78,14 @@ def hold_lease(
     Args:
         kube: the cluster.
         namespace: the release's namespace.
-        say: prints a line when the run has to wait for another one.
+        report: is called with a message when the run has to wait for another one.
         times: the duration of the Lease and its intervals.
 
     Raises:
         BootstrapError: another run holds the Lease until the deadline.
         ClusterError: the Lease cannot be read or written.
     """
-    held = _acquire(kube, namespace, say, times)
+    held = _acquire(kube, namespace, report, times)
     ended = threading.Event()
     renewal = threading.Thread(target=_renew_until, args=(kube, held, ended), daemon=True)
     renewal.start()
@@ -98,7 +98,7 @@ def hold_lease(
             kube.with_timeout(times.renewal).delete(LEASE, held.lease)
 
 
-def _acquire(kube: Kube, namespace: str, say: Callable[[str], None], times: LeaseTimes) -> HeldLease:
+def _acquire(kube: Kube, namespace: str, report: Callable[[str], None], times: LeaseTimes) -> HeldLease:
     identity = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
     last_version, last_change, reported_holder = "", time.monotonic(), ""
     while True:
@@ -110,7 +110,7 @@ def _acquire(kube: Kube, namespace: str, say: Callable[[str], None], times: Leas
             with suppress(Conflict):  # another run was faster
                 return HeldLease(identity, _write_lease(kube, namespace, identity, lease, times), times)
         elif reported_holder != holder:
-            say(f"► Waiting for another bootstrap run: {holder}")
+            report(f"► Waiting for another bootstrap run: {holder}")
             reported_holder = holder
         if kube.deadline.remaining_seconds() < 2 * times.poll:  # the next read takes time as well
             raise BootstrapError(

@@ -21,7 +21,7 @@ from kpo_platform.contract.team import ConnectionRef
 from kpo_platform.errors import BootstrapError
 from kpo_platform.kube import SECRET, Kube, find_kubeconfig
 
-_SETTLE_SECONDS = 60.0
+_PROVISIONING_SECONDS = 60.0
 _ANSIBLE_VARIABLES = ("TMPDIR", "PYTHONPATH")
 
 
@@ -85,7 +85,7 @@ class BootstrapRun:
             KeyboardInterrupt: Ctrl-C or SIGTERM.
         """
         runner.require_ansible()
-        self.login_checks.check_on_nodes(self.kube, self.contract, credentials, run_plan, progress.task_started)
+        self.login_checks.check_on_nodes(self.kube, self.contract, credentials, run_plan, progress.report_task)
         remaining_seconds = self.kube.deadline.remaining_seconds()
         access = self.cluster_access.model_copy(update={"timeout": remaining_seconds})
         payloads = payload.build_payloads(run_plan, access, self.airflow_access)
@@ -97,7 +97,7 @@ class BootstrapRun:
         Raises:
             PlatformError: the state cannot be read.
         """
-        timeout = min(_SETTLE_SECONDS, self.kube.deadline.remaining_seconds())
+        timeout = min(_PROVISIONING_SECONDS, self.kube.deadline.remaining_seconds())
         live = verify.wait_for_claims(self._read_live_state, self.teams, timeout)
         login_results = self.login_checks.check_live_secrets(self.teams.values(), live)
         return verify.verify_state(self.contract, self.teams, live, login_results)

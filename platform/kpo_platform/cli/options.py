@@ -176,9 +176,11 @@ class Registry:
         """
         if self.secret:
             namespace, _, name = self.secret.partition("/")
-            return docker_config.read_credentials(hosts, self.secret, kube.get(SECRET, name, namespace), kube.deadline)
+            return docker_config.read_secret_credentials(
+                hosts, self.secret, kube.get(SECRET, name, namespace), kube.deadline
+            )
         if self.username:
-            return docker_config.use_password(hosts, self.username, lambda host: self._read_password(host, kube))
+            return docker_config.build_credentials(hosts, self.username, lambda host: self._read_password(host, kube))
         return docker_config.find_credentials(hosts, self.config, sys.stdin, kube.deadline)
 
     def _read_password(self, host: str, kube: Kube) -> str:

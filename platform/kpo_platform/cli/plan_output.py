@@ -48,11 +48,11 @@ def build_json(plan: Plan, evidence: tuple[Evidence, ...], applied: bool) -> dic
 class ProgressOutput:
     """Writes the progress of a run to stderr."""
 
-    def task_started(self, task: str) -> None:
+    def report_task(self, task: str) -> None:
         """Report the start of a playbook task."""
         say(f"► {task}")
 
-    def object_written(self, target: str, changed: bool) -> None:
+    def report_write(self, target: str, changed: bool) -> None:
         """Report a written object."""
         say(f"✔ {target}{'' if changed else ' (unchanged)'}")
 

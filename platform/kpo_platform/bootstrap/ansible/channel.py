@@ -24,7 +24,7 @@ _MAX_PATH_BYTES = 48
 
 
 @contextmanager
-def private_directory() -> Iterator[str]:
+def create_private_directory() -> Iterator[str]:
     """Create a temporary directory that only this user can enter, with a path short enough for sockets.
 
     It is created in the directory for temporary files. If that path is too long, it is created in the user's runtime

@@ -31,10 +31,10 @@ _SOURCE_ROOT = Path(__file__).parents[3]
 class Progress(Protocol):
     """Callbacks for the progress of a run."""
 
-    def task_started(self, task: str) -> None:
+    def report_task(self, task: str) -> None:
         """Report that a task of the playbook starts."""
 
-    def object_written(self, target: str, changed: bool) -> None:
+    def report_write(self, target: str, changed: bool) -> None:
         """Report that an object was written."""
 
 
@@ -77,7 +77,7 @@ def run_playbook(payloads: Mapping[str, TaskPayload], timeout: float, progress: 
         KeyboardInterrupt: Ctrl-C or SIGTERM.
     """
     handler = _EventHandler(progress)
-    with channel.private_directory() as directory, _catch_signals() as stopped:
+    with channel.create_private_directory() as directory, _catch_signals() as stopped:
         path = Path(directory) / "work.sock"
         with channel.serve_payloads(path, payloads), _replace_environment(_build_environment(directory)):
             status = _run_ansible(directory, path, timeout, handler, stopped)
@@ -125,10 +125,10 @@ class _EventHandler:
         result = data.get("res") or {}
         if kind == "playbook_on_task_start":
             self.last_step = str(data.get("task"))
-            self._progress.task_started(self.last_step)
+            self._progress.report_task(self.last_step)
         elif kind in ("runner_on_ok", "runner_on_failed"):
             for write in result.get("done") or []:
-                self._progress.object_written(str(write["target"]), bool(write["changed"]))
+                self._progress.report_write(str(write["target"]), bool(write["changed"]))
             if kind == "runner_on_failed":
                 self.failure = str(result.get("msg", ""))
         elif kind in ("error", "verbose") and str(event.get("stdout", "")).strip():

@@ -95,7 +95,7 @@ def _find_credentials(
     if not secret:
         return docker_config.find_credentials(hosts, config, sys.stdin, kube.deadline)
     namespace, _, name = secret.partition("/")
-    return docker_config.read_credentials(hosts, secret, kube.get(SECRET, name, namespace), kube.deadline)
+    return docker_config.read_secret_credentials(hosts, secret, kube.get(SECRET, name, namespace), kube.deadline)
 
 
 def _describe_action(action: Action) -> str:

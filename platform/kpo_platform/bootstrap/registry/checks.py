@@ -65,7 +65,7 @@ class LoginChecks:
         contract: Contract,
         credentials: RegistryCredentials,
         plan: Plan,
-        say: Callable[[str], None],
+        report: Callable[[str], None],
     ) -> None:
         """Check from a node the logins that this machine could not check, before they are written.
 
@@ -74,7 +74,7 @@ class LoginChecks:
             contract: the contract that the chart published.
             credentials: the given credentials.
             plan: the plan; only logins that it writes are checked.
-            say: prints a line for each check.
+            report: is called with a description of each check.
 
         Raises:
             BootstrapError: a registry rejected a login.
@@ -86,7 +86,7 @@ class LoginChecks:
             login = credentials.logins[host]
             local_result = self.get_result((host, login))
             if local_result.retry_on_node:
-                say(f"Check the login to registry {host} from a node")
+                report(f"Check the login to registry {host} from a node")
                 node_result = node_check.check_login_on_node(kube, contract, name, login)
                 _raise_if_rejected(host, node_result)
                 self._results[host, login] = _merge_results(local_result, node_result)

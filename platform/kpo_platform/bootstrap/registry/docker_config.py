@@ -73,7 +73,7 @@ def find_credentials(
     return _find_all(sorted_hosts, _read_configs(source, stdin), deadline) if sorted_hosts else RegistryCredentials()
 
 
-def read_credentials(
+def read_secret_credentials(
     hosts: Iterable[str], origin: str, secret: Mapping[str, Any], deadline: Deadline
 ) -> RegistryCredentials:
     """Read credentials from a registry secret of the cluster.
@@ -128,13 +128,13 @@ def _find_all(hosts: list[str], configs: list[_Config], deadline: Deadline) -> R
     return RegistryCredentials(logins, missing)
 
 
-def use_password(hosts: Iterable[str], username: str, ask: Callable[[str], str]) -> RegistryCredentials:
+def build_credentials(hosts: Iterable[str], username: str, read_password: Callable[[str], str]) -> RegistryCredentials:
     """Build credentials from a user name and a password, for the only registry of the teams.
 
     Args:
-        hosts: the registries' hosts. Without hosts no password is asked for.
+        hosts: the registries' hosts. Without hosts, no password is read.
         username: the user.
-        ask: returns the password for a host.
+        read_password: reads or prompts for the password for a host.
 
     Raises:
         BootstrapError: there are several registries. The password of one must not be sent to the others.
@@ -145,7 +145,7 @@ def use_password(hosts: Iterable[str], username: str, ask: Callable[[str], str])
             f"--registry-username supports one registry, but the teams have {', '.join(sorted_hosts)}. "
             "Choose teams of one registry with --team, or pass --registry-config."
         )
-    return RegistryCredentials({host: RegistryLogin(username, ask(host)) for host in sorted_hosts})
+    return RegistryCredentials({host: RegistryLogin(username, read_password(host)) for host in sorted_hosts})
 
 
 def get_auths_key(host: str) -> str:

@@ -101,7 +101,7 @@ def _plan_unmanaged(team: Team, login: RegistryLogin, live: LiveSecret) -> Actio
 def _list_fields(name: str, team: Team, login: RegistryLogin, live: LiveSecret) -> list[tuple[str, str, str]]:
     host = normalize_host(team.registry.host)
     current = live.logins.get(host)
-    fields = labels.list_label_changes(live.labels, labels.build_team_labels(name))
+    fields = labels.list_label_fields(live.labels, labels.build_team_labels(name))
     fields.append(("registries", ", ".join(sorted(live.logins)), host))
     if current is not None and current != login:
         fields.append((f"credentials for {team.registry.host}", "(old, not shown)", "(new, not shown)"))

@@ -39,7 +39,7 @@ def plan_claim(name: str, team: Team, volume: Volume, live: LiveState) -> Action
         return Action(Verb.UNCHANGED, target, note=f"{describe_claim(claim)}; not managed by platformctl")
     changes = find_changes(
         [("size", claim.size, volume.size)] * (parse_quantity(claim.size) != parse_quantity(volume.size))
-        + labels.list_label_changes(claim.labels, labels.build_team_labels(name))
+        + labels.list_label_fields(claim.labels, labels.build_team_labels(name))
     )
     verb = Verb.CHANGE if changes else Verb.UNCHANGED
     # An apply without a storage class that an earlier apply set would remove it, which the API server rejects.
