@@ -1,4 +1,4 @@
-"""What TeamPodOperator's arguments are called, and what is said to those who call them otherwise."""
+"""The names of TeamPodOperator's arguments, and the messages for other names."""
 
 from __future__ import annotations
 
@@ -33,20 +33,20 @@ def signature(operator: type) -> set[str]:
     return {one.name for one in parameters if one.kind != one.VAR_KEYWORD} - {"self"}
 
 
-def test_the_names_are_those_of_the_operators():
+def test_argument_names_match_the_operators():
     assert signature(TeamPodOperator) == OWN_ARGUMENTS
     assert signature(BaseOperator) == BASE_OPERATOR_ARGUMENTS
     # Version 10.22 of the provider has no log_events_on_startup.
     assert STOCK_ARGUMENTS - {"log_events_on_startup"} <= signature(KubernetesPodOperator) <= STOCK_ARGUMENTS
 
 
-def test_the_page_explains_every_argument_of_our_own():
+def test_docs_describe_every_own_argument():
     page = (Path(__file__).parents[2] / "docs" / "operator.md").read_text(encoding="utf-8")
     assert {name for name in OWN_ARGUMENTS if f"| `{name}` | " in page} == OWN_ARGUMENTS
 
 
 @pytest.mark.parametrize("name", sorted(REPLACEMENTS))
-def test_a_name_that_people_write_instead_is_refused_with_the_right_one(name: str):
+def test_replaced_name_is_refused_with_the_right_name(name: str):
     assert found({name: "x"}) == [f"{name} does nothing for a pod: write {REPLACEMENTS[name]}."]
 
 
@@ -60,11 +60,11 @@ def test_a_name_that_people_write_instead_is_refused_with_the_right_one(name: st
         ("zzz", "docs/operator.md lists what there is."),
     ],
 )
-def test_a_typo_is_refused_with_the_nearest_name(name: str, hint: str):
+def test_typo_is_refused_with_a_similar_name(name: str, hint: str):
     assert found({name: "x"}) == [f"{name} is no argument of TeamPodOperator: {hint}"]
 
 
-def test_default_args_may_hold_arguments_of_other_operators_but_none_that_mislead():
+def test_default_args_refuse_only_misleading_arguments():
     inherited = {"bash_command": "echo", "env": {}, "is_delete_operator_pod": False}
     assert found({}, inherited) == [
         "is_delete_operator_pod does nothing for a pod: write on_finish_action='delete_pod' or 'keep_pod'."
@@ -90,7 +90,7 @@ def test_default_args_may_hold_arguments_of_other_operators_but_none_that_mislea
         ),
     ],
 )
-def test_a_value_that_is_not_known_or_says_two_things_is_refused(given: dict[str, Any], sentence: str):
+def test_unknown_or_contradictory_value_is_refused(given: dict[str, Any], sentence: str):
     assert found(given) == [sentence]
 
 
@@ -105,7 +105,7 @@ def test_a_value_that_is_not_known_or_says_two_things_is_refused(given: dict[str
         {"resources": None},
     ],
 )
-def test_what_means_the_same_or_is_not_known_yet_is_taken(given: dict[str, Any]):
+def test_equivalent_or_unresolved_value_is_accepted(given: dict[str, Any]):
     assert found(given) == []
 
 
@@ -118,12 +118,12 @@ def test_what_means_the_same_or_is_not_known_yet_is_taken(given: dict[str, Any])
         ("base_container_name", "main", "base"),
     ],
 )
-def test_what_the_team_decides_is_refused_by_name(name: str, value: Any, wanted: Any):
+def test_locked_argument_is_refused_by_name(name: str, value: Any, wanted: Any):
     sentence = f"{name}={value!r} was given, but team 'alpha' has {wanted!r}: {ASK}"
     assert found({name: value}) == found({}, {name: value}) == [sentence]
 
 
-def test_a_result_is_refused_where_airflow_may_run_no_command():
+def test_xcom_without_right_to_exec_is_refused():
     assert found({"do_xcom_push": True}, rbac={**TEAM["rbac"], "exec": False}) == [
         f"xcom=True needs a command in the pod's sidecar, but team 'alpha' has rbac.exec false: {ASK}"
     ]

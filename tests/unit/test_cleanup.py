@@ -1,4 +1,4 @@
-"""What becomes of a pod once its task is done with it."""
+"""lifecycle.cleanup: what happens to a pod after its task."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def pod(phase: str) -> k8s.V1Pod:
         ("keep_pod", "delete", D, D, K, D),
     ],
 )
-def test_the_action_decides_and_the_teams_policy_for_failures_above_it(
+def test_failure_policy_of_the_team_overrides_the_action(
     action: str,
     on_failure: str,
     pending: PodDisposal,
@@ -41,7 +41,7 @@ def test_the_action_decides_and_the_teams_policy_for_failures_above_it(
     assert found == [pending, running, succeeded, failed]
 
 
-def test_a_pod_whose_program_is_done_has_succeeded_though_a_sidecar_still_runs():
+def test_pod_with_running_sidecar_counts_as_succeeded():
     done = pod("Running")
     state = k8s.V1ContainerState(terminated=k8s.V1ContainerStateTerminated(exit_code=0))
     done.status.container_statuses = [
@@ -50,7 +50,7 @@ def test_a_pod_whose_program_is_done_has_succeeded_though_a_sidecar_still_runs()
     assert decide_disposal(done, OnFinishAction.DELETE_SUCCEEDED_POD, "keep", "base") is PodDisposal.DELETE
 
 
-def test_the_log_says_which_pod_stays_and_how_to_look_at_it():
+def test_kept_pod_is_described_with_kubectl_commands():
     assert describe_kept_pod(pod("Failed"), "base") == (
         "Pod load-x1 is kept in namespace team-alpha. Inspect it with `kubectl -n team-alpha logs load-x1 -c base` and "
         "`kubectl -n team-alpha describe pod load-x1`. Delete it with `kubectl -n team-alpha delete pod load-x1`."

@@ -1,4 +1,4 @@
-"""Stock KubernetesPodOperator tasks of a team's DAGs keep the team's agreements, without an edit."""
+"""The cluster policy on tasks of the stock operator and on the access to DAGs."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def pod_of(task: KubernetesPodOperator) -> dict[str, Any]:
         _CURRENT_CONTEXT.pop()
 
 
-def test_the_pod_is_the_one_that_a_team_pod_operator_would_start(task: Task):
+def test_stock_pod_equals_team_pod_operators_pod(task: Task):
     floor = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
     arguments = {"cmds": ["echo"], "env_vars": {"A": "1"}, "labels": {"x": "y"}, "do_xcom_push": True}
     arguments["xcom_sidecar_container_security_context"] = floor  # without it, only the stock pod would get the floor
@@ -94,7 +94,7 @@ def _plain(pod: dict[str, Any]) -> Any:
     return {**pod, "metadata": metadata, "spec": spec}
 
 
-def test_the_task_gets_namespace_pool_and_connection_where_it_names_none(task: Task):
+def test_namespace_pool_and_connection_are_set_if_absent(task: Task):
     given, own = task(), task(task_id="own", pool="nightly", kubernetes_conn_id="elsewhere")
     assert (given.namespace, given.pool, given.kubernetes_conn_id) == ("team-alpha", "team-alpha", "k8s_default")
     assert (own.namespace, own.pool, own.kubernetes_conn_id) == ("team-alpha", "nightly", "elsewhere")
@@ -117,20 +117,20 @@ def test_the_task_gets_namespace_pool_and_connection_where_it_names_none(task: T
         ),
     ],
 )
-def test_what_a_team_may_not_is_refused_when_the_dag_is_read(task: Task, arguments: dict[str, Any], sentence: str):
+def test_refused_argument_fails_at_parse(task: Task, arguments: dict[str, Any], sentence: str):
     with pytest.raises(AirflowClusterPolicyViolation, match=r"^Task load of DAG nightly: ") as refused:
         task(**arguments)
     assert sentence in str(refused.value)
 
 
-def test_a_template_file_that_aims_at_another_team_is_refused(task: Task, tmp_path: Path):
+def test_template_file_with_another_team_is_refused(task: Task, tmp_path: Path):
     file = tmp_path / "pod.yaml"
     file.write_text("metadata: {namespace: team-beta}\nspec: {containers: [{name: main, image: 'busybox:1.35'}]}\n")
     with pytest.raises(AirflowClusterPolicyViolation, match=ELSEWHERE):
         task(pod_template_file=str(file), image=None)
 
 
-def test_a_trigger_that_is_rendered_to_speak_of_another_pod_is_refused_by_the_gate(task: Task):
+def test_rendered_trigger_kwargs_fail_in_pod_mutation(task: Task):
     made = task(trigger_kwargs="{{ params.event }}")
     made.trigger_kwargs = {"name": "another", "namespace": "team-beta"}
     with pytest.raises(RefusedPod, match=r"trigger_kwargs has 'name', .*\ntrigger_kwargs has 'namespace', "):
@@ -141,20 +141,20 @@ JINJA_PODS = [{"pod_template_file": "/dags/{{ params.pod }}.yaml"}, {"pod_templa
 
 
 @pytest.mark.parametrize("arguments", [*JINJA_PODS, {"pod_template_file": "{% if params.pod %}pod.yaml{% endif %}"}])
-def test_a_template_that_jinja_chooses_may_bring_the_image(task: Task, arguments: dict[str, Any]):
+def test_unrendered_template_may_set_the_image(task: Task, arguments: dict[str, Any]):
     made = task(image=None, **arguments)
     made.pod_template_file = None
     made.pod_template_dict = {"spec": {"containers": [{"name": "main", "image": "busybox:1.35"}]}}
     assert [one["image"] for one in pod_of(made)["spec"]["containers"]] == ["busybox:1.35"]
 
 
-def test_what_is_known_is_refused_beside_a_template_that_jinja_chooses(task: Task):
+def test_argument_beside_unrendered_template_is_refused(task: Task):
     with pytest.raises(AirflowClusterPolicyViolation, match="serviceAccountName is 'root'"):
         task(image=None, pod_template_file="{{ params.pod }}", service_account_name="root")
 
 
 @pytest.mark.parametrize("argument", ["namespace", "pod_template_file", "kubernetes_conn_id"])
-def test_what_is_known_only_after_rendering_is_refused_by_the_gate(task: Task, argument: str, tmp_path: Path):
+def test_rendered_value_fails_in_pod_mutation(task: Task, argument: str, tmp_path: Path):
     file = tmp_path / "pod.yaml"
     file.write_text("metadata: {namespace: team-beta}\nspec: {containers: [{name: base}]}\n")
     made = task(**{argument: "{{ params.where }}"})
@@ -164,14 +164,12 @@ def test_what_is_known_only_after_rendering_is_refused_by_the_gate(task: Task, a
         pod_of(made)
 
 
-def test_the_container_keeps_the_name_by_which_the_stock_operator_looks_for_it(task: Task):
+def test_container_keeps_the_stock_operators_name(task: Task):
     pod = pod_of(task(base_container_name="main"))
     assert [container["name"] for container in pod["spec"]["containers"]] == ["main"]
 
 
-def test_dags_outside_teams_other_operators_and_machines_without_a_contract_are_left_alone(
-    publish: Publish, monkeypatch: pytest.MonkeyPatch
-):
+def test_tasks_without_team_or_contract_are_left_alone(publish: Publish, monkeypatch: pytest.MonkeyPatch):
     publish()
     outside = KubernetesPodOperator(task_id="t", namespace="x", dag=dag("nobody"))
     cluster_policy.task_policy(outside)
@@ -189,7 +187,7 @@ def test_dags_outside_teams_other_operators_and_machines_without_a_contract_are_
     assert {(one.namespace, one.pool) for one in left_alone} == {("x", "default_pool")}
 
 
-def test_a_team_s_dag_is_its_people_s_beside_those_whom_the_author_names(publish: Publish):
+def test_team_role_is_added_to_the_dags_access_control(publish: Publish):
     publish(beta={"role": ""})
     own, shared, roleless = dag(), dag(), dag("beta")
     shared.access_control = {"Auditor": {"DAGs": {"can_read"}}}
@@ -201,14 +199,14 @@ def test_a_team_s_dag_is_its_people_s_beside_those_whom_the_author_names(publish
     assert roleless.access_control is None
 
 
-def test_a_dag_outside_of_every_team_stays_as_it_is(publish: Publish):
+def test_dag_without_owner_keeps_its_access_control(publish: Publish):
     publish()
     made = dag("nobody")
     cluster_policy.dag_policy(made)
     assert made.access_control is None
 
 
-def test_who_may_see_a_dag_is_written_alike_each_time_so_that_no_new_version_comes_of_it(publish: Publish):
+def test_access_control_is_serialized_identically_each_time(publish: Publish):
     publish()
     written = []
     for _ in range(2):

@@ -1,4 +1,4 @@
-"""Every argument of the stock operator gives the same pod here, save for the differences that docs/operator.md lists.
+"""Every argument of the stock operator builds the same pod, except for the differences in docs/operator.md.
 
 Run with the oldest provider by `scripts/test --only unit` and with the newest by `--only providers`.
 """
@@ -219,14 +219,14 @@ def value_of(name: str, folder: Path) -> Any:
     return str(folder / "pod.yaml")
 
 
-def test_no_argument_of_the_stock_operator_is_left_out():
+def test_every_stock_argument_has_a_case():
     assert VALUES.keys() | REFUSED == STOCK_ARGUMENTS
     assert STOCK_ARGUMENTS - {"log_events_on_startup"} <= HERE
 
 
 @pytest.mark.parametrize("beneath", [{}, {"pod_template_dict": POD}], ids=["alone", "over-a-template"])
 @pytest.mark.parametrize("name", sorted(HERE - REFUSED))
-def test_an_argument_gives_the_pod_that_the_stock_operator_gives(name: str, beneath: dict[str, Any], tmp_path: Path):
+def test_argument_builds_the_stock_operators_pod(name: str, beneath: dict[str, Any], tmp_path: Path):
     beside = {**beneath, **NEEDED.get(name, {})}
     arguments = {**beside, name: value_of(name, tmp_path)}
     stock, ours = pods(**arguments)
@@ -236,13 +236,13 @@ def test_an_argument_gives_the_pod_that_the_stock_operator_gives(name: str, bene
 
 
 @pytest.mark.parametrize("name", sorted(HERE - REFUSED - SETTINGS))
-def test_an_argument_about_the_pod_changes_it(name: str, tmp_path: Path):
+def test_pod_argument_changes_the_pod(name: str, tmp_path: Path):
     beside = NEEDED.get(name, {})
     assert pods(**{**beside, name: value_of(name, tmp_path)})[0] != pods(**beside)[0]
 
 
 @pytest.mark.parametrize("name", sorted(HERE & SETTINGS))
-def test_a_setting_of_the_task_is_that_of_the_stock_operator_and_changes_no_pod(name: str):
+def test_task_setting_has_the_stock_value_and_changes_no_pod(name: str):
     stock, ours = tasks(**{name: VALUES[name]})
     assert getattr(ours, name) == getattr(stock, name)
     assert getattr(ours, name) != getattr(tasks()[1], name)

@@ -1,4 +1,4 @@
-"""``@task.team_pod`` and what a TeamPodOperator shares with every other task of Airflow."""
+"""``@task.team_pod``, entry points, and Airflow features of TeamPodOperator."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ def double(number: int) -> int:
     return number * 2
 
 
-def test_airflow_finds_decorator_and_policy_by_the_distribution():
+def test_entry_points_name_policy_and_provider():
     found = {point.group: point.value for point in distribution("kpo-platform").entry_points}
     assert found["airflow.policy"] == "kpo_platform.airflow.policies.cluster_policy"
     assert found["apache_airflow_provider"] == "kpo_platform.airflow.provider_info:get_provider_info"
     assert task.team_pod.__name__ == "team_pod_task"
 
 
-def test_a_function_becomes_a_task_of_its_team(publish: Publish):
+def test_decorated_function_is_a_task_of_its_team(publish: Publish):
     publish()
     with DAG("d", schedule=None):
         made = task.team_pod(team="alpha", image="python:3.12", xcom=True, retries=2)(double)(21).operator
@@ -36,14 +36,14 @@ def test_a_function_becomes_a_task_of_its_team(publish: Publish):
     assert not {"cmds", "arguments"} & set(made.template_fields)
 
 
-def test_a_function_is_mapped_like_any_other(publish: Publish):
+def test_decorated_function_can_be_mapped(publish: Publish):
     publish()
     with DAG("d", schedule=None):
         made = task.team_pod(team="alpha", image="python:3.12")(double).expand(number=[1, 2]).operator
     assert isinstance(made, MappedOperator)
 
 
-def test_setup_teardown_timeout_assets_and_templates_work_as_everywhere(publish: Publish):
+def test_airflow_features_work_with_team_pod_operator(publish: Publish):
     publish()
     shared: dict[str, Any] = {"team": "alpha", "image": "busybox:1.35"}
     with DAG("d", schedule=None) as dag:

@@ -1,4 +1,4 @@
-"""A team's repository as Airflow reads it, with real git repositories."""
+"""airflow.bundles.git with real git repositories."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def bundle(kind: type[GitDagBundle], repository: Path) -> GitDagBundle:
     return kind(name="alpha", repo_url=str(repository), tracking_ref="main")
 
 
-def test_a_repository_that_was_empty_is_read_after_the_first_push(repository: Path, storage: Path, tmp_path: Path):
+def test_empty_repository_is_read_after_the_first_push(repository: Path, storage: Path, tmp_path: Path):
     with pytest.raises(RuntimeError) as refusal:
         bundle(TeamGitDagBundle, repository).initialize()
     assert str(refusal.value).startswith(
@@ -60,8 +60,8 @@ def test_a_repository_that_was_empty_is_read_after_the_first_push(repository: Pa
     assert [file.name for file in ours.path.glob("*.py")] == ["dag.py"]
 
 
-def test_the_stock_bundle_still_needs_this(repository: Path, storage: Path, tmp_path: Path):
-    """When this fails, the provider has learned it and TeamGitDagBundle can go."""
+def test_stock_bundle_stays_broken_after_the_first_push(repository: Path, storage: Path, tmp_path: Path):
+    """If this test fails, the provider has fixed the bug and TeamGitDagBundle can be removed."""
     with pytest.raises(Exception, match="did not match any file"):
         bundle(GitDagBundle, repository).initialize()
     push(repository, tmp_path)

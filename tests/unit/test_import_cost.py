@@ -1,4 +1,4 @@
-"""What it costs to import the package."""
+"""The modules that an import of the package loads."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def run(script: str) -> str:
     return subprocess.run(command, env=env, capture_output=True, text=True, timeout=120, check=True).stdout
 
 
-def test_importing_the_package_loads_neither_airflow_nor_the_kubernetes_client():
+def test_package_import_loads_neither_airflow_nor_kubernetes():
     assert run("import sys, kpo_platform; print([m for m in ('airflow', 'kubernetes') if m in sys.modules])") == "[]\n"
 
 
@@ -29,7 +29,7 @@ def test_public_module_loads_neither_airflow_nor_kubernetes(name: str):
     assert run(script) == "[]\n"
 
 
-def test_the_dag_processor_loads_the_operator_before_it_forks_and_no_other_part_does():
+def test_only_the_dag_processor_preloads_the_operator():
     script = """
 import sys
 from kpo_platform.airflow.plugins import reload_settings as plugin

@@ -1,4 +1,4 @@
-"""Mapped tasks of a team's DAGs keep the team's agreements as single ones do, and are judged when the DAG is read."""
+"""The cluster policy on mapped tasks, and arguments.mapped: their expansions at parse time."""
 
 from __future__ import annotations
 
@@ -55,14 +55,14 @@ def output(partial: OperatorPartial) -> Any:
 
 
 @KINDS
-def test_what_the_team_decides_is_there_unless_the_expansion_gives_it(kind: Kind):
+def test_team_defaults_are_set_on_mapped_task(kind: Kind):
     made = mapped(kind, lambda it: it.expand(image=[GOOD, GOOD]))
     one = made.unmap({"image": GOOD})
     assert (one.namespace, one.pool, one.kubernetes_conn_id) == ("team-alpha", "team-alpha", "k8s_default")
 
 
 @KINDS
-def test_an_expansion_of_whole_dictionaries_may_give_what_the_team_would(kind: Kind):
+def test_expand_kwargs_wins_over_team_defaults(kind: Kind):
     given = {"kubernetes_conn_id": "elsewhere", "pool": "nightly"}
     made = mapped(kind, lambda it: it.expand_kwargs([given]), image=GOOD)
     one = made.unmap(given)
@@ -70,7 +70,7 @@ def test_an_expansion_of_whole_dictionaries_may_give_what_the_team_would(kind: K
 
 
 @KINDS
-def test_what_another_task_gives_wins_over_what_the_team_would(kind: Kind):
+def test_result_of_another_task_wins_over_team_defaults(kind: Kind):
     made = mapped(kind, lambda it: it.expand_kwargs(output(it)), image=GOOD)
     one = made.unmap({"pool": "nightly"})
     assert (one.namespace, one.pool, one.kubernetes_conn_id) == ("team-alpha", "nightly", "k8s_default")
@@ -86,7 +86,7 @@ def test_what_another_task_gives_wins_over_what_the_team_would(kind: Kind):
         lambda it: it.expand_kwargs(output(it)),
     ],
 )
-def test_what_is_not_known_yet_is_refused_to_nobody(kind: Kind, expand: Expand):
+def test_unresolved_expansion_is_accepted_at_parse(kind: Kind, expand: Expand):
     mounts = [{"name": "late", "mountPath": "/late"}]
     assert mapped(kind, expand, volume_mounts=mounts if kind is TeamPodOperator else None).task_id == "each"
 
@@ -115,7 +115,7 @@ ALL += [(TeamPodOperator, *one) for one in OWN]
 
 @pytest.mark.parametrize(("kind", "arguments", "sentence"), ALL)
 @pytest.mark.parametrize("where", ["partial", "expand", "expand_kwargs"])
-def test_what_a_team_may_not_is_refused_when_the_dag_is_read(
+def test_refused_argument_of_mapped_task_fails_at_parse(
     kind: Kind, arguments: dict[str, Any], sentence: str, where: str
 ):
     others = {"image": GOOD, **(arguments if where == "partial" else {})}
@@ -130,18 +130,18 @@ def test_what_a_team_may_not_is_refused_when_the_dag_is_read(
         mapped(kind, ways[where], **others)
 
 
-def test_a_value_of_an_expansion_that_is_refused_in_the_run_is_not_tried_again():
+def test_value_refused_in_the_run_is_not_retried():
     made = mapped(TeamPodOperator, lambda it: it.expand(image=output(it)))
     with pytest.raises(AirflowFailException, match="is not on the list"):
         made.unmap({"image": "busybox:1.35"})
 
 
-def test_a_misspelt_argument_that_all_tasks_share_is_named_with_the_right_one():
+def test_typo_in_partial_is_refused_with_the_right_name():
     with pytest.raises(PodError, match=r"^imagee is no argument of TeamPodOperator: did you mean image\?$"):
         TeamPodOperator.partial(task_id="each", imagee="busybox:1.35")
 
 
-def test_a_subclass_may_have_further_arguments():
+def test_mapped_subclass_accepts_own_arguments():
     class Report(TeamPodOperator):
         def __init__(self, *, day: str = "", **stock: Any) -> None:
             super().__init__(**stock)

@@ -1,4 +1,4 @@
-"""TeamPodOperator takes arguments as people write them, and refuses in sentences what it does not take."""
+"""Values of TeamPodOperator's arguments: accepted forms, and messages for refused ones."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def refusal(build: Build, **arguments: Any) -> list[str]:
     return str(refused.value).splitlines()
 
 
-def test_all_reasons_are_told_at_once(build: Build):
+def test_all_reasons_are_reported_together(build: Build):
     assert refusal(build, image="busybox", imge="busybox:1.35", labels=("a",), namespace="team-beta") == [
         "imge is no argument of TeamPodOperator: did you mean image?",
         "labels is a tuple, but a dictionary was expected: write labels={'key': 'value'}.",
@@ -29,7 +29,7 @@ def test_all_reasons_are_told_at_once(build: Build):
     ]
 
 
-def test_a_field_that_kubernetes_does_not_know_is_refused_with_the_nearest_one(build: Build):
+def test_unknown_field_is_refused_with_a_similar_one(build: Build):
     override = {"spec": {"containers": [{"name": "base", "workDir": "/data"}]}}
     volumes = [{"name": "data", "persistent_volume_claim": {"claimName": "data"}}]
     assert refusal(build, pod_override=override, volumes=volumes) == [
@@ -48,16 +48,16 @@ def test_a_field_that_kubernetes_does_not_know_is_refused_with_the_nearest_one(b
         ({"metadata": {"labels": "a=b"}}, "metadata.labels is a str, but a dictionary was expected."),
     ],
 )
-def test_a_pod_of_the_wrong_shape_is_refused(build: Build, override: dict[str, Any], reason: str):
+def test_pod_field_of_wrong_type_is_refused(build: Build, override: dict[str, Any], reason: str):
     assert refusal(build, pod_override=override) == [f"pod_override.{reason}"]
 
 
-def test_a_full_pod_spec_that_is_only_the_spec_is_refused(build: Build):
+def test_full_pod_spec_without_spec_key_is_refused(build: Build):
     spec = k8s.V1PodSpec(containers=[])
     assert refusal(build, full_pod_spec=spec) == ["full_pod_spec is a V1PodSpec, but a V1Pod was expected."]
 
 
-def test_arguments_work_as_people_write_them(build: Build):
+def test_argument_forms_are_accepted(build: Build):
     pod = build(
         image_pull_secrets=["regcred"],
         container_resources={"limits": {"cpu": 2}, "requests": {"memory": "64Mi"}},
@@ -95,7 +95,7 @@ def test_arguments_work_as_people_write_them(build: Build):
     assert spec["tolerations"] == [{"key": "batch", "operator": "Exists"}]
 
 
-def test_a_pod_is_judged_when_the_dag_is_read_and_again_with_rendered_values(build: Build):
+def test_pod_is_checked_at_parse_and_after_rendering(build: Build):
     from kpo_platform import TeamPodOperator
 
     latest = (
@@ -111,7 +111,7 @@ def test_a_pod_is_judged_when_the_dag_is_read_and_again_with_rendered_values(bui
     assert str(refused.value) == latest
 
 
-def test_the_result_of_another_task_is_judged_when_it_is_there(build: Build):
+def test_xcom_argument_is_checked_once_resolved(build: Build):
     from kpo_platform import TeamPodOperator
 
     with DAG("d"):
@@ -126,7 +126,7 @@ WHOLE = ["labels", "env_vars", "volumes", "node_selector", "cmds", "env_from", "
 
 
 @pytest.mark.parametrize("argument", WHOLE)
-def test_an_argument_may_be_another_task_s_result_as_a_whole(build: Build, argument: str):
+def test_argument_may_be_another_tasks_result(build: Build, argument: str):
     from kpo_platform import TeamPodOperator
 
     with DAG("d"):
@@ -138,7 +138,7 @@ def test_an_argument_may_be_another_task_s_result_as_a_whole(build: Build, argum
     assert second.upstream_task_ids == {"first"}
 
 
-def test_a_mapped_task_is_judged_with_its_own_values(build: Build):
+def test_mapped_task_is_checked_with_its_own_values(build: Build):
     from kpo_platform import TeamPodOperator
 
     with DAG("d"):
@@ -148,7 +148,7 @@ def test_a_mapped_task_is_judged_with_its_own_values(build: Build):
         mapped.unmap({"image": "busybox"})
 
 
-def test_the_author_s_template_file_lies_above_the_platform_s(build: Build, tmp_path: Path):
+def test_own_template_file_wins_over_the_platforms(build: Build, tmp_path: Path):
     file = tmp_path / "own.yaml"
     file.write_text("spec: {containers: [{name: aside, image: 'a:1'}, {name: base, image: 'b:1', tty: true}]}")
     pod = build(image=None, pod_template_file=str(file))
@@ -165,7 +165,7 @@ def test_the_author_s_template_file_lies_above_the_platform_s(build: Build, tmp_
         ("a", "is not a pod: a v1 Pod in YAML was expected."),
     ],
 )
-def test_a_template_file_without_a_pod_is_refused(build: Build, tmp_path: Path, text: str | None, reason: str):
+def test_template_file_without_a_pod_is_refused(build: Build, tmp_path: Path, text: str | None, reason: str):
     file = tmp_path / "own.yaml"
     if text:
         file.write_text(text)
@@ -173,7 +173,7 @@ def test_a_template_file_without_a_pod_is_refused(build: Build, tmp_path: Path, 
     assert refusal(build, pod_template_file=str(file)) == [f"pod_template_file={str(file)!r} {reason}{tail}"]
 
 
-def test_a_typo_in_a_template_file_is_refused(build: Build, tmp_path: Path):
+def test_typo_in_a_template_file_is_refused(build: Build, tmp_path: Path):
     file = tmp_path / "own.yaml"
     file.write_text("spec: {containers: [{name: base, imagePolicy: Always}]}")
     assert refusal(build, pod_template_file=str(file)) == [
@@ -181,7 +181,7 @@ def test_a_typo_in_a_template_file_is_refused(build: Build, tmp_path: Path):
     ]
 
 
-def test_variables_that_are_rendered_to_a_text_are_refused(build: Build):
+def test_variables_rendered_to_a_string_are_refused(build: Build):
     from kpo_platform import TeamPodOperator
 
     task = TeamPodOperator(task_id="t", team="alpha", image="b:1", env_vars="{{ found }}")

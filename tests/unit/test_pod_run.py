@@ -1,4 +1,4 @@
-"""A user's stop, a shutdown and the task's own time are told apart; the team's policy for failures has its place."""
+"""lifecycle.pod_run: stop by the user, shutdown of the worker, timeout, and cleanup."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def context(states: Any) -> Any:
 
 
 @pytest.mark.parametrize("state", ["running", "up_for_retry", RuntimeError("Airflow is gone")])
-def test_a_shutdown_leaves_the_pod_and_the_task_starts_again(run: Run, state: Any):
+def test_shutdown_keeps_the_pod_and_reschedules_the_task(run: Run, state: Any):
     task, deleted = run
     with pytest.raises(AirflowRescheduleException), task._handle_outcome(context(state)):
         task.on_kill()
@@ -56,7 +56,7 @@ def test_a_shutdown_leaves_the_pod_and_the_task_starts_again(run: Run, state: An
 
 
 @pytest.mark.parametrize("state", ["failed", "success", "restarting", "removed", None])
-def test_a_users_stop_deletes_the_pod(run: Run, state: str | None):
+def test_stop_deletes_the_pod(run: Run, state: str | None):
     task, deleted = run
     stopped = pytest.raises(AirflowException, match=r"^The task was stopped, and its pod deleted\.$")
     with stopped, task._handle_outcome(context(state)):
@@ -82,7 +82,7 @@ def said(run: RestartSafePodOperator, monkeypatch: pytest.MonkeyPatch) -> list[s
 SKIPPED = "Skipping pod deletion since on_kill_action is set to 'keep_pod'."
 
 
-def test_a_pod_that_a_users_stop_leaves_is_named_and_nobody_says_it_is_gone(run: Run, monkeypatch: pytest.MonkeyPatch):
+def test_stop_with_keep_pod_names_the_kept_pod(run: Run, monkeypatch: pytest.MonkeyPatch):
     task, deleted = run
     lines = said(task, monkeypatch)
     goes_on = pytest.raises(
@@ -93,7 +93,7 @@ def test_a_pod_that_a_users_stop_leaves_is_named_and_nobody_says_it_is_gone(run:
     assert (deleted, lines) == ([], [SKIPPED, STAYS])
 
 
-def test_a_stop_before_there_is_a_pod_names_none(run: Run, monkeypatch: pytest.MonkeyPatch):
+def test_stop_before_pod_creation_names_no_pod(run: Run, monkeypatch: pytest.MonkeyPatch):
     task, _ = run
     lines, task.pod = said(task, monkeypatch), None
     with pytest.raises(AirflowException), task._handle_outcome(context("failed")):
@@ -101,7 +101,7 @@ def test_a_stop_before_there_is_a_pod_names_none(run: Run, monkeypatch: pytest.M
     assert lines == [SKIPPED]
 
 
-def test_a_pod_that_the_tasks_own_time_leaves_is_named(run: Run, monkeypatch: pytest.MonkeyPatch):
+def test_timeout_with_keep_pod_names_the_kept_pod(run: Run, monkeypatch: pytest.MonkeyPatch):
     task, deleted = run
     lines = said(task, monkeypatch)
     try:
@@ -112,7 +112,7 @@ def test_a_pod_that_the_tasks_own_time_leaves_is_named(run: Run, monkeypatch: py
 
 
 @pytest.mark.parametrize(("again", "told"), [(None, [f"If the task is stopped: {STAYS}"]), ("2026-01-01", [])])
-def test_a_pod_that_a_stop_would_leave_is_named_once_before_the_task_is_deferred(
+def test_deferral_with_keep_pod_names_the_pod_once(
     run: Run, monkeypatch: pytest.MonkeyPatch, again: str | None, told: list[str]
 ):
     task, _ = run
@@ -122,7 +122,7 @@ def test_a_pod_that_a_stop_would_leave_is_named_once_before_the_task_is_deferred
     assert lines == [*told, str({"last_log_time": again, "context": None})]
 
 
-def test_the_tasks_own_time_deletes_the_pod_without_asking(run: Run):
+def test_timeout_deletes_the_pod(run: Run):
     task, deleted = run
     try:
         raise AirflowTaskTimeout
@@ -131,13 +131,13 @@ def test_the_tasks_own_time_deletes_the_pod_without_asking(run: Run):
     assert deleted == ["t-1"]
 
 
-def test_a_signal_outside_the_tasks_work_is_of_no_matter(run: Run):
+def test_signal_outside_of_the_run_is_ignored(run: Run):
     task, deleted = run
     task.on_kill()
     assert (deleted, task._killed) == ([], False)
 
 
-def test_a_signal_in_the_middle_of_a_talk_with_airflow_comes_again_after_it(monkeypatch: pytest.MonkeyPatch):
+def test_signal_during_request_to_airflow_is_resent(monkeypatch: pytest.MonkeyPatch):
     sent: list[tuple[float, Any]] = []
 
     def timer(seconds: float, *call: Any) -> Any:
@@ -150,7 +150,7 @@ def test_a_signal_in_the_middle_of_a_talk_with_airflow_comes_again_after_it(monk
     assert sent == [(0.2, "kill")]
 
 
-def test_a_stop_while_the_pod_is_created_waits_until_the_pod_is_known(run: Run, monkeypatch: pytest.MonkeyPatch):
+def test_stop_during_pod_creation_deletes_the_created_pod(run: Run, monkeypatch: pytest.MonkeyPatch):
     task, deleted = run
     task.pod = None
     before = signal.signal(signal.SIGTERM, lambda *_: task.on_kill())
@@ -174,7 +174,7 @@ def test_a_stop_while_the_pod_is_created_waits_until_the_pod_is_known(run: Run, 
 @pytest.mark.parametrize(
     ("phase", "said"), [("Running", r"\(403\)\nReason: no pods/log"), ("Failed", r"^Pod t-1 returned a failure\.\n")]
 )
-def test_a_refusal_of_the_cluster_is_told_unless_the_pod_has_failed(run: Run, phase: str, said: str):
+def test_api_error_is_raised_unless_the_pod_failed(run: Run, phase: str, said: str):
     task, _ = run
     spec = k8s.V1PodSpec(containers=[k8s.V1Container(name="base")])
     pod = k8s.V1Pod(metadata=task.pod.metadata, spec=spec, status=k8s.V1PodStatus(phase=phase))
@@ -191,7 +191,7 @@ def test_a_refusal_of_the_cluster_is_told_unless_the_pod_has_failed(run: Run, ph
         follow()
 
 
-def test_the_teams_policy_for_failures_holds_unless_the_task_says_what_becomes_of_its_pod(publish: Publish):
+def test_on_finish_action_overrides_the_teams_failure_policy(publish: Publish):
     publish(gamma={"policy": {**TEAM["policy"], "onFailure": "keep"}})
     from kpo_platform import TeamPodOperator
 

@@ -1,4 +1,4 @@
-"""What holds for every merge and every pod, whatever an author writes."""
+"""Properties of every merge and every pod, with generated input."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ PLATFORM = parse(json.dumps({**CONTRACT, "labelPolicy": POLICY}))
 
 
 @given(PODS, PODS)
-def test_merging_the_same_twice_changes_nothing(under: dict[str, Any], over: dict[str, Any]):
+def test_merge_is_idempotent(under: dict[str, Any], over: dict[str, Any]):
     once = merge(under, over)
     assert merge(once, over) == once
     assert merge(under, under) == under
@@ -103,28 +103,26 @@ def test_merging_the_same_twice_changes_nothing(under: dict[str, Any], over: dic
 
 
 @given(PODS, PODS, PODS)
-def test_it_does_not_matter_which_two_of_three_are_merged_first(
-    a: dict[str, Any], b: dict[str, Any], c: dict[str, Any]
-):
+def test_merge_is_associative(a: dict[str, Any], b: dict[str, Any], c: dict[str, Any]):
     # An empty list stands for "none of the weaker ones", so it means something else before and after a merge.
     if not any(empty_list(one) for one in (a, b, c)):
         assert merge(merge(a, b), c) == merge(a, merge(b, c))
 
 
 @given(PODS, WRITTEN)
-def test_nothing_is_there_twice_and_neither_side_is_changed(under: dict[str, Any], over: dict[str, Any]):
+def test_merge_has_no_duplicates_and_changes_no_input(under: dict[str, Any], over: dict[str, Any]):
     before = deepcopy((under, over))
     assert_unique(merge(under, over))
     assert (under, over) == before
 
 
 @given(WRITTEN, WRITTEN)
-def test_what_the_stronger_side_says_is_there(under: dict[str, Any], over: dict[str, Any]):
+def test_merge_contains_the_stronger_side(under: dict[str, Any], over: dict[str, Any]):
     assert_said(merge(under, over), over)
 
 
 @given(st.sampled_from(LAYERS), st.lists(WRITTEN, min_size=4, max_size=4))
-def test_a_composed_pod_has_what_its_strongest_layer_says_and_nothing_twice(strongest: str, pods: list[dict[str, Any]]):
+def test_composed_pod_contains_its_strongest_layer(strongest: str, pods: list[dict[str, Any]]):
     asked = dict(zip(LAYERS[: LAYERS.index(strongest) + 1], pods, strict=False))
     asked["own_template"] = merge(IMAGE, asked["own_template"])
     pod = compose(contract(), PodRequest("alpha", **asked))
@@ -133,12 +131,12 @@ def test_a_composed_pod_has_what_its_strongest_layer_says_and_nothing_twice(stro
 
 
 @given(st.sampled_from(LAYERS), WRITTEN)
-def test_what_a_layer_names_twice_is_refused_when_the_two_differ(layer: str, written: dict[str, Any]):
+def test_conflicting_duplicates_in_a_layer_are_refused(layer: str, written: dict[str, Any]):
     assert bool(PodRequest("alpha", **{layer: written}).check_duplicates()) == has_twins(written)
 
 
 @given(PODS, st.sampled_from(LAYERS), st.sampled_from(LOCKED))
-def test_another_value_for_a_locked_field_is_refused_by_name(pod: Json, layer: str, locked: tuple[Path, Any, str]):
+def test_changed_locked_field_is_refused_by_name(pod: Json, layer: str, locked: tuple[Path, Any, str]):
     path, value, named = locked
     request = PodRequest("alpha", **{"own_template": IMAGE, layer: merge(merge(pod, IMAGE), pod_with(path, value))})
     with pytest.raises(PodError, match=re.escape(named)):
@@ -146,7 +144,7 @@ def test_another_value_for_a_locked_field_is_refused_by_name(pod: Json, layer: s
 
 
 @given(PODS, st.sampled_from(LAYERS), st.sampled_from([*(path for path, _, _ in LOCKED), *PARENTS]))
-def test_a_locked_field_that_is_removed_is_there_or_missed_by_name(pod: Json, layer: str, removed: Path):
+def test_removed_locked_field_is_restored_or_refused(pod: Json, layer: str, removed: Path):
     beneath = {"arguments" if layer == "own_template" else "own_template": merge(pod, IMAGE)}
     plain, bare = (compose(PLATFORM, PodRequest("alpha", **one)) for one in (beneath, {"arguments": IMAGE}))
     made = compose(PLATFORM, PodRequest("alpha", **beneath, **{layer: pod_with(removed, None)}))

@@ -1,4 +1,4 @@
-"""Which providers the operator is made for."""
+"""Supported versions of the Kubernetes provider."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def pinned(lock: str) -> tuple[int, int]:
     return int(found[1]), int(found[2])
 
 
-def test_the_oldest_and_the_newest_are_those_that_are_tested():
+def test_version_range_matches_the_lock_files():
     assert (pinned("airflow.txt"), pinned("providers.txt")) == (OLDEST, NEWEST)
     assert PROVIDER_VERSION.startswith((f"{OLDEST[0]}.{OLDEST[1]}.", f"{NEWEST[0]}.{NEWEST[1]}."))
 
@@ -58,11 +58,11 @@ def test_the_oldest_and_the_newest_are_those_that_are_tested():
     ("version", "known"),
     [("10.21.9", False), ("10.22.0", True), ("10.25.3", True), ("10.26.0", False), ("11.0.0", False)],
 )
-def test_versions_between_them_are_supported(version: str, known: bool):
+def test_versions_in_the_range_are_supported(version: str, known: bool):
     assert is_supported(version) is known
 
 
-def test_another_version_is_told_once():
+def test_unsupported_version_warns_once():
     warn_if_unsupported.cache_clear()
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
@@ -75,7 +75,7 @@ def test_another_version_is_told_once():
     ]
 
 
-def test_an_argument_of_another_version_is_left_to_the_stock_operator(build: object, monkeypatch: pytest.MonkeyPatch):
+def test_unknown_argument_of_unsupported_version_is_passed_on(build: object, monkeypatch: pytest.MonkeyPatch):
     from kpo_platform import TeamPodOperator
     from kpo_platform.airflow.operators import team_pod
 
@@ -84,7 +84,7 @@ def test_an_argument_of_another_version_is_left_to_the_stock_operator(build: obj
         TeamPodOperator(task_id="t", team="alpha", image="b:1", brand_new=1)
 
 
-def test_with_another_version_the_stock_operator_merges_and_runs_within_what_the_team_allows(publish: Publish):
+def test_unsupported_version_uses_the_stock_operator(publish: Publish):
     publish()
     paths = os.pathsep.join(sys.path)
     words = [sys.executable, "-c", UNKNOWN]

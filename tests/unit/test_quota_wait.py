@@ -1,4 +1,4 @@
-"""A pod waits for room in the quota, and for nothing else."""
+"""lifecycle.quota_wait: wait while the quota is exhausted, and for no other reason."""
 
 from __future__ import annotations
 
@@ -75,14 +75,14 @@ def context(store: Store | None = None, attempt: int = 1) -> Any:
     return {"ti": SimpleNamespace(try_number=attempt), "task_state_store": store}
 
 
-def test_a_task_waits_until_there_is_room_and_says_so(clock: Clock):
+def test_exhausted_quota_makes_the_task_wait_and_log(clock: Clock):
     waiting = operator([refusal(403, FULL), refusal(403, FULL), POD])
     assert quota_wait.create_within_quota(waiting, POD, context()) is POD
     sentence = "The quota of team 'alpha' is exhausted: the pod waits, {} of 25 s so far. API server: " + FULL
     assert (waiting.said, clock.now) == ([sentence.format(0), sentence.format(10)], 1020.0)
 
 
-def test_it_waits_no_longer_than_it_may(clock: Clock):
+def test_wait_ends_at_the_schedule_timeout(clock: Clock):
     with pytest.raises(
         quota_wait.QuotaTimeout, match=r"team 'alpha' was exhausted for 25 s \(schedule_timeout_seconds\)"
     ):
@@ -90,7 +90,7 @@ def test_it_waits_no_longer_than_it_may(clock: Clock):
     assert clock.now == 1025.0
 
 
-def test_a_deferrable_task_gives_its_place_back_and_remembers_since_when_it_waits(clock: Clock):
+def test_deferrable_task_reschedules_and_keeps_its_deadline(clock: Clock):
     store = Store()
     with pytest.raises(AirflowRescheduleException):
         quota_wait.create_within_quota(operator([refusal(403, FULL)], deferrable=True), POD, context(store))
@@ -111,7 +111,7 @@ def test_a_deferrable_task_gives_its_place_back_and_remembers_since_when_it_wait
         ApiException(status=403, reason="Forbidden"),
     ],
 )
-def test_no_other_refusal_is_waited_for(clock: Clock, refused: ApiException):
+def test_other_rejection_is_raised_at_once(clock: Clock, refused: ApiException):
     with pytest.raises(ApiException) as raised:
         quota_wait.create_within_quota(operator([refused]), POD, context())
     assert raised.value is refused

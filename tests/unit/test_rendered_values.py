@@ -1,4 +1,4 @@
-"""What is locked stays locked when the value comes late: from Jinja, or from a mapped argument."""
+"""Locked fields stay locked for values that are known late, from Jinja or a mapped argument."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def pod_of(task: TeamPodOperator) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("locked", LOCKED, ids=lambda locked: ".".join(locked[0]))
-def test_a_rendered_value_for_a_locked_field_is_refused_by_name(locked: tuple[Path, Any, str], tmp_path: pathlib.Path):
+def test_rendered_value_of_locked_field_is_refused_by_name(locked: tuple[Path, Any, str], tmp_path: pathlib.Path):
     path, value, named = locked
     tried = []
     for argument, given in ways(path, value, tmp_path):
@@ -84,7 +84,7 @@ def test_a_rendered_value_for_a_locked_field_is_refused_by_name(locked: tuple[Pa
 
 @pytest.mark.parametrize("locked", LOCKED, ids=lambda locked: ".".join(locked[0]))
 @pytest.mark.parametrize("argument", ["pod_override", "pod_template_dict"])
-def test_a_value_rendered_to_a_text_moves_no_locked_field(argument: str, locked: tuple[Path, Any, str]):
+def test_pod_rendered_to_a_string_changes_no_locked_field(argument: str, locked: tuple[Path, Any, str]):
     path, value, _ = locked
     given: dict[str, Any] = {argument: pod_with(path, "{{ late }}")}
     task = TeamPodOperator(task_id="t", team="alpha", image="b:1", **given)
@@ -96,7 +96,7 @@ def test_a_value_rendered_to_a_text_moves_no_locked_field(argument: str, locked:
 
 
 @pytest.mark.parametrize("locked", LOCKED, ids=lambda locked: ".".join(locked[0]))
-def test_a_mapped_value_for_a_locked_field_is_refused_by_name(locked: tuple[Path, Any, str], tmp_path: pathlib.Path):
+def test_mapped_value_of_locked_field_is_refused_by_name(locked: tuple[Path, Any, str], tmp_path: pathlib.Path):
     path, value, named = locked
     for argument, given in ways(path, value, tmp_path):
         with DAG("d"):
@@ -106,7 +106,7 @@ def test_a_mapped_value_for_a_locked_field_is_refused_by_name(locked: tuple[Path
 
 
 @pytest.mark.parametrize("argument", ["namespace", "service_account_name", "team"])
-def test_a_mapped_argument_aims_at_no_other_team(argument: str):
+def test_mapped_argument_of_another_team_is_refused(argument: str):
     with DAG("d"):
         mapped = TeamPodOperator.partial(
             task_id="t", image="b:1", **({} if argument == "team" else {"team": "alpha"})
@@ -120,7 +120,7 @@ LATE = {"spec": {"volumes": [{"name": "late", "emptyDir": {}}]}}
 
 
 @pytest.mark.parametrize(("value", "is_made"), [(LATE, True), ({}, False), ("a text", False)])
-def test_a_volume_that_comes_late_is_missed_only_when_it_does_not_come(value: Any, is_made: bool):
+def test_late_volume_is_refused_only_if_it_stays_absent(value: Any, is_made: bool):
     with DAG("d", render_template_as_native_obj=True):
         task = TeamPodOperator(
             task_id="t", team="alpha", image="b:1", volume_mounts=MOUNTS, pod_override="{{ params.late }}"
@@ -131,7 +131,7 @@ def test_a_volume_that_comes_late_is_missed_only_when_it_does_not_come(value: An
 
 
 @pytest.mark.parametrize("argument", ["pod_template_file", "pod_template_dict", "pod_override"])
-def test_what_jinja_has_still_to_give_may_bring_the_image(publish: Publish, argument: str):
+def test_unrendered_argument_may_set_the_image(publish: Publish, argument: str):
     publish()
     task = TeamPodOperator(task_id="t", team="alpha", **{argument: "{{ params.pod }}"})
     setattr(task, argument, None)

@@ -1,7 +1,7 @@
-"""The token of Airflow's own account ends after an hour: a task that runs longer goes on with the next one.
+"""Renewal of Airflow's service account token, which expires after an hour, during a longer task.
 
-The kubelet writes the new token into the pod's file; here the clients of the stock hooks, which TeamPodOperator and its
-trigger use, are asked for the token with which they would send their next request.
+The kubelet writes the new token into a file in the pod. The tests read the token that the clients of the stock hooks
+would send with their next request; TeamPodOperator and its trigger use these clients.
 """
 
 from __future__ import annotations
@@ -54,14 +54,14 @@ def pod(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pod:
     return pod
 
 
-def test_a_task_in_a_worker_goes_on_with_the_new_token(pod: Pod):
+def test_task_in_a_worker_uses_the_renewed_token(pod: Pod):
     client = KubernetesHook(conn_id=None, in_cluster=True).get_conn()
     assert client.configuration.auth_settings()["BearerToken"]["value"] == "bearer first"
     pod.renew()
     assert client.configuration.auth_settings()["BearerToken"]["value"] == "bearer second"
 
 
-def test_a_deferred_task_goes_on_with_the_new_token(pod: Pod):
+def test_deferred_task_uses_the_renewed_token(pod: Pod):
     async def tokens() -> list[str]:
         hook = AsyncKubernetesHook(conn_id=None, in_cluster=True)
         seen = []

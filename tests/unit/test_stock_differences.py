@@ -1,4 +1,4 @@
-"""Where TeamPodOperator's pod differs from the stock operator's, and why it is the better one.
+"""Differences between TeamPodOperator's pod and the stock operator's, with their reasons.
 
 docs/operator.md lists the same sentences; beyond them `test_conformance` finds no difference.
 """
@@ -61,7 +61,7 @@ def base_of(pod: dict[str, Any]) -> dict[str, Any]:
 
 
 @difference("Every pod has the team's service account, team label and labels, and a token only if the team mounts one.")
-def test_a_pod_is_the_team_s(both: Both):
+def test_pod_has_the_teams_account_and_labels(both: Both):
     stock, ours = both()
     assert "serviceAccountName" not in stock["spec"]  # the namespace's default account, with a token
     assert (ours["spec"]["serviceAccountName"], ours["spec"]["automountServiceAccountToken"]) == ("team-pod", False)
@@ -69,7 +69,7 @@ def test_a_pod_is_the_team_s(both: Both):
 
 
 @difference("A task without resources gets those of its size; a task with only a request keeps a limit.")
-def test_a_pod_has_resources(both: Both):
+def test_pod_has_resources(both: Both):
     asked = k8s.V1ResourceRequirements(requests={"cpu": "2"})
     stock, ours = both(container_resources=asked)
     assert base_of(stock)["resources"] == {"requests": {"cpu": "2"}}  # memory without end, or a default of 100m < 2
@@ -80,14 +80,14 @@ def test_a_pod_has_resources(both: Both):
 
 
 @difference("The message of a failed container falls back to the end of its log.")
-def test_a_failure_has_a_message(both: Both):
+def test_failure_has_a_message(both: Both):
     stock, ours = both()
     messages = [base_of(pod)["terminationMessagePolicy"] for pod in (stock, ours)]
     assert messages == ["File", "FallbackToLogsOnError"]
 
 
 @difference("The security settings of the level restricted are set on every container, including sidecars.")
-def test_a_pod_passes_its_security_level(both: Both):
+def test_pod_passes_its_security_level(both: Both):
     first = k8s.V1Container(name="first", image="i:1")
     stock, ours = both(init_containers=[first])
     assert stock["spec"]["initContainers"] == [{"name": "first", "image": "i:1"}]  # refused by the namespace
@@ -97,7 +97,7 @@ def test_a_pod_passes_its_security_level(both: Both):
 
 
 @difference("False and empty values that are set override a template.")
-def test_false_wins(both: Both):
+def test_explicit_false_wins(both: Both):
     template = over({"tolerations": [{"key": "gpu"}], "activeDeadlineSeconds": 60})
     stock, ours = both(pod_template_dict=template, tolerations=[], active_deadline_seconds=0)
     assert stock["spec"].items() >= {"tolerations": [{"key": "gpu"}], "activeDeadlineSeconds": 60}.items()
@@ -106,7 +106,7 @@ def test_false_wins(both: Both):
 
 
 @difference("Containers are merged by name: base is found at any position.")
-def test_base_is_found_by_name(both: Both):
+def test_base_container_is_found_by_name(both: Both):
     containers = [
         {"name": "aside", "image": "a:1", "env": [{"name": "A", "value": "1"}]},
         {"name": "base", "image": "b:1"},
@@ -118,7 +118,7 @@ def test_base_is_found_by_name(both: Both):
 
 
 @difference("If two variables have the same name, only the stronger one stays.")
-def test_a_variable_is_there_once(both: Both):
+def test_duplicate_variable_is_merged(both: Both):
     template = over({}, env=[{"name": "A", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}}])
     stock, ours = both(pod_template_dict=template, env_vars={"A": "1"})
     assert len([one for one in base_of(stock)["env"] if one["name"] == "A"]) == 2
@@ -126,7 +126,7 @@ def test_a_variable_is_there_once(both: Both):
 
 
 @difference("A volume, mount or port that a template also has appears once.")
-def test_a_volume_is_there_once(both: Both):
+def test_duplicate_volume_is_merged(both: Both):
     claim = k8s.V1Volume(name="v", persistent_volume_claim=k8s.V1PersistentVolumeClaimVolumeSource(claim_name="data"))
     template = over({"volumes": [{"name": "v", "emptyDir": {}}]}, ports=[{"containerPort": 80}])
     stock, ours = both(pod_template_dict=template, volumes=[claim], ports=[k8s.V1ContainerPort(container_port=80)])
@@ -137,7 +137,7 @@ def test_a_volume_is_there_once(both: Both):
 
 
 @difference("Node selectors, tolerations and pull secrets are added to those of a template.")
-def test_where_a_pod_runs_adds_up(both: Both):
+def test_scheduling_fields_are_merged(both: Both):
     template = over(
         {"nodeSelector": {"zone": "a"}, "tolerations": [{"key": "gpu"}], "imagePullSecrets": [{"name": "one"}]}
     )
@@ -151,7 +151,7 @@ def test_where_a_pod_runs_adds_up(both: Both):
 
 
 @difference("Security contexts, affinity and resources are merged with those of a template field by field.")
-def test_a_template_s_group_stays(both: Both):
+def test_fs_group_of_the_template_is_kept(both: Both):
     template = over({"securityContext": {"fsGroup": 2000}}, securityContext={"readOnlyRootFilesystem": True})
     given = {"security_context": {"runAsUser": 1000}, "container_security_context": {"runAsGroup": 1000}}
     stock, ours = both(pod_template_dict=template, **given)
@@ -162,7 +162,7 @@ def test_a_template_s_group_stays(both: Both):
 
 
 @difference("Numbers and booleans in labels, annotations, node selectors and variables become strings.")
-def test_numbers_become_texts(both: Both):
+def test_numbers_are_converted_to_strings(both: Both):
     stock, ours = both(labels={"attempt": 1}, env_vars={"DRY": True})
     assert stock["metadata"]["labels"]["attempt"] == 1  # the API takes texts only
     assert ours["metadata"]["labels"]["attempt"] == "1"
@@ -171,14 +171,14 @@ def test_numbers_become_texts(both: Both):
 
 
 @difference("Pull secrets may be names, and a dictionary may replace any model of the client.")
-def test_names_and_dictionaries_are_taken(both: Both):
+def test_names_and_dictionaries_are_accepted(both: Both):
     stock, ours = both(image_pull_secrets=["regcred"])
     assert stock["spec"]["imagePullSecrets"] == ["regcred"]  # the API takes objects only
     assert ours["spec"]["imagePullSecrets"] == [{"name": "regcred"}]
 
 
 @difference("A missing pod_template_file is refused.")
-def test_a_missing_template_is_refused(both: Both):
+def test_missing_template_file_is_refused(both: Both):
     task = KubernetesPodOperator(task_id="t", image="b:1", namespace="n", pod_template_file="/nowhere/pod.yaml")
     assert task.build_pod_request_obj(dry_run=True).spec.containers[0].image == "b:1"  # a warning, and no template
     with pytest.raises(PodError, match=r"^pod_template_file='/nowhere/pod.yaml' cannot be read \(No such file"):
@@ -207,7 +207,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "Locked values, refused pods (see above) and arguments without effect raise an error instead of creating a pod."
 )
 @pytest.mark.parametrize("what", REFUSED)
-def test_what_would_end_badly_is_refused(both: Both, what: str):
+def test_pod_that_cannot_run_is_refused(both: Both, what: str):
     arguments, sentence = REFUSED[what]
     common = {"task_id": "t", "image": "busybox:1.35", "namespace": "team-alpha", **arguments}
     assert KubernetesPodOperator(**common).build_pod_request_obj(dry_run=True).spec.containers
@@ -219,7 +219,7 @@ def test_what_would_end_badly_is_refused(both: Both, what: str):
     "A running pod names its run: labels owner, cost-center and trace-id, variables with trace, idempotency key and "
     "try."
 )
-def test_a_pod_that_runs_says_for_which_run(publish: Publish):
+def test_pod_carries_the_identity_of_its_run(publish: Publish):
     publish()
     common = {"task_id": "t", "image": "busybox:1.35", "owner": "data-team"}
     both = KubernetesPodOperator(namespace="team-alpha", **common), TeamPodOperator(team="alpha", **common)
@@ -237,7 +237,7 @@ def test_a_pod_that_runs_says_for_which_run(publish: Publish):
     ]
 
 
-def test_the_page_lists_these_differences_and_no_other():
+def test_docs_list_exactly_these_differences():
     _, _, section = PAGE.read_text(encoding="utf-8").partition("## Differences from the stock operator\n")
     lines = section.partition("\n## ")[0].splitlines()
     assert [line.partition(". ")[2] for line in lines if line[:1].isdigit()] == TOLD

@@ -1,4 +1,4 @@
-"""Whose task it is, and how a DAG of one team that aims at another is refused."""
+"""Find the team of a task, and refuse a task that names another team."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ def task(file: Path | None = None, default_args: dict[str, Any] | None = None, *
         return TeamPodOperator(**{"task_id": "t", "image": "busybox:1.35", **arguments})
 
 
-def test_the_bundle_says_whose_task_it_is(bundles: Path):
+def test_team_comes_from_the_bundle(bundles: Path):
     assert task(bundles / "beta" / "tracking_repo" / "x.py").team == "beta"
     assert task(bundles / "shared" / "tracking_repo" / "alpha" / "x.py").namespace == "team-alpha"
 
 
-def test_elsewhere_the_argument_or_default_args_say_it(bundles: Path):
+def test_team_outside_of_bundles_comes_from_arguments(bundles: Path):
     assert task(team="beta").team == "beta"
     assert task(default_args={"team": "beta"}).team == "beta"
 
 
-def test_nobody_s_task_is_refused(bundles: Path):
+def test_task_without_a_team_is_refused(bundles: Path):
     with pytest.raises(TeamError) as refusal:
         task()
     assert str(refusal.value) == (
@@ -50,7 +50,7 @@ def test_nobody_s_task_is_refused(bundles: Path):
 
 
 @pytest.mark.parametrize("how", [{"team": "beta"}, {"default_args": {"team": "beta"}}])
-def test_a_task_of_one_team_that_names_another_is_refused(bundles: Path, how: dict[str, Any]):
+def test_other_team_than_the_owner_is_refused(bundles: Path, how: dict[str, Any]):
     with pytest.raises(PodError) as refusal:
         task(bundles / "alpha" / "x.py", **how)
     assert str(refusal.value) == (
@@ -67,7 +67,7 @@ def test_a_task_of_one_team_that_names_another_is_refused(bundles: Path, how: di
         ({"pod_template_dict": {"metadata": {"namespace": "team-beta"}}}, "namespace is 'team-beta'"),
     ],
 )
-def test_a_task_that_names_another_team_s_namespace_is_refused(bundles: Path, arguments: dict[str, Any], given: str):
+def test_other_teams_namespace_is_refused(bundles: Path, arguments: dict[str, Any], given: str):
     with pytest.raises(PodError) as refusal:
         task(bundles / "alpha" / "x.py", **arguments)
     assert str(refusal.value) == (
@@ -76,14 +76,14 @@ def test_a_task_that_names_another_team_s_namespace_is_refused(bundles: Path, ar
     )
 
 
-def test_a_template_file_that_names_another_team_s_namespace_is_refused(bundles: Path, tmp_path: Path):
+def test_other_teams_namespace_in_template_file_is_refused(bundles: Path, tmp_path: Path):
     file = tmp_path / "pod.yaml"
     file.write_text("metadata: {namespace: team-beta}\nspec: {containers: [{name: base}]}")
     with pytest.raises(PodError, match=r"^namespace is 'team-beta', but team 'alpha' has 'team-alpha': "):
         task(bundles / "alpha" / "x.py", pod_template_file=str(file))
 
 
-def test_a_rendered_value_that_names_another_team_is_refused(bundles: Path):
+def test_rendered_value_of_another_team_is_refused(bundles: Path):
     override = {"metadata": {"namespace": "{{ aim }}", "labels": {"kpo-platform/team": "{{ team }}"}}}
     late = task(bundles / "alpha" / "x.py", pod_override=override, kubernetes_conn_id="k8s_{{ team }}")
     late.render_template_fields({"aim": "team-beta", "team": "beta"})  # type: ignore[typeddict-unknown-key]
@@ -98,12 +98,12 @@ def test_a_rendered_value_that_names_another_team_is_refused(bundles: Path):
     ]
 
 
-def test_another_team_s_connection_is_refused_when_the_dag_is_read(bundles: Path):
+def test_other_teams_connection_is_refused_at_parse(bundles: Path):
     with pytest.raises(PodError, match=r"^The task uses the connection 'k8s_beta' of team 'beta'"):
         task(team="alpha", kubernetes_conn_id="k8s_beta")
 
 
-def test_dags_lie_below_airflow_s_bundles_and_its_dags_folder(monkeypatch: pytest.MonkeyPatch):
+def test_dag_roots_are_bundle_storage_and_dags_folder(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_STORAGE_PATH", "/opt/airflow/bundles")
     monkeypatch.setenv("AIRFLOW__CORE__DAGS_FOLDER", "/opt/airflow/dags")
     team_lookup.get_dag_roots.cache_clear()

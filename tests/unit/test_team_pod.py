@@ -1,4 +1,4 @@
-"""TeamPodOperator builds the pod that the contract and its arguments describe."""
+"""The pod that TeamPodOperator builds from the contract and its arguments."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from unit.support.pod_comparison import without_empty
 from unit.support.published_contract import Publish
 
 
-def test_the_pod_is_the_composed_one_with_the_stock_name_and_labels(build: Build):
+def test_pod_is_composed_with_stock_name_and_labels(build: Build):
     pod = build(random_name_suffix=False, cmds=["echo"], arguments=["hi"])
     labels = pod["metadata"]["labels"]
     assert labels.pop("airflow_version")
@@ -36,7 +36,7 @@ def test_the_pod_is_the_composed_one_with_the_stock_name_and_labels(build: Build
     assert without_empty(pod) == without_empty(expected)
 
 
-def test_the_teams_policy_holds_where_the_author_says_nothing(build: Build):
+def test_team_policy_applies_to_absent_arguments(build: Build):
     from kpo_platform import TeamPodOperator
 
     build()
@@ -48,7 +48,7 @@ def test_the_teams_policy_holds_where_the_author_says_nothing(build: Build):
     assert (asked.deferrable, asked.get_logs, asked.startup_timeout_seconds) == (False, False, 300)
 
 
-def test_building_twice_gives_the_same_pod_and_leaves_the_task_as_it_was(build: Build):
+def test_building_twice_gives_equal_pods_and_changes_no_argument(build: Build):
     arguments = {"random_name_suffix": False, "env_vars": {"A": "1"}, "labels": {"x": "y"}}
     assert build(**arguments) == build(**arguments)
 
@@ -60,7 +60,7 @@ def test_building_twice_gives_the_same_pod_and_leaves_the_task_as_it_was(build: 
     )
 
 
-def test_none_of_our_labels_takes_part_in_finding_the_pod_of_an_earlier_try(publish: Publish):
+def test_own_labels_are_not_in_the_reattach_selector(publish: Publish):
     publish()
     from kpo_platform import TeamPodOperator
     from kpo_platform.offline.task_instance import Attempt, create_context
@@ -76,13 +76,13 @@ def test_none_of_our_labels_takes_part_in_finding_the_pod_of_an_earlier_try(publ
     assert {"kpo-platform/team", "owner", "cost-center", "trace-id"} <= {*labels} - {*wanted}
 
 
-def test_false_and_empty_win_when_the_author_gives_them(build: Build):
+def test_explicit_false_and_empty_values_win(build: Build):
     template = {"spec": {"hostNetwork": True, "tolerations": [{"key": "gpu"}], "containers": [{"name": "base"}]}}
     pod = build(pod_template_dict=template, hostnetwork=False, tolerations=[])
     assert (pod["spec"]["hostNetwork"], pod["spec"]["tolerations"]) == (False, [])
 
 
-def test_pod_override_takes_a_dictionary_or_a_model(build: Build):
+def test_pod_override_accepts_dictionary_or_model(build: Build):
     as_dict = {"spec": {"containers": [{"name": "base", "workingDir": "/data"}]}}
     as_model = k8s.V1Pod(spec=k8s.V1PodSpec(containers=[k8s.V1Container(name="base", working_dir="/data")]))
     assert build(random_name_suffix=False, pod_override=as_dict) == build(
@@ -90,7 +90,7 @@ def test_pod_override_takes_a_dictionary_or_a_model(build: Build):
     )
 
 
-def test_the_link_leads_to_the_pod_of_the_try_where_the_platform_has_an_address(publish: Publish):
+def test_pod_link_has_the_pod_of_the_try(publish: Publish):
     publish()
     from kpo_platform import TeamPodOperator
 

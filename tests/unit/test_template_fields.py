@@ -1,4 +1,4 @@
-"""The templated fields of a task: those that say something, whenever they do."""
+"""arguments.template_fields: the templated fields of a task without the empty ones."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def task_of(**arguments: Any) -> TeamPodOperator:
     return TeamPodOperator(task_id="t", team="alpha", image="busybox:1.35", **arguments)
 
 
-def test_a_field_that_says_nothing_is_not_templated():
+def test_empty_field_is_not_templated():
     assert task_of().template_fields == ("image", "kubernetes_conn_id")
     assert set(task_of(cmds=["echo"], labels={"a": "{{ ds }}"}, env_vars={}).template_fields) == {
         "image",
@@ -31,26 +31,26 @@ def test_a_field_that_says_nothing_is_not_templated():
     }
 
 
-def test_the_class_names_all_of_them():
+def test_class_lists_all_fields():
     assert {"image", "arguments", "env_vars", "pod_override"} <= set(TeamPodOperator.template_fields)
     assert not {"namespace", "base_container_name"} & set(TeamPodOperator.template_fields)
 
 
-def test_a_field_that_is_set_later_is_rendered_too():
+def test_field_set_after_init_is_rendered():
     task = task_of()
     task.arguments = ["{{ word }}"]
     task.render_template_fields({"word": "late"})  # type: ignore[typeddict-unknown-key]
     assert task.arguments == ["late"]
 
 
-def test_the_result_of_a_task_that_is_set_later_makes_it_upstream():
+def test_xcom_set_after_init_makes_its_task_upstream():
     with DAG("d"):
         first, second = task_of(), TeamPodOperator(task_id="second", team="alpha", image="b:1")
         second.arguments = first.output
     assert second.upstream_task_ids == {"t"}
 
 
-def test_a_mapped_argument_is_rendered():
+def test_mapped_argument_is_rendered():
     with DAG("d"):
         mapped = TeamPodOperator.partial(task_id="m", team="alpha", image="b:1").expand(arguments=[["{{ word }}"]])
     task = mapped.unmap({"arguments": ["{{ word }}"]})
@@ -58,7 +58,7 @@ def test_a_mapped_argument_is_rendered():
     assert task.arguments == ["each"]
 
 
-def test_airflow_stores_no_field_that_says_nothing():
+def test_serialized_dag_has_no_empty_field():
     with DAG("d") as dag:
         task_of(arguments=["{{ ds }}"])
     stored = DagSerialization.to_dict(dag)["dag"]["tasks"][0]["__var"]
