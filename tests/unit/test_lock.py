@@ -29,6 +29,10 @@ def folder(tmp_path: Path) -> Path:
     return Path(shutil.copytree(REPOSITORY / "requirements", tmp_path / "requirements"))
 
 
+def test_every_request_file_has_a_lock(lock: ModuleType):
+    assert set(lock.LOCKS) == {file.stem for file in lock.FOLDER.glob("*.in")}
+
+
 def test_locks_of_this_checkout_are_current(lock: ModuleType, folder: Path):
     lock.check(folder)
 
