@@ -165,7 +165,7 @@ def test_failed_job_is_repeated_with_the_documented_commands(team: VaultTeam, pr
     doctor = subprocess.run(
         command, env=team.stack.environment, capture_output=True, text=True, timeout=120, check=False
     )
-    assert f"kubectl -n {NAMESPACE} delete job {job}, and upgrade with helm" in doctor.stdout
+    assert f"run kubectl -n {NAMESPACE} delete job {job}, then upgrade with helm" in doctor.stdout
     team.create_password_secret("vault-git-3", "second")
     (block,) = read_commands("upgrade.md", "Failed Jobs")
     printed = run_commands(team.stack, block, REPOSITORY)
