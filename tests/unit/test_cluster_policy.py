@@ -36,7 +36,7 @@ def dag(team: str = "alpha") -> DAG:
 
 @pytest.fixture
 def task(publish: Publish, monkeypatch: pytest.MonkeyPatch) -> Task:
-    """Make a stock task of team alpha, with the policy applied as when its DAG is read."""
+    """Create a stock task of team alpha and apply the cluster policy, as when its DAG is parsed."""
     monkeypatch.setenv("AIRFLOW_CONN_K8S_DEFAULT", '{"conn_type": "kubernetes"}')
     publish(beta={"namespace": "team-beta", "connection": {"id": "k8s_beta", "mode": "inCluster", "via": "api"}})
 
@@ -51,7 +51,7 @@ def task(publish: Publish, monkeypatch: pytest.MonkeyPatch) -> Task:
 
 
 def pod_of(task: KubernetesPodOperator) -> dict[str, Any]:
-    """The pod that a task starts, as its running process makes it."""
+    """Build the pod that the task creates in a run."""
     ti = SimpleNamespace(dag_id="nightly", task_id="load", map_index=-1, try_number=1, context_carrier=None)
     _CURRENT_CONTEXT.append({"task": task, "ti": ti, "run_id": "r"})
     try:
@@ -79,7 +79,7 @@ def test_stock_pod_equals_team_pod_operators_pod(task: Task):
 
 
 def _plain(pod: dict[str, Any]) -> Any:
-    """A pod without empty fields, and its containers' variables and mounts by name."""
+    """Remove empty fields, and index the containers' variables and mounts by name."""
     spec = {key: value for key, value in pod["spec"].items() if value not in ({}, [])}
     spec["containers"] = {
         one["name"]: {

@@ -26,14 +26,14 @@ pytestmark = pytest.mark.filterwarnings("ignore:.reattach_on_restart. is depreca
 
 REFUSED = {"is_delete_operator_pod", "progress_callback", "hostnetwork", "base_container_name", "namespace"}
 REFUSED |= {"automount_service_account_token", "service_account_name"}
-"""`test_stock_differences` tries them: of the other arguments it is some values that are refused."""
+"""Arguments that TeamPodOperator refuses; `test_stock_differences` covers them and refused values of others."""
 
 PLAIN = {"sizes": {"small": {"cpu": "1", "memory": "1Gi", "gpu": 0, "ephemeralStorage": ""}}, "template": "plain"}
 PLAIN |= {"volumes": [], "env": [], "labels": {}, "podSecurity": "baseline"}
 
 
 class Callbacks:
-    """Stands for a class of callbacks; none is called while a pod is built."""
+    """A callback class; building a pod calls none of its methods."""
 
 
 def log_line(container: str, message: str) -> str:
@@ -132,7 +132,7 @@ VALUES: dict[str, Any] = {
     "volumes": [k8s.V1Volume(name="v", empty_dir=k8s.V1EmptyDirVolumeSource())],
     "xcom_sidecar_container_security_context": {"runAsUser": 1000},
 }
-"""Every argument with a value that is not its default; a pod for pod_template_file stands in a file."""
+"""Every argument with a value other than its default; the pod of pod_template_file is written to a file."""
 
 RUN = ["TRACEPARENT", "KPO_IDEMPOTENCY_KEY", "KPO_TRY_NUMBER"]
 
@@ -144,34 +144,34 @@ SETTINGS |= {"init_container_logs", "kubernetes_conn_id", "log_events_on_failure
 SETTINGS |= {"log_formatter", "log_pod_spec_on_failure", "logging_interval", "on_finish_action", "on_kill_action"}
 SETTINGS |= {"reattach_on_restart", "schedule_timeout_seconds", "skip_on_exit_code", "startup_check_interval_seconds"}
 SETTINGS |= {"startup_timeout_seconds", "trigger_kwargs"}
-"""Arguments about how the task runs; they leave the pod as it is."""
+"""Arguments that configure the run of the task, not its pod."""
 
 NEEDED = {
     "random_name_suffix": {"random_name_suffix": True},
     "volume_mounts": {"volumes": VALUES["volumes"]},
     "xcom_sidecar_container_security_context": {"do_xcom_push": True},
 }
-"""What an argument's effect takes beside it, or stands in place of to be seen."""
+"""Arguments that another argument needs to have a visible effect."""
 
 
 @pytest.fixture(autouse=True)
 def plain_team(publish: Publish, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A team whose template says nothing, so that every difference comes from the operator."""
+    """A team with an empty template, so that every difference comes from the operator."""
     publish(plain=PLAIN, templates={"plain": {"spec": {"containers": [{"name": "base"}]}}})
     monkeypatch.setattr(secret.uuid, "uuid4", lambda: "made-up")
     for connection in ("KUBERNETES_DEFAULT", "K8S_DEFAULT", "OTHER"):
         monkeypatch.setenv(f"AIRFLOW_CONN_{connection}", "kubernetes://")
 
 
-def tasks(**arguments: Any) -> tuple[KubernetesPodOperator, TeamPodOperator]:
-    """A stock task and one of ours with the same arguments."""
+def create_tasks(**arguments: Any) -> tuple[KubernetesPodOperator, TeamPodOperator]:
+    """Create a stock task and a TeamPodOperator with the same arguments."""
     common = {"task_id": "t", "image": "busybox:1.35", "random_name_suffix": False, **arguments}
     return KubernetesPodOperator(**{"namespace": "team-alpha", **common}), TeamPodOperator(team="plain", **common)
 
 
-def pods(**arguments: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The pods that both start, the second with what every pod of the team has."""
-    both = tasks(**arguments)
+def build_pods(**arguments: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Build the pods of both tasks; the second has what every pod of the team has."""
+    both = create_tasks(**arguments)
     made = (one.build_pod_request_obj(context_of(one), dry_run=True) for one in both)
     stock, ours = (without_empty(serialize(pod)) for pod in made)
     for pod in (stock, ours):
@@ -182,8 +182,8 @@ def pods(**arguments: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     return stock, ours
 
 
-def without_the_team_s(pod: dict[str, Any], given: set[str]) -> dict[str, Any]:
-    """A pod of ours without what the team adds to every one: label, account, token, resources, end message."""
+def remove_team_fields(pod: dict[str, Any], given: set[str]) -> dict[str, Any]:
+    """Remove what the team adds to every pod: label, account, token, resources, termination message policy."""
     base = dict(pod["spec"]["containers"][0])
     if "container_resources" not in given:
         assert base.pop("resources") == {kind: {"cpu": "1", "memory": "1Gi"} for kind in ("requests", "limits")}
@@ -197,8 +197,8 @@ def without_the_team_s(pod: dict[str, Any], given: set[str]) -> dict[str, Any]:
     return {**pod, "metadata": {**pod["metadata"], "labels": labels}, "spec": spec}
 
 
-def without_the_run_s(pod: dict[str, Any]) -> dict[str, Any]:
-    """A pod of ours without what says for which run it is: a label, and the last variables of each container."""
+def remove_run_identity(pod: dict[str, Any]) -> dict[str, Any]:
+    """Remove the run's identity: a label, and the last variables of each container."""
     labels = dict(pod["metadata"]["labels"])
     assert len(labels.pop("trace-id")) == 32
     containers = []
@@ -212,7 +212,7 @@ def without_the_run_s(pod: dict[str, Any]) -> dict[str, Any]:
     return {**pod, "metadata": {**pod["metadata"], "labels": labels}, "spec": {**pod["spec"], "containers": containers}}
 
 
-def value_of(name: str, folder: Path) -> Any:
+def get_value(name: str, folder: Path) -> Any:
     if name != "pod_template_file":
         return VALUES[name]
     (folder / "pod.yaml").write_text(yaml.safe_dump(POD))
@@ -228,22 +228,22 @@ def test_every_stock_argument_has_a_case():
 @pytest.mark.parametrize("name", sorted(HERE - REFUSED))
 def test_argument_builds_the_stock_operators_pod(name: str, beneath: dict[str, Any], tmp_path: Path):
     beside = {**beneath, **NEEDED.get(name, {})}
-    arguments = {**beside, name: value_of(name, tmp_path)}
-    stock, ours = pods(**arguments)
+    arguments = {**beside, name: get_value(name, tmp_path)}
+    stock, ours = build_pods(**arguments)
     if name == "tolerations" and beneath:  # one of the listed differences: they add up
         stock["spec"]["tolerations"] = [*POD["spec"]["tolerations"], *stock["spec"]["tolerations"]]
-    assert without_the_run_s(without_the_team_s(ours, set(arguments))) == stock
+    assert remove_run_identity(remove_team_fields(ours, set(arguments))) == stock
 
 
 @pytest.mark.parametrize("name", sorted(HERE - REFUSED - SETTINGS))
 def test_pod_argument_changes_the_pod(name: str, tmp_path: Path):
     beside = NEEDED.get(name, {})
-    assert pods(**{**beside, name: value_of(name, tmp_path)})[0] != pods(**beside)[0]
+    assert build_pods(**{**beside, name: get_value(name, tmp_path)})[0] != build_pods(**beside)[0]
 
 
 @pytest.mark.parametrize("name", sorted(HERE & SETTINGS))
 def test_task_setting_has_the_stock_value_and_changes_no_pod(name: str):
-    stock, ours = tasks(**{name: VALUES[name]})
+    stock, ours = create_tasks(**{name: VALUES[name]})
     assert getattr(ours, name) == getattr(stock, name)
-    assert getattr(ours, name) != getattr(tasks()[1], name)
-    assert pods(**{name: VALUES[name]}) == pods()
+    assert getattr(ours, name) != getattr(create_tasks()[1], name)
+    assert build_pods(**{name: VALUES[name]}) == build_pods()

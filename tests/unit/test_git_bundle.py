@@ -19,7 +19,7 @@ def git(folder: Path, *arguments: str) -> None:
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
-    """A repository of a new team: nobody has pushed yet."""
+    """A new team's repository, without commits."""
     folder = tmp_path / "team.git"
     folder.mkdir()
     git(folder, "init", "--bare", "--initial-branch=main")
@@ -28,7 +28,7 @@ def repository(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def storage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Where bundles keep their clones."""
+    """The folder of the bundles' clones."""
     monkeypatch.setenv("AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_STORAGE_PATH", str(tmp_path / "bundles"))
     yield tmp_path / "bundles"
 

@@ -13,7 +13,7 @@ REPOSITORY = Path(__file__).parents[2]
 
 
 def run(script: str) -> str:
-    """What a script prints in a Python process of its own."""
+    """Run a script in a new Python process; return its output."""
     env = {"PYTHONPATH": str(REPOSITORY / "platform"), "AIRFLOW_HOME": os.environ["AIRFLOW_HOME"]}
     command = [sys.executable, "-c", script]
     return subprocess.run(command, env=env, capture_output=True, text=True, timeout=120, check=True).stdout

@@ -43,14 +43,14 @@ def dag() -> DAG:
 
 
 def mapped(kind: Kind, expand: Expand, **partial: Any) -> Any:
-    """A mapped task, with the policy applied as when its DAG is read."""
+    """Create a mapped task and apply the cluster policy, as when its DAG is parsed."""
     made = expand(kind.partial(task_id="each", dag=dag(), **partial))
     cluster_policy.task_policy(made)
     return made
 
 
 def output(partial: OperatorPartial) -> Any:
-    """What another task of its DAG will give."""
+    """The output of another task in the DAG."""
     return KubernetesPodOperator(task_id="before", image=GOOD, dag=partial.kwargs["dag"]).output
 
 

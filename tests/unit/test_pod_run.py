@@ -25,7 +25,7 @@ Run = tuple[RestartSafePodOperator, list[str]]
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch) -> Run:
-    """A task with a pod, and the names of the pods that were deleted."""
+    """Create a task with a pod; return it and the list of deleted pods."""
     made, deleted = RestartSafePodOperator(task_id="t"), []
     made.pod = k8s.V1Pod(metadata=k8s.V1ObjectMeta(name="t-1", namespace="n"))
     client = SimpleNamespace(
@@ -64,14 +64,14 @@ def test_stop_deletes_the_pod(run: Run, state: str | None):
     assert deleted == ["t-1"]
 
 
-STAYS = (
+KEPT_POD = (
     "Pod t-1 is kept in namespace n. Inspect it with `kubectl -n n logs t-1 -c base` and "
     "`kubectl -n n describe pod t-1`. Delete it with `kubectl -n n delete pod t-1`."
 )
 
 
 def said(run: RestartSafePodOperator, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What the task logs from now on."""
+    """Collect the task's log lines, and set on_kill_action to keep_pod."""
     lines: list[str] = []
     log = SimpleNamespace(info=lambda text, *words: lines.append(text % words if words else text))
     monkeypatch.setattr(RestartSafePodOperator, "log", log)
@@ -90,7 +90,7 @@ def test_stop_with_keep_pod_names_the_kept_pod(run: Run, monkeypatch: pytest.Mon
     )
     with goes_on, task._handle_outcome(context("failed")):
         task.on_kill()
-    assert (deleted, lines) == ([], [SKIPPED, STAYS])
+    assert (deleted, lines) == ([], [SKIPPED, KEPT_POD])
 
 
 def test_stop_before_pod_creation_names_no_pod(run: Run, monkeypatch: pytest.MonkeyPatch):
@@ -108,10 +108,10 @@ def test_timeout_with_keep_pod_names_the_kept_pod(run: Run, monkeypatch: pytest.
         raise AirflowTaskTimeout
     except AirflowTaskTimeout:
         task.on_kill()
-    assert (deleted, lines) == ([], [SKIPPED, STAYS])
+    assert (deleted, lines) == ([], [SKIPPED, KEPT_POD])
 
 
-@pytest.mark.parametrize(("again", "told"), [(None, [f"If the task is stopped: {STAYS}"]), ("2026-01-01", [])])
+@pytest.mark.parametrize(("again", "told"), [(None, [f"If the task is stopped: {KEPT_POD}"]), ("2026-01-01", [])])
 def test_deferral_with_keep_pod_names_the_pod_once(
     run: Run, monkeypatch: pytest.MonkeyPatch, again: str | None, told: list[str]
 ):

@@ -28,7 +28,7 @@ VALUES = st.sampled_from(["1", "2", ""])
 def named(
     key: str, always: Any = MappingProxyType({}), **fields: st.SearchStrategy[Any]
 ) -> st.SearchStrategy[list[dict[str, Any]]]:
-    """Lists of things with an identity, some of them there twice."""
+    """Lists of named items, some of them duplicated."""
     return st.lists(st.fixed_dictionaries({key: NAMES, **always}, optional=fields), max_size=3)
 
 
@@ -74,7 +74,7 @@ WRITTEN = st.fixed_dictionaries(
 )
 
 PODS = WRITTEN.map(lambda pod: merge({}, pod))
-"""Pods in which nothing is there twice any more."""
+"""Pods without duplicates."""
 
 IDENTITY = {
     "containers": "name",
@@ -87,7 +87,7 @@ IDENTITY = {
 }
 
 LAYERS = ["own_template", "arguments", "full_pod_spec", "pod_override"]
-"""From the weakest to the strongest."""
+"""Layers from the weakest to the strongest."""
 
 IMAGE = {"spec": {"containers": [{"name": "base", "image": "busybox:1.35"}]}}
 
@@ -118,7 +118,7 @@ def test_merge_has_no_duplicates_and_changes_no_input(under: dict[str, Any], ove
 
 @given(WRITTEN, WRITTEN)
 def test_merge_contains_the_stronger_side(under: dict[str, Any], over: dict[str, Any]):
-    assert_said(merge(under, over), over)
+    assert_contains(merge(under, over), over)
 
 
 @given(st.sampled_from(LAYERS), st.lists(WRITTEN, min_size=4, max_size=4))
@@ -127,7 +127,7 @@ def test_composed_pod_contains_its_strongest_layer(strongest: str, pods: list[di
     asked["own_template"] = merge(IMAGE, asked["own_template"])
     pod = compose(contract(), PodRequest("alpha", **asked))
     assert_unique(pod)
-    assert_said(pod, asked[strongest])
+    assert_contains(pod, asked[strongest])
 
 
 @given(st.sampled_from(LAYERS), WRITTEN)
@@ -165,19 +165,19 @@ def assert_unique(value: Any) -> None:
             assert_unique(item)
 
 
-def assert_said(pod: Any, said: Any, key: str = "") -> None:
-    """Everything that was said stands in the pod, wherever its thing stands now."""
-    if isinstance(said, dict):
-        for name, inner in said.items():
-            assert_said(pod[name], inner, name)
-    elif isinstance(said, list) and key in IDENTITY:
+def assert_contains(pod: Any, expected: Any, key: str = "") -> None:
+    """Assert that the pod contains every value, wherever its item is now."""
+    if isinstance(expected, dict):
+        for name, inner in expected.items():
+            assert_contains(pod[name], inner, name)
+    elif isinstance(expected, list) and key in IDENTITY:
         found = {item[IDENTITY[key]]: item for item in pod}
-        for name, item in {item[IDENTITY[key]]: item for item in said}.items():  # of two, the later one
-            assert_said(found[name], item)
-    elif isinstance(said, list):
-        assert [item for item in said if item not in pod] == []
+        for name, item in {item[IDENTITY[key]]: item for item in expected}.items():  # of two, the later one
+            assert_contains(found[name], item)
+    elif isinstance(expected, list):
+        assert [item for item in expected if item not in pod] == []
     else:
-        assert pod == said
+        assert pod == expected
 
 
 def has_twins(value: Any, key: str = "") -> bool:

@@ -15,7 +15,7 @@ import pytest
 from kpo_platform.airflow.provider_version import NEWEST, OLDEST, PROVIDER_VERSION, is_supported, warn_if_unsupported
 from unit.support.published_contract import Publish
 
-UNKNOWN = """
+UNSUPPORTED_VERSION = """
 import json, warnings
 import airflow.providers.cncf.kubernetes as provider
 provider.__version__ = "10.26.0"
@@ -38,7 +38,7 @@ except RefusedPod as error:
     said = str(error)
 print(json.dumps({"stock": all(stock), "pod": pod, "said": said}))
 """
-"""Makes pods with a provider that says it is of a version that nobody has tried."""
+"""Program that builds pods with a provider of an unsupported version."""
 
 REQUIREMENTS = Path(__file__).parents[2] / "requirements"
 
@@ -87,7 +87,7 @@ def test_unknown_argument_of_unsupported_version_is_passed_on(build: object, mon
 def test_unsupported_version_uses_the_stock_operator(publish: Publish):
     publish()
     paths = os.pathsep.join(sys.path)
-    words = [sys.executable, "-c", UNKNOWN]
+    words = [sys.executable, "-c", UNSUPPORTED_VERSION]
     done = subprocess.run(
         words, env={**os.environ, "PYTHONPATH": paths}, capture_output=True, text=True, timeout=120, check=False
     )
@@ -96,7 +96,7 @@ def test_unsupported_version_uses_the_stock_operator(publish: Publish):
     metadata, spec = found["pod"]["metadata"], found["pod"]["spec"]
     base = spec["containers"][0]
     assert {
-        "stock engine": found["stock"],
+        "stock operator": found["stock"],
         "where": (metadata["namespace"], spec["serviceAccountName"], spec["automountServiceAccountToken"]),
         "labels": {key: metadata["labels"][key] for key in ("kpo-platform/team", "cost-center", "x")},
         "program": (base["name"], base["image"], base["command"], base["workingDir"]),
@@ -105,7 +105,7 @@ def test_unsupported_version_uses_the_stock_operator(publish: Publish):
         "claim": [one["persistentVolumeClaim"]["claimName"] for one in spec["volumes"] if one["name"] == "data"],
         "refused": found["said"],
     } == {
-        "stock engine": True,
+        "stock operator": True,
         "where": ("team-alpha", "team-pod", False),
         "labels": {"kpo-platform/team": "alpha", "cost-center": "cc-1", "x": "y"},
         "program": ("base", "b:1", ["echo"], "/data"),

@@ -17,14 +17,14 @@ POD: Any = object()
 
 
 class Store(dict[str, Any]):
-    """Airflow's store for the state of a task."""
+    """Airflow's task state store."""
 
     def set(self, key: str, value: Any) -> None:
         self[key] = value
 
 
 class Clock:
-    """A time that passes only while somebody sleeps."""
+    """A clock that advances only in sleep()."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -50,7 +50,7 @@ def refusal(status: int, message: str) -> ApiException:
 
 
 def operator(answers: list[Any], *, deferrable: bool = False) -> Any:
-    """An operator for which the cluster has these answers: exceptions, or the pod that it made."""
+    """Create an operator for which the cluster has these answers: exceptions or the created pod."""
 
     def create(pod: Any) -> Any:
         answer = answers.pop(0)

@@ -22,7 +22,7 @@ from unit.support.locked_fields import BASE, LOCKED, POLICY, Path, at, pod_with
 from unit.support.published_contract import Publish
 
 PODS = ["full_pod_spec", "pod_override", "pod_template_dict", "pod_template_file"]
-"""Arguments that hold a whole pod."""
+"""Arguments that take a pod."""
 
 ARGUMENTS = {
     ("metadata", "labels"): "labels",
@@ -30,7 +30,7 @@ ARGUMENTS = {
     ("spec", "securityContext"): "security_context",
     BASE: "container_security_context",
 }
-"""Arguments that hold a part of one with locked fields in it."""
+"""Arguments that take a part of a pod with locked fields."""
 
 TEMPLATED = set(TeamPodOperator.template_fields)
 
@@ -42,7 +42,7 @@ def contract_of_alpha(publish: Publish, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def ways(path: Path, value: Any, folder: pathlib.Path) -> Iterator[tuple[str, Any]]:
-    """Every argument that can give a field a value, with what it takes for it."""
+    """List the arguments that can set a field, with the value that they need for it."""
     pod = pod_with(path, value)
     (folder / "pod.yaml").write_text(yaml.safe_dump(merge({"spec": {"containers": [{"name": "base"}]}}, pod)))
     yield from ((name, str(folder / "pod.yaml") if name == "pod_template_file" else pod) for name in PODS)
@@ -52,7 +52,7 @@ def ways(path: Path, value: Any, folder: pathlib.Path) -> Iterator[tuple[str, An
 
 
 def late(value: Any, names: dict[str, Any]) -> Any:
-    """The value with Jinja in place of everything that is no dictionary and no list of objects."""
+    """Replace everything but dictionaries and lists of objects by Jinja templates."""
     if isinstance(value, dict):
         return {key: inner if key == "name" else late(inner, names) for key, inner in value.items()}
     if isinstance(value, list) and value and isinstance(value[0], dict):

@@ -23,7 +23,7 @@ START = datetime.datetime(2026, 1, 1)
 
 
 class Pod:
-    """The file of a pod's token, and the pod's clock."""
+    """A pod's token file and clock."""
 
     def __init__(self, file: Path) -> None:
         self.file = file
@@ -33,7 +33,7 @@ class Pod:
         return self.time
 
     def renew(self) -> None:
-        """What the kubelet does, and the time until a client looks again."""
+        """Write a new token as the kubelet does, and advance the clock until a client reads it again."""
         self.file.write_text("second")
         self.time += datetime.timedelta(minutes=2)
 

@@ -26,12 +26,12 @@ MOST = 15
 
 Pair = tuple[dict[str, Any], dict[str, Any]]
 Both = Callable[..., Pair]
-TOLD: list[str] = []
+SENTENCES: list[str] = []
 
 
 @pytest.fixture
 def both(publish: Publish) -> Both:
-    """The stock pod and ours, from the same arguments, without what is empty."""
+    """Build the stock pod and the TeamPodOperator's from the same arguments, without empty fields."""
     publish()
 
     def make(**arguments: Any) -> Pair:
@@ -44,9 +44,9 @@ def both(publish: Publish) -> Both:
     return make
 
 
-def difference(sentence: str) -> Callable[[Any], Any]:
-    """Mark a test as that of a listed difference."""
-    TOLD.append(sentence)
+def covers_difference(sentence: str) -> Callable[[Any], Any]:
+    """Mark a test with the sentence of its difference in docs/operator.md."""
+    SENTENCES.append(sentence)
     return lambda test: test
 
 
@@ -60,7 +60,9 @@ def base_of(pod: dict[str, Any]) -> dict[str, Any]:
     return dict(base)
 
 
-@difference("Every pod has the team's service account, team label and labels, and a token only if the team mounts one.")
+@covers_difference(
+    "Every pod has the team's service account, team label and labels, and a token only if the team mounts one."
+)
 def test_pod_has_the_teams_account_and_labels(both: Both):
     stock, ours = both()
     assert "serviceAccountName" not in stock["spec"]  # the namespace's default account, with a token
@@ -68,7 +70,7 @@ def test_pod_has_the_teams_account_and_labels(both: Both):
     assert ours["metadata"]["labels"].items() >= {"kpo-platform/team": "alpha", "cost-center": "cc-1"}.items()
 
 
-@difference("A task without resources gets those of its size; a task with only a request keeps a limit.")
+@covers_difference("A task without resources gets those of its size; a task with only a request keeps a limit.")
 def test_pod_has_resources(both: Both):
     asked = k8s.V1ResourceRequirements(requests={"cpu": "2"})
     stock, ours = both(container_resources=asked)
@@ -79,14 +81,14 @@ def test_pod_has_resources(both: Both):
     }
 
 
-@difference("The message of a failed container falls back to the end of its log.")
+@covers_difference("The message of a failed container falls back to the end of its log.")
 def test_failure_has_a_message(both: Both):
     stock, ours = both()
     messages = [base_of(pod)["terminationMessagePolicy"] for pod in (stock, ours)]
     assert messages == ["File", "FallbackToLogsOnError"]
 
 
-@difference("The security settings of the level restricted are set on every container, including sidecars.")
+@covers_difference("The security settings of the level restricted are set on every container, including sidecars.")
 def test_pod_passes_its_security_level(both: Both):
     first = k8s.V1Container(name="first", image="i:1")
     stock, ours = both(init_containers=[first])
@@ -96,7 +98,7 @@ def test_pod_passes_its_security_level(both: Both):
     assert ours["spec"]["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
 
 
-@difference("False and empty values that are set override a template.")
+@covers_difference("False and empty values that are set override a template.")
 def test_explicit_false_wins(both: Both):
     template = over({"tolerations": [{"key": "gpu"}], "activeDeadlineSeconds": 60})
     stock, ours = both(pod_template_dict=template, tolerations=[], active_deadline_seconds=0)
@@ -105,7 +107,7 @@ def test_explicit_false_wins(both: Both):
     assert "tolerations" not in ours["spec"]
 
 
-@difference("Containers are merged by name: base is found at any position.")
+@covers_difference("Containers are merged by name: base is found at any position.")
 def test_base_container_is_found_by_name(both: Both):
     containers = [
         {"name": "aside", "image": "a:1", "env": [{"name": "A", "value": "1"}]},
@@ -117,7 +119,7 @@ def test_base_container_is_found_by_name(both: Both):
     assert ours["spec"]["containers"][1]["env"] == [{"name": "A", "value": "1"}]
 
 
-@difference("If two variables have the same name, only the stronger one stays.")
+@covers_difference("If two variables have the same name, only the stronger one stays.")
 def test_duplicate_variable_is_merged(both: Both):
     template = over({}, env=[{"name": "A", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}}])
     stock, ours = both(pod_template_dict=template, env_vars={"A": "1"})
@@ -125,7 +127,7 @@ def test_duplicate_variable_is_merged(both: Both):
     assert [one for one in base_of(ours)["env"] if one["name"] == "A"] == [{"name": "A", "value": "1"}]
 
 
-@difference("A volume, mount or port that a template also has appears once.")
+@covers_difference("A volume, mount or port that a template also has appears once.")
 def test_duplicate_volume_is_merged(both: Both):
     claim = k8s.V1Volume(name="v", persistent_volume_claim=k8s.V1PersistentVolumeClaimVolumeSource(claim_name="data"))
     template = over({"volumes": [{"name": "v", "emptyDir": {}}]}, ports=[{"containerPort": 80}])
@@ -136,7 +138,7 @@ def test_duplicate_volume_is_merged(both: Both):
     assert (len(base_of(stock)["ports"]), base_of(ours)["ports"]) == (2, [{"containerPort": 80}])
 
 
-@difference("Node selectors, tolerations and pull secrets are added to those of a template.")
+@covers_difference("Node selectors, tolerations and pull secrets are added to those of a template.")
 def test_scheduling_fields_are_merged(both: Both):
     template = over(
         {"nodeSelector": {"zone": "a"}, "tolerations": [{"key": "gpu"}], "imagePullSecrets": [{"name": "one"}]}
@@ -150,7 +152,7 @@ def test_scheduling_fields_are_merged(both: Both):
     assert ours["spec"]["imagePullSecrets"] == [{"name": "one"}, {"name": "two"}]
 
 
-@difference("Security contexts, affinity and resources are merged with those of a template field by field.")
+@covers_difference("Security contexts, affinity and resources are merged with those of a template field by field.")
 def test_fs_group_of_the_template_is_kept(both: Both):
     template = over({"securityContext": {"fsGroup": 2000}}, securityContext={"readOnlyRootFilesystem": True})
     given = {"security_context": {"runAsUser": 1000}, "container_security_context": {"runAsGroup": 1000}}
@@ -161,7 +163,7 @@ def test_fs_group_of_the_template_is_kept(both: Both):
     assert base_of(ours)["securityContext"].items() >= {"runAsGroup": 1000, "readOnlyRootFilesystem": True}.items()
 
 
-@difference("Numbers and booleans in labels, annotations, node selectors and variables become strings.")
+@covers_difference("Numbers and booleans in labels, annotations, node selectors and variables become strings.")
 def test_numbers_are_converted_to_strings(both: Both):
     stock, ours = both(labels={"attempt": 1}, env_vars={"DRY": True})
     assert stock["metadata"]["labels"]["attempt"] == 1  # the API takes texts only
@@ -170,14 +172,14 @@ def test_numbers_are_converted_to_strings(both: Both):
     assert {"name": "DRY", "value": "true"} in base_of(ours)["env"]
 
 
-@difference("Pull secrets may be names, and a dictionary may replace any model of the client.")
+@covers_difference("Pull secrets may be names, and a dictionary may replace any model of the client.")
 def test_names_and_dictionaries_are_accepted(both: Both):
     stock, ours = both(image_pull_secrets=["regcred"])
     assert stock["spec"]["imagePullSecrets"] == ["regcred"]  # the API takes objects only
     assert ours["spec"]["imagePullSecrets"] == [{"name": "regcred"}]
 
 
-@difference("A missing pod_template_file is refused.")
+@covers_difference("A missing pod_template_file is refused.")
 def test_missing_template_file_is_refused(both: Both):
     task = KubernetesPodOperator(task_id="t", image="b:1", namespace="n", pod_template_file="/nowhere/pod.yaml")
     assert task.build_pod_request_obj(dry_run=True).spec.containers[0].image == "b:1"  # a warning, and no template
@@ -199,11 +201,11 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "dead": ({"is_delete_operator_pod": False}, "is_delete_operator_pod does nothing for a pod"),
     "deaf": ({"progress_callback": print}, "progress_callback does nothing for a pod"),
 }
-"""What the stock operator makes a pod of, and how ours begins to say why there is none."""
+"""Arguments that the stock operator accepts, and the start of TeamPodOperator's message."""
 
 
 @pytest.mark.filterwarnings("ignore::airflow.exceptions.AirflowProviderDeprecationWarning")
-@difference(
+@covers_difference(
     "Locked values, refused pods (see above) and arguments without effect raise an error instead of creating a pod."
 )
 @pytest.mark.parametrize("what", REFUSED)
@@ -215,7 +217,7 @@ def test_pod_that_cannot_run_is_refused(both: Both, what: str):
         both(**arguments)
 
 
-@difference(
+@covers_difference(
     "A running pod names its run: labels owner, cost-center and trace-id, variables with trace, idempotency key and "
     "try."
 )
@@ -240,5 +242,5 @@ def test_pod_carries_the_identity_of_its_run(publish: Publish):
 def test_docs_list_exactly_these_differences():
     _, _, section = PAGE.read_text(encoding="utf-8").partition("## Differences from the stock operator\n")
     lines = section.partition("\n## ")[0].splitlines()
-    assert [line.partition(". ")[2] for line in lines if line[:1].isdigit()] == TOLD
-    assert len(TOLD) <= MOST
+    assert [line.partition(". ")[2] for line in lines if line[:1].isdigit()] == SENTENCES
+    assert len(SENTENCES) <= MOST

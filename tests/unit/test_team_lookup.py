@@ -18,7 +18,7 @@ BETA = {"namespace": "team-beta", "connection": {"id": "k8s_beta", "mode": "inCl
 
 @pytest.fixture
 def bundles(tmp_path: Path, publish: Publish, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder of Airflow's bundles, and teams alpha and beta."""
+    """Publish teams alpha and beta; return the folder of Airflow's bundles."""
     publish(beta=BETA)
     monkeypatch.setattr(team_lookup, "get_dag_roots", lambda: (str(tmp_path / "bundles"),))
     return tmp_path / "bundles"

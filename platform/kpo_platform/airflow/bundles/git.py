@@ -16,7 +16,7 @@ class TeamGitDagBundle(GitDagBundle):
     """GitDagBundle that clones again when a checkout fails, and reads its credentials before every fetch.
 
     The stock bundle clones once and afterwards only uses that clone. A repository that was empty then, as a new team's
-    is, or a ref that was moved (apache/airflow#71388), stays unreadable until somebody empties the bundle storage.
+    is, or a ref that was moved (apache/airflow#71388), stays unreadable until the bundle storage is emptied.
 
     The stock bundle reads the credentials of a private repository when the process starts, possibly before they exist,
     and writes them into the clone. Here new credentials need no restart.
