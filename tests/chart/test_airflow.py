@@ -1,4 +1,4 @@
-"""Airflow's settings, and who has to start again when something changes."""
+"""Airflow's settings, and the restarts that changes cause."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ THREE_TEAMS = deepcopy(TWO_TEAMS)
 THREE_TEAMS["teams"]["gamma"] = {"dags": {"repo": "https://git.example/gamma.git"}}
 
 
-def test_these_are_the_settings() -> None:
+def test_default_settings() -> None:
     assert read_airflow_cfg({}) == {
         "core": {
             "auth_manager": "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager",
@@ -44,33 +44,35 @@ def test_these_are_the_settings() -> None:
     }
 
 
-def test_config_in_the_values_wins() -> None:
-    given = {"config": {"core": {"parallelism": 4, "load_examples": True}, "metrics": {"statsd_on": True}}}
+def test_config_value_overrides_defaults() -> None:
+    values = {"config": {"core": {"parallelism": 4, "load_examples": True}, "metrics": {"statsd_on": True}}}
     expected = read_airflow_cfg({})
     expected["core"] |= {"parallelism": "4", "load_examples": "true"}
     expected["metrics"] = {"statsd_on": "true"}
-    assert read_airflow_cfg(given) == expected
+    assert read_airflow_cfg(values) == expected
 
 
-def test_numbers_in_the_values_stand_in_airflow_s_settings_as_they_were_written() -> None:
-    given = {"core": {"xcom_objectstorage_threshold": 1048576, "parallelism": 0}, "webserver": {"rate": 0.25}}
-    found = read_airflow_cfg({"config": given})
-    assert found["core"]["xcom_objectstorage_threshold"] == "1048576"
-    assert (found["core"]["parallelism"], found["webserver"]["rate"]) == ("0", "0.25")
+def test_numbers_in_config_keep_all_digits() -> None:
+    config = {"core": {"xcom_objectstorage_threshold": 1048576, "parallelism": 0}, "webserver": {"rate": 0.25}}
+    settings = read_airflow_cfg({"config": config})
+    assert settings["core"]["xcom_objectstorage_threshold"] == "1048576"
+    assert (settings["core"]["parallelism"], settings["webserver"]["rate"]) == ("0", "0.25")
 
 
-def test_names_that_look_like_numbers_stay_names() -> None:
+def test_numeric_names_stay_strings() -> None:
     dags = {"persistence": {"existingClaim": "123", "subPath": "2024"}}
     values: Object = {"dags": dags, "logs": {"persistence": {"existingClaim": "456"}}, "fernetKeySecretName": "789"}
     spec = pods_by_component(render(values))["scheduler"]["spec"]
-    claims = [one["persistentVolumeClaim"]["claimName"] for one in spec["volumes"] if "persistentVolumeClaim" in one]
+    claims = [
+        volume["persistentVolumeClaim"]["claimName"] for volume in spec["volumes"] if "persistentVolumeClaim" in volume
+    ]
     assert sorted(claims) == ["123", "456"]
     (container,) = spec["containers"]
-    assert [one["subPath"] for one in container["volumeMounts"] if "subPath" in one] == ["2024"]
-    assert {one["valueFrom"]["secretKeyRef"]["name"] for one in container["env"] if "valueFrom" in one} >= {"789"}
+    assert [mount["subPath"] for mount in container["volumeMounts"] if "subPath" in mount] == ["2024"]
+    assert {item["valueFrom"]["secretKeyRef"]["name"] for item in container["env"] if "valueFrom" in item} >= {"789"}
 
 
-def test_a_team_with_a_repository_is_a_bundle() -> None:
+def test_team_with_a_repository_has_a_bundle() -> None:
     assert json.loads(read_airflow_cfg(TWO_TEAMS)["dag_processor"]["dag_bundle_config_list"]) == [
         {
             "name": "alpha",
@@ -85,28 +87,28 @@ def test_a_team_with_a_repository_is_a_bundle() -> None:
     ]
 
 
-def test_a_percent_sign_in_a_repository_s_url_survives_the_file() -> None:
+def test_percent_sign_in_a_repository_url_is_doubled() -> None:
     values = {"teams": {"alpha": {"dags": {"repo": "https://git.example/a%20b.git"}}}}
     assert "a%%20b.git" in read_airflow_cfg(values)["dag_processor"]["dag_bundle_config_list"]
 
 
-def test_a_new_team_starts_nothing_again_but_the_dag_processor() -> None:
+def test_new_team_restarts_the_dag_processor_only() -> None:
     assert list_restarted_components(TWO_TEAMS, THREE_TEAMS) == {"dag-processor"}
 
 
-def test_a_change_of_a_team_that_is_not_its_repository_starts_nothing_again() -> None:
+def test_changed_team_without_new_repository_restarts_nothing() -> None:
     after = deepcopy(TWO_TEAMS)
     after["teams"]["alpha"] |= {"defaultSize": "large", "env": [{"name": "STAGE", "value": "test"}]}
     assert list_restarted_components(TWO_TEAMS, after) == set()
 
 
-def test_a_changed_setting_starts_airflow_again_but_not_its_database() -> None:
+def test_changed_setting_restarts_airflow_but_not_its_database() -> None:
     after = {"config": {"core": {"parallelism": 4}}}
     assert list_restarted_components({}, after) == {"api-server", "dag-processor", "scheduler", "triggerer"}
 
 
 @pytest.mark.parametrize(
-    ("values", "again"),
+    ("values", "runs_again"),
     [
         ({"images": {"airflow": {"tag": "3.3.3"}}}, True),
         ({"config": {"database": {"sql_alchemy_pool_size": 10}}}, True),
@@ -114,15 +116,15 @@ def test_a_changed_setting_starts_airflow_again_but_not_its_database() -> None:
         ({"config": {"logging": {"logging_level": "DEBUG"}}}, False),
     ],
 )
-def test_the_migration_runs_again_when_it_may_be_due(values: Object, again: bool) -> None:
-    def job(given: Object) -> set[str]:
-        names = {item["metadata"]["name"] for item in render(given) if item["kind"] == "Job"}
+def test_migration_job_runs_again_after_relevant_changes(values: Object, runs_again: bool) -> None:
+    def job_names(values: Object) -> set[str]:
+        names = {item["metadata"]["name"] for item in render(values) if item["kind"] == "Job"}
         return {name for name in names if "migration" in name}
 
-    assert (job(values) != job({})) is again
+    assert (job_names(values) != job_names({})) is runs_again
 
 
-def test_logs_are_served_under_a_name_that_outlives_the_pod() -> None:
+def test_log_servers_have_stable_host_names() -> None:
     objects = render()
     for component, port in (("scheduler", 8793), ("triggerer", 8794)):
         workload = find_object(objects, "StatefulSet", f"airflow-{component}")
@@ -136,26 +138,26 @@ def test_logs_are_served_under_a_name_that_outlives_the_pod() -> None:
         assert [claim["metadata"]["name"] for claim in workload["spec"]["volumeClaimTemplates"]] == ["logs"]
 
 
-def test_without_the_embedded_database_nothing_of_it_is_left() -> None:
+def test_external_database_removes_the_embedded_one() -> None:
     objects = render({"postgresql": {"enabled": False}, "data": {"metadataSecretName": "mine"}})
     assert [item["metadata"]["name"] for item in objects if "postgresql" in item["metadata"]["name"]] == []
 
 
-def test_only_those_who_run_tasks_read_connections_from_the_secret_and_each_by_its_name() -> None:
+def test_only_task_runners_read_environment_connections() -> None:
     teams = {
         "alpha": {"connection": {"via": "env", "id": "k8s_env"}},
         "beta": {"connection": {"via": "env", "id": "k8s_env"}},
         "gamma": {},
     }
-    found = {
-        item["metadata"]["name"]: [each for each in container["env"] if each["name"].startswith("AIRFLOW_CONN_")]
+    variables = {
+        item["metadata"]["name"]: [entry for entry in container["env"] if entry["name"].startswith("AIRFLOW_CONN_")]
         for item in render({"teams": teams})
         if item["kind"] in ("StatefulSet", "Deployment")
         for container in item["spec"]["template"]["spec"]["containers"]
     }
     key = "AIRFLOW_CONN_K8S_ENV"
     reference = {"secretKeyRef": {"name": "airflow-connections", "key": key, "optional": True}}
-    assert {name: env for name, env in found.items() if env} == {
+    assert {name: env for name, env in variables.items() if env} == {
         "airflow-scheduler": [{"name": key, "valueFrom": reference}],
         "airflow-triggerer": [{"name": key, "valueFrom": reference}],
     }

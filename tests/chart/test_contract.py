@@ -1,4 +1,4 @@
-"""The contract: what Python gets to know."""
+"""The contract that the chart publishes for the Python package."""
 
 from __future__ import annotations
 
@@ -57,27 +57,27 @@ DEFAULT_TEAM: Object = {
 }
 
 
-def contract(values: Object) -> Object:
+def load_contract(values: Object) -> Object:
     text = find_object(render(values), "ConfigMap", "airflow-contract")["data"][CONFIGMAP_KEY]
-    found: Object = json.loads(text)
-    return found
+    contract: Object = json.loads(text)
+    return contract
 
 
-def whole(written: Object) -> Object:
-    """A contract with every team's fields in full."""
-    common = written["teamDefaults"]
-    spread = {name: {**common, **own} for name, own in written["teams"].items()}
-    return {**{name: part for name, part in written.items() if name != "teamDefaults"}, "teams": spread}
+def expand_teams(contract: Object) -> Object:
+    """Return a contract in which every team has all fields."""
+    defaults = contract["teamDefaults"]
+    teams = {name: {**defaults, **fields} for name, fields in contract["teams"].items()}
+    return {**{name: part for name, part in contract.items() if name != "teamDefaults"}, "teams": teams}
 
 
-def teams(values: Object) -> Object:
-    found: Object = whole(contract(values))["teams"]
-    return found
+def load_teams(values: Object) -> Object:
+    teams: Object = expand_teams(load_contract(values))["teams"]
+    return teams
 
 
-def plain(path: str) -> Object:
-    found: Object = yaml.safe_load((ROOT / path).read_text())
-    return found
+def load_yaml(path: str) -> Object:
+    content: Object = yaml.safe_load((ROOT / path).read_text())
+    return content
 
 
 ROLES = (
@@ -96,13 +96,13 @@ ROLES = (
     "team-pod",
     "worker-launcher",
 )
-"""The files under rbac/."""
+"""Names of the files under rbac/."""
 
 
-def test_two_teams_give_this_contract() -> None:
+def test_contract_of_two_teams() -> None:
     common = {name: field for name, field in DEFAULT_TEAM.items() if name not in ("namespace", "pool", "role")}
     volume = {"storageClass": None, "mountPath": "/data", "readOnly": False}
-    assert contract(TWO_TEAMS) == {
+    assert load_contract(TWO_TEAMS) == {
         "version": 1,
         "chartVersion": "0.1.0",
         "release": {"name": "airflow", "namespace": "airflow"},
@@ -127,8 +127,8 @@ def test_two_teams_give_this_contract() -> None:
         "gpuResource": "nvidia.com/gpu",
         "podLink": "",
         "rules": {name: load_role(name)["rules"] for name in ROLES},
-        "podTemplates": {name: plain(f"pod_templates/{name}.yaml") for name in ("default", "git-script")},
-        "sidecars": {name: plain(f"pod_templates/sidecars/{name}.yaml") for name in ("git-sync", "log-shipper")},
+        "podTemplates": {name: load_yaml(f"pod_templates/{name}.yaml") for name in ("default", "git-script")},
+        "sidecars": {name: load_yaml(f"pod_templates/sidecars/{name}.yaml") for name in ("git-sync", "log-shipper")},
         "teamDefaults": common,
         "teams": {
             "alpha": {
@@ -150,20 +150,20 @@ def test_two_teams_give_this_contract() -> None:
     }
 
 
-def test_a_name_alone_is_a_team() -> None:
-    assert teams({"teams": {"alpha": {}}}) == {"alpha": DEFAULT_TEAM}
+def test_empty_team_gets_all_defaults() -> None:
+    assert load_teams({"teams": {"alpha": {}}}) == {"alpha": DEFAULT_TEAM}
 
 
-def test_what_all_teams_say_alike_is_written_once() -> None:
+def test_shared_fields_are_written_once() -> None:
     values = {"teamDefaults": {"defaultSize": "large"}, "teams": {name: {"defaultSize": "large"} for name in "abc"}}
-    written = contract(values)
-    assert written["teamDefaults"]["defaultSize"] == "large"
-    assert {name: list(own) for name, own in written["teams"].items()} == {
+    contract = load_contract(values)
+    assert contract["teamDefaults"]["defaultSize"] == "large"
+    assert {name: list(fields) for name, fields in contract["teams"].items()} == {
         name: ["namespace", "pool", "role"] for name in "abc"
     }
 
 
-def test_team_defaults_lie_beneath_every_team() -> None:
+def test_team_fields_override_team_defaults() -> None:
     values = {
         "teamDefaults": {"policy": {"getLogs": False, "startupTimeout": 60}, "defaultSize": "medium"},
         "teams": {"alpha": {"policy": {"startupTimeout": 90}}},
@@ -171,12 +171,12 @@ def test_team_defaults_lie_beneath_every_team() -> None:
     alpha = deepcopy(DEFAULT_TEAM)
     alpha["defaultSize"] = "medium"
     alpha["policy"] |= {"getLogs": False, "startupTimeout": 90}
-    assert teams(values) == {"alpha": alpha}
+    assert load_teams(values) == {"alpha": alpha}
 
 
-def test_one_team_s_values_do_not_leak_into_another_s() -> None:
+def test_fields_of_one_team_do_not_affect_another() -> None:
     values = {"teams": {"alpha": {"sizes": {"huge": {"cpu": "8", "memory": "32Gi"}}}, "beta": {}}}
-    assert teams(values)["beta"] == {
+    assert load_teams(values)["beta"] == {
         **DEFAULT_TEAM,
         "namespace": "team-beta",
         "pool": {"name": "team-beta", "slots": 128},
@@ -184,23 +184,23 @@ def test_one_team_s_values_do_not_leak_into_another_s() -> None:
     }
 
 
-def test_a_team_has_a_role_where_airflow_is_the_chart_s_and_keeps_roles() -> None:
+def test_team_has_a_role_only_with_fab_auth_manager() -> None:
     keycloak = {
         "core": {"auth_manager": "airflow.providers.keycloak.auth_manager.keycloak_auth_manager.KeycloakAuthManager"}
     }
     beside = {"enabled": False, "serviceAccounts": [{"namespace": "data", "name": "worker"}]}
     given: list[Object] = [{}, {"config": keycloak}, {"airflow": beside}]
-    roles = [teams({**values, "teams": {"alpha": {}}})["alpha"]["role"] for values in given]
+    roles = [load_teams({**values, "teams": {"alpha": {}}})["alpha"]["role"] for values in given]
     assert roles == ["team-alpha", "", ""]
 
 
-def test_short_forms_are_spelled_out() -> None:
+def test_short_forms_are_expanded() -> None:
     given = {
         "owners": [{"group": "data"}, {"user": "ada@example.com"}],
         "quota": {"pods": 20, "limits.memory": "16Gi"},
         "sizes": {"gpu": {"cpu": "4", "memory": "8Gi", "gpu": 1}, "large": None},
     }
-    alpha = teams({"teams": {"alpha": given}})["alpha"]
+    alpha = load_teams({"teams": {"alpha": given}})["alpha"]
     assert alpha["owners"] == [{"kind": "Group", "name": "data"}, {"kind": "User", "name": "ada@example.com"}]
     assert alpha["quota"] == {"pods": "20", "limits.memory": "16Gi"}
     assert alpha["sizes"] == {
@@ -222,43 +222,43 @@ def test_short_forms_are_spelled_out() -> None:
         ({"pool": {"slots": None}}, 128),
     ],
 )
-def test_a_pool_has_room_for_as_many_tasks_as_the_quota_has_for_pods(team: Object, slots: int) -> None:
-    assert teams({"teams": {"alpha": team}})["alpha"]["pool"] == {"name": "team-alpha", "slots": slots}
+def test_pool_slots_follow_the_pod_quota(team: Object, slots: int) -> None:
+    assert load_teams({"teams": {"alpha": team}})["alpha"]["pool"] == {"name": "team-alpha", "slots": slots}
 
 
-def test_a_team_goes_back_to_its_quota_from_slots_for_all_teams() -> None:
+def test_null_slots_override_team_defaults_with_the_quota() -> None:
     values = {
         "teamDefaults": {"pool": {"slots": 7}},
         "teams": {"alpha": {"quota": {"pods": 3}, "pool": {"slots": None}}, "beta": {}},
     }
-    assert {name: team["pool"]["slots"] for name, team in teams(values).items()} == {"alpha": 3, "beta": 7}
+    assert {name: team["pool"]["slots"] for name, team in load_teams(values).items()} == {"alpha": 3, "beta": 7}
 
 
-def test_the_package_reads_what_the_chart_writes() -> None:
+def test_package_reads_the_rendered_contract() -> None:
     text = find_object(render(TWO_TEAMS), "ConfigMap", "airflow-contract")["data"][CONFIGMAP_KEY]
-    read = parse(text).model_dump(mode="json", by_alias=True)
-    assert read == whole(json.loads(text))
+    parsed = parse(text).model_dump(mode="json", by_alias=True)
+    assert parsed == expand_teams(json.loads(text))
 
 
-def test_what_the_chart_writes_fits_the_published_schema() -> None:
+def test_rendered_contract_matches_the_published_schema() -> None:
     schema = json.loads((ROOT / "docs" / "contract.schema.json").read_text())
-    everything = yaml.safe_load((ROOT / "tests" / "chart" / "all-values.yaml").read_text())
-    for values in ({}, TWO_TEAMS, everything):
-        written = json.loads(find_by_prefix(render(values), "ConfigMap", contract_name(values))["data"][CONFIGMAP_KEY])
-        jsonschema.validate(written, schema, jsonschema.Draft202012Validator)
+    all_values = yaml.safe_load((ROOT / "tests" / "chart" / "all-values.yaml").read_text())
+    for values in ({}, TWO_TEAMS, all_values):
+        contract = json.loads(find_by_prefix(render(values), "ConfigMap", contract_name(values))["data"][CONFIGMAP_KEY])
+        jsonschema.validate(contract, schema, jsonschema.Draft202012Validator)
     with pytest.raises(jsonschema.ValidationError, match="1 was expected"):
-        jsonschema.validate({**written, "version": 2}, schema, jsonschema.Draft202012Validator)
+        jsonschema.validate({**contract, "version": 2}, schema, jsonschema.Draft202012Validator)
 
 
 def contract_name(values: Object) -> str:
     return f"{values.get('fullnameOverride', 'airflow')}-contract"
 
 
-def test_the_published_schema_says_what_the_package_reads() -> None:
+def test_published_schema_is_up_to_date() -> None:
     assert run_check("contract-schema") == (0, "")
 
 
-def test_the_contract_is_found_by_its_labels() -> None:
+def test_contract_has_the_labels_that_the_package_selects() -> None:
     labels = find_object(render(), "ConfigMap", "airflow-contract")["metadata"]["labels"]
-    wanted = dict(pair.split("=") for pair in CONFIGMAP_LABELS.split(","))
-    assert wanted.items() <= labels.items()
+    selected = dict(pair.split("=") for pair in CONFIGMAP_LABELS.split(","))
+    assert selected.items() <= labels.items()

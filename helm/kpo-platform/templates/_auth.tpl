@@ -1,6 +1,4 @@
-{{/* Who may sign in to Airflow. */}}
-
-{{/* context → true where the chart's Airflow keeps users and roles in its database (FabAuthManager) */}}
+{{/* context → "true" if the chart's Airflow uses FabAuthManager, which stores users and roles in the database */}}
 {{- define "kpo-platform.usesFabAuth" -}}
 {{- if and .Values.airflow.enabled (hasSuffix ".FabAuthManager" (include "kpo-platform.cached" (list . "kpo-platform.airflowConfig") | fromJson).core.auth_manager) -}}
 true

@@ -1,5 +1,5 @@
-{{/* (list context name) → what the template of that name makes of the context. It is made once for a whole rendering: what
-several templates need and what takes its time is asked for in this way. */}}
+{{/* (list context name) → the output of the helper of this name, rendered once and then cached. For slow helpers that several
+templates include. */}}
 {{- define "kpo-platform.cached" -}}
 {{- $values := (first .).Values -}}
 {{- if not (hasKey $values "cache") -}}

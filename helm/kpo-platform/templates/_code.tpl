@@ -1,12 +1,12 @@
-{{/* The part of the package that runs inside Airflow, carried into the unmodified image by a ConfigMap. */}}
+{{/* The part of the Python package that runs in Airflow's pods, mounted into the unmodified image from a ConfigMap. */}}
 
-{{/* context → something, where the chart brings the package; else it is in the image */}}
+{{/* context → "true" if the package comes from a ConfigMap; otherwise the image contains it */}}
 {{- define "kpo-platform.hasCodeConfigMap" -}}
 {{- if eq .Values.platform.package "configmap" -}}true{{- end -}}
 {{- end -}}
 
-{{/* context → {path below PYTHONPATH: text} as JSON. The folder dist-info makes it an installed distribution to Python, with a
-version, and with a plugin, a cluster policy and a provider that Airflow finds. */}}
+{{/* context → {path below PYTHONPATH: text} as JSON. The dist-info folder makes the package an installed distribution, with a
+version and with entry points for Airflow's plugin, cluster policy and provider. */}}
 {{- define "kpo-platform.codeFiles" -}}
 {{- $files := dict -}}
 {{- $_ := include "kpo-platform.readFile" (list . "files/kpo_platform/__init__.py") -}}
@@ -21,7 +21,7 @@ version, and with a plugin, a cluster policy and a provider that Airflow finds. 
 {{- toJson $files -}}
 {{- end -}}
 
-{{/* anything → what Airflow finds in the package, as in pyproject.toml */}}
+{{/* nothing → the entry points of the package, as in pyproject.toml */}}
 {{- define "kpo-platform.entryPoints" -}}
 [airflow.plugins]
 kpo_platform = kpo_platform.airflow.plugins.reload_settings:ReloadSettingsPlugin
@@ -31,17 +31,17 @@ kpo_platform = kpo_platform.airflow.policies.cluster_policy
 kpo_platform = kpo_platform.airflow.provider_info:get_provider_info
 {{ end -}}
 
-{{/* path → the key under which a ConfigMap, whose keys have no slash, holds the file */}}
+{{/* path → the ConfigMap key of a file; keys cannot contain slashes */}}
 {{- define "kpo-platform.codeKey" -}}
 {{- replace "/" "." . -}}
 {{- end -}}
 
-{{/* context → the name of the ConfigMap with the package */}}
+{{/* context → the name of the package's ConfigMap */}}
 {{- define "kpo-platform.codeConfigMapName" -}}
 {{- include "kpo-platform.hashedName" (list . "code" (include "kpo-platform.cached" (list . "kpo-platform.codeFiles"))) -}}
 {{- end -}}
 
-{{/* context → {file: text} of the scripts that Airflow's pods run, as JSON */}}
+{{/* context → {file: text} of files/scripts as JSON */}}
 {{- define "kpo-platform.scriptFiles" -}}
 {{- $files := dict -}}
 {{- range $path, $_ := .Files.Glob "files/scripts/*" -}}
@@ -50,7 +50,7 @@ kpo_platform = kpo_platform.airflow.provider_info:get_provider_info
 {{- toJson $files -}}
 {{- end -}}
 
-{{/* context → the name of the ConfigMap with the scripts */}}
+{{/* context → the name of the scripts' ConfigMap */}}
 {{- define "kpo-platform.scriptsConfigMapName" -}}
 {{- include "kpo-platform.hashedName" (list . "scripts" (include "kpo-platform.cached" (list . "kpo-platform.scriptFiles"))) -}}
 {{- end -}}

@@ -1,6 +1,6 @@
-{{/* How Airflow's containers find the database. */}}
+{{/* Database connection of Airflow's containers. */}}
 
-{{/* context → the database's URL; in parts, Kubernetes puts the password of the first variable into the second */}}
+{{/* context → the database URL; for an external database, Kubernetes expands the password variable in the URL */}}
 {{- define "kpo-platform.databaseEnv" -}}
 {{- with .Values.data.metadataConnection -}}
 {{- if .host -}}
@@ -12,7 +12,7 @@
 {{- $rest := printf "%s:$(KPO_PLATFORM_DATABASE_PASSWORD)@%s:%v/%s" .user .host .port .db }}
 - name: AIRFLOW__DATABASE__SQL_ALCHEMY_CONN
   value: {{ printf "postgresql+psycopg2://%s?sslmode=%s" $rest .sslmode | quote }}
-{{- /* Left to itself, Airflow gives the URL above to a driver that calls the same thing `ssl`. */}}
+{{- /* Airflow's default is the URL above, but asyncpg calls the option `ssl`. */}}
 - name: AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_ASYNC
   value: {{ printf "postgresql+asyncpg://%s?ssl=%s" $rest .sslmode | quote }}
 {{- if .caSecretName }}
@@ -25,7 +25,7 @@
 {{- end -}}
 {{- end -}}
 
-{{/* context → mount of the certificate authority of the database's server, where the values name one */}}
+{{/* context → the mount of the database's CA certificate, if the values name one */}}
 {{- define "kpo-platform.databaseMounts" -}}
 {{- with .Values.data.metadataConnection -}}
 {{- if and .host .caSecretName -}}

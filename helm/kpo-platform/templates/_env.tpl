@@ -1,6 +1,6 @@
-{{/* The environment of Airflow's containers. Settings are not here: they are in a mounted file. */}}
+{{/* Environment of Airflow's containers. Airflow's settings are in a mounted file instead. */}}
 
-{{/* (list context variable secret key) → an environment variable out of a secret */}}
+{{/* (list context variable secret key) → an environment variable from a platform Secret */}}
 {{- define "kpo-platform.secretKeyEnv" -}}
 - name: {{ index . 1 }}
   valueFrom:
@@ -9,38 +9,37 @@
       key: {{ index . 3 }}
 {{- end -}}
 
-{{/* context → what every Airflow process needs, and enough for one that runs tasks alone: those ask the API server */}}
+{{/* context → the environment of every Airflow process; sufficient for task workers, which use the API server */}}
 {{- define "kpo-platform.processEnv" -}}
 - name: AIRFLOW_CONFIG
   value: /opt/kpo-platform/config/airflow.cfg
-{{- /* The image's entrypoint would start a second Airflow to look at the database; ours waits by itself, more cheaply. */}}
+{{- /* Disables the database check of the image's entrypoint, which starts a second Airflow. */}}
 - name: CONNECTION_CHECK_MAX_COUNT
   value: "0"
-{{- /* A stop goes to Airflow's main process alone. Sent to the whole group, it would reach running tasks as well, which
-take it for a user's wish and delete their pods. */}}
+{{- /* SIGTERM goes to Airflow's main process only. Tasks that receive it delete their pods, as for a user's stop. */}}
 - name: DUMB_INIT_SETSID
   value: "0"
 {{- end -}}
 
-{{/* context → what a process needs that opens the database */}}
+{{/* context → the environment of a process with database access */}}
 {{- define "kpo-platform.airflowEnv" -}}
 {{ include "kpo-platform.processEnv" . }}
 {{ include "kpo-platform.databaseEnv" . }}
 {{ include "kpo-platform.secretKeyEnv" (list . "AIRFLOW__CORE__FERNET_KEY" "fernet-key" "fernet-key") }}
 {{- end -}}
 
-{{/* context → signs and checks the tokens of tasks: for the scheduler and the API server only */}}
+{{/* context → the secret that signs and verifies tokens of tasks, for scheduler and API server only */}}
 {{- define "kpo-platform.jwtEnv" -}}
 {{ include "kpo-platform.secretKeyEnv" (list . "AIRFLOW__API_AUTH__JWT_SECRET" "jwt-secret" "jwt-secret") }}
 {{- end -}}
 
-{{/* context → signs and checks requests for task logs: for those who serve logs, and the API server that fetches them */}}
+{{/* context → the secret that signs and verifies requests for task logs, for log servers and the API server */}}
 {{- define "kpo-platform.apiSecretEnv" -}}
 {{ include "kpo-platform.secretKeyEnv" (list . "AIRFLOW__API__SECRET_KEY" "api-secret-key" "api-secret-key") }}
 {{- end -}}
 
-{{/* context → the connections that `platformctl bootstrap` puts into a secret (connection.via: env), for those who run
-tasks; until it has, there are none. Each is named for itself: a whole secret could set any variable. */}}
+{{/* context → the connections from the Secret that `platformctl bootstrap` writes (connection.via: env), for processes that
+run tasks. Each key is listed, because envFrom could set any variable. Keys are optional until bootstrap has run. */}}
 {{- define "kpo-platform.connectionEnv" -}}
 {{- $ids := list -}}
 {{- range .Values.resolvedTeams -}}
@@ -58,7 +57,7 @@ tasks; until it has, there are none. Each is named for itself: a whole secret co
 {{- end -}}
 {{- end -}}
 
-{{/* context → where the package and the contract are: for those who run code of the package */}}
+{{/* context → the paths of package and contract, for processes that import the package */}}
 {{- define "kpo-platform.codeEnv" -}}
 {{- if include "kpo-platform.hasCodeConfigMap" . -}}
 - name: PYTHONPATH

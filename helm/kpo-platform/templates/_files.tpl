@@ -1,7 +1,7 @@
-{{/* Reading the chart's files. `.Files.Get` says nothing about a missing file and `fromYaml` hides an error in its result,
-so that a lost link would become a Role without rules; here both stop the rendering. */}}
+{{/* Files of the chart. `.Files.Get` ignores missing files and `fromYaml` returns errors as data, so a broken link would
+render a Role without rules. These helpers fail instead. */}}
 
-{{/* (list context path) → the text of the file */}}
+{{/* (list context path) → the text of a file */}}
 {{- define "kpo-platform.readFile" -}}
 {{- $text := (first .).Files.Get (last .) -}}
 {{- if not $text -}}
@@ -10,7 +10,7 @@ so that a lost link would become a Role without rules; here both stop the render
 {{- $text -}}
 {{- end -}}
 
-{{/* (list context path) → the text of a YAML file; the images that a pod template names get the prefix of all images */}}
+{{/* (list context path) → the text of a YAML file, with images.registryPrefix applied to image names */}}
 {{- define "kpo-platform.readYamlText" -}}
 {{- $text := include "kpo-platform.readFile" . -}}
 {{- with (first .).Values.images.registryPrefix -}}
@@ -19,7 +19,7 @@ so that a lost link would become a Role without rules; here both stop the render
 {{- $text -}}
 {{- end -}}
 
-{{/* (list context path) → the YAML file, checked to be YAML, as JSON */}}
+{{/* (list context path) → the content of a YAML file as JSON */}}
 {{- define "kpo-platform.readYaml" -}}
 {{- $parsed := include "kpo-platform.readYamlText" . | fromYaml -}}
 {{- if hasKey $parsed "Error" -}}
@@ -28,13 +28,13 @@ so that a lost link would become a Role without rules; here both stop the render
 {{- toJson $parsed -}}
 {{- end -}}
 
-{{/* (list context role) → the rules of rbac/<role>.yaml as JSON: {"rules": [...]} */}}
+{{/* (list context role) → the rules of rbac/<role>.yaml as JSON: {"rules": […]} */}}
 {{- define "kpo-platform.readRole" -}}
 {{- $role := include "kpo-platform.readYaml" (list (first .) (printf "files/rbac/%s.yaml" (last .))) | fromJson -}}
 {{- dict "rules" $role.rules | toJson -}}
 {{- end -}}
 
-{{/* (list context pattern) → {file's name without .yaml: its content} for all files that match, as JSON */}}
+{{/* (list context pattern) → {file name without .yaml: content} of all matching files as JSON */}}
 {{- define "kpo-platform.readYamlFiles" -}}
 {{- $found := dict -}}
 {{- range $path, $_ := (first .).Files.Glob (last .) -}}
@@ -43,7 +43,7 @@ so that a lost link would become a Role without rules; here both stop the render
 {{- toJson $found -}}
 {{- end -}}
 
-{{/* anything → {component: pattern of its files}, as JSON, of what a DAG may name as a file */}}
+{{/* nothing → {component: file pattern} of pod templates and sidecars as JSON */}}
 {{- define "kpo-platform.templateFilePatterns" -}}
 {{- dict "pod-templates" "files/pod_templates/*.yaml" "sidecars" "files/pod_templates/sidecars/*.yaml" | toJson -}}
 {{- end -}}

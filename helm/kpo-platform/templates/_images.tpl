@@ -1,6 +1,6 @@
-{{/* The images that a site without a way out has to have: those that the release runs, and those that its pod templates name. */}}
+{{/* Images to mirror for a cluster without internet access, listed in NOTES.txt. */}}
 
-{{/* context → the images of the release's own pods, as JSON */}}
+{{/* context → the images of the release's own pods as JSON */}}
 {{- define "kpo-platform.releaseImages" -}}
 {{- $names := list -}}
 {{- if or .Values.airflow.enabled (include "kpo-platform.hasPodCleanup" .) (include "kpo-platform.testAccount" .) -}}
@@ -18,7 +18,7 @@
 {{- toJson $images -}}
 {{- end -}}
 
-{{/* context → the images that pod templates and sidecars name, as JSON; one that names no registry is that of each team's prefix */}}
+{{/* context → the images of pod templates and sidecars as JSON; names without registry get each team's registryPrefix */}}
 {{- define "kpo-platform.templateImages" -}}
 {{- include "kpo-platform.resolveTeams" . -}}
 {{- $prefixes := list -}}

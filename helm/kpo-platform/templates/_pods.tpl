@@ -1,6 +1,6 @@
-{{/* Parts that every pod of the platform has. All of them pass the `restricted` Pod Security level. */}}
+{{/* Fields that all pods of the release share. All pods pass the Pod Security level `restricted`. */}}
 
-{{/* (list context name) → the whole name of one of `images`; a prefix takes the place of the registry that it names */}}
+{{/* (list context key) → the full image name of images.<key>; images.registryPrefix replaces its registry */}}
 {{- define "kpo-platform.imageName" -}}
 {{- $images := (first .).Values.images -}}
 {{- $image := get $images (last .) -}}
@@ -15,7 +15,7 @@
 {{- end -}}
 {{- end -}}
 
-{{/* values of a component → where its pods run */}}
+{{/* values of a component → the scheduling fields of its pods */}}
 {{- define "kpo-platform.placement" -}}
 {{- with pick . "nodeSelector" "tolerations" "affinity" "topologySpreadConstraints" -}}
 {{- range $field, $value := . -}}
@@ -27,14 +27,14 @@
 {{- end -}}
 {{- end -}}
 
-{{/* anything → the security context of a container */}}
+{{/* nothing → the security context of a container */}}
 {{- define "kpo-platform.containerSecurityContext" -}}
 allowPrivilegeEscalation: false
 capabilities:
   drop: [ALL]
 {{- end -}}
 
-{{/* user id and group id (list uid gid) → the security context of a pod */}}
+{{/* (list uid gid) → the security context of a pod */}}
 {{- define "kpo-platform.podSecurityContext" -}}
 runAsNonRoot: true
 runAsUser: {{ first . }}
@@ -45,7 +45,7 @@ seccompProfile:
   type: RuntimeDefault
 {{- end -}}
 
-{{/* context → what the spec of every pod of the release starts with */}}
+{{/* context → the first fields of every pod spec */}}
 {{- define "kpo-platform.podSpec" -}}
 enableServiceLinks: false
 {{- with .Values.imagePullSecrets }}
@@ -54,14 +54,14 @@ imagePullSecrets:
 {{- end }}
 {{- end -}}
 
-{{/* context → what the spec of every Airflow pod starts with; user and group are those of the official image */}}
+{{/* context → the first fields of every Airflow pod spec; user and group of the official image */}}
 {{- define "kpo-platform.airflowPodSpec" -}}
 {{ include "kpo-platform.podSpec" . }}
 securityContext:
   {{- include "kpo-platform.podSecurityContext" (list 50000 0) | nindent 2 }}
 {{- end -}}
 
-{{/* context → image and security context of an Airflow container. Its entrypoint stays the image's: dumb-init. */}}
+{{/* context → image and security context of an Airflow container, with the image's entrypoint (dumb-init) */}}
 {{- define "kpo-platform.airflowContainerFields" -}}
 image: {{ include "kpo-platform.imageName" (list . "airflow") }}
 imagePullPolicy: {{ .Values.images.airflow.pullPolicy }}

@@ -1,8 +1,8 @@
-{{/* Probes. Starting takes Airflow a minute on a slow node, and ten when the node is busy, so each component has a startup
-probe that is patient for a quarter of an hour, and a liveness probe that is not. */}}
+{{/* Probes. Airflow starts within a minute on a slow node and within ten minutes on a busy one, so startup probes wait for
+15 minutes. Liveness probes are stricter. */}}
 
-{{/* type of job, as in Airflow's table of jobs → probes of a component that has no port to ask: it must have sent a
-heartbeat. `airflow jobs check` asks the same for ten times the CPU, every time. */}}
+{{/* job type in Airflow's database → probes of a component without a port, by its heartbeat. `airflow jobs check` does the
+same with ten times the CPU. */}}
 {{- define "kpo-platform.heartbeatProbes" -}}
 startupProbe:
   exec:

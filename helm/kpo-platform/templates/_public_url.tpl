@@ -1,6 +1,6 @@
-{{/* The one address at which people reach Airflow, and what follows from it. */}}
+{{/* Parts of publicUrl. */}}
 
-{{/* context → the path of publicUrl without a slash at its end; nothing where Airflow lies at the root */}}
+{{/* context → the path of publicUrl without a trailing slash; empty for the root path */}}
 {{- define "kpo-platform.publicPath" -}}
 {{- (urlParse .Values.publicUrl).path | trimSuffix "/" -}}
 {{- end -}}

@@ -1,5 +1,5 @@
-{{/* (list context component values) → a disruption budget where there is more than one pod. With one there is none: it
-would keep its node from ever being emptied. */}}
+{{/* (list context component values) → a PodDisruptionBudget for more than one replica. With one replica it would block every
+drain of the node. */}}
 {{- define "kpo-platform.podDisruptionBudget" -}}
 {{- if and (first .).Values.airflow.enabled (gt (int (last .).replicas) 1) }}
 apiVersion: policy/v1
@@ -17,7 +17,7 @@ spec:
 {{- end }}
 {{- end -}}
 
-{{/* (list context wanted) → how many pods of a component; none while the schema is taken back beneath them */}}
+{{/* (list context replicas) → the number of replicas; 0 during a downgrade of the database's schema */}}
 {{- define "kpo-platform.replicas" -}}
 {{- ternary 0 (last .) (not (empty (first .).Values.migrateDatabaseJob.downgradeTo)) -}}
 {{- end -}}

@@ -1,5 +1,5 @@
-{{/* context → nothing; leaves the resolved teams in .Values.resolvedTeams: {name: team}, every default filled in.
-Whoever ranges over teams includes this first; only the first call does the work, and refuses what cannot be. */}}
+{{/* context → nothing; sets .Values.resolvedTeams to {name: team} with all defaults, and fails for invalid values. Include it
+before each use of .Values.resolvedTeams; only the first call has an effect. */}}
 {{- define "kpo-platform.resolveTeams" -}}
 {{- if not (hasKey .Values "resolvedTeams") -}}
 {{- $resolved := dict -}}
@@ -14,14 +14,14 @@ Whoever ranges over teams includes this first; only the first call does the work
 {{- end -}}
 {{- end -}}
 
-{{/* (list context name) → the role of the team's people in Airflow; nothing where the chart's Airflow has no such roles */}}
+{{/* (list context name) → the name of the team's Airflow role; empty without FabAuthManager */}}
 {{- define "kpo-platform.teamRole" -}}
 {{- if include "kpo-platform.usesFabAuth" (first .) -}}
 {{- printf "team-%s" (last .) -}}
 {{- end -}}
 {{- end -}}
 
-{{/* (list name team) → nothing; the team is left with its short forms spelled out */}}
+{{/* (list name team) → nothing; replaces the short forms in the team */}}
 {{- define "kpo-platform.resolveTeam" -}}
 {{- $team := last . -}}
 {{- $_ := set $team "namespace" ($team.namespace | default (printf "team-%s" (first .))) -}}
@@ -33,7 +33,7 @@ Whoever ranges over teams includes this first; only the first call does the work
 {{- $_ := set $team.serviceAccount "name" "team-pod" -}}
 {{- end -}}
 
-{{/* context → the shared DAG bundle, and those of all teams that have a repository, as JSON for [dag_processor] dag_bundle_config_list */}}
+{{/* context → all DAG bundles as JSON, for dag_bundle_config_list in the section dag_processor */}}
 {{- define "kpo-platform.dagBundles" -}}
 {{- include "kpo-platform.resolveTeams" . -}}
 {{- $bundles := include "kpo-platform.sharedDagsBundle" . | fromJsonArray -}}

@@ -1,7 +1,7 @@
-{{/* The token of a pod's account, for the one container that speaks to Kubernetes. Left to Kubernetes, it is in every container of
-the pod: a sidecar could then start pods for the teams. */}}
+{{/* The service account token, mounted only into the container that uses the Kubernetes API. With automount, every sidecar
+could start pods for the teams. */}}
 
-{{/* anything → the volume with it, as Kubernetes itself makes it; but it ends after an hour, and the kubelet renews it before */}}
+{{/* nothing → the token volume, as Kubernetes mounts it, but with a lifetime of one hour; the kubelet renews the token */}}
 {{- define "kpo-platform.tokenVolume" -}}
 - name: token
   projected:
@@ -14,7 +14,7 @@ the pod: a sidecar could then start pods for the teams. */}}
           items: [{path: namespace, fieldRef: {fieldPath: metadata.namespace}}]
 {{- end -}}
 
-{{/* anything → where every client looks for it */}}
+{{/* nothing → the token mount, at the path that every client reads */}}
 {{- define "kpo-platform.tokenMount" -}}
 - name: token
   mountPath: /var/run/secrets/kubernetes.io/serviceaccount

@@ -1,7 +1,7 @@
-{{/* What is mounted into Airflow's pods. ConfigMaps are mounted as whole folders, so that a change arrives without a
-restart; where a restart is needed, a checksum in the pod's annotations brings it about. */}}
+{{/* Volumes of Airflow's pods. ConfigMaps are mounted as folders, so that changes arrive without a restart. Where a restart
+is required, a checksum in the pod's annotations triggers it. */}}
 
-{{/* context → mounts of every Airflow process */}}
+{{/* context → the mounts of every Airflow process */}}
 {{- define "kpo-platform.processMounts" -}}
 - name: config
   mountPath: /opt/kpo-platform/config
@@ -25,7 +25,7 @@ restart; where a restart is needed, a checksum in the pod's annotations brings i
   emptyDir: {}
 {{- end -}}
 
-{{/* context → mounts of a process that opens the database */}}
+{{/* context → the mounts of a process with database access */}}
 {{- define "kpo-platform.airflowMounts" -}}
 {{ include "kpo-platform.processMounts" . }}
 {{- include "kpo-platform.databaseMounts" . | nindent 0 }}
@@ -37,7 +37,7 @@ restart; where a restart is needed, a checksum in the pod's annotations brings i
 {{- include "kpo-platform.databaseVolumes" . | nindent 0 }}
 {{- end -}}
 
-{{/* context → mounts of the containers that run code of the package */}}
+{{/* context → the mounts of a container that imports the package */}}
 {{- define "kpo-platform.codeMounts" -}}
 {{- if include "kpo-platform.hasCodeConfigMap" . -}}
 - name: python

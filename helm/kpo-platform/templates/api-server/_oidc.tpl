@@ -1,4 +1,4 @@
-{{/* context → the API server's settings for sign-in by a provider */}}
+{{/* context → the API server's environment for OIDC login */}}
 {{- define "kpo-platform.oidcEnv" -}}
 {{- if .Values.oidc.issuer -}}
 - name: AIRFLOW__FAB__CONFIG_FILE
@@ -10,7 +10,7 @@
 {{- end -}}
 {{- end -}}
 
-{{/* context → where the API server finds its secret at the provider */}}
+{{/* context → the mount of the OIDC client secret */}}
 {{- define "kpo-platform.oidcMounts" -}}
 {{- if .Values.oidc.issuer -}}
 - name: oidc

@@ -1,4 +1,4 @@
-{{/* context → probes of the API server. Neither path asks the database, so that its failure restarts nothing. */}}
+{{/* context → the probes of the API server. Neither path uses the database, so a database outage restarts nothing. */}}
 {{- define "kpo-platform.apiServerProbes" -}}
 startupProbe:
   httpGet:

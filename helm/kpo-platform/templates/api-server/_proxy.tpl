@@ -1,10 +1,10 @@
-{{/* context → what the API server is told beside its settings. Behind TLS that ends before it, only the proxy knows that
-people came by https; the cookie of a sign-in is kept from plain http for that reason alone. */}}
+{{/* context → the API server's arguments behind a proxy that terminates TLS. Only the proxy's headers show that a request came
+over https, and Airflow sends its login cookie as secure only then. */}}
 {{- define "kpo-platform.proxyArguments" -}}
 {{- if hasPrefix "https://" .Values.publicUrl }}, --proxy-headers{{ end -}}
 {{- end -}}
 
-{{/* context → whose headers about that the API server believes: those of whoever can reach it, see NetworkPolicy */}}
+{{/* context → trust proxy headers of all peers; the NetworkPolicy limits who can connect */}}
 {{- define "kpo-platform.proxyEnv" -}}
 {{- if hasPrefix "https://" .Values.publicUrl -}}
 - name: FORWARDED_ALLOW_IPS

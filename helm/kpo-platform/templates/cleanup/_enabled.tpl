@@ -1,9 +1,9 @@
-{{/* context → "true" if a team keeps its finished pods for a limited time, else nothing */}}
+{{/* context → "true" if a team sets cleanup.maxAge */}}
 {{- define "kpo-platform.hasPodCleanup" -}}
 {{- include "kpo-platform.resolveTeams" . -}}
-{{- $wanted := false -}}
+{{- $enabled := false -}}
 {{- range .Values.resolvedTeams -}}
-{{- $wanted = or $wanted .cleanup.maxAge -}}
+{{- $enabled = or $enabled .cleanup.maxAge -}}
 {{- end -}}
-{{- if $wanted -}}true{{- end -}}
+{{- if $enabled -}}true{{- end -}}
 {{- end -}}

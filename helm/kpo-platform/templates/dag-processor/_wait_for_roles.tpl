@@ -1,5 +1,5 @@
-{{/* context → the init container that waits until the teams' roles are there: a DAG that names a role which is not is an
-import error. Only the DAG processor cares. */}}
+{{/* context → the init container of the DAG processor that waits for the teams' roles: a DAG that names a missing role fails
+to import */}}
 {{- define "kpo-platform.waitForRolesContainer" -}}
 {{- if and .Values.teams (include "kpo-platform.usesFabAuth" .) -}}
 - name: wait-for-roles

@@ -1,7 +1,5 @@
-{{/* What becomes of old task logs. */}}
-
-{{/* context → the sidecar that removes old logs; an init container that goes on, so that `kubectl logs` and probes are
-those of the component */}}
+{{/* context → the sidecar that deletes old task logs; a native sidecar, so that the component stays the default container of
+`kubectl logs` */}}
 {{- define "kpo-platform.logGroomerContainer" -}}
 {{- with .Values.logGroomerSidecar -}}
 {{- if .retentionDays -}}

@@ -1,5 +1,4 @@
-{{/* (list context component port) → a headless Service: it gives each pod a host name that outlives the pod, under which its
-task logs are served */}}
+{{/* (list context component port) → a headless Service, which gives each pod a stable host name for serving its task logs */}}
 {{- define "kpo-platform.logService" -}}
 apiVersion: v1
 kind: Service
@@ -10,7 +9,7 @@ metadata:
     {{- include "kpo-platform.labels" (list (first .) (index . 1)) | nindent 4 }}
 spec:
   clusterIP: None
-  # Logs of earlier tasks can be read while the pod itself is still starting.
+  # Logs of earlier tasks are readable while the pod starts.
   publishNotReadyAddresses: true
   selector:
     {{- include "kpo-platform.selectorLabels" (list (first .) (index . 1)) | nindent 4 }}

@@ -1,12 +1,12 @@
-{{/* Where the logs of tasks are. Each pod that runs tasks has a volume of its own and serves its logs from there; or all share
-a volume that is there already, which the API server then reads itself. */}}
+{{/* Log volumes. By default, each pod that runs tasks has a volume of its own and serves its logs. With an existing claim, all
+pods share one volume, and the API server reads the logs directly. */}}
 
-{{/* context → the kind of workload that runs tasks: with volumes of its own, each pod keeps its name */}}
+{{/* context → the kind of a workload with task logs; a StatefulSet if each pod has its own volume */}}
 {{- define "kpo-platform.logWorkloadKind" -}}
 {{- ternary "Deployment" "StatefulSet" (not (empty .Values.logs.persistence.existingClaim)) -}}
 {{- end -}}
 
-{{/* (list context component) → what the spec of such a workload has beside that of a Deployment */}}
+{{/* (list context component) → the fields of a StatefulSet that a Deployment does not have; empty for a Deployment */}}
 {{- define "kpo-platform.logVolumeClaims" -}}
 {{- with (first .).Values.logs.persistence -}}
 {{- if not .existingClaim -}}
@@ -26,7 +26,7 @@ volumeClaimTemplates:
 {{- end -}}
 {{- end -}}
 
-{{/* context → the volume that all share, if they do */}}
+{{/* context → the shared log volume, if there is one */}}
 {{- define "kpo-platform.logVolume" -}}
 {{- with .Values.logs.persistence.existingClaim -}}
 - name: logs
@@ -35,7 +35,7 @@ volumeClaimTemplates:
 {{- end -}}
 {{- end -}}
 
-{{/* anything → where it is mounted */}}
+{{/* nothing → the mount of the log volume */}}
 {{- define "kpo-platform.logMount" -}}
 - name: logs
   mountPath: /opt/airflow/logs

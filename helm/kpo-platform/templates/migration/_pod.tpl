@@ -1,4 +1,4 @@
-{{/* context → the pod that migrates the database and makes the first user, or takes the schema back */}}
+{{/* context → the pod that migrates the database and creates the first user, or downgrades the schema */}}
 {{- define "kpo-platform.migrationPodSpec" -}}
 serviceAccountName: {{ include "kpo-platform.name" (list . "migration") }}
 automountServiceAccountToken: false

@@ -1,12 +1,12 @@
-{{/* (list context resources) → the init container that waits until the database is there and migrated. A pod that waits is healthy,
-so `helm install --wait` and Argo CD need no hooks and no order. It opens the database and reads nothing that is encrypted there. Its
-resources are those of what comes after it, so that the pod asks for no more. */}}
+{{/* (list context resources) → the init container that waits until the database is migrated, so that `helm install --wait` and
+Argo CD need no hooks and no order. It has no Fernet key. Its resources are those of the main container, so that the pod requests
+no more. */}}
 {{- define "kpo-platform.waitForMigrationsContainer" -}}
 {{- with first . -}}
 - name: wait-for-migrations
   {{- include "kpo-platform.airflowContainerFields" . | nindent 2 }}
   args: [python, /opt/kpo-platform/scripts/wait_for_migrations.py]
-  # What it waits for, or why that will never be, is shown by `kubectl describe`.
+  # `kubectl describe` shows what the container waits for, or its error.
   terminationMessagePolicy: FallbackToLogsOnError
   env:
     {{- include "kpo-platform.processEnv" . | nindent 4 }}

@@ -1,4 +1,4 @@
-{{/* context → the contract as compact JSON: what all teams have in common once, of each team only the fields that differ */}}
+{{/* context → the contract as compact JSON: the teams' defaults once, and each team's fields that differ */}}
 {{- define "kpo-platform.contract" -}}
 {{- include "kpo-platform.resolveTeams" . -}}
 {{- $common := omit (deepCopy .Values.teamDefaults) "createNamespace" -}}
@@ -6,13 +6,13 @@
 {{- $common = omit $common "namespace" "pool" -}}
 {{- $teams := dict -}}
 {{- range $name, $team := .Values.resolvedTeams -}}
-{{- $own := dict -}}
+{{- $differing := dict -}}
 {{- range $field, $value := omit $team "createNamespace" -}}
 {{- if not (and (hasKey $common $field) (deepEqual $value (get $common $field))) -}}
-{{- $_ := set $own $field $value -}}
+{{- $_ := set $differing $field $value -}}
 {{- end -}}
 {{- end -}}
-{{- $_ := set $teams $name $own -}}
+{{- $_ := set $teams $name $differing -}}
 {{- end -}}
 {{- dict
       "version" 1
@@ -31,7 +31,7 @@
     | toJson -}}
 {{- end -}}
 
-{{/* context → how to reach this Airflow, and who acts for it, as JSON */}}
+{{/* context → API Service, Secrets and service accounts of Airflow as JSON */}}
 {{- define "kpo-platform.contractAirflow" -}}
 {{- dict
       "apiService" (dict "name" (.Values.airflow.apiService.name | default (include "kpo-platform.name" (list . "api-server"))) "port" (ternary 8080 .Values.airflow.apiService.port .Values.airflow.enabled) "path" (include "kpo-platform.publicPath" .))
@@ -41,7 +41,7 @@
     | toJson -}}
 {{- end -}}
 
-{{/* context → the container that the stock operator adds to fetch an XCom, as JSON */}}
+{{/* context → the XCom sidecar of the stock operator as JSON */}}
 {{- define "kpo-platform.contractXcomSidecar" -}}
 {{- dict
       "image" (include "kpo-platform.imageName" (list . "xcomSidecar"))
@@ -50,7 +50,7 @@
     | toJson -}}
 {{- end -}}
 
-{{/* context → {role: rules} of every file under rbac/, as JSON */}}
+{{/* context → {role: rules} of all files under rbac/ as JSON */}}
 {{- define "kpo-platform.contractRules" -}}
 {{- $rules := dict -}}
 {{- range $name, $role := include "kpo-platform.readYamlFiles" (list . "files/rbac/*.yaml") | fromJson -}}

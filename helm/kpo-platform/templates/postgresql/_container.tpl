@@ -1,14 +1,14 @@
-{{/* context → {file: text} of the database's scripts, as JSON; apart from Airflow's, whose changes must not restart it */}}
+{{/* context → {file: text} of the database's scripts as JSON; changes of Airflow's scripts must not restart the database */}}
 {{- define "kpo-platform.postgresqlScripts" -}}
 {{- dict "start.sh" (include "kpo-platform.readFile" (list . "files/postgresql/start.sh")) | toJson -}}
 {{- end -}}
 
-{{/* context → the name of the ConfigMap with the scripts */}}
+{{/* context → the name of the scripts' ConfigMap */}}
 {{- define "kpo-platform.postgresqlScriptsConfigMapName" -}}
 {{- include "kpo-platform.hashedName" (list . "postgresql-scripts" (include "kpo-platform.postgresqlScripts" .)) -}}
 {{- end -}}
 
-{{/* context → the database's container without its name; what its image needs is said in values.yaml */}}
+{{/* context → the database's container without its name; values.yaml lists the requirements of its image */}}
 {{- define "kpo-platform.postgresqlContainer" -}}
 image: {{ include "kpo-platform.imageName" (list . "postgresql") }}
 imagePullPolicy: {{ .Values.images.postgresql.pullPolicy }}
@@ -35,8 +35,7 @@ readinessProbe:
 lifecycle:
   preStop:
     exec:
-      {{- /* The kubelet's signal may mean "wait for every client to leave"; this one closes their connections, writes all
-      down and ends. */}}
+      {{- /* SIGINT is PostgreSQL's fast shutdown. The kubelet's SIGTERM would wait until every client disconnects. */}}
       command: [sh, -c, kill -INT 1]
 resources:
   {{- toYaml .Values.postgresql.resources | nindent 2 }}

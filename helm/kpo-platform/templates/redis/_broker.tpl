@@ -1,4 +1,4 @@
-{{/* context → how scheduler and workers reach the broker. It keeps the results as well, so that workers need no database. */}}
+{{/* context → the broker URL for scheduler and workers; the broker is the result backend too, so workers need no database */}}
 {{- define "kpo-platform.brokerEnv" -}}
 {{- if eq .Values.executor "CeleryExecutor" -}}
 {{ include "kpo-platform.secretKeyEnv" (list . "AIRFLOW__CELERY__BROKER_URL" "broker" "connection") }}
@@ -6,7 +6,7 @@
 {{- end -}}
 {{- end -}}
 
-{{/* context → something, where the broker is part of the release */}}
+{{/* context → "true" if the release includes the broker */}}
 {{- define "kpo-platform.hasBroker" -}}
 {{- if and (include "kpo-platform.hasWorkers" .) .Values.redis.enabled -}}true{{- end -}}
 {{- end -}}

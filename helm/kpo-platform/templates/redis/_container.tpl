@@ -1,16 +1,14 @@
-{{/* The broker between scheduler and workers: any Redis or Valkey. */}}
-
-{{/* context → {file: text} of the broker's scripts, as JSON */}}
+{{/* context → {file: text} of the broker's scripts as JSON */}}
 {{- define "kpo-platform.redisScripts" -}}
 {{- dict "start.sh" (include "kpo-platform.readFile" (list . "files/redis/start.sh")) | toJson -}}
 {{- end -}}
 
-{{/* context → the name of the ConfigMap with the scripts */}}
+{{/* context → the name of the scripts' ConfigMap */}}
 {{- define "kpo-platform.redisScriptsConfigMapName" -}}
 {{- include "kpo-platform.hashedName" (list . "redis-scripts" (include "kpo-platform.redisScripts" .)) -}}
 {{- end -}}
 
-{{/* context → the broker's container without its name; what its image needs is said in values.yaml */}}
+{{/* context → the broker's container without its name; values.yaml lists the requirements of its image */}}
 {{- define "kpo-platform.redisContainer" -}}
 image: {{ include "kpo-platform.imageName" (list . "redis") }}
 imagePullPolicy: {{ .Values.images.redis.pullPolicy }}

@@ -1,4 +1,4 @@
-{{/* context → the pod that makes the secrets */}}
+{{/* context → the pod that creates and checks the platform's Secrets */}}
 {{- define "kpo-platform.secretsPodSpec" -}}
 {{- $existing := include "kpo-platform.existingSecrets" . | fromJson -}}
 serviceAccountName: {{ include "kpo-platform.name" (list . "secrets") }}
@@ -30,17 +30,17 @@ containers:
         mountPath: /opt/kpo-platform/scripts
         readOnly: true
       {{- include "kpo-platform.tokenMount" . | nindent 6 }}
-      {{- range $what, $_ := $existing }}
-      - {name: {{ $what }}, mountPath: /opt/kpo-platform/existing-secrets/{{ $what }}, readOnly: true}
+      {{- range $purpose, $_ := $existing }}
+      - {name: {{ $purpose }}, mountPath: /opt/kpo-platform/existing-secrets/{{ $purpose }}, readOnly: true}
       {{- end }}
 volumes:
   - name: scripts
     configMap:
       name: {{ include "kpo-platform.cached" (list . "kpo-platform.scriptsConfigMapName") }}
   {{- include "kpo-platform.tokenVolume" . | nindent 2 }}
-  {{- range $what, $name := $existing }}
-  # One that is missing must not keep the others from being made; the job says which it is.
-  - name: {{ $what }}
+  {{- range $purpose, $name := $existing }}
+  # A missing Secret must not block the creation of the others; the Job reports it.
+  - name: {{ $purpose }}
     secret: {secretName: {{ $name | quote }}, optional: true}
   {{- end }}
 {{- end -}}

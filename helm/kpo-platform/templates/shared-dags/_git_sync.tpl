@@ -1,9 +1,9 @@
-{{/* context → something, where the shared repository is reached by ssh */}}
+{{/* context → "true" if the shared repository uses ssh */}}
 {{- define "kpo-platform.gitSyncUsesSsh" -}}
 {{- if regexMatch "^(ssh://|[^/:]+@)" .Values.dags.gitSync.repo -}}true{{- end -}}
 {{- end -}}
 
-{{/* context → the sidecar that follows the shared repository; Airflow starts after its first copy. Only variables of version 4. */}}
+{{/* context → the git-sync sidecar (version 4); Airflow starts after the first sync */}}
 {{- define "kpo-platform.gitSyncContainer" -}}
 {{- if .Values.dags.gitSync.enabled -}}
 {{- $sync := .Values.dags.gitSync -}}
@@ -13,7 +13,7 @@
   restartPolicy: Always
   securityContext:
     {{- include "kpo-platform.containerSecurityContext" . | nindent 4 }}
-    # The image's own account: ssh wants one with a name.
+    # The image's own user: ssh requires a user with a name.
     runAsUser: 65533
   env:
     - {name: GITSYNC_REPO, value: {{ $sync.repo | quote }}}

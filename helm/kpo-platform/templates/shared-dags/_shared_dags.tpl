@@ -1,6 +1,6 @@
-{{/* DAGs of all teams in one place: a repository that git-sync follows, or a volume that somebody else fills. */}}
+{{/* DAGs shared by all teams: a repository with git-sync, or an existing volume. */}}
 
-{{/* context → the folder of the shared DAGs in Airflow's pods; nothing where there are none */}}
+{{/* context → the folder of the shared DAGs in Airflow's pods; empty without shared DAGs */}}
 {{- define "kpo-platform.sharedDagsFolder" -}}
 {{- if .Values.dags.gitSync.enabled -}}
 {{- list "/opt/airflow/shared/repo" .Values.dags.gitSync.subPath | compact | join "/" -}}
@@ -9,8 +9,8 @@
 {{- end -}}
 {{- end -}}
 
-{{/* context → the bundle of the shared DAGs, as JSON: a list of one or none. How often Airflow looks at a volume is its own
-setting. */}}
+{{/* context → the bundle of the shared DAGs as JSON: a list of one bundle or none. A volume is read at Airflow's default
+interval. */}}
 {{- define "kpo-platform.sharedDagsBundle" -}}
 {{- $bundles := list -}}
 {{- with include "kpo-platform.sharedDagsFolder" . -}}
@@ -23,7 +23,7 @@ setting. */}}
 {{- toJson $bundles -}}
 {{- end -}}
 
-{{/* context → where containers that read DAGs find the shared ones */}}
+{{/* context → the mount of the shared DAGs */}}
 {{- define "kpo-platform.sharedDagsMounts" -}}
 {{- if include "kpo-platform.sharedDagsFolder" . -}}
 - name: shared-dags
@@ -37,7 +37,7 @@ setting. */}}
 {{- end -}}
 {{- end -}}
 
-{{/* context → the volumes of the mounts above, and of the sidecar */}}
+{{/* context → the volumes of the mount above and of git-sync */}}
 {{- define "kpo-platform.sharedDagsVolumes" -}}
 {{- if .Values.dags.gitSync.enabled -}}
 - name: shared-dags
@@ -48,7 +48,7 @@ setting. */}}
 - name: git-secret
   secret:
     secretName: {{ . | quote }}
-    # Its group is the pod's, by which git-sync reads it.
+    # git-sync reads the files through the pod's fsGroup.
     defaultMode: 0440
 {{- end }}
 {{- else if .Values.dags.persistence.existingClaim -}}

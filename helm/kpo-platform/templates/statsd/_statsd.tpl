@@ -1,11 +1,11 @@
-{{/* Airflow's metrics: sent by StatsD, with tags, to an exporter from which Prometheus takes them. */}}
+{{/* StatsD metrics with tags, sent to an exporter that Prometheus scrapes. */}}
 
-{{/* context → true where the exporter runs */}}
+{{/* context → "true" if the release includes the exporter */}}
 {{- define "kpo-platform.hasStatsd" -}}
 {{- if and .Values.airflow.enabled .Values.statsd.enabled }}true{{ end -}}
 {{- end -}}
 
-{{/* context → Airflow's settings about it; tags take the place of names that say everything */}}
+{{/* context → Airflow's settings for metrics, with tags instead of legacy metric names */}}
 {{- define "kpo-platform.statsdConfig" -}}
 {{- if include "kpo-platform.hasStatsd" . -}}
 metrics:

@@ -1,11 +1,11 @@
-{{/* What Airflow's database holds for the teams: a role and a pool each, and a connection to each private repository. */}}
+{{/* The teams' data in Airflow's database: roles, pools, and connections to private repositories. */}}
 
-{{/* team's name → the Airflow connection that opens its repository */}}
+{{/* team name → the ID of its git connection */}}
 {{- define "kpo-platform.gitConnectionName" -}}
 {{- printf "git-%s" . -}}
 {{- end -}}
 
-{{/* context → {pool: what it is}, as `airflow pools import` reads it. A deferred task's pod runs, so it keeps its slot. */}}
+{{/* context → the pools as JSON for `airflow pools import`. Deferred tasks occupy a slot, because their pods run. */}}
 {{- define "kpo-platform.teamPools" -}}
 {{- include "kpo-platform.resolveTeams" . -}}
 {{- $pools := dict -}}
@@ -15,7 +15,7 @@
 {{- toJson $pools -}}
 {{- end -}}
 
-{{/* context → {connection: secret} of all private repositories, as JSON */}}
+{{/* context → {connection: secret} of all private repositories as JSON */}}
 {{- define "kpo-platform.gitConnections" -}}
 {{- include "kpo-platform.resolveTeams" . -}}
 {{- $connections := dict -}}
@@ -27,7 +27,7 @@
 {{- toJson $connections -}}
 {{- end -}}
 
-{{/* context → how ssh tells who a git server is, as fields of an Airflow connection, in JSON */}}
+{{/* context → the host key options of an Airflow git connection as JSON */}}
 {{- define "kpo-platform.sshHostKeySettings" -}}
 {{- if .Values.dags.knownHosts -}}
 {{- dict "strict_host_key_checking" "yes" "known_hosts_file" "/opt/kpo-platform/config/known_hosts" | toJson -}}
@@ -36,7 +36,7 @@
 {{- end -}}
 {{- end -}}
 
-{{/* context → {role: names of users who have it} of all teams, as JSON; nothing where Airflow keeps no roles */}}
+{{/* context → {role: user names} of all teams as JSON; empty without FabAuthManager */}}
 {{- define "kpo-platform.teamRoles" -}}
 {{- include "kpo-platform.resolveTeams" . -}}
 {{- $roles := dict -}}
@@ -54,7 +54,7 @@
 {{- toJson $roles -}}
 {{- end -}}
 
-{{/* context → {file: text} of what the job reads, as JSON */}}
+{{/* context → {file: text} of the Job's input as JSON */}}
 {{- define "kpo-platform.teamSettingsFiles" -}}
 {{- dict
       "roles.json" (include "kpo-platform.teamRoles" .)
@@ -64,7 +64,7 @@
     | toJson -}}
 {{- end -}}
 
-{{/* context → the name of the ConfigMap with what the job reads */}}
+{{/* context → the name of the ConfigMap with the Job's input */}}
 {{- define "kpo-platform.teamSettingsConfigMapName" -}}
 {{- include "kpo-platform.hashedName" (list . "team-settings" (include "kpo-platform.teamSettingsFiles" .)) -}}
 {{- end -}}

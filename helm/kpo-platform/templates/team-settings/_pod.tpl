@@ -1,4 +1,4 @@
-{{/* context → the pod that writes the teams' pools and connections into Airflow's database */}}
+{{/* context → the pod that writes the teams' roles, pools and connections to Airflow's database */}}
 {{- define "kpo-platform.teamSettingsPodSpec" -}}
 {{- $secrets := include "kpo-platform.gitConnections" . | fromJson | values | uniq | sortAlpha -}}
 serviceAccountName: {{ include "kpo-platform.name" (list . "team-settings") }}
@@ -28,7 +28,7 @@ volumes:
     configMap:
       name: {{ include "kpo-platform.teamSettingsConfigMapName" . }}
   {{- range $index, $secret := $secrets }}
-  # One that is missing must not keep the other teams' settings waiting; the job says which it is.
+  # A missing Secret must not block the settings of the other teams; the Job reports it.
   - name: credentials-{{ $index }}
     secret: {secretName: {{ $secret | quote }}, optional: true}
   {{- end }}

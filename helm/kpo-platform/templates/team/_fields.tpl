@@ -1,6 +1,6 @@
-{{/* Fields of a team that are written in a short form and published in a full one. */}}
+{{/* Full forms of team fields that values may write in a short form. */}}
 
-{{/* list of volumes → the same with their defaults, as JSON */}}
+{{/* list of volumes → the volumes with all defaults as JSON */}}
 {{- define "kpo-platform.resolveVolumes" -}}
 {{- $defaults := dict "accessMode" "ReadWriteOnce" "storageClass" nil "readOnly" false -}}
 {{- $volumes := list -}}
@@ -10,7 +10,7 @@
 {{- toJson $volumes -}}
 {{- end -}}
 
-{{/* {name: size} → the same with their defaults and without those that are null, as JSON */}}
+{{/* {name: size} → the sizes with all defaults, without null entries, as JSON */}}
 {{- define "kpo-platform.resolveSizes" -}}
 {{- $sizes := dict -}}
 {{- range $name, $size := . -}}
@@ -21,7 +21,7 @@
 {{- toJson $sizes -}}
 {{- end -}}
 
-{{/* list of {group} or {user} → list of {kind, name}, as JSON */}}
+{{/* list of {group} or {user} → list of {kind, name} as JSON */}}
 {{- define "kpo-platform.resolveOwners" -}}
 {{- $owners := list -}}
 {{- range . -}}
@@ -32,17 +32,17 @@
 {{- toJson $owners -}}
 {{- end -}}
 
-{{/* {what: quantity or whole number} → {what: quantity}, as JSON */}}
+{{/* {resource: quantity or whole number} → {resource: quantity} as JSON */}}
 {{- define "kpo-platform.resolveQuantities" -}}
 {{- $quantities := dict -}}
-{{- range $what, $quantity := . -}}
-{{- $_ := set $quantities $what (ternary $quantity (toString (int64 $quantity)) (kindIs "string" $quantity)) -}}
+{{- range $resource, $quantity := . -}}
+{{- $_ := set $quantities $resource (ternary $quantity (toString (int64 $quantity)) (kindIs "string" $quantity)) -}}
 {{- end -}}
 {{- toJson $quantities -}}
 {{- end -}}
 
-{{/* (list name team) → the team's Airflow pool, as JSON. Without a number of its own it has room for as many tasks as the quota
-has for pods; without such a quota for as many as Airflow's default pool. */}}
+{{/* (list name team) → the team's Airflow pool as JSON. Its slots are pool.slots, or the quota's number of pods, or 128 as in
+Airflow's default pool. */}}
 {{- define "kpo-platform.resolvePool" -}}
 {{- $team := last . -}}
 {{- $counts := list -}}

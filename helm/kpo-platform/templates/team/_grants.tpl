@@ -1,22 +1,27 @@
-{{/* Who gets which of the roles under rbac/ in a team's namespace. */}}
+{{/* Grants of the roles under rbac/ in the teams' namespaces. */}}
 
-{{/* context → nothing; leaves every grant of every team in .Values.resolvedGrants: [{"role", "team", "namespace", "rules",
-"shared", "subjects"}]. A shared one takes its rules from the ClusterRole of all teams. Only the first call does the work. */}}
+{{/* nothing → the roles that the chart grants in teams' namespaces, as JSON. The only list of them; grantSubjects says to whom. */}}
+{{- define "kpo-platform.grantedRoles" -}}
+{{- list "pod-launcher" "pod-cleaner" "team-developer" "team-pod" | toJson -}}
+{{- end -}}
+
+{{/* context → nothing; sets .Values.resolvedGrants to [{"role", "team", "namespace", "rules", "shared", "subjects"}] for all
+teams. A shared grant uses the ClusterRole of all teams. Only the first call has an effect. */}}
 {{- define "kpo-platform.resolveGrants" -}}
 {{- include "kpo-platform.resolveTeams" . -}}
 {{- if not (hasKey .Values "resolvedGrants") -}}
 {{- $grants := list -}}
-{{- range $role := list "pod-launcher" "pod-cleaner" "team-developer" "team-pod" -}}
-{{- $written := (include "kpo-platform.readRole" (list $ $role) | fromJson).rules -}}
+{{- range $role := include "kpo-platform.grantedRoles" . | fromJsonArray -}}
+{{- $roleRules := (include "kpo-platform.readRole" (list $ $role) | fromJson).rules -}}
 {{- range $name, $team := $.Values.resolvedTeams -}}
 {{- $subjects := include "kpo-platform.grantSubjects" (list $ $role $team) | fromJsonArray -}}
-{{- $own := and (eq $role "pod-launcher") (or (not $team.rbac.exec) $team.rbac.extraRules) -}}
-{{- $rules := $written -}}
-{{- if $own -}}
-{{- $rules = include "kpo-platform.launcherRules" (list $written $team.rbac) | fromJsonArray -}}
+{{- $isCustom := and (eq $role "pod-launcher") (or (not $team.rbac.exec) $team.rbac.extraRules) -}}
+{{- $rules := $roleRules -}}
+{{- if $isCustom -}}
+{{- $rules = include "kpo-platform.launcherRules" (list $roleRules $team.rbac) | fromJsonArray -}}
 {{- end -}}
 {{- if and $subjects $rules -}}
-{{- $shared := and (eq $.Values.rbac.scope "cluster") (not $own) -}}
+{{- $shared := and (eq $.Values.rbac.scope "cluster") (not $isCustom) -}}
 {{- $grants = append $grants (dict "role" $role "team" $name "namespace" $team.namespace "rules" $rules "shared" $shared "subjects" $subjects) -}}
 {{- end -}}
 {{- end -}}
@@ -25,7 +30,7 @@
 {{- end -}}
 {{- end -}}
 
-{{/* (list context role team) → who gets the role in the team's namespace, as JSON: subjects of a RoleBinding */}}
+{{/* (list context role team) → the subjects of a role in the team's namespace as JSON */}}
 {{- define "kpo-platform.grantSubjects" -}}
 {{- $context := index . 0 -}}
 {{- $team := index . 2 -}}
@@ -50,7 +55,7 @@
 {{- toJson $subjects -}}
 {{- end -}}
 
-{{/* (list rules {exec, extraRules}) → the rules as the team has them: without exec, with its own, as JSON */}}
+{{/* (list rules rbac) → the team's rules of pod-launcher as JSON: without pods/exec if disabled, with its extraRules */}}
 {{- define "kpo-platform.launcherRules" -}}
 {{- $rules := list -}}
 {{- range first . -}}
@@ -61,7 +66,7 @@
 {{- toJson (concat $rules (last .).extraRules) -}}
 {{- end -}}
 
-{{/* (list context role) → the name of the ClusterRole; another release may have one of its own */}}
+{{/* (list context role) → the name of the ClusterRole, unique for each release */}}
 {{- define "kpo-platform.clusterRoleName" -}}
 {{- printf "%s-%s" (first .).Release.Namespace (include "kpo-platform.name" .) -}}
 {{- end -}}

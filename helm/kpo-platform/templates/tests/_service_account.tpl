@@ -1,11 +1,11 @@
-{{/* context → the account for `helm test`: the first that starts pods for the teams and stands in the release's namespace; or
-nothing, where there is none or no team */}}
+{{/* context → the service account of `helm test`: the first one in the release's namespace that may start pods for the teams;
+empty if there is none, or no team */}}
 {{- define "kpo-platform.testAccount" -}}
-{{- $found := "" -}}
+{{- $account := "" -}}
 {{- range include "kpo-platform.launcherAccounts" . | fromJsonArray -}}
-{{- if and $.Values.teams (not $found) (eq .namespace $.Release.Namespace) -}}
-{{- $found = .name -}}
+{{- if and $.Values.teams (not $account) (eq .namespace $.Release.Namespace) -}}
+{{- $account = .name -}}
 {{- end -}}
 {{- end -}}
-{{- $found -}}
+{{- $account -}}
 {{- end -}}

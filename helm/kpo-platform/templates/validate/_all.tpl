@@ -1,6 +1,6 @@
-{{/* What no schema can say: values that contradict each other. All contradictions are reported at once. */}}
+{{/* Contradictions between values that the schema cannot express. All errors are reported at once. */}}
 
-{{/* context (with .Values.resolvedTeams) → nothing, or a refusal */}}
+{{/* context with .Values.resolvedTeams → nothing; fails for invalid values */}}
 {{- define "kpo-platform.validate" -}}
 {{- $errors := concat
       (include "kpo-platform.existingAirflowErrors" . | fromJsonArray)

@@ -1,6 +1,4 @@
-{{/* Who may sign in, as far as settings can contradict each other. */}}
-
-{{/* context → refusals about the auth manager, as JSON */}}
+{{/* context → errors about auth manager and OIDC as JSON */}}
 {{- define "kpo-platform.authErrors" -}}
 {{- $errors := list -}}
 {{- $teams := (include "kpo-platform.cached" (list . "kpo-platform.airflowConfig") | fromJson).core.multi_team | toString | lower -}}

@@ -1,6 +1,4 @@
-{{/* Settings of Airflow that have a value of their own: `config` would go past it, or show a secret to everybody. */}}
-
-{{/* context → refusals about config, as JSON */}}
+{{/* context → errors about `config` as JSON: settings that have a value of their own, or that would reveal a secret */}}
 {{- define "kpo-platform.configErrors" -}}
 {{- $errors := list -}}
 {{- with (get .Values.config "core" | default dict).executor -}}

@@ -1,6 +1,4 @@
-{{/* Where the DAGs of all teams come from, as far as values can contradict each other. */}}
-
-{{/* context → refusals about the shared DAGs, as JSON */}}
+{{/* context → errors about the shared DAGs as JSON */}}
 {{- define "kpo-platform.dagsErrors" -}}
 {{- $errors := list -}}
 {{- $sync := .Values.dags.gitSync -}}

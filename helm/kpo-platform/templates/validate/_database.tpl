@@ -1,6 +1,4 @@
-{{/* Airflow's database: the embedded one, or one that the values name in one way. */}}
-
-{{/* context → refusals about the database, as JSON */}}
+{{/* context → errors about the database as JSON */}}
 {{- define "kpo-platform.databaseErrors" -}}
 {{- $errors := list -}}
 {{- $data := .Values.data -}}

@@ -1,6 +1,4 @@
-{{/* What an executor needs beside itself: a broker, or a place for logs that outlives a task's pod. */}}
-
-{{/* context → refusals about the executor, as JSON */}}
+{{/* context → errors about the executor's broker and log volume as JSON */}}
 {{- define "kpo-platform.executorErrors" -}}
 {{- $errors := list -}}
 {{- $broker := .Values.data.brokerUrlSecretName -}}

@@ -1,4 +1,4 @@
-{{/* context → refusals about an Airflow that is there already, as JSON */}}
+{{/* context → errors about an existing Airflow as JSON */}}
 {{- define "kpo-platform.existingAirflowErrors" -}}
 {{- $errors := list -}}
 {{- if and (not .Values.airflow.enabled) (not .Values.airflow.serviceAccounts) -}}

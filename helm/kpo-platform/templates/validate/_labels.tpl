@@ -1,4 +1,4 @@
-{{/* context → refusals by the platform's labelPolicy, as JSON */}}
+{{/* context → violations of labelPolicy as JSON */}}
 {{- define "kpo-platform.labelErrors" -}}
 {{- $errors := list -}}
 {{- range $key, $policy := .Values.labelPolicy -}}

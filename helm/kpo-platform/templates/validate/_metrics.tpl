@@ -1,6 +1,4 @@
-{{/* Metrics that nobody would send. */}}
-
-{{/* context → refusals about metrics, as JSON */}}
+{{/* context → errors about monitoring without metrics as JSON */}}
 {{- define "kpo-platform.metricsErrors" -}}
 {{- $errors := list -}}
 {{- if not (include "kpo-platform.hasStatsd" .) -}}

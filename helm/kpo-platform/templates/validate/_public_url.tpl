@@ -1,6 +1,4 @@
-{{/* The address at which people reach Airflow, as far as values can contradict each other. */}}
-
-{{/* context → refusals about the way in, as JSON */}}
+{{/* context → errors about publicUrl, Ingress and HTTPRoute as JSON */}}
 {{- define "kpo-platform.publicUrlErrors" -}}
 {{- $errors := list -}}
 {{- range $way := list "ingress" "httpRoute" -}}

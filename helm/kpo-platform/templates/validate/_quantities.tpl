@@ -1,54 +1,52 @@
-{{/* What a container may ask for has to fit into what its team allows, or Kubernetes would refuse every such pod. */}}
-
-{{/* context → refusals about sizes, quota and limits, as JSON */}}
+{{/* context → errors as JSON about sizes and default limits that exceed the team's quota or maximum limits */}}
 {{- define "kpo-platform.quantityErrors" -}}
 {{- $errors := list -}}
 {{- range $name, $team := .Values.resolvedTeams -}}
-{{- $ceilings := include "kpo-platform.ceilings" $team | fromJsonArray -}}
-{{- if $ceilings -}}
+{{- $maxima := include "kpo-platform.teamMaxima" $team | fromJsonArray -}}
+{{- if $maxima -}}
 {{- range $size := keys $team.sizes | sortAlpha -}}
-{{- $asked := include "kpo-platform.sizeRequests" (list (get $team.sizes $size) $.Values.gpuResource) | fromJson -}}
+{{- $requests := include "kpo-platform.sizeRequests" (list (get $team.sizes $size) $.Values.gpuResource) | fromJson -}}
 {{- $remedy := ternary "choose a smaller defaultSize" "reduce the size, or set the size to null" (eq $size $team.defaultSize) -}}
-{{- $errors = concat $errors (include "kpo-platform.ceilingErrors" (list $name (printf "sizes.%s" $size) $asked $ceilings $remedy) | fromJsonArray) -}}
+{{- $errors = concat $errors (include "kpo-platform.maximumErrors" (list $name (printf "sizes.%s" $size) $requests $maxima $remedy) | fromJsonArray) -}}
 {{- end -}}
-{{- $greatest := include "kpo-platform.ceilings" (dict "quota" dict "limits" $team.limits) | fromJsonArray -}}
+{{- $limitMaxima := include "kpo-platform.teamMaxima" (dict "quota" dict "limits" $team.limits) | fromJsonArray -}}
 {{- $remedy := "lower the default" -}}
-{{- $errors = concat $errors (include "kpo-platform.ceilingErrors" (list $name "limits.default" $team.limits.default $greatest $remedy) | fromJsonArray) -}}
+{{- $errors = concat $errors (include "kpo-platform.maximumErrors" (list $name "limits.default" $team.limits.default $limitMaxima $remedy) | fromJsonArray) -}}
 {{- end -}}
 {{- end -}}
 {{- toJson $errors -}}
 {{- end -}}
 
-{{/* team → what its containers cannot exceed, as JSON: [{"where", "resource", "most"}] */}}
-{{- define "kpo-platform.ceilings" -}}
-{{- $ceilings := list -}}
-{{- range $key, $most := .quota -}}
-{{- $ceilings = append $ceilings (dict "where" (printf "quota.%s" $key) "resource" ($key | trimPrefix "requests." | trimPrefix "limits.") "most" $most) -}}
+{{/* team → the maxima for its containers as JSON: [{"field", "resource", "quantity"}] */}}
+{{- define "kpo-platform.teamMaxima" -}}
+{{- $maxima := list -}}
+{{- range $key, $quantity := .quota -}}
+{{- $maxima = append $maxima (dict "field" (printf "quota.%s" $key) "resource" ($key | trimPrefix "requests." | trimPrefix "limits.") "quantity" $quantity) -}}
 {{- end -}}
-{{- range $resource, $most := .limits.max -}}
-{{- $ceilings = append $ceilings (dict "where" (printf "limits.max.%s" $resource) "resource" $resource "most" $most) -}}
+{{- range $resource, $quantity := .limits.max -}}
+{{- $maxima = append $maxima (dict "field" (printf "limits.max.%s" $resource) "resource" $resource "quantity" $quantity) -}}
 {{- end -}}
-{{- toJson $ceilings -}}
+{{- toJson $maxima -}}
 {{- end -}}
 
-{{/* (list size gpuResource) → {resource: quantity} that the size asks for, as JSON */}}
+{{/* (list size gpuResource) → {resource: quantity} of a size as JSON */}}
 {{- define "kpo-platform.sizeRequests" -}}
 {{- $size := first . -}}
-{{- $asked := dict "cpu" $size.cpu "memory" $size.memory (last .) (toString (int64 $size.gpu)) -}}
+{{- $requests := dict "cpu" $size.cpu "memory" $size.memory (last .) (toString (int64 $size.gpu)) -}}
 {{- if $size.ephemeralStorage -}}
-{{- $_ := set $asked "ephemeral-storage" $size.ephemeralStorage -}}
+{{- $_ := set $requests "ephemeral-storage" $size.ephemeralStorage -}}
 {{- end -}}
-{{- toJson $asked -}}
+{{- toJson $requests -}}
 {{- end -}}
 
-{{/* (list team what {resource: quantity} ceilings remedy) → refusals where it asks for more than a ceiling, as JSON */}}
-{{- define "kpo-platform.ceilingErrors" -}}
+{{/* (list team field {resource: quantity} maxima remedy) → errors about quantities above a maximum as JSON */}}
+{{- define "kpo-platform.maximumErrors" -}}
 {{- $errors := list -}}
-{{- range $ceiling := index . 3 -}}
-{{- $asked := get (index $ 2) $ceiling.resource -}}
-{{- if $asked -}}
-{{- if gt (include "kpo-platform.toMilli" $asked | float64) (include "kpo-platform.toMilli" $ceiling.most | float64) -}}
-{{- $errors = append $errors (printf "ERROR: teams.%s.%s has %s %s: %s is %s, so Kubernetes would reject the pods. Raise %s, or %s." (index $ 0) (index $ 1) $ceiling.resource $asked $ceiling.where $ceiling.most $ceiling.where (index $ 4)) -}}
+{{- range $maximum := index . 3 -}}
+{{- $requests := get (index $ 2) $maximum.resource -}}
+{{- if $requests -}}
+{{- if gt (include "kpo-platform.toMilli" $requests | float64) (include "kpo-platform.toMilli" $maximum.quantity | float64) -}}
+{{- $errors = append $errors (printf "ERROR: teams.%s.%s has %s %s: %s is %s, so Kubernetes would reject the pods. Raise %s, or %s." (index $ 0) (index $ 1) $maximum.resource $requests $maximum.field $maximum.quantity $maximum.field (index $ 4)) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

@@ -1,6 +1,4 @@
-{{/* What a team asks of Airflow: its connection, its repository, its pool. */}}
-
-{{/* context → refusals about what the teams ask of Airflow, as JSON */}}
+{{/* context → errors about the teams' connections, repositories and pools as JSON */}}
 {{- define "kpo-platform.teamAirflowErrors" -}}
 {{- $errors := list -}}
 {{- $connections := dict -}}
@@ -33,7 +31,7 @@
 {{- toJson $errors -}}
 {{- end -}}
 
-{{/* address → true where it is empty, or git could follow it */}}
+{{/* address → "true" if the address is empty or git can clone from it */}}
 {{- define "kpo-platform.isRepositoryUrl" -}}
 {{- if regexMatch "^$|^[a-z][a-z0-9+.-]*://.|^[^/@:]+@[^/@:]+:." . -}}true{{- end -}}
 {{- end -}}

@@ -1,6 +1,4 @@
-{{/* What a team names has to exist, and has to be named well. */}}
-
-{{/* context → refusals about what a team names, as JSON */}}
+{{/* context → errors about team names, and about names in team fields, as JSON */}}
 {{- define "kpo-platform.teamErrors" -}}
 {{- $errors := list -}}
 {{- $templates := include "kpo-platform.readYamlFiles" (list . "files/pod_templates/*.yaml") | fromJson -}}
@@ -21,11 +19,11 @@
 {{- end -}}
 {{- end -}}
 {{- range $index, $rule := $team.network.egress -}}
-{{- $ported := $rule.ports -}}
+{{- $hasPorts := $rule.ports -}}
 {{- range $rule.ports -}}
-{{- $ported = and $ported .port -}}
+{{- $hasPorts = and $hasPorts .port -}}
 {{- end -}}
-{{- if not $ported -}}
+{{- if not $hasPorts -}}
 {{- $errors = append $errors (printf "ERROR: teams.%s.network.egress[%d] has no port: the rule would allow all ports. Set `ports`, each with a `port`." $name $index) -}}
 {{- end -}}
 {{- end -}}

@@ -1,6 +1,6 @@
-{{/* What all pods are made of that run tasks and nothing else. None of them opens the database. */}}
+{{/* Worker pods, which run tasks only and have no database access. */}}
 
-{{/* context → what the spec of such a pod starts with */}}
+{{/* context → the first fields of a worker's pod spec */}}
 {{- define "kpo-platform.workerPodSpec" -}}
 serviceAccountName: {{ include "kpo-platform.name" (list . "worker") }}
 automountServiceAccountToken: false
@@ -9,14 +9,14 @@ terminationGracePeriodSeconds: {{ .Values.workers.terminationGracePeriodSeconds 
 {{- include "kpo-platform.placement" .Values.workers }}
 {{- end -}}
 
-{{/* context → the environment of such a container */}}
+{{/* context → the environment of a worker */}}
 {{- define "kpo-platform.workerEnv" -}}
 {{ include "kpo-platform.processEnv" . }}
 {{ include "kpo-platform.codeEnv" . }}
 {{- include "kpo-platform.taskEnv" (list . "worker") }}
 {{- end -}}
 
-{{/* context → the pod of one task, for KubernetesExecutor, which adds what to run */}}
+{{/* context → the pod template of KubernetesExecutor, which adds the command */}}
 {{- define "kpo-platform.taskPodManifest" -}}
 apiVersion: v1
 kind: Pod
@@ -28,7 +28,7 @@ spec:
   {{- include "kpo-platform.workerPodSpec" . | nindent 2 }}
   {{- with include "kpo-platform.gitSyncContainer" . }}
   initContainers:
-    # It copies once: the task that follows reads what was there when it began.
+    # Sync once: the task reads the repository as of its start.
     - {{ omit (fromYamlArray . | first) "restartPolicy" "startupProbe" "ports" | toYaml | nindent 6 | trim }}
       args: [--one-time]
   {{- end }}

@@ -1,4 +1,4 @@
-{{/* anything → probes of a worker that a broker feeds: it must answer over the broker */}}
+{{/* nothing → the probes of a Celery worker, by a ping over the broker */}}
 {{- define "kpo-platform.workerProbes" -}}
 startupProbe:
   exec:

@@ -1,16 +1,16 @@
-{{/* Where tasks run: beside the scheduler, in workers that a broker feeds, or in a pod each. */}}
+{{/* Containers that run tasks: the scheduler with LocalExecutor, workers, or task pods. */}}
 
-{{/* context → the component under whose account tasks run */}}
+{{/* context → the component whose service account runs tasks */}}
 {{- define "kpo-platform.taskRunner" -}}
 {{- ternary "scheduler" "worker" (eq .Values.executor "LocalExecutor") -}}
 {{- end -}}
 
-{{/* context → something, where workers that a broker feeds are part of the release */}}
+{{/* context → "true" if the release includes Celery workers */}}
 {{- define "kpo-platform.hasWorkers" -}}
 {{- if and .Values.airflow.enabled (eq .Values.executor "CeleryExecutor") -}}true{{- end -}}
 {{- end -}}
 
-{{/* (list context component) → the connections in the environment, where the component runs tasks */}}
+{{/* (list context component) → the connections in the environment, if the component runs tasks */}}
 {{- define "kpo-platform.taskEnv" -}}
 {{- include "kpo-platform.resolveTeams" (first .) -}}
 {{- if eq (last .) (include "kpo-platform.taskRunner" (first .)) -}}
@@ -18,7 +18,7 @@
 {{- end -}}
 {{- end -}}
 
-{{/* context → mounts of a container that runs tasks, or knows of them */}}
+{{/* context → the mounts of scheduler and workers */}}
 {{- define "kpo-platform.taskMounts" -}}
 {{ include "kpo-platform.processMounts" . }}
 {{ include "kpo-platform.codeMounts" . }}
@@ -30,7 +30,7 @@
 {{ include "kpo-platform.logMount" . }}
 {{- end -}}
 
-{{/* context → the volumes of the mounts above; that of the logs only where all share it */}}
+{{/* context → the volumes of the mounts above; the log volume only if it is shared */}}
 {{- define "kpo-platform.taskVolumes" -}}
 {{ include "kpo-platform.processVolumes" . }}
 {{ include "kpo-platform.cached" (list . "kpo-platform.codeVolumes") }}
