@@ -287,5 +287,6 @@ def test_missing_right_in_the_team_namespace_is_reported(run: Start):
     process = run("fails", team="beta")
     out, err = process.communicate(timeout=180)
     assert (process.returncode, out) == (3, "")
-    output = "You may not run the pod; ask for the rights of rbac/pod-launcher.yaml in the team's namespace. pods is "
-    assert err.splitlines()[-1].startswith(f"Error: {output}"), err
+    message = err.splitlines()[-1]
+    assert message.startswith("Error: Cannot run the pod: pods is "), err
+    assert message.endswith(". Ask for the rights of rbac/pod-launcher.yaml in the team's namespace."), err

@@ -132,7 +132,5 @@ def test_missing_right_is_named_and_nothing_is_written(stack: Stack, programs: P
     assert remaining == []
     assert stack.get("pvc", "data", "-n", "team-beta")["status"]["phase"] == "Pending"
     assert error.value.code == 3
-    assert (
-        "You may not get secrets/regcred in namespace team-beta; ask for the rights of rbac/bootstrap-operator.yaml. "
-        in error.value.output
-    )
+    assert "Error: Cannot get secrets/regcred in namespace team-beta: " in error.value.output
+    assert ". Ask for the rights of rbac/bootstrap-operator.yaml." in error.value.output

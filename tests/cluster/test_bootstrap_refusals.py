@@ -135,10 +135,9 @@ def test_expired_token_is_refused(stack: Stack, run_refused: RunRefused, tmp_pat
     )
     assert run() == (
         3,
-        f"Error: You may not list configmaps in namespace {NAMESPACE}; ask for the rights of "
-        "rbac/bootstrap-operator*.yaml. "
+        f"Error: Cannot list configmaps in namespace {NAMESPACE}: "
         f'configmaps is forbidden: User "system:serviceaccount:{NAMESPACE}:default" cannot list resource "configmaps" '
-        f'in API group "" in the namespace "{NAMESPACE}"',
+        f'in API group "" in the namespace "{NAMESPACE}". Ask for the rights of rbac/bootstrap-operator*.yaml.',
     )
 
 

@@ -155,7 +155,7 @@ MISSING_RIGHT_SIGNS: dict[tuple[str, str, str], str] = {
         for verb in ("create", "get")
     },
     **{
-        ("bootstrap-operator-release", verb, "pods/portforward"): "You may not get and create pods/portforward"
+        ("bootstrap-operator-release", verb, "pods/portforward"): "Cannot get and create pods/portforward"
         for verb in ("create", "get")
     },
     ("bootstrap-operator-release", "delete", "leases"): r"leases left: 1",
@@ -163,7 +163,7 @@ MISSING_RIGHT_SIGNS: dict[tuple[str, str, str], str] = {
         ("bootstrap-operator-registry", *right): "this needs the rights of rbac/bootstrap-operator-registry"
         for right in _NODE_CHECK_RIGHTS
     },
-    ("doctor", "get", "secrets"): r"not checked: you may not get it",
+    ("doctor", "get", "secrets"): r"not checked: no right to get it",
     ("pod-cleaner", "list", "pods"): r"(?s)in list_finished_pods.*HTTP Error 403",
     ("pod-cleaner", "delete", "pods"): r"(?s)in delete_pod.*HTTP Error 403",
     ("secret-maker", "create", "secrets"): r"HTTP Error 403",

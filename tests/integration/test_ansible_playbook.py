@@ -117,4 +117,4 @@ def test_missing_right_fails_before_any_write(run_playbook: RunPlaybook, cluster
     cluster.platform.refused.add("/api/v1/namespaces/airflow/secrets/airflow-admin")
     result = run_playbook()
     assert (result.returncode, cluster.platform.writes) == (2, 0)
-    assert "You may not get secrets/airflow-admin in namespace airflow; ask for" in result.stdout + result.stderr
+    assert "Cannot get secrets/airflow-admin in namespace airflow: " in result.stdout + result.stderr

@@ -67,7 +67,7 @@ def test_missing_right_names_request_and_role_file(
     result = run(platformctl, cluster)
     assert (result.code, result.out, cluster.platform.writes) == (3, "", 0)
     assert get_last_line(result, cluster) == (
-        f'Error: You may not {phrase}; ask for the rights of {file}. User "jane" cannot do that'
+        f'Error: Cannot {phrase}: User "jane" cannot do that. Ask for the rights of {file}.'
     )
 
 
@@ -79,8 +79,8 @@ def test_missing_resource_name_of_a_role_is_named(platformctl: Platformctl, clus
     result = platformctl(*cluster.bootstrap, "--yes")
     assert (result.code, result.out, cluster.platform.writes) == (3, "", 0)
     assert get_last_line(result, cluster) == (
-        "Error: You may not get secrets/pull in namespace team-alpha; ask for the rights of "
-        'rbac/bootstrap-operator*.yaml, with pull among the resourceNames. User "jane" cannot do that'
+        'Error: Cannot get secrets/pull in namespace team-alpha: User "jane" cannot do that. Ask for the rights of '
+        "rbac/bootstrap-operator*.yaml, with pull among the resourceNames."
     )
 
 

@@ -61,8 +61,8 @@ def test_missing_delete_right_names_the_role_file(platformctl: Platformctl, boot
     assert (result.code, result.out, result.err) == (
         3,
         "",
-        "Error: You may not delete persistentvolumeclaims/data in namespace team-beta; ask for the rights of "
-        'rbac/bootstrap-operator-delete.yaml. User "jane" cannot do that\n',
+        'Error: Cannot delete persistentvolumeclaims/data in namespace team-beta: User "jane" cannot do that. '
+        "Ask for the rights of rbac/bootstrap-operator-delete.yaml.\n",
     )
     assert list_claims(bootstrapped) == ["data", "theirs"]
 
@@ -113,7 +113,7 @@ def test_declared_team_can_be_deleted_without_namespace_rights(platformctl: Plat
     bootstrapped.platform.refused.add("/api/v1/namespaces")
     result = platformctl("teams", "delete", "beta", "--delete-data", "--confirm", "beta", *bootstrapped.options)
     assert (result.code, result.out) == (0, "- PersistentVolumeClaim team-beta/data: deleted\n")
-    assert result.err.startswith("Cannot list the namespaces no team uses any more: You may not list namespaces")
+    assert result.err.startswith("Cannot list the namespaces no team uses any more: Cannot list namespaces")
     assert platformctl("teams", "delete", "gamma", *bootstrapped.options).code == 3
 
 

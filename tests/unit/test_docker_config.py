@@ -248,7 +248,7 @@ def test_registry_secret_gives_only_hosts_of_the_contract(platformctl: Platformc
 @pytest.mark.parametrize(
     ("secret", "message"),
     [
-        (None, "Not found: get secrets/pull in namespace shared. not found"),
+        (None, "Cannot get secrets/pull in namespace shared: not found."),
         (
             {"type": "Opaque", "data": {"password": "cA=="}},
             "Secret shared/pull has no key .dockerconfigjson: its type is Opaque. Name a Secret of type "

@@ -116,7 +116,7 @@ def test_duplicate_component_left_by_a_failed_upgrade_is_found():
 
 
 def test_secret_that_may_not_be_read_is_not_verified():
-    seen = "not checked: you may not get it; used by StatefulSet airflow-scheduler"
+    seen = "not checked: no right to get it; used by StatefulSet airflow-scheduler"
     hidden = replace(SNAPSHOT, secret_keys={}, forbidden_secrets=frozenset({"fernet"}))
     assert check_release(hidden)[0] == CheckResult("Secret airflow/fernet", seen, verified=False)
 
@@ -256,8 +256,8 @@ def test_doctor_without_the_right_to_list_components_names_the_role(platformctl:
     assert (result.code, result.out, result.err) == (
         3,
         "",
-        "Error: You may not list deployments in namespace airflow; ask for the rights of rbac/doctor.yaml. "
-        'User "jane" cannot do that\n',
+        'Error: Cannot list deployments in namespace airflow: User "jane" cannot do that. '
+        "Ask for the rights of rbac/doctor.yaml.\n",
     )
 
 

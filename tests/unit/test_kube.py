@@ -73,8 +73,8 @@ def test_missing_right_names_verb_resource_and_namespace(tmp_path: Path):
     error = failure(status(403, message), tmp_path)
     assert type(error) is Forbidden
     assert str(error) == (
-        "You may not get secrets/regcred in namespace team-alpha; "
-        f"ask for the rights of rbac/bootstrap-operator*.yaml. {message}"
+        f"Cannot get secrets/regcred in namespace team-alpha: {message}. "
+        "Ask for the rights of rbac/bootstrap-operator*.yaml."
     )
 
 
@@ -95,7 +95,7 @@ def test_rejected_credentials_tell_to_log_in_again(tmp_path: Path):
 def test_missing_object_raises_not_found(tmp_path: Path):
     error = failure(status(404, 'secrets "regcred" not found'), tmp_path)
     assert type(error) is NotFound
-    assert str(error) == ('Not found: get secrets/regcred in namespace team-alpha. secrets "regcred" not found')
+    assert str(error) == 'Cannot get secrets/regcred in namespace team-alpha: secrets "regcred" not found.'
 
 
 def test_answer_without_a_status_object_names_the_http_status(tmp_path: Path):
@@ -129,7 +129,7 @@ def test_silent_server_raises_unreachable_after_the_timeout(tmp_path: Path):
 def test_no_request_is_sent_after_the_deadline(tmp_path: Path):
     with serving(lambda _: (200, {})) as server:
         kube = Kube.connect(server.kubeconfig(tmp_path), None, 0)
-        with pytest.raises(Unreachable, match="Timed out before the call: list configmaps"):
+        with pytest.raises(Unreachable, match="Cannot list configmaps in namespace airflow: the timeout"):
             kube.list_objects(CONFIG_MAP, "airflow")
     assert server.seen == []
 
@@ -198,8 +198,8 @@ def test_forbidden_port_forward_names_the_verbs_get_and_create(tmp_path: Path):
     assert server.seen[-1] == Request("GET", "/api/v1/namespaces/airflow/pods/api-1/portforward?ports=8080")
     assert server.seen[-1].headers["authorization"] == "Bearer token-of-the-test"
     assert str(error.value) == (
-        "You may not get and create pods/portforward in namespace airflow; "
-        "ask for the rights of rbac/bootstrap-operator*.yaml."
+        "Cannot get and create pods/portforward in namespace airflow: forbidden. "
+        "Ask for the rights of rbac/bootstrap-operator*.yaml."
     )
 
 

@@ -171,8 +171,8 @@ def test_user_without_rights_is_told_the_role(run: Any, pods: Pods):
     result = run("made")
     assert (result.code, result.out) == (3, "")
     assert result.err.splitlines()[-1] == (
-        "Error: You may not run the pod; ask for the rights of rbac/pod-launcher.yaml in the team's namespace. "
-        'pods is forbidden: User "jane" cannot create resource "pods"'
+        'Error: Cannot run the pod: pods is forbidden: User "jane" cannot create resource "pods". '
+        "Ask for the rights of rbac/pod-launcher.yaml in the team's namespace."
     )
     assert "may still exist" not in result.err
 

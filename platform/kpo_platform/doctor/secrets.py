@@ -20,7 +20,7 @@ def check_secrets(snapshot: ReleaseSnapshot) -> Iterator[CheckResult]:
 def _check_secret(snapshot: ReleaseSnapshot, name: str, use: SecretUse) -> CheckResult:
     secret, users = f"Secret {snapshot.namespace}/{name}", ", ".join(sorted(use.users))
     if name in snapshot.forbidden_secrets:
-        return CheckResult(secret, f"not checked: you may not get it; used by {users}", verified=False)
+        return CheckResult(secret, f"not checked: no right to get it; used by {users}", verified=False)
     required = _join_keys(use.keys)
     existing_keys = snapshot.secret_keys[name]
     if existing_keys is None:

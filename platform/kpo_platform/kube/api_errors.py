@@ -22,9 +22,10 @@ def translate_error(error: BaseException, call: str, server: str, role_files: st
         server: the URL of the API server.
         role_files: the files under rbac/ whose rights the caller needs.
     """
-    status, message = _status(error), _message(error)
+    status, message = _read_status(error), _read_message(error)
+    cause = message.rstrip(".")
     if status == 404:
-        return NotFound(f"Not found: {call}. {message}".rstrip())
+        return NotFound(f"Cannot {call}: {cause or 'not found'}.")
     if status == 401:
         return ClusterError(
             f"The API server {server} rejected your credentials: the kubeconfig's token or certificate is invalid "
@@ -32,14 +33,14 @@ def translate_error(error: BaseException, call: str, server: str, role_files: st
         )
     # Admission (quota, Pod Security) answers 403 too; only RBAC's message contains "cannot".
     if status == 403 and (" cannot " in message or not message):
-        return Forbidden(f"You may not {call}; ask for the rights of {role_files}. {message}".rstrip())
+        return Forbidden(f"Cannot {call}: {cause or 'forbidden'}. Ask for the rights of {role_files}.")
     if not status:
         return _translate_connection_error(_find_root_cause(error), call, server)
     kind = Conflict if status == 409 else ClusterError
     return kind(f"The API server refused to {call}: {message or f'HTTP {status}'}")
 
 
-def _status(error: BaseException) -> int:
+def _read_status(error: BaseException) -> int:
     if not isinstance(error, client.ApiException):
         return 0
     # A rejected websocket has its status only in the message.
@@ -47,7 +48,7 @@ def _status(error: BaseException) -> int:
     return int(handshake[1]) if handshake else int(error.status or 0)
 
 
-def _message(error: BaseException) -> str:
+def _read_message(error: BaseException) -> str:
     try:
         body = json.loads(getattr(error, "body", None) or "")
         # An admission webhook may send a message of any length.
@@ -81,7 +82,7 @@ def _find_root_cause(error: BaseException) -> BaseException:
     return error
 
 
-_APPLY_CONFLICT = "Apply failed with"  # the API server's message; other conflicts end with a second run
+_APPLY_CONFLICT = "Apply failed with"  # the API server's message; after other conflicts a second run succeeds
 
 
 def add_conflict_fix(error: Conflict, body: Object, manager: str) -> Conflict:
@@ -92,7 +93,7 @@ def add_conflict_fix(error: Conflict, body: Object, manager: str) -> Conflict:
     Args:
         error: the conflict.
         body: the applied object; a claim holds no secret, so the message may contain it.
-        manager: the name of our field manager.
+        manager: platformctl's field manager.
     """
     if _APPLY_CONFLICT not in str(error):
         return error

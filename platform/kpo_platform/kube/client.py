@@ -278,5 +278,5 @@ class Kube:
     def _timeout(self, call: Call | str) -> float:
         remaining_seconds = self.deadline.remaining_seconds()
         if not remaining_seconds:
-            raise Unreachable(f"Timed out before the call: {call}. Raise --timeout.")
+            raise Unreachable(f"Cannot {call}: the timeout of the command has passed. Raise --timeout.")
         return min(remaining_seconds, _CALL_SECONDS)
