@@ -142,7 +142,7 @@ def test_claim_that_cannot_change_blocks_the_run(stack: Stack, bootstrap: Bootst
         1,
         [
             "! data: cannot change in place: size 1Mi → 2Mi: storage class local-path does not allow expansion "
-            "(allowVolumeExpansion)",
+            "(allowVolumeExpansion). Set the old value again, or use a new volume and copy the data",
             "~ big: size: 2Mi → 4Mi",
             blocked_message("data"),
         ],
@@ -152,7 +152,7 @@ def test_claim_that_cannot_change_blocks_the_run(stack: Stack, bootstrap: Bootst
         [
             "= data: unchanged (1Mi, ReadWriteOnce, class local-path, Pending)",
             "! big: cannot change in place: size 2Mi → 1Mi: a claim cannot shrink. "
-            "Set the size back, or use a new volume and copy the data",
+            "Set the old value again, or use a new volume and copy the data",
             "+ more: create (1Mi, ReadWriteOnce, class local-path (the default))",
             blocked_message("big"),
         ],

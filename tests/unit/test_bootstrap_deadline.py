@@ -100,7 +100,7 @@ def test_no_request_is_sent_to_airflow_after_the_deadline():
         connect_by_url(server.url, Deadline(0)).get_connection("k8s_default")
     assert server.seen == []
     assert str(error.value) == (
-        f"No request was sent to Airflow ({server.url}): the timeout has expired. Raise --timeout."
+        f"Cannot send a request to Airflow ({server.url}): the timeout has expired. Raise --timeout."
     )
 
 

@@ -176,7 +176,7 @@ def test_shrinking_volume_blocks_the_run_unless_other_teams_are_selected(platfor
     assert (result.code, cluster.platform.writes, cluster.platform.lease) == (1, 0, None)
     assert result.out.splitlines()[2:] == [
         "! PersistentVolumeClaim team-beta/data: cannot change in place: size 2Gi → 1Gi: a claim cannot shrink. "
-        "Set the size back, or use a new volume and copy the data",
+        "Set the old value again, or use a new volume and copy the data",
         "= Connection k8s_default: unchanged (in cluster)",
         "Plan: 2 to create, 0 to change, 1 unchanged, 1 blocked.",
     ]

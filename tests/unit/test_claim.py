@@ -52,7 +52,8 @@ def test_empty_storage_class_is_not_the_default_class():
         (
             {},
             {"size": "2Gi"},
-            "size 1Gi → 2Gi: storage class local-path does not allow expansion (allowVolumeExpansion)",
+            "size 1Gi → 2Gi: storage class local-path does not allow expansion (allowVolumeExpansion). "
+            "Set the old value again, or use a new volume and copy the data",
         ),
         (
             {"storage_class": "growing", "phase": "Pending"},
@@ -68,14 +69,25 @@ def test_empty_storage_class_is_not_the_default_class():
         (
             {},
             {"size": "500Mi"},
-            "size 1Gi → 500Mi: a claim cannot shrink. Set the size back, or use a new volume and copy the data",
+            "size 1Gi → 500Mi: a claim cannot shrink. Set the old value again, or use a new volume and copy the data",
         ),
-        ({}, {"storageClass": "growing"}, "storage class local-path → growing: the class of a claim is immutable"),
-        ({}, {"storageClass": ""}, "storage class local-path → none: the class of a claim is immutable"),
+        (
+            {},
+            {"storageClass": "growing"},
+            "storage class local-path → growing: the class of a claim is immutable. "
+            "Set the old value again, or use a new volume and copy the data",
+        ),
+        (
+            {},
+            {"storageClass": ""},
+            "storage class local-path → none: the class of a claim is immutable. "
+            "Set the old value again, or use a new volume and copy the data",
+        ),
         (
             {},
             {"accessMode": "ReadWriteMany"},
-            "access mode ReadWriteOnce → ReadWriteMany: the access modes of a claim are immutable",
+            "access mode ReadWriteOnce → ReadWriteMany: the access modes of a claim are immutable. "
+            "Set the old value again, or use a new volume and copy the data",
         ),
     ],
 )
@@ -93,8 +105,12 @@ def test_immutable_field_blocks_the_claim(live: dict[str, Any], wanted: dict[str
     ("storage_classes", "name", "note"),
     [
         ((GROWING,), None, "the cluster has no default storage class. Set storageClass of the volume"),
-        ((GROWING,), "fast", "the cluster has no storage class fast. It has: growing"),
-        ((), "fast", "the cluster has no storage class fast. It has: none"),
+        (
+            (GROWING,),
+            "fast",
+            "the cluster has no storage class fast (it has: growing). Correct storageClass of the volume",
+        ),
+        ((), "fast", "the cluster has no storage class fast (it has: none). Correct storageClass of the volume"),
     ],
 )
 def test_claim_without_storage_class_is_blocked(storage_classes: tuple[StorageClass, ...], name: str | None, note: str):

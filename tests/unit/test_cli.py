@@ -17,7 +17,7 @@ from unit.support.platform_server import PASSWORD, Platform
 from unit.support.platformctl import Cluster, Platformctl, environment, program
 
 LOGIN = '{"auths": {"registry.test": {"username": "robot", "password": "s3cret"}}}'
-UNVERIFIED = "login unverified (not checked from this machine: its name cannot be resolved"
+UNVERIFIED = "login unverified (not checked from this machine: the registry's name cannot be resolved"
 CREATED = f"""\
 + Secret team-alpha/regcred: create (registry registry.test; {UNVERIFIED}))
 + PersistentVolumeClaim team-alpha/data: create (1Gi, ReadWriteOnce, class local (the default))

@@ -41,7 +41,8 @@ CONNECTION = ObjectRef("Connection", "", "k8s_default")
 SECRET = ObjectRef("Secret", "airflow", "airflow-connections")
 FIX = "Run again with --target-kubeconfig (and --target-context)"
 RESTART = (
-    "Airflow's scheduler and triggerer read it at startup. Restart them: kubectl -n airflow rollout restart statefulset"
+    "Airflow's scheduler and triggerer read the Secret at startup. "
+    "Restart them: kubectl -n airflow rollout restart statefulset"
 )
 
 
@@ -177,7 +178,7 @@ def test_api_connection_with_a_pod_variable_is_blocked():
     [
         (LIVE, False, "does not exist"),
         (with_connection(), False, "not created by platformctl"),
-        (with_connection(in_cluster=True, kpo_platform=RECORD), False, "differs in extra.in_cluster"),
+        (with_connection(in_cluster=True, kpo_platform=RECORD), False, "differs from the contract in extra.in_cluster"),
         (
             with_connection(kube_config="***", kpo_platform=RECORD),
             True,

@@ -79,7 +79,7 @@ def test_pod_started_before_the_write_is_named_with_the_fix(container: dict[str,
     pods = (pod("a-0", container, AFTER), pod("c-0", container, started), pod("b-0", container, started))
     assert check_pods(*pods) == (
         False,
-        "written at 2026-06-01T10:00:00Z, after the start of b-0, c-0. "
+        f"Secret airflow/{SECRET} was written at 2026-06-01T10:00:00Z, after the start of b-0, c-0. "
         "Restart with: kubectl -n airflow delete pod b-0 c-0",
     )
 
@@ -109,7 +109,7 @@ def test_pod_of_the_release_is_found_without_its_account():
 def test_pod_with_a_variable_from_elsewhere_is_named(container: dict[str, Any]):
     assert check_pods(pod("a-0", container, AFTER)) == (
         False,
-        f"{NAME} of a-0 does not come from Secret airflow/{SECRET}. Set it from there",
+        f"{NAME} of a-0 does not come from Secret airflow/{SECRET}. Set it from that Secret",
     )
 
 
@@ -139,7 +139,10 @@ def test_evidence_changes_when_the_pods_restart(platformctl: Platformctl, cluste
     set_via_env(cluster)
     words = (*cluster.bootstrap, "--yes", "--team", "beta")
     cluster.platform.objects[f"{PODS}/a-0"] = pod("a-0", FROM_SECRET, BEFORE)
-    stale = f"{SEEN}; written at {WRITTEN}, after the start of a-0. Restart with: kubectl -n airflow delete pod a-0"
+    stale = (
+        f"{SEEN}; Secret airflow/{SECRET} was written at {WRITTEN}, after the start of a-0. "
+        "Restart with: kubectl -n airflow delete pod a-0"
+    )
     assert get_last_line(platformctl(*words)) == (1, f"✗ Connection k8s_default: {stale}")
     cluster.platform.objects[f"{PODS}/a-0"] = pod("a-0", FROM_SECRET, AFTER)
     current = f"{SEEN}; in the environment of a-0, from Secret airflow/{SECRET}"

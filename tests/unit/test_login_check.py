@@ -46,10 +46,10 @@ def test_token_service_gets_password_and_registry_gets_token(registry: Registry)
 @pytest.mark.parametrize(
     ("form", "reason"),
     [
-        ("down", "it answered HTTP 503"),
-        ("elsewhere", "it answered HTTP 302"),
-        ("odd", "it requires the authentication scheme negotiate"),
-        ("plain-token", "its token service does not use TLS"),
+        ("down", "the registry answered HTTP 503"),
+        ("elsewhere", "the registry answered HTTP 302"),
+        ("odd", "the registry requires the authentication scheme negotiate"),
+        ("plain-token", "the registry's token service does not use TLS"),
     ],
 )
 def test_unclear_answer_is_unverified_and_no_password_is_sent(registry: Registry, form: str, reason: str):
@@ -60,30 +60,32 @@ def test_unclear_answer_is_unverified_and_no_password_is_sent(registry: Registry
 
 def test_open_registry_is_unverified_without_a_retry_on_a_node(registry: Registry):
     registry.form = "open"
-    assert check_login(registry.host, RIGHT) == LoginResult(LoginStatus.UNVERIFIED, "it requires no login")
+    assert check_login(registry.host, RIGHT) == LoginResult(LoginStatus.UNVERIFIED, "the registry requires no login")
     assert registry.seen == [("/v2/", "")]
 
 
 def test_untrusted_certificate_gets_no_password(registry: Registry, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(login_check, "_CERTIFICATES", ())
-    assert check_login(registry.host, RIGHT) == unverified("its certificate is not trusted (self-signed certificate)")
+    assert check_login(registry.host, RIGHT) == unverified(
+        "the registry's certificate is not trusted (self-signed certificate)"
+    )
     assert registry.seen == []
 
 
 def test_registry_without_tls_gets_no_password(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     resolve(monkeypatch)
     with listening(tmp_path, tls=False) as plain:
-        assert check_login(plain.host, RIGHT) == unverified("it does not use TLS, so no password is sent")
+        assert check_login(plain.host, RIGHT) == unverified("the registry does not use TLS, so no password is sent")
     assert plain.seen == []
 
 
 @pytest.mark.parametrize(
     ("host", "reason"),
     [
-        ("elsewhere.test", "its name cannot be resolved"),
-        ("localhost:5000", "a loopback address is another host on every machine"),
-        ("127.0.0.1:5000", "a loopback address is another host on every machine"),
-        ("[::1]:5000", "a loopback address is another host on every machine"),
+        ("elsewhere.test", "the registry's name cannot be resolved"),
+        ("localhost:5000", "a loopback address is a different host on each machine"),
+        ("127.0.0.1:5000", "a loopback address is a different host on each machine"),
+        ("[::1]:5000", "a loopback address is a different host on each machine"),
         (f"{NAME}:1", "Connection refused"),
     ],
 )

@@ -121,7 +121,7 @@ def test_existing_secret_is_kept_without_new_credentials():
     action = get_action(build_plan(COMPLETE, RegistryCredentials({}, {HOST: "nothing"})), SECRET)
     assert (action.verb, action.note) == (
         Verb.UNCHANGED,
-        "registry registry.test; no credentials given, kept as it is",
+        "registry registry.test; no credentials given, kept unchanged",
     )
 
 
@@ -153,7 +153,8 @@ def test_secret_of_another_type_is_blocked():
     action = get_action(build_plan(with_secret(type="Opaque", logins={})), SECRET)
     assert (action.verb, action.note) == (
         Verb.BLOCKED,
-        "cannot change in place: type Opaque → kubernetes.io/dockerconfigjson. Delete it and run again",
+        "cannot change in place: type Opaque → kubernetes.io/dockerconfigjson: the type of a Secret is immutable. "
+        "Delete the Secret and run again",
     )
 
 
@@ -164,7 +165,8 @@ def test_secret_of_another_type_is_blocked():
         (
             RegistryLogin("robot", "other"),
             Verb.BLOCKED,
-            "it differs and is not managed by platformctl (no label app.kubernetes.io/managed-by=platformctl). "
+            "it does not match the credentials and is not managed by platformctl "
+            "(no label app.kubernetes.io/managed-by=platformctl). "
             "Change it where it is defined, or delete it and run again",
         ),
     ],

@@ -96,7 +96,7 @@ def test_login_without_node_rights_is_written_unverified(
     assert (result.code, SECRET in cluster.platform.objects) == (0, True)
     assert (
         "? Secret team-alpha/regcred: type kubernetes.io/dockerconfigjson, for elsewhere.test; login unverified "
-        "(not checked from this machine: its name cannot be resolved; not checked from a node: this needs "
+        "(not checked from this machine: the registry's name cannot be resolved; not checked from a node: this needs "
         "the rights of rbac/bootstrap-operator-registry.yaml)" in result.out.splitlines()
     )
 
@@ -107,7 +107,7 @@ def test_open_registry_is_not_checked_from_a_node(platformctl: Platformctl, clus
     assert (result.code, "from a node" in result.err) == (0, False)
     assert (
         f"? Secret team-alpha/regcred: type kubernetes.io/dockerconfigjson, for {registry.host}; "
-        "login unverified (it requires no login)" in result.out.splitlines()
+        "login unverified (the registry requires no login)" in result.out.splitlines()
     )
 
 
@@ -138,7 +138,7 @@ def test_unmanaged_secret_is_read_in_every_form_of_nodes(
     add_unmanaged_secret(cluster, {f"{scheme}{registry.host}": entry, **more})
     result = run_bootstrap(platformctl, cluster, build_config(registry.host, "s3cret") if given else "{}", "--yes")
     reason = "not managed by platformctl, and correct"
-    note = reason if given else f"registry {registry.host}; no credentials given, kept as it is"
+    note = reason if given else f"registry {registry.host}; no credentials given, kept unchanged"
     hosts = ", ".join(sorted([registry.host, *(["other.test"] if more else [])]))
     assert (result.code, result.out.splitlines()[0]) == (0, f"= Secret team-alpha/regcred: unchanged ({note})")
     assert (
@@ -153,7 +153,7 @@ def test_unusable_secret_has_a_reason(platformctl: Platformctl, cluster: Cluster
     result = run_bootstrap(platformctl, cluster, build_config(registry.host, "s3cret"), "--yes")
     assert (result.code, result.out.splitlines()[0]) == (
         1,
-        "! Secret team-alpha/regcred: it differs and is not managed by platformctl (no label "
+        "! Secret team-alpha/regcred: it does not match the credentials and is not managed by platformctl (no label "
         "app.kubernetes.io/managed-by=platformctl). Change it where it is defined, or delete it and run again",
     )
     assert (

@@ -130,7 +130,9 @@ def test_claim_without_volume_is_unhealthy(phase: str, storage_class: str):
 def test_different_connection_names_its_fields():
     live = replace(COMPLETE, connections={"k8s_default": LiveConnection("kubernetes", {})})
     evidence = get_evidence(live, CONNECTION)
-    assert not evidence.healthy and evidence.seen.startswith("differs in extra.in_cluster, extra.xcom_sidecar_")
+    assert not evidence.healthy and evidence.seen.startswith(
+        "differs from the contract in extra.in_cluster, extra.xcom_sidecar_"
+    )
 
 
 def list_states(*phases: str) -> Iterator[LiveState]:

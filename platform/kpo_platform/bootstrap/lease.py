@@ -62,7 +62,7 @@ class HeldLease:
         """
         if self.is_lost:
             raise BootstrapError(
-                f"Another bootstrap run took over the lock: this run did not renew it for {self.times.duration} s. "
+                f"Another bootstrap run took over the Lease: this run did not renew it for {self.times.duration} s. "
                 "Nothing more was written. Run again."
             )
 

@@ -83,7 +83,7 @@ def fetch_payload(path: str, task: str) -> TaskPayload:
                 return TaskPayload.model_validate_json(answer.read())
     except (OSError, ValueError) as error:
         raise BootstrapError(
-            f"Cannot read the task's work from {path}: no run of platformctl serves it. "
+            f"Cannot fetch the task's payload from socket {path}: no run of platformctl serves it. "
             "Run `platformctl bootstrap`, or the playbook without kpo_socket."
         ) from error
 

@@ -78,7 +78,7 @@ class AirflowApi:
     def _send(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> tuple[int, Any]:
         seconds = min(self._deadline.remaining_seconds(), _TIMEOUT_SECONDS)
         if not seconds:
-            raise AirflowError(f"No request was sent to {self.name}: the timeout has expired. Raise --timeout.")
+            raise AirflowError(f"Cannot send a request to {self.name}: the timeout has expired. Raise --timeout.")
         connection = self._dial(seconds)
         text = None if body is None else json.dumps(body)
         try:

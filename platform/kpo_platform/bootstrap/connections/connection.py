@@ -81,7 +81,7 @@ def find_problem(ref: ConnectionRef, sidecar: XComSidecar, live: LiveConnection,
     fields = [("type", live.type, CONNECTION_TYPE)]
     fields += [(f"extra.{key}", _format_value(live.extra, key), _format_value(extra, key)) for key in extra]
     if changes := find_changes(fields):
-        return f"differs in {', '.join(change.field for change in changes)}"
+        return f"differs from the contract in {', '.join(change.field for change in changes)}"
     if ref.mode == "inCluster":
         return ""
     record = read_record(live)

@@ -17,8 +17,10 @@ from kpo_platform.contract.team import ConnectionRef
 from kpo_platform.kube import SECRET
 
 RESTART = (
-    "Airflow's scheduler and triggerer read it at startup. Restart them: kubectl -n {} rollout restart statefulset"
+    "Airflow's scheduler and triggerer read the Secret at startup. "
+    "Restart them: kubectl -n {} rollout restart statefulset"
 )
+"""The instruction after a change of the Secret, to format with the release's namespace."""
 
 
 def format_variable_name(connection_id: str) -> str:
@@ -85,7 +87,7 @@ def check_usage(contract: Contract, connection_id: str, live: LiveState) -> tupl
         fix = f"Set it from {secret} in the pods that run tasks and in the triggerer"
         return False, f"no Airflow pod has {name} yet. {fix}"
     if others := _list_pods(variable for variable in variables if not variable.is_managed):
-        return False, f"{name} of {', '.join(others)} does not come from {secret}. Set it from there"
+        return False, f"{name} of {', '.join(others)} does not come from {secret}. Set it from that Secret"
     running = {variable: variable.started_at for variable in variables if variable.started_at}
     if not running:
         return False, f"no Airflow pod with {name} is running yet: {', '.join(_list_pods(variables))}"
@@ -93,7 +95,8 @@ def check_usage(contract: Contract, connection_id: str, live: LiveState) -> tupl
     if outdated := _list_pods(variable for variable, started_at in running.items() if started_at <= written_at):
         restart = f"kubectl -n {secret.namespace} delete pod {' '.join(outdated)}"
         return False, (
-            f"written at {_format_time(written_at)}, after the start of {', '.join(outdated)}. Restart with: {restart}"
+            f"{secret} was written at {_format_time(written_at)}, after the start of {', '.join(outdated)}. "
+            f"Restart with: {restart}"
         )
     return True, f"in the environment of {', '.join(_list_pods(running))}, from {secret}"
 
@@ -131,7 +134,10 @@ def _plan_write(
         kept = [ref.id for ref in refs if read_connection(ref, live)]
         return [Action(Verb.UNCHANGED, target, note=f"connections {', '.join(kept)}")] if kept else []
     if secret and not labels.is_managed(secret.labels):
-        note = f"it differs and is not managed by platformctl (no label {labels.SELECTOR}). Delete it and run again"
+        note = (
+            f"it does not match the contract and is not managed by platformctl (no label {labels.SELECTOR}). "
+            "Delete it and run again"
+        )
         return [Action(Verb.BLOCKED, target, note=note)]
     values = dict(secret.values) if secret else {}
     values |= {format_variable_name(action.target.name): _serialize(action.body) for action in pending}

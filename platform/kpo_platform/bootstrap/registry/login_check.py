@@ -66,11 +66,11 @@ def check_login(host: str, login: RegistryLogin) -> LoginResult:
     """
     address = _HUB_API if is_docker_hub(host) else host.partition("/")[0]
     if _is_loopback(address):
-        return _unverified("a loopback address is another host on every machine")
+        return _unverified("a loopback address is a different host on each machine")
     try:
         return _Registry(address).check(login)
     except HTTPError as error:
-        return _unverified(f"it answered HTTP {error.code}")
+        return _unverified(f"the registry answered HTTP {error.code}")
     except (OSError, HTTPException, ValueError) as error:
         return _unverified(_describe_error(error))
 
@@ -109,7 +109,7 @@ class _Registry:
                 raise
             challenges = _parse_challenges(error.headers.get_all("WWW-Authenticate") or [])
         else:
-            return LoginResult(LoginStatus.UNVERIFIED, "it requires no login")
+            return LoginResult(LoginStatus.UNVERIFIED, "the registry requires no login")
         try:
             self._log_in(login, challenges)
         except HTTPError as error:
@@ -126,7 +126,9 @@ class _Registry:
         elif "basic" in challenges:
             self._get(self._url, f"Basic {credentials}")
         else:
-            raise ValueError(f"it requires the authentication scheme {', '.join(challenges) or '(none named)'}")
+            raise ValueError(
+                f"the registry requires the authentication scheme {', '.join(challenges) or '(none named)'}"
+            )
 
     def _get(self, url: str, authorization: str = "") -> bytes:
         # An unredirected header is not sent on, even by a handler that follows redirects.
@@ -162,7 +164,7 @@ def _parse_challenges(headers: list[str]) -> dict[str, dict[str, str]]:
 def _build_token_url(login: RegistryLogin, challenge: dict[str, str]) -> str:
     service = challenge.get("realm", "")
     if urlsplit(service).scheme != "https":
-        raise ValueError("its token service does not use TLS")
+        raise ValueError("the registry's token service does not use TLS")
     query = {"account": login.username, "client_id": "platformctl"}
     query |= {"service": challenge["service"]} if "service" in challenge else {}
     return f"{service}{'&' if '?' in service else '?'}{urlencode(query)}"
@@ -174,7 +176,7 @@ def _parse_token(answer: bytes) -> str:
         return str(content.get("token") or content["access_token"])
     except (ValueError, KeyError, AttributeError):
         # Not chained: the parser's error may quote the token.
-        raise ValueError("its token service returned no token") from None
+        raise ValueError("the registry's token service returned no token") from None
 
 
 def _is_loopback(address: str) -> bool:
@@ -193,11 +195,11 @@ def _describe_error(error: Exception) -> str:
     """Describe why a check failed, in words that do not depend on the machine."""
     cause = error.reason if isinstance(error, URLError) else error
     if isinstance(cause, socket.gaierror):
-        return "its name cannot be resolved"
+        return "the registry's name cannot be resolved"
     if isinstance(cause, TimeoutError):
         return f"no answer within {_TIMEOUT_SECONDS:.0f} s"
     if isinstance(cause, ssl.SSLCertVerificationError):
-        return f"its certificate is not trusted ({cause.verify_message})"
+        return f"the registry's certificate is not trusted ({cause.verify_message})"
     if isinstance(cause, ssl.SSLError):
-        return "it does not use TLS, so no password is sent"
+        return "the registry does not use TLS, so no password is sent"
     return str(getattr(cause, "strerror", None) or cause) or type(cause).__name__

@@ -46,7 +46,10 @@ def plan_pull_secret(name: str, team: Team, credentials: RegistryCredentials, li
     if not labels.is_managed(live.labels):
         return _plan_unmanaged(team, login, live)
     if live.type != SECRET_TYPE:
-        note = f"cannot change in place: type {live.type} → {SECRET_TYPE}. Delete it and run again"
+        note = (
+            f"cannot change in place: type {live.type} → {SECRET_TYPE}: the type of a Secret is immutable. "
+            "Delete the Secret and run again"
+        )
         return Action(Verb.BLOCKED, target, note=note)
     changes = find_changes(_list_fields(name, team, login, live))
     verb = Verb.CHANGE if changes else Verb.UNCHANGED
@@ -79,7 +82,7 @@ def build_pull_secret(name: str, team: Team, login: RegistryLogin) -> dict[str, 
 def _plan_without_login(team: Team, reason: str, live: LiveSecret | None) -> Action:
     host, target = team.registry.host, make_secret_ref(team)
     if live is not None and isinstance(live.logins.get(normalize_host(host)), RegistryLogin):
-        return Action(Verb.UNCHANGED, target, note=f"registry {host}; no credentials given, kept as it is")
+        return Action(Verb.UNCHANGED, target, note=f"registry {host}; no credentials given, kept unchanged")
     note = (
         f"no credentials for registry {host} ({reason}). "
         f"Run docker login {host} or pass --registry-config FILE, and run again"
@@ -92,7 +95,7 @@ def _plan_unmanaged(team: Team, login: RegistryLogin, live: LiveSecret) -> Actio
     if live.type == SECRET_TYPE and live.logins.get(normalize_host(team.registry.host)) == login:
         return Action(Verb.UNCHANGED, target, note="not managed by platformctl, and correct")
     note = (
-        f"it differs and is not managed by platformctl (no label {labels.SELECTOR}). "
+        f"it does not match the credentials and is not managed by platformctl (no label {labels.SELECTOR}). "
         "Change it where it is defined, or delete it and run again"
     )
     return Action(Verb.BLOCKED, target, note=note)

@@ -12,6 +12,7 @@ from kpo_platform.pod.quantity import parse_quantity
 
 _SINGLE_NODE_PROVISIONER = "rancher.io/local-path"
 _SINGLE_NODE_MODES = ("ReadWriteOnce", "ReadWriteOncePod")
+_KEEP_OR_COPY = "Set the old value again, or use a new volume and copy the data"
 
 
 def make_claim_ref(team: Team, name: str) -> ObjectRef:
@@ -68,7 +69,10 @@ def _plan_creation(name: str, team: Team, volume: Volume, live: LiveState) -> Ac
         return Action(Verb.BLOCKED, target, note=note)
     known = [storage_class.name for storage_class in live.storage_classes]
     if volume.storage_class and volume.storage_class not in known:
-        note = f"the cluster has no storage class {volume.storage_class}. It has: {', '.join(known) or 'none'}"
+        note = (
+            f"the cluster has no storage class {volume.storage_class} (it has: {', '.join(known) or 'none'}). "
+            "Correct storageClass of the volume"
+        )
         return Action(Verb.BLOCKED, target, note=note)
     chosen = f"{default.name} (the default)" if volume.storage_class is None and default else volume.storage_class
     note = f"{volume.size}, {volume.access_mode}, class {chosen or 'none: an administrator creates its volume'}"
@@ -79,21 +83,22 @@ def _find_obstacle(volume: Volume, claim: LiveClaim, live: LiveState) -> str:
     """Find why the live claim cannot change to match the volume; empty if it can."""
     if volume.storage_class is not None and volume.storage_class != claim.storage_class:
         classes = f"{claim.storage_class or 'none'} → {volume.storage_class or 'none'}"
-        return f"storage class {classes}: the class of a claim is immutable"
+        return f"storage class {classes}: the class of a claim is immutable. {_KEEP_OR_COPY}"
     if claim.access_modes != (volume.access_mode,):
         modes = ", ".join(claim.access_modes)
-        return f"access mode {modes} → {volume.access_mode}: the access modes of a claim are immutable"
-    growth = f"size {claim.size} → {volume.size}"
+        return f"access mode {modes} → {volume.access_mode}: the access modes of a claim are immutable. {_KEEP_OR_COPY}"
+    size_change = f"size {claim.size} → {volume.size}"
     if parse_quantity(volume.size) < parse_quantity(claim.size):
-        return f"{growth}: a claim cannot shrink. Set the size back, or use a new volume and copy the data"
+        return f"{size_change}: a claim cannot shrink. {_KEEP_OR_COPY}"
     if parse_quantity(volume.size) == parse_quantity(claim.size):
         return ""
     if not labels.is_managed(claim.labels):
-        return f"{growth}: not managed by platformctl (no label {labels.SELECTOR}). Resize it where it is defined"
+        return f"{size_change}: not managed by platformctl (no label {labels.SELECTOR}). Resize it where it is defined"
     if not any(each.is_expandable for each in live.storage_classes if each.name == claim.storage_class):
-        return f"{growth}: storage class {claim.storage_class} does not allow expansion (allowVolumeExpansion)"
+        reason = f"storage class {claim.storage_class} does not allow expansion (allowVolumeExpansion)"
+        return f"{size_change}: {reason}. {_KEEP_OR_COPY}"
     if claim.phase != "Bound":
-        return f"{growth}: it is {claim.phase} and only a bound claim can grow. Run again once a pod uses it"
+        return f"{size_change}: it is {claim.phase} and only a bound claim can grow. Run again once a pod uses it"
     return ""
 
 
