@@ -16,7 +16,7 @@ from stack.release import Stack
 from stack.sample_run import connect_airflow
 from stack.temporary_teams import LOGIN, TemporaryTeams, publish_teams
 
-_HOME = "benchboot"
+_NAMESPACE = "benchboot"
 _TEAMS, _VOLUMES = 12, 5
 _TRIES = 3
 _KINDS = "secrets,pvc"
@@ -30,7 +30,7 @@ def measure(steps: Steps) -> dict[str, Any]:
     """
     stack = Stack(cluster.kubeconfig(), cluster.programs())
     airflow = connect_airflow(stack)
-    with publish_teams(stack, airflow, _HOME, _TEAMS, _VOLUMES) as teams:
+    with publish_teams(stack, airflow, _NAMESPACE, _TEAMS, _VOLUMES) as teams:
         with steps.step("bootstrap of 12 teams"):
             first = measure_seconds(lambda: _run_bootstrap(stack))
         objects = _read_objects(teams)
@@ -58,7 +58,7 @@ def measure(steps: Steps) -> dict[str, Any]:
 
 def _run_bootstrap(stack: Stack) -> None:
     program = REPOSITORY / ".venv" / "bin" / "platformctl"
-    options = ["--namespace", _HOME, "--registry-config", "-", "--yes", "-o", "json"]
+    options = ["--namespace", _NAMESPACE, "--registry-config", "-", "--yes", "-o", "json"]
     capture_output([program, "bootstrap", *options], env=stack.environment, stdin=LOGIN, timeout_s=300)
 
 

@@ -24,9 +24,8 @@ def measure(steps: Steps) -> dict[str, Any]:
     """
     stack = Stack(cluster.kubeconfig(), cluster.programs())
     with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder)
-        rows = [_measure_rendering(steps, stack, file, count) for count in _SIZES]
-        rows += _measure_installation(steps, stack, file)
+        rows = [_measure_rendering(steps, stack, Path(folder), count) for count in _SIZES]
+        rows += _measure_installation(steps, stack, Path(folder))
     return {
         "title": "Many teams",
         "text": "Teams with owners, labels, quota, repository, registry, volume and egress rule, in a release of their "

@@ -12,7 +12,7 @@ from common.errors import ScriptError
 from common.files import atomic_folder
 from common.paths import cache_path
 
-# Let apt itself wait for a lock that another apt process holds.
+# apt itself waits for a lock that another apt process holds.
 _APT = ("apt-get", "-o", "DPkg::Lock::Timeout=300", "-o", "Acquire::Retries=3")
 _NONINTERACTIVE = {"DEBIAN_FRONTEND": "noninteractive"}
 
@@ -39,9 +39,11 @@ def install_packages(packages: Iterable[str], progress: Progress | None = None) 
     names = list(packages)
     if not names:
         return
-    _require_apt(f"packages {', '.join(names)} are missing")
+    _require_apt(names)
     if os.geteuid() != 0:
-        raise ScriptError(f"Packages {', '.join(names)} are missing. Run this as root, or install them first.")
+        raise ScriptError(
+            f"Cannot install {', '.join(names)}: apt-get requires root. Run this as root, or install them first."
+        )
     log = cache_path("logs", "apt.log")
     install = (*_APT, "install", "-y", "--no-install-recommends", "--no-upgrade", *names)
     try:
@@ -64,7 +66,7 @@ def unpack_package(package: str, folder: Path) -> None:
     Raises:
         ScriptError: apt-get does not exist, or the download failed.
     """
-    _require_apt(f"package {package} is required")
+    _require_apt([package])
     with atomic_folder(folder) as draft:
         try:
             capture_output((*_APT, "download", package), timeout_s=300, cwd=draft)
@@ -81,6 +83,9 @@ def _is_installed(program: str) -> bool:
     return shutil.which(program, path=path) is not None
 
 
-def _require_apt(reason: str) -> None:
+def _require_apt(packages: list[str]) -> None:
     if not shutil.which("apt-get"):
-        raise ScriptError(f"apt-get does not exist, and {reason}. Install what is missing, then run this again.")
+        raise ScriptError(
+            f"Cannot install {', '.join(packages)}: this machine has no apt-get. Install the programs of these Debian "
+            "packages, then run this again."
+        )

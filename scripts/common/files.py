@@ -54,7 +54,7 @@ def hash_files(files: Iterable[Path], *extra: str) -> str:
 
     Args:
         files: the files, in a stable order.
-        extra: other inputs of the result that the digest names.
+        extra: other inputs, such as settings.
     """
     digest = hashlib.sha256()
     for file in files:

@@ -30,7 +30,7 @@ def forward_interrupts(session: int) -> Iterator[None]:
 
 
 def handle_interrupts() -> None:
-    """Let Ctrl-C and SIGTERM terminate running commands and raise KeyboardInterrupt in the main thread."""
+    """Make Ctrl-C and SIGTERM terminate running commands and raise KeyboardInterrupt in the main thread."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
 

@@ -19,7 +19,7 @@ def hold_lock(lock: Path, activity: str, progress: Callable[[str], None], deadli
     Programs started in the block do not inherit it.
 
     Args:
-        lock: the lock file; created when missing, never removed (removing it would let two processes in).
+        lock: the lock file; created when missing, never removed, because two processes could then hold it.
         activity: what the other process does, like "changing the cluster".
         progress: called once if another process holds the lock.
         deadline_s: seconds to wait for the lock.

@@ -11,7 +11,7 @@ from common.errors import ScriptError
 T = TypeVar("T")
 
 
-class NotYet(Exception):  # noqa: N818 -- an answer, not an error
+class NotYet(Exception):  # noqa: N818 -- a state, not an error
     """Raised by a probe whose condition is not met; its text is the state that the probe observed."""
 
 

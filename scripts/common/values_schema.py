@@ -8,10 +8,12 @@ from typing import Any
 _TEAM = "#/$defs/team"
 
 Schema = dict[str, Any]
-Path = tuple[str, ...]
+FieldPath = tuple[str, ...]
 
 
-def iterate_fields(schema: Schema, root: Schema | None = None, path: Path = ()) -> Iterator[tuple[Path, Schema]]:
+def iterate_fields(
+    schema: Schema, root: Schema | None = None, path: FieldPath = ()
+) -> Iterator[tuple[FieldPath, Schema]]:
     """Yield every field below a schema with its path; ``*`` stands for an item of a list or a key of a map.
 
     The definition of a team is followed wherever it is referenced. Other definitions, such as Kubernetes objects,
@@ -31,7 +33,7 @@ def iterate_fields(schema: Schema, root: Schema | None = None, path: Path = ()) 
             yield from iterate_fields(_resolve_team(schema[keyword], root), root, (*path, "*"))
 
 
-def list_settable_paths(schema: Schema) -> set[Path]:
+def list_settable_paths(schema: Schema) -> set[FieldPath]:
     """Return the paths of all fields without named fields below them; a team counts once, as teamDefaults."""
     return {path for path, field in iterate_fields(schema) if path[0] != "teams" and not has_fields(field, schema)}
 

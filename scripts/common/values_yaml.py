@@ -5,16 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from common.values_schema import Path
+from common.values_schema import FieldPath
 
 _KEY = re.compile(r"^( *)([A-Za-z][\w-]*):(.*)$")
 _DESCRIPTION = "-- "
 """Start of the first comment line of a description."""
 
 
-def read_descriptions(text: str) -> dict[Path, str]:
+def read_descriptions(text: str) -> dict[FieldPath, str]:
     """Return the ``# --`` comment above each field: path → text in one line."""
-    descriptions: dict[Path, str] = {}
+    descriptions: dict[FieldPath, str] = {}
     comment: list[str] = []
     for path, line in _lines_with_paths(text):
         if line.startswith("#"):
@@ -26,13 +26,13 @@ def read_descriptions(text: str) -> dict[Path, str]:
     return descriptions
 
 
-def read_defaults(text: str) -> dict[Path, str]:
+def read_defaults(text: str) -> dict[FieldPath, str]:
     """Return the default of each field as written: path → text; a block is written in one line."""
     defaults = {path: line.partition(":")[2].strip() for path, line in _lines_with_paths(text) if path}
     return {path: default or _join_block(path, defaults) for path, default in defaults.items()}
 
 
-def _lines_with_paths(text: str) -> Iterator[tuple[Path, str]]:
+def _lines_with_paths(text: str) -> Iterator[tuple[FieldPath, str]]:
     """Yield each line without indentation, and the path of the key that it sets; no path for other lines."""
     parents: list[tuple[int, str]] = []
     for line in text.splitlines():
@@ -43,7 +43,7 @@ def _lines_with_paths(text: str) -> Iterator[tuple[Path, str]]:
         yield tuple(name for _, name in parents) if match else (), line.strip()
 
 
-def _join_block(path: Path, defaults: dict[Path, str]) -> str:
+def _join_block(path: FieldPath, defaults: dict[FieldPath, str]) -> str:
     children = [child for child in defaults if child[:-1] == path]
     return (
         "{" + ", ".join(f"{child[-1]}: {defaults[child] or _join_block(child, defaults)}" for child in children) + "}"

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-NAME = "kpo-platform"  # of the network namespace, the cgroup, the cluster and its kubeconfig context
+NAME = "kpo-platform"  # name of the network namespace, the cgroup, the cluster and its kubeconfig context
 NODE = "kpo-node"
 
 BENCHMARK_RANGE = "198.18.0.0/15"

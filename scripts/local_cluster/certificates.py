@@ -25,7 +25,7 @@ class Identity:
 
     Attributes:
         name: base name of its files.
-        subject: its subject: the API server takes `CN` as the user and `O` as the group.
+        subject: the certificate's subject; the API server reads the user from `CN` and the group from `O`.
         addresses: names and addresses of a server, as openssl writes them; empty for a client.
     """
 
@@ -66,12 +66,12 @@ class Pki:
     folder: Path
 
     @property
-    def authority(self) -> Path:
+    def ca_certificate(self) -> Path:
         """The CA certificate."""
         return self.folder / "authority.crt"
 
     @property
-    def authority_key(self) -> Path:
+    def ca_key(self) -> Path:
         """The CA's key."""
         return self.folder / "authority.key"
 
@@ -100,10 +100,10 @@ def make_certificates(paths: ClusterPaths) -> None:
     pki.folder.mkdir(mode=0o700)
     write_atomically(pki.folder / "openssl.cnf", _EMPTY_CONFIG)
     ca_extensions = ("basicConstraints=critical,CA:TRUE", "keyUsage=critical,keyCertSign,cRLSign")
-    _create_certificate(pki, "/CN=kpo-platform", pki.authority, pki.authority_key, *ca_extensions)
+    _create_certificate(pki, "/CN=kpo-platform", pki.ca_certificate, pki.ca_key, *ca_extensions)
     capture_output(("openssl", "genpkey", "-algorithm", "EC", *_CURVE, "-out", pki.token_key))
     capture_output(("openssl", "pkey", "-in", pki.token_key, "-pubout", "-out", pki.token_public_key))
-    signer = ("-CA", pki.authority, "-CAkey", pki.authority_key)
+    signer = ("-CA", pki.ca_certificate, "-CAkey", pki.ca_key)
     for identity in (*CLIENTS, KUBELET_CLIENT, API_SERVER):
         certificate, key = pki.certificate(identity), pki.key(identity)
         _create_certificate(pki, identity.subject, certificate, key, *_extensions(identity), signer=signer)

@@ -18,7 +18,7 @@ from local_cluster.addresses import NAME
 from local_cluster.mounts import Mount
 
 ROOT = f"/{NAME}"  # the kubelet creates the cgroups of pods below it
-_COMPONENTS = "components"  # cgroup v2 allows processes only in leaves
+_COMPONENTS = "components"  # cgroup v2 allows processes only in cgroups without children
 
 
 @dataclass(frozen=True)
@@ -43,57 +43,57 @@ class Hierarchy:
 
 def select_hierarchies(mounts: list[Mount]) -> list[Hierarchy]:
     """Return the cgroup hierarchies among the mounts of a machine."""
-    trees = []
+    hierarchies = []
     for mount in mounts:
         if mount.kind == "cgroup":
-            trees.append(Hierarchy(mount.point, 1, mount.options))
+            hierarchies.append(Hierarchy(mount.point, 1, mount.options))
         elif mount.kind == "cgroup2":
             controllers_file = mount.point / "cgroup.controllers"
             words = controllers_file.read_text().split() if controllers_file.exists() else []
-            trees.append(Hierarchy(mount.point, 2, frozenset(words)))
-    return trees
+            hierarchies.append(Hierarchy(mount.point, 2, frozenset(words)))
+    return hierarchies
 
 
-def component_cgroup(trees: list[Hierarchy]) -> Path:
+def component_cgroup(hierarchies: list[Hierarchy]) -> Path:
     """Return the cgroup of the cluster's components.
 
-    One hierarchy is enough to find them. With version 1 it is `pids`, which has no limits by default.
+    One hierarchy is enough to find all processes. With version 1 it is `pids`, which has no limits by default.
 
     Raises:
         ScriptError: no hierarchy with the pids controller is mounted.
     """
-    for tree in trees:
-        if "pids" in tree.controllers:
-            return tree.cluster_cgroup / _COMPONENTS
+    for hierarchy in hierarchies:
+        if "pids" in hierarchy.controllers:
+            return hierarchy.cluster_cgroup / _COMPONENTS
     raise ScriptError("Cannot run Kubernetes: no cgroup hierarchy with the pids controller is mounted. Mount one.")
 
 
-def create_cgroups(trees: list[Hierarchy]) -> None:
+def create_cgroups(hierarchies: list[Hierarchy]) -> None:
     """Create the cluster's cgroup in every hierarchy; the kubelet requires that its root exists."""
-    for tree in trees:
-        if tree.version == 2:
+    for hierarchy in hierarchies:
+        if hierarchy.version == 2:
             # Child cgroups get only the controllers of subtree_control.
-            (tree.mount / "cgroup.subtree_control").write_text(
-                " ".join(f"+{name}" for name in sorted(tree.controllers))
+            (hierarchy.mount / "cgroup.subtree_control").write_text(
+                " ".join(f"+{name}" for name in sorted(hierarchy.controllers))
             )
-        tree.cluster_cgroup.mkdir(exist_ok=True)
-        if "cpuset" in tree.controllers and tree.version == 1:
+        hierarchy.cluster_cgroup.mkdir(exist_ok=True)
+        if "cpuset" in hierarchy.controllers and hierarchy.version == 1:
             for file in ("cpuset.cpus", "cpuset.mems"):
-                (tree.cluster_cgroup / file).write_text((tree.mount / file).read_text())
-    component_cgroup(trees).mkdir(exist_ok=True)
+                (hierarchy.cluster_cgroup / file).write_text((hierarchy.mount / file).read_text())
+    component_cgroup(hierarchies).mkdir(exist_ok=True)
 
 
-def list_processes(trees: list[Hierarchy]) -> set[int]:
+def list_processes(hierarchies: list[Hierarchy]) -> set[int]:
     """Return the ids of all processes in the cluster's cgroup."""
     pids: set[int] = set()
-    for tree in trees:
-        for group in _groups(tree):
+    for hierarchy in hierarchies:
+        for cgroup in _cluster_cgroups(hierarchy):
             with suppress(OSError):  # removed in the meantime
-                pids.update(int(word) for word in (group / "cgroup.procs").read_text().split())
+                pids.update(int(word) for word in (cgroup / "cgroup.procs").read_text().split())
     return pids - {0}  # 0 is a process of another pid namespace
 
 
-def kill_processes(trees: list[Hierarchy], deadline_s: float = 30) -> None:
+def kill_processes(hierarchies: list[Hierarchy], deadline_s: float = 30) -> None:
     """Kill all processes in the cluster's cgroup.
 
     Raises:
@@ -101,7 +101,7 @@ def kill_processes(trees: list[Hierarchy], deadline_s: float = 30) -> None:
     """
 
     def probe() -> None:
-        alive = list_processes(trees)
+        alive = list_processes(hierarchies)
         for pid in alive:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -111,7 +111,7 @@ def kill_processes(trees: list[Hierarchy], deadline_s: float = 30) -> None:
     wait_for("the cluster's processes to end", probe, deadline_s, interval_s=0.05)
 
 
-def remove_cgroups(trees: list[Hierarchy], deadline_s: float = 10) -> None:
+def remove_cgroups(hierarchies: list[Hierarchy], deadline_s: float = 10) -> None:
     """Remove the cluster's cgroup and its children; they must not contain processes.
 
     Raises:
@@ -119,19 +119,19 @@ def remove_cgroups(trees: list[Hierarchy], deadline_s: float = 10) -> None:
     """
 
     def probe() -> None:
-        for tree in trees:
-            for group in reversed(list(_groups(tree))):
+        for hierarchy in hierarchies:
+            for cgroup in reversed(list(_cluster_cgroups(hierarchy))):
                 try:
-                    group.rmdir()
+                    cgroup.rmdir()
                 except FileNotFoundError:
                     continue
                 except OSError as error:
-                    raise NotYet(f"{group}: {error.strerror}") from None
+                    raise NotYet(f"{cgroup}: {error.strerror}") from None
 
     wait_for("the cluster's cgroups to be removed", probe, deadline_s, interval_s=0.1)
 
 
-def _groups(tree: Hierarchy) -> Iterator[Path]:
+def _cluster_cgroups(hierarchy: Hierarchy) -> Iterator[Path]:
     """Yield the cluster's cgroup and all below it, parents first."""
-    for folder, _, _ in os.walk(tree.cluster_cgroup):
+    for folder, _, _ in os.walk(hierarchy.cluster_cgroup):
         yield Path(folder)

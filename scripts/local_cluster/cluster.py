@@ -28,7 +28,7 @@ from local_cluster.toolchain import build_programs, programs
 
 __all__ = ["build_programs", "down", "kubeconfig", "load", "programs", "up"]
 
-_CHANGING = "changing the local cluster"
+_LOCK_ACTIVITY = "changing the local cluster"
 
 
 def kubeconfig() -> Path:
@@ -47,7 +47,7 @@ def up(steps: Steps) -> None:
     require_root()
     paths = default_paths()
     check_path_length(paths)
-    with hold_lock(paths.lock, _CHANGING, steps.note):
+    with hold_lock(paths.lock, _LOCK_ACTIVITY, steps.note):
         ensure_debian_packages(steps)
         teardown.check_owner(paths)
         if not programs().exists():
@@ -72,7 +72,7 @@ def down(steps: Steps) -> bool:
     """
     require_root()
     paths = default_paths()
-    with hold_lock(paths.lock, _CHANGING, steps.note):
+    with hold_lock(paths.lock, _LOCK_ACTIVITY, steps.note):
         teardown.check_owner(paths)
         if not teardown.has_remains(paths):
             return False
@@ -93,7 +93,7 @@ def load(archives: Iterable[Path], progress: Progress) -> None:
     """
     require_root()
     paths = default_paths()
-    with hold_lock(paths.lock, _CHANGING, progress):
+    with hold_lock(paths.lock, _LOCK_ACTIVITY, progress):
         if not processes.find_process(paths, "containerd"):
             raise ScriptError("The local cluster is not running. Run `scripts/cluster up` first.")
         load_archives(paths, archives, progress)

@@ -99,7 +99,7 @@ class ClusterPaths:
         return Path("/run/kpo-platform-cluster.lock")
 
     @property
-    def ephemeral(self) -> tuple[Path, ...]:
+    def ephemeral_folders(self) -> tuple[Path, ...]:
         """Folders that `down` deletes; `run` is last, because it marks that something is left to delete."""
         return (self.etcd, self.kubelet, self.cni, self.volumes, self.pod_logs, self.pki, self.config, self.run)
 

@@ -35,7 +35,7 @@ class Component:
     """A process of the cluster.
 
     Attributes:
-        name: of the component.
+        name: its name.
         argv: program and arguments.
         probe: returns the evidence of its health, or raises `NotYet`.
         deadline_s: seconds to become healthy on a slow machine.
@@ -120,10 +120,10 @@ def _api_server(paths: ClusterPaths, programs: Path) -> Component:
         "--enable-admission-plugins=NodeRestriction",
         "--allow-privileged=true",
         "--profiling=false",
-        f"--client-ca-file={pki.authority}",
+        f"--client-ca-file={pki.ca_certificate}",
         f"--tls-cert-file={pki.certificate(API_SERVER)}",
         f"--tls-private-key-file={pki.key(API_SERVER)}",
-        f"--kubelet-certificate-authority={pki.authority}",
+        f"--kubelet-certificate-authority={pki.ca_certificate}",
         f"--kubelet-client-certificate={pki.certificate(KUBELET_CLIENT)}",
         f"--kubelet-client-key={pki.key(KUBELET_CLIENT)}",
         "--kubelet-preferred-address-types=InternalIP",  # the node's name has no DNS record
@@ -144,7 +144,7 @@ def _controller_manager(paths: ClusterPaths, programs: Path) -> Component:
         str(programs / "kube-controller-manager"),
         f"--kubeconfig={kubeconfig_path(paths, CONTROLLER_MANAGER)}",
         f"--service-account-private-key-file={pki.token_key}",
-        f"--root-ca-file={pki.authority}",
+        f"--root-ca-file={pki.ca_certificate}",
         "--use-service-account-credentials",
         "--kube-api-qps=200",  # the default limit delays its start by seconds
         "--kube-api-burst=400",

@@ -73,7 +73,7 @@ def _get(url: str, context: ssl.SSLContext | None) -> str:
 def _admin_context(paths: ClusterPaths) -> ssl.SSLContext:
     pki = Pki(paths.pki)
     try:
-        context = ssl.create_default_context(cafile=str(pki.authority))
+        context = ssl.create_default_context(cafile=str(pki.ca_certificate))
         context.load_cert_chain(pki.certificate(ADMIN), pki.key(ADMIN))
     except FileNotFoundError:
         raise NotYet("the certificates do not exist") from None

@@ -22,20 +22,20 @@ def write_kubeconfigs(paths: ClusterPaths) -> None:
     pki = Pki(paths.pki)
     for identity in CLIENTS:
         content = render_kubeconfig(
-            pki.authority.read_bytes(), pki.certificate(identity).read_bytes(), pki.key(identity).read_bytes()
+            pki.ca_certificate.read_bytes(), pki.certificate(identity).read_bytes(), pki.key(identity).read_bytes()
         )
         write_atomically(kubeconfig_path(paths, identity), json.dumps(content, indent=2) + "\n", mode=0o600)
 
 
-def render_kubeconfig(authority: bytes, certificate: bytes, key: bytes) -> dict[str, object]:
+def render_kubeconfig(ca_certificate: bytes, certificate: bytes, key: bytes) -> dict[str, object]:
     """Return the content of a kubeconfig.
 
     Args:
-        authority: the CA certificate of the API server, in PEM.
+        ca_certificate: the CA certificate of the API server, in PEM.
         certificate: the client's certificate, in PEM.
         key: the client's key, in PEM.
     """
-    cluster = {"server": API_SERVER, "certificate-authority-data": _encode(authority)}
+    cluster = {"server": API_SERVER, "certificate-authority-data": _encode(ca_certificate)}
     user = {"client-certificate-data": _encode(certificate), "client-key-data": _encode(key)}
     return {
         "apiVersion": "v1",

@@ -1,4 +1,4 @@
-"""The processes of the cluster's components: started detached from the terminal, found again by later runs.
+"""The processes of the cluster's components, which outlive the script and are found by later runs.
 
 Before a process executes the component, it records its boot id, process id and start tick. So no run loses a process
 that it started, and a later process with the same id is never mistaken for it.
@@ -49,13 +49,13 @@ def start_process(paths: ClusterPaths, component: str, argv: Sequence[str]) -> N
     Raises:
         ScriptError: the process did not write its record.
     """
-    home = cgroups.component_cgroup(cgroups.select_hierarchies(read_mounts()))
-    record = _record(paths, component)
+    cgroup = cgroups.component_cgroup(cgroups.select_hierarchies(read_mounts()))
+    record = _record_file(paths, component)
     record.unlink(missing_ok=True)
     paths.logs.mkdir(parents=True, exist_ok=True)
     with paths.log(component).open("ab") as log:
         child = subprocess.Popen(
-            ("sh", "-c", _start_command(home / "cgroup.procs", record, [*ENTER_NAMESPACE, *argv])),
+            ("sh", "-c", _start_command(cgroup / "cgroup.procs", record, [*ENTER_NAMESPACE, *argv])),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -75,7 +75,7 @@ def start_process(paths: ClusterPaths, component: str, argv: Sequence[str]) -> N
 def find_process(paths: ClusterPaths, component: str) -> Process | None:
     """Return the running process of a component, or None."""
     try:
-        recorded = parse_process_record(_record(paths, component).read_text(encoding="utf-8", errors="replace"))
+        recorded = parse_process_record(_record_file(paths, component).read_text(encoding="utf-8", errors="replace"))
         current = parse_process_record(_boot_and_stat(recorded.pid)) if recorded else None
     except (FileNotFoundError, ProcessLookupError):
         return None
@@ -84,7 +84,7 @@ def find_process(paths: ClusterPaths, component: str) -> Process | None:
 
 def read_start_time(paths: ClusterPaths, component: str) -> float:
     """Return the start time of a component's process, in seconds since 1970."""
-    return _record(paths, component).stat().st_mtime
+    return _record_file(paths, component).stat().st_mtime
 
 
 def parse_process_record(text: str) -> Process | None:
@@ -97,12 +97,12 @@ def parse_process_record(text: str) -> Process | None:
     return Process(int(head.split()[0]), int(fields[19]), boot)
 
 
-def _start_command(group: Path, record: Path, argv: Sequence[str]) -> str:
+def _start_command(procs_file: Path, record: Path, argv: Sequence[str]) -> str:
     """Return the shell command that joins the cgroup, writes the record and executes the component.
 
     The order ensures that no child runs outside the cgroup and that the component never runs without a record.
     """
-    join = f"echo $$ >{shlex.quote(str(group))}"
+    join = f"echo $$ >{shlex.quote(str(procs_file))}"
     write_record = f"cat {_BOOT} /proc/$$/stat >{shlex.quote(str(record))}"
     return f"{join} && {write_record} && exec {shlex.join(argv)}"
 
@@ -112,5 +112,5 @@ def _boot_and_stat(pid: int) -> str:
     return _BOOT.read_text(encoding="ascii") + stat
 
 
-def _record(paths: ClusterPaths, component: str) -> Path:
+def _record_file(paths: ClusterPaths, component: str) -> Path:
     return paths.run / f"{component}.process"

@@ -48,8 +48,8 @@ def check_owner(paths: ClusterPaths) -> None:
 
 def has_remains(paths: ClusterPaths) -> bool:
     """Return whether any part of a cluster is on this machine, running or not."""
-    trees = cgroups.select_hierarchies(read_mounts())
-    return network_exists() or paths.run.exists() or any(tree.cluster_cgroup.exists() for tree in trees)
+    hierarchies = cgroups.select_hierarchies(read_mounts())
+    return network_exists() or paths.run.exists() or any(hierarchy.cluster_cgroup.exists() for hierarchy in hierarchies)
 
 
 def is_running(paths: ClusterPaths) -> bool:
@@ -63,16 +63,16 @@ def remove_cluster(paths: ClusterPaths) -> None:
     Raises:
         ScriptError: a process, mount or cgroup could not be removed. While anything is mounted, no state is removed.
     """
-    trees = cgroups.select_hierarchies(read_mounts())
-    cgroups.kill_processes(trees)
+    hierarchies = cgroups.select_hierarchies(read_mounts())
+    cgroups.kill_processes(hierarchies)
     _remove_shim_sockets(paths)
     unmount_volumes(paths)
     remove_network()
-    cgroups.remove_cgroups(trees)
+    cgroups.remove_cgroups(hierarchies)
     _remove_external_files(paths)
     _OWNER.unlink(missing_ok=True)
     paths.admin_kubeconfig.unlink(missing_ok=True)
-    for folder in paths.ephemeral:
+    for folder in paths.ephemeral_folders:
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -42,23 +42,25 @@ class TemporaryTeams:
 
 @contextmanager
 def publish_teams(
-    stack: Stack, airflow: AirflowApi, home: str, teams: int, volumes: int, **changed: Any
+    stack: Stack, airflow: AirflowApi, namespace: str, teams: int, volumes: int, **changed: Any
 ) -> Iterator[TemporaryTeams]:
     """Publish a copy of the stack's contract with other teams; delete it with all its objects after the block.
 
     Args:
         stack: the cluster with the stack.
         airflow: the stack's Airflow.
-        home: the namespace of the contract, and prefix of the teams' namespaces.
+        namespace: the namespace of the contract, and prefix of the teams' namespaces.
         teams: number of teams.
         volumes: number of volumes per team.
         changed: team fields that differ from those of the stack's team alpha.
     """
-    temporary = TemporaryTeams(stack, home, f"k8s_{home}", tuple(f"{home}-{number}" for number in range(teams)))
+    temporary = TemporaryTeams(
+        stack, namespace, f"k8s_{namespace}", tuple(f"{namespace}-{number}" for number in range(teams))
+    )
     _delete(temporary)
     try:
-        for namespace in (home, *temporary.namespaces):
-            stack.kubectl("create", "namespace", namespace)
+        for name in (namespace, *temporary.namespaces):
+            stack.kubectl("create", "namespace", name)
         stack.kubectl(
             "apply", "--server-side", "-f", "-", stdin=json.dumps(_contract_object(temporary, volumes, changed))
         )

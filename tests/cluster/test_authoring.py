@@ -30,7 +30,7 @@ TESTS = """
 import pytest
 
 @pytest.mark.parametrize("stage", ["test", "prod"])
-def test_the_pod_knows_its_stage(team_pods, stage):
+def test_pod_has_label_of_its_stage(team_pods, stage):
     pod = team_pods.render(DAG, "many", team="alpha", params={"stage": stage}, xcom={"count": {"rows": 1}})
     assert pod["metadata"]["labels"]["stage"] == "test"
 """
@@ -110,20 +110,20 @@ def test_every_refused_task_is_reported_with_file_and_line(platformctl: Platform
     ]
     assert output.code == 1
     assert actual == [
-        ("bad.py", "task typo", "KPO-ARG001", _line(bad, "startup_timout_seconds")),
-        ("bad.py", "task elsewhere", "KPO-TEAM002", _line(bad, 'team="beta"')),
-        ("bad.py", "task size", "KPO-TEAM001", _line(bad, 'size="hueg"')),
-        ("bad.py", "task namespace", "KPO-POD001", _line(bad, '"namespace"')),
-        ("bad.py", "task unpinned", "KPO-IMG001", _line(bad, '"unpinned"')),
-        ("bad.py", "task nfs", "KPO-SEC002", _line(bad, '"nfs"') - 1),
-        ("bad.py", "task root", "KPO-SEC001", _line(bad, '"root"')),
-        ("bad.py", "task password", "KPO-SEC003", _line(bad, "env_vars")),
-        ("bad.py", "task stock", "KPO-POD001", _line(bad, '"stock"')),
+        ("bad.py", "task typo", "KPO-ARG001", _find_line(bad, "startup_timout_seconds")),
+        ("bad.py", "task elsewhere", "KPO-TEAM002", _find_line(bad, 'team="beta"')),
+        ("bad.py", "task size", "KPO-TEAM001", _find_line(bad, 'size="hueg"')),
+        ("bad.py", "task namespace", "KPO-POD001", _find_line(bad, '"namespace"')),
+        ("bad.py", "task unpinned", "KPO-IMG001", _find_line(bad, '"unpinned"')),
+        ("bad.py", "task nfs", "KPO-SEC002", _find_line(bad, '"nfs"') - 1),
+        ("bad.py", "task root", "KPO-SEC001", _find_line(bad, '"root"')),
+        ("bad.py", "task password", "KPO-SEC003", _find_line(bad, "env_vars")),
+        ("bad.py", "task stock", "KPO-POD001", _find_line(bad, '"stock"')),
         ("broken.py", "file broken.py", "KPO-DAG001", 1),
     ]
 
 
-def _line(text: str, words: str) -> int:
+def _find_line(text: str, words: str) -> int:
     return next(number for number, line in enumerate(text.splitlines(), 1) if words in line)
 
 
@@ -131,12 +131,12 @@ def _line(text: str, words: str) -> int:
 def airflow_pods(stack: Stack, airflow: AirflowApi) -> Iterator[tuple[Run, dict[str, dict[str, Any]]]]:
     """A run of the DAG, and the pods that Airflow created for it, by task and map index."""
     push_dag(stack, airflow, "alpha", "authoring.py", "authoring")
-    with watch_pods(stack) as seen:
+    with watch_pods(stack) as observed:
         run = Run(stack, airflow, "authoring", airflow.trigger_run("authoring"))
         assert run.wait_for_end() == "success", run.task_states()
         pods = {
             f"{pod['metadata']['labels']['task_id']}{pod['metadata']['labels'].get('map_index', '')}": pod
-            for pod in seen.with_labels(dag_id="authoring")
+            for pod in observed.with_labels(dag_id="authoring")
         }
     yield run, pods
     stack.kubectl("delete", "pods", "-n", "team-alpha", "-l", "dag_id in (authoring, laptop)", "--wait=false")
@@ -154,7 +154,10 @@ def test_rendered_pod_equals_the_pod_that_airflow_creates(
     )
     assert output.code == 0, output.err
     stored = stack.kubectl("create", "--dry-run=server", "-o", "json", "-f", "-", stdin=output.out)
-    rendered, actual = _flat(_comparable(json.loads(stored))), _flat(_comparable(pods[kind]))
+    rendered, actual = (
+        _flatten(_remove_varying_fields(json.loads(stored))),
+        _flatten(_remove_varying_fields(pods[kind])),
+    )
     assert {
         item: (rendered.get(item), actual.get(item))
         for item in rendered | actual
@@ -162,8 +165,8 @@ def test_rendered_pod_equals_the_pod_that_airflow_creates(
     } == {}
 
 
-def _comparable(pod: dict[str, Any]) -> dict[str, Any]:
-    """Return a pod without fields that differ between pods: name suffix, trace, node, end mark."""
+def _remove_varying_fields(pod: dict[str, Any]) -> dict[str, Any]:
+    """Return a pod without fields that differ between runs: name suffix, trace, node, mark of its end."""
     meta, spec = pod["metadata"], dict(pod["spec"])
     spec.pop("nodeName", None)
     spec["containers"] = [
@@ -180,12 +183,12 @@ def _comparable(pod: dict[str, Any]) -> dict[str, Any]:
     return {"metadata": kept, "spec": spec}
 
 
-def _flat(value: Any, path: str = "") -> dict[str, Any]:
-    """Return every value by its path, so that differences are named."""
+def _flatten(value: Any, path: str = "") -> dict[str, Any]:
+    """Return every value by its path, so that a failure names the differing paths."""
     if not isinstance(value, dict | list) or not value:
         return {path: value}
     inner = value.items() if isinstance(value, dict) else enumerate(value)
-    return {name: entry for key, item in inner for name, entry in _flat(item, f"{path}.{key}").items()}
+    return {name: entry for key, item in inner for name, entry in _flatten(item, f"{path}.{key}").items()}
 
 
 def test_fixture_renders_pods_in_tests_of_dags(contract: Path, tmp_path: Path):
@@ -214,10 +217,10 @@ def run(
     return start_run
 
 
-Start = Callable[..., subprocess.Popen[str]]
+StartRun = Callable[..., subprocess.Popen[str]]
 
 
-def test_pod_runs_as_its_author_and_returns_log_and_result(run: Start, stack: Stack):
+def test_pod_runs_as_its_author_and_returns_log_and_result(run: StartRun, stack: Stack):
     process = run("count", "-o", "json")
     out, err = process.communicate(timeout=180)
     assert process.returncode == 0, err
@@ -226,11 +229,11 @@ def test_pod_runs_as_its_author_and_returns_log_and_result(run: Start, stack: St
     pod_reference = {"namespace": "team-alpha", "name": name}
     assert result == {"pod": pod_reference, "state": "success", "why": "", "result": {"rows": 12}}
     assert "[base] counted" in err.splitlines()
-    assert _creators(name) == {f"system:serviceaccount:{NAMESPACE}:{AUTHOR}"}
+    assert _read_creators(name) == {f"system:serviceaccount:{NAMESPACE}:{AUTHOR}"}
     _wait_until_gone(stack, name)
 
 
-def _creators(name: str) -> set[str]:
+def _read_creators(name: str) -> set[str]:
     """Return the users that created the pod of a name, from the API server's audit log."""
     events = (
         json.loads(line)
@@ -252,15 +255,15 @@ def _wait_until_gone(stack: Stack, name: str) -> None:
     wait_for(f"pod {name} to be deleted", probe, deadline_s=60, interval_s=1)
 
 
-def test_failed_program_is_reported_with_its_last_line(run: Start):
+def test_failed_program_is_reported_with_its_last_line(run: StartRun):
     process = run("fails")
     out, err = process.communicate(timeout=180)
     assert process.returncode == 1, err
     assert out.startswith("✗ team-alpha/fails-") and "returned a failure. no such table" in out, out
 
 
-def test_ctrl_c_deletes_the_pod(run: Start, stack: Stack):
-    process = run("runs_on")
+def test_ctrl_c_deletes_the_pod(run: StartRun, stack: Stack):
+    process = run("sleeps")
     assert process.stderr is not None
     output = ""
     while "[base] started" not in output:
@@ -274,8 +277,8 @@ def test_ctrl_c_deletes_the_pod(run: Start, stack: Stack):
     _wait_until_gone(stack, name)
 
 
-def test_pod_is_deleted_after_a_timeout(run: Start, stack: Stack):
-    process = run("runs_on", "--timeout", "40")
+def test_pod_is_deleted_after_a_timeout(run: StartRun, stack: Stack):
+    process = run("sleeps", "--timeout", "40")
     out, err = process.communicate(timeout=180)
     name = out.removeprefix("✗ team-alpha/").partition(":")[0]
     assert process.returncode == 3, err
@@ -283,7 +286,7 @@ def test_pod_is_deleted_after_a_timeout(run: Start, stack: Stack):
     _wait_until_gone(stack, name)
 
 
-def test_missing_right_in_the_team_namespace_is_reported(run: Start):
+def test_missing_right_in_the_team_namespace_is_reported(run: StartRun):
     process = run("fails", team="beta")
     out, err = process.communicate(timeout=180)
     assert (process.returncode, out) == (3, "")

@@ -30,13 +30,13 @@ from pathlib import Path
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
 from airflow.sdk import DAG
 from kubernetes.client import models
-with DAG("aims_by_{name}", schedule=None):
+with DAG("reference_by_{name}", schedule=None):
     KubernetesPodOperator(task_id="t", image="busybox:1.35", {argument})
 """
 MAPPED = """
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
 from airflow.sdk import DAG
-with DAG("aims_by_expansion", schedule=None):
+with DAG("reference_by_expansion", schedule=None):
     KubernetesPodOperator.partial(task_id="t", image="busybox:1.35").expand(namespace=["team-alpha", "team-beta"])
 """
 
@@ -45,10 +45,10 @@ with DAG("aims_by_expansion", schedule=None):
 def unchanged(stack: Stack, airflow: AirflowApi) -> tuple[Run, list[dict[str, Any]]]:
     """A finished run of a DAG without team settings, and its pods."""
     push_dag(stack, airflow, "alpha", "stock_operator.py", "stock_unchanged")
-    with watch_pods(stack) as seen:
+    with watch_pods(stack) as observed:
         run = Run(stack, airflow, "stock_unchanged", airflow.trigger_run("stock_unchanged"))
         assert run.wait_for_end() == "success", run.read_log("hello")
-        pods = [pod for pod in seen.all() if pod["metadata"]["labels"].get("dag_id") == "stock_unchanged"]
+        pods = [pod for pod in observed.all() if pod["metadata"]["labels"].get("dag_id") == "stock_unchanged"]
     return run, pods
 
 
@@ -90,19 +90,23 @@ def test_applied_policy_is_logged_once(unchanged: tuple[Run, list[dict[str, Any]
 
 
 def test_reference_to_another_team_is_refused_at_parse_time(stack: Stack, airflow: AirflowApi):
-    files = {f"aims_by_{name}.py": DAG.format(name=name, argument=argument) for name, argument in REFERENCES.items()}
-    files["aims_by_expansion.py"] = MAPPED
+    files = {
+        f"reference_by_{name}.py": DAG.format(name=name, argument=argument) for name, argument in REFERENCES.items()
+    }
+    files["reference_by_expansion.py"] = MAPPED
     url = f"git://{stack.service_address('git-server', 'git')}/alpha.git"
     push_files(url, {**files, "beta_pod.yaml": BETA_POD}, "Refer to team beta")
     try:
-        refused = wait_for("Airflow to refuse every file", lambda: _refused(airflow, set(files)), deadline_s=120)
+        refused = wait_for(
+            "Airflow to refuse every file", lambda: _read_import_errors(airflow, set(files)), deadline_s=120
+        )
     finally:
         push_files(url, dict.fromkeys(files, ""), "Remove references to team beta")
     for file in files:
         assert REFUSED in refused[file], refused[file]
 
 
-def _refused(airflow: AirflowApi, files: set[str]) -> dict[str, str]:
+def _read_import_errors(airflow: AirflowApi, files: set[str]) -> dict[str, str]:
     errors = {error["filename"]: error["stack_trace"] for error in airflow.get("importErrors")["import_errors"]}
     if missing := files - set(errors):
         raise NotYet(f"no import error yet for {sorted(missing)}; there are {sorted(errors)}")
@@ -112,11 +116,11 @@ def _refused(airflow: AirflowApi, files: set[str]) -> dict[str, str]:
 def test_templated_reference_to_another_team_fails_without_retry(stack: Stack, airflow: AirflowApi):
     url = f"git://{stack.service_address('git-server', 'git')}/alpha.git"
     push_files(url, {"beta_pod.yaml": BETA_POD}, "Add a pod template for team beta")
-    push_dag(stack, airflow, "alpha", "aims_late.py", "aims_late")
-    with watch_pods(stack) as seen:
-        run = Run(stack, airflow, "aims_late", airflow.trigger_run("aims_late"))
+    push_dag(stack, airflow, "alpha", "late_reference.py", "late_reference")
+    with watch_pods(stack) as observed:
+        run = Run(stack, airflow, "late_reference", airflow.trigger_run("late_reference"))
         assert run.wait_for_end() == "failed"
-        assert [pod for pod in seen.all() if pod["metadata"]["labels"].get("dag_id") == "aims_late"] == []
+        assert [pod for pod in observed.all() if pod["metadata"]["labels"].get("dag_id") == "late_reference"] == []
     for task in airflow.list_task_instances(run.dag, run.id):
         assert (task["state"], task["try_number"]) == ("failed", 1)
     for task in ("rendered", "file"):

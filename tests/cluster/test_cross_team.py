@@ -16,8 +16,8 @@ DAG = """
 from airflow.sdk import DAG
 from kpo_platform import TeamPodOperator
 
-with DAG("{name}", schedule=None, params={{"aim": "team-beta"}}, default_args={{"retries": 2}}):
-    TeamPodOperator(task_id="run", image="busybox:1.35", cmds=["true"], {aim})
+with DAG("{name}", schedule=None, params={{"namespace": "team-beta"}}, default_args={{"retries": 2}}):
+    TeamPodOperator(task_id="run", image="busybox:1.35", cmds=["true"], {reference})
 """
 BETA_POD = '{"metadata": {"namespace": "team-beta"}}'
 REFERENCES = {
@@ -27,7 +27,7 @@ REFERENCES = {
     "template": f"pod_template_dict={BETA_POD}",
     "trigger": 'trigger_kwargs={"namespace": "team-beta"}',
 }
-TEMPLATED = 'pod_override={"metadata": {"namespace": "{{ params.aim }}"}}'
+TEMPLATED = 'pod_override={"metadata": {"namespace": "{{ params.namespace }}"}}'
 
 FIX = "leave it out, or ask the platform team to change the team's values."
 OTHER_NAMESPACE = f"namespace is 'team-beta', but team 'alpha' has 'team-alpha': {FIX}"
@@ -46,10 +46,10 @@ MESSAGES = {
 def version(stack: Stack) -> Iterator[str]:
     """The commit of alpha's repository with one DAG per kind of reference; the DAGs are emptied afterwards."""
     files = {
-        f"foreign_{name}.py": DAG.format(name=f"foreign_{name}", aim=reference)
+        f"foreign_{name}.py": DAG.format(name=f"foreign_{name}", reference=reference)
         for name, reference in REFERENCES.items()
     }
-    files["foreign_rendered.py"] = DAG.format(name="foreign_rendered", aim=TEMPLATED)
+    files["foreign_rendered.py"] = DAG.format(name="foreign_rendered", reference=TEMPLATED)
     repository = f"git://{stack.service_address('git-server', 'git')}/alpha.git"
     try:
         yield push_files(repository, files, "Refer to another team")

@@ -19,11 +19,11 @@ URGENT = "disruption-urgent"
 SLOT = "kpo-platform.test/slot"
 RESTART_MESSAGE = "without using a retry"
 
-Start = Callable[[str], Run]
+StartRun = Callable[[str], Run]
 
 
 @pytest.fixture(scope="module")
-def start(stack: Stack, airflow: AirflowApi) -> Iterator[Start]:
+def start(stack: Stack, airflow: AirflowApi) -> Iterator[StartRun]:
     """Starts runs of the DAGs; deletes their pods afterwards."""
     push_dag(stack, airflow, "alpha", "running_pods.py", "pods_filled")
     yield lambda name: Run(stack, airflow, f"pods_{name}", airflow.trigger_run(f"pods_{name}"))
@@ -65,7 +65,7 @@ def urgent_pod() -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_preempted_pod_is_restarted(start: Start, stack: Stack, slot: None, kind: str):
+def test_preempted_pod_is_restarted(start: StartRun, stack: Stack, slot: None, kind: str):
     run = start(f"preempted_{kind}")
     preempted = run.wait_for_pod()
     stack.kubectl("apply", "-f", "-", stdin=json.dumps(urgent_pod()))
@@ -82,7 +82,7 @@ def succeeded_in_one_try(run: Run) -> bool:
     return (task["state"], task["try_number"], task["max_tries"]) == ("success", 1, 0)
 
 
-def test_pod_evicted_for_filling_its_volume_fails(start: Start):
+def test_pod_evicted_for_filling_its_volume_fails(start: StartRun):
     run = start("filled")
     assert run.wait_for_end() == "failed"
     log = run.read_log()

@@ -52,9 +52,9 @@ def find_remains() -> dict[str, object]:
     return {
         "processes": list_processes(),
         "cgroups": [
-            str(tree.cluster_cgroup)
-            for tree in cgroups.select_hierarchies(read_mounts())
-            if tree.cluster_cgroup.exists()
+            str(hierarchy.cluster_cgroup)
+            for hierarchy in cgroups.select_hierarchies(read_mounts())
+            if hierarchy.cluster_cgroup.exists()
         ],
         "mounts": [str(mount.point) for mount in read_mounts() if mount.point.is_relative_to(state)],
         "network namespaces": [

@@ -27,12 +27,12 @@ LONG = """
 from airflow.sdk import DAG
 from kpo_platform import TeamPodOperator
 
-RUN_UNTIL_TOLD = "until [ -f /tmp/end ]; do sleep 1; done"
+RUN_UNTIL_END_FILE = "until [ -f /tmp/end ]; do sleep 1; done"
 
 with DAG("live_long", schedule=None, default_args={"team": "alpha", "retries": 2}):
     for name, deferrable in {"sync": False, "deferred": True}.items():
         TeamPodOperator(
-            task_id=name, image="busybox:1.35", cmds=["sh", "-c", RUN_UNTIL_TOLD], deferrable=deferrable
+            task_id=name, image="busybox:1.35", cmds=["sh", "-c", RUN_UNTIL_END_FILE], deferrable=deferrable
         )
 """
 SHORT = """

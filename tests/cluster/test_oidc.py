@@ -36,7 +36,7 @@ LogIn = Callable[[str], str]
 def provider_objects(address: str) -> list[dict[str, object]]:
     """Return the provider's objects: a pod of Airflow's image, which has all dependencies."""
     labels = {"app.kubernetes.io/name": "oidc"}
-    variables = {"ISSUER": f"http://{address}", "CLIENT": f"airflow:{SECRET}", "PEOPLE": json.dumps(USERS)}
+    variables = {"ISSUER": f"http://{address}", "CLIENT": f"airflow:{SECRET}", "USERS": json.dumps(USERS)}
     container = {
         "name": "provider",
         "image": "localhost/kpo-platform/airflow:3.3.2",
@@ -117,7 +117,7 @@ def read_token(stack: Stack, provider: str, name: str) -> str:
     """Log a user in with the provider; return the token of Airflow's cookie, or an empty string."""
     cookies = CookieJar()
     browser = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPCookieProcessor(cookies))
-    browser.open(f"http://{provider}/become/{name}", timeout=30).read()
+    browser.open(f"http://{provider}/select-user/{name}", timeout=30).read()
     browser.open(f"http://{stack.service_address(f'{RELEASE}-api-server')}/auth/login/oidc", timeout=60).read()
     return next((str(cookie.value) for cookie in cookies if cookie.name == "_token"), "")
 

@@ -15,11 +15,11 @@ from stack.release import Stack
 
 KINDS = pytest.mark.parametrize("kind", ["deferrable", "sync"])
 
-Start = Callable[[str], Run]
+StartRun = Callable[[str], Run]
 
 
 @pytest.fixture(scope="module")
-def start(stack: Stack, airflow: AirflowApi) -> Iterator[Start]:
+def start(stack: Stack, airflow: AirflowApi) -> Iterator[StartRun]:
     """Starts runs of the DAGs; deletes their pods afterwards."""
     push_dag(stack, airflow, "alpha", "running_pods.py", "pods_marks")
     yield lambda name: Run(stack, airflow, f"pods_{name}", airflow.trigger_run(f"pods_{name}"))
@@ -49,7 +49,7 @@ def full_quota(stack: Stack) -> Iterator[Callable[[], None]]:
         stack.kubectl(*command)
 
 
-def test_pods_have_owner_labels_and_a_stable_idempotency_key(start: Start, stack: Stack):
+def test_pods_have_owner_labels_and_a_stable_idempotency_key(start: StartRun, stack: Stack):
     with watch_pods(stack) as observed:
         run = start("marks")
         assert run.wait_for_end() == "success"
@@ -58,7 +58,7 @@ def test_pods_have_owner_labels_and_a_stable_idempotency_key(start: Start, stack
             for try_ in (1, 2)
             for item in observed.with_name(run.read_log(attempt=try_).split("Building pod ")[1].split()[0])
         ]
-    environments = [_environment(run.read_log(attempt=attempt)) for attempt in (1, 2)]
+    environments = [_parse_environment(run.read_log(attempt=attempt)) for attempt in (1, 2)]
     labels = [pod["metadata"]["labels"] for pod in pods]
     trace = environments[0]["TRACEPARENT"].split("-")[1]
     names = ("kpo-platform/team", "owner", "cost-center", "trace-id", "dag_id", "task_id", "try_number")
@@ -78,12 +78,12 @@ def test_pods_have_owner_labels_and_a_stable_idempotency_key(start: Start, stack
     assert environments[0]["KPO_IDEMPOTENCY_KEY"] == environments[1]["KPO_IDEMPOTENCY_KEY"]
 
 
-def _environment(log: str) -> dict[str, str]:
+def _parse_environment(log: str) -> dict[str, str]:
     lines = (line.partition("] logs: ")[2] or line.partition("[base] ")[2] for line in log.splitlines())
     return dict(line.split("=", 1) for line in lines if "=" in line)
 
 
-def test_kept_pod_is_named_in_the_log_with_valid_commands(start: Start, stack: Stack):
+def test_kept_pod_is_named_in_the_log_with_valid_commands(start: StartRun, stack: Stack):
     run = start("keeps")
     assert run.wait_for_end() == "failed"
     (pod,) = run.list_pods()
@@ -94,7 +94,7 @@ def test_kept_pod_is_named_in_the_log_with_valid_commands(start: Start, stack: S
 
 
 @KINDS
-def test_pod_of_a_timed_out_task_is_stopped_and_kept(start: Start, stack: Stack, kind: str):
+def test_pod_of_a_timed_out_task_is_stopped_and_kept(start: StartRun, stack: Stack, kind: str):
     run = start(f"late_{kind}")
     assert run.wait_for_end() == "failed"
     (pod,) = run.list_pods()
@@ -112,10 +112,10 @@ def test_pod_of_a_timed_out_task_is_stopped_and_kept(start: Start, stack: Stack,
 
 
 @KINDS
-def test_evicted_pod_is_restarted_without_using_a_retry(start: Start, stack: Stack, kind: str):
+def test_evicted_pod_is_restarted_without_using_a_retry(start: StartRun, stack: Stack, kind: str):
     run = start(f"evicted_{kind}")
     evicted = run.wait_for_pod()
-    _evict(stack, evicted["metadata"]["name"])
+    _evict_pod(stack, evicted["metadata"]["name"])
     run.wait_for_log("without using a retry")
     assert run.wait_for_pod()["metadata"]["uid"] != evicted["metadata"]["uid"]
     assert run.wait_for_end() == "success"
@@ -124,18 +124,18 @@ def test_evicted_pod_is_restarted_without_using_a_retry(start: Start, stack: Sta
     assert "The pod was disrupted by the cluster (" in run.read_log()
 
 
-def _evict(stack: Stack, name: str) -> None:
+def _evict_pod(stack: Stack, name: str) -> None:
     eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": name, "namespace": "team-alpha"}}
     path = f"/api/v1/namespaces/team-alpha/pods/{name}/eviction"
     stack.kubectl("create", "--raw", path, "-f", "-", stdin=json.dumps(eviction))
 
 
-def test_worker_shutdown_keeps_the_pod_and_the_task_reattaches(start: Start, stack: Stack):
+def test_worker_shutdown_keeps_the_pod_and_the_task_reattaches(start: StartRun, stack: Stack):
     run = start("shutdown_sync")
     before = run.wait_for_pod()
     run.wait_for_log("Pod has reached Running phase")
     process = run.airflow.read_xcom(run.dag, run.id, "work", "process")
-    _scheduler(stack, "sh", "-c", f"kill -TERM {int(process)}")
+    _run_in_scheduler(stack, "sh", "-c", f"kill -TERM {int(process)}")
     assert run.wait_for_end() == "success"
     (after,) = run.list_pods()
     log = run.read_log()
@@ -145,7 +145,7 @@ def test_worker_shutdown_keeps_the_pod_and_the_task_reattaches(start: Start, sta
     assert f"Reattached to pod {before['metadata']['name']} of an earlier start of this task." in log
 
 
-def test_triggerer_restart_keeps_the_pod_and_its_task(start: Start, stack: Stack):
+def test_triggerer_restart_keeps_the_pod_and_its_task(start: StartRun, stack: Stack):
     run = start("shutdown_deferrable")
     before = run.wait_for_pod()
     stack.kubectl("delete", "pod", "-n", "airflow", "airflow-triggerer-0", timeout_s=120)
@@ -155,12 +155,12 @@ def test_triggerer_restart_keeps_the_pod_and_its_task(start: Start, stack: Stack
     assert run.task_instance()["try_number"] == 1
 
 
-def _scheduler(stack: Stack, *command: str) -> str:
+def _run_in_scheduler(stack: Stack, *command: str) -> str:
     return stack.kubectl("exec", "-n", "airflow", "airflow-scheduler-0", "-c", "scheduler", "--", *command)
 
 
 @KINDS
-def test_stopped_task_deletes_its_pod(start: Start, kind: str):
+def test_stopped_task_deletes_its_pod(start: StartRun, kind: str):
     run = start(f"stopped_{kind}")
     run.wait_for_pod()
     run.mark_failed()
@@ -174,7 +174,7 @@ def test_stopped_task_deletes_its_pod(start: Start, kind: str):
 
 
 @KINDS
-def test_stopped_task_with_keep_pod_leaves_it_running(start: Start, kind: str):
+def test_stopped_task_with_keep_pod_leaves_it_running(start: StartRun, kind: str):
     run = start(f"outlives_{kind}")
     before = run.wait_for_pod()
     message = f"Pod {before['metadata']['name']} is kept in namespace team-alpha. Inspect it with "
@@ -186,7 +186,7 @@ def test_stopped_task_with_keep_pod_leaves_it_running(start: Start, kind: str):
     assert (after["metadata"]["uid"], after["status"]["phase"]) == (before["metadata"]["uid"], "Running")
 
 
-def test_task_waits_for_quota_until_its_timeout(start: Start, full_quota: Callable[[], None]):
+def test_task_waits_for_quota_until_its_timeout(start: StartRun, full_quota: Callable[[], None]):
     waiting_runs = [start(f"full_{kind}") for kind in ("deferrable", "sync")]
     timed_out_runs = [start(f"too_full_{kind}") for kind in ("deferrable", "sync")]
     for run in waiting_runs:

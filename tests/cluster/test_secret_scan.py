@@ -58,22 +58,23 @@ def folder() -> Iterator[Path]:
         yield Path(path)
 
 
-def texts_with(encoding: str) -> Iterator[str]:
+def embed_password(encoding: str) -> Iterator[str]:
+    """Yield a text with each form of the password in an encoding."""
     for text in ENCODINGS[encoding]:
         yield f"before {text.decode()} after"
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
 def test_scan_finds_the_password_in_files_and_processes(folder: Path, encoding: str):
-    for text in texts_with(encoding):
+    for text in embed_password(encoding):
         assert contains_password(text.encode())
         with scan_during(folder) as scanner:
             (folder / "note").write_text(text)
             wait_for("a scan of the file", lambda: check_found(scanner), deadline_s=60, interval_s=0.1)
             (folder / "note").unlink()
         assert scanner.findings == {"note"}
-    command = ["sleep", "60", *texts_with(encoding)]
-    with_environment = subprocess.Popen(["sleep", "60"], env={"TOLD": next(texts_with(encoding))})
+    command = ["sleep", "60", *embed_password(encoding)]
+    with_environment = subprocess.Popen(["sleep", "60"], env={"NOTE": next(embed_password(encoding))})
     with_arguments = subprocess.Popen(["sh", "-c", "read line; exit 0", *command], stdin=subprocess.PIPE)
     try:
         with scan_during(folder) as scanner:
@@ -92,7 +93,7 @@ def check_found(scanner: Scanner) -> None:
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
 def test_scan_finds_the_password_in_annotations_and_logs(stack: Stack, team: TemporaryTeams, encoding: str):
-    text = next(texts_with(encoding))
+    text = next(embed_password(encoding))
     base = {**POD["spec"]["containers"][0], "command": ["echo", text]}
     meta = {"name": "carrier", "namespace": TEAM_NAMESPACE}
     pod = {**POD, "metadata": meta, "spec": {**POD["spec"], "restartPolicy": "Never", "containers": [base]}}
@@ -162,7 +163,7 @@ def run(words: list[str | Path], env: dict[str, str], folder: Path, stop_at: str
     return RunResult(code, "".join(output), scanner)
 
 
-def check_nowhere(stack: Stack, result: RunResult, folder: Path, *, is_written: bool) -> None:
+def check_only_in_secret(stack: Stack, result: RunResult, folder: Path, *, is_written: bool) -> None:
     """Check that the password is in the Secret, if it was written, and nowhere else."""
     assert (contains_password(result.output.encode()), result.scanner.findings) == (False, set())
     assert result.scanner.scans > 10
@@ -171,7 +172,7 @@ def check_nowhere(stack: Stack, result: RunResult, folder: Path, *, is_written: 
     assert find_in_logs(stack) == set()
 
 
-def words(programs: Path, *more: str | Path) -> list[str | Path]:
+def bootstrap_command(programs: Path, *more: str | Path) -> list[str | Path]:
     return [
         programs / "platformctl",
         "bootstrap",
@@ -188,11 +189,11 @@ def test_successful_run_leaves_the_password_in_the_secret_only(
     stack: Stack, airflow: AirflowApi, team: TemporaryTeams, programs: Path, folder: Path
 ):
     team.delete_objects(airflow)
-    result = run(words(programs), stack.environment, folder)
+    result = run(bootstrap_command(programs), stack.environment, folder)
     assert result.code == 0, result.output
     assert CHECKING in result.output and CONNECTING in result.output
     assert "command" in result.scanner.observed_files  # ansible-runner's file was scanned
-    check_nowhere(stack, result, folder, is_written=True)
+    check_only_in_secret(stack, result, folder, is_written=True)
 
 
 def test_standalone_playbook_leaves_the_password_in_secrets_only(
@@ -202,7 +203,7 @@ def test_standalone_playbook_leaves_the_password_in_secrets_only(
     from kpo_platform.bootstrap.ansible import runner
 
     team.delete_objects(airflow)
-    assert run(words(programs), stack.environment, folder).code == 0
+    assert run(bootstrap_command(programs), stack.environment, folder).code == 0
     stack.kubectl("create", "namespace", f"{CONTRACT_NAMESPACE}-source")
     try:
         source = stack.get("secret", "regcred", "-n", TEAM_NAMESPACE)
@@ -253,7 +254,7 @@ def test_failed_run_leaves_the_password_nowhere_else(
     team.delete_objects(airflow)
     proxy.reset()
     connection = ("--kubeconfig", proxy.kubeconfig(folder.parent), "--airflow-url", proxy.url)
-    assert run(words(programs, *connection), {}, folder).code == 0
+    assert run(bootstrap_command(programs, *connection), {}, folder).code == 0
     number = next(
         position
         for position, write in enumerate(proxy.writes, 1)
@@ -261,11 +262,11 @@ def test_failed_run_leaves_the_password_nowhere_else(
     )
     team.delete_objects(airflow)
     proxy.reset(number + 1)
-    result = run(words(programs, *connection), {}, folder)
+    result = run(bootstrap_command(programs, *connection), {}, folder)
     (folder.parent / "proxy").unlink()
     assert (result.code, "Error: No answer from" in result.output) == (3, True), result.output
     delete_check_objects(stack)
-    check_nowhere(stack, result, folder, is_written=last_write == "secrets/regcred")
+    check_only_in_secret(stack, result, folder, is_written=last_write == "secrets/regcred")
 
 
 def delete_check_objects(stack: Stack) -> None:
@@ -280,8 +281,8 @@ def test_interrupted_run_leaves_the_password_nowhere_else(
     stack: Stack, airflow: AirflowApi, team: TemporaryTeams, programs: Path, folder: Path, stop_line: str
 ):
     team.delete_objects(airflow)
-    result = run(words(programs), stack.environment, folder, stop_at=stop_line)
+    result = run(bootstrap_command(programs), stack.environment, folder, stop_at=stop_line)
     assert result.code == 130, result.output
     names = [item["metadata"]["name"] for item in stack.get("secrets", "-n", TEAM_NAMESPACE)["items"]]
     assert names == ([] if stop_line == CHECKING else names)
-    check_nowhere(stack, result, folder, is_written="regcred" in names)
+    check_only_in_secret(stack, result, folder, is_written="regcred" in names)

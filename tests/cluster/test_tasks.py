@@ -25,7 +25,7 @@ def runs(stack: Stack, airflow: AirflowApi) -> dict[str, Run]:
 def test_function_runs_in_a_pod_is_mapped_and_retried(runs: dict[str, Run], airflow: AirflowApi):
     run = runs["functions"]
     fields = ("task_id", "map_index", "state", "try_number", "pool")
-    tasks = sorted(tuple(item[field] for field in fields) for item in _all(run))
+    tasks = sorted(tuple(item[field] for field in fields) for item in _list_task_instances(run))
     assert tasks == [
         ("double", 0, "success", 2, "team-alpha"),
         ("double", 1, "success", 2, "team-alpha"),
@@ -38,7 +38,9 @@ def test_function_runs_in_a_pod_is_mapped_and_retried(runs: dict[str, Run], airf
 
 def test_setup_teardown_mapping_timeouts_and_assets_work(runs: dict[str, Run], airflow: AirflowApi):
     run = runs["everything"]
-    states = sorted((item["task_id"], item["map_index"], item["state"], item["pool"]) for item in _all(run))
+    states = sorted(
+        (item["task_id"], item["map_index"], item["state"], item["pool"]) for item in _list_task_instances(run)
+    )
     assert states == [
         ("each", 0, "success", "team-alpha"),
         ("each", 1, "success", "team-alpha"),
@@ -65,5 +67,5 @@ def test_task_links_to_its_pod(runs: dict[str, Run], airflow: AirflowApi):
         assert links == {"Pod": f"https://console.kpo-platform.test/team-alpha/{name}"}
 
 
-def _all(run: Run) -> list[dict[str, object]]:
+def _list_task_instances(run: Run) -> list[dict[str, object]]:
     return run.airflow.list_task_instances(run.dag, run.id)

@@ -204,8 +204,8 @@ def test_certificates_are_signed_by_the_ca_and_contain_their_names(paths: Cluste
     paths.state.mkdir()
     make_certificates(paths)
     pki = Pki(paths.pki)
-    certificates = [path for path in sorted(pki.folder.glob("*.crt")) if path != pki.authority]
-    verified = openssl("verify", "-CAfile", str(pki.authority), *map(str, certificates))
+    certificates = [path for path in sorted(pki.folder.glob("*.crt")) if path != pki.ca_certificate]
+    verified = openssl("verify", "-CAfile", str(pki.ca_certificate), *map(str, certificates))
     assert verified.splitlines() == [f"{path}: OK" for path in certificates]
     admin = openssl("x509", "-in", str(pki.certificate(ADMIN)), "-noout", "-subject", "-ext", "extendedKeyUsage")
     assert "O = system:masters, CN = admin" in admin
@@ -230,7 +230,7 @@ def test_kubeconfig_is_self_contained_and_private(paths: ClusterPaths) -> None:
     assert content["current-context"] == content["contexts"][0]["name"] == "kpo-platform"
     cluster, user = content["clusters"][0]["cluster"], content["users"][0]["user"]
     assert cluster["server"] == "https://198.18.0.2:6443"
-    assert base64.b64decode(cluster["certificate-authority-data"]) == pki.authority.read_bytes()
+    assert base64.b64decode(cluster["certificate-authority-data"]) == pki.ca_certificate.read_bytes()
     assert base64.b64decode(user["client-certificate-data"]) == pki.certificate(ADMIN).read_bytes()
     assert base64.b64decode(user["client-key-data"]) == pki.key(ADMIN).read_bytes()
 

@@ -37,5 +37,5 @@ with DAG("authoring", schedule=None, params={"stage": "test"}, default_args=OWNE
 with DAG("laptop", schedule=None):
     TeamPodOperator(task_id="fails", arguments=["echo no such table; exit 3"], **BUSYBOX)
     TeamPodOperator(
-        task_id="runs_on", arguments=["trap 'exit 143' TERM; echo started; echo waiting; sleep 300 & wait"], **BUSYBOX
+        task_id="sleeps", arguments=["trap 'exit 143' TERM; echo started; echo waiting; sleep 300 & wait"], **BUSYBOX
     )

@@ -10,8 +10,8 @@ SCRIPT = (
 )
 POD_UID = {"name": "UID_OF_POD", "valueFrom": {"fieldRef": {"fieldPath": "metadata.uid"}}}
 
-for way, deferrable in {"waiting": False, "deferred": True}.items():
-    with DAG(f"executors_{way}", schedule=None):
+for mode, deferrable in {"waiting": False, "deferred": True}.items():
+    with DAG(f"executors_{mode}", schedule=None):
         TeamPodOperator(
             task_id="work",
             image="busybox:1.35",

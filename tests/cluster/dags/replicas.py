@@ -10,8 +10,8 @@ LONG = {
     "cmds": ["sh", "-c", EXIT_ON_TERM + "echo started; sleep 150 & wait $!; echo finished"],
 }
 
-for way, deferrable in {"waiting": False, "deferred": True}.items():
-    with DAG(f"replicas_{way}", schedule=None):
+for mode, deferrable in {"waiting": False, "deferred": True}.items():
+    with DAG(f"replicas_{mode}", schedule=None):
         TeamPodOperator(task_id="work", deferrable=deferrable, retries=0, **LONG)
 
 with DAG("replicas_quick", schedule=None):

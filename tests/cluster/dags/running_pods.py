@@ -23,7 +23,7 @@ def define_dag(name: str, script: str, **arguments: Any) -> None:
 
 
 SLOT = {"kpo-platform.test/slot": "1"}
-"""A resource of which the node has one during the test."""
+"""An extended resource; during the test the node has one unit of it."""
 
 define_dag("marks", "env | sort; test $KPO_TRY_NUMBER = 2", retries=1, retry_delay=timedelta(seconds=1))
 define_dag("keeps", "echo evidence; exit 3", on_finish_action="delete_succeeded_pod")

@@ -12,7 +12,7 @@ with DAG("stock_unchanged", schedule=None):
     )
 
     @task.kubernetes(image="airflow:3.3.2", do_xcom_push=True)
-    def double(found: dict[str, int]) -> int:
-        return found["answer"] * 2
+    def double(result: dict[str, int]) -> int:
+        return result["answer"] * 2
 
     double(hello.output)

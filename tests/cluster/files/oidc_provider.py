@@ -1,12 +1,12 @@
 """A minimal OpenID Connect provider for tests: authorization code with PKCE, signed tokens, state in memory.
 
-A cookie instead of a login form selects the user: `GET /become/NAME` sets it. Users without groups in their token have
-them only at the userinfo endpoint, as with some providers.
+A cookie instead of a login form selects the user: `GET /select-user/NAME` sets it. As with some providers, users
+without groups in their token have them only at the userinfo endpoint.
 
 Environment:
     ISSUER: its URL.
     CLIENT: id and secret of the client, as `id:secret`.
-    PEOPLE: name → {"groups": […], "in_token": bool}, as JSON.
+    USERS: name → {"groups": […], "in_token": bool}, as JSON.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
 from flask import Flask, abort, jsonify, redirect, request
 
-ISSUER, CLIENT, PEOPLE = os.environ["ISSUER"], os.environ["CLIENT"], json.loads(os.environ["PEOPLE"])
+ISSUER, CLIENT, USERS = os.environ["ISSUER"], os.environ["CLIENT"], json.loads(os.environ["USERS"])
 KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 app = Flask(__name__)
@@ -54,48 +54,48 @@ def keys() -> Any:
     return jsonify(keys=[{**key, "kid": "one", "use": "sig", "alg": "RS256"}])
 
 
-@app.get("/become/<name>")
-def become(name: str) -> Any:
-    answer = jsonify(name=name)
-    answer.set_cookie("who", name)
-    return answer
+@app.get("/select-user/<name>")
+def select_user(name: str) -> Any:
+    response = jsonify(name=name)
+    response.set_cookie("user", name)
+    return response
 
 
 @app.get("/authorize")
 def authorize() -> Any:
-    asked = request.args
-    if asked["client_id"] != CLIENT.partition(":")[0] or asked["code_challenge_method"] != "S256":
+    query = request.args
+    if query["client_id"] != CLIENT.partition(":")[0] or query["code_challenge_method"] != "S256":
         abort(400)
     code = secrets.token_urlsafe()
-    codes[code] = {**asked, "who": request.cookies["who"]}
-    return redirect(f"{asked['redirect_uri']}?{urlencode({'code': code, 'state': asked['state']})}")
+    codes[code] = {**query, "user": request.cookies["user"]}
+    return redirect(f"{query['redirect_uri']}?{urlencode({'code': code, 'state': query['state']})}")
 
 
 @app.post("/token")
 def token() -> Any:
-    asked = codes.pop(request.form["code"], None) or abort(400)
-    sign_in = request.authorization
+    login = codes.pop(request.form["code"], None) or abort(400)
+    client = request.authorization
     verifier = hashlib.sha256(request.form["code_verifier"].encode()).digest()
-    if base64.urlsafe_b64encode(verifier).decode().rstrip("=") != asked["code_challenge"]:
+    if base64.urlsafe_b64encode(verifier).decode().rstrip("=") != login["code_challenge"]:
         abort(400)
-    if not sign_in or f"{sign_in.username}:{sign_in.password}" != CLIENT:
+    if not client or f"{client.username}:{client.password}" != CLIENT:
         abort(401)
-    name, now = asked["who"], int(time.time())
-    groups = {"groups": PEOPLE[name]["groups"]} if PEOPLE[name]["in_token"] else {}
-    claims = {"iss": ISSUER, "aud": asked["client_id"], "iat": now, "exp": now + 300, "nonce": asked["nonce"]}
-    signed = jwt.encode({**claims, **about(name), **groups}, KEY, algorithm="RS256", headers={"kid": "one"})
-    opened = secrets.token_urlsafe()
-    tokens[opened] = name
-    return jsonify(access_token=opened, token_type="Bearer", expires_in=300, id_token=signed)
+    name, now = login["user"], int(time.time())
+    groups = {"groups": USERS[name]["groups"]} if USERS[name]["in_token"] else {}
+    claims = {"iss": ISSUER, "aud": login["client_id"], "iat": now, "exp": now + 300, "nonce": login["nonce"]}
+    id_token = jwt.encode({**claims, **user_claims(name), **groups}, KEY, algorithm="RS256", headers={"kid": "one"})
+    access_token = secrets.token_urlsafe()
+    tokens[access_token] = name
+    return jsonify(access_token=access_token, token_type="Bearer", expires_in=300, id_token=id_token)
 
 
 @app.get("/userinfo")
 def userinfo() -> Any:
     name = tokens.get((request.headers.get("Authorization") or "").removeprefix("Bearer ")) or abort(401)
-    return jsonify(**about(name), groups=PEOPLE[name]["groups"])
+    return jsonify(**user_claims(name), groups=USERS[name]["groups"])
 
 
-def about(name: str) -> dict[str, Any]:
+def user_claims(name: str) -> dict[str, Any]:
     return {"sub": f"id-of-{name}", "preferred_username": name, "email": f"{name}@example.com", "given_name": name}
 
 

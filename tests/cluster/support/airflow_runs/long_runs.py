@@ -39,7 +39,7 @@ DAG_TASKS = {
 
 @dataclass(frozen=True)
 class LongRun:
-    """A DAG run whose pods run until they are told to finish.
+    """A DAG run whose pods run until `finish_tasks` is called.
 
     Attributes:
         run: the run.
@@ -75,7 +75,7 @@ class LongRun:
         return uids
 
     def finish_tasks(self, *tasks: str) -> None:
-        """Let the programs of these tasks exit, or of all tasks if none is named."""
+        """Make the programs of these tasks exit, or of all tasks if none is named."""
         for pod in self.run.list_pods():
             if not tasks or pod["metadata"]["labels"]["task_id"] in tasks:
                 where = ("-n", self.run.namespace, pod["metadata"]["name"], "-c", "base")

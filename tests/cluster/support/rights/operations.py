@@ -94,8 +94,8 @@ def call_chart_script(name: str, call: str, **env: str) -> Operation:
         folder = actor.account.kubeconfig.parent
         config = json.loads(actor.account.kubeconfig.read_text())
         (folder / "token").write_text(config["users"][0]["user"]["token"])
-        authority = config["clusters"][0]["cluster"]["certificate-authority-data"]
-        (folder / "ca.crt").write_bytes(base64.b64decode(authority))
+        ca_certificate = config["clusters"][0]["cluster"]["certificate-authority-data"]
+        (folder / "ca.crt").write_bytes(base64.b64decode(ca_certificate))
         server = urlsplit(config["clusters"][0]["cluster"]["server"])
         variables = {"KUBERNETES_SERVICE_HOST": server.hostname, "KUBERNETES_SERVICE_PORT_HTTPS": server.port, **env}
         scripts = REPOSITORY / "helm" / "kpo-platform" / "files" / "scripts"
