@@ -1,7 +1,7 @@
-"""kpo-platform: pods for teams on Airflow and Kubernetes.
+"""kpo-platform: run the containers of several teams from Airflow on Kubernetes.
 
-``from kpo_platform import TeamPodOperator`` is what a DAG needs. It is loaded on first use, so that importing
-this package stays cheap and works where Airflow is not installed.
+DAGs import the operator: ``from kpo_platform import TeamPodOperator``. The package loads it on first use, so that
+importing the package is fast and works without Airflow.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ __all__ = ["TeamPodOperator", "__version__"]
 
 
 def __getattr__(name: str) -> Any:
-    """Load the operator, or look up the installed version, on first use (PEP 562)."""
+    """Load the operator or read the installed version on first use (PEP 562)."""
     if name == "TeamPodOperator":
         from kpo_platform.airflow.operators.team_pod import TeamPodOperator
 

@@ -1,20 +1,20 @@
-"""The errors of kpo-platform, one tree.
+"""The exceptions of kpo-platform.
 
-    PlatformError              anything this package raises on purpose
+    PlatformError              base class of all errors below
     ├── ContractError          the contract is missing, unreadable or of another version
-    ├── TeamError              a team, size, template or sidecar that the contract does not know
-    ├── PodError               a pod that may not be made as it was asked for
-    ├── DagError               DAG files that cannot be read
-    ├── TaskError              a task that is not there, or needs what was not given
-    ├── ClusterError           the Kubernetes API did not do what was asked
-    │   ├── Unreachable        no answer from the API server
+    ├── TeamError              the contract does not have this team, size, template or sidecar
+    ├── PodError               the pod is refused
+    ├── DagError               a DAG file cannot be read
+    ├── TaskError              the task does not exist, or a value that it needs is missing
+    ├── ClusterError           the Kubernetes API rejected or failed a request
+    │   ├── Unreachable        the API server does not answer
     │   ├── Forbidden          the caller lacks a right
-    │   ├── NotFound           the object is not there
-    │   └── Conflict           the object is there already, or was changed in between
-    ├── AirflowError           Airflow's REST API did not do what was asked
-    └── BootstrapError         bootstrap could not complete
+    │   ├── NotFound           the object does not exist
+    │   └── Conflict           the object exists already or has changed
+    ├── AirflowError           Airflow's REST API rejected or failed a request
+    └── BootstrapError         bootstrap cannot complete
 
-Every message is written for the person who reads it: what is so, what was expected, what to do next.
+Every message tells a user the problem, its cause and what to do next.
 """
 
 from __future__ import annotations
@@ -40,15 +40,15 @@ __all__ = [
 
 
 class PlatformError(Exception):
-    """Anything this package raises on purpose; catch it to catch all of them.
+    """Base class of the package's errors.
 
     Args:
-        evidence: what is so, and what was expected; or the whole sentence.
-        fix: what to do next.
+        evidence: the observed problem and the expected state; or the whole message.
+        fix: what to do next; empty if the evidence says it.
     """
 
     def __init__(self, evidence: str = "", fix: str = "") -> None:
-        super().__init__(f"{evidence}: {fix}" if fix else evidence)
+        super().__init__(f"{evidence}. {fix}" if fix else evidence)
         self.evidence = evidence
         self.fix = fix
 
@@ -58,27 +58,27 @@ class ContractError(PlatformError):
 
 
 class TeamError(PlatformError):
-    """A team, size, template or sidecar that the contract does not know."""
+    """The contract does not have this team, size, template or sidecar."""
 
 
 class PodError(PlatformError):
-    """A pod that may not be made as it was asked for."""
+    """The pod is refused."""
 
 
 class DagError(PlatformError):
-    """DAG files that cannot be read."""
+    """A DAG file cannot be read."""
 
 
 class TaskError(PlatformError):
-    """A task that is not there, or needs what was not given."""
+    """The task does not exist, or a value that it needs is missing."""
 
 
 class ClusterError(PlatformError):
-    """The Kubernetes API did not do what was asked."""
+    """The Kubernetes API rejected or failed a request."""
 
 
-class Unreachable(ClusterError):  # noqa: N818 (reads as what it is in an except clause)
-    """No answer from the API server."""
+class Unreachable(ClusterError):  # noqa: N818
+    """The API server does not answer."""
 
 
 class Forbidden(ClusterError):  # noqa: N818
@@ -86,33 +86,33 @@ class Forbidden(ClusterError):  # noqa: N818
 
 
 class NotFound(ClusterError):  # noqa: N818
-    """The object is not there."""
+    """The object does not exist."""
 
 
 class Conflict(ClusterError):  # noqa: N818
-    """The object is there already, was changed in between, or has fields that another manager holds."""
+    """The object exists already, has changed, or has fields of another field manager."""
 
 
 class AirflowError(PlatformError):
-    """Airflow's REST API did not do what was asked."""
+    """Airflow's REST API rejected or failed a request."""
 
 
 class BootstrapError(PlatformError):
-    """Bootstrap could not complete; what was done stays and a second run goes on."""
+    """Bootstrap cannot complete. Completed writes stay, and the next run continues."""
 
 
 def describe_unknown_name(kind: str, name: str, known: Iterable[str]) -> tuple[str, str]:
-    """What an error says of a name that is not known.
+    """Describe a name that the contract does not have.
 
     Args:
-        kind: what the name was meant to name, such as ``team``.
-        name: the name that was given.
-        known: the names that exist.
+        kind: the kind of object, such as ``team``.
+        name: the unknown name.
+        known: the existing names.
 
     Returns:
-        What is so, and the nearest known name, or all known names where none is near.
+        The evidence, and a fix with the most similar name, or with all names if none is similar.
     """
     names = sorted(known)
-    near = difflib.get_close_matches(name, names, n=1)
-    hint = f"did you mean {near[0]!r}?" if near else f"known are: {', '.join(names) or 'none'}."
-    return f"{kind} {name!r} is not in the contract", hint
+    similar = difflib.get_close_matches(name, names, n=1)
+    fix = f"Did you mean {similar[0]!r}?" if similar else f"Use one of: {', '.join(names) or '(none)'}."
+    return f"{kind} {name!r} is not in the contract", fix

@@ -1,4 +1,4 @@
-"""What is wrong with a pod: a rule's name for machines, a sentence for people."""
+"""Findings: the common vocabulary of lint, diagnosis and doctor."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from kpo_platform.errors import PodError
 
 @dataclass(frozen=True)
 class Refusal:
-    """One reason why a pod may not run as it is asked for; as text it is one sentence."""
+    """One reason why a pod or a task is refused; `str()` gives its message."""
 
     rule: str
-    """The stable name of the rule, such as ``image-pin``: one of `RULES`."""
+    """The name of the violated rule, such as ``image-pin``; a key of `RULES`."""
 
     evidence: str
-    """What is so, and what was expected."""
+    """The observed problem and the expected state."""
 
     fix: str = ""
-    """What to do next; empty where the evidence says it already."""
+    """What to do next; empty if the evidence says it."""
 
     argument: str = ""
-    """The argument that is to be changed, where it is one."""
+    """The operator argument to change; empty if it is not a single one."""
 
     def __str__(self) -> str:
-        return f"{self.evidence}: {self.fix}" if self.fix else self.evidence
+        return f"{self.evidence}. {self.fix}" if self.fix else self.evidence
 
     def to_finding(self, name: str) -> Finding:
         """Convert to a finding about the object of this name, such as a task."""
@@ -35,34 +35,37 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Rule:
-    """What is asked of every pod: a code that stays the same in every version, and the reason in one sentence."""
+    """A requirement on pods, tasks or an installation."""
 
     code: str
+    """Identifies the rule; the same in every version."""
+
     requirement: str
+    """The requirement as one sentence."""
 
 
 RULES: dict[str, Rule] = {
-    "import": Rule("KPO-DAG001", "A DAG file can be read."),
-    "name": Rule("KPO-TEAM001", "Teams, sizes, templates and sidecars are those of the contract."),
-    "team": Rule("KPO-TEAM002", "A task runs for the team whose DAG it is in."),
-    "argument": Rule("KPO-ARG001", "Arguments are named and typed as the operator takes them."),
-    "locked": Rule("KPO-POD001", "Namespace, service account, token and fixed labels are the team's."),
-    "label": Rule("KPO-POD002", "Labels that the platform requires are there."),
-    "quota": Rule("KPO-POD003", "A pod fits into the team's quota and limits."),
-    "form": Rule("KPO-POD004", "Values are written as Kubernetes takes them."),
-    "missing": Rule("KPO-POD005", "What a pod refers to, and what its template needs, is there."),
-    "image-pin": Rule("KPO-IMG001", "An image names a version."),
-    "image-allow": Rule("KPO-IMG002", "An image is on the team's list."),
-    "image": Rule("KPO-IMG003", "Every container has an image, by a name that registries know."),
-    "security": Rule("KPO-SEC001", "A pod keeps to the team's Pod Security level."),
-    "nfs": Rule("KPO-SEC002", "Shared storage is used through a claim."),
+    "import": Rule("KPO-DAG001", "Airflow can load the DAG file."),
+    "name": Rule("KPO-TEAM001", "The contract has the team, size, template and sidecars of the task."),
+    "team": Rule("KPO-TEAM002", "A task runs for the team that owns its DAG file."),
+    "argument": Rule("KPO-ARG001", "The operator accepts the name and the type of every argument."),
+    "locked": Rule("KPO-POD001", "Namespace, service account, token mount and fixed labels are those of the team."),
+    "label": Rule("KPO-POD002", "A pod has every label that the platform requires."),
+    "quota": Rule("KPO-POD003", "A pod fits the team's quota and limits."),
+    "form": Rule("KPO-POD004", "Kubernetes accepts the syntax of every value."),
+    "missing": Rule("KPO-POD005", "A pod has the volumes that it mounts and the values that its template needs."),
+    "image-pin": Rule("KPO-IMG001", "An image names its version."),
+    "image-allow": Rule("KPO-IMG002", "An image matches the team's images.allow."),
+    "image": Rule("KPO-IMG003", "Every container has an image with a valid name."),
+    "security": Rule("KPO-SEC001", "A pod meets the team's Pod Security level."),
+    "nfs": Rule("KPO-SEC002", "NFS storage is mounted through a PersistentVolumeClaim."),
     "credential": Rule("KPO-SEC003", "Credentials come from a Secret."),
 }
-"""Every rule by its name: for documentation and for reports that list rules."""
+"""The rules for DAG files by name."""
 
 
 class RefusalError(PodError):
-    """A pod that is refused, with the reasons one by one."""
+    """A pod or a task is refused; the message has one line for each refusal."""
 
     def __init__(self, refusals: Iterable[Refusal]) -> None:
         self.refusals = tuple(refusals)
@@ -71,28 +74,28 @@ class RefusalError(PodError):
 
 @dataclass(frozen=True)
 class Finding:
-    """What a check found."""
+    """A problem that a check found."""
 
     code: str
-    """Of one of `RULES`."""
+    """The code of the violated rule."""
     severity: str
-    """``error``: Airflow would not run it."""
+    """``error``: the object cannot work."""
     object: str
-    """What it was found in, such as a task."""
+    """The checked object, such as a task."""
     evidence: str
-    """What is so."""
+    """The observed state."""
     cause: str
-    """What was expected."""
+    """The violated requirement."""
     fix: str
-    """What to do next; empty where the evidence says it already."""
+    """What to do next; empty if the evidence says it."""
 
 
 def raise_refusals(refusals: Iterable[Refusal]) -> None:
-    """Do nothing when there is nothing to refuse.
+    """Raise an error if there are refusals.
 
     Raises:
-        RefusalError: with all sentences, one a line.
+        RefusalError: there is at least one refusal.
     """
-    found = tuple(refusals)
-    if found:
-        raise RefusalError(found)
+    all_refusals = tuple(refusals)
+    if all_refusals:
+        raise RefusalError(all_refusals)

@@ -1,14 +1,14 @@
-"""Which release of the package this is."""
+"""The version of the package."""
 
 from __future__ import annotations
 
 SOURCE_VERSION = "0+source"
-"""What stands for a version where the package runs from a checkout or from the chart's ConfigMap."""
+"""The version of a package that is not installed: it runs from a checkout or from the chart's ConfigMap."""
 
 
 def get_package_version() -> str:
-    """The installed version, or `SOURCE_VERSION`."""
-    from importlib.metadata import PackageNotFoundError, version  # 50 ms that no DAG needs to wait for
+    """Read the installed version; `SOURCE_VERSION` if the package is not installed."""
+    from importlib.metadata import PackageNotFoundError, version  # takes 50 ms, which DAG files need not spend
 
     try:
         return version("kpo-platform")

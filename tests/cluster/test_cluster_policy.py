@@ -125,4 +125,4 @@ def test_templated_reference_to_another_team_fails_without_retry(stack: Stack, a
         assert (task["state"], task["try_number"]) == ("failed", 1)
     for task in ("rendered", "file"):
         assert f"RefusedPod: {REFUSED}" in run.read_log(task)
-    assert "The label kpo-platform/team was set to 'beta'" in run.read_log("label")
+    assert "The label kpo-platform/team is 'beta'" in run.read_log("label")

@@ -29,16 +29,15 @@ REFERENCES = {
 }
 TEMPLATED = 'pod_override={"metadata": {"namespace": "{{ params.namespace }}"}}'
 
-FIX = "leave it out, or ask the platform team to change the team's values."
-OTHER_NAMESPACE = f"namespace is 'team-beta', but team 'alpha' has 'team-alpha': {FIX}"
+FIX = "Leave it out, or ask the platform team to change the team's values."
+OTHER_NAMESPACE = f"namespace is 'team-beta', but team 'alpha' has 'team-alpha'. {FIX}"
 MESSAGES = {
-    "argument": "The task wants to run for team 'beta', but its DAG lies in the bundle or folder of team 'alpha': "
-    "leave out team=, or move the DAG to team 'beta'.",
-    "namespace": f"namespace='team-beta' was given, but team 'alpha' has 'team-alpha': {FIX}",
+    "argument": "The task has team 'beta', but its DAG file is in the bundle or folder of team 'alpha'. "
+    "Leave out team, or move the DAG file to team 'beta'.",
+    "namespace": f"namespace is 'team-beta', but team 'alpha' has 'team-alpha'. {FIX}",
     "override": OTHER_NAMESPACE,
     "template": OTHER_NAMESPACE,
-    "trigger": "trigger_kwargs has 'namespace', but what became of which pod is for the trigger to say: leave "
-    "'namespace' out.",
+    "trigger": "trigger_kwargs has 'namespace', which only the trigger sets. Leave 'namespace' out.",
 }
 
 

@@ -11,13 +11,16 @@ from kpo_platform.pod.merge import merge
 from unit.support.contracts import TEAM
 from unit.support.pod_checks import base, env, found, spec
 
-INSTEAD = "leave it out, and ask the platform team when the program cannot do without."
+INSTEAD = "Leave it out, or ask the platform team if the program needs it."
 BASELINE = (
-    "but team 'alpha' has the Pod Security level restricted: leave it out, or ask the platform team for "
-    "podSecurity: baseline when the image must have it."
+    "but team 'alpha' has the Pod Security level restricted. Leave it out, or ask the platform team for "
+    "podSecurity: baseline if the image needs it."
 )
 BASE = "of container 'base'"
-SECRET = "put it into a Secret of the team's namespace and take it from there, with env_from or secrets."
+SECRET = (
+    "Put it into a Secret in the team's namespace and use it with env_from or secrets. Here, everyone who may see pods "
+    "or DAGs can read it."
+)
 
 
 def test_an_ordinary_pod_is_not_refused():
@@ -27,15 +30,15 @@ def test_an_ordinary_pod_is_not_refused():
 @pytest.mark.parametrize(
     ("image", "pin", "wanted"),
     [
-        ("busybox", "tag", "a tag other than latest, as in name:1.2"),
-        ("busybox:latest", "tag", "a tag other than latest, as in name:1.2"),
-        ("localhost:5000/busybox", "tag", "a tag other than latest, as in name:1.2"),
-        ("busybox:1.35", "digest", "a digest, as in name@sha256:…"),
+        ("busybox", "tag", "a tag other than latest, such as name:1.2"),
+        ("busybox:latest", "tag", "a tag other than latest, such as name:1.2"),
+        ("localhost:5000/busybox", "tag", "a tag other than latest, such as name:1.2"),
+        ("busybox:1.35", "digest", "a digest, such as name@sha256:…"),
     ],
 )
 def test_an_image_that_may_change_is_refused(image: str, pin: str, wanted: str):
     assert found(base(image=image), images={**TEAM["images"], "pin": pin}) == [
-        f"The image {image!r} {BASE} may mean something else tomorrow: team 'alpha' wants {wanted}."
+        f"The image {image!r} {BASE} has no fixed version, which team 'alpha' requires. Use {wanted}."
     ]
 
 
@@ -53,8 +56,8 @@ def test_an_image_off_the_list_is_refused_but_not_the_platform_s_own():
     xcom = {"name": "airflow-xcom-sidecar", "image": "registry.test/alpine:3"}
     pod = spec(containers=[{"name": "base", "image": "other/app:1"}, xcom], initContainers=[aside])
     assert found(pod, images=images) == [
-        f"The image 'mirror.test/other/app:1' {BASE} is not on the list of team 'alpha' (mirror.test/team/*, "
-        "quay.io/*): take one that is, or ask the platform team to add it to images.allow."
+        f"The image 'mirror.test/other/app:1' {BASE} is not allowed for team 'alpha' (mirror.test/team/*, "
+        "quay.io/*). Use an allowed image, or ask the platform team to add this one to images.allow."
     ]
     assert found(base(image="team/app:1"), images=images) == []
 
@@ -66,8 +69,8 @@ def test_a_pod_above_the_quota_is_refused_with_what_it_counts_for():
     )
     quota = {"requests.memory": "1Gi", "limits.cpu": "2", "pods": "3"}
     assert found(pod, quota=quota) == [
-        "The pod asks for 1280Mi of requests.memory, but the quota of team 'alpha' has 1Gi for all its pods together, "
-        "so it would wait for ever: take a smaller size or smaller container_resources, or ask the platform team for a "
+        "The pod requests 1280Mi of requests.memory, but the quota of team 'alpha' for all pods is 1Gi, "
+        "so the pod cannot start. Use a smaller size or smaller container_resources, or ask the platform team for a "
         "larger quota."
     ]
 
@@ -75,7 +78,7 @@ def test_a_pod_above_the_quota_is_refused_with_what_it_counts_for():
 def test_a_container_above_the_maximum_is_refused():
     limits = {**TEAM["limits"], "max": {"cpu": "500m"}}
     assert found(base(resources={"limits": {"cpu": "2"}}), limits=limits) == [
-        "Container 'base' asks for 2 of cpu, but one container of team 'alpha' may have at most 500m: take a smaller "
+        "Container 'base' requests 2 of cpu, but a container of team 'alpha' may have at most 500m. Use a smaller "
         "size or smaller container_resources, or ask the platform team to raise limits.max."
     ]
 
@@ -83,7 +86,7 @@ def test_a_container_above_the_maximum_is_refused():
 def test_a_required_label_that_is_missing_is_refused():
     missing = {"metadata": {"labels": {"cost-center": None}}}
     assert found(missing, policy={"cost-center": "required"}) == [
-        "The label cost-center is missing, but the platform requires it of every pod: give it in labels, or ask the "
+        "The label cost-center is missing, but the platform requires it of every pod. Set it in labels, or ask the "
         "platform team to set it for team 'alpha'."
     ]
     assert found({}, policy={"cost-center": "required"}) == []
@@ -95,7 +98,7 @@ def test_a_required_label_that_is_missing_is_refused():
         (spec(hostNetwork=True), "The pod sets hostNetwork"),
         (spec(hostPID=True), "The pod sets hostPID"),
         (spec(hostIPC=True), "The pod sets hostIPC"),
-        (spec(volumes=[{"name": "v", "hostPath": {"path": "/"}}]), "Volume 'v' mounts a folder of the node (hostPath)"),
+        (spec(volumes=[{"name": "v", "hostPath": {"path": "/"}}]), "Volume 'v' mounts a path of the node (hostPath)"),
         (spec(securityContext={"sysctls": [{"name": "kernel.msgmax"}]}), "The pod sets the sysctl kernel.msgmax"),
         (spec(securityContext={"seccompProfile": {"type": "Unconfined"}}), "The pod sets seccompProfile to Unconfined"),
         (base(securityContext={"privileged": True}), "Container 'base' is privileged"),
@@ -108,20 +111,20 @@ def test_a_required_label_that_is_missing_is_refused():
             base(securityContext={"windowsOptions": {"hostProcess": True}}),
             "Container 'base' sets windowsOptions.hostProcess",
         ),
-        (base(securityContext={"seLinuxOptions": {"role": "r"}}), "Container 'base' sets a user or role of SELinux"),
+        (base(securityContext={"seLinuxOptions": {"role": "r"}}), "Container 'base' sets an SELinux user or role"),
         (
             base(securityContext={"capabilities": {"add": ["SYS_ADMIN"]}}),
             "Container 'base' adds the capability SYS_ADMIN",
         ),
         (
             base(ports=[{"containerPort": 80, "hostPort": 80}]),
-            "Container 'base' takes the port 80 of the node (hostPort)",
+            "Container 'base' uses the port 80 of the node (hostPort)",
         ),
     ],
 )
 @pytest.mark.parametrize("level", ["restricted", "baseline"])
 def test_what_no_team_may_have_is_refused_at_every_level(pod: dict[str, Any], offence: str, level: str):
-    assert found(pod, podSecurity=level) == [f"{offence}, which the platform refuses every team: {INSTEAD}"]
+    assert found(pod, podSecurity=level) == [f"{offence}, which no team may do. {INSTEAD}"]
 
 
 @pytest.mark.parametrize(
@@ -134,7 +137,7 @@ def test_what_no_team_may_have_is_refused_at_every_level(pod: dict[str, Any], of
         (base(securityContext={"capabilities": {"add": ["CHOWN"]}}), "Container 'base' adds the capability CHOWN"),
         (base(securityContext={"capabilities": {"drop": []}}), "Container 'base' drops no capability instead of ALL"),
         (base(securityContext={"capabilities": {"drop": ["KILL"]}}), "Container 'base' drops KILL instead of ALL"),
-        (spec(volumes=[{"name": "v", "iscsi": {}}]), "Volume 'v' is of the kind iscsi"),
+        (spec(volumes=[{"name": "v", "iscsi": {}}]), "Volume 'v' has the type iscsi"),
     ],
 )
 def test_what_only_baseline_admits_is_refused_with_the_way_out(pod: dict[str, Any], offence: str):
@@ -145,8 +148,8 @@ def test_what_only_baseline_admits_is_refused_with_the_way_out(pod: dict[str, An
 def test_nfs_inline_is_refused_in_favour_of_a_claim():
     pod = spec(volumes=[{"name": "share", "nfs": {"server": "nfs.test", "path": "/"}}])
     assert found(pod) == [
-        "Volume 'share' mounts NFS directly, which the Pod Security level restricted of team 'alpha' does not admit: "
-        "use a claim; the platform team makes it one of the team's volumes."
+        "Volume 'share' mounts NFS directly, which the Pod Security level restricted of team 'alpha' does not allow. "
+        "Use a PersistentVolumeClaim: ask the platform team to add it to the team's volumes."
     ]
     assert found(pod, podSecurity="baseline") == []
 
@@ -158,8 +161,8 @@ def test_a_token_for_the_cluster_s_api_is_refused_but_not_one_for_another_audien
         )
 
     assert found(projected()) == [
-        "Volume 't' mounts a token for the Kubernetes API, but the pods of team 'alpha' have none: name the audience "
-        "that the token is for, or ask the platform team to set serviceAccount.mountToken."
+        "Volume 't' mounts a token for the Kubernetes API, but the pods of team 'alpha' have none. Name the audience "
+        "of the token, or ask the platform team to set serviceAccount.mountToken."
     ]
     assert found(projected(audience="https://kubernetes.default.svc.cluster.local")) == found(projected())
     assert found(projected(audience="vault")) == []
@@ -191,10 +194,7 @@ CREDENTIALS = [
 
 @pytest.mark.parametrize(("name", "value", "kind"), CREDENTIALS)
 def test_what_looks_like_a_credential_is_refused_and_never_shown(name: str, value: str, kind: str):
-    sentence = (
-        f"The variable {name} of container 'base' holds what looks like {kind}: everybody who may see pods or DAGs "
-        f"could read it; {SECRET}"
-    )
+    sentence = f"The variable {name} of container 'base' looks like {kind}. {SECRET}"
     assert found(env(name, value)) == [sentence]
     assert value not in sentence
 
@@ -202,8 +202,7 @@ def test_what_looks_like_a_credential_is_refused_and_never_shown(name: str, valu
 def test_a_credential_among_the_arguments_is_refused_as_well():
     words = ["curl https://user:hunter22@host", "curl https://user:hunter33@host"]
     assert found(base(args=words)) == [
-        "The args of container 'base' contains what looks like a password in a URL: everybody who may see pods or DAGs "
-        f"could read it; {SECRET}"
+        f"The args of container 'base' contains what looks like a password in a URL. {SECRET}"
     ]
 
 
@@ -248,15 +247,14 @@ def test_a_text_that_jinja_has_still_to_render_is_judged_after_rendering_only():
     later = merge(later, env("DB_PASSWORD", "{{ conn.db.password }}"))
     assert found(later, rendered=False) == []
     assert found(later) == [
-        "namespace is '{{ params.namespace }}', but team 'alpha' has 'team-alpha': leave it out, or ask the platform "
+        "namespace is '{{ params.namespace }}', but team 'alpha' has 'team-alpha'. Leave it out, or ask the platform "
         "team to change the team's values.",
-        f"The image '{{{{ params.image }}}}' {BASE} may mean something else tomorrow: team 'alpha' wants a tag other "
-        "than latest, as in name:1.2.",
-        f"Container 'base' is privileged, which the platform refuses every team: {INSTEAD}",
-        "The variable DB_PASSWORD of container 'base' holds what looks like a credential: everybody who may see pods "
-        f"or DAGs could read it; {SECRET}",
-        f"The image '{{{{ params.image }}}}' {BASE} is no name that a registry could know: write it as in "
-        "registry.example.com/team/name:1.2, the name in small letters.",
+        f"The image '{{{{ params.image }}}}' {BASE} has no fixed version, which team 'alpha' requires. "
+        "Use a tag other than latest, such as name:1.2.",
+        f"Container 'base' is privileged, which no team may do. {INSTEAD}",
+        f"The variable DB_PASSWORD of container 'base' looks like a credential. {SECRET}",
+        f"The image '{{{{ params.image }}}}' {BASE} is not a valid image name. Write it as "
+        "registry.example.com/team/name:1.2, with the name in lower case.",
     ]
 
 

@@ -20,7 +20,7 @@ from kpo_platform.pod.rules.argument_names import (
 )
 from unit.support.contracts import TEAM, contract
 
-ASK = "leave it out, or ask the platform team to change the team's values."
+ASK = "Leave it out, or ask the platform team to change the team's values."
 
 
 def found(given: dict[str, Any], inherited: dict[str, Any] | None = None, **team: Any) -> list[str]:
@@ -47,46 +47,46 @@ def test_docs_describe_every_own_argument():
 
 @pytest.mark.parametrize("name", sorted(REPLACEMENTS))
 def test_replaced_name_is_refused_with_the_right_name(name: str):
-    assert found({name: "x"}) == [f"{name} does nothing for a pod: write {REPLACEMENTS[name]}."]
+    assert found({name: "x"}) == [f"{name} has no effect on a pod. Use {REPLACEMENTS[name]}."]
 
 
 @pytest.mark.parametrize(
     ("name", "hint"),
     [
-        ("imge", "did you mean image?"),
-        ("volume", "did you mean volumes?"),
-        ("env_var", "did you mean env_vars?"),
-        ("container_resource", "did you mean container_resources?"),
-        ("zzz", "docs/operator.md lists what there is."),
+        ("imge", "Did you mean image?"),
+        ("volume", "Did you mean volumes?"),
+        ("env_var", "Did you mean env_vars?"),
+        ("container_resource", "Did you mean container_resources?"),
+        ("zzz", "See the arguments in docs/operator.md."),
     ],
 )
 def test_typo_is_refused_with_a_similar_name(name: str, hint: str):
-    assert found({name: "x"}) == [f"{name} is no argument of TeamPodOperator: {hint}"]
+    assert found({name: "x"}) == [f"{name} is not an argument of TeamPodOperator. {hint}"]
 
 
 def test_default_args_refuse_only_misleading_arguments():
     inherited = {"bash_command": "echo", "env": {}, "is_delete_operator_pod": False}
     assert found({}, inherited) == [
-        "is_delete_operator_pod does nothing for a pod: write on_finish_action='delete_pod' or 'keep_pod'."
+        "is_delete_operator_pod has no effect on a pod. Use on_finish_action='delete_pod' or 'keep_pod'."
     ]
 
 
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
-        ({"xcom": "yes"}, "xcom is neither True nor False: it says whether the task has a result."),
+        ({"xcom": "yes"}, "xcom is not True or False. Set it to True if the task returns a result."),
         (
             {"on_finish_action": "delete_succeeded_pods"},
-            "on_finish_action='delete_succeeded_pods' is not known: did you mean 'delete_succeeded_pod'?",
+            "on_finish_action='delete_succeeded_pods' is not valid. Did you mean 'delete_succeeded_pod'?",
         ),
         (
             {"on_finish_action": "never"},
-            "on_finish_action='never' is not known: there are: keep_pod, delete_pod, delete_active_pod, "
+            "on_finish_action='never' is not valid. Use one of keep_pod, delete_pod, delete_active_pod, "
             "delete_succeeded_pod.",
         ),
         (
             {"xcom": True, "do_xcom_push": False},
-            "xcom and do_xcom_push contradict each other: they mean the same, give only xcom.",
+            "xcom and do_xcom_push are the same setting and have different values. Set only xcom.",
         ),
     ],
 )
@@ -119,11 +119,11 @@ def test_equivalent_or_unresolved_value_is_accepted(given: dict[str, Any]):
     ],
 )
 def test_locked_argument_is_refused_by_name(name: str, value: Any, wanted: Any):
-    sentence = f"{name}={value!r} was given, but team 'alpha' has {wanted!r}: {ASK}"
+    sentence = f"{name} is {value!r}, but team 'alpha' has {wanted!r}. {ASK}"
     assert found({name: value}) == found({}, {name: value}) == [sentence]
 
 
 def test_xcom_without_right_to_exec_is_refused():
     assert found({"do_xcom_push": True}, rbac={**TEAM["rbac"], "exec": False}) == [
-        f"xcom=True needs a command in the pod's sidecar, but team 'alpha' has rbac.exec false: {ASK}"
+        f"xcom=True needs pods/exec in the team's namespace, but team 'alpha' has rbac.exec false. {ASK}"
     ]

@@ -23,72 +23,72 @@ def found(given: dict[str, Any]) -> list[str]:
     [
         (
             {"startup_timeout_seconds": "5 minutes"},
-            "startup_timeout_seconds is a text, but a number of seconds was expected: write it as in "
+            "startup_timeout_seconds is a text, but a number of seconds is required. Write "
             "startup_timeout_seconds=300.",
         ),
         (
             {"poll_interval": timedelta(minutes=2)},
-            "poll_interval is a timedelta, but a number of seconds was expected: write it as in poll_interval=120.",
+            "poll_interval is a timedelta, but a number of seconds is required. Write poll_interval=120.",
         ),
-        ({"arguments": [None]}, "arguments has None in it, but a list of texts was expected: leave it out."),
-        ({"cmds": ["sleep", 5]}, "cmds has 5 in it, but a list of texts was expected: write '5'."),
-        ({"labels": ("a", "b")}, "labels is a tuple, but a dictionary was expected: write labels={'key': 'value'}."),
-        ({"labels": "a=b"}, "labels is a text, but a dictionary was expected: write labels={'key': 'value'}."),
+        ({"arguments": [None]}, "arguments has the item None, but a list of texts is required. Leave it out."),
+        ({"cmds": ["sleep", 5]}, "cmds has the item 5, but a list of texts is required. Write '5'."),
+        ({"labels": ("a", "b")}, "labels is a tuple, but a dictionary is required. Write labels={'key': 'value'}."),
+        ({"labels": "a=b"}, "labels is a text, but a dictionary is required. Write labels={'key': 'value'}."),
         (
             {"annotations": ["a"]},
-            "annotations is a list, but a dictionary was expected: write annotations={'key': 'value'}.",
+            "annotations is a list, but a dictionary is required. Write annotations={'key': 'value'}.",
         ),
-        ({"env_vars": "A=b"}, "env_vars is a text, but a dictionary was expected: write env_vars={'key': 'value'}."),
-        ({"cmds": "echo hi"}, "cmds is a text, but a list was expected: write cmds=[…]."),
-        ({"volumes": {"name": "v"}}, "volumes is a dictionary, but a list was expected: write volumes=[…]."),
-        ({"sidecars": "git-sync"}, "sidecars is a text, but a list was expected: write sidecars=[…]."),
+        ({"env_vars": "A=b"}, "env_vars is a text, but a dictionary is required. Write env_vars={'key': 'value'}."),
+        ({"cmds": "echo hi"}, "cmds is a text, but a list is required. Write cmds=[…]."),
+        ({"volumes": {"name": "v"}}, "volumes is a dictionary, but a list is required. Write volumes=[…]."),
+        ({"sidecars": "git-sync"}, "sidecars is a text, but a list is required. Write sidecars=[…]."),
         (
             {"pod_override": "spec: {}"},
-            "pod_override is a text, but a dictionary was expected: write pod_override={'key': 'value'}.",
+            "pod_override is a text, but a dictionary is required. Write pod_override={'key': 'value'}.",
         ),
-        ({"image": 3}, "image is a number, but a text was expected: write image='…'."),
-        ({"size": 3}, "size is a number, but a text was expected: write size='…'."),
+        ({"image": 3}, "image is a number, but a text is required. Write image='…'."),
+        ({"size": 3}, "size is a number, but a text is required. Write size='…'."),
         (
             {"secrets": ["report"]},
-            "secrets has the text 'report' in it, which says nothing there: take all its keys by "
-            "env_from=[{'secretRef': {'name': 'report'}}], or one by Airflow's Secret(…).",
+            "secrets has the text 'report', which is not a valid item. Use "
+            "env_from=[{'secretRef': {'name': 'report'}}], or Airflow's Secret(…) for one key.",
         ),
         (
             {"env_from": ["report"]},
-            "env_from has the text 'report' in it, which says nothing there: "
-            "write {'secretRef': {'name': 'report'}}, or configMapRef.",
+            "env_from has the text 'report', which is not a valid item. "
+            "Write {'secretRef': {'name': 'report'}}, or configMapRef.",
         ),
         (
             {"env_vars": ["A=b"]},
-            "env_vars has the text 'A=b' in it, which says nothing there: write env_vars={'NAME': 'value'}.",
+            "env_vars has the text 'A=b', which is not a valid item. Write env_vars={'NAME': 'value'}.",
         ),
         (
             {"volumes": ["data"]},
-            "volumes has the text 'data' in it, which says nothing there: "
-            "write each of them as a dictionary as in YAML, or as a model of the Kubernetes client.",
+            "volumes has the text 'data', which is not a valid item. "
+            "Write each item as a dictionary, as in YAML, or as a model of the Kubernetes client.",
         ),
         (
             {"image_pull_secrets": [5]},
-            "image_pull_secrets has the number 5 in it, which says nothing there: write their names, as in "
+            "image_pull_secrets has the number 5, which is not a valid item. Write names, such as "
             "image_pull_secrets=['regcred'].",
         ),
         (
             {"secrets": [{"name": "report"}]},
-            "secrets has the dictionary {'name': 'report'} in it, which says nothing there: take all its keys by "
-            "env_from=[{'secretRef': {'name': 'name'}}], or one by Airflow's Secret(…).",
+            "secrets has the dictionary {'name': 'report'}, which is not a valid item. Use "
+            "env_from=[{'secretRef': {'name': 'name'}}], or Airflow's Secret(…) for one key.",
         ),
         (
             {"env_vars": [5]},
-            "env_vars has the number 5 in it, which says nothing there: write env_vars={'NAME': 'value'}.",
+            "env_vars has the number 5, which is not a valid item. Write env_vars={'NAME': 'value'}.",
         ),
-        ({"sidecars": [5]}, "sidecars has 5 in it, but a list of texts was expected: write '5'."),
+        ({"sidecars": [5]}, "sidecars has the item 5, but a list of texts is required. Write '5'."),
         (
             {"cmds": [Path("/bin/sh")]},
-            "cmds has PosixPath('/bin/sh') in it, but a list of texts was expected: write '/bin/sh'.",
+            "cmds has the item PosixPath('/bin/sh'), but a list of texts is required. Write '/bin/sh'.",
         ),
         (
             {"poll_interval": True},
-            "poll_interval is a switch, but a number of seconds was expected: write it as in poll_interval=300.",
+            "poll_interval is a boolean, but a number of seconds is required. Write poll_interval=300.",
         ),
     ],
 )
@@ -113,7 +113,7 @@ STRANGE = [
     *((name, ["a"], "list", "a text") for name in ("dnspolicy", "hostname", "image", "image_pull_policy", "name")),
     *((name, 5, "number", "a text") for name in ("pod_template_file", "priority_class_name", "runtime_class_name")),
     *((name, b"x", "bytes", "a text") for name in ("schedulername", "size", "subdomain", "template")),
-    ("labels", True, "switch", "a dictionary"),
+    ("labels", True, "boolean", "a dictionary"),
     ("labels", k8s.V1Pod(), "V1Pod", "a dictionary"),
     ("image_pull_secrets", k8s.V1LocalObjectReference(name="a"), "V1LocalObjectReference", "a list"),
 ]
@@ -125,7 +125,7 @@ def test_an_argument_of_another_type_is_refused_by_its_name_before_anything_is_m
 ):
     with pytest.raises(PodError) as refused:
         build(**{"image": "b:1", name: value})
-    assert str(refused.value) == f"{name} is a {kind}, but {wanted} was expected: write {name}={KINDS[wanted]}."
+    assert str(refused.value) == f"{name} is a {kind}, but {wanted} is required. Write {name}={KINDS[wanted]}."
 
 
 @pytest.mark.parametrize(

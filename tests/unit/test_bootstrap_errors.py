@@ -100,7 +100,7 @@ def test_contract_of_another_version_names_the_upgrade(platformctl: Platformctl,
     assert (result.code, result.out, cluster.platform.writes) == (3, "", 0)
     message = get_last_line(result, cluster)
     assert message.startswith("Error: The contract has version 9, written by chart 7.0.0, but this package (")
-    assert message.endswith(") reads version 1: upgrade the package to 7.0.0.")
+    assert message.endswith(") reads version 1. Upgrade the package to 7.0.0.")
 
 
 def test_wrong_airflow_password_of_a_user_is_rejected(
@@ -141,7 +141,7 @@ def test_invalid_docker_configuration_is_rejected(platformctl: Platformctl, clus
 def test_unknown_team_suggests_a_similar_name(platformctl: Platformctl, cluster: Cluster):
     result = platformctl(*cluster.bootstrap, "--yes", "--team", "bata")
     assert (result.code, result.out, cluster.platform.writes) == (64, "", 0)
-    assert get_last_line(result, cluster) == "Error: team 'bata' is not in the contract: did you mean 'beta'?"
+    assert get_last_line(result, cluster) == "Error: team 'bata' is not in the contract. Did you mean 'beta'?"
 
 
 REFUSAL = (

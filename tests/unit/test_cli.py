@@ -131,7 +131,7 @@ def test_exceeded_quota_stops_the_run_before_the_first_write(
     [
         (["--detailed-exitcode"], "--detailed-exitcode requires --dry-run."),
         ([], "Cannot prompt: stdin is not a terminal. Pass --yes to apply or --dry-run to preview."),
-        (["--yes", "--team", "alhpa"], "team 'alhpa' is not in the contract: did you mean 'alpha'?"),
+        (["--yes", "--team", "alhpa"], "team 'alhpa' is not in the contract. Did you mean 'alpha'?"),
         (["--yes", "--timeout", "0"], "Invalid value for '--timeout': 0.0 is not in the range x>=1."),
         (
             ["--yes", "--airflow-url", "airflow"],
@@ -210,7 +210,7 @@ def test_teams_are_listed_and_shown(platformctl: Platformctl, cluster: Cluster):
     unknown = platformctl("teams", "show", "gamma", *cluster.options)
     assert (unknown.code, unknown.err.splitlines()[-1]) == (
         64,
-        "Error: team 'gamma' is not in the contract: known are: alpha, beta.",
+        "Error: team 'gamma' is not in the contract. Use one of: alpha, beta.",
     )
 
 

@@ -108,12 +108,15 @@ def test_namespace_pool_and_connection_are_set_if_absent(task: Task):
         ({"pod_template_dict": {"metadata": {"namespace": "team-beta"}}}, ELSEWHERE),
         ({"service_account_name": "root"}, "serviceAccountName is 'root', but team 'alpha' has 'team-pod'"),
         ({"kubernetes_conn_id": "k8s_beta"}, "uses the connection 'k8s_beta' of team 'beta'"),
-        ({"image": "busybox"}, "The image 'busybox' of container 'base' may mean something else tomorrow"),
-        ({"env_vars": {"DB_PASSWORD": "hunter2x"}}, "The variable DB_PASSWORD of container 'base' holds what looks"),
-        ({"labels": {"kpo-platform/team": "beta"}}, "The label kpo-platform/team was set to 'beta'"),
+        (
+            {"image": "busybox"},
+            "The image 'busybox' of container 'base' has no fixed version, which team 'alpha' requires",
+        ),
+        ({"env_vars": {"DB_PASSWORD": "hunter2x"}}, "The variable DB_PASSWORD of container 'base' looks"),
+        ({"labels": {"kpo-platform/team": "beta"}}, "The label kpo-platform/team is 'beta'"),
         (
             {"trigger_kwargs": {"namespace": "team-beta"}},
-            "trigger_kwargs has 'namespace', but what became of",
+            "trigger_kwargs has 'namespace', which only the",
         ),
     ],
 )

@@ -70,18 +70,17 @@ def test_what_is_locked_is_refused_by_name_whatever_layer_says_it():
         "metadata": {"namespace": "team-beta", "labels": {"kpo-platform/team": "beta"}},
         "spec": {"serviceAccountName": "admin", "automountServiceAccountToken": True, "restartPolicy": "Always"},
     }
-    ask = "leave it out, or ask the platform team to change the team's values."
+    ask = "Leave it out, or ask the platform team to change the team's values."
     for layer in ("own_template", "arguments", "full_pod_spec", "pod_override"):
         layers: dict[str, Any] = {"arguments": BUSYBOX, layer: merge(BUSYBOX, elsewhere)}
         with pytest.raises(PodError) as refusal:
             compose_and_check(contract(), PodRequest(team="alpha", **layers))
         assert str(refusal.value).splitlines() == [
-            f"namespace is 'team-beta', but team 'alpha' has 'team-alpha': {ask}",
-            f"serviceAccountName is 'admin', but team 'alpha' has 'team-pod': {ask}",
-            f"automountServiceAccountToken is True, but team 'alpha' has False: {ask}",
-            f"restartPolicy is 'Always', but team 'alpha' has 'Never': {ask}",
-            "The label kpo-platform/team was set to 'beta', but the platform fixes it to 'alpha' for team 'alpha': "
-            + ask,
+            f"namespace is 'team-beta', but team 'alpha' has 'team-alpha'. {ask}",
+            f"serviceAccountName is 'admin', but team 'alpha' has 'team-pod'. {ask}",
+            f"automountServiceAccountToken is True, but team 'alpha' has False. {ask}",
+            f"restartPolicy is 'Always', but team 'alpha' has 'Never'. {ask}",
+            "The label kpo-platform/team is 'beta', but team 'alpha' has 'alpha'. " + ask,
         ]
 
 
@@ -96,7 +95,7 @@ def test_what_is_locked_cannot_be_removed_either():
 
 @pytest.mark.parametrize("override", [{"spec": None}, {"spec": {"containers": None}}])
 def test_a_pod_whose_containers_were_removed_has_no_image(override: dict[str, Any]):
-    with pytest.raises(PodError, match=r"^The pod has no image: "):
+    with pytest.raises(PodError, match=r"^The pod has no image. "):
         compose_and_check(contract(), PodRequest(team="alpha", arguments=BUSYBOX, pod_override=override))
 
 
@@ -155,8 +154,8 @@ def test_a_label_that_the_platform_fixes_is_refused_by_name(label: str | None, s
     with pytest.raises(PodError) as refusal:
         compose_and_check(fixed, PodRequest(team="alpha", arguments=BUSYBOX, pod_override=own))
     assert str(refusal.value) == (
-        f"The label cost-center was set to {shown}, but the platform fixes it to 'cc-1' for team 'alpha': "
-        "leave it out, or ask the platform team to change the team's values."
+        f"The label cost-center is {shown}, but team 'alpha' has 'cc-1'. "
+        "Leave it out, or ask the platform team to change the team's values."
     )
 
 
@@ -204,18 +203,18 @@ def test_the_prefix_is_for_images_that_name_no_registry(image: str, with_prefix:
 @pytest.mark.parametrize(
     ("request_", "sentence"),
     [
-        (PodRequest(team="alhpa"), "team 'alhpa' is not in the contract: did you mean 'alpha'?"),
+        (PodRequest(team="alhpa"), "team 'alhpa' is not in the contract. Did you mean 'alpha'?"),
         (
             PodRequest(team="alpha", size="huge"),
-            "size 'huge' is not in the contract: known are: large, small.",
+            "size 'huge' is not in the contract. Use one of: large, small.",
         ),
         (
             PodRequest(team="alpha", template="gpu"),
-            "template 'gpu' is not in the contract: known are: default.",
+            "template 'gpu' is not in the contract. Use one of: default.",
         ),
         (
             PodRequest(team="alpha", sidecars=("log-shiper",)),
-            "sidecar 'log-shiper' is not in the contract: did you mean 'log-shipper'?",
+            "sidecar 'log-shiper' is not in the contract. Did you mean 'log-shipper'?",
         ),
     ],
 )
@@ -229,7 +228,7 @@ def test_a_pod_without_image_is_refused():
     with pytest.raises(PodError) as refusal:
         compose_and_check(contract(), PodRequest(team="alpha"))
     assert str(refusal.value) == (
-        "The pod has no image: give image='name:tag', or a template whose container 'base' has one."
+        "The pod has no image. Set image='name:tag', or use a template whose container 'base' has an image."
     )
 
 
@@ -242,8 +241,7 @@ def test_a_container_that_is_only_half_there_is_refused(container: dict[str, str
             contract(), PodRequest(team="alpha", arguments=merge(BUSYBOX, {"spec": {"initContainers": [container]}}))
         )
     assert str(refusal.value) == (
-        f"The container {missing}: give it one; what belongs to the task's own container is merged into it by the name "
-        "'base'."
+        f"The container {missing}. Add it. To change the container of the task, name the container 'base'."
     )
 
 

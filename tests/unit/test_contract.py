@@ -25,12 +25,12 @@ def test_a_newer_contract_asks_for_a_newer_package_and_an_older_one_for_a_newer_
     newer, older = ({**others, "version": version, "chartVersion": "0.9.0"} for version in (2, 0))
     package = kpo_platform.__version__
     assert refusal(json.dumps(newer)) == (
-        f"The contract has version 2, written by chart 0.9.0, but this package ({package}) reads version 1: "
-        "upgrade the package to 0.9.0."
+        f"The contract has version 2, written by chart 0.9.0, but this package ({package}) reads version 1. "
+        "Upgrade the package to 0.9.0."
     )
     assert refusal(json.dumps(older)) == (
-        f"The contract has version 0, written by chart 0.9.0, but this package ({package}) reads version 1: "
-        f"upgrade the chart to {package}."
+        f"The contract has version 0, written by chart 0.9.0, but this package ({package}) reads version 1. "
+        f"Upgrade the chart to {package}."
     )
 
 
@@ -38,8 +38,8 @@ def test_a_missing_field_is_named_by_its_path():
     broken = {**CONTRACT, "teams": {"alpha": {**CONTRACT["teams"]["alpha"]}}}
     del broken["teams"]["alpha"]["namespace"]
     assert refusal(json.dumps(broken)) == (
-        "The contract cannot be read: teams.alpha.namespace: Field required. "
-        "It is written by the chart: upgrade chart and package to the same version."
+        "Cannot read the contract: teams.alpha.namespace: Field required. "
+        "Upgrade chart and package to the same version."
     )
 
 
@@ -52,11 +52,11 @@ def test_what_teams_have_in_common_is_spread_over_them_and_a_team_s_own_fields_c
 
 def test_a_team_that_is_no_mapping_is_named():
     broken = {**CONTRACT, "teamDefaults": {}, "teams": {"beta": []}}
-    assert refusal(json.dumps(broken)).startswith("The contract cannot be read: teams.beta: Input should be")
+    assert refusal(json.dumps(broken)).startswith("Cannot read the contract: teams.beta: Input should be")
 
 
 def test_text_that_is_no_contract_is_refused():
-    assert refusal("{").startswith("The contract cannot be read: its text: Invalid JSON")
+    assert refusal("{").startswith("Cannot read the contract: its text: Invalid JSON")
 
 
 def test_the_file_is_named_by_the_environment_and_read_again_when_it_changes(
@@ -78,5 +78,5 @@ def test_without_a_file_the_sentence_says_who_sets_it(monkeypatch: pytest.Monkey
     monkeypatch.delenv("KPO_PLATFORM_CONTRACT", raising=False)
     with pytest.raises(ContractError, match="KPO_PLATFORM_CONTRACT is not set"):
         load()
-    with pytest.raises(ContractError, match="cannot be read: No such file or directory"):
+    with pytest.raises(ContractError, match=r"Cannot read the contract .*: No such file or directory"):
         load(tmp_path / "absent.json")

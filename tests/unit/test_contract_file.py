@@ -68,7 +68,7 @@ def test_given_file_wins_over_the_environment_and_the_saved_file(own_home: Path,
     with pytest.raises(ContractError) as refused:
         find_contract_file()
     assert str(refused.value) == (
-        "No contract, so nobody knows what the teams may do: save the cluster's once with platformctl contract pull, "
+        "Cannot find a contract file. Save the cluster's contract with platformctl contract pull, "
         "or name a file with --contract or KPO_PLATFORM_CONTRACT."
     )
     saved = own_home / "data" / "kpo-platform" / "contract.json"

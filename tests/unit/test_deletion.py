@@ -121,7 +121,7 @@ def test_unknown_team_is_a_usage_error(platformctl: Platformctl, bootstrapped: C
     result = platformctl("teams", "delete", "bata", "--delete-data", "--confirm", "bata", *bootstrapped.options)
     assert (result.code, result.err.splitlines()[-1]) == (
         64,
-        "Error: team 'bata' is not in the contract: did you mean 'beta'?",
+        "Error: team 'bata' is not in the contract. Did you mean 'beta'?",
     )
     assert bootstrapped.platform.writes == 0
 

@@ -73,7 +73,7 @@ def pod(**status: Any) -> dict[str, Any]:
 def failures(snapshot: ReleaseSnapshot) -> list[str]:
     """The failed checks, as code, object, evidence and fix."""
     findings = [result.finding for result in check_release(snapshot) if result.finding]
-    return [f"{finding.code} {finding.object} {finding.evidence}: {finding.fix}" for finding in findings]
+    return [f"{finding.code} {finding.object} {finding.evidence}. {finding.fix}" for finding in findings]
 
 
 def test_optional_secret_references_are_not_needed():
@@ -94,8 +94,8 @@ def test_healthy_installation_has_no_findings():
 @pytest.mark.parametrize(
     ("keys", "sentence"),
     [
-        (None, "does not exist, and StatefulSet airflow-scheduler cannot start without it: create it with the key"),
-        (frozenset({"key"}), "has no key `fernet-key`, and StatefulSet airflow-scheduler cannot start without it: add"),
+        (None, "does not exist, and StatefulSet airflow-scheduler cannot start without it. Create it with the key"),
+        (frozenset({"key"}), "has no key `fernet-key`, and StatefulSet airflow-scheduler cannot start without it. Add"),
     ],
 )
 def test_missing_secret_or_key_is_found_before_a_pod_starts(keys: frozenset[str] | None, sentence: str):
@@ -109,7 +109,7 @@ def test_duplicate_component_left_by_a_failed_upgrade_is_found():
     other["metadata"]["labels"] = {**LABELS, "app.kubernetes.io/component": "triggerer"}
     assert failures(replace(SNAPSHOT, workloads=(SCHEDULER, other, left))) == [
         "KPO-REL004 Deployment airflow/airflow-scheduler runs alongside StatefulSet airflow/airflow-scheduler; "
-        "a failed upgrade left one of them: delete the one that helm -n airflow get manifest airflow does not list: "
+        "a failed upgrade left one of them. Delete the one that helm -n airflow get manifest airflow does not list: "
         "kubectl -n airflow delete deployment airflow-scheduler or "
         "kubectl -n airflow delete statefulset airflow-scheduler"
     ]
@@ -137,7 +137,7 @@ def test_completed_job_of_a_cron_job_is_left_out_and_its_secrets_count():
 
 WAITS = {"waiting": {"reason": "CreateContainerConfigError", "message": 'secret "fernet" not found'}}
 CRASHED = {"exitCode": 1, "reason": "Error", "message": "no  database\n"}
-SEE = "see kubectl -n airflow describe pods -l app.kubernetes.io/component=scheduler"
+SEE = "See kubectl -n airflow describe pods -l app.kubernetes.io/component=scheduler"
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ SEE = "see kubectl -n airflow describe pods -l app.kubernetes.io/component=sched
 def test_component_that_is_not_ready_is_found_with_the_pods_reason(status: dict[str, Any], why: str):
     down = {**SCHEDULER, "status": {}}
     assert failures(replace(SNAPSHOT, workloads=(down,), pods=(pod(**status),))) == [
-        f"KPO-REL003 StatefulSet airflow/airflow-scheduler 0 of 1 ready{why}: {SEE}"
+        f"KPO-REL003 StatefulSet airflow/airflow-scheduler 0 of 1 ready{why}. {SEE}"
     ]
 
 
@@ -190,14 +190,14 @@ def test_failed_job_is_found_with_its_termination_message():
     failed = {**JOB, "status": {"conditions": [{"type": "Failed", "status": "True", "message": "too often"}]}}
     said = pod(containerStatuses=[{"name": "migrate", "state": {"terminated": CRASHED}}])
     remedy = (
-        "fix the cause (see kubectl -n airflow logs job/airflow-migrate), "
-        "run kubectl -n airflow delete job airflow-migrate, then upgrade with helm"
+        "Fix the cause (see kubectl -n airflow logs job/airflow-migrate), "
+        "run kubectl -n airflow delete job airflow-migrate, then upgrade with helm."
     )
     assert failures(replace(SNAPSHOT, jobs=(failed,), pods=(said,))) == [
-        f"KPO-REL002 Job airflow/airflow-migrate failed: no database: {remedy}"
+        f"KPO-REL002 Job airflow/airflow-migrate failed: no database. {remedy}"
     ]
     assert failures(replace(SNAPSHOT, jobs=(failed,))) == [
-        f"KPO-REL002 Job airflow/airflow-migrate failed: too often: {remedy}"
+        f"KPO-REL002 Job airflow/airflow-migrate failed: too often. {remedy}"
     ]
 
 
@@ -205,7 +205,7 @@ def test_failed_job_of_a_cron_job_needs_no_upgrade():
     meta = {**JOB["metadata"], "ownerReferences": [{"kind": "CronJob"}]}
     failed = {**JOB, "metadata": meta, "status": {"conditions": [{"type": "Failed", "status": "True"}]}}
     (line,) = failures(replace(SNAPSHOT, jobs=(failed,)))
-    assert line.endswith("delete job airflow-migrate, then wait for the next run of its CronJob")
+    assert line.endswith("delete job airflow-migrate, then wait for the next run of its CronJob.")
 
 
 def test_running_job_is_not_verified():
@@ -230,7 +230,7 @@ def test_doctor_command_lists_results_and_exits_with_1_on_problems(platformctl: 
     assert (broken.code, broken.err) == (1, "1 problem.\n")
     assert broken.out == (
         "✗ KPO-REL001 Secret airflow/fernet: does not exist, and StatefulSet airflow-scheduler "
-        "cannot start without it: create it with the key `fernet-key`\n"
+        "cannot start without it. Create it with the key `fernet-key`.\n"
         "✔ Job airflow/airflow-migrate: completed\n"
         "✔ StatefulSet airflow/airflow-scheduler: 1 of 1 ready\n"
     )

@@ -17,20 +17,26 @@ ONE, OTHER = {"name": "i", "image": "i:1"}, {"name": "i", "image": "i:2"}
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
-        ({"init_containers": [ONE, OTHER]}, "initContainers names i"),
-        ({"pod_override": {"spec": {"initContainers": [ONE, OTHER]}}}, "initContainers names i"),
-        ({"volumes": [{"name": "v", "emptyDir": {}}, {"name": "v", "secret": {"secretName": "s"}}]}, "volumes names v"),
+        ({"init_containers": [ONE, OTHER]}, "initContainers has two different items i"),
+        ({"pod_override": {"spec": {"initContainers": [ONE, OTHER]}}}, "initContainers has two different items i"),
+        (
+            {"volumes": [{"name": "v", "emptyDir": {}}, {"name": "v", "secret": {"secretName": "s"}}]},
+            "volumes has two different items v",
+        ),
         (
             {"volume_mounts": [{"name": "data", "mountPath": "/m"}, {"name": "work", "mountPath": "/m"}]},
-            "volumeMounts names /m",
+            "volumeMounts has two different items /m",
         ),
-        ({"ports": [{"containerPort": 80, "name": "a"}, {"containerPort": 80, "name": "b"}]}, "ports names 80 TCP"),
+        (
+            {"ports": [{"containerPort": 80, "name": "a"}, {"containerPort": 80, "name": "b"}]},
+            "ports has two different items 80 TCP",
+        ),
     ],
 )
 def test_what_one_argument_names_twice_is_refused(build: Build, arguments: dict[str, Any], named: str):
     with pytest.raises(PodError) as refusal:
         build(**arguments)
-    sentence = f"{named} twice, and each time otherwise: give each its own, or leave one of them out."
+    sentence = f"{named}. Rename one of them, or leave it out."
     assert str(refusal.value) == sentence
 
 
@@ -46,5 +52,5 @@ def test_a_name_that_is_there_twice_once_it_is_rendered_is_refused(build: Build)
     with DAG("d"):
         task = TeamPodOperator(task_id="t", team="alpha", image="b:1", pod_override=override)
     task.render_template_fields({"params": {"late": "i"}})  # type: ignore[typeddict-unknown-key]
-    with pytest.raises(PodError, match=r"^initContainers names i twice"):
+    with pytest.raises(PodError, match=r"^initContainers has two different items i"):
         task.build_pod_request_obj(dry_run=True)

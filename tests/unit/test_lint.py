@@ -47,48 +47,48 @@ with DAG("bad", schedule=None):
 """
 
 TEXT = """\
-FILE:8: error KPO-IMG001 task a: The image 'busybox' of container 'base' may mean something else tomorrow: team \
-'alpha' wants a tag other than latest, as in name:1.2.
-FILE:8: error KPO-IMG002 task a: The image 'busybox' of container 'base' is not on the list of team 'alpha' \
-(registry.test/*): take one that is, or ask the platform team to add it to images.allow.
-FILE:9: error KPO-ARG001 task a: resources does nothing for a pod: write size, or \
-container_resources={'requests': {…}, 'limits': {…}}.
-FILE:10: error KPO-ARG001 task a: delete_succeeded_pods does nothing for a pod: write \
+FILE:8: error KPO-IMG001 task a: The image 'busybox' of container 'base' has no fixed version, which team 'alpha' \
+requires. Use a tag other than latest, such as name:1.2.
+FILE:8: error KPO-IMG002 task a: The image 'busybox' of container 'base' is not allowed for team 'alpha' \
+(registry.test/*). Use an allowed image, or ask the platform team to add this one to images.allow.
+FILE:9: error KPO-ARG001 task a: resources has no effect on a pod. Use size, or container_resources={'requests': {…}, \
+'limits': {…}}.
+FILE:10: error KPO-ARG001 task a: delete_succeeded_pods has no effect on a pod. Use \
 on_finish_action='delete_succeeded_pod'.
-FILE:11: error KPO-ARG001 task a: is_delete_operator_pod does nothing for a pod: write on_finish_action='delete_pod' \
-or 'keep_pod'.
-FILE:12: error KPO-ARG001 task a: labels is a list, but a dictionary was expected: write labels={'key': 'value'}.
-FILE:13: error KPO-ARG001 task a: imgae is no argument of TeamPodOperator: did you mean image?
-FILE:14: error KPO-SEC003 task a: The variable DB_PASSWORD of container 'base' holds what looks like a credential: \
-everybody who may see pods or DAGs could read it; put it into a Secret of the team's namespace and take it from \
-there, with env_from or secrets.
-FILE:15: error KPO-ARG001 task a: xcom_push_kpo_executor_output does nothing for a pod: write xcom=True.
-FILE:17: error KPO-TEAM002 task b: The task wants to run for team 'beta', but its DAG lies in the bundle or folder of \
-team 'alpha': leave out team=, or move the DAG to team 'beta'.
-FILE:18: error KPO-TEAM001 task c: size 'smal' is not in the contract: did you mean 'small'?
-FILE:19: error KPO-POD001 task d: namespace='other' was given, but team 'alpha' has 'team-alpha': leave it out, or ask \
+FILE:11: error KPO-ARG001 task a: is_delete_operator_pod has no effect on a pod. Use on_finish_action='delete_pod' or \
+'keep_pod'.
+FILE:12: error KPO-ARG001 task a: labels is a list, but a dictionary is required. Write labels={'key': 'value'}.
+FILE:13: error KPO-ARG001 task a: imgae is not an argument of TeamPodOperator. Did you mean image?
+FILE:14: error KPO-SEC003 task a: The variable DB_PASSWORD of container 'base' looks like a credential. Put it into a \
+Secret in the team's namespace and use it with env_from or secrets. Here, everyone who may see pods or DAGs can read \
+it.
+FILE:15: error KPO-ARG001 task a: xcom_push_kpo_executor_output has no effect on a pod. Use xcom=True.
+FILE:17: error KPO-TEAM002 task b: The task has team 'beta', but its DAG file is in the bundle or folder of team \
+'alpha'. Leave out team, or move the DAG file to team 'beta'.
+FILE:18: error KPO-TEAM001 task c: size 'smal' is not in the contract. Did you mean 'small'?
+FILE:19: error KPO-POD001 task d: namespace is 'other', but team 'alpha' has 'team-alpha'. Leave it out, or ask the \
+platform team to change the team's values.
+FILE:19: error KPO-POD003 task d: The pod requests 1Gi of limits.memory, but the quota of team 'alpha' for all pods is \
+512Mi, so the pod cannot start. Use a smaller size or smaller container_resources, or ask the platform team for a \
+larger quota.
+FILE:20: error KPO-POD001 task e: namespace is 'elsewhere', but team 'alpha' has 'team-alpha'. Leave it out, or ask \
 the platform team to change the team's values.
-FILE:19: error KPO-POD003 task d: The pod asks for 1Gi of limits.memory, but the quota of team 'alpha' has 512Mi for \
-all its pods together, so it would wait for ever: take a smaller size or smaller container_resources, or ask the \
-platform team for a larger quota.
-FILE:20: error KPO-POD001 task e: namespace is 'elsewhere', but team 'alpha' has 'team-alpha': leave it out, or ask \
-the platform team to change the team's values.
-FILE:20: error KPO-IMG001 task e: The image 'registry.test/e' of container 'base' may mean something else tomorrow: \
-team 'alpha' wants a tag other than latest, as in name:1.2.
-FILE:21: error KPO-IMG001 task f: The image 'registry.test/f:latest' of container 'base' may mean something else \
-tomorrow: team 'alpha' wants a tag other than latest, as in name:1.2.
-FILE:23: error KPO-POD002 task g: The label stage is missing, but the platform requires it of every pod: give it in \
+FILE:20: error KPO-IMG001 task e: The image 'registry.test/e' of container 'base' has no fixed version, which team \
+'alpha' requires. Use a tag other than latest, such as name:1.2.
+FILE:21: error KPO-IMG001 task f: The image 'registry.test/f:latest' of container 'base' has no fixed version, which \
+team 'alpha' requires. Use a tag other than latest, such as name:1.2.
+FILE:23: error KPO-POD002 task g: The label stage is missing, but the platform requires it of every pod. Set it in \
 labels, or ask the platform team to set it for team 'alpha'.
 FILE:23: error KPO-SEC002 task g: Volume 'n' mounts NFS directly, which the Pod Security level restricted of team \
-'alpha' does not admit: use a claim; the platform team makes it one of the team's volumes.
-FILE:26: error KPO-IMG003 task h: The image 'registry.test/h h:1' of container 'base' is no name that a registry could \
-know: write it as in registry.example.com/team/name:1.2, the name in small letters.
-FILE:27: error KPO-POD004 task h: Container 'base' asks for '1MB' of memory, which is no quantity of Kubernetes: did \
+'alpha' does not allow. Use a PersistentVolumeClaim: ask the platform team to add it to the team's volumes.
+FILE:26: error KPO-IMG003 task h: The image 'registry.test/h h:1' of container 'base' is not a valid image name. Write \
+it as registry.example.com/team/name:1.2, with the name in lower case.
+FILE:27: error KPO-POD004 task h: Container 'base' requests '1MB' of memory, which is not a Kubernetes quantity. Did \
 you mean '1M'?
-FILE:28: error KPO-POD005 task h: Container 'base' mounts the volume 'dta', which the pod does not have: add it to \
+FILE:28: error KPO-POD005 task h: Container 'base' mounts the volume 'dta', which the pod does not have. Add it to \
 volumes, or mount one of data, work.
-FILE:30: error KPO-IMG003 task i: The pod has no image: give image='name:tag', or a template whose container 'base' \
-has one.
+FILE:30: error KPO-IMG003 task i: The pod has no image. Set image='name:tag', or use a template whose container 'base' \
+has an image.
 BROKEN:3: error KPO-DAG001 file broken.py: Airflow cannot load it (ModuleNotFoundError: No module named 'nowhere')
 """
 
@@ -155,24 +155,24 @@ with DAG("defaults", schedule=None, default_args={"retries": "three"}):
 
 STOCK_TEXT = """\
 FILE:8: error KPO-ARG001 task a: 'retries' type must be int, not str
-FILE:9: error KPO-IMG001 task a: The image 'registry.test/a' of container 'base' may mean something else tomorrow: \
-team 'alpha' wants a tag other than latest, as in name:1.2.
+FILE:9: error KPO-IMG001 task a: The image 'registry.test/a' of container 'base' has no fixed version, which team \
+'alpha' requires. Use a tag other than latest, such as name:1.2.
 FILE:11: error KPO-ARG001 task b: 'retries' type must be int, not str
 FILE:12: error KPO-ARG001 task c c: The key 'c c' has to be made of alphanumeric characters, dashes, dots, and \
 underscores exclusively
 FILE:13: error KPO-ARG001 task d: pool slots for d in dag stock cannot be less than 1
-FILE:17: error KPO-ARG001 task e: image is a number, but a text was expected: write image='…'.
+FILE:17: error KPO-ARG001 task e: image is a number, but a text is required. Write image='…'.
 FILE:17: error KPO-ARG001 task inner.e: The trigger_rule must be one of ['all_success', 'all_failed', 'all_done', \
 'all_done_min_one_success', 'all_done_setup_success', 'one_success', 'one_failed', 'one_done', 'none_failed', \
 'none_skipped', 'always', 'none_failed_min_one_success', 'all_skipped'],'stock.e'; received 'x'.
 FILE:19: error KPO-ARG001 task d: Task id 'd' has already been added to the Dag
-FILE:21: error KPO-ARG001 task m: imgae is no argument of TeamPodOperator: did you mean image?
+FILE:21: error KPO-ARG001 task m: imgae is not an argument of TeamPodOperator. Did you mean image?
 FILE:21: error KPO-ARG001 task m: 'retries' type must be int, not str
-FILE:21: error KPO-IMG001 task m: The image 'registry.test/m' of container 'base' may mean something else tomorrow: \
-team 'alpha' wants a tag other than latest, as in name:1.2.
+FILE:21: error KPO-IMG001 task m: The image 'registry.test/m' of container 'base' has no fixed version, which team \
+'alpha' requires. Use a tag other than latest, such as name:1.2.
 FILE:25: error KPO-ARG001 task g: 'retries' type must be int, not str
-FILE:26: error KPO-IMG001 task h: The image 'registry.test/h' of container 'base' may mean something else tomorrow: \
-team 'alpha' wants a tag other than latest, as in name:1.2.
+FILE:26: error KPO-IMG001 task h: The image 'registry.test/h' of container 'base' has no fixed version, which team \
+'alpha' requires. Use a tag other than latest, such as name:1.2.
 """
 
 
@@ -194,8 +194,8 @@ def one_finding(dags: Path) -> Path:
     return file
 
 
-EVIDENCE = "The image 'registry.test/x' of container 'base' may mean something else tomorrow"
-FIX = "team 'alpha' wants a tag other than latest, as in name:1.2."
+EVIDENCE = "The image 'registry.test/x' of container 'base' has no fixed version, which team 'alpha' requires"
+FIX = "Use a tag other than latest, such as name:1.2."
 
 
 def test_json_output_has_all_fields_of_findings(
@@ -209,7 +209,7 @@ def test_json_output_has_all_fields_of_findings(
         "severity": "error",
         "object": "task t",
         "evidence": EVIDENCE,
-        "cause": "An image names a version.",
+        "cause": "An image names its version.",
         "fix": FIX,
     }
     assert (result.code, json.loads(result.out)) == (1, {"findings": [expected]})
@@ -226,7 +226,7 @@ def test_sarif_output_has_rules_and_locations(
     sarif_result = {
         "ruleId": "KPO-IMG001",
         "level": "error",
-        "message": {"text": f"task t: {EVIDENCE}: {FIX}"},
+        "message": {"text": f"task t: {EVIDENCE}. {FIX}"},
         "locations": [{"physicalLocation": location}],
     }
     assert json.loads(result.out) == {
@@ -268,7 +268,7 @@ def test_lint_with_team_option_assigns_all_dags_to_the_team(
     result = platformctl(*words(dags))
     assert (result.code, result.out.partition(": error ")[2]) == (
         1,
-        "KPO-TEAM001 task t: The task has no team: set team= in the task or in default_args, or move the DAG file "
+        "KPO-TEAM001 task t: The task has no team. Set team= in the task or in default_args, or move the DAG file "
         "into the bundle or folder of its team. Known teams: alpha, beta.\n",
     )
 
@@ -292,6 +292,6 @@ def test_lint_without_a_contract_exits_with_3(
     assert (result.code, result.out, result.err) == (
         3,
         "",
-        "Error: No contract, so nobody knows what the teams may do: save the cluster's once with platformctl contract "
-        "pull, or name a file with --contract or KPO_PLATFORM_CONTRACT.\n",
+        "Error: Cannot find a contract file. Save the cluster's contract with platformctl contract pull, "
+        "or name a file with --contract or KPO_PLATFORM_CONTRACT.\n",
     )

@@ -22,9 +22,9 @@ def refusal(build: Build, **arguments: Any) -> list[str]:
 
 def test_all_reasons_are_reported_together(build: Build):
     assert refusal(build, image="busybox", imge="busybox:1.35", labels=("a",), namespace="team-beta") == [
-        "imge is no argument of TeamPodOperator: did you mean image?",
-        "labels is a tuple, but a dictionary was expected: write labels={'key': 'value'}.",
-        "namespace='team-beta' was given, but team 'alpha' has 'team-alpha': leave it out, or ask the platform team to "
+        "imge is not an argument of TeamPodOperator. Did you mean image?",
+        "labels is a tuple, but a dictionary is required. Write labels={'key': 'value'}.",
+        "namespace is 'team-beta', but team 'alpha' has 'team-alpha'. Leave it out, or ask the platform team to "
         "change the team's values.",
     ]
 
@@ -33,19 +33,19 @@ def test_unknown_field_is_refused_with_a_similar_one(build: Build):
     override = {"spec": {"containers": [{"name": "base", "workDir": "/data"}]}}
     volumes = [{"name": "data", "persistent_volume_claim": {"claimName": "data"}}]
     assert refusal(build, pod_override=override, volumes=volumes) == [
-        "pod_override.spec.containers[0] has an unknown field 'workDir': did you mean 'workingDir'?",
-        "volumes[0] has an unknown field 'persistent_volume_claim': did you mean 'persistentVolumeClaim'?",
+        "pod_override.spec.containers[0] has an unknown field 'workDir'. Did you mean 'workingDir'?",
+        "volumes[0] has an unknown field 'persistent_volume_claim'. Did you mean 'persistentVolumeClaim'?",
     ]
 
 
 @pytest.mark.parametrize(
     ("override", "reason"),
     [
-        ({"spec": {"containers": {"name": "base"}}}, "spec.containers is a dict, but a list was expected."),
-        ({"spec": {"containers": ["base"]}}, "spec.containers[0] is a str, but a dictionary was expected."),
-        ({"spec": {"securityContext": [1]}}, "spec.securityContext is a list, but a single value was expected."),
-        ({"spec": "none"}, "spec is a str, but a dictionary was expected."),
-        ({"metadata": {"labels": "a=b"}}, "metadata.labels is a str, but a dictionary was expected."),
+        ({"spec": {"containers": {"name": "base"}}}, "spec.containers is a dict, but a list is required."),
+        ({"spec": {"containers": ["base"]}}, "spec.containers[0] is a str, but a dictionary is required."),
+        ({"spec": {"securityContext": [1]}}, "spec.securityContext is a list, but a single value is required."),
+        ({"spec": "none"}, "spec is a str, but a dictionary is required."),
+        ({"metadata": {"labels": "a=b"}}, "metadata.labels is a str, but a dictionary is required."),
     ],
 )
 def test_pod_field_of_wrong_type_is_refused(build: Build, override: dict[str, Any], reason: str):
@@ -54,7 +54,7 @@ def test_pod_field_of_wrong_type_is_refused(build: Build, override: dict[str, An
 
 def test_full_pod_spec_without_spec_key_is_refused(build: Build):
     spec = k8s.V1PodSpec(containers=[])
-    assert refusal(build, full_pod_spec=spec) == ["full_pod_spec is a V1PodSpec, but a V1Pod was expected."]
+    assert refusal(build, full_pod_spec=spec) == ["full_pod_spec is a V1PodSpec, but a V1Pod is required."]
 
 
 def test_argument_forms_are_accepted(build: Build):
@@ -98,10 +98,8 @@ def test_argument_forms_are_accepted(build: Build):
 def test_pod_is_checked_at_parse_and_after_rendering(build: Build):
     from kpo_platform import TeamPodOperator
 
-    latest = (
-        "The image 'busybox:latest' of container 'base' may mean something else tomorrow: team 'alpha' wants a tag "
-    )
-    latest += "other than latest, as in name:1.2."
+    latest = "The image 'busybox:latest' of container 'base' has no fixed version, which team 'alpha' requires. "
+    latest += "Use a tag other than latest, such as name:1.2."
     assert refusal(build, image="busybox:latest") == [latest]
     task = TeamPodOperator(task_id="t", team="alpha", image="busybox:{{ params.tag }}", params={"tag": "latest"})
     task.render_template_fields({"params": {"tag": "latest"}})  # type: ignore[typeddict-item]
@@ -144,7 +142,9 @@ def test_mapped_task_is_checked_with_its_own_values(build: Build):
     with DAG("d"):
         mapped = TeamPodOperator.partial(task_id="t", team="alpha").expand(image=["busybox:1.35", "busybox"])
     assert mapped.unmap({"image": "busybox:1.35"}).image == "busybox:1.35"
-    with pytest.raises(PodError, match=r"^The image 'busybox' of container 'base' may mean something else tomorrow"):
+    with pytest.raises(
+        PodError, match=r"^The image 'busybox' of container 'base' has no fixed version, which team 'alpha' requires"
+    ):
         mapped.unmap({"image": "busybox"})
 
 
@@ -160,9 +160,9 @@ def test_own_template_file_wins_over_the_platforms(build: Build, tmp_path: Path)
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        (None, "cannot be read (No such file or directory): check the path, or select one of the platform's "),
+        (None, "cannot be read (No such file or directory). Check the path, or select one of the platform's "),
         ("[", "is not valid YAML: while parsing a flow node."),
-        ("a", "is not a pod: a v1 Pod in YAML was expected."),
+        ("a", "is not a pod: a v1 Pod in YAML is required."),
     ],
 )
 def test_template_file_without_a_pod_is_refused(build: Build, tmp_path: Path, text: str | None, reason: str):
@@ -177,7 +177,7 @@ def test_typo_in_a_template_file_is_refused(build: Build, tmp_path: Path):
     file = tmp_path / "own.yaml"
     file.write_text("spec: {containers: [{name: base, imagePolicy: Always}]}")
     assert refusal(build, pod_template_file=str(file)) == [
-        f"{file}.spec.containers[0] has an unknown field 'imagePolicy': did you mean 'imagePullPolicy'?"
+        f"{file}.spec.containers[0] has an unknown field 'imagePolicy'. Did you mean 'imagePullPolicy'?"
     ]
 
 
@@ -189,6 +189,6 @@ def test_variables_rendered_to_a_string_are_refused(build: Build):
     with pytest.raises(PodError) as refused:
         task.build_pod_request_obj(dry_run=True)
     assert str(refused.value) == (
-        "env_vars was rendered to a str, but a dictionary or a list was expected: pass the dictionary itself, or set "
+        "env_vars was rendered to a str, but a dictionary or a list is required. Pass the dictionary itself, or set "
         "render_template_as_native_obj=True in the DAG."
     )

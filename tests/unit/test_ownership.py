@@ -27,8 +27,8 @@ def test_a_file_belongs_to_the_team_of_its_bundle_or_folder(file: str, team: str
 
 def test_a_task_for_another_team_than_the_dag_s_is_refused():
     assert [str(reason) for reason in check_task_team("beta", "alpha")] == [
-        "The task wants to run for team 'beta', but its DAG lies in the bundle or folder of team 'alpha': "
-        "leave out team=, or move the DAG to team 'beta'."
+        "The task has team 'beta', but its DAG file is in the bundle or folder of team 'alpha'. "
+        "Leave out team, or move the DAG file to team 'beta'."
     ]
 
 

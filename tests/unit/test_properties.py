@@ -150,7 +150,7 @@ def test_removed_locked_field_is_restored_or_refused(pod: Json, layer: str, remo
     made = compose(PLATFORM, PodRequest("alpha", **beneath, **{layer: pod_with(removed, None)}))
     found = "\n".join(map(str, check_pod(made, "alpha", PLATFORM.team("alpha"), PLATFORM)))
     for path in (path for path, _, _ in LOCKED if path[: len(removed)] == removed):
-        assert at(made, path) in (at(plain, path), at(bare, path)) or f"label {path[-1]} was set to None" in found
+        assert at(made, path) in (at(plain, path), at(bare, path)) or f"label {path[-1]} is None" in found
 
 
 def assert_unique(value: Any) -> None:

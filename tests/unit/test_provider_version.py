@@ -112,6 +112,6 @@ def test_unsupported_version_uses_the_stock_operator(publish: Publish):
         "variables": {"STAGE": "test", "HOME": "/work", "A": "1"},
         "limits": {"cpu": "100m", "memory": "128Mi"},
         "claim": ["data"],
-        "refused": "namespace is 'team-beta', but team 'alpha' has 'team-alpha': leave it out, or ask the platform "
+        "refused": "namespace is 'team-beta', but team 'alpha' has 'team-alpha'. Leave it out, or ask the platform "
         "team to change the team's values.",
     }

@@ -17,5 +17,5 @@ def test_a_quantity_is_an_amount(text: str, number: float):
 
 @pytest.mark.parametrize("text", ["", "Gi", "1gi", "1.2.3", "1 Gi", "1mi"])
 def test_what_is_no_quantity_is_refused(text: str):
-    with pytest.raises(ValueError, match="is no Kubernetes quantity"):
+    with pytest.raises(ValueError, match="is not a Kubernetes quantity"):
         parse_quantity(text)

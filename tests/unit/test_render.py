@@ -151,8 +151,8 @@ def test_refused_pod_exits_with_1(render: Any, offline_in_process: None):
     result = render("later", "--params", '{"day": "latest"}')
     assert (result.code, result.out) == (1, "")
     assert result.err.splitlines()[-1] == (
-        "✗ The image 'busybox:latest' of container 'base' may mean something else tomorrow: team 'alpha' wants a tag "
-        "other than latest, as in name:1.2."
+        "✗ The image 'busybox:latest' of container 'base' has no fixed version, which team 'alpha' requires. "
+        "Use a tag other than latest, such as name:1.2."
     )
 
 
@@ -167,11 +167,11 @@ with DAG("refused", schedule=None):
 
 NO_NUMBER = "✗ 'retries' type must be int, not str"
 UNPINNED = (
-    "✗ The image 'busybox:latest' of container 'base' may mean something else tomorrow: team 'alpha' wants a tag other "
-    "than latest, as in name:1.2."
+    "✗ The image 'busybox:latest' of container 'base' has no fixed version, which team 'alpha' requires. "
+    "Use a tag other than latest, such as name:1.2."
 )
 ELSEWHERE = (
-    "✗ namespace is 'other', but team 'alpha' has 'team-alpha': leave it out, or ask the platform team to change the "
+    "✗ namespace is 'other', but team 'alpha' has 'team-alpha'. Leave it out, or ask the platform team to change the "
     "team's values."
 )
 
@@ -202,7 +202,7 @@ def test_refused_task_does_not_stop_other_tasks_of_its_file(render: Any, tmp_pat
         (["made", "--map-index", "0"], "Task 'made' is not mapped. Leave out --map-index."),
         (["uses"], "Task 'uses' needs the result of task 'made'. Pass it with --xcom made=JSON."),
         (["made", "--params", "7"], "Invalid value for '--params': expected a JSON object, such as {\"day\": 1}."),
-        (["made", "--team", "alhpa"], "team 'alhpa' is not in the contract: did you mean 'alpha'?"),
+        (["made", "--team", "alhpa"], "team 'alhpa' is not in the contract. Did you mean 'alpha'?"),
     ],
 )
 def test_wrong_usage_exits_with_64(render: Any, offline_in_process: None, words: list[str], sentence: str):

@@ -162,7 +162,9 @@ def test_pod_that_times_out_is_deleted(run: Any, pods: Pods, task: str, more: tu
 def test_refused_pod_is_not_created(run: Any, pods: Pods):
     result = run("later")
     assert (result.code, result.out, pods.created) == (1, "", [])
-    assert result.err.splitlines()[-1].startswith("✗ The image 'busybox:latest' of container 'base' may mean")
+    assert result.err.splitlines()[-1].startswith(
+        "✗ The image 'busybox:latest' of container 'base' has no fixed version"
+    )
 
 
 def test_user_without_rights_is_told_the_role(run: Any, pods: Pods):

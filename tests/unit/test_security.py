@@ -47,6 +47,6 @@ def test_a_pod_that_asks_for_no_root_stays_as_it_is():
 
 def test_a_root_that_the_same_container_forbids_is_refused():
     assert found(base(securityContext={"runAsUser": 0, "runAsNonRoot": True}), podSecurity="baseline") == [
-        "Container 'base' is to run as root (runAsUser 0), but runAsNonRoot forbids it, so no node would start it: "
-        "write runAsNonRoot: False beside runAsUser, or leave runAsUser out."
+        "Container 'base' runs as root (runAsUser 0), but runAsNonRoot forbids it, so no node starts it. "
+        "Set runAsNonRoot: False beside runAsUser, or leave runAsUser out."
     ]

@@ -188,18 +188,21 @@ def test_missing_template_file_is_refused(both: Both):
 
 
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
-    "namespace": ({"namespace": "team-beta"}, "namespace='team-beta' was given, but team 'alpha' has 'team-alpha'"),
-    "service account": ({"service_account_name": "admin"}, "service_account_name='admin' was given, but team 'alpha'"),
-    "token": ({"automount_service_account_token": True}, "automount_service_account_token=True was given, but team"),
-    "container": ({"base_container_name": "main"}, "base_container_name='main' was given, but team 'alpha' has 'base'"),
-    "node's network": ({"hostnetwork": True}, "The pod sets hostNetwork, which the platform refuses every team"),
+    "namespace": ({"namespace": "team-beta"}, "namespace is 'team-beta', but team 'alpha' has 'team-alpha'"),
+    "service account": ({"service_account_name": "admin"}, "service_account_name is 'admin', but team 'alpha'"),
+    "token": ({"automount_service_account_token": True}, "automount_service_account_token is True, but team"),
+    "container": ({"base_container_name": "main"}, "base_container_name is 'main', but team 'alpha' has 'base'"),
+    "node's network": ({"hostnetwork": True}, "The pod sets hostNetwork, which no team may do"),
     "root": ({"container_security_context": {"runAsUser": 0}}, "Container 'base' runs as root (runAsUser 0), but team"),
     "root pod": ({"security_context": {"runAsUser": 0}}, "The pod runs as root (runAsUser 0), but team 'alpha'"),
-    "privileges": ({"container_security_context": {"privileged": True}}, "Container 'base' is privileged, which the"),
-    "image": ({"image": "busybox"}, "The image 'busybox' of container 'base' may mean something else tomorrow"),
-    "command": ({"cmds": "echo hi"}, "cmds is a text, but a list was expected"),
-    "dead": ({"is_delete_operator_pod": False}, "is_delete_operator_pod does nothing for a pod"),
-    "deaf": ({"progress_callback": print}, "progress_callback does nothing for a pod"),
+    "privileges": ({"container_security_context": {"privileged": True}}, "Container 'base' is privileged, which no"),
+    "image": (
+        {"image": "busybox"},
+        "The image 'busybox' of container 'base' has no fixed version, which team 'alpha' requires",
+    ),
+    "command": ({"cmds": "echo hi"}, "cmds is a text, but a list is required"),
+    "dead": ({"is_delete_operator_pod": False}, "is_delete_operator_pod has no effect on a pod"),
+    "deaf": ({"progress_callback": print}, "progress_callback has no effect on a pod"),
 }
 """Arguments that the stock operator accepts, and the start of TeamPodOperator's message."""
 

@@ -10,13 +10,10 @@ from unit.support.contracts import CONTRACT, TEAM
 from unit.support.pod_checks import base, env, found, spec
 
 LABEL = "at most 63 letters, digits, '-', '_' and '.', with a letter or a digit at both ends"
-VALUE = f"which Kubernetes does not take: write a text of {LABEL}."
-NAME = f"is named as Kubernetes does not take it: take {LABEL}; a domain and '/' may stand before them."
-VARIABLE = "is named as no variable can be: take letters, digits and '_', as in DAY_2."
-IMAGE = (
-    "is no name that a registry could know: write it as in registry.example.com/team/name:1.2, the name in small "
-    "letters."
-)
+VALUE = f"which Kubernetes rejects. Write a text of {LABEL}."
+NAME = f"has a name that Kubernetes rejects. Use {LABEL}; a domain and '/' may precede them."
+VARIABLE = "has an invalid name. Use letters, digits and '_', such as DAY_2."
+IMAGE = "is not a valid image name. Write it as registry.example.com/team/name:1.2, with the name in lower case."
 
 
 def asks(value: Any, kind: str = "limits") -> dict[str, Any]:
@@ -30,18 +27,18 @@ def labels(key: str, value: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("value", "hint"),
     [
-        ("1GB", "did you mean '1G'?"),
-        ("512MiB", "did you mean '512Mi'?"),
-        ("100 M", "did you mean '100M'?"),
-        (" 1Gi", "did you mean '1Gi'?"),
-        ("64K", "did you mean '64k'?"),
-        ("64ki", "did you mean '64Ki'?"),
-        ("-1Gi", "write it as in 500m, 2, 512Mi or 1Gi."),
-        ("much", "write it as in 500m, 2, 512Mi or 1Gi."),
+        ("1GB", "Did you mean '1G'?"),
+        ("512MiB", "Did you mean '512Mi'?"),
+        ("100 M", "Did you mean '100M'?"),
+        (" 1Gi", "Did you mean '1Gi'?"),
+        ("64K", "Did you mean '64k'?"),
+        ("64ki", "Did you mean '64Ki'?"),
+        ("-1Gi", "Write it as 500m, 2, 512Mi or 1Gi."),
+        ("much", "Write it as 500m, 2, 512Mi or 1Gi."),
     ],
 )
 def test_a_quantity_is_one_of_kubernetes(value: str, hint: str):
-    sentence = f"Container 'base' asks for {value!r} of memory, which is no quantity of Kubernetes: {hint}"
+    sentence = f"Container 'base' requests {value!r} of memory, which is not a Kubernetes quantity. {hint}"
     assert found(asks(value)) == [sentence]
 
 
@@ -53,7 +50,7 @@ def test_every_form_of_quantity_is_taken(value: Any):
 def test_a_request_is_not_more_than_its_limit():
     pod = base(resources={"requests": {"cpu": "2"}, "limits": {"cpu": "500m"}})
     assert found(pod) == [
-        "Container 'base' requests 2 of cpu, which is more than its limit of 500m: lower the request, or raise the "
+        "Container 'base' requests 2 of cpu, which is more than its limit of 500m. Lower the request, or raise the "
         "limit."
     ]
 
@@ -76,23 +73,23 @@ def test_a_request_is_not_more_than_its_limit():
         (env("GRÖSSE", "x"), f"The variable 'GRÖSSE' of container 'base' {VARIABLE}"),
         (
             base(env=[{"name": "A", "value": {"b": 1}}]),
-            "The variable A of container 'base' holds a dict, but a text was expected: write it as a text; json.dumps "
-            "makes one of a dictionary or a list.",
+            "The variable A of container 'base' is a dict, but a text is required. Write it as a text; json.dumps "
+            "converts a dictionary or a list.",
         ),
         (
             base(command=["sh", None]),
-            "The command of container 'base' has None in it, but a list of texts was expected: give cmds as texts; "
-            "what Jinja renders as a native object may need a filter such as '| string'.",
+            "The command of container 'base' has the item None, but a list of texts is required. Write cmds as texts; "
+            "a value that Jinja renders to a native object may need a filter such as '| string'.",
         ),
         (
             base(args=[5]),
-            "The args of container 'base' has 5 in it, but a list of texts was expected: give arguments as texts; "
-            "what Jinja renders as a native object may need a filter such as '| string'.",
+            "The args of container 'base' has the item 5, but a list of texts is required. Write arguments as texts; "
+            "a value that Jinja renders to a native object may need a filter such as '| string'.",
         ),
         (
             base(args="echo"),
-            "The args of container 'base' is a str, but a list of texts was expected: give arguments as texts; "
-            "what Jinja renders as a native object may need a filter such as '| string'.",
+            "The args of container 'base' is a str, but a list of texts is required. Write arguments as texts; "
+            "a value that Jinja renders to a native object may need a filter such as '| string'.",
         ),
     ],
 )
@@ -152,7 +149,7 @@ def test_a_mount_without_its_volume_is_refused():
     aside = {"name": "aside", "image": "a:1", "volumeMounts": [{"name": "dta", "mountPath": "/d"}]}
     pod = spec(containers=[{"name": "base"}], initContainers=[aside])
     assert found(pod) == [
-        "Container 'aside' mounts the volume 'dta', which the pod does not have: add it to volumes, or mount one of "
+        "Container 'aside' mounts the volume 'dta', which the pod does not have. Add it to volumes, or mount one of "
         "data, work."
     ]
     assert found({"spec": {**pod["spec"], "volumes": [{"name": "dta", "emptyDir": {}}]}}) == []
@@ -171,8 +168,8 @@ def test_what_jinja_has_still_to_render_is_judged_afterwards():
     assert found(pod, rendered=False) == []
     assert [sentence.partition(",")[0] for sentence in found(pod)] == [
         f"The label stage has the value {later!r}",
-        f"Container 'base' asks for {later!r} of memory",
-        f"The image 'busybox:{later}' of container 'base' is no name that a registry could know: write it as in "
+        f"Container 'base' requests {later!r} of memory",
+        f"The image 'busybox:{later}' of container 'base' is not a valid image name. Write it as "
         "registry.example.com/team/name:1.2",
         f"Container 'base' mounts the volume {later!r}",
     ]
@@ -187,8 +184,8 @@ REPOSITORY = {"name": "GITSYNC_REPO", "value": "https://git.test/a.git"}
         (
             {},
             [
-                "The container 'git-sync' needs the variable GITSYNC_REPO, which the task does not set: merge it in by "
-                "name, as in pod_override={'spec': {'initContainers': [{'name': 'git-sync', 'env': [{'name': "
+                "The container 'git-sync' needs the variable GITSYNC_REPO, which the task does not set. Set it, for "
+                "example with pod_override={'spec': {'initContainers': [{'name': 'git-sync', 'env': [{'name': "
                 "'GITSYNC_REPO', 'value': '…'}]}]}}."
             ],
         ),

@@ -44,7 +44,7 @@ def test_task_without_a_team_is_refused(bundles: Path):
     with pytest.raises(TeamError) as refusal:
         task()
     assert str(refusal.value) == (
-        "The task has no team: set team= in the task or in default_args, or move the DAG file into the bundle or "
+        "The task has no team. Set team= in the task or in default_args, or move the DAG file into the bundle or "
         "folder of its team. Known teams: alpha, beta."
     )
 
@@ -54,15 +54,15 @@ def test_other_team_than_the_owner_is_refused(bundles: Path, how: dict[str, Any]
     with pytest.raises(PodError) as refusal:
         task(bundles / "alpha" / "x.py", **how)
     assert str(refusal.value) == (
-        "The task wants to run for team 'beta', but its DAG lies in the bundle or folder of team 'alpha': leave out "
-        "team=, or move the DAG to team 'beta'."
+        "The task has team 'beta', but its DAG file is in the bundle or folder of team 'alpha'. Leave out "
+        "team, or move the DAG file to team 'beta'."
     )
 
 
 @pytest.mark.parametrize(
     ("arguments", "given"),
     [
-        ({"namespace": "team-beta"}, "namespace='team-beta' was given"),
+        ({"namespace": "team-beta"}, "namespace is 'team-beta'"),
         ({"pod_override": {"metadata": {"namespace": "team-beta"}}}, "namespace is 'team-beta'"),
         ({"pod_template_dict": {"metadata": {"namespace": "team-beta"}}}, "namespace is 'team-beta'"),
     ],
@@ -71,7 +71,7 @@ def test_other_teams_namespace_is_refused(bundles: Path, arguments: dict[str, An
     with pytest.raises(PodError) as refusal:
         task(bundles / "alpha" / "x.py", **arguments)
     assert str(refusal.value) == (
-        f"{given}, but team 'alpha' has 'team-alpha': leave it out, or ask the platform team to change the team's "
+        f"{given}, but team 'alpha' has 'team-alpha'. Leave it out, or ask the platform team to change the team's "
         "values."
     )
 
@@ -79,7 +79,7 @@ def test_other_teams_namespace_is_refused(bundles: Path, arguments: dict[str, An
 def test_other_teams_namespace_in_template_file_is_refused(bundles: Path, tmp_path: Path):
     file = tmp_path / "pod.yaml"
     file.write_text("metadata: {namespace: team-beta}\nspec: {containers: [{name: base}]}")
-    with pytest.raises(PodError, match=r"^namespace is 'team-beta', but team 'alpha' has 'team-alpha': "):
+    with pytest.raises(PodError, match=r"^namespace is 'team-beta', but team 'alpha' has 'team-alpha'\. "):
         task(bundles / "alpha" / "x.py", pod_template_file=str(file))
 
 
@@ -89,12 +89,12 @@ def test_rendered_value_of_another_team_is_refused(bundles: Path):
     late.render_template_fields({"aim": "team-beta", "team": "beta"})  # type: ignore[typeddict-unknown-key]
     with pytest.raises(PodError) as refusal:
         late.build_pod_request_obj(dry_run=True)
-    ask = "leave it out, or ask the platform team to change the team's values."
+    ask = "Leave it out, or ask the platform team to change the team's values."
     assert str(refusal.value).splitlines() == [
         "The task uses the connection 'k8s_beta' of team 'beta', but it runs for team 'alpha', which has "
-        "'k8s_default': leave out kubernetes_conn_id.",
-        f"namespace is 'team-beta', but team 'alpha' has 'team-alpha': {ask}",
-        f"The label kpo-platform/team was set to 'beta', but the platform fixes it to 'alpha' for team 'alpha': {ask}",
+        "'k8s_default'. Leave out kubernetes_conn_id.",
+        f"namespace is 'team-beta', but team 'alpha' has 'team-alpha'. {ask}",
+        f"The label kpo-platform/team is 'beta', but team 'alpha' has 'alpha'. {ask}",
     ]
 
 

@@ -70,6 +70,6 @@ def test_contract_of_another_version_tells_what_to_upgrade(
     assert (result.code, result.out, result.err) == (
         3,
         "platformctl 0.1.0\ncontract 1\n",
-        "Error: The contract has version 9, written by chart 7.0.0, but this package (0.1.0) reads version 1: "
-        "upgrade the package to 7.0.0.\n",
+        "Error: The contract has version 9, written by chart 7.0.0, but this package (0.1.0) reads version 1. "
+        "Upgrade the package to 7.0.0.\n",
     )

@@ -34,7 +34,7 @@ def find_team(named_team: str | None, dag: DAG | None, contract: Contract) -> st
     if named_team is None and owner is None:
         raise TeamError(
             "The task has no team",
-            "set team= in the task or in default_args, or move the DAG file into the bundle or folder of its team. "
+            "Set team= in the task or in default_args, or move the DAG file into the bundle or folder of its team. "
             f"Known teams: {', '.join(sorted(contract.teams)) or 'none'}.",
         )
     team = named_team or str(owner)

@@ -61,4 +61,4 @@ def _format_finding(finding: Finding) -> str:
 
 def format_message(finding: Finding) -> str:
     """Join a finding's evidence and fix."""
-    return f"{finding.evidence}: {finding.fix}" if finding.fix else finding.evidence
+    return f"{finding.evidence}. {finding.fix}" if finding.fix else finding.evidence

@@ -1,8 +1,8 @@
-"""The contract: what the chart published about the platform and its teams.
+"""The contract: the settings of the platform and its teams, as the chart publishes them.
 
-The chart merges every default and spells out every name, once, into one ConfigMap. Everything in Python reads
-names and defaults from here and derives none again. Mounted into Airflow's pods it is a file that
-``KPO_PLATFORM_CONTRACT`` names; `platformctl` reads the same text over the API.
+The chart merges all defaults, resolves all names and writes the result into one ConfigMap. Python code reads names and
+defaults from the contract only. Airflow's pods mount it as the file in ``KPO_PLATFORM_CONTRACT``; `platformctl` reads
+it over the Kubernetes API.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ CONFIGMAP_KEY = "contract.json"
 """The key of the ConfigMap that holds the contract."""
 
 CONFIGMAP_LABELS = "app.kubernetes.io/part-of=kpo-platform,app.kubernetes.io/component=contract"
-"""The label selector that finds the contract's ConfigMap in a namespace."""
+"""The label selector of the contract's ConfigMap."""
 
 __all__ = [
     "CONFIGMAP_KEY",

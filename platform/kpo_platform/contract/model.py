@@ -1,4 +1,4 @@
-"""The whole contract: the platform, and every team."""
+"""Model of the whole contract."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from kpo_platform.errors import TeamError, describe_unknown_name
 
 
 class Service(ContractModel):
-    """A Service in the release's namespace, and the path below which it answers, without a slash at its end."""
+    """A Service in the namespace of the release; ``path`` is its URL prefix, without a trailing slash."""
 
     name: str
     port: int
@@ -19,14 +19,14 @@ class Service(ContractModel):
 
 
 class ServiceAccountRef(ContractModel):
-    """A service account somewhere in the cluster."""
+    """A service account in any namespace of the cluster."""
 
     namespace: str
     name: str
 
 
 class Airflow(ContractModel):
-    """The Airflow of this release, as far as the tools have to reach it."""
+    """The Airflow of this release: its API, Secrets and service accounts."""
 
     api_service: Service
     admin_secret: str
@@ -50,7 +50,7 @@ class XComSidecar(ContractModel):
 
 
 class Contract(ContractModel):
-    """Everything the chart published, checked."""
+    """The whole contract, validated."""
 
     version: int
     chart_version: str
@@ -67,19 +67,19 @@ class Contract(ContractModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _spread_what_teams_have_in_common(cls, content: Any) -> Any:
-        """Give every team the fields that the chart writes once for all; a team's own come whole, not merged."""
+    def _merge_team_defaults(cls, content: Any) -> Any:
+        """Add the common fields of all teams to each team; a team's own field replaces the common one."""
         match content:
             case {"teamDefaults": dict(common), "teams": dict(teams)}:
-                whole = {name: {**common, **own} if isinstance(own, dict) else own for name, own in teams.items()}
-                return {**content, "teams": whole}
+                merged = {name: {**common, **own} if isinstance(own, dict) else own for name, own in teams.items()}
+                return {**content, "teams": merged}
         return content
 
     def team(self, name: str) -> Team:
-        """The team of this name.
+        """Get the team of this name.
 
         Raises:
-            TeamError: the contract has no such team; the message names the nearest one.
+            TeamError: the contract does not have the team; the message suggests the most similar name.
         """
         if name not in self.teams:
             raise TeamError(*describe_unknown_name("team", name, self.teams))

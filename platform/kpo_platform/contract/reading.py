@@ -1,4 +1,4 @@
-"""Read the contract: from its text, or from the file that is mounted into Airflow's pods."""
+"""Read the contract from JSON text or from a file."""
 
 from __future__ import annotations
 
@@ -13,77 +13,77 @@ from kpo_platform.errors import ContractError
 from kpo_platform.release import get_package_version
 
 VERSION = 1
-"""The version of the contract that this package reads."""
+"""The contract version that this package reads."""
 
 FILE_VARIABLE = "KPO_PLATFORM_CONTRACT"
-"""The environment variable that names the contract's file."""
+"""The environment variable with the path of the contract's file."""
 
 
 def parse(text: str) -> Contract:
-    """Read a contract from its JSON text.
+    """Read a contract from JSON text.
 
     Raises:
-        ContractError: the text is no contract, or one of another version.
+        ContractError: the text is not a contract, or the contract has another version.
     """
     try:
         contract = Contract.model_validate_json(text)
     except ValidationError as error:
-        _refuse_other_version(*_version_in(text))
+        _check_version(*_read_versions(text))
         first = error.errors()[0]
         where = ".".join(str(step) for step in first["loc"]) or "its text"
         raise ContractError(
-            f"The contract cannot be read: {where}: {first['msg']}. "
-            "It is written by the chart: upgrade chart and package to the same version."
+            f"Cannot read the contract: {where}: {first['msg']}. Upgrade chart and package to the same version."
         ) from error
-    _refuse_other_version(contract.version, contract.chart_version)
+    _check_version(contract.version, contract.chart_version)
     return contract
 
 
-def _version_in(text: str) -> tuple[int, str]:
-    """The version of a contract that could not be read and the chart that wrote it, as far as they can be told."""
+def _read_versions(text: str) -> tuple[int, str]:
+    """Read contract version and chart version of an invalid contract; `VERSION` if it has no version."""
     try:
-        found = json.loads(text)
-        return int(found["version"]), found.get("chartVersion", "of an unknown version")
+        content = json.loads(text)
+        return int(content["version"]), content.get("chartVersion", "of an unknown version")
     except (ValueError, TypeError, KeyError):
-        return VERSION, ""  # not even that much of a contract: no version to complain about
+        return VERSION, ""
 
 
-def _refuse_other_version(version: int, chart: str) -> None:
-    """Say which side is to be upgraded, and to what, where chart and package are of different contract versions.
+def _check_version(version: int, chart: str) -> None:
+    """Check the contract version before the fields, because another version has other fields.
 
-    It comes before any complaint about a field: of another version, other fields are to be expected.
+    Raises:
+        ContractError: the version differs; the message tells whether to upgrade chart or package.
     """
     if version != VERSION:
         package = get_package_version()
         remedy = f"the package to {chart}" if version > VERSION else f"the chart to {package}"
         raise ContractError(
             f"The contract has version {version}, written by chart {chart}, but this package ({package}) reads version "
-            f"{VERSION}: upgrade {remedy}."
+            f"{VERSION}. Upgrade {remedy}."
         )
 
 
 def get_saved_contract_file() -> Path:
-    """Where ``platformctl contract pull`` keeps a contract for the commands that ask no cluster."""
+    """Get the path to which ``platformctl contract pull`` saves the contract."""
     data = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
     return Path(data) / "kpo-platform" / "contract.json"
 
 
-def find_contract_file(given: str | Path | None = None) -> Path:
-    """The contract's file on a machine outside the cluster.
+def find_contract_file(path: str | Path | None = None) -> Path:
+    """Find the contract's file on a machine outside the cluster.
 
     Args:
-        given: the file that was named; by default what ``KPO_PLATFORM_CONTRACT`` names, then `get_saved_contract_file`.
+        path: the file; by default the one in ``KPO_PLATFORM_CONTRACT``, then `get_saved_contract_file`.
 
     Raises:
-        ContractError: none is named, and none was saved.
+        ContractError: no file is configured, and none was saved.
     """
-    named = given or os.environ.get(FILE_VARIABLE)
-    if named:
-        return Path(named)
+    configured = path or os.environ.get(FILE_VARIABLE)
+    if configured:
+        return Path(configured)
     if get_saved_contract_file().exists():
         return get_saved_contract_file()
     raise ContractError(
-        "No contract, so nobody knows what the teams may do: save the cluster's once with platformctl contract pull, "
+        "Cannot find a contract file. Save the cluster's contract with platformctl contract pull, "
         f"or name a file with --contract or {FILE_VARIABLE}."
     )
 
@@ -92,26 +92,26 @@ _loaded: tuple[tuple[str, int, int], Contract] | None = None
 
 
 def load(path: str | Path | None = None) -> Contract:
-    """The contract from a mounted file, read again only when the file changed.
+    """Read the contract from a file, again only when the file has changed.
 
     Args:
-        path: the file; by default what ``KPO_PLATFORM_CONTRACT`` names.
+        path: the file; by default the one in ``KPO_PLATFORM_CONTRACT``.
 
     Raises:
-        ContractError: no file is named, it cannot be read, or it is no contract of this version.
+        ContractError: no file is configured, or it cannot be read, or it is not a contract of this version.
     """
     global _loaded
     name = str(path or os.environ.get(FILE_VARIABLE, ""))
     if not name:
         raise ContractError(
-            f"No contract: {FILE_VARIABLE} is not set. The chart sets it in Airflow's pods; "
-            "elsewhere let it name a file that holds the contract."
+            f"Cannot find the contract: {FILE_VARIABLE} is not set. Set it to the path of the contract's file; "
+            "in Airflow's pods the chart sets it."
         )
     try:
-        stat = os.stat(name)  # noqa: PTH116 (a DAG of many tasks asks for each)
+        stat = os.stat(name)  # noqa: PTH116 (called for every task of a DAG; Path.stat is slower)
         stamp = (name, stat.st_mtime_ns, stat.st_ino)
         if _loaded is None or _loaded[0] != stamp:
             _loaded = (stamp, parse(Path(name).read_text(encoding="utf-8")))
     except OSError as error:
-        raise ContractError(f"The contract {name} cannot be read: {error.strerror}.") from error
+        raise ContractError(f"Cannot read the contract {name}: {error.strerror}.") from error
     return _loaded[1]

@@ -1,4 +1,4 @@
-"""A team as the contract has it: every default filled in, every name spelled out."""
+"""Model of a team: all defaults filled in, all names resolved."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from kpo_platform.errors import TeamError, describe_unknown_name
 
 
 class ContractModel(BaseModel):
-    """A part of the contract: frozen, read from camelCase keys."""
+    """Base class of the contract's models: frozen, with camelCase keys in JSON."""
 
-    # Unknown keys pass: a newer chart may add a field within one contract version.
+    # Unknown keys are ignored: a newer chart may add a field within one contract version.
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, frozen=True, extra="ignore")
 
 
 class Size(ContractModel):
-    """Resources of the base container, as Kubernetes quantities; requests and limits are the same."""
+    """Resources of the base container as Kubernetes quantities; requests equal limits."""
 
     cpu: str
     memory: str
@@ -27,14 +27,14 @@ class Size(ContractModel):
 
 
 class Owner(ContractModel):
-    """Who may see and stop the team's pods in Kubernetes; the kind is ``Group`` or ``User``."""
+    """A user or group that may see and stop the team's pods; ``kind`` is ``Group`` or ``User``."""
 
     kind: str
     name: str
 
 
 class Limits(ContractModel):
-    """What one container may use, as in a LimitRange: resource to quantity."""
+    """Default and maximum resources of a container, as in a LimitRange: resource to quantity."""
 
     default: dict[str, str]
     default_request: dict[str, str]
@@ -42,7 +42,7 @@ class Limits(ContractModel):
 
 
 class Scheduling(ContractModel):
-    """Where the team's pods run, as in a pod; an empty priority class means the cluster's default."""
+    """Scheduling fields of the team's pods; an empty priority class means the cluster's default."""
 
     node_selector: dict[str, str]
     tolerations: tuple[dict[str, Any], ...]
@@ -51,27 +51,27 @@ class Scheduling(ContractModel):
 
 
 class Network(ContractModel):
-    """Whom the team's pods may talk to besides the cluster's DNS: rules as in a NetworkPolicy."""
+    """Allowed network traffic besides DNS, as rules of a NetworkPolicy."""
 
     egress: tuple[dict[str, Any], ...]
     ingress: tuple[dict[str, Any], ...]
 
 
 class Rights(ContractModel):
-    """How Airflow's rights in the team's namespace differ from those that all teams give it."""
+    """Team-specific changes to Airflow's rights in the namespace of the team."""
 
     exec: bool
     extra_rules: tuple[dict[str, Any], ...]
 
 
 class Cleanup(ContractModel):
-    """How many seconds after their end pods are removed; 0 means never."""
+    """Deletion of ended pods; ``max_age`` is in seconds after the end, 0 means never."""
 
     max_age: int
 
 
 class TeamServiceAccount(ContractModel):
-    """The account under which a team's pods run."""
+    """The service account of the team's pods."""
 
     name: str
     mount_token: bool
@@ -79,10 +79,10 @@ class TeamServiceAccount(ContractModel):
 
 
 class Images(ContractModel):
-    """How a team's image names are read, and which ones its pods may run.
+    """Rules for the team's images.
 
-    ``allow`` holds patterns (``fnmatch``) for the whole name after the prefix is applied; none means any image.
-    ``pin`` is ``none``, ``tag`` (a name without a tag, or with ``latest``, is refused) or ``digest``.
+    ``allow`` has patterns (``fnmatch``) for the whole name including the registry prefix; empty allows any image.
+    ``pin`` is ``none``, ``tag`` (a tag other than ``latest``, or a digest, is required) or ``digest``.
     """
 
     registry_prefix: str
@@ -91,14 +91,14 @@ class Images(ContractModel):
 
 
 class Registry(ContractModel):
-    """The team's private registry; an empty host means there is none."""
+    """The team's private registry; an empty host means none."""
 
     host: str
     pull_secret: str
 
 
 class Volume(ContractModel):
-    """A claim of the team; its PersistentVolumeClaim bears the volume's name."""
+    """A volume of the team; its PersistentVolumeClaim has the same name."""
 
     name: str
     size: str
@@ -109,10 +109,10 @@ class Volume(ContractModel):
 
 
 class ConnectionRef(ContractModel):
-    """The Airflow connection that the team's tasks use.
+    """The Airflow connection of the team's tasks.
 
-    ``mode`` is how it reaches Kubernetes: ``inCluster``, ``kubeconfig`` or ``remote``. ``via`` is who gives it to
-    Airflow: ``api``, over its REST API, or ``env``, in the environment of its pods out of a Secret.
+    ``mode`` is ``inCluster``, ``kubeconfig`` or ``remote``. ``via`` is where bootstrap stores the connection: ``api``,
+    in Airflow through its REST API, or ``env``, in a Secret from which Airflow's pods take an environment variable.
     """
 
     id: str
@@ -121,10 +121,10 @@ class ConnectionRef(ContractModel):
 
 
 class Dags(ContractModel):
-    """The git repository of the team's DAGs; an empty repo means there is none.
+    """The git repository of the team's DAGs; an empty ``repo`` means none.
 
-    ``credentials_secret`` is a Secret in the release's namespace; empty means the repository is public. The refresh
-    interval is in seconds.
+    ``credentials_secret`` is a Secret in the namespace of the release; empty means a public repository.
+    ``refresh_interval`` is in seconds.
     """
 
     repo: str
@@ -135,9 +135,10 @@ class Dags(ContractModel):
 
 
 class Policy(ContractModel):
-    """How the team's tasks run unless a task says otherwise. Times are in seconds; a run time of 0 has no end.
+    """Defaults for the team's tasks.
 
-    ``on_failure`` is ``keep``, ``delete`` or empty; empty means that ``on_finish`` decides.
+    ``startup_timeout`` and ``max_runtime`` are in seconds; a ``max_runtime`` of 0 means no limit. ``on_failure`` is
+    ``keep``, ``delete`` or empty; empty means that ``on_finish`` applies.
     """
 
     on_finish: str
@@ -149,14 +150,14 @@ class Policy(ContractModel):
 
 
 class Pool(ContractModel):
-    """The Airflow pool in which the team's tasks run; with 0 slots none of them starts."""
+    """The Airflow pool of the team's tasks; with 0 slots no task starts."""
 
     name: str
     slots: int
 
 
 class Team(ContractModel):
-    """One team, every default filled in; the role is that of its people in Airflow, empty where Airflow has none."""
+    """One team; ``role`` is the Airflow role of its members, empty if Airflow has none."""
 
     namespace: str
     owners: tuple[Owner, ...]
@@ -186,10 +187,10 @@ class Team(ContractModel):
     role: str
 
     def size(self, name: str | None = None) -> Size:
-        """The size of this name, or the team's default size.
+        """Get the size of this name; by default the team's default size.
 
         Raises:
-            TeamError: the team has no such size.
+            TeamError: the team does not have the size.
         """
         wanted = name or self.default_size
         if wanted not in self.sizes:

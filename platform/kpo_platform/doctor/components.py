@@ -36,7 +36,7 @@ def _check_duplicates(snapshot: ReleaseSnapshot, workloads: list[Object]) -> Ite
         f"{kubectl} delete {workload['kind'].lower()} {workload['metadata']['name']}" for workload in workloads
     )
     seen = f"runs alongside {names}; a failed upgrade left one of them"
-    fix = f"delete the one that {manifest} does not list: {commands}"
+    fix = f"Delete the one that {manifest} does not list: {commands}"
     yield failed("duplicate", snapshot.describe(first), seen, fix)
 
 
@@ -54,7 +54,7 @@ def _check_workload(snapshot: ReleaseSnapshot, workload: Object) -> CheckResult:
         return CheckResult(name, f"{seen}, rollout in progress", verified=False)
     problems = [problem for pod in _find_pods(snapshot, workload) if (problem := describe_problem(pod))]
     labels = f"app.kubernetes.io/component={_component_name(workload)}"
-    fix = f"see kubectl -n {snapshot.namespace} describe pods -l {labels}"
+    fix = f"See kubectl -n {snapshot.namespace} describe pods -l {labels}"
     return failed("component", name, "; ".join([seen, *problems]), fix)
 
 

@@ -36,7 +36,7 @@ def _describe_fix(snapshot: ReleaseSnapshot, job: Object) -> str:
     """Tell to delete the failed Job: an upgrade does not run a Job again that still exists."""
     name, kubectl = job["metadata"]["name"], f"kubectl -n {snapshot.namespace}"
     retry = "wait for the next run of its CronJob" if job["metadata"].get("ownerReferences") else "upgrade with helm"
-    return f"fix the cause (see {kubectl} logs job/{name}), run {kubectl} delete job {name}, then {retry}"
+    return f"Fix the cause (see {kubectl} logs job/{name}), run {kubectl} delete job {name}, then {retry}."
 
 
 def _is_owner(job: Object, pod: Object) -> bool:

@@ -24,10 +24,10 @@ def _check_secret(snapshot: ReleaseSnapshot, name: str, use: SecretUse) -> Check
     required = _join_keys(use.keys)
     existing_keys = snapshot.secret_keys[name]
     if existing_keys is None:
-        fix = f"create it with the key {required}" if required else "create it"
+        fix = f"Create it with the key {required}." if required else "Create it."
         return failed("secret", secret, f"does not exist, and {users} cannot start without it", fix)
     if missing := _join_keys(use.keys - existing_keys):
-        return failed("secret", secret, f"has no key {missing}, and {users} cannot start without it", "add it")
+        return failed("secret", secret, f"has no key {missing}, and {users} cannot start without it", "Add it.")
     return CheckResult(secret, f"has {required}" if required else "exists")
 
 

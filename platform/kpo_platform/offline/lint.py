@@ -79,7 +79,7 @@ class _Linter:
         other = self._file_by_dag.setdefault(dag.dag_id, self._file)
         if other != self._file:
             evidence = f"The DAG {dag.dag_id!r} is also in {Path(other).name}"
-            duplicate = Refusal("import", evidence, "give one of them another id.")
+            duplicate = Refusal("import", evidence, "Give one of them another ID.")
             self._add(self._file, 1, f"DAG {dag.dag_id}", [duplicate])
         try:
             dag.validate()

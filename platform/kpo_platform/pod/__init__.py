@@ -1,1 +1,1 @@
-"""Pods as plain data: layers of v1 Pod dictionaries, merged by name into one. No Airflow, no API."""
+"""Build pods as plain v1 Pod dictionaries, without Airflow and without the Kubernetes API."""

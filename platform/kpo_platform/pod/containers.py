@@ -1,4 +1,4 @@
-"""Walk over the containers of a pod, and leave out what is not known yet."""
+"""Iterate over a pod's containers, and remove unrendered Jinja templates."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from kpo_platform.pod.merge import Json
 
 
 def iterate_containers(pod: Json) -> Iterator[Json]:
-    """Containers and init containers of a pod, sidecars among them."""
+    """Iterate over containers, init containers and sidecars of a pod."""
     spec = pod.get("spec") or {}
     for kind in ("containers", "initContainers"):
         yield from spec.get(kind) or []
@@ -21,12 +21,12 @@ def is_sidecar(container: Json) -> bool:
 
 
 def is_template(value: Any) -> bool:
-    """Whether it is a text that Jinja has still to render."""
+    """Whether a value is a text with Jinja expressions or statements."""
     return isinstance(value, str) and ("{{" in value or "{%" in value)
 
 
 def remove_templates(value: Any) -> Any:
-    """The value with None in place of every text that Jinja has still to render."""
+    """Replace every unrendered Jinja template in a value with None."""
     if is_template(value):
         return None
     if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""Why a pod ended through no fault of its program: evicted, preempted, or its node was lost."""
+"""Pod disruptions: eviction, preemption, deletion and lost nodes."""
 
 from __future__ import annotations
 
@@ -9,43 +9,46 @@ from typing import Any
 from kpo_platform.pod.merge import Json
 
 _REASONS = frozenset({"Evicted", "NodeAffinity", "NodeLost", "NodeShutdown", "Preempting", "Shutdown", "Terminated"})
-"""``status.reason`` of pods that the kubelet or the node controller ended."""
+"""Values of ``status.reason`` if the kubelet or the node controller terminated the pod."""
 
 _EVENTS = frozenset({"Evicted", "NodeNotReady", "Preempted", "Preempting", "TaintManagerEviction"})
-"""Reasons of events about a pod that went before its end could be read."""
+"""Reasons of events about a pod that no longer exists."""
 
-_OWN_LIMIT = re.compile(r"exceed(s|ed) .*limit")
-"""The kubelet also calls it an eviction when a container fills the disk beyond its own limit."""
+_EXCEEDED_LIMIT = re.compile(r"exceed(s|ed) .*limit")
+"""Message of an eviction because a container exceeded its own limit of ephemeral storage."""
 
 
 def find_disruption(pod: Json) -> str | None:
-    """What the cluster did to the pod, or None where its program, or its author's limits, ended it.
+    """Describe how the cluster disrupted a pod.
 
-    Since Kubernetes 1.26 whoever disrupts a pod says so in its condition ``DisruptionTarget`` (KEP-3329); a kubelet
-    that ends a pod says so in its reason.
+    Since Kubernetes 1.26 the control plane adds the condition ``DisruptionTarget`` to a disrupted pod (KEP-3329); the
+    kubelet sets a reason.
 
     Args:
-        pod: a v1 Pod as it was last seen, before its task removes it: whoever deleted it, it was not the task.
+        pod: the v1 Pod before its task deletes it; a deletion timestamp is therefore a disruption.
+
+    Returns:
+        The disruption; None if the program or its own limits ended the pod.
     """
     status = pod.get("status") or {}
     reason = status.get("reason")
-    if _OWN_LIMIT.search(str(status.get("message"))):
+    if _EXCEEDED_LIMIT.search(str(status.get("message"))):
         return None
     for condition in status.get("conditions") or []:
         if condition.get("type") == "DisruptionTarget" and condition.get("status") == "True":
-            return _sentence(condition.get("reason") or "DisruptionTarget", condition.get("message"))
+            return _format_reason(condition.get("reason") or "DisruptionTarget", condition.get("message"))
     if (pod.get("metadata") or {}).get("deletionTimestamp"):
         return "it was deleted"
-    return _sentence(reason, status.get("message")) if reason in _REASONS else None
+    return _format_reason(reason, status.get("message")) if reason in _REASONS else None
 
 
 def find_disruption_in_events(events: Iterable[Json]) -> str | None:
-    """What the cluster did to a pod that is gone, as far as its events tell."""
+    """Describe the disruption of a deleted pod by its events; None if no event tells of one."""
     for event in events:
         if event.get("reason") in _EVENTS:
-            return _sentence(event["reason"], event.get("message"))
+            return _format_reason(event["reason"], event.get("message"))
     return None
 
 
-def _sentence(reason: str, message: Any) -> str:
+def _format_reason(reason: str, message: Any) -> str:
     return f"{reason}: {message}" if message else reason

@@ -1,4 +1,4 @@
-"""What a pod carries so that costs, traces and repeated work can be told apart: labels and environment of its run."""
+"""Labels and environment variables that identify a pod's task run."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ TEAM_LABEL = "kpo-platform/team"
 """The label with the name of the pod's team."""
 
 OWNER, COST_CENTER, TRACE_ID = "owner", "cost-center", "trace-id"
-"""Labels on every pod of a task, beside the team's and the stock ones."""
+"""Labels of every task pod, in addition to those of team and stock operator."""
 
 TRACEPARENT, IDEMPOTENCY_KEY, TRY_NUMBER = "TRACEPARENT", "KPO_IDEMPOTENCY_KEY", "KPO_TRY_NUMBER"
-"""Environment of every container of a task's pod; what the author sets under these names stays."""
+"""Environment variables of every container of a task pod; the author's values take precedence."""
 
 _NO_OWNER = frozenset({"", "airflow"})
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
@@ -28,8 +28,8 @@ _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}"
 class TaskRun:
     """One try of one task in one run.
 
-    ``map_index`` is -1 for a task that is not mapped; ``owner`` is Airflow's owner of the task; ``traceparent`` is the
-    W3C trace context that the pod's work belongs to, or empty where Airflow has none.
+    ``map_index`` is -1 for an unmapped task; ``owner`` is Airflow's owner of the task; ``traceparent`` is the W3C trace
+    context from Airflow, or empty.
     """
 
     dag_id: str
@@ -42,13 +42,13 @@ class TaskRun:
 
     @property
     def idempotency_key(self) -> str:
-        """The same for every try of this task in this run, different for all other work: a UUID."""
-        work = "\n".join((self.dag_id, self.run_id, self.task_id, str(self.map_index)))
-        return str(uuid.uuid5(uuid.NAMESPACE_URL, f"kpo-platform:{work}"))
+        """A UUID that is the same for all tries of this task in this run, and different for all other tasks."""
+        task = "\n".join((self.dag_id, self.run_id, self.task_id, str(self.map_index)))
+        return str(uuid.uuid5(uuid.NAMESPACE_URL, f"kpo-platform:{task}"))
 
     @property
     def trace_context(self) -> str:
-        """The trace context, derived from run and try where Airflow gives none: equal for equal tries, not sampled."""
+        """The trace context; without one from Airflow, derived from run and try, and not sampled."""
         if _TRACEPARENT.fullmatch(self.traceparent):
             return self.traceparent
         trace = hashlib.sha256(f"{self.dag_id}\n{self.run_id}".encode()).hexdigest()[:32]
@@ -57,24 +57,24 @@ class TaskRun:
 
     @property
     def trace_id(self) -> str:
-        """The trace that all tasks of the run share: 32 hexadecimal digits."""
+        """The trace ID, 32 hexadecimal digits; all tasks of a run share it."""
         return self.trace_context.split("-")[1]
 
 
-def add_run_identity(pod: Json, name: str, team: Team, run: TaskRun) -> Json:
-    """The pod with the labels and the environment of its run; labels and variables that are there already stay.
+def add_run_identity(pod: Json, team_name: str, team: Team, run: TaskRun) -> Json:
+    """Add labels and environment variables of a task run to a pod; existing ones stay.
 
     Args:
         pod: a v1 Pod with its team's labels.
-        name: the team's name; it stands in for an owner or a cost center that nobody named.
+        team_name: the team's name; the default of owner and cost center.
         team: the team of this name.
-        run: what the pod works for.
+        run: the task run of the pod.
     """
     metadata, spec = pod.get("metadata") or {}, pod["spec"]
-    owner = name if run.owner in _NO_OWNER else run.owner
+    owner = team_name if run.owner in _NO_OWNER else run.owner
     labels = {
         OWNER: to_label_value(owner),
-        COST_CENTER: to_label_value(team.labels.get(COST_CENTER, name)),
+        COST_CENTER: to_label_value(team.labels.get(COST_CENTER, team_name)),
         **(metadata.get("labels") or {}),
         TRACE_ID: run.trace_id,
     }
@@ -84,19 +84,19 @@ def add_run_identity(pod: Json, name: str, team: Team, run: TaskRun) -> Json:
         TRY_NUMBER: str(run.try_number),
     }
     containers = [
-        container if container.get("name") == XCOM_CONTAINER else _with_variables(container, variables)
+        container if container.get("name") == XCOM_CONTAINER else _add_variables(container, variables)
         for container in spec["containers"]
     ]
     return {**pod, "metadata": {**metadata, "labels": labels}, "spec": {**spec, "containers": containers}}
 
 
 def to_label_value(text: str) -> str:
-    """The text as Kubernetes takes it for a label's value: other characters become ``_``, at most 63 of them."""
+    """Convert a text to a valid label value: replace other characters by ``_`` and cut to 63 characters."""
     return re.sub(r"[^A-Za-z0-9._-]+", "_", text)[:63].strip("._-")
 
 
-def _with_variables(container: Json, variables: dict[str, str]) -> Json:
-    own = container.get("env") or []
-    named = {one["name"] for one in own}
-    added = [{"name": name, "value": value} for name, value in variables.items() if name not in named]
-    return {**container, "env": [*own, *added]}
+def _add_variables(container: Json, variables: dict[str, str]) -> Json:
+    existing = container.get("env") or []
+    names = {variable["name"] for variable in existing}
+    added = [{"name": name, "value": value} for name, value in variables.items() if name not in names]
+    return {**container, "env": [*existing, *added]}

@@ -1,7 +1,7 @@
-"""Merge two pods as Kubernetes merges a patch: lists of named things by their key, the rest replaced.
+"""Merge two pods as a strategic merge patch: lists with a merge key by that key, other lists replaced.
 
-The stock operator merges containers by position and appends lists without looking, which gives doubled names
-that the API refuses. Here a container, volume or variable of the same name is the same thing.
+The stock operator merges containers by position and appends lists, which results in duplicate names that the API
+rejects.
 """
 
 from __future__ import annotations
@@ -23,34 +23,33 @@ MERGED_BY: dict[str, tuple[str, ...]] = {
     "topologySpreadConstraints": ("topologyKey", "whenUnsatisfiable"),
     "resourceClaims": ("name",),
 }
-"""Lists of a pod whose items have an identity, with the fields that make it (patchMergeKey of the API)."""
+"""Lists with a merge key, and the fields of the key (patchMergeKey of the API)."""
 
-_REPLACED_WHOLE = frozenset({"env", "volumes", "imagePullSecrets"})
-"""Lists whose items are alternatives: half a volume claim and half an emptyDir make no volume."""
+_REPLACED_ITEMS = frozenset({"env", "volumes", "imagePullSecrets"})
+"""Lists with a merge key whose items are replaced: a merge of a claim and an emptyDir is no valid volume."""
 
 _GROUPED_BY = {"tolerations": "key", "hostAliases": "ip"}
-"""Lists in which several items of one pod may share this field; a stronger pod's items replace all of the weaker's."""
+"""Lists with several items per value of this field; the higher layer's items replace all of that value."""
 
 _APPENDED = frozenset({"envFrom"})
-"""Lists without identity whose items add up; an item that is already there is not added again."""
-
+"""Lists without a merge key whose items are appended, except for equal ones."""
 
 _NEVER_EMPTY = frozenset({"containers"})
-"""The client's V1PodSpec cannot be made without a list of containers, so an empty one says nothing."""
+"""Lists that the client's V1PodSpec requires; an empty one does not override."""
 
 
-def merge(under: Json, over: Json) -> Json:
-    """One dictionary in which ``over`` wins.
+def merge(lower: Json, higher: Json) -> Json:
+    """Merge two pods, or parts of pods; ``higher`` takes precedence.
 
     Args:
-        under: the weaker pod, or part of one.
-        over: the stronger one. Its false and empty values win as well; a value of None removes the key.
+        lower: the layer with lower precedence.
+        higher: the layer with higher precedence. False and empty values override too; None removes the key.
 
     Returns:
-        A new dictionary; neither argument is changed.
+        A new dictionary; the arguments do not change.
     """
-    merged = dict(under)
-    for key, value in over.items():
+    merged = dict(lower)
+    for key, value in higher.items():
         if value is None:
             merged.pop(key, None)
         else:
@@ -58,56 +57,56 @@ def merge(under: Json, over: Json) -> Json:
     return merged
 
 
-def _merge_value(key: str, under: Any, over: Any) -> Any:
-    if isinstance(over, dict):
-        return merge(under if isinstance(under, dict) else {}, over)
-    if not isinstance(over, list):
-        return over
-    if key in _NEVER_EMPTY and not over:
-        return under or []
-    return _merge_list(key, under if isinstance(under, list) and over else [], over)
+def _merge_value(key: str, lower: Any, higher: Any) -> Any:
+    if isinstance(higher, dict):
+        return merge(lower if isinstance(lower, dict) else {}, higher)
+    if not isinstance(higher, list):
+        return higher
+    if key in _NEVER_EMPTY and not higher:
+        return lower or []
+    return _merge_list(key, lower if isinstance(lower, list) and higher else [], higher)
 
 
-def _merge_list(key: str, under: list[Any], over: list[Any]) -> list[Any]:
-    """Both lists as one, in which nothing is there twice, also where the weaker pod has no such list."""
-    if key in MERGED_BY and _have_fields(under, over):
-        return _merge_named(key, under, over)
-    if key in _GROUPED_BY and _have_fields(under, over):
-        groups = [item.get(_GROUPED_BY[key]) for item in over]
-        under = [item for item in under if item.get(_GROUPED_BY[key]) not in groups]
+def _merge_list(key: str, lower: list[Any], higher: list[Any]) -> list[Any]:
+    """Merge two lists; the result has no duplicates."""
+    if key in MERGED_BY and _have_fields(lower, higher):
+        return _merge_named(key, lower, higher)
+    if key in _GROUPED_BY and _have_fields(lower, higher):
+        groups = [item.get(_GROUPED_BY[key]) for item in higher]
+        lower = [item for item in lower if item.get(_GROUPED_BY[key]) not in groups]
     elif key not in _APPENDED:
-        return [_without_none(item) for item in over]
-    return _each_once([*under, *_without_none(over)])
+        return [_remove_none(item) for item in higher]
+    return _remove_duplicates([*lower, *_remove_none(higher)])
 
 
 def _have_fields(*lists: list[Any]) -> bool:
-    """Whether all items are objects; a text among them is refused later, in a sentence that names it."""
+    """Whether all items are objects; other items are refused later."""
     return all(isinstance(item, dict) for items in lists for item in items)
 
 
-def _merge_named(key: str, under: list[Json], over: list[Json]) -> list[Json]:
-    """Items of ``under`` in their order, each with its stronger twin applied, then the new ones."""
-    merged = {get_merge_key(key, item): item for item in under}
-    for item in over:
+def _merge_named(key: str, lower: list[Json], higher: list[Json]) -> list[Json]:
+    """Merge items by key: those of ``lower`` in their order, then new ones."""
+    merged = {get_merge_key(key, item): item for item in lower}
+    for item in higher:
         name = get_merge_key(key, item)
-        weaker = {} if key in _REPLACED_WHOLE else merged.get(name, {})
-        merged[name] = merge(weaker, item)
+        base = {} if key in _REPLACED_ITEMS else merged.get(name, {})
+        merged[name] = merge(base, item)
     return list(merged.values())
 
 
 def get_merge_key(key: str, item: Json) -> tuple[Any, ...]:
-    """What makes an item of the list ``key`` the same thing as another one; ``key`` is one of `MERGED_BY`."""
-    # A port's protocol is TCP when it is not given, so both spellings are one port.
+    """Get the merge key of an item of the list ``key``, which is one of `MERGED_BY`."""
+    # TCP is the default protocol of a port.
     return tuple(item.get(field, "TCP" if field == "protocol" else None) for field in MERGED_BY[key])
 
 
-def _each_once(items: list[Any]) -> list[Any]:
+def _remove_duplicates(items: list[Any]) -> list[Any]:
     return [item for number, item in enumerate(items) if item not in items[:number]]
 
 
-def _without_none(value: Any) -> Any:
+def _remove_none(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _without_none(inner) for key, inner in value.items() if inner is not None}
+        return {key: _remove_none(inner) for key, inner in value.items() if inner is not None}
     if isinstance(value, list):
-        return [_without_none(inner) for inner in value]
+        return [_remove_none(inner) for inner in value]
     return value

@@ -1,4 +1,4 @@
-"""Kubernetes quantities such as ``1Gi``, as numbers that can be compared."""
+"""Kubernetes quantities such as ``1Gi``."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ _UNITS = {
 
 
 def parse_quantity(text: str) -> Decimal:
-    """The number that a quantity stands for.
+    """Parse a quantity to a number.
 
     Raises:
-        ValueError: the text is no quantity.
+        ValueError: the text is not a quantity.
     """
     match = re.fullmatch(r"([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)([numkKMGTPE]?i?)", text.strip())
     if match is None or match[2] not in _UNITS:
-        raise ValueError(f"{text!r} is no Kubernetes quantity such as 500m, 2 or 1Gi")
+        raise ValueError(f"{text!r} is not a Kubernetes quantity such as 500m, 2 or 1Gi")
     return Decimal(match[1]) * _UNITS[match[2]]
 
 
 def parse_quantity_or_zero(value: Any) -> Decimal:
-    """The amount of a quantity; 0 for what is not given or no quantity, which the API refuses by itself."""
+    """Parse a quantity; 0 for None and for an invalid quantity, which `check_syntax` refuses."""
     try:
         return parse_quantity(str(value)) if value is not None else Decimal(0)
     except ValueError:

@@ -1,4 +1,4 @@
-"""What a pod asks for, as the scheduler and a quota count it, and whether the team may have it."""
+"""Resources of a pod as scheduler and ResourceQuota count them."""
 
 from __future__ import annotations
 
@@ -14,57 +14,61 @@ Amounts = dict[str, Decimal]
 
 
 def compute_pod_resources(pod: Json, limits: Limits) -> dict[str, Amounts]:
-    """What the whole pod counts for, per kind (``requests``, ``limits``) and resource.
+    """Compute the resources of a whole pod by kind (``requests``, ``limits``) and resource.
 
-    Init containers run one after the other before the rest; sidecars run beside everything that comes after them
-    (Kubernetes, "Resource sharing within containers", KEP-753).
+    Init containers run one after another before the containers; sidecars run beside everything after them (Kubernetes,
+    "Resource sharing within containers", KEP-753).
     """
-    return {kind: _counted(pod["spec"], kind, limits) for kind in ("requests", "limits")}
+    return {kind: _sum_containers(pod["spec"], kind, limits) for kind in ("requests", "limits")}
 
 
-def fit_resources(under: Json, over: Json) -> Json:
-    """The weaker pod with resources that go together with those of the stronger one.
+def fit_resources(lower: Json, higher: Json) -> Json:
+    """Adapt the resources of a lower layer to those of a higher one.
 
-    Who names a limit alone means the request as well, as the API has it. Who names a request alone keeps the weaker
-    limit, raised as far as the request needs: the API refuses a request above its limit.
+    A limit without a request sets the request too, as in the API. A request without a limit raises a smaller limit of
+    the lower layer, because the API rejects a request above its limit.
     """
-    asked = {one.get("name"): one.get("resources") or {} for one in (over.get("spec") or {}).get("containers") or []}
-    if not any(asked.values()) or "spec" not in under:
-        return under
-    containers = [_fitted(one, asked.get(one.get("name")) or {}) for one in under["spec"].get("containers") or []]
-    return {**under, "spec": {**under["spec"], "containers": containers}}
+    containers = (higher.get("spec") or {}).get("containers") or []
+    resources = {container.get("name"): container.get("resources") or {} for container in containers}
+    if not any(resources.values()) or "spec" not in lower:
+        return lower
+    fitted = [
+        _fit_container(container, resources.get(container.get("name")) or {})
+        for container in lower["spec"].get("containers") or []
+    ]
+    return {**lower, "spec": {**lower["spec"], "containers": fitted}}
 
 
-def _fitted(container: Json, asked: Json) -> Json:
-    sides = {kind: dict((container.get("resources") or {}).get(kind) or {}) for kind in ("requests", "limits")}
-    requests, limits = asked.get("requests") or {}, asked.get("limits") or {}
-    sides["requests"] |= {resource: value for resource, value in limits.items() if resource not in requests}
+def _fit_container(container: Json, higher: Json) -> Json:
+    fitted = {kind: dict((container.get("resources") or {}).get(kind) or {}) for kind in ("requests", "limits")}
+    requests, limits = higher.get("requests") or {}, higher.get("limits") or {}
+    fitted["requests"] |= {resource: value for resource, value in limits.items() if resource not in requests}
     for resource, value in requests.items():
-        limit = sides["limits"].get(resource)
-        if resource in sides["limits"] and parse_quantity_or_zero(limit) < parse_quantity_or_zero(value):
-            sides["limits"][resource] = value
-    return {**container, "resources": sides} if asked else container
+        limit = fitted["limits"].get(resource)
+        if resource in fitted["limits"] and parse_quantity_or_zero(limit) < parse_quantity_or_zero(value):
+            fitted["limits"][resource] = value
+    return {**container, "resources": fitted} if higher else container
 
 
-def _counted(spec: Json, kind: str, limits: Limits) -> Amounts:
+def _sum_containers(spec: Json, kind: str, limits: Limits) -> Amounts:
     beside: Amounts = {}
     peak: Amounts = {}
     for container in spec.get("initContainers") or []:
-        one = _of_container(container, kind, limits)
+        amounts = _read_amounts(container, kind, limits)
         if is_sidecar(container):
-            beside = _sum(beside, one)
-            peak = _most(peak, beside)
+            beside = _add(beside, amounts)
+            peak = _max(peak, beside)
         else:
-            peak = _most(peak, _sum(beside, one))
+            peak = _max(peak, _add(beside, amounts))
     for container in spec.get("containers") or []:
-        beside = _sum(beside, _of_container(container, kind, limits))
-    return _most(peak, beside)
+        beside = _add(beside, _read_amounts(container, kind, limits))
+    return _max(peak, beside)
 
 
-def _of_container(container: Json, kind: str, limits: Limits) -> Amounts:
-    """The container's amounts after the defaults of the API (request = limit) and of the LimitRange."""
-    given = container.get("resources") or {}
-    own = {name: dict(given.get(name) or {}) for name in ("requests", "limits")}
+def _read_amounts(container: Json, kind: str, limits: Limits) -> Amounts:
+    """Read a container's resources with the defaults of the API (request = limit) and of the LimitRange."""
+    resources = container.get("resources") or {}
+    own = {name: dict(resources.get(name) or {}) for name in ("requests", "limits")}
     if kind == "limits":
         filled: dict[str, Any] = {**limits.default, **own["limits"]}
     else:
@@ -72,9 +76,9 @@ def _of_container(container: Json, kind: str, limits: Limits) -> Amounts:
     return {resource: parse_quantity_or_zero(value) for resource, value in filled.items()}
 
 
-def _sum(one: Amounts, other: Amounts) -> Amounts:
+def _add(one: Amounts, other: Amounts) -> Amounts:
     return {name: one.get(name, Decimal(0)) + other.get(name, Decimal(0)) for name in {**one, **other}}
 
 
-def _most(one: Amounts, other: Amounts) -> Amounts:
+def _max(one: Amounts, other: Amounts) -> Amounts:
     return {name: max(one.get(name, Decimal(0)), other.get(name, Decimal(0))) for name in {**one, **other}}

@@ -1,7 +1,6 @@
-"""The Pod Security levels, as far as a pod can offend against them, in sentences that name the field.
+"""Security contexts of pods and containers, as the team's Pod Security level requires them.
 
-Source: Kubernetes, "Pod Security Standards", levels baseline and restricted. The namespace's admission refuses the
-same; here the author learns it when the DAG is read, and what to write instead.
+Source: Kubernetes, "Pod Security Standards", levels baseline and restricted.
 """
 
 from __future__ import annotations
@@ -9,52 +8,52 @@ from __future__ import annotations
 from kpo_platform.contract import Team
 from kpo_platform.pod.merge import Json, merge
 
-_FLOOR = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
-"""What the restricted level wants every container to say by itself."""
+_RESTRICTED = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+"""The fields that the level restricted requires in every container."""
 
 
-def apply_security_floor(pod: Json, team: Team) -> Json:
-    """The pod with what the restricted level wants said, wherever its author said nothing.
+def apply_security_context(pod: Json, team: Team) -> Json:
+    """Set the required security context fields of the team's Pod Security level where the author did not.
 
-    Also for init containers and sidecars of the author's own: the API would refuse the pod for their silence. Where
-    another level holds, a container that is to run as root may.
+    The level restricted requires the fields in init containers and sidecars too. Under another level, a container
+    whose author requests root may run as root.
     """
     if team.pod_security != "restricted":
-        return _with_root(pod)
+        return _allow_root(pod)
     spec = pod["spec"]
     pod_level = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
-    floored = {
-        kind: [{**one, "securityContext": merge(_FLOOR, one.get("securityContext") or {})} for one in spec[kind]]
+    containers = {
+        kind: [{**one, "securityContext": merge(_RESTRICTED, one.get("securityContext") or {})} for one in spec[kind]]
         for kind in ("initContainers", "containers")
         if spec.get(kind)
     }
     context = merge(pod_level, spec.get("securityContext") or {})
-    return {**pod, "spec": {**spec, **floored, "securityContext": context}}
+    return {**pod, "spec": {**spec, **containers, "securityContext": context}}
 
 
-def _with_root(pod: Json) -> Json:
-    """The pod without the template's ``runAsNonRoot`` over containers whose user the author made root.
+def _allow_root(pod: Json) -> Json:
+    """Override the template's ``runAsNonRoot`` in containers that run as root.
 
-    The node would not start them: the template says it of its own user, at the pod's level.
+    The template sets it for the whole pod, and a node does not start a root container with it.
     """
     spec = pod["spec"]
-    whole = spec.get("securityContext") or {}
+    pod_context = spec.get("securityContext") or {}
     containers = {
-        kind: [_root_allowed(one, whole) for one in spec[kind]]
+        kind: [_allow_root_in_container(one, pod_context) for one in spec[kind]]
         for kind in ("initContainers", "containers")
         if spec.get(kind)
     }
     return {**pod, "spec": {**spec, **containers}}
 
 
-def _root_allowed(container: Json, whole: Json) -> Json:
+def _allow_root_in_container(container: Json, pod_context: Json) -> Json:
     own = container.get("securityContext") or {}
-    if own.get("runAsNonRoot") is not None or not has_root_conflict(own, whole):
+    if own.get("runAsNonRoot") is not None or not has_root_conflict(own, pod_context):
         return container
     return {**container, "securityContext": {**own, "runAsNonRoot": False}}
 
 
-def has_root_conflict(own: Json, whole: Json) -> bool:
-    """Whether a container's context and the pod's together ask for root and forbid it."""
-    effective = {**whole, **{field: value for field, value in own.items() if value is not None}}
+def has_root_conflict(container_context: Json, pod_context: Json) -> bool:
+    """Whether the security contexts of a container and its pod request root and forbid it."""
+    effective = {**pod_context, **{field: value for field, value in container_context.items() if value is not None}}
     return effective.get("runAsUser") == 0 and effective.get("runAsNonRoot") is True

@@ -1,4 +1,4 @@
-"""The sidecar that the stock operator adds to fetch an XCom, as it is told of it: by the extra of its connection."""
+"""The XCom sidecar of the stock operator, which takes its settings from the extra of the Airflow connection."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ XCOM_CONTAINER = "airflow-xcom-sidecar"
 
 
 def build_connection_extra(sidecar: XComSidecar) -> dict[str, Any]:
-    """The keys that a connection from inside the cluster has in its extra.
+    """Build the extra of an in-cluster connection.
 
-    The sidecar's resources and security context are JSON in text: the provider's hook reads them with
-    ``json.loads`` and fails on a mapping. ``in_cluster`` must be a boolean: the hook takes any text for true.
+    Resources and security context are JSON texts: the provider's hook parses them with ``json.loads`` and fails on a
+    mapping. ``in_cluster`` must be a boolean: the hook treats any text as true.
     """
     return {
         "in_cluster": True,

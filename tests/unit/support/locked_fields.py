@@ -14,8 +14,8 @@ POLICY = {"cost-center": "fixed"}
 
 LOCKED: list[tuple[Path, Any, str]] = [
     (("metadata", "namespace"), "team-beta", "namespace is 'team-beta'"),
-    (("metadata", "labels", "kpo-platform/team"), "beta", "The label kpo-platform/team was set to 'beta'"),
-    (("metadata", "labels", "cost-center"), "cc-9", "The label cost-center was set to 'cc-9'"),
+    (("metadata", "labels", "kpo-platform/team"), "beta", "The label kpo-platform/team is 'beta'"),
+    (("metadata", "labels", "cost-center"), "cc-9", "The label cost-center is 'cc-9'"),
     (("spec", "serviceAccountName"), "admin", "serviceAccountName is 'admin'"),
     (("spec", "serviceAccount"), "admin", "serviceAccount is 'admin'"),
     (("spec", "automountServiceAccountToken"), True, "automountServiceAccountToken is True"),

@@ -1,1 +1,1 @@
-"""Rules for pods: why a pod is refused."""
+"""Rules for pods and arguments: each check yields refusals."""

@@ -1,7 +1,6 @@
-"""What TeamPodOperator can be called with, and what people write instead: names, types, and what the team decides.
+"""Rule: TeamPodOperator has every argument, and its value is allowed for the team.
 
-Plain data, so that DAG files can be judged where Airflow is not installed. A test holds the names to the signatures
-of both providers, the oldest and the newest that are supported.
+Does not import Airflow. A test compares the names with the signatures in the oldest and the newest supported provider.
 """
 
 from __future__ import annotations
@@ -15,14 +14,14 @@ from kpo_platform.finding import Refusal
 from kpo_platform.pod.rules.argument_types import check_argument_types
 
 
-def _words(text: str) -> frozenset[str]:
+def _split(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
 OWN_ARGUMENTS = frozenset({"pod_override", "sidecars", "size", "team", "template", "xcom"})
-"""Arguments of TeamPodOperator itself."""
+"""Arguments that TeamPodOperator adds."""
 
-STOCK_ARGUMENTS = _words(
+STOCK_ARGUMENTS = _split(
     """
     active_deadline_seconds affinity annotations arguments automount_service_account_token base_container_name
     base_container_status_polling_interval callbacks cluster_context cmds config_file configmaps container_logs
@@ -40,7 +39,7 @@ STOCK_ARGUMENTS = _words(
 )
 """Arguments of the stock KubernetesPodOperator, providers 10.22 to 10.25."""
 
-BASE_OPERATOR_ARGUMENTS = _words(
+BASE_OPERATOR_ARGUMENTS = _split(
     """
     allow_nested_operators dag default_args depends_on_past do_xcom_push doc doc_json doc_md doc_rst doc_yaml email
     email_on_failure email_on_retry end_date execution_timeout executor executor_config ignore_first_depends_on_past
@@ -52,10 +51,10 @@ BASE_OPERATOR_ARGUMENTS = _words(
     wait_for_past_depends_before_skipping weight_rule
     """
 )
-"""Arguments that every operator of Airflow 3.3 takes."""
+"""Arguments of every operator in Airflow 3.3."""
 
 KNOWN_ARGUMENTS = OWN_ARGUMENTS | STOCK_ARGUMENTS | BASE_OPERATOR_ARGUMENTS
-"""Every argument that TeamPodOperator takes or speaks of."""
+"""All arguments of TeamPodOperator, including rejected ones."""
 
 REPLACEMENTS: dict[str, str] = {
     "args": "arguments",
@@ -76,74 +75,78 @@ REPLACEMENTS: dict[str, str] = {
     "xcom_push": "xcom=True",
     "xcom_push_kpo_executor_output": "xcom=True",
 }
-"""What people write, and what it is called here. Some of them the stock operator takes and silently ignores."""
+"""Common wrong names, and the arguments to use instead. The stock operator ignores some of them silently."""
 
-_DEAD = frozenset({"is_delete_operator_pod", "progress_callback"})
-"""Names in default_args that mean this operator; others there may be meant for other operators."""
+_REFUSED_DEFAULT_ARGS = frozenset({"is_delete_operator_pod", "progress_callback"})
+"""Wrong names that are refused in default_args; the others there may be for other operators."""
 
-_ACTIONS = ("keep_pod", "delete_pod", "delete_active_pod", "delete_succeeded_pod")
+_FINISH_ACTIONS = ("keep_pod", "delete_pod", "delete_active_pod", "delete_succeeded_pod")
 
 
-def check_arguments(given: Mapping[str, Any], inherited: Mapping[str, Any], name: str, team: Team) -> list[Refusal]:
-    """What speaks against the arguments of a task, before any pod is made of them.
+def check_arguments(
+    arguments: Mapping[str, Any], inherited: Mapping[str, Any], team_name: str, team: Team
+) -> list[Refusal]:
+    """Check the arguments of a task before its pod is composed.
 
     Args:
-        given: the arguments of the call.
-        inherited: ``default_args`` of task, group and DAG; names there that mean nothing here are left alone.
-        name: the team's name.
-        team: the team that the task runs for.
+        arguments: the arguments of the call.
+        inherited: ``default_args`` of task, group and DAG; unknown names in it are ignored.
+        team_name: the team's name.
+        team: the team of the task.
     """
-    dead = {key: value for key, value in inherited.items() if key in _DEAD}
-    effective = {**inherited, **given}
-    values = [*check_argument_types(effective), *_unknown_values(effective)]
-    return [*check_argument_names({**dead, **given}), *values, *_decided(effective, name, team)]
+    refused = {name: value for name, value in inherited.items() if name in _REFUSED_DEFAULT_ARGS}
+    effective = {**inherited, **arguments}
+    values = [*check_argument_types(effective), *_check_values(effective)]
+    return [*check_argument_names({**refused, **arguments}), *values, *_check_team_values(effective, team_name, team)]
 
 
-def check_argument_names(given: Mapping[str, Any]) -> Iterator[Refusal]:
-    """Refuse names that are no argument of TeamPodOperator, with the right one where it is known."""
-    for name, value in given.items():
+def check_argument_names(arguments: Mapping[str, Any]) -> Iterator[Refusal]:
+    """Refuse unknown argument names; the fix suggests the right or the most similar one."""
+    for name, value in arguments.items():
         if name in REPLACEMENTS and value is not None:
-            yield Refusal("argument", f"{name} does nothing for a pod", f"write {REPLACEMENTS[name]}.", name)
+            yield Refusal("argument", f"{name} has no effect on a pod", f"Use {REPLACEMENTS[name]}.", name)
         elif name not in KNOWN_ARGUMENTS and not name.startswith("_"):
-            near = difflib.get_close_matches(name, sorted(KNOWN_ARGUMENTS - set(REPLACEMENTS)), n=1)
-            hint = f"did you mean {near[0]}?" if near else "docs/operator.md lists what there is."
-            yield Refusal("argument", f"{name} is no argument of TeamPodOperator", hint, name)
+            similar = difflib.get_close_matches(name, sorted(KNOWN_ARGUMENTS - set(REPLACEMENTS)), n=1)
+            fix = f"Did you mean {similar[0]}?" if similar else "See the arguments in docs/operator.md."
+            yield Refusal("argument", f"{name} is not an argument of TeamPodOperator", fix, name)
 
 
-def _unknown_values(given: Mapping[str, Any]) -> Iterator[Refusal]:
-    action = given.get("on_finish_action")
-    if isinstance(action, str) and action not in _ACTIONS:
-        near = difflib.get_close_matches(action, _ACTIONS, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(_ACTIONS)}."
-        yield Refusal("argument", f"on_finish_action={action!r} is not known", hint, "on_finish_action")
+def _check_values(arguments: Mapping[str, Any]) -> Iterator[Refusal]:
+    action = arguments.get("on_finish_action")
+    if isinstance(action, str) and action not in _FINISH_ACTIONS:
+        similar = difflib.get_close_matches(action, _FINISH_ACTIONS, n=1)
+        fix = f"Did you mean {similar[0]!r}?" if similar else f"Use one of {', '.join(_FINISH_ACTIONS)}."
+        yield Refusal("argument", f"on_finish_action={action!r} is not valid", fix, "on_finish_action")
     for name in ("xcom", "do_xcom_push"):
-        if not isinstance(given.get(name), bool | None):
+        if not isinstance(arguments.get(name), bool | None):
             yield Refusal(
-                "argument", f"{name} is neither True nor False", "it says whether the task has a result.", name
+                "argument", f"{name} is not True or False", "Set it to True if the task returns a result.", name
             )
 
 
-def _decided(given: Mapping[str, Any], name: str, team: Team) -> Iterator[Refusal]:
-    decided = {
+def _check_team_values(arguments: Mapping[str, Any], team_name: str, team: Team) -> Iterator[Refusal]:
+    team_values = {
         "namespace": team.namespace,
         "service_account_name": team.service_account.name,
         "automount_service_account_token": team.service_account.mount_token,
         "base_container_name": "base",
     }
-    for argument, wanted in decided.items():
-        value = given.get(argument)
-        if value is not None and value != wanted:
+    for argument, required in team_values.items():
+        value = arguments.get(argument)
+        if value is not None and value != required:
             yield Refusal(
                 "locked",
-                f"{argument}={value!r} was given, but team {name!r} has {wanted!r}",
-                "leave it out, or ask the platform team to change the team's values.",
+                f"{argument} is {value!r}, but team {team_name!r} has {required!r}",
+                "Leave it out, or ask the platform team to change the team's values.",
                 argument,
             )
-    if given.get("xcom") is not None and given.get("do_xcom_push", given["xcom"]) != given["xcom"]:
-        yield Refusal("argument", "xcom and do_xcom_push contradict each other", "they mean the same, give only xcom.")
-    if (given.get("xcom") or given.get("do_xcom_push")) and not team.rbac.exec:
+    if arguments.get("xcom") is not None and arguments.get("do_xcom_push", arguments["xcom"]) != arguments["xcom"]:
+        yield Refusal(
+            "argument", "xcom and do_xcom_push are the same setting and have different values", "Set only xcom."
+        )
+    if (arguments.get("xcom") or arguments.get("do_xcom_push")) and not team.rbac.exec:
         yield Refusal(
             "argument",
-            f"xcom=True needs a command in the pod's sidecar, but team {name!r} has rbac.exec false",
-            "leave it out, or ask the platform team to change the team's values.",
+            f"xcom=True needs pods/exec in the team's namespace, but team {team_name!r} has rbac.exec false",
+            "Leave it out, or ask the platform team to change the team's values.",
         )

@@ -1,4 +1,4 @@
-"""Of what type each argument of TeamPodOperator is; whatever else is given is refused by the argument's name."""
+"""Rule: every argument of TeamPodOperator has the right type."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _DICTIONARIES = frozenset({"annotations", "env_vars", "labels", "node_selector"}
 _OBJECTS = frozenset(
     {"affinity", "container_resources", "container_security_context", "dns_config", "full_pod_spec", "pod_override"}
 ) | {"pod_template_dict", "security_context"}
-"""Dictionaries that may be models of the Kubernetes client as well."""
+"""Dictionaries, or models of the Kubernetes client."""
 
 _LISTS_OF_TEXTS = ("cmds", "arguments", "configmaps", "sidecars")
 
 _ITERATED = frozenset(
     {"configmaps", "image_pull_secrets", "ports", "sidecars", "tolerations", "volume_mounts", "volumes"}
 )
-"""Lists that are made of whatever can be iterated, such as the values of a dictionary."""
+"""Lists, or other iterables such as the values of a dictionary."""
 
 _NUMBERS = frozenset(
     {
@@ -41,49 +41,49 @@ _NUMBERS = frozenset(
         "termination_grace_period",
     }
 )
-"""Numbers of seconds, none of which Jinja renders."""
+"""Numbers of seconds; Jinja does not render them."""
 
 _ITEMS: dict[str, str] = {
-    "env_from": "write {{'secretRef': {{'name': {item!r}}}}}, or configMapRef.",
-    "env_vars": "write env_vars={{'NAME': 'value'}}.",
-    "image_pull_secrets": "write their names, as in image_pull_secrets=['regcred'].",
-    "secrets": "take all its keys by env_from=[{{'secretRef': {{'name': {item!r}}}}}], or one by Airflow's Secret(…).",
+    "env_from": "Write {{'secretRef': {{'name': {item!r}}}}}, or configMapRef.",
+    "env_vars": "Write env_vars={{'NAME': 'value'}}.",
+    "image_pull_secrets": "Write names, such as image_pull_secrets=['regcred'].",
+    "secrets": "Use env_from=[{{'secretRef': {{'name': {item!r}}}}}], or Airflow's Secret(…) for one key.",
     **dict.fromkeys(
         ("host_aliases", "init_containers", "ports", "tolerations", "volume_mounts", "volumes"),
-        "write each of them as a dictionary as in YAML, or as a model of the Kubernetes client.",
+        "Write each item as a dictionary, as in YAML, or as a model of the Kubernetes client.",
     ),
 }
-"""Lists of things, and what to write instead of an item that is none."""
+"""Lists of objects, and the fix for an invalid item."""
 
 _LISTS = {*_ITEMS, *_LISTS_OF_TEXTS} - _DICTIONARIES
 
-_NAMES: tuple[tuple[type, str], ...] = (
+_TYPE_NAMES: tuple[tuple[type, str], ...] = (
     (tuple, "tuple"),
     (list, "list"),
     (Set, "set"),
     (dict, "dictionary"),
     (str, "text"),
-    (bool, "switch"),
+    (bool, "boolean"),
     (Real, "number"),
 )
 
 
-def check_argument_types(given: Mapping[str, Any]) -> Iterator[Refusal]:
-    """Refuse arguments, and items of lists, of another type than they have; None and what comes later are of any."""
-    for name, value in given.items():
-        if value is None or _comes_later(value) or (is_template(value) and name not in _NUMBERS):
+def check_argument_types(arguments: Mapping[str, Any]) -> Iterator[Refusal]:
+    """Refuse arguments and list items of a wrong type; None and values from other tasks are not checked."""
+    for name, value in arguments.items():
+        if value is None or _is_resolved_later(value) or (is_template(value) and name not in _NUMBERS):
             continue
-        for wanted, example in _wanted(name, value):
-            sentence = f"{name} is a {_kind(value)}, but {wanted} was expected"
-            yield Refusal("argument", sentence, f"write {example}.", name)
+        for expected, example in _find_type_error(name, value):
+            evidence = f"{name} is a {_name_type(value)}, but {expected} is required"
+            yield Refusal("argument", evidence, f"Write {example}.", name)
     for name in _ITEMS:
-        yield from _strange_items(name, given.get(name))
+        yield from _check_items(name, arguments.get(name))
     for name in _LISTS_OF_TEXTS:
-        yield from _wordless(name, given.get(name))
+        yield from _check_texts(name, arguments.get(name))
 
 
-def _wanted(name: str, value: Any) -> Iterator[tuple[str, str]]:
-    """What was expected instead of a value, and how it is written; nothing where the value is of its type."""
+def _find_type_error(name: str, value: Any) -> Iterator[tuple[str, str]]:
+    """Yield the expected type and an example if the value has a wrong type."""
     if name in _TEXTS and not isinstance(value, str | os.PathLike if name == "pod_template_file" else str):
         yield "a text", f"{name}='…'"
     elif name in (_DICTIONARIES | _OBJECTS) and not _is_dictionary(name, value):
@@ -92,27 +92,27 @@ def _wanted(name: str, value: Any) -> Iterator[tuple[str, str]]:
         yield "a list", f"{name}=[…]"
     elif name in _NUMBERS and (isinstance(value, bool) or not isinstance(value, Real)):
         seconds = int(value.total_seconds()) if isinstance(value, timedelta) else 300
-        yield "a number of seconds", f"it as in {name}={seconds}"
+        yield "a number of seconds", f"{name}={seconds}"
 
 
 def _is_dictionary(name: str, value: Any) -> bool:
-    as_well = (name in _OBJECTS and _is_model(value)) or (name == "env_vars" and isinstance(value, list))
-    return as_well or isinstance(value, dict)
+    is_other_form = (name in _OBJECTS and _is_model(value)) or (name == "env_vars" and isinstance(value, list))
+    return is_other_form or isinstance(value, dict)
 
 
 def _is_list(name: str, value: Any) -> bool:
     if isinstance(value, str):
-        return name == "image_pull_secrets"  # the stock operator takes names with commas between them
-    loose = name in _ITERATED and isinstance(value, Iterable) and not isinstance(value, bytes | Mapping | Set)
-    return loose or isinstance(value, list | tuple)
+        return name == "image_pull_secrets"  # the stock operator accepts comma-separated names
+    is_iterable = name in _ITERATED and isinstance(value, Iterable) and not isinstance(value, bytes | Mapping | Set)
+    return is_iterable or isinstance(value, list | tuple)
 
 
-def _strange_items(name: str, value: Any) -> Iterator[Refusal]:
+def _check_items(name: str, value: Any) -> Iterator[Refusal]:
     for item in value if isinstance(value, list | tuple) else ():
-        if not (_comes_later(item) or _is_item(name, item)):
-            kind = "text" if isinstance(item, str) else _kind(item)
-            sentence = f"{name} has the {kind} {item!r} in it, which says nothing there"
-            yield Refusal("argument", sentence, _ITEMS[name].format(item=item if kind == "text" else "name"), name)
+        if not (_is_resolved_later(item) or _is_item(name, item)):
+            type_name = "text" if isinstance(item, str) else _name_type(item)
+            evidence = f"{name} has the {type_name} {item!r}, which is not a valid item"
+            yield Refusal("argument", evidence, _ITEMS[name].format(item=item if type_name == "text" else "name"), name)
 
 
 def _is_item(name: str, item: Any) -> bool:
@@ -121,16 +121,15 @@ def _is_item(name: str, item: Any) -> bool:
     return isinstance(item, dict) or _is_model(item) or (name == "image_pull_secrets" and isinstance(item, str))
 
 
-def _wordless(name: str, value: Any) -> Iterator[Refusal]:
+def _check_texts(name: str, value: Any) -> Iterator[Refusal]:
     for item in value if isinstance(value, list | tuple) else ():
-        if not (isinstance(item, str) or _comes_later(item)):
-            instead = "leave it out" if item is None else f"write {str(item)!r}"
-            sentence = f"{name} has {item!r} in it, but a list of texts was expected"
-            yield Refusal("argument", sentence, f"{instead}.", name)
+        if not (isinstance(item, str) or _is_resolved_later(item)):
+            fix = "Leave it out." if item is None else f"Write {str(item)!r}."
+            yield Refusal("argument", f"{name} has the item {item!r}, but a list of texts is required", fix, name)
 
 
-def _comes_later(value: Any) -> bool:
-    """Whether it is another task's result, or anything else that Airflow resolves in the run; a path is none."""
+def _is_resolved_later(value: Any) -> bool:
+    """Whether Airflow resolves the value at run time, such as another task's result."""
     return hasattr(value, "resolve") and not isinstance(value, os.PathLike)
 
 
@@ -138,5 +137,5 @@ def _is_model(value: Any) -> bool:
     return hasattr(value, "openapi_types")
 
 
-def _kind(value: Any) -> str:
-    return next((name for kind, name in _NAMES if isinstance(value, kind)), type(value).__name__)
+def _name_type(value: Any) -> str:
+    return next((name for kind, name in _TYPE_NAMES if isinstance(value, kind)), type(value).__name__)

@@ -1,6 +1,6 @@
-"""Tell a credential from other values, seldom wrongly: by what a variable is called, or by how a value is built.
+"""Rule: a pod has no literal credentials, found by the name of a variable or the format of a value.
 
-No sentence here ever contains the value.
+Messages never contain the value.
 """
 
 from __future__ import annotations
@@ -13,30 +13,32 @@ from kpo_platform.finding import Refusal
 from kpo_platform.pod.containers import iterate_containers
 from kpo_platform.pod.merge import Json
 
-_PARTS = re.compile(r"[.-]|(?<=[a-z0-9])(?=[A-Z])")
-"""Where a name begins a new word, beside underscores."""
+_WORD_START = re.compile(r"[.-]|(?<=[a-z0-9])(?=[A-Z])")
+"""Word boundaries in a name, besides underscores."""
 
-_PASSWORD = re.compile(r"(?:PASSWORD|PASSWD|PASSPHRASE)(?:_?\d+)?$", re.IGNORECASE)
-"""Only at the end of a name: DB_PASSWORD and PGPASSWORD are one, PASSWORD_FILE is not."""
+_PASSWORD_NAME = re.compile(r"(?:PASSWORD|PASSWD|PASSPHRASE)(?:_?\d+)?$", re.IGNORECASE)
+"""Matches at the end of a name: DB_PASSWORD and PGPASSWORD, but not PASSWORD_FILE."""
 
-_NAME = re.compile(
+_CREDENTIAL_NAME = re.compile(
     r"(?:^|_)(?:PASS|PWD|SECRET|TOKEN|API_?KEY|ACCESS_?KEY|SECRET_?KEY|PRIVATE_?KEY)(?:_?\d+)?$", re.IGNORECASE
 )
-"""At the end and a word of its own: API_TOKEN is one, TOKEN_URL and BYPASS are not."""
+"""Matches the last word of a name: API_TOKEN, but not TOKEN_URL or BYPASS."""
 
-_NO_NAME = re.compile(r"PWD|OLDPWD|(?:.*_)?(?:FIRST|SECOND|LAST|SINGLE|TWO|MULTI|LOW|HIGH|BAND)_PASS", re.IGNORECASE)
-"""The folders that every shell keeps, and a pass that is a turn or a filter."""
+_HARMLESS_NAME = re.compile(
+    r"PWD|OLDPWD|(?:.*_)?(?:FIRST|SECOND|LAST|SINGLE|TWO|MULTI|LOW|HIGH|BAND)_PASS", re.IGNORECASE
+)
+"""The shell's working directories, and passes that are iterations or filters."""
 
-_NOTHING = r"|true|false|none|null|file:.*|\$\([A-Za-z_]\w*\)|<.*>|\*+"
-"""Values that are no credential whatever the name: nothing, a switch, a reference, a mask."""
+_PLACEHOLDER = r"|true|false|none|null|file:.*|\$\([A-Za-z_]\w*\)|<.*>|\*+"
+"""Values that are never a credential: empty, boolean, reference or mask."""
 
-_HARMLESS = re.compile(_NOTHING + r"|\d{1,5}|[./~].*", re.IGNORECASE | re.DOTALL)
-"""A small number or a path as well."""
+_HARMLESS_VALUE = re.compile(_PLACEHOLDER + r"|\d{1,5}|[./~].*", re.IGNORECASE | re.DOTALL)
+"""Values that are not a credential: `_PLACEHOLDER`, a small number or a path."""
 
-_NO_PASSWORD = re.compile(_NOTHING + r"|\d|(?:\.{1,2}|~)/.*|/[^/\s]+/.*", re.IGNORECASE | re.DOTALL)
-"""A password may be a number or begin with a slash; a path has a folder, and a single digit is a switch."""
+_HARMLESS_PASSWORD = re.compile(_PLACEHOLDER + r"|\d|(?:\.{1,2}|~)/.*|/[^/\s]+/.*", re.IGNORECASE | re.DOTALL)
+"""Values that are not a password: `_PLACEHOLDER`, a digit or a path with a folder."""
 
-_VALUES: dict[str, re.Pattern[str]] = {
+_VALUE_FORMATS: dict[str, re.Pattern[str]] = {
     "an AWS access key": re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"),
     "a GitHub token": re.compile(r"\b(?:gh[pousr]_[A-Za-z0-9]{36}|github_pat_\w{22,})"),
     "a GitLab token": re.compile(r"\bglpat-[\w-]{20,}"),
@@ -48,15 +50,15 @@ _VALUES: dict[str, re.Pattern[str]] = {
     "a Slack webhook": re.compile(r"\bhooks\.slack\.com/(?:services|triggers|workflows)/\w+/\w+/\w{16,}"),
     "an Azure key": re.compile(r"\b(?:AccountKey|SharedAccessKey)=[A-Za-z0-9+/]{40,}"),
     "an OpenAI key": re.compile(r"\bsk-(?:admin|proj|svcacct)-[\w-]{20,}"),
-    # Begins with a fixed text: arguments may be long scripts, and a search must take time in proportion to them.
+    # Starts with a literal, so that the search in a long script takes linear time.
     "a password in a URL": re.compile(r"://[^\s:/@$]{0,200}:[^\s:/@${}*<>]{3,200}@"),
 }
-"""Kinds of credentials that can be told by the value alone, with what tells them."""
+"""Kinds of credentials that the format of the value identifies."""
 
 
-_INSTEAD = (
-    "everybody who may see pods or DAGs could read it; put it into a Secret of the team's namespace and take it from "
-    "there, with env_from or secrets."
+_FIX = (
+    "Put it into a Secret in the team's namespace and use it with env_from or secrets. Here, everyone who may see pods "
+    "or DAGs can read it."
 )
 
 
@@ -67,38 +69,42 @@ def check_credentials(pod: Json) -> Iterator[Refusal]:
 
 
 def check_container_credentials(container: Json) -> Iterator[Refusal]:
-    """Refuse the literal credentials of one container: in its environment, its command and its arguments."""
-    name = container.get("name")
+    """Refuse literal credentials in the environment, the command and the arguments of a container."""
+    container_name = container.get("name")
     for variable in container.get("env") or []:
-        kind = _kind(str(variable.get("name")), variable.get("value"))
+        kind = _identify_variable(str(variable.get("name")), variable.get("value"))
         if kind:
             yield Refusal(
                 "credential",
-                f"The variable {variable['name']} of container {name!r} holds what looks like {kind}",
-                _INSTEAD,
+                f"The variable {variable['name']} of container {container_name!r} looks like {kind}",
+                _FIX,
             )
     for field in ("command", "args"):
-        for kind in sorted({_kind_of_value(word) for word in container.get(field) or []} - {""}):
+        for kind in sorted({_identify_value(word) for word in container.get(field) or []} - {""}):
             yield Refusal(
                 "credential",
-                f"The {field} of container {name!r} contains what looks like {kind}",
-                _INSTEAD,
+                f"The {field} of container {container_name!r} contains what looks like {kind}",
+                _FIX,
             )
 
 
-def _kind(name: str, value: Any) -> str:
+def _identify_variable(name: str, value: Any) -> str:
     if not isinstance(value, str):
         return ""
-    return _kind_of_value(value) or ("a credential" if _by_name(_PARTS.sub("_", name), value.strip()) else "")
+    return _identify_value(value) or (
+        "a credential" if _has_credential_name(_WORD_START.sub("_", name), value.strip()) else ""
+    )
 
 
-def _by_name(name: str, value: str) -> bool:
-    if _PASSWORD.search(name):
-        return not _NO_PASSWORD.fullmatch(value)
-    return bool(_NAME.search(name)) and not (_NO_NAME.fullmatch(name) or _HARMLESS.fullmatch(value))
+def _has_credential_name(name: str, value: str) -> bool:
+    if _PASSWORD_NAME.search(name):
+        return not _HARMLESS_PASSWORD.fullmatch(value)
+    return bool(_CREDENTIAL_NAME.search(name)) and not (
+        _HARMLESS_NAME.fullmatch(name) or _HARMLESS_VALUE.fullmatch(value)
+    )
 
 
-def _kind_of_value(value: Any) -> str:
+def _identify_value(value: Any) -> str:
     if not isinstance(value, str):
         return ""
-    return next((kind for kind, pattern in _VALUES.items() if pattern.search(value)), "")
+    return next((kind for kind, pattern in _VALUE_FORMATS.items() if pattern.search(value)), "")

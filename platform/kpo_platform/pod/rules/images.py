@@ -44,11 +44,12 @@ def _check_image(image: str, container_name: str | None, team_name: str, team: T
     pin, allow = team.images.pin, team.images.allow
     who = f"The image {image!r} of container {container_name!r}"
     if not is_pinned(image, pin):
-        wanted = "a digest, as in name@sha256:…" if pin == "digest" else "a tag other than latest, as in name:1.2"
-        yield Refusal("image-pin", f"{who} may mean something else tomorrow", f"team {team_name!r} wants {wanted}.")
+        wanted = "a digest, such as name@sha256:…" if pin == "digest" else "a tag other than latest, such as name:1.2"
+        evidence = f"{who} has no fixed version, which team {team_name!r} requires"
+        yield Refusal("image-pin", evidence, f"Use {wanted}.")
     if allow and not any(fnmatchcase(image, pattern) for pattern in allow):
         yield Refusal(
             "image-allow",
-            f"{who} is not on the list of team {team_name!r} ({', '.join(allow)})",
-            "take one that is, or ask the platform team to add it to images.allow.",
+            f"{who} is not allowed for team {team_name!r} ({', '.join(allow)})",
+            "Use an allowed image, or ask the platform team to add this one to images.allow.",
         )

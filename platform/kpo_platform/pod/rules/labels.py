@@ -25,14 +25,13 @@ def check_labels(pod: Json, team_name: str, team: Team, label_policy: dict[str, 
         if key not in labels or labels[key] not in (None, value):
             yield Refusal(
                 "locked",
-                f"The label {key} was set to {labels.get(key)!r}, but the platform fixes it to {value!r} for team "
-                f"{team_name!r}",
-                "leave it out, or ask the platform team to change the team's values.",
+                f"The label {key} is {labels.get(key)!r}, but team {team_name!r} has {value!r}",
+                "Leave it out, or ask the platform team to change the team's values.",
             )
     for key, kind in label_policy.items():
         if kind == "required" and (key not in labels or labels[key] == ""):
             yield Refusal(
                 "label",
                 f"The label {key} is missing, but the platform requires it of every pod",
-                f"give it in labels, or ask the platform team to set it for team {team_name!r}.",
+                f"Set it in labels, or ask the platform team to set it for team {team_name!r}.",
             )

@@ -9,7 +9,7 @@ from kpo_platform.contract import Team
 from kpo_platform.finding import Refusal
 from kpo_platform.pod.merge import Json
 
-_REMEDY = "leave it out, or ask the platform team to change the team's values."
+_FIX = "Leave it out, or ask the platform team to change the team's values."
 
 
 def check_locked_fields(pod: Json, team_name: str, team: Team) -> Iterator[Refusal]:
@@ -24,7 +24,7 @@ def check_locked_fields(pod: Json, team_name: str, team: Team) -> Iterator[Refus
     ]
     for field, value, required in locked:
         if value is not None and value != required:
-            yield Refusal("locked", f"{field} is {value!r}, but team {team_name!r} has {required!r}", _REMEDY)
+            yield Refusal("locked", f"{field} is {value!r}, but team {team_name!r} has {required!r}", _FIX)
     if not account.mount_token:
         yield from _check_token_volumes(spec, team_name)
 
@@ -43,8 +43,7 @@ def _check_token_volumes(spec: Json, team_name: str) -> Iterator[Refusal]:
                     "locked",
                     f"Volume {volume.get('name')!r} mounts a token for the Kubernetes API, but the pods of team "
                     f"{team_name!r} have none",
-                    "name the audience that the token is for, or ask the platform team to set "
-                    "serviceAccount.mountToken.",
+                    "Name the audience of the token, or ask the platform team to set serviceAccount.mountToken.",
                 )
 
 

@@ -1,4 +1,4 @@
-"""Whose DAG a file is: by the bundle or the folder in which it lies."""
+"""Rule: a task runs for the team that owns its DAG file, which the bundle or the folder tells."""
 
 from __future__ import annotations
 
@@ -9,56 +9,56 @@ from typing import Any
 from kpo_platform.contract import Contract
 from kpo_platform.finding import Refusal
 
-_OF_THE_TRIGGER = frozenset({"message", "name", "namespace", "status"})
+_TRIGGER_FIELDS = frozenset({"message", "name", "namespace", "status"})
 
 
 def find_team_of_file(file: str | PurePath, roots: Iterable[str | PurePath], teams: Collection[str]) -> str | None:
-    """The team whose DAG a file is, or None where neither bundle nor folder tells.
+    """Find the team that owns a DAG file.
 
     Args:
-        file: the DAG's file.
-        roots: folders below which DAGs lie: that of Airflow's bundles, whose folders are named after the bundle and
-            so after the team, and the DAGs folder. Names of folders above them mean nothing.
+        file: the DAG file.
+        roots: the folders with DAG files: Airflow's folder of bundles, with one subfolder per bundle, which has the
+            name of its team, and the DAGs folder.
         teams: the names of all teams.
 
     Returns:
-        The outermost folder below a root that bears a team's name: a team's bundle is that team's, whatever its
-        repository calls its folders.
+        The name of the outermost folder below a root that is a team's name, so a folder inside a team's bundle cannot
+        change the owner. None if there is none.
     """
     path = str(file)
     for root in roots:
-        beneath = f"{str(root).rstrip('/')}/"
-        if path.startswith(beneath):
-            folders = path[len(beneath) :].split("/")[:-1]
+        prefix = f"{str(root).rstrip('/')}/"
+        if path.startswith(prefix):
+            folders = path[len(prefix) :].split("/")[:-1]
             return next((folder for folder in folders if folder in teams), None)
     return None
 
 
-def check_task_team(team: str, origin: str | None) -> list[Refusal]:
-    """Refuse that a task runs for another team than the one whose DAG it is in.
+def check_task_team(team: str, owner: str | None) -> list[Refusal]:
+    """Refuse a task for another team than the owner of its DAG file.
 
     Args:
-        team: for whom the task wants to run.
-        origin: whose DAG it is, None where that is not known.
+        team: the team of the task.
+        owner: the team that owns the DAG file; None if unknown.
     """
-    if origin is None or origin == team:
+    if owner is None or owner == team:
         return []
     return [
         Refusal(
             "team",
-            f"The task wants to run for team {team!r}, but its DAG lies in the bundle or folder of team {origin!r}",
-            f"leave out team=, or move the DAG to team {team!r}.",
+            f"The task has team {team!r}, but its DAG file is in the bundle or folder of team {owner!r}",
+            f"Leave out team, or move the DAG file to team {team!r}.",
         )
     ]
 
 
 def check_connection(conn_id: str | None, team: str, contract: Contract) -> list[Refusal]:
-    """Refuse another team's connection: it would run the pod where, or as whom, that team runs its own.
+    """Refuse another team's connection, because it would run the pod with that team's cluster and identity.
 
     Args:
-        conn_id: the Airflow connection that the task uses; None or a text with Jinja says nothing yet.
-        team: for whom the task runs.
-        contract: which team has which connection.
+        conn_id: the Airflow connection of the task; None and Jinja templates are not checked.
+        team: the team of the task.
+        contract: has the connections of all teams.
     """
     own = contract.team(team).connection.id
     if conn_id == own:
@@ -71,24 +71,24 @@ def check_connection(conn_id: str | None, team: str, contract: Contract) -> list
             "team",
             f"The task uses the connection {conn_id!r} of team {owners[0]!r}, but it runs for team {team!r}, which has "
             f"{own!r}",
-            "leave out kubernetes_conn_id.",
+            "Leave out kubernetes_conn_id.",
         )
     ]
 
 
 def check_trigger_kwargs(trigger_kwargs: Any) -> list[Refusal]:
-    """Refuse what would have the trigger speak of another pod than the task's, which the task then takes for its own.
+    """Refuse fields that would make the trigger report about another pod than the task's.
 
     Args:
-        trigger_kwargs: of the task; a text with Jinja says nothing yet.
+        trigger_kwargs: the task's argument; Jinja templates are not checked.
     """
-    said = _OF_THE_TRIGGER & trigger_kwargs.keys() if isinstance(trigger_kwargs, Mapping) else frozenset()
+    fields = _TRIGGER_FIELDS & trigger_kwargs.keys() if isinstance(trigger_kwargs, Mapping) else frozenset()
     return [
         Refusal(
             "locked",
-            f"trigger_kwargs has {name!r}, but what became of which pod is for the trigger to say",
-            f"leave {name!r} out.",
+            f"trigger_kwargs has {name!r}, which only the trigger sets",
+            f"Leave {name!r} out.",
             "trigger_kwargs",
         )
-        for name in sorted(said)
+        for name in sorted(fields)
     ]

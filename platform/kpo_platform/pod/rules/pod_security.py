@@ -64,65 +64,65 @@ _SAFE_SYSCTLS = frozenset(
 )
 
 
-def check_pod_security(pod: Json, name: str, team: Team) -> Iterator[Refusal]:
-    """Refuse what the team's Pod Security level does not admit.
+def check_pod_security(pod: Json, team_name: str, team: Team) -> Iterator[Refusal]:
+    """Refuse fields that the team's Pod Security level does not allow.
 
     Args:
-        pod: composed; None stands for a value that is not known yet.
-        name: the team's name.
-        team: whose level it is.
+        pod: the composed v1 Pod; None stands for a value that is not known yet.
+        team_name: the team's name.
+        team: the team of this name.
     """
     restricted = team.pod_security == "restricted"
-    for offence in _baseline(pod):
-        yield Refusal("security", f"{offence}, which the platform refuses every team", _INSTEAD)
-    for offence in _restricted(pod) if restricted else ():
+    for violation in _find_baseline_violations(pod):
+        yield Refusal("security", f"{violation}, which no team may do", _FIX)
+    for violation in _find_restricted_violations(pod) if restricted else ():
         yield Refusal(
             "security",
-            f"{offence}, but team {name!r} has the Pod Security level restricted",
-            "leave it out, or ask the platform team for podSecurity: baseline when the image must have it.",
+            f"{violation}, but team {team_name!r} has the Pod Security level restricted",
+            "Leave it out, or ask the platform team for podSecurity: baseline if the image needs it.",
         )
     for container in () if restricted else iterate_containers(pod):
         if has_root_conflict(container.get("securityContext") or {}, pod["spec"].get("securityContext") or {}):
             yield Refusal(
                 "security",
-                f"Container {container.get('name')!r} is to run as root (runAsUser 0), but runAsNonRoot forbids it, so "
-                "no node would start it",
-                "write runAsNonRoot: False beside runAsUser, or leave runAsUser out.",
+                f"Container {container.get('name')!r} runs as root (runAsUser 0), but runAsNonRoot forbids it, so no "
+                "node starts it",
+                "Set runAsNonRoot: False beside runAsUser, or leave runAsUser out.",
             )
     for volume in pod["spec"].get("volumes") or []:
         if restricted and volume.get("nfs"):
             yield Refusal(
                 "nfs",
                 f"Volume {volume.get('name')!r} mounts NFS directly, which the Pod Security level restricted of team "
-                f"{name!r} does not admit",
-                "use a claim; the platform team makes it one of the team's volumes.",
+                f"{team_name!r} does not allow",
+                "Use a PersistentVolumeClaim: ask the platform team to add it to the team's volumes.",
             )
 
 
-_INSTEAD = "leave it out, and ask the platform team when the program cannot do without."
+_FIX = "Leave it out, or ask the platform team if the program needs it."
 
 
-def _baseline(pod: Json) -> Iterator[str]:
+def _find_baseline_violations(pod: Json) -> Iterator[str]:
     spec = pod["spec"]
     for field in ("hostNetwork", "hostPID", "hostIPC"):
         if spec.get(field):
             yield f"The pod sets {field}"
     for volume in spec.get("volumes") or []:
         if volume.get("hostPath") is not None:
-            yield f"Volume {volume.get('name')!r} mounts a folder of the node (hostPath)"
+            yield f"Volume {volume.get('name')!r} mounts a path of the node (hostPath)"
     for setting in (spec.get("securityContext") or {}).get("sysctls") or []:
         if setting.get("name") not in _SAFE_SYSCTLS:
             yield f"The pod sets the sysctl {setting.get('name')}"
-    yield from _context_of_any(spec.get("securityContext") or {}, "The pod")
+    yield from _check_context(spec.get("securityContext") or {}, "The pod")
     for container in iterate_containers(pod):
         who = f"Container {container.get('name')!r}"
         context = container.get("securityContext") or {}
-        yield from _context_of_any(context, who)
-        yield from _baseline_container(container, context, who)
+        yield from _check_context(context, who)
+        yield from _check_baseline_container(container, context, who)
 
 
-def _context_of_any(context: Json, who: str) -> Iterator[str]:
-    """What a pod's and a container's security context have in common."""
+def _check_context(context: Json, who: str) -> Iterator[str]:
+    """Check the fields that security contexts of pods and containers have in common."""
     for field in ("seccompProfile", "appArmorProfile"):
         if (context.get(field) or {}).get("type") == "Unconfined":
             yield f"{who} sets {field} to Unconfined"
@@ -130,32 +130,32 @@ def _context_of_any(context: Json, who: str) -> Iterator[str]:
         yield f"{who} sets windowsOptions.hostProcess"
     selinux = context.get("seLinuxOptions") or {}
     if selinux.get("user") or selinux.get("role"):
-        yield f"{who} sets a user or role of SELinux"
+        yield f"{who} sets an SELinux user or role"
 
 
-def _baseline_container(container: Json, context: Json, who: str) -> Iterator[str]:
+def _check_baseline_container(container: Json, context: Json, who: str) -> Iterator[str]:
     if context.get("privileged"):
         yield f"{who} is privileged"
     if context.get("procMount") not in (None, "Default"):
         yield f"{who} sets procMount to {context['procMount']}"
-    for capability in _added(context):
+    for capability in _list_added_capabilities(context):
         if capability not in _BASELINE_CAPABILITIES:
             yield f"{who} adds the capability {capability}"
     for port in container.get("ports") or []:
         if port.get("hostPort"):
-            yield f"{who} takes the port {port['hostPort']} of the node (hostPort)"
+            yield f"{who} uses the port {port['hostPort']} of the node (hostPort)"
 
 
-def _restricted(pod: Json) -> Iterator[str]:
+def _find_restricted_violations(pod: Json) -> Iterator[str]:
     spec = pod["spec"]
-    yield from _as_root(spec.get("securityContext") or {}, "The pod")
+    yield from _check_root(spec.get("securityContext") or {}, "The pod")
     for container in iterate_containers(pod):
         who = f"Container {container.get('name')!r}"
         context = container.get("securityContext") or {}
-        yield from _as_root(context, who)
+        yield from _check_root(context, who)
         if context.get("allowPrivilegeEscalation"):
             yield f"{who} sets allowPrivilegeEscalation"
-        for capability in _added(context):
+        for capability in _list_added_capabilities(context):
             if capability in _BASELINE_CAPABILITIES - _RESTRICTED_CAPABILITIES:
                 yield f"{who} adds the capability {capability}"
         dropped = (context.get("capabilities") or {}).get("drop")
@@ -164,15 +164,15 @@ def _restricted(pod: Json) -> Iterator[str]:
     for volume in spec.get("volumes") or []:
         kinds = set(volume) - {"name"} - _RESTRICTED_VOLUMES - {"nfs", "hostPath"}
         for kind in sorted(kinds):
-            yield f"Volume {volume.get('name')!r} is of the kind {kind}"
+            yield f"Volume {volume.get('name')!r} has the type {kind}"
 
 
-def _as_root(context: Json, who: str) -> Iterator[str]:
+def _check_root(context: Json, who: str) -> Iterator[str]:
     if context.get("runAsNonRoot") is False:
         yield f"{who} sets runAsNonRoot to false"
     if context.get("runAsUser") == 0:
         yield f"{who} runs as root (runAsUser 0)"
 
 
-def _added(context: Json) -> list[Any]:
+def _list_added_capabilities(context: Json) -> list[Any]:
     return list((context.get("capabilities") or {}).get("add") or [])

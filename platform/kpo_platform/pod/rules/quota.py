@@ -12,50 +12,52 @@ from kpo_platform.pod.merge import Json
 from kpo_platform.pod.quantity import parse_quantity, parse_quantity_or_zero
 from kpo_platform.pod.resources import compute_pod_resources
 
-_SHORT = ("cpu", "memory", "ephemeral-storage")
-"""A quota may call these without ``requests.``; it then means the request."""
+_REQUEST_NAMES = ("cpu", "memory", "ephemeral-storage")
+"""Names in a quota without the prefix ``requests.``, which count requests."""
 
 
-def check_quota(pod: Json, name: str, team: Team) -> Iterator[Refusal]:
-    """Refuse a container above the team's limits.max, and a pod that could never fit into the team's quota."""
+def check_quota(pod: Json, team_name: str, team: Team) -> Iterator[Refusal]:
+    """Refuse a container above the team's limits.max and a pod above the team's quota."""
     for container in iterate_containers(pod):
-        yield from _over_max(container, name, team)
-    for (resource, asked), most in _quota_use(pod, team):
-        if asked > parse_quantity(most):
+        yield from _check_container(container, team_name, team)
+    for (resource, requested), maximum in _compute_quota_use(pod, team):
+        if requested > parse_quantity(maximum):
             yield Refusal(
                 "quota",
-                f"The pod asks for {_text(asked)} of {resource}, but the quota of team {name!r} has {most} for all its "
-                f"pods together, so it would wait for ever",
-                "take a smaller size or smaller container_resources, or ask the platform team for a larger quota.",
+                f"The pod requests {_format_quantity(requested)} of {resource}, but the quota of team {team_name!r} "
+                f"for all pods is {maximum}, so the pod cannot start",
+                "Use a smaller size or smaller container_resources, or ask the platform team for a larger quota.",
             )
 
 
-def _over_max(container: Json, name: str, team: Team) -> Iterator[Refusal]:
-    given = container.get("resources") or {}
-    for resource, most in team.limits.max.items():
-        # A LimitRange compares both; without limits in the container its own maximum becomes the limit.
-        asked = max(parse_quantity_or_zero((given.get(kind) or {}).get(resource)) for kind in ("requests", "limits"))
-        if asked > parse_quantity(most):
+def _check_container(container: Json, team_name: str, team: Team) -> Iterator[Refusal]:
+    resources = container.get("resources") or {}
+    for resource, maximum in team.limits.max.items():
+        # A LimitRange checks requests and limits; its maximum is the default limit.
+        requested = max(
+            parse_quantity_or_zero((resources.get(kind) or {}).get(resource)) for kind in ("requests", "limits")
+        )
+        if requested > parse_quantity(maximum):
             yield Refusal(
                 "quota",
-                f"Container {container.get('name')!r} asks for {_text(asked)} of {resource}, but one container of team "
-                f"{name!r} may have at most {most}",
-                "take a smaller size or smaller container_resources, or ask the platform team to raise limits.max.",
+                f"Container {container.get('name')!r} requests {_format_quantity(requested)} of {resource}, but a "
+                f"container of team {team_name!r} may have at most {maximum}",
+                "Use a smaller size or smaller container_resources, or ask the platform team to raise limits.max.",
             )
 
 
-def _quota_use(pod: Json, team: Team) -> Iterator[tuple[tuple[str, Decimal], str]]:
+def _compute_quota_use(pod: Json, team: Team) -> Iterator[tuple[tuple[str, Decimal], str]]:
     counted = compute_pod_resources(pod, team.limits) if team.quota else {}
-    for resource, most in team.quota.items():
-        kind, _, bare = resource.partition(".")
-        if resource in _SHORT:
-            yield (resource, counted["requests"].get(resource, Decimal(0))), most
+    for resource, maximum in team.quota.items():
+        kind, _, name = resource.partition(".")
+        if resource in _REQUEST_NAMES:
+            yield (resource, counted["requests"].get(resource, Decimal(0))), maximum
         elif kind in counted:
-            yield (resource, counted[kind].get(bare, Decimal(0))), most
+            yield (resource, counted[kind].get(name, Decimal(0))), maximum
 
 
-def _text(number: Decimal) -> str:
-    """A number as people write quantities: binary units where it is a whole one of them."""
+def _format_quantity(number: Decimal) -> str:
+    """Format a number as a quantity, with a binary unit if it is a multiple of one."""
     for unit, size in (("Gi", 2**30), ("Mi", 2**20), ("Ki", 2**10)):
         if number >= size and number % size == 0:
             return f"{int(number / size)}{unit}"

@@ -1,8 +1,7 @@
-"""What Kubernetes would not take because of how it is written: quantities, labels, images, variables, words.
+"""Rule: quantities, labels, images, variables and commands have the syntax that Kubernetes accepts.
 
-The rules are Kubernetes' own, from ``apimachinery/pkg/util/validation`` and ``apimachinery/pkg/api/resource``. An image
-is a reference as container tools read it (distribution, ``reference``): the kubelet wants one, the API takes any text.
-Values that are not known yet are passed over.
+The syntax is that of Kubernetes, from ``apimachinery/pkg/util/validation`` and ``apimachinery/pkg/api/resource``. An
+image must be a valid reference (distribution, ``reference``): the API accepts any text, but the kubelet does not.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ _LABEL_PART = r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?"
 _LABEL_VALUE = re.compile(f"(?:{_LABEL_PART})?")
 _DNS = r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?"
 _LABEL_KEY = re.compile(rf"(?:(?P<prefix>{_DNS}(?:\.{_DNS})*)/)?{_LABEL_PART}")
-_MOST_PREFIX = 253
+_MAX_PREFIX_LENGTH = 253
 
 _HOST = r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*|\[[0-9A-Fa-f:]+\])"
 _PATH = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
@@ -30,48 +29,48 @@ _IMAGE = re.compile(
     re.ASCII,
 )
 
-_LABEL = "at most 63 letters, digits, '-', '_' and '.', with a letter or a digit at both ends"
+_LABEL_SYNTAX = "at most 63 letters, digits, '-', '_' and '.', with a letter or a digit at both ends"
 
 
 def check_syntax(pod: Json) -> Iterator[Refusal]:
-    """Refuse what a pod says in a form that Kubernetes does not take; None stands for a value that is not known yet."""
+    """Refuse values with a syntax that Kubernetes rejects; None stands for a value that is not known yet."""
     metadata, spec = pod["metadata"], pod["spec"]
-    yield from _pairs(metadata.get("labels"), "label", "labels")
-    yield from _pairs(spec.get("nodeSelector"), "node label", "node_selector")
+    yield from _check_pairs(metadata.get("labels"), "label", "labels")
+    yield from _check_pairs(spec.get("nodeSelector"), "node label", "node_selector")
     for key in metadata.get("annotations") or {}:
-        if not _is_key(str(key).lower()):
-            yield _misnamed(key, "annotation", "annotations")
+        if not _is_label_key(str(key).lower()):
+            yield _refuse_key(key, "annotation", "annotations")
     for container in iterate_containers(pod):
-        yield from _resources(container)
-        yield from _image(container)
+        yield from _check_resources(container)
+        yield from _check_image(container)
         yield from check_variable_names(container)
 
 
 def check_variable_names(container: Json) -> Iterator[Refusal]:
-    """Refuse variables of a container that no environment could have.
+    """Refuse environment variables with an invalid name or a value that is not a text.
 
-    Since 1.32 Kubernetes takes all printable ASCII but ``=``, spaces too (KEP-4369). No sentence contains a value.
+    Since 1.32 Kubernetes accepts all printable ASCII characters but ``=`` (KEP-4369). Messages never contain the value.
     """
     for variable in container.get("env") or []:
         name, value, who = variable.get("name"), variable.get("value"), f"container {container.get('name')!r}"
-        if name is not None and not _is_variable(str(name)):
+        if name is not None and not _is_variable_name(str(name)):
             yield Refusal(
                 "form",
-                f"The variable {name!r} of {who} is named as no variable can be",
-                "take letters, digits and '_', as in DAY_2.",
+                f"The variable {name!r} of {who} has an invalid name",
+                "Use letters, digits and '_', such as DAY_2.",
                 "env_vars",
             )
         if not isinstance(value, str | None):
             yield Refusal(
                 "form",
-                f"The variable {name} of {who} holds a {type(value).__name__}, but a text was expected",
-                "write it as a text; json.dumps makes one of a dictionary or a list.",
+                f"The variable {name} of {who} is a {type(value).__name__}, but a text is required",
+                "Write it as a text; json.dumps converts a dictionary or a list.",
                 "env_vars",
             )
 
 
 def check_commands(pod: Json) -> Iterator[Refusal]:
-    """Refuse a command or arguments that are no list of texts, once all their values are known."""
+    """Refuse a command or arguments that are not a list of texts; for rendered pods."""
     for container in iterate_containers(pod):
         for field, argument in (("command", "cmds"), ("args", "arguments")):
             words = container.get(field)
@@ -80,35 +79,35 @@ def check_commands(pod: Json) -> Iterator[Refusal]:
                 yield Refusal(
                     "form",
                     f"The {field} of container {container.get('name')!r} "
-                    + (f"has {wrong!r} in it" if isinstance(words, list) else f"is a {type(words).__name__}")
-                    + ", but a list of texts was expected",
-                    f"give {argument} as texts; what Jinja renders as a native object may need a filter such as "
-                    "'| string'.",
+                    + (f"has the item {wrong!r}" if isinstance(words, list) else f"is a {type(words).__name__}")
+                    + ", but a list of texts is required",
+                    f"Write {argument} as texts; a value that Jinja renders to a native object may need a filter such "
+                    "as '| string'.",
                     argument,
                 )
 
 
-def _resources(container: Json) -> Iterator[Refusal]:
-    given = container.get("resources") or {}
-    sides = {kind: dict(given.get(kind) or {}) for kind in ("requests", "limits")}
+def _check_resources(container: Json) -> Iterator[Refusal]:
+    resources = container.get("resources") or {}
+    sides = {kind: dict(resources.get(kind) or {}) for kind in ("requests", "limits")}
     for values in sides.values():
         for resource, value in values.items():
-            if value is not None and _amount(value) is None:
-                yield _no_quantity(f"Container {container.get('name')!r} asks for {value!r} of {resource}", value)
+            if value is not None and _parse_amount(value) is None:
+                yield _refuse_quantity(f"Container {container.get('name')!r} requests {value!r} of {resource}", value)
     for resource, value in sides["requests"].items():
-        asked, most = _amount(value), _amount(sides["limits"].get(resource))
-        if asked is not None and most is not None and asked > most:
+        request, limit = _parse_amount(value), _parse_amount(sides["limits"].get(resource))
+        if request is not None and limit is not None and request > limit:
             yield Refusal(
                 "form",
                 f"Container {container.get('name')!r} requests {value} of {resource}, which is more than its limit of "
                 f"{sides['limits'][resource]}",
-                "lower the request, or raise the limit.",
+                "Lower the request, or raise the limit.",
                 "container_resources",
             )
 
 
-def _amount(value: Any) -> Decimal | None:
-    """The amount of a quantity, or None for what the API would not take: it trims nothing and takes nothing below 0."""
+def _parse_amount(value: Any) -> Decimal | None:
+    """Parse a quantity; None if the API rejects it, also for spaces and negative numbers."""
     text = str(value)
     try:
         number = parse_quantity(text)
@@ -117,41 +116,43 @@ def _amount(value: Any) -> Decimal | None:
     return number if number >= 0 and text == text.strip() else None
 
 
-def _no_quantity(evidence: str, value: Any) -> Refusal:
-    near = re.sub(r"\s|[bB]$", "", str(value)).replace("K", "k").replace("ki", "Ki")
-    hint = f"did you mean {near!r}?" if _amount(near) is not None else "write it as in 500m, 2, 512Mi or 1Gi."
-    return Refusal("form", f"{evidence}, which is no quantity of Kubernetes", hint, "container_resources")
+def _refuse_quantity(evidence: str, value: Any) -> Refusal:
+    corrected = re.sub(r"\s|[bB]$", "", str(value)).replace("K", "k").replace("ki", "Ki")
+    fix = (
+        f"Did you mean {corrected!r}?" if _parse_amount(corrected) is not None else "Write it as 500m, 2, 512Mi or 1Gi."
+    )
+    return Refusal("form", f"{evidence}, which is not a Kubernetes quantity", fix, "container_resources")
 
 
-def _image(container: Json) -> Iterator[Refusal]:
+def _check_image(container: Json) -> Iterator[Refusal]:
     image = container.get("image")
     if isinstance(image, str) and not _IMAGE.fullmatch(image):
         yield Refusal(
             "image",
-            f"The image {image!r} of container {container.get('name')!r} is no name that a registry could know",
-            "write it as in registry.example.com/team/name:1.2, the name in small letters.",
+            f"The image {image!r} of container {container.get('name')!r} is not a valid image name",
+            "Write it as registry.example.com/team/name:1.2, with the name in lower case.",
             "image",
         )
 
 
-def _pairs(pairs: Any, what: str, argument: str) -> Iterator[Refusal]:
+def _check_pairs(pairs: Any, kind: str, argument: str) -> Iterator[Refusal]:
     for key, value in pairs.items() if isinstance(pairs, dict) else ():
-        if not _is_key(str(key)):
-            yield _misnamed(key, what, argument)
+        if not _is_label_key(str(key)):
+            yield _refuse_key(key, kind, argument)
         if value is not None and not (isinstance(value, str) and _LABEL_VALUE.fullmatch(value)):
-            sentence = f"The {what} {key} has the value {value!r}, which Kubernetes does not take"
-            yield Refusal("form", sentence, f"write a text of {_LABEL}.", argument)
+            evidence = f"The {kind} {key} has the value {value!r}, which Kubernetes rejects"
+            yield Refusal("form", evidence, f"Write a text of {_LABEL_SYNTAX}.", argument)
 
 
-def _misnamed(key: Any, what: str, argument: str) -> Refusal:
-    sentence = f"The {what} {key!r} is named as Kubernetes does not take it"
-    return Refusal("form", sentence, f"take {_LABEL}; a domain and '/' may stand before them.", argument)
+def _refuse_key(key: Any, kind: str, argument: str) -> Refusal:
+    evidence = f"The {kind} {key!r} has a name that Kubernetes rejects"
+    return Refusal("form", evidence, f"Use {_LABEL_SYNTAX}; a domain and '/' may precede them.", argument)
 
 
-def _is_key(key: str) -> bool:
+def _is_label_key(key: str) -> bool:
     match = _LABEL_KEY.fullmatch(key)
-    return match is not None and len(match["prefix"] or "") <= _MOST_PREFIX
+    return match is not None and len(match["prefix"] or "") <= _MAX_PREFIX_LENGTH
 
 
-def _is_variable(name: str) -> bool:
+def _is_variable_name(name: str) -> bool:
     return name != "" and name.isascii() and name.isprintable() and "=" not in name

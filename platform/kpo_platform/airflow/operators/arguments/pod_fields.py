@@ -160,8 +160,8 @@ def _build_unresolved_variable(variables: Any) -> list[Json]:
     text = serialize(variables)
     if "{{" not in str(text) and "{%" not in str(text):
         raise PodError(
-            f"env_vars was rendered to a {type(variables).__name__}, but a dictionary or a list was expected: "
-            "pass the dictionary itself, or set render_template_as_native_obj=True in the DAG."
+            f"env_vars was rendered to a {type(variables).__name__}, but a dictionary or a list is required. "
+            "Pass the dictionary itself, or set render_template_as_native_obj=True in the DAG."
         )
     return [{"name": "unresolved", "value": text}]
 

@@ -56,8 +56,8 @@ def serialize_pod(pod: Any) -> Json:
     if is_template(data):
         return {"spec": data}
     raise PodError(
-        "The pod was rendered to a string, but a dictionary was expected",
-        "pass the dictionary itself, or set render_template_as_native_obj=True in the DAG.",
+        "The pod was rendered to a string, but a dictionary is required",
+        "Pass the dictionary itself, or set render_template_as_native_obj=True in the DAG.",
     )
 
 
@@ -85,7 +85,7 @@ def read_pod_file(path: str) -> Json:
     except OSError as error:
         raise PodError(
             f"pod_template_file={path!r} cannot be read ({error.strerror})",
-            "check the path, or select one of the platform's templates: template='default'.",
+            "Check the path, or select one of the platform's templates: template='default'.",
         ) from None
 
 
@@ -97,6 +97,6 @@ def _parse_pod_file(path: str, modified_ns: int) -> Json:
     except yaml.YAMLError as error:
         raise PodError(f"pod_template_file={path!r} is not valid YAML: {str(error).splitlines()[0]}.") from None
     if not isinstance(pod, dict):
-        raise PodError(f"pod_template_file={path!r} is not a pod: a v1 Pod in YAML was expected.")
+        raise PodError(f"pod_template_file={path!r} is not a pod: a v1 Pod in YAML is required.")
     raise_refusals(find_unknown_fields(pod, "V1Pod", path))
     return pod

@@ -53,7 +53,7 @@ def remove_unresolved(value: Any, type_name: str = "V1Pod") -> Any:
 def _check_model(value: Any, type_name: str, path: str) -> Iterator[Refusal]:
     model = getattr(models, type_name)
     if hasattr(value, "openapi_types") and not isinstance(value, model):
-        yield Refusal("argument", f"{path} is a {type(value).__name__}, but a {type_name} was expected.")
+        yield Refusal("argument", f"{path} is a {type(value).__name__}, but a {type_name} is required.")
     if not isinstance(value, dict):
         return
     types = _read_field_types(type_name)
@@ -63,7 +63,7 @@ def _check_model(value: Any, type_name: str, path: str) -> Iterator[Refusal]:
             yield from find_unknown_fields(field, types[key], f"{path}.{key}")
         else:
             similar = difflib.get_close_matches(model.attribute_map.get(key, str(key)), sorted(types), n=1)
-            hint = f"did you mean {similar[0]!r}?" if similar else f"known fields: {', '.join(sorted(types))}."
+            hint = f"Did you mean {similar[0]!r}?" if similar else f"Known fields: {', '.join(sorted(types))}."
             yield Refusal("argument", f"{path} has an unknown field {key!r}", hint)
 
 
@@ -85,11 +85,11 @@ def _check_type(value: Any, type_name: str, path: str) -> Iterator[Refusal]:
     actual = type(value).__name__
     if type_name.startswith("list") != isinstance(value, list):
         expected = "a list" if type_name.startswith("list") else "a single value"
-        yield Refusal("argument", f"{path} is a {actual}, but {expected} was expected.")
+        yield Refusal("argument", f"{path} is a {actual}, but {expected} is required.")
     elif type_name.startswith(("V1", "dict")) and not isinstance(value, dict):
-        yield Refusal("argument", f"{path} is a {actual}, but a dictionary was expected.")
+        yield Refusal("argument", f"{path} is a {actual}, but a dictionary is required.")
     elif isinstance(value, list) and type_name.startswith("list[V1"):
         for index, item in enumerate(value):
             if isinstance(item, (str, int, float, list)) and not _is_unresolved(item, "V1"):
                 item_type = type(item).__name__
-                yield Refusal("argument", f"{path}[{index}] is a {item_type}, but a dictionary was expected.")
+                yield Refusal("argument", f"{path}[{index}] is a {item_type}, but a dictionary is required.")
