@@ -54,8 +54,8 @@ def measure_import(steps: Steps) -> dict[str, Any]:
         "`from kpo_platform import TeamPodOperator`": "from kpo_platform import TeamPodOperator",
         "the stock KubernetesPodOperator": f"from {_STOCK['module']} import KubernetesPodOperator",
     }
-    with tempfile.TemporaryDirectory() as home:
-        env = {"AIRFLOW_HOME": home, "PYTHONPATH": str(REPOSITORY / "platform")}
+    with tempfile.TemporaryDirectory() as airflow_home:
+        env = {"AIRFLOW_HOME": airflow_home, "PYTHONPATH": str(REPOSITORY / "platform")}
         rows = []
         for name, statement in statements.items():
             with steps.step(f"Import {name}"):

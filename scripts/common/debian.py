@@ -18,7 +18,7 @@ _NONINTERACTIVE = {"DEBIAN_FRONTEND": "noninteractive"}
 
 
 def missing_packages(needs: Mapping[str, str]) -> list[str]:
-    """Return the packages whose programs this machine does not have.
+    """Return the packages that contain programs which this machine lacks.
 
     Args:
         needs: program (a name to find in PATH, or an absolute path) → the package that contains it.

@@ -22,7 +22,7 @@ def ensure_environment(progress: Progress) -> Path:
     """Create `.venv` with the locked packages and this checkout, unless it is up to date.
 
     Args:
-        progress: called with what is happening.
+        progress: called with the current activity.
 
     Returns:
         The folder of its programs: python, platformctl, pytest, ruff …

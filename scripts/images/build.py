@@ -36,7 +36,7 @@ def build_images(progress: Progress, names: Sequence[str] = tuple(RECIPES)) -> d
     """Build the images that are not in the cache.
 
     Args:
-        progress: called with what is happening.
+        progress: called with the current activity.
         names: keys of `RECIPES` (all by default) or of `OPTIONAL_RECIPES`.
 
     Returns:

@@ -25,7 +25,7 @@ class Builder:
         store: the folder of the store.
         state: a folder for buildah's runtime state.
         log: the log file for buildah's output.
-        progress: called with what is happening.
+        progress: called with the current activity.
     """
 
     store: Path
@@ -113,7 +113,7 @@ class Builder:
 
 @contextmanager
 def open_builder(store: Path, log: Path, progress: Progress) -> Iterator[Builder]:
-    """Yield a builder whose store is this folder; only one process may use it at a time.
+    """Yield a builder with its store in this folder; only one process may use it at a time.
 
     buildah's runtime state is invalid after a reboot, so every builder starts with an empty one.
     """

@@ -19,7 +19,7 @@ def compile_program(package: str, module: Path, target: Path, progress: Progress
         package: import path of the package, one of the `tool` lines of the module's go.mod.
         module: the folder of go.mod and go.sum.
         target: path of the binary.
-        progress: called with what is happening.
+        progress: called with the current activity.
 
     Raises:
         ScriptError: no Go compiler is available, or the build failed.

@@ -29,7 +29,7 @@ def make_rootfs(tar: Path, log: Path, progress: Progress) -> None:
     Args:
         tar: the file to write.
         log: the log file for mmdebstrap's output.
-        progress: called with what is happening.
+        progress: called with the current activity.
 
     Raises:
         ScriptError: this machine's package sources do not contain Debian 12, or a download failed.

@@ -16,7 +16,7 @@ def wait_until_healthy(paths: ClusterPaths, component: Component, progress: Prog
     Args:
         paths: the cluster's files.
         component: the component.
-        progress: called with what its probe observed.
+        progress: called with the state that its probe observed.
 
     Raises:
         ScriptError: it exited or is not healthy in time; contains the last lines of its log.

@@ -14,7 +14,7 @@ from local_cluster.go import ensure_go
 
 SOURCES = Path(__file__).with_name("toolchain")
 
-# One binary (toolchain/kube/main.go) that acts as the program by whose name it is called.
+# Names of one binary (toolchain/kube/main.go), which runs the component of the name with which it is started.
 KUBERNETES = ("kube-apiserver", "kube-controller-manager", "kube-proxy", "kube-scheduler", "kubectl", "kubelet")
 
 # Program → its package: the `tool` lines of go.mod. Each has a build command of its own, because one command rejects
@@ -44,7 +44,7 @@ def build_programs(progress: Progress) -> Path:
     An interrupted build leaves no programs; Go's own cache makes the next build short.
 
     Args:
-        progress: called with what is being compiled.
+        progress: called with the program and package that is being compiled.
 
     Raises:
         ScriptError: no Go compiler is available, or a build failed.

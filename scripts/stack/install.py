@@ -20,7 +20,7 @@ from stack.release import CHART, MANIFESTS, NAMESPACE, RELEASE, VALUES, Stack
 
 
 def install_stack(steps: Steps) -> Stack:
-    """Start the cluster, load the images, install Airflow and the teams; what is up to date stays unchanged.
+    """Start the cluster, load the images, install Airflow and the teams. Steps that are up to date change nothing.
 
     Raises:
         ScriptError: a step failed; names the step and the cause.

@@ -35,7 +35,7 @@ WILDCARDS = {
     "try_number": "1",
     "task_try_number": "1",
 }
-"""Path values that stand for all DAGs, runs or tasks."""
+"""Path values that mean all DAGs, runs or tasks."""
 
 
 def readable_paths() -> dict[str, list[str]]:
@@ -63,7 +63,7 @@ PATHS = readable_paths()
 
 @pytest.fixture(scope="module")
 def beta_run(stack: Stack, airflow: AirflowApi) -> Run:
-    """A finished run of beta's DAG, as something to find."""
+    """A finished run of beta's DAG, which users of other teams must not see."""
     push_team_dags(stack, airflow)
     run = Run(stack, airflow, OTHER, airflow.trigger_run(OTHER), "team-beta")
     assert run.wait_for_end() == "success", run.read_log()
@@ -186,11 +186,11 @@ def request_path(stack: Stack, user: AirflowApi, path: str, names: dict[str, str
 
 
 def test_user_without_a_team_sees_nothing(airflow: AirflowApi, beta_run: Run, stack: Stack):
-    user = create_user(airflow, "nobody", "Public")
+    user = create_user(airflow, "teamless", "Public")
     try:
         assert send_request(stack, user.get_token(), "GET", "/api/v2/dags").status == 403
     finally:
-        delete_user(airflow, "nobody")
+        delete_user(airflow, "teamless")
 
 
 def test_owner_with_an_account_gets_the_team_role(stack: Stack, airflow: AirflowApi, tmp_path: Path, ada: AirflowApi):

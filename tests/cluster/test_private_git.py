@@ -203,7 +203,7 @@ def change_key(host_key: str) -> str:
 
 
 def wait_for_config(stack: Stack, file: str, text: str) -> None:
-    """Wait until all fetching pods have a text in a settings file, some time after the upgrade."""
+    """Wait until a settings file of all fetching pods contains a text; the kubelet updates it after the upgrade."""
     script = f"cat /opt/kpo-platform/config/{file} || true"
 
     def probe() -> None:

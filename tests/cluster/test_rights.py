@@ -108,7 +108,7 @@ def identities(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> dict[s
         return Identity(server["server"], ssl_context, {"Authorization": f"Bearer {token}"})
 
     def user_identity(group: str) -> Identity:
-        return Identity(server["server"], admin_context, {"Impersonate-User": "somebody", "Impersonate-Group": group})
+        return Identity(server["server"], admin_context, {"Impersonate-User": "member", "Impersonate-Group": group})
 
     accounts = {name: account_identity(account_path) for name, account_path in ACCOUNTS.items()}
     return accounts | {name: user_identity(group) for name, group in USERS.items()}

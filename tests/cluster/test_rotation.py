@@ -63,7 +63,7 @@ def read_encrypted_values(stack: Stack) -> list[bytes]:
 
 
 def decrypt_values(key: str, values: list[bytes]) -> list[str]:
-    """Decrypt values with a Fernet key; a dash stands for values that it cannot decrypt."""
+    """Decrypt values with a Fernet key; a dash replaces a value that it cannot decrypt."""
 
     def decrypt(token: bytes) -> str:
         try:

@@ -86,14 +86,14 @@ def read_claim_file(stack: Stack, path: str) -> str:
     container["volumeMounts"] = [{"name": "data", "mountPath": "/data"}]
     volumes = [{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}]
     spec = {**POD["spec"], "restartPolicy": "Never", "containers": [container], "volumes": volumes}
-    pod = {**POD, "metadata": {"name": "samples-look"}, "spec": spec}
+    pod = {**POD, "metadata": {"name": "samples-reader"}, "spec": spec}
     stack.kubectl("apply", "-n", TEAM, "-f", "-", stdin=json.dumps(pod))
     try:
         condition = "--for=jsonpath={.status.phase}=Succeeded"
-        stack.kubectl("wait", "pod/samples-look", "-n", TEAM, condition, "--timeout=60s", timeout_s=70)
-        return stack.kubectl("logs", "samples-look", "-n", TEAM)
+        stack.kubectl("wait", "pod/samples-reader", "-n", TEAM, condition, "--timeout=60s", timeout_s=70)
+        return stack.kubectl("logs", "samples-reader", "-n", TEAM)
     finally:
-        stack.kubectl("delete", "pod", "samples-look", "-n", TEAM, "--grace-period=1")
+        stack.kubectl("delete", "pod", "samples-reader", "-n", TEAM, "--grace-period=1")
 
 
 def get_pod(observed: ObservedPods, dag: str, task: str) -> dict[str, Any]:

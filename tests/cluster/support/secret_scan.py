@@ -19,7 +19,7 @@ from local_cluster.cluster_paths import default_paths
 from stack.release import NAMESPACE, Stack
 
 PASSWORD = "canary/+&=%3 7f1c9a52d8e64b0b"
-"""Its characters change in URLs and in JSON, and its end is recognizable in parts."""
+"""URLs and JSON encode some of its characters; its random end rules out a match by chance."""
 
 _PAUSE_S = 0.02
 _MAX_BYTES = 64 << 20

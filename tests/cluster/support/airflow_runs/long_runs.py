@@ -78,8 +78,8 @@ class LongRun:
         """Make the programs of these tasks exit, or of all tasks if none is named."""
         for pod in self.run.list_pods():
             if not tasks or pod["metadata"]["labels"]["task_id"] in tasks:
-                where = ("-n", self.run.namespace, pod["metadata"]["name"], "-c", "base")
-                self.run.stack.kubectl("exec", *where, "--", "touch", "/tmp/end")
+                container_options = ("-n", self.run.namespace, pod["metadata"]["name"], "-c", "base")
+                self.run.stack.kubectl("exec", *container_options, "--", "touch", "/tmp/end")
 
     def wait_for_sync(self, times: int, task: str = SYNC[0]) -> None:
         """Wait until a task that waits in a worker has been started this many times."""

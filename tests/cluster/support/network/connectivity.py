@@ -58,7 +58,7 @@ def open_host_ports(count: int) -> Iterator[list[int]]:
 
 @contextmanager
 def run_servers(stack: Stack, *pods: str) -> Iterator[None]:
-    """Run pods that accept connections on port `web`; missing namespaces are created and deleted with them."""
+    """Run pods that accept connections on port `web`; create their missing namespaces, and delete them afterwards."""
     existing = {item["metadata"]["name"] for item in stack.get("namespaces")["items"]}
     missing = sorted({pod.split("/")[0] for pod in pods} - existing)
     try:

@@ -88,7 +88,7 @@ class EnforcedRelease:
 
     @property
     def public_targets(self) -> set[str]:
-        """The targets without a policy, or whose policy allows everybody."""
+        """The targets without a policy, or with a policy that allows all sources."""
         airflow = {"database", "broker", *(name for name in self.targets if name.startswith("logs-of-"))}
         restricted = {"API"} if API_INGRESS[self.executor] is _RESTRICTED else set()
         return set(self.targets) - airflow - restricted - {"alpha", "beta"}

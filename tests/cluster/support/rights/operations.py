@@ -53,10 +53,10 @@ def run_task(kind: str) -> Operation:
     def run(actor: Actor) -> str:
         output = actor.run(sys.executable, PROGRAMS / "task_program.py", kind)
         pods = actor.account.stack.get("pods", "-n", TEAM, "-l", "dag_id=mutation")["items"]
-        left = [pod["metadata"] for pod in pods if "deletionTimestamp" not in pod["metadata"]]
-        handled = [meta["labels"].get("already_checked", "no") for meta in left]
+        remaining = [pod["metadata"] for pod in pods if "deletionTimestamp" not in pod["metadata"]]
+        handled = [meta["labels"].get("already_checked", "no") for meta in remaining]
         actor.account.stack.kubectl("delete", "pods", "-n", TEAM, "-l", "dag_id=mutation", "--grace-period=1")
-        return f"{output}\npods left: {len(left)}, marked as handled: {', '.join(handled)}"
+        return f"{output}\npods left: {len(remaining)}, marked as handled: {', '.join(handled)}"
 
     return run
 
@@ -116,8 +116,8 @@ def delete_finished_pod(actor: Actor) -> str:
     pod["spec"]["containers"] = [{**POD["spec"]["containers"][0], "command": ["true"]}]
     stack = actor.account.stack
     stack.kubectl("apply", "-n", TEAM, "-f", "-", stdin=json.dumps(pod))
-    ended = "--for=jsonpath={.status.phase}=Succeeded"
-    stack.kubectl("wait", "pod/mutation-finished", "-n", TEAM, ended, "--timeout=60s", timeout_s=70)
+    condition = "--for=jsonpath={.status.phase}=Succeeded"
+    stack.kubectl("wait", "pod/mutation-finished", "-n", TEAM, condition, "--timeout=60s", timeout_s=70)
     team = {"namespace": TEAM, "cleanup": {"maxAge": -60}}
     output = call_chart_script("delete_finished_pods", f"clean_team('alpha', {team!r})")(actor)
     stack.kubectl("delete", "pod", "mutation-finished", "-n", TEAM, "--ignore-not-found")

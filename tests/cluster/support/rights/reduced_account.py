@@ -75,7 +75,7 @@ class ReducedAccount:
         return cls(stack, namespace, stack.write_account_kubeconfig(NAME, namespace, folder))
 
     def grant(self, role: str, rules: list[dict[str, Any]], namespaces: Iterable[str]) -> None:
-        """Grant exactly these rules in namespaces; an empty name stands for the whole cluster.
+        """Grant exactly these rules in namespaces; an empty name means the whole cluster.
 
         Grants of this role are replaced; grants of other roles in rbac/ are kept.
         """
