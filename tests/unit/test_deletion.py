@@ -29,7 +29,7 @@ def test_delete_without_confirmation_only_lists_claims(platformctl: Platformctl,
     assert (result.code, result.out, result.err) == (
         0,
         "- PersistentVolumeClaim team-beta/data: delete (1Gi, class local, Pending)\n",
-        "Nothing was deleted. Claims to delete: 1. Pass --delete-data --confirm beta.\n",
+        "Nothing was deleted. To delete 1 volume claim, pass --delete-data --confirm beta.\n",
     )
     assert list_claims(bootstrapped) == ["data", "theirs"]
 

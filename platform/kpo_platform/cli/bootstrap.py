@@ -28,9 +28,9 @@ PASSWORD_VARIABLE = "PLATFORMCTL_AIRFLOW_PASSWORD"
 
 _EXAMPLES = """\b
 Examples:
-  platformctl bootstrap                          # show the plan, prompt, apply, verify
+  platformctl bootstrap                          # show the plan, confirm, apply, verify
   platformctl bootstrap --dry-run                # only show the plan
-  platformctl bootstrap --team alpha --yes       # one team, without a prompt
+  platformctl bootstrap --team alpha --yes       # one team, without confirmation
   podman login --authfile auth.json registry.example.com
   platformctl bootstrap --registry-config auth.json
   platformctl bootstrap --registry-username robot     # prompts for the password
@@ -43,7 +43,7 @@ Examples:
 @click.command("bootstrap", epilog=_EXAMPLES)
 @click.option("--team", "names", multiple=True, metavar="TEAM", help="Process only this team; may be repeated.")
 @click.option("--dry-run", is_flag=True, help="Show the plan and change nothing.")
-@click.option("--yes", is_flag=True, help="Apply without a prompt.")
+@click.option("--yes", is_flag=True, help="Apply the plan without confirmation.")
 @click.option("--detailed-exitcode", is_flag=True, help="With --dry-run: exit with 2 if changes are pending.")
 @click.option("--airflow-url", metavar="URL", help="URL of Airflow's API.  [default: port-forward to its Service]")
 @click.option(
@@ -70,8 +70,8 @@ def command(
 ) -> int:
     """Create registry secrets, volume claims and Airflow connections.
 
-    Shows a plan, prompts, applies it and verifies the result. Can be run again at any time: it changes only what
-    differs, and deletes nothing.
+    Shows the plan, asks for confirmation, applies the plan and verifies the result. Can be run again at any time: it
+    changes only what differs, and deletes nothing.
     """
     _check_options(dry_run, yes, detailed_exitcode, registry.config, output)
     _check_airflow_url(airflow_url)

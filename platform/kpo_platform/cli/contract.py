@@ -25,9 +25,9 @@ Examples:
 
 @click.group("contract", epilog="\b\nExample:\n  platformctl contract pull")
 def command() -> None:
-    """Save the contract to a file.
+    """Save the contract, the settings of all teams, to a file.
 
-    The contract holds the names and limits of the teams. lint and render need it.
+    The chart publishes the contract in a ConfigMap. lint and render need it as a file.
     """
 
 
@@ -41,9 +41,9 @@ def command() -> None:
 )
 @cluster_options
 def pull(cluster: Cluster, file: str | None) -> int:
-    """Save the contract of the cluster to a file, unchanged.
+    """Save the contract of the release to a file, unchanged.
 
-    It holds no secrets.
+    The contract holds no secrets.
     """
     text = read_contract_text(cluster.connect(), cluster.namespace)
     contract = parse(text)

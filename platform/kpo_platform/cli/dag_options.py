@@ -69,10 +69,12 @@ def attempt_options(command: Callable[..., int]) -> Callable[..., int]:
         "--folder",
         type=click.Path(exists=True, file_okay=False, path_type=Path),
         default=Path(),
-        help="DAGs folder; its subfolders named after a team hold that team's DAGs.  [default: current folder]",
+        help="DAGs folder; a subfolder with the name of a team holds that team's DAGs.  [default: current folder]",
     )
     @team_option
-    @click.option("--map-index", type=click.IntRange(min=0), help="Index of a mapped task's pod, counted from 0.")
+    @click.option(
+        "--map-index", metavar="INDEX", type=click.IntRange(min=0), help="Index of a mapped task's pod, counted from 0."
+    )
     @click.option("--params", metavar="JSON", callback=_parse_object, default="{}", help="Params of the DAG run.")
     @click.option(
         "--xcom",
@@ -82,11 +84,13 @@ def attempt_options(command: Callable[..., int]) -> Callable[..., int]:
         multiple=True,
         help="Result of another task; may be repeated.",
     )
-    @click.option("--run-id", help="Id of the DAG run; labels and the idempotency key are built from it.")
+    @click.option("--run-id", metavar="ID", help="Id of the DAG run; pod labels and the idempotency key depend on it.")
     @click.option(
         "--logical-date",
         type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]),
-        help="Logical date of the DAG run in UTC, for templates such as {{ ds }}.  [default: now]",
+        metavar="DATE",
+        help="Logical date of the DAG run in UTC, such as 2026-01-31 or 2026-01-31T06:00:00; for templates such as "
+        "{{ ds }}.  [default: now]",
     )
     @wraps(command)
     def wrapped(
@@ -116,7 +120,7 @@ def attempt_options(command: Callable[..., int]) -> Callable[..., int]:
 
 
 def _select_sources(dag: str, folder: Path, team: str | None) -> Sources:
-    """Return the file that DAG names, or the folder to search for a DAG with this id."""
+    """Return the DAG file, or the folder to search for a DAG with this id."""
     file = Path(dag)
     if not file.is_file():
         if file.suffix == ".py":

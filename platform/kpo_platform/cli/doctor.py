@@ -10,7 +10,7 @@ import click
 from kpo_platform.cli.exit_codes import Exit
 from kpo_platform.cli.findings_output import format_message
 from kpo_platform.cli.options import Cluster, cluster_options, output_option
-from kpo_platform.cli.output import choose_mark, sanitize, say, write_json, write_lines
+from kpo_platform.cli.output import choose_mark, format_count, sanitize, say, write_json, write_lines
 from kpo_platform.doctor import CheckResult, check_release, read_release
 
 _EXAMPLES = """\b
@@ -47,11 +47,7 @@ def _format_line(result: CheckResult) -> tuple[str, str | None]:
 def _format_summary(results: Sequence[CheckResult]) -> str:
     problems = sum(bool(result.finding) for result in results)
     incomplete = sum(not result.verified for result in results)
-    parts = ["No problems found" if not problems else _count(problems, "problem")]
+    parts = ["No problems found" if not problems else format_count(problems, "problem")]
     if incomplete:
-        parts.append(f"{_count(incomplete, 'check')} incomplete")
+        parts.append(f"{format_count(incomplete, 'check')} incomplete")
     return f"{', '.join(parts)}."
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"

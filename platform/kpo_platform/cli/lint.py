@@ -9,14 +9,14 @@ import click
 from kpo_platform.cli.dag_options import contract_option, convert_usage_errors, team_option
 from kpo_platform.cli.exit_codes import Exit
 from kpo_platform.cli.findings_output import LocatedFinding, build_json, build_sarif, format_findings
-from kpo_platform.cli.output import say, write_json, write_lines
+from kpo_platform.cli.output import format_count, say, write_json, write_lines
 from kpo_platform.contract import find_contract_file
 from kpo_platform.finding import Finding
 from kpo_platform.offline.client import OfflineClient, Sources
 
 _EXAMPLES = """\b
 Examples:
-  platformctl lint dags                                    # subfolders named after a team hold that team's DAGs
+  platformctl lint dags                                    # dags/alpha holds the DAGs of team alpha
   platformctl lint . --team alpha                          # the repository of team alpha
   platformctl lint dags --contract contract.json -o sarif > lint.sarif
 """
@@ -35,11 +35,11 @@ Examples:
     help="Output format.",
 )
 def command(folder: Path, team: str | None, contract_file: Path | None, output: str) -> int:
-    """Check the DAG files of FOLDER.
+    """Check the DAG files of a folder.
 
-    Reports with file and line what Airflow or the platform would refuse. Imports the files, but needs no cluster and no
-    database. Values known only in a run (templates, results of other tasks) are checked in the run. Exits with 1 if
-    there are findings, and with 3 without a contract.
+    Reports, with file and line, each problem for which Airflow or the platform would refuse a DAG or a task. Imports
+    the files, but needs no cluster and no database. Values known only in a run (templates, results of other tasks) are
+    not checked before the run. Exits with 1 if there are findings, and with 3 without a contract.
     """
     with convert_usage_errors():
         client = OfflineClient.create(find_contract_file(contract_file), Sources(folder, team=team))
@@ -53,5 +53,5 @@ def command(folder: Path, team: str | None, contract_file: Path | None, output: 
         write_lines(format_findings(findings))
     else:
         write_json(build_json(findings) if output == "json" else build_sarif(findings))
-    say(f"{len(findings)} findings in {result['files']} DAG files.")
+    say(f"{format_count(len(findings), 'finding')} in {format_count(result['files'], 'DAG file')}.")
     return Exit.FINDINGS if findings else Exit.OK

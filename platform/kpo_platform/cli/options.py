@@ -71,14 +71,17 @@ def cluster_options_for(seconds: int) -> Callable[[Callable[..., int]], Callable
             type=click.Path(exists=True, dir_okay=False, path_type=Path),
             help="Kubeconfig file.  [default: KUBECONFIG, then ~/.kube/config, then the pod's service account]",
         ),
-        click.option("--context", help="Context of the kubeconfig.  [default: its current context]"),
-        click.option("-n", "--namespace", default="airflow", show_default=True, help="Namespace of the release."),
+        click.option("--context", metavar="NAME", help="Context of the kubeconfig.  [default: its current context]"),
+        click.option(
+            "-n", "--namespace", metavar="NAME", default="airflow", show_default=True, help="Namespace of the release."
+        ),
         click.option(
             "--timeout",
+            metavar="SECONDS",
             type=click.FloatRange(min=1),
             default=seconds,
             show_default=True,
-            help="Timeout of the command in seconds.",
+            help="Timeout of the whole command.",
         ),
     )
 
@@ -207,7 +210,7 @@ def registry_options(command: Callable[..., int]) -> Callable[..., int]:
     @click.option(
         "--registry-username",
         metavar="NAME",
-        help="User of the registry, if all teams have the same one; prompts for the password.",
+        help="Registry user, if all teams use the same registry; prompts for the password.",
     )
     @click.option(
         "--registry-password-env",

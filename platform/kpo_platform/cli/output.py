@@ -24,6 +24,11 @@ def choose_mark(*, healthy: bool, verified: bool) -> tuple[str, str | None]:
     return ("✔", None) if verified else ("?", "yellow")
 
 
+def format_count(number: int, noun: str) -> str:
+    """Return a number and its noun, such as ``2 problems``."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def write_lines(lines: Iterable[tuple[str, str | None]]) -> None:
     """Write lines of the result to stdout, each with its colour."""
     for text, colour in lines:

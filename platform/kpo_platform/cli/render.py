@@ -31,10 +31,10 @@ Examples:
     "-o", "--output", type=click.Choice(["yaml", "json"]), default="yaml", show_default=True, help="Output format."
 )
 def command(sources: Sources, request: dict[str, Any], contract_file: Path | None, output: str) -> int:
-    """Show the pod of TASK. DAG is a file or a DAG id.
+    """Show the pod of a task. DAG is a file or a DAG id.
 
-    It is the pod that the task's operator would send to the cluster. Needs no cluster. The pod's name ends in a random
-    suffix. Exits with 1 if the pod is refused.
+    Shows the pod that the task's operator would send to the cluster, but needs no cluster. The pod's name ends in a
+    random suffix. Exits with 1 if the pod is refused.
     """
     request["attempt"]["run_id"] = request["attempt"]["run_id"] or "rendered"
     with convert_usage_errors():

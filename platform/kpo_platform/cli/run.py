@@ -52,17 +52,17 @@ _EXITS = {
     "contract_file",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="File of the contract, if you may not read it in the cluster.  [default: the cluster's contract]",
+    help="File of the contract, if you cannot read the contract in the cluster.  [default: the release's contract]",
 )
 @output_option
 @cluster_options_for(3600)
 def command(
     cluster: Cluster, sources: Sources, request: dict[str, Any], contract_file: Path | None, output: str
 ) -> int:
-    """Run the pod of TASK with your own rights, and show its log. DAG is a file or a DAG id.
+    """Run the pod of a task with your own rights, and show its log. DAG is a file or a DAG id.
 
-    Creates the pod that render shows, in the team's namespace. Airflow's services take no part in the run and do not
-    record it. Ctrl-C and --timeout delete the pod. Exits with 1 if the pod is refused or its program fails.
+    Creates the pod that render shows, in the team's namespace. Airflow's services are not involved and do not record
+    the run. Ctrl-C and --timeout delete the pod. Exits with 1 if the pod is refused or its program fails.
     """
     until = time.time() + cluster.timeout
     request["attempt"]["run_id"] = request["attempt"]["run_id"] or f"run__{uuid4().hex[:8]}"
@@ -99,12 +99,12 @@ def _provide_contract(cluster: Cluster, file: Path | None) -> Iterator[Path]:
 
 @dataclass
 class _Pod:
-    """The name of the pod, once it is known."""
+    """The name of the pod; empty until the pod is created."""
 
     name: dict[str, str] = field(default_factory=dict)
 
     def set_name(self, name: dict[str, str]) -> None:
-        """Set namespace and name just before the pod is created; an empty mapping means that it was rejected."""
+        """Set namespace and name just before the creation; empty if the API server rejected the pod."""
         self.name = name
         if name:
             say(f"► Pod {self}")

@@ -11,7 +11,7 @@ from kpo_platform.bootstrap.volumes import deletion
 from kpo_platform.bootstrap.volumes.left_namespaces import LeftNamespace, list_left_namespaces
 from kpo_platform.cli.exit_codes import Exit
 from kpo_platform.cli.options import Cluster, cluster_options, output_option
-from kpo_platform.cli.output import sanitize, say, write_json, write_lines
+from kpo_platform.cli.output import format_count, sanitize, say, write_json, write_lines
 from kpo_platform.contract import Contract, Team
 from kpo_platform.errors import Forbidden, TeamError
 from kpo_platform.kube import Kube
@@ -29,7 +29,7 @@ class _ListByDefault(click.Group):
 
 @click.group("teams", cls=_ListByDefault, epilog="\b\nExamples:\n  platformctl teams\n  platformctl teams show alpha")
 def command() -> None:
-    """List and show teams, and delete a team's data. Without a subcommand: list."""
+    """List and show teams, and delete a team's data. Without a subcommand, list the teams."""
 
 
 @command.command("list", epilog="\b\nExample:\n  platformctl teams list -o json")
@@ -59,7 +59,7 @@ def list_teams(cluster: Cluster, output: str) -> int:
 @output_option
 @cluster_options
 def show_team(cluster: Cluster, name: str, output: str) -> int:
-    """Show a team with all defaults filled in."""
+    """Show the settings of a team, including defaults."""
     _, contract = cluster.open()
     try:
         team = _team_to_json(contract.team(name))
@@ -81,11 +81,11 @@ Examples:
 
 @command.command("delete", epilog=_DELETE_EXAMPLES)
 @click.argument("name", metavar="TEAM")
-@click.option("--delete-data", is_flag=True, help="Delete the team's volume claims and with them its data.")
+@click.option("--delete-data", is_flag=True, help="Delete the team's volume claims, and so its data.")
 @click.option("--confirm", metavar="TEAM", help="The team's name again; required with --delete-data.")
 @cluster_options
 def delete_team(cluster: Cluster, name: str, delete_data: bool, confirm: str | None) -> int:
-    """Delete the data of a declared or former team. Without --delete-data: preview.
+    """Delete the data of a declared or former team. Without --delete-data, only list it.
 
     No other command deletes data. The reclaim policy of the storage class decides whether the volumes are deleted with
     their claims.
@@ -101,7 +101,8 @@ def delete_team(cluster: Cluster, name: str, delete_data: bool, confirm: str | N
         raise click.UsageError(str(error)) from error
     if not delete_data:
         write_lines((sanitize(f"- {claim.ref}: delete ({claim.description})"), "red") for claim in plan.claims)
-        say(f"Nothing was deleted. Claims to delete: {len(plan.claims)}. Pass --delete-data --confirm {name}.")
+        claims = format_count(len(plan.claims), "volume claim")
+        say(f"Nothing was deleted. To delete {claims}, pass --delete-data --confirm {name}.")
         return Exit.OK
     for claim, state in deletion.delete_claims(kube, plan):
         write_lines([(sanitize(f"- {claim.ref}: {state}"), "red")])

@@ -1,4 +1,4 @@
-"""Read the DAGs of files as the dag-processor does, but without a database, and keep refused tasks."""
+"""Read DAGs as the dag-processor does, but without a database, and keep refused tasks."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def _add_dag(bag: DagBag, dag: Any) -> None:
 
 
 def find_task(bag: DagBag, dag: str, task_id: str, *, is_file: bool) -> Any:
-    """Find the task with an id that creates a pod, mapped or not.
+    """Find a task by its id; the task creates a pod and may be mapped.
 
     Args:
         bag: the DAGs.
@@ -129,7 +129,7 @@ def _raise_import_errors(bag: DagBag) -> None:
     """Raise the import errors, because a DAG that was not found may be in one of those files."""
     if bag.import_errors:
         problems = "\n".join(f"{file}: {text.strip().splitlines()[-1]}" for file, text in bag.import_errors.items())
-        raise DagError(f"Cannot import every DAG file. Run platformctl lint for details.\n{problems}")
+        raise DagError(f"Some DAG files cannot be imported. Run platformctl lint for details.\n{problems}")
 
 
 def _list_pod_tasks(dag: DAG) -> set[str]:

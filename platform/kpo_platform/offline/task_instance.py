@@ -103,7 +103,7 @@ def _check_map_index(task: Any, map_index: int) -> None:
     if not task.is_mapped and map_index >= 0:
         raise TaskError(f"Task {task.task_id!r} is not mapped. Leave out --map-index.")
     if task.is_mapped and (count := _count_pods(task.expand_input.value)) is not None and map_index >= count:
-        raise TaskError(f"Task {task.task_id!r} has {count} pods: --map-index must be at most {count - 1}.")
+        raise TaskError(f"Task {task.task_id!r} has {count} pods. Pass a --map-index of at most {count - 1}.")
 
 
 def _count_pods(expand_input: Any) -> int | None:
