@@ -1,4 +1,4 @@
-"""Everything for which a team's pod is refused, sentence by sentence."""
+"""Rules for composed pods: images, quota, labels, Pod Security and credentials."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SECRET = (
 )
 
 
-def test_an_ordinary_pod_is_not_refused():
+def test_ordinary_pod_is_not_refused():
     assert found({}) == []
 
 
@@ -36,7 +36,7 @@ def test_an_ordinary_pod_is_not_refused():
         ("busybox:1.35", "digest", "a digest, such as name@sha256:…"),
     ],
 )
-def test_an_image_that_may_change_is_refused(image: str, pin: str, wanted: str):
+def test_image_without_fixed_version_is_refused(image: str, pin: str, wanted: str):
     assert found(base(image=image), images={**TEAM["images"], "pin": pin}) == [
         f"The image {image!r} {BASE} has no fixed version, which team 'alpha' requires. Use {wanted}."
     ]
@@ -46,11 +46,11 @@ def test_an_image_that_may_change_is_refused(image: str, pin: str, wanted: str):
     ("image", "pin"),
     [("busybox@sha256:" + 64 * "a", "digest"), ("busybox", "none"), ("localhost:5000/busybox:1", "tag")],
 )
-def test_an_image_that_is_pinned_as_the_team_wants_is_not_refused(image: str, pin: str):
+def test_image_with_the_required_version_is_not_refused(image: str, pin: str):
     assert found(base(image=image), images={**TEAM["images"], "pin": pin}) == []
 
 
-def test_an_image_off_the_list_is_refused_but_not_the_platform_s_own():
+def test_image_off_the_list_is_refused_unless_the_platforms_own():
     images = {"registryPrefix": "mirror.test", "pin": "tag", "allow": ["mirror.test/team/*", "quay.io/*"]}
     aside = {"name": "log-shipper", "image": "busybox:1.35", "restartPolicy": "Always"}
     xcom = {"name": "airflow-xcom-sidecar", "image": "registry.test/alpine:3"}
@@ -62,7 +62,7 @@ def test_an_image_off_the_list_is_refused_but_not_the_platform_s_own():
     assert found(base(image="team/app:1"), images=images) == []
 
 
-def test_a_pod_above_the_quota_is_refused_with_what_it_counts_for():
+def test_pod_above_the_quota_is_refused_with_its_total():
     aside = {"name": "aside", "image": "a:1", "restartPolicy": "Always", "resources": {"requests": {"memory": "512Mi"}}}
     pod = merge(
         base(resources={"limits": {"memory": "768Mi"}, "requests": {"memory": "768Mi"}}), spec(initContainers=[aside])
@@ -75,7 +75,7 @@ def test_a_pod_above_the_quota_is_refused_with_what_it_counts_for():
     ]
 
 
-def test_a_container_above_the_maximum_is_refused():
+def test_container_above_the_maximum_is_refused():
     limits = {**TEAM["limits"], "max": {"cpu": "500m"}}
     assert found(base(resources={"limits": {"cpu": "2"}}), limits=limits) == [
         "Container 'base' requests 2 of cpu, but a container of team 'alpha' may have at most 500m. Use a smaller "
@@ -83,7 +83,7 @@ def test_a_container_above_the_maximum_is_refused():
     ]
 
 
-def test_a_required_label_that_is_missing_is_refused():
+def test_missing_required_label_is_refused():
     missing = {"metadata": {"labels": {"cost-center": None}}}
     assert found(missing, policy={"cost-center": "required"}) == [
         "The label cost-center is missing, but the platform requires it of every pod. Set it in labels, or ask the "
@@ -123,7 +123,7 @@ def test_a_required_label_that_is_missing_is_refused():
     ],
 )
 @pytest.mark.parametrize("level", ["restricted", "baseline"])
-def test_what_no_team_may_have_is_refused_at_every_level(pod: dict[str, Any], offence: str, level: str):
+def test_baseline_violation_is_refused_at_every_level(pod: dict[str, Any], offence: str, level: str):
     assert found(pod, podSecurity=level) == [f"{offence}, which no team may do. {INSTEAD}"]
 
 
@@ -140,12 +140,12 @@ def test_what_no_team_may_have_is_refused_at_every_level(pod: dict[str, Any], of
         (spec(volumes=[{"name": "v", "iscsi": {}}]), "Volume 'v' has the type iscsi"),
     ],
 )
-def test_what_only_baseline_admits_is_refused_with_the_way_out(pod: dict[str, Any], offence: str):
+def test_restricted_violation_is_refused_with_a_fix(pod: dict[str, Any], offence: str):
     assert found(pod) == [f"{offence}, {BASELINE}"]
     assert found(pod, podSecurity="baseline") == []
 
 
-def test_nfs_inline_is_refused_in_favour_of_a_claim():
+def test_inline_nfs_volume_is_refused_in_favour_of_a_claim():
     pod = spec(volumes=[{"name": "share", "nfs": {"server": "nfs.test", "path": "/"}}])
     assert found(pod) == [
         "Volume 'share' mounts NFS directly, which the Pod Security level restricted of team 'alpha' does not allow. "
@@ -154,7 +154,7 @@ def test_nfs_inline_is_refused_in_favour_of_a_claim():
     assert found(pod, podSecurity="baseline") == []
 
 
-def test_a_token_for_the_cluster_s_api_is_refused_but_not_one_for_another_audience():
+def test_projected_token_for_the_cluster_api_is_refused():
     def projected(**token: str) -> dict[str, Any]:
         return spec(
             volumes=[{"name": "t", "projected": {"sources": [{"serviceAccountToken": {"path": "p", **token}}]}}]
@@ -193,13 +193,13 @@ CREDENTIALS = [
 
 
 @pytest.mark.parametrize(("name", "value", "kind"), CREDENTIALS)
-def test_what_looks_like_a_credential_is_refused_and_never_shown(name: str, value: str, kind: str):
+def test_credential_in_a_variable_is_refused_and_not_shown(name: str, value: str, kind: str):
     sentence = f"The variable {name} of container 'base' looks like {kind}. {SECRET}"
     assert found(env(name, value)) == [sentence]
     assert value not in sentence
 
 
-def test_a_credential_among_the_arguments_is_refused_as_well():
+def test_credential_in_arguments_is_refused():
     words = ["curl https://user:hunter22@host", "curl https://user:hunter33@host"]
     assert found(base(args=words)) == [
         f"The args of container 'base' contains what looks like a password in a URL. {SECRET}"
@@ -235,11 +235,11 @@ def test_a_credential_among_the_arguments_is_refused_as_well():
         ("DSN", "postgresql://app@db:5432/x"),
     ],
 )
-def test_what_only_resembles_a_credential_is_not_refused(name: str, value: str):
+def test_harmless_value_is_not_taken_for_a_credential(name: str, value: str):
     assert found(env(name, value)) == []
 
 
-def test_a_text_that_jinja_has_still_to_render_is_judged_after_rendering_only():
+def test_jinja_template_is_checked_only_after_rendering():
     later = merge(
         base(image="{{ params.image }}", securityContext={"privileged": "{{ params.root }}"}),
         {"metadata": {"namespace": "{{ params.namespace }}"}},
@@ -258,7 +258,7 @@ def test_a_text_that_jinja_has_still_to_render_is_judged_after_rendering_only():
     ]
 
 
-def test_a_long_script_is_searched_in_no_time():
+def test_credential_search_takes_linear_time():
     script = "ab" * 200_000 + "://" * 10_000 + "eyJ" * 10_000
     before = time.process_time()
     assert found(base(args=[script])) == []

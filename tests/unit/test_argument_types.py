@@ -1,4 +1,4 @@
-"""Every argument of TeamPodOperator is of its type, and what is not is told by the argument's name."""
+"""Types of TeamPodOperator's arguments."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def found(given: dict[str, Any]) -> list[str]:
         ),
     ],
 )
-def test_a_value_of_the_wrong_kind_is_refused(given: dict[str, Any], sentence: str):
+def test_value_of_the_wrong_type_is_refused(given: dict[str, Any], sentence: str):
     assert found(given) == [sentence]
 
 
@@ -120,9 +120,7 @@ STRANGE = [
 
 
 @pytest.mark.parametrize(("name", "value", "kind", "wanted"), STRANGE)
-def test_an_argument_of_another_type_is_refused_by_its_name_before_anything_is_made_of_it(
-    build: Build, name: str, value: Any, kind: str, wanted: str
-):
+def test_argument_of_the_wrong_type_is_refused_by_name(build: Build, name: str, value: Any, kind: str, wanted: str):
     with pytest.raises(PodError) as refused:
         build(**{"image": "b:1", name: value})
     assert str(refused.value) == f"{name} is a {kind}, but {wanted} is required. Write {name}={KINDS[wanted]}."
@@ -141,5 +139,5 @@ def test_an_argument_of_another_type_is_refused_by_its_name_before_anything_is_m
         {"volumes": "{{ params.volumes }}", "labels": "{{ params.labels }}"},
     ],
 )
-def test_every_spelling_of_the_right_type_is_taken(given: dict[str, Any]):
+def test_every_form_of_the_right_type_is_accepted(given: dict[str, Any]):
     assert found(given) == []

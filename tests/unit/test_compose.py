@@ -18,7 +18,7 @@ FLOOR = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
 BUSYBOX = {"spec": {"containers": [{"name": "base", "image": "busybox:1.35"}]}}
 
 
-def test_a_team_and_an_image_make_a_whole_pod():
+def test_team_and_image_compose_a_whole_pod():
     assert compose_and_check(contract(), PodRequest(team="alpha", arguments=BUSYBOX)) == {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -65,7 +65,7 @@ def test_a_team_and_an_image_make_a_whole_pod():
     }
 
 
-def test_what_is_locked_is_refused_by_name_whatever_layer_says_it():
+def test_locked_field_is_refused_by_name_in_every_layer():
     elsewhere = {
         "metadata": {"namespace": "team-beta", "labels": {"kpo-platform/team": "beta"}},
         "spec": {"serviceAccountName": "admin", "automountServiceAccountToken": True, "restartPolicy": "Always"},
@@ -84,7 +84,7 @@ def test_what_is_locked_is_refused_by_name_whatever_layer_says_it():
         ]
 
 
-def test_what_is_locked_cannot_be_removed_either():
+def test_removed_locked_field_is_restored():
     nothing = {
         "metadata": {"namespace": None, "labels": {"kpo-platform/team": None}},
         "spec": {"serviceAccountName": None, "automountServiceAccountToken": None, "restartPolicy": None},
@@ -94,12 +94,12 @@ def test_what_is_locked_cannot_be_removed_either():
 
 
 @pytest.mark.parametrize("override", [{"spec": None}, {"spec": {"containers": None}}])
-def test_a_pod_whose_containers_were_removed_has_no_image(override: dict[str, Any]):
+def test_pod_with_removed_containers_is_refused_for_its_image(override: dict[str, Any]):
     with pytest.raises(PodError, match=r"^The pod has no image. "):
         compose_and_check(contract(), PodRequest(team="alpha", arguments=BUSYBOX, pod_override=override))
 
 
-def test_where_the_pods_run_and_for_how_long_is_the_team_s():
+def test_pod_has_scheduling_and_deadline_of_the_team():
     team = contract(
         scheduling={
             "nodeSelector": {"disk": "ssd"},
@@ -121,7 +121,7 @@ def test_where_the_pods_run_and_for_how_long_is_the_team_s():
     assert compose_and_check(team, PodRequest(team="alpha", arguments=BUSYBOX)) == expected
 
 
-def test_a_task_says_otherwise_about_nodes_by_name():
+def test_task_overrides_node_selector_by_key():
     team = contract(
         scheduling={**TEAM["scheduling"], "nodeSelector": {"disk": "ssd", "zone": "a"}},
         policy={**TEAM["policy"], "maxRuntime": 3600},
@@ -132,14 +132,14 @@ def test_a_task_says_otherwise_about_nodes_by_name():
     assert pod["spec"]["activeDeadlineSeconds"] == 7200
 
 
-def test_a_size_may_ask_for_gpus_and_for_space():
+def test_size_sets_gpus_and_ephemeral_storage():
     huge = {"cpu": "4", "memory": "8Gi", "gpu": 2, "ephemeralStorage": "20Gi"}
     pod = compose_and_check(contract(sizes={"small": huge}), PodRequest(team="alpha", arguments=BUSYBOX))
     quantities = {"cpu": "4", "memory": "8Gi", "nvidia.com/gpu": "2", "ephemeral-storage": "20Gi"}
     assert pod["spec"]["containers"][0]["resources"] == {"requests": quantities, "limits": quantities}
 
 
-def test_environment_from_the_team_and_from_the_task_add_up():
+def test_env_from_of_team_and_task_are_both_kept():
     team = contract(envFrom=[{"secretRef": {"name": "team"}}])
     own = [{"configMapRef": {"name": "own"}}]
     override = {"spec": {"containers": [{"name": "base", "envFrom": own}]}}
@@ -148,7 +148,7 @@ def test_environment_from_the_team_and_from_the_task_add_up():
 
 
 @pytest.mark.parametrize(("label", "shown"), [("cc-2", "'cc-2'"), (None, "None")])
-def test_a_label_that_the_platform_fixes_is_refused_by_name(label: str | None, shown: str):
+def test_changed_fixed_label_is_refused_by_name(label: str | None, shown: str):
     fixed = contract().model_copy(update={"label_policy": {"cost-center": "fixed"}})
     own = {"metadata": {"labels": {"cost-center": label, "stage": "test"}}}
     with pytest.raises(PodError) as refusal:
@@ -159,19 +159,19 @@ def test_a_label_that_the_platform_fixes_is_refused_by_name(label: str | None, s
     )
 
 
-def test_a_label_that_is_free_is_the_task_s():
+def test_free_label_is_set_by_the_task():
     own = {"metadata": {"labels": {"cost-center": "cc-2"}}}
     pod = compose_and_check(contract(), PodRequest(team="alpha", arguments=BUSYBOX, pod_override=own))
     assert pod["metadata"]["labels"]["cost-center"] == "cc-2"
 
 
-def test_base_comes_first_where_the_stock_operator_looks_for_it():
+def test_base_is_the_first_container():
     override = {"spec": {"containers": [{"name": "aside", "image": "a:1"}, {"name": "base", "image": "b:1"}]}}
     pod = compose_and_check(contract(), PodRequest(team="alpha", pod_override=override))
     assert [container["name"] for container in pod["spec"]["containers"]] == ["base", "aside"]
 
 
-def test_a_sidecar_joins_as_a_native_one_and_gets_the_registry_prefix_too():
+def test_sidecar_is_native_and_has_the_registry_prefix():
     prefixed = contract(images={**TEAM["images"], "registryPrefix": "registry.test/mirror"})
     pod = compose_and_check(prefixed, PodRequest(team="alpha", arguments=BUSYBOX, sidecars=("log-shipper",)))
     assert pod["spec"]["initContainers"] == [
@@ -195,7 +195,7 @@ def test_a_sidecar_joins_as_a_native_one_and_gets_the_registry_prefix_too():
         ("registry:5000/app:2", "registry:5000/app:2"),
     ],
 )
-def test_the_prefix_is_for_images_that_name_no_registry(image: str, with_prefix: str):
+def test_registry_prefix_is_added_to_images_without_registry(image: str, with_prefix: str):
     assert add_registry_prefix(image, "registry.test/mirror/") == with_prefix
     assert add_registry_prefix(image, "") == image
 
@@ -218,13 +218,13 @@ def test_the_prefix_is_for_images_that_name_no_registry(image: str, with_prefix:
         ),
     ],
 )
-def test_an_unknown_name_is_refused_with_the_known_ones(request_: PodRequest, sentence: str):
+def test_unknown_name_is_refused_with_the_existing_names(request_: PodRequest, sentence: str):
     with pytest.raises(TeamError) as refusal:
         compose_and_check(contract(), request_)
     assert str(refusal.value) == sentence
 
 
-def test_a_pod_without_image_is_refused():
+def test_pod_without_image_is_refused():
     with pytest.raises(PodError) as refusal:
         compose_and_check(contract(), PodRequest(team="alpha"))
     assert str(refusal.value) == (
@@ -235,7 +235,7 @@ def test_a_pod_without_image_is_refused():
 @pytest.mark.parametrize(
     ("container", "missing"), [({"name": "aside"}, "'aside' has no image"), ({"image": "a:1"}, "'a:1' has no name")]
 )
-def test_a_container_that_is_only_half_there_is_refused(container: dict[str, str], missing: str):
+def test_container_without_name_or_image_is_refused(container: dict[str, str], missing: str):
     with pytest.raises(PodError) as refusal:
         compose_and_check(
             contract(), PodRequest(team="alpha", arguments=merge(BUSYBOX, {"spec": {"initContainers": [container]}}))
@@ -245,7 +245,7 @@ def test_a_container_that_is_only_half_there_is_refused(container: dict[str, str
     )
 
 
-def test_a_model_without_containers_leaves_them_as_they_are():
+def test_empty_container_list_does_not_override():
     full = {"spec": {"containers": [], "hostname": "h"}}
     pod = compose_and_check(contract(), PodRequest(team="alpha", arguments=BUSYBOX, full_pod_spec=full))
     assert (pod["spec"]["hostname"], pod["spec"]["containers"][0]["image"]) == ("h", "busybox:1.35")

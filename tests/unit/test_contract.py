@@ -21,7 +21,7 @@ def refusal(text: str) -> str:
 
 
 @pytest.mark.parametrize("others", [CONTRACT, {"chartVersion": "0.9.0", "squads": []}], ids=["same", "other fields"])
-def test_a_newer_contract_asks_for_a_newer_package_and_an_older_one_for_a_newer_chart(others: dict[str, Any]):
+def test_contract_of_another_version_names_the_upgrade(others: dict[str, Any]):
     newer, older = ({**others, "version": version, "chartVersion": "0.9.0"} for version in (2, 0))
     package = kpo_platform.__version__
     assert refusal(json.dumps(newer)) == (
@@ -34,7 +34,7 @@ def test_a_newer_contract_asks_for_a_newer_package_and_an_older_one_for_a_newer_
     )
 
 
-def test_a_missing_field_is_named_by_its_path():
+def test_missing_field_is_named_by_its_path():
     broken = {**CONTRACT, "teams": {"alpha": {**CONTRACT["teams"]["alpha"]}}}
     del broken["teams"]["alpha"]["namespace"]
     assert refusal(json.dumps(broken)) == (
@@ -43,25 +43,23 @@ def test_a_missing_field_is_named_by_its_path():
     )
 
 
-def test_what_teams_have_in_common_is_spread_over_them_and_a_team_s_own_fields_come_whole():
+def test_team_defaults_are_replaced_by_a_teams_own_fields():
     common = {name: field for name, field in CONTRACT["teams"]["alpha"].items() if name not in ("namespace", "pool")}
     own = {"namespace": "team-beta", "pool": {"name": "team-beta", "slots": 3}, "labels": {"stage": "test"}}
     beta = parse(json.dumps({**CONTRACT, "teamDefaults": common, "teams": {"beta": own}})).team("beta")
     assert beta.model_dump(mode="json", by_alias=True) == {**common, **own}
 
 
-def test_a_team_that_is_no_mapping_is_named():
+def test_team_that_is_not_a_mapping_is_named():
     broken = {**CONTRACT, "teamDefaults": {}, "teams": {"beta": []}}
     assert refusal(json.dumps(broken)).startswith("Cannot read the contract: teams.beta: Input should be")
 
 
-def test_text_that_is_no_contract_is_refused():
+def test_text_that_is_not_a_contract_is_refused():
     assert refusal("{").startswith("Cannot read the contract: its text: Invalid JSON")
 
 
-def test_the_file_is_named_by_the_environment_and_read_again_when_it_changes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_file_from_the_environment_is_read_again_after_a_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     file = tmp_path / "contract.json"
     file.write_text(json.dumps(CONTRACT))
     monkeypatch.setenv("KPO_PLATFORM_CONTRACT", str(file))
@@ -74,7 +72,7 @@ def test_the_file_is_named_by_the_environment_and_read_again_when_it_changes(
     assert load().teams == {}
 
 
-def test_without_a_file_the_sentence_says_who_sets_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+def test_missing_file_names_the_environment_variable(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     monkeypatch.delenv("KPO_PLATFORM_CONTRACT", raising=False)
     with pytest.raises(ContractError, match="KPO_PLATFORM_CONTRACT is not set"):
         load()

@@ -1,4 +1,4 @@
-"""A pod that the cluster took away is told from one whose program failed."""
+"""Disruptions by the cluster, as opposed to failures of the program."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def condition(reason: str, status: str = "True") -> dict[str, Any]:
         ({}, None),
     ],
 )
-def test_the_conditions_and_the_reason_of_a_pod_say_who_ended_it(status: dict[str, Any], why: str | None):
+def test_conditions_and_reason_identify_a_disruption(status: dict[str, Any], why: str | None):
     assert find_disruption({"status": status}) == why
 
 
@@ -37,17 +37,17 @@ def test_the_conditions_and_the_reason_of_a_pod_say_who_ended_it(status: dict[st
         'Container base exceeded its local ephemeral storage limit "1Gi". ',
     ],
 )
-def test_a_pod_that_filled_its_own_disk_failed_by_itself(message: str):
+def test_eviction_for_its_own_limit_is_not_a_disruption(message: str):
     status = {"reason": "Evicted", "message": message, "conditions": [condition("TerminationByKubelet")]}
     assert find_disruption({"status": status}) is None
 
 
-def test_a_pod_that_is_being_deleted_did_not_fail_by_itself():
+def test_deletion_of_a_pod_is_a_disruption():
     pod = {"metadata": {"deletionTimestamp": "2026-11-23T12:00:00Z"}, "status": {}}
     assert find_disruption(pod) == "it was deleted"
 
 
-def test_the_events_of_a_pod_that_is_gone_tell_as_well():
+def test_events_of_a_deleted_pod_identify_a_disruption():
     killing = {"reason": "Killing", "message": "Stopping container base"}
     preempted = {"reason": "Preempted", "message": "Preempted by pod 1 on node a"}
     assert find_disruption_in_events([killing, preempted]) == "Preempted: Preempted by pod 1 on node a"

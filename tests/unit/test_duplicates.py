@@ -1,4 +1,4 @@
-"""Names that an author gives twice."""
+"""Duplicate names within one layer."""
 
 from __future__ import annotations
 
@@ -33,20 +33,20 @@ ONE, OTHER = {"name": "i", "image": "i:1"}, {"name": "i", "image": "i:2"}
         ),
     ],
 )
-def test_what_one_argument_names_twice_is_refused(build: Build, arguments: dict[str, Any], named: str):
+def test_different_items_with_one_name_are_refused(build: Build, arguments: dict[str, Any], named: str):
     with pytest.raises(PodError) as refusal:
         build(**arguments)
     sentence = f"{named}. Rename one of them, or leave it out."
     assert str(refusal.value) == sentence
 
 
-def test_what_is_said_twice_alike_is_there_once(build: Build):
+def test_equal_duplicates_are_merged(build: Build):
     assert build(init_containers=[ONE, ONE])["spec"]["initContainers"] == [
         {**ONE, "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}}
     ]
 
 
-def test_a_name_that_is_there_twice_once_it_is_rendered_is_refused(build: Build):
+def test_duplicate_name_after_rendering_is_refused(build: Build):
     build()
     override = {"spec": {"initContainers": [ONE, {**OTHER, "name": "{{ params.late }}"}]}}
     with DAG("d"):

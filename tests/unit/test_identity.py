@@ -1,4 +1,4 @@
-"""What a pod carries of the run that it works for."""
+"""Labels and variables of a task run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ POD: dict[str, Any] = {
 }
 
 
-def test_a_pod_carries_owner_cost_center_and_trace_beside_the_labels_that_it_had():
+def test_pod_has_labels_owner_cost_center_and_trace():
     pod = add_run_identity(POD, "alpha", contract().team("alpha"), RUN)
     assert pod["metadata"]["labels"] == {
         "kpo-platform/team": "alpha",
@@ -28,7 +28,7 @@ def test_a_pod_carries_owner_cost_center_and_trace_beside_the_labels_that_it_had
     }
 
 
-def test_every_container_knows_trace_idempotency_key_and_try_and_keeps_its_own_variables():
+def test_containers_get_trace_idempotency_key_and_try_number():
     base, other = add_run_identity(POD, "alpha", contract().team("alpha"), RUN)["spec"]["containers"]
     added = [
         {"name": "TRACEPARENT", "value": f"00-{TRACE}-b7ad6b7169203331-01"},
@@ -38,7 +38,7 @@ def test_every_container_knows_trace_idempotency_key_and_try_and_keeps_its_own_v
     assert (base["env"], other["env"]) == ([{"name": "A", "value": "1"}, *added], added)
 
 
-def test_labels_and_variables_of_the_author_stay():
+def test_labels_and_variables_of_the_author_are_kept():
     env = [{"name": "TRACEPARENT", "value": "mine"}]
     pod = {"metadata": {"labels": {"owner": "me"}}, "spec": {"containers": [{"name": "base", "env": env}]}}
     marked = add_run_identity(pod, "alpha", contract().team("alpha"), RUN)
@@ -46,7 +46,7 @@ def test_labels_and_variables_of_the_author_stay():
     assert (marked["metadata"]["labels"]["owner"], variables["TRACEPARENT"]) == ("me", "mine")
 
 
-def test_the_teams_name_stands_in_for_an_owner_and_a_cost_center_that_nobody_named():
+def test_team_name_is_the_default_owner_and_cost_center():
     run = replace(RUN, owner="airflow")
     labels = add_run_identity(POD, "alpha", contract(labels={}).team("alpha"), run)["metadata"]["labels"]
     assert (labels["owner"], labels["cost-center"]) == ("alpha", "alpha")
@@ -56,18 +56,18 @@ def test_the_teams_name_stands_in_for_an_owner_and_a_cost_center_that_nobody_nam
     ("text", "value"),
     [("Data Team", "Data_Team"), ("me@example.com", "me_example.com"), ("x" * 70, "x" * 63), ("(ops)", "ops")],
 )
-def test_a_label_has_a_value_that_kubernetes_takes(text: str, value: str):
+def test_text_is_converted_to_a_valid_label_value(text: str, value: str):
     assert to_label_value(text) == value
 
 
-def test_the_idempotency_key_is_the_same_for_every_try_and_another_for_any_other_work():
+def test_idempotency_key_is_equal_for_all_tries_of_a_task_only():
     others = {"dag_id": "x", "run_id": "x", "task_id": "x", "map_index": 3}
     keys = {replace(RUN, **{field: value}).idempotency_key for field, value in others.items()}
     assert replace(RUN, try_number=9).idempotency_key == RUN.idempotency_key
     assert len(keys - {RUN.idempotency_key}) == 4
 
 
-def test_without_a_trace_of_airflows_one_is_derived_that_all_tasks_of_the_run_share():
+def test_trace_without_one_from_airflow_is_shared_by_the_run():
     run, other = replace(RUN, traceparent=""), replace(RUN, traceparent="", task_id="other")
     assert run.trace_context == replace(run).trace_context
     assert (run.trace_id, run.trace_context) != (TRACE, other.trace_context)

@@ -1,4 +1,4 @@
-"""Who wins: the layers of a pod, from the team's defaults to pod_override."""
+"""Precedence of the layers of a pod, from the team's defaults to pod_override."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from unit.support.contracts import TEAM, contract
 from unit.support.pod_checks import compose_and_check
 
 LAYERS = ("team", "template", "own_template", "sidecar", "size", "arguments", "full_pod_spec", "pod_override")
-"""Who wins, from the weakest to the strongest, as docs/operator.md says it."""
+"""The layers from lowest to highest precedence, as in docs/operator.md."""
 
 
 AUTHOR = ("own_template", "arguments", "full_pod_spec", "pod_override")
@@ -38,7 +38,7 @@ def cpu_limit(givers: Sequence[str]) -> str:
 
 
 @pytest.mark.parametrize("stronger", range(1, len(LAYERS)), ids=lambda number: LAYERS[number])
-def test_every_layer_wins_over_all_that_are_weaker(stronger: int):
+def test_every_layer_overrides_all_lower_layers(stronger: int):
     for weaker in range(stronger):
         assert cpu_limit([LAYERS[weaker], LAYERS[stronger]]) == str(stronger + 1)
     assert cpu_limit(LAYERS[: stronger + 1]) == str(stronger + 1)
@@ -57,7 +57,7 @@ def test_every_layer_wins_over_all_that_are_weaker(stronger: int):
         ),
     ],
 )
-def test_requests_and_limits_go_together_whichever_side_is_named(asked: dict[str, Any], resources: dict[str, Any]):
+def test_request_and_limit_adapt_to_each_other(asked: dict[str, Any], resources: dict[str, Any]):
     base = {"name": "base", "image": "busybox:1.35", "resources": asked}
     request = PodRequest(team="alpha", arguments={"spec": {"containers": [base]}})
     pod = compose_and_check(contract(), request, rendered=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from kpo_platform.pod.merge import merge
 
 
-def test_containers_of_one_name_are_one_container_wherever_they_stand():
+def test_containers_are_merged_by_name_at_any_position():
     under = {"containers": [{"name": "logger", "image": "l"}, {"name": "base", "image": "old", "tty": True}]}
     over = {"containers": [{"name": "base", "image": "new"}]}
     assert merge(under, over) == {
@@ -13,7 +13,7 @@ def test_containers_of_one_name_are_one_container_wherever_they_stand():
     }
 
 
-def test_a_variable_is_replaced_whole_so_that_value_and_source_never_stand_together():
+def test_variable_is_replaced_instead_of_merged():
     under = {
         "env": [
             {"name": "A", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}},
@@ -24,13 +24,13 @@ def test_a_variable_is_replaced_whole_so_that_value_and_source_never_stand_toget
     assert merge(under, over) == {"env": [{"name": "A", "value": "plain"}, {"name": "B", "value": "1"}]}
 
 
-def test_a_volume_of_the_same_name_changes_its_kind():
+def test_volume_of_the_same_name_is_replaced():
     under = {"volumes": [{"name": "work", "emptyDir": {}}]}
     over = {"volumes": [{"name": "work", "persistentVolumeClaim": {"claimName": "data"}}]}
     assert merge(under, over) == over
 
 
-def test_mounts_are_told_apart_by_path_and_ports_by_number_and_protocol():
+def test_mounts_merge_by_path_and_ports_by_number_and_protocol():
     under = {
         "volumeMounts": [{"name": "a", "mountPath": "/x"}],
         "ports": [{"containerPort": 80, "name": "http"}],
@@ -48,24 +48,24 @@ def test_mounts_are_told_apart_by_path_and_ports_by_number_and_protocol():
     }
 
 
-def test_tolerations_of_a_key_replace_the_weaker_ones_of_it_and_none_of_the_author_s_vanishes():
+def test_tolerations_of_a_key_replace_those_of_the_lower_layer():
     first, second = ({"key": "dedicated", "value": value, "effect": "NoSchedule"} for value in ("a", "b"))
     under = {"tolerations": [{"key": "dedicated", "operator": "Exists"}, {"key": "gpu"}]}
     assert merge(under, {"tolerations": [first, second, first]}) == {"tolerations": [{"key": "gpu"}, first, second]}
 
 
-def test_names_of_one_address_stay_when_they_are_given_in_two_lines():
+def test_host_aliases_of_one_address_are_all_kept():
     lines = [{"ip": "192.0.2.1", "hostnames": [name]} for name in ("one", "two")]
     assert merge({"hostAliases": [{"ip": "192.0.2.1"}]}, {"hostAliases": lines}) == {"hostAliases": lines}
 
 
-def test_what_is_there_twice_becomes_one_also_where_the_weaker_side_has_no_such_list():
+def test_duplicates_are_merged_without_a_lower_list():
     variables = [{"name": "A", "value": "1"}, {"name": "A", "value": "2"}]
     over = {"initContainers": [{"name": "i", "env": variables}, {"name": "i", "env": variables}]}
     assert merge({}, over) == {"initContainers": [{"name": "i", "env": [{"name": "A", "value": "2"}]}]}
 
 
-def test_false_zero_and_empty_win_and_none_removes():
+def test_false_zero_and_empty_override_and_none_removes():
     under = {
         "hostNetwork": True,
         "grace": 30,
@@ -81,12 +81,12 @@ def test_false_zero_and_empty_win_and_none_removes():
     }
 
 
-def test_env_from_adds_up_without_doubling():
+def test_env_from_is_appended_without_duplicates():
     one, two = {"secretRef": {"name": "one"}}, {"configMapRef": {"name": "two"}}
     assert merge({"envFrom": [one]}, {"envFrom": [one, two]}) == {"envFrom": [one, two]}
 
 
-def test_neither_side_is_changed():
+def test_merge_does_not_change_its_arguments():
     under, over = (
         {"containers": [{"name": "base", "env": []}]},
         {"containers": [{"name": "base", "tty": True}]},

@@ -1,4 +1,4 @@
-"""Whose DAG a file is."""
+"""Owners of DAG files."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ ROOTS = ("/opt/airflow/bundles", "/opt/airflow/dags")
         ("/home/alpha/dags/x.py", None),
     ],
 )
-def test_a_file_belongs_to_the_team_of_its_bundle_or_folder(file: str, team: str | None):
+def test_owner_of_a_file_is_the_team_of_its_bundle_or_folder(file: str, team: str | None):
     assert find_team_of_file(file, ROOTS, ("alpha", "beta")) == team
 
 
-def test_a_task_for_another_team_than_the_dag_s_is_refused():
+def test_task_for_another_team_is_refused():
     assert [str(reason) for reason in check_task_team("beta", "alpha")] == [
         "The task has team 'beta', but its DAG file is in the bundle or folder of team 'alpha'. "
         "Leave out team, or move the DAG file to team 'beta'."
     ]
 
 
-def test_a_task_for_the_dag_s_own_team_or_from_nowhere_is_not_refused():
+def test_task_for_the_owner_or_without_owner_is_not_refused():
     assert check_task_team("alpha", "alpha") == check_task_team("alpha", None) == []

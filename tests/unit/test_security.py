@@ -1,4 +1,4 @@
-"""Under the level baseline a program that must be root runs as root, and what no node would start is refused."""
+"""Root containers under the Pod Security level baseline."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ def contexts(pod: dict[str, Any]) -> list[dict[str, Any]]:
     return [container.get("securityContext", {}) for container in containers]
 
 
-def test_a_container_that_is_to_be_root_is_the_only_one_that_may():
+def test_only_the_container_that_requests_root_may_run_as_root():
     assert contexts(base(securityContext={"runAsUser": 0})) == [
         {**DROPPED, "runAsUser": 0, "runAsNonRoot": False},
         {},
     ]
 
 
-def test_in_a_pod_that_is_to_be_root_every_container_may_but_one_with_a_user_of_its_own():
+def test_root_pod_allows_root_except_with_another_user():
     user = {"containers": [{"name": "base", "securityContext": {"runAsUser": 1000}}]}
     assert contexts(spec(securityContext={"runAsUser": 0}, **user)) == [
         {**DROPPED, "runAsUser": 1000},
@@ -41,11 +41,11 @@ def test_in_a_pod_that_is_to_be_root_every_container_may_but_one_with_a_user_of_
     ]
 
 
-def test_a_pod_that_asks_for_no_root_stays_as_it_is():
+def test_pod_that_does_not_request_root_is_unchanged():
     assert contexts({}) == [DROPPED, {}]
 
 
-def test_a_root_that_the_same_container_forbids_is_refused():
+def test_root_with_run_as_non_root_is_refused():
     assert found(base(securityContext={"runAsUser": 0, "runAsNonRoot": True}), podSecurity="baseline") == [
         "Container 'base' runs as root (runAsUser 0), but runAsNonRoot forbids it, so no node starts it. "
         "Set runAsNonRoot: False beside runAsUser, or leave runAsUser out."

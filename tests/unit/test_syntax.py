@@ -1,4 +1,4 @@
-"""What Kubernetes would not take because of how it is written, and what a pod refers to and does not have."""
+"""Rules for syntax and references of composed pods."""
 
 from __future__ import annotations
 
@@ -37,17 +37,17 @@ def labels(key: str, value: Any) -> dict[str, Any]:
         ("much", "Write it as 500m, 2, 512Mi or 1Gi."),
     ],
 )
-def test_a_quantity_is_one_of_kubernetes(value: str, hint: str):
+def test_invalid_quantity_is_refused_with_a_suggestion(value: str, hint: str):
     sentence = f"Container 'base' requests {value!r} of memory, which is not a Kubernetes quantity. {hint}"
     assert found(asks(value)) == [sentence]
 
 
 @pytest.mark.parametrize("value", ["1Gi", "1e9", "128974848", 1000000, "1.5G", "0", "123Mi", "100000000m", "1E"])
-def test_every_form_of_quantity_is_taken(value: Any):
+def test_every_form_of_quantity_is_accepted(value: Any):
     assert found(asks(value)) == []
 
 
-def test_a_request_is_not_more_than_its_limit():
+def test_request_above_its_limit_is_refused():
     pod = base(resources={"requests": {"cpu": "2"}, "limits": {"cpu": "500m"}})
     assert found(pod) == [
         "Container 'base' requests 2 of cpu, which is more than its limit of 500m. Lower the request, or raise the "
@@ -93,7 +93,7 @@ def test_a_request_is_not_more_than_its_limit():
         ),
     ],
 )
-def test_what_kubernetes_would_not_take_is_a_sentence(pod: dict[str, Any], sentence: str):
+def test_invalid_syntax_is_refused(pod: dict[str, Any], sentence: str):
     assert found(pod) == [sentence]
 
 
@@ -108,7 +108,7 @@ def test_what_kubernetes_would_not_take_is_a_sentence(pod: dict[str, Any], sente
         base(env=[{"name": "A"}], command=["sh"], args=[""]),
     ],
 )
-def test_what_kubernetes_takes_is_not_refused(pod: dict[str, Any]):
+def test_valid_syntax_is_not_refused(pod: dict[str, Any]):
     assert found(pod) == []
 
 
@@ -125,7 +125,7 @@ def test_what_kubernetes_takes_is_not_refused(pod: dict[str, Any]):
         "a@sha256:1",
     ],
 )
-def test_an_image_that_is_no_reference_is_refused(image: str):
+def test_invalid_image_reference_is_refused(image: str):
     sentence = f"The image {image!r} of container 'base' {IMAGE}"
     assert found(base(image=image), images={**TEAM["images"], "pin": "none"}) == [sentence]
 
@@ -141,11 +141,11 @@ def test_an_image_that_is_no_reference_is_refused(image: str):
         "a.test/b:1@sha256:" + 64 * "f",
     ],
 )
-def test_every_form_of_image_is_taken(image: str):
+def test_every_form_of_image_reference_is_accepted(image: str):
     assert found(base(image=image)) == []
 
 
-def test_a_mount_without_its_volume_is_refused():
+def test_mount_without_its_volume_is_refused():
     aside = {"name": "aside", "image": "a:1", "volumeMounts": [{"name": "dta", "mountPath": "/d"}]}
     pod = spec(containers=[{"name": "base"}], initContainers=[aside])
     assert found(pod) == [
@@ -155,7 +155,7 @@ def test_a_mount_without_its_volume_is_refused():
     assert found({"spec": {**pod["spec"], "volumes": [{"name": "dta", "emptyDir": {}}]}}) == []
 
 
-def test_what_jinja_has_still_to_render_is_judged_afterwards():
+def test_syntax_of_jinja_template_is_checked_only_after_rendering():
     later = "{{ params.it }}"
     pod = base(
         image=f"busybox:{later}",
@@ -196,7 +196,7 @@ REPOSITORY = {"name": "GITSYNC_REPO", "value": "https://git.test/a.git"}
     ],
     ids=["nothing", "variable", "flag", "variables of a ConfigMap", "a container of the author's own"],
 )
-def test_a_template_is_told_which_repository(
+def test_git_sync_without_repository_is_refused(
     said: dict[str, Any], sentences: list[str], monkeypatch: pytest.MonkeyPatch
 ):
     image = "registry.k8s.io/git-sync/git-sync:v4.4.2"

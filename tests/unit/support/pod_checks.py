@@ -13,7 +13,7 @@ from unit.support.contracts import contract
 
 
 def compose_and_check(contract: Contract, request: PodRequest, *, rendered: bool = True) -> Json:
-    """Compose a pod.
+    """Compose a pod and check it against the rules.
 
     Raises:
         RefusalError: a rule refuses the pod.
