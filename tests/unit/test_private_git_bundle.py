@@ -64,7 +64,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
     server.git(folder, "init", "--bare", "--initial-branch=main", "alpha.git")
     server.git(folder, "init", "--initial-branch=main", "work")
     server.commit("one.py")
-    threading.Thread(target=http.serve_forever, args=(0.05,), daemon=True).start()
+    threading.Thread(target=http.serve_forever, args=(0.005,), daemon=True).start()
     yield server
     http.shutdown()
     http.server_close()

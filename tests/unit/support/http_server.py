@@ -74,7 +74,7 @@ def serving(answer: Callable[[Request], Answer]) -> Iterator[Server]:
             pass
 
     server = _QuietServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.005,), daemon=True).start()
     try:
         yield Server(f"http://127.0.0.1:{server.server_address[1]}", seen)
     finally:
