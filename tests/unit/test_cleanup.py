@@ -37,8 +37,8 @@ def test_failure_policy_of_the_team_overrides_the_action(
     failed: PodDisposal,
 ):
     phases = ("Pending", "Running", "Succeeded", "Failed")
-    found = [decide_disposal(pod(phase), OnFinishAction(action), on_failure, "base") for phase in phases]
-    assert found == [pending, running, succeeded, failed]
+    disposals = [decide_disposal(pod(phase), OnFinishAction(action), on_failure, "base") for phase in phases]
+    assert disposals == [pending, running, succeeded, failed]
 
 
 def test_pod_with_running_sidecar_counts_as_succeeded():

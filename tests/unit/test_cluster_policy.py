@@ -29,9 +29,9 @@ ELSEWHERE = "namespace is 'team-beta', but team 'alpha' has 'team-alpha'"
 
 
 def dag(team: str = "alpha") -> DAG:
-    made = DAG("nightly", schedule=None)
-    made.fileloc = f"{get_dag_roots()[1]}/{team}/nightly.py"
-    return made
+    created = DAG("nightly", schedule=None)
+    created.fileloc = f"{get_dag_roots()[1]}/{team}/nightly.py"
+    return created
 
 
 @pytest.fixture
@@ -41,11 +41,11 @@ def task(publish: Publish, monkeypatch: pytest.MonkeyPatch) -> Task:
     publish(beta={"namespace": "team-beta", "connection": {"id": "k8s_beta", "mode": "inCluster", "via": "api"}})
 
     def make(**arguments: Any) -> KubernetesPodOperator:
-        made = KubernetesPodOperator(
+        created = KubernetesPodOperator(
             **{"task_id": "load", "image": "busybox:1.35", "random_name_suffix": False, "dag": dag(), **arguments}
         )
-        cluster_policy.task_policy(made)
-        return made
+        cluster_policy.task_policy(created)
+        return created
 
     return make
 
@@ -134,10 +134,10 @@ def test_template_file_with_another_team_is_refused(task: Task, tmp_path: Path):
 
 
 def test_rendered_trigger_kwargs_fail_in_pod_mutation(task: Task):
-    made = task(trigger_kwargs="{{ params.event }}")
-    made.trigger_kwargs = {"name": "another", "namespace": "team-beta"}
+    created = task(trigger_kwargs="{{ params.event }}")
+    created.trigger_kwargs = {"name": "another", "namespace": "team-beta"}
     with pytest.raises(RefusedPod, match=r"trigger_kwargs has 'name', .*\ntrigger_kwargs has 'namespace', "):
-        pod_of(made)
+        pod_of(created)
 
 
 JINJA_PODS = [{"pod_template_file": "/dags/{{ params.pod }}.yaml"}, {"pod_template_dict": "{{ params.pod }}"}]
@@ -145,10 +145,10 @@ JINJA_PODS = [{"pod_template_file": "/dags/{{ params.pod }}.yaml"}, {"pod_templa
 
 @pytest.mark.parametrize("arguments", [*JINJA_PODS, {"pod_template_file": "{% if params.pod %}pod.yaml{% endif %}"}])
 def test_unrendered_template_may_set_the_image(task: Task, arguments: dict[str, Any]):
-    made = task(image=None, **arguments)
-    made.pod_template_file = None
-    made.pod_template_dict = {"spec": {"containers": [{"name": "main", "image": "busybox:1.35"}]}}
-    assert [one["image"] for one in pod_of(made)["spec"]["containers"]] == ["busybox:1.35"]
+    created = task(image=None, **arguments)
+    created.pod_template_file = None
+    created.pod_template_dict = {"spec": {"containers": [{"name": "main", "image": "busybox:1.35"}]}}
+    assert [one["image"] for one in pod_of(created)["spec"]["containers"]] == ["busybox:1.35"]
 
 
 def test_argument_beside_unrendered_template_is_refused(task: Task):
@@ -160,11 +160,11 @@ def test_argument_beside_unrendered_template_is_refused(task: Task):
 def test_rendered_value_fails_in_pod_mutation(task: Task, argument: str, tmp_path: Path):
     file = tmp_path / "pod.yaml"
     file.write_text("metadata: {namespace: team-beta}\nspec: {containers: [{name: base}]}\n")
-    made = task(**{argument: "{{ params.where }}"})
+    created = task(**{argument: "{{ params.where }}"})
     rendered = {"namespace": "team-beta", "pod_template_file": str(file), "kubernetes_conn_id": "k8s_beta"}[argument]
-    setattr(made, argument, rendered)
+    setattr(created, argument, rendered)
     with pytest.raises(RefusedPod, match=r"team-beta|k8s_beta"):
-        pod_of(made)
+        pod_of(created)
 
 
 def test_container_keeps_the_stock_operators_name(task: Task):
@@ -204,17 +204,17 @@ def test_team_role_is_added_to_the_dags_access_control(publish: Publish):
 
 def test_dag_without_owner_keeps_its_access_control(publish: Publish):
     publish()
-    made = dag("nobody")
-    cluster_policy.dag_policy(made)
-    assert made.access_control is None
+    created = dag("nobody")
+    cluster_policy.dag_policy(created)
+    assert created.access_control is None
 
 
 def test_access_control_is_serialized_identically_each_time(publish: Publish):
     publish()
     written = []
     for _ in range(2):
-        made = dag()
-        cluster_policy.dag_policy(made)
-        written.append(str(DagSerialization.to_dict(made)["dag"]["access_control"]))
+        created = dag()
+        cluster_policy.dag_policy(created)
+        written.append(str(DagSerialization.to_dict(created)["dag"]["access_control"]))
     assert written[0] == written[1]
     assert "['can_delete', 'can_edit', 'can_read']" in written[0]

@@ -172,14 +172,14 @@ def create_tasks(**arguments: Any) -> tuple[KubernetesPodOperator, TeamPodOperat
 def build_pods(**arguments: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     """Build the pods of both tasks; the second has what every pod of the team has."""
     both = create_tasks(**arguments)
-    made = (one.build_pod_request_obj(context_of(one), dry_run=True) for one in both)
-    stock, ours = (without_empty(serialize(pod)) for pod in made)
-    for pod in (stock, ours):
+    built = (one.build_pod_request_obj(context_of(one), dry_run=True) for one in both)
+    stock, team_pod = (without_empty(serialize(pod)) for pod in built)
+    for pod in (stock, team_pod):
         if pod["spec"].get("hostNetwork") is False:
             del pod["spec"]["hostNetwork"]  # what the API takes it for
         for resources in (one["resources"] for one in pod["spec"]["containers"] if "resources" in one):
             resources["requests"] = {**resources.get("limits", {}), **resources.get("requests", {})}  # the API as well
-    return stock, ours
+    return stock, team_pod
 
 
 def remove_team_fields(pod: dict[str, Any], given: set[str]) -> dict[str, Any]:
@@ -229,10 +229,10 @@ def test_every_stock_argument_has_a_case():
 def test_argument_builds_the_stock_operators_pod(name: str, beneath: dict[str, Any], tmp_path: Path):
     beside = {**beneath, **NEEDED.get(name, {})}
     arguments = {**beside, name: get_value(name, tmp_path)}
-    stock, ours = build_pods(**arguments)
+    stock, team_pod = build_pods(**arguments)
     if name == "tolerations" and beneath:  # one of the listed differences: they add up
         stock["spec"]["tolerations"] = [*POD["spec"]["tolerations"], *stock["spec"]["tolerations"]]
-    assert remove_run_identity(remove_team_fields(ours, set(arguments))) == stock
+    assert remove_run_identity(remove_team_fields(team_pod, set(arguments))) == stock
 
 
 @pytest.mark.parametrize("name", sorted(HERE - REFUSED - SETTINGS))
@@ -243,7 +243,7 @@ def test_pod_argument_changes_the_pod(name: str, tmp_path: Path):
 
 @pytest.mark.parametrize("name", sorted(HERE & SETTINGS))
 def test_task_setting_has_the_stock_value_and_changes_no_pod(name: str):
-    stock, ours = create_tasks(**{name: VALUES[name]})
-    assert getattr(ours, name) == getattr(stock, name)
-    assert getattr(ours, name) != getattr(create_tasks()[1], name)
+    stock, team_pod = create_tasks(**{name: VALUES[name]})
+    assert getattr(team_pod, name) == getattr(stock, name)
+    assert getattr(team_pod, name) != getattr(create_tasks()[1], name)
     assert build_pods(**{name: VALUES[name]}) == build_pods()

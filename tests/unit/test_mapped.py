@@ -37,16 +37,16 @@ GOOD = f"registry.test/a@sha256:{'0' * 64}"
 
 
 def dag() -> DAG:
-    made = DAG("nightly", schedule=None)
-    made.fileloc = f"{get_dag_roots()[1]}/alpha/nightly.py"
-    return made
+    nightly = DAG("nightly", schedule=None)
+    nightly.fileloc = f"{get_dag_roots()[1]}/alpha/nightly.py"
+    return nightly
 
 
-def mapped(kind: Kind, expand: Expand, **partial: Any) -> Any:
+def map_task(kind: Kind, expand: Expand, **partial: Any) -> Any:
     """Create a mapped task and apply the cluster policy, as when its DAG is parsed."""
-    made = expand(kind.partial(task_id="each", dag=dag(), **partial))
-    cluster_policy.task_policy(made)
-    return made
+    task = expand(kind.partial(task_id="each", dag=dag(), **partial))
+    cluster_policy.task_policy(task)
+    return task
 
 
 def output(partial: OperatorPartial) -> Any:
@@ -56,23 +56,23 @@ def output(partial: OperatorPartial) -> Any:
 
 @KINDS
 def test_team_defaults_are_set_on_mapped_task(kind: Kind):
-    made = mapped(kind, lambda it: it.expand(image=[GOOD, GOOD]))
-    one = made.unmap({"image": GOOD})
+    task = map_task(kind, lambda it: it.expand(image=[GOOD, GOOD]))
+    one = task.unmap({"image": GOOD})
     assert (one.namespace, one.pool, one.kubernetes_conn_id) == ("team-alpha", "team-alpha", "k8s_default")
 
 
 @KINDS
 def test_expand_kwargs_wins_over_team_defaults(kind: Kind):
     given = {"kubernetes_conn_id": "elsewhere", "pool": "nightly"}
-    made = mapped(kind, lambda it: it.expand_kwargs([given]), image=GOOD)
-    one = made.unmap(given)
+    task = map_task(kind, lambda it: it.expand_kwargs([given]), image=GOOD)
+    one = task.unmap(given)
     assert (one.namespace, one.pool, one.kubernetes_conn_id) == ("team-alpha", "nightly", "elsewhere")
 
 
 @KINDS
 def test_result_of_another_task_wins_over_team_defaults(kind: Kind):
-    made = mapped(kind, lambda it: it.expand_kwargs(output(it)), image=GOOD)
-    one = made.unmap({"pool": "nightly"})
+    task = map_task(kind, lambda it: it.expand_kwargs(output(it)), image=GOOD)
+    one = task.unmap({"pool": "nightly"})
     assert (one.namespace, one.pool, one.kubernetes_conn_id) == ("team-alpha", "nightly", "k8s_default")
 
 
@@ -88,7 +88,7 @@ def test_result_of_another_task_wins_over_team_defaults(kind: Kind):
 )
 def test_unresolved_expansion_is_accepted_at_parse(kind: Kind, expand: Expand):
     mounts = [{"name": "late", "mountPath": "/late"}]
-    assert mapped(kind, expand, volume_mounts=mounts if kind is TeamPodOperator else None).task_id == "each"
+    assert map_task(kind, expand, volume_mounts=mounts if kind is TeamPodOperator else None).task_id == "each"
 
 
 WRONG: list[tuple[dict[str, Any], str]] = [
@@ -127,13 +127,13 @@ def test_refused_argument_of_mapped_task_fails_at_parse(
     if where != "partial":
         others = {name: value for name, value in others.items() if name not in arguments}
     with pytest.raises(AirflowClusterPolicyViolation, match=re.escape(sentence)):
-        mapped(kind, ways[where], **others)
+        map_task(kind, ways[where], **others)
 
 
 def test_value_refused_in_the_run_is_not_retried():
-    made = mapped(TeamPodOperator, lambda it: it.expand(image=output(it)))
+    task = map_task(TeamPodOperator, lambda it: it.expand(image=output(it)))
     with pytest.raises(AirflowFailException, match="is not allowed for team"):
-        made.unmap({"image": "busybox:1.35"})
+        task.unmap({"image": "busybox:1.35"})
 
 
 def test_typo_in_partial_is_refused_with_the_right_name():
@@ -146,5 +146,5 @@ def test_mapped_subclass_accepts_own_arguments():
         def __init__(self, *, day: str = "", **stock: Any) -> None:
             super().__init__(**stock)
 
-    made = Report.partial(task_id="each", dag=dag(), image=GOOD, day="monday").expand(cmds=[["a"], ["b"]])
-    assert made.unmap({"cmds": ["a"]}).image == GOOD
+    task = Report.partial(task_id="each", dag=dag(), image=GOOD, day="monday").expand(cmds=[["a"], ["b"]])
+    assert task.unmap({"cmds": ["a"]}).image == GOOD

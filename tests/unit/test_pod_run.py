@@ -26,13 +26,13 @@ Run = tuple[RestartSafePodOperator, list[str]]
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch) -> Run:
     """Create a task with a pod; return it and the list of deleted pods."""
-    made, deleted = RestartSafePodOperator(task_id="t"), []
-    made.pod = k8s.V1Pod(metadata=k8s.V1ObjectMeta(name="t-1", namespace="n"))
+    operator, deleted = RestartSafePodOperator(task_id="t"), []
+    operator.pod = k8s.V1Pod(metadata=k8s.V1ObjectMeta(name="t-1", namespace="n"))
     client = SimpleNamespace(
         delete_namespaced_pod=lambda name, namespace: deleted.append(name), patch_namespaced_pod=lambda **_: None
     )
     monkeypatch.setattr(RestartSafePodOperator, "client", client)
-    return made, deleted
+    return operator, deleted
 
 
 def context(states: Any) -> Any:
@@ -70,7 +70,7 @@ KEPT_POD = (
 )
 
 
-def said(run: RestartSafePodOperator, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def collect_log(run: RestartSafePodOperator, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Collect the task's log lines, and set on_kill_action to keep_pod."""
     lines: list[str] = []
     log = SimpleNamespace(info=lambda text, *words: lines.append(text % words if words else text))
@@ -84,7 +84,7 @@ SKIPPED = "Skipping pod deletion since on_kill_action is set to 'keep_pod'."
 
 def test_stop_with_keep_pod_names_the_kept_pod(run: Run, monkeypatch: pytest.MonkeyPatch):
     task, deleted = run
-    lines = said(task, monkeypatch)
+    lines = collect_log(task, monkeypatch)
     goes_on = pytest.raises(
         AirflowException, match=r"^The task was stopped, but its pod keeps running: on_kill_action is 'keep_pod'\.$"
     )
@@ -95,7 +95,7 @@ def test_stop_with_keep_pod_names_the_kept_pod(run: Run, monkeypatch: pytest.Mon
 
 def test_stop_before_pod_creation_names_no_pod(run: Run, monkeypatch: pytest.MonkeyPatch):
     task, _ = run
-    lines, task.pod = said(task, monkeypatch), None
+    lines, task.pod = collect_log(task, monkeypatch), None
     with pytest.raises(AirflowException), task._handle_outcome(context("failed")):
         task.on_kill()
     assert lines == [SKIPPED]
@@ -103,7 +103,7 @@ def test_stop_before_pod_creation_names_no_pod(run: Run, monkeypatch: pytest.Mon
 
 def test_timeout_with_keep_pod_names_the_kept_pod(run: Run, monkeypatch: pytest.MonkeyPatch):
     task, deleted = run
-    lines = said(task, monkeypatch)
+    lines = collect_log(task, monkeypatch)
     try:
         raise AirflowTaskTimeout
     except AirflowTaskTimeout:
@@ -111,15 +111,15 @@ def test_timeout_with_keep_pod_names_the_kept_pod(run: Run, monkeypatch: pytest.
     assert (deleted, lines) == ([], [SKIPPED, KEPT_POD])
 
 
-@pytest.mark.parametrize(("again", "told"), [(None, [f"If the task is stopped: {KEPT_POD}"]), ("2026-01-01", [])])
+@pytest.mark.parametrize(("again", "logged"), [(None, [f"If the task is stopped: {KEPT_POD}"]), ("2026-01-01", [])])
 def test_deferral_with_keep_pod_names_the_pod_once(
-    run: Run, monkeypatch: pytest.MonkeyPatch, again: str | None, told: list[str]
+    run: Run, monkeypatch: pytest.MonkeyPatch, again: str | None, logged: list[str]
 ):
     task, _ = run
-    lines = said(task, monkeypatch)
+    lines = collect_log(task, monkeypatch)
     monkeypatch.setattr(KubernetesPodOperator, "invoke_defer_method", lambda *_, **given: lines.append(str(given)))
     task.invoke_defer_method(again)
-    assert lines == [*told, str({"last_log_time": again, "context": None})]
+    assert lines == [*logged, str({"last_log_time": again, "context": None})]
 
 
 def test_timeout_deletes_the_pod(run: Run):
@@ -172,9 +172,9 @@ def test_stop_during_pod_creation_deletes_the_created_pod(run: Run, monkeypatch:
 
 
 @pytest.mark.parametrize(
-    ("phase", "said"), [("Running", r"\(403\)\nReason: no pods/log"), ("Failed", r"^Pod t-1 returned a failure\.\n")]
+    ("phase", "message"), [("Running", r"\(403\)\nReason: no pods/log"), ("Failed", r"^Pod t-1 returned a failure\.\n")]
 )
-def test_api_error_is_raised_unless_the_pod_failed(run: Run, phase: str, said: str):
+def test_api_error_is_raised_unless_the_pod_failed(run: Run, phase: str, message: str):
     task, _ = run
     spec = k8s.V1PodSpec(containers=[k8s.V1Container(name="base")])
     pod = k8s.V1Pod(metadata=task.pod.metadata, spec=spec, status=k8s.V1PodStatus(phase=phase))
@@ -187,7 +187,7 @@ def test_api_error_is_raised_unless_the_pod_failed(run: Run, phase: str, said: s
         finally:
             task.cleanup(pod, pod)
 
-    with pytest.raises((ApiException, AirflowException), match=said):
+    with pytest.raises((ApiException, AirflowException), match=message):
         follow()
 
 
@@ -195,6 +195,6 @@ def test_on_finish_action_overrides_the_teams_failure_policy(publish: Publish):
     publish(gamma={"policy": {**TEAM["policy"], "onFailure": "keep"}})
     from kpo_platform import TeamPodOperator
 
-    silent = TeamPodOperator(task_id="a", team="gamma", image="b:1")
-    said = TeamPodOperator(task_id="b", team="gamma", image="b:1", on_finish_action="delete_pod")
-    assert (silent.on_failure, said.on_failure) == ("keep", "")
+    default = TeamPodOperator(task_id="a", team="gamma", image="b:1")
+    explicit = TeamPodOperator(task_id="b", team="gamma", image="b:1", on_finish_action="delete_pod")
+    assert (default.on_failure, explicit.on_failure) == ("keep", "")

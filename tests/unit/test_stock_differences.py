@@ -38,8 +38,8 @@ def both(publish: Publish) -> Both:
         common = {"task_id": "t", "image": "busybox:1.35", "random_name_suffix": False, **arguments}
         stock_task = KubernetesPodOperator(**{"namespace": "team-alpha", **common})
         tasks = stock_task, TeamPodOperator(team="alpha", **common)
-        stock, ours = (without_empty(serialize(one.build_pod_request_obj(dry_run=True))) for one in tasks)
-        return stock, ours
+        stock, team_pod = (without_empty(serialize(one.build_pod_request_obj(dry_run=True))) for one in tasks)
+        return stock, team_pod
 
     return make
 
@@ -64,18 +64,21 @@ def base_of(pod: dict[str, Any]) -> dict[str, Any]:
     "Every pod has the team's service account, team label and labels, and a token only if the team mounts one."
 )
 def test_pod_has_the_teams_account_and_labels(both: Both):
-    stock, ours = both()
+    stock, team_pod = both()
     assert "serviceAccountName" not in stock["spec"]  # the namespace's default account, with a token
-    assert (ours["spec"]["serviceAccountName"], ours["spec"]["automountServiceAccountToken"]) == ("team-pod", False)
-    assert ours["metadata"]["labels"].items() >= {"kpo-platform/team": "alpha", "cost-center": "cc-1"}.items()
+    assert (team_pod["spec"]["serviceAccountName"], team_pod["spec"]["automountServiceAccountToken"]) == (
+        "team-pod",
+        False,
+    )
+    assert team_pod["metadata"]["labels"].items() >= {"kpo-platform/team": "alpha", "cost-center": "cc-1"}.items()
 
 
 @covers_difference("A task without resources gets those of its size; a task with only a request keeps a limit.")
 def test_pod_has_resources(both: Both):
     asked = k8s.V1ResourceRequirements(requests={"cpu": "2"})
-    stock, ours = both(container_resources=asked)
+    stock, team_pod = both(container_resources=asked)
     assert base_of(stock)["resources"] == {"requests": {"cpu": "2"}}  # memory without end, or a default of 100m < 2
-    assert base_of(ours)["resources"] == {
+    assert base_of(team_pod)["resources"] == {
         "requests": {"cpu": "2", "memory": "128Mi"},
         "limits": {"cpu": "2", "memory": "128Mi"},
     }
@@ -83,28 +86,28 @@ def test_pod_has_resources(both: Both):
 
 @covers_difference("The message of a failed container falls back to the end of its log.")
 def test_failure_has_a_message(both: Both):
-    stock, ours = both()
-    messages = [base_of(pod)["terminationMessagePolicy"] for pod in (stock, ours)]
+    stock, team_pod = both()
+    messages = [base_of(pod)["terminationMessagePolicy"] for pod in (stock, team_pod)]
     assert messages == ["File", "FallbackToLogsOnError"]
 
 
 @covers_difference("The security settings of the level restricted are set on every container, including sidecars.")
 def test_pod_passes_its_security_level(both: Both):
     first = k8s.V1Container(name="first", image="i:1")
-    stock, ours = both(init_containers=[first])
+    stock, team_pod = both(init_containers=[first])
     assert stock["spec"]["initContainers"] == [{"name": "first", "image": "i:1"}]  # refused by the namespace
     floor = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
-    assert ours["spec"]["initContainers"] == [{"name": "first", "image": "i:1", "securityContext": floor}]
-    assert ours["spec"]["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert team_pod["spec"]["initContainers"] == [{"name": "first", "image": "i:1", "securityContext": floor}]
+    assert team_pod["spec"]["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
 
 
 @covers_difference("False and empty values that are set override a template.")
 def test_explicit_false_wins(both: Both):
     template = over({"tolerations": [{"key": "gpu"}], "activeDeadlineSeconds": 60})
-    stock, ours = both(pod_template_dict=template, tolerations=[], active_deadline_seconds=0)
+    stock, team_pod = both(pod_template_dict=template, tolerations=[], active_deadline_seconds=0)
     assert stock["spec"].items() >= {"tolerations": [{"key": "gpu"}], "activeDeadlineSeconds": 60}.items()
-    assert ours["spec"]["activeDeadlineSeconds"] == 0
-    assert "tolerations" not in ours["spec"]
+    assert team_pod["spec"]["activeDeadlineSeconds"] == 0
+    assert "tolerations" not in team_pod["spec"]
 
 
 @covers_difference("Containers are merged by name: base is found at any position.")
@@ -113,29 +116,29 @@ def test_base_container_is_found_by_name(both: Both):
         {"name": "aside", "image": "a:1", "env": [{"name": "A", "value": "1"}]},
         {"name": "base", "image": "b:1"},
     ]
-    stock, ours = both(pod_template_dict={"spec": {"containers": containers}})
+    stock, team_pod = both(pod_template_dict={"spec": {"containers": containers}})
     assert [one["name"] for one in stock["spec"]["containers"]] == ["base", "base"]  # the API refuses it
-    assert [one["name"] for one in ours["spec"]["containers"]] == ["base", "aside"]
-    assert ours["spec"]["containers"][1]["env"] == [{"name": "A", "value": "1"}]
+    assert [one["name"] for one in team_pod["spec"]["containers"]] == ["base", "aside"]
+    assert team_pod["spec"]["containers"][1]["env"] == [{"name": "A", "value": "1"}]
 
 
 @covers_difference("If two variables have the same name, only the stronger one stays.")
 def test_duplicate_variable_is_merged(both: Both):
     template = over({}, env=[{"name": "A", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}}])
-    stock, ours = both(pod_template_dict=template, env_vars={"A": "1"})
+    stock, team_pod = both(pod_template_dict=template, env_vars={"A": "1"})
     assert len([one for one in base_of(stock)["env"] if one["name"] == "A"]) == 2
-    assert [one for one in base_of(ours)["env"] if one["name"] == "A"] == [{"name": "A", "value": "1"}]
+    assert [one for one in base_of(team_pod)["env"] if one["name"] == "A"] == [{"name": "A", "value": "1"}]
 
 
 @covers_difference("A volume, mount or port that a template also has appears once.")
 def test_duplicate_volume_is_merged(both: Both):
     claim = k8s.V1Volume(name="v", persistent_volume_claim=k8s.V1PersistentVolumeClaimVolumeSource(claim_name="data"))
     template = over({"volumes": [{"name": "v", "emptyDir": {}}]}, ports=[{"containerPort": 80}])
-    stock, ours = both(pod_template_dict=template, volumes=[claim], ports=[k8s.V1ContainerPort(container_port=80)])
+    stock, team_pod = both(pod_template_dict=template, volumes=[claim], ports=[k8s.V1ContainerPort(container_port=80)])
     assert [one["name"] for one in stock["spec"]["volumes"]] == ["v", "v"]  # the API refuses it
-    assert ours["spec"]["volumes"][-1] == {"name": "v", "persistentVolumeClaim": {"claimName": "data"}}
-    assert [one["name"] for one in ours["spec"]["volumes"]].count("v") == 1
-    assert (len(base_of(stock)["ports"]), base_of(ours)["ports"]) == (2, [{"containerPort": 80}])
+    assert team_pod["spec"]["volumes"][-1] == {"name": "v", "persistentVolumeClaim": {"claimName": "data"}}
+    assert [one["name"] for one in team_pod["spec"]["volumes"]].count("v") == 1
+    assert (len(base_of(stock)["ports"]), base_of(team_pod)["ports"]) == (2, [{"containerPort": 80}])
 
 
 @covers_difference("Node selectors, tolerations and pull secrets are added to those of a template.")
@@ -145,38 +148,38 @@ def test_scheduling_fields_are_merged(both: Both):
     )
     two = [k8s.V1LocalObjectReference(name="two")]
     given = {"node_selector": {"disk": "ssd"}, "tolerations": [{"key": "batch"}], "image_pull_secrets": two}
-    stock, ours = both(pod_template_dict=template, **given)
+    stock, team_pod = both(pod_template_dict=template, **given)
     assert stock["spec"].items() >= {"nodeSelector": {"disk": "ssd"}, "tolerations": [{"key": "batch"}]}.items()
-    assert ours["spec"]["nodeSelector"] == {"zone": "a", "disk": "ssd"}
-    assert ours["spec"]["tolerations"] == [{"key": "gpu"}, {"key": "batch"}]
-    assert ours["spec"]["imagePullSecrets"] == [{"name": "one"}, {"name": "two"}]
+    assert team_pod["spec"]["nodeSelector"] == {"zone": "a", "disk": "ssd"}
+    assert team_pod["spec"]["tolerations"] == [{"key": "gpu"}, {"key": "batch"}]
+    assert team_pod["spec"]["imagePullSecrets"] == [{"name": "one"}, {"name": "two"}]
 
 
 @covers_difference("Security contexts, affinity and resources are merged with those of a template field by field.")
 def test_fs_group_of_the_template_is_kept(both: Both):
     template = over({"securityContext": {"fsGroup": 2000}}, securityContext={"readOnlyRootFilesystem": True})
     given = {"security_context": {"runAsUser": 1000}, "container_security_context": {"runAsGroup": 1000}}
-    stock, ours = both(pod_template_dict=template, **given)
+    stock, team_pod = both(pod_template_dict=template, **given)
     assert stock["spec"]["securityContext"] == {"runAsUser": 1000}
-    assert ours["spec"]["securityContext"].items() >= {"runAsUser": 1000, "fsGroup": 2000}.items()
+    assert team_pod["spec"]["securityContext"].items() >= {"runAsUser": 1000, "fsGroup": 2000}.items()
     assert base_of(stock)["securityContext"] == {"runAsGroup": 1000}
-    assert base_of(ours)["securityContext"].items() >= {"runAsGroup": 1000, "readOnlyRootFilesystem": True}.items()
+    assert base_of(team_pod)["securityContext"].items() >= {"runAsGroup": 1000, "readOnlyRootFilesystem": True}.items()
 
 
 @covers_difference("Numbers and booleans in labels, annotations, node selectors and variables become strings.")
 def test_numbers_are_converted_to_strings(both: Both):
-    stock, ours = both(labels={"attempt": 1}, env_vars={"DRY": True})
+    stock, team_pod = both(labels={"attempt": 1}, env_vars={"DRY": True})
     assert stock["metadata"]["labels"]["attempt"] == 1  # the API takes texts only
-    assert ours["metadata"]["labels"]["attempt"] == "1"
+    assert team_pod["metadata"]["labels"]["attempt"] == "1"
     assert {"name": "DRY", "value": True} in base_of(stock)["env"]
-    assert {"name": "DRY", "value": "true"} in base_of(ours)["env"]
+    assert {"name": "DRY", "value": "true"} in base_of(team_pod)["env"]
 
 
 @covers_difference("Pull secrets may be names, and a dictionary may replace any model of the client.")
 def test_names_and_dictionaries_are_accepted(both: Both):
-    stock, ours = both(image_pull_secrets=["regcred"])
+    stock, team_pod = both(image_pull_secrets=["regcred"])
     assert stock["spec"]["imagePullSecrets"] == ["regcred"]  # the API takes objects only
-    assert ours["spec"]["imagePullSecrets"] == [{"name": "regcred"}]
+    assert team_pod["spec"]["imagePullSecrets"] == [{"name": "regcred"}]
 
 
 @covers_difference("A missing pod_template_file is refused.")
@@ -228,14 +231,14 @@ def test_pod_carries_the_identity_of_its_run(publish: Publish):
     publish()
     common = {"task_id": "t", "image": "busybox:1.35", "owner": "data-team"}
     both = KubernetesPodOperator(namespace="team-alpha", **common), TeamPodOperator(team="alpha", **common)
-    stock, ours = (serialize(one.build_pod_request_obj(context_of(one), dry_run=True)) for one in both)
+    stock, team_pod = (serialize(one.build_pod_request_obj(context_of(one), dry_run=True)) for one in both)
     run = read_task_run(context_of(both[1]))
     added = {
-        name: value for name, value in ours["metadata"]["labels"].items() if name not in stock["metadata"]["labels"]
+        name: value for name, value in team_pod["metadata"]["labels"].items() if name not in stock["metadata"]["labels"]
     }
     assert added.items() >= {"owner": "data-team", "cost-center": "cc-1", "trace-id": run.trace_id}.items()
     assert base_of(stock)["env"] == []  # a program cannot tell whether its work was done before
-    assert base_of(ours)["env"][-3:] == [
+    assert base_of(team_pod)["env"][-3:] == [
         {"name": "TRACEPARENT", "value": run.trace_context},
         {"name": "KPO_IDEMPOTENCY_KEY", "value": run.idempotency_key},
         {"name": "KPO_TRY_NUMBER", "value": "2"},
