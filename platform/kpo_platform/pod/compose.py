@@ -187,10 +187,10 @@ def _complete_containers(pod: Json, team: Team) -> Json:
 
 def _check_name_and_image(container: Json) -> None:
     if container.get("name") == BASE and not container.get("image"):
-        hint = "Set image='name:tag', or use a template whose container 'base' has an image."
-        raise_refusals([Refusal("image", "The pod has no image", hint, "image")])
+        fix = "Set image='name:tag', or use a template whose container 'base' has an image."
+        raise_refusals([Refusal("image", "The pod has no image", fix, "image")])
     for key, rule in (("name", "missing"), ("image", "image")):
         if not container.get(key):
             name = container.get("name") or container.get("image")
-            hint = "Add it. To change the container of the task, name the container 'base'."
-            raise_refusals([Refusal(rule, f"The container {name!r} has no {key}", hint)])
+            fix = "Add it. To change the container of the task, name the container 'base'."
+            raise_refusals([Refusal(rule, f"The container {name!r} has no {key}", fix)])

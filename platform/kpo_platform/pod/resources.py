@@ -76,9 +76,9 @@ def _read_amounts(container: Json, kind: str, limits: Limits) -> Amounts:
     return {resource: parse_quantity_or_zero(value) for resource, value in filled.items()}
 
 
-def _add(one: Amounts, other: Amounts) -> Amounts:
-    return {name: one.get(name, Decimal(0)) + other.get(name, Decimal(0)) for name in {**one, **other}}
+def _add(first: Amounts, second: Amounts) -> Amounts:
+    return {name: first.get(name, Decimal(0)) + second.get(name, Decimal(0)) for name in {**first, **second}}
 
 
-def _max(one: Amounts, other: Amounts) -> Amounts:
-    return {name: max(one.get(name, Decimal(0)), other.get(name, Decimal(0))) for name in {**one, **other}}
+def _max(first: Amounts, second: Amounts) -> Amounts:
+    return {name: max(first.get(name, Decimal(0)), second.get(name, Decimal(0))) for name in {**first, **second}}

@@ -23,7 +23,9 @@ def apply_security_context(pod: Json, team: Team) -> Json:
     spec = pod["spec"]
     pod_level = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
     containers = {
-        kind: [{**one, "securityContext": merge(_RESTRICTED, one.get("securityContext") or {})} for one in spec[kind]]
+        kind: [
+            {**item, "securityContext": merge(_RESTRICTED, item.get("securityContext") or {})} for item in spec[kind]
+        ]
         for kind in ("initContainers", "containers")
         if spec.get(kind)
     }
@@ -39,7 +41,7 @@ def _allow_root(pod: Json) -> Json:
     spec = pod["spec"]
     pod_context = spec.get("securityContext") or {}
     containers = {
-        kind: [_allow_root_in_container(one, pod_context) for one in spec[kind]]
+        kind: [_allow_root_in_container(item, pod_context) for item in spec[kind]]
         for kind in ("initContainers", "containers")
         if spec.get(kind)
     }

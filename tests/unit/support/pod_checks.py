@@ -26,7 +26,7 @@ def compose_and_check(contract: Contract, request: PodRequest, *, rendered: bool
 def found(
     pod: dict[str, Any], *, rendered: bool = True, policy: dict[str, str] | None = None, **team: Any
 ) -> list[str]:
-    """The sentences against a pod of team alpha that is fine but for ``pod``."""
+    """Compose a valid pod of team alpha with ``pod`` as override, and list its refusals."""
     whole = contract(**team).model_copy(update={"label_policy": policy or {}})
     base = {"spec": {"containers": [{"name": "base", "image": "busybox:1.35"}]}}
     composed = compose(whole, PodRequest(team="alpha", arguments=base, pod_override=pod))

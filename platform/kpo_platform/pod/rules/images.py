@@ -42,14 +42,14 @@ def check_images(pod: Json, team_name: str, team: Team, exempt: PlatformContaine
 
 def _check_image(image: str, container_name: str | None, team_name: str, team: Team) -> Iterator[Refusal]:
     pin, allow = team.images.pin, team.images.allow
-    who = f"The image {image!r} of container {container_name!r}"
+    subject = f"The image {image!r} of container {container_name!r}"
     if not is_pinned(image, pin):
         wanted = "a digest, such as name@sha256:…" if pin == "digest" else "a tag other than latest, such as name:1.2"
-        evidence = f"{who} has no fixed version, which team {team_name!r} requires"
+        evidence = f"{subject} has no fixed version, which team {team_name!r} requires"
         yield Refusal("image-pin", evidence, f"Use {wanted}.")
     if allow and not any(fnmatchcase(image, pattern) for pattern in allow):
         yield Refusal(
             "image-allow",
-            f"{who} is not allowed for team {team_name!r} ({', '.join(allow)})",
+            f"{subject} is not allowed for team {team_name!r} ({', '.join(allow)})",
             "Use an allowed image, or ask the platform team to add this one to images.allow.",
         )

@@ -115,63 +115,63 @@ def _find_baseline_violations(pod: Json) -> Iterator[str]:
             yield f"The pod sets the sysctl {setting.get('name')}"
     yield from _check_context(spec.get("securityContext") or {}, "The pod")
     for container in iterate_containers(pod):
-        who = f"Container {container.get('name')!r}"
+        subject = f"Container {container.get('name')!r}"
         context = container.get("securityContext") or {}
-        yield from _check_context(context, who)
-        yield from _check_baseline_container(container, context, who)
+        yield from _check_context(context, subject)
+        yield from _check_baseline_container(container, context, subject)
 
 
-def _check_context(context: Json, who: str) -> Iterator[str]:
+def _check_context(context: Json, subject: str) -> Iterator[str]:
     """Check the fields that security contexts of pods and containers have in common."""
     for field in ("seccompProfile", "appArmorProfile"):
         if (context.get(field) or {}).get("type") == "Unconfined":
-            yield f"{who} sets {field} to Unconfined"
+            yield f"{subject} sets {field} to Unconfined"
     if (context.get("windowsOptions") or {}).get("hostProcess"):
-        yield f"{who} sets windowsOptions.hostProcess"
+        yield f"{subject} sets windowsOptions.hostProcess"
     selinux = context.get("seLinuxOptions") or {}
     if selinux.get("user") or selinux.get("role"):
-        yield f"{who} sets an SELinux user or role"
+        yield f"{subject} sets an SELinux user or role"
 
 
-def _check_baseline_container(container: Json, context: Json, who: str) -> Iterator[str]:
+def _check_baseline_container(container: Json, context: Json, subject: str) -> Iterator[str]:
     if context.get("privileged"):
-        yield f"{who} is privileged"
+        yield f"{subject} is privileged"
     if context.get("procMount") not in (None, "Default"):
-        yield f"{who} sets procMount to {context['procMount']}"
+        yield f"{subject} sets procMount to {context['procMount']}"
     for capability in _list_added_capabilities(context):
         if capability not in _BASELINE_CAPABILITIES:
-            yield f"{who} adds the capability {capability}"
+            yield f"{subject} adds the capability {capability}"
     for port in container.get("ports") or []:
         if port.get("hostPort"):
-            yield f"{who} uses the port {port['hostPort']} of the node (hostPort)"
+            yield f"{subject} uses the port {port['hostPort']} of the node (hostPort)"
 
 
 def _find_restricted_violations(pod: Json) -> Iterator[str]:
     spec = pod["spec"]
     yield from _check_root(spec.get("securityContext") or {}, "The pod")
     for container in iterate_containers(pod):
-        who = f"Container {container.get('name')!r}"
+        subject = f"Container {container.get('name')!r}"
         context = container.get("securityContext") or {}
-        yield from _check_root(context, who)
+        yield from _check_root(context, subject)
         if context.get("allowPrivilegeEscalation"):
-            yield f"{who} sets allowPrivilegeEscalation"
+            yield f"{subject} sets allowPrivilegeEscalation"
         for capability in _list_added_capabilities(context):
             if capability in _BASELINE_CAPABILITIES - _RESTRICTED_CAPABILITIES:
-                yield f"{who} adds the capability {capability}"
+                yield f"{subject} adds the capability {capability}"
         dropped = (context.get("capabilities") or {}).get("drop")
         if dropped is not None and "ALL" not in dropped:
-            yield f"{who} drops {', '.join(map(str, dropped)) or 'no capability'} instead of ALL"
+            yield f"{subject} drops {', '.join(map(str, dropped)) or 'no capability'} instead of ALL"
     for volume in spec.get("volumes") or []:
         kinds = set(volume) - {"name"} - _RESTRICTED_VOLUMES - {"nfs", "hostPath"}
         for kind in sorted(kinds):
             yield f"Volume {volume.get('name')!r} has the type {kind}"
 
 
-def _check_root(context: Json, who: str) -> Iterator[str]:
+def _check_root(context: Json, subject: str) -> Iterator[str]:
     if context.get("runAsNonRoot") is False:
-        yield f"{who} sets runAsNonRoot to false"
+        yield f"{subject} sets runAsNonRoot to false"
     if context.get("runAsUser") == 0:
-        yield f"{who} runs as root (runAsUser 0)"
+        yield f"{subject} runs as root (runAsUser 0)"
 
 
 def _list_added_capabilities(context: Json) -> list[Any]:

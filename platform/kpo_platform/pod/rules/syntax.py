@@ -52,18 +52,18 @@ def check_variable_names(container: Json) -> Iterator[Refusal]:
     Since 1.32 Kubernetes accepts all printable ASCII characters but ``=`` (KEP-4369). Messages never contain the value.
     """
     for variable in container.get("env") or []:
-        name, value, who = variable.get("name"), variable.get("value"), f"container {container.get('name')!r}"
+        name, value, subject = variable.get("name"), variable.get("value"), f"container {container.get('name')!r}"
         if name is not None and not _is_variable_name(str(name)):
             yield Refusal(
                 "form",
-                f"The variable {name!r} of {who} has an invalid name",
+                f"The variable {name!r} of {subject} has an invalid name",
                 "Use letters, digits and '_', such as DAY_2.",
                 "env_vars",
             )
         if not isinstance(value, str | None):
             yield Refusal(
                 "form",
-                f"The variable {name} of {who} is a {type(value).__name__}, but a text is required",
+                f"The variable {name} of {subject} is a {type(value).__name__}, but a text is required",
                 "Write it as a text; json.dumps converts a dictionary or a list.",
                 "env_vars",
             )
