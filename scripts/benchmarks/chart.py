@@ -27,9 +27,8 @@ def measure(steps: Steps) -> dict[str, Any]:
         steps: receives the progress.
     """
     helm = cluster.programs() / "helm"
-    with steps.step(f"helm template of two teams, {_TRIES} times") as step:
+    with steps.step(f"helm template of two teams, {_TRIES} times"):
         wall, cpu = zip(*[_render(helm) for _ in range(_TRIES)], strict=True)
-        step.detail("done")
     schema = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
     lengths = sorted(_template_lengths())
     return {

@@ -42,7 +42,7 @@ class TemporaryTeams:
 
 @contextmanager
 def publish_teams(
-    stack: Stack, airflow: AirflowApi, namespace: str, teams: int, volumes: int, **changed: Any
+    stack: Stack, airflow: AirflowApi, namespace: str, teams: int, volumes: int, **fields: Any
 ) -> Iterator[TemporaryTeams]:
     """Publish a copy of the stack's contract with other teams; delete it with all its objects after the block.
 
@@ -52,7 +52,7 @@ def publish_teams(
         namespace: the namespace of the contract, and prefix of the teams' namespaces.
         teams: number of teams.
         volumes: number of volumes per team.
-        changed: team fields that differ from those of the stack's team alpha.
+        fields: fields of the teams that differ from those of the stack's team alpha.
     """
     temporary = TemporaryTeams(
         stack, namespace, f"k8s_{namespace}", tuple(f"{namespace}-{number}" for number in range(teams))
@@ -62,7 +62,7 @@ def publish_teams(
         for name in (namespace, *temporary.namespaces):
             stack.kubectl("create", "namespace", name)
         stack.kubectl(
-            "apply", "--server-side", "-f", "-", stdin=json.dumps(_contract_object(temporary, volumes, changed))
+            "apply", "--server-side", "-f", "-", stdin=json.dumps(_contract_object(temporary, volumes, fields))
         )
         yield temporary
     finally:
@@ -71,23 +71,23 @@ def publish_teams(
             airflow.delete(f"connections/{temporary.connection}")
 
 
-def _contract_object(temporary: TemporaryTeams, volumes: int, changed: dict[str, Any]) -> dict[str, Any]:
+def _contract_object(temporary: TemporaryTeams, volumes: int, fields: dict[str, Any]) -> dict[str, Any]:
     (config_map,) = temporary.stack.get("configmaps", "-n", NAMESPACE, "-l", "app.kubernetes.io/component=contract")[
         "items"
     ]
     contract = json.loads(config_map["data"]["contract.json"])
-    model = {**contract["teamDefaults"], **contract["teams"]["alpha"]}  # a team's own fields replace the defaults
+    alpha = {**contract["teamDefaults"], **contract["teams"]["alpha"]}  # a team's own fields replace the defaults
     volume = {"size": "1Mi", "accessMode": "ReadWriteOnce", "storageClass": None, "readOnly": False}
     contract["teams"] = {
         namespace: {
-            **model,
+            **alpha,
             "namespace": namespace,
-            "registry": {**model["registry"], "host": HOST},
+            "registry": {**alpha["registry"], "host": HOST},
             "volumes": [
                 {**volume, "name": f"data-{number}", "mountPath": f"/data/{number}"} for number in range(volumes)
             ],
-            "connection": {**model["connection"], "id": temporary.connection},
-            **changed,
+            "connection": {**alpha["connection"], "id": temporary.connection},
+            **fields,
         }
         for namespace in temporary.namespaces
     }

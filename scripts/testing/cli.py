@@ -28,7 +28,7 @@ def main() -> int:
     with steps.step("Create the Python environment (.venv)") as step:
         programs = ensure_environment(step.detail)
     if options.groups and not options.all:
-        raise ScriptError("Groups of cluster tests require --all: scripts/test --all GROUP…")
+        raise ScriptError("Cannot run groups of cluster tests without --all. Run scripts/test --all GROUP….")
     if options.only:
         STAGES[options.only](programs)
     elif options.all:

@@ -47,7 +47,7 @@ def select_groups(names: Iterable[str]) -> list[str]:
     known = all_groups()
     selected = set(names) or set(known)
     for name in sorted(selected - set(known)):
-        raise ScriptError(f"Unknown group {name!r} of cluster tests. Known are: {', '.join(known)}.")
+        raise ScriptError(f"Unknown group {name!r} of cluster tests. Use one of: {', '.join(known)}.")
     return [name for name in known if name in selected]
 
 

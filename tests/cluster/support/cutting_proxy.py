@@ -7,7 +7,7 @@ import http.client
 import json
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -20,6 +20,9 @@ from stack.release import Stack
 
 WRITES = ("POST", "PUT", "PATCH", "DELETE")
 PASSED_HEADERS = ("authorization", "content-type", "accept")
+
+Connect = Callable[[str], http.client.HTTPConnection]
+"""Opens a connection for the path of a request."""
 
 
 @dataclass
@@ -71,47 +74,8 @@ def run_cutting_proxy(stack: Stack, airflow: str, folder: Path) -> Iterator[Cutt
         airflow: ``host:port`` of Airflow.
         folder: a folder for the administrator's certificate.
     """
-    proxy, connect = CuttingProxy(), _connector(stack, airflow, folder)
-
-    class Handler(BaseHTTPRequestHandler):
-        def forward(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            was_cut = proxy.is_cut
-            if self.is_counted() and not was_cut:
-                proxy.writes.append(f"{self.command} {urlsplit(self.path).path}")
-            if was_cut or (proxy.is_cut and not proxy.is_delivered):
-                self.hang_up()
-                return
-            headers = {key: value for key, value in self.headers.items() if key.lower() in PASSED_HEADERS}
-            upstream = connect(self.path)
-            upstream.request(self.command, self.path, body or None, headers)
-            response = upstream.getresponse()
-            text = response.read()
-            upstream.close()
-            if proxy.is_cut:
-                self.hang_up()
-                return
-            self.send_response(response.status)
-            self.send_header("Content-Type", response.headers.get("Content-Type", ""))
-            self.send_header("Content-Length", str(len(text)))
-            self.end_headers()
-            self.wfile.write(text)
-
-        def is_counted(self) -> bool:
-            is_renewal = self.command == "PUT" and "/leases/" in self.path
-            return (
-                self.command in WRITES and not is_renewal and "dryRun" not in self.path and self.path != "/auth/token"
-            )
-
-        def hang_up(self) -> None:
-            self.close_connection = True
-
-        do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = forward  # noqa: N815
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    proxy = CuttingProxy()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _make_handler(proxy, _connector(stack, airflow, folder)))
     threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
     proxy.url = f"http://127.0.0.1:{server.server_address[1]}"
     try:
@@ -121,7 +85,53 @@ def run_cutting_proxy(stack: Stack, airflow: str, folder: Path) -> Iterator[Cutt
         server.server_close()
 
 
-def _connector(stack: Stack, airflow: str, folder: Path) -> Any:
+def _make_handler(proxy: CuttingProxy, connect: Connect) -> type[BaseHTTPRequestHandler]:
+    """Return a handler that forwards requests, records writes, and hangs up from the cut on."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def forward(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            was_cut = proxy.is_cut
+            if self.is_counted() and not was_cut:
+                proxy.writes.append(f"{self.command} {urlsplit(self.path).path}")
+            if was_cut or (proxy.is_cut and not proxy.is_delivered):
+                self.close_connection = True
+                return
+            response, content = self.send_upstream(body)
+            if proxy.is_cut:
+                self.close_connection = True
+                return
+            self.send_response(response.status)
+            self.send_header("Content-Type", response.headers.get("Content-Type", ""))
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def is_counted(self) -> bool:
+            is_renewal = self.command == "PUT" and "/leases/" in self.path
+            return (
+                self.command in WRITES and not is_renewal and "dryRun" not in self.path and self.path != "/auth/token"
+            )
+
+        def send_upstream(self, body: bytes) -> tuple[http.client.HTTPResponse, bytes]:
+            headers = {key: value for key, value in self.headers.items() if key.lower() in PASSED_HEADERS}
+            upstream = connect(self.path)
+            upstream.request(self.command, self.path, body or None, headers)
+            response = upstream.getresponse()
+            content = response.read()
+            upstream.close()
+            return response, content
+
+        do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = forward  # noqa: N815
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    return Handler
+
+
+def _connector(stack: Stack, airflow: str, folder: Path) -> Connect:
+    """Return a function that connects to Airflow or to the API server, depending on the path of a request."""
     kubeconfig = stack.read_kubeconfig()
     cluster, user = kubeconfig["clusters"][0]["cluster"], kubeconfig["users"][0]["user"]
     ssl_context = ssl.create_default_context(cadata=_decode(cluster["certificate-authority-data"]))
