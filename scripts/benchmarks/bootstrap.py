@@ -28,7 +28,7 @@ def measure(steps: Steps) -> dict[str, Any]:
     Args:
         steps: receives the progress.
     """
-    stack = Stack(cluster.kubeconfig(), cluster.programs())
+    stack = Stack(cluster.kubeconfig_path(), cluster.programs_folder())
     airflow = connect_airflow(stack)
     with publish_teams(stack, airflow, _NAMESPACE, _TEAMS, _VOLUMES) as teams:
         with steps.step("bootstrap of 12 teams"):

@@ -26,7 +26,7 @@ def measure(steps: Steps) -> dict[str, Any]:
     Args:
         steps: receives the progress.
     """
-    helm = cluster.programs() / "helm"
+    helm = cluster.programs_folder() / "helm"
     with steps.step(f"helm template of two teams, {_TRIES} times"):
         wall, cpu = zip(*[_render(helm) for _ in range(_TRIES)], strict=True)
     schema = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))

@@ -22,7 +22,7 @@ def measure(steps: Steps) -> dict[str, Any]:
     Args:
         steps: receives the progress.
     """
-    stack = Stack(cluster.kubeconfig(), cluster.programs())
+    stack = Stack(cluster.kubeconfig_path(), cluster.programs_folder())
     with tempfile.TemporaryDirectory() as folder:
         rows = [_measure_rendering(steps, stack, Path(folder), count) for count in _SIZES]
         rows += _measure_installation(steps, stack, Path(folder))
@@ -52,7 +52,7 @@ def _measure_installation(steps: Steps, stack: Stack, folder: Path) -> list[list
             install = measure_seconds(
                 lambda: many_teams.install_release(stack, many_teams.write_values(folder, values), step.detail)
             )
-        sizes = many_teams.release_secret_bytes(stack), many_teams.contract_bytes(stack)
+        sizes = many_teams.get_release_secret_size(stack), many_teams.get_contract_size(stack)
         with steps.step("helm upgrade that changes one team") as step:
             upgrade = measure_seconds(
                 lambda: many_teams.install_release(stack, many_teams.write_values(folder, changed_values), step.detail)

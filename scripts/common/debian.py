@@ -17,7 +17,7 @@ _APT = ("apt-get", "-o", "DPkg::Lock::Timeout=300", "-o", "Acquire::Retries=3")
 _NONINTERACTIVE = {"DEBIAN_FRONTEND": "noninteractive"}
 
 
-def missing_packages(needs: Mapping[str, str]) -> list[str]:
+def find_missing_packages(needs: Mapping[str, str]) -> list[str]:
     """Return the packages that contain programs which this machine lacks.
 
     Args:

@@ -13,13 +13,13 @@ _FORMAT = "$(ORIGIN)|$(CODENAME)|$(REPO_URI)|$(COMPONENT)"
 _PASSED_SETTINGS = re.compile(r"Acquire::(Check-|Retries|https?::)")
 
 
-def apt_settings() -> str:
+def read_apt_settings() -> str:
     """Return this machine's apt settings that affect downloads, as a configuration file."""
     lines = capture_output(("apt-config", "dump")).splitlines()
     return "".join(f"{line}\n" for line in lines if _PASSED_SETTINGS.match(line))
 
 
-def apt_sources() -> str:
+def read_apt_sources() -> str:
     """Return this machine's Debian 12 sources as a `sources.list`, without those of other projects.
 
     Raises:

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from common.command import Progress
-from common.debian import install_packages, missing_packages
+from common.debian import find_missing_packages, install_packages
 from common.errors import ScriptError, run_script
 from common.files import atomic_folder
 from common.mutex import hold_lock
@@ -50,7 +50,7 @@ def build_images(progress: Progress, names: Sequence[str] = tuple(RECIPES)) -> d
         return archives
     if os.geteuid() != 0:
         raise ScriptError("Cannot build images: mounts and file owners require root. Run this as root.")
-    install_packages(missing_packages(_REQUIRED_PROGRAMS), progress)
+    install_packages(find_missing_packages(_REQUIRED_PROGRAMS), progress)
     with hold_lock(cache_path("images", "lock"), "building images", progress):
         _build([_ALL_RECIPES[name] for name, archive in archives.items() if not archive.exists()], progress)
     return archives

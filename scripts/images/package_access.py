@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from common.package_index import find_ca_bundle, package_index_variables
-from images.apt import apt_settings, apt_sources
+from images.apt import read_apt_settings, read_apt_sources
 
 # A folder that exists on every Debian: mounting on it leaves no trace in the image.
 MOUNT = "/mnt"
@@ -36,13 +36,13 @@ def package_access_folder() -> Iterator[Path]:
         bundle = find_ca_bundle(os.environ)
         if bundle:
             shutil.copyfile(bundle, folder / "certificates.pem")
-        (folder / "env").write_text(shell_exports(package_index_variables(), bool(bundle)), encoding="utf-8")
-        (folder / "apt.conf").write_text(apt_settings() + _build_apt_settings(bool(bundle)), encoding="utf-8")
-        (folder / "sources.list").write_text(apt_sources(), encoding="utf-8")
+        (folder / "env").write_text(format_shell_exports(package_index_variables(), bool(bundle)), encoding="utf-8")
+        (folder / "apt.conf").write_text(read_apt_settings() + _build_apt_settings(bool(bundle)), encoding="utf-8")
+        (folder / "sources.list").write_text(read_apt_sources(), encoding="utf-8")
         yield folder
 
 
-def shell_exports(variables: Mapping[str, str], has_ca_bundle: bool) -> str:
+def format_shell_exports(variables: Mapping[str, str], has_ca_bundle: bool) -> str:
     """Return a shell script that exports variables, and the paths of the files next to it in the mounted folder.
 
     Args:

@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 
 from common.command import Progress, run_logged
-from images.apt import SUITE, apt_settings, apt_sources
+from images.apt import SUITE, read_apt_settings, read_apt_sources
 
 _EXCLUDED = ("/usr/share/doc/*", "/usr/share/i18n/*", "/usr/share/info/*", "/usr/share/locale/*", "/usr/share/man/*")
 _INCLUDED = ("/usr/share/doc/*/copyright",)
@@ -37,8 +37,8 @@ def make_rootfs(tar: Path, log: Path, progress: Progress) -> None:
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)  # mmdebstrap also accesses it as user _apt
         settings, sources = Path(folder, "apt.conf"), Path(folder, "sources.list")
-        settings.write_text(apt_settings(), encoding="utf-8")
-        sources.write_text(apt_sources(), encoding="utf-8")
+        settings.write_text(read_apt_settings(), encoding="utf-8")
+        sources.write_text(read_apt_sources(), encoding="utf-8")
         options = ("--mode=root", "--format=tar", f"--aptopt={settings}", *SETTINGS)
         run_logged(
             ("mmdebstrap", *options, tar, sources), log, timeout_s=900, env={"TMPDIR": folder}, progress=progress

@@ -62,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _up(_: argparse.Namespace) -> int:
     cluster.up(Steps())
-    print(f'The cluster is up. To use it: export KUBECONFIG="{cluster.kubeconfig()}"', file=sys.stderr)
+    print(f'The cluster is up. To use it: export KUBECONFIG="{cluster.kubeconfig_path()}"', file=sys.stderr)
     return 0
 
 
@@ -79,7 +79,7 @@ def _status(_: argparse.Namespace) -> int:
 
 
 def _kubeconfig(_: argparse.Namespace) -> int:
-    path = cluster.kubeconfig()
+    path = cluster.kubeconfig_path()
     if not path.exists():
         raise ScriptError("The local cluster is not running. Run `scripts/cluster up` first.")
     print(path)

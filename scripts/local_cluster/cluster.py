@@ -24,14 +24,14 @@ from local_cluster.network import make_network
 from local_cluster.node_images.base_images import build_base_images
 from local_cluster.node_images.image_import import load_archives
 from local_cluster.stale_containers import remove_stale_containers
-from local_cluster.toolchain import build_programs, programs
+from local_cluster.toolchain import build_programs, programs_folder
 
-__all__ = ["build_programs", "down", "kubeconfig", "load", "programs", "up"]
+__all__ = ["build_programs", "down", "kubeconfig_path", "load", "programs_folder", "up"]
 
 _LOCK_ACTIVITY = "changing the local cluster"
 
 
-def kubeconfig() -> Path:
+def kubeconfig_path() -> Path:
     """Return the path of the administrator's kubeconfig, which exists while the cluster is up."""
     return default_paths().admin_kubeconfig
 
@@ -50,11 +50,11 @@ def up(steps: Steps) -> None:
     with hold_lock(paths.lock, _LOCK_ACTIVITY, steps.note):
         ensure_debian_packages(steps)
         teardown.check_owner(paths)
-        if not programs().exists():
+        if not programs_folder().exists():
             with steps.step("Build the cluster's programs") as step:
                 build_programs(step.detail)
         base_images = build_base_images(steps)
-        components = cluster_components(paths, programs())
+        components = cluster_components(paths, programs_folder())
         if paths.completion_marker.exists() and teardown.is_running(paths):
             _repair(paths, components, steps)
         else:
@@ -100,7 +100,7 @@ def load(archives: Iterable[Path], progress: Progress) -> None:
 
 
 def _repair(paths: ClusterPaths, components: dict[str, Component], steps: Steps) -> None:
-    if paths.completion_marker.read_text(encoding="utf-8") != str(programs()):
+    if paths.completion_marker.read_text(encoding="utf-8") != str(programs_folder()):
         steps.note("The running cluster has an earlier version. To replace it: `scripts/cluster down` and `up`.")
     with steps.step("Check the running cluster") as step:
         for component in components.values():
@@ -137,7 +137,7 @@ def _start_empty(paths: ClusterPaths, components: dict[str, Component], base_ima
                 processes.start_process(paths, component.name, component.argv)
         for component in components.values():
             wait_until_healthy(paths, component, step.detail)
-    write_atomically(paths.completion_marker, str(programs()))
+    write_atomically(paths.completion_marker, str(programs_folder()))
 
 
 def _create_addons(paths: ClusterPaths, components: dict[str, Component]) -> None:

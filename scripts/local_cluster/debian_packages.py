@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from common.debian import install_packages, missing_packages
+from common.debian import find_missing_packages, install_packages
 from common.errors import ScriptError
 from common.steps import Steps
 
@@ -40,7 +40,7 @@ def ensure_debian_packages(steps: Steps) -> None:
     Raises:
         ScriptError: the installation failed.
     """
-    missing = missing_packages(REQUIRED_PROGRAMS)
+    missing = find_missing_packages(REQUIRED_PROGRAMS)
     if missing:
         with steps.step(f"Install Debian packages: {', '.join(missing)}") as step:
             install_packages(missing, step.detail)

@@ -23,7 +23,7 @@ _NODE_INTERFACE = "eth0"
 ENTER_NAMESPACE = ("nsenter", f"--net={NAMESPACES / NAME}")
 
 
-def conflicting_routes(routes: list[dict[str, Any]]) -> list[str]:
+def find_conflicting_routes(routes: list[dict[str, Any]]) -> list[str]:
     """Return the routes of a machine that overlap the cluster's addresses.
 
     Args:
@@ -45,7 +45,7 @@ def make_network() -> None:
     Raises:
         ScriptError: another route of this machine uses the addresses.
     """
-    conflicts = conflicting_routes(json.loads(capture_output(("ip", "-json", "-4", "route", "show"))))
+    conflicts = find_conflicting_routes(json.loads(capture_output(("ip", "-json", "-4", "route", "show"))))
     if conflicts:
         raise ScriptError(
             f"Cannot create the cluster's network {BENCHMARK_RANGE}: this machine has the route {conflicts[0]} in it. "

@@ -11,7 +11,7 @@ from local_cluster import processes
 from local_cluster.addresses import API_SERVER
 from local_cluster.cluster_paths import ClusterPaths
 from local_cluster.components import Component, cluster_components
-from local_cluster.toolchain import programs
+from local_cluster.toolchain import programs_folder
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Health:
 
 def read_health(paths: ClusterPaths) -> list[Health]:
     """Probe every component."""
-    return [_health_of(paths, component) for component in cluster_components(paths, programs()).values()]
+    return [_probe_component(paths, component) for component in cluster_components(paths, programs_folder()).values()]
 
 
 def render_report(paths: ClusterPaths, components: Sequence[Health]) -> str:
@@ -48,13 +48,13 @@ def render_report(paths: ClusterPaths, components: Sequence[Health]) -> str:
     addresses = [
         f"API server  {API_SERVER}",
         f"kubeconfig  {paths.admin_kubeconfig}",
-        f"programs    {programs()}",
+        f"programs    {programs_folder()}",
         f"logs        {paths.logs}",
     ]
     return "\n".join([*lines, "", *addresses])
 
 
-def _health_of(paths: ClusterPaths, component: Component) -> Health:
+def _probe_component(paths: ClusterPaths, component: Component) -> Health:
     process = processes.find_process(paths, component.name)
     if not process:
         return Health(component.name, None, None, False, "not running")

@@ -31,7 +31,7 @@ _ENVIRONMENT = {"CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly", "GOTOOLCHAIN": "
 _BUILD_S = 3600.0
 
 
-def programs() -> Path:
+def programs_folder() -> Path:
     """Return the folder of the programs, which exists once they are built."""
     sources = [SOURCES / name for name in ("go.mod", "go.sum", "kube/main.go")]
     settings = (*_flags(), *map(str, _ENVIRONMENT.items()), *map(str, TOOLS.items()))
@@ -49,7 +49,7 @@ def build_programs(progress: Progress) -> Path:
     Raises:
         ScriptError: no Go compiler is available, or a build failed.
     """
-    folder = programs()
+    folder = programs_folder()
     with hold_lock(cache_path("toolchain", "lock"), "building the cluster's programs", progress):
         if not folder.exists():
             go = ensure_go(minimum_go(_go_mod()), progress)

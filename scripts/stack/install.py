@@ -37,7 +37,7 @@ def _install_stack(steps: Steps) -> Stack:
         cluster.up(steps)
     with steps.step("Load images into the cluster") as step:
         cluster.load(build_images(step.detail).values(), step.detail)
-    stack = Stack(cluster.kubeconfig(), cluster.programs())
+    stack = Stack(cluster.kubeconfig_path(), cluster.programs_folder())
     with steps.step("Start a git server for the teams' DAGs"):
         stack.kubectl("apply", "--server-side", "-f", MANIFESTS / "git-server.yaml")
         stack.kubectl("rollout", "status", "-n", "git", "deployment/git-server", "--timeout=120s", timeout_s=130)
@@ -83,10 +83,10 @@ def run_bootstrap(steps: Steps, stack: Stack, programs: Path) -> None:
     """Run `platformctl bootstrap`: connection, registry secrets, volume claims."""
     with steps.step("platformctl bootstrap: connection, registry secret, volumes"):
         words: list[str | Path] = [programs / "platformctl", "bootstrap", "--yes", "--registry-config", "-"]
-        capture_output(words, env=stack.environment, stdin=registry_login(stack), timeout_s=300)
+        capture_output(words, env=stack.environment, stdin=get_registry_login(stack), timeout_s=300)
 
 
-def registry_login(stack: Stack) -> str:
+def get_registry_login(stack: Stack) -> str:
     """Return the registry login of the teams' pull secrets, so that nothing changes, or a generated one.
 
     The local cluster has no registry, so the password is generated once.

@@ -63,14 +63,14 @@ def install_release(stack: Stack, file: Path, progress: Progress) -> None:
     stack.helm([*words, "--values", file, "--timeout", "10m"], progress, timeout_s=600)
 
 
-def release_secret_bytes(stack: Stack) -> int:
+def get_release_secret_size(stack: Stack) -> int:
     """Return the size of the Secret with Helm's newest revision of the release; its limit is 1 MiB."""
     revisions = stack.get("secrets", "-n", NAMESPACE, "-l", f"owner=helm,name={RELEASE}")["items"]
     newest = max(revisions, key=lambda secret: int(secret["metadata"]["labels"]["version"]))
     return len(newest["data"]["release"])
 
 
-def contract_bytes(stack: Stack) -> int:
+def get_contract_size(stack: Stack) -> int:
     """Return the size of the contract; the limit of a ConfigMap is 1 MiB."""
     return len(stack.get("configmap", f"{RELEASE}-contract", "-n", NAMESPACE)["data"]["contract.json"].encode())
 

@@ -84,5 +84,5 @@ def _run_groups(steps: Steps, programs: Path, names: list[str], *, use_results: 
 
 
 def _run_pytest(programs: Path, stack: Stack, names: list[str]) -> None:
-    files = [str(groups.test_file(name)) for name in names]
+    files = [str(groups.get_test_file(name)) for name in names]
     run_pytest(programs, files, _GROUP_TIMEOUT_S * len(names), stack.environment)

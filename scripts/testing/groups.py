@@ -32,7 +32,7 @@ _INPUTS = (
 """The inputs of every group, besides its own file and the shared files in tests/cluster (support, dags, files)."""
 
 
-def all_groups() -> list[str]:
+def list_groups() -> list[str]:
     """Return the names of all groups, in run order."""
     names = sorted(_group_name(file) for file in _TESTS.glob("test_*.py"))
     return [*CORE, *(name for name in names if name not in CORE + LAST), *LAST]
@@ -44,14 +44,14 @@ def select_groups(names: Iterable[str]) -> list[str]:
     Raises:
         ScriptError: a group does not exist.
     """
-    known = all_groups()
+    known = list_groups()
     selected = set(names) or set(known)
     for name in sorted(selected - set(known)):
         raise ScriptError(f"Unknown group {name!r} of cluster tests. Use one of: {', '.join(known)}.")
     return [name for name in known if name in selected]
 
 
-def test_file(group: str) -> Path:
+def get_test_file(group: str) -> Path:
     """Return the test file of a group: bootstrap-many is tests/cluster/test_bootstrap_many.py."""
     return _TESTS / f"test_{group.replace('-', '_')}.py"
 
@@ -72,7 +72,7 @@ def record_pass(group: str) -> None:
 
 def _result_file(group: str) -> Path:
     shared = [str(path.relative_to(REPOSITORY)) for path in _TESTS.iterdir() if not path.name.startswith("test_")]
-    inputs = [*_INPUTS, *shared, str(test_file(group).relative_to(REPOSITORY))]
+    inputs = [*_INPUTS, *shared, str(get_test_file(group).relative_to(REPOSITORY))]
     output = capture_output(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard", "--", *inputs], cwd=REPOSITORY
     )

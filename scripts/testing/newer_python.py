@@ -74,7 +74,7 @@ def ensure_environment(programs: Path, python: Path) -> Path:
     return folder / "bin"
 
 
-def test_files() -> list[str]:
+def list_test_files() -> list[str]:
     """Return the test files, relative to the checkout."""
     paths = [file for pattern in _TESTS for file in sorted((REPOSITORY / "tests").glob(pattern))]
     return [str(path.relative_to(REPOSITORY)) for path in paths]

@@ -70,6 +70,6 @@ def _copy_entry_points(environment: Path, folder: Path) -> None:
     shutil.copytree(entry_points, packages / entry_points.name)
 
 
-def test_files() -> list[str]:
+def list_test_files() -> list[str]:
     """Return the test files, relative to the checkout."""
     return [f"tests/unit/test_{name}.py" for name in TESTS]

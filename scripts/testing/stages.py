@@ -56,7 +56,7 @@ def providers(programs: Path) -> None:
     """Run the operator's tests with the newest supported provider."""
     run_program(
         newest_provider.ensure_environment(programs),
-        ["python", "-m", "pytest", *_PARALLEL, *newest_provider.test_files()],
+        ["python", "-m", "pytest", *_PARALLEL, *newest_provider.list_test_files()],
         timeout_s=300,
     )
 
@@ -75,7 +75,7 @@ def newer(programs: Path) -> None:
         )
     run_program(
         newer_python.ensure_environment(programs, python),
-        ["python", "-m", "pytest", *_PARALLEL, *newer_python.test_files()],
+        ["python", "-m", "pytest", *_PARALLEL, *newer_python.list_test_files()],
         timeout_s=900,
     )
 

@@ -46,7 +46,7 @@ TWO_TEAMS: Object = {
 
 def helm_program() -> str:
     """Return the path of helm: ``$HELM``, or the local cluster's build, or the one in PATH."""
-    built = toolchain.programs() / "helm"
+    built = toolchain.programs_folder() / "helm"
     program = os.environ.get("HELM") or (str(built) if built.exists() else shutil.which("helm"))
     assert program, "helm not found: set HELM, or build the local cluster's programs with scripts/cluster up"
     return program

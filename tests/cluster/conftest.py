@@ -34,7 +34,7 @@ def stack() -> Stack:
     """The stack on the cluster of KUBECONFIG; a cluster that does not respond is a failure, not a skip."""
     if "KUBECONFIG" not in os.environ:
         pytest.fail("KUBECONFIG is not set. Run these tests with scripts/test --all [GROUP].")
-    stack = Stack(Path(os.environ["KUBECONFIG"]), cluster.programs())
+    stack = Stack(Path(os.environ["KUBECONFIG"]), cluster.programs_folder())
     stack.kubectl("get", "--raw", "/readyz")
     return stack
 

@@ -50,7 +50,12 @@ def proxy(stack: Stack, team: TemporaryTeams, tmp_path_factory: pytest.TempPathF
 
 @pytest.fixture(scope="module")
 def bootstrap(proxy: CuttingProxy, programs: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    options = ["--kubeconfig", proxy.kubeconfig(tmp_path_factory.mktemp("kubeconfig")), "--airflow-url", proxy.url]
+    options = [
+        "--kubeconfig",
+        proxy.write_kubeconfig(tmp_path_factory.mktemp("kubeconfig")),
+        "--airflow-url",
+        proxy.url,
+    ]
     words = [programs / "platformctl", "bootstrap", "--namespace", NAMESPACE, "--registry-config", "-", *options]
 
     def run(*more: str) -> subprocess.CompletedProcess[str]:

@@ -50,7 +50,7 @@ def test_every_team_has_all_its_objects(release: Stack):
 
 
 def test_release_and_contract_are_within_their_size_limits(release: Stack):
-    assert (many_teams.release_secret_bytes(release) < LIMIT, many_teams.contract_bytes(release) < LIMIT) == (
+    assert (many_teams.get_release_secret_size(release) < LIMIT, many_teams.get_contract_size(release) < LIMIT) == (
         True,
         True,
     )

@@ -16,7 +16,7 @@ from cluster.support.airflow_runs.dag_run import Run, push_dag
 from common.command import capture_output
 from common.steps import Steps
 from stack.airflow_api import AirflowApi
-from stack.install import install_release, registry_login
+from stack.install import get_registry_login, install_release
 from stack.release import NAMESPACE, RELEASE, Stack
 from stack.sample_run import connect_airflow
 
@@ -76,7 +76,7 @@ def test_cookie_is_secure_for_https_only(stack: Stack, public_airflow: AirflowAp
 
 def test_platformctl_finds_airflow_under_the_path(stack: Stack, public_airflow: AirflowApi, programs: Path):
     words = [programs / "platformctl", "bootstrap", "--dry-run", "--registry-config", "-"]
-    output = capture_output(words, env=stack.environment, stdin=registry_login(stack), timeout_s=120)
+    output = capture_output(words, env=stack.environment, stdin=get_registry_login(stack), timeout_s=120)
     assert [line for line in output.splitlines() if line.startswith("=") and "k8s_default" in line], output
 
 

@@ -253,7 +253,7 @@ def test_failed_run_leaves_the_password_nowhere_else(
     """The connection is cut after a Secret was written: during the check on a node, or during the playbook."""
     team.delete_objects(airflow)
     proxy.reset()
-    connection = ("--kubeconfig", proxy.kubeconfig(folder.parent), "--airflow-url", proxy.url)
+    connection = ("--kubeconfig", proxy.write_kubeconfig(folder.parent), "--airflow-url", proxy.url)
     assert run(bootstrap_command(programs, *connection), {}, folder).code == 0
     number = next(
         position

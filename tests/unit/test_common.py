@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from common.command import CommandError, capture_output, run_logged
-from common.debian import missing_packages
+from common.debian import find_missing_packages
 from common.errors import ScriptError
 from common.files import atomic_folder, compute_sha256, hash_files, write_atomically
 from common.mutex import hold_lock
@@ -277,4 +277,4 @@ def test_second_run_reports_the_holder_and_waits_for_it(tmp_path: Path) -> None:
 
 def test_only_packages_of_absent_programs_are_missing() -> None:
     needs = {"sh": "dash", "/no/such/plugin": "plugins", "no-such-program": "programs", "no-such-either": "programs"}
-    assert missing_packages(needs) == ["plugins", "programs"]
+    assert find_missing_packages(needs) == ["plugins", "programs"]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from testing.groups import all_groups
+from testing.groups import list_groups
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("**/*.md")])
@@ -55,7 +55,7 @@ def test_files_and_test_groups_named_in_page_exist(page: Path):
     text = page.read_text(encoding="utf-8")
     named_groups = {group for groups in TEST_GROUPS.findall(text) for group in groups.split()}
     assert [name for name in FILE.findall(text) if not list(ROOT.glob(name))] == []
-    assert named_groups - set(all_groups()) == set()
+    assert named_groups - set(list_groups()) == set()
 
 
 @pytest.mark.parametrize("folder", CODE_FOLDERS)

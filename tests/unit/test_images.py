@@ -13,7 +13,7 @@ from common.paths import cache_path
 from images.apt import select_sources
 from images.archive import add_docker_manifest
 from images.build import archive_path, build_images
-from images.package_access import shell_exports
+from images.package_access import format_shell_exports
 from images.recipes import AIRFLOW, DEBIAN, GIT_SERVER, RECIPES
 
 
@@ -108,7 +108,7 @@ def test_last_pip_configuration_file_wins(tmp_path: Path):
 
 
 def test_exports_are_quoted_and_point_at_mounted_files():
-    assert shell_exports({"PIP_INDEX_URL": "https://u:p'a$s@pip.example"}, has_ca_bundle=True) == (
+    assert format_shell_exports({"PIP_INDEX_URL": "https://u:p'a$s@pip.example"}, has_ca_bundle=True) == (
         "export PIP_INDEX_URL='https://u:p'\"'\"'a$s@pip.example'\n"
         "export APT_CONFIG=/mnt/apt.conf\n"
         "export PIP_CERT=/mnt/certificates.pem\n"

@@ -23,7 +23,7 @@ from local_cluster.components import NAMES, cluster_components
 from local_cluster.config import TEMPLATES, image_store_config, render, template_values, write_config
 from local_cluster.kubeconfigs import kubeconfig_path, write_kubeconfigs
 from local_cluster.mounts import Mount, parse_mounts
-from local_cluster.network import conflicting_routes
+from local_cluster.network import find_conflicting_routes
 from local_cluster.processes import Process, parse_process_record
 from local_cluster.status import Health, render_report
 
@@ -154,7 +154,7 @@ def test_overlapping_routes_are_conflicts() -> None:
         {"type": "blackhole", "dst": "198.19.7.7"},
         {"dst": "192.0.0.0/3", "dev": "wg0"},
     ]
-    assert conflicting_routes(routes) == ["198.18.0.0/16 dev tun0", "198.19.7.7 dev -", "192.0.0.0/3 dev wg0"]
+    assert find_conflicting_routes(routes) == ["198.18.0.0/16 dev tun0", "198.19.7.7 dev -", "192.0.0.0/3 dev wg0"]
 
 
 STAT = "4711 (a (strange) name) {state} 1 4711 4711 0 -1 4194304 1 0 0 0 1 1 0 0 20 0 1 0 998877 1000 1\n"

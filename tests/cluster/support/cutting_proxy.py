@@ -50,7 +50,7 @@ class CuttingProxy:
         """Whether the connection has been cut."""
         return 0 < self.cut_at <= len(self.writes)
 
-    def kubeconfig(self, folder: Path) -> Path:
+    def write_kubeconfig(self, folder: Path) -> Path:
         """Write a kubeconfig for the proxy, which adds the administrator's credentials."""
         content = {
             "apiVersion": "v1",
