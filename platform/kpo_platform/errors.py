@@ -112,7 +112,11 @@ def describe_unknown_name(kind: str, name: str, known: Iterable[str]) -> tuple[s
     Returns:
         The evidence, and a fix with the most similar name, or with all names if none is similar.
     """
+    return f"{kind} {name!r} is not in the contract", suggest_name(name, known)
+
+
+def suggest_name(name: str, known: Iterable[str]) -> str:
+    """Suggest the known name that is most similar to a wrong one, or all known names if none is similar."""
     names = sorted(known)
     similar = difflib.get_close_matches(name, names, n=1)
-    fix = f"Did you mean {similar[0]!r}?" if similar else f"Use one of: {', '.join(names) or '(none)'}."
-    return f"{kind} {name!r} is not in the contract", fix
+    return f"Did you mean {similar[0]!r}?" if similar else f"Use one of: {', '.join(names) or '(none)'}."

@@ -90,6 +90,16 @@ class Finding:
     """What to do next; empty if the evidence says it."""
 
 
+@dataclass(frozen=True)
+class LocatedFinding:
+    """A finding in a DAG file."""
+
+    file: str
+    line: int
+    """The line, counted from 1."""
+    finding: Finding
+
+
 def raise_refusals(refusals: Iterable[Refusal]) -> None:
     """Raise an error if there are refusals.
 

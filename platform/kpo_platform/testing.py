@@ -65,14 +65,14 @@ class TeamPods:
         """
         path = Path(file)
         root = Path(folder) if folder else path.parent if team else path.resolve().parent.parent
-        attempt = {
+        run_settings = {
             "run_id": "test",
             "logical_date": (logical_date or datetime(2026, 1, 1, tzinfo=UTC)).isoformat(),
             "map_index": map_index,
             "params": params or {},
             "results": xcom or {},
         }
-        request = {"dag": str(file), "task": task, "attempt": attempt}
+        request = {"dag": str(file), "task": task, "run_settings": run_settings}
         client = OfflineClient.create(self._contract, Sources(root, path, team))
         pod: dict[str, Any] = client.send_request("render", request)
         return pod

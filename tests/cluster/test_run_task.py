@@ -30,4 +30,4 @@ def test_unknown_task_is_refused_with_a_suggestion(stack: Stack):
     with pytest.raises(CommandError) as error:
         capture_output([RUN_TASK, SAMPLE, "helo"], timeout_s=120)
     assert error.value.code == 64
-    assert "has no task 'helo' that creates a pod; did you mean 'hello'?" in error.value.output
+    assert "has no task 'helo' that creates a pod. Did you mean 'hello'?" in error.value.output

@@ -196,7 +196,7 @@ def test_refused_task_does_not_stop_other_tasks_of_its_file(render: Any, tmp_pat
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["mad"], "sample has no task 'mad' that creates a pod; did you mean 'made'?"),
+        (["mad"], "sample has no task 'mad' that creates a pod. Did you mean 'made'?"),
         (["each"], "Task 'each' is mapped. Choose one of its pods with --map-index, counted from 0."),
         (["each", "--map-index", "2"], "Task 'each' has 2 pods. Pass a --map-index of at most 1."),
         (["made", "--map-index", "0"], "Task 'made' is not mapped. Leave out --map-index."),

@@ -63,11 +63,11 @@ def test_building_twice_gives_equal_pods_and_changes_no_argument(build: Build):
 def test_own_labels_are_not_in_the_reattach_selector(publish: Publish):
     publish()
     from kpo_platform import TeamPodOperator
-    from kpo_platform.offline.task_instance import Attempt, create_context
+    from kpo_platform.offline.task_instance import DagRunSettings, create_context
 
     with DAG("d"):
         task = TeamPodOperator(task_id="t", team="alpha", image="b:1", labels={"of": "the-author"})
-    context = create_context(task, Attempt("r", datetime(2026, 1, 1, tzinfo=UTC)))
+    context = create_context(task, DagRunSettings("r", datetime(2026, 1, 1, tzinfo=UTC)))
     task.hook._is_in_cluster = True  # else it would open a connection to know
     labels = task.build_pod_request_obj(context).metadata.labels
     selector = task._build_find_pod_label_selector(context)

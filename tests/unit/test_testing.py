@@ -39,5 +39,5 @@ def test_refused_pod_and_unknown_task_raise(team_pods: TeamPods, tmp_path: Path,
     assert team_pods.render(file, "t", params={"tag": "7"})["spec"]["containers"][0]["image"] == "x:7"
     with pytest.raises(PodError, match="has no fixed version, which team 'alpha' requires"):
         team_pods.render(file, "t", params={"tag": "latest"})
-    with pytest.raises(TaskError, match="did you mean 't'"):
+    with pytest.raises(TaskError, match="Did you mean 't'"):
         team_pods.render(file, "tt")

@@ -60,7 +60,7 @@ def _parse_results(_: click.Context, param: click.Parameter, texts: tuple[str, .
         raise click.BadParameter("expected TASK=JSON, such as hello='{\"answer\": 42}'.", param=param) from None
 
 
-def attempt_options(command: Callable[..., int]) -> Callable[..., int]:
+def dag_run_options(command: Callable[..., int]) -> Callable[..., int]:
     """Add DAG, TASK and the options of the DAG run to a command; it gets ``sources`` and ``request``."""
 
     @click.argument("dag")
@@ -106,14 +106,14 @@ def attempt_options(command: Callable[..., int]) -> Callable[..., int]:
         logical_date: datetime | None,
         **rest: Any,
     ) -> int:
-        attempt = {
+        run_settings = {
             "run_id": run_id,
             "logical_date": (logical_date or datetime.now(UTC)).replace(tzinfo=UTC).isoformat(),
             "map_index": -1 if map_index is None else map_index,
             "params": params,
             "results": results,
         }
-        request = {"dag": dag, "task": task, "attempt": attempt}
+        request = {"dag": dag, "task": task, "run_settings": run_settings}
         return command(sources=_select_sources(dag, folder, team), request=request, **rest)
 
     return wrapped

@@ -8,10 +8,10 @@ import click
 
 from kpo_platform.cli.dag_options import contract_option, convert_usage_errors, team_option
 from kpo_platform.cli.exit_codes import Exit
-from kpo_platform.cli.findings_output import LocatedFinding, build_json, build_sarif, format_findings
+from kpo_platform.cli.findings_output import build_json, build_sarif, format_findings
 from kpo_platform.cli.output import format_count, say, write_json, write_lines
 from kpo_platform.contract import find_contract_file
-from kpo_platform.finding import Finding
+from kpo_platform.finding import Finding, LocatedFinding
 from kpo_platform.offline.client import OfflineClient, Sources
 
 _EXAMPLES = """\b

@@ -8,7 +8,7 @@ from typing import Any
 import click
 import yaml
 
-from kpo_platform.cli.dag_options import attempt_options, contract_option, convert_usage_errors
+from kpo_platform.cli.dag_options import contract_option, convert_usage_errors, dag_run_options
 from kpo_platform.cli.exit_codes import Exit
 from kpo_platform.cli.output import say, say_refusals, write_json
 from kpo_platform.contract import find_contract_file
@@ -25,7 +25,7 @@ Examples:
 
 
 @click.command("render", epilog=_EXAMPLES)
-@attempt_options
+@dag_run_options
 @contract_option
 @click.option(
     "-o", "--output", type=click.Choice(["yaml", "json"]), default="yaml", show_default=True, help="Output format."
@@ -36,7 +36,7 @@ def command(sources: Sources, request: dict[str, Any], contract_file: Path | Non
     Shows the pod that the task's operator would send to the cluster, but needs no cluster. The pod's name ends in a
     random suffix. Exits with 1 if the pod is refused.
     """
-    request["attempt"]["run_id"] = request["attempt"]["run_id"] or "rendered"
+    request["run_settings"]["run_id"] = request["run_settings"]["run_id"] or "rendered"
     with convert_usage_errors():
         client = OfflineClient.create(find_contract_file(contract_file), sources)
         say(f"► Contract of chart {client.contract.chart_version}: {client.contract_file}")

@@ -14,7 +14,7 @@ from uuid import uuid4
 
 import click
 
-from kpo_platform.cli.dag_options import attempt_options, convert_usage_errors
+from kpo_platform.cli.dag_options import convert_usage_errors, dag_run_options
 from kpo_platform.cli.exit_codes import Exit
 from kpo_platform.cli.options import Cluster, cluster_options_for, output_option
 from kpo_platform.cli.output import sanitize, say, say_refusals, write_json, write_lines
@@ -46,7 +46,7 @@ _EXITS = {
 
 
 @click.command("run", epilog=_EXAMPLES)
-@attempt_options
+@dag_run_options
 @click.option(
     "--contract",
     "contract_file",
@@ -65,7 +65,7 @@ def command(
     the run. Ctrl-C and --timeout delete the pod. Exits with 1 if the pod is refused or its program fails.
     """
     until = time.time() + cluster.timeout
-    request["attempt"]["run_id"] = request["attempt"]["run_id"] or f"run__{uuid4().hex[:8]}"
+    request["run_settings"]["run_id"] = request["run_settings"]["run_id"] or f"run__{uuid4().hex[:8]}"
     with convert_usage_errors(), _provide_contract(cluster, contract_file) as file:
         client = OfflineClient.create(file, sources)
         extra = build_cluster_extra(find_kubeconfig(cluster.kubeconfig), cluster.context)

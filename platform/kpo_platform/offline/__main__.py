@@ -1,4 +1,4 @@
-"""The child process: answer one request of the client; see the package's docstring for the protocol."""
+"""The child process: answer one request of the parent; see the package's docstring for the protocol."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ def render(request: Request, _: OnEvent) -> Any:
     from kpo_platform.airflow.operators.arguments.serialize import serialize_pod
     from kpo_platform.offline.render import render_pod
 
-    return serialize_pod(render_pod(_find_task(request), _parse_attempt(request)))
+    return serialize_pod(render_pod(_find_task(request), _parse_run_settings(request)))
 
 
 def run(request: Request, on_event: OnEvent) -> Any:
     """Run the pod of a task; return the outcome as JSON. The event is the pod's name."""
     from kpo_platform.offline.run import run_pod
 
-    return asdict(run_pod(_find_task(request), _parse_attempt(request), request["until"], on_event))
+    return asdict(run_pod(_find_task(request), _parse_run_settings(request), request["until"], on_event))
 
 
 def lint(request: Request, _: OnEvent) -> Any:
@@ -49,11 +49,11 @@ def _find_task(request: Request) -> Any:
     return find_task(bag, request["dag"], request["task"], is_file=bool(file))
 
 
-def _parse_attempt(request: Request) -> Any:
-    from kpo_platform.offline.task_instance import Attempt
+def _parse_run_settings(request: Request) -> Any:
+    from kpo_platform.offline.task_instance import DagRunSettings
 
-    attempt = request["attempt"]
-    return Attempt(**{**attempt, "logical_date": datetime.fromisoformat(attempt["logical_date"])})
+    run_settings = request["run_settings"]
+    return DagRunSettings(**{**run_settings, "logical_date": datetime.fromisoformat(run_settings["logical_date"])})
 
 
 COMMANDS: dict[str, Callable[[Request, OnEvent], Any]] = {"lint": lint, "render": render, "run": run}
@@ -72,7 +72,7 @@ def answer_request(request: Request, on_event: OnEvent) -> dict[str, Any]:
 def main() -> None:
     """Answer the request on stdin."""
     with os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1) as stdout:
-        os.dup2(2, 1)  # whatever is printed from here on goes to stderr
+        os.dup2(2, 1)  # from here on, print() writes to stderr
         answer = answer_request(json.load(sys.stdin), lambda event: print(json.dumps({"event": event}), file=stdout))
         print(json.dumps(answer), file=stdout)
 

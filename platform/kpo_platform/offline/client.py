@@ -40,7 +40,8 @@ class Sources:
     """The DAG files to read.
 
     Attributes:
-        folder: the DAGs folder. Its subfolders named after a team hold that team's DAGs; imports start here.
+        folder: the DAGs folder. A subfolder with the name of a team holds that team's DAGs. DAG files import their own
+            modules from this folder.
         file: the only file to read; None for all files of the folder.
         team: the team that owns all DAGs of the folder, as in a repository of one team.
     """
@@ -52,7 +53,7 @@ class Sources:
 
 @dataclass(frozen=True)
 class OfflineClient:
-    """Sends requests to child processes; each request starts one.
+    """Sends each request to a child process of its own.
 
     Attributes:
         contract: the contract.
@@ -95,7 +96,7 @@ class OfflineClient:
         Args:
             command: lint, render or run.
             request: the command's arguments, as JSON. With ``until``, the child is killed a minute after that time.
-            extra_environment: environment variables beside those of the contract and the folder.
+            extra_environment: environment variables in addition to those of the contract and the folder.
             on_line: takes every line that DAG files, Airflow and pods print. By default the last ones are kept for the
                 error message.
             on_event: takes the command's events.
@@ -114,7 +115,7 @@ class OfflineClient:
             }
             import_root = root / self.sources.team if self.sources.team else root
             full_request = {**request, "command": command, "root": str(import_root), "file": file and str(file)}
-            answer = _exchange(full_request, environment, on_line, on_event or (lambda event: None))
+            answer = _run_child(full_request, environment, on_line, on_event or (lambda event: None))
         if "error" in answer:
             raise getattr(errors, answer["kind"])(answer["error"])
         return answer["result"]
@@ -135,7 +136,7 @@ def _inherit_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name != "KUBECONFIG"}
 
 
-def _exchange(
+def _run_child(
     request: Mapping[str, Any], environment: Mapping[str, str], on_line: OnLine | None, on_event: OnEvent
 ) -> Any:
     """Start a child, send it the request and return its answer."""
@@ -150,7 +151,7 @@ def _exchange(
         try:
             answer = _read_answer(child.stdout, on_event)
         except KeyboardInterrupt:
-            # Ctrl-C does not reach the child, which has a session of its own. It gets one SIGINT, and can clean up.
+            # Ctrl-C does not reach the child, which has a session of its own. One SIGINT makes it clean up.
             child.send_signal(signal.SIGINT)
             with _kill_when_late(child, time.time()):
                 answer = _read_answer(child.stdout, on_event)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,10 +11,10 @@ from airflow import settings
 from airflow.exceptions import AirflowClusterPolicyViolation
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
 
-from kpo_platform.errors import DagError, TaskError
+from kpo_platform.errors import DagError, TaskError, suggest_name
 from kpo_platform.finding import Refusal, raise_refusals
 from kpo_platform.offline.dag_files import import_file, list_dag_files
-from kpo_platform.offline.lenient import CreatedTasks, Location, MappedTask, collect_refusals, list_refusals
+from kpo_platform.offline.refusals import CreatedTasks, Location, MappedTask, collect_refusals, list_refusals
 
 if TYPE_CHECKING:
     from airflow.sdk import DAG
@@ -115,14 +114,14 @@ def find_task(bag: DagBag, dag: str, task_id: str, *, is_file: bool) -> Any:
         raise TaskError(f"{dag} has several DAGs with a task {task_id!r}. Pass the id of one of them: {ids}.")
     _raise_import_errors(bag)
     known = {name for candidate in dags.values() for name in _list_pod_tasks(candidate)}
-    raise TaskError(f"{dag} has no task {task_id!r} that creates a pod; {_suggest_name(task_id, known)}")
+    raise TaskError(f"{dag} has no task {task_id!r} that creates a pod. {suggest_name(task_id, known)}")
 
 
 def _select_dag(bag: DagBag, dag_id: str) -> Mapping[str, DAG]:
     if dag_id in bag.dags:
         return {dag_id: bag.dags[dag_id]}
     _raise_import_errors(bag)
-    raise TaskError(f"{bag.folder} has no DAG {dag_id!r}; {_suggest_name(dag_id, bag.dags)}")
+    raise TaskError(f"{bag.folder} has no DAG {dag_id!r}. {suggest_name(dag_id, bag.dags)}")
 
 
 def _raise_import_errors(bag: DagBag) -> None:
@@ -135,9 +134,3 @@ def _raise_import_errors(bag: DagBag) -> None:
 def _list_pod_tasks(dag: DAG) -> set[str]:
     operators = {task.task_id: getattr(task, "operator_class", type(task)) for task in dag.tasks}
     return {task_id for task_id, operator in operators.items() if issubclass(operator, KubernetesPodOperator)}
-
-
-def _suggest_name(name: str, known: Iterable[str]) -> str:
-    names = sorted(known)
-    close = difflib.get_close_matches(name, names, n=1)
-    return f"did you mean {close[0]!r}?" if close else f"expected one of: {', '.join(names) or 'none'}."

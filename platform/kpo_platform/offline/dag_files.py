@@ -10,7 +10,7 @@ from airflow.dag_processing.importers import get_importer_registry
 
 
 def list_dag_files(root: Path) -> list[str]:
-    """List the files of a folder in which Airflow looks for DAGs, sorted."""
+    """List the files of a folder that Airflow would read, sorted."""
     return sorted(get_importer_registry().list_dag_files(root))
 
 

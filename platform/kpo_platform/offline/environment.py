@@ -16,7 +16,7 @@ def build_environment(contract: Contract, file: Path, dags: Path, home: Path) ->
         contract: the content of the contract's file.
         file: the contract's file.
         dags: the DAGs folder; its subfolders are named after teams.
-        home: an empty folder for AIRFLOW_HOME. The SQLite database there is never created, because nothing uses one.
+        home: an empty folder for AIRFLOW_HOME. No SQLite database is created there, because nothing uses one.
     """
     return {
         FILE_VARIABLE: str(file.resolve()),
@@ -24,7 +24,7 @@ def build_environment(contract: Contract, file: Path, dags: Path, home: Path) ->
         "AIRFLOW_CONFIG": str(home / "airflow.cfg"),
         "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-        "AIRFLOW__CORE__DAGBAG_IMPORT_ERROR_TRACEBACK_DEPTH": "100",  # the author's line is seldom the deepest
+        "AIRFLOW__CORE__DAGBAG_IMPORT_ERROR_TRACEBACK_DEPTH": "100",  # the line of the DAG file is seldom the deepest
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/none.db",
         **build_connections(contract, {"in_cluster": True}),
     }
@@ -34,7 +34,7 @@ def build_connections(contract: Contract, cluster_extra: dict[str, object]) -> d
     """Return the teams' Kubernetes connections, as bootstrap creates them, as environment variables.
 
     Args:
-        contract: names the connections.
+        contract: the contract, which names the connections.
         cluster_extra: the fields of the connections' extra that name the cluster.
     """
     extra = {**build_connection_extra(contract.xcom_sidecar), **cluster_extra}

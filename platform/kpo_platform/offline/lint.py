@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,22 +12,13 @@ from airflow.exceptions import AirflowClusterPolicyViolation
 
 from kpo_platform import TeamPodOperator
 from kpo_platform.airflow.operators.arguments.mapped import list_expansions
-from kpo_platform.finding import Finding, Refusal
+from kpo_platform.finding import LocatedFinding, Refusal
 from kpo_platform.offline.dag_files import import_file, list_dag_files
-from kpo_platform.offline.lenient import CreatedTasks, Location, collect_refusals, list_refusals
+from kpo_platform.offline.refusals import CreatedTasks, Location, collect_refusals, list_refusals
 from kpo_platform.offline.source_location import find_line
 
 _ARGUMENTS = {"image-pin": "image", "image-allow": "image", "team": "team", "label": "labels", "credential": "env_vars"}
 """The argument that a rule is about, for refusals that name none."""
-
-
-@dataclass(frozen=True)
-class LocatedFinding:
-    """A finding with its file, relative to the root, and its line."""
-
-    file: str
-    line: int
-    finding: Finding
 
 
 def lint_folder(root: Path) -> tuple[int, list[LocatedFinding]]:
@@ -38,7 +28,7 @@ def lint_folder(root: Path) -> tuple[int, list[LocatedFinding]]:
         root: the folder, from which the files import their own modules.
 
     Returns:
-        The number of files, and the findings sorted by file and line.
+        The number of files, and the findings sorted by file, relative to the folder, and line.
     """
     linter, files = _Linter(root), list_dag_files(root)
     with collect_refusals(f"{root}/", linter.add_refusals) as created:
@@ -91,7 +81,10 @@ class _Linter:
                 self._lint_task(task, created.locations.get(id(task)))
 
     def _lint_task(self, task: Any, location: Location) -> None:
-        """Apply the cluster policy, and create the single tasks of a mapped one: no team may own its DAG."""
+        """Apply the cluster policy, and create the single tasks of a mapped one.
+
+        Both may refuse the task, for example because no team owns its DAG.
+        """
         try:
             settings.task_policy(task)  # type: ignore[no-untyped-call]
             _create_single_tasks(task)

@@ -12,7 +12,7 @@ from airflow.sdk.execution_time.context import set_current_context
 
 from kpo_platform import contract
 from kpo_platform.errors import TaskError
-from kpo_platform.offline.task_instance import Attempt, create_context
+from kpo_platform.offline.task_instance import DagRunSettings, create_context
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -29,18 +29,18 @@ class _PodBuilt(BaseException):
         self.pod = pod
 
 
-def render_pod(task: Any, attempt: Attempt) -> k8s.V1Pod:
+def render_pod(task: Any, run_settings: DagRunSettings) -> k8s.V1Pod:
     """Render a task's templates, and execute its operator until it would send the pod.
 
     Args:
         task: a task that creates a pod, mapped or not.
-        attempt: the DAG run.
+        run_settings: the settings of the DAG run.
 
     Raises:
         TaskError: the task needs a result or map index that was not given.
         PodError: the pod is refused; one reason a line.
     """
-    context = create_context(task, attempt)
+    context = create_context(task, run_settings)
     with set_current_context(context):  # Airflow's hook for pods looks there for the task
         context["ti"].render_templates(context)
         operator: Any = context["task"]  # a mapped task has become a plain one

@@ -1,4 +1,4 @@
-"""Run a task's pod from the user's machine; Airflow's services take no part in it."""
+"""Run a task's pod from the user's machine, without Airflow's services."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from kpo_platform.airflow.operators.lifecycle.pod_run import RestartSafePodOpera
 from kpo_platform.errors import PlatformError
 from kpo_platform.kube.api_errors import translate_error
 from kpo_platform.offline.render import execute_operator, set_in_cluster_label
-from kpo_platform.offline.task_instance import Attempt, create_context
+from kpo_platform.offline.task_instance import DagRunSettings, create_context
 
 if TYPE_CHECKING:
     from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
@@ -41,7 +41,7 @@ class Outcome:
         state: ``success``, ``failed``, ``skipped``, ``stopped`` (by the user) or ``late`` (timed out).
         why: the cause, as a sentence; empty after a success.
         result: the task's result.
-        pod_may_exist: whether a pod that should be deleted may still exist.
+        pod_may_exist: whether the pod may still exist although it should be deleted.
     """
 
     state: str
@@ -57,21 +57,21 @@ class _Interrupted(BaseException):
     """
 
 
-def run_pod(task: Any, attempt: Attempt, until: float, on_pod: OnPod) -> Outcome:
-    """Run a task's pod to its end, in this process and with this process's access to the cluster.
+def run_pod(task: Any, run_settings: DagRunSettings, until: float, on_pod: OnPod) -> Outcome:
+    """Run a task's pod until it ends, with this process's access to the cluster.
 
     Args:
         task: a task that creates a pod, mapped or not.
-        attempt: the DAG run.
+        run_settings: the settings of the DAG run.
         until: the deadline, in seconds since the epoch; the task's ``execution_timeout`` may be earlier.
-        on_pod: takes the pod's name.
+        on_pod: takes the pod's namespace and name.
 
     Raises:
         TaskError: the task needs a result or map index that was not given.
         PodError: the pod is refused; one reason a line.
         ClusterError: the API server rejected a call.
     """
-    context = create_context(task, attempt)
+    context = create_context(task, run_settings)
     with set_current_context(context):
         context["ti"].render_templates(context)
         operator: Any = context["task"]  # a mapped task has become a plain one
@@ -80,7 +80,7 @@ def run_pod(task: Any, attempt: Attempt, until: float, on_pod: OnPod) -> Outcome
 
 
 def _prepare_operator(operator: Any, on_pod: OnPod) -> None:
-    """Make the operator wait in this process for a new pod, which it deletes when it is stopped."""
+    """Make the operator create a new pod, wait for it in this process, and delete it when stopped."""
     operator.in_cluster = operator.config_file = operator.cluster_context = None  # use the connection's cluster
     operator.deferrable = False
     operator.reattach_on_restart = False
@@ -149,7 +149,7 @@ class _PodRun:
                 signal.signal(number, handler)
 
     def _handle_signal(self, number: int, _: object) -> None:
-        """Stop the pod once; while it creates the pod, a TeamPodOperator sends the signal again a little later."""
+        """Stop the operator once; while a TeamPodOperator creates the pod, it repeats the signal a little later."""
         self._signal = self._signal or number
         if self._is_stopping:
             return

@@ -20,7 +20,7 @@ def find_caller(root: str) -> tuple[str, int] | None:
 
 
 def find_line(file: str, call_line: int | None, task_id: str, argument: str) -> int:
-    """Return the line of a task's argument; else that of the call that creates the task; else 1.
+    """Return the line of a task's argument; otherwise of the call that creates the task; otherwise 1.
 
     Args:
         file: the DAG file.

@@ -1,4 +1,4 @@
-"""A task instance without Airflow's services, with the context that Jinja and the operator see in a real run."""
+"""A task instance without Airflow's services, with the same context as in a real run."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _RESULT = "return_value"  # Airflow's XCom key for a task's result
 
 
 @dataclass(frozen=True)
-class Attempt:
-    """The DAG run in which a task is rendered or run, as given by the user.
+class DagRunSettings:
+    """The settings of the DAG run in which a task is rendered or run.
 
     Attributes:
         run_id: the run's id.
         logical_date: the run's logical date.
-        map_index: -1 for a task that is not mapped.
-        params: the run's params; they override the DAG's.
+        map_index: the index of a mapped task's pod; -1 for a task that is not mapped.
+        params: the run's params, which override those of the DAG.
         results: results of other tasks by task id.
     """
 
@@ -40,7 +40,7 @@ class Attempt:
 
 
 class LocalTaskInstance(RuntimeTaskInstance):
-    """A task instance without a supervisor: it pulls the given results and keeps what is pushed."""
+    """A task instance without a supervisor; its XComs are in memory."""
 
     results: dict[str, Any]
     pushed: dict[str, Any]
@@ -67,30 +67,30 @@ class LocalTaskInstance(RuntimeTaskInstance):
 
     @staticmethod
     def get_task_states(*_: Any, **__: Any) -> dict[str, Any]:
-        """Return no states, so the operator takes a stop for one by the user."""
+        """Return no states, so the operator treats a stop as one by the user."""
         return {}
 
 
-def create_context(task: Any, attempt: Attempt) -> Context:
+def create_context(task: Any, run_settings: DagRunSettings) -> Context:
     """Create the context of a task instance, as Airflow's task runner does.
 
     Raises:
         TaskError: the map index is missing, out of range, or given for a task that is not mapped.
     """
-    _check_map_index(task, attempt.map_index)
+    _check_map_index(task, run_settings.map_index)
     instance = LocalTaskInstance.model_construct(
         id=uuid.uuid4(),
         dag_id=task.dag_id,
-        run_id=attempt.run_id,
+        run_id=run_settings.run_id,
         task_id=task.task_id,
         task=task,
         try_number=1,
-        map_index=attempt.map_index,
+        map_index=run_settings.map_index,
         max_tries=0,
-        start_date=attempt.logical_date,
-        results=attempt.results,
+        start_date=run_settings.logical_date,
+        results=run_settings.results,
         pushed={},
-        _ti_context_from_server=TIRunContext(dag_run=_build_dag_run(attempt, task.dag_id), max_tries=0),
+        _ti_context_from_server=TIRunContext(dag_run=_build_dag_run(run_settings, task.dag_id), max_tries=0),
     )
     context: Context = instance.get_template_context()
     context.pop("task_state_store", None)  # it needs Airflow's database
@@ -107,7 +107,7 @@ def _check_map_index(task: Any, map_index: int) -> None:
 
 
 def _count_pods(expand_input: Any) -> int | None:
-    """Count the pods of a mapped task; None if only a run knows the number."""
+    """Count the pods of a mapped task; None if the number is known only in a run."""
     if not isinstance(expand_input, Mapping):
         return len(expand_input) if isinstance(expand_input, Sized) else None
     if not all(isinstance(values, Sized) for values in expand_input.values()):
@@ -115,11 +115,11 @@ def _count_pods(expand_input: Any) -> int | None:
     return math.prod(len(values) for values in expand_input.values())
 
 
-def _build_dag_run(attempt: Attempt, dag_id: str) -> DagRun:
-    date = attempt.logical_date
+def _build_dag_run(run_settings: DagRunSettings, dag_id: str) -> DagRun:
+    date = run_settings.logical_date
     return DagRun(
         dag_id=dag_id,
-        run_id=attempt.run_id,
+        run_id=run_settings.run_id,
         logical_date=date,
         data_interval_start=date,
         data_interval_end=date,
@@ -128,7 +128,7 @@ def _build_dag_run(attempt: Attempt, dag_id: str) -> DagRun:
         end_date=None,
         run_type=DagRunType.MANUAL,
         state=DagRunState.RUNNING,
-        conf=attempt.params,
+        conf=run_settings.params,
         consumed_asset_events=[],
         partition_key=None,
     )

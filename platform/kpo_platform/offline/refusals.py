@@ -1,4 +1,4 @@
-"""Create tasks although they are refused, so that one pass over a file finds all its problems."""
+"""Collect the refusals of tasks: create refused tasks too, so that one pass over a file finds all its problems."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _DEFAULTS = {
 
 
 def list_refusals(error: BaseException) -> list[Refusal]:
-    """Turn an error of an operator's constructor into refusals."""
+    """Convert an error of an operator's constructor to refusals."""
     if isinstance(error, RefusalError):
         return list(error.refusals)
     if isinstance(error, PlatformError):
@@ -50,7 +50,7 @@ class CreatedTasks:
     Attributes:
         locations: where each task is created.
         incomplete: the placeholders of tasks that could not be created.
-        tasks: the tasks themselves, kept so that no `id()` is used twice.
+        tasks: the tasks; as long as they exist, no `id()` is used twice.
     """
 
     locations: dict[int, Location] = field(default_factory=dict)
@@ -68,7 +68,7 @@ class MappedTask:
 
 @contextmanager
 def collect_refusals(root: str, on_refusals: OnRefusals) -> Iterator[CreatedTasks]:
-    """Create tasks without their refused arguments during the context, and report the refusals.
+    """Within the context, create tasks without their refused arguments and report the refusals.
 
     Args:
         root: the folder of the DAG files.
@@ -104,7 +104,7 @@ def _wrap_init(init: Any, root: str, on_refusals: OnRefusals, created: CreatedTa
         if not _init_task(self, init, arguments, lambda refusals: on_refusals(self, location, refusals)):
             created.incomplete.add(id(self))
 
-    init_leniently.__wrapped__ = init.__wrapped__  # Airflow recognizes a class's own constructor by it
+    init_leniently.__wrapped__ = init.__wrapped__  # by this attribute Airflow recognizes a class's own constructor
     return init_leniently
 
 
@@ -133,7 +133,7 @@ def _identify_mapped_task(arguments: Mapping[str, Any]) -> MappedTask:
 
 
 def _init_task(task: Any, init: Any, arguments: dict[str, Any], report: Callable[[list[Refusal]], None]) -> bool:
-    """Create a task without its refused arguments; return whether it is more than a placeholder."""
+    """Create a task without its refused arguments; return False if it became a placeholder."""
     remaining = dict(arguments)
     while True:
         try:
