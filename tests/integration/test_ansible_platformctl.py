@@ -1,4 +1,4 @@
-"""platformctl bootstrap with real Ansible, in this process and at a terminal of its own."""
+"""platformctl bootstrap with real Ansible, in this process and in a pseudoterminal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The playbook run by ansible-playbook alone: it does what platformctl bootstrap does and prints no secret."""
+"""The playbook run directly with ansible-playbook: the same writes as platformctl bootstrap, and no secret printed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ansible-runner with real Ansible, against a server that answers as both APIs would."""
+"""bootstrap.ansible.runner with real Ansible, against a fake of the Kubernetes and Airflow APIs."""
 
 from __future__ import annotations
 
@@ -133,8 +133,8 @@ def test_secrets_stay_out_of_files_arguments_and_environments(
     searched_files: list[Path] = []
 
     def search_and_accept(request: Request) -> Answer:
-        # Now a module is running, and Ansible has written its files.
-        processes = [each for name in ("cmdline", "environ") for each in Path("/proc").glob(f"[0-9]*/{name}")]
+        # At the time of a request a module runs, and Ansible has written its files.
+        processes = [file for name in ("cmdline", "environ") for file in Path("/proc").glob(f"[0-9]*/{name}")]
         searched_files.extend([*(file for file in temporary_folder.rglob("*") if file.is_file()), *processes])
         files_with_secret.extend(find_files_with_secret(CANARY, searched_files))
         return accept(request)
@@ -223,7 +223,7 @@ def list_leftovers(temporary_folder: Path) -> list[str]:
         for file in Path("/proc").glob("[0-9]*/cmdline")
         if str(temporary_folder).encode() in (command := _read(file))
     ]
-    return [*(str(each) for each in temporary_folder.iterdir()), *processes]
+    return [*(str(file) for file in temporary_folder.iterdir()), *processes]
 
 
 def _read(file: Path) -> bytes:

@@ -73,7 +73,7 @@ def test_renewal_of_expired_credentials_keeps_the_deadline(tmp_path: Path, until
         kube = Kube.connect(write_kubeconfig(server, tmp_path, user), None, 3)
         if until == TIMES[1]:
             assert [kube.list_objects(CONFIG_MAP, "airflow") for _ in range(2)] == [[], []]
-            assert {each.headers["authorization"] for each in server.seen} == {"Bearer of-the-program"}
+            assert {request.headers["authorization"] for request in server.seen} == {"Bearer of-the-program"}
             return
         with assert_duration(3), pytest.raises(Unreachable, match=r"exec plugin .* timed out after"):
             kube.list_objects(CONFIG_MAP, "airflow")
@@ -110,12 +110,12 @@ def test_credential_helper_and_registry_end_at_the_timeout(tmp_path: Path, monke
     helper.write_text("#!/bin/sh\nexec sleep 20\n")
     helper.chmod(0o755)
     with assert_duration(1):
-        found = find_credentials(["registry.test"], "-", io.StringIO('{"credsStore": "slow"}'), Deadline(1))
-    assert found == RegistryCredentials({}, {"registry.test": "docker-credential-slow timed out after 1 s"})
+        credentials = find_credentials(["registry.test"], "-", io.StringIO('{"credsStore": "slow"}'), Deadline(1))
+    assert credentials == RegistryCredentials({}, {"registry.test": "docker-credential-slow timed out after 1 s"})
     monkeypatch.setattr(login_check, "check_login", lambda *_: time.sleep(20))
     with assert_duration(1):
-        verdict = login_check.start_check("registry.test", RegistryLogin("robot", "s3cret"))(1)
-    assert verdict == LoginResult(
+        result = login_check.start_check("registry.test", RegistryLogin("robot", "s3cret"))(1)
+    assert result == LoginResult(
         LoginStatus.UNVERIFIED, "not checked from this machine: no answer within 1 s", retry_on_node=True
     )
 
@@ -128,6 +128,6 @@ def test_time_of_a_password_prompt_does_not_count(cluster: Cluster, monkeypatch:
     monkeypatch.setattr("click.termui.hidden_prompt_func", type_slowly)
     kube = Kube.connect(cluster.options[1], None, 10)
     before = kube.deadline.remaining_seconds()
-    found = Registry(None, None, "robot", None).find_credentials(["registry.test"], kube)
-    assert found == RegistryCredentials({"registry.test": RegistryLogin("robot", "typed")})
+    credentials = Registry(None, None, "robot", None).find_credentials(["registry.test"], kube)
+    assert credentials == RegistryCredentials({"registry.test": RegistryLogin("robot", "typed")})
     assert before - kube.deadline.remaining_seconds() < 0.4

@@ -63,9 +63,9 @@ def with_connection(**more: Any) -> LiveState:
 
 
 def with_environment(value: dict[str, Any], **labels: str) -> LiveState:
-    ours = {"app.kubernetes.io/managed-by": "platformctl"} | labels
+    managed_labels = {"app.kubernetes.io/managed-by": "platformctl"} | labels
     values = {"AIRFLOW_CONN_OTHER": "{}", "AIRFLOW_CONN_K8S_DEFAULT": json.dumps(value)}
-    return replace(LIVE, connections_secret=LiveConnectionsSecret(values, ours, "7"))
+    return replace(LIVE, connections_secret=LiveConnectionsSecret(values, managed_labels, "7"))
 
 
 def test_remote_connection_without_target_is_blocked():

@@ -22,7 +22,7 @@ from kpo_platform.kube import Deadline
 from unit.support.platformctl import Cluster, CommandResult, Platformctl
 
 HOST = "registry.test:5000"
-NOTHING = io.StringIO("")
+EMPTY_STDIN = io.StringIO("")
 
 
 def build_auth(user: str, password: str) -> dict[str, str]:
@@ -54,11 +54,11 @@ def test_only_requested_hosts_are_returned():
 
 
 def test_no_configuration_is_read_without_hosts():
-    assert find_credentials([], "/no/such/file", NOTHING, Deadline(30)) == RegistryCredentials()
+    assert find_credentials([], "/no/such/file", EMPTY_STDIN, Deadline(30)) == RegistryCredentials()
 
 
 @pytest.mark.parametrize("key", [f"https://{HOST}", f"https://{HOST}/v1/", f"http://{HOST}/v2/", f"{HOST}/"])
-def test_host_is_found_in_every_form_of_docker(key: str):
+def test_host_is_found_under_every_key_that_docker_writes(key: str):
     assert find_in_stdin(HOST, auths={key: build_auth("a", "b")}).logins == {HOST: RegistryLogin("a", "b")}
 
 
@@ -132,7 +132,7 @@ def test_invalid_configuration_is_rejected_without_quoting_it(text: str):
 
 def test_missing_file_is_named(tmp_path: Path):
     with pytest.raises(BootstrapError) as error:
-        find_credentials([HOST], str(tmp_path / "absent.json"), NOTHING, Deadline(30))
+        find_credentials([HOST], str(tmp_path / "absent.json"), EMPTY_STDIN, Deadline(30))
     assert str(error.value) == (
         f"Cannot read the registry configuration {tmp_path / 'absent.json'}: No such file or directory. "
         "Name another file with --registry-config."
@@ -153,11 +153,11 @@ def test_default_files_are_those_of_docker_and_podman():
     ]
 
 
-def test_login_repr_shows_nothing():
+def test_login_repr_shows_no_credentials():
     assert repr(RegistryLogin("robot", "s3cret")) == "RegistryLogin()"
 
 
-def test_named_user_gets_the_only_registry():
+def test_given_user_gets_a_login_for_the_only_registry():
     credentials = build_credentials([HOST, HOST], "robot", lambda host: f"for {host}")
     assert credentials == RegistryCredentials({HOST: RegistryLogin("robot", f"for {HOST}")})
 
@@ -169,7 +169,7 @@ def test_no_password_prompt_without_registry():
     assert build_credentials([], "robot", fail) == RegistryCredentials()
 
 
-def test_named_user_is_rejected_for_several_registries():
+def test_given_user_is_rejected_for_several_registries():
     with pytest.raises(BootstrapError) as error:
         build_credentials([HOST, "other.test"], "robot", lambda _: "p")
     assert str(error.value) == (
@@ -178,16 +178,16 @@ def test_named_user_is_rejected_for_several_registries():
     )
 
 
-@pytest.mark.parametrize("asked", [True, False], ids=["asked for", "in a variable"])
+@pytest.mark.parametrize("prompts", [True, False], ids=["prompt", "environment variable"])
 def test_password_is_written_to_the_secret_and_not_shown(
-    platformctl: Platformctl, cluster: Cluster, monkeypatch: pytest.MonkeyPatch, asked: bool
+    platformctl: Platformctl, cluster: Cluster, monkeypatch: pytest.MonkeyPatch, prompts: bool
 ):
     monkeypatch.setenv("REGISTRY_PASSWORD", "from-a-variable")
     monkeypatch.setattr("click.termui.hidden_prompt_func", lambda _: "typed")
-    more = () if asked else ("--registry-password-env", "REGISTRY_PASSWORD")
+    more = () if prompts else ("--registry-password-env", "REGISTRY_PASSWORD")
     words = (*cluster.bootstrap, "--yes", "--registry-username", "robot", *more)
     result = platformctl(*words, terminal=True)
-    password = "typed" if asked else "from-a-variable"
+    password = "typed" if prompts else "from-a-variable"
     secret = cluster.platform.objects["/api/v1/namespaces/team-alpha/secrets/regcred"]
     config = json.loads(b64decode(secret["data"][".dockerconfigjson"]))
     assert (result.code, config) == (0, {"auths": {"registry.test": build_auth("robot", password)}})
@@ -231,12 +231,12 @@ def test_conflicting_options_are_usage_errors(
 def bootstrap_from_secret(platformctl: Platformctl, cluster: Cluster, secret: dict[str, Any] | None) -> CommandResult:
     """Bootstrap team alpha with credentials from a Secret."""
     if secret is not None:
-        kept = {"metadata": {"name": "pull", "resourceVersion": "1"}, **secret}
-        cluster.platform.objects["/api/v1/namespaces/shared/secrets/pull"] = kept
+        stored_secret = {"metadata": {"name": "pull", "resourceVersion": "1"}, **secret}
+        cluster.platform.objects["/api/v1/namespaces/shared/secrets/pull"] = stored_secret
     return platformctl(*cluster.bootstrap, "--yes", "--team", "alpha", "--registry-secret", "shared/pull")
 
 
-def test_registry_secret_gives_only_hosts_of_the_contract(platformctl: Platformctl, cluster: Cluster):
+def test_registry_secret_is_read_only_for_hosts_of_the_contract(platformctl: Platformctl, cluster: Cluster):
     config = json.dumps({"auths": {"registry.test": build_auth("robot", "s3cret"), "other.test": build_auth("x", "y")}})
     data = {".dockerconfigjson": b64encode(config.encode()).decode()}
     result = bootstrap_from_secret(platformctl, cluster, {"type": "kubernetes.io/dockerconfigjson", "data": data})

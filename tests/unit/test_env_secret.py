@@ -1,4 +1,4 @@
-"""bootstrap.connections.env_secret: do Airflow's pods have the current connection in their environment?"""
+"""bootstrap.connections.env_secret and pod_env: connections in the environment of Airflow's pods."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PODS = "/api/v1/namespaces/airflow/pods"
 SEEN = "type kubernetes, in cluster, XCom sidecar registry.test/alpine:3"
 RELEASE_LABELS = {"app.kubernetes.io/instance": "airflow"}
 FROM_SECRET = {"env": [{"name": NAME, "valueFrom": {"secretKeyRef": {"name": SECRET, "key": NAME, "optional": True}}}]}
-WHOLE_SECRET = {"envFrom": [{"configMapRef": {"name": "more"}}, {"secretRef": {"name": SECRET}}]}
+ALL_KEYS = {"envFrom": [{"configMapRef": {"name": "more"}}, {"secretRef": {"name": SECRET}}]}
 LITERAL = {"env": [{"name": NAME, "value": "{}"}, {"name": "HOME", "value": "/"}]}
 NO_POD = (
     f"no Airflow pod has {NAME} yet. Set it "
@@ -39,14 +39,14 @@ def pod(name: str, container: dict[str, Any], started: str = "", **more: Any) ->
     }
 
 
-def with_other_account(changed_pod: dict[str, Any]) -> dict[str, Any]:
+def with_other_account(original: dict[str, Any]) -> dict[str, Any]:
     """Return the pod with an account that may not start teams' pods."""
-    return {**changed_pod, "spec": {**changed_pod["spec"], "serviceAccountName": "other"}}
+    return {**original, "spec": {**original["spec"], "serviceAccountName": "other"}}
 
 
-def with_finished_phase(changed_pod: dict[str, Any]) -> dict[str, Any]:
+def with_finished_phase(original: dict[str, Any]) -> dict[str, Any]:
     """Return the pod after its container has ended."""
-    return {**changed_pod, "status": {"phase": "Succeeded"}}
+    return {**original, "status": {"phase": "Succeeded"}}
 
 
 def secret(*managed: tuple[str, str]) -> dict[str, Any]:
@@ -56,24 +56,24 @@ def secret(*managed: tuple[str, str]) -> dict[str, Any]:
 
 
 def check_pods(*pods: dict[str, Any]) -> tuple[bool, str]:
-    whole = contract()
+    full = contract()
     connections_secret = LiveConnectionsSecret({NAME: "{}"}, {}, "7", pod_env.read_write_times(secret((NAME, WRITTEN))))
-    changed_pod = pod_env.find_connection_variables(
-        pod_env.select_airflow_pods(pods, whole), SECRET, connections_secret.values
+    variables = pod_env.find_connection_variables(
+        pod_env.select_airflow_pods(pods, full), SECRET, connections_secret.values
     )
     return check_usage(
-        whole, "k8s_default", LiveState(connections_secret=connections_secret, connection_variables=changed_pod)
+        full, "k8s_default", LiveState(connections_secret=connections_secret, connection_variables=variables)
     )
 
 
-@pytest.mark.parametrize("container", [FROM_SECRET, WHOLE_SECRET])
+@pytest.mark.parametrize("container", [FROM_SECRET, ALL_KEYS])
 @pytest.mark.parametrize("more", [{}, {"labels": RELEASE_LABELS}])
 def test_pod_started_after_the_write_has_the_connection(container: dict[str, Any], more: dict[str, Any]):
-    changed_pod = pod("a-0", container, AFTER, **more)
-    assert check_pods(changed_pod) == (True, f"in the environment of a-0, from Secret airflow/{SECRET}")
+    airflow_pod = pod("a-0", container, AFTER, **more)
+    assert check_pods(airflow_pod) == (True, f"in the environment of a-0, from Secret airflow/{SECRET}")
 
 
-@pytest.mark.parametrize("container", [FROM_SECRET, WHOLE_SECRET])
+@pytest.mark.parametrize("container", [FROM_SECRET, ALL_KEYS])
 @pytest.mark.parametrize("started", [BEFORE, WRITTEN])
 def test_pod_started_before_the_write_is_named_with_the_fix(container: dict[str, Any], started: str):
     pods = (pod("a-0", container, AFTER), pod("c-0", container, started), pod("b-0", container, started))
@@ -85,7 +85,7 @@ def test_pod_started_before_the_write_is_named_with_the_fix(container: dict[str,
 
 
 @pytest.mark.parametrize(
-    "changed_pod",
+    "ignored_pod",
     [
         pod("without", {}, AFTER),
         with_other_account(pod("of-others", FROM_SECRET, AFTER)),
@@ -96,33 +96,33 @@ def test_pod_started_before_the_write_is_named_with_the_fix(container: dict[str,
         pod("renamed", {"envFrom": [{"prefix": "MY_", "secretRef": {"name": SECRET}}]}, AFTER),
     ],
 )
-def test_pod_without_variable_or_short_lived_is_ignored(changed_pod: dict[str, Any]):
-    assert check_pods(changed_pod) == (False, NO_POD)
+def test_pod_without_variable_or_short_lived_is_ignored(ignored_pod: dict[str, Any]):
+    assert check_pods(ignored_pod) == (False, NO_POD)
 
 
 def test_pod_of_the_release_is_found_without_its_account():
-    changed_pod = with_other_account(pod("a-0", FROM_SECRET, AFTER, labels=RELEASE_LABELS))
-    assert check_pods(changed_pod) == (True, f"in the environment of a-0, from Secret airflow/{SECRET}")
+    airflow_pod = with_other_account(pod("a-0", FROM_SECRET, AFTER, labels=RELEASE_LABELS))
+    assert check_pods(airflow_pod) == (True, f"in the environment of a-0, from Secret airflow/{SECRET}")
 
 
-@pytest.mark.parametrize("container", [LITERAL, {**WHOLE_SECRET, **LITERAL}])
-def test_pod_with_a_variable_from_elsewhere_is_named(container: dict[str, Any]):
+@pytest.mark.parametrize("container", [LITERAL, {**ALL_KEYS, **LITERAL}])
+def test_pod_with_a_variable_from_another_source_is_named(container: dict[str, Any]):
     assert check_pods(pod("a-0", container, AFTER)) == (
         False,
         f"{NAME} of a-0 does not come from Secret airflow/{SECRET}. Set it from that Secret",
     )
 
 
-def test_pod_that_is_not_running_is_no_evidence():
+def test_pod_that_is_not_running_does_not_count():
     waiting = pod("a-0", FROM_SECRET)
     assert check_pods(waiting) == (False, f"no Airflow pod with {NAME} is running yet: a-0")
     assert check_pods(waiting, pod("b-0", FROM_SECRET, AFTER))[0] is True
 
 
 def test_write_time_is_that_of_the_last_field_manager():
-    noted = pod_env.read_write_times(secret((NAME, WRITTEN), (NAME, AFTER), ("GONE", AFTER)))
-    shown = {key: time.isoformat().replace("+00:00", "Z") for key, time in noted.items()}
-    assert shown == {NAME: AFTER, "OTHER": BEFORE}
+    write_times = pod_env.read_write_times(secret((NAME, WRITTEN), (NAME, AFTER), ("GONE", AFTER)))
+    formatted = {key: time.isoformat().replace("+00:00", "Z") for key, time in write_times.items()}
+    assert formatted == {NAME: AFTER, "OTHER": BEFORE}
 
 
 def set_via_env(cluster: Cluster) -> None:
@@ -149,7 +149,7 @@ def test_evidence_changes_when_the_pods_restart(platformctl: Platformctl, cluste
     assert get_last_line(platformctl(*words)) == (0, f"✔ Connection k8s_default: {current}")
 
 
-@pytest.mark.parametrize("container", [FROM_SECRET, WHOLE_SECRET])
+@pytest.mark.parametrize("container", [FROM_SECRET, ALL_KEYS])
 def test_variable_of_any_airflow_pod_blocks_an_api_connection(
     platformctl: Platformctl, cluster: Cluster, container: dict[str, Any]
 ):
@@ -158,6 +158,7 @@ def test_variable_of_any_airflow_pod_blocks_an_api_connection(
     cluster.platform.objects[f"{secrets}/{SECRET}"] = kept
     cluster.platform.objects[f"{PODS}/a-0"] = pod("a-0", container, AFTER)
     result = platformctl(*cluster.bootstrap, "--dry-run", "--team", "beta", "-o", "json")
-    blocked = [each["note"] for each in json.loads(result.out)["actions"] if each["action"] == "blocked"]
+    actions = json.loads(result.out)["actions"]
+    blocked = [action["note"] for action in actions if action["action"] == "blocked"]
     assert (result.code, len(blocked)) == (1, 1)
     assert blocked[0].startswith(f"Airflow's pods have {NAME} in their environment, which overrides Airflow's database")

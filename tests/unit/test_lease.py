@@ -1,4 +1,4 @@
-"""bootstrap.lease: a second run waits for the first, but not for a killed one."""
+"""bootstrap.lease: waiting for another run, takeover of a killed run's Lease, loss of the Lease."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ def test_second_run_waits_and_names_the_first(cluster: Cluster):
 
 def test_lease_of_a_killed_run_is_taken_over(cluster: Cluster):
     cluster.platform.lease = build_lease("killed")
-    with lease.hold_lease(connect(cluster), "airflow", print, SHORT_TIMES) as held:
-        assert cluster.platform.lease["spec"]["holderIdentity"] == held.holder
+    with lease.hold_lease(connect(cluster), "airflow", print, SHORT_TIMES) as held_lease:
+        assert cluster.platform.lease["spec"]["holderIdentity"] == held_lease.holder
     assert cluster.platform.lease is None
 
 

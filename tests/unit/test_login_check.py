@@ -1,4 +1,4 @@
-"""bootstrap.registry.login_check: a registry accepts or rejects a login, or the result is unverified."""
+"""bootstrap.registry.login_check: accepted, rejected and unverified logins."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def unverified(reason: str) -> LoginResult:
 def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry]:
     monkeypatch.setattr(login_check, "_CERTIFICATES", (str(tmp_path),))
     resolve(monkeypatch)
-    with listening(tmp_path) as found:
-        yield found
+    with listening(tmp_path) as running:
+        yield running
 
 
 def test_password_is_sent_only_after_a_challenge(registry: Registry):
@@ -58,7 +58,7 @@ def test_unclear_answer_is_unverified_and_no_password_is_sent(registry: Registry
     assert registry.seen == [("/v2/", "")]
 
 
-def test_open_registry_is_unverified_without_a_retry_on_a_node(registry: Registry):
+def test_registry_without_login_is_unverified_without_node_retry(registry: Registry):
     registry.form = "open"
     assert check_login(registry.host, RIGHT) == LoginResult(LoginStatus.UNVERIFIED, "the registry requires no login")
     assert registry.seen == [("/v2/", "")]

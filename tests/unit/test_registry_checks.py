@@ -60,12 +60,12 @@ def test_accepted_login_is_written_and_is_the_evidence(platformctl: Platformctl,
         f"✔ Secret team-alpha/regcred: type kubernetes.io/dockerconfigjson, for {registry.host}; "
         "login accepted (checked from this machine)" in result.out.splitlines()
     )
-    assert len(registry.seen) == 2  # the login is checked once, not again for the evidence
+    assert len(registry.seen) == 2  # one login check: a request without and one with the password
 
 
-@pytest.mark.parametrize("how", ["--yes", "--dry-run"])
-def test_rejected_login_writes_nothing(platformctl: Platformctl, cluster: Cluster, registry: Registry, how: str):
-    result = run_bootstrap(platformctl, cluster, build_config(registry.host, "wrong"), how)
+@pytest.mark.parametrize("option", ["--yes", "--dry-run"])
+def test_rejected_login_writes_nothing(platformctl: Platformctl, cluster: Cluster, registry: Registry, option: str):
+    result = run_bootstrap(platformctl, cluster, build_config(registry.host, "wrong"), option)
     assert (result.code, result.out, cluster.platform.writes) == (3, "", 0)
     assert result.err.splitlines()[-1] == (
         f"Error: Registry {registry.host} rejected the login (HTTP 401, checked from this machine). Nothing was "
@@ -101,7 +101,9 @@ def test_login_without_node_rights_is_written_unverified(
     )
 
 
-def test_open_registry_is_not_checked_from_a_node(platformctl: Platformctl, cluster: Cluster, registry: Registry):
+def test_registry_without_login_is_not_checked_from_a_node(
+    platformctl: Platformctl, cluster: Cluster, registry: Registry
+):
     registry.form = "open"
     result = run_bootstrap(platformctl, cluster, build_config(registry.host, "s3cret"), "--yes")
     assert (result.code, "from a node" in result.err) == (0, False)
@@ -132,7 +134,7 @@ def add_unmanaged_secret(cluster: Cluster, auths: dict[str, Any]) -> None:
         ("", AUTH, {"other.test": {"auth": "%%%"}}, False),
     ],
 )
-def test_unmanaged_secret_is_read_in_every_form_of_nodes(
+def test_unmanaged_secret_is_read_in_every_form_nodes_accept(
     platformctl: Platformctl, cluster: Cluster, registry: Registry, scheme: str, entry: Any, more: Any, given: bool
 ):
     add_unmanaged_secret(cluster, {f"{scheme}{registry.host}": entry, **more})
@@ -229,7 +231,7 @@ def test_node_checks_a_registry_that_only_the_cluster_reaches(
     pod = node_cluster.pods[-1]
     assert pod["spec"]["imagePullSecrets"] == [{"name": "registry-check"}]
     assert pod["spec"]["containers"][0]["image"] == "elsewhere.test/kpo-platform/login-check:none"
-    assert [each["name"] for each in pod["spec"]["volumes"]] == ["work"]  # the team's claim may not exist yet
+    assert [volume["name"] for volume in pod["spec"]["volumes"]] == ["work"]  # the team's claim may not exist yet
     assert (pod["spec"]["serviceAccountName"], pod["metadata"]["namespace"]) == ("team-pod", "team-alpha")
     owner = node_cluster.pods[1]["metadata"]["ownerReferences"]
     assert owner == [{"apiVersion": "v1", "kind": "Pod", "name": "registry-check", "uid": CHECK}]

@@ -40,7 +40,7 @@ def check(live: LiveState, result: LoginResult = ACCEPTED) -> tuple[Evidence, ..
 
 
 def get_evidence(live: LiveState, target: ObjectRef) -> Evidence:
-    return next(each for each in check(live) if each.target == target)
+    return next(evidence for evidence in check(live) if evidence.target == target)
 
 
 def test_existing_objects_have_evidence():
@@ -115,7 +115,7 @@ def test_claim_that_blocks_its_first_pod_is_unhealthy_after_a_wait(
         "✗ PersistentVolumeClaim team-beta/data: 1Gi, ReadWriteOnce, class local, Pending, although a pod waits for it "
         "on node n1. Inspect it with: kubectl -n team-beta describe pvc data",
     )
-    assert [each.path for each in cluster.server.seen].count(path) > 2
+    assert [request.path for request in cluster.server.seen].count(path) > 2
 
 
 @pytest.mark.parametrize(("phase", "storage_class"), [("Pending", "growing"), ("Lost", "local-path")])
@@ -147,8 +147,8 @@ def list_states(*phases: str) -> Iterator[LiveState]:
 def test_run_waits_for_a_claim_being_provisioned(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(verify, "_INTERVAL", 0.01)
     states = list_states("Pending", "Pending", "Bound", "Lost")
-    settled = verify.wait_for_claims(lambda: next(states), CONTRACT.teams, timeout=5)
-    assert settled.claims[("team-alpha", "data")].phase == "Bound"
+    live = verify.wait_for_claims(lambda: next(states), CONTRACT.teams, timeout=5)
+    assert live.claims[("team-alpha", "data")].phase == "Bound"
 
 
 def test_wait_for_claims_ends_at_the_timeout(monkeypatch: pytest.MonkeyPatch):

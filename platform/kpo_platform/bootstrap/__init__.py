@@ -2,6 +2,6 @@
 
 One run reads the live state (`read_state`), compares it with the contract (`plan`), dry-runs the writes on the API
 server, applies them through ansible-runner (`ansible`) and reads everything back (`verify`). A run can be repeated at
-any time. `plan` and `verify` are pure. Secret values are never printed. They leave the memory of a run's processes
-only for the object that they belong to.
+any time. `plan` and `verify` have no side effects. Secret values are never printed and never
+written to a file.
 """

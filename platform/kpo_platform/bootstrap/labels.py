@@ -22,9 +22,9 @@ def build_common_labels() -> dict[str, str]:
     return {MANAGED_BY: MANAGER, "app.kubernetes.io/part-of": "kpo-platform"}
 
 
-def is_managed(live: Mapping[str, str]) -> bool:
-    """Whether bootstrap created the object with these labels. It never writes any other object."""
-    return live.get(MANAGED_BY) == MANAGER
+def is_managed(labels: Mapping[str, str]) -> bool:
+    """Whether bootstrap created the object with these labels. Bootstrap writes no other objects."""
+    return labels.get(MANAGED_BY) == MANAGER
 
 
 def list_label_fields(live: Mapping[str, str], wanted: Mapping[str, str]) -> list[tuple[str, str, str]]:

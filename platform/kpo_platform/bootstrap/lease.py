@@ -25,9 +25,9 @@ class LeaseTimes:
     """Times of a Lease, in seconds.
 
     Attributes:
-        duration: time without a renewal after which another run takes the Lease over: its run was killed.
+        duration: time without a renewal after which a waiting run takes the Lease over.
         renewal: interval between two renewals.
-        poll: interval in which a waiting run reads the Lease.
+        poll: interval between two reads by a waiting run.
     """
 
     duration: int = 15
@@ -55,7 +55,7 @@ class HeldLease:
     is_lost: bool = False
 
     def ensure_held(self) -> None:
-        """Check that this run still holds the Lease; call it before a write.
+        """Check, before a write, that this run still holds the Lease.
 
         Raises:
             BootstrapError: another run has taken the Lease over.
@@ -73,7 +73,8 @@ def hold_lease(
 ) -> Iterator[HeldLease]:
     """Hold the release's Lease in a context; wait for it until the command's deadline.
 
-    A Lease is stale when this process sees no change of it for its duration. So clocks need not agree.
+    This process takes over a Lease that it has not seen change for the Lease's duration. It does not compare
+    ``renewTime`` with its own clock, because clocks may differ.
 
     Args:
         kube: the cluster.
@@ -85,20 +86,20 @@ def hold_lease(
         BootstrapError: another run holds the Lease until the deadline.
         ClusterError: the Lease cannot be read or written.
     """
-    held = _acquire(kube, namespace, report, times)
+    held_lease = _acquire_lease(kube, namespace, report, times)
     ended = threading.Event()
-    renewal = threading.Thread(target=_renew_until, args=(kube, held, ended), daemon=True)
+    renewal = threading.Thread(target=_renew_lease, args=(kube, held_lease, ended), daemon=True)
     renewal.start()
     try:
-        yield held
+        yield held_lease
     finally:
         ended.set()
         renewal.join()
         with suppress(ClusterError):  # the Lease then expires
-            kube.with_timeout(times.renewal).delete(LEASE, held.lease)
+            kube.with_timeout(times.renewal).delete(LEASE, held_lease.lease)
 
 
-def _acquire(kube: Kube, namespace: str, report: Callable[[str], None], times: LeaseTimes) -> HeldLease:
+def _acquire_lease(kube: Kube, namespace: str, report: Callable[[str], None], times: LeaseTimes) -> HeldLease:
     identity = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
     last_version, last_change, reported_holder = "", time.monotonic(), ""
     while True:
@@ -139,14 +140,16 @@ def _write_lease(kube: Kube, namespace: str, holder: str, current: Object | None
     return kube.replace(LEASE, lease) if current else kube.create(LEASE, lease)
 
 
-def _renew_until(kube: Kube, held: HeldLease, ended: threading.Event) -> None:
+def _renew_lease(kube: Kube, held_lease: HeldLease, ended: threading.Event) -> None:
+    """Renew the Lease until the run has ended or another run has taken the Lease over."""
     # Each renewal has its own deadline: the command's deadline pauses while it waits for user input.
-    while not ended.wait(held.times.renewal):
+    while not ended.wait(held_lease.times.renewal):
         try:
-            namespace, own_deadline = held.lease["metadata"]["namespace"], kube.with_timeout(held.times.duration)
-            held.lease = _write_lease(own_deadline, namespace, held.holder, held.lease, held.times)
+            lease, times = held_lease.lease, held_lease.times
+            client, namespace = kube.with_timeout(times.duration), lease["metadata"]["namespace"]
+            held_lease.lease = _write_lease(client, namespace, held_lease.holder, lease, times)
         except (Conflict, NotFound):
-            held.is_lost = True
+            held_lease.is_lost = True
             return
         except ClusterError:
             continue  # the API server may be back before the Lease expires

@@ -100,11 +100,15 @@ class Plan:
 
 
 def find_changes(fields: Iterable[tuple[str, str, str]]) -> tuple[FieldChange, ...]:
-    """Find the fields that change, given field name, old value and new value of each."""
+    """Keep the fields that change.
+
+    Args:
+        fields: name, old value and new value of each field.
+    """
     return tuple(FieldChange(name, old, new) for name, old, new in fields if old != new)
 
 
-_EPOCH = datetime.min.replace(tzinfo=UTC)
+_MIN_TIME = datetime.min.replace(tzinfo=UTC)
 
 NamespacedName = tuple[str, str]
 """Namespace and name."""
@@ -120,12 +124,12 @@ class RegistryLogin:
 
 @dataclass(frozen=True)
 class LiveSecret:
-    """A Secret of the cluster, read as a registry secret.
+    """A Secret that has the name of a team's registry secret.
 
     Attributes:
         type: the Secret's type, which is immutable.
         labels: the labels.
-        logins: per normalized registry host, the login, or the reason why the entry has none.
+        logins: by normalized registry host, the login, or the reason why the entry has none.
         resource_version: the resource version.
     """
 
@@ -146,7 +150,7 @@ class LiveClaim:
         phase: the phase, such as ``Pending``.
         labels: the labels.
         resource_version: the resource version.
-        node: the node selected for the first pod that uses the claim; empty while the storage class waits for a pod.
+        node: the node that the scheduler selected for the first pod that uses the claim; empty if there is none yet.
     """
 
     size: str
@@ -160,7 +164,15 @@ class LiveClaim:
 
 @dataclass(frozen=True)
 class StorageClass:
-    """A StorageClass of the cluster."""
+    """A StorageClass of the cluster.
+
+    Attributes:
+        name: the name.
+        is_default: whether it is marked as the default class.
+        is_expandable: whether its claims can grow.
+        waits_for_pod: whether it binds a claim only when a pod uses it (``WaitForFirstConsumer``).
+        provisioner: the provisioner.
+    """
 
     name: str
     is_default: bool
@@ -211,16 +223,17 @@ class ContainerVariable:
 
 @dataclass(frozen=True)
 class LiveState:
-    """The live state that a plan for some teams is compared with.
+    """The live state of some teams, for a plan or a verification.
 
     Attributes:
-        namespaces: those of the teams' namespaces that exist.
+        namespaces: the existing namespaces of the teams.
         secrets: the registry secrets.
         claims: the volume claims.
         storage_classes: the storage classes, newest first.
         connections: the connections in Airflow's database, by connection id.
-        connections_secret: the Secret with the connections that are passed as environment variables.
-        connection_variables: by variable name, the Airflow containers that have a connection's variable.
+        connections_secret: the Secret with the connections that are passed as environment variables; None if it does
+            not exist or is not needed.
+        connection_variables: the environment variables of connections in Airflow's containers, by variable name.
         read_at: when the state was read.
     """
 
@@ -231,9 +244,9 @@ class LiveState:
     connections: Mapping[str, LiveConnection] = field(default_factory=dict)
     connections_secret: LiveConnectionsSecret | None = None
     connection_variables: Mapping[str, tuple[ContainerVariable, ...]] = field(default_factory=dict)
-    read_at: datetime = _EPOCH
+    read_at: datetime = _MIN_TIME
 
     @property
     def default_storage_class(self) -> StorageClass | None:
-        """The default storage class; of several the newest, as the API server chooses."""
+        """The default storage class; the newest if there are several, as in Kubernetes."""
         return next((storage_class for storage_class in self.storage_classes if storage_class.is_default), None)

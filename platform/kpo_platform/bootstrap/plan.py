@@ -1,4 +1,4 @@
-"""Plan a run: compare the contract and the given credentials with the live state."""
+"""Plan a run from the contract, the credentials and the live state."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def make_plan(
 def explain_refusal(plan: Plan, teams: Mapping[str, Team]) -> str:
     """Explain why nothing of a plan may be applied; empty if it may be.
 
-    A volume holds data. So a run with a blocked volume writes nothing at all.
+    A run with a blocked volume claim writes nothing, because the claim holds data.
 
     Args:
         plan: the plan.
@@ -87,4 +87,4 @@ def _plan_team(name: str, team: Team, credentials: RegistryCredentials, live: Li
         secret = live.secrets.get((team.namespace, team.registry.pull_secret))
         actions.append(pull_secret.plan_pull_secret(name, team, credentials, secret))
     actions += [claim.plan_claim(name, team, volume, live) for volume in team.volumes]
-    return actions + claim.plan_orphans(team, live)
+    return actions + claim.plan_orphaned_claims(team, live)

@@ -29,20 +29,20 @@ _SELECTED_NODE = "volume.kubernetes.io/selected-node"
 
 
 def read_live_state(kube: Kube, airflow: AirflowApi, contract: Contract, teams: Mapping[str, Team]) -> LiveState:
-    """Read the live state that concerns some teams.
+    """Read the live state of some teams.
 
     Raises:
         ClusterError: the cluster cannot be read.
         AirflowError: the connections cannot be read.
     """
-    ready_teams = [team for team in teams.values() if _namespace_exists(kube, team.namespace)]
+    teams_with_namespace = [team for team in teams.values() if _namespace_exists(kube, team.namespace)]
     connection_ids = sorted({team.connection.id for team in teams.values()})
     pods = pod_env.select_airflow_pods(kube.list_objects(POD, contract.release.namespace), contract)
     secret = _read_connections_secret(kube, contract, teams, pods)
     return LiveState(
-        namespaces=frozenset(team.namespace for team in ready_teams),
-        secrets=dict(_read_secrets(kube, ready_teams)),
-        claims={key: claim for team in ready_teams for key, claim in _read_claims(kube, team.namespace)},
+        namespaces=frozenset(team.namespace for team in teams_with_namespace),
+        secrets=dict(_read_secrets(kube, teams_with_namespace)),
+        claims={key: claim for team in teams_with_namespace for key, claim in _read_claims(kube, team.namespace)},
         storage_classes=_read_storage_classes(kube),
         connections=_read_connections(airflow, connection_ids),
         connections_secret=secret,

@@ -22,6 +22,7 @@ from kpo_platform.errors import BootstrapError
 from kpo_platform.kube import SECRET, Kube, find_kubeconfig
 
 _PROVISIONING_SECONDS = 60.0
+# `runner` sets these variables for Ansible's modules. The values of this process must not replace them.
 _ANSIBLE_VARIABLES = ("TMPDIR", "PYTHONPATH")
 
 
@@ -36,7 +37,7 @@ class BootstrapRun:
         airflow: Airflow's API, logged in.
         cluster_access: how Ansible's modules reach the cluster.
         airflow_access: how Ansible's modules reach Airflow.
-        target: the cluster for connections to another cluster, if one was named.
+        target: the cluster for connections to another cluster; None if the user named none.
         login_checks: the checks of registry logins.
     """
 
@@ -67,21 +68,21 @@ class BootstrapRun:
         """
         self.login_checks.start(credentials.logins.items())
         live, checked_credentials = self._read_live_state(), self.login_checks.check_credentials(credentials)
-        access = self._resolve_target_access(live, dry_run)
+        access = self._get_target_access(live, dry_run)
         run_plan = plan.make_plan(self.contract, self.teams, checked_credentials, live, access)
         runner.dry_run_writes(self.kube, run_plan)
         return run_plan
 
     def apply(self, run_plan: Plan, credentials: RegistryCredentials, progress: runner.Progress) -> None:
-        """Check on nodes the logins that this machine could not check, then write.
+        """Check from nodes the logins that this machine could not check, then write.
 
         Args:
             run_plan: the plan to apply.
-            credentials: the credentials that the plan was made with.
+            credentials: the credentials of the plan.
             progress: is called for each task and each write.
 
         Raises:
-            BootstrapError: the run could not complete; completed writes stay. Or a registry rejected a login.
+            BootstrapError: a registry rejected a login, or the run could not complete. Completed writes stay.
             KeyboardInterrupt: Ctrl-C or SIGTERM.
         """
         runner.require_ansible()
@@ -92,7 +93,7 @@ class BootstrapRun:
         runner.run_playbook(payloads, remaining_seconds, progress)
 
     def verify(self) -> tuple[verify.Evidence, ...]:
-        """Read everything back; wait up to a minute for claims that are being provisioned.
+        """Verify the written state; wait up to a minute for claims that are being provisioned.
 
         Raises:
             PlatformError: the state cannot be read.
@@ -105,8 +106,8 @@ class BootstrapRun:
     def _read_live_state(self) -> LiveState:
         return read_state.read_live_state(self.kube, self.airflow, self.contract, self.teams)
 
-    def _resolve_target_access(self, live: LiveState, dry_run: bool) -> dict[str, TargetAccess]:
-        """Resolve the access for connections to another cluster, if a cluster was named and they need a write."""
+    def _get_target_access(self, live: LiveState, dry_run: bool) -> dict[str, TargetAccess]:
+        """Get access to the other cluster for the connections to it; a token only if a connection needs one."""
         if self.target is None:
             return {}
         timeout = self.kube.deadline.remaining_seconds()
@@ -122,8 +123,7 @@ class BootstrapRun:
 
     def _needs_token(self, target: TargetCluster, ref: ConnectionRef, live: LiveState) -> bool:
         """Whether a connection has no token, an old one, or one for another cluster or account."""
-        by_env = ref.via == "env"
-        current = env_secret.read_connection(ref, live) if by_env else live.connections.get(ref.id)
+        current = env_secret.read_connection(ref, live) if ref.via == "env" else live.connections.get(ref.id)
         if current is None or connection.find_problem(ref, self.contract.xcom_sidecar, current, live.read_at):
             return True
         wanted = {"server": target.read_context().server, "user": target_cluster.get_account_user(target)}
@@ -146,9 +146,9 @@ def start_run(
         access: how Ansible's modules reach the same cluster.
         contract: the contract that the chart published.
         teams: the teams of the run, by name.
-        airflow_url: the URL of Airflow; by default a port-forward through the Kubernetes API.
-        login: user name and password for Airflow; by default those in the Secret that the contract names.
-        target: the cluster for connections to another cluster, if one was named.
+        airflow_url: the URL of Airflow; None for a port-forward through the Kubernetes API.
+        login: user name and password for Airflow; None for those in the Secret that the contract names.
+        target: the cluster for connections to another cluster; None if the user named none.
 
     Raises:
         ClusterError: the administrator's password cannot be read, or Airflow cannot be reached.
@@ -158,7 +158,7 @@ def start_run(
         url=airflow_url, namespace=contract.release.namespace, service=contract.airflow.api_service
     )
     airflow = airflow_access.connect(kube)
-    airflow.log_in(*(login or _read_admin_login(kube, contract)), _describe_fix(contract, login))
+    airflow.log_in(*(login or _read_admin_login(kube, contract)), _describe_login_fix(contract, login))
     airflow_access = airflow_access.model_copy(update={"token": airflow.token})
     return BootstrapRun(contract, teams, kube, airflow, access, airflow_access, target, LoginChecks(kube.deadline))
 
@@ -173,7 +173,12 @@ def select_teams(contract: Contract, names: tuple[str, ...]) -> dict[str, Team]:
 
 
 def build_cluster_access(kubeconfig: str | None, context: str | None) -> payload.ClusterAccess:
-    """Build the access with which Ansible's modules reach the cluster of this process."""
+    """Build the access of Ansible's modules to the same cluster.
+
+    Args:
+        kubeconfig: the path of the kubeconfig; None for the default of kubectl.
+        context: the context; None for the current context.
+    """
     file = find_kubeconfig(kubeconfig)
     return payload.ClusterAccess(
         # Ansible changes the working directory. KUBECONFIG may be a list of files.
@@ -183,7 +188,7 @@ def build_cluster_access(kubeconfig: str | None, context: str | None) -> payload
     )
 
 
-def _describe_fix(contract: Contract, login: tuple[str, str] | None) -> str:
+def _describe_login_fix(contract: Contract, login: tuple[str, str] | None) -> str:
     if login:
         return f"Run again with the Airflow password of {login[0]}."
     secret = f"Secret {contract.release.namespace}/{contract.airflow.admin_secret}"

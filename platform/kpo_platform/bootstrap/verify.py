@@ -21,14 +21,13 @@ _INTERVAL = 2.0
 
 @dataclass(frozen=True)
 class Evidence:
-    """Result of verifying one object.
+    """Result of verifying one object. The attributes are keys of the JSON output.
 
     Attributes:
         target: the object.
         healthy: whether it matches the contract.
-        seen: what was found.
-        verified: whether the check was complete. It is not if, for example, a registry could not be reached to check
-            a login.
+        seen: a description of the live object, or of the problem.
+        verified: whether the check was complete, for example whether the registry could be reached to check a login.
     """
 
     target: ObjectRef
@@ -77,7 +76,7 @@ def wait_for_claims(read: Callable[[], LiveState], teams: Mapping[str, Team], ti
 def _is_provisioning(teams: Mapping[str, Team], live: LiveState) -> bool:
     keys = [(team.namespace, volume.name) for team in teams.values() for volume in team.volumes]
     claims = [live.claims[key] for key in keys if key in live.claims]
-    return any(each.phase == "Pending" and not claim.is_waiting_for_pod(each, live) for each in claims)
+    return any(item.phase == "Pending" and not claim.is_waiting_for_pod(item, live) for item in claims)
 
 
 def _verify_secret(team: Team, live: LiveState, login_results: Mapping[HostLogin, LoginResult]) -> Evidence:
@@ -111,15 +110,15 @@ def _verify_claim(team: Team, name: str, live: LiveState) -> Evidence:
         risk = claim.find_binding_risk(live_claim, live)
         seen = f"{description}: its storage class binds it when a pod first uses it{f'; {risk}' if risk else ''}"
         return Evidence(target, True, seen, verified=not risk)
-    is_used = live_claim.phase == "Pending" and live_claim.node
-    used = f", although a pod waits for it on node {live_claim.node}" if is_used else ""
+    is_awaited = live_claim.phase == "Pending" and live_claim.node
+    pod_note = f", although a pod waits for it on node {live_claim.node}" if is_awaited else ""
     command = f"kubectl -n {team.namespace} describe pvc {name}"
-    return Evidence(target, False, f"{description}{used}. Inspect it with: {command}")
+    return Evidence(target, False, f"{description}{pod_note}. Inspect it with: {command}")
 
 
 def _verify_connection(contract: Contract, ref: ConnectionRef, live: LiveState) -> Evidence:
-    target, by_env = connection.make_connection_ref(ref.id), ref.via == "env"
-    current = env_secret.read_connection(ref, live) if by_env else live.connections.get(ref.id)
+    target, is_in_env = connection.make_connection_ref(ref.id), ref.via == "env"
+    current = env_secret.read_connection(ref, live) if is_in_env else live.connections.get(ref.id)
     if current is None:
         return Evidence(target, False, "does not exist")
     if problem := connection.find_problem(ref, contract.xcom_sidecar, current, live.read_at):
@@ -127,7 +126,7 @@ def _verify_connection(contract: Contract, ref: ConnectionRef, live: LiveState) 
     record = connection.read_record(current)
     cluster = "in cluster" if ref.mode == "inCluster" else connection.describe_record(record)
     seen = f"type {current.type}, {cluster}, XCom sidecar {contract.xcom_sidecar.image}"
-    if not by_env:
+    if not is_in_env:
         return Evidence(target, True, seen)
     is_used, usage = env_secret.check_usage(contract, ref.id, live)
     return Evidence(target, is_used, f"{seen}; {usage}")

@@ -1,4 +1,4 @@
-"""The playbook of bootstrap without ansible-runner and its child processes; tests/integration starts the real ones."""
+"""Run bootstrap's playbook in the test's process, without Ansible. tests/integration runs it with real Ansible."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _PROJECT = Path(runner.__file__).parents[1] / "playbook"
 
 
 class _ModuleExit(BaseException):
-    """Ends a module, as the exit of its process does."""
+    """Exit of a module, instead of the exit of its process."""
 
     def __init__(self, event: str, result: dict[str, Any]) -> None:
         self.event, self.result = event, result
 
 
 class _AnsibleModule:
-    """As much of Ansible's own AnsibleModule as the modules of bootstrap use."""
+    """The parts of Ansible's AnsibleModule that bootstrap's modules use."""
 
     check_mode = False
 
@@ -49,14 +49,14 @@ def _run_module(name: str, params: dict[str, Any]) -> _ModuleExit:
     raise AssertionError(f"The module {name} ended without a result")
 
 
-def _run_ansible(_directory: str, path: Path, _timeout: float, watch: Any, _stopped: threading.Event) -> str:
+def _run_ansible(_directory: str, path: Path, _timeout: float, handle_event: Any, _stopped: threading.Event) -> str:
     """Run the tasks of the playbook one after the other, until one fails."""
     (play,) = yaml.safe_load((_PROJECT / "bootstrap.yml").read_text(encoding="utf-8"))
     for task in play["tasks"]:
         (module,) = task.keys() - {"name"}
-        watch({"event": "playbook_on_task_start", "event_data": {"task": task["name"]}})
+        handle_event({"event": "playbook_on_task_start", "event_data": {"task": task["name"]}})
         end = _run_module(module, {"socket": str(path)})
-        watch({"event": end.event, "event_data": {"res": end.result}})
+        handle_event({"event": end.event, "event_data": {"res": end.result}})
         if end.event == "runner_on_failed":
             return "failed"
     return "successful"
@@ -64,5 +64,5 @@ def _run_ansible(_directory: str, path: Path, _timeout: float, watch: Any, _stop
 
 @pytest.fixture(autouse=True)
 def ansible_in_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Run the modules of the playbook in this process: same channel, same writes, same events."""
+    """Run the playbook's modules in this process, with the real channel, writes and events."""
     monkeypatch.setattr(runner, "_run_ansible", _run_ansible)

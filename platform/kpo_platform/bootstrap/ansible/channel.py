@@ -1,7 +1,8 @@
-"""Pass payloads to Ansible's modules over a Unix socket, from memory to memory.
+"""Pass payloads to Ansible's modules over a Unix socket.
 
-Ansible may write variables and arguments to disk, show them in the process list or repeat them in an error. So its
-modules get only the path of a socket, in a directory that no other user can enter, and fetch the payload from there.
+A payload holds secrets. Ansible may write variables and arguments to disk, show them in the process list or repeat
+them in an error. So its modules get only the path of a socket, in a directory that no other user can enter, and fetch
+the payload from the socket.
 """
 
 from __future__ import annotations
@@ -105,4 +106,4 @@ def _serve_request(connection: socket.socket, payloads: Mapping[str, TaskPayload
             task = request.readline(100).decode().strip()
         connection.sendall(payloads[task].model_dump_json().encode())
     except (OSError, ValueError, KeyError):
-        return  # the client disconnected, or asked for no known task
+        return  # the client disconnected, or asked for an unknown task

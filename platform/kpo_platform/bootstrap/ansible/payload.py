@@ -1,6 +1,7 @@
-"""Payload of bootstrap's Ansible modules: the writes of a plan and the access to cluster and Airflow.
+"""Payload of bootstrap's Ansible modules.
 
-It holds secret values. So it is only sent over the channel and never written to disk.
+It consists of the writes of a plan and of the access to the cluster and to Airflow. It holds secret values. So it is
+only sent over the socket (`channel`) and never written to disk.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ class ClusterAccess(_Model):
         context: the context; by default the current context.
         timeout: the timeout of all requests together, in seconds.
         environment: the environment of the user who runs bootstrap, for the kubeconfig's exec plugin. It must not be
-            Ansible's environment, which Ansible writes to disk.
+            Ansible's own environment, which ansible-runner writes to disk.
     """
 
     kubeconfig: str | None
@@ -38,7 +39,7 @@ class ClusterAccess(_Model):
     environment: dict[str, str] = Field(default_factory=dict, repr=False)
 
     def connect(self) -> Kube:
-        """Create a client for the cluster.
+        """Create a client for the cluster, and set the environment of this process for its exec plugin.
 
         Raises:
             ClusterError: the kubeconfig cannot be used.
@@ -48,7 +49,14 @@ class ClusterAccess(_Model):
 
 
 class AirflowAccess(_Model):
-    """Access to Airflow: a URL, or else a port-forward to its Service; and a token."""
+    """Access to Airflow.
+
+    Attributes:
+        url: the URL; None for a port-forward to the Service.
+        namespace: the namespace of the Service.
+        service: the Service of Airflow's API.
+        token: the token of a login.
+    """
 
     url: str | None
     namespace: str
@@ -67,7 +75,7 @@ class AirflowAccess(_Model):
 
 
 class Write(_Model):
-    """One write.
+    """One write of a plan.
 
     Attributes:
         target: kind, namespace and name of the object, for messages.
@@ -100,7 +108,7 @@ CONNECTIONS = "connections"
 
 
 def build_payloads(plan: Plan, cluster: ClusterAccess, airflow: AirflowAccess) -> Mapping[str, TaskPayload]:
-    """Build the payload of each task of the playbook: `OBJECTS` and `CONNECTIONS`."""
+    """Build the payloads of the playbook's tasks, by task: `OBJECTS` and `CONNECTIONS`."""
     pending = {OBJECTS: plan.object_writes, CONNECTIONS: plan.connection_writes}
     return {
         task: TaskPayload(cluster=cluster, airflow=airflow, writes=tuple(_build_write(action) for action in actions))

@@ -1,4 +1,4 @@
-"""Dry-run a plan's writes on the API server, and apply them with one run of ansible-runner.
+"""Dry-run a plan's writes on the API server, and apply them with ansible-runner.
 
 ansible-runner stores its variables and the whole environment of its process on disk, and handles SIGINT itself unless
 it has a cancel callback. So this module gives it no secrets, an environment of its own, and a cancel callback.
@@ -39,7 +39,7 @@ class Progress(Protocol):
 
 
 def dry_run_writes(kube: Kube, plan: Plan) -> None:
-    """Dry-run every write to Kubernetes on the API server, to find a rejected one before the first real write.
+    """Dry-run all writes to Kubernetes, so that a rejected one is found before the first real write.
 
     Raises:
         ClusterError: the API server rejects a write.
@@ -69,7 +69,7 @@ def run_playbook(payloads: Mapping[str, TaskPayload], timeout: float, progress: 
 
     Args:
         payloads: the payload of each task.
-        timeout: seconds after which the run is stopped.
+        timeout: the timeout of the run in seconds.
         progress: is called for each task and each write.
 
     Raises:
@@ -77,12 +77,12 @@ def run_playbook(payloads: Mapping[str, TaskPayload], timeout: float, progress: 
         KeyboardInterrupt: Ctrl-C or SIGTERM.
     """
     handler = _EventHandler(progress)
-    with channel.create_private_directory() as directory, _catch_signals() as stopped:
+    with channel.create_private_directory() as directory, _catch_signals() as stop_requested:
         path = Path(directory) / "work.sock"
         with channel.serve_payloads(path, payloads), _replace_environment(_build_environment(directory)):
-            status = _run_ansible(directory, path, timeout, handler, stopped)
+            status = _run_ansible(directory, path, timeout, handler, stop_requested)
         _kill_orphans(directory)
-    if stopped.is_set():
+    if stop_requested.is_set():
         raise KeyboardInterrupt
     if status == "timeout":
         raise BootstrapError(
@@ -94,7 +94,9 @@ def run_playbook(payloads: Mapping[str, TaskPayload], timeout: float, progress: 
         )
 
 
-def _run_ansible(directory: str, path: Path, timeout: float, handler: _EventHandler, stopped: threading.Event) -> str:
+def _run_ansible(
+    directory: str, path: Path, timeout: float, handler: _EventHandler, stop_requested: threading.Event
+) -> str:
     import ansible_runner
 
     result = ansible_runner.run(
@@ -105,7 +107,7 @@ def _run_ansible(directory: str, path: Path, timeout: float, handler: _EventHand
         extravars={"kpo_socket": str(path)},
         settings={"suppress_output_file": True, "pexpect_timeout": 1},
         event_handler=handler,
-        cancel_callback=stopped.is_set,
+        cancel_callback=stop_requested.is_set,
         timeout=max(1, int(timeout)),
         quiet=True,
     )
@@ -113,7 +115,7 @@ def _run_ansible(directory: str, path: Path, timeout: float, handler: _EventHand
 
 
 class _EventHandler:
-    """Report Ansible's events as progress, and keep them off the disk."""
+    """Report Ansible's events as progress. ansible-runner writes none of them to disk."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
@@ -139,11 +141,11 @@ class _EventHandler:
 @contextmanager
 def _catch_signals() -> Iterator[threading.Event]:
     """Turn SIGINT and SIGTERM into an event. Ansible runs in another session and would outlive this process."""
-    stopped = threading.Event()
+    stop_requested = threading.Event()
     signals = (signal.SIGINT, signal.SIGTERM)
-    old_handlers = [signal.signal(number, lambda *_: stopped.set()) for number in signals]
+    old_handlers = [signal.signal(number, lambda *_: stop_requested.set()) for number in signals]
     try:
-        yield stopped
+        yield stop_requested
     finally:
         for number, handler in zip(signals, old_handlers, strict=True):
             signal.signal(number, handler)

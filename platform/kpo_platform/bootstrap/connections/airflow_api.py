@@ -21,8 +21,8 @@ class AirflowApi:
 
     Args:
         name: the name of this Airflow in messages.
-        dial: opens a new HTTP connection for a request; its argument is the timeout in seconds.
-        deadline: the deadline of all requests together. One request takes at most 30 seconds.
+        dial: creates an HTTP connection for one request; its argument is the timeout in seconds.
+        deadline: the deadline of all requests together. One request also times out after 30 seconds.
         base: the path of the API without a trailing slash.
         token: a token from an earlier login.
     """
@@ -42,7 +42,7 @@ class AirflowApi:
         Args:
             username: the user.
             password: the user's password.
-            fix: a sentence that says what to do if Airflow rejects the credentials.
+            fix: the end of the error message if Airflow rejects the credentials: what to do, as a sentence.
 
         Raises:
             AirflowError: Airflow does not answer or rejects the credentials.
@@ -125,7 +125,7 @@ def connect_by_port_forward(kube: Kube, namespace: str, service: Service, token:
     """Connect to the Airflow behind a Service, with a port-forward through the Kubernetes API."""
     name = f"Airflow ({namespace}/{service.name})"
 
-    def dial(_: float) -> HTTPConnection:  # the cluster has the same deadline
+    def dial(_: float) -> HTTPConnection:  # the port-forward has the deadline of the Kubernetes client
         return _TunnelConnection(lambda: kube.port_forward(service.name, namespace, service.port))
 
     return AirflowApi(name, dial, kube.deadline, service.path, token)
@@ -149,9 +149,11 @@ def connect_by_url(url: str, deadline: Deadline, token: str = "") -> AirflowApi:
         host = port = None
     if parts.scheme not in ("http", "https") or not host:
         raise AirflowError(f"{url!r} is not a URL of Airflow. Pass a URL such as https://airflow.example.com.")
-    kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
+    connection_class = HTTPSConnection if parts.scheme == "https" else HTTPConnection
     base = parts.path.rstrip("/")
-    return AirflowApi(f"Airflow ({url})", lambda seconds: kind(host, port, timeout=seconds), deadline, base, token)
+    return AirflowApi(
+        f"Airflow ({url})", lambda seconds: connection_class(host, port, timeout=seconds), deadline, base, token
+    )
 
 
 def _parse_json(text: bytes) -> Any:
@@ -170,5 +172,5 @@ def _describe_error(status: int, body: Any) -> str:
     """Describe an error without Airflow's echo of the request, which may hold secrets."""
     detail = body.get("detail") if isinstance(body, dict) else None
     if isinstance(detail, list):
-        detail = "; ".join(f"{'.'.join(map(str, each.get('loc', ())))}: {each.get('msg')}" for each in detail)
+        detail = "; ".join(f"{'.'.join(map(str, item.get('loc', ())))}: {item.get('msg')}" for item in detail)
     return f"HTTP {status}" + (f", {str(detail)[:300].rstrip('.')}" if detail else "")

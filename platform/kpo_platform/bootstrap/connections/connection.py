@@ -25,7 +25,7 @@ CONNECTION_TYPE = "kubernetes"
 DESCRIPTION = "The cluster that Airflow runs in. Managed by platformctl bootstrap."
 TARGET_DESCRIPTION = "A cluster that Airflow does not run in. Managed by platformctl bootstrap."
 
-# The provider's hook rejects a connection with several of these. It still reads the old spelling, too.
+# The provider's hook rejects a connection with more than one of these keys. It also reads them with the old prefix.
 _CLUSTER_KEYS = ("in_cluster", "kube_config", "kube_config_path", "config_dict")
 _OLD_CLUSTER_KEYS = tuple(f"extra__kubernetes__{key}" for key in _CLUSTER_KEYS)
 _CONFLICTING_KEYS = {*_CLUSTER_KEYS, *_OLD_CLUSTER_KEYS, RECORD_KEY, "cluster_context"}
@@ -33,7 +33,7 @@ _FIX = "Run again with --target-kubeconfig (and --target-context)"
 
 
 def list_connections(teams: Mapping[str, Team]) -> tuple[ConnectionRef, ...]:
-    """List the connections of some teams, each once. The chart ensures that teams agree on a shared connection."""
+    """List the connections of some teams without duplicates. The chart checks that shared ones have equal settings."""
     refs = {team.connection.id: team.connection for team in teams.values()}
     return tuple(ref for _, ref in sorted(refs.items()))
 
@@ -52,13 +52,13 @@ def plan_connection(
 ) -> Action:
     """Plan a connection.
 
-    Keys that others added to the extra are kept, except those that select a cluster in another way.
+    Other keys of the live extra are kept, except those that select a cluster in another way.
 
     Args:
         ref: the team's connection.
         sidecar: the stock operator's XCom sidecar.
         live: the live connection, if there is one.
-        access: the access to another cluster; None keeps the live connection as it is.
+        access: the access to another cluster; None in mode ``inCluster``, or to keep a live connection unchanged.
         now: the current time.
     """
     target = make_connection_ref(ref.id)
@@ -76,7 +76,7 @@ def plan_connection(
 
 
 def find_problem(ref: ConnectionRef, sidecar: XComSidecar, live: LiveConnection, now: datetime) -> str:
-    """Find what is wrong with a live connection, in a few words; empty if nothing is."""
+    """Find the problem of a live connection: a difference or a token to renew; empty if there is none."""
     extra = _build_extra(sidecar, None) | ({} if ref.mode == "inCluster" else {"in_cluster": "(none)"})
     fields = [("type", live.type, CONNECTION_TYPE)]
     fields += [(f"extra.{key}", _format_value(live.extra, key), _format_value(extra, key)) for key in extra]
@@ -128,16 +128,16 @@ def _find_changes(live: LiveConnection, extra: Mapping[str, Any]) -> tuple[Field
     plain_keys = [key for key in extra if key not in ("kube_config", RECORD_KEY)]
     fields += [(f"extra.{key}", _format_value(live.extra, key), _format_value(extra, key)) for key in plain_keys]
     fields += _list_record_fields(read_record(live), extra.get(RECORD_KEY, {}))
-    # The values are not printed: they may hold credentials.
-    dropped = sorted(_CONFLICTING_KEYS & live.extra.keys() - extra.keys())
-    fields += [(f"extra.{key}", "(not shown)", "(none)") for key in dropped]
+    # The values of removed keys are not printed, because they may hold credentials.
+    removed_keys = sorted(_CONFLICTING_KEYS & live.extra.keys() - extra.keys())
+    fields += [(f"extra.{key}", "(not shown)", "(none)") for key in removed_keys]
     if RECORD_KEY in extra and "kube_config" not in live.extra:
         fields.append(("extra.kube_config", "(none)", "(not shown)"))
     return find_changes(fields)
 
 
 def _list_record_fields(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    """List the fields of two records. The user is left out where it could not be verified."""
+    """List field name, old value and new value of two records. An unverified user is not compared."""
     is_unverified = UNVERIFIED_USER in (old.get("user"), new.get("user"))
     keys = [key for key in new if key != "user" or not is_unverified]
     return [(key, str(old.get(key, "(none)")), str(new[key])) for key in keys]

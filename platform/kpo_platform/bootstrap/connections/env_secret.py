@@ -39,7 +39,7 @@ def plan_secret(
     target_access: Mapping[str, TargetAccess],
     live: LiveState,
 ) -> list[Action]:
-    """Plan the Secret, and list its blocked connections.
+    """Plan the Secret, and the connections that are blocked.
 
     Args:
         contract: the contract that the chart published.
@@ -52,7 +52,7 @@ def plan_secret(
     actions = [_plan_connection(contract, ref, target_access.get(ref.id), live) for ref in refs]
     blocked = [action for action in actions if action.verb is Verb.BLOCKED]
     pending = [action for action in actions if action.is_pending]
-    return [*blocked, *_plan_duplicates(refs, live), *_plan_write(contract, pending, refs, live)]
+    return [*blocked, *_block_duplicates(refs, live), *_plan_write(contract, pending, refs, live)]
 
 
 def read_connection(ref: ConnectionRef, live: LiveState) -> LiveConnection | None:
@@ -72,7 +72,7 @@ def parse_connection(text: str) -> LiveConnection | None:
 
 
 def check_usage(contract: Contract, connection_id: str, live: LiveState) -> tuple[bool, str]:
-    """Check whether Airflow's running pods have the connection as it is in the Secret, and describe what was found.
+    """Check whether Airflow's running pods have the Secret's value of a connection.
 
     A process reads its environment at startup. So a pod that started before the Secret was written has an old value.
 
@@ -80,22 +80,25 @@ def check_usage(contract: Contract, connection_id: str, live: LiveState) -> tupl
         contract: the contract that the chart published.
         connection_id: the connection's id.
         live: the live state.
+
+    Returns:
+        Whether all of them have it, and a description for the user.
     """
     name, secret = format_variable_name(connection_id), make_secret_ref(contract)
     variables = live.connection_variables.get(name, ())
     if not variables:
         fix = f"Set it from {secret} in the pods that run tasks and in the triggerer"
         return False, f"no Airflow pod has {name} yet. {fix}"
-    if others := _list_pods(variable for variable in variables if not variable.is_managed):
-        return False, f"{name} of {', '.join(others)} does not come from {secret}. Set it from that Secret"
+    if other_pods := _list_pods(variable for variable in variables if not variable.is_managed):
+        return False, f"{name} of {', '.join(other_pods)} does not come from {secret}. Set it from that Secret"
     running = {variable: variable.started_at for variable in variables if variable.started_at}
     if not running:
         return False, f"no Airflow pod with {name} is running yet: {', '.join(_list_pods(variables))}"
     written_at = live.connections_secret.written_at[name] if live.connections_secret else live.read_at
-    if outdated := _list_pods(variable for variable, started_at in running.items() if started_at <= written_at):
-        restart = f"kubectl -n {secret.namespace} delete pod {' '.join(outdated)}"
+    if outdated_pods := _list_pods(variable for variable, started_at in running.items() if started_at <= written_at):
+        restart = f"kubectl -n {secret.namespace} delete pod {' '.join(outdated_pods)}"
         return False, (
-            f"{secret} was written at {_format_time(written_at)}, after the start of {', '.join(outdated)}. "
+            f"{secret} was written at {_format_time(written_at)}, after the start of {', '.join(outdated_pods)}. "
             f"Restart with: {restart}"
         )
     return True, f"in the environment of {', '.join(_list_pods(running))}, from {secret}"
@@ -113,7 +116,7 @@ def _plan_connection(contract: Contract, ref: ConnectionRef, access: TargetAcces
     return connection.plan_connection(ref, contract.xcom_sidecar, read_connection(ref, live), access, live.read_at)
 
 
-def _plan_duplicates(refs: tuple[ConnectionRef, ...], live: LiveState) -> list[Action]:
+def _block_duplicates(refs: tuple[ConnectionRef, ...], live: LiveState) -> list[Action]:
     """Block the connections that are also in Airflow's database."""
     note = (
         "it is also in Airflow's database, where it has no effect: the environment ({}) overrides it. "

@@ -96,7 +96,7 @@ def build_kubeconfig(cluster: Mapping[str, Any], user: Mapping[str, Any]) -> dic
 
 
 def compute_fingerprint(config: Mapping[str, Any]) -> str:
-    """Compute a hash that identifies a kubeconfig without revealing it: tokens and keys are too long to be guessed."""
+    """Compute a hash that identifies a kubeconfig. It reveals nothing: tokens and keys are too long to be guessed."""
     return sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -124,7 +124,7 @@ def _find_entry(content: Mapping[str, Any], kind: str, key: str, name: str, file
 
 
 def _inline_files(entry: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """Replace the files that an entry names by their content."""
+    """Replace file names in an entry by the content of the files."""
     inlined = dict(entry)
     for key in ("certificate-authority", "client-certificate", "client-key"):
         if file := inlined.pop(key, None):

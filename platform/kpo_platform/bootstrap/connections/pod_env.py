@@ -18,15 +18,16 @@ _FINISHED_PHASES = ("Succeeded", "Failed")
 def select_airflow_pods(pods: Iterable[Object], contract: Contract) -> list[Object]:
     """Select Airflow's pods from the pods of the release's namespace.
 
-    These are the release's own pods and all pods with a service account that may start teams' pods. The accounts are
-    all that is known of an Airflow that the chart did not install. Finished and terminating pods are left out. So are
-    the KubernetesExecutor's pods for one task: the next task gets a new pod, which reads the current values.
+    These are the release's own pods and all pods with a service account that may start teams' pods. The pods of an
+    Airflow that the chart did not install are recognized only by these accounts. Not selected are finished and
+    terminating pods, and the KubernetesExecutor's pods for one task: the next task gets a new pod, which reads the
+    current values.
     """
     return [pod for pod in pods if _is_long_running(pod) and _is_airflow_pod(pod, contract)]
 
 
 def imports_secret(pods: Iterable[Object], secret: str) -> bool:
-    """Whether a container imports all keys of a Secret (``envFrom``), so that the keys tell which variables it has."""
+    """Whether a container imports all keys of a Secret as variables (``envFrom``)."""
     containers = [container for pod in pods for container in pod["spec"]["containers"]]
     sources = [source for container in containers for source in container.get("envFrom") or []]
     return any(_get_secret_name(source) == secret for source in sources)
@@ -79,7 +80,7 @@ def _is_long_running(pod: Object) -> bool:
 
 def _is_airflow_pod(pod: Object, contract: Contract) -> bool:
     release = contract.release
-    accounts = {each.name for each in contract.airflow.service_accounts if each.namespace == release.namespace}
+    accounts = {account.name for account in contract.airflow.service_accounts if account.namespace == release.namespace}
     labels = pod["metadata"].get("labels") or {}
     return labels.get("app.kubernetes.io/instance") == release.name or _get_account(pod) in accounts
 

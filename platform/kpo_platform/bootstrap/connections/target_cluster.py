@@ -1,4 +1,4 @@
-"""Get access for connections to another cluster: from a kubeconfig, or with a token requested there."""
+"""Get access for connections to another cluster, from a kubeconfig or with a new token of that cluster."""
 
 from __future__ import annotations
 
@@ -16,15 +16,17 @@ TOKEN_DAYS = 30
 """The requested lifetime of a token. An API server may grant less. A token is renewed after half of its lifetime."""
 
 RECORD_KEY = "kpo_platform"
-"""The key in a connection's extra that records, readable, its server, user and expiry."""
+"""The key in a connection's extra under which bootstrap records server, user and expiry without secrets."""
 
 UNVERIFIED_USER = "an unverified user"
+"""The recorded user if the cluster could not be reached to ask for the user name."""
+
 _TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 
 
 @dataclass(frozen=True)
 class TargetCluster:
-    """The cluster that the user named for connections to another cluster.
+    """The cluster for connections to another cluster, as the user named it.
 
     Attributes:
         kubeconfig: the path of the kubeconfig.
@@ -51,7 +53,7 @@ class TargetAccess:
 
     Attributes:
         record: server, user and expiry or fingerprint; safe to print.
-        kube_config: the kubeconfig for Airflow's pods.
+        kube_config: the kubeconfig for Airflow's pods; secret.
     """
 
     record: Mapping[str, str]
@@ -59,7 +61,7 @@ class TargetAccess:
 
 
 def read_kubeconfig_access(target: TargetCluster, timeout: float) -> TargetAccess:
-    """Get access with the token or client certificate of the kubeconfig, and try it.
+    """Get access with the token or client certificate of the kubeconfig, and check it with a request.
 
     Args:
         target: the cluster.

@@ -1,4 +1,8 @@
-"""Run one of bootstrap's Ansible modules: get the task's plan, write, and report names and changes."""
+"""Run one of bootstrap's Ansible modules.
+
+A module gets the writes of its task from platformctl, or plans them itself (`standalone`). It writes, and reports names
+and changes.
+"""
 
 from __future__ import annotations
 
@@ -16,23 +20,25 @@ SPECIFICATION: dict[str, Any] = {
     "argument_spec": {"socket": {"type": "path"}, **standalone.ARGUMENTS},
     "supports_check_mode": True,
 }
-"""Arguments of each ``AnsibleModule``. None is secret: the path of a socket on which platformctl serves the payload, or
-the options of a standalone run."""
+"""Arguments of each ``AnsibleModule``. None is secret.
+
+They are the path of the socket on which platformctl serves the payload, or the options of a standalone run.
+"""
 
 
 def run_module(module: Any, task: str, write: Callable[[TaskPayload], Iterator[WriteResult]]) -> None:
-    """Run an Ansible module.
+    """Run an Ansible module; it ends the process.
 
     Args:
         module: an ``AnsibleModule`` made from `SPECIFICATION`.
-        task: the task whose payload to write.
+        task: the task, `OBJECTS` or `CONNECTIONS`.
         write: writes a payload and yields the result of each write.
     """
     results: list[dict[str, Any]] = []
     try:
         with _load_task_plan(module, task) as task_plan:
-            is_idle = module.check_mode or task_plan.refusal or not task_plan.payload.writes
-            for result in () if is_idle else write(task_plan.payload):
+            writes_nothing = module.check_mode or task_plan.refusal or not task_plan.payload.writes
+            for result in () if writes_nothing else write(task_plan.payload):
                 results.append(result.model_dump())
     except PlatformError as error:
         module.fail_json(msg=str(error), done=results)
@@ -41,7 +47,7 @@ def run_module(module: Any, task: str, write: Callable[[TaskPayload], Iterator[W
 
 def _report(module: Any, task: str, task_plan: TaskPlan, results: list[dict[str, Any]]) -> None:
     content = {"done": results, "plan": list(task_plan.descriptions)}
-    if task_plan.refusal or (task_plan.blocked and task == CONNECTIONS):  # the last task: all others are done
+    if task_plan.refusal or (task_plan.blocked and task == CONNECTIONS):  # the last task, so the other writes are done
         reason = task_plan.refusal or "Some objects cannot change to match the contract:"
         module.fail_json(msg=f"{reason} {'. '.join(task_plan.blocked)}", **content)
     has_changed = any(result["changed"] for result in results)

@@ -38,9 +38,9 @@ class TaskPlan:
 
     Attributes:
         payload: the writes.
-        descriptions: each action of the run's plan, described.
-        blocked: each blocked action, described.
-        refusal: a sentence that says why the task must not write; empty if it may.
+        descriptions: descriptions of all actions of the run's plan.
+        blocked: descriptions of the blocked actions.
+        refusal: why the task must not write, as a sentence; empty if it may.
     """
 
     payload: TaskPayload

@@ -1,4 +1,4 @@
-"""Check the registry logins of one run: each once, from this machine or else from a node."""
+"""Check each registry login of a run once, from this machine or else from a node."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ class LoginChecks:
     """The login checks of one run and their results.
 
     Attributes:
-        deadline: how long to wait for results.
+        deadline: the deadline for all results.
     """
 
     deadline: Deadline = field(default_factory=lambda: Deadline(inf))
-    _started: dict[HostLogin, Callable[[float], LoginResult]] = field(default_factory=dict, repr=False)
+    _started_checks: dict[HostLogin, Callable[[float], LoginResult]] = field(default_factory=dict, repr=False)
     _results: dict[HostLogin, LoginResult] = field(default_factory=dict, repr=False)
 
     def start(self, host_logins: Iterable[HostLogin]) -> None:
         """Start checks from this machine, all in parallel, without waiting for results."""
-        for host_login in set(host_logins) - self._started.keys():
-            self._started[host_login] = login_check.start_check(*host_login)
+        for host_login in set(host_logins) - self._started_checks.keys():
+            self._started_checks[host_login] = login_check.start_check(*host_login)
 
     def get_result(self, host_login: HostLogin) -> LoginResult:
-        """Wait for the result of one check, and start it if necessary."""
+        """Wait for the result of one check; start the check if necessary."""
         if host_login not in self._results:
             self.start([host_login])
-            self._results[host_login] = self._started[host_login](self.deadline.remaining_seconds())
+            self._results[host_login] = self._started_checks[host_login](self.deadline.remaining_seconds())
         return self._results[host_login]
 
     def check_credentials(self, credentials: RegistryCredentials) -> RegistryCredentials:
@@ -81,6 +81,7 @@ class LoginChecks:
         """
         written = {action.target for action in plan.object_writes}
         teams = {name: team for name, team in contract.teams.items() if pull_secret.make_secret_ref(team) in written}
+        # One check per registry, in the namespace of the first team by name.
         team_by_host = {team.registry.host: name for name, team in sorted(teams.items(), reverse=True)}
         for host, name in sorted(team_by_host.items()):
             login = credentials.logins[host]

@@ -26,12 +26,14 @@ SECRET_KEY = ".dockerconfigjson"
 _HUB = "index.docker.io"
 _HUB_NAMES = {"docker.io", "index.docker.io", "registry-1.docker.io"}
 _HELPER_TIMEOUT_SECONDS = 30
-_TOKEN_LIFETIMES = {  # by the user name that ECR, Artifact Registry and ACR use with a token
+# Lifetimes by the user name that ECR, Artifact Registry and ACR use with a token.
+_TOKEN_LIFETIMES = {
     "AWS": "12 hours",
     "oauth2accesstoken": "an hour",
     "00000000-0000-0000-0000-000000000000": "3 hours",
 }
-_TOKEN_USER = "<token>"  # the user name of a credential helper that has an identity token instead of a password
+# A credential helper returns this user name if it has an identity token instead of a password.
+_TOKEN_USER = "<token>"
 
 
 @dataclass(frozen=True)
@@ -39,9 +41,9 @@ class RegistryCredentials:
     """Credentials for some registries.
 
     Attributes:
-        logins: the login of each host.
-        missing: for each host without a login the reason, as part of a sentence.
-        results: for each checked host the result of the login check, as part of a sentence.
+        logins: the logins by host.
+        missing: by host, why there is no login, as part of a sentence.
+        results: by host, the result of the login check, as the end of a sentence.
     """
 
     logins: Mapping[str, RegistryLogin] = field(default_factory=dict)
@@ -58,7 +60,7 @@ class _Config:
 def find_credentials(
     hosts: Iterable[str], source: str | None, stdin: TextIO, deadline: Deadline
 ) -> RegistryCredentials:
-    """Find credentials for some registries.
+    """Find credentials for some registries in docker's and podman's configurations.
 
     Args:
         hosts: the registries' hosts, with a port if they have one.
@@ -70,7 +72,7 @@ def find_credentials(
         BootstrapError: a configuration cannot be read.
     """
     sorted_hosts = sorted(set(hosts))
-    return _find_all(sorted_hosts, _read_configs(source, stdin), deadline) if sorted_hosts else RegistryCredentials()
+    return _find_logins(sorted_hosts, _read_configs(source, stdin), deadline) if sorted_hosts else RegistryCredentials()
 
 
 def read_secret_credentials(
@@ -92,15 +94,19 @@ def read_secret_credentials(
             f"Secret {origin} has no key {SECRET_KEY}: its type is {secret.get('type')}. Name a Secret of type "
             "kubernetes.io/dockerconfigjson, as kubectl create secret docker-registry creates it."
         )
-    return _find_all(sorted(set(hosts)), [_read_secret(origin, secret)], deadline)
+    return _find_logins(sorted(set(hosts)), [_read_secret(origin, secret)], deadline)
 
 
 def read_secret_logins(origin: str, secret: Mapping[str, Any]) -> dict[str, RegistryLogin | str]:
-    """Read the logins of a Secret, by normalized registry host. An entry without a login has the reason instead.
+    """Read the logins of a Secret.
 
     Args:
         origin: the Secret's namespace and name, for messages.
-        secret: the Secret. If it is not a registry secret, the result is empty.
+        secret: the Secret.
+
+    Returns:
+        By normalized registry host, the login, or the reason why the entry has none. Empty if the Secret is not a
+        registry secret.
     """
     try:
         return _parse_entries(_read_secret(origin, secret))
@@ -116,7 +122,7 @@ def _read_secret(origin: str, secret: Mapping[str, Any]) -> _Config:
     return _parse(f"Secret {origin}", text)
 
 
-def _find_all(hosts: list[str], configs: list[_Config], deadline: Deadline) -> RegistryCredentials:
+def _find_logins(hosts: list[str], configs: list[_Config], deadline: Deadline) -> RegistryCredentials:
     logins: dict[str, RegistryLogin] = {}
     missing: dict[str, str] = {}
     for host in hosts:
@@ -149,7 +155,7 @@ def build_credentials(hosts: Iterable[str], username: str, read_password: Callab
 
 
 def get_auths_key(host: str) -> str:
-    """Get the key of a registry in a docker configuration. Docker Hub has a key of its own."""
+    """Get the key of a registry in a docker configuration. Docker Hub's key is a URL."""
     return f"https://{_HUB}/v1/" if is_docker_hub(host) else host
 
 
@@ -265,9 +271,9 @@ def _run_helper(helper: str, host: str, seconds: float) -> RegistryLogin | str:
 def _parse_entries(config: _Config) -> dict[str, RegistryLogin | str]:
     auths = config.content.get("auths", {})
     return {
-        normalize_host(key): _parse_entry(each, config.origin)
-        for key, each in auths.items()
-        if each and isinstance(each, dict)
+        normalize_host(key): _parse_entry(entry, config.origin)
+        for key, entry in auths.items()
+        if entry and isinstance(entry, dict)
     }
 
 

@@ -31,7 +31,8 @@ _TIMEOUT_SECONDS = 5.0
 _UNAUTHORIZED, _FORBIDDEN = 401, 403
 _MAX_ANSWER_BYTES = 1 << 20
 _HUB_API = "registry-1.docker.io"
-_CERTIFICATES = ("/etc/docker/certs.d", "/etc/containers/certs.d")  # of docker and podman, with one folder per host
+# The certificate folders of docker and podman. Each has one folder per registry host.
+_CERTIFICATES = ("/etc/docker/certs.d", "/etc/containers/certs.d")
 
 
 class LoginStatus(StrEnum):
@@ -48,8 +49,8 @@ class LoginResult:
 
     Attributes:
         status: whether the registry accepted the login.
-        evidence: where it was checked and what the answer was, in a few words.
-        retry_on_node: whether a check from a node may succeed where this one could not tell.
+        evidence: where it was checked and the answer, in a few words.
+        retry_on_node: whether to check again from a node, which may reach the registry.
     """
 
     status: LoginStatus
@@ -76,7 +77,7 @@ def check_login(host: str, login: RegistryLogin) -> LoginResult:
 
 
 def start_check(host: str, login: RegistryLogin) -> Callable[[float], LoginResult]:
-    """Start to check a login from this machine, in a thread.
+    """Start a login check from this machine in a thread.
 
     Returns:
         A function that waits for the result. Its argument is the timeout in seconds, which also bounds name resolution.
@@ -131,7 +132,7 @@ class _Registry:
             )
 
     def _get(self, url: str, authorization: str = "") -> bytes:
-        # An unredirected header is not sent on, even by a handler that follows redirects.
+        # urllib does not repeat an unredirected header after a redirect.
         request = Request(url, headers={"Accept": "application/json", "User-Agent": "platformctl"})
         if authorization:
             request.add_unredirected_header("Authorization", authorization)
@@ -157,7 +158,7 @@ def _parse_challenges(headers: list[str]) -> dict[str, dict[str, str]]:
     """Parse the authentication schemes that a registry offers, with their parameters."""
     parts = [header.partition(" ") for header in headers]
     return {
-        scheme.lower(): parse_pairs([each for each in parse_list(rest) if "=" in each]) for scheme, _, rest in parts
+        scheme.lower(): parse_pairs([item for item in parse_list(rest) if "=" in item]) for scheme, _, rest in parts
     }
 
 
@@ -192,7 +193,7 @@ def _unverified(reason: str) -> LoginResult:
 
 
 def _describe_error(error: Exception) -> str:
-    """Describe why a check failed, in words that do not depend on the machine."""
+    """Describe why a check failed, with the same text on every operating system."""
     cause = error.reason if isinstance(error, URLError) else error
     if isinstance(cause, socket.gaierror):
         return "the registry's name cannot be resolved"

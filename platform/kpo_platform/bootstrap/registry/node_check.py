@@ -1,9 +1,9 @@
 """Check a registry login from a node of the cluster, for registries that only the cluster can reach.
 
 The check creates a pod with an image that does not exist and with the login as its pull secret. The node's pull error
-tells whether the registry accepted the login. No program runs, and no network policy applies. A scheduling gate
-holds the pod until its Secret exists. The pod owns the Secret, and both are deleted at once. The pod of a killed run
-ends after a minute, and the next run deletes it.
+shows whether the registry accepted the login. No container starts, and network policies do not apply to the pull. A
+scheduling gate holds the pod until its Secret exists. The pod owns the Secret, and both are deleted after the check.
+The pod of a killed run ends after a minute, and the next run deletes it.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def _wait_for_pull(kube: Kube, team: Team) -> LoginResult:
 
 
 def parse_pull_message(message: str) -> LoginResult:
-    """Parse a node's error for a pull: did the registry accept the login?"""
+    """Parse from a node's pull error whether the registry accepted the login."""
     for status, pattern in _PULL_PATTERNS:
         if match := re.search(pattern, message):
             return LoginResult(status, f"checked from a node, which reported: {match[0]}")
@@ -98,7 +98,7 @@ def parse_pull_message(message: str) -> LoginResult:
 
 
 def _build_pod(contract: Contract, name: str, team: Team) -> Object:
-    """Build a pod of the team with nothing but its image. Its volumes and Secrets may not exist yet."""
+    """Build a pod of the team without its volumes, variables and sidecars: claims and Secrets may not exist yet."""
     bare_team = team.model_copy(update={"volumes": (), "env": (), "env_from": (), "sidecars": ()})
     check_contract = contract.model_copy(update={"teams": {name: bare_team}})
     base = {"name": BASE, "image": f"{team.registry.host}/{_IMAGE}", "imagePullPolicy": "Always"}

@@ -1,4 +1,4 @@
-"""Plan the Secret with which a team's pods pull images."""
+"""Plan the Secret (``imagePullSecrets``) with which a team's pods pull images."""
 
 from __future__ import annotations
 

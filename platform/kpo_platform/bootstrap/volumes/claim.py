@@ -43,13 +43,14 @@ def plan_claim(name: str, team: Team, volume: Volume, live: LiveState) -> Action
         + labels.list_label_fields(claim.labels, labels.build_team_labels(name))
     )
     verb = Verb.CHANGE if changes else Verb.UNCHANGED
-    # An apply without a storage class that an earlier apply set would remove it, which the API server rejects.
+    # Server-side apply removes fields that an earlier apply set and this one leaves out. The API server rejects the
+    # removal of the storage class.
     body = _build_body(name, team, volume, claim.storage_class or volume.storage_class) if changes else {}
     return Action(verb, target, changes, describe_claim(claim), body, claim.resource_version)
 
 
-def plan_orphans(team: Team, live: LiveState) -> list[Action]:
-    """List the claims that bootstrap created for a team and that are no longer in the contract."""
+def plan_orphaned_claims(team: Team, live: LiveState) -> list[Action]:
+    """Plan no change for the team's claims that are no longer in the contract. Bootstrap created and keeps them."""
     wanted = {volume.name for volume in team.volumes}
     return [
         Action(
@@ -67,15 +68,15 @@ def _plan_creation(name: str, team: Team, volume: Volume, live: LiveState) -> Ac
     if volume.storage_class is None and default is None:
         note = "the cluster has no default storage class. Set storageClass of the volume"
         return Action(Verb.BLOCKED, target, note=note)
-    known = [storage_class.name for storage_class in live.storage_classes]
-    if volume.storage_class and volume.storage_class not in known:
+    class_names = [storage_class.name for storage_class in live.storage_classes]
+    if volume.storage_class and volume.storage_class not in class_names:
         note = (
-            f"the cluster has no storage class {volume.storage_class} (it has: {', '.join(known) or 'none'}). "
+            f"the cluster has no storage class {volume.storage_class} (it has: {', '.join(class_names) or 'none'}). "
             "Correct storageClass of the volume"
         )
         return Action(Verb.BLOCKED, target, note=note)
-    chosen = f"{default.name} (the default)" if volume.storage_class is None and default else volume.storage_class
-    note = f"{volume.size}, {volume.access_mode}, class {chosen or 'none: an administrator creates its volume'}"
+    class_name = f"{default.name} (the default)" if volume.storage_class is None and default else volume.storage_class
+    note = f"{volume.size}, {volume.access_mode}, class {class_name or 'none: an administrator creates its volume'}"
     return Action(Verb.CREATE, target, note=note, body=_build_body(name, team, volume, volume.storage_class))
 
 
@@ -94,7 +95,7 @@ def _find_obstacle(volume: Volume, claim: LiveClaim, live: LiveState) -> str:
         return ""
     if not labels.is_managed(claim.labels):
         return f"{size_change}: not managed by platformctl (no label {labels.SELECTOR}). Resize it where it is defined"
-    if not any(each.is_expandable for each in live.storage_classes if each.name == claim.storage_class):
+    if not any(item.is_expandable for item in live.storage_classes if item.name == claim.storage_class):
         reason = f"storage class {claim.storage_class} does not allow expansion (allowVolumeExpansion)"
         return f"{size_change}: {reason}. {_KEEP_OR_COPY}"
     if claim.phase != "Bound":
@@ -110,13 +111,13 @@ def describe_claim(claim: LiveClaim) -> str:
 
 def is_waiting_for_pod(claim: LiveClaim, live: LiveState) -> bool:
     """Whether a claim is Pending because its storage class waits for the first pod that uses it."""
-    unused = claim.phase == "Pending" and not claim.node
-    return unused and any(each.waits_for_pod for each in live.storage_classes if each.name == claim.storage_class)
+    is_unused = claim.phase == "Pending" and not claim.node
+    return is_unused and any(item.waits_for_pod for item in live.storage_classes if item.name == claim.storage_class)
 
 
 def find_binding_risk(claim: LiveClaim, live: LiveState) -> str:
-    """Find why a waiting claim may never be bound; empty if nothing is known."""
-    provisioners = [each.provisioner for each in live.storage_classes if each.name == claim.storage_class]
+    """Find why a waiting claim may never be bound; empty if no reason is known."""
+    provisioners = [item.provisioner for item in live.storage_classes if item.name == claim.storage_class]
     if provisioners != [_SINGLE_NODE_PROVISIONER] or set(claim.access_modes) <= set(_SINGLE_NODE_MODES):
         return ""
     modes = " and ".join(_SINGLE_NODE_MODES)

@@ -21,7 +21,7 @@ class DeletableClaim:
     Attributes:
         ref: the claim.
         description: its size, storage class and phase.
-        object: the claim as it was read.
+        object: the claim as read from the API server.
     """
 
     ref: ObjectRef
@@ -51,18 +51,18 @@ def plan_deletion(kube: Kube, contract: Contract, name: str, left_namespaces: It
     Args:
         kube: the cluster.
         contract: the contract that the chart published.
-        name: a team, declared or removed.
+        name: the team's name. The contract may no longer have the team.
         left_namespaces: the namespaces that no team uses any more.
 
     Raises:
-        TeamError: there is no such team, and no namespace of one is left.
+        TeamError: the contract has no such team, and no namespace of such a team is left.
         ClusterError: the cluster cannot be read.
     """
-    every_left = tuple(left_namespaces)
+    all_left = tuple(left_namespaces)
     current = [contract.teams[name].namespace] if name in contract.teams else []
-    left = [each.namespace for each in every_left if each.name == name]
+    left = [item.namespace for item in all_left if item.name == name]
     if not current and not left:
-        raise TeamError(*describe_unknown_name("team", name, {*contract.teams, *(each.name for each in every_left)}))
+        raise TeamError(*describe_unknown_name("team", name, {*contract.teams, *(item.name for item in all_left)}))
     selector = f"{labels.SELECTOR},{TEAM_LABEL}={name}"
     claims = [claim for space in (*current, *left) for claim in kube.list_objects(VOLUME_CLAIM, space, selector)]
     return DeletionPlan(bool(current), tuple(left), tuple(_parse_claim(claim) for claim in claims))

@@ -13,10 +13,10 @@ _RELEASE_NAMESPACE = "meta.helm.sh/release-namespace"
 
 @dataclass(frozen=True)
 class LeftNamespace:
-    """A namespace that no team uses any more.
+    """A namespace that no team uses any more. The attributes are keys of the JSON output.
 
     Attributes:
-        name: the team that used it. The team may still be declared, with another namespace.
+        name: the name of the team that used it. The contract may still have the team, with another namespace.
         namespace: the namespace.
     """
 
@@ -41,6 +41,6 @@ def list_left_namespaces(kube: Kube, contract: Contract) -> tuple[LeftNamespace,
 
 
 def _is_from_release(namespace: Object, contract: Contract) -> bool:
-    """Whether this release created the namespace, not one of the same name in another namespace."""
+    """Whether this release created the namespace, not a release with the same name in another namespace."""
     annotations = namespace["metadata"].get("annotations") or {}
     return bool(annotations.get(_RELEASE_NAMESPACE) == contract.release.namespace)

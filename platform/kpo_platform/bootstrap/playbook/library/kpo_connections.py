@@ -1,4 +1,4 @@
-"""Write bootstrap's Airflow connections, served by platformctl or planned by the task itself."""
+"""Ansible module that writes bootstrap's Airflow connections."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Apply bootstrap's Kubernetes objects, served by platformctl or planned by the task itself."""
+"""Ansible module that applies bootstrap's Kubernetes objects."""
 
 from __future__ import annotations
 
