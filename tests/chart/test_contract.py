@@ -188,19 +188,19 @@ def test_team_has_a_role_only_with_fab_auth_manager() -> None:
     keycloak = {
         "core": {"auth_manager": "airflow.providers.keycloak.auth_manager.keycloak_auth_manager.KeycloakAuthManager"}
     }
-    beside = {"enabled": False, "serviceAccounts": [{"namespace": "data", "name": "worker"}]}
-    given: list[Object] = [{}, {"config": keycloak}, {"airflow": beside}]
-    roles = [load_teams({**values, "teams": {"alpha": {}}})["alpha"]["role"] for values in given]
+    team_layer = {"enabled": False, "serviceAccounts": [{"namespace": "data", "name": "worker"}]}
+    cases: list[Object] = [{}, {"config": keycloak}, {"airflow": team_layer}]
+    roles = [load_teams({**values, "teams": {"alpha": {}}})["alpha"]["role"] for values in cases]
     assert roles == ["team-alpha", "", ""]
 
 
 def test_short_forms_are_expanded() -> None:
-    given = {
+    team = {
         "owners": [{"group": "data"}, {"user": "ada@example.com"}],
         "quota": {"pods": 20, "limits.memory": "16Gi"},
         "sizes": {"gpu": {"cpu": "4", "memory": "8Gi", "gpu": 1}, "large": None},
     }
-    alpha = load_teams({"teams": {"alpha": given}})["alpha"]
+    alpha = load_teams({"teams": {"alpha": team}})["alpha"]
     assert alpha["owners"] == [{"kind": "Group", "name": "data"}, {"kind": "User", "name": "ada@example.com"}]
     assert alpha["quota"] == {"pods": "20", "limits.memory": "16Gi"}
     assert alpha["sizes"] == {

@@ -1,4 +1,4 @@
-"""A database that is there already, named in parts."""
+"""External database, configured with data.metadataConnection."""
 
 from __future__ import annotations
 
@@ -25,32 +25,32 @@ EXTERNAL: Object = {
         }
     },
 }
-AUTHORITY = "/opt/kpo-platform/database-ca/ca.crt"
+CA_FILE = "/opt/kpo-platform/database-ca/ca.crt"
 PASSWORD = "KPO_PLATFORM_DATABASE_PASSWORD"
 URL = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
-BESIDE = f"conductor:$({PASSWORD})@db.example:6432/orchestra"
+CREDENTIALS_AND_HOST = f"conductor:$({PASSWORD})@db.example:6432/orchestra"
 
 
-def given() -> dict[str, dict[str, Any]]:
-    """What the containers that speak to the database are told about it, by component and container."""
-    found = {}
+def database_env() -> dict[str, dict[str, Any]]:
+    """Return the database variables of all containers that have them, by component and container."""
+    variables = {}
     for name, pod in pods_by_component(render(EXTERNAL)).items():
         for container in list_containers(pod):
-            told = env_by_name(container)
-            if URL in told:
-                found[f"{name}/{container['name']}"] = {
-                    key: told[key] for key in (PASSWORD, URL, f"{URL}_ASYNC", "PGSSLROOTCERT")
+            env = env_by_name(container)
+            if URL in env:
+                variables[f"{name}/{container['name']}"] = {
+                    key: env[key] for key in (PASSWORD, URL, f"{URL}_ASYNC", "PGSSLROOTCERT")
                 }
-    return found
+    return variables
 
 
-def test_every_part_gets_the_url_in_both_drivers_words_and_the_password_from_the_secret() -> None:
-    assert given() == {
+def test_containers_get_both_urls_and_the_password_secret() -> None:
+    assert database_env() == {
         f"{component}/{container}": {
             PASSWORD: {"secretKeyRef": {"name": "our-database", "key": "password"}},
-            URL: f"postgresql+psycopg2://{BESIDE}?sslmode=verify-full",
-            f"{URL}_ASYNC": f"postgresql+asyncpg://{BESIDE}?ssl=verify-full",
-            "PGSSLROOTCERT": AUTHORITY,
+            URL: f"postgresql+psycopg2://{CREDENTIALS_AND_HOST}?sslmode=verify-full",
+            f"{URL}_ASYNC": f"postgresql+asyncpg://{CREDENTIALS_AND_HOST}?ssl=verify-full",
+            "PGSSLROOTCERT": CA_FILE,
         }
         for component, container in [
             *((name, "wait-for-migrations") for name in ("api-server", "dag-processor", "scheduler", "triggerer")),
@@ -60,7 +60,7 @@ def test_every_part_gets_the_url_in_both_drivers_words_and_the_password_from_the
     }
 
 
-EVERYBODY: Object = {
+ALL_DATABASE_CLIENTS: Object = {
     **EXTERNAL,
     "executor": "CeleryExecutor",
     "databaseCleanup": {"enabled": True},
@@ -68,60 +68,64 @@ EVERYBODY: Object = {
 }
 
 
-def test_whoever_speaks_to_the_database_has_its_authority_and_nothing_else_of_that_secret() -> None:
+def test_database_clients_mount_only_the_ca_certificate() -> None:
     volume = {"secretName": "our-authority", "items": [{"key": "ca.crt", "path": "ca.crt"}]}
-    told, mounted, volumes = set(), set(), {}
-    for name, pod in pods_by_component(render(EVERYBODY)).items():
-        for one in pod["spec"].get("volumes", []):
-            if one["name"] == "database-ca":
-                volumes[name] = one["secret"]
+    configured, mounted, volumes = set(), set(), {}
+    for name, pod in pods_by_component(render(ALL_DATABASE_CLIENTS)).items():
+        for item in pod["spec"].get("volumes", []):
+            if item["name"] == "database-ca":
+                volumes[name] = item["secret"]
         for container in list_containers(pod):
             place = f"{name}/{container['name']}"
-            if env_by_name(container).get("PGSSLROOTCERT") == AUTHORITY:
-                told.add(place)
-            if any(f"{one['mountPath']}/ca.crt" == AUTHORITY for one in container.get("volumeMounts", [])):
+            if env_by_name(container).get("PGSSLROOTCERT") == CA_FILE:
+                configured.add(place)
+            if any(f"{mount['mountPath']}/ca.crt" == CA_FILE for mount in container.get("volumeMounts", [])):
                 mounted.add(place)
-    looks = {"secrets": {"secretName": "our-authority", "optional": True}}
-    speakers = {
+    checked = {"secrets": {"secretName": "our-authority", "optional": True}}
+    clients = {
         *("api-server", "dag-processor", "database-cleanup", "migration", "scheduler", "team-settings", "triggerer")
     }
-    assert told == mounted
-    assert {place.split("/")[0] for place in told} == speakers
-    assert volumes == {**dict.fromkeys(speakers, volume), **looks}
+    assert configured == mounted
+    assert {place.split("/")[0] for place in configured} == clients
+    assert volumes == {**dict.fromkeys(clients, volume), **checked}
 
 
-def test_without_an_authority_of_its_own_the_drivers_are_told_of_none() -> None:
+def test_without_ca_secret_no_ca_file_is_configured() -> None:
     connection = {key: value for key, value in EXTERNAL["data"]["metadataConnection"].items() if key != "caSecretName"}
     assert "PGSSLROOTCERT" not in render_text({**EXTERNAL, "data": {"metadataConnection": connection}})
 
 
-@pytest.mark.parametrize(("variable", "word"), [(URL, "sslmode"), (f"{URL}_ASYNC", "ssl")])
-def test_the_driver_finds_everything_in_its_url(variable: str, word: str) -> None:
-    url = make_url(given()["migration/migrate"][variable].replace(f"$({PASSWORD})", "p%40ss"))
+@pytest.mark.parametrize(("variable", "option"), [(URL, "sslmode"), (f"{URL}_ASYNC", "ssl")])
+def test_driver_reads_all_options_from_its_url(variable: str, option: str) -> None:
+    url = make_url(database_env()["migration/migrate"][variable].replace(f"$({PASSWORD})", "p%40ss"))
     arguments, named = url.get_dialect()().create_connect_args(url)
-    known = {key: named[key] for key in ("host", "port", "user", "password", word)}
+    options = {key: named[key] for key in ("host", "port", "user", "password", option)}
     assert arguments == []
-    assert known == {
+    assert options == {
         "host": "db.example",
         "port": 6432,
         "user": "conductor",
         "password": "p@ss",
-        word: "verify-full",
+        option: "verify-full",
     }
 
 
-def test_no_secret_is_made_for_it_and_nothing_of_the_embedded_one_is_left() -> None:
+def test_external_database_replaces_the_embedded_one() -> None:
     objects = render(EXTERNAL)
     job = find_by_prefix(objects, "Job", "airflow-secrets-")
-    made = json.loads(env_by_name(job["spec"]["template"]["spec"]["containers"][0])["SECRETS"])
-    assert sorted(made) == ["admin", "api-secret-key", "fernet-key", "jwt-secret"]
+    generated = json.loads(env_by_name(job["spec"]["template"]["spec"]["containers"][0])["SECRETS"])
+    assert sorted(generated) == ["admin", "api-secret-key", "fernet-key", "jwt-secret"]
     assert [item["metadata"]["name"] for item in objects if "postgresql" in item["metadata"]["name"]] == []
-    assert list_secret_names(objects) == {*made.values(), "our-authority", "our-database"}
+    assert list_secret_names(objects) == {*generated.values(), "our-authority", "our-database"}
 
 
-def test_the_migration_runs_again_for_another_database() -> None:
-    other = {**EXTERNAL, "data": {"metadataConnection": {**EXTERNAL["data"]["metadataConnection"], "db": "second"}}}
+def test_migration_runs_again_for_another_database() -> None:
+    other_database = {
+        **EXTERNAL,
+        "data": {"metadataConnection": {**EXTERNAL["data"]["metadataConnection"], "db": "second"}},
+    }
     names = {
-        find_by_prefix(render(values), "Job", "airflow-migration-")["metadata"]["name"] for values in (EXTERNAL, other)
+        find_by_prefix(render(values), "Job", "airflow-migration-")["metadata"]["name"]
+        for values in (EXTERNAL, other_database)
     }
     assert len(names) == 2

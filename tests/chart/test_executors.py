@@ -34,10 +34,10 @@ KEYS = ("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", "AIRFLOW__CORE__FERNET_KEY", "AIR
 
 def task_pod(values: Object = KUBERNETES_EXECUTOR) -> Object:
     """Return the validated pod template of KubernetesExecutor."""
-    found: Object = yaml.safe_load(find_object(render(values), "ConfigMap", "airflow-config")["data"]["task-pod.yaml"])
-    named = {**found, "metadata": {**found["metadata"], "name": "task"}}
-    validate(named)
-    return found
+    pod: Object = yaml.safe_load(find_object(render(values), "ConfigMap", "airflow-config")["data"]["task-pod.yaml"])
+    named_pod = {**pod, "metadata": {**pod["metadata"], "name": "task"}}
+    validate(named_pod)
+    return pod
 
 
 def environment(values: Object, component: str) -> dict[str, Any]:
@@ -73,8 +73,8 @@ def test_worker_has_no_database_access() -> None:
 
 def test_scheduler_and_workers_use_the_broker_as_result_backend() -> None:
     for component in ("scheduler", "worker"):
-        given = environment(CELERY, component)
-        assert {key: value for key, value in given.items() if "CELERY" in key} == {
+        env = environment(CELERY, component)
+        assert {key: value for key, value in env.items() if "CELERY" in key} == {
             "AIRFLOW__CELERY__BROKER_URL": BROKER,
             "AIRFLOW__CELERY__RESULT_BACKEND": BROKER,
         }
@@ -93,8 +93,8 @@ def test_external_broker_replaces_the_embedded_one() -> None:
 def generated_secrets(values: Object) -> Object:
     """Return the Secrets that the secrets Job generates."""
     job = find_by_prefix(render(values), "Job", "airflow-secrets-")
-    found: Object = json.loads(env_by_name(job["spec"]["template"]["spec"]["containers"][0])["SECRETS"])
-    return found
+    secrets: Object = json.loads(env_by_name(job["spec"]["template"]["spec"]["containers"][0])["SECRETS"])
+    return secrets
 
 
 def test_broker_password_is_generated_and_read_from_a_file() -> None:
@@ -131,12 +131,12 @@ def test_new_team_restarts_no_worker() -> None:
 
 
 def test_task_pod_is_restricted_and_refers_to_no_secret() -> None:
-    found = task_pod()
-    assert_restricted(found)
-    without_token = json.dumps(found["spec"]).replace("/var/run/secrets/kubernetes.io/serviceaccount", "")
+    pod = task_pod()
+    assert_restricted(pod)
+    without_token = json.dumps(pod["spec"]).replace("/var/run/secrets/kubernetes.io/serviceaccount", "")
     assert "secret" not in without_token.lower()
-    assert [container["name"] for container in list_containers(found)] == ["base"]
-    assert (found["spec"]["restartPolicy"], found["spec"]["serviceAccountName"]) == ("Never", "airflow-worker")
+    assert [container["name"] for container in list_containers(pod)] == ["base"]
+    assert (pod["spec"]["restartPolicy"], pod["spec"]["serviceAccountName"]) == ("Never", "airflow-worker")
 
 
 def test_task_pod_has_the_mounts_of_the_scheduler() -> None:

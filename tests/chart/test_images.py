@@ -38,11 +38,13 @@ def listed_images(values: Object) -> list[str]:
 def release_images(values: Object) -> set[str]:
     """Return the images of all pods of the release, of a task pod, and of the XCom sidecar."""
     objects = render(values)
-    found = list(pods_by_component(objects).values())
+    rendered_pods = list(pods_by_component(objects).values())
     if values.get("executor") == "KubernetesExecutor":
-        found.append(yaml.safe_load(find_object(objects, "ConfigMap", "airflow-config")["data"]["task-pod.yaml"]))
+        rendered_pods.append(
+            yaml.safe_load(find_object(objects, "ConfigMap", "airflow-config")["data"]["task-pod.yaml"])
+        )
     contract = json.loads(find_object(objects, "ConfigMap", "airflow-contract")["data"]["contract.json"])
-    return {container["image"] for pod in found for container in list_containers(pod)} | {
+    return {container["image"] for pod in rendered_pods for container in list_containers(pod)} | {
         contract["xcomSidecar"]["image"]
     }
 
@@ -80,9 +82,9 @@ def template_images(values: Object) -> set[str]:
     ],
 )
 def test_notes_list_every_image_exactly_once(values: Object) -> None:
-    found = listed_images(values)
-    assert len(found) == len(set(found))
-    assert set(found) == release_images(values) | template_images(values)
+    images = listed_images(values)
+    assert len(images) == len(set(images))
+    assert set(images) == release_images(values) | template_images(values)
 
 
 def test_command_in_docs_prints_the_image_list() -> None:

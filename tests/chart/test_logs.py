@@ -26,9 +26,9 @@ def find_groomers(values: Object) -> dict[str, Object]:
 
 
 def test_every_pod_with_a_log_volume_has_a_groomer() -> None:
-    found = find_groomers({})
-    assert sorted(found) == ["scheduler", "triggerer"]
-    for component, container in found.items():
+    groomers = find_groomers({})
+    assert sorted(groomers) == ["scheduler", "triggerer"]
+    for component, container in groomers.items():
         assert container["restartPolicy"] == "Always"
         assert {item["name"]: item["value"] for item in container["env"]}["RETENTION_DAYS"] == "30"
         assert {"name": "logs", "mountPath": "/opt/airflow/logs"} in container["volumeMounts"]

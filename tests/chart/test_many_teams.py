@@ -31,10 +31,10 @@ MANY: Object = {
 
 
 def contract_json() -> str:
-    found = re.search(r'^  contract\.json: (".*")$', render_text(MANY), flags=re.MULTILINE)
-    assert found
-    written: str = json.loads(found[1])
-    return written
+    match = re.search(r'^  contract\.json: (".*")$', render_text(MANY), flags=re.MULTILINE)
+    assert match
+    contract: str = json.loads(match[1])
+    return contract
 
 
 def encode_release() -> bytes:
@@ -43,8 +43,8 @@ def encode_release() -> bytes:
     files = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
     files += (ROOT / "platform" / "kpo_platform").rglob("*.py")
     chart = [{"name": str(path), "data": base64.b64encode(path.read_bytes()).decode()} for path in files]
-    whole = {"chart": {"templates": chart}, "config": MANY, "manifest": render_text(MANY)}
-    return base64.b64encode(gzip.compress(json.dumps(whole).encode(), compresslevel=9))
+    release = {"chart": {"templates": chart}, "config": MANY, "manifest": render_text(MANY)}
+    return base64.b64encode(gzip.compress(json.dumps(release).encode(), compresslevel=9))
 
 
 def test_contract_of_500_teams_fits_into_a_configmap() -> None:

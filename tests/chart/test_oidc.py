@@ -46,8 +46,8 @@ def config(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
 
 
 def test_only_api_server_and_secrets_job_have_the_client_secret() -> None:
-    found = variables(VALUES)
-    assert {**found, "KPO_PLATFORM_OIDC": json.loads(found["KPO_PLATFORM_OIDC"])} == {
+    env = variables(VALUES)
+    assert {**env, "KPO_PLATFORM_OIDC": json.loads(env["KPO_PLATFORM_OIDC"])} == {
         "AIRFLOW__FAB__CONFIG_FILE": "/opt/kpo-platform/scripts/webserver_config.py",
         "KPO_PLATFORM_OIDC": {
             **{key: value for key, value in OIDC.items() if key != "clientSecretName"},

@@ -1,4 +1,4 @@
-"""What the chart carries: the runtime part of the package, small and importable, and files instead of links."""
+"""The Python package in the chart, and the packaged chart."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ import yaml
 from chart.rendering import CHART, ROOT, TWO_TEAMS, find_by_prefix, find_object, pods_by_component, render, run_helm
 
 TEMPLATE_LINES = 80
-CODE_KIBIBYTES = 200
+MAX_PACKAGE_KIB = 400
+"""A ConfigMap holds 1 MiB; the release Secret must hold the package and 500 teams."""
 
-# In a process of its own: what a task sees, forked off a scheduler that read the settings long ago.
+# Runs in a process of its own, like a task that is forked from a scheduler with older settings.
 LATE_TEAM = """
 import os, pathlib
 from airflow.dag_processing.bundles.manager import DagBundlesManager
@@ -34,16 +35,16 @@ print(before, list(DagBundlesManager().get_all_bundle_names()))
 
 @pytest.fixture(scope="module")
 def packaged(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The chart as `helm package` makes it."""
+    """Package the chart with `helm package`."""
     folder = tmp_path_factory.mktemp("package")
-    done = run_helm("package", str(CHART), "--destination", str(folder))
-    assert done.returncode == 0, done.stderr
+    completed = run_helm("package", str(CHART), "--destination", str(folder))
+    assert completed.returncode == 0, completed.stderr
     return next(folder.glob("*.tgz"))
 
 
 @pytest.fixture
 def mounted(tmp_path: Path) -> Path:
-    """The folder that Airflow's pods have on PYTHONPATH, laid out as the kubelet does it."""
+    """Write the package's ConfigMap to a folder, as the kubelet mounts it on PYTHONPATH."""
     objects = render(TWO_TEAMS)
     volumes = {volume["name"]: volume for volume in pods_by_component(objects)["scheduler"]["spec"]["volumes"]}
     source = volumes["python"]["configMap"]
@@ -55,10 +56,10 @@ def mounted(tmp_path: Path) -> Path:
     return tmp_path / "python"
 
 
-def python(program: str, path: Path, home: Path, **variables: str) -> str:
-    """The last line that a program prints with this folder on its path and an Airflow home of its own."""
+def run_python(program: str, path: Path, home: Path, **variables: str) -> str:
+    """Run a program with a folder on PYTHONPATH and an Airflow home, and return its last output line."""
     environment = {**os.environ, "PYTHONPATH": str(path), "AIRFLOW_HOME": str(home), **variables}
-    done = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-c", program],
         env=environment,
         cwd=home,
@@ -67,61 +68,61 @@ def python(program: str, path: Path, home: Path, **variables: str) -> str:
         timeout=120,
         check=False,
     )
-    assert done.returncode == 0, done.stderr
-    return done.stdout.splitlines()[-1]
+    assert completed.returncode == 0, completed.stderr
+    return completed.stdout.splitlines()[-1]
 
 
-def texts(folder: Path) -> dict[str, str]:
-    """All files below a folder: path → text."""
+def read_files(folder: Path) -> dict[str, str]:
+    """Return the files below a folder: path → text."""
     return {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_airflow_finds_the_same_in_the_carried_package_as_in_an_installed_one(mounted: Path) -> None:
+def test_mounted_package_has_the_entry_points_of_pyproject(mounted: Path) -> None:
     carried = configparser.ConfigParser()
     carried.read(mounted.glob("kpo_platform-*.dist-info/entry_points.txt"))
     declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]
     assert {group: dict(carried[group]) for group in declared} == declared
 
 
-def test_the_code_is_importable_from_where_it_is_mounted(mounted: Path, tmp_path: Path) -> None:
+def test_mounted_package_is_importable(mounted: Path, tmp_path: Path) -> None:
     program = "import kpo_platform; print(kpo_platform.__file__, kpo_platform.TeamPodOperator.__name__)"
-    assert python(program, mounted, tmp_path) == f"{mounted}/kpo_platform/__init__.py TeamPodOperator"
+    assert run_python(program, mounted, tmp_path) == f"{mounted}/kpo_platform/__init__.py TeamPodOperator"
 
 
-def test_the_code_knows_its_version(mounted: Path, tmp_path: Path) -> None:
+def test_mounted_package_has_a_version(mounted: Path, tmp_path: Path) -> None:
     program = "import importlib.metadata; print(importlib.metadata.version('kpo-platform'))"
-    assert python(program, mounted, tmp_path) == "0.1.0"
+    assert run_python(program, mounted, tmp_path) == "0.1.0"
 
 
-def test_a_task_of_a_team_that_came_later_finds_its_repository(mounted: Path, tmp_path: Path) -> None:
+def test_task_of_a_new_team_finds_its_bundle(mounted: Path, tmp_path: Path) -> None:
     now, later = tmp_path / "airflow.cfg", tmp_path / "later.cfg"
     repository = {"dags": {"repo": "https://git.example/x.git"}}
     for path, names in ((now, ["alpha"]), (later, ["alpha", "beta"])):
         objects = render({"teams": dict.fromkeys(names, repository)})
         text = find_object(objects, "ConfigMap", "airflow-config")["data"]["airflow.cfg"]
         path.write_text(text.replace("/opt/airflow", str(tmp_path)))
-    seen = python(LATE_TEAM, mounted, tmp_path, AIRFLOW_CONFIG=str(now), LATER_CONFIG=str(later))
-    assert seen == "['alpha'] ['alpha', 'beta']"
+    output = run_python(LATE_TEAM, mounted, tmp_path, AIRFLOW_CONFIG=str(now), LATER_CONFIG=str(later))
+    assert output == "['alpha'] ['alpha', 'beta']"
 
 
 @pytest.mark.parametrize("component", ["dag-processor", "scheduler", "triggerer"])
-def test_templates_and_sidecars_are_files_where_dags_are_read_and_run(component: str) -> None:
+def test_templates_and_sidecars_are_mounted_as_files(component: str) -> None:
     objects = render()
     pod = pods_by_component(objects)[component]["spec"]
     mounts = {mount["mountPath"]: mount["name"] for mount in pod["containers"][0]["volumeMounts"]}
     volumes = {volume["name"]: volume for volume in pod["volumes"]}
-    found = {}
+    mounted_files = {}
     for folder in ("pod_templates", "sidecars"):
         source = volumes[mounts[f"/opt/kpo-platform/{folder}"]]["configMap"]
-        assert source.keys() == {"name"}  # all of the folder, so that a new file comes without a restart
-        found[folder] = find_object(objects, "ConfigMap", source["name"])["data"]
-    assert found == {
+        assert source.keys() == {"name"}  # the whole ConfigMap, so that new files appear without a restart
+        mounted_files[folder] = find_object(objects, "ConfigMap", source["name"])["data"]
+    assert mounted_files == {
         "pod_templates": {path.name: path.read_text() for path in (ROOT / "pod_templates").glob("*.yaml")},
         "sidecars": {path.name: path.read_text() for path in (ROOT / "pod_templates" / "sidecars").glob("*.yaml")},
     }
 
 
-def test_the_stock_operator_takes_a_template_as_its_file(tmp_path: Path) -> None:
+def test_stock_operator_accepts_a_template_file(tmp_path: Path) -> None:
     file = tmp_path / "default.yaml"
     file.write_text(find_object(render(), "ConfigMap", "airflow-pod-templates")["data"]["default.yaml"])
     stock = """
@@ -133,32 +134,32 @@ pod = ApiClient().sanitize_for_serialization(task.build_pod_request_obj(dry_run=
 print(json.dumps([pod["containers"][0]["image"], pod["securityContext"], pod["volumes"]]))
 """
     template = yaml.safe_load(file.read_text())["spec"]
-    assert json.loads(python(stock % str(file), tmp_path, tmp_path)) == [
+    assert json.loads(run_python(stock % str(file), tmp_path, tmp_path)) == [
         "busybox:1.35",
         template["securityContext"],
         template["volumes"],
     ]
 
 
-def test_the_code_cannot_change_under_a_running_process() -> None:
+def test_package_configmap_is_immutable() -> None:
     code = find_by_prefix(render(), "ConfigMap", "airflow-code-")
     assert code["immutable"] is True
 
 
-def test_the_code_leaves_room_in_the_release() -> None:
+def test_package_is_at_most_400_kib() -> None:
     code = find_by_prefix(render(), "ConfigMap", "airflow-code-")
-    assert sum(len(text.encode()) for text in code["data"].values()) <= CODE_KIBIBYTES * 1024
+    assert sum(len(text.encode()) for text in code["data"].values()) <= MAX_PACKAGE_KIB * 1024
 
 
-def test_the_package_holds_files_where_the_folder_holds_links(packaged: Path, tmp_path: Path) -> None:
+def test_packaged_chart_has_files_instead_of_links(packaged: Path, tmp_path: Path) -> None:
     with tarfile.open(packaged) as archive:
         assert all(member.isfile() for member in archive.getmembers())
         archive.extractall(tmp_path, filter="data")
     for folder in ("rbac", "pod_templates"):
-        assert texts(tmp_path / CHART.name / "files" / folder) == texts(ROOT / folder)
+        assert read_files(tmp_path / CHART.name / "files" / folder) == read_files(ROOT / folder)
 
 
-def test_the_package_holds_what_airflow_runs_and_no_more(packaged: Path) -> None:
+def test_packaged_chart_has_only_the_mounted_modules(packaged: Path) -> None:
     prefix = "kpo-platform/files/"
     with tarfile.open(packaged) as archive:
         carried = {name.removeprefix(prefix) for name in archive.getnames() if name.startswith(f"{prefix}kpo_platform")}
@@ -167,24 +168,24 @@ def test_the_package_holds_what_airflow_runs_and_no_more(packaged: Path) -> None
     assert carried == {path for path in mounted if path.startswith("kpo_platform/")}
 
 
-def test_the_package_renders_the_same_as_the_folder(packaged: Path) -> None:
+def test_packaged_chart_renders_like_the_folder(packaged: Path) -> None:
     assert render(TWO_TEAMS, packaged) == render(TWO_TEAMS)
 
 
-def test_a_package_in_the_image_is_neither_carried_nor_shadowed_and_its_version_is_looked_at() -> None:
+def test_package_in_the_image_is_not_mounted_but_checked() -> None:
     objects = render({**TWO_TEAMS, "platform": {"package": "image"}})
     assert [item for item in objects if item["metadata"]["name"].startswith("airflow-code-")] == []
     for name, pod in pods_by_component(objects).items():
         assert "/opt/kpo-platform/python" not in json.dumps(pod), name
     for component in ("api-server", "dag-processor", "scheduler", "triggerer"):
         spec = pods_by_component(objects)[component]["spec"]
-        told = {variable["name"]: variable.get("value") for variable in spec["containers"][0]["env"]}
-        assert told["KPO_PLATFORM_CONTRACT"] == "/opt/kpo-platform/contract/contract.json"
-        (waiting,) = [one for one in spec["initContainers"] if one["name"] == "wait-for-migrations"]
+        env = {variable["name"]: variable.get("value") for variable in spec["containers"][0]["env"]}
+        assert env["KPO_PLATFORM_CONTRACT"] == "/opt/kpo-platform/contract/contract.json"
+        (waiting,) = [item for item in spec["initContainers"] if item["name"] == "wait-for-migrations"]
         assert {"name": "EXPECTED_PACKAGE", "value": "0.1.0"} in waiting["env"]
 
 
-def test_templates_are_short() -> None:
+def test_templates_have_at_most_80_lines() -> None:
     lengths = {
         str(path.relative_to(CHART)): len(path.read_text().splitlines())
         for path in (CHART / "templates").rglob("*")

@@ -1,4 +1,4 @@
-"""What every pod of the release, and every pod template, has to be."""
+"""Rules for all pods of the release and all pod templates."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ALL: Object = {
     "dags": {"gitSync": {"enabled": True, "repo": "https://git.example/all.git"}},
     "imagePullSecrets": [{"name": "mirror"}],
 }
-"""Values with which every workload of the chart is there, and every sidecar."""
+"""Values that render every workload and every sidecar of the chart."""
 
 COMPONENTS = [
     "api-server",
@@ -43,43 +43,43 @@ SIDECARS = sorted((ROOT / "pod_templates" / "sidecars").glob("*.yaml"))
 
 
 def millicores(pod: Object) -> int:
-    """The CPU that the pod's containers ask for."""
-    asked = [container["resources"]["requests"]["cpu"] for container in pod["spec"]["containers"]]
-    assert all(quantity.endswith("m") for quantity in asked)
-    return sum(int(quantity.removesuffix("m")) for quantity in asked)
+    """Return the CPU requests of the pod's containers."""
+    requests = [container["resources"]["requests"]["cpu"] for container in pod["spec"]["containers"]]
+    assert all(quantity.endswith("m") for quantity in requests)
+    return sum(int(quantity.removesuffix("m")) for quantity in requests)
 
 
-def test_these_are_the_pods() -> None:
+def test_all_values_render_these_components() -> None:
     assert sorted(pods_by_component(render(ALL))) == COMPONENTS
 
 
 @pytest.mark.parametrize("component", COMPONENTS)
-def test_a_pod_passes_the_restricted_level(component: str) -> None:
+def test_pod_passes_the_restricted_level(component: str) -> None:
     assert_restricted(pods_by_component(render(ALL))[component])
 
 
 @pytest.mark.parametrize("component", COMPONENTS)
-def test_a_pod_gets_no_variables_about_other_services(component: str) -> None:
+def test_pod_has_no_service_links(component: str) -> None:
     assert pods_by_component(render(ALL))[component]["spec"]["enableServiceLinks"] is False
 
 
 @pytest.mark.parametrize("component", COMPONENTS)
-def test_a_pod_s_images_are_pulled_with_the_secrets_that_the_values_name(component: str) -> None:
+def test_pod_has_the_configured_pull_secrets(component: str) -> None:
     assert pods_by_component(render(ALL))[component]["spec"]["imagePullSecrets"] == [{"name": "mirror"}]
     assert "imagePullSecrets" not in pods_by_component(render({**ALL, "imagePullSecrets": []}))[component]["spec"]
 
 
 @pytest.mark.parametrize("component", [name for name in COMPONENTS if name not in ("postgresql", "redis", "statsd")])
-def test_airflow_s_entrypoint_is_the_image_s(component: str) -> None:
+def test_airflow_containers_keep_the_image_entrypoint(component: str) -> None:
     assert all("command" not in container for container in list_containers(pods_by_component(render(ALL))[component]))
 
 
-def test_a_small_node_of_two_cores_holds_all_of_it() -> None:
+def test_all_pods_request_at_most_one_core() -> None:
     assert sum(millicores(pod) for pod in pods_by_component(render(LOCAL)).values()) <= 1000
 
 
-def test_every_container_names_its_resources() -> None:
-    """A namespace with a quota refuses pods of which one container names none."""
+def test_every_container_has_resource_requests() -> None:
+    """A namespace with a quota rejects pods with a container without requests."""
     sidecars = {
         "dags": {"gitSync": {"enabled": True, "repo": "https://git.example/dags.git"}},
         "statsd": {"enabled": True},
@@ -96,32 +96,32 @@ def test_every_container_names_its_resources() -> None:
 
 
 @pytest.mark.parametrize("component", ["api-server", "dag-processor", "scheduler", "triggerer"])
-def test_waiting_asks_for_no_more_than_what_waits(component: str) -> None:
+def test_waiting_containers_have_the_resources_of_the_component(component: str) -> None:
     spec = pods_by_component(render(ALL))[component]["spec"]
-    asked = spec["containers"][0]["resources"]
-    waiting = [one["resources"] for one in spec["initContainers"] if one["name"].startswith("wait-for-")]
-    assert waiting == [asked] * len(waiting)
+    resources = spec["containers"][0]["resources"]
+    waiting = [item["resources"] for item in spec["initContainers"] if item["name"].startswith("wait-for-")]
+    assert waiting == [resources] * len(waiting)
 
 
-def test_what_serves_has_a_quarter_of_an_hour_to_start() -> None:
-    patience = {
+def test_startup_probes_wait_15_minutes() -> None:
+    timeouts = {
         component: probe["periodSeconds"] * probe["failureThreshold"]
         for component, pod in pods_by_component(render({**ALL, "statsd": {"enabled": True}})).items()
         if (probe := pod["spec"]["containers"][0].get("startupProbe"))
     }
     airflow = ("api-server", "dag-processor", "scheduler", "triggerer", "worker")
-    assert patience == dict.fromkeys([*airflow, "postgresql", "redis", "statsd"], 900)
+    assert timeouts == dict.fromkeys([*airflow, "postgresql", "redis", "statsd"], 900)
 
 
 @pytest.mark.parametrize("component", ["api-server", "dag-processor", "scheduler", "triggerer"])
-def test_a_component_waits_for_the_database(component: str) -> None:
+def test_component_waits_for_migrations(component: str) -> None:
     waiting = pods_by_component(render())[component]["spec"]["initContainers"]
     assert [container["args"] for container in waiting if "restartPolicy" not in container] == [
         ["python", "/opt/kpo-platform/scripts/wait_for_migrations.py"]
     ]
 
 
-def test_the_api_server_answers_until_the_network_sends_nobody_to_it_any_more() -> None:
+def test_api_server_answers_until_its_endpoint_is_removed() -> None:
     spec = pods_by_component(render())["api-server"]["spec"]
     (container,) = spec["containers"]
     assert container["lifecycle"] == {"preStop": {"exec": {"command": ["sleep", "10"]}}}
@@ -129,7 +129,7 @@ def test_the_api_server_answers_until_the_network_sends_nobody_to_it_any_more() 
 
 
 @pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.stem)
-def test_a_template_passes_the_restricted_level(path: Path) -> None:
+def test_template_passes_the_restricted_level(path: Path) -> None:
     template = yaml.safe_load(path.read_text())
     assert_restricted(template)
     assert [container["name"] for container in template["spec"]["containers"]] == ["base"]
@@ -138,14 +138,14 @@ def test_a_template_passes_the_restricted_level(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.stem)
-def test_a_template_with_an_image_is_a_pod(path: Path) -> None:
+def test_template_with_an_image_is_a_valid_pod(path: Path) -> None:
     template = yaml.safe_load(path.read_text())
     template["spec"]["containers"][0]["image"] = "example:1"
     kubernetes_validate.validate(template, KUBERNETES, strict=True)
 
 
 @pytest.mark.parametrize("path", SIDECARS, ids=lambda path: path.stem)
-def test_a_sidecar_is_a_native_one_and_fits_the_default_template(path: Path) -> None:
+def test_sidecar_is_native_and_fits_the_default_template(path: Path) -> None:
     template = yaml.safe_load((ROOT / "pod_templates" / "default.yaml").read_text())
     template["spec"]["containers"][0]["image"] = "example:1"
     sidecars = yaml.safe_load(path.read_text())["spec"]["initContainers"]

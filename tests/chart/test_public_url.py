@@ -17,8 +17,10 @@ UNDER_A_PATH = {"publicUrl": "https://data.example.com/tools/airflow/"}
 
 def container(values: Object) -> Object:
     """Return the API server's container."""
-    (found,) = find_object(render(values), "Deployment", "airflow-api-server")["spec"]["template"]["spec"]["containers"]
-    return dict(found)
+    (api_server,) = find_object(render(values), "Deployment", "airflow-api-server")["spec"]["template"]["spec"][
+        "containers"
+    ]
+    return dict(api_server)
 
 
 def probe_paths(values: Object) -> dict[str, str]:

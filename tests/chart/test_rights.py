@@ -12,7 +12,7 @@ ROLES = sorted(path.stem for path in (ROOT / "rbac").glob("*.yaml"))
 
 
 @pytest.mark.parametrize("namespace", ["team-alpha", "data-beta"])
-def test_airflow_has_the_rules_of_pod_launcher_in_team_namespaces(namespace: str) -> None:
+def test_airflow_has_the_role_pod_launcher_in_team_namespaces(namespace: str) -> None:
     role = find_object(render(TWO_TEAMS), "Role", "pod-launcher", namespace)
     assert role["rules"] == load_role("pod-launcher")["rules"]
 

@@ -1,4 +1,4 @@
-"""What the schema of the values refuses, in Helm's words: before any template is rendered."""
+"""Values that the schema refuses, with Helm's messages, before any template is rendered."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ import pytest
 from chart.rendering import Object, render, render_errors
 
 
-def test_an_unknown_key_is_refused() -> None:
+def test_unknown_key_is_refused() -> None:
     assert render_errors({"teems": {}}) == ["- at '': additional properties 'teems' not allowed"]
 
 
-def test_an_unknown_key_of_a_team_is_refused() -> None:
+def test_unknown_team_key_is_refused() -> None:
     assert render_errors({"teams": {"alpha": {"nmespace": "x"}}}) == [
         "- at '/teams/alpha': additional properties 'nmespace' not allowed"
     ]
 
 
-def test_an_executor_that_the_chart_does_not_run_is_refused() -> None:
+def test_unsupported_executor_is_refused() -> None:
     assert render_errors({"executor": "SequentialExecutor"}) == [
         "- at '/executor': value must be one of 'LocalExecutor', 'CeleryExecutor', 'KubernetesExecutor'"
     ]
 
 
 @pytest.mark.parametrize(
-    ("team", "sentence"),
+    ("team", "message"),
     [
         ({"images": {"pin": "sha"}}, "images/pin': value must be one of 'none', 'tag', 'digest'"),
         ({"images": {"allow": [""]}}, "images/allow/0': minLength: got 0, want 1"),
@@ -33,12 +33,12 @@ def test_an_executor_that_the_chart_does_not_run_is_refused() -> None:
         ({"dags": {"credentialsSecret": 5}}, "dags/credentialsSecret': got number, want string"),
     ],
 )
-def test_a_value_that_a_field_does_not_take_is_refused(team: Object, sentence: str) -> None:
-    assert render_errors({"teams": {"alpha": team}}) == [f"- at '/teams/alpha/{sentence}"]
+def test_invalid_field_value_is_refused(team: Object, message: str) -> None:
+    assert render_errors({"teams": {"alpha": team}}) == [f"- at '/teams/alpha/{message}"]
 
 
 @pytest.mark.parametrize(
-    ("values", "sentence"),
+    ("values", "key"),
     [
         ({"network": {"egress": [{"to": [{"ipBlok": {"cidr": "10.0.0.0/8"}}], "ports": [{"port": 443}]}]}}, "ipBlok"),
         ({"scheduling": {"tolerations": [{"kye": "gpu"}]}}, "kye"),
@@ -47,19 +47,19 @@ def test_a_value_that_a_field_does_not_take_is_refused(team: Object, sentence: s
         ({"envFrom": [{"secretReff": {"name": "a"}}]}, "secretReff"),
     ],
 )
-def test_a_misspelt_key_in_an_object_of_kubernetes_own_is_refused(values: Object, sentence: str) -> None:
-    (line,) = render_errors({"teams": {"alpha": values}})
-    assert line.endswith(f"additional properties '{sentence}' not allowed")
+def test_misspelled_key_in_a_kubernetes_object_is_refused(values: Object, key: str) -> None:
+    (message,) = render_errors({"teams": {"alpha": values}})
+    assert message.endswith(f"additional properties '{key}' not allowed")
 
 
-def test_a_misspelt_resource_field_is_refused_and_a_resource_of_any_name_is_taken() -> None:
+def test_unknown_resource_field_is_refused_but_not_a_resource() -> None:
     assert render_errors({"scheduler": {"resources": {"limit": {"memory": "1Gi"}}}}) == [
         "- at '/scheduler/resources': additional properties 'limit' not allowed"
     ]
     assert render({"scheduler": {"resources": {"limits": {"example.com/dongle": 1}}}})
 
 
-def test_labels_that_kubernetes_would_refuse_are_refused() -> None:
+def test_invalid_labels_are_refused() -> None:
     assert render_errors({"teams": {"alpha": {"labels": {"cost centre": "7"}}}}) == [
         "- at '/teams/alpha/labels': additional properties 'cost centre' not allowed"
     ]
@@ -70,14 +70,14 @@ def test_labels_that_kubernetes_would_refuse_are_refused() -> None:
 
 
 @pytest.mark.parametrize("field", ["resources", "verbs"])
-def test_a_right_to_everything_is_refused(field: str) -> None:
+def test_wildcard_in_extra_rules_is_refused(field: str) -> None:
     rule = {"apiGroups": ["batch"], "resources": ["jobs"], "verbs": ["create"], field: ["*"]}
     assert render_errors({"teams": {"alpha": {"rbac": {"extraRules": [rule]}}}}) == [
         f"- at '/teams/alpha/rbac/extraRules/0/{field}/0': '*' does not match pattern '^[^*]*$'"
     ]
 
 
-def test_an_owner_is_a_group_or_a_user() -> None:
+def test_owner_with_group_and_user_is_refused() -> None:
     assert render_errors({"teams": {"alpha": {"owners": [{"group": "data", "user": "ada"}]}}}) == [
         "- at '/teams/alpha/owners/0': maxProperties: got 2, want 1"
     ]

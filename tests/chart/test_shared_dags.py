@@ -29,13 +29,13 @@ def sidecar(values: Object, component: str = "scheduler") -> Object:
 
 def mounts(values: Object, name: str = "shared-dags") -> dict[str, list[Object]]:
     """Return the mounts of a volume in Airflow's main containers by component."""
-    found = {
+    mounts_by_component = {
         component: [mount for mount in container["volumeMounts"] if mount["name"] == name]
         for component, pod in pods_by_component(render(values)).items()
         for container in pod["spec"]["containers"]
         if "volumeMounts" in container
     }
-    return {component: mounted for component, mounted in found.items() if mounted}
+    return {component: mounted for component, mounted in mounts_by_component.items() if mounted}
 
 
 def volumes(values: Object, component: str = "scheduler") -> list[Object]:
@@ -134,9 +134,9 @@ def test_team_repository_is_added_to_the_shared_bundle() -> None:
 )
 def test_git_credentials_are_mounted_in_the_sidecar_only(repo: str, env: list[Object]) -> None:
     values = git_sync(repo=repo, credentialsSecret="key")
-    found = sidecar(values)
-    assert found["env"][6:] == env
-    assert found["volumeMounts"][2:] == [{"name": "git-secret", "mountPath": "/etc/git-secret", "readOnly": True}]
+    container = sidecar(values)
+    assert container["env"][6:] == env
+    assert container["volumeMounts"][2:] == [{"name": "git-secret", "mountPath": "/etc/git-secret", "readOnly": True}]
     assert volumes(values)[2:] == [{"name": "git-secret", "secret": {"secretName": "key", "defaultMode": 0o440}}]
     assert mounts(values, "git-secret") == {}
 

@@ -1,4 +1,4 @@
-"""The objects that a team gets."""
+"""Objects of a team."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def labels(team: str) -> Object:
 RESTRICTED = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("audit", "enforce", "warn")}
 
 
-def of_team(objects: list[Object], namespace: str) -> list[tuple[str, str]]:
+def list_team_objects(objects: list[Object], namespace: str) -> list[tuple[str, str]]:
     return sorted(
         (item["kind"], item["metadata"]["name"])
         for item in objects
@@ -28,8 +28,8 @@ def of_team(objects: list[Object], namespace: str) -> list[tuple[str, str]]:
     )
 
 
-def test_a_name_alone_gives_a_namespace_an_identity_and_airflow_s_rights() -> None:
-    assert of_team(render({"teams": {"alpha": {}}}), "team-alpha") == [
+def test_empty_team_gets_these_objects() -> None:
+    assert list_team_objects(render({"teams": {"alpha": {}}}), "team-alpha") == [
         ("LimitRange", "team"),
         ("Namespace", "team-alpha"),
         ("NetworkPolicy", "team"),
@@ -39,7 +39,7 @@ def test_a_name_alone_gives_a_namespace_an_identity_and_airflow_s_rights() -> No
     ]
 
 
-def test_the_namespace_is_restricted_and_outlives_the_release() -> None:
+def test_namespace_is_restricted_and_kept() -> None:
     assert find_object(render(TWO_TEAMS), "Namespace", "data-beta") == {
         "apiVersion": "v1",
         "kind": "Namespace",
@@ -51,24 +51,26 @@ def test_the_namespace_is_restricted_and_outlives_the_release() -> None:
     }
 
 
-def test_a_team_cannot_loosen_its_namespace_by_a_label() -> None:
+def test_team_labels_cannot_change_the_pod_security_level() -> None:
     own = {"pod-security.kubernetes.io/enforce": "privileged", "kpo-platform/team": "beta"}
     namespace = find_object(render({"teams": {"alpha": {"labels": own}}}), "Namespace", "team-alpha")
     assert namespace["metadata"]["labels"] == {**labels("alpha"), **RESTRICTED}
 
 
-def test_a_namespace_that_somebody_else_makes_is_left_alone() -> None:
-    kinds = [kind for kind, _ in of_team(render({"teams": {"alpha": {"createNamespace": False}}}), "team-alpha")]
+def test_existing_namespace_is_not_rendered() -> None:
+    kinds = [
+        kind for kind, _ in list_team_objects(render({"teams": {"alpha": {"createNamespace": False}}}), "team-alpha")
+    ]
     assert kinds == ["LimitRange", "NetworkPolicy", "Role", "RoleBinding", "ServiceAccount"]
 
 
-def test_a_team_with_images_for_root_has_a_namespace_that_lets_them_in() -> None:
+def test_baseline_level_applies_to_the_namespace() -> None:
     namespace = find_object(render({"teams": {"alpha": {"podSecurity": "baseline"}}}), "Namespace", "team-alpha")
     levels = {f"pod-security.kubernetes.io/{mode}": "baseline" for mode in ("audit", "enforce", "warn")}
     assert namespace["metadata"]["labels"] == {**labels("alpha"), **levels}
 
 
-def test_a_quota_holds_in_the_team_s_namespace() -> None:
+def test_quota_becomes_a_resource_quota() -> None:
     values = {"teams": {"alpha": {"quota": {"pods": 20, "limits.memory": "64Gi"}}, "beta": {}}}
     quotas = [item for item in render(values) if item["kind"] == "ResourceQuota"]
     assert quotas == [
@@ -81,7 +83,7 @@ def test_a_quota_holds_in_the_team_s_namespace() -> None:
     ]
 
 
-def test_a_container_that_names_no_resources_has_some_and_none_has_more_than_the_team_allows() -> None:
+def test_limits_become_a_limit_range() -> None:
     values = {"teams": {"alpha": {"limits": {"max": {"cpu": "8"}, "default": {"cpu": "500m"}}}}}
     assert find_object(render(values), "LimitRange", "team", "team-alpha") == {
         "apiVersion": "v1",
@@ -113,7 +115,7 @@ def network_policy(team: Object) -> Object:
     return spec
 
 
-def test_a_team_s_pods_may_ask_the_dns_and_nobody_else() -> None:
+def test_default_network_policy_allows_dns_only() -> None:
     assert network_policy({}) == {
         "podSelector": {},
         "policyTypes": ["Egress", "Ingress"],
@@ -122,7 +124,7 @@ def test_a_team_s_pods_may_ask_the_dns_and_nobody_else() -> None:
     }
 
 
-def test_a_team_s_pods_reach_and_are_reached_by_whom_it_lists() -> None:
+def test_network_policy_contains_the_team_s_rules() -> None:
     egress = [{"to": [{"ipBlock": {"cidr": "10.0.0.0/8"}}], "ports": [{"port": 5432}]}, {"ports": [{"port": 443}]}]
     ingress = [{"from": [{"podSelector": {}}], "ports": [{"port": 7078}]}]
     assert network_policy({"network": {"egress": egress, "ingress": ingress}}) == {
@@ -133,7 +135,7 @@ def test_a_team_s_pods_reach_and_are_reached_by_whom_it_lists() -> None:
     }
 
 
-def test_an_account_has_the_annotations_by_which_a_cloud_knows_it() -> None:
+def test_service_account_has_the_team_s_annotations() -> None:
     annotations = {"eks.amazonaws.com/role-arn": "arn:aws:iam::1:role/alpha"}
     values = {"teams": {"alpha": {"serviceAccount": {"annotations": annotations}}}}
     assert find_object(render(values), "ServiceAccount", "team-pod", "team-alpha") == {
@@ -149,7 +151,7 @@ def test_an_account_has_the_annotations_by_which_a_cloud_knows_it() -> None:
     }
 
 
-def test_a_team_with_a_registry_pulls_with_its_secret() -> None:
+def test_team_with_a_registry_has_a_pull_secret() -> None:
     assert find_object(render(TWO_TEAMS), "ServiceAccount", "team-pod", "data-beta") == {
         "apiVersion": "v1",
         "kind": "ServiceAccount",
@@ -159,11 +161,11 @@ def test_a_team_with_a_registry_pulls_with_its_secret() -> None:
     }
 
 
-def test_a_team_without_a_registry_has_no_pull_secret() -> None:
+def test_team_without_a_registry_has_no_pull_secret() -> None:
     assert "imagePullSecrets" not in find_object(render(TWO_TEAMS), "ServiceAccount", "team-pod", "team-alpha")
 
 
-def test_teams_bring_only_their_settings_into_the_release_s_namespace() -> None:
+def test_teams_add_only_their_settings_to_the_release_namespace() -> None:
     def names(values: Object) -> list[tuple[str, str]]:
         return [
             (item["kind"], item["metadata"]["name"])

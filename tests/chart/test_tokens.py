@@ -1,4 +1,4 @@
-"""Which containers hold a token for Kubernetes: of every pod, in every variant of the chart."""
+"""Containers with a service account token, in all variants of the chart."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ EVERYTHING: Object = {
     "statsd": {"enabled": True},
     "logs": {"persistence": {"existingClaim": "logs"}},
 }
-"""Every pod that does not depend on the executor, and every sidecar."""
+"""Values that render every pod that does not depend on the executor, and every sidecar."""
 
 JOBS = {"cleanup": {"clean-up"}, "secrets": {"make-secrets"}, "test": {"try-teams"}}
 TOKEN = {
@@ -33,18 +33,18 @@ MOUNT = {"name": "token", "mountPath": "/var/run/secrets/kubernetes.io/serviceac
 
 
 def all_pods(values: Object) -> dict[str, Object]:
-    """The pods of the release, and that of one task where the scheduler makes such."""
+    """Return the pods of the release, and the task pod of KubernetesExecutor."""
     objects = render(values)
-    found = pods_by_component(objects)
+    pods = pods_by_component(objects)
     if values.get("executor") == "KubernetesExecutor":
         config: dict[str, Any] = find_object(objects, "ConfigMap", "airflow-config")["data"]
-        found["task"] = yaml.safe_load(config["task-pod.yaml"])
-    return found
+        pods["task"] = yaml.safe_load(config["task-pod.yaml"])
+    return pods
 
 
-def holders(values: Object) -> dict[str, set[str]]:
-    """The containers with a token, by component; the others of the same pod have none."""
-    found: dict[str, set[str]] = {}
+def containers_with_token(values: Object) -> dict[str, set[str]]:
+    """Return the containers that mount a token, by component."""
+    holders: dict[str, set[str]] = {}
     for component, pod in all_pods(values).items():
         spec = pod["spec"]
         assert spec["automountServiceAccountToken"] is False, component
@@ -59,30 +59,34 @@ def holders(values: Object) -> dict[str, set[str]]:
         assert volumes == [TOKEN] * len(volumes), component
         assert list(mounts.values()) == [MOUNT] * len(mounts), component
         if volumes:
-            found[component] = set(mounts)
-    return found
+            holders[component] = set(mounts)
+    return holders
 
 
 @pytest.mark.parametrize(
-    ("executor", "more"),
+    ("executor", "task_runners"),
     [
         ("LocalExecutor", {"scheduler": {"scheduler"}}),
         ("CeleryExecutor", {"worker": {"worker"}}),
         ("KubernetesExecutor", {"scheduler": {"scheduler"}, "task": {"base"}}),
     ],
 )
-def test_one_container_of_those_pods_that_speak_to_kubernetes_holds_one(
-    executor: str, more: dict[str, set[str]]
-) -> None:
-    assert holders({**EVERYTHING, "executor": executor}) == {**JOBS, "triggerer": {"triggerer"}, **more}
+def test_only_the_main_container_has_a_token(executor: str, task_runners: dict[str, set[str]]) -> None:
+    assert containers_with_token({**EVERYTHING, "executor": executor}) == {
+        **JOBS,
+        "triggerer": {"triggerer"},
+        **task_runners,
+    }
 
 
-def test_beside_an_airflow_that_is_there_already_the_jobs_alone_hold_one() -> None:
-    beside = {"enabled": False, "serviceAccounts": [{"name": "theirs", "namespace": "airflow"}]}
+def test_only_jobs_of_the_team_layer_have_a_token() -> None:
+    airflow = {"enabled": False, "serviceAccounts": [{"name": "theirs", "namespace": "airflow"}]}
     teams = {"alpha": {"cleanup": {"maxAge": 60}}}
-    assert holders({"airflow": beside, "teams": teams}) == {name: JOBS[name] for name in ("cleanup", "test")}
+    assert containers_with_token({"airflow": airflow, "teams": teams}) == {
+        name: JOBS[name] for name in ("cleanup", "test")
+    }
 
 
-def test_no_account_gives_its_token_away_by_itself() -> None:
+def test_no_service_account_mounts_its_token_automatically() -> None:
     accounts = [item for item in render(EVERYTHING) if item["kind"] == "ServiceAccount"]
     assert {account["automountServiceAccountToken"] for account in accounts} == {False}
