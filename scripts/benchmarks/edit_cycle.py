@@ -19,7 +19,7 @@ _RUNS = 3
 
 
 def measure(steps: Steps) -> dict[str, Any]:
-    """Change the operator in a copy of the checkout, run a task with it, then upgrade the whole stack.
+    """Measure a task and an upgrade of the stack after changes of the operator in a copy of the checkout.
 
     Args:
         steps: receives the progress.

@@ -1,4 +1,4 @@
-"""Parse a DAG file repeatedly as the dag-processor does, each time in a fork, and print the durations.
+"""Measure parses of a DAG file in forks, as the dag-processor makes them.
 
 Runs in `.venv`, which contains Airflow; `benchmarks.parsing` starts it. Arguments: the file, the number of parses, and
 modules to import in the parent first, as the platform's plugin does.

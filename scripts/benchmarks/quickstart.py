@@ -50,7 +50,10 @@ def measure(steps: Steps, *, cold: bool = False) -> dict[str, Any]:
 
 
 def _empty_caches(folder: Path) -> dict[str, str]:
-    """Return variables for empty caches, or none if nothing has been built yet, so that the build is kept."""
+    """Return environment variables that set empty caches.
+
+    Returns none if nothing has been built yet: the usual caches are empty, and the build is kept.
+    """
     if not cache_path("toolchain").exists():
         return {}
     # An empty cache folder equals a fresh machine, except for installed Debian packages.

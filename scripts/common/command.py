@@ -155,7 +155,7 @@ def _execute(
 def end_process_group(
     process: subprocess.Popen[Any], first: signal.Signals = signal.SIGTERM, grace_s: float = 5
 ) -> None:
-    """Terminate a command and its children, which must not outlive a deadline, an error or a Ctrl-C.
+    """Terminate a command and its children after a deadline, an error or Ctrl-C.
 
     Args:
         process: leader of a session of its own; ignored if it has exited.

@@ -13,7 +13,7 @@ from common.polling import NotYet, wait_for
 
 @contextmanager
 def hold_lock(lock: Path, activity: str, progress: Callable[[str], None], deadline_s: float = 1800) -> Iterator[None]:
-    """Hold a lock file during the block; wait for another process that holds it, and report that.
+    """Hold a lock file during the block; wait for another process that holds it.
 
     The kernel releases the lock when its process ends in any way, so the lock cannot be stale.
     Programs started in the block do not inherit it.

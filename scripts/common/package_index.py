@@ -62,6 +62,6 @@ def read_pip_settings(files: Iterable[str]) -> dict[str, str]:
 
 
 def find_ca_bundle(environment: Mapping[str, str]) -> Path | None:
-    """Return the file of CA certificates that this machine trusts, or None if it has none of its own."""
+    """Return this machine's file of trusted CA certificates, or None if it has none."""
     named = [environment[name] for name in _BUNDLE_VARIABLES if environment.get(name)]
     return next((Path(file) for file in (*named, _DEBIAN_BUNDLE) if Path(file).is_file()), None)

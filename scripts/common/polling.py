@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 class NotYet(Exception):  # noqa: N818 -- a state, not an error
-    """Raised by a probe whose condition is not met; its text is the state that the probe observed."""
+    """The condition of a probe is not met; the text is the observed state."""
 
 
 def wait_for(

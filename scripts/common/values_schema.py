@@ -14,7 +14,9 @@ FieldPath = tuple[str, ...]
 def iterate_fields(
     schema: Schema, root: Schema | None = None, path: FieldPath = ()
 ) -> Iterator[tuple[FieldPath, Schema]]:
-    """Yield every field below a schema with its path; ``*`` stands for an item of a list or a key of a map.
+    """Yield every field below a schema with its path.
+
+    In a path, ``*`` means an item of a list or a key of a map.
 
     The definition of a team is followed wherever it is referenced. Other definitions, such as Kubernetes objects,
     are one field.
@@ -34,7 +36,10 @@ def iterate_fields(
 
 
 def list_settable_paths(schema: Schema) -> set[FieldPath]:
-    """Return the paths of all fields without named fields below them; a team counts once, as teamDefaults."""
+    """Return the paths of all fields without named fields below them.
+
+    The fields of a team count once, as those of teamDefaults.
+    """
     return {path for path, field in iterate_fields(schema) if path[0] != "teams" and not has_fields(field, schema)}
 
 

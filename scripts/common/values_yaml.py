@@ -27,7 +27,10 @@ def read_descriptions(text: str) -> dict[FieldPath, str]:
 
 
 def read_defaults(text: str) -> dict[FieldPath, str]:
-    """Return the default of each field as written: path → text; a block is written in one line."""
+    """Return the default of each field as written: path → text.
+
+    A block is joined to one line.
+    """
     defaults = {path: line.partition(":")[2].strip() for path, line in _lines_with_paths(text) if path}
     return {path: default or _join_block(path, defaults) for path, default in defaults.items()}
 

@@ -74,7 +74,10 @@ def _build(recipes: Sequence[Recipe], progress: Progress) -> None:
 
 
 def _build_into_store(recipe: Recipe, builder: Builder, access: Path) -> str:
-    """Build an image and its base unless the store contains them; return its name in the store."""
+    """Build an image and its base into the store; return its name there.
+
+    Images that the store contains are not built again.
+    """
     reference = f"{recipe.reference}-{recipe.digest}"
     if builder.has_image(reference):
         return reference
@@ -100,7 +103,7 @@ def _copy_to_context(context: Path, files: Iterable[Path]) -> None:
 
 
 def main() -> int:
-    """Build the images of the command line, all by default, and print the paths of their archives."""
+    """Build the images named on the command line and print their archives' paths."""
     parser = ArgumentParser(prog="python3 -m images.build", description=__doc__)
     parser.add_argument(
         "names",

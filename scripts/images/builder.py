@@ -113,7 +113,9 @@ class Builder:
 
 @contextmanager
 def open_builder(store: Path, log: Path, progress: Progress) -> Iterator[Builder]:
-    """Yield a builder with its store in this folder; only one process may use it at a time.
+    """Yield a builder with its store in this folder.
+
+    Only one process may use the folder at a time.
 
     buildah's runtime state is invalid after a reboot, so every builder starts with an empty one.
     """

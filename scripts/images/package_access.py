@@ -43,7 +43,7 @@ def package_access_folder() -> Iterator[Path]:
 
 
 def format_shell_exports(variables: Mapping[str, str], has_ca_bundle: bool) -> str:
-    """Return a shell script that exports variables, and the paths of the files next to it in the mounted folder.
+    """Return a shell script that exports variables and the paths of the mounted files.
 
     Args:
         variables: name → value.

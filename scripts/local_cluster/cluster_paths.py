@@ -35,7 +35,10 @@ class ClusterPaths:
 
     @property
     def logs(self) -> Path:
-        """One log per component, and the audit log. `down` keeps them; the start of an empty cluster deletes them."""
+        """One log per component, and the audit log.
+
+        `down` keeps them; the start of an empty cluster deletes them.
+        """
         return self.state / "logs"
 
     @property

@@ -38,7 +38,10 @@ def ensure_go(minimum: tuple[int, ...], progress: Progress) -> Path:
 
 
 def parse_go_version(text: str) -> tuple[int, ...]:
-    """Parse a line like `go version go1.26.1 linux/amd64`; return (0,) for a version that is not a release."""
+    """Parse a line like `go version go1.26.1 linux/amd64`.
+
+    Returns (0,) for a version that is not a release.
+    """
     match = re.search(r"\bgo(\d+)\.(\d+)(?:\.(\d+))?(?= |$)", text)
     return tuple(int(number or 0) for number in match.groups()) if match else (0,)
 

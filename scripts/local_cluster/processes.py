@@ -88,7 +88,10 @@ def read_start_time(paths: ClusterPaths, component: str) -> float:
 
 
 def parse_process_record(text: str) -> Process | None:
-    """Parse a record (boot id, stat of proc(5)); return None for an incomplete record and for a zombie."""
+    """Parse a record: the boot id, and stat of proc(5).
+
+    Returns None for an incomplete record and for a zombie.
+    """
     boot, _, stat = text.partition("\n")
     head, _, tail = stat.rpartition(")")  # the program's name in parentheses may contain any character
     fields = tail.split()

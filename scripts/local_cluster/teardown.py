@@ -77,7 +77,9 @@ def remove_cluster(paths: ClusterPaths) -> None:
 
 
 def unmount_volumes(paths: ClusterPaths) -> None:
-    """Unmount the volumes of kubelet and containerd, but not the state folder if the user mounted it.
+    """Unmount the volumes of kubelet and containerd.
+
+    The state folder itself may be a mount of the user and stays mounted.
 
     Raises:
         ScriptError: a mount remains.

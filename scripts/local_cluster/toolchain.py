@@ -105,7 +105,7 @@ def _build_all(go: Path, folder: Path, progress: Progress) -> None:
 
 
 def _line_reporter(program: str, log: Path, progress: Progress) -> Progress:
-    """Return a callback that reports the latest line of a build log with the number of compiled packages."""
+    """Return a callback that reports a build log's latest line and number of packages."""
     return lambda line: progress(f"{program}: {len(log.read_bytes().splitlines())} packages, {line}")
 
 

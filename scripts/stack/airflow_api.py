@@ -40,7 +40,10 @@ class AirflowApi:
     _token: str = field(default="", repr=False)
 
     def discard_token(self) -> None:
-        """Discard the token, for example because Airflow's JWT key has changed; the next request logs in again."""
+        """Discard the token; the next request logs in again.
+
+        Required after a change of Airflow's JWT key, for example.
+        """
         self._token = ""
 
     def get(self, path: str) -> Any:

@@ -20,7 +20,9 @@ from stack.release import CHART, MANIFESTS, NAMESPACE, RELEASE, VALUES, Stack
 
 
 def install_stack(steps: Steps) -> Stack:
-    """Start the cluster, load the images, install Airflow and the teams. Steps that are up to date change nothing.
+    """Start the cluster, load the images, install Airflow and the teams.
+
+    Steps that are up to date change nothing.
 
     Raises:
         ScriptError: a step failed; names the step and the cause.
@@ -87,7 +89,9 @@ def run_bootstrap(steps: Steps, stack: Stack, programs: Path) -> None:
 
 
 def get_registry_login(stack: Stack) -> str:
-    """Return the registry login of the teams' pull secrets, so that nothing changes, or a generated one.
+    """Return the registry login of the teams' pull secrets, or generate one.
+
+    An existing login is used again, so that bootstrap changes nothing.
 
     The local cluster has no registry, so the password is generated once.
     """

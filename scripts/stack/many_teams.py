@@ -64,7 +64,7 @@ def install_release(stack: Stack, file: Path, progress: Progress) -> None:
 
 
 def get_release_secret_size(stack: Stack) -> int:
-    """Return the size of the Secret with Helm's newest revision of the release; its limit is 1 MiB."""
+    """Return the size of the Secret with Helm's newest revision; the limit is 1 MiB."""
     revisions = stack.get("secrets", "-n", NAMESPACE, "-l", f"owner=helm,name={RELEASE}")["items"]
     newest = max(revisions, key=lambda secret: int(secret["metadata"]["labels"]["version"]))
     return len(newest["data"]["release"])

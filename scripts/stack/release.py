@@ -49,7 +49,7 @@ class Stack:
         return kubeconfig
 
     def write_account_kubeconfig(self, account: str, namespace: str, folder: Path) -> Path:
-        """Write a kubeconfig with a new token of a service account, valid for an hour; return its path."""
+        """Write a kubeconfig with an hour-long token of a service account; return its path."""
         token = self.kubectl("create", "token", account, "-n", namespace, "--duration=1h").strip()
         config = self.read_kubeconfig()
         config["users"][0]["user"] = {"token": token}

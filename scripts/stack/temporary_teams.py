@@ -44,7 +44,9 @@ class TemporaryTeams:
 def publish_teams(
     stack: Stack, airflow: AirflowApi, namespace: str, teams: int, volumes: int, **fields: Any
 ) -> Iterator[TemporaryTeams]:
-    """Publish a copy of the stack's contract with other teams; delete it with all its objects after the block.
+    """Publish a copy of the stack's contract with other teams during the block.
+
+    After the block, the contract is deleted with all objects of the teams.
 
     Args:
         stack: the cluster with the stack.

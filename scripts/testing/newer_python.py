@@ -38,7 +38,7 @@ _INSTALL_TIMEOUT_S = 600
 
 
 def find_newest_python() -> Path | None:
-    """Return the newest working Python in PATH or pyenv, or None if none is newer than 3.11."""
+    """Return the newest Python in PATH or pyenv; None if none is newer than 3.11."""
     root = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
     for minor in range(NEWEST, OLDEST - 1, -1):
         in_path = shutil.which(f"python3.{minor}")
@@ -81,7 +81,10 @@ def list_test_files() -> list[str]:
 
 
 def _has_version(python: Path, minor: int) -> bool:
-    """Return whether a Python starts and has this minor version; a pyenv shim may have no Python behind it."""
+    """Return whether a Python starts and has this minor version.
+
+    A pyenv shim may exist without its Python.
+    """
     try:
         version = capture_output((python, "-c", "import sys; print(sys.version_info[1])"), timeout_s=30)
     except ScriptError:

@@ -31,7 +31,10 @@ def private_keys() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def stack() -> Stack:
-    """The stack on the cluster of KUBECONFIG; a cluster that does not respond is a failure, not a skip."""
+    """The stack on the cluster of KUBECONFIG.
+
+    A cluster that does not respond is a failure, not a skip.
+    """
     if "KUBECONFIG" not in os.environ:
         pytest.fail("KUBECONFIG is not set. Run these tests with scripts/test --all [GROUP].")
     stack = Stack(Path(os.environ["KUBECONFIG"]), cluster.programs_folder())

@@ -1,4 +1,4 @@
-"""The release installed with `helm template` and `kubectl apply`, without hooks and order, and with Helm's `--wait`.
+"""The release installed with `helm template` and `kubectl apply`, and with Helm's `--wait`.
 
 Argo CD applies in the same way: every component must start independently, and a second apply must change nothing.
 """
@@ -89,7 +89,7 @@ def has_applied_fields(stack: Stack) -> bool:
 
 
 def remove_release(stack: Stack) -> None:
-    """Uninstall Helm's release if it exists, delete applied objects, and wait for the end of the pods."""
+    """Uninstall Helm's release, delete applied objects, and wait until all pods are deleted."""
     words = ["uninstall", RELEASE, "--namespace", NAMESPACE, "--ignore-not-found", "--wait", "--timeout", "5m"]
     stack.helm(words, lambda _: None, timeout_s=310)
     words = ["delete", "--ignore-not-found", "--wait", "-f", "-"]

@@ -1,4 +1,4 @@
-"""Commands for DAG authors without Airflow: pull the contract, lint, render, test, and run a pod from a laptop."""
+"""Commands for DAG authors without Airflow: contract pull, lint, render, test and run."""
 
 from __future__ import annotations
 

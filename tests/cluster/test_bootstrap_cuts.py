@@ -1,4 +1,7 @@
-"""The connection is cut at every write of a run: the next run completes it, and another one changes nothing."""
+"""Bootstrap with a connection that is cut at one of its writes.
+
+The next run completes the interrupted one, and a third run changes nothing.
+"""
 
 from __future__ import annotations
 
@@ -72,7 +75,7 @@ def test_complete_run_has_these_writes(bootstrap: Run, proxy: CuttingProxy, team
 
 
 def interrupted_end(number: int, url: str) -> tuple[int, str]:
-    """Return the exit code of a run that is cut at a write, and the beginning of its last line."""
+    """Return exit code and message of a run that is cut at a write."""
     if number == len(WRITES):  # only releases the Lease, which otherwise expires
         return 0, "► Verifying the result"
     if WRITES[number - 1] == AIRFLOW_WRITE:

@@ -1,4 +1,4 @@
-"""Refusals of bootstrap with a real cluster and a real Airflow: a message, an exit code, and no writes.
+"""Refusals of bootstrap: a message, an exit code, and no writes.
 
 Other groups test more refusals: `bootstrap` and `mutation` rights, `registry` passwords, `volume-claims` classes and
 sizes, `bootstrap-cuts` an API server that disconnects. tests/unit/test_bootstrap_errors.py has those that need neither.

@@ -1,4 +1,4 @@
-"""The cleanup job in a real pod: it deletes old finished pods of teams with a cleanup setting, and nothing else."""
+"""The cleanup job: it deletes only old finished pods of teams with a cleanup setting."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The cluster policy: DAGs with the stock operator run for their team without changes, and for no other team."""
+"""The cluster policy: unchanged DAGs with the stock operator run for their team only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every pod of Airflow is killed while tasks run: no task is lost, and none runs twice.
+"""Kills of Airflow's pods while tasks run: no task is lost or runs twice.
 
 The tests share one run, which continues through all of them and ends in the last one.
 """

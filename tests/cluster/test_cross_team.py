@@ -1,4 +1,4 @@
-"""DAGs in team alpha's repository that refer to team beta in any way are refused; beta gets no pod."""
+"""Refusal of DAGs in team alpha's repository that refer to team beta."""
 
 from __future__ import annotations
 
@@ -43,7 +43,10 @@ MESSAGES = {
 
 @pytest.fixture(scope="module")
 def version(stack: Stack) -> Iterator[str]:
-    """The commit of alpha's repository with one DAG per kind of reference; the DAGs are emptied afterwards."""
+    """The commit of alpha's repository with one DAG per kind of reference.
+
+    The DAG files are emptied afterwards.
+    """
     files = {
         f"foreign_{name}.py": DAG.format(name=f"foreign_{name}", reference=reference)
         for name, reference in REFERENCES.items()

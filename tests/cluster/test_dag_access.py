@@ -1,4 +1,4 @@
-"""Team members can view and run their team's DAGs with Airflow's API, and nothing of other teams."""
+"""Access of team members to DAGs with Airflow's API: only to those of their team."""
 
 from __future__ import annotations
 
@@ -93,7 +93,10 @@ def test_users_see_only_the_dags_of_their_team(ada: AirflowApi, ben: AirflowApi,
 
 
 def visible_teams(user: AirflowApi) -> dict[str, str]:
-    """Return the DAGs that a user sees → the team: of the bundle, or of the folder in a shared bundle."""
+    """Return the DAGs that a user sees → their team.
+
+    The team is the name of the bundle, or of the folder in a shared bundle.
+    """
     return {
         dag["dag_id"]: dag["relative_fileloc"].partition("/")[0]
         if dag["bundle_name"] == "shared-dags"

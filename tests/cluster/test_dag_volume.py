@@ -1,4 +1,4 @@
-"""DAGs on an external volume: the DAGs of a team's folder run for the team, and new files are loaded."""
+"""DAGs on an external volume, with a folder per team."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A preempted pod is restarted without using a retry; a pod that fills its own volume fails."""
+"""Disruptions: a preempted pod is restarted, a pod that fills its volume fails."""
 
 from __future__ import annotations
 

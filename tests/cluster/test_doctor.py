@@ -42,7 +42,10 @@ def failed_checks(stack: Stack, programs: Path) -> dict[str, str]:
 
 @pytest.fixture
 def leftover_deployment(stack: Stack) -> Iterator[None]:
-    """A Deployment with the scheduler's name and labels, which a failed upgrade to a shared log volume leaves."""
+    """A Deployment with the scheduler's name and labels.
+
+    A failed upgrade to a shared log volume leaves such an object.
+    """
     wait_until_stable(stack)
     labels = stack.get("statefulset", f"{RELEASE}-scheduler", "-n", NAMESPACE)["metadata"]["labels"]
     pod_labels = {"app": "leftover"}

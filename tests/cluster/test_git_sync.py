@@ -1,4 +1,4 @@
-"""One repository for all teams, synced by a sidecar: pushed DAGs are loaded, and each folder belongs to a team.
+"""One repository for all teams, synced by a sidecar, with a folder per team.
 
 The image is a stand-in for git-sync 4 with the same variables.
 """

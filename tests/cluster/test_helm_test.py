@@ -1,4 +1,4 @@
-"""`helm test`: a real pod in every team's namespace, and no access for its token to other teams."""
+"""`helm test`: a pod per team, and a token without access to other teams."""
 
 from __future__ import annotations
 

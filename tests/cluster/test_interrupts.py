@@ -41,7 +41,7 @@ def quickstart() -> Iterator[subprocess.Popen[str]]:
 
 
 def interrupt_at_step(step: str, seconds: float) -> tuple[int, list[str]]:
-    """Run quickstart, send SIGINT some seconds after the start of a step, and return exit code and output lines."""
+    """Interrupt quickstart some seconds after a step starts; return exit code and output."""
     lines: list[str] = []
     with quickstart() as process:
         assert process.stdout

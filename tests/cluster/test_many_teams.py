@@ -1,4 +1,4 @@
-"""A release with 500 teams: it installs within the size limits, and the last team is complete."""
+"""A release with 500 teams: size limits, and completeness of the last team."""
 
 from __future__ import annotations
 

@@ -142,7 +142,7 @@ def test_broken_dag_makes_the_import_alert_pending(stack: Stack, prometheus: Pro
 
 
 def alert_test(series: Object, alert_name: str) -> Object:
-    """Return a promtool test: after four hours only this alert fires, or none if the name is empty."""
+    """Return a promtool test that expects only this alert after four hours, or none."""
     expressions = {
         True: 'count(ALERTS{alertstate="firing"}) by (alertname)',
         False: 'count(ALERTS{alertstate="firing"})',

@@ -1,4 +1,4 @@
-"""No right is unnecessary: for each verb of each rule in rbac/, an operation fails without it.
+"""Necessity of every right in rbac/: an operation fails without it.
 
 The operations are real: a task of TeamPodOperator, a command of platformctl, the cleanup script, a kubectl command of
 docs/teams.md. Each runs with the complete role first, then without the right. A right without an operation in the table

@@ -35,7 +35,10 @@ def render_policies(stack: Stack, network: Policy) -> list[Policy]:
 
 
 def dry_run_spec(stack: Stack, policy: Policy) -> Policy:
-    """Return the spec that the API server would store; it stores nothing, and team namespaces need not exist."""
+    """Return the spec that the API server would store, from a dry run.
+
+    Uses the namespace `default`, because the teams' namespaces need not exist.
+    """
     default_policy = {**policy, "metadata": {"name": policy["metadata"]["name"], "namespace": "default"}}
     words = ("create", "--dry-run=server", "--validate=strict", "-o", "json", "-f", "-")
     spec: Policy = json.loads(stack.kubectl(*words, stdin=json.dumps(default_policy)))["spec"]

@@ -150,7 +150,10 @@ def test_password_is_in_no_log_and_no_configmap(team: VaultTeam):
 
 
 def make_newest_job_fail(stack: Stack) -> str:
-    """Stop the retries of the newest team-settings Job, which would take an hour; return its name once it failed."""
+    """Make the newest team-settings Job fail now, and return its name.
+
+    Its retries would take an hour.
+    """
     jobs = stack.get("jobs", "-n", NAMESPACE, "-l", "app.kubernetes.io/component=team-settings")["items"]
     name = str(max(jobs, key=lambda job: str(job["metadata"]["creationTimestamp"]))["metadata"]["name"])
     stack.kubectl("patch", "job", name, "-n", NAMESPACE, "-p", '{"spec": {"backoffLimit": 0}}')
@@ -203,7 +206,10 @@ def change_key(host_key: str) -> str:
 
 
 def wait_for_config(stack: Stack, file: str, text: str) -> None:
-    """Wait until a settings file of all fetching pods contains a text; the kubelet updates it after the upgrade."""
+    """Wait until a settings file of all fetching pods contains a text.
+
+    The kubelet updates the file some time after the upgrade.
+    """
     script = f"cat /opt/kpo-platform/config/{file} || true"
 
     def probe() -> None:
@@ -215,7 +221,7 @@ def wait_for_config(stack: Stack, file: str, text: str) -> None:
 
 
 class FetchFailure:
-    """Probe for a failed fetch in the DAG processor's log since now; earlier failures have other causes."""
+    """Probe for a failed fetch in the DAG processor's log since now."""
 
     def __init__(self, stack: Stack) -> None:
         self.stack, self.since = stack, datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,4 +1,4 @@
-"""Airflow under a path of its public URL: users, probes, tasks and platformctl use that path, and no other works.
+"""Airflow under a path of its public URL, for users, probes, tasks and platformctl.
 
 No ingress controller is installed; the tests send requests to the API server as a proxy would forward them.
 """

@@ -1,4 +1,4 @@
-"""The sample DAG: a pushed DAG runs in the team's pod, and its log and result are returned."""
+"""The sample DAG: push, run in the team's pod, log and result."""
 
 from __future__ import annotations
 

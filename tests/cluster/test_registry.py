@@ -1,4 +1,4 @@
-"""Registry logins are checked with a real registry before they are written: from here over TLS, or on a node.
+"""Checks of registry logins before they are written, with a real registry.
 
 The registry is distribution's, with a password, in the cluster's network. Without TLS only the node can access it.
 """

@@ -1,4 +1,4 @@
-"""Task logs in S3 as docs/logs.md describes: they are read from there, with and without a log volume.
+"""Task logs in S3 as docs/logs.md describes, with and without a log volume.
 
 The S3 server is moto, which keeps objects in memory and accepts unsigned requests.
 """

@@ -1,4 +1,4 @@
-"""Rights of real tokens: an identity has its rights in its own namespace, and none in others."""
+"""Rights of real tokens in the identities' own namespaces and in others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Images that are built for root: they run as another user under restricted, and as root under baseline."""
+"""Images built for root: as another user under restricted, as root under baseline."""
 
 from __future__ import annotations
 

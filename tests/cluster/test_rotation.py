@@ -1,4 +1,7 @@
-"""Key rotation with the commands in docs/secrets.md while tasks run: no task is lost, and old keys are invalid."""
+"""Key rotation with the commands in docs/secrets.md while tasks run.
+
+No task is lost, and the old keys are invalid.
+"""
 
 from __future__ import annotations
 

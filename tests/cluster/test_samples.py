@@ -1,4 +1,4 @@
-"""Every sample in dags/ runs on the cluster with its documented effect, not only with state success."""
+"""Runs of all samples in dags/, with their documented effects."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ JOBS = {"jobs/report.sh": 'echo "report of the $1 by $(basename "$0")"\n', "jobs
 
 @pytest.fixture(scope="module")
 def registry(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
-    """The partner's registry with the image of the full pattern, and the Secrets that the sample uses."""
+    """The registry with the image of sample full_pattern, and the sample's Secrets."""
     with run_registry(stack.programs, tmp_path_factory.mktemp("registry")) as server:
         server.push_image(
             "partner/report", "1.0", busybox_archive(), {"report/title": "a title out of a private image\n"}

@@ -1,4 +1,4 @@
-"""Upgrade from the chart before its last change to this checkout's chart while tasks run: nothing is lost.
+"""Upgrade from the chart's previous version to this checkout while tasks run.
 
 A setting changes too, so that every component of Airflow restarts whatever the last change was.
 """

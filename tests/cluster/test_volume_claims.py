@@ -1,4 +1,4 @@
-"""Volume claims on a real API server: created with a known class, grown, never shrunk, deleted on confirmation only."""
+"""Volume claims on a real API server: creation, growth and confirmed deletion."""
 
 from __future__ import annotations
 
@@ -61,7 +61,10 @@ def bootstrap(stack: Stack, programs: Path, team: TemporaryTeams) -> Bootstrap:
 
 
 def publish_volumes(stack: Stack, sizes: dict[str, str], storage_class: str | None) -> None:
-    """Publish volumes in the contract: ``big`` with a class, ``wide`` for all nodes, others with the default class."""
+    """Publish volumes in the contract.
+
+    ``big`` has a class, ``wide`` is for all nodes, others have the default class.
+    """
     config_map = stack.get("configmap", "contract", "-n", CONTRACT_NAMESPACE)
     contract = json.loads(config_map["data"]["contract.json"])
     contract["teams"][TEAM_NAMESPACE]["volumes"] = [

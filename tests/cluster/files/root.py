@@ -1,4 +1,4 @@
-"""A program that requires root: it changes the owner of a file, which requires the capability CHOWN."""
+"""A program that requires root and the capability CHOWN: it changes a file's owner."""
 
 from airflow.sdk import DAG
 

@@ -1,4 +1,4 @@
-"""Images that are built for root, in a team's pods with level restricted: their programs write to their usual paths."""
+"""Images built for root in pods with level restricted, which write to their usual paths."""
 
 from airflow.sdk import DAG
 

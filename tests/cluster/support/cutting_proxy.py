@@ -1,4 +1,4 @@
-"""A proxy between platformctl and the APIs that it writes to; it cuts the connection at the n-th write."""
+"""A proxy for platformctl's API requests that cuts the connection at the n-th write."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ def _make_handler(proxy: CuttingProxy, connect: Connect) -> type[BaseHTTPRequest
 
 
 def _connector(stack: Stack, airflow: str, folder: Path) -> Connect:
-    """Return a function that connects to Airflow or to the API server, depending on the path of a request."""
+    """Return a function that connects to the server of a request's path."""
     kubeconfig = stack.read_kubeconfig()
     cluster, user = kubeconfig["clusters"][0]["cluster"], kubeconfig["users"][0]["user"]
     ssl_context = ssl.create_default_context(cadata=_decode(cluster["certificate-authority-data"]))

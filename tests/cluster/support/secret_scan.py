@@ -27,13 +27,13 @@ _LOGS = "find /opt/airflow/logs -type f -exec cat {} +"
 
 
 def base64_encodings(text: bytes) -> list[bytes]:
-    """Return the base64 of a text at each of three offsets within a longer one, in both alphabets."""
+    """Return the base64 of a text at each of three offsets, in both alphabets."""
     encodings = [base64.b64encode(b"." * skip + text).rstrip(b"=")[4 if skip else 0 : -1] for skip in range(3)]
     return [*encodings, *(encoding.translate(bytes.maketrans(b"+/", b"-_")) for encoding in encodings)]
 
 
 def go_json_encodings(text: str) -> list[bytes]:
-    """Return a text in JSON of Go programs, such as the audit log, and in a string within such JSON."""
+    """Return a text as JSON of Go programs, and as a string within such JSON."""
     once = json.dumps(text)[1:-1]
     for character in "&<>":
         once = once.replace(character, f"\\u{ord(character):04x}")
@@ -41,7 +41,10 @@ def go_json_encodings(text: str) -> list[bytes]:
 
 
 def password_encodings() -> dict[str, list[bytes]]:
-    """Return the password's encodings: plain, in a URL, in Go's JSON, in base64 and in base64 of base64 (a Secret)."""
+    """Return the password's encodings by name.
+
+    Base64 of base64 occurs in a Secret.
+    """
     once = base64_encodings(PASSWORD.encode())
     return {
         "plain": [PASSWORD.encode()],
@@ -119,7 +122,7 @@ def find_in_objects(stack: Stack) -> set[str]:
 
 
 def find_in_logs(stack: Stack) -> set[str]:
-    """Return the logs that contain the password: of pods, tasks and cluster components, and the audit log."""
+    """Return the logs of pods, tasks, components and audit that contain the password."""
     findings = {name for name, text in _pod_logs(stack) if contains_password(text.encode())}
     tasks = stack.kubectl("exec", "-n", NAMESPACE, "airflow-scheduler-0", "-c", "scheduler", "--", "sh", "-c", _LOGS)
     findings |= {"the tasks' logs"} if contains_password(tasks.encode()) else set()
@@ -139,7 +142,7 @@ def _pod_logs(stack: Stack) -> Iterator[tuple[str, str]]:
 
 
 def read_tail(file: Path) -> bytes:
-    """Return the content of a file, or the end of a long one, which has a log's newest lines."""
+    """Return the content of a file, or the end of a long one."""
     try:
         with file.open("rb") as stream:
             stream.seek(max(0, os.fstat(stream.fileno()).st_size - _MAX_BYTES))

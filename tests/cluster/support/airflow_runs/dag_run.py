@@ -32,7 +32,10 @@ class Run:
         return [pod for pod in pods if self.owns(pod) and "deletionTimestamp" not in pod["metadata"]]
 
     def owns(self, pod: dict[str, Any]) -> bool:
-        """Return whether a pod belongs to this run: its label contains the run's id without illegal characters."""
+        """Return whether a pod belongs to this run.
+
+        Its label contains the run's id without the characters that labels do not allow.
+        """
         label = pod["metadata"]["labels"].get("run_id", "")
         return bool(label.startswith(re.sub("[:+]", "", self.id)))
 
@@ -84,7 +87,7 @@ class Run:
 
 
 def push_dag(stack: Stack, airflow: AirflowApi, team: str, file: str, dag: str) -> None:
-    """Push a file of tests/cluster/dags to a team's repository, and wait until Airflow has loaded its DAG."""
+    """Push a file of tests/cluster/dags to a team's repository; wait until Airflow has loaded it."""
     url = f"git://{stack.service_address('git-server', 'git')}/{team}.git"
     commit = push_files(url, {file: (DAGS / file).read_text(encoding="utf-8")}, f"Add {file}")
     airflow.wait_for_version(dag, commit)

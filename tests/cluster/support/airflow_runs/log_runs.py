@@ -23,7 +23,10 @@ for name, deferrable in {{"sync": False, "deferred": True}}.items():
 
 
 def run_logging_dags(stack: Stack, airflow: AirflowApi, prefix: str, note: str) -> dict[str, Run]:
-    """Run both DAGs to their end; their ids start with the prefix, and the note makes the file unique."""
+    """Run both DAGs to their end.
+
+    Their ids start with the prefix; the note makes the file unique.
+    """
     url = f"git://{stack.service_address('git-server', 'git')}/alpha.git"
     commit = push_files(url, {f"{prefix}.py": _DAG.format(prefix=prefix, note=note)}, "Add two DAGs that write logs")
     runs = {}

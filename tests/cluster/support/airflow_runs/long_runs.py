@@ -93,7 +93,10 @@ class LongRun:
         wait_for(f"task {task} to be started {times} times", probe, READY_S, interval_s=3)
 
     def fail_run(self) -> None:
-        """Mark the run as failed, then delete its pods: a pod that is deleted first would be restarted."""
+        """Mark the run as failed, then delete its pods.
+
+        In the other order, Airflow would restart the pods.
+        """
         self.run.airflow.patch(f"dags/{self.run.dag}/dagRuns/{quote(self.run.id)}", {"state": "failed"})
         self.run.stack.kubectl(
             "delete", "pods", "-n", self.run.namespace, "-l", f"dag_id={self.run.dag}", "--wait=false"
@@ -101,7 +104,7 @@ class LongRun:
 
 
 def start_long_run(stack: Stack, airflow: AirflowApi, dag: str = "long_tasks") -> LongRun:
-    """Start a run and wait until all its pods run, and until the task in the worker has noticed."""
+    """Start a run; wait until its pods run and the task in the worker has logged that."""
     push_dag(stack, airflow, "alpha", "long_tasks.py", dag)
     long_run = LongRun(Run(stack, airflow, dag, airflow.trigger_run(dag)), {})
 
@@ -124,7 +127,7 @@ def run_short_dag(stack: Stack, airflow: AirflowApi) -> Run:
 
 
 def read_kept_objects(stack: Stack) -> dict[str, Any]:
-    """Return what survives the release: Airflow's Secrets with their data, and the uids of objects with data."""
+    """Return the objects that survive the release: Secrets with data, and uids of others."""
     secrets = [stack.get("secret", f"{RELEASE}-{name}", "-n", NAMESPACE) for name in KEPT_SECRETS]
     claims = stack.get("pvc", "-n", NAMESPACE)["items"] + stack.get("pvc,secret", "-n", "team-alpha")["items"]
     namespaces = [stack.get("namespace", name) for name in NAMESPACES]
@@ -182,7 +185,10 @@ def kill_component_pod(stack: Stack, component: str) -> None:
 
 
 def wait_until_stable(stack: Stack) -> None:
-    """Wait until every component has exactly one pod: after a successful upgrade some may still be replaced."""
+    """Wait until every component has exactly one pod.
+
+    After a successful upgrade, some may still be replaced.
+    """
 
     def probe() -> None:
         pods = stack.get("pods", "-n", NAMESPACE, "-l", f"app.kubernetes.io/instance={RELEASE}")["items"]

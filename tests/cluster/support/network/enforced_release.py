@@ -41,7 +41,10 @@ API_INGRESS = {"LocalExecutor": _RESTRICTED, "CeleryExecutor": _RESTRICTED, "Kub
 
 
 def release_values(executor: str, port: int) -> dict[str, Any]:
-    """Return the defaults with an executor, the tests' exceptions, and changed Jobs, so that they run again."""
+    """Return values with an executor, the tests' exceptions, and changed Jobs.
+
+    The Jobs are changed so that they run again.
+    """
     changed_resources = {"resources": {"requests": {"cpu": "51m", "memory": "512Mi"}}}
     egress = [
         {"to": [{"ipBlock": {"cidr": f"{HOST_IP}/32"}}], "ports": [{"port": port}]},
@@ -110,7 +113,10 @@ class EnforcedRelease:
 
 
 def connection_targets(stack: Stack, executor: str, ports: list[int]) -> dict[str, str]:
-    """Return the connection targets; the shop has only a name, so connecting to it includes a DNS query."""
+    """Return the connection targets.
+
+    The shop has only a name, so connecting to it includes a DNS query.
+    """
     logs = {"scheduler": 8793, "triggerer": 8794, "worker": 8793}
     celery = {"broker": stack.service_address(f"{RELEASE}-redis")} if executor == "CeleryExecutor" else {}
     return {

@@ -10,7 +10,7 @@ END_S = 300
 
 
 def wait_for_container_end(stack: Stack, component: str, container: str, code: int, message: str) -> None:
-    """Wait until a container of the component's newest pod has exited with a code and a last line."""
+    """Wait until a container of a component's newest pod exits with code and message."""
     selector = f"app.kubernetes.io/component={component}"
 
     def probe() -> None:

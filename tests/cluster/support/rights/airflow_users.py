@@ -37,7 +37,7 @@ def push_team_dags(stack: Stack, airflow: AirflowApi) -> None:
 
 
 def create_user(airflow: AirflowApi, name: str, *roles: str) -> AirflowApi:
-    """Create or replace an Airflow user with roles, and return a client that is logged in as that user."""
+    """Create or replace an Airflow user with roles; return its client."""
     password = secrets.token_urlsafe(16)
     body = {"username": name, "email": f"{name}@example.com", "first_name": name, "last_name": name}
     delete_user(airflow, name)

@@ -57,7 +57,10 @@ def take_over_lease(actor: Actor) -> str:
 
 
 def delete_data(actor: Actor) -> str:
-    """Delete the data of team beta: a claim of this test, and the team's own, which bootstrap creates again."""
+    """Delete the data of team beta.
+
+    That is a claim of this test, and the team's own, which bootstrap creates again.
+    """
     actor.account.stack.kubectl("apply", "-f", "-", stdin=json.dumps(_CLAIM))
     return actor.run(actor.programs / "platformctl", "teams", "delete", "beta", "--delete-data", "--confirm", "beta")
 

@@ -88,7 +88,7 @@ def run_doctor(actor: Actor) -> str:
 
 
 def call_chart_script(name: str, call: str, **env: str) -> Operation:
-    """Call a function of a chart script, with the account's token at the path that pods use."""
+    """Call a function of a chart script with the account's token."""
 
     def run(actor: Actor) -> str:
         folder = actor.account.kubeconfig.parent

@@ -48,7 +48,10 @@ def list_rights() -> Iterator[Right]:
 
 
 def rules_without(right: Right) -> list[dict[str, Any]]:
-    """Return the rules of the right's role without it; other resources of the rule keep the verb."""
+    """Return the rules of a right's role without the right.
+
+    Other resources of the rule keep the verb.
+    """
     rules = copy.deepcopy(read_role(right.role))
     rule = rules.pop(right.rule)
     others = [name for name in rule["resources"] if name != right.resource]

@@ -1,4 +1,4 @@
-"""Run a TeamPodOperator task of team alpha; a program of its own, so that its log can be read.
+"""Run a TeamPodOperator task of team alpha in a process of its own, for its log.
 
 Usage: python task_program.py KIND, with KUBECONFIG of the account and KPO_PLATFORM_CONTRACT of the contract. The last
 line of its output is {"returned", "raised", "pod"} as JSON.

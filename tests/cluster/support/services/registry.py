@@ -71,7 +71,7 @@ class Registry:
     def send_request(
         self, method: str, path: str, body: bytes | None = None, kind: str = "application/octet-stream"
     ) -> str:
-        """Send a request to a path below /v2/ or to a URL; return the Location header of the response."""
+        """Send a request to a path below /v2/ or a URL; return its Location header."""
         base_url = f"https://{TLS_HOST}" if self.ca_file else f"http://{NODE_IP}:5000"
         address = path if path.startswith("http") else f"{base_url}/v2/{path}"
         credentials = base64.b64encode(f"{self.user}:{self.password}".encode()).decode()
