@@ -98,7 +98,7 @@ def test_failed_plugin_is_ignored_when_the_user_has_a_password(tmp_path: Path):
     assert server.seen[0].headers["authorization"] == "Basic amFuZTpzM2NyZXQ="
 
 
-def test_log_records_of_others_are_kept(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+def test_log_records_of_other_code_are_kept(tmp_path: Path, caplog: pytest.LogCaptureFixture):
     with serving(lambda _: (200, {"items": []})) as server:
         Kube.connect(server.kubeconfig(tmp_path), None, 20).list_objects(CONFIG_MAP, "airflow")
     logging.getLogger().error("mine")

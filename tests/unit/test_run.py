@@ -167,7 +167,7 @@ def test_refused_pod_is_not_created(run: Any, pods: Pods):
     )
 
 
-def test_user_without_rights_is_told_the_role(run: Any, pods: Pods):
+def test_missing_right_names_the_role_file(run: Any, pods: Pods):
     forbidden = status(403, 'pods is forbidden: User "jane" cannot create resource "pods"')
     pods.hook = lambda request: forbidden if request.method == "POST" else None
     result = run("made")

@@ -19,7 +19,7 @@ from kpo_platform.bootstrap.verify import Evidence
 from kpo_platform.cli import plan_output
 from kpo_platform.cli.exit_codes import Exit
 from kpo_platform.cli.options import Cluster, Registry, cluster_options, output_option, registry_options, target_options
-from kpo_platform.cli.output import say, write_json, write_lines
+from kpo_platform.cli.output import write_json, write_lines, write_message
 from kpo_platform.errors import AirflowError, BootstrapError, TeamError
 from kpo_platform.kube import Deadline
 
@@ -79,7 +79,7 @@ def command(
     run = _start_run(cluster, names, airflow_url, login, target)
     credentials = registry.find_credentials(run.registry_hosts, run.kube)
     as_text = output == "text"
-    with nullcontext() if dry_run else hold_lease(run.kube, cluster.namespace, say) as lease:
+    with nullcontext() if dry_run else hold_lease(run.kube, cluster.namespace, write_message) as lease:
         plan = run.plan(credentials, dry_run=dry_run)
         if as_text:
             write_lines(plan_output.format_plan(plan))
@@ -90,7 +90,7 @@ def command(
     else:
         write_json(plan_output.build_json(plan, evidence, applied=not dry_run and not refusal))
     if refusal:
-        say(f"Error: {refusal}", "red")
+        write_message(f"Error: {refusal}", "red")
     return _choose_exit(plan, evidence, detailed_exitcode)
 
 
@@ -132,7 +132,7 @@ def _start_run(
     login: tuple[str, str] | None,
     target: TargetCluster | None,
 ) -> BootstrapRun:
-    say(f"► Reading the contract of namespace {cluster.namespace} and the current state")
+    write_message(f"► Reading the contract of namespace {cluster.namespace} and the current state")
     kube, contract = cluster.open()
     try:
         teams = select_teams(contract, names)
@@ -150,7 +150,7 @@ def _apply_plan(
             _confirm(run)
         lease.ensure_held()
         run.apply(plan, credentials, plan_output.ProgressOutput())
-    say("► Verifying the result")
+    write_message("► Verifying the result")
     return run.verify()
 
 

@@ -10,7 +10,7 @@ import click
 
 from kpo_platform.cli.exit_codes import Exit
 from kpo_platform.cli.options import Cluster, cluster_options
-from kpo_platform.cli.output import say
+from kpo_platform.cli.output import write_message
 from kpo_platform.contract import get_saved_contract_file, parse
 from kpo_platform.errors import ContractError
 from kpo_platform.kube import read_contract_text
@@ -52,7 +52,9 @@ def pull(cluster: Cluster, file: str | None) -> int:
         return Exit.OK
     path = Path(file) if file else get_saved_contract_file()
     _save(path, text)
-    say(f"✔ {path}: contract of chart {contract.chart_version}, teams: {', '.join(sorted(contract.teams)) or 'none'}")
+    write_message(
+        f"✔ {path}: contract of chart {contract.chart_version}, teams: {', '.join(sorted(contract.teams)) or 'none'}"
+    )
     return Exit.OK
 
 

@@ -10,7 +10,7 @@ import click
 from kpo_platform.cli.exit_codes import Exit
 from kpo_platform.cli.findings_output import format_message
 from kpo_platform.cli.options import Cluster, cluster_options, output_option
-from kpo_platform.cli.output import choose_mark, format_count, sanitize, say, write_json, write_lines
+from kpo_platform.cli.output import choose_mark, format_count, sanitize, write_json, write_lines, write_message
 from kpo_platform.doctor import CheckResult, check_release, read_release
 
 _EXAMPLES = """\b
@@ -33,7 +33,7 @@ def command(cluster: Cluster, output: str) -> int:
         write_json([asdict(result) for result in results])
     else:
         write_lines(map(_format_line, results))
-    say(_format_summary(results))
+    write_message(_format_summary(results))
     return Exit.FINDINGS if any(result.finding for result in results) else Exit.OK
 
 

@@ -9,7 +9,7 @@ import click
 from kpo_platform.cli.dag_options import contract_option, convert_usage_errors, team_option
 from kpo_platform.cli.exit_codes import Exit
 from kpo_platform.cli.findings_output import build_json, build_sarif, format_findings
-from kpo_platform.cli.output import format_count, say, write_json, write_lines
+from kpo_platform.cli.output import format_count, write_json, write_lines, write_message
 from kpo_platform.contract import find_contract_file
 from kpo_platform.finding import Finding, LocatedFinding
 from kpo_platform.offline.client import OfflineClient, Sources
@@ -43,7 +43,7 @@ def command(folder: Path, team: str | None, contract_file: Path | None, output: 
     """
     with convert_usage_errors():
         client = OfflineClient.create(find_contract_file(contract_file), Sources(folder, team=team))
-    say(f"► Contract of chart {client.contract.chart_version}: {client.contract_file}")
+    write_message(f"► Contract of chart {client.contract.chart_version}: {client.contract_file}")
     result = client.send_request("lint", {})
     findings = [
         LocatedFinding(str(folder / located["file"]), located["line"], Finding(**located["finding"]))
@@ -53,5 +53,5 @@ def command(folder: Path, team: str | None, contract_file: Path | None, output: 
         write_lines(format_findings(findings))
     else:
         write_json(build_json(findings) if output == "json" else build_sarif(findings))
-    say(f"{format_count(len(findings), 'finding')} in {format_count(result['files'], 'DAG file')}.")
+    write_message(f"{format_count(len(findings), 'finding')} in {format_count(result['files'], 'DAG file')}.")
     return Exit.FINDINGS if findings else Exit.OK

@@ -10,7 +10,7 @@ from importlib import import_module
 import click
 
 from kpo_platform.cli.exit_codes import Exit
-from kpo_platform.cli.output import say
+from kpo_platform.cli.output import write_message
 from kpo_platform.errors import PlatformError
 
 _COMMANDS = ("bootstrap", "contract", "doctor", "lint", "render", "run", "teams", "version")
@@ -31,7 +31,7 @@ _TRACEBACK_VARIABLE = "PLATFORMCTL_TRACEBACK"
 
 
 class _Commands(click.Group):
-    """Imports a command's module only on use, because the Kubernetes client takes half a second to import."""
+    """Imports a command's module only when the command runs: the Kubernetes client takes half a second to import."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_COMMANDS)
@@ -50,7 +50,7 @@ def commands() -> None:
 
 def main() -> None:
     """Run platformctl and exit."""
-    # Like Ctrl-C, so that files are closed and temporary files are deleted.
+    # SIGTERM acts like Ctrl-C, so that files are closed and temporary files are deleted.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(run(sys.argv[1:]))
 
@@ -70,10 +70,10 @@ def run(arguments: list[str]) -> int:
         error.show()
         return Exit.USAGE
     except (click.Abort, KeyboardInterrupt):
-        say("Interrupted. Completed changes are kept. Run the same command again to continue.")
+        write_message("Interrupted. Completed changes are kept. Run the same command again to continue.")
         return Exit.INTERRUPTED
     except PlatformError as error:
-        say(f"Error: {error}", "red")
+        write_message(f"Error: {error}", "red")
         return Exit.INCOMPLETE
     except BrokenPipeError:
         # The reader closed the pipe; the interpreter must not flush stdout into it at exit.
@@ -82,7 +82,7 @@ def run(arguments: list[str]) -> int:
     except Exception as error:
         if os.environ.get(_TRACEBACK_VARIABLE):
             raise
-        say(
+        write_message(
             f"Error: Bug in platformctl ({type(error).__name__}: {error}). "
             f"Run again with {_TRACEBACK_VARIABLE}=1 and report the output.",
             "red",

@@ -16,7 +16,7 @@ import click
 from kpo_platform.bootstrap.connections.target_cluster import TargetCluster
 from kpo_platform.bootstrap.registry import docker_config
 from kpo_platform.contract import Contract
-from kpo_platform.kube import BOOTSTRAP_ROLES, SECRET, Kube, read_contract
+from kpo_platform.kube import BOOTSTRAP_ROLE_PREFIX, SECRET, Kube, read_contract
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Cluster:
     namespace: str
     timeout: float
 
-    def open(self, role_prefix: str = BOOTSTRAP_ROLES) -> tuple[Kube, Contract]:
+    def open(self, role_prefix: str = BOOTSTRAP_ROLE_PREFIX) -> tuple[Kube, Contract]:
         """Connect to the cluster and read the release's contract.
 
         Args:

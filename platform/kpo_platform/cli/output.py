@@ -30,7 +30,7 @@ def format_count(number: int, noun: str) -> str:
 
 
 def write_lines(lines: Iterable[tuple[str, str | None]]) -> None:
-    """Write lines of the result to stdout, each with its colour."""
+    """Write lines of the result to stdout, each in its colour."""
     for text, colour in lines:
         click.secho(text, fg=colour, color=_use_colour())
 
@@ -40,15 +40,15 @@ def write_json(content: Any) -> None:
     click.echo(json.dumps(content, indent=2))
 
 
-def say(text: str, colour: str | None = None) -> None:
+def write_message(text: str, colour: str | None = None) -> None:
     """Write a message to stderr."""
     click.secho(sanitize(text), fg=colour, err=True, color=_use_colour())
 
 
-def say_refusals(error: Exception) -> None:
-    """Write the reasons why a pod is refused to stderr, one a line."""
+def write_refusals(error: Exception) -> None:
+    """Write the refusals of a pod to stderr, one per line."""
     for reason in str(error).splitlines():
-        say(f"✗ {reason}", "red")
+        write_message(f"✗ {reason}", "red")
 
 
 def _use_colour() -> bool | None:

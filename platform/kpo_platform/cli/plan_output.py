@@ -7,7 +7,7 @@ from typing import Any
 
 from kpo_platform.bootstrap.model import Action, Plan, Verb
 from kpo_platform.bootstrap.verify import Evidence
-from kpo_platform.cli.output import choose_mark, sanitize, say
+from kpo_platform.cli.output import choose_mark, sanitize, write_message
 
 _SIGNS = {
     Verb.CREATE: ("+", "green"),
@@ -50,11 +50,11 @@ class ProgressOutput:
 
     def report_task(self, task: str) -> None:
         """Report the start of a playbook task."""
-        say(f"► {task}")
+        write_message(f"► {task}")
 
     def report_write(self, target: str, changed: bool) -> None:
         """Report a written object."""
-        say(f"✔ {target}{'' if changed else ' (unchanged)'}")
+        write_message(f"✔ {target}{'' if changed else ' (unchanged)'}")
 
 
 _COUNT_LABELS = {

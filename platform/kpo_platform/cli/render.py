@@ -10,7 +10,7 @@ import yaml
 
 from kpo_platform.cli.dag_options import contract_option, convert_usage_errors, dag_run_options
 from kpo_platform.cli.exit_codes import Exit
-from kpo_platform.cli.output import say, say_refusals, write_json
+from kpo_platform.cli.output import write_json, write_message, write_refusals
 from kpo_platform.contract import find_contract_file
 from kpo_platform.errors import PodError
 from kpo_platform.offline.client import OfflineClient, Sources
@@ -39,11 +39,11 @@ def command(sources: Sources, request: dict[str, Any], contract_file: Path | Non
     request["run_settings"]["run_id"] = request["run_settings"]["run_id"] or "rendered"
     with convert_usage_errors():
         client = OfflineClient.create(find_contract_file(contract_file), sources)
-        say(f"► Contract of chart {client.contract.chart_version}: {client.contract_file}")
+        write_message(f"► Contract of chart {client.contract.chart_version}: {client.contract_file}")
         try:
             pod = client.send_request("render", request)
         except PodError as error:
-            say_refusals(error)
+            write_refusals(error)
             return Exit.FINDINGS
     if output == "json":
         write_json(pod)

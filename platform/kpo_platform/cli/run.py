@@ -17,7 +17,7 @@ import click
 from kpo_platform.cli.dag_options import convert_usage_errors, dag_run_options
 from kpo_platform.cli.exit_codes import Exit
 from kpo_platform.cli.options import Cluster, cluster_options_for, output_option
-from kpo_platform.cli.output import sanitize, say, say_refusals, write_json, write_lines
+from kpo_platform.cli.output import sanitize, write_json, write_lines, write_message, write_refusals
 from kpo_platform.errors import PlatformError, PodError
 from kpo_platform.kube import find_kubeconfig, read_contract_text
 from kpo_platform.offline.client import OfflineClient, Sources
@@ -72,9 +72,9 @@ def command(
         pod = _Pod()
         try:
             environment = {**build_connections(client.contract, extra), **_PLAIN_LOG}
-            outcome = client.send_request("run", {**request, "until": until}, environment, say, pod.set_name)
+            outcome = client.send_request("run", {**request, "until": until}, environment, write_message, pod.set_name)
         except PodError as error:
-            say_refusals(error)
+            write_refusals(error)
             return Exit.FINDINGS
         except KeyboardInterrupt:
             pod.warn()
@@ -107,13 +107,13 @@ class _Pod:
         """Set namespace and name just before the creation; empty if the API server rejected the pod."""
         self.name = name
         if name:
-            say(f"► Pod {self}")
+            write_message(f"► Pod {self}")
 
     def warn(self) -> None:
         """Warn that the pod may still exist."""
         if self.name:
             name, namespace = self.name["name"], self.name["namespace"]
-            say(f"! The pod may still exist. Delete it: kubectl -n {namespace} delete pod {name}", "yellow")
+            write_message(f"! The pod may still exist. Delete it: kubectl -n {namespace} delete pod {name}", "yellow")
 
     def __str__(self) -> str:
         return f"{self.name['namespace']}/{self.name['name']}" if self.name else "(none)"
@@ -131,5 +131,5 @@ def _report_outcome(outcome: dict[str, Any], pod: _Pod, output: str) -> Exit:
     if outcome["pod_may_exist"]:
         pod.warn()
     elif state in ("stopped", "late") and pod.name:
-        say(f"Deleted pod {pod}.")
+        write_message(f"Deleted pod {pod}.")
     return _EXITS[state]

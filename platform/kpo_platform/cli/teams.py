@@ -11,7 +11,7 @@ from kpo_platform.bootstrap.volumes import deletion
 from kpo_platform.bootstrap.volumes.left_namespaces import LeftNamespace, list_left_namespaces
 from kpo_platform.cli.exit_codes import Exit
 from kpo_platform.cli.options import Cluster, cluster_options, output_option
-from kpo_platform.cli.output import format_count, sanitize, say, write_json, write_lines
+from kpo_platform.cli.output import format_count, sanitize, write_json, write_lines, write_message
 from kpo_platform.contract import Contract, Team
 from kpo_platform.errors import Forbidden, TeamError
 from kpo_platform.kube import Kube
@@ -50,7 +50,7 @@ def list_teams(cluster: Cluster, output: str) -> int:
     for left in left_namespaces:
         namespace = contract.teams[left.name].namespace if left.name in contract.teams else ""
         reason = f"uses namespace {namespace} now" if namespace else "is no longer declared"
-        say(f"! Namespace {left.namespace}: team {left.name} {reason}. Its volumes and secrets are kept.")
+        write_message(f"! Namespace {left.namespace}: team {left.name} {reason}. Its volumes and secrets are kept.")
     return Exit.OK
 
 
@@ -102,14 +102,16 @@ def delete_team(cluster: Cluster, name: str, delete_data: bool, confirm: str | N
     if not delete_data:
         write_lines((sanitize(f"- {claim.ref}: delete ({claim.description})"), "red") for claim in plan.claims)
         claims = format_count(len(plan.claims), "volume claim")
-        say(f"Nothing was deleted. To delete {claims}, pass --delete-data --confirm {name}.")
+        write_message(f"Nothing was deleted. To delete {claims}, pass --delete-data --confirm {name}.")
         return Exit.OK
     for claim, state in deletion.delete_claims(kube, plan):
         write_lines([(sanitize(f"- {claim.ref}: {state}"), "red")])
     if plan.is_declared:
-        say(f"Team {name} is still declared. The next bootstrap creates its claims again, empty.")
+        write_message(f"Team {name} is still declared. The next bootstrap creates its claims again, empty.")
     if plan.left_namespaces:
-        say(f"Secrets and other objects remain. Delete: kubectl delete namespace {' '.join(plan.left_namespaces)}")
+        write_message(
+            f"Secrets and other objects remain. Delete: kubectl delete namespace {' '.join(plan.left_namespaces)}"
+        )
     return Exit.OK
 
 
@@ -118,7 +120,7 @@ def _list_left_namespaces(kube: Kube, contract: Contract) -> tuple[LeftNamespace
     try:
         return list_left_namespaces(kube, contract)
     except Forbidden as error:
-        say(f"Cannot list the namespaces no team uses any more: {error}")
+        write_message(f"Cannot list the namespaces no team uses any more: {error}")
         return ()
 
 

@@ -1,4 +1,4 @@
-"""Checks of an installation for `platformctl doctor`; nothing is changed."""
+"""Read-only checks of an installation, for `platformctl doctor`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["RULES", "CheckResult", "ReleaseSnapshot", "check_release", "read_rel
 
 
 def check_release(snapshot: ReleaseSnapshot) -> tuple[CheckResult, ...]:
-    """Check the Secrets of a release, then its Jobs, then its components: each needs the ones before it.
+    """Check the Secrets, Jobs and components of a release, in this order: Jobs need Secrets, components need both.
 
     Args:
         snapshot: the release's objects.

@@ -21,7 +21,7 @@ def check_components(snapshot: ReleaseSnapshot) -> Iterator[CheckResult]:
     ordered = sorted(snapshot.workloads, key=lambda workload: (str(workload["metadata"]["name"]), workload["kind"]))
     for workload in ordered:
         yield _check_workload(snapshot, workload)
-    for _, workloads in groupby(ordered, key=_component_name):
+    for _, workloads in groupby(ordered, key=_get_component_name):
         yield from _check_duplicates(snapshot, list(workloads))
 
 
@@ -40,7 +40,7 @@ def _check_duplicates(snapshot: ReleaseSnapshot, workloads: list[Object]) -> Ite
     yield failed("duplicate", snapshot.describe(first), seen, fix)
 
 
-def _component_name(workload: Object) -> str:
+def _get_component_name(workload: Object) -> str:
     return str(workload["metadata"]["labels"]["app.kubernetes.io/component"])
 
 
@@ -53,7 +53,7 @@ def _check_workload(snapshot: ReleaseSnapshot, workload: Object) -> CheckResult:
             return CheckResult(name, seen)
         return CheckResult(name, f"{seen}, rollout in progress", verified=False)
     problems = [problem for pod in _find_pods(snapshot, workload) if (problem := describe_problem(pod))]
-    labels = f"app.kubernetes.io/component={_component_name(workload)}"
+    labels = f"app.kubernetes.io/component={_get_component_name(workload)}"
     fix = f"See kubectl -n {snapshot.namespace} describe pods -l {labels}"
     return failed("component", name, "; ".join([seen, *problems]), fix)
 

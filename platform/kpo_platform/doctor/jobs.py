@@ -33,7 +33,7 @@ def _check_job(snapshot: ReleaseSnapshot, job: Object) -> CheckResult:
 
 
 def _describe_fix(snapshot: ReleaseSnapshot, job: Object) -> str:
-    """Tell to delete the failed Job: an upgrade does not run a Job again that still exists."""
+    """Describe how to run a failed Job again: an upgrade does not repeat a Job that still exists."""
     name, kubectl = job["metadata"]["name"], f"kubectl -n {snapshot.namespace}"
     retry = "wait for the next run of its CronJob" if job["metadata"].get("ownerReferences") else "upgrade with helm"
     return f"Fix the cause (see {kubectl} logs job/{name}), run {kubectl} delete job {name}, then {retry}."

@@ -1,4 +1,4 @@
-"""Describe from a pod's status why the pod is not ready."""
+"""Describe why a pod is not ready, from its status."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _MAX_LENGTH = 300
 
 
 def describe_problem(pod: Object) -> str:
-    """Say why a pod is not ready; empty if its status does not tell.
+    """Describe why a pod is not ready; empty if its status has no reason.
 
     Args:
         pod: the pod.
@@ -26,13 +26,13 @@ def describe_problem(pod: Object) -> str:
 def read_termination_message(pod: Object) -> str:
     """Return the first termination message of a pod's failed containers; empty if there is none."""
     containers = pod.get("status", {}).get("containerStatuses", ())
-    states = [state for container in containers for state in _terminations(container) if state.get("exitCode")]
+    states = [state for container in containers for state in _list_terminations(container) if state.get("exitCode")]
     return _shorten(next((state["message"] for state in states if state.get("message")), ""))
 
 
 def _describe_container(container: Object) -> Iterator[str]:
     name, waiting = container["name"], container.get("state", {}).get("waiting", {})
-    failure = next((state for state in _terminations(container) if state.get("exitCode")), None)
+    failure = next((state for state in _list_terminations(container) if state.get("exitCode")), None)
     if waiting.get("reason", "PodInitializing") not in ("PodInitializing", "ContainerCreating"):
         cause = waiting["reason"] if failure else f"{waiting['reason']}: {_shorten(waiting.get('message', ''))}"
         yield f"container {name} is waiting ({cause})"
@@ -42,7 +42,7 @@ def _describe_container(container: Object) -> Iterator[str]:
         yield f"container {name} terminated with exit code {failure['exitCode']} ({reason}){message}"
 
 
-def _terminations(container: Object) -> Iterator[Object]:
+def _list_terminations(container: Object) -> Iterator[Object]:
     for field in ("state", "lastState"):
         if terminated := container.get(field, {}).get("terminated"):
             yield terminated

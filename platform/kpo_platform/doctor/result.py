@@ -19,7 +19,7 @@ RULES: dict[str, Rule] = {
 class CheckResult:
     """The result of the check of one object.
 
-    A check is not verified if the caller may not read the object, or if a rollout or Job is still in progress.
+    ``verified`` is false if the caller may not read the object, or if a rollout or Job is still in progress.
     """
 
     object: str

@@ -14,7 +14,7 @@ class SecretRef:
 
     Attributes:
         secret: the Secret's name.
-        key: the key; empty for the whole Secret, whatever its keys.
+        key: the key; empty if no key is required.
     """
 
     secret: str
@@ -42,7 +42,7 @@ def get_pod_spec(workload: Object) -> Object:
 
 
 def find_secret_refs(pod_spec: Object) -> frozenset[SecretRef]:
-    """Find the Secrets and keys without which a pod cannot start; optional references are left out.
+    """Find the Secrets and keys that a pod needs to start; skip optional references.
 
     Args:
         pod_spec: the pod's specification.
@@ -51,7 +51,7 @@ def find_secret_refs(pod_spec: Object) -> frozenset[SecretRef]:
 
 
 def collect_secret_uses(workloads: Iterable[Object]) -> dict[str, SecretUse]:
-    """Collect the Secrets without which pods cannot start.
+    """Collect the Secrets that pods need to start.
 
     Args:
         workloads: the objects that create the pods.

@@ -1,4 +1,4 @@
-"""Check that the Secrets exist that the pods of a release need.
+"""Check the Secrets that the pods of a release need.
 
 Kubernetes reports a missing Secret only when a pod starts. A running pod keeps running, and its next start fails.
 """

@@ -20,7 +20,7 @@ def translate_error(error: BaseException, call: str, server: str, role_files: st
         error: the library's error.
         call: the call, as `Call` formats it.
         server: the URL of the API server.
-        role_files: the files under rbac/ whose rights the caller needs.
+        role_files: the files under rbac/ that grant the call.
     """
     status, message = _read_status(error), _read_message(error)
     cause = message.rstrip(".")

@@ -13,7 +13,7 @@ from kpo_platform.errors import ClusterError, Conflict, Unreachable
 from kpo_platform.kube.api_errors import add_conflict_fix, translate_error
 from kpo_platform.kube.config import configure_from_dict, configure_from_file
 from kpo_platform.kube.deadline import Deadline
-from kpo_platform.kube.missing_rights import BOOTSTRAP_ROLES, Rules, find_role_files
+from kpo_platform.kube.missing_rights import BOOTSTRAP_ROLE_PREFIX, Rules, find_role_files
 from kpo_platform.kube.port_forward import Tunnel, is_ready, open_tunnel, resolve_pod_port
 from kpo_platform.kube.resource import (
     CONFIG_MAP,
@@ -45,9 +45,9 @@ class Kube:
         self.deadline = deadline
         """The deadline of all calls together; the timeout of one call is at most 30 seconds."""
         self.role_rules: Rules = {}
-        """The rules of every role, once the contract is read; errors name the role with a missing right."""
-        self.role_prefix = BOOTSTRAP_ROLES
-        """The name prefix of the roles that the caller should have."""
+        """The rules of every role; empty until the contract is read. Errors name the role that grants the call."""
+        self.role_prefix = BOOTSTRAP_ROLE_PREFIX
+        """The name prefix of the roles that the caller needs."""
 
     @classmethod
     def connect(cls, kubeconfig: str | None, context: str | None, timeout: float) -> Kube:
@@ -105,15 +105,15 @@ class Kube:
         """Create or change an object by server-side apply, without forcing conflicts.
 
         Args:
-            body: the object with exactly our fields.
-            dry_run: let the API server check rights, quota and admission, but write nothing.
+            body: the object, with only the fields that this client manages.
+            dry_run: only check rights, quota and admission in the API server.
 
         Returns:
-            The object as it is, or would be, after the call.
+            The object after the call, or as it would be without ``dry_run``.
 
         Raises:
             Forbidden: the caller may not write it.
-            Conflict: another manager owns one of the fields; the message says what to do.
+            Conflict: another field manager owns one of the fields; the message has the fix.
             ClusterError: the API server refused the call.
         """
         resource, meta = _APPLICABLE[body["kind"]], body["metadata"]
@@ -130,7 +130,7 @@ class Kube:
         Args:
             resource: the object's kind.
             body: the object.
-            dry_run: let the API server check the object, but write nothing.
+            dry_run: only check the object in the API server.
 
         Raises:
             Conflict: the object exists.
@@ -183,7 +183,7 @@ class Kube:
             account: the service account's name.
             namespace: its namespace.
             seconds: the requested lifetime of the token.
-            dry_run: let the API server check the request, but issue no token.
+            dry_run: only check the request in the API server; no token is issued.
 
         Returns:
             The TokenRequest's status: ``token`` and ``expirationTimestamp``.
@@ -237,11 +237,11 @@ class Kube:
             )
         name = pod["metadata"]["name"]
         call = PORT_FORWARD.call("get and create", namespace)
-        seconds = self._timeout(call)
+        seconds = self._get_call_timeout(call)
         try:
             path = POD.path(namespace, name, "portforward")
             return open_tunnel(self._api, path, resolve_pod_port(body, port, pod), seconds)
-        except Exception as error:  # the library does not wrap errors of websocket, TLS and socket
+        except Exception as error:  # the library raises errors of websocket, TLS and socket unwrapped
             raise self._translate_error(error, call) from error
 
     def _call(
@@ -256,7 +256,7 @@ class Kube:
         if body is not None:
             headers["Content-Type"] = "application/apply-patch+yaml" if method == "PATCH" else "application/json"
         try:
-            # Instead of the generated classes, of which each kind needs another one.
+            # Not by the library's generated classes, because each kind needs a different one.
             answer: Object = self._api.call_api(
                 path,
                 method,
@@ -266,7 +266,7 @@ class Kube:
                 auth_settings=["BearerToken"],
                 response_types_map={200: "object", 201: "object", 202: "object"},
                 _return_http_data_only=True,
-                _request_timeout=(_CONNECT_SECONDS, self._timeout(call)),
+                _request_timeout=(_CONNECT_SECONDS, self._get_call_timeout(call)),
             )
         except (client.ApiException, urllib3.exceptions.HTTPError) as error:
             raise self._translate_error(error, call) from error
@@ -275,7 +275,7 @@ class Kube:
     def _translate_error(self, error: BaseException, call: Call | str) -> ClusterError:
         return translate_error(error, str(call), self.server, find_role_files(call, self.role_prefix, self.role_rules))
 
-    def _timeout(self, call: Call | str) -> float:
+    def _get_call_timeout(self, call: Call | str) -> float:
         remaining_seconds = self.deadline.remaining_seconds()
         if not remaining_seconds:
             raise Unreachable(f"Cannot {call}: the timeout of the command has passed. Raise --timeout.")

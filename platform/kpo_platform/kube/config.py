@@ -21,7 +21,7 @@ def configure_from_file(kubeconfig: str | None, context: str | None, deadline: D
     Args:
         kubeconfig: the file; by default the one that ``find_kubeconfig`` finds.
         context: the file's context; by default the current one.
-        deadline: the deadline of the file's exec plugin, now and when it runs again.
+        deadline: the deadline of the file's exec plugin, also when it runs again later.
 
     Raises:
         ClusterError: the file or context does not exist or cannot be read, or the exec plugin failed or timed out.
@@ -42,7 +42,7 @@ def configure_from_file(kubeconfig: str | None, context: str | None, deadline: D
             "Pass a kubeconfig with --kubeconfig or KUBECONFIG, and one of its contexts with --context."
         ) from error
     if not settings.verify_ssl:
-        # The kubeconfig asks for it, so a warning with every call is noise.
+        # The kubeconfig disables verification, so the warning with every call says nothing new.
         urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
     # By default the library tries four times and logs each attempt.
     settings.retries = urllib3.Retry(0)
@@ -80,5 +80,5 @@ def find_kubeconfig(file: str | None = None) -> str | None:
 def _describe_cause(error: Exception) -> str:
     """Return the loader's message on one line and without a full stop."""
     if isinstance(error, TypeError | AttributeError):
-        return "the file holds no kubeconfig"  # but a list or a string
+        return "the file holds no kubeconfig"  # for example a list or a string
     return " ".join(str(error).split()).rstrip(".")

@@ -9,10 +9,12 @@ from kpo_platform.kube.resource import CONFIG_MAP
 
 
 def read_contract(kube: Kube, namespace: str) -> Contract:
-    """Read the contract of the release in a namespace; later errors of ``kube`` name the role with a missing right.
+    """Read the contract of the release in a namespace.
+
+    Later errors of ``kube`` name the role that grants a missing right.
 
     Raises:
-        ContractError: the namespace has none or several, or this package cannot read it.
+        ContractError: the namespace has no contract or several, or this package cannot read the contract.
         ClusterError: the namespace could not be read.
     """
     contract = parse(read_contract_text(kube, namespace))
@@ -24,7 +26,7 @@ def read_contract_text(kube: Kube, namespace: str) -> str:
     """Read the contract's text, without parsing it.
 
     Raises:
-        ContractError: the namespace has none or several.
+        ContractError: the namespace has no contract or several.
         ClusterError: the namespace could not be read.
     """
     config_maps = kube.list_objects(CONFIG_MAP, namespace, CONFIGMAP_LABELS)

@@ -1,4 +1,4 @@
-"""Deadlines of commands, and timeouts of calls that have none of their own."""
+"""Deadlines of commands, and timeouts for functions without one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TypeVar
 
 
 class Deadline:
-    """A deadline that can be paused while the command waits for an answer from its user.
+    """A deadline that can be paused while a prompt waits for the user.
 
     Args:
         seconds: time until the deadline.
@@ -26,7 +26,7 @@ class Deadline:
 
     @contextmanager
     def pause(self) -> Iterator[None]:
-        """Postpone the deadline by the time that the context lasts."""
+        """Pause the deadline during the context."""
         remaining_seconds = self.remaining_seconds()
         try:
             yield

@@ -1,7 +1,7 @@
-"""Load kubeconfigs whose user logs in by an exec plugin, with a timeout and errors.
+"""Load kubeconfigs that use an exec plugin, with a timeout and errors.
 
-The client library runs the plugin without a timeout. When the plugin fails, the library only logs that and continues
-without credentials.
+The client library runs the plugin without a timeout. If the plugin fails, the library only logs the failure and
+continues without credentials.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ def load_with_exec_plugin(deadline: Deadline, file: str, context: str | None, se
     """Load a kubeconfig and run its exec plugin, which is killed when it times out.
 
     Args:
-        deadline: the deadline of the plugin, now and when its credentials expire and it runs again.
+        deadline: the deadline of the plugin, also when its credentials expire and it runs again.
         file: the kubeconfig.
         context: the file's context; by default the current one.
-        settings: the client's settings, filled in.
+        settings: the client's settings; this function fills them in.
 
     Raises:
         ClusterError: the plugin failed or timed out.
@@ -71,7 +71,7 @@ class _ExecPlugin:
     context: str | None
 
     def run(self, function: Callable[[], None]) -> str:
-        """Call a function of the library that runs the plugin; return the errors that the library logs."""
+        """Call a function of the library that runs the plugin; return what the library logs."""
         seconds = max(self.deadline.remaining_seconds(), _MIN_SECONDS)
         messages: list[str] = []
 
@@ -98,7 +98,7 @@ class _ExecPlugin:
         return f"exec plugin {self._command()}".rstrip()
 
     def _command(self) -> str:
-        with suppress(Exception):  # only for an error message
+        with suppress(Exception):  # the command is only part of an error message
             merged = KubeConfigMerger(self.file).config
             user = KubeConfigLoader(merged, active_context=self.context).current_context["context"]["user"]
             return str(merged["users"].get_with_name(user)["user"]["exec"]["command"])
@@ -127,7 +127,7 @@ def _capture_log(messages: list[str]) -> Iterator[None]:
 
 @contextmanager
 def _mark_child_processes() -> Iterator[str]:
-    """Mark child processes started in the context by an environment variable, to find them later."""
+    """Set an environment variable by which child processes started in the context can be found."""
     mark = secrets.token_hex(8)
     os.environ[_MARK_VARIABLE] = mark
     try:

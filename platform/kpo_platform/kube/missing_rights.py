@@ -1,4 +1,4 @@
-"""Find the file under rbac/ with a missing right, by the rules that the contract publishes."""
+"""Find the file under rbac/ that grants a missing right, by the rules in the contract."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import Any
 
 from kpo_platform.kube.resource import Call
 
-BOOTSTRAP_ROLES = "bootstrap-operator"
+BOOTSTRAP_ROLE_PREFIX = "bootstrap-operator"
 """The name prefix of the roles for `platformctl bootstrap`, `teams`, `contract` and `version`."""
 
 Rules = Mapping[str, Sequence[Mapping[str, Any]]]
-"""The rules of each role by the name of its file."""
+"""The rules of each role, by the name of its file without suffix."""
 
 
 def find_role_files(call: Call | str, role_prefix: str, rules: Rules) -> str:
-    """Return the files whose rights a call needs, as part of a sentence.
+    """Return the files under rbac/ that grant a call, as part of a sentence.
 
     Args:
         call: the call.

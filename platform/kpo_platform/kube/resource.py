@@ -26,7 +26,7 @@ class Resource:
         return "/".join(part for part in parts if part)
 
     def call(self, verbs: str, namespace: str = "", name: str = "") -> Call:
-        """Describe a call; several verbs are joined by ``or`` or ``and``."""
+        """Return a call of this resource; several verbs are joined by ``or`` or ``and``."""
         return Call(verbs, self, namespace, name)
 
 
