@@ -1,4 +1,4 @@
-"""Fixtures of the integration tests: platformctl, and a server that answers as cluster and Airflow."""
+"""Fixtures of the integration tests: platformctl, and a fake of the Kubernetes and Airflow APIs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""sdist and wheel: their files, and the wheel installed into fresh environments with the dependencies it declares."""
+"""sdist and wheel: their files, and the wheel in new environments with only its declared dependencies."""
 
 from __future__ import annotations
 
@@ -32,96 +32,96 @@ print(json.dumps([[point.group, point.name, point.value] for point in points]))
 
 
 def run(*words: str | Path, cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run a program in which nothing of the checkout can be imported."""
+    """Run a program that cannot import anything from the checkout."""
     env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | variables
     return subprocess.run(words, cwd=cwd, env=env, capture_output=True, text=True, timeout=120, check=False)
 
 
-def build(target: str, source: Path, folder: Path) -> Path:
-    done = run(PROGRAMS / "hatchling", "build", "-t", target, "-d", folder, cwd=source)
-    assert done.returncode == 0, done.stderr
+def build_archive(target: str, source: Path, folder: Path) -> Path:
+    result = run(PROGRAMS / "hatchling", "build", "-t", target, "-d", folder, cwd=source)
+    assert result.returncode == 0, result.stderr
     (file,) = folder.iterdir()
     return file
 
 
 @pytest.fixture(scope="module")
 def sdist(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build("sdist", REPOSITORY, tmp_path_factory.mktemp("sdist"))
+    return build_archive("sdist", REPOSITORY, tmp_path_factory.mktemp("sdist"))
 
 
 @pytest.fixture(scope="module")
 def wheel(sdist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel that is built from the sdist, as pip does it."""
+    """The wheel, built from the sdist as pip does."""
     source = tmp_path_factory.mktemp("source")
     with tarfile.open(sdist) as archive:
         archive.extractall(source, filter="data")
-    return build("wheel", source / f"kpo_platform-{VERSION}", tmp_path_factory.mktemp("wheel"))
+    return build_archive("wheel", source / f"kpo_platform-{VERSION}", tmp_path_factory.mktemp("wheel"))
 
 
-def environment(folder: Path, wheel: Path, extra: str = "") -> Path:
-    """Make an environment with the wheel and links to all that it needs, and give its programs."""
+def create_environment(folder: Path, wheel: Path, extra: str = "") -> Path:
+    """Create a virtual environment with the wheel and links to its dependencies, and return its folder of programs."""
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True, timeout=60)
     python = folder / "bin" / "python"
-    done = run(PROGRAMS / "uv", "pip", "install", "--offline", "--no-deps", "--python", python, wheel, cwd=folder)
-    assert done.returncode == 0, done.stderr
+    result = run(PROGRAMS / "uv", "pip", "install", "--offline", "--no-deps", "--python", python, wheel, cwd=folder)
+    assert result.returncode == 0, result.stderr
     (packages,) = folder.glob("lib/*/site-packages")
     (installed,) = importlib.metadata.distributions(name="kpo-platform", path=[str(packages)])
-    for dependency in dependencies(installed.requires or (), extra):
+    for dependency in find_dependencies(installed.requires or (), extra):
         for name in {file.parts[0] for file in dependency.files or ()} - {"..", "__pycache__"}:
             if not (packages / name).exists():
                 (packages / name).symlink_to(dependency.locate_file(name))
     return folder / "bin"
 
 
-def dependencies(declared: Iterable[str], extra: str) -> Iterator[importlib.metadata.Distribution]:
-    """The distributions of this environment that fulfil requirements, and theirs."""
+def find_dependencies(declared: Iterable[str], extra: str) -> Iterator[importlib.metadata.Distribution]:
+    """Find the distributions of this environment that fulfil requirements, directly and transitively."""
     pending = [(Requirement(text), extra) for text in declared]
     seen = set()
     while pending:
-        requirement, wanted = pending.pop()
-        if requirement.marker and not requirement.marker.evaluate({"extra": wanted}):
+        requirement, active_extra = pending.pop()
+        if requirement.marker and not requirement.marker.evaluate({"extra": active_extra}):
             continue
-        for more in ("", *requirement.extras):
-            if (key := (canonicalize_name(requirement.name), more)) not in seen:
+        for requested_extra in ("", *requirement.extras):
+            if (key := (canonicalize_name(requirement.name), requested_extra)) not in seen:
                 seen.add(key)
                 distribution = importlib.metadata.distribution(requirement.name)
-                pending += [(Requirement(text), more) for text in distribution.requires or ()]
+                pending += [(Requirement(text), requested_extra) for text in distribution.requires or ()]
                 yield distribution
 
 
-def checkout() -> set[str]:
-    """The files of the checkout, with files in the place of links to folders."""
+def list_checkout() -> set[str]:
+    """List the files of the checkout. A link to a folder is replaced by the files in the folder."""
     command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
-    listed = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True, timeout=30)
-    names = {name for name in listed.stdout.splitlines() if (REPOSITORY / name).exists()}
+    output = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True, timeout=30).stdout
+    names = {name for name in output.splitlines() if (REPOSITORY / name).exists()}
     links = {name: (REPOSITORY / name).resolve() for name in names if (REPOSITORY / name).is_symlink()}
     targets = {name: str(path.relative_to(REPOSITORY)) for name, path in links.items()}
-    linked = {
+    linked_files = {
         name.replace(target, link, 1)
         for link, target in targets.items()
         for name in names
         if name.startswith(f"{target}/")
     }
-    return (names - links.keys()) | linked
+    return (names - links.keys()) | linked_files
 
 
-def test_sdist_has_all_files_but_those_of_ci(sdist: Path):
+def test_sdist_has_all_files_except_those_of_ci(sdist: Path):
     with tarfile.open(sdist) as archive:
         names = {name.removeprefix(f"kpo_platform-{VERSION}/") for name in archive.getnames()}
-    assert names == checkout() - {".ci/run"} | {"PKG-INFO"}
+    assert names == list_checkout() - {".ci/run"} | {"PKG-INFO"}
 
 
-def test_wheel_has_the_package_and_nothing_else(wheel: Path):
+def test_wheel_has_only_the_package_and_its_metadata(wheel: Path):
     root = "platform/"
-    package = {name.removeprefix(root) for name in checkout() if name.startswith(root)}
-    metadata = ("METADATA", "RECORD", "WHEEL", "entry_points.txt", "licenses/LICENSE")
-    described = {f"kpo_platform-{VERSION}.dist-info/{name}" for name in metadata}
+    package = {name.removeprefix(root) for name in list_checkout() if name.startswith(root)}
+    names = ("METADATA", "RECORD", "WHEEL", "entry_points.txt", "licenses/LICENSE")
+    metadata_files = {f"kpo_platform-{VERSION}.dist-info/{name}" for name in names}
     with zipfile.ZipFile(wheel) as archive:
-        assert set(archive.namelist()) == package | described
+        assert set(archive.namelist()) == package | metadata_files
 
 
 def test_wheel_needs_only_the_dependencies_it_declares(wheel: Path, tmp_path: Path):
-    programs = environment(tmp_path / "env", wheel)
+    programs = create_environment(tmp_path / "env", wheel)
     imported = run(programs / "python", "-c", IMPORT, cwd=tmp_path)
     (packages,) = (tmp_path / "env").glob("lib/*/site-packages")
     assert (imported.stdout, imported.stderr) == (f"{VERSION} {packages}/kpo_platform/__init__.py\n", "")
@@ -130,7 +130,7 @@ def test_wheel_needs_only_the_dependencies_it_declares(wheel: Path, tmp_path: Pa
 
 
 def test_entry_points_load_beside_airflow(wheel: Path, tmp_path: Path):
-    programs = environment(tmp_path / "env", wheel, "airflow")
+    programs = create_environment(tmp_path / "env", wheel, "airflow")
     loaded = run(programs / "python", "-c", ENTRY_POINTS, cwd=tmp_path, AIRFLOW_HOME=str(tmp_path))
     assert loaded.returncode == 0, loaded.stderr
     declared = {"console_scripts": PROJECT["scripts"], **PROJECT["entry-points"]}

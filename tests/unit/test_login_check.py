@@ -10,7 +10,7 @@ import pytest
 from kpo_platform.bootstrap.model import RegistryLogin
 from kpo_platform.bootstrap.registry import login_check
 from kpo_platform.bootstrap.registry.login_check import LoginResult, LoginStatus, check_login
-from unit.support.registry_server import BASIC, NAME, PASSWORD, USER, Registry, listening, resolve
+from unit.support.registry_server import BASIC, NAME, PASSWORD, USER, Registry, patch_name_resolution, serve_registry
 
 RIGHT, WRONG = RegistryLogin(USER, PASSWORD), RegistryLogin(USER, "wrong")
 ACCEPTED = LoginResult(LoginStatus.ACCEPTED, "checked from this machine")
@@ -24,8 +24,8 @@ def unverified(reason: str) -> LoginResult:
 @pytest.fixture
 def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry]:
     monkeypatch.setattr(login_check, "_CERTIFICATES", (str(tmp_path),))
-    resolve(monkeypatch)
-    with listening(tmp_path) as running:
+    patch_name_resolution(monkeypatch)
+    with serve_registry(tmp_path) as running:
         yield running
 
 
@@ -36,7 +36,7 @@ def test_password_is_sent_only_after_a_challenge(registry: Registry):
 
 
 def test_token_service_gets_password_and_registry_gets_token(registry: Registry):
-    registry.form = "bearer"
+    registry.mode = "bearer"
     assert check_login(registry.host, RIGHT) == ACCEPTED
     query = "account=robot&client_id=platformctl&service=registry%2C+of+tests"
     assert registry.seen == [("/v2/", ""), (f"/token?{query}", BASIC), ("/v2/", "Bearer of-the-service")]
@@ -44,22 +44,22 @@ def test_token_service_gets_password_and_registry_gets_token(registry: Registry)
 
 
 @pytest.mark.parametrize(
-    ("form", "reason"),
+    ("mode", "reason"),
     [
         ("down", "the registry answered HTTP 503"),
-        ("elsewhere", "the registry answered HTTP 302"),
-        ("odd", "the registry requires the authentication scheme negotiate"),
+        ("redirect", "the registry answered HTTP 302"),
+        ("unknown-scheme", "the registry requires the authentication scheme negotiate"),
         ("plain-token", "the registry's token service does not use TLS"),
     ],
 )
-def test_unclear_answer_is_unverified_and_no_password_is_sent(registry: Registry, form: str, reason: str):
-    registry.form = form
+def test_unclear_answer_is_unverified_and_no_password_is_sent(registry: Registry, mode: str, reason: str):
+    registry.mode = mode
     assert check_login(registry.host, RIGHT) == unverified(reason)
     assert registry.seen == [("/v2/", "")]
 
 
 def test_registry_without_login_is_unverified_without_node_retry(registry: Registry):
-    registry.form = "open"
+    registry.mode = "open"
     assert check_login(registry.host, RIGHT) == LoginResult(LoginStatus.UNVERIFIED, "the registry requires no login")
     assert registry.seen == [("/v2/", "")]
 
@@ -73,8 +73,8 @@ def test_untrusted_certificate_gets_no_password(registry: Registry, monkeypatch:
 
 
 def test_registry_without_tls_gets_no_password(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    resolve(monkeypatch)
-    with listening(tmp_path, tls=False) as plain:
+    patch_name_resolution(monkeypatch)
+    with serve_registry(tmp_path, tls=False) as plain:
         assert check_login(plain.host, RIGHT) == unverified("the registry does not use TLS, so no password is sent")
     assert plain.seen == []
 
@@ -90,5 +90,5 @@ def test_registry_without_tls_gets_no_password(tmp_path: Path, monkeypatch: pyte
     ],
 )
 def test_unreachable_registry_is_unverified(monkeypatch: pytest.MonkeyPatch, host: str, reason: str):
-    resolve(monkeypatch)
+    patch_name_resolution(monkeypatch)
     assert check_login(host, RIGHT) == unverified(reason)

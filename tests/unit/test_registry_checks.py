@@ -19,7 +19,7 @@ from unit.support.http_server import Answer as ServerAnswer
 from unit.support.http_server import Request, serving
 from unit.support.platform_server import CHECK, Platform
 from unit.support.platformctl import Cluster, CommandResult, Platformctl
-from unit.support.registry_server import Registry, listening, resolve
+from unit.support.registry_server import Registry, patch_name_resolution, serve_registry
 
 SECRET = "/api/v1/namespaces/team-alpha/secrets/regcred"
 CHECK_SECRET = CHECK.replace("pods", "secrets")
@@ -40,8 +40,8 @@ def set_registry_host(host: str, platform: Platform) -> None:
 @pytest.fixture
 def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cluster: Cluster) -> Iterator[Registry]:
     monkeypatch.setattr(login_check, "_CERTIFICATES", (str(tmp_path),))
-    resolve(monkeypatch)
-    with listening(tmp_path) as running:
+    patch_name_resolution(monkeypatch)
+    with serve_registry(tmp_path) as running:
         set_registry_host(running.host, cluster.platform)
         yield running
 
@@ -90,7 +90,7 @@ def test_password_changed_at_the_registry_fails_the_next_run(
 def test_login_without_node_rights_is_written_unverified(
     platformctl: Platformctl, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ):
-    resolve(monkeypatch)
+    patch_name_resolution(monkeypatch)
     set_registry_host("elsewhere.test", cluster.platform)
     result = run_bootstrap(platformctl, cluster, build_config("elsewhere.test", "s3cret"), "--yes")
     assert (result.code, SECRET in cluster.platform.objects) == (0, True)
@@ -104,7 +104,7 @@ def test_login_without_node_rights_is_written_unverified(
 def test_registry_without_login_is_not_checked_from_a_node(
     platformctl: Platformctl, cluster: Cluster, registry: Registry
 ):
-    registry.form = "open"
+    registry.mode = "open"
     result = run_bootstrap(platformctl, cluster, build_config(registry.host, "s3cret"), "--yes")
     assert (result.code, "from a node" in result.err) == (0, False)
     assert (
@@ -219,7 +219,7 @@ TRACE = [
 def test_node_checks_a_registry_that_only_the_cluster_reaches(
     platformctl: Platformctl, cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    resolve(monkeypatch)
+    patch_name_resolution(monkeypatch)
     node_cluster = ClusterWithNode(cluster.platform, NOT_FOUND)
     result = run_with_node(platformctl, cluster, tmp_path, node_cluster)
     assert (result.code, node_cluster.trace) == (0, TRACE), result.err
@@ -240,7 +240,7 @@ def test_node_checks_a_registry_that_only_the_cluster_reaches(
 def test_login_rejected_on_a_node_leaves_nothing_behind(
     platformctl: Platformctl, cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    resolve(monkeypatch)
+    patch_name_resolution(monkeypatch)
     node_cluster = ClusterWithNode(cluster.platform, WRONG)
     result = run_with_node(platformctl, cluster, tmp_path, node_cluster)
     assert (result.code, node_cluster.trace) == (3, TRACE), result.err

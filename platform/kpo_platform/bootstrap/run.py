@@ -180,9 +180,10 @@ def build_cluster_access(kubeconfig: str | None, context: str | None) -> payload
         context: the context; None for the current context.
     """
     file = find_kubeconfig(kubeconfig)
+    # KUBECONFIG may be a list of files. The paths are absolute, because Ansible changes the working directory.
+    paths = [str(Path(path).absolute()) for path in file.split(os.pathsep)] if file else []
     return payload.ClusterAccess(
-        # Ansible changes the working directory. KUBECONFIG may be a list of files.
-        kubeconfig=os.pathsep.join(str(Path(each).absolute()) for each in file.split(os.pathsep)) if file else None,
+        kubeconfig=os.pathsep.join(paths) or None,
         context=context,
         environment={key: value for key, value in os.environ.items() if key not in _ANSIBLE_VARIABLES},
     )

@@ -1,4 +1,4 @@
-"""A registry with TLS on a loopback port, with a name that resolves to it and every authentication scheme."""
+"""Fake of a registry with TLS on a loopback port, with several authentication schemes and failures."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ BASIC = "Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
 
 @dataclass
 class Registry:
-    """Requests to the registry, and how it answers them.
+    """A registry, its mode and the requests that it received.
 
     Attributes:
-        port: the port it listens on.
-        form: ``basic``, ``bearer``, ``open``, ``elsewhere``, ``plain-token``, ``odd`` or ``down``.
+        port: the port of the server.
+        mode: ``basic``, ``bearer``, ``open``, ``redirect``, ``plain-token``, ``unknown-scheme`` or ``down``.
         seen: path and authorization of each request.
     """
 
     port: int
-    form: str = "basic"
+    mode: str = "basic"
     seen: list[tuple[str, str]] = field(default_factory=list)
 
     @property
@@ -43,28 +43,28 @@ class Registry:
         if path.startswith("/token"):
             known = authorization == BASIC
             return (200, {}, {"token": "of-the-service"}) if known else (401, {}, {"details": "incorrect"})
-        if self.form == "open" or authorization in (BASIC, "Bearer of-the-service"):
+        if self.mode == "open" or authorization in (BASIC, "Bearer of-the-service"):
             return 200, {}, {}
-        if self.form == "down":
+        if self.mode == "down":
             return 503, {}, {}
-        if self.form == "elsewhere":
+        if self.mode == "redirect":
             return 302, {"Location": "https://elsewhere.test/v2/"}, {}
-        scheme = "http" if self.form == "plain-token" else "https"
+        scheme = "http" if self.mode == "plain-token" else "https"
         token = f'Bearer realm="{scheme}://{self.host}/token",service="registry, of tests"'
-        challenges = {"basic": 'Basic realm="tests"', "odd": "Negotiate"}
-        return 401, {"WWW-Authenticate": challenges.get(self.form, token)}, {}
+        challenges = {"basic": 'Basic realm="tests"', "unknown-scheme": "Negotiate"}
+        return 401, {"WWW-Authenticate": challenges.get(self.mode, token)}, {}
 
 
 @contextmanager
-def listening(folder: Path, *, tls: bool = True) -> Iterator[Registry]:
+def serve_registry(folder: Path, *, tls: bool = True) -> Iterator[Registry]:
     """Run a registry, and write its certificate to the folder of docker's trusted certificates."""
-    made: list[Registry] = []
+    registries: list[Registry] = []
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             authorization = self.headers.get("Authorization", "")
-            made[0].seen.append((self.path, authorization))
-            status, headers, content = made[0].answer(self.path, authorization)
+            registries[0].seen.append((self.path, authorization))
+            status, headers, content = registries[0].answer(self.path, authorization)
             text = json.dumps(content).encode()
             self.send_response(status)
             for name, value in {**headers, "Content-Length": str(len(text))}.items():
@@ -77,20 +77,20 @@ def listening(folder: Path, *, tls: bool = True) -> Iterator[Registry]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.handle_error = lambda *_: None  # type: ignore[method-assign]
-    made.append(Registry(server.server_address[1]))
+    registries.append(Registry(server.server_address[1]))
     if tls:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(_certificate(folder, made[0].host))
+        context.load_cert_chain(_create_certificate(folder, registries[0].host))
         server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     threading.Thread(target=server.serve_forever, args=(0.005,), daemon=True).start()
     try:
-        yield made[0]
+        yield registries[0]
     finally:
         server.shutdown()
         server.server_close()
 
 
-def resolve(patch: Any) -> None:
+def patch_name_resolution(patch: Any) -> None:
     """Resolve the registry's name to this machine, and no other test name."""
     real = socket.getaddrinfo
 
@@ -102,7 +102,7 @@ def resolve(patch: Any) -> None:
     patch.setattr("socket.getaddrinfo", lookup)
 
 
-def _certificate(folder: Path, host: str) -> Path:
+def _create_certificate(folder: Path, host: str) -> Path:
     """Create a key with a self-signed certificate, and return the file with both."""
     both, trusted = folder / "registry.pem", folder / host / "ca.crt"
     trusted.parent.mkdir(parents=True)

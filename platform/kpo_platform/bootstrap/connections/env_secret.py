@@ -11,7 +11,15 @@ from typing import Any
 from kpo_platform.bootstrap import labels
 from kpo_platform.bootstrap.connections import connection, pod_env
 from kpo_platform.bootstrap.connections.target_cluster import TargetAccess
-from kpo_platform.bootstrap.model import Action, ContainerVariable, LiveConnection, LiveState, ObjectRef, Verb
+from kpo_platform.bootstrap.model import (
+    Action,
+    ContainerVariable,
+    LiveConnection,
+    LiveConnectionsSecret,
+    LiveState,
+    ObjectRef,
+    Verb,
+)
 from kpo_platform.contract import Contract
 from kpo_platform.contract.team import ConnectionRef
 from kpo_platform.kube import SECRET
@@ -142,20 +150,24 @@ def _plan_write(
             "Delete it and run again"
         )
         return [Action(Verb.BLOCKED, target, note=note)]
+    return [_make_write(contract, pending, secret)]
+
+
+def _make_write(contract: Contract, pending: list[Action], secret: LiveConnectionsSecret | None) -> Action:
+    """Make one action that writes all pending connections. Other keys of the Secret are kept."""
+    target = make_secret_ref(contract)
     values = dict(secret.values) if secret else {}
     values |= {format_variable_name(action.target.name): _serialize(action.body) for action in pending}
     notes = "; ".join(f"connection {action.target.name}: {action.note}" for action in pending)
     changes = tuple(change for action in pending for change in action.changes)
-    return [
-        Action(
-            Verb.CHANGE if secret and changes else Verb.CREATE,
-            target,
-            changes,
-            note=f"{notes}; {RESTART.format(contract.release.namespace)}",
-            body=_build_body(target, values),
-            resource_version=secret.resource_version if secret else "",
-        )
-    ]
+    return Action(
+        Verb.CHANGE if secret and changes else Verb.CREATE,
+        target,
+        changes,
+        note=f"{notes}; {RESTART.format(contract.release.namespace)}",
+        body=_build_body(target, values),
+        resource_version=secret.resource_version if secret else "",
+    )
 
 
 def _serialize(body: Mapping[str, Any]) -> str:
