@@ -1,6 +1,6 @@
 """Clone a repository in the task and run one of its scripts.
 
-The image was built for root. The template adds a home folder and a writable folder, so it works as another user.
+The image was built for root. It works as another user because the template adds the home folder /work.
 """
 
 from airflow.sdk import DAG

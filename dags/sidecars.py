@@ -17,7 +17,7 @@ until [ "$(cat /work/git/code/jobs/order)" = stop ]; do
   echo "order: $(cat /work/git/code/jobs/order)" >> /work/logs/watch.log
   sleep 1
 done
-echo "told to stop"
+echo "stopped by the order"
 """
 
 with DAG("sidecars", schedule=None, default_args={"team": "alpha"}, tags=["sample"], doc_md=__doc__):

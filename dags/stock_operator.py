@@ -1,6 +1,6 @@
 """A DAG with the stock operator and no reference to a team.
 
-In a team's repository it follows the team's settings without an edit: docs/cluster-policy.md.
+In a team's repository or folder its pod gets the team's settings without an edit: docs/cluster-policy.md.
 """
 
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator

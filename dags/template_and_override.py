@@ -1,4 +1,4 @@
-"""A pod template of the platform with an override for fields without an argument: here a volume in memory."""
+"""A template of the platform, and `pod_override` for pod fields without an argument: here a volume in memory."""
 
 from airflow.sdk import DAG
 

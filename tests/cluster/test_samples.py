@@ -113,7 +113,7 @@ def test_sidecars_sync_ship_logs_and_end_with_the_program(runs: dict[str, Run], 
 
     wait_for("log-shipper to show the file's lines", check_shipped, deadline_s=60, interval_s=1)
     push_files(repository_url(stack), {"jobs/order": "stop\n"}, "Stop the program")
-    assert "told to stop" in read_log_after_end(runs, "sidecars", "watch")
+    assert "stopped by the order" in read_log_after_end(runs, "sidecars", "watch")
 
 
 def test_minimal_sample_logs_hello(runs: dict[str, Run]):
