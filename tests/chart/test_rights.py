@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
+import yaml
 
-from chart.rendering import ROOT, TWO_TEAMS, Object, find_object, load_role, render
+from chart.rendering import CHART, ROOT, TWO_TEAMS, Object, find_object, load_role, render
+from kpo_platform.bootstrap import lease
+from kpo_platform.bootstrap.registry import node_check
 
 ROLES = sorted(path.stem for path in (ROOT / "rbac").glob("*.yaml"))
 
@@ -147,3 +151,21 @@ def test_every_role_file_with_rules_is_granted() -> None:
     rendered = [item["rules"] for item in render({**WITH_OWNERS, **kubernetes_executor}) if item["kind"] == "Role"]
     files = [role for role in map(load_role, ROLES) if role["kind"] == "Role"]
     assert [role["metadata"]["name"] for role in files if role["rules"] and role["rules"] not in rendered] == []
+
+
+def resource_names(role: str) -> set[tuple[str, str]]:
+    """Return the (resource, name) pairs that the rules of a role file are limited to."""
+    rules = load_role(role)["rules"]
+    return {(kind, name) for rule in rules for kind in rule["resources"] for name in rule.get("resourceNames", [])}
+
+
+def test_role_files_name_the_objects_of_bootstrap() -> None:
+    contract = json.loads(find_object(render(), "ConfigMap", "airflow-contract")["data"]["contract.json"])
+    defaults = yaml.safe_load((CHART / "values.yaml").read_text())["teamDefaults"]
+    assert resource_names("bootstrap-operator") == {("secrets", defaults["registry"]["pullSecret"])}
+    assert resource_names("bootstrap-operator-environment") == {("secrets", contract["airflow"]["connectionsSecret"])}
+    assert resource_names("bootstrap-operator-registry") == {("pods", node_check.NAME), ("secrets", node_check.NAME)}
+    assert resource_names("bootstrap-operator-release") == {
+        ("secrets", contract["airflow"]["adminSecret"]),
+        ("leases", lease.NAME),
+    }
