@@ -9,7 +9,7 @@ import pytest
 
 from kpo_platform.pod.merge import merge
 from unit.support.contracts import TEAM
-from unit.support.pod_checks import base, env, found, spec
+from unit.support.pod_checks import list_refusals, override_base, override_env, override_spec
 
 INSTEAD = "Leave it out, or ask the platform team if the program needs it."
 BASELINE = (
@@ -24,7 +24,7 @@ SECRET = (
 
 
 def test_ordinary_pod_is_not_refused():
-    assert found({}) == []
+    assert list_refusals({}) == []
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,7 @@ def test_ordinary_pod_is_not_refused():
     ],
 )
 def test_image_without_fixed_version_is_refused(image: str, pin: str, wanted: str):
-    assert found(base(image=image), images={**TEAM["images"], "pin": pin}) == [
+    assert list_refusals(override_base(image=image), images={**TEAM["images"], "pin": pin}) == [
         f"The image {image!r} {BASE} has no fixed version, which team 'alpha' requires. Use {wanted}."
     ]
 
@@ -47,28 +47,29 @@ def test_image_without_fixed_version_is_refused(image: str, pin: str, wanted: st
     [("busybox@sha256:" + 64 * "a", "digest"), ("busybox", "none"), ("localhost:5000/busybox:1", "tag")],
 )
 def test_image_with_the_required_version_is_not_refused(image: str, pin: str):
-    assert found(base(image=image), images={**TEAM["images"], "pin": pin}) == []
+    assert list_refusals(override_base(image=image), images={**TEAM["images"], "pin": pin}) == []
 
 
 def test_image_off_the_list_is_refused_unless_the_platforms_own():
     images = {"registryPrefix": "mirror.test", "pin": "tag", "allow": ["mirror.test/team/*", "quay.io/*"]}
     aside = {"name": "log-shipper", "image": "busybox:1.35", "restartPolicy": "Always"}
     xcom = {"name": "airflow-xcom-sidecar", "image": "registry.test/alpine:3"}
-    pod = spec(containers=[{"name": "base", "image": "other/app:1"}, xcom], initContainers=[aside])
-    assert found(pod, images=images) == [
+    pod = override_spec(containers=[{"name": "base", "image": "other/app:1"}, xcom], initContainers=[aside])
+    assert list_refusals(pod, images=images) == [
         f"The image 'mirror.test/other/app:1' {BASE} is not allowed for team 'alpha' (mirror.test/team/*, "
         "quay.io/*). Use an allowed image, or ask the platform team to add this one to images.allow."
     ]
-    assert found(base(image="team/app:1"), images=images) == []
+    assert list_refusals(override_base(image="team/app:1"), images=images) == []
 
 
 def test_pod_above_the_quota_is_refused_with_its_total():
     aside = {"name": "aside", "image": "a:1", "restartPolicy": "Always", "resources": {"requests": {"memory": "512Mi"}}}
     pod = merge(
-        base(resources={"limits": {"memory": "768Mi"}, "requests": {"memory": "768Mi"}}), spec(initContainers=[aside])
+        override_base(resources={"limits": {"memory": "768Mi"}, "requests": {"memory": "768Mi"}}),
+        override_spec(initContainers=[aside]),
     )
     quota = {"requests.memory": "1Gi", "limits.cpu": "2", "pods": "3"}
-    assert found(pod, quota=quota) == [
+    assert list_refusals(pod, quota=quota) == [
         "The pod requests 1280Mi of requests.memory, but the quota of team 'alpha' for all pods is 1Gi, "
         "so the pod cannot start. Use a smaller size or smaller container_resources, or ask the platform team for a "
         "larger quota."
@@ -77,7 +78,7 @@ def test_pod_above_the_quota_is_refused_with_its_total():
 
 def test_container_above_the_maximum_is_refused():
     limits = {**TEAM["limits"], "max": {"cpu": "500m"}}
-    assert found(base(resources={"limits": {"cpu": "2"}}), limits=limits) == [
+    assert list_refusals(override_base(resources={"limits": {"cpu": "2"}}), limits=limits) == [
         "Container 'base' requests 2 of cpu, but a container of team 'alpha' may have at most 500m. Use a smaller "
         "size or smaller container_resources, or ask the platform team to raise limits.max."
     ]
@@ -85,87 +86,113 @@ def test_container_above_the_maximum_is_refused():
 
 def test_missing_required_label_is_refused():
     missing = {"metadata": {"labels": {"cost-center": None}}}
-    assert found(missing, policy={"cost-center": "required"}) == [
+    assert list_refusals(missing, policy={"cost-center": "required"}) == [
         "The label cost-center is missing, but the platform requires it of every pod. Set it in labels, or ask the "
         "platform team to set it for team 'alpha'."
     ]
-    assert found({}, policy={"cost-center": "required"}) == []
+    assert list_refusals({}, policy={"cost-center": "required"}) == []
 
 
 @pytest.mark.parametrize(
     ("pod", "offence"),
     [
-        (spec(hostNetwork=True), "The pod sets hostNetwork"),
-        (spec(hostPID=True), "The pod sets hostPID"),
-        (spec(hostIPC=True), "The pod sets hostIPC"),
-        (spec(volumes=[{"name": "v", "hostPath": {"path": "/"}}]), "Volume 'v' mounts a path of the node (hostPath)"),
-        (spec(securityContext={"sysctls": [{"name": "kernel.msgmax"}]}), "The pod sets the sysctl kernel.msgmax"),
-        (spec(securityContext={"seccompProfile": {"type": "Unconfined"}}), "The pod sets seccompProfile to Unconfined"),
-        (base(securityContext={"privileged": True}), "Container 'base' is privileged"),
-        (base(securityContext={"procMount": "Unmasked"}), "Container 'base' sets procMount to Unmasked"),
+        (override_spec(hostNetwork=True), "The pod sets hostNetwork"),
+        (override_spec(hostPID=True), "The pod sets hostPID"),
+        (override_spec(hostIPC=True), "The pod sets hostIPC"),
         (
-            base(securityContext={"appArmorProfile": {"type": "Unconfined"}}),
+            override_spec(volumes=[{"name": "v", "hostPath": {"path": "/"}}]),
+            "Volume 'v' mounts a path of the node (hostPath)",
+        ),
+        (
+            override_spec(securityContext={"sysctls": [{"name": "kernel.msgmax"}]}),
+            "The pod sets the sysctl kernel.msgmax",
+        ),
+        (
+            override_spec(securityContext={"seccompProfile": {"type": "Unconfined"}}),
+            "The pod sets seccompProfile to Unconfined",
+        ),
+        (override_base(securityContext={"privileged": True}), "Container 'base' is privileged"),
+        (override_base(securityContext={"procMount": "Unmasked"}), "Container 'base' sets procMount to Unmasked"),
+        (
+            override_base(securityContext={"appArmorProfile": {"type": "Unconfined"}}),
             "Container 'base' sets appArmorProfile to Unconfined",
         ),
         (
-            base(securityContext={"windowsOptions": {"hostProcess": True}}),
+            override_base(securityContext={"windowsOptions": {"hostProcess": True}}),
             "Container 'base' sets windowsOptions.hostProcess",
         ),
-        (base(securityContext={"seLinuxOptions": {"role": "r"}}), "Container 'base' sets an SELinux user or role"),
         (
-            base(securityContext={"capabilities": {"add": ["SYS_ADMIN"]}}),
+            override_base(securityContext={"seLinuxOptions": {"role": "r"}}),
+            "Container 'base' sets an SELinux user or role",
+        ),
+        (
+            override_base(securityContext={"capabilities": {"add": ["SYS_ADMIN"]}}),
             "Container 'base' adds the capability SYS_ADMIN",
         ),
         (
-            base(ports=[{"containerPort": 80, "hostPort": 80}]),
+            override_base(ports=[{"containerPort": 80, "hostPort": 80}]),
             "Container 'base' uses the port 80 of the node (hostPort)",
         ),
     ],
 )
 @pytest.mark.parametrize("level", ["restricted", "baseline"])
 def test_baseline_violation_is_refused_at_every_level(pod: dict[str, Any], offence: str, level: str):
-    assert found(pod, podSecurity=level) == [f"{offence}, which no team may do. {INSTEAD}"]
+    assert list_refusals(pod, podSecurity=level) == [f"{offence}, which no team may do. {INSTEAD}"]
 
 
 @pytest.mark.parametrize(
     ("pod", "offence"),
     [
-        (spec(securityContext={"runAsNonRoot": False}), "The pod sets runAsNonRoot to false"),
-        (spec(securityContext={"runAsUser": 0}), "The pod runs as root (runAsUser 0)"),
-        (base(securityContext={"runAsUser": 0}), "Container 'base' runs as root (runAsUser 0)"),
-        (base(securityContext={"allowPrivilegeEscalation": True}), "Container 'base' sets allowPrivilegeEscalation"),
-        (base(securityContext={"capabilities": {"add": ["CHOWN"]}}), "Container 'base' adds the capability CHOWN"),
-        (base(securityContext={"capabilities": {"drop": []}}), "Container 'base' drops no capability instead of ALL"),
-        (base(securityContext={"capabilities": {"drop": ["KILL"]}}), "Container 'base' drops KILL instead of ALL"),
-        (spec(volumes=[{"name": "v", "iscsi": {}}]), "Volume 'v' has the type iscsi"),
+        (override_spec(securityContext={"runAsNonRoot": False}), "The pod sets runAsNonRoot to false"),
+        (override_spec(securityContext={"runAsUser": 0}), "The pod runs as root (runAsUser 0)"),
+        (override_base(securityContext={"runAsUser": 0}), "Container 'base' runs as root (runAsUser 0)"),
+        (
+            override_base(securityContext={"allowPrivilegeEscalation": True}),
+            "Container 'base' sets allowPrivilegeEscalation",
+        ),
+        (
+            override_base(securityContext={"capabilities": {"add": ["CHOWN"]}}),
+            "Container 'base' adds the capability CHOWN",
+        ),
+        (
+            override_base(securityContext={"capabilities": {"drop": []}}),
+            "Container 'base' drops no capability instead of ALL",
+        ),
+        (
+            override_base(securityContext={"capabilities": {"drop": ["KILL"]}}),
+            "Container 'base' drops KILL instead of ALL",
+        ),
+        (override_spec(volumes=[{"name": "v", "iscsi": {}}]), "Volume 'v' has the type iscsi"),
     ],
 )
 def test_restricted_violation_is_refused_with_a_fix(pod: dict[str, Any], offence: str):
-    assert found(pod) == [f"{offence}, {BASELINE}"]
-    assert found(pod, podSecurity="baseline") == []
+    assert list_refusals(pod) == [f"{offence}, {BASELINE}"]
+    assert list_refusals(pod, podSecurity="baseline") == []
 
 
 def test_inline_nfs_volume_is_refused_in_favour_of_a_claim():
-    pod = spec(volumes=[{"name": "share", "nfs": {"server": "nfs.test", "path": "/"}}])
-    assert found(pod) == [
+    pod = override_spec(volumes=[{"name": "share", "nfs": {"server": "nfs.test", "path": "/"}}])
+    assert list_refusals(pod) == [
         "Volume 'share' mounts NFS directly, which the Pod Security level restricted of team 'alpha' does not allow. "
         "Use a PersistentVolumeClaim: ask the platform team to add it to the team's volumes."
     ]
-    assert found(pod, podSecurity="baseline") == []
+    assert list_refusals(pod, podSecurity="baseline") == []
 
 
 def test_projected_token_for_the_cluster_api_is_refused():
     def projected(**token: str) -> dict[str, Any]:
-        return spec(
+        return override_spec(
             volumes=[{"name": "t", "projected": {"sources": [{"serviceAccountToken": {"path": "p", **token}}]}}]
         )
 
-    assert found(projected()) == [
+    assert list_refusals(projected()) == [
         "Volume 't' mounts a token for the Kubernetes API, but the pods of team 'alpha' have none. Name the audience "
         "of the token, or ask the platform team to set serviceAccount.mountToken."
     ]
-    assert found(projected(audience="https://kubernetes.default.svc.cluster.local")) == found(projected())
-    assert found(projected(audience="vault")) == []
+    assert list_refusals(projected(audience="https://kubernetes.default.svc.cluster.local")) == list_refusals(
+        projected()
+    )
+    assert list_refusals(projected(audience="vault")) == []
 
 
 CREDENTIALS = [
@@ -195,13 +222,13 @@ CREDENTIALS = [
 @pytest.mark.parametrize(("name", "value", "kind"), CREDENTIALS)
 def test_credential_in_a_variable_is_refused_and_not_shown(name: str, value: str, kind: str):
     sentence = f"The variable {name} of container 'base' looks like {kind}. {SECRET}"
-    assert found(env(name, value)) == [sentence]
+    assert list_refusals(override_env(name, value)) == [sentence]
     assert value not in sentence
 
 
 def test_credential_in_arguments_is_refused():
     words = ["curl https://user:hunter22@host", "curl https://user:hunter33@host"]
-    assert found(base(args=words)) == [
+    assert list_refusals(override_base(args=words)) == [
         f"The args of container 'base' contains what looks like a password in a URL. {SECRET}"
     ]
 
@@ -236,17 +263,17 @@ def test_credential_in_arguments_is_refused():
     ],
 )
 def test_harmless_value_is_not_taken_for_a_credential(name: str, value: str):
-    assert found(env(name, value)) == []
+    assert list_refusals(override_env(name, value)) == []
 
 
 def test_jinja_template_is_checked_only_after_rendering():
     later = merge(
-        base(image="{{ params.image }}", securityContext={"privileged": "{{ params.root }}"}),
+        override_base(image="{{ params.image }}", securityContext={"privileged": "{{ params.root }}"}),
         {"metadata": {"namespace": "{{ params.namespace }}"}},
     )
-    later = merge(later, env("DB_PASSWORD", "{{ conn.db.password }}"))
-    assert found(later, rendered=False) == []
-    assert found(later) == [
+    later = merge(later, override_env("DB_PASSWORD", "{{ conn.db.password }}"))
+    assert list_refusals(later, rendered=False) == []
+    assert list_refusals(later) == [
         "namespace is '{{ params.namespace }}', but team 'alpha' has 'team-alpha'. Leave it out, or ask the platform "
         "team to change the team's values.",
         f"The image '{{{{ params.image }}}}' {BASE} has no fixed version, which team 'alpha' requires. "
@@ -261,5 +288,5 @@ def test_jinja_template_is_checked_only_after_rendering():
 def test_credential_search_takes_linear_time():
     script = "ab" * 200_000 + "://" * 10_000 + "eyJ" * 10_000
     before = time.process_time()
-    assert found(base(args=[script])) == []
+    assert list_refusals(override_base(args=[script])) == []
     assert time.process_time() - before < 2

@@ -18,13 +18,13 @@ from kpo_platform.pod.rules.argument_names import (
     STOCK_ARGUMENTS,
     check_arguments,
 )
-from unit.support.contracts import TEAM, contract
+from unit.support.contracts import TEAM, build_contract
 
 ASK = "Leave it out, or ask the platform team to change the team's values."
 
 
-def found(given: dict[str, Any], inherited: dict[str, Any] | None = None, **team: Any) -> list[str]:
-    whole = contract(**team)
+def list_refusals(given: dict[str, Any], inherited: dict[str, Any] | None = None, **team: Any) -> list[str]:
+    whole = build_contract(**team)
     return [str(reason) for reason in check_arguments(given, inherited or {}, "alpha", whole.team("alpha"))]
 
 
@@ -47,7 +47,7 @@ def test_docs_describe_every_own_argument():
 
 @pytest.mark.parametrize("name", sorted(REPLACEMENTS))
 def test_replaced_name_is_refused_with_the_right_name(name: str):
-    assert found({name: "x"}) == [f"{name} has no effect on a pod. Use {REPLACEMENTS[name]}."]
+    assert list_refusals({name: "x"}) == [f"{name} has no effect on a pod. Use {REPLACEMENTS[name]}."]
 
 
 @pytest.mark.parametrize(
@@ -61,12 +61,12 @@ def test_replaced_name_is_refused_with_the_right_name(name: str):
     ],
 )
 def test_typo_is_refused_with_a_similar_name(name: str, hint: str):
-    assert found({name: "x"}) == [f"{name} is not an argument of TeamPodOperator. {hint}"]
+    assert list_refusals({name: "x"}) == [f"{name} is not an argument of TeamPodOperator. {hint}"]
 
 
 def test_default_args_refuse_only_misleading_arguments():
     inherited = {"bash_command": "echo", "env": {}, "is_delete_operator_pod": False}
-    assert found({}, inherited) == [
+    assert list_refusals({}, inherited) == [
         "is_delete_operator_pod has no effect on a pod. Use on_finish_action='delete_pod' or 'keep_pod'."
     ]
 
@@ -91,7 +91,7 @@ def test_default_args_refuse_only_misleading_arguments():
     ],
 )
 def test_unknown_or_contradictory_value_is_refused(given: dict[str, Any], sentence: str):
-    assert found(given) == [sentence]
+    assert list_refusals(given) == [sentence]
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_unknown_or_contradictory_value_is_refused(given: dict[str, Any], senten
     ],
 )
 def test_equivalent_or_unresolved_value_is_accepted(given: dict[str, Any]):
-    assert found(given) == []
+    assert list_refusals(given) == []
 
 
 @pytest.mark.parametrize(
@@ -120,10 +120,10 @@ def test_equivalent_or_unresolved_value_is_accepted(given: dict[str, Any]):
 )
 def test_locked_argument_is_refused_by_name(name: str, value: Any, wanted: Any):
     sentence = f"{name} is {value!r}, but team 'alpha' has {wanted!r}. {ASK}"
-    assert found({name: value}) == found({}, {name: value}) == [sentence]
+    assert list_refusals({name: value}) == list_refusals({}, {name: value}) == [sentence]
 
 
 def test_xcom_without_right_to_exec_is_refused():
-    assert found({"do_xcom_push": True}, rbac={**TEAM["rbac"], "exec": False}) == [
+    assert list_refusals({"do_xcom_push": True}, rbac={**TEAM["rbac"], "exec": False}) == [
         f"xcom=True needs pods/exec in the team's namespace, but team 'alpha' has rbac.exec false. {ASK}"
     ]

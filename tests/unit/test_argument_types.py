@@ -14,7 +14,7 @@ from kpo_platform.pod.rules.argument_types import check_argument_types
 from unit.support.contracts import Build
 
 
-def found(given: dict[str, Any]) -> list[str]:
+def list_refusals(given: dict[str, Any]) -> list[str]:
     return [str(reason) for reason in check_argument_types(given)]
 
 
@@ -93,7 +93,7 @@ def found(given: dict[str, Any]) -> list[str]:
     ],
 )
 def test_value_of_the_wrong_type_is_refused(given: dict[str, Any], sentence: str):
-    assert found(given) == [sentence]
+    assert list_refusals(given) == [sentence]
 
 
 KINDS = {
@@ -140,4 +140,4 @@ def test_argument_of_the_wrong_type_is_refused_by_name(build: Build, name: str, 
     ],
 )
 def test_every_form_of_the_right_type_is_accepted(given: dict[str, Any]):
-    assert found(given) == []
+    assert list_refusals(given) == []

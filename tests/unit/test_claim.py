@@ -10,7 +10,7 @@ import pytest
 from kpo_platform.bootstrap import plan
 from kpo_platform.bootstrap.model import Action, FieldChange, StorageClass, Verb
 from unit.support.bootstrap_plans import CLAIM, COMPLETE, EMPTY, GROWING, build_plan, get_action, volume, with_claim
-from unit.support.contracts import contract
+from unit.support.contracts import build_contract
 
 OLD_LABELS = {"app.kubernetes.io/managed-by": "platformctl"}
 """Labels of a claim that needs a change."""
@@ -95,7 +95,7 @@ def test_immutable_field_blocks_the_claim(live: dict[str, Any], wanted: dict[str
     run_plan = build_plan(with_claim(**live), **volume(**wanted))
     assert get_action(run_plan, CLAIM) == Action(Verb.BLOCKED, CLAIM, note=f"cannot change in place: {obstacle}")
     assert run_plan.has_blocked and not run_plan.has_pending
-    assert plan.explain_refusal(run_plan, contract().teams) == (
+    assert plan.explain_refusal(run_plan, build_contract().teams) == (
         f"Nothing was written: {CLAIM} cannot change to match the contract. "
         "Correct the volume's values and run helm upgrade."
     )

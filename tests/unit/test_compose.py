@@ -11,7 +11,7 @@ from kpo_platform.errors import PodError, TeamError
 from kpo_platform.pod.compose import PodRequest
 from kpo_platform.pod.images import add_registry_prefix
 from kpo_platform.pod.merge import merge
-from unit.support.contracts import TEAM, contract
+from unit.support.contracts import TEAM, build_contract
 from unit.support.pod_checks import compose_and_check
 
 FLOOR = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
@@ -19,7 +19,7 @@ BUSYBOX = {"spec": {"containers": [{"name": "base", "image": "busybox:1.35"}]}}
 
 
 def test_team_and_image_compose_a_whole_pod():
-    assert compose_and_check(contract(), PodRequest(team="alpha", arguments=BUSYBOX)) == {
+    assert compose_and_check(build_contract(), PodRequest(team="alpha", arguments=BUSYBOX)) == {
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": {
@@ -74,7 +74,7 @@ def test_locked_field_is_refused_by_name_in_every_layer():
     for layer in ("own_template", "arguments", "full_pod_spec", "pod_override"):
         layers: dict[str, Any] = {"arguments": BUSYBOX, layer: merge(BUSYBOX, elsewhere)}
         with pytest.raises(PodError) as refusal:
-            compose_and_check(contract(), PodRequest(team="alpha", **layers))
+            compose_and_check(build_contract(), PodRequest(team="alpha", **layers))
         assert str(refusal.value).splitlines() == [
             f"namespace is 'team-beta', but team 'alpha' has 'team-alpha'. {ask}",
             f"serviceAccountName is 'admin', but team 'alpha' has 'team-pod'. {ask}",
@@ -89,18 +89,20 @@ def test_removed_locked_field_is_restored():
         "metadata": {"namespace": None, "labels": {"kpo-platform/team": None}},
         "spec": {"serviceAccountName": None, "automountServiceAccountToken": None, "restartPolicy": None},
     }
-    plain = compose_and_check(contract(), PodRequest(team="alpha", arguments=BUSYBOX))
-    assert compose_and_check(contract(), PodRequest(team="alpha", arguments=BUSYBOX, pod_override=nothing)) == plain
+    plain = compose_and_check(build_contract(), PodRequest(team="alpha", arguments=BUSYBOX))
+    assert (
+        compose_and_check(build_contract(), PodRequest(team="alpha", arguments=BUSYBOX, pod_override=nothing)) == plain
+    )
 
 
 @pytest.mark.parametrize("override", [{"spec": None}, {"spec": {"containers": None}}])
 def test_pod_with_removed_containers_is_refused_for_its_image(override: dict[str, Any]):
     with pytest.raises(PodError, match=r"^The pod has no image. "):
-        compose_and_check(contract(), PodRequest(team="alpha", arguments=BUSYBOX, pod_override=override))
+        compose_and_check(build_contract(), PodRequest(team="alpha", arguments=BUSYBOX, pod_override=override))
 
 
 def test_pod_has_scheduling_and_deadline_of_the_team():
-    team = contract(
+    team = build_contract(
         scheduling={
             "nodeSelector": {"disk": "ssd"},
             "tolerations": [{"key": "batch", "operator": "Exists"}],
@@ -109,7 +111,7 @@ def test_pod_has_scheduling_and_deadline_of_the_team():
         },
         policy={**TEAM["policy"], "maxRuntime": 3600},
     )
-    plain = compose_and_check(contract(), PodRequest(team="alpha", arguments=BUSYBOX))
+    plain = compose_and_check(build_contract(), PodRequest(team="alpha", arguments=BUSYBOX))
     expected = deepcopy(plain)
     expected["spec"] |= {
         "nodeSelector": {"disk": "ssd"},
@@ -122,7 +124,7 @@ def test_pod_has_scheduling_and_deadline_of_the_team():
 
 
 def test_task_overrides_node_selector_by_key():
-    team = contract(
+    team = build_contract(
         scheduling={**TEAM["scheduling"], "nodeSelector": {"disk": "ssd", "zone": "a"}},
         policy={**TEAM["policy"], "maxRuntime": 3600},
     )
@@ -134,13 +136,13 @@ def test_task_overrides_node_selector_by_key():
 
 def test_size_sets_gpus_and_ephemeral_storage():
     huge = {"cpu": "4", "memory": "8Gi", "gpu": 2, "ephemeralStorage": "20Gi"}
-    pod = compose_and_check(contract(sizes={"small": huge}), PodRequest(team="alpha", arguments=BUSYBOX))
+    pod = compose_and_check(build_contract(sizes={"small": huge}), PodRequest(team="alpha", arguments=BUSYBOX))
     quantities = {"cpu": "4", "memory": "8Gi", "nvidia.com/gpu": "2", "ephemeral-storage": "20Gi"}
     assert pod["spec"]["containers"][0]["resources"] == {"requests": quantities, "limits": quantities}
 
 
 def test_env_from_of_team_and_task_are_both_kept():
-    team = contract(envFrom=[{"secretRef": {"name": "team"}}])
+    team = build_contract(envFrom=[{"secretRef": {"name": "team"}}])
     own = [{"configMapRef": {"name": "own"}}]
     override = {"spec": {"containers": [{"name": "base", "envFrom": own}]}}
     pod = compose_and_check(team, PodRequest(team="alpha", arguments=BUSYBOX, pod_override=override))
@@ -149,7 +151,7 @@ def test_env_from_of_team_and_task_are_both_kept():
 
 @pytest.mark.parametrize(("label", "shown"), [("cc-2", "'cc-2'"), (None, "None")])
 def test_changed_fixed_label_is_refused_by_name(label: str | None, shown: str):
-    fixed = contract().model_copy(update={"label_policy": {"cost-center": "fixed"}})
+    fixed = build_contract().model_copy(update={"label_policy": {"cost-center": "fixed"}})
     own = {"metadata": {"labels": {"cost-center": label, "stage": "test"}}}
     with pytest.raises(PodError) as refusal:
         compose_and_check(fixed, PodRequest(team="alpha", arguments=BUSYBOX, pod_override=own))
@@ -161,18 +163,18 @@ def test_changed_fixed_label_is_refused_by_name(label: str | None, shown: str):
 
 def test_free_label_is_set_by_the_task():
     own = {"metadata": {"labels": {"cost-center": "cc-2"}}}
-    pod = compose_and_check(contract(), PodRequest(team="alpha", arguments=BUSYBOX, pod_override=own))
+    pod = compose_and_check(build_contract(), PodRequest(team="alpha", arguments=BUSYBOX, pod_override=own))
     assert pod["metadata"]["labels"]["cost-center"] == "cc-2"
 
 
 def test_base_is_the_first_container():
     override = {"spec": {"containers": [{"name": "aside", "image": "a:1"}, {"name": "base", "image": "b:1"}]}}
-    pod = compose_and_check(contract(), PodRequest(team="alpha", pod_override=override))
+    pod = compose_and_check(build_contract(), PodRequest(team="alpha", pod_override=override))
     assert [container["name"] for container in pod["spec"]["containers"]] == ["base", "aside"]
 
 
 def test_sidecar_is_native_and_has_the_registry_prefix():
-    prefixed = contract(images={**TEAM["images"], "registryPrefix": "registry.test/mirror"})
+    prefixed = build_contract(images={**TEAM["images"], "registryPrefix": "registry.test/mirror"})
     pod = compose_and_check(prefixed, PodRequest(team="alpha", arguments=BUSYBOX, sidecars=("log-shipper",)))
     assert pod["spec"]["initContainers"] == [
         {
@@ -220,13 +222,13 @@ def test_registry_prefix_is_added_to_images_without_registry(image: str, with_pr
 )
 def test_unknown_name_is_refused_with_the_existing_names(request_: PodRequest, sentence: str):
     with pytest.raises(TeamError) as refusal:
-        compose_and_check(contract(), request_)
+        compose_and_check(build_contract(), request_)
     assert str(refusal.value) == sentence
 
 
 def test_pod_without_image_is_refused():
     with pytest.raises(PodError) as refusal:
-        compose_and_check(contract(), PodRequest(team="alpha"))
+        compose_and_check(build_contract(), PodRequest(team="alpha"))
     assert str(refusal.value) == (
         "The pod has no image. Set image='name:tag', or use a template whose container 'base' has an image."
     )
@@ -238,7 +240,8 @@ def test_pod_without_image_is_refused():
 def test_container_without_name_or_image_is_refused(container: dict[str, str], missing: str):
     with pytest.raises(PodError) as refusal:
         compose_and_check(
-            contract(), PodRequest(team="alpha", arguments=merge(BUSYBOX, {"spec": {"initContainers": [container]}}))
+            build_contract(),
+            PodRequest(team="alpha", arguments=merge(BUSYBOX, {"spec": {"initContainers": [container]}})),
         )
     assert str(refusal.value) == (
         f"The container {missing}. Add it. To change the container of the task, name the container 'base'."
@@ -247,5 +250,5 @@ def test_container_without_name_or_image_is_refused(container: dict[str, str], m
 
 def test_empty_container_list_does_not_override():
     full = {"spec": {"containers": [], "hostname": "h"}}
-    pod = compose_and_check(contract(), PodRequest(team="alpha", arguments=BUSYBOX, full_pod_spec=full))
+    pod = compose_and_check(build_contract(), PodRequest(team="alpha", arguments=BUSYBOX, full_pod_spec=full))
     assert (pod["spec"]["hostname"], pod["spec"]["containers"][0]["image"]) == ("h", "busybox:1.35")

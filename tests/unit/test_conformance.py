@@ -19,7 +19,7 @@ from kubernetes.client import models as k8s
 from kpo_platform import TeamPodOperator
 from kpo_platform.airflow.operators.arguments.serialize import serialize
 from kpo_platform.pod.rules.argument_names import STOCK_ARGUMENTS
-from unit.support.pod_comparison import context_of, without_empty
+from unit.support.pod_comparison import build_context, remove_empty
 from unit.support.published_contract import Publish
 
 pytestmark = pytest.mark.filterwarnings("ignore:.reattach_on_restart. is deprecated")
@@ -172,8 +172,8 @@ def create_tasks(**arguments: Any) -> tuple[KubernetesPodOperator, TeamPodOperat
 def build_pods(**arguments: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     """Build the pods of both tasks; the second has what every pod of the team has."""
     both = create_tasks(**arguments)
-    built = (one.build_pod_request_obj(context_of(one), dry_run=True) for one in both)
-    stock, team_pod = (without_empty(serialize(pod)) for pod in built)
+    built = (one.build_pod_request_obj(build_context(one), dry_run=True) for one in both)
+    stock, team_pod = (remove_empty(serialize(pod)) for pod in built)
     for pod in (stock, team_pod):
         if pod["spec"].get("hostNetwork") is False:
             del pod["spec"]["hostNetwork"]  # what the API takes it for
@@ -208,7 +208,7 @@ def remove_run_identity(pod: dict[str, Any]) -> dict[str, Any]:
             added = [variable["name"] for variable in env if variable["name"] in RUN]
             assert added == RUN
             env = [variable for variable in env if variable["name"] not in RUN]
-        containers.append(without_empty({**one, "env": env}))
+        containers.append(remove_empty({**one, "env": env}))
     return {**pod, "metadata": {**pod["metadata"], "labels": labels}, "spec": {**pod["spec"], "containers": containers}}
 
 

@@ -25,7 +25,7 @@ from kpo_platform.bootstrap.model import (
 )
 from kpo_platform.bootstrap.registry.docker_config import RegistryCredentials
 from kpo_platform.pod.xcom import build_connection_extra
-from unit.support.contracts import contract
+from unit.support.contracts import build_contract
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 LIVE = LiveState(read_at=NOW, namespaces=frozenset({"team-alpha"}))
@@ -47,13 +47,13 @@ RESTART = (
 
 
 def plan_actions(live: LiveState, access: TargetAccess | None = None, **ref: str) -> list[Action]:
-    full = contract(volumes=[], connection={"id": "k8s_default", "mode": "inCluster", "via": "api", **ref})
+    full = build_contract(volumes=[], connection={"id": "k8s_default", "mode": "inCluster", "via": "api", **ref})
     run_plan = plan.make_plan(full, full.teams, RegistryCredentials(), live, {"k8s_default": access} if access else {})
     return list(run_plan.actions)
 
 
 def extra(**more: Any) -> dict[str, Any]:
-    common = build_connection_extra(contract().xcom_sidecar)
+    common = build_connection_extra(build_contract().xcom_sidecar)
     del common["in_cluster"]
     return {**common, **more}
 
@@ -134,14 +134,14 @@ def test_env_connection_keeps_other_keys_of_the_secret():
         "AIRFLOW_CONN_K8S_DEFAULT": {
             "conn_type": "kubernetes",
             "description": "The cluster that Airflow runs in. Managed by platformctl bootstrap.",
-            "extra": build_connection_extra(contract().xcom_sidecar),
+            "extra": build_connection_extra(build_contract().xcom_sidecar),
         },
         "AIRFLOW_CONN_OTHER": {},
     }
 
 
 def test_matching_env_connection_is_unchanged():
-    live = with_environment({"conn_type": "kubernetes", "extra": build_connection_extra(contract().xcom_sidecar)})
+    live = with_environment({"conn_type": "kubernetes", "extra": build_connection_extra(build_contract().xcom_sidecar)})
     assert plan_actions(live, via="env") == [Action(Verb.UNCHANGED, SECRET, note="connections k8s_default")]
 
 
@@ -187,5 +187,5 @@ def test_api_connection_with_a_pod_variable_is_blocked():
     ],
 )
 def test_evidence_names_the_cluster_of_a_connection(live: LiveState, healthy: bool, seen: str):
-    full = contract(volumes=[], connection={"id": "k8s_default", "mode": "remote", "via": "api"})
+    full = build_contract(volumes=[], connection={"id": "k8s_default", "mode": "remote", "via": "api"})
     assert verify.verify_state(full, full.teams, live, {}) == (verify.Evidence(CONNECTION, healthy, seen),)

@@ -10,7 +10,7 @@ import pytest
 from kpo_platform.bootstrap.connections import pod_env
 from kpo_platform.bootstrap.connections.env_secret import check_usage
 from kpo_platform.bootstrap.model import LiveConnectionsSecret, LiveState
-from unit.support.contracts import contract
+from unit.support.contracts import build_contract
 from unit.support.platform_server import WRITTEN
 from unit.support.platformctl import Cluster, CommandResult, Platformctl
 
@@ -56,7 +56,7 @@ def secret(*managed: tuple[str, str]) -> dict[str, Any]:
 
 
 def check_pods(*pods: dict[str, Any]) -> tuple[bool, str]:
-    full = contract()
+    full = build_contract()
     connections_secret = LiveConnectionsSecret({NAME: "{}"}, {}, "7", pod_env.read_write_times(secret((NAME, WRITTEN))))
     variables = pod_env.find_connection_variables(
         pod_env.select_airflow_pods(pods, full), SECRET, connections_secret.values

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from kpo_platform.pod.identity import TaskRun, add_run_identity, to_label_value
-from unit.support.contracts import contract
+from unit.support.contracts import build_contract
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 RUN = TaskRun("nightly", "manual__1", "load", -1, 2, "data-team", f"00-{TRACE}-b7ad6b7169203331-01")
@@ -19,7 +19,7 @@ POD: dict[str, Any] = {
 
 
 def test_pod_has_labels_owner_cost_center_and_trace():
-    pod = add_run_identity(POD, "alpha", contract().team("alpha"), RUN)
+    pod = add_run_identity(POD, "alpha", build_contract().team("alpha"), RUN)
     assert pod["metadata"]["labels"] == {
         "kpo-platform/team": "alpha",
         "owner": "data-team",
@@ -29,7 +29,7 @@ def test_pod_has_labels_owner_cost_center_and_trace():
 
 
 def test_containers_get_trace_idempotency_key_and_try_number():
-    base, other = add_run_identity(POD, "alpha", contract().team("alpha"), RUN)["spec"]["containers"]
+    base, other = add_run_identity(POD, "alpha", build_contract().team("alpha"), RUN)["spec"]["containers"]
     added = [
         {"name": "TRACEPARENT", "value": f"00-{TRACE}-b7ad6b7169203331-01"},
         {"name": "KPO_IDEMPOTENCY_KEY", "value": RUN.idempotency_key},
@@ -41,14 +41,14 @@ def test_containers_get_trace_idempotency_key_and_try_number():
 def test_labels_and_variables_of_the_author_are_kept():
     env = [{"name": "TRACEPARENT", "value": "mine"}]
     pod = {"metadata": {"labels": {"owner": "me"}}, "spec": {"containers": [{"name": "base", "env": env}]}}
-    marked = add_run_identity(pod, "alpha", contract().team("alpha"), RUN)
+    marked = add_run_identity(pod, "alpha", build_contract().team("alpha"), RUN)
     variables = {one["name"]: one["value"] for one in marked["spec"]["containers"][0]["env"]}
     assert (marked["metadata"]["labels"]["owner"], variables["TRACEPARENT"]) == ("me", "mine")
 
 
 def test_team_name_is_the_default_owner_and_cost_center():
     run = replace(RUN, owner="airflow")
-    labels = add_run_identity(POD, "alpha", contract(labels={}).team("alpha"), run)["metadata"]["labels"]
+    labels = add_run_identity(POD, "alpha", build_contract(labels={}).team("alpha"), run)["metadata"]["labels"]
     assert (labels["owner"], labels["cost-center"]) == ("alpha", "alpha")
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from kpo_platform.errors import ClusterError, Conflict, ContractError, Forbidden, NotFound, Unreachable
 from kpo_platform.kube import CONFIG_MAP, SECRET, STORAGE_CLASS, Deadline, Kube, read_contract
-from unit.support.contracts import CONTRACT, contract
+from unit.support.contracts import CONTRACT, build_contract
 from unit.support.http_server import Answer, Request, serving, status
 
 CLAIM = {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"namespace": "team-alpha", "name": "data"}}
@@ -209,9 +209,9 @@ def published(*texts: str) -> Answer:
 
 
 def test_contract_is_read_from_the_labelled_config_map(tmp_path: Path):
-    text = contract().model_dump_json(by_alias=True)
+    text = build_contract().model_dump_json(by_alias=True)
     with serving(lambda _: published(text)) as server:
-        assert read_contract(Kube.connect(server.kubeconfig(tmp_path), None, 10), "airflow") == contract()
+        assert read_contract(Kube.connect(server.kubeconfig(tmp_path), None, 10), "airflow") == build_contract()
     labels = "app.kubernetes.io%2Fpart-of%3Dkpo-platform%2Capp.kubernetes.io%2Fcomponent%3Dcontract"
     assert server.seen == [Request("GET", f"/api/v1/namespaces/airflow/configmaps?labelSelector={labels}")]
 

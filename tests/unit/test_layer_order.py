@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from kpo_platform.pod.compose import PodRequest
-from unit.support.contracts import TEAM, contract
+from unit.support.contracts import TEAM, build_contract
 from unit.support.pod_checks import compose_and_check
 
 LAYERS = ("team", "template", "own_template", "sidecar", "size", "arguments", "full_pod_spec", "pod_override")
@@ -27,7 +27,7 @@ def cpu_limit(givers: Sequence[str]) -> str:
         return {"metadata": {}, "spec": {"containers": [base if name in givers else {"name": "base", "image": "b:1"}]}}
 
     sizes = {"small": {**TEAM["sizes"]["small"], "cpu": cpu["team"]}, "large": {**TEAM["sizes"]["large"], "cpu": "5"}}
-    whole = contract(sizes=sizes)
+    whole = build_contract(sizes=sizes)
     layered = whole.model_copy(
         update={"pod_templates": {"default": make_layer("template")}, "sidecars": {"aside": make_layer("sidecar")}}
     )
@@ -60,6 +60,6 @@ def test_every_layer_overrides_all_lower_layers(stronger: int):
 def test_request_and_limit_adapt_to_each_other(asked: dict[str, Any], resources: dict[str, Any]):
     base = {"name": "base", "image": "busybox:1.35", "resources": asked}
     request = PodRequest(team="alpha", arguments={"spec": {"containers": [base]}})
-    pod = compose_and_check(contract(), request, rendered=False)
+    pod = compose_and_check(build_contract(), request, rendered=False)
     memory = {"memory": "128Mi"}
     assert pod["spec"]["containers"][0]["resources"] == {kind: {**memory, **cpu} for kind, cpu in resources.items()}

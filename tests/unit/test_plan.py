@@ -34,7 +34,7 @@ from unit.support.bootstrap_plans import (
     volume,
     with_secret,
 )
-from unit.support.contracts import contract
+from unit.support.contracts import build_contract
 
 
 def test_empty_cluster_gets_all_objects():
@@ -89,7 +89,7 @@ def test_sizes_are_compared_as_quantities():
 
 
 def test_shared_connection_is_planned_once():
-    full = contract()
+    full = build_contract()
     teams = {"alpha": full.teams["alpha"], "beta": full.teams["alpha"]}
     run_plan = plan.make_plan(full, teams, RegistryCredentials(), EMPTY)
     assert [action.target for action in run_plan.connection_writes] == [CONNECTION]
@@ -114,7 +114,7 @@ def test_registry_without_credentials_blocks_only_its_secret():
         "Run docker login registry.test or pass --registry-config FILE, and run again",
     )
     assert [action.target for action in run_plan.actions if action.is_pending] == [CLAIM, CONNECTION]
-    assert plan.explain_refusal(run_plan, contract().teams) == ""
+    assert plan.explain_refusal(run_plan, build_contract().teams) == ""
 
 
 def test_existing_secret_is_kept_without_new_credentials():
@@ -191,4 +191,4 @@ def test_connection_keeps_other_keys_except_other_clusters():
         FieldChange("extra.kube_config", "(not shown)", "(none)"),
     )
     written = json.loads(action.body["extra"])
-    assert written == {**build_connection_extra(contract().xcom_sidecar), "disable_tcp_keepalive": True}
+    assert written == {**build_connection_extra(build_contract().xcom_sidecar), "disable_tcp_keepalive": True}

@@ -17,8 +17,8 @@ from kpo_platform.errors import PodError
 from kpo_platform.pod.compose import PodRequest, compose
 from kpo_platform.pod.merge import Json, merge
 from kpo_platform.pod.rules.all_rules import check_pod
-from unit.support.contracts import CONTRACT, contract
-from unit.support.locked_fields import LOCKED, PARENTS, POLICY, Path, at, pod_with
+from unit.support.contracts import CONTRACT, build_contract
+from unit.support.locked_fields import LOCKED, PARENTS, POLICY, Path, build_pod_with_field, get_field
 from unit.support.pod_checks import compose_and_check
 
 NAMES = st.sampled_from(["base", "aside", "a", "b"])
@@ -125,7 +125,7 @@ def test_merge_contains_the_stronger_side(under: dict[str, Any], over: dict[str,
 def test_composed_pod_contains_its_strongest_layer(strongest: str, pods: list[dict[str, Any]]):
     asked = dict(zip(LAYERS[: LAYERS.index(strongest) + 1], pods, strict=False))
     asked["own_template"] = merge(IMAGE, asked["own_template"])
-    pod = compose(contract(), PodRequest("alpha", **asked))
+    pod = compose(build_contract(), PodRequest("alpha", **asked))
     assert_unique(pod)
     assert_contains(pod, asked[strongest])
 
@@ -138,7 +138,9 @@ def test_conflicting_duplicates_in_a_layer_are_refused(layer: str, written: dict
 @given(PODS, st.sampled_from(LAYERS), st.sampled_from(LOCKED))
 def test_changed_locked_field_is_refused_by_name(pod: Json, layer: str, locked: tuple[Path, Any, str]):
     path, value, named = locked
-    request = PodRequest("alpha", **{"own_template": IMAGE, layer: merge(merge(pod, IMAGE), pod_with(path, value))})
+    request = PodRequest(
+        "alpha", **{"own_template": IMAGE, layer: merge(merge(pod, IMAGE), build_pod_with_field(path, value))}
+    )
     with pytest.raises(PodError, match=re.escape(named)):
         compose_and_check(PLATFORM, request)
 
@@ -147,10 +149,13 @@ def test_changed_locked_field_is_refused_by_name(pod: Json, layer: str, locked: 
 def test_removed_locked_field_is_restored_or_refused(pod: Json, layer: str, removed: Path):
     beneath = {"arguments" if layer == "own_template" else "own_template": merge(pod, IMAGE)}
     plain, bare = (compose(PLATFORM, PodRequest("alpha", **one)) for one in (beneath, {"arguments": IMAGE}))
-    made = compose(PLATFORM, PodRequest("alpha", **beneath, **{layer: pod_with(removed, None)}))
+    made = compose(PLATFORM, PodRequest("alpha", **beneath, **{layer: build_pod_with_field(removed, None)}))
     found = "\n".join(map(str, check_pod(made, "alpha", PLATFORM.team("alpha"), PLATFORM)))
     for path in (path for path, _, _ in LOCKED if path[: len(removed)] == removed):
-        assert at(made, path) in (at(plain, path), at(bare, path)) or f"label {path[-1]} is None" in found
+        assert (
+            get_field(made, path) in (get_field(plain, path), get_field(bare, path))
+            or f"label {path[-1]} is None" in found
+        )
 
 
 def assert_unique(value: Any) -> None:

@@ -14,7 +14,7 @@ from kpo_platform.bootstrap.model import RegistryLogin
 from kpo_platform.bootstrap.registry import login_check, node_check, pull_secret
 from kpo_platform.bootstrap.registry.docker_config import normalize_host, read_secret_logins
 from kpo_platform.bootstrap.registry.login_check import LoginStatus
-from unit.support.contracts import contract
+from unit.support.contracts import build_contract
 from unit.support.http_server import Answer as ServerAnswer
 from unit.support.http_server import Request, serving
 from unit.support.platform_server import CHECK, Platform
@@ -166,7 +166,7 @@ def test_unusable_secret_has_a_reason(platformctl: Platformctl, cluster: Cluster
 
 @pytest.mark.parametrize("host", ["registry.test:5000", "docker.io", "index.docker.io"])
 def test_written_secret_reads_back_unchanged(host: str):
-    team = contract(registry={"host": host, "pullSecret": "regcred"}).teams["alpha"]
+    team = build_contract(registry={"host": host, "pullSecret": "regcred"}).teams["alpha"]
     body = pull_secret.build_pull_secret("alpha", team, RegistryLogin("robot", "s3cret"))
     assert read_secret_logins("team-alpha/regcred", body) == {normalize_host(host): RegistryLogin("robot", "s3cret")}
 

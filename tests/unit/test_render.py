@@ -12,7 +12,7 @@ import yaml
 from kpo_platform.pod.identity import TaskRun
 from unit.support.contracts import CONTRACT
 from unit.support.platformctl import CommandResult, Platformctl
-from unit.support.pod_comparison import without_empty
+from unit.support.pod_comparison import remove_empty
 
 DAG = """
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
@@ -115,13 +115,13 @@ def render(platformctl: Platformctl, tmp_path: Path) -> Any:
 def pod(result: CommandResult) -> dict[str, Any]:
     """The pod without its random suffix."""
     assert result.code == 0, result.err
-    content = without_empty(yaml.safe_load(result.out))
+    content = remove_empty(yaml.safe_load(result.out))
     content["metadata"]["name"] = content["metadata"]["name"].rpartition("-")[0]
     return content
 
 
 def test_render_shows_the_complete_pod(render: Any):
-    assert pod(render("made", "--logical-date", "2026-01-02", "--run-id", "r")) == without_empty(POD)
+    assert pod(render("made", "--logical-date", "2026-01-02", "--run-id", "r")) == remove_empty(POD)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from kpo_platform.airflow.operators.arguments.serialize import serialize
 from kpo_platform.errors import PodError
 from kpo_platform.pod.merge import merge
 from unit.support.contracts import CONTRACT
-from unit.support.locked_fields import BASE, LOCKED, POLICY, Path, at, pod_with
+from unit.support.locked_fields import BASE, LOCKED, POLICY, Path, build_pod_with_field, get_field
 from unit.support.published_contract import Publish
 
 PODS = ["full_pod_spec", "pod_override", "pod_template_dict", "pod_template_file"]
@@ -43,12 +43,12 @@ def contract_of_alpha(publish: Publish, monkeypatch: pytest.MonkeyPatch) -> None
 
 def ways(path: Path, value: Any, folder: pathlib.Path) -> Iterator[tuple[str, Any]]:
     """List the arguments that can set a field, with the value that they need for it."""
-    pod = pod_with(path, value)
+    pod = build_pod_with_field(path, value)
     (folder / "pod.yaml").write_text(yaml.safe_dump(merge({"spec": {"containers": [{"name": "base"}]}}, pod)))
     yield from ((name, str(folder / "pod.yaml") if name == "pod_template_file" else pod) for name in PODS)
     for part, name in ARGUMENTS.items():
         if path[: len(part)] == part:
-            yield name, at(pod, part)
+            yield name, get_field(pod, part)
 
 
 def late(value: Any, names: dict[str, Any]) -> Any:
@@ -86,11 +86,11 @@ def test_rendered_value_of_locked_field_is_refused_by_name(locked: tuple[Path, A
 @pytest.mark.parametrize("argument", ["pod_override", "pod_template_dict"])
 def test_pod_rendered_to_a_string_changes_no_locked_field(argument: str, locked: tuple[Path, Any, str]):
     path, value, _ = locked
-    given: dict[str, Any] = {argument: pod_with(path, "{{ late }}")}
+    given: dict[str, Any] = {argument: build_pod_with_field(path, "{{ late }}")}
     task = TeamPodOperator(task_id="t", team="alpha", image="b:1", **given)
     task.render_template_fields({"late": value})  # type: ignore[typeddict-unknown-key]
     try:
-        assert at(pod_of(task), path) != value
+        assert get_field(pod_of(task), path) != value
     except PodError as refusal:
         assert path[-1] in str(refusal)
 

@@ -16,7 +16,7 @@ import yaml
 
 from unit.support.http_server import Answer, Request, Server, serving, status
 from unit.support.platformctl import CommandResult, Platformctl, environment, program
-from unit.support.pod_comparison import without_empty
+from unit.support.pod_comparison import remove_empty
 from unit.support.pod_server import PODS, Pods, interrupting
 
 DAG = """
@@ -96,7 +96,7 @@ def test_run_creates_the_pod_that_render_shows(
     (made,) = pods.created
     for pod in (shown, made):
         pod["metadata"]["name"] = pod["metadata"]["name"].rpartition("-")[0]
-    assert without_empty(made) == without_empty(shown)
+    assert remove_empty(made) == remove_empty(shown)
 
 
 def test_every_request_uses_the_users_token(run: Any, server: Server):

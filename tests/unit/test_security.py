@@ -8,8 +8,8 @@ import yaml
 
 from common.paths import REPOSITORY
 from kpo_platform.pod.compose import PodRequest
-from unit.support.contracts import contract
-from unit.support.pod_checks import base, compose_and_check, found, spec
+from unit.support.contracts import build_contract
+from unit.support.pod_checks import compose_and_check, list_refusals, override_base, override_spec
 
 TEMPLATE = yaml.safe_load((REPOSITORY / "pod_templates" / "default.yaml").read_text(encoding="utf-8"))
 DROPPED = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
@@ -18,7 +18,7 @@ ASIDE = {"name": "aside", "image": "a:1"}
 
 def contexts(pod: dict[str, Any]) -> list[dict[str, Any]]:
     """The security contexts of a pod under baseline, made of the template that is shipped: base's, then the other's."""
-    whole = contract(podSecurity="baseline").model_copy(update={"pod_templates": {"default": TEMPLATE}})
+    whole = build_contract(podSecurity="baseline").model_copy(update={"pod_templates": {"default": TEMPLATE}})
     image = {"spec": {"containers": [{"name": "base", "image": "b:1"}], "initContainers": [ASIDE]}}
     made = compose_and_check(whole, PodRequest(team="alpha", arguments=image, pod_override=pod))
     containers = [*made["spec"]["containers"], *made["spec"]["initContainers"]]
@@ -27,7 +27,7 @@ def contexts(pod: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def test_only_the_container_that_requests_root_may_run_as_root():
-    assert contexts(base(securityContext={"runAsUser": 0})) == [
+    assert contexts(override_base(securityContext={"runAsUser": 0})) == [
         {**DROPPED, "runAsUser": 0, "runAsNonRoot": False},
         {},
     ]
@@ -35,7 +35,7 @@ def test_only_the_container_that_requests_root_may_run_as_root():
 
 def test_root_pod_allows_root_except_with_another_user():
     user = {"containers": [{"name": "base", "securityContext": {"runAsUser": 1000}}]}
-    assert contexts(spec(securityContext={"runAsUser": 0}, **user)) == [
+    assert contexts(override_spec(securityContext={"runAsUser": 0}, **user)) == [
         {**DROPPED, "runAsUser": 1000},
         {"runAsNonRoot": False},
     ]
@@ -46,7 +46,9 @@ def test_pod_that_does_not_request_root_is_unchanged():
 
 
 def test_root_with_run_as_non_root_is_refused():
-    assert found(base(securityContext={"runAsUser": 0, "runAsNonRoot": True}), podSecurity="baseline") == [
+    assert list_refusals(
+        override_base(securityContext={"runAsUser": 0, "runAsNonRoot": True}), podSecurity="baseline"
+    ) == [
         "Container 'base' runs as root (runAsUser 0), but runAsNonRoot forbids it, so no node starts it. "
         "Set runAsNonRoot: False beside runAsUser, or leave runAsUser out."
     ]

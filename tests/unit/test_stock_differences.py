@@ -18,7 +18,7 @@ from kpo_platform import TeamPodOperator
 from kpo_platform.airflow.operators.arguments.serialize import serialize
 from kpo_platform.airflow.operators.lifecycle.task_run import read_task_run
 from kpo_platform.errors import PodError
-from unit.support.pod_comparison import context_of, without_empty
+from unit.support.pod_comparison import build_context, remove_empty
 from unit.support.published_contract import Publish
 
 PAGE = Path(__file__).parents[2] / "docs" / "operator.md"
@@ -38,7 +38,7 @@ def both(publish: Publish) -> Both:
         common = {"task_id": "t", "image": "busybox:1.35", "random_name_suffix": False, **arguments}
         stock_task = KubernetesPodOperator(**{"namespace": "team-alpha", **common})
         tasks = stock_task, TeamPodOperator(team="alpha", **common)
-        stock, team_pod = (without_empty(serialize(one.build_pod_request_obj(dry_run=True))) for one in tasks)
+        stock, team_pod = (remove_empty(serialize(one.build_pod_request_obj(dry_run=True))) for one in tasks)
         return stock, team_pod
 
     return make
@@ -231,8 +231,8 @@ def test_pod_carries_the_identity_of_its_run(publish: Publish):
     publish()
     common = {"task_id": "t", "image": "busybox:1.35", "owner": "data-team"}
     both = KubernetesPodOperator(namespace="team-alpha", **common), TeamPodOperator(team="alpha", **common)
-    stock, team_pod = (serialize(one.build_pod_request_obj(context_of(one), dry_run=True)) for one in both)
-    run = read_task_run(context_of(both[1]))
+    stock, team_pod = (serialize(one.build_pod_request_obj(build_context(one), dry_run=True)) for one in both)
+    run = read_task_run(build_context(both[1]))
     added = {
         name: value for name, value in team_pod["metadata"]["labels"].items() if name not in stock["metadata"]["labels"]
     }

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from unit.support.contracts import CONTRACT, TEAM
-from unit.support.pod_checks import base, env, found, spec
+from unit.support.pod_checks import list_refusals, override_base, override_env, override_spec
 
 LABEL = "at most 63 letters, digits, '-', '_' and '.', with a letter or a digit at both ends"
 VALUE = f"which Kubernetes rejects. Write a text of {LABEL}."
@@ -17,7 +17,7 @@ IMAGE = "is not a valid image name. Write it as registry.example.com/team/name:1
 
 
 def asks(value: Any, kind: str = "limits") -> dict[str, Any]:
-    return base(resources={kind: {"memory": value}})
+    return override_base(resources={kind: {"memory": value}})
 
 
 def labels(key: str, value: Any) -> dict[str, Any]:
@@ -39,17 +39,17 @@ def labels(key: str, value: Any) -> dict[str, Any]:
 )
 def test_invalid_quantity_is_refused_with_a_suggestion(value: str, hint: str):
     sentence = f"Container 'base' requests {value!r} of memory, which is not a Kubernetes quantity. {hint}"
-    assert found(asks(value)) == [sentence]
+    assert list_refusals(asks(value)) == [sentence]
 
 
 @pytest.mark.parametrize("value", ["1Gi", "1e9", "128974848", 1000000, "1.5G", "0", "123Mi", "100000000m", "1E"])
 def test_every_form_of_quantity_is_accepted(value: Any):
-    assert found(asks(value)) == []
+    assert list_refusals(asks(value)) == []
 
 
 def test_request_above_its_limit_is_refused():
-    pod = base(resources={"requests": {"cpu": "2"}, "limits": {"cpu": "500m"}})
-    assert found(pod) == [
+    pod = override_base(resources={"requests": {"cpu": "2"}, "limits": {"cpu": "500m"}})
+    assert list_refusals(pod) == [
         "Container 'base' requests 2 of cpu, which is more than its limit of 500m. Lower the request, or raise the "
         "limit."
     ]
@@ -66,35 +66,35 @@ def test_request_above_its_limit_is_refused():
         (labels("Example.com/a", "x"), f"The label 'Example.com/a' {NAME}"),
         (labels("a/b/c", "x"), f"The label 'a/b/c' {NAME}"),
         ({"metadata": {"annotations": {"my note": "any text"}}}, f"The annotation 'my note' {NAME}"),
-        (spec(nodeSelector={"disk type": "ssd"}), f"The node label 'disk type' {NAME}"),
-        (spec(nodeSelector={"disk": "very fast"}), f"The node label disk has the value 'very fast', {VALUE}"),
-        (env("", "x"), f"The variable '' of container 'base' {VARIABLE}"),
-        (env("A=B", "x"), f"The variable 'A=B' of container 'base' {VARIABLE}"),
-        (env("GRÖSSE", "x"), f"The variable 'GRÖSSE' of container 'base' {VARIABLE}"),
+        (override_spec(nodeSelector={"disk type": "ssd"}), f"The node label 'disk type' {NAME}"),
+        (override_spec(nodeSelector={"disk": "very fast"}), f"The node label disk has the value 'very fast', {VALUE}"),
+        (override_env("", "x"), f"The variable '' of container 'base' {VARIABLE}"),
+        (override_env("A=B", "x"), f"The variable 'A=B' of container 'base' {VARIABLE}"),
+        (override_env("GRÖSSE", "x"), f"The variable 'GRÖSSE' of container 'base' {VARIABLE}"),
         (
-            base(env=[{"name": "A", "value": {"b": 1}}]),
+            override_base(env=[{"name": "A", "value": {"b": 1}}]),
             "The variable A of container 'base' is a dict, but a text is required. Write it as a text; json.dumps "
             "converts a dictionary or a list.",
         ),
         (
-            base(command=["sh", None]),
+            override_base(command=["sh", None]),
             "The command of container 'base' has the item None, but a list of texts is required. Write cmds as texts; "
             "a value that Jinja renders to a native object may need a filter such as '| string'.",
         ),
         (
-            base(args=[5]),
+            override_base(args=[5]),
             "The args of container 'base' has the item 5, but a list of texts is required. Write arguments as texts; "
             "a value that Jinja renders to a native object may need a filter such as '| string'.",
         ),
         (
-            base(args="echo"),
+            override_base(args="echo"),
             "The args of container 'base' is a str, but a list of texts is required. Write arguments as texts; "
             "a value that Jinja renders to a native object may need a filter such as '| string'.",
         ),
     ],
 )
 def test_invalid_syntax_is_refused(pod: dict[str, Any], sentence: str):
-    assert found(pod) == [sentence]
+    assert list_refusals(pod) == [sentence]
 
 
 @pytest.mark.parametrize(
@@ -103,13 +103,13 @@ def test_invalid_syntax_is_refused(pod: dict[str, Any], sentence: str):
         labels("example.com/My.stage_1", ""),
         labels("a", "A.b-c_1"),
         {"metadata": {"annotations": {"Example.com/note": "any text, 1 + 1 = 2"}}},
-        env("with space", "x"),
-        env("A.b-c", "x"),
-        base(env=[{"name": "A"}], command=["sh"], args=[""]),
+        override_env("with space", "x"),
+        override_env("A.b-c", "x"),
+        override_base(env=[{"name": "A"}], command=["sh"], args=[""]),
     ],
 )
 def test_valid_syntax_is_not_refused(pod: dict[str, Any]):
-    assert found(pod) == []
+    assert list_refusals(pod) == []
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_valid_syntax_is_not_refused(pod: dict[str, Any]):
 )
 def test_invalid_image_reference_is_refused(image: str):
     sentence = f"The image {image!r} of container 'base' {IMAGE}"
-    assert found(base(image=image), images={**TEAM["images"], "pin": "none"}) == [sentence]
+    assert list_refusals(override_base(image=image), images={**TEAM["images"], "pin": "none"}) == [sentence]
 
 
 @pytest.mark.parametrize(
@@ -142,22 +142,22 @@ def test_invalid_image_reference_is_refused(image: str):
     ],
 )
 def test_every_form_of_image_reference_is_accepted(image: str):
-    assert found(base(image=image)) == []
+    assert list_refusals(override_base(image=image)) == []
 
 
 def test_mount_without_its_volume_is_refused():
     aside = {"name": "aside", "image": "a:1", "volumeMounts": [{"name": "dta", "mountPath": "/d"}]}
-    pod = spec(containers=[{"name": "base"}], initContainers=[aside])
-    assert found(pod) == [
+    pod = override_spec(containers=[{"name": "base"}], initContainers=[aside])
+    assert list_refusals(pod) == [
         "Container 'aside' mounts the volume 'dta', which the pod does not have. Add it to volumes, or mount one of "
         "data, work."
     ]
-    assert found({"spec": {**pod["spec"], "volumes": [{"name": "dta", "emptyDir": {}}]}}) == []
+    assert list_refusals({"spec": {**pod["spec"], "volumes": [{"name": "dta", "emptyDir": {}}]}}) == []
 
 
 def test_syntax_of_jinja_template_is_checked_only_after_rendering():
     later = "{{ params.it }}"
-    pod = base(
+    pod = override_base(
         image=f"busybox:{later}",
         args=[later],
         env=[{"name": "A", "value": later}, {"name": later, "value": "x"}],
@@ -165,8 +165,8 @@ def test_syntax_of_jinja_template_is_checked_only_after_rendering():
         volumeMounts=[{"name": later, "mountPath": "/d"}],
     )
     pod["metadata"] = {"labels": {"stage": later}}
-    assert found(pod, rendered=False) == []
-    assert [sentence.partition(",")[0] for sentence in found(pod)] == [
+    assert list_refusals(pod, rendered=False) == []
+    assert [sentence.partition(",")[0] for sentence in list_refusals(pod)] == [
         f"The label stage has the value {later!r}",
         f"Container 'base' requests {later!r} of memory",
         f"The image 'busybox:{later}' of container 'base' is not a valid image name. Write it as "
@@ -203,5 +203,5 @@ def test_git_sync_without_repository_is_refused(
     template = {**CONTRACT["podTemplates"]["default"], "spec": {**CONTRACT["podTemplates"]["default"]["spec"]}}
     template["spec"]["initContainers"] = [{"name": "git-sync", "image": image, "args": ["--one-time"]}]
     monkeypatch.setitem(CONTRACT["podTemplates"], "git-script", template)
-    pod = spec(initContainers=[{"name": "git-sync", **said}])
-    assert found(pod, template="git-script") == sentences
+    pod = override_spec(initContainers=[{"name": "git-sync", **said}])
+    assert list_refusals(pod, template="git-script") == sentences

@@ -9,9 +9,9 @@ from kubernetes.client import models as k8s
 
 from kpo_platform.airflow.operators.arguments.serialize import serialize_pod
 from kpo_platform.pod.compose import PodRequest
-from unit.support.contracts import Build, contract
+from unit.support.contracts import Build, build_contract
 from unit.support.pod_checks import compose_and_check
-from unit.support.pod_comparison import without_empty
+from unit.support.pod_comparison import remove_empty
 from unit.support.published_contract import Publish
 
 
@@ -31,9 +31,9 @@ def test_pod_is_composed_with_stock_name_and_labels(build: Build):
             ]
         }
     }
-    expected = compose_and_check(contract(), PodRequest(team="alpha", arguments=arguments))
+    expected = compose_and_check(build_contract(), PodRequest(team="alpha", arguments=arguments))
     expected["metadata"]["name"] = "t"
-    assert without_empty(pod) == without_empty(expected)
+    assert remove_empty(pod) == remove_empty(expected)
 
 
 def test_team_policy_applies_to_absent_arguments(build: Build):

@@ -23,10 +23,10 @@ from unit.support.bootstrap_plans import (
     REGISTRY,
     SECRET,
 )
-from unit.support.contracts import contract
+from unit.support.contracts import build_contract
 from unit.support.platformctl import Cluster, Platformctl
 
-CONTRACT = contract(registry=REGISTRY)
+CONTRACT = build_contract(registry=REGISTRY)
 ACCEPTED = LoginResult(LoginStatus.ACCEPTED, "checked from this machine")
 IMMEDIATE = replace(GROWING, waits_for_pod=False)
 

@@ -19,7 +19,7 @@ from kpo_platform.bootstrap.model import (
 )
 from kpo_platform.bootstrap.registry.docker_config import RegistryCredentials
 from kpo_platform.pod.xcom import build_connection_extra
-from unit.support.contracts import contract
+from unit.support.contracts import build_contract
 
 HOST = "registry.test"
 REGISTRY = {"host": HOST, "pullSecret": "regcred"}
@@ -39,7 +39,7 @@ GROWING = StorageClass("growing", is_default=False, is_expandable=True, waits_fo
 EMPTY = LiveState(namespaces=frozenset({"team-alpha"}), storage_classes=(LOCAL, GROWING))
 LIVE_SECRET = LiveSecret("kubernetes.io/dockerconfigjson", LABELS, {HOST: LOGIN}, "7")
 LIVE_CLAIM = LiveClaim("1Gi", ("ReadWriteOnce",), "local-path", "Bound", LABELS, "8")
-LIVE_CONNECTION = LiveConnection("kubernetes", build_connection_extra(contract().xcom_sidecar))
+LIVE_CONNECTION = LiveConnection("kubernetes", build_connection_extra(build_contract().xcom_sidecar))
 COMPLETE = replace(
     EMPTY,
     secrets={("team-alpha", "regcred"): LIVE_SECRET},
@@ -49,7 +49,7 @@ COMPLETE = replace(
 
 
 def build_plan(live: LiveState, credentials: RegistryCredentials = CREDENTIALS, **team: Any) -> Plan:
-    full = contract(**{"registry": REGISTRY, **team})
+    full = build_contract(**{"registry": REGISTRY, **team})
     return plan.make_plan(full, full.teams, credentials, live)
 
 

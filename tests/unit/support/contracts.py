@@ -1,4 +1,4 @@
-"""Contracts for tests without a cluster; the chart's tests hold the real one to the same model."""
+"""Contracts for tests without a cluster; the chart's tests check that the rendered contract has the same model."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from kpo_platform.contract import Contract, parse
 RBAC = REPOSITORY / "rbac"
 
 Build = Callable[..., dict[str, Any]]
-"""Makes the pod of a task of team alpha, as JSON; takes the task's arguments."""
+"""Builds the pod of a task of team alpha, as JSON, from the task's arguments."""
 
 TEAM: dict[str, Any] = {
     "namespace": "team-alpha",
@@ -109,8 +109,8 @@ CONTRACT: dict[str, Any] = {
 }
 
 
-def contract(**team: Any) -> Contract:
-    """The contract with one team, ``alpha``, some of whose fields are replaced."""
-    whole = copy.deepcopy(CONTRACT)
-    whole["teams"]["alpha"].update(team)
-    return parse(json.dumps(whole))
+def build_contract(**team: Any) -> Contract:
+    """Build the contract with the one team ``alpha``; ``team`` replaces fields of `TEAM`."""
+    content = copy.deepcopy(CONTRACT)
+    content["teams"]["alpha"].update(team)
+    return parse(json.dumps(content))

@@ -1,4 +1,4 @@
-"""Fields of a pod that its author may not move, and how to reach them."""
+"""Locked fields of a pod, and functions to set and get them."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Any
 Path = tuple[str, ...]
 
 BASE: Path = ("spec", "containers", "base", "securityContext")
-"""Within a list, the name of an item stands for its place."""
+"""A path to a field of a pod; an item of a list is identified by its name."""
 
 POLICY = {"cost-center": "fixed"}
-"""Labels that the platform fixes beside the team's own."""
+"""The label policy that makes the team's ``cost-center`` a locked field."""
 
 LOCKED: list[tuple[Path, Any, str]] = [
     (("metadata", "namespace"), "team-beta", "namespace is 'team-beta'"),
@@ -31,7 +31,7 @@ LOCKED: list[tuple[Path, Any, str]] = [
     ((*BASE, "capabilities", "drop"), [], "Container 'base' drops no capability"),
     ((*BASE, "capabilities", "add"), ["SYS_ADMIN"], "Container 'base' adds the capability SYS_ADMIN"),
 ]
-"""Each with a value that is not the team's, and how the refusal names it."""
+"""Locked fields: the path, a value other than the team's, and the start of the refusal."""
 
 PARENTS: list[Path] = [
     ("metadata",),
@@ -40,21 +40,21 @@ PARENTS: list[Path] = [
     BASE,
     (*BASE, "capabilities"),
 ]
-"""What holds several of them."""
+"""Objects that contain several locked fields."""
 
 
-def pod_with(path: Path, value: Any) -> dict[str, Any]:
-    """A pod in which nothing but one field stands."""
+def build_pod_with_field(path: Path, value: Any) -> dict[str, Any]:
+    """Build a partial pod with only this field."""
     field, *rest = path
     if not rest:
         return {field: value}
     if field == "containers":
-        return {field: [{"name": rest[0], **pod_with(tuple(rest[1:]), value)}]}
-    return {field: pod_with(tuple(rest), value)}
+        return {field: [{"name": rest[0], **build_pod_with_field(tuple(rest[1:]), value)}]}
+    return {field: build_pod_with_field(tuple(rest), value)}
 
 
-def at(value: Any, path: Path) -> Any:
-    """What stands in a field, or None."""
+def get_field(value: Any, path: Path) -> Any:
+    """Get the value of a field; None if the pod does not have it."""
     for field in path:
         if isinstance(value, list):
             value = next((item for item in value if item["name"] == field), None)

@@ -9,7 +9,7 @@ from kpo_platform.finding import RULES, raise_refusals
 from kpo_platform.pod.compose import PodRequest, compose
 from kpo_platform.pod.merge import Json
 from kpo_platform.pod.rules.all_rules import check_pod
-from unit.support.contracts import contract
+from unit.support.contracts import build_contract
 
 
 def compose_and_check(contract: Contract, request: PodRequest, *, rendered: bool = True) -> Json:
@@ -23,25 +23,35 @@ def compose_and_check(contract: Contract, request: PodRequest, *, rendered: bool
     return pod
 
 
-def found(
+def list_refusals(
     pod: dict[str, Any], *, rendered: bool = True, policy: dict[str, str] | None = None, **team: Any
 ) -> list[str]:
-    """Compose a valid pod of team alpha with ``pod`` as override, and list its refusals."""
-    whole = contract(**team).model_copy(update={"label_policy": policy or {}})
-    base = {"spec": {"containers": [{"name": "base", "image": "busybox:1.35"}]}}
-    composed = compose(whole, PodRequest(team="alpha", arguments=base, pod_override=pod))
-    reasons = check_pod(composed, "alpha", whole.team("alpha"), whole, rendered=rendered)
-    assert {reason.rule for reason in reasons} <= set(RULES)
-    return [str(reason) for reason in reasons]
+    """Compose a valid pod of team alpha with ``pod`` as pod_override, and list the messages of its refusals.
+
+    Args:
+        pod: the pod_override.
+        rendered: False before Jinja rendering.
+        policy: the contract's label policy.
+        team: fields of the team that differ from `TEAM`.
+    """
+    contract = build_contract(**team).model_copy(update={"label_policy": policy or {}})
+    image = override_base(image="busybox:1.35")
+    composed = compose(contract, PodRequest(team="alpha", arguments=image, pod_override=pod))
+    refusals = check_pod(composed, "alpha", contract.team("alpha"), contract, rendered=rendered)
+    assert {refusal.rule for refusal in refusals} <= set(RULES)
+    return [str(refusal) for refusal in refusals]
 
 
-def spec(**fields: Any) -> dict[str, Any]:
+def override_spec(**fields: Any) -> dict[str, Any]:
+    """Build a pod_override with fields of the pod's spec."""
     return {"spec": fields}
 
 
-def base(**fields: Any) -> dict[str, Any]:
-    return spec(containers=[{"name": "base", **fields}])
+def override_base(**fields: Any) -> dict[str, Any]:
+    """Build a pod_override with fields of the container ``base``."""
+    return override_spec(containers=[{"name": "base", **fields}])
 
 
-def env(name: str, value: str) -> dict[str, Any]:
-    return base(env=[{"name": name, "value": value}])
+def override_env(name: str, value: str) -> dict[str, Any]:
+    """Build a pod_override with one environment variable of the container ``base``."""
+    return override_base(env=[{"name": name, "value": value}])

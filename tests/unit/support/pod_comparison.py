@@ -1,4 +1,4 @@
-"""Compare pods."""
+"""Helpers to compare pods of TeamPodOperator and the stock operator."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from types import SimpleNamespace
 from typing import Any
 
 
-def without_empty(value: Any) -> Any:
-    """The value without the empty lists and dictionaries that the stock operator sprinkles over a pod."""
+def remove_empty(value: Any) -> Any:
+    """Remove the empty lists and dictionaries that the stock operator adds to a pod."""
     if isinstance(value, dict):
-        pruned = {key: without_empty(inner) for key, inner in value.items()}
+        pruned = {key: remove_empty(inner) for key, inner in value.items()}
         return {key: inner for key, inner in pruned.items() if inner not in ({}, [])}
-    return [without_empty(inner) for inner in value] if isinstance(value, list) else value
+    return [remove_empty(inner) for inner in value] if isinstance(value, list) else value
 
 
-def context_of(task: Any) -> Any:
-    """Airflow's context of a task's second try, as far as a pod is made of it."""
+def build_context(task: Any) -> Any:
+    """Build the part of Airflow's context that a pod needs, for the second try of a task."""
     ti = SimpleNamespace(dag_id="d", task_id="t", map_index=-1, try_number=2, context_carrier=None)
     return {"task": task, "ti": ti, "run_id": "r", "dag": SimpleNamespace()}
