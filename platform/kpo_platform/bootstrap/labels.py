@@ -23,7 +23,10 @@ def build_common_labels() -> dict[str, str]:
 
 
 def is_managed(labels: Mapping[str, str]) -> bool:
-    """Whether bootstrap created the object with these labels. Bootstrap writes no other objects."""
+    """Whether bootstrap created the object with these labels.
+
+    Bootstrap changes no other objects.
+    """
     return labels.get(MANAGED_BY) == MANAGER
 
 

@@ -183,7 +183,10 @@ class StorageClass:
 
 @dataclass(frozen=True)
 class LiveConnection:
-    """An Airflow connection. Its extra may hold secrets, which Airflow's API masks."""
+    """An Airflow connection.
+
+    Its extra may hold secrets, which Airflow's API masks.
+    """
 
     type: str
     extra: Mapping[str, Any] = field(repr=False)

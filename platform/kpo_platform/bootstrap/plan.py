@@ -42,7 +42,7 @@ def make_plan(
 
 
 def explain_refusal(plan: Plan, teams: Mapping[str, Team]) -> str:
-    """Explain why nothing of a plan may be applied; empty if it may be.
+    """Explain why a plan must not be applied; empty if it may be.
 
     A run with a blocked volume claim writes nothing, because the claim holds data.
 

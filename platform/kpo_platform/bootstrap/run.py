@@ -107,7 +107,10 @@ class BootstrapRun:
         return read_state.read_live_state(self.kube, self.airflow, self.contract, self.teams)
 
     def _get_target_access(self, live: LiveState, dry_run: bool) -> dict[str, TargetAccess]:
-        """Get access to the other cluster for the connections to it; a token only if a connection needs one."""
+        """Get access for each connection to another cluster.
+
+        A token is requested only for a connection that needs one.
+        """
         if self.target is None:
             return {}
         timeout = self.kube.deadline.remaining_seconds()

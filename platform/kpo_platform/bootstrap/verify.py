@@ -21,7 +21,9 @@ _INTERVAL = 2.0
 
 @dataclass(frozen=True)
 class Evidence:
-    """Result of verifying one object. The attributes are keys of the JSON output.
+    """Result of verifying one object.
+
+    The attributes are keys of the JSON output.
 
     Attributes:
         target: the object.

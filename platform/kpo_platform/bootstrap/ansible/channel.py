@@ -26,10 +26,10 @@ _MAX_PATH_BYTES = 48
 
 @contextmanager
 def create_private_directory() -> Iterator[str]:
-    """Create a temporary directory that only this user can enter, with a path short enough for sockets.
+    """Create a temporary directory that only this user can enter.
 
-    It is created in the directory for temporary files. If that path is too long, it is created in the user's runtime
-    directory (``XDG_RUNTIME_DIR``) or in ``/tmp``.
+    Its path is short enough for sockets. It is created in the directory for temporary files. If the path of that one is
+    too long, it is created in the user's runtime directory (``XDG_RUNTIME_DIR``) or in ``/tmp``.
 
     Raises:
         BootstrapError: none of these directories can be used.

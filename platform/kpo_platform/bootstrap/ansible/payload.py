@@ -23,7 +23,7 @@ class _Model(BaseModel):
 
 
 class ClusterAccess(_Model):
-    """Access to the cluster: a kubeconfig and context, or the pod's service account.
+    """Access to the cluster.
 
     Attributes:
         kubeconfig: the path of the kubeconfig; None for the pod's service account.
@@ -39,7 +39,9 @@ class ClusterAccess(_Model):
     environment: dict[str, str] = Field(default_factory=dict, repr=False)
 
     def connect(self) -> Kube:
-        """Create a client for the cluster, and set the environment of this process for its exec plugin.
+        """Create a client for the cluster.
+
+        The environment is set in this process, for the exec plugin.
 
         Raises:
             ClusterError: the kubeconfig cannot be used.
@@ -108,7 +110,7 @@ CONNECTIONS = "connections"
 
 
 def build_payloads(plan: Plan, cluster: ClusterAccess, airflow: AirflowAccess) -> Mapping[str, TaskPayload]:
-    """Build the payloads of the playbook's tasks, by task: `OBJECTS` and `CONNECTIONS`."""
+    """Build the payloads of the tasks `OBJECTS` and `CONNECTIONS`."""
     pending = {OBJECTS: plan.object_writes, CONNECTIONS: plan.connection_writes}
     return {
         task: TaskPayload(cluster=cluster, airflow=airflow, writes=tuple(_build_write(action) for action in actions))

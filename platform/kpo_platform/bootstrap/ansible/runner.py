@@ -39,7 +39,9 @@ class Progress(Protocol):
 
 
 def dry_run_writes(kube: Kube, plan: Plan) -> None:
-    """Dry-run all writes to Kubernetes, so that a rejected one is found before the first real write.
+    """Dry-run all writes to Kubernetes on the API server.
+
+    A rejected write is found before the first real write.
 
     Raises:
         ClusterError: the API server rejects a write.
@@ -65,7 +67,9 @@ def require_ansible() -> None:
 
 
 def run_playbook(payloads: Mapping[str, TaskPayload], timeout: float, progress: Progress) -> None:
-    """Run the playbook with ansible-runner. Completed writes stay, and a second run continues after them.
+    """Run the playbook with ansible-runner.
+
+    If the run fails, completed writes stay, and a second run continues after them.
 
     Args:
         payloads: the payload of each task.
@@ -115,7 +119,10 @@ def _run_ansible(
 
 
 class _EventHandler:
-    """Report Ansible's events as progress. ansible-runner writes none of them to disk."""
+    """Report Ansible's events as progress.
+
+    ansible-runner writes none of them to disk.
+    """
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
@@ -140,7 +147,10 @@ class _EventHandler:
 
 @contextmanager
 def _catch_signals() -> Iterator[threading.Event]:
-    """Turn SIGINT and SIGTERM into an event. Ansible runs in another session and would outlive this process."""
+    """Turn SIGINT and SIGTERM into an event.
+
+    Ansible runs in another session and would outlive this process.
+    """
     stop_requested = threading.Event()
     signals = (signal.SIGINT, signal.SIGTERM)
     old_handlers = [signal.signal(number, lambda *_: stop_requested.set()) for number in signals]
@@ -153,7 +163,10 @@ def _catch_signals() -> Iterator[threading.Event]:
 
 @contextmanager
 def _replace_environment(environment: Mapping[str, str]) -> Iterator[None]:
-    """Replace the environment of this process in a context, because ansible-runner copies all of it to disk."""
+    """Replace the environment of this process in a context.
+
+    ansible-runner copies all of it to disk.
+    """
     old_environment = os.environ.copy()
     os.environ.clear()
     os.environ.update(environment)
@@ -195,7 +208,10 @@ def _build_path() -> str:
 
 
 def _build_python_path() -> str:
-    """Build a PYTHONPATH with which Ansible's modules find this package in a checkout, from any working directory."""
+    """Build a PYTHONPATH with which Ansible's modules can import this package.
+
+    All paths are absolute, because Ansible changes the working directory.
+    """
     paths = [str(Path(path).absolute()) for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
     is_installed = _SOURCE_ROOT.name in ("site-packages", "dist-packages")
     return os.pathsep.join(paths if is_installed else [str(_SOURCE_ROOT), *paths])

@@ -1,4 +1,4 @@
-"""Plan the Airflow connections with which tasks reach Kubernetes, in Airflow's own cluster or another."""
+"""Plan the Airflow connections to Airflow's own cluster and to other clusters."""
 
 from __future__ import annotations
 
@@ -33,7 +33,10 @@ _FIX = "Run again with --target-kubeconfig (and --target-context)"
 
 
 def list_connections(teams: Mapping[str, Team]) -> tuple[ConnectionRef, ...]:
-    """List the connections of some teams without duplicates. The chart checks that shared ones have equal settings."""
+    """List the connections of some teams without duplicates.
+
+    The chart checks that teams that share a connection have equal settings for it.
+    """
     refs = {team.connection.id: team.connection for team in teams.values()}
     return tuple(ref for _, ref in sorted(refs.items()))
 
@@ -76,7 +79,7 @@ def plan_connection(
 
 
 def find_problem(ref: ConnectionRef, sidecar: XComSidecar, live: LiveConnection, now: datetime) -> str:
-    """Find the problem of a live connection: a difference or a token to renew; empty if there is none."""
+    """Find the problem of a live connection, such as a difference; empty if none."""
     extra = _build_extra(sidecar, None) | ({} if ref.mode == "inCluster" else {"in_cluster": "(none)"})
     fields = [("type", live.type, CONNECTION_TYPE)]
     fields += [(f"extra.{key}", _format_value(live.extra, key), _format_value(extra, key)) for key in extra]
@@ -93,7 +96,7 @@ def find_problem(ref: ConnectionRef, sidecar: XComSidecar, live: LiveConnection,
 
 
 def read_record(live: LiveConnection) -> Mapping[str, Any]:
-    """Read the server, user and expiry that bootstrap recorded in a connection; empty if it recorded none."""
+    """Read the record of server, user and expiry in a connection; empty if none."""
     record = live.extra.get(RECORD_KEY)
     return record if isinstance(record, dict) else {}
 
@@ -137,7 +140,10 @@ def _find_changes(live: LiveConnection, extra: Mapping[str, Any]) -> tuple[Field
 
 
 def _list_record_fields(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    """List field name, old value and new value of two records. An unverified user is not compared."""
+    """List field name, old value and new value of two records.
+
+    An unverified user is not compared.
+    """
     is_unverified = UNVERIFIED_USER in (old.get("user"), new.get("user"))
     keys = [key for key in new if key != "user" or not is_unverified]
     return [(key, str(old.get(key, "(none)")), str(new[key])) for key in keys]

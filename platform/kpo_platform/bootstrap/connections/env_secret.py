@@ -70,7 +70,7 @@ def read_connection(ref: ConnectionRef, live: LiveState) -> LiveConnection | Non
 
 
 def parse_connection(text: str) -> LiveConnection | None:
-    """Parse a connection in the JSON form that Airflow reads from its environment; None if it is invalid."""
+    """Parse a connection in the JSON form of Airflow's environment variables; None if invalid."""
     try:
         content = json.loads(text)
         extra = content.get("extra")
@@ -154,7 +154,10 @@ def _plan_write(
 
 
 def _make_write(contract: Contract, pending: list[Action], secret: LiveConnectionsSecret | None) -> Action:
-    """Make one action that writes all pending connections. Other keys of the Secret are kept."""
+    """Make one action that writes all pending connections.
+
+    Other keys of the Secret are kept.
+    """
     target = make_secret_ref(contract)
     values = dict(secret.values) if secret else {}
     values |= {format_variable_name(action.target.name): _serialize(action.body) for action in pending}

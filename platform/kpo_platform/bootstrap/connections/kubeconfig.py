@@ -96,7 +96,10 @@ def build_kubeconfig(cluster: Mapping[str, Any], user: Mapping[str, Any]) -> dic
 
 
 def compute_fingerprint(config: Mapping[str, Any]) -> str:
-    """Compute a hash that identifies a kubeconfig. It reveals nothing: tokens and keys are too long to be guessed."""
+    """Compute a hash that identifies a kubeconfig.
+
+    It reveals nothing: tokens and keys are too long to be guessed.
+    """
     return sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:16]
 
 

@@ -90,7 +90,10 @@ def _get_account(pod: Object) -> str:
 
 
 def _read_variables(container: Object, secret: str, keys: tuple[str, ...]) -> dict[str, bool]:
-    """Read a container's connection variables and whether each comes from the Secret. ``env`` overrides ``envFrom``."""
+    """Read a container's connection variables and whether each comes from the Secret.
+
+    ``env`` overrides ``envFrom``.
+    """
     sources = [source for source in container.get("envFrom") or [] if _get_secret_name(source) == secret]
     prefixes = [str(source.get("prefix") or "") for source in sources]
     variables = {f"{prefix}{key}": not prefix for prefix in prefixes for key in keys}

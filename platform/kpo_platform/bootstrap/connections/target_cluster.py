@@ -1,4 +1,4 @@
-"""Get access for connections to another cluster, from a kubeconfig or with a new token of that cluster."""
+"""Get access to another cluster, with a kubeconfig or a new token."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class TargetAccess:
 
 
 def read_kubeconfig_access(target: TargetCluster, timeout: float) -> TargetAccess:
-    """Get access with the token or client certificate of the kubeconfig, and check it with a request.
+    """Get access with the credentials of the kubeconfig, and check them with a request.
 
     Args:
         target: the cluster.
@@ -125,7 +125,10 @@ def request_token_access(target: TargetCluster, now: datetime, timeout: float, *
 
 
 def is_past(record: Mapping[str, Any], key: str, now: datetime) -> bool:
-    """Whether a time of a record is in the past. A time that cannot be parsed counts as past."""
+    """Whether a time of a record is in the past.
+
+    A time that cannot be parsed counts as past.
+    """
     try:
         return datetime.strptime(str(record.get(key)), _TIME_FORMAT).replace(tzinfo=UTC) - now <= timedelta()
     except ValueError:

@@ -67,13 +67,15 @@ class LoginChecks:
         plan: Plan,
         report: Callable[[str], None],
     ) -> None:
-        """Check from a node the logins that this machine could not check, before they are written.
+        """Check the remaining logins from a node, before they are written.
+
+        These are the logins that this machine could not check and that the plan writes.
 
         Args:
             kube: the cluster.
             contract: the contract that the chart published.
             credentials: the given credentials.
-            plan: the plan; only logins that it writes are checked.
+            plan: the plan.
             report: is called with a description of each check.
 
         Raises:
@@ -94,7 +96,7 @@ class LoginChecks:
 
 
 def get_secret_login(team: Team, live: LiveState) -> HostLogin | None:
-    """Get the login for the team's registry from the team's secret, if it has one."""
+    """Get the login for the team's registry from the team's Secret; None if it has none."""
     secret = live.secrets.get((team.namespace, team.registry.pull_secret))
     login = secret.logins.get(normalize_host(team.registry.host)) if secret and team.registry.host else None
     return (team.registry.host, login) if isinstance(login, RegistryLogin) else None

@@ -135,7 +135,7 @@ def _find_logins(hosts: list[str], configs: list[_Config], deadline: Deadline) -
 
 
 def build_credentials(hosts: Iterable[str], username: str, read_password: Callable[[str], str]) -> RegistryCredentials:
-    """Build credentials from a user name and a password, for the only registry of the teams.
+    """Build credentials from a user and a password for the teams' only registry.
 
     Args:
         hosts: the registries' hosts. Without hosts, no password is read.
@@ -155,7 +155,7 @@ def build_credentials(hosts: Iterable[str], username: str, read_password: Callab
 
 
 def get_auths_key(host: str) -> str:
-    """Get the key of a registry in a docker configuration. Docker Hub's key is a URL."""
+    """Get the key of a registry in a docker configuration; Docker Hub's is a URL."""
     return f"https://{_HUB}/v1/" if is_docker_hub(host) else host
 
 
@@ -165,14 +165,14 @@ def is_docker_hub(host: str) -> bool:
 
 
 def normalize_host(host: str) -> str:
-    """Normalize a registry's host: remove scheme and API path, and map Docker Hub's names to one."""
+    """Remove scheme and API path of a registry's host, and map Docker Hub's names to one."""
     bare = re.sub(r"^https?://", "", host.strip())
     bare = re.sub(r"/(v[12]/?)?$", "", bare)
     return _HUB if bare in _HUB_NAMES else bare
 
 
 def describe_expiry(login: RegistryLogin) -> str:
-    """Describe when the token of a cloud registry expires; empty for a login that does not expire."""
+    """Describe when a cloud registry's token expires; empty for another login."""
     lifetime = _TOKEN_LIFETIMES.get(login.username)
     return f"; such a token expires {lifetime} after it was issued, so run again before then" if lifetime else ""
 
@@ -225,7 +225,7 @@ def _parse(origin: str, text: str) -> _Config:
 
 
 def _find_login(host: str, configs: list[_Config], deadline: Deadline) -> RegistryLogin | str:
-    """Find the login for a host in the first configuration that has one, or the reasons why none has."""
+    """Find the login for a host in the first configuration that has one, or else the reasons."""
     reasons = []
     for config in configs:
         helper = _find_helper(host, config.content)

@@ -142,7 +142,7 @@ class _Registry:
 
 class _NoRedirects(HTTPRedirectHandler):
     def redirect_request(self, *_: Any) -> None:
-        """Follow no redirect. urllib then raises an HTTPError with the status."""
+        """Follow no redirect, so that urllib raises an HTTPError with the status."""
         return
 
 

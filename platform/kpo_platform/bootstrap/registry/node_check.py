@@ -1,9 +1,10 @@
-"""Check a registry login from a node of the cluster, for registries that only the cluster can reach.
+"""Check a registry login from a node of the cluster.
 
-The check creates a pod with an image that does not exist and with the login as its pull secret. The node's pull error
-shows whether the registry accepted the login. No container starts, and network policies do not apply to the pull. A
-scheduling gate holds the pod until its Secret exists. The pod owns the Secret, and both are deleted after the check.
-The pod of a killed run ends after a minute, and the next run deletes it.
+This is for registries that only the cluster can reach. The check creates a pod with an image that does not exist and
+with the login as its pull secret. The node's pull error shows whether the registry accepted the login. No container
+starts, and network policies do not apply to the pull. A scheduling gate holds the pod until its Secret exists. The pod
+owns the Secret, and both are deleted after the check. The pod of a killed run ends after a minute, and the next run
+deletes it.
 """
 
 from __future__ import annotations
@@ -98,7 +99,10 @@ def parse_pull_message(message: str) -> LoginResult:
 
 
 def _build_pod(contract: Contract, name: str, team: Team) -> Object:
-    """Build a pod of the team without its volumes, variables and sidecars: claims and Secrets may not exist yet."""
+    """Build a pod of the team without its volumes, variables and sidecars.
+
+    The claims and Secrets of these may not exist yet.
+    """
     bare_team = team.model_copy(update={"volumes": (), "env": (), "env_from": (), "sidecars": ()})
     check_contract = contract.model_copy(update={"teams": {name: bare_team}})
     base = {"name": BASE, "image": f"{team.registry.host}/{_IMAGE}", "imagePullPolicy": "Always"}

@@ -1,4 +1,7 @@
-"""Plan the volume claims of a team. Bootstrap creates or grows a claim; it never shrinks, moves or deletes one."""
+"""Plan the volume claims of a team.
+
+Bootstrap creates a claim or grows it. It never shrinks, moves or deletes one.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +53,10 @@ def plan_claim(name: str, team: Team, volume: Volume, live: LiveState) -> Action
 
 
 def plan_orphaned_claims(team: Team, live: LiveState) -> list[Action]:
-    """Plan no change for the team's claims that are no longer in the contract. Bootstrap created and keeps them."""
+    """Plan no change for the team's claims that are no longer in the contract.
+
+    Bootstrap created these claims and keeps them.
+    """
     wanted = {volume.name for volume in team.volumes}
     return [
         Action(

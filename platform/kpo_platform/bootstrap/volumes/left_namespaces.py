@@ -13,7 +13,9 @@ _RELEASE_NAMESPACE = "meta.helm.sh/release-namespace"
 
 @dataclass(frozen=True)
 class LeftNamespace:
-    """A namespace that no team uses any more. The attributes are keys of the JSON output.
+    """A namespace that no team uses any more.
+
+    The attributes are keys of the JSON output.
 
     Attributes:
         name: the name of the team that used it. The contract may still have the team, with another namespace.
@@ -41,6 +43,9 @@ def list_left_namespaces(kube: Kube, contract: Contract) -> tuple[LeftNamespace,
 
 
 def _is_from_release(namespace: Object, contract: Contract) -> bool:
-    """Whether this release created the namespace, not a release with the same name in another namespace."""
+    """Whether this release created the namespace.
+
+    A release of the same name in another namespace sets the same labels.
+    """
     annotations = namespace["metadata"].get("annotations") or {}
     return bool(annotations.get(_RELEASE_NAMESPACE) == contract.release.namespace)
