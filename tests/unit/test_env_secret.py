@@ -115,7 +115,7 @@ def test_pod_with_a_variable_from_another_source_is_named(container: dict[str, A
 
 def test_pod_that_is_not_running_does_not_count():
     waiting = pod("a-0", FROM_SECRET)
-    assert check_pods(waiting) == (False, f"no Airflow pod with {NAME} is running yet: a-0")
+    assert check_pods(waiting) == (False, f"no Airflow pod with {NAME} is running yet: a-0. Run again when one is")
     assert check_pods(waiting, pod("b-0", FROM_SECRET, AFTER))[0] is True
 
 

@@ -72,7 +72,8 @@ def test_kubeconfig_inlines_its_files(tmp_path: Path):
             "https://other.test",
             {"token": "t"},
             "here",
-            "Kubeconfig FILE has no entry 'here' in contexts. It has: there.",
+            "Kubeconfig FILE has no entry 'here' in contexts (it has: there). "
+            "Correct the kubeconfig or name another context.",
         ),
         (
             "https://127.0.0.1:6443",

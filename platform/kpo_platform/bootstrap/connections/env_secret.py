@@ -101,7 +101,8 @@ def check_usage(contract: Contract, connection_id: str, live: LiveState) -> tupl
         return False, f"{name} of {', '.join(other_pods)} does not come from {secret}. Set it from that Secret"
     running = {variable: variable.started_at for variable in variables if variable.started_at}
     if not running:
-        return False, f"no Airflow pod with {name} is running yet: {', '.join(_list_pods(variables))}"
+        waiting_pods = ", ".join(_list_pods(variables))
+        return False, f"no Airflow pod with {name} is running yet: {waiting_pods}. Run again when one is"
     written_at = live.connections_secret.written_at[name] if live.connections_secret else live.read_at
     if outdated_pods := _list_pods(variable for variable, started_at in running.items() if started_at <= written_at):
         restart = f"kubectl -n {secret.namespace} delete pod {' '.join(outdated_pods)}"

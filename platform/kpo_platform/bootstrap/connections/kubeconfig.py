@@ -118,12 +118,14 @@ def _load(file: str) -> Mapping[str, Any]:
 
 def _find_entry(content: Mapping[str, Any], kind: str, key: str, name: str, file: str) -> Mapping[str, Any]:
     entries: Iterable[Mapping[str, Any]] = content.get(kind) or []
-    known = {str(entry.get("name")): entry.get(key) or {} for entry in entries}
-    if name not in known:
+    entries_by_name = {str(entry.get("name")): entry.get(key) or {} for entry in entries}
+    if name not in entries_by_name:
+        names = ", ".join(sorted(entries_by_name)) or "none"
         raise BootstrapError(
-            f"Kubeconfig {file} has no entry {name!r} in {kind}. It has: {', '.join(sorted(known)) or 'none'}."
+            f"Kubeconfig {file} has no entry {name!r} in {kind} (it has: {names}). "
+            "Correct the kubeconfig or name another context."
         )
-    return dict(known[name])
+    return dict(entries_by_name[name])
 
 
 def _inline_files(entry: Mapping[str, Any], folder: Path) -> dict[str, Any]:
