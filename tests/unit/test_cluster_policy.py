@@ -1,4 +1,4 @@
-"""The cluster policy on tasks of the stock operator and on the access to DAGs."""
+"""The cluster policy on tasks of the stock operator."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperato
 from airflow.providers.cncf.kubernetes.operators.spark_kubernetes import SparkKubernetesOperator
 from airflow.sdk import DAG
 from airflow.sdk.definitions._internal.contextmanager import _CURRENT_CONTEXT
-from airflow.serialization.serialized_objects import DagSerialization
 from kubernetes.client import models as k8s
 
 from kpo_platform import TeamPodOperator
@@ -188,33 +187,3 @@ def test_tasks_without_team_or_contract_are_left_alone(publish: Publish, monkeyp
     cluster_policy.task_policy(unmanaged)
     left_alone = (outside, elsewhere, spark, unmanaged)
     assert {(one.namespace, one.pool) for one in left_alone} == {("x", "default_pool")}
-
-
-def test_team_role_is_added_to_the_dags_access_control(publish: Publish):
-    publish(beta={"role": ""})
-    own, shared, roleless = dag(), dag(), dag("beta")
-    shared.access_control = {"Auditor": {"DAGs": {"can_read"}}}
-    for one in (own, shared, roleless):
-        cluster_policy.dag_policy(one)
-    team = {"team-alpha": {"DAGs": {"can_read", "can_edit", "can_delete"}}}
-    assert own.access_control == team
-    assert shared.access_control == {"Auditor": {"DAGs": {"can_read"}}, **team}
-    assert roleless.access_control is None
-
-
-def test_dag_without_owner_keeps_its_access_control(publish: Publish):
-    publish()
-    created = dag("nobody")
-    cluster_policy.dag_policy(created)
-    assert created.access_control is None
-
-
-def test_access_control_is_serialized_identically_each_time(publish: Publish):
-    publish()
-    written = []
-    for _ in range(2):
-        created = dag()
-        cluster_policy.dag_policy(created)
-        written.append(str(DagSerialization.to_dict(created)["dag"]["access_control"]))
-    assert written[0] == written[1]
-    assert "['can_delete', 'can_edit', 'can_read']" in written[0]
