@@ -112,7 +112,9 @@ def describe_unknown_name(kind: str, name: str, known: Iterable[str]) -> tuple[s
     Returns:
         The evidence, and a fix with the most similar name, or with all names if none is similar.
     """
-    return f"{kind} {name!r} is not in the contract", suggest_name(name, known)
+    names = list(known)
+    fix = suggest_name(name, names) if names else f"The contract has no {kind}; ask the platform team for one."
+    return f"{kind} {name!r} is not in the contract", fix
 
 
 def suggest_name(name: str, known: Iterable[str]) -> str:

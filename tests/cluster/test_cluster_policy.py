@@ -84,7 +84,7 @@ def test_applied_policy_is_logged_once(unchanged: tuple[Run, list[dict[str, Any]
     run, _ = unchanged
     sentence = (
         "Cluster policy: this task runs for team 'alpha', with namespace team-alpha, service account team-pod, pool "
-        "team-alpha, connection k8s_default and, where the task sets none, the team's labels, template and size."
+        "team-alpha and connection k8s_default. Labels, template and size are the team's, unless the task sets them."
     )
     assert run.read_log("hello").count(sentence) == 1
 

@@ -142,7 +142,7 @@ def test_worker_shutdown_keeps_the_pod_and_the_task_reattaches(start: StartRun, 
     assert after["metadata"]["uid"] == before["metadata"]["uid"]
     assert (run.task_instance()["try_number"], log.count("Building pod")) == (1, 2)
     assert f"The worker is shutting down: pod {before['metadata']['name']} is kept." in log
-    assert f"Reattached to pod {before['metadata']['name']} of an earlier start of this task." in log
+    assert f"Reattached to pod {before['metadata']['name']} , which an earlier process of this task created." in log
 
 
 def test_triggerer_restart_keeps_the_pod_and_its_task(start: StartRun, stack: Stack):
@@ -190,7 +190,7 @@ def test_task_waits_for_quota_until_its_timeout(start: StartRun, full_quota: Cal
     waiting_runs = [start(f"full_{kind}") for kind in ("deferrable", "sync")]
     timed_out_runs = [start(f"too_full_{kind}") for kind in ("deferrable", "sync")]
     for run in waiting_runs:
-        run.wait_for_log("The quota of team 'alpha' is exhausted: the pod waits, ")
+        run.wait_for_log("The quota of team 'alpha' is exhausted: waiting to create the pod, ")
     for run in timed_out_runs:
         assert run.wait_for_end() == "failed"
         assert "the quota of team 'alpha' was exhausted for 3 s (schedule_timeout_seconds)" in run.read_log()

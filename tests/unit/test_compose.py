@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from kpo_platform.errors import PodError, TeamError
+from kpo_platform.errors import PodError, TeamError, describe_unknown_name
 from kpo_platform.pod.compose import PodRequest
 from kpo_platform.pod.images import add_registry_prefix
 from kpo_platform.pod.merge import merge
@@ -224,6 +224,11 @@ def test_unknown_name_is_refused_with_the_existing_names(request_: PodRequest, s
     with pytest.raises(TeamError) as refusal:
         compose_and_check(build_contract(), request_)
     assert str(refusal.value) == sentence
+
+
+def test_unknown_name_without_existing_names_is_refused():
+    fix = "The contract has no sidecar; ask the platform team for one."
+    assert describe_unknown_name("sidecar", "proxy", []) == ("sidecar 'proxy' is not in the contract", fix)
 
 
 def test_pod_without_image_is_refused():

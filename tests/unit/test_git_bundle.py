@@ -52,7 +52,7 @@ def test_empty_repository_is_read_after_the_first_push(repository: Path, storage
         bundle(TeamGitDagBundle, repository).initialize()
     assert str(refusal.value).startswith(
         "Bundle alpha cannot check out 'main' of its repository. Push that branch or tag, or correct the team's "
-        "dags.ref; Airflow retries by itself. git: "
+        "dags.ref; Airflow retries automatically. git: "
     )
     push(repository, tmp_path)
     ours = bundle(TeamGitDagBundle, repository)

@@ -160,9 +160,9 @@ def test_own_template_file_wins_over_the_platforms(build: Build, tmp_path: Path)
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        (None, "cannot be read (No such file or directory). Check the path, or select one of the platform's "),
-        ("[", "is not valid YAML: while parsing a flow node."),
-        ("a", "is not a pod: a v1 Pod in YAML is required."),
+        (None, "cannot be read: No such file or directory. Check the path, or select one of the platform's "),
+        ("[", "is not valid YAML: while parsing a flow node. Correct the file."),
+        ("a", "contains no pod. Write a v1 Pod in YAML."),
     ],
 )
 def test_template_file_without_a_pod_is_refused(build: Build, tmp_path: Path, text: str | None, reason: str):

@@ -58,7 +58,7 @@ def test_shutdown_keeps_the_pod_and_reschedules_the_task(run: Run, state: Any):
 @pytest.mark.parametrize("state", ["failed", "success", "restarting", "removed", None])
 def test_stop_deletes_the_pod(run: Run, state: str | None):
     task, deleted = run
-    stopped = pytest.raises(AirflowException, match=r"^The task was stopped, and its pod deleted\.$")
+    stopped = pytest.raises(AirflowException, match=r"^The task was stopped, and its pod was deleted\.$")
     with stopped, task._handle_outcome(context(state)):
         task.on_kill()
     assert deleted == ["t-1"]
@@ -146,7 +146,7 @@ def test_signal_during_request_to_airflow_is_resent(monkeypatch: pytest.MonkeyPa
     comms = SimpleNamespace(_thread_lock=SimpleNamespace(locked=lambda: True))
     monkeypatch.setattr(termination.task_runner, "SUPERVISOR_COMMS", comms, raising=False)
     monkeypatch.setattr(termination.threading, "Timer", timer)
-    termination.interrupt_task(creates_pod=False)
+    termination.interrupt_task(is_creating_pod=False)
     assert sent == [(0.2, "kill")]
 
 
@@ -162,7 +162,7 @@ def test_stop_during_pod_creation_deletes_the_created_pod(run: Run, monkeypatch:
 
     task.pod_manager = SimpleNamespace(create_pod=create)  # type: ignore[assignment]
     try:
-        stopped = pytest.raises(AirflowException, match=r"^The task was stopped, and its pod deleted\.$")
+        stopped = pytest.raises(AirflowException, match=r"^The task was stopped, and its pod was deleted\.$")
         with stopped, task._handle_outcome(context("failed")):
             task.create_pod(k8s.V1Pod(metadata=k8s.V1ObjectMeta(name="t-2", namespace="n")))
             time.sleep(5)
@@ -198,3 +198,24 @@ def test_on_finish_action_overrides_the_teams_failure_policy(publish: Publish):
     default = TeamPodOperator(task_id="a", team="gamma", image="b:1")
     explicit = TeamPodOperator(task_id="b", team="gamma", image="b:1", on_finish_action="delete_pod")
     assert (default.on_failure, explicit.on_failure) == ("keep", "")
+
+
+class StateStore:
+    """A task state store that has the same value under every key."""
+
+    def get(self, key: str) -> dict[str, int]:
+        return {"try": 1, "count": 3}
+
+
+@pytest.mark.parametrize(
+    ("store", "reason"),
+    [(StateStore(), "restarted 3 times in this try"), (None, "not restarted: Airflow stores no task state")],
+)
+def test_disruption_without_further_restart_fails_the_task(run: Run, store: StateStore | None, reason: str):
+    task_context: Any = {"task_state_store": store, "ti": SimpleNamespace(try_number=1)}
+    with pytest.raises(AirflowException) as failure:
+        run[0]._restart_after_disruption(task_context, "evicted", RuntimeError())
+    assert str(failure.value) == (
+        f"The pod was disrupted by the cluster (evicted), and its task was {reason}. Check the other workloads of its "
+        "node, or set resource requests and a priority class that protect the pod."
+    )

@@ -93,8 +93,8 @@ def test_bundle_without_its_connection_names_the_job(bundle: TeamGitDagBundle, m
         bundle.initialize()
     assert str(refusal.value).startswith(
         "Bundle alpha cannot read its private repository: Airflow has no connection git-alpha. See the log of the "
-        "chart's Job team-settings, which creates it from the team's dags.credentialsSecret; Airflow retries by "
-        "itself. Airflow: "
+        "chart's Job team-settings, which creates it from the team's dags.credentialsSecret; Airflow retries "
+        "automatically. Airflow: "
     )
     connect(monkeypatch, "first")
     bundle.initialize()

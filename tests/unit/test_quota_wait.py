@@ -78,7 +78,9 @@ def context(store: Store | None = None, attempt: int = 1) -> Any:
 def test_exhausted_quota_makes_the_task_wait_and_log(clock: Clock):
     waiting = operator([refusal(403, FULL), refusal(403, FULL), POD])
     assert quota_wait.create_within_quota(waiting, POD, context()) is POD
-    sentence = "The quota of team 'alpha' is exhausted: the pod waits, {} of 25 s so far. API server: " + FULL
+    sentence = (
+        "The quota of team 'alpha' is exhausted: waiting to create the pod, {} of 25 s so far. API server: " + FULL
+    )
     assert (waiting.said, clock.now) == ([sentence.format(0), sentence.format(10)], 1020.0)
 
 

@@ -186,7 +186,7 @@ def test_names_and_dictionaries_are_accepted(both: Both):
 def test_missing_template_file_is_refused(both: Both):
     task = KubernetesPodOperator(task_id="t", image="b:1", namespace="n", pod_template_file="/nowhere/pod.yaml")
     assert task.build_pod_request_obj(dry_run=True).spec.containers[0].image == "b:1"  # a warning, and no template
-    with pytest.raises(PodError, match=r"^pod_template_file='/nowhere/pod.yaml' cannot be read \(No such file"):
+    with pytest.raises(PodError, match=r"^pod_template_file='/nowhere/pod.yaml' cannot be read: No such file"):
         both(pod_template_file="/nowhere/pod.yaml")
 
 

@@ -25,7 +25,7 @@ def find_team(named_team: str | None, dag: DAG | None, contract: Contract) -> st
         contract: defines the known teams.
 
     Raises:
-        TeamError: the team is not in the contract, or neither name, bundle nor folder gives one.
+        TeamError: the team is not in the contract, or the task names none and no team owns its DAG.
         PodError: the task names another team than the one that owns the DAG.
     """
     owner = find_owner(dag, contract) if dag else None
@@ -49,7 +49,7 @@ def find_owner(dag: DAG, contract: Contract) -> str | None:
 
 @cache
 def get_dag_roots() -> tuple[str, ...]:
-    """Return the folders that contain DAGs: Airflow's storage of bundles, one folder each, and the DAGs folder."""
+    """Return the folders that contain DAGs: the storage of bundles, with a folder for each, and the DAGs folder."""
     from airflow.dag_processing.bundles.base import get_bundle_storage_root_path
 
     bundles: object = get_bundle_storage_root_path()  # type: ignore[no-untyped-call]

@@ -15,11 +15,11 @@ from git.exc import GitCommandError
 class TeamGitDagBundle(GitDagBundle):
     """GitDagBundle that clones again when a checkout fails, and reads its credentials before every fetch.
 
-    The stock bundle clones once and afterwards only uses that clone. A repository that was empty then, as a new team's
-    is, or a ref that was moved (apache/airflow#71388), stays unreadable until the bundle storage is emptied.
+    The stock bundle clones once and reuses that clone. If the repository was empty at that time, as for a new team, or
+    if the ref is moved later (apache/airflow#71388), the bundle fails until its storage is emptied.
 
-    The stock bundle reads the credentials of a private repository when the process starts, possibly before they exist,
-    and writes them into the clone. Here new credentials need no restart.
+    The stock bundle reads the credentials of a private repository once, when the process starts, and writes them into
+    the clone. This bundle uses new or changed credentials without a restart.
     """
 
     def __init__(self, *, repo_url: str, **stock: Any) -> None:
@@ -32,7 +32,7 @@ class TeamGitDagBundle(GitDagBundle):
 
         Raises:
             RuntimeError: the connection of a private repository does not exist (yet), or the repository does not have
-                the ref (yet). Airflow retries by itself.
+                the ref (yet). Airflow retries automatically.
         """
         self._load_credentials()
         try:
@@ -41,7 +41,7 @@ class TeamGitDagBundle(GitDagBundle):
             shutil.rmtree(self.repo_path, ignore_errors=True)
             raise RuntimeError(
                 f"Bundle {self.name} cannot check out {self.tracking_ref!r} of its repository. Push that branch or "
-                "tag, or correct the team's dags.ref; Airflow retries by itself. "
+                "tag, or correct the team's dags.ref; Airflow retries automatically. "
                 f"git: {str(error.stderr).strip()}"
             ) from None
 
@@ -63,7 +63,7 @@ class TeamGitDagBundle(GitDagBundle):
             raise RuntimeError(
                 f"Bundle {self.name} cannot read its private repository: Airflow has no connection "
                 f"{self.git_conn_id}. See the log of the chart's Job team-settings, which creates it from the team's "
-                f"dags.credentialsSecret; Airflow retries by itself. Airflow: {error}"
+                f"dags.credentialsSecret; Airflow retries automatically. Airflow: {error}"
             ) from None
         self.repo_url = url = self.hook.repo_url or self._original_url
         if self.bare_repo_path.exists():

@@ -12,7 +12,7 @@ from kpo_platform.airflow.operators.team_pod import TeamPodOperator
 
 
 class TeamPodDecoratedOperator(_KubernetesDecoratedOperator, TeamPodOperator):
-    """TeamPodOperator for a function, which is passed with its arguments in environment variables."""
+    """TeamPodOperator that passes a function and its arguments to the pod in environment variables."""
 
     custom_operator_name = "@task.team_pod"
 
@@ -29,7 +29,8 @@ def team_pod_task(
     """Run a Python function in a team's pod.
 
     Args:
-        python_callable: the function, without the rest of its file; the image needs ``python`` and ``bash``.
+        python_callable: the function. Only its own source reaches the pod, so it must import what it uses itself. The
+            image needs ``python`` and ``bash``.
         multiple_outputs: whether a returned dictionary becomes one XCom per key.
         **arguments: any argument of TeamPodOperator; set ``xcom=True`` to return a value.
     """

@@ -9,7 +9,7 @@ from kpo_platform.airflow.provider_version import is_supported
 if TYPE_CHECKING or is_supported():
     from kpo_platform.airflow.operators.lifecycle.pod_run import RestartSafePodOperator as BasePodOperator
 else:
-    # RestartSafePodOperator is not even imported: what it overrides may be missing or changed in this provider.
+    # Do not import RestartSafePodOperator: methods that it overrides may be missing or changed in this provider.
     from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator as BasePodOperator
 
 __all__ = ["BasePodOperator"]

@@ -57,8 +57,8 @@ class TeamPodOperator(BasePodOperator):
     Namespace, service account and token are always the team's.
 
     Args:
-        team: the team's name in the chart's values; may be set in ``default_args``. By default the team in whose bundle
-            or folder the DAG file is; no other team is allowed there.
+        team: the team's name in the chart's values; may be set in ``default_args``. By default the team that owns the
+            bundle or folder of the DAG file; another team is refused there.
         size: one of the team's sizes; by default the team's ``defaultSize``.
         template: one of the platform's pod templates; by default the team's.
         sidecars: names of the platform's sidecars, which replace the team's.
@@ -102,13 +102,13 @@ class TeamPodOperator(BasePodOperator):
     ) -> None:
         warn_if_unsupported()
         contract = load_contract()
-        own = {"size": size, "template": template, "sidecars": sidecars, "pod_override": pod_override, "xcom": xcom}
-        written = {name: value for name, value in {**own, **stock}.items() if value is not None}
-        inherited = stock.get("default_args") or {}
+        extra = {"size": size, "template": template, "sidecars": sidecars, "pod_override": pod_override, "xcom": xcom}
+        set_arguments = {name: value for name, value in {**extra, **stock}.items() if value is not None}
+        default_args = stock.get("default_args") or {}
         self.team = find_team(team, stock.get("dag"), contract)
-        self._raise_refusals(_check_arguments(written, inherited, self.team, contract))
-        super().__init__(**_build_stock_arguments({**inherited, **stock}, stock, xcom, contract.team(self.team)))
-        for name, value in _select_post_init_arguments({**inherited, **stock}).items():
+        self._raise_refusals(_check_arguments(set_arguments, default_args, self.team, contract))
+        super().__init__(**_build_stock_arguments({**default_args, **stock}, stock, xcom, contract.team(self.team)))
+        for name, value in _select_post_init_arguments({**default_args, **stock}).items():
             setattr(self, name, value)
         self.labels = _stringify_labels(self.labels)
         self.operator_extra_links = build_links(contract)
@@ -116,7 +116,7 @@ class TeamPodOperator(BasePodOperator):
         self.template = template
         self.sidecars = sidecars
         self.pod_override = serialize(pod_override)
-        self._set_names = frozenset({**inherited, **written})
+        self._set_names = frozenset({**default_args, **set_arguments})
         policy = contract.team(self.team).policy
         self.on_failure = "" if "on_finish_action" in self._set_names else policy.on_failure
         self._raise_refusals([*check_task(self, self.team, contract), *self._precheck_pod(contract)])
@@ -126,7 +126,7 @@ class TeamPodOperator(BasePodOperator):
         """Set the arguments that all tasks of a mapped task share; `expand` sets the others.
 
         Raises:
-            PodError: an argument name is unknown. Airflow would name a subclass instead, and suggest no other name.
+            PodError: an argument name is unknown. Airflow's own error would not suggest a similar name.
         """
         if cls is TeamPodOperator and is_supported():
             unknown = {name: value for name, value in arguments.items() if name not in KNOWN_ARGUMENTS}
@@ -134,7 +134,7 @@ class TeamPodOperator(BasePodOperator):
         return super().partial(**arguments)
 
     def build_pod_request_obj(self, context: Context | None = None, *, dry_run: bool = False) -> k8s.V1Pod:
-        """Build the task's pod: the layers of team and author, then the additions of the stock operator.
+        """Build the task's pod from the layers of team and author, with the stock operator's additions.
 
         The stock operator sets the name, mounts ``secrets``, adds the XCom sidecar and its own labels, and calls
         ``pod_mutation_hook``.
@@ -174,7 +174,7 @@ class TeamPodOperator(BasePodOperator):
             return super().build_pod_request_obj(context, dry_run=dry_run)
 
     def _build_stock_pod(self, contract: Contract, context: Context | None, dry_run: bool) -> k8s.V1Pod:
-        """Compose the team's layers only; a stock operator of untested version merges its arguments over them."""
+        """Compose the team's layers only; the stock operator of an untested version merges its arguments."""
         image = {"spec": {"containers": [{"name": BASE, "image": serialize(self.image)}]}} if self.image else {}
         full_pod_spec = self.full_pod_spec
         sidecars = None if self.sidecars is None else tuple(self.sidecars)
@@ -212,26 +212,26 @@ class TeamPodOperator(BasePodOperator):
         )
 
     def _read_own_template(self) -> Json:
-        """Read the author's pod_template_file or pod_template_dict, over which all other arguments win."""
+        """Read the author's pod_template_file or pod_template_dict, which all other arguments override."""
         if not self.pod_template_file:
             return serialize_pod(self.pod_template_dict)
         return {} if is_unresolved(self.pod_template_file) else read_pod_file(serialize(self.pod_template_file))
 
 
 def _stringify_labels(labels: Any) -> Any:
-    """Convert label values to strings for the stock operator's label selector; unresolved labels stay as they are."""
+    """Convert label values to strings for the stock operator's label selector; return unresolved labels unchanged."""
     if not isinstance(labels, dict):
         return labels
     return {key: "" if value is None else value for key, value in stringify_values(labels).items()}
 
 
 def _check_arguments(
-    written: Mapping[str, Any], inherited: Mapping[str, Any], team_name: str, contract: Contract
+    set_arguments: Mapping[str, Any], default_args: Mapping[str, Any], team_name: str, contract: Contract
 ) -> list[Refusal]:
-    refusals = check_arguments(written, inherited, team_name, contract.team(team_name))
+    refusals = check_arguments(set_arguments, default_args, team_name, contract.team(team_name))
     if not is_supported():  # an untested provider may have further arguments
         refusals = [refusal for refusal in refusals if refusal.rule != "argument"]
-    return [*refusals, *check_argument_fields({**inherited, **written})]
+    return [*refusals, *check_argument_fields({**default_args, **set_arguments})]
 
 
 def _select_post_init_arguments(arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -241,21 +241,21 @@ def _select_post_init_arguments(arguments: Mapping[str, Any]) -> dict[str, Any]:
 def _build_stock_arguments(
     arguments: Mapping[str, Any], stock: Mapping[str, Any], xcom: bool | None, team: Team
 ) -> Json:
-    """Build the arguments of the stock operator: the author's, else the team's, and those that are locked."""
+    """Build the stock operator's arguments: the author's, else the team's, and the locked ones."""
     defaults = {name: value for name, value in _list_team_defaults(team).items() if name not in arguments}
     post_init = dict.fromkeys(_select_post_init_arguments(arguments))
-    result = {} if xcom is None else {"do_xcom_push": xcom}
+    xcom_argument = {} if xcom is None else {"do_xcom_push": xcom}
     locked = {
         "namespace": team.namespace,
         "service_account_name": None,
         "automount_service_account_token": None,
         "base_container_name": BASE,
     }
-    return {**defaults, **stock, **post_init, **result, **locked}
+    return {**defaults, **stock, **post_init, **xcom_argument, **locked}
 
 
 def _list_team_defaults(team: Team) -> dict[str, Any]:
-    """List the arguments of the stock operator that the team sets unless the author does."""
+    """List the team's values for arguments of the stock operator that the author does not set."""
     return {
         "kubernetes_conn_id": team.connection.id,
         "pool": team.pool.name,

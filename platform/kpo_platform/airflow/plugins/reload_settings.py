@@ -1,9 +1,10 @@
 """Airflow plugin that reloads the settings file at the start of every task.
 
-With LocalExecutor a task is a fork of the scheduler and inherits the settings that the scheduler read at its start. The
-repository of a team that was added later is in the mounted file, but the team's tasks would fail with "Requested bundle
-'x' is not configured" until the scheduler restarts, which interrupts other teams' tasks. So the task's process reads
-the file again before Airflow looks for the DAG. ``on_starting`` is the first listener hook that Airflow calls there.
+With LocalExecutor, a task is a fork of the scheduler and inherits the settings that the scheduler read at its start. If
+a team is added later, the mounted file contains the team's repository, but the team's tasks would fail with "Requested
+bundle 'x' is not configured" until the scheduler restarts, which interrupts other teams' tasks. So the task's process
+reads the file again before Airflow looks for the DAG. ``on_starting`` is the first listener hook that Airflow calls
+there.
 
 In the dag-processor the plugin also imports TeamPodOperator before the processor forks a process per file. Airflow
 preloads only its own modules; without this, parsing every file would take two seconds longer.

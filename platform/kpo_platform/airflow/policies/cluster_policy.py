@@ -1,8 +1,8 @@
-"""Airflow's cluster policy: grant access to team DAGs, and apply the team to tasks of the stock operator.
+"""Airflow's cluster policy: access to team DAGs, and team defaults and rules for the stock operator.
 
 Existing DAGs need no edit: in a team's bundle or folder, a KubernetesPodOperator gets the team's namespace, service
 account, labels, template and size, as a TeamPodOperator with the same arguments would. Airflow finds this module by its
-entry point ``airflow.policy`` and loads it in every process, so it imports next to nothing.
+entry point ``airflow.policy`` and loads it in every process, so its hooks import their code only when it is needed.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _SPARK_MODULE = f"{_PROVIDER}operators.spark_kubernetes."
 
 @hookimpl
 def dag_policy(dag: Any) -> None:
-    """Grant a team's people access to the team's DAG when it is parsed, if Airflow has a role for them."""
+    """Grant a team's role access to the team's DAG when it is parsed, if the team has a role."""
     if FILE_VARIABLE in os.environ:
         from kpo_platform.airflow.policies.dag_access import grant_team_access
 
@@ -48,9 +48,9 @@ def task_policy(task: Any) -> None:
 
 @hookimpl
 def pod_mutation_hook(pod: k8s.V1Pod) -> None:
-    """Apply the team to the pod of a stock operator's task; the last check, with every value rendered.
+    """Apply the team's defaults and rules to a stock operator's pod, with every value rendered.
 
-    Other pods are left alone, such as those of KubernetesExecutor's workers.
+    Other pods are not changed, such as those of KubernetesExecutor's workers.
 
     Raises:
         RefusedPod: the pod is refused, with one reason per line. Airflow does not retry the task.

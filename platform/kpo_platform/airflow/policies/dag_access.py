@@ -1,4 +1,4 @@
-"""Give a team's people access to the team's DAGs in Airflow, through the team's role."""
+"""Grant access to a team's DAGs to the team's role in Airflow."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ACTIONS = frozenset({"can_read", "can_edit", "can_delete"})
 
 
 def grant_team_access(dag: DAG) -> None:
-    """Grant the team's role access to a DAG in the team's bundle or folder, beside the roles that the DAG names.
+    """Grant the team's role access to a DAG in the team's bundle or folder; roles that the DAG names keep theirs.
 
     Airflow copies the DAG's access control into its database on every parse, and refuses a DAG with an unknown role.
 

@@ -32,7 +32,7 @@ def apply_team_to_pod(pod: k8s.V1Pod, context: Context) -> None:
     """Change a stock operator's pod into the one that a TeamPodOperator of its team would create.
 
     Raises:
-        RefusedPod: the pod is refused, or its task is.
+        RefusedPod: the pod, or an argument of its task, is refused.
     """
     contract, task = load_contract(), cast("KubernetesPodOperator", context["task"])
     team_name = find_owner(task.dag, contract)
@@ -46,14 +46,14 @@ def apply_team_to_pod(pod: k8s.V1Pod, context: Context) -> None:
     pod.metadata, pod.spec = mutated.metadata, mutated.spec
     team = contract.team(team_name)
     task.log.info(
-        "Cluster policy: this task runs for team %r, with namespace %s, service account %s, pool %s, connection %s "
-        "and, where the task sets none, the team's labels, template and size.",
+        "Cluster policy: this task runs for team %r, with namespace %s, service account %s, pool %s and connection "
+        "%s. Labels, template and size are the team's, unless the task sets them.",
         *(team_name, team.namespace, team.service_account.name, task.pool, task.kubernetes_conn_id),
     )
 
 
 def _compose_pod(pod: Json, team_name: str, contract: Contract, context: Context) -> Json:
-    """Compose the pod over the team's layers; refuse it for what the task requested or what the pod contains."""
+    """Compose the team's layers and the stock operator's pod; check the requested pod and the composed one."""
     task, team = cast("KubernetesPodOperator", context["task"]), contract.team(team_name)
     requested_pod = compose(contract, build_request(task, team_name))
     arguments = rename_container(_remove_stock_defaults(pod), task.base_container_name, BASE)
@@ -67,7 +67,7 @@ def _compose_pod(pod: Json, team_name: str, contract: Contract, context: Context
 
 
 def _remove_stock_defaults(pod: Json) -> Json:
-    """Remove values that the stock operator sets by default, which would win over the team's."""
+    """Remove the stock operator's default values, which would override the team's."""
     spec = _remove_defaults(pod["spec"], hostNetwork=False)
     containers = [_remove_defaults(container, terminationMessagePolicy="File") for container in spec["containers"]]
     return {**pod, "metadata": _remove_defaults(pod["metadata"]), "spec": {**spec, "containers": containers}}

@@ -16,10 +16,10 @@ from kpo_platform.pod.merge import Json, merge
 
 
 def build_request(task: KubernetesPodOperator, team_name: str) -> PodRequest:
-    """Build the request: arguments win over ``full_pod_spec``, which wins over the task's template."""
+    """Build the request: arguments override ``full_pod_spec``, which overrides the task's template."""
     spec = serialize_pod(task.full_pod_spec)
     pod = merge(_rename_first_container(_read_template(task)), _rename_first_container(spec))
-    # task.namespace may be the team's, set by this policy; it must not hide another namespace in the pod.
+    # This policy may have set task.namespace; the check must see a different namespace in the pod itself.
     namespace = (pod.get("metadata") or {}).get("namespace") or serialize(task.namespace)
     identity = {
         "metadata": _remove_none({"namespace": namespace}),
@@ -30,7 +30,7 @@ def build_request(task: KubernetesPodOperator, team_name: str) -> PodRequest:
 
 
 def is_template_unresolved(task: KubernetesPodOperator) -> bool:
-    """Tell whether Jinja or another task has yet to give the task's template."""
+    """Tell whether the task's template is Jinja or the unresolved result of another task."""
     return is_unresolved(task.pod_template_file or task.pod_template_dict)
 
 
@@ -45,7 +45,7 @@ def rename_container(pod: Json, name: str, new_name: str) -> Json:
 
 
 def _read_template(task: KubernetesPodOperator) -> Json:
-    """Read the task's template, of which a file wins over a dictionary; empty while it is unresolved."""
+    """Read the task's template from its file, else from its dictionary; empty while it is unresolved."""
     if is_template_unresolved(task):
         return {}
     path = serialize(task.pod_template_file)
@@ -53,7 +53,7 @@ def _read_template(task: KubernetesPodOperator) -> Json:
 
 
 def _rename_first_container(pod: Json) -> Json:
-    """Rename the first container to base: the stock operator runs the task in it, whatever its name."""
+    """Rename the first container, in which the stock operator runs the task, to base."""
     containers = (pod.get("spec") or {}).get("containers") or []
     return rename_container(pod, containers[0].get("name"), BASE) if containers else pod
 

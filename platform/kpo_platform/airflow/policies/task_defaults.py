@@ -1,4 +1,4 @@
-"""Set the team's namespace, pool, connection and links on tasks that leave them out."""
+"""Set the team's namespace, pool, connection and links on tasks that do not set them."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def set_mapped_team_pod_defaults(task: Any, team: Team, contract: Contract) -> N
 def _set_partial(task: Any, defaults: Mapping[str, str]) -> None:
     """Set arguments that all single tasks share, except those that the expansion sets."""
     names = list_expanded_names(task)
-    if names is None:  # the expansion may set the same arguments; it must win instead of failing the task
+    if names is None:  # the expansion may set the same arguments; it must override them instead of failing the task
         task._disallow_kwargs_override = False
     task.partial_kwargs.update({key: value for key, value in defaults.items() if key not in (names or ())})
 

@@ -19,8 +19,8 @@ from kpo_platform.errors import PlatformError
 from kpo_platform.finding import Refusal, raise_refusals
 from kpo_platform.pod.rules.ownership import check_task_team
 
-_RULES_ON_ABSENCE = ("label", "missing")
-"""Rules that refuse what is absent; an incomplete expansion may still add it."""
+_PRESENCE_RULES = ("label", "missing")
+"""Rules that require a label, volume or value, which an incomplete expansion may still add."""
 
 
 def apply_team_to_task(task: Any) -> None:
@@ -45,7 +45,10 @@ def apply_team_to_task(task: Any) -> None:
 
 
 def _apply_to_team_pod(task: Any, team_name: str, contract: Contract) -> None:
-    """Check only the task's team, and create the tasks of a mapped one: TeamPodOperator checks the rest itself."""
+    """Check the task's team; the constructor of TeamPodOperator checks the other arguments.
+
+    A mapped task's single tasks are created here, so that their constructors run when the DAG is parsed.
+    """
     if not hasattr(task, "partial_kwargs"):
         _check_team(task, team_name)
         return
@@ -59,13 +62,11 @@ def _check_team(task: Any, team_name: str) -> None:
 
 
 def _apply_to_mapped_stock(task: Any, team_name: str, contract: Contract) -> None:
-    """Check what is known of a mapped task; `apply_team_to_pod` checks the rest in the run."""
+    """Check the arguments of a mapped task that the DAG file contains; `apply_team_to_pod` checks all in the run."""
     for expansion in list_expansions(task):
         single_task = unmap_task(task, expansion, is_team_pod=False)
         refusals = _check_stock_task(single_task, team_name, contract) if single_task else []
-        raise_refusals(
-            refusal for refusal in refusals if expansion.is_complete or refusal.rule not in _RULES_ON_ABSENCE
-        )
+        raise_refusals(refusal for refusal in refusals if expansion.is_complete or refusal.rule not in _PRESENCE_RULES)
     set_mapped_defaults(task, contract.team(team_name))
 
 

@@ -1,4 +1,4 @@
-"""Expand a mapped task into the single tasks that are known when its DAG is parsed."""
+"""Expand a mapped task into single tasks when its DAG is parsed, as far as their arguments are known."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _MAX_EXPANSIONS = 100
 
 @dataclass(frozen=True)
 class Expansion:
-    """The arguments that one of the tasks gets from ``expand`` or ``expand_kwargs``.
+    """The arguments of one single task from ``expand`` or ``expand_kwargs``.
 
     Attributes:
-        arguments: those that the DAG file gives.
+        arguments: the arguments whose values are in the DAG file.
         is_complete: whether no further argument comes from another task.
     """
 
@@ -29,7 +29,7 @@ class Expansion:
 def list_expansions(task: Any) -> Iterator[Expansion]:
     """List expansions that together contain every value in the DAG file, at most a hundred."""
     value = task.expand_input.value
-    if hasattr(task, "op_kwargs_expand_input"):  # the function's arguments do not change its pod
+    if hasattr(task, "op_kwargs_expand_input"):  # a decorated function's arguments do not change its pod
         return iter([Expansion({"op_kwargs": {}}, is_complete=False)])
     if isinstance(value, Mapping):
         return _expand_lists(value)
@@ -37,7 +37,7 @@ def list_expansions(task: Any) -> Iterator[Expansion]:
 
 
 def list_expanded_names(task: Any) -> frozenset[str] | None:
-    """List the arguments that the expansion sets; None if another task decides."""
+    """List the arguments that the expansion sets; None if another task's result decides."""
     value = task.expand_input.value
     if isinstance(value, Mapping):
         return frozenset(value)
@@ -52,16 +52,16 @@ def unmap_task(task: Any, expansion: Expansion, *, is_team_pod: bool) -> Any:
     Args:
         task: the mapped task.
         expansion: the arguments of the single task.
-        is_team_pod: whether it is a TeamPodOperator, which also accepts a placeholder for the rest of its pod.
+        is_team_pod: whether the task is a TeamPodOperator, which also accepts a placeholder for ``pod_override``.
 
     Returns:
-        The task; None if it cannot be created yet for a reason that is no refusal. Airflow reports that in the run.
+        The task; None if its constructor fails for another reason than a refusal. Airflow reports that in the run.
 
     Raises:
         PlatformError: the task is refused.
     """
-    unresolved = {"image": UNRESOLVED, **({"pod_override": UNRESOLVED} if is_team_pod else {})}
-    placeholders = {} if expansion.is_complete else unresolved
+    unknown_arguments = {"image": UNRESOLVED, **({"pod_override": UNRESOLVED} if is_team_pod else {})}
+    placeholders = {} if expansion.is_complete else unknown_arguments
     missing = {name: value for name, value in placeholders.items() if name not in task.partial_kwargs}
     try:
         return task.unmap({**missing, **expansion.arguments})

@@ -20,9 +20,9 @@ from kpo_platform.finding import Refusal
 from kpo_platform.pod.compose import BASE
 from kpo_platform.pod.merge import Json
 
-_METADATA = {"labels": "labels", "annotations": "annotations"}
+_METADATA_FIELDS = {"labels": "labels", "annotations": "annotations"}
 
-_SPEC = {
+_SPEC_FIELDS = {
     "active_deadline_seconds": "activeDeadlineSeconds",
     "affinity": "affinity",
     "dns_config": "dnsConfig",
@@ -43,7 +43,7 @@ _SPEC = {
     "volumes": "volumes",
 }
 
-_CONTAINER = {
+_CONTAINER_FIELDS = {
     "arguments": "args",
     "cmds": "command",
     "container_resources": "resources",
@@ -57,10 +57,10 @@ _CONTAINER = {
     "volume_mounts": "volumeMounts",
 }
 
-_PODS = ("full_pod_spec", "pod_override", "pod_template_dict")
+_POD_ARGUMENTS = ("full_pod_spec", "pod_override", "pod_template_dict")
 
-_ONLY_IF_SET = frozenset({"termination_message_policy"})
-"""Skip the stock default `File`: the author did not set it."""
+_SKIPPED_UNLESS_SET = frozenset({"termination_message_policy"})
+"""Arguments whose stock default, here `File`, must not override the team's value."""
 
 _MODEL_LISTS = ("ports", "volume_mounts", "volumes")
 """Lists in which the stock operator of provider 10.22 accepts only client models."""
@@ -68,7 +68,7 @@ _MODEL_LISTS = ("ports", "volume_mounts", "volumes")
 
 def check_argument_fields(arguments: Mapping[str, Any]) -> Iterator[Refusal]:
     """Refuse unknown fields in arguments, such as ``workDir`` in a container."""
-    for name in _PODS:
+    for name in _POD_ARGUMENTS:
         yield from find_unknown_fields(arguments.get(name), "V1Pod", name)
     for name in _ARGUMENT_TYPES.keys() & arguments.keys():
         yield from find_unknown_fields(arguments[name], _ARGUMENT_TYPES[name], name)
@@ -77,7 +77,7 @@ def check_argument_fields(arguments: Mapping[str, Any]) -> Iterator[Refusal]:
 def _read_argument_types() -> dict[str, str]:
     """Read the client's type names of all arguments that are objects or lists of objects."""
     type_names: dict[str, str] = {}
-    for table, model in ((_SPEC, models.V1PodSpec), (_CONTAINER, models.V1Container)):
+    for table, model in ((_SPEC_FIELDS, models.V1PodSpec), (_CONTAINER_FIELDS, models.V1Container)):
         attributes = {field: attribute for attribute, field in model.attribute_map.items()}
         type_names |= {name: str(model.openapi_types[attributes[field]]) for name, field in table.items()}
     return {name: type_name for name, type_name in type_names.items() if "V1" in type_name}
@@ -99,7 +99,7 @@ def select_post_init_arguments(arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _has_dictionaries(value: Any) -> bool:
-    """Tell whether a list contains dictionaries, or is the result of another task."""
+    """Tell whether a list contains dictionaries, or is the unresolved result of another task."""
     if isinstance(value, (list, tuple)):
         return any(isinstance(item, dict) for item in value)
     return hasattr(value, "resolve")
@@ -110,9 +110,9 @@ def build_argument_layer(operator: KubernetesPodOperator, set_names: Set[str]) -
 
     Args:
         operator: the task, with rendered fields or not.
-        set_names: the arguments that the author set; of these, false and empty values are used too.
+        set_names: the arguments that the author set; the layer includes them even if they are false or empty.
     """
-    special = {
+    converted_values = {
         "env_from": _read_env_from(operator),
         "env_vars": _read_variables(operator),
         "image_pull_secrets": [
@@ -126,15 +126,15 @@ def build_argument_layer(operator: KubernetesPodOperator, set_names: Set[str]) -
     def read(fields: dict[str, str]) -> Json:
         layer = {}
         for name, field in fields.items():
-            value = special[name] if name in special else getattr(operator, name)
-            if name in _ONLY_IF_SET and name not in set_names:
+            value = converted_values[name] if name in converted_values else getattr(operator, name)
+            if name in _SKIPPED_UNLESS_SET and name not in set_names:
                 continue
             if value if name not in set_names else value is not None:
                 layer[field] = serialize(value)
         return layer
 
-    container = {"name": BASE, **read(_CONTAINER)}
-    return {"metadata": read(_METADATA), "spec": {**read(_SPEC), "containers": [container]}}
+    container = {"name": BASE, **read(_CONTAINER_FIELDS)}
+    return {"metadata": read(_METADATA_FIELDS), "spec": {**read(_SPEC_FIELDS), "containers": [container]}}
 
 
 def _read_variables(operator: KubernetesPodOperator) -> Any:
@@ -152,7 +152,7 @@ def _read_variables(operator: KubernetesPodOperator) -> Any:
 
 
 def _build_unresolved_variable(variables: Any) -> list[Json]:
-    """Build a placeholder for environment variables that Jinja or another task has yet to give.
+    """Build a placeholder for environment variables that Jinja or another task sets in the run.
 
     Raises:
         PodError: the variables are rendered, but are neither a dictionary nor a list.
@@ -177,14 +177,14 @@ def _read_env_from(operator: KubernetesPodOperator) -> Any:
 @contextmanager
 def hide_pod_arguments(operator: KubernetesPodOperator) -> Iterator[None]:
     """Empty the operator's pod arguments within the context, so that the stock operator does not merge them again."""
-    names = [*_METADATA, *_SPEC, *_CONTAINER, "pod_runtime_info_envs", "full_pod_spec"]
+    names = [*_METADATA_FIELDS, *_SPEC_FIELDS, *_CONTAINER_FIELDS, "pod_runtime_info_envs", "full_pod_spec"]
     names += ["pod_template_file", "pod_template_dict"]
     names += ["configmaps"] if hasattr(operator, "configmaps") else []
     originals = {name: getattr(operator, name) for name in names}
-    empty = {name: type(value)() for name, value in originals.items() if isinstance(value, (list, dict))}
+    empty_values = {name: type(value)() for name, value in originals.items() if isinstance(value, (list, dict))}
     try:
         for name in names:
-            setattr(operator, name, empty.get(name))
+            setattr(operator, name, empty_values.get(name))
         yield
     finally:
         for name, value in originals.items():

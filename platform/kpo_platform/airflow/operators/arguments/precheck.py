@@ -18,7 +18,7 @@ from kpo_platform.pod.rules.ownership import check_connection, check_trigger_kwa
 from kpo_platform.pod.rules.syntax import check_variable_names
 
 _PROGRAM_FIELDS = ("command", "args", "env")
-"""Fields that differ from task to task; only the rules on credentials and variable names read them."""
+"""Fields that differ between tasks; only the rules on credentials and variable names read them."""
 
 _LAYERS = ("own_template", "arguments", "full_pod_spec", "pod_override")
 _MAX_CACHED = 1000
@@ -32,23 +32,23 @@ def check_task(task: Any, team_name: str, contract: Contract) -> list[Refusal]:
     Args:
         task: a pod operator, with rendered fields or not.
         team_name: the team that the task runs for.
-        contract: knows the connections of all teams.
+        contract: contains the connections of all teams.
     """
     connection_id = serialize(task.kubernetes_conn_id)
     return [*check_connection(connection_id, team_name, contract), *check_trigger_kwargs(task.trigger_kwargs)]
 
 
 def precheck_pod(contract: Contract, request: PodRequest, *, complete: bool = True) -> list[Refusal]:
-    """Check a pod as far as it is known before its values are rendered.
+    """Check the known parts of a pod when the DAG is parsed.
 
     Args:
         contract: defines the team. Results are cached until the contract changes.
         request: the task's request, with the arguments of `build_argument_layer`.
-        complete: False if a layer of the pod is not known yet and is not in ``request``.
+        complete: False if ``request`` lacks a layer of the pod that is not known yet.
 
     Raises:
         TeamError: the contract has no such size, template or sidecar.
-        PodError: the pod has no image, and no unknown part may set one.
+        PodError: the pod has no image, and no part of it is still unknown.
     """
     pod_request, program = _split_program(request)
     cache = _open_cache(contract)
@@ -71,8 +71,8 @@ def _split_program(request: PodRequest) -> tuple[PodRequest, Json]:
     spec = request.arguments["spec"]
     base = spec["containers"][0]
     program = {"name": base["name"], **{name: base[name] for name in _PROGRAM_FIELDS if name in base}}
-    rest = {name: value for name, value in base.items() if name not in _PROGRAM_FIELDS}
-    arguments = {**request.arguments, "spec": {**spec, "containers": [rest]}}
+    other_fields = {name: value for name, value in base.items() if name not in _PROGRAM_FIELDS}
+    arguments = {**request.arguments, "spec": {**spec, "containers": [other_fields]}}
     return replace(request, arguments=arguments), program
 
 

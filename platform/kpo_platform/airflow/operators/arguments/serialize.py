@@ -84,7 +84,7 @@ def read_pod_file(path: str) -> Json:
         return _parse_pod_file(path, Path(path).stat().st_mtime_ns)
     except OSError as error:
         raise PodError(
-            f"pod_template_file={path!r} cannot be read ({error.strerror})",
+            f"pod_template_file={path!r} cannot be read: {error.strerror}",
             "Check the path, or select one of the platform's templates: template='default'.",
         ) from None
 
@@ -95,8 +95,10 @@ def _parse_pod_file(path: str, modified_ns: int) -> Json:
     try:
         pod = yaml.load(Path(path).read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except yaml.YAMLError as error:
-        raise PodError(f"pod_template_file={path!r} is not valid YAML: {str(error).splitlines()[0]}.") from None
+        raise PodError(
+            f"pod_template_file={path!r} is not valid YAML: {str(error).splitlines()[0]}. Correct the file."
+        ) from None
     if not isinstance(pod, dict):
-        raise PodError(f"pod_template_file={path!r} is not a pod: a v1 Pod in YAML is required.")
+        raise PodError(f"pod_template_file={path!r} contains no pod. Write a v1 Pod in YAML.")
     raise_refusals(find_unknown_fields(pod, "V1Pod", path))
     return pod

@@ -20,7 +20,7 @@ def find_unknown_fields(value: Any, type_name: str, path: str) -> Iterator[Refus
     """Refuse fields that are not in the Kubernetes API.
 
     Args:
-        value: a dictionary or a list of dictionaries. Client models are skipped: they check themselves.
+        value: a dictionary or a list of dictionaries. Client models are skipped: they accept no unknown field.
         type_name: the expected type in the client's notation: ``V1Pod``, ``list[V1Container]``.
         path: the name of the value in messages.
     """

@@ -24,8 +24,8 @@ def decide_disposal(pod: k8s.V1Pod, action: OnFinishAction, on_failure: str, con
     """Decide what to do with a pod whose task has ended.
 
     The stock operator leaves a pod running when its task fails first, for instance by ``execution_timeout``
-    (apache/airflow#49466). Here a kept pod is terminated first. A pending pod is deleted: it could still start, and all
-    it has to show are its events, which are in the task's log.
+    (apache/airflow#49466). Here a kept pod is terminated. A pending pod is deleted: it could still start, its
+    program has no log yet, and its events are in the task's log.
 
     Args:
         pod: the pod as the cluster has it now.

@@ -67,7 +67,7 @@ class RestartSafePodOperator(KubernetesPodOperator):
     _is_creating_pod: bool = False
     _has_timed_out: bool = False
     _has_cleaned_up: bool = False
-    _has_read_end: bool = False
+    _has_read_ended_pod: bool = False
     _disruption: str | None = None
     _result: Any = None
 
@@ -84,9 +84,9 @@ class RestartSafePodOperator(KubernetesPodOperator):
         return self._result if self.deferrable else result
 
     def trigger_reentry(self, context: Context, event: dict[str, Any]) -> Any:
-        """Resume after the trigger has seen the pod's end or the task's timeout."""
+        """Resume after the trigger has reported the pod's end or the task's timeout."""
         if event["status"] == "timeout":
-            # Otherwise the stock operator follows the log of the pod that is to be deleted until the pod goes silent.
+            # Without an interval, the stock operator follows the pod's log until the pod logs nothing more.
             self.logging_interval, self._has_timed_out = self.logging_interval or 1, True
         with self._handle_outcome(context, k8s.V1ObjectMeta(name=event["name"], namespace=event["namespace"])):
             self._result = super().trigger_reentry(context, event)
@@ -103,10 +103,10 @@ class RestartSafePodOperator(KubernetesPodOperator):
             self._killed = False
 
     def get_or_create_pod(self, pod_request_obj: k8s.V1Pod, context: Context) -> k8s.V1Pod:
-        """Reattach to the running pod of an earlier start of this task, or create a new pod."""
+        """Reattach to the running pod of an earlier process of this task, or create a new pod."""
         earlier = self._find_earlier_pod(pod_request_obj, context) if self.reattach_on_restart else None
         if earlier is not None and earlier.status.phase not in ("Succeeded", "Failed"):
-            self.log.info("Reattached to pod %s of an earlier start of this task.", earlier.metadata.name)
+            self.log.info("Reattached to pod %s, which an earlier process of this task created.", earlier.metadata.name)
             return earlier
         if earlier is not None:
             self.patch_already_checked(earlier, reraise=False)
@@ -144,7 +144,7 @@ class RestartSafePodOperator(KubernetesPodOperator):
         """
         cause, self._has_cleaned_up = sys.exc_info()[1], remote_pod is not None
         if remote_pod and not self._killed:
-            remote_pod = self._read_end(remote_pod)
+            remote_pod = self._read_ended_pod(remote_pod)
         try:
             super().cleanup(pod, remote_pod, xcom_result, context)
         except AirflowSkipException:
@@ -156,7 +156,7 @@ class RestartSafePodOperator(KubernetesPodOperator):
                 raise
 
     def invoke_defer_method(self, last_log_time: Any = None, context: Context | None = None) -> None:
-        """Log the pod that a stop will keep, then defer: the trigger sees a stop, but logs nothing."""
+        """Log the pod that a stop will keep, then defer; the trigger does not log it when the task is stopped."""
         if self._keeps_pod_on_kill and last_log_time is None:
             self.log.info("If the task is stopped: %s", describe_kept_pod(self.pod, self.base_container_name))
         super().invoke_defer_method(last_log_time=last_log_time, context=context)
@@ -172,7 +172,7 @@ class RestartSafePodOperator(KubernetesPodOperator):
         except Exception as error:
             if reraise:
                 raise
-            self.log.warning("Pod %s could not be deleted: %s", pod.metadata.name, error)
+            self.log.warning("Cannot clean up pod %s: %s", pod.metadata.name, error)
             return False
 
     def _dispose(self, pod: k8s.V1Pod) -> bool:
@@ -205,17 +205,17 @@ class RestartSafePodOperator(KubernetesPodOperator):
         if store is not None:
             store.set(_IDENTITY, {"name": metadata.name, "namespace": metadata.namespace, "uid": metadata.uid})
 
-    def _read_end(self, pod: k8s.V1Pod) -> k8s.V1Pod:
+    def _read_ended_pod(self, pod: k8s.V1Pod) -> k8s.V1Pod:
         """Read the ended pod and its disruption, if any; the stock operator may hold an outdated copy."""
         current = pod if pod.status.phase == "Succeeded" else self.pod_manager.read_current_pod(pod)
         if current is None:
             return pod
-        self._has_read_end, self._disruption = True, find_disruption(serialize_pod(current))
+        self._has_read_ended_pod, self._disruption = True, find_disruption(serialize_pod(current))
         return current
 
     @contextmanager
     def _handle_outcome(self, context: Context, metadata: k8s.V1ObjectMeta | None = None) -> Iterator[None]:
-        """Tell a stop from a shutdown, and a disrupted pod from a failed program."""
+        """Reschedule the task on a shutdown or a disruption of its pod; raise on a stop or a failure."""
         self._is_working = True
         try:
             yield
@@ -225,7 +225,7 @@ class RestartSafePodOperator(KubernetesPodOperator):
         except _NO_DISRUPTION:
             raise
         except (AirflowException, ApiException) as failure:
-            disruption = self._disruption if self._has_read_end else self._find_deletion_cause(metadata)
+            disruption = self._disruption if self._has_read_ended_pod else self._find_deletion_cause(metadata)
             if disruption is None or self._has_timed_out:
                 raise
             self._restart_after_disruption(context, disruption, failure)
@@ -235,7 +235,9 @@ class RestartSafePodOperator(KubernetesPodOperator):
     def _handle_stop(self, context: Context) -> None:
         if not termination.is_task_active(context):
             is_kept = self._dispose_after_kill()
-            outcome = "but its pod keeps running: on_kill_action is 'keep_pod'." if is_kept else "and its pod deleted."
+            outcome = (
+                "but its pod keeps running: on_kill_action is 'keep_pod'." if is_kept else "and its pod was deleted."
+            )
             raise AirflowException(f"The task was stopped, {outcome}") from None
         if self.pod:
             name = self.pod.metadata.name
@@ -256,7 +258,7 @@ class RestartSafePodOperator(KubernetesPodOperator):
         return self.pod is not None and self.on_kill_action == OnKillAction.KEEP_POD
 
     def _find_deletion_cause(self, metadata: k8s.V1ObjectMeta | None) -> str | None:
-        """Find out why a pod no longer exists; None if it exists. A program cannot delete its own pod."""
+        """Find the cause of a pod's deletion; None if the pod exists. A program cannot delete its own pod."""
         metadata = self.pod.metadata if self.pod else metadata
         if metadata is None:
             return None
@@ -266,18 +268,21 @@ class RestartSafePodOperator(KubernetesPodOperator):
                 return None
             events = self.pod_manager.read_pod_events(pod).items
         except ApiException as error:
-            self.log.warning("Cannot find out how pod %s ended: %s", metadata.name, error.reason)
+            self.log.warning("Cannot determine how pod %s ended: %s", metadata.name, error.reason)
             return None
         return find_disruption_in_events(serialize_pod(event) for event in events) or "it no longer exists"
 
     def _restart_after_disruption(self, context: Context, disruption: str, failure: Exception) -> None:
-        """Have Airflow restart the task, unless it was restarted too often in this try."""
+        """Make Airflow restart the task, at most `_MAX_DISRUPTIONS` times per try."""
         state = TryState(context, "disruptions")
         count = state.read().get("count", 0)
         if count >= _MAX_DISRUPTIONS or not state.is_available:
+            restarts = (
+                f"restarted {count} times in this try" if count else "not restarted: Airflow stores no task state"
+            )
             raise AirflowException(
-                f"The pod was disrupted by the cluster ({disruption}), as {count} times before in this try. Check what "
-                "else runs on its node, or give the pod resource requests and a priority class that protect it."
+                f"The pod was disrupted by the cluster ({disruption}), and its task was {restarts}. Check the other "
+                "workloads of its node, or set resource requests and a priority class that protect the pod."
             ) from failure
         state.write(count=count + 1)
         self.log.warning(

@@ -47,7 +47,7 @@ def create_within_quota(operator: PodCreator, pod: k8s.V1Pod, context: Context) 
 
     Raises:
         QuotaTimeout: the deadline has passed.
-        AirflowRescheduleException: Airflow is to restart the task later, in the same try.
+        AirflowRescheduleException: Airflow restarts the task later, in the same try.
         ApiException: the cluster rejected the pod for another reason.
     """
     while True:
@@ -86,7 +86,7 @@ def _wait(operator: PodCreator, state: TryState, message: str) -> None:
             f"team for a larger quota. API server: {message}"
         )
     operator.log.info(
-        "The quota of team %r is exhausted: the pod waits, %.0f of %s s so far. API server: %s",
+        "The quota of team %r is exhausted: waiting to create the pod, %.0f of %s s so far. API server: %s",
         *(operator.team, waited, timeout, message),
     )
     remaining = max(timeout - waited, 1)

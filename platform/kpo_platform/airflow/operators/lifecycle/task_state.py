@@ -36,5 +36,5 @@ class TryState:
 
 
 def build_reschedule(seconds: float) -> Exception:
-    """Build the exception that makes Airflow restart the task after so many seconds, in the same try."""
+    """Build the exception that makes Airflow restart the task after this delay, in the same try."""
     return AirflowRescheduleException(datetime.now(UTC) + timedelta(seconds=seconds))  # type: ignore[no-untyped-call]

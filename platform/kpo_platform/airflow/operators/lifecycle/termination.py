@@ -1,7 +1,7 @@
-"""Tell a user's stop of a task from a shutdown of its worker.
+"""Distinguish a user's stop of a task from a shutdown of its worker.
 
 Airflow sends SIGTERM for both, and the stock operator reacts to both alike: it deletes the pod and reports success
-(apache/airflow#73006). A user's stop changes the task's state first, a shutdown does not. So the state decides.
+(apache/airflow#73006). A user's stop changes the task's state before the signal, a shutdown does not.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ class TaskStopped(BaseException):
     """SIGTERM reached the task. Derives from BaseException so ``except Exception`` does not catch it."""
 
 
-def interrupt_task(creates_pod: bool) -> None:
+def interrupt_task(is_creating_pod: bool) -> None:
     """Interrupt the task by an exception, or resend SIGTERM shortly if it cannot be interrupted now.
 
-    The task cannot be interrupted during a request to Airflow: the pending answer would be taken for the answer to the
-    next request.
+    The task cannot be interrupted during a request to Airflow: the next request would read the pending response as its
+    own.
 
     Args:
-        creates_pod: whether the request that creates the pod is pending; if it is interrupted, the pod's name is lost.
+        is_creating_pod: whether the request that creates the pod is pending; an interruption would lose the pod's name.
 
     Raises:
         TaskStopped: the task can be interrupted.
     """
     comms = getattr(task_runner, "SUPERVISOR_COMMS", None)
     comms_lock = getattr(comms, "_thread_lock", None)
-    if not creates_pod and (comms_lock is None or not comms_lock.locked()):
+    if not is_creating_pod and (comms_lock is None or not comms_lock.locked()):
         raise TaskStopped
     threading.Timer(_RESEND_DELAY_S, os.kill, (os.getpid(), signal.SIGTERM)).start()
 
@@ -53,7 +53,7 @@ def is_task_active(context: Context) -> bool:
         states = type(ti).get_task_states(
             dag_id=ti.dag_id, task_ids=[ti.task_id], run_ids=[ti.run_id], map_index=ti.map_index
         )
-    except Exception as error:  # any error: a kept pod is found by the next start, a deleted one is lost
-        ti.task.log.warning("Cannot read the task's state from Airflow, so its pod is kept: %s", error)
+    except Exception as error:  # any error: a restarted task finds a kept pod, but a deleted pod is lost
+        ti.task.log.warning("Cannot read the task's state from Airflow: %s. Its pod is kept.", error)
         return True
     return states.get(ti.run_id, {}).get(name) in _ACTIVE_STATES
