@@ -150,7 +150,7 @@ def test_wrong_usage_exits_with_64(platformctl: Platformctl, cluster: Cluster, w
     ("answer", "code", "writes", "last"),
     [
         ("y\n", 0, 2, "► Verifying the result"),
-        ("n\n", 3, 0, "Error: Cancelled: nothing was changed."),
+        ("n\n", 3, 0, "Error: Cancelled. Nothing was changed."),
         ("", 130, 0, "Interrupted. Completed changes are kept. Run the same command again to continue."),
     ],
 )
@@ -241,17 +241,17 @@ def test_sanitize_removes_control_and_direction_characters():
     assert sanitize("a\x1b[31mb\r\nc\x00 \u202ed\u200be") == "a[31mb c de"
 
 
-def every_command(group: click.Group, *before: str) -> Iterator[list[str]]:
+def list_commands(group: click.Group, *before: str) -> Iterator[list[str]]:
     """The arguments of every command and subcommand."""
     context = click.Context(group)
     for name in group.list_commands(context):
         command = group.get_command(context, name)
         yield [*before, name]
         if isinstance(command, click.Group):
-            yield from every_command(command, *before, name)
+            yield from list_commands(command, *before, name)
 
 
-@pytest.mark.parametrize("words", [[], *every_command(commands)], ids=" ".join)
+@pytest.mark.parametrize("words", [[], *list_commands(commands)], ids=" ".join)
 def test_help_of_every_command_has_examples(platformctl: Platformctl, words: list[str]):
     result = platformctl(*words, "--help")
     assert (result.code, result.err) == (0, "")

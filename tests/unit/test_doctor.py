@@ -70,8 +70,8 @@ def pod(**status: Any) -> dict[str, Any]:
     return {"kind": "Pod", "metadata": {"name": "p", "labels": labels, "ownerReferences": [owner]}, "status": status}
 
 
-def failures(snapshot: ReleaseSnapshot) -> list[str]:
-    """The failed checks, as code, object, evidence and fix."""
+def list_failures(snapshot: ReleaseSnapshot) -> list[str]:
+    """List the findings as code, object, evidence and fix."""
     findings = [result.finding for result in check_release(snapshot) if result.finding]
     return [f"{finding.code} {finding.object} {finding.evidence}. {finding.fix}" for finding in findings]
 
@@ -99,15 +99,15 @@ def test_healthy_installation_has_no_findings():
     ],
 )
 def test_missing_secret_or_key_is_found_before_a_pod_starts(keys: frozenset[str] | None, sentence: str):
-    (line,) = failures(replace(SNAPSHOT, secret_keys={"fernet": keys}))
+    (line,) = list_failures(replace(SNAPSHOT, secret_keys={"fernet": keys}))
     assert line.startswith(f"KPO-REL001 Secret airflow/fernet {sentence}")
 
 
 def test_duplicate_component_left_by_a_failed_upgrade_is_found():
-    left = {**SCHEDULER, "kind": "Deployment"}
+    duplicate = {**SCHEDULER, "kind": "Deployment"}
     other = {**SCHEDULER, "metadata": {**SCHEDULER["metadata"], "name": "airflow-triggerer"}}
     other["metadata"]["labels"] = {**LABELS, "app.kubernetes.io/component": "triggerer"}
-    assert failures(replace(SNAPSHOT, workloads=(SCHEDULER, other, left))) == [
+    assert list_failures(replace(SNAPSHOT, workloads=(SCHEDULER, other, duplicate))) == [
         "KPO-REL004 Deployment airflow/airflow-scheduler runs alongside StatefulSet airflow/airflow-scheduler; "
         "a failed upgrade left one of them. Delete the one that helm -n airflow get manifest airflow does not list: "
         "kubectl -n airflow delete deployment airflow-scheduler or "
@@ -115,10 +115,10 @@ def test_duplicate_component_left_by_a_failed_upgrade_is_found():
     ]
 
 
-def test_secret_that_may_not_be_read_is_not_verified():
+def test_unreadable_secret_is_not_verified():
     seen = "not checked: no right to get it; used by StatefulSet airflow-scheduler"
-    hidden = replace(SNAPSHOT, secret_keys={}, forbidden_secrets=frozenset({"fernet"}))
-    assert check_release(hidden)[0] == CheckResult("Secret airflow/fernet", seen, verified=False)
+    snapshot = replace(SNAPSHOT, secret_keys={}, forbidden_secrets=frozenset({"fernet"}))
+    assert check_release(snapshot)[0] == CheckResult("Secret airflow/fernet", seen, verified=False)
 
 
 def test_completed_job_of_a_cron_job_is_left_out_and_its_secrets_count():
@@ -127,10 +127,10 @@ def test_completed_job_of_a_cron_job_is_left_out_and_its_secrets_count():
         "metadata": {"name": "airflow-cleanup"},
         "spec": {"jobTemplate": {"spec": {"template": {"spec": {"containers": [CONTAINER]}}}}},
     }
-    ended = {**JOB, "metadata": {**JOB["metadata"], "ownerReferences": [{"kind": "CronJob"}]}}
-    needed = collect_secret_uses((SCHEDULER, ended, nightly))
+    completed = {**JOB, "metadata": {**JOB["metadata"], "ownerReferences": [{"kind": "CronJob"}]}}
+    uses = collect_secret_uses((SCHEDULER, completed, nightly))
     snapshot = replace(
-        SNAPSHOT, jobs=(ended,), secret_uses=needed, secret_keys={**SNAPSHOT.secret_keys, "whole": frozenset()}
+        SNAPSHOT, jobs=(completed,), secret_uses=uses, secret_keys={**SNAPSHOT.secret_keys, "whole": frozenset()}
     )
     assert check_release(snapshot) == (SECRET, CheckResult("Secret airflow/whole", "exists"), READY)
 
@@ -170,7 +170,7 @@ SEE = "See kubectl -n airflow describe pods -l app.kubernetes.io/component=sched
 )
 def test_component_that_is_not_ready_is_found_with_the_pods_reason(status: dict[str, Any], why: str):
     down = {**SCHEDULER, "status": {}}
-    assert failures(replace(SNAPSHOT, workloads=(down,), pods=(pod(**status),))) == [
+    assert list_failures(replace(SNAPSHOT, workloads=(down,), pods=(pod(**status),))) == [
         f"KPO-REL003 StatefulSet airflow/airflow-scheduler 0 of 1 ready{why}. {SEE}"
     ]
 
@@ -182,21 +182,21 @@ def test_component_in_rollout_is_not_verified():
 
 
 def test_component_with_zero_replicas_is_healthy():
-    none = {**SCHEDULER, "spec": {**SCHEDULER["spec"], "replicas": 0}, "status": {"observedGeneration": 2}}
-    assert check_release(replace(SNAPSHOT, workloads=(none,)))[-1] == replace(READY, seen="0 of 0 ready")
+    scaled_down = {**SCHEDULER, "spec": {**SCHEDULER["spec"], "replicas": 0}, "status": {"observedGeneration": 2}}
+    assert check_release(replace(SNAPSHOT, workloads=(scaled_down,)))[-1] == replace(READY, seen="0 of 0 ready")
 
 
 def test_failed_job_is_found_with_its_termination_message():
     failed = {**JOB, "status": {"conditions": [{"type": "Failed", "status": "True", "message": "too often"}]}}
-    said = pod(containerStatuses=[{"name": "migrate", "state": {"terminated": CRASHED}}])
+    failed_pod = pod(containerStatuses=[{"name": "migrate", "state": {"terminated": CRASHED}}])
     remedy = (
         "Fix the cause (see kubectl -n airflow logs job/airflow-migrate), "
         "run kubectl -n airflow delete job airflow-migrate, then upgrade with helm."
     )
-    assert failures(replace(SNAPSHOT, jobs=(failed,), pods=(said,))) == [
+    assert list_failures(replace(SNAPSHOT, jobs=(failed,), pods=(failed_pod,))) == [
         f"KPO-REL002 Job airflow/airflow-migrate failed: no database. {remedy}"
     ]
-    assert failures(replace(SNAPSHOT, jobs=(failed,))) == [
+    assert list_failures(replace(SNAPSHOT, jobs=(failed,))) == [
         f"KPO-REL002 Job airflow/airflow-migrate failed: too often. {remedy}"
     ]
 
@@ -204,28 +204,29 @@ def test_failed_job_is_found_with_its_termination_message():
 def test_failed_job_of_a_cron_job_needs_no_upgrade():
     meta = {**JOB["metadata"], "ownerReferences": [{"kind": "CronJob"}]}
     failed = {**JOB, "metadata": meta, "status": {"conditions": [{"type": "Failed", "status": "True"}]}}
-    (line,) = failures(replace(SNAPSHOT, jobs=(failed,)))
+    (line,) = list_failures(replace(SNAPSHOT, jobs=(failed,)))
     assert line.endswith("delete job airflow-migrate, then wait for the next run of its CronJob.")
 
 
 def test_running_job_is_not_verified():
-    on = {**JOB, "status": {"active": 1}}
+    running = {**JOB, "status": {"active": 1}}
     waiting = pod(containerStatuses=[{"name": "migrate", "state": WAITS}])
     seen = 'still running; container migrate is waiting (CreateContainerConfigError: secret "fernet" not found)'
-    assert check_release(replace(SNAPSHOT, jobs=(on,), pods=(waiting,)))[1] == replace(
+    assert check_release(replace(SNAPSHOT, jobs=(running,), pods=(waiting,)))[1] == replace(
         MIGRATED, seen=seen, verified=False
     )
 
 
-def keep(cluster: Cluster, path: str, found: dict[str, Any]) -> None:
-    labels = {"app.kubernetes.io/instance": "airflow", **found["metadata"].get("labels", {})}
-    kept = {key: value for key, value in found.items() if key != "kind"}
-    cluster.platform.objects[path] = {**kept, "metadata": {**found["metadata"], "labels": labels}}
+def add_object(cluster: Cluster, path: str, body: dict[str, Any]) -> None:
+    """Add an object of the release to the fake cluster, without its kind, as the API server lists it."""
+    labels = {"app.kubernetes.io/instance": "airflow", **body["metadata"].get("labels", {})}
+    content = {key: value for key, value in body.items() if key != "kind"}
+    cluster.platform.objects[path] = {**content, "metadata": {**body["metadata"], "labels": labels}}
 
 
 def test_doctor_command_lists_results_and_exits_with_1_on_problems(platformctl: Platformctl, cluster: Cluster):
-    keep(cluster, "/apis/apps/v1/namespaces/airflow/statefulsets/airflow-scheduler", SCHEDULER)
-    keep(cluster, "/apis/batch/v1/namespaces/airflow/jobs/airflow-migrate", JOB)
+    add_object(cluster, "/apis/apps/v1/namespaces/airflow/statefulsets/airflow-scheduler", SCHEDULER)
+    add_object(cluster, "/apis/batch/v1/namespaces/airflow/jobs/airflow-migrate", JOB)
     broken = platformctl("doctor", *cluster.options)
     assert (broken.code, broken.err) == (1, "1 problem.\n")
     assert broken.out == (
@@ -235,7 +236,7 @@ def test_doctor_command_lists_results_and_exits_with_1_on_problems(platformctl: 
         "✔ StatefulSet airflow/airflow-scheduler: 1 of 1 ready\n"
     )
     secret = {"metadata": {"name": "fernet"}, "data": {"fernet-key": "c2VjcmV0"}}
-    keep(cluster, "/api/v1/namespaces/airflow/secrets/fernet", secret)
+    add_object(cluster, "/api/v1/namespaces/airflow/secrets/fernet", secret)
     healthy = platformctl("doctor", *cluster.options)
     assert (healthy.code, healthy.err) == (0, "No problems found.\n")
     assert healthy.out.startswith("✔ Secret airflow/fernet: has `fernet-key`\n")
@@ -243,7 +244,7 @@ def test_doctor_command_lists_results_and_exits_with_1_on_problems(platformctl: 
 
 
 def test_doctor_without_the_right_to_read_secrets_checks_the_rest(platformctl: Platformctl, cluster: Cluster):
-    keep(cluster, "/apis/apps/v1/namespaces/airflow/statefulsets/airflow-scheduler", SCHEDULER)
+    add_object(cluster, "/apis/apps/v1/namespaces/airflow/statefulsets/airflow-scheduler", SCHEDULER)
     cluster.platform.refused.add("/api/v1/namespaces/airflow/secrets/fernet")
     result = platformctl("doctor", *cluster.options)
     assert (result.code, result.err) == (0, "No problems found, 1 check incomplete.\n")

@@ -1,4 +1,4 @@
-"""kube.exec_auth: kubeconfigs whose user logs in by an exec plugin."""
+"""kube.exec_auth: kubeconfigs with an exec plugin."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ WHY = "process returned 255. The SSO session has expired. Run aws sso login"
 
 
 def answer_anonymous(request: Request) -> Answer:
-    """An API server that accepts anonymous requests, and forbids them everything."""
+    """Answer like an API server that forbids everything to anonymous users."""
     return status(403, 'configmaps is forbidden: User "system:anonymous" cannot list resource "configmaps"')
 
 
@@ -30,7 +30,7 @@ def credential_script(**credential: Any) -> str:
     return f"echo '{json.dumps({'apiVersion': VERSION, 'kind': 'ExecCredential', 'status': credential})}'"
 
 
-def refusal(server: Server, folder: Path, user: dict[str, Any]) -> str:
+def get_connect_error(server: Server, folder: Path, user: dict[str, Any]) -> str:
     with pytest.raises(ClusterError) as error:
         Kube.connect(write_kubeconfig(server, folder, user), None, 20)
     return str(error.value).replace(str(folder), "FOLDER")
@@ -49,7 +49,7 @@ def test_failed_plugin_raises_its_message_and_sends_nothing(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, script: str, why: str
 ):
     with serving(answer_anonymous) as server:
-        message = refusal(server, tmp_path, write_exec_plugin(tmp_path, script))
+        message = get_connect_error(server, tmp_path, write_exec_plugin(tmp_path, script))
     assert message == (
         f"Cannot use kubeconfig FOLDER/kubeconfig: exec plugin FOLDER/sign-in failed ({why}). Log in again."
     )
@@ -59,7 +59,7 @@ def test_failed_plugin_raises_its_message_and_sends_nothing(
 def test_missing_plugin_tells_to_install_it(tmp_path: Path):
     user = {"exec": {"apiVersion": VERSION, "command": "sign-in-to-nowhere"}}
     with serving(answer_anonymous) as server:
-        message = refusal(server, tmp_path, user)
+        message = get_connect_error(server, tmp_path, user)
     assert message == (
         "Cannot use kubeconfig FOLDER/kubeconfig: exec plugin sign-in-to-nowhere failed ([Errno 2] No such "
         "file or directory: 'sign-in-to-nowhere'). Install it, or pass another context with --context."
@@ -67,13 +67,15 @@ def test_missing_plugin_tells_to_install_it(tmp_path: Path):
 
 
 def test_platformctl_reports_a_failed_plugin_on_one_line(tmp_path: Path):
-    """Runs in a child process, whose stderr shows whatever the library logs."""
+    """Runs in a child process, because its stderr includes the library's log."""
     with serving(answer_anonymous) as server:
         file = write_kubeconfig(server, tmp_path, write_exec_plugin(tmp_path, EXPIRED))
         words = platformctl_process.program("bootstrap", "--dry-run", "--kubeconfig", file)
-        ran = subprocess.run(words, env=platformctl_process.environment(), capture_output=True, text=True, timeout=60)
-    assert (ran.returncode, ran.stdout) == (3, "")
-    assert ran.stderr.splitlines() == [
+        process = subprocess.run(
+            words, env=platformctl_process.environment(), capture_output=True, text=True, timeout=60
+        )
+    assert (process.returncode, process.stdout) == (3, "")
+    assert process.stderr.splitlines() == [
         "► Reading the contract of namespace airflow and the current state",
         f"Error: Cannot use kubeconfig {file}: exec plugin {tmp_path}/sign-in failed ({WHY}). Log in again.",
     ]

@@ -17,7 +17,7 @@ from unit.support.http_server import Answer, Request, serving, status
 CLAIM = {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"namespace": "team-alpha", "name": "data"}}
 
 
-def failure(answer: Answer, directory: Path) -> ClusterError:
+def get_error(answer: Answer, directory: Path) -> ClusterError:
     with serving(lambda _: answer) as server, pytest.raises(ClusterError) as error:
         Kube.connect(server.kubeconfig(directory), None, 10).get(SECRET, "regcred", "team-alpha")
     return error.value
@@ -70,7 +70,7 @@ def test_apply_conflict_tells_how_to_overwrite_the_fields(tmp_path: Path, kind: 
 
 def test_missing_right_names_verb_resource_and_namespace(tmp_path: Path):
     message = 'secrets "regcred" is forbidden: User "eve" cannot get resource "secrets" in API group ""'
-    error = failure(status(403, message), tmp_path)
+    error = get_error(status(403, message), tmp_path)
     assert type(error) is Forbidden
     assert str(error) == (
         f"Cannot get secrets/regcred in namespace team-alpha: {message}. "
@@ -79,7 +79,7 @@ def test_missing_right_names_verb_resource_and_namespace(tmp_path: Path):
 
 
 def test_admission_error_is_not_a_missing_right(tmp_path: Path):
-    error = failure(status(403, "exceeded quota: team, requested: storage=9Gi"), tmp_path)
+    error = get_error(status(403, "exceeded quota: team, requested: storage=9Gi"), tmp_path)
     assert type(error) is ClusterError
     assert str(error) == (
         "The API server refused to get secrets/regcred in namespace team-alpha: "
@@ -88,18 +88,18 @@ def test_admission_error_is_not_a_missing_right(tmp_path: Path):
 
 
 def test_rejected_credentials_tell_to_log_in_again(tmp_path: Path):
-    error = failure(status(401, "Unauthorized"), tmp_path)
+    error = get_error(status(401, "Unauthorized"), tmp_path)
     assert "rejected your credentials" in str(error) and "Log in again" in str(error)
 
 
 def test_missing_object_raises_not_found(tmp_path: Path):
-    error = failure(status(404, 'secrets "regcred" not found'), tmp_path)
+    error = get_error(status(404, 'secrets "regcred" not found'), tmp_path)
     assert type(error) is NotFound
     assert str(error) == 'Cannot get secrets/regcred in namespace team-alpha: secrets "regcred" not found.'
 
 
 def test_answer_without_a_status_object_names_the_http_status(tmp_path: Path):
-    assert str(failure((502, "proxy"), tmp_path)) == (
+    assert str(get_error((502, "proxy"), tmp_path)) == (
         "The API server refused to get secrets/regcred in namespace team-alpha: HTTP 502"
     )
 
@@ -203,14 +203,14 @@ def test_forbidden_port_forward_names_the_verbs_get_and_create(tmp_path: Path):
     )
 
 
-def published(*texts: str) -> Answer:
+def answer_contracts(*texts: str) -> Answer:
     config_maps = [{"metadata": {"name": f"c{n}"}, "data": {"contract.json": text}} for n, text in enumerate(texts)]
     return 200, {"items": config_maps}
 
 
 def test_contract_is_read_from_the_labelled_config_map(tmp_path: Path):
     text = build_contract().model_dump_json(by_alias=True)
-    with serving(lambda _: published(text)) as server:
+    with serving(lambda _: answer_contracts(text)) as server:
         assert read_contract(Kube.connect(server.kubeconfig(tmp_path), None, 10), "airflow") == build_contract()
     labels = "app.kubernetes.io%2Fpart-of%3Dkpo-platform%2Capp.kubernetes.io%2Fcomponent%3Dcontract"
     assert server.seen == [Request("GET", f"/api/v1/namespaces/airflow/configmaps?labelSelector={labels}")]
@@ -224,6 +224,6 @@ def test_contract_is_read_from_the_labelled_config_map(tmp_path: Path):
     ],
 )
 def test_none_or_several_contracts_raise(tmp_path: Path, texts: tuple[str, ...], sentence: str):
-    with serving(lambda _: published(*texts)) as server, pytest.raises(ContractError) as error:
+    with serving(lambda _: answer_contracts(*texts)) as server, pytest.raises(ContractError) as error:
         read_contract(Kube.connect(server.kubeconfig(tmp_path), None, 10), "airflow")
     assert str(error.value).startswith(sentence.format(url=server.url))

@@ -113,7 +113,7 @@ def render(platformctl: Platformctl, tmp_path: Path) -> Any:
 
 
 def pod(result: CommandResult) -> dict[str, Any]:
-    """The pod without its random suffix."""
+    """Return the rendered pod without the random suffix of its name."""
     assert result.code == 0, result.err
     content = remove_empty(yaml.safe_load(result.out))
     content["metadata"]["name"] = content["metadata"]["name"].rpartition("-")[0]
@@ -144,7 +144,7 @@ def test_params_map_index_and_xcom_options_are_rendered(
 def test_decorated_function_is_part_of_the_pod(render: Any, offline_in_process: None):
     base = pod(render("function"))["spec"]["containers"][0]
     assert base["command"][:2] == ["bash", "-cx"]
-    assert {"__PYTHON_SCRIPT", "__PYTHON_INPUT"} <= {each["name"] for each in base["env"]}
+    assert {"__PYTHON_SCRIPT", "__PYTHON_INPUT"} <= {variable["name"] for variable in base["env"]}
 
 
 def test_refused_pod_exits_with_1(render: Any, offline_in_process: None):

@@ -17,7 +17,7 @@ import yaml
 from unit.support.http_server import Answer, Request, Server, serving, status
 from unit.support.platformctl import CommandResult, Platformctl, environment, program
 from unit.support.pod_comparison import remove_empty
-from unit.support.pod_server import PODS, Pods, interrupting
+from unit.support.pod_server import PODS, Pods, interrupt_at
 
 DAG = """
 from datetime import timedelta
@@ -92,16 +92,16 @@ def test_run_creates_the_pod_that_render_shows(
     contract = tmp_path / "pulled.json"
     assert platformctl("contract", "pull", "-o", str(contract), "--kubeconfig", str(tmp_path / "kubeconfig")).code == 0
     folder = ("--folder", str(tmp_path / "dags"), "--contract", str(contract))
-    shown = yaml.safe_load(platformctl("render", "sample", task, *folder, *when).out)
-    (made,) = pods.created
-    for pod in (shown, made):
+    rendered = yaml.safe_load(platformctl("render", "sample", task, *folder, *when).out)
+    (created,) = pods.created
+    for pod in (rendered, created):
         pod["metadata"]["name"] = pod["metadata"]["name"].rpartition("-")[0]
-    assert remove_empty(made) == remove_empty(shown)
+    assert remove_empty(created) == remove_empty(rendered)
 
 
 def test_every_request_uses_the_users_token(run: Any, server: Server):
     assert run("made").code == 0
-    assert {one.headers["authorization"] for one in server.seen} == {"Bearer token-of-the-test"}
+    assert {request.headers["authorization"] for request in server.seen} == {"Bearer token-of-the-test"}
 
 
 def test_failed_program_exits_with_1_and_shows_its_last_output(run: Any, pods: Pods):
@@ -128,7 +128,7 @@ def test_skipped_task_exits_with_0(run: Any, pods: Pods):
 @pytest.mark.parametrize("task", ["made", "kept", "stock"])
 @pytest.mark.parametrize("moment", ["GET", "POST"], ids=["while it runs", "while it is created"])
 def test_ctrl_c_deletes_the_pod(run: Any, pods: Pods, task: str, moment: str):
-    pods.code, pods.hook = None, interrupting(f"{moment} {PODS}")
+    pods.code, pods.hook = None, interrupt_at(f"{moment} {PODS}")
     result = run(task)
     assert (result.code, pods.pod) == (130, None)
     assert result.err.splitlines()[-1] == f"Deleted pod team-alpha/{name(pods)}."
@@ -136,10 +136,10 @@ def test_ctrl_c_deletes_the_pod(run: Any, pods: Pods, task: str, moment: str):
 
 def test_ctrl_c_names_the_pod_that_cannot_be_deleted(run: Any, pods: Pods):
     def refuse(request: Request) -> Answer | None:
-        press(request)
+        interrupt(request)
         return status(403, "no") if request.method == "DELETE" else None
 
-    press = interrupting(f"GET {PODS}")
+    interrupt = interrupt_at(f"GET {PODS}")
     pods.code, pods.hook = None, refuse
     result = run("stock")
     assert result.code == 130
@@ -180,23 +180,23 @@ def test_missing_right_names_the_role_file(run: Any, pods: Pods):
 
 
 def test_second_ctrl_c_exits_at_once_and_names_the_pod(words: Any, pods: Pods):
-    stuck = threading.Event()
+    is_blocked = threading.Event()
 
-    def stick(request: Request) -> None:
+    def block_delete(request: Request) -> None:
         if request.method == "DELETE":
-            stuck.set()
+            is_blocked.set()
             time.sleep(30)
 
-    pods.code, pods.log, pods.hook = None, "hello from the pod\n", stick
+    pods.code, pods.log, pods.hook = None, "hello from the pod\n", block_delete
     pipe = subprocess.PIPE
     with subprocess.Popen(program(*words("made")), env=environment(), text=True, stdout=pipe, stderr=pipe) as process:
         assert process.stderr is not None
-        shown = next(line for line in process.stderr if "hello from the pod" in line)
+        log_line = next(line for line in process.stderr if "hello from the pod" in line)
         process.send_signal(signal.SIGINT)
-        assert stuck.wait(30)
+        assert is_blocked.wait(30)
         process.send_signal(signal.SIGINT)
-        asked = time.monotonic()
+        start = time.monotonic()
         last = process.stderr.readlines()[-1]
-    assert time.monotonic() - asked < 25  # the API server answers after 30 s
-    assert (process.returncode, shown) == (130, "[base] hello from the pod\n")
+    assert time.monotonic() - start < 25  # the API server answers after 30 s
+    assert (process.returncode, log_line) == (130, "[base] hello from the pod\n")
     assert last == f"! The pod may still exist. Delete it: kubectl -n team-alpha delete pod {name(pods)}\n"

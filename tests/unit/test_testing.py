@@ -18,14 +18,14 @@ HELLO = REPOSITORY / "dags" / "hello_team.py"
 
 @pytest.fixture(autouse=True)
 def contract(publish: Publish) -> None:
-    """Publish a contract before the fixture looks for one."""
+    """Publish a contract before the fixture ``team_pods`` reads it."""
     publish()
 
 
 def test_fixture_renders_the_pod_of_a_task(team_pods: TeamPods) -> None:
     pod = team_pods.render(HELLO, "hello")
     assert (pod["metadata"]["namespace"], pod["metadata"]["labels"]["run_id"]) == ("team-alpha", "test")
-    assert [each["name"] for each in pod["spec"]["containers"]] == ["base", "airflow-xcom-sidecar"]
+    assert [container["name"] for container in pod["spec"]["containers"]] == ["base", "airflow-xcom-sidecar"]
 
 
 def test_refused_pod_and_unknown_task_raise(team_pods: TeamPods, tmp_path: Path, offline_in_process: None) -> None:

@@ -162,7 +162,7 @@ def _confirm(run: BootstrapRun) -> None:
         click.echo(err=True)  # end the line of the prompt
         raise
     if not is_confirmed:
-        raise BootstrapError("Cancelled: nothing was changed.")
+        raise BootstrapError("Cancelled. Nothing was changed.")
 
 
 def _choose_exit(plan: Plan, evidence: tuple[Evidence, ...], detailed_exitcode: bool) -> Exit:

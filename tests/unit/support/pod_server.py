@@ -1,4 +1,4 @@
-"""A server that keeps the contract and one task's pod, as far as ``platformctl run`` asks for them."""
+"""A fake Kubernetes API for ``platformctl run``, with the contract and one pod."""
 
 from __future__ import annotations
 
@@ -19,13 +19,14 @@ PODS = "/api/v1/namespaces/team-alpha/pods"
 
 @dataclass
 class Pods:
-    """The Kubernetes API with room for one pod.
+    """A fake Kubernetes API that stores one pod.
 
     Attributes:
-        code: what its program ends with, or None while it runs for ever.
-        log: what it prints.
-        hook: is called with every request; what it gives is the answer, if it gives any.
-        created: the pods that were asked for.
+        code: the exit code of the pod's program; None if it runs forever.
+        log: the program's output.
+        hook: takes every request; its answer replaces the default one, unless it is None.
+        created: the pods of all create requests.
+        pod: the stored pod.
     """
 
     code: int | None = 0
@@ -45,14 +46,14 @@ class Pods:
         if path.endswith("/events"):
             return 200, {"kind": "EventList", "items": [], "metadata": {}}
         if path == PODS:
-            return self._create(request.body) if request.method == "POST" else (200, {"items": self._all()})
+            return self._create(request.body) if request.method == "POST" else (200, {"items": self._list()})
         if self.pod is None:
             return status(404, "not found")
         if path.endswith("/log"):
             return 200, f"2026-01-01T00:00:01.000000000Z {self.log}"
         return 200, self._remove() if request.method == "DELETE" else self.pod
 
-    def _all(self) -> list[dict[str, Any]]:
+    def _list(self) -> list[dict[str, Any]]:
         return [self.pod] if self.pod else []
 
     def _create(self, body: dict[str, Any]) -> Answer:
@@ -69,17 +70,17 @@ class Pods:
         return {"phase": phase, "containerStatuses": [base]}
 
     def _remove(self) -> Any:
-        gone, self.pod = self.pod, None
-        return gone
+        pod, self.pod = self.pod, None
+        return pod
 
 
-def interrupting(part: str) -> Hook:
-    """Presses Ctrl-C once, when a request is made whose method and path contain these words."""
-    left = [part]
+def interrupt_at(request_part: str) -> Hook:
+    """Return a hook that sends SIGINT once, at the first request with this text in "METHOD PATH"."""
+    pending = [request_part]
 
     def hook(request: Request) -> None:
-        if left and left[0] in f"{request.method} {request.path}":
-            left.pop()
+        if pending and pending[0] in f"{request.method} {request.path}":
+            pending.pop()
             os.kill(os.getpid(), signal.SIGINT)
 
     return hook
