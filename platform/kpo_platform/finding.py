@@ -1,4 +1,4 @@
-"""Findings: the common vocabulary of lint, diagnosis and doctor."""
+"""Refusals, rules and findings of lint, the operator, render and doctor."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Rule:
     """A requirement on pods, tasks or an installation."""
 
     code: str
-    """Identifies the rule; the same in every version."""
+    """The identifier of the rule, such as ``KPO-IMG001``; it never changes."""
 
     requirement: str
     """The requirement as one sentence."""
@@ -54,8 +54,8 @@ RULES: dict[str, Rule] = {
     "quota": Rule("KPO-POD003", "A pod fits the team's quota and limits."),
     "form": Rule("KPO-POD004", "Kubernetes accepts the syntax of every value."),
     "missing": Rule("KPO-POD005", "A pod has the volumes that it mounts and the values that its template needs."),
-    "image-pin": Rule("KPO-IMG001", "An image names its version."),
-    "image-allow": Rule("KPO-IMG002", "An image matches the team's images.allow."),
+    "image-pin": Rule("KPO-IMG001", "An image has a fixed tag or digest, as the team's images.pin requires."),
+    "image-allow": Rule("KPO-IMG002", "An image matches a pattern in the team's images.allow."),
     "image": Rule("KPO-IMG003", "Every container has an image with a valid name."),
     "security": Rule("KPO-SEC001", "A pod meets the team's Pod Security level."),
     "nfs": Rule("KPO-SEC002", "NFS storage is mounted through a PersistentVolumeClaim."),

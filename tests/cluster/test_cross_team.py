@@ -33,7 +33,7 @@ FIX = "Leave it out, or ask the platform team to change the team's values."
 OTHER_NAMESPACE = f"namespace is 'team-beta', but team 'alpha' has 'team-alpha'. {FIX}"
 MESSAGES = {
     "argument": "The task has team 'beta', but its DAG file is in the bundle or folder of team 'alpha'. "
-    "Leave out team, or move the DAG file to team 'beta'.",
+    "Leave out team, or move the DAG file to the folder or bundle of team 'beta'.",
     "namespace": f"namespace is 'team-beta', but team 'alpha' has 'team-alpha'. {FIX}",
     "override": OTHER_NAMESPACE,
     "template": OTHER_NAMESPACE,

@@ -11,7 +11,7 @@ from kpo_platform.pod.merge import merge
 from unit.support.contracts import TEAM
 from unit.support.pod_checks import list_refusals, override_base, override_env, override_spec
 
-INSTEAD = "Leave it out, or ask the platform team if the program needs it."
+INSTEAD = "Leave it out. If the program needs it, ask the platform team for another way."
 BASELINE = (
     "but team 'alpha' has the Pod Security level restricted. Leave it out, or ask the platform team for "
     "podSecurity: baseline if the image needs it."
@@ -56,8 +56,8 @@ def test_image_off_the_list_is_refused_unless_the_platforms_own():
     xcom = {"name": "airflow-xcom-sidecar", "image": "registry.test/alpine:3"}
     pod = override_spec(containers=[{"name": "base", "image": "other/app:1"}, xcom], initContainers=[aside])
     assert list_refusals(pod, images=images) == [
-        f"The image 'mirror.test/other/app:1' {BASE} is not allowed for team 'alpha' (mirror.test/team/*, "
-        "quay.io/*). Use an allowed image, or ask the platform team to add this one to images.allow."
+        f"The image 'mirror.test/other/app:1' {BASE} is not allowed for team 'alpha', which allows mirror.test/team/*, "
+        "quay.io/*. Use an allowed image, or ask the platform team to add this one to images.allow."
     ]
     assert list_refusals(override_base(image="team/app:1"), images=images) == []
 
@@ -87,7 +87,7 @@ def test_container_above_the_maximum_is_refused():
 def test_missing_required_label_is_refused():
     missing = {"metadata": {"labels": {"cost-center": None}}}
     assert list_refusals(missing, policy={"cost-center": "required"}) == [
-        "The label cost-center is missing, but the platform requires it of every pod. Set it in labels, or ask the "
+        "The label cost-center is missing, but the platform requires it in every pod. Set it in labels, or ask the "
         "platform team to set it for team 'alpha'."
     ]
     assert list_refusals({}, policy={"cost-center": "required"}) == []
@@ -137,7 +137,7 @@ def test_missing_required_label_is_refused():
 )
 @pytest.mark.parametrize("level", ["restricted", "baseline"])
 def test_baseline_violation_is_refused_at_every_level(pod: dict[str, Any], offence: str, level: str):
-    assert list_refusals(pod, podSecurity=level) == [f"{offence}, which no team may do. {INSTEAD}"]
+    assert list_refusals(pod, podSecurity=level) == [f"{offence}, which no team's Pod Security level allows. {INSTEAD}"]
 
 
 @pytest.mark.parametrize(
@@ -186,8 +186,8 @@ def test_projected_token_for_the_cluster_api_is_refused():
         )
 
     assert list_refusals(projected()) == [
-        "Volume 't' mounts a token for the Kubernetes API, but the pods of team 'alpha' have none. Name the audience "
-        "of the token, or ask the platform team to set serviceAccount.mountToken."
+        "Volume 't' mounts a token for the Kubernetes API, but the pods of team 'alpha' have none. Set the "
+        "audience to the service that receives the token, or ask the platform team to set serviceAccount.mountToken."
     ]
     assert list_refusals(projected(audience="https://kubernetes.default.svc.cluster.local")) == list_refusals(
         projected()
@@ -229,7 +229,7 @@ def test_credential_in_a_variable_is_refused_and_not_shown(name: str, value: str
 def test_credential_in_arguments_is_refused():
     words = ["curl https://user:hunter22@host", "curl https://user:hunter33@host"]
     assert list_refusals(override_base(args=words)) == [
-        f"The args of container 'base' contains what looks like a password in a URL. {SECRET}"
+        f"The field args of container 'base' contains text that looks like a password in a URL. {SECRET}"
     ]
 
 
@@ -278,7 +278,7 @@ def test_jinja_template_is_checked_only_after_rendering():
         "team to change the team's values.",
         f"The image '{{{{ params.image }}}}' {BASE} has no fixed version, which team 'alpha' requires. "
         "Use a tag other than latest, such as name:1.2.",
-        f"Container 'base' is privileged, which no team may do. {INSTEAD}",
+        f"Container 'base' is privileged, which no team's Pod Security level allows. {INSTEAD}",
         f"The variable DB_PASSWORD of container 'base' looks like a credential. {SECRET}",
         f"The image '{{{{ params.image }}}}' {BASE} is not a valid image name. Write it as "
         "registry.example.com/team/name:1.2, with the name in lower case.",

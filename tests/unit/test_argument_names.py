@@ -74,7 +74,7 @@ def test_default_args_refuse_only_misleading_arguments():
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
-        ({"xcom": "yes"}, "xcom is not True or False. Set it to True if the task returns a result."),
+        ({"xcom": "yes"}, "xcom is 'yes', but True or False is required. Set it to True if the task returns a result."),
         (
             {"on_finish_action": "delete_succeeded_pods"},
             "on_finish_action='delete_succeeded_pods' is not valid. Did you mean 'delete_succeeded_pod'?",

@@ -23,48 +23,48 @@ def list_refusals(given: dict[str, Any]) -> list[str]:
     [
         (
             {"startup_timeout_seconds": "5 minutes"},
-            "startup_timeout_seconds is a text, but a number of seconds is required. Write "
+            "startup_timeout_seconds is a string, but a number of seconds is required. Write "
             "startup_timeout_seconds=300.",
         ),
         (
             {"poll_interval": timedelta(minutes=2)},
             "poll_interval is a timedelta, but a number of seconds is required. Write poll_interval=120.",
         ),
-        ({"arguments": [None]}, "arguments has the item None, but a list of texts is required. Leave it out."),
-        ({"cmds": ["sleep", 5]}, "cmds has the item 5, but a list of texts is required. Write '5'."),
+        ({"arguments": [None]}, "arguments has the item None, but a list of strings is required. Leave it out."),
+        ({"cmds": ["sleep", 5]}, "cmds has the item 5, but a list of strings is required. Write '5'."),
         ({"labels": ("a", "b")}, "labels is a tuple, but a dictionary is required. Write labels={'key': 'value'}."),
-        ({"labels": "a=b"}, "labels is a text, but a dictionary is required. Write labels={'key': 'value'}."),
+        ({"labels": "a=b"}, "labels is a string, but a dictionary is required. Write labels={'key': 'value'}."),
         (
             {"annotations": ["a"]},
             "annotations is a list, but a dictionary is required. Write annotations={'key': 'value'}.",
         ),
-        ({"env_vars": "A=b"}, "env_vars is a text, but a dictionary is required. Write env_vars={'key': 'value'}."),
-        ({"cmds": "echo hi"}, "cmds is a text, but a list is required. Write cmds=[…]."),
+        ({"env_vars": "A=b"}, "env_vars is a string, but a dictionary is required. Write env_vars={'key': 'value'}."),
+        ({"cmds": "echo hi"}, "cmds is a string, but a list is required. Write cmds=[…]."),
         ({"volumes": {"name": "v"}}, "volumes is a dictionary, but a list is required. Write volumes=[…]."),
-        ({"sidecars": "git-sync"}, "sidecars is a text, but a list is required. Write sidecars=[…]."),
+        ({"sidecars": "git-sync"}, "sidecars is a string, but a list is required. Write sidecars=[…]."),
         (
             {"pod_override": "spec: {}"},
-            "pod_override is a text, but a dictionary is required. Write pod_override={'key': 'value'}.",
+            "pod_override is a string, but a dictionary is required. Write pod_override={'key': 'value'}.",
         ),
-        ({"image": 3}, "image is a number, but a text is required. Write image='…'."),
-        ({"size": 3}, "size is a number, but a text is required. Write size='…'."),
+        ({"image": 3}, "image is a number, but a string is required. Write image='…'."),
+        ({"size": 3}, "size is a number, but a string is required. Write size='…'."),
         (
             {"secrets": ["report"]},
-            "secrets has the text 'report', which is not a valid item. Use "
+            "secrets has the string 'report', which is not a valid item. Use "
             "env_from=[{'secretRef': {'name': 'report'}}], or Airflow's Secret(…) for one key.",
         ),
         (
             {"env_from": ["report"]},
-            "env_from has the text 'report', which is not a valid item. "
+            "env_from has the string 'report', which is not a valid item. "
             "Write {'secretRef': {'name': 'report'}}, or configMapRef.",
         ),
         (
             {"env_vars": ["A=b"]},
-            "env_vars has the text 'A=b', which is not a valid item. Write env_vars={'NAME': 'value'}.",
+            "env_vars has the string 'A=b', which is not a valid item. Write env_vars={'NAME': 'value'}.",
         ),
         (
             {"volumes": ["data"]},
-            "volumes has the text 'data', which is not a valid item. "
+            "volumes has the string 'data', which is not a valid item. "
             "Write each item as a dictionary, as in YAML, or as a model of the Kubernetes client.",
         ),
         (
@@ -81,10 +81,10 @@ def list_refusals(given: dict[str, Any]) -> list[str]:
             {"env_vars": [5]},
             "env_vars has the number 5, which is not a valid item. Write env_vars={'NAME': 'value'}.",
         ),
-        ({"sidecars": [5]}, "sidecars has the item 5, but a list of texts is required. Write '5'."),
+        ({"sidecars": [5]}, "sidecars has the item 5, but a list of strings is required. Write '5'."),
         (
             {"cmds": [Path("/bin/sh")]},
-            "cmds has the item PosixPath('/bin/sh'), but a list of texts is required. Write '/bin/sh'.",
+            "cmds has the item PosixPath('/bin/sh'), but a list of strings is required. Write '/bin/sh'.",
         ),
         (
             {"poll_interval": True},
@@ -97,22 +97,22 @@ def test_value_of_the_wrong_type_is_refused(given: dict[str, Any], sentence: str
 
 
 KINDS = {
-    "a text": "'…'",
+    "a string": "'…'",
     "a dictionary": "{'key': 'value'}",
     "a list": "[…]",
 }
 
 STRANGE = [
     *((name, 5, "number", "a dictionary") for name in ("annotations", "env_vars", "labels", "node_selector")),
-    *((name, "x", "text", "a dictionary") for name in ("affinity", "dns_config", "full_pod_spec", "pod_override")),
+    *((name, "x", "string", "a dictionary") for name in ("affinity", "dns_config", "full_pod_spec", "pod_override")),
     *((name, [1], "list", "a dictionary") for name in ("container_resources", "pod_template_dict")),
-    *((name, "x", "text", "a dictionary") for name in ("container_security_context", "security_context")),
+    *((name, "x", "string", "a dictionary") for name in ("container_security_context", "security_context")),
     *((name, 5, "number", "a list") for name in ("arguments", "cmds", "configmaps", "env_from", "host_aliases")),
     *((name, 5, "number", "a list") for name in ("init_containers", "ports", "secrets", "sidecars", "tolerations")),
     *((name, {"a": 1}, "dictionary", "a list") for name in ("image_pull_secrets", "volume_mounts", "volumes")),
-    *((name, ["a"], "list", "a text") for name in ("dnspolicy", "hostname", "image", "image_pull_policy", "name")),
-    *((name, 5, "number", "a text") for name in ("pod_template_file", "priority_class_name", "runtime_class_name")),
-    *((name, b"x", "bytes", "a text") for name in ("schedulername", "size", "subdomain", "template")),
+    *((name, ["a"], "list", "a string") for name in ("dnspolicy", "hostname", "image", "image_pull_policy", "name")),
+    *((name, 5, "number", "a string") for name in ("pod_template_file", "priority_class_name", "runtime_class_name")),
+    *((name, b"x", "bytes", "a string") for name in ("schedulername", "size", "subdomain", "template")),
     ("labels", True, "boolean", "a dictionary"),
     ("labels", k8s.V1Pod(), "V1Pod", "a dictionary"),
     ("image_pull_secrets", k8s.V1LocalObjectReference(name="a"), "V1LocalObjectReference", "a list"),

@@ -240,16 +240,17 @@ def test_pod_without_image_is_refused():
 
 
 @pytest.mark.parametrize(
-    ("container", "missing"), [({"name": "aside"}, "'aside' has no image"), ({"image": "a:1"}, "'a:1' has no name")]
+    ("container", "evidence", "key"),
+    [({"name": "aside"}, "'aside' has no image", "image"), ({"image": "a:1"}, "'a:1' has no name", "name")],
 )
-def test_container_without_name_or_image_is_refused(container: dict[str, str], missing: str):
+def test_container_without_name_or_image_is_refused(container: dict[str, str], evidence: str, key: str):
     with pytest.raises(PodError) as refusal:
         compose_and_check(
             build_contract(),
             PodRequest(team="alpha", arguments=merge(BUSYBOX, {"spec": {"initContainers": [container]}})),
         )
     assert str(refusal.value) == (
-        f"The container {missing}. Add it. To change the container of the task, name the container 'base'."
+        f"The container {evidence}. Add the {key}. To change the container of the task, name the container 'base'."
     )
 
 

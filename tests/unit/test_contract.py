@@ -14,7 +14,7 @@ from kpo_platform.errors import ContractError
 from unit.support.contracts import CONTRACT
 
 
-def refusal(text: str) -> str:
+def read_refusal(text: str) -> str:
     with pytest.raises(ContractError) as error:
         parse(text)
     return str(error.value)
@@ -24,11 +24,11 @@ def refusal(text: str) -> str:
 def test_contract_of_another_version_names_the_upgrade(others: dict[str, Any]):
     newer, older = ({**others, "version": version, "chartVersion": "0.9.0"} for version in (2, 0))
     package = kpo_platform.__version__
-    assert refusal(json.dumps(newer)) == (
+    assert read_refusal(json.dumps(newer)) == (
         f"The contract has version 2, written by chart 0.9.0, but this package ({package}) reads version 1. "
         "Upgrade the package to 0.9.0."
     )
-    assert refusal(json.dumps(older)) == (
+    assert read_refusal(json.dumps(older)) == (
         f"The contract has version 0, written by chart 0.9.0, but this package ({package}) reads version 1. "
         f"Upgrade the chart to {package}."
     )
@@ -37,7 +37,7 @@ def test_contract_of_another_version_names_the_upgrade(others: dict[str, Any]):
 def test_missing_field_is_named_by_its_path():
     broken = {**CONTRACT, "teams": {"alpha": {**CONTRACT["teams"]["alpha"]}}}
     del broken["teams"]["alpha"]["namespace"]
-    assert refusal(json.dumps(broken)) == (
+    assert read_refusal(json.dumps(broken)) == (
         "Cannot read the contract: teams.alpha.namespace: Field required. "
         "Upgrade chart and package to the same version."
     )
@@ -52,11 +52,13 @@ def test_team_defaults_are_replaced_by_a_teams_own_fields():
 
 def test_team_that_is_not_a_mapping_is_named():
     broken = {**CONTRACT, "teamDefaults": {}, "teams": {"beta": []}}
-    assert refusal(json.dumps(broken)).startswith("Cannot read the contract: teams.beta: Input should be")
+    assert read_refusal(json.dumps(broken)).startswith("Cannot read the contract: teams.beta: Input should be")
 
 
 def test_text_that_is_not_a_contract_is_refused():
-    assert refusal("{").startswith("Cannot read the contract: its text: Invalid JSON")
+    message = read_refusal("{")
+    assert message.startswith("Cannot read the contract: Invalid JSON")
+    assert message.endswith(". Save it again with platformctl contract pull.")
 
 
 def test_file_from_the_environment_is_read_again_after_a_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -15,29 +15,35 @@ ONE, OTHER = {"name": "i", "image": "i:1"}, {"name": "i", "image": "i:2"}
 
 
 @pytest.mark.parametrize(
-    ("arguments", "named"),
+    ("arguments", "evidence", "field"),
     [
-        ({"init_containers": [ONE, OTHER]}, "initContainers has two different items i"),
-        ({"pod_override": {"spec": {"initContainers": [ONE, OTHER]}}}, "initContainers has two different items i"),
+        ({"init_containers": [ONE, OTHER]}, "initContainers has two different items with name i", "name"),
+        (
+            {"pod_override": {"spec": {"initContainers": [ONE, OTHER]}}},
+            "initContainers has two different items with name i",
+            "name",
+        ),
         (
             {"volumes": [{"name": "v", "emptyDir": {}}, {"name": "v", "secret": {"secretName": "s"}}]},
-            "volumes has two different items v",
+            "volumes has two different items with name v",
+            "name",
         ),
         (
             {"volume_mounts": [{"name": "data", "mountPath": "/m"}, {"name": "work", "mountPath": "/m"}]},
-            "volumeMounts has two different items /m",
+            "volumeMounts has two different items with mountPath /m",
+            "mountPath",
         ),
         (
             {"ports": [{"containerPort": 80, "name": "a"}, {"containerPort": 80, "name": "b"}]},
-            "ports has two different items 80 TCP",
+            "ports has two different items with containerPort 80 and protocol TCP",
+            "containerPort",
         ),
     ],
 )
-def test_different_items_with_one_name_are_refused(build: Build, arguments: dict[str, Any], named: str):
+def test_different_items_with_one_name_are_refused(build: Build, arguments: dict[str, Any], evidence: str, field: str):
     with pytest.raises(PodError) as refusal:
         build(**arguments)
-    sentence = f"{named}. Rename one of them, or leave it out."
-    assert str(refusal.value) == sentence
+    assert str(refusal.value) == f"{evidence}. Change the {field} of one of them, or leave it out."
 
 
 def test_equal_duplicates_are_merged(build: Build):
@@ -52,5 +58,5 @@ def test_duplicate_name_after_rendering_is_refused(build: Build):
     with DAG("d"):
         task = TeamPodOperator(task_id="t", team="alpha", image="b:1", pod_override=override)
     task.render_template_fields({"params": {"late": "i"}})  # type: ignore[typeddict-unknown-key]
-    with pytest.raises(PodError, match=r"^initContainers has two different items i"):
+    with pytest.raises(PodError, match=r"^initContainers has two different items with name i"):
         task.build_pod_request_obj(dry_run=True)

@@ -49,8 +49,8 @@ with DAG("bad", schedule=None):
 TEXT = """\
 FILE:8: error KPO-IMG001 task a: The image 'busybox' of container 'base' has no fixed version, which team 'alpha' \
 requires. Use a tag other than latest, such as name:1.2.
-FILE:8: error KPO-IMG002 task a: The image 'busybox' of container 'base' is not allowed for team 'alpha' \
-(registry.test/*). Use an allowed image, or ask the platform team to add this one to images.allow.
+FILE:8: error KPO-IMG002 task a: The image 'busybox' of container 'base' is not allowed for team 'alpha', \
+which allows registry.test/*. Use an allowed image, or ask the platform team to add this one to images.allow.
 FILE:9: error KPO-ARG001 task a: resources has no effect on a pod. Use size, or container_resources={'requests': {…}, \
 'limits': {…}}.
 FILE:10: error KPO-ARG001 task a: delete_succeeded_pods has no effect on a pod. Use \
@@ -64,7 +64,7 @@ Secret in the team's namespace and use it with env_from or secrets. Here, everyo
 it.
 FILE:15: error KPO-ARG001 task a: xcom_push_kpo_executor_output has no effect on a pod. Use xcom=True.
 FILE:17: error KPO-TEAM002 task b: The task has team 'beta', but its DAG file is in the bundle or folder of team \
-'alpha'. Leave out team, or move the DAG file to team 'beta'.
+'alpha'. Leave out team, or move the DAG file to the folder or bundle of team 'beta'.
 FILE:18: error KPO-TEAM001 task c: size 'smal' is not in the contract. Did you mean 'small'?
 FILE:19: error KPO-POD001 task d: namespace is 'other', but team 'alpha' has 'team-alpha'. Leave it out, or ask the \
 platform team to change the team's values.
@@ -77,7 +77,7 @@ FILE:20: error KPO-IMG001 task e: The image 'registry.test/e' of container 'base
 'alpha' requires. Use a tag other than latest, such as name:1.2.
 FILE:21: error KPO-IMG001 task f: The image 'registry.test/f:latest' of container 'base' has no fixed version, which \
 team 'alpha' requires. Use a tag other than latest, such as name:1.2.
-FILE:23: error KPO-POD002 task g: The label stage is missing, but the platform requires it of every pod. Set it in \
+FILE:23: error KPO-POD002 task g: The label stage is missing, but the platform requires it in every pod. Set it in \
 labels, or ask the platform team to set it for team 'alpha'.
 FILE:23: error KPO-SEC002 task g: Volume 'n' mounts NFS directly, which the Pod Security level restricted of team \
 'alpha' does not allow. Use a PersistentVolumeClaim: ask the platform team to add it to the team's volumes.
@@ -161,7 +161,7 @@ FILE:11: error KPO-ARG001 task b: 'retries' type must be int, not str
 FILE:12: error KPO-ARG001 task c c: The key 'c c' has to be made of alphanumeric characters, dashes, dots, and \
 underscores exclusively
 FILE:13: error KPO-ARG001 task d: pool slots for d in dag stock cannot be less than 1
-FILE:17: error KPO-ARG001 task e: image is a number, but a text is required. Write image='…'.
+FILE:17: error KPO-ARG001 task e: image is a number, but a string is required. Write image='…'.
 FILE:17: error KPO-ARG001 task inner.e: The trigger_rule must be one of ['all_success', 'all_failed', 'all_done', \
 'all_done_min_one_success', 'all_done_setup_success', 'one_success', 'one_failed', 'one_done', 'none_failed', \
 'none_skipped', 'always', 'none_failed_min_one_success', 'all_skipped'],'stock.e'; received 'x'.
@@ -209,7 +209,7 @@ def test_json_output_has_all_fields_of_findings(
         "severity": "error",
         "object": "task t",
         "evidence": EVIDENCE,
-        "cause": "An image names its version.",
+        "cause": "An image has a fixed tag or digest, as the team's images.pin requires.",
         "fix": FIX,
     }
     assert (result.code, json.loads(result.out)) == (1, {"findings": [expected]})

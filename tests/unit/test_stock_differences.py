@@ -195,7 +195,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "service account": ({"service_account_name": "admin"}, "service_account_name is 'admin', but team 'alpha'"),
     "token": ({"automount_service_account_token": True}, "automount_service_account_token is True, but team"),
     "container": ({"base_container_name": "main"}, "base_container_name is 'main', but team 'alpha' has 'base'"),
-    "node's network": ({"hostnetwork": True}, "The pod sets hostNetwork, which no team may do"),
+    "node's network": ({"hostnetwork": True}, "The pod sets hostNetwork, which no team's Pod Security level allows"),
     "root": ({"container_security_context": {"runAsUser": 0}}, "Container 'base' runs as root (runAsUser 0), but team"),
     "root pod": ({"security_context": {"runAsUser": 0}}, "The pod runs as root (runAsUser 0), but team 'alpha'"),
     "privileges": ({"container_security_context": {"privileged": True}}, "Container 'base' is privileged, which no"),
@@ -203,7 +203,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         {"image": "busybox"},
         "The image 'busybox' of container 'base' has no fixed version, which team 'alpha' requires",
     ),
-    "command": ({"cmds": "echo hi"}, "cmds is a text, but a list is required"),
+    "command": ({"cmds": "echo hi"}, "cmds is a string, but a list is required"),
     "dead": ({"is_delete_operator_pod": False}, "is_delete_operator_pod has no effect on a pod"),
     "deaf": ({"progress_callback": print}, "progress_callback has no effect on a pod"),
 }

@@ -10,17 +10,17 @@ from unit.support.contracts import CONTRACT, TEAM
 from unit.support.pod_checks import list_refusals, override_base, override_env, override_spec
 
 LABEL = "at most 63 letters, digits, '-', '_' and '.', with a letter or a digit at both ends"
-VALUE = f"which Kubernetes rejects. Write a text of {LABEL}."
+VALUE = f"which Kubernetes rejects. Write a string of {LABEL}."
 NAME = f"has a name that Kubernetes rejects. Use {LABEL}; a domain and '/' may precede them."
 VARIABLE = "has an invalid name. Use letters, digits and '_', such as DAY_2."
 IMAGE = "is not a valid image name. Write it as registry.example.com/team/name:1.2, with the name in lower case."
 
 
-def asks(value: Any, kind: str = "limits") -> dict[str, Any]:
-    return override_base(resources={kind: {"memory": value}})
+def override_memory_limit(value: Any) -> dict[str, Any]:
+    return override_base(resources={"limits": {"memory": value}})
 
 
-def labels(key: str, value: Any) -> dict[str, Any]:
+def override_label(key: str, value: Any) -> dict[str, Any]:
     return {"metadata": {"labels": {key: value}}}
 
 
@@ -39,12 +39,12 @@ def labels(key: str, value: Any) -> dict[str, Any]:
 )
 def test_invalid_quantity_is_refused_with_a_suggestion(value: str, hint: str):
     sentence = f"Container 'base' requests {value!r} of memory, which is not a Kubernetes quantity. {hint}"
-    assert list_refusals(asks(value)) == [sentence]
+    assert list_refusals(override_memory_limit(value)) == [sentence]
 
 
 @pytest.mark.parametrize("value", ["1Gi", "1e9", "128974848", 1000000, "1.5G", "0", "123Mi", "100000000m", "1E"])
 def test_every_form_of_quantity_is_accepted(value: Any):
-    assert list_refusals(asks(value)) == []
+    assert list_refusals(override_memory_limit(value)) == []
 
 
 def test_request_above_its_limit_is_refused():
@@ -58,13 +58,13 @@ def test_request_above_its_limit_is_refused():
 @pytest.mark.parametrize(
     ("pod", "sentence"),
     [
-        (labels("stage", "my test"), f"The label stage has the value 'my test', {VALUE}"),
-        (labels("stage", "-x"), f"The label stage has the value '-x', {VALUE}"),
-        (labels("stage", 64 * "a"), f"The label stage has the value {64 * 'a'!r}, {VALUE}"),
-        (labels("stage", 5), f"The label stage has the value 5, {VALUE}"),
-        (labels("my stage", "x"), f"The label 'my stage' {NAME}"),
-        (labels("Example.com/a", "x"), f"The label 'Example.com/a' {NAME}"),
-        (labels("a/b/c", "x"), f"The label 'a/b/c' {NAME}"),
+        (override_label("stage", "my test"), f"The label stage has the value 'my test', {VALUE}"),
+        (override_label("stage", "-x"), f"The label stage has the value '-x', {VALUE}"),
+        (override_label("stage", 64 * "a"), f"The label stage has the value {64 * 'a'!r}, {VALUE}"),
+        (override_label("stage", 5), f"The label stage has the value 5, {VALUE}"),
+        (override_label("my stage", "x"), f"The label 'my stage' {NAME}"),
+        (override_label("Example.com/a", "x"), f"The label 'Example.com/a' {NAME}"),
+        (override_label("a/b/c", "x"), f"The label 'a/b/c' {NAME}"),
         ({"metadata": {"annotations": {"my note": "any text"}}}, f"The annotation 'my note' {NAME}"),
         (override_spec(nodeSelector={"disk type": "ssd"}), f"The node label 'disk type' {NAME}"),
         (override_spec(nodeSelector={"disk": "very fast"}), f"The node label disk has the value 'very fast', {VALUE}"),
@@ -73,23 +73,23 @@ def test_request_above_its_limit_is_refused():
         (override_env("GRÖSSE", "x"), f"The variable 'GRÖSSE' of container 'base' {VARIABLE}"),
         (
             override_base(env=[{"name": "A", "value": {"b": 1}}]),
-            "The variable A of container 'base' is a dict, but a text is required. Write it as a text; json.dumps "
+            "The variable A of container 'base' is a dict, but a string is required. Write it as a string; json.dumps "
             "converts a dictionary or a list.",
         ),
         (
             override_base(command=["sh", None]),
-            "The command of container 'base' has the item None, but a list of texts is required. Write cmds as texts; "
-            "a value that Jinja renders to a native object may need a filter such as '| string'.",
+            "The field command of container 'base' has the item None, but a list of strings is required. Write cmds "
+            "as strings; a value that Jinja renders to a native object may need a filter such as '| string'.",
         ),
         (
             override_base(args=[5]),
-            "The args of container 'base' has the item 5, but a list of texts is required. Write arguments as texts; "
-            "a value that Jinja renders to a native object may need a filter such as '| string'.",
+            "The field args of container 'base' has the item 5, but a list of strings is required. Write "
+            "arguments as strings; a value that Jinja renders to a native object may need a filter such as '| string'.",
         ),
         (
             override_base(args="echo"),
-            "The args of container 'base' is a str, but a list of texts is required. Write arguments as texts; "
-            "a value that Jinja renders to a native object may need a filter such as '| string'.",
+            "The field args of container 'base' is a str, but a list of strings is required. Write "
+            "arguments as strings; a value that Jinja renders to a native object may need a filter such as '| string'.",
         ),
     ],
 )
@@ -100,8 +100,8 @@ def test_invalid_syntax_is_refused(pod: dict[str, Any], sentence: str):
 @pytest.mark.parametrize(
     "pod",
     [
-        labels("example.com/My.stage_1", ""),
-        labels("a", "A.b-c_1"),
+        override_label("example.com/My.stage_1", ""),
+        override_label("a", "A.b-c_1"),
         {"metadata": {"annotations": {"Example.com/note": "any text, 1 + 1 = 2"}}},
         override_env("with space", "x"),
         override_env("A.b-c", "x"),
@@ -179,7 +179,7 @@ REPOSITORY = {"name": "GITSYNC_REPO", "value": "https://git.test/a.git"}
 
 
 @pytest.mark.parametrize(
-    ("said", "sentences"),
+    ("fields", "sentences"),
     [
         (
             {},
@@ -197,11 +197,11 @@ REPOSITORY = {"name": "GITSYNC_REPO", "value": "https://git.test/a.git"}
     ids=["nothing", "variable", "flag", "variables of a ConfigMap", "a container of the author's own"],
 )
 def test_git_sync_without_repository_is_refused(
-    said: dict[str, Any], sentences: list[str], monkeypatch: pytest.MonkeyPatch
+    fields: dict[str, Any], sentences: list[str], monkeypatch: pytest.MonkeyPatch
 ):
     image = "registry.k8s.io/git-sync/git-sync:v4.4.2"
     template = {**CONTRACT["podTemplates"]["default"], "spec": {**CONTRACT["podTemplates"]["default"]["spec"]}}
     template["spec"]["initContainers"] = [{"name": "git-sync", "image": image, "args": ["--one-time"]}]
     monkeypatch.setitem(CONTRACT["podTemplates"], "git-script", template)
-    pod = override_spec(initContainers=[{"name": "git-sync", **said}])
+    pod = override_spec(initContainers=[{"name": "git-sync", **fields}])
     assert list_refusals(pod, template="git-script") == sentences

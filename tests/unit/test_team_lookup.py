@@ -55,7 +55,7 @@ def test_other_team_than_the_owner_is_refused(bundles: Path, how: dict[str, Any]
         task(bundles / "alpha" / "x.py", **how)
     assert str(refusal.value) == (
         "The task has team 'beta', but its DAG file is in the bundle or folder of team 'alpha'. Leave out "
-        "team, or move the DAG file to team 'beta'."
+        "team, or move the DAG file to the folder or bundle of team 'beta'."
     )
 
 

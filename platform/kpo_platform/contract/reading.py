@@ -30,9 +30,13 @@ def parse(text: str) -> Contract:
     except ValidationError as error:
         _check_version(*_read_versions(text))
         first = error.errors()[0]
-        where = ".".join(str(step) for step in first["loc"]) or "its text"
+        if not first["loc"]:
+            raise ContractError(
+                f"Cannot read the contract: {first['msg']}. Save it again with platformctl contract pull."
+            ) from error
+        field = ".".join(str(step) for step in first["loc"])
         raise ContractError(
-            f"Cannot read the contract: {where}: {first['msg']}. Upgrade chart and package to the same version."
+            f"Cannot read the contract: {field}: {first['msg']}. Upgrade chart and package to the same version."
         ) from error
     _check_version(contract.version, contract.chart_version)
     return contract
@@ -51,14 +55,14 @@ def _check_version(version: int, chart: str) -> None:
     """Check the contract version before the fields, because another version has other fields.
 
     Raises:
-        ContractError: the version differs; the message tells whether to upgrade chart or package.
+        ContractError: the version differs; the message says whether to upgrade chart or package.
     """
     if version != VERSION:
         package = get_package_version()
-        remedy = f"the package to {chart}" if version > VERSION else f"the chart to {package}"
+        upgrade = f"the package to {chart}" if version > VERSION else f"the chart to {package}"
         raise ContractError(
             f"The contract has version {version}, written by chart {chart}, but this package ({package}) reads version "
-            f"{VERSION}. Upgrade {remedy}."
+            f"{VERSION}. Upgrade {upgrade}."
         )
 
 
@@ -113,5 +117,7 @@ def load(path: str | Path | None = None) -> Contract:
         if _loaded is None or _loaded[0] != stamp:
             _loaded = (stamp, parse(Path(name).read_text(encoding="utf-8")))
     except OSError as error:
-        raise ContractError(f"Cannot read the contract {name}: {error.strerror}.") from error
+        raise ContractError(
+            f"Cannot read the contract {name}: {error.strerror}. Set {FILE_VARIABLE} or --contract to a readable file."
+        ) from error
     return _loaded[1]

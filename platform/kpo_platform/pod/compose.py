@@ -192,5 +192,5 @@ def _check_name_and_image(container: Json) -> None:
     for key, rule in (("name", "missing"), ("image", "image")):
         if not container.get(key):
             name = container.get("name") or container.get("image")
-            fix = "Add it. To change the container of the task, name the container 'base'."
+            fix = f"Add the {key}. To change the container of the task, name the container 'base'."
             raise_refusals([Refusal(rule, f"The container {name!r} has no {key}", fix)])

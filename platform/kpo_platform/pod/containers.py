@@ -21,7 +21,7 @@ def is_sidecar(container: Json) -> bool:
 
 
 def is_template(value: Any) -> bool:
-    """Whether a value is a text with Jinja expressions or statements."""
+    """Whether a value is a string with Jinja expressions or statements."""
     return isinstance(value, str) and ("{{" in value or "{%" in value)
 
 

@@ -43,7 +43,7 @@ def find_disruption(pod: Json) -> str | None:
 
 
 def find_disruption_in_events(events: Iterable[Json]) -> str | None:
-    """Describe the disruption of a deleted pod by its events; None if no event tells of one."""
+    """Describe the disruption of a deleted pod by its events; None if no event reports one."""
     for event in events:
         if event.get("reason") in _EVENTS:
             return _format_reason(event["reason"], event.get("message"))

@@ -30,7 +30,7 @@ def check_pod(
         team_name: the team's name.
         team: the team of this name.
         contract: the contract that the team is in.
-        rendered: False before Jinja rendering; texts with templates are then not checked.
+        rendered: False before Jinja rendering; strings with templates are then not checked.
         complete: False while a layer of the pod is not known yet; references are then not checked.
 
     Returns:
@@ -38,7 +38,7 @@ def check_pod(
     """
     known = pod if rendered else remove_templates(pod)
     platform_containers = list_platform_containers(contract, team)
-    check_pod = [
+    refusals = [
         *check_locked_fields(known, team_name, team),
         *check_labels(known, team_name, team, contract.label_policy),
         *check_images(known, team_name, team, platform_containers),
@@ -49,4 +49,4 @@ def check_pod(
         *(check_commands(known) if rendered else ()),
         *(check_references(known, platform_containers) if complete else ()),
     ]
-    return list(dict.fromkeys(check_pod))
+    return list(dict.fromkeys(refusals))

@@ -75,7 +75,7 @@ REPLACEMENTS: dict[str, str] = {
     "xcom_push": "xcom=True",
     "xcom_push_kpo_executor_output": "xcom=True",
 }
-"""Common wrong names, and the arguments to use instead. The stock operator ignores some of them silently."""
+"""Common wrong names, and the arguments to use instead. The stock operator ignores some of them without an error."""
 
 _REFUSED_DEFAULT_ARGS = frozenset({"is_delete_operator_pod", "progress_callback"})
 """Wrong names that are refused in default_args; the others there may be for other operators."""
@@ -120,7 +120,10 @@ def _check_values(arguments: Mapping[str, Any]) -> Iterator[Refusal]:
     for name in ("xcom", "do_xcom_push"):
         if not isinstance(arguments.get(name), bool | None):
             yield Refusal(
-                "argument", f"{name} is not True or False", "Set it to True if the task returns a result.", name
+                "argument",
+                f"{name} is {arguments[name]!r}, but True or False is required",
+                "Set it to True if the task returns a result.",
+                name,
             )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from kpo_platform.finding import Refusal
 from kpo_platform.pod.containers import is_template
 
-_TEXTS = frozenset(
+_STRINGS = frozenset(
     {"dnspolicy", "hostname", "image", "image_pull_policy", "name", "priority_class_name", "runtime_class_name"}
 ) | {"pod_template_file", "schedulername", "size", "subdomain", "team", "template"}
 
@@ -22,7 +22,7 @@ _OBJECTS = frozenset(
 ) | {"pod_template_dict", "security_context"}
 """Dictionaries, or models of the Kubernetes client."""
 
-_LISTS_OF_TEXTS = ("cmds", "arguments", "configmaps", "sidecars")
+_LISTS_OF_STRINGS = ("cmds", "arguments", "configmaps", "sidecars")
 
 _ITERATED = frozenset(
     {"configmaps", "image_pull_secrets", "ports", "sidecars", "tolerations", "volume_mounts", "volumes"}
@@ -55,14 +55,14 @@ _ITEMS: dict[str, str] = {
 }
 """Lists of objects, and the fix for an invalid item."""
 
-_LISTS = {*_ITEMS, *_LISTS_OF_TEXTS} - _DICTIONARIES
+_LISTS = {*_ITEMS, *_LISTS_OF_STRINGS} - _DICTIONARIES
 
 _TYPE_NAMES: tuple[tuple[type, str], ...] = (
     (tuple, "tuple"),
     (list, "list"),
     (Set, "set"),
     (dict, "dictionary"),
-    (str, "text"),
+    (str, "string"),
     (bool, "boolean"),
     (Real, "number"),
 )
@@ -78,14 +78,14 @@ def check_argument_types(arguments: Mapping[str, Any]) -> Iterator[Refusal]:
             yield Refusal("argument", evidence, f"Write {example}.", name)
     for name in _ITEMS:
         yield from _check_items(name, arguments.get(name))
-    for name in _LISTS_OF_TEXTS:
-        yield from _check_texts(name, arguments.get(name))
+    for name in _LISTS_OF_STRINGS:
+        yield from _check_strings(name, arguments.get(name))
 
 
 def _find_type_error(name: str, value: Any) -> Iterator[tuple[str, str]]:
     """Yield the expected type and an example if the value has a wrong type."""
-    if name in _TEXTS and not isinstance(value, str | os.PathLike if name == "pod_template_file" else str):
-        yield "a text", f"{name}='…'"
+    if name in _STRINGS and not isinstance(value, str | os.PathLike if name == "pod_template_file" else str):
+        yield "a string", f"{name}='…'"
     elif name in (_DICTIONARIES | _OBJECTS) and not _is_dictionary(name, value):
         yield "a dictionary", f"{name}={{'key': 'value'}}"
     elif name in _LISTS and not _is_list(name, value):
@@ -110,9 +110,11 @@ def _is_list(name: str, value: Any) -> bool:
 def _check_items(name: str, value: Any) -> Iterator[Refusal]:
     for item in value if isinstance(value, list | tuple) else ():
         if not (_is_resolved_later(item) or _is_item(name, item)):
-            type_name = "text" if isinstance(item, str) else _name_type(item)
+            type_name = _name_type(item)
             evidence = f"{name} has the {type_name} {item!r}, which is not a valid item"
-            yield Refusal("argument", evidence, _ITEMS[name].format(item=item if type_name == "text" else "name"), name)
+            yield Refusal(
+                "argument", evidence, _ITEMS[name].format(item=item if isinstance(item, str) else "name"), name
+            )
 
 
 def _is_item(name: str, item: Any) -> bool:
@@ -121,11 +123,11 @@ def _is_item(name: str, item: Any) -> bool:
     return isinstance(item, dict) or _is_model(item) or (name == "image_pull_secrets" and isinstance(item, str))
 
 
-def _check_texts(name: str, value: Any) -> Iterator[Refusal]:
+def _check_strings(name: str, value: Any) -> Iterator[Refusal]:
     for item in value if isinstance(value, list | tuple) else ():
         if not (isinstance(item, str) or _is_resolved_later(item)):
             fix = "Leave it out." if item is None else f"Write {str(item)!r}."
-            yield Refusal("argument", f"{name} has the item {item!r}, but a list of texts is required", fix, name)
+            yield Refusal("argument", f"{name} has the item {item!r}, but a list of strings is required", fix, name)
 
 
 def _is_resolved_later(value: Any) -> bool:

@@ -83,7 +83,7 @@ def check_container_credentials(container: Json) -> Iterator[Refusal]:
         for kind in sorted({_identify_value(word) for word in container.get(field) or []} - {""}):
             yield Refusal(
                 "credential",
-                f"The {field} of container {container_name!r} contains what looks like {kind}",
+                f"The field {field} of container {container_name!r} contains text that looks like {kind}",
                 _FIX,
             )
 

@@ -1,4 +1,4 @@
-"""Rule: a layer of a pod has no two different objects with one name, of which merging would drop one."""
+"""Rule: a layer of a pod has no two different items with one merge key; merging would drop one of them."""
 
 from __future__ import annotations
 
@@ -34,11 +34,12 @@ def check_duplicates(layer: Any) -> Iterator[Refusal]:
 def _check_list(key: str, items: list[dict[str, Any]]) -> Iterator[Refusal]:
     first: dict[tuple[Any, ...], dict[str, Any]] = {}
     for item in items:
-        name = get_merge_key(key, item)
-        if first.setdefault(name, item) != item:
+        merge_key = get_merge_key(key, item)
+        if first.setdefault(merge_key, item) != item:
+            identity = " and ".join(f"{field} {value}" for field, value in zip(MERGED_BY[key], merge_key, strict=True))
             yield Refusal(
                 "form",
-                f"{key} has two different items {' '.join(map(str, name))}",
-                "Rename one of them, or leave it out.",
+                f"{key} has two different items with {identity}",
+                f"Change the {MERGED_BY[key][0]} of one of them, or leave it out.",
                 _ARGUMENTS.get(key, ""),
             )

@@ -50,6 +50,6 @@ def _check_image(image: str, container_name: str | None, team_name: str, team: T
     if allow and not any(fnmatchcase(image, pattern) for pattern in allow):
         yield Refusal(
             "image-allow",
-            f"{subject} is not allowed for team {team_name!r} ({', '.join(allow)})",
+            f"{subject} is not allowed for team {team_name!r}, which allows {', '.join(allow)}",
             "Use an allowed image, or ask the platform team to add this one to images.allow.",
         )

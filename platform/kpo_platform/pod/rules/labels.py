@@ -32,6 +32,6 @@ def check_labels(pod: Json, team_name: str, team: Team, label_policy: dict[str, 
         if kind == "required" and (key not in labels or labels[key] == ""):
             yield Refusal(
                 "label",
-                f"The label {key} is missing, but the platform requires it of every pod",
+                f"The label {key} is missing, but the platform requires it in every pod",
                 f"Set it in labels, or ask the platform team to set it for team {team_name!r}.",
             )

@@ -43,7 +43,8 @@ def _check_token_volumes(spec: Json, team_name: str) -> Iterator[Refusal]:
                     "locked",
                     f"Volume {volume.get('name')!r} mounts a token for the Kubernetes API, but the pods of team "
                     f"{team_name!r} have none",
-                    "Name the audience of the token, or ask the platform team to set serviceAccount.mountToken.",
+                    "Set the audience to the service that receives the token, or ask the platform team to set "
+                    "serviceAccount.mountToken.",
                 )
 
 

@@ -1,4 +1,4 @@
-"""Rule: a task runs for the team that owns its DAG file, which the bundle or the folder tells."""
+"""Rule: a task runs for the team that owns its DAG file; the owner is the team of the bundle or the folder."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from kpo_platform.contract import Contract
 from kpo_platform.finding import Refusal
 
 _TRIGGER_FIELDS = frozenset({"message", "name", "namespace", "status"})
+"""Fields of the trigger's event, which the trigger sets itself."""
 
 
 def find_team_of_file(file: str | PurePath, roots: Iterable[str | PurePath], teams: Collection[str]) -> str | None:
@@ -47,7 +48,7 @@ def check_task_team(team: str, owner: str | None) -> list[Refusal]:
         Refusal(
             "team",
             f"The task has team {team!r}, but its DAG file is in the bundle or folder of team {owner!r}",
-            f"Leave out team, or move the DAG file to team {team!r}.",
+            f"Leave out team, or move the DAG file to the folder or bundle of team {team!r}.",
         )
     ]
 

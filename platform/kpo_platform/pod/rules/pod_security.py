@@ -11,6 +11,8 @@ from kpo_platform.pod.containers import iterate_containers
 from kpo_platform.pod.merge import Json
 from kpo_platform.pod.security import has_root_conflict
 
+_FIX = "Leave it out. If the program needs it, ask the platform team for another way."
+
 _BASELINE_CAPABILITIES = frozenset(
     {
         "AUDIT_WRITE",
@@ -28,10 +30,10 @@ _BASELINE_CAPABILITIES = frozenset(
         "SYS_CHROOT",
     }
 )
-
+"""Capabilities that the level baseline allows to add."""
 
 _RESTRICTED_CAPABILITIES = frozenset({"NET_BIND_SERVICE"})
-
+"""Capabilities that the level restricted allows to add."""
 
 _RESTRICTED_VOLUMES = frozenset(
     {
@@ -46,7 +48,7 @@ _RESTRICTED_VOLUMES = frozenset(
         "secret",
     }
 )
-
+"""Types of volumes that the level restricted allows."""
 
 _SAFE_SYSCTLS = frozenset(
     {
@@ -62,6 +64,7 @@ _SAFE_SYSCTLS = frozenset(
         "net.ipv4.tcp_keepalive_probes",
     }
 )
+"""Sysctls that the level baseline allows."""
 
 
 def check_pod_security(pod: Json, team_name: str, team: Team) -> Iterator[Refusal]:
@@ -74,7 +77,7 @@ def check_pod_security(pod: Json, team_name: str, team: Team) -> Iterator[Refusa
     """
     restricted = team.pod_security == "restricted"
     for violation in _find_baseline_violations(pod):
-        yield Refusal("security", f"{violation}, which no team may do", _FIX)
+        yield Refusal("security", f"{violation}, which no team's Pod Security level allows", _FIX)
     for violation in _find_restricted_violations(pod) if restricted else ():
         yield Refusal(
             "security",
@@ -97,9 +100,6 @@ def check_pod_security(pod: Json, team_name: str, team: Team) -> Iterator[Refusa
                 f"{team_name!r} does not allow",
                 "Use a PersistentVolumeClaim: ask the platform team to add it to the team's volumes.",
             )
-
-
-_FIX = "Leave it out, or ask the platform team if the program needs it."
 
 
 def _find_baseline_violations(pod: Json) -> Iterator[str]:

@@ -47,7 +47,7 @@ def check_syntax(pod: Json) -> Iterator[Refusal]:
 
 
 def check_variable_names(container: Json) -> Iterator[Refusal]:
-    """Refuse environment variables with an invalid name or a value that is not a text.
+    """Refuse environment variables with an invalid name or a value that is not a string.
 
     Since 1.32 Kubernetes accepts all printable ASCII characters but ``=`` (KEP-4369). Messages never contain the value.
     """
@@ -63,14 +63,14 @@ def check_variable_names(container: Json) -> Iterator[Refusal]:
         if not isinstance(value, str | None):
             yield Refusal(
                 "form",
-                f"The variable {name} of {subject} is a {type(value).__name__}, but a text is required",
-                "Write it as a text; json.dumps converts a dictionary or a list.",
+                f"The variable {name} of {subject} is a {type(value).__name__}, but a string is required",
+                "Write it as a string; json.dumps converts a dictionary or a list.",
                 "env_vars",
             )
 
 
 def check_commands(pod: Json) -> Iterator[Refusal]:
-    """Refuse a command or arguments that are not a list of texts; for rendered pods."""
+    """Refuse a command or arguments that are not a list of strings; for rendered pods."""
     for container in iterate_containers(pod):
         for field, argument in (("command", "cmds"), ("args", "arguments")):
             words = container.get(field)
@@ -78,11 +78,11 @@ def check_commands(pod: Json) -> Iterator[Refusal]:
             if not isinstance(words, list | None) or wrong != "":
                 yield Refusal(
                     "form",
-                    f"The {field} of container {container.get('name')!r} "
+                    f"The field {field} of container {container.get('name')!r} "
                     + (f"has the item {wrong!r}" if isinstance(words, list) else f"is a {type(words).__name__}")
-                    + ", but a list of texts is required",
-                    f"Write {argument} as texts; a value that Jinja renders to a native object may need a filter such "
-                    "as '| string'.",
+                    + ", but a list of strings is required",
+                    f"Write {argument} as strings; a value that Jinja renders to a native object may need a filter "
+                    "such as '| string'.",
                     argument,
                 )
 
@@ -141,7 +141,7 @@ def _check_pairs(pairs: Any, kind: str, argument: str) -> Iterator[Refusal]:
             yield _refuse_key(key, kind, argument)
         if value is not None and not (isinstance(value, str) and _LABEL_VALUE.fullmatch(value)):
             evidence = f"The {kind} {key} has the value {value!r}, which Kubernetes rejects"
-            yield Refusal("form", evidence, f"Write a text of {_LABEL_SYNTAX}.", argument)
+            yield Refusal("form", evidence, f"Write a string of {_LABEL_SYNTAX}.", argument)
 
 
 def _refuse_key(key: Any, kind: str, argument: str) -> Refusal:
