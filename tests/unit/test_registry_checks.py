@@ -12,7 +12,8 @@ import pytest
 
 from kpo_platform.bootstrap.model import RegistryLogin
 from kpo_platform.bootstrap.registry import login_check, node_check, pull_secret
-from kpo_platform.bootstrap.registry.docker_config import normalize_host, read_secret_logins
+from kpo_platform.bootstrap.registry.docker_config import read_secret_logins
+from kpo_platform.bootstrap.registry.hosts import normalize_host
 from kpo_platform.bootstrap.registry.login_check import LoginStatus
 from unit.support.contracts import build_contract
 from unit.support.http_server import Answer as ServerAnswer

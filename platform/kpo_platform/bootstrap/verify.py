@@ -10,7 +10,8 @@ from kpo_platform.bootstrap.connections import connection, env_secret
 from kpo_platform.bootstrap.model import LiveState, ObjectRef
 from kpo_platform.bootstrap.registry import pull_secret
 from kpo_platform.bootstrap.registry.checks import HostLogin, describe_result, get_secret_login
-from kpo_platform.bootstrap.registry.docker_config import describe_expiry, normalize_host
+from kpo_platform.bootstrap.registry.docker_config import describe_expiry
+from kpo_platform.bootstrap.registry.hosts import normalize_host
 from kpo_platform.bootstrap.registry.login_check import LoginResult, LoginStatus
 from kpo_platform.bootstrap.volumes import claim
 from kpo_platform.contract import Contract, Team

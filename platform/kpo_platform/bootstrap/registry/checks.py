@@ -8,7 +8,8 @@ from math import inf
 
 from kpo_platform.bootstrap.model import LiveState, Plan, RegistryLogin
 from kpo_platform.bootstrap.registry import login_check, node_check, pull_secret
-from kpo_platform.bootstrap.registry.docker_config import RegistryCredentials, normalize_host
+from kpo_platform.bootstrap.registry.docker_config import RegistryCredentials
+from kpo_platform.bootstrap.registry.hosts import normalize_host
 from kpo_platform.bootstrap.registry.login_check import LoginResult, LoginStatus
 from kpo_platform.contract import Contract, Team
 from kpo_platform.errors import BootstrapError

@@ -17,14 +17,13 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from kpo_platform.bootstrap.model import RegistryLogin
+from kpo_platform.bootstrap.registry.hosts import get_auths_key, normalize_host
 from kpo_platform.errors import BootstrapError
 from kpo_platform.kube import Deadline
 
 SECRET_KEY = ".dockerconfigjson"
 """The key of a registry secret that holds its docker configuration."""
 
-_HUB = "index.docker.io"
-_HUB_NAMES = {"docker.io", "index.docker.io", "registry-1.docker.io"}
 _HELPER_TIMEOUT_SECONDS = 30
 # Lifetimes by the user name that ECR, Artifact Registry and ACR use with a token.
 _TOKEN_LIFETIMES = {
@@ -152,23 +151,6 @@ def build_credentials(hosts: Iterable[str], username: str, read_password: Callab
             "Choose teams of one registry with --team, or pass --registry-config."
         )
     return RegistryCredentials({host: RegistryLogin(username, read_password(host)) for host in sorted_hosts})
-
-
-def get_auths_key(host: str) -> str:
-    """Get the key of a registry in a docker configuration; Docker Hub's is a URL."""
-    return f"https://{_HUB}/v1/" if is_docker_hub(host) else host
-
-
-def is_docker_hub(host: str) -> bool:
-    """Whether a host is one of Docker Hub's names."""
-    return normalize_host(host) == _HUB
-
-
-def normalize_host(host: str) -> str:
-    """Remove scheme and API path of a registry's host, and map Docker Hub's names to one."""
-    bare = re.sub(r"^https?://", "", host.strip())
-    bare = re.sub(r"/(v[12]/?)?$", "", bare)
-    return _HUB if bare in _HUB_NAMES else bare
 
 
 def describe_expiry(login: RegistryLogin) -> str:

@@ -24,7 +24,7 @@ from urllib.request import parse_http_list as parse_list
 from urllib.request import parse_keqv_list as parse_pairs
 
 from kpo_platform.bootstrap.model import RegistryLogin
-from kpo_platform.bootstrap.registry.docker_config import is_docker_hub
+from kpo_platform.bootstrap.registry.hosts import is_docker_hub
 from kpo_platform.kube import start_in_thread
 
 _TIMEOUT_SECONDS = 5.0

@@ -8,13 +8,8 @@ from typing import Any
 
 from kpo_platform.bootstrap import labels
 from kpo_platform.bootstrap.model import Action, LiveSecret, ObjectRef, RegistryLogin, Verb, find_changes
-from kpo_platform.bootstrap.registry.docker_config import (
-    SECRET_KEY,
-    RegistryCredentials,
-    describe_expiry,
-    get_auths_key,
-    normalize_host,
-)
+from kpo_platform.bootstrap.registry.docker_config import SECRET_KEY, RegistryCredentials, describe_expiry
+from kpo_platform.bootstrap.registry.hosts import get_auths_key, normalize_host
 from kpo_platform.contract import Team
 from kpo_platform.kube import SECRET
 
