@@ -24,13 +24,13 @@ from unit.support.published_contract import Publish
 
 Task = Callable[..., KubernetesPodOperator]
 
-ELSEWHERE = "namespace is 'team-beta', but team 'alpha' has 'team-alpha'"
+OTHER_NAMESPACE = "namespace is 'team-beta', but team 'alpha' has 'team-alpha'"
 
 
-def dag(team: str = "alpha") -> DAG:
-    created = DAG("nightly", schedule=None)
-    created.fileloc = f"{get_dag_roots()[1]}/{team}/nightly.py"
-    return created
+def build_dag(team: str = "alpha") -> DAG:
+    dag = DAG("nightly", schedule=None)
+    dag.fileloc = f"{get_dag_roots()[1]}/{team}/nightly.py"
+    return dag
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def task(publish: Publish, monkeypatch: pytest.MonkeyPatch) -> Task:
 
     def make(**arguments: Any) -> KubernetesPodOperator:
         created = KubernetesPodOperator(
-            **{"task_id": "load", "image": "busybox:1.35", "random_name_suffix": False, "dag": dag(), **arguments}
+            **{"task_id": "load", "image": "busybox:1.35", "random_name_suffix": False, "dag": build_dag(), **arguments}
         )
         cluster_policy.task_policy(created)
         return created
@@ -49,7 +49,7 @@ def task(publish: Publish, monkeypatch: pytest.MonkeyPatch) -> Task:
     return make
 
 
-def pod_of(task: KubernetesPodOperator) -> dict[str, Any]:
+def build_pod(task: KubernetesPodOperator) -> dict[str, Any]:
     """Build the pod that the task creates in a run."""
     ti = SimpleNamespace(dag_id="nightly", task_id="load", map_index=-1, try_number=1, context_carrier=None)
     _CURRENT_CONTEXT.append({"task": task, "ti": ti, "run_id": "r"})
@@ -63,17 +63,21 @@ def test_stock_pod_equals_team_pod_operators_pod(task: Task):
     floor = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
     arguments = {"cmds": ["echo"], "env_vars": {"A": "1"}, "labels": {"x": "y"}, "do_xcom_push": True}
     arguments["xcom_sidecar_container_security_context"] = floor  # without it, only the stock pod would get the floor
-    stock = pod_of(task(**arguments))
+    stock = build_pod(task(**arguments))
     own = serialize_pod(
         TeamPodOperator(
-            task_id="load", image="busybox:1.35", random_name_suffix=False, dag=dag(), **arguments
+            task_id="load", image="busybox:1.35", random_name_suffix=False, dag=build_dag(), **arguments
         ).build_pod_request_obj(dry_run=True)
     )
     labels, variables = stock["metadata"]["labels"], stock["spec"]["containers"][0]["env"]
     added = {key: labels.pop(key) for key in ("owner", "trace-id")}
     assert (added["owner"], len(added["trace-id"])) == ("alpha", 32)
-    kept = [one for one in variables if one["name"] not in ("TRACEPARENT", "KPO_IDEMPOTENCY_KEY", "KPO_TRY_NUMBER")]
-    stock["spec"]["containers"][0]["env"] = kept
+    own_variables = [
+        variable
+        for variable in variables
+        if variable["name"] not in ("TRACEPARENT", "KPO_IDEMPOTENCY_KEY", "KPO_TRY_NUMBER")
+    ]
+    stock["spec"]["containers"][0]["env"] = own_variables
     assert _plain(stock) == _plain(own)
 
 
@@ -81,30 +85,30 @@ def _plain(pod: dict[str, Any]) -> Any:
     """Remove empty fields, and index the containers' variables and mounts by name."""
     spec = {key: value for key, value in pod["spec"].items() if value not in ({}, [])}
     spec["containers"] = {
-        one["name"]: {
-            **{key: value for key, value in one.items() if value not in ({}, [])},
-            "env": {item["name"]: item for item in one.get("env") or []},
-            "volumeMounts": {item["mountPath"]: item for item in one["volumeMounts"]},
+        container["name"]: {
+            **{key: value for key, value in container.items() if value not in ({}, [])},
+            "env": {item["name"]: item for item in container.get("env") or []},
+            "volumeMounts": {item["mountPath"]: item for item in container["volumeMounts"]},
         }
-        for one in spec["containers"]
+        for container in spec["containers"]
     }
-    spec["volumes"] = {one["name"]: one for one in spec["volumes"]}
+    spec["volumes"] = {volume["name"]: volume for volume in spec["volumes"]}
     metadata = {key: value for key, value in pod["metadata"].items() if value != {}}
     return {**pod, "metadata": metadata, "spec": spec}
 
 
 def test_namespace_pool_and_connection_are_set_if_absent(task: Task):
-    given, own = task(), task(task_id="own", pool="nightly", kubernetes_conn_id="elsewhere")
-    assert (given.namespace, given.pool, given.kubernetes_conn_id) == ("team-alpha", "team-alpha", "k8s_default")
+    default, own = task(), task(task_id="own", pool="nightly", kubernetes_conn_id="elsewhere")
+    assert (default.namespace, default.pool, default.kubernetes_conn_id) == ("team-alpha", "team-alpha", "k8s_default")
     assert (own.namespace, own.pool, own.kubernetes_conn_id) == ("team-alpha", "nightly", "elsewhere")
 
 
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ({"namespace": "team-beta"}, ELSEWHERE),
-        ({"full_pod_spec": k8s.V1Pod(metadata=k8s.V1ObjectMeta(namespace="team-beta"))}, ELSEWHERE),
-        ({"pod_template_dict": {"metadata": {"namespace": "team-beta"}}}, ELSEWHERE),
+        ({"namespace": "team-beta"}, OTHER_NAMESPACE),
+        ({"full_pod_spec": k8s.V1Pod(metadata=k8s.V1ObjectMeta(namespace="team-beta"))}, OTHER_NAMESPACE),
+        ({"pod_template_dict": {"metadata": {"namespace": "team-beta"}}}, OTHER_NAMESPACE),
         ({"service_account_name": "root"}, "serviceAccountName is 'root', but team 'alpha' has 'team-pod'"),
         ({"kubernetes_conn_id": "k8s_beta"}, "uses the connection 'k8s_beta' of team 'beta'"),
         (
@@ -128,7 +132,7 @@ def test_refused_argument_fails_at_parse(task: Task, arguments: dict[str, Any], 
 def test_template_file_with_another_team_is_refused(task: Task, tmp_path: Path):
     file = tmp_path / "pod.yaml"
     file.write_text("metadata: {namespace: team-beta}\nspec: {containers: [{name: main, image: 'busybox:1.35'}]}\n")
-    with pytest.raises(AirflowClusterPolicyViolation, match=ELSEWHERE):
+    with pytest.raises(AirflowClusterPolicyViolation, match=OTHER_NAMESPACE):
         task(pod_template_file=str(file), image=None)
 
 
@@ -136,7 +140,7 @@ def test_rendered_trigger_kwargs_fail_in_pod_mutation(task: Task):
     created = task(trigger_kwargs="{{ params.event }}")
     created.trigger_kwargs = {"name": "another", "namespace": "team-beta"}
     with pytest.raises(RefusedPod, match=r"trigger_kwargs has 'name', .*\ntrigger_kwargs has 'namespace', "):
-        pod_of(created)
+        build_pod(created)
 
 
 JINJA_PODS = [{"pod_template_file": "/dags/{{ params.pod }}.yaml"}, {"pod_template_dict": "{{ params.pod }}"}]
@@ -147,7 +151,7 @@ def test_unrendered_template_may_set_the_image(task: Task, arguments: dict[str, 
     created = task(image=None, **arguments)
     created.pod_template_file = None
     created.pod_template_dict = {"spec": {"containers": [{"name": "main", "image": "busybox:1.35"}]}}
-    assert [one["image"] for one in pod_of(created)["spec"]["containers"]] == ["busybox:1.35"]
+    assert [container["image"] for container in build_pod(created)["spec"]["containers"]] == ["busybox:1.35"]
 
 
 def test_argument_beside_unrendered_template_is_refused(task: Task):
@@ -163,27 +167,27 @@ def test_rendered_value_fails_in_pod_mutation(task: Task, argument: str, tmp_pat
     rendered = {"namespace": "team-beta", "pod_template_file": str(file), "kubernetes_conn_id": "k8s_beta"}[argument]
     setattr(created, argument, rendered)
     with pytest.raises(RefusedPod, match=r"team-beta|k8s_beta"):
-        pod_of(created)
+        build_pod(created)
 
 
 def test_container_keeps_the_stock_operators_name(task: Task):
-    pod = pod_of(task(base_container_name="main"))
+    pod = build_pod(task(base_container_name="main"))
     assert [container["name"] for container in pod["spec"]["containers"]] == ["main"]
 
 
-def test_tasks_without_team_or_contract_are_left_alone(publish: Publish, monkeypatch: pytest.MonkeyPatch):
+def test_tasks_without_team_or_contract_are_not_changed(publish: Publish, monkeypatch: pytest.MonkeyPatch):
     publish()
-    outside = KubernetesPodOperator(task_id="t", namespace="x", dag=dag("nobody"))
+    outside = KubernetesPodOperator(task_id="t", namespace="x", dag=build_dag("unknown"))
     cluster_policy.task_policy(outside)
     kind = type(
         "EksPodOperator", (KubernetesPodOperator,), {"__module__": "airflow.providers.amazon.aws.operators.eks"}
     )
-    elsewhere = kind(task_id="t", namespace="x", dag=dag())
+    elsewhere = kind(task_id="t", namespace="x", dag=build_dag())
     cluster_policy.task_policy(elsewhere)
-    spark = SparkKubernetesOperator(task_id="s", namespace="x", application_file="spark.yaml", dag=dag())
+    spark = SparkKubernetesOperator(task_id="s", namespace="x", application_file="spark.yaml", dag=build_dag())
     cluster_policy.task_policy(spark)
     monkeypatch.delenv("KPO_PLATFORM_CONTRACT")
-    unmanaged = KubernetesPodOperator(task_id="t", namespace="x", dag=dag())
+    unmanaged = KubernetesPodOperator(task_id="t", namespace="x", dag=build_dag())
     cluster_policy.task_policy(unmanaged)
-    left_alone = (outside, elsewhere, spark, unmanaged)
-    assert {(one.namespace, one.pool) for one in left_alone} == {("x", "default_pool")}
+    unchanged = (outside, elsewhere, spark, unmanaged)
+    assert {(task.namespace, task.pool) for task in unchanged} == {("x", "default_pool")}

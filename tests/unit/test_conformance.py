@@ -158,7 +158,7 @@ NEEDED = {
 def plain_team(publish: Publish, monkeypatch: pytest.MonkeyPatch) -> None:
     """A team with an empty template, so that every difference comes from the operator."""
     publish(plain=PLAIN, templates={"plain": {"spec": {"containers": [{"name": "base"}]}}})
-    monkeypatch.setattr(secret.uuid, "uuid4", lambda: "made-up")
+    monkeypatch.setattr(secret.uuid, "uuid4", lambda: "fixed")
     for connection in ("KUBERNETES_DEFAULT", "K8S_DEFAULT", "OTHER"):
         monkeypatch.setenv(f"AIRFLOW_CONN_{connection}", "kubernetes://")
 
@@ -172,22 +172,25 @@ def create_tasks(**arguments: Any) -> tuple[KubernetesPodOperator, TeamPodOperat
 def build_pods(**arguments: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     """Build the pods of both tasks; the second has what every pod of the team has."""
     both = create_tasks(**arguments)
-    built = (one.build_pod_request_obj(build_context(one), dry_run=True) for one in both)
-    stock, team_pod = (remove_empty(serialize(pod)) for pod in built)
+    pods = (task.build_pod_request_obj(build_context(task), dry_run=True) for task in both)
+    stock, team_pod = (remove_empty(serialize(pod)) for pod in pods)
     for pod in (stock, team_pod):
         if pod["spec"].get("hostNetwork") is False:
-            del pod["spec"]["hostNetwork"]  # what the API takes it for
-        for resources in (one["resources"] for one in pod["spec"]["containers"] if "resources" in one):
-            resources["requests"] = {**resources.get("limits", {}), **resources.get("requests", {})}  # the API as well
+            del pod["spec"]["hostNetwork"]  # the API server's default
+        for resources in (
+            container["resources"] for container in pod["spec"]["containers"] if "resources" in container
+        ):
+            # As in the API server, a missing request equals the limit.
+            resources["requests"] = {**resources.get("limits", {}), **resources.get("requests", {})}
     return stock, team_pod
 
 
-def remove_team_fields(pod: dict[str, Any], given: set[str]) -> dict[str, Any]:
+def remove_team_fields(pod: dict[str, Any], argument_names: set[str]) -> dict[str, Any]:
     """Remove what the team adds to every pod: label, account, token, resources, termination message policy."""
     base = dict(pod["spec"]["containers"][0])
-    if "container_resources" not in given:
+    if "container_resources" not in argument_names:
         assert base.pop("resources") == {kind: {"cpu": "1", "memory": "1Gi"} for kind in ("requests", "limits")}
-    if "termination_message_policy" not in given:
+    if "termination_message_policy" not in argument_names:
         assert base["terminationMessagePolicy"] == "FallbackToLogsOnError"
         base["terminationMessagePolicy"] = "File"
     spec = {**pod["spec"], "containers": [base, *pod["spec"]["containers"][1:]]}
@@ -202,13 +205,13 @@ def remove_run_identity(pod: dict[str, Any]) -> dict[str, Any]:
     labels = dict(pod["metadata"]["labels"])
     assert len(labels.pop("trace-id")) == 32
     containers = []
-    for one in pod["spec"]["containers"]:
-        env = one.get("env", [])
-        if one["name"] != "airflow-xcom-sidecar":
+    for container in pod["spec"]["containers"]:
+        env = container.get("env", [])
+        if container["name"] != "airflow-xcom-sidecar":
             added = [variable["name"] for variable in env if variable["name"] in RUN]
             assert added == RUN
             env = [variable for variable in env if variable["name"] not in RUN]
-        containers.append(remove_empty({**one, "env": env}))
+        containers.append(remove_empty({**container, "env": env}))
     return {**pod, "metadata": {**pod["metadata"], "labels": labels}, "spec": {**pod["spec"], "containers": containers}}
 
 

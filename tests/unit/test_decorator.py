@@ -19,28 +19,28 @@ def double(number: int) -> int:
 
 
 def test_entry_points_name_policy_and_provider():
-    found = {point.group: point.value for point in distribution("kpo-platform").entry_points}
-    assert found["airflow.policy"] == "kpo_platform.airflow.policies.cluster_policy"
-    assert found["apache_airflow_provider"] == "kpo_platform.airflow.provider_info:get_provider_info"
+    entry_points = {point.group: point.value for point in distribution("kpo-platform").entry_points}
+    assert entry_points["airflow.policy"] == "kpo_platform.airflow.policies.cluster_policy"
+    assert entry_points["apache_airflow_provider"] == "kpo_platform.airflow.provider_info:get_provider_info"
     assert task.team_pod.__name__ == "team_pod_task"
 
 
 def test_decorated_function_is_a_task_of_its_team(publish: Publish):
     publish()
     with DAG("d", schedule=None):
-        made = task.team_pod(team="alpha", image="python:3.12", xcom=True, retries=2)(double)(21).operator
-    assert isinstance(made, TeamPodDecoratedOperator)
-    assert (made.task_id, made.team, made.pool, made.retries) == ("double", "alpha", "team-alpha", 2)
-    assert (made.op_args, made.do_xcom_push, made.custom_operator_name) == ((21,), True, "@task.team_pod")
-    assert {"op_args", "op_kwargs", "pod_override", "env_vars"} <= set(made.template_fields)
-    assert not {"cmds", "arguments"} & set(made.template_fields)
+        operator = task.team_pod(team="alpha", image="python:3.12", xcom=True, retries=2)(double)(21).operator
+    assert isinstance(operator, TeamPodDecoratedOperator)
+    assert (operator.task_id, operator.team, operator.pool, operator.retries) == ("double", "alpha", "team-alpha", 2)
+    assert (operator.op_args, operator.do_xcom_push, operator.custom_operator_name) == ((21,), True, "@task.team_pod")
+    assert {"op_args", "op_kwargs", "pod_override", "env_vars"} <= set(operator.template_fields)
+    assert not {"cmds", "arguments"} & set(operator.template_fields)
 
 
 def test_decorated_function_can_be_mapped(publish: Publish):
     publish()
     with DAG("d", schedule=None):
-        made = task.team_pod(team="alpha", image="python:3.12")(double).expand(number=[1, 2]).operator
-    assert isinstance(made, MappedOperator)
+        operator = task.team_pod(team="alpha", image="python:3.12")(double).expand(number=[1, 2]).operator
+    assert isinstance(operator, MappedOperator)
 
 
 def test_airflow_features_work_with_team_pod_operator(publish: Publish):

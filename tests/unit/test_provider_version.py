@@ -35,40 +35,40 @@ refused = TeamPodOperator(**common, full_pod_spec={"metadata": {"namespace": "te
 try:
     refused.build_pod_request_obj(dry_run=True)
 except RefusedPod as error:
-    said = str(error)
-print(json.dumps({"stock": all(stock), "pod": pod, "said": said}))
+    refusal = str(error)
+print(json.dumps({"stock": all(stock), "pod": pod, "refusal": refusal}))
 """
 """Program that builds pods with a provider of an unsupported version."""
 
 REQUIREMENTS = Path(__file__).parents[2] / "requirements"
 
 
-def pinned(lock: str) -> tuple[int, int]:
-    found = re.search(r"cncf-kubernetes==(\d+)\.(\d+)", (REQUIREMENTS / lock).read_text(encoding="utf-8"))
-    assert found
-    return int(found[1]), int(found[2])
+def read_pinned_version(lock: str) -> tuple[int, int]:
+    match = re.search(r"cncf-kubernetes==(\d+)\.(\d+)", (REQUIREMENTS / lock).read_text(encoding="utf-8"))
+    assert match
+    return int(match[1]), int(match[2])
 
 
 def test_version_range_matches_the_lock_files():
-    assert (pinned("airflow.txt"), pinned("providers.txt")) == (OLDEST, NEWEST)
+    assert (read_pinned_version("airflow.txt"), read_pinned_version("providers.txt")) == (OLDEST, NEWEST)
     assert PROVIDER_VERSION.startswith((f"{OLDEST[0]}.{OLDEST[1]}.", f"{NEWEST[0]}.{NEWEST[1]}."))
 
 
 @pytest.mark.parametrize(
-    ("version", "known"),
+    ("version", "supported"),
     [("10.21.9", False), ("10.22.0", True), ("10.25.3", True), ("10.26.0", False), ("11.0.0", False)],
 )
-def test_versions_in_the_range_are_supported(version: str, known: bool):
-    assert is_supported(version) is known
+def test_versions_in_the_range_are_supported(version: str, supported: bool):
+    assert is_supported(version) is supported
 
 
 def test_unsupported_version_warns_once():
     warn_if_unsupported.cache_clear()
-    with warnings.catch_warnings(record=True) as told:
+    with warnings.catch_warnings(record=True) as messages:
         warnings.simplefilter("always")
         for version in ("10.26.0", "10.26.0", PROVIDER_VERSION):
             warn_if_unsupported(version)
-    assert [str(one.message) for one in told] == [
+    assert [str(message.message) for message in messages] == [
         "apache-airflow-providers-cncf-kubernetes 10.26.0 is not supported: TeamPodOperator is tested with 10.22 to "
         "10.25. The stock operator builds and runs the pod, with the team's defaults and limits. Install a provider in "
         "that range, or upgrade kpo-platform."
@@ -87,23 +87,25 @@ def test_unknown_argument_of_unsupported_version_is_passed_on(build: object, mon
 def test_unsupported_version_uses_the_stock_operator(publish: Publish):
     publish()
     paths = os.pathsep.join(sys.path)
-    words = [sys.executable, "-c", UNSUPPORTED_VERSION]
-    done = subprocess.run(
-        words, env={**os.environ, "PYTHONPATH": paths}, capture_output=True, text=True, timeout=120, check=False
+    command = [sys.executable, "-c", UNSUPPORTED_VERSION]
+    process = subprocess.run(
+        command, env={**os.environ, "PYTHONPATH": paths}, capture_output=True, text=True, timeout=120, check=False
     )
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout.splitlines()[-1])
-    metadata, spec = found["pod"]["metadata"], found["pod"]["spec"]
+    assert process.returncode == 0, process.stderr
+    report = json.loads(process.stdout.splitlines()[-1])
+    metadata, spec = report["pod"]["metadata"], report["pod"]["spec"]
     base = spec["containers"][0]
     assert {
-        "stock operator": found["stock"],
+        "stock operator": report["stock"],
         "where": (metadata["namespace"], spec["serviceAccountName"], spec["automountServiceAccountToken"]),
         "labels": {key: metadata["labels"][key] for key in ("kpo-platform/team", "cost-center", "x")},
         "program": (base["name"], base["image"], base["command"], base["workingDir"]),
-        "variables": {one["name"]: one["value"] for one in base["env"]},
+        "variables": {variable["name"]: variable["value"] for variable in base["env"]},
         "limits": base["resources"]["limits"],
-        "claim": [one["persistentVolumeClaim"]["claimName"] for one in spec["volumes"] if one["name"] == "data"],
-        "refused": found["said"],
+        "claim": [
+            volume["persistentVolumeClaim"]["claimName"] for volume in spec["volumes"] if volume["name"] == "data"
+        ],
+        "refused": report["refusal"],
     } == {
         "stock operator": True,
         "where": ("team-alpha", "team-pod", False),

@@ -38,18 +38,18 @@ class Clock:
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    made = Clock()
-    monkeypatch.setattr(quota_wait, "time", made)
-    return made
+    simulated_clock = Clock()
+    monkeypatch.setattr(quota_wait, "time", simulated_clock)
+    return simulated_clock
 
 
-def refusal(status: int, message: str) -> ApiException:
+def build_rejection(status: int, message: str) -> ApiException:
     error = ApiException(status=status, reason="Forbidden")
     error.body = json.dumps({"message": message})
     return error
 
 
-def operator(answers: list[Any], *, deferrable: bool = False) -> Any:
+def build_operator(answers: list[Any], *, deferrable: bool = False) -> Any:
     """Create an operator for which the cluster has these answers: exceptions or the created pod."""
 
     def create(pod: Any) -> Any:
@@ -58,8 +58,8 @@ def operator(answers: list[Any], *, deferrable: bool = False) -> Any:
             raise answer
         return answer
 
-    said: list[str] = []
-    log = SimpleNamespace(info=lambda text, *values: said.append(text % values))
+    lines: list[str] = []
+    log = SimpleNamespace(info=lambda text, *values: lines.append(text % values))
     return SimpleNamespace(
         create_pod=create,
         team="alpha",
@@ -67,53 +67,59 @@ def operator(answers: list[Any], *, deferrable: bool = False) -> Any:
         schedule_timeout_seconds=25,
         quota_wait_start=None,
         log=log,
-        said=said,
+        log_lines=lines,
     )
 
 
-def context(store: Store | None = None, attempt: int = 1) -> Any:
+def build_context(store: Store | None = None, attempt: int = 1) -> Any:
     return {"ti": SimpleNamespace(try_number=attempt), "task_state_store": store}
 
 
 def test_exhausted_quota_makes_the_task_wait_and_log(clock: Clock):
-    waiting = operator([refusal(403, FULL), refusal(403, FULL), POD])
-    assert quota_wait.create_within_quota(waiting, POD, context()) is POD
+    waiting = build_operator([build_rejection(403, FULL), build_rejection(403, FULL), POD])
+    assert quota_wait.create_within_quota(waiting, POD, build_context()) is POD
     sentence = (
         "The quota of team 'alpha' is exhausted: waiting to create the pod, {} of 25 s so far. API server: " + FULL
     )
-    assert (waiting.said, clock.now) == ([sentence.format(0), sentence.format(10)], 1020.0)
+    assert (waiting.log_lines, clock.now) == ([sentence.format(0), sentence.format(10)], 1020.0)
 
 
 def test_wait_ends_at_the_schedule_timeout(clock: Clock):
     with pytest.raises(
         quota_wait.QuotaTimeout, match=r"team 'alpha' was exhausted for 25 s \(schedule_timeout_seconds\)"
     ):
-        quota_wait.create_within_quota(operator([refusal(403, FULL)] * 9), POD, context())
+        quota_wait.create_within_quota(build_operator([build_rejection(403, FULL)] * 9), POD, build_context())
     assert clock.now == 1025.0
 
 
 def test_deferrable_task_reschedules_and_keeps_its_deadline(clock: Clock):
     store = Store()
     with pytest.raises(AirflowRescheduleException):
-        quota_wait.create_within_quota(operator([refusal(403, FULL)], deferrable=True), POD, context(store))
+        quota_wait.create_within_quota(
+            build_operator([build_rejection(403, FULL)], deferrable=True), POD, build_context(store)
+        )
     clock.sleep(30)
     with pytest.raises(quota_wait.QuotaTimeout):
-        quota_wait.create_within_quota(operator([refusal(403, FULL)], deferrable=True), POD, context(store))
+        quota_wait.create_within_quota(
+            build_operator([build_rejection(403, FULL)], deferrable=True), POD, build_context(store)
+        )
     with pytest.raises(AirflowRescheduleException):
-        quota_wait.create_within_quota(operator([refusal(403, FULL)], deferrable=True), POD, context(store, attempt=2))
+        quota_wait.create_within_quota(
+            build_operator([build_rejection(403, FULL)], deferrable=True), POD, build_context(store, attempt=2)
+        )
 
 
 @pytest.mark.parametrize(
     "refused",
     [
-        refusal(403, 'pods "x" is forbidden: violates PodSecurity "restricted:latest"'),
-        refusal(403, 'pods is forbidden: User "u" cannot create resource "pods"'),
-        refusal(403, 'pods "x" is forbidden: failed quota: team-quota: must specify limits.cpu'),
-        refusal(500, FULL),
+        build_rejection(403, 'pods "x" is forbidden: violates PodSecurity "restricted:latest"'),
+        build_rejection(403, 'pods is forbidden: User "u" cannot create resource "pods"'),
+        build_rejection(403, 'pods "x" is forbidden: failed quota: team-quota: must specify limits.cpu'),
+        build_rejection(500, FULL),
         ApiException(status=403, reason="Forbidden"),
     ],
 )
 def test_other_rejection_is_raised_at_once(clock: Clock, refused: ApiException):
     with pytest.raises(ApiException) as raised:
-        quota_wait.create_within_quota(operator([refused]), POD, context())
+        quota_wait.create_within_quota(build_operator([refused]), POD, build_context())
     assert raised.value is refused

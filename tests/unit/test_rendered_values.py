@@ -41,7 +41,7 @@ def contract_of_alpha(publish: Publish, monkeypatch: pytest.MonkeyPatch) -> None
     publish()
 
 
-def ways(path: Path, value: Any, folder: pathlib.Path) -> Iterator[tuple[str, Any]]:
+def list_arguments(path: Path, value: Any, folder: pathlib.Path) -> Iterator[tuple[str, Any]]:
     """List the arguments that can set a field, with the value that they need for it."""
     pod = build_pod_with_field(path, value)
     (folder / "pod.yaml").write_text(yaml.safe_dump(merge({"spec": {"containers": [{"name": "base"}]}}, pod)))
@@ -51,18 +51,18 @@ def ways(path: Path, value: Any, folder: pathlib.Path) -> Iterator[tuple[str, An
             yield name, get_field(pod, part)
 
 
-def late(value: Any, names: dict[str, Any]) -> Any:
+def replace_by_templates(value: Any, names: dict[str, Any]) -> Any:
     """Replace everything but dictionaries and lists of objects by Jinja templates."""
     if isinstance(value, dict):
-        return {key: inner if key == "name" else late(inner, names) for key, inner in value.items()}
+        return {key: inner if key == "name" else replace_by_templates(inner, names) for key, inner in value.items()}
     if isinstance(value, list) and value and isinstance(value[0], dict):
-        return [late(item, names) for item in value]
+        return [replace_by_templates(item, names) for item in value]
     name = f"late{len(names)}"
     names[name] = value
     return f"{{{{ {name} }}}}"
 
 
-def pod_of(task: TeamPodOperator) -> dict[str, Any]:
+def build_pod(task: TeamPodOperator) -> dict[str, Any]:
     return dict(serialize(task.build_pod_request_obj(dry_run=True)))
 
 
@@ -70,14 +70,16 @@ def pod_of(task: TeamPodOperator) -> dict[str, Any]:
 def test_rendered_value_of_locked_field_is_refused_by_name(locked: tuple[Path, Any, str], tmp_path: pathlib.Path):
     path, value, named = locked
     tried = []
-    for argument, given in ways(path, value, tmp_path):
+    for argument, argument_value in list_arguments(path, value, tmp_path):
         if argument in TEMPLATED:
             names: dict[str, Any] = {}
             with DAG("d", render_template_as_native_obj=True):
-                task = TeamPodOperator(task_id="t", team="alpha", image="b:1", **{argument: late(given, names)})
+                task = TeamPodOperator(
+                    task_id="t", team="alpha", image="b:1", **{argument: replace_by_templates(argument_value, names)}
+                )
             task.render_template_fields(names)  # type: ignore[arg-type]
             with pytest.raises(PodError, match=re.escape(named)):
-                pod_of(task)
+                build_pod(task)
             tried.append(argument)
     assert tried[:3] == ["pod_override", "pod_template_dict", "pod_template_file"]
 
@@ -86,11 +88,11 @@ def test_rendered_value_of_locked_field_is_refused_by_name(locked: tuple[Path, A
 @pytest.mark.parametrize("argument", ["pod_override", "pod_template_dict"])
 def test_pod_rendered_to_a_string_changes_no_locked_field(argument: str, locked: tuple[Path, Any, str]):
     path, value, _ = locked
-    given: dict[str, Any] = {argument: build_pod_with_field(path, "{{ late }}")}
-    task = TeamPodOperator(task_id="t", team="alpha", image="b:1", **given)
+    arguments: dict[str, Any] = {argument: build_pod_with_field(path, "{{ late }}")}
+    task = TeamPodOperator(task_id="t", team="alpha", image="b:1", **arguments)
     task.render_template_fields({"late": value})  # type: ignore[typeddict-unknown-key]
     try:
-        assert get_field(pod_of(task), path) != value
+        assert get_field(build_pod(task), path) != value
     except PodError as refusal:
         assert path[-1] in str(refusal)
 
@@ -98,11 +100,13 @@ def test_pod_rendered_to_a_string_changes_no_locked_field(argument: str, locked:
 @pytest.mark.parametrize("locked", LOCKED, ids=lambda locked: ".".join(locked[0]))
 def test_mapped_value_of_locked_field_is_refused_by_name(locked: tuple[Path, Any, str], tmp_path: pathlib.Path):
     path, value, named = locked
-    for argument, given in ways(path, value, tmp_path):
+    for argument, argument_value in list_arguments(path, value, tmp_path):
         with DAG("d"):
-            mapped = TeamPodOperator.partial(task_id="t", team="alpha", image="b:1").expand(**{argument: [given]})
+            mapped = TeamPodOperator.partial(task_id="t", team="alpha", image="b:1").expand(
+                **{argument: [argument_value]}
+            )
         with pytest.raises(PodError, match=re.escape(named)):
-            pod_of(mapped.unmap({argument: given}))
+            build_pod(mapped.unmap({argument: argument_value}))
 
 
 @pytest.mark.parametrize("argument", ["namespace", "service_account_name", "team"])
@@ -127,7 +131,7 @@ def test_late_volume_is_refused_only_if_it_stays_absent(value: Any, is_made: boo
         )
     task.render_template_fields({"params": {"late": value}})  # type: ignore[typeddict-unknown-key]
     with nullcontext() if is_made else pytest.raises(PodError):
-        pod_of(task)
+        build_pod(task)
 
 
 @pytest.mark.parametrize("argument", ["pod_template_file", "pod_template_dict", "pod_override"])
