@@ -215,9 +215,9 @@ def test_teams_are_listed_and_shown(platformctl: Platformctl, cluster: Cluster):
 
 
 def test_teams_list_warns_about_left_namespaces_of_this_release(platformctl: Platformctl, cluster: Cluster):
-    cluster.platform.keep_namespace("beta", name="old")
-    cluster.platform.keep_namespace("gamma")
-    cluster.platform.keep_namespace("delta", release_namespace="elsewhere")
+    cluster.platform.add_namespace("beta", name="old")
+    cluster.platform.add_namespace("gamma")
+    cluster.platform.add_namespace("delta", release_namespace="elsewhere")
     result = platformctl("teams", "list", *cluster.options)
     assert result.err.splitlines() == [
         "! Namespace old: team beta uses namespace team-beta now. Its volumes and secrets are kept.",

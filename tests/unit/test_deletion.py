@@ -68,7 +68,7 @@ def test_missing_delete_right_names_the_role_file(platformctl: Platformctl, boot
 
 
 def test_removed_team_can_be_deleted(platformctl: Platformctl, bootstrapped: Cluster):
-    bootstrapped.platform.keep_namespace("gamma")
+    bootstrapped.platform.add_namespace("gamma")
     result = platformctl("teams", "delete", "gamma", "--delete-data", "--confirm", "gamma", *bootstrapped.options)
     assert (result.code, result.out) == (0, "")
     assert result.err == "Secrets and other objects remain. Delete: kubectl delete namespace team-gamma\n"
@@ -80,7 +80,7 @@ def keep_claim(cluster: Cluster, namespace: str, team: str) -> None:
     labels = {**ours["metadata"]["labels"], "kpo-platform/team": team}
     metadata = {"name": "data", "namespace": namespace, "uid": namespace, "resourceVersion": "1", "labels": labels}
     path = f"/api/v1/namespaces/{namespace}/persistentvolumeclaims/data"
-    cluster.platform.keep_namespace(team, name=namespace)
+    cluster.platform.add_namespace(team, name=namespace)
     cluster.platform.objects[path] = {**ours, "metadata": metadata}
 
 

@@ -46,12 +46,12 @@ class _QuietServer(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, *_: Any) -> None:
-        """A caller that hangs up is part of some tests."""
+        """Ignore errors: in some tests the client closes the connection."""
 
 
 @contextmanager
 def serving(answer: Callable[[Request], Answer]) -> Iterator[Server]:
-    """A server on a loopback port whose every answer is status and JSON, or a text; it notes what it was asked."""
+    """Serve a function's answers, each a status and JSON or text, on a loopback port; record the requests."""
     seen: list[Request] = []
 
     class Handler(BaseHTTPRequestHandler):

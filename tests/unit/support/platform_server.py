@@ -1,4 +1,4 @@
-"""A server that keeps objects and connections in memory, as far as bootstrap asks for them."""
+"""A fake of the Kubernetes API and Airflow's API, for tests of bootstrap."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from unit.support.http_server import Answer, Request, status
 
 PASSWORD = "of-the-admin"
 CHECK = "/api/v1/namespaces/team-alpha/pods/registry-check"
-"""The pod by which a node is asked about a registry: whoever has only the usual roles may not touch it."""
+"""The pod that checks a registry login on a node; only the role bootstrap-operator-registry grants access to it."""
 
 WRITTEN = "2026-06-01T10:00:00Z"
-"""When everything was made that bootstrap makes here."""
+"""The creation time of all objects that bootstrap creates."""
 
 _LISTED = (
     *("configmaps", "pods", "persistentvolumeclaims", "storageclasses"),
@@ -26,7 +26,15 @@ _LISTED = (
 
 
 class Platform:
-    """The Kubernetes API and Airflow's at one address: two teams, one of them with a registry."""
+    """Both APIs at one address; of the two teams, alpha has a registry.
+
+    Attributes:
+        connections: Airflow's connections by id.
+        lease: the Lease of bootstrap; None if no run holds it.
+        writes: the number of written objects and connections.
+        objects: the Kubernetes objects by URL path.
+        refused: the URL paths that the user has no right to.
+    """
 
     def __init__(self) -> None:
         self.connections: dict[str, Any] = {}
@@ -34,12 +42,12 @@ class Platform:
         self.writes = 0
         self.objects: dict[str, Any] = {}
         self.refused: set[str] = {CHECK}
-        self._keep("/api/v1/namespaces/airflow/configmaps/airflow-contract", data={"contract.json": _contract()})
+        self._add("/api/v1/namespaces/airflow/configmaps/airflow-contract", data={"contract.json": _contract()})
         admin = {"username": _base64("admin"), "password": _base64(PASSWORD)}
-        self._keep("/api/v1/namespaces/airflow/secrets/airflow-admin", data=admin)
+        self._add("/api/v1/namespaces/airflow/secrets/airflow-admin", data=admin)
         for team in ("alpha", "beta"):
-            self.keep_namespace(team)
-        self._keep("/apis/storage.k8s.io/v1/storageclasses/local", volumeBindingMode="WaitForFirstConsumer")
+            self.add_namespace(team)
+        self._add("/apis/storage.k8s.io/v1/storageclasses/local", volumeBindingMode="WaitForFirstConsumer")
         default = {"storageclass.kubernetes.io/is-default-class": "true"}
         self.objects["/apis/storage.k8s.io/v1/storageclasses/local"]["metadata"]["annotations"] = default
 
@@ -60,61 +68,63 @@ class Platform:
         if url.path in self.objects:
             return 200, self.objects[url.path]
         if url.path == "/api/v1/namespaces":
-            spaces = [each for path, each in self.objects.items() if re.fullmatch(rf"{url.path}/[^/]+", path)]
+            namespaces = [item for path, item in self.objects.items() if re.fullmatch(rf"{url.path}/[^/]+", path)]
             selector = parse_qs(url.query).get("labelSelector", [""])[0]
-            return 200, {"items": [each for each in spaces if _matches(each, selector)]}
+            return 200, {"items": [item for item in namespaces if _matches(item, selector)]}
         if url.path.endswith(_LISTED):
-            inside, selector = f"{url.path}/", parse_qs(url.query).get("labelSelector", [""])[0]
-            found = [each for path, each in self.objects.items() if path.startswith(inside)]
-            contracts = url.path.endswith("configmaps")
-            return 200, {"items": [each for each in found if contracts or not selector or _matches(each, selector)]}
+            prefix, selector = f"{url.path}/", parse_qs(url.query).get("labelSelector", [""])[0]
+            items = [item for path, item in self.objects.items() if path.startswith(prefix)]
+            ignores_labels = url.path.endswith("configmaps")
+            return 200, {
+                "items": [item for item in items if ignores_labels or not selector or _matches(item, selector)]
+            }
         return status(404, "not found")
 
-    def keep_namespace(self, team: str, release_namespace: str = "airflow", name: str = "") -> None:
-        """Keep a team's namespace as the chart makes it, by the name that it has by default or another."""
+    def add_namespace(self, team: str, release_namespace: str = "airflow", name: str = "") -> None:
+        """Add a team's namespace with the labels that the chart sets."""
         name = name or f"team-{team}"
         labels = {"app.kubernetes.io/part-of": "kpo-platform", "app.kubernetes.io/instance": "airflow"}
-        self._keep(f"/api/v1/namespaces/{name}")
+        self._add(f"/api/v1/namespaces/{name}")
         metadata = self.objects[f"/api/v1/namespaces/{name}"]["metadata"]
         metadata["labels"] = {**labels, "kpo-platform/team": team}
         metadata["annotations"] = {"meta.helm.sh/release-namespace": release_namespace}
 
-    def _keep(self, path: str, **content: Any) -> None:
+    def _add(self, path: str, **content: Any) -> None:
         self.objects[path] = {"metadata": {"name": path.rpartition("/")[2], "resourceVersion": "1"}, **content}
 
     def _apply(self, path: str, body: dict[str, Any], dry_run: bool) -> Answer:
-        seen = {"uid": path, "resourceVersion": "1", "creationTimestamp": WRITTEN}
-        kept = {**body, "metadata": {**body["metadata"], **seen}}
+        server_fields = {"uid": path, "resourceVersion": "1", "creationTimestamp": WRITTEN}
+        stored = {**body, "metadata": {**body["metadata"], **server_fields}}
         if body["kind"] == "PersistentVolumeClaim":
-            kept = {**kept, "spec": {"storageClassName": "local", **body["spec"]}, "status": {"phase": "Pending"}}
+            stored = {**stored, "spec": {"storageClassName": "local", **body["spec"]}, "status": {"phase": "Pending"}}
         if not dry_run:
-            self.objects[path] = kept
+            self.objects[path] = stored
             self.writes += 1
-        return 200, kept
+        return 200, stored
 
     def _delete(self, path: str, body: Any) -> Answer:
-        """Delete an object if it is the one that was read."""
-        found = self.objects.get(path)
-        if found is None:
+        """Delete an object if it has the resource version of the preconditions."""
+        stored = self.objects.get(path)
+        if stored is None:
             return status(404, "not found")
-        if body["preconditions"]["resourceVersion"] != found["metadata"]["resourceVersion"]:
+        if body["preconditions"]["resourceVersion"] != stored["metadata"]["resourceVersion"]:
             return status(409, "the object has been modified")
         del self.objects[path]
         self.writes += 1
         return 200, {"kind": "Status"}
 
     def _lease(self, request: Request) -> Answer:
-        """One Lease, with the conflicts of the real API server."""
-        found = self.lease
-        if request.method == "DELETE" and found:
+        """Read or change the Lease, with the conflicts of the real API server."""
+        lease = self.lease
+        if request.method == "DELETE" and lease:
             self.lease = None
             return 200, {}
-        if found is None and request.method != "POST":
+        if lease is None and request.method != "POST":
             return status(404, "not found")
         if request.method == "GET":
-            return 200, found
+            return 200, lease
         version = str(request.body["metadata"].get("resourceVersion", ""))
-        if found and found["metadata"]["resourceVersion"] != version:
+        if lease and lease["metadata"]["resourceVersion"] != version:
             return status(409, "the object has been modified")
         metadata = {**request.body["metadata"], "uid": "lease", "resourceVersion": str(int(version or 0) + 1)}
         self.lease = {**request.body, "metadata": metadata}
@@ -122,8 +132,8 @@ class Platform:
 
     def _airflow(self, request: Request) -> Answer:
         if request.method == "GET":
-            found = self.connections.get(request.path.rpartition("/")[2])
-            return (200, found) if found else (404, {"detail": "not found"})
+            connection = self.connections.get(request.path.rpartition("/")[2])
+            return (200, connection) if connection else (404, {"detail": "not found"})
         self.connections[request.body["connection_id"]] = request.body
         self.writes += 1
         return 201, request.body

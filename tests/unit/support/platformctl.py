@@ -74,5 +74,5 @@ def program(*arguments: str) -> list[str]:
 
 
 def environment() -> dict[str, str]:
-    """Return the environment in which a child process can import what this one can."""
+    """Return the environment of a child process that can import the same modules as this one."""
     return {**os.environ, "PYTHONPATH": os.pathsep.join(folder for folder in sys.path if folder)}
