@@ -114,7 +114,7 @@ def main() -> int:
     names = parser.parse_args().names or list(RECIPES)
     unknown = [name for name in names if name not in _ALL_RECIPES]
     if unknown:
-        parser.error(f"unknown image: {', '.join(unknown)}; known are {', '.join(_ALL_RECIPES)}")
+        parser.error(f"unknown image: {', '.join(unknown)}; use one of: {', '.join(_ALL_RECIPES)}")
     with Steps().step("Build the images") as step:
         archives = build_images(step.detail, names)
     for archive in archives.values():

@@ -1,4 +1,4 @@
-"""Find the team of a task: the named team, or the team whose bundle or folder has the DAG."""
+"""Find the team of a task by its arguments, or by the bundle or folder of its DAG."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def find_team(named_team: str | None, dag: DAG | None, contract: Contract) -> st
 
     Args:
         named_team: the team that the task, or default_args, names.
-        dag: the task's DAG, if it is known yet.
-        contract: defines the known teams.
+        dag: the task's DAG; None if the task has none yet.
+        contract: defines the teams.
 
     Raises:
         TeamError: the team is not in the contract, or the task names none and no team owns its DAG.

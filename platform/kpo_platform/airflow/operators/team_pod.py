@@ -62,7 +62,7 @@ class TeamPodOperator(BasePodOperator):
         size: one of the team's sizes; by default the team's ``defaultSize``.
         template: one of the platform's pod templates; by default the team's.
         sidecars: names of the platform's sidecars, which replace the team's.
-        pod_override: pod fields that no argument sets, as a v1 Pod dictionary or a V1Pod. Merged by name; wins over
+        pod_override: pod fields that no argument sets, as a v1 Pod dictionary or a V1Pod. Merged by name; overrides
             every argument. Templated.
         xcom: whether the task has a result in ``/airflow/xcom/return.json``; an alias of ``do_xcom_push``.
         **stock: any argument of KubernetesPodOperator or BaseOperator.

@@ -19,7 +19,7 @@ def build_request(task: KubernetesPodOperator, team_name: str) -> PodRequest:
     """Build the request: arguments override ``full_pod_spec``, which overrides the task's template."""
     spec = serialize_pod(task.full_pod_spec)
     pod = merge(_rename_first_container(_read_template(task)), _rename_first_container(spec))
-    # This policy may have set task.namespace; the check must see a different namespace in the pod itself.
+    # This policy may have set task.namespace, which must not hide a different namespace in the pod.
     namespace = (pod.get("metadata") or {}).get("namespace") or serialize(task.namespace)
     identity = {
         "metadata": _remove_none({"namespace": namespace}),

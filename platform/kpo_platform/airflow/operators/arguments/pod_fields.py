@@ -147,7 +147,7 @@ def _read_variables(operator: KubernetesPodOperator) -> Any:
     if not isinstance(variables, list):
         return _build_unresolved_variable(variables)
     entries = [*serialize(variables), *serialize(operator.pod_runtime_info_envs)]
-    # The last of several variables with one name wins, as in a shell.
+    # If several variables have the same name, use the last one, as a shell does.
     return list({entry["name"]: stringify_values(entry) for entry in entries}.values())
 
 

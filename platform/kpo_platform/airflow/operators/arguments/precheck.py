@@ -79,12 +79,12 @@ def _split_program(request: PodRequest) -> tuple[PodRequest, Json]:
 def _check_pod(contract: Contract, request: PodRequest, complete: bool) -> list[Refusal]:
     layers = {name: remove_unresolved(layer) for name in _LAYERS if (layer := getattr(request, name))}
     complete = complete and all(layer == getattr(request, name) for name, layer in layers.items())
-    known = replace(request, **layers)
+    known_request = replace(request, **layers)
     if not complete:
-        known = _add_image_placeholder(known)
-    pod, team = compose(contract, known), contract.team(request.team)
+        known_request = _add_image_placeholder(known_request)
+    pod, team = compose(contract, known_request), contract.team(request.team)
     pod_refusals = check_pod(pod, request.team, team, contract, rendered=False, complete=complete)
-    return [*known.check_duplicates(), *pod_refusals]
+    return [*known_request.check_duplicates(), *pod_refusals]
 
 
 def _add_image_placeholder(request: PodRequest) -> PodRequest:

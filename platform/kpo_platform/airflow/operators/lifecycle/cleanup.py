@@ -30,7 +30,7 @@ def decide_disposal(pod: k8s.V1Pod, action: OnFinishAction, on_failure: str, con
     Args:
         pod: the pod as the cluster has it now.
         action: the task's ``on_finish_action``.
-        on_failure: the team's policy for failed pods: ``keep``, ``delete``, or empty to follow ``action``.
+        on_failure: the team's policy for failed pods: ``keep``, ``delete``, or empty to use ``action``.
         container: the name of the container that runs the task.
     """
     phase = pod.status.phase

@@ -36,7 +36,7 @@ _MAX_DISRUPTIONS = 3
 _RESCHEDULE_DELAY_S = 10  # long enough for Airflow to notice that the task's former process has ended
 
 _SPECIFIC_FAILURES = (AirflowTaskTimeout, PodLaunchFailedException, PodLaunchTimeoutException)
-"""Failures whose message the stock cleanup would replace by "returned a failure"."""
+"""Failures with messages that the stock cleanup would replace by "returned a failure"."""
 
 _NO_DISRUPTION = (
     AirflowFailException,
@@ -56,8 +56,8 @@ class RestartSafePodOperator(KubernetesPodOperator):
     - A pod that the cluster disrupted (eviction, preemption, loss of the node) is restarted, at most three times per
       try, without using a retry.
     - When the quota is exhausted, the task waits before it creates the pod.
-    - A kept pod is named in the log, with the commands to inspect it. No kept pod stays running, except by
-      ``on_kill_action``.
+    - The log names a kept pod and the commands to inspect it. A running pod is terminated before it is kept,
+      unless ``on_kill_action`` keeps it.
     """
 
     team: str
@@ -117,7 +117,7 @@ class RestartSafePodOperator(KubernetesPodOperator):
         return created
 
     def create_pod(self, pod: k8s.V1Pod) -> k8s.V1Pod:
-        """Create the pod. A stop is delayed until the pod's name is known.
+        """Create the pod; delay a stop of the task until the pod's name is known.
 
         Raises:
             ApiException: the cluster rejected it.
@@ -150,7 +150,7 @@ class RestartSafePodOperator(KubernetesPodOperator):
         except AirflowSkipException:
             raise
         except AirflowException:
-            # An error of the API server about a pod that has not failed says more than "returned a failure".
+            # If the pod has not failed, the API server's error is more specific than "returned a failure".
             is_api_error = isinstance(cause, ApiException) and remote_pod.status.phase != "Failed"
             if not (self._has_timed_out or is_api_error or isinstance(cause, _SPECIFIC_FAILURES)):
                 raise

@@ -42,7 +42,7 @@ class QuotaTimeout(AirflowException):
 def create_within_quota(operator: PodCreator, pod: k8s.V1Pod, context: Context) -> k8s.V1Pod:
     """Create the pod as soon as the quota allows it.
 
-    A deferrable task frees its worker slot while it waits; any other task waits in its process. The deadline is
+    A deferrable task releases its worker slot while it waits; any other task waits in its process. The deadline is
     ``schedule_timeout_seconds``: waiting for quota counts as waiting to be scheduled.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Values that a try of a task keeps across restarts of its process, in Airflow's task state store."""
+"""Values in Airflow's task state store, which a try keeps when its process restarts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class TryState:
-    """Values under one key, valid for the current try. ``dag.test`` has no store: nothing is kept there."""
+    """Values under one key, valid for the current try. Not stored in ``dag.test``, which has no store."""
 
     def __init__(self, context: Context, key: str) -> None:
         self._store: Any = context.get("task_state_store")
