@@ -35,22 +35,22 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Run:
     return operator, deleted
 
 
-def context(states: Any) -> Any:
+def build_context(states: Any) -> Any:
     class Ti(SimpleNamespace):
         @staticmethod
-        def get_task_states(**wanted: Any) -> Any:
+        def get_task_states(**query: Any) -> Any:
             if isinstance(states, Exception):
                 raise states
             return {"r": {"t": states}}
 
-    task = SimpleNamespace(log=SimpleNamespace(warning=lambda *words: None))
+    task = SimpleNamespace(log=SimpleNamespace(warning=lambda *arguments: None))
     return {"ti": Ti(dag_id="d", task_id="t", run_id="r", map_index=-1, task=task)}
 
 
 @pytest.mark.parametrize("state", ["running", "up_for_retry", RuntimeError("Airflow is gone")])
 def test_shutdown_keeps_the_pod_and_reschedules_the_task(run: Run, state: Any):
     task, deleted = run
-    with pytest.raises(AirflowRescheduleException), task._handle_outcome(context(state)):
+    with pytest.raises(AirflowRescheduleException), task._handle_outcome(build_context(state)):
         task.on_kill()
     assert deleted == []
 
@@ -59,7 +59,7 @@ def test_shutdown_keeps_the_pod_and_reschedules_the_task(run: Run, state: Any):
 def test_stop_deletes_the_pod(run: Run, state: str | None):
     task, deleted = run
     stopped = pytest.raises(AirflowException, match=r"^The task was stopped, and its pod was deleted\.$")
-    with stopped, task._handle_outcome(context(state)):
+    with stopped, task._handle_outcome(build_context(state)):
         task.on_kill()
     assert deleted == ["t-1"]
 
@@ -73,7 +73,7 @@ KEPT_POD = (
 def collect_log(run: RestartSafePodOperator, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Collect the task's log lines, and set on_kill_action to keep_pod."""
     lines: list[str] = []
-    log = SimpleNamespace(info=lambda text, *words: lines.append(text % words if words else text))
+    log = SimpleNamespace(info=lambda text, *values: lines.append(text % values if values else text))
     monkeypatch.setattr(RestartSafePodOperator, "log", log)
     run.on_kill_action = OnKillAction.KEEP_POD
     return lines
@@ -85,10 +85,10 @@ SKIPPED = "Skipping pod deletion since on_kill_action is set to 'keep_pod'."
 def test_stop_with_keep_pod_names_the_kept_pod(run: Run, monkeypatch: pytest.MonkeyPatch):
     task, deleted = run
     lines = collect_log(task, monkeypatch)
-    goes_on = pytest.raises(
+    pod_kept = pytest.raises(
         AirflowException, match=r"^The task was stopped, but its pod keeps running: on_kill_action is 'keep_pod'\.$"
     )
-    with goes_on, task._handle_outcome(context("failed")):
+    with pod_kept, task._handle_outcome(build_context("failed")):
         task.on_kill()
     assert (deleted, lines) == ([], [SKIPPED, KEPT_POD])
 
@@ -96,7 +96,7 @@ def test_stop_with_keep_pod_names_the_kept_pod(run: Run, monkeypatch: pytest.Mon
 def test_stop_before_pod_creation_names_no_pod(run: Run, monkeypatch: pytest.MonkeyPatch):
     task, _ = run
     lines, task.pod = collect_log(task, monkeypatch), None
-    with pytest.raises(AirflowException), task._handle_outcome(context("failed")):
+    with pytest.raises(AirflowException), task._handle_outcome(build_context("failed")):
         task.on_kill()
     assert lines == [SKIPPED]
 
@@ -111,15 +111,19 @@ def test_timeout_with_keep_pod_names_the_kept_pod(run: Run, monkeypatch: pytest.
     assert (deleted, lines) == ([], [SKIPPED, KEPT_POD])
 
 
-@pytest.mark.parametrize(("again", "logged"), [(None, [f"If the task is stopped: {KEPT_POD}"]), ("2026-01-01", [])])
+@pytest.mark.parametrize(
+    ("last_log_time", "log_lines"), [(None, [f"If the task is stopped: {KEPT_POD}"]), ("2026-01-01", [])]
+)
 def test_deferral_with_keep_pod_names_the_pod_once(
-    run: Run, monkeypatch: pytest.MonkeyPatch, again: str | None, logged: list[str]
+    run: Run, monkeypatch: pytest.MonkeyPatch, last_log_time: str | None, log_lines: list[str]
 ):
     task, _ = run
     lines = collect_log(task, monkeypatch)
-    monkeypatch.setattr(KubernetesPodOperator, "invoke_defer_method", lambda *_, **given: lines.append(str(given)))
-    task.invoke_defer_method(again)
-    assert lines == [*logged, str({"last_log_time": again, "context": None})]
+    monkeypatch.setattr(
+        KubernetesPodOperator, "invoke_defer_method", lambda *_, **arguments: lines.append(str(arguments))
+    )
+    task.invoke_defer_method(last_log_time)
+    assert lines == [*log_lines, str({"last_log_time": last_log_time, "context": None})]
 
 
 def test_timeout_deletes_the_pod(run: Run):
@@ -153,7 +157,7 @@ def test_signal_during_request_to_airflow_is_resent(monkeypatch: pytest.MonkeyPa
 def test_stop_during_pod_creation_deletes_the_created_pod(run: Run, monkeypatch: pytest.MonkeyPatch):
     task, deleted = run
     task.pod = None
-    before = signal.signal(signal.SIGTERM, lambda *_: task.on_kill())
+    original_handler = signal.signal(signal.SIGTERM, lambda *_: task.on_kill())
 
     def create(pod: k8s.V1Pod) -> k8s.V1Pod:
         os.kill(os.getpid(), signal.SIGTERM)
@@ -163,11 +167,11 @@ def test_stop_during_pod_creation_deletes_the_created_pod(run: Run, monkeypatch:
     task.pod_manager = SimpleNamespace(create_pod=create)  # type: ignore[assignment]
     try:
         stopped = pytest.raises(AirflowException, match=r"^The task was stopped, and its pod was deleted\.$")
-        with stopped, task._handle_outcome(context("failed")):
+        with stopped, task._handle_outcome(build_context("failed")):
             task.create_pod(k8s.V1Pod(metadata=k8s.V1ObjectMeta(name="t-2", namespace="n")))
             time.sleep(5)
     finally:
-        signal.signal(signal.SIGTERM, before)
+        signal.signal(signal.SIGTERM, original_handler)
     assert deleted == ["t-2"]
 
 
@@ -178,17 +182,17 @@ def test_api_error_is_raised_unless_the_pod_failed(run: Run, phase: str, message
     task, _ = run
     spec = k8s.V1PodSpec(containers=[k8s.V1Container(name="base")])
     pod = k8s.V1Pod(metadata=task.pod.metadata, spec=spec, status=k8s.V1PodStatus(phase=phase))
-    asked = dict.fromkeys(("read_current_pod", "read_pod"), lambda pod: pod)
-    task.pod_manager = SimpleNamespace(**asked, delete_pod=lambda pod: None)  # type: ignore[assignment]
+    reads = dict.fromkeys(("read_current_pod", "read_pod"), lambda pod: pod)
+    task.pod_manager = SimpleNamespace(**reads, delete_pod=lambda pod: None)  # type: ignore[assignment]
 
-    def follow() -> None:
+    def fail_to_read_log() -> None:
         try:
             raise ApiException(403, "no pods/log")
         finally:
             task.cleanup(pod, pod)
 
     with pytest.raises((ApiException, AirflowException), match=message):
-        follow()
+        fail_to_read_log()
 
 
 def test_on_finish_action_overrides_the_teams_failure_policy(publish: Publish):
@@ -212,9 +216,9 @@ class StateStore:
     [(StateStore(), "restarted 3 times in this try"), (None, "not restarted: Airflow stores no task state")],
 )
 def test_disruption_without_further_restart_fails_the_task(run: Run, store: StateStore | None, reason: str):
-    task_context: Any = {"task_state_store": store, "ti": SimpleNamespace(try_number=1)}
+    context: Any = {"task_state_store": store, "ti": SimpleNamespace(try_number=1)}
     with pytest.raises(AirflowException) as failure:
-        run[0]._restart_after_disruption(task_context, "evicted", RuntimeError())
+        run[0]._restart_after_disruption(context, "evicted", RuntimeError())
     assert str(failure.value) == (
         f"The pod was disrupted by the cluster (evicted), and its task was {reason}. Check the other workloads of its "
         "node, or set resource requests and a priority class that protect the pod."

@@ -24,35 +24,37 @@ def bundles(tmp_path: Path, publish: Publish, monkeypatch: pytest.MonkeyPatch) -
     return tmp_path / "bundles"
 
 
-def task(file: Path | None = None, default_args: dict[str, Any] | None = None, **arguments: Any) -> TeamPodOperator:
+def create_task(
+    file: Path | None = None, default_args: dict[str, Any] | None = None, **arguments: Any
+) -> TeamPodOperator:
     with DAG("d", default_args=default_args or {}) as dag:
         dag.fileloc = str(file or "/elsewhere/x.py")
         return TeamPodOperator(**{"task_id": "t", "image": "busybox:1.35", **arguments})
 
 
 def test_team_comes_from_the_bundle(bundles: Path):
-    assert task(bundles / "beta" / "tracking_repo" / "x.py").team == "beta"
-    assert task(bundles / "shared" / "tracking_repo" / "alpha" / "x.py").namespace == "team-alpha"
+    assert create_task(bundles / "beta" / "tracking_repo" / "x.py").team == "beta"
+    assert create_task(bundles / "shared" / "tracking_repo" / "alpha" / "x.py").namespace == "team-alpha"
 
 
 def test_team_outside_of_bundles_comes_from_arguments(bundles: Path):
-    assert task(team="beta").team == "beta"
-    assert task(default_args={"team": "beta"}).team == "beta"
+    assert create_task(team="beta").team == "beta"
+    assert create_task(default_args={"team": "beta"}).team == "beta"
 
 
 def test_task_without_a_team_is_refused(bundles: Path):
     with pytest.raises(TeamError) as refusal:
-        task()
+        create_task()
     assert str(refusal.value) == (
         "The task has no team. Set team= in the task or in default_args, or move the DAG file into the bundle or "
         "folder of its team. Known teams: alpha, beta."
     )
 
 
-@pytest.mark.parametrize("how", [{"team": "beta"}, {"default_args": {"team": "beta"}}])
-def test_other_team_than_the_owner_is_refused(bundles: Path, how: dict[str, Any]):
+@pytest.mark.parametrize("team_setting", [{"team": "beta"}, {"default_args": {"team": "beta"}}])
+def test_other_team_than_the_owner_is_refused(bundles: Path, team_setting: dict[str, Any]):
     with pytest.raises(PodError) as refusal:
-        task(bundles / "alpha" / "x.py", **how)
+        create_task(bundles / "alpha" / "x.py", **team_setting)
     assert str(refusal.value) == (
         "The task has team 'beta', but its DAG file is in the bundle or folder of team 'alpha'. Leave out "
         "team, or move the DAG file to the folder or bundle of team 'beta'."
@@ -60,18 +62,18 @@ def test_other_team_than_the_owner_is_refused(bundles: Path, how: dict[str, Any]
 
 
 @pytest.mark.parametrize(
-    ("arguments", "given"),
+    ("arguments", "evidence"),
     [
         ({"namespace": "team-beta"}, "namespace is 'team-beta'"),
         ({"pod_override": {"metadata": {"namespace": "team-beta"}}}, "namespace is 'team-beta'"),
         ({"pod_template_dict": {"metadata": {"namespace": "team-beta"}}}, "namespace is 'team-beta'"),
     ],
 )
-def test_other_teams_namespace_is_refused(bundles: Path, arguments: dict[str, Any], given: str):
+def test_other_teams_namespace_is_refused(bundles: Path, arguments: dict[str, Any], evidence: str):
     with pytest.raises(PodError) as refusal:
-        task(bundles / "alpha" / "x.py", **arguments)
+        create_task(bundles / "alpha" / "x.py", **arguments)
     assert str(refusal.value) == (
-        f"{given}, but team 'alpha' has 'team-alpha'. Leave it out, or ask the platform team to change the team's "
+        f"{evidence}, but team 'alpha' has 'team-alpha'. Leave it out, or ask the platform team to change the team's "
         "values."
     )
 
@@ -80,12 +82,12 @@ def test_other_teams_namespace_in_template_file_is_refused(bundles: Path, tmp_pa
     file = tmp_path / "pod.yaml"
     file.write_text("metadata: {namespace: team-beta}\nspec: {containers: [{name: base}]}")
     with pytest.raises(PodError, match=r"^namespace is 'team-beta', but team 'alpha' has 'team-alpha'\. "):
-        task(bundles / "alpha" / "x.py", pod_template_file=str(file))
+        create_task(bundles / "alpha" / "x.py", pod_template_file=str(file))
 
 
 def test_rendered_value_of_another_team_is_refused(bundles: Path):
     override = {"metadata": {"namespace": "{{ aim }}", "labels": {"kpo-platform/team": "{{ team }}"}}}
-    late = task(bundles / "alpha" / "x.py", pod_override=override, kubernetes_conn_id="k8s_{{ team }}")
+    late = create_task(bundles / "alpha" / "x.py", pod_override=override, kubernetes_conn_id="k8s_{{ team }}")
     late.render_template_fields({"aim": "team-beta", "team": "beta"})  # type: ignore[typeddict-unknown-key]
     with pytest.raises(PodError) as refusal:
         late.build_pod_request_obj(dry_run=True)
@@ -100,7 +102,7 @@ def test_rendered_value_of_another_team_is_refused(bundles: Path):
 
 def test_other_teams_connection_is_refused_at_parse(bundles: Path):
     with pytest.raises(PodError, match=r"^The task uses the connection 'k8s_beta' of team 'beta'"):
-        task(team="alpha", kubernetes_conn_id="k8s_beta")
+        create_task(team="alpha", kubernetes_conn_id="k8s_beta")
 
 
 def test_dag_roots_are_bundle_storage_and_dags_folder(monkeypatch: pytest.MonkeyPatch):
