@@ -6,7 +6,7 @@ from enum import IntEnum
 
 
 class Exit(IntEnum):
-    """Exit codes; ``platformctl --help`` explains them."""
+    """Exit codes, as explained by ``platformctl --help``."""
 
     OK = 0
     FINDINGS = 1

@@ -20,7 +20,7 @@ _COLUMNS = ("TEAM", "NAMESPACE", "REGISTRY", "VOLUMES", "CONNECTION")
 
 
 class _ListByDefault(click.Group):
-    """Runs ``list`` if no subcommand is given, also with options of ``list``."""
+    """Runs ``list`` if the arguments name no subcommand."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         is_bare = not args or (args[0].startswith("-") and args[0] not in ctx.help_option_names)
@@ -36,7 +36,7 @@ def command() -> None:
 @output_option
 @cluster_options
 def list_teams(cluster: Cluster, output: str) -> int:
-    """List the teams, and the namespaces no team uses any more."""
+    """List the teams, and the namespaces that no team uses any more."""
     kube, contract = cluster.open()
     left_namespaces = _list_left_namespaces(kube, contract)
     if output == "json":
@@ -116,7 +116,7 @@ def delete_team(cluster: Cluster, name: str, delete_data: bool, confirm: str | N
 
 
 def _list_left_namespaces(kube: Kube, contract: Contract) -> tuple[LeftNamespace, ...]:
-    """List the namespaces no team uses any more; without the right to list namespaces, warn."""
+    """List the namespaces that no team uses any more; warn if the right to list namespaces is missing."""
     try:
         return list_left_namespaces(kube, contract)
     except Forbidden as error:

@@ -30,16 +30,16 @@ def command(cluster: Cluster, client: bool, output: str) -> int:
     own_version = get_package_version()
     shown_version = "from source" if own_version == SOURCE_VERSION else own_version
     versions = {"platformctl": shown_version, "contract": str(VERSION)}
-    fits = True
+    is_compatible = True
     try:
         if not client:
             _, contract = cluster.open()
-            fits = own_version in (SOURCE_VERSION, contract.chart_version)
-            advice = "yes" if fits else "no, upgrade both to the same version"
-            versions |= {"chart": contract.chart_version, "fits": advice}
+            is_compatible = own_version in (SOURCE_VERSION, contract.chart_version)
+            fits = "yes" if is_compatible else "no, upgrade both to the same version"
+            versions |= {"chart": contract.chart_version, "fits": fits}
     finally:
         _show_versions(versions, output)  # also after an error, because bug reports need it
-    return Exit.OK if fits else Exit.FINDINGS
+    return Exit.OK if is_compatible else Exit.FINDINGS
 
 
 def _show_versions(versions: dict[str, str], output: str) -> None:
