@@ -142,7 +142,7 @@ def test_worker_shutdown_keeps_the_pod_and_the_task_reattaches(start: StartRun, 
     assert after["metadata"]["uid"] == before["metadata"]["uid"]
     assert (run.task_instance()["try_number"], log.count("Building pod")) == (1, 2)
     assert f"The worker is shutting down: pod {before['metadata']['name']} is kept." in log
-    assert f"Reattached to pod {before['metadata']['name']} , which an earlier process of this task created." in log
+    assert f"Reattached to pod {before['metadata']['name']}, which an earlier process of this task created." in log
 
 
 def test_triggerer_restart_keeps_the_pod_and_its_task(start: StartRun, stack: Stack):
