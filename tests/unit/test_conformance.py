@@ -227,13 +227,13 @@ def test_every_stock_argument_has_a_case():
     assert STOCK_ARGUMENTS - {"log_events_on_startup"} <= HERE
 
 
-@pytest.mark.parametrize("beneath", [{}, {"pod_template_dict": POD}], ids=["alone", "over-a-template"])
+@pytest.mark.parametrize("lower_layer", [{}, {"pod_template_dict": POD}], ids=["alone", "over-a-template"])
 @pytest.mark.parametrize("name", sorted(HERE - REFUSED))
-def test_argument_builds_the_stock_operators_pod(name: str, beneath: dict[str, Any], tmp_path: Path):
-    beside = {**beneath, **NEEDED.get(name, {})}
+def test_argument_builds_the_stock_operators_pod(name: str, lower_layer: dict[str, Any], tmp_path: Path):
+    beside = {**lower_layer, **NEEDED.get(name, {})}
     arguments = {**beside, name: get_value(name, tmp_path)}
     stock, team_pod = build_pods(**arguments)
-    if name == "tolerations" and beneath:  # one of the listed differences: they add up
+    if name == "tolerations" and lower_layer:  # one of the listed differences: they add up
         stock["spec"]["tolerations"] = [*POD["spec"]["tolerations"], *stock["spec"]["tolerations"]]
     assert remove_run_identity(remove_team_fields(team_pod, set(arguments))) == stock
 

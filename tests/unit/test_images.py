@@ -129,7 +129,7 @@ def test_only_debian_sources_of_the_release_are_selected():
         "Debian|bookworm-security|http://mirror.example/debian-security/|main",
         "Debian|bookworm-backports|http://mirror.example/debian/|main",
         "Debian|trixie|http://mirror.example/debian/|main",
-        "Somebody|bookworm|http://elsewhere.example/|main",
+        "Vendor|bookworm|http://elsewhere.example/|main",
     ]
     assert select_sources("bookworm", targets) == [
         "deb http://mirror.example/debian-security/ bookworm-security main",

@@ -147,9 +147,9 @@ def test_changed_locked_field_is_refused_by_name(pod: Json, layer: str, locked: 
 
 @given(PODS, st.sampled_from(LAYERS), st.sampled_from([*(path for path, _, _ in LOCKED), *PARENTS]))
 def test_removed_locked_field_is_restored_or_refused(pod: Json, layer: str, removed: Path):
-    beneath = {"arguments" if layer == "own_template" else "own_template": merge(pod, IMAGE)}
-    plain, bare = (compose(PLATFORM, PodRequest("alpha", **one)) for one in (beneath, {"arguments": IMAGE}))
-    made = compose(PLATFORM, PodRequest("alpha", **beneath, **{layer: build_pod_with_field(removed, None)}))
+    lower_layer = {"arguments" if layer == "own_template" else "own_template": merge(pod, IMAGE)}
+    plain, bare = (compose(PLATFORM, PodRequest("alpha", **one)) for one in (lower_layer, {"arguments": IMAGE}))
+    made = compose(PLATFORM, PodRequest("alpha", **lower_layer, **{layer: build_pod_with_field(removed, None)}))
     found = "\n".join(map(str, check_pod(made, "alpha", PLATFORM.team("alpha"), PLATFORM)))
     for path in (path for path, _, _ in LOCKED if path[: len(removed)] == removed):
         assert (
