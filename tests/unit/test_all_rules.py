@@ -11,13 +11,13 @@ from kpo_platform.pod.merge import merge
 from unit.support.contracts import TEAM
 from unit.support.pod_checks import list_refusals, override_base, override_env, override_spec
 
-INSTEAD = "Leave it out. If the program needs it, ask the platform team for another way."
-BASELINE = (
+BASELINE_FIX = "Leave it out. If the program needs it, ask the platform team for another way."
+RESTRICTED_REASON = (
     "but team 'alpha' has the Pod Security level restricted. Leave it out, or ask the platform team for "
     "podSecurity: baseline if the image needs it."
 )
-BASE = "of container 'base'"
-SECRET = (
+OF_BASE = "of container 'base'"
+CREDENTIAL_FIX = (
     "Put it into a Secret in the team's namespace and use it with env_from or secrets. Here, everyone who may see pods "
     "or DAGs can read it."
 )
@@ -28,7 +28,7 @@ def test_ordinary_pod_is_not_refused():
 
 
 @pytest.mark.parametrize(
-    ("image", "pin", "wanted"),
+    ("image", "pin", "version"),
     [
         ("busybox", "tag", "a tag other than latest, such as name:1.2"),
         ("busybox:latest", "tag", "a tag other than latest, such as name:1.2"),
@@ -36,9 +36,9 @@ def test_ordinary_pod_is_not_refused():
         ("busybox:1.35", "digest", "a digest, such as name@sha256:…"),
     ],
 )
-def test_image_without_fixed_version_is_refused(image: str, pin: str, wanted: str):
+def test_image_without_fixed_version_is_refused(image: str, pin: str, version: str):
     assert list_refusals(override_base(image=image), images={**TEAM["images"], "pin": pin}) == [
-        f"The image {image!r} {BASE} has no fixed version, which team 'alpha' requires. Use {wanted}."
+        f"The image {image!r} {OF_BASE} has no fixed version, which team 'alpha' requires. Use {version}."
     ]
 
 
@@ -50,14 +50,14 @@ def test_image_with_the_required_version_is_not_refused(image: str, pin: str):
     assert list_refusals(override_base(image=image), images={**TEAM["images"], "pin": pin}) == []
 
 
-def test_image_off_the_list_is_refused_unless_the_platforms_own():
+def test_only_images_of_the_author_must_match_images_allow():
     images = {"registryPrefix": "mirror.test", "pin": "tag", "allow": ["mirror.test/team/*", "quay.io/*"]}
     aside = {"name": "log-shipper", "image": "busybox:1.35", "restartPolicy": "Always"}
     xcom = {"name": "airflow-xcom-sidecar", "image": "registry.test/alpine:3"}
     pod = override_spec(containers=[{"name": "base", "image": "other/app:1"}, xcom], initContainers=[aside])
     assert list_refusals(pod, images=images) == [
-        f"The image 'mirror.test/other/app:1' {BASE} is not allowed for team 'alpha', which allows mirror.test/team/*, "
-        "quay.io/*. Use an allowed image, or ask the platform team to add this one to images.allow."
+        f"The image 'mirror.test/other/app:1' {OF_BASE} is not allowed for team 'alpha', which allows "
+        "mirror.test/team/*, quay.io/*. Use an allowed image, or ask the platform team to add this one to images.allow."
     ]
     assert list_refusals(override_base(image="team/app:1"), images=images) == []
 
@@ -94,7 +94,7 @@ def test_missing_required_label_is_refused():
 
 
 @pytest.mark.parametrize(
-    ("pod", "offence"),
+    ("pod", "violation"),
     [
         (override_spec(hostNetwork=True), "The pod sets hostNetwork"),
         (override_spec(hostPID=True), "The pod sets hostPID"),
@@ -136,12 +136,14 @@ def test_missing_required_label_is_refused():
     ],
 )
 @pytest.mark.parametrize("level", ["restricted", "baseline"])
-def test_baseline_violation_is_refused_at_every_level(pod: dict[str, Any], offence: str, level: str):
-    assert list_refusals(pod, podSecurity=level) == [f"{offence}, which no team's Pod Security level allows. {INSTEAD}"]
+def test_baseline_violation_is_refused_at_every_level(pod: dict[str, Any], violation: str, level: str):
+    assert list_refusals(pod, podSecurity=level) == [
+        f"{violation}, which no team's Pod Security level allows. {BASELINE_FIX}"
+    ]
 
 
 @pytest.mark.parametrize(
-    ("pod", "offence"),
+    ("pod", "violation"),
     [
         (override_spec(securityContext={"runAsNonRoot": False}), "The pod sets runAsNonRoot to false"),
         (override_spec(securityContext={"runAsUser": 0}), "The pod runs as root (runAsUser 0)"),
@@ -165,8 +167,8 @@ def test_baseline_violation_is_refused_at_every_level(pod: dict[str, Any], offen
         (override_spec(volumes=[{"name": "v", "iscsi": {}}]), "Volume 'v' has the type iscsi"),
     ],
 )
-def test_restricted_violation_is_refused_with_a_fix(pod: dict[str, Any], offence: str):
-    assert list_refusals(pod) == [f"{offence}, {BASELINE}"]
+def test_restricted_violation_is_refused_with_a_fix(pod: dict[str, Any], violation: str):
+    assert list_refusals(pod) == [f"{violation}, {RESTRICTED_REASON}"]
     assert list_refusals(pod, podSecurity="baseline") == []
 
 
@@ -221,7 +223,7 @@ CREDENTIALS = [
 
 @pytest.mark.parametrize(("name", "value", "kind"), CREDENTIALS)
 def test_credential_in_a_variable_is_refused_and_not_shown(name: str, value: str, kind: str):
-    sentence = f"The variable {name} of container 'base' looks like {kind}. {SECRET}"
+    sentence = f"The variable {name} of container 'base' looks like {kind}. {CREDENTIAL_FIX}"
     assert list_refusals(override_env(name, value)) == [sentence]
     assert value not in sentence
 
@@ -229,7 +231,7 @@ def test_credential_in_a_variable_is_refused_and_not_shown(name: str, value: str
 def test_credential_in_arguments_is_refused():
     words = ["curl https://user:hunter22@host", "curl https://user:hunter33@host"]
     assert list_refusals(override_base(args=words)) == [
-        f"The field args of container 'base' contains text that looks like a password in a URL. {SECRET}"
+        f"The field args of container 'base' contains text that looks like a password in a URL. {CREDENTIAL_FIX}"
     ]
 
 
@@ -262,25 +264,25 @@ def test_credential_in_arguments_is_refused():
         ("DSN", "postgresql://app@db:5432/x"),
     ],
 )
-def test_harmless_value_is_not_taken_for_a_credential(name: str, value: str):
+def test_harmless_value_is_not_refused_as_a_credential(name: str, value: str):
     assert list_refusals(override_env(name, value)) == []
 
 
 def test_jinja_template_is_checked_only_after_rendering():
-    later = merge(
+    pod = merge(
         override_base(image="{{ params.image }}", securityContext={"privileged": "{{ params.root }}"}),
         {"metadata": {"namespace": "{{ params.namespace }}"}},
     )
-    later = merge(later, override_env("DB_PASSWORD", "{{ conn.db.password }}"))
-    assert list_refusals(later, rendered=False) == []
-    assert list_refusals(later) == [
+    pod = merge(pod, override_env("DB_PASSWORD", "{{ conn.db.password }}"))
+    assert list_refusals(pod, rendered=False) == []
+    assert list_refusals(pod) == [
         "namespace is '{{ params.namespace }}', but team 'alpha' has 'team-alpha'. Leave it out, or ask the platform "
         "team to change the team's values.",
-        f"The image '{{{{ params.image }}}}' {BASE} has no fixed version, which team 'alpha' requires. "
+        f"The image '{{{{ params.image }}}}' {OF_BASE} has no fixed version, which team 'alpha' requires. "
         "Use a tag other than latest, such as name:1.2.",
-        f"Container 'base' is privileged, which no team's Pod Security level allows. {INSTEAD}",
-        f"The variable DB_PASSWORD of container 'base' looks like a credential. {SECRET}",
-        f"The image '{{{{ params.image }}}}' {BASE} is not a valid image name. Write it as "
+        f"Container 'base' is privileged, which no team's Pod Security level allows. {BASELINE_FIX}",
+        f"The variable DB_PASSWORD of container 'base' looks like a credential. {CREDENTIAL_FIX}",
+        f"The image '{{{{ params.image }}}}' {OF_BASE} is not a valid image name. Write it as "
         "registry.example.com/team/name:1.2, with the name in lower case.",
     ]
 

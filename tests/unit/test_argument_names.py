@@ -23,21 +23,21 @@ from unit.support.contracts import TEAM, build_contract
 ASK = "Leave it out, or ask the platform team to change the team's values."
 
 
-def list_refusals(given: dict[str, Any], inherited: dict[str, Any] | None = None, **team: Any) -> list[str]:
-    whole = build_contract(**team)
-    return [str(reason) for reason in check_arguments(given, inherited or {}, "alpha", whole.team("alpha"))]
+def list_refusals(arguments: dict[str, Any], inherited: dict[str, Any] | None = None, **team: Any) -> list[str]:
+    contract = build_contract(**team)
+    return [str(refusal) for refusal in check_arguments(arguments, inherited or {}, "alpha", contract.team("alpha"))]
 
 
-def signature(operator: type) -> set[str]:
+def list_parameters(operator: type) -> set[str]:
     parameters = inspect.signature(operator.__init__).parameters.values()  # type: ignore[misc]
-    return {one.name for one in parameters if one.kind != one.VAR_KEYWORD} - {"self"}
+    return {parameter.name for parameter in parameters if parameter.kind != parameter.VAR_KEYWORD} - {"self"}
 
 
 def test_argument_names_match_the_operators():
-    assert signature(TeamPodOperator) == OWN_ARGUMENTS
-    assert signature(BaseOperator) == BASE_OPERATOR_ARGUMENTS
+    assert list_parameters(TeamPodOperator) == OWN_ARGUMENTS
+    assert list_parameters(BaseOperator) == BASE_OPERATOR_ARGUMENTS
     # Version 10.22 of the provider has no log_events_on_startup.
-    assert STOCK_ARGUMENTS - {"log_events_on_startup"} <= signature(KubernetesPodOperator) <= STOCK_ARGUMENTS
+    assert STOCK_ARGUMENTS - {"log_events_on_startup"} <= list_parameters(KubernetesPodOperator) <= STOCK_ARGUMENTS
 
 
 def test_docs_describe_every_own_argument():
@@ -72,7 +72,7 @@ def test_default_args_refuse_only_misleading_arguments():
 
 
 @pytest.mark.parametrize(
-    ("given", "sentence"),
+    ("arguments", "sentence"),
     [
         ({"xcom": "yes"}, "xcom is 'yes', but True or False is required. Set it to True if the task returns a result."),
         (
@@ -81,8 +81,8 @@ def test_default_args_refuse_only_misleading_arguments():
         ),
         (
             {"on_finish_action": "never"},
-            "on_finish_action='never' is not valid. Use one of keep_pod, delete_pod, delete_active_pod, "
-            "delete_succeeded_pod.",
+            "on_finish_action='never' is not valid. Use one of: delete_active_pod, delete_pod, delete_succeeded_pod, "
+            "keep_pod.",
         ),
         (
             {"xcom": True, "do_xcom_push": False},
@@ -90,12 +90,12 @@ def test_default_args_refuse_only_misleading_arguments():
         ),
     ],
 )
-def test_unknown_or_contradictory_value_is_refused(given: dict[str, Any], sentence: str):
-    assert list_refusals(given) == [sentence]
+def test_unknown_or_contradictory_value_is_refused(arguments: dict[str, Any], sentence: str):
+    assert list_refusals(arguments) == [sentence]
 
 
 @pytest.mark.parametrize(
-    "given",
+    "arguments",
     [
         {"labels": "{{ params.labels }}", "cmds": "{{ params.words }}"},
         {"env_vars": [{"name": "A", "value": "b"}]},
@@ -105,12 +105,12 @@ def test_unknown_or_contradictory_value_is_refused(given: dict[str, Any], senten
         {"resources": None},
     ],
 )
-def test_equivalent_or_unresolved_value_is_accepted(given: dict[str, Any]):
-    assert list_refusals(given) == []
+def test_equivalent_or_unresolved_value_is_accepted(arguments: dict[str, Any]):
+    assert list_refusals(arguments) == []
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "wanted"),
+    ("name", "value", "required"),
     [
         ("namespace", "team-beta", "team-alpha"),
         ("service_account_name", "admin", "team-pod"),
@@ -118,8 +118,8 @@ def test_equivalent_or_unresolved_value_is_accepted(given: dict[str, Any]):
         ("base_container_name", "main", "base"),
     ],
 )
-def test_locked_argument_is_refused_by_name(name: str, value: Any, wanted: Any):
-    sentence = f"{name} is {value!r}, but team 'alpha' has {wanted!r}. {ASK}"
+def test_locked_argument_is_refused_by_name(name: str, value: Any, required: Any):
+    sentence = f"{name} is {value!r}, but team 'alpha' has {required!r}. {ASK}"
     assert list_refusals({name: value}) == list_refusals({}, {name: value}) == [sentence]
 
 

@@ -14,12 +14,12 @@ from kpo_platform.pod.rules.argument_types import check_argument_types
 from unit.support.contracts import Build
 
 
-def list_refusals(given: dict[str, Any]) -> list[str]:
-    return [str(reason) for reason in check_argument_types(given)]
+def list_refusals(arguments: dict[str, Any]) -> list[str]:
+    return [str(refusal) for refusal in check_argument_types(arguments)]
 
 
 @pytest.mark.parametrize(
-    ("given", "sentence"),
+    ("arguments", "sentence"),
     [
         (
             {"startup_timeout_seconds": "5 minutes"},
@@ -92,17 +92,17 @@ def list_refusals(given: dict[str, Any]) -> list[str]:
         ),
     ],
 )
-def test_value_of_the_wrong_type_is_refused(given: dict[str, Any], sentence: str):
-    assert list_refusals(given) == [sentence]
+def test_value_of_the_wrong_type_is_refused(arguments: dict[str, Any], sentence: str):
+    assert list_refusals(arguments) == [sentence]
 
 
-KINDS = {
+EXAMPLES = {
     "a string": "'…'",
     "a dictionary": "{'key': 'value'}",
     "a list": "[…]",
 }
 
-STRANGE = [
+WRONG_TYPES = [
     *((name, 5, "number", "a dictionary") for name in ("annotations", "env_vars", "labels", "node_selector")),
     *((name, "x", "string", "a dictionary") for name in ("affinity", "dns_config", "full_pod_spec", "pod_override")),
     *((name, [1], "list", "a dictionary") for name in ("container_resources", "pod_template_dict")),
@@ -119,15 +119,15 @@ STRANGE = [
 ]
 
 
-@pytest.mark.parametrize(("name", "value", "kind", "wanted"), STRANGE)
-def test_argument_of_the_wrong_type_is_refused_by_name(build: Build, name: str, value: Any, kind: str, wanted: str):
+@pytest.mark.parametrize(("name", "value", "kind", "required"), WRONG_TYPES)
+def test_argument_of_the_wrong_type_is_refused_by_name(build: Build, name: str, value: Any, kind: str, required: str):
     with pytest.raises(PodError) as refused:
         build(**{"image": "b:1", name: value})
-    assert str(refused.value) == f"{name} is a {kind}, but {wanted} is required. Write {name}={KINDS[wanted]}."
+    assert str(refused.value) == f"{name} is a {kind}, but {required} is required. Write {name}={EXAMPLES[required]}."
 
 
 @pytest.mark.parametrize(
-    "given",
+    "arguments",
     [
         {"image_pull_secrets": "regcred,other"},
         {"image_pull_secrets": ["a", {"name": "b"}, k8s.V1LocalObjectReference(name="c")]},
@@ -139,5 +139,5 @@ def test_argument_of_the_wrong_type_is_refused_by_name(build: Build, name: str, 
         {"volumes": "{{ params.volumes }}", "labels": "{{ params.labels }}"},
     ],
 )
-def test_every_form_of_the_right_type_is_accepted(given: dict[str, Any]):
-    assert list_refusals(given) == []
+def test_every_form_of_the_right_type_is_accepted(arguments: dict[str, Any]):
+    assert list_refusals(arguments) == []

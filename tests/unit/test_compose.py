@@ -1,4 +1,4 @@
-"""Composing a team's pod from its layers."""
+"""Composition of a team's pod from its layers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from kpo_platform.pod.merge import merge
 from unit.support.contracts import TEAM, build_contract
 from unit.support.pod_checks import compose_and_check
 
-FLOOR = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+RESTRICTED_CONTEXT = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
 BUSYBOX = {"spec": {"containers": [{"name": "base", "image": "busybox:1.35"}]}}
 
 
@@ -54,7 +54,7 @@ def test_team_and_image_compose_a_whole_pod():
                         {"name": "data", "mountPath": "/data", "readOnly": False},
                         {"name": "work", "mountPath": "/work"},
                     ],
-                    "securityContext": FLOOR,
+                    "securityContext": RESTRICTED_CONTEXT,
                 }
             ],
             "volumes": [
@@ -66,13 +66,13 @@ def test_team_and_image_compose_a_whole_pod():
 
 
 def test_locked_field_is_refused_by_name_in_every_layer():
-    elsewhere = {
+    other_values = {
         "metadata": {"namespace": "team-beta", "labels": {"kpo-platform/team": "beta"}},
         "spec": {"serviceAccountName": "admin", "automountServiceAccountToken": True, "restartPolicy": "Always"},
     }
     ask = "Leave it out, or ask the platform team to change the team's values."
     for layer in ("own_template", "arguments", "full_pod_spec", "pod_override"):
-        layers: dict[str, Any] = {"arguments": BUSYBOX, layer: merge(BUSYBOX, elsewhere)}
+        layers: dict[str, Any] = {"arguments": BUSYBOX, layer: merge(BUSYBOX, other_values)}
         with pytest.raises(PodError) as refusal:
             compose_and_check(build_contract(), PodRequest(team="alpha", **layers))
         assert str(refusal.value).splitlines() == [
@@ -85,13 +85,14 @@ def test_locked_field_is_refused_by_name_in_every_layer():
 
 
 def test_removed_locked_field_is_restored():
-    nothing = {
+    removed_fields = {
         "metadata": {"namespace": None, "labels": {"kpo-platform/team": None}},
         "spec": {"serviceAccountName": None, "automountServiceAccountToken": None, "restartPolicy": None},
     }
-    plain = compose_and_check(build_contract(), PodRequest(team="alpha", arguments=BUSYBOX))
+    unchanged_pod = compose_and_check(build_contract(), PodRequest(team="alpha", arguments=BUSYBOX))
     assert (
-        compose_and_check(build_contract(), PodRequest(team="alpha", arguments=BUSYBOX, pod_override=nothing)) == plain
+        compose_and_check(build_contract(), PodRequest(team="alpha", arguments=BUSYBOX, pod_override=removed_fields))
+        == unchanged_pod
     )
 
 
@@ -111,8 +112,8 @@ def test_pod_has_scheduling_and_deadline_of_the_team():
         },
         policy={**TEAM["policy"], "maxRuntime": 3600},
     )
-    plain = compose_and_check(build_contract(), PodRequest(team="alpha", arguments=BUSYBOX))
-    expected = deepcopy(plain)
+    unchanged_pod = compose_and_check(build_contract(), PodRequest(team="alpha", arguments=BUSYBOX))
+    expected = deepcopy(unchanged_pod)
     expected["spec"] |= {
         "nodeSelector": {"disk": "ssd"},
         "tolerations": [{"key": "batch", "operator": "Exists"}],
@@ -181,7 +182,7 @@ def test_sidecar_is_native_and_has_the_registry_prefix():
             "name": "log-shipper",
             "image": "registry.test/mirror/busybox:1.35",
             "restartPolicy": "Always",
-            "securityContext": FLOOR,
+            "securityContext": RESTRICTED_CONTEXT,
         }
     ]
     assert pod["spec"]["containers"][0]["image"] == "registry.test/mirror/busybox:1.35"

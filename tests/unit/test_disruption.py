@@ -14,7 +14,7 @@ def condition(reason: str, status: str = "True") -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("status", "why"),
+    ("status", "disruption"),
     [
         ({"conditions": [condition("PreemptionByScheduler")]}, "PreemptionByScheduler: made room"),
         ({"conditions": [condition("EvictionByEvictionAPI")], "phase": "Failed"}, "EvictionByEvictionAPI: made room"),
@@ -25,8 +25,8 @@ def condition(reason: str, status: str = "True") -> dict[str, Any]:
         ({}, None),
     ],
 )
-def test_conditions_and_reason_identify_a_disruption(status: dict[str, Any], why: str | None):
-    assert find_disruption({"status": status}) == why
+def test_conditions_and_reason_identify_a_disruption(status: dict[str, Any], disruption: str | None):
+    assert find_disruption({"status": status}) == disruption
 
 
 @pytest.mark.parametrize(

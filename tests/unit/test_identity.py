@@ -41,9 +41,9 @@ def test_containers_get_trace_idempotency_key_and_try_number():
 def test_labels_and_variables_of_the_author_are_kept():
     env = [{"name": "TRACEPARENT", "value": "mine"}]
     pod = {"metadata": {"labels": {"owner": "me"}}, "spec": {"containers": [{"name": "base", "env": env}]}}
-    marked = add_run_identity(pod, "alpha", build_contract().team("alpha"), RUN)
-    variables = {one["name"]: one["value"] for one in marked["spec"]["containers"][0]["env"]}
-    assert (marked["metadata"]["labels"]["owner"], variables["TRACEPARENT"]) == ("me", "mine")
+    identified_pod = add_run_identity(pod, "alpha", build_contract().team("alpha"), RUN)
+    variables = {variable["name"]: variable["value"] for variable in identified_pod["spec"]["containers"][0]["env"]}
+    assert (identified_pod["metadata"]["labels"]["owner"], variables["TRACEPARENT"]) == ("me", "mine")
 
 
 def test_team_name_is_the_default_owner_and_cost_center():

@@ -26,7 +26,7 @@ def test_owner_of_a_file_is_the_team_of_its_bundle_or_folder(file: str, team: st
 
 
 def test_task_for_another_team_is_refused():
-    assert [str(reason) for reason in check_task_team("beta", "alpha")] == [
+    assert [str(refusal) for refusal in check_task_team("beta", "alpha")] == [
         "The task has team 'beta', but its DAG file is in the bundle or folder of team 'alpha'. "
         "Leave out team, or move the DAG file to the folder or bundle of team 'beta'."
     ]

@@ -25,19 +25,19 @@ NAMES = st.sampled_from(["base", "aside", "a", "b"])
 VALUES = st.sampled_from(["1", "2", ""])
 
 
-def named(
+def build_item_lists(
     key: str, always: Any = MappingProxyType({}), **fields: st.SearchStrategy[Any]
 ) -> st.SearchStrategy[list[dict[str, Any]]]:
-    """Lists of named items, some of them duplicated."""
+    """Build a strategy for lists of items with the merge key ``key``; some lists have duplicates."""
     return st.lists(st.fixed_dictionaries({key: NAMES, **always}, optional=fields), max_size=3)
 
 
-CONTAINERS = named(
+CONTAINERS = build_item_lists(
     "name",
     {"image": st.sampled_from(["a:1", "b:2"])},
     tty=st.booleans(),
-    env=named("name", value=VALUES),
-    volumeMounts=named("mountPath", name=NAMES, readOnly=st.booleans()),
+    env=build_item_lists("name", value=VALUES),
+    volumeMounts=build_item_lists("mountPath", name=NAMES, readOnly=st.booleans()),
     ports=st.lists(st.fixed_dictionaries({"containerPort": st.sampled_from([80, 81])}, optional={"name": NAMES})),
     envFrom=st.lists(st.fixed_dictionaries({"prefix": NAMES}), max_size=2),
     resources=st.fixed_dictionaries(
@@ -47,13 +47,13 @@ CONTAINERS = named(
         },
     ),
 )
-TOLERATIONS = named(
+TOLERATIONS = build_item_lists(
     "key",
     operator=st.sampled_from(["Exists", "Equal"]),
     value=VALUES,
     effect=st.sampled_from(["NoSchedule", "NoExecute"]),
 )
-WRITTEN = st.fixed_dictionaries(
+AUTHOR_PODS = st.fixed_dictionaries(
     {},
     optional={
         "metadata": st.fixed_dictionaries({}, optional={"labels": st.dictionaries(NAMES, VALUES)}),
@@ -62,10 +62,10 @@ WRITTEN = st.fixed_dictionaries(
             optional={
                 "containers": CONTAINERS,
                 "initContainers": CONTAINERS,
-                "volumes": named("name", emptyDir=st.just({})),
+                "volumes": build_item_lists("name", emptyDir=st.just({})),
                 "tolerations": TOLERATIONS,
-                "hostAliases": named("ip", hostnames=st.lists(NAMES, min_size=1, max_size=1)),
-                "imagePullSecrets": named("name"),
+                "hostAliases": build_item_lists("ip", hostnames=st.lists(NAMES, min_size=1, max_size=1)),
+                "imagePullSecrets": build_item_lists("name"),
                 "nodeSelector": st.dictionaries(NAMES, VALUES),
                 "hostNetwork": st.just(False),
             },
@@ -73,7 +73,7 @@ WRITTEN = st.fixed_dictionaries(
     },
 )
 
-PODS = WRITTEN.map(lambda pod: merge({}, pod))
+PODS = AUTHOR_PODS.map(lambda pod: merge({}, pod))
 """Pods without duplicates."""
 
 IDENTITY = {
@@ -87,7 +87,7 @@ IDENTITY = {
 }
 
 LAYERS = ["own_template", "arguments", "full_pod_spec", "pod_override"]
-"""Layers from the weakest to the strongest."""
+"""Layers from the lowest to the highest precedence."""
 
 IMAGE = {"spec": {"containers": [{"name": "base", "image": "busybox:1.35"}]}}
 
@@ -95,66 +95,70 @@ PLATFORM = parse(json.dumps({**CONTRACT, "labelPolicy": POLICY}))
 
 
 @given(PODS, PODS)
-def test_merge_is_idempotent(under: dict[str, Any], over: dict[str, Any]):
-    once = merge(under, over)
-    assert merge(once, over) == once
-    assert merge(under, under) == under
-    assert merge(under, {}) == merge({}, under) == under
+def test_merge_is_idempotent(lower: dict[str, Any], higher: dict[str, Any]):
+    once = merge(lower, higher)
+    assert merge(once, higher) == once
+    assert merge(lower, lower) == lower
+    assert merge(lower, {}) == merge({}, lower) == lower
 
 
 @given(PODS, PODS, PODS)
 def test_merge_is_associative(a: dict[str, Any], b: dict[str, Any], c: dict[str, Any]):
-    # An empty list stands for "none of the weaker ones", so it means something else before and after a merge.
-    if not any(empty_list(one) for one in (a, b, c)):
+    # Skip pods with an empty list: it removes the items of the lower layer, so the order of merges matters.
+    if not any(has_empty_list(pod) for pod in (a, b, c)):
         assert merge(merge(a, b), c) == merge(a, merge(b, c))
 
 
-@given(PODS, WRITTEN)
-def test_merge_has_no_duplicates_and_changes_no_input(under: dict[str, Any], over: dict[str, Any]):
-    before = deepcopy((under, over))
-    assert_unique(merge(under, over))
-    assert (under, over) == before
+@given(PODS, AUTHOR_PODS)
+def test_merge_has_no_duplicates_and_changes_no_input(lower: dict[str, Any], higher: dict[str, Any]):
+    before = deepcopy((lower, higher))
+    assert_unique(merge(lower, higher))
+    assert (lower, higher) == before
 
 
-@given(WRITTEN, WRITTEN)
-def test_merge_contains_the_stronger_side(under: dict[str, Any], over: dict[str, Any]):
-    assert_contains(merge(under, over), over)
+@given(AUTHOR_PODS, AUTHOR_PODS)
+def test_merge_contains_the_higher_layer(lower: dict[str, Any], higher: dict[str, Any]):
+    assert_contains(merge(lower, higher), higher)
 
 
-@given(st.sampled_from(LAYERS), st.lists(WRITTEN, min_size=4, max_size=4))
-def test_composed_pod_contains_its_strongest_layer(strongest: str, pods: list[dict[str, Any]]):
-    asked = dict(zip(LAYERS[: LAYERS.index(strongest) + 1], pods, strict=False))
-    asked["own_template"] = merge(IMAGE, asked["own_template"])
-    pod = compose(build_contract(), PodRequest("alpha", **asked))
+@given(st.sampled_from(LAYERS), st.lists(AUTHOR_PODS, min_size=4, max_size=4))
+def test_composed_pod_contains_its_highest_layer(highest: str, pods: list[dict[str, Any]]):
+    layers = dict(zip(LAYERS[: LAYERS.index(highest) + 1], pods, strict=False))
+    layers["own_template"] = merge(IMAGE, layers["own_template"])
+    pod = compose(build_contract(), PodRequest("alpha", **layers))
     assert_unique(pod)
-    assert_contains(pod, asked[strongest])
+    assert_contains(pod, layers[highest])
 
 
-@given(st.sampled_from(LAYERS), WRITTEN)
-def test_conflicting_duplicates_in_a_layer_are_refused(layer: str, written: dict[str, Any]):
-    assert bool(PodRequest("alpha", **{layer: written}).check_duplicates()) == has_twins(written)
+@given(st.sampled_from(LAYERS), AUTHOR_PODS)
+def test_conflicting_duplicates_in_a_layer_are_refused(layer: str, author_pod: dict[str, Any]):
+    assert bool(PodRequest("alpha", **{layer: author_pod}).check_duplicates()) == has_different_duplicates(author_pod)
 
 
 @given(PODS, st.sampled_from(LAYERS), st.sampled_from(LOCKED))
 def test_changed_locked_field_is_refused_by_name(pod: Json, layer: str, locked: tuple[Path, Any, str]):
-    path, value, named = locked
+    path, value, evidence = locked
     request = PodRequest(
         "alpha", **{"own_template": IMAGE, layer: merge(merge(pod, IMAGE), build_pod_with_field(path, value))}
     )
-    with pytest.raises(PodError, match=re.escape(named)):
+    with pytest.raises(PodError, match=re.escape(evidence)):
         compose_and_check(PLATFORM, request)
 
 
 @given(PODS, st.sampled_from(LAYERS), st.sampled_from([*(path for path, _, _ in LOCKED), *PARENTS]))
 def test_removed_locked_field_is_restored_or_refused(pod: Json, layer: str, removed: Path):
-    lower_layer = {"arguments" if layer == "own_template" else "own_template": merge(pod, IMAGE)}
-    plain, bare = (compose(PLATFORM, PodRequest("alpha", **one)) for one in (lower_layer, {"arguments": IMAGE}))
-    made = compose(PLATFORM, PodRequest("alpha", **lower_layer, **{layer: build_pod_with_field(removed, None)}))
-    found = "\n".join(map(str, check_pod(made, "alpha", PLATFORM.team("alpha"), PLATFORM)))
+    other_layer = {"arguments" if layer == "own_template" else "own_template": merge(pod, IMAGE)}
+    unchanged_pod, image_pod = (
+        compose(PLATFORM, PodRequest("alpha", **layers)) for layers in (other_layer, {"arguments": IMAGE})
+    )
+    pod_without_field = compose(
+        PLATFORM, PodRequest("alpha", **other_layer, **{layer: build_pod_with_field(removed, None)})
+    )
+    refusals = "\n".join(map(str, check_pod(pod_without_field, "alpha", PLATFORM.team("alpha"), PLATFORM)))
     for path in (path for path, _, _ in LOCKED if path[: len(removed)] == removed):
         assert (
-            get_field(made, path) in (get_field(plain, path), get_field(bare, path))
-            or f"label {path[-1]} is None" in found
+            get_field(pod_without_field, path) in (get_field(unchanged_pod, path), get_field(image_pod, path))
+            or f"label {path[-1]} is None" in refusals
         )
 
 
@@ -171,32 +175,32 @@ def assert_unique(value: Any) -> None:
 
 
 def assert_contains(pod: Any, expected: Any, key: str = "") -> None:
-    """Assert that the pod contains every value, wherever its item is now."""
+    """Assert that the pod contains every expected value, at any position of its list."""
     if isinstance(expected, dict):
         for name, inner in expected.items():
             assert_contains(pod[name], inner, name)
     elif isinstance(expected, list) and key in IDENTITY:
-        found = {item[IDENTITY[key]]: item for item in pod}
-        for name, item in {item[IDENTITY[key]]: item for item in expected}.items():  # of two, the later one
-            assert_contains(found[name], item)
+        items = {item[IDENTITY[key]]: item for item in pod}
+        for name, item in {item[IDENTITY[key]]: item for item in expected}.items():  # the last duplicate applies
+            assert_contains(items[name], item)
     elif isinstance(expected, list):
         assert [item for item in expected if item not in pod] == []
     else:
         assert pod == expected
 
 
-def has_twins(value: Any, key: str = "") -> bool:
+def has_different_duplicates(value: Any, key: str = "") -> bool:
     if isinstance(value, dict):
-        return any(has_twins(inner, name) for name, inner in value.items())
+        return any(has_different_duplicates(inner, name) for name, inner in value.items())
     if not isinstance(value, list):
         return False
-    named_alike = IDENTITY.get(key) if key != "env" else None
-    pairs = [(one, other) for one in value for other in value] if named_alike else []
-    differ = any(one[named_alike] == other[named_alike] and one != other for one, other in pairs)
-    return differ or any(has_twins(item) for item in value)
+    merge_key = IDENTITY.get(key) if key != "env" else None
+    pairs = [(first, second) for first in value for second in value] if merge_key else []
+    differ = any(first[merge_key] == second[merge_key] and first != second for first, second in pairs)
+    return differ or any(has_different_duplicates(item) for item in value)
 
 
-def empty_list(value: Any) -> bool:
+def has_empty_list(value: Any) -> bool:
     if isinstance(value, dict):
-        return any(empty_list(inner) for inner in value.values())
-    return isinstance(value, list) and (not value or any(empty_list(item) for item in value))
+        return any(has_empty_list(inner) for inner in value.values())
+    return isinstance(value, list) and (not value or any(has_empty_list(item) for item in value))

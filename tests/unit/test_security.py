@@ -12,37 +12,37 @@ from unit.support.contracts import build_contract
 from unit.support.pod_checks import compose_and_check, list_refusals, override_base, override_spec
 
 TEMPLATE = yaml.safe_load((REPOSITORY / "pod_templates" / "default.yaml").read_text(encoding="utf-8"))
-DROPPED = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
-ASIDE = {"name": "aside", "image": "a:1"}
+RESTRICTED_CONTEXT = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+INIT_CONTAINER = {"name": "aside", "image": "a:1"}
 
 
-def contexts(pod: dict[str, Any]) -> list[dict[str, Any]]:
-    """The security contexts of a pod under baseline, made of the template that is shipped: base's, then the other's."""
-    whole = build_contract(podSecurity="baseline").model_copy(update={"pod_templates": {"default": TEMPLATE}})
-    image = {"spec": {"containers": [{"name": "base", "image": "b:1"}], "initContainers": [ASIDE]}}
-    made = compose_and_check(whole, PodRequest(team="alpha", arguments=image, pod_override=pod))
-    containers = [*made["spec"]["containers"], *made["spec"]["initContainers"]]
-    assert made["spec"]["securityContext"]["runAsNonRoot"] is True
+def list_security_contexts(pod: dict[str, Any]) -> list[dict[str, Any]]:
+    """Compose a pod with the chart's template at the level baseline, and list its containers' security contexts."""
+    contract = build_contract(podSecurity="baseline").model_copy(update={"pod_templates": {"default": TEMPLATE}})
+    image = {"spec": {"containers": [{"name": "base", "image": "b:1"}], "initContainers": [INIT_CONTAINER]}}
+    composed = compose_and_check(contract, PodRequest(team="alpha", arguments=image, pod_override=pod))
+    containers = [*composed["spec"]["containers"], *composed["spec"]["initContainers"]]
+    assert composed["spec"]["securityContext"]["runAsNonRoot"] is True
     return [container.get("securityContext", {}) for container in containers]
 
 
 def test_only_the_container_that_requests_root_may_run_as_root():
-    assert contexts(override_base(securityContext={"runAsUser": 0})) == [
-        {**DROPPED, "runAsUser": 0, "runAsNonRoot": False},
+    assert list_security_contexts(override_base(securityContext={"runAsUser": 0})) == [
+        {**RESTRICTED_CONTEXT, "runAsUser": 0, "runAsNonRoot": False},
         {},
     ]
 
 
 def test_root_pod_allows_root_except_with_another_user():
     user = {"containers": [{"name": "base", "securityContext": {"runAsUser": 1000}}]}
-    assert contexts(override_spec(securityContext={"runAsUser": 0}, **user)) == [
-        {**DROPPED, "runAsUser": 1000},
+    assert list_security_contexts(override_spec(securityContext={"runAsUser": 0}, **user)) == [
+        {**RESTRICTED_CONTEXT, "runAsUser": 1000},
         {"runAsNonRoot": False},
     ]
 
 
 def test_pod_that_does_not_request_root_is_unchanged():
-    assert contexts({}) == [DROPPED, {}]
+    assert list_security_contexts({}) == [RESTRICTED_CONTEXT, {}]
 
 
 def test_root_with_run_as_non_root_is_refused():

@@ -91,7 +91,7 @@ def add_run_identity(pod: Json, team_name: str, team: Team, run: TaskRun) -> Jso
 
 
 def to_label_value(text: str) -> str:
-    """Convert a text to a valid label value: replace other characters by ``_`` and cut to 63 characters."""
+    """Convert a string to a label value: replace invalid characters with ``_`` and cut to 63 characters."""
     return re.sub(r"[^A-Za-z0-9._-]+", "_", text)[:63].strip("._-")
 
 

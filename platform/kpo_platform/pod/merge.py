@@ -1,7 +1,7 @@
-"""Merge two pods as a strategic merge patch: lists with a merge key by that key, other lists replaced.
+"""Merge two pods like a strategic merge patch.
 
-The stock operator merges containers by position and appends lists, which results in duplicate names that the API
-rejects.
+Items of lists with a merge key are merged by that key; other lists are replaced. The stock operator merges containers
+by position and appends lists; the API rejects the resulting duplicate names.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ def parse_quantity(text: str) -> Decimal:
     """Parse a quantity to a number.
 
     Raises:
-        ValueError: the text is not a quantity.
+        ValueError: the string is not a quantity.
     """
     match = re.fullmatch(r"([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)([numkKMGTPE]?i?)", text.strip())
     if match is None or match[2] not in _UNITS:

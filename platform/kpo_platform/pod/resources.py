@@ -51,18 +51,18 @@ def _fit_container(container: Json, higher: Json) -> Json:
 
 
 def _sum_containers(spec: Json, kind: str, limits: Limits) -> Amounts:
-    beside: Amounts = {}
+    running: Amounts = {}
     peak: Amounts = {}
     for container in spec.get("initContainers") or []:
         amounts = _read_amounts(container, kind, limits)
         if is_sidecar(container):
-            beside = _add(beside, amounts)
-            peak = _max(peak, beside)
+            running = _add(running, amounts)
+            peak = _max(peak, running)
         else:
-            peak = _max(peak, _add(beside, amounts))
+            peak = _max(peak, _add(running, amounts))
     for container in spec.get("containers") or []:
-        beside = _add(beside, _read_amounts(container, kind, limits))
-    return _max(peak, beside)
+        running = _add(running, _read_amounts(container, kind, limits))
+    return _max(peak, running)
 
 
 def _read_amounts(container: Json, kind: str, limits: Limits) -> Amounts:

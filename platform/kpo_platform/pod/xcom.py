@@ -14,8 +14,8 @@ XCOM_CONTAINER = "airflow-xcom-sidecar"
 def build_connection_extra(sidecar: XComSidecar) -> dict[str, Any]:
     """Build the extra of an in-cluster connection.
 
-    Resources and security context are JSON texts: the provider's hook parses them with ``json.loads`` and fails on a
-    mapping. ``in_cluster`` must be a boolean: the hook treats any text as true.
+    Resources and security context are JSON strings: the provider's hook parses them with ``json.loads`` and fails on a
+    mapping. ``in_cluster`` must be a boolean: the hook treats any non-empty string as true.
     """
     return {
         "in_cluster": True,

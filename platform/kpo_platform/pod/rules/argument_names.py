@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from kpo_platform.contract import Team
+from kpo_platform.errors import suggest_name
 from kpo_platform.finding import Refusal
 from kpo_platform.pod.rules.argument_types import check_argument_types
 
@@ -114,8 +115,7 @@ def check_argument_names(arguments: Mapping[str, Any]) -> Iterator[Refusal]:
 def _check_values(arguments: Mapping[str, Any]) -> Iterator[Refusal]:
     action = arguments.get("on_finish_action")
     if isinstance(action, str) and action not in _FINISH_ACTIONS:
-        similar = difflib.get_close_matches(action, _FINISH_ACTIONS, n=1)
-        fix = f"Did you mean {similar[0]!r}?" if similar else f"Use one of {', '.join(_FINISH_ACTIONS)}."
+        fix = suggest_name(action, _FINISH_ACTIONS)
         yield Refusal("argument", f"on_finish_action={action!r} is not valid", fix, "on_finish_action")
     for name in ("xcom", "do_xcom_push"):
         if not isinstance(arguments.get(name), bool | None):

@@ -44,9 +44,9 @@ def _check_image(image: str, container_name: str | None, team_name: str, team: T
     pin, allow = team.images.pin, team.images.allow
     subject = f"The image {image!r} of container {container_name!r}"
     if not is_pinned(image, pin):
-        wanted = "a digest, such as name@sha256:…" if pin == "digest" else "a tag other than latest, such as name:1.2"
+        version = "a digest, such as name@sha256:…" if pin == "digest" else "a tag other than latest, such as name:1.2"
         evidence = f"{subject} has no fixed version, which team {team_name!r} requires"
-        yield Refusal("image-pin", evidence, f"Use {wanted}.")
+        yield Refusal("image-pin", evidence, f"Use {version}.")
     if allow and not any(fnmatchcase(image, pattern) for pattern in allow):
         yield Refusal(
             "image-allow",

@@ -47,13 +47,13 @@ def _check_container(container: Json, team_name: str, team: Team) -> Iterator[Re
 
 
 def _compute_quota_use(pod: Json, team: Team) -> Iterator[tuple[tuple[str, Decimal], str]]:
-    counted = compute_pod_resources(pod, team.limits) if team.quota else {}
+    pod_resources = compute_pod_resources(pod, team.limits) if team.quota else {}
     for resource, maximum in team.quota.items():
         kind, _, name = resource.partition(".")
         if resource in _REQUEST_NAMES:
-            yield (resource, counted["requests"].get(resource, Decimal(0))), maximum
-        elif kind in counted:
-            yield (resource, counted[kind].get(name, Decimal(0))), maximum
+            yield (resource, pod_resources["requests"].get(resource, Decimal(0))), maximum
+        elif kind in pod_resources:
+            yield (resource, pod_resources[kind].get(name, Decimal(0))), maximum
 
 
 def _format_quantity(number: Decimal) -> str:

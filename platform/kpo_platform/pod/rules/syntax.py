@@ -74,12 +74,12 @@ def check_commands(pod: Json) -> Iterator[Refusal]:
     for container in iterate_containers(pod):
         for field, argument in (("command", "cmds"), ("args", "arguments")):
             words = container.get(field)
-            wrong = next((word for word in words or [] if not isinstance(word, str)), "")
-            if not isinstance(words, list | None) or wrong != "":
+            invalid_item = next((word for word in words or [] if not isinstance(word, str)), "")
+            if not isinstance(words, list | None) or invalid_item != "":
                 yield Refusal(
                     "form",
                     f"The field {field} of container {container.get('name')!r} "
-                    + (f"has the item {wrong!r}" if isinstance(words, list) else f"is a {type(words).__name__}")
+                    + (f"has the item {invalid_item!r}" if isinstance(words, list) else f"is a {type(words).__name__}")
                     + ", but a list of strings is required",
                     f"Write {argument} as strings; a value that Jinja renders to a native object may need a filter "
                     "such as '| string'.",
@@ -89,18 +89,18 @@ def check_commands(pod: Json) -> Iterator[Refusal]:
 
 def _check_resources(container: Json) -> Iterator[Refusal]:
     resources = container.get("resources") or {}
-    sides = {kind: dict(resources.get(kind) or {}) for kind in ("requests", "limits")}
-    for values in sides.values():
+    quantities = {kind: dict(resources.get(kind) or {}) for kind in ("requests", "limits")}
+    for values in quantities.values():
         for resource, value in values.items():
             if value is not None and _parse_amount(value) is None:
                 yield _refuse_quantity(f"Container {container.get('name')!r} requests {value!r} of {resource}", value)
-    for resource, value in sides["requests"].items():
-        request, limit = _parse_amount(value), _parse_amount(sides["limits"].get(resource))
+    for resource, value in quantities["requests"].items():
+        request, limit = _parse_amount(value), _parse_amount(quantities["limits"].get(resource))
         if request is not None and limit is not None and request > limit:
             yield Refusal(
                 "form",
                 f"Container {container.get('name')!r} requests {value} of {resource}, which is more than its limit of "
-                f"{sides['limits'][resource]}",
+                f"{quantities['limits'][resource]}",
                 "Lower the request, or raise the limit.",
                 "container_resources",
             )
