@@ -18,7 +18,7 @@ _HELP = """Set up and maintain teams on Airflow and Kubernetes.
 
 \b
 Exit codes: 0 success, 1 findings, 2 changes pending (only with --detailed-exitcode),
-3 error, 64 wrong usage, 130 interrupted.
+3 not completed, 64 wrong usage, 130 interrupted.
 
 \b
 Examples:
