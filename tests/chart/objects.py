@@ -6,10 +6,10 @@ import json
 from configparser import RawConfigParser
 from typing import Any
 
-from chart.rendering import Object, find_by_prefix, find_object, list_containers, pods_by_component, render
+from chart.rendering import Object, find_by_prefix, find_object, list_containers, map_pods_by_component, render
 
 
-def env_by_name(container: Object) -> dict[str, Any]:
+def read_env(container: Object) -> dict[str, Any]:
     """Return the environment variables of a container: name → value or source."""
     return {item["name"]: item.get("value", item.get("valueFrom")) for item in container.get("env", [])}
 
@@ -17,9 +17,9 @@ def env_by_name(container: Object) -> dict[str, Any]:
 def list_secret_names(objects: list[Object]) -> set[str]:
     """Return the names of all Secrets that pods use as variables or volumes."""
     names = set()
-    for pod in pods_by_component(objects).values():
+    for pod in map_pods_by_component(objects).values():
         for container in list_containers(pod):
-            sources = [value for value in env_by_name(container).values() if isinstance(value, dict)]
+            sources = [value for value in read_env(container).values() if isinstance(value, dict)]
             names |= {source["secretKeyRef"]["name"] for source in sources}
         secrets = [volume["secret"] for volume in pod["spec"].get("volumes", []) if "secret" in volume]
         names |= {secret["secretName"] for secret in secrets}
@@ -42,7 +42,7 @@ def read_team_settings(values: Object) -> dict[str, Object]:
 def list_restarted_components(before: Object, after: Object) -> set[str]:
     """Return the components whose pod templates differ, so that Kubernetes replaces their pods."""
     old, new = (
-        pods_by_component([item for item in render(values) if item["kind"] != "Job"]) for values in (before, after)
+        map_pods_by_component([item for item in render(values) if item["kind"] != "Job"]) for values in (before, after)
     )
     return {component for component in old if old[component] != new[component]}
 

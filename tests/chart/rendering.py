@@ -44,7 +44,7 @@ TWO_TEAMS: Object = {
 }
 
 
-def helm_program() -> str:
+def find_helm() -> str:
     """Return the path of helm: ``$HELM``, or the local cluster's build, or the one in PATH."""
     built = toolchain.programs_folder() / "helm"
     program = os.environ.get("HELM") or (str(built) if built.exists() else shutil.which("helm"))
@@ -54,7 +54,7 @@ def helm_program() -> str:
 
 def run_helm(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
     """Run helm and capture its output."""
-    command = [helm_program(), *arguments]
+    command = [find_helm(), *arguments]
     return subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=60, check=False)
 
 
@@ -156,7 +156,7 @@ def find_by_prefix(objects: list[Object], kind: str, prefix: str) -> Object:
     return matches[0]
 
 
-def pods_by_component(objects: list[Object]) -> dict[str, Object]:
+def map_pods_by_component(objects: list[Object]) -> dict[str, Object]:
     """Return pods and pod templates of workloads by their component label."""
     specs = [item["spec"] for item in objects if item["kind"] in ("Deployment", "Job", "StatefulSet")]
     specs += [item["spec"]["jobTemplate"]["spec"] for item in objects if item["kind"] == "CronJob"]

@@ -8,7 +8,7 @@ from copy import deepcopy
 import pytest
 
 from chart.objects import list_restarted_components, read_airflow_cfg
-from chart.rendering import TWO_TEAMS, Object, find_object, pods_by_component, render
+from chart.rendering import TWO_TEAMS, Object, find_object, map_pods_by_component, render
 
 THREE_TEAMS = deepcopy(TWO_TEAMS)
 THREE_TEAMS["teams"]["gamma"] = {"dags": {"repo": "https://git.example/gamma.git"}}
@@ -62,7 +62,7 @@ def test_numbers_in_config_keep_all_digits() -> None:
 def test_numeric_names_stay_strings() -> None:
     dags = {"persistence": {"existingClaim": "123", "subPath": "2024"}}
     values: Object = {"dags": dags, "logs": {"persistence": {"existingClaim": "456"}}, "fernetKeySecretName": "789"}
-    spec = pods_by_component(render(values))["scheduler"]["spec"]
+    spec = map_pods_by_component(render(values))["scheduler"]["spec"]
     claims = [
         volume["persistentVolumeClaim"]["claimName"] for volume in spec["volumes"] if "persistentVolumeClaim" in volume
     ]

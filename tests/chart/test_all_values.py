@@ -55,7 +55,7 @@ def list_team_fields() -> list[tuple[str, ...]]:
     return [path for path, field in fields if "*" not in path and "properties" not in field]
 
 
-def all_values_without(path: tuple[str, ...]) -> Object:
+def copy_values_without(path: tuple[str, ...]) -> Object:
     """Return all-values.yaml without one field of team alpha."""
     values = deepcopy(ALL)
     parent = values["teams"]["alpha"]
@@ -94,7 +94,7 @@ def test_all_values_differ_from_their_defaults() -> None:
 
 @pytest.mark.parametrize("path", [path for path in list_team_fields() if path != ("template",)], ids=".".join)
 def test_every_team_field_has_an_effect(path: tuple[str, ...]) -> None:
-    changed = all_values_without(path)
+    changed = copy_values_without(path)
     if path == ("sizes",):  # the default size would be missing
         changed["teams"]["alpha"]["defaultSize"] = "small"
         small = {**ALL["teams"]["alpha"], "defaultSize": "small"}

@@ -26,7 +26,7 @@ PODS = "https://10.0.0.1:443/api/v1/namespaces/team-alpha/pods"
 Answer = Callable[[urllib.request.Request], Any]
 
 
-def pod(name: str, finished: str | None, created: str = LONG_AGO) -> Object:
+def build_pod(name: str, finished: str | None, created: str = LONG_AGO) -> Object:
     """Return a finished pod of team alpha as in an API response."""
     states = [{"state": {"terminated": {"finishedAt": finished}}}] if finished else []
     meta = {"name": name, "namespace": "team-alpha", "uid": f"uid-{name}", "creationTimestamp": created}
@@ -61,12 +61,15 @@ def test_one_cron_job_serves_all_teams() -> None:
     assert spec["containers"][0]["args"] == ["python", "/opt/kpo-platform/scripts/delete_finished_pods.py"]
 
 
-def test_only_pods_past_the_team_s_age_are_deleted(
+def test_only_pods_older_than_max_age_are_deleted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pages = [
-        {"metadata": {"continue": "more"}, "items": [pod("old", LONG_AGO), pod("new", FAR_AHEAD)]},
-        {"metadata": {}, "items": [pod("evicted", None), pod("replaced", LONG_AGO), pod("young", None, FAR_AHEAD)]},
+        {"metadata": {"continue": "more"}, "items": [build_pod("old", LONG_AGO), build_pod("new", FAR_AHEAD)]},
+        {
+            "metadata": {},
+            "items": [build_pod("evicted", None), build_pod("replaced", LONG_AGO), build_pod("young", None, FAR_AHEAD)],
+        },
     ]
     requests: list[tuple[str, str, str]] = []
 

@@ -244,13 +244,15 @@ def test_rendered_contract_matches_the_published_schema() -> None:
     schema = json.loads((ROOT / "docs" / "contract.schema.json").read_text())
     all_values = yaml.safe_load((ROOT / "tests" / "chart" / "all-values.yaml").read_text())
     for values in ({}, TWO_TEAMS, all_values):
-        contract = json.loads(find_by_prefix(render(values), "ConfigMap", contract_name(values))["data"][CONFIGMAP_KEY])
+        contract = json.loads(
+            find_by_prefix(render(values), "ConfigMap", find_contract_name(values))["data"][CONFIGMAP_KEY]
+        )
         jsonschema.validate(contract, schema, jsonschema.Draft202012Validator)
     with pytest.raises(jsonschema.ValidationError, match="1 was expected"):
         jsonschema.validate({**contract, "version": 2}, schema, jsonschema.Draft202012Validator)
 
 
-def contract_name(values: Object) -> str:
+def find_contract_name(values: Object) -> str:
     return f"{values.get('fullnameOverride', 'airflow')}-contract"
 
 

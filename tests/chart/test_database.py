@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from sqlalchemy.engine import make_url
 
-from chart.objects import env_by_name, list_secret_names
-from chart.rendering import Object, find_by_prefix, list_containers, pods_by_component, render, render_text
+from chart.objects import list_secret_names, read_env
+from chart.rendering import Object, find_by_prefix, list_containers, map_pods_by_component, render, render_text
 
 EXTERNAL: Object = {
     "postgresql": {"enabled": False},
@@ -31,12 +31,12 @@ URL = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
 CREDENTIALS_AND_HOST = f"conductor:$({PASSWORD})@db.example:6432/orchestra"
 
 
-def database_env() -> dict[str, dict[str, Any]]:
+def read_database_env() -> dict[str, dict[str, Any]]:
     """Return the database variables of all containers that have them, by component and container."""
     variables = {}
-    for name, pod in pods_by_component(render(EXTERNAL)).items():
+    for name, pod in map_pods_by_component(render(EXTERNAL)).items():
         for container in list_containers(pod):
-            env = env_by_name(container)
+            env = read_env(container)
             if URL in env:
                 variables[f"{name}/{container['name']}"] = {
                     key: env[key] for key in (PASSWORD, URL, f"{URL}_ASYNC", "PGSSLROOTCERT")
@@ -45,7 +45,7 @@ def database_env() -> dict[str, dict[str, Any]]:
 
 
 def test_containers_get_both_urls_and_the_password_secret() -> None:
-    assert database_env() == {
+    assert read_database_env() == {
         f"{component}/{container}": {
             PASSWORD: {"secretKeyRef": {"name": "our-database", "key": "password"}},
             URL: f"postgresql+psycopg2://{CREDENTIALS_AND_HOST}?sslmode=verify-full",
@@ -71,13 +71,13 @@ ALL_DATABASE_CLIENTS: Object = {
 def test_database_clients_mount_only_the_ca_certificate() -> None:
     volume = {"secretName": "our-authority", "items": [{"key": "ca.crt", "path": "ca.crt"}]}
     configured, mounted, volumes = set(), set(), {}
-    for name, pod in pods_by_component(render(ALL_DATABASE_CLIENTS)).items():
+    for name, pod in map_pods_by_component(render(ALL_DATABASE_CLIENTS)).items():
         for item in pod["spec"].get("volumes", []):
             if item["name"] == "database-ca":
                 volumes[name] = item["secret"]
         for container in list_containers(pod):
             place = f"{name}/{container['name']}"
-            if env_by_name(container).get("PGSSLROOTCERT") == CA_FILE:
+            if read_env(container).get("PGSSLROOTCERT") == CA_FILE:
                 configured.add(place)
             if any(f"{mount['mountPath']}/ca.crt" == CA_FILE for mount in container.get("volumeMounts", [])):
                 mounted.add(place)
@@ -97,7 +97,7 @@ def test_without_ca_secret_no_ca_file_is_configured() -> None:
 
 @pytest.mark.parametrize(("variable", "option"), [(URL, "sslmode"), (f"{URL}_ASYNC", "ssl")])
 def test_driver_reads_all_options_from_its_url(variable: str, option: str) -> None:
-    url = make_url(database_env()["migration/migrate"][variable].replace(f"$({PASSWORD})", "p%40ss"))
+    url = make_url(read_database_env()["migration/migrate"][variable].replace(f"$({PASSWORD})", "p%40ss"))
     arguments, named = url.get_dialect()().create_connect_args(url)
     options = {key: named[key] for key in ("host", "port", "user", "password", option)}
     assert arguments == []
@@ -113,7 +113,7 @@ def test_driver_reads_all_options_from_its_url(variable: str, option: str) -> No
 def test_external_database_replaces_the_embedded_one() -> None:
     objects = render(EXTERNAL)
     job = find_by_prefix(objects, "Job", "airflow-secrets-")
-    generated = json.loads(env_by_name(job["spec"]["template"]["spec"]["containers"][0])["SECRETS"])
+    generated = json.loads(read_env(job["spec"]["template"]["spec"]["containers"][0])["SECRETS"])
     assert sorted(generated) == ["admin", "api-secret-key", "fernet-key", "jwt-secret"]
     assert [item["metadata"]["name"] for item in objects if "postgresql" in item["metadata"]["name"]] == []
     assert list_secret_names(objects) == {*generated.values(), "our-authority", "our-database"}

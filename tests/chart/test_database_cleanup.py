@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from chart.objects import env_by_name
+from chart.objects import read_env
 from chart.pod_scripts import load_script
 from chart.rendering import find_object, render
 
@@ -30,7 +30,7 @@ def test_job_has_database_access_and_no_kubernetes_rights() -> None:
     ]
     (container,) = pod["containers"]
     assert (pod["serviceAccountName"], pod["automountServiceAccountToken"]) == ("airflow-database-cleanup", False)
-    env = env_by_name(container)
+    env = read_env(container)
     assert (env["RETENTION_DAYS"], env["SKIP_ARCHIVE"]) == ("90", "false")
     assert {name for name, value in env.items() if isinstance(value, dict)} == {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"}
     bound = [item for item in render(ON) if item["kind"] == "RoleBinding"]

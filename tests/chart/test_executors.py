@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from chart.objects import assert_restricted, env_by_name, list_restarted_components, list_secret_names, read_airflow_cfg
+from chart.objects import assert_restricted, list_restarted_components, list_secret_names, read_airflow_cfg, read_env
 from chart.rendering import (
     TWO_TEAMS,
     Object,
@@ -16,7 +16,7 @@ from chart.rendering import (
     find_object,
     list_containers,
     load_role,
-    pods_by_component,
+    map_pods_by_component,
     render,
     render_errors,
     validate,
@@ -32,7 +32,7 @@ BROKER = {"secretKeyRef": {"name": "airflow-broker", "key": "connection"}}
 KEYS = ("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", "AIRFLOW__CORE__FERNET_KEY", "AIRFLOW__API_AUTH__JWT_SECRET")
 
 
-def task_pod(values: Object = KUBERNETES_EXECUTOR) -> Object:
+def read_task_pod(values: Object = KUBERNETES_EXECUTOR) -> Object:
     """Return the validated pod template of KubernetesExecutor."""
     pod: Object = yaml.safe_load(find_object(render(values), "ConfigMap", "airflow-config")["data"]["task-pod.yaml"])
     named_pod = {**pod, "metadata": {**pod["metadata"], "name": "task"}}
@@ -40,11 +40,11 @@ def task_pod(values: Object = KUBERNETES_EXECUTOR) -> Object:
     return pod
 
 
-def environment(values: Object, component: str) -> dict[str, Any]:
-    return env_by_name(pods_by_component(render(values))[component]["spec"]["containers"][0])
+def read_environment(values: Object, component: str) -> dict[str, Any]:
+    return read_env(map_pods_by_component(render(values))[component]["spec"]["containers"][0])
 
 
-def launcher_accounts(values: Object) -> list[str]:
+def list_launcher_accounts(values: Object) -> list[str]:
     subjects = find_object(render(values), "RoleBinding", "pod-launcher", "team-alpha")["subjects"]
     return [subject["name"] for subject in subjects]
 
@@ -58,13 +58,13 @@ def launcher_accounts(values: Object) -> list[str]:
     ],
 )
 def test_only_task_runners_and_triggerer_may_start_team_pods(values: Object, expected: list[str]) -> None:
-    assert launcher_accounts(values) == expected
+    assert list_launcher_accounts(values) == expected
     published = json.loads(find_object(render(values), "ConfigMap", "airflow-contract")["data"]["contract.json"])
     assert [account["name"] for account in published["airflow"]["serviceAccounts"]] == expected
 
 
 def test_worker_has_no_database_access() -> None:
-    assert not set(environment(CELERY, "worker")) & set(KEYS)
+    assert not set(read_environment(CELERY, "worker")) & set(KEYS)
     assert list_secret_names([find_object(render(CELERY), "StatefulSet", "airflow-worker")]) == {
         "airflow-api-secret-key",  # signs requests for logs
         "airflow-broker",
@@ -73,34 +73,34 @@ def test_worker_has_no_database_access() -> None:
 
 def test_scheduler_and_workers_use_the_broker_as_result_backend() -> None:
     for component in ("scheduler", "worker"):
-        env = environment(CELERY, component)
+        env = read_environment(CELERY, component)
         assert {key: value for key, value in env.items() if "CELERY" in key} == {
             "AIRFLOW__CELERY__BROKER_URL": BROKER,
             "AIRFLOW__CELERY__RESULT_BACKEND": BROKER,
         }
     for component in ("api-server", "dag-processor", "triggerer"):
-        assert not [key for key in environment(CELERY, component) if "CELERY" in key]
+        assert not [key for key in read_environment(CELERY, component) if "CELERY" in key]
 
 
 def test_external_broker_replaces_the_embedded_one() -> None:
     values = {**CELERY, "redis": {"enabled": False}, "data": {"brokerUrlSecretName": "ours"}}
     objects = render(values)
     assert [item["metadata"]["name"] for item in objects if "redis" in item["metadata"]["name"]] == []
-    assert environment(values, "worker")["AIRFLOW__CELERY__BROKER_URL"]["secretKeyRef"]["name"] == "ours"
-    assert "broker" not in generated_secrets(values)
+    assert read_environment(values, "worker")["AIRFLOW__CELERY__BROKER_URL"]["secretKeyRef"]["name"] == "ours"
+    assert "broker" not in read_generated_secrets(values)
 
 
-def generated_secrets(values: Object) -> Object:
+def read_generated_secrets(values: Object) -> Object:
     """Return the Secrets that the secrets Job generates."""
     job = find_by_prefix(render(values), "Job", "airflow-secrets-")
-    secrets: Object = json.loads(env_by_name(job["spec"]["template"]["spec"]["containers"][0])["SECRETS"])
+    secrets: Object = json.loads(read_env(job["spec"]["template"]["spec"]["containers"][0])["SECRETS"])
     return secrets
 
 
 def test_broker_password_is_generated_and_read_from_a_file() -> None:
-    assert generated_secrets(CELERY)["broker"] == "airflow-broker"
-    assert "broker" not in generated_secrets(TWO_TEAMS)
-    (container,) = pods_by_component(render(CELERY))["redis"]["spec"]["containers"]
+    assert read_generated_secrets(CELERY)["broker"] == "airflow-broker"
+    assert "broker" not in read_generated_secrets(TWO_TEAMS)
+    (container,) = map_pods_by_component(render(CELERY))["redis"]["spec"]["containers"]
     assert container["command"] == ["sh", "/opt/kpo-platform/scripts/start.sh"]
     assert "env" not in container and "args" not in container
 
@@ -131,7 +131,7 @@ def test_new_team_restarts_no_worker() -> None:
 
 
 def test_task_pod_is_restricted_and_refers_to_no_secret() -> None:
-    pod = task_pod()
+    pod = read_task_pod()
     assert_restricted(pod)
     without_token = json.dumps(pod["spec"]).replace("/var/run/secrets/kubernetes.io/serviceaccount", "")
     assert "secret" not in without_token.lower()
@@ -140,17 +140,17 @@ def test_task_pod_is_restricted_and_refers_to_no_secret() -> None:
 
 
 def test_task_pod_has_the_mounts_of_the_scheduler() -> None:
-    (task,) = task_pod()["spec"]["containers"]
-    (scheduler,) = pods_by_component(render(KUBERNETES_EXECUTOR))["scheduler"]["spec"]["containers"]
+    (task,) = read_task_pod()["spec"]["containers"]
+    (scheduler,) = map_pods_by_component(render(KUBERNETES_EXECUTOR))["scheduler"]["spec"]["containers"]
     assert task["volumeMounts"] == scheduler["volumeMounts"]
-    assert {volume["name"] for volume in task_pod()["spec"]["volumes"]} == {
+    assert {volume["name"] for volume in read_task_pod()["spec"]["volumes"]} == {
         mount["name"] for mount in task["volumeMounts"]
     }
 
 
 def test_task_pod_clones_the_shared_repository_once() -> None:
     shared = {"gitSync": {"enabled": True, "repo": "https://git.example/all.git"}}
-    (sidecar,) = task_pod({**KUBERNETES_EXECUTOR, "dags": shared})["spec"]["initContainers"]
+    (sidecar,) = read_task_pod({**KUBERNETES_EXECUTOR, "dags": shared})["spec"]["initContainers"]
     assert (sidecar["name"], sidecar["args"]) == ("git-sync", ["--one-time"])
     assert not {"restartPolicy", "startupProbe", "ports"} & sidecar.keys()
 
@@ -159,13 +159,13 @@ def test_environment_connections_reach_task_runners_only() -> None:
     team = {"teams": {"alpha": {"connection": {"via": "env", "id": "k8s_env"}}}}
     name = "AIRFLOW_CONN_K8S_ENV"
     celery = {**CELERY, **team}
-    assert [name in environment(celery, component) for component in ("scheduler", "worker", "triggerer")] == [
+    assert [name in read_environment(celery, component) for component in ("scheduler", "worker", "triggerer")] == [
         False,
         True,
         True,
     ]
-    (task,) = task_pod({**KUBERNETES_EXECUTOR, **team})["spec"]["containers"]
-    assert name in env_by_name(task)
+    (task,) = read_task_pod({**KUBERNETES_EXECUTOR, **team})["spec"]["containers"]
+    assert name in read_env(task)
 
 
 def test_scheduler_may_start_task_pods_in_the_release_namespace() -> None:
@@ -224,4 +224,4 @@ def test_incomplete_executor_is_refused(values: Object, message: str) -> None:
 
 def test_remote_logs_need_no_volume() -> None:
     values = {"executor": "KubernetesExecutor", "config": {"logging": {"remote_logging": True}}}
-    assert {"name": "logs", "emptyDir": {}} in task_pod(values)["spec"]["volumes"]
+    assert {"name": "logs", "emptyDir": {}} in read_task_pod(values)["spec"]["volumes"]

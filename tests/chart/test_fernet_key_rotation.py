@@ -25,7 +25,7 @@ def both_keys(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     crypto.get_fernet.cache_clear()
 
 
-def rotate(stored: str) -> str:
+def rotate_arguments(stored: str) -> str:
     """Run Airflow's rotation on stored trigger arguments and return the result."""
     trigger = Trigger("a.Trigger", {})
     trigger.encrypted_kwargs = stored
@@ -35,9 +35,9 @@ def rotate(stored: str) -> str:
 
 @pytest.mark.usefixtures("both_keys")
 def test_plain_trigger_arguments_stay_unchanged() -> None:
-    assert rotate('{"pod_name": "work"}') == '{"pod_name": "work"}'
+    assert rotate_arguments('{"pod_name": "work"}') == '{"pod_name": "work"}'
 
 
 @pytest.mark.usefixtures("both_keys")
 def test_encrypted_trigger_arguments_get_the_new_key() -> None:
-    assert Fernet(NEW).decrypt(rotate(Fernet(OLD).encrypt(b"{}").decode()).encode()) == b"{}"
+    assert Fernet(NEW).decrypt(rotate_arguments(Fernet(OLD).encrypt(b"{}").decode()).encode()) == b"{}"

@@ -10,7 +10,7 @@ import subprocess
 import pytest
 import yaml
 
-from chart.rendering import CHART, ROOT, Object, find_object, list_containers, pods_by_component, render, run_helm
+from chart.rendering import CHART, ROOT, Object, find_object, list_containers, map_pods_by_component, render, run_helm
 from kpo_platform.pod.images import add_registry_prefix
 
 TEAMS: Object = {"alpha": {"cleanup": {"maxAge": 60}}, "beta": {"images": {"registryPrefix": "teams.example/"}}}
@@ -22,23 +22,23 @@ EVERYTHING: Object = {
 }
 
 
-def install_output(values: Object) -> str:
+def run_install(values: Object) -> str:
     """Return what `helm install` prints, without a cluster."""
     words = ("install", "airflow", str(CHART), "--namespace", "airflow", "--dry-run=client", "--values", "-")
     return run_helm(*words, stdin=json.dumps(values)).stdout
 
 
-def listed_images(values: Object) -> list[str]:
+def list_images_in_notes(values: Object) -> list[str]:
     """Return the images that the notes of `helm install` list."""
-    notes = install_output(values).rpartition("pods, its pod templates and sidecars:")[2]
+    notes = run_install(values).rpartition("pods, its pod templates and sidecars:")[2]
     lines = notes.partition("`helm uninstall`")[0].splitlines()[1:]
     return [line.strip() for line in lines if line.strip()]
 
 
-def release_images(values: Object) -> set[str]:
+def list_release_images(values: Object) -> set[str]:
     """Return the images of all pods of the release, of a task pod, and of the XCom sidecar."""
     objects = render(values)
-    rendered_pods = list(pods_by_component(objects).values())
+    rendered_pods = list(map_pods_by_component(objects).values())
     if values.get("executor") == "KubernetesExecutor":
         rendered_pods.append(
             yaml.safe_load(find_object(objects, "ConfigMap", "airflow-config")["data"]["task-pod.yaml"])
@@ -49,7 +49,7 @@ def release_images(values: Object) -> set[str]:
     }
 
 
-def template_images(values: Object) -> set[str]:
+def list_template_images(values: Object) -> set[str]:
     """Return the images in pod templates and sidecars with the teams' registry prefixes."""
     specs = [yaml.safe_load(path.read_text())["spec"] for path in (ROOT / "pod_templates").rglob("*.yaml")]
     parts = [part for spec in specs for part in [*spec.get("initContainers", []), *spec.get("containers", [])]]
@@ -82,21 +82,21 @@ def template_images(values: Object) -> set[str]:
     ],
 )
 def test_notes_list_every_image_exactly_once(values: Object) -> None:
-    images = listed_images(values)
+    images = list_images_in_notes(values)
     assert len(images) == len(set(images))
-    assert set(images) == release_images(values) | template_images(values)
+    assert set(images) == list_release_images(values) | list_template_images(values)
 
 
 def test_command_in_docs_prints_the_image_list() -> None:
     page = (ROOT / "docs" / "images.md").read_text()
     [command] = re.findall(r"^helm install .* \| (sed .*)$", page, re.MULTILINE)
-    printed = subprocess.run(shlex.split(command), input=install_output({}), capture_output=True, text=True, check=True)
+    printed = subprocess.run(shlex.split(command), input=run_install({}), capture_output=True, text=True, check=True)
     images = [line.strip() for line in printed.stdout.splitlines() if line.startswith("    ")]
-    assert images == listed_images({}) != []
+    assert images == list_images_in_notes({}) != []
 
 
 def test_pod_templates_name_images() -> None:
-    assert template_images({}) == {"busybox:1.35", "registry.k8s.io/git-sync/git-sync:v4.4.2"}
+    assert list_template_images({}) == {"busybox:1.35", "registry.k8s.io/git-sync/git-sync:v4.4.2"}
 
 
 @pytest.mark.parametrize(
@@ -109,4 +109,4 @@ def test_contract_and_mounted_files_hold_the_same_templates(values: Object) -> N
         files = find_object(objects, "ConfigMap", name)["data"]
         assert {path.removesuffix(".yaml"): yaml.safe_load(text) for path, text in files.items()} == contract[kind]
     named = {part["image"] for pod in contract["sidecars"].values() for part in pod["spec"]["initContainers"]}
-    assert named == template_images(values)
+    assert named == list_template_images(values)

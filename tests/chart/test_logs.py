@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from chart.pod_scripts import load_script
-from chart.rendering import Object, list_containers, pods_by_component, render
+from chart.rendering import Object, list_containers, map_pods_by_component, render
 
 NOW = 2_000_000_000.0
 DAY = 86_400
@@ -19,7 +19,7 @@ def find_groomers(values: Object) -> dict[str, Object]:
     """Return the log groomer sidecars by component."""
     return {
         component: container
-        for component, pod in pods_by_component(render(values)).items()
+        for component, pod in map_pods_by_component(render(values)).items()
         for container in list_containers(pod)
         if container["name"] == "log-groomer"
     }
@@ -32,7 +32,7 @@ def test_every_pod_with_a_log_volume_has_a_groomer() -> None:
         assert container["restartPolicy"] == "Always"
         assert {item["name"]: item["value"] for item in container["env"]}["RETENTION_DAYS"] == "30"
         assert {"name": "logs", "mountPath": "/opt/airflow/logs"} in container["volumeMounts"]
-        assert pods_by_component(render({}))[component]["spec"]["initContainers"][-1]["name"] == "log-groomer"
+        assert map_pods_by_component(render({}))[component]["spec"]["initContainers"][-1]["name"] == "log-groomer"
 
 
 def test_retention_0_disables_the_groomer() -> None:

@@ -30,7 +30,7 @@ MANY: Object = {
 }
 
 
-def contract_json() -> str:
+def render_contract() -> str:
     match = re.search(r'^  contract\.json: (".*")$', render_text(MANY), flags=re.MULTILINE)
     assert match
     contract: str = json.loads(match[1])
@@ -48,8 +48,8 @@ def encode_release() -> bytes:
 
 
 def test_contract_of_500_teams_fits_into_a_configmap() -> None:
-    assert len(contract_json()) < LIMIT
-    assert len(parse(contract_json()).teams) == TEAMS
+    assert len(render_contract()) < LIMIT
+    assert len(parse(render_contract()).teams) == TEAMS
 
 
 def test_contract_above_1_mib_is_refused() -> None:

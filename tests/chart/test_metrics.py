@@ -10,27 +10,27 @@ from importlib import resources
 import pytest
 import yaml
 
-from chart.rendering import ROOT, Object, find_object, pods_by_component, render, render_errors
+from chart.rendering import ROOT, Object, find_object, map_pods_by_component, render, render_errors
 
 ON: Object = {"statsd": {"enabled": True}}
 MONITORED: Object = {**ON, "serviceMonitor": {"enabled": True}, "prometheusRule": {"enabled": True}}
 NAME = "airflow-statsd"
 
 
-def settings(values: Object) -> dict[str, str]:
+def read_settings(values: Object) -> dict[str, str]:
     """Return Airflow's settings of the section metrics."""
     parser = configparser.ConfigParser()
     parser.read_string(find_object(render(values), "ConfigMap", "airflow-config")["data"]["airflow.cfg"])
     return dict(parser["metrics"]) if parser.has_section("metrics") else {}
 
 
-def alerts(values: Object = MONITORED) -> dict[str, Object]:
+def read_alerts(values: Object = MONITORED) -> dict[str, Object]:
     """Return the alerts by name."""
     (group,) = find_object(render(values), "PrometheusRule", "airflow-alerts")["spec"]["groups"]
     return {alert["alert"]: alert for alert in group["rules"]}
 
 
-def known_metrics() -> set[str]:
+def list_airflow_metrics() -> set[str]:
     """Return the Prometheus names of all metrics that Airflow can send; the only job name is scheduler."""
     registry = resources.files("airflow._shared.observability.metrics") / "metrics_template.yaml"
     names = [
@@ -39,18 +39,18 @@ def known_metrics() -> set[str]:
     return {"airflow_" + re.sub(r"[^a-zA-Z0-9_]", "_", name) for name in names}
 
 
-def queried_metrics(text: str) -> set[str]:
+def list_queried_metrics(text: str) -> set[str]:
     """Return the metrics in PromQL queries; a timer's sum and count count as the timer."""
     return {re.sub(r"_(sum|count)$", "", name) for name in re.findall(r"\bairflow_\w+", text)}
 
 
 def test_metrics_are_disabled_by_default() -> None:
-    assert settings({}) == {}
-    assert "statsd" not in pods_by_component(render({}))
+    assert read_settings({}) == {}
+    assert "statsd" not in map_pods_by_component(render({}))
 
 
 def test_enabled_statsd_sends_tagged_metrics_to_the_exporter() -> None:
-    assert settings(ON) == {
+    assert read_settings(ON) == {
         "statsd_on": "True",
         "statsd_host": f"{NAME}.airflow.svc",
         "statsd_port": "9125",
@@ -61,7 +61,7 @@ def test_enabled_statsd_sends_tagged_metrics_to_the_exporter() -> None:
 
 def test_opentelemetry_is_configured_by_config_alone() -> None:
     elsewhere = {"config": {"metrics": {"otel_on": "True", "otel_host": "collector.monitoring.svc", "otel_port": 4318}}}
-    assert settings(elsewhere) == {"otel_on": "True", "otel_host": "collector.monitoring.svc", "otel_port": "4318"}
+    assert read_settings(elsewhere) == {"otel_on": "True", "otel_host": "collector.monitoring.svc", "otel_port": "4318"}
 
 
 def test_service_monitor_matches_the_exporter() -> None:
@@ -71,7 +71,7 @@ def test_service_monitor_matches_the_exporter() -> None:
     assert monitor["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
     (endpoint,) = monitor["endpoints"]
     assert endpoint["port"] in [port["name"] for port in service["spec"]["ports"]]
-    (container,) = pods_by_component(objects)["statsd"]["spec"]["containers"]
+    (container,) = map_pods_by_component(objects)["statsd"]["spec"]["containers"]
     assert {port["name"]: port["containerPort"] for port in container["ports"]} == {"statsd": 9125, "metrics": 9102}
     assert endpoint["metricRelabelings"] == [
         {"sourceLabels": ["pool_name"], "regex": "team-(.+)", "targetLabel": "team"}
@@ -89,17 +89,17 @@ def test_exporter_accepts_metrics_from_the_release_only() -> None:
 def test_every_alert_has_a_section_in_the_runbook() -> None:
     text = (ROOT / "docs" / "runbook.md").read_text()
     sections = re.findall(r"^## (\w+)\n(?=\S)", text, re.MULTILINE)
-    assert sections == list(alerts())
-    links = {name: alert["annotations"]["runbook_url"] for name, alert in alerts().items()}
+    assert sections == list(read_alerts())
+    links = {name: alert["annotations"]["runbook_url"] for name, alert in read_alerts().items()}
     assert links == {name: f"docs/runbook.md#{name.lower()}" for name in sections}
 
 
 def test_alerts_select_this_release_and_known_metrics() -> None:
-    for name, alert in alerts().items():
+    for name, alert in read_alerts().items():
         selectors = re.findall(r"\w\{([^}]*)\}", alert["expr"])
         assert selectors, name
         assert all(labels.startswith('namespace="airflow", service="airflow-statsd"') for labels in selectors), name
-        assert queried_metrics(alert["expr"]) <= known_metrics(), name
+        assert list_queried_metrics(alert["expr"]) <= list_airflow_metrics(), name
         assert alert["labels"]["severity"] in ("critical", "warning")
 
 
@@ -107,7 +107,7 @@ def test_dashboard_queries_known_metrics() -> None:
     board = json.loads((ROOT / "docs" / "grafana" / "airflow.json").read_text())
     queries = [target["expr"] for panel in board["panels"] for target in panel.get("targets", [])]
     assert queries
-    assert queried_metrics(" ".join(queries)) <= known_metrics()
+    assert list_queried_metrics(" ".join(queries)) <= list_airflow_metrics()
     assert all('namespace="$namespace"' in query for query in queries)
 
 

@@ -10,9 +10,9 @@ from types import ModuleType
 import pytest
 from sqlalchemy import Connection, create_engine, event, text
 
-from chart.objects import env_by_name
+from chart.objects import read_env
 from chart.pod_scripts import load_script
-from chart.rendering import Object, find_by_prefix, find_object, pods_by_component, render
+from chart.rendering import Object, find_by_prefix, find_object, map_pods_by_component, render
 
 DOWNGRADE: Object = {"migrateDatabaseJob": {"downgradeTo": "3.2.2"}, "scheduler": {"replicas": 2}}
 COMPONENTS = {
@@ -135,7 +135,7 @@ def test_the_test_pod_is_the_only_helm_hook(executor: str) -> None:
 def test_wait_reasons_appear_in_the_pod_status() -> None:
     policies = {
         f"{component}/{container['name']}": container["terminationMessagePolicy"]
-        for component, pod in pods_by_component(render({"teams": {"alpha": {}}})).items()
+        for component, pod in map_pods_by_component(render({"teams": {"alpha": {}}})).items()
         for container in [*pod["spec"].get("initContainers", []), *pod["spec"]["containers"]]
         if "terminationMessagePolicy" in container
     }
@@ -160,6 +160,6 @@ def test_airflow_has_no_replicas_during_a_downgrade() -> None:
 
 def test_downgrade_and_migration_are_different_jobs() -> None:
     jobs = [find_by_prefix(render(values), "Job", "airflow-migration-") for values in ({}, DOWNGRADE)]
-    targets = [env_by_name(job["spec"]["template"]["spec"]["containers"][0])["DOWNGRADE_TO"] for job in jobs]
+    targets = [read_env(job["spec"]["template"]["spec"]["containers"][0])["DOWNGRADE_TO"] for job in jobs]
     assert targets == ["", "3.2.2"]
     assert jobs[0]["metadata"]["name"] != jobs[1]["metadata"]["name"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from chart.rendering import Object, pods_by_component, render
+from chart.rendering import Object, map_pods_by_component, render
 
 OWN = {"app.kubernetes.io/name": "kpo-platform", "app.kubernetes.io/instance": "airflow"}
 API = [{"podSelector": {"matchLabels": {**OWN, "app.kubernetes.io/component": "api-server"}}}]
@@ -16,43 +16,43 @@ TASKS = {"from": TASK_RUNNERS, "ports": [{"port": "api-server"}]}
 CONTROLLER = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "ingress"}}}
 
 
-def policies(values: Object) -> dict[str, Object]:
+def render_policies(values: Object) -> dict[str, Object]:
     """Return the specs of the policies in the release's namespace by name."""
     items = [item for item in render(values) if item["kind"] == "NetworkPolicy"]
     return {item["metadata"]["name"]: item["spec"] for item in items if item["metadata"]["namespace"] == "airflow"}
 
 
-def policy(component: str, *rules: Object) -> Object:
+def build_policy(component: str, *rules: Object) -> Object:
     selector = {"matchLabels": {**OWN, "app.kubernetes.io/component": component}}
     return {"podSelector": selector, "policyTypes": ["Ingress"], **({"ingress": list(rules)} if rules else {})}
 
 
 def test_default_policies_allow_only_known_peers() -> None:
-    assert policies({"teams": {"alpha": {}}}) == {
-        "airflow-api-server": policy("api-server", TASKS),
-        "airflow-dag-processor": policy("dag-processor"),
-        "airflow-postgresql": policy(
+    assert render_policies({"teams": {"alpha": {}}}) == {
+        "airflow-api-server": build_policy("api-server", TASKS),
+        "airflow-dag-processor": build_policy("dag-processor"),
+        "airflow-postgresql": build_policy(
             "postgresql", {"from": [{"podSelector": {"matchLabels": OWN}}], "ports": [{"port": "postgresql"}]}
         ),
-        "airflow-scheduler": policy("scheduler", {"from": API, "ports": [{"port": "logs"}]}),
-        "airflow-triggerer": policy("triggerer", {"from": API, "ports": [{"port": "logs"}]}),
+        "airflow-scheduler": build_policy("scheduler", {"from": API, "ports": [{"port": "logs"}]}),
+        "airflow-triggerer": build_policy("triggerer", {"from": API, "ports": [{"port": "logs"}]}),
     }
 
 
 def test_broker_and_worker_logs_are_restricted_too() -> None:
-    rendered = policies({"executor": "CeleryExecutor"})
+    rendered = render_policies({"executor": "CeleryExecutor"})
     own = [{"podSelector": {"matchLabels": OWN}}]
-    assert rendered["airflow-redis"] == policy("redis", {"from": own, "ports": [{"port": "redis"}]})
-    assert rendered["airflow-worker"] == policy("worker", {"from": API, "ports": [{"port": "logs"}]})
+    assert rendered["airflow-redis"] == build_policy("redis", {"from": own, "ports": [{"port": "redis"}]})
+    assert rendered["airflow-worker"] == build_policy("worker", {"from": API, "ports": [{"port": "logs"}]})
 
 
 def test_all_pods_have_the_labels_that_policies_select() -> None:
-    for name, pod in pods_by_component(render({"teams": {"alpha": {}}, "executor": "CeleryExecutor"})).items():
+    for name, pod in map_pods_by_component(render({"teams": {"alpha": {}}, "executor": "CeleryExecutor"})).items():
         assert pod["metadata"]["labels"].items() >= OWN.items(), name
 
 
 def test_pods_name_the_ports_of_the_policies() -> None:
-    pods = pods_by_component(render({"executor": "CeleryExecutor"}))
+    pods = map_pods_by_component(render({"executor": "CeleryExecutor"}))
     own = {"api-server": "api-server", "postgresql": "postgresql", "redis": "redis"}
     for component, port in {**own, **dict.fromkeys(("scheduler", "triggerer", "worker"), "logs")}.items():
         (container,) = pods[component]["spec"]["containers"]
@@ -71,16 +71,16 @@ def test_pods_name_the_ports_of_the_policies() -> None:
     ],
 )
 def test_api_server_accepts_tasks_and_configured_clients(values: Object, clients: list[Object]) -> None:
-    assert policies(values)["airflow-api-server"] == policy("api-server", TASKS, *clients)
+    assert render_policies(values)["airflow-api-server"] == build_policy("api-server", TASKS, *clients)
 
 
 def test_network_policies_can_be_disabled() -> None:
-    assert policies({"networkPolicies": {"enabled": False}}) == {}
+    assert render_policies({"networkPolicies": {"enabled": False}}) == {}
 
 
 def test_external_database_has_no_policy() -> None:
     values = {"postgresql": {"enabled": False}, "data": {"metadataSecretName": "mine"}}
-    assert sorted(policies(values)) == [
+    assert sorted(render_policies(values)) == [
         "airflow-api-server",
         "airflow-dag-processor",
         "airflow-scheduler",

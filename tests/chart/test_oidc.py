@@ -12,7 +12,7 @@ from types import ModuleType
 import pytest
 
 from chart.pod_scripts import load_script
-from chart.rendering import CHART, Object, find_object, pods_by_component, render, render_errors
+from chart.rendering import CHART, Object, find_object, map_pods_by_component, render, render_errors
 from kpo_platform.contract import CONFIGMAP_KEY, parse
 
 OIDC: Object = {
@@ -30,9 +30,9 @@ VALUES: Object = {"oidc": OIDC, "teams": OWNERS}
 NAMES = ("AIRFLOW__FAB__CONFIG_FILE", "KPO_PLATFORM_OIDC", "KPO_PLATFORM_OIDC_SECRET")
 
 
-def variables(values: Object, component: str = "api-server") -> dict[str, str]:
+def read_variables(values: Object, component: str = "api-server") -> dict[str, str]:
     """Return the OIDC environment variables of a component."""
-    (container,) = pods_by_component(render(values))[component]["spec"]["containers"]
+    (container,) = map_pods_by_component(render(values))[component]["spec"]["containers"]
     return {item["name"]: item["value"] for item in container["env"] if item["name"] in NAMES}
 
 
@@ -40,13 +40,13 @@ def variables(values: Object, component: str = "api-server") -> dict[str, str]:
 def config(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
     """Load webserver_config.py with the environment of VALUES."""
     (tmp_path / "client-secret").write_text("s3cret\n")
-    monkeypatch.setenv("KPO_PLATFORM_OIDC", variables(VALUES)["KPO_PLATFORM_OIDC"])
+    monkeypatch.setenv("KPO_PLATFORM_OIDC", read_variables(VALUES)["KPO_PLATFORM_OIDC"])
     monkeypatch.setenv("KPO_PLATFORM_OIDC_SECRET", str(tmp_path / "client-secret"))
     return load_script("webserver_config", monkeypatch)
 
 
 def test_only_api_server_and_secrets_job_have_the_client_secret() -> None:
-    env = variables(VALUES)
+    env = read_variables(VALUES)
     assert {**env, "KPO_PLATFORM_OIDC": json.loads(env["KPO_PLATFORM_OIDC"])} == {
         "AIRFLOW__FAB__CONFIG_FILE": "/opt/kpo-platform/scripts/webserver_config.py",
         "KPO_PLATFORM_OIDC": {
@@ -57,13 +57,15 @@ def test_only_api_server_and_secrets_job_have_the_client_secret() -> None:
         },
         "KPO_PLATFORM_OIDC_SECRET": "/opt/kpo-platform/oidc/client-secret",
     }
-    with_secret = {name for name, pod in pods_by_component(render(VALUES)).items() if "airflow-oidc" in json.dumps(pod)}
+    with_secret = {
+        name for name, pod in map_pods_by_component(render(VALUES)).items() if "airflow-oidc" in json.dumps(pod)
+    }
     assert with_secret == {"api-server", "secrets"}
 
 
 def test_without_oidc_the_api_server_has_no_oidc_settings() -> None:
-    assert variables({"teams": OWNERS}) == {}
-    assert "kpo-platform/oidc" not in json.dumps(pods_by_component(render({"teams": OWNERS}))["api-server"])
+    assert read_variables({"teams": OWNERS}) == {}
+    assert "kpo-platform/oidc" not in json.dumps(map_pods_by_component(render({"teams": OWNERS}))["api-server"])
 
 
 def test_owners_get_team_roles_and_admin_groups_get_admin(config: ModuleType) -> None:
@@ -110,7 +112,7 @@ def test_airflow_loads_the_config_file_and_the_provider(tmp_path: Path) -> None:
     database = f"sqlite:///{tmp_path}/airflow.db"
     env = {
         **os.environ,
-        **variables(VALUES),
+        **read_variables(VALUES),
         "AIRFLOW_HOME": str(tmp_path),
         "AIRFLOW__CORE__AUTH_MANAGER": "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager",
         "AIRFLOW__CORE__UNIT_TEST_MODE": "False",

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from chart.rendering import CHART, ROOT, TWO_TEAMS, find_by_prefix, find_object, pods_by_component, render, run_helm
+from chart.rendering import CHART, ROOT, TWO_TEAMS, find_by_prefix, find_object, map_pods_by_component, render, run_helm
 
 TEMPLATE_LINES = 80
 MAX_PACKAGE_KIB = 400
@@ -34,7 +34,7 @@ print(before, list(DagBundlesManager().get_all_bundle_names()))
 
 
 @pytest.fixture(scope="module")
-def packaged(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def packaged_chart(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Package the chart with `helm package`."""
     folder = tmp_path_factory.mktemp("package")
     completed = run_helm("package", str(CHART), "--destination", str(folder))
@@ -43,10 +43,10 @@ def packaged(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def mounted(tmp_path: Path) -> Path:
+def mounted_package(tmp_path: Path) -> Path:
     """Write the package's ConfigMap to a folder, as the kubelet mounts it on PYTHONPATH."""
     objects = render(TWO_TEAMS)
-    volumes = {volume["name"]: volume for volume in pods_by_component(objects)["scheduler"]["spec"]["volumes"]}
+    volumes = {volume["name"]: volume for volume in map_pods_by_component(objects)["scheduler"]["spec"]["volumes"]}
     source = volumes["python"]["configMap"]
     data = find_object(objects, "ConfigMap", source["name"])["data"]
     for item in source["items"]:
@@ -77,38 +77,39 @@ def read_files(folder: Path) -> dict[str, str]:
     return {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_mounted_package_has_the_entry_points_of_pyproject(mounted: Path) -> None:
+def test_mounted_package_has_the_entry_points_of_pyproject(mounted_package: Path) -> None:
     carried = configparser.ConfigParser()
-    carried.read(mounted.glob("kpo_platform-*.dist-info/entry_points.txt"))
+    carried.read(mounted_package.glob("kpo_platform-*.dist-info/entry_points.txt"))
     declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]
     assert {group: dict(carried[group]) for group in declared} == declared
 
 
-def test_mounted_package_is_importable(mounted: Path, tmp_path: Path) -> None:
+def test_mounted_package_is_importable(mounted_package: Path, tmp_path: Path) -> None:
     program = "import kpo_platform; print(kpo_platform.__file__, kpo_platform.TeamPodOperator.__name__)"
-    assert run_python(program, mounted, tmp_path) == f"{mounted}/kpo_platform/__init__.py TeamPodOperator"
+    module_file = mounted_package / "kpo_platform" / "__init__.py"
+    assert run_python(program, mounted_package, tmp_path) == f"{module_file} TeamPodOperator"
 
 
-def test_mounted_package_has_a_version(mounted: Path, tmp_path: Path) -> None:
+def test_mounted_package_has_a_version(mounted_package: Path, tmp_path: Path) -> None:
     program = "import importlib.metadata; print(importlib.metadata.version('kpo-platform'))"
-    assert run_python(program, mounted, tmp_path) == "0.1.0"
+    assert run_python(program, mounted_package, tmp_path) == "0.1.0"
 
 
-def test_task_of_a_new_team_finds_its_bundle(mounted: Path, tmp_path: Path) -> None:
+def test_task_of_a_new_team_finds_its_bundle(mounted_package: Path, tmp_path: Path) -> None:
     now, later = tmp_path / "airflow.cfg", tmp_path / "later.cfg"
     repository = {"dags": {"repo": "https://git.example/x.git"}}
     for path, names in ((now, ["alpha"]), (later, ["alpha", "beta"])):
         objects = render({"teams": dict.fromkeys(names, repository)})
         text = find_object(objects, "ConfigMap", "airflow-config")["data"]["airflow.cfg"]
         path.write_text(text.replace("/opt/airflow", str(tmp_path)))
-    output = run_python(LATE_TEAM, mounted, tmp_path, AIRFLOW_CONFIG=str(now), LATER_CONFIG=str(later))
+    output = run_python(LATE_TEAM, mounted_package, tmp_path, AIRFLOW_CONFIG=str(now), LATER_CONFIG=str(later))
     assert output == "['alpha'] ['alpha', 'beta']"
 
 
 @pytest.mark.parametrize("component", ["dag-processor", "scheduler", "triggerer"])
 def test_templates_and_sidecars_are_mounted_as_files(component: str) -> None:
     objects = render()
-    pod = pods_by_component(objects)[component]["spec"]
+    pod = map_pods_by_component(objects)[component]["spec"]
     mounts = {mount["mountPath"]: mount["name"] for mount in pod["containers"][0]["volumeMounts"]}
     volumes = {volume["name"]: volume for volume in pod["volumes"]}
     mounted_files = {}
@@ -151,34 +152,34 @@ def test_package_is_at_most_400_kib() -> None:
     assert sum(len(text.encode()) for text in code["data"].values()) <= MAX_PACKAGE_KIB * 1024
 
 
-def test_packaged_chart_has_files_instead_of_links(packaged: Path, tmp_path: Path) -> None:
-    with tarfile.open(packaged) as archive:
+def test_packaged_chart_has_files_instead_of_links(packaged_chart: Path, tmp_path: Path) -> None:
+    with tarfile.open(packaged_chart) as archive:
         assert all(member.isfile() for member in archive.getmembers())
         archive.extractall(tmp_path, filter="data")
     for folder in ("rbac", "pod_templates"):
         assert read_files(tmp_path / CHART.name / "files" / folder) == read_files(ROOT / folder)
 
 
-def test_packaged_chart_has_only_the_mounted_modules(packaged: Path) -> None:
+def test_packaged_chart_has_only_the_mounted_modules(packaged_chart: Path) -> None:
     prefix = "kpo-platform/files/"
-    with tarfile.open(packaged) as archive:
+    with tarfile.open(packaged_chart) as archive:
         carried = {name.removeprefix(prefix) for name in archive.getnames() if name.startswith(f"{prefix}kpo_platform")}
-    volumes = {volume["name"]: volume for volume in pods_by_component(render())["scheduler"]["spec"]["volumes"]}
-    mounted = {item["path"] for item in volumes["python"]["configMap"]["items"]}
-    assert carried == {path for path in mounted if path.startswith("kpo_platform/")}
+    volumes = {volume["name"]: volume for volume in map_pods_by_component(render())["scheduler"]["spec"]["volumes"]}
+    mounted_package = {item["path"] for item in volumes["python"]["configMap"]["items"]}
+    assert carried == {path for path in mounted_package if path.startswith("kpo_platform/")}
 
 
-def test_packaged_chart_renders_like_the_folder(packaged: Path) -> None:
-    assert render(TWO_TEAMS, packaged) == render(TWO_TEAMS)
+def test_packaged_chart_renders_like_the_folder(packaged_chart: Path) -> None:
+    assert render(TWO_TEAMS, packaged_chart) == render(TWO_TEAMS)
 
 
 def test_package_in_the_image_is_not_mounted_but_checked() -> None:
     objects = render({**TWO_TEAMS, "platform": {"package": "image"}})
     assert [item for item in objects if item["metadata"]["name"].startswith("airflow-code-")] == []
-    for name, pod in pods_by_component(objects).items():
+    for name, pod in map_pods_by_component(objects).items():
         assert "/opt/kpo-platform/python" not in json.dumps(pod), name
     for component in ("api-server", "dag-processor", "scheduler", "triggerer"):
-        spec = pods_by_component(objects)[component]["spec"]
+        spec = map_pods_by_component(objects)[component]["spec"]
         env = {variable["name"]: variable.get("value") for variable in spec["containers"][0]["env"]}
         assert env["KPO_PLATFORM_CONTRACT"] == "/opt/kpo-platform/contract/contract.json"
         (waiting,) = [item for item in spec["initContainers"] if item["name"] == "wait-for-migrations"]

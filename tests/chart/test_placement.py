@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from chart.rendering import Object, find_by_prefix, find_object, list_containers, pods_by_component, render
+from chart.rendering import Object, find_by_prefix, find_object, list_containers, map_pods_by_component, render
 
 TEAM: Object = {"teams": {"alpha": {}}}
 AIRFLOW = ["api-server", "dag-processor", "migration", "scheduler", "secrets", "team-settings", "triggerer"]
@@ -26,28 +26,28 @@ VALUE_KEYS = {
 CELERY = {"executor": "CeleryExecutor"}
 
 
-def images(values: Object) -> dict[str, set[str]]:
+def list_images(values: Object) -> dict[str, set[str]]:
     """Return the images of each component."""
-    pods = pods_by_component(render(values)).items()
+    pods = map_pods_by_component(render(values)).items()
     return {name: {container["image"] for container in list_containers(pod)} for name, pod in pods if name != "test"}
 
 
-def xcom_image(values: Object) -> str:
+def read_xcom_image(values: Object) -> str:
     published = find_by_prefix(render(values), "ConfigMap", "airflow-contract")["data"]["contract.json"]
     return str(published).partition('"xcomSidecar":{"image":"')[2].partition('"')[0]
 
 
 def test_default_images() -> None:
     airflow = {key: {"docker.io/apache/airflow:3.3.2"} for key in AIRFLOW}
-    assert images(TEAM) == airflow | {"postgresql": {"docker.io/library/postgres:17"}}
-    assert xcom_image(TEAM) == "docker.io/library/alpine:3.22"
+    assert list_images(TEAM) == airflow | {"postgresql": {"docker.io/library/postgres:17"}}
+    assert read_xcom_image(TEAM) == "docker.io/library/alpine:3.22"
 
 
 def test_registry_prefix_replaces_every_registry() -> None:
     mirror = TEAM | {"images": {"registryPrefix": "mirror.example:5000/hub"}}
     airflow = {key: {"mirror.example:5000/hub/apache/airflow:3.3.2"} for key in AIRFLOW}
-    assert images(mirror) == airflow | {"postgresql": {"mirror.example:5000/hub/library/postgres:17"}}
-    assert xcom_image(mirror) == "mirror.example:5000/hub/library/alpine:3.22"
+    assert list_images(mirror) == airflow | {"postgresql": {"mirror.example:5000/hub/library/postgres:17"}}
+    assert read_xcom_image(mirror) == "mirror.example:5000/hub/library/alpine:3.22"
 
 
 @pytest.mark.parametrize(
@@ -61,20 +61,20 @@ def test_registry_prefix_replaces_every_registry() -> None:
 )
 def test_registry_is_recognized_as_by_container_runtimes(repository: str, expected: str) -> None:
     values = {"images": {"registryPrefix": "mirror.example", "airflow": {"repository": repository, "tag": "1"}}}
-    assert images(values)["scheduler"] == {expected}
+    assert list_images(values)["scheduler"] == {expected}
 
 
 def test_digest_overrides_the_tag_and_runs_the_migration_again() -> None:
     digest = "sha256:" + "0" * 64
     values = {"images": {"airflow": {"digest": digest}}}
-    assert images(values)["scheduler"] == {f"docker.io/apache/airflow@{digest}"}
+    assert list_images(values)["scheduler"] == {f"docker.io/apache/airflow@{digest}"}
     jobs = [find_by_prefix(render(item), "Job", "airflow-migration-") for item in ({}, values)]
     assert jobs[0]["metadata"]["name"] != jobs[1]["metadata"]["name"]
 
 
 @pytest.mark.parametrize("component", VALUE_KEYS)
 def test_scheduling_values_apply_to_their_component_only(component: str) -> None:
-    pods = pods_by_component(render({**CELERY, VALUE_KEYS[component]: SCHEDULING}))
+    pods = map_pods_by_component(render({**CELERY, VALUE_KEYS[component]: SCHEDULING}))
     scheduling = {
         name: {key: pod["spec"][key] for key in SCHEDULING if key in pod["spec"]} for name, pod in pods.items()
     }
@@ -84,7 +84,7 @@ def test_scheduling_values_apply_to_their_component_only(component: str) -> None
 @pytest.mark.parametrize("component", ["postgresql", "redis"])
 def test_scheduling_values_apply_to_database_and_broker(component: str) -> None:
     values = {key: value for key, value in SCHEDULING.items() if key != "topologySpreadConstraints"}
-    spec = pods_by_component(render({**CELERY, component: values}))[component]["spec"]
+    spec = map_pods_by_component(render({**CELERY, component: values}))[component]["spec"]
     assert {key: spec[key] for key in values} == values
 
 

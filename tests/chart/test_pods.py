@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from chart.objects import assert_restricted
-from chart.rendering import KUBERNETES, ROOT, Object, list_containers, pods_by_component, render
+from chart.rendering import KUBERNETES, ROOT, Object, list_containers, map_pods_by_component, render
 
 LOCAL: Object = {"teams": {"alpha": {"cleanup": {"maxAge": 3600}}}}
 ALL: Object = {
@@ -42,7 +42,7 @@ TEMPLATES = sorted((ROOT / "pod_templates").glob("*.yaml"))
 SIDECARS = sorted((ROOT / "pod_templates" / "sidecars").glob("*.yaml"))
 
 
-def millicores(pod: Object) -> int:
+def sum_millicores(pod: Object) -> int:
     """Return the CPU requests of the pod's containers."""
     requests = [container["resources"]["requests"]["cpu"] for container in pod["spec"]["containers"]]
     assert all(quantity.endswith("m") for quantity in requests)
@@ -50,32 +50,34 @@ def millicores(pod: Object) -> int:
 
 
 def test_all_values_render_these_components() -> None:
-    assert sorted(pods_by_component(render(ALL))) == COMPONENTS
+    assert sorted(map_pods_by_component(render(ALL))) == COMPONENTS
 
 
 @pytest.mark.parametrize("component", COMPONENTS)
 def test_pod_passes_the_restricted_level(component: str) -> None:
-    assert_restricted(pods_by_component(render(ALL))[component])
+    assert_restricted(map_pods_by_component(render(ALL))[component])
 
 
 @pytest.mark.parametrize("component", COMPONENTS)
 def test_pod_has_no_service_links(component: str) -> None:
-    assert pods_by_component(render(ALL))[component]["spec"]["enableServiceLinks"] is False
+    assert map_pods_by_component(render(ALL))[component]["spec"]["enableServiceLinks"] is False
 
 
 @pytest.mark.parametrize("component", COMPONENTS)
 def test_pod_has_the_configured_pull_secrets(component: str) -> None:
-    assert pods_by_component(render(ALL))[component]["spec"]["imagePullSecrets"] == [{"name": "mirror"}]
-    assert "imagePullSecrets" not in pods_by_component(render({**ALL, "imagePullSecrets": []}))[component]["spec"]
+    assert map_pods_by_component(render(ALL))[component]["spec"]["imagePullSecrets"] == [{"name": "mirror"}]
+    assert "imagePullSecrets" not in map_pods_by_component(render({**ALL, "imagePullSecrets": []}))[component]["spec"]
 
 
 @pytest.mark.parametrize("component", [name for name in COMPONENTS if name not in ("postgresql", "redis", "statsd")])
 def test_airflow_containers_keep_the_image_entrypoint(component: str) -> None:
-    assert all("command" not in container for container in list_containers(pods_by_component(render(ALL))[component]))
+    assert all(
+        "command" not in container for container in list_containers(map_pods_by_component(render(ALL))[component])
+    )
 
 
 def test_all_pods_request_at_most_one_core() -> None:
-    assert sum(millicores(pod) for pod in pods_by_component(render(LOCAL)).values()) <= 1000
+    assert sum(sum_millicores(pod) for pod in map_pods_by_component(render(LOCAL)).values()) <= 1000
 
 
 def test_every_container_has_resource_requests() -> None:
@@ -86,7 +88,7 @@ def test_every_container_has_resource_requests() -> None:
     }
     without = [
         f"{component}/{container['name']}"
-        for component, pod in pods_by_component(
+        for component, pod in map_pods_by_component(
             render({**ALL, **sidecars, "databaseCleanup": {"enabled": True}})
         ).items()
         for container in list_containers(pod)
@@ -97,7 +99,7 @@ def test_every_container_has_resource_requests() -> None:
 
 @pytest.mark.parametrize("component", ["api-server", "dag-processor", "scheduler", "triggerer"])
 def test_waiting_containers_have_the_resources_of_the_component(component: str) -> None:
-    spec = pods_by_component(render(ALL))[component]["spec"]
+    spec = map_pods_by_component(render(ALL))[component]["spec"]
     resources = spec["containers"][0]["resources"]
     waiting = [item["resources"] for item in spec["initContainers"] if item["name"].startswith("wait-for-")]
     assert waiting == [resources] * len(waiting)
@@ -106,7 +108,7 @@ def test_waiting_containers_have_the_resources_of_the_component(component: str) 
 def test_startup_probes_wait_15_minutes() -> None:
     timeouts = {
         component: probe["periodSeconds"] * probe["failureThreshold"]
-        for component, pod in pods_by_component(render({**ALL, "statsd": {"enabled": True}})).items()
+        for component, pod in map_pods_by_component(render({**ALL, "statsd": {"enabled": True}})).items()
         if (probe := pod["spec"]["containers"][0].get("startupProbe"))
     }
     airflow = ("api-server", "dag-processor", "scheduler", "triggerer", "worker")
@@ -115,14 +117,14 @@ def test_startup_probes_wait_15_minutes() -> None:
 
 @pytest.mark.parametrize("component", ["api-server", "dag-processor", "scheduler", "triggerer"])
 def test_component_waits_for_migrations(component: str) -> None:
-    waiting = pods_by_component(render())[component]["spec"]["initContainers"]
+    waiting = map_pods_by_component(render())[component]["spec"]["initContainers"]
     assert [container["args"] for container in waiting if "restartPolicy" not in container] == [
         ["python", "/opt/kpo-platform/scripts/wait_for_migrations.py"]
     ]
 
 
 def test_api_server_answers_until_its_endpoint_is_removed() -> None:
-    spec = pods_by_component(render())["api-server"]["spec"]
+    spec = map_pods_by_component(render())["api-server"]["spec"]
     (container,) = spec["containers"]
     assert container["lifecycle"] == {"preStop": {"exec": {"command": ["sleep", "10"]}}}
     assert spec["terminationGracePeriodSeconds"] > 10

@@ -15,7 +15,7 @@ AT_THE_ROOT = {"publicUrl": "https://data.example.com"}
 UNDER_A_PATH = {"publicUrl": "https://data.example.com/tools/airflow/"}
 
 
-def container(values: Object) -> Object:
+def find_container(values: Object) -> Object:
     """Return the API server's container."""
     (api_server,) = find_object(render(values), "Deployment", "airflow-api-server")["spec"]["template"]["spec"][
         "containers"
@@ -23,12 +23,12 @@ def container(values: Object) -> Object:
     return dict(api_server)
 
 
-def probe_paths(values: Object) -> dict[str, str]:
+def list_probe_paths(values: Object) -> dict[str, str]:
     """Return the HTTP path of each probe."""
-    return {name: probe["httpGet"]["path"] for name, probe in container(values).items() if name.endswith("Probe")}
+    return {name: probe["httpGet"]["path"] for name, probe in find_container(values).items() if name.endswith("Probe")}
 
 
-def contract_api_service(values: Object) -> Object:
+def read_api_service(values: Object) -> Object:
     published = find_by_prefix(render(values), "ConfigMap", "airflow-contract")["data"]["contract.json"]
     return dict(json.loads(published)["airflow"]["apiService"])
 
@@ -46,23 +46,23 @@ def test_links_probes_and_execution_url_follow_public_url(url: str, base: str, p
     assert read_airflow_cfg(values)["api"] == {"base_url": base}
     tasks = f"http://airflow-api-server.airflow.svc:8080{path}/execution/"
     assert read_airflow_cfg(values)["core"]["execution_api_server_url"] == tasks
-    assert probe_paths(values) == {
+    assert list_probe_paths(values) == {
         "startupProbe": f"{path}/execution/health",
         "readinessProbe": f"{path}/api/v2/version",
         "livenessProbe": f"{path}/execution/health",
     }
-    assert contract_api_service(values) == {"name": "airflow-api-server", "port": 8080, "path": path}
+    assert read_api_service(values) == {"name": "airflow-api-server", "port": 8080, "path": path}
 
 
 def test_default_values_have_no_public_url() -> None:
     assert "api" not in read_airflow_cfg({})
-    assert contract_api_service({})["path"] == ""
+    assert read_api_service({})["path"] == ""
     assert [item["kind"] for item in render({}) if item["kind"] in ("Ingress", "HTTPRoute")] == []
 
 
 @pytest.mark.parametrize(("scheme", "trusted"), [("https", True), ("http", False)])
 def test_api_server_trusts_proxy_headers_only_with_https(scheme: str, trusted: bool) -> None:
-    api_server = container({"publicUrl": f"{scheme}://data.example.com"})
+    api_server = find_container({"publicUrl": f"{scheme}://data.example.com"})
     assert api_server["args"] == ["airflow", "api-server", *(["--proxy-headers"] if trusted else [])]
     headers = {"name": "FORWARDED_ALLOW_IPS", "value": "*"}
     assert [item for item in api_server["env"] if item["name"] == headers["name"]] == ([headers] if trusted else [])

@@ -153,7 +153,7 @@ def test_every_role_file_with_rules_is_granted() -> None:
     assert [role["metadata"]["name"] for role in files if role["rules"] and role["rules"] not in rendered] == []
 
 
-def resource_names(role: str) -> set[tuple[str, str]]:
+def list_resource_names(role: str) -> set[tuple[str, str]]:
     """Return the (resource, name) pairs that the rules of a role file are limited to."""
     rules = load_role(role)["rules"]
     return {(kind, name) for rule in rules for kind in rule["resources"] for name in rule.get("resourceNames", [])}
@@ -162,10 +162,15 @@ def resource_names(role: str) -> set[tuple[str, str]]:
 def test_role_files_name_the_objects_of_bootstrap() -> None:
     contract = json.loads(find_object(render(), "ConfigMap", "airflow-contract")["data"]["contract.json"])
     defaults = yaml.safe_load((CHART / "values.yaml").read_text())["teamDefaults"]
-    assert resource_names("bootstrap-operator") == {("secrets", defaults["registry"]["pullSecret"])}
-    assert resource_names("bootstrap-operator-environment") == {("secrets", contract["airflow"]["connectionsSecret"])}
-    assert resource_names("bootstrap-operator-registry") == {("pods", node_check.NAME), ("secrets", node_check.NAME)}
-    assert resource_names("bootstrap-operator-release") == {
+    assert list_resource_names("bootstrap-operator") == {("secrets", defaults["registry"]["pullSecret"])}
+    assert list_resource_names("bootstrap-operator-environment") == {
+        ("secrets", contract["airflow"]["connectionsSecret"])
+    }
+    assert list_resource_names("bootstrap-operator-registry") == {
+        ("pods", node_check.NAME),
+        ("secrets", node_check.NAME),
+    }
+    assert list_resource_names("bootstrap-operator-release") == {
         ("secrets", contract["airflow"]["adminSecret"]),
         ("leases", lease.NAME),
     }

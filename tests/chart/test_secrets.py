@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from chart.objects import env_by_name, list_secret_names
+from chart.objects import list_secret_names, read_env
 from chart.pod_scripts import load_script
-from chart.rendering import Object, find_by_prefix, list_containers, load_role, pods_by_component, render
+from chart.rendering import Object, find_by_prefix, list_containers, load_role, map_pods_by_component, render
 
 EXISTING: Object = {
     "postgresql": {"enabled": False},
@@ -21,12 +21,12 @@ EXISTING: Object = {
 ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
 
 
-def components_with(variable: str) -> set[str]:
+def list_components_with_variable(variable: str) -> set[str]:
     """Return the components with a container that has this environment variable."""
     return {
         name
-        for name, pod in pods_by_component(render()).items()
-        if any(variable in env_by_name(container) for container in list_containers(pod))
+        for name, pod in map_pods_by_component(render()).items()
+        if any(variable in read_env(container) for container in list_containers(pod))
     }
 
 
@@ -36,9 +36,9 @@ def test_release_contains_no_secret() -> None:
 
 @pytest.mark.parametrize("word", ["PASSWORD", "SECRET_KEY", "FERNET", "JWT", "SQL_ALCHEMY_CONN"])
 def test_secret_variables_are_references(word: str) -> None:
-    for pod in pods_by_component(render()).values():
+    for pod in map_pods_by_component(render()).values():
         for container in list_containers(pod):
-            env = {name: value for name, value in env_by_name(container).items() if word in name}
+            env = {name: value for name, value in read_env(container).items() if word in name}
             assert all(value.keys() == {"secretKeyRef"} for value in env.values()), env
 
 
@@ -47,13 +47,13 @@ def test_rendering_is_reproducible() -> None:
 
 
 def test_only_api_server_and_scheduler_have_the_jwt_secret() -> None:
-    assert components_with("AIRFLOW__API_AUTH__JWT_SECRET") == {"api-server", "scheduler"}
+    assert list_components_with_variable("AIRFLOW__API_AUTH__JWT_SECRET") == {"api-server", "scheduler"}
 
 
 def test_waiting_containers_have_no_fernet_key() -> None:
     references = {
-        container["name"]: {name for name, value in env_by_name(container).items() if isinstance(value, dict)}
-        for pod in pods_by_component(render({"teams": {"alpha": {}}})).values()
+        container["name"]: {name for name, value in read_env(container).items() if isinstance(value, dict)}
+        for pod in map_pods_by_component(render({"teams": {"alpha": {}}})).values()
         for container in list_containers(pod)
         if container["name"].startswith("wait-for-")
     }
@@ -62,13 +62,13 @@ def test_waiting_containers_have_no_fernet_key() -> None:
 
 
 def test_only_log_servers_and_api_server_have_the_api_secret_key() -> None:
-    assert components_with("AIRFLOW__API__SECRET_KEY") == {"api-server", "scheduler", "triggerer"}
+    assert list_components_with_variable("AIRFLOW__API__SECRET_KEY") == {"api-server", "scheduler", "triggerer"}
 
 
 def test_job_generates_every_secret_that_pods_use() -> None:
     objects = render()
     job = find_by_prefix(objects, "Job", "airflow-secrets-")
-    generated = json.loads(env_by_name(job["spec"]["template"]["spec"]["containers"][0])["SECRETS"])
+    generated = json.loads(read_env(job["spec"]["template"]["spec"]["containers"][0])["SECRETS"])
     assert generated == {
         "admin": "airflow-admin",
         "api-secret-key": "airflow-api-secret-key",
@@ -81,7 +81,7 @@ def test_job_generates_every_secret_that_pods_use() -> None:
 
 def test_job_checks_existing_secrets_with_optional_mounts() -> None:
     pod = find_by_prefix(render(EXISTING), "Job", "airflow-secrets-")["spec"]["template"]["spec"]
-    existing = json.loads(env_by_name(pod["containers"][0])["EXISTING_SECRETS"])
+    existing = json.loads(read_env(pod["containers"][0])["EXISTING_SECRETS"])
     assert existing == {
         "admin": "my-admin",
         "api-secret-key": "my-api",
@@ -103,8 +103,8 @@ def test_job_checks_existing_secrets_with_optional_mounts() -> None:
 def test_job_checks_the_secrets_of_oidc_and_git_sync(repo: str, kind: str) -> None:
     oidc = {"issuer": "https://login.example", "clientId": "airflow", "clientSecretName": "my-client"}
     sync = {"enabled": True, "repo": repo, "credentialsSecret": "my-git"}
-    pod = pods_by_component(render({"oidc": oidc, "dags": {"gitSync": sync}}))["secrets"]["spec"]
-    assert json.loads(env_by_name(pod["containers"][0])["EXISTING_SECRETS"]) == {
+    pod = map_pods_by_component(render({"oidc": oidc, "dags": {"gitSync": sync}}))["secrets"]["spec"]
+    assert json.loads(read_env(pod["containers"][0])["EXISTING_SECRETS"]) == {
         "oidc-client": "my-client",
         kind: "my-git",
     }
@@ -113,14 +113,14 @@ def test_job_checks_the_secrets_of_oidc_and_git_sync(repo: str, kind: str) -> No
 def test_job_ignores_secrets_that_no_pod_uses() -> None:
     unread = {"metadataSecretName": "my-database", "brokerUrlSecretName": "my-broker"}
     values = {"data": {**unread, "metadataConnection": {"passwordSecretName": "left-over", "caSecretName": "too"}}}
-    pod = pods_by_component(render({**values, "postgresql": {"enabled": False}}))["secrets"]["spec"]
-    assert json.loads(env_by_name(pod["containers"][0])["EXISTING_SECRETS"]) == {"database": "my-database"}
+    pod = map_pods_by_component(render({**values, "postgresql": {"enabled": False}}))["secrets"]["spec"]
+    assert json.loads(read_env(pod["containers"][0])["EXISTING_SECRETS"]) == {"database": "my-database"}
 
 
 def test_existing_secrets_replace_generated_ones() -> None:
     objects = render(EXISTING)
     job = find_by_prefix(objects, "Job", "airflow-secrets-")
-    assert json.loads(env_by_name(job["spec"]["template"]["spec"]["containers"][0])["SECRETS"]) == {}
+    assert json.loads(read_env(job["spec"]["template"]["spec"]["containers"][0])["SECRETS"]) == {}
     assert list_secret_names(objects) == {"my-admin", "my-api", "my-database", "my-fernet", "my-jwt"}
 
 
@@ -134,8 +134,8 @@ def generate_all_secrets(monkeypatch: pytest.MonkeyPatch) -> dict[str, dict[str,
 
 def test_every_platform_secret_has_a_generator(monkeypatch: pytest.MonkeyPatch) -> None:
     """The chart's helper platformSecrets and the Job's script list the same Secrets."""
-    container = pods_by_component(render({"executor": "CeleryExecutor"}))["secrets"]["spec"]["containers"][0]
-    assert set(json.loads(env_by_name(container)["SECRETS"])) == set(generate_all_secrets(monkeypatch))
+    container = map_pods_by_component(render({"executor": "CeleryExecutor"}))["secrets"]["spec"]["containers"][0]
+    assert set(json.loads(read_env(container)["SECRETS"])) == set(generate_all_secrets(monkeypatch))
 
 
 def test_generated_secrets_pass_the_checks_of_existing_ones(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -147,9 +147,9 @@ def test_generated_secrets_pass_the_checks_of_existing_ones(monkeypatch: pytest.
 def test_pods_use_only_keys_that_the_job_generates(monkeypatch: pytest.MonkeyPatch) -> None:
     generated = {f"airflow-{secret}": set(values) for secret, values in generate_all_secrets(monkeypatch).items()}
     used: dict[str, set[str]] = {}
-    for pod in pods_by_component(render({"executor": "CeleryExecutor"})).values():
+    for pod in map_pods_by_component(render({"executor": "CeleryExecutor"})).values():
         for container in list_containers(pod):
-            for value in env_by_name(container).values():
+            for value in read_env(container).values():
                 if isinstance(value, dict):
                     used.setdefault(value["secretKeyRef"]["name"], set()).add(value["secretKeyRef"]["key"])
     assert used

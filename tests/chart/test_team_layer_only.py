@@ -15,25 +15,25 @@ TEAM_LAYER: Object = {
 }
 
 
-def kinds(values: Object) -> list[str]:
+def list_kinds(values: Object) -> list[str]:
     return sorted({item["kind"] for item in render(values) if item["metadata"].get("namespace") == NAMESPACE})
 
 
-def notes(values: Object) -> str:
+def render_notes(values: Object) -> str:
     """Return the notes of an installation."""
     words = ("install", RELEASE, str(CHART), "--namespace", NAMESPACE, "--dry-run=client", "--values", "-")
     return run_helm(*words, stdin=json.dumps(values)).stdout.partition("\nNOTES:\n")[2]
 
 
 def test_team_layer_installs_no_airflow_component() -> None:
-    assert kinds(TEAM_LAYER) == ["ConfigMap", "Pod"]
+    assert list_kinds(TEAM_LAYER) == ["ConfigMap", "Pod"]
     names = {item["metadata"]["name"].rpartition("-")[0] for item in render(TEAM_LAYER) if item["kind"] == "ConfigMap"}
     assert names == {"airflow", "airflow-code", "airflow-pod", "airflow-scripts", "airflow-team-settings"}
 
 
 def test_pod_cleanup_installs_its_scripts() -> None:
     values = {**TEAM_LAYER, "teams": {"alpha": {"cleanup": {"maxAge": 60}}}}
-    assert kinds(values) == ["ConfigMap", "CronJob", "Pod", "ServiceAccount"]
+    assert list_kinds(values) == ["ConfigMap", "CronJob", "Pod", "ServiceAccount"]
     assert [item for item in render(values) if item["metadata"]["name"].startswith("airflow-scripts-")]
 
 
@@ -58,7 +58,7 @@ def test_external_accounts_are_added_to_those_of_the_release() -> None:
 
 
 def test_notes_show_the_pod_settings_of_the_scheduler() -> None:
-    text = notes(TEAM_LAYER)
+    text = render_notes(TEAM_LAYER)
     snippet = yaml.safe_load(text[text.index("env:\n") : text.index("Import the teams' pools")])
     scheduler = find_object(render({"teams": {"alpha": {}}}), "StatefulSet", "airflow-scheduler")["spec"]["template"][
         "spec"

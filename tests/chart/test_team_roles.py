@@ -9,17 +9,18 @@ from airflow.providers.fab.auth_manager.security_manager.override import FabAirf
 
 from chart.objects import read_team_settings
 from chart.pod_scripts import load_script
-from chart.rendering import Object, pods_by_component, render
+from chart.rendering import Object, map_pods_by_component, render
 
 KEYCLOAK = {
     "core": {"auth_manager": "airflow.providers.keycloak.auth_manager.keycloak_auth_manager.KeycloakAuthManager"}
 }
 
 
-def init_containers(values: Object) -> list[str]:
+def list_init_containers(values: Object) -> list[str]:
     """Return the names of the DAG processor's init containers."""
     return [
-        container["name"] for container in pods_by_component(render(values))["dag-processor"]["spec"]["initContainers"]
+        container["name"]
+        for container in map_pods_by_component(render(values))["dag-processor"]["spec"]["initContainers"]
     ]
 
 
@@ -34,9 +35,11 @@ def test_auth_manager_without_roles_gets_none() -> None:
 
 
 def test_dag_processor_waits_for_the_roles() -> None:
-    assert init_containers({"teams": {"alpha": {}}}) == ["wait-for-migrations", "wait-for-roles"]
+    assert list_init_containers({"teams": {"alpha": {}}}) == ["wait-for-migrations", "wait-for-roles"]
     assert (
-        init_containers({}) == init_containers({"config": KEYCLOAK, "teams": {"alpha": {}}}) == ["wait-for-migrations"]
+        list_init_containers({})
+        == list_init_containers({"config": KEYCLOAK, "teams": {"alpha": {}}})
+        == ["wait-for-migrations"]
     )
 
 
@@ -93,7 +96,9 @@ def test_wait_message_names_the_missing_roles(monkeypatch: pytest.MonkeyPatch) -
 def test_waiting_container_has_database_and_contract_only() -> None:
     (container,) = (
         container
-        for container in pods_by_component(render({"teams": {"alpha": {}}}))["dag-processor"]["spec"]["initContainers"]
+        for container in map_pods_by_component(render({"teams": {"alpha": {}}}))["dag-processor"]["spec"][
+            "initContainers"
+        ]
         if container["name"] == "wait-for-roles"
     )
     assert [variable["name"] for variable in container["env"]] == [

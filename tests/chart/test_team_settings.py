@@ -10,7 +10,7 @@ import pytest
 
 from chart.objects import read_team_settings
 from chart.pod_scripts import load_script
-from chart.rendering import Object, find_by_prefix, find_object, list_containers, pods_by_component, render
+from chart.rendering import Object, find_by_prefix, find_object, list_containers, map_pods_by_component, render
 
 PRIVATE: Object = {
     "teams": {
@@ -20,12 +20,12 @@ PRIVATE: Object = {
 }
 
 
-def job_name(values: Object) -> str:
+def find_job_name(values: Object) -> str:
     name: str = find_by_prefix(render(values), "Job", "airflow-team-settings-")["metadata"]["name"]
     return name
 
 
-def pool(team: str, slots: int) -> Object:
+def build_pool(team: str, slots: int) -> Object:
     description = f"Tasks of team {team}. Managed by the chart kpo-platform."
     return {"slots": slots, "description": description, "include_deferred": True}
 
@@ -33,7 +33,7 @@ def pool(team: str, slots: int) -> Object:
 def test_every_team_has_a_pool_that_counts_deferred_tasks() -> None:
     assert read_team_settings(PRIVATE) == {
         "roles.json": {"team-alpha": [], "team-beta": []},
-        "pools.json": {"team-alpha": pool("alpha", 128), "team-beta": pool("beta", 5)},
+        "pools.json": {"team-alpha": build_pool("alpha", 128), "team-beta": build_pool("beta", 5)},
         "connections.json": {"git-alpha": "alpha-git"},
         "ssh.json": {"strict_host_key_checking": "accept-new"},
     }
@@ -50,12 +50,12 @@ def test_known_hosts_are_mounted_and_enforced() -> None:
         == "git.example ssh-ed25519 AAAA\n"
     )
     for component in ("dag-processor", "scheduler", "triggerer"):
-        mounts = pods_by_component(render(values))[component]["spec"]["containers"][0]["volumeMounts"]
+        mounts = map_pods_by_component(render(values))[component]["spec"]["containers"][0]["volumeMounts"]
         assert {"name": "config", "mountPath": "/opt/kpo-platform/config", "readOnly": True} in mounts
 
 
 def test_job_waits_for_migrations_and_mounts_the_secrets() -> None:
-    spec = pods_by_component(render(PRIVATE))["team-settings"]["spec"]
+    spec = map_pods_by_component(render(PRIVATE))["team-settings"]["spec"]
     assert [container["name"] for container in spec["initContainers"]] == ["wait-for-migrations"]
     assert spec["automountServiceAccountToken"] is False
     assert [volume for volume in spec["volumes"] if "secret" in volume] == [
@@ -66,11 +66,13 @@ def test_job_waits_for_migrations_and_mounts_the_secrets() -> None:
 
 
 def test_git_secret_is_mounted_in_the_job_only() -> None:
-    with_secret = {name for name, pod in pods_by_component(render(PRIVATE)).items() if "alpha-git" in json.dumps(pod)}
+    with_secret = {
+        name for name, pod in map_pods_by_component(render(PRIVATE)).items() if "alpha-git" in json.dumps(pod)
+    }
     assert with_secret == {"team-settings"}
     assert all(
         "alpha-git" not in json.dumps(list(list_containers(pod)))
-        for pod in pods_by_component(render({"teams": {}})).values()
+        for pod in map_pods_by_component(render({"teams": {}})).values()
     )
 
 
@@ -86,8 +88,8 @@ def test_job_runs_again_only_after_a_relevant_change() -> None:
     slots["teams"]["beta"]["quota"]["pods"] = 6
     secret["teams"]["alpha"]["dags"]["credentialsSecret"] = "alpha-git-2"
     label["teams"]["alpha"]["labels"] = {"cost-centre": "42"}
-    assert len({job_name(PRIVATE), job_name(slots), job_name(secret)}) == 3
-    assert job_name(label) == job_name(PRIVATE)
+    assert len({find_job_name(PRIVATE), find_job_name(slots), find_job_name(secret)}) == 3
+    assert find_job_name(label) == find_job_name(PRIVATE)
 
 
 def test_team_without_a_repository_has_no_connection() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from chart.rendering import NAMESPACE, TWO_TEAMS, Object, find_object, render
 
 
-def labels(team: str) -> Object:
+def build_labels(team: str) -> Object:
     return {
         "app.kubernetes.io/name": "kpo-platform",
         "app.kubernetes.io/instance": "airflow",
@@ -45,7 +45,7 @@ def test_namespace_is_restricted_and_kept() -> None:
         "kind": "Namespace",
         "metadata": {
             "name": "data-beta",
-            "labels": {**labels("beta"), **RESTRICTED, "cost-centre": "42"},
+            "labels": {**build_labels("beta"), **RESTRICTED, "cost-centre": "42"},
             "annotations": {"helm.sh/resource-policy": "keep"},
         },
     }
@@ -54,7 +54,7 @@ def test_namespace_is_restricted_and_kept() -> None:
 def test_team_labels_cannot_change_the_pod_security_level() -> None:
     own = {"pod-security.kubernetes.io/enforce": "privileged", "kpo-platform/team": "beta"}
     namespace = find_object(render({"teams": {"alpha": {"labels": own}}}), "Namespace", "team-alpha")
-    assert namespace["metadata"]["labels"] == {**labels("alpha"), **RESTRICTED}
+    assert namespace["metadata"]["labels"] == {**build_labels("alpha"), **RESTRICTED}
 
 
 def test_existing_namespace_is_not_rendered() -> None:
@@ -67,7 +67,7 @@ def test_existing_namespace_is_not_rendered() -> None:
 def test_baseline_level_applies_to_the_namespace() -> None:
     namespace = find_object(render({"teams": {"alpha": {"podSecurity": "baseline"}}}), "Namespace", "team-alpha")
     levels = {f"pod-security.kubernetes.io/{mode}": "baseline" for mode in ("audit", "enforce", "warn")}
-    assert namespace["metadata"]["labels"] == {**labels("alpha"), **levels}
+    assert namespace["metadata"]["labels"] == {**build_labels("alpha"), **levels}
 
 
 def test_quota_becomes_a_resource_quota() -> None:
@@ -77,7 +77,7 @@ def test_quota_becomes_a_resource_quota() -> None:
         {
             "apiVersion": "v1",
             "kind": "ResourceQuota",
-            "metadata": {"name": "team", "namespace": "team-alpha", "labels": labels("alpha")},
+            "metadata": {"name": "team", "namespace": "team-alpha", "labels": build_labels("alpha")},
             "spec": {"hard": {"pods": "20", "limits.memory": "64Gi"}},
         }
     ]
@@ -88,7 +88,7 @@ def test_limits_become_a_limit_range() -> None:
     assert find_object(render(values), "LimitRange", "team", "team-alpha") == {
         "apiVersion": "v1",
         "kind": "LimitRange",
-        "metadata": {"name": "team", "namespace": "team-alpha", "labels": labels("alpha")},
+        "metadata": {"name": "team", "namespace": "team-alpha", "labels": build_labels("alpha")},
         "spec": {
             "limits": [
                 {
@@ -108,15 +108,15 @@ DNS: Object = {
 }
 
 
-def network_policy(team: Object) -> Object:
+def find_network_policy(team: Object) -> Object:
     policy = find_object(render({"teams": {"alpha": team}}), "NetworkPolicy", "team", "team-alpha")
-    assert policy["metadata"] == {"name": "team", "namespace": "team-alpha", "labels": labels("alpha")}
+    assert policy["metadata"] == {"name": "team", "namespace": "team-alpha", "labels": build_labels("alpha")}
     spec: Object = policy["spec"]
     return spec
 
 
 def test_default_network_policy_allows_dns_only() -> None:
-    assert network_policy({}) == {
+    assert find_network_policy({}) == {
         "podSelector": {},
         "policyTypes": ["Egress", "Ingress"],
         "ingress": [],
@@ -127,7 +127,7 @@ def test_default_network_policy_allows_dns_only() -> None:
 def test_network_policy_contains_the_team_s_rules() -> None:
     egress = [{"to": [{"ipBlock": {"cidr": "10.0.0.0/8"}}], "ports": [{"port": 5432}]}, {"ports": [{"port": 443}]}]
     ingress = [{"from": [{"podSelector": {}}], "ports": [{"port": 7078}]}]
-    assert network_policy({"network": {"egress": egress, "ingress": ingress}}) == {
+    assert find_network_policy({"network": {"egress": egress, "ingress": ingress}}) == {
         "podSelector": {},
         "policyTypes": ["Egress", "Ingress"],
         "ingress": ingress,
@@ -144,7 +144,7 @@ def test_service_account_has_the_team_s_annotations() -> None:
         "metadata": {
             "name": "team-pod",
             "namespace": "team-alpha",
-            "labels": labels("alpha"),
+            "labels": build_labels("alpha"),
             "annotations": annotations,
         },
         "automountServiceAccountToken": False,
@@ -155,7 +155,7 @@ def test_team_with_a_registry_has_a_pull_secret() -> None:
     assert find_object(render(TWO_TEAMS), "ServiceAccount", "team-pod", "data-beta") == {
         "apiVersion": "v1",
         "kind": "ServiceAccount",
-        "metadata": {"name": "team-pod", "namespace": "data-beta", "labels": labels("beta")},
+        "metadata": {"name": "team-pod", "namespace": "data-beta", "labels": build_labels("beta")},
         "automountServiceAccountToken": False,
         "imagePullSecrets": [{"name": "regcred"}],
     }

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from chart.rendering import Object, find_object, list_containers, pods_by_component, render
+from chart.rendering import Object, find_object, list_containers, map_pods_by_component, render
 
 EVERYTHING: Object = {
     "teams": {"alpha": {"cleanup": {"maxAge": 60}, "dags": {"repo": "https://git.example/alpha.git"}}},
@@ -32,20 +32,20 @@ TOKEN = {
 MOUNT = {"name": "token", "mountPath": "/var/run/secrets/kubernetes.io/serviceaccount", "readOnly": True}
 
 
-def all_pods(values: Object) -> dict[str, Object]:
+def render_pods(values: Object) -> dict[str, Object]:
     """Return the pods of the release, and the task pod of KubernetesExecutor."""
     objects = render(values)
-    pods = pods_by_component(objects)
+    pods = map_pods_by_component(objects)
     if values.get("executor") == "KubernetesExecutor":
         config: dict[str, Any] = find_object(objects, "ConfigMap", "airflow-config")["data"]
         pods["task"] = yaml.safe_load(config["task-pod.yaml"])
     return pods
 
 
-def containers_with_token(values: Object) -> dict[str, set[str]]:
+def list_token_containers(values: Object) -> dict[str, set[str]]:
     """Return the containers that mount a token, by component."""
     holders: dict[str, set[str]] = {}
-    for component, pod in all_pods(values).items():
+    for component, pod in render_pods(values).items():
         spec = pod["spec"]
         assert spec["automountServiceAccountToken"] is False, component
         volumes = [volume for volume in spec.get("volumes", []) if "serviceAccountToken" in str(volume)]
@@ -72,7 +72,7 @@ def containers_with_token(values: Object) -> dict[str, set[str]]:
     ],
 )
 def test_only_the_main_container_has_a_token(executor: str, task_runners: dict[str, set[str]]) -> None:
-    assert containers_with_token({**EVERYTHING, "executor": executor}) == {
+    assert list_token_containers({**EVERYTHING, "executor": executor}) == {
         **JOBS,
         "triggerer": {"triggerer"},
         **task_runners,
@@ -82,7 +82,7 @@ def test_only_the_main_container_has_a_token(executor: str, task_runners: dict[s
 def test_only_jobs_of_the_team_layer_have_a_token() -> None:
     airflow = {"enabled": False, "serviceAccounts": [{"name": "theirs", "namespace": "airflow"}]}
     teams = {"alpha": {"cleanup": {"maxAge": 60}}}
-    assert containers_with_token({"airflow": airflow, "teams": teams}) == {
+    assert list_token_containers({"airflow": airflow, "teams": teams}) == {
         name: JOBS[name] for name in ("cleanup", "test")
     }
 

@@ -263,7 +263,7 @@ EXTERNAL_DATABASE: Object = {"host": "db.example", "passwordSecretName": "mine"}
     ],
     ids=["none", "embedded and URL", "embedded and host", "URL and host", "no password"],
 )
-def test_database_other_than_exactly_one_is_refused(embedded: bool, data: Object, message: str) -> None:
+def test_no_database_or_two_databases_are_refused(embedded: bool, data: Object, message: str) -> None:
     assert render_errors({"postgresql": {"enabled": embedded}, "data": data}) == [message]
 
 
