@@ -16,8 +16,8 @@ NO_FERNET_KEY = (
     "for a rotation two, separated by a comma."
 )
 NOT_URL_ENCODED = (
-    "Secret airflow/mine: key `password` has characters with a meaning in a URL. "
-    "Encode them: `@` as `%40`, `/` as `%2F`."
+    "Secret airflow/mine: key `password` has characters that are reserved in URLs. "
+    "URL-encode them: `@` as `%40`, `/` as `%2F`."
 )
 
 SSLMODE = (
@@ -92,7 +92,7 @@ def test_missing_key_is_reported(checker: ModuleType) -> None:
     [
         ("", "is empty. Set a value"),
         (" ", "is empty. Set a value"),
-        ("p\n", "begins or ends with a blank or a line break. Remove it"),
+        ("p\n", "begins or ends with a space or a line break. Remove it"),
         ("p", ""),
     ],
 )

@@ -30,7 +30,7 @@ def run_install(values: Object) -> str:
 
 def list_images_in_notes(values: Object) -> list[str]:
     """Return the images that the notes of `helm install` list."""
-    notes = run_install(values).rpartition("pods, its pod templates and sidecars:")[2]
+    notes = run_install(values).rpartition("pods, pod templates and sidecars use these:")[2]
     lines = notes.partition("`helm uninstall`")[0].splitlines()[1:]
     return [line.strip() for line in lines if line.strip()]
 

@@ -140,7 +140,7 @@ def test_airflow_loads_the_config_file_and_the_provider(tmp_path: Path) -> None:
         ),
         (
             {"oidc": OIDC, "airflow": {"enabled": False, "serviceAccounts": [{"namespace": "data", "name": "worker"}]}},
-            "ERROR: oidc.issuer is set: the values below oidc configure FabAuthManager in the chart's own Airflow "
+            "ERROR: oidc.issuer is set: the values under oidc configure FabAuthManager in the chart's own Airflow "
             "only. Remove oidc.issuer, and configure login in your auth manager or in your own Airflow.",
         ),
     ],

@@ -98,5 +98,5 @@ def test_wait_for_an_unreachable_database_ends_with_its_error(
     database = load_script("database", monkeypatch)
     with pytest.raises(SystemExit) as failure:
         database.wait_until(lambda _: "", 0)
-    assert "The database is not ready after 0 s: connection to server at" in str(failure.value)
+    assert "Waiting for the database timed out after 0 s: connection to server at" in str(failure.value)
     assert "secret" not in str(failure.value) + capsys.readouterr().out

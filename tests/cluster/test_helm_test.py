@@ -59,4 +59,4 @@ def test_access_to_another_team_is_reported(stack: Stack):
     with pytest.raises(CommandError):
         run_helm_test(stack)
     # Not necessarily the last line: it is written to stderr, and the node does not order the streams.
-    assert "Team alpha: the token may list pods in team-beta" in read_team_lines(stack)
+    assert "Team alpha: the token may list pods in team-beta. Remove that right" in read_team_lines(stack)

@@ -1,5 +1,5 @@
-{{/* (list context name) → the output of the helper of this name, rendered once and then cached. For slow helpers that several
-templates include. */}}
+{{/* (list context name) → the output of the helper of this name, rendered once and then cached; for slow helpers that
+several templates include. */}}
 {{- define "kpo-platform.cached" -}}
 {{- $values := (first .).Values -}}
 {{- if not (hasKey $values "cache") -}}

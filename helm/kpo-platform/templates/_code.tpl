@@ -15,9 +15,9 @@ version and with entry points for Airflow's plugin, cluster policy and provider.
 {{- $_ := set $files (trimPrefix "files/" $path) ($.Files.Get $path) -}}
 {{- end -}}
 {{- end -}}
-{{- $about := printf "kpo_platform-%s.dist-info" .Chart.Version -}}
-{{- $_ := set $files (printf "%s/METADATA" $about) (printf "Metadata-Version: 2.1\nName: %s\nVersion: %s\n" .Chart.Name .Chart.Version) -}}
-{{- $_ := set $files (printf "%s/entry_points.txt" $about) (include "kpo-platform.entryPoints" .) -}}
+{{- $distInfo := printf "kpo_platform-%s.dist-info" .Chart.Version -}}
+{{- $_ := set $files (printf "%s/METADATA" $distInfo) (printf "Metadata-Version: 2.1\nName: %s\nVersion: %s\n" .Chart.Name .Chart.Version) -}}
+{{- $_ := set $files (printf "%s/entry_points.txt" $distInfo) (include "kpo-platform.entryPoints" .) -}}
 {{- toJson $files -}}
 {{- end -}}
 

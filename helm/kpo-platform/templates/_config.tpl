@@ -35,8 +35,8 @@ dag_processor:
   # Interval for checking which repositories are due; each team sets the refresh interval of its own repository.
   bundle_refresh_check_interval: "1"
 workers:
-  # A worker may notice the end of a task's process only at its next heartbeat. A deferred task that resumes earlier is
-  # taken for a failed one, so tasks with very short pods need a short interval.
+  # A worker may notice the end of a task's process only at its next heartbeat. Airflow fails a deferred task that
+  # resumes earlier, so tasks with very short pods need a short interval.
   min_heartbeat_interval: "1"
   # The restart of a single API server takes a minute, on a busy node several. Tasks retry every request, including
   # heartbeats, for about 200 s, at least every 10 s; with Airflow's defaults a task fails after 10 s. A worker without an

@@ -5,7 +5,7 @@ render a Role without rules. These helpers fail instead. */}}
 {{- define "kpo-platform.readFile" -}}
 {{- $text := (first .).Files.Get (last .) -}}
 {{- if not $text -}}
-{{- fail (printf "ERROR: chart file %s is missing: the links under files/ lead nowhere. Install the packaged chart, or a checkout that has symbolic links." (last .)) -}}
+{{- fail (printf "ERROR: chart file %s is missing: the symbolic links under files/ are broken. Install the packaged chart, or a checkout with symbolic links." (last .)) -}}
 {{- end -}}
 {{- $text -}}
 {{- end -}}

@@ -1,7 +1,7 @@
 """Delete old entries from Airflow's database with ``airflow db clean``.
 
 Environment:
-    RETENTION_DAYS: how many days entries are kept.
+    RETENTION_DAYS: retention of entries, in days.
     SKIP_ARCHIVE: `true` deletes without archiving; otherwise Airflow keeps deleted entries in archive tables.
 """
 

@@ -1,7 +1,7 @@
 """Delete old task logs once an hour; runs as a sidecar of every pod with a log volume.
 
 Environment:
-    RETENTION_DAYS: how many days after its last write a log is kept.
+    RETENTION_DAYS: retention of a log, in days after its last write.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def clean_logs(folder: Path, now: float, retention_days: int) -> int:
     Args:
         folder: the log folder.
         now: the current time, in seconds since 1970.
-        retention_days: how many days after its last write a file is kept.
+        retention_days: retention of a file, in days after its last write.
 
     Returns:
         The number of deleted files.

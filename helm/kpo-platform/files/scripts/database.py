@@ -38,11 +38,11 @@ def connect() -> Connection:
 
 
 def wait_until(find_obstacle: Callable[[Connection], str], timeout_seconds: float) -> None:
-    """Wait until the database answers and nothing is missing; print every new obstacle.
+    """Wait until the database answers and no obstacle is left; print every new obstacle.
 
     Args:
-        find_obstacle: returns what is still missing; an empty string if nothing is.
-        timeout_seconds: when to give up.
+        find_obstacle: returns the reason to keep waiting; an empty string if there is none.
+        timeout_seconds: time after which to give up.
 
     Raises:
         SystemExit: the timeout is over; the message names the last obstacle.
@@ -54,7 +54,10 @@ def wait_until(find_obstacle: Callable[[Connection], str], timeout_seconds: floa
             print(f"Waiting: {obstacle}", flush=True)
             printed = obstacle
         if time.monotonic() > deadline:
-            sys.exit(f"The database is not ready after {timeout_seconds:.0f} s: {obstacle}")
+            sys.exit(
+                f"Waiting for the database timed out after {timeout_seconds:.0f} s: {obstacle}. "
+                "Run `platformctl doctor` to find the cause; Kubernetes starts the container again."
+            )
         time.sleep(POLL_SECONDS)
 
 

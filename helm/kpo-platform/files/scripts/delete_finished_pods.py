@@ -1,10 +1,10 @@
-"""Delete the teams' finished pods after the age that each team sets.
+"""Delete finished pods that are older than their team's maximum age (`cleanup.maxAge`).
 
 Runs as a CronJob whose service account may list and delete pods in the namespaces of these teams, and nothing else.
 Uses the standard library only. Prints one line per team.
 
 Environment:
-    KPO_PLATFORM_CONTRACT: file of the contract, which holds the teams' namespaces and ages.
+    KPO_PLATFORM_CONTRACT: file of the contract, which has the teams' namespaces and maximum ages.
 """
 
 from __future__ import annotations
@@ -60,8 +60,8 @@ def list_finished_pods(namespace: str, team: str) -> Iterator[dict[str, Any]]:
             return
 
 
-def finish_time(pod: dict[str, Any]) -> datetime:
-    """Return when the pod's last container ended; for a pod that never ran, when the pod was created."""
+def read_finish_time(pod: dict[str, Any]) -> datetime:
+    """Return the time at which the pod's last container ended; for a pod that never ran, its creation time."""
     states = [status.get("state", {}) for status in pod["status"].get("containerStatuses", [])]
     times = [state["terminated"]["finishedAt"] for state in states if state.get("terminated", {}).get("finishedAt")]
     return datetime.fromisoformat(max(times, default=pod["metadata"]["creationTimestamp"]))
@@ -80,23 +80,23 @@ def delete_pod(pod: dict[str, Any]) -> bool:
     return True
 
 
-def clean_team(name: str, team: dict[str, Any]) -> None:
-    """Delete the team's pods that are finished for longer than the team's age."""
+def delete_old_pods(name: str, team: dict[str, Any]) -> None:
+    """Delete the team's pods that finished longer ago than the team's maximum age."""
     before = datetime.now(UTC) - timedelta(seconds=team["cleanup"]["maxAge"])
-    old_pods = [pod for pod in list_finished_pods(team["namespace"], name) if finish_time(pod) < before]
+    old_pods = [pod for pod in list_finished_pods(team["namespace"], name) if read_finish_time(pod) < before]
     deleted = sum(delete_pod(pod) for pod in old_pods)
     print(f"Team {name}: deleted {deleted} pods that finished before {before:%Y-%m-%dT%H:%M:%SZ}.")
 
 
 def main() -> None:
-    """Clean up every team that sets an age; a failure for one team does not stop the others."""
+    """Delete old pods of every team with a maximum age; a failure for one team does not stop the others."""
     contract = json.loads(Path(os.environ["KPO_PLATFORM_CONTRACT"]).read_text())
     failures = []
     for name, fields in contract["teams"].items():
         team = {**contract["teamDefaults"], **fields}
         if team["cleanup"]["maxAge"]:
             try:
-                clean_team(name, team)
+                delete_old_pods(name, team)
             except OSError as error:
                 failures.append(f"Team {name}: pods cannot be deleted: {error}. The next run tries again.")
     if failures:

@@ -18,10 +18,10 @@ FOLDER = Path("/opt/kpo-platform/existing-secrets")
 POLL_SECONDS = 2.0
 FERNET_BYTES = 32
 URL_CHARACTERS = set("/@:?#[] ")
-"""Characters with a meaning in a URL."""
+"""Characters that are reserved in URLs, and the space."""
 
 Check = Callable[[str], str]
-"""Returns what is wrong with a value, as the end of a sentence; an empty string if nothing is."""
+"""Returns the problem of a value as the end of a sentence; an empty string if the value is valid."""
 
 
 def check_not_empty(value: str) -> str:
@@ -30,10 +30,10 @@ def check_not_empty(value: str) -> str:
 
 
 def check_text(value: str) -> str:
-    """Check a value without a format of its own."""
+    """Check a value of any format: not empty, no space or line break at either end."""
     if problem := check_not_empty(value):
         return problem
-    return "" if value == value.strip() else "begins or ends with a blank or a line break. Remove it"
+    return "" if value == value.strip() else "begins or ends with a space or a line break. Remove it"
 
 
 def check_fernet_key(value: str) -> str:
@@ -60,7 +60,7 @@ def check_database_url(value: str) -> str:
 
 
 def check_certificate(value: str) -> str:
-    """Check one or several CA certificates."""
+    """Check a file of CA certificates."""
     has_header = "-----BEGIN CERTIFICATE-----" in value
     return "" if has_header else "is not a certificate. Set one in PEM format (-----BEGIN CERTIFICATE-----)"
 
@@ -74,7 +74,7 @@ def check_private_key(value: str) -> str:
 def check_url_password(value: str) -> str:
     """Check a password that becomes part of a URL."""
     if URL_CHARACTERS & set(value):
-        return "has characters with a meaning in a URL. Encode them: `@` as `%40`, `/` as `%2F`"
+        return "has characters that are reserved in URLs. URL-encode them: `@` as `%40`, `/` as `%2F`"
     return check_text(value)
 
 
@@ -121,7 +121,7 @@ def wait_until_valid(names: dict[str, str], namespace: str, timeout_seconds: flo
     Args:
         names: purpose → name of the Secret.
         namespace: namespace of the Secrets.
-        timeout_seconds: when to give up; a change of a Secret reaches a running pod after about a minute.
+        timeout_seconds: time after which to give up; a change of a Secret reaches a running pod after about a minute.
 
     Raises:
         SystemExit: the timeout is over; the message names the problems.

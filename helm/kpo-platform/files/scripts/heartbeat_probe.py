@@ -1,8 +1,8 @@
-"""Probe: has the Airflow component in this container sent a heartbeat recently?
+"""Probe of an Airflow component by its last heartbeat.
 
-Exits with 0 if it has, with 1 if not. Reads Airflow's table of jobs, as ``airflow jobs check --local`` does, but
-without importing Airflow. If the database does not answer, the probe succeeds: a restart of the component would not
-help.
+Exits with 0 if the component in this container has sent a heartbeat recently, with 1 if not. Reads
+Airflow's table of jobs, as ``airflow jobs check --local`` does, but without importing Airflow. If the database does not
+answer, the probe succeeds: a restart of the component would not help.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ RECENT_HEARTBEATS = text(
 )
 
 
-def canonical_host_name() -> str:
+def read_canonical_host_name() -> str:
     """Return the host name that Airflow writes into the table: the canonical name of the resolver."""
     short = socket.gethostname()
     for address in socket.getaddrinfo(short, None, type=socket.SOCK_DGRAM, flags=socket.AI_CANONNAME):
@@ -37,7 +37,7 @@ def main() -> None:
     parameters = {
         "type": sys.argv[1],
         "short": socket.gethostname(),
-        "full": canonical_host_name(),
+        "full": read_canonical_host_name(),
         "max_age": MAX_AGE_SECONDS,
     }
     try:

@@ -1,9 +1,10 @@
-"""Start a pod in every team's namespace as a task would, and test what the team's token allows.
+"""Start a pod in every team's namespace as a task would, and test the rights of the team's token.
 
-Runs by `helm test` with a service account that may start pods for the teams, and with the package that Airflow uses.
-TeamPodOperator creates each pod, waits for it and reads its result. The only addition is a token of the pod's service
-account, which the pod returns as its result. The token must not allow access to the team's own namespace, to another
-team's namespace or to the release's namespace. Prints one line per team, never a token; the token expires with its pod.
+`helm test` runs this program with a service account that may start pods for the teams, and with Airflow's copy of the
+package. TeamPodOperator creates each pod, waits for it and reads its result. The only addition is a token of the pod's
+service account, which the pod returns as its result. The token must not allow access to the team's own namespace, to
+another team's namespace or to the release's namespace. Prints one line per team, never a token; the token expires with
+its pod.
 
 Environment:
     KPO_PLATFORM_CONTRACT: file of the contract.
@@ -93,8 +94,8 @@ class TeamTest:
             return f"Team {self.name}: the pod has failed: {error}"
         return ""
 
-    def summary(self) -> str:
-        """Return what the test has done."""
+    def describe_result(self) -> str:
+        """Describe the result of the pod and the test of its token."""
         if not self.team.rbac.exec:
             return "a pod has run; with rbac.exec false it returns no result and no token to test"
         return (
@@ -119,7 +120,7 @@ def open_api(token: str) -> client.ApiClient:
 
 
 def check_token(test: TeamTest, namespaces: list[str]) -> Iterator[str]:
-    """Yield what a team's token wrongly allows, and whether it belongs to another account."""
+    """Yield each problem of a team's token: a right in one of the namespaces, or another service account."""
     with open_api(test.token) as api:
         review = client.AuthenticationV1Api(api).create_self_subject_review(client.V1SelfSubjectReview())
         expected = f"system:serviceaccount:{test.team.namespace}:{test.team.service_account.name}"
@@ -134,7 +135,7 @@ def check_token(test: TeamTest, namespaces: list[str]) -> Iterator[str]:
                     if error.status != FORBIDDEN:
                         yield f"Team {test.name}: listing {kind}s in {namespace} gives {error.status}, not {FORBIDDEN}"
                 else:
-                    yield f"Team {test.name}: the token may list {kind}s in {namespace}"
+                    yield f"Team {test.name}: the token may list {kind}s in {namespace}. Remove that right"
 
 
 def set_connections(platform: contract.Contract) -> None:
@@ -165,7 +166,7 @@ def main() -> None:
         for test in tests:
             test.delete_pod()
     for test in tests:
-        print(f"Team {test.name}: {test.summary()}", flush=True)  # before the problems on stderr
+        print(f"Team {test.name}: {test.describe_result()}", flush=True)  # before the problems on stderr
     if problems:
         sys.exit("\n".join(problems))
 

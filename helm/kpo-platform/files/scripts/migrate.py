@@ -47,8 +47,8 @@ def create_admin(username: str, password: str) -> None:
         print(f"User {username}: created")
 
 
-def find_newer_schema(connection: Connection) -> str:
-    """Report no obstacle once the database answers; exit if it is newer than this image."""
+def check_schema_version(connection: Connection) -> str:
+    """Exit if the schema is newer than this image; otherwise report no obstacle."""
     exit_if_database_is_newer(connection)
     return ""
 
@@ -61,7 +61,7 @@ def find_open_connections(connection: Connection) -> str:
 
 def main() -> None:
     """Wait for the database, then migrate it and create the user, or downgrade its schema."""
-    wait_until(find_newer_schema, DATABASE_TIMEOUT_SECONDS)
+    wait_until(check_schema_version, DATABASE_TIMEOUT_SECONDS)
     if target := os.environ["DOWNGRADE_TO"]:
         wait_until(find_open_connections, DISCONNECT_TIMEOUT_SECONDS)
         subprocess.run(["airflow", "db", "downgrade", "--to-version", target, "--yes"], check=True)

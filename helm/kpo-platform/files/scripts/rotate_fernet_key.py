@@ -1,8 +1,9 @@
 """Encrypt Airflow's database with another Fernet key.
 
 Reads the keys from standard input, separated by commas: the first key encrypts, all of them decrypt. Runs
-``airflow rotate-fernet-key``, which alone fails while a task is deferred: Airflow 3 stores the arguments of triggers
-as plain JSON, but the command tries to decrypt them. This program leaves plain arguments unchanged.
+``airflow rotate-fernet-key`` with a patch. Without the patch, the command fails while a task is deferred: Airflow 3
+stores the arguments of triggers as plain JSON, but the command tries to decrypt them. The patch leaves plain arguments
+unchanged.
 """
 
 from __future__ import annotations

@@ -50,7 +50,7 @@ def create_roles(users_by_role: dict[str, list[str]]) -> None:
             _add_missing(role.permissions, permissions)
             for user in (users[member] for member in members if member in users):
                 _add_missing(user.roles, [role])
-    print(f"Roles: {len(users_by_role)} are up to date")
+    print(f"Roles: {len(users_by_role)} up to date")
 
 
 def _add_missing(items: list[Any], additions: list[Any]) -> None:

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, text
 
 TIMEOUT_SECONDS = 600
 
-IS_MIGRATED_ONCE = text("SELECT to_regclass('alembic_version') IS NOT NULL")
+HAS_REVISION_TABLE = text("SELECT to_regclass('alembic_version') IS NOT NULL")
 IS_MIGRATING = text(
     "SELECT count(*) > 0 FROM pg_locks JOIN pg_database ON pg_database.oid = pg_locks.database"
     " WHERE locktype = 'advisory' AND datname = current_database()"
@@ -24,9 +24,9 @@ IS_MIGRATING = text(
 
 
 def find_pending_migration(connection: Connection) -> str:
-    """Report an empty database or a running migration; Airflow's check is too expensive before their end."""
+    """Report an empty database or a running migration, during which Airflow's own check would waste CPU."""
     exit_if_database_is_newer(connection)
-    if not connection.execute(IS_MIGRATED_ONCE).scalar_one():
+    if not connection.execute(HAS_REVISION_TABLE).scalar_one():
         return "the database is empty; the migration Job has not started or has failed (see platformctl doctor)"
     if connection.execute(IS_MIGRATING).scalar_one():
         return "the migration Job is running"

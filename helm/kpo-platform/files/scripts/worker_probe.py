@@ -1,7 +1,7 @@
-"""Probe: does the Celery worker in this container answer?
+"""Probe of the Celery worker in this container.
 
-Exits with 0 if it does, with 1 if not. Pings the worker over the broker, as ``celery inspect ping`` does, but without
-importing Airflow. If the broker is unreachable, the probe succeeds: a restart of the worker would not help.
+Exits with 0 if the worker answers, with 1 if not. Pings it over the broker, as ``celery inspect ping`` does, but
+without importing Airflow. If the broker is unreachable, the probe succeeds: a restart of the worker would not help.
 """
 
 from __future__ import annotations

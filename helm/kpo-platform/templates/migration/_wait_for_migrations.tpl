@@ -1,6 +1,6 @@
 {{/* (list context resources) → the init container that waits until the database is migrated, so that `helm install --wait` and
-Argo CD need no hooks and no order. It has no Fernet key. Its resources are those of the main container, so that the pod requests
-no more. */}}
+Argo CD need no hooks and no order. It has no Fernet key. Its resources are those of the main container, so that it
+does not raise the pod's requests. */}}
 {{- define "kpo-platform.waitForMigrationsContainer" -}}
 {{- with first . -}}
 - name: wait-for-migrations

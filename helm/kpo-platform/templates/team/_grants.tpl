@@ -1,6 +1,7 @@
 {{/* Grants of the roles under rbac/ in the teams' namespaces. */}}
 
-{{/* nothing → the roles that the chart grants in teams' namespaces, as JSON. The only list of them; grantSubjects says to whom. */}}
+{{/* nothing → the roles that the chart grants in teams' namespaces, as JSON. The only list of them; the helper grantSubjects
+computes the subjects of each. */}}
 {{- define "kpo-platform.grantedRoles" -}}
 {{- list "pod-launcher" "pod-cleaner" "team-developer" "team-pod" | toJson -}}
 {{- end -}}

@@ -10,7 +10,7 @@
 {{- $errors = append $errors (printf "ERROR: oidc.issuer is %s: oidc.clientId and oidc.clientSecretName are required too. Set both." .issuer) -}}
 {{- end -}}
 {{- if and .issuer (not (include "kpo-platform.usesFabAuth" $)) -}}
-{{- $errors = append $errors "ERROR: oidc.issuer is set: the values below oidc configure FabAuthManager in the chart's own Airflow only. Remove oidc.issuer, and configure login in your auth manager or in your own Airflow." -}}
+{{- $errors = append $errors "ERROR: oidc.issuer is set: the values under oidc configure FabAuthManager in the chart's own Airflow only. Remove oidc.issuer, and configure login in your auth manager or in your own Airflow." -}}
 {{- end -}}
 {{- end -}}
 {{- toJson $errors -}}

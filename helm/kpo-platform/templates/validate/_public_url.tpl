@@ -1,9 +1,9 @@
 {{/* context → errors about publicUrl, Ingress and HTTPRoute as JSON */}}
 {{- define "kpo-platform.publicUrlErrors" -}}
 {{- $errors := list -}}
-{{- range $way := list "ingress" "httpRoute" -}}
-{{- if and (get $.Values $way).apiServer.enabled (not $.Values.publicUrl) -}}
-{{- $errors = append $errors (printf "ERROR: %s.apiServer.enabled is true: publicUrl is empty, so the host is unknown. Set publicUrl." $way) -}}
+{{- range $route := list "ingress" "httpRoute" -}}
+{{- if and (get $.Values $route).apiServer.enabled (not $.Values.publicUrl) -}}
+{{- $errors = append $errors (printf "ERROR: %s.apiServer.enabled is true: publicUrl is empty, so the host is unknown. Set publicUrl." $route) -}}
 {{- end -}}
 {{- end -}}
 {{- if and .Values.httpRoute.apiServer.enabled (not .Values.httpRoute.apiServer.parentRefs) -}}

@@ -28,7 +28,7 @@ spec:
   {{- include "kpo-platform.workerPodSpec" . | nindent 2 }}
   {{- with include "kpo-platform.gitSyncContainer" . }}
   initContainers:
-    # Sync once: the task reads the repository as of its start.
+    # Sync once: a task does not see commits that are newer than its start.
     - {{ omit (fromYamlArray . | first) "restartPolicy" "startupProbe" "ports" | toYaml | nindent 6 | trim }}
       args: [--one-time]
   {{- end }}

@@ -119,7 +119,7 @@ def delete_finished_pod(actor: Actor) -> str:
     condition = "--for=jsonpath={.status.phase}=Succeeded"
     stack.kubectl("wait", "pod/mutation-finished", "-n", TEAM, condition, "--timeout=60s", timeout_s=70)
     team = {"namespace": TEAM, "cleanup": {"maxAge": -60}}
-    output = call_chart_script("delete_finished_pods", f"clean_team('alpha', {team!r})")(actor)
+    output = call_chart_script("delete_finished_pods", f"delete_old_pods('alpha', {team!r})")(actor)
     stack.kubectl("delete", "pod", "mutation-finished", "-n", TEAM, "--ignore-not-found")
     return output
 
