@@ -57,7 +57,7 @@ def test_invalid_fernet_key_is_reported_without_its_value(checker: ModuleType, v
 
 def test_missing_secret_is_reported_with_its_keys(checker: ModuleType) -> None:
     assert check_secret(checker, "admin") == [
-        "Secret airflow/mine is missing or empty. Create it with the key `username` and `password`."
+        "Secret airflow/mine is missing or empty. Create it with the keys `username` and `password`."
     ]
 
 

@@ -30,7 +30,7 @@ def test_role_of_every_team_is_given_to_its_user_owners() -> None:
     assert roles == {"team-alpha": ["ada", "ben"], "team-beta": []}
 
 
-def test_auth_manager_without_roles_gets_none() -> None:
+def test_other_auth_manager_gets_no_team_roles() -> None:
     assert read_team_settings({"config": KEYCLOAK, "teams": {"alpha": {}}})["roles.json"] == {}
 
 

@@ -110,7 +110,7 @@ def test_external_secret_is_checked_until_it_is_complete(stack: Stack, tmp_path:
     upgrade_without_waiting(stack, tmp_path, {"adminSecretName": "ours"})
     wait_for_job_log(
         stack,
-        f"Secret {NAMESPACE}/ours is missing or empty. Create it with the key `username` and `password`.",
+        f"Secret {NAMESPACE}/ours is missing or empty. Create it with the keys `username` and `password`.",
     )
     admin = stack.get("secret", f"{RELEASE}-admin", "-n", NAMESPACE)["data"]
     secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "ours", "namespace": NAMESPACE}}

@@ -133,7 +133,10 @@ def main() -> None:
         try:
             created = create_secret(namespace, build_manifest(name, GENERATORS[secret]()))
         except urllib.error.URLError as error:
-            sys.exit(f"Secret {namespace}/{name} cannot be created: {error}. The Job tries again.")
+            sys.exit(
+                f"Secret {namespace}/{name} cannot be created: {error}. "
+                "Check the Role of this Job and the API server; the Job tries again."
+            )
         print(f"Secret {namespace}/{name}: {'created' if created else 'exists'}")
     wait_until_valid(json.loads(os.environ["EXISTING_SECRETS"]), namespace, CHECK_TIMEOUT_SECONDS)
 

@@ -104,8 +104,9 @@ def find_problems(names: dict[str, str], namespace: str) -> Iterator[str]:
     for purpose, name in names.items():
         secret, folder = f"{namespace}/{name}", FOLDER / purpose
         if not any(file for file in folder.iterdir() if not file.name.startswith("..")):  # the kubelet's own files
-            keys = " and ".join(f"`{key}`" for key in CHECKS[purpose])
-            yield f"Secret {secret} is missing or empty. Create it with the key {keys}."
+            keys = [f"`{key}`" for key in CHECKS[purpose]]
+            noun = "key" if len(keys) == 1 else "keys"
+            yield f"Secret {secret} is missing or empty. Create it with the {noun} {' and '.join(keys)}."
             continue
         for key, check in CHECKS[purpose].items():
             file = folder / key

@@ -1,8 +1,8 @@
 """The teams' roles in Airflow, for FabAuthManager.
 
-A role allows its users to use Airflow, but no single DAG: the cluster policy writes access to a team's DAGs into each
-DAG. The role leaves out resources that FabAuthManager cannot limit to some DAGs. Assets, for example, would show a team
-the names of other teams' assets and let it trigger them.
+A role allows its users to use Airflow, but gives no access to DAGs: the cluster policy writes the access of a team's
+role into each of the team's DAGs. The role leaves out resources that FabAuthManager cannot limit to some DAGs. With
+access to assets, for example, a team could see and trigger the assets of other teams.
 """
 
 from __future__ import annotations

@@ -50,7 +50,7 @@ def store_connections(connections: dict[str, dict[str, Any]]) -> None:
 
 
 def main() -> None:
-    """Write the roles, on which the DAG processor waits, then pools, then the connections whose Secrets exist.
+    """Write the roles first, because the DAG processor waits for them; then pools, and connections with a Secret.
 
     Raises:
         SystemExit: a Secret is missing or incomplete; the Job tries again.
