@@ -139,7 +139,7 @@ def test_log_servers_have_stable_host_names() -> None:
 
 
 def test_external_database_removes_the_embedded_one() -> None:
-    objects = render({"postgresql": {"enabled": False}, "data": {"metadataSecretName": "mine"}})
+    objects = render({"postgresql": {"enabled": False}, "data": {"metadataSecretName": "my-database"}})
     assert [item["metadata"]["name"] for item in objects if "postgresql" in item["metadata"]["name"]] == []
 
 

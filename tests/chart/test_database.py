@@ -19,9 +19,9 @@ EXTERNAL: Object = {
             "port": 6432,
             "db": "orchestra",
             "user": "conductor",
-            "passwordSecretName": "our-database",
+            "passwordSecretName": "my-password",
             "sslmode": "verify-full",
-            "caSecretName": "our-authority",
+            "caSecretName": "my-ca",
         }
     },
 }
@@ -47,7 +47,7 @@ def read_database_env() -> dict[str, dict[str, Any]]:
 def test_containers_get_both_urls_and_the_password_secret() -> None:
     assert read_database_env() == {
         f"{component}/{container}": {
-            PASSWORD: {"secretKeyRef": {"name": "our-database", "key": "password"}},
+            PASSWORD: {"secretKeyRef": {"name": "my-password", "key": "password"}},
             URL: f"postgresql+psycopg2://{CREDENTIALS_AND_HOST}?sslmode=verify-full",
             f"{URL}_ASYNC": f"postgresql+asyncpg://{CREDENTIALS_AND_HOST}?ssl=verify-full",
             "PGSSLROOTCERT": CA_FILE,
@@ -69,7 +69,7 @@ ALL_DATABASE_CLIENTS: Object = {
 
 
 def test_database_clients_mount_only_the_ca_certificate() -> None:
-    volume = {"secretName": "our-authority", "items": [{"key": "ca.crt", "path": "ca.crt"}]}
+    volume = {"secretName": "my-ca", "items": [{"key": "ca.crt", "path": "ca.crt"}]}
     configured, mounted, volumes = set(), set(), {}
     for name, pod in map_pods_by_component(render(ALL_DATABASE_CLIENTS)).items():
         for item in pod["spec"].get("volumes", []):
@@ -81,7 +81,7 @@ def test_database_clients_mount_only_the_ca_certificate() -> None:
                 configured.add(place)
             if any(f"{mount['mountPath']}/ca.crt" == CA_FILE for mount in container.get("volumeMounts", [])):
                 mounted.add(place)
-    checked = {"secrets": {"secretName": "our-authority", "optional": True}}
+    checked = {"secrets": {"secretName": "my-ca", "optional": True}}
     clients = {
         *("api-server", "dag-processor", "database-cleanup", "migration", "scheduler", "team-settings", "triggerer")
     }
@@ -116,7 +116,7 @@ def test_external_database_replaces_the_embedded_one() -> None:
     generated = json.loads(read_env(job["spec"]["template"]["spec"]["containers"][0])["SECRETS"])
     assert sorted(generated) == ["admin", "api-secret-key", "fernet-key", "jwt-secret"]
     assert [item["metadata"]["name"] for item in objects if "postgresql" in item["metadata"]["name"]] == []
-    assert list_secret_names(objects) == {*generated.values(), "our-authority", "our-database"}
+    assert list_secret_names(objects) == {*generated.values(), "my-ca", "my-password"}
 
 
 def test_migration_runs_again_for_another_database() -> None:

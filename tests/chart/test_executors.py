@@ -83,10 +83,10 @@ def test_scheduler_and_workers_use_the_broker_as_result_backend() -> None:
 
 
 def test_external_broker_replaces_the_embedded_one() -> None:
-    values = {**CELERY, "redis": {"enabled": False}, "data": {"brokerUrlSecretName": "ours"}}
+    values = {**CELERY, "redis": {"enabled": False}, "data": {"brokerUrlSecretName": "my-broker"}}
     objects = render(values)
     assert [item["metadata"]["name"] for item in objects if "redis" in item["metadata"]["name"]] == []
-    assert read_environment(values, "worker")["AIRFLOW__CELERY__BROKER_URL"]["secretKeyRef"]["name"] == "ours"
+    assert read_environment(values, "worker")["AIRFLOW__CELERY__BROKER_URL"]["secretKeyRef"]["name"] == "my-broker"
     assert "broker" not in read_generated_secrets(values)
 
 
@@ -208,7 +208,7 @@ def test_shared_log_volume_is_mounted_by_all_components(executor: str) -> None:
             "with the key `connection` in data.brokerUrlSecretName.",
         ),
         (
-            {"executor": "CeleryExecutor", "data": {"brokerUrlSecretName": "ours"}},
+            {"executor": "CeleryExecutor", "data": {"brokerUrlSecretName": "my-broker"}},
             "data.brokerUrlSecretName is set: the embedded broker is enabled too. Set redis.enabled to false.",
         ),
         (

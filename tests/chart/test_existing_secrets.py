@@ -12,16 +12,16 @@ from chart.pod_scripts import load_script
 
 KEY = Fernet.generate_key().decode()
 NO_FERNET_KEY = (
-    "Secret airflow/mine: key `fernet-key` is not a Fernet key. Set 32 random bytes in URL-safe base64; "
+    "Secret airflow/my-secret: key `fernet-key` is not a Fernet key. Set 32 random bytes in URL-safe base64; "
     "for a rotation two, separated by a comma."
 )
 NOT_URL_ENCODED = (
-    "Secret airflow/mine: key `password` has characters that are reserved in URLs. "
+    "Secret airflow/my-secret: key `password` has characters that are reserved in URLs. "
     "URL-encode them: `@` as `%40`, `/` as `%2F`."
 )
 
 SSLMODE = (
-    "Secret airflow/mine: key `connection` has `sslmode`, which one of Airflow's two drivers refuses. Remove it, "
+    "Secret airflow/my-secret: key `connection` has `sslmode`, which one of Airflow's two drivers refuses. Remove it, "
     "or use data.metadataConnection."
 )
 
@@ -38,7 +38,7 @@ def check_secret(checker: ModuleType, purpose: str, **keys: str) -> list[str]:
     (checker.FOLDER / purpose).mkdir()
     for key, value in keys.items():
         (checker.FOLDER / purpose / key.replace("_", "-")).write_text(value)
-    return list(checker.find_problems({purpose: "mine"}, "airflow"))
+    return list(checker.find_problems({purpose: "my-secret"}, "airflow"))
 
 
 @pytest.mark.parametrize("value", [KEY, f"{KEY},{KEY}"], ids=["one", "two"])
@@ -57,14 +57,14 @@ def test_invalid_fernet_key_is_reported_without_its_value(checker: ModuleType, v
 
 def test_missing_secret_is_reported_with_its_keys(checker: ModuleType) -> None:
     assert check_secret(checker, "admin") == [
-        "Secret airflow/mine is missing or empty. Create it with the keys `username` and `password`."
+        "Secret airflow/my-secret is missing or empty. Create it with the keys `username` and `password`."
     ]
 
 
 def test_files_of_the_kubelet_are_ignored(checker: ModuleType) -> None:
     (checker.FOLDER / "admin" / "..2026_04_01").mkdir(parents=True)
     (checker.FOLDER / "admin" / "..data").symlink_to("..2026_04_01")
-    assert len(list(checker.find_problems({"admin": "mine"}, "airflow"))) == 1
+    assert len(list(checker.find_problems({"admin": "my-secret"}, "airflow"))) == 1
 
 
 def test_check_repeats_until_all_secrets_are_valid(
@@ -73,18 +73,20 @@ def test_check_repeats_until_all_secrets_are_valid(
     answers = iter([["one is missing"], ["one is missing"], ["it is empty"], []])
     monkeypatch.setattr(checker, "find_problems", lambda *_: next(answers))
     monkeypatch.setattr(checker, "POLL_SECONDS", 0)
-    checker.wait_until_valid({"admin": "mine"}, "airflow", 60)
+    checker.wait_until_valid({"admin": "my-secret"}, "airflow", 60)
     assert capsys.readouterr().out == "one is missing\nit is empty\n"
 
 
 def test_check_fails_with_the_last_problems(checker: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checker, "find_problems", lambda *_: ["it is empty"])
     with pytest.raises(SystemExit, match=r"^it is empty$"):
-        checker.wait_until_valid({"admin": "mine"}, "airflow", 0)
+        checker.wait_until_valid({"admin": "my-secret"}, "airflow", 0)
 
 
 def test_missing_key_is_reported(checker: ModuleType) -> None:
-    assert check_secret(checker, "admin", username="ada") == ["Secret airflow/mine has no key `password`. Add the key."]
+    assert check_secret(checker, "admin", username="ada") == [
+        "Secret airflow/my-secret has no key `password`. Add the key."
+    ]
 
 
 @pytest.mark.parametrize(
@@ -97,7 +99,7 @@ def test_missing_key_is_reported(checker: ModuleType) -> None:
     ],
 )
 def test_empty_value_or_line_break_is_reported(checker: ModuleType, value: str, problem: str) -> None:
-    expected = [f"Secret airflow/mine: key `jwt-secret` {problem}."] if problem else []
+    expected = [f"Secret airflow/my-secret: key `jwt-secret` {problem}."] if problem else []
     assert check_secret(checker, "jwt-secret", jwt_secret=value) == expected
 
 
@@ -108,7 +110,8 @@ def test_password_with_url_characters_is_reported(checker: ModuleType, value: st
 
 def test_invalid_certificate_is_reported(checker: ModuleType) -> None:
     assert check_secret(checker, "database-ca", **{"ca.crt": "a file name"}) == [
-        "Secret airflow/mine: key `ca.crt` is not a certificate. Set one in PEM format (-----BEGIN CERTIFICATE-----)."
+        "Secret airflow/my-secret: key `ca.crt` is not a certificate. "
+        "Set one in PEM format (-----BEGIN CERTIFICATE-----)."
     ]
 
 
@@ -125,7 +128,7 @@ def test_certificate_with_a_line_break_at_its_end_is_valid(checker: ModuleType) 
         (
             "mysql://a:b@db/airflow",
             [
-                "Secret airflow/mine: key `connection` is not the URL of a PostgreSQL database. "
+                "Secret airflow/my-secret: key `connection` is not the URL of a PostgreSQL database. "
                 "Set postgresql+psycopg2://…."
             ],
         ),
@@ -144,8 +147,8 @@ def test_invalid_git_key_and_empty_known_hosts_are_reported(checker: ModuleType)
     (checker.FOLDER / "git-ssh").mkdir()
     (checker.FOLDER / "git-ssh" / "ssh-privatekey").write_text("a file name")
     (checker.FOLDER / "git-ssh" / "known_hosts").write_text("\n")
-    assert list(checker.find_problems({"git-ssh": "mine"}, "airflow")) == [
-        "Secret airflow/mine: key `ssh-privatekey` is not a private key. Set one in PEM format "
+    assert list(checker.find_problems({"git-ssh": "my-secret"}, "airflow")) == [
+        "Secret airflow/my-secret: key `ssh-privatekey` is not a private key. Set one in PEM format "
         "(-----BEGIN OPENSSH PRIVATE KEY-----).",
-        "Secret airflow/mine: key `known_hosts` is empty. Set a value.",
+        "Secret airflow/my-secret: key `known_hosts` is empty. Set a value.",
     ]

@@ -67,9 +67,15 @@ def list_template_images(values: Object) -> set[str]:
         EVERYTHING,
         {**EVERYTHING, "executor": "CeleryExecutor", "images": {"registryPrefix": "mirror.example"}},
         {**EVERYTHING, "executor": "KubernetesExecutor", "logs": {"persistence": {"existingClaim": "logs"}}},
-        {"teams": TEAMS, "postgresql": {"enabled": False}, "data": {"metadataSecretName": "ours"}},
-        {"teams": TEAMS, "airflow": {"enabled": False, "serviceAccounts": [{"name": "its", "namespace": "airflow"}]}},
-        {"teams": {"gamma": {}}, "airflow": {"enabled": False, "serviceAccounts": [{"name": "its", "namespace": "x"}]}},
+        {"teams": TEAMS, "postgresql": {"enabled": False}, "data": {"metadataSecretName": "my-database"}},
+        {
+            "teams": TEAMS,
+            "airflow": {"enabled": False, "serviceAccounts": [{"name": "scheduler", "namespace": "airflow"}]},
+        },
+        {
+            "teams": {"gamma": {}},
+            "airflow": {"enabled": False, "serviceAccounts": [{"name": "scheduler", "namespace": "x"}]},
+        },
     ],
     ids=[
         "by default",

@@ -79,7 +79,7 @@ def test_network_policies_can_be_disabled() -> None:
 
 
 def test_external_database_has_no_policy() -> None:
-    values = {"postgresql": {"enabled": False}, "data": {"metadataSecretName": "mine"}}
+    values = {"postgresql": {"enabled": False}, "data": {"metadataSecretName": "my-database"}}
     assert sorted(render_policies(values)) == [
         "airflow-api-server",
         "airflow-dag-processor",

@@ -55,7 +55,7 @@ def test_registry_prefix_replaces_every_registry() -> None:
     [
         ("apache/airflow", "mirror.example/apache/airflow:1"),
         ("airflow", "mirror.example/airflow:1"),
-        ("localhost/ours/airflow", "mirror.example/ours/airflow:1"),
+        ("localhost/team/airflow", "mirror.example/team/airflow:1"),
         ("localhost:5000/airflow", "mirror.example/airflow:1"),
     ],
 )

@@ -69,7 +69,7 @@ def test_api_server_trusts_proxy_headers_only_with_https(scheme: str, trusted: b
 
 
 def test_ingress_routes_to_the_api_server() -> None:
-    chosen = {"ingressClassName": "internal", "annotations": {"team": "data"}, "tls": {"secretName": "our-tls"}}
+    chosen = {"ingressClassName": "internal", "annotations": {"team": "data"}, "tls": {"secretName": "my-tls"}}
     objects = render({**UNDER_A_PATH, "ingress": {"apiServer": {"enabled": True, **chosen}}})
     service = find_object(objects, "Service", "airflow-api-server")
     backend = {"service": {"name": service["metadata"]["name"], "port": {"name": service["spec"]["ports"][0]["name"]}}}
@@ -85,7 +85,7 @@ def test_ingress_routes_to_the_api_server() -> None:
                     "http": {"paths": [{"path": "/tools/airflow", "pathType": "Prefix", "backend": backend}]},
                 }
             ],
-            "tls": [{"hosts": ["data.example.com"], "secretName": "our-tls"}],
+            "tls": [{"hosts": ["data.example.com"], "secretName": "my-tls"}],
         },
     }
 

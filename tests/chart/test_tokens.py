@@ -80,7 +80,7 @@ def test_only_the_main_container_has_a_token(executor: str, task_runners: dict[s
 
 
 def test_only_jobs_of_the_team_layer_have_a_token() -> None:
-    airflow = {"enabled": False, "serviceAccounts": [{"name": "theirs", "namespace": "airflow"}]}
+    airflow = {"enabled": False, "serviceAccounts": [{"name": "scheduler", "namespace": "airflow"}]}
     teams = {"alpha": {"cleanup": {"maxAge": 60}}}
     assert list_token_containers({"airflow": airflow, "teams": teams}) == {
         name: JOBS[name] for name in ("cleanup", "test")

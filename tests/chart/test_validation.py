@@ -224,7 +224,7 @@ def test_pool_above_the_pod_quota_is_refused(key: str) -> None:
     ]
 
 
-EXTERNAL_DATABASE: Object = {"host": "db.example", "passwordSecretName": "mine"}
+EXTERNAL_DATABASE: Object = {"host": "db.example", "passwordSecretName": "my-password"}
 
 
 @pytest.mark.parametrize(
@@ -238,7 +238,7 @@ EXTERNAL_DATABASE: Object = {"host": "db.example", "passwordSecretName": "mine"}
         ),
         (
             True,
-            {"metadataSecretName": "mine"},
+            {"metadataSecretName": "my-database"},
             "ERROR: data.metadataSecretName is set: the embedded database is enabled too. "
             "Set postgresql.enabled to false.",
         ),
@@ -250,7 +250,7 @@ EXTERNAL_DATABASE: Object = {"host": "db.example", "passwordSecretName": "mine"}
         ),
         (
             False,
-            {"metadataConnection": EXTERNAL_DATABASE, "metadataSecretName": "mine"},
+            {"metadataConnection": EXTERNAL_DATABASE, "metadataSecretName": "my-database"},
             "ERROR: data.metadataSecretName is set: data.metadataConnection.host is set too, but Airflow has one "
             "database. Remove one of the two.",
         ),
@@ -282,5 +282,5 @@ def test_multi_team_mode_with_fab_auth_manager_is_refused(value: object) -> None
 
 
 def test_multi_team_mode_with_another_auth_manager_is_accepted() -> None:
-    assert render({"config": {"core": {"multi_team": True, "auth_manager": "ours.TeamAuthManager"}}})
+    assert render({"config": {"core": {"multi_team": True, "auth_manager": "example.TeamAuthManager"}}})
     assert render({"config": {"core": {"multi_team": False}}})
