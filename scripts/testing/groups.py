@@ -26,10 +26,15 @@ _INPUTS = (
     "dags",
     "requirements",
     "scripts",
+    "docs",
+    "pyproject.toml",
     "tests/conftest.py",
     "tests/chart/rendering.py",
 )
-"""The inputs of every group, besides its own file and the shared files in tests/cluster (support, dags, files)."""
+"""The inputs of every group, besides its own file and the shared files in tests/cluster (support, dags, files).
+
+Some groups run commands from the pages in docs/.
+"""
 
 
 def list_groups() -> list[str]:
