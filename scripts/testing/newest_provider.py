@@ -14,9 +14,11 @@ from common.venv import make_venv
 
 TESTS = (
     "argument_names",
+    "argument_types",
     "cleanup",
     "cluster_policy",
     "conformance",
+    "decorator",
     "duplicates",
     "import_cost",
     "layer_order",
@@ -27,6 +29,7 @@ TESTS = (
     "provider_version",
     "quota_wait",
     "rendered_values",
+    "service_account_token",
     "stock_differences",
     "team_lookup",
     "team_pod",
