@@ -39,9 +39,11 @@ def command(cluster: Cluster, output: str) -> int:
 
 def _format_line(result: CheckResult) -> tuple[str, str | None]:
     sign, colour = choose_mark(healthy=result.finding is None, verified=result.verified)
-    code = f"{result.finding.code} " if result.finding else ""
-    text = format_message(result.finding) if result.finding else result.seen
-    return sanitize(f"{sign} {code}{result.object}: {text}"), colour
+    text = f"{result.object}: {result.seen}"
+    if result.finding:
+        section = f"docs/doctor.md#{result.code.lower()}"
+        text = f"{result.code} {result.object}: {format_message(result.finding)} ({section})"
+    return sanitize(f"{sign} {text}"), colour
 
 
 def _format_summary(results: Sequence[CheckResult]) -> str:

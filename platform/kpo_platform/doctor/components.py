@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import groupby
 
 from kpo_platform.doctor.pod_status import describe_problem
-from kpo_platform.doctor.result import CheckResult, failed
+from kpo_platform.doctor.result import CheckResult, report_failure, report_incomplete, report_pass
 from kpo_platform.doctor.snapshot import ReleaseSnapshot
 from kpo_platform.kube import Object
 
@@ -37,7 +37,7 @@ def _check_duplicates(snapshot: ReleaseSnapshot, workloads: list[Object]) -> Ite
     )
     seen = f"runs alongside {names}; a failed upgrade left one of them"
     fix = f"Delete the one that {manifest} does not list: {commands}"
-    yield failed("duplicate", snapshot.describe(first), seen, fix)
+    yield report_failure("duplicate", snapshot.describe(first), seen, fix)
 
 
 def _get_component_name(workload: Object) -> str:
@@ -50,12 +50,12 @@ def _check_workload(snapshot: ReleaseSnapshot, workload: Object) -> CheckResult:
     name, seen = snapshot.describe(workload), f"{ready} of {replicas} ready"
     if ready >= replicas:
         if status.get("updatedReplicas", 0) >= replicas and _is_observed(workload):
-            return CheckResult(name, seen)
-        return CheckResult(name, f"{seen}, rollout in progress", verified=False)
+            return report_pass("component", name, seen)
+        return report_incomplete("component", name, f"{seen}, rollout in progress")
     problems = [problem for pod in _find_pods(snapshot, workload) if (problem := describe_problem(pod))]
     labels = f"app.kubernetes.io/component={_get_component_name(workload)}"
     fix = f"See kubectl -n {snapshot.namespace} describe pods -l {labels}"
-    return failed("component", name, "; ".join([seen, *problems]), fix)
+    return report_failure("component", name, "; ".join([seen, *problems]), fix)
 
 
 def _is_observed(workload: Object) -> bool:

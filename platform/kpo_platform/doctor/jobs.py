@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kpo_platform.doctor.pod_status import describe_problem, read_termination_message
-from kpo_platform.doctor.result import CheckResult, failed
+from kpo_platform.doctor.result import CheckResult, report_failure, report_incomplete, report_pass
 from kpo_platform.doctor.snapshot import ReleaseSnapshot
 from kpo_platform.kube import Object
 
@@ -22,14 +22,14 @@ def _check_job(snapshot: ReleaseSnapshot, job: Object) -> CheckResult:
     name, conditions = snapshot.describe(job), job.get("status", {}).get("conditions") or ()
     conditions_met = {condition["type"]: condition for condition in conditions if condition["status"] == "True"}
     if "Complete" in conditions_met:
-        return CheckResult(name, "completed")
+        return report_pass("job", name, "completed")
     pods = [pod for pod in snapshot.pods if _is_owner(job, pod)]
     if condition := conditions_met.get("Failed"):
         messages = (message for pod in pods if (message := read_termination_message(pod)))
         cause = next(messages, condition.get("message", ""))
-        return failed("job", name, f"failed: {cause}", _describe_fix(snapshot, job))
+        return report_failure("job", name, f"failed: {cause}", _describe_fix(snapshot, job))
     problems = [problem for pod in pods if (problem := describe_problem(pod))]
-    return CheckResult(name, "; ".join(["still running", *problems]), verified=False)
+    return report_incomplete("job", name, "; ".join(["still running", *problems]))
 
 
 def _describe_fix(snapshot: ReleaseSnapshot, job: Object) -> str:

@@ -22,6 +22,9 @@ class CheckResult:
     ``verified`` is false if the caller may not read the object, or if a rollout or Job is still in progress.
     """
 
+    code: str
+    """The code of the checked rule."""
+
     object: str
     """Kind and name, such as ``Secret airflow/airflow-admin``."""
 
@@ -32,7 +35,17 @@ class CheckResult:
     verified: bool = True
 
 
-def failed(rule: str, name: str, seen: str, fix: str) -> CheckResult:
+def report_pass(rule: str, name: str, seen: str) -> CheckResult:
+    """Create the result of a passed check; for the arguments see `report_failure`."""
+    return CheckResult(RULES[rule].code, name, seen)
+
+
+def report_incomplete(rule: str, name: str, seen: str) -> CheckResult:
+    """Create the result of an incomplete check; for the arguments see `report_failure`."""
+    return CheckResult(RULES[rule].code, name, seen, verified=False)
+
+
+def report_failure(rule: str, name: str, seen: str, fix: str) -> CheckResult:
     """Create the result of a failed check.
 
     Args:
@@ -41,5 +54,5 @@ def failed(rule: str, name: str, seen: str, fix: str) -> CheckResult:
         seen: the observed state.
         fix: what to do next.
     """
-    finding = Finding(RULES[rule].code, "error", name, seen, RULES[rule].requirement, fix)
-    return CheckResult(name, seen, finding)
+    code, requirement = RULES[rule].code, RULES[rule].requirement
+    return CheckResult(code, name, seen, Finding(code, "error", name, seen, requirement, fix))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from kpo_platform.doctor.result import CheckResult, failed
+from kpo_platform.doctor.result import CheckResult, report_failure, report_incomplete, report_pass
 from kpo_platform.doctor.secret_refs import SecretUse
 from kpo_platform.doctor.snapshot import ReleaseSnapshot
 
@@ -20,15 +20,16 @@ def check_secrets(snapshot: ReleaseSnapshot) -> Iterator[CheckResult]:
 def _check_secret(snapshot: ReleaseSnapshot, name: str, use: SecretUse) -> CheckResult:
     secret, users = f"Secret {snapshot.namespace}/{name}", ", ".join(sorted(use.users))
     if name in snapshot.forbidden_secrets:
-        return CheckResult(secret, f"not checked: no right to get it; used by {users}", verified=False)
+        return report_incomplete("secret", secret, f"not checked: no right to get it; used by {users}")
     required = _join_keys(use.keys)
     existing_keys = snapshot.secret_keys[name]
     if existing_keys is None:
         fix = f"Create it with the key {required}." if required else "Create it."
-        return failed("secret", secret, f"does not exist, and {users} cannot start without it", fix)
+        return report_failure("secret", secret, f"does not exist, and {users} cannot start without it", fix)
     if missing := _join_keys(use.keys - existing_keys):
-        return failed("secret", secret, f"has no key {missing}, and {users} cannot start without it", "Add it.")
-    return CheckResult(secret, f"has {required}" if required else "exists")
+        seen = f"has no key {missing}, and {users} cannot start without it"
+        return report_failure("secret", secret, seen, "Add it.")
+    return report_pass("secret", secret, f"has {required}" if required else "exists")
 
 
 def _join_keys(keys: set[str]) -> str:
