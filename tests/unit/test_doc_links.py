@@ -1,7 +1,8 @@
-"""Links between the Markdown pages of the repository, and the files, pages and test groups that they name."""
+"""Links between the Markdown pages, and the files, pages and test groups that pages and code name."""
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,8 +17,8 @@ FENCED_BLOCK = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\((?!https?://)([^)#\s]*)(?:#([^)\s]+))?\)")
 FILE = re.compile(r"(?<![\w/.-])((?:platform|helm|rbac|pod_templates|scripts|tests|docs|requirements)/[\w./*-]*\w)")
 TEST_GROUPS = re.compile(r"scripts/test --all ([a-z -]*[a-z])")
-CODE_FOLDERS = "platform", "helm", "rbac", "pod_templates", "scripts", "dags"
-PAGE_IN_CODE = re.compile(r"\bdocs/[\w-]+\.md")
+FOLDERS = "platform", "helm", "rbac", "pod_templates", "scripts", "dags", "docs"
+PAGE_OR_ROLE = re.compile(r"\b(?:docs/[\w-]+\.md|rbac/[\w*-]+\.yaml)")
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 
 
@@ -58,8 +59,27 @@ def test_files_and_test_groups_named_in_page_exist(page: Path):
     assert named_groups - set(list_groups()) == set()
 
 
-@pytest.mark.parametrize("folder", CODE_FOLDERS)
-def test_pages_named_in_code_exist(folder: str):
-    paths = [path for path in (ROOT / folder).rglob("*") if path.is_file() and "__pycache__" not in path.parts]
-    named = {name for path in paths for name in PAGE_IN_CODE.findall(path.read_text(encoding="utf-8", errors="ignore"))}
-    assert [name for name in sorted(named) if not (ROOT / name).exists()] == []
+def pages_and_roles_named_in(folder: Path) -> set[str]:
+    """Return the pages of docs/ and the files of rbac/ that the files of a folder name."""
+    paths = [path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+    return {name for path in paths for name in PAGE_OR_ROLE.findall(path.read_text(encoding="utf-8", errors="ignore"))}
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_pages_and_roles_named_in_folder_exist(folder: str):
+    assert [name for name in sorted(pages_and_roles_named_in(ROOT / folder)) if not list(ROOT.glob(name))] == []
+
+
+def role_files_in_messages(module: Path) -> Iterator[str]:
+    """Yield the files of rbac/ that a module's strings name, except in docstrings."""
+    tree = ast.parse(module.read_text(encoding="utf-8"))
+    docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:
+            yield from (name for name in PAGE_OR_ROLE.findall(node.value) if name.startswith("rbac/"))
+
+
+def test_messages_name_role_files_by_the_rules_of_the_contract():
+    """`find_role_files` finds the file that grants a call, so a message has no name of its own."""
+    modules = sorted((ROOT / "platform" / "kpo_platform").rglob("*.py"))
+    assert [(module.name, name) for module in modules for name in role_files_in_messages(module)] == []

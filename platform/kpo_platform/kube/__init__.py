@@ -9,7 +9,7 @@ from kpo_platform.kube.client import FIELD_MANAGER, Kube
 from kpo_platform.kube.config import find_kubeconfig
 from kpo_platform.kube.contract import read_contract, read_contract_text
 from kpo_platform.kube.deadline import Deadline, start_in_thread
-from kpo_platform.kube.missing_rights import BOOTSTRAP_ROLE_PREFIX
+from kpo_platform.kube.missing_rights import BOOTSTRAP_ROLE_PREFIX, find_role_files
 from kpo_platform.kube.port_forward import Tunnel
 from kpo_platform.kube.resource import (
     CONFIG_MAP,
@@ -49,6 +49,7 @@ __all__ = [
     "Resource",
     "Tunnel",
     "find_kubeconfig",
+    "find_role_files",
     "kill_processes",
     "read_contract",
     "read_contract_text",

@@ -17,7 +17,9 @@ from kubernetes.client import ApiException
 from urllib3.exceptions import HTTPError
 
 from kpo_platform.airflow.operators.lifecycle.pod_run import RestartSafePodOperator
+from kpo_platform.contract import load as load_contract
 from kpo_platform.errors import PlatformError
+from kpo_platform.kube import POD, find_role_files
 from kpo_platform.kube.api_errors import translate_error
 from kpo_platform.offline.render import execute_operator, set_in_cluster_label
 from kpo_platform.offline.task_instance import DagRunSettings, create_context
@@ -29,7 +31,9 @@ if TYPE_CHECKING:
 OnPod = Callable[[dict[str, str]], None]
 """Takes the pod's ``namespace`` and ``name`` just before its creation; empty if the API server rejects it."""
 
-_RIGHTS = "rbac/pod-launcher.yaml in the team's namespace"
+_ROLE_PREFIX = "pod-launcher"
+"""The name prefix of the role for creating a team's pods."""
+
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)
 
 
@@ -132,7 +136,7 @@ class _PodRun:
         except (ApiException, HTTPError) as error:
             if self._signal:
                 return Outcome("stopped")
-            raise translate_error(error, "run the pod", self._get_server(), _RIGHTS) from error
+            raise translate_error(error, "run the pod", self._get_server(), _find_role_files()) from error
         except AirflowException as failure:
             return Outcome("failed", str(failure))
 
@@ -188,3 +192,9 @@ class _PodRun:
             return str(self._operator.client.api_client.configuration.host)
         except Exception:  # creating the client may be what failed
             return os.environ.get("KUBECONFIG", "of the connection")
+
+
+def _find_role_files() -> str:
+    """Return the role that lets a task's pod run, as part of a sentence."""
+    files = find_role_files(POD.call("create"), _ROLE_PREFIX, load_contract().rules)
+    return f"{files} in the team's namespace"

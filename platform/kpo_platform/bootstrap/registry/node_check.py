@@ -20,7 +20,7 @@ from kpo_platform.bootstrap.registry import pull_secret
 from kpo_platform.bootstrap.registry.login_check import LoginResult, LoginStatus
 from kpo_platform.contract import Contract, Team
 from kpo_platform.errors import ClusterError, Forbidden, NotFound, PlatformError
-from kpo_platform.kube import POD, SECRET, Kube, Object, Resource
+from kpo_platform.kube import POD, SECRET, Kube, Object, Resource, find_role_files
 from kpo_platform.pod.compose import BASE, PodRequest, compose
 
 NAME = "registry-check"
@@ -58,7 +58,8 @@ def check_login_on_node(kube: Kube, contract: Contract, name: str, login: Regist
         with _run_pod(kube, name, team, pod, login):
             return _wait_for_pull(kube, team)
     except Forbidden:
-        return _unverified("this needs the rights of rbac/bootstrap-operator-registry.yaml")
+        call = POD.call("create or patch", team.namespace, NAME)
+        return _unverified(f"this needs the rights of {find_role_files(call, kube.role_prefix, contract.rules)}")
     except PlatformError as error:
         return _unverified(str(error))
 
