@@ -1,18 +1,25 @@
 """The exceptions of kpo-platform.
 
-    PlatformError              base class of all errors below
-    ├── ContractError          the contract is missing, unreadable or of another version
-    ├── TeamError              the contract does not have this team, size, template or sidecar
-    ├── PodError               the pod is refused
-    ├── DagError               a DAG file cannot be read
-    ├── TaskError              the task does not exist, or a value that it needs is missing
-    ├── ClusterError           the Kubernetes API rejected or failed a request
-    │   ├── Unreachable        the API server does not answer
-    │   ├── Forbidden          the caller lacks a right
-    │   ├── NotFound           the object does not exist
-    │   └── Conflict           the object exists already or has changed
-    ├── AirflowError           Airflow's REST API rejected or failed a request
-    └── BootstrapError         bootstrap cannot complete
+    PlatformError                         Base class of the package's errors
+    ├── ContractError                     The contract is missing, unreadable or of another version
+    ├── TeamError                         The contract does not have this team, size, template or sidecar
+    ├── PodError                          The pod is refused
+    │   ├── RefusedPod                    A running task's pod is refused; Airflow does not retry the task
+    │   └── RefusalError                  A pod or a task is refused; the message has one line for each refusal
+    │       └── ArgumentRefusalError      A mapped task's arguments are refused when the running task is created
+    ├── DagError                          A DAG file cannot be read
+    ├── TaskError                         The task does not exist, or a value that it needs is missing
+    ├── QuotaTimeout                      The quota stayed exhausted until the deadline
+    ├── ClusterError                      The Kubernetes API rejected or failed a request
+    │   ├── Unreachable                   The API server does not answer
+    │   ├── Forbidden                     The caller lacks a right; the message names verb, resource and namespace
+    │   ├── NotFound                      The object does not exist
+    │   └── Conflict                      The object exists already, has changed, or has another manager's fields
+    ├── AirflowError                      Airflow's REST API rejected or failed a request
+    └── BootstrapError                    Bootstrap cannot complete; the next run continues after the last write
+
+RefusalError is in `kpo_platform.finding`. RefusedPod and ArgumentRefusalError (`kpo_platform.airflow.exceptions`) and
+QuotaTimeout (`kpo_platform.airflow.operators.lifecycle.quota_wait`) derive from Airflow's exceptions too.
 
 Every message tells a user the problem, its cause and what to do next.
 """
@@ -90,7 +97,7 @@ class NotFound(ClusterError):  # noqa: N818
 
 
 class Conflict(ClusterError):  # noqa: N818
-    """The object exists already, has changed, or has fields of another field manager."""
+    """The object exists already, has changed, or has another manager's fields."""
 
 
 class AirflowError(PlatformError):
@@ -98,7 +105,7 @@ class AirflowError(PlatformError):
 
 
 class BootstrapError(PlatformError):
-    """Bootstrap cannot complete. Completed writes stay, and the next run continues."""
+    """Bootstrap cannot complete; the next run continues after the last write."""
 
 
 def describe_unknown_name(kind: str, name: str, known: Iterable[str]) -> tuple[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import threading
@@ -30,6 +31,7 @@ with DAG("sample", schedule=None):
     TeamPodOperator(task_id="kept", image="busybox:1.35", on_finish_action="keep_pod", on_kill_action="keep_pod")
     TeamPodOperator(task_id="short", image="busybox:1.35", execution_timeout=timedelta(seconds=1))
     TeamPodOperator(task_id="skips", image="busybox:1.35", skip_on_exit_code=7)
+    TeamPodOperator(task_id="waits", image="busybox:1.35", schedule_timeout_seconds=1)
     TeamPodOperator(task_id="elsewhere", image="busybox:1.35", in_cluster=True)
     TeamPodOperator.partial(task_id="each", image="busybox:1.35").expand(cmds=[["echo", "a"], ["echo", "b"]])
     TeamPodOperator(task_id="later", image="busybox:{{ params.get('tag', 'latest') }}")
@@ -177,6 +179,18 @@ def test_missing_right_names_the_role_file(run: Any, pods: Pods):
         "Ask for the rights of rbac/pod-launcher.yaml in the team's namespace."
     )
     assert "may still exist" not in result.err
+
+
+def test_exhausted_quota_fails_the_run_at_the_schedule_timeout(run: Any, pods: Pods):
+    exhausted = status(403, "exceeded quota: team-quota")
+    pods.hook = lambda request: exhausted if request.method == "POST" else None
+    result = run("waits")
+    assert (result.code, re.sub(r"waits-\w+", "waits-suffix", result.out)) == (
+        1,
+        "✗ team-alpha/waits-suffix: failed. The pod was not created: the quota of team 'alpha' was exhausted for 1 s "
+        "(schedule_timeout_seconds). Wait for other tasks of the team, use a smaller size, or ask the platform team "
+        "for a larger quota. API server: exceeded quota: team-quota\n",
+    )
 
 
 def test_second_ctrl_c_exits_at_once_and_names_the_pod(words: Any, pods: Pods):

@@ -9,8 +9,11 @@ from kpo_platform.finding import RefusalError
 
 
 class RefusedPod(PodError, AirflowFailException):  # noqa: N818
-    """A pod is refused with its rendered values. Airflow does not retry the task: a retry would be refused too."""
+    """A running task's pod is refused; Airflow does not retry the task.
+
+    Its rendered values are the reason, so a retry would be refused too.
+    """
 
 
-class RefusedArguments(RefusalError, AirflowFailException):  # noqa: N818
-    """The arguments of a mapped task are refused when the running task is created from them."""
+class ArgumentRefusalError(RefusalError, AirflowFailException):
+    """A mapped task's arguments are refused when the running task is created."""

@@ -17,6 +17,7 @@ from kubernetes.client import ApiException
 from urllib3.exceptions import HTTPError
 
 from kpo_platform.airflow.operators.lifecycle.pod_run import RestartSafePodOperator
+from kpo_platform.airflow.operators.lifecycle.quota_wait import QuotaTimeout
 from kpo_platform.contract import load as load_contract
 from kpo_platform.errors import PlatformError
 from kpo_platform.kube import POD, find_role_files
@@ -131,6 +132,8 @@ class _PodRun:
             return Outcome("success", result=execute_operator(self._operator, self._context))
         except AirflowSkipException as skip:
             return Outcome("skipped", str(skip))
+        except QuotaTimeout as failure:
+            return Outcome("failed", str(failure))
         except PlatformError:
             raise
         except (ApiException, HTTPError) as error:

@@ -9,7 +9,7 @@ from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperato
 from airflow.providers.cncf.kubernetes.pod_generator import PodGenerator
 from kubernetes.client import models as k8s
 
-from kpo_platform.airflow.exceptions import RefusedArguments, RefusedPod
+from kpo_platform.airflow.exceptions import ArgumentRefusalError, RefusedPod
 from kpo_platform.airflow.operators.arguments.pod_fields import (
     build_argument_layer,
     check_argument_fields,
@@ -161,7 +161,7 @@ class TeamPodOperator(BasePodOperator):
     def _raise_refusals(self, refusals: list[Refusal]) -> None:
         """Raise refusals; in the run of a mapped task as an exception that prevents a retry."""
         if refusals and getattr(self, "_BaseOperator__from_mapped", False):
-            raise RefusedArguments(refusals)
+            raise ArgumentRefusalError(refusals)
         raise_refusals(refusals)
 
     def _build_composed_pod(self, contract: Contract, context: Context | None, dry_run: bool) -> k8s.V1Pod:

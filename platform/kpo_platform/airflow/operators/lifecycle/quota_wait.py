@@ -11,6 +11,7 @@ from kubernetes.client import ApiException
 from kubernetes.client import models as k8s
 
 from kpo_platform.airflow.operators.lifecycle.task_state import TryState, build_reschedule
+from kpo_platform.errors import PlatformError
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -35,7 +36,7 @@ class PodCreator(Protocol):
         """Create the pod with a single request."""
 
 
-class QuotaTimeout(AirflowException):
+class QuotaTimeout(PlatformError, AirflowException):  # noqa: N818
     """The quota stayed exhausted until the deadline."""
 
 
