@@ -24,7 +24,11 @@ def warn_if_unsupported(version: str = PROVIDER_VERSION) -> None:
     if not is_supported(version):
         warnings.warn(
             f"apache-airflow-providers-cncf-kubernetes {version} is not supported: TeamPodOperator is tested with "
-            "10.22 to 10.25. The stock operator builds and runs the pod, with the team's defaults and limits. Install "
-            "a provider in that range, or upgrade kpo-platform.",
+            f"{_format_release(OLDEST)} to {_format_release(NEWEST)}. The stock operator builds and runs the pod, with "
+            "the team's defaults and limits. Install a provider in that range, or upgrade kpo-platform.",
             stacklevel=2,
         )
+
+
+def _format_release(release: tuple[int, int]) -> str:
+    return ".".join(str(part) for part in release)
