@@ -29,6 +29,7 @@ _INPUTS = (
     "docs",
     "pyproject.toml",
     "tests/conftest.py",
+    "tests/project.py",
     "tests/chart/rendering.py",
 )
 """The inputs of every group, besides its own file and the shared files in tests/cluster (support, dags, files).

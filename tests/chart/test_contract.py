@@ -11,6 +11,7 @@ import yaml
 
 from chart.rendering import ROOT, TWO_TEAMS, Object, find_by_prefix, find_object, load_role, render, run_check
 from kpo_platform.contract import CONFIGMAP_KEY, CONFIGMAP_LABELS, parse
+from project import VERSION
 
 DEFAULT_TEAM: Object = {
     "namespace": "team-alpha",
@@ -104,7 +105,7 @@ def test_contract_of_two_teams() -> None:
     volume = {"storageClass": None, "mountPath": "/data", "readOnly": False}
     assert load_contract(TWO_TEAMS) == {
         "version": 1,
-        "chartVersion": "0.1.0",
+        "chartVersion": VERSION,
         "release": {"name": "airflow", "namespace": "airflow"},
         "airflow": {
             "apiService": {"name": "airflow-api-server", "port": 8080, "path": ""},

@@ -8,13 +8,13 @@ import os
 import subprocess
 import sys
 import tarfile
-import tomllib
 from pathlib import Path
 
 import pytest
 import yaml
 
 from chart.rendering import CHART, ROOT, TWO_TEAMS, find_by_prefix, find_object, map_pods_by_component, render, run_helm
+from project import PROJECT, VERSION
 
 TEMPLATE_LINES = 80
 MAX_PACKAGE_KIB = 400
@@ -80,7 +80,7 @@ def read_files(folder: Path) -> dict[str, str]:
 def test_mounted_package_has_the_entry_points_of_pyproject(mounted_package: Path) -> None:
     carried = configparser.ConfigParser()
     carried.read(mounted_package.glob("kpo_platform-*.dist-info/entry_points.txt"))
-    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]
+    declared = PROJECT["entry-points"]
     assert {group: dict(carried[group]) for group in declared} == declared
 
 
@@ -92,7 +92,7 @@ def test_mounted_package_is_importable(mounted_package: Path, tmp_path: Path) ->
 
 def test_mounted_package_has_a_version(mounted_package: Path, tmp_path: Path) -> None:
     program = "import importlib.metadata; print(importlib.metadata.version('kpo-platform'))"
-    assert run_python(program, mounted_package, tmp_path) == "0.1.0"
+    assert run_python(program, mounted_package, tmp_path) == VERSION
 
 
 def test_task_of_a_new_team_finds_its_bundle(mounted_package: Path, tmp_path: Path) -> None:
@@ -183,7 +183,7 @@ def test_package_in_the_image_is_not_mounted_but_checked() -> None:
         env = {variable["name"]: variable.get("value") for variable in spec["containers"][0]["env"]}
         assert env["KPO_PLATFORM_CONTRACT"] == "/opt/kpo-platform/contract/contract.json"
         (waiting,) = [item for item in spec["initContainers"] if item["name"] == "wait-for-migrations"]
-        assert {"name": "EXPECTED_PACKAGE", "value": "0.1.0"} in waiting["env"]
+        assert {"name": "EXPECTED_PACKAGE", "value": VERSION} in waiting["env"]
 
 
 def test_templates_have_at_most_80_lines() -> None:

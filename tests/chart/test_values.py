@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import tomllib
 from collections.abc import Iterator
 
 import yaml
 
-from chart.rendering import CHART, ROOT, Object, run_check
+from chart.rendering import CHART, Object, run_check
 from common.values_schema import iterate_fields, list_settable_paths
 from common.values_yaml import read_descriptions
+from project import VERSION
 
 SCHEMA: Object = json.loads((CHART / "values.schema.json").read_text())
 
@@ -78,8 +78,7 @@ def test_only_helm_s_global_value_may_hold_anything() -> None:
 
 def test_chart_and_package_have_the_same_version() -> None:
     chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    assert chart["version"] == project["project"]["version"]
+    assert chart["version"] == VERSION
 
 
 def test_airflow_image_tag_is_the_chart_s_app_version() -> None:

@@ -12,6 +12,7 @@ from cluster.support.docs.derived_image import REPOSITORY_NAME, TAG, build_image
 from common.command import capture_output
 from common.steps import Steps
 from local_cluster import cluster
+from project import VERSION
 from stack.install import install_release
 from stack.release import CHART, NAMESPACE, RELEASE, Stack
 from stack.sample_run import connect_airflow, run_sample
@@ -52,7 +53,7 @@ def test_release_from_the_archive_runs_a_dag(stack: Stack, packaged: Path):
     install_release(Steps(), stack, packaged=packaged)
     assert read_package(stack, f"statefulset/{RELEASE}-scheduler") == [
         "/opt/kpo-platform/python/kpo_platform/__init__.py",
-        "0.1.0",
+        VERSION,
     ]
     assert len(list_code_maps(stack)) == 1
     assert run_sample(Steps(), stack, connect_airflow(stack)).state == "success"
@@ -64,6 +65,6 @@ def test_release_with_the_package_in_the_image_runs_a_dag(stack: Stack, packaged
     values.write_text(yaml.safe_dump(IMAGE_VALUES))
     install_release(Steps(), stack, values, packaged=packaged)
     path, version = read_package(stack, f"statefulset/{RELEASE}-scheduler")
-    assert (path, version) == ("/home/airflow/.local/lib/python3.11/site-packages/kpo_platform/__init__.py", "0.1.0")
+    assert (path, version) == ("/home/airflow/.local/lib/python3.11/site-packages/kpo_platform/__init__.py", VERSION)
     assert list_code_maps(stack) == []
     assert run_sample(Steps(), stack, connect_airflow(stack)).state == "success"

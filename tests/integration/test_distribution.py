@@ -8,7 +8,6 @@ import os
 import subprocess
 import sys
 import tarfile
-import tomllib
 import zipfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -18,10 +17,9 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from common.paths import REPOSITORY
+from project import PROJECT, VERSION
 
 PROGRAMS = Path(sys.executable).parent
-PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
-VERSION = PROJECT["version"]
 IMPORT = "import kpo_platform; print(kpo_platform.__version__, kpo_platform.__file__)"
 ENTRY_POINTS = """
 import importlib.metadata, json

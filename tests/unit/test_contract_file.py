@@ -8,6 +8,7 @@ import pytest
 
 from kpo_platform.contract import find_contract_file, load
 from kpo_platform.errors import ContractError
+from project import VERSION
 from unit.support.platformctl import Cluster, Platformctl
 
 PUBLISHED = "/api/v1/namespaces/airflow/configmaps/airflow-contract"
@@ -29,7 +30,7 @@ def test_contract_pull_saves_to_the_default_file(platformctl: Platformctl, clust
     result = platformctl("contract", "pull", *cluster.options)
     file = own_home / "data" / "kpo-platform" / "contract.json"
     assert (result.code, result.out) == (0, "")
-    assert result.err == f"✔ {file}: contract of chart 0.1.0, teams: alpha, beta\n"
+    assert result.err == f"✔ {file}: contract of chart {VERSION}, teams: alpha, beta\n"
     assert (find_contract_file(), file.read_text()) == (file, published_text(cluster))
     assert list(load(file).teams) == ["alpha", "beta"]
     assert [each.name for each in file.parent.iterdir()] == ["contract.json"]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import ast
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
 from common.paths import REPOSITORY
+from project import PYPROJECT
 from testing.newest_provider import list_test_files
 
 STOCK_OPERATOR = (
@@ -41,9 +41,8 @@ def test_every_test_of_the_stock_operator_runs_with_the_newest_provider():
 
 
 def test_ruff_checks_every_command_without_a_suffix():
-    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))
     commands = [path for path in (REPOSITORY / "scripts").iterdir() if path.is_file() and not path.suffix]
-    listed = project["tool"]["ruff"]["extend-include"]
+    listed = PYPROJECT["tool"]["ruff"]["extend-include"]
     assert sorted(str(path.relative_to(REPOSITORY)) for path in commands) == sorted(
         name for name in listed if name.count("/") == 1
     )

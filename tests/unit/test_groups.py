@@ -23,6 +23,7 @@ FILES = (
     "tests/cluster/support/x.py",
     "tests/cluster/test_rights.py",
     "tests/conftest.py",
+    "tests/project.py",
 )
 
 

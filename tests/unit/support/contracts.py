@@ -11,6 +11,7 @@ import yaml
 
 from common.paths import REPOSITORY
 from kpo_platform.contract import Contract, parse
+from project import VERSION
 
 RBAC = REPOSITORY / "rbac"
 
@@ -67,7 +68,7 @@ TEAM: dict[str, Any] = {
 
 CONTRACT: dict[str, Any] = {
     "version": 1,
-    "chartVersion": "0.1.0",
+    "chartVersion": VERSION,
     "release": {"name": "airflow", "namespace": "airflow"},
     "airflow": {
         "apiService": {"name": "airflow-api-server", "port": 8080, "path": ""},
