@@ -22,6 +22,9 @@ from stack.install import install_release
 from stack.release import NAMESPACE, RELEASE, Stack
 
 FETCHERS = ("deployment/airflow-dag-processor", "statefulset/airflow-scheduler")
+FIRST, SECOND = "vault-password-1", "vault-password-2"
+"""The passwords of the repository. No log contains them by chance."""
+
 SECRETS = ("vault-git", "vault-git-2", "vault-git-3", "vault-key", "vault-key-2")
 DAG = """
 from airflow.sdk import DAG, task
@@ -115,7 +118,7 @@ def delete_objects(stack: Stack) -> None:
 
 def test_repository_is_read_once_its_secret_exists(team: VaultTeam):
     version = team.commit("one")
-    team.server.set_password("first")
+    team.server.set_password(FIRST)
     team.upgrade("vault-git")
     team.wait_for_job_log(
         "Connection git-vault cannot be created: Secret vault-git is missing, or has neither `password` nor "
@@ -123,7 +126,7 @@ def test_repository_is_read_once_its_secret_exists(team: VaultTeam):
     )
     assert team.airflow.get("pools/team-vault")["slots"] == 128
     before = team.airflow_pods()
-    team.create_password_secret("vault-git", "first")
+    team.create_password_secret("vault-git", FIRST)
     team.airflow.wait_for_version("vault_read", version, 300)
     assert team.run_dag() == "one"
     assert team.airflow_pods() == before
@@ -131,9 +134,9 @@ def test_repository_is_read_once_its_secret_exists(team: VaultTeam):
 
 def test_new_password_is_used_without_restarts(team: VaultTeam):
     before = team.airflow_pods()
-    team.server.set_password("second")
+    team.server.set_password(SECOND)
     version = team.commit("two")
-    team.create_password_secret("vault-git-2", "second")
+    team.create_password_secret("vault-git-2", SECOND)
     team.upgrade("vault-git-2")
     team.airflow.wait_for_version("vault_read", version, 300)
     assert team.run_dag() == "two"
@@ -144,7 +147,7 @@ def test_password_is_in_no_log_and_no_configmap(team: VaultTeam):
     for component in ("dag-processor", "scheduler", "team-settings"):
         options = ("logs", "-n", NAMESPACE, "-l", f"app.kubernetes.io/component={component}", "--tail=-1")
         log = team.stack.kubectl(*options)
-        assert (log != "", f"{USER}:" in log, "first" in log.split(), "second" in log.split()) == (True, *[False] * 3)
+        assert (log != "", f"{USER}:" in log, FIRST in log, SECOND in log) == (True, *[False] * 3)
     config = team.stack.kubectl("get", "configmaps", "-n", NAMESPACE, "-o", "yaml")
     assert "vault-git-2" in config and f"{USER}:" not in config
 
@@ -169,7 +172,7 @@ def test_failed_job_is_repeated_with_the_documented_commands(team: VaultTeam, pr
         command, env=team.stack.environment, capture_output=True, text=True, timeout=120, check=False
     )
     assert f"run kubectl -n {NAMESPACE} delete job {job}, then upgrade with helm" in doctor.stdout
-    team.create_password_secret("vault-git-3", "second")
+    team.create_password_secret("vault-git-3", SECOND)
     (block,) = read_commands("upgrade.md", "Failed Jobs")
     printed = run_commands(team.stack, block, REPOSITORY)
     assert "Connection git-vault cannot be created: Secret vault-git-3 is missing" in printed
