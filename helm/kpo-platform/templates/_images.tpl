@@ -1,4 +1,19 @@
-{{/* Images to mirror for a cluster without internet access, listed in NOTES.txt. */}}
+{{/* Names of images, and the images to mirror for a cluster without internet access, listed in NOTES.txt. */}}
+
+{{/* (list context key) → the full image name of images.<key>; images.registryPrefix replaces its registry */}}
+{{- define "kpo-platform.imageName" -}}
+{{- $images := (first .).Values.images -}}
+{{- $image := get $images (last .) -}}
+{{- $repository := $image.repository -}}
+{{- with $images.registryPrefix -}}
+{{- $repository = printf "%s/%s" . (regexReplaceAll "^([^/]*[.:][^/]*|localhost)/" $repository "") -}}
+{{- end -}}
+{{- if $image.digest -}}
+{{- printf "%s@%s" $repository $image.digest -}}
+{{- else -}}
+{{- printf "%s:%s" $repository $image.tag -}}
+{{- end -}}
+{{- end -}}
 
 {{/* context → the images of the release's own pods as JSON */}}
 {{- define "kpo-platform.releaseImages" -}}

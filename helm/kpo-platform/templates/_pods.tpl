@@ -1,20 +1,5 @@
 {{/* Fields that all pods of the release share. All pods pass the Pod Security level `restricted`. */}}
 
-{{/* (list context key) → the full image name of images.<key>; images.registryPrefix replaces its registry */}}
-{{- define "kpo-platform.imageName" -}}
-{{- $images := (first .).Values.images -}}
-{{- $image := get $images (last .) -}}
-{{- $repository := $image.repository -}}
-{{- with $images.registryPrefix -}}
-{{- $repository = printf "%s/%s" . (regexReplaceAll "^([^/]*[.:][^/]*|localhost)/" $repository "") -}}
-{{- end -}}
-{{- if $image.digest -}}
-{{- printf "%s@%s" $repository $image.digest -}}
-{{- else -}}
-{{- printf "%s:%s" $repository $image.tag -}}
-{{- end -}}
-{{- end -}}
-
 {{/* values of a component → the scheduling fields of its pods */}}
 {{- define "kpo-platform.placement" -}}
 {{- with pick . "nodeSelector" "tolerations" "affinity" "topologySpreadConstraints" -}}
