@@ -1,10 +1,5 @@
 {{/* The teams' data in Airflow's database: roles, pools, and connections to private repositories. */}}
 
-{{/* team name → the ID of its git connection */}}
-{{- define "kpo-platform.gitConnectionName" -}}
-{{- printf "git-%s" . -}}
-{{- end -}}
-
 {{/* context → the pools as JSON for `airflow pools import`. Deferred tasks occupy a slot, because their pods run. */}}
 {{- define "kpo-platform.teamPools" -}}
 {{- include "kpo-platform.resolveTeams" . -}}
@@ -13,27 +8,6 @@
 {{- $_ := set $pools $team.pool.name (dict "slots" $team.pool.slots "description" (printf "Tasks of team %s. Managed by the chart %s." $name $.Chart.Name) "include_deferred" true) -}}
 {{- end -}}
 {{- toJson $pools -}}
-{{- end -}}
-
-{{/* context → {connection: secret} of all private repositories as JSON */}}
-{{- define "kpo-platform.gitConnections" -}}
-{{- include "kpo-platform.resolveTeams" . -}}
-{{- $connections := dict -}}
-{{- range $name, $team := .Values.resolvedTeams -}}
-{{- if and $team.dags.repo $team.dags.credentialsSecret -}}
-{{- $_ := set $connections (include "kpo-platform.gitConnectionName" $name) $team.dags.credentialsSecret -}}
-{{- end -}}
-{{- end -}}
-{{- toJson $connections -}}
-{{- end -}}
-
-{{/* context → the host key options of an Airflow git connection as JSON */}}
-{{- define "kpo-platform.sshHostKeySettings" -}}
-{{- if .Values.dags.knownHosts -}}
-{{- dict "strict_host_key_checking" "yes" "known_hosts_file" "/opt/kpo-platform/config/known_hosts" | toJson -}}
-{{- else -}}
-{{- dict "strict_host_key_checking" "accept-new" | toJson -}}
-{{- end -}}
 {{- end -}}
 
 {{/* context → {role: user names} of all teams as JSON; empty without FabAuthManager */}}
