@@ -112,5 +112,5 @@ def _line_reporter(program: str, log: Path, progress: Progress) -> Progress:
 def _search(pattern: str, go_mod: str) -> str:
     match = re.search(pattern, go_mod, re.MULTILINE)
     if not match:
-        raise ScriptError(f"{SOURCES / 'go.mod'} contains no line that matches {pattern!r}.")
+        raise ScriptError(f"{SOURCES / 'go.mod'} contains no line that matches {pattern!r}. Restore it with git.")
     return match[1]

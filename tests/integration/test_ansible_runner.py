@@ -160,7 +160,7 @@ def test_rejected_write_fails_the_run_and_reports_earlier_writes(tmp_path: Path,
         runner.run_playbook(build_payloads(server, tmp_path), 60, progress)
     assert str(error.value) == (
         "The API server refused to create or patch persistentvolumeclaims/data in namespace team-alpha: "
-        "conflict with helm"
+        "conflict with helm. Run the command again."
     )
     assert progress.entries == ["Apply registry secrets and volume claims", "Secret team-alpha/regcred: changed"]
     assert server.seen == WRITES[:2]

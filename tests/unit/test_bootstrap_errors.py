@@ -205,7 +205,7 @@ def test_second_run_continues_after_an_api_server_failure(platformctl: Platformc
     assert result.err.splitlines()[-2:] == [
         "✔ Secret team-alpha/regcred",
         "Error: The API server refused to create or patch persistentvolumeclaims/data in namespace team-alpha: "
-        "apiserver is shutting down",
+        "apiserver is shutting down. Run the command again later.",
     ]
     cluster.platform.lease = None
     again = platformctl(*cluster.bootstrap, *more, stdin=LOGIN)

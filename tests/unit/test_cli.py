@@ -87,7 +87,9 @@ def test_missing_registry_credentials_block_only_the_secret(
         "(no docker or podman configuration was found). "
         "Run docker login registry.test or pass --registry-config FILE, and run again"
     )
-    assert "✗ Secret team-alpha/regcred: does not exist" in result.out.splitlines()
+    assert (
+        "✗ Secret team-alpha/regcred: does not exist. Log in to its registry, and run bootstrap again"
+    ) in result.out.splitlines()
 
 
 def test_json_output_of_bootstrap_is_complete(platformctl: Platformctl, cluster: Cluster):
@@ -122,7 +124,7 @@ def test_exceeded_quota_stops_the_run_before_the_first_write(
     assert (result.code, result.out, cluster.platform.writes) == (3, "", 0)
     assert result.err.splitlines()[-1] == (
         "Error: The API server refused to create or patch persistentvolumeclaims/data in namespace team-beta: "
-        "exceeded quota: storage"
+        "exceeded quota: storage. Remove this cause, and run the command again."
     )
 
 

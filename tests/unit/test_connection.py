@@ -176,7 +176,7 @@ def test_api_connection_with_a_pod_variable_is_blocked():
 @pytest.mark.parametrize(
     ("live", "healthy", "seen"),
     [
-        (LIVE, False, "does not exist"),
+        (LIVE, False, "does not exist. Run bootstrap again"),
         (with_connection(), False, "not created by platformctl"),
         (with_connection(in_cluster=True, kpo_platform=RECORD), False, "differs from the contract in extra.in_cluster"),
         (

@@ -248,7 +248,7 @@ def test_registry_secret_is_read_only_for_hosts_of_the_contract(platformctl: Pla
 @pytest.mark.parametrize(
     ("secret", "message"),
     [
-        (None, "Cannot get secrets/pull in namespace shared: not found."),
+        (None, "Cannot get secrets/pull in namespace shared: not found. Check the name and the namespace."),
         (
             {"type": "Opaque", "data": {"password": "cA=="}},
             "Secret shared/pull has no key .dockerconfigjson: its type is Opaque. Name a Secret of type "

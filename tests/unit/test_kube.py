@@ -64,7 +64,7 @@ def test_apply_conflict_tells_how_to_overwrite_the_fields(tmp_path: Path, kind: 
     with serving(lambda _: status(409, message)) as server, pytest.raises(Conflict) as error:
         Kube.connect(server.kubeconfig(tmp_path), None, 10).apply(body)
     refusal = f"The API server refused to create or patch {kind.lower()}s/it in namespace team-alpha: {message}"
-    instruction = f". To overwrite the other manager's fields, run: {fix}" if fix else ""
+    instruction = f". To overwrite the other manager's fields, run: {fix}" if fix else ". Run the command again."
     assert str(error.value) == refusal + instruction.replace("BODY", json.dumps(body, separators=(",", ":")))
 
 
@@ -83,7 +83,7 @@ def test_admission_error_is_not_a_missing_right(tmp_path: Path):
     assert type(error) is ClusterError
     assert str(error) == (
         "The API server refused to get secrets/regcred in namespace team-alpha: "
-        "exceeded quota: team, requested: storage=9Gi"
+        "exceeded quota: team, requested: storage=9Gi. Remove this cause, and run the command again."
     )
 
 
@@ -95,12 +95,15 @@ def test_rejected_credentials_tell_to_log_in_again(tmp_path: Path):
 def test_missing_object_raises_not_found(tmp_path: Path):
     error = get_error(status(404, 'secrets "regcred" not found'), tmp_path)
     assert type(error) is NotFound
-    assert str(error) == 'Cannot get secrets/regcred in namespace team-alpha: secrets "regcred" not found.'
+    assert str(error) == (
+        'Cannot get secrets/regcred in namespace team-alpha: secrets "regcred" not found. '
+        "Check the name and the namespace."
+    )
 
 
 def test_answer_without_a_status_object_names_the_http_status(tmp_path: Path):
     assert str(get_error((502, "proxy"), tmp_path)) == (
-        "The API server refused to get secrets/regcred in namespace team-alpha: HTTP 502"
+        "The API server refused to get secrets/regcred in namespace team-alpha: HTTP 502. Run the command again later."
     )
 
 
@@ -227,3 +230,30 @@ def test_none_or_several_contracts_raise(tmp_path: Path, texts: tuple[str, ...],
     with serving(lambda _: answer_contracts(*texts)) as server, pytest.raises(ContractError) as error:
         read_contract(Kube.connect(server.kubeconfig(tmp_path), None, 10), "airflow")
     assert str(error.value).startswith(sentence.format(url=server.url))
+
+
+def test_kubeconfig_with_an_invalid_certificate_is_refused_without_its_text():
+    content = {
+        "clusters": [
+            {"name": "it", "cluster": {"server": "https://it.test", "certificate-authority-data": "c2VjcmV0=A"}}
+        ],
+        "users": [{"name": "it", "user": {}}],
+        "contexts": [{"name": "it", "context": {"cluster": "it", "user": "it"}}],
+        "current-context": "it",
+    }
+    with pytest.raises(ClusterError) as error:
+        Kube.from_kubeconfig(content, 10)
+    assert str(error.value) == (
+        "Cannot use the kubeconfig: its certificate, key or token is invalid. Log in again, or name another kubeconfig."
+    )
+
+
+def test_call_after_the_deadline_of_the_command_is_unreachable(tmp_path: Path):
+    with serving(lambda _: (200, {})) as server:
+        kube = Kube.connect(server.kubeconfig(tmp_path), None, 0)
+        with pytest.raises(Unreachable) as error:
+            kube.get(SECRET, "regcred", "team-alpha")
+    assert (str(error.value), server.seen) == (
+        "Cannot get secrets/regcred in namespace team-alpha: the timeout of the command has passed. Raise --timeout.",
+        [],
+    )

@@ -89,7 +89,8 @@ FILE:28: error KPO-POD005 task h: Container 'base' mounts the volume 'dta', whic
 volumes, or mount one of data, work.
 FILE:30: error KPO-IMG003 task i: The pod has no image. Set image='name:tag', or use a template whose container 'base' \
 has an image.
-BROKEN:3: error KPO-DAG001 file broken.py: Airflow cannot load it (ModuleNotFoundError: No module named 'nowhere')
+BROKEN:3: error KPO-DAG001 file broken.py: Airflow cannot load it (ModuleNotFoundError: No module named 'nowhere'). \
+Correct this error, and lint again.
 """
 
 

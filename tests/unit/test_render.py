@@ -226,6 +226,7 @@ def test_dag_file_that_exits_the_process_is_reported(platformctl: Platformctl, t
     result = platformctl("render", str(tmp_path / "dag.py"), "x", "--contract", str(tmp_path / "contract.json"))
     assert (result.code, result.out) == (3, "")
     assert result.err.splitlines()[-1].startswith(
-        "Error: The process that reads DAG files exited with code 7. Its last"
+        "Error: The process that reads DAG files exited with code 7 before it had a result. "
+        "Correct the DAG file that ends the process. Its last"
     )
     assert result.err.splitlines()[-1].endswith("bye")

@@ -56,8 +56,9 @@ def test_existing_objects_have_evidence():
 
 
 def test_missing_objects_are_unhealthy():
-    assert check(LiveState()) == tuple(
-        Evidence(target, False, "does not exist") for target in (SECRET, CLAIM, CONNECTION)
+    assert check(LiveState()) == (
+        Evidence(SECRET, False, "does not exist. Log in to its registry, and run bootstrap again"),
+        *(Evidence(target, False, "does not exist. Run bootstrap again") for target in (CLAIM, CONNECTION)),
     )
 
 

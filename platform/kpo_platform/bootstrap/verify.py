@@ -86,7 +86,7 @@ def _verify_secret(team: Team, live: LiveState, login_results: Mapping[HostLogin
     target = pull_secret.make_secret_ref(team)
     secret = live.secrets.get((team.namespace, team.registry.pull_secret))
     if secret is None:
-        return Evidence(target, False, "does not exist")
+        return Evidence(target, False, "does not exist. Log in to its registry, and run bootstrap again")
     seen = f"type {secret.type}, for {', '.join(sorted(secret.logins)) or 'no registry'}"
     host_login = get_secret_login(team, live)
     if secret.type != pull_secret.SECRET_TYPE or host_login is None:
@@ -105,7 +105,7 @@ def _verify_claim(team: Team, name: str, live: LiveState) -> Evidence:
     target = claim.make_claim_ref(team, name)
     live_claim = live.claims.get((team.namespace, name))
     if live_claim is None:
-        return Evidence(target, False, "does not exist")
+        return Evidence(target, False, "does not exist. Run bootstrap again")
     description = claim.describe_claim(live_claim)
     if live_claim.phase == "Bound":
         return Evidence(target, True, description)
@@ -123,7 +123,7 @@ def _verify_connection(contract: Contract, ref: ConnectionRef, live: LiveState) 
     target, is_in_env = connection.make_connection_ref(ref.id), ref.via == "env"
     current = env_secret.read_connection(ref, live) if is_in_env else live.connections.get(ref.id)
     if current is None:
-        return Evidence(target, False, "does not exist")
+        return Evidence(target, False, "does not exist. Run bootstrap again")
     if problem := connection.find_problem(ref, contract.xcom_sidecar, current, live.read_at):
         return Evidence(target, False, problem)
     record = connection.read_record(current)

@@ -25,7 +25,7 @@ def translate_error(error: BaseException, call: str, server: str, role_files: st
     status, message = _read_status(error), _read_message(error)
     cause = message.rstrip(".")
     if status == 404:
-        return NotFound(f"Cannot {call}: {cause or 'not found'}.")
+        return NotFound(f"Cannot {call}: {cause or 'not found'}", "Check the name and the namespace.")
     if status == 401:
         return ClusterError(
             f"The API server {server} rejected your credentials: the kubeconfig's token or certificate is invalid "
@@ -37,7 +37,16 @@ def translate_error(error: BaseException, call: str, server: str, role_files: st
     if not status:
         return _translate_connection_error(_find_root_cause(error), call, server)
     kind = Conflict if status == 409 else ClusterError
-    return kind(f"The API server refused to {call}: {message or f'HTTP {status}'}")
+    return kind(f"The API server refused to {call}: {cause or f'HTTP {status}'}", _choose_fix(status))
+
+
+def _choose_fix(status: int) -> str:
+    """Return what to do about a refused call."""
+    if status == 409:
+        return "Run the command again."
+    if status == 429 or status >= 500:
+        return "Run the command again later."
+    return "Remove this cause, and run the command again."
 
 
 def _read_status(error: BaseException) -> int:
@@ -101,6 +110,7 @@ def add_conflict_fix(error: Conflict, body: Object, manager: str) -> Conflict:
     if kind == VOLUME_CLAIM.kind:
         text = json.dumps(body, separators=(",", ":"))
         force = f"kubectl apply --server-side --force-conflicts --field-manager={manager} -f -"
-        return Conflict(f"{error}. To overwrite the other manager's fields, run: echo '{text}' | {force}")
+        return Conflict(error.evidence, f"To overwrite the other manager's fields, run: echo '{text}' | {force}")
     delete = f"kubectl -n {meta['namespace']} delete {kind.lower()} {meta['name']}"
-    return Conflict(f"{error}. To overwrite the other manager's fields, run: {delete}, and run bootstrap again.")
+    fix = f"To overwrite the other manager's fields, run: {delete}, and run bootstrap again."
+    return Conflict(error.evidence, fix)

@@ -59,7 +59,10 @@ def configure_from_dict(content: Mapping[str, Any]) -> client.Configuration:
     try:
         config.load_kube_config_from_dict(dict(content), client_configuration=settings, persist_config=False)
     except Exception as error:  # may be anything, and its message may quote a key
-        raise ClusterError("Cannot read the kubeconfig's certificate, key or token.") from error
+        raise ClusterError(
+            "Cannot use the kubeconfig: its certificate, key or token is invalid. "
+            "Log in again, or name another kubeconfig."
+        ) from error
     settings.retries = urllib3.Retry(0)
     return settings
 

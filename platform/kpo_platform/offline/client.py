@@ -159,8 +159,17 @@ def _run_child(
                 raise
     if answer is None:
         output = f" Its last output: {' | '.join(line.strip() for line in last_lines)}" if last_lines else ""
-        raise errors.DagError(f"The process that reads DAG files exited with code {child.returncode}.{output}")
+        raise errors.DagError(
+            f"The process that reads DAG files exited with code {child.returncode} before it had a result. "
+            f"{_choose_exit_fix(child.returncode)}{output}"
+        )
     return answer
+
+
+def _choose_exit_fix(code: int) -> str:
+    if code == -signal.SIGKILL:
+        return "Free memory, or raise --timeout."
+    return "Correct the DAG file that ends the process."
 
 
 def _read_answer(lines: Iterable[str], on_event: OnEvent) -> Any:

@@ -106,7 +106,7 @@ def _create_single_tasks(task: Any) -> None:
 
 def _refuse_import(text: str) -> Refusal:
     cause = text.strip().splitlines()[-1] if text.strip() else "no error message"
-    return Refusal("import", f"Airflow cannot load it ({cause})")
+    return Refusal("import", f"Airflow cannot load it ({cause})", "Correct this error, and lint again.")
 
 
 def _find_traceback_line(text: str, file: str) -> int:

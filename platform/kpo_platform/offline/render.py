@@ -60,7 +60,7 @@ def _build_pod(operator: Any, context: Context) -> k8s.V1Pod:
     finally:
         del operator.get_or_create_pod
         operator.callbacks, operator.deferrable = callbacks, deferrable
-    raise TaskError(f"Task {operator.task_id!r} creates no pod.")
+    raise TaskError(f"Task {operator.task_id!r} creates no pod: its operator ended without one. Name another task.")
 
 
 def _raise_pod_built(pod_request_obj: k8s.V1Pod, context: Context) -> k8s.V1Pod:
