@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from kpo_platform.bootstrap.ansible.payload import OBJECTS
+from kpo_platform.bootstrap.playbook.standalone import ARGUMENTS, plan_task
+from kpo_platform.errors import BootstrapError
 from unit.support.http_server import Answer, Request, serving, status
 from unit.support.platform_server import Platform
 from unit.support.platformctl import Cluster, CommandResult, Platformctl
@@ -242,3 +245,12 @@ def test_password_prompt_requires_a_terminal(
         "Error: Cannot prompt for the Airflow password of ada: stdin is not a terminal. "
         "Set PLATFORMCTL_AIRFLOW_PASSWORD."
     )
+
+
+def test_standalone_run_takes_one_source_of_registry_credentials(cluster: Cluster):
+    options = {"kubeconfig": cluster.options[1], "airflow_url": cluster.server.url, "namespace": "airflow"}
+    sources = {"registry_config": "config.json", "registry_secret": "shared/pull"}
+    arguments = {**dict.fromkeys(ARGUMENTS), **options, **sources, "timeout": 10, "teams": []}
+    with pytest.raises(BootstrapError) as error, plan_task(arguments, OBJECTS, dry_run=True):
+        pass
+    assert str(error.value) == "registry_config and registry_secret exclude each other. Pass only one of them."

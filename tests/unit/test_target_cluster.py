@@ -93,6 +93,13 @@ def test_kubeconfig_unusable_in_pods_is_rejected(
     assert str(error.value).replace(file, "FILE").replace(str(tmp_path), "FOLDER") == message
 
 
+def test_missing_kubeconfig_is_named(tmp_path: Path):
+    file = str(tmp_path / "gone")
+    with pytest.raises(BootstrapError) as error:
+        kubeconfig.read_context(file, None)
+    assert str(error.value) == f"Cannot read kubeconfig {file}: No such file or directory. Name another file."
+
+
 def test_invalid_kubeconfig_is_not_quoted(tmp_path: Path):
     file = tmp_path / "kubeconfig"
     file.write_text("token: s3cret: {")
