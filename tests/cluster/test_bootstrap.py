@@ -68,8 +68,8 @@ def operator(stack: Stack, namespace_factory: Any, tmp_path_factory: pytest.Temp
     for role, namespaces in ROLES.items():
         stack.kubectl("apply", "-f", REPOSITORY / "rbac" / f"{role}.yaml")
         subjects = (role, f"--clusterrole={role}", f"--serviceaccount={namespace}:operator")
-        for namespace in namespaces:
-            apply(stack, "create", "rolebinding", *subjects, "-n", namespace)
+        for bound_namespace in namespaces:
+            apply(stack, "create", "rolebinding", *subjects, "-n", bound_namespace)
         if not namespaces:
             apply(stack, "create", "clusterrolebinding", *subjects)
     yield stack.write_account_kubeconfig("operator", namespace, tmp_path_factory.mktemp("operator"))
