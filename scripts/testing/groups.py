@@ -12,7 +12,7 @@ from common.paths import REPOSITORY, cache_path
 
 _TESTS = REPOSITORY / "tests" / "cluster"
 
-CORE = ("quickstart", "rights", "bootstrap")
+CORE = ("quickstart", "rights", "bootstrap", "samples")
 """The groups of every run of `scripts/test`, in run order."""
 
 LAST = ("interrupts", "lifecycle")
