@@ -282,7 +282,8 @@ def test_pod_is_deleted_after_a_timeout(run: StartRun, stack: Stack):
     out, err = process.communicate(timeout=180)
     name = out.removeprefix("✗ team-alpha/").partition(":")[0]
     assert process.returncode == 3, err
-    assert out == f"✗ team-alpha/{name}: late. Timed out (--timeout).\n"
+    message = "late. Timed out. Find in the log what the program waits for, or raise --timeout.\n"
+    assert out == f"✗ team-alpha/{name}: {message}"
     _wait_until_gone(stack, name)
 
 

@@ -38,6 +38,7 @@ RECORD = {
 ACCESS = TargetAccess(RECORD, {"users": [{"user": {"token": "s3cret"}}]})
 DESCRIPTION = "https://other.test as system:serviceaccount:airflow:launcher, until 2026-07-01T00:00:00Z"
 CONNECTION = ObjectRef("Connection", "", "k8s_default")
+FIX_IN_OTHER_CLUSTER = "Run bootstrap again with --target-kubeconfig (and --target-context)"
 SECRET = ObjectRef("Secret", "airflow", "airflow-connections")
 FIX = "Run again with --target-kubeconfig (and --target-context)"
 RESTART = (
@@ -177,8 +178,12 @@ def test_api_connection_with_a_pod_variable_is_blocked():
     ("live", "healthy", "seen"),
     [
         (LIVE, False, "does not exist. Run bootstrap again"),
-        (with_connection(), False, "not created by platformctl"),
-        (with_connection(in_cluster=True, kpo_platform=RECORD), False, "differs from the contract in extra.in_cluster"),
+        (with_connection(), False, f"not created by platformctl. {FIX_IN_OTHER_CLUSTER}"),
+        (
+            with_connection(in_cluster=True, kpo_platform=RECORD),
+            False,
+            f"differs from the contract in extra.in_cluster. {FIX_IN_OTHER_CLUSTER}",
+        ),
         (
             with_connection(kube_config="***", kpo_platform=RECORD),
             True,

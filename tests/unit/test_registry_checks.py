@@ -84,7 +84,8 @@ def test_password_changed_at_the_registry_fails_the_next_run(
     assert result.code == 1
     assert (
         f"✗ Secret team-alpha/regcred: type kubernetes.io/dockerconfigjson, for {registry.host}; "
-        "login rejected (HTTP 401, checked from this machine)" in result.out.splitlines()
+        "login rejected (HTTP 401, checked from this machine). "
+        f"Run docker login {registry.host}, and run bootstrap again" in result.out.splitlines()
     )
 
 
@@ -161,7 +162,8 @@ def test_unusable_secret_has_a_reason(platformctl: Platformctl, cluster: Cluster
     )
     assert (
         f"✗ Secret team-alpha/regcred: type kubernetes.io/dockerconfigjson, for {registry.host}; Secret "
-        "team-alpha/regcred has only an identity token, which nodes cannot use: log in with a password"
+        "team-alpha/regcred has only an identity token, which nodes cannot use: log in with a password. "
+        f"Run docker login {registry.host}, and run bootstrap again"
     ) in result.out.splitlines()
 
 

@@ -152,13 +152,14 @@ def test_ctrl_c_names_the_pod_that_cannot_be_deleted(run: Any, pods: Pods):
 
 @pytest.mark.parametrize(
     ("task", "more", "limit"),
-    [("made", ("--timeout", "2"), "--timeout"), ("short", (), "execution_timeout, 1 s")],
+    [("made", ("--timeout", "2"), "--timeout"), ("short", (), "execution_timeout (1 s)")],
 )
 def test_pod_that_times_out_is_deleted(run: Any, pods: Pods, task: str, more: tuple[str, ...], limit: str):
     pods.code = None
     result = run(task, *more)
     assert (result.code, pods.pod) == (3, None)
-    assert result.out == f"✗ team-alpha/{name(pods)}: late. Timed out ({limit}).\n"
+    message = f"late. Timed out. Find in the log what the program waits for, or raise {limit}.\n"
+    assert result.out == f"✗ team-alpha/{name(pods)}: {message}"
 
 
 def test_refused_pod_is_not_created(run: Any, pods: Pods):

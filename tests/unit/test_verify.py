@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -63,11 +64,41 @@ def test_missing_objects_are_unhealthy():
 
 
 @pytest.mark.parametrize(
-    ("answer", "healthy", "verified"), [(LoginStatus.REJECTED, False, True), (LoginStatus.UNVERIFIED, True, False)]
+    ("answer", "healthy", "verified", "fix"),
+    [
+        (LoginStatus.REJECTED, False, True, ". Run docker login registry.test, and run bootstrap again"),
+        (LoginStatus.UNVERIFIED, True, False, ""),
+    ],
 )
-def test_login_not_accepted_is_unhealthy_or_unverified(answer: LoginStatus, healthy: bool, verified: bool):
-    seen = f"type kubernetes.io/dockerconfigjson, for registry.test; login {answer} (why)"
+def test_login_not_accepted_is_unhealthy_or_unverified(answer: LoginStatus, healthy: bool, verified: bool, fix: str):
+    seen = f"type kubernetes.io/dockerconfigjson, for registry.test; login {answer} (why){fix}"
     assert check(COMPLETE, LoginResult(answer, "why"))[0] == Evidence(SECRET, healthy, seen, verified)
+
+
+@pytest.mark.parametrize(
+    ("fields", "seen"),
+    [
+        (
+            {"type": "Opaque"},
+            "type Opaque, for registry.test; the type must be kubernetes.io/dockerconfigjson. "
+            "Delete the Secret, and run bootstrap again",
+        ),
+        (
+            {"logins": {}},
+            "type kubernetes.io/dockerconfigjson, for no registry; it needs a login for registry.test. "
+            "Run docker login registry.test, and run bootstrap again",
+        ),
+        (
+            {"logins": {HOST: "its auth is not base64"}},
+            "type kubernetes.io/dockerconfigjson, for registry.test; its auth is not base64. "
+            "Run docker login registry.test, and run bootstrap again",
+        ),
+    ],
+)
+def test_secret_without_a_usable_login_is_unhealthy(fields: dict[str, Any], seen: str):
+    ((key, secret),) = COMPLETE.secrets.items()
+    live = replace(COMPLETE, secrets={key: replace(secret, **fields)})
+    assert check(live)[0] == Evidence(SECRET, False, seen)
 
 
 def test_claim_waiting_for_its_first_pod_is_healthy():
@@ -134,6 +165,7 @@ def test_different_connection_names_its_fields():
     assert not evidence.healthy and evidence.seen.startswith(
         "differs from the contract in extra.in_cluster, extra.xcom_sidecar_"
     )
+    assert evidence.seen.endswith(". Run bootstrap again")
 
 
 def list_states(*phases: str) -> Iterator[LiveState]:

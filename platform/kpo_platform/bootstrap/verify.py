@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from kpo_platform.bootstrap.connections import connection, env_secret
-from kpo_platform.bootstrap.model import LiveState, ObjectRef
+from kpo_platform.bootstrap.model import LiveSecret, LiveState, ObjectRef
 from kpo_platform.bootstrap.registry import pull_secret
 from kpo_platform.bootstrap.registry.checks import HostLogin, describe_result, get_secret_login
 from kpo_platform.bootstrap.registry.docker_config import describe_expiry
@@ -90,15 +90,26 @@ def _verify_secret(team: Team, live: LiveState, login_results: Mapping[HostLogin
     seen = f"type {secret.type}, for {', '.join(sorted(secret.logins)) or 'no registry'}"
     host_login = get_secret_login(team, live)
     if secret.type != pull_secret.SECRET_TYPE or host_login is None:
-        reason = secret.logins.get(normalize_host(team.registry.host))
-        return Evidence(target, False, f"{seen}; {reason}" if isinstance(reason, str) else seen)
+        return Evidence(target, False, f"{seen}; {_describe_unusable_secret(team, secret)}")
     result = login_results[host_login]
+    is_healthy = result.status is not LoginStatus.REJECTED
+    fix = "" if is_healthy else f". Run docker login {team.registry.host}, and run bootstrap again"
     return Evidence(
         target,
-        result.status is not LoginStatus.REJECTED,
-        f"{seen}; {describe_result(result)}{describe_expiry(host_login[1])}",
+        is_healthy,
+        f"{seen}; {describe_result(result)}{describe_expiry(host_login[1])}{fix}",
         verified=result.status is not LoginStatus.UNVERIFIED,
     )
+
+
+def _describe_unusable_secret(team: Team, secret: LiveSecret) -> str:
+    """Describe why a Secret has no login for the team's registry, and what to do."""
+    host = team.registry.host
+    if secret.type != pull_secret.SECRET_TYPE:
+        return f"the type must be {pull_secret.SECRET_TYPE}. Delete the Secret, and run bootstrap again"
+    reason = secret.logins.get(normalize_host(host))
+    cause = reason if isinstance(reason, str) else f"it needs a login for {host}"
+    return f"{cause}. Run docker login {host}, and run bootstrap again"
 
 
 def _verify_claim(team: Team, name: str, live: LiveState) -> Evidence:
@@ -125,7 +136,7 @@ def _verify_connection(contract: Contract, ref: ConnectionRef, live: LiveState) 
     if current is None:
         return Evidence(target, False, "does not exist. Run bootstrap again")
     if problem := connection.find_problem(ref, contract.xcom_sidecar, current, live.read_at):
-        return Evidence(target, False, problem)
+        return Evidence(target, False, f"{problem}. {connection.find_fix(ref)}")
     record = connection.read_record(current)
     cluster = "in cluster" if ref.mode == "inCluster" else connection.describe_record(record)
     seen = f"type {current.type}, {cluster}, XCom sidecar {contract.xcom_sidecar.image}"

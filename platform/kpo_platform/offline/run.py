@@ -124,7 +124,7 @@ class _PodRun:
         """Return the seconds that the pod may run, and the setting that limits them."""
         remaining, execution_timeout = max(until - time.time(), 0.001), self._operator.execution_timeout
         if execution_timeout is not None and (seconds := execution_timeout.total_seconds()) < remaining:
-            return seconds, f"execution_timeout, {seconds:g} s"
+            return seconds, f"execution_timeout ({seconds:g} s)"
         return remaining, "--timeout"
 
     def _execute(self) -> Outcome:
@@ -172,7 +172,8 @@ class _PodRun:
 
     def _stopped_outcome(self, limit: str) -> Outcome:
         if self._signal == signal.SIGALRM:
-            return Outcome("late", f"Timed out ({limit}).", pod_may_exist=self._delete_pod())
+            message = f"Timed out. Find in the log what the program waits for, or raise {limit}."
+            return Outcome("late", message, pod_may_exist=self._delete_pod())
         return Outcome("stopped", pod_may_exist=self._delete_pod())
 
     def _delete_pod(self) -> bool:

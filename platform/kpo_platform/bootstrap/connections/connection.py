@@ -29,7 +29,8 @@ TARGET_DESCRIPTION = "A cluster that Airflow does not run in. Managed by platfor
 _CLUSTER_KEYS = ("in_cluster", "kube_config", "kube_config_path", "config_dict")
 _OLD_CLUSTER_KEYS = tuple(f"extra__kubernetes__{key}" for key in _CLUSTER_KEYS)
 _CONFLICTING_KEYS = {*_CLUSTER_KEYS, *_OLD_CLUSTER_KEYS, RECORD_KEY, "cluster_context"}
-_FIX = "Run again with --target-kubeconfig (and --target-context)"
+_TARGET_OPTIONS = "with --target-kubeconfig (and --target-context)"
+_FIX = f"Run again {_TARGET_OPTIONS}"
 
 
 def list_connections(teams: Mapping[str, Team]) -> tuple[ConnectionRef, ...]:
@@ -93,6 +94,11 @@ def find_problem(ref: ConnectionRef, sidecar: XComSidecar, live: LiveConnection,
     if ref.mode == "remote" and is_past(record, "renewAfter", now):
         return f"its token expires at {record.get('expires')} and is due for renewal"
     return ""
+
+
+def find_fix(ref: ConnectionRef) -> str:
+    """Find the command that solves the problem of a live connection."""
+    return "Run bootstrap again" if ref.mode == "inCluster" else f"Run bootstrap again {_TARGET_OPTIONS}"
 
 
 def read_record(live: LiveConnection) -> Mapping[str, Any]:
