@@ -8,47 +8,37 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-import yaml
 
 from cluster.support.pods.sleeper import POD
+from cluster.support.team_release import install_team_release
 from common.polling import NotYet, wait_for
-from common.steps import Steps
-from stack.install import install_release
-from stack.release import NAMESPACE, RELEASE, Stack
+from stack.release import Stack
 
+RELEASE = NAMESPACE = "tidy"
 AGE_S = 30
 VALUES = {
     "cleanupJob": {"schedule": "0 0 1 1 *"},  # no scheduled run during the test
-    "teams": {name: {"cleanup": {"maxAge": AGE_S}} for name in ("alpha", "beta")},
+    "teams": {name: {"cleanup": {"maxAge": AGE_S}} for name in ("north", "south")},
 }
-TEST_LABEL = "made-by=cleanup"
 
 
 @pytest.fixture(scope="module", autouse=True)
-def cleanup_settings(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    values = tmp_path_factory.mktemp("values") / "cleanup.yaml"
-    values.write_text(yaml.safe_dump(VALUES))
-    try:
-        install_release(Steps(), stack, values)
+def release(stack: Stack) -> Iterator[None]:
+    with install_team_release(stack, RELEASE, VALUES):
         yield
-    finally:
-        install_release(Steps(), stack)
-        for team in ("alpha", "beta"):
-            stack.kubectl("delete", "pods", "-n", f"team-{team}", "-l", TEST_LABEL, "--grace-period=1", "--wait=false")
-        stack.kubectl("delete", "jobs", "-n", NAMESPACE, "-l", TEST_LABEL)
 
 
 def start_pod(stack: Stack, team: str, name: str, command: list[str], **labels: str) -> None:
     """Start a pod in a team's namespace."""
     pod = json.loads(json.dumps(POD))
-    pod["metadata"] = {"name": name, "labels": {"made-by": "cleanup", **labels}}
+    pod["metadata"] = {"name": name, "labels": labels}
     pod["spec"] |= {"restartPolicy": "Never"}
     pod["spec"]["containers"][0]["command"] = command
     stack.kubectl("apply", "-n", f"team-{team}", "-f", "-", stdin=json.dumps(pod))
 
 
 def read_pods(stack: Stack, team: str) -> dict[str, dict[str, Any]]:
-    items = stack.get("pods", "-n", f"team-{team}", "-l", TEST_LABEL)["items"]
+    items = stack.get("pods", "-n", f"team-{team}")["items"]
     return {pod["metadata"]["name"]: pod for pod in items}
 
 
@@ -68,7 +58,6 @@ def wait_for_age(stack: Stack, team: str, name: str) -> None:
 def run_cleanup(stack: Stack, name: str) -> tuple[bool, str]:
     """Run the job once with `kubectl create job --from`; return whether it succeeded, and its log."""
     stack.kubectl("create", "job", name, f"--from=cronjob/{RELEASE}-cleanup", "-n", NAMESPACE)
-    stack.kubectl("label", "job", name, TEST_LABEL, "-n", NAMESPACE)
 
     def probe() -> bool:
         status = stack.get("job", name, "-n", NAMESPACE)["status"]
@@ -86,26 +75,26 @@ def log_lines(log: str) -> list[str]:
 
 
 def test_old_finished_pods_are_deleted_and_others_are_kept(stack: Stack):
-    start_pod(stack, "alpha", "old", ["true"], **{"kpo-platform/team": "alpha"})
-    start_pod(stack, "alpha", "old-failed", ["false"], **{"kpo-platform/team": "alpha"})
-    start_pod(stack, "alpha", "old-foreign", ["true"])
-    start_pod(stack, "alpha", "running", ["sleep", "600"], **{"kpo-platform/team": "alpha"})
-    start_pod(stack, "beta", "old", ["true"], **{"kpo-platform/team": "beta"})
-    for team, name in (("alpha", "old"), ("alpha", "old-failed"), ("alpha", "old-foreign"), ("beta", "old")):
+    start_pod(stack, "north", "old", ["true"], **{"kpo-platform/team": "north"})
+    start_pod(stack, "north", "old-failed", ["false"], **{"kpo-platform/team": "north"})
+    start_pod(stack, "north", "old-foreign", ["true"])
+    start_pod(stack, "north", "running", ["sleep", "600"], **{"kpo-platform/team": "north"})
+    start_pod(stack, "south", "old", ["true"], **{"kpo-platform/team": "south"})
+    for team, name in (("north", "old"), ("north", "old-failed"), ("north", "old-foreign"), ("south", "old")):
         wait_for_age(stack, team, name)
-    start_pod(stack, "alpha", "young", ["true"], **{"kpo-platform/team": "alpha"})
+    start_pod(stack, "north", "young", ["true"], **{"kpo-platform/team": "north"})
     succeeded, log = run_cleanup(stack, "cleanup-all")
-    assert (succeeded, log_lines(log)) == (True, ["Team alpha: deleted 2 pods", "Team beta: deleted 1 pods"])
-    assert read_pods(stack, "alpha").keys() == {"old-foreign", "running", "young"}
-    assert read_pods(stack, "beta").keys() == set()
+    assert (succeeded, log_lines(log)) == (True, ["Team north: deleted 2 pods", "Team south: deleted 1 pods"])
+    assert read_pods(stack, "north").keys() == {"old-foreign", "running", "young"}
+    assert read_pods(stack, "south").keys() == set()
 
 
 def test_failed_cleanup_of_a_team_does_not_block_the_next(stack: Stack):
-    stack.kubectl("delete", "rolebinding", "pod-cleaner", "-n", "team-alpha")
-    start_pod(stack, "beta", "old-again", ["true"], **{"kpo-platform/team": "beta"})
-    wait_for_age(stack, "beta", "old-again")
-    succeeded, log = run_cleanup(stack, "cleanup-beta")
+    stack.kubectl("delete", "rolebinding", "pod-cleaner", "-n", "team-north")
+    start_pod(stack, "south", "old-again", ["true"], **{"kpo-platform/team": "south"})
+    wait_for_age(stack, "south", "old-again")
+    succeeded, log = run_cleanup(stack, "cleanup-south")
     assert not succeeded
-    refusal = "Team alpha: pods cannot be deleted: HTTP Error 403: Forbidden. The next run tries again."
-    assert log_lines(log) == [refusal, "Team beta: deleted 1 pods"]
-    assert read_pods(stack, "beta").keys() == set()
+    refusal = "Team north: pods cannot be deleted: HTTP Error 403: Forbidden. The next run tries again."
+    assert log_lines(log) == [refusal, "Team south: deleted 1 pods"]
+    assert read_pods(stack, "south").keys() == set()

@@ -8,19 +8,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from cluster.support.team_release import install_team_release
 from common.command import CommandError, capture_output
-from stack.release import CHART, NAMESPACE, VALUES, Stack
+from stack.release import NAMESPACE, VALUES, Stack
 
-RELEASE = "beside"
-RELEASE_NAMESPACE = "beside"
+RELEASE = RELEASE_NAMESPACE = "beside"
+LOCAL_IMAGES = yaml.safe_load(VALUES.read_text())["images"]
 WORKER_ACCOUNT = "their-worker"
 TEAMS = ("near", "far")
+RELEASE_VALUES: dict[str, Any] = {
+    "airflow": {"enabled": False, "serviceAccounts": [{"namespace": RELEASE_NAMESPACE, "name": WORKER_ACCOUNT}]},
+    "rbac": {"scope": "cluster"},  # tests of the first release use the other scope
+    "teams": {name: {} for name in TEAMS},
+}
 POD_SECURITY = {
     "runAsNonRoot": True,
     "runAsUser": 50000,
@@ -46,65 +51,19 @@ print("RESULT", json.dumps({"xcom": result, "pool": task.pool}))
 """
 
 
-def release_values() -> dict[str, Any]:
-    """Return the second release's values: images of the local cluster, two teams, and another service account."""
-    local = yaml.safe_load(VALUES.read_text())
-    return {
-        "images": local["images"],
-        "teamDefaults": {"images": local["teamDefaults"]["images"], "connection": {"via": "env"}},
-        "airflow": {"enabled": False, "serviceAccounts": [{"namespace": RELEASE_NAMESPACE, "name": WORKER_ACCOUNT}]},
-        "rbac": {"scope": "cluster"},  # tests of the first release use the other scope
-        "teams": {name: {} for name in TEAMS},
-    }
-
-
-def delete_release(stack: Stack) -> None:
-    """Delete the second release and everything that it keeps."""
-    if json.loads(
-        capture_output([stack.programs / "helm", "list", "-n", RELEASE_NAMESPACE, "-o", "json"], env=stack.environment)
-    ):
-        stack.helm(["uninstall", RELEASE, "--namespace", RELEASE_NAMESPACE, "--wait"], lambda _: None, timeout_s=120)
-    namespaces = [RELEASE_NAMESPACE, *(f"team-{name}" for name in TEAMS)]
-    stack.kubectl("delete", "namespace", *namespaces, "--ignore-not-found", timeout_s=120)
-
-
 @pytest.fixture(scope="module")
-def release(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+def release(stack: Stack) -> Iterator[dict[str, Any]]:
     """The second release; yields what its notes add to Airflow's pods."""
-    delete_release(stack)
-    file = tmp_path_factory.mktemp("values") / "values.json"
-    file.write_text(json.dumps(release_values()))
-    try:
-        labels = {"pod-security.kubernetes.io/enforce": "restricted"}
-        namespace_object = {
-            "apiVersion": "v1",
-            "kind": "Namespace",
-            "metadata": {"name": RELEASE_NAMESPACE, "labels": labels},
-        }
-        stack.kubectl("apply", "-f", "-", stdin=json.dumps(namespace_object))
+    with install_team_release(stack, RELEASE, RELEASE_VALUES):
         stack.kubectl("create", "serviceaccount", WORKER_ACCOUNT, "-n", RELEASE_NAMESPACE)
-        words: list[str | Path] = [
-            "install",
-            RELEASE,
-            CHART,
-            "--namespace",
-            RELEASE_NAMESPACE,
-            "--values",
-            file,
-            "--wait",
-        ]
-        stack.helm(words, lambda _: None, timeout_s=120)
-        notes = capture_output(
-            [stack.programs / "helm", "get", "notes", RELEASE, "-n", RELEASE_NAMESPACE], env=stack.environment
-        )
+        command = [stack.programs / "helm", "get", "notes", RELEASE, "-n", RELEASE_NAMESPACE]
+        notes = capture_output(command, env=stack.environment)
         yield yaml.safe_load(notes[notes.index("env:\n") : notes.index("Import the teams' pools")])
-    finally:
-        delete_release(stack)
 
 
 def worker_pod(extra: dict[str, Any]) -> dict[str, Any]:
     """Return a pod of the existing Airflow with the additions of the notes and its own connection."""
-    airflow = release_values()["images"]["airflow"]
+    airflow = LOCAL_IMAGES["airflow"]
     connection = {"conn_type": "kubernetes", "extra": {"in_cluster": True, **sidecar_extra()}}
     container = {
         "name": "worker",
@@ -135,7 +94,7 @@ def worker_pod(extra: dict[str, Any]) -> dict[str, Any]:
 
 def sidecar_extra() -> dict[str, str]:
     """Return the connection extra that makes the stock XCom sidecar conform to a restricted namespace."""
-    image = release_values()["images"]["xcomSidecar"]
+    image = LOCAL_IMAGES["xcomSidecar"]
     context = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
     return {
         "xcom_sidecar_container_image": f"{image['repository']}:{image['tag']}",

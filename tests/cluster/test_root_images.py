@@ -8,20 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
+from cluster.support.team_release import install_team_release
 from common.command import capture_output
 from common.paths import REPOSITORY
-from common.steps import Steps
 from images.build import build_images
 from images.recipes import AWS_CLI
 from local_cluster import cluster
-from stack.install import install_release
 from stack.release import Stack
 
 RUN_TASK = REPOSITORY / "scripts" / "run-task"
 FILES = Path(__file__).parent / "files"
-TEAM_VALUES: dict[str, Any] = {"podSecurity": "baseline", "volumes": []}
+RELEASE = "root-images"
+VALUES = {"teams": {"old": {"podSecurity": "baseline"}}}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -31,20 +30,14 @@ def aws_cli(stack: Stack) -> None:
 
 
 @pytest.fixture
-def baseline_team(stack: Stack, tmp_path: Path) -> Iterator[None]:
-    """A team `old` whose namespace allows root."""
-    values = tmp_path / "old.yaml"
-    values.write_text(yaml.safe_dump({"teams": {"old": TEAM_VALUES}}))
-    try:
-        install_release(Steps(), stack, values)
+def baseline_team(stack: Stack) -> Iterator[None]:
+    """A team `old` whose namespace allows root, in a release of its own."""
+    with install_team_release(stack, RELEASE, VALUES):
         yield
-    finally:
-        install_release(Steps(), stack)
-        stack.kubectl("delete", "namespace", "team-old", "--ignore-not-found", timeout_s=120)
 
 
-def run_task(dag: str, task: str) -> Any:
-    output = capture_output([RUN_TASK, FILES / dag, task, "-o", "json"], timeout_s=180)
+def run_task(dag: str, task: str, *options: str) -> Any:
+    output = capture_output([RUN_TASK, FILES / dag, task, *options, "-o", "json"], timeout_s=180)
     return json.loads(output[output.index("{\n") :])["result"]
 
 
@@ -63,4 +56,4 @@ def test_program_of_a_root_image_works_under_restricted(task: str, expected: dic
 @pytest.mark.usefixtures("baseline_team")
 def test_task_under_baseline_runs_as_root_on_request(stack: Stack):
     level = stack.get("namespace", "team-old")["metadata"]["labels"]["pod-security.kubernetes.io/enforce"]
-    assert (level, run_task("root.py", "root")) == ("baseline", {"uid": 0, "owner": "1234"})
+    assert (level, run_task("root.py", "root", "--namespace", RELEASE)) == ("baseline", {"uid": 0, "owner": "1234"})

@@ -1,4 +1,4 @@
-"""Upgrade from the chart's previous version to this checkout while tasks run.
+"""Upgrade from a fixed earlier version of the chart to this checkout while tasks run.
 
 A setting changes too, so that every component of Airflow restarts whatever the last change was.
 """
@@ -35,8 +35,10 @@ from stack.install import install_release
 from stack.pod_watch import ObservedPods, watch_pods
 from stack.release import NAMESPACE, RELEASE, Stack
 
-CHART = ("helm", "rbac", "pod_templates", "platform")
-VALUES = "scripts/stack/values-local.yaml"
+# The main branch of 2026-11-26, from which platform teams upgrade. The first release's tag replaces it.
+EARLIER = "318e2c0e52365eb7e8414a5390794946a3b7c100"
+EARLIER_CHART = ("helm", "rbac", "pod_templates", "platform")
+EARLIER_VALUES = "scripts/road/values-local.yaml"
 # The shutdown times out while a task still waits in the worker.
 SHORT = {"scheduler": {"terminationGracePeriodSeconds": 15}}
 CHANGED = {**SHORT, "config": {"core": {"parallelism": 31}}}
@@ -55,13 +57,14 @@ class UpgradeTest:
     long_run: LongRun
 
 
-def earlier_checkout(folder: Path) -> Path:
-    """Return a folder with the chart before its last change, and the values of that time."""
-    commits = capture_output(["git", "rev-list", "-2", "HEAD", "--", *CHART], cwd=REPOSITORY).split()
-    if len(commits) < 2:
-        raise ScriptError("The checkout has no commit before the chart's last change. Fetch the complete history.")
+def extract_earlier_chart(folder: Path) -> Path:
+    """Extract the earlier chart and its values for the local cluster into a folder."""
     archive = folder / "earlier.tar"
-    capture_output(["git", "archive", "--output", archive, commits[1], "--", *CHART, VALUES], cwd=REPOSITORY)
+    paths = (*EARLIER_CHART, EARLIER_VALUES)
+    try:
+        capture_output(["git", "archive", "--output", archive, EARLIER, "--", *paths], cwd=REPOSITORY)
+    except ScriptError as error:
+        raise ScriptError(f"Cannot read commit {EARLIER}: {error} Fetch the complete history.") from error
     with tarfile.open(archive) as tar:
         tar.extractall(folder, filter="tar")
     return folder
@@ -69,9 +72,9 @@ def earlier_checkout(folder: Path) -> Path:
 
 def upgrade_to_earlier(stack: Stack, folder: Path, values: Path) -> None:
     """Install the earlier chart."""
-    earlier = earlier_checkout(folder)
+    earlier = extract_earlier_chart(folder)
     words = ["upgrade", "--install", RELEASE, earlier / "helm" / "kpo-platform", "--namespace", NAMESPACE]
-    options = ["--values", earlier / VALUES, "--values", values, "--wait", "--timeout", "10m"]
+    options = ["--values", earlier / EARLIER_VALUES, "--values", values, "--wait", "--timeout", "10m"]
     stack.helm([*words, *options], lambda _: None, timeout_s=630)
 
 
