@@ -1,7 +1,7 @@
 """Necessity of every right in rbac/: an operation fails without it.
 
-The operations are real: a task of TeamPodOperator, a command of platformctl, the cleanup script, a kubectl command of
-docs/teams.md. Each runs with the complete role first, then without the right. A right without an operation in the table
+The operations are real: a task of TeamPodOperator, a command of platformctl, a chart script, a kubectl command of a
+team's owner. Each runs with the complete role first, then without the right. A right without an operation in the table
 below fails the test.
 """
 
