@@ -63,3 +63,10 @@ def assert_restricted(pod: Object) -> None:
         own.pop("readOnlyRootFilesystem", None)
         assert own == {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}, container["name"]
         assert not any("hostPort" in port for port in container.get("ports", []))
+
+
+def read_generated_secrets(values: Object) -> Object:
+    """Return the Secrets that the secrets Job generates."""
+    job = find_by_prefix(render(values), "Job", "airflow-secrets-")
+    secrets: Object = json.loads(read_env(job["spec"]["template"]["spec"]["containers"][0])["SECRETS"])
+    return secrets

@@ -8,11 +8,17 @@ from typing import Any
 import pytest
 import yaml
 
-from chart.objects import assert_restricted, list_restarted_components, list_secret_names, read_airflow_cfg, read_env
+from chart.objects import (
+    assert_restricted,
+    list_restarted_components,
+    list_secret_names,
+    read_airflow_cfg,
+    read_env,
+    read_generated_secrets,
+)
 from chart.rendering import (
     TWO_TEAMS,
     Object,
-    find_by_prefix,
     find_object,
     list_containers,
     load_role,
@@ -88,13 +94,6 @@ def test_external_broker_replaces_the_embedded_one() -> None:
     assert [item["metadata"]["name"] for item in objects if "redis" in item["metadata"]["name"]] == []
     assert read_environment(values, "worker")["AIRFLOW__CELERY__BROKER_URL"]["secretKeyRef"]["name"] == "my-broker"
     assert "broker" not in read_generated_secrets(values)
-
-
-def read_generated_secrets(values: Object) -> Object:
-    """Return the Secrets that the secrets Job generates."""
-    job = find_by_prefix(render(values), "Job", "airflow-secrets-")
-    secrets: Object = json.loads(read_env(job["spec"]["template"]["spec"]["containers"][0])["SECRETS"])
-    return secrets
 
 
 def test_broker_password_is_generated_and_read_from_a_file() -> None:

@@ -11,7 +11,6 @@ from chart.rendering import Object, find_by_prefix, find_object, render, render_
 
 INGRESS: Object = {"ingress": {"apiServer": {"enabled": True}}}
 ROUTE: Object = {"httpRoute": {"apiServer": {"enabled": True, "parentRefs": [{"name": "public"}]}}}
-AT_THE_ROOT = {"publicUrl": "https://data.example.com"}
 UNDER_A_PATH = {"publicUrl": "https://data.example.com/tools/airflow/"}
 
 

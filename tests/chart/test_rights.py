@@ -8,6 +8,7 @@ import re
 import pytest
 import yaml
 
+from chart.objects import read_generated_secrets
 from chart.rendering import CHART, ROOT, TWO_TEAMS, Object, find_object, load_role, render
 from kpo_platform.bootstrap import lease
 from kpo_platform.bootstrap.registry import node_check
@@ -166,6 +167,8 @@ def test_role_files_name_the_objects_of_bootstrap() -> None:
     assert list_resource_names("bootstrap-operator-environment") == {
         ("secrets", contract["airflow"]["connectionsSecret"])
     }
+    generated = read_generated_secrets({"executor": "CeleryExecutor"})
+    assert list_resource_names("doctor") == {("secrets", name) for name in generated.values()}
     assert list_resource_names("bootstrap-operator-registry") == {
         ("pods", node_check.NAME),
         ("secrets", node_check.NAME),

@@ -12,10 +12,12 @@ import yaml
 from chart.rendering import KUBERNETES
 from common.command import capture_output
 from common.paths import REPOSITORY
+from images.recipes import OPTIONAL_RECIPES, RECIPES
 from kpo_platform.airflow.provider_version import NEWEST, OLDEST
 from kpo_platform.cli.exit_codes import Exit
 from local_cluster import toolchain
-from project import PROJECT, VERSION
+from local_cluster.node_images.base_images import BUSYBOX
+from project import PROJECT, PYPROJECT, VERSION
 from testing import newer_python
 from unit.test_style import FUNCTION_LINES, MODULE_LINES, TEMPLATE_LINES
 
@@ -41,6 +43,7 @@ def read_module_version(module: str) -> str:
     return cut_patch(toolchain.module_version(read_text("scripts/local_cluster/toolchain/go.mod"), module))
 
 
+TEMPLATES = "helm/kpo-platform/templates"
 CHART = yaml.safe_load(read_text("helm/kpo-platform/Chart.yaml"))
 AIRFLOW = CHART["appVersion"]
 KUBERNETES_OLDEST = CHART["kubeVersion"].removeprefix(">=").removesuffix(".0-0")
@@ -49,6 +52,8 @@ PROVIDER_OLDEST, PROVIDER_NEWEST = (".".join(map(str, version)) for version in (
 PROVIDER_RANGE = f"{PROVIDER_OLDEST} to {PROVIDER_NEWEST}"
 PYTHON_OLDEST = PROJECT["requires-python"].removeprefix(">=")
 ANSIBLE_OLDEST = cut_patch(read_pin("dev", "ansible-core"))
+RELEASE_JOBS = ("secrets", "migration", "team-settings")
+ATTEMPTS = str(int(re.findall(r"backoffLimit: (\d+)", read_text(f"{TEMPLATES}/migration/job.yaml"))[0]) + 1)
 
 
 class Copy(NamedTuple):
@@ -131,6 +136,7 @@ OTHER_COPIES = (
     Copy("CONTRIBUTING.md", r"modules at most (\d+);", str(MODULE_LINES)),
     Copy("helm/kpo-platform/Chart.yaml", r"^version: (\S+)", VERSION),
     Copy("docs/images.md", r"tag: [\d.]+-kpo-([\d.]+)}", VERSION),
+    Copy("docs/upgrade.md", r"Each makes (\d+) attempts", ATTEMPTS),
 )
 
 COPIES = AIRFLOW_COPIES + PROVIDER_COPIES + OTHER_COPIES
@@ -139,6 +145,26 @@ COPIES = AIRFLOW_COPIES + PROVIDER_COPIES + OTHER_COPIES
 @pytest.mark.parametrize("copy", COPIES, ids=lambda copy: f"{copy.file}: {copy.pattern}")
 def test_copy_has_the_value_of_the_source(copy: Copy):
     assert re.findall(copy.pattern, read_text(copy.file), re.MULTILINE) == [copy.value] * copy.count
+
+
+def test_jobs_of_the_release_make_the_same_number_of_attempts():
+    limits = [re.findall(r"backoffLimit: (\d+)", read_text(f"{TEMPLATES}/{job}/job.yaml")) for job in RELEASE_JOBS]
+    assert limits == [[str(int(ATTEMPTS) - 1)]] * len(RELEASE_JOBS)
+
+
+def test_contributing_shows_the_layers_of_the_package():
+    (layers,) = (
+        contract["layers"]
+        for contract in PYPROJECT["tool"]["importlinter"]["contracts"]
+        if contract["name"] == "Imports point down only"
+    )
+    assert "\n".join(["```", *layers, "```"]) in read_text("CONTRIBUTING.md")
+
+
+def test_local_cluster_page_shows_images_that_recipes_build():
+    shown = re.findall(r"^\| `([^`]+:[^`]+)` \|", read_text("docs/local-cluster.md"), re.MULTILINE)
+    built = {recipe.reference for recipe in (*RECIPES.values(), *OPTIONAL_RECIPES.values())}
+    assert set(shown) - built == {BUSYBOX}
 
 
 def list_files_with(text: str, *folders: str) -> Iterator[str]:

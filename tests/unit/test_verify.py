@@ -16,7 +16,6 @@ from unit.support.bootstrap_plans import (
     CLAIM,
     COMPLETE,
     CONNECTION,
-    GROWING,
     HOST,
     LIVE_CLAIM,
     LOCAL,
@@ -29,7 +28,6 @@ from unit.support.platformctl import Cluster, Platformctl
 
 CONTRACT = build_contract(registry=REGISTRY)
 ACCEPTED = LoginResult(LoginStatus.ACCEPTED, "checked from this machine")
-IMMEDIATE = replace(GROWING, waits_for_pod=False)
 
 
 def with_claim(**fields: object) -> LiveState:
