@@ -5,6 +5,7 @@ A setting changes too, so that every component of Airflow restarts whatever the 
 
 from __future__ import annotations
 
+import sys
 import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -31,9 +32,10 @@ from common.errors import ScriptError
 from common.paths import REPOSITORY
 from common.steps import Steps
 from stack.airflow_api import AirflowApi
-from stack.install import install_release
+from stack.install import get_registry_login, install_release, run_bootstrap
 from stack.pod_watch import ObservedPods, watch_pods
 from stack.release import NAMESPACE, RELEASE, Stack
+from stack.sample_run import connect_airflow
 
 # The main branch of 2026-11-26, from which platform teams upgrade. The first release's tag replaces it.
 EARLIER = "318e2c0e52365eb7e8414a5390794946a3b7c100"
@@ -70,23 +72,36 @@ def extract_earlier_chart(folder: Path) -> Path:
     return folder
 
 
-def upgrade_to_earlier(stack: Stack, folder: Path, values: Path) -> None:
-    """Install the earlier chart."""
+def uninstall_everything(stack: Stack) -> None:
+    """Delete the release with the Secrets and claims that an uninstall keeps, so that the next install makes them."""
+    words = ["uninstall", RELEASE, "--namespace", NAMESPACE, "--wait", "--timeout", "5m"]
+    stack.helm(words, lambda _: None, timeout_s=310)
+    stack.kubectl("delete", "pods,secrets,pvc", "-n", NAMESPACE, "--all", "--timeout=170s", timeout_s=180)
+
+
+def install_earlier(stack: Stack, folder: Path, values: Path) -> None:
+    """Install the earlier chart, and run its own `platformctl bootstrap`."""
     earlier = extract_earlier_chart(folder)
-    words = ["upgrade", "--install", RELEASE, earlier / "helm" / "kpo-platform", "--namespace", NAMESPACE]
+    words = ["install", RELEASE, earlier / "helm" / "kpo-platform", "--namespace", NAMESPACE]
     options = ["--values", earlier / EARLIER_VALUES, "--values", values, "--wait", "--timeout", "10m"]
     stack.helm([*words, *options], lambda _: None, timeout_s=630)
+    program = "from kpo_platform.cli.main import main; main()"
+    env = {**stack.environment, "PYTHONPATH": str(earlier / "platform")}
+    platformctl = [sys.executable, "-c", program, "bootstrap", "--yes", "--registry-config", "-"]
+    capture_output(platformctl, env=env, stdin=get_registry_login(stack), timeout_s=300)
 
 
 @pytest.fixture(scope="module")
-def setup(stack: Stack, airflow: AirflowApi, tmp_path_factory: pytest.TempPathFactory) -> Iterator[UpgradeTest]:
+def setup(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[UpgradeTest]:
     folder = tmp_path_factory.mktemp("earlier")
     short, changed = folder / "short.yaml", folder / "changed.yaml"
     short.write_text(yaml.safe_dump(SHORT))
     changed.write_text(yaml.safe_dump(CHANGED))
-    upgrade_to_earlier(stack, folder, short)
-    wait_until_stable(stack)
     try:
+        uninstall_everything(stack)
+        install_earlier(stack, folder, short)
+        wait_until_stable(stack)
+        airflow = connect_airflow(stack)
         history = run_short_dag(stack, airflow)
         with watch_pods(stack) as observed:
             long_run = start_long_run(stack, airflow)
@@ -107,6 +122,7 @@ def setup(stack: Stack, airflow: AirflowApi, tmp_path_factory: pytest.TempPathFa
                 long_run.fail_run()
     finally:
         install_release(Steps(), stack)
+        run_bootstrap(Steps(), stack, Path(sys.executable).parent)
 
 
 def test_every_component_restarts_and_task_pods_survive(setup: UpgradeTest):
@@ -130,3 +146,9 @@ def test_tasks_succeed_in_their_first_pods(setup: UpgradeTest):
     assert setup.long_run.observed_pod_uids(setup.observed) == {
         task: {uid} for task, uid in setup.long_run.uids.items()
     }
+
+
+def test_bootstrap_and_doctor_succeed_after_the_upgrade(setup: UpgradeTest, programs: Path):
+    run_bootstrap(Steps(), setup.stack, programs)
+    output = capture_output([programs / "platformctl", "doctor"], env=setup.stack.environment, timeout_s=120)
+    assert output.splitlines()[-1] == "No problems found."
