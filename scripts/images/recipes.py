@@ -6,6 +6,7 @@ import platform
 from dataclasses import dataclass
 from pathlib import Path
 
+from common.airflow_version import AIRFLOW_VERSION
 from common.files import hash_files
 from common.paths import REPOSITORY
 from images.rootfs import SETTINGS
@@ -61,7 +62,9 @@ class Recipe:
 
 
 DEBIAN = Recipe("debian", "12", settings=SETTINGS)
-AIRFLOW = Recipe("airflow", "3.3.2", DEBIAN, extra_files=(_REQUIREMENTS / "tools.txt", _REQUIREMENTS / "airflow.txt"))
+AIRFLOW = Recipe(
+    "airflow", AIRFLOW_VERSION, DEBIAN, extra_files=(_REQUIREMENTS / "tools.txt", _REQUIREMENTS / "airflow.txt")
+)
 POSTGRES = Recipe("postgres", "15", DEBIAN)
 REDIS = Recipe("redis", "7", DEBIAN)
 GIT_SERVER = Recipe("git-server", "12", DEBIAN)
@@ -75,7 +78,10 @@ PROMETHEUS = Recipe("prometheus", "12", DEBIAN)
 PRIVATE_GIT = Recipe("private-git", "12", DEBIAN)
 
 AIRFLOW_WITH_S3 = Recipe(
-    "airflow-with-s3", "3.3.2", AIRFLOW, extra_files=(_REQUIREMENTS / "tools.txt", _REQUIREMENTS / "remote-logs.txt")
+    "airflow-with-s3",
+    AIRFLOW_VERSION,
+    AIRFLOW,
+    extra_files=(_REQUIREMENTS / "tools.txt", _REQUIREMENTS / "remote-logs.txt"),
 )
 
 _ALL = (AIRFLOW, POSTGRES, REDIS, GIT_SERVER, XCOM_SIDECAR, GIT, GIT_SYNC, STATSD_EXPORTER, PROMETHEUS)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from chart.rendering import Object, find_by_prefix, find_object, list_containers, map_pods_by_component, render
+from common.airflow_version import AIRFLOW_VERSION
 
 TEAM: Object = {"teams": {"alpha": {}}}
 AIRFLOW = ["api-server", "dag-processor", "migration", "scheduler", "secrets", "team-settings", "triggerer"]
@@ -38,14 +39,14 @@ def read_xcom_image(values: Object) -> str:
 
 
 def test_default_images() -> None:
-    airflow = {key: {"docker.io/apache/airflow:3.3.2"} for key in AIRFLOW}
+    airflow = {key: {f"docker.io/apache/airflow:{AIRFLOW_VERSION}"} for key in AIRFLOW}
     assert list_images(TEAM) == airflow | {"postgresql": {"docker.io/library/postgres:17"}}
     assert read_xcom_image(TEAM) == "docker.io/library/alpine:3.22"
 
 
 def test_registry_prefix_replaces_every_registry() -> None:
     mirror = TEAM | {"images": {"registryPrefix": "mirror.example:5000/hub"}}
-    airflow = {key: {"mirror.example:5000/hub/apache/airflow:3.3.2"} for key in AIRFLOW}
+    airflow = {key: {f"mirror.example:5000/hub/apache/airflow:{AIRFLOW_VERSION}"} for key in AIRFLOW}
     assert list_images(mirror) == airflow | {"postgresql": {"mirror.example:5000/hub/library/postgres:17"}}
     assert read_xcom_image(mirror) == "mirror.example:5000/hub/library/alpine:3.22"
 

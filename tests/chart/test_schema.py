@@ -37,6 +37,11 @@ def test_invalid_field_value_is_refused(team: Object, message: str) -> None:
     assert render_errors({"teams": {"alpha": team}}) == [f"- at '/teams/alpha/{message}"]
 
 
+def test_only_the_airflow_image_may_have_an_empty_tag() -> None:
+    assert render({"images": {"airflow": {"tag": ""}}}) == render()
+    assert render_errors({"images": {"redis": {"tag": ""}}}) == ["- at '/images/redis/tag': minLength: got 0, want 1"]
+
+
 @pytest.mark.parametrize(
     ("values", "key"),
     [

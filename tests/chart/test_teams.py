@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from chart.rendering import NAMESPACE, TWO_TEAMS, Object, find_object, render
+from common.airflow_version import AIRFLOW_VERSION
 
 
 def build_labels(team: str) -> Object:
@@ -12,7 +13,7 @@ def build_labels(team: str) -> Object:
         "app.kubernetes.io/component": "team",
         "app.kubernetes.io/part-of": "kpo-platform",
         "app.kubernetes.io/managed-by": "Helm",
-        "app.kubernetes.io/version": "3.3.2",
+        "app.kubernetes.io/version": AIRFLOW_VERSION,
         "kpo-platform/team": team,
     }
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import yaml
 
-from chart.rendering import CHART, Object, run_check
+from chart.rendering import CHART, Object, list_containers, map_pods_by_component, render, run_check
 from common.values_schema import iterate_fields, list_settable_paths
 from common.values_yaml import read_descriptions
 from project import VERSION
@@ -83,5 +83,5 @@ def test_chart_and_package_have_the_same_version() -> None:
 
 def test_airflow_image_tag_is_the_chart_s_app_version() -> None:
     chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
-    values = yaml.safe_load((CHART / "values.yaml").read_text())
-    assert values["images"]["airflow"]["tag"] == chart["appVersion"]
+    containers = list_containers(map_pods_by_component(render())["scheduler"])
+    assert {container["image"] for container in containers} == {f"docker.io/apache/airflow:{chart['appVersion']}"}

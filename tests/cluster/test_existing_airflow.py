@@ -15,10 +15,11 @@ import yaml
 
 from cluster.support.team_release import install_team_release
 from common.command import CommandError, capture_output
+from images.recipes import AIRFLOW
 from stack.release import NAMESPACE, VALUES, Stack
 
 RELEASE = RELEASE_NAMESPACE = "beside"
-LOCAL_IMAGES = yaml.safe_load(VALUES.read_text())["images"]
+SIDECAR_IMAGE = yaml.safe_load(VALUES.read_text())["images"]["xcomSidecar"]
 WORKER_ACCOUNT = "their-worker"
 TEAMS = ("near", "far")
 RELEASE_VALUES: dict[str, Any] = {
@@ -63,11 +64,10 @@ def release(stack: Stack) -> Iterator[dict[str, Any]]:
 
 def worker_pod(extra: dict[str, Any]) -> dict[str, Any]:
     """Return a pod of the existing Airflow with the additions of the notes and its own connection."""
-    airflow = LOCAL_IMAGES["airflow"]
     connection = {"conn_type": "kubernetes", "extra": {"in_cluster": True, **sidecar_extra()}}
     container = {
         "name": "worker",
-        "image": f"{airflow['repository']}:{airflow['tag']}",
+        "image": AIRFLOW.reference,
         "args": ["python", "-c", TASK],
         "env": [
             {"name": "CONNECTION_CHECK_MAX_COUNT", "value": "0"},
@@ -94,10 +94,9 @@ def worker_pod(extra: dict[str, Any]) -> dict[str, Any]:
 
 def sidecar_extra() -> dict[str, str]:
     """Return the connection extra that makes the stock XCom sidecar conform to a restricted namespace."""
-    image = LOCAL_IMAGES["xcomSidecar"]
     context = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
     return {
-        "xcom_sidecar_container_image": f"{image['repository']}:{image['tag']}",
+        "xcom_sidecar_container_image": f"{SIDECAR_IMAGE['repository']}:{SIDECAR_IMAGE['tag']}",
         "xcom_sidecar_container_security_context": json.dumps(context),
     }
 

@@ -28,6 +28,7 @@ from cluster.support.airflow_runs.long_runs import (
 from cluster.support.docs.commands import read_commands, run_commands
 from cluster.support.pods.container_end import END_S, wait_for_container_end
 from cluster.support.services.embedded_database import query_database
+from common.airflow_version import AIRFLOW_VERSION
 from common.command import capture_output
 from common.paths import REPOSITORY
 from common.polling import NotYet, wait_for
@@ -49,8 +50,8 @@ MESSAGE = (
 AIRFLOW_MESSAGE = MESSAGE(
     later=NEWER_REVISION,
     table="alembic_version",
-    image="Airflow 3.3.2",
-    how="set migrateDatabaseJob.downgradeTo=3.3.2 in that release",
+    image=f"Airflow {AIRFLOW_VERSION}",
+    how=f"set migrateDatabaseJob.downgradeTo={AIRFLOW_VERSION} in that release",
 )
 FAB_MESSAGE = MESSAGE(
     later=NEWER_REVISION,

@@ -16,6 +16,7 @@ from cluster.support.airflow_runs.long_runs import read_component_pods
 from cluster.support.rights.airflow_users import delete_user, push_team_dags, read_roles, send_request
 from common.polling import NotYet, wait_for
 from common.steps import Steps
+from images.recipes import AIRFLOW
 from stack.airflow_api import AirflowApi
 from stack.install import install_release
 from stack.release import NAMESPACE, RELEASE, Stack
@@ -39,7 +40,7 @@ def provider_objects(address: str) -> list[dict[str, object]]:
     variables = {"ISSUER": f"http://{address}", "CLIENT": f"airflow:{SECRET}", "USERS": json.dumps(USERS)}
     container = {
         "name": "provider",
-        "image": "localhost/kpo-platform/airflow:3.3.2",
+        "image": AIRFLOW.reference,
         "args": ["python", "/provider/oidc_provider.py"],
         "env": [{"name": name, "value": value} for name, value in variables.items()],
         "readinessProbe": {"httpGet": {"path": "/keys", "port": 8080}, "periodSeconds": 1},

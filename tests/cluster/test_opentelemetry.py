@@ -16,9 +16,10 @@ from cluster.support.docs.commands import read_commands
 from cluster.support.rights.airflow_users import push_team_dags
 from common.polling import NotYet, wait_for
 from common.steps import Steps
+from images.recipes import AIRFLOW
 from stack.airflow_api import AirflowApi
 from stack.install import install_release
-from stack.release import VALUES, Stack
+from stack.release import Stack
 
 NAMESPACE = "monitoring"
 PROGRAM = Path(__file__).parent / "files" / "collector.py"
@@ -37,10 +38,9 @@ def release_values() -> dict[str, Any]:
 
 def collector_objects() -> list[dict[str, Any]]:
     """Return the objects of the collector at the page's address."""
-    image = yaml.safe_load(VALUES.read_text())["images"]["airflow"]
     container = {
         "name": "collector",
-        "image": f"{image['repository']}:{image['tag']}",
+        "image": AIRFLOW.reference,
         "command": ["python", "-c", PROGRAM.read_text()],
         "readinessProbe": {"httpGet": {"path": "/", "port": 4318}, "periodSeconds": 1},
         "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},

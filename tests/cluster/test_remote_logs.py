@@ -26,7 +26,8 @@ from stack.airflow_api import AirflowApi
 from stack.install import install_release
 from stack.release import Stack
 
-OBJECT_STORE = Path(__file__).parent / "files" / "object_store.yaml"
+OBJECT_STORE_FILE = Path(__file__).parent / "files" / "object_store.yaml"
+OBJECT_STORE = OBJECT_STORE_FILE.read_text(encoding="utf-8").replace("IMAGE", AIRFLOW_WITH_S3.reference)
 REPOSITORY, _, TAG = AIRFLOW_WITH_S3.reference.rpartition(":")
 VALUES = {
     "images": {"airflow": {"repository": REPOSITORY, "tag": TAG}},
@@ -76,7 +77,7 @@ def bucket(stack: Stack, airflow: AirflowApi) -> Iterator[str]:
     """An empty bucket, and Airflow's connection to it."""
     cluster.load(build_images(print, [AIRFLOW_WITH_S3.name]).values(), print)
     try:
-        stack.kubectl("apply", "--server-side", "-f", OBJECT_STORE)
+        stack.kubectl("apply", "--server-side", "-f", "-", stdin=OBJECT_STORE)
         stack.kubectl("wait", "pod/s3", "-n", "object-store", "--for=condition=Ready", "--timeout=90s", timeout_s=100)
         url = f"http://{stack.service_address('s3', 'object-store')}/our-logs"
         send_request("PUT", url)
@@ -85,7 +86,7 @@ def bucket(stack: Stack, airflow: AirflowApi) -> Iterator[str]:
     finally:
         install_release(Steps(), stack)
         airflow.delete("connections/logs")
-        stack.kubectl("delete", "-f", OBJECT_STORE, "--ignore-not-found", timeout_s=120)
+        stack.kubectl("delete", "-f", "-", "--ignore-not-found", stdin=OBJECT_STORE, timeout_s=120)
 
 
 @pytest.fixture(scope="module", params=["LocalExecutor", "KubernetesExecutor"])

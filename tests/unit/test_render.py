@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from common.airflow_version import AIRFLOW_VERSION
 from kpo_platform.pod.identity import TaskRun
 from unit.support.contracts import CONTRACT
 from unit.support.platformctl import CommandResult, Platformctl
@@ -52,7 +53,7 @@ POD = {
             "run_id": "r",
             "kubernetes_pod_operator": "True",
             "try_number": "1",
-            "airflow_version": "3.3.2",
+            "airflow_version": AIRFLOW_VERSION,
             "airflow_kpo_in_cluster": "True",
         },
     },

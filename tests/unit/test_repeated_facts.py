@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from chart.rendering import KUBERNETES
+from common.airflow_version import AIRFLOW_VERSION
 from common.command import capture_output
 from common.paths import REPOSITORY
 from images.recipes import OPTIONAL_RECIPES, RECIPES
@@ -45,7 +46,7 @@ def read_module_version(module: str) -> str:
 
 TEMPLATES = "helm/kpo-platform/templates"
 CHART = yaml.safe_load(read_text("helm/kpo-platform/Chart.yaml"))
-AIRFLOW = CHART["appVersion"]
+AIRFLOW = AIRFLOW_VERSION
 KUBERNETES_OLDEST = CHART["kubeVersion"].removeprefix(">=").removesuffix(".0-0")
 PROVIDER = "apache-airflow-providers-cncf-kubernetes"
 PROVIDER_OLDEST, PROVIDER_NEWEST = (".".join(map(str, version)) for version in (OLDEST, NEWEST))
@@ -77,26 +78,13 @@ AIRFLOW_COPIES = (
     Copy("docs/images.md", r"FROM apache/airflow:(\S+)", AIRFLOW),
     Copy("docs/images.md", r"tag: ([\d.]+)-kpo-", AIRFLOW),
     Copy("docs/local-cluster.md", r"kpo-platform/airflow:([\d.]+)`", AIRFLOW),
-    Copy("docs/values.md", r"`images\.airflow\.tag` .*`([\d.]+)` \|", AIRFLOW),
     Copy("helm/kpo-platform/Chart.yaml", r'^appVersion: "(.+)"', AIRFLOW),
-    Copy("helm/kpo-platform/values.yaml", r"/airflow\n(?:.*\n)?? +tag: (\S+)", AIRFLOW),
     Copy("requirements/airflow.in", r"^apache-airflow==(\S+)", AIRFLOW),
     Copy("requirements/airflow.in", r"those of its (\S+) tag", AIRFLOW),
     Copy("requirements/providers.in", r"^apache-airflow==(\S+)", AIRFLOW),
     Copy("requirements/remote-logs.in", r"^apache-airflow==(\S+)", AIRFLOW),
     Copy("scripts/images/containers/airflow/Containerfile", r"apache/airflow:(\S+)", AIRFLOW),
-    Copy("scripts/images/recipes.py", r'"airflow(?:-with-s3)?", "(.+?)"', AIRFLOW, 2),
     Copy("scripts/lock-requirements", r"image of Airflow (\S+) of", AIRFLOW),
-    Copy("scripts/stack/values-local.yaml", r'kpo-platform/airflow, tag: "(.+?)"', AIRFLOW),
-    Copy("tests/cluster/dags/authoring.py", r'"airflow:(.+?)"', AIRFLOW),
-    Copy("tests/cluster/dags/functions.py", r'"airflow:(.+?)"', AIRFLOW, 2),
-    Copy("tests/cluster/dags/stock_operator.py", r'"airflow:(.+?)"', AIRFLOW),
-    Copy("tests/cluster/files/object_store.yaml", r"kpo-platform/airflow-with-s3:(\S+)", AIRFLOW),
-    Copy("tests/cluster/support/docs/derived_image.py", r'airflow-with-package", "(.+?)"', AIRFLOW),
-    Copy("tests/cluster/support/docs/derived_image.py", r"apache/airflow:([\d.]+)", AIRFLOW),
-    Copy("tests/cluster/test_migration.py", r'"Airflow (.+?)"', AIRFLOW),
-    Copy("tests/cluster/test_migration.py", r"downgradeTo=(\S+) in that", AIRFLOW),
-    Copy("tests/cluster/test_oidc.py", r'kpo-platform/airflow:(.+?)"', AIRFLOW),
 )
 
 PROVIDER_COPIES = (
@@ -176,7 +164,7 @@ def list_files_with(text: str, *folders: str) -> Iterator[str]:
 
 
 def test_every_file_with_the_airflow_version_is_compared():
-    folders = ("*.md", "docs", "helm", "platform", "pyproject.toml", "requirements", "scripts", "tests/cluster")
+    folders = ("*.md", "docs", "helm", "platform", "pyproject.toml", "requirements", "scripts", "tests")
     assert set(list_files_with(AIRFLOW, *folders)) == {copy.file for copy in AIRFLOW_COPIES}
 
 

@@ -1,6 +1,7 @@
 {{/* Names of images, and the images to mirror for a cluster without internet access, listed in NOTES.txt. */}}
 
-{{/* (list context key) → the full image name of images.<key>; images.registryPrefix replaces its registry */}}
+{{/* (list context key) → the full image name of images.<key>; images.registryPrefix replaces its registry, and
+     airflow without a tag has the appVersion */}}
 {{- define "kpo-platform.imageName" -}}
 {{- $images := (first .).Values.images -}}
 {{- $image := get $images (last .) -}}
@@ -8,10 +9,12 @@
 {{- with $images.registryPrefix -}}
 {{- $repository = printf "%s/%s" . (regexReplaceAll "^([^/]*[.:][^/]*|localhost)/" $repository "") -}}
 {{- end -}}
+{{- $tag := $image.tag -}}
+{{- if eq (last .) "airflow" -}}{{- $tag = $tag | default (first .).Chart.AppVersion -}}{{- end -}}
 {{- if $image.digest -}}
 {{- printf "%s@%s" $repository $image.digest -}}
 {{- else -}}
-{{- printf "%s:%s" $repository $image.tag -}}
+{{- printf "%s:%s" $repository $tag -}}
 {{- end -}}
 {{- end -}}
 

@@ -1,5 +1,6 @@
 """Tasks of group `authoring`, whose pods are rendered, run from a laptop, and run by Airflow."""
 
+from airflow import __version__ as airflow_version
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
 from airflow.sdk import DAG, task
 
@@ -27,7 +28,7 @@ with DAG("authoring", schedule=None, params={"stage": "test"}, default_args=OWNE
     each = TeamPodOperator.partial(task_id="each", **BUSYBOX).expand(arguments=[["echo one"], ["echo two"]])
     stock = KubernetesPodOperator(task_id="stock", arguments=["echo stock"], **BUSYBOX)
 
-    @task.team_pod(image="airflow:3.3.2", env_vars={"STAGE": "test"})
+    @task.team_pod(image=f"airflow:{airflow_version}", env_vars={"STAGE": "test"})
     def function(rows: int) -> None:
         assert rows == 7
 

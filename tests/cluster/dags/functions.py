@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from airflow import __version__ as airflow_version
 from airflow.sdk import DAG, Asset, task
 
 from kpo_platform import TeamPodOperator
@@ -10,11 +11,11 @@ BUSYBOX = {"image": "busybox:1.35", "cmds": ["sh", "-c"]}
 
 with DAG("functions", schedule=None):
 
-    @task.team_pod(image="airflow:3.3.2", xcom=True)
+    @task.team_pod(image=f"airflow:{airflow_version}", xcom=True)
     def numbers() -> list[int]:
         return [1, 2]
 
-    @task.team_pod(image="airflow:3.3.2", xcom=True, retries=1, retry_delay=timedelta(seconds=1))
+    @task.team_pod(image=f"airflow:{airflow_version}", xcom=True, retries=1, retry_delay=timedelta(seconds=1))
     def double(number: int) -> int:
         import os
 

@@ -1,5 +1,6 @@
 """DAGs from before the platform: the stock operator without namespace, service account and security context."""
 
+from airflow import __version__ as airflow_version
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
 from airflow.sdk import DAG, task
 
@@ -11,7 +12,7 @@ with DAG("stock_unchanged", schedule=None):
         arguments=[["one"], ["two"]]
     )
 
-    @task.kubernetes(image="airflow:3.3.2", do_xcom_push=True)
+    @task.kubernetes(image=f"airflow:{airflow_version}", do_xcom_push=True)
     def double(result: dict[str, int]) -> int:
         return result["answer"] * 2
 

@@ -15,8 +15,8 @@ from images.build import archive_path
 from images.builder import open_builder
 from images.recipes import AIRFLOW
 
-REPOSITORY_NAME, TAG = "localhost/kpo-platform/airflow-with-package", "3.3.2"
-OFFICIAL = "FROM apache/airflow:3.3.2\n"
+REPOSITORY_NAME, TAG = "localhost/kpo-platform/airflow-with-package", AIRFLOW.tag
+OFFICIAL = f"FROM apache/airflow:{AIRFLOW.tag}\n"
 
 
 def build_image_with_package(folder: Path) -> Path:
