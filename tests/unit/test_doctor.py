@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from kpo_platform.doctor import RULES, CheckResult, ReleaseSnapshot, check_release
+from kpo_platform.doctor import CHECKS, RULES, CheckResult, ReleaseSnapshot, check_release
 from kpo_platform.doctor.secret_refs import SecretRef, collect_secret_uses, find_secret_refs
 from unit.support.release_objects import CONTAINER, JOB, LABELS, SCHEDULER
 
@@ -194,7 +194,14 @@ def test_running_job_is_not_verified():
     )
 
 
-def test_docs_list_every_code_and_rule_of_doctor():
+def test_every_check_reports_only_its_rule():
+    snapshot = replace(SNAPSHOT, workloads=(SCHEDULER, {**SCHEDULER, "kind": "Deployment"}))
+    codes = {check.rule: {result.code for result in check.run(snapshot)} for check in CHECKS}
+    assert codes == {name: {rule.code} for name, rule in RULES.items()}
+
+
+def test_checks_rules_and_sections_of_the_page_are_the_same():
     page = (Path(__file__).parents[2] / "docs" / "doctor.md").read_text()
     headings = re.findall(r"^### (.+)\n\n(.+?\.)\s", page, re.MULTILINE)
     assert headings == [(rule.code, rule.requirement) for rule in RULES.values()]
+    assert [check.rule for check in CHECKS] == list(RULES)

@@ -12,22 +12,27 @@ from kpo_platform.kube import Object
 
 
 def check_components(snapshot: ReleaseSnapshot) -> Iterator[CheckResult]:
-    """Check every Deployment and StatefulSet of a release, and that no component has two of them.
+    """Check every Deployment and StatefulSet of a release."""
+    return (_check_workload(snapshot, workload) for workload in _sort_workloads(snapshot))
+
+
+def check_duplicates(snapshot: ReleaseSnapshot) -> Iterator[CheckResult]:
+    """Report every component that has two Deployments or StatefulSets.
 
     Some values of the chart (``logs.persistence``) turn a component from a Deployment into a StatefulSet or back. If
     such an upgrade fails and the next one reverts it, Helm compares with the last successful revision, so the objects
     of the failed revision stay: a second scheduler, with the reverted settings.
     """
-    ordered = sorted(snapshot.workloads, key=lambda workload: (str(workload["metadata"]["name"]), workload["kind"]))
-    for workload in ordered:
-        yield _check_workload(snapshot, workload)
-    for _, workloads in groupby(ordered, key=_get_component_name):
-        yield from _check_duplicates(snapshot, list(workloads))
+    for _, group in groupby(_sort_workloads(snapshot), key=_get_component_name):
+        if len(workloads := list(group)) > 1:
+            yield _report_duplicates(snapshot, workloads)
 
 
-def _check_duplicates(snapshot: ReleaseSnapshot, workloads: list[Object]) -> Iterator[CheckResult]:
-    if len(workloads) < 2:
-        return
+def _sort_workloads(snapshot: ReleaseSnapshot) -> list[Object]:
+    return sorted(snapshot.workloads, key=lambda workload: (str(workload["metadata"]["name"]), workload["kind"]))
+
+
+def _report_duplicates(snapshot: ReleaseSnapshot, workloads: list[Object]) -> CheckResult:
     first, *others = workloads
     names = " and ".join(snapshot.describe(other) for other in others)
     kubectl, release = f"kubectl -n {snapshot.namespace}", first["metadata"]["labels"]["app.kubernetes.io/instance"]
@@ -37,7 +42,7 @@ def _check_duplicates(snapshot: ReleaseSnapshot, workloads: list[Object]) -> Ite
     )
     seen = f"runs alongside {names}; a failed upgrade left one of them"
     fix = f"Delete the one that {manifest} does not list: {commands}"
-    yield report_failure("duplicate", snapshot.describe(first), seen, fix)
+    return report_failure("duplicate", snapshot.describe(first), seen, fix)
 
 
 def _get_component_name(workload: Object) -> str:
