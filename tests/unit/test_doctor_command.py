@@ -39,6 +39,7 @@ def test_doctor_json_has_a_code_for_every_result(platformctl: Platformctl, clust
     add_object(cluster, "/apis/apps/v1/namespaces/airflow/statefulsets/airflow-scheduler", SCHEDULER)
     add_object(cluster, "/apis/batch/v1/namespaces/airflow/jobs/airflow-migrate", {**JOB, "status": {"active": 1}})
     result = platformctl("doctor", "-o", "json", *cluster.options)
+    assert (result.code, result.err) == (1, "1 problem, 1 check incomplete.\n")
     secret, seen = "Secret airflow/fernet", "does not exist, and StatefulSet airflow-scheduler cannot start without it"
     finding = {
         "code": "KPO-REL001",
@@ -60,8 +61,11 @@ def test_doctor_without_the_right_to_read_secrets_checks_the_rest(platformctl: P
     add_object(cluster, "/apis/apps/v1/namespaces/airflow/statefulsets/airflow-scheduler", SCHEDULER)
     cluster.platform.refused.add("/api/v1/namespaces/airflow/secrets/fernet")
     result = platformctl("doctor", *cluster.options)
-    assert (result.code, result.err) == (0, "No problems found, 1 check incomplete.\n")
-    assert result.out.splitlines()[0].startswith("? Secret airflow/fernet: not checked")
+    assert (result.code, result.err) == (3, "No problems found, 1 check incomplete.\n")
+    assert result.out == (
+        "? Secret airflow/fernet: not checked: no right to get it; used by StatefulSet airflow-scheduler\n"
+        "✔ StatefulSet airflow/airflow-scheduler: 1 of 1 ready\n"
+    )
 
 
 def test_doctor_without_the_right_to_list_components_names_the_role(platformctl: Platformctl, cluster: Cluster):

@@ -26,7 +26,8 @@ Examples:
 def command(cluster: Cluster, output: str) -> int:
     """Check an installation: its Secrets, Jobs and components.
 
-    Changes nothing. Needs the rights of rbac/doctor.yaml. Exits with 1 if a check finds a problem.
+    Changes nothing. Needs the rights of rbac/doctor.yaml. Exits with 1 if a check finds a problem, otherwise with 3 if
+    a check is incomplete.
     """
     results = check_release(read_release(*cluster.open("doctor")))
     if output == "json":
@@ -34,7 +35,7 @@ def command(cluster: Cluster, output: str) -> int:
     else:
         write_lines(map(_format_line, results))
     write_message(_format_summary(results))
-    return Exit.FINDINGS if any(result.finding for result in results) else Exit.OK
+    return _choose_exit(results)
 
 
 def _format_line(result: CheckResult) -> tuple[str, str | None]:
@@ -53,3 +54,9 @@ def _format_summary(results: Sequence[CheckResult]) -> str:
     if incomplete:
         parts.append(f"{format_count(incomplete, 'check')} incomplete")
     return f"{', '.join(parts)}."
+
+
+def _choose_exit(results: Sequence[CheckResult]) -> Exit:
+    if any(result.finding for result in results):
+        return Exit.FINDINGS
+    return Exit.OK if all(result.verified for result in results) else Exit.INCOMPLETE
