@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Literal
 
 from kpo_platform.errors import PodError
+
+Severity = Literal["error", "warning"]
 
 
 @dataclass(frozen=True)
@@ -78,8 +81,8 @@ class Finding:
 
     code: str
     """The code of the violated rule."""
-    severity: str
-    """``error``: the object cannot work."""
+    severity: Severity
+    """``error``: the object cannot work; ``warning``: the object failed, but tasks still run."""
     object: str
     """The checked object, such as a task."""
     evidence: str

@@ -11,7 +11,8 @@ import pytest
 
 from kpo_platform.doctor import CHECKS, RULES, CheckResult, ReleaseSnapshot, check_release
 from kpo_platform.doctor.secret_refs import SecretRef, collect_secret_uses, find_secret_refs
-from unit.support.release_objects import CONTAINER, JOB, LABELS, SCHEDULER
+from kpo_platform.finding import Finding
+from unit.support.release_objects import CONTAINER, FAILED_CLEANUP, JOB, LABELS, SCHEDULER
 
 POD: dict[str, Any] = {
     "initContainers": [
@@ -178,11 +179,19 @@ def test_failed_job_is_found_with_its_termination_message():
     ]
 
 
-def test_failed_job_of_a_cron_job_needs_no_upgrade():
-    meta = {**JOB["metadata"], "ownerReferences": [{"kind": "CronJob"}]}
-    failed = {**JOB, "metadata": meta, "status": {"conditions": [{"type": "Failed", "status": "True"}]}}
-    (line,) = list_failures(replace(SNAPSHOT, jobs=(failed,)))
-    assert line.endswith("delete job airflow-migrate, then wait for the next run of its CronJob.")
+def test_failed_job_of_a_cron_job_is_a_warning_and_needs_no_upgrade():
+    remedy = (
+        "Fix the cause (see kubectl -n airflow logs job/airflow-cleanup), "
+        "run kubectl -n airflow delete job airflow-cleanup, then wait for the next run of its CronJob."
+    )
+    name, seen, requirement = "Job airflow/airflow-cleanup", "failed: too often", "Every Job of the release completes."
+    warning = Finding("KPO-REL002", "warning", name, seen, requirement, remedy)
+    assert check_release(replace(SNAPSHOT, jobs=(JOB, FAILED_CLEANUP))) == (
+        SECRET,
+        CheckResult("KPO-REL002", name, seen, warning),
+        MIGRATED,
+        READY,
+    )
 
 
 def test_running_job_is_not_verified():

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
 from unit.support.platformctl import Cluster, Platformctl
-from unit.support.release_objects import JOB, SCHEDULER
+from unit.support.release_objects import FAILED_CLEANUP, JOB, SCHEDULER
 
 
 def add_object(cluster: Cluster, path: str, body: dict[str, Any]) -> None:
@@ -65,6 +67,33 @@ def test_doctor_without_the_right_to_read_secrets_checks_the_rest(platformctl: P
     assert result.out == (
         "? Secret airflow/fernet: not checked: no right to get it; used by StatefulSet airflow-scheduler\n"
         "✔ StatefulSet airflow/airflow-scheduler: 1 of 1 ready\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("migration", "code", "line", "summary"),
+    [
+        (JOB, 0, "✔ Job airflow/airflow-migrate: completed", "No problems found, 1 warning."),
+        (
+            {**JOB, "status": {"active": 1}},
+            3,
+            "? Job airflow/airflow-migrate: still running",
+            "No problems found, 1 warning, 1 check incomplete.",
+        ),
+    ],
+)
+def test_warning_does_not_change_the_exit_code(
+    platformctl: Platformctl, cluster: Cluster, migration: dict[str, Any], code: int, line: str, summary: str
+):
+    add_object(cluster, "/apis/batch/v1/namespaces/airflow/jobs/airflow-migrate", migration)
+    add_object(cluster, "/apis/batch/v1/namespaces/airflow/jobs/airflow-cleanup", FAILED_CLEANUP)
+    result = platformctl("doctor", *cluster.options)
+    assert (result.code, result.err) == (code, f"{summary}\n")
+    assert result.out == (
+        "⚠ KPO-REL002 Job airflow/airflow-cleanup: failed: too often. "
+        "Fix the cause (see kubectl -n airflow logs job/airflow-cleanup), run kubectl -n airflow delete job "
+        "airflow-cleanup, then wait for the next run of its CronJob. (docs/doctor.md#kpo-rel002)\n"
+        f"{line}\n"
     )
 
 

@@ -12,6 +12,7 @@ from kpo_platform.cli.findings_output import format_message
 from kpo_platform.cli.options import Cluster, cluster_options, output_option
 from kpo_platform.cli.output import choose_mark, format_count, sanitize, write_json, write_lines, write_message
 from kpo_platform.doctor import CheckResult, check_release, read_release
+from kpo_platform.finding import Severity
 
 _EXAMPLES = """\b
 Examples:
@@ -27,7 +28,7 @@ def command(cluster: Cluster, output: str) -> int:
     """Check an installation: its Secrets, Jobs and components.
 
     Changes nothing. Needs the rights of rbac/doctor.yaml. Exits with 1 if a check finds a problem, otherwise with 3 if
-    a check is incomplete.
+    a check is incomplete. A warning does not change the exit code.
     """
     results = check_release(read_release(*cluster.open("doctor")))
     if output == "json":
@@ -40,6 +41,8 @@ def command(cluster: Cluster, output: str) -> int:
 
 def _format_line(result: CheckResult) -> tuple[str, str | None]:
     sign, colour = choose_mark(healthy=result.finding is None, verified=result.verified)
+    if _has_severity(result, "warning"):
+        sign, colour = "⚠", "yellow"
     text = f"{result.object}: {result.seen}"
     if result.finding:
         section = f"docs/doctor.md#{result.code.lower()}"
@@ -48,15 +51,22 @@ def _format_line(result: CheckResult) -> tuple[str, str | None]:
 
 
 def _format_summary(results: Sequence[CheckResult]) -> str:
-    problems = sum(bool(result.finding) for result in results)
+    problems = sum(_has_severity(result, "error") for result in results)
+    warnings = sum(_has_severity(result, "warning") for result in results)
     incomplete = sum(not result.verified for result in results)
     parts = ["No problems found" if not problems else format_count(problems, "problem")]
+    if warnings:
+        parts.append(format_count(warnings, "warning"))
     if incomplete:
         parts.append(f"{format_count(incomplete, 'check')} incomplete")
     return f"{', '.join(parts)}."
 
 
 def _choose_exit(results: Sequence[CheckResult]) -> Exit:
-    if any(result.finding for result in results):
+    if any(_has_severity(result, "error") for result in results):
         return Exit.FINDINGS
     return Exit.OK if all(result.verified for result in results) else Exit.INCOMPLETE
+
+
+def _has_severity(result: CheckResult, severity: Severity) -> bool:
+    return result.finding is not None and result.finding.severity == severity

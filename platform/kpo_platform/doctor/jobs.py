@@ -7,14 +7,19 @@ from collections.abc import Iterator
 from kpo_platform.doctor.pod_status import describe_problem, read_termination_message
 from kpo_platform.doctor.result import CheckResult, report_failure, report_incomplete, report_pass
 from kpo_platform.doctor.snapshot import ReleaseSnapshot
+from kpo_platform.finding import Severity
 from kpo_platform.kube import Object
 
 
 def check_jobs(snapshot: ReleaseSnapshot) -> Iterator[CheckResult]:
-    """Check every Job of a release; report a CronJob's Job only if it failed, because the CronJob starts more."""
+    """Check every Job of a release.
+
+    A CronJob's Job is reported only if it failed, and as a warning: the CronJobs of a release only clean up, so tasks
+    still run, and the CronJob starts another Job.
+    """
     for job in sorted(snapshot.jobs, key=lambda job: str(job["metadata"]["name"])):
         result = _check_job(snapshot, job)
-        if result.finding or not job["metadata"].get("ownerReferences"):
+        if result.finding or not _is_of_cron_job(job):
             yield result
 
 
@@ -27,7 +32,8 @@ def _check_job(snapshot: ReleaseSnapshot, job: Object) -> CheckResult:
     if condition := conditions_met.get("Failed"):
         messages = (message for pod in pods if (message := read_termination_message(pod)))
         cause = next(messages, condition.get("message", ""))
-        return report_failure("job", name, f"failed: {cause}", _describe_fix(snapshot, job))
+        severity: Severity = "warning" if _is_of_cron_job(job) else "error"
+        return report_failure("job", name, f"failed: {cause}", _describe_fix(snapshot, job), severity)
     problems = [problem for pod in pods if (problem := describe_problem(pod))]
     return report_incomplete("job", name, "; ".join(["still running", *problems]))
 
@@ -35,8 +41,12 @@ def _check_job(snapshot: ReleaseSnapshot, job: Object) -> CheckResult:
 def _describe_fix(snapshot: ReleaseSnapshot, job: Object) -> str:
     """Describe how to run a failed Job again: an upgrade does not repeat a Job that still exists."""
     name, kubectl = job["metadata"]["name"], f"kubectl -n {snapshot.namespace}"
-    retry = "wait for the next run of its CronJob" if job["metadata"].get("ownerReferences") else "upgrade with helm"
+    retry = "wait for the next run of its CronJob" if _is_of_cron_job(job) else "upgrade with helm"
     return f"Fix the cause (see {kubectl} logs job/{name}), run {kubectl} delete job {name}, then {retry}."
+
+
+def _is_of_cron_job(job: Object) -> bool:
+    return bool(job["metadata"].get("ownerReferences"))
 
 
 def _is_owner(job: Object, pod: Object) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from kpo_platform.finding import Finding, Rule
+from kpo_platform.finding import Finding, Rule, Severity
 
 RULES: dict[str, Rule] = {
     "secret": Rule("KPO-REL001", "Every Secret that the release's pods need exists and has its keys."),
@@ -45,7 +45,7 @@ def report_incomplete(rule: str, name: str, seen: str) -> CheckResult:
     return CheckResult(RULES[rule].code, name, seen, verified=False)
 
 
-def report_failure(rule: str, name: str, seen: str, fix: str) -> CheckResult:
+def report_failure(rule: str, name: str, seen: str, fix: str, severity: Severity = "error") -> CheckResult:
     """Create the result of a failed check.
 
     Args:
@@ -53,6 +53,7 @@ def report_failure(rule: str, name: str, seen: str, fix: str) -> CheckResult:
         name: kind and name of the object.
         seen: the observed state.
         fix: what to do next.
+        severity: ``warning`` if tasks still run.
     """
     code, requirement = RULES[rule].code, RULES[rule].requirement
-    return CheckResult(code, name, seen, Finding(code, "error", name, seen, requirement, fix))
+    return CheckResult(code, name, seen, Finding(code, severity, name, seen, requirement, fix))

@@ -30,3 +30,8 @@ JOB: dict[str, Any] = {
     "spec": {"template": {"spec": {"containers": [{"name": "migrate"}]}}},
     "status": {"conditions": [{"type": "Complete", "status": "True"}]},
 }
+FAILED_CLEANUP: dict[str, Any] = {
+    **JOB,
+    "metadata": {"name": "airflow-cleanup", "uid": "cleanup", "labels": {}, "ownerReferences": [{"kind": "CronJob"}]},
+    "status": {"conditions": [{"type": "Failed", "status": "True", "message": "too often"}]},
+}
