@@ -27,9 +27,10 @@ from cluster.support.airflow_runs.long_runs import (
     wait_for_persistent_state,
     wait_until_stable,
 )
-from common.command import capture_output
+from common.command import CommandError, capture_output
 from common.errors import ScriptError
 from common.paths import REPOSITORY
+from common.polling import NotYet, wait_for
 from common.steps import Steps
 from stack.airflow_api import AirflowApi
 from stack.install import get_registry_login, install_release, run_bootstrap
@@ -150,5 +151,12 @@ def test_tasks_succeed_in_their_first_pods(setup: UpgradeTest):
 
 def test_bootstrap_and_doctor_succeed_after_the_upgrade(setup: UpgradeTest, programs: Path):
     run_bootstrap(Steps(), setup.stack, programs)
-    output = capture_output([programs / "platformctl", "doctor"], env=setup.stack.environment, timeout_s=120)
+
+    def probe() -> str:
+        try:
+            return capture_output([programs / "platformctl", "doctor"], env=setup.stack.environment, timeout_s=120)
+        except CommandError as error:
+            raise NotYet(str(error)) from error  # a Job of the upgrade still runs
+
+    output = wait_for("doctor to complete its checks", probe, deadline_s=300)
     assert output.splitlines()[-1] == "No problems found."
