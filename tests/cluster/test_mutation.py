@@ -78,7 +78,11 @@ _REMOTE = ("bootstrap-operator-environment", "bootstrap-operator-target")
 COMBINED_ROLES: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(_BOOTSTRAP, _BOOTSTRAP),
     **dict.fromkeys(_REMOTE, (*_BOOTSTRAP, *_REMOTE)),
-    "bootstrap-operator-delete": ("bootstrap-operator-release", "bootstrap-operator-delete"),
+    "bootstrap-operator-delete": (
+        "bootstrap-operator-release",
+        "bootstrap-operator-cluster",
+        "bootstrap-operator-delete",
+    ),
     "bootstrap-operator-registry": (*_BOOTSTRAP, "bootstrap-operator-registry"),
 }
 """Roles that are granted together."""

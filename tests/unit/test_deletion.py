@@ -113,7 +113,7 @@ def test_declared_team_can_be_deleted_without_namespace_rights(platformctl: Plat
     bootstrapped.platform.refused.add("/api/v1/namespaces")
     result = platformctl("teams", "delete", "beta", "--delete-data", "--confirm", "beta", *bootstrapped.options)
     assert (result.code, result.out) == (0, "- PersistentVolumeClaim team-beta/data: deleted\n")
-    assert result.err.startswith("Cannot list the namespaces no team uses any more: Cannot list namespaces")
+    assert result.err.startswith("Namespaces that no team uses any more are not shown. Cannot list namespaces")
     assert platformctl("teams", "delete", "gamma", *bootstrapped.options).code == 3
 
 

@@ -120,7 +120,7 @@ def _list_left_namespaces(kube: Kube, contract: Contract) -> tuple[LeftNamespace
     try:
         return list_left_namespaces(kube, contract)
     except Forbidden as error:
-        write_message(f"Cannot list the namespaces no team uses any more: {error}")
+        write_message(f"Namespaces that no team uses any more are not shown. {error}")
         return ()
 
 
