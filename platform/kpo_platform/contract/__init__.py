@@ -7,6 +7,14 @@ it over the Kubernetes API.
 
 from __future__ import annotations
 
+from kpo_platform.contract.isolation import (
+    Action,
+    AllowedTrigger,
+    Grant,
+    Isolation,
+    SharedNames,
+    UnlistedAccess,
+)
 from kpo_platform.contract.model import (
     Airflow,
     Contract,
@@ -53,12 +61,16 @@ __all__ = [
     "CONFIGMAP_LABELS",
     "FILE_VARIABLE",
     "VERSION",
+    "Action",
     "Airflow",
+    "AllowedTrigger",
     "Cleanup",
     "ConnectionRef",
     "Contract",
     "Dags",
+    "Grant",
     "Images",
+    "Isolation",
     "Limits",
     "Network",
     "Owner",
@@ -70,9 +82,11 @@ __all__ = [
     "Scheduling",
     "Service",
     "ServiceAccountRef",
+    "SharedNames",
     "Size",
     "Team",
     "TeamServiceAccount",
+    "UnlistedAccess",
     "Volume",
     "XComSidecar",
     "find_contract_file",

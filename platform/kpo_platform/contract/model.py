@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
+from kpo_platform.contract.isolation import Isolation
 from kpo_platform.contract.team import ContractModel, Team
 from kpo_platform.errors import TeamError, describe_unknown_name
 
@@ -63,6 +64,7 @@ class Contract(ContractModel):
     rules: dict[str, tuple[dict[str, Any], ...]]
     pod_templates: dict[str, dict[str, Any]]
     sidecars: dict[str, dict[str, Any]]
+    isolation: Isolation = Isolation()
     teams: dict[str, Team] = Field(default_factory=dict)
 
     @model_validator(mode="before")

@@ -1,0 +1,34 @@
+"""Guards against other teams' code: what a task's token and a task's trigger may do.
+
+Airflow loads the cluster policy in every process, before the modules that the guards change. `install` registers the
+guards for these modules, so a process that never imports them, such as a worker's, pays nothing.
+"""
+
+from __future__ import annotations
+
+import os
+
+from kpo_platform.airflow.guards.import_hook import call_after_import
+from kpo_platform.contract import FILE_VARIABLE
+
+TRIGGERER_MODULE = "airflow.jobs.triggerer_job_runner"
+EXECUTION_API_MODULE = "airflow.api_fastapi.execution_api.app"
+
+
+def install() -> None:
+    """Guard the triggerer and the Execution API once their modules are imported, if this process has a contract."""
+    if FILE_VARIABLE in os.environ:
+        call_after_import(TRIGGERER_MODULE, _guard_triggerer)
+        call_after_import(EXECUTION_API_MODULE, _guard_execution_api)
+
+
+def _guard_triggerer() -> None:
+    from kpo_platform.airflow.guards.triggers.runner import guard_triggerer
+
+    guard_triggerer()
+
+
+def _guard_execution_api() -> None:
+    from kpo_platform.airflow.guards.execution_api.app import guard_execution_api
+
+    guard_execution_api()

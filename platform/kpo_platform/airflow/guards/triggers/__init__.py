@@ -1,0 +1,1 @@
+"""What the triggerer may run: class paths and arguments of tasks' triggers."""
