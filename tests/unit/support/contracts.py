@@ -115,3 +115,13 @@ def build_contract(**team: Any) -> Contract:
     content = copy.deepcopy(CONTRACT)
     content["teams"]["alpha"].update(team)
     return parse(json.dumps(content))
+
+
+def build_teams(isolation: dict[str, Any] | None = None, **connections: str) -> Contract:
+    """Build the contract with these teams, ``_`` in a name standing for ``-``, and the ids of their connections."""
+    content = copy.deepcopy(CONTRACT)
+    content["teams"] = {
+        name.replace("_", "-"): {**TEAM, "connection": {**TEAM["connection"], "id": connection}}
+        for name, connection in connections.items()
+    }
+    return parse(json.dumps({**content, "isolation": isolation or {}}))

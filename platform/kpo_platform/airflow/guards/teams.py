@@ -1,0 +1,125 @@
+"""The team of a DAG bundle, the owners of names, and the rights between teams, all by the contract."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Literal
+
+from kpo_platform.contract import Action, Contract, UnlistedAccess
+from kpo_platform.pod.rules.ownership import find_team_of_file
+
+NameKind = Literal["connection", "variable", "asset"]
+"""Things that only their name assigns to a team."""
+
+_SEPARATORS = "_-."
+_GIT_PREFIX = "GIT-"
+
+
+@dataclass(frozen=True)
+class Owners:
+    """Who may use a name.
+
+    Attributes:
+        teams: the teams that own it, and may read and write; empty if no team does.
+        others: what every other task may do, also one of a DAG of no team.
+    """
+
+    teams: frozenset[str]
+    others: UnlistedAccess
+
+    def allow(self, team: str | None, access: Literal["write", "read"]) -> bool:
+        """Tell whether a team may read or write; None stands for a DAG of no team."""
+        return team in self.teams or self.others in (access, "write")
+
+
+def find_team_of_bundle(bundle_name: str | None, relative_fileloc: str | None, contract: Contract) -> str | None:
+    """Find the team that owns a DAG by its bundle or, in a bundle that all teams share, by its folder.
+
+    Airflow stores both names in the table ``dag`` (3.3, models/dag.py). The chart gives a team's bundle the team's
+    name, and the shared DAGs the bundle ``shared-dags``. The result equals that of `find_team_of_file`.
+
+    Args:
+        bundle_name: the bundle; None if it is not known, then no team owns the DAG.
+        relative_fileloc: the DAG file, relative to the root of its bundle; None if it is not known.
+        contract: defines the teams, and the teams of other bundles.
+
+    Returns:
+        The owner; None if no team owns the DAG.
+    """
+    if bundle_name is None:
+        return None
+    if bundle_name in contract.isolation.bundles:
+        return contract.isolation.bundles[bundle_name]
+    if bundle_name in contract.teams:
+        return bundle_name
+    return find_team_of_file(f"/{relative_fileloc or ''}", ("/",), contract.teams)
+
+
+def find_owners(kind: NameKind, name: str, contract: Contract, remote_log_conn_id: str | None = None) -> Owners:
+    """Find the owners of a connection, a variable or an asset by its name.
+
+    The first rule that fits decides: ``git-<team>`` is that team's connection; a team's ``connection.id`` belongs to
+    all teams that name it; every team may read the connection for remote logs; names in ``isolation.shared`` are
+    shared; a name that begins with a team's name and ``_``, ``-`` or ``.`` is that team's, the longest team name
+    first; ``isolation.unlisted`` says what everybody may do with the rest.
+
+    Upper and lower case are the same, because Airflow finds ``alpha_db`` and ``ALPHA_db`` in one environment variable
+    (3.3, secrets/environment_variables.py: ``conn_id.upper()``).
+
+    Args:
+        kind: the kind of the name.
+        name: the id of a connection, the key of a variable, or the name or URI of an asset.
+        contract: defines teams and isolation.
+        remote_log_conn_id: Airflow's option ``logging.remote_log_conn_id``, if it is set.
+    """
+    folded = _fold(name)
+    if kind == "connection":
+        if owners := _find_connection_owners(folded, contract):
+            return Owners(owners, "none")
+        if remote_log_conn_id and folded == _fold(remote_log_conn_id):
+            return Owners(frozenset(), "read")
+    if any(fnmatchcase(folded, _fold(pattern)) for pattern in _get_shared_names(kind, contract)):
+        return Owners(frozenset(), "write")
+    if team := find_team_of_name(name, contract):
+        return Owners(frozenset({team}), "none")
+    return Owners(frozenset(), contract.isolation.unlisted)
+
+
+def find_team_of_name(name: str, contract: Contract) -> str | None:
+    """Find the team with the longest name that, followed by ``_``, ``-`` or ``.``, begins this name; None if none."""
+    folded = _fold(name)
+    prefixes = [team for team in contract.teams if folded.startswith(tuple(_fold(team) + end for end in _SEPARATORS))]
+    return max(prefixes, key=len, default=None)
+
+
+def has_grant(team: str | None, owner: str | None, action: Action, contract: Contract) -> bool:
+    """Tell whether a team may do this with DAGs of the owner.
+
+    Args:
+        team: the team that asks; None is a DAG of no team.
+        owner: the team that owns the DAG; None if no team does, then everybody may.
+        action: the action; a team may do everything with its own DAGs.
+        contract: has the grants.
+    """
+    if owner is None or team == owner:
+        return True
+    return any(
+        grant.from_team == team and grant.to == owner and action in grant.do for grant in contract.isolation.grants
+    )
+
+
+def _find_connection_owners(folded: str, contract: Contract) -> frozenset[str]:
+    """Find the teams whose git or Kubernetes connection has this id; empty if it is no team's."""
+    git_owners = frozenset(team for team in contract.teams if folded == _GIT_PREFIX + _fold(team))
+    return git_owners or frozenset(name for name, team in contract.teams.items() if folded == _fold(team.connection.id))
+
+
+def _get_shared_names(kind: NameKind, contract: Contract) -> tuple[str, ...]:
+    shared = contract.isolation.shared
+    return {"connection": shared.connections, "variable": shared.variables, "asset": shared.assets}[kind]
+
+
+def _fold(name: str) -> str:
+    """Make names comparable that a database or an environment variable takes for the same."""
+    return name.strip().upper()
