@@ -98,7 +98,7 @@ def test_every_team_field_has_an_effect(path: tuple[str, ...]) -> None:
     if path == ("sizes",):  # the default size would be missing
         changed["teams"]["alpha"]["defaultSize"] = "small"
         small = {**ALL["teams"]["alpha"], "defaultSize": "small"}
-        assert render_text(changed) != render_text({**ALL, "teams": {"alpha": small}})
+        assert render_text(changed) != render_text({**ALL, "teams": {**ALL["teams"], "alpha": small}})
     else:
         if path == ("labels",):  # one of them is required
             changed["teams"]["alpha"]["labels"] = {"cost-centre": "43"}

@@ -130,6 +130,14 @@ def test_contract_of_two_teams() -> None:
         "rules": {name: load_role(name)["rules"] for name in ROLES},
         "podTemplates": {name: load_yaml(f"pod_templates/{name}.yaml") for name in ("default", "git-script")},
         "sidecars": {name: load_yaml(f"pod_templates/sidecars/{name}.yaml") for name in ("git-sync", "log-shipper")},
+        "isolation": {
+            "enabled": True,
+            "bundles": {},
+            "shared": {"connections": [], "variables": [], "assets": []},
+            "unlisted": "write",
+            "grants": [],
+            "triggers": [],
+        },
         "teamDefaults": common,
         "teams": {
             "alpha": {

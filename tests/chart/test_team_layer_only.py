@@ -71,6 +71,16 @@ def test_notes_show_the_pod_settings_of_the_scheduler() -> None:
     assert [volume["name"] for volume in snippet["volumes"]] == ["python", "contract", "pod-templates", "sidecars"]
 
 
+def test_notes_name_the_components_with_guards() -> None:
+    guards = (
+        "Add them to every API server too: API server and triggerer isolate the teams only with these fields "
+        "(docs/isolation.md).\nThe name of the first ConfigMap"
+    )
+    assert guards in render_notes(TEAM_LAYER)
+    without = render_notes({**TEAM_LAYER, "isolation": {"enabled": False}})
+    assert "triggerer, workers.\nThe name of the first ConfigMap" in without
+
+
 def test_team_layer_needs_no_database() -> None:
     assert render({**TEAM_LAYER, "postgresql": {"enabled": False}}) == render(TEAM_LAYER)
 

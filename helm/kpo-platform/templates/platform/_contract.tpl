@@ -26,6 +26,7 @@
       "rules" (include "kpo-platform.contractRules" . | fromJson)
       "podTemplates" (include "kpo-platform.readYamlFiles" (list . "files/pod_templates/*.yaml") | fromJson)
       "sidecars" (include "kpo-platform.readYamlFiles" (list . "files/pod_templates/sidecars/*.yaml") | fromJson)
+      "isolation" (include "kpo-platform.contractIsolation" . | fromJson)
       "teamDefaults" $common
       "teams" $teams
     | toJson -}}
@@ -57,4 +58,13 @@
 {{- $_ := set $rules $name $role.rules -}}
 {{- end -}}
 {{- toJson $rules -}}
+{{- end -}}
+
+{{/* context → the isolation between teams as JSON */}}
+{{- define "kpo-platform.contractIsolation" -}}
+{{- $triggers := list -}}
+{{- range .Values.triggerer.allow -}}
+{{- $triggers = append $triggers (dict "class" .class "arguments" (.arguments | default dict)) -}}
+{{- end -}}
+{{- set (deepCopy .Values.isolation) "triggers" $triggers | toJson -}}
 {{- end -}}
