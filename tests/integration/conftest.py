@@ -1,7 +1,8 @@
-"""Fixtures of the integration tests: platformctl, and a fake of the Kubernetes and Airflow APIs."""
+"""Fixtures of the integration tests: platformctl, a fake of the Kubernetes and Airflow APIs, and the Execution API."""
 
 from __future__ import annotations
 
+from integration.support.execution_api import execution_api, publish_isolation, shared_api
 from unit.support.platformctl import cluster, platformctl
 
-__all__ = ["cluster", "platformctl"]
+__all__ = ["cluster", "execution_api", "platformctl", "publish_isolation", "shared_api"]

@@ -1,0 +1,77 @@
+"""Refuse asset events that a task's success would emit for other teams' assets.
+
+A refused request ``PATCH …/state`` would leave the task in the state ``running``, although its supervisor has exited
+with 0. Airflow (3.3, routes/task_instances.py) takes any error of `TaskInstance.register_asset_changes_in_db` for a
+failure of the task, rolls the events back and sets the task to ``failed``; so the judgement is made there.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from airflow.models.taskinstance import TaskInstance
+from airflow.utils.session import create_session
+from sqlalchemy.orm import Session
+
+from kpo_platform.airflow.guards.execution_api.judgement import UNKNOWN_TASK, Asker, judge_asset
+from kpo_platform.airflow.guards.execution_api.lookup import read_assets, read_task_origin
+from kpo_platform.contract import load
+from kpo_platform.errors import PlatformError
+
+_FUNCTION = "register_asset_changes_in_db"
+_MARK = "kpo_platform_refuses_foreign_assets"
+
+
+class ForeignAssetError(PlatformError):
+    """A task would emit an event of an asset that its team may not update."""
+
+
+def guard_asset_events(remote_log_conn_id: str | None) -> None:
+    """Replace the function of Airflow that registers a task's asset events by one that judges them before."""
+    register: Callable[..., Any] = getattr(TaskInstance, _FUNCTION)
+    if hasattr(register, _MARK):
+        return
+
+    @functools.wraps(register)
+    def register_allowed_changes(
+        ti: TaskInstance, task_outlets: Any, outlet_events: Any, *, session: Session | None = None
+    ) -> Any:
+        if session is None:
+            with create_session() as own_session:
+                return register_allowed_changes(ti, task_outlets, outlet_events, session=own_session)
+        if (task_outlets or outlet_events) and load().isolation.enabled:
+            _refuse_foreign_assets(session, ti, collect_assets(task_outlets, outlet_events), remote_log_conn_id)
+        return register(ti, task_outlets, outlet_events, session=session)
+
+    setattr(register_allowed_changes, _MARK, True)
+    setattr(TaskInstance, _FUNCTION, staticmethod(register_allowed_changes))
+
+
+def collect_assets(
+    task_outlets: Iterable[Any], outlet_events: Iterable[dict[str, Any]]
+) -> list[tuple[str | None, str | None]]:
+    """Collect name and URI of all assets, references and aliases in the payload of a task's success."""
+    assets: dict[tuple[str | None, str | None], None] = {(outlet.name, outlet.uri): None for outlet in task_outlets}
+    for event in outlet_events:
+        key = event.get("dest_asset_key") or {}
+        assets[key.get("name"), key.get("uri")] = None
+        assets[event.get("source_alias_name"), None] = None
+    return list(assets)
+
+
+def _refuse_foreign_assets(
+    session: Session, ti: TaskInstance, assets: list[tuple[str | None, str | None]], remote_log_conn_id: str | None
+) -> None:
+    """Raise for the first asset that the task's team may not update, by its name, its URI or what they refer to."""
+    origin = read_task_origin(session, ti.id)
+    if origin is None:
+        raise ForeignAssetError(UNKNOWN_TASK)
+    contract = load()
+    asker = Asker(origin.dag.find_team(contract), contract, remote_log_conn_id)
+    names = [name for name, uri in assets if not uri]
+    uris = [uri for name, uri in assets if not name]
+    for name, uri in [*assets, *read_assets(session, names, uris)]:
+        if refusal := judge_asset(asker, name, uri, "write"):
+            raise ForeignAssetError(refusal)

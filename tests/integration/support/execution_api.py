@@ -1,0 +1,90 @@
+"""Airflow's Execution API with the guard, real tokens and a sqlite database with several teams."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from airflow.api_fastapi.auth.tokens import JWTGenerator
+from airflow.api_fastapi.common.dagbag import create_dag_bag
+from airflow.api_fastapi.execution_api import app as app_module
+from airflow.models.taskinstance import TaskInstance
+from fastapi.testclient import TestClient
+from httpx import Response
+
+from integration.support.isolation_database import connect, create_database
+from kpo_platform.airflow.guards.execution_api import request as guarded_request
+from kpo_platform.airflow.guards.execution_api.app import guard_execution_api
+from unit.support.contracts import CONTRACT, TEAM
+
+ISOLATION: dict[str, Any] = {
+    "grants": [{"from": "alpha", "to": "gamma", "do": ["trigger", "xcom", "state", "asset"]}],
+}
+PublishIsolation = Callable[[dict[str, Any]], None]
+
+
+@dataclass
+class ExecutionApi:
+    """A client of the application, and the ids of the running tasks of all DAGs."""
+
+    client: TestClient
+    generator: JWTGenerator
+    tasks: dict[str, UUID]
+
+    def request_as(self, subject: str | UUID, method: str, path: str, **arguments: Any) -> Response:
+        """Send a request with the token of a task, which has the name of its DAG or an id of its own."""
+        task_id = self.tasks.get(str(subject), subject)
+        token = self.generator.generate({"sub": str(task_id), "scope": "execution"})
+        headers = {"Authorization": f"Bearer {token}", **arguments.pop("headers", {})}
+        return self.client.request(method, path, headers=headers, **arguments)
+
+
+@pytest.fixture(scope="module")
+def shared_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ExecutionApi, Path]]:
+    """The application and a file with its database, which tests copy."""
+    folder = tmp_path_factory.mktemp("execution_api")
+    factory, register = app_module.create_task_execution_api_app, TaskInstance.__dict__["register_asset_changes_in_db"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AIRFLOW__API_AUTH__JWT_SECRET", "a secret for tests " * 4)
+        patch.setenv("KPO_PLATFORM_CONTRACT", str(folder / "contract.json"))
+        publish_contract(folder / "contract.json", ISOLATION)
+        tasks = create_database(folder / "template.db")
+        guard_execution_api()
+        app = app_module.create_task_execution_api_app()
+        app.state.dag_bag = create_dag_bag()
+        with TestClient(app, raise_server_exceptions=False) as client:
+            yield ExecutionApi(client, app_module._jwt_generator(), tasks), folder
+    app_module.create_task_execution_api_app = factory
+    TaskInstance.register_asset_changes_in_db = register
+
+
+@pytest.fixture
+def execution_api(shared_api: tuple[ExecutionApi, Path], tmp_path: Path) -> ExecutionApi:
+    """The application with a fresh copy of the database."""
+    api, folder = shared_api
+    shutil.copy(folder / "template.db", tmp_path / "airflow.db")
+    connect(tmp_path / "airflow.db")
+    for cache in (guarded_request._tasks, guarded_request._dags):
+        cache._results.clear()
+    return api
+
+
+@pytest.fixture
+def publish_isolation(shared_api: tuple[ExecutionApi, Path]) -> Iterator[PublishIsolation]:
+    """Publish other values of isolation for one test."""
+    file = shared_api[1] / "contract.json"
+    yield lambda isolation: publish_contract(file, isolation)
+    publish_contract(file, ISOLATION)
+
+
+def publish_contract(file: Path, isolation: dict[str, Any]) -> None:
+    """Write a contract with teams alpha, beta and gamma, which share the connection k8s_default."""
+    content = {**CONTRACT, "isolation": isolation, "teams": dict.fromkeys(("alpha", "beta", "gamma"), TEAM)}
+    file.unlink(missing_ok=True)  # the stamp of a file that is written twice within a tick may not change
+    file.write_text(json.dumps(content))
