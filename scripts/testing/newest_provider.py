@@ -34,6 +34,9 @@ TESTS = (
     "team_lookup",
     "team_pod",
     "template_fields",
+    "trigger_arguments",
+    "trigger_child_process",
+    "trigger_judge",
 )
 """The tests in tests/unit that use the stock operator; `.venv` has the oldest supported provider."""
 

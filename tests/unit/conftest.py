@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+from unit.support.airflow_database import airflow_database, empty_airflow_database
 from unit.support.in_process_ansible import ansible_in_process
 from unit.support.in_process_offline import offline_in_process
 from unit.support.platformctl import cluster, platformctl
 from unit.support.published_contract import build, publish
 
-__all__ = ["ansible_in_process", "build", "cluster", "offline_in_process", "platformctl", "publish"]
+__all__ = [
+    "airflow_database",
+    "ansible_in_process",
+    "build",
+    "cluster",
+    "empty_airflow_database",
+    "offline_in_process",
+    "platformctl",
+    "publish",
+]

@@ -1,0 +1,143 @@
+"""Airflow's own tables in SQLite, with deferred tasks in them."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.fernet import Fernet
+from sqlalchemy import create_engine, event, select
+from sqlalchemy.orm import scoped_session, sessionmaker
+
+
+@dataclass
+class DeferredTask:
+    """A deferred task and its trigger."""
+
+    trigger_id: int
+    task_instance_id: str
+
+
+class AirflowDatabase:
+    """Airflow's tables, and shortcuts to fill them."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def add_dag(self, dag_id: str, bundle: str, file: str = "dag.py", **task: Any) -> None:
+        """Add a DAG with the task ``wait`` and one run of it, as the dag-processor and the scheduler do."""
+        from airflow.dag_processing.collection import update_dag_parsing_results_in_db
+        from airflow.models.dagbundle import DagBundleModel
+        from airflow.models.serialized_dag import SerializedDagModel
+        from airflow.providers.standard.sensors.date_time import DateTimeSensorAsync
+        from airflow.sdk import DAG
+        from airflow.serialization.serialized_objects import LazyDeserializedDAG
+        from airflow.utils.session import create_session
+        from airflow.utils.state import DagRunState
+        from airflow.utils.types import DagRunTriggeredByType, DagRunType
+
+        with DAG(dag_id, schedule=None) as dag:
+            DateTimeSensorAsync(task_id="wait", target_time="2026-01-01T00:00:00+00:00", **task)
+        path = self._folder / bundle / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"# {dag_id}\n")
+        dag.fileloc, dag.relative_fileloc = str(path), file
+        with create_session() as session:
+            if not session.scalar(select(DagBundleModel).where(DagBundleModel.name == bundle)):
+                session.add(DagBundleModel(name=bundle))
+        with create_session() as session:
+            lazy = LazyDeserializedDAG.from_dag(dag)
+            update_dag_parsing_results_in_db(bundle, None, [lazy], {}, 0.1, set(), session)
+            serialized = SerializedDagModel.get_dag(dag_id, session=session)
+            assert serialized is not None
+            serialized.create_dagrun(
+                run_id=f"{bundle}-{file}".replace("/", "-"),
+                run_type=DagRunType.MANUAL,
+                triggered_by=DagRunTriggeredByType.TEST,
+                state=DagRunState.RUNNING,
+                run_after=datetime.datetime.now(datetime.UTC),
+                session=session,
+            )
+
+    def defer(self, dag_id: str, class_path: str, arguments: Any, run_id: str | None = None) -> DeferredTask:
+        """Defer the DAG's task as the Execution API does, which stores whatever the task sent."""
+        from airflow.models.taskinstance import TaskInstance
+        from airflow.models.trigger import Trigger
+        from airflow.utils.session import create_session
+        from airflow.utils.state import TaskInstanceState
+
+        with create_session() as session:
+            trigger = Trigger(classpath=class_path, kwargs={})
+            trigger.encrypted_kwargs = arguments if isinstance(arguments, str) else json.dumps(arguments)
+            session.add(trigger)
+            session.flush()
+            query = select(TaskInstance).where(TaskInstance.dag_id == dag_id)
+            task = session.scalars(query.where(TaskInstance.run_id == run_id) if run_id else query).first()
+            assert task is not None
+            task.state, task.trigger_id = TaskInstanceState.DEFERRED, trigger.id
+            task.start_date = datetime.datetime.now(datetime.UTC)
+            return DeferredTask(trigger.id, str(task.id))
+
+    def read_task(self, dag_id: str) -> tuple[str | None, str | None, Any]:
+        """Return state, next method and next arguments of the DAG's task."""
+        from airflow.models.taskinstance import TaskInstance
+        from airflow.utils.session import create_session
+
+        with create_session() as session:
+            task = session.scalars(select(TaskInstance).where(TaskInstance.dag_id == dag_id)).one()
+            return task.state, task.next_method, task.next_kwargs
+
+    def list_triggers(self) -> list[int]:
+        """Return the ids of all triggers."""
+        from airflow.models.trigger import Trigger
+        from airflow.utils.session import create_session
+
+        with create_session() as session:
+            return list(session.scalars(select(Trigger.id)))
+
+
+@pytest.fixture(scope="session")
+def empty_airflow_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Create Airflow's tables once; each test gets a copy of the file."""
+    import airflow.models
+    from airflow.models.base import Base
+    from airflow.models.tasklog import LogTemplate
+
+    file = tmp_path_factory.mktemp("airflow") / "airflow.db"
+    engine = create_engine(f"sqlite:///{file}")
+    airflow.models.import_all_models()
+    Base.metadata.create_all(engine)
+    with sessionmaker(engine).begin() as session:
+        session.add(LogTemplate(filename="{{ ti.dag_id }}.log", elasticsearch_id="{dag_id}"))
+    engine.dispose()
+    return file
+
+
+@pytest.fixture
+def airflow_database(
+    empty_airflow_database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[AirflowDatabase]:
+    """Replace Airflow's database by one in a temporary folder, with all tables."""
+    from airflow import settings
+    from airflow.models.crypto import get_fernet
+
+    file = tmp_path / "airflow.db"
+    shutil.copyfile(empty_airflow_database, file)
+    engine = create_engine(f"sqlite:///{file}")
+    settings_of_connection = "PRAGMA foreign_keys=ON; PRAGMA synchronous=OFF"
+    event.listen(engine, "connect", lambda connection, _: connection.executescript(settings_of_connection))
+    make_session = sessionmaker(autocommit=False, autoflush=False, bind=engine, expire_on_commit=False)
+    monkeypatch.setattr(settings, "engine", engine)
+    monkeypatch.setattr(settings, "Session", scoped_session(make_session))
+    monkeypatch.setenv("AIRFLOW__CORE__FERNET_KEY", Fernet.generate_key().decode())
+    get_fernet.cache_clear()
+    yield AirflowDatabase(tmp_path / "bundles")
+    get_fernet.cache_clear()
+    settings.Session.remove()
+    engine.dispose()

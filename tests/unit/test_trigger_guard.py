@@ -1,0 +1,88 @@
+"""airflow.guards.triggers.runner: the guard in Airflow's module, and the start of a triggerer."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from airflow import __version__
+from airflow.jobs import triggerer_job_runner
+
+from kpo_platform.airflow.guards.triggers import contract_file
+from kpo_platform.airflow.guards.triggers.runner import find_problem, guard_triggerer
+from unit.support.contracts import CONTRACT
+
+FIX = "Use an Airflow version that kpo-platform supports, or set isolation.enabled to false to run every trigger."
+
+
+@pytest.fixture
+def module(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Replace Airflow's module, with classes of its own; its triggerer only says that it has started."""
+    copies: dict[str, Any] = {
+        name: type(name, (getattr(triggerer_job_runner, name),), {})
+        for name in ("TriggerRunnerSupervisor", "TriggerRunner", "TriggererJobRunner")
+    }
+    copies["TriggererJobRunner"]._execute = lambda self: "started"
+    copy = SimpleNamespace(**copies, workloads=triggerer_job_runner.workloads)
+    monkeypatch.setattr("airflow.jobs.triggerer_job_runner", copy)
+    monkeypatch.setattr(contract_file, "_last", None)
+    return copy
+
+
+@pytest.fixture
+def contract(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    file = tmp_path / "contract.json"
+    file.write_text(json.dumps(CONTRACT))
+    monkeypatch.setenv("KPO_PLATFORM_CONTRACT", str(file))
+    return file
+
+
+def start(module: Any) -> Any:
+    return module.TriggererJobRunner._execute(None)
+
+
+def test_installed_airflow_has_all_that_the_guard_needs(module: Any, contract: Path):
+    assert find_problem(triggerer_job_runner) is None
+    guard_triggerer()
+    assert start(module) == "started"
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        (lambda module: delattr(module, "TriggerRunner"), "it has no TriggerRunner.create_triggers"),
+        (
+            lambda module: setattr(module.TriggerRunnerSupervisor, "_create_workload", lambda self, trigger: None),
+            "TriggerRunnerSupervisor._create_workload has no parameter session",
+        ),
+        (lambda module: setattr(module, "workloads", None), "RunTrigger has no field classpath"),
+    ],
+)
+def test_other_airflow_ends_the_triggerer_but_not_the_import(module: Any, contract: Path, change: Any, problem: str):
+    change(module)
+    guard_triggerer()
+    cause = f"kpo-platform cannot judge the triggers of Airflow {__version__} ({problem})"
+    with pytest.raises(SystemExit) as ended:
+        start(module)
+    assert ended.value.code == f"The triggerer cannot start: {cause}. {FIX}"
+    contract.write_text(json.dumps({**CONTRACT, "isolation": {"enabled": False}}))
+    assert start(module) == "started"
+
+
+def test_unknown_module_ends_only_a_triggerer(module: Any, contract: Path, monkeypatch: pytest.MonkeyPatch):
+    del module.TriggererJobRunner
+    monkeypatch.setattr("sys.argv", ["airflow", "api-server"])
+    guard_triggerer()
+    monkeypatch.setattr("sys.argv", ["airflow", "triggerer"])
+    with pytest.raises(SystemExit, match=r"it has no TriggererJobRunner\._execute"):
+        guard_triggerer()
+
+
+def test_unreadable_contract_ends_the_triggerer(module: Any, contract: Path):
+    contract.write_text("{")
+    guard_triggerer()
+    with pytest.raises(SystemExit, match=r"^The triggerer cannot start: Cannot read the contract: "):
+        start(module)
