@@ -63,6 +63,7 @@ RULES: dict[str, Rule] = {
     "security": Rule("KPO-SEC001", "A pod meets the team's Pod Security level."),
     "nfs": Rule("KPO-SEC002", "NFS storage is mounted through a PersistentVolumeClaim."),
     "credential": Rule("KPO-SEC003", "Credentials come from a Secret."),
+    "trigger": Rule("KPO-TRG001", "The triggerer runs every trigger with which a task defers."),
 }
 """The rules for DAG files by name."""
 

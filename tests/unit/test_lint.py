@@ -254,6 +254,7 @@ def test_rule_codes_are_stable():
         "security": "KPO-SEC001",
         "nfs": "KPO-SEC002",
         "credential": "KPO-SEC003",
+        "trigger": "KPO-TRG001",
     }
 
 

@@ -129,7 +129,7 @@ def test_trigger_that_exits_the_process_only_fails(create: Create, monkeypatch: 
 def test_task_with_its_dag_is_not_rendered(create: Create):
     runner = create(GOOD, dag_data={}, dag_run_data={})
     cause = "its arguments would be rendered in the triggerer. Leave out start_from_trigger."
-    assert list_failures(runner) == {0: f"The triggerer refused the trigger '{DATE}': {cause}"}
+    assert list_failures(runner) == {0: f"The triggerer refuses the trigger '{DATE}': {cause}"}
 
 
 def test_allowed_path_that_is_no_class_of_triggers_fails(create: Create):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from kpo_platform.airflow.guards.triggers.default_triggers import DEFAULT_TRIGGERS
 from kpo_platform.airflow.guards.triggers.judge import judge_form, judge_trigger
-from kpo_platform.airflow.guards.triggers.request import DagOwner, TriggerRequest
+from kpo_platform.airflow.guards.triggers.request import TriggerRequest
 from kpo_platform.contract import Contract
 from unit.support.stored_triggers import (
     CALLBACK,
@@ -85,14 +85,14 @@ def test_class_path_that_is_not_listed_is_refused(class_path: str):
 
 def test_arguments_of_an_older_airflow_become_current_ones():
     old = {"__type": "dict", "__var": {"moment": {"__type": "datetime", "__var": 1767225600.0}}}
-    judgement = judge_trigger(TriggerRequest(DATE, old, "alpha", TASK), CONTRACT, lambda _: DagOwner(False))
+    judgement = judge_trigger(TriggerRequest(DATE, old, "alpha", TASK), CONTRACT, lambda _: frozenset())
     assert (judgement.refusal, deserialize(judgement.arguments)) == (None, deserialize(old))
 
 
 def test_extras_with_a_program_are_not_taken_from_the_task():
     class_path, arguments = build("pod", connection_extras={"kube_config": EXEC_KUBECONFIG, "__classname__": "x"})
     request = TriggerRequest(class_path, arguments, "alpha", TASK)
-    judgement = judge_trigger(request, CONTRACT, lambda _: DagOwner(False))
+    judgement = judge_trigger(request, CONTRACT, lambda _: frozenset())
     assert (judgement.refusal, judgement.arguments["connection_extras"]) == (None, None)
 
 
@@ -202,7 +202,7 @@ def test_judgement_never_raises_and_never_allows_what_is_not_listed(
     class_path: str, arguments: Any, team: str | None, task: str | None
 ):
     request = TriggerRequest(class_path, arguments, team, task)
-    judgement = judge_trigger(request, CONTRACT, lambda dag_id: OWNERS.get(dag_id, DagOwner(False)))
+    judgement = judge_trigger(request, CONTRACT, lambda dag_id: OWNERS.get(dag_id, frozenset()))
     form = judge_form(request, CONTRACT)
     if judgement.refusal is None:
         assert class_path in DEFAULT_TRIGGERS and task is not None and form.refusal is None

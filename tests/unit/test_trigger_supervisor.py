@@ -70,7 +70,7 @@ def turn(supervisor: TriggerRunnerSupervisor) -> dict[int, dict[str, Any]]:
 
 
 def failed(class_path: str, cause: str, fix: str = ASK) -> tuple[str, str, dict[str, Any]]:
-    text = f"The triggerer refused the trigger '{class_path}': {cause}. {fix}"
+    text = f"The triggerer refuses the trigger '{class_path}': {cause}. {fix}"
     return "scheduled", "__fail__", {"error": "Trigger failure", "traceback": [text]}
 
 
@@ -198,7 +198,7 @@ def test_refused_callback_ends_as_failed(triggerer: Triggerer, airflow_database:
     with create_session() as session:
         states = {each.data["path"]: (each.state, each.output) for each in session.scalars(select(Callback))}
     cause = "its arguments are not those that triggerer.allow has for it"
-    text = f"The triggerer refused the trigger '{CALLBACK}': {cause}. {ASK}"
+    text = f"The triggerer refuses the trigger '{CALLBACK}': {cause}. {ASK}"
     assert states == {"asyncio.create_subprocess_shell": ("failed", text), "team.notify": ("queued", None)}
     assert turn(supervisor) == {}
     assert len(airflow_database.list_triggers()) == 1
@@ -219,7 +219,7 @@ def test_refused_asset_watcher_is_not_offered_again(
         trigger_id = trigger.id
     assert [turn(supervisor) for _ in range(3)] == [{}, {}, {}]
     assert [record.getMessage() for record in caplog.records if record.name.startswith("kpo_platform")] == [
-        f"The triggerer refused the trigger '{FILE}': {NOT_LISTED}. {ASK} (Trigger {trigger_id} of no task.)"
+        f"The triggerer refuses the trigger '{FILE}': {NOT_LISTED}. {ASK} (Trigger {trigger_id} of no task.)"
     ]
     with create_session() as session:
         assert session.scalar(select(AssetEvent)) is None

@@ -11,13 +11,25 @@ from airflow import settings
 from airflow.exceptions import AirflowClusterPolicyViolation
 
 from kpo_platform import TeamPodOperator
+from kpo_platform.airflow.guards.triggers.dag_triggers import (
+    find_refused_triggers_of_dag,
+    find_refused_triggers_of_task,
+)
 from kpo_platform.airflow.operators.arguments.mapped import list_expansions
+from kpo_platform.contract import load as load_contract
 from kpo_platform.finding import LocatedFinding, Refusal
 from kpo_platform.offline.dag_files import import_file, list_dag_files
 from kpo_platform.offline.refusals import CreatedTasks, Location, collect_refusals, list_refusals
 from kpo_platform.offline.source_location import find_line
 
-_ARGUMENTS = {"image-pin": "image", "image-allow": "image", "team": "team", "label": "labels", "credential": "env_vars"}
+_ARGUMENTS = {
+    "image-pin": "image",
+    "image-allow": "image",
+    "team": "team",
+    "label": "labels",
+    "credential": "env_vars",
+    "trigger": "deferrable",
+}
 """The argument that a rule is about, for refusals that name none."""
 
 
@@ -79,6 +91,7 @@ class _Linter:
         for task in dag.tasks:
             if id(task) not in created.incomplete:
                 self._lint_task(task, created.locations.get(id(task)))
+        self._add(self._file, 1, f"DAG {dag.dag_id}", find_refused_triggers_of_dag(dag, load_contract()))
 
     def _lint_task(self, task: Any, location: Location) -> None:
         """Apply the cluster policy, and create the single tasks of a mapped one.
@@ -90,6 +103,7 @@ class _Linter:
             _create_single_tasks(task)
         except AirflowClusterPolicyViolation as error:
             self.add_refusals(task, location, list_refusals(error.__context__ or error))
+        self.add_refusals(task, location, find_refused_triggers_of_task(task, load_contract()))
 
     def _add(self, file: str, line: int, name: str, refusals: Iterable[Refusal]) -> None:
         path = str(Path(file).relative_to(self._root)) if Path(file).is_relative_to(self._root) else file

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kpo_platform.airflow.guards.triggers.judge import judge_trigger
-from kpo_platform.airflow.guards.triggers.request import DagOwner, TriggerRequest
+from kpo_platform.airflow.guards.triggers.request import TriggerRequest
 from kpo_platform.contract import Contract
 from unit.support.stored_triggers import TASK, build_two_teams, job_trigger, list_stock_triggers, store
 
@@ -13,10 +13,10 @@ ASK = "Ask the platform team to add the class and its arguments to triggerer.all
 OWN_CONNECTION = (
     "Use the team's own connection, or ask the platform team to add the connection to isolation.shared.connections."
 )
-OWNERS = {
-    "alpha_dag": DagOwner(True, "alpha"),
-    "beta_dag": DagOwner(True, "beta"),
-    "shared_dag": DagOwner(True, None),
+OWNERS: dict[str, frozenset[str | None]] = {
+    "alpha_dag": frozenset({"alpha"}),
+    "beta_dag": frozenset({"beta"}),
+    "shared_dag": frozenset({None}),
 }
 CONTRACT = build_two_teams()
 
@@ -31,12 +31,12 @@ def judge(
 ) -> str:
     """Judge a trigger of a task; return the refusal's text, empty if the trigger may run."""
     request = TriggerRequest(class_path, arguments, team, task)
-    refusal = judge_trigger(request, contract, lambda dag_id: OWNERS.get(dag_id, DagOwner(False))).refusal
+    refusal = judge_trigger(request, contract, lambda dag_id: OWNERS.get(dag_id, frozenset())).refusal
     return str(refusal or "")
 
 
 def refused(class_path: str, cause: str, fix: str = ASK) -> str:
-    return f"The triggerer refused the trigger '{class_path}': {cause}. {fix}"
+    return f"The triggerer refuses the trigger '{class_path}': {cause}. {fix}"
 
 
 def build(kind: str, **changes: Any) -> tuple[str, dict[str, Any]]:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import select
 
 from kpo_platform.airflow.guards.teams import find_team_of_bundle
-from kpo_platform.airflow.guards.triggers.request import DagOwner
 from kpo_platform.contract import Contract
 
 if TYPE_CHECKING:
@@ -32,12 +31,12 @@ def find_team_of_version(dag_version_id: Any, session: Session, contract: Contra
     return find_team_of_bundle(bundle, file, contract)
 
 
-def find_dag_owner(dag_id: str, session: Session, contract: Contract) -> DagOwner:
-    """Find the team that owns a DAG."""
-    from airflow.models.dag import DagModel
+def find_dag_teams(dag_id: str, session: Session, contract: Contract) -> frozenset[str | None]:
+    """Find the teams that own a DAG or versions of it, as the API server does for requests about all runs of a DAG.
 
-    query = select(DagModel.bundle_name, DagModel.relative_fileloc).where(DagModel.dag_id == dag_id)
-    row = session.execute(query).one_or_none()
-    if row is None:
-        return DagOwner(exists=False)
-    return DagOwner(exists=True, team=find_team_of_bundle(row.bundle_name, row.relative_fileloc, contract))
+    Returns:
+        The teams, None for no team; empty if Airflow has no such DAG.
+    """
+    from kpo_platform.airflow.guards.execution_api.lookup import read_dag_origins
+
+    return frozenset(origin.find_team(contract) for origin in read_dag_origins(session, (dag_id, None, True)))

@@ -28,16 +28,18 @@ guards.install()
 
 @hookimpl
 def dag_policy(dag: Any) -> None:
-    """Grant a team's role access to the team's DAG when it is parsed, if the team has a role."""
+    """Grant a team's role access to the team's DAG when it is parsed, if the team has a role; log refused triggers."""
     if FILE_VARIABLE in os.environ:
         from kpo_platform.airflow.policies.dag_access import grant_team_access
+        from kpo_platform.airflow.policies.trigger_warnings import warn_about_dag
 
         grant_team_access(dag)
+        warn_about_dag(dag)
 
 
 @hookimpl
 def task_policy(task: Any) -> None:
-    """Check a task and set its team's defaults when its DAG is parsed.
+    """Check a task and set its team's defaults when its DAG is parsed; log refused triggers.
 
     Raises:
         AirflowClusterPolicyViolation: the task is refused, with one reason per line. Airflow shows it as the DAG's
@@ -47,6 +49,10 @@ def task_policy(task: Any) -> None:
         from kpo_platform.airflow.policies.task_policy import apply_team_to_task
 
         apply_team_to_task(task)
+    if FILE_VARIABLE in os.environ:
+        from kpo_platform.airflow.policies.trigger_warnings import warn_about_task
+
+        warn_about_task(task)
 
 
 @hookimpl

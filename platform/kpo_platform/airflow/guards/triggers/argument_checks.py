@@ -97,18 +97,18 @@ def check_watched_dag(arguments: Arguments, scope: Scope) -> None:
     for run_id in read_items(arguments.get("run_ids")) or ():
         if not isinstance(run_id, str) or not _RUN_ID.fullmatch(run_id) or run_id in (".", ".."):
             raise TriggerRefusedError(f"{_quote(run_id)} is not a run id", "Use the id of a DAG run.")
-    owner, team = scope.find_dag_owner(dag_id), scope.request.team
-    if not owner.exists:
+    owners, team = scope.find_dag_teams(dag_id), scope.request.team
+    if not owners:
         raise TriggerRefusedError(
             f"Airflow does not know the DAG {_quote(dag_id)}", "Correct the id, or start the task after the DAG exists."
         )
-    if not has_grant(team, owner.team, "state", scope.contract):
-        grant = f"{{from: {team}, to: {owner.team}, do: [state]}}"
+    for owner in sorted(str(owner) for owner in owners if not has_grant(team, owner, "state", scope.contract)):
+        grant = f"{{from: {team}, to: {owner}, do: [state]}}"
         raise TriggerRefusedError(
-            f"the DAG {_quote(dag_id)} belongs to team {owner.team!r}, but {_describe_task(scope)}",
+            f"the DAG {_quote(dag_id)} belongs to team {owner!r}, but {_describe_task(scope)}",
             f"Ask the platform team to add {grant} to isolation.grants."
             if team is not None
-            else f"Move the DAG file to the folder or bundle of team {owner.team!r}.",
+            else f"Move the DAG file to the folder or bundle of team {owner!r}.",
         )
 
 

@@ -7,7 +7,12 @@ from functools import wraps
 from typing import Any
 
 from kpo_platform.airflow.guards.triggers.contract_file import read_contract
-from kpo_platform.airflow.guards.triggers.judge import build_refusal, is_class_allowed, judge_form, refuse_class
+from kpo_platform.airflow.guards.triggers.judge import (
+    build_refusal,
+    describe_missing_entry,
+    is_class_allowed,
+    judge_form,
+)
 from kpo_platform.airflow.guards.triggers.request import TriggerRefusedError, TriggerRequest
 from kpo_platform.airflow.guards.triggers.stored_arguments import read_arguments, write_arguments
 from kpo_platform.finding import Refusal
@@ -73,7 +78,7 @@ def _guard_get_trigger_by_classpath(runner_class: Any) -> None:
         if not contract.isolation.enabled:
             return get_trigger_by_classpath(runner, classpath)
         if not is_class_allowed(classpath, contract):
-            raise TypeError(str(refuse_class(classpath)))
+            raise TypeError(str(build_refusal(classpath, describe_missing_entry(classpath, contract))))
         return _build_constructor(get_trigger_by_classpath(runner, classpath))
 
     runner_class.get_trigger_by_classpath = get_allowed_trigger

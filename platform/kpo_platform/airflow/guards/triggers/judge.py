@@ -15,8 +15,7 @@ from kpo_platform.airflow.guards.triggers.plain_values import (
     unwrap_dictionary,
 )
 from kpo_platform.airflow.guards.triggers.request import (
-    DagOwner,
-    FindDagOwner,
+    FindDagTeams,
     Scope,
     TriggerRefusedError,
     TriggerRequest,
@@ -43,12 +42,12 @@ class Judgement:
     arguments: dict[str, Any]
 
 
-def judge_trigger(request: TriggerRequest, contract: Contract, find_dag_owner: FindDagOwner) -> Judgement:
+def judge_trigger(request: TriggerRequest, contract: Contract, find_dag_teams: FindDagTeams) -> Judgement:
     """Judge a trigger of a task, a callback or an asset watcher.
 
     Never raises: what cannot be judged is refused.
     """
-    return _judge(request, contract, find_dag_owner)
+    return _judge(request, contract, find_dag_teams)
 
 
 def judge_form(request: TriggerRequest, contract: Contract) -> Judgement:
@@ -61,16 +60,18 @@ def is_class_allowed(class_path: str, contract: Contract) -> bool:
     return class_path in DEFAULT_TRIGGERS or any(_is_for(entry, class_path) for entry in contract.isolation.triggers)
 
 
-def refuse_class(class_path: str) -> Refusal:
-    """Refuse a class that is not in the list."""
-    return build_refusal(class_path, TriggerRefusedError("it is not in the list of allowed triggers"))
+def describe_missing_entry(class_path: str, contract: Contract) -> TriggerRefusedError:
+    """Describe why no entry of the contract allows a class."""
+    if any(_is_for(entry, class_path) for entry in contract.isolation.triggers):
+        return TriggerRefusedError("its arguments are not those that triggerer.allow has for it")
+    return TriggerRefusedError("it is not in the list of allowed triggers")
 
 
-def _judge(request: TriggerRequest, contract: Contract, find_dag_owner: FindDagOwner | None) -> Judgement:
+def _judge(request: TriggerRequest, contract: Contract, find_dag_teams: FindDagTeams | None) -> Judgement:
     try:
         default = DEFAULT_TRIGGERS.get(request.class_path)
         arguments = _read_arguments(request.arguments, default)
-        _check(request, arguments, default, contract, find_dag_owner)
+        _check(request, arguments, default, contract, find_dag_teams)
     except TriggerRefusedError as refused:
         return Judgement(build_refusal(request.class_path, refused), {})
     except Exception as error:  # the arguments come from a task, and may be anything
@@ -103,7 +104,7 @@ def _check(
     arguments: dict[str, Any],
     default: DefaultTrigger | None,
     contract: Contract,
-    find_dag_owner: FindDagOwner | None,
+    find_dag_teams: FindDagTeams | None,
 ) -> None:
     """Check the arguments of a default trigger, then what it reaches; an entry of the contract replaces the latter.
 
@@ -111,26 +112,20 @@ def _check(
     """
     is_listed = any(_allows(entry, request.class_path, arguments) for entry in contract.isolation.triggers)
     if (default is None or request.task_instance_id is None) and not is_listed:
-        raise TriggerRefusedError(_describe_missing_entry(request.class_path, contract))
+        raise describe_missing_entry(request.class_path, contract)
     if default is None:
         return
-    scope = Scope(request, contract, find_dag_owner or _raise_unknown_owner)
+    scope = Scope(request, contract, find_dag_teams or _raise_unknown_owner)
     if unknown := sorted(arguments.keys() - default.arguments):
         raise TriggerRefusedError(f"it has no argument {unknown[0][:64]!r}", "Leave the argument out.")
     for check in default.checks:
         check(arguments, scope)
-    for check in default.owner_checks if find_dag_owner and not is_listed else ():
+    for check in default.owner_checks if find_dag_teams and not is_listed else ():
         check(arguments, scope)
 
 
-def _raise_unknown_owner(dag_id: str) -> DagOwner:
+def _raise_unknown_owner(dag_id: str) -> frozenset[str | None]:
     raise LookupError(dag_id)
-
-
-def _describe_missing_entry(class_path: str, contract: Contract) -> str:
-    if any(_is_for(entry, class_path) for entry in contract.isolation.triggers):
-        return "its arguments are not those that triggerer.allow has for it"
-    return "it is not in the list of allowed triggers"
 
 
 def _is_for(entry: AllowedTrigger, class_path: str) -> bool:
@@ -158,4 +153,4 @@ def build_refusal(class_path: Any, refused: TriggerRefusedError) -> Refusal:
     """Build the refusal of a trigger; its text is the sentence in the task's log."""
     name = str(class_path)
     shown = repr(name) if len(name) <= 200 else repr(f"{name[:199]}…")
-    return Refusal("trigger", f"The triggerer refused the trigger {shown}: {refused.cause}", refused.fix or _ASK)
+    return Refusal("trigger", f"The triggerer refuses the trigger {shown}: {refused.cause}", refused.fix or _ASK)

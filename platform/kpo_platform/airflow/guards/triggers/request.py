@@ -8,22 +8,8 @@ from typing import Any
 
 from kpo_platform.contract import Contract
 
-
-@dataclass(frozen=True)
-class DagOwner:
-    """The owner of the DAG that a trigger watches.
-
-    Attributes:
-        exists: whether Airflow knows the DAG.
-        team: the team that owns it; None if no team does.
-    """
-
-    exists: bool
-    team: str | None = None
-
-
-FindDagOwner = Callable[[str], DagOwner]
-"""Finds the owner of a DAG by its id."""
+FindDagTeams = Callable[[str], frozenset[str | None]]
+"""Finds the teams that own a DAG, or own versions of it; None stands for no team. Empty if Airflow has no such DAG."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +35,7 @@ class Scope:
 
     request: TriggerRequest
     contract: Contract
-    find_dag_owner: FindDagOwner
+    find_dag_teams: FindDagTeams
 
 
 class TriggerRefusedError(Exception):

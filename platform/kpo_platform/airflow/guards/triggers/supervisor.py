@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from functools import partial, wraps
 from typing import TYPE_CHECKING, Any
 
-from kpo_platform.airflow.guards.task_teams import find_dag_owner, find_team_of_version
+from kpo_platform.airflow.guards.task_teams import find_dag_teams, find_team_of_version
 from kpo_platform.airflow.guards.triggers.contract_file import read_contract
 from kpo_platform.airflow.guards.triggers.judge import Judgement, build_refusal, judge_trigger
 from kpo_platform.airflow.guards.triggers.request import TriggerRefusedError, TriggerRequest
@@ -97,7 +97,7 @@ def _judge_row(trigger: Any, session: Session, contract: Contract) -> Judgement:
         )
     except TriggerRefusedError as refused:
         return Judgement(build_refusal(trigger.classpath, refused), {})
-    return judge_trigger(request, contract, partial(find_dag_owner, session=session, contract=contract))
+    return judge_trigger(request, contract, partial(find_dag_teams, session=session, contract=contract))
 
 
 def _finish_workload(workload: Any, judgement: Judgement) -> Judgement:
