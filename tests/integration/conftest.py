@@ -3,6 +3,15 @@
 from __future__ import annotations
 
 from integration.support.execution_api import execution_api, publish_isolation, shared_api
+from unit.support.airflow_database import airflow_database, empty_airflow_database
 from unit.support.platformctl import cluster, platformctl
 
-__all__ = ["cluster", "execution_api", "platformctl", "publish_isolation", "shared_api"]
+__all__ = [
+    "airflow_database",
+    "cluster",
+    "empty_airflow_database",
+    "execution_api",
+    "platformctl",
+    "publish_isolation",
+    "shared_api",
+]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from datetime import timedelta
 from pathlib import Path
@@ -20,7 +19,7 @@ from airflow.triggers.testing import SuccessTrigger
 
 from kpo_platform import TeamPodOperator
 from kpo_platform.airflow.policies import cluster_policy
-from unit.support.contracts import CONTRACT
+from unit.support.contracts import CONTRACT, write_contract
 from unit.support.platformctl import Platformctl
 from unit.support.stored_triggers import CALLBACK, FILE
 
@@ -59,7 +58,7 @@ async def notify() -> None:
 @pytest.fixture
 def contract(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     file = tmp_path / "contract.json"
-    file.write_text(json.dumps(CONTRACT))
+    write_contract(file, CONTRACT)
     monkeypatch.setenv("KPO_PLATFORM_CONTRACT", str(file))
     return file
 
@@ -112,7 +111,7 @@ def test_stock_deferrable_tasks_are_not_logged(contract: Path, caplog: pytest.Lo
 def test_allowed_or_unjudged_class_is_not_logged(
     contract: Path, caplog: pytest.LogCaptureFixture, isolation: dict[str, Any]
 ):
-    contract.write_text(json.dumps({**CONTRACT, "isolation": isolation}))
+    write_contract(contract, {**CONTRACT, "isolation": isolation})
     with DAG("d", schedule=None):
         task = FileSensor(task_id="file", filepath="/x", deferrable=True)
     cluster_policy.task_policy(task)

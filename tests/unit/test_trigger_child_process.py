@@ -16,7 +16,7 @@ from airflow.jobs.triggerer_job_runner import TriggerRunner
 from airflow.providers.standard.triggers.temporal import DateTimeTrigger
 
 from kpo_platform.airflow.guards.triggers.child_process import guard_runner
-from unit.support.contracts import CONTRACT
+from unit.support.contracts import CONTRACT, write_contract
 from unit.support.stored_triggers import CALLBACK, DATE, EXEC_KUBECONFIG, POD, TASK, pod_trigger, store
 
 PAST = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
@@ -38,7 +38,7 @@ def create(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Create:
     monkeypatch.setenv("KPO_PLATFORM_CONTRACT", str(file))
 
     def make(*rows: tuple[str, Any], isolation: dict[str, Any] | None = None, **fields: Any) -> TriggerRunner:
-        file.write_text(json.dumps({**CONTRACT, "isolation": isolation or {}}))
+        write_contract(file, {**CONTRACT, "isolation": isolation or {}})
         runner = GuardedRunner()
         for number, (class_path, arguments) in enumerate(rows):
             stored = arguments if isinstance(arguments, str) else json.dumps(arguments)

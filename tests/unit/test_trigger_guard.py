@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,19 +12,19 @@ from airflow.jobs import triggerer_job_runner
 
 from kpo_platform.airflow.guards.triggers import contract_file
 from kpo_platform.airflow.guards.triggers.runner import find_problem, guard_triggerer
-from unit.support.contracts import CONTRACT
+from unit.support.contracts import CONTRACT, write_contract
 
 FIX = "Use an Airflow version that kpo-platform supports, or set isolation.enabled to false to run every trigger."
 
 
 @pytest.fixture
 def module(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Replace Airflow's module, with classes of its own; its triggerer only says that it has started."""
+    """Replace Airflow's module by one with classes of its own, whose triggerer needs no job."""
     copies: dict[str, Any] = {
         name: type(name, (getattr(triggerer_job_runner, name),), {})
         for name in ("TriggerRunnerSupervisor", "TriggerRunner", "TriggererJobRunner")
     }
-    copies["TriggererJobRunner"]._execute = lambda self: "started"
+    copies["TriggererJobRunner"].__init__ = lambda self: None
     copy = SimpleNamespace(**copies, workloads=triggerer_job_runner.workloads)
     monkeypatch.setattr("airflow.jobs.triggerer_job_runner", copy)
     monkeypatch.setattr(contract_file, "_last", None)
@@ -35,19 +34,15 @@ def module(monkeypatch: pytest.MonkeyPatch) -> Any:
 @pytest.fixture
 def contract(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     file = tmp_path / "contract.json"
-    file.write_text(json.dumps(CONTRACT))
+    write_contract(file, CONTRACT)
     monkeypatch.setenv("KPO_PLATFORM_CONTRACT", str(file))
     return file
-
-
-def start(module: Any) -> Any:
-    return module.TriggererJobRunner._execute(None)
 
 
 def test_installed_airflow_has_all_that_the_guard_needs(module: Any, contract: Path):
     assert find_problem(triggerer_job_runner) is None
     guard_triggerer()
-    assert start(module) == "started"
+    module.TriggererJobRunner()
 
 
 @pytest.mark.parametrize(
@@ -66,10 +61,10 @@ def test_other_airflow_ends_the_triggerer_but_not_the_import(module: Any, contra
     guard_triggerer()
     cause = f"kpo-platform cannot judge the triggers of Airflow {__version__} ({problem})"
     with pytest.raises(SystemExit) as ended:
-        start(module)
+        module.TriggererJobRunner()
     assert ended.value.code == f"The triggerer cannot start: {cause}. {FIX}"
-    contract.write_text(json.dumps({**CONTRACT, "isolation": {"enabled": False}}))
-    assert start(module) == "started"
+    write_contract(contract, {**CONTRACT, "isolation": {"enabled": False}})
+    module.TriggererJobRunner()
 
 
 def test_unknown_module_ends_only_a_triggerer(module: Any, contract: Path, monkeypatch: pytest.MonkeyPatch):
@@ -77,7 +72,7 @@ def test_unknown_module_ends_only_a_triggerer(module: Any, contract: Path, monke
     monkeypatch.setattr("sys.argv", ["airflow", "api-server"])
     guard_triggerer()
     monkeypatch.setattr("sys.argv", ["airflow", "triggerer"])
-    with pytest.raises(SystemExit, match=r"it has no TriggererJobRunner\._execute"):
+    with pytest.raises(SystemExit, match=r"\(it has no TriggererJobRunner.__init__\)"):
         guard_triggerer()
 
 
@@ -85,4 +80,4 @@ def test_unreadable_contract_ends_the_triggerer(module: Any, contract: Path):
     contract.write_text("{")
     guard_triggerer()
     with pytest.raises(SystemExit, match=r"^The triggerer cannot start: Cannot read the contract: "):
-        start(module)
+        module.TriggererJobRunner()

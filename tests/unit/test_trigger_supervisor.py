@@ -20,6 +20,7 @@ from sqlalchemy import select
 
 from kpo_platform.airflow.guards.triggers.supervisor import guard_supervisor
 from unit.support.airflow_database import AirflowDatabase
+from unit.support.contracts import write_contract
 from unit.support.stored_triggers import CALLBACK, DATE, FILE, POD, build_two_teams, pod_trigger, store
 
 ASK = "Ask the platform team to add the class and its arguments to triggerer.allow."
@@ -54,7 +55,7 @@ def triggerer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, airflow_database:
 
 
 def publish(folder: Path, **isolation: Any) -> None:
-    (folder / "contract.json").write_text(build_two_teams(isolation).model_dump_json(by_alias=True))
+    write_contract(folder / "contract.json", build_two_teams(isolation).model_dump(by_alias=True))
 
 
 def turn(supervisor: TriggerRunnerSupervisor) -> dict[int, dict[str, Any]]:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import datetime
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from alembic.script import ScriptDirectory
 from cryptography.fernet import Fernet
-from sqlalchemy import create_engine, event, select
+from sqlalchemy import create_engine, event, select, text
 from sqlalchemy.orm import scoped_session, sessionmaker
 
 
@@ -30,8 +31,10 @@ class AirflowDatabase:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def add_dag(self, dag_id: str, bundle: str, file: str = "dag.py", **task: Any) -> None:
-        """Add a DAG with the task ``wait`` and one run of it, as the dag-processor and the scheduler do."""
+    def add_dag(
+        self, dag_id: str, bundle: str, file: str = "dag.py", task_ids: Iterable[str] = ("wait",), **task: Any
+    ) -> None:
+        """Add a DAG with tasks and one run of it, as the dag-processor and the scheduler do."""
         from airflow.dag_processing.collection import update_dag_parsing_results_in_db
         from airflow.models.dagbundle import DagBundleModel
         from airflow.models.serialized_dag import SerializedDagModel
@@ -43,7 +46,8 @@ class AirflowDatabase:
         from airflow.utils.types import DagRunTriggeredByType, DagRunType
 
         with DAG(dag_id, schedule=None) as dag:
-            DateTimeSensorAsync(task_id="wait", target_time="2026-01-01T00:00:00+00:00", **task)
+            for task_id in task_ids:
+                DateTimeSensorAsync(task_id=task_id, target_time="2026-01-01T00:00:00+00:00", **task)
         path = self._folder / bundle / file
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f"# {dag_id}\n")
@@ -65,8 +69,10 @@ class AirflowDatabase:
                 session=session,
             )
 
-    def defer(self, dag_id: str, class_path: str, arguments: Any, run_id: str | None = None) -> DeferredTask:
-        """Defer the DAG's task as the Execution API does, which stores whatever the task sent."""
+    def defer(
+        self, dag_id: str, class_path: str, arguments: Any, run_id: str | None = None, task_id: str = "wait"
+    ) -> DeferredTask:
+        """Defer a task as the Execution API does, which stores whatever the task sent."""
         from airflow.models.taskinstance import TaskInstance
         from airflow.models.trigger import Trigger
         from airflow.utils.session import create_session
@@ -77,7 +83,7 @@ class AirflowDatabase:
             trigger.encrypted_kwargs = arguments if isinstance(arguments, str) else json.dumps(arguments)
             session.add(trigger)
             session.flush()
-            query = select(TaskInstance).where(TaskInstance.dag_id == dag_id)
+            query = select(TaskInstance).where(TaskInstance.dag_id == dag_id, TaskInstance.task_id == task_id)
             task = session.scalars(query.where(TaskInstance.run_id == run_id) if run_id else query).first()
             assert task is not None
             task.state, task.trigger_id = TaskInstanceState.DEFERRED, trigger.id
@@ -85,13 +91,18 @@ class AirflowDatabase:
             return DeferredTask(trigger.id, str(task.id))
 
     def read_task(self, dag_id: str) -> tuple[str | None, str | None, Any]:
-        """Return state, next method and next arguments of the DAG's task."""
+        """Return state, next method and next arguments of the DAG's only task."""
+        (task,) = self.read_tasks(dag_id).values()
+        return task
+
+    def read_tasks(self, dag_id: str) -> dict[str, tuple[str | None, str | None, Any]]:
+        """Return state, next method and next arguments of the DAG's tasks by id."""
         from airflow.models.taskinstance import TaskInstance
         from airflow.utils.session import create_session
 
         with create_session() as session:
-            task = session.scalars(select(TaskInstance).where(TaskInstance.dag_id == dag_id)).one()
-            return task.state, task.next_method, task.next_kwargs
+            tasks = session.scalars(select(TaskInstance).where(TaskInstance.dag_id == dag_id))
+            return {task.task_id: (task.state, task.next_method, task.next_kwargs) for task in tasks}
 
     def list_triggers(self) -> list[int]:
         """Return the ids of all triggers."""
@@ -108,6 +119,7 @@ def empty_airflow_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import airflow.models
     from airflow.models.base import Base
     from airflow.models.tasklog import LogTemplate
+    from airflow.utils.db import _get_alembic_config
 
     file = tmp_path_factory.mktemp("airflow") / "airflow.db"
     engine = create_engine(f"sqlite:///{file}")
@@ -115,6 +127,10 @@ def empty_airflow_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     Base.metadata.create_all(engine)
     with sessionmaker(engine).begin() as session:
         session.add(LogTemplate(filename="{{ ti.dag_id }}.log", elasticsearch_id="{dag_id}"))
+        # Airflow's commands demand the revision of the latest migration.
+        session.execute(text("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)"))
+        (head,) = ScriptDirectory.from_config(_get_alembic_config()).get_heads()
+        session.execute(text("INSERT INTO alembic_version VALUES (:head)"), {"head": head})
     engine.dispose()
     return file
 

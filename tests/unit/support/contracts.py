@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -108,6 +109,13 @@ CONTRACT: dict[str, Any] = {
     },
     "teams": {"alpha": TEAM},
 }
+
+
+def write_contract(file: Path, content: dict[str, Any]) -> None:
+    """Write a contract to a file, always as a new one: two writes within a tick of the clock would look the same."""
+    new_file = file.with_suffix(".new")
+    new_file.write_text(json.dumps(content))
+    new_file.replace(file)
 
 
 def build_contract(**team: Any) -> Contract:

@@ -21,7 +21,7 @@ _PARAMETERS = {
     "TriggerRunner.create_triggers": {"self"},
     "TriggerRunner.get_trigger_by_classpath": {"self", "classpath"},
     "TriggerRunner.run_trigger": {"self", "trigger_id", "trigger"},
-    "TriggererJobRunner._execute": {"self"},
+    "TriggererJobRunner.__init__": {"self"},
 }
 """The methods that the guard replaces, and the parameters that it needs."""
 
@@ -31,8 +31,8 @@ _WORKLOAD_FIELDS = {"id", "classpath", "encrypted_kwargs", "ti", "dag_data", "da
 def guard_triggerer() -> None:
     """Guard the module ``airflow.jobs.triggerer_job_runner`` after its import.
 
-    The API server imports it too. So a guard that cannot be installed raises nothing here, and ends the process only
-    when a triggerer starts.
+    The API server imports it too. So a guard that cannot be installed ends the process only if it is a triggerer: an
+    unguarded one is worse than none. It ends before Airflow starts its log server, which would keep it alive.
     """
     from airflow.jobs import triggerer_job_runner as module
 
@@ -40,19 +40,20 @@ def guard_triggerer() -> None:
     if problem is None:
         guard_supervisor(module.TriggerRunnerSupervisor)
         guard_runner(module.TriggerRunner)
+    if "triggerer" in sys.argv[1:2]:
+        _check_start(problem)
     if hasattr(module, "TriggererJobRunner"):
         _guard_start(module.TriggererJobRunner, problem)
-    elif "triggerer" in sys.argv[1:2]:
-        sys.exit(_refuse_start(str(problem)))
 
 
 def find_problem(module: Any) -> str | None:
     """Find what the guard needs and this version of Airflow does not have."""
     for path, parameters in _PARAMETERS.items():
         class_name, method_name = path.split(".")
-        method = getattr(getattr(module, class_name, None), method_name, None)
-        if method is None:
+        owner = getattr(module, class_name, None)
+        if owner is None or not hasattr(owner, method_name):
             return f"it has no {path}"
+        method = getattr(owner, method_name)
         if missing := sorted(parameters - inspect.signature(method).parameters.keys()):
             return f"{path} has no parameter {missing[0]}"
     workload_class = getattr(getattr(module, "workloads", None), "RunTrigger", None)
@@ -62,27 +63,28 @@ def find_problem(module: Any) -> str | None:
 
 
 def _guard_start(job_runner_class: Any, problem: str | None) -> None:
-    """End a triggerer at its start if its triggers would not be judged: an unguarded one is worse than none."""
-    execute = job_runner_class._execute
+    """Check again when a triggerer is created, for one that was not started by the command ``airflow triggerer``."""
+    init = job_runner_class.__init__
 
-    @wraps(execute)
-    def execute_guarded(job_runner: Any) -> Any:
-        try:
-            is_enabled = read_contract().isolation.enabled
-        except ContractError as error:
-            sys.exit(f"The triggerer cannot start: {error}")
-        if is_enabled and problem is not None:
-            sys.exit(_refuse_start(problem))
-        log.info("Triggers of tasks are %s.", "judged before they run" if is_enabled else "not judged")
-        return execute(job_runner)
+    @wraps(init)
+    def init_guarded(job_runner: Any, *args: Any, **kwargs: Any) -> None:
+        _check_start(problem)
+        init(job_runner, *args, **kwargs)
 
-    job_runner_class._execute = execute_guarded
+    job_runner_class.__init__ = init_guarded
 
 
-def _refuse_start(problem: str) -> str:
+def _check_start(problem: str | None) -> None:
+    """End a triggerer whose triggers would not be judged, although they should be."""
     from airflow import __version__
 
-    return (
-        f"The triggerer cannot start: kpo-platform cannot judge the triggers of Airflow {__version__} ({problem}). "
-        "Use an Airflow version that kpo-platform supports, or set isolation.enabled to false to run every trigger."
-    )
+    try:
+        is_enabled = read_contract().isolation.enabled
+    except ContractError as error:
+        sys.exit(f"The triggerer cannot start: {error}")
+    if is_enabled and problem is not None:
+        sys.exit(
+            f"The triggerer cannot start: kpo-platform cannot judge the triggers of Airflow {__version__} ({problem}). "
+            "Use an Airflow version that kpo-platform supports, or set isolation.enabled to false to run every trigger."
+        )
+    log.info("Triggers of tasks are %s.", "judged before they run" if is_enabled else "not judged")
