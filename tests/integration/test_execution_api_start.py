@@ -15,6 +15,7 @@ import pytest
 from airflow.api_fastapi.execution_api import app as app_module
 from airflow.models.taskinstance import TaskInstance
 
+from kpo_platform.airflow.guards import contract_file
 from kpo_platform.airflow.guards.execution_api.app import GuardError, check_guard, guard_execution_api
 from unit.support.contracts import CONTRACT
 
@@ -22,6 +23,7 @@ Publish = Callable[[dict[str, Any]], None]
 
 SERVE = """
 from airflow.api_fastapi.main import app
+from kpo_platform.airflow.guards import contract_file
 from kpo_platform.airflow.guards.execution_api.app import check_guard
 check_guard(next(route.app for route in app.routes if getattr(route, "path", None) == "/execution"))
 """
@@ -33,7 +35,8 @@ UNKNOWN_AIRFLOW = (
 
 @pytest.fixture
 def publish(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Publish:
-    """Publish a contract."""
+    """Publish a contract in a process that has read none."""
+    monkeypatch.setattr(contract_file, "_last", None)
     monkeypatch.setenv("KPO_PLATFORM_CONTRACT", str(tmp_path / "contract.json"))
     return lambda contract: (tmp_path / "contract.json").write_text(json.dumps(contract)) and None
 
@@ -78,7 +81,10 @@ def test_api_server_without_isolation_starts_with_an_unknown_airflow(
     assert guarded_module.create_task_execution_api_app().title == "Airflow Task Execution API"
 
 
-def test_api_server_ends_with_an_unreadable_contract(guarded_module: Any, publish: Publish):
+def test_api_server_ends_with_an_unreadable_contract(
+    guarded_module: Any, publish: Publish, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(contract_file, "_last", None)
     publish({"version": 99})
     with pytest.raises(SystemExit, match="The guard of the Execution API cannot start: The contract has version 99"):
         guarded_module.create_task_execution_api_app()

@@ -10,7 +10,7 @@ import pytest
 from airflow import __version__
 from airflow.jobs import triggerer_job_runner
 
-from kpo_platform.airflow.guards.triggers import contract_file
+from kpo_platform.airflow.guards import contract_file
 from kpo_platform.airflow.guards.triggers.runner import find_problem, guard_triggerer
 from unit.support.contracts import CONTRACT, write_contract
 

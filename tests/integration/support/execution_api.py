@@ -70,7 +70,7 @@ def execution_api(shared_api: tuple[ExecutionApi, Path], tmp_path: Path) -> Exec
     api, folder = shared_api
     shutil.copy(folder / "template.db", tmp_path / "airflow.db")
     connect(tmp_path / "airflow.db")
-    for cache in (guarded_request._tasks, guarded_request._dags):
+    for cache in (guarded_request._tasks, guarded_request._dags, guarded_request._assets):
         cache._results.clear()
     return api
 

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from kpo_platform.contract import load
+from kpo_platform.airflow.guards.contract_file import read_contract
 from kpo_platform.errors import ContractError, PlatformError
 
 log = logging.getLogger(__name__)
@@ -74,7 +74,7 @@ def _handle_failure(error: Exception, serves_tokens: bool) -> None:
 
 def _is_disabled() -> bool:
     try:
-        return not load().isolation.enabled
+        return not read_contract().isolation.enabled
     except ContractError:
         return False
 
@@ -94,7 +94,7 @@ def add_guard() -> None:
             f"Airflow {__version__} is installed, but the guard supports 3.3",
             "Upgrade the package kpo-platform to a version for this Airflow, or set isolation.enabled to false.",
         )
-    load()
+    read_contract()
     from airflow.api_fastapi.execution_api.routes import execution_api_router
 
     from kpo_platform.airflow.guards.execution_api.asset_events import guard_asset_events

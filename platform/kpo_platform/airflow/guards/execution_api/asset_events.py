@@ -15,9 +15,9 @@ from airflow.models.taskinstance import TaskInstance
 from airflow.utils.session import create_session
 from sqlalchemy.orm import Session
 
+from kpo_platform.airflow.guards.contract_file import read_contract
 from kpo_platform.airflow.guards.execution_api.judgement import UNKNOWN_TASK, Asker, judge_asset
 from kpo_platform.airflow.guards.execution_api.lookup import read_assets, read_task_origin
-from kpo_platform.contract import load
 from kpo_platform.errors import PlatformError
 
 _FUNCTION = "register_asset_changes_in_db"
@@ -41,7 +41,7 @@ def guard_asset_events(remote_log_conn_id: str | None) -> None:
         if session is None:
             with create_session() as own_session:
                 return register_allowed_changes(ti, task_outlets, outlet_events, session=own_session)
-        if (task_outlets or outlet_events) and load().isolation.enabled:
+        if (task_outlets or outlet_events) and read_contract().isolation.enabled:
             _refuse_foreign_assets(session, ti, collect_assets(task_outlets, outlet_events), remote_log_conn_id)
         return register(ti, task_outlets, outlet_events, session=session)
 
@@ -68,7 +68,7 @@ def _refuse_foreign_assets(
     origin = read_task_origin(session, ti.id)
     if origin is None:
         raise ForeignAssetError(UNKNOWN_TASK)
-    contract = load()
+    contract = read_contract()
     asker = Asker(origin.dag.find_team(contract), contract, remote_log_conn_id)
     names = [name for name, uri in assets if not uri]
     uris = [uri for name, uri in assets if not name]

@@ -120,19 +120,31 @@ def read_dag_origins(session: Session, target: tuple[str, str | None, bool]) -> 
     return frozenset({dag, *(dag.of_version(bundle) for bundle in bundles)})
 
 
-def read_assets(session: Session, names: Iterable[str | None], uris: Iterable[str | None]) -> list[tuple[str, str]]:
+def read_assets(
+    session: Session, names: Iterable[str | None], uris: Iterable[str | None]
+) -> tuple[tuple[str, str], ...]:
     """Read name and URI of all assets, also inactive ones, that have one of these names or URIs."""
     known_names, known_uris = list(filter(None, names)), list(filter(None, uris))
     query = select(AssetModel.name, AssetModel.uri).where(
         or_(AssetModel.name.in_(known_names), AssetModel.uri.in_(known_uris))
     )
-    return [(name, uri) for name, uri in session.execute(query)]
+    return tuple((name, uri) for name, uri in session.execute(query))
 
 
-def read_assets_of_alias(session: Session, alias: str) -> list[tuple[str, str]]:
-    """Read name and URI of the assets of an alias."""
+def read_referred_assets(
+    session: Session, reference: tuple[str | None, str | None, str | None]
+) -> tuple[tuple[str, str], ...]:
+    """Read name and URI of the assets of an alias or, without one, of those that have this name or URI.
+
+    Args:
+        session: a session of the database.
+        reference: name, URI and alias.
+    """
+    name, uri, alias = reference
+    if alias is None:
+        return read_assets(session, [name], [uri])
     query = select(AssetModel.name, AssetModel.uri).join(AssetModel.aliases).where(AssetAliasModel.name == alias)
-    return [(name, uri) for name, uri in session.execute(query)]
+    return tuple((name, uri) for name, uri in session.execute(query))
 
 
 def read_outlets(session: Session, task_instance_id: UUID) -> list[tuple[str, str]]:

@@ -7,10 +7,11 @@ from uuid import UUID
 
 import structlog
 from airflow.api_fastapi.execution_api.datamodels.token import TIToken
-from airflow.api_fastapi.execution_api.security import _jwt_bearer
+from airflow.api_fastapi.execution_api.security import _REQUEST_SCOPE_TOKEN_KEY, _jwt_bearer
 from airflow.configuration import conf
-from fastapi import Depends, HTTPException, Request, status
+from fastapi import HTTPException, Request, status
 
+from kpo_platform.airflow.guards.contract_file import read_contract
 from kpo_platform.airflow.guards.execution_api import lookup
 from kpo_platform.airflow.guards.execution_api.judgement import (
     UNKNOWN_TASK,
@@ -33,8 +34,6 @@ from kpo_platform.airflow.guards.execution_api.rules import (
     Rule,
 )
 from kpo_platform.airflow.guards.execution_api.variable_keys import READER
-from kpo_platform.contract import load
-from kpo_platform.errors import ContractError
 
 log = structlog.get_logger(logger_name=__name__)
 
@@ -42,6 +41,7 @@ _JUDGED = "kpo_platform_judged"
 _FALSE = frozenset({"", "0", "false", "f", "no", "n", "off"})
 _tasks = TimedCache(lookup.read_task_origin)
 _dags = TimedCache(lookup.read_dag_origins)
+_assets = TimedCache(lookup.read_referred_assets)
 
 
 @cache
@@ -50,21 +50,23 @@ def get_remote_log_conn_id() -> str | None:
     return conf.get("logging", "remote_log_conn_id", fallback="") or None
 
 
-async def refuse_foreign_access(request: Request, token: TIToken = Depends(_jwt_bearer)) -> None:  # noqa: B008
+async def refuse_foreign_access(request: Request) -> None:
     """Refuse the request if the task's team may not do it.
 
-    The API of the DAG processor and the triggerer runs in their own process and has no tokens: it replaces the check of
-    the token (3.3, `InProcessExecutionAPI`), and nothing is judged. Cadwyn resolves dependencies twice for a request
-    with a body; the second time nothing is judged again.
+    The check of the token runs before this dependency and leaves the token in the request's scope (3.3, security.py).
+    The API of the DAG processor and the triggerer runs in their own process and has no tokens: it replaces that check
+    (`InProcessExecutionAPI`), and nothing is judged. Cadwyn resolves dependencies twice; the second time nothing is
+    judged again.
 
     Raises:
-        HTTPException: 403 with a sentence for the task's log; 503 if the contract cannot be read, which clients retry.
+        HTTPException: 403 with a sentence for the task's log.
     """
     if request.scope.get(_JUDGED) or _jwt_bearer in request.app.dependency_overrides:
         return
     endpoint = request.scope["route"].name
     rule = RULES.get(endpoint)
     if not isinstance(rule, OwnRule):
+        token: TIToken = request.scope[_REQUEST_SCOPE_TOKEN_KEY]
         refusal = await _judge(rule, endpoint, request, token.id)
         if refusal is not None:
             log.warning("Refused a task's request", reason=refusal, task_instance_id=str(token.id))
@@ -73,10 +75,7 @@ async def refuse_foreign_access(request: Request, token: TIToken = Depends(_jwt_
 
 
 async def _judge(rule: Rule | None, endpoint: str, request: Request, token_id: UUID) -> str | None:
-    try:
-        contract = load()
-    except ContractError as error:
-        raise HTTPException(status.HTTP_503_SERVICE_UNAVAILABLE, detail=str(error)) from error
+    contract = read_contract()
     if not contract.isolation.enabled:
         return None
     origin = await _tasks.get(token_id)
@@ -118,9 +117,5 @@ async def _judge_assets(rule: AssetRule, request: Request, asker: Asker) -> str 
     name, uri, alias = (
         request.query_params.get(parameter) if parameter else None for parameter in (rule.name, rule.uri, rule.alias)
     )
-    if alias:
-        referred = await read_in_thread(lookup.read_assets_of_alias, alias)
-    else:
-        referred = await read_in_thread(lookup.read_assets, [name], [uri])
-    assets = [(name or alias, uri), *referred]
+    assets = [(name or alias, uri), *(await _assets.get((name, uri, alias)) or ())]
     return next(filter(None, (judge_asset(asker, *asset, rule.access) for asset in assets)), None)

@@ -6,7 +6,7 @@ from collections import deque
 from functools import wraps
 from typing import Any
 
-from kpo_platform.airflow.guards.triggers.contract_file import read_contract
+from kpo_platform.airflow.guards.contract_file import read_contract
 from kpo_platform.airflow.guards.triggers.judge import (
     build_refusal,
     describe_missing_entry,

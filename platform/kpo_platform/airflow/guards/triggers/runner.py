@@ -8,8 +8,8 @@ import sys
 from functools import wraps
 from typing import Any
 
+from kpo_platform.airflow.guards.contract_file import read_contract
 from kpo_platform.airflow.guards.triggers.child_process import guard_runner
-from kpo_platform.airflow.guards.triggers.contract_file import read_contract
 from kpo_platform.airflow.guards.triggers.supervisor import guard_supervisor
 from kpo_platform.errors import ContractError
 

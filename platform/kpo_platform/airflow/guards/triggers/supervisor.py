@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from functools import partial, wraps
 from typing import TYPE_CHECKING, Any
 
+from kpo_platform.airflow.guards.contract_file import read_contract
 from kpo_platform.airflow.guards.task_teams import find_dag_teams, find_team_of_version
-from kpo_platform.airflow.guards.triggers.contract_file import read_contract
 from kpo_platform.airflow.guards.triggers.judge import Judgement, build_refusal, judge_trigger
 from kpo_platform.airflow.guards.triggers.request import TriggerRefusedError, TriggerRequest
 from kpo_platform.airflow.guards.triggers.stored_arguments import read_arguments, write_arguments

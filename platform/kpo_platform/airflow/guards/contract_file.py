@@ -1,4 +1,4 @@
-"""The contract as the triggerer reads it: the latest valid one."""
+"""The contract as the guards read it: the latest valid one."""
 
 from __future__ import annotations
 
@@ -25,5 +25,5 @@ def read_contract() -> Contract:
     except ContractError as error:
         if _last is None:
             raise
-        log.warning("The triggerer keeps the previous contract: %s", error)
+        log.warning("The guards of tokens and triggers keep the previous contract: %s", error)
     return _last

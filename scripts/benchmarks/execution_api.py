@@ -1,0 +1,143 @@
+"""Duration of requests to the Execution API with and without the guard, in one run."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import statistics
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Any
+
+from common.command import capture_output
+from common.paths import REPOSITORY
+from common.python_env import ensure_environment
+from common.steps import Steps
+
+_REQUESTS = 600
+_WARM_UP = 20
+_START_S = 120
+_TIMEOUT_S = 300
+_WITHOUT, _WITH = "without", "with"
+
+
+def measure(steps: Steps) -> dict[str, Any]:
+    """Send each kind of request to two API servers in alternation: one with the guard, one without.
+
+    Args:
+        steps: receives the progress.
+    """
+    python = ensure_environment(steps.note) / "python"
+    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
+        environment = _prepare_environment(python, Path(folder))
+        with steps.step("Create the database"):
+            script = REPOSITORY / "scripts" / "benchmarks" / "execution_api_data.py"
+            output = capture_output((python, script, Path(folder, "airflow.db")), env=environment, timeout_s=_TIMEOUT_S)
+            data = json.loads(output.splitlines()[-1])
+        with steps.step("Start two API servers"):
+            contract = {"KPO_PLATFORM_CONTRACT": str(Path(folder, "contract.json"))}
+            servers = {
+                name: stack.enter_context(_serve(python, environment | variables))
+                for name, variables in ((_WITHOUT, {}), (_WITH, contract))
+            }
+        rows = []
+        for kind, request in data["requests"].items():
+            with steps.step(f"Send requests: {kind}"):
+                rows.append([kind, *_compare(servers, request, data["token"])])
+    return {
+        "title": "Guard of the Execution API",
+        "text": f"Milliseconds of a request to an API server with a sqlite database, {_REQUESTS} times each, in "
+        "alternation. The guard reads the team of a task and the owners of a DAG or an asset at most once in 5 s.",
+        "columns": ["request", "median without guard", "median with guard", "ratio of medians"],
+        "rows": rows,
+    }
+
+
+def _prepare_environment(python: Path, folder: Path) -> dict[str, str]:
+    """Write the contract of the unit tests; return variables for processes with Airflow, without the contract."""
+    paths = ":".join(str(REPOSITORY / name) for name in ("platform", "tests", "scripts"))
+    print_contract = "import json; from unit.support.contracts import CONTRACT; print(json.dumps(CONTRACT))"
+    (folder / "contract.json").write_text(
+        capture_output((python, "-c", print_contract), env={"PYTHONPATH": paths}, timeout_s=60)
+    )
+    return {
+        "AIRFLOW_HOME": str(folder),
+        "AIRFLOW_API_APPS": "execution",
+        "AIRFLOW__API_AUTH__JWT_SECRET": "a secret for one benchmark",
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{folder}/airflow.db",
+        "AIRFLOW__LOGGING__LOGGING_LEVEL": "WARNING",
+        "PATH": str(python.parent),
+        "PYTHONPATH": paths,
+    }
+
+
+@contextlib.contextmanager
+def _serve(python: Path, environment: dict[str, str]) -> Iterator[HTTPConnection]:
+    """Run an API server; yield a connection to it once it answers.
+
+    Raises:
+        RuntimeError: the server has ended, or does not answer in time.
+    """
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    words = [str(python), "-m", "uvicorn", "airflow.api_fastapi.main:app", "--port", str(port), "--log-level", "error"]
+    words += ["--timeout-keep-alive", str(_TIMEOUT_S)]
+    server = subprocess.Popen(words, env=environment, stdout=subprocess.DEVNULL)
+    try:
+        _wait_for_port(server, port)
+        connection = HTTPConnection("127.0.0.1", port, timeout=_TIMEOUT_S)
+        yield connection
+        connection.close()
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def _wait_for_port(server: subprocess.Popen[bytes], port: int) -> None:
+    deadline = time.monotonic() + _START_S
+    while time.monotonic() < deadline and server.poll() is None:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.2)
+    raise RuntimeError(f"The API server does not answer within {_START_S} s. See its log above.")
+
+
+def _compare(servers: dict[str, HTTPConnection], request: list[Any], token: str) -> list[float]:
+    """Return both medians in milliseconds and their ratio."""
+    durations: dict[str, list[float]] = {name: [] for name in servers}
+    order = list(servers)
+    for number in range(_WARM_UP + _REQUESTS):
+        order.reverse()
+        for name in order:
+            seconds = _send(servers[name], request, token)
+            if number >= _WARM_UP:
+                durations[name].append(seconds)
+    without, guarded = (statistics.median(durations[name]) * 1000 for name in (_WITHOUT, _WITH))
+    return [round(without, 2), round(guarded, 2), round(guarded / without, 2)]
+
+
+def _send(connection: HTTPConnection, request: list[Any], token: str) -> float:
+    """Send a request and return its seconds.
+
+    Raises:
+        RuntimeError: the request failed.
+    """
+    method, path, body = request
+    content = None if body is None else json.dumps(body)
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+    start = time.perf_counter()
+    connection.request(method, f"/execution{path}", body=content, headers=headers)
+    response = connection.getresponse()
+    answer = response.read()
+    seconds = time.perf_counter() - start
+    if response.status >= 300:
+        raise RuntimeError(f"{method} {path} answers {response.status}: {answer.decode()}")
+    return seconds
