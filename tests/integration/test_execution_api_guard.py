@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 from airflow.api_fastapi.execution_api.routes import execution_api_router
 from airflow.api_fastapi.execution_api.versions import bundle
+from fastapi.routing import APIRoute
 
 from integration.support.execution_api import ExecutionApi, PublishIsolation
 from integration.support.isolation_database import LOGICAL_DATE, RUN_ID
 from kpo_platform.airflow.guards.execution_api.app import find_authenticated_routes
+from kpo_platform.airflow.guards.execution_api.request import refuse_foreign_access
 from kpo_platform.airflow.guards.execution_api.rules import RULES, OutletRule, OwnRule
 
 TARGETS = ("alpha", "beta", "gamma", "common")
@@ -214,6 +216,22 @@ def test_without_isolation_everything_is_as_in_airflow(
     codes = [send(execution_api, endpoint, "alpha", target) for target in TARGETS]
     own, *others = STATUS_CODES[endpoint]
     assert codes == ([own, *others] if endpoint in OWN_ENDPOINTS else [own] * 4)
+
+
+def test_every_route_of_every_api_version_has_the_guard_and_a_rule(execution_api: ExecutionApi):
+    execution_api.client.get("/health")  # Cadwyn creates the versions at the first request
+    app: Any = execution_api.client.app
+    routes = {
+        (version, route.name): [
+            getattr(each.dependency, "_original_callable", each.dependency) for each in route.dependencies
+        ]
+        for version, router in app.router.versioned_routers.items()
+        for route in router.routes
+        if isinstance(route, APIRoute) and route.name not in UNAUTHENTICATED
+    }
+    assert len({version for version, _ in routes}) == len(list(bundle.versions))
+    assert {name for _, name in routes} == set(RULES)
+    assert [key for key, dependencies in routes.items() if refuse_foreign_access not in dependencies] == []
 
 
 @pytest.mark.parametrize("version", [version.value for version in bundle.versions])

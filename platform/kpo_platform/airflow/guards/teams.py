@@ -13,7 +13,6 @@ NameKind = Literal["connection", "variable", "asset"]
 """Things that only their name assigns to a team."""
 
 _SEPARATORS = "_-."
-_GIT_PREFIX = "GIT-"
 
 
 @dataclass(frozen=True)
@@ -31,6 +30,17 @@ class Owners:
     def allow(self, team: str | None, access: Literal["write", "read"]) -> bool:
         """Tell whether a team may read or write; None stands for a DAG of no team."""
         return team in self.teams or self.others in (access, "write")
+
+
+@dataclass(frozen=True)
+class _Index:
+    """Names of a contract as `_fold` returns them: team to its name, and connection to the teams that own it."""
+
+    teams: dict[str, str]
+    connections: dict[str, frozenset[str]]
+
+
+_latest: tuple[Contract, _Index] | None = None
 
 
 def find_team_of_bundle(bundle_name: str | None, relative_fileloc: str | None, contract: Contract) -> str | None:
@@ -75,7 +85,7 @@ def find_owners(kind: NameKind, name: str, contract: Contract, remote_log_conn_i
     """
     folded = _fold(name)
     if kind == "connection":
-        if owners := _find_connection_owners(folded, contract):
+        if owners := _get_index(contract).connections.get(folded):
             return Owners(owners, "none")
         if remote_log_conn_id and folded == _fold(remote_log_conn_id):
             return Owners(frozenset(), "read")
@@ -89,8 +99,9 @@ def find_owners(kind: NameKind, name: str, contract: Contract, remote_log_conn_i
 def find_team_of_name(name: str, contract: Contract) -> str | None:
     """Find the team with the longest name that, followed by ``_``, ``-`` or ``.``, begins this name; None if none."""
     folded = _fold(name)
-    prefixes = [team for team in contract.teams if folded.startswith(tuple(_fold(team) + end for end in _SEPARATORS))]
-    return max(prefixes, key=len, default=None)
+    teams = _get_index(contract).teams
+    ends = (end for end in range(len(folded) - 1, 0, -1) if folded[end] in _SEPARATORS)
+    return next((teams[folded[:end]] for end in ends if folded[:end] in teams), None)
 
 
 def has_grant(team: str | None, owner: str | None, action: Action, contract: Contract) -> bool:
@@ -109,10 +120,17 @@ def has_grant(team: str | None, owner: str | None, action: Action, contract: Con
     )
 
 
-def _find_connection_owners(folded: str, contract: Contract) -> frozenset[str]:
-    """Find the teams whose git or Kubernetes connection has this id; empty if it is no team's."""
-    git_owners = frozenset(team for team in contract.teams if folded == _GIT_PREFIX + _fold(team))
-    return git_owners or frozenset(name for name, team in contract.teams.items() if folded == _fold(team.connection.id))
+def _get_index(contract: Contract) -> _Index:
+    """Get the names of a contract for look-ups; one contract is in use at a time, and it may have 500 teams."""
+    global _latest
+    if _latest is None or _latest[0] is not contract:
+        connections: dict[str, frozenset[str]] = {}
+        for name, team in contract.teams.items():
+            connection_id = _fold(team.connection.id)
+            connections[connection_id] = connections.get(connection_id, frozenset()) | {name}
+        git = {_fold(f"git-{name}"): frozenset({name}) for name in contract.teams}
+        _latest = (contract, _Index({_fold(name): name for name in contract.teams}, connections | git))
+    return _latest[1]
 
 
 def _get_shared_names(kind: NameKind, contract: Contract) -> tuple[str, ...]:
