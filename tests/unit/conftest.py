@@ -7,6 +7,7 @@ from unit.support.in_process_ansible import ansible_in_process
 from unit.support.in_process_offline import offline_in_process
 from unit.support.platformctl import cluster, platformctl
 from unit.support.published_contract import build, publish
+from unit.support.triggerer import triggerer
 
 __all__ = [
     "airflow_database",
@@ -17,4 +18,5 @@ __all__ = [
     "offline_in_process",
     "platformctl",
     "publish",
+    "triggerer",
 ]

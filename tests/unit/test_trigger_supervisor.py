@@ -3,71 +3,24 @@
 from __future__ import annotations
 
 import datetime
-import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from unittest.mock import Mock
+from uuid import UUID
 
 import pytest
-from airflow.jobs.job import Job
-from airflow.jobs.triggerer_job_runner import TriggerRunnerSupervisor
+from airflow.models.taskinstance import TaskInstance
 from airflow.models.trigger import Trigger
 from airflow.providers.standard.triggers.temporal import DateTimeTrigger
 from airflow.sdk.serde import deserialize
 from airflow.utils.session import create_session
 from sqlalchemy import select
 
-from kpo_platform.airflow.guards.triggers.supervisor import guard_supervisor
 from unit.support.airflow_database import AirflowDatabase
-from unit.support.contracts import write_contract
-from unit.support.stored_triggers import CALLBACK, DATE, FILE, POD, build_two_teams, pod_trigger, store
+from unit.support.stored_triggers import CALLBACK, DATE, FILE, POD, pod_trigger, store
+from unit.support.triggerer import Triggerer, publish, turn
 
 ASK = "Ask the platform team to add the class and its arguments to triggerer.allow."
 PAST = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
-
-Triggerer = Callable[..., TriggerRunnerSupervisor]
-
-
-@pytest.fixture
-def triggerer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, airflow_database: AirflowDatabase) -> Triggerer:
-    """Create a triggerer's main process without its child process; ``publish`` the contract with these values."""
-    monkeypatch.setenv("KPO_PLATFORM_CONTRACT", str(tmp_path / "contract.json"))
-
-    class GuardedSupervisor(TriggerRunnerSupervisor):
-        """A class of its own, so that the guard does not change Airflow for the other tests."""
-
-    guard_supervisor(GuardedSupervisor)
-
-    def make(**isolation: Any) -> TriggerRunnerSupervisor:
-        publish(tmp_path, **isolation)
-        with create_session() as session:
-            job = Job(job_type="TriggererJob")
-            session.add(job)
-            session.flush()
-            session.expunge(job)
-        unused = Mock()
-        return GuardedSupervisor(
-            id=job.id, job=job, pid=1, stdin=unused, process=unused, process_log=unused, capacity=1000
-        )
-
-    return make
-
-
-def publish(folder: Path, **isolation: Any) -> None:
-    write_contract(folder / "contract.json", build_two_teams(isolation).model_dump(by_alias=True))
-
-
-def turn(supervisor: TriggerRunnerSupervisor) -> dict[int, dict[str, Any]]:
-    """Let the main process work for one turn; return the arguments of the triggers that it would start, by id."""
-    supervisor.load_triggers()
-    supervisor.handle_events()
-    supervisor.handle_failed_triggers()
-    supervisor.clean_unused()
-    started = {workload.id: json.loads(workload.encrypted_kwargs) for workload in supervisor.creating_triggers}
-    supervisor.running_triggers.update(started)
-    supervisor.creating_triggers.clear()
-    return started
 
 
 def failed(class_path: str, cause: str, fix: str = ASK) -> tuple[str, str, dict[str, Any]]:
@@ -183,6 +136,20 @@ def test_start_from_trigger_runs_without_templates(triggerer: Triggerer, airflow
     cause = "its arguments are Jinja templates, which the triggerer does not render"
     fix = "Leave out start_from_trigger, so that a worker renders them."
     assert airflow_database.read_task("templated") == failed(FILE, cause, fix)
+
+
+def test_object_in_the_arguments_to_resume_with_fails_the_task(triggerer: Triggerer, airflow_database: AirflowDatabase):
+    supervisor = triggerer()
+    airflow_database.add_dag("nightly", "alpha")
+    task = airflow_database.defer("nightly", *DATE_ROW)
+    hidden = {"__classname__": "airflow.sdk.io.path.ObjectStoragePath", "__version__": 1, "__data__": {"path": "/"}}
+    with create_session() as session:
+        session.get_one(TaskInstance, UUID(task.task_instance_id)).next_kwargs = {"x": [hidden]}
+    assert turn(supervisor) == {}
+    found = "has an object of class 'airflow.sdk.io.path.ObjectStoragePath'"
+    fix = "Pass only JSON values, dates, times, tuples, sets and UUIDs."
+    cause = f"an argument with which the task would resume {found}"
+    assert airflow_database.read_task("nightly") == failed(DATE, cause, fix)
 
 
 def test_refused_callback_ends_as_failed(triggerer: Triggerer, airflow_database: AirflowDatabase):

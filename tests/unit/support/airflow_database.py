@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from alembic.script import ScriptDirectory
-from cryptography.fernet import Fernet
 from sqlalchemy import create_engine, event, select, text
 from sqlalchemy.orm import scoped_session, sessionmaker
 
@@ -120,6 +118,7 @@ def empty_airflow_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from airflow.models.base import Base
     from airflow.models.tasklog import LogTemplate
     from airflow.utils.db import _get_alembic_config
+    from alembic.script import ScriptDirectory
 
     file = tmp_path_factory.mktemp("airflow") / "airflow.db"
     engine = create_engine(f"sqlite:///{file}")
@@ -142,6 +141,7 @@ def airflow_database(
     """Replace Airflow's database by one in a temporary folder, with all tables."""
     from airflow import settings
     from airflow.models.crypto import get_fernet
+    from cryptography.fernet import Fernet
 
     file = tmp_path / "airflow.db"
     shutil.copyfile(empty_airflow_database, file)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
+from kpo_platform.airflow.guards.execution_api.origin import Origin
 from kpo_platform.airflow.guards.teams import find_team_of_bundle
 from kpo_platform.contract import Contract
 
@@ -37,6 +38,13 @@ def find_dag_teams(dag_id: str, session: Session, contract: Contract) -> frozens
     Returns:
         The teams, None for no team; empty if Airflow has no such DAG.
     """
-    from kpo_platform.airflow.guards.execution_api.lookup import read_dag_origins
+    from airflow.models.dag import DagModel
+    from airflow.models.dag_version import DagVersion
 
-    return frozenset(origin.find_team(contract) for origin in read_dag_origins(session, (dag_id, None, True)))
+    query = select(DagModel.bundle_name, DagModel.relative_fileloc).where(DagModel.dag_id == dag_id)
+    row = session.execute(query).one_or_none()
+    if row is None:
+        return frozenset()
+    dag = Origin(row.bundle_name, row.relative_fileloc)
+    versions = session.scalars(select(DagVersion.bundle_name).where(DagVersion.dag_id == dag_id).distinct())
+    return frozenset(origin.find_team(contract) for origin in (dag, *map(dag.of_version, versions)))

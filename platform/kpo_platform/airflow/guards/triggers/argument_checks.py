@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kpo_platform.airflow.guards.teams import find_owners, has_grant
-from kpo_platform.airflow.guards.triggers.plain_values import read_items, read_uuid
+from kpo_platform.airflow.guards.triggers.plain_values import read_items, read_uuid, unwrap_dictionary
 from kpo_platform.airflow.guards.triggers.request import Scope, TriggerRefusedError
 
 Arguments = Mapping[str, Any]
@@ -20,6 +20,8 @@ _INTERVALS = ("poll_interval", "poke_interval", "startup_check_interval")
 _KUBERNETES_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 # Airflow's client puts connection and run ids into a URL without quoting them (3.3, sdk/api/client.py).
 _CONNECTION_ID = re.compile(r"[A-Za-z0-9_.:!()-]+")
+_DAG_ARGUMENTS = ("external_dag_id", "dag_id")
+_DAG_ID = re.compile(r"[\w.-]{1,250}")
 _RUN_ID = re.compile(r"[^/\\?#%\s\x00-\x1f]+")
 _SCHEMA_PROGRAMS = frozenset({"pattern", "patternProperties", "$ref", "$dynamicRef", "$recursiveRef"})
 """Keywords of JSON Schema that run a regular expression or open a URL, both of which can stop the triggerer."""
@@ -89,9 +91,16 @@ def check_connection(arguments: Arguments, scope: Scope) -> None:
         )
 
 
+def list_watched_dags(arguments: Any) -> set[str]:
+    """List the ids of DAGs in arguments as parsed from JSON; without texts that cannot be the id of a DAG."""
+    arguments = unwrap_dictionary(arguments)
+    values = [arguments.get(name) for name in _DAG_ARGUMENTS] if isinstance(arguments, dict) else []
+    return {value for value in values if isinstance(value, str) and _DAG_ID.fullmatch(value)}
+
+
 def check_watched_dag(arguments: Arguments, scope: Scope) -> None:
     """Refuse a DAG of another team, unless a grant lets the task's team read its states."""
-    dag_id = arguments.get("external_dag_id", arguments.get("dag_id"))
+    dag_id = next((arguments[name] for name in _DAG_ARGUMENTS if name in arguments), None)
     if not isinstance(dag_id, str):
         raise TriggerRefusedError(f"the DAG is {_quote(dag_id)}", "Use the id of a DAG.")
     for run_id in read_items(arguments.get("run_ids")) or ():

@@ -95,7 +95,7 @@ def _build_constructor(trigger_class: Any) -> Any:
         try:
             return trigger_class(**arguments)
         except BaseException as error:  # a SystemExit, for example, would end the triggerer of all teams
-            raise TypeError(f"{trigger_class.__name__} cannot be created: {type(error).__name__}: {error}") from error
+            raise TypeError(f"{trigger_class.__name__} cannot be created: {type(error).__name__}: {error}") from None
 
     return create_trigger
 

@@ -26,6 +26,7 @@ from kpo_platform.finding import Refusal
 CALLBACK_CLASS = "airflow.triggers.callback.CallbackTrigger"
 """Airflow's trigger that imports and calls ``callback_path`` (3.3, triggers/callback.py)."""
 
+PLAIN_VALUES_FIX = "Pass only JSON values, dates, times, tuples, sets and UUIDs."
 _ASK = "Ask the platform team to add the class and its arguments to triggerer.allow."
 
 
@@ -93,9 +94,7 @@ def _read_arguments(raw: Any, default: DefaultTrigger | None) -> dict[str, Any]:
         try:
             arguments[name] = None if name in ignored else convert_plain(value)
         except NotPlainError as error:
-            raise TriggerRefusedError(
-                f"its argument {name[:64]!r} {error}", "Pass only JSON values, dates, times, tuples, sets and UUIDs."
-            ) from None
+            raise TriggerRefusedError(f"its argument {name[:64]!r} {error}", PLAIN_VALUES_FIX) from None
     return arguments
 
 

@@ -7,11 +7,14 @@ arguments, before the trigger exists. The judgement therefore works on the JSON,
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Callable
 from typing import Any
 
 _CLASS, _VERSION, _DATA = "__classname__", "__version__", "__data__"
 _OLD_CLASS, _OLD_DATA = "__type", "__var"
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _RESERVED_NAMES = frozenset({"Encoding.TYPE", "Encoding.VAR"})
 """Names that serialization/decoders.py takes for ``__type`` and ``__var``."""
 
@@ -36,7 +39,7 @@ def convert_plain(value: Any, depth: int = 0) -> Any:
     if depth > _MAX_DEPTH:
         raise NotPlainError(f"has more than {_MAX_DEPTH} levels")
     if value is None or isinstance(value, (bool, int, float, str)):
-        return value
+        return _check_simple_value(value)
     if isinstance(value, list):
         return [convert_plain(item, depth + 1) for item in value]
     if not isinstance(value, dict):
@@ -46,6 +49,7 @@ def convert_plain(value: Any, depth: int = 0) -> Any:
     if _OLD_CLASS in value:
         return _convert_old_object(value, depth)
     for name in value:
+        _check_simple_value(name)
         if name.startswith("__") or name in _RESERVED_NAMES:
             raise NotPlainError(f"has the reserved name {name[:64]!r}")
     return {name: convert_plain(item, depth + 1) for name, item in value.items()}
@@ -70,6 +74,19 @@ def read_uuid(value: Any) -> str | None:
     if isinstance(value, dict) and value.get(_CLASS) == _UUID:
         value = value[_DATA]
     return value if isinstance(value, str) else None
+
+
+def _check_simple_value(value: Any) -> Any:
+    """Refuse texts and numbers that PostgreSQL does not store in JSON.
+
+    Arguments get into the trigger's event and its errors, and an event that cannot be stored ends the triggerer (3.3,
+    models/taskinstance.py: ``next_kwargs`` is JSONB).
+    """
+    if isinstance(value, float) and not math.isfinite(value):
+        raise NotPlainError(f"has the number {value}")
+    if isinstance(value, str) and _UNSTORABLE.search(value):
+        raise NotPlainError("has a text with a null character or half of a surrogate pair")
+    return value
 
 
 def _convert_object(value: dict[str, Any], depth: int) -> dict[str, Any]:
@@ -103,7 +120,7 @@ def _convert_collection(data: Any, depth: int) -> Any:
 def _convert_moment(data: Any, depth: int) -> Any:
     """Check a date and time: a time stamp, or a time stamp with a time zone."""
     if _is_number(data):
-        return data
+        return _check_simple_value(data)
     if not isinstance(data, dict) or data.keys() != {"timestamp", "tz"} or not _is_number(data["timestamp"]):
         raise NotPlainError("has an invalid date")
     zone = convert_plain(data["tz"], depth + 1)
@@ -115,25 +132,25 @@ def _convert_moment(data: Any, depth: int) -> Any:
         is_valid = zone is None or isinstance(zone, str)
     if not is_valid:
         raise NotPlainError("has a date with an invalid time zone")
-    return {"timestamp": data["timestamp"], "tz": zone}
+    return {"timestamp": _check_simple_value(data["timestamp"]), "tz": zone}
 
 
 def _convert_duration(data: Any, depth: int) -> float:
     if not _is_number(data):
         raise NotPlainError("has an invalid duration")
-    return float(data)
+    return float(_check_simple_value(data))
 
 
 def _convert_text(data: Any, depth: int) -> str:
     if not isinstance(data, str):
         raise NotPlainError("has an invalid date or UUID")
-    return data
+    return str(_check_simple_value(data))
 
 
 def _convert_time_zone(data: Any, depth: int) -> str | int:
     if not isinstance(data, str) and not _is_integer(data):
         raise NotPlainError("has an invalid time zone")
-    return data  # type: ignore[no-any-return]
+    return _check_simple_value(data)  # type: ignore[no-any-return]
 
 
 def _is_integer(value: Any) -> bool:

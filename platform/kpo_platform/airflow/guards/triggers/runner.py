@@ -18,6 +18,8 @@ log = logging.getLogger(__name__)
 _PARAMETERS = {
     "TriggerRunnerSupervisor._create_workload": {"self", "trigger", "session"},
     "TriggerRunnerSupervisor.update_triggers": {"self", "requested_trigger_ids"},
+    "TriggerRunnerSupervisor.on_trigger_event": {"self", "trigger_id", "event"},
+    "TriggerRunnerSupervisor.on_trigger_failure": {"self", "trigger_id", "exc"},
     "TriggerRunner.create_triggers": {"self"},
     "TriggerRunner.get_trigger_by_classpath": {"self", "classpath"},
     "TriggerRunner.run_trigger": {"self", "trigger_id", "trigger"},

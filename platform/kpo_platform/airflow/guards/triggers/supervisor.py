@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial, wraps
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from kpo_platform.airflow.guards.contract_file import read_contract
 from kpo_platform.airflow.guards.task_teams import find_dag_teams, find_team_of_version
-from kpo_platform.airflow.guards.triggers.judge import Judgement, build_refusal, judge_trigger
+from kpo_platform.airflow.guards.triggers.argument_checks import list_watched_dags
+from kpo_platform.airflow.guards.triggers.events import build_failed_event, guard_events
+from kpo_platform.airflow.guards.triggers.judge import PLAIN_VALUES_FIX, Judgement, build_refusal, judge_trigger
+from kpo_platform.airflow.guards.triggers.plain_values import NotPlainError, convert_plain
 from kpo_platform.airflow.guards.triggers.request import TriggerRefusedError, TriggerRequest
 from kpo_platform.airflow.guards.triggers.stored_arguments import read_arguments, write_arguments
 from kpo_platform.contract import Contract
@@ -27,6 +32,7 @@ def guard_supervisor(supervisor_class: Any) -> None:
     refused_watchers = RefusedWatchers()
     _guard_create_workload(supervisor_class, refused_watchers)
     _guard_update_triggers(supervisor_class, refused_watchers)
+    guard_events(supervisor_class)
 
 
 class RefusedWatchers:
@@ -63,13 +69,13 @@ def _guard_create_workload(supervisor_class: Any, refused_watchers: RefusedWatch
         given = signature.bind(supervisor, *args, **kwargs).arguments
         trigger = given["trigger"]
         judgement = _judge_row(trigger, given["session"], contract)
-        workload = None
-        if judgement.refusal is None:
-            workload = create_workload(supervisor, *args, **kwargs)
-            judgement = _finish_workload(workload, judgement)
-        if judgement.refusal is None:
-            return workload
-        _fail_trigger(supervisor, trigger, judgement.refusal, refused_watchers)
+        refusal = judgement.refusal
+        if refusal is None:
+            try:
+                return _create_workload(partial(create_workload, supervisor, *args, **kwargs), judgement.arguments)
+            except TriggerRefusedError as refused:
+                refusal = build_refusal(trigger.classpath, refused)
+        _fail_trigger(supervisor, trigger, refusal, refused_watchers)
         return None
 
     supervisor_class._create_workload = create_judged_workload
@@ -86,38 +92,59 @@ def _guard_update_triggers(supervisor_class: Any, refused_watchers: RefusedWatch
 
 
 def _judge_row(trigger: Any, session: Session, contract: Contract) -> Judgement:
-    """Judge a row of the table ``trigger``."""
+    """Judge a row of the table ``trigger``. An error of the database is raised, as Airflow's own queries raise it."""
     instance = trigger.task_instance
     try:
-        request = TriggerRequest(
-            class_path=trigger.classpath,
-            arguments=read_arguments(trigger.encrypted_kwargs),
-            team=find_team_of_version(instance.dag_version_id, session, contract) if instance else None,
-            task_instance_id=str(instance.id) if instance else None,
-        )
+        arguments = read_arguments(trigger.encrypted_kwargs)
+        _check_next_arguments(instance)
     except TriggerRefusedError as refused:
         return Judgement(build_refusal(trigger.classpath, refused), {})
-    return judge_trigger(request, contract, partial(find_dag_teams, session=session, contract=contract))
+    request = TriggerRequest(
+        class_path=trigger.classpath,
+        arguments=arguments,
+        team=find_team_of_version(instance.dag_version_id, session, contract) if instance else None,
+        task_instance_id=str(instance.id) if instance else None,
+    )
+    teams = {dag_id: find_dag_teams(dag_id, session, contract) for dag_id in list_watched_dags(arguments)}
+    return judge_trigger(request, contract, lambda dag_id: teams.get(dag_id, frozenset()))
 
 
-def _finish_workload(workload: Any, judgement: Judgement) -> Judgement:
-    """Put the judged arguments into a workload, and remove the DAG with which the child process would render them.
+def _check_next_arguments(instance: Any) -> None:
+    """Refuse objects in the arguments with which the task resumes.
+
+    When the trigger fires, Airflow deserializes them in this process, beside the database (3.3, models/trigger.py).
+    """
+    try:
+        convert_plain(instance.next_kwargs if instance else None)
+    except NotPlainError as error:
+        raise TriggerRefusedError(f"an argument with which the task would resume {error}", PLAIN_VALUES_FIX) from None
+
+
+def _create_workload(create: Callable[[], Any], arguments: dict[str, Any]) -> Any:
+    """Let Airflow create a workload, and put in the judged arguments.
 
     A task with ``start_from_trigger`` carries its DAG, and Jinja would replace arguments after the judgement. Without
     the DAG nothing is rendered, so such a task works unless its arguments are templates.
+
+    Raises:
+        TriggerRefusedError: the arguments are templates, or Airflow cannot read the task's DAG.
     """
+    try:
+        workload = create()
+    except SQLAlchemyError:
+        raise
+    except Exception as error:  # the serialized DAG comes from a DAG file, and may be anything
+        raise TriggerRefusedError(f"its task cannot be read ({type(error).__name__})", "Correct the DAG.") from None
     if workload is None:
-        return judgement
-    workload.encrypted_kwargs = write_arguments(judgement.arguments)
-    if workload.dag_data is not None:
-        workload.dag_data = workload.dag_run_data = None
-        if "{{" in workload.encrypted_kwargs or "{%" in workload.encrypted_kwargs:
-            refused = TriggerRefusedError(
-                "its arguments are Jinja templates, which the triggerer does not render",
-                "Leave out start_from_trigger, so that a worker renders them.",
-            )
-            return Judgement(build_refusal(workload.classpath, refused), {})
-    return judgement
+        return None
+    workload.encrypted_kwargs = write_arguments(arguments)
+    has_dag, workload.dag_data, workload.dag_run_data = workload.dag_data is not None, None, None
+    if has_dag and ("{{" in workload.encrypted_kwargs or "{%" in workload.encrypted_kwargs):
+        raise TriggerRefusedError(
+            "its arguments are Jinja templates, which the triggerer does not render",
+            "Leave out start_from_trigger, so that a worker renders them.",
+        )
+    return workload
 
 
 def _fail_trigger(supervisor: Any, trigger: Any, refusal: Refusal, refused_watchers: RefusedWatchers) -> None:
@@ -131,18 +158,8 @@ def _fail_trigger(supervisor: Any, trigger: Any, refusal: Refusal, refused_watch
     if instance is not None:
         supervisor.failed_triggers.append((trigger.id, [str(refusal)]))
     elif trigger.callback is not None:
-        supervisor.events.append(_build_failed_event(trigger.id, refusal))
+        from airflow.jobs.triggerer_job_runner import TriggerEventEntry
+
+        supervisor.events.append(TriggerEventEntry(trigger.id, build_failed_event(str(refusal)), None))
     else:
         refused_watchers.add(trigger.id)
-
-
-def _build_failed_event(trigger_id: int, refusal: Refusal) -> Any:
-    """Build the event by which a callback ends; a mere failure would leave it in the database (models/trigger.py)."""
-    from airflow.jobs.triggerer_job_runner import TriggerEventEntry
-    from airflow.triggers.base import TriggerEvent
-    from airflow.triggers.callback import PAYLOAD_BODY_KEY, PAYLOAD_STATUS_KEY
-    from airflow.utils.state import CallbackState
-
-    payload = {PAYLOAD_STATUS_KEY: CallbackState.FAILED, PAYLOAD_BODY_KEY: str(refusal)}
-    event = TriggerEvent(payload)  # type: ignore[no-untyped-call]
-    return TriggerEventEntry(trigger_id=trigger_id, event=event, persist_seq=None)
