@@ -15,6 +15,7 @@ from airflow.api_fastapi.execution_api.app import InProcessExecutionAPI
 from airflow.models.asset import AssetEvent, AssetModel, TaskOutletAssetReference
 from airflow.models.callback import CallbackFetchMethod, ExecutorCallback
 from airflow.models.dag import DagModel
+from airflow.models.log import Log
 from airflow.models.serialized_dag import SerializedDagModel
 from airflow.models.taskinstance import TaskInstance
 from airflow.models.xcom import XComModel
@@ -27,6 +28,7 @@ from sqlalchemy import event, select
 from integration.support.execution_api import ExecutionApi, PublishIsolation
 from integration.support.isolation_database import LOGICAL_DATE, RUN_ID, add_run
 from kpo_platform.airflow.guards.execution_api import request as guarded_request
+from kpo_platform.airflow.guards.execution_api.asset_events import AUDIT_EVENT
 from kpo_platform.airflow.guards.execution_api.lookup import read_task_origin
 from kpo_platform.airflow.guards.execution_api.origin import Origin, TaskOrigin
 
@@ -86,6 +88,9 @@ def test_task_that_emits_an_event_of_a_foreign_asset_fails(
 ):
     assert succeed(execution_api, outlets, events) == 204
     assert read_outcome(execution_api) == ("failed", [])
+    with create_session() as session:
+        reasons = list(session.scalars(select(Log.extra).where(Log.event == AUDIT_EVENT, Log.dag_id == "alpha_dag")))
+    assert [reason[:32] for reason in reasons] == ["Team 'alpha' cannot update asset"]
 
 
 def test_foreign_outlet_of_the_dag_is_refused_before_the_task_runs(execution_api: ExecutionApi):

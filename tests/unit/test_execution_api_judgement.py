@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from kpo_platform.airflow.guards.execution_api.judgement import (
     Asker,
+    describe_denial,
     describe_unknown_endpoint,
     judge_asset,
     judge_dag,
@@ -192,6 +193,32 @@ def test_unknown_endpoint_is_refused_with_a_sentence():
         "The request 'drop_everything' is refused: the guard of the Execution API has no rule for it. Upgrade the "
         "package kpo-platform to a version for this Airflow."
     )
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "reason"),
+    [
+        (
+            "connection",
+            "beta_db",
+            "Connection 'beta_db' is refused: it belongs to team 'beta'. List it in isolation.shared.connections.",
+        ),
+        (
+            "connection",
+            "beta_k8s",
+            "Connection 'beta_k8s' is refused: it belongs to team 'beta'. Use another connection.",
+        ),
+        (
+            "variable",
+            "beta_key",
+            "Variable 'beta_key' is refused: it belongs to team 'beta'. List it in isolation.shared.variables.",
+        ),
+        ("variable", "anything", None),
+        ("secret", "beta_key", None),
+    ],
+)
+def test_denial_has_a_reason_in_the_log_of_the_task(kind: str, name: str, reason: str | None):
+    assert describe_denial(kind, name, CONTRACT) == reason
 
 
 def test_version_of_another_bundle_does_not_get_the_folder_of_the_present_file():

@@ -1,7 +1,8 @@
 """Guards against other teams' code: what a task's token and a task's trigger may do.
 
 Airflow loads the cluster policy in every process, before the modules that the guards change. `install` registers the
-guards for these modules, so a process that never imports them, such as a worker's, pays nothing.
+guards for these modules, so a process that never imports them pays nothing. A worker imports only the module whose
+message gets a reason.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from kpo_platform.contract import FILE_VARIABLE
 
 TRIGGERER_MODULE = "airflow.jobs.triggerer_job_runner"
 EXECUTION_API_MODULE = "airflow.api_fastapi.execution_api.app"
+SECRETS_MODULE = "airflow.sdk.execution_time.secrets.execution_api"
 
 
 def install() -> None:
@@ -20,6 +22,7 @@ def install() -> None:
     if FILE_VARIABLE in os.environ:
         call_after_import(TRIGGERER_MODULE, _guard_triggerer)
         call_after_import(EXECUTION_API_MODULE, _guard_execution_api)
+        call_after_import(SECRETS_MODULE, _explain_denials)
 
 
 def _guard_triggerer() -> None:
@@ -32,3 +35,9 @@ def _guard_execution_api() -> None:
     from kpo_platform.airflow.guards.execution_api.app import guard_execution_api
 
     guard_execution_api()
+
+
+def _explain_denials() -> None:
+    from kpo_platform.airflow.guards.execution_api.denial_message import explain_denials
+
+    explain_denials()

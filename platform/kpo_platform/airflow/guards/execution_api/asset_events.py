@@ -2,23 +2,32 @@
 
 A refused request ``PATCH …/state`` would leave the task in the state ``running``, although its supervisor has exited
 with 0. Airflow (3.3, routes/task_instances.py) takes any error of `TaskInstance.register_asset_changes_in_db` for a
-failure of the task, rolls the events back and sets the task to ``failed``; so the judgement is made there.
+failure of the task, rolls the events back and sets the task to ``failed``; so the judgement is made there. The task has
+ended by then, and its log is closed: the reason is in Airflow's audit log, which the UI shows beside the task.
 """
 
 from __future__ import annotations
 
 import functools
+import logging
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from airflow.models.log import Log
 from airflow.models.taskinstance import TaskInstance
 from airflow.utils.session import create_session
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from kpo_platform.airflow.guards.contract_file import read_contract
 from kpo_platform.airflow.guards.execution_api.judgement import UNKNOWN_TASK, Asker, judge_asset
 from kpo_platform.airflow.guards.execution_api.lookup import read_assets, read_task_origin
 from kpo_platform.errors import PlatformError
+
+AUDIT_EVENT = "asset event refused"
+"""The event's name in Airflow's audit log."""
+
+log = logging.getLogger(__name__)
 
 _FUNCTION = "register_asset_changes_in_db"
 _MARK = "kpo_platform_refuses_foreign_assets"
@@ -42,7 +51,11 @@ def guard_asset_events(remote_log_conn_id: str | None) -> None:
             with create_session() as own_session:
                 return register_allowed_changes(ti, task_outlets, outlet_events, session=own_session)
         if (task_outlets or outlet_events) and read_contract().isolation.enabled:
-            _refuse_foreign_assets(session, ti, collect_assets(task_outlets, outlet_events), remote_log_conn_id)
+            try:
+                _refuse_foreign_assets(session, ti, collect_assets(task_outlets, outlet_events), remote_log_conn_id)
+            except ForeignAssetError as error:
+                _write_audit_log(ti, str(error))
+                raise
         return register(ti, task_outlets, outlet_events, session=session)
 
     setattr(register_allowed_changes, _MARK, True)
@@ -75,3 +88,12 @@ def _refuse_foreign_assets(
     for name, uri in [*assets, *read_assets(session, names, uris)]:
         if refusal := judge_asset(asker, name, uri, "write"):
             raise ForeignAssetError(refusal)
+
+
+def _write_audit_log(ti: TaskInstance, reason: str) -> None:
+    """Write the reason with a session of its own, because Airflow rolls that of the request back."""
+    try:
+        with create_session(scoped=False) as session:
+            session.add(Log(AUDIT_EVENT, task_instance=ti, extra=reason))
+    except SQLAlchemyError:
+        log.exception("Cannot write the audit log: %s", reason)

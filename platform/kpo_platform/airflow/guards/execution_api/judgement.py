@@ -52,6 +52,25 @@ def judge_name(asker: Asker, rule: NameRule, name: str) -> str | None:
     return f"{subject}: {_describe_owners(owners)}. {_suggest_sharing(asker, rule.kind, name)}"
 
 
+def describe_denial(kind: str, name: str, contract: Contract) -> str | None:
+    """Describe why a connection or a variable was refused, for a process that does not know the team; None if unclear.
+
+    Args:
+        kind: ``connection`` or ``variable``.
+        name: its name.
+        contract: defines teams and isolation.
+    """
+    if kind not in ("connection", "variable"):
+        return None
+    asker = Asker(None, contract)
+    name_kind: NameKind = "connection" if kind == "connection" else "variable"
+    owners = asker.find_owners(name_kind, name)
+    if not owners.teams and owners.others == "write":
+        return None
+    subject = f"{kind.capitalize()} {name!r} is refused"
+    return f"{subject}: {_describe_owners(owners)}. {_suggest_sharing(asker, name_kind, name)}"
+
+
 def judge_asset(asker: Asker, name: str | None, uri: str | None, access: Access) -> str | None:
     """Judge the use of an asset or, by its name alone, of an asset alias.
 
