@@ -11,6 +11,7 @@ from airflow import __version__
 from airflow.jobs import triggerer_job_runner
 
 from kpo_platform.airflow.guards import contract_file
+from kpo_platform.airflow.guards.triggers import runner
 from kpo_platform.airflow.guards.triggers.runner import find_problem, guard_triggerer
 from unit.support.contracts import CONTRACT, write_contract
 
@@ -41,8 +42,30 @@ def contract(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_installed_airflow_has_all_that_the_guard_needs(module: Any, contract: Path):
     assert find_problem(triggerer_job_runner) is None
+    assert __version__.startswith(f"{runner._AIRFLOW}.")
     guard_triggerer()
     module.TriggererJobRunner()
+
+
+@pytest.mark.parametrize(
+    ("version", "warnings"),
+    [
+        ("3.3.2", []),
+        ("3.4.0b2", ["kpo-platform judges triggers of Airflow 3.4.0b2, but is made for 3.3."]),
+    ],
+)
+def test_newer_airflow_with_the_same_methods_is_guarded_with_a_warning(
+    module: Any,
+    contract: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    version: str,
+    warnings: list[str],
+):
+    monkeypatch.setattr(runner, "__version__", version)
+    guard_triggerer()
+    module.TriggererJobRunner()
+    assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == warnings
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,16 @@ import sys
 from functools import wraps
 from typing import Any
 
+from airflow import __version__
+
 from kpo_platform.airflow.guards.contract_file import read_contract
 from kpo_platform.airflow.guards.triggers.child_process import guard_runner
 from kpo_platform.airflow.guards.triggers.supervisor import guard_supervisor
 from kpo_platform.errors import ContractError
 
 log = logging.getLogger(__name__)
+
+_AIRFLOW = "3.3"
 
 _PARAMETERS = {
     "TriggerRunnerSupervisor._create_workload": {"self", "trigger", "session"},
@@ -78,8 +82,6 @@ def _guard_start(job_runner_class: Any, problem: str | None) -> None:
 
 def _check_start(problem: str | None) -> None:
     """End a triggerer whose triggers would not be judged, although they should be."""
-    from airflow import __version__
-
     try:
         is_enabled = read_contract().isolation.enabled
     except ContractError as error:
@@ -90,3 +92,6 @@ def _check_start(problem: str | None) -> None:
             "Use an Airflow version that kpo-platform supports, or set isolation.enabled to false to run every trigger."
         )
     log.info("Triggers of tasks are %s.", "judged before they run" if is_enabled else "not judged")
+    if is_enabled and not __version__.startswith(f"{_AIRFLOW}."):
+        # 3.4.0b2 checks only that a class path leads to a trigger, after its import. So the guard stays.
+        log.warning("kpo-platform judges triggers of Airflow %s, but is made for %s.", __version__, _AIRFLOW)
