@@ -73,6 +73,19 @@ def test_api_server_ends_with_an_unknown_airflow(guarded_module: Any, monkeypatc
     assert end.value.code == UNKNOWN_AIRFLOW
 
 
+def test_api_server_ends_without_the_factory(guarded_module: Any, monkeypatch: pytest.MonkeyPatch):
+    """Other processes that import the module continue."""
+    monkeypatch.delattr(guarded_module, "create_task_execution_api_app")
+    guard_execution_api()
+    monkeypatch.setitem(sys.modules, "airflow.api_fastapi.main", guarded_module)
+    with pytest.raises(SystemExit) as end:
+        guard_execution_api()
+    assert end.value.code == (
+        "The guard of the Execution API cannot start: Airflow has no create_task_execution_api_app. Upgrade the "
+        "package kpo-platform to a version for this Airflow, or set isolation.enabled to false."
+    )
+
+
 def test_api_server_without_isolation_starts_with_an_unknown_airflow(
     guarded_module: Any, publish: Publish, monkeypatch: pytest.MonkeyPatch
 ):

@@ -20,6 +20,7 @@ from kpo_platform.errors import ContractError, PlatformError
 log = logging.getLogger(__name__)
 
 _FACTORY = "create_task_execution_api_app"
+_API_SERVER_MODULE = "airflow.api_fastapi.main"
 _MARK = "kpo_platform_guards"
 _SUPPORTED = (3, 3)
 
@@ -34,13 +35,16 @@ def guard_execution_api() -> None:
     The factory ends the API server with a sentence if the guard cannot be added. Other processes continue.
     """
     module = sys.modules["airflow.api_fastapi.execution_api.app"]
-    factory = getattr(module, _FACTORY)
+    factory = getattr(module, _FACTORY, None)
+    if factory is None:
+        _handle_failure(GuardError(f"Airflow has no {_FACTORY}", _describe_upgrade()), _is_api_server())
+        return
     if hasattr(factory, _MARK):
         return
 
     @functools.wraps(factory)
     def create_guarded_app(*args: Any, **kwargs: Any) -> Any:
-        serves_tokens = not args and not kwargs
+        serves_tokens = _is_api_server() or (not args and not kwargs)
         return _create_guarded_app(functools.partial(factory, *args, **kwargs), serves_tokens)
 
     setattr(create_guarded_app, _MARK, True)
@@ -48,6 +52,10 @@ def guard_execution_api() -> None:
     importer = sys.modules.get("airflow.api_fastapi.app")
     if getattr(importer, _FACTORY, None) is factory:
         setattr(importer, _FACTORY, create_guarded_app)
+
+
+def _is_api_server() -> bool:
+    return sys.argv[1:2] == ["api-server"] or _API_SERVER_MODULE in sys.modules
 
 
 def _create_guarded_app(create_app: Callable[[], Any], serves_tokens: bool) -> Any:
@@ -72,6 +80,10 @@ def _handle_failure(error: Exception, serves_tokens: bool) -> None:
     log.error("%s The Execution API of this process runs without it.", sentence)
 
 
+def _describe_upgrade() -> str:
+    return "Upgrade the package kpo-platform to a version for this Airflow, or set isolation.enabled to false."
+
+
 def _is_disabled() -> bool:
     try:
         return not read_contract().isolation.enabled
@@ -92,7 +104,7 @@ def add_guard() -> None:
     if tuple(int(part) for part in __version__.split(".")[:2]) != _SUPPORTED:
         raise GuardError(
             f"Airflow {__version__} is installed, but the guard supports 3.3",
-            "Upgrade the package kpo-platform to a version for this Airflow, or set isolation.enabled to false.",
+            _describe_upgrade(),
         )
     read_contract()
     from airflow.api_fastapi.execution_api.routes import execution_api_router
