@@ -138,11 +138,21 @@ def test_trigger_without_a_full_class_path_is_refused(path: str) -> None:
 
 
 def test_trigger_that_is_allowed_twice_is_refused() -> None:
-    allowed = [{"class": "example.A", "arguments": {"region": [region]}} for region in ("eu", "us")]
+    other_arguments = [{"class": "example.A", "arguments": {"region": [region]}} for region in ("eu", "us")]
+    assert render({"triggerer": {"allow": other_arguments}})
+    allowed = [*other_arguments, {"class": "example.B"}, {"class": "example.B", "arguments": {}}]
     assert render_errors({"triggerer": {"allow": allowed}}) == [
-        "ERROR: triggerer.allow[1].class is example.A: triggerer.allow[0] has the same class. "
-        "List all values of its arguments in one entry."
+        "ERROR: triggerer.allow[3] is a duplicate of triggerer.allow[2]. Remove one of the two."
     ]
+
+
+def test_callback_trigger_without_callbacks_is_refused() -> None:
+    trigger: Object = {"class": "airflow.triggers.callback.CallbackTrigger"}
+    assert render_errors({"triggerer": {"allow": [trigger]}}) == [
+        "ERROR: triggerer.allow[0].arguments has no callback_path: this trigger calls any function that a task names. "
+        "List the paths of the allowed functions in callback_path."
+    ]
+    assert render({"triggerer": {"allow": [{**trigger, "arguments": {"callback_path": ["example.notify"]}}]}})
 
 
 @pytest.mark.parametrize(
