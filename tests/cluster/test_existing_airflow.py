@@ -1,7 +1,7 @@
 """The team layer as a second release, for an Airflow that it does not install.
 
 A pod with an account of its own acts as that Airflow: it gets only what the release's notes say, and runs an operator
-as a worker would.
+as a worker would. A second pod runs all components of an Airflow with the same additions.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
+from cluster.support.isolation.existing_airflow import BUNDLE, LOGS, NAME, build_objects, run_program, wait_for_tasks
 from cluster.support.team_release import install_team_release
 from common.command import CommandError, capture_output
 from images.recipes import AIRFLOW
@@ -25,6 +26,7 @@ TEAMS = ("near", "far")
 RELEASE_VALUES: dict[str, Any] = {
     "airflow": {"enabled": False, "serviceAccounts": [{"namespace": RELEASE_NAMESPACE, "name": WORKER_ACCOUNT}]},
     "rbac": {"scope": "cluster"},  # tests of the first release use the other scope
+    "isolation": {"bundles": {BUNDLE: "near"}},
     "teams": {name: {} for name in TEAMS},
 }
 POD_SECURITY = {
@@ -60,6 +62,17 @@ def release(stack: Stack) -> Iterator[dict[str, Any]]:
         command = [stack.programs / "helm", "get", "notes", RELEASE, "-n", RELEASE_NAMESPACE]
         notes = capture_output(command, env=stack.environment)
         yield yaml.safe_load(notes[notes.index("env:\n") : notes.index("Import the teams' pools")])
+
+
+@pytest.fixture(scope="module")
+def task_states(stack: Stack, release: dict[str, Any]) -> Iterator[dict[str, str]]:
+    """An Airflow with the additions of the notes; yields the states of its tasks."""
+    objects = {"apiVersion": "v1", "kind": "List", "items": build_objects(RELEASE_NAMESPACE, release)}
+    try:
+        stack.kubectl("apply", "-f", "-", stdin=json.dumps(objects))
+        yield wait_for_tasks(stack, RELEASE_NAMESPACE)
+    finally:
+        stack.kubectl("delete", "pod", NAME, "-n", RELEASE_NAMESPACE, "--ignore-not-found", timeout_s=120)
 
 
 def worker_pod(extra: dict[str, Any]) -> dict[str, Any]:
@@ -139,6 +152,25 @@ def test_cluster_roles_are_bound_only_in_team_namespaces(stack: Stack, release: 
         item for item in stack.get("clusterrolebindings")["items"] if RELEASE_NAMESPACE in item["roleRef"]["name"]
     ]
     assert cluster_bindings == []
+
+
+def test_existing_airflow_refuses_another_team_s_variable(stack: Stack, task_states: dict[str, str]):
+    assert (task_states["own"], task_states["other"]) == ("success", "failed")
+    log = run_program(stack, RELEASE_NAMESPACE, "bash", "-c", f"cat {LOGS}/dag_id=existing/*/task_id=other/*.log")
+    assert (
+        "Team 'near' cannot write variable 'far_key': it belongs to team 'far'. List it in isolation.shared.variables."
+    ) in log
+    values = [run_program(stack, RELEASE_NAMESPACE, "airflow", "variables", "get", f"{team}_key") for team in TEAMS]
+    assert [value.splitlines()[-1] for value in values] == ["changed by near", "of far"]
+
+
+def test_existing_airflow_refuses_a_function_as_trigger(stack: Stack, task_states: dict[str, str]):
+    assert (task_states["wait"], task_states["function"]) == ("success", "failed")
+    assert (
+        "The triggerer refuses the trigger 'subprocess.getoutput': it is not in the list of allowed triggers. Ask the "
+        "platform team to add the class and its arguments to triggerer.allow."
+    ) in stack.kubectl("logs", NAME, "-n", RELEASE_NAMESPACE)
+    assert run_program(stack, RELEASE_NAMESPACE, "bash", "-c", "ls /tmp/attack-of-a-trigger").strip() == ""
 
 
 def test_helm_test_checks_the_second_release_teams(stack: Stack, release: dict[str, Any]):

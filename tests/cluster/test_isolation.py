@@ -1,0 +1,319 @@
+"""Isolation of teams in the Execution API under each executor: a task asks for things of another team by its own token.
+
+Team beta may use alpha's DAGs and assets by a grant; alpha has no grant for beta.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from cluster.support.airflow_runs.dag_run import Run
+from cluster.support.airflow_runs.executors import EXECUTOR_VALUES, release_with_executor
+from cluster.support.isolation.requests import Request, Target, build_requests
+from cluster.support.isolation.team_things import (
+    count_listener_runs,
+    create_names,
+    delete_names,
+    publish_dags,
+    read_state,
+    run_dag,
+    run_target,
+)
+from common.polling import NotYet, wait_for
+from stack.airflow_api import AirflowApi
+from stack.release import NAMESPACE, RELEASE, Stack
+
+ACTIONS = ["trigger", "xcom", "state", "asset"]
+VALUES = {
+    "isolation": {"grants": [{"from": "beta", "to": "alpha", "do": ACTIONS}]},
+    # One node runs all pods, also with KubernetesExecutor.
+    "workers": {"resources": {"requests": {"cpu": "20m", "memory": "256Mi"}}},
+}
+VERSIONS = (
+    "2025-04-11",
+    "2025-04-28",
+    "2025-05-20",
+    "2025-08-10",
+    "2025-09-23",
+    "2025-10-27",
+    "2025-11-05",
+    "2026-04-06",
+    "2026-06-30",
+)
+"""The versions of the Execution API in Airflow 3.3."""
+
+READ_APPLICATION = """
+import json
+from airflow.api_fastapi.execution_api.routes import execution_api_router
+from airflow.api_fastapi.execution_api.security import require_auth
+from airflow.api_fastapi.execution_api.versions import bundle
+routes = [
+    f"{method} {route.path}"
+    for route in execution_api_router.routes
+    if any(getattr(each, "dependency", None) is require_auth for each in getattr(route, "dependencies", ()))
+    for method in route.methods
+]
+print("\\n" + json.dumps([sorted(routes), sorted(str(version.value) for version in bundle.versions)]))
+"""
+"""Prints the routes that need a token, and the versions, as Airflow's own application has them."""
+
+OLD_ROUTE = "GET /dag-runs/{dag_id}/previous"
+"""A route of older versions; the newest takes `previous` for the id of a run."""
+
+
+@dataclass
+class Answers:
+    """The answers to requests for the things of a team.
+
+    Attributes:
+        requests: the requests.
+        newest: status and body of each as the newest version of the API.
+        versions: version → the same as that version.
+    """
+
+    requests: list[Request]
+    newest: list[dict[str, Any]]
+    versions: dict[str, list[dict[str, Any]]]
+
+
+@dataclass
+class Result:
+    """What tasks of alpha and beta got under an executor.
+
+    Attributes:
+        executor: the executor.
+        targets: team → the run of its DAG that requests ask for.
+        answers: (team that asks, owner) → the answers.
+        sdk: team → the run of its DAG `isolation_TEAM_sdk`.
+        forged: alpha's run that reported an update of beta's asset.
+        before: beta's things before alpha's tasks ran.
+        after: beta's things after alpha's tasks had run.
+        listener_runs: runs that updates of assets started: of alpha by alpha, of alpha by beta.
+    """
+
+    executor: str
+    targets: dict[str, Target] = field(default_factory=dict)
+    answers: dict[tuple[str, str], Answers] = field(default_factory=dict)
+    sdk: dict[str, Run] = field(default_factory=dict)
+    forged: Run | None = None
+    before: dict[str, Any] = field(default_factory=dict)
+    after: dict[str, Any] = field(default_factory=dict)
+    listener_runs: list[int] = field(default_factory=list)
+
+
+@pytest.fixture(scope="module", params=list(EXECUTOR_VALUES))
+def result(
+    stack: Stack, airflow: AirflowApi, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[Result]:
+    """The release with one executor after the other; afterwards with its own again."""
+    executor = str(request.param)
+    file = tmp_path_factory.mktemp("values") / "isolation.yaml"
+    with release_with_executor(stack, executor, file, VALUES):
+        try:
+            for team in ("alpha", "beta"):
+                create_names(airflow, team)
+            with publish_dags(stack, airflow):
+                yield run_all(stack, airflow, Result(executor))
+        finally:
+            delete_names(airflow)
+
+
+def run_all(stack: Stack, airflow: AirflowApi, result: Result) -> Result:
+    """Run alpha's tasks against beta's things, then those of both teams that are allowed."""
+    date = datetime.now(UTC).isoformat()
+    for team in ("alpha", "beta"):
+        airflow.patch(f"dags/isolation_{team}_listener", {"is_paused": False})
+        result.targets[team] = run_target(stack, airflow, team, date)
+    runs = [count_listener_runs(airflow, "alpha")]
+    result.before = read_state(airflow, result.targets["beta"])
+    send(stack, airflow, result, "alpha", "beta", VERSIONS)
+    result.sdk["alpha"] = run_sdk(stack, airflow, result, "alpha", "beta", date)
+    result.forged = run_dag(stack, airflow, "isolation_alpha_forged_outlet")
+    wait_for_listener(airflow, runs[0] + 1)
+    result.after = read_state(airflow, result.targets["beta"])
+    runs.append(count_listener_runs(airflow, "alpha"))
+    result.sdk["beta"] = run_sdk(stack, airflow, result, "beta", "alpha", date)
+    wait_for_listener(airflow, runs[1] + 1)
+    runs.append(count_listener_runs(airflow, "alpha"))
+    send(stack, airflow, result, "beta", "alpha")
+    airflow.wait_for_run(result.targets["alpha"].dag, result.targets["alpha"].run)  # the requests have cleared it
+    send(stack, airflow, result, "alpha", "alpha")
+    result.listener_runs = [runs[1] - runs[0], runs[2] - runs[1]]
+    return result
+
+
+def send(
+    stack: Stack, airflow: AirflowApi, result: Result, team: str, owner: str, versions: tuple[str, ...] = ()
+) -> None:
+    """Send all requests for the owner's things from a task of a team, as the newest version and as these."""
+    requests = build_requests(result.targets[owner])
+    conf = {"requests": [entry.to_json() for entry in requests], "versions": list(versions)}
+    run = run_dag(stack, airflow, f"isolation_{team}_requests", conf)
+    assert run.task_instance()["state"] == "success", run.read_log("send_all")
+    answers = airflow.read_xcom(run.dag, run.id, "send_all")
+    result.answers[team, owner] = Answers(requests, answers.pop("newest"), answers)
+
+
+def run_sdk(stack: Stack, airflow: AirflowApi, result: Result, team: str, other: str, date: str) -> Run:
+    """Run the tasks of a team that use things of the other by Airflow's SDK."""
+    conf = {"run": result.targets[other].run, "logical_date": date}
+    return run_dag(stack, airflow, f"isolation_{team}_sdk", conf)
+
+
+def wait_for_listener(airflow: AirflowApi, runs: int) -> None:
+    """Wait until updates of alpha's asset have started this many runs."""
+
+    def probe() -> None:
+        if (count := count_listener_runs(airflow, "alpha")) < runs:
+            raise NotYet(f"{count} runs")
+
+    wait_for(f"{runs} runs of isolation_alpha_listener", probe, deadline_s=180, interval_s=2)
+
+
+def read_details(answers: Answers) -> dict[tuple[str, str], str]:
+    """Return what Airflow said to each request: route and query → refusal, or empty for an answer.
+
+    The answer to HEAD has no body.
+    """
+    return {
+        describe(entry): json.loads(answer["body"])["detail"] if answer["status"] == 403 and answer["body"] else ""
+        for entry, answer in zip(answers.requests, answers.newest, strict=True)
+    }
+
+
+def describe(entry: Request) -> tuple[str, str]:
+    """Name a request."""
+    return entry.route, json.dumps(entry.params)
+
+
+def expect_details(answers: Answers, team: str, owner: str, granted: list[str]) -> dict[tuple[str, str], str]:
+    """Return the refusals that a team must get; HEAD and granted actions have none."""
+    return {
+        describe(entry): ""
+        if entry.route.startswith("HEAD") or entry.grant in granted
+        else entry.describe_refusal(team, owner)
+        for entry in answers.requests
+    }
+
+
+def test_requests_cover_every_route_and_version_of_airflow(stack: Stack, result: Result):
+    program = ("python", "-c", READ_APPLICATION)
+    target = f"deployment/{RELEASE}-api-server"
+    output = stack.kubectl("exec", "-n", NAMESPACE, target, "-c", "api-server", "--", *program, timeout_s=180)
+    routes, versions = json.loads(output.splitlines()[-1])
+    assert sorted({entry.route for entry in build_requests(result.targets["beta"])}) == routes
+    assert list(VERSIONS) == versions
+
+
+def test_every_request_for_the_other_team_s_things_is_refused_with_a_reason(result: Result):
+    answers = result.answers["alpha", "beta"]
+    assert read_details(answers) == expect_details(answers, "alpha", "beta", [])
+    refused = {answer["status"] for entry, answer in zip(answers.requests, answers.newest, strict=True) if entry.thing}
+    assert refused == {403}
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_no_version_of_the_api_answers_the_other_team(result: Result, version: str):
+    answers = result.answers["alpha", "beta"]
+    assert [
+        (entry.route, answer)
+        for entry, answer in zip(answers.requests, answers.versions[version], strict=True)
+        if answer["status"] < 400 and "/variables/keys" not in entry.route
+    ] == []
+
+
+def test_no_answer_has_a_value_or_a_key_of_the_other_team(result: Result):
+    answers = result.answers["alpha", "beta"]
+    bodies = [answer["body"] for sent in (answers.newest, *answers.versions.values()) for answer in sent]
+    assert [body for body in bodies if "secret of beta" in body or '"beta_key"' in body] == []
+
+
+def test_nothing_of_the_other_team_is_changed_or_started(result: Result):
+    assert result.after == result.before
+
+
+SDK_REFUSALS = {
+    "connection": "Connection 'beta_db' is refused: it belongs to team 'beta'. List it in "
+    "isolation.shared.connections.",
+    "variable": "Variable 'beta_key' is refused: it belongs to team 'beta'. List it in isolation.shared.variables.",
+    "write_variable": "Team 'alpha' cannot write variable 'beta_key': it belongs to team 'beta'. List it in "
+    "isolation.shared.variables.",
+    "xcom": "Team 'alpha' cannot read XComs of DAG 'isolation_beta_target': it belongs to team 'beta'. Add "
+    "{from: alpha, to: beta, do: [xcom]} to isolation.grants.",
+    "outlet": "Team 'alpha' cannot update asset 'beta_asset': it belongs to team 'beta'. List it in "
+    "isolation.shared.assets, or add {from: alpha, to: beta, do: [asset]} to isolation.grants.",
+    "trigger": "Team 'alpha' cannot trigger DAG 'isolation_beta_target': it belongs to team 'beta'. Add "
+    "{from: alpha, to: beta, do: [trigger]} to isolation.grants.",
+    "sensor": "Team 'alpha' cannot read states of DAG 'isolation_beta_target': it belongs to team 'beta'. Add "
+    "{from: alpha, to: beta, do: [state]} to isolation.grants.",
+}
+"""Tasks of alpha that use beta's things by Airflow's SDK → what their logs say."""
+
+
+def test_forged_update_of_an_asset_fails_the_task_and_is_in_the_audit_log(airflow: AirflowApi, result: Result):
+    assert result.forged is not None
+    assert result.forged.task_states() == {"forge": "failed"}
+    events = airflow.get(f"eventLogs?dag_id={result.forged.dag}&run_id={quote(result.forged.id)}")["event_logs"]
+    refusals = [event["extra"] for event in events if event["event"] == "asset event refused"]
+    assert refusals == [SDK_REFUSALS["outlet"]]
+
+
+@pytest.mark.parametrize("task", SDK_REFUSALS)
+def test_refused_task_fails_with_the_reason_in_its_log(result: Result, task: str):
+    run = result.sdk["alpha"]
+    assert run.task_states()[task] == "failed"
+    assert SDK_REFUSALS[task] in run.read_log(task)
+
+
+@pytest.mark.parametrize("team", ["alpha", "beta"])
+@pytest.mark.parametrize("task", ["own", "own_outlet", "own_trigger"])
+def test_things_of_the_own_team_and_shared_ones_work(result: Result, team: str, task: str):
+    run = result.sdk[team]
+    assert run.task_states()[task] == "success", run.read_log(task)
+
+
+def test_requests_for_own_things_are_answered(result: Result):
+    answers = result.answers["alpha", "alpha"]
+    assert read_details(answers) == {describe(entry): entry.upstream_refusal for entry in answers.requests}
+    assert {
+        (entry.route, answer["status"])
+        for entry, answer in zip(answers.requests, answers.newest, strict=True)
+        if answer["status"] >= 400 and answer["status"] != 403
+    } == {(OLD_ROUTE, 404)}
+
+
+@pytest.mark.parametrize("task", ["xcom", "outlet", "trigger", "sensor"])
+def test_granted_actions_work(result: Result, task: str):
+    run = result.sdk["beta"]
+    assert run.task_states()[task] == "success", run.read_log(task)
+
+
+@pytest.mark.parametrize("task", ["connection", "variable", "write_variable"])
+def test_grant_does_not_open_connections_and_variables(result: Result, task: str):
+    assert result.sdk["beta"].task_states()[task] == "failed"
+
+
+def test_grant_opens_only_its_actions(result: Result):
+    answers = result.answers["beta", "alpha"]
+    assert read_details(answers) == expect_details(answers, "beta", "alpha", ACTIONS)
+    assert {
+        (entry.route, answer["status"])
+        for entry, answer in zip(answers.requests, answers.newest, strict=True)
+        if entry.grant and answer["status"] >= 400
+    } == {(OLD_ROUTE, 404)}
+
+
+def test_only_allowed_updates_of_an_asset_start_its_dag(result: Result):
+    assert result.listener_runs == [1, 1]
+
+
+def test_code_of_a_dag_file_reads_other_teams_variables_while_it_is_parsed(airflow: AirflowApi, result: Result):
+    """A limitation that SECURITY.md names: the DAG processor has the database and no token to judge."""
+    assert airflow.get("dags/isolation_alpha_target/details")["description"] == "read"

@@ -1,0 +1,232 @@
+"""Triggers that a task names: the triggerer runs no program for one team, and no trigger stops it for all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from urllib.parse import quote
+
+import pytest
+
+from cluster.support.airflow_runs.dag_run import DAGS, Run
+from common.polling import NotYet, wait_for
+from stack.airflow_api import AirflowApi
+from stack.git_push import push_files
+from stack.release import NAMESPACE, RELEASE, Stack
+
+POD = f"{RELEASE}-triggerer-0"
+FILES = ("own_token.py", "triggers.py")
+MARKER = "/tmp/attack-of-a-trigger"
+DEADLINE_S = 900
+"""A task takes seconds to start, and the cluster may have two cores."""
+
+GOOD_S = 30
+"""Seconds for which the triggers of the DAG `triggers_TEAM_good` wait."""
+
+LATENESS_S = 30
+TRIGGER_END = "Trigger fired event"
+
+TRIES = 6
+"""Runs of an attack until its task's log shows why it failed.
+
+Airflow 3.3 fails a task without a log if its trigger ends before the scheduler has read that the task has deferred.
+"""
+
+POD_TRIGGER = "airflow.providers.cncf.kubernetes.triggers.pod.KubernetesPodTrigger"
+JOB_TRIGGER = "airflow.providers.cncf.kubernetes.triggers.job.KubernetesJobTrigger"
+STANDARD = "airflow.providers.standard.triggers"
+ASK = "Ask the platform team to add the class and its arguments to triggerer.allow."
+UNLISTED = f"it is not in the list of allowed triggers. {ASK}"
+PLAIN = "Pass only JSON values, dates, times, tuples, sets and UUIDs."
+KUBECONFIG = "Put the kubeconfig into the Airflow connection kubernetes_conn_id of the task."
+UNREADABLE = "Start the task again; if Airflow's Fernet key was replaced, keep the old key beside the new one."
+
+
+def refuse(path: str, reason: str) -> str:
+    """Return the sentence about a refused trigger."""
+    return f"The triggerer refuses the trigger {path!r}: {reason}"
+
+
+REASONS = {
+    "function": refuse("subprocess.getoutput", UNLISTED),
+    "system": refuse("os.system", UNLISTED),
+    "module": refuse("this.d", UNLISTED),
+    "no_class": refuse("getoutput", UNLISTED),
+    "callback": refuse("airflow.triggers.callback.CallbackTrigger", UNLISTED),
+    "file": refuse(f"{STANDARD}.file.FileTrigger", UNLISTED),
+    "alias": refuse("kpo_platform.airflow.guards.triggers.runner.sys.exit", UNLISTED),
+    "config_dict": refuse(
+        POD_TRIGGER, f"it has config_dict, and the triggerer takes the cluster only from the connection. {KUBECONFIG}"
+    ),
+    "config_file": refuse(
+        JOB_TRIGGER, f"it has config_file, and the triggerer takes the cluster only from the connection. {KUBECONFIG}"
+    ),
+    # The triggerer does not use these extras. It reads the connection, and finds no pod of this name.
+    "connection_extras": "The trigger sent {'name': 'absent', 'namespace': 'team-beta', 'status': 'error'",
+    "other_namespace": refuse(POD_TRIGGER, f"pod_namespace is 'team-alpha', but team 'beta' has 'team-beta'. {ASK}"),
+    "other_connection": refuse(
+        POD_TRIGGER,
+        "kubernetes_conn_id is 'alpha_cluster' of team 'alpha', but the task runs for team 'beta'. Use the team's own "
+        "connection, or ask the platform team to add the connection to isolation.shared.connections.",
+    ),
+    "other_dag": refuse(
+        f"{STANDARD}.external_task.DagStateTrigger",
+        "the DAG 'triggers_alpha_good' belongs to team 'alpha', but the task runs for team 'beta'. Ask the platform "
+        "team to add {from: beta, to: alpha, do: [state]} to isolation.grants.",
+    ),
+    "path_in_name": refuse(
+        POD_TRIGGER, "'../../team-alpha/pods/x' is not the name of a pod or Job. Use the object's name."
+    ),
+    "bogus": "'bogus' is not a valid OnFinishAction",
+    "unknown_argument": refuse(POD_TRIGGER, "it has no argument 'command'. Leave the argument out."),
+    "missing_argument": "missing 3 required positional arguments: 'pod_name', 'trigger_start_time', and",
+    "no_pause": refuse(POD_TRIGGER, "poll_interval is 0. Set it to a number of seconds of at least 0.1."),
+    "encrypted": refuse(POD_TRIGGER, f"its arguments cannot be read (InvalidToken). {UNREADABLE}"),
+    "text": refuse(POD_TRIGGER, f"its arguments cannot be read (JSONDecodeError). {UNREADABLE}"),
+    "object": refuse(
+        f"{STANDARD}.temporal.DateTimeTrigger",
+        f"its argument 'moment' has an object of class 'airflow.sdk.definitions.connection.Connection'. {PLAIN}",
+    ),
+    "old_object": refuse(
+        f"{STANDARD}.temporal.DateTimeTrigger", f"its argument 'moment' has an object of class 'connection'. {PLAIN}"
+    ),
+}
+"""Attacks of tests/cluster/dags/triggers.py: name → what the task's log says."""
+
+
+@dataclass(frozen=True)
+class Teams:
+    """The attacking team beta and the other team alpha, with their DAGs loaded."""
+
+    stack: Stack
+    airflow: AirflowApi
+
+    def start(self, team: str, name: str) -> Run:
+        """Start a run of the DAG `triggers_TEAM_NAME`."""
+        dag = f"triggers_{team}_{name}"
+        return Run(self.stack, self.airflow, dag, self.airflow.trigger_run(dag), f"team-{team}")
+
+
+def build_files(team: str, other: str) -> dict[str, str]:
+    """Return the DAG files for a team."""
+    texts = {file: (DAGS / file).read_text(encoding="utf-8") for file in FILES}
+    return {
+        file: text.replace('TEAM, OTHER = "beta", "alpha"', f'TEAM, OTHER = "{team}", "{other}"')
+        for file, text in texts.items()
+    }
+
+
+@pytest.fixture(scope="module")
+def teams(stack: Stack, airflow: AirflowApi) -> Iterator[Teams]:
+    """Both teams with the DAGs, which are removed at the end."""
+    urls = {team: f"git://{stack.service_address('git-server', 'git')}/{team}.git" for team in ("alpha", "beta")}
+    try:
+        for team, other in (("alpha", "beta"), ("beta", "alpha")):
+            commit = push_files(urls[team], build_files(team, other), "Add triggers")
+            airflow.wait_for_version(f"triggers_{team}_good", commit)
+        yield Teams(stack, airflow)
+    finally:
+        for url in urls.values():
+            push_files(url, dict.fromkeys(FILES, ""), "Remove triggers")
+
+
+def read_triggerer(stack: Stack) -> tuple[str, int]:
+    """Return the uid of the triggerer's pod, and how often its container was restarted."""
+    pod = stack.get("pod", POD, "-n", NAMESPACE)
+    (status,) = [entry for entry in pod["status"]["containerStatuses"] if entry["name"] == "triggerer"]
+    return pod["metadata"]["uid"], status["restartCount"]
+
+
+def list_markers(stack: Stack) -> str:
+    """Return the files that attacks have written in the triggerer's container."""
+    command = ("sh", "-c", f"ls {MARKER}* 2>/dev/null; true")
+    return stack.kubectl("exec", "-n", NAMESPACE, POD, "-c", "triggerer", "--", *command)
+
+
+def wait_for_end(run: Run) -> str:
+    """Wait for the end of a run, and return its state."""
+    return run.airflow.wait_for_run(run.dag, run.id, DEADLINE_S)
+
+
+@pytest.fixture(scope="module")
+def attacks(teams: Teams) -> dict[str, list[Run]]:
+    """The finished runs of every attack, repeated until a task's log says why it failed."""
+    runs: dict[str, list[Run]] = {name: [] for name in REASONS}
+    before = read_triggerer(teams.stack)
+    for _ in range(TRIES):
+        started = {
+            name: teams.start("beta", name)
+            for name, former in runs.items()
+            if not any(REASONS[name] in run.read_log() for run in former)
+        }
+        for name, run in started.items():
+            wait_for_end(run)
+            runs[name].append(run)
+    assert read_triggerer(teams.stack) == before
+    return runs
+
+
+@pytest.mark.parametrize("name", REASONS)
+def test_attack_fails_its_task_with_the_reason(attacks: dict[str, list[Run]], name: str):
+    assert {run.task_instance()["state"] for run in attacks[name]} == {"failed"}
+    assert REASONS[name] in attacks[name][-1].read_log()
+
+
+def test_attacks_run_no_program_in_the_triggerer(stack: Stack, attacks: dict[str, list[Run]]):
+    assert list_markers(stack) == ""
+
+
+def test_malformed_triggers_of_one_team_do_not_delay_the_other(teams: Teams):
+    before = read_triggerer(teams.stack)
+    malformed = teams.start("beta", "malformed")
+    good = teams.start("alpha", "good")
+    states = [wait_for_end(good), wait_for_end(malformed)]
+    assert states == ["success", "failed"], good.read_log()
+    waits = [read_waiting_time(good, number) for number in range(20)]
+    assert max(waits) < GOOD_S + LATENESS_S, waits
+    assert len(teams.airflow.list_task_instances(malformed.dag, malformed.id)) == 100
+    assert (read_triggerer(teams.stack), list_markers(teams.stack)) == (before, "")
+
+
+def read_waiting_time(run: Run, number: int) -> float:
+    """Return the seconds from the deferral of a mapped task to the end of its trigger."""
+    path = f"dags/{run.dag}/dagRuns/{quote(run.id)}/taskInstances/work/logs/1?map_index={number}&full_content=true"
+    entries = [entry for entry in run.airflow.get(path)["content"] if isinstance(entry, dict)]
+    moments = {entry["event"].strip(): entry["timestamp"] for entry in entries if "timestamp" in entry}
+    deferred, fired = (datetime.fromisoformat(moments[text]) for text in ("Pausing task as DEFERRED.", TRIGGER_END))
+    return (fired - deferred).total_seconds()
+
+
+def test_malformed_trigger_from_before_the_start_fails_its_task(teams: Teams):
+    scale_triggerer(teams.stack, 0)
+    try:
+        run = teams.start("beta", "bogus")
+        wait_for("the task to be deferred", lambda: expect_state(run, "deferred"), DEADLINE_S)
+    finally:
+        scale_triggerer(teams.stack, 1)
+    assert wait_for_end(run) == "failed"
+    assert REASONS["bogus"] in run.read_log()
+    assert read_triggerer(teams.stack)[1] == 0
+
+
+def scale_triggerer(stack: Stack, replicas: int) -> None:
+    """Change the number of triggerers, and wait until they are ready or gone."""
+    workload = f"statefulset/{RELEASE}-triggerer"
+    stack.kubectl("scale", workload, "-n", NAMESPACE, f"--replicas={replicas}")
+    if replicas:
+        stack.kubectl("rollout", "status", workload, "-n", NAMESPACE, "--timeout=600s", timeout_s=620)
+    else:
+        stack.kubectl("wait", "--for=delete", f"pod/{POD}", "-n", NAMESPACE, "--timeout=180s", timeout_s=190)
+
+
+def expect_state(run: Run, state: str) -> None:
+    """Raise NotYet unless the run's task has a state."""
+    if (current := run.task_instance()["state"]) != state:
+        raise NotYet(f"it is {current}")
+
+
+def test_deferrable_task_of_the_stock_operator_succeeds(teams: Teams):
+    run = teams.start("beta", "stock")
+    assert wait_for_end(run) == "success", run.read_log()
+    assert "a pod of a stock operator" in run.read_log()
