@@ -18,6 +18,7 @@ TESTS = (
     "cleanup",
     "cluster_policy",
     "conformance",
+    "dag_triggers",
     "decorator",
     "duplicates",
     "import_cost",
