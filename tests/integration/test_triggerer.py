@@ -76,6 +76,8 @@ def build_attacks(program: str) -> list[tuple[str, Any]]:
         (POD, {**pod, "pod_namespace": "team-beta"}),
         (POD, {**pod, "kubernetes_conn_id": "k8s_beta"}),
         (POD, {**pod, "on_finish_action": "bogus"}),
+        (POD, {**pod, "trigger_kwargs": {"x": "a\0b"}}),
+        (POD, {**pod, "trigger_kwargs": {"x": 2**70}}),
         (DATE, "gAAAAABnot-encrypted-with-our-key"),
         (DATE, {"moment": {**date["moment"], "__data__": {"timestamp": 1e300, "tz": None}}}),
         (DATE, {"moment": {"__classname__": "airflow.sdk.definitions.asset.Asset", "__version__": 1, "__data__": {}}}),

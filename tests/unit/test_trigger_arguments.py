@@ -160,10 +160,11 @@ def test_object_hidden_in_an_argument_is_refused(value: Any, found: str, depth: 
         ("a\0b", "has a text with a null character or half of a surrogate pair"),
         ({"\ud800": 1}, "has a text with a null character or half of a surrogate pair"),
         (float("inf"), "has the number inf"),
+        (2**63, "has a number of more than 64 bits"),
         ({"__classname__": "datetime.timedelta", "__version__": 2, "__data__": float("nan")}, "has the number nan"),
     ],
 )
-def test_value_that_postgresql_cannot_store_is_refused(value: Any, found: str):
+def test_value_that_cannot_be_sent_or_stored_is_refused(value: Any, found: str):
     class_path, arguments = build("pod", trigger_kwargs={"x": value})
     fix = "Pass only JSON values, dates, times, tuples, sets and UUIDs."
     assert judge(class_path, arguments) == refused(class_path, f"its argument 'trigger_kwargs' {found}", fix)

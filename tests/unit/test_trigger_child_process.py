@@ -12,8 +12,10 @@ from typing import Any
 
 import pytest
 from airflow.executors.workloads.trigger import RunTrigger
-from airflow.jobs.triggerer_job_runner import TriggerRunner
+from airflow.jobs.triggerer_job_runner import TriggerEventEntry, TriggerRunner, messages
 from airflow.providers.standard.triggers.temporal import DateTimeTrigger
+from airflow.sdk.execution_time.comms import _RequestFrame
+from airflow.triggers.base import TriggerEvent
 
 from kpo_platform.airflow.guards.triggers.child_process import guard_runner
 from unit.support.contracts import CONTRACT, write_contract
@@ -139,6 +141,32 @@ def test_allowed_path_that_is_no_class_of_triggers_fails(create: Create):
     (failure,) = list_failures(runner).values()
     assert "getoutput" in failure and failure.endswith("is not a class of triggers. Correct triggerer.allow.")
     assert [entry.trigger_id for entry in runner.events] == [1]
+
+
+class Comms:
+    """The end of the socket to the main process: encodes messages as Airflow does, and answers each one."""
+
+    def __init__(self) -> None:
+        self.sent: list[Any] = []
+
+    async def asend(self, message: Any) -> Any:
+        _RequestFrame(id=0, body=message.model_dump()).as_bytes()
+        self.sent.append(message)
+        return messages.TriggerStateSync(to_create=[], to_cancel=set())
+
+
+def test_event_or_error_that_cannot_be_sent_fails_its_trigger(create: Create):
+    runner = create()
+    runner.comms_decoder = comms = Comms()  # type: ignore[assignment]
+    for number, payload in enumerate(["good", 2**70, "\ud800"]):
+        runner.events.append(TriggerEventEntry(number, TriggerEvent(payload), None))
+    runner.failed_triggers.append((3, ValueError("a\0b\ud800")))
+    asyncio.run(runner.sync_state_to_supervisor([]))
+    asyncio.run(runner.sync_state_to_supervisor([]))
+    assert [[entry.trigger_id for entry in message.events or ()] for message in comms.sent] == [[0], []]
+    failures = [{number: lines[-1] for number, lines in message.failures or ()} for message in comms.sent]
+    assert failures[0] == {3: "ValueError: a\\x00b\\ud800\n"}
+    assert sorted(failures[1]) == [1, 2]
 
 
 def test_disabled_isolation_leaves_airflow_as_it_is(create: Create):

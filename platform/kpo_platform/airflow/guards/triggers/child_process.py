@@ -23,6 +23,7 @@ def guard_runner(runner_class: Any) -> None:
     _guard_create_triggers(runner_class)
     _guard_get_trigger_by_classpath(runner_class)
     _guard_run_trigger(runner_class)
+    _guard_asend(runner_class)
 
 
 def _guard_create_triggers(runner_class: Any) -> None:
@@ -112,3 +113,23 @@ def _guard_run_trigger(runner_class: Any) -> None:
             raise RuntimeError(f"The trigger raised {type(error).__name__}") from error
 
     runner_class.run_trigger = run_trigger_without_exit
+
+
+def _guard_asend(runner_class: Any) -> None:
+    """Let Airflow fail the triggers whose events it cannot send; it does so only after a NotImplementedError."""
+    asend = runner_class.asend
+
+    @wraps(asend)
+    async def asend_encodable(runner: Any, msg: Any) -> Any:
+        msg.failures = msg.failures and [(key, lines and list(map(_clean, lines))) for key, lines in msg.failures]
+        try:
+            return await asend(runner, msg)
+        except (TypeError, ValueError, ArithmeticError) as error:
+            raise NotImplementedError(f"An event cannot be sent: {error}") from error
+
+    runner_class.asend = asend_encodable
+
+
+def _clean(line: str) -> str:
+    """Escape what cannot be sent, or cannot be stored in PostgreSQL."""
+    return line.encode("utf-8", "backslashreplace").decode().replace("\x00", "\\x00")

@@ -77,11 +77,13 @@ def read_uuid(value: Any) -> str | None:
 
 
 def _check_simple_value(value: Any) -> Any:
-    """Refuse texts and numbers that PostgreSQL does not store in JSON.
+    """Refuse texts and numbers that PostgreSQL does not store in JSON, or that the triggerer's processes cannot send.
 
-    Arguments get into the trigger's event and its errors, and an event that cannot be stored ends the triggerer (3.3,
-    models/taskinstance.py: ``next_kwargs`` is JSONB).
+    Arguments get into the trigger's event and its errors, and one that cannot be sent or stored ends the triggerer
+    (3.3, models/taskinstance.py: ``next_kwargs`` is JSONB; sdk/execution_time/comms.py: msgpack has 64 bits).
     """
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        raise NotPlainError("has a number of more than 64 bits")
     if isinstance(value, float) and not math.isfinite(value):
         raise NotPlainError(f"has the number {value}")
     if isinstance(value, str) and _UNSTORABLE.search(value):

@@ -26,6 +26,7 @@ _PARAMETERS = {
     "TriggerRunnerSupervisor.on_trigger_failure": {"self", "trigger_id", "exc"},
     "TriggerRunner.create_triggers": {"self"},
     "TriggerRunner.get_trigger_by_classpath": {"self", "classpath"},
+    "TriggerRunner.asend": {"self", "msg"},
     "TriggerRunner.run_trigger": {"self", "trigger_id", "trigger"},
     "TriggererJobRunner.__init__": {"self"},
 }
