@@ -19,7 +19,7 @@ from common.paths import REPOSITORY
 from common.python_env import ensure_environment
 from common.steps import Steps
 
-_REQUESTS = 600
+_REQUESTS = 1000
 _WARM_UP = 20
 _START_S = 120
 _TIMEOUT_S = 300
@@ -45,10 +45,8 @@ def measure(steps: Steps) -> dict[str, Any]:
                 name: stack.enter_context(_serve(python, environment | variables))
                 for name, variables in ((_WITHOUT, {}), (_WITH, contract))
             }
-        rows = []
-        for kind, request in data["requests"].items():
-            with steps.step(f"Send requests: {kind}"):
-                rows.append([kind, *_compare(servers, request, data["token"])])
+        with steps.step(f"Send {_REQUESTS} requests of each kind to each server"):
+            rows = _compare(servers, data["requests"], data["token"])
     return {
         "title": "Guard of the Execution API",
         "text": f"Milliseconds of a request to an API server with a sqlite database, {_REQUESTS} times each, in "
@@ -110,18 +108,23 @@ def _wait_for_port(server: subprocess.Popen[bytes], port: int) -> None:
     raise RuntimeError(f"The API server does not answer within {_START_S} s. See its log above.")
 
 
-def _compare(servers: dict[str, HTTPConnection], request: list[Any], token: str) -> list[float]:
-    """Return both medians in milliseconds and their ratio."""
-    durations: dict[str, list[float]] = {name: [] for name in servers}
+def _compare(servers: dict[str, HTTPConnection], requests: dict[str, list[Any]], token: str) -> list[list[Any]]:
+    """Return for each kind of request, and for one of each, both medians in milliseconds and their ratio."""
+    durations: dict[tuple[str, str], list[float]] = {(kind, name): [] for kind in requests for name in servers}
     order = list(servers)
     for number in range(_WARM_UP + _REQUESTS):
         order.reverse()
-        for name in order:
-            seconds = _send(servers[name], request, token)
-            if number >= _WARM_UP:
-                durations[name].append(seconds)
-    without, guarded = (statistics.median(durations[name]) * 1000 for name in (_WITHOUT, _WITH))
-    return [round(without, 2), round(guarded, 2), round(guarded / without, 2)]
+        for kind, request in requests.items():
+            for name in order:
+                seconds = _send(servers[name], request, token)
+                if number >= _WARM_UP:
+                    durations[kind, name].append(seconds * 1000)
+    medians = {kind: [statistics.median(durations[kind, name]) for name in (_WITHOUT, _WITH)] for kind in requests}
+    medians["one of each"] = [sum(column) for column in zip(*medians.values(), strict=True)]
+    return [
+        [kind, f"{without:.2f}", f"{guarded:.2f}", f"{guarded / without:.2f}"]
+        for kind, (without, guarded) in medians.items()
+    ]
 
 
 def _send(connection: HTTPConnection, request: list[Any], token: str) -> float:
