@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import json
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from airflow import __version__
+from airflow.api_fastapi.core_api.datamodels.trigger import TriggerResponse
 from airflow.jobs import triggerer_job_runner
+from airflow.models.trigger import Trigger
 
 from kpo_platform.airflow.guards import contract_file
 from kpo_platform.airflow.guards.triggers import runner
 from kpo_platform.airflow.guards.triggers.runner import find_problem, guard_triggerer
+from kpo_platform.airflow.guards.triggers.stored_arguments import guard_decryption
+from unit.support.airflow_database import AirflowDatabase
 from unit.support.contracts import CONTRACT, write_contract
 
 FIX = "Use an Airflow version that kpo-platform supports, or set isolation.enabled to false to run every trigger."
@@ -25,6 +31,7 @@ def module(monkeypatch: pytest.MonkeyPatch) -> Any:
         name: type(name, (getattr(triggerer_job_runner, name),), {})
         for name in ("TriggerRunnerSupervisor", "TriggerRunner", "TriggererJobRunner")
     }
+    copies["Trigger"] = type("Trigger", (), {"_decrypt_kwargs": staticmethod(Trigger._decrypt_kwargs)})
     copies["TriggererJobRunner"].__init__ = lambda self: None
     copy = SimpleNamespace(**copies, workloads=triggerer_job_runner.workloads)
     monkeypatch.setattr("airflow.jobs.triggerer_job_runner", copy)
@@ -104,3 +111,20 @@ def test_unreadable_contract_ends_the_triggerer(module: Any, contract: Path):
     guard_triggerer()
     with pytest.raises(SystemExit, match=r"^The triggerer cannot start: Cannot read the contract: "):
         module.TriggererJobRunner()
+
+
+def test_ui_shows_a_task_whose_arguments_cannot_be_read(
+    contract: Path, airflow_database: AirflowDatabase, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(Trigger, "_decrypt_kwargs", staticmethod(Trigger._decrypt_kwargs))  # restored after the test
+    guard_decryption(Trigger)
+    hidden = {"x": {"__classname__": "airflow.sdk.definitions.asset.Asset", "__version__": 1, "__data__": {}}}
+    stored = ["gAAAAABnot-ours", json.dumps(hidden), json.dumps({"moment": {"__type": "datetime", "__var": 0.0}})]
+    rows = []
+    for text in stored:
+        trigger = Trigger(classpath="a.B", kwargs={})
+        trigger.id, trigger.encrypted_kwargs = 1, text
+        rows.append(trigger)
+    shown = [TriggerResponse.model_validate(row, from_attributes=True).model_dump()["kwargs"] for row in rows]
+    assert shown == ["{}"] * 3
+    assert [row.kwargs for row in rows] == [{}, {}, {"moment": datetime(1970, 1, 1, tzinfo=UTC)}]

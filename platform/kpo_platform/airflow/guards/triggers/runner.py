@@ -12,6 +12,7 @@ from airflow import __version__
 
 from kpo_platform.airflow.guards.contract_file import read_contract
 from kpo_platform.airflow.guards.triggers.child_process import guard_runner
+from kpo_platform.airflow.guards.triggers.stored_arguments import guard_decryption
 from kpo_platform.airflow.guards.triggers.supervisor import guard_supervisor
 from kpo_platform.errors import ContractError
 
@@ -28,6 +29,7 @@ _PARAMETERS = {
     "TriggerRunner.get_trigger_by_classpath": {"self", "classpath"},
     "TriggerRunner.asend": {"self", "msg"},
     "TriggerRunner.run_trigger": {"self", "trigger_id", "trigger"},
+    "Trigger._decrypt_kwargs": {"encrypted_kwargs"},
     "TriggererJobRunner.__init__": {"self"},
 }
 """The methods that the guard replaces, and the parameters that it needs."""
@@ -47,6 +49,7 @@ def guard_triggerer() -> None:
     if problem is None:
         guard_supervisor(module.TriggerRunnerSupervisor)
         guard_runner(module.TriggerRunner)
+        guard_decryption(vars(module)["Trigger"])
     if "triggerer" in sys.argv[1:2]:
         _check_start(problem)
     if hasattr(module, "TriggererJobRunner"):

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import json
+import logging
 from typing import Any
 
+from kpo_platform.airflow.guards.contract_file import read_contract
+from kpo_platform.airflow.guards.triggers.plain_values import NotPlainError, convert_plain
 from kpo_platform.airflow.guards.triggers.request import TriggerRefusedError
+
+log = logging.getLogger(__name__)
 
 
 def read_arguments(stored: str) -> Any:
@@ -30,3 +35,25 @@ def read_arguments(stored: str) -> Any:
 def write_arguments(arguments: dict[str, Any]) -> str:
     """Write judged arguments in the form that is not encrypted; they only go to the triggerer's child process."""
     return json.dumps(arguments)
+
+
+def guard_decryption(trigger_class: Any) -> None:
+    """Deserialize only plain values in the model ``Trigger``, also when the UI shows a deferred task.
+
+    The API server reads the arguments of a task's trigger only to drop them (3.3, core_api/datamodels/trigger.py). It
+    gets none if they are not plain: an object of another class would be created beside the database, and arguments that
+    cannot be decrypted would break the page of the task.
+    """
+    decrypt = trigger_class._decrypt_kwargs
+
+    def decrypt_plain(encrypted_kwargs: str) -> Any:
+        if not read_contract().isolation.enabled:
+            return decrypt(encrypted_kwargs)
+        try:
+            plain = convert_plain(read_arguments(encrypted_kwargs))
+        except (NotPlainError, TriggerRefusedError) as error:
+            log.warning("The arguments of a trigger are not deserialized: %s.", error)
+            return {}
+        return decrypt(write_arguments(plain))
+
+    trigger_class._decrypt_kwargs = staticmethod(decrypt_plain)
