@@ -16,6 +16,7 @@
       (include "kpo-platform.volumeErrors" . | fromJsonArray)
       (include "kpo-platform.teamAirflowErrors" . | fromJsonArray)
       (include "kpo-platform.isolationErrors" . | fromJsonArray)
+      (include "kpo-platform.triggerErrors" . | fromJsonArray)
       (include "kpo-platform.labelErrors" . | fromJsonArray)
       (include "kpo-platform.quantityErrors" . | fromJsonArray) -}}
 {{- if $errors -}}
