@@ -60,6 +60,7 @@ def contract(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     file = tmp_path / "contract.json"
     write_contract(file, CONTRACT)
     monkeypatch.setenv("KPO_PLATFORM_CONTRACT", str(file))
+    monkeypatch.setattr("sys.argv", ["airflow", "dag-processor"])
     return file
 
 
@@ -112,6 +113,16 @@ def test_allowed_or_unjudged_class_is_not_logged(
     contract: Path, caplog: pytest.LogCaptureFixture, isolation: dict[str, Any]
 ):
     write_contract(contract, {**CONTRACT, "isolation": isolation})
+    with DAG("d", schedule=None):
+        task = FileSensor(task_id="file", filepath="/x", deferrable=True)
+    cluster_policy.task_policy(task)
+    assert list_warnings(caplog) == []
+
+
+def test_worker_does_not_log_triggers(
+    contract: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("sys.argv", ["airflow", "scheduler"])
     with DAG("d", schedule=None):
         task = FileSensor(task_id="file", filepath="/x", deferrable=True)
     cluster_policy.task_policy(task)

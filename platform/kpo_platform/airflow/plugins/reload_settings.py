@@ -6,8 +6,8 @@ bundle 'x' is not configured" until the scheduler restarts, which interrupts oth
 reads the file again before Airflow looks for the DAG. ``on_starting`` is the first listener hook that Airflow calls
 there.
 
-In the dag-processor the plugin also imports TeamPodOperator before the processor forks a process per file. Airflow
-preloads only its own modules; without this, parsing every file would take two seconds longer.
+In the dag-processor the plugin also imports TeamPodOperator and the check of triggers before the processor forks a
+process per file. Airflow preloads only its own modules; without this, parsing every file would take two seconds longer.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ def on_starting(component: object) -> None:
     conf.read(AIRFLOW_CONFIG)
     if "dag-processor" in sys.argv:
         importlib.import_module("kpo_platform.airflow.operators.team_pod")
+        importlib.import_module("kpo_platform.airflow.policies.trigger_warnings")
 
 
 class ReloadSettingsPlugin(AirflowPlugin):

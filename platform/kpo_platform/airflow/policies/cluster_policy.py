@@ -31,9 +31,11 @@ def dag_policy(dag: Any) -> None:
     """Grant a team's role access to the team's DAG when it is parsed, if the team has a role; log refused triggers."""
     if FILE_VARIABLE in os.environ:
         from kpo_platform.airflow.policies.dag_access import grant_team_access
-        from kpo_platform.airflow.policies.trigger_warnings import warn_about_dag
 
         grant_team_access(dag)
+    if _is_dag_processor():
+        from kpo_platform.airflow.policies.trigger_warnings import warn_about_dag
+
         warn_about_dag(dag)
 
 
@@ -49,7 +51,7 @@ def task_policy(task: Any) -> None:
         from kpo_platform.airflow.policies.task_policy import apply_team_to_task
 
         apply_team_to_task(task)
-    if FILE_VARIABLE in os.environ:
+    if _is_dag_processor():
         from kpo_platform.airflow.policies.trigger_warnings import warn_about_task
 
         warn_about_task(task)
@@ -74,6 +76,11 @@ def pod_mutation_hook(pod: k8s.V1Pod) -> None:
         from kpo_platform.airflow.policies.pod_mutation import apply_team_to_pod
 
         apply_team_to_pod(pod, context)
+
+
+def _is_dag_processor() -> bool:
+    """Tell whether this process stores the DAGs that it parses; a worker would log the same for every task."""
+    return FILE_VARIABLE in os.environ and "dag-processor" in sys.argv
 
 
 def _is_pod_operator(operator_class: Any) -> bool:
