@@ -11,6 +11,7 @@ from fastapi.routing import APIRoute
 
 from integration.support.execution_api import ExecutionApi, PublishIsolation
 from integration.support.isolation_database import LOGICAL_DATE, RUN_ID
+from kpo_platform.airflow.guards.execution_api import request as guarded_request
 from kpo_platform.airflow.guards.execution_api.app import find_authenticated_routes
 from kpo_platform.airflow.guards.execution_api.request import refuse_foreign_access
 from kpo_platform.airflow.guards.execution_api.rules import RULES, OutletRule, OwnRule
@@ -232,6 +233,16 @@ def test_every_route_of_every_api_version_has_the_guard_and_a_rule(execution_api
     assert len({version for version, _ in routes}) == len(list(bundle.versions))
     assert {name for _, name in routes} == set(RULES)
     assert [key for key, dependencies in routes.items() if refuse_foreign_access not in dependencies] == []
+
+
+def test_endpoint_without_a_rule_is_refused(execution_api: ExecutionApi, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(guarded_request, "RULES", {})
+    response = execution_api.request_as("alpha", "GET", "/variables/alpha_key")
+    assert (response.status_code, response.json()["detail"]) == (
+        403,
+        "The request 'get_variable' is refused: the guard of the Execution API has no rule for it. Upgrade the package "
+        "kpo-platform to a version for this Airflow.",
+    )
 
 
 @pytest.mark.parametrize("version", [version.value for version in bundle.versions])

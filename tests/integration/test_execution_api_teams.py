@@ -142,6 +142,8 @@ def test_dag_that_took_over_an_id_does_not_reach_the_earlier_runs(execution_api:
     assert read("/xcoms/beta_dag/r2/t/k") == 200
     assert read("/xcoms/beta_dag/r2/t/k", include_prior_dates=True) == 403
     assert read(f"/dag-runs/beta_dag/{RUN_ID}") == 403
+    assert read(f"/dag-runs/beta_dag/{RUN_ID}/state") == 403
+    assert read("/dag-runs/beta_dag/r2/state") == 200
     assert execution_api.request_as("alpha", "POST", f"/dag-runs/beta_dag/{RUN_ID}/clear").status_code == 403
     assert execution_api.request_as("beta", "GET", "/variables/beta_key").status_code == 200
 

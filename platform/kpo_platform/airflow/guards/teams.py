@@ -123,14 +123,19 @@ def has_grant(team: str | None, owner: str | None, action: Action, contract: Con
 def _get_index(contract: Contract) -> _Index:
     """Get the names of a contract for look-ups; one contract is in use at a time, and it may have 500 teams."""
     global _latest
-    if _latest is None or _latest[0] is not contract:
-        connections: dict[str, frozenset[str]] = {}
-        for name, team in contract.teams.items():
-            connection_id = _fold(team.connection.id)
-            connections[connection_id] = connections.get(connection_id, frozenset()) | {name}
-        git = {_fold(f"git-{name}"): frozenset({name}) for name in contract.teams}
-        _latest = (contract, _Index({_fold(name): name for name in contract.teams}, connections | git))
-    return _latest[1]
+    latest = _latest  # other threads may replace it
+    if latest is None or latest[0] is not contract:
+        _latest = latest = (contract, _create_index(contract))
+    return latest[1]
+
+
+def _create_index(contract: Contract) -> _Index:
+    connections: dict[str, frozenset[str]] = {}
+    for name, team in contract.teams.items():
+        connection_id = _fold(team.connection.id)
+        connections[connection_id] = connections.get(connection_id, frozenset()) | {name}
+    git = {_fold(f"git-{name}"): frozenset({name}) for name in contract.teams}
+    return _Index({_fold(name): name for name in contract.teams}, connections | git)
 
 
 def _get_shared_names(kind: NameKind, contract: Contract) -> tuple[str, ...]:

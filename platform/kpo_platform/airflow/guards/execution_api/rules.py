@@ -73,7 +73,8 @@ Rule = OwnRule | OutletRule | NameRule | KeysRule | AssetRule | DagRule
 
 _OWN = OwnRule()
 _STATE = DagRule("read states of", ("state",))
-_STATE_OF_STARTED_RUN = DagRule("read states of", ("state", "trigger"))
+_DAG_OF_STARTED_RUN = DagRule("read", ("state", "trigger"))
+_STATE_OF_STARTED_RUN = DagRule("read states of", ("state", "trigger"), "run")
 _RUN_DETAILS = DagRule("read runs of", ("state",), "run")
 _PREVIOUS_RUN = DagRule("read runs of", ("state",), "history")
 _XCOM_READ = DagRule("read XComs of", ("xcom",), "run")
@@ -104,7 +105,7 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "put_variable": NameRule("variable", "variable_key", "write"),
         "delete_variable": NameRule("variable", "variable_key", "write"),
         "get_variable_keys": KeysRule(),
-        "get_dag": _STATE_OF_STARTED_RUN,
+        "get_dag": _DAG_OF_STARTED_RUN,
         "trigger_dag_run": DagRule("trigger", ("trigger",)),
         "clear_dag_run": DagRule("clear runs of", ("trigger",), "run"),
         "get_dagrun_state": _STATE_OF_STARTED_RUN,
