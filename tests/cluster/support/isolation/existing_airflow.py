@@ -100,4 +100,5 @@ def wait_for_tasks(stack: Stack, namespace: str) -> dict[str, str]:
 def run_program(stack: Stack, namespace: str, *command: str) -> str:
     """Run a program in the Airflow's container, and return its output; a failure has none."""
     script = '"$@" 2>/dev/null || true'
-    return "\n" + stack.kubectl("exec", NAME, "-n", namespace, "--", "bash", "-c", script, "bash", *command)
+    words = ("exec", NAME, "-n", namespace, "--", "bash", "-c", script, "bash", *command)
+    return "\n" + stack.kubectl(*words, timeout_s=180)
