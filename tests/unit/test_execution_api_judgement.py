@@ -91,6 +91,13 @@ def dag_rule(endpoint: str) -> DagRule:
             "List it in isolation.shared.variables.",
         ),
         (Asker("alpha", READ_ONLY), "get_variable", "flag", None),
+        (
+            ALPHA,
+            "get_variable",
+            "x/../beta_key",
+            "Team 'alpha' cannot read variable 'x/../beta_key': its name has a path segment '.' or '..'. Use another "
+            "name.",
+        ),
     ],
 )
 def test_name_is_refused_unless_own_or_shared(asker: Asker, endpoint: str, name: str, refusal: str | None):

@@ -75,7 +75,8 @@ def find_owners(kind: NameKind, name: str, contract: Contract, remote_log_conn_i
     first; ``isolation.unlisted`` says what everybody may do with the rest.
 
     Upper and lower case are the same, because Airflow finds ``alpha_db`` and ``ALPHA_db`` in one environment variable
-    (3.3, secrets/environment_variables.py: ``conn_id.upper()``).
+    (3.3, secrets/environment_variables.py: ``conn_id.upper()``). Connections and variables with a path segment ``.`` or
+    ``..`` are refused to all, because a secrets backend that sends names as URLs would find another name.
 
     Args:
         kind: the kind of the name.
@@ -84,6 +85,8 @@ def find_owners(kind: NameKind, name: str, contract: Contract, remote_log_conn_i
         remote_log_conn_id: Airflow's option ``logging.remote_log_conn_id``, if it is set.
     """
     folded = _fold(name)
+    if kind != "asset" and has_dot_segment(name):
+        return Owners(frozenset(), "none")
     if kind == "connection":
         if owners := _get_index(contract).connections.get(folded):
             return Owners(owners, "none")
@@ -94,6 +97,11 @@ def find_owners(kind: NameKind, name: str, contract: Contract, remote_log_conn_i
     if team := find_team_of_name(name, contract):
         return Owners(frozenset({team}), "none")
     return Owners(frozenset(), contract.isolation.unlisted)
+
+
+def has_dot_segment(name: str) -> bool:
+    """Tell whether a name, read as a path, has a segment ``.`` or ``..``."""
+    return not {".", ".."}.isdisjoint(name.strip().split("/"))
 
 
 def find_team_of_name(name: str, contract: Contract) -> str | None:

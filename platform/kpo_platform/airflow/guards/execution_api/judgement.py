@@ -6,7 +6,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from kpo_platform.airflow.guards.execution_api.rules import Access, DagRule, NameRule
-from kpo_platform.airflow.guards.teams import NameKind, Owners, find_owners, has_grant
+from kpo_platform.airflow.guards.teams import (
+    NameKind,
+    Owners,
+    find_owners,
+    has_dot_segment,
+    has_grant,
+)
 from kpo_platform.contract import Contract
 
 UNKNOWN_TASK = "The token's task does not exist any more. Run the task again."
@@ -48,8 +54,7 @@ def judge_name(asker: Asker, rule: NameRule, name: str) -> str | None:
     owners = asker.find_owners(rule.kind, name)
     if owners.allow(asker.team, rule.access):
         return None
-    subject = f"{asker} cannot {rule.access} {rule.kind} {name!r}"
-    return f"{subject}: {_describe_owners(owners)}. {_suggest_sharing(asker, rule.kind, name)}"
+    return f"{asker} cannot {rule.access} {rule.kind} {name!r}: {_explain_name(asker, rule.kind, name, owners)}"
 
 
 def describe_denial(kind: str, name: str, contract: Contract) -> str | None:
@@ -67,8 +72,7 @@ def describe_denial(kind: str, name: str, contract: Contract) -> str | None:
     owners = asker.find_owners(name_kind, name)
     if not owners.teams and owners.others == "write":
         return None
-    subject = f"{kind.capitalize()} {name!r} is refused"
-    return f"{subject}: {_describe_owners(owners)}. {_suggest_sharing(asker, name_kind, name)}"
+    return f"{kind.capitalize()} {name!r} is refused: {_explain_name(asker, name_kind, name, owners)}"
 
 
 def judge_asset(asker: Asker, name: str | None, uri: str | None, access: Access) -> str | None:
@@ -111,6 +115,13 @@ def _refuse_asset(asker: Asker, name: str, owners: Owners, access: Access) -> st
     if owners.teams and asker.team:
         remedy = f"{remedy.rstrip('.')}, or add {_describe_grant(asker.team, min(owners.teams), 'asset')}."
     return f"{asker} cannot {verb} asset {name!r}: {_describe_owners(owners)}. {remedy}"
+
+
+def _explain_name(asker: Asker, kind: NameKind, name: str, owners: Owners) -> str:
+    """Return the cause of a refusal and its remedy, as the end of a sentence and another one."""
+    if has_dot_segment(name):
+        return "its name has a path segment '.' or '..'. Use another name."
+    return f"{_describe_owners(owners)}. {_suggest_sharing(asker, kind, name)}"
 
 
 def _describe_owners(owners: Owners) -> str:
