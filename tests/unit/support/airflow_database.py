@@ -1,4 +1,7 @@
-"""Airflow's own tables in SQLite, with deferred tasks in them."""
+"""Airflow's own tables in SQLite, with deferred tasks in them.
+
+Every conftest imports this module, also where neither Airflow nor SQLAlchemy is installed.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import create_engine, event, select, text
-from sqlalchemy.orm import scoped_session, sessionmaker
 
 
 @dataclass
@@ -42,6 +43,7 @@ class AirflowDatabase:
         from airflow.utils.session import create_session
         from airflow.utils.state import DagRunState
         from airflow.utils.types import DagRunTriggeredByType, DagRunType
+        from sqlalchemy import select
 
         with DAG(dag_id, schedule=None) as dag:
             for task_id in task_ids:
@@ -75,6 +77,7 @@ class AirflowDatabase:
         from airflow.models.trigger import Trigger
         from airflow.utils.session import create_session
         from airflow.utils.state import TaskInstanceState
+        from sqlalchemy import select
 
         with create_session() as session:
             trigger = Trigger(classpath=class_path, kwargs={})
@@ -97,6 +100,7 @@ class AirflowDatabase:
         """Return state, next method and next arguments of the DAG's tasks by id."""
         from airflow.models.taskinstance import TaskInstance
         from airflow.utils.session import create_session
+        from sqlalchemy import select
 
         with create_session() as session:
             tasks = session.scalars(select(TaskInstance).where(TaskInstance.dag_id == dag_id))
@@ -106,6 +110,7 @@ class AirflowDatabase:
         """Return the ids of all triggers."""
         from airflow.models.trigger import Trigger
         from airflow.utils.session import create_session
+        from sqlalchemy import select
 
         with create_session() as session:
             return list(session.scalars(select(Trigger.id)))
@@ -119,6 +124,8 @@ def empty_airflow_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from airflow.models.tasklog import LogTemplate
     from airflow.utils.db import _get_alembic_config
     from alembic.script import ScriptDirectory
+    from sqlalchemy import create_engine, text
+    from sqlalchemy.orm import sessionmaker
 
     file = tmp_path_factory.mktemp("airflow") / "airflow.db"
     engine = create_engine(f"sqlite:///{file}")
@@ -142,6 +149,8 @@ def airflow_database(
     from airflow import settings
     from airflow.models.crypto import get_fernet
     from cryptography.fernet import Fernet
+    from sqlalchemy import create_engine, event
+    from sqlalchemy.orm import scoped_session, sessionmaker
 
     file = tmp_path / "airflow.db"
     shutil.copyfile(empty_airflow_database, file)
