@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 from kpo_platform.airflow.guards.contract_file import read_contract
-from kpo_platform.errors import ContractError, PlatformError
+from kpo_platform.errors import ContractError
 
 log = logging.getLogger(__name__)
 
@@ -23,9 +23,10 @@ _FACTORY = "create_task_execution_api_app"
 _API_SERVER_MODULE = "airflow.api_fastapi.main"
 _MARK = "kpo_platform_guards"
 _SUPPORTED = (3, 3)
+_UPGRADE = "Upgrade the package kpo-platform to a version for this Airflow, or set isolation.enabled to false."
 
 
-class GuardError(PlatformError):
+class GuardError(Exception):
     """The guard cannot protect this Airflow."""
 
 
@@ -37,7 +38,7 @@ def guard_execution_api() -> None:
     module = sys.modules["airflow.api_fastapi.execution_api.app"]
     factory = getattr(module, _FACTORY, None)
     if factory is None:
-        _handle_failure(GuardError(f"Airflow has no {_FACTORY}", _describe_upgrade()), _is_api_server())
+        _handle_failure(GuardError(f"Airflow has no {_FACTORY}. {_UPGRADE}"), _is_api_server())
         return
     if hasattr(factory, _MARK):
         return
@@ -80,10 +81,6 @@ def _handle_failure(error: Exception, serves_tokens: bool) -> None:
     log.error("%s The Execution API of this process runs without it.", sentence)
 
 
-def _describe_upgrade() -> str:
-    return "Upgrade the package kpo-platform to a version for this Airflow, or set isolation.enabled to false."
-
-
 def _is_disabled() -> bool:
     try:
         return not read_contract().isolation.enabled
@@ -102,10 +99,7 @@ def add_guard() -> None:
     from airflow import __version__
 
     if tuple(int(part) for part in __version__.split(".")[:2]) != _SUPPORTED:
-        raise GuardError(
-            f"Airflow {__version__} is installed, but the guard supports 3.3",
-            _describe_upgrade(),
-        )
+        raise GuardError(f"Airflow {__version__} is installed, but the guard supports 3.3. {_UPGRADE}")
     read_contract()
     from airflow.api_fastapi.execution_api.routes import execution_api_router
 
@@ -136,8 +130,8 @@ def check_guard(app: Any) -> None:
     ]
     if unguarded or not routes:
         raise GuardError(
-            f"it is not on the routes {', '.join(unguarded) or 'of Airflow'}",
-            "Install the versions of Airflow and FastAPI that Airflow's constraints name.",
+            f"it is not on the routes {', '.join(unguarded) or 'of Airflow'}. "
+            "Install the versions of Airflow and FastAPI that Airflow's constraints name."
         )
 
 

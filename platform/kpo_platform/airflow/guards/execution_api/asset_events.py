@@ -22,7 +22,6 @@ from sqlalchemy.orm import Session
 from kpo_platform.airflow.guards.contract_file import read_contract
 from kpo_platform.airflow.guards.execution_api.judgement import UNKNOWN_TASK, Asker, judge_asset
 from kpo_platform.airflow.guards.execution_api.lookup import read_assets, read_task_origin
-from kpo_platform.errors import PlatformError
 
 AUDIT_EVENT = "asset event refused"
 """The event's name in Airflow's audit log."""
@@ -33,7 +32,7 @@ _FUNCTION = "register_asset_changes_in_db"
 _MARK = "kpo_platform_refuses_foreign_assets"
 
 
-class ForeignAssetError(PlatformError):
+class ForeignAssetError(Exception):
     """A task would emit an event of an asset that its team may not update."""
 
 
