@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -84,6 +86,20 @@ def test_api_server_ends_without_the_factory(guarded_module: Any, monkeypatch: p
         "The guard of the Execution API cannot start: Airflow has no create_task_execution_api_app. Upgrade the "
         "package kpo-platform to a version for this Airflow, or set isolation.enabled to false."
     )
+
+
+def test_failed_worker_ends_the_api_server_of_several_workers(
+    guarded_module: Any, publish: Publish, monkeypatch: pytest.MonkeyPatch
+):
+    """The parent process would start failed workers again for ever."""
+    monkeypatch.setattr(contract_file, "_last", None)
+    publish({"version": 99})
+    with subprocess.Popen(["sleep", "60"]) as parent:
+        monkeypatch.setattr(multiprocessing, "parent_process", lambda: parent)
+        monkeypatch.setattr(sys, "argv", ["airflow", "api-server"])
+        with pytest.raises(SystemExit):
+            guarded_module.create_task_execution_api_app()
+        assert parent.wait(timeout=10) == -signal.SIGTERM
 
 
 def test_api_server_without_isolation_starts_with_an_unknown_airflow(

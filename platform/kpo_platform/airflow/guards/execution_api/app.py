@@ -10,6 +10,9 @@ from __future__ import annotations
 
 import functools
 import logging
+import multiprocessing
+import os
+import signal
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -77,8 +80,16 @@ def _create_guarded_app(create_app: Callable[[], Any], serves_tokens: bool) -> A
 def _handle_failure(error: Exception, serves_tokens: bool) -> None:
     sentence = f"The guard of the Execution API cannot start: {error}"
     if serves_tokens and not _is_disabled():
+        _stop_parent_server()
         raise SystemExit(sentence) from error
     log.error("%s The Execution API of this process runs without it.", sentence)
+
+
+def _stop_parent_server() -> None:
+    """Stop the parent of several worker processes (``airflow api-server --workers``), which would restart them."""
+    parent = multiprocessing.parent_process()
+    if parent is not None and parent.pid is not None and _is_api_server():
+        os.kill(parent.pid, signal.SIGTERM)
 
 
 def _is_disabled() -> bool:
