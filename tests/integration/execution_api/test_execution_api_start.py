@@ -91,7 +91,7 @@ def test_api_server_ends_without_the_factory(guarded_module: Any, monkeypatch: p
 def test_failed_worker_ends_the_api_server_of_several_workers(
     guarded_module: Any, publish: Publish, monkeypatch: pytest.MonkeyPatch
 ):
-    """The parent process would start failed workers again for ever."""
+    """The parent process would restart failed workers endlessly."""
     monkeypatch.setattr(contract_file, "_last", None)
     publish({"version": 99})
     with subprocess.Popen(["sleep", "60"]) as parent:
