@@ -101,7 +101,8 @@ def _guard_update_triggers(supervisor_class: Any, refused_watchers: RefusedWatch
 
 
 def _get_age_s(trigger: Any) -> float:
-    return (datetime.now(UTC) - trigger.created_date).total_seconds()
+    created: datetime = trigger.created_date
+    return (datetime.now(UTC) - created).total_seconds()
 
 
 def _judge_row(trigger: Any, session: Session, contract: Contract) -> Judgement:
