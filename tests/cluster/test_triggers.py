@@ -63,7 +63,7 @@ REASONS = {
         JOB_TRIGGER, f"it has config_file, and the triggerer takes the cluster only from the connection. {KUBECONFIG}"
     ),
     # The triggerer does not use these extras. It reads the connection, and finds no pod of this name.
-    "connection_extras": "The trigger sent {'name': 'absent', 'namespace': 'team-beta', 'status': 'error'",
+    "connection_extras": '"details":{"name":"absent","kind":"pods"},"code":404}',
     "other_namespace": refuse(POD_TRIGGER, f"pod_namespace is 'team-alpha', but team 'beta' has 'team-beta'. {ASK}"),
     "other_connection": refuse(
         POD_TRIGGER,
