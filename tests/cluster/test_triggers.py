@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import pytest
 
-from cluster.support.airflow_runs.dag_run import DAGS, Run
+from cluster.support.airflow_runs.dag_run import DAGS, Run, push_dag
 from common.polling import NotYet, wait_for
 from stack.airflow_api import AirflowApi
 from stack.git_push import push_files
@@ -226,7 +226,8 @@ def expect_state(run: Run, state: str) -> None:
         raise NotYet(f"it is {current}")
 
 
-def test_deferrable_task_of_the_stock_operator_succeeds(teams: Teams):
-    run = teams.start("beta", "stock")
+def test_deferrable_task_of_the_stock_operator_succeeds(stack: Stack, airflow: AirflowApi):
+    push_dag(stack, airflow, "beta", "triggers_stock.py", "triggers_stock")
+    run = Run(stack, airflow, "triggers_stock", airflow.trigger_run("triggers_stock"), "team-beta")
     assert wait_for_end(run) == "success", run.read_log()
     assert "a pod of a stock operator" in run.read_log()

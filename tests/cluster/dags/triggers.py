@@ -1,6 +1,7 @@
 """Tasks of group `triggers`: team TEAM's tasks name triggers that must not run, and some that must.
 
-The tests also push this file for the other team.
+The tests also push this file for the other team. It imports no provider for Kubernetes, which takes seconds: more than
+thirty of its tasks start at the same time.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ import os
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
 from airflow.providers.standard.triggers.temporal import DateTimeTrigger
 from airflow.sdk import DAG, BaseOperator
 from airflow.triggers.base import BaseTrigger
@@ -175,12 +175,3 @@ with DAG(f"triggers_{TEAM}_malformed", schedule=None, default_args=DEFAULTS):
 
 with DAG(f"triggers_{TEAM}_good", schedule=None, default_args=DEFAULTS):
     GoodOperator.partial(task_id="work").expand(seconds=[30] * 20)
-
-with DAG(f"triggers_{TEAM}_stock", schedule=None, default_args=DEFAULTS):
-    KubernetesPodOperator(
-        task_id="work",
-        image="busybox:1.35",
-        cmds=["sh", "-c", "sleep 5; echo a pod of a stock operator"],
-        deferrable=True,
-        get_logs=True,
-    )
