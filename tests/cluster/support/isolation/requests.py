@@ -130,7 +130,7 @@ def _build_run_requests(target: Target) -> Iterator[Request]:
     yield build("GET /dag-runs/{dag_id}/{run_id}/state", f"{runs}/{run}/state", "read states of")
     yield build("GET /dag-runs/count", "/dag-runs/count", "read states of", {"dag_id": dag})
     yield build("GET /dag-runs/previous", "/dag-runs/previous", "read runs of", {"dag_id": dag, **date})
-    yield build("GET /dags/{dag_id}", f"/dags/{dag}", "read states of")
+    yield build("GET /dags/{dag_id}", f"/dags/{dag}", "read")
     route = "POST /dag-runs/{dag_id}/{run_id}"
     yield build(route, f"{runs}/requested-{token_hex(4)}", "trigger", grant="trigger", body={})
     yield build(f"{route}/clear", f"{runs}/{run}/clear", "clear runs of", grant="trigger")
