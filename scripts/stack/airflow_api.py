@@ -94,12 +94,12 @@ class AirflowApi:
         def probe() -> str:
             try:
                 state = str(self.get(f"dags/{dag}/dagRuns/{quote(run)}")["state"])
+                if state in {"success", "failed"}:
+                    return state
+                tasks = {task["task_id"]: task["state"] for task in self.list_task_instances(dag, run)}
             except NoResponseError as error:
                 raise NotYet(str(error)) from None
-            if state not in {"success", "failed"}:
-                tasks = {task["task_id"]: task["state"] for task in self.list_task_instances(dag, run)}
-                raise NotYet(f"run {state}, tasks {tasks}")
-            return state
+            raise NotYet(f"run {state}, tasks {tasks}")
 
         return wait_for(f"run {run} of {dag} to end", probe, deadline_s, interval_s=1)
 
