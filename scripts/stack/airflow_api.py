@@ -104,8 +104,8 @@ class AirflowApi:
         return wait_for(f"run {run} of {dag} to end", probe, deadline_s, interval_s=1)
 
     def list_task_instances(self, dag: str, run: str) -> list[dict[str, Any]]:
-        """Return the task instances of a run."""
-        return list(self.get(f"dags/{dag}/dagRuns/{quote(run)}/taskInstances")["task_instances"])
+        """Return the task instances of a run, at most 100, which is the longest page of Airflow."""
+        return list(self.get(f"dags/{dag}/dagRuns/{quote(run)}/taskInstances?limit=100")["task_instances"])
 
     def read_log(self, dag: str, run: str, task: str, attempt: int = 1) -> str:
         """Return the log of one try of a task, one line per event."""
