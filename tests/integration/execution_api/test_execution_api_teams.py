@@ -12,7 +12,13 @@ from uuid import uuid4
 import pytest
 from airflow import settings
 from airflow.api_fastapi.execution_api.app import InProcessExecutionAPI
-from airflow.models.asset import AssetEvent, AssetModel, TaskOutletAssetReference
+from airflow.models.asset import (
+    AssetDagRunQueue,
+    AssetEvent,
+    AssetModel,
+    DagScheduleAssetUriReference,
+    TaskOutletAssetReference,
+)
 from airflow.models.callback import CallbackFetchMethod, ExecutorCallback
 from airflow.models.dag import DagModel
 from airflow.models.log import Log
@@ -80,17 +86,54 @@ def test_task_emits_events_of_own_granted_and_shared_assets(execution_api: Execu
         ([{"type": "AssetUriRef", "uri": "s3://beta/asset"}], []),
         ([{"type": "AssetAlias", "name": "alpha_alias"}], [describe_alias_event("alpha", "beta")]),
         ([{"type": "AssetAlias", "name": "beta_alias"}], [describe_alias_event("beta", "alpha")]),
+        ([{"type": "AssetUriRef", "name": "x", "uri": "s3://beta/asset"}], []),
+        ([{"type": "AssetUriRef", "name": "alpha_x", "uri": "s3://beta/asset"}], []),
+        ([{"type": "AssetNameRef", "name": "beta_asset", "uri": "s3://alpha/asset"}], []),
+        (
+            [{"type": "AssetAlias", "name": "alpha_alias"}],
+            [{**describe_alias_event("alpha", "x"), "dest_asset_key": {"name": "alpha_y", "uri": "s3://beta/asset"}}],
+        ),
     ],
-    ids=["asset", "name", "uri", "asset-by-own-alias", "foreign-alias"],
+    ids=[
+        "asset",
+        "name",
+        "uri",
+        "asset-by-own-alias",
+        "foreign-alias",
+        "uri-with-a-name",
+        "uri-with-an-own-name",
+        "name-with-an-own-uri",
+        "own-name-with-a-foreign-uri",
+    ],
 )
 def test_task_that_emits_an_event_of_a_foreign_asset_fails(
     execution_api: ExecutionApi, outlets: list[dict[str, str]], events: list[dict[str, Any]]
 ):
+    with create_session() as session:
+        session.add(DagScheduleAssetUriReference(uri="s3://beta/asset", dag_id="beta_dag"))
+        session.get_one(DagModel, "beta_dag").is_paused = False
     assert succeed(execution_api, outlets, events) == 204
     assert read_outcome(execution_api) == ("failed", [])
     with create_session() as session:
+        assert list(session.scalars(select(AssetDagRunQueue.target_dag_id))) == []
         reasons = list(session.scalars(select(Log.extra).where(Log.event == AUDIT_EVENT, Log.dag_id == "alpha_dag")))
     assert [reason[:32] for reason in reasons] == ["Team 'alpha' cannot update asset"]
+
+
+@pytest.mark.parametrize(
+    ("outlets", "events"),
+    [
+        ([{"type": "AssetNameRef", "name": "alpha_asset"}], []),
+        ([{"type": "AssetUriRef", "uri": "s3://alpha/asset"}], []),
+        ([{"type": "AssetAlias", "name": "alpha_alias"}], [describe_alias_event("alpha", "alpha")]),
+    ],
+    ids=["name", "uri", "alias"],
+)
+def test_task_emits_events_of_own_assets_by_reference(
+    execution_api: ExecutionApi, outlets: list[dict[str, str]], events: list[dict[str, Any]]
+):
+    assert succeed(execution_api, outlets, events) == 204
+    assert read_outcome(execution_api) == ("success", ["alpha_asset"])
 
 
 def test_foreign_outlet_of_the_dag_is_refused_before_the_task_runs(execution_api: ExecutionApi):

@@ -76,15 +76,19 @@ def collect_assets(
 def _refuse_foreign_assets(
     session: Session, ti: TaskInstance, assets: list[tuple[str | None, str | None]], remote_log_conn_id: str | None
 ) -> None:
-    """Raise for the first asset that the task's team may not update, by its name, its URI or what they refer to."""
+    """Raise for the first asset that the task's team may not update, by its name, its URI or what they refer to.
+
+    Every name and every URI is looked up, whatever else is given: Airflow (3.3) goes by the type of an outlet and
+    ignores its other field (models/taskinstance.py), and an event also starts the DAGs that wait for a reference to
+    only the name or only the URI of its asset (assets/manager.py, `register_asset_change`).
+    """
     origin = read_task_origin(session, ti.id)
     if origin is None:
         raise ForeignAssetError(UNKNOWN_TASK)
     contract = read_contract()
     asker = Asker(origin.dag.find_team(contract), contract, remote_log_conn_id)
-    names = [name for name, uri in assets if not uri]
-    uris = [uri for name, uri in assets if not name]
-    for name, uri in [*assets, *read_assets(session, names, uris)]:
+    known = read_assets(session, [name for name, _ in assets], [uri for _, uri in assets])
+    for name, uri in [*assets, *known]:
         if refusal := judge_asset(asker, name, uri, "write"):
             raise ForeignAssetError(refusal)
 
