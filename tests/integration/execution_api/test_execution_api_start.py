@@ -15,8 +15,8 @@ from typing import Any
 import airflow
 import pytest
 from airflow.api_fastapi.execution_api import app as app_module
-from airflow.models.taskinstance import TaskInstance
 
+from integration.support.execution_api import kept_airflow
 from kpo_platform.airflow.guards import contract_file
 from kpo_platform.airflow.guards.execution_api.app import GuardError, check_guard, guard_execution_api
 from unit.support.contracts import CONTRACT
@@ -46,12 +46,10 @@ def publish(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Publish:
 @pytest.fixture
 def guarded_module(publish: Publish) -> Iterator[Any]:
     """Airflow's module with the guarded factory, in a process with a valid contract."""
-    factory, register = app_module.create_task_execution_api_app, TaskInstance.__dict__["register_asset_changes_in_db"]
     publish(CONTRACT)
-    guard_execution_api()
-    yield app_module
-    app_module.create_task_execution_api_app = factory
-    TaskInstance.register_asset_changes_in_db = register
+    with kept_airflow():
+        guard_execution_api()
+        yield app_module
 
 
 @pytest.mark.parametrize("apps", ["all", "execution"])

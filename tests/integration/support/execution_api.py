@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ import pytest
 from airflow.api_fastapi.auth.tokens import JWTGenerator
 from airflow.api_fastapi.common.dagbag import create_dag_bag
 from airflow.api_fastapi.execution_api import app as app_module
+from airflow.api_fastapi.execution_api.versions.v2026_04_06 import ModifyDeferredTaskKwargsToJsonValue
+from airflow.models import trigger as trigger_module
 from airflow.models.taskinstance import TaskInstance
 from fastapi.testclient import TestClient
 from httpx import Response
@@ -45,12 +48,29 @@ class ExecutionApi:
         return self.client.request(method, path, headers=headers, **arguments)
 
 
+@contextmanager
+def kept_airflow() -> Iterator[None]:
+    """Put back the functions of Airflow that the guard replaces."""
+    conversion: Any = ModifyDeferredTaskKwargsToJsonValue.convert_next_kwargs_to_base_serialization
+    places: list[tuple[Any, str]] = [
+        (app_module, "create_task_execution_api_app"),
+        (TaskInstance, "register_asset_changes_in_db"),
+        (trigger_module, "_decode_next_kwargs"),
+        (conversion, "transformer"),
+    ]
+    kept = [(owner, name, vars(owner)[name]) for owner, name in places]
+    try:
+        yield
+    finally:
+        for owner, name, value in kept:
+            setattr(owner, name, value)
+
+
 @pytest.fixture(scope="module")
 def shared_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ExecutionApi, Path]]:
     """The application and a file with its database, which tests copy."""
     folder = tmp_path_factory.mktemp("execution_api")
-    factory, register = app_module.create_task_execution_api_app, TaskInstance.__dict__["register_asset_changes_in_db"]
-    with pytest.MonkeyPatch.context() as patch:
+    with kept_airflow(), pytest.MonkeyPatch.context() as patch:
         patch.setenv("AIRFLOW__API_AUTH__JWT_SECRET", "a secret for tests " * 4)
         patch.setenv("KPO_PLATFORM_CONTRACT", str(folder / "contract.json"))
         publish_contract(folder / "contract.json", ISOLATION)
@@ -60,8 +80,6 @@ def shared_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Execu
         app.state.dag_bag = create_dag_bag()
         with TestClient(app, raise_server_exceptions=False) as client:
             yield ExecutionApi(client, app_module._jwt_generator(), tasks), folder
-    app_module.create_task_execution_api_app = factory
-    TaskInstance.register_asset_changes_in_db = register
 
 
 @pytest.fixture

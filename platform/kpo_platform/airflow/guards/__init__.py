@@ -8,20 +8,24 @@ message gets a reason.
 from __future__ import annotations
 
 import os
+import sys
+from contextlib import suppress
 
 from kpo_platform.airflow.guards.import_hook import call_after_import
 from kpo_platform.contract import FILE_VARIABLE
 
 TRIGGERER_MODULE = "airflow.jobs.triggerer_job_runner"
 EXECUTION_API_MODULE = "airflow.api_fastapi.execution_api.app"
+TRIGGER_MODEL_MODULE = "airflow.models.trigger"
 SECRETS_MODULE = "airflow.sdk.execution_time.secrets.execution_api"
 
 
 def install() -> None:
-    """Guard the triggerer and the Execution API once their modules are imported, if this process has a contract."""
+    """Guard triggerer, Execution API and scheduler once their modules are imported, if this process has a contract."""
     if FILE_VARIABLE in os.environ:
         call_after_import(TRIGGERER_MODULE, _guard_triggerer)
         call_after_import(EXECUTION_API_MODULE, _guard_execution_api)
+        call_after_import(TRIGGER_MODEL_MODULE, _guard_next_arguments)
         call_after_import(SECRETS_MODULE, _explain_denials)
 
 
@@ -35,6 +39,13 @@ def _guard_execution_api() -> None:
     from kpo_platform.airflow.guards.execution_api.app import guard_execution_api
 
     guard_execution_api()
+
+
+def _guard_next_arguments() -> None:
+    from kpo_platform.airflow.guards.triggers.next_arguments import guard_next_arguments
+
+    with suppress(AttributeError):  # another Airflow; the API server refuses it, and the triggerer checks for itself
+        guard_next_arguments(sys.modules[TRIGGER_MODEL_MODULE])
 
 
 def _explain_denials() -> None:

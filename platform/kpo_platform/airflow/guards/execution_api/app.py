@@ -113,16 +113,21 @@ def add_guard() -> None:
         raise GuardError(f"Airflow {__version__} is installed, but the guard supports 3.3. {_UPGRADE}")
     read_contract()
     from airflow.api_fastapi.execution_api.routes import execution_api_router
+    from airflow.api_fastapi.execution_api.versions.v2026_04_06 import ModifyDeferredTaskKwargsToJsonValue
+    from airflow.models import trigger
 
     from kpo_platform.airflow.guards.execution_api.asset_events import guard_asset_events
     from kpo_platform.airflow.guards.execution_api.request import get_remote_log_conn_id
     from kpo_platform.airflow.guards.execution_api.variable_keys import list_readable_keys
+    from kpo_platform.airflow.guards.triggers.next_arguments import guard_conversion, guard_next_arguments
 
     for route in find_authenticated_routes(execution_api_router.routes):
         _add_dependency(route)
         if route.name == "get_variable_keys":
             route.endpoint = list_readable_keys(route.endpoint)
     guard_asset_events(get_remote_log_conn_id())
+    guard_next_arguments(trigger)
+    guard_conversion(ModifyDeferredTaskKwargsToJsonValue.convert_next_kwargs_to_base_serialization)
 
 
 def check_guard(app: Any) -> None:
