@@ -119,12 +119,15 @@ def test_ui_shows_a_task_whose_arguments_cannot_be_read(
     monkeypatch.setattr(Trigger, "_decrypt_kwargs", staticmethod(Trigger._decrypt_kwargs))  # restored after the test
     guard_decryption(Trigger)
     hidden = {"x": {"__classname__": "airflow.sdk.definitions.asset.Asset", "__version__": 1, "__data__": {}}}
-    stored = ["gAAAAABnot-ours", json.dumps(hidden), json.dumps({"moment": {"__type": "datetime", "__var": 0.0}})]
+    invalid = {"x": {"__classname__": "uuid.UUID", "__version__": 1, "__data__": "zz"}}
+    unhashable = {"x": {"__classname__": "builtins.set", "__version__": 1, "__data__": [[1]]}}
+    valid = {"moment": {"__type": "datetime", "__var": 0.0}}
+    stored = ["gAAAAABnot-ours", *map(json.dumps, (hidden, invalid, unhashable, valid))]
     rows = []
     for text in stored:
         trigger = Trigger(classpath="a.B", kwargs={})
         trigger.id, trigger.encrypted_kwargs = 1, text
         rows.append(trigger)
     shown = [TriggerResponse.model_validate(row, from_attributes=True).model_dump()["kwargs"] for row in rows]
-    assert shown == ["{}"] * 3
-    assert [row.kwargs for row in rows] == [{}, {}, {"moment": datetime(1970, 1, 1, tzinfo=UTC)}]
+    assert shown == ["{}"] * 5
+    assert [row.kwargs for row in rows] == [{}, {}, {}, {}, {"moment": datetime(1970, 1, 1, tzinfo=UTC)}]

@@ -167,6 +167,25 @@ def test_object_in_the_arguments_to_resume_with_fails_the_task(triggerer: Trigge
     assert airflow_database.read_task("nightly") == failed(DATE, cause, fix)
 
 
+@pytest.mark.parametrize(
+    ("moment", "error"),
+    [
+        ({"__classname__": "uuid.UUID", "__version__": 1, "__data__": "zz"}, "ValueError"),
+        ({"__classname__": "builtins.set", "__version__": 1, "__data__": [[1]]}, "TypeError"),
+    ],
+)
+def test_plain_arguments_that_are_not_valid_fail_the_task(
+    triggerer: Triggerer, airflow_database: AirflowDatabase, moment: Any, error: str
+):
+    supervisor = triggerer(triggers=[{"class": FILE}])
+    airflow_database.add_dag("nightly", "alpha")
+    airflow_database.defer("nightly", FILE, {"filepath": moment})
+    assert turn(supervisor) == {}
+    assert airflow_database.read_task("nightly") == failed(
+        FILE, f"its argument 'filepath' is not valid ({error})", "Correct the trigger's serialize()."
+    )
+
+
 def test_refused_callback_ends_as_failed(triggerer: Triggerer, airflow_database: AirflowDatabase):
     from airflow.models.callback import Callback
     from airflow.sdk import AsyncCallback

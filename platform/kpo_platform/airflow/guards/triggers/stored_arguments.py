@@ -37,12 +37,28 @@ def write_arguments(arguments: dict[str, Any]) -> str:
     return json.dumps(arguments)
 
 
+def check_deserialization(arguments: dict[str, Any]) -> None:
+    """Check that judged arguments can be deserialized, which is safe because they are plain.
+
+    Raises:
+        TriggerRefusedError: a value is not valid, for example a UUID, a time zone, or a set that holds a list.
+    """
+    from airflow.sdk.serde import deserialize
+
+    for name, value in arguments.items():
+        try:
+            deserialize(value)
+        except Exception as error:  # serde raises anything
+            cause = f"its argument {name[:64]!r} is not valid ({type(error).__name__})"
+            raise TriggerRefusedError(cause, "Correct the trigger's serialize().") from None
+
+
 def guard_decryption(trigger_class: Any) -> None:
     """Deserialize only plain values in the model ``Trigger``, also when the UI shows a deferred task.
 
     The API server reads the arguments of a task's trigger only to drop them (3.3, core_api/datamodels/trigger.py). It
     gets none if they are not plain: an object of another class would be created beside the database, and arguments that
-    cannot be decrypted would break the page of the task.
+    cannot be decrypted or deserialized would break the page of the task.
     """
     decrypt = trigger_class._decrypt_kwargs
 
@@ -54,6 +70,10 @@ def guard_decryption(trigger_class: Any) -> None:
         except (NotPlainError, TriggerRefusedError) as error:
             log.warning("The arguments of a trigger are not deserialized: %s.", error)
             return {}
-        return decrypt(write_arguments(plain))
+        try:
+            return decrypt(write_arguments(plain))
+        except Exception as error:  # plain, but not valid, as a set that holds a list; serde raises anything
+            log.warning("The arguments of a trigger are not valid (%s).", type(error).__name__)
+            return {}
 
     trigger_class._decrypt_kwargs = staticmethod(decrypt_plain)

@@ -18,7 +18,11 @@ from kpo_platform.airflow.guards.triggers.events import build_failed_event, guar
 from kpo_platform.airflow.guards.triggers.judge import PLAIN_VALUES_FIX, Judgement, build_refusal, judge_trigger
 from kpo_platform.airflow.guards.triggers.plain_values import NotPlainError, convert_plain
 from kpo_platform.airflow.guards.triggers.request import TriggerRefusedError, TriggerRequest
-from kpo_platform.airflow.guards.triggers.stored_arguments import read_arguments, write_arguments
+from kpo_platform.airflow.guards.triggers.stored_arguments import (
+    check_deserialization,
+    read_arguments,
+    write_arguments,
+)
 from kpo_platform.contract import Contract
 from kpo_platform.finding import Refusal
 
@@ -80,6 +84,7 @@ def _guard_create_workload(supervisor_class: Any, refused_watchers: RefusedWatch
         refusal = judgement.refusal
         if refusal is None:
             try:
+                check_deserialization(judgement.arguments)
                 return _create_workload(partial(create_workload, supervisor, *args, **kwargs), judgement.arguments)
             except TriggerRefusedError as refused:
                 refusal = build_refusal(trigger.classpath, refused)
