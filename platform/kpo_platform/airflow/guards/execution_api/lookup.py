@@ -27,6 +27,7 @@ from kpo_platform.airflow.guards.execution_api.origin import Origin, TaskOrigin
 
 CACHE_SECONDS = 5
 _CACHE_SIZE = 10_000
+_CACHE_KEY_LENGTH = 1_000
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -44,7 +45,10 @@ async def read_in_thread(read: Callable[Concatenate[Session, P], V], *args: P.ar
 
 
 class TimedCache(Generic[K, V]):
-    """Results of a function of the database, each for `CACHE_SECONDS`; None is not kept."""
+    """Results of a function of the database, each for `CACHE_SECONDS`.
+
+    Tasks choose the keys. So that they cannot fill the memory, nothing is kept for unknown or very long keys.
+    """
 
     def __init__(self, read: Callable[[Session, K], V | None]) -> None:
         self._read = read
@@ -56,7 +60,7 @@ class TimedCache(Generic[K, V]):
         if known is not None and known[0] > time.monotonic():
             return known[1]
         result = await read_in_thread(self._read, key)
-        if result is not None:
+        if result and len(repr(key)) <= _CACHE_KEY_LENGTH:
             self._store(key, result)
         return result
 
