@@ -16,7 +16,6 @@ from kpo_platform.airflow.guards.execution_api.judgement import (
     judge_dag,
     judge_name,
 )
-from kpo_platform.airflow.guards.execution_api.origin import Origin
 from kpo_platform.airflow.guards.execution_api.rules import RULES, DagRule, NameRule
 from unit.support.contracts import build_teams
 
@@ -226,18 +225,6 @@ def test_unknown_endpoint_is_refused_with_a_sentence():
 )
 def test_denial_has_a_reason_in_the_log_of_the_task(kind: str, name: str, reason: str | None):
     assert describe_denial(kind, name, CONTRACT) == reason
-
-
-def test_version_of_another_bundle_does_not_get_the_folder_of_the_present_file():
-    present = Origin("shared-dags", "alpha/x.py")
-    bundles = ("shared-dags", None, "legacy", "gamma", "other")
-    assert [present.of_version(bundle).find_team(CONTRACT) for bundle in bundles] == [
-        "alpha",
-        "alpha",
-        "beta",
-        "gamma",
-        None,
-    ]
 
 
 TEAMS = st.sampled_from([None, "alpha", "beta", "gamma", "unknown"])

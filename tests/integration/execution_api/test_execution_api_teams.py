@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Iterable
 from datetime import timedelta
 from pathlib import Path
@@ -35,8 +36,8 @@ from integration.support.execution_api import ExecutionApi, PublishIsolation
 from integration.support.isolation_database import LOGICAL_DATE, RUN_ID, add_run
 from kpo_platform.airflow.guards.execution_api import request as guarded_request
 from kpo_platform.airflow.guards.execution_api.asset_events import AUDIT_EVENT
-from kpo_platform.airflow.guards.execution_api.lookup import read_task_origin
 from kpo_platform.airflow.guards.execution_api.origin import Origin, TaskOrigin
+from kpo_platform.airflow.guards.task_origins import read_task_origin
 
 BETA_XCOM = f"/xcoms/beta_dag/{RUN_ID}/t/k"
 
@@ -191,6 +192,24 @@ def test_dag_that_took_over_an_id_does_not_reach_the_earlier_runs(execution_api:
     assert execution_api.request_as("beta", "GET", "/variables/beta_key").status_code == 200
 
 
+@pytest.mark.parametrize("compressed", [False, True])
+def test_file_that_took_over_an_id_in_a_shared_bundle_does_not_reach_the_earlier_runs(
+    execution_api: ExecutionApi, compressed: bool
+):
+    """Beta's folder of the shared bundle defines gamma's DAG id: the version of gamma's run keeps its file."""
+    with create_session() as session:
+        session.get_one(DagModel, "gamma_dag").relative_fileloc = "etl/beta/x.py"
+        serialized = session.scalars(select(SerializedDagModel).where(SerializedDagModel.dag_id == "gamma_dag")).one()
+        if compressed:
+            serialized._data_compressed, serialized._data = zlib.compress(json.dumps(serialized._data).encode()), None
+        session.flush()
+        task = read_task_origin(session, execution_api.tasks["gamma"])
+        assert task is not None
+        assert (task.dag, task.run) == (Origin("shared-dags", "etl/gamma/x.py"),) * 2
+    paths = (f"/xcoms/gamma_dag/{RUN_ID}/t/k", f"/dag-runs/gamma_dag/{RUN_ID}")
+    assert [execution_api.request_as("beta", "GET", path).status_code for path in paths] == [403, 403]
+
+
 def test_token_of_an_earlier_try_keeps_its_team(execution_api: ExecutionApi):
     with create_session() as session:
         task = session.get_one(TaskInstance, execution_api.tasks["alpha"])
@@ -293,6 +312,6 @@ def test_second_request_of_a_task_asks_the_database_for_no_team(execution_api: E
         assert execution_api.request_as("alpha", "GET", path).status_code == 200
         return len([statement for statement in statements if "dag_version" in statement])
 
-    assert [count_statements("/variables/alpha_key") for _ in range(2)] == [1, 0]
+    assert [count_statements("/variables/alpha_key") for _ in range(2)] == [2, 0]
     guarded_request._tasks._results.clear()
-    assert count_statements("/variables/alpha_key") == 1
+    assert count_statements("/variables/alpha_key") == 2

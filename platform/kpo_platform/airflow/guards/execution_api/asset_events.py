@@ -21,7 +21,8 @@ from sqlalchemy.orm import Session
 
 from kpo_platform.airflow.guards.contract_file import read_contract
 from kpo_platform.airflow.guards.execution_api.judgement import UNKNOWN_TASK, Asker, judge_asset
-from kpo_platform.airflow.guards.execution_api.lookup import read_assets, read_task_origin
+from kpo_platform.airflow.guards.execution_api.lookup import read_assets
+from kpo_platform.airflow.guards.task_origins import read_task_origin
 
 AUDIT_EVENT = "asset event refused"
 """The event's name in Airflow's audit log."""

@@ -1,4 +1,4 @@
-"""Read from Airflow's database which bundles own tasks and DAGs; the results are cached for a few seconds.
+"""Read from Airflow's database in other threads; the results are cached for a few seconds.
 
 The queries run in the thread pool of the API server, as those of its own endpoints do, and never in its event loop.
 Asynchronous sessions of Airflow need a second driver and a second pool of connections.
@@ -12,18 +12,11 @@ from typing import Concatenate, Generic, ParamSpec, TypeVar
 from uuid import UUID
 
 from airflow.models.asset import AssetAliasModel, AssetModel, TaskOutletAssetReference
-from airflow.models.callback import Callback
-from airflow.models.dag import DagModel
-from airflow.models.dag_version import DagVersion
-from airflow.models.dagrun import DagRun
 from airflow.models.taskinstance import TaskInstance
-from airflow.models.taskinstancehistory import TaskInstanceHistory
 from airflow.utils.session import create_session
 from sqlalchemy import and_, or_, select
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
-
-from kpo_platform.airflow.guards.execution_api.origin import Origin, TaskOrigin
 
 CACHE_SECONDS = 5
 _CACHE_SIZE = 10_000
@@ -71,57 +64,6 @@ class TimedCache(Generic[K, V]):
         if len(self._results) >= _CACHE_SIZE:
             self._results.clear()
         self._results[key] = (now + CACHE_SECONDS, result)
-
-
-def read_task_origin(session: Session, token_id: UUID) -> TaskOrigin | None:
-    """Read the origin of the task, an earlier try of a task, or the callback that a token is for; None if unknown."""
-    for model, key in ((TaskInstance, TaskInstance.id), (TaskInstanceHistory, TaskInstanceHistory.task_instance_id)):
-        run_version = aliased(DagVersion)
-        row = session.execute(
-            select(
-                model.dag_id,
-                model.run_id,
-                DagModel.bundle_name,
-                DagModel.relative_fileloc,
-                DagVersion.bundle_name,
-                run_version.bundle_name,
-            )
-            .select_from(model)
-            .outerjoin(DagModel, DagModel.dag_id == model.dag_id)
-            .outerjoin(DagVersion, DagVersion.id == model.dag_version_id)
-            .outerjoin(DagRun, and_(DagRun.dag_id == model.dag_id, DagRun.run_id == model.run_id))
-            .outerjoin(run_version, run_version.id == DagRun.created_dag_version_id)
-            .where(key == token_id)
-        ).one_or_none()
-        if row is not None:
-            dag_id, run_id, bundle, file, version_bundle, run_bundle = row
-            dag = Origin(bundle, file)
-            return TaskOrigin(dag.of_version(version_bundle), dag_id, run_id, dag.of_version(run_bundle))
-    callback = session.execute(select(Callback.bundle_name).where(Callback.id == token_id)).one_or_none()
-    return None if callback is None else TaskOrigin(Origin(callback[0], None))
-
-
-def read_dag_origins(session: Session, target: tuple[str, str | None, bool]) -> frozenset[Origin]:
-    """Read the origins of a DAG: the present one, and those of its versions that a run or all runs have.
-
-    Args:
-        session: a session of the database.
-        target: the DAG, the run or None, and whether the versions of all runs count.
-    """
-    dag_id, run_id, history = target
-    row = session.execute(
-        select(DagModel.bundle_name, DagModel.relative_fileloc).where(DagModel.dag_id == dag_id)
-    ).one_or_none()
-    if row is None:
-        return frozenset()
-    dag = Origin(*row)
-    versions = select(DagVersion.bundle_name).where(DagVersion.dag_id == dag_id).distinct()
-    if not history:
-        versions = versions.join(DagRun, DagRun.created_dag_version_id == DagVersion.id).where(
-            DagRun.dag_id == dag_id, DagRun.run_id == run_id
-        )
-    bundles = session.scalars(versions) if history or run_id is not None else ()
-    return frozenset({dag, *(dag.of_version(bundle) for bundle in bundles)})
 
 
 def read_assets(

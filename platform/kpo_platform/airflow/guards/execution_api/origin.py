@@ -15,10 +15,6 @@ class Origin:
     bundle: str | None = None
     file: str | None = None
 
-    def of_version(self, bundle: str | None) -> Origin:
-        """Return the origin of a version of the DAG, whose file is known only in the DAG's present bundle."""
-        return self if bundle in (None, self.bundle) else Origin(bundle)
-
     def find_team(self, contract: Contract) -> str | None:
         """Find the team that owns a DAG of this origin; None if no team does."""
         return find_team_of_bundle(self.bundle, self.file, contract)

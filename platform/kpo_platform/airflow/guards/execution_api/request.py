@@ -34,13 +34,14 @@ from kpo_platform.airflow.guards.execution_api.rules import (
     Rule,
 )
 from kpo_platform.airflow.guards.execution_api.variable_keys import READER
+from kpo_platform.airflow.guards.task_origins import read_dag_origins, read_task_origin
 
 log = structlog.get_logger(logger_name=__name__)
 
 _JUDGED = "kpo_platform_judged"
 _FALSE = frozenset({"", "0", "false", "f", "no", "n", "off"})
-_tasks = TimedCache(lookup.read_task_origin)
-_dags = TimedCache(lookup.read_dag_origins)
+_tasks = TimedCache(read_task_origin)
+_dags = TimedCache(read_dag_origins)
 _assets = TimedCache(lookup.read_referred_assets)
 
 

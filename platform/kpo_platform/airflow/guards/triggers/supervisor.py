@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy.exc import SQLAlchemyError
 
 from kpo_platform.airflow.guards.contract_file import read_contract
-from kpo_platform.airflow.guards.task_teams import find_dag_teams, find_team_of_version
+from kpo_platform.airflow.guards.task_origins import read_dag_origins, read_task_origin
 from kpo_platform.airflow.guards.triggers.argument_checks import list_watched_dags
 from kpo_platform.airflow.guards.triggers.events import build_failed_event, guard_events
 from kpo_platform.airflow.guards.triggers.judge import PLAIN_VALUES_FIX, Judgement, build_refusal, judge_trigger
@@ -118,13 +118,17 @@ def _judge_row(trigger: Any, session: Session, contract: Contract) -> Judgement:
         _check_next_arguments(instance)
     except TriggerRefusedError as refused:
         return Judgement(build_refusal(trigger.classpath, refused), {})
+    origin = read_task_origin(session, instance.id) if instance else None
     request = TriggerRequest(
         class_path=trigger.classpath,
         arguments=arguments,
-        team=find_team_of_version(instance.dag_version_id, session, contract) if instance else None,
+        team=origin.dag.find_team(contract) if origin else None,
         task_instance_id=str(instance.id) if instance else None,
     )
-    teams = {dag_id: find_dag_teams(dag_id, session, contract) for dag_id in list_watched_dags(arguments)}
+    teams = {
+        dag_id: frozenset(each.find_team(contract) for each in read_dag_origins(session, (dag_id, None, True)))
+        for dag_id in list_watched_dags(arguments)
+    }
     return judge_trigger(request, contract, lambda dag_id: teams.get(dag_id, frozenset()))
 
 

@@ -1,0 +1,93 @@
+"""Read from Airflow's database where the versions of a DAG come from, those of a task's run and all of a DAG."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from uuid import UUID
+
+from airflow.models.callback import Callback
+from airflow.models.dag import DagModel
+from airflow.models.dag_version import DagVersion
+from airflow.models.dagrun import DagRun
+from airflow.models.serialized_dag import SerializedDagModel
+from airflow.models.taskinstance import TaskInstance
+from airflow.models.taskinstancehistory import TaskInstanceHistory
+from sqlalchemy import ColumnElement, and_, select
+from sqlalchemy.orm import Session
+
+from kpo_platform.airflow.guards.execution_api.origin import Origin, TaskOrigin
+
+
+def read_task_origin(session: Session, token_id: UUID) -> TaskOrigin | None:
+    """Read the origin of the task, an earlier try of a task, or the callback that a token is for; None if unknown."""
+    for model, key in ((TaskInstance, TaskInstance.id), (TaskInstanceHistory, TaskInstanceHistory.task_instance_id)):
+        row = session.execute(
+            select(
+                model.dag_id,
+                model.run_id,
+                model.dag_version_id,
+                DagRun.created_dag_version_id,
+                DagModel.bundle_name,
+                DagModel.relative_fileloc,
+            )
+            .select_from(model)
+            .outerjoin(DagModel, DagModel.dag_id == model.dag_id)
+            .outerjoin(DagRun, and_(DagRun.dag_id == model.dag_id, DagRun.run_id == model.run_id))
+            .where(key == token_id)
+        ).one_or_none()
+        if row is not None:
+            dag_id, run_id, task_version, run_version, bundle, file = row
+            present = Origin(bundle, file)
+            versions = _read_versions(session, DagVersion.id.in_(filter(None, (task_version, run_version))))
+            return TaskOrigin(versions.get(task_version, present), dag_id, run_id, versions.get(run_version, present))
+    callback = session.execute(select(Callback.bundle_name).where(Callback.id == token_id)).one_or_none()
+    return None if callback is None else TaskOrigin(Origin(callback[0], None))
+
+
+def read_dag_origins(session: Session, target: tuple[str, str | None, bool]) -> frozenset[Origin]:
+    """Read the origins of a DAG: the present one, and those of its versions that a run or all runs have.
+
+    Args:
+        session: a session of the database.
+        target: the DAG, the run or None, and whether the versions of all runs count.
+    """
+    dag_id, run_id, history = target
+    row = session.execute(
+        select(DagModel.bundle_name, DagModel.relative_fileloc).where(DagModel.dag_id == dag_id)
+    ).one_or_none()
+    if row is None:
+        return frozenset()
+    present = Origin(*row)
+    if history:
+        versions = _read_versions(session, DagVersion.dag_id == dag_id)
+    elif run_id is not None:
+        run_version = select(DagRun.created_dag_version_id).where(DagRun.dag_id == dag_id, DagRun.run_id == run_id)
+        versions = _read_versions(session, DagVersion.id.in_(run_version))
+    else:
+        versions = {}
+    return frozenset({present, *versions.values()})
+
+
+def _read_versions(session: Session, *conditions: ColumnElement[bool]) -> dict[UUID, Origin]:
+    """Read the origins of versions of DAGs, except of those without a bundle.
+
+    A version keeps its bundle and its file when another team takes over the DAG's id. The table ``dag`` does not: it
+    has the file that was parsed last (3.3, models/dag_version.py, models/serialized_dag.py).
+    """
+    data, compressed = SerializedDagModel._data, SerializedDagModel._data_compressed
+    rows = session.execute(
+        select(DagVersion.id, DagVersion.bundle_name, data["dag"]["relative_fileloc"].as_string(), compressed)
+        .outerjoin(SerializedDagModel, SerializedDagModel.dag_version_id == DagVersion.id)
+        .where(DagVersion.bundle_name.is_not(None), *conditions)
+    )
+    return {
+        version: Origin(bundle, file if packed is None else _unpack_file(packed))
+        for version, bundle, file, packed in rows
+    }
+
+
+def _unpack_file(packed: bytes) -> str | None:
+    """Get the file of a serialized DAG that is stored as with ``core.compress_serialized_dags``."""
+    file: str | None = json.loads(zlib.decompress(packed))["dag"].get("relative_fileloc")
+    return file
