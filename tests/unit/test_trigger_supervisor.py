@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from airflow.models.dag_version import DagVersion
 from airflow.models.taskinstance import TaskInstance
 from airflow.models.trigger import Trigger
 from airflow.providers.standard.triggers.temporal import DateTimeTrigger
@@ -112,15 +113,26 @@ def test_team_is_that_of_the_bundle_or_folder(
     assert airflow_database.read_task("nightly") == expected
 
 
-def test_takeover_of_a_dag_id_does_not_change_the_team_of_a_run(
-    triggerer: Triggerer, airflow_database: AirflowDatabase
+def test_trigger_is_refused_while_dags_of_two_teams_have_the_id(
+    triggerer: Triggerer, airflow_database: AirflowDatabase, monkeypatch: pytest.MonkeyPatch
 ):
+    monkeypatch.setenv("AIRFLOW__CORE__MIN_SERIALIZED_DAG_UPDATE_INTERVAL", "0")
     supervisor = triggerer()
     airflow_database.add_dag("nightly", "shared-dags", "alpha/dag.py")
     airflow_database.add_dag("nightly", "shared-dags", "beta/dag.py")
     row = store(pod_trigger(pod_namespace="team-beta", kubernetes_conn_id=None))
     airflow_database.defer("nightly", *row, run_id="shared-dags-alpha-dag.py")
-    assert turn(supervisor) == {}
+    later = airflow_database.defer("nightly", *row, run_id="shared-dags-beta-dag.py")
+    with create_session() as session:
+        latest = session.scalars(select(DagVersion).order_by(DagVersion.version_number.desc())).first()
+        assert latest is not None
+        query = select(TaskInstance).where(TaskInstance.run_id == "shared-dags-alpha-dag.py")
+        session.scalars(query).one().dag_version_id = latest.id  # as the scheduler does while alpha's task runs
+    assert list(turn(supervisor)) == [later.trigger_id]
+    cause = "DAG 'nightly' exists in the bundles of teams 'alpha' and 'beta'"
+    with create_session() as session:
+        arguments = {task.run_id: task.next_kwargs for task in session.scalars(select(TaskInstance))}
+    assert arguments["shared-dags-alpha-dag.py"] == failed(POD, cause, "Rename one of them.")[2]
 
 
 def test_dag_of_another_team_needs_a_grant(tmp_path: Path, triggerer: Triggerer, airflow_database: AirflowDatabase):

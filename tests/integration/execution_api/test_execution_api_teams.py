@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 from uuid import uuid4
 
 import pytest
 from airflow import settings
 from airflow.api_fastapi.execution_api.app import InProcessExecutionAPI
+from airflow.jobs.scheduler_job_runner import SchedulerJobRunner
 from airflow.models.asset import (
     AssetDagRunQueue,
     AssetEvent,
@@ -22,12 +24,18 @@ from airflow.models.asset import (
 )
 from airflow.models.callback import CallbackFetchMethod, ExecutorCallback
 from airflow.models.dag import DagModel
+from airflow.models.dagbag import DBDagBag
+from airflow.models.dagrun import DagRun
 from airflow.models.log import Log
 from airflow.models.serialized_dag import SerializedDagModel
 from airflow.models.taskinstance import TaskInstance
 from airflow.models.xcom import XComModel
+from airflow.providers.standard.operators.empty import EmptyOperator
+from airflow.sdk import DAG
 from airflow.sdk.api.client import Client, ServerResponseError
 from airflow.sdk.definitions.callback import SyncCallback
+from airflow.serialization.definitions.dag import SerializedDAG
+from airflow.serialization.serialized_objects import LazyDeserializedDAG
 from airflow.utils.session import create_session
 from airflow.utils.state import TaskInstanceState
 from sqlalchemy import event, select
@@ -189,7 +197,75 @@ def test_dag_that_took_over_an_id_does_not_reach_the_earlier_runs(execution_api:
     assert read(f"/dag-runs/beta_dag/{RUN_ID}/state") == 403
     assert read("/dag-runs/beta_dag/r2/state") == 200
     assert execution_api.request_as("alpha", "POST", f"/dag-runs/beta_dag/{RUN_ID}/clear").status_code == 403
-    assert execution_api.request_as("beta", "GET", "/variables/beta_key").status_code == 200
+    answer = execution_api.request_as("beta", "GET", "/variables/beta_key")
+    assert (answer.status_code, answer.json()["detail"]) == (
+        403,
+        "DAG 'beta_dag' exists in the bundles of teams 'alpha' and 'beta'. Rename one of them.",
+    )
+
+
+def parse_beta_dag(bundle: str, description: str) -> None:
+    """Store a DAG with the id of beta's DAG, as the DAG processor does; its runs are not pinned to a bundle version."""
+    with DAG("beta_dag", schedule=None, description=description, disable_bundle_versioning=True) as dag:
+        EmptyOperator(task_id="t")
+    dag.fileloc, dag.relative_fileloc = __file__, "x.py"
+    lazy = LazyDeserializedDAG.from_dag(dag)
+    with create_session() as session:
+        SerializedDAG.bulk_write_to_db(bundle, None, [lazy], session=session)
+        session.flush()
+        SerializedDagModel.write_dag(lazy, bundle_name=bundle, session=session)
+
+
+def give_run_the_latest_version(run_id: str) -> None:
+    """Let the scheduler give the unfinished tasks of a run the latest version of the DAG."""
+    with create_session() as session:
+        run = session.scalars(select(DagRun).where(DagRun.run_id == run_id)).one()
+        scheduler = Mock(scheduler_dag_bag=DBDagBag(load_op_links=False))
+        assert SchedulerJobRunner._verify_integrity_if_dag_changed(scheduler, run, session)
+
+
+@pytest.mark.parametrize("is_cleared", [False, True])
+def test_running_code_does_not_get_the_team_that_takes_its_dag_id_back(execution_api: ExecutionApi, is_cleared: bool):
+    """Alpha's code runs from alpha's version, and beta's file is parsed again: the running task gets beta's version."""
+    parse_beta_dag("alpha", "alpha's")
+    with create_session() as session:
+        task = add_run(session, "beta_dag", "r2", datetime.now(UTC))
+        task_id = task.id
+        task.queued_dttm = task.start_date = datetime.now(UTC)
+    assert execution_api.request_as(task_id, "GET", "/variables/alpha_key").status_code == 200
+    parse_beta_dag("beta", "beta's")
+    give_run_the_latest_version("r2")
+    with create_session() as session:
+        task = session.get_one(TaskInstance, task_id)
+        assert (task.state, task.dag_version.bundle_name) == ("running", "beta")
+        if is_cleared:  # clearing another task of the run, with the latest version
+            task.dag_run.created_dag_version_id = task.dag_version_id
+            task.dag_run.queued_at = task.dag_run.start_date = datetime.now(UTC)
+    guarded_request._tasks._results.clear()
+    own = [("GET", f"/variables/{prefix}_key") for prefix in ("alpha", "beta", "common")]
+    for method, path in [*own, ("GET", BETA_XCOM), ("POST", "/dag-runs/beta_dag/r3"), ("GET", "/variables/keys")]:
+        answer = execution_api.request_as(task_id, method, path, **({"json": {}} if method == "POST" else {}))
+        assert (answer.status_code, answer.json()["detail"]) == (
+            403,
+            "DAG 'beta_dag' exists in the bundles of teams 'alpha' and 'beta'. Rename one of them.",
+        )
+    beat = execution_api.request_as(
+        task_id, "PUT", f"/task-instances/{task_id}/heartbeat", json={"hostname": "h", "pid": 1}
+    )
+    assert beat.status_code == 204
+
+
+def test_run_that_begins_after_a_takeover_has_ended_has_its_team(execution_api: ExecutionApi):
+    parse_beta_dag("alpha", "alpha's")
+    with create_session() as session:
+        add_run(session, "beta_dag", "r2", datetime.now(UTC))
+    parse_beta_dag("beta", "beta's")
+    with create_session() as session:
+        task = add_run(session, "beta_dag", "r3", datetime.now(UTC))
+        task_id = task.id
+        task.start_date = task.dag_run.start_date = datetime.now(UTC)
+    codes = [execution_api.request_as(task_id, "GET", f"/variables/{x}_key").status_code for x in ("beta", "alpha")]
+    assert codes == [200, 403]
 
 
 @pytest.mark.parametrize("compressed", [False, True])
@@ -205,7 +281,7 @@ def test_file_that_took_over_an_id_in_a_shared_bundle_does_not_reach_the_earlier
         session.flush()
         task = read_task_origin(session, execution_api.tasks["gamma"])
         assert task is not None
-        assert (task.dag, task.run) == (Origin("shared-dags", "etl/gamma/x.py"),) * 2
+        assert task.dag == Origin("shared-dags", "etl/gamma/x.py")
     paths = (f"/xcoms/gamma_dag/{RUN_ID}/t/k", f"/dag-runs/gamma_dag/{RUN_ID}")
     assert [execution_api.request_as("beta", "GET", path).status_code for path in paths] == [403, 403]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
+from datetime import datetime
 from uuid import UUID
 
 from airflow.models.callback import Callback
@@ -13,7 +14,7 @@ from airflow.models.dagrun import DagRun
 from airflow.models.serialized_dag import SerializedDagModel
 from airflow.models.taskinstance import TaskInstance
 from airflow.models.taskinstancehistory import TaskInstanceHistory
-from sqlalchemy import ColumnElement, and_, select
+from sqlalchemy import ColumnElement, and_, func, or_, select, true
 from sqlalchemy.orm import Session
 
 from kpo_platform.airflow.guards.execution_api.origin import Origin, TaskOrigin
@@ -30,6 +31,10 @@ def read_task_origin(session: Session, token_id: UUID) -> TaskOrigin | None:
                 DagRun.created_dag_version_id,
                 DagModel.bundle_name,
                 DagModel.relative_fileloc,
+                DagRun.queued_at,
+                DagRun.start_date,
+                model.queued_dttm,
+                model.start_date,
             )
             .select_from(model)
             .outerjoin(DagModel, DagModel.dag_id == model.dag_id)
@@ -37,10 +42,17 @@ def read_task_origin(session: Session, token_id: UUID) -> TaskOrigin | None:
             .where(key == token_id)
         ).one_or_none()
         if row is not None:
-            dag_id, run_id, task_version, run_version, bundle, file = row
+            dag_id, run_id, task_version, run_version, bundle, file, *times = row
             present = Origin(bundle, file)
-            versions = _read_versions(session, DagVersion.id.in_(filter(None, (task_version, run_version))))
-            return TaskOrigin(versions.get(task_version, present), dag_id, run_id, versions.get(run_version, present))
+            known = DagVersion.id.in_(list(filter(None, (task_version, run_version))))
+            versions = _read_versions(
+                session,
+                DagVersion.dag_id == dag_id,
+                or_(known, _is_valid_since(dag_id, min(filter(None, times), default=None))),
+            )
+            return TaskOrigin(
+                versions.get(task_version, present), dag_id, run_id, frozenset({present, *versions.values()})
+            )
     callback = session.execute(select(Callback.bundle_name).where(Callback.id == token_id)).one_or_none()
     return None if callback is None else TaskOrigin(Origin(callback[0], None))
 
@@ -67,6 +79,16 @@ def read_dag_origins(session: Session, target: tuple[str, str | None, bool]) -> 
     else:
         versions = {}
     return frozenset({present, *versions.values()})
+
+
+def _is_valid_since(dag_id: str, start: datetime | None) -> ColumnElement[bool]:
+    """Select the versions of a DAG that were the latest one at a time or later; all if the time is not known."""
+    if start is None:
+        return true()
+    earlier = select(func.max(DagVersion.version_number)).where(
+        DagVersion.dag_id == dag_id, DagVersion.created_at < start
+    )
+    return or_(DagVersion.created_at >= start, DagVersion.version_number == earlier.scalar_subquery())
 
 
 def _read_versions(session: Session, *conditions: ColumnElement[bool]) -> dict[UUID, Origin]:

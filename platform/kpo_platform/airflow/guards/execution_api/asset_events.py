@@ -22,6 +22,7 @@ from sqlalchemy.orm import Session
 from kpo_platform.airflow.guards.contract_file import read_contract
 from kpo_platform.airflow.guards.execution_api.judgement import UNKNOWN_TASK, Asker, judge_asset
 from kpo_platform.airflow.guards.execution_api.lookup import read_assets
+from kpo_platform.airflow.guards.execution_api.origin import CONFLICT_FIX
 from kpo_platform.airflow.guards.task_origins import read_task_origin
 
 AUDIT_EVENT = "asset event refused"
@@ -87,6 +88,8 @@ def _refuse_foreign_assets(
     if origin is None:
         raise ForeignAssetError(UNKNOWN_TASK)
     contract = read_contract()
+    if conflict := origin.find_conflict(contract):
+        raise ForeignAssetError(f"{conflict}. {CONFLICT_FIX}")
     asker = Asker(origin.dag.find_team(contract), contract, remote_log_conn_id)
     known = read_assets(session, [name for name, _ in assets], [uri for _, uri in assets])
     for name, uri in [*assets, *known]:

@@ -22,7 +22,7 @@ from kpo_platform.airflow.guards.execution_api.judgement import (
     judge_name,
 )
 from kpo_platform.airflow.guards.execution_api.lookup import TimedCache, read_in_thread
-from kpo_platform.airflow.guards.execution_api.origin import TaskOrigin
+from kpo_platform.airflow.guards.execution_api.origin import CONFLICT_FIX, TaskOrigin
 from kpo_platform.airflow.guards.execution_api.rules import (
     RULES,
     AssetRule,
@@ -82,6 +82,8 @@ async def _judge(rule: Rule | None, endpoint: str, request: Request, token_id: U
     origin = await _tasks.get(token_id)
     if origin is None:
         return UNKNOWN_TASK
+    if conflict := origin.find_conflict(contract):
+        return f"{conflict}. {CONFLICT_FIX}"
     asker = Asker(origin.dag.find_team(contract), contract, get_remote_log_conn_id())
     match rule:
         case NameRule():
@@ -107,7 +109,7 @@ async def _judge_dag(rule: DagRule, request: Request, asker: Asker, origin: Task
     if dag_id is None:
         return None  # Airflow answers 422
     if (dag_id, run_id) == (origin.dag_id, origin.run_id) and not history:
-        origins = frozenset({origin.dag, origin.run})
+        origins = frozenset({origin.dag})
     else:
         origins = await _dags.get((dag_id, run_id, history)) or frozenset()
     return judge_dag(asker, rule, dag_id, [each.find_team(asker.contract) for each in origins])

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy.exc import SQLAlchemyError
 
 from kpo_platform.airflow.guards.contract_file import read_contract
+from kpo_platform.airflow.guards.execution_api.origin import CONFLICT_FIX
 from kpo_platform.airflow.guards.task_origins import read_dag_origins, read_task_origin
 from kpo_platform.airflow.guards.triggers.argument_checks import list_watched_dags
 from kpo_platform.airflow.guards.triggers.events import build_failed_event, guard_events
@@ -119,6 +120,8 @@ def _judge_row(trigger: Any, session: Session, contract: Contract) -> Judgement:
     except TriggerRefusedError as refused:
         return Judgement(build_refusal(trigger.classpath, refused), {})
     origin = read_task_origin(session, instance.id) if instance else None
+    if origin is not None and (conflict := origin.find_conflict(contract)):
+        return Judgement(build_refusal(trigger.classpath, TriggerRefusedError(conflict, CONFLICT_FIX)), {})
     request = TriggerRequest(
         class_path=trigger.classpath,
         arguments=arguments,
