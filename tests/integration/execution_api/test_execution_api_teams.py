@@ -44,7 +44,7 @@ from integration.support.execution_api import ExecutionApi, PublishIsolation
 from integration.support.isolation_database import LOGICAL_DATE, RUN_ID, add_run
 from kpo_platform.airflow.guards.execution_api import request as guarded_request
 from kpo_platform.airflow.guards.execution_api.asset_events import AUDIT_EVENT
-from kpo_platform.airflow.guards.execution_api.origin import Origin, TaskOrigin
+from kpo_platform.airflow.guards.execution_api.origin import Origin
 from kpo_platform.airflow.guards.task_origins import read_task_origin
 
 BETA_XCOM = f"/xcoms/beta_dag/{RUN_ID}/t/k"
@@ -314,13 +314,31 @@ def test_unknown_task_is_refused_except_where_the_supervisor_waits(execution_api
     )
 
 
-def test_callback_has_the_team_of_its_bundle(execution_api: ExecutionApi):
+@pytest.mark.parametrize(
+    ("bundle", "dag_id", "origin", "codes"),
+    [
+        (None, "gamma_dag", Origin("shared-dags", "etl/gamma/x.py"), [403, 200]),
+        ("shared-dags", "gamma_dag", Origin("shared-dags", "etl/gamma/x.py"), [403, 200]),
+        ("alpha", "alpha_dag", Origin("alpha", "x.py"), [200, 403]),
+        ("alpha", "gamma_dag", Origin("alpha"), [403, 403]),
+        ("alpha", None, Origin("alpha"), [200, 403]),
+        (None, None, Origin(), [403, 403]),
+    ],
+)
+def test_callback_has_the_team_of_its_dag(
+    execution_api: ExecutionApi, bundle: str | None, dag_id: str | None, origin: Origin, codes: list[int]
+):
     with create_session() as session:
-        callback = ExecutorCallback(SyncCallback(run_callback), CallbackFetchMethod.IMPORT_PATH, dag_id="alpha_dag")
-        callback.bundle_name = "beta"
+        callback = ExecutorCallback(SyncCallback(run_callback), CallbackFetchMethod.IMPORT_PATH, dag_id=dag_id)
+        callback.bundle_name = bundle
         session.add(callback)
         session.flush()
-        assert read_task_origin(session, callback.id) == TaskOrigin(Origin("beta"))
+        callback_id = callback.id
+        task = read_task_origin(session, callback_id)
+        assert task is not None
+        assert (task.dag, task.dag_id) == (origin, dag_id)
+    paths = [f"/variables/{prefix}_key" for prefix in ("alpha", "gamma")]
+    assert [execution_api.request_as(callback_id, "GET", path).status_code for path in paths] == codes
 
 
 def run_callback() -> None:

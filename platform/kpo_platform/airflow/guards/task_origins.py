@@ -53,8 +53,29 @@ def read_task_origin(session: Session, token_id: UUID) -> TaskOrigin | None:
             return TaskOrigin(
                 versions.get(task_version, present), dag_id, run_id, frozenset({present, *versions.values()})
             )
-    callback = session.execute(select(Callback.bundle_name).where(Callback.id == token_id)).one_or_none()
-    return None if callback is None else TaskOrigin(Origin(callback[0], None))
+    return _read_callback_origin(session, token_id)
+
+
+def _read_callback_origin(session: Session, callback_id: UUID) -> TaskOrigin | None:
+    """Read the origin of a callback: its bundle, or that of the DAG whose deadline it reports.
+
+    Airflow starts it from the DAG's present bundle and file (3.3, models/deadline.py, executors/workloads/callback.py).
+    """
+    query = select(Callback.bundle_name, Callback.data, Callback.created_at).where(Callback.id == callback_id)
+    row = session.execute(query).one_or_none()
+    if row is None:
+        return None
+    bundle, data, created = row
+    dag_id = str(data.get("dag_id", "")) if isinstance(data, dict) else ""
+    dag = session.execute(
+        select(DagModel.bundle_name, DagModel.relative_fileloc).where(DagModel.dag_id == dag_id)
+    ).one_or_none()
+    if dag is None:
+        return TaskOrigin(Origin(bundle))
+    present = Origin(*dag)
+    own = present if bundle in (None, present.bundle) else Origin(bundle)
+    versions = _read_versions(session, DagVersion.dag_id == dag_id, _is_valid_since(dag_id, created))
+    return TaskOrigin(own, dag_id, None, frozenset({present, *versions.values()}))
 
 
 def read_dag_origins(session: Session, target: tuple[str, str | None, bool]) -> frozenset[Origin]:
