@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import socket
 import statistics
 import subprocess
@@ -14,14 +15,18 @@ from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
+from benchmarks.contract import PYTHONPATH, write_contract
 from common.command import capture_output
+from common.errors import ScriptError
 from common.paths import REPOSITORY
+from common.polling import NotYet, wait_for
 from common.python_env import ensure_environment
 from common.steps import Steps
 
 _REQUESTS = 1000
 _WARM_UP = 20
 _START_S = 120
+_STOP_S = 30
 _TIMEOUT_S = 300
 _WITHOUT, _WITH = "without", "with"
 
@@ -34,13 +39,13 @@ def measure(steps: Steps) -> dict[str, Any]:
     """
     python = ensure_environment(steps.note) / "python"
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
-        environment = _prepare_environment(python, Path(folder))
+        environment = _build_environment(python, Path(folder))
         with steps.step("Create the database"):
             script = REPOSITORY / "scripts" / "benchmarks" / "execution_api_data.py"
             output = capture_output((python, script, Path(folder, "airflow.db")), env=environment, timeout_s=_TIMEOUT_S)
             data = json.loads(output.splitlines()[-1])
         with steps.step("Start two API servers"):
-            contract = {"KPO_PLATFORM_CONTRACT": str(Path(folder, "contract.json"))}
+            contract = {"KPO_PLATFORM_CONTRACT": str(write_contract(python, Path(folder)))}
             servers = {
                 name: stack.enter_context(_serve(python, environment | variables))
                 for name, variables in ((_WITHOUT, {}), (_WITH, contract))
@@ -56,13 +61,8 @@ def measure(steps: Steps) -> dict[str, Any]:
     }
 
 
-def _prepare_environment(python: Path, folder: Path) -> dict[str, str]:
-    """Write the contract of the unit tests; return variables for processes with Airflow, without the contract."""
-    paths = ":".join(str(REPOSITORY / name) for name in ("platform", "tests", "scripts"))
-    print_contract = "import json; from unit.support.contracts import CONTRACT; print(json.dumps(CONTRACT))"
-    (folder / "contract.json").write_text(
-        capture_output((python, "-c", print_contract), env={"PYTHONPATH": paths}, timeout_s=60)
-    )
+def _build_environment(python: Path, folder: Path) -> dict[str, str]:
+    """Return variables for processes with Airflow, without the contract."""
     return {
         "AIRFLOW_HOME": str(folder),
         "AIRFLOW_API_APPS": "execution",
@@ -71,7 +71,7 @@ def _prepare_environment(python: Path, folder: Path) -> dict[str, str]:
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{folder}/airflow.db",
         "AIRFLOW__LOGGING__LOGGING_LEVEL": "WARNING",
         "PATH": str(python.parent),
-        "PYTHONPATH": paths,
+        "PYTHONPATH": PYTHONPATH,
     }
 
 
@@ -80,7 +80,7 @@ def _serve(python: Path, environment: dict[str, str]) -> Iterator[HTTPConnection
     """Run an API server; yield a connection to it once it answers.
 
     Raises:
-        RuntimeError: the server has ended, or does not answer in time.
+        ScriptError: the server has ended, or does not answer in time.
     """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -94,18 +94,27 @@ def _serve(python: Path, environment: dict[str, str]) -> Iterator[HTTPConnection
         yield connection
         connection.close()
     finally:
-        server.terminate()
-        server.wait()
+        _stop(server)
 
 
 def _wait_for_port(server: subprocess.Popen[bytes], port: int) -> None:
-    deadline = time.monotonic() + _START_S
-    while time.monotonic() < deadline and server.poll() is None:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.2)
-    raise RuntimeError(f"The API server does not answer within {_START_S} s. See its log above.")
+    def probe() -> None:
+        if server.poll() is not None:
+            raise ScriptError(f"The API server ended with code {server.returncode}. See its log above.")
+        with socket.socket() as client:
+            if code := client.connect_ex(("127.0.0.1", port)):
+                raise NotYet(os.strerror(code))
+
+    wait_for("the API server to accept connections", probe, _START_S, interval_s=0.2)
+
+
+def _stop(server: subprocess.Popen[bytes]) -> None:
+    server.terminate()
+    try:
+        server.wait(_STOP_S)
+    except subprocess.TimeoutExpired:
+        server.kill()
+        server.wait(_STOP_S)
 
 
 def _compare(servers: dict[str, HTTPConnection], requests: dict[str, list[Any]], token: str) -> list[list[Any]]:
@@ -131,7 +140,7 @@ def _send(connection: HTTPConnection, request: list[Any], token: str) -> float:
     """Send a request and return its seconds.
 
     Raises:
-        RuntimeError: the request failed.
+        ScriptError: the request failed.
     """
     method, path, body = request
     content = None if body is None else json.dumps(body)
@@ -142,5 +151,5 @@ def _send(connection: HTTPConnection, request: list[Any], token: str) -> float:
     answer = response.read()
     seconds = time.perf_counter() - start
     if response.status >= 300:
-        raise RuntimeError(f"{method} {path} answers {response.status}: {answer.decode()}")
+        raise ScriptError(f"{method} {path} answers {response.status}: {answer.decode()}")
     return seconds

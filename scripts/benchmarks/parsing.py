@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from benchmarks.contract import write_contract
 from common.command import capture_output
 from common.paths import REPOSITORY
 from common.python_env import ensure_environment
@@ -120,13 +121,8 @@ def _write_variants(folder: Path) -> dict[str, tuple[str, ...]]:
 
 def _environment(python: Path, folder: Path) -> dict[str, str]:
     """Return variables for a process with Airflow and the contract of the unit tests, which has a team alpha."""
-    paths = ":".join(str(REPOSITORY / name) for name in ("platform", "tests", "scripts"))
-    print_contract = "import json; from unit.support.contracts import CONTRACT; print(json.dumps(CONTRACT))"
-    (folder / "contract.json").write_text(
-        capture_output((python, "-c", print_contract), env={"PYTHONPATH": paths}, timeout_s=60)
-    )
     return {
         "AIRFLOW_HOME": str(folder),
-        "KPO_PLATFORM_CONTRACT": str(folder / "contract.json"),
+        "KPO_PLATFORM_CONTRACT": str(write_contract(python, folder)),
         "PYTHONPATH": str(REPOSITORY / "platform"),
     }
