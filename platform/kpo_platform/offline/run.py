@@ -199,6 +199,6 @@ class _PodRun:
 
 
 def _find_role_files() -> str:
-    """Return the role that lets a task's pod run, as part of a sentence."""
+    """Return the role that allows a task's pod to run, as part of a sentence."""
     files = find_role_files(POD.call("create"), _ROLE_PREFIX, load_contract().rules)
     return f"{files} in the team's namespace"

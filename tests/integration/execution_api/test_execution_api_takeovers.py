@@ -26,7 +26,7 @@ from sqlalchemy import select
 from integration.support.execution_api import ExecutionApi
 from integration.support.isolation_database import LOGICAL_DATE, RUN_ID, add_run
 from kpo_platform.airflow.guards.execution_api import request as guarded_request
-from kpo_platform.airflow.guards.execution_api.origin import Origin
+from kpo_platform.airflow.guards.origin import Origin
 from kpo_platform.airflow.guards.task_origins import read_task_origin
 
 BETA_XCOM = f"/xcoms/beta_dag/{RUN_ID}/t/k"

@@ -22,8 +22,9 @@ from sqlalchemy.orm import Session
 from kpo_platform.airflow.guards.contract_file import read_contract
 from kpo_platform.airflow.guards.execution_api.judgement import UNKNOWN_TASK, Asker, judge_asset
 from kpo_platform.airflow.guards.execution_api.lookup import read_assets
-from kpo_platform.airflow.guards.execution_api.origin import CONFLICT_FIX
+from kpo_platform.airflow.guards.origin import CONFLICT_FIX
 from kpo_platform.airflow.guards.task_origins import read_task_origin
+from kpo_platform.contract import Contract
 
 AUDIT_EVENT = "asset event refused"
 """The event's name in Airflow's audit log."""
@@ -51,9 +52,10 @@ def guard_asset_events(remote_log_conn_id: str | None) -> None:
         if session is None:
             with create_session() as own_session:
                 return register_allowed_changes(ti, task_outlets, outlet_events, session=own_session)
-        if (task_outlets or outlet_events) and read_contract().isolation.enabled:
+        if (task_outlets or outlet_events) and (contract := read_contract()).isolation.enabled:
+            assets = collect_assets(task_outlets, outlet_events)
             try:
-                _refuse_foreign_assets(session, ti, collect_assets(task_outlets, outlet_events), remote_log_conn_id)
+                _refuse_foreign_assets(session, ti, assets, contract, remote_log_conn_id)
             except ForeignAssetError as error:
                 _write_audit_log(ti, str(error))
                 raise
@@ -76,7 +78,11 @@ def collect_assets(
 
 
 def _refuse_foreign_assets(
-    session: Session, ti: TaskInstance, assets: list[tuple[str | None, str | None]], remote_log_conn_id: str | None
+    session: Session,
+    ti: TaskInstance,
+    assets: list[tuple[str | None, str | None]],
+    contract: Contract,
+    remote_log_conn_id: str | None,
 ) -> None:
     """Raise for the first asset that the task's team may not update, by its name, its URI or what they refer to.
 
@@ -87,7 +93,6 @@ def _refuse_foreign_assets(
     origin = read_task_origin(session, ti.id)
     if origin is None:
         raise ForeignAssetError(UNKNOWN_TASK)
-    contract = read_contract()
     if conflict := origin.find_conflict(contract):
         raise ForeignAssetError(f"{conflict}. {CONFLICT_FIX}")
     asker = Asker(origin.dag.find_team(contract), contract, remote_log_conn_id)

@@ -22,7 +22,6 @@ from kpo_platform.airflow.guards.execution_api.judgement import (
     judge_name,
 )
 from kpo_platform.airflow.guards.execution_api.lookup import TimedCache, read_in_thread
-from kpo_platform.airflow.guards.execution_api.origin import CONFLICT_FIX, TaskOrigin
 from kpo_platform.airflow.guards.execution_api.rules import (
     RULES,
     AssetRule,
@@ -34,6 +33,7 @@ from kpo_platform.airflow.guards.execution_api.rules import (
     Rule,
 )
 from kpo_platform.airflow.guards.execution_api.variable_keys import READER
+from kpo_platform.airflow.guards.origin import CONFLICT_FIX, TaskOrigin
 from kpo_platform.airflow.guards.task_origins import read_dag_origins, read_task_origin
 
 log = structlog.get_logger(logger_name=__name__)

@@ -99,7 +99,7 @@ def list_watched_dags(arguments: Any) -> set[str]:
 
 
 def check_watched_dag(arguments: Arguments, scope: Scope) -> None:
-    """Refuse a DAG of another team, unless a grant lets the task's team read its states."""
+    """Refuse a DAG of another team, unless a grant allows the task's team to read its states."""
     dag_id = next((arguments[name] for name in _DAG_ARGUMENTS if name in arguments), None)
     if not isinstance(dag_id, str):
         raise TriggerRefusedError(f"the DAG is {_quote(dag_id)}", "Use the id of a DAG.")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy.exc import SQLAlchemyError
 
 from kpo_platform.airflow.guards.contract_file import read_contract
-from kpo_platform.airflow.guards.execution_api.origin import CONFLICT_FIX
+from kpo_platform.airflow.guards.origin import CONFLICT_FIX
 from kpo_platform.airflow.guards.task_origins import read_dag_origins, read_task_origin
 from kpo_platform.airflow.guards.triggers.argument_checks import list_watched_dags
 from kpo_platform.airflow.guards.triggers.events import build_failed_event, guard_events
