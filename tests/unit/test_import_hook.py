@@ -1,4 +1,4 @@
-"""airflow.guards.import_hook: a callback after the import of a module."""
+"""airflow.import_hook: a callback after the import of a module."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from kpo_platform.airflow.guards.import_hook import call_after_import
+from kpo_platform.airflow.import_hook import call_after_import
 
 
 @pytest.fixture

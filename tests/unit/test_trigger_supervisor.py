@@ -16,7 +16,6 @@ from airflow.sdk.serde import deserialize
 from airflow.utils.session import create_session
 from sqlalchemy import select
 
-from kpo_platform.airflow.guards.triggers.supervisor import MIN_AGE_S
 from unit.support.airflow_database import AirflowDatabase
 from unit.support.stored_triggers import CALLBACK, DATE, FILE, POD, pod_trigger, store
 from unit.support.triggerer import Triggerer, publish, turn
@@ -59,20 +58,6 @@ def test_refused_row_of_a_task_fails_it_with_a_sentence(triggerer: Triggerer, ai
     }
     assert airflow_database.list_triggers() == [ids["good"]]
     assert turn(supervisor) == {}
-
-
-def test_refusal_waits_until_the_executor_knows_that_the_task_is_deferred(
-    triggerer: Triggerer, airflow_database: AirflowDatabase
-):
-    supervisor = triggerer()
-    tasks = {}
-    for dag_id, age_s in (("young", MIN_AGE_S - 5), ("old", MIN_AGE_S)):
-        airflow_database.add_dag(dag_id, "alpha")
-        tasks[dag_id] = airflow_database.defer(dag_id, "subprocess.getoutput", {"cmd": "true"}, age_s=age_s)
-    assert (turn(supervisor), turn(supervisor)) == ({}, {})
-    assert airflow_database.read_task("young") == ("deferred", None, None)
-    assert airflow_database.read_task("old") == failed("subprocess.getoutput", NOT_LISTED)
-    assert airflow_database.list_triggers() == [tasks["young"].trigger_id]
 
 
 def test_allowed_row_runs_without_the_tasks_extras(triggerer: Triggerer, airflow_database: AirflowDatabase):

@@ -175,3 +175,6 @@ with DAG(f"triggers_{TEAM}_malformed", schedule=None, default_args=DEFAULTS):
 
 with DAG(f"triggers_{TEAM}_good", schedule=None, default_args=DEFAULTS):
     GoodOperator.partial(task_id="work").expand(seconds=[30] * 20)
+
+with DAG(f"triggers_{TEAM}_immediate", schedule=None, default_args=DEFAULTS):
+    GoodOperator.partial(task_id="work").expand(seconds=[0] * 40)

@@ -76,9 +76,8 @@ class AirflowDatabase:
         arguments: Any,
         run_id: str | None = None,
         task_id: str = "wait",
-        age_s: float = 60,
     ) -> DeferredTask:
-        """Defer a task some seconds ago as the Execution API does, which stores whatever the task sent."""
+        """Defer a task as the Execution API does, which stores whatever the task sent."""
         from airflow.models.taskinstance import TaskInstance
         from airflow.models.trigger import Trigger
         from airflow.utils.session import create_session
@@ -87,7 +86,6 @@ class AirflowDatabase:
 
         with create_session() as session:
             trigger = Trigger(classpath=class_path, kwargs={})
-            trigger.created_date = datetime.datetime.now(datetime.UTC) - datetime.timedelta(seconds=age_s)
             trigger.encrypted_kwargs = arguments if isinstance(arguments, str) else json.dumps(arguments)
             session.add(trigger)
             session.flush()

@@ -11,7 +11,7 @@ import os
 import sys
 from contextlib import suppress
 
-from kpo_platform.airflow.guards.import_hook import call_after_import
+from kpo_platform.airflow.import_hook import call_after_import
 from kpo_platform.contract import FILE_VARIABLE
 
 TRIGGERER_MODULE = "airflow.jobs.triggerer_job_runner"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.policies import hookimpl
 
-from kpo_platform.airflow import guards
+from kpo_platform.airflow import guards, workarounds
 from kpo_platform.contract import FILE_VARIABLE
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ _STOCK_MODULE = f"{_PROVIDER}operators.pod"
 _SPARK_MODULE = f"{_PROVIDER}operators.spark_kubernetes."
 
 guards.install()
+workarounds.install()
 
 
 @hookimpl

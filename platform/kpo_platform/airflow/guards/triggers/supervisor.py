@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
 from functools import partial, wraps
 from typing import TYPE_CHECKING, Any
 
@@ -31,13 +30,6 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 log = logging.getLogger(__name__)
-
-MIN_AGE_S = 10
-"""Age of a task's trigger in seconds at which its refusal fails the task; until then it only does not run.
-
-If the task is queued again before the executor has reported that its process ended, Airflow takes it for a killed one
-and fails it without the reason (3.3, jobs/scheduler_job_runner.py, ``state mismatch``).
-"""
 
 
 def guard_supervisor(supervisor_class: Any) -> None:
@@ -89,8 +81,7 @@ def _guard_create_workload(supervisor_class: Any, refused_watchers: RefusedWatch
                 return _create_workload(partial(create_workload, supervisor, *args, **kwargs), judgement.arguments)
             except TriggerRefusedError as refused:
                 refusal = build_refusal(trigger.classpath, refused)
-        if trigger.task_instance is None or _get_age_s(trigger) >= MIN_AGE_S:
-            _fail_trigger(supervisor, trigger, refusal, refused_watchers)
+        _fail_trigger(supervisor, trigger, refusal, refused_watchers)
         return None
 
     supervisor_class._create_workload = create_judged_workload
@@ -104,11 +95,6 @@ def _guard_update_triggers(supervisor_class: Any, refused_watchers: RefusedWatch
         return update_triggers(supervisor, refused_watchers.remove_from(requested_trigger_ids, read_contract()))
 
     supervisor_class.update_triggers = update_other_triggers
-
-
-def _get_age_s(trigger: Any) -> float:
-    created: datetime = trigger.created_date
-    return (datetime.now(UTC) - created).total_seconds()
 
 
 def _judge_row(trigger: Any, session: Session, contract: Contract) -> Judgement:

@@ -1,0 +1,29 @@
+"""Corrections of Airflow's own faults that make tasks fail, until Airflow has them itself.
+
+Each is registered for the module that it corrects, so a process that never imports the module pays nothing. An Airflow
+whose module looks different runs as it is.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import suppress
+
+from kpo_platform.airflow.import_hook import call_after_import
+from kpo_platform.contract import FILE_VARIABLE
+
+SCHEDULER_MODULE = "airflow.jobs.scheduler_job_runner"
+
+
+def install() -> None:
+    """Correct the scheduler once its module is imported, if this process has a contract."""
+    if FILE_VARIABLE in os.environ:
+        call_after_import(SCHEDULER_MODULE, _correct_scheduler)
+
+
+def _correct_scheduler() -> None:
+    from kpo_platform.airflow.workarounds.stale_success import ignore_stale_successes
+
+    with suppress(AttributeError):
+        ignore_stale_successes(sys.modules[SCHEDULER_MODULE])
