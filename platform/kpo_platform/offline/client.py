@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import math
 import os
 import signal
 import subprocess
@@ -17,6 +18,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +32,9 @@ CLEANUP_SECONDS = 60.0
 """Time for the child to delete its pod after an interrupt or timeout; then it is killed."""
 
 _LAST_LINES = 5
+_INTERRUPTS = (signal.SIGINT, signal.SIGTERM)
+_POLL_SECONDS = 0.2
+"""The longest wait: a signal that arrives just before a system call, or in another thread, does not end the call."""
 
 OnLine = Callable[[str], None]
 OnEvent = Callable[[Any], None]
@@ -141,22 +146,12 @@ def _run_child(
 ) -> Any:
     """Start a child, send it the request and return its answer."""
     last_lines: deque[str] = deque(maxlen=_LAST_LINES)
-    with (
-        _start_child(environment, on_line or last_lines.append) as child,
-        _kill_when_late(child, request.get("until")),
-    ):
-        assert child.stdin is not None and child.stdout is not None  # both are pipes
-        json.dump(request, child.stdin)
-        child.stdin.close()
-        try:
-            answer = _read_answer(child.stdout, on_event)
-        except KeyboardInterrupt:
-            # Ctrl-C does not reach the child, which has a session of its own. One SIGINT makes it clean up.
-            child.send_signal(signal.SIGINT)
-            with _kill_when_late(child, time.time()):
-                answer = _read_answer(child.stdout, on_event)
-            if answer is None:
-                raise
+    with _start_child(environment, on_line or last_lines.append, on_event) as (child, future):
+        assert child.stdin is not None  # it is a pipe
+        with _record_interrupts() as interrupts:
+            json.dump(request, child.stdin)
+            child.stdin.close()
+            answer = _wait_for_answer(child, future, request.get("until"), interrupts)
     if answer is None:
         output = f" Its last output: {' | '.join(line.strip() for line in last_lines)}" if last_lines else ""
         raise errors.DagError(
@@ -182,24 +177,54 @@ def _read_answer(lines: Iterable[str], on_event: OnEvent) -> Any:
     return None
 
 
+def _wait_for_answer(
+    child: subprocess.Popen[str], answer: Future[Any], until: float | None, interrupts: list[int]
+) -> Any:
+    """Wait for the answer; kill the child some time after a deadline, in seconds since the epoch.
+
+    Raises:
+        KeyboardInterrupt: interrupted without an answer, or twice.
+    """
+    latest = math.inf if until is None else max(until, time.time()) + CLEANUP_SECONDS
+    is_stopping = False
+    while not wait([answer], timeout=_POLL_SECONDS).done:
+        if len(interrupts) > 1:
+            raise KeyboardInterrupt
+        if interrupts and not is_stopping:
+            # Ctrl-C does not reach the child, which has a session of its own. One SIGINT makes it clean up.
+            child.send_signal(signal.SIGINT)
+            is_stopping, latest = True, time.time() + CLEANUP_SECONDS
+        if time.time() > latest:
+            child.kill()
+    if interrupts and answer.result() is None:
+        raise KeyboardInterrupt
+    return answer.result()
+
+
 @contextmanager
-def _kill_when_late(child: subprocess.Popen[str], until: float | None) -> Iterator[None]:
-    """Kill the child if it still runs some time after a deadline, in seconds since the epoch."""
-    if until is None:
-        yield
-        return
-    timer = threading.Timer(max(until - time.time(), 0) + CLEANUP_SECONDS, child.kill)
-    # Ctrl-C may come while the thread starts; the exit of the interpreter must not wait for it.
-    timer.daemon = True
+def _record_interrupts() -> Iterator[list[int]]:
+    """Record the signals that would raise KeyboardInterrupt.
+
+    Python drops an exception that a signal raises while a destructor or a callback of a weak reference runs.
+    """
+    interrupts: list[int] = []
+    raising = [number for number in _INTERRUPTS if signal.getsignal(number) is signal.default_int_handler]
+    if threading.current_thread() is not threading.main_thread():
+        raising = []  # only the main thread handles signals, and sets handlers
     try:
-        timer.start()
-        yield
+        for number in raising:
+            signal.signal(number, lambda number, _: interrupts.append(number))
+        yield interrupts
     finally:
-        timer.cancel()
+        for number in raising:
+            signal.signal(number, signal.default_int_handler)
 
 
 @contextmanager
-def _start_child(environment: Mapping[str, str], on_line: OnLine) -> Iterator[subprocess.Popen[str]]:
+def _start_child(
+    environment: Mapping[str, str], on_line: OnLine, on_event: OnEvent
+) -> Iterator[tuple[subprocess.Popen[str], Future[Any]]]:
+    """Start a child; provide it and its future answer."""
     pipe = subprocess.PIPE
     command = [sys.executable, "-m", "kpo_platform.offline"]
     with subprocess.Popen(
@@ -212,13 +237,13 @@ def _start_child(environment: Mapping[str, str], on_line: OnLine) -> Iterator[su
         encoding="utf-8",
         errors="replace",
     ) as child:
-        assert child.stderr is not None
-        reader = threading.Thread(target=_read_lines, args=(child.stderr, on_line), daemon=True)
-        reader.start()
+        assert child.stdout is not None and child.stderr is not None
+        answer = _call_in_thread(_read_answer, child.stdout, on_event)
+        output = _call_in_thread(_read_lines, child.stderr, on_line)
         try:
-            yield child
+            yield child, answer
             child.wait()
-            reader.join()
+            output.result()
         finally:
             child.kill()  # does nothing if the child has exited
 
@@ -226,3 +251,17 @@ def _start_child(environment: Mapping[str, str], on_line: OnLine) -> Iterator[su
 def _read_lines(stream: Any, on_line: OnLine) -> None:
     for line in stream:
         on_line(line)
+
+
+def _call_in_thread(function: Callable[..., Any], *arguments: Any) -> Future[Any]:
+    """Call a function in a thread for which the exit of the interpreter does not wait."""
+    future: Future[Any] = Future()
+
+    def call() -> None:
+        try:
+            future.set_result(function(*arguments))
+        except BaseException as error:
+            future.set_exception(error)
+
+    threading.Thread(target=call, daemon=True).start()
+    return future
