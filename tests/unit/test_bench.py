@@ -13,7 +13,8 @@ import pytest
 from benchmarks import parsing
 from common.command import capture_output
 from common.paths import REPOSITORY
-from kpo_platform.pod.rules.ownership import find_team_of_file
+from kpo_platform.pod.rules.ownership import find_team_of_bundle
+from unit.support.contracts import build_teams
 
 
 def bench() -> ModuleType:
@@ -39,4 +40,5 @@ def test_command_starts_without_the_environment():
 
 def test_benchmark_dag_files_belong_to_team_alpha(tmp_path: Path):
     files = [file for file, *_ in parsing._write_variants(tmp_path).values()]
-    assert [find_team_of_file(file, [tmp_path / "dags"], ["alpha"]) for file in files] == ["alpha"] * 4
+    paths = [str(Path(file).relative_to(tmp_path / "dags")) for file in files]
+    assert [find_team_of_bundle("shared-dags", path, build_teams(alpha="k8s")) for path in paths] == ["alpha"] * 4

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow.configuration import conf
 from airflow.exceptions import AirflowClusterPolicyViolation
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
 from airflow.providers.cncf.kubernetes.operators.spark_kubernetes import SparkKubernetesOperator
@@ -19,7 +20,6 @@ from kpo_platform import TeamPodOperator
 from kpo_platform.airflow.exceptions import RefusedPod
 from kpo_platform.airflow.operators.arguments.serialize import serialize_pod
 from kpo_platform.airflow.policies import cluster_policy
-from kpo_platform.airflow.team_lookup import get_dag_roots
 from unit.support.published_contract import Publish
 
 Task = Callable[..., KubernetesPodOperator]
@@ -29,7 +29,7 @@ OTHER_NAMESPACE = "namespace is 'team-beta', but team 'alpha' has 'team-alpha'"
 
 def build_dag(team: str = "alpha") -> DAG:
     dag = DAG("nightly", schedule=None)
-    dag.fileloc = f"{get_dag_roots()[1]}/{team}/nightly.py"
+    dag.fileloc = f"{conf.get('core', 'dags_folder')}/{team}/nightly.py"
     return dag
 
 

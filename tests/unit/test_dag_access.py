@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from airflow.configuration import conf
 from airflow.sdk import DAG
 from airflow.serialization.serialized_objects import DagSerialization
 
 from kpo_platform.airflow.policies import cluster_policy
-from kpo_platform.airflow.team_lookup import get_dag_roots
 from unit.support.published_contract import Publish
 
 
 def build_dag(folder: str) -> DAG:
     """Build a DAG whose file is in this folder of the DAGs folder."""
     dag = DAG("nightly", schedule=None)
-    dag.fileloc = f"{get_dag_roots()[1]}/{folder}/nightly.py"
+    dag.fileloc = f"{conf.get('core', 'dags_folder')}/{folder}/nightly.py"
     return dag
 
 

@@ -1,4 +1,4 @@
-"""airflow.guards.teams: the team of a bundle, the owners of names, the rights between teams."""
+"""airflow.guards.teams: the owners of names, the rights between teams."""
 
 from __future__ import annotations
 
@@ -11,16 +11,13 @@ from hypothesis import strategies as st
 from kpo_platform.airflow.guards.teams import (
     Owners,
     find_owners,
-    find_team_of_bundle,
     find_team_of_name,
     has_grant,
 )
-from kpo_platform.pod.rules.ownership import find_team_of_file
 from unit.support.contracts import build_teams
 
 CONTRACT = build_teams(
     {
-        "bundles": {"legacy": "alpha", "beta": "alpha"},
         "shared": {"connections": ["alpha_public*"], "variables": ["beta-*-flag"], "assets": ["*://alpha_open/*"]},
         "grants": [{"from": "alpha", "to": "beta", "do": ["xcom", "state"]}],
     },
@@ -33,31 +30,6 @@ EVERYONE = Owners(frozenset(), "write")
 
 def owned_by(*teams: str) -> Owners:
     return Owners(frozenset(teams), "none")
-
-
-@pytest.mark.parametrize(
-    ("bundle", "file", "team"),
-    [
-        ("alpha-ml", "x.py", "alpha-ml"),
-        ("alpha-ml", "beta/x.py", "alpha-ml"),
-        ("legacy", "beta/x.py", "alpha"),
-        ("beta", "x.py", "alpha"),
-        ("shared-dags", "beta/x.py", "beta"),
-        ("shared-dags", "etl/beta/alpha/x.py", "beta"),
-        ("shared-dags", "beta.py", None),
-        ("shared-dags", "betamax/x.py", None),
-        ("shared-dags", None, None),
-        (None, "beta/x.py", None),
-    ],
-)
-def test_team_comes_from_the_bundle_or_the_folder(bundle: str | None, file: str | None, team: str | None):
-    assert find_team_of_bundle(bundle, file, CONTRACT) == team
-
-
-@given(st.lists(st.sampled_from(["alpha", "beta", "etl", "x.py"]), min_size=1, max_size=4).map("/".join))
-def test_team_of_a_shared_bundle_equals_the_one_of_its_file(file: str):
-    by_path = find_team_of_file(f"/opt/airflow/shared/{file}", ("/opt/airflow/shared",), CONTRACT.teams)
-    assert find_team_of_bundle("shared-dags", file, CONTRACT) == by_path
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from airflow.configuration import conf
 from airflow.exceptions import AirflowClusterPolicyViolation
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
 from airflow.sdk import DAG
@@ -15,7 +16,6 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from kpo_platform import TeamPodOperator
 from kpo_platform.airflow.policies import cluster_policy
-from kpo_platform.airflow.team_lookup import get_dag_roots
 from kpo_platform.errors import PodError
 from unit.support.contracts import TEAM
 from unit.support.published_contract import Publish
@@ -38,7 +38,7 @@ GOOD = f"registry.test/a@sha256:{'0' * 64}"
 
 def build_dag() -> DAG:
     dag = DAG("nightly", schedule=None)
-    dag.fileloc = f"{get_dag_roots()[1]}/alpha/nightly.py"
+    dag.fileloc = f"{conf.get('core', 'dags_folder')}/alpha/nightly.py"
     return dag
 
 

@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import pytest
 
-from kpo_platform.pod.rules.ownership import check_task_team, find_team_of_file
+from kpo_platform.pod.rules.ownership import check_task_team, find_team_of_bundle
+from unit.support.contracts import build_teams
 
-ROOTS = ("/opt/airflow/bundles", "/opt/airflow/dags")
+CONTRACT = build_teams({"bundles": {"legacy": "alpha", "beta": "alpha"}}, alpha="k8s", alpha_ml="k8s", beta="k8s")
 
 
 @pytest.mark.parametrize(
-    ("file", "team"),
+    ("bundle", "file", "team"),
     [
-        ("/opt/airflow/bundles/alpha/tracking_repo/dags/x.py", "alpha"),
-        ("/opt/airflow/bundles/alpha/versions/1a2b/dags/beta/x.py", "alpha"),
-        ("/opt/airflow/bundles/shared/tracking_repo/beta/x.py", "beta"),
-        ("/opt/airflow/dags/repo/beta/deep/x.py", "beta"),
-        ("/opt/airflow/dags/alpha.py", None),
-        ("/opt/airflow/dags/alphabet/x.py", None),
-        ("/home/alpha/dags/x.py", None),
+        ("alpha-ml", "x.py", "alpha-ml"),
+        ("alpha-ml", "beta/x.py", "alpha-ml"),
+        ("legacy", "beta/x.py", "alpha"),
+        ("beta", "x.py", "alpha"),
+        ("shared-dags", "beta/x.py", "beta"),
+        ("shared-dags", "etl/beta/alpha/x.py", "beta"),
+        ("shared-dags", "beta.py", None),
+        ("shared-dags", "betamax/x.py", None),
+        ("shared-dags", None, None),
+        (None, "beta/x.py", None),
     ],
 )
-def test_owner_of_a_file_is_the_team_of_its_bundle_or_folder(file: str, team: str | None):
-    assert find_team_of_file(file, ROOTS, ("alpha", "beta")) == team
+def test_team_comes_from_the_bundle_or_the_outermost_folder(bundle: str | None, file: str | None, team: str | None):
+    assert find_team_of_bundle(bundle, file, CONTRACT) == team
 
 
 def test_task_for_another_team_is_refused():

@@ -9,7 +9,8 @@ import pytest
 from airflow.sdk import DAG
 
 from kpo_platform import TeamPodOperator
-from kpo_platform.airflow import team_lookup
+from kpo_platform.airflow import bundle_lookup
+from kpo_platform.airflow.bundle_lookup import DagFolders
 from kpo_platform.errors import PodError, TeamError
 from unit.support.published_contract import Publish
 
@@ -20,7 +21,7 @@ BETA = {"namespace": "team-beta", "connection": {"id": "k8s_beta", "mode": "inCl
 def bundles(tmp_path: Path, publish: Publish, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Publish teams alpha and beta; return the folder of Airflow's bundles."""
     publish(beta=BETA)
-    monkeypatch.setattr(team_lookup, "get_dag_roots", lambda: (str(tmp_path / "bundles"),))
+    monkeypatch.setattr(bundle_lookup, "read_dag_folders", lambda: DagFolders(tmp_path / "bundles"))
     return tmp_path / "bundles"
 
 
@@ -103,13 +104,3 @@ def test_rendered_value_of_another_team_is_refused(bundles: Path):
 def test_other_teams_connection_is_refused_at_parse(bundles: Path):
     with pytest.raises(PodError, match=r"^The task uses the connection 'k8s_beta' of team 'beta'"):
         create_task(team="alpha", kubernetes_conn_id="k8s_beta")
-
-
-def test_dag_roots_are_bundle_storage_and_dags_folder(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_STORAGE_PATH", "/opt/airflow/bundles")
-    monkeypatch.setenv("AIRFLOW__CORE__DAGS_FOLDER", "/opt/airflow/dags")
-    team_lookup.get_dag_roots.cache_clear()
-    try:
-        assert team_lookup.get_dag_roots() == ("/opt/airflow/bundles", "/opt/airflow/dags")
-    finally:
-        team_lookup.get_dag_roots.cache_clear()

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import TYPE_CHECKING
 
-from airflow.configuration import conf
-
+from kpo_platform.airflow.bundle_lookup import find_bundle
 from kpo_platform.contract import Contract
 from kpo_platform.errors import TeamError, describe_unknown_name
 from kpo_platform.finding import raise_refusals
-from kpo_platform.pod.rules.ownership import check_task_team, find_team_of_file
+from kpo_platform.pod.rules.ownership import check_task_team, find_team_of_bundle
 
 if TYPE_CHECKING:
     from airflow.sdk import DAG
@@ -43,14 +41,5 @@ def find_team(named_team: str | None, dag: DAG | None, contract: Contract) -> st
 
 
 def find_owner(dag: DAG, contract: Contract) -> str | None:
-    """Find the team that owns a DAG by its bundle or folder; None if no team does."""
-    return find_team_of_file(dag.fileloc, get_dag_roots(), contract.teams)
-
-
-@cache
-def get_dag_roots() -> tuple[str, ...]:
-    """Return the folders that contain DAGs: the storage of bundles, with a folder for each, and the DAGs folder."""
-    from airflow.dag_processing.bundles.base import get_bundle_storage_root_path
-
-    bundles: object = get_bundle_storage_root_path()  # type: ignore[no-untyped-call]
-    return (str(bundles), str(conf.get("core", "dags_folder")))
+    """Find the team that owns a DAG by its bundle or folder, as the guards do; None if no team does."""
+    return find_team_of_bundle(*find_bundle(dag.fileloc), contract)

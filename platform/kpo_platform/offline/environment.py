@@ -24,6 +24,8 @@ def build_environment(contract: Contract, file: Path, dags: Path, home: Path) ->
         "AIRFLOW_CONFIG": str(home / "airflow.cfg"),
         "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        # The folder is no bundle: with ``--team`` it has a subfolder for the team, else one for each team.
+        "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": "[]",
         "AIRFLOW__CORE__DAGBAG_IMPORT_ERROR_TRACEBACK_DEPTH": "100",  # the line of the DAG file is seldom the deepest
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/none.db",
         **build_connections(contract, {"in_cluster": True}),

@@ -16,17 +16,17 @@ from kpo_platform.offline import client
 @pytest.fixture
 def offline_in_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Answer requests in this process; at least one test of each command starts the real child process."""
-    from kpo_platform.airflow.team_lookup import get_dag_roots
+    from kpo_platform.airflow.bundle_lookup import read_dag_folders
     from kpo_platform.offline.__main__ import answer_request
 
     def run_in_process(request: Mapping[str, Any], environment: Mapping[str, str], on_line: Any, on_event: Any) -> Any:
         for name, value in environment.items():
             monkeypatch.setenv(name, value)
-        get_dag_roots.cache_clear()
+        read_dag_folders.cache_clear()
         with redirect_stdout(io.StringIO()):  # like the child process, whose stdout carries only events and the answer
             return json.loads(json.dumps(answer_request(json.loads(json.dumps(request)), on_event)))
 
     monkeypatch.setattr(client, "_run_child", run_in_process)
     yield
     monkeypatch.undo()
-    get_dag_roots.cache_clear()
+    read_dag_folders.cache_clear()

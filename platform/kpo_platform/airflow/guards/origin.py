@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from kpo_platform.airflow.guards.teams import find_team_of_bundle
 from kpo_platform.contract import Contract
+from kpo_platform.pod.rules.ownership import find_team_of_bundle
 
 CONFLICT_FIX = "Rename one of them."
 """What to do about `TaskOrigin.find_conflict`."""

@@ -1,4 +1,4 @@
-"""The team of a DAG bundle, the owners of names, and the rights between teams, all by the contract."""
+"""The owners of names, and the rights between teams, all by the contract."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from fnmatch import fnmatchcase
 from typing import Literal
 
 from kpo_platform.contract import Action, Contract, UnlistedAccess
-from kpo_platform.pod.rules.ownership import find_team_of_file
 
 NameKind = Literal["connection", "variable", "asset"]
 """Things that only their name assigns to a team."""
@@ -41,29 +40,6 @@ class _Index:
 
 
 _latest: tuple[Contract, _Index] | None = None
-
-
-def find_team_of_bundle(bundle_name: str | None, relative_fileloc: str | None, contract: Contract) -> str | None:
-    """Find the team that owns a DAG by its bundle or, in a bundle that all teams share, by its folder.
-
-    Airflow stores both names in the table ``dag`` (3.3, models/dag.py). The chart gives a team's bundle the team's
-    name, and the shared DAGs the bundle ``shared-dags``. The result equals that of `find_team_of_file`.
-
-    Args:
-        bundle_name: the bundle; None if it is not known, then no team owns the DAG.
-        relative_fileloc: the DAG file, relative to the root of its bundle; None if it is not known.
-        contract: defines the teams, and the teams of other bundles.
-
-    Returns:
-        The owner; None if no team owns the DAG.
-    """
-    if bundle_name is None:
-        return None
-    if bundle_name in contract.isolation.bundles:
-        return contract.isolation.bundles[bundle_name]
-    if bundle_name in contract.teams:
-        return bundle_name
-    return find_team_of_file(f"/{relative_fileloc or ''}", ("/",), contract.teams)
 
 
 def find_owners(kind: NameKind, name: str, contract: Contract, remote_log_conn_id: str | None = None) -> Owners:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
-from pathlib import PurePath
+from collections.abc import Mapping
 from typing import Any
 
 from kpo_platform.contract import Contract
@@ -13,26 +12,29 @@ _TRIGGER_FIELDS = frozenset({"message", "name", "namespace", "status"})
 """Fields of the trigger's event, which the trigger sets itself."""
 
 
-def find_team_of_file(file: str | PurePath, roots: Iterable[str | PurePath], teams: Collection[str]) -> str | None:
-    """Find the team that owns a DAG file.
+def find_team_of_bundle(bundle_name: str | None, relative_fileloc: str | None, contract: Contract) -> str | None:
+    """Find the team that owns a DAG by its bundle or, in a bundle that all teams share, by its folder.
+
+    Airflow stores both names in the table ``dag`` (3.3, models/dag.py). The chart gives a team's bundle the team's
+    name, and the shared DAGs the bundle ``shared-dags``.
 
     Args:
-        file: the DAG file.
-        roots: the folders with DAG files: Airflow's folder of bundles, with one subfolder per bundle, which has the
-            name of its team, and the DAGs folder.
-        teams: the names of all teams.
+        bundle_name: the bundle; None if it is not known, then no team owns the DAG.
+        relative_fileloc: the DAG file, relative to the root of its bundle; None if it is not known.
+        contract: defines the teams, and the teams of other bundles.
 
     Returns:
-        The name of the outermost folder below a root that is a team's name, so a folder inside a team's bundle cannot
-        change the owner. None if there is none.
+        The owner: the team of the bundle, else the outermost folder that is a team's name. None if no team owns the
+        DAG.
     """
-    path = str(file)
-    for root in roots:
-        prefix = f"{str(root).rstrip('/')}/"
-        if path.startswith(prefix):
-            folders = path[len(prefix) :].split("/")[:-1]
-            return next((folder for folder in folders if folder in teams), None)
-    return None
+    if bundle_name is None:
+        return None
+    if bundle_name in contract.isolation.bundles:
+        return contract.isolation.bundles[bundle_name]
+    if bundle_name in contract.teams:
+        return bundle_name
+    folders = (relative_fileloc or "").split("/")[:-1]
+    return next((folder for folder in folders if folder in contract.teams), None)
 
 
 def check_task_team(team: str, owner: str | None) -> list[Refusal]:
