@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -28,7 +27,7 @@ from airflow.utils.session import create_session
 from airflow.utils.state import TaskInstanceState
 from sqlalchemy import event, select
 
-from integration.support.execution_api import ExecutionApi, PublishIsolation
+from integration.support.execution_api import ExecutionApi, PublishIsolation, SharedApi
 from integration.support.isolation_database import LOGICAL_DATE, RUN_ID
 from kpo_platform.airflow.guards.execution_api import request as guarded_request
 from kpo_platform.airflow.guards.execution_api.asset_events import AUDIT_EVENT
@@ -267,11 +266,11 @@ def test_grant_takes_effect_without_a_restart(execution_api: ExecutionApi, publi
 
 
 def test_contract_that_becomes_unreadable_does_not_open_anything(
-    execution_api: ExecutionApi, shared_api: tuple[ExecutionApi, Path], publish_isolation: PublishIsolation
+    execution_api: ExecutionApi, shared_api: SharedApi, publish_isolation: PublishIsolation
 ):
     publish_isolation({})
     before = [execution_api.request_as("alpha", "GET", f"/variables/{x}_key").status_code for x in ("alpha", "beta")]
-    (shared_api[1] / "contract.json").write_text(json.dumps({"version": 99}))
+    shared_api.contract.write_text(json.dumps({"version": 99}))
     after = [execution_api.request_as("alpha", "GET", f"/variables/{x}_key").status_code for x in ("alpha", "beta")]
     assert (before, after) == ([200, 403], [200, 403])
 

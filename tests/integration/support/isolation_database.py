@@ -6,11 +6,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
 
-import airflow.models
 from airflow import settings
 from airflow.models import Connection, Variable
 from airflow.models.asset import AssetAliasModel, AssetModel
-from airflow.models.base import Base
 from airflow.models.dagbundle import DagBundleModel
 from airflow.models.dagrun import DagRun
 from airflow.models.hitl import HITLDetail
@@ -23,12 +21,13 @@ from airflow.serialization.definitions.dag import SerializedDAG
 from airflow.serialization.serialized_objects import LazyDeserializedDAG
 from airflow.state import get_state_backend
 from airflow.state.metastore import AssetScope
-from airflow.utils.db import synchronize_log_template
 from airflow.utils.session import create_session
 from airflow.utils.state import DagRunState, TaskInstanceState
 from airflow.utils.types import DagRunTriggeredByType, DagRunType
 from sqlalchemy import select
 from sqlalchemy.orm import Session
+
+from unit.support.airflow_database import create_tables
 
 RUN_ID = "r1"
 LOGICAL_DATE = datetime(2026, 1, 2, tzinfo=UTC)
@@ -51,11 +50,9 @@ def connect(file: Path) -> None:
 
 def create_database(file: Path) -> dict[str, UUID]:
     """Create the database; return the id of the running task of each DAG."""
+    create_tables(file)
     connect(file)
-    airflow.models.import_all_models()
-    Base.metadata.create_all(settings.engine)
     with create_session() as session:
-        synchronize_log_template(session=session)
         session.add_all(DagBundleModel(name=bundle) for bundle in sorted({bundle for bundle, _ in ORIGINS.values()}))
         session.flush()
         tasks = {prefix: _add_dag(session, prefix, *origin) for prefix, origin in ORIGINS.items()}

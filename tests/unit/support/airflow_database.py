@@ -121,9 +121,8 @@ class AirflowDatabase:
             return list(session.scalars(select(Trigger.id)))
 
 
-@pytest.fixture(scope="session")
-def empty_airflow_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Create Airflow's tables once; each test gets a copy of the file."""
+def create_tables(file: Path) -> None:
+    """Create Airflow's tables in an SQLite file, as its migrations would leave them."""
     import airflow.models
     from airflow.models.base import Base
     from airflow.models.tasklog import LogTemplate
@@ -132,7 +131,6 @@ def empty_airflow_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from sqlalchemy import create_engine, text
     from sqlalchemy.orm import sessionmaker
 
-    file = tmp_path_factory.mktemp("airflow") / "airflow.db"
     engine = create_engine(f"sqlite:///{file}")
     airflow.models.import_all_models()
     Base.metadata.create_all(engine)
@@ -143,6 +141,13 @@ def empty_airflow_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (head,) = ScriptDirectory.from_config(_get_alembic_config()).get_heads()
         session.execute(text("INSERT INTO alembic_version VALUES (:head)"), {"head": head})
     engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def empty_airflow_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Create Airflow's tables once; each test gets a copy of the file."""
+    file = tmp_path_factory.mktemp("airflow") / "airflow.db"
+    create_tables(file)
     return file
 
 
