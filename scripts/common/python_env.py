@@ -70,5 +70,6 @@ def _create(folder: Path, progress: Progress) -> None:
 
     install(python, "-m", "pip", "install", "--require-hashes", "-r", _REQUIREMENTS / "tools.txt")
     uv = (folder / "bin" / "uv", "pip", "install", "--python", python)
-    install(*uv, "--require-hashes", "-r", _REQUIREMENTS / "dev.txt")
+    # Else every process compiles Airflow again where PYTHONDONTWRITEBYTECODE is set, and the first tests do elsewhere.
+    install(*uv, "--require-hashes", "--compile-bytecode", "-r", _REQUIREMENTS / "dev.txt")
     install(*uv, "--no-deps", "--no-build-isolation", "--editable", REPOSITORY)
