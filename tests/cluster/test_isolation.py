@@ -15,7 +15,9 @@ from cluster.support.airflow_runs.executors import EXECUTOR_VALUES, release_with
 from cluster.support.isolation.requests import Request, build_requests
 from cluster.support.isolation.task_runs import VERSIONS, Answers, Result, run_all
 from cluster.support.isolation.team_things import create_names, delete_names, publish_dags
+from common.polling import NotYet, wait_for
 from stack.airflow_api import AirflowApi
+from stack.git_push import push_files
 from stack.release import NAMESPACE, RELEASE, Stack
 
 ACTIONS = ["trigger", "xcom", "state", "asset"]
@@ -38,6 +40,15 @@ routes = [
 print("\\n" + json.dumps([sorted(routes), sorted(str(version.value) for version in bundle.versions)]))
 """
 """Prints the routes that need a token, and the versions, as Airflow's own application has them."""
+
+TAKING_FILE = "isolation_taking.py"
+TAKING_DAG = """
+from airflow.sdk import DAG
+
+with DAG("isolation_alpha_target", schedule=None):
+    pass
+"""
+"""A DAG that beta's repository gets, with the id of alpha's DAG."""
 
 OLD_ROUTE = "GET /dag-runs/{dag_id}/previous"
 """A route of older versions; the newest takes `previous` for the id of a run."""
@@ -195,6 +206,31 @@ def test_grant_opens_only_its_actions(result: Result):
 
 def test_only_allowed_updates_of_an_asset_start_its_dag(result: Result):
     assert result.listener_runs == [1, 1]
+
+
+def test_dag_with_the_id_of_another_team_is_an_import_error(stack: Stack, airflow: AirflowApi, result: Result):
+    url = f"git://{stack.service_address('git-server', 'git')}/beta.git"
+    push_files(url, {TAKING_FILE: TAKING_DAG}, "Use the id of a DAG of team alpha")
+    try:
+        error = wait_for("Airflow to refuse the DAG", lambda: read_import_error(airflow, "beta"), 180, interval_s=2)
+    finally:
+        push_files(url, {TAKING_FILE: ""}, "Remove the DAG with the id of team alpha")
+    assert error == (
+        "DAG 'isolation_alpha_target' is not loaded: a DAG of team 'alpha' has this id, and this file belongs to team "
+        "'beta'. Rename the DAG. If it has moved here on purpose, remove the other one, and wait until Airflow has "
+        "marked that one as stale (about two minutes)."
+    )
+    dag = airflow.get("dags/isolation_alpha_target/details")
+    assert (dag["bundle_name"], dag["is_stale"]) == ("alpha", False)
+
+
+def read_import_error(airflow: AirflowApi, bundle: str) -> str:
+    """Return the import error of `TAKING_FILE` in a bundle."""
+    errors = airflow.get("importErrors?limit=100")["import_errors"]
+    texts = {(error["bundle_name"], error["filename"]): str(error["stack_trace"]) for error in errors}
+    if (bundle, TAKING_FILE) not in texts:
+        raise NotYet(f"import errors of {sorted(texts) or 'no file'}")
+    return texts[bundle, TAKING_FILE]
 
 
 def test_code_of_a_dag_file_reads_other_teams_variables_while_it_is_parsed(airflow: AirflowApi, result: Result):

@@ -1,4 +1,4 @@
-"""Guards against other teams' code: what a task's token and a task's trigger may do.
+"""Guards against other teams' code: what a task's token and trigger may do, and who may use a DAG id.
 
 Airflow loads the cluster policy in every process, before the modules that the guards change. `install` registers the
 guards for these modules, so a process that never imports them pays nothing. A worker imports only the module whose
@@ -7,6 +7,7 @@ message gets a reason.
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from contextlib import suppress
@@ -14,19 +15,24 @@ from contextlib import suppress
 from kpo_platform.airflow.import_hook import call_after_import
 from kpo_platform.contract import FILE_VARIABLE
 
+log = logging.getLogger(__name__)
+
 TRIGGERER_MODULE = "airflow.jobs.triggerer_job_runner"
 EXECUTION_API_MODULE = "airflow.api_fastapi.execution_api.app"
 TRIGGER_MODEL_MODULE = "airflow.models.trigger"
 SECRETS_MODULE = "airflow.sdk.execution_time.secrets.execution_api"
+DAG_STORE_MODULE = "airflow.dag_processing.collection"
+DAG_PROCESSOR_MODULE = "airflow.dag_processing.manager"
 
 
 def install() -> None:
-    """Guard triggerer, Execution API and scheduler once their modules are imported, if this process has a contract."""
+    """Guard Airflow's components once their modules are imported, if this process has a contract."""
     if FILE_VARIABLE in os.environ:
         call_after_import(TRIGGERER_MODULE, _guard_triggerer)
         call_after_import(EXECUTION_API_MODULE, _guard_execution_api)
         call_after_import(TRIGGER_MODEL_MODULE, _guard_next_arguments)
         call_after_import(SECRETS_MODULE, _explain_denials)
+        call_after_import(DAG_STORE_MODULE, _guard_dag_ids)
 
 
 def _guard_triggerer() -> None:
@@ -52,3 +58,12 @@ def _explain_denials() -> None:
     from kpo_platform.airflow.guards.execution_api.denial_message import explain_denials
 
     explain_denials()
+
+
+def _guard_dag_ids() -> None:
+    try:
+        from kpo_platform.airflow.guards.dag_ids import guard_dag_ids
+    except ImportError as error:  # another Airflow
+        log.warning("DAG ids are not kept for their teams: %s.", error)
+        return
+    guard_dag_ids(sys.modules[DAG_STORE_MODULE], sys.modules.get(DAG_PROCESSOR_MODULE))
