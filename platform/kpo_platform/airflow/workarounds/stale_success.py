@@ -3,7 +3,7 @@
 A worker that defers a task ends with success, and its executor says so a moment later. If the trigger fires before the
 scheduler has read this, as for a pod that ends at once, Airflow takes the task for one that was killed, and fails it
 without a word in its log (apache/airflow#67287 for a queued task, #72716 for a running one; #66374, for a scheduled
-one, is mended in 3.3).
+one, is fixed in 3.3).
 """
 
 from __future__ import annotations
