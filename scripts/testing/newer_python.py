@@ -69,8 +69,9 @@ def ensure_environment(programs: Path, python: Path) -> Path:
             uv, access = programs / "uv", package_index_variables()
             # Relocatable: the draft folder is renamed, and ansible-playbook contains the path of its Python.
             capture_output((uv, "venv", "--quiet", "--clear", "--relocatable", "--python", python, draft), env=access)
-            install = (uv, "pip", "install", "--python", draft / "bin" / "python", "--require-hashes", "-r", lock)
-            capture_output(install, timeout_s=_INSTALL_TIMEOUT_S, env=access)
+            install = (uv, "pip", "install", "--python", draft / "bin" / "python")
+            words = (*install, "--require-hashes", "--compile-bytecode", "-r", lock)
+            capture_output(words, timeout_s=_INSTALL_TIMEOUT_S, env=access)
     return folder / "bin"
 
 

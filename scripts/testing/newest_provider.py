@@ -63,7 +63,8 @@ def ensure_environment(programs: Path) -> Path:
             make_venv(draft)
             install = (programs / "uv", "pip", "install", "--python", draft / "bin" / "python")
             access = package_index_variables()
-            capture_output((*install, "--require-hashes", "-r", lock), timeout_s=_INSTALL_TIMEOUT_S, env=access)
+            words = (*install, "--require-hashes", "--compile-bytecode", "-r", lock)
+            capture_output(words, timeout_s=_INSTALL_TIMEOUT_S, env=access)
     _copy_entry_points(programs.parent, folder)
     return folder / "bin"
 
