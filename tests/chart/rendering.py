@@ -149,6 +149,12 @@ def find_object(objects: list[Object], kind: str, name: str, namespace: str = NA
     return matches[0]
 
 
+def map_package(volume: dict[str, Any]) -> dict[str, tuple[str, str]]:
+    """Map the paths of the mounted Python package to names and keys of its ConfigMaps."""
+    sources = [source["configMap"] for source in volume["projected"]["sources"]]
+    return {item["path"]: (source["name"], item["key"]) for source in sources for item in source["items"]}
+
+
 def find_by_prefix(objects: list[Object], kind: str, prefix: str) -> Object:
     """Return the only object of a kind whose name starts with a prefix and ends with a hash."""
     matches = [item for item in objects if item["kind"] == kind and item["metadata"]["name"].startswith(prefix)]

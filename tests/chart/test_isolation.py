@@ -8,7 +8,7 @@ from itertools import product
 import pytest
 
 from chart.objects import list_restarted_components, read_env
-from chart.rendering import Object, map_pods_by_component, render, render_errors
+from chart.rendering import Object, map_package, map_pods_by_component, render, render_errors
 from chart.test_contract import load_contract
 from kpo_platform.contract import parse
 
@@ -64,7 +64,7 @@ def test_guarded_process_has_package_and_contract(executor: str, component: str)
         "name": "contract",
         "configMap": {"name": "airflow-contract"},
     }
-    paths = {item["path"] for item in volumes[mounts["/opt/kpo-platform/python"]]["configMap"]["items"]}
+    paths = set(map_package(volumes[mounts["/opt/kpo-platform/python"]]))
     assert {
         "kpo_platform/airflow/guards/__init__.py",
         "kpo_platform/airflow/guards/execution_api/__init__.py",

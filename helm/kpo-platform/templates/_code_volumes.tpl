@@ -22,12 +22,16 @@
 {{- define "kpo-platform.codeVolumes" -}}
 {{- if include "kpo-platform.hasCodeConfigMap" . }}
 - name: python
-  configMap:
-    name: {{ include "kpo-platform.cached" (list . "kpo-platform.codeConfigMapName") }}
-    items:
-      {{- range $path, $_ := include "kpo-platform.cached" (list . "kpo-platform.codeFiles") | fromJson }}
-      - key: {{ include "kpo-platform.codeKey" $path }}
-        path: {{ $path }}
+  projected:
+    sources:
+      {{- range include "kpo-platform.cached" (list . "kpo-platform.codeParts") | fromJsonArray }}
+      - configMap:
+          name: {{ .name }}
+          items:
+            {{- range $path, $_ := .files }}
+            - key: {{ include "kpo-platform.codeKey" $path }}
+              path: {{ $path }}
+            {{- end }}
       {{- end }}
 {{- end }}
 {{- range list "contract" "pod-templates" "sidecars" }}
