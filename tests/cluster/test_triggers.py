@@ -120,7 +120,8 @@ def teams(stack: Stack, airflow: AirflowApi) -> Iterator[Teams]:
     try:
         for team, other in (("alpha", "beta"), ("beta", "alpha")):
             commit = push_files(urls[team], build_files(team, other), "Add triggers")
-            airflow.wait_for_version(f"triggers_{team}_good", commit)
+            for name in (*REASONS, "good", "immediate", "malformed"):  # Airflow stores them one after another
+                airflow.wait_for_version(f"triggers_{team}_{name}", commit)
         yield Teams(stack, airflow)
     finally:
         for url in urls.values():
