@@ -59,17 +59,3 @@ apply` copies an object into an annotation, which holds 256 KiB. */}}
 {{- end -}}
 {{- toJson $named -}}
 {{- end -}}
-
-{{/* context → {file: text} of files/scripts as JSON */}}
-{{- define "kpo-platform.scriptFiles" -}}
-{{- $files := dict -}}
-{{- range $path, $_ := .Files.Glob "files/scripts/*" -}}
-{{- $_ := set $files (base $path) ($.Files.Get $path) -}}
-{{- end -}}
-{{- toJson $files -}}
-{{- end -}}
-
-{{/* context → the name of the scripts' ConfigMap */}}
-{{- define "kpo-platform.scriptsConfigMapName" -}}
-{{- include "kpo-platform.hashedName" (list . "scripts" (include "kpo-platform.cached" (list . "kpo-platform.scriptFiles"))) -}}
-{{- end -}}
