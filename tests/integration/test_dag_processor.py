@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import sqlite3
 import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing
 from pathlib import Path
 from typing import Any
 
+from integration.support.airflow_process import run_airflow
 from unit.support.airflow_database import AirflowDatabase
 from unit.support.contracts import write_contract
 from unit.support.stored_triggers import build_two_teams
@@ -27,8 +24,7 @@ _CONFLICT = (
 )
 
 
-@contextmanager
-def run_dag_processor(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+def run_dag_processor(folder: Path) -> AbstractContextManager[subprocess.Popen[bytes]]:
     """Run ``airflow dag-processor`` with the database, the contract and the bundles of a folder."""
     bundles = [
         {
@@ -38,28 +34,14 @@ def run_dag_processor(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
         }
         for team in ("alpha", "beta")
     ]
-    environment = {
-        **os.environ,
-        "AIRFLOW_HOME": str(folder),
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{folder}/airflow.db",
-        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-        "AIRFLOW__CORE__MIN_SERIALIZED_DAG_UPDATE_INTERVAL": "1",
-        "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps(bundles),
-        "AIRFLOW__DAG_PROCESSOR__BUNDLE_REFRESH_CHECK_INTERVAL": "1",
-        "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "1",
-        "KPO_PLATFORM_CONTRACT": str(folder / "contract.json"),
-    }
-    airflow = Path(sys.executable).with_name("airflow")
-    with (folder / "dag-processor.log").open("w") as log:
-        process = subprocess.Popen([airflow, "dag-processor"], env=environment, stdout=log, stderr=log)
-        try:
-            yield process
-        finally:
-            process.send_signal(signal.SIGTERM)
-            try:
-                process.wait(20)
-            except subprocess.TimeoutExpired:
-                process.kill()
+    return run_airflow(
+        folder,
+        "dag-processor",
+        AIRFLOW__CORE__MIN_SERIALIZED_DAG_UPDATE_INTERVAL="1",
+        AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST=json.dumps(bundles),
+        AIRFLOW__DAG_PROCESSOR__BUNDLE_REFRESH_CHECK_INTERVAL="1",
+        AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL="1",
+    )
 
 
 def read_dags(folder: Path) -> tuple[dict[str, str], dict[tuple[str, str], str]]:

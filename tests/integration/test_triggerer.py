@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import datetime
-import os
-import signal
 import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from airflow.providers.standard.triggers.temporal import DateTimeTrigger
 
+from integration.support.airflow_process import run_airflow
 from unit.support.airflow_database import AirflowDatabase
 from unit.support.contracts import write_contract
 from unit.support.stored_triggers import (
@@ -30,32 +26,6 @@ from unit.support.stored_triggers import (
 _WAIT_S = 60
 _GOOD = 20
 _MALFORMED = 100
-
-
-@contextmanager
-def run_triggerer(folder: Path) -> Iterator[subprocess.Popen[str]]:
-    """Run ``airflow triggerer`` with the database and the contract of a folder; its log is in ``triggerer.log``."""
-    environment = {
-        **os.environ,
-        "AIRFLOW_HOME": str(folder),
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{folder}/airflow.db",
-        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-        "KPO_PLATFORM_CONTRACT": str(folder / "contract.json"),
-        "PYTHONUNBUFFERED": "1",
-    }
-    airflow = Path(sys.executable).with_name("airflow")
-    with (folder / "triggerer.log").open("w") as log:
-        process = subprocess.Popen(
-            [airflow, "triggerer", "--skip-serve-logs"], env=environment, stdout=log, stderr=log, text=True
-        )
-        try:
-            yield process
-        finally:
-            process.send_signal(signal.SIGTERM)
-            try:
-                process.wait(20)
-            except subprocess.TimeoutExpired:
-                process.kill()
 
 
 def build_attacks(program: str) -> list[tuple[str, Any]]:
@@ -84,7 +54,7 @@ def build_attacks(program: str) -> list[tuple[str, Any]]:
     ]
 
 
-def wait_for_end(database: AirflowDatabase, process: subprocess.Popen[str]) -> float:
+def wait_for_end(database: AirflowDatabase, process: subprocess.Popen[bytes]) -> float:
     """Wait until no task of team beta is deferred; return the seconds since the start of its first one."""
     start = time.monotonic()
     while any(state == "deferred" for state, _, _ in database.read_tasks("good").values()):
@@ -107,7 +77,7 @@ def test_hundred_malformed_triggers_do_not_delay_twenty_good_ones(tmp_path: Path
     moment = datetime.datetime.now(datetime.UTC)
     for task_id in good_ids:
         airflow_database.defer("good", *store(DateTimeTrigger(moment)), task_id=task_id)
-    with run_triggerer(tmp_path) as process:
+    with run_airflow(tmp_path, "triggerer", "--skip-serve-logs") as process:
         wait_for_end(airflow_database, process)
         deadline = time.monotonic() + 10
         while airflow_database.list_triggers() and time.monotonic() < deadline:
@@ -124,6 +94,6 @@ def test_hundred_malformed_triggers_do_not_delay_twenty_good_ones(tmp_path: Path
 
 def test_triggerer_without_a_readable_contract_does_not_start(tmp_path: Path, airflow_database: AirflowDatabase):
     (tmp_path / "contract.json").write_text("{")
-    with run_triggerer(tmp_path) as process:
+    with run_airflow(tmp_path, "triggerer", "--skip-serve-logs") as process:
         assert process.wait(_WAIT_S) == 1
     assert "The triggerer cannot start: Cannot read the contract: " in (tmp_path / "triggerer.log").read_text()
