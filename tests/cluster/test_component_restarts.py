@@ -94,16 +94,7 @@ def test_pods_survive_the_kill_of_a_component(shared_run: SharedRun, component: 
     kill_component_pod(shared_run.stack, component)
     wait_until_stable(shared_run.stack)
     assert shared_run.long_run.running_pods() == shared_run.long_run.uids
-    # The scheduler serves the logs of its tasks; its pod is ready a moment before the port of the logs is.
-    state = wait_for("the log of the finished task", lambda: read_state_with_log(shared_run), 120, interval_s=2)
-    assert state == shared_run.before
-
-
-def read_state_with_log(shared_run: SharedRun) -> dict[str, Any]:
-    state = wait_for_persistent_state(shared_run.stack, shared_run.airflow, shared_run.history)
-    if "Could not read served logs" in state["log"]:
-        raise NotYet(state["log"])
-    return state
+    assert wait_for_persistent_state(shared_run.stack, shared_run.airflow, shared_run.history) == shared_run.before
 
 
 def test_task_of_a_killed_worker_adopts_its_pod(shared_run: SharedRun):

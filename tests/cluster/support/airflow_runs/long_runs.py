@@ -27,6 +27,7 @@ KEPT_SECRETS = ("admin", "api-secret-key", "database", "fernet-key", "jwt-secret
 # On a shared node with two cores Airflow takes minutes to start.
 READY_S = 600
 RESPONSE_S = 180
+_NO_LOG = "Could not read served logs"  # what Airflow shows instead of the log of a finished task
 SYNC = ("sync", "-1")
 TASKS = {SYNC, ("deferred", "-1"), ("mapped", "0"), ("mapped", "1")}
 DAG_TASKS = {
@@ -151,13 +152,16 @@ def read_persistent_state(stack: Stack, airflow: AirflowApi, history: Run) -> di
 
 
 def wait_for_persistent_state(stack: Stack, airflow: AirflowApi, history: Run) -> dict[str, Any]:
-    """Return the persistent state once Airflow responds: API server and database may restart."""
+    """Return the persistent state once Airflow responds: API server, database and server of logs may restart."""
 
     def probe() -> dict[str, Any]:
         try:
-            return read_persistent_state(stack, airflow, history)
+            state = read_persistent_state(stack, airflow, history)
         except ScriptError as error:
             raise NotYet(str(error)) from None
+        if _NO_LOG in state["log"]:  # a scheduler's pod is ready a moment before it serves the logs of its tasks
+            raise NotYet(state["log"])
+        return state
 
     return wait_for("Airflow to return its persistent state", probe, RESPONSE_S, interval_s=2)
 
