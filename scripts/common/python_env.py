@@ -69,7 +69,15 @@ def _create(folder: Path, progress: Progress) -> None:
         run_logged(words, log, env=access, timeout_s=900, progress=progress)
 
     install(python, "-m", "pip", "install", "--require-hashes", "-r", _REQUIREMENTS / "tools.txt")
-    uv = (folder / "bin" / "uv", "pip", "install", "--python", python)
-    # Else every process compiles Airflow again where PYTHONDONTWRITEBYTECODE is set, and the first tests do elsewhere.
-    install(*uv, "--require-hashes", "--compile-bytecode", "-r", _REQUIREMENTS / "dev.txt")
-    install(*uv, "--no-deps", "--no-build-isolation", "--editable", REPOSITORY)
+    uv = folder / "bin" / "uv"
+    install(*build_install_command(uv, python, _REQUIREMENTS / "dev.txt"))
+    install(uv, "pip", "install", "--python", python, "--no-deps", "--no-build-isolation", "--editable", REPOSITORY)
+
+
+def build_install_command(uv: Path, python: Path, lock: Path) -> tuple[str | Path, ...]:
+    """Return the command that installs the packages of a lock file, with their hashes, for a Python.
+
+    It compiles them. Else every process would compile Airflow again where PYTHONDONTWRITEBYTECODE is set, and the first
+    tests elsewhere.
+    """
+    return (uv, "pip", "install", "--python", python, "--require-hashes", "--compile-bytecode", "-r", lock)

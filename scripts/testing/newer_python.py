@@ -11,6 +11,7 @@ from common.errors import ScriptError
 from common.files import atomic_folder, hash_files
 from common.package_index import package_index_variables
 from common.paths import REPOSITORY, cache_path
+from common.python_env import build_install_command
 
 OLDEST, NEWEST = 12, 14
 """The range of minor versions of Python 3."""
@@ -69,9 +70,8 @@ def ensure_environment(programs: Path, python: Path) -> Path:
             uv, access = programs / "uv", package_index_variables()
             # Relocatable: the draft folder is renamed, and ansible-playbook contains the path of its Python.
             capture_output((uv, "venv", "--quiet", "--clear", "--relocatable", "--python", python, draft), env=access)
-            install = (uv, "pip", "install", "--python", draft / "bin" / "python")
-            words = (*install, "--require-hashes", "--compile-bytecode", "-r", lock)
-            capture_output(words, timeout_s=_INSTALL_TIMEOUT_S, env=access)
+            install = build_install_command(uv, draft / "bin" / "python", lock)
+            capture_output(install, timeout_s=_INSTALL_TIMEOUT_S, env=access)
     return folder / "bin"
 
 

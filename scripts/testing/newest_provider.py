@@ -10,6 +10,7 @@ from common.command import capture_output
 from common.files import atomic_folder, hash_files
 from common.package_index import package_index_variables
 from common.paths import REPOSITORY, cache_path
+from common.python_env import build_install_command
 from common.venv import make_venv
 
 TESTS = (
@@ -61,10 +62,9 @@ def ensure_environment(programs: Path) -> Path:
     if not folder.exists():
         with atomic_folder(folder) as draft:
             make_venv(draft)
-            install = (programs / "uv", "pip", "install", "--python", draft / "bin" / "python")
             access = package_index_variables()
-            words = (*install, "--require-hashes", "--compile-bytecode", "-r", lock)
-            capture_output(words, timeout_s=_INSTALL_TIMEOUT_S, env=access)
+            install = build_install_command(programs / "uv", draft / "bin" / "python", lock)
+            capture_output(install, timeout_s=_INSTALL_TIMEOUT_S, env=access)
     _copy_entry_points(programs.parent, folder)
     return folder / "bin"
 
