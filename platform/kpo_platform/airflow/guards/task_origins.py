@@ -67,12 +67,9 @@ def _read_callback_origin(session: Session, callback_id: UUID) -> TaskOrigin | N
         return None
     bundle, data, created = row
     dag_id = str(data.get("dag_id", "")) if isinstance(data, dict) else ""
-    dag = session.execute(
-        select(DagModel.bundle_name, DagModel.relative_fileloc).where(DagModel.dag_id == dag_id)
-    ).one_or_none()
-    if dag is None:
+    present = _read_present_origin(session, dag_id)
+    if present is None:
         return TaskOrigin(Origin(bundle))
-    present = Origin(*dag)
     own = present if bundle in (None, present.bundle) else Origin(bundle)
     versions = _read_versions(session, DagVersion.dag_id == dag_id, _is_valid_since(dag_id, created))
     return TaskOrigin(own, dag_id, None, frozenset({present, *versions.values()}))
@@ -86,12 +83,9 @@ def read_dag_origins(session: Session, target: tuple[str, str | None, bool]) -> 
         target: the DAG, the run or None, and whether the versions of all runs count.
     """
     dag_id, run_id, history = target
-    row = session.execute(
-        select(DagModel.bundle_name, DagModel.relative_fileloc).where(DagModel.dag_id == dag_id)
-    ).one_or_none()
-    if row is None:
+    present = _read_present_origin(session, dag_id)
+    if present is None:
         return frozenset()
-    present = Origin(*row)
     if history:
         versions = _read_versions(session, DagVersion.dag_id == dag_id)
     elif run_id is not None:
@@ -100,6 +94,13 @@ def read_dag_origins(session: Session, target: tuple[str, str | None, bool]) -> 
     else:
         versions = {}
     return frozenset({present, *versions.values()})
+
+
+def _read_present_origin(session: Session, dag_id: str) -> Origin | None:
+    """Read where a DAG comes from now; None if there is no DAG of this id."""
+    query = select(DagModel.bundle_name, DagModel.relative_fileloc).where(DagModel.dag_id == dag_id)
+    row = session.execute(query).one_or_none()
+    return Origin(*row) if row is not None else None
 
 
 def _is_valid_since(dag_id: str, start: datetime | None) -> ColumnElement[bool]:
