@@ -77,7 +77,9 @@ def test_concurrent_run_waits_for_the_other(stack: Stack, airflow: AirflowApi, t
     assert stack.get("leases", "-n", NAMESPACE)["items"] == []
 
 
-def test_lease_of_a_killed_run_is_taken_over(stack: Stack, teams: TemporaryTeams, programs: Path):
+def test_lease_of_a_killed_run_is_taken_over(stack: Stack, airflow: AirflowApi, teams: TemporaryTeams, programs: Path):
+    """Kills a run that has objects to create: one without ends before a look at its Lease."""
+    teams.delete_objects(airflow)
     killed = start_bootstrap(programs, stack)
     first = wait_for("the run to hold the Lease", lambda: read_holder(stack), deadline_s=60, interval_s=0.2)
     killed.send_signal(signal.SIGKILL)

@@ -79,20 +79,22 @@ def volume(stack: Stack, airflow: AirflowApi, tmp_path_factory: pytest.TempPathF
         stack.kubectl("delete", "pvc", CLAIM, "-n", NAMESPACE, "--ignore-not-found", timeout_s=90)
 
 
-def wait_for_dag(airflow: AirflowApi, name: str) -> str:
+def wait_for_dag(stack: Stack, airflow: AirflowApi, name: str) -> str:
     """Wait until Airflow has loaded a DAG, and return its bundle."""
 
     def probe() -> str:
         try:
             return str(airflow.get(f"dags/{name}/details")["bundle_name"])
         except NotFoundError as error:
-            raise NotYet(f"{error}; import errors: {airflow.get('importErrors')}") from None
+            errors = airflow.get("importErrors")["import_errors"]
+            log = stack.kubectl("logs", "deployment/airflow-dag-processor", "-n", NAMESPACE, "--tail=40")
+            raise NotYet(f"{error}; import errors: {errors}; log of the DAG processor:\n{log}") from None
 
-    return wait_for(f"Airflow to load {name}", probe, 180, interval_s=1)
+    return wait_for(f"Airflow to load {name}", probe, 180, interval_s=2)
 
 
 def test_dag_in_a_team_folder_runs_for_the_team(stack: Stack, airflow: AirflowApi, volume: None):
-    assert wait_for_dag(airflow, "volume_first") == "shared-dags"
+    assert wait_for_dag(stack, airflow, "volume_first") == "shared-dags"
     run = Run(stack, airflow, "volume_first", airflow.trigger_run("volume_first"), "team-beta")
     assert run.wait_for_end() == "success", run.read_log()
     assert run.task_instance()["pool"] == "team-beta"
@@ -100,7 +102,7 @@ def test_dag_in_a_team_folder_runs_for_the_team(stack: Stack, airflow: AirflowAp
 
 def test_later_file_is_loaded(stack: Stack, airflow: AirflowApi, volume: None):
     write_dag(stack, "alpha", "volume_later")
-    assert wait_for_dag(airflow, "volume_later") == "shared-dags"
+    assert wait_for_dag(stack, airflow, "volume_later") == "shared-dags"
 
 
 def test_airflow_cannot_write_to_the_volume(stack: Stack, volume: None):
