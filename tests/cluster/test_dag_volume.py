@@ -80,15 +80,18 @@ def volume(stack: Stack, airflow: AirflowApi, tmp_path_factory: pytest.TempPathF
 
 
 def wait_for_dag(stack: Stack, airflow: AirflowApi, name: str) -> str:
-    """Wait until Airflow has loaded a DAG, and return its bundle."""
+    """Wait until Airflow has loaded a DAG, and return its bundle; an earlier run of this test leaves a stale one."""
 
     def probe() -> str:
         try:
-            return str(airflow.get(f"dags/{name}/details")["bundle_name"])
+            details = airflow.get(f"dags/{name}/details")
         except NotFoundError as error:
-            errors = airflow.get("importErrors")["import_errors"]
-            log = stack.kubectl("logs", "deployment/airflow-dag-processor", "-n", NAMESPACE, "--tail=40")
-            raise NotYet(f"{error}; import errors: {errors}; log of the DAG processor:\n{log}") from None
+            details = {"is_stale": True, "error": error}
+        if not details["is_stale"]:
+            return str(details["bundle_name"])
+        errors = airflow.get("importErrors")["import_errors"]
+        log = stack.kubectl("logs", "deployment/airflow-dag-processor", "-n", NAMESPACE, "--tail=40")
+        raise NotYet(f"{details}; import errors: {errors}; log of the DAG processor:\n{log}")
 
     return wait_for(f"Airflow to load {name}", probe, 180, interval_s=2)
 
