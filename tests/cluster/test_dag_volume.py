@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from cluster.support.airflow_runs.dag_run import Run
+from common.errors import ScriptError
 from common.polling import NotYet, wait_for
 from common.steps import Steps
 from stack.airflow_api import AirflowApi, NotFoundError
@@ -86,14 +87,16 @@ def wait_for_dag(stack: Stack, airflow: AirflowApi, name: str) -> str:
         try:
             details = airflow.get(f"dags/{name}/details")
         except NotFoundError as error:
-            details = {"is_stale": True, "error": error}
-        if not details["is_stale"]:
-            return str(details["bundle_name"])
-        errors = airflow.get("importErrors")["import_errors"]
-        log = stack.kubectl("logs", "deployment/airflow-dag-processor", "-n", NAMESPACE, "--tail=40")
-        raise NotYet(f"{details}; import errors: {errors}; log of the DAG processor:\n{log}")
+            raise NotYet(f"{error}; import errors: {airflow.get('importErrors')}") from None
+        if details["is_stale"]:
+            raise NotYet(f"{name} is stale; import errors: {airflow.get('importErrors')}")
+        return str(details["bundle_name"])
 
-    return wait_for(f"Airflow to load {name}", probe, 180, interval_s=2)
+    try:
+        return wait_for(f"Airflow to load {name}", probe, 180, interval_s=1)
+    except ScriptError as error:
+        error.add_note(stack.kubectl("logs", "deployment/airflow-dag-processor", "-n", NAMESPACE, "--tail=40"))
+        raise
 
 
 def test_dag_in_a_team_folder_runs_for_the_team(stack: Stack, airflow: AirflowApi, volume: None):
