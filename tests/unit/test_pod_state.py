@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from hypothesis import example, given
-from hypothesis import strategies as st
 
 from kpo_platform.pod.state import Condition, ContainerState, PodState, parse_pod_state
+from unit.support.any_json import ANY_JSON, damage
 
 POD: dict[str, Any] = {
     "apiVersion": "v1",
@@ -156,27 +156,6 @@ def test_container_whose_end_nobody_saw_has_not_started():
         (None, True, False),
         (None, True, True),
     ]
-
-
-LEAVES = (
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.floats()
-    | st.text()
-    | st.sampled_from(["2026-11-29T09:00:00Z", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59-14:00", "Always", "True"])
-)
-ANY_JSON = st.recursive(LEAVES, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=8)
-
-
-@st.composite
-def damage(draw: st.DrawFn, value: Any) -> Any:
-    """Replace parts of a JSON value by any other JSON."""
-    if draw(st.integers(0, 9)) == 0:
-        return draw(ANY_JSON)
-    if isinstance(value, dict):
-        return {key: draw(damage(inner)) for key, inner in value.items()}
-    return [draw(damage(inner)) for inner in value] if isinstance(value, list) else value
 
 
 @given(ANY_JSON | damage(POD))

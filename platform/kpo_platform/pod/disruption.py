@@ -1,54 +1,177 @@
-"""Pod disruptions: eviction, preemption, deletion and lost nodes."""
+"""Ends of pods that their programs did not decide: disruptions by the cluster, deadlines, limits and refusals."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from kpo_platform.pod.json_fields import read_object, read_text
 from kpo_platform.pod.merge import Json
+from kpo_platform.pod.state import ContainerState, PodState, parse_pod_state
 
-_REASONS = frozenset({"Evicted", "NodeAffinity", "NodeLost", "NodeShutdown", "Preempting", "Shutdown", "Terminated"})
-"""Values of ``status.reason`` if the kubelet or the node controller terminated the pod."""
+DEADLINE = "DeadlineExceeded"
+"""The kubelet's reason for a pod whose ``activeDeadlineSeconds`` have passed."""
+
+DELETED, GONE, LOST, NOT_STARTED = "Deleted", "Gone", "ContainerStatusUnknown", "NotStarted"
+"""Reasons of ends for which the status of the pod has none."""
+
+_ENDED_BY_NODE = frozenset({"Evicted", "NodeLost", "NodeShutdown", "Preempting", "Shutdown", "Terminated"})
+"""Values of ``status.reason`` if the kubelet or the node controller ended the pod."""
+
+_REFUSED = frozenset(
+    {
+        "InvalidNodeInfo",
+        "NodeAffinity",
+        "NodeName",
+        "NodePorts",
+        "TaintToleration",
+        "TopologyAffinityError",
+        "UnexpectedAdmissionError",
+        "UnexpectedPredicateFailureType",
+        "UnknownReason",
+        "VolumeAttachmentLimitExceeded",
+    }
+)
+"""Values of ``status.reason`` if the kubelet refused the pod because of its node's state; ``OutOf…`` too.
+
+The scheduler chose the node by an outdated view, so another start can help. After its own restart the kubelet
+checks running pods too.
+"""
+
+OUT_OF = "OutOf"
+"""Start of the kubelet's reasons for lack of room: OutOfcpu, OutOfpods, OutOfephemeral-storage, OutOfnvidia.com/gpu."""
+
+_UNSUPPORTED = frozenset({"AppArmor", "PodOSSelectorNodeLabelDoesNotMatch", "SMTAlignmentError"})
+_UNSUPPORTED_SUFFIXES = ("NotSupported", "Unsupported", "Forbidden")
+"""Values of ``status.reason`` if the kubelet refused what the pod asks for; another start cannot help.
+
+The suffixes are those of PodOSNotSupported, PodLevelResourcesNotSupported, SupplementalGroupsPolicyNotSupported,
+PodFeatureUnsupported, SysctlForbidden and InitContainerRestartPolicyForbidden.
+"""
+
+_BY_DELETION = frozenset(
+    {"DeletionByPodGC", "DeletionByTaintManager", "EvictionByEvictionAPI", "PreemptionByScheduler"}
+)
+"""Reasons of the condition ``DisruptionTarget`` that is set before a deletion, which may fail or come later."""
 
 _EVENTS = frozenset({"Evicted", "NodeNotReady", "Preempted", "Preempting", "TaintManagerEviction"})
 """Reasons of events about a pod that no longer exists."""
 
 _EXCEEDED_LIMIT = re.compile(r"exceed(s|ed) .*limit")
-"""Message of an eviction because a container exceeded its own limit of ephemeral storage."""
+"""Message of an eviction because the pod exceeded its own limit of ephemeral storage."""
+
+_CLOCK_SKEW = timedelta(seconds=2)
+"""Tolerated difference of the clocks of a node and the control plane; times have whole seconds."""
+
+_NOT_YET = datetime.max.replace(tzinfo=UTC)
 
 
-def find_disruption(pod: Json) -> str | None:
-    """Describe how the cluster disrupted a pod.
+@dataclass(frozen=True)
+class Termination:
+    """An end of a pod that its program did not decide.
+
+    Attributes:
+        reason: Kubernetes' word for it, such as ``Evicted``, or ``Deleted``.
+        message: Kubernetes' explanation, or empty.
+        since: when it began; None if unknown. What ended earlier ended by itself.
+        is_disruption: whether the cluster is the cause, so that another start can help; otherwise the pod's own
+            deadline, limits or demands are.
+    """
+
+    reason: str
+    message: str = ""
+    since: datetime | None = None
+    is_disruption: bool = True
+
+    def ended(self, container: ContainerState) -> bool:
+        """Whether a terminated container ended because of this, as far as its times tell."""
+        if self.since is None or container.finished_at is None:
+            return True
+        # Not `since - _CLOCK_SKEW`: the difference of two times never overflows.
+        return self.since - container.finished_at < _CLOCK_SKEW
+
+
+def find_termination(state: PodState) -> Termination | None:
+    """Find what ended a pod, or is ending it, other than its program.
 
     Since Kubernetes 1.26 the control plane adds the condition ``DisruptionTarget`` to a disrupted pod (KEP-3329); the
     kubelet sets a reason.
 
     Args:
-        pod: the v1 Pod before its task deletes it; a deletion timestamp is therefore a disruption.
+        state: the pod before its task deletes it; a deletion is therefore a disruption.
 
     Returns:
-        The disruption; None if the program or its own limits ended the pod.
+        The cause; None if the program alone decides.
     """
-    status = pod.get("status") or {}
-    reason = status.get("reason")
-    if _EXCEEDED_LIMIT.search(str(status.get("message"))):
+    return _find_own_limit(state) or _find_condition(state) or _find_reason(state) or _find_deletion(state)
+
+
+def find_disruption(pod: Json) -> str | None:
+    """Describe how the cluster disrupted a v1 Pod; None if the program or its own limits ended it."""
+    termination = find_termination(parse_pod_state(pod))
+    if termination is None or not termination.is_disruption:
         return None
-    for condition in status.get("conditions") or []:
-        if condition.get("type") == "DisruptionTarget" and condition.get("status") == "True":
-            return _format_reason(condition.get("reason") or "DisruptionTarget", condition.get("message"))
-    if (pod.get("metadata") or {}).get("deletionTimestamp"):
-        return "it was deleted"
-    return _format_reason(reason, status.get("message")) if reason in _REASONS else None
+    return "it was deleted" if termination.reason == DELETED else _format(termination)
 
 
 def find_disruption_in_events(events: Iterable[Json]) -> str | None:
     """Describe the disruption of a deleted pod by its events; None if no event reports one."""
-    for event in events:
-        if event.get("reason") in _EVENTS:
-            return _format_reason(event["reason"], event.get("message"))
+    termination = find_termination_in_events(events)
+    return _format(termination) if termination else None
+
+
+def find_termination_in_events(events: Iterable[Any]) -> Termination | None:
+    """Find the disruption of a pod that no longer exists in its events, which may have any shape."""
+    for event in map(read_object, events if isinstance(events, Iterable) else ()):
+        reason = read_text(event.get("reason"))
+        if reason in _EVENTS or is_refusal(reason):
+            return Termination(reason, read_text(event.get("message")))
     return None
 
 
-def _format_reason(reason: str, message: Any) -> str:
-    return f"{reason}: {message}" if message else reason
+def is_refusal(reason: str) -> bool:
+    """Tell whether a ``status.reason`` says that the kubelet refused the pod because of its node's state."""
+    return reason in _REFUSED or reason.startswith(OUT_OF)
+
+
+def _find_own_limit(state: PodState) -> Termination | None:
+    if state.reason == DEADLINE:
+        return Termination(DEADLINE, state.message, state.deadline_at, is_disruption=False)
+    if state.reason == "Evicted" and _EXCEEDED_LIMIT.search(state.message):
+        condition = state.condition("DisruptionTarget")
+        since = condition.changed_at if condition else None
+        return Termination(state.reason, state.message, since, is_disruption=False)
+    if state.reason in _UNSUPPORTED or state.reason.endswith(_UNSUPPORTED_SUFFIXES):
+        return Termination(state.reason, state.message, is_disruption=False)
+    return None
+
+
+def _find_condition(state: PodState) -> Termination | None:
+    condition = state.condition("DisruptionTarget")
+    if condition is None or condition.status != "True":
+        return None
+    since, deleted_at = condition.changed_at, state.deletion_requested_at
+    if condition.reason in _BY_DELETION:
+        since = deleted_at or _NOT_YET
+    elif since and deleted_at:
+        since = min(since, deleted_at)
+    # The kubelet's condition has one reason for all causes; its status says more.
+    reason = state.reason if state.reason in _ENDED_BY_NODE else condition.reason
+    return Termination(reason or condition.type, condition.message or state.message, since)
+
+
+def _find_reason(state: PodState) -> Termination | None:
+    if state.reason in _ENDED_BY_NODE or is_refusal(state.reason):
+        return Termination(state.reason, state.message)
+    return None
+
+
+def _find_deletion(state: PodState) -> Termination | None:
+    return Termination(DELETED, since=state.deletion_requested_at) if state.deletion_requested_at else None
+
+
+def _format(termination: Termination) -> str:
+    return f"{termination.reason}: {termination.message}" if termination.message else termination.reason

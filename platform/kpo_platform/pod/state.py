@@ -4,19 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any, Literal
 
+from kpo_platform.pod.json_fields import (
+    add_seconds,
+    read_integer,
+    read_object,
+    read_objects,
+    read_text,
+    read_texts,
+    read_time,
+)
 from kpo_platform.pod.merge import Json
 
 ContainerPhase = Literal["waiting", "running", "terminated"]
 ContainerKind = Literal["main", "init", "sidecar"]
 
-STATUS_UNKNOWN = "ContainerStatusUnknown"
-"""Reason of a terminated container whose end the kubelet did not see; its exit code, 137, is invented."""
+_LOST = frozenset({("ContainerStatusUnknown", 137), ("Unknown", 255)})
+"""Reasons and invented exit codes of a container whose end was not seen, by the kubelet and by containerd."""
 
 _STATUSES = {"containers": "containerStatuses", "initContainers": "initContainerStatuses"}
-_FIRST_YEAR = 1971  # the kubelet writes year 1, and containerd 1970, for a time that it does not know
 
 
 @dataclass(frozen=True)
@@ -45,11 +53,14 @@ class ContainerState:
         return self.phase == "terminated"
 
     @property
+    def is_lost(self) -> bool:
+        """Whether the container has ended unseen, as when its node restarted; its exit code is invented."""
+        return self.is_terminated and (self.reason, self.exit_code) in _LOST
+
+    @property
     def has_started(self) -> bool:
-        """Whether the container runs or has run."""
-        if self.phase == "running" or self.started_at is not None:
-            return True
-        return self.is_terminated and self.reason != STATUS_UNKNOWN
+        """Whether the container is known to run or to have run."""
+        return self.phase == "running" or self.started_at is not None or (self.is_terminated and not self.is_lost)
 
 
 @dataclass(frozen=True)
@@ -110,47 +121,47 @@ class PodState:
 
 def parse_pod_state(pod: Any) -> PodState:
     """Parse a v1 Pod as the API server sends it. Missing and malformed fields are unknown; nothing raises."""
-    pod = _object(pod)
-    metadata, spec, status = (_object(pod.get(key)) for key in ("metadata", "spec", "status"))
-    conditions = tuple(_parse_condition(condition) for condition in _objects(status.get("conditions")))
-    node = _text(spec.get("nodeName"))
+    pod = read_object(pod)
+    metadata, spec, status = (read_object(pod.get(key)) for key in ("metadata", "spec", "status"))
+    conditions = tuple(_parse_condition(condition) for condition in read_objects(status.get("conditions")))
+    node = read_text(spec.get("nodeName"))
     scheduled = any(each.type == "PodScheduled" and each.status == "True" for each in conditions)
-    started_at = _time(status.get("startTime"))
+    started_at = read_time(status.get("startTime"))
     return PodState(
-        **{key: _text(metadata.get(key)) for key in ("name", "namespace", "uid")},
-        **{key: _text(status.get(key)) for key in ("phase", "reason", "message")},
-        resource_version=_text(metadata.get("resourceVersion")),
+        **{key: read_text(metadata.get(key)) for key in ("name", "namespace", "uid")},
+        **{key: read_text(status.get(key)) for key in ("phase", "reason", "message")},
+        resource_version=read_text(metadata.get("resourceVersion")),
         node=node,
         is_scheduled=bool(node) or scheduled,
-        created_at=_time(metadata.get("creationTimestamp")),
+        created_at=read_time(metadata.get("creationTimestamp")),
         started_at=started_at,
-        deadline_at=_add_seconds(started_at, _integer(spec.get("activeDeadlineSeconds"))),
+        deadline_at=add_seconds(started_at, read_integer(spec.get("activeDeadlineSeconds"))),
         deletion_requested_at=_parse_deletion(metadata),
-        labels=_texts(metadata.get("labels")),
-        annotations=_texts(metadata.get("annotations")),
+        labels=read_texts(metadata.get("labels")),
+        annotations=read_texts(metadata.get("annotations")),
         conditions=conditions,
         containers=tuple(_parse_containers(spec, status)),
     )
 
 
 def _parse_deletion(metadata: Json) -> datetime | None:
-    grace_s = _integer(metadata.get("deletionGracePeriodSeconds")) or 0
-    deleted_at = _time(metadata.get("deletionTimestamp"))
-    return _add_seconds(deleted_at, -grace_s) or deleted_at
+    grace_s = read_integer(metadata.get("deletionGracePeriodSeconds")) or 0
+    deleted_at = read_time(metadata.get("deletionTimestamp"))
+    return add_seconds(deleted_at, -grace_s) or deleted_at
 
 
 def _parse_condition(condition: Json) -> Condition:
     return Condition(
-        **{key: _text(condition.get(key)) for key in ("type", "status", "reason", "message")},
-        changed_at=_time(condition.get("lastTransitionTime")),
+        **{key: read_text(condition.get(key)) for key in ("type", "status", "reason", "message")},
+        changed_at=read_time(condition.get("lastTransitionTime")),
     )
 
 
 def _parse_containers(spec: Json, status: Json) -> Iterator[ContainerState]:
     """Parse every container in the spec or the status; the kubelet reports containers only after it saw the pod."""
     for field_name, status_field in _STATUSES.items():
-        specs = {_text(each.get("name")): each for each in _objects(spec.get(field_name))}
-        statuses = {_text(each.get("name")): each for each in _objects(status.get(status_field))}
+        specs = {read_text(each.get("name")): each for each in read_objects(spec.get(field_name))}
+        statuses = {read_text(each.get("name")): each for each in read_objects(status.get(status_field))}
         for name in {**specs, **statuses}:
             container = specs.get(name, {})
             kind: ContainerKind = "main" if field_name == "containers" else "init"
@@ -160,60 +171,21 @@ def _parse_containers(spec: Json, status: Json) -> Iterator[ContainerState]:
 
 
 def _parse_container(name: str, kind: ContainerKind, spec: Json, status: Json) -> ContainerState:
-    states = _object(status.get("state"))
+    states = read_object(status.get("state"))
     phases: tuple[ContainerPhase, ...] = ("terminated", "running")
     phase: ContainerPhase = next((each for each in phases if isinstance(states.get(each), dict)), "waiting")
-    state = _object(states.get(phase))
-    limits = _object(_object(spec.get("resources")).get("limits"))
+    state = read_object(states.get(phase))
+    limits = read_object(read_object(spec.get("resources")).get("limits"))
     return ContainerState(
         name=name,
         phase=phase,
-        reason=_text(state.get("reason")),
-        message=_text(state.get("message")),
-        exit_code=_integer(state.get("exitCode")) if phase == "terminated" else None,
-        started_at=_time(state.get("startedAt")),
-        finished_at=_time(state.get("finishedAt")),
-        restart_count=_integer(status.get("restartCount")) or 0,
+        reason=read_text(state.get("reason")),
+        message=read_text(state.get("message")),
+        exit_code=read_integer(state.get("exitCode")) if phase == "terminated" else None,
+        started_at=read_time(state.get("startedAt")),
+        finished_at=read_time(state.get("finishedAt")),
+        restart_count=read_integer(status.get("restartCount")) or 0,
         kind=kind,
-        image=_text(spec.get("image")) or _text(status.get("image")),
-        memory_limit=_text(limits.get("memory")),
+        image=read_text(spec.get("image")) or read_text(status.get("image")),
+        memory_limit=read_text(limits.get("memory")),
     )
-
-
-def _object(value: Any) -> Json:
-    return value if isinstance(value, dict) else {}
-
-
-def _objects(value: Any) -> list[Json]:
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""
-
-
-def _texts(value: Any) -> dict[str, str]:
-    return {key: text for key, text in _object(value).items() if isinstance(key, str) and isinstance(text, str)}
-
-
-def _integer(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
-
-
-def _time(value: Any) -> datetime | None:
-    try:
-        time = datetime.fromisoformat(_text(value))
-    except ValueError:
-        return None
-    if time.year < _FIRST_YEAR:
-        return None
-    return time if time.tzinfo else time.replace(tzinfo=UTC)
-
-
-def _add_seconds(time: datetime | None, seconds: int | None) -> datetime | None:
-    if time is None or seconds is None:
-        return None
-    try:
-        return time + timedelta(seconds=seconds)
-    except OverflowError:
-        return None
