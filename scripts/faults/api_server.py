@@ -1,0 +1,86 @@
+"""Outages of the local cluster's API server: frozen, or killed and started again.
+
+Each outage ends with its block. A watchdog ends a freeze also if this process is killed; a killed API server is started
+again by `scripts/cluster up`.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from common.errors import ScriptError
+from common.polling import NotYet, wait_for
+from local_cluster import processes
+from local_cluster.cluster_paths import ClusterPaths, default_paths
+from local_cluster.components import cluster_components
+from local_cluster.health import wait_until_healthy
+from local_cluster.toolchain import programs_folder
+
+COMPONENT = "kube-apiserver"
+_LONGEST_FREEZE_S = 180
+_EXIT_TIMEOUT_S = 30.0
+
+
+@contextmanager
+def freeze_api_server() -> Iterator[None]:
+    """Stop the API server's process (SIGSTOP) during the block: connections stay open and get no answer.
+
+    Raises:
+        ScriptError: the API server does not run, or is not healthy after the block.
+    """
+    paths = default_paths()
+    process = _find_process(paths)
+    watchdog = subprocess.Popen(
+        ["sh", "-c", f"sleep {_LONGEST_FREEZE_S}; kill -CONT {process.pid}"], start_new_session=True
+    )
+    try:
+        os.kill(process.pid, signal.SIGSTOP)
+        yield
+    finally:
+        os.kill(process.pid, signal.SIGCONT)
+        os.killpg(watchdog.pid, signal.SIGTERM)
+        watchdog.wait()
+    _wait_until_healthy(paths)
+
+
+@contextmanager
+def stop_api_server() -> Iterator[None]:
+    """Kill the API server (SIGKILL), and start it again after the block: meanwhile connections are refused.
+
+    Raises:
+        ScriptError: the API server does not run, or is not healthy after the block.
+    """
+    paths = default_paths()
+    process = _find_process(paths)
+
+    def probe() -> None:
+        if processes.find_process(paths, COMPONENT):
+            raise NotYet(f"process {process.pid} runs")
+
+    try:
+        os.kill(process.pid, signal.SIGKILL)
+        wait_for("the API server to exit", probe, _EXIT_TIMEOUT_S)
+        yield
+    finally:
+        if not processes.find_process(paths, COMPONENT):
+            argv = cluster_components(paths, programs_folder())[COMPONENT].argv
+            processes.start_process(paths, COMPONENT, argv)
+        _wait_until_healthy(paths)
+
+
+def _find_process(paths: ClusterPaths) -> processes.Process:
+    process = processes.find_process(paths, COMPONENT)
+    if process is None:
+        raise ScriptError("The API server does not run. Run `scripts/cluster up` first.")
+    return process
+
+
+def _wait_until_healthy(paths: ClusterPaths) -> None:
+    """Wait for the API server, and for the node, whose Lease expires in a long outage."""
+    components = cluster_components(paths, programs_folder())
+    for name in (COMPONENT, "kubelet"):
+        wait_until_healthy(paths, components[name], lambda _: None)
