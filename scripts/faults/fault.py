@@ -99,7 +99,7 @@ class Fault:
         requests: verb and resource as in `create pods`; `*` and `?` match as in file names.
         action: what happens to the requests.
         times: the number of requests that are affected; None for all.
-        task: the task whose pod the request is about, by the pod's label `task_id`; empty for every request.
+        task: the task whose pod the request is about, such as `dag.task` or `dag.task[3]`; empty for every request.
         client: the IP address of the client; empty for every client.
         remaining: the number of requests that are still to be affected.
     """

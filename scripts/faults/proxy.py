@@ -94,7 +94,7 @@ class FaultProxy:
             metadata = json.loads(body)["metadata"]
             name = metadata.get("name", "")
             with self._lock:
-                self._tasks[name] = metadata.get("labels", {}).get("task_id", "")
+                self._tasks[name] = _name_task(metadata.get("labels", {}))
         with self._lock:
             return self._tasks.get(name, "")
 
@@ -124,6 +124,12 @@ def run_fault_proxy(upstream: str, upstream_context: ssl.SSLContext, host: str, 
         yield proxy
     finally:
         proxy.refuse()
+
+
+def _name_task(labels: dict[str, str]) -> str:
+    """Return the task of a pod's labels, such as `dag.task` or `dag.task[3]`."""
+    index = f"[{labels['map_index']}]" if "map_index" in labels else ""
+    return f"{labels.get('dag_id', '')}.{labels.get('task_id', '')}{index}"
 
 
 def make_server_context(host: str, certificate: Path, key: Path) -> ssl.SSLContext:

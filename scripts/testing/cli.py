@@ -14,7 +14,7 @@ from testing import groups
 from testing.newer_python import find_newest_python
 from testing.stages import STAGES, run_pytest
 
-_GROUP_TIMEOUT_S = 1200
+_GROUP_TIMEOUT_S = 2400
 
 
 def main() -> int:

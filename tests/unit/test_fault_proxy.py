@@ -105,7 +105,7 @@ def send(proxy: FaultProxy, method: str, path: str, body: Any = None) -> tuple[i
 
 
 def make_pod(name: str, task: str) -> dict[str, Any]:
-    return {"metadata": {"name": name, "labels": {"task_id": task}}}
+    return {"metadata": {"name": name, "labels": {"dag_id": "dag", "task_id": task, "map_index": "3"}}}
 
 
 def test_request_without_a_fault_passes_with_body_and_credentials(proxy: FaultProxy, api_server: ApiServer):
@@ -196,7 +196,7 @@ def test_held_request_continues_after_its_release(
 def test_fault_of_a_task_affects_the_pods_that_it_created(proxy: FaultProxy):
     for name in ("one", "two"):
         send(proxy, "POST", PODS, make_pod(name, f"task-{name}"))
-    with proxy.inject(Fault("get pods*", Answer(503), task="task-one")):
+    with proxy.inject(Fault("get pods*", Answer(503), task="dag.task-one[3]")):
         statuses = [send(proxy, "GET", f"{PODS}/{path}")[0] for path in ("one", "one/log", "two", "two/log")]
     assert statuses == [503, 503, 200, 200]
 
@@ -249,4 +249,4 @@ def test_requests_are_counted_by_verb_resource_and_task(proxy: FaultProxy):
         "watch pods": 1,
         "delete pods": 0,
     }
-    assert [proxy.count(name, "work") for name in requests] == [1, 1, 2, 0, 0, 0]
+    assert [proxy.count(name, "dag.work[3]") for name in requests] == [1, 1, 2, 0, 0, 0]

@@ -1,0 +1,52 @@
+"""A soak of kills: work of tasks that is lost or done twice."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+from benchmarks.machine import read_conditions
+from common.files import write_atomically
+from common.paths import cache_path
+from common.steps import Steps
+from faults.kills import DAG, FILE, Tally, kill_every_task
+from faults.scene import open_scene
+from stack.install import install_stack
+from stack.sample_run import connect_airflow
+
+KILLS = 1000
+
+
+def measure(steps: Steps) -> dict[str, Any]:
+    """Kill tasks at every phase of their run, 1,000 in all; an interrupted soak of the same commit continues.
+
+    Args:
+        steps: receives the progress.
+    """
+    file = cache_path("soak", f"kills-{read_conditions()['commit']}.json")
+    rounds = [Tally(**content) for content in json.loads(file.read_text())] if file.exists() else []
+    stack = install_stack(steps)
+    with open_scene(stack, connect_airflow(stack), {FILE: DAG}) as scene:
+        while sum(tally.kills for tally in rounds) < KILLS:
+            with steps.step(
+                f"Round {len(rounds) + 1}: {sum(tally.kills for tally in rounds)} of {KILLS} kills"
+            ) as step:
+                rounds.append(kill_every_task(scene))
+                step.detail(str(rounds[-1]))
+            write_atomically(file, json.dumps([asdict(tally) for tally in rounds]))
+    return render_tallies(rounds)
+
+
+def render_tallies(rounds: list[Tally]) -> dict[str, Any]:
+    """Return the result of all rounds."""
+    failed = sum(len(tally.failed) for tally in rounds)
+    lost, doubled = (sum(len(getattr(tally, name)) for tally in rounds) for name in ("lost", "doubled"))
+    return {
+        "title": "Kills of tasks",
+        "text": "Processes of tasks killed by SIGTERM and SIGKILL, each task once: before `execute`, while the pod is "
+        "created, pending or running, at the end of its log, while it is deleted, and in the re-entry of a deferred "
+        "task. The pods' programs write a ledger. Lost: successful without the work. Doubled: the work done twice.",
+        "columns": ["kills", "rounds", "failed tasks", "lost", "doubled"],
+        "rows": [[sum(tally.kills for tally in rounds), len(rounds), failed, lost, doubled]],
+    }

@@ -1,0 +1,120 @@
+"""Kills of tasks' processes at every phase of a run, and the count of work that was lost or done twice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import cast
+
+from common.errors import ScriptError
+from faults.case_run import CaseRun
+from faults.fault import Fault, Hold
+from faults.ledger import END, START
+from faults.scene import Scene
+from faults.task_processes import Signal, read_scheduler_address
+
+FILE, DAG = "run_kills.py", "kills"
+"""The DAG file of the kills, and its DAG without the prefix: its tasks are called KIND-PHASE-SIGNAL."""
+
+_PHASE_S = 900.0
+_END_S = 600.0
+
+_HELD = {
+    "creating": ("create pods", False),
+    "created": ("create pods", True),
+    "log": ("get pods/log", True),
+    "deleting": ("delete pods", False),
+    "deleted": ("delete pods", True),
+    "reentry": ("*", False),
+}
+"""Phase → the request during which the process is killed, and whether the API server has received the request."""
+
+
+@dataclass(frozen=True)
+class Tally:
+    """The work of killed tasks.
+
+    Attributes:
+        kills: the number of kills.
+        failed: the tasks that did not succeed, with their state.
+        lost: the tasks that succeeded without their work.
+        doubled: the tasks whose work was done more than once.
+        missed: the tasks that ended before they could be killed, with the reason.
+    """
+
+    kills: int
+    failed: dict[str, str]
+    lost: list[str]
+    doubled: list[str]
+    missed: dict[str, str]
+
+
+def kill_every_task(scene: Scene) -> Tally:
+    """Run the DAG of kills once and kill each of its tasks once, at its phase."""
+    run = scene.start(DAG)
+    scheduler = read_scheduler_address(scene.stack)
+    try:
+        with ExitStack() as cleanup:
+            victims = [_Victim(scene, run, task, scheduler, cleanup) for task in run.list_task_ids()]
+            with ThreadPoolExecutor(len(victims)) as pool:
+                missed = dict(filter(None, pool.map(_Victim.kill, victims)))
+            outcomes = run.wait_for_outcomes(_END_S)
+        states, ledger = {task: outcome.state for task, outcome in outcomes.items()}, run.read_ledger()
+        return Tally(
+            kills=len(victims) - len(missed),
+            failed={task: state for task, state in states.items() if state != "success"},
+            lost=ledger.find_lost(states),
+            doubled=ledger.find_doubled(),
+            missed=missed,
+        )
+    finally:
+        run.discard()
+
+
+class _Victim:
+    """A task that is killed at a phase; its requests are held from the start, before it creates its pod."""
+
+    def __init__(self, scene: Scene, run: CaseRun, task: str, scheduler: str, cleanup: ExitStack) -> None:
+        kind, self.phase, signal = task.split("-")
+        self.run, self.task, self.is_deferred = run, task, kind == "deferred"
+        self.signal = cast(Signal, signal)
+        self.hold: Hold | None = None
+        self._inject: Callable[[], None] = lambda: None
+        if self.phase in _HELD:
+            requests, is_delivered = _HELD[self.phase]
+            self.hold = Hold(is_delivered)
+            # A stock trigger may read the log, too; only the process in the scheduler's pod can be killed.
+            fault = Fault(requests, self.hold, task=f"{run.dag}.{task}", client=scheduler)
+            self._inject = lambda: cleanup.enter_context(scene.proxy.inject(fault))
+            cleanup.callback(self.hold.release)
+            if self.phase != "reentry":
+                self._inject()
+
+    def kill(self) -> tuple[str, str] | None:
+        """Wait for the phase and kill the process; return the task and the reason if that failed."""
+        try:
+            self._wait_for_phase()
+            self.run.kill(self.task, self.signal)
+        except ScriptError as error:
+            return self.task, str(error)
+        finally:
+            if self.hold is not None:
+                self.hold.release()
+        return None
+
+    def _wait_for_phase(self) -> None:
+        if self.phase == "reentry":
+            self.run.wait_for_state(self.task, "deferred", deadline_s=_PHASE_S)
+            self._inject()
+        if self.phase == "before":
+            self.run.wait_for_state(self.task, "running", deadline_s=_PHASE_S)
+        elif self.phase == "pending":
+            self.run.wait_for_pod(self.task, "Pending", deadline_s=_PHASE_S)
+        elif self.phase == "running":
+            self.run.wait_for_events(START, [self.task], deadline_s=_PHASE_S)
+        elif self.hold is not None:
+            self.hold.wait_until_reached(_PHASE_S)
+        if self.phase == "log":
+            self.run.wait_for_events(END, [self.task], deadline_s=_PHASE_S)

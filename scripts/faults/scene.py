@@ -1,0 +1,67 @@
+"""The place of the cases: cluster, Airflow, fault proxy and the pushed DAGs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from common.paths import REPOSITORY
+from faults.case_run import CaseRun
+from faults.connection import run_connected_proxy
+from faults.proxy import FaultProxy
+from stack.airflow_api import AirflowApi
+from stack.git_push import push_files
+from stack.release import Stack
+
+DAGS = REPOSITORY / "tests" / "cluster" / "dags"
+PREFIXES = {"team": "run", "stock": "stockrun"}
+"""Engine of the operator → prefix of the DAGs."""
+
+TASKS = ("sync", "deferred")
+
+
+@dataclass(frozen=True)
+class Scene:
+    """The place.
+
+    Attributes:
+        stack: the cluster.
+        airflow: Airflow's API.
+        proxy: the proxy that the requests of the tasks pass.
+        engine: `team`, or `stock` for the stock operator.
+    """
+
+    stack: Stack
+    airflow: AirflowApi
+    proxy: FaultProxy
+    engine: str = "team"
+
+    def start(self, name: str) -> CaseRun:
+        """Start a run of a DAG, by its name without the prefix."""
+        dag = self.dag_id(name)
+        return CaseRun(self.stack, self.airflow, self.proxy, dag, self.airflow.trigger_run(dag))
+
+    def dag_id(self, name: str) -> str:
+        """Return the id of a DAG by its name without the prefix."""
+        return f"{PREFIXES[self.engine]}_{name}"
+
+
+@contextmanager
+def open_scene(stack: Stack, airflow: AirflowApi, files: dict[str, str], engine: str = "team") -> Iterator[Scene]:
+    """Run the proxy and push DAG files to the repository of team alpha.
+
+    Args:
+        stack: the cluster.
+        airflow: Airflow's API.
+        files: name of a file in tests/cluster/dags → name of one of its DAGs without the prefix.
+        engine: the engine of the operator.
+    """
+    url = f"git://{stack.service_address('git-server', 'git')}/alpha.git"
+    with run_connected_proxy(stack, airflow) as proxy:
+        scene = Scene(stack, airflow, proxy, engine)
+        for file, dag in files.items():
+            text = (DAGS / file).read_text(encoding="utf-8").replace('ENGINE = "team"', f'ENGINE = "{engine}"')
+            commit = push_files(url, {f"{PREFIXES[engine]}_{file}": text}, f"Add {file} for engine {engine}")
+            airflow.wait_for_version(scene.dag_id(dag), commit)
+        yield scene

@@ -1,0 +1,26 @@
+"""Tasks killed by SIGTERM and SIGKILL at every phase of their run: no work is lost, none is done twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from faults.kills import DAG, FILE, Tally, kill_every_task
+from faults.scene import Scene, open_scene
+from stack.airflow_api import AirflowApi
+from stack.release import Stack
+
+KILLS = 30
+"""One round: 15 phases, two signals."""
+
+
+@pytest.fixture(scope="module")
+def scene(stack: Stack, airflow: AirflowApi) -> Iterator[Scene]:
+    with open_scene(stack, airflow, {FILE: DAG}) as opened:
+        yield opened
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_killed_tasks_neither_lose_nor_repeat_their_work(scene: Scene, number: int):
+    assert kill_every_task(scene) == Tally(KILLS, failed={}, lost=[], doubled=[], missed={}), f"round {number}"
