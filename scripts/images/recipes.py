@@ -84,10 +84,19 @@ AIRFLOW_WITH_S3 = Recipe(
     extra_files=(_REQUIREMENTS / "tools.txt", _REQUIREMENTS / "remote-logs.txt"),
 )
 
+AIRFLOW_WITH_NEWEST_PROVIDER = Recipe(
+    "airflow-with-newest-provider",
+    AIRFLOW_VERSION,
+    AIRFLOW,
+    extra_files=(_REQUIREMENTS / "tools.txt", _REQUIREMENTS / "providers.txt"),
+)
+
 _ALL = (AIRFLOW, POSTGRES, REDIS, GIT_SERVER, XCOM_SIDECAR, GIT, GIT_SYNC, STATSD_EXPORTER, PROMETHEUS)
 
 RECIPES = {recipe.name: recipe for recipe in _ALL}
 """The images that the cluster requires, by name."""
 
-OPTIONAL_RECIPES = {recipe.name: recipe for recipe in (AIRFLOW_WITH_S3, AWS_CLI, PRIVATE_GIT)}
-"""Images of single test groups, which build and load them on demand."""
+OPTIONAL_RECIPES = {
+    recipe.name: recipe for recipe in (AIRFLOW_WITH_S3, AIRFLOW_WITH_NEWEST_PROVIDER, AWS_CLI, PRIVATE_GIT)
+}
+"""Images of single test groups and benchmarks, which build and load them on demand."""

@@ -57,7 +57,7 @@ def define_task(name: str, work: str, *, deferrable: bool, sidecars: tuple[Any, 
 
 def define_dag(name: str, work: str, *, kinds: tuple[str, ...] = BOTH, **arguments: Any) -> None:
     prefix = "run" if ENGINE == "team" else "stockrun"
-    with DAG(f"{prefix}_{name}", schedule=None):
+    with DAG(f"{prefix}_{name}", schedule=None, default_args={"team": "alpha"}):
         for kind in kinds:
             define_task(kind, work, deferrable=KINDS[kind], **arguments)
 

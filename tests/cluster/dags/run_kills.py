@@ -51,7 +51,9 @@ def define_task(kind: str, phase: str, signal: str) -> None:
     )
 
 
-with DAG(f"{'run' if ENGINE == 'team' else 'stockrun'}_kills", schedule=None, max_active_tasks=10):
+PREFIX = "run" if ENGINE == "team" else "stockrun"
+
+with DAG(f"{PREFIX}_kills", schedule=None, max_active_tasks=10, default_args={"team": "alpha"}):
     for kind, phases in PHASES.items():
         for phase in phases:
             for signal in ("TERM", "KILL"):

@@ -1,0 +1,147 @@
+"""Cases of faults: their DAGs exist, and what came of them is told in words."""
+
+from __future__ import annotations
+
+import runpy
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.sdk import DAG
+
+from benchmarks import faults as page
+from benchmarks.kills import render_tallies
+from common.polling import NotYet, wait_for
+from faults import api_server, kills
+from faults.case_run import Outcome
+from faults.cases import CASES, DONE
+from faults.descriptions import describe_outcomes
+from faults.kills import Tally
+from faults.logged_lines import NUMBERS, LineFaults, find_line_faults
+from faults.outages import OUTAGES, RUNS
+from faults.scene import DAGS, PREFIXES
+from local_cluster.processes import Process
+
+
+def load_dags(file: str) -> dict[str, DAG]:
+    """Run a DAG file; return its DAGs by id."""
+    dags: dict[str, DAG] = {}
+    enter = DAG.__enter__
+
+    def record(dag: DAG) -> DAG:
+        dags[dag.dag_id] = dag
+        return enter(dag)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(DAG, "__enter__", record)
+        runpy.run_path(str(DAGS / file))
+    return dags
+
+
+def test_every_case_and_outage_has_a_dag_with_its_tasks(publish: Callable[..., Any]):
+    publish()
+    dags = load_dags("run_cases.py")
+    expected = {f"run_{name}": set(case.expected) for name, case in CASES.items()}
+    expected |= {f"run_{dag}": {"sync", "deferred"} for dag in RUNS.values()}
+    assert {name: set(dag.task_ids) for name, dag in dags.items()} == expected
+
+
+def test_every_phase_of_a_kill_has_a_task_per_signal(publish: Callable[..., Any]):
+    publish()
+    (dag,) = load_dags(kills.FILE).values()
+    words = [task.split("-") for task in dag.task_ids]
+    assert (dag.dag_id, len(words), {signal for *_, signal in words}) == ("run_kills", 30, {"TERM", "KILL"})
+    assert {phase for _, phase, _ in words} == kills._HELD.keys() | {"before", "pending", "running"}
+
+
+def test_dag_files_take_the_engine_from_one_line():
+    for file in ("run_cases.py", kills.FILE):
+        assert (DAGS / file).read_text().count('ENGINE = "team"') == 1
+    assert PREFIXES == {"team": "run", "stock": "stockrun"}
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "text"),
+    [
+        ({"sync": DONE, "deferred": DONE}, "success"),
+        ({"sync": Outcome("success", ends=0), "deferred": DONE}, "sync: success without the work; deferred: success"),
+        ({"sync": Outcome("success", starts=2, ends=2)}, "success, work done 2 times, 2 starts"),
+        ({"sync": Outcome("failed", ends=0, running=1)}, "failed, a pod runs on"),
+        ({"sync": Outcome("failed")}, "failed although the work was done"),
+        ({"sync": Outcome("running", running=2)}, "does not end (running), 2 pods run on"),
+        ({"sync": Outcome("skipped", ends=0)}, "skipped"),
+        ({}, "not played"),
+    ],
+)
+def test_outcomes_are_told_in_words(outcomes: dict[str, Outcome], text: str):
+    assert describe_outcomes(outcomes) == text
+
+
+def test_missing_and_doubled_lines_of_a_log_are_found_and_told():
+    lines = [f"[base] line {number}" for number in NUMBERS if number != 150] + ["line 300", "Line of another kind"]
+    faults = find_line_faults("\n".join(lines))
+    assert faults == LineFaults(missing=(150,), doubled=(300,))
+    assert describe_outcomes({"sync": DONE}, {"sync": faults}) == "success, 1 line missing, 1 line doubled"
+
+
+def test_table_has_a_row_per_fault_and_keeps_the_text_around_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(page, "PAGE", tmp_path / "why.md")
+    page.PAGE.write_text(f"# Why\n\nBefore.\n\n{page.BEGIN}\nold\n{page.END}\n\nAfter.\n")
+    page.write_page({page.OURS: {"sidecar": "success"}, "stock 10.22": {"sidecar": "does not end (running)"}})
+    lines = page.PAGE.read_text().splitlines()
+    assert (lines[:5], lines[-3:]) == (["# Why", "", "Before.", "", page.BEGIN], [page.END, "", "After."])
+    rows = [line for line in lines if line.startswith("| ")]
+    assert rows[0] == "| fault | stock 10.22 | TeamPodOperator | test |"
+    assert len(rows) == 2 + len(CASES) + len(OUTAGES)
+    link = "[#39693](https://github.com/apache/airflow/issues/39693)"
+    cells = [f"Pod with an ordinary sidecar ({link})", "does not end (running)", "success", "`run`, sidecar"]
+    assert f"| {' | '.join(cells)} |" in rows
+
+
+def test_soak_counts_the_rounds_together():
+    rounds = [Tally(30, {}, [], ["a"], {}), Tally(29, {"b": "failed"}, ["c"], [], {"d": "late"})]
+    assert render_tallies(rounds)["rows"] == [[59, 2, 1, 1, 1]]
+
+
+@pytest.fixture
+def sleeper(monkeypatch: pytest.MonkeyPatch) -> Iterator[subprocess.Popen[bytes]]:
+    """A process in the place of the API server."""
+    with subprocess.Popen(["sleep", "60"]) as process:
+        monkeypatch.setattr(api_server, "_find_process", lambda _: Process(process.pid, 0, ""))
+        monkeypatch.setattr(api_server, "_wait_until_healthy", lambda _: None)
+        yield process
+        process.kill()
+
+
+def wait_for_process_state(process: subprocess.Popen[bytes], *expected: str) -> None:
+    """Wait for a state of proc(5), such as T for stopped."""
+
+    def probe() -> None:
+        state = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[0]
+        if state not in expected:
+            raise NotYet(state)
+
+    wait_for(f"the process to be {expected}", probe, deadline_s=20, interval_s=0.01)
+
+
+def test_frozen_api_server_runs_again_after_the_block(sleeper: subprocess.Popen[bytes]):
+    with pytest.raises(RuntimeError, match="in the block"), api_server.freeze_api_server():
+        wait_for_process_state(sleeper, "T")
+        raise RuntimeError("in the block")
+    wait_for_process_state(sleeper, "S", "R")
+
+
+def test_killed_api_server_is_started_after_the_block(
+    sleeper: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
+):
+    started: list[str] = []
+    monkeypatch.setattr(api_server.processes, "find_process", lambda *_: None)
+    monkeypatch.setattr(api_server.processes, "start_process", lambda _, name, argv: started.append(name))
+    with pytest.raises(RuntimeError, match="in the block"), api_server.stop_api_server():
+        assert sleeper.wait(10) == -signal.SIGKILL
+        assert started == []
+        raise RuntimeError("in the block")
+    assert started == ["kube-apiserver"]
