@@ -15,6 +15,7 @@ from common.paths import REPOSITORY
 from common.steps import Steps
 from faults.cases import CASES, Played, play_cases
 from faults.descriptions import describe_outcomes
+from faults.kills import DAG, FILE, Tally, kill_every_task
 from faults.logged_lines import find_line_faults
 from faults.outages import OUTAGES, endure_outage
 from faults.scene import Scene, open_scene
@@ -34,6 +35,7 @@ OURS = "TeamPodOperator"
 _PROVIDER = "apache-airflow-providers-cncf-kubernetes"
 _CASES_AT_ONCE = 5
 _LOG_CASES = ("cut_log", "whole_log")
+_KILLS = "kills"
 
 Results = dict[str, dict[str, str]]
 """Column of the table → name of the case or outage → what came of it."""
@@ -89,11 +91,25 @@ def describe_case(name: str, played: Played) -> str:
     return describe_outcomes(played.outcomes, faults)
 
 
+def describe_kills(tally: Tally) -> str:
+    """Return what came of the killed tasks in words."""
+    counts = {
+        "failed": len(tally.failed),
+        "without the work": len(tally.lost),
+        "with the work done twice": len(tally.doubled),
+        "pods that run on": tally.running,
+    }
+    texts = [f"{count} {name}" for name, count in counts.items() if count]
+    return f"of {tally.kills} tasks {', '.join(texts)}" if texts else "success"
+
+
 def _names() -> list[str]:
-    return [*CASES, *OUTAGES]
+    return [*CASES, *OUTAGES, _KILLS]
 
 
 def _title(name: str) -> str:
+    if name == _KILLS:
+        return "Tasks killed by SIGTERM and SIGKILL at every phase"
     if name in OUTAGES:
         return OUTAGES[name].title
     url = "https://github.com/apache/airflow/issues/"
@@ -102,6 +118,8 @@ def _title(name: str) -> str:
 
 
 def _test(name: str) -> str:
+    if name == _KILLS:
+        return "`run-kills`"
     return f"`run-outages`, {name}" if name in OUTAGES else f"`run`, {name}"
 
 
@@ -112,7 +130,7 @@ def _play_missing(steps: Steps, stack: Stack, engine: str) -> None:
     missing = [name for name in _names() if name not in read_results().get(column, {})]
     if not missing:
         return
-    with open_scene(stack, airflow, {"run_cases.py": "outage_late"}, engine) as scene:
+    with open_scene(stack, airflow, {"run_cases.py": "outage_late", FILE: DAG}, engine) as scene:
         for first in range(0, len(missing), _CASES_AT_ONCE):
             group = missing[first : first + _CASES_AT_ONCE]
             with steps.step(f"{column}: {', '.join(group)}"):
@@ -126,6 +144,8 @@ def _play_group(scene: Scene, names: list[str]) -> dict[str, str]:
         endured = endure_outage(scene, OUTAGES[name])
         faults = {task: find_line_faults(log) for task, log in endured.logs.items() if task.startswith("runs.")}
         texts[name] = describe_outcomes(endured.outcomes, faults)
+    if _KILLS in names:
+        texts[_KILLS] = describe_kills(kill_every_task(scene))
     return texts
 
 

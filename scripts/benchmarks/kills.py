@@ -42,11 +42,12 @@ def render_tallies(rounds: list[Tally]) -> dict[str, Any]:
     """Return the result of all rounds."""
     failed = sum(len(tally.failed) for tally in rounds)
     lost, doubled = (sum(len(getattr(tally, name)) for tally in rounds) for name in ("lost", "doubled"))
+    running = sum(tally.running for tally in rounds)
     return {
         "title": "Kills of tasks",
         "text": "Processes of tasks killed by SIGTERM and SIGKILL, each task once: before `execute`, while the pod is "
         "created, pending or running, at the end of its log, while it is deleted, and in the re-entry of a deferred "
         "task. The pods' programs write a ledger. Lost: successful without the work. Doubled: the work done twice.",
-        "columns": ["kills", "rounds", "failed tasks", "lost", "doubled"],
-        "rows": [[sum(tally.kills for tally in rounds), len(rounds), failed, lost, doubled]],
+        "columns": ["kills", "rounds", "failed tasks", "lost", "doubled", "pods that run on"],
+        "rows": [[sum(tally.kills for tally in rounds), len(rounds), failed, lost, doubled, running]],
     }

@@ -140,10 +140,13 @@ CASES: dict[str, Case] = {
         {"deferred": FAILED},
         is_exclusive=True,
     ),
-    "sidecar": Case("Pod with an ordinary sidecar", _do_nothing, _for_both(DONE), (39693,), deadline_s=120),
-    "kept_sidecar": Case("Kept pod with an ordinary sidecar", _do_nothing, _for_both(DONE), (39693,), deadline_s=120),
+    "sidecar": Case("Pod with an ordinary sidecar", _do_nothing, _for_both(DONE), (39693,), deadline_s=180),
+    "kept_sidecar": Case("Kept pod with an ordinary sidecar", _do_nothing, _for_both(DONE), (39693,), deadline_s=180),
     "cut_log": Case("Log stream cut in the middle of a line", unusual_pods.cut_logs, _for_both(DONE), (33498,)),
     "whole_log": Case("Log without a fault", _do_nothing, _for_both(DONE), (33498,)),
+    "init_log": Case(
+        "Slow init container with a log", unusual_pods.read_log_of_init_container, {"sync": DONE}, (72504,)
+    ),
     "collected": Case("Program failed, then its pod was deleted", unusual_pods.delete_failed_pod, {"deferred": FAILED}),
     "twin": Case(
         "Two pods with the task's labels when its worker restarts",

@@ -42,6 +42,7 @@ class Tally:
         lost: the tasks that succeeded without their work.
         doubled: the tasks whose work was done more than once.
         missed: the tasks that ended before they could be killed, with the reason.
+        running: the number of pods that still run after the end of their tasks.
     """
 
     kills: int
@@ -49,6 +50,7 @@ class Tally:
     lost: list[str]
     doubled: list[str]
     missed: dict[str, str]
+    running: int = 0
 
 
 def kill_every_task(scene: Scene) -> Tally:
@@ -68,6 +70,7 @@ def kill_every_task(scene: Scene) -> Tally:
             lost=ledger.find_lost(states),
             doubled=ledger.find_doubled(),
             missed=missed,
+            running=sum(outcome.running for outcome in outcomes.values()),
         )
     finally:
         run.discard()

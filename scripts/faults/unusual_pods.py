@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
+from common.errors import ScriptError
+from common.polling import NotYet, wait_for
 from faults.case_run import NAMESPACE, CaseRun, Json, patch_pod_status
 from faults.fault import Action, Answer, CutBody, Fault, HangUp
 from faults.ledger import END
@@ -34,6 +36,18 @@ def cut_logs(scene: Scene, run: CaseRun, cleanup: ExitStack) -> None:
     for is_clean in (False, True):
         faults = _faults(run, "get pods/log", CutBody(1500, is_clean), times=2)
         cleanup.enter_context(scene.proxy.inject(*faults))
+
+
+def read_log_of_init_container(_: Scene, run: CaseRun, __: ExitStack) -> None:
+    """Wait for the init container's first line in the task's log, before the init container ends."""
+
+    def probe() -> None:
+        if "an early line" not in (log := run.read_log("sync")):
+            raise NotYet(log[-300:])
+        if "a late line" in log or any(pod["status"].get("phase") != "Pending" for pod in run.list_pods("sync")):
+            raise ScriptError("The log of the init container came after its end.")
+
+    wait_for("the log of the init container", probe, _HOLD_S, interval_s=1)
 
 
 def forbid_deletion(scene: Scene, run: CaseRun, cleanup: ExitStack) -> None:

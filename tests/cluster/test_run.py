@@ -75,6 +75,11 @@ def test_log_contains_every_line_once(played: dict[str, Played], name: str):
     assert {task: find_line_faults(log) for task, log in logs.items()} == dict.fromkeys(TASKS, LineFaults())
 
 
+def test_log_of_an_init_container_is_live_and_any_bytes_are_shown(played: dict[str, Played]):
+    log = check(played, "init_log")["sync"]
+    assert [log.count(text) for text in ("an early line", "a late line", r"caf\xe9")] == [1, 1, 1]
+
+
 @pytest.mark.parametrize("reason", REASONS)
 def test_pod_that_the_kubelet_refuses_is_started_again(played: dict[str, Played], reason: str):
     logs = check(played, f"refused_{reason.lower()}")

@@ -239,14 +239,16 @@ def test_requests_are_counted_by_verb_resource_and_task(proxy: FaultProxy):
     send(proxy, "POST", PODS, make_pod("one", "work"))
     for path in (f"{PODS}/one", f"{PODS}/one/log", f"{PODS}/one/log?follow=true", f"{PODS}/two", PODS):
         send(proxy, "GET", path)
-    send(proxy, "GET", f"{PODS}?watch=true&labelSelector=x")
-    requests = ("create pods", "get pods", "get pods/log", "list pods", "watch pods", "delete pods")
+    send(proxy, "GET", f"{PODS}?watch=true&fieldSelector=metadata.name%3Done")
+    send(proxy, "GET", f"{PODS.replace('pods', 'events')}?fieldSelector=involvedObject.name%3Done")
+    requests = ("create pods", "get pods", "get pods/log", "list pods", "watch pods", "list events", "delete pods")
     assert {name: proxy.count(name) for name in requests} == {
         "create pods": 1,
         "get pods": 2,
         "get pods/log": 2,
         "list pods": 1,
         "watch pods": 1,
+        "list events": 1,
         "delete pods": 0,
     }
-    assert [proxy.count(name, "dag.work[3]") for name in requests] == [1, 1, 2, 0, 0, 0]
+    assert [proxy.count(name, "dag.work[3]") for name in requests] == [1, 1, 2, 0, 1, 1, 0]

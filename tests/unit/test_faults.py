@@ -95,15 +95,18 @@ def test_table_has_a_row_per_fault_and_keeps_the_text_around_it(tmp_path: Path, 
     assert (lines[:5], lines[-3:]) == (["# Why", "", "Before.", "", page.BEGIN], [page.END, "", "After."])
     rows = [line for line in lines if line.startswith("| ")]
     assert rows[0] == "| fault | stock 10.22 | TeamPodOperator | test |"
-    assert len(rows) == 2 + len(CASES) + len(OUTAGES)
+    assert len(rows) == 2 + len(CASES) + len(OUTAGES) + 1
     link = "[#39693](https://github.com/apache/airflow/issues/39693)"
     cells = [f"Pod with an ordinary sidecar ({link})", "does not end (running)", "success", "`run`, sidecar"]
     assert f"| {' | '.join(cells)} |" in rows
 
 
 def test_soak_counts_the_rounds_together():
-    rounds = [Tally(30, {}, [], ["a"], {}), Tally(29, {"b": "failed"}, ["c"], [], {"d": "late"})]
-    assert render_tallies(rounds)["rows"] == [[59, 2, 1, 1, 1]]
+    rounds = [Tally(30, {}, [], ["a"], {}), Tally(29, {"b": "failed"}, ["c"], [], {"d": "late"}, running=2)]
+    assert render_tallies(rounds)["rows"] == [[59, 2, 1, 1, 1, 2]]
+    texts = ["of 30 tasks 1 with the work done twice", "of 29 tasks 1 failed, 1 without the work, 2 pods that run on"]
+    assert [page.describe_kills(tally) for tally in rounds] == texts
+    assert page.describe_kills(Tally(30, {}, [], [], {})) == "success"
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """Tasks of group `run-kills`: each is killed once at a phase of its run, and must do its work once."""
 
+import signal
 import time
 from datetime import timedelta
 from typing import Any
@@ -20,17 +21,31 @@ note start
 for number in $(seq 20); do echo "line $number"; sleep 0.5 & wait $!; done
 note end
 """
+RESOURCES = {"requests": {"cpu": "10m", "memory": "32Mi"}, "limits": {"cpu": "200m", "memory": "64Mi"}}
 CONTAINER = {"name": "base", "env": [{"name": "POD_UID", "valueFrom": {"fieldRef": {"fieldPath": "metadata.uid"}}}]}
 SLOW_START = {
     "name": "slow-start",
     "image": "localhost/kpo-platform/busybox:1.35",
     "command": ["sleep", "10"],
-    "resources": {"requests": {"cpu": "1m", "memory": "8Mi"}, "limits": {"cpu": "100m", "memory": "32Mi"}},
+    "resources": RESOURCES,
 }
 
 
-def wait_before_execute(_: Any) -> None:
-    time.sleep(6)
+def wait_for_signal(_: Any) -> None:
+    """Wait for SIGTERM, and a second longer: the operator's code begins after the signal."""
+    handle, signals = signal.getsignal(signal.SIGTERM), []
+
+    def record(number: int, frame: Any) -> None:
+        signals.append(number)
+        if callable(handle):
+            handle(number, frame)
+
+    signal.signal(signal.SIGTERM, record)
+    end = time.monotonic() + 20
+    while not signals and time.monotonic() < end:
+        time.sleep(0.2)
+    time.sleep(1)
+    signal.signal(signal.SIGTERM, handle)
 
 
 def define_task(kind: str, phase: str, signal: str) -> None:
@@ -42,11 +57,12 @@ def define_task(kind: str, phase: str, signal: str) -> None:
         env_vars={"RUN": "{{ run_id }}", "TASK": "{{ ti.task_id }}", "TRY": "{{ ti.try_number }}"},
         pod_override={"spec": spec},
         kubernetes_conn_id="alpha_faults",
+        container_resources=RESOURCES,
         deferrable=kind == "deferred",
         retries=3,
         retry_delay=timedelta(seconds=1),
         on_finish_action="delete_pod",
-        **({"pre_execute": wait_before_execute} if phase == "before" else {}),
+        **({"pre_execute": wait_for_signal} if phase == "before" else {}),
         **({} if ENGINE == "team" else {"engine": ENGINE}),
     )
 
