@@ -44,7 +44,7 @@ def freeze_api_server() -> Iterator[None]:
         os.kill(process.pid, signal.SIGCONT)
         os.killpg(watchdog.pid, signal.SIGTERM)
         watchdog.wait()
-    _wait_until_healthy(paths)
+    _repair_cluster(paths)
 
 
 @contextmanager
@@ -66,10 +66,7 @@ def stop_api_server() -> Iterator[None]:
         wait_for("the API server to exit", probe, _EXIT_TIMEOUT_S)
         yield
     finally:
-        if not processes.find_process(paths, COMPONENT):
-            argv = cluster_components(paths, programs_folder())[COMPONENT].argv
-            processes.start_process(paths, COMPONENT, argv)
-        _wait_until_healthy(paths)
+        _repair_cluster(paths)
 
 
 def _find_process(paths: ClusterPaths) -> processes.Process:
@@ -79,8 +76,11 @@ def _find_process(paths: ClusterPaths) -> processes.Process:
     return process
 
 
-def _wait_until_healthy(paths: ClusterPaths) -> None:
-    """Wait for the API server, and for the node, whose Lease expires in a long outage."""
-    components = cluster_components(paths, programs_folder())
-    for name in (COMPONENT, "kubelet"):
-        wait_until_healthy(paths, components[name], lambda _: None)
+def _repair_cluster(paths: ClusterPaths) -> None:
+    """Start components that are not running, such as one that gave up without the API server; wait for all."""
+    components = cluster_components(paths, programs_folder()).values()
+    for component in components:
+        if not processes.find_process(paths, component.name):
+            processes.start_process(paths, component.name, component.argv)
+    for component in components:
+        wait_until_healthy(paths, component, lambda _: None)

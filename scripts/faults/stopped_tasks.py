@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import ExitStack
 
 from faults.case_run import CaseRun
@@ -12,6 +13,8 @@ from faults.task_processes import read_scheduler_address
 from stack.release import NAMESPACE
 
 _HOLD_S = 120.0
+_KILL_S = 20.0  # Airflow kills the process of a stopped task 5 s after SIGTERM; until then it may create its pod
+_TIMEOUT_S = 300.0  # Airflow waits a minute longer than the task's own timeout
 _TRIGGERER = ("scale", "statefulset/airflow-triggerer", "-n", NAMESPACE)
 
 
@@ -62,6 +65,7 @@ def stop_before_execute(scene: Scene, run: CaseRun, _: ExitStack) -> None:
         run.wait_for_state(task, "running")
     for task in TASKS:
         run.mark_failed(task)
+    time.sleep(_KILL_S)
 
 
 def stop_triggerer(scene: Scene, run: CaseRun, _: ExitStack) -> None:
@@ -70,7 +74,7 @@ def stop_triggerer(scene: Scene, run: CaseRun, _: ExitStack) -> None:
     run.wait_for_state("deferred", "deferred")
     scene.stack.kubectl(*_TRIGGERER, "--replicas=0")
     try:
-        run.wait_for_state("deferred", "failed")
+        run.wait_for_state("deferred", "failed", deadline_s=_TIMEOUT_S)
     finally:
         scene.stack.kubectl(*_TRIGGERER, "--replicas=1")
         words = ("rollout", "status", "statefulset/airflow-triggerer", "-n", NAMESPACE, "--timeout=300s")
