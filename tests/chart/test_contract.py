@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from chart.rendering import ROOT, TWO_TEAMS, Object, find_by_prefix, find_object, load_role, render, run_check
-from kpo_platform.contract import CONFIGMAP_KEY, CONFIGMAP_LABELS, parse
+from kpo_platform.contract import CONFIGMAP_KEY, CONFIGMAP_LABELS, Policy, parse
 from project import VERSION
 
 DEFAULT_TEAM: Object = {
@@ -51,6 +51,8 @@ DEFAULT_TEAM: Object = {
         "deferrable": True,
         "getLogs": True,
         "startupTimeout": 300,
+        "roomTimeout": 86400,
+        "apiServerTimeout": 3600,
         "maxRuntime": 0,
     },
     "pool": {"name": "team-alpha", "slots": 128},
@@ -247,6 +249,13 @@ def test_package_reads_the_rendered_contract() -> None:
     text = find_object(render(TWO_TEAMS), "ConfigMap", "airflow-contract")["data"][CONFIGMAP_KEY]
     parsed = parse(text).model_dump(mode="json", by_alias=True)
     assert parsed == expand_teams(json.loads(text))
+
+
+def test_package_has_the_charts_defaults_for_fields_that_an_older_chart_lacks() -> None:
+    contract = load_contract({})
+    published = contract["teamDefaults"]["policy"]
+    defaults = {field.alias: field.default for field in Policy.model_fields.values() if not field.is_required()}
+    assert defaults == {name: published[name] for name in ("roomTimeout", "apiServerTimeout")}
 
 
 def test_rendered_contract_matches_the_published_schema() -> None:

@@ -11,7 +11,7 @@ import pytest
 import kpo_platform
 from kpo_platform.contract import load, parse
 from kpo_platform.errors import ContractError
-from unit.support.contracts import CONTRACT
+from unit.support.contracts import CONTRACT, TEAM, build_contract
 
 
 def read_refusal(text: str) -> str:
@@ -48,6 +48,13 @@ def test_team_defaults_are_replaced_by_a_teams_own_fields():
     own = {"namespace": "team-beta", "pool": {"name": "team-beta", "slots": 3}, "labels": {"stage": "test"}}
     beta = parse(json.dumps({**CONTRACT, "teamDefaults": common, "teams": {"beta": own}})).team("beta")
     assert beta.model_dump(mode="json", by_alias=True) == {**common, **own}
+
+
+def test_contract_of_an_older_chart_gets_the_default_timeouts():
+    timeouts = {"roomTimeout": 86400, "apiServerTimeout": 3600}
+    older = {name: value for name, value in TEAM["policy"].items() if name not in timeouts}
+    policy = build_contract(policy=older).team("alpha").policy
+    assert policy.model_dump(mode="json", by_alias=True) == {**older, **timeouts}
 
 
 def test_team_that_is_not_a_mapping_is_named():

@@ -137,8 +137,9 @@ class Dags(ContractModel):
 class Policy(ContractModel):
     """Defaults for the team's tasks.
 
-    ``startup_timeout`` and ``max_runtime`` are in seconds; a ``max_runtime`` of 0 means no limit. ``on_failure`` is
-    ``keep``, ``delete`` or empty; empty means that ``on_finish`` applies.
+    Timeouts and ``max_runtime`` are in seconds; a ``max_runtime`` of 0 means no limit. ``on_failure`` is ``keep``,
+    ``delete`` or empty; empty means that ``on_finish`` applies. The contract of an older chart lacks the fields with a
+    default.
     """
 
     on_finish: str
@@ -146,6 +147,8 @@ class Policy(ContractModel):
     deferrable: bool
     get_logs: bool
     startup_timeout: int
+    room_timeout: int = 86400
+    api_server_timeout: int = 3600
     max_runtime: int
 
 

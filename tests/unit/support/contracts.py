@@ -61,6 +61,8 @@ TEAM: dict[str, Any] = {
         "deferrable": True,
         "getLogs": True,
         "startupTimeout": 300,
+        "roomTimeout": 86400,
+        "apiServerTimeout": 3600,
         "maxRuntime": 0,
     },
     "pool": {"name": "team-alpha", "slots": 128},
