@@ -193,7 +193,7 @@ def test_task_waits_for_quota_until_its_timeout(start: StartRun, full_quota: Cal
         run.wait_for_log("The quota of team 'alpha' is exhausted: waiting to create the pod, ")
     for run in timed_out_runs:
         assert run.wait_for_end() == "failed"
-        assert "the quota of team 'alpha' was exhausted for 3 s (schedule_timeout_seconds)" in run.read_log()
+        assert "the quota of team 'alpha' was exhausted for 3 s (schedule_timeout_seconds" in run.read_log()
     full_quota()
     assert [(run.wait_for_end(), run.task_instance()["try_number"]) for run in waiting_runs] == [
         ("success", 1),

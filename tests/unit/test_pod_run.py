@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -204,6 +205,19 @@ def test_on_finish_action_overrides_the_teams_failure_policy(publish: Publish):
     assert (default.on_failure, explicit.on_failure) == ("keep", "")
 
 
+def test_reattached_pod_has_less_time_to_find_a_node(run: Run, monkeypatch: pytest.MonkeyPatch):
+    task, _ = run
+    metadata = k8s.V1ObjectMeta(
+        name="t-1", labels={"try_number": "1"}, creation_timestamp=datetime.now(UTC) - timedelta(seconds=100)
+    )
+    earlier = k8s.V1Pod(metadata=metadata, status=k8s.V1PodStatus(phase="Pending"))
+    monkeypatch.setattr(RestartSafePodOperator, "_find_earlier_pod", lambda *_: earlier)
+    task.schedule_timeout_seconds = 600
+    context: Any = {"ti": SimpleNamespace(try_number=1)}
+    assert task.get_or_create_pod(earlier, context) is earlier
+    assert 490 <= task.schedule_timeout_seconds <= 500
+
+
 class StateStore:
     """A task state store that has the same value under every key."""
 
@@ -223,3 +237,12 @@ def test_disruption_without_further_restart_fails_the_task(run: Run, store: Stat
         f"The pod was disrupted by the cluster (evicted), and its task was {reason}. Check the other workloads of its "
         "node, or set resource requests and a priority class that protect the pod."
     )
+
+
+def test_restart_after_a_disruption_waits_for_room_anew(run: Run):
+    stored = {"kpo_platform_waits_for_quota": {"since": 1000.0, "try": 1}}
+    store = SimpleNamespace(get=stored.get, set=stored.__setitem__)
+    context: Any = {"task_state_store": store, "ti": SimpleNamespace(try_number=1)}
+    with pytest.raises(AirflowRescheduleException):
+        run[0]._restart_after_disruption(context, "evicted", RuntimeError())
+    assert stored == {"kpo_platform_waits_for_quota": {"try": 1}, "kpo_platform_disruptions": {"count": 1, "try": 1}}

@@ -1,8 +1,10 @@
-"""lifecycle.quota_wait: wait while the quota is exhausted, and for no other reason."""
+"""lifecycle.quota_wait: wait for the quota and then for a node, with one timeout for both."""
 
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
+from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
 
@@ -71,8 +73,22 @@ def build_operator(answers: list[Any], *, deferrable: bool = False) -> Any:
     )
 
 
-def build_context(store: Store | None = None, attempt: int = 1) -> Any:
-    return {"ti": SimpleNamespace(try_number=attempt), "task_state_store": store}
+def build_context(store: Store | None = None, attempt: int = 1, reschedules: int = 0) -> Any:
+    ti = SimpleNamespace(try_number=attempt)
+    return {"ti": ti, "task_state_store": store, "task_reschedule_count": reschedules}
+
+
+def build_pod(created: float, attempt: int = 1) -> Any:
+    labels, time = {"try_number": str(attempt)}, datetime.fromtimestamp(created, UTC)
+    return SimpleNamespace(metadata=SimpleNamespace(labels=labels, creation_timestamp=time))
+
+
+def defer_once(store: Store, **context: Any) -> Any:
+    """Run a deferrable task into the exhausted quota; return its reschedule or failure."""
+    waiting = build_operator([build_rejection(403, FULL)], deferrable=True)
+    with pytest.raises((AirflowRescheduleException, quota_wait.QuotaTimeout)) as ended:
+        quota_wait.create_within_quota(waiting, POD, build_context(store, **context))
+    return ended.value
 
 
 def test_exhausted_quota_makes_the_task_wait_and_log(clock: Clock):
@@ -85,28 +101,85 @@ def test_exhausted_quota_makes_the_task_wait_and_log(clock: Clock):
 
 
 def test_wait_ends_at_the_schedule_timeout(clock: Clock):
-    with pytest.raises(
-        quota_wait.QuotaTimeout, match=r"team 'alpha' was exhausted for 25 s \(schedule_timeout_seconds\)"
-    ):
+    with pytest.raises(quota_wait.QuotaTimeout) as timeout:
         quota_wait.create_within_quota(build_operator([build_rejection(403, FULL)] * 9), POD, build_context())
+    assert str(timeout.value) == (
+        "The pod was not created: the quota of team 'alpha' was exhausted for 25 s (schedule_timeout_seconds, by "
+        "default the team's policy.roomTimeout). Wait for other tasks of the team, use a smaller size, or ask the "
+        f"platform team for a larger quota. API server: {FULL}"
+    )
     assert clock.now == 1025.0
 
 
 def test_deferrable_task_reschedules_and_keeps_its_deadline(clock: Clock):
     store = Store()
-    with pytest.raises(AirflowRescheduleException):
-        quota_wait.create_within_quota(
-            build_operator([build_rejection(403, FULL)], deferrable=True), POD, build_context(store)
-        )
+    assert isinstance(defer_once(store), AirflowRescheduleException)
     clock.sleep(30)
-    with pytest.raises(quota_wait.QuotaTimeout):
-        quota_wait.create_within_quota(
-            build_operator([build_rejection(403, FULL)], deferrable=True), POD, build_context(store)
-        )
-    with pytest.raises(AirflowRescheduleException):
-        quota_wait.create_within_quota(
-            build_operator([build_rejection(403, FULL)], deferrable=True), POD, build_context(store, attempt=2)
-        )
+    assert isinstance(defer_once(store, reschedules=1), quota_wait.QuotaTimeout)
+    assert isinstance(defer_once(store, attempt=2), AirflowRescheduleException)
+
+
+def test_attempts_get_rarer_in_a_long_wait(clock: Clock):
+    waiting = build_operator([build_rejection(403, FULL)] * 60 + [POD])
+    waiting.schedule_timeout_seconds = 86400
+    quota_wait.create_within_quota(waiting, POD, build_context())
+    waited = [int(line.partition("create the pod, ")[2].partition(" of")[0]) for line in waiting.log_lines]
+    pauses = [later - earlier for earlier, later in pairwise(waited)]
+    assert (pauses[:10], pauses[-20:], sorted(pauses)) == ([10] * 10, [60] * 20, pauses)
+
+
+def test_wait_for_quota_shortens_the_wait_for_a_node(clock: Clock):
+    waiting = build_operator([build_rejection(403, FULL), POD])
+    quota_wait.create_within_quota(waiting, POD, build_context())
+    assert waiting.schedule_timeout_seconds == 15
+
+    store = Store()
+    assert isinstance(defer_once(store), AirflowRescheduleException)
+    clock.sleep(20)
+    rescheduled = build_operator([POD], deferrable=True)
+    quota_wait.create_within_quota(rescheduled, POD, build_context(store, reschedules=1))
+    assert rescheduled.schedule_timeout_seconds == 5
+
+
+def test_pod_that_is_created_at_once_waits_the_whole_timeout_without_asking_airflow(clock: Clock):
+    class UnusedStore(Store):
+        def get(self, *_: Any) -> Any:
+            raise AssertionError
+
+    created = build_operator([POD])
+    quota_wait.create_within_quota(created, POD, build_context(UnusedStore()))
+    assert created.schedule_timeout_seconds == 25
+
+
+@pytest.mark.parametrize(
+    ("created", "attempt", "remaining"),
+    [(990.0, 1, 15), (900.0, 1, 0), (1200.0, 1, 25), (990.0, 2, 25)],
+    ids=["ten-seconds-ago", "long-ago", "by-a-clock-that-is-ahead", "in-another-try"],
+)
+def test_pod_of_an_earlier_process_has_waited_since_its_creation(
+    clock: Clock, created: float, attempt: int, remaining: int
+):
+    reattached = build_operator([])
+    pod = build_pod(created, attempt)
+    quota_wait.shorten_schedule_timeout(reattached, build_context(Store(), reschedules=1), pod)
+    assert reattached.schedule_timeout_seconds == remaining
+
+
+def test_pod_of_an_earlier_process_has_waited_since_its_try_met_the_full_quota(clock: Clock):
+    store = Store()
+    defer_once(store)
+    clock.sleep(20)
+    reattached = build_operator([])
+    quota_wait.shorten_schedule_timeout(reattached, build_context(store, reschedules=2), build_pod(clock.now - 3))
+    assert reattached.schedule_timeout_seconds == 5
+
+
+def test_replacement_of_a_disrupted_pod_waits_the_whole_timeout(clock: Clock):
+    store = Store()
+    defer_once(store)
+    clock.sleep(30)
+    quota_wait.restart_clock(build_context(store, reschedules=1))
+    assert isinstance(defer_once(store, reschedules=1), AirflowRescheduleException)
 
 
 @pytest.mark.parametrize(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 from airflow.sdk import DAG
 from kubernetes.client import models as k8s
 
 from kpo_platform.airflow.operators.arguments.serialize import serialize_pod
 from kpo_platform.pod.compose import PodRequest
-from unit.support.contracts import Build, build_contract
+from unit.support.contracts import TEAM, Build, build_contract
 from unit.support.pod_checks import compose_and_check
 from unit.support.pod_comparison import remove_empty
 from unit.support.published_contract import Publish
@@ -46,6 +47,19 @@ def test_team_policy_applies_to_absent_arguments(build: Build):
     own = TeamPodOperator(task_id="t3", team="alpha", image="b:1", pool="nightly")
     assert (task.pool, asked.pool, own.pool) == ("team-alpha", "team-alpha", "nightly")
     assert (asked.deferrable, asked.get_logs, asked.startup_timeout_seconds) == (False, False, 300)
+
+
+def test_wait_for_room_is_limited_by_the_team_unless_the_task_says_so(publish: Publish):
+    publish(beta={"policy": {**TEAM["policy"], "roomTimeout": 7200}})
+    from kpo_platform import TeamPodOperator
+
+    def read_timeout(**arguments: Any) -> int:
+        return int(TeamPodOperator(task_id="t", image="b:1", **arguments).schedule_timeout_seconds)
+
+    assert read_timeout(team="alpha") == 86400
+    assert read_timeout(team="beta", startup_timeout_seconds=5) == 7200
+    assert read_timeout(team="beta", schedule_timeout_seconds=60) == 60
+    assert read_timeout(team="beta", default_args={"schedule_timeout_seconds": 70}) == 70
 
 
 def test_building_twice_gives_equal_pods_and_changes_no_argument(build: Build):

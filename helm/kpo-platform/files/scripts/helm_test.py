@@ -80,6 +80,7 @@ class TeamTest:
             do_xcom_push=team.rbac.exec,
             deferrable=False,
             on_finish_action="keep_pod",
+            schedule_timeout_seconds=team.policy.startup_timeout,  # a test reports a full quota instead of waiting
         )
 
     def run(self) -> str:

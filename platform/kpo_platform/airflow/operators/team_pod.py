@@ -263,6 +263,7 @@ def _list_team_defaults(team: Team) -> dict[str, Any]:
         "get_logs": team.policy.get_logs,
         "on_finish_action": team.policy.on_finish,
         "startup_timeout_seconds": team.policy.startup_timeout,
+        "schedule_timeout_seconds": team.policy.room_timeout,
         "startup_check_interval_seconds": _STARTUP_CHECK_INTERVAL_S,
         "log_events_on_failure": True,
         "log_pod_spec_on_failure": False,  # it would log the values of environment variables

@@ -107,6 +107,7 @@ class RestartSafePodOperator(KubernetesPodOperator):
         earlier = self._find_earlier_pod(pod_request_obj, context) if self.reattach_on_restart else None
         if earlier is not None and earlier.status.phase not in ("Succeeded", "Failed"):
             self.log.info("Reattached to pod %s, which an earlier process of this task created.", earlier.metadata.name)
+            quota_wait.shorten_schedule_timeout(self, context, earlier)
             return earlier
         if earlier is not None:
             self.patch_already_checked(earlier, reraise=False)
@@ -285,6 +286,7 @@ class RestartSafePodOperator(KubernetesPodOperator):
                 "workloads of its node, or set resource requests and a priority class that protect the pod."
             ) from failure
         state.write(count=count + 1)
+        quota_wait.restart_clock(context)
         self.log.warning(
             "The pod was disrupted by the cluster (%s). The task restarts (%d of %d) without using a retry.",
             *(disruption, count + 1, _MAX_DISRUPTIONS),

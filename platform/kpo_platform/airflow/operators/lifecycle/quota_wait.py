@@ -1,4 +1,8 @@
-"""Create a pod, and wait while the team's ResourceQuota is exhausted."""
+"""Create a pod, and wait for room: while the team's ResourceQuota is exhausted, and then for a node.
+
+A try has one clock for both waits, limited by ``schedule_timeout_seconds``. It starts when the try first asks for its
+pod, so time in Airflow's pool does not count, and it keeps running when the task is rescheduled.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +22,8 @@ if TYPE_CHECKING:
 
 _RETRY_INTERVAL_S = 10
 _RESCHEDULE_INTERVAL_S = 20
+_LONGEST_INTERVAL_S = 60  # a wait may last a day; every reschedule starts a process
+_STATE_KEY = "waits_for_quota"
 
 
 class PodCreator(Protocol):
@@ -43,8 +49,8 @@ class QuotaTimeout(PlatformError, AirflowException):  # noqa: N818
 def create_within_quota(operator: PodCreator, pod: k8s.V1Pod, context: Context) -> k8s.V1Pod:
     """Create the pod as soon as the quota allows it.
 
-    A deferrable task releases its worker slot while it waits; any other task waits in its process. The deadline is
-    ``schedule_timeout_seconds``: waiting for quota counts as waiting to be scheduled.
+    A deferrable task releases its worker slot while it waits; any other task waits in its process. Waiting for quota
+    counts as waiting to be scheduled: it shortens the operator's ``schedule_timeout_seconds`` for the wait for a node.
 
     Raises:
         QuotaTimeout: the deadline has passed.
@@ -53,11 +59,36 @@ def create_within_quota(operator: PodCreator, pod: k8s.V1Pod, context: Context) 
     """
     while True:
         try:
-            return operator.create_pod(pod)
+            created = operator.create_pod(pod)
         except ApiException as rejection:
             if not is_quota_exceeded(rejection):
                 raise
-            _wait(operator, TryState(context, "waits_for_quota"), read_api_message(rejection))
+            _wait(operator, context, read_api_message(rejection))
+        else:
+            shorten_schedule_timeout(operator, context)
+            return created
+
+
+def shorten_schedule_timeout(operator: PodCreator, context: Context, earlier: k8s.V1Pod | None = None) -> None:
+    """Subtract the time that this try has waited for room from the operator's ``schedule_timeout_seconds``.
+
+    Args:
+        operator: the operator, before it waits for the start of its pod.
+        context: the context of the task.
+        earlier: the pod that the task reattaches to, if any. If its try has not waited for quota, it has waited for
+            room since it was created.
+    """
+    start = _read_start(operator, context)
+    if start is None and earlier is not None and _is_of_this_try(earlier, context):
+        start = earlier.metadata.creation_timestamp.timestamp()
+    if start is not None:
+        waited = max(time.time() - start, 0)
+        operator.schedule_timeout_seconds = max(int(operator.schedule_timeout_seconds - waited), 0)
+
+
+def restart_clock(context: Context) -> None:
+    """Let a pod that replaces a disrupted one wait for the whole timeout: its predecessor had found room."""
+    TryState(context, _STATE_KEY).write()
 
 
 def is_quota_exceeded(rejection: ApiException) -> bool:
@@ -74,17 +105,29 @@ def read_api_message(rejection: ApiException) -> str:
         return str(rejection.reason)
 
 
-def _wait(operator: PodCreator, state: TryState, message: str) -> None:
-    timeout, now = operator.schedule_timeout_seconds, time.time()
-    if operator.quota_wait_start is None:
-        operator.quota_wait_start = state.read().get("since", now)
-        state.write(since=operator.quota_wait_start)
-    waited = now - operator.quota_wait_start
+def _read_start(operator: PodCreator, context: Context) -> float | None:
+    """Read when the try began to wait for quota; None if it has not. Only a rescheduled task asks Airflow."""
+    if operator.quota_wait_start is None and context.get("task_reschedule_count"):
+        operator.quota_wait_start = TryState(context, _STATE_KEY).read().get("since")
+    return operator.quota_wait_start
+
+
+def _is_of_this_try(pod: k8s.V1Pod, context: Context) -> bool:
+    return bool((pod.metadata.labels or {}).get("try_number") == str(context["ti"].try_number))
+
+
+def _wait(operator: PodCreator, context: Context, message: str) -> None:
+    timeout, now, state = operator.schedule_timeout_seconds, time.time(), TryState(context, _STATE_KEY)
+    start = _read_start(operator, context)
+    if start is None:
+        start = operator.quota_wait_start = now
+        state.write(since=start)
+    waited = now - start
     if waited >= timeout:
         raise QuotaTimeout(
             f"The pod was not created: the quota of team {operator.team!r} was exhausted for {timeout} s "
-            "(schedule_timeout_seconds). Wait for other tasks of the team, use a smaller size, or ask the platform "
-            f"team for a larger quota. API server: {message}"
+            "(schedule_timeout_seconds, by default the team's policy.roomTimeout). Wait for other tasks of the team, "
+            f"use a smaller size, or ask the platform team for a larger quota. API server: {message}"
         )
     operator.log.info(
         "The quota of team %r is exhausted: waiting to create the pod, %.0f of %s s so far. API server: %s",
@@ -92,5 +135,10 @@ def _wait(operator: PodCreator, state: TryState, message: str) -> None:
     )
     remaining = max(timeout - waited, 1)
     if operator.deferrable and state.is_available:
-        raise build_reschedule(min(_RESCHEDULE_INTERVAL_S, remaining))
-    time.sleep(min(_RETRY_INTERVAL_S, remaining))
+        raise build_reschedule(_choose_interval(_RESCHEDULE_INTERVAL_S, waited, remaining))
+    time.sleep(_choose_interval(_RETRY_INTERVAL_S, waited, remaining))
+
+
+def _choose_interval(shortest: float, waited: float, remaining: float) -> float:
+    """Choose the seconds until the next attempt: a tenth of the time waited so far, within limits."""
+    return min(max(shortest, waited / 10), _LONGEST_INTERVAL_S, remaining)
