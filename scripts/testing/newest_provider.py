@@ -33,6 +33,7 @@ TESTS = (
     "rendered_values",
     "service_account_token",
     "stock_differences",
+    "stock_engine",
     "team_lookup",
     "team_pod",
     "template_fields",

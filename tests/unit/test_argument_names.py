@@ -84,6 +84,9 @@ def test_default_args_refuse_only_misleading_arguments():
             "on_finish_action='never' is not valid. Use one of: delete_active_pod, delete_pod, delete_succeeded_pod, "
             "keep_pod.",
         ),
+        ({"engine": "stcok"}, "engine='stcok' is not valid. Did you mean 'stock'?"),
+        ({"engine": "fast"}, "engine='fast' is not valid. Use one of: stock, team."),
+        ({"engine": 5}, "engine=5 is not valid. Use one of: stock, team."),
         (
             {"xcom": True, "do_xcom_push": False},
             "xcom and do_xcom_push are the same setting and have different values. Set only xcom.",

@@ -65,6 +65,7 @@ class TeamPodOperator(BasePodOperator):
         pod_override: pod fields that no argument sets, as a v1 Pod dictionary or a V1Pod. Merged by name; overrides
             every argument. Templated.
         xcom: whether the task has a result in ``/airflow/xcom/return.json``; an alias of ``do_xcom_push``.
+        engine: ``team``, or ``stock`` to let the stock operator's own methods run the team's pod.
         **stock: any argument of KubernetesPodOperator or BaseOperator.
 
     Raises:
@@ -98,12 +99,14 @@ class TeamPodOperator(BasePodOperator):
         sidecars: Sequence[str] | None = None,
         pod_override: Json | k8s.V1Pod | None = None,
         xcom: bool | None = None,
+        engine: str = "team",
         **stock: Any,
     ) -> None:
         warn_if_unsupported()
         contract = load_contract()
         extra = {"size": size, "template": template, "sidecars": sidecars, "pod_override": pod_override, "xcom": xcom}
-        set_arguments = {name: value for name, value in {**extra, **stock}.items() if value is not None}
+        all_arguments = {**extra, "engine": engine, **stock}
+        set_arguments = {name: value for name, value in all_arguments.items() if value is not None}
         default_args = stock.get("default_args") or {}
         self.team = find_team(team, stock.get("dag"), contract)
         self._raise_refusals(_check_arguments(set_arguments, default_args, self.team, contract))
@@ -111,6 +114,7 @@ class TeamPodOperator(BasePodOperator):
         for name, value in _select_post_init_arguments({**default_args, **stock}).items():
             setattr(self, name, value)
         self.labels = _stringify_labels(self.labels)
+        self.engine = engine
         self.operator_extra_links = build_links(contract)
         self.size = size
         self.template = template

@@ -19,7 +19,7 @@ def _split(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-OWN_ARGUMENTS = frozenset({"pod_override", "sidecars", "size", "team", "template", "xcom"})
+OWN_ARGUMENTS = frozenset({"engine", "pod_override", "sidecars", "size", "team", "template", "xcom"})
 """Arguments that TeamPodOperator adds."""
 
 STOCK_ARGUMENTS = _split(
@@ -82,6 +82,7 @@ _REFUSED_DEFAULT_ARGS = frozenset({"is_delete_operator_pod", "progress_callback"
 """Wrong names that are refused in default_args; the others there may be for other operators."""
 
 _FINISH_ACTIONS = ("keep_pod", "delete_pod", "delete_active_pod", "delete_succeeded_pod")
+_ENGINES = ("stock", "team")
 
 
 def check_arguments(
@@ -117,6 +118,10 @@ def _check_values(arguments: Mapping[str, Any]) -> Iterator[Refusal]:
     if isinstance(action, str) and action not in _FINISH_ACTIONS:
         fix = suggest_name(action, _FINISH_ACTIONS)
         yield Refusal("argument", f"on_finish_action={action!r} is not valid", fix, "on_finish_action")
+    engine = arguments.get("engine")
+    if engine is not None and engine not in _ENGINES:
+        fix = suggest_name(str(engine), _ENGINES)
+        yield Refusal("argument", f"engine={engine!r} is not valid", fix, "engine")
     for name in ("xcom", "do_xcom_push"):
         if not isinstance(arguments.get(name), bool | None):
             yield Refusal(

@@ -24,6 +24,7 @@ from kubernetes.client import models as k8s
 from kpo_platform.airflow.operators.arguments.serialize import serialize_pod
 from kpo_platform.airflow.operators.lifecycle import quota_wait, termination
 from kpo_platform.airflow.operators.lifecycle.cleanup import PodDisposal, decide_disposal, describe_kept_pod
+from kpo_platform.airflow.operators.lifecycle.engine import switch_engine
 from kpo_platform.airflow.operators.lifecycle.pod_manager import TeamPodManager
 from kpo_platform.airflow.operators.lifecycle.task_state import TryState, build_reschedule
 from kpo_platform.pod.disruption import find_disruption, find_disruption_in_events
@@ -48,6 +49,7 @@ _NO_DISRUPTION = (
 """Exceptions that cannot come from a disrupted pod."""
 
 
+@switch_engine
 class RestartSafePodOperator(KubernetesPodOperator):
     """A KubernetesPodOperator whose pod survives restarts of Airflow's components.
 
@@ -56,11 +58,13 @@ class RestartSafePodOperator(KubernetesPodOperator):
     - A pod that the cluster disrupted (eviction, preemption, loss of the node) is restarted, at most three times per
       try, without using a retry.
     - When the quota is exhausted, the task waits before it creates the pod.
+    - With ``engine="stock"`` none of this applies: `switch_engine` puts the stock methods back.
     - The log names a kept pod and the commands to inspect it. A running pod is terminated before it is kept,
       unless ``on_kill_action`` keeps it.
     """
 
     team: str
+    engine: str = "team"
     on_failure: str = ""
     quota_wait_start: float | None = None
     _is_working: bool = False
