@@ -4,12 +4,14 @@
     ├── ContractError                     The contract is missing, unreadable or of another version
     ├── TeamError                         The contract does not have this team, size, template or sidecar
     ├── PodError                          The pod is refused
+    │   ├── PodNameTaken                  Another pod has the name of the task's pod
     │   ├── RefusedPod                    A running task's pod is refused; Airflow does not retry the task
     │   └── RefusalError                  A pod or a task is refused; the message has one line for each refusal
     │       └── ArgumentRefusalError      A mapped task's arguments are refused when the running task is created
     ├── DagError                          A DAG file cannot be read
     ├── TaskError                         The task does not exist, or a value that it needs is missing
     ├── QuotaTimeout                      The quota stayed exhausted until the deadline
+    ├── ApiServerUnavailable              The API server did not answer until the deadline; the pod is left running
     ├── ClusterError                      The Kubernetes API rejected or failed a request
     │   ├── Unreachable                   The API server does not answer
     │   ├── Forbidden                     The caller lacks a right; the message names verb, resource and namespace
@@ -18,8 +20,9 @@
     ├── AirflowError                      Airflow's REST API rejected or failed a request
     └── BootstrapError                    Bootstrap cannot complete; the next run continues after the last write
 
-RefusalError is in `kpo_platform.finding`. RefusedPod and ArgumentRefusalError (`kpo_platform.airflow.exceptions`) and
-QuotaTimeout (`kpo_platform.airflow.operators.lifecycle.quota_wait`) derive from Airflow's exceptions too.
+RefusalError is in `kpo_platform.finding`. RefusedPod and ArgumentRefusalError (`kpo_platform.airflow.exceptions`) and,
+in `kpo_platform.airflow.operators.lifecycle`, QuotaTimeout (`quota_wait`), ApiServerUnavailable (`patience`) and
+PodNameTaken (`pod_api`) derive from Airflow's exceptions too.
 
 Every message tells a user the problem, its cause and what to do next.
 """

@@ -14,6 +14,9 @@ from kpo_platform.pod.xcom import XCOM_CONTAINER
 TEAM_LABEL = "kpo-platform/team"
 """The label with the name of the pod's team."""
 
+START_LABEL = "kpo-platform/start"
+"""The label with the hash of the one start of a task that created the pod: task instance and restart number."""
+
 OWNER, COST_CENTER, TRACE_ID = "owner", "cost-center", "trace-id"
 """Labels of every task pod, in addition to those of team and stock operator."""
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import socket
+import struct
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from enum import Enum
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -20,7 +23,16 @@ class Request:
     headers: dict[str, str] = field(default_factory=dict, compare=False)
 
 
-Answer = tuple[int, Any]
+class Fault(Enum):
+    """What a server does instead of an answer."""
+
+    CLOSE = "close the connection without an answer"
+    CUT = "reset the connection in the middle of an answer"
+    HANG = "send nothing until the test ends"
+
+
+Answer = tuple[int, Any] | tuple[int, Any, dict[str, str]] | Fault
+"""Status, content, and headers if there are any; or a fault."""
 
 
 @dataclass
@@ -53,6 +65,7 @@ class _QuietServer(ThreadingHTTPServer):
 def serving(answer: Callable[[Request], Answer]) -> Iterator[Server]:
     """Serve a function's answers, each a status and JSON or text, on a loopback port; record the requests."""
     seen: list[Request] = []
+    has_ended = threading.Event()
 
     class Handler(BaseHTTPRequestHandler):
         def handle_any(self) -> None:
@@ -60,13 +73,29 @@ def serving(answer: Callable[[Request], Answer]) -> Iterator[Server]:
             body = json.loads(self.rfile.read(length)) if length else None
             request = Request(self.command, self.path, body, {k.lower(): v for k, v in self.headers.items()})
             seen.append(request)
-            status, content = answer(request)
+            given = answer(request)
+            if isinstance(given, Fault):
+                self.fail(given)
+                return
+            status, content, *headers = given
             text = (content if isinstance(content, str) else json.dumps(content)).encode()
             self.send_response(status)
-            self.send_header("Content-Type", "application/json")
+            for name, value in {"Content-Type": "application/json", **(headers[0] if headers else {})}.items():
+                self.send_header(name, value)
             self.send_header("Content-Length", str(len(text)))
             self.end_headers()
             self.wfile.write(text)
+
+        def fail(self, fault: Fault) -> None:
+            self.close_connection = True
+            if fault is Fault.HANG:
+                has_ended.wait(60)
+            elif fault is Fault.CUT:
+                self.wfile.write(b'HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{"metadata": {')
+                self.wfile.flush()
+                # Closing a socket that lingers for no time sends RST.
+                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                self.connection.close()
 
         do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = handle_any  # noqa: N815
 
@@ -78,6 +107,7 @@ def serving(answer: Callable[[Request], Answer]) -> Iterator[Server]:
     try:
         yield Server(f"http://127.0.0.1:{server.server_address[1]}", seen)
     finally:
+        has_ended.set()
         server.shutdown()
         server.server_close()
 

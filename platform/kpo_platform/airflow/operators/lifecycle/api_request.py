@@ -1,0 +1,79 @@
+"""Send a single request to the API server, and return its answer as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+import urllib3
+from kubernetes.client import ApiClient, ApiException
+
+from kpo_platform.pod.merge import Json
+
+CONNECT_TIMEOUT_S = 10.0
+READ_TIMEOUT_S = 60.0
+
+_MERGE_PATCH = "application/merge-patch+json"
+
+
+def send_request(
+    client: ApiClient,
+    method: str,
+    path: str,
+    *,
+    query: Mapping[str, str] | None = None,
+    body: Json | None = None,
+    read_timeout_s: float = READ_TIMEOUT_S,
+) -> Json:
+    """Send one request with the client's credentials, and return the answer.
+
+    The client library's own methods parse a pod in milliseconds. Their urllib3 repeats a failed GET three times at
+    once, and sleeps for as long as a ``Retry-After`` says, up to six hours; here the caller decides.
+
+    Args:
+        client: the client with host and credentials; a token in a file is read again when it has changed.
+        method: the HTTP method; a PATCH is a JSON merge patch.
+        path: the path without host.
+        query: the query parameters.
+        body: the object to send.
+        read_timeout_s: how long the server may send nothing.
+
+    Raises:
+        ApiException: the API server refused the request.
+        HTTPError: urllib3 got no answer, or not the whole.
+    """
+    headers = {**client.default_headers, "Accept": "application/json"}
+    if body is not None:
+        headers["Content-Type"] = _MERGE_PATCH if method == "PATCH" else "application/json"
+    parameters = list((query or {}).items())
+    client.update_params_for_auth(headers, parameters, ["BearerToken"])
+    answer = client.rest_client.pool_manager.request(
+        method,
+        f"{client.configuration.host}{path}" + (f"?{urlencode(parameters)}" if parameters else ""),
+        body=None if body is None else json.dumps(body),
+        headers=headers,
+        timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT_S, read=read_timeout_s),
+        retries=False,
+    )
+    if not 200 <= answer.status <= 299:
+        raise _build_refusal(answer)
+    return _parse_object(answer.data)
+
+
+def _build_refusal(answer: Any) -> ApiException:
+    refusal = ApiException(status=answer.status, reason=answer.reason)
+    refusal.body, refusal.headers = answer.data.decode(errors="replace"), answer.headers
+    return refusal
+
+
+def _parse_object(data: bytes) -> Json:
+    try:
+        parsed = json.loads(data)
+    except ValueError:
+        parsed = None
+    if not isinstance(parsed, dict):
+        # What answers is not the API server, or the answer is not whole. It is not quoted: it may have a pod's values.
+        raise urllib3.exceptions.ProtocolError("the answer is not a JSON object")
+    return parsed

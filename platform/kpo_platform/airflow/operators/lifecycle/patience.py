@@ -1,0 +1,205 @@
+"""Wait while the API server does not answer, as long as a task may run."""
+
+from __future__ import annotations
+
+import http.client
+import math
+import random
+import ssl
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, TypeVar
+
+import urllib3
+from airflow.sdk.exceptions import AirflowException
+from kubernetes.client import ApiException
+
+from kpo_platform.airflow.operators.lifecycle.api_answer import has_changed_object, lacks_rights, read_message
+from kpo_platform.errors import PlatformError
+
+DEFAULT_TIMEOUT_S = 3600.0
+
+_FIRST_WAIT_S = 1.0
+_LONGEST_WAIT_S = 15.0
+_LONGEST_RETRY_AFTER_S = 60.0
+_LOG_INTERVAL_S = 60.0
+_STARTUP_S = 60.0
+"""How long a restarted API server may refuse what is allowed: it listens before it has read roles and accounts."""
+
+_RETRIED_STATUS = frozenset({429, 500, 502, 503, 504})
+_CONNECTION_ERRORS = (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError)
+
+_Result = TypeVar("_Result")
+
+
+class ApiServerUnavailable(PlatformError, AirflowException):  # noqa: N818
+    """The API server did not answer until the deadline; the pod is left running."""
+
+
+class Patience:
+    """Repeats requests while the API server does not answer.
+
+    An outage begins with the first failed request and ends with the first that succeeds, over all calls. Once it has
+    lasted for the timeout, every further call makes a single attempt.
+
+    Args:
+        timeout_s: the longest outage, in seconds.
+        log: the task's logger. An outage is logged at its begin, once a minute, and at its end.
+        clock: a monotonic clock, in seconds.
+        sleep: waits for some seconds; a signal handler may raise in it.
+        random: returns a random number from 0 to 1.
+    """
+
+    def __init__(
+        self,
+        timeout_s: float,
+        log: Any,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+        random: Callable[[], float] = random.random,
+    ) -> None:
+        self.timeout_s = timeout_s
+        self.log = log
+        self.clock = clock
+        self.sleep = sleep
+        self.random = random
+        self._outage: _Outage | None = None
+
+    def call(self, what: str, function: Callable[[], _Result]) -> _Result:
+        """Call a function, again and again while the API server does not answer.
+
+        Args:
+            what: the request as verb and object, such as ``read pod p in namespace n``.
+            function: sends the request. It may be called again although the server has received the request.
+
+        Raises:
+            ApiServerUnavailable: the outage has lasted for the timeout.
+            ApiException: the API server refused the request.
+        """
+        while True:
+            try:
+                result = function()
+            except Exception as error:
+                # A signal's exception derives from BaseException, so it passes through.
+                if not self._is_retried(error):
+                    self._end_outage(error)
+                    raise
+                self._wait(what, error)
+            else:
+                self._end_outage()
+                return result
+
+    def _is_retried(self, error: Exception) -> bool:
+        if is_transient(error):
+            return True
+        outage = self._outage
+        return outage is not None and lacks_rights(error) and self.clock() - outage.last_failed_at < _STARTUP_S
+
+    def _wait(self, what: str, error: Exception) -> None:
+        now = self.clock()
+        outage = self._outage = self._outage or _Outage(now)
+        if is_transient(error):
+            outage.last_failed_at = now
+        remaining_s = outage.began_at + self.timeout_s - now
+        if remaining_s <= 0:
+            raise self._build_error(what, error) from error
+        if now >= outage.next_log_at:
+            outage.next_log_at = now + _LOG_INTERVAL_S
+            self._log_outage(what, error, now - outage.began_at)
+        outage.attempts += 1
+        self.sleep(min(self._choose_wait(error, outage.attempts), remaining_s))
+
+    def _choose_wait(self, error: Exception, attempts: int) -> float:
+        jitter = self.random()
+        asked_s = read_retry_after(error)
+        if asked_s is not None:
+            return min(asked_s, _LONGEST_RETRY_AFTER_S) + jitter
+        return jitter * min(_FIRST_WAIT_S * 2.0 ** min(attempts - 1, 10), _LONGEST_WAIT_S)
+
+    def _log_outage(self, what: str, error: Exception, lasted_s: float) -> None:
+        if lasted_s:
+            self.log.warning("Still cannot %s after %.0f s: %s.", what, lasted_s, describe_error(error))
+            return
+        self.log.warning(
+            "Cannot %s: %s. The task tries again for at most %.0f s.", what, describe_error(error), self.timeout_s
+        )
+
+    def _end_outage(self, refusal: Exception | None = None) -> None:
+        outage, self._outage = self._outage, None
+        if outage is not None and (refusal is None or isinstance(refusal, ApiException)):
+            self.log.info("The API server answers again after %.0f s.", self.clock() - outage.began_at)
+
+    def _build_error(self, what: str, error: Exception) -> ApiServerUnavailable:
+        return ApiServerUnavailable(
+            f"Cannot {what}: the API server did not answer for {self.timeout_s:.0f} s (policy.apiServerTimeout): "
+            f"{describe_error(error)}. The task's pod is not deleted",
+            "Check the API server. A retry of the task takes up the pod, or its result.",
+        )
+
+
+class _Outage:
+    """An outage; times are those of the monotonic clock."""
+
+    def __init__(self, now: float) -> None:
+        self.began_at = self.next_log_at = self.last_failed_at = now
+        self.attempts = 0
+
+
+def is_transient(error: BaseException) -> bool:
+    """Tell whether the same request may succeed later: no connection, no whole answer, or a busy API server."""
+    if isinstance(error, ApiException):
+        if not error.status:  # the client library's form of a TLS error
+            return "CERTIFICATE_VERIFY_FAILED" not in str(error.reason)
+        return int(error.status) in _RETRIED_STATUS or has_changed_object(error)
+    # A wrong URL or certificate stays wrong.
+    if isinstance(error, urllib3.exceptions.LocationValueError | FileNotFoundError | PermissionError):
+        return False
+    return isinstance(error, _CONNECTION_ERRORS) and not _is_certificate_error(error)
+
+
+def read_retry_after(error: BaseException) -> float | None:
+    """Return the wait that the API server asks for, in seconds; None if it asks for none, or not in a valid way."""
+    headers = {str(key).lower(): str(value) for key, value in dict(getattr(error, "headers", None) or {}).items()}
+    value = headers.get("retry-after", "").strip()
+    try:
+        seconds = float(value) if value.isascii() and value.isdigit() else _seconds_between(headers.get("date"), value)
+    except (ValueError, TypeError, OverflowError):
+        return None
+    return seconds if math.isfinite(seconds) and seconds >= 0 else None
+
+
+def describe_error(error: BaseException) -> str:
+    """Describe a failed request in a few words, without what was sent."""
+    if isinstance(error, ApiException) and error.status:
+        message = " ".join(read_message(error).split())[:200].rstrip(". ")
+        return f"HTTP {error.status}, {message}" if message else f"HTTP {error.status}"
+    cause = _find_cause(error)
+    if isinstance(cause, TimeoutError | urllib3.exceptions.TimeoutError):
+        return "no answer in time"
+    reason = getattr(cause, "strerror", None) or getattr(cause, "reason", None) or str(cause)
+    return " ".join(str(reason).split())[:200].rstrip(". ") or type(cause).__name__
+
+
+def _seconds_between(start: str | None, end: str) -> float:
+    """Seconds between two HTTP dates. The start is the answer's own, because the worker's clock may be wrong."""
+    began_at = parsedate_to_datetime(start) if start else datetime.now(UTC)
+    return (parsedate_to_datetime(end) - began_at).total_seconds()
+
+
+def _find_cause(error: BaseException) -> BaseException:
+    """Return the innermost error that the libraries have wrapped."""
+    for _ in range(10):
+        inner = getattr(error, "reason", None)
+        if not isinstance(inner, BaseException):
+            inner = error.__cause__ or next((each for each in error.args if isinstance(each, BaseException)), None)
+        if inner is None:
+            break
+        error = inner
+    return error
+
+
+def _is_certificate_error(error: BaseException) -> bool:
+    return isinstance(_find_cause(error), ssl.SSLCertVerificationError)

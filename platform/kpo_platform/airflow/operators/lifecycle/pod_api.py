@@ -1,0 +1,205 @@
+"""Requests on pods, repeated while the API server does not answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from airflow.sdk.exceptions import AirflowException
+from kubernetes.client import ApiException, CoreV1Api
+
+from kpo_platform.airflow.operators.lifecycle.api_answer import has_other_uid, is_existing
+from kpo_platform.airflow.operators.lifecycle.api_request import send_request
+from kpo_platform.airflow.operators.lifecycle.patience import Patience
+from kpo_platform.errors import PodError
+from kpo_platform.pod.identity import START_LABEL
+from kpo_platform.pod.merge import Json
+
+CHECKED_LABEL = "already_checked"
+"""The stock operator's label of a pod that no later process may take up."""
+
+_NAME_WAIT_S = 60.0
+_NAME_INTERVAL_S = 2.0
+
+
+class PodNameTaken(PodError, AirflowException):  # noqa: N818
+    """Another pod has the name of the task's pod."""
+
+
+class PodApi:
+    """Requests on pods. They return the pod's JSON, and log no pod.
+
+    Every method may raise ApiServerUnavailable, and ApiException if the API server refuses the request. An exception
+    of a signal handler passes through at once; a pod whose creation it interrupted has the requested name.
+
+    Args:
+        client: returns the current client; it is asked before each request.
+        patience: repeats the requests.
+        refresh: makes `client` return a client with new credentials, after the API server has rejected the old ones.
+    """
+
+    def __init__(
+        self, client: Callable[[], CoreV1Api], patience: Patience, refresh: Callable[[], None] | None = None
+    ) -> None:
+        self._client = client
+        self._patience = patience
+        self._refresh = refresh
+
+    def create(self, pod: Json) -> Json:
+        """Create a pod once, also if the answer of an earlier request was lost, and return it.
+
+        A pod that has the name already is returned if its label `START_LABEL` is the requested one. If it is another
+        pod and being deleted, the request is repeated until it is gone, at most a minute after its grace period.
+
+        Raises:
+            PodNameTaken: another pod has the name.
+            ApiException: the cluster rejected the pod, for instance because the quota is exhausted.
+        """
+        name, namespace = pod["metadata"]["name"], pod["metadata"]["namespace"]
+        waited_s = 0.0
+        while True:
+            found, is_own = self._create_or_find(name, namespace, pod)
+            if found is not None and is_own:
+                return found
+            self._check_deletion(found, name, namespace, waited_s)
+            self._patience.sleep(_NAME_INTERVAL_S)
+            waited_s += _NAME_INTERVAL_S
+
+    def read(self, name: str, namespace: str, uid: str | None = None) -> Json | None:
+        """Read a pod; None if it does not exist, or if its uid is another one."""
+        pod = self._call_if_exists(f"read {_format(name, namespace)}", "GET", _path(namespace, name))
+        return pod if pod is None or uid in (None, pod["metadata"].get("uid")) else None
+
+    def list_by_labels(self, namespace: str, labels: str) -> list[Json]:
+        """List the pods of a label selector, the newest first."""
+        found = self._call(f"list pods in namespace {namespace}", "GET", _path(namespace), {"labelSelector": labels})
+        pods = [item for item in found.get("items") or [] if isinstance(item, dict)]
+        return sorted(pods, key=lambda pod: str(pod["metadata"].get("creationTimestamp")), reverse=True)
+
+    def delete(self, name: str, namespace: str, uid: str, grace_s: int | None = None) -> bool:
+        """Delete a pod, unless another one has its name by now.
+
+        Args:
+            name: the pod's name.
+            namespace: its namespace.
+            uid: its uid.
+            grace_s: seconds from SIGTERM to SIGKILL; by default the pod's own.
+
+        Returns:
+            Whether the pod still existed.
+        """
+        options: Json = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"uid": uid}}
+        if grace_s is not None:
+            options["gracePeriodSeconds"] = grace_s
+        what = f"delete {_format(name, namespace)}"
+        return self._call_if_exists(what, "DELETE", _path(namespace, name), body=options) is not None
+
+    def end(self, name: str, namespace: str, uid: str) -> bool:
+        """Make the kubelet end a pod; pod and log stay, as ``DeadlineExceeded``. Return whether the pod existed."""
+        return self._patch("end", name, namespace, uid, {"spec": {"activeDeadlineSeconds": 1}})
+
+    def mark_checked(self, name: str, namespace: str, uid: str) -> bool:
+        """Mark a pod so that no later process takes it up. Return whether the pod existed."""
+        return self._patch("mark", name, namespace, uid, {"metadata": {"labels": {CHECKED_LABEL: "True"}}})
+
+    def read_events(self, name: str, namespace: str, uid: str | None = None) -> list[Json]:
+        """Read the events of a pod, which may be gone; the API server keeps them for an hour by default."""
+        fields = {"involvedObject.kind": "Pod", "involvedObject.name": name, "involvedObject.uid": uid}
+        selector = ",".join(f"{key}={value}" for key, value in fields.items() if value)
+        what = f"read the events of {_format(name, namespace)}"
+        found = self._call(what, "GET", f"/api/v1/namespaces/{namespace}/events", {"fieldSelector": selector})
+        return [item for item in found.get("items") or [] if isinstance(item, dict)]
+
+    def _create_or_find(self, name: str, namespace: str, pod: Json) -> tuple[Json | None, bool]:
+        """Create the pod, or find the one that has its name.
+
+        Quota is checked before the name. So after a lost answer the name comes first: else a quota that the pod
+        itself exhausts would hide it.
+
+        Returns:
+            The pod, None if it was deleted meanwhile; and whether it comes from this start of the task.
+        """
+        path, may_exist = _path(namespace, name), False
+
+        def attempt() -> tuple[Json | None, bool]:
+            nonlocal may_exist
+            found = self._find(path) if may_exist else None
+            if found is None:
+                may_exist = True
+                try:
+                    return self._send("POST", _path(namespace), body=pod), True
+                except ApiException as error:
+                    if not is_existing(error):
+                        raise
+                found = self._find(path)
+            return found, found is not None and _read_start(pod) in {_read_start(found)} - {None}
+
+        return self._patience.call(f"create {_format(name, namespace)}", attempt)
+
+    def _check_deletion(self, found: Json | None, name: str, namespace: str, waited_s: float) -> None:
+        """Check that the pod that has the name is being deleted, and not for too long."""
+        metadata: Json = found["metadata"] if found is not None else {"deletionTimestamp": ""}
+        is_deleted = "deletionTimestamp" in metadata
+        if not is_deleted or waited_s >= (metadata.get("deletionGracePeriodSeconds") or 0) + _NAME_WAIT_S:
+            raise _build_name_error(name, namespace, is_deleted)
+        if not waited_s:
+            self._patience.log.info("Pod %s is created when the former pod of this name is gone.", name)
+
+    def _find(self, path: str) -> Json | None:
+        try:
+            return self._send("GET", path)
+        except ApiException as error:
+            if error.status == 404:
+                return None
+            raise
+
+    def _patch(self, verb: str, name: str, namespace: str, uid: str, change: Json) -> bool:
+        # The uid in the body is a precondition.
+        body = {**change, "metadata": {**change.get("metadata", {}), "uid": uid}}
+        what = f"{verb} {_format(name, namespace)}"
+        return self._call_if_exists(what, "PATCH", _path(namespace, name), body=body) is not None
+
+    def _call_if_exists(self, what: str, method: str, path: str, **arguments: Any) -> Json | None:
+        try:
+            return self._call(what, method, path, **arguments)
+        except ApiException as error:
+            if error.status == 404 or has_other_uid(error):
+                return None
+            raise
+
+    def _call(
+        self, what: str, method: str, path: str, query: dict[str, str] | None = None, body: Json | None = None
+    ) -> Json:
+        return self._patience.call(what, lambda: self._send(method, path, query, body))
+
+    def _send(self, method: str, path: str, query: dict[str, str] | None = None, body: Json | None = None) -> Json:
+        try:
+            return send_request(self._client().api_client, method, path, query=query, body=body)
+        except ApiException as error:
+            if error.status != 401 or self._refresh is None:
+                raise
+        self._patience.log.warning("The API server rejected the credentials (HTTP 401): they are read again.")
+        self._refresh()
+        return send_request(self._client().api_client, method, path, query=query, body=body)
+
+
+def _path(namespace: str, name: str = "") -> str:
+    return f"/api/v1/namespaces/{namespace}/pods" + (f"/{name}" if name else "")
+
+
+def _format(name: str, namespace: str) -> str:
+    return f"pod {name} in namespace {namespace}"
+
+
+def _read_start(pod: Json) -> str | None:
+    """Return the start that created the pod; None if the pod does not say it."""
+    labels = pod["metadata"].get("labels") or {}
+    return labels.get(START_LABEL)
+
+
+def _build_name_error(name: str, namespace: str, is_deleted: bool) -> PodNameTaken:
+    state = "is still being deleted" if is_deleted else "exists"
+    return PodNameTaken(
+        f"The pod was not created: another pod {name} {state} in namespace {namespace}",
+        "Delete it, or let the task's pods have different names (name=, random_name_suffix=True).",
+    )
