@@ -14,6 +14,7 @@ from common.python_env import build_install_command
 from common.venv import make_venv
 
 TESTS = (
+    "adoption",
     "argument_names",
     "argument_types",
     "cleanup",
@@ -26,12 +27,15 @@ TESTS = (
     "layer_order",
     "mapped",
     "operator_arguments",
+    "patience",
+    "pod_api",
     "pod_run",
     "properties",
     "provider_version",
     "quota_wait",
     "rendered_values",
     "service_account_token",
+    "start_record",
     "stock_differences",
     "stock_engine",
     "team_lookup",
