@@ -88,10 +88,6 @@ class CaseRun:
         """Return the task instances by name, such as `work` or `work[3]`, at most a second old."""
         return self._tasks.read(lambda: self.airflow.list_task_instances(self.dag, self.id))
 
-    def list_task_ids(self) -> list[str]:
-        """Return the ids of the DAG's tasks."""
-        return [str(task["task_id"]) for task in self.airflow.get(f"dags/{self.dag}/tasks")["tasks"]]
-
     def read_ledger(self) -> Ledger:
         """Return what the programs have written, also while the API server is away."""
         return read_ledger(default_paths().volumes, NAMESPACE, self.id)

@@ -55,14 +55,14 @@ class Tally:
 
 def kill_every_task(scene: Scene) -> Tally:
     """Run the DAG of kills once and kill each of its tasks once, at its phase."""
-    run = scene.start(DAG)
     scheduler = read_scheduler_address(scene.stack)
-    try:
-        with ExitStack() as cleanup:
-            victims = [_Victim(scene, run, task, scheduler, cleanup) for task in run.list_task_ids()]
-            with ThreadPoolExecutor(len(victims)) as pool:
-                missed = dict(filter(None, pool.map(_Victim.kill, victims)))
-            outcomes = run.wait_for_outcomes(_END_S)
+    with ExitStack() as cleanup:
+        victims = [_Victim(scene, task, scheduler, cleanup) for task in scene.list_task_ids(DAG)]
+        run = scene.start(DAG)
+        cleanup.callback(run.discard)
+        with ThreadPoolExecutor(len(victims)) as pool:
+            missed = dict(filter(None, pool.map(lambda victim: victim.kill(run), victims)))
+        outcomes = run.wait_for_outcomes(_END_S)
         states, ledger = {task: outcome.state for task, outcome in outcomes.items()}, run.read_ledger()
         return Tally(
             kills=len(victims) - len(missed),
@@ -72,34 +72,31 @@ def kill_every_task(scene: Scene) -> Tally:
             missed=missed,
             running=sum(outcome.running for outcome in outcomes.values()),
         )
-    finally:
-        run.discard()
 
 
 class _Victim:
-    """A task that is killed at a phase; its requests are held from the start, before it creates its pod."""
+    """A task that is killed at a phase; the request of that phase is held from before the run's start."""
 
-    def __init__(self, scene: Scene, run: CaseRun, task: str, scheduler: str, cleanup: ExitStack) -> None:
-        kind, self.phase, signal = task.split("-")
-        self.run, self.task, self.is_deferred = run, task, kind == "deferred"
-        self.signal = cast(Signal, signal)
+    def __init__(self, scene: Scene, task: str, scheduler: str, cleanup: ExitStack) -> None:
+        _, self.phase, signal = task.split("-")
+        self.task, self.signal = task, cast(Signal, signal)
         self.hold: Hold | None = None
         self._inject: Callable[[], None] = lambda: None
         if self.phase in _HELD:
             requests, is_delivered = _HELD[self.phase]
             self.hold = Hold(is_delivered)
             # A stock trigger may read the log, too; only the process in the scheduler's pod can be killed.
-            fault = Fault(requests, self.hold, task=f"{run.dag}.{task}", client=scheduler)
+            fault = Fault(requests, self.hold, task=f"{scene.dag_id(DAG)}.{task}", client=scheduler)
             self._inject = lambda: cleanup.enter_context(scene.proxy.inject(fault))
             cleanup.callback(self.hold.release)
             if self.phase != "reentry":
                 self._inject()
 
-    def kill(self) -> tuple[str, str] | None:
+    def kill(self, run: CaseRun) -> tuple[str, str] | None:
         """Wait for the phase and kill the process; return the task and the reason if that failed."""
         try:
-            self._wait_for_phase()
-            self.run.kill(self.task, self.signal)
+            self._wait_for_phase(run)
+            run.kill(self.task, self.signal)
         except ScriptError as error:
             return self.task, str(error)
         finally:
@@ -107,17 +104,17 @@ class _Victim:
                 self.hold.release()
         return None
 
-    def _wait_for_phase(self) -> None:
+    def _wait_for_phase(self, run: CaseRun) -> None:
         if self.phase == "reentry":
-            self.run.wait_for_state(self.task, "deferred", deadline_s=_PHASE_S)
+            run.wait_for_state(self.task, "deferred", deadline_s=_PHASE_S)
             self._inject()
         if self.phase == "before":
-            self.run.wait_for_state(self.task, "running", deadline_s=_PHASE_S)
+            run.wait_for_state(self.task, "running", deadline_s=_PHASE_S)
         elif self.phase == "pending":
-            self.run.wait_for_pod(self.task, "Pending", deadline_s=_PHASE_S)
+            run.wait_for_pod(self.task, "Pending", deadline_s=_PHASE_S)
         elif self.phase == "running":
-            self.run.wait_for_events(START, [self.task], deadline_s=_PHASE_S)
+            run.wait_for_events(START, [self.task], deadline_s=_PHASE_S)
         elif self.hold is not None:
             self.hold.wait_until_reached(_PHASE_S)
         if self.phase == "log":
-            self.run.wait_for_events(END, [self.task], deadline_s=_PHASE_S)
+            run.wait_for_events(END, [self.task], deadline_s=_PHASE_S)

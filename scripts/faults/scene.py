@@ -46,6 +46,10 @@ class Scene:
         """Return the id of a DAG by its name without the prefix."""
         return f"{PREFIXES[self.engine]}_{name}"
 
+    def list_task_ids(self, name: str) -> list[str]:
+        """Return the ids of the tasks of a DAG, by its name without the prefix."""
+        return [str(task["task_id"]) for task in self.airflow.get(f"dags/{self.dag_id(name)}/tasks")["tasks"]]
+
 
 @contextmanager
 def open_scene(stack: Stack, airflow: AirflowApi, files: dict[str, str], engine: str = "team") -> Iterator[Scene]:
