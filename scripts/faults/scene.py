@@ -51,6 +51,11 @@ class Scene:
         return [str(task["task_id"]) for task in self.airflow.get(f"dags/{self.dag_id(name)}/tasks")["tasks"]]
 
 
+def read_dag_file(file: str, engine: str) -> str:
+    """Return a file of tests/cluster/dags for an engine of the operator."""
+    return (DAGS / file).read_text(encoding="utf-8").replace('ENGINE = "team"', f'ENGINE = "{engine}"')
+
+
 @contextmanager
 def open_scene(stack: Stack, airflow: AirflowApi, files: dict[str, str], engine: str = "team") -> Iterator[Scene]:
     """Run the proxy and push DAG files to the repository of team alpha.
@@ -65,7 +70,7 @@ def open_scene(stack: Stack, airflow: AirflowApi, files: dict[str, str], engine:
     with run_connected_proxy(stack, airflow) as proxy:
         scene = Scene(stack, airflow, proxy, engine)
         for file, dag in files.items():
-            text = (DAGS / file).read_text(encoding="utf-8").replace('ENGINE = "team"', f'ENGINE = "{engine}"')
-            commit = push_files(url, {f"{PREFIXES[engine]}_{file}": text}, f"Add {file} for engine {engine}")
+            name = f"{engine}_{file}"
+            commit = push_files(url, {name: read_dag_file(file, engine)}, f"Add {name}")
             airflow.wait_for_version(scene.dag_id(dag), commit)
         yield scene
