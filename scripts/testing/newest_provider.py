@@ -29,6 +29,7 @@ TESTS = (
     "operator_arguments",
     "patience",
     "pod_api",
+    "pod_name",
     "pod_run",
     "properties",
     "provider_version",
