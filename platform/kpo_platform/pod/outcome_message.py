@@ -44,7 +44,7 @@ def describe_disruption(cause: Termination) -> str:
     else:
         default = "its node refused it" if is_refusal(cause.reason) else "the cluster ended it"
         phrase = _DISRUPTIONS.get(cause.reason, default)
-    return _join(f"The pod was disrupted by the cluster ({cause.reason}): {phrase}.", cause.message)
+    return join_sentences(f"The pod was disrupted by the cluster ({cause.reason}): {phrase}.", cause.message)
 
 
 def describe_own_limit(cause: Termination) -> str:
@@ -56,9 +56,9 @@ def describe_own_limit(cause: Termination) -> str:
         )
     if cause.reason == "Evicted":
         fix = "Write less to the pod's disk, or use a size with more ephemeral storage."
-        return _join("The pod exceeded its own limit of ephemeral storage (Evicted).", cause.message, fix)
+        return join_sentences("The pod exceeded its own limit of ephemeral storage (Evicted).", cause.message, fix)
     fix = "Remove from the pod what its nodes do not support; another start fails too."
-    return _join(f"The node refused the pod ({cause.reason}).", cause.message, fix)
+    return join_sentences(f"The node refused the pod ({cause.reason}).", cause.message, fix)
 
 
 def describe_exit(container: ContainerState) -> str:
@@ -70,15 +70,21 @@ def describe_exit(container: ContainerState) -> str:
             "Use less memory, or a larger size."
         )
     if container.reason in _CANNOT_START:
-        return _join(f"The program cannot start ({_format_exit(container)}).", container.message)
+        return join_sentences(f"The program cannot start ({_format_exit(container)}).", container.message)
     failure = f"The program failed: container {container.name} ended with {_format_exit(container)}."
-    return _join(failure, container.message)
+    return join_sentences(failure, container.message)
 
 
 def describe_init_failure(container: ContainerState) -> str:
     """Describe the failure of an init container, after which the program does not start."""
     failure = f"Init container {container.name} failed with {_format_exit(container)}, so the program did not start."
-    return _join(failure, container.message)
+    return join_sentences(failure, container.message)
+
+
+def join_sentences(*sentences: str) -> str:
+    """Join sentences; one from Kubernetes or a program loses its line breaks and all but its end."""
+    texts = (" ".join(sentence.split()) for sentence in sentences)
+    return " ".join(_end(text if len(text) <= _MAX_LENGTH else f"… {text[-_MAX_LENGTH:]}") for text in texts if text)
 
 
 def _format_exit(container: ContainerState) -> str:
@@ -96,12 +102,6 @@ def _find_signal(exit_code: int) -> str:
         return signal.Signals(exit_code - _SIGNAL_EXIT_CODE).name
     except ValueError:
         return ""
-
-
-def _join(*sentences: str) -> str:
-    """Join sentences; one from Kubernetes or a program loses its line breaks and all but its end."""
-    texts = (" ".join(sentence.split()) for sentence in sentences)
-    return " ".join(_end(text if len(text) <= _MAX_LENGTH else f"… {text[-_MAX_LENGTH:]}") for text in texts if text)
 
 
 def _end(text: str) -> str:

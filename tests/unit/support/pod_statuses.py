@@ -44,6 +44,7 @@ def pod(
     aside: Json | None = None,
     deleted: bool = False,
     deadline_s: int | None = None,
+    image: str = "python:3.12",
     **status: Any,
 ) -> Json:
     """Build a pod with the program ``base`` and optional other containers, each with its state.
@@ -56,17 +57,18 @@ def pod(
         aside: the state of the ordinary sidecar ``aside``.
         deleted: whether the deletion was requested, at `LATER`.
         deadline_s: ``activeDeadlineSeconds``.
+        image: the image of ``base``.
         status: further fields of the status.
     """
     metadata: Json = {"name": "load-1", "namespace": "alpha", "uid": "5b0c"}
     if deleted:
         metadata |= {"deletionTimestamp": _LATER_WITH_GRACE, "deletionGracePeriodSeconds": _GRACE_S}
-    limits = {"resources": {"limits": {"memory": "512Mi"}}}
+    program = {"name": "base", "image": image, "resources": {"limits": {"memory": "512Mi"}}}
     inits: list[tuple[Json, Json | None]] = [
         ({"name": "fetch"}, init),
         ({"name": "proxy", "restartPolicy": "Always"}, sidecar),
     ]
-    mains: list[tuple[Json, Json | None]] = [({"name": "base", **limits}, base), ({"name": "aside"}, aside)]
+    mains: list[tuple[Json, Json | None]] = [(program, base), ({"name": "aside"}, aside)]
     return {
         "metadata": metadata,
         "spec": {
