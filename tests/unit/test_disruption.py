@@ -20,6 +20,9 @@ def condition(reason: str, status: str = "True") -> dict[str, Any]:
         ({"conditions": [condition("EvictionByEvictionAPI")], "phase": "Failed"}, "EvictionByEvictionAPI: made room"),
         ({"reason": "Evicted", "message": "The node was low on memory."}, "Evicted: The node was low on memory."),
         ({"reason": "NodeLost"}, "NodeLost"),
+        ({"reason": "OutOfcpu", "message": "Pod was rejected: no cpu"}, "OutOfcpu: Pod was rejected: no cpu"),
+        ({"reason": "UnexpectedAdmissionError"}, "UnexpectedAdmissionError"),
+        ({"reason": "SysctlForbidden"}, None),
         ({"conditions": [condition("x", "False")], "reason": "DeadlineExceeded"}, None),
         ({"phase": "Failed", "containerStatuses": [{"state": {"terminated": {"reason": "OOMKilled"}}}]}, None),
         ({}, None),
@@ -52,3 +55,4 @@ def test_events_of_a_deleted_pod_identify_a_disruption():
     preempted = {"reason": "Preempted", "message": "Preempted by pod 1 on node a"}
     assert find_disruption_in_events([killing, preempted]) == "Preempted: Preempted by pod 1 on node a"
     assert find_disruption_in_events([killing]) is None
+    assert find_disruption_in_events([{"reason": "OutOfpods"}]) == "OutOfpods"
