@@ -230,7 +230,7 @@ LABELLED: dict[str, tuple[list[PodState], PodState | None, str]] = {
         None,
         "Pod deleted is being deleted: the task starts a new pod.",
     ),
-    # Nobody knows whether a user has cleared the task since.
+    # Without a record, a clear is not told from a retry.
     "ended of an earlier try": (
         [EARLIER_ENDED],
         EARLIER_ENDED,

@@ -161,7 +161,7 @@ def _read_try(pod: PodState) -> int | None:
 
 
 def _is_free(pod: PodState) -> bool:
-    """Tell whether nobody has dealt with the pod's end yet."""
+    """Tell whether the pod is neither being deleted nor marked."""
     return pod.deletion_requested_at is None and pod.labels.get(CHECKED_LABEL) != "True"
 
 
