@@ -131,8 +131,10 @@ def test_wait_for_room_has_a_deadline_of_its_own(played: dict[str, Played]):
 
 
 def read_reason(log: str) -> str:
-    """Return the exception that ended the task: the last one in its log."""
-    return re.findall(r"^  (\w[\w.]*: .*)$", log, re.MULTILINE)[-1]
+    """Return the exception that ended the task: that of the last event with exceptions; its causes follow it."""
+    events = re.split(r"\n(?!  )", log)
+    exceptions = [re.findall(r"^  (\w[\w.]*: .*)$", event, re.MULTILINE) for event in events]
+    return [names[0] for names in exceptions if names][-1]
 
 
 def is_about_the_result(reason: str) -> bool:
