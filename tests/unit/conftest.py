@@ -1,10 +1,11 @@
-"""Fixtures of several unit tests: platformctl, a published contract, pods of TeamPodOperator."""
+"""Fixtures of several unit tests: platformctl, a published contract, pods of TeamPodOperator, followed logs."""
 
 from __future__ import annotations
 
 from unit.support.airflow_database import airflow_database, empty_airflow_database
 from unit.support.in_process_ansible import ansible_in_process
 from unit.support.in_process_offline import offline_in_process
+from unit.support.log_following import follow, server, written
 from unit.support.platformctl import cluster, platformctl
 from unit.support.published_contract import build, publish
 from unit.support.triggerer import triggerer
@@ -15,8 +16,11 @@ __all__ = [
     "build",
     "cluster",
     "empty_airflow_database",
+    "follow",
     "offline_in_process",
     "platformctl",
     "publish",
+    "server",
     "triggerer",
+    "written",
 ]
