@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import pytest
 from airflow.providers.cncf.kubernetes.utils.pod_manager import OnFinishAction
-from kubernetes.client import models as k8s
 
 from kpo_platform.airflow.operators.lifecycle.cleanup import PodDisposal, decide_disposal, describe_kept_pod
+from kpo_platform.pod.state import PodState, parse_pod_state
 
 D, K, E = PodDisposal.DELETE, PodDisposal.KEEP, PodDisposal.TERMINATE_AND_KEEP
 
 
-def pod(phase: str) -> k8s.V1Pod:
-    metadata = k8s.V1ObjectMeta(name="load-x1", namespace="team-alpha")
-    return k8s.V1Pod(metadata=metadata, status=k8s.V1PodStatus(phase=phase))
+def pod(phase: str) -> PodState:
+    """A pod whose program runs, has run or has not started, by its phase."""
+    statuses = [{"name": "base", "state": {"running": {}}}] if phase == "Running" else []
+    return parse_pod_state({"status": {"phase": phase, "containerStatuses": statuses}})
 
 
 @pytest.mark.parametrize(
@@ -41,17 +42,34 @@ def test_failure_policy_of_the_team_overrides_the_action(
     assert disposals == [pending, running, succeeded, failed]
 
 
-def test_pod_with_running_sidecar_counts_as_succeeded():
-    done = pod("Running")
-    state = k8s.V1ContainerState(terminated=k8s.V1ContainerStateTerminated(exit_code=0))
-    done.status.container_statuses = [
-        k8s.V1ContainerStatus(name="base", state=state, image="i", image_id="i", ready=False, restart_count=0)
-    ]
-    assert decide_disposal(done, OnFinishAction.DELETE_SUCCEEDED_POD, "keep", "base") is PodDisposal.DELETE
+SIDECAR = {"name": "proxy", "state": {"running": {}}}
+
+
+def with_sidecar(exit_code: int) -> PodState:
+    """A pod whose program has ended, and whose ordinary sidecar runs on."""
+    base = {"name": "base", "state": {"terminated": {"exitCode": exit_code}}}
+    return parse_pod_state({"status": {"phase": "Running", "containerStatuses": [base, SIDECAR]}})
+
+
+@pytest.mark.parametrize(
+    ("action", "exit_code", "disposal"),
+    [("delete_succeeded_pod", 0, D), ("keep_pod", 0, E), ("keep_pod", 1, E), ("delete_succeeded_pod", 1, E)],
+)
+def test_kept_pod_does_not_run_on_for_its_sidecar(action: str, exit_code: int, disposal: PodDisposal):
+    assert decide_disposal(with_sidecar(exit_code), OnFinishAction(action), "", "base") is disposal
+
+
+def test_kubelet_ends_a_native_sidecar_by_itself():
+    native = {"containers": [{"name": "base"}], "initContainers": [{"name": "proxy", "restartPolicy": "Always"}]}
+    base = {"name": "base", "state": {"terminated": {"exitCode": 0}}}
+    status = {"phase": "Running", "containerStatuses": [base], "initContainerStatuses": [SIDECAR]}
+    assert (
+        decide_disposal(parse_pod_state({"spec": native, "status": status}), OnFinishAction.KEEP_POD, "", "base") is K
+    )
 
 
 def test_kept_pod_is_described_with_kubectl_commands():
-    assert describe_kept_pod(pod("Failed"), "base") == (
+    assert describe_kept_pod("load-x1", "team-alpha", "base") == (
         "Pod load-x1 is kept in namespace team-alpha. Inspect it with `kubectl -n team-alpha logs load-x1 -c base` and "
         "`kubectl -n team-alpha describe pod load-x1`. Delete it with `kubectl -n team-alpha delete pod load-x1`."
     )

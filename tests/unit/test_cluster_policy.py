@@ -51,7 +51,7 @@ def task(publish: Publish, monkeypatch: pytest.MonkeyPatch) -> Task:
 
 def build_pod(task: KubernetesPodOperator) -> dict[str, Any]:
     """Build the pod that the task creates in a run."""
-    ti = SimpleNamespace(dag_id="nightly", task_id="load", map_index=-1, try_number=1, context_carrier=None)
+    ti = SimpleNamespace(id="u", dag_id="nightly", task_id="load", map_index=-1, try_number=1, context_carrier=None)
     _CURRENT_CONTEXT.append({"task": task, "ti": ti, "run_id": "r"})
     try:
         return serialize_pod(task.build_pod_request_obj(dry_run=True))

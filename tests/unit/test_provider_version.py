@@ -25,7 +25,7 @@ from kpo_platform import TeamPodOperator
 from kpo_platform.airflow.operators.arguments.serialize import serialize_pod
 from kpo_platform.airflow.exceptions import RefusedPod
 
-overridden = "execute trigger_reentry on_kill get_or_create_pod cleanup process_pod_deletion pod_manager".split()
+overridden = "execute trigger_reentry on_kill get_or_create_pod invoke_defer_method resume_execution".split()
 stock = [getattr(TeamPodOperator, name) is getattr(KubernetesPodOperator, name) for name in overridden]
 override = {"spec": {"containers": [{"name": "base", "workingDir": "/data"}]}}
 common = {"task_id": "t", "team": "alpha", "image": "b:1", "random_name_suffix": False}

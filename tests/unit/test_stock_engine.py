@@ -107,7 +107,13 @@ def run_task(server: Server, pods: Pods) -> RunTask:
         pods.pod = {"metadata": EARLIER, "spec": {"containers": []}, "status": pods._status()} if earlier else None
         server.seen.clear()
         ti = SimpleNamespace(
-            dag_id="d", task_id="t", map_index=-1, try_number=1, context_carrier=None, xcom_push=lambda key, value: None
+            id="u",
+            dag_id="d",
+            task_id="t",
+            map_index=-1,
+            try_number=1,
+            context_carrier=None,
+            xcom_push=lambda **_: None,
         )
         context = {"task": task, "ti": ti, "run_id": "r", "dag": SimpleNamespace(), "task_state_store": store}
         outcome = describe(lambda: act(task, context))
@@ -188,7 +194,7 @@ def test_every_overridden_stock_method_is_switched():
         for name, member in vars(RestartSafePodOperator).items()
         if hasattr(KubernetesPodOperator, name) and not name.startswith("_abc") and not name.startswith("__")
     }
-    assert {"execute", "trigger_reentry", "on_kill", "cleanup", "pod_manager"} <= set(overridden)
+    assert {"execute", "trigger_reentry", "on_kill", "get_or_create_pod", "invoke_defer_method"} <= set(overridden)
     switched = {
         name
         for name, member in overridden.items()

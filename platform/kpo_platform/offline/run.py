@@ -166,7 +166,7 @@ class _PodRun:
             self._is_stopping = True
             raise
         operator = self._operator
-        if not (isinstance(operator, RestartSafePodOperator) and operator._is_working):
+        if not (isinstance(operator, RestartSafePodOperator) and operator.stop_signal.is_listening):
             self._is_stopping = True
             raise _Interrupted
 

@@ -16,5 +16,5 @@ def remove_empty(value: Any) -> Any:
 
 def build_context(task: Any) -> Any:
     """Build the part of Airflow's context that a pod needs, for the second try of a task."""
-    ti = SimpleNamespace(dag_id="d", task_id="t", map_index=-1, try_number=2, context_carrier=None)
+    ti = SimpleNamespace(id="u", dag_id="d", task_id="t", map_index=-1, try_number=2, context_carrier=None)
     return {"task": task, "ti": ti, "run_id": "r", "dag": SimpleNamespace()}

@@ -122,6 +122,7 @@ class TeamPodOperator(BasePodOperator):
         self.pod_override = serialize(pod_override)
         self._set_names = frozenset({**default_args, **set_arguments})
         policy = contract.team(self.team).policy
+        self.api_server_timeout = policy.api_server_timeout
         self.on_failure = "" if "on_finish_action" in self._set_names else policy.on_failure
         self._raise_refusals([*check_task(self, self.team, contract), *self._precheck_pod(contract)])
 

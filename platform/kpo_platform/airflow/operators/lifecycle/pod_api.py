@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from airflow.sdk.exceptions import AirflowException
@@ -36,14 +37,20 @@ class PodApi:
         client: returns the current client; it is asked before each request.
         patience: repeats the requests.
         refresh: makes `client` return a client with new credentials, after the API server has rejected the old ones.
+        hold: returns a context manager that delays signals while the request that creates a pod is pending.
     """
 
     def __init__(
-        self, client: Callable[[], CoreV1Api], patience: Patience, refresh: Callable[[], None] | None = None
+        self,
+        client: Callable[[], CoreV1Api],
+        patience: Patience,
+        refresh: Callable[[], None] | None = None,
+        hold: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         self._client = client
         self._patience = patience
         self._refresh = refresh
+        self._hold = hold
 
     def create(self, pod: Json) -> Json:
         """Create a pod once, also if the answer of an earlier request was lost, and return it.
@@ -127,7 +134,8 @@ class PodApi:
             if found is None:
                 may_exist = True
                 try:
-                    return self._send("POST", _path(namespace), body=pod), True
+                    with self._hold():
+                        return self._send("POST", _path(namespace), body=pod), True
                 except ApiException as error:
                     if not is_existing(error):
                         raise

@@ -1,0 +1,261 @@
+"""The run of a task's pod in one process: find or create the pod, wait for its end, read its result, clean up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.cncf.kubernetes.callbacks import ExecutionMode
+from airflow.sdk.exceptions import AirflowException
+from kubernetes.client import models as k8s
+
+from kpo_platform.airflow.operators.lifecycle import quota_wait
+from kpo_platform.airflow.operators.lifecycle.adoption import AdoptionKind
+from kpo_platform.airflow.operators.lifecycle.disposal import dispose_pod, dispose_stopped_pod
+from kpo_platform.airflow.operators.lifecycle.earlier_pod import Start, find_start
+from kpo_platform.airflow.operators.lifecycle.end_record import EndRecord, read_end_record
+from kpo_platform.airflow.operators.lifecycle.ending import Ending
+from kpo_platform.airflow.operators.lifecycle.observed_pod import ObservedPod
+from kpo_platform.airflow.operators.lifecycle.patience import Patience
+from kpo_platform.airflow.operators.lifecycle.pod_api import PodApi
+from kpo_platform.airflow.operators.lifecycle.pod_events import PodEventLog
+from kpo_platform.airflow.operators.lifecycle.pod_logs import PodLogs
+from kpo_platform.airflow.operators.lifecycle.pod_name import build_pod_name, build_start_id
+from kpo_platform.airflow.operators.lifecycle.start_limits import StartLimits
+from kpo_platform.airflow.operators.lifecycle.start_record import StartRecord, read_start_record, write_start_record
+from kpo_platform.pod.identity import START_LABEL
+from kpo_platform.pod.merge import Json
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+_POLL_S = 1.0
+_MAX_REDEFERRALS = 3
+"""Deferrals after an error of the trigger; then the worker waits for the pod itself."""
+
+
+class PodRun:
+    """The part of a pod's run that one process of its task does.
+
+    Attributes:
+        pod: the pod; None until it is found or created.
+    """
+
+    def __init__(self, operator: Any, context: Context) -> None:
+        self._operator, self._context = operator, context
+        patience = Patience(operator.api_server_timeout, operator.log, sleep=operator.stop_signal.sleep)
+        self._api = PodApi(
+            lambda: operator.client, patience, operator.refresh_credentials, hold=operator.stop_signal.hold
+        )
+        self._base_name = ""
+        self._record: StartRecord | None = None
+        self._former_end: EndRecord | None = None
+        self.pod: ObservedPod | None = None
+
+    def execute(self) -> Any:
+        """Run the pod to its end and return the task's result, or start it and defer.
+
+        Raises:
+            AirflowException: the pod failed, or never started.
+            AirflowSkipException: the program asked to skip the task.
+            AirflowRescheduleException: the task starts again in the same try.
+            TaskDeferred: the task waits in the triggerer.
+        """
+        operator = self._operator
+        if operator.pod_request_obj is None:
+            operator.pod_request_obj = self._build_request()
+        self._call_back("on_pod_manifest_created", pod_request=operator.pod_request_obj)
+        if operator.pod is None:
+            operator.pod = operator.get_or_create_pod(pod_request_obj=operator.pod_request_obj, context=self._context)
+        pod, ending = self._get_pod(), self._build_ending()
+        if self._former_end is not None:
+            return ending.repeat(self._former_end)
+        with ending.clean_up_on_error():
+            self._announce()
+            if operator.deferrable and pod.outcome is None:
+                operator.invoke_defer_method(context=self._context)
+            logs = PodLogs(operator, pod)
+            self._wait(pod, logs)
+        return ending.finish(logs)
+
+    def resume(self, event: Mapping[str, Any]) -> Any:
+        """Go on after the trigger has fired; parameters and exceptions as in `execute`.
+
+        Args:
+            event: the stock trigger's event.
+        """
+        self._record = self._find_record(event)
+        uid = {"uid": self._record.uid} if self._record.uid else {}
+        stub: Json = {"metadata": {"name": event["name"], "namespace": event["namespace"], **uid}}
+        pod = self.pod = ObservedPod(self._api, stub, self._operator.base_container_name, self._skip_codes)
+        self._operator.pod = pod.model
+        ending = self._build_ending(event)
+        with ending.clean_up_on_error():
+            pod.refresh()
+            self._operator.pod = pod.model
+            if pod.outcome is None:
+                self._continue(event, pod)
+            logs = PodLogs(self._operator, pod, is_resumed=True, last_log_time=event.get("last_log_time"))
+            logs.update()
+        return ending.finish(logs)
+
+    def get_or_create(self, request: k8s.V1Pod) -> k8s.V1Pod:
+        """Take up the pod of an earlier process of this task, or create a new one.
+
+        Raises:
+            ApiException: the cluster rejected it.
+        """
+        start = find_start(self._operator, self._api, self._context, request, self._base_name or request.metadata.name)
+        self._former_end = self._find_former_end(start)
+        if start.adoption.reason and self._former_end is None:
+            self._operator.log.info(start.adoption.reason)
+        self._record = start.former if self._former_end and start.former else start.record
+        if self._former_end is not None:
+            self.pod = self._observe(start.pod or self._stub(self._record))
+        elif start.adoption.kind is AdoptionKind.START_NEW:
+            self._start_new(start, request)
+        else:
+            self._take_up(start)
+        return self._get_pod().model
+
+    def create(self, request: k8s.V1Pod) -> k8s.V1Pod:
+        """Create the pod of this start with the name and the label of its record."""
+        created = self._api.create(self._operator.client.api_client.sanitize_for_serialization(request))
+        self.pod = self._observe(created)
+        return self.pod.model
+
+    def stop(self) -> bool:
+        """End the pod because its task was stopped; return whether ``on_kill_action`` keeps it."""
+        pod = self._find_pod_to_stop()
+        return pod is not None and dispose_stopped_pod(self._operator, self._api, pod.state)
+
+    def end_failed(self) -> None:
+        """End the pod of a task that has failed without a look at it."""
+        pod = self._find_pod_to_stop()
+        if pod is not None:
+            dispose_pod(self._operator, self._api, pod.state)
+
+    def _build_request(self) -> k8s.V1Pod:
+        """Build the pod of the task's first start; its name has the id of the start instead of a random suffix."""
+        operator, has_suffix = self._operator, self._operator.random_name_suffix
+        operator.random_name_suffix = False
+        try:
+            request: k8s.V1Pod = operator.build_pod_request_obj(self._context)
+        finally:
+            operator.random_name_suffix = has_suffix
+        self._base_name = request.metadata.name
+        if has_suffix:
+            first_start = build_start_id(str(self._context["ti"].id), 0)
+            request.metadata.name = build_pod_name(self._base_name, first_start)
+        return request
+
+    def _start_new(self, start: Start, request: k8s.V1Pod) -> None:
+        if start.pod is not None:
+            dispose_pod(self._operator, self._api, self._observe(start.pod).state)
+        record = start.record
+        request.metadata.name = record.name
+        request.metadata.labels = {**(request.metadata.labels or {}), START_LABEL: record.start}
+        write_start_record(self._context, record)
+        quota_wait.create_within_quota(self._operator, request, self._context)
+        self._record = record.with_uid(self._get_pod().state.uid)
+        write_start_record(self._context, self._record)
+
+    def _take_up(self, start: Start) -> None:
+        self.pod = self._observe(start.pod or {})
+        write_start_record(self._context, start.record)
+        quota_wait.shorten_schedule_timeout(self._operator, self._context, self.pod.model)
+
+    def _find_former_end(self, start: Start) -> EndRecord | None:
+        """Find the end that an earlier process has stored, if this process needs no more than that."""
+        end = read_end_record(self._context) if start.former is not None else None
+        if end is None or start.former is None or end.uid != start.former.uid:
+            return None
+        ti, operator = self._context["ti"], self._operator
+        is_final = getattr(operator, "_post_execute_hook", None) is None
+        counts = end.counts_for(str(ti.id), getattr(ti, "max_tries", None), is_final=is_final)
+        return end if counts else None
+
+    def _announce(self) -> None:
+        """Tell Airflow and the author's callbacks of the pod; now, so that they have it also after a failure."""
+        pod, ti = self._get_pod(), self._context["ti"]
+        ti.xcom_push(key="pod_name", value=pod.state.name)
+        ti.xcom_push(key="pod_namespace", value=pod.state.namespace)
+        self._operator.remote_pod = pod.model
+        self._call_back("on_pod_creation", pod=pod.model)
+
+    def _wait(self, pod: ObservedPod, logs: PodLogs) -> None:
+        """Wait for the end of the pod's program."""
+        operator = self._operator
+        limits, events, has_started = StartLimits(operator), PodEventLog(self._api, operator.log), False
+        while True:
+            logs.update()
+            if pod.outcome is not None:
+                return
+            if pod.has_left_pending and not has_started:
+                has_started = True
+                self._call_back("on_pod_starting", pod=pod.model)
+            elif not has_started:
+                if operator.log_events_on_startup:
+                    events.write_new(pod.state)
+                limits.check(pod.state, pod.model)
+            operator.stop_signal.sleep(_POLL_S if has_started else operator.startup_check_interval_seconds)
+            pod.refresh()
+
+    def _continue(self, event: Mapping[str, Any], pod: ObservedPod) -> None:
+        """Go on with a pod that has not ended although its trigger has."""
+        if event["status"] == "timeout":
+            raise AirflowException(event["message"])
+        operator, count = self._operator, int(event.get("_redefer_count", 0))
+        operator.log.info("Pod %s has not ended; its trigger reported: %s", pod.state.name, event.get("message"))
+        if count < _MAX_REDEFERRALS:
+            operator.trigger_kwargs = {**(operator.trigger_kwargs or {}), "_redefer_count": count + 1}
+            quota_wait.shorten_schedule_timeout(operator, self._context, pod.model)
+            operator.invoke_defer_method(last_log_time=event.get("last_log_time"), context=self._context)
+        self._wait(pod, PodLogs(operator, pod))
+
+    def _find_pod_to_stop(self) -> ObservedPod | None:
+        """Find the task's pod, also if this process has not met it yet."""
+        if self.pod is None:
+            record = self._record or read_start_record(self._context)
+            found = self._api.read(record.name, record.namespace, record.uid or None) if record else None
+            is_own = found is not None and record is not None and _is_created_by(found, record)
+            self.pod = self._observe(found) if found is not None and is_own else None
+        return self.pod
+
+    def _find_record(self, event: Mapping[str, Any]) -> StartRecord:
+        record, unknown = read_start_record(self._context), StartRecord(event["name"], event["namespace"])
+        is_same = record is not None and (record.name, record.namespace) == (unknown.name, unknown.namespace)
+        return record if record is not None and is_same else unknown
+
+    def _build_ending(self, event: Mapping[str, Any] | None = None) -> Ending:
+        return Ending(self._operator, self._context, self._api, self._get_pod(), event)
+
+    def _observe(self, pod: Json) -> ObservedPod:
+        return ObservedPod(self._api, pod, self._operator.base_container_name, self._skip_codes)
+
+    @property
+    def _skip_codes(self) -> tuple[int, ...]:
+        return tuple(self._operator.skip_on_exit_code or ())
+
+    def _get_pod(self) -> ObservedPod:
+        assert self.pod is not None
+        return self.pod
+
+    @staticmethod
+    def _stub(record: StartRecord) -> Json:
+        return {"metadata": {"name": record.name, "namespace": record.namespace, "uid": record.uid}}
+
+    def _call_back(self, name: str, **arguments: Any) -> None:
+        for callback in self._operator.callbacks:
+            getattr(callback, name)(
+                client=self._operator.client,
+                mode=ExecutionMode.SYNC,
+                context=self._context,
+                operator=self._operator,
+                **arguments,
+            )
+
+
+def _is_created_by(pod: Json, record: StartRecord) -> bool:
+    labels = pod["metadata"].get("labels") or {}
+    return bool(record.uid or labels.get(START_LABEL) == record.start)

@@ -1,0 +1,98 @@
+"""SIGTERM as a task's process meets it: remembered before the run, delayed during a creation, else an exception."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from airflow.sdk.execution_time import task_runner
+
+_RESEND_DELAY_S = 0.2
+_CHECK_INTERVAL_S = 0.2
+
+
+class TaskStopped(BaseException):
+    """SIGTERM reached the task. Derives from BaseException so ``except Exception`` does not catch it."""
+
+
+class StopSignal:
+    """Interrupts the run of a task by `TaskStopped` when SIGTERM arrives, at a moment at which nothing gets lost.
+
+    Airflow calls ``on_kill`` in the signal's handler, and the supervisor kills the process five seconds later.
+    """
+
+    def __init__(self) -> None:
+        self.is_requested = False
+        self.is_listening = False
+        self._holds = 0
+
+    @contextmanager
+    def listen(self) -> Iterator[None]:
+        """Let the signal interrupt what runs inside, also one that came before.
+
+        Raises:
+            TaskStopped: the signal has come.
+        """
+        self.is_listening = True
+        try:
+            self.check()
+            yield
+        finally:
+            self.is_listening = False
+
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        """Delay the signal, because an interrupted request may still create a pod of which nobody knows.
+
+        Raises:
+            TaskStopped: the signal has come meanwhile.
+        """
+        self._holds += 1
+        try:
+            yield
+        finally:
+            self._holds -= 1
+        self.check()
+
+    def receive(self) -> None:
+        """Take the signal in its handler.
+
+        It is sent again shortly if a request to Airflow is pending: the next request would read its answer as its own.
+
+        Raises:
+            TaskStopped: the run can be interrupted now.
+        """
+        self.is_requested = True
+        if _is_asking_airflow():
+            threading.Timer(_RESEND_DELAY_S, os.kill, (os.getpid(), signal.SIGTERM)).start()
+        else:
+            self.check()
+
+    def check(self) -> None:
+        """Raise if the signal has come and the run may be interrupted.
+
+        Raises:
+            TaskStopped: it has.
+        """
+        if self.is_requested and self.is_listening and not self._holds:
+            raise TaskStopped
+
+    def sleep(self, seconds: float) -> None:
+        """Sleep, at most until the signal comes; Python goes on sleeping after a handler that raises nothing.
+
+        Raises:
+            TaskStopped: the signal has come.
+        """
+        end = time.monotonic() + seconds
+        while (remaining := end - time.monotonic()) > 0:
+            time.sleep(min(remaining, _CHECK_INTERVAL_S))
+            self.check()
+
+
+def _is_asking_airflow() -> bool:
+    lock = getattr(getattr(task_runner, "SUPERVISOR_COMMS", None), "_thread_lock", None)
+    return lock is not None and bool(lock.locked())
