@@ -33,18 +33,23 @@ class LogPosition:
     Attributes:
         stamp: as in `LogLine`; may have fewer decimals.
         count: number of written lines with this stamp; 0 if unknown.
+        is_boundary: whether the stamp is no line's: all lines up to its end were written, and no other.
     """
 
     stamp: str
     count: int = 0
+    is_boundary: bool = False
 
     @classmethod
     def at(cls, time: datetime | str | None) -> LogPosition | None:
-        """Return the position of the stock trigger's ``last_log_time``, which has at most microseconds."""
+        """Return the position of the stock trigger's ``last_log_time``.
+
+        It is the time of the trigger's last read, which left out the lines of its own second.
+        """
         if not time:
             return None
         parsed = datetime.fromisoformat(time) if isinstance(time, str) else time
-        return cls(parsed.astimezone(UTC).strftime(f"{_SECOND}.%f"))
+        return cls((parsed.astimezone(UTC) - timedelta(seconds=1)).strftime(_SECOND), is_boundary=True)
 
 
 class Novelty(Enum):
@@ -144,6 +149,10 @@ class LogCursor:
         """Whether the current read contained the last line of the former ones."""
         return self._is_found
 
+    @property
+    def _is_at_boundary(self) -> bool:
+        return self._last is None and self._start is not None and self._start.is_boundary
+
     def is_last(self, line: LogLine) -> bool:
         """Whether this is the last written line."""
         if self._last is not None:
@@ -152,7 +161,7 @@ class LogCursor:
 
     def begin_read(self) -> None:
         """Expect the lines of a new read, which starts at `since`."""
-        self._is_found = not self._last_stamp
+        self._is_found = not self._last_stamp or self._is_at_boundary
         if self._last is not None:
             self._remaining = self._counts[self._last.stamp[:_SECOND_WIDTH]][hash(self._last)]
         else:
