@@ -84,6 +84,8 @@ class PodLogs:
 
 
 def _select(operator: Any, pod: ObservedPod) -> list[str]:
+    if pod.model.spec is None:
+        return []  # it was gone before it was looked at
     containers: Sequence[str] | str | bool | None = operator.container_logs if operator.get_logs else None
     return select_containers(
         operator.pod_manager, pod.model, containers=containers, init_containers=operator.init_container_logs
