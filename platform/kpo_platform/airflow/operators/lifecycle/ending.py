@@ -99,6 +99,21 @@ class Ending:
             self._operator.log.warning("%s: %s", type(failure).__name__, failure)
         return self._tell(outcome, result)
 
+    def fail_late(self, logs: PodLogs) -> NoReturn:
+        """Fail the task with its trigger's timeout, after what the program has logged; the caller cleans up.
+
+        Raises:
+            AirflowException: always.
+        """
+        try:
+            logs.update()
+            logs.finish()
+            self._call_back("on_pod_completion")
+            self._call_back("on_pod_teardown")
+        except Exception as error:  # the timeout is the true reason
+            self._operator.log.warning("%s: %s", type(error).__name__, error)
+        raise AirflowException((self._event or {})["message"])
+
     def repeat(self, end: EndRecord) -> Any:
         """Tell Airflow of an end that an earlier process has stored; results and exceptions as of `finish`."""
         outcome = Outcome(OutcomeKind(end.kind), "", message=end.message)
@@ -110,8 +125,12 @@ class Ending:
 
     def _judge(self) -> Outcome:
         """Judge the end by the pod, and by the trigger's event if the pod is gone."""
-        outcome, status = self._pod.outcome, (self._event or {}).get("status")
+        event = self._event or {}
+        outcome, status = self._pod.outcome, event.get("status")
         assert outcome is not None
+        if status == "timeout" and outcome.kind is OutcomeKind.DISRUPTED:
+            # The trigger had still seen the pod: what ended it later is not why the task has no result.
+            return Outcome(OutcomeKind.FAILED, "Timeout", message=str(event["message"]))
         if not self._pod.is_gone or self._pod.state.has_ended or outcome.exit_code is not None:
             return outcome
         if status == "success":
@@ -137,6 +156,8 @@ class Ending:
                 )
             operator.pod_manager.await_xcom_sidecar_container_start(pod=self._pod.model)
             return operator.extract_xcom(pod=self._pod.model)
+        if self._pod.is_gone:
+            return None  # another pod may have its name
         try:
             result = operator.extract_xcom(pod=self._pod.model)
         except Exception as error:

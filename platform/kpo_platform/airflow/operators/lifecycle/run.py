@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.cncf.kubernetes.callbacks import ExecutionMode
-from airflow.sdk.exceptions import AirflowException
 from kubernetes.client import models as k8s
 
 from kpo_platform.airflow.operators.lifecycle import quota_wait
@@ -94,9 +93,11 @@ class PodRun:
             pod.refresh()
             self._operator.pod = pod.model
             if pod.outcome is None:
-                self._continue(event, pod)
+                self._defer_again(event, pod)
             logs = PodLogs(self._operator, pod, is_resumed=True, last_log_time=event.get("last_log_time"))
-            logs.update()
+            if pod.outcome is None and event["status"] == "timeout":
+                ending.fail_late(logs)
+            self._wait(pod, logs)
         return ending.finish(logs)
 
     def get_or_create(self, request: k8s.V1Pod) -> k8s.V1Pod:
@@ -201,17 +202,16 @@ class PodRun:
             operator.stop_signal.sleep(_POLL_S if has_started else operator.startup_check_interval_seconds)
             pod.refresh()
 
-    def _continue(self, event: Mapping[str, Any], pod: ObservedPod) -> None:
-        """Go on with a pod that has not ended although its trigger has."""
-        if event["status"] == "timeout":
-            raise AirflowException(event["message"])
+    def _defer_again(self, event: Mapping[str, Any], pod: ObservedPod) -> None:
+        """Defer with a pod that has not ended although its trigger has, unless its time is up or nothing watches it."""
         operator, count = self._operator, int(event.get("_redefer_count", 0))
+        if event["status"] == "timeout":
+            return
         operator.log.info("Pod %s has not ended; its trigger reported: %s", pod.state.name, event.get("message"))
         if count < _MAX_REDEFERRALS:
             operator.trigger_kwargs = {**(operator.trigger_kwargs or {}), "_redefer_count": count + 1}
             quota_wait.shorten_schedule_timeout(operator, self._context, pod.model)
             operator.invoke_defer_method(last_log_time=event.get("last_log_time"), context=self._context)
-        self._wait(pod, PodLogs(operator, pod))
 
     def _find_pod_to_stop(self) -> ObservedPod | None:
         """Find the task's pod, also if this process has not met it yet."""
