@@ -1,0 +1,168 @@
+"""lifecycle.run: a deferred task comes back from its trigger, and looks at its pod."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import Any
+
+import pytest
+
+from unit.support.http_server import Answer, Request, status
+from unit.support.pod_statuses import LATER, RUNNING, WAITING, ended, pod, target
+from unit.support.task_process import TaskProcess
+
+NAME = "t-20e0cf0c37"
+
+STATES: dict[str, dict[str, Any]] = {
+    "running": pod("Running", RUNNING),
+    "pending": pod("Pending", WAITING),
+    "succeeded": pod("Succeeded", ended(0)),
+    "succeeded beside a sidecar": pod("Running", ended(0), aside=RUNNING),
+    "failed": pod("Running", ended(3), aside=RUNNING),
+    "out of memory": pod("Running", ended(137, reason="OOMKilled"), aside=RUNNING),
+    "evicted": pod("Failed", ended(137, LATER), reason="Evicted", **target("TerminationByKubelet", "low on memory")),
+    "being deleted": pod("Running", RUNNING, deleted=True),
+    "gone": {},
+    "replaced": pod("Running", RUNNING),
+}
+"""Pods as the task finds them when it comes back."""
+
+FAILED = f"AirflowException: Pod {NAME} failed. The program failed: container base ended with exit code 3."
+OUT_OF_MEMORY = f"AirflowException: Pod {NAME} failed. "
+LOST_EXIT = (
+    f"AirflowException: Pod {NAME} failed. The program failed, and its pod was deleted before its exit code and log "
+    "were read."
+)
+LATE, LATE_END = "AirflowException: trigger: timeout", f"AirflowException: Pod {NAME} failed. trigger: timeout"
+NO_RESULT = "RuntimeError: airflow-xcom-sidecar container is not running!"
+LOST_RESULT = (
+    f"AirflowFailException: The program succeeded, but pod {NAME} was deleted before its result was read. "
+    "The task is not tried again, because its work is done."
+)
+
+STATUSES = ("success", "failed", "timeout", "error")
+
+OUTCOMES: dict[str, tuple[str, str, str, str]] = {
+    "running": ("deferred", "deferred", LATE, "deferred"),
+    "pending": ("deferred", "deferred", LATE, "deferred"),
+    "succeeded": ("result",) * 4,
+    "succeeded beside a sidecar": ("result",) * 4,
+    "failed": (FAILED,) * 4,
+    "out of memory": (OUT_OF_MEMORY,) * 4,
+    "evicted": ("rescheduled", "rescheduled", LATE_END, "rescheduled"),
+    "being deleted": ("deferred", "deferred", LATE, "deferred"),
+    "gone": ("result", LOST_EXIT, LATE_END, "rescheduled"),
+    "replaced": ("result", LOST_EXIT, LATE_END, "rescheduled"),
+}
+"""How the process ends, by the pod's state, for each of `STATUSES`."""
+
+
+def line(second: int, text: str) -> str:
+    return f"2026-11-29T09:00:{second:02}.100000000Z {text}"
+
+
+LOG = [line(6, "one"), line(7, "two"), line(7, "two"), line(8, "three")]
+
+
+@pytest.fixture
+def deferred(task_process: TaskProcess) -> TaskProcess:
+    """A task whose program runs and that waits in the triggerer."""
+    task_process.arguments = {"deferrable": True, "log_events_on_failure": False}
+    return defer(task_process)
+
+
+def defer(task: TaskProcess) -> TaskProcess:
+    task.pods.set_status(STATES["running"]["status"])
+    task.pods.log = LOG
+    assert task.run() == "deferred"
+    task.pods.changes.clear()
+    task.lines.clear()
+    return task
+
+
+def change_pod(task: TaskProcess, state: str) -> None:
+    """Let the pod reach a state while nobody looks."""
+    if state == "gone":
+        task.pods.pods.clear()
+        return
+    task.pods.set_status(STATES[state]["status"])
+    deletion = {key: value for key, value in STATES[state]["metadata"].items() if key.startswith("deletion")}
+    task.pods.pod["metadata"] |= deletion | ({"uid": "another"} if state == "replaced" else {})
+
+
+def read_log(task: TaskProcess) -> list[str]:
+    """Return the program's lines in the task's log, and what is said about them."""
+    return [text.removeprefix("[base] logs: ") for text in task.lines if "[base]" in text or "log of" in text]
+
+
+@pytest.mark.parametrize("last_log_time", [None, "2026-11-29T09:00:07.300000+00:00"])
+@pytest.mark.parametrize("xcom", [False, True])
+@pytest.mark.parametrize(("state", "fired"), [*product(STATES, STATUSES)])
+def test_end_is_told_by_the_pod_then_by_the_event(
+    task_process: TaskProcess, state: str, fired: str, xcom: bool, last_log_time: str | None
+):
+    task = task_process
+    task.arguments = {"deferrable": True, "log_events_on_failure": False, "do_xcom_push": xcom}
+    defer(task)
+    change_pod(task, state)
+    task.pods.result = {"rows": 5}
+    outcome = task.resume(fired, last_log_time=last_log_time)
+    expected = OUTCOMES[state][STATUSES.index(fired)]
+    if expected == "result":
+        results = {"succeeded": NO_RESULT, "gone": LOST_RESULT, "replaced": LOST_RESULT}
+        expected = results.get(state, "{'rows': 5}") if xcom else "None"
+    assert (outcome if expected != OUT_OF_MEMORY else outcome[: len(expected)]) == expected
+    is_left = outcome == "deferred" or state in ("gone", "replaced")
+    assert task.pods.changes == ([] if is_left else ["delete"])
+    has_log = outcome != "deferred" and state not in ("pending", "gone", "replaced")
+    assert read_log(task) == ((["one"] if last_log_time is None else []) + ["two", "two", "three"]) * has_log
+    pushed = xcom and state in ("failed", "out of memory")
+    assert task.xcoms.get("return_value") == ({"rows": 5} if pushed else None)
+
+
+def test_error_events_defer_three_times_then_the_worker_waits(deferred: TaskProcess):
+    counts = []
+    for _ in range(3):
+        assert deferred.resume("error") == "deferred"
+        assert deferred.deferral is not None
+        trigger: Any = deferred.deferral.trigger
+        counts.append(trigger.trigger_kwargs)
+    reads = 0
+
+    def end_later(request: Request) -> None:
+        nonlocal reads
+        reads += request.method == "GET" and "/log" not in request.path
+        if reads == 5:
+            change_pod(deferred, "succeeded")
+
+    deferred.pods.before = end_later
+    assert (deferred.resume("error"), counts) == ("None", [{"_redefer_count": number} for number in (1, 2, 3)])
+    assert (read_log(deferred), deferred.pods.changes) == (["one", "two", "two", "three"], ["delete"])
+
+
+def test_worker_that_waits_after_a_deferral_goes_on_after_the_triggers_lines(deferred: TaskProcess):
+    deferred.pods.after = lambda request: change_pod(deferred, "succeeded") if "/log" in request.path else None
+    outcome = deferred.resume("error", _redefer_count=3, last_log_time="2026-11-29T09:00:07.300000+00:00")
+    assert (outcome, read_log(deferred)) == ("None", ["two", "two", "three"])
+
+
+@pytest.mark.parametrize("fired", STATUSES)
+def test_a_busy_api_server_at_reentry_is_waited_for(deferred: TaskProcess, fired: str):
+    change_pod(deferred, "succeeded")
+    failures: list[Answer] = [status(500, "etcd"), status(503, "busy"), status(429, "slow"), status(500, "etcd")]
+    deferred.pods.before = lambda request: failures.pop() if failures else None
+    assert (deferred.resume(fired), deferred.pods.changes) == ("None", ["delete"])
+
+
+def test_a_timeout_ends_the_pod_that_its_task_keeps(task_process: TaskProcess):
+    task_process.arguments = {"deferrable": True, "on_finish_action": "keep_pod", "log_events_on_failure": False}
+    defer(task_process)
+    assert (task_process.resume("timeout"), task_process.pods.changes) == (LATE, ["mark", "end"])
+
+
+def test_disrupted_deferred_task_starts_a_new_pod_in_the_same_try(deferred: TaskProcess):
+    change_pod(deferred, "evicted")
+    assert deferred.resume("failed") == "rescheduled"
+    deferred.pods.status = STATES["running"]["status"]
+    assert (deferred.run(), deferred.pods.changes) == ("deferred", ["delete", "create"])
+    assert deferred.pods.pod["metadata"]["name"] != NAME
