@@ -13,6 +13,7 @@ from kpo_platform.airflow.operators.lifecycle.adoption import (
     Attempt,
     choose_earlier_pod,
     needs_labels,
+    replace_earlier_pod,
 )
 from kpo_platform.airflow.operators.lifecycle.start_record import StartRecord
 from kpo_platform.pod.state import PodState, parse_pod_state
@@ -263,3 +264,24 @@ def test_labels_are_searched_only_if_nothing_is_stored(
     record: StartRecord | None, try_number: int, reschedules: int, is_needed: bool
 ):
     assert needs_labels(record, try_number, reschedules) is is_needed
+
+
+@pytest.mark.parametrize(
+    ("stored", "pod", "replaced", "is_restart"),
+    [
+        (None, None, False, False),
+        (THIS_TRY, build_pod(), True, True),
+        (EARLIER_TRY, build_pod(try_number=1), True, False),
+        (THIS_TRY, build_pod(labels={"already_checked": "True"}), False, True),
+        (THIS_TRY, deleting("2026-01-01T00:02:00Z"), False, True),
+        (THIS_TRY, build_pod(uid="other"), False, True),
+        (replace(THIS_TRY, uid=""), None, False, False),
+        (replace(THIS_TRY, uid=""), build_pod(), True, True),
+    ],
+)
+def test_task_that_takes_up_no_pod_replaces_its_earlier_one(
+    stored: StartRecord | None, pod: PodState | None, replaced: bool, is_restart: bool
+):
+    adoption = replace_earlier_pod(stored, pod, ATTEMPT)
+    assert adoption.kind is AdoptionKind.START_NEW
+    assert (adoption.pod, adoption.is_restart) == (pod if replaced else None, is_restart)

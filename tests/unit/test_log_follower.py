@@ -267,3 +267,14 @@ def test_broken_response_is_ignored():
             raise ValueError("closed")
 
     log_request.break_stream(Closed())
+
+
+def test_log_of_a_lost_node_is_given_up(server: LogServer, written: Written, follow: Follow):
+    server.log.faults.extend([Refuse(502, "dial tcp 198.18.0.9:10250: connect: no route to host")] * 1000)
+    started_at = time.monotonic()
+    assert follow(is_ended=True, give_up=0.3).join(30)
+    assert time.monotonic() - started_at < 10
+    assert written.texts[-1] == (
+        "!The log of container base may be incomplete from its start: HTTP 502: dial tcp 198.18.0.9:10250: connect: no "
+        "route to host."
+    )

@@ -14,7 +14,7 @@ from kubernetes.client import ApiClient, ApiException, Configuration
 
 from kpo_platform.airflow.operators.lifecycle import api_request
 from kpo_platform.airflow.operators.lifecycle.patience import ApiServerUnavailable, Patience, read_retry_after
-from kpo_platform.airflow.operators.lifecycle.termination import TaskStopped
+from kpo_platform.airflow.operators.lifecycle.stop_signal import TaskStopped
 from kpo_platform.errors import PlatformError
 from unit.support.http_server import Answer, Fault, serving, status
 from unit.support.virtual_time import LogLines, VirtualTime

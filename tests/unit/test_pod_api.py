@@ -14,7 +14,7 @@ from kubernetes.client import ApiClient, ApiException, Configuration, CoreV1Api
 from kpo_platform.airflow.operators.lifecycle.patience import ApiServerUnavailable, Patience
 from kpo_platform.airflow.operators.lifecycle.pod_api import PodApi, PodNameTaken
 from kpo_platform.airflow.operators.lifecycle.quota_wait import is_quota_exceeded
-from kpo_platform.airflow.operators.lifecycle.termination import TaskStopped
+from kpo_platform.airflow.operators.lifecycle.stop_signal import TaskStopped
 from unit.support.http_server import Fault, Request, Server, serving, status
 from unit.support.pod_store import PodStore, lose
 from unit.support.virtual_time import LogLines, VirtualTime

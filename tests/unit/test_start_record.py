@@ -41,6 +41,7 @@ def test_record_is_read_as_it_was_written():
             "try_number": 2,
             "restart": 1,
             "max_tries": 3,
+            "retries": None,
         }
     }
     assert read_start_record(build_context(values)) == RECORD
@@ -104,6 +105,13 @@ def test_clear_is_told_from_a_retry(
 ):
     told = (record.is_of_try(task_instance_id), record.is_cleared_since(task_instance_id, max_tries))
     assert told == (is_of_try, is_cleared)
+
+
+def test_clear_with_lowered_retries_is_told_from_a_retry():
+    """Airflow's clear adds the DAG's retries to the try's number: 1 + 1 after the first try is as before, with 2."""
+    record = StartRecord("p", "n", "u", "s", "ti-1", 1, 0, max_tries=2, retries=2)
+    assert record.is_cleared_since("ti-2", 2, 1)
+    assert not record.is_cleared_since("ti-2", 2, 2)
 
 
 def retry(task: TaskInstance, session: Any) -> None:

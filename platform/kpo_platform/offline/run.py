@@ -35,6 +35,9 @@ OnPod = Callable[[dict[str, str]], None]
 _ROLE_PREFIX = "pod-launcher"
 """The name prefix of the role for creating a team's pods."""
 
+_API_SERVER_TIMEOUT_S = 60.0
+"""A person waits, who can run the command again."""
+
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)
 
 
@@ -89,6 +92,7 @@ def _prepare_operator(operator: Any, on_pod: OnPod) -> None:
     operator.in_cluster = operator.config_file = operator.cluster_context = None  # use the connection's cluster
     operator.deferrable = False
     operator.reattach_on_restart = False
+    operator.api_server_timeout = _API_SERVER_TIMEOUT_S
     operator.on_kill_action = OnKillAction.DELETE_POD
     create_pod = operator.get_or_create_pod
 

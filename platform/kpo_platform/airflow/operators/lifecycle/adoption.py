@@ -49,6 +49,7 @@ class Attempt:
         task_instance_id: the id of the task instance.
         try_number: the try.
         max_tries: Airflow's number of tries.
+        retries: the task's ``retries``.
         start: the label `START_LABEL` of the pod that the task would create now, before the restart number grows.
         task_labels: the labels that all pods of this task in this DAG run have.
         container: the name of the container that runs the program.
@@ -60,6 +61,7 @@ class Attempt:
     start: str
     task_labels: Mapping[str, str]
     container: str = "base"
+    retries: int | None = None
 
 
 def needs_labels(record: StartRecord | None, try_number: int, reschedules: int) -> bool:
@@ -93,6 +95,19 @@ def choose_earlier_pod(
     return next(iter([*usable, *judged]), Adoption(AdoptionKind.START_NEW))
 
 
+def replace_earlier_pod(stored: StartRecord | None, by_name: PodState | None, attempt: Attempt) -> Adoption:
+    """Replace the pod of an earlier process, because the task takes up none (``reattach_on_restart=False``).
+
+    The pod must not run on at the side of the new one.
+    """
+    if stored is None or by_name is None or _describe_other(stored, by_name, attempt):
+        is_restart = stored is not None and stored.uid != "" and stored.is_of_try(attempt.task_instance_id)
+        return Adoption(AdoptionKind.START_NEW, is_restart=is_restart)
+    reason = f"Pod {by_name.name} of an earlier process is replaced, because reattach_on_restart is False"
+    is_restart = stored.is_of_try(attempt.task_instance_id)
+    return _start_new(reason, is_restart, by_name if _is_free(by_name) else None)
+
+
 def _judge_stored(stored: StartRecord, pod: PodState | None, attempt: Attempt) -> Adoption:
     is_of_try = stored.is_of_try(attempt.task_instance_id)
     if pod is None:
@@ -104,7 +119,7 @@ def _judge_stored(stored: StartRecord, pod: PodState | None, attempt: Attempt) -
         return _start_new(f"Pod {stored.name} {other}", is_of_try and bool(stored.uid))
     if not stored.task_instance_id:
         is_of_try = _is_of_try(pod, attempt)
-    if stored.is_cleared_since(attempt.task_instance_id, attempt.max_tries) and _is_free(pod):
+    if stored.is_cleared_since(attempt.task_instance_id, attempt.max_tries, attempt.retries) and _is_free(pod):
         return _start_new(f"The task was cleared after pod {pod.name} was created", False, pod)
     # Without Airflow's number of tries, a retry cannot be told from a clear, after which the work is done again.
     return _judge_pod(pod, attempt, stored.try_number or _read_try(pod), is_of_try, stored.max_tries is not None)

@@ -44,7 +44,34 @@ def send_request(
         ApiException: the API server refused the request.
         HTTPError: urllib3 got no answer, or not the whole.
     """
-    headers = {**client.default_headers, "Accept": "application/json"}
+    answer = open_answer(
+        client, method, path, query=query, body=body, timeout_s=(CONNECT_TIMEOUT_S, read_timeout_s), reads_body=True
+    )
+    return _parse_object(answer.data)
+
+
+def open_answer(
+    client: ApiClient,
+    method: str,
+    path: str,
+    *,
+    query: Mapping[str, str] | None = None,
+    body: Json | None = None,
+    timeout_s: tuple[float, float],
+    reads_body: bool = False,
+) -> Any:
+    """Send one request, and return urllib3's answer; parameters and exceptions as of `send_request`.
+
+    Args:
+        client: the client.
+        method: the HTTP method.
+        path: the path without host.
+        query: the query parameters.
+        body: the object to send.
+        timeout_s: seconds to connect, and for which the server may send nothing.
+        reads_body: whether to read the whole body; else the caller reads and closes it.
+    """
+    headers = {**client.default_headers, "Accept": "application/json, */*"}
     if body is not None:
         headers["Content-Type"] = _MERGE_PATCH if method == "PATCH" else "application/json"
     parameters = list((query or {}).items())
@@ -54,12 +81,13 @@ def send_request(
         f"{client.configuration.host}{path}" + (f"?{urlencode(parameters)}" if parameters else ""),
         body=None if body is None else json.dumps(body),
         headers=headers,
-        timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT_S, read=read_timeout_s),
+        timeout=urllib3.Timeout(connect=timeout_s[0], read=timeout_s[1]),
         retries=False,
+        preload_content=reads_body,
     )
     if not 200 <= answer.status <= 299:
         raise _build_refusal(answer)
-    return _parse_object(answer.data)
+    return answer
 
 
 def _build_refusal(answer: Any) -> ApiException:

@@ -13,6 +13,7 @@ from kpo_platform.airflow.operators.lifecycle.adoption import (
     Attempt,
     choose_earlier_pod,
     needs_labels,
+    replace_earlier_pod,
 )
 from kpo_platform.airflow.operators.lifecycle.pod_api import PodApi
 from kpo_platform.airflow.operators.lifecycle.pod_name import build_pod_name, build_start_id
@@ -67,6 +68,7 @@ def find_start(operator: Any, api: PodApi, context: Context, request: k8s.V1Pod,
         start=build_start_id(str(ti.id), restart),
         task_labels=labels,
         container=operator.base_container_name,
+        retries=operator.retries,
     )
     adoption, pods = _choose(operator, api, context, record, namespace, attempt)
     pod = pods.get(adoption.pod.uid) if adoption.pod else None
@@ -80,10 +82,10 @@ def _choose(
     operator: Any, api: PodApi, context: Context, record: StartRecord | None, namespace: str, attempt: Attempt
 ) -> tuple[Adoption, dict[str, Json]]:
     """Choose the pod to take up, and return the JSON of all pods that were found by uid."""
-    if not operator.reattach_on_restart:
-        is_restart = record is not None and record.is_of_try(attempt.task_instance_id)
-        return Adoption(AdoptionKind.START_NEW, is_restart=is_restart), {}
     by_name = api.read(record.name, record.namespace) if record else None
+    if not operator.reattach_on_restart:
+        adoption = replace_earlier_pod(record, parse_pod_state(by_name) if by_name else None, attempt)
+        return adoption, {adoption.pod.uid: by_name} if adoption.pod and by_name else {}
     labelled = []
     if needs_labels(record, attempt.try_number, int(context.get("task_reschedule_count") or 0)):
         labelled = api.list_by_labels(namespace, operator._build_find_pod_label_selector(context))
@@ -102,6 +104,7 @@ def _build_record(operator: Any, namespace: str, base_name: str, attempt: Attemp
         try_number=attempt.try_number,
         restart=restart,
         max_tries=attempt.max_tries,
+        retries=attempt.retries,
     )
 
 
@@ -118,4 +121,5 @@ def _record_of(pod: Json | None, attempt: Attempt, former: StartRecord | None) -
         try_number=attempt.try_number,
         restart=restart,
         max_tries=attempt.max_tries,
+        retries=attempt.retries,
     )

@@ -56,6 +56,7 @@ class FollowTimes:
         silence: without a line, until it connects again: the connection may be dead.
         end_silence: without a line after the container's end.
         end_read: without a byte in a read after the container's end.
+        give_up: of failed reads after the container's end, without a byte.
     """
 
     retry: float = 1
@@ -64,6 +65,7 @@ class FollowTimes:
     silence: float = 300
     end_silence: float = 5
     end_read: float = 60
+    give_up: float = 120
 
 
 class LogFollower:
@@ -119,8 +121,9 @@ class LogFollower:
 
     def container_ended(self) -> None:
         """Read what is left, then end. Call it when the container has terminated."""
-        self._last_activity = time.monotonic()
-        self._ended.set()
+        if not self._ended.is_set():
+            self._last_activity = time.monotonic()
+            self._ended.set()
 
     def stop_following(self) -> None:
         """Read what is there now, then end. Call it for a container that keeps running."""
@@ -262,10 +265,14 @@ class LogFollower:
             if failure.is_not_started and self._cursor.position is None:
                 return True
             self._refusals += failure.is_refusal
-        if failure.is_final or self._refusals >= _REFUSALS_AFTER_END:
+        if failure.is_final or self._refusals >= _REFUSALS_AFTER_END or self._is_given_up():
             self._writer.write_notice(self._describe_missing(failure.text))
             return True
         return False
+
+    def _is_given_up(self) -> bool:
+        """Whether nothing was read for so long after the end that nothing is expected, as from a lost node."""
+        return self._ended.is_set() and time.monotonic() - self._last_activity > self._times.give_up
 
     def _pause(self, failure: ReadFailure | None) -> None:
         """Wait before the next read, at most until the container's end if nothing failed."""

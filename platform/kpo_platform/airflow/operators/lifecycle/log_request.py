@@ -14,6 +14,8 @@ from typing import Any
 from kubernetes.client import ApiClient, ApiException
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
+from kpo_platform.airflow.operators.lifecycle.api_request import open_answer
+
 _CHUNK = 64 * 1024
 _LONGEST_RETRY_AFTER_S = 60
 _NOT_STARTED = ("is waiting to start", "is not available", "PodInitializing")
@@ -47,21 +49,12 @@ class ContainerLog:
             ApiException: the API server rejected the request.
             HTTPError: there was no answer.
         """
-        query = [("container", self.container), ("timestamps", "true")]
-        query += [("follow", "true")] if follow else []
-        query += [("sinceTime", since)] if since else []
-        query += [("tailLines", "1")] if tail else []
-        return self.api.call_api(
-            "/api/v1/namespaces/{namespace}/pods/{name}/log",
-            "GET",
-            path_params={"namespace": self.namespace, "name": self.pod_name},
-            query_params=query,
-            header_params={"Accept": "*/*"},
-            auth_settings=["BearerToken"],
-            _return_http_data_only=True,
-            _preload_content=False,
-            _request_timeout=timeout_s,
-        )
+        path = f"/api/v1/namespaces/{self.namespace}/pods/{self.pod_name}/log"
+        query = {"container": self.container, "timestamps": "true"}
+        query |= {"follow": "true"} if follow else {}
+        query |= {"sinceTime": since} if since else {}
+        query |= {"tailLines": "1"} if tail else {}
+        return open_answer(self.api, "GET", path, query=query, timeout_s=timeout_s)
 
 
 def read_chunks(response: Any) -> Iterator[bytes]:

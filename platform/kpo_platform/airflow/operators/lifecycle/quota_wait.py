@@ -6,7 +6,6 @@ pod, so time in Airflow's pool does not count, and it keeps running when the tas
 
 from __future__ import annotations
 
-import json
 import time
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -14,6 +13,7 @@ from airflow.sdk.exceptions import AirflowException
 from kubernetes.client import ApiException
 from kubernetes.client import models as k8s
 
+from kpo_platform.airflow.operators.lifecycle.api_answer import read_message
 from kpo_platform.airflow.operators.lifecycle.task_state import TryState, build_reschedule
 from kpo_platform.errors import PlatformError
 
@@ -63,7 +63,7 @@ def create_within_quota(operator: PodCreator, pod: k8s.V1Pod, context: Context) 
         except ApiException as rejection:
             if not is_quota_exceeded(rejection):
                 raise
-            _wait(operator, context, read_api_message(rejection))
+            _wait(operator, context, read_message(rejection))
         else:
             shorten_schedule_timeout(operator, context)
             return created
@@ -93,16 +93,7 @@ def restart_clock(context: Context) -> None:
 
 def is_quota_exceeded(rejection: ApiException) -> bool:
     """Tell whether a pod was rejected only because the quota is exhausted at the moment."""
-    return rejection.status == 403 and "exceeded quota" in read_api_message(rejection)
-
-
-def read_api_message(rejection: ApiException) -> str:
-    """Return the message in the API server's response, or the HTTP reason if it has none."""
-    try:
-        status: Any = json.loads(rejection.body or "")
-        return str(status["message"])
-    except (ValueError, KeyError, TypeError):
-        return str(rejection.reason)
+    return rejection.status == 403 and "exceeded quota" in read_message(rejection)
 
 
 def _read_start(operator: PodCreator, context: Context) -> float | None:

@@ -46,6 +46,8 @@ class StartRecord:
         try_number: the number of that try.
         restart: how often that try has been started again with a new pod.
         max_tries: Airflow's number of tries at that time, which a user's clear changes.
+        retries: the task's ``retries`` at that time. A clear adds them to the try's number, so max_tries stays the same
+            if they were lowered by the number of tries that were used.
     """
 
     name: str
@@ -56,6 +58,7 @@ class StartRecord:
     try_number: int | None = None
     restart: int = 0
     max_tries: int | None = None
+    retries: int | None = None
 
     def with_uid(self, uid: str) -> StartRecord:
         """Return the record of the created pod."""
@@ -65,10 +68,11 @@ class StartRecord:
         """Tell whether the pod is of this try; False if the record does not say it."""
         return self.task_instance_id == task_instance_id != ""
 
-    def is_cleared_since(self, task_instance_id: str, max_tries: int | None) -> bool:
+    def is_cleared_since(self, task_instance_id: str, max_tries: int | None, retries: int | None = None) -> bool:
         """Tell whether a user has cleared the task since; False if the record does not say it."""
         known = self.max_tries is not None and self.task_instance_id != ""
-        return known and not self.is_of_try(task_instance_id) and self.max_tries != max_tries
+        is_changed = (self.max_tries, self.retries) != (max_tries, retries)
+        return known and not self.is_of_try(task_instance_id) and is_changed
 
 
 def read_start_record(context: Context) -> StartRecord | None:
@@ -102,6 +106,7 @@ def parse_start_record(stored: Any) -> StartRecord | None:
         try_number=_integer(stored.get("try_number")),
         restart=max(_integer(stored.get("restart")) or 0, 0),
         max_tries=_integer(stored.get("max_tries")),
+        retries=_integer(stored.get("retries")),
     )
 
 
