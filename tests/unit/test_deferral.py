@@ -11,7 +11,7 @@ from airflow.sdk.exceptions import TaskDeferred
 
 from unit.support.http_server import status
 from unit.support.pod_statuses import RUNNING, WAITING, ended, pod
-from unit.support.task_process import TaskProcess
+from unit.support.task_restarts import TaskProcess
 
 STARTED_AT = datetime(2026, 11, 29, 9, tzinfo=UTC)
 

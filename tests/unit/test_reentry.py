@@ -9,7 +9,7 @@ import pytest
 
 from unit.support.http_server import Answer, Request, status
 from unit.support.pod_statuses import LATER, RUNNING, WAITING, ended, pod, target
-from unit.support.task_process import TaskProcess
+from unit.support.task_restarts import TaskProcess
 
 NAME = "t-20e0cf0c37"
 
@@ -34,7 +34,6 @@ LOST_EXIT = (
     "were read."
 )
 LATE, LATE_END = "AirflowException: trigger: timeout", f"AirflowException: Pod {NAME} failed. trigger: timeout"
-NO_RESULT = "RuntimeError: airflow-xcom-sidecar container is not running!"
 LOST_RESULT = (
     f"AirflowFailException: The program succeeded, but pod {NAME} was deleted before its result was read. "
     "The task is not tried again, because its work is done."
@@ -104,13 +103,12 @@ def test_end_is_told_by_the_pod_then_by_the_event(
     task = task_process
     task.arguments = {"deferrable": True, "log_events_on_failure": False, "do_xcom_push": xcom}
     defer(task)
-    change_pod(task, state)
+    change_pod(task, "succeeded beside a sidecar" if xcom and state == "succeeded" else state)
     task.pods.result = {"rows": 5}
     outcome = task.resume(fired, last_log_time=last_log_time)
     expected = OUTCOMES[state][STATUSES.index(fired)]
     if expected == "result":
-        results = {"succeeded": NO_RESULT, "gone": LOST_RESULT, "replaced": LOST_RESULT}
-        expected = results.get(state, "{'rows': 5}") if xcom else "None"
+        expected = "None" if not xcom else LOST_RESULT if state in ("gone", "replaced") else "{'rows': 5}"
     assert (outcome if expected != OUT_OF_MEMORY else outcome[: len(expected)]) == expected
     is_left = outcome == "deferred" or state in ("gone", "replaced")
     assert task.pods.changes == ([] if is_left else ["delete"])

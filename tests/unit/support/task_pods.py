@@ -8,11 +8,13 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from unit.support.http_server import Answer, Request
+from unit.support.pod_statuses import RUNNING
 from unit.support.pod_store import refuse
 
 Json = dict[str, Any]
 Hook = Callable[[Request], Answer | None]
 
+_SIDECAR = "airflow-xcom-sidecar"
 PODS = "/api/v1/namespaces/team-alpha/pods"
 
 
@@ -56,7 +58,7 @@ class TaskPods:
         """Set the status of all pods."""
         self.status = status
         for pod in self.pods.values():
-            pod["status"] = _complete(status)
+            pod["status"] = _complete(pod, status)
 
     def read_phase(self, name: str) -> str:
         """Return the phase of the pod that has this name, or nothing."""
@@ -82,7 +84,7 @@ class TaskPods:
             return refuse(409, "AlreadyExists", f'pods "{name}" already exists')
         self.created += 1
         metadata = {**pod["metadata"], "uid": f"uid-{self.created}", "creationTimestamp": "2026-11-29T09:00:00Z"}
-        self.pods[name] = {**pod, "metadata": metadata, "status": _complete(self.status)}
+        self.pods[name] = {**pod, "metadata": metadata, "status": _complete(pod, self.status)}
         self.changes.append("create")
         return 201, self.pods[name]
 
@@ -115,11 +117,11 @@ class TaskPods:
         return 200, pod
 
 
-def _complete(status: Json) -> Json:
-    """Add what the kubelet reports of every container."""
+def _complete(pod: Json, status: Json) -> Json:
+    """Add what the kubelet reports of every container, and the XCom sidecar, which runs as long as its pod."""
     common = {"image": "i", "imageID": "i", "ready": True, "restartCount": 0}
-    lists = {
-        key: [{**common, **each} for each in status.get(key) or []]
-        for key in ("containerStatuses", "initContainerStatuses")
-    }
-    return {**status, **lists}
+    containers = [*(status.get("containerStatuses") or [])]
+    if status.get("phase") == "Running" and any(each["name"] == _SIDECAR for each in pod["spec"]["containers"]):
+        containers.append({"name": _SIDECAR, "state": RUNNING})
+    lists = {"containerStatuses": containers, "initContainerStatuses": status.get("initContainerStatuses") or []}
+    return {**status, **{key: [{**common, **each} for each in value] for key, value in lists.items()}}

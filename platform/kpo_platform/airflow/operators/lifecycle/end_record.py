@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from kpo_platform.pod.outcome import OutcomeKind
@@ -32,6 +32,7 @@ class EndRecord:
         message: sentences about the end.
         result: the task's result, if it has one.
         max_tries: Airflow's number of tries at that time, which a user's clear changes.
+        is_result_lost: whether it has a result that was too large to be stored.
     """
 
     task_instance_id: str
@@ -40,6 +41,7 @@ class EndRecord:
     message: str = ""
     result: Any = None
     max_tries: int | None = None
+    is_result_lost: bool = False
 
     def counts_for(self, task_instance_id: str, max_tries: int | None, *, is_final: bool) -> bool:
         """Tell whether a process takes this end for its own.
@@ -73,11 +75,19 @@ def read_end_record(context: Context) -> EndRecord | None:
     if texts["kind"] not in {kind.value for kind in OutcomeKind}:
         return None
     max_tries = stored.get("max_tries")
-    return EndRecord(**texts, result=stored.get("result"), max_tries=max_tries if isinstance(max_tries, int) else None)
+    return EndRecord(
+        **texts,
+        result=stored.get("result"),
+        max_tries=max_tries if isinstance(max_tries, int) else None,
+        is_result_lost=stored.get("is_result_lost") is True,
+    )
 
 
 def write_end_record(context: Context, record: EndRecord) -> None:
-    """Store the end, unless its result is large; nothing happens in ``dag.test``, which has no store."""
+    """Store the end, a large result only as lost; nothing happens in ``dag.test``, which has no store."""
     store: Any = context.get("task_state_store")
-    if store is not None and len(json.dumps(record.result)) <= _LARGEST_RESULT:
-        store.set(_KEY, asdict(record))
+    if store is None or not record.uid:
+        return
+    if len(json.dumps(record.result)) > _LARGEST_RESULT:
+        record = replace(record, result=None, is_result_lost=True)
+    store.set(_KEY, asdict(record))

@@ -121,6 +121,11 @@ class Ending:
             "Pod %s has ended, and an earlier process of this task has read its result.", self._pod.state.name
         )
         self._clean_up()
+        if end.is_result_lost:
+            raise AirflowFailException(
+                f"The program succeeded, but the worker was lost with the result, and pod {self._pod.state.name} was "
+                "deleted. The task is not tried again, because its work is done."
+            )
         return self._tell(outcome, end.result)
 
     def _judge(self) -> Outcome:

@@ -127,16 +127,12 @@ class RestartSafePodOperator(KubernetesPodOperator):
 
     def _end_or_restart(self, context: Context) -> None:
         if not is_task_active(context):
-            is_kept = self._open_run(context).stop()
-            outcome = (
-                "but its pod keeps running: on_kill_action is 'keep_pod'." if is_kept else "and its pod was deleted."
-            )
-            raise AirflowException(f"The task was stopped, {outcome}") from None
+            raise AirflowException(f"The task was stopped{self._open_run(context).stop()}") from None
         pod = self._open_run(context).pod
         if pod:
             self.log.info(
                 "The worker is shutting down: pod %s is kept. The task restarts and takes it up.", pod.state.name
             )
         else:
-            self.log.info("The worker is shutting down: the pod was not created yet. The task restarts.")
+            self.log.info("The worker is shutting down. The task restarts, and takes up its pod if it was created.")
         raise build_reschedule(RESCHEDULE_DELAY_S) from None

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.cncf.kubernetes.callbacks import ExecutionMode
+from airflow.sdk import BaseOperator
 from kubernetes.client import models as k8s
 
 from kpo_platform.airflow.operators.lifecycle import quota_wait
@@ -92,6 +93,8 @@ class PodRun:
         with ending.clean_up_on_error():
             pod.refresh()
             self._operator.pod = pod.model
+            if pod.is_gone and (end := self._find_own_end(pod)) is not None:
+                return ending.repeat(end)
             if pod.outcome is None:
                 self._defer_again(event, pod)
             logs = PodLogs(self._operator, pod, is_resumed=True, last_log_time=event.get("last_log_time"))
@@ -113,6 +116,7 @@ class PodRun:
         self._record = start.former if self._former_end and start.former else start.record
         if self._former_end is not None:
             self.pod = self._observe(start.pod or self._stub(self._record))
+            self.pod.is_gone = start.pod is None
         elif start.adoption.kind is AdoptionKind.START_NEW:
             self._start_new(start, request)
         else:
@@ -125,16 +129,24 @@ class PodRun:
         self.pod = self._observe(created)
         return self.pod.model
 
-    def stop(self) -> bool:
-        """End the pod because its task was stopped; return whether ``on_kill_action`` keeps it."""
+    def stop(self) -> str:
+        """End the pod because its task was stopped, and say what became of it, after "The task was stopped"."""
         pod = self._find_pod_to_stop()
-        return pod is not None and dispose_stopped_pod(self._operator, self._api, pod.state)
+        if pod is None:
+            return " before it had a pod."
+        if dispose_stopped_pod(self._operator, self._api, pod.state):
+            return ", but its pod keeps running: on_kill_action is 'keep_pod'."
+        return ", and its pod was deleted."
 
     def end_failed(self) -> None:
-        """End the pod of a task that has failed without a look at it."""
-        pod = self._find_pod_to_stop()
-        if pod is not None:
-            dispose_pod(self._operator, self._api, pod.state)
+        """End the pod of a task that has failed without a look at it; an error is logged beside that failure."""
+        try:
+            pod = self._find_pod_to_stop()
+        except Exception as error:
+            self._operator.log.warning("Cannot find the task's pod to end it: %s", error)
+        else:
+            if pod is not None:
+                dispose_pod(self._operator, self._api, pod.state)
 
     def _build_request(self) -> k8s.V1Pod:
         """Build the pod of the task's first start; its name has the id of the start instead of a random suffix."""
@@ -171,10 +183,18 @@ class PodRun:
         end = read_end_record(self._context) if start.former is not None else None
         if end is None or start.former is None or end.uid != start.former.uid:
             return None
+        if end.is_result_lost and start.adoption.kind is AdoptionKind.TAKE_RESULT:
+            return None
         ti, operator = self._context["ti"], self._operator
-        is_final = getattr(operator, "_post_execute_hook", None) is None
-        counts = end.counts_for(str(ti.id), getattr(ti, "max_tries", None), is_final=is_final)
+        if start.former.is_cleared_since(str(ti.id), getattr(ti, "max_tries", None), operator.retries):
+            return None
+        counts = end.counts_for(str(ti.id), getattr(ti, "max_tries", None), is_final=not _has_post_execute(operator))
         return end if counts else None
+
+    def _find_own_end(self, pod: ObservedPod) -> EndRecord | None:
+        """Find the end that an earlier process of this try has stored before it deleted the pod."""
+        end = read_end_record(self._context)
+        return end if end is not None and end.uid == pod.state.uid and end.uid else None
 
     def _announce(self) -> None:
         """Tell Airflow and the author's callbacks of the pod; now, so that they have it also after a failure."""
@@ -254,6 +274,12 @@ class PodRun:
                 operator=self._operator,
                 **arguments,
             )
+
+
+def _has_post_execute(operator: Any) -> bool:
+    """Tell whether code of the author runs after the pod's end, in one of Airflow's two ways."""
+    is_overridden = getattr(operator.post_execute, "__func__", None) is not BaseOperator.post_execute
+    return is_overridden or getattr(operator, "_post_execute_hook", None) is not None
 
 
 def _is_created_by(pod: Json, record: StartRecord) -> bool:

@@ -72,6 +72,7 @@ class TaskProcess:
         reschedules: how often the task was rescheduled.
         started_at: the task's ``start_date``.
         context: the context of the last process.
+        at_state_read: is called when a stopped process asks Airflow for the task's state.
     """
 
     pods: TaskPods
@@ -86,6 +87,7 @@ class TaskProcess:
     reschedules: int = 0
     started_at: datetime = datetime(2026, 11, 29, 9, tzinfo=UTC)
     context: Any = None
+    at_state_read: Callable[[], object] = lambda: None
 
     def run(self, act: Act | None = None) -> str:
         """Run a process, by default ``execute``, and describe how it ended."""
@@ -144,6 +146,7 @@ class TaskProcess:
         class Ti(SimpleNamespace):
             @staticmethod
             def get_task_states(**_: Any) -> Any:
+                task.at_state_read()
                 if isinstance(task.state, Exception):
                     raise task.state
                 return {"r": {"t": task.state}}

@@ -1,0 +1,230 @@
+"""lifecycle: SIGTERM and the end of ``execution_timeout`` at any moment of a task's process."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from airflow.sdk.execution_time import task_runner
+
+from kpo_platform import TeamPodOperator
+from kpo_platform.airflow.operators.lifecycle import patience
+from unit.support.http_server import Answer, Fault, Request, status
+from unit.support.pod_statuses import RUNNING, ended, pod
+from unit.support.task_restarts import TaskProcess, send, send_at
+
+NAME = "t-20e0cf0c37"
+RUNNING_POD, ENDED_POD = pod("Running", RUNNING)["status"], pod("Running", ended(0))["status"]
+DELETED = "AirflowException: The task was stopped, and its pod was deleted."
+NO_POD = "AirflowException: The task was stopped before it had a pod."
+KEPT = "AirflowException: The task was stopped, but its pod keeps running: on_kill_action is 'keep_pod'."
+LOG = ["2026-11-29T09:00:06.100000000Z one", "2026-11-29T09:00:06.200000000Z two"]
+
+TERM, TIMEOUT = signal.SIGTERM, signal.SIGUSR2
+Arrange = Callable[[TaskProcess, pytest.MonkeyPatch, signal.Signals], None]
+
+
+def before_execute(task: TaskProcess, monkeypatch: pytest.MonkeyPatch, number: signal.Signals) -> None:
+    execute = TeamPodOperator._set_name
+    monkeypatch.setattr(TeamPodOperator, "_set_name", lambda self, name: (send(number), execute(self, name))[1])
+
+
+def while_the_pod_is_built(task: TaskProcess, monkeypatch: pytest.MonkeyPatch, number: signal.Signals) -> None:
+    build = TeamPodOperator.build_pod_request_obj
+
+    def build_then_send(self: Any, context: Any = None, **arguments: Any) -> Any:
+        request = build(self, context, **arguments)
+        send(number)
+        return request
+
+    monkeypatch.setattr(TeamPodOperator, "build_pod_request_obj", build_then_send)
+
+
+def while_the_pod_is_created(task: TaskProcess, monkeypatch: pytest.MonkeyPatch, number: signal.Signals) -> None:
+    task.pods.after = send_at("POST", number)
+
+
+def while_the_answer_to_the_creation_is_lost(
+    task: TaskProcess, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    sent = send_at("POST", number)
+
+    def lose(request: Request) -> Answer | None:
+        sent(request)
+        return Fault.CLOSE if request.method == "POST" else None
+
+    task.pods.after = lose
+
+
+def while_the_api_server_is_away(task: TaskProcess, monkeypatch: pytest.MonkeyPatch, number: signal.Signals) -> None:
+    monkeypatch.setattr(patience, "_FIRST_WAIT_S", 60)
+    monkeypatch.setattr(patience, "_LONGEST_WAIT_S", 60)
+    monkeypatch.setattr(patience.random, "random", lambda: 1.0)
+    failures = [status(503, "busy")]
+
+    def fail_once(request: Request) -> Answer | None:
+        if request.method != "GET" or not failures:
+            return None
+        threading.Timer(0.3, send, [number]).start()
+        return failures.pop()
+
+    task.pods.before = fail_once
+
+
+def while_the_program_runs(task: TaskProcess, monkeypatch: pytest.MonkeyPatch, number: signal.Signals) -> None:
+    task.pods.before = send_at(f"GET /api/v1/namespaces/team-alpha/pods/{NAME}", number)
+
+
+def end_program(task: TaskProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the program end before the first look at its pod."""
+    task.pods.status = ENDED_POD
+
+
+def while_the_rest_of_the_log_is_read(
+    task: TaskProcess, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    end_program(task, monkeypatch)
+    task.pods.before = send_at("/log", number)
+
+
+def while_the_result_is_read(task: TaskProcess, monkeypatch: pytest.MonkeyPatch, number: signal.Signals) -> None:
+    end_program(task, monkeypatch)
+    task.pods.before = send_at("EXEC", number, pause_s=0)
+
+
+def after_the_pod_was_deleted(task: TaskProcess, monkeypatch: pytest.MonkeyPatch, number: signal.Signals) -> None:
+    end_program(task, monkeypatch)
+    task.pods.after = send_at("DELETE", number)
+
+
+MOMENTS: dict[Arrange, tuple[bool, bool]] = {
+    before_execute: (False, False),
+    while_the_pod_is_built: (False, False),
+    while_the_pod_is_created: (True, True),
+    while_the_answer_to_the_creation_is_lost: (True, True),
+    while_the_api_server_is_away: (True, True),
+    while_the_program_runs: (True, True),
+    while_the_rest_of_the_log_is_read: (True, True),
+    while_the_result_is_read: (True, True),
+    after_the_pod_was_deleted: (True, False),
+}
+"""Moments of a process; whether the pod was created, and whether it exists when the signal arrives."""
+
+
+def arrange(task: TaskProcess, monkeypatch: pytest.MonkeyPatch, moment: Arrange, number: signal.Signals) -> None:
+    task.arguments = {**task.arguments, "do_xcom_push": True, "log_events_on_failure": False}
+    task.pods.status, task.pods.log, task.pods.result = RUNNING_POD, LOG, {"rows": 5}
+    moment(task, monkeypatch, number)
+
+
+def finish(task: TaskProcess) -> str:
+    """Let the program end, and run the next process."""
+    task.pods.before = task.pods.after = lambda request: None
+    task.pods.set_status(ENDED_POD)
+    return task.run()
+
+
+@pytest.mark.parametrize("is_twice", [False, True], ids=["once", "twice"])
+@pytest.mark.parametrize("state", ["failed", "success", None])
+@pytest.mark.parametrize("moment", MOMENTS, ids=lambda moment: moment.__name__)
+def test_users_stop_deletes_the_pod(
+    task_process: TaskProcess, monkeypatch: pytest.MonkeyPatch, moment: Arrange, state: str | None, is_twice: bool
+):
+    task_process.state = state
+    task_process.at_state_read = lambda: send(TERM) if is_twice else None
+    arrange(task_process, monkeypatch, moment, TERM)
+    outcome, (was_created, _) = task_process.run(), MOMENTS[moment]
+    assert (outcome, task_process.pods.changes, task_process.pods.pods) == (
+        (DELETED, ["create", "delete"], {}) if was_created else (NO_POD, [], {})
+    )
+
+
+@pytest.mark.parametrize("is_twice", [False, True], ids=["once", "twice"])
+@pytest.mark.parametrize("state", ["running", RuntimeError("Airflow is gone")], ids=["running", "unknown"])
+@pytest.mark.parametrize("moment", MOMENTS, ids=lambda moment: moment.__name__)
+def test_shutdown_loses_and_doubles_no_work(
+    task_process: TaskProcess, moment: Arrange, state: Any, is_twice: bool
+):
+    task_process.state = state
+    task_process.at_state_read = lambda: send(TERM) if is_twice else None
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        arrange(task_process, monkeypatch, moment, TERM)
+        outcome, (was_created, is_left) = task_process.run(), MOMENTS[moment]
+    assert (outcome, bool(task_process.pods.pods), task_process.pods.created) == ("rescheduled", is_left, was_created)
+    assert (finish(task_process), task_process.pods.changes) == ("{'rows': 5}", ["create", "delete"])
+
+
+@pytest.mark.parametrize("moment", MOMENTS, ids=lambda moment: moment.__name__)
+def test_execution_timeout_ends_the_pod(task_process: TaskProcess, monkeypatch: pytest.MonkeyPatch, moment: Arrange):
+    arrange(task_process, monkeypatch, moment, TIMEOUT)
+    outcome, (was_created, _) = task_process.run(), MOMENTS[moment]
+    changes = ["create", "delete"] if was_created else []
+    assert (outcome, task_process.pods.changes) == ("AirflowTaskTimeout", changes)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "changes"),
+    [({"on_finish_action": "keep_pod"}, ["create", "mark", "end"]), ({"on_kill_action": "keep_pod"}, ["create", "delete"])],
+)
+def test_execution_timeout_while_the_program_runs_ends_the_pod_as_a_failure_does(
+    task_process: TaskProcess, monkeypatch: pytest.MonkeyPatch, arguments: dict[str, Any], changes: list[str]
+):
+    task_process.arguments = arguments
+    arrange(task_process, monkeypatch, while_the_program_runs, TIMEOUT)
+    assert (task_process.run(), task_process.pods.changes) == ("AirflowTaskTimeout", changes)
+
+
+def test_stopped_task_may_keep_its_pod(task_process: TaskProcess, monkeypatch: pytest.MonkeyPatch):
+    task_process.state, task_process.arguments = "failed", {"on_kill_action": "keep_pod"}
+    arrange(task_process, monkeypatch, while_the_program_runs, TERM)
+    assert (task_process.run(), task_process.pods.changes) == (KEPT, ["create", "mark"])
+    assert task_process.lines[-1] == (
+        f"Pod {NAME} is kept in namespace team-alpha. Inspect it with `kubectl -n team-alpha logs {NAME} -c base` and "
+        f"`kubectl -n team-alpha describe pod {NAME}`. Delete it with `kubectl -n team-alpha delete pod {NAME}`."
+    )
+
+
+@pytest.mark.parametrize("state", ["failed", "running"])
+def test_signal_after_the_run_does_nothing(task_process: TaskProcess, state: str):
+    task_process.state, task_process.pods.status = state, ENDED_POD
+
+    def execute_then_stop(task: Any, context: Any) -> Any:
+        result = task.execute(context)
+        send(TERM)
+        return result
+
+    assert (task_process.run(execute_then_stop), task_process.pods.changes) == ("None", ["create", "delete"])
+
+
+@pytest.mark.parametrize(
+    ("state", "outcome", "changes"), [("failed", DELETED, ["create", "delete"]), ("running", "rescheduled", ["create"])]
+)
+@pytest.mark.parametrize("moment", ["GET", "/log"])
+def test_signal_after_a_deferral_is_handled_as_before_it(
+    task_process: TaskProcess, moment: str, state: str, outcome: str, changes: list[str]
+):
+    task_process.arguments, task_process.pods.status = {"deferrable": True}, RUNNING_POD
+    task_process.pods.log = LOG
+    assert task_process.run() == "deferred"
+    task_process.pods.set_status(ENDED_POD)
+    task_process.state, task_process.pods.before = state, send_at(moment, TERM)
+    assert (task_process.resume("success"), task_process.pods.changes) == (outcome, changes)
+    if state == "running":
+        assert (finish(task_process), task_process.pods.changes) == ("None", ["create", "delete"])
+
+
+def test_signal_during_a_request_to_airflow_waits_for_its_answer(
+    task_process: TaskProcess, monkeypatch: pytest.MonkeyPatch
+):
+    answered_at = time.monotonic() + 0.5
+    lock = SimpleNamespace(locked=lambda: time.monotonic() < answered_at)
+    monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", SimpleNamespace(_thread_lock=lock), raising=False)
+    task_process.state = "failed"
+    task_process.at_state_read = lambda: task_process.lines.append(f"answered: {time.monotonic() >= answered_at}")
+    arrange(task_process, monkeypatch, while_the_program_runs, TERM)
+    assert (task_process.run(), task_process.lines[-2]) == (DELETED, "answered: True")
