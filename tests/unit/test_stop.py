@@ -30,8 +30,8 @@ Arrange = Callable[[TaskProcess, pytest.MonkeyPatch, signal.Signals], None]
 
 
 def before_execute(task: TaskProcess, monkeypatch: pytest.MonkeyPatch, number: signal.Signals) -> None:
-    execute = TeamPodOperator._set_name
-    monkeypatch.setattr(TeamPodOperator, "_set_name", lambda self, name: (send(number), execute(self, name))[1])
+    execute = TeamPodOperator.execute
+    monkeypatch.setattr(TeamPodOperator, "execute", lambda self, context: (send(number), execute(self, context))[1])
 
 
 def while_the_pod_is_built(task: TaskProcess, monkeypatch: pytest.MonkeyPatch, number: signal.Signals) -> None:
@@ -68,7 +68,7 @@ def while_the_api_server_is_away(task: TaskProcess, monkeypatch: pytest.MonkeyPa
     failures = [status(503, "busy")]
 
     def fail_once(request: Request) -> Answer | None:
-        if request.method != "GET" or not failures:
+        if request.method != "GET" or "/log" in request.path or not failures:
             return None
         threading.Timer(0.3, send, [number]).start()
         return failures.pop()
@@ -117,7 +117,7 @@ MOMENTS: dict[Arrange, tuple[bool, bool]] = {
 
 
 def arrange(task: TaskProcess, monkeypatch: pytest.MonkeyPatch, moment: Arrange, number: signal.Signals) -> None:
-    task.arguments = {**task.arguments, "do_xcom_push": True, "log_events_on_failure": False}
+    task.arguments = {"deferrable": False, **task.arguments, "do_xcom_push": True, "log_events_on_failure": False}
     task.pods.status, task.pods.log, task.pods.result = RUNNING_POD, LOG, {"rows": 5}
     moment(task, monkeypatch, number)
 
@@ -129,8 +129,7 @@ def finish(task: TaskProcess) -> str:
     return task.run()
 
 
-@pytest.mark.parametrize("is_twice", [False, True], ids=["once", "twice"])
-@pytest.mark.parametrize("state", ["failed", "success", None])
+@pytest.mark.parametrize(("state", "is_twice"), [("failed", False), (None, True)])
 @pytest.mark.parametrize("moment", MOMENTS, ids=lambda moment: moment.__name__)
 def test_users_stop_deletes_the_pod(
     task_process: TaskProcess, monkeypatch: pytest.MonkeyPatch, moment: Arrange, state: str | None, is_twice: bool
@@ -144,12 +143,9 @@ def test_users_stop_deletes_the_pod(
     )
 
 
-@pytest.mark.parametrize("is_twice", [False, True], ids=["once", "twice"])
-@pytest.mark.parametrize("state", ["running", RuntimeError("Airflow is gone")], ids=["running", "unknown"])
+@pytest.mark.parametrize(("state", "is_twice"), [("running", False), (RuntimeError("Airflow is gone"), True)])
 @pytest.mark.parametrize("moment", MOMENTS, ids=lambda moment: moment.__name__)
-def test_shutdown_loses_and_doubles_no_work(
-    task_process: TaskProcess, moment: Arrange, state: Any, is_twice: bool
-):
+def test_shutdown_loses_and_doubles_no_work(task_process: TaskProcess, moment: Arrange, state: Any, is_twice: bool):
     task_process.state = state
     task_process.at_state_read = lambda: send(TERM) if is_twice else None
     with pytest.MonkeyPatch.context() as monkeypatch:
@@ -169,7 +165,10 @@ def test_execution_timeout_ends_the_pod(task_process: TaskProcess, monkeypatch: 
 
 @pytest.mark.parametrize(
     ("arguments", "changes"),
-    [({"on_finish_action": "keep_pod"}, ["create", "mark", "end"]), ({"on_kill_action": "keep_pod"}, ["create", "delete"])],
+    [
+        ({"on_finish_action": "keep_pod"}, ["create", "mark", "end"]),
+        ({"on_kill_action": "keep_pod"}, ["create", "delete"]),
+    ],
 )
 def test_execution_timeout_while_the_program_runs_ends_the_pod_as_a_failure_does(
     task_process: TaskProcess, monkeypatch: pytest.MonkeyPatch, arguments: dict[str, Any], changes: list[str]
@@ -192,6 +191,7 @@ def test_stopped_task_may_keep_its_pod(task_process: TaskProcess, monkeypatch: p
 @pytest.mark.parametrize("state", ["failed", "running"])
 def test_signal_after_the_run_does_nothing(task_process: TaskProcess, state: str):
     task_process.state, task_process.pods.status = state, ENDED_POD
+    task_process.arguments = {"deferrable": False}
 
     def execute_then_stop(task: Any, context: Any) -> Any:
         result = task.execute(context)
@@ -221,10 +221,21 @@ def test_signal_after_a_deferral_is_handled_as_before_it(
 def test_signal_during_a_request_to_airflow_waits_for_its_answer(
     task_process: TaskProcess, monkeypatch: pytest.MonkeyPatch
 ):
-    answered_at = time.monotonic() + 0.5
-    lock = SimpleNamespace(locked=lambda: time.monotonic() < answered_at)
+    lock, steps = threading.Lock(), []
     monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", SimpleNamespace(_thread_lock=lock), raising=False)
-    task_process.state = "failed"
-    task_process.at_state_read = lambda: task_process.lines.append(f"answered: {time.monotonic() >= answered_at}")
-    arrange(task_process, monkeypatch, while_the_program_runs, TERM)
-    assert (task_process.run(), task_process.lines[-2]) == (DELETED, "answered: True")
+
+    def push(self: TaskProcess, key: str, value: Any) -> None:
+        with lock:
+            if not steps:
+                send(TERM)
+            time.sleep(0.1)
+            steps.append(f"answered {key}")
+
+    def read_state() -> None:
+        steps.append("stopped")
+        time.sleep(0.5)  # the signal that is sent again comes after the stop, too
+
+    monkeypatch.setattr(TaskProcess, "_push", push)
+    task_process.state, task_process.at_state_read = "failed", read_state
+    task_process.arguments, task_process.pods.status = {"deferrable": False}, RUNNING_POD
+    assert (task_process.run(), steps[0], steps[-1]) == (DELETED, "answered pod_name", "stopped")
