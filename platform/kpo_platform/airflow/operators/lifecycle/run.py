@@ -216,7 +216,7 @@ class PodRun:
                 has_started = True
                 self._call_back("on_pod_starting", pod=pod.model)
             elif not has_started:
-                if operator.log_events_on_startup:
+                if getattr(operator, "log_events_on_startup", True):  # since 10.25; before, they are always logged
                     events.write_new(pod.state)
                 limits.check(pod.state, pod.model)
             operator.stop_signal.sleep(_POLL_S if has_started else operator.startup_check_interval_seconds)
