@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
 
@@ -113,6 +113,10 @@ class PodState:
     def container(self, name: str) -> ContainerState:
         """Return the state of a container; waiting if the pod has none of this name."""
         return next((container for container in self.containers if container.name == name), ContainerState(name))
+
+    def without(self, name: str) -> PodState:
+        """Return the state without a container."""
+        return replace(self, containers=tuple(each for each in self.containers if each.name != name))
 
     def condition(self, kind: str) -> Condition | None:
         """Return the condition of this type, or None."""

@@ -29,6 +29,7 @@ class EndRecord:
         task_instance_id: the id of the task instance, which is another one in every try.
         uid: the pod's uid.
         kind: the value of an `OutcomeKind`.
+        exit_code: the program's exit code; None if it is unknown.
         message: sentences about the end.
         result: the task's result, if it has one.
         max_tries: Airflow's number of tries at that time, which a user's clear changes.
@@ -38,6 +39,7 @@ class EndRecord:
     task_instance_id: str
     uid: str
     kind: str
+    exit_code: int | None = None
     message: str = ""
     result: Any = None
     max_tries: int | None = None
@@ -74,11 +76,12 @@ def read_end_record(context: Context) -> EndRecord | None:
     texts = {key: str(stored.get(key) or "") for key in ("task_instance_id", "uid", "kind", "message")}
     if texts["kind"] not in {kind.value for kind in OutcomeKind}:
         return None
-    max_tries = stored.get("max_tries")
+    numbers = {key: value for key in ("exit_code", "max_tries") if isinstance(value := stored.get(key), int)}
     return EndRecord(
         **texts,
+        exit_code=numbers.get("exit_code"),
         result=stored.get("result"),
-        max_tries=max_tries if isinstance(max_tries, int) else None,
+        max_tries=numbers.get("max_tries"),
         is_result_lost=stored.get("is_result_lost") is True,
     )
 

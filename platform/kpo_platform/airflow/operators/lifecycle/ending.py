@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from airflow.providers.cncf.kubernetes.callbacks import ExecutionMode
 from airflow.sdk.exceptions import (
     AirflowException,
-    AirflowFailException,
     AirflowRescheduleException,
     AirflowSkipException,
     AirflowTaskTimeout,
@@ -23,6 +22,7 @@ from kpo_platform.airflow.operators.lifecycle.patience import ApiServerUnavailab
 from kpo_platform.airflow.operators.lifecycle.pod_api import PodApi
 from kpo_platform.airflow.operators.lifecycle.pod_events import PodEventLog
 from kpo_platform.airflow.operators.lifecycle.pod_logs import PodLogs
+from kpo_platform.airflow.operators.lifecycle.task_result import SIDECAR, end_sidecar, read_failed_result, read_result
 from kpo_platform.airflow.operators.lifecycle.task_state import TryState, build_reschedule
 from kpo_platform.pod.outcome import Outcome, OutcomeKind
 
@@ -51,6 +51,7 @@ class Ending:
             event: the event of the trigger that has seen the end, if the task was deferred.
         """
         self._operator, self._context, self._api, self._pod, self._event = operator, context, api, pod, event
+        self._has_ended_sidecar = False
 
     @contextmanager
     def clean_up_on_error(self) -> Iterator[None]:
@@ -90,6 +91,8 @@ class Ending:
             failure = error
         if failure is None and outcome.kind is not OutcomeKind.DISRUPTED:
             self._store(outcome, result)
+        if self._operator.do_xcom_push:
+            self._has_ended_sidecar = end_sidecar(self._operator, self._pod)
         if outcome.kind is not OutcomeKind.SUCCEEDED or failure is not None:
             self._describe_failure()
         self._clean_up()
@@ -116,7 +119,7 @@ class Ending:
 
     def repeat(self, end: EndRecord) -> Any:
         """Tell Airflow of an end that an earlier process has stored; results and exceptions as of `finish`."""
-        outcome = Outcome(OutcomeKind(end.kind), "", message=end.message)
+        outcome = Outcome(OutcomeKind(end.kind), "", end.exit_code, end.message)
         self._operator.log.info(
             "Pod %s has ended, and an earlier process of this task has read its result.", self._pod.state.name
         )
@@ -154,20 +157,8 @@ class Ending:
         if not operator.do_xcom_push or outcome.kind is OutcomeKind.DISRUPTED:
             return None
         if outcome.kind is OutcomeKind.SUCCEEDED:
-            if self._pod.is_gone:
-                raise AirflowFailException(
-                    f"The program succeeded, but pod {self._pod.state.name} was deleted before its result was read. "
-                    "The task is not tried again, because its work is done."
-                )
-            operator.pod_manager.await_xcom_sidecar_container_start(pod=self._pod.model)
-            return operator.extract_xcom(pod=self._pod.model)
-        if self._pod.is_gone:
-            return None  # another pod may have its name
-        try:
-            result = operator.extract_xcom(pod=self._pod.model)
-        except Exception as error:
-            operator.log.info("The failed program has no result: %s", error)
-            return None
+            return read_result(operator, self._pod)
+        result = read_failed_result(operator, self._pod)
         operator._push_xcom_with_fan_out(self._context["ti"], result)
         return result
 
@@ -178,6 +169,7 @@ class Ending:
             task_instance_id=str(ti.id),
             uid=self._pod.state.uid,
             kind=outcome.kind.value,
+            exit_code=outcome.exit_code,
             message=outcome.message,
             result=result if outcome.kind is OutcomeKind.SUCCEEDED else None,
             max_tries=getattr(ti, "max_tries", None),
@@ -190,7 +182,8 @@ class Ending:
 
     def _clean_up(self) -> None:
         if not self._pod.is_gone:
-            dispose_pod(self._operator, self._api, self._pod.state)
+            state = self._pod.state
+            dispose_pod(self._operator, self._api, state.without(SIDECAR) if self._has_ended_sidecar else state)
         self._call_back("on_pod_cleanup")
 
     def _clean_up_failed(self) -> None:

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
-from airflow.providers.cncf.kubernetes.utils.pod_manager import OnKillAction
+from airflow.providers.cncf.kubernetes.utils.pod_manager import OnKillAction, PodManager
 from airflow.sdk.exceptions import AirflowException, AirflowTaskTimeout
 from kubernetes.client import models as k8s
 
@@ -17,6 +17,7 @@ from kpo_platform.airflow.operators.lifecycle.cleanup import describe_kept_pod
 from kpo_platform.airflow.operators.lifecycle.ending import RESCHEDULE_DELAY_S
 from kpo_platform.airflow.operators.lifecycle.engine import switch_engine
 from kpo_platform.airflow.operators.lifecycle.patience import DEFAULT_TIMEOUT_S
+from kpo_platform.airflow.operators.lifecycle.pod_manager import TeamPodManager
 from kpo_platform.airflow.operators.lifecycle.run import PodRun
 from kpo_platform.airflow.operators.lifecycle.stop_signal import StopSignal, TaskStopped
 from kpo_platform.airflow.operators.lifecycle.task_state import build_reschedule
@@ -57,6 +58,11 @@ class RestartSafePodOperator(KubernetesPodOperator):
     def stop_signal(self) -> StopSignal:
         """The signal that ends the task's process."""
         return StopSignal()
+
+    @cached_property
+    def pod_manager(self) -> PodManager:
+        """The stock manager, which leaves the XCom sidecar running until the result is stored."""
+        return TeamPodManager(kube_client=self.client, callbacks=self.callbacks)
 
     def execute(self, context: Context) -> Any:
         """Run the pod, or start it and defer."""

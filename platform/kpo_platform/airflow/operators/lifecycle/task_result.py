@@ -1,0 +1,106 @@
+"""Read a task's result from the XCom sidecar of its pod, and end the sidecar when the result is stored."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from airflow.providers.cncf.kubernetes.utils.xcom_sidecar import PodDefaults
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
+from kubernetes.client import ApiException
+from websocket import WebSocketException
+
+from kpo_platform.airflow.operators.lifecycle.observed_pod import ObservedPod
+from kpo_platform.airflow.operators.lifecycle.patience import describe_error, is_transient
+
+SIDECAR: str = PodDefaults.SIDECAR_CONTAINER_NAME
+
+_INTERVAL_S = 1.0
+_START_TIMEOUT_S = 900.0  # as in the stock operator
+_READ_TIMEOUT_S = 600.0
+"""How long the read of a result may fail while the API server answers other requests."""
+
+_REFUSED_HANDSHAKE = re.compile(r"Handshake status 4\d\d")
+"""The client library's words for a refused ``exec``, whose status it drops."""
+
+
+def read_result(operator: Any, pod: ObservedPod) -> Any:
+    """Read the result of a program that has succeeded; wait for the sidecar's start, and for the API server.
+
+    Raises:
+        AirflowFailException: the result is lost, but the work is done.
+        AirflowException: the sidecar did not start.
+        ApiServerUnavailable: the API server does not answer.
+        ApiException: the API server refused to read the result.
+        ValueError: it is no JSON.
+    """
+    failed_s = 0.0
+    while True:
+        _await_sidecar(operator, pod)
+        try:
+            return operator.extract_xcom(pod=pod.model)
+        except Exception as error:
+            pod.refresh()
+            if _is_running(pod) and not (_is_retried(error) and failed_s < _READ_TIMEOUT_S):
+                raise
+            if not failed_s:
+                why = describe_error(error)
+                operator.log.warning("Cannot read the result of pod %s: %s. It is tried again.", pod.state.name, why)
+        operator.stop_signal.sleep(_INTERVAL_S)
+        failed_s += _INTERVAL_S
+
+
+def read_failed_result(operator: Any, pod: ObservedPod) -> Any:
+    """Read the result of a program that has failed, as the stock operator does; None if it has none."""
+    if not _is_running(pod):
+        return None
+    try:
+        return operator.extract_xcom(pod=pod.model)
+    except Exception as error:
+        operator.log.info("The failed program has no result: %s", error)
+        return None
+
+
+def end_sidecar(operator: Any, pod: ObservedPod) -> bool:
+    """End the sidecar; it does not react to SIGTERM. Return whether it has been asked to."""
+    if not _is_running(pod):
+        return False
+    try:
+        operator.pod_manager.extract_xcom_kill(pod.model)
+    except Exception as error:
+        operator.log.info("Cannot end container %s of pod %s: %s", SIDECAR, pod.state.name, error)
+        return False
+    return True
+
+
+def _is_running(pod: ObservedPod) -> bool:
+    return not pod.is_gone and pod.state.container(SIDECAR).phase == "running"
+
+
+def _await_sidecar(operator: Any, pod: ObservedPod) -> None:
+    waited_s = 0.0
+    while not _is_running(pod):
+        if pod.is_gone:
+            raise AirflowFailException(_describe_loss(pod, "was deleted"))
+        if pod.state.has_ended or pod.state.container(SIDECAR).is_terminated:
+            raise AirflowFailException(_describe_loss(pod, f"lost its container {SIDECAR}"))
+        if waited_s >= _START_TIMEOUT_S:
+            raise AirflowException(
+                f"Container {SIDECAR} of pod {pod.state.name} did not start within {waited_s:.0f} s."
+            )
+        operator.stop_signal.sleep(_INTERVAL_S)
+        waited_s += _INTERVAL_S
+        pod.refresh()
+
+
+def _describe_loss(pod: ObservedPod, what: str) -> str:
+    return (
+        f"The program succeeded, but pod {pod.state.name} {what} before its result was read. "
+        "The task is not tried again, because its work is done."
+    )
+
+
+def _is_retried(error: Exception) -> bool:
+    if isinstance(error, WebSocketException):
+        return True
+    return isinstance(error, ApiException) and is_transient(error) and not _REFUSED_HANDSHAKE.search(str(error.reason))
