@@ -9,6 +9,7 @@ from unit.support.log_following import follow, server, written
 from unit.support.platformctl import cluster, platformctl
 from unit.support.published_contract import build, publish
 from unit.support.task_restarts import task_process
+from unit.support.task_process import fake_cluster, start_task
 from unit.support.triggerer import triggerer
 
 __all__ = [
@@ -17,12 +18,14 @@ __all__ = [
     "build",
     "cluster",
     "empty_airflow_database",
+    "fake_cluster",
     "follow",
     "offline_in_process",
     "platformctl",
     "publish",
     "server",
     "task_process",
+    "start_task",
     "triggerer",
     "written",
 ]

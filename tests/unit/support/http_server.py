@@ -32,7 +32,7 @@ class Fault(Enum):
 
 
 Answer = tuple[int, Any] | tuple[int, Any, dict[str, str]] | Fault
-"""Status, content, and headers if there are any; or a fault."""
+"""Status, content (JSON, text, or chunks of bytes), and headers if there are any; or a fault."""
 
 
 @dataclass
@@ -78,6 +78,9 @@ def serving(answer: Callable[[Request], Answer]) -> Iterator[Server]:
                 self.fail(given)
                 return
             status, content, *headers = given
+            if isinstance(content, Iterator):
+                self.stream(status, content)
+                return
             text = (content if isinstance(content, str) else json.dumps(content)).encode()
             self.send_response(status)
             for name, value in {"Content-Type": "application/json", **(headers[0] if headers else {})}.items():
@@ -85,6 +88,13 @@ def serving(answer: Callable[[Request], Answer]) -> Iterator[Server]:
             self.send_header("Content-Length", str(len(text)))
             self.end_headers()
             self.wfile.write(text)
+
+        def stream(self, status: int, chunks: Iterator[bytes]) -> None:
+            self.send_response(status)
+            self.end_headers()
+            for chunk in chunks:
+                self.wfile.write(chunk)
+                self.wfile.flush()
 
         def fail(self, fault: Fault) -> None:
             self.close_connection = True

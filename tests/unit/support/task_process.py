@@ -1,0 +1,299 @@
+"""Processes of one task instance against a fake cluster; their time passes in the cluster's."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import urllib3
+from airflow.providers.cncf.kubernetes.utils.pod_manager import PodManager
+from airflow.sdk.definitions._internal.abstractoperator import AbstractOperator
+from airflow.sdk.exceptions import AirflowRescheduleException
+
+from kpo_platform import TeamPodOperator
+from kpo_platform.airflow.operators.lifecycle import patience, pod_logs, quota_wait, run, start_limits, stop_signal
+from kpo_platform.airflow.operators.lifecycle.log_follower import LogFollower
+from kpo_platform.airflow.operators.lifecycle.pod_name import build_pod_name, build_start_id
+from unit.support.cluster_server import Cluster
+from unit.support.http_server import serving
+from unit.support.log_following import TIMES
+from unit.support.published_contract import Publish
+
+EPOCH_S = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
+
+
+class Killed(BaseException):
+    """SIGKILL: nothing of the process runs any more."""
+
+
+@dataclass
+class Log:
+    """A logger that collects its lines, those of a level above info with the level."""
+
+    lines: list[str] = field(default_factory=list)
+
+    def log(self, level: int, text: Any, *values: Any, **_: Any) -> None:
+        name = "" if level <= logging.INFO else f"{logging.getLevelName(level).lower()}: "
+        self.lines.append(name + (str(text) % values if values else str(text)))
+
+    def debug(self, text: Any, *values: Any, **_: Any) -> None:
+        """Drop it."""
+
+    def info(self, text: Any, *values: Any, **_: Any) -> None:
+        self.log(logging.INFO, text, *values)
+
+    def warning(self, text: Any, *values: Any, **_: Any) -> None:
+        self.log(logging.WARNING, text, *values)
+
+    def error(self, text: Any, *values: Any, **_: Any) -> None:
+        self.log(logging.ERROR, text, *values)
+
+    exception = error
+
+
+@dataclass
+class Steps:
+    """What a process does that others see: requests of its main thread, and writes to Airflow.
+
+    Attributes:
+        kill_after: the step after which the process is killed, from 1; 0 if it is not.
+        count: the steps so far.
+    """
+
+    kill_after: int = 0
+    count: int = 0
+
+    def take(self, act: Callable[[], Any]) -> Any:
+        if threading.current_thread() is not threading.main_thread():
+            return act()
+        result = act()
+        self.count += 1
+        if self.count == self.kill_after:
+            raise Killed
+        return result
+
+
+@dataclass
+class Store:
+    """Airflow's task state store."""
+
+    steps: Steps
+    values: dict[str, Any] = field(default_factory=dict)
+
+    def get(self, key: str) -> Any:
+        return self.values.get(key)
+
+    def set(self, key: str, value: Any) -> None:
+        self.steps.take(lambda: self.values.update({key: json.loads(json.dumps(value))}))
+
+
+@dataclass
+class Run:
+    """What one process of the task did.
+
+    Attributes:
+        outcome: the result, or the exception as "Type: text".
+        log: the lines of the task's log.
+        requests: its requests to the API server without repetitions, the pod's name as POD, later ones POD-2 …
+        error: the exception.
+    """
+
+    outcome: Any
+    log: list[str]
+    requests: list[str]
+    error: BaseException | None = None
+
+
+@dataclass
+class Task:
+    """A task instance and its processes.
+
+    Attributes:
+        arguments: the arguments of the operator.
+        states: the state that Airflow tells of the task.
+        xcoms: what the processes have pushed.
+    """
+
+    cluster: Cluster
+    log: Log
+    steps: Steps
+    arguments: dict[str, Any]
+    operator_class: type = TeamPodOperator
+    id: str = "ti-1"
+    try_number: int = 1
+    max_tries: int = 1
+    reschedules: int = 0
+    state: str = "running"
+    xcoms: dict[str, Any] = field(default_factory=dict)
+    store: Store | None = None
+    operator: Any = None
+
+    def __post_init__(self) -> None:
+        self.store = Store(self.steps)
+
+    @property
+    def pod(self) -> str:
+        return self.pod_name()
+
+    def pod_name(self, restart: int = 0) -> str:
+        return build_pod_name("t", build_start_id(self.id, restart))
+
+    def build(self) -> Any:
+        team = {"team": "alpha"} if self.operator_class is TeamPodOperator else {"namespace": "team-alpha"}
+        self.operator = self.operator_class(
+            **{"task_id": "t", "image": "busybox:1.35", "kubernetes_conn_id": "k8s_default", **team, **self.arguments}
+        )
+        return self.operator
+
+    def context(self) -> Any:
+        class Ti(SimpleNamespace):
+            get_task_states = staticmethod(lambda **_: {"r": {"t": self.state}})
+
+        ti = Ti(
+            id=self.id,
+            dag_id="d",
+            task_id="t",
+            run_id="r",
+            map_index=-1,
+            try_number=self.try_number,
+            max_tries=self.max_tries,
+            context_carrier=None,
+            xcom_push=lambda key, value: self.steps.take(lambda: self.xcoms.update({key: value})),
+            task=self.operator,
+        )
+        return {
+            "task": self.operator,
+            "ti": ti,
+            "run_id": "r",
+            "dag": SimpleNamespace(),
+            "task_state_store": self.store,
+            "task_reschedule_count": self.reschedules,
+        }
+
+    def run(self) -> Run:
+        """Run a process of the task to its end."""
+        self.log.lines.clear()
+        first, error, outcome = len(self.cluster.requests), None, None
+        self.steps.count = 0
+        self.build()
+        try:
+            outcome = self.operator.execute(self.context())
+        except BaseException as raised:
+            if isinstance(raised, KeyboardInterrupt):
+                raise
+            for follower in self.cluster.followers:
+                end_follower(follower)
+            error, outcome = raised, f"{type(raised).__name__}: {raised}".strip(": ")
+        if isinstance(error, AirflowRescheduleException):
+            self.reschedules, outcome = self.reschedules + 1, "rescheduled"
+        return Run(outcome, list(self.log.lines), self._shorten(self.cluster.requests[first:]), error)
+
+    def run_to_end(self) -> list[Run]:
+        """Run the processes that Airflow would start until one ends with something else than a reschedule."""
+        runs = [self.run()]
+        while runs[-1].outcome == "rescheduled":
+            self.cluster.sleep(10)
+            runs.append(self.run())
+        return runs
+
+    def retry(self) -> Run:
+        """Run the first process of the next try."""
+        self.try_number, self.id, self.reschedules = self.try_number + 1, f"ti-{self.try_number + 1}", 0
+        return self.run()
+
+    def _shorten(self, requests: list[str]) -> list[str]:
+        names = list(dict.fromkeys(word.split("/")[1] for each in requests for word in each.split() if "pods/" in word))
+        short: list[str] = []
+        for text in requests:
+            for number, name in enumerate(names, 1):
+                text = text.replace(f"pods/{name}", f"POD{f'-{number}' if number > 1 else ''}")
+            if short[-1:] != [text]:
+                short.append(text)
+        return short
+
+
+StartTask = Callable[..., Task]
+
+
+@pytest.fixture
+def fake_cluster(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, publish: Publish) -> Iterator[Cluster]:
+    """Serve a cluster, and let time pass only in it."""
+    publish()
+    cluster = Cluster()
+    with serving(cluster) as server:
+        extra = {"kube_config": Path(server.kubeconfig(tmp_path)).read_text()}
+        monkeypatch.setenv("AIRFLOW_CONN_K8S_DEFAULT", json.dumps({"conn_type": "kubernetes", "extra": extra}))
+        _replace_time(cluster, monkeypatch)
+        _collect_followers(cluster, monkeypatch)
+        yield cluster
+        for follower in cluster.followers:
+            end_follower(follower)
+
+
+def _replace_time(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    def sleep(signal: Any, seconds: float) -> None:
+        signal.check()
+        cluster.sleep(seconds)
+        time.sleep(0.001)  # lets the followers of logs run
+        signal.check()
+
+    clock = SimpleNamespace(time=lambda: EPOCH_S + cluster.now, monotonic=lambda: cluster.now, sleep=cluster.sleep)
+    monkeypatch.setattr(stop_signal.StopSignal, "sleep", sleep)
+    monkeypatch.setattr(quota_wait, "time", clock)
+    monkeypatch.setattr(start_limits, "time", clock)
+    monkeypatch.setattr(run, "Patience", partial(patience.Patience, clock=lambda: cluster.now, random=lambda: 1.0))
+
+
+def _collect_followers(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    def follow(*args: Any, **options: Any) -> LogFollower:
+        cluster.followers.append(LogFollower(*args, times=TIMES, **options))
+        return cluster.followers[-1]
+
+    monkeypatch.setattr(pod_logs, "LogFollower", follow)
+
+
+def end_follower(follower: LogFollower) -> None:
+    """End the thread of a process that was killed."""
+    follower.stop_following()
+    follower._closed.set()
+
+
+@pytest.fixture
+def start_task(fake_cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> StartTask:
+    """Create a task instance with these arguments of TeamPodOperator; by default sync, and without a result."""
+    log, steps = Log(), Steps()
+    monkeypatch.setattr(AbstractOperator, "log", property(lambda self: log))
+    monkeypatch.setattr(PodManager, "log", property(lambda self: log))
+    request = urllib3.PoolManager.request
+    monkeypatch.setattr(
+        urllib3.PoolManager, "request", lambda *args, **options: steps.take(lambda: request(*args, **options))
+    )
+    _replace_exec(fake_cluster, steps, monkeypatch)
+
+    def start(**arguments: Any) -> Task:
+        return Task(fake_cluster, log, steps, {"deferrable": False, "startup_check_interval_seconds": 1, **arguments})
+
+    return start
+
+
+def _replace_exec(cluster: Cluster, steps: Steps, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the two commands in the XCom sidecar act on the cluster."""
+
+    def read(manager: Any, pod: Any) -> str:
+        return str(steps.take(lambda: cluster.exec(pod.metadata.name)))
+
+    def end(manager: Any, pod: Any) -> None:
+        steps.take(lambda: cluster.end_sidecar(pod.metadata.name))
+
+    monkeypatch.setattr(PodManager, "extract_xcom_json", read)
+    monkeypatch.setattr(PodManager, "extract_xcom_kill", end)

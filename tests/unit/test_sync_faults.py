@@ -1,0 +1,286 @@
+"""Faults of cluster, worker and users under a sync run: nothing is lost, doubled or falsely successful."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from kpo_platform.airflow.operators.lifecycle.pod_name import build_start_id
+from unit.support.cluster_server import Cluster
+from unit.support.fake_kubelet import FakePod, Program
+from unit.support.pod_store import refuse
+from unit.support.task_process import Killed, StartTask, Task
+
+
+def kill_while_running(task: Task) -> None:
+    """Start the task's pod, and kill the process while the program runs."""
+    task.cluster.act("GET pods", lambda: setattr(task.steps, "kill_after", task.steps.count + 1))
+    assert isinstance(task.run().error, Killed)
+    task.steps.kill_after = 0
+
+
+def at(seconds: float, cluster: Cluster, act: Any) -> None:
+    """Do something once, at a time of the cluster."""
+    done: list[bool] = []
+
+    def tick() -> None:
+        if cluster.now >= seconds and not done:
+            done.append(True)
+            act(next(iter(cluster.pods.values()), None))
+
+    cluster.on_tick = tick
+
+
+def delete(pod: FakePod) -> None:
+    """Delete a pod as somebody else would."""
+    pod.deleted_at = 1
+
+
+# 1. Cleared tasks
+
+
+def test_cleared_task_does_not_take_up_a_pod_that_is_being_deleted(fake_cluster: Cluster, start_task: StartTask):
+    fake_cluster.programs["base"] = Program(runs_s=30, stop_code=0)
+    task = start_task()
+    kill_while_running(task)
+    first = task.pod
+    delete(fake_cluster.pods[first])
+    run = task.retry()
+    assert (run.outcome, [line for line in fake_cluster.ledger if "finished" in line]) == (
+        None,
+        [f"{task.pod} finished with 0"],
+    )
+    assert f"Pod {first} of try 1 is being deleted: the task starts a new pod." in run.log
+
+
+def test_program_that_ends_with_0_when_it_is_stopped_has_not_done_its_work(
+    fake_cluster: Cluster, start_task: StartTask
+):
+    fake_cluster.programs["base"] = Program(runs_s=30, stop_code=0)
+    at(5, fake_cluster, delete)
+    runs = start_task().run_to_end()
+    assert [run.outcome for run in runs] == ["rescheduled", None]
+    assert [line.split(" ", 1)[1] for line in fake_cluster.ledger] == [
+        "started",
+        "interrupted",
+        "started",
+        "finished with 0",
+    ]
+
+
+def test_pod_that_a_user_stopped_is_not_taken_up(fake_cluster: Cluster, start_task: StartTask):
+    fake_cluster.programs["base"] = Program(runs_s=30)
+    task = start_task()
+    kill_while_running(task)
+    first = task.pod
+    fake_cluster.pods[first].pod["metadata"]["labels"]["already_checked"] = "True"
+    run = task.retry()
+    assert (run.outcome, run.requests[:2], f"{task.pod} finished with 0" in fake_cluster.ledger) == (
+        None,
+        ["GET POD", "POST pods"],
+        True,
+    )
+
+
+# 2. Pods that ended unseen
+
+
+@pytest.mark.parametrize(
+    ("code", "outcome"),
+    [(0, None), (3, "AirflowException: Pod POD failed. The program failed: container base ended with exit code 3.")],
+)
+def test_pod_that_ended_while_no_worker_looked_gives_its_result(
+    code: int, outcome: str | None, fake_cluster: Cluster, start_task: StartTask
+):
+    fake_cluster.programs["base"] = Program(code=code)
+    task = start_task(log_events_on_failure=False)
+    kill_while_running(task)
+    fake_cluster.sleep(100)
+    run = task.run()
+    assert (run.outcome and run.outcome.replace(task.pod, "POD"), fake_cluster.created) == (outcome, 1)
+    assert run.requests == ["GET POD", "DELETE POD"]
+    assert run.log[2:] == [
+        f"Pod {task.pod} ended while no process of the task watched it: the task takes its result.",
+        "[base] hello",
+        f"Deleting pod: {task.pod}",
+    ]
+
+
+# 3. Outages of the API server
+
+
+OUTAGES = {
+    "before the creation": (0, 300),
+    "while pending": (1, 300),
+    "while running": (3, 300),
+    "at the end": (5, 300),
+}
+
+
+@pytest.mark.parametrize("has_result", [True, False])
+@pytest.mark.parametrize("when", OUTAGES)
+def test_task_waits_while_the_api_server_is_away(
+    when: str, has_result: bool, fake_cluster: Cluster, start_task: StartTask
+):
+    fake_cluster.programs["base"] = Program(runs_s=4)
+    fake_cluster.down = OUTAGES[when]
+    task = start_task(do_xcom_push=has_result)
+    run = task.run()
+    assert (run.outcome, fake_cluster.ledger, fake_cluster.pods) == (
+        {"rows": 3} if has_result else None,
+        [f"{task.pod} started", f"{task.pod} finished with 0"],
+        {},
+    )
+    said = [line for line in run.log if "API server answers" in line or ("Cannot" in line and "the log of" not in line)]
+    assert (len(said), said[-1][:29]) == (2, "The API server answers again "), said
+
+
+@pytest.mark.parametrize("part", ["exec", "DELETE", "GET pods"])
+def test_outage_that_begins_with_a_request_of_the_end_is_waited_for(
+    part: str, fake_cluster: Cluster, start_task: StartTask
+):
+    task = start_task(do_xcom_push=True)
+    fake_cluster.act(part, lambda: setattr(fake_cluster, "down", (fake_cluster.now, fake_cluster.now + 100)))
+    run = task.run()
+    assert (run.outcome, fake_cluster.pods, len(fake_cluster.ledger)) == ({"rows": 3}, {}, 2)
+    assert fake_cluster.now >= 100
+
+
+@pytest.mark.parametrize("start", [0, 1, 3])
+def test_outage_longer_than_the_timeout_leaves_the_pod_and_the_next_try_takes_its_result(
+    start: float, fake_cluster: Cluster, start_task: StartTask
+):
+    fake_cluster.programs["base"] = Program(runs_s=100)
+    fake_cluster.down = (start, start + 5000)
+    task = start_task(do_xcom_push=True)
+    run, first = task.run(), task.pod
+    assert run.error.__class__.__name__ == "ApiServerUnavailable"
+    assert (
+        f"{first} in namespace team-alpha: the API server did not answer for 3600 s (policy.apiServerTimeout)"
+        in str(run.error)
+    )
+    assert [*fake_cluster.pods] == ([first] if start else [])
+    fake_cluster.sleep(2000)
+    assert (task.retry().outcome, len(fake_cluster.ledger)) == ({"rows": 3}, 2)
+
+
+@pytest.mark.parametrize("answer", [refuse(503, "x", "starting"), refuse(500, "x", "etcd"), refuse(429, "x", "busy")])
+def test_busy_api_server_is_asked_again(answer: Any, fake_cluster: Cluster, start_task: StartTask):
+    for part in ("POST pods", "GET pods", "DELETE pods", "GET events"):
+        fake_cluster.add(part, answer, times=3)
+    task = start_task()
+    assert (task.run().outcome, fake_cluster.created, fake_cluster.pods) == (None, 1, {})
+
+
+def test_retry_after_is_honoured(fake_cluster: Cluster, start_task: StartTask):
+    code, body = refuse(429, "TooManyRequests", "busy")  # type: ignore[misc]
+    fake_cluster.add("POST pods", (code, body, {"Retry-After": "40"}))
+    start_task().run()
+    assert 40 <= fake_cluster.now <= 48
+
+
+def test_rejected_credentials_are_read_again(fake_cluster: Cluster, start_task: StartTask):
+    for part in ("POST pods", "GET pods", "DELETE pods"):
+        fake_cluster.add(part, refuse(401, "Unauthorized", "Unauthorized"))
+    run = start_task().run()
+    warning = "warning: The API server rejected the credentials (HTTP 401): they are read again."
+    assert (run.outcome, run.log.count(warning), fake_cluster.pods) == (None, 3, {})
+
+
+def test_missing_right_fails_at_once(fake_cluster: Cluster, start_task: StartTask):
+    fake_cluster.add("POST pods", refuse(403, "Forbidden", "pods is forbidden: User cannot create"))
+    run = start_task().run()
+    assert (type(run.error).__name__, run.requests) == ("ApiException", ["POST pods"])
+
+
+# 8. Disruptions
+
+
+def test_disrupted_pod_is_replaced_three_times_then_the_task_fails(fake_cluster: Cluster, start_task: StartTask):
+    fake_cluster.programs["base"] = Program(runs_s=30)
+
+    def evict() -> None:
+        for pod in fake_cluster.pods.values():
+            if pod.containers[0].is_running:
+                pod.evict(fake_cluster.now)
+
+    fake_cluster.on_tick = evict
+    task = start_task()
+    runs = task.run_to_end()
+    assert [run.outcome for run in runs[:3]] == ["rescheduled"] * 3
+    assert len(runs) == 4
+    assert runs[3].outcome.endswith(
+        " Its task was restarted 3 times in this try. Check the other workloads of its node, or set resource requests "
+        "and a priority class that protect the pod."
+    )
+    assert [line.split()[1] for line in fake_cluster.ledger] == ["started", "interrupted"] * 4
+    assert (fake_cluster.created, fake_cluster.pods) == (4, {})
+
+
+@pytest.mark.parametrize("at_s", [0.5, 1, 2])
+def test_pod_deleted_while_pending_is_replaced(at_s: float, fake_cluster: Cluster, start_task: StartTask):
+    fake_cluster.prepare = lambda pod: setattr(pod, "has_room", fake_cluster.created > 1)
+    at(at_s, fake_cluster, lambda pod: fake_cluster.pods.pop(pod.name))
+    task = start_task()
+    runs = task.run_to_end()
+    second = task.pod_name(1)
+    assert [run.outcome for run in runs] == ["rescheduled", None]
+    assert fake_cluster.ledger == [f"{second} started", f"{second} finished with 0"]
+
+
+def test_pod_that_vanishes_while_its_program_runs_is_replaced(fake_cluster: Cluster, start_task: StartTask):
+    fake_cluster.programs["base"] = Program(runs_s=20)
+    at(5, fake_cluster, lambda pod: fake_cluster.pods.pop(pod.name))
+    runs = start_task().run_to_end()
+    assert [run.outcome for run in runs] == ["rescheduled", None]
+
+
+@pytest.mark.parametrize("code", [3, 99])
+def test_program_that_failed_by_itself_and_was_then_collected_is_a_failure(
+    code: int, fake_cluster: Cluster, start_task: StartTask
+):
+    fake_cluster.programs["base"] = Program(code=code)
+    task = start_task(skip_on_exit_code=99)
+    fake_cluster.act("DELETE", lambda: fake_cluster.pods.clear())
+    run = task.run()
+    assert run.outcome.partition(":")[0] == ("AirflowSkipException" if code == 99 else "AirflowException")
+
+
+def test_disruption_beats_skip_on_exit_code(fake_cluster: Cluster, start_task: StartTask):
+    fake_cluster.programs["base"] = Program(runs_s=20, stop_code=99)
+    at(5, fake_cluster, lambda pod: pod.evict(fake_cluster.now))
+    runs = start_task(skip_on_exit_code=99).run_to_end()
+    assert [run.outcome for run in runs] == ["rescheduled", None]
+
+
+def test_of_several_pods_of_the_task_the_stored_one_is_taken_up(fake_cluster: Cluster, start_task: StartTask):
+    fake_cluster.programs["base"] = Program(runs_s=20)
+    task = start_task()
+    kill_while_running(task)
+    stored = fake_cluster.pods[task.pod]
+    twin = {**stored.pod, "metadata": {**stored.pod["metadata"], "name": "twin", "uid": "uid-twin"}}
+    fake_cluster.pods["twin"] = FakePod(twin, fake_cluster.programs, fake_cluster.now, lambda line: None)
+    run = task.run()
+    assert (run.outcome, run.requests, [*fake_cluster.pods]) == (None, ["GET POD", "DELETE POD"], ["twin"])
+
+
+def test_without_a_stored_pod_the_newest_with_the_tasks_labels_is_taken_up(
+    fake_cluster: Cluster, start_task: StartTask
+):
+    fake_cluster.programs["base"] = Program(runs_s=40)
+    task = start_task()
+    kill_while_running(task)
+    old = fake_cluster.pods[task.pod]
+    newer = {**old.pod, "metadata": {**old.pod["metadata"], "name": "newer", "uid": "uid-newer"}}
+    fake_cluster.pods["newer"] = FakePod(newer, fake_cluster.programs, fake_cluster.now + 5, lambda line: None)
+    task.store.values.clear()  # type: ignore[union-attr]
+    task.reschedules = 1
+    run = task.run()
+    assert (run.outcome, run.requests[0], run.requests[-1], [*fake_cluster.pods]) == (
+        None,
+        "GET pods",
+        "DELETE POD",
+        [task.pod],
+    )
+    assert build_start_id("ti-1", 0) in task.pod

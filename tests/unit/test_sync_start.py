@@ -1,0 +1,172 @@
+"""The start of a pod in a sync run: lost answers, names, quota, nodes and images."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from unit.support.cluster_server import Cluster
+from unit.support.fake_kubelet import FakePod, Program
+from unit.support.http_server import Fault
+from unit.support.task_process import StartTask
+
+
+@pytest.mark.parametrize("quota", [100, 1])
+def test_pod_whose_creation_got_no_answer_is_found(quota: int, fake_cluster: Cluster, start_task: StartTask):
+    fake_cluster.quota = quota
+    fake_cluster.add("POST", Fault.CLOSE, is_after=True)
+    task = start_task()
+    run = task.run()
+    assert run.requests == ["POST pods", "GET POD", "DELETE POD"]
+    assert (run.outcome, fake_cluster.created, fake_cluster.pods) == (None, 1, {})
+    assert run.log[2:4] == [
+        f"warning: Cannot create pod {task.pod} in namespace team-alpha: Remote end closed connection without "
+        "response. The task tries again for at most 3600 s.",
+        "The API server answers again after 1 s.",
+    ]
+
+
+def test_pod_that_was_never_created_after_a_lost_request_is_created(fake_cluster: Cluster, start_task: StartTask):
+    fake_cluster.add("POST", Fault.CLOSE)
+    run = start_task().run()
+    assert run.requests == ["POST pods", "GET POD", "POST pods", "GET events", "GET POD", "DELETE POD"]
+    assert (run.outcome, fake_cluster.created) == (None, 1)
+
+
+def test_pod_of_this_start_that_exists_already_is_taken_up(fake_cluster: Cluster, start_task: StartTask):
+    task = start_task()
+    fake_cluster.add("POST", None, is_after=True)
+    run = task.run()
+    assert run.requests == ["POST pods", "GET POD", "GET events", "GET POD", "DELETE POD"]
+    assert (run.outcome, fake_cluster.ledger) == (None, [f"{task.pod} started", f"{task.pod} finished with 0"])
+
+
+def test_pod_of_somebody_else_with_the_tasks_name_is_left_alone(fake_cluster: Cluster, start_task: StartTask):
+    add_pod(fake_cluster, "mine")
+    run = start_task(name="mine", random_name_suffix=False).run()
+    assert run.outcome == (
+        "PodNameTaken: The pod was not created: another pod mine exists in namespace team-alpha. Delete it, or let the "
+        "task's pods have different names (name=, random_name_suffix=True)."
+    )
+    assert (run.requests, [*fake_cluster.pods]) == (["POST pods", "GET POD"], ["mine"])
+
+
+def add_pod(cluster: Cluster, name: str, labels: dict[str, str] | None = None) -> FakePod:
+    """Add a pod to the cluster that the task has not created."""
+    metadata = {"name": name, "namespace": "team-alpha", "labels": labels or {}, "uid": f"uid-of-{name}"}
+    pod = {"metadata": metadata, "spec": {"containers": [{"name": "base"}]}}
+    cluster.pods[name] = FakePod(pod, cluster.programs, cluster.now, cluster.ledger.append)
+    return cluster.pods[name]
+
+
+def test_task_waits_for_quota_and_then_runs(fake_cluster: Cluster, start_task: StartTask):
+    fake_cluster.quota = 0
+    fake_cluster.on_tick = lambda: setattr(fake_cluster, "quota", 1 if fake_cluster.now >= 25 else 0)
+    task = start_task()
+    run = task.run()
+    waits = [
+        f"The quota of team 'alpha' is exhausted: waiting to create the pod, {waited} of 86400 s so far. API server: "
+        f'pods "{task.pod}" is forbidden: exceeded quota: team-quota'
+        for waited in (0, 10, 20)
+    ]
+    assert run.log[2:5] == waits
+    assert (run.requests, run.outcome) == (["POST pods", "GET events", "GET POD", "DELETE POD"], None)
+
+
+@pytest.mark.parametrize("arguments", [{}, {"schedule_timeout_seconds": 100}])
+def test_wait_for_quota_has_a_deadline(arguments: dict[str, Any], fake_cluster: Cluster, start_task: StartTask):
+    fake_cluster.quota = 0
+    limit = arguments.get("schedule_timeout_seconds", 86400)
+    task = start_task(**arguments)
+    run = task.run()
+    assert run.outcome == (
+        f"QuotaTimeout: The pod was not created: the quota of team 'alpha' was exhausted for {limit} s "
+        "(schedule_timeout_seconds, by default the team's policy.roomTimeout). Wait for other tasks of the team, use a "
+        f'smaller size, or ask the platform team for a larger quota. API server: pods "{task.pod}" is forbidden: '
+        "exceeded quota: team-quota"
+    )
+    assert (run.requests, fake_cluster.created) == (["POST pods"], 0)
+    assert limit <= fake_cluster.now < limit + 1
+
+
+def test_quota_and_node_share_one_deadline(fake_cluster: Cluster, start_task: StartTask):
+    fake_cluster.quota = 0
+    fake_cluster.on_tick = lambda: setattr(fake_cluster, "quota", 1 if fake_cluster.now >= 60 else 0)
+    fake_cluster.prepare = lambda pod: setattr(pod, "has_room", False)
+    run = start_task(schedule_timeout_seconds=100).run()
+    assert run.outcome.startswith("PodLaunchTimeoutException: ")
+    assert 100 <= fake_cluster.now <= 102
+
+
+def test_pod_that_finds_no_node_is_deleted_after_the_room_timeout(fake_cluster: Cluster, start_task: StartTask):
+    fake_cluster.prepare = lambda pod: setattr(pod, "has_room", False)
+    task = start_task(log_events_on_failure=False, schedule_timeout_seconds=100)
+    run = task.run()
+    assert run.outcome == (
+        f"PodLaunchTimeoutException: Pod {task.pod} found no node within 100 s (schedule_timeout_seconds, by default "
+        "the team's policy.roomTimeout). Its events in this log tell why."
+    )
+    assert run.log[2:] == [
+        "The task fails before its pod has ended: PodLaunchTimeoutException",
+        f"Deleting pod: {task.pod}",
+    ]
+    assert (run.requests[-1], fake_cluster.pods) == ("DELETE POD", {})
+    assert 100 <= fake_cluster.now <= 102
+
+
+@pytest.mark.parametrize("action", ["delete_pod", "keep_pod"])
+def test_pod_that_does_not_start_on_its_node_is_deleted(action: str, fake_cluster: Cluster, start_task: StartTask):
+    fake_cluster.programs["base"] = Program(never_starts="ContainerCreating")
+    task = start_task(startup_timeout_seconds=30, on_finish_action=action)
+    run = task.run()
+    assert run.outcome == (
+        f"PodLaunchTimeoutException: Pod {task.pod} did not start within 30 s (startup_timeout_seconds). Its events in "
+        "this log tell what it waits for."
+    )
+    assert (run.requests[-1], fake_cluster.pods) == ("DELETE POD", {})
+    assert 30 <= fake_cluster.now <= 32
+
+
+@pytest.mark.parametrize("reason", ["ErrImagePull", "InvalidImageName", "ErrImageNeverPull"])
+def test_image_that_can_never_be_pulled_fails_the_task(reason: str, fake_cluster: Cluster, start_task: StartTask):
+    fake_cluster.programs["base"] = Program(never_starts=reason)
+    task = start_task()
+    run = task.run()
+    assert (run.outcome, run.requests[-1], fake_cluster.pods) == (
+        f"PodLaunchFailedException: Image cannot be pulled, unable to start: {reason}\n",
+        "DELETE POD",
+        {},
+    )
+
+
+@pytest.mark.parametrize(
+    "reason",
+    ["OutOfcpu", "OutOfmemory", "OutOfpods", "UnexpectedAdmissionError", "NodeAffinity", "Preempting"],
+)
+def test_pod_that_the_kubelet_refuses_is_replaced_without_a_retry(
+    reason: str, fake_cluster: Cluster, start_task: StartTask
+):
+    fake_cluster.prepare = lambda pod: setattr(pod, "refusal", reason if fake_cluster.created == 1 else "")
+    task = start_task()
+    runs = task.run_to_end()
+    assert [run.outcome for run in runs] == ["rescheduled", None]
+    second = task.pod_name(1)
+    assert fake_cluster.ledger == [f"{second} started", f"{second} finished with 0"]
+    assert runs[0].log[-1].endswith("The task restarts (1 of 3) without using a retry.")
+
+
+def test_name_and_no_suffix_keep_their_stock_meaning(fake_cluster: Cluster, start_task: StartTask):
+    seen: list[str] = []
+    fake_cluster.prepare = lambda pod: seen.append(pod.name)
+    for arguments in ({"name": "load"}, {"name": "load", "random_name_suffix": False}, {}):
+        start_task(**arguments).run()
+    start = start_task().pod.removeprefix("t-")
+    assert seen == [f"load-{start}", "load", f"t-{start}"]
+
+
+def test_task_with_a_fixed_name_restarts_after_a_disruption(fake_cluster: Cluster, start_task: StartTask):
+    fake_cluster.prepare = lambda pod: setattr(pod, "refusal", "OutOfcpu" if fake_cluster.created == 1 else "")
+    task = start_task(name="load", random_name_suffix=False)
+    runs = task.run_to_end()
+    assert [run.outcome for run in runs] == ["rescheduled", None]
