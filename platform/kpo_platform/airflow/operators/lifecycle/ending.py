@@ -88,14 +88,17 @@ class Ending:
             self._call_back("on_pod_teardown")
             result = self._read_result(outcome)
         except Exception as error:  # raised below, unless the program's own end is the true reason
+            if isinstance(error, ApiServerUnavailable) and outcome.kind is OutcomeKind.SUCCEEDED:
+                raise  # the pod has the result
             failure = error
-        if failure is None and outcome.kind is not OutcomeKind.DISRUPTED:
+        if outcome.kind not in (OutcomeKind.DISRUPTED, OutcomeKind.SUCCEEDED if failure else None):
             self._store(outcome, result)
         if self._operator.do_xcom_push:
             self._has_ended_sidecar = end_sidecar(self._operator, self._pod)
         if outcome.kind is not OutcomeKind.SUCCEEDED or failure is not None:
             self._describe_failure()
-        self._clean_up()
+        late_failure = self._try_clean_up()
+        failure = failure or late_failure
         if failure is not None and outcome.kind is OutcomeKind.SUCCEEDED:
             raise failure
         if failure is not None:
@@ -186,6 +189,14 @@ class Ending:
             dispose_pod(self._operator, self._api, state.without(SIDECAR) if self._has_ended_sidecar else state)
         self._call_back("on_pod_cleanup")
 
+    def _try_clean_up(self) -> Exception | None:
+        """Clean up, and return an error of the author's callback."""
+        try:
+            self._clean_up()
+        except Exception as error:
+            return error
+        return None
+
     def _clean_up_failed(self) -> None:
         try:
             self._pod.refresh()
@@ -193,7 +204,8 @@ class Ending:
         except Exception as error:
             self._operator.log.warning("Cannot read pod %s: %s", self._pod.state.name, error)
         self._operator.has_cleaned_up = True
-        self._clean_up()
+        if failure := self._try_clean_up():
+            self._operator.log.warning("%s: %s", type(failure).__name__, failure)
 
     def _tell(self, outcome: Outcome, result: Any) -> Any:
         name = self._pod.state.name
