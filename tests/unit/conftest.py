@@ -8,8 +8,8 @@ from unit.support.in_process_offline import offline_in_process
 from unit.support.log_following import follow, server, written
 from unit.support.platformctl import cluster, platformctl
 from unit.support.published_contract import build, publish
-from unit.support.task_restarts import task_process
 from unit.support.task_process import fake_cluster, start_task
+from unit.support.task_restarts import task_process
 from unit.support.triggerer import triggerer
 
 __all__ = [
@@ -24,8 +24,8 @@ __all__ = [
     "platformctl",
     "publish",
     "server",
-    "task_process",
     "start_task",
+    "task_process",
     "triggerer",
     "written",
 ]

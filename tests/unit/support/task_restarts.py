@@ -207,7 +207,7 @@ def task_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, publish: Publi
         monkeypatch.setattr(patience, "_LONGEST_WAIT_S", 0.05)
         for owner in (TeamPodOperator, PodManager):
             monkeypatch.setattr(owner, "log", process.lines)
-        monkeypatch.setattr(PodManager, "await_xcom_sidecar_container_start", lambda *_, **__: None)
+        monkeypatch.setattr(PodManager, "extract_xcom_kill", lambda *_, **__: None)
         monkeypatch.setattr(TeamPodOperator, "extract_xcom", lambda _, pod: _extract(process.pods, pod))
         yield process
 
