@@ -1,0 +1,205 @@
+"""A sync run tells the true reason of its end, whatever fails beside it, and calls the author's callbacks as stock."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from airflow.providers.cncf.kubernetes.callbacks import KubernetesPodOperatorCallback
+from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
+from airflow.sdk.exceptions import AirflowTaskTimeout
+
+from unit.support.cluster_server import Cluster, Rule
+from unit.support.fake_kubelet import Program
+from unit.support.pod_store import refuse
+from unit.support.task_process import Run, StartTask, Task
+
+EXIT_3 = "AirflowException: Pod POD failed. The program failed: container base ended with exit code 3."
+NAMES = (
+    "on_pod_manifest_created",
+    "on_pod_creation",
+    "on_pod_starting",
+    "on_pod_completion",
+    "on_pod_teardown",
+    "on_pod_cleanup",
+)
+
+
+def tell(task: Task, run: Run) -> Any:
+    return run.outcome.replace(task.pod, "POD") if isinstance(run.outcome, str) else run.outcome
+
+
+def build_callback(call: Callable[[str, dict[str, Any]], None]) -> type[KubernetesPodOperatorCallback]:
+    """Build callbacks that pass their names and arguments on."""
+
+    def build(name: str) -> Any:
+        return staticmethod(lambda **arguments: call(name, arguments))
+
+    members = {name: build(name) for name in (*NAMES, "progress_callback", "on_sync_client_creation")}
+    return type("Callback", (KubernetesPodOperatorCallback,), members)
+
+
+def fail_in(wanted: str) -> type[KubernetesPodOperatorCallback]:
+    def call(name: str, arguments: dict[str, Any]) -> None:
+        if name == wanted:
+            raise RuntimeError(f"{name} of the author")
+
+    return build_callback(call)
+
+
+@pytest.mark.parametrize("text", ["no json", '{"half": ', ""])
+def test_bad_result_of_a_failed_program_does_not_hide_its_exit_code(
+    text: str, fake_cluster: Cluster, start_task: StartTask
+):
+    fake_cluster.programs["base"], fake_cluster.result = Program(code=3), text
+    task = start_task(do_xcom_push=True)
+    run = task.run()
+    assert (tell(task, run), "return_value" in task.xcoms, fake_cluster.pods) == (EXIT_3, False, {})
+    assert next(line for line in run.log if "has no result" in line).startswith("The failed program has no result: ")
+
+
+def test_result_of_a_failed_program_is_kept(fake_cluster: Cluster, start_task: StartTask):
+    fake_cluster.programs["base"] = Program(code=3)
+    task = start_task(do_xcom_push=True)
+    assert tell(task, task.run()) == EXIT_3
+    assert task.xcoms == {"pod_name": task.pod, "pod_namespace": "team-alpha", "return_value": {"rows": 3}}
+
+
+def test_bad_result_of_a_successful_program_fails_the_task(fake_cluster: Cluster, start_task: StartTask):
+    fake_cluster.result = "no json"
+    run = start_task(do_xcom_push=True).run()
+    assert (run.outcome, fake_cluster.pods) == ("JSONDecodeError: Expecting value: line 1 column 1 (char 0)", {})
+
+
+def test_lost_result_of_a_successful_program_does_not_start_it_again(fake_cluster: Cluster, start_task: StartTask):
+    fake_cluster.act("exec", lambda: fake_cluster.end_sidecar(task.pod))
+    task = start_task(do_xcom_push=True)
+    run = task.run()
+    assert tell(task, run) == (
+        "AirflowFailException: The program succeeded, but pod POD lost its container airflow-xcom-sidecar before its "
+        "result was read. The task is not tried again, because its work is done."
+    )
+
+
+def test_outage_before_the_result_is_read_leaves_the_pod(fake_cluster: Cluster, start_task: StartTask):
+    fake_cluster.act("exec", lambda: setattr(fake_cluster, "down", (fake_cluster.now, fake_cluster.now + 5000)))
+    task = start_task(do_xcom_push=True)
+    run = task.run()
+    assert (type(run.error).__name__, [*fake_cluster.pods]) == ("ApiServerUnavailable", [task.pod])
+    fake_cluster.sleep(2000)
+    assert (task.retry().outcome, len(fake_cluster.ledger), fake_cluster.pods) == ({"rows": 3}, 2, {})
+
+
+@pytest.mark.parametrize(("code", "outcome"), [(0, {"rows": 3}), (3, EXIT_3)])
+def test_refused_clean_up_does_not_change_the_end(
+    code: int, outcome: Any, fake_cluster: Cluster, start_task: StartTask
+):
+    fake_cluster.programs["base"] = Program(code=code)
+    fake_cluster.add("DELETE", refuse(403, "Forbidden", "pods is forbidden"))
+    task = start_task(do_xcom_push=True)
+    run = task.run()
+    assert tell(task, run) == outcome
+    assert run.log[-1].startswith(f"warning: Cannot clean up pod {task.pod}: (403)")
+
+
+@pytest.mark.parametrize("name", ["on_pod_completion", "on_pod_teardown", "on_pod_cleanup"])
+def test_callback_that_fails_at_the_end_does_not_hide_an_exit_code(
+    name: str, fake_cluster: Cluster, start_task: StartTask
+):
+    fake_cluster.programs["base"] = Program(code=3)
+    task = start_task(callbacks=fail_in(name))
+    run = task.run()
+    assert (tell(task, run), fake_cluster.pods) == (EXIT_3, {})
+    assert f"warning: RuntimeError: {name} of the author" in run.log
+
+
+@pytest.mark.parametrize("name", [*NAMES, "progress_callback"])
+def test_callback_that_fails_fails_a_successful_task_and_leaves_no_pod(
+    name: str, fake_cluster: Cluster, start_task: StartTask
+):
+    run = start_task(callbacks=fail_in(name)).run()
+    fake_cluster.sleep(60)
+    assert (run.outcome, fake_cluster.pods) == (f"RuntimeError: {name} of the author", {})
+
+
+@pytest.fixture
+def alarm() -> Iterator[None]:
+    """Let SIGALRM raise as Airflow's timeout does."""
+
+    def stop(*_: Any) -> None:
+        raise AirflowTaskTimeout("Timeout, PID: 1")
+
+    former = signal.signal(signal.SIGALRM, stop)
+    yield
+    signal.signal(signal.SIGALRM, former)
+
+
+def run_until(seconds: float, task: Task) -> Run:
+    """Run the task with an ``execution_timeout``, and call ``on_kill`` as Airflow does then."""
+    cluster, sent = task.cluster, []
+
+    def tick() -> None:
+        if cluster.now >= seconds and not sent:
+            sent.append(True)
+            signal.raise_signal(signal.SIGALRM)
+
+    cluster.on_tick = tick
+    run = task.run()
+    try:
+        raise run.error or AssertionError
+    except AirflowTaskTimeout:
+        task.operator.on_kill()
+    return run
+
+
+@pytest.mark.usefixtures("alarm")
+@pytest.mark.parametrize("action", ["delete_pod", "keep_pod"])
+def test_execution_timeout_ends_the_pod(action: str, fake_cluster: Cluster, start_task: StartTask):
+    fake_cluster.programs["base"] = Program(runs_s=100)
+    task = start_task(on_finish_action=action, log_events_on_failure=False)
+    run = run_until(10, task)
+    fake_cluster.on_tick = lambda: None
+    fake_cluster.sleep(60)
+    assert run.outcome == "AirflowTaskTimeout: Timeout, PID: 1"
+    assert fake_cluster.ledger == [f"{task.pod} started", f"{task.pod} interrupted"]
+    assert [pod.reason for pod in fake_cluster.pods.values()] == (["DeadlineExceeded"] if action == "keep_pod" else [])
+    assert fake_cluster.requests.count(f"DELETE pods/{task.pod}") == (action == "delete_pod")
+
+
+@pytest.mark.usefixtures("alarm")
+def test_execution_timeout_in_an_outage_is_told_and_ends_the_pod(fake_cluster: Cluster, start_task: StartTask):
+    fake_cluster.programs["base"] = Program(runs_s=1000)
+    fake_cluster.down = (5, 100)
+    task = start_task()
+    run = run_until(10, task)
+    fake_cluster.sleep(60)
+    assert (run.outcome, fake_cluster.pods) == ("AirflowTaskTimeout: Timeout, PID: 1", {})
+
+
+@pytest.mark.parametrize("code", [0, 3])
+def test_callbacks_are_called_as_by_the_stock_operator(code: int, fake_cluster: Cluster, start_task: StartTask):
+    fake_cluster.programs["base"] = Program(code=code, runs_s=4)
+    fake_cluster.rules.append(Rule("GET pods/", lambda request: fake_cluster.sleep(0.5), times=10_000))
+    calls: list[tuple[Any, ...]] = []
+
+    def call(name: str, arguments: dict[str, Any]) -> None:
+        pod = arguments.get("pod")
+        status = getattr(pod, "status", None)
+        phase = status.phase if name in ("on_pod_starting", "on_pod_completion") else None
+        types = {key: type(value).__name__ for key, value in sorted(arguments.items()) if key != "operator"}
+        if name != "on_sync_client_creation":
+            calls.append((name, types, arguments.get("mode"), phase, arguments.get("line")))
+
+    by_engine = []
+    for operator in (KubernetesPodOperator, None):
+        calls.clear()
+        task = start_task(callbacks=build_callback(call), on_finish_action="keep_pod")
+        if operator is not None:
+            task.operator_class = operator
+        task.run()
+        fake_cluster.pods.clear()
+        by_engine.append(list(calls))
+    assert [call[0] for call in by_engine[1]] == [*NAMES[:3], "progress_callback", *NAMES[3:]]
+    assert by_engine[1] == by_engine[0]
