@@ -32,7 +32,6 @@ TESTS = (
     "patience",
     "pod_api",
     "pod_name",
-    "pod_run",
     "properties",
     "provider_version",
     "quota_wait",

@@ -80,7 +80,7 @@ def defer(task: TaskProcess) -> TaskProcess:
 
 
 def change_pod(task: TaskProcess, state: str) -> None:
-    """Let the pod reach a state while nobody looks."""
+    """Let the pod reach a state while no process looks."""
     if state == "gone":
         task.pods.pods.clear()
         return

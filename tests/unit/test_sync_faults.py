@@ -33,7 +33,7 @@ def at(seconds: float, cluster: Cluster, act: Any) -> None:
 
 
 def delete(pod: FakePod) -> None:
-    """Delete a pod as somebody else would."""
+    """Delete a pod as another user would."""
     pod.deleted_at = 1
 
 

@@ -1,4 +1,4 @@
-"""lifecycle.pod_run: Airflow resumes a task because its trigger failed, and nobody watches the pod any more."""
+"""lifecycle.pod_run: Airflow resumes a task because its trigger failed, and nothing watches the pod any more."""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ class EndRecord:
 
 
 def read_end_record(context: Context) -> EndRecord | None:
-    """Read how the task's last pod ended; None if nobody has stored it.
+    """Read how the task's last pod ended; None if none was stored.
 
     Raises:
         AirflowRuntimeError: Airflow's API server refused the request.

@@ -76,7 +76,7 @@ class RestartSafePodOperator(KubernetesPodOperator):
             return self._open_run(context).resume(event)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
-        """Resume after a deferral; end the pod if the trigger failed, since nobody watches the pod any more."""
+        """Resume after a deferral; end the pod if the trigger failed, since nothing watches the pod any more."""
         if next_method == _TRIGGER_FAILED:
             with self._handle_stop(context):
                 self._open_run(context).end_failed()

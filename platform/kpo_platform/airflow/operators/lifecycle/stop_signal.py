@@ -46,7 +46,7 @@ class StopSignal:
 
     @contextmanager
     def hold(self) -> Iterator[None]:
-        """Delay the signal, because an interrupted request may still create a pod of which nobody knows.
+        """Delay the signal, because an interrupted request may still create a pod that no task knows.
 
         Raises:
             TaskStopped: the signal has come meanwhile.
@@ -82,7 +82,7 @@ class StopSignal:
             raise TaskStopped
 
     def sleep(self, seconds: float) -> None:
-        """Sleep, at most until the signal comes; Python goes on sleeping after a handler that raises nothing.
+        """Sleep, at most until the signal comes; Python continues to sleep after a handler that raises nothing.
 
         Raises:
             TaskStopped: the signal has come.
