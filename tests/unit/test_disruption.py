@@ -6,7 +6,12 @@ from typing import Any
 
 import pytest
 
-from kpo_platform.pod.disruption import find_disruption, find_disruption_in_events
+from kpo_platform.pod.disruption import (
+    find_disruption,
+    find_disruption_in_events,
+    find_stopped_containers,
+    find_termination_in_events,
+)
 
 
 def condition(reason: str, status: str = "True") -> dict[str, Any]:
@@ -56,3 +61,40 @@ def test_events_of_a_deleted_pod_identify_a_disruption():
     assert find_disruption_in_events([killing, preempted]) == "Preempted: Preempted by pod 1 on node a"
     assert find_disruption_in_events([killing]) is None
     assert find_disruption_in_events([{"reason": "OutOfpods"}]) == "OutOfpods"
+
+
+def test_surest_event_tells_why_a_pod_is_gone():
+    """The pod's own limits, then what ended the pod, then a node that was not ready."""
+    not_ready = {"reason": "NodeNotReady", "message": "Node is not ready"}
+    evicted = {"reason": "TaintManagerEviction", "message": "Marking for deletion Pod alpha/load-1"}
+    late = {"reason": "DeadlineExceeded", "message": "Pod was active on the node longer than the specified deadline"}
+    over_limit = {"reason": "Evicted", "message": "Pod ephemeral local storage usage exceeds the total limit 1Gi. "}
+    for events, reason, is_disruption in [
+        ([not_ready], "NodeNotReady", True),
+        ([not_ready, evicted], "TaintManagerEviction", True),
+        ([evicted, late, not_ready], "DeadlineExceeded", False),
+        ([not_ready, over_limit], "Evicted", False),
+    ]:
+        found = find_termination_in_events(events)
+        assert found is not None
+        assert (found.reason, found.is_disruption) == (reason, is_disruption)
+    assert find_disruption_in_events([late]) is None
+
+
+def test_cancelled_deletion_is_not_a_disruption():
+    cancelled = {"reason": "TaintManagerEviction", "message": "Cancelling deletion of Pod alpha/load-1"}
+    assert find_termination_in_events([cancelled]) is None
+
+
+def test_events_name_the_containers_that_were_stopped_with_their_pod():
+    def event(path: str, message: str, reason: str = "Killing") -> dict[str, object]:
+        return {"reason": reason, "message": message, "involvedObject": {"fieldPath": path}}
+
+    events = [
+        event("spec.containers{base}", "Stopping container base"),
+        event("spec.initContainers{proxy}", "Stopping container proxy"),
+        event("spec.containers{probed}", "Container probed failed liveness probe, will be restarted"),
+        event("spec.containers{started}", "Started container started", "Started"),
+        event("", "Stopping container lost"),
+    ]
+    assert find_stopped_containers(events) == {"base", "proxy"}

@@ -228,6 +228,17 @@ def test_events_tell_why_a_pod_is_gone(status: Json):
     assert decide(status, is_gone=True, events=events) == (DISRUPTED, "TaintManagerEviction", None)
 
 
+def test_stop_of_the_program_tells_that_the_pod_was_deleted():
+    stopped = {"reason": "Killing", "message": "Stopping container base"}
+    events = [{**stopped, "involvedObject": {"fieldPath": "spec.containers{base}"}}]
+    assert decide(pod("Running", RUNNING), is_gone=True, events=events) == (DISRUPTED, "Deleted", None)
+
+
+def test_pod_that_is_gone_after_its_own_deadline_has_failed():
+    events = [{"reason": "DeadlineExceeded", "message": "Pod was active on the node longer than the deadline"}]
+    assert decide(pod("Running", RUNNING), is_gone=True, events=events) == (FAILED, "DeadlineExceeded", None)
+
+
 @pytest.mark.parametrize(
     ("status", "decision"),
     [

@@ -118,6 +118,19 @@ def test_end_is_told_by_the_pod_then_by_the_event(
     assert task.xcoms.get("return_value") == ({"rows": 5} if pushed else None)
 
 
+STOPPED = {"reason": "Killing", "message": "Stopping container base"}
+
+
+@pytest.mark.parametrize("fired", ["success", "failed"])
+def test_deferred_task_whose_pod_was_drained_and_is_gone_starts_again(deferred: TaskProcess, fired: str):
+    """The program may end with 0 because it was told to: its trigger cannot know."""
+    deferred.pods.events = [{**STOPPED, "involvedObject": {"fieldPath": "spec.containers{base}"}}]
+    change_pod(deferred, "gone")
+    assert deferred.resume(fired) == "rescheduled"
+    deferred.pods.status = STATES["running"]["status"]
+    assert (deferred.run(), deferred.pods.created) == ("deferred", 2)
+
+
 def test_error_events_defer_three_times_then_the_worker_waits(deferred: TaskProcess):
     counts = []
     for _ in range(3):

@@ -57,8 +57,19 @@ _BY_DELETION = frozenset(
 )
 """Reasons of the condition ``DisruptionTarget`` that is set before a deletion, which may fail or come later."""
 
-_EVENTS = frozenset({"Evicted", "NodeNotReady", "Preempted", "Preempting", "TaintManagerEviction"})
+NODE_NOT_READY = "NodeNotReady"
+"""Reason of an event that may precede the loss of a pod, or the return of its node."""
+
+_EVENTS = frozenset({"Evicted", NODE_NOT_READY, "Preempted", "Preempting", "TaintManagerEviction"})
 """Reasons of events about a pod that no longer exists."""
+
+_CANCELLED = "Cancelling deletion"
+"""Start of the message of a ``TaintManagerEviction`` that does not take place."""
+
+_STOPPING = "Stopping container"
+"""Start of the kubelet's message when it ends a container with its pod; a failed probe has another one."""
+
+_CONTAINER_PATH = re.compile(r"spec\.(?:c|initC)ontainers\{(.+)\}")
 
 _EXCEEDED_LIMIT = re.compile(r"exceed(s|ed) .*limit")
 """Message of an eviction because the pod exceeded its own limit of ephemeral storage."""
@@ -120,16 +131,29 @@ def find_disruption(pod: Json) -> str | None:
 def find_disruption_in_events(events: Iterable[Json]) -> str | None:
     """Describe the disruption of a deleted pod by its events; None if no event reports one."""
     termination = find_termination_in_events(events)
-    return _format(termination) if termination else None
+    return _format(termination) if termination and termination.is_disruption else None
 
 
 def find_termination_in_events(events: Iterable[Any]) -> Termination | None:
-    """Find the disruption of a pod that no longer exists in its events, which may have any shape."""
-    for event in map(read_object, events if isinstance(events, Iterable) else ()):
-        reason = read_text(event.get("reason"))
-        if reason in _EVENTS or is_refusal(reason):
-            return Termination(reason, read_text(event.get("message")))
-    return None
+    """Find what ended a pod that no longer exists in its events, which may have any shape.
+
+    The pod's own limits come first, and a node that was not ready, which explains little, last.
+    """
+    causes = [cause for event in _read_events(events) if (cause := _find_cause(event))]
+    return min(causes, key=lambda cause: cause.is_disruption + (cause.reason == NODE_NOT_READY), default=None)
+
+
+def find_stopped_containers(events: Iterable[Any]) -> frozenset[str]:
+    """Find the containers that the kubelet ended with their pod in its events, which may have any shape.
+
+    A container that had ended by itself before has no such event.
+    """
+    found = set()
+    for event in _read_events(events):
+        path = _CONTAINER_PATH.fullmatch(read_text(read_object(event.get("involvedObject")).get("fieldPath")))
+        if path and event.get("reason") == "Killing" and read_text(event.get("message")).startswith(_STOPPING):
+            found.add(path[1])
+    return frozenset(found)
 
 
 def is_refusal(reason: str) -> bool:
@@ -171,6 +195,20 @@ def _find_reason(state: PodState) -> Termination | None:
 
 def _find_deletion(state: PodState) -> Termination | None:
     return Termination(DELETED, since=state.deletion_requested_at) if state.deletion_requested_at else None
+
+
+def _read_events(events: Any) -> Iterable[Json]:
+    return map(read_object, events if isinstance(events, Iterable) else ())
+
+
+def _find_cause(event: Json) -> Termination | None:
+    """Find the end of a pod that one event names."""
+    reason, message = read_text(event.get("reason")), read_text(event.get("message"))
+    if reason == DEADLINE or (reason == "Evicted" and _EXCEEDED_LIMIT.search(message)):
+        return Termination(reason, message, is_disruption=False)
+    if reason in _EVENTS or is_refusal(reason):
+        return None if message.startswith(_CANCELLED) else Termination(reason, message)
+    return None
 
 
 def _format(termination: Termination) -> str:

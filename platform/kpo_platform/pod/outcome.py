@@ -14,6 +14,7 @@ from kpo_platform.pod.disruption import (
     LOST,
     NOT_STARTED,
     Termination,
+    find_stopped_containers,
     find_termination,
     find_termination_in_events,
 )
@@ -131,8 +132,9 @@ def _judge_termination(termination: Termination, program: ContainerState, skip_c
 def _judge_unseen_end(last: PodState, program: ContainerState, is_gone: bool, events: Iterable[Any]) -> Outcome | None:
     """Judge a pod that ended without an exit code or a cause in its status: the program is not to blame."""
     if is_gone:
-        cause = find_termination_in_events(events) or Termination(GONE)
-    elif program.is_terminated:
+        unnamed = Termination(DELETED if program.name in find_stopped_containers(events) else GONE)
+        return _judge_termination(find_termination_in_events(events) or unnamed, program, ())
+    if program.is_terminated:
         cause = Termination(program.reason if program.is_lost else LOST, program.message)
     elif last.has_ended:
         cause = Termination(last.reason or (LOST if program.has_started else NOT_STARTED), last.message)

@@ -26,6 +26,7 @@ class TaskPods:
         status: the status of pods that are created from now on.
         log: the lines of the program, with stamps.
         result: what the XCom sidecar returns as long as its pod runs.
+        events: the events of every pod.
         pods: the pods by name.
         before: takes every request; what it returns is answered instead, without an effect.
         after: takes every request after its effect, before it is answered.
@@ -36,6 +37,7 @@ class TaskPods:
     status: Json = field(default_factory=dict)
     log: list[str] = field(default_factory=list)
     result: Any = None
+    events: list[Json] = field(default_factory=list)
     pods: dict[str, Json] = field(default_factory=dict)
     before: Hook = lambda request: None
     after: Hook = lambda request: None
@@ -67,7 +69,7 @@ class TaskPods:
     def _answer(self, request: Request) -> Answer:
         url = urlsplit(request.path)
         if url.path.endswith("/events"):
-            return 200, {"kind": "EventList", "items": []}
+            return 200, {"kind": "EventList", "items": self.events}
         name, _, part = url.path.removeprefix(PODS).removeprefix("/").partition("/")
         if not name:
             return self._create(request.body) if request.method == "POST" else (200, {"items": self._list(url.query)})

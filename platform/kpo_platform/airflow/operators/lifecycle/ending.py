@@ -26,6 +26,7 @@ from kpo_platform.airflow.operators.lifecycle.pod_logs import PodLogs
 from kpo_platform.airflow.operators.lifecycle.task_result import SIDECAR, end_sidecar, read_failed_result, read_result
 from kpo_platform.airflow.operators.lifecycle.task_state import TryState, build_reschedule
 from kpo_platform.pod.outcome import Outcome, OutcomeKind
+from kpo_platform.pod.reported_end import decide_reported_end
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -136,7 +137,7 @@ class Ending:
         return self._tell(outcome, end.result)
 
     def _judge(self) -> Outcome:
-        """Judge the end by the pod, and by the trigger's event if the pod is gone."""
+        """Judge the end by the pod; if it is gone, by its events and what the trigger has reported."""
         event = self._event or {}
         outcome, status = self._pod.outcome, event.get("status")
         assert outcome is not None
@@ -145,15 +146,7 @@ class Ending:
             return Outcome(OutcomeKind.FAILED, "Timeout", message=str(event["message"]))
         if not self._pod.is_gone or self._pod.state.has_ended or outcome.exit_code is not None:
             return outcome
-        if status == "success":
-            return Outcome(OutcomeKind.SUCCEEDED, "Completed", 0)
-        if status == "failed":
-            return Outcome(
-                OutcomeKind.FAILED,
-                "Error",
-                message="The program failed, and its pod was deleted before its exit code and log were read.",
-            )
-        return outcome
+        return decide_reported_end(outcome, str(status), self._pod.events, self._operator.base_container_name)
 
     def _read_result(self, outcome: Outcome) -> Any:
         """Read the result; of a program that failed, as the stock operator does, if it is there."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Container
-from typing import Any
 
 from airflow.providers.cncf.kubernetes.pod_generator import PodGenerator
 from kubernetes.client import ApiException
@@ -21,6 +20,7 @@ class ObservedPod:
     Attributes:
         state: the last state that was seen.
         is_gone: whether the pod no longer exists.
+        events: the events of a pod that is gone, as far as its end was not seen.
     """
 
     def __init__(self, api: PodApi, pod: Json, container: str, skip_codes: Container[int] = ()) -> None:
@@ -36,6 +36,7 @@ class ObservedPod:
         self._pod = pod
         self.state: PodState = parse_pod_state(pod)
         self.is_gone = False
+        self.events: list[Json] = []
         self._model: k8s.V1Pod | None = None
         self._outcome: Outcome | None = None
 
@@ -71,15 +72,20 @@ class ObservedPod:
             self._pod, self._model, self.state = found, None, parse_pod_state(found)
 
     def _decide(self) -> Outcome | None:
-        events: list[Any] = []
         if self.is_gone and not self.state.container(self._container).is_terminated:
-            events = self._read_events()
+            self.events = self._read_events()
         return decide_outcome(
-            self.state, container=self._container, is_gone=self.is_gone, skip_codes=self._skip_codes, events=events
+            self.state,
+            container=self._container,
+            is_gone=self.is_gone,
+            skip_codes=self._skip_codes,
+            events=self.events,
         )
 
     def _read_events(self) -> list[Json]:
+        if not self.state.uid:
+            return []  # another pod may have had the name
         try:
-            return self._api.read_events(self.state.name, self.state.namespace, self.state.uid or None)
+            return self._api.read_events(self.state.name, self.state.namespace, self.state.uid)
         except ApiException:  # a missing right hides the cause, not the end
             return []
