@@ -181,6 +181,8 @@ def test_execution_timeout_in_an_outage_is_told_and_ends_the_pod(fake_cluster: C
 @pytest.mark.parametrize("code", [0, 3])
 def test_callbacks_are_called_as_by_the_stock_operator(code: int, fake_cluster: Cluster, start_task: StartTask):
     fake_cluster.programs["base"] = Program(code=code, runs_s=4)
+    # The stock operator reads the log to its end in its only thread; so the program must end then.
+    fake_cluster.rules.append(Rule("/log", lambda request: fake_cluster.sleep(10), times=10_000))
     fake_cluster.rules.append(Rule("GET pods/", lambda request: fake_cluster.sleep(0.5), times=10_000))
     calls: list[tuple[Any, ...]] = []
 
