@@ -10,7 +10,7 @@ from unit.support.cluster_server import Cluster
 from unit.support.contracts import TEAM
 from unit.support.fake_kubelet import IDLE, Program
 from unit.support.published_contract import Publish
-from unit.support.task_process import StartTask
+from unit.support.task_process import STARTED, StartTask
 
 BUILT = (
     "Building pod t with labels: {'dag_id': 'd', 'task_id': 't', 'run_id': 'r', "
@@ -37,6 +37,14 @@ def test_first_start_sends_four_kinds_of_requests_and_no_list(fake_cluster: Clus
         "kpo_platform_start": {**start, **of_try, "try_number": 1, "restart": 0, "retries": 0},
         "kpo_platform_end": {**end, **of_try},
     }
+
+
+def test_start_of_the_program_is_logged_once_with_the_stock_operators_words(
+    fake_cluster: Cluster, start_task: StartTask
+):
+    task = start_task()
+    task.run()
+    assert task.log.lines[2:] == [STARTED, "[base] hello", f"Deleting pod: {task.pod}"]
 
 
 def describe_kept(name: str) -> str:

@@ -29,6 +29,7 @@ from unit.support.http_server import serving
 from unit.support.log_following import TIMES
 from unit.support.published_contract import Publish
 
+STARTED = "Pod has reached Running phase"
 EPOCH_S = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
 
 
@@ -103,7 +104,7 @@ class Run:
 
     Attributes:
         outcome: the result, or the exception as "Type: text".
-        log: the lines of the task's log.
+        log: the lines of the task's log, without `STARTED`.
         requests: its requests to the API server without repetitions, the pod's name as POD, later ones POD-2 …
         error: the exception.
     """
@@ -196,7 +197,8 @@ class Task:
             error, outcome = raised, f"{type(raised).__name__}: {raised}".strip(": ")
         if isinstance(error, AirflowRescheduleException):
             self.reschedules, outcome = self.reschedules + 1, "rescheduled"
-        return Run(outcome, list(self.log.lines), self._shorten(self.cluster.requests[first:]), error)
+        log = [line for line in self.log.lines if line != STARTED]
+        return Run(outcome, log, self._shorten(self.cluster.requests[first:]), error)
 
     def run_to_end(self) -> list[Run]:
         """Run the processes that Airflow would start until one ends with something else than a reschedule."""

@@ -209,13 +209,14 @@ class PodRun:
         operator = self._operator
         limits, events, has_started = StartLimits(operator), PodEventLog(self._api, operator.log), False
         while True:
+            if pod.outcome is None and pod.has_left_pending and not has_started:
+                has_started = True
+                operator.log.info("Pod has reached %s phase", pod.state.phase)
+                self._call_back("on_pod_starting", pod=pod.model)
             logs.update()
             if pod.outcome is not None:
                 return
-            if pod.has_left_pending and not has_started:
-                has_started = True
-                self._call_back("on_pod_starting", pod=pod.model)
-            elif not has_started:
+            if not has_started:
                 if getattr(operator, "log_events_on_startup", True):  # since 10.25; before, they are always logged
                     events.write_new(pod.state)
                 limits.check(pod.state, pod.model)
