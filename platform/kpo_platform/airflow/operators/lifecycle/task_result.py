@@ -39,10 +39,11 @@ def read_result(operator: Any, pod: ObservedPod) -> Any:
         _await_sidecar(operator, pod)
         try:
             return operator.extract_xcom(pod=pod.model)
-        except Exception as error:
+        except Exception as raised:
+            error = _find_api_error(raised)
             pod.refresh()
             if _is_running(pod) and not (_is_retried(error) and failed_s < _READ_TIMEOUT_S):
-                raise
+                raise error from error.__cause__
             if not failed_s:
                 why = describe_error(error)
                 operator.log.warning("Cannot read the result of pod %s: %s. It is tried again.", pod.state.name, why)
@@ -57,7 +58,7 @@ def read_failed_result(operator: Any, pod: ObservedPod) -> Any:
     try:
         return operator.extract_xcom(pod=pod.model)
     except Exception as error:
-        operator.log.info("The failed program has no result: %s", error)
+        operator.log.info("The failed program has no result: %s", _find_api_error(error))
         return None
 
 
@@ -68,7 +69,7 @@ def end_sidecar(operator: Any, pod: ObservedPod) -> bool:
     try:
         operator.pod_manager.extract_xcom_kill(pod.model)
     except Exception as error:
-        operator.log.info("Cannot end container %s of pod %s: %s", SIDECAR, pod.state.name, error)
+        operator.log.info("Cannot end container %s of pod %s: %s", SIDECAR, pod.state.name, _find_api_error(error))
         return False
     return True
 
@@ -98,6 +99,12 @@ def _describe_loss(pod: ObservedPod, what: str) -> str:
         f"The program succeeded, but pod {pod.state.name} {what} before its result was read. "
         "The task is not tried again, because its work is done."
     )
+
+
+def _find_api_error(error: Exception) -> Exception:
+    """Return why a websocket could not be opened; the client library fails on that error, because it has no body."""
+    context = error.__context__
+    return context if isinstance(error, AttributeError) and isinstance(context, ApiException) else error
 
 
 def _is_retried(error: Exception) -> bool:

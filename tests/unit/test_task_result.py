@@ -1,0 +1,65 @@
+"""The result of a task is read with the real websocket client, whose errors hide their cause."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from kubernetes.client import ApiClient, ApiException, Configuration, CoreV1Api
+from kubernetes.stream import stream
+
+from kpo_platform.airflow.operators.lifecycle.task_result import SIDECAR, read_result
+from unit.support.http_server import Answer, Request, Server, serving
+
+POD = SimpleNamespace(
+    state=SimpleNamespace(name="p", container=lambda name: SimpleNamespace(phase="running" if name == SIDECAR else "")),
+    is_gone=False,
+    model=None,
+    refresh=lambda: None,
+)
+WARNING = "Cannot read the result of pod p: {}. It is tried again."
+
+
+@contextmanager
+def refusing(*statuses: int) -> Iterator[tuple[Any, list[str], Server]]:
+    """Serve refusals of `exec`; yields an operator that has a result after them, and its log."""
+    left, log = list(statuses), []
+
+    def answer(request: Request) -> Answer:
+        return left.pop(0), {"kind": "Status", "message": "refused"}
+
+    with serving(answer) as server:
+        configuration = Configuration()
+        configuration.host = server.url
+
+        def extract(pod: Any) -> Any:
+            if left:
+                connect = CoreV1Api(ApiClient(configuration)).connect_get_namespaced_pod_exec
+                stream(connect, "p", "n", command=["cat"], _preload_content=False)
+            return 42
+
+        yield (
+            SimpleNamespace(
+                extract_xcom=extract,
+                log=SimpleNamespace(warning=lambda text, *values: log.append(text % values)),
+                stop_signal=SimpleNamespace(sleep=lambda seconds: None),
+            ),
+            log,
+            server,
+        )
+
+
+def test_read_is_repeated_while_the_api_server_does_not_open_a_websocket():
+    with refusing(503, 503) as (operator, log, server):
+        assert read_result(operator, POD) == 42
+        assert (len(log), len(server.seen)) == (1, 2)
+        assert log[0].startswith(WARNING.partition("{}")[0] + "Handshake status 503")
+
+
+def test_missing_right_to_exec_is_told_at_once():
+    with refusing(403) as (operator, log, server), pytest.raises(ApiException, match="Handshake status 403"):
+        read_result(operator, POD)
+    assert (log, len(server.seen)) == ([], 1)
