@@ -100,6 +100,13 @@ def test_exhausted_quota_makes_the_task_wait_and_log(clock: Clock):
     assert (waiting.log_lines, clock.now) == ([sentence.format(0), sentence.format(10)], 1020.0)
 
 
+def test_quota_that_is_not_yet_counted_makes_the_task_wait(clock: Clock):
+    new = 'pods "work" is forbidden: status unknown for quota: team, resources: pods'
+    waiting = build_operator([build_rejection(403, new), POD])
+    assert quota_wait.create_within_quota(waiting, POD, build_context()) is POD
+    assert (waiting.log_lines[0].endswith(f"API server: {new}"), clock.now) == (True, 1010.0)
+
+
 def test_wait_ends_at_the_schedule_timeout(clock: Clock):
     with pytest.raises(quota_wait.QuotaTimeout) as timeout:
         quota_wait.create_within_quota(build_operator([build_rejection(403, FULL)] * 9), POD, build_context())

@@ -92,8 +92,9 @@ def restart_clock(context: Context) -> None:
 
 
 def is_quota_exceeded(rejection: ApiException) -> bool:
-    """Tell whether a pod was rejected only because the quota is exhausted at the moment."""
-    return rejection.status == 403 and "exceeded quota" in read_message(rejection)
+    """Tell whether a pod was rejected only because the quota is exhausted at the moment, or new and not yet counted."""
+    message = read_message(rejection)
+    return rejection.status == 403 and ("exceeded quota" in message or "status unknown for quota" in message)
 
 
 def _read_start(operator: PodCreator, context: Context) -> float | None:
