@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from kpo_platform.airflow.operators.lifecycle.patience import describe_error
 from kpo_platform.airflow.operators.lifecycle.pod_api import PodApi
 from kpo_platform.pod.merge import Json
 from kpo_platform.pod.state import PodState
@@ -45,7 +46,7 @@ class PodEventLog:
             return self._api.read_events(pod.name, pod.namespace)
         except Exception as error:  # the task must not fail for its pod's events
             self._is_refused = True
-            self._log.info("Cannot read the events of pod %s: %s", pod.name, getattr(error, "reason", error))
+            self._log.warning("Cannot read the events of pod %s: %s.", pod.name, describe_error(error))
             return []
 
 
