@@ -97,11 +97,12 @@ _NODE_CHECK_RIGHTS = [
 _DOCTOR_RESOURCES = ("configmaps", "cronjobs", "deployments", "jobs", "pods", "statefulsets")
 """The resources that doctor lists."""
 
-WAITING, FAILING, DEFERRED = run_task("waiting"), run_task("failing"), run_task("deferred")
+WAITING, FAILING, DEFERRED, RETRIED = map(run_task, ("waiting", "failing", "deferred", "retried"))
 
 OPERATIONS: dict[str, dict[tuple[str, str], Operation]] = {
     "pod-launcher": {
-        **{(verb, "pods"): WAITING for verb in ("create", "delete", "get", "list")},
+        **{(verb, "pods"): WAITING for verb in ("create", "delete", "get")},
+        ("list", "pods"): RETRIED,
         ("patch", "pods"): FAILING,
         ("get", "pods/log"): WAITING,
         **{(verb, "pods/exec"): WAITING for verb in ("create", "get")},
@@ -153,11 +154,7 @@ REFUSED = r'cannot \w+ resource|HTTP Error 403|"raised": "ApiException'
 MISSING_RIGHT_SIGNS: dict[tuple[str, str, str], str] = {
     ("pod-launcher", "delete", "pods"): r"pods left: 1",
     ("pod-launcher", "patch", "pods"): r"marked as handled: no",
-    # The client library fails on a refused websocket, because the response has no body.
-    **{
-        ("pod-launcher", verb, "pods/exec"): r"'NoneType' object has no attribute 'decode'"
-        for verb in ("create", "get")
-    },
+    **{("pod-launcher", verb, "pods/exec"): "Handshake status 403" for verb in ("create", "get")},
     **{
         ("bootstrap-operator-release", verb, "pods/portforward"): "Cannot get and create pods/portforward"
         for verb in ("create", "get")

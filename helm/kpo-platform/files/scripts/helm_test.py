@@ -41,7 +41,7 @@ class TaskInstance:
 
     def __init__(self, task: str) -> None:
         self.dag_id, self.task_id, self.run_id = DAG_ID, task, f"helm_test__{secrets.token_hex(4)}"
-        self.try_number, self.map_index = 1, -1
+        self.id, self.try_number, self.map_index = self.run_id, 1, -1
 
     def xcom_push(self, key: str, value: Any) -> None:
         """Ignore the result; the caller gets it from ``execute``."""

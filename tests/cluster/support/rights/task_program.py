@@ -23,15 +23,16 @@ KINDS: dict[str, dict[str, Any]] = {
     },
     "deferred": {"deferrable": True, "cmds": ["sleep", "3"]},
     "failing": {"deferrable": False, "on_finish_action": "keep_pod", "cmds": ["false"]},
+    "retried": {"deferrable": False, "cmds": ["true"]},
 }
 
 
 class TaskInstance:
     """The part of a task instance that the operator uses."""
 
-    def __init__(self) -> None:
+    def __init__(self, try_number: int) -> None:
         self.dag_id, self.task_id, self.run_id = "mutation", "task", f"run-{secrets.token_hex(4)}"
-        self.try_number, self.map_index = 1, -1
+        self.id, self.try_number, self.map_index = self.run_id, try_number, -1
         self.pushed: dict[str, Any] = {}
 
     def xcom_push(self, key: str, value: Any) -> None:
@@ -84,7 +85,7 @@ async def first_event(trigger: Any) -> Any:
 def main(kind: str) -> None:
     """Run the task and print its outcome."""
     prepare()
-    ti = TaskInstance()
+    ti = TaskInstance(try_number=2 if kind == "retried" else 1)
     outcome: dict[str, Any] = {"returned": None, "raised": ""}
     try:
         outcome["returned"] = execute(kind, ti)
