@@ -17,6 +17,7 @@ import pytest
 from cluster.support.airflow_runs.dag_run import DAGS, Run, push_dag
 from common.paths import REPOSITORY
 from common.polling import NotYet, wait_for
+from kpo_platform.pod.identity import START_LABEL
 from local_cluster.cluster_paths import default_paths
 from stack.airflow_api import AirflowApi
 from stack.pod_watch import watch_pods
@@ -166,7 +167,7 @@ def test_rendered_pod_equals_the_pod_that_airflow_creates(
 
 
 def _remove_varying_fields(pod: dict[str, Any]) -> dict[str, Any]:
-    """Return a pod without fields that differ between runs: name suffix, trace, node, mark of its end."""
+    """Return a pod without fields that differ between runs: name suffix, start, trace, node, mark of its end."""
     meta, spec = pod["metadata"], dict(pod["spec"])
     spec.pop("nodeName", None)
     spec["containers"] = [
@@ -176,7 +177,7 @@ def _remove_varying_fields(pod: dict[str, Any]) -> dict[str, Any]:
     labels = {
         key: value
         for key, value in meta["labels"].items()
-        if key not in ("trace-id", "already_checked") and not key.startswith("topology.kubernetes.io/")
+        if key not in ("trace-id", "already_checked", START_LABEL) and not key.startswith("topology.kubernetes.io/")
     }
     name = meta["name"].rpartition("-")[0]
     kept = {"name": name, "namespace": meta["namespace"], "labels": labels, "annotations": meta.get("annotations")}
@@ -259,7 +260,7 @@ def test_failed_program_is_reported_with_its_last_line(run: StartRun):
     process = run("fails")
     out, err = process.communicate(timeout=180)
     assert process.returncode == 1, err
-    assert out.startswith("✗ team-alpha/fails-") and "returned a failure. no such table" in out, out
+    assert out.startswith("✗ team-alpha/fails-") and "ended with exit code 3. no such table." in out, out
 
 
 def test_ctrl_c_deletes_the_pod(run: StartRun, stack: Stack):

@@ -108,7 +108,7 @@ def test_pod_of_a_timed_out_task_is_stopped_and_kept(start: StartRun, stack: Sta
     wait_for("the kubelet to end the pod", check_deadline, deadline_s=60)
     assert stack.kubectl("logs", "-n", "team-alpha", name, "-c", "base") == "evidence\n"
     assert f"Pod {name} is kept" in run.read_log()
-    assert "returned a failure" not in run.read_log()
+    assert "container base ended with" not in run.read_log()
 
 
 @KINDS
