@@ -41,7 +41,7 @@ from airflow.sdk import DAG
 from kpo_platform import TeamPodOperator
 
 class Instance:
-    dag_id, task_id, run_id, try_number, map_index = "beside", "hello", "manual", 1, -1
+    id, dag_id, task_id, run_id, try_number, map_index = "its-id", "beside", "hello", "manual", 1, -1
     def xcom_push(self, key, value): pass
 
 say = 'echo "{\\\\"pod\\\\": \\\\"$HOSTNAME\\\\"}" > /airflow/xcom/return.json'
@@ -67,7 +67,8 @@ def release(stack: Stack) -> Iterator[dict[str, Any]]:
 @pytest.fixture(scope="module")
 def task_states(stack: Stack, release: dict[str, Any]) -> Iterator[dict[str, str]]:
     """An Airflow with the additions of the notes; yields the states of its tasks."""
-    objects = {"apiVersion": "v1", "kind": "List", "items": build_objects(RELEASE_NAMESPACE, release)}
+    items = build_objects(RELEASE_NAMESPACE, release, WORKER_ACCOUNT, build_connection())
+    objects = {"apiVersion": "v1", "kind": "List", "items": items}
     try:
         stack.kubectl("apply", "-f", "-", stdin=json.dumps(objects))
         yield wait_for_tasks(stack, RELEASE_NAMESPACE)
@@ -77,14 +78,13 @@ def task_states(stack: Stack, release: dict[str, Any]) -> Iterator[dict[str, str
 
 def worker_pod(extra: dict[str, Any]) -> dict[str, Any]:
     """Return a pod of the existing Airflow with the additions of the notes and its own connection."""
-    connection = {"conn_type": "kubernetes", "extra": {"in_cluster": True, **sidecar_extra()}}
     container = {
         "name": "worker",
         "image": AIRFLOW.reference,
         "args": ["python", "-c", TASK],
         "env": [
             {"name": "CONNECTION_CHECK_MAX_COUNT", "value": "0"},
-            {"name": "AIRFLOW_CONN_K8S_DEFAULT", "value": json.dumps(connection)},
+            {"name": "AIRFLOW_CONN_K8S_DEFAULT", "value": json.dumps(build_connection())},
             *extra["env"],
         ],
         "volumeMounts": extra["volumeMounts"],
@@ -105,13 +105,14 @@ def worker_pod(extra: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def sidecar_extra() -> dict[str, str]:
-    """Return the connection extra that makes the stock XCom sidecar conform to a restricted namespace."""
+def build_connection() -> dict[str, Any]:
+    """Return the teams' connection, whose XCom sidecar conforms to a restricted namespace."""
     context = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
-    return {
+    sidecar = {
         "xcom_sidecar_container_image": f"{SIDECAR_IMAGE['repository']}:{SIDECAR_IMAGE['tag']}",
         "xcom_sidecar_container_security_context": json.dumps(context),
     }
+    return {"conn_type": "kubernetes", "extra": {"in_cluster": True, **sidecar}}
 
 
 def read_refusal(stack: Stack, account: str, namespace: str) -> str:
@@ -171,6 +172,16 @@ def test_existing_airflow_refuses_a_function_as_trigger(stack: Stack, task_state
         "platform team to add the class and its arguments to triggerer.allow."
     ) in stack.kubectl("logs", NAME, "-n", RELEASE_NAMESPACE)
     assert run_program(stack, RELEASE_NAMESPACE, "bash", "-c", "ls /tmp/attack-of-a-trigger").strip() == ""
+
+
+def test_restarted_task_of_the_existing_airflow_takes_up_its_pod(stack: Stack, task_states: dict[str, str]):
+    log = run_program(stack, RELEASE_NAMESPACE, "bash", "-c", f"cat {LOGS}/dag_id=existing/*/task_id=pod/*.log")
+    pods = stack.get("pods", "-n", "team-near", "-l", "dag_id=existing")["items"]
+    assert (task_states["pod"], [pod["status"]["phase"] for pod in pods]) == ("success", ["Succeeded"]), log[-3000:]
+    name = pods[0]["metadata"]["name"]
+    taken_up = (f"Reattached to pod {name}", f"Pod {name} ended while no process of the task watched it")
+    assert f"The worker is shutting down: pod {name} is kept." in log, log[-3000:]
+    assert any(text in log for text in taken_up), log[-3000:]
 
 
 def test_helm_test_checks_the_second_release_teams(stack: Stack, release: dict[str, Any]):

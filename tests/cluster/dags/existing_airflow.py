@@ -1,13 +1,21 @@
-"""Tasks of team near in an Airflow that the chart does not install: two that are refused, two that work."""
+"""Tasks of team near in an Airflow that the chart does not install: two that are refused, three that work."""
 
 from __future__ import annotations
 
+import os
+import signal
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
+from airflow.providers.cncf.kubernetes.callbacks import KubernetesPodOperatorCallback
 from airflow.providers.standard.triggers.temporal import DateTimeTrigger
 from airflow.sdk import DAG, BaseOperator, Variable, task
 from airflow.triggers.base import BaseTrigger
+
+from kpo_platform import TeamPodOperator
+
+STOPPED = Path("/tmp/stopped")
 
 
 class FunctionTrigger(BaseTrigger):
@@ -40,6 +48,17 @@ class WaitOperator(BaseOperator):
         """End."""
 
 
+class StopOnce(KubernetesPodOperatorCallback):
+    """Send the first process of the task the signal of a worker that shuts down, once its pod runs."""
+
+    @staticmethod
+    def on_pod_starting(**_: Any) -> None:
+        """Stop."""
+        if not STOPPED.exists():
+            STOPPED.touch()
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
 with DAG("existing", schedule="@once", start_date=datetime(2026, 1, 1, tzinfo=UTC), default_args={"retries": 0}):
 
     @task
@@ -55,3 +74,13 @@ with DAG("existing", schedule="@once", start_date=datetime(2026, 1, 1, tzinfo=UT
     own(), other()
     WaitOperator(task_id="function", kind="function")
     WaitOperator(task_id="wait", kind="wait")
+    TeamPodOperator(
+        task_id="pod",
+        team="near",
+        image="busybox:1.35",
+        cmds=["sleep", "40"],
+        deferrable=False,
+        callbacks=[StopOnce],
+        on_finish_action="keep_pod",
+        pool="default_pool",
+    )

@@ -28,20 +28,25 @@ print("\\n" + json.dumps(dict(rows)))
 """
 
 
-def build_objects(namespace: str, additions: dict[str, Any]) -> list[dict[str, Any]]:
+def build_objects(
+    namespace: str, additions: dict[str, Any], account: str, connection: dict[str, Any]
+) -> list[dict[str, Any]]:
     """Return the pod of the Airflow, and the ConfigMap with its program and its DAG.
 
     Args:
         namespace: the namespace of both.
         additions: `env`, `volumeMounts` and `volumes` as the notes print them.
+        account: the service account, which may start pods of the teams.
+        connection: the teams' connection.
     """
+    environment = {**_build_environment(), "AIRFLOW_CONN_K8S_DEFAULT": json.dumps(connection)}
     metadata = {"name": NAME, "namespace": namespace}
     data = {SCRIPT.name: SCRIPT.read_text(encoding="utf-8"), DAG_FILE: (DAGS / DAG_FILE).read_text(encoding="utf-8")}
     container = {
         "name": "airflow",
         "image": AIRFLOW.reference,
         "args": ["bash", f"/opt/program/{SCRIPT.name}"],
-        "env": [*({"name": name, "value": value} for name, value in _build_environment().items()), *additions["env"]],
+        "env": [*({"name": name, "value": value} for name, value in environment.items()), *additions["env"]],
         "volumeMounts": [
             {"name": "program", "mountPath": "/opt/program"},
             # A single file: a mounted folder has links to its files, which Airflow would load too.
@@ -52,7 +57,7 @@ def build_objects(namespace: str, additions: dict[str, Any]) -> list[dict[str, A
     }
     security = {"runAsNonRoot": True, "runAsUser": 50000, "seccompProfile": {"type": "RuntimeDefault"}}
     spec = {
-        "automountServiceAccountToken": False,
+        "serviceAccountName": account,
         "restartPolicy": "Never",
         "securityContext": security,
         "containers": [container],
