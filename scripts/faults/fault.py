@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
@@ -74,14 +75,18 @@ class Hold:
         self._reached.set()
         self._released.wait(RELEASE_TIMEOUT_S)
 
-    def wait_until_reached(self, timeout_s: float) -> None:
+    def wait_until_reached(self, timeout_s: float, describe: Callable[[], str] = str) -> None:
         """Wait until a request is held.
+
+        Args:
+            timeout_s: seconds to wait.
+            describe: returns what was seen instead.
 
         Raises:
             ScriptError: no request came in time.
         """
         if not self._reached.wait(timeout_s):
-            raise ScriptError(f"No request was held within {timeout_s:g} s.")
+            raise ScriptError(f"Waited {timeout_s:g} s for a request to hold; last seen: {describe() or 'none'}")
 
     def release(self) -> None:
         """Let all held requests continue, and hold no further ones."""
@@ -101,7 +106,7 @@ class Fault:
         times: the number of requests that are affected; None for all.
         task: the task whose pod the request is about, such as `dag.task` or `dag.task[3]`; empty for every request.
         client: the IP address of the client; empty for every client.
-        remaining: the number of requests that are still to be affected.
+        hits: the number of requests that were affected.
     """
 
     requests: str
@@ -109,10 +114,7 @@ class Fault:
     times: int | None = None
     task: str = ""
     client: str = ""
-    remaining: int | None = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.remaining = self.times
+    hits: int = field(default=0, init=False)
 
     def matches(self, request: ApiRequest, task: str, client: str) -> bool:
         """Return whether the fault affects a request.
@@ -123,4 +125,4 @@ class Fault:
             client: the IP address from which it comes.
         """
         is_selected = self.task in ("", task) and self.client in ("", client)
-        return is_selected and self.remaining != 0 and fnmatchcase(str(request), self.requests)
+        return is_selected and self.hits != self.times and fnmatchcase(str(request), self.requests)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from common.command import capture_output
 from faults.api_request import ApiRequest
-from faults.fault import Action, Fault
+from faults.fault import Fault
 from faults.proxy_server import ProxyServer
 
 
@@ -98,15 +98,20 @@ class FaultProxy:
         with self._lock:
             return self._tasks.get(name, "")
 
-    def take_action(self, request: ApiRequest, task: str, client: str) -> Action | None:
-        """Count a request; return the action of the fault that affects it."""
+    def take_fault(self, request: ApiRequest, task: str, client: str) -> Fault | None:
+        """Count a request; return the fault that affects it."""
         with self._lock:
             self._counts[str(request), task] += 1
             for fault in self._faults:
                 if fault.matches(request, task, client):
-                    fault.remaining = None if fault.remaining is None else fault.remaining - 1
-                    return fault.action
+                    fault.hits += 1
+                    return fault
         return None
+
+    def give_back(self, fault: Fault) -> None:
+        """Take a request back to which a fault could do nothing, such as a cut of a short body."""
+        with self._lock:
+            fault.hits -= 1
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Protocol
 
 from faults.api_request import ApiRequest, parse_request
-from faults.fault import Action, Answer, CutBody, Delay, HangUp, Hold
+from faults.fault import Action, Answer, CutBody, Delay, Fault, HangUp, Hold
 
 _CHUNK_BYTES = 65536
 _UPSTREAM_TIMEOUT_S = 3600.0  # a followed log may be silent for as long as a task runs
@@ -29,8 +29,11 @@ class Control(Protocol):
     def record_body(self, request: ApiRequest, body: bytes) -> str:
         """Return the task of a request's pod."""
 
-    def take_action(self, request: ApiRequest, task: str, client: str) -> Action | None:
-        """Count a request; return the action that affects it."""
+    def take_fault(self, request: ApiRequest, task: str, client: str) -> Fault | None:
+        """Count a request; return the fault that affects it."""
+
+    def give_back(self, fault: Fault) -> None:
+        """Take a request back to which a fault could do nothing."""
 
 
 class ProxyServer(ThreadingHTTPServer):
@@ -81,14 +84,17 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         request, control = parse_request(self.command, self.path), self.server.control
         task = control.record_body(request, body)
-        action = control.take_action(request, task, self.client_address[0])
+        fault = control.take_fault(request, task, self.client_address[0])
+        action = fault.action if fault is not None else None
         if isinstance(action, Answer):
             self._send_status(action)
         elif isinstance(action, HangUp) and not action.is_delivered:
             self._close()
         else:
             self._wait(action)
-            self._pass_on(body, action)
+            was_cut = self._pass_on(body, action)
+            if fault is not None and isinstance(action, CutBody) and not was_cut:
+                control.give_back(fault)
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = forward  # noqa: N815
 
@@ -98,27 +104,29 @@ class _Handler(BaseHTTPRequestHandler):
         elif isinstance(action, Hold) and not action.is_delivered:
             action.block()
 
-    def _pass_on(self, body: bytes, action: Action | None) -> None:
+    def _pass_on(self, body: bytes, action: Action | None) -> bool:
+        """Pass a request and its answer on; return whether the answer's body was cut."""
         if "Upgrade" in self.headers:
             self._tunnel()
-            return
+            return False
         upstream = http.client.HTTPSConnection(
             self.server.control.upstream, timeout=_UPSTREAM_TIMEOUT_S, context=self.server.control.upstream_context
         )
         try:
             headers = {key: text for key, text in self.headers.items() if key.lower() not in _CONNECTION_HEADERS}
             upstream.request(self.command, self.path, body or None, headers)
-            self._answer(upstream.getresponse(), action)
+            return self._answer(upstream.getresponse(), action)
         except (OSError, http.client.HTTPException):
             self._close()  # as the API server does that has gone
+            return False
         finally:
             upstream.close()
 
-    def _answer(self, response: http.client.HTTPResponse, action: Action | None) -> None:
+    def _answer(self, response: http.client.HTTPResponse, action: Action | None) -> bool:
         if isinstance(action, HangUp):
             response.read()
             self._close()
-            return
+            return False
         if isinstance(action, Hold) and action.is_delivered:
             action.block()
         self.send_response(response.status)
@@ -127,9 +135,9 @@ class _Handler(BaseHTTPRequestHandler):
                 self.send_header(key, text)
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
-        self._send_body(response, action if isinstance(action, CutBody) else None)
+        return self._send_body(response, action if isinstance(action, CutBody) else None)
 
-    def _send_body(self, response: http.client.HTTPResponse, cut: CutBody | None) -> None:
+    def _send_body(self, response: http.client.HTTPResponse, cut: CutBody | None) -> bool:
         sent_bytes = 0
         while data := response.read1(_CHUNK_BYTES):
             end = None if cut is None else _find_cut(data, cut.after_bytes - sent_bytes)
@@ -143,6 +151,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._close()
         else:
             self.wfile.write(b"0\r\n\r\n")
+        return cut is not None
 
     def _send_chunk(self, data: bytes) -> None:
         if data:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import http.client
 import json
 import socket
@@ -15,12 +17,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kubernetes.client import ApiClient, Configuration, CoreV1Api
+from kubernetes.stream import stream
 
+from common.polling import NotYet, wait_for
 from faults.fault import Answer, CutBody, Delay, Fault, HangUp, Hold
 from faults.proxy import FaultProxy, make_server_context, run_fault_proxy
 
 PODS = "/api/v1/namespaces/team-alpha/pods"
 LOG = "".join(f"2026-11-29T10:00:0{number}.000000000Z line {number}\n" for number in range(6))
+PARTS = (b'{"type": "ADDED"}\n', b'{"type": "MODIFIED"}\n')
+RESULT = b'{"rows": 3}\n'
 
 
 @dataclass
@@ -31,11 +38,13 @@ class ApiServer:
         received: method and path of every request.
         address: its `host:port`.
         context: verifies its certificate.
+        released: lets an answer that is sent in parts continue.
     """
 
     address: str
     context: ssl.SSLContext
     received: list[str] = field(default_factory=list)
+    released: threading.Event = field(default_factory=threading.Event)
 
 
 @pytest.fixture
@@ -44,25 +53,33 @@ def api_server(tmp_path: Path) -> Iterator[ApiServer]:
     folder.mkdir()
     server_context = make_server_context("127.0.0.1", folder / "tls.crt", folder / "tls.key")
     received: list[str] = []
-    server = ThreadingHTTPServer(("127.0.0.1", 0), make_handler(received))
+    released = threading.Event()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), make_handler(received, released))
     server.daemon_threads = True
     server.socket = server_context.wrap_socket(server.socket, server_side=True)
     threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     context = ssl.create_default_context(cafile=folder / "tls.crt")
-    yield ApiServer(f"127.0.0.1:{server.server_address[1]}", context, received)
+    yield ApiServer(f"127.0.0.1:{server.server_address[1]}", context, received, released)
+    released.set()
     server.shutdown()
     server.server_close()
 
 
-def make_handler(received: list[str]) -> type[BaseHTTPRequestHandler]:
+def make_handler(received: list[str], released: threading.Event) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def answer(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             received.append(f"{self.command} {self.path}")
+            if "Sec-WebSocket-Key" in self.headers:
+                self.execute()
+                return
             if "Upgrade" in self.headers:
                 self.echo()
+                return
+            if "parts=" in self.path:
+                self.send_parts()
                 return
             content = LOG.encode() if "/log" in self.path else body or self.headers["Authorization"].encode()
             self.send_response(201 if self.command == "POST" else 200)
@@ -72,6 +89,30 @@ def make_handler(received: list[str]) -> type[BaseHTTPRequestHandler]:
             self.wfile.write(content)
 
         do_GET = do_POST = do_DELETE = answer  # noqa: N815
+
+        def send_parts(self) -> None:
+            self.send_response(200)
+            self.send_header("Transfer-Encoding", "chunked")
+            self.end_headers()
+            for part in PARTS:
+                self.wfile.write(b"%x\r\n%s\r\n" % (len(part), part))
+                released.wait(10)
+                if "parts=broken" in self.path:
+                    self.close_connection = True
+                    return
+            self.wfile.write(b"0\r\n\r\n")
+
+        def execute(self) -> None:
+            """Write a result and the end of the command, as the kubelet does."""
+            self.close_connection = True
+            key = self.headers["Sec-WebSocket-Key"] + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+            accept = base64.b64encode(hashlib.sha1(key.encode(), usedforsecurity=False).digest()).decode()
+            lines = ("HTTP/1.1 101 Switching Protocols", "Upgrade: websocket", "Connection: Upgrade")
+            more = (f"Sec-WebSocket-Accept: {accept}", "Sec-WebSocket-Protocol: v4.channel.k8s.io", "", "")
+            self.wfile.write("\r\n".join((*lines, *more)).encode())
+            for payload in (b"\x01" + RESULT, b'\x03{"status": "Success"}'):
+                self.wfile.write(bytes((0x82, len(payload))) + payload)
+            self.wfile.write(b"\x88\x00")
 
         def echo(self) -> None:
             self.close_connection = True
@@ -123,6 +164,32 @@ def test_one_connection_carries_several_requests(proxy: FaultProxy):
         assert connection.getresponse().read().decode() == LOG
 
 
+def test_answer_is_passed_on_as_it_arrives(proxy: FaultProxy, api_server: ApiServer):
+    connection = connect(proxy)
+    connection.request("GET", f"{PODS}?watch=true&parts=all")
+    response = connection.getresponse()
+    assert response.readline() == PARTS[0]
+    api_server.released.set()
+    assert response.read() == PARTS[1]
+
+
+def test_answer_that_breaks_off_breaks_off_for_the_client(proxy: FaultProxy, api_server: ApiServer):
+    api_server.released.set()
+    connection = connect(proxy)
+    connection.request("GET", f"{PODS}?watch=true&parts=broken")
+    with pytest.raises((http.client.HTTPException, OSError)):
+        connection.getresponse().read()
+
+
+def test_client_of_kubernetes_executes_a_command_through_the_proxy(proxy: FaultProxy):
+    configuration = Configuration()
+    configuration.host, configuration.ssl_ca_cert = proxy.url, str(proxy.certificate)
+    connect_exec = CoreV1Api(ApiClient(configuration)).connect_get_namespaced_pod_exec
+    client = stream(connect_exec, "one", "team-alpha", command=["cat"], _preload_content=False)
+    client.run_forever(timeout=10)
+    assert (client.read_all(), proxy.count("get pods/exec")) == (RESULT.decode(), 1)
+
+
 def test_error_answer_has_a_status_and_the_time_to_wait(proxy: FaultProxy, api_server: ApiServer):
     with proxy.inject(Fault("* pods*", Answer(429, retry_after="7"))):
         connection = connect(proxy)
@@ -172,9 +239,17 @@ def test_log_is_cut_in_the_middle_of_a_line(proxy: FaultProxy, is_clean: bool):
     assert send(proxy, "GET", f"{PODS}/one/log") == (200, LOG)
 
 
-def test_short_body_is_not_cut(proxy: FaultProxy):
-    with proxy.inject(Fault("get pods/log", CutBody(10_000))):
+def test_short_body_is_not_cut_and_does_not_count(proxy: FaultProxy):
+    fault = Fault("get pods/log", CutBody(10_000), times=1)
+    with proxy.inject(fault):
         assert send(proxy, "GET", f"{PODS}/one/log") == (200, LOG)
+        assert send(proxy, "GET", f"{PODS}/one/log") == (200, LOG)
+    wait_for("the fault to be counted", lambda: check_hits(fault, 0), deadline_s=10, interval_s=0.01)
+
+
+def check_hits(fault: Fault, hits: int) -> None:
+    if fault.hits != hits:
+        raise NotYet(str(fault.hits))
 
 
 @pytest.mark.parametrize(("is_delivered", "received"), [(True, [f"GET {PODS}/one"]), (False, [])])
