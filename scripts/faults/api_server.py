@@ -10,7 +10,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from common.errors import ScriptError
 from common.polling import NotYet, wait_for
@@ -23,6 +23,7 @@ from local_cluster.toolchain import programs_folder
 COMPONENT = "kube-apiserver"
 _LONGEST_FREEZE_S = 180
 _EXIT_TIMEOUT_S = 30.0
+_REPAIRS = 3
 
 
 @contextmanager
@@ -41,10 +42,11 @@ def freeze_api_server() -> Iterator[None]:
         os.kill(process.pid, signal.SIGSTOP)
         yield
     finally:
-        os.kill(process.pid, signal.SIGCONT)
+        with suppress(ProcessLookupError):
+            os.kill(process.pid, signal.SIGCONT)
         os.killpg(watchdog.pid, signal.SIGTERM)
         watchdog.wait()
-    _repair_cluster(paths)
+        _repair_cluster(paths)
 
 
 @contextmanager
@@ -77,10 +79,20 @@ def _find_process(paths: ClusterPaths) -> processes.Process:
 
 
 def _repair_cluster(paths: ClusterPaths) -> None:
-    """Start components that are not running, such as one that gave up without the API server; wait for all."""
+    """Start components that are not running, such as one that gave up without the API server; wait for all.
+
+    A component may give up only after the outage, so that is repeated.
+    """
     components = cluster_components(paths, programs_folder()).values()
-    for component in components:
-        if not processes.find_process(paths, component.name):
-            processes.start_process(paths, component.name, component.argv)
-    for component in components:
-        wait_until_healthy(paths, component, lambda _: None)
+    for attempt in range(_REPAIRS):
+        for component in components:
+            if not processes.find_process(paths, component.name):
+                processes.start_process(paths, component.name, component.argv)
+        try:
+            for component in components:
+                wait_until_healthy(paths, component, lambda _: None)
+        except ScriptError:
+            if attempt == _REPAIRS - 1:
+                raise
+        else:
+            return

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 from common.errors import ScriptError
@@ -25,8 +26,11 @@ NAMESPACE = "team-alpha"
 _ENDED = ("Succeeded", "Failed")
 WAIT_S = 180.0
 _MAX_AGE_S = 1.0
+_LOG_SERVER_S = 30.0
+_NO_LOG = "Could not read served logs"  # what Airflow shows instead of the log of a finished task
 
 Json = dict[str, Any]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -149,7 +153,11 @@ class CaseRun:
 
     def kill(self, task: str, signal: Signal) -> None:
         """Send a signal to the process of a task."""
-        kill_task(self.stack, str(self.list_tasks()[task]["id"]), signal)
+        kill_task(self.stack, self.read_id(task), signal)
+
+    def read_id(self, task: str) -> str:
+        """Return the id of a task's present try."""
+        return str(self.list_tasks()[task]["id"])
 
     def mark_failed(self, task: str) -> None:
         """Mark a task as failed, as users do to stop it."""
@@ -160,16 +168,34 @@ class CaseRun:
         body = {"dag_run_id": self.id, "task_ids": list(tasks), "dry_run": False, "only_failed": False}
         self.airflow.post(f"dags/{self.dag}/clearTaskInstances", {**body, "reset_dag_runs": True})
 
+    def read_result(self, task: str) -> Any:
+        """Return the XCom value of a task; None if it has none."""
+        try:
+            return wait_for_answer(lambda: self.airflow.read_xcom(self.dag, self.id, task))
+        except NotFoundError:
+            return None
+
     def read_log(self, task: str) -> str:
         """Return the logs of all tries of a task."""
         attempts = int(self.list_tasks()[task]["try_number"])
         return "\n".join(self._read_log_of(task, attempt) for attempt in range(1, attempts + 1))
 
     def _read_log_of(self, task: str, attempt: int) -> str:
+        log = ""
+
+        def probe() -> str:
+            nonlocal log
+            log = wait_for_answer(lambda: self.airflow.read_log(self.dag, self.id, task, attempt))
+            if _NO_LOG in log:
+                raise NotYet(log[-300:])
+            return log
+
         try:
-            return self.airflow.read_log(self.dag, self.id, task, attempt)
+            return wait_for("the log server of Airflow", probe, _LOG_SERVER_S, interval_s=2)
         except NotFoundError:
             return ""
+        except ScriptError:
+            return log
 
     def wait_for_outcomes(self, deadline_s: float) -> dict[str, Outcome]:
         """Wait for the run's end; return the outcome of each task, also of those that have not ended in time."""
@@ -181,21 +207,31 @@ class CaseRun:
 
     def read_outcomes(self) -> dict[str, Outcome]:
         """Return the present outcome of each task."""
+        instances = wait_for_answer(lambda: self.airflow.list_task_instances(self.dag, self.id))
         ledger = self.read_ledger()
         starts, ends = ledger.count(START), ledger.count(END)
         pods = (pod for pod in self.list_pods() if pod["status"].get("phase") not in _ENDED)
         running = Counter(pod["metadata"]["labels"]["task_id"] for pod in pods)
         return {
             task: Outcome(str(instance["state"]), int(instance["try_number"]), starts[task], ends[task], running[task])
-            for task, instance in self.list_tasks().items()
+            for task, instance in ((_name_instance(instance), instance) for instance in instances)
         }
 
     def discard(self) -> None:
-        """Fail the run if it has not ended, and delete its pods."""
-        self.airflow.patch(self._path, {"state": "failed"})
-        self.stack.kubectl(
-            "delete", "pods", "-n", NAMESPACE, "-l", f"dag_id={self.dag}", "--wait=false", "--grace-period=0", "--force"
+        """Fail the run if it has not ended, then delete its pods; in the other order, Airflow would restart them.
+
+        An error is printed: what came of the run counts more.
+        """
+        words = ("delete", "pods", "-n", NAMESPACE, "-l", f"dag_id={self.dag}", "--wait=false")
+        steps: tuple[Callable[[], object], ...] = (
+            lambda: wait_for_answer(lambda: self.airflow.patch(self._path, {"state": "failed"})),
+            lambda: self.stack.kubectl(*words, "--grace-period=0", "--force"),
         )
+        for step in steps:
+            try:
+                step()
+            except ScriptError as error:
+                print(f"Cannot clean up run {self.id} of {self.dag}: {error}", file=sys.stderr)
 
     def describe_states(self) -> str:
         """Return the state of each task as text."""
@@ -204,9 +240,28 @@ class CaseRun:
         except ScriptError as error:
             return str(error)
 
+    def describe_state(self, task: str) -> str:
+        """Return the state of a task as text."""
+        try:
+            return f"{task} {self.list_tasks()[task]['state']}"
+        except ScriptError as error:
+            return str(error)
+
     @property
     def _path(self) -> str:
         return f"dags/{self.dag}/dagRuns/{quote(self.id)}"
+
+
+def wait_for_answer(function: Callable[[], T], deadline_s: float = 120) -> T:
+    """Call Airflow until it answers: its services may lack endpoints for seconds after an outage of the API server."""
+
+    def probe() -> T:
+        try:
+            return function()
+        except NoResponseError as error:
+            raise NotYet(str(error)) from None
+
+    return wait_for("Airflow to answer", probe, deadline_s, interval_s=1)
 
 
 def wait_for_stable(read: Callable[[], dict[str, Outcome]]) -> dict[str, Outcome]:

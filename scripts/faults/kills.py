@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -18,18 +17,28 @@ from faults.task_processes import Signal, read_scheduler_address
 FILE, DAG = "run_kills.py", "kills"
 """The DAG file of the kills, and its DAG without the prefix: its tasks are called KIND-PHASE-SIGNAL."""
 
+RESULT = {"lines": 20}
+"""The result of the tasks that have one."""
+
 _PHASE_S = 900.0
 _END_S = 600.0
 
 _HELD = {
     "creating": ("create pods", False),
     "created": ("create pods", True),
+    "pending": ("delete pods", False),
+    "running": ("delete pods", False),
     "log": ("get pods/log", True),
+    "result": ("get pods/exec", False),
     "deleting": ("delete pods", False),
     "deleted": ("delete pods", True),
-    "reentry": ("*", False),
+    "reentry": ("get pods", False),
 }
-"""Phase → the request during which the process is killed, and whether the API server has received the request."""
+"""Phase → the request that is held, and whether the API server has received it.
+
+The process is killed during this request; in the phases `pending` and `running` before it, and the request only keeps a
+process alive that is killed late. Before a deferral, a worker creates its pod and does not look at it.
+"""
 
 
 @dataclass(frozen=True)
@@ -39,7 +48,7 @@ class Tally:
     Attributes:
         kills: the number of kills.
         failed: the tasks that did not succeed, with their state.
-        lost: the tasks that succeeded without their work.
+        lost: the tasks that succeeded without their work or its result.
         doubled: the tasks whose work was done more than once.
         missed: the tasks that ended before they could be killed, with the reason.
         running: the number of pods that still run after the end of their tasks.
@@ -64,10 +73,12 @@ def kill_every_task(scene: Scene) -> Tally:
             missed = dict(filter(None, pool.map(lambda victim: victim.kill(run), victims)))
         outcomes = run.wait_for_outcomes(_END_S)
         states, ledger = {task: outcome.state for task, outcome in outcomes.items()}, run.read_ledger()
+        ended = [task for task, state in states.items() if "-result-" in task and state == "success"]
+        without_result = [task for task in ended if run.read_result(task) != RESULT]
         return Tally(
             kills=len(victims) - len(missed),
             failed={task: state for task, state in states.items() if state != "success"},
-            lost=ledger.find_lost(states),
+            lost=sorted({*ledger.find_lost(states), *without_result}),
             doubled=ledger.find_doubled(),
             missed=missed,
             running=sum(outcome.running for outcome in outcomes.values()),
@@ -81,16 +92,13 @@ class _Victim:
         _, self.phase, signal = task.split("-")
         self.task, self.signal = task, cast(Signal, signal)
         self.hold: Hold | None = None
-        self._inject: Callable[[], None] = lambda: None
         if self.phase in _HELD:
             requests, is_delivered = _HELD[self.phase]
             self.hold = Hold(is_delivered)
-            # A stock trigger may read the log, too; only the process in the scheduler's pod can be killed.
+            # A trigger asks about the pod, too; only the process in the scheduler's pod can be killed.
             fault = Fault(requests, self.hold, task=f"{scene.dag_id(DAG)}.{task}", client=scheduler)
-            self._inject = lambda: cleanup.enter_context(scene.proxy.inject(fault))
+            cleanup.enter_context(scene.proxy.inject(fault))
             cleanup.callback(self.hold.release)
-            if self.phase != "reentry":
-                self._inject()
 
     def kill(self, run: CaseRun) -> tuple[str, str] | None:
         """Wait for the phase and kill the process; return the task and the reason if that failed."""
@@ -105,9 +113,6 @@ class _Victim:
         return None
 
     def _wait_for_phase(self, run: CaseRun) -> None:
-        if self.phase == "reentry":
-            run.wait_for_state(self.task, "deferred", deadline_s=_PHASE_S)
-            self._inject()
         if self.phase == "before":
             run.wait_for_state(self.task, "running", deadline_s=_PHASE_S)
         elif self.phase == "pending":
@@ -115,6 +120,6 @@ class _Victim:
         elif self.phase == "running":
             run.wait_for_events(START, [self.task], deadline_s=_PHASE_S)
         elif self.hold is not None:
-            self.hold.wait_until_reached(_PHASE_S)
+            self.hold.wait_until_reached(_PHASE_S, lambda: run.describe_state(self.task))
         if self.phase == "log":
             run.wait_for_events(END, [self.task], deadline_s=_PHASE_S)

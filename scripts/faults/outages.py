@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from faults.api_server import freeze_api_server, stop_api_server
 from faults.case_run import CaseRun, Outcome
@@ -16,6 +17,9 @@ Begin = Callable[[Scene], AbstractContextManager[None]]
 
 RUNS = {"ends_meanwhile": "outage_short", "runs": "outage_long", "starts": "outage_late"}
 """What the tasks of a run do during an outage → name of their DAG without the prefix."""
+
+RESULT = {"rows": 3}
+"""The result of the tasks that end during the outage."""
 
 _END_S = 400.0
 
@@ -42,10 +46,12 @@ class Endured:
     Attributes:
         outcomes: the outcome of each task by `RUN.TASK`, such as `runs.sync`.
         logs: the log of each task by the same name.
+        results: the results of the tasks that have one.
     """
 
     outcomes: dict[str, Outcome]
     logs: dict[str, str] = field(repr=False)
+    results: dict[str, Any] = field(default_factory=dict)
 
 
 def endure_outage(scene: Scene, outage: Outage) -> Endured:
@@ -76,7 +82,7 @@ def _read_end(runs: dict[str, CaseRun]) -> Endured:
         for task, outcome in run.wait_for_outcomes(_END_S).items()
     }
     logs = {f"{name}.{task}": run.read_log(task) for name, run in runs.items() for task in TASKS}
-    return Endured(outcomes, logs)
+    return Endured(outcomes, logs, {task: runs["ends_meanwhile"].read_result(task) for task in TASKS})
 
 
 def _freeze(_: Scene) -> AbstractContextManager[None]:

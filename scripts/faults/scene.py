@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from common.paths import REPOSITORY
-from faults.case_run import CaseRun
+from faults.case_run import CaseRun, wait_for_answer
 from faults.connection import run_connected_proxy
 from faults.proxy import FaultProxy
 from stack.airflow_api import AirflowApi
@@ -40,7 +40,9 @@ class Scene:
     def start(self, name: str) -> CaseRun:
         """Start a run of a DAG, by its name without the prefix."""
         dag = self.dag_id(name)
-        return CaseRun(self.stack, self.airflow, self.proxy, dag, self.airflow.trigger_run(dag))
+        return CaseRun(
+            self.stack, self.airflow, self.proxy, dag, wait_for_answer(lambda: self.airflow.trigger_run(dag))
+        )
 
     def dag_id(self, name: str) -> str:
         """Return the id of a DAG by its name without the prefix."""

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import ExitStack
 
 from faults.case_run import CaseRun
 from faults.fault import Fault, Hold
 from faults.ledger import END
 from faults.scene import TASKS, Scene
-from faults.task_processes import read_scheduler_address
+from faults.task_processes import read_scheduler_address, wait_for_process, wait_until_exited
 from stack.release import NAMESPACE
 
 _HOLD_S = 120.0
-_KILL_S = 20.0  # Airflow kills the process of a stopped task 5 s after SIGTERM; until then it may create its pod
 _TIMEOUT_S = 300.0  # Airflow waits a minute longer than the task's own timeout
 _TRIGGERER = ("scale", "statefulset/airflow-triggerer", "-n", NAMESPACE)
 
@@ -26,35 +24,49 @@ def clear_running_tasks(scene: Scene, run: CaseRun, _: ExitStack) -> None:
 
 
 def stop_and_clear_tasks(scene: Scene, run: CaseRun, _: ExitStack) -> None:
-    """Stop tasks whose pods go on, then clear the tasks."""
+    """Stop tasks whose pods keep running; clear them when their processes have ended."""
     run.wait_for_starts(*TASKS)
     run.wait_for_state("deferred", "deferred")
+    stop_tasks(run)
+    run.clear(*TASKS)
+
+
+def stop_tasks(run: CaseRun) -> None:
+    """Stop tasks as their users do, and wait until their processes have ended."""
+    ids = [run.read_id(task) for task in TASKS]
     for task in TASKS:
         run.mark_failed(task)
         run.wait_for_state(task, "failed")
-    run.clear(*TASKS)
+    for task_instance in ids:
+        wait_until_exited(run.stack, task_instance)
 
 
 def end_pods_without_worker(scene: Scene, run: CaseRun, cleanup: ExitStack) -> None:
     """Shut down the tasks' processes, a deferred one in its re-entry; hold the next until the pods have ended."""
+    reentry = hold_reentry(scene, run, cleanup)
     run.wait_for_starts(*TASKS)
-    run.wait_for_state("deferred", "deferred")
-    scheduler = read_scheduler_address(scene.stack)
-    reentry = hold_requests(scene, f"{run.dag}.deferred", scheduler, cleanup)
     run.kill("sync", "TERM")
     run.wait_for_state("sync", "up_for_reschedule", "queued", "success", "failed")
-    successor = hold_requests(scene, f"{run.dag}.sync", scheduler, cleanup)
+    successor = hold_requests(scene, "*", f"{run.dag}.sync", cleanup)
     run.wait_for_events(END, TASKS)
     successor.release()
-    reentry.wait_until_reached(_HOLD_S)
+    reentry.wait_until_reached(_HOLD_S, run.describe_states)
     run.kill("deferred", "TERM")
     reentry.release()
 
 
-def hold_requests(scene: Scene, task: str, client: str, cleanup: ExitStack) -> Hold:
-    """Hold the requests of a client about the pods of a task until the release, at the latest until the cleanup."""
-    hold = Hold()
-    cleanup.enter_context(scene.proxy.inject(Fault("*", hold, task=task, client=client)))
+def hold_reentry(scene: Scene, run: CaseRun, cleanup: ExitStack) -> Hold:
+    """Hold the first look of a deferred task at its pod after its trigger has fired.
+
+    Before the deferral the task only creates its pod; the trigger asks from another address.
+    """
+    return hold_requests(scene, "get pods", f"{run.dag}.deferred", cleanup)
+
+
+def hold_requests(scene: Scene, requests: str, task: str, cleanup: ExitStack) -> Hold:
+    """Hold requests of the workers about the pods of a task until the release, at the latest until the cleanup."""
+    hold, client = Hold(), read_scheduler_address(scene.stack)
+    cleanup.enter_context(scene.proxy.inject(Fault(requests, hold, task=task, client=client)))
     cleanup.callback(hold.release)
     return hold
 
@@ -63,9 +75,8 @@ def stop_before_execute(scene: Scene, run: CaseRun, _: ExitStack) -> None:
     """Stop tasks that run, but have not come to the operator's code."""
     for task in TASKS:
         run.wait_for_state(task, "running")
-    for task in TASKS:
-        run.mark_failed(task)
-    time.sleep(_KILL_S)
+        wait_for_process(scene.stack, run.read_id(task))
+    stop_tasks(run)
 
 
 def stop_triggerer(scene: Scene, run: CaseRun, _: ExitStack) -> None:

@@ -8,7 +8,8 @@ from common.errors import ScriptError
 from common.polling import NotYet, wait_for
 from stack.release import NAMESPACE, Stack
 
-Signal = Literal["TERM", "KILL"]
+Signal = Literal["TERM", "KILL", "0"]
+"""The signals of the kills; 0 only looks for the process."""
 
 SCHEDULER = "airflow-scheduler-0"
 
@@ -19,7 +20,8 @@ read -r id signal
 for file in /proc/[0-9]*/cmdline; do
     title=$(tr -d '\\0' 2>/dev/null <"$file")
     case "$title" in
-        "airflow worker -- $id"*) process=${file#/proc/}; kill "-$signal" "${process%/cmdline}" && echo "$process" ;;
+        "airflow worker -- $id"*) process=${file#/proc/}; process=${process%/cmdline}
+            kill "-$signal" "$process" && echo "$process" ;;
     esac
 done
 """
@@ -39,15 +41,43 @@ def kill_task(stack: Stack, task_instance: str, signal: Signal, deadline_s: floa
     """
 
     def probe() -> None:
-        words = ("exec", "-i", "-n", NAMESPACE, SCHEDULER, "-c", "scheduler", "--", "sh", "-c", _KILL)
-        try:
-            output = stack.kubectl(*words, stdin=f"{task_instance} {signal}\n")
-        except ScriptError as error:
-            raise NotYet(str(error)) from None
-        if not output.strip():
+        if not _send(stack, task_instance, signal):
             raise NotYet("it does not run")
 
     wait_for(f"the process of task instance {task_instance}", probe, deadline_s, interval_s=0.5)
+
+
+def wait_for_process(stack: Stack, task_instance: str, deadline_s: float = 60) -> None:
+    """Wait until the process of a task runs; arguments and exceptions as of `kill_task`."""
+    kill_task(stack, task_instance, "0", deadline_s)
+
+
+def wait_until_exited(stack: Stack, task_instance: str, deadline_s: float = 120) -> None:
+    """Wait until no process of a task runs: a stopped one may still create or end its pod.
+
+    Args:
+        stack: the cluster.
+        task_instance: the id of the task instance.
+        deadline_s: seconds to wait.
+
+    Raises:
+        ScriptError: a process still runs.
+    """
+
+    def probe() -> None:
+        if processes := _send(stack, task_instance, "0"):
+            raise NotYet(f"process {', '.join(processes)} runs")
+
+    wait_for(f"the process of task instance {task_instance} to exit", probe, deadline_s, interval_s=1)
+
+
+def _send(stack: Stack, task_instance: str, signal: str) -> list[str]:
+    """Send a signal, or 0 for none, to the processes of a task; return their ids."""
+    words = ("exec", "-i", "-n", NAMESPACE, SCHEDULER, "-c", "scheduler", "--", "sh", "-c", _KILL)
+    try:
+        return stack.kubectl(*words, stdin=f"{task_instance} {signal}\n").split()
+    except ScriptError as error:
+        raise NotYet(str(error)) from None
 
 
 def read_scheduler_address(stack: Stack) -> str:

@@ -9,12 +9,11 @@ from contextlib import ExitStack, contextmanager
 
 from common.errors import ScriptError
 from common.polling import NotYet, wait_for
-from faults.case_run import NAMESPACE, CaseRun, Json, patch_pod_status
+from faults.case_run import NAMESPACE, WAIT_S, CaseRun, Json, patch_pod_status
 from faults.fault import Action, Answer, CutBody, Fault, HangUp
 from faults.ledger import END
 from faults.scene import TASKS, Scene
-from faults.stopped_tasks import hold_requests
-from faults.task_processes import read_scheduler_address
+from faults.stopped_tasks import hold_reentry, hold_requests
 from stack.release import Stack
 
 REASONS = ("OutOfcpu", "OutOfmemory", "OutOfpods", "UnexpectedAdmissionError", "NodeAffinity", "Preempting")
@@ -28,14 +27,13 @@ _QUOTA = "test-no-room"
 
 def lose_answers(scene: Scene, run: CaseRun, cleanup: ExitStack) -> None:
     """Lose the answer of the first creation of each task's pod."""
-    cleanup.enter_context(scene.proxy.inject(*_faults(run, "create pods", HangUp(is_delivered=True), times=1)))
+    _inject(scene, run, cleanup, _faults(run, "create pods", HangUp(is_delivered=True), times=1))
 
 
 def cut_logs(scene: Scene, run: CaseRun, cleanup: ExitStack) -> None:
     """Cut the log streams of both tasks four times: twice by a closed connection, twice by an early end."""
-    for is_clean in (False, True):
-        faults = _faults(run, "get pods/log", CutBody(1500, is_clean), times=2)
-        cleanup.enter_context(scene.proxy.inject(*faults))
+    cuts = [CutBody(1500, is_clean) for is_clean in (False, True)]
+    _inject(scene, run, cleanup, [fault for cut in cuts for fault in _faults(run, "get pods/log", cut, times=2)])
 
 
 def read_log_of_init_container(_: Scene, run: CaseRun, __: ExitStack) -> None:
@@ -52,14 +50,13 @@ def read_log_of_init_container(_: Scene, run: CaseRun, __: ExitStack) -> None:
 
 def forbid_deletion(scene: Scene, run: CaseRun, cleanup: ExitStack) -> None:
     """Refuse to delete the tasks' pods."""
-    cleanup.enter_context(scene.proxy.inject(*_faults(run, "delete pods", Answer(403))))
+    _inject(scene, run, cleanup, _faults(run, "delete pods", Answer(403)))
 
 
 def delete_failed_pod(scene: Scene, run: CaseRun, cleanup: ExitStack) -> None:
     """Delete the failed pod of a deferred task after its trigger has seen the failure."""
-    run.wait_for_state("deferred", "deferred")
-    hold = hold_requests(scene, f"{run.dag}.deferred", read_scheduler_address(scene.stack), cleanup)
-    hold.wait_until_reached(_HOLD_S)
+    hold = hold_reentry(scene, run, cleanup)
+    hold.wait_until_reached(_HOLD_S, run.describe_states)
     for pod in run.list_pods("deferred"):
         _delete_pod(scene.stack, pod)
     hold.release()
@@ -68,7 +65,7 @@ def delete_failed_pod(scene: Scene, run: CaseRun, cleanup: ExitStack) -> None:
 def add_twin(scene: Scene, run: CaseRun, _: ExitStack) -> None:
     """Create a pod with the labels of the task's pod, then restart the task's process."""
     run.wait_for_starts("sync")
-    (pod,) = run.list_pods("sync")
+    pod = run.wait_for_pod("sync", "Running")
     scene.stack.kubectl("create", "-f", "-", stdin=json.dumps(_build_twin(pod)))
     run.kill("sync", "TERM")
 
@@ -98,11 +95,13 @@ def delete_pending_pods(scene: Scene, run: CaseRun, _: ExitStack) -> None:
     _replace_pending_pods(scene, run, lambda pod: _delete_pod(scene.stack, pod))
 
 
-def exhaust_quota(scene: Scene, run: CaseRun, _: ExitStack) -> None:
-    """Exhaust the quota for longer than the tasks' startup timeout."""
+def exhaust_quota(scene: Scene, run: CaseRun, cleanup: ExitStack) -> None:
+    """Exhaust the quota, from before the first requests for pods, for longer than the tasks' startup timeout."""
+    holds = [hold_requests(scene, "create pods", f"{run.dag}.{task}", cleanup) for task in TASKS]
     with _full_quota(scene.stack):
-        for task in TASKS:
-            run.wait_for_state(task, "up_for_reschedule", "running", "failed")
+        for hold in holds:
+            hold.wait_until_reached(_HOLD_S, run.describe_states)
+            hold.release()
         time.sleep(_FULL_S)
 
 
@@ -126,6 +125,17 @@ def _delete_pod(stack: Stack, pod: Json) -> None:
     """Delete a pod at once, as a collector of garbage does with an ended one."""
     words = ("delete", "pod", pod["metadata"]["name"], "-n", NAMESPACE, "--grace-period=0", "--force")
     stack.kubectl(*words)
+
+
+def _inject(scene: Scene, run: CaseRun, cleanup: ExitStack, faults: list[Fault]) -> None:
+    """Inject faults until the cleanup, and wait until each has affected the requests that it is meant for."""
+    cleanup.enter_context(scene.proxy.inject(*faults))
+
+    def probe() -> None:
+        if missing := [str(fault) for fault in faults if fault.hits < (fault.times or 1)]:
+            raise NotYet(f"not yet: {missing}; {run.describe_states()}")
+
+    wait_for(f"the faults of {run.dag} to affect requests", probe, WAIT_S, interval_s=0.5)
 
 
 def _faults(run: CaseRun, requests: str, action: Action, times: int | None = None) -> list[Fault]:
@@ -153,8 +163,17 @@ def _full_quota(stack: Stack) -> Iterator[None]:
         "metadata": {"name": _QUOTA, "namespace": NAMESPACE},
         "spec": {"hard": {"pods": "0"}},
     }
+
+    def probe() -> None:
+        # Before the controller has counted the pods, the API server refuses them for another reason.
+        if "pods" not in (status := stack.get("resourcequota", _QUOTA, "-n", NAMESPACE).get("status", {})).get(
+            "hard", {}
+        ):
+            raise NotYet(str(status))
+
     stack.kubectl("apply", "-f", "-", stdin=json.dumps(quota))
     try:
+        wait_for("the quota to be counted", probe, _HOLD_S)
         yield
     finally:
         stack.kubectl("delete", "resourcequota", "-n", NAMESPACE, _QUOTA, "--ignore-not-found")

@@ -15,8 +15,8 @@ _TESTS = REPOSITORY / "tests" / "cluster"
 CORE = ("quickstart", "rights", "bootstrap", "samples")
 """The groups of every run of `scripts/test`, in run order."""
 
-LAST = ("interrupts", "lifecycle")
-"""Groups that stop the cluster."""
+LAST = ("run-outages", "interrupts", "lifecycle")
+"""Groups that stop the cluster, or only its API server."""
 
 _INPUTS = (
     "platform",

@@ -11,8 +11,8 @@ from faults.scene import Scene, open_scene
 from stack.airflow_api import AirflowApi
 from stack.release import Stack
 
-KILLS = 30
-"""One round: 15 phases, two signals."""
+KILLS = 34
+"""One round: 17 phases, two signals."""
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,7 @@ from faults.proxy import FaultProxy, make_server_context, run_fault_proxy
 from faults.scene import Scene
 
 PODS = "/api/v1/namespaces/team-alpha/pods"
-PHASES = ("before", "creating", "created", "pending", "running", "log", "deleting", "deleted")
+PHASES = ("before", "creating", "created", "pending", "running", "log", "result", "deleting", "deleted")
 TASKS = (*(f"sync-{phase}-KILL" for phase in PHASES), "deferred-reentry-TERM")
 WAITS = {"before": "running", "pending": "pending", "running": "started"}
 """Phase → the step in which the process waits for its kill; in the others, the proxy holds a request."""
@@ -67,7 +67,11 @@ class SimulatedRun:
         self._lines.append(f"{task} 1 pod start")
         self._step(task, "deferred" if task.startswith("deferred") else "started")
         self._lines.append(f"{task} 1 pod end")
+        if task.startswith("deferred"):
+            self._send(task, "GET", f"{PODS}/{task}")
         self._send(task, "GET", f"{PODS}/{task}/log")
+        if "-result-" in task:
+            self._send(task, "GET", f"{PODS}/{task}/exec")
         self._send(task, "DELETE", f"{PODS}/{task}")
         self._step(task, "success")
 
@@ -75,8 +79,6 @@ class SimulatedRun:
         self._steps[task] = step
         if WAITS.get(task.split("-")[1]) == step:
             self._wait(lambda: task in self.kills)
-        elif step == "deferred":
-            time.sleep(2)  # time to hold the requests of the re-entry
         self._check(task)
 
     def _send(self, task: str, method: str, path: str, body: Any = None) -> None:
@@ -117,6 +119,9 @@ class SimulatedRun:
 
     def read_ledger(self) -> Ledger:
         return parse_ledger("\n".join(self._lines))
+
+    def read_result(self, task: str) -> Any:
+        return kills.RESULT
 
     def discard(self) -> None:
         pass
@@ -179,6 +184,7 @@ def test_each_process_is_killed_at_its_phase(scene: SimulatedScene):
         "sync-pending-KILL": "pending",
         "sync-running-KILL": "started",
         "sync-log-KILL": "GET sent",
+        "sync-result-KILL": "GET sent",
         "sync-deleting-KILL": "DELETE sent",
         "sync-deleted-KILL": "DELETE sent",
         "deferred-reentry-TERM": "GET sent",

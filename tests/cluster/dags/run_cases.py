@@ -27,8 +27,8 @@ OPEN = "kpo-platform.test/open-"
 RESOURCES = {"requests": {"cpu": "10m", "memory": "32Mi"}, "limits": {"cpu": "200m", "memory": "64Mi"}}
 POD_UID = {"name": "POD_UID", "valueFrom": {"fieldRef": {"fieldPath": "metadata.uid"}}}
 BUSYBOX = {"image": "localhost/kpo-platform/busybox:1.35", "resources": RESOURCES}
-SIDECAR = {"name": "endless", "command": ["sleep", "900"], **BUSYBOX}
-SLOW_INIT = {"name": "slow", "command": ["sh", "-c", "echo an early line; sleep 30; echo a late line"], **BUSYBOX}
+SIDECAR = {"name": "endless", "command": ["sh", "-c", "trap 'exit 0' TERM; sleep 900 & wait $!"], **BUSYBOX}
+SLOW_INIT = {"name": "slow", "command": ["sh", "-c", "echo an early line; sleep 45; echo a late line"], **BUSYBOX}
 REASONS = ("OutOfcpu", "OutOfmemory", "OutOfpods", "UnexpectedAdmissionError", "NodeAffinity", "Preempting")
 
 
@@ -79,7 +79,7 @@ def define_dag(
 
 
 define_dag("cleared", EXIT_0_ON_TERM + rest(30))
-define_dag("stopped", rest(60), on_kill_action="keep_pod")
+define_dag("stopped", rest(90), on_kill_action="keep_pod")
 define_dag("ended", rest(30))
 define_dag("lost_answer", rest(5))
 define_dag("early", rest(60), pre_execute=wait_for_signal)
@@ -100,6 +100,6 @@ define_dag("forbidden_cleanup", "exit 3; ", on_finish_action="delete_pod")
 define_dag("room", rest(1), startup_timeout_seconds=10)
 for reason in (*REASONS, "deleted"):
     define_dag(f"refused_{reason.lower()}", rest(3), node_selector={OPEN + reason.lower(): "yes"})
-define_dag("outage_short", rest(15))
+define_dag("outage_short", rest(15) + """echo '{"rows": 3}' > /airflow/xcom/return.json; """, do_xcom_push=True)
 define_dag("outage_late", rest(5))
 define_dag("outage_long", LOG + rest(60))

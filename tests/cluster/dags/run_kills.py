@@ -11,14 +11,15 @@ from kpo_platform import TeamPodOperator
 
 ENGINE = "team"  # the benchmark of the stock operator replaces the word
 PHASES = {
-    "sync": ("before", "creating", "created", "pending", "running", "log", "deleting", "deleted"),
-    "deferred": ("before", "creating", "created", "reentry", "log", "deleting", "deleted"),
+    "sync": ("before", "creating", "created", "pending", "running", "log", "result", "deleting", "deleted"),
+    "deferred": ("before", "creating", "created", "reentry", "log", "result", "deleting", "deleted"),
 }
 PROGRAM = """
 note() { mkdir -p /data/ledger; echo "$TASK $TRY $POD_UID $1" >> "/data/ledger/$RUN"; }
 trap 'note term; exit 143' TERM
 note start
 for number in $(seq 20); do echo "line $number"; sleep 0.5 & wait $!; done
+[ ! -d /airflow/xcom ] || echo '{"lines": 20}' >/airflow/xcom/return.json
 note end
 """
 RESOURCES = {"requests": {"cpu": "10m", "memory": "32Mi"}, "limits": {"cpu": "200m", "memory": "64Mi"}}
@@ -62,6 +63,7 @@ def define_task(kind: str, phase: str, signal: str) -> None:
         retries=3,
         retry_delay=timedelta(seconds=1),
         on_finish_action="delete_pod",
+        do_xcom_push=phase == "result",
         **({"pre_execute": wait_for_signal} if phase == "before" else {}),
         **({} if ENGINE == "team" else {"engine": ENGINE}),
     )
