@@ -1,4 +1,4 @@
-"""What comes of faults with the stock operator and with TeamPodOperator: the table in docs/why.md."""
+"""The table in docs/why.md: what comes of faults with the stock operator and with TeamPodOperator."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from faults.cases import CASES, Played, play_cases
 from faults.descriptions import describe_outcomes
 from faults.kills import DAG, FILE, Tally, kill_every_task
 from faults.logged_lines import find_line_faults
+from faults.named_tests import find_tests
 from faults.outages import OUTAGES, endure_outage
 from faults.scene import Scene, open_scene
 from images.build import build_images
@@ -26,6 +27,7 @@ from stack.airflow_api import AirflowApi
 from stack.install import install_release, install_stack
 from stack.release import Stack
 from stack.sample_run import connect_airflow
+from testing.groups import get_test_file
 
 PAGE = REPOSITORY / "docs" / "why.md"
 RESULTS = REPOSITORY / "docs" / "why" / "faults.json"
@@ -36,6 +38,8 @@ _PROVIDER = "apache-airflow-providers-cncf-kubernetes"
 _CASES_AT_ONCE = 5
 _LOG_CASES = ("cut_log", "whole_log")
 _KILLS = "kills"
+_KILLS_TEST = "test_killed_tasks_neither_lose_nor_repeat_their_work"
+_OUTAGE_TEST = "test_outage_neither_fails_tasks_nor_repeats_their_work"
 
 Results = dict[str, dict[str, str]]
 """Column of the table → name of the case or outage → what came of it."""
@@ -58,7 +62,6 @@ def record(steps: Steps) -> Path:
     _play_missing(steps, stack, "stock")
     with _newest_provider(steps, stack):
         _play_missing(steps, stack, "stock")
-    write_page(read_results())
     return PAGE
 
 
@@ -77,10 +80,11 @@ def write_page(results: Results) -> None:
 
 def render_table(results: Results) -> str:
     """Return the results as a table: fault, stock operator by provider, TeamPodOperator, test."""
-    columns = [*sorted(column for column in results if column != OURS), OURS]
+    columns, tests = [*sorted(column for column in results if column != OURS), OURS], _find_tests()
     rows = [["fault", *columns, "test"], ["---"] * (len(columns) + 2)]
     rows += [
-        [_title(name), *(results.get(column, {}).get(name, "") for column in columns), _test(name)] for name in _names()
+        [_title(name), *(results.get(column, {}).get(name, "") for column in columns), tests[name]]
+        for name in list_rows()
     ]
     return "\n".join("| " + " | ".join(row) + " |" for row in rows) + "\n"
 
@@ -103,8 +107,14 @@ def describe_kills(tally: Tally) -> str:
     return f"of {tally.kills} tasks {', '.join(texts)}" if texts else "success"
 
 
-def _names() -> list[str]:
+def list_rows() -> list[str]:
+    """Return the names of the rows: cases, outages and the kills."""
     return [*CASES, *OUTAGES, _KILLS]
+
+
+def describe_expected(name: str) -> str:
+    """Return in words what the tests expect of a row with TeamPodOperator."""
+    return describe_outcomes(CASES[name].expected) if name in CASES else "success"
 
 
 def _title(name: str) -> str:
@@ -117,17 +127,19 @@ def _title(name: str) -> str:
     return f"{CASES[name].title} ({links})" if links else CASES[name].title
 
 
-def _test(name: str) -> str:
-    if name == _KILLS:
-        return "`run-kills`"
-    return f"`run-outages`, {name}" if name in OUTAGES else f"`run`, {name}"
+def _find_tests() -> dict[str, str]:
+    """Return group and test of each row."""
+    tests = {name: ", ".join(tests) for name, tests in find_tests(get_test_file("run"), CASES).items()}
+    rows = {name: f"`run`: `{test}`" for name, test in tests.items()}
+    rows |= {name: f"`run-outages`: `{_OUTAGE_TEST}[{name}]`" for name in OUTAGES}
+    return rows | {_KILLS: f"`run-kills`: `{_KILLS_TEST}`"}
 
 
 def _play_missing(steps: Steps, stack: Stack, engine: str) -> None:
     """Play the faults that a column lacks, and record each group of them."""
     airflow = connect_airflow(stack)
     column = OURS if engine == "team" else f"stock {_read_provider(airflow)}"
-    missing = [name for name in _names() if name not in read_results().get(column, {})]
+    missing = [name for name in list_rows() if name not in read_results().get(column, {})]
     if not missing:
         return
     with open_scene(stack, airflow, {"run_cases.py": "outage_late", FILE: DAG}, engine) as scene:
@@ -153,6 +165,7 @@ def _add_results(column: str, texts: Mapping[str, str]) -> None:
     results = read_results()
     results[column] = {**results.get(column, {}), **texts}
     write_atomically(RESULTS, json.dumps(results, indent=2, ensure_ascii=False) + "\n")
+    write_page(results)
 
 
 def _read_provider(airflow: AirflowApi) -> str:

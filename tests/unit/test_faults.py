@@ -20,9 +20,11 @@ from faults.cases import CASES, DONE
 from faults.descriptions import describe_outcomes
 from faults.kills import Tally
 from faults.logged_lines import NUMBERS, LineFaults, find_line_faults
+from faults.named_tests import find_tests
 from faults.outages import OUTAGES, RUNS
 from faults.scene import read_dag_file
 from local_cluster.processes import Process
+from testing.groups import get_test_file
 
 
 def load_dags(file: str, engine: str = "team") -> dict[str, DAG]:
@@ -52,8 +54,8 @@ def test_every_phase_of_a_kill_has_a_task_per_signal(publish: Callable[..., Any]
     publish()
     (dag,) = load_dags(kills.FILE).values()
     words = [task.split("-") for task in dag.task_ids]
-    assert (dag.dag_id, len(words), {signal for *_, signal in words}) == ("run_kills", 30, {"TERM", "KILL"})
-    assert {phase for _, phase, _ in words} == kills._HELD.keys() | {"before", "pending", "running"}
+    assert (dag.dag_id, len(words), {signal for *_, signal in words}) == ("run_kills", 34, {"TERM", "KILL"})
+    assert {phase for _, phase, _ in words} == kills._HELD.keys() | {"before"}
 
 
 @pytest.mark.parametrize("file", ["run_cases.py", kills.FILE])
@@ -102,8 +104,25 @@ def test_table_has_a_row_per_fault_and_keeps_the_text_around_it(tmp_path: Path, 
     assert rows[0] == "| fault | stock 10.22 | TeamPodOperator | test |"
     assert len(rows) == 2 + len(CASES) + len(OUTAGES) + 1
     link = "[#39693](https://github.com/apache/airflow/issues/39693)"
-    cells = [f"Pod with an ordinary sidecar ({link})", "does not end (running)", "success", "`run`, sidecar"]
+    test = "`run`: `test_ordinary_sidecar_does_not_delay_the_end`"
+    cells = [f"Pod with an ordinary sidecar ({link})", "does not end (running)", "success", test]
     assert f"| {' | '.join(cells)} |" in rows
+
+
+def test_every_row_of_the_table_has_exactly_one_test():
+    tests = find_tests(get_test_file("run"), CASES)
+    assert {name: len(found) for name, found in tests.items()} == dict.fromkeys(CASES, 1)
+    groups = {"run-outages": page._OUTAGE_TEST, "run-kills": page._KILLS_TEST}
+    missing = {group for group, test in groups.items() if f"def {test}(" not in get_test_file(group).read_text()}
+    assert missing == set()
+
+
+def test_page_has_the_recorded_results_and_ours_are_those_of_the_tests():
+    results = page.read_results()
+    table = page.PAGE.read_text().partition(page.BEGIN)[2].partition(page.END)[0].strip()
+    assert table == (page.render_table(results).strip() if results else "The table has not been recorded yet.")
+    ours = results.get(page.OURS, {})
+    assert ours == {name: page.describe_expected(name) for name in page.list_rows() if name in ours}
 
 
 def test_soak_counts_the_rounds_together():
