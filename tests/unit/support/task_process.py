@@ -122,7 +122,8 @@ class Task:
     Attributes:
         arguments: the arguments of the operator.
         states: the state that Airflow tells of the task.
-        xcoms: what the processes have pushed.
+        xcoms: what the last process has pushed.
+        former_xcoms: the keys that Airflow has cleared before the last process.
     """
 
     cluster: Cluster
@@ -136,6 +137,7 @@ class Task:
     reschedules: int = 0
     state: str = "running"
     xcoms: dict[str, Any] = field(default_factory=dict)
+    former_xcoms: list[str] = field(default_factory=list)
     store: Store | None = None
     operator: Any = None
 
@@ -150,7 +152,7 @@ class Task:
         return build_pod_name("t", build_start_id(self.id, restart))
 
     def build(self) -> Any:
-        team = {"team": "alpha"} if self.operator_class is TeamPodOperator else {"namespace": "team-alpha"}
+        team = {"team": "alpha"} if issubclass(self.operator_class, TeamPodOperator) else {"namespace": "team-alpha"}
         self.operator = self.operator_class(
             **{"task_id": "t", "image": "busybox:1.35", "kubernetes_conn_id": "k8s_default", **team, **self.arguments}
         )
@@ -169,6 +171,7 @@ class Task:
             try_number=self.try_number,
             max_tries=self.max_tries,
             context_carrier=None,
+            _ti_context_from_server=SimpleNamespace(xcom_keys_to_clear=self.former_xcoms),
             xcom_push=lambda key, value: self.steps.take(lambda: self.xcoms.update({key: value})),
             task=self.operator,
         )
@@ -184,6 +187,8 @@ class Task:
     def run(self) -> Run:
         """Run a process of the task to its end."""
         self.log.lines.clear()
+        self.former_xcoms = [*self.xcoms]
+        self.xcoms.clear()
         first, error, outcome = len(self.cluster.requests), None, None
         self.steps.count = 0
         self.build()

@@ -22,6 +22,7 @@ from kpo_platform.airflow.operators.lifecycle.run import PodRun
 from kpo_platform.airflow.operators.lifecycle.stop_signal import StopSignal, TaskStopped
 from kpo_platform.airflow.operators.lifecycle.task_state import build_reschedule
 from kpo_platform.airflow.operators.lifecycle.termination import is_task_active
+from kpo_platform.airflow.operators.lifecycle.unused_overrides import warn_of_unused_overrides
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -67,6 +68,7 @@ class RestartSafePodOperator(KubernetesPodOperator):
     def execute(self, context: Context) -> Any:
         """Run the pod, or start it and defer."""
         self.name = self._set_name(self.name)
+        warn_of_unused_overrides(self)
         with self._handle_stop(context):
             return self._open_run(context).execute()
 
