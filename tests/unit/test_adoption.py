@@ -12,6 +12,7 @@ from kpo_platform.airflow.operators.lifecycle.adoption import (
     AdoptionKind,
     Attempt,
     choose_earlier_pod,
+    find_name_holder,
     needs_labels,
     replace_earlier_pod,
 )
@@ -136,13 +137,18 @@ CASES: dict[str, Case] = {
         EARLIER_TRY, build_pod(try_number=1, labels=CHECKED), START,
         f"Pod p of try 1 was stopped, or its end was handled already{NEW}", False, False,
     ),
-    # A user cleared the task.
-    "cleared while the pod ran": (
-        CLEARED, build_pod(try_number=1), START, f"The task was cleared after pod p was created{NEW}", True, False,
-    ),
+    # A user cleared the task: what runs continues, and what has ended is done again.
+    "cleared while the pod runs": (CLEARED, build_pod(try_number=1), UP, LOST, True, False),
+    "cleared while the pod is pending": (CLEARED, build_pod(WAITING, "Pending", try_number=1), UP, LOST, True, False),
     "cleared after the pod succeeded": (
-        CLEARED, build_pod(ended(0), "Succeeded", try_number=1), START,
-        f"The task was cleared after pod p was created{NEW}", True, False,
+        CLEARED, build_pod(ended(0), "Succeeded", try_number=1), START, f"Pod p of try 1 has ended{NEW}", True, False,
+    ),
+    "cleared after base succeeded": (
+        CLEARED, build_pod(ended(0), try_number=1), START, f"Pod p of try 1 has ended{NEW}", True, False,
+    ),
+    "cleared after the pod was marked": (
+        CLEARED, build_pod(try_number=1, labels=CHECKED), START,
+        f"Pod p of try 1 was stopped, or its end was handled already{NEW}", False, False,
     ),
     "cleared, and the pod is being deleted": (
         CLEARED, deleting("2026-01-01T00:02:00Z", try_number=1), START, f"Pod p of try 1 is being deleted{NEW}",
@@ -196,6 +202,45 @@ CASES: dict[str, Case] = {
 def test_earlier_pod_is_taken_up_or_not(case: Case):
     stored, pod, kind, reason, has_pod, is_restart = case
     assert choose_earlier_pod(stored, pod, [], ATTEMPT) == Adoption(kind, pod if has_pod else None, reason, is_restart)
+
+
+@pytest.mark.parametrize(
+    ("stored", "pod", "kind", "reason", "has_pod", "is_restart"),
+    [
+        (EARLIER_TRY, build_pod(try_number=1), START, f"The task was stopped while pod p ran{NEW}", True, False),
+        (
+            EARLIER_TRY, build_pod(ended(0), try_number=1), START, f"The task was stopped while pod p ran{NEW}",
+            True, False,
+        ),
+        (
+            EARLIER_TRY, deleting("2026-01-01T00:02:00Z", try_number=1), START,
+            f"Pod p of try 1 is being deleted{NEW}", False, False,
+        ),
+        (EARLIER_TRY, None, START, f"Pod p no longer exists{NEW}", False, False),
+    ],
+)  # fmt: skip
+def test_pod_of_a_stopped_task_is_replaced(
+    stored: StartRecord, pod: PodState | None, kind: AdoptionKind, reason: str, has_pod: bool, is_restart: bool
+):
+    attempt = replace(ATTEMPT, is_stopped=True)
+    expected = Adoption(kind, pod if has_pod else None, reason, is_restart)
+    assert choose_earlier_pod(stored, pod, [], attempt) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "stored", "pod", "is_found"),
+    [
+        ("p", THIS_TRY, build_pod(labels=CHECKED), True),
+        ("p", EARLIER_TRY, build_pod(ended(0), "Succeeded"), True),
+        ("p", None, build_pod(), True),
+        ("q", THIS_TRY, build_pod(), False),
+        ("p", THIS_TRY, build_pod(uid="v"), False),
+        ("p", replace(THIS_TRY, uid=""), build_pod(start="other"), False),
+        ("p", THIS_TRY, deleting("2026-01-01T00:02:00Z"), False),
+    ],
+)
+def test_own_pod_that_has_the_new_name_is_found(name: str, stored: StartRecord | None, pod: PodState, is_found: bool):
+    assert find_name_holder(name, stored, [pod], ATTEMPT) == (pod if is_found else None)
 
 
 OLD = build_pod(name="old", uid="1", creationTimestamp="2026-01-01T00:00:00Z")

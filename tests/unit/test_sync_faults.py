@@ -10,26 +10,8 @@ from kpo_platform.airflow.operators.lifecycle.pod_name import build_start_id
 from unit.support.cluster_server import Cluster
 from unit.support.fake_kubelet import FakePod, Program
 from unit.support.pod_store import refuse
-from unit.support.task_process import Killed, StartTask, Task
-
-
-def kill_while_running(task: Task) -> None:
-    """Start the task's pod, and kill the process while the program runs."""
-    task.cluster.act("GET pods", lambda: setattr(task.steps, "kill_after", task.steps.count + 1))
-    assert isinstance(task.run().error, Killed)
-    task.steps.kill_after = 0
-
-
-def at(seconds: float, cluster: Cluster, act: Any) -> None:
-    """Do something once, at a time of the cluster."""
-    done: list[bool] = []
-
-    def tick() -> None:
-        if cluster.now >= seconds and not done:
-            done.append(True)
-            act(next(iter(cluster.pods.values()), None))
-
-    cluster.on_tick = tick
+from unit.support.task_faults import at, kill_while_running
+from unit.support.task_process import StartTask
 
 
 def delete(pod: FakePod) -> None:

@@ -50,6 +50,7 @@ class Attempt:
         try_number: the try.
         max_tries: Airflow's number of tries.
         retries: the task's ``retries``.
+        is_stopped: whether an earlier process was stopped, perhaps before it could delete the recorded pod.
         start: the label `START_LABEL` of the pod that the task would create now, before the restart number grows.
         task_labels: the labels that all pods of this task in this DAG run have.
         container: the name of the container that runs the program.
@@ -62,6 +63,7 @@ class Attempt:
     task_labels: Mapping[str, str]
     container: str = "base"
     retries: int | None = None
+    is_stopped: bool = False
 
 
 def needs_labels(record: StartRecord | None, try_number: int, reschedules: int) -> bool:
@@ -74,11 +76,11 @@ def choose_earlier_pod(
 ) -> Adoption:
     """Choose what to do about the pod of an earlier process.
 
-    - The task takes up a running pod, also of an earlier try: that try's worker was lost.
+    - The task takes up a running pod, also of an earlier try, and after a user's clear: that try's worker was lost.
     - It takes the result of an ended pod of this try, and of an earlier try if the program succeeded after the
-      try's worker was lost: a retry needs only that.
+      try's worker was lost: a retry needs only that. After a clear the work is done again.
     - It takes up no pod that is being deleted, that a user stopped, that a finished try has marked, or whose uid is
-      another one; and none after a user has cleared the task.
+      another one.
 
     Args:
         stored: the record of the task's last pod.
@@ -108,6 +110,24 @@ def replace_earlier_pod(stored: StartRecord | None, by_name: PodState | None, at
     return _start_new(reason, is_restart, by_name if _is_free(by_name) else None)
 
 
+def find_name_holder(
+    name: str, stored: StartRecord | None, pods: Sequence[PodState], attempt: Attempt
+) -> PodState | None:
+    """Find the task's own former pod that has the name of its new one, as with ``random_name_suffix=False``.
+
+    Args:
+        name: the name of the new pod.
+        stored: the record of the task's last pod.
+        pods: the pods that have the stored name, or that the task's labels find.
+        attempt: the process that looks.
+
+    Returns:
+        The pod; None if there is none, or if it is being deleted.
+    """
+    own = [pod for pod in pods if stored is None or not _describe_other(stored, pod, attempt)]
+    return next((pod for pod in own if pod.name == name and pod.deletion_requested_at is None), None)
+
+
 def _judge_stored(stored: StartRecord, pod: PodState | None, attempt: Attempt) -> Adoption:
     is_of_try = stored.is_of_try(attempt.task_instance_id)
     if pod is None:
@@ -119,10 +139,12 @@ def _judge_stored(stored: StartRecord, pod: PodState | None, attempt: Attempt) -
         return _start_new(f"Pod {stored.name} {other}", is_of_try and bool(stored.uid))
     if not stored.task_instance_id:
         is_of_try = _is_of_try(pod, attempt)
-    if stored.is_cleared_since(attempt.task_instance_id, attempt.max_tries, attempt.retries) and _is_free(pod):
-        return _start_new(f"The task was cleared after pod {pod.name} was created", False, pod)
+    if attempt.is_stopped and _is_free(pod):
+        return _start_new(f"The task was stopped while pod {pod.name} ran", is_of_try, pod)
     # Without Airflow's number of tries, a retry cannot be told from a clear, after which the work is done again.
-    return _judge_pod(pod, attempt, stored.try_number or _read_try(pod), is_of_try, stored.max_tries is not None)
+    is_cleared = stored.is_cleared_since(attempt.task_instance_id, attempt.max_tries, attempt.retries)
+    is_retry = stored.max_tries is not None and not is_cleared
+    return _judge_pod(pod, attempt, stored.try_number or _read_try(pod), is_of_try, is_retry)
 
 
 def _judge_pod(

@@ -22,6 +22,17 @@ def dispose_pod(operator: Any, api: PodApi, pod: PodState) -> None:
         operator.log.warning("Cannot clean up pod %s: %s", pod.name, error)
 
 
+def delete_replaced_pod(operator: Any, api: PodApi, pod: PodState) -> None:
+    """Delete a former pod of the task, also a kept one, because the task's new pod has the same name.
+
+    Raises:
+        ApiServerUnavailable: the API server does not answer.
+        ApiException: it refused the request.
+    """
+    operator.log.info("Deleting pod: %s. The new pod has the same name (random_name_suffix is False).", pod.name)
+    api.delete(pod.name, pod.namespace, pod.uid)
+
+
 def dispose_stopped_pod(operator: Any, api: PodApi, pod: PodState) -> bool:
     """Delete the pod of a task that its user stopped, or mark and keep it if ``on_kill_action`` says so.
 

@@ -12,12 +12,14 @@ from kpo_platform.airflow.operators.lifecycle.adoption import (
     AdoptionKind,
     Attempt,
     choose_earlier_pod,
+    find_name_holder,
     needs_labels,
     replace_earlier_pod,
 )
 from kpo_platform.airflow.operators.lifecycle.pod_api import PodApi
 from kpo_platform.airflow.operators.lifecycle.pod_name import build_pod_name, build_start_id
 from kpo_platform.airflow.operators.lifecycle.start_record import StartRecord, read_start_record
+from kpo_platform.airflow.operators.lifecycle.stop_mark import is_marked_stopped
 from kpo_platform.pod.identity import START_LABEL
 from kpo_platform.pod.merge import Json
 from kpo_platform.pod.state import parse_pod_state
@@ -32,7 +34,8 @@ class Start:
 
     Attributes:
         adoption: what to do about the pod of an earlier process.
-        pod: the JSON of the pod to take up, or of the one to clean up first; None if there is none.
+        pod: the JSON of the pod to take up, or of the one to clean up first, which may have the name of the new pod;
+            None if there is none.
         record: the record of the pod that is taken up; for a new pod the one to store before it is created.
         former: the stored record of the task's last pod, if there was one.
     """
@@ -69,12 +72,14 @@ def find_start(operator: Any, api: PodApi, context: Context, request: k8s.V1Pod,
         task_labels=labels,
         container=operator.base_container_name,
         retries=operator.retries,
+        is_stopped=record is not None and is_marked_stopped(context, record),
     )
     adoption, pods = _choose(operator, api, context, record, namespace, attempt)
     pod = pods.get(adoption.pod.uid) if adoption.pod else None
     if adoption.kind is AdoptionKind.START_NEW:
         new = _build_record(operator, namespace, base_name, attempt, restart + adoption.is_restart)
-        return Start(adoption, pod, new, record)
+        holder = find_name_holder(new.name, record, [parse_pod_state(each) for each in pods.values()], attempt)
+        return Start(adoption, pods[holder.uid] if holder else pod, new, record)
     return Start(adoption, pod, _record_of(pod, attempt, record), record)
 
 
@@ -82,16 +87,15 @@ def _choose(
     operator: Any, api: PodApi, context: Context, record: StartRecord | None, namespace: str, attempt: Attempt
 ) -> tuple[Adoption, dict[str, Json]]:
     """Choose the pod to take up, and return the JSON of all pods that were found by uid."""
-    by_name = api.read(record.name, record.namespace) if record else None
+    found = api.read(record.name, record.namespace) if record else None
+    by_name, labelled = parse_pod_state(found) if found else None, []
     if not operator.reattach_on_restart:
-        adoption = replace_earlier_pod(record, parse_pod_state(by_name) if by_name else None, attempt)
-        return adoption, {adoption.pod.uid: by_name} if adoption.pod and by_name else {}
-    labelled = []
-    if needs_labels(record, attempt.try_number, int(context.get("task_reschedule_count") or 0)):
-        labelled = api.list_by_labels(namespace, operator._build_find_pod_label_selector(context))
-    pods = {str(pod["metadata"].get("uid")): pod for pod in [*labelled, *([by_name] if by_name else [])]}
-    states = [parse_pod_state(pod) for pod in labelled]
-    return choose_earlier_pod(record, parse_pod_state(by_name) if by_name else None, states, attempt), pods
+        adoption = replace_earlier_pod(record, by_name, attempt)
+    else:
+        if needs_labels(record, attempt.try_number, int(context.get("task_reschedule_count") or 0)):
+            labelled = api.list_by_labels(namespace, operator._build_find_pod_label_selector(context))
+        adoption = choose_earlier_pod(record, by_name, [parse_pod_state(pod) for pod in labelled], attempt)
+    return adoption, {str(pod["metadata"].get("uid")): pod for pod in [*labelled, *([found] if found else [])]}
 
 
 def _build_record(operator: Any, namespace: str, base_name: str, attempt: Attempt, restart: int) -> StartRecord:

@@ -11,7 +11,7 @@ from kubernetes.client import models as k8s
 
 from kpo_platform.airflow.operators.lifecycle import quota_wait
 from kpo_platform.airflow.operators.lifecycle.adoption import AdoptionKind
-from kpo_platform.airflow.operators.lifecycle.disposal import dispose_pod, dispose_stopped_pod
+from kpo_platform.airflow.operators.lifecycle.disposal import delete_replaced_pod, dispose_pod, dispose_stopped_pod
 from kpo_platform.airflow.operators.lifecycle.earlier_pod import Start, find_start
 from kpo_platform.airflow.operators.lifecycle.end_record import EndRecord, read_end_record
 from kpo_platform.airflow.operators.lifecycle.ending import Ending
@@ -23,6 +23,7 @@ from kpo_platform.airflow.operators.lifecycle.pod_logs import PodLogs
 from kpo_platform.airflow.operators.lifecycle.pod_name import build_pod_name, build_start_id
 from kpo_platform.airflow.operators.lifecycle.start_limits import StartLimits
 from kpo_platform.airflow.operators.lifecycle.start_record import StartRecord, read_start_record, write_start_record
+from kpo_platform.airflow.operators.lifecycle.stop_mark import is_marked_stopped, mark_stopped
 from kpo_platform.pod.identity import START_LABEL
 from kpo_platform.pod.merge import Json
 
@@ -131,6 +132,9 @@ class PodRun:
 
     def stop(self) -> str:
         """End the pod because its task was stopped, and say what became of it, after "The task was stopped"."""
+        self._record = self._record or read_start_record(self._context)
+        if self._record is not None:
+            mark_stopped(self._context, self._record)
         pod = self._find_pod_to_stop()
         if pod is None:
             return " before it had a pod."
@@ -163,9 +167,10 @@ class PodRun:
         return request
 
     def _start_new(self, start: Start, request: k8s.V1Pod) -> None:
-        if start.pod is not None:
-            dispose_pod(self._operator, self._api, self._observe(start.pod).state)
         record = start.record
+        if start.pod is not None:
+            former = self._observe(start.pod).state
+            (delete_replaced_pod if former.name == record.name else dispose_pod)(self._operator, self._api, former)
         request.metadata.name = record.name
         request.metadata.labels = {**(request.metadata.labels or {}), START_LABEL: record.start}
         write_start_record(self._context, record)
@@ -186,7 +191,8 @@ class PodRun:
         if end.is_result_lost and start.adoption.kind is AdoptionKind.TAKE_RESULT:
             return None
         ti, operator = self._context["ti"], self._operator
-        if start.former.is_cleared_since(str(ti.id), getattr(ti, "max_tries", None), operator.retries):
+        is_cleared = start.former.is_cleared_since(str(ti.id), getattr(ti, "max_tries", None), operator.retries)
+        if is_cleared or is_marked_stopped(self._context, start.former):
             return None
         counts = end.counts_for(str(ti.id), getattr(ti, "max_tries", None), is_final=not _has_post_execute(operator))
         return end if counts else None

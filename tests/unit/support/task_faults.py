@@ -1,0 +1,43 @@
+"""Faults of a task's process: killed while its pod runs, and stopped by its user."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from unit.support.cluster_server import Cluster
+from unit.support.task_process import Killed, Run, Task
+
+
+def kill_while_running(task: Task) -> None:
+    """Start the task's pod, and kill the process while the program runs."""
+    task.cluster.act("GET pods", lambda: setattr(task.steps, "kill_after", task.steps.count + 1))
+    assert isinstance(task.run().error, Killed)
+    task.steps.kill_after = 0
+
+
+def stop_while_running(task: Task, seconds: float = 5) -> Run:
+    """Run the task, and stop it as its user does by a clear."""
+    task.state = "restarting"
+    at(task.cluster.now + seconds, task.cluster, lambda pod: task.operator.on_kill())
+    run = task.run()
+    task.state = "running"
+    return run
+
+
+def clear(task: Task) -> Run:
+    """Run the first process after a user's clear of a task that does not run."""
+    task.max_tries = task.try_number + 1
+    return task.retry()
+
+
+def at(seconds: float, cluster: Cluster, act: Callable[[Any], object]) -> None:
+    """Do something once, at a time of the cluster."""
+    done: list[bool] = []
+
+    def tick() -> None:
+        if cluster.now >= seconds and not done:
+            done.append(True)
+            act(next(iter(cluster.pods.values()), None))
+
+    cluster.on_tick = tick
