@@ -23,6 +23,9 @@ from stack.airflow_api import AirflowApi, NoResponseError, NotFoundError
 from stack.release import Stack
 
 NAMESPACE = "team-alpha"
+TWIN = "kpo-platform.test/twin"
+"""The label of a pod that a case adds to those of a task."""
+
 _ENDED = ("Succeeded", "Failed")
 WAIT_S = 180.0
 _MAX_AGE_S = 1.0
@@ -42,7 +45,7 @@ class Outcome:
         attempts: the number of tries.
         starts: how often its program started.
         ends: how often its program did its work to the end.
-        running: the number of its pods that still run.
+        running: the number of its pods that still run, without `TWIN`.
     """
 
     state: str
@@ -210,8 +213,8 @@ class CaseRun:
         instances = wait_for_answer(lambda: self.airflow.list_task_instances(self.dag, self.id))
         ledger = self.read_ledger()
         starts, ends = ledger.count(START), ledger.count(END)
-        pods = (pod for pod in self.list_pods() if pod["status"].get("phase") not in _ENDED)
-        running = Counter(pod["metadata"]["labels"]["task_id"] for pod in pods)
+        labels = (pod["metadata"]["labels"] for pod in self.list_pods() if pod["status"].get("phase") not in _ENDED)
+        running = Counter(each["task_id"] for each in labels if TWIN not in each)
         return {
             task: Outcome(str(instance["state"]), int(instance["try_number"]), starts[task], ends[task], running[task])
             for task, instance in ((_name_instance(instance), instance) for instance in instances)

@@ -154,7 +154,7 @@ CASES: dict[str, Case] = {
     "twin": Case(
         "Two pods with the task's labels when its worker restarts",
         unusual_pods.add_twin,
-        {"sync": Outcome("success", running=1)},
+        {"sync": DONE},
     ),
     "skip_code": Case(
         "Evicted pod exits with a code of skip_on_exit_code",

@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 
 from common.errors import ScriptError
 from common.polling import NotYet, wait_for
-from faults.case_run import NAMESPACE, WAIT_S, CaseRun, Json, patch_pod_status
+from faults.case_run import NAMESPACE, TWIN, WAIT_S, CaseRun, Json, patch_pod_status
 from faults.fault import Action, Answer, CutBody, Fault, HangUp
 from faults.ledger import END
 from faults.scene import TASKS, Scene
@@ -150,7 +150,7 @@ def _build_twin(pod: Json) -> Json:
     return {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {**metadata, "labels": pod["metadata"]["labels"]},
+        "metadata": {**metadata, "labels": {**pod["metadata"]["labels"], TWIN: "yes"}},
         "spec": {**spec, "automountServiceAccountToken": False},
     }
 

@@ -21,7 +21,7 @@ class NotFoundError(ScriptError):
 
 
 class NoResponseError(ScriptError):
-    """Airflow does not respond: it starts, restarts, or does not run."""
+    """Airflow does not respond, or with an error of its own (5xx): it starts, restarts, or has no database."""
 
 
 @dataclass
@@ -149,7 +149,8 @@ class AirflowApi:
             message = (
                 f"Airflow responded to {method} {path} with {error.code}: {error.read(500).decode(errors='replace')}"
             )
-            raise (NotFoundError if error.code == 404 else ScriptError)(message) from None
+            kind = NoResponseError if error.code >= 500 else NotFoundError if error.code == 404 else ScriptError
+            raise kind(message) from None
         except (OSError, http.client.HTTPException) as error:
             raise NoResponseError(f"Airflow at {self.address} did not respond to {method} {path}: {error}") from error
 

@@ -15,7 +15,8 @@ from faults.case_run import CaseRun, Outcome
 from faults.cases import Case, Played, play_cases
 from faults.fault import Fault, HangUp
 from faults.scene import Scene
-from stack.airflow_api import NoResponseError
+from stack.airflow_api import AirflowApi, NoResponseError, NotFoundError
+from unit.support.http_server import serving
 
 
 def make_run(**airflow: Any) -> tuple[CaseRun, list[str]]:
@@ -64,6 +65,17 @@ def test_airflow_that_does_not_answer_is_asked_again():
     assert run.read_log("t") == "a log"
 
 
+@pytest.mark.parametrize(
+    ("status", "error"), [(400, ScriptError), (404, NotFoundError), (500, NoResponseError), (503, NoResponseError)]
+)
+def test_refusals_of_airflow_are_told_from_its_own_errors(status: int, error: type[Exception]):
+    with serving(lambda _: (status, {})) as server:
+        airflow = AirflowApi(server.url.removeprefix("http://"), "user", "password", "token")
+        with pytest.raises(ScriptError) as raised:
+            airflow.get("dags")
+    assert type(raised.value) is error
+
+
 TRY = {"try_number": 1, "state": "success", "id": "1"}
 
 
@@ -98,10 +110,13 @@ def wait_at_once(condition: str, probe: Any, deadline_s: float, **_: Any) -> Any
 
 def test_outcomes_are_those_of_the_moment_and_not_the_cached_ones():
     states = iter(["running", "success"])
-    run, _ = make_run(
-        list_task_instances=lambda *_: [{"task_id": "t", "map_index": -1, **TRY, "state": next(states)}]
-    )
-    object.__setattr__(run.stack, "get", lambda *_: {"items": []})
+    run, _ = make_run(list_task_instances=lambda *_: [{"task_id": "t", "map_index": -1, **TRY, "state": next(states)}])
+    labels = {"task_id": "t", "run_id": "r"}
+    pods = [
+        {"metadata": {"creationTimestamp": "1", "labels": {**labels, **more}}, "status": {"phase": phase}}
+        for phase, more in (("Running", {}), ("Failed", {}), ("Running", {case_run.TWIN: "yes"}))
+    ]
+    object.__setattr__(run.stack, "get", lambda *_: {"items": pods})
     assert run.list_tasks()["t"]["state"] == "running"
-    assert run.read_outcomes() == {"t": Outcome("success", starts=0, ends=0)}
+    assert run.read_outcomes() == {"t": Outcome("success", starts=0, ends=0, running=1)}
     assert case_run.wait_for_stable(lambda: {"t": Outcome("success")}) == {"t": Outcome("success")}
