@@ -119,11 +119,7 @@ CASES: dict[str, Case] = {
     "stopped": Case(
         "Task stopped by its user, pod kept, then cleared",
         stopped_tasks.stop_and_clear_tasks,
-        # A trigger marks no pod that it keeps, so the next start of a deferred task ends the former pod.
-        {
-            "sync": Outcome("success", attempts=2, starts=2, ends=2),
-            "deferred": Outcome("success", attempts=2, starts=2),
-        },
+        {"sync": Outcome("success", attempts=2, starts=2, ends=2)},
     ),
     "ended": Case(
         "Worker shut down; pod ends before the task restarts",

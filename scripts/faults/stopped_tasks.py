@@ -24,17 +24,16 @@ def clear_running_tasks(scene: Scene, run: CaseRun, _: ExitStack) -> None:
 
 
 def stop_and_clear_tasks(scene: Scene, run: CaseRun, _: ExitStack) -> None:
-    """Stop tasks whose pods keep running; clear them when their processes have ended."""
-    run.wait_for_starts(*TASKS)
-    run.wait_for_state("deferred", "deferred")
-    stop_tasks(run)
-    run.clear(*TASKS)
+    """Stop a task whose pod keeps running; clear it when its process has ended."""
+    run.wait_for_starts("sync")
+    stop_tasks(run, "sync")
+    run.clear("sync")
 
 
-def stop_tasks(run: CaseRun) -> None:
+def stop_tasks(run: CaseRun, *tasks: str) -> None:
     """Stop tasks as their users do, and wait until their processes have ended."""
-    ids = [run.read_id(task) for task in TASKS]
-    for task in TASKS:
+    ids = [run.read_id(task) for task in tasks]
+    for task in tasks:
         run.mark_failed(task)
         run.wait_for_state(task, "failed")
     for task_instance in ids:
@@ -76,7 +75,7 @@ def stop_before_execute(scene: Scene, run: CaseRun, _: ExitStack) -> None:
     for task in TASKS:
         run.wait_for_state(task, "running")
         wait_for_process(scene.stack, run.read_id(task))
-    stop_tasks(run)
+    stop_tasks(run, *TASKS)
 
 
 def stop_triggerer(scene: Scene, run: CaseRun, _: ExitStack) -> None:

@@ -137,23 +137,18 @@ def check_failed(shared_run: SharedRun) -> None:
         raise NotYet(str(observed))
 
 
-def test_failed_task_replaces_its_pod_once_it_is_cleared(executor: str, shared_run: SharedRun):
+def test_failed_task_adopts_its_pod_once_it_is_cleared(executor: str, shared_run: SharedRun):
     run = shared_run.long_run.run
     body = {"dry_run": False, "dag_run_id": run.id, "task_ids": ["once"], "only_failed": True}
     before = run.read_log("once").count("Pod has reached Running phase")
     run.airflow.post(f"dags/{run.dag}/clearTaskInstances", body)
     shared_run.long_run.wait_for_sync(before + 1, "once")
-    pods = shared_run.long_run.running_pods()
-    assert pods.pop(ONCE) != shared_run.long_run.uids[ONCE]
-    assert pods == {task: uid for task, uid in shared_run.long_run.uids.items() if task != ONCE}
+    assert shared_run.long_run.running_pods() == shared_run.long_run.uids
 
 
-def test_all_tasks_succeed_in_their_first_pods_unless_cleared(executor: str, shared_run: SharedRun):
+def test_all_tasks_succeed_in_their_first_pods(executor: str, shared_run: SharedRun):
     shared_run.long_run.finish_tasks()
     assert shared_run.long_run.run.wait_for_end() == "success", shared_run.long_run.task_states()
-    pods = shared_run.long_run.observed_pod_uids(shared_run.observed)
-    assert {task: (len(uids), shared_run.long_run.uids[task] in uids) for task, uids in pods.items()} == {
-        SYNC: (1, True),
-        ONCE: (2, True),
-        DEFERRED: (1, True),
+    assert shared_run.long_run.observed_pod_uids(shared_run.observed) == {
+        task: {uid} for task, uid in shared_run.long_run.uids.items()
     }

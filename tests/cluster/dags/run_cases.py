@@ -79,7 +79,7 @@ def define_dag(
 
 
 define_dag("cleared", EXIT_0_ON_TERM + rest(30))
-define_dag("stopped", rest(90), on_kill_action="keep_pod")
+define_dag("stopped", rest(60), kinds=("sync",), on_kill_action="keep_pod")
 define_dag("ended", rest(30))
 define_dag("lost_answer", rest(5))
 define_dag("early", rest(60), pre_execute=wait_for_signal)
