@@ -123,3 +123,21 @@ def test_any_interruptions_write_every_line_once(log: list[tuple[str, str]], end
     for end in [*sorted(ends), len(log)]:
         written += read(cursor, log[:end])
     assert written == [text for _, text in log]
+
+
+@given(LOGS, st.integers(0, 12), st.lists(st.integers(0, 12), max_size=4))
+def test_next_process_writes_the_rest_once(log: list[tuple[str, str]], stop: int, ends: list[int]):
+    log.sort(key=lambda line: line[0])
+    former = LogCursor()
+    written = read(former, log[:stop])
+    cursor = LogCursor(former.position)
+    for end in [*sorted(max(stop, end) for end in ends), len(log)]:
+        written += read(cursor, log[:end])
+    assert written == [text for _, text in log]
+
+
+def test_position_keeps_the_latest_stamp():
+    former, log = LogCursor(), [("01.2", "a"), ("01.1", "b"), ("01.3", "c")]
+    assert read(former, log[:2]) == ["a", "b"]
+    assert former.position == LogPosition(f"{DAY}01.1", 1, latest=f"{DAY}01.2")
+    assert read(LogCursor(former.position), log) == ["c"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from itertools import product
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from unit.support.http_server import Answer, Request, status
 from unit.support.pod_statuses import LATER, RUNNING, WAITING, ended, pod, target
-from unit.support.task_restarts import TaskProcess
+from unit.support.task_restarts import TaskProcess, send_at
 
 NAME = "t-20e0cf0c37"
 
@@ -149,6 +150,53 @@ def test_error_events_defer_three_times_then_the_worker_waits(deferred: TaskProc
     deferred.pods.before = end_later
     assert (deferred.resume("error"), counts) == ("None", [{"_redefer_count": number} for number in (1, 2, 3)])
     assert (read_log(deferred), deferred.pods.changes) == (["one", "two", "two", "three"], ["delete"])
+
+
+@pytest.mark.parametrize("count", [0, 3])
+def test_image_that_can_never_be_pulled_fails_the_task_at_once(deferred: TaskProcess, count: int):
+    never = {"waiting": {"reason": "ErrImageNeverPull", "message": "image is not present with pull policy of Never"}}
+    deferred.pods.set_status(pod("Pending", never)["status"])
+    assert deferred.resume("error", _redefer_count=count) == (
+        "PodLaunchFailedException: Image cannot be pulled, unable to start: ErrImageNeverPull\n"
+        "image is not present with pull policy of Never"
+    )
+    assert deferred.pods.changes == ["delete"]
+
+
+def test_image_that_may_be_pulled_later_defers_again(deferred: TaskProcess):
+    busy = {"waiting": {"reason": "ErrImagePull", "message": "pull QPS exceeded"}}
+    deferred.pods.set_status(pod("Pending", busy)["status"])
+    assert deferred.resume("error") == "deferred"
+
+
+def shut_down_at_reentry(task: TaskProcess) -> None:
+    """Let the worker shut down after it has written all lines of a running program."""
+    task.pods.before = send_at("&since", signal.SIGTERM)
+    assert task.resume("error", _redefer_count=3) == "rescheduled"
+    task.pods.before = lambda request: None
+
+
+def test_log_continues_after_a_shutdown_and_another_deferral(deferred: TaskProcess):
+    shut_down_at_reentry(deferred)
+    assert read_log(deferred) == ["one", "two", "two", "three"]
+    deferred.pods.log = [*LOG, line(8, "three"), line(9, "four")]
+    assert deferred.run() == "deferred"
+    assert deferred.deferral is not None
+    trigger: Any = deferred.deferral.trigger
+    assert str(trigger.last_log_time) == "2026-11-29 09:00:08.100000+00:00"
+    change_pod(deferred, "succeeded")
+    assert deferred.resume("success", last_log_time=trigger.last_log_time) == "None"
+    assert read_log(deferred) == ["one", "two", "two", "three", "three", "four"]
+
+
+def test_log_continues_after_a_shutdown_then_the_lines_of_the_trigger(deferred: TaskProcess):
+    shut_down_at_reentry(deferred)
+    deferred.lines.clear()
+    deferred.pods.log = [*LOG, line(9, "four"), line(11, "five")]
+    assert deferred.run() == "deferred"
+    change_pod(deferred, "succeeded")
+    assert deferred.resume("success", last_log_time="2026-11-29T09:00:11.300000+00:00") == "None"
+    assert read_log(deferred) == ["five"]
 
 
 def test_worker_that_waits_after_a_deferral_goes_on_after_the_triggers_lines(deferred: TaskProcess):

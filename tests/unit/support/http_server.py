@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Enum
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -90,9 +91,10 @@ def serving(answer: Callable[[Request], Answer]) -> Iterator[Server]:
             self.wfile.write(text)
 
         def stream(self, status: int, chunks: Iterator[bytes]) -> None:
+            first = next((chunk for chunk in chunks if chunk), b"")  # the kubelet's headers come with the first bytes
             self.send_response(status)
             self.end_headers()
-            for chunk in chunks:
+            for chunk in chain([first], chunks):
                 self.wfile.write(chunk)
                 self.wfile.flush()
 

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field, replace
 import pytest
 from kubernetes.client import ApiClient, Configuration
 
-from kpo_platform.airflow.operators.lifecycle.log_follower import FollowTimes, LogFollower
+from kpo_platform.airflow.operators.lifecycle.log_follower import LogFollower
 from kpo_platform.airflow.operators.lifecycle.log_lines import LogLine, LogPosition
+from kpo_platform.airflow.operators.lifecycle.log_stream import FollowTimes
 from unit.support.log_server import LogServer, serving_log
 
 TIMES = FollowTimes(retry=0.02, longest_retry=0.1, connect=1, silence=30, end_silence=0.2, end_read=5)
@@ -29,17 +30,19 @@ class Written:
     def lines(self) -> list[str]:
         return [text for text in self.texts if not text.startswith("!")]
 
-    def write(self, line: LogLine) -> None:
+    def write(self, line: LogLine) -> bool:
         self.before(line)
         if not self.is_closed:
             self.texts.append(line.text)
+        return not self.is_closed
 
     def write_notice(self, text: str) -> None:
         if not self.is_closed:
             self.texts.append(f"!{text}")
 
-    def close(self, notice: str) -> None:
-        self.write_notice(notice)
+    def close(self, notice: str = "") -> None:
+        if notice:
+            self.write_notice(notice)
         self.is_closed = True
 
 
@@ -57,10 +60,11 @@ def written() -> Written:
 @pytest.fixture
 def follow(server: LogServer, written: Written) -> Callable[..., LogFollower]:
     """Start a follower of the log."""
+    client = ApiClient(Configuration(host=server.url))
 
     def start(*, position: LogPosition | None = None, is_ended: bool = False, **times: float) -> LogFollower:
         follower = LogFollower(
-            ApiClient(Configuration(host=server.url)),
+            lambda: client,
             *("p-1", "team-alpha", "base", written),
             position=position,
             times=replace(TIMES, **times),

@@ -1,7 +1,8 @@
 """The log endpoint of API server and kubelet, on a real socket.
 
 It follows the kubelet's reader (cri-client, pkg/logs): ``sinceTime`` filters fragments and the API server truncates it
-to seconds; fragments of a long line are joined and only the first has a stamp; ``tailLines`` counts fragments.
+to seconds; fragments of a long line are joined and only the first has a stamp; ``tailLines`` counts fragments; headers
+come with the first bytes, or at the end.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import chain
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -54,7 +56,6 @@ class FakeLog:
         self.faults: deque[Refuse | Cut | None] = deque()
         self.queries: list[dict[str, str]] = []
         self.error = b""
-        self.delay_s = 0.0
         self._fragments: list[Fragment] = []
         self._is_running, self._changed = True, threading.Condition()
 
@@ -144,12 +145,15 @@ class LogServer:
                     self.send_log(query, fault)
 
             def send_log(self, query: dict[str, str], fault: Cut | None) -> None:
+                chunks = limit(log.answer(query), fault)
+                first = next(chunks, b"")
                 self.send_response(200)
                 self.send_header("Transfer-Encoding", "chunked")
                 self.end_headers()
-                for chunk in limit(log.answer(query), fault):
-                    self.wfile.write(f"{len(chunk):x}\r\n".encode() + chunk + b"\r\n")
-                    self.wfile.flush()
+                for chunk in chain([first], chunks):
+                    if chunk:
+                        self.wfile.write(f"{len(chunk):x}\r\n".encode() + chunk + b"\r\n")
+                        self.wfile.flush()
                 if fault is None or fault.is_clean:
                     self.wfile.write(b"0\r\n\r\n")
                 if fault is not None:

@@ -98,7 +98,7 @@ class TaskPods:
     def _read_log(self, query: dict[str, list[str]]) -> str:
         since = query.get("sinceTime", [""])[0].removesuffix("Z")
         lines = [line for line in self.log if line >= since]
-        return "".join(f"{line}\n" for line in (lines[-1:] if "tailLines" in query else lines))
+        return "".join(f"{line}\n" for line in lines[-int(query.get("tailLines", ["0"])[0]) :])
 
     def _get(self, pod: Json, body: Any) -> Answer:
         return 200, pod

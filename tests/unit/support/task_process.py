@@ -5,11 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -21,16 +18,13 @@ from airflow.sdk.definitions._internal.abstractoperator import AbstractOperator
 from airflow.sdk.exceptions import AirflowRescheduleException
 
 from kpo_platform import TeamPodOperator
-from kpo_platform.airflow.operators.lifecycle import patience, pod_logs, quota_wait, run, start_limits, stop_signal
-from kpo_platform.airflow.operators.lifecycle.log_follower import LogFollower
 from kpo_platform.airflow.operators.lifecycle.pod_name import build_pod_name, build_start_id
 from unit.support.cluster_server import Cluster
+from unit.support.cluster_time import collect_followers, end_follower, replace_time
 from unit.support.http_server import serving
-from unit.support.log_following import TIMES
 from unit.support.published_contract import Publish
 
 STARTED = "Pod has reached Running phase"
-EPOCH_S = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
 
 
 class Killed(BaseException):
@@ -240,44 +234,19 @@ def fake_cluster(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, publish: Publi
     with serving(cluster) as server:
         extra = {"kube_config": Path(server.kubeconfig(tmp_path)).read_text()}
         monkeypatch.setenv("AIRFLOW_CONN_K8S_DEFAULT", json.dumps({"conn_type": "kubernetes", "extra": extra}))
-        _replace_time(cluster, monkeypatch)
-        _collect_followers(cluster, monkeypatch)
+        replace_time(cluster, monkeypatch)
+        collect_followers(cluster, monkeypatch)
         yield cluster
         for follower in cluster.followers:
             end_follower(follower)
 
 
-def _replace_time(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    def sleep(signal: Any, seconds: float) -> None:
-        signal.check()
-        cluster.sleep(seconds)
-        time.sleep(0.001)  # lets the followers of logs run
-        signal.check()
-
-    clock = SimpleNamespace(time=lambda: EPOCH_S + cluster.now, monotonic=lambda: cluster.now, sleep=cluster.sleep)
-    monkeypatch.setattr(stop_signal.StopSignal, "sleep", sleep)
-    monkeypatch.setattr(quota_wait, "time", clock)
-    monkeypatch.setattr(start_limits, "time", clock)
-    monkeypatch.setattr(run, "Patience", partial(patience.Patience, clock=lambda: cluster.now, random=lambda: 1.0))
-
-
-def _collect_followers(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    def follow(*args: Any, **options: Any) -> LogFollower:
-        cluster.followers.append(LogFollower(*args, times=TIMES, **options))
-        return cluster.followers[-1]
-
-    monkeypatch.setattr(pod_logs, "LogFollower", follow)
-
-
-def end_follower(follower: LogFollower) -> None:
-    """End the thread of a process that was killed."""
-    follower.stop_following()
-    follower._closed.set()
-
-
 @pytest.fixture
 def start_task(fake_cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> StartTask:
-    """Create a task instance with these arguments of TeamPodOperator; by default sync, and without a result."""
+    """Create a task instance with these arguments of TeamPodOperator; by default sync, and without a result.
+
+    It looks at a pending pod every second; every interval is the operator's own with ``None``.
+    """
     log, steps = Log(), Steps()
     monkeypatch.setattr(AbstractOperator, "log", property(lambda self: log))
     monkeypatch.setattr(PodManager, "log", property(lambda self: log))
@@ -288,7 +257,8 @@ def start_task(fake_cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> StartT
     _replace_exec(fake_cluster, steps, monkeypatch)
 
     def start(**arguments: Any) -> Task:
-        return Task(fake_cluster, log, steps, {"deferrable": False, "startup_check_interval_seconds": 1, **arguments})
+        all_arguments = {"deferrable": False, "startup_check_interval_seconds": 1, **arguments}
+        return Task(fake_cluster, log, steps, {name: each for name, each in all_arguments.items() if each is not None})
 
     return start
 

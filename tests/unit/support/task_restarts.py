@@ -17,7 +17,7 @@ from airflow.providers.cncf.kubernetes.utils.pod_manager import PodManager
 from airflow.sdk.exceptions import AirflowRescheduleException, AirflowTaskTimeout, TaskDeferred
 
 from kpo_platform import TeamPodOperator
-from kpo_platform.airflow.operators.lifecycle import patience, run
+from kpo_platform.airflow.operators.lifecycle import patience, poll_interval
 from unit.support.http_server import Request, serving
 from unit.support.published_contract import Publish
 from unit.support.task_pods import TaskPods
@@ -202,7 +202,7 @@ def task_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, publish: Publi
     with serving(process.pods) as server:
         extra = {"kube_config": Path(server.kubeconfig(tmp_path)).read_text()}
         monkeypatch.setenv("AIRFLOW_CONN_K8S_DEFAULT", json.dumps({"conn_type": "kubernetes", "extra": extra}))
-        monkeypatch.setattr(run, "_POLL_S", 0.01)
+        monkeypatch.setattr(poll_interval, "_SHORTEST_S", 0.01)
         monkeypatch.setattr(patience, "_FIRST_WAIT_S", 0.02)
         monkeypatch.setattr(patience, "_LONGEST_WAIT_S", 0.05)
         for owner in (TeamPodOperator, PodManager):

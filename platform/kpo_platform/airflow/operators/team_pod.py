@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
     from airflow.sdk.definitions.mappedoperator import OperatorPartial
 
-_STARTUP_CHECK_INTERVAL_S = 1  # the stock 5 s make the shortest task take 5 s
+_STARTUP_CHECK_INTERVAL_S = 1  # of a task that waits in a worker: the stock 5 s make the shortest task take 5 s
 
 _TEMPLATED_PODS = ("pod_override", "pod_template_dict")
 """Pods in arguments; rendering may change their types."""
@@ -120,10 +120,10 @@ class TeamPodOperator(BasePodOperator):
         self.template = template
         self.sidecars = sidecars
         self.pod_override = serialize(pod_override)
-        self._set_names = frozenset({**default_args, **set_arguments})
+        self.set_names = frozenset({**default_args, **set_arguments})
         policy = contract.team(self.team).policy
         self.api_server_timeout = policy.api_server_timeout
-        self.on_failure = "" if "on_finish_action" in self._set_names else policy.on_failure
+        self.on_failure = "" if "on_finish_action" in self.set_names else policy.on_failure
         self._raise_refusals([*check_task(self, self.team, contract), *self._precheck_pod(contract)])
 
     @classmethod
@@ -211,7 +211,7 @@ class TeamPodOperator(BasePodOperator):
             template=self.template,
             sidecars=None if self.sidecars is None else tuple(self.sidecars),
             own_template=self._read_own_template(),
-            arguments=build_argument_layer(self, self._set_names),
+            arguments=build_argument_layer(self, self.set_names),
             full_pod_spec=serialize_pod(self.full_pod_spec),
             pod_override=serialize_pod(self.pod_override),
         )
@@ -247,7 +247,9 @@ def _build_stock_arguments(
     arguments: Mapping[str, Any], stock: Mapping[str, Any], xcom: bool | None, team: Team
 ) -> Json:
     """Build the stock operator's arguments: the author's, else the team's, and the locked ones."""
-    defaults = {name: value for name, value in _list_team_defaults(team).items() if name not in arguments}
+    is_deferrable = bool(arguments.get("deferrable", team.policy.deferrable))
+    team_defaults = _list_team_defaults(team, is_deferrable)
+    defaults = {name: value for name, value in team_defaults.items() if name not in arguments}
     post_init = dict.fromkeys(_select_post_init_arguments(arguments))
     xcom_argument = {} if xcom is None else {"do_xcom_push": xcom}
     locked = {
@@ -259,8 +261,10 @@ def _build_stock_arguments(
     return {**defaults, **stock, **post_init, **xcom_argument, **locked}
 
 
-def _list_team_defaults(team: Team) -> dict[str, Any]:
+def _list_team_defaults(team: Team, is_deferrable: bool) -> dict[str, Any]:
     """List the team's values for arguments of the stock operator that the author does not set."""
+    # The stock trigger keeps its interval for as long as the pod waits, which may be a day.
+    interval = {} if is_deferrable else {"startup_check_interval_seconds": _STARTUP_CHECK_INTERVAL_S}
     return {
         "kubernetes_conn_id": team.connection.id,
         "pool": team.pool.name,
@@ -269,7 +273,7 @@ def _list_team_defaults(team: Team) -> dict[str, Any]:
         "on_finish_action": team.policy.on_finish,
         "startup_timeout_seconds": team.policy.startup_timeout,
         "schedule_timeout_seconds": team.policy.room_timeout,
-        "startup_check_interval_seconds": _STARTUP_CHECK_INTERVAL_S,
+        **interval,
         "log_events_on_failure": True,
         "log_pod_spec_on_failure": False,  # it would log the values of environment variables
     }

@@ -59,6 +59,7 @@ def open_answer(
     body: Json | None = None,
     timeout_s: tuple[float, float],
     reads_body: bool = False,
+    pool: Any = None,
 ) -> Any:
     """Send one request, and return urllib3's answer; parameters and exceptions as of `send_request`.
 
@@ -70,13 +71,14 @@ def open_answer(
         body: the object to send.
         timeout_s: seconds to connect, and for which the server may send nothing.
         reads_body: whether to read the whole body; else the caller reads and closes it.
+        pool: urllib3's pool manager; by default the client's.
     """
     headers = {**client.default_headers, "Accept": "application/json, */*"}
     if body is not None:
         headers["Content-Type"] = _MERGE_PATCH if method == "PATCH" else "application/json"
     parameters = list((query or {}).items())
     client.update_params_for_auth(headers, parameters, ["BearerToken"])
-    answer = client.rest_client.pool_manager.request(
+    answer = (pool or client.rest_client.pool_manager).request(
         method,
         f"{client.configuration.host}{path}" + (f"?{urlencode(parameters)}" if parameters else ""),
         body=None if body is None else json.dumps(body),

@@ -6,9 +6,8 @@ import contextvars
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any, Protocol
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from kubernetes.client import ApiClient
 
@@ -20,14 +19,8 @@ from kpo_platform.airflow.operators.lifecycle.log_lines import (
     Novelty,
     parse_line,
 )
-from kpo_platform.airflow.operators.lifecycle.log_request import (
-    READ_ERRORS,
-    ContainerLog,
-    ReadFailure,
-    break_stream,
-    classify,
-    read_chunks,
-)
+from kpo_platform.airflow.operators.lifecycle.log_request import ReadFailure
+from kpo_platform.airflow.operators.lifecycle.log_stream import FollowTimes, LogStream
 
 _REFUSALS_AFTER_END, _FAILURES_BEFORE_NOTICE = 5, 3
 
@@ -35,37 +28,14 @@ _REFUSALS_AFTER_END, _FAILURES_BEFORE_NOTICE = 5, 3
 class LineWriter(Protocol):
     """Where a follower writes."""
 
-    def write(self, line: LogLine) -> None:
-        """Write a line of the log."""
+    def write(self, line: LogLine) -> bool:
+        """Write a line of the log, and return whether it was written."""
 
     def write_notice(self, text: str) -> None:
         """Write a sentence about the log."""
 
-    def close(self, notice: str) -> None:
+    def close(self, notice: str = "") -> None:
         """Write a last notice, and drop everything after it."""
-
-
-@dataclass(frozen=True)
-class FollowTimes:
-    """Seconds that a follower waits.
-
-    Attributes:
-        retry: before the first repetition of a failed read.
-        longest_retry: between later ones.
-        connect: for a connection.
-        silence: without a line, until it connects again: the connection may be dead.
-        end_silence: without a line after the container's end.
-        end_read: without a byte in a read after the container's end.
-        give_up: of failed reads after the container's end, without a byte.
-    """
-
-    retry: float = 1
-    longest_retry: float = 15
-    connect: float = 10
-    silence: float = 300
-    end_silence: float = 5
-    end_read: float = 60
-    give_up: float = 120
 
 
 class LogFollower:
@@ -78,7 +48,7 @@ class LogFollower:
 
     def __init__(
         self,
-        api: ApiClient,
+        client: Callable[[], ApiClient],
         pod_name: str,
         namespace: str,
         container: str,
@@ -86,34 +56,45 @@ class LogFollower:
         *,
         position: LogPosition | None = None,
         times: FollowTimes | None = None,
+        on_pause: Callable[[], object] = lambda: None,
     ) -> None:
         """Prepare to follow.
 
         Args:
-            api: client of the API server.
+            client: returns the current client of the API server.
             pod_name: name of the pod.
             namespace: namespace of the pod.
             container: name of the container.
             writer: where lines go, called in the follower's thread.
             position: the last line that a former process wrote.
             times: seconds to wait.
+            on_pause: called when the API server has ended the log; the container has probably ended.
         """
-        self._log = ContainerLog(api, pod_name, namespace, container)
-        self._writer, self._times = writer, times or FollowTimes()
+        self._container, self._writer, self._times = container, writer, times or FollowTimes()
+        self._stream = LogStream(client, pod_name, namespace, container, self._times)
+        self._on_pause = on_pause
         self._cursor, self._pending = LogCursor(position), b""
-        self._ended, self._closed, self._lock = threading.Event(), threading.Event(), threading.Lock()
-        self._response: Any = None
-        self._is_following = False
-        self._last_activity = 0.0
-        self._failures, self._refusals, self._has_noticed, self._why = 0, 0, False, ""
-        self._is_complete = False
+        self._written, self._tail_stamp = position, ""
+        self._ended, self._closed = threading.Event(), threading.Event()
+        self._is_stopped = self._is_complete = self._has_noticed = False
+        self._failures, self._refusals, self._why = 0, 0, ""
         context = contextvars.copy_context()  # Airflow's loggers take the fields of their lines from it
         self._thread = threading.Thread(target=context.run, args=(self._run,), name=f"log of {container}", daemon=True)
 
     @property
     def position(self) -> LogPosition | None:
         """The last line that was written; None before the first."""
-        return self._cursor.position
+        return self._written
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the thread runs."""
+        return self._thread.is_alive()
+
+    @property
+    def has_finished(self) -> bool:
+        """Whether everything has been done after the container's end."""
+        return self._ended.is_set() and not self.is_alive
 
     def start(self) -> None:
         """Start the thread. The container may not have started yet."""
@@ -122,50 +103,69 @@ class LogFollower:
     def container_ended(self) -> None:
         """Read what is left, then end. Call it when the container has terminated."""
         if not self._ended.is_set():
-            self._last_activity = time.monotonic()
+            self._stream.last_activity = time.monotonic()
             self._ended.set()
 
     def stop_following(self) -> None:
         """Read what is there now, then end. Call it for a container that keeps running."""
+        self._is_stopped = True
         self.container_ended()
-        self._break_stream()
+        self._stream.stop_following()
 
     def join(self, timeout_s: float) -> bool:
         """Wait for the thread and return whether it has ended; write no further line after the timeout."""
-        deadline = time.monotonic() + timeout_s
-        while self._thread.is_alive() and (remaining := deadline - time.monotonic()) > 0:
-            self._thread.join(min(remaining, self._times.end_silence / 5))
-            is_silent = time.monotonic() - self._last_activity > self._times.end_silence
-            if self._ended.is_set() and self._is_following and is_silent:
-                self._break_stream()
-        if not self._thread.is_alive():
-            return True
+        return join_all([self], timeout_s)
+
+    def wait(self, timeout_s: float) -> None:
+        """Wait for the thread, and break a read that still follows in silence after the container's end."""
+        if self.is_alive:
+            self._thread.join(timeout_s)
+        if self._ended.is_set() and time.monotonic() - self._stream.last_activity > self._times.end_silence:
+            self._stream.stop_following()
+
+    def give_up(self, timeout_s: float) -> None:
+        """Write that the log was not read within a time, and no further line."""
+        self.close(self._describe_missing(self._why or f"it was not read within {timeout_s:g} s"))
+
+    def close(self, notice: str = "") -> None:
+        """Write no further line, except for a notice."""
         self._closed.set()
-        self._writer.close(self._describe_missing(self._why or f"it was not read within {timeout_s:g} s"))
-        self._break_stream()
-        return False
+        self._ended.set()  # wakes up a thread that waits for it
+        self._writer.close(notice)
+        self._stream.close()
 
     def _run(self) -> None:
         try:
             while not self._closed.is_set():
-                failure = self._finish() if self._ended.is_set() else self._read(follow=True, since=self._cursor.since)
-                if failure is None and self._ended.is_set() and self._is_complete:
-                    return
-                if failure is not None and self._is_hopeless(failure):
+                if not self._ended.is_set():
+                    failure = self._follow()
+                    if self._ended.is_set():
+                        continue  # what is left is read at once
+                else:
+                    failure = self._finish()
+                if self._is_complete or (failure is not None and self._is_hopeless(failure)):
                     return
                 self._pause(failure)
         except Exception as error:  # the task must not fail for its log
             self._writer.write_notice(self._describe_missing(f"{type(error).__name__}: {error}"))
+
+    def _follow(self) -> ReadFailure | None:
+        failure = self._read(follow=True, since=self._cursor.since)
+        if failure is None:
+            self._on_pause()
+        return failure
 
     def _finish(self) -> ReadFailure | None:
         """Read the rest after the container's end, and prove that it is complete by the log's last line.
 
         An end of the body proves nothing: the API server ends it also when its connection to the kubelet breaks.
         """
+        if self._is_stopped:
+            return self._read_once()
         failure = self._read_tail()
         if failure is not None or self._is_complete:
             return failure
-        for since in dict.fromkeys((self._cursor.since, None)):  # by the whole log if the node's clock was set back
+        for since in self._list_starts():
             before = (self._cursor.position, self._pending)
             failure = self._read(follow=False, since=since)
             if failure is not None or before != (self._cursor.position, self._pending):
@@ -175,13 +175,30 @@ class LogFollower:
         self._complete()  # two reads agree
         return None
 
-    def _read_tail(self) -> ReadFailure | None:
-        """Compare the log's last line; of a line that the runtime has split, it is only the last fragment."""
-        tail = bytearray()
-        failure = self._receive(tail.extend, tail=True)
-        line, pending = parse_line(bytes(tail).removesuffix(b"\n")), parse_line(self._pending)
-        if failure is None and line and (line == pending if pending else self._cursor.is_last(line)):
+    def _read_once(self) -> ReadFailure | None:
+        """Read what a container that keeps running has written so far; it may write faster than that is read."""
+        failure = self._read(follow=False, since=self._cursor.since)
+        if failure is None:
             self._complete()
+        return failure
+
+    def _list_starts(self) -> list[str | None]:
+        """List where to read from: at last, from the log's start if the node's clock may have been set back."""
+        since, position = self._cursor.since, self._cursor.position
+        is_ascending = position is not None and position.stamp <= self._tail_stamp
+        return [since] if since is None or is_ascending else [since, None]
+
+    def _read_tail(self) -> ReadFailure | None:
+        """Compare the log's last line; of a line that the runtime has split, it is only the last fragments."""
+        tail = bytearray()
+        failure = self._stream.receive(tail.extend, tail=2)
+        *others, last = (parse_line(raw) for raw in bytes(tail).removesuffix(b"\n").split(b"\n"))
+        if failure is None and last:
+            self._tail_stamp = last.stamp
+            has_twin = any(other is not None and other.stamp == last.stamp for other in others)
+            pending = parse_line(self._pending)
+            if not has_twin and (last == pending if pending else self._cursor.is_last(last)):
+                self._complete()
         return failure
 
     def _complete(self) -> None:
@@ -199,48 +216,14 @@ class LogFollower:
             for raw in splitter.feed(chunk):
                 self._take(raw)
 
-        failure = self._receive(take, follow=follow, since=since)
+        failure = self._stream.receive(take, follow=follow, since=since)
         rest = splitter.rest
         if failure is None and rest and parse_line(rest) is None:
             # A kubelet that cannot read on ends the body with its error.
             text = rest.decode("utf-8", "backslashreplace")
             return ReadFailure(f"the kubelet answered: {text}", is_refusal=True)
-        self._pending = rest if failure is None and self._is_unwritten(rest) else b""
+        self._pending = rest if failure is None and rest and parse_line(rest) != self._cursor.last else b""
         return failure
-
-    def _is_unwritten(self, rest: bytes) -> bool:
-        line = parse_line(rest)
-        return line is not None and line != self._cursor.last
-
-    def _receive(
-        self, take: Callable[[bytes], object], *, follow: bool = False, since: str | None = None, tail: bool = False
-    ) -> ReadFailure | None:
-        silence = self._times.silence if follow else self._times.end_read
-        try:
-            timeout_s = (self._times.connect, silence)
-            response = self._log.open(follow=follow, since=since, tail=tail, timeout_s=timeout_s)
-        except READ_ERRORS as error:
-            return classify(error)
-        with self._lock:
-            self._response, self._is_following = response, follow
-        try:
-            return self._pass_on(read_chunks(response), take)
-        finally:
-            with self._lock:
-                self._response, self._is_following = None, False
-            response.close()
-
-    def _pass_on(self, chunks: Iterator[bytes], take: Callable[[bytes], object]) -> ReadFailure | None:
-        while not self._closed.is_set():
-            try:
-                chunk = next(chunks, None)
-            except READ_ERRORS as error:
-                return classify(error)
-            if chunk is None:
-                return None
-            self._last_activity = time.monotonic()
-            take(chunk)  # outside of the try: an error of the task's log is none of the pod's
-        return None
 
     def _take(self, raw: bytes) -> None:
         line = parse_line(raw)
@@ -255,9 +238,10 @@ class LogFollower:
             self._failures, self._has_noticed = 0, False
         if novelty is Novelty.NEW_AFTER_GAP and before is not None:
             self._writer.write_notice(
-                f"The log of container {self._log.container} may have a gap between {before.stamp}Z and {line.stamp}Z."
+                f"The log of container {self._container} may have a gap between {before.stamp}Z and {line.stamp}Z."
             )
-        self._writer.write(line)
+        if self._writer.write(line):
+            self._written = self._cursor.position
 
     def _is_hopeless(self, failure: ReadFailure) -> bool:
         """Whether to give up, and say so unless the container never had a log."""
@@ -272,7 +256,7 @@ class LogFollower:
 
     def _is_given_up(self) -> bool:
         """Whether nothing was read for so long after the end that nothing is expected, as from a lost node."""
-        return self._ended.is_set() and time.monotonic() - self._last_activity > self._times.give_up
+        return self._ended.is_set() and time.monotonic() - self._stream.last_activity > self._times.give_up
 
     def _pause(self, failure: ReadFailure | None) -> None:
         """Wait before the next read, at most until the container's end if nothing failed."""
@@ -288,16 +272,28 @@ class LogFollower:
         if self._failures >= _FAILURES_BEFORE_NOTICE and not (self._has_noticed or is_ending):
             self._has_noticed = True
             self._writer.write_notice(
-                f"Cannot read the log of container {self._log.container} now: {failure.text}. It is tried again."
+                f"Cannot read the log of container {self._container} now: {failure.text}. It is tried again."
             )
         self._closed.wait(max(failure.retry_after_s, longest * random.uniform(0.1, 1)))
 
-    def _break_stream(self) -> None:
-        with self._lock:
-            if self._response is not None:
-                break_stream(self._response)
-
     def _describe_missing(self, why: str) -> str:
-        position = self._cursor.position
+        position = self._written
         where = f"after {position.stamp}Z" if position else "from its start"
-        return f"The log of container {self._log.container} may be incomplete {where}: {why}."
+        return f"The log of container {self._container} may be incomplete {where}: {why}."
+
+
+def join_all(followers: Sequence[LogFollower], timeout_s: float) -> bool:
+    """Wait for the threads of followers, and return whether all have ended.
+
+    Those that are late write no further line, and say so.
+    """
+    deadline = time.monotonic() + timeout_s
+    while alive := [each for each in followers if each.is_alive]:
+        remaining = deadline - time.monotonic()
+        if remaining <= 0:
+            break
+        for each in alive:
+            each.wait(min(remaining, 1) / len(alive))
+    for each in alive:
+        each.give_up(timeout_s)
+    return not alive

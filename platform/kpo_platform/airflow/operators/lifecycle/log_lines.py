@@ -34,11 +34,13 @@ class LogPosition:
         stamp: as in `LogLine`; may have fewer decimals.
         count: number of written lines with this stamp; 0 if unknown.
         is_boundary: whether the stamp is no line's: all lines up to its end were written, and no other.
+        latest: the latest stamp that was written; empty if it is the last line's.
     """
 
     stamp: str
     count: int = 0
     is_boundary: bool = False
+    latest: str = ""
 
     @classmethod
     def at(cls, time: datetime | str | None) -> LogPosition | None:
@@ -117,10 +119,12 @@ class LogCursor:
     def __init__(self, position: LogPosition | None = None) -> None:
         self._start = position
         self._last: LogLine | None = None
-        self._latest = self._last_stamp = position.stamp if position else ""
+        self._last_stamp = position.stamp if position else ""
+        self._latest = (position.latest if position else "") or self._last_stamp
         self._same_stamp = position.count if position else 0
         self._counts: dict[str, dict[int, int]] = {}
         self._remaining: float = 0
+        self._remaining_former = 0
         self._is_found = False
 
     @property
@@ -131,7 +135,10 @@ class LogCursor:
     @property
     def position(self) -> LogPosition | None:
         """The position for a later process; None before the first line."""
-        return LogPosition(self._last_stamp, self._same_stamp) if self._last_stamp else None
+        if self._last is None:
+            return self._start
+        latest = self._latest if self._latest != self._last_stamp else ""
+        return LogPosition(self._last_stamp, self._same_stamp, latest=latest)
 
     @property
     def since(self) -> str | None:
@@ -162,6 +169,7 @@ class LogCursor:
     def begin_read(self) -> None:
         """Expect the lines of a new read, which starts at `since`."""
         self._is_found = not self._last_stamp or self._is_at_boundary
+        self._remaining_former = self._start.count if self._start else 0
         if self._last is not None:
             self._remaining = self._counts[self._last.stamp[:_SECOND_WIDTH]][hash(self._last)]
         else:
@@ -169,18 +177,29 @@ class LogCursor:
 
     def accept(self, line: LogLine) -> Novelty:
         """Judge the next line of the current read, and remember it if it is new."""
+        if self._is_of_former_process(line):
+            return Novelty.OLD
         if self._remaining > 0:
             if self.is_last(line):
                 self._is_found = True
                 self._remaining -= 1
+                self._remaining_former -= self._last is None
                 return Novelty.OLD
             if line.stamp[: len(self._latest)] <= self._latest:
                 return Novelty.OLD
-            self._remaining = 0
+            self._remaining = self._remaining_former = 0
         novelty = Novelty.NEW if self._is_found else Novelty.NEW_AFTER_GAP
         self._is_found = True
         self._remember(line)
         return novelty
+
+    def _is_of_former_process(self, line: LogLine) -> bool:
+        """Whether a former process has written this line with the stamp at which this one has begun."""
+        if self._last is None or self._start is None or self._remaining_former <= 0:
+            return False
+        is_former = line.stamp.startswith(self._start.stamp)
+        self._remaining_former -= is_former
+        return is_former
 
     def _remember(self, line: LogLine) -> None:
         second, key = line.stamp[:_SECOND_WIDTH], hash(line)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import socket
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,6 +19,8 @@ _CHUNK = 64 * 1024
 _LONGEST_RETRY_AFTER_S = 60
 _NOT_STARTED = ("is waiting to start", "is not available", "PodInitializing")
 _NEVER = ("is not valid for pod", "a container name must be specified")
+_GONE = re.compile(r'pods "[^"]*" not found')
+"""The API server's words. A kubelet that has just started does not know its pods yet, and answers 404 as well."""
 
 READ_ERRORS = (ApiException, HTTPError, OSError)
 """What a read of a log may raise when API server, kubelet or network fail."""
@@ -27,23 +28,33 @@ READ_ERRORS = (ApiException, HTTPError, OSError)
 
 @dataclass(frozen=True)
 class ContainerLog:
-    """The log of one container of a pod, through a client of the API server."""
+    """The log of one container of a pod."""
 
-    api: ApiClient
     pod_name: str
     namespace: str
     container: str
 
-    def open(self, *, follow: bool, since: str | None, timeout_s: tuple[float, float], tail: bool = False) -> Any:
+    def open(
+        self,
+        client: ApiClient,
+        pool: Any,
+        *,
+        follow: bool,
+        since: str | None,
+        timeout_s: tuple[float, float],
+        tail: int = 0,
+    ) -> Any:
         """Start a read with stamps and return urllib3's response.
 
         The Kubernetes client's own method has no ``sinceTime``, only seconds by the worker's clock.
 
         Args:
+            client: the client with host and credentials.
+            pool: the connections.
             follow: stay connected while the container runs.
             since: omit lines before this second.
             timeout_s: seconds to connect, and of silence.
-            tail: read the last line only.
+            tail: read only so many last lines; 0 for all.
 
         Raises:
             ApiException: the API server rejected the request.
@@ -53,21 +64,13 @@ class ContainerLog:
         query = {"container": self.container, "timestamps": "true"}
         query |= {"follow": "true"} if follow else {}
         query |= {"sinceTime": since} if since else {}
-        query |= {"tailLines": "1"} if tail else {}
-        return open_answer(self.api, "GET", path, query=query, timeout_s=timeout_s)
+        query |= {"tailLines": str(tail)} if tail else {}
+        return open_answer(client, "GET", path, query=query, timeout_s=timeout_s, pool=pool)
 
 
 def read_chunks(response: Any) -> Iterator[bytes]:
     """Yield the body as it arrives."""
     yield from response.stream(_CHUNK, decode_content=True)
-
-
-def break_stream(response: Any) -> None:
-    """Wake up the thread that waits for more of this response; it sees the end of the connection."""
-    with suppress(OSError, ValueError, AttributeError, HTTPError):
-        connection = socket.socket(fileno=os.dup(response.fileno()))
-        with connection:
-            connection.shutdown(socket.SHUT_RDWR)
 
 
 @dataclass(frozen=True)
@@ -101,7 +104,7 @@ def classify(error: Exception) -> ReadFailure:
     return ReadFailure(
         f"HTTP {error.status}: {message}",
         is_not_started=error.status == 400 and any(part in message for part in _NOT_STARTED),
-        is_final=error.status == 404 or any(part in message for part in _NEVER),
+        is_final=any(part in message for part in _NEVER) or bool(error.status == 404 and _GONE.match(message)),
         is_refusal=400 <= error.status < 500 and error.status not in (408, 429),
         retry_after_s=_read_retry_after(error),
     )

@@ -74,16 +74,21 @@ class ContainerLogWriter:
         self._lock, self._is_closed = threading.Lock(), False
         self.error: Exception | None = None
 
-    def write(self, line: LogLine) -> None:
-        """Pass a line to the callbacks, then write it. Empty lines are dropped, as by the stock operator."""
-        if not line.text or self._is_closed:
-            return
+    def write(self, line: LogLine) -> bool:
+        """Pass a line to the callbacks, then write it; return False if it came after `close`.
+
+        Empty lines are dropped, as by the stock operator.
+        """
+        if self._is_closed or not line.text:
+            return not self._is_closed
         if not self._format.is_resumed:
             self._call_back(line)
         formatted = self._format_line(line.text)
         with self._lock, lock_logging():
-            if not self._is_closed:
-                self._format.write(self._container, line.text, formatted)
+            if self._is_closed:
+                return False
+            self._format.write(self._container, line.text, formatted)
+        return True
 
     def write_notice(self, text: str) -> None:
         """Write a sentence about the log as a warning."""
@@ -91,11 +96,12 @@ class ContainerLogWriter:
             if not self._is_closed:
                 self._format.manager.log.warning("%s", text)
 
-    def close(self, notice: str) -> None:
+    def close(self, notice: str = "") -> None:
         """Write a last notice, and drop everything after it."""
         self._is_closed = True  # before the lock: a callback may hang
         with self._lock:
-            self._format.manager.log.warning("%s", notice)
+            if notice:
+                self._format.manager.log.warning("%s", notice)
 
     def _call_back(self, line: LogLine) -> None:
         for callback in self._callbacks:

@@ -43,7 +43,7 @@ class PodEventLog:
         if self._is_refused:
             return []
         try:
-            return self._api.read_events(pod.name, pod.namespace)
+            return self._api.read_events(pod.name, pod.namespace, pod.uid or None)
         except Exception as error:  # the task must not fail for its pod's events
             self._is_refused = True
             self._log.warning("Cannot read the events of pod %s: %s.", pod.name, describe_error(error))

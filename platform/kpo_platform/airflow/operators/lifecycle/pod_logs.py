@@ -2,39 +2,49 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Sequence
 from typing import Any
 
-from kpo_platform.airflow.operators.lifecycle.log_follower import LogFollower
+from kpo_platform.airflow.operators.lifecycle.log_follower import LogFollower, join_all
 from kpo_platform.airflow.operators.lifecycle.log_lines import LogPosition
+from kpo_platform.airflow.operators.lifecycle.log_positions import LogProgress
 from kpo_platform.airflow.operators.lifecycle.log_writer import ContainerLogWriter, LogFormat, select_containers
 from kpo_platform.airflow.operators.lifecycle.observed_pod import ObservedPod
 
 _GONE_S = 5.0
+_STOP_S = 1.0
+"""The supervisor kills a stopped process after five seconds."""
+
 _END_S = 3600.0
-"""How long the rest of a log may take; a follower gives up earlier when nothing arrives."""
+"""How long the rest of the logs may take; a follower gives up earlier when nothing arrives."""
 
 
 class PodLogs:
     """Follows the wanted containers of a pod from the moment that they start."""
 
-    def __init__(self, operator: Any, pod: ObservedPod, *, is_resumed: bool = False, last_log_time: Any = None) -> None:
+    def __init__(
+        self, operator: Any, pod: ObservedPod, progress: LogProgress | None = None, *, is_resumed: bool = False
+    ) -> None:
         """Choose the containers.
 
         Args:
             operator: the task's operator.
             pod: the pod.
+            progress: what was written before into the same log.
             is_resumed: whether the task comes back from its deferral.
-            last_log_time: the time of the last line of the program that its trigger has written, if it has written any.
         """
-        self._operator, self._pod = operator, pod
+        self._operator, self._pod, self._progress = operator, pod, progress or LogProgress()
         self._format = LogFormat(
             operator.pod_manager, operator.container_name_log_prefix_enabled, operator.log_formatter, is_resumed
         )
-        self._position = LogPosition.at(last_log_time) if last_log_time else None
+        self._positions = dict(self._progress.positions)
         self._waiting = _select(operator, pod)
         self._followers: dict[str, LogFollower] = {}
         self._writers: list[ContainerLogWriter] = []
+        self._paused = threading.Event()
+        self._client = operator.client
 
     def update(self) -> None:
         """Start to follow the containers that have started, and tell the followers which containers have ended.
@@ -42,13 +52,29 @@ class PodLogs:
         Raises:
             Exception: an error of the author's callbacks or formatter.
         """
+        self._client = self._operator.client  # in this thread: it may read the connection again
         for name in [name for name in self._waiting if self._pod.state.container(name).has_started]:
             self._waiting.remove(name)
+            self._announce(name)
             self._follow(name)
-        for name, follower in self._followers.items():
-            if self._pod.state.container(name).is_terminated:
+        for name, follower in list(self._followers.items()):
+            container = self._pod.state.container(name)
+            if container.is_terminated:
                 follower.container_ended()
+            elif container.phase == "running" and follower.has_finished:  # a native sidecar was started again
+                self._positions |= {name: follower.position} if follower.position else {}
+                self._follow(name)
         self._raise_error()
+
+    def has_paused(self) -> bool:
+        """Tell whether the API server has ended a log since `take_pause`; its container has probably ended."""
+        return self._paused.is_set()
+
+    def take_pause(self) -> bool:
+        """Return `has_paused`, and begin again."""
+        has_paused = self._paused.is_set()
+        self._paused.clear()
+        return has_paused
 
     def finish(self) -> None:
         """Write what is left of the logs.
@@ -56,21 +82,48 @@ class PodLogs:
         Raises:
             Exception: an error of the author's callbacks or formatter.
         """
+        self._client = self._operator.client
         for name, follower in self._followers.items():
             if self._pod.state.container(name).is_terminated:
                 follower.container_ended()
             else:
                 follower.stop_following()
-        for follower in self._followers.values():
-            follower.join(_GONE_S if self._pod.is_gone else _END_S)
+        join_all([*self._followers.values()], _GONE_S if self._pod.is_gone else _END_S)
         self._raise_error()
 
+    def stop(self) -> dict[str, LogPosition]:
+        """Write no further line, and return what has been written, by container."""
+        deadline = time.monotonic() + _STOP_S
+        for follower in self._followers.values():
+            follower.close()
+        for follower in self._followers.values():
+            follower.wait(max(0.0, deadline - time.monotonic()))
+        written = {name: follower.position for name, follower in self._followers.items()}
+        return self._positions | {name: position for name, position in written.items() if position is not None}
+
+    def _announce(self, name: str) -> None:
+        """Tell where a log begins that an earlier process of the try has begun to write."""
+        position, log = self._positions.get(name), self._format.manager.log
+        if self._format.is_resumed:
+            return
+        if position is not None:
+            log.info("The log of container %s continues after %sZ.", name, position.stamp)
+        elif self._progress.is_unknown:
+            log.info(
+                "The log of container %s is written from its start: it is not known how much of it an earlier process "
+                "of this try has written.",
+                name,
+            )
+
     def _follow(self, name: str) -> None:
-        operator, model = self._operator, self._pod.model
+        operator, model, state = self._operator, self._pod.model, self._pod.state
         writer = ContainerLogWriter(self._format, name, model, operator.client, operator.callbacks)
-        state = self._pod.state
-        position = self._position if name == operator.base_container_name else None
-        follower = LogFollower(operator.client.api_client, state.name, state.namespace, name, writer, position=position)
+        follower = LogFollower(
+            lambda: self._client.api_client,
+            *(state.name, state.namespace, name, writer),
+            position=self._positions.get(name),
+            on_pause=self._paused.set,
+        )
         if state.container(name).is_terminated:
             follower.container_ended()
         self._writers.append(writer)

@@ -50,6 +50,7 @@ class RestartSafePodOperator(KubernetesPodOperator):
     team: str
     engine: str = "team"
     on_failure: str = ""
+    set_names: frozenset[str] = frozenset()
     api_server_timeout: float = DEFAULT_TIMEOUT_S
     quota_wait_start: float | None = None
     has_cleaned_up: bool = False
@@ -143,4 +144,5 @@ class RestartSafePodOperator(KubernetesPodOperator):
             )
         else:
             self.log.info("The worker is shutting down. The task restarts, and takes up its pod if it was created.")
+        self._open_run(context).stop_logs()
         raise build_reschedule(RESCHEDULE_DELAY_S) from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.cncf.kubernetes.callbacks import ExecutionMode
@@ -15,13 +16,14 @@ from kpo_platform.airflow.operators.lifecycle.disposal import delete_replaced_po
 from kpo_platform.airflow.operators.lifecycle.earlier_pod import Start, find_start
 from kpo_platform.airflow.operators.lifecycle.end_record import EndRecord, read_end_record
 from kpo_platform.airflow.operators.lifecycle.ending import Ending
+from kpo_platform.airflow.operators.lifecycle.log_positions import LogProgress, read_log_progress, write_log_progress
 from kpo_platform.airflow.operators.lifecycle.observed_pod import ObservedPod
 from kpo_platform.airflow.operators.lifecycle.patience import Patience
 from kpo_platform.airflow.operators.lifecycle.pod_api import PodApi
-from kpo_platform.airflow.operators.lifecycle.pod_events import PodEventLog
 from kpo_platform.airflow.operators.lifecycle.pod_logs import PodLogs
 from kpo_platform.airflow.operators.lifecycle.pod_name import build_pod_name, build_start_id
-from kpo_platform.airflow.operators.lifecycle.start_limits import StartLimits
+from kpo_platform.airflow.operators.lifecycle.pod_wait import wait_for_end
+from kpo_platform.airflow.operators.lifecycle.start_limits import check_image
 from kpo_platform.airflow.operators.lifecycle.start_record import StartRecord, read_start_record, write_start_record
 from kpo_platform.airflow.operators.lifecycle.stop_mark import is_marked_stopped, mark_stopped
 from kpo_platform.pod.identity import START_LABEL
@@ -30,7 +32,6 @@ from kpo_platform.pod.merge import Json
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-_POLL_S = 1.0
 _MAX_REDEFERRALS = 3
 """Deferrals after an error of the trigger; then the worker waits for the pod itself."""
 
@@ -51,6 +52,8 @@ class PodRun:
         self._base_name = ""
         self._record: StartRecord | None = None
         self._former_end: EndRecord | None = None
+        self._progress: LogProgress | None = None
+        self._logs: PodLogs | None = None
         self.pod: ObservedPod | None = None
 
     def execute(self) -> Any:
@@ -74,9 +77,9 @@ class PodRun:
         with ending.clean_up_on_error():
             self._announce()
             if operator.deferrable and pod.outcome is None:
-                operator.invoke_defer_method(context=self._context)
-            logs = PodLogs(operator, pod)
-            self._wait(pod, logs)
+                operator.invoke_defer_method(last_log_time=self._get_log_time(), context=self._context)
+            logs = self._open_logs(pod)
+            wait_for_end(operator, self._api, pod, logs, lambda: self._call_back("on_pod_starting", pod=pod.model))
         return ending.finish(logs)
 
     def resume(self, event: Mapping[str, Any]) -> Any:
@@ -92,16 +95,18 @@ class PodRun:
         self._operator.pod = pod.model
         ending = self._build_ending(event)
         with ending.clean_up_on_error():
+            progress = read_log_progress(self._context, pod.state.uid, self._operator.log)
+            self._progress = progress.after_trigger(event.get("last_log_time"))
             pod.refresh()
             self._operator.pod = pod.model
             if pod.is_gone and (end := self._find_own_end(pod)) is not None:
                 return ending.repeat(end)
             if pod.outcome is None:
                 self._defer_again(event, pod)
-            logs = PodLogs(self._operator, pod, is_resumed=True, last_log_time=event.get("last_log_time"))
+            logs = self._open_logs(pod, is_resumed=True)
             if pod.outcome is None and event["status"] == "timeout":
                 ending.fail_late(logs)
-            self._wait(pod, logs)
+            wait_for_end(self._operator, self._api, pod, logs)
         return ending.finish(logs)
 
     def get_or_create(self, request: k8s.V1Pod) -> k8s.V1Pod:
@@ -122,7 +127,10 @@ class PodRun:
             self._start_new(start, request)
         else:
             self._take_up(start)
-        return self._get_pod().model
+        pod, is_new = self._get_pod(), start.adoption.kind is AdoptionKind.START_NEW
+        progress = None if is_new else read_log_progress(self._context, pod.state.uid, self._operator.log, start.former)
+        self._progress = progress or LogProgress()
+        return pod.model
 
     def create(self, request: k8s.V1Pod) -> k8s.V1Pod:
         """Create the pod of this start with the name and the label of its record."""
@@ -151,6 +159,13 @@ class PodRun:
         else:
             if pod is not None:
                 dispose_pod(self._operator, self._api, pod.state)
+
+    def stop_logs(self) -> None:
+        """Write no further line, and store what was written; the next process of the try continues there."""
+        if self._progress is None:
+            return  # nothing was written, and what is stored is not known
+        positions = self._progress.positions if self._logs is None else self._logs.stop()
+        write_log_progress(self._context, self._get_pod().state.uid, positions, self._operator.log)
 
     def _build_request(self) -> k8s.V1Pod:
         """Build the pod of the task's first start; its name has the id of the start instead of a random suffix."""
@@ -202,6 +217,14 @@ class PodRun:
         end = read_end_record(self._context)
         return end if end is not None and end.uid == pod.state.uid and end.uid else None
 
+    def _open_logs(self, pod: ObservedPod, *, is_resumed: bool = False) -> PodLogs:
+        """Open the pod's logs where the former processes of this try, and its trigger, have stopped."""
+        self._logs = PodLogs(self._operator, pod, self._progress, is_resumed=is_resumed)
+        return self._logs
+
+    def _get_log_time(self) -> datetime | None:
+        return self._progress.last_log_time if self._progress else None
+
     def _announce(self) -> None:
         """Tell Airflow and the author's callbacks of the pod; now, so that they have it also after a failure."""
         pod, ti = self._get_pod(), self._context["ti"]
@@ -210,35 +233,18 @@ class PodRun:
         self._operator.remote_pod = pod.model
         self._call_back("on_pod_creation", pod=pod.model)
 
-    def _wait(self, pod: ObservedPod, logs: PodLogs) -> None:
-        """Wait for the end of the pod's program."""
-        operator = self._operator
-        limits, events, has_started = StartLimits(operator), PodEventLog(self._api, operator.log), False
-        while True:
-            if pod.outcome is None and pod.has_left_pending and not has_started:
-                has_started = True
-                operator.log.info("Pod has reached %s phase", pod.state.phase)
-                self._call_back("on_pod_starting", pod=pod.model)
-            logs.update()
-            if pod.outcome is not None:
-                return
-            if not has_started:
-                if getattr(operator, "log_events_on_startup", True):  # since 10.25; before, they are always logged
-                    events.write_new(pod.state)
-                limits.check(pod.state, pod.model)
-            operator.stop_signal.sleep(_POLL_S if has_started else operator.startup_check_interval_seconds)
-            pod.refresh()
-
     def _defer_again(self, event: Mapping[str, Any], pod: ObservedPod) -> None:
         """Defer with a pod that has not ended although its trigger has, unless its time is up or nothing watches it."""
         operator, count = self._operator, int(event.get("_redefer_count", 0))
         if event["status"] == "timeout":
             return
+        if not pod.has_left_pending:
+            check_image(pod.model)
         operator.log.info("Pod %s has not ended; its trigger reported: %s", pod.state.name, event.get("message"))
         if count < _MAX_REDEFERRALS:
             operator.trigger_kwargs = {**(operator.trigger_kwargs or {}), "_redefer_count": count + 1}
             quota_wait.shorten_schedule_timeout(operator, self._context, pod.model)
-            operator.invoke_defer_method(last_log_time=event.get("last_log_time"), context=self._context)
+            operator.invoke_defer_method(last_log_time=self._get_log_time(), context=self._context)
 
     def _find_pod_to_stop(self) -> ObservedPod | None:
         """Find the task's pod, also if this process has not met it yet."""

@@ -29,8 +29,8 @@ class StartLimits:
         self._waits_since = time.monotonic()
         self._is_scheduled = False
 
-    def check(self, pod: PodState, model: Any) -> None:
-        """Check a pod that has not started.
+    def check(self, pod: PodState, model: Any) -> float:
+        """Check a pod that has not started, and return the seconds until the limit.
 
         Args:
             pod: the pod.
@@ -40,8 +40,7 @@ class StartLimits:
             PodLaunchTimeoutException: it has waited for too long.
             PodLaunchFailedException: its image can never be pulled.
         """
-        if problem := detect_pod_terminate_early_issues(model):
-            raise PodLaunchFailedException(problem)
+        check_image(model)
         if pod.is_scheduled and not self._is_scheduled:
             self._is_scheduled, self._waits_since = True, time.monotonic()
         waited = time.monotonic() - self._waits_since
@@ -55,3 +54,15 @@ class StartLimits:
                 f"Pod {pod.name} found no node within {self._operator.schedule_timeout_seconds} s "
                 "(schedule_timeout_seconds, by default the team's policy.roomTimeout). Its events in this log tell why."
             )
+        operator = self._operator
+        return (operator.startup_timeout_seconds if self._is_scheduled else operator.schedule_timeout_seconds) - waited
+
+
+def check_image(model: Any) -> None:
+    """Check a pod that has not started.
+
+    Raises:
+        PodLaunchFailedException: its image can never be pulled.
+    """
+    if problem := detect_pod_terminate_early_issues(model):
+        raise PodLaunchFailedException(problem)

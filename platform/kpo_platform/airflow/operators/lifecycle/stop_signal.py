@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from airflow.sdk.execution_time import task_runner
@@ -81,14 +81,18 @@ class StopSignal:
         if self.is_requested and self.is_listening and not self._holds:
             raise TaskStopped
 
-    def sleep(self, seconds: float) -> None:
+    def sleep(self, seconds: float, until: Callable[[], bool] = lambda: False) -> None:
         """Sleep, at most until the signal comes; Python continues to sleep after a handler that raises nothing.
+
+        Args:
+            seconds: how long.
+            until: asked several times a second whether to return earlier. It must not wait for a lock.
 
         Raises:
             TaskStopped: the signal has come.
         """
         end = time.monotonic() + seconds
-        while (remaining := end - time.monotonic()) > 0:
+        while (remaining := end - time.monotonic()) > 0 and not until():
             time.sleep(min(remaining, _CHECK_INTERVAL_S))
             self.check()
 
