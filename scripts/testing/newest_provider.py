@@ -25,6 +25,7 @@ TESTS = (
     "deferral",
     "duplicates",
     "end_record",
+    "exec_request",
     "import_cost",
     "layer_order",
     "mapped",

@@ -15,7 +15,11 @@ from kpo_platform.airflow.operators.lifecycle.task_result import SIDECAR, read_r
 from unit.support.http_server import Answer, Request, Server, serving
 
 POD = SimpleNamespace(
-    state=SimpleNamespace(name="p", container=lambda name: SimpleNamespace(phase="running" if name == SIDECAR else "")),
+    state=SimpleNamespace(
+        name="p",
+        has_ended=False,
+        container=lambda name: SimpleNamespace(phase="running" if name == SIDECAR else ""),
+    ),
     is_gone=False,
     model=None,
     refresh=lambda: None,

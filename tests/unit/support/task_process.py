@@ -18,6 +18,7 @@ from airflow.sdk.definitions._internal.abstractoperator import AbstractOperator
 from airflow.sdk.exceptions import AirflowRescheduleException
 
 from kpo_platform import TeamPodOperator
+from kpo_platform.airflow.operators.lifecycle.pod_manager import TeamPodManager
 from kpo_platform.airflow.operators.lifecycle.pod_name import build_pod_name, build_start_id
 from unit.support.cluster_server import Cluster
 from unit.support.cluster_time import collect_followers, end_follower, replace_time
@@ -272,5 +273,6 @@ def _replace_exec(cluster: Cluster, steps: Steps, monkeypatch: pytest.MonkeyPatc
     def end(manager: Any, pod: Any) -> None:
         steps.take(lambda: cluster.end_sidecar(pod.metadata.name))
 
-    monkeypatch.setattr(PodManager, "extract_xcom_json", read)
-    monkeypatch.setattr(PodManager, "extract_xcom_kill", end)
+    for manager in (PodManager, TeamPodManager):
+        monkeypatch.setattr(manager, "extract_xcom_json", read)
+        monkeypatch.setattr(manager, "extract_xcom_kill", end)

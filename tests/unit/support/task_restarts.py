@@ -18,6 +18,7 @@ from airflow.sdk.exceptions import AirflowRescheduleException, AirflowTaskTimeou
 
 from kpo_platform import TeamPodOperator
 from kpo_platform.airflow.operators.lifecycle import patience, poll_interval
+from kpo_platform.airflow.operators.lifecycle.pod_manager import TeamPodManager
 from unit.support.http_server import Request, serving
 from unit.support.published_contract import Publish
 from unit.support.task_pods import TaskPods
@@ -207,7 +208,8 @@ def task_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, publish: Publi
         monkeypatch.setattr(patience, "_LONGEST_WAIT_S", 0.05)
         for owner in (TeamPodOperator, PodManager):
             monkeypatch.setattr(owner, "log", process.lines)
-        monkeypatch.setattr(PodManager, "extract_xcom_kill", lambda *_, **__: None)
+        for manager in (PodManager, TeamPodManager):
+            monkeypatch.setattr(manager, "extract_xcom_kill", lambda *_, **__: None)
         monkeypatch.setattr(TeamPodOperator, "extract_xcom", lambda _, pod: _extract(process.pods, pod))
         yield process
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from typing import Any
 
 from airflow.providers.cncf.kubernetes.utils.xcom_sidecar import PodDefaults
@@ -11,7 +12,7 @@ from kubernetes.client import ApiException
 from websocket import WebSocketException
 
 from kpo_platform.airflow.operators.lifecycle.observed_pod import ObservedPod
-from kpo_platform.airflow.operators.lifecycle.patience import describe_error, is_transient
+from kpo_platform.airflow.operators.lifecycle.patience import ApiServerUnavailable, describe_error, is_transient
 
 SIDECAR: str = PodDefaults.SIDECAR_CONTAINER_NAME
 
@@ -24,31 +25,39 @@ _REFUSED_HANDSHAKE = re.compile(r"Handshake status 4\d\d")
 """The client library's words for a refused ``exec``, whose status it drops."""
 
 
+class ResultUnreadable(ApiServerUnavailable):
+    """The node did not give out the result until the deadline; the pod is left running."""
+
+
 def read_result(operator: Any, pod: ObservedPod) -> Any:
-    """Read the result of a program that has succeeded; wait for the sidecar's start, and for the API server.
+    """Read the result of a program that has succeeded; wait for the sidecar's start, and for API server and node.
 
     Raises:
         AirflowFailException: the result is lost, but the work is done.
         AirflowException: the sidecar did not start.
-        ApiServerUnavailable: the API server does not answer.
+        ApiServerUnavailable: API server or node do not answer; the pod has the result.
         ApiException: the API server refused to read the result.
         ValueError: it is no JSON.
     """
-    failed_s = 0.0
+    failed_s, has_new_credentials = 0.0, False
     while True:
         _await_sidecar(operator, pod)
+        began_at = time.monotonic()
         try:
             return operator.extract_xcom(pod=pod.model)
         except Exception as raised:
             error = _find_api_error(raised)
             pod.refresh()
-            if _is_running(pod) and not (_is_retried(error) and failed_s < _READ_TIMEOUT_S):
-                raise error from error.__cause__
+            if getattr(error, "status", None) == 401 and not has_new_credentials:
+                operator.refresh_credentials()
+                has_new_credentials = True
+            elif _is_running(pod):
+                _check_retry(error, pod, failed_s)
             if not failed_s:
                 why = describe_error(error)
                 operator.log.warning("Cannot read the result of pod %s: %s. It is tried again.", pod.state.name, why)
         operator.stop_signal.sleep(_INTERVAL_S)
-        failed_s += _INTERVAL_S
+        failed_s += _INTERVAL_S + time.monotonic() - began_at
 
 
 def read_failed_result(operator: Any, pod: ObservedPod) -> Any:
@@ -75,7 +84,8 @@ def end_sidecar(operator: Any, pod: ObservedPod) -> bool:
 
 
 def _is_running(pod: ObservedPod) -> bool:
-    return not pod.is_gone and pod.state.container(SIDECAR).phase == "running"
+    """Tell whether the sidecar can be asked; the status of a pod that has ended may be older than its end."""
+    return not pod.is_gone and not pod.state.has_ended and pod.state.container(SIDECAR).phase == "running"
 
 
 def _await_sidecar(operator: Any, pod: ObservedPod) -> None:
@@ -107,7 +117,18 @@ def _find_api_error(error: Exception) -> Exception:
     return context if isinstance(error, AttributeError) and isinstance(context, ApiException) else error
 
 
+def _check_retry(error: Exception, pod: ObservedPod, failed_s: float) -> None:
+    """Raise unless the read may succeed later."""
+    if not _is_retried(error):
+        raise error
+    if failed_s >= _READ_TIMEOUT_S:
+        raise ResultUnreadable(
+            f"Cannot read the result of pod {pod.state.name}, whose program succeeded: {describe_error(error)}. It was "
+            f"tried for {failed_s:.0f} s. The pod is not deleted",
+            "Check the pod's node and its container airflow-xcom-sidecar. A retry of the task takes the result.",
+        ) from error
+
+
 def _is_retried(error: Exception) -> bool:
-    if isinstance(error, WebSocketException):
-        return True
-    return isinstance(error, ApiException) and is_transient(error) and not _REFUSED_HANDSHAKE.search(str(error.reason))
+    is_refused = isinstance(error, ApiException) and _REFUSED_HANDSHAKE.search(str(error.reason))
+    return isinstance(error, WebSocketException) or (is_transient(error) and not is_refused)
