@@ -8,12 +8,14 @@ from unit.support.in_process_offline import offline_in_process
 from unit.support.log_following import follow, server, written
 from unit.support.platformctl import cluster, platformctl
 from unit.support.published_contract import build, publish
+from unit.support.task_ends import alarm
 from unit.support.task_process import fake_cluster, start_task
 from unit.support.task_restarts import task_process
 from unit.support.triggerer import triggerer
 
 __all__ = [
     "airflow_database",
+    "alarm",
     "ansible_in_process",
     "build",
     "cluster",

@@ -107,6 +107,28 @@ def test_retry_does_the_work_again_if_a_subclass_has_post_execute(
     )
 
 
+@pytest.mark.parametrize("name", ["execute", "trigger_reentry", "resume_execution"])
+def test_retry_does_the_work_again_if_a_subclass_looks_at_the_result(
+    task_process: TaskProcess, monkeypatch: pytest.MonkeyPatch, name: str
+):
+    kill_after_deletion(task_process, 0, {"rows": 5})
+    task_process.retry()
+    run = getattr(TeamPodOperator, name)
+
+    def check(self: Any, *arguments: Any, **named: Any) -> Any:
+        return run(self, *arguments, **named)
+
+    monkeypatch.setattr(TeamPodOperator, name, check)
+    assert (task_process.run(), task_process.pods.created) == ("{'rows': 'of another pod'}", 2)
+
+
+def test_task_instance_that_airflow_creates_again_does_the_work_again(task_process: TaskProcess):
+    """As for a mapped task whose number of instances shrinks and grows: the former's store is still there."""
+    kill_after_deletion(task_process, 0, {"rows": 5})
+    task_process.ti |= {"id": "ti-new"}
+    assert (task_process.run(), task_process.pods.created) == ("{'rows': 'of another pod'}", 2)
+
+
 def test_without_a_store_the_work_is_done_again(task_process: TaskProcess):
     task_process.store = None
     kill_after_deletion(task_process, 0, {"rows": 5})

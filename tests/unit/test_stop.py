@@ -20,6 +20,7 @@ from unit.support.task_restarts import TaskProcess, send, send_at
 
 NAME = "t-20e0cf0c37"
 RUNNING_POD, ENDED_POD = pod("Running", RUNNING)["status"], pod("Running", ended(0))["status"]
+FAILED_POD = pod("Failed", ended(3))["status"]
 DELETED = "AirflowException: The task was stopped, and its pod was deleted."
 NO_POD = "AirflowException: The task was stopped before it had a pod."
 KEPT = "AirflowException: The task was stopped, but its pod keeps running: on_kill_action is 'keep_pod'."
@@ -89,7 +90,13 @@ def while_the_rest_of_the_log_is_read(
     task: TaskProcess, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
 ) -> None:
     end_program(task, monkeypatch)
-    task.pods.before = send_at("/log", number)
+    sent = send_at("/log", number)
+
+    def send_later(request: Request) -> None:
+        threading.Event().wait(0.2 if "/log" in request.path else 0)  # until the result is read
+        sent(request)
+
+    task.pods.before = send_later
 
 
 def while_the_result_is_read(task: TaskProcess, monkeypatch: pytest.MonkeyPatch, number: signal.Signals) -> None:
@@ -155,12 +162,58 @@ def test_shutdown_loses_and_doubles_no_work(task_process: TaskProcess, moment: A
     assert (finish(task_process), task_process.pods.changes) == ("{'rows': 5}", ["create", "delete"])
 
 
+LATE: dict[Arrange, tuple[str, list[str]]] = {
+    while_the_rest_of_the_log_is_read: ("{'rows': 5}", ["create", "delete"]),
+    while_the_result_is_read: ("AirflowTaskTimeout", ["create"]),
+    after_the_pod_was_deleted: ("{'rows': 5}", ["create", "delete"]),
+}
+"""Moments at which the program has ended: its success is told, or left to the next try."""
+
+
 @pytest.mark.parametrize("moment", MOMENTS, ids=lambda moment: moment.__name__)
 def test_execution_timeout_ends_the_pod(task_process: TaskProcess, monkeypatch: pytest.MonkeyPatch, moment: Arrange):
     arrange(task_process, monkeypatch, moment, TIMEOUT)
     outcome, (was_created, _) = task_process.run(), MOMENTS[moment]
-    changes = ["create", "delete"] if was_created else []
-    assert (outcome, task_process.pods.changes) == ("AirflowTaskTimeout", changes)
+    timed_out = "AirflowTaskTimeout", ["create", "delete"] if was_created else []
+    assert (outcome, task_process.pods.changes) == LATE.get(moment, timed_out)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "outcome", "changes"),
+    [
+        ({"deferrable": False, "on_finish_action": "keep_pod"}, FAILED_POD, NO_POD, ["create", "mark"]),
+        ({"deferrable": True}, FAILED_POD, NO_POD, ["create"]),
+        ({"deferrable": True}, RUNNING_POD, DELETED, ["create", "delete"]),
+    ],
+    ids=["kept for its author", "ended", "running"],
+)
+def test_stop_of_the_next_try_ends_the_pod_of_the_former_only_if_it_runs(
+    task_process: TaskProcess, monkeypatch: pytest.MonkeyPatch, arguments: Any, status: Any, outcome: str, changes: Any
+):
+    task_process.arguments = {**arguments, "log_events_on_failure": False}
+    task_process.pods.status = RUNNING_POD if arguments["deferrable"] else status
+    task_process.run()
+    task_process.pods.set_status(status)
+    task_process.retry()
+    task_process.state = "failed"
+    before_execute(task_process, monkeypatch, TERM)
+    assert (task_process.run(), task_process.pods.changes) == (outcome, changes)
+
+
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+@pytest.mark.parametrize(
+    ("number", "outcome"),
+    [(TERM, "AirflowException: The task was stopped, and its pod may still run."), (TIMEOUT, "AirflowTaskTimeout")],
+)
+def test_refused_deletion_does_not_hide_why_the_task_ends(
+    task_process: TaskProcess, monkeypatch: pytest.MonkeyPatch, number: signal.Signals, outcome: str, method: str
+):
+    task_process.state = "failed"
+    arrange(task_process, monkeypatch, while_the_pod_is_created, number)
+    forbidden = status(403, "pods is forbidden")
+    task_process.pods.before = lambda request: forbidden if request.method == method else None
+    assert (task_process.run(), task_process.pods.changes) == (outcome, ["create"])
+    assert "Cannot end the task's pod: HTTP 403, pods is forbidden." in task_process.lines
 
 
 @pytest.mark.parametrize(
@@ -238,4 +291,5 @@ def test_signal_during_a_request_to_airflow_waits_for_its_answer(
     monkeypatch.setattr(TaskProcess, "_push", push)
     task_process.state, task_process.at_state_read = "failed", read_state
     task_process.arguments, task_process.pods.status = {"deferrable": False}, RUNNING_POD
-    assert (task_process.run(), steps[0], steps[-1]) == (DELETED, "answered pod_name", "stopped")
+    assert task_process.run() == DELETED
+    assert (steps[0], steps[-2], steps[-1][:28]) == ("answered pod_name", "stopped", "answered kpo_platform_stoppe")

@@ -2,51 +2,16 @@
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from airflow.providers.cncf.kubernetes.callbacks import KubernetesPodOperatorCallback
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
-from airflow.sdk.exceptions import AirflowTaskTimeout
 
 from unit.support.cluster_server import Cluster, Rule
 from unit.support.fake_kubelet import Program
 from unit.support.pod_store import refuse
-from unit.support.task_process import Run, StartTask, Task
-
-EXIT_3 = "AirflowException: Pod POD failed. The program failed: container base ended with exit code 3."
-NAMES = (
-    "on_pod_manifest_created",
-    "on_pod_creation",
-    "on_pod_starting",
-    "on_pod_completion",
-    "on_pod_teardown",
-    "on_pod_cleanup",
-)
-
-
-def tell(task: Task, run: Run) -> Any:
-    return run.outcome.replace(task.pod, "POD") if isinstance(run.outcome, str) else run.outcome
-
-
-def build_callback(call: Callable[[str, dict[str, Any]], None]) -> type[KubernetesPodOperatorCallback]:
-    """Build callbacks that pass their names and arguments on."""
-
-    def build(name: str) -> Any:
-        return staticmethod(lambda **arguments: call(name, arguments))
-
-    members = {name: build(name) for name in (*NAMES, "progress_callback", "on_sync_client_creation")}
-    return type("Callback", (KubernetesPodOperatorCallback,), members)
-
-
-def fail_in(wanted: str) -> type[KubernetesPodOperatorCallback]:
-    def call(name: str, arguments: dict[str, Any]) -> None:
-        if name == wanted:
-            raise RuntimeError(f"{name} of the author")
-
-    return build_callback(call)
+from unit.support.task_ends import EXIT_3, NAMES, build_callback, fail_in, run_until, tell
+from unit.support.task_process import StartTask
 
 
 @pytest.mark.parametrize("text", ["no json", '{"half": ', ""])
@@ -124,36 +89,6 @@ def test_callback_that_fails_fails_a_successful_task_and_leaves_no_pod(
     assert (run.outcome, fake_cluster.pods) == (f"RuntimeError: {name} of the author", {})
 
 
-@pytest.fixture
-def alarm() -> Iterator[None]:
-    """Let SIGALRM raise as Airflow's timeout does."""
-
-    def stop(*_: Any) -> None:
-        raise AirflowTaskTimeout("Timeout, PID: 1")
-
-    former = signal.signal(signal.SIGALRM, stop)
-    yield
-    signal.signal(signal.SIGALRM, former)
-
-
-def run_until(seconds: float, task: Task) -> Run:
-    """Run the task with an ``execution_timeout``, and call ``on_kill`` as Airflow does then."""
-    cluster, sent = task.cluster, []
-
-    def tick() -> None:
-        if cluster.now >= seconds and not sent:
-            sent.append(True)
-            signal.raise_signal(signal.SIGALRM)
-
-    cluster.on_tick = tick
-    run = task.run()
-    try:
-        raise run.error or AssertionError
-    except AirflowTaskTimeout:
-        task.operator.on_kill()
-    return run
-
-
 @pytest.mark.usefixtures("alarm")
 @pytest.mark.parametrize("action", ["delete_pod", "keep_pod"])
 def test_execution_timeout_ends_the_pod(action: str, fake_cluster: Cluster, start_task: StartTask):
@@ -171,7 +106,7 @@ def test_execution_timeout_ends_the_pod(action: str, fake_cluster: Cluster, star
 @pytest.mark.usefixtures("alarm")
 def test_execution_timeout_in_an_outage_is_told_and_ends_the_pod(fake_cluster: Cluster, start_task: StartTask):
     fake_cluster.programs["base"] = Program(runs_s=1000)
-    fake_cluster.down = (5, 100)
+    fake_cluster.down = (5, 50)
     task = start_task()
     run = run_until(10, task)
     fake_cluster.sleep(60)

@@ -32,10 +32,10 @@ def test_first_start_sends_four_kinds_of_requests_and_no_list(fake_cluster: Clus
     )
     start = {"name": task.pod, "namespace": "team-alpha", "uid": "uid-1", "start": task.pod.removeprefix("t-")}
     of_try = {"task_instance_id": "ti-1", "max_tries": 1}
-    end = {"uid": "uid-1", "kind": "succeeded", "exit_code": 0, "message": "", "result": None, "is_result_lost": False}
+    end = {"uid": "uid-1", "kind": "succeeded", "exit_code": 0, "message": "", "result": None}
     assert task.store.values == {
         "kpo_platform_start": {**start, **of_try, "try_number": 1, "restart": 0, "retries": 0},
-        "kpo_platform_end": {**end, **of_try},
+        "kpo_platform_end": {**end, **of_try, "try_number": 1, "is_result_lost": False, "is_told": False},
     }
 
 

@@ -18,12 +18,12 @@ from airflow.sdk.definitions._internal.abstractoperator import AbstractOperator
 from airflow.sdk.exceptions import AirflowRescheduleException
 
 from kpo_platform import TeamPodOperator
-from kpo_platform.airflow.operators.lifecycle.pod_manager import TeamPodManager
 from kpo_platform.airflow.operators.lifecycle.pod_name import build_pod_name, build_start_id
 from unit.support.cluster_server import Cluster
 from unit.support.cluster_time import collect_followers, end_follower, replace_time
 from unit.support.http_server import serving
 from unit.support.published_contract import Publish
+from unit.support.xcom_sidecar import replace_exec
 
 STARTED = "Pod has reached Running phase"
 
@@ -255,24 +255,10 @@ def start_task(fake_cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> StartT
     monkeypatch.setattr(
         urllib3.PoolManager, "request", lambda *args, **options: steps.take(lambda: request(*args, **options))
     )
-    _replace_exec(fake_cluster, steps, monkeypatch)
+    replace_exec(fake_cluster, steps.take, monkeypatch)
 
     def start(**arguments: Any) -> Task:
         all_arguments = {"deferrable": False, "startup_check_interval_seconds": 1, **arguments}
         return Task(fake_cluster, log, steps, {name: each for name, each in all_arguments.items() if each is not None})
 
     return start
-
-
-def _replace_exec(cluster: Cluster, steps: Steps, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the two commands in the XCom sidecar act on the cluster."""
-
-    def read(manager: Any, pod: Any) -> str:
-        return str(steps.take(lambda: cluster.exec(pod.metadata.name)))
-
-    def end(manager: Any, pod: Any) -> None:
-        steps.take(lambda: cluster.end_sidecar(pod.metadata.name))
-
-    for manager in (PodManager, TeamPodManager):
-        monkeypatch.setattr(manager, "extract_xcom_json", read)
-        monkeypatch.setattr(manager, "extract_xcom_kill", end)

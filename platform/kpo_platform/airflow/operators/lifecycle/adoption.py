@@ -107,7 +107,7 @@ def replace_earlier_pod(stored: StartRecord | None, by_name: PodState | None, at
         return Adoption(AdoptionKind.START_NEW, is_restart=is_restart)
     reason = f"Pod {by_name.name} of an earlier process is replaced, because reattach_on_restart is False"
     is_restart = stored.is_of_try(attempt.task_instance_id)
-    return _start_new(reason, is_restart, by_name if _is_free(by_name) else None)
+    return _start_new(reason, is_restart, by_name if is_free(by_name) else None)
 
 
 def find_name_holder(
@@ -139,7 +139,7 @@ def _judge_stored(stored: StartRecord, pod: PodState | None, attempt: Attempt) -
         return _start_new(f"Pod {stored.name} {other}", is_of_try and bool(stored.uid))
     if not stored.task_instance_id:
         is_of_try = _is_of_try(pod, attempt)
-    if attempt.is_stopped and _is_free(pod):
+    if attempt.is_stopped and is_free(pod):
         return _start_new(f"The task was stopped while pod {pod.name} ran", is_of_try, pod)
     # Without Airflow's number of tries, a retry cannot be told from a clear, after which the work is done again.
     is_cleared = stored.is_cleared_since(attempt.task_instance_id, attempt.max_tries, attempt.retries)
@@ -197,7 +197,7 @@ def _read_try(pod: PodState) -> int | None:
     return int(number) if number.isascii() and number.isdigit() else None
 
 
-def _is_free(pod: PodState) -> bool:
+def is_free(pod: PodState) -> bool:
     """Tell whether the pod is neither being deleted nor marked."""
     return pod.deletion_requested_at is None and pod.labels.get(CHECKED_LABEL) != "True"
 

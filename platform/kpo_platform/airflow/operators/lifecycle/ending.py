@@ -1,8 +1,8 @@
-"""The end of a task's pod: logs, result, clean-up, and what the task is told."""
+"""The end of a task's pod: result, logs, clean-up, and what the task is told."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -15,30 +15,37 @@ from airflow.sdk.exceptions import (
     AirflowTaskTimeout,
 )
 
-from kpo_platform.airflow.operators.lifecycle import quota_wait
+from kpo_platform.airflow.operators.lifecycle.cleanup import describe_kept_pod
 from kpo_platform.airflow.operators.lifecycle.disposal import dispose_pod
-from kpo_platform.airflow.operators.lifecycle.end_record import EndRecord, write_end_record
+from kpo_platform.airflow.operators.lifecycle.end_record import EndRecord, withdraw_success
 from kpo_platform.airflow.operators.lifecycle.observed_pod import ObservedPod
 from kpo_platform.airflow.operators.lifecycle.patience import ApiServerUnavailable
 from kpo_platform.airflow.operators.lifecycle.pod_api import PodApi
 from kpo_platform.airflow.operators.lifecycle.pod_events import PodEventLog
 from kpo_platform.airflow.operators.lifecycle.pod_logs import PodLogs
-from kpo_platform.airflow.operators.lifecycle.task_result import SIDECAR, end_sidecar, read_failed_result, read_result
-from kpo_platform.airflow.operators.lifecycle.task_state import TryState, build_reschedule
+from kpo_platform.airflow.operators.lifecycle.restart import restart_disrupted
+from kpo_platform.airflow.operators.lifecycle.task_end import TaskEnd, conclude, recall, tell
+from kpo_platform.airflow.operators.lifecycle.task_result import SIDECAR, end_sidecar
+from kpo_platform.airflow.operators.lifecycle.task_state import has_next_try
 from kpo_platform.pod.outcome import Outcome, OutcomeKind
 from kpo_platform.pod.reported_end import decide_reported_end
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-RESCHEDULE_DELAY_S = 10
-"""Long enough for Airflow to notice that the task's former process has ended."""
+LATE_S = 60.0
+"""How long a task whose time is up waits for the API server."""
 
-_MAX_DISRUPTIONS = 3
+_LOG_REST_S = 5.0
+"""How long the log of a pod that has not ended may delay its deletion."""
 
 
 class Ending:
-    """Ends the run of a pod."""
+    """Ends the run of a pod.
+
+    Attributes:
+        logs: the logs of the pod; None before they are followed.
+    """
 
     def __init__(
         self, operator: Any, context: Context, api: PodApi, pod: ObservedPod, event: Mapping[str, Any] | None = None
@@ -53,7 +60,7 @@ class Ending:
             event: the event of the trigger that has seen the end, if the task was deferred.
         """
         self._operator, self._context, self._api, self._pod, self._event = operator, context, api, pod, event
-        self._has_ended_sidecar = False
+        self.logs: PodLogs | None = None
 
     @contextmanager
     def clean_up_on_error(self) -> Iterator[None]:
@@ -67,11 +74,17 @@ class Ending:
             raise
         except (Exception, AirflowTaskTimeout) as error:
             self._operator.log.info("The task fails before its pod has ended: %s", type(error).__name__)
-            self._clean_up_failed()
+            self._clean_up_failed(error)
             raise
 
-    def finish(self, logs: PodLogs) -> Any:
+    def finish(self, logs: PodLogs, stored: EndRecord | None = None) -> Any:
         """End the run of a pod whose program has ended.
+
+        The result is read and stored first: logs and callbacks may take long, or be interrupted.
+
+        Args:
+            logs: the pod's logs.
+            stored: the end, if an earlier process has stored it.
 
         Returns:
             The task's result.
@@ -82,30 +95,22 @@ class Ending:
             AirflowSkipException: it asked to skip the task.
             AirflowRescheduleException: the cluster ended the pod; the task starts again in the same try.
         """
-        outcome = self._judge()
-        result, failure = None, None
-        try:
-            logs.finish()
-            self._call_back("on_pod_completion")
-            self._call_back("on_pod_teardown")
-            result = self._read_result(outcome)
-        except Exception as error:  # raised below, unless the program's own end is the true reason
-            if isinstance(error, ApiServerUnavailable) and outcome.kind is OutcomeKind.SUCCEEDED:
-                raise  # the pod has the result
-            failure = error
-        if outcome.kind not in (OutcomeKind.DISRUPTED, OutcomeKind.SUCCEEDED if failure else None):
-            self._store(outcome, result)
-        if self._operator.do_xcom_push:
-            self._has_ended_sidecar = end_sidecar(self._operator, self._pod)
-        if outcome.kind is not OutcomeKind.SUCCEEDED or failure is not None:
-            self._describe_failure()
-        late_failure = self._try_clean_up()
+        end = recall(stored) if stored is not None else self._conclude()
+        failure = end.failure or _catch(lambda: self._finish_logs(end, logs))
+        if failure is not None or not end.has_succeeded:
+            with self._outlast_timeout(end, "the wait for the pod's events"):
+                self._describe_failure()
+        is_kept = end.has_succeeded and failure is None and end.record is None
+        late_failure = _catch(lambda: self._clean_up(end, is_kept=is_kept))
         failure = failure or late_failure
-        if failure is not None and outcome.kind is OutcomeKind.SUCCEEDED:
-            raise failure
-        if failure is not None:
+        if failure is None:
+            return self._tell(end)
+        if not end.has_succeeded:
             self._operator.log.warning("%s: %s", type(failure).__name__, failure)
-        return self._tell(outcome, result)
+            return self._tell(end)
+        if end.failure is None:  # code of the author failed: another try does the work again
+            withdraw_success(self._context, f"{type(failure).__name__}: {failure}")
+        raise failure
 
     def fail_late(self, logs: PodLogs) -> NoReturn:
         """Fail the task with its trigger's timeout, after what the program has logged; the caller cleans up.
@@ -122,19 +127,27 @@ class Ending:
             self._operator.log.warning("%s: %s", type(error).__name__, error)
         raise AirflowException((self._event or {})["message"])
 
-    def repeat(self, end: EndRecord) -> Any:
-        """Tell Airflow of an end that an earlier process has stored; results and exceptions as of `finish`."""
-        outcome = Outcome(OutcomeKind(end.kind), "", end.exit_code, end.message)
+    def repeat(self, stored: EndRecord) -> Any:
+        """Tell Airflow of a stored end whose pod is gone or cared for; results and exceptions as of `finish`."""
+        end = recall(stored)
         self._operator.log.info(
             "Pod %s has ended, and an earlier process of this task has read its result.", self._pod.state.name
         )
-        self._clean_up()
-        if end.is_result_lost:
-            raise AirflowFailException(
-                f"The program succeeded, but the worker was lost with the result, and pod {self._pod.state.name} was "
-                "deleted. The task is not tried again, because its work is done."
-            )
-        return self._tell(outcome, end.result)
+        if failure := _catch(lambda: self._call_back("on_pod_cleanup")):
+            if end.has_succeeded:
+                withdraw_success(self._context, f"{type(failure).__name__}: {failure}")
+                raise failure
+            self._operator.log.warning("%s: %s", type(failure).__name__, failure)
+        return self._tell(end)
+
+    def _conclude(self) -> TaskEnd:
+        outcome = self._judge()
+        try:
+            return conclude(self._operator, self._context, self._pod, outcome)
+        except AirflowTaskTimeout:
+            if outcome.kind is OutcomeKind.SUCCEEDED:
+                self._keep_for_next_try()
+            raise
 
     def _judge(self) -> Outcome:
         """Judge the end by the pod; if it is gone, by its events and what the trigger has reported."""
@@ -148,91 +161,95 @@ class Ending:
             return outcome
         return decide_reported_end(outcome, str(status), self._pod.events, self._operator.base_container_name)
 
-    def _read_result(self, outcome: Outcome) -> Any:
-        """Read the result; of a program that failed, as the stock operator does, if it is there."""
-        operator = self._operator
-        if not operator.do_xcom_push or outcome.kind is OutcomeKind.DISRUPTED:
-            return None
-        if outcome.kind is OutcomeKind.SUCCEEDED:
-            return read_result(operator, self._pod)
-        result = read_failed_result(operator, self._pod)
-        operator._push_xcom_with_fan_out(self._context["ti"], result)
-        return result
+    def _finish_logs(self, end: TaskEnd, logs: PodLogs) -> None:
+        with self._outlast_timeout(end, "the wait for the rest of the log"):
+            logs.finish()
+        self._call_back("on_pod_completion")
+        self._call_back("on_pod_teardown")
 
-    def _store(self, outcome: Outcome, result: Any) -> None:
-        """Store the end: a process that follows this one may find no pod any more."""
-        ti = self._context["ti"]
-        record = EndRecord(
-            task_instance_id=str(ti.id),
-            uid=self._pod.state.uid,
-            kind=outcome.kind.value,
-            exit_code=outcome.exit_code,
-            message=outcome.message,
-            result=result if outcome.kind is OutcomeKind.SUCCEEDED else None,
-            max_tries=getattr(ti, "max_tries", None),
-        )
-        write_end_record(self._context, record)
+    @contextmanager
+    def _outlast_timeout(self, end: TaskEnd, what: str) -> Iterator[None]:
+        """Let ``execution_timeout`` end a step, but not hide how the program has ended before.
+
+        After a disruption the work is not done, and the task's time is up.
+        """
+        try:
+            yield
+        except AirflowTaskTimeout:
+            if end.outcome.kind is OutcomeKind.DISRUPTED:
+                raise
+            self._operator.log.warning("execution_timeout has ended %s; the program had ended before.", what)
+            self._api.limit(LATE_S)
 
     def _describe_failure(self) -> None:
         if self._operator.log_events_on_failure and not self._pod.is_gone:
             PodEventLog(self._api, self._operator.log).write_after_failure(self._pod.state)
 
-    def _clean_up(self) -> None:
-        if not self._pod.is_gone:
-            state = self._pod.state
-            dispose_pod(self._operator, self._api, state.without(SIDECAR) if self._has_ended_sidecar else state)
+    def _clean_up(self, end: TaskEnd, *, is_kept: bool) -> None:
+        """Delete or keep the pod; a success that Airflow has not stored stays for the next process."""
+        if is_kept:
+            self._keep("Airflow did not store its end, and a later process of the task may need its result")
+        elif not self._pod.is_gone:
+            with self._outlast_timeout(end, f"the clean-up of pod {self._pod.state.name}"):
+                state = self._pod.state
+                has_ended_sidecar = self._operator.do_xcom_push and end_sidecar(self._operator, self._pod)
+                dispose_pod(self._operator, self._api, state.without(SIDECAR) if has_ended_sidecar else state)
         self._call_back("on_pod_cleanup")
 
-    def _try_clean_up(self) -> Exception | None:
-        """Clean up, and return an error of the author's callback."""
+    def _clean_up_failed(self, error: BaseException) -> None:
+        """Clean up after a task that fails while its pod runs."""
+        operator, is_late = self._operator, isinstance(error, AirflowTaskTimeout)
+        if is_late:
+            self._api.limit(LATE_S)
+        operator.has_cleaned_up = True
         try:
-            self._clean_up()
-        except Exception as error:
-            return error
-        return None
-
-    def _clean_up_failed(self) -> None:
-        try:
+            if self.logs is not None:
+                self.logs.cut(_LOG_REST_S)
             self._pod.refresh()
+            if is_late and self._has_succeeded() and self._keep_for_next_try():
+                return
             self._describe_failure()
-        except Exception as error:
-            self._operator.log.warning("Cannot read pod %s: %s", self._pod.state.name, error)
-        self._operator.has_cleaned_up = True
-        if failure := self._try_clean_up():
-            self._operator.log.warning("%s: %s", type(failure).__name__, failure)
+        except Exception as problem:
+            operator.log.warning("Cannot read pod %s: %s", self._pod.state.name, problem)
+        if not self._pod.is_gone:
+            dispose_pod(operator, self._api, self._pod.state)
+        if failure := _catch(lambda: self._call_back("on_pod_cleanup")):
+            operator.log.warning("%s: %s", type(failure).__name__, failure)
 
-    def _tell(self, outcome: Outcome, result: Any) -> Any:
-        name = self._pod.state.name
-        if outcome.kind is OutcomeKind.SUCCEEDED:
+    def _has_succeeded(self) -> bool:
+        return self._pod.outcome is not None and self._judge().kind is OutcomeKind.SUCCEEDED
+
+    def _keep_for_next_try(self) -> bool:
+        """Leave a pod that has succeeded if another try can take its result. Return whether it is left."""
+        if not has_next_try(self._context) or self._pod.is_gone:
+            return False
+        self._operator.has_cleaned_up = True
+        self._keep("its program succeeded before execution_timeout, and the next try takes its result")
+        return True
+
+    def _keep(self, why: str) -> None:
+        operator, pod = self._operator, self._pod.state
+        kept = describe_kept_pod(pod.name, pod.namespace, operator.base_container_name)
+        operator.log.warning("Pod %s is not deleted: %s. %s", pod.name, why, kept)
+
+    def _tell(self, end: TaskEnd) -> Any:
+        name, outcome, record = self._pod.state.name, end.outcome, end.record
+        if end.has_succeeded:
+            if record is not None and record.is_result_lost and end.result is None:
+                raise AirflowFailException(
+                    f"The program succeeded, but the worker was lost with the result, and pod {name} was deleted. "
+                    "The task is not tried again, because its work is done."
+                )
+            result = tell(self._context, end)
             return result if self._operator.do_xcom_push else None
         if outcome.kind is OutcomeKind.SKIPPED:
             raise AirflowSkipException(f"Pod {name} returned exit code {outcome.exit_code}. Skipping.")
         if outcome.kind is OutcomeKind.DISRUPTED:
-            self._restart(outcome)
+            restart_disrupted(self._operator, self._context, outcome)
         message = f"Pod {name} failed. {outcome.message}"
         if self._operator.log_pod_spec_on_failure:
             message += f"\nremote_pod: {self._pod.model}"
         raise AirflowException(message)
-
-    def _restart(self, outcome: Outcome) -> NoReturn:
-        """Make Airflow start the task again, at most `_MAX_DISRUPTIONS` times per try."""
-        state = TryState(self._context, "disruptions")
-        count = state.read().get("count", 0)
-        if count >= _MAX_DISRUPTIONS or not state.is_available:
-            restarts = (
-                f"restarted {count} times in this try" if count else "not restarted: Airflow stores no task state"
-            )
-            raise AirflowException(
-                f"{outcome.message} Its task was {restarts}. Check the other workloads of its node, or set resource "
-                "requests and a priority class that protect the pod."
-            )
-        state.write(count=count + 1)
-        quota_wait.restart_clock(self._context)
-        self._operator.log.warning(
-            "%s The task restarts (%d of %d) without using a retry.",
-            *(outcome.message, count + 1, _MAX_DISRUPTIONS),
-        )
-        raise build_reschedule(RESCHEDULE_DELAY_S) from None
 
     def _call_back(self, name: str) -> None:
         for callback in self._operator.callbacks:
@@ -243,3 +260,12 @@ class Ending:
                 context=self._context,
                 operator=self._operator,
             )
+
+
+def _catch(function: Callable[[], None]) -> Exception | None:
+    """Call a function, and return its error."""
+    try:
+        function()
+    except Exception as error:
+        return error
+    return None

@@ -67,6 +67,11 @@ class Patience:
         self.sleep = sleep
         self.random = random
         self._outage: _Outage | None = None
+        self._end_at = math.inf
+
+    def limit(self, seconds: float) -> None:
+        """End every outage when these seconds from now are over, because the task has no more time."""
+        self._end_at = min(self._end_at, self.clock() + seconds)
 
     def call(self, what: str, function: Callable[[], _Result]) -> _Result:
         """Call a function, again and again while the API server does not answer.
@@ -103,12 +108,12 @@ class Patience:
         outage = self._outage = self._outage or _Outage(now)
         if is_transient(error):
             outage.last_failed_at = now
-        remaining_s = outage.began_at + self.timeout_s - now
+        remaining_s = min(outage.began_at + self.timeout_s, self._end_at) - now
         if remaining_s <= 0:
-            raise self._build_error(what, error) from error
+            raise self._build_error(what, error, now - outage.began_at) from error
         if now >= outage.next_log_at:
             outage.next_log_at = now + _LOG_INTERVAL_S
-            self._log_outage(what, error, now - outage.began_at)
+            self._log_outage(what, error, now - outage.began_at, remaining_s)
         outage.attempts += 1
         self.sleep(min(self._choose_wait(error, outage.attempts), remaining_s))
 
@@ -119,12 +124,12 @@ class Patience:
             return min(asked_s, _LONGEST_RETRY_AFTER_S) + jitter
         return jitter * min(_FIRST_WAIT_S * 2.0 ** min(attempts - 1, 10), _LONGEST_WAIT_S)
 
-    def _log_outage(self, what: str, error: Exception, lasted_s: float) -> None:
+    def _log_outage(self, what: str, error: Exception, lasted_s: float, remaining_s: float) -> None:
         if lasted_s:
             self.log.warning("Still cannot %s after %.0f s: %s.", what, lasted_s, describe_error(error))
             return
         self.log.warning(
-            "Cannot %s: %s. The task tries again for at most %.0f s.", what, describe_error(error), self.timeout_s
+            "Cannot %s: %s. The task tries again for at most %.0f s.", what, describe_error(error), remaining_s
         )
 
     def _end_outage(self, refusal: Exception | None = None) -> None:
@@ -132,10 +137,12 @@ class Patience:
         if outage is not None and (refusal is None or isinstance(refusal, ApiException)):
             self.log.info("The API server answers again after %.0f s.", self.clock() - outage.began_at)
 
-    def _build_error(self, what: str, error: Exception) -> ApiServerUnavailable:
+    def _build_error(self, what: str, error: Exception, lasted_s: float) -> ApiServerUnavailable:
+        is_limited = lasted_s < self.timeout_s
+        lasted = f"{lasted_s:.0f} s" if is_limited else f"{self.timeout_s:.0f} s (policy.apiServerTimeout)"
         return ApiServerUnavailable(
-            f"Cannot {what}: the API server did not answer for {self.timeout_s:.0f} s (policy.apiServerTimeout): "
-            f"{describe_error(error)}. The task's pod is not deleted",
+            f"Cannot {what}: the API server did not answer for {lasted}: {describe_error(error)}. "
+            "The task's pod is not deleted",
             "Check the API server. A retry of the task takes up the pod, or its result.",
         )
 

@@ -52,6 +52,10 @@ class PodApi:
         self._refresh = refresh
         self._hold = hold
 
+    def limit(self, seconds: float) -> None:
+        """Wait for the API server until these seconds from now are over, at the latest."""
+        self._patience.limit(seconds)
+
     def create(self, pod: Json) -> Json:
         """Create a pod once, also if the answer of an earlier request was lost, and return it.
 

@@ -91,6 +91,12 @@ class PodLogs:
         join_all([*self._followers.values()], _GONE_S if self._pod.is_gone else _END_S)
         self._raise_error()
 
+    def cut(self, timeout_s: float) -> None:
+        """Write what is there now, for this long at most, and follow no longer; errors of the author are dropped."""
+        for follower in self._followers.values():
+            follower.stop_following()
+        join_all([*self._followers.values()], timeout_s)
+
     def stop(self) -> dict[str, LogPosition]:
         """Write no further line, and return what has been written, by container."""
         deadline = time.monotonic() + _STOP_S

@@ -14,10 +14,10 @@ from airflow.sdk.exceptions import AirflowException, AirflowTaskTimeout
 from kubernetes.client import models as k8s
 
 from kpo_platform.airflow.operators.lifecycle.cleanup import describe_kept_pod
-from kpo_platform.airflow.operators.lifecycle.ending import RESCHEDULE_DELAY_S
 from kpo_platform.airflow.operators.lifecycle.engine import switch_engine
 from kpo_platform.airflow.operators.lifecycle.patience import DEFAULT_TIMEOUT_S
 from kpo_platform.airflow.operators.lifecycle.pod_manager import TeamPodManager
+from kpo_platform.airflow.operators.lifecycle.restart import RESCHEDULE_DELAY_S
 from kpo_platform.airflow.operators.lifecycle.run import PodRun
 from kpo_platform.airflow.operators.lifecycle.stop_signal import StopSignal, TaskStopped
 from kpo_platform.airflow.operators.lifecycle.task_state import build_reschedule
@@ -79,7 +79,7 @@ class RestartSafePodOperator(KubernetesPodOperator):
             return self._open_run(context).resume(event)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
-        """Resume after a deferral; end the pod if the trigger failed, since nothing watches the pod any more."""
+        """Resume after a deferral; end the pod if the trigger failed, since no trigger watches the pod any more."""
         if next_method == _TRIGGER_FAILED:
             with self._handle_stop(context):
                 self._open_run(context).end_failed()
@@ -89,7 +89,7 @@ class RestartSafePodOperator(KubernetesPodOperator):
         """Handle SIGTERM and the end of ``execution_timeout``; only the latter is certain to end the task."""
         if isinstance(sys.exc_info()[1], AirflowTaskTimeout):
             if not self.has_cleaned_up and self._run is not None:
-                self._run.stop()
+                self._run.stop(is_late=True)
         else:
             self.stop_signal.receive()
 
@@ -133,6 +133,9 @@ class RestartSafePodOperator(KubernetesPodOperator):
                 yield
         except TaskStopped:
             self._end_or_restart(context)
+        except KeyboardInterrupt:  # Ctrl-C in dag.test
+            self.log.info("The task was interrupted%s", self._open_run(context).stop())
+            raise
 
     def _end_or_restart(self, context: Context) -> None:
         if not is_task_active(context):

@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.cncf.kubernetes.callbacks import ExecutionMode
-from airflow.sdk import BaseOperator
+from airflow.sdk.exceptions import AirflowRescheduleException
 from kubernetes.client import models as k8s
 
 from kpo_platform.airflow.operators.lifecycle import quota_wait
-from kpo_platform.airflow.operators.lifecycle.adoption import AdoptionKind
-from kpo_platform.airflow.operators.lifecycle.disposal import delete_replaced_pod, dispose_pod, dispose_stopped_pod
+from kpo_platform.airflow.operators.lifecycle.adoption import AdoptionKind, is_free
+from kpo_platform.airflow.operators.lifecycle.disposal import delete_replaced_pod, dispose_pod
 from kpo_platform.airflow.operators.lifecycle.earlier_pod import Start, find_start
-from kpo_platform.airflow.operators.lifecycle.end_record import EndRecord, read_end_record
-from kpo_platform.airflow.operators.lifecycle.ending import Ending
+from kpo_platform.airflow.operators.lifecycle.end_record import EndRecord
+from kpo_platform.airflow.operators.lifecycle.ending import LATE_S, Ending
+from kpo_platform.airflow.operators.lifecycle.former_end import find_former_end, find_own_end
 from kpo_platform.airflow.operators.lifecycle.log_positions import LogProgress, read_log_progress, write_log_progress
 from kpo_platform.airflow.operators.lifecycle.observed_pod import ObservedPod
-from kpo_platform.airflow.operators.lifecycle.patience import Patience
+from kpo_platform.airflow.operators.lifecycle.patience import ApiServerUnavailable, Patience
 from kpo_platform.airflow.operators.lifecycle.pod_api import PodApi
 from kpo_platform.airflow.operators.lifecycle.pod_logs import PodLogs
 from kpo_platform.airflow.operators.lifecycle.pod_name import build_pod_name, build_start_id
 from kpo_platform.airflow.operators.lifecycle.pod_wait import wait_for_end
 from kpo_platform.airflow.operators.lifecycle.start_limits import check_image
 from kpo_platform.airflow.operators.lifecycle.start_record import StartRecord, read_start_record, write_start_record
-from kpo_platform.airflow.operators.lifecycle.stop_mark import is_marked_stopped, mark_stopped
+from kpo_platform.airflow.operators.lifecycle.stop_mark import mark_stopped
+from kpo_platform.airflow.operators.lifecycle.stopped_pod import find_pod_to_stop, stop_pod
+from kpo_platform.airflow.operators.lifecycle.task_state import has_next_try, try_to_store
 from kpo_platform.pod.identity import START_LABEL
 from kpo_platform.pod.merge import Json
 
@@ -54,6 +59,7 @@ class PodRun:
         self._former_end: EndRecord | None = None
         self._progress: LogProgress | None = None
         self._logs: PodLogs | None = None
+        self._is_created = False
         self.pod: ObservedPod | None = None
 
     def execute(self) -> Any:
@@ -70,15 +76,17 @@ class PodRun:
             operator.pod_request_obj = self._build_request()
         self._call_back("on_pod_manifest_created", pod_request=operator.pod_request_obj)
         if operator.pod is None:
-            operator.pod = operator.get_or_create_pod(pod_request_obj=operator.pod_request_obj, context=self._context)
+            with self._clean_up_start():
+                request = operator.pod_request_obj
+                operator.pod = operator.get_or_create_pod(pod_request_obj=request, context=self._context)
         pod, ending = self._get_pod(), self._build_ending()
         if self._former_end is not None:
-            return ending.repeat(self._former_end)
+            return self._repeat(self._former_end, ending)
         with ending.clean_up_on_error():
             self._announce()
             if operator.deferrable and pod.outcome is None:
                 operator.invoke_defer_method(last_log_time=self._get_log_time(), context=self._context)
-            logs = self._open_logs(pod)
+            logs = ending.logs = self._open_logs(pod)
             wait_for_end(operator, self._api, pod, logs, lambda: self._call_back("on_pod_starting", pod=pod.model))
         return ending.finish(logs)
 
@@ -89,9 +97,7 @@ class PodRun:
             event: the stock trigger's event.
         """
         self._record = self._find_record(event)
-        uid = {"uid": self._record.uid} if self._record.uid else {}
-        stub: Json = {"metadata": {"name": event["name"], "namespace": event["namespace"], **uid}}
-        pod = self.pod = ObservedPod(self._api, stub, self._operator.base_container_name, self._skip_codes)
+        pod = self.pod = self._observe(self._stub(self._record))
         self._operator.pod = pod.model
         ending = self._build_ending(event)
         with ending.clean_up_on_error():
@@ -99,15 +105,15 @@ class PodRun:
             self._progress = progress.after_trigger(event.get("last_log_time"))
             pod.refresh()
             self._operator.pod = pod.model
-            if pod.is_gone and (end := self._find_own_end(pod)) is not None:
-                return ending.repeat(end)
-            if pod.outcome is None:
+            end = find_own_end(self._context, pod)
+            if end is None and pod.outcome is None:
                 self._defer_again(event, pod)
-            logs = self._open_logs(pod, is_resumed=True)
-            if pod.outcome is None and event["status"] == "timeout":
+            logs = ending.logs = self._open_logs(pod, is_resumed=True)
+            if end is None and pod.outcome is None and event["status"] == "timeout":
                 ending.fail_late(logs)
-            wait_for_end(self._operator, self._api, pod, logs)
-        return ending.finish(logs)
+            if end is None:
+                wait_for_end(self._operator, self._api, pod, logs)
+        return ending.finish(logs) if end is None else self._repeat(end, ending)
 
     def get_or_create(self, request: k8s.V1Pod) -> k8s.V1Pod:
         """Take up the pod of an earlier process of this task, or create a new one.
@@ -116,7 +122,7 @@ class PodRun:
             ApiException: the cluster rejected it.
         """
         start = find_start(self._operator, self._api, self._context, request, self._base_name or request.metadata.name)
-        self._former_end = self._find_former_end(start)
+        self._former_end = find_former_end(self._operator, self._context, start)
         if start.adoption.reason and self._former_end is None:
             self._operator.log.info(start.adoption.reason)
         self._record = start.former if self._former_end and start.former else start.record
@@ -135,23 +141,26 @@ class PodRun:
     def create(self, request: k8s.V1Pod) -> k8s.V1Pod:
         """Create the pod of this start with the name and the label of its record."""
         created = self._api.create(self._operator.client.api_client.sanitize_for_serialization(request))
-        self.pod = self._observe(created)
+        self.pod, self._is_created = self._observe(created), True
         return self.pod.model
 
-    def stop(self) -> str:
-        """End the pod because its task was stopped, and say what became of it, after "The task was stopped"."""
-        self._record = self._record or read_start_record(self._context)
-        if self._record is not None:
-            mark_stopped(self._context, self._record)
-        pod = self._find_pod_to_stop()
-        if pod is None:
-            return " before it had a pod."
-        if dispose_stopped_pod(self._operator, self._api, pod.state):
-            return ", but its pod keeps running: on_kill_action is 'keep_pod'."
-        return ", and its pod was deleted."
+    def stop(self, *, is_late: bool = False) -> str:
+        """End the pod of a task that its user or ``execution_timeout`` (`is_late`) stopped; say what became of it."""
+        self._api.limit(LATE_S)
+
+        def find() -> ObservedPod | None:
+            self._record = self._record or read_start_record(self._context)
+            if self._record is not None and not is_late:
+                mark_stopped(self._context, self._record)
+            if self._logs is not None:
+                self._logs.stop()  # it would tell that the pod's log is gone
+            return self._find_pod_to_stop()
+
+        return stop_pod(self._operator, self._api, find)
 
     def end_failed(self) -> None:
         """End the pod of a task that has failed without a look at it; an error is logged beside that failure."""
+        self._api.limit(LATE_S)
         try:
             pod = self._find_pod_to_stop()
         except Exception as error:
@@ -189,33 +198,37 @@ class PodRun:
         request.metadata.name = record.name
         request.metadata.labels = {**(request.metadata.labels or {}), START_LABEL: record.start}
         write_start_record(self._context, record)
+        self._record = record
         quota_wait.create_within_quota(self._operator, request, self._context)
-        self._record = record.with_uid(self._get_pod().state.uid)
-        write_start_record(self._context, self._record)
+        created = self._record = record.with_uid(self._get_pod().state.uid)
+        try_to_store("the pod's uid", partial(write_start_record, self._context, created), self._operator.log)
 
     def _take_up(self, start: Start) -> None:
         self.pod = self._observe(start.pod or {})
-        write_start_record(self._context, start.record)
+        try_to_store("the pod's try", partial(write_start_record, self._context, start.record), self._operator.log)
         quota_wait.shorten_schedule_timeout(self._operator, self._context, self.pod.model)
 
-    def _find_former_end(self, start: Start) -> EndRecord | None:
-        """Find the end that an earlier process has stored, if this process needs no more than that."""
-        end = read_end_record(self._context) if start.former is not None else None
-        if end is None or start.former is None or end.uid != start.former.uid:
-            return None
-        if end.is_result_lost and start.adoption.kind is AdoptionKind.TAKE_RESULT:
-            return None
-        ti, operator = self._context["ti"], self._operator
-        is_cleared = start.former.is_cleared_since(str(ti.id), getattr(ti, "max_tries", None), operator.retries)
-        if is_cleared or is_marked_stopped(self._context, start.former):
-            return None
-        counts = end.counts_for(str(ti.id), getattr(ti, "max_tries", None), is_final=not _has_post_execute(operator))
-        return end if counts else None
+    def _repeat(self, end: EndRecord, ending: Ending) -> Any:
+        """Tell a stored end; if an earlier process has not cared for the pod, its log and clean-up come first."""
+        pod = self._get_pod()
+        if pod.is_gone or not is_free(pod.state):
+            return ending.repeat(end)
+        with ending.clean_up_on_error():
+            logs = ending.logs = ending.logs or self._open_logs(pod)
+            logs.update()
+        return ending.finish(logs, end)
 
-    def _find_own_end(self, pod: ObservedPod) -> EndRecord | None:
-        """Find the end that an earlier process of this try has stored before it deleted the pod."""
-        end = read_end_record(self._context)
-        return end if end is not None and end.uid == pod.state.uid and end.uid else None
+    @contextmanager
+    def _clean_up_start(self) -> Iterator[None]:
+        """End a pod whose task fails before it waits for it; a retry takes up a pod that was running before."""
+        try:
+            yield
+        except (ApiServerUnavailable, AirflowRescheduleException):
+            raise  # no reason to delete a pod
+        except Exception:
+            if self.pod is not None and (self._is_created or not has_next_try(self._context)):
+                dispose_pod(self._operator, self._api, self.pod.state)
+            raise
 
     def _open_logs(self, pod: ObservedPod, *, is_resumed: bool = False) -> PodLogs:
         """Open the pod's logs where the former processes of this try, and its trigger, have stopped."""
@@ -228,8 +241,8 @@ class PodRun:
     def _announce(self) -> None:
         """Tell Airflow and the author's callbacks of the pod; now, so that they have it also after a failure."""
         pod, ti = self._get_pod(), self._context["ti"]
-        ti.xcom_push(key="pod_name", value=pod.state.name)
-        ti.xcom_push(key="pod_namespace", value=pod.state.namespace)
+        for key, value in {"pod_name": pod.state.name, "pod_namespace": pod.state.namespace}.items():
+            try_to_store(f"the XCom {key}", partial(ti.xcom_push, key=key, value=value), self._operator.log)
         self._operator.remote_pod = pod.model
         self._call_back("on_pod_creation", pod=pod.model)
 
@@ -248,11 +261,8 @@ class PodRun:
 
     def _find_pod_to_stop(self) -> ObservedPod | None:
         """Find the task's pod, also if this process has not met it yet."""
-        if self.pod is None:
-            record = self._record or read_start_record(self._context)
-            found = self._api.read(record.name, record.namespace, record.uid or None) if record else None
-            is_own = found is not None and record is not None and _is_created_by(found, record)
-            self.pod = self._observe(found) if found is not None and is_own else None
+        if self.pod is None and (found := find_pod_to_stop(self._operator, self._api, self._context, self._record)):
+            self.pod = self._observe(found)
         return self.pod
 
     def _find_record(self, event: Mapping[str, Any]) -> StartRecord:
@@ -287,14 +297,3 @@ class PodRun:
                 operator=self._operator,
                 **arguments,
             )
-
-
-def _has_post_execute(operator: Any) -> bool:
-    """Tell whether code of the author runs after the pod's end, in one of Airflow's two ways."""
-    is_overridden = getattr(operator.post_execute, "__func__", None) is not BaseOperator.post_execute
-    return is_overridden or getattr(operator, "_post_execute_hook", None) is not None
-
-
-def _is_created_by(pod: Json, record: StartRecord) -> bool:
-    labels = pod["metadata"].get("labels") or {}
-    return bool(record.uid or labels.get(START_LABEL) == record.start)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,21 @@ class TryState:
         """Store values for the next start of this try."""
         if self.is_available:
             self._store.set(self._key, {**values, "try": self._try})
+
+
+def has_next_try(context: Context) -> bool:
+    """Tell whether Airflow tries the task again if this try fails."""
+    ti = context["ti"]
+    max_tries = getattr(ti, "max_tries", None)
+    return max_tries is not None and ti.try_number <= max_tries
+
+
+def try_to_store(what: str, store: Callable[[], object], log: Any) -> None:
+    """Store something in Airflow that the run of the pod does not need; an error is logged."""
+    try:
+        store()
+    except Exception as error:
+        log.warning("Airflow did not store %s: %s", what, error)
 
 
 def build_reschedule(seconds: float) -> Exception:

@@ -1,0 +1,46 @@
+"""Start a task again whose pod the cluster has disrupted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from airflow.sdk.exceptions import AirflowException
+
+from kpo_platform.airflow.operators.lifecycle import quota_wait
+from kpo_platform.airflow.operators.lifecycle.task_state import TryState, build_reschedule
+from kpo_platform.pod.outcome import Outcome
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+RESCHEDULE_DELAY_S = 10
+"""Long enough for Airflow to notice that the task's former process has ended."""
+
+_MAX_DISRUPTIONS = 3
+_ADVICE = "Check the other workloads of its node, or set resource requests and a priority class that protect the pod."
+
+
+def restart_disrupted(operator: Any, context: Context, outcome: Outcome) -> NoReturn:
+    """Make Airflow start the task again in the same try, at most `_MAX_DISRUPTIONS` times.
+
+    Raises:
+        AirflowRescheduleException: the task starts again.
+        AirflowException: it has been started again too often, or Airflow cannot count it.
+    """
+    state = TryState(context, "disruptions")
+    try:
+        count = state.read().get("count", 0)
+        if count < _MAX_DISRUPTIONS and state.is_available:
+            state.write(count=count + 1)
+            quota_wait.restart_clock(context)
+    except Exception as error:  # the disruption is the true reason
+        raise AirflowException(
+            f"{outcome.message} Its task was not restarted: Airflow did not store the number of restarts ({error})."
+        ) from error
+    if count >= _MAX_DISRUPTIONS or not state.is_available:
+        why = f"restarted {count} times in this try" if count else "not restarted: Airflow stores no task state"
+        raise AirflowException(f"{outcome.message} Its task was {why}. {_ADVICE}")
+    operator.log.warning(
+        "%s The task restarts (%d of %d) without using a retry.", outcome.message, count + 1, _MAX_DISRUPTIONS
+    )
+    raise build_reschedule(RESCHEDULE_DELAY_S) from None

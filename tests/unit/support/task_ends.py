@@ -1,0 +1,88 @@
+"""Ends of a task's processes: what they tell, the author's callbacks, and ``execution_timeout``."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from airflow.providers.cncf.kubernetes.callbacks import KubernetesPodOperatorCallback
+from airflow.sdk.exceptions import AirflowTaskTimeout
+
+from unit.support.task_process import Run, Task
+
+EXIT_3 = "AirflowException: Pod POD failed. The program failed: container base ended with exit code 3."
+NAMES = (
+    "on_pod_manifest_created",
+    "on_pod_creation",
+    "on_pod_starting",
+    "on_pod_completion",
+    "on_pod_teardown",
+    "on_pod_cleanup",
+)
+
+
+def tell(task: Task, run: Run) -> Any:
+    return run.outcome.replace(task.pod, "POD") if isinstance(run.outcome, str) else run.outcome
+
+
+def build_callback(call: Callable[[str, dict[str, Any]], None]) -> type[KubernetesPodOperatorCallback]:
+    """Build callbacks that pass their names and arguments on."""
+
+    def build(name: str) -> Any:
+        return staticmethod(lambda **arguments: call(name, arguments))
+
+    members = {name: build(name) for name in (*NAMES, "progress_callback", "on_sync_client_creation")}
+    return type("Callback", (KubernetesPodOperatorCallback,), members)
+
+
+def fail_in(wanted: str) -> type[KubernetesPodOperatorCallback]:
+    def call(name: str, arguments: dict[str, Any]) -> None:
+        if name == wanted:
+            raise RuntimeError(f"{name} of the author")
+
+    return build_callback(call)
+
+
+@pytest.fixture
+def alarm() -> Iterator[None]:
+    """Let SIGALRM raise as Airflow's timeout does."""
+
+    def stop(*_: Any) -> None:
+        raise AirflowTaskTimeout("Timeout, PID: 1")
+
+    former = signal.signal(signal.SIGALRM, stop)
+    yield
+    signal.signal(signal.SIGALRM, former)
+
+
+def run_until(seconds: float, task: Task) -> Run:
+    """Run the task with an ``execution_timeout``, and call ``on_kill`` as Airflow does then."""
+    cluster, sent = task.cluster, []
+
+    def tick() -> None:
+        if cluster.now >= seconds and not sent:
+            sent.append(True)
+            signal.raise_signal(signal.SIGALRM)
+
+    cluster.on_tick = tick
+    run = task.run()
+    try:
+        raise run.error or AssertionError
+    except AirflowTaskTimeout:
+        task.operator.on_kill()
+    return run
+
+
+def refuse_to_store(task: Task, is_refused: Callable[[str, Any], bool]) -> None:
+    """Let Airflow refuse some values."""
+    store: Any = task.store
+    keep = store.set
+
+    def write(key: str, value: Any) -> None:
+        if is_refused(key, value):
+            raise RuntimeError("HTTP 500")
+        keep(key, value)
+
+    store.set = write

@@ -1,0 +1,125 @@
+"""A run that is cut short ends its pod: Ctrl-C, ``execution_timeout``, a failure right after the creation."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from typing import Any
+
+import pytest
+
+from kpo_platform.airflow.operators.lifecycle import quota_wait
+from unit.support.cluster_server import Cluster, Rule
+from unit.support.fake_kubelet import Program
+from unit.support.task_ends import refuse_to_store, run_until
+from unit.support.task_process import StartTask
+
+ONCE = 2
+"""Lines of the ledger, in which a program starts and ends."""
+
+
+def interrupt(cluster: Cluster, at_s: float) -> None:
+    """Press Ctrl-C at a time of the cluster."""
+
+    def tick() -> None:
+        if cluster.now >= at_s:
+            cluster.on_tick = lambda: None
+            raise KeyboardInterrupt
+
+    cluster.on_tick = tick
+
+
+@pytest.mark.parametrize("on_kill_action", ["delete_pod", "keep_pod"])
+def test_ctrl_c_in_dag_test_ends_the_pod(on_kill_action: str, fake_cluster: Cluster, start_task: StartTask):
+    fake_cluster.programs["base"] = Program(runs_s=100)
+    interrupt(fake_cluster, 10)
+    task = start_task(on_kill_action=on_kill_action)
+    task.store = None
+    with pytest.raises(KeyboardInterrupt):
+        task.run()
+    fake_cluster.sleep(60)
+    assert [*fake_cluster.pods] == ([] if on_kill_action == "delete_pod" else [task.pod])
+    end = ", and its pod was deleted." if on_kill_action == "delete_pod" else ", but its pod keeps running"
+    assert any(line.startswith(f"The task was interrupted{end}") for line in task.log.lines)
+
+
+def test_ctrl_c_during_the_creation_ends_the_pod(fake_cluster: Cluster, start_task: StartTask):
+    def press(request: Any) -> None:
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+        threading.Event().wait(0.3)
+
+    fake_cluster.rules.append(Rule("POST pods", press, is_after=True))
+    task = start_task()
+    task.store = None
+    with pytest.raises(KeyboardInterrupt):
+        task.run()
+    assert (fake_cluster.created, fake_cluster.pods) == (1, {})
+
+
+@pytest.mark.usefixtures("alarm")
+def test_execution_timeout_waits_a_minute_for_the_api_server(fake_cluster: Cluster, start_task: StartTask):
+    fake_cluster.programs["base"] = Program(runs_s=1000)
+    fake_cluster.down = (5, 800)
+    task = start_task()
+    run = run_until(10, task)
+    assert (run.outcome, [*fake_cluster.pods]) == ("AirflowTaskTimeout: Timeout, PID: 1", [task.pod])
+    assert fake_cluster.now <= 10 + 60 + 15
+    assert any(line.startswith(f"warning: Cannot clean up pod {task.pod}: ") for line in run.log)
+
+
+@pytest.mark.usefixtures("alarm")
+@pytest.mark.parametrize("max_tries", [1, 0])
+def test_success_in_an_outage_outlives_execution_timeout_if_another_try_takes_it(
+    max_tries: int, fake_cluster: Cluster, start_task: StartTask
+):
+    fake_cluster.programs["base"] = Program(runs_s=6)
+    fake_cluster.down = (5, 30)
+    task = start_task(do_xcom_push=True)
+    task.max_tries = max_tries
+    run = run_until(20, task)
+    assert run.outcome == "AirflowTaskTimeout: Timeout, PID: 1"
+    fake_cluster.sleep(100)
+    assert [*fake_cluster.pods] == [task.pod] * max_tries
+    if max_tries:
+        assert (task.retry().outcome, len(fake_cluster.ledger)) == ({"rows": 3}, ONCE)
+
+
+@pytest.mark.usefixtures("alarm")
+def test_log_is_read_before_the_pod_of_a_failed_task_is_deleted(fake_cluster: Cluster, start_task: StartTask):
+    fake_cluster.programs["base"] = Program(runs_s=1000)
+    task = start_task(log_events_on_failure=False)
+    run = run_until(10, task)
+    deleted = run.log.index(f"Deleting pod: {task.pod}")
+    assert "[base] hello" in run.log[:deleted]
+    assert [line for line in run.log if "404" in line] == []
+
+
+def test_failure_after_the_creation_ends_the_pod(
+    fake_cluster: Cluster, start_task: StartTask, monkeypatch: pytest.MonkeyPatch
+):
+    def fail(*_: Any) -> None:
+        raise RuntimeError("after the creation")
+
+    monkeypatch.setattr(quota_wait, "shorten_schedule_timeout", fail)
+    run = start_task().run()
+    fake_cluster.sleep(60)
+    assert (run.outcome, fake_cluster.created, fake_cluster.pods) == ("RuntimeError: after the creation", 1, {})
+
+
+def test_airflow_that_does_not_store_the_pods_identity_does_not_end_the_run(
+    fake_cluster: Cluster, start_task: StartTask
+):
+    class Refusing(dict[str, Any]):
+        def update(self, *_: Any, **__: Any) -> None:
+            raise RuntimeError("HTTP 500")
+
+    task = start_task(do_xcom_push=True)
+    task.xcoms = Refusing()
+    refuse_to_store(task, lambda key, value: key == "kpo_platform_start" and bool(value["uid"]))
+    run = task.run()
+    assert (run.outcome, fake_cluster.pods) == ({"rows": 3}, {})
+    assert [line for line in run.log if "did not store" in line] == [
+        "warning: Airflow did not store the pod's uid: HTTP 500",
+        "warning: Airflow did not store the XCom pod_name: HTTP 500",
+        "warning: Airflow did not store the XCom pod_namespace: HTTP 500",
+    ]
