@@ -1,7 +1,7 @@
 """Outages of the Kubernetes API: tasks wait, and pods keep running.
 
-In each outage some tasks start, some run, and some end with a result, in a worker and deferred. A stock trigger gives up
-after about 49 s, so the longer outages also reach the re-entry.
+In each outage some tasks start, some run, and some end with a result, in a worker and deferred. A stock trigger gives
+up after about 49 s, so the longer outages also reach the re-entry.
 """
 
 from __future__ import annotations

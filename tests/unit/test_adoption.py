@@ -3,69 +3,33 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
 from kpo_platform.airflow.operators.lifecycle.adoption import (
     Adoption,
     AdoptionKind,
-    Attempt,
     choose_earlier_pod,
-    find_name_holder,
     needs_labels,
-    replace_earlier_pod,
 )
 from kpo_platform.airflow.operators.lifecycle.start_record import StartRecord
-from kpo_platform.pod.state import PodState, parse_pod_state
+from kpo_platform.pod.state import PodState
+from unit.support.earlier_pods import (
+    ATTEMPT,
+    CHECKED,
+    CLEARED,
+    EARLIER_TRY,
+    FINISHED_AT,
+    NEW,
+    OLDER_FORM,
+    STOCK_FORM,
+    THIS_TRY,
+    WAITING,
+    build_pod,
+    deleting,
+    ended,
+)
 
-TASK_LABELS = {"dag_id": "d", "task_id": "t", "run_id": "r"}
-ATTEMPT = Attempt("ti-2", 2, 3, "start-2", TASK_LABELS)
-
-THIS_TRY = StartRecord("p", "n", "u", "start-2", "ti-2", 2, 0, 3)
-EARLIER_TRY = StartRecord("p", "n", "u", "start-1", "ti-1", 1, 0, 3)
-CLEARED = replace(EARLIER_TRY, max_tries=1)
-OLDER_FORM = StartRecord("p", "n", "u")
-STOCK_FORM = StartRecord("p", "n")
-
-RUNNING = {"running": {"startedAt": "2026-01-01T00:00:00Z"}}
-WAITING: dict[str, Any] = {"waiting": {"reason": "ContainerCreating"}}
-FINISHED_AT = "2026-01-01T00:01:00Z"
-
-
-def ended(exit_code: int) -> dict[str, Any]:
-    return {"terminated": {"exitCode": exit_code, "finishedAt": FINISHED_AT}}
-
-
-def build_pod(
-    state: dict[str, Any] = RUNNING, phase: str = "Running", *, try_number: int = 2, name: str = "p", uid: str = "u",
-    start: str | None = None, labels: dict[str, str] | None = None, reason: str = "", **metadata: Any,
-) -> PodState:  # fmt: skip
-    """A pod of this task, with a sidecar that never ends."""
-    default = {**TASK_LABELS, "try_number": str(try_number), "kpo-platform/start": start or f"start-{try_number}"}
-    statuses = [{"name": "base", "state": state}, {"name": "sidecar", "state": RUNNING}]
-    return parse_pod_state(
-        {
-            "metadata": {
-                "name": name,
-                "namespace": "n",
-                "uid": uid,
-                "labels": {**default, **(labels or {})},
-                **metadata,
-            },
-            "status": {"phase": phase, "reason": reason, "containerStatuses": statuses},
-        }
-    )
-
-
-def deleting(requested_at: str, state: dict[str, Any] = RUNNING, try_number: int = 2) -> PodState:
-    """A pod whose deletion was requested 30 s before its time stamp."""
-    stamp = requested_at.replace(":00Z", ":30Z")
-    return build_pod(state, try_number=try_number, deletionTimestamp=stamp, deletionGracePeriodSeconds=30)
-
-
-CHECKED = {"already_checked": "True"}
-NEW = ": the task starts a new pod."
 UP, RESULT, START = AdoptionKind.TAKE_UP_RUNNING, AdoptionKind.TAKE_RESULT, AdoptionKind.START_NEW
 
 OURS = "Reattached to pod p, which an earlier process of this task created."
@@ -204,45 +168,6 @@ def test_earlier_pod_is_taken_up_or_not(case: Case):
     assert choose_earlier_pod(stored, pod, [], ATTEMPT) == Adoption(kind, pod if has_pod else None, reason, is_restart)
 
 
-@pytest.mark.parametrize(
-    ("stored", "pod", "kind", "reason", "has_pod", "is_restart"),
-    [
-        (EARLIER_TRY, build_pod(try_number=1), START, f"The task was stopped while pod p ran{NEW}", True, False),
-        (
-            EARLIER_TRY, build_pod(ended(0), try_number=1), START, f"The task was stopped while pod p ran{NEW}",
-            True, False,
-        ),
-        (
-            EARLIER_TRY, deleting("2026-01-01T00:02:00Z", try_number=1), START,
-            f"Pod p of try 1 is being deleted{NEW}", False, False,
-        ),
-        (EARLIER_TRY, None, START, f"Pod p no longer exists{NEW}", False, False),
-    ],
-)  # fmt: skip
-def test_pod_of_a_stopped_task_is_replaced(
-    stored: StartRecord, pod: PodState | None, kind: AdoptionKind, reason: str, has_pod: bool, is_restart: bool
-):
-    attempt = replace(ATTEMPT, is_stopped=True)
-    expected = Adoption(kind, pod if has_pod else None, reason, is_restart)
-    assert choose_earlier_pod(stored, pod, [], attempt) == expected
-
-
-@pytest.mark.parametrize(
-    ("name", "stored", "pod", "is_found"),
-    [
-        ("p", THIS_TRY, build_pod(labels=CHECKED), True),
-        ("p", EARLIER_TRY, build_pod(ended(0), "Succeeded"), True),
-        ("p", None, build_pod(), True),
-        ("q", THIS_TRY, build_pod(), False),
-        ("p", THIS_TRY, build_pod(uid="v"), False),
-        ("p", replace(THIS_TRY, uid=""), build_pod(start="other"), False),
-        ("p", THIS_TRY, deleting("2026-01-01T00:02:00Z"), False),
-    ],
-)
-def test_own_pod_that_has_the_new_name_is_found(name: str, stored: StartRecord | None, pod: PodState, is_found: bool):
-    assert find_name_holder(name, stored, [pod], ATTEMPT) == (pod if is_found else None)
-
-
 OLD = build_pod(name="old", uid="1", creationTimestamp="2026-01-01T00:00:00Z")
 NEWER = build_pod(name="newer", uid="2", creationTimestamp="2026-01-02T00:00:00Z")
 NEWEST_MARKED = build_pod(name="marked", uid="3", creationTimestamp="2026-01-03T00:00:00Z", labels=CHECKED)
@@ -309,24 +234,3 @@ def test_labels_are_searched_only_if_nothing_is_stored(
     record: StartRecord | None, try_number: int, reschedules: int, is_needed: bool
 ):
     assert needs_labels(record, try_number, reschedules) is is_needed
-
-
-@pytest.mark.parametrize(
-    ("stored", "pod", "replaced", "is_restart"),
-    [
-        (None, None, False, False),
-        (THIS_TRY, build_pod(), True, True),
-        (EARLIER_TRY, build_pod(try_number=1), True, False),
-        (THIS_TRY, build_pod(labels={"already_checked": "True"}), False, True),
-        (THIS_TRY, deleting("2026-01-01T00:02:00Z"), False, True),
-        (THIS_TRY, build_pod(uid="other"), False, True),
-        (replace(THIS_TRY, uid=""), None, False, False),
-        (replace(THIS_TRY, uid=""), build_pod(), True, True),
-    ],
-)
-def test_task_that_takes_up_no_pod_replaces_its_earlier_one(
-    stored: StartRecord | None, pod: PodState | None, replaced: bool, is_restart: bool
-):
-    adoption = replace_earlier_pod(stored, pod, ATTEMPT)
-    assert adoption.kind is AdoptionKind.START_NEW
-    assert (adoption.pod, adoption.is_restart) == (pod if replaced else None, is_restart)

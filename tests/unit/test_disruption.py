@@ -7,11 +7,27 @@ from typing import Any
 import pytest
 
 from kpo_platform.pod.disruption import (
-    find_disruption,
-    find_disruption_in_events,
+    Termination,
     find_stopped_containers,
+    find_termination,
     find_termination_in_events,
 )
+from kpo_platform.pod.state import parse_pod_state
+
+
+def describe(termination: Termination | None) -> str | None:
+    """Describe a disruption; None if there is none."""
+    if termination is None or not termination.is_disruption:
+        return None
+    return f"{termination.reason}: {termination.message}" if termination.message else termination.reason
+
+
+def find_disruption(pod: dict[str, Any]) -> str | None:
+    return describe(find_termination(parse_pod_state(pod)))
+
+
+def find_disruption_in_events(events: list[dict[str, Any]]) -> str | None:
+    return describe(find_termination_in_events(events))
 
 
 def condition(reason: str, status: str = "True") -> dict[str, Any]:
@@ -52,7 +68,7 @@ def test_eviction_for_its_own_limit_is_not_a_disruption(message: str):
 
 def test_deletion_of_a_pod_is_a_disruption():
     pod = {"metadata": {"deletionTimestamp": "2026-11-23T12:00:00Z"}, "status": {}}
-    assert find_disruption(pod) == "it was deleted"
+    assert find_disruption(pod) == "Deleted"
 
 
 def test_events_of_a_deleted_pod_identify_a_disruption():

@@ -91,6 +91,7 @@ PROVIDER_COPIES = (
     Copy("README.md", r"^\| provider cncf-kubernetes \| ([\d.]+) \| `--only unit`", read_pin("airflow", PROVIDER)),
     Copy("README.md", r"^\| provider cncf-kubernetes \| ([\d.]+) \| `--only prov", read_pin("providers", PROVIDER)),
     Copy("README.md", r"the Kubernetes provider ([\d.]+),", PROVIDER_NEWEST),
+    Copy("docs/existing-airflow.md", r"provider cncf-kubernetes ([\d.]+ to [\d.]+\d)", PROVIDER_RANGE),
     Copy("docs/operator.md", r"providers? (?:cncf-kubernetes )?([\d.]+ to [\d.]+\d)", PROVIDER_RANGE, 2),
     Copy("platform/kpo_platform/pod/rules/argument_names.py", r"providers ([\d.]+ to [\d.]+\d)", PROVIDER_RANGE),
     Copy("pyproject.toml", r"providers ([\d.]+ to [\d.]+\d) share", PROVIDER_RANGE),

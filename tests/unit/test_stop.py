@@ -291,5 +291,5 @@ def test_signal_during_a_request_to_airflow_waits_for_its_answer(
     monkeypatch.setattr(TaskProcess, "_push", push)
     task_process.state, task_process.at_state_read = "failed", read_state
     task_process.arguments, task_process.pods.status = {"deferrable": False}, RUNNING_POD
-    assert task_process.run() == DELETED
-    assert (steps[0], steps[-2], steps[-1][:28]) == ("answered pod_name", "stopped", "answered kpo_platform_stoppe")
+    marked = "answered kpo_platform_stopped_20e0cf0c37"
+    assert (task_process.run(), steps[0], steps[-2:]) == (DELETED, "answered pod_name", ["stopped", marked])

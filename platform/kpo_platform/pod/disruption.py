@@ -10,7 +10,7 @@ from typing import Any
 
 from kpo_platform.pod.json_fields import read_object, read_text
 from kpo_platform.pod.merge import Json
-from kpo_platform.pod.state import ContainerState, PodState, parse_pod_state
+from kpo_platform.pod.state import ContainerState, PodState
 
 DEADLINE = "DeadlineExceeded"
 """The kubelet's reason for a pod whose ``activeDeadlineSeconds`` have passed."""
@@ -120,20 +120,6 @@ def find_termination(state: PodState) -> Termination | None:
     return _find_own_limit(state) or _find_condition(state) or _find_reason(state) or _find_deletion(state)
 
 
-def find_disruption(pod: Json) -> str | None:
-    """Describe how the cluster disrupted a v1 Pod; None if the program or its own limits ended it."""
-    termination = find_termination(parse_pod_state(pod))
-    if termination is None or not termination.is_disruption:
-        return None
-    return "it was deleted" if termination.reason == DELETED else _format(termination)
-
-
-def find_disruption_in_events(events: Iterable[Json]) -> str | None:
-    """Describe the disruption of a deleted pod by its events; None if no event reports one."""
-    termination = find_termination_in_events(events)
-    return _format(termination) if termination and termination.is_disruption else None
-
-
 def find_termination_in_events(events: Iterable[Any]) -> Termination | None:
     """Find what ended a pod that no longer exists in its events, which may have any shape.
 
@@ -209,7 +195,3 @@ def _find_cause(event: Json) -> Termination | None:
     if reason in _EVENTS or is_refusal(reason):
         return None if message.startswith(_CANCELLED) else Termination(reason, message)
     return None
-
-
-def _format(termination: Termination) -> str:
-    return f"{termination.reason}: {termination.message}" if termination.message else termination.reason

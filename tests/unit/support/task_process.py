@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -23,6 +22,7 @@ from unit.support.cluster_server import Cluster
 from unit.support.cluster_time import collect_followers, end_follower, replace_time
 from unit.support.http_server import serving
 from unit.support.published_contract import Publish
+from unit.support.task_log import Log
 from unit.support.xcom_sidecar import replace_exec
 
 STARTED = "Pod has reached Running phase"
@@ -30,31 +30,6 @@ STARTED = "Pod has reached Running phase"
 
 class Killed(BaseException):
     """SIGKILL: nothing of the process runs any more."""
-
-
-@dataclass
-class Log:
-    """A logger that collects its lines, those of a level above info with the level."""
-
-    lines: list[str] = field(default_factory=list)
-
-    def log(self, level: int, text: Any, *values: Any, **_: Any) -> None:
-        name = "" if level <= logging.INFO else f"{logging.getLevelName(level).lower()}: "
-        self.lines.append(name + (str(text) % values if values else str(text)))
-
-    def debug(self, text: Any, *values: Any, **_: Any) -> None:
-        """Drop it."""
-
-    def info(self, text: Any, *values: Any, **_: Any) -> None:
-        self.log(logging.INFO, text, *values)
-
-    def warning(self, text: Any, *values: Any, **_: Any) -> None:
-        self.log(logging.WARNING, text, *values)
-
-    def error(self, text: Any, *values: Any, **_: Any) -> None:
-        self.log(logging.ERROR, text, *values)
-
-    exception = error
 
 
 @dataclass
