@@ -154,7 +154,7 @@ REFUSED = r'cannot \w+ resource|HTTP Error 403|"raised": "ApiException'
 MISSING_RIGHT_SIGNS: dict[tuple[str, str, str], str] = {
     ("pod-launcher", "delete", "pods"): r"pods left: 1",
     ("pod-launcher", "patch", "pods"): r"marked as handled: no",
-    **{("pod-launcher", verb, "pods/exec"): "Handshake status 403" for verb in ("create", "get")},
+    **{("pod-launcher", verb, "pods/exec"): "the command was refused" for verb in ("create", "get")},
     **{
         ("bootstrap-operator-release", verb, "pods/portforward"): "Cannot get and create pods/portforward"
         for verb in ("create", "get")
