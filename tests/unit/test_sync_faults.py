@@ -84,8 +84,8 @@ def test_pod_that_ended_while_no_worker_looked_gives_its_result(
     assert run.requests == ["GET POD", "DELETE POD"]
     assert run.log[2:] == [
         f"Pod {task.pod} ended while no process of the task watched it: the task takes its result.",
-        "The log of container base is written from its start: it is not known how much of it an earlier process of this "
-        "try has written.",
+        "The log of container base is written from its start: it is not known how much of it an earlier process of "
+        "this try has written.",
         "[base] hello",
         f"Deleting pod: {task.pod}",
     ]
