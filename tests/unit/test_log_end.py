@@ -199,6 +199,7 @@ def test_next_read_has_the_new_credentials(server: LogServer, written: Written):
     follower = LogFollower(lambda: clients[0], "p-1", "n", "base", written, times=TIMES)
     follower.start()
     wait_for(lambda: bool(written.texts))
+    assert "HTTPConnection(host='127.0.0.1', port=9)" in written.texts[0]
     clients.pop(0)
     wait_for(lambda: "a" in written.texts)
     end(server, follower)

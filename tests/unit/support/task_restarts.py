@@ -17,7 +17,8 @@ from airflow.providers.cncf.kubernetes.utils.pod_manager import PodManager
 from airflow.sdk.exceptions import AirflowRescheduleException, AirflowTaskTimeout, TaskDeferred
 
 from kpo_platform import TeamPodOperator
-from kpo_platform.airflow.operators.lifecycle import patience, poll_interval
+from kpo_platform.airflow.operators.lifecycle import patience, pod_logs, poll_interval
+from kpo_platform.airflow.operators.lifecycle.log_follower import LogFollower
 from kpo_platform.airflow.operators.lifecycle.pod_manager import TeamPodManager
 from unit.support.http_server import Request, serving
 from unit.support.published_contract import Publish
@@ -211,7 +212,21 @@ def task_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, publish: Publi
         for manager in (PodManager, TeamPodManager):
             monkeypatch.setattr(manager, "extract_xcom_kill", lambda *_, **__: None)
         monkeypatch.setattr(TeamPodOperator, "extract_xcom", lambda _, pod: _extract(process.pods, pod))
+        followers = _collect_followers(monkeypatch)
         yield process
+        for follower in followers:  # those of a stopped process would write into the log of the next test
+            follower.close()
+
+
+def _collect_followers(monkeypatch: pytest.MonkeyPatch) -> list[LogFollower]:
+    followers: list[LogFollower] = []
+
+    def follow(*args: Any, **options: Any) -> LogFollower:
+        followers.append(LogFollower(*args, **options))
+        return followers[-1]
+
+    monkeypatch.setattr(pod_logs, "LogFollower", follow)
+    return followers
 
 
 def _extract(pods: TaskPods, pod: Any) -> Any:

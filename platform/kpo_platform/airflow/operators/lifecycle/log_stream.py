@@ -174,9 +174,12 @@ def _build_pool(client: ApiClient, on_connect: Callable[[Any], None]) -> Any:
 
 
 def _report_connections(pool: Any, on_connect: Callable[[Any], None]) -> Any:
-    def connect(connection: Any) -> None:
-        pool.ConnectionCls.connect(connection)
-        on_connect(connection)
+    """Derive a class of pools; urllib3's errors name the classes, so they keep their names."""
+    connection = pool.ConnectionCls
 
-    connection_class = type("ReportedConnection", (pool.ConnectionCls,), {"connect": connect})
-    return type("ReportingPool", (pool,), {"ConnectionCls": connection_class})
+    def connect(opened: Any) -> None:
+        connection.connect(opened)
+        on_connect(opened)
+
+    connection_class = type(connection.__name__, (connection,), {"connect": connect})
+    return type(pool.__name__, (pool,), {"ConnectionCls": connection_class})
