@@ -21,7 +21,7 @@ REASONS = ("OutOfcpu", "OutOfmemory", "OutOfpods", "UnexpectedAdmissionError", "
 
 _OPEN = "kpo-platform.test/open-"
 _HOLD_S = 120.0
-_FULL_S = 25.0
+_FULL_S = 45.0
 _QUOTA = "test-no-room"
 
 

@@ -97,7 +97,7 @@ define_dag("skip_code", rest(40), skip_on_exit_code=143)
 define_dag("late_result", rest(300), do_xcom_push=True, execution_timeout=timedelta(seconds=60))
 define_dag("bad_result", "echo '{' > /airflow/xcom/return.json; exit 3; ", do_xcom_push=True)
 define_dag("forbidden_cleanup", "exit 3; ", on_finish_action="delete_pod")
-define_dag("room", rest(1), startup_timeout_seconds=10)
+define_dag("room", rest(1), startup_timeout_seconds=30)
 for reason in (*REASONS, "deleted"):
     define_dag(f"refused_{reason.lower()}", rest(3), node_selector={OPEN + reason.lower(): "yes"})
 define_dag("outage_short", rest(15) + """echo '{"rows": 3}' > /airflow/xcom/return.json; """, do_xcom_push=True)
