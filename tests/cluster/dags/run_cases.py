@@ -100,6 +100,6 @@ define_dag("forbidden_cleanup", "exit 3; ", on_finish_action="delete_pod")
 define_dag("room", rest(1), startup_timeout_seconds=30)
 for reason in (*REASONS, "deleted"):
     define_dag(f"refused_{reason.lower()}", rest(3), node_selector={OPEN + reason.lower(): "yes"})
-define_dag("outage_short", rest(15) + """echo '{"rows": 3}' > /airflow/xcom/return.json; """, do_xcom_push=True)
+define_dag("outage_short", rest(20) + """echo '{"rows": 3}' > /airflow/xcom/return.json; """, do_xcom_push=True)
 define_dag("outage_late", rest(5))
 define_dag("outage_long", LOG + rest(60))
