@@ -132,6 +132,23 @@ def test_deferred_task_whose_pod_was_drained_and_is_gone_starts_again(deferred: 
     assert (deferred.run(), deferred.pods.created) == ("deferred", 2)
 
 
+STOPPED_END = "AirflowException: The task was stopped, and its pod was deleted."
+
+
+@pytest.mark.parametrize("state", ["failed", "success", "restarting"])
+def test_task_that_was_stopped_before_its_deferral_ends_its_pod(task_process: TaskProcess, state: str):
+    """Airflow refuses to defer a task that does not run any more; no trigger would end the pod."""
+    task_process.arguments = {"deferrable": True}
+    task_process.pods.set_status(STATES["running"]["status"])
+    task_process.state = state
+    assert (task_process.run(), task_process.pods.pods) == (STOPPED_END, {})
+
+
+def test_task_that_was_stopped_before_its_next_deferral_ends_its_pod(deferred: TaskProcess):
+    deferred.state = "failed"
+    assert (deferred.resume("error"), deferred.pods.pods) == (STOPPED_END, {})
+
+
 def test_error_events_defer_three_times_then_the_worker_waits(deferred: TaskProcess):
     counts = []
     for _ in range(3):

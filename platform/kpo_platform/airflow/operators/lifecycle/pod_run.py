@@ -113,7 +113,14 @@ class RestartSafePodOperator(KubernetesPodOperator):
             self.__dict__.pop(name, None)
 
     def invoke_defer_method(self, last_log_time: Any = None, context: Context | None = None) -> None:
-        """Log the pod that a stop will keep, then defer; the trigger does not log it when the task is stopped."""
+        """Log the pod that a stop will keep, then defer; the trigger does not log it when the task is stopped.
+
+        Raises:
+            TaskStopped: the task was stopped, and its process has not heard of it yet. Airflow would refuse to defer,
+                and no process would end the pod.
+        """
+        if context is not None and not is_task_active(context):
+            raise TaskStopped
         if self.pod is not None and self.on_kill_action == OnKillAction.KEEP_POD and last_log_time is None:
             metadata = self.pod.metadata
             kept = describe_kept_pod(metadata.name, metadata.namespace, self.base_container_name)
