@@ -276,10 +276,14 @@ def test_rejected_credentials_are_read_again_once(world: World):
 
 
 def test_credentials_that_stay_rejected_are_raised(world: World):
-    world.store.before = dict.fromkeys((1, 2), lambda request: status(401, "Unauthorized"))
+    """A server that starts may refuse the read of a pod that the task has created; a list is refused at once."""
+    world.store.before = dict.fromkeys(range(1, 50), lambda request: status(401, "Unauthorized"))
+    with pytest.raises(ApiException, match="Unauthorized"):
+        world.api.list_by_labels("n", "a=b")
+    assert (len(world.store.requests), world.time.slept) == (2, [])
     with pytest.raises(ApiException, match="Unauthorized"):
         world.api.read("p", "n")
-    assert (len(world.store.requests), world.time.slept) == (2, [])
+    assert sum(world.time.slept) == 60
 
 
 def test_token_of_a_file_is_read_before_each_request(world: World, tmp_path: Path):

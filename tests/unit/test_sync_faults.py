@@ -178,6 +178,30 @@ def test_missing_right_fails_at_once(fake_cluster: Cluster, start_task: StartTas
     assert (type(run.error).__name__, run.requests) == ("ApiException", ["POST pods"])
 
 
+FORBIDDEN = refuse(403, "Forbidden", 'pods "p" is forbidden: User "u" cannot get resource "pods"')
+
+
+@pytest.mark.parametrize("refusal", [FORBIDDEN, refuse(401, "Unauthorized", "Unauthorized")])
+def test_running_pod_outlasts_a_server_that_starts_and_refuses_what_is_allowed(
+    refusal: Any, fake_cluster: Cluster, start_task: StartTask
+):
+    """The task may not have noticed that the API server was away: it looks every few seconds."""
+    fake_cluster.programs["base"] = Program(runs_s=30)
+    at(5, fake_cluster, lambda pod: fake_cluster.add("GET pods/", refusal, times=4))
+    task = start_task()
+    run = task.run()
+    assert (run.outcome, fake_cluster.ledger) == (None, [f"{task.pod} started", f"{task.pod} finished with 0"])
+
+
+@pytest.mark.parametrize("refusal", [FORBIDDEN, refuse(401, "Unauthorized", "Unauthorized")])
+def test_restarted_task_outlasts_a_server_that_starts(refusal: Any, fake_cluster: Cluster, start_task: StartTask):
+    fake_cluster.programs["base"] = Program(runs_s=30)
+    task = start_task()
+    kill_while_running(task)
+    fake_cluster.add("GET pods/", refusal, times=4)
+    assert (task.run().outcome, fake_cluster.created, len(fake_cluster.ledger)) == (None, 1, 2)
+
+
 # 8. Disruptions
 
 

@@ -73,12 +73,13 @@ class Patience:
         """End every outage when these seconds from now are over, because the task has no more time."""
         self._end_at = min(self._end_at, self.clock() + seconds)
 
-    def call(self, what: str, function: Callable[[], _Result]) -> _Result:
+    def call(self, what: str, function: Callable[[], _Result], *, is_allowed: bool = False) -> _Result:
         """Call a function, again and again while the API server does not answer.
 
         Args:
             what: the request as verb and object, such as ``read pod p in namespace n``.
             function: sends the request. It may be called again although the server has received the request.
+            is_allowed: whether the caller had the right before, so that a refusal may come from a server that starts.
 
         Raises:
             ApiServerUnavailable: the outage has lasted for the timeout.
@@ -89,7 +90,7 @@ class Patience:
                 result = function()
             except Exception as error:
                 # A signal's exception derives from BaseException, so it passes through.
-                if not self._is_retried(error):
+                if not self._is_retried(error, is_allowed):
                     self._end_outage(error)
                     raise
                 self._wait(what, error)
@@ -97,11 +98,14 @@ class Patience:
                 self._end_outage()
                 return result
 
-    def _is_retried(self, error: Exception) -> bool:
+    def _is_retried(self, error: Exception, is_allowed: bool) -> bool:
         if is_transient(error):
             return True
-        outage = self._outage
-        return outage is not None and lacks_rights(error) and self.clock() - outage.last_failed_at < _STARTUP_S
+        if not lacks_rights(error):
+            return False
+        if self._outage is None:
+            return is_allowed
+        return self.clock() - self._outage.last_failed_at < _STARTUP_S
 
     def _wait(self, what: str, error: Exception) -> None:
         now = self.clock()

@@ -77,8 +77,9 @@ class PodApi:
             waited_s += _NAME_INTERVAL_S
 
     def read(self, name: str, namespace: str, uid: str | None = None) -> Json | None:
-        """Read a pod; None if it does not exist, or if its uid is another one."""
-        pod = self._call_if_exists(f"read {_format(name, namespace)}", "GET", _path(namespace, name))
+        """Read a pod that the task has created; None if it does not exist, or if its uid is another one."""
+        what = f"read {_format(name, namespace)}"
+        pod = self._call_if_exists(what, "GET", _path(namespace, name), is_allowed=True)
         return pod if pod is None or uid in (None, pod["metadata"].get("uid")) else None
 
     def list_by_labels(self, namespace: str, labels: str) -> list[Json]:
@@ -180,9 +181,16 @@ class PodApi:
             raise
 
     def _call(
-        self, what: str, method: str, path: str, query: dict[str, str] | None = None, body: Json | None = None
+        self,
+        what: str,
+        method: str,
+        path: str,
+        query: dict[str, str] | None = None,
+        body: Json | None = None,
+        *,
+        is_allowed: bool = False,
     ) -> Json:
-        return self._patience.call(what, lambda: self._send(method, path, query, body))
+        return self._patience.call(what, lambda: self._send(method, path, query, body), is_allowed=is_allowed)
 
     def _send(self, method: str, path: str, query: dict[str, str] | None = None, body: Json | None = None) -> Json:
         try:
