@@ -12,6 +12,7 @@
     ├── TaskError                         The task does not exist, or a value that it needs is missing
     ├── QuotaTimeout                      The quota stayed exhausted until the deadline
     ├── ApiServerUnavailable              The API server did not answer until the deadline; the pod is left running
+    │   └── ResultUnreadable              The node did not give out the result until the deadline; the pod is left running
     ├── ClusterError                      The Kubernetes API rejected or failed a request
     │   ├── Unreachable                   The API server does not answer
     │   ├── Forbidden                     The caller lacks a right; the message names verb, resource and namespace
@@ -21,8 +22,8 @@
     └── BootstrapError                    Bootstrap cannot complete; the next run continues after the last write
 
 RefusalError is in `kpo_platform.finding`. RefusedPod and ArgumentRefusalError (`kpo_platform.airflow.exceptions`) and,
-in `kpo_platform.airflow.operators.lifecycle`, QuotaTimeout (`quota_wait`), ApiServerUnavailable (`patience`) and
-PodNameTaken (`pod_api`) derive from Airflow's exceptions too.
+in `kpo_platform.airflow.operators.lifecycle`, QuotaTimeout (`quota_wait`), ApiServerUnavailable (`patience`),
+ResultUnreadable (`task_result`) and PodNameTaken (`pod_api`) derive from Airflow's exceptions too.
 
 Every message tells a user the problem, its cause and what to do next.
 """
