@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from unit.support.http_server import Answer, Request, status
+from kpo_platform.airflow.operators.lifecycle import ending
+from unit.support.http_server import Answer, Fault, Request, status
 from unit.support.pod_statuses import LATER, RUNNING, WAITING, ended, pod, target
 from unit.support.task_restarts import TaskProcess, send_at
 
@@ -234,6 +235,24 @@ def test_a_timeout_ends_the_pod_that_its_task_keeps(task_process: TaskProcess):
     task_process.arguments = {"deferrable": True, "on_finish_action": "keep_pod", "log_events_on_failure": False}
     defer(task_process)
     assert (task_process.resume("timeout"), task_process.pods.changes) == (LATE, ["mark", "end"])
+
+
+def test_log_that_is_not_answered_delays_the_end_of_a_late_pod_for_a_minute(
+    deferred: TaskProcess, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(ending, "LATE_S", 0.3)
+    deferred.pods.before = lambda request: Fault.HANG if "/log" in request.path else None
+    assert (deferred.resume("timeout"), deferred.pods.changes) == (LATE, ["delete"])
+    assert read_log(deferred) == [
+        "The log of container base may be incomplete from its start: it was not read within 0.3 s."
+    ]
+
+
+def test_program_that_succeeds_while_its_late_task_ends_is_left_for_the_next_try(deferred: TaskProcess):
+    deferred.pods.after = lambda request: change_pod(deferred, "succeeded") if "/log" in request.path else None
+    assert (deferred.resume("timeout"), deferred.pods.changes) == (LATE, [])
+    deferred.retry()
+    assert (deferred.run(), deferred.pods.changes) == ("None", ["delete"])
 
 
 def test_disrupted_deferred_task_starts_a_new_pod_in_the_same_try(deferred: TaskProcess):

@@ -11,7 +11,7 @@ import pytest
 from kpo_platform.airflow.operators.lifecycle import quota_wait
 from unit.support.cluster_server import Cluster, Rule
 from unit.support.fake_kubelet import Program
-from unit.support.task_ends import refuse_to_store, run_until
+from unit.support.task_ends import build_callback, refuse_to_store, run_until
 from unit.support.task_process import StartTask
 
 ONCE = 2
@@ -92,6 +92,23 @@ def test_log_is_read_before_the_pod_of_a_failed_task_is_deleted(fake_cluster: Cl
     deleted = run.log.index(f"Deleting pod: {task.pod}")
     assert "[base] hello" in run.log[:deleted]
     assert [line for line in run.log if "404" in line] == []
+
+
+@pytest.mark.usefixtures("alarm")
+def test_execution_timeout_in_the_clean_up_after_another_failure_ends_the_pod(
+    fake_cluster: Cluster, start_task: StartTask
+):
+    fake_cluster.programs["base"] = Program(runs_s=1000)
+
+    def begin_outage(name: str, arguments: Any) -> None:
+        if name == "on_pod_starting":
+            fake_cluster.down = (fake_cluster.now, fake_cluster.now + 30)
+            raise RuntimeError("of the author")
+
+    task = start_task(callbacks=build_callback(begin_outage))
+    run = run_until(20, task)
+    fake_cluster.sleep(60)
+    assert (run.outcome, fake_cluster.pods) == ("AirflowTaskTimeout: Timeout, PID: 1", {})
 
 
 def test_failure_after_the_creation_ends_the_pod(

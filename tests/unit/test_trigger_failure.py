@@ -8,7 +8,7 @@ import pytest
 from airflow.sdk.bases.operator import TriggerFailureReason
 
 from unit.support.http_server import Answer, Request, status
-from unit.support.pod_statuses import RUNNING, pod
+from unit.support.pod_statuses import RUNNING, ended, pod
 from unit.support.task_restarts import TaskProcess
 
 TIMED_OUT = f"TaskDeferralTimeout: {TriggerFailureReason.TRIGGER_TIMEOUT}"
@@ -39,6 +39,20 @@ def test_failed_trigger_ends_the_pod(deferred: TaskProcess, error: Any, outcome:
 def test_failed_trigger_ends_the_pod_that_its_task_keeps(deferred: TaskProcess):
     deferred.arguments = {"deferrable": True, "on_finish_action": "keep_pod"}
     assert (fail_trigger(deferred), deferred.pods.changes) == (TIMED_OUT, ["create", "mark", "end"])
+
+
+def test_success_that_no_triggerer_saw_is_left_for_the_next_try(deferred: TaskProcess):
+    """As after an outage of the triggerer that outlasts ``execution_timeout``."""
+    deferred.pods.set_status(pod("Succeeded", ended(0))["status"])
+    assert fail_trigger(deferred) == TIMED_OUT
+    deferred.retry()
+    assert (deferred.run(), deferred.pods.changes) == ("None", ["create", "delete"])
+
+
+def test_success_that_no_triggerer_saw_is_deleted_without_another_try(deferred: TaskProcess):
+    deferred.pods.set_status(pod("Succeeded", ended(0))["status"])
+    deferred.ti["max_tries"] = 0
+    assert (fail_trigger(deferred), deferred.pods.changes) == (TIMED_OUT, ["create", "delete"])
 
 
 def test_failed_trigger_ends_the_pod_when_the_api_server_answers_again(deferred: TaskProcess):

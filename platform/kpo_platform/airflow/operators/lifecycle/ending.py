@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 LATE_S = 60.0
-"""How long a task whose time is up waits for the API server."""
+"""How long a task whose time is up waits for the API server, and for the log of its deferred pod."""
 
 _LOG_REST_S = 5.0
 """How long the log of a pod that has not ended may delay its deletion."""
@@ -120,12 +120,21 @@ class Ending:
         """
         try:
             logs.update()
-            logs.finish()
+            logs.cut(LATE_S)  # the pod runs on meanwhile
             self._call_back("on_pod_completion")
             self._call_back("on_pod_teardown")
         except Exception as error:  # the timeout is the true reason
             self._operator.log.warning("%s: %s", type(error).__name__, error)
         raise AirflowException((self._event or {})["message"])
+
+    def keep_success(self) -> bool:
+        """Leave the pod of a task whose time is up if it has succeeded, and another try can take its result.
+
+        Returns:
+            Whether the pod is left.
+        """
+        has_succeeded = self._pod.outcome is not None and self._judge().kind is OutcomeKind.SUCCEEDED
+        return has_succeeded and self._keep_for_next_try()
 
     def repeat(self, stored: EndRecord) -> Any:
         """Tell Airflow of a stored end whose pod is gone or cared for; results and exceptions as of `finish`."""
@@ -198,33 +207,31 @@ class Ending:
 
     def _clean_up_failed(self, error: BaseException) -> None:
         """Clean up after a task that fails while its pod runs."""
-        operator, is_late = self._operator, isinstance(error, AirflowTaskTimeout)
+        operator, has_fired_late = self._operator, (self._event or {}).get("status") == "timeout"
+        is_late = has_fired_late or isinstance(error, AirflowTaskTimeout)
+        operator.has_cleaned_up = is_late  # no second timeout interrupts it
         if is_late:
             self._api.limit(LATE_S)
-        operator.has_cleaned_up = True
         try:
             if self.logs is not None:
                 self.logs.cut(_LOG_REST_S)
             self._pod.refresh()
-            if is_late and self._has_succeeded() and self._keep_for_next_try():
+            if is_late and self.keep_success():
                 return
             self._describe_failure()
         except Exception as problem:
             operator.log.warning("Cannot read pod %s: %s", self._pod.state.name, problem)
         if not self._pod.is_gone:
             dispose_pod(operator, self._api, self._pod.state)
+        operator.has_cleaned_up = True
         if failure := _catch(lambda: self._call_back("on_pod_cleanup")):
             operator.log.warning("%s: %s", type(failure).__name__, failure)
 
-    def _has_succeeded(self) -> bool:
-        return self._pod.outcome is not None and self._judge().kind is OutcomeKind.SUCCEEDED
-
     def _keep_for_next_try(self) -> bool:
-        """Leave a pod that has succeeded if another try can take its result. Return whether it is left."""
         if not has_next_try(self._context) or self._pod.is_gone:
             return False
         self._operator.has_cleaned_up = True
-        self._keep("its program succeeded before execution_timeout, and the next try takes its result")
+        self._keep("its program has succeeded, and the next try takes its result")
         return True
 
     def _keep(self, why: str) -> None:

@@ -159,14 +159,14 @@ class PodRun:
         return stop_pod(self._operator, self._api, find)
 
     def end_failed(self) -> None:
-        """End the pod of a task that has failed without a look at it; an error is logged beside that failure."""
+        """End the pod of a task that failed without a look at it, or leave a success; an error is only logged."""
         self._api.limit(LATE_S)
         try:
             pod = self._find_pod_to_stop()
         except Exception as error:
             self._operator.log.warning("Cannot find the task's pod to end it: %s", error)
         else:
-            if pod is not None:
+            if pod is not None and not self._build_ending().keep_success():
                 dispose_pod(self._operator, self._api, pod.state)
 
     def stop_logs(self) -> None:
