@@ -193,6 +193,16 @@ def test_running_pod_outlasts_a_server_that_starts_and_refuses_what_is_allowed(
     assert (run.outcome, fake_cluster.ledger) == (None, [f"{task.pod} started", f"{task.pod} finished with 0"])
 
 
+@pytest.mark.parametrize("answer", ["default backend - 404", {"message": "no route"}])
+def test_answer_of_a_proxy_does_not_say_that_the_pod_is_gone(answer: Any, fake_cluster: Cluster, start_task: StartTask):
+    fake_cluster.programs["base"] = Program(runs_s=30)
+    at(5, fake_cluster, lambda pod: fake_cluster.add("GET pods/", (404, answer), times=4))
+    task = start_task()
+    run = task.run()
+    assert (run.outcome, fake_cluster.ledger) == (None, [f"{task.pod} started", f"{task.pod} finished with 0"])
+    assert "warning: Cannot read pod POD in namespace team-alpha: HTTP 404".replace("POD", task.pod) in str(run.log)
+
+
 @pytest.mark.parametrize("refusal", [FORBIDDEN, refuse(401, "Unauthorized", "Unauthorized")])
 def test_restarted_task_outlasts_a_server_that_starts(refusal: Any, fake_cluster: Cluster, start_task: StartTask):
     fake_cluster.programs["base"] = Program(runs_s=30)

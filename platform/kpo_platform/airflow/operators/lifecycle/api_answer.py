@@ -30,6 +30,16 @@ def lacks_rights(error: BaseException) -> bool:
     return error.status == 401 or (error.status == 403 and " cannot " in read_message(error))
 
 
+def is_missing(error: ApiException) -> bool:
+    """Tell whether the API server says that there is no such object."""
+    return error.status == 404 and _read_field(error, "kind") == "Status"
+
+
+def is_answered_by_proxy(error: BaseException) -> bool:
+    """Tell whether something before the API server answers that it knows no such path: the object may exist."""
+    return isinstance(error, ApiException) and error.status == 404 and not is_missing(error)
+
+
 def has_other_uid(error: ApiException) -> bool:
     """Tell whether a request with a uid was refused because another object has the name now."""
     message = read_message(error)

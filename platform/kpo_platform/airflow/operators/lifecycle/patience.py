@@ -16,7 +16,12 @@ import urllib3
 from airflow.sdk.exceptions import AirflowException
 from kubernetes.client import ApiException
 
-from kpo_platform.airflow.operators.lifecycle.api_answer import has_changed_object, lacks_rights, read_message
+from kpo_platform.airflow.operators.lifecycle.api_answer import (
+    has_changed_object,
+    is_answered_by_proxy,
+    lacks_rights,
+    read_message,
+)
 from kpo_platform.errors import PlatformError
 
 DEFAULT_TIMEOUT_S = 3600.0
@@ -26,7 +31,10 @@ _LONGEST_WAIT_S = 15.0
 _LONGEST_RETRY_AFTER_S = 60.0
 _LOG_INTERVAL_S = 60.0
 _STARTUP_S = 60.0
-"""How long a restarted API server may refuse what is allowed: it listens before it has read roles and accounts."""
+"""How long a restarted API server may refuse what is allowed: it listens before it has read roles and accounts.
+
+A proxy without a server may answer 404 meanwhile.
+"""
 
 _RETRIED_STATUS = frozenset({429, 500, 502, 503, 504})
 _CONNECTION_ERRORS = (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError)
@@ -79,7 +87,8 @@ class Patience:
         Args:
             what: the request as verb and object, such as ``read pod p in namespace n``.
             function: sends the request. It may be called again although the server has received the request.
-            is_allowed: whether the caller had the right before, so that a refusal may come from a server that starts.
+            is_allowed: whether such a request was answered before: a refusal may come from a server that starts, or
+                from a proxy.
 
         Raises:
             ApiServerUnavailable: the outage has lasted for the timeout.
@@ -101,7 +110,7 @@ class Patience:
     def _is_retried(self, error: Exception, is_allowed: bool) -> bool:
         if is_transient(error):
             return True
-        if not lacks_rights(error):
+        if not (lacks_rights(error) or is_answered_by_proxy(error)):
             return False
         if self._outage is None:
             return is_allowed

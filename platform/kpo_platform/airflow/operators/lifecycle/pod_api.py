@@ -9,7 +9,7 @@ from typing import Any
 from airflow.sdk.exceptions import AirflowException
 from kubernetes.client import ApiException, CoreV1Api
 
-from kpo_platform.airflow.operators.lifecycle.api_answer import has_other_uid, is_existing
+from kpo_platform.airflow.operators.lifecycle.api_answer import has_other_uid, is_existing, is_missing
 from kpo_platform.airflow.operators.lifecycle.api_request import send_request
 from kpo_platform.airflow.operators.lifecycle.patience import Patience
 from kpo_platform.errors import PodError
@@ -162,7 +162,7 @@ class PodApi:
         try:
             return self._send("GET", path)
         except ApiException as error:
-            if error.status == 404:
+            if is_missing(error):
                 return None
             raise
 
@@ -176,7 +176,7 @@ class PodApi:
         try:
             return self._call(what, method, path, **arguments)
         except ApiException as error:
-            if error.status == 404 or has_other_uid(error):
+            if is_missing(error) or has_other_uid(error):
                 return None
             raise
 
