@@ -12,7 +12,7 @@
     ├── TaskError                         The task does not exist, or a value that it needs is missing
     ├── QuotaTimeout                      The quota stayed exhausted until the deadline
     ├── ApiServerUnavailable              The API server did not answer until the deadline; the pod is left running
-    │   └── ResultUnreadable              The node did not give out the result until the deadline; the pod is left running
+    │   └── ResultUnreadable              The node did not give out the result in time; the pod is left running
     ├── ClusterError                      The Kubernetes API rejected or failed a request
     │   ├── Unreachable                   The API server does not answer
     │   ├── Forbidden                     The caller lacks a right; the message names verb, resource and namespace

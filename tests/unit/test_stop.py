@@ -293,3 +293,20 @@ def test_signal_during_a_request_to_airflow_waits_for_its_answer(
     task_process.arguments, task_process.pods.status = {"deferrable": False}, RUNNING_POD
     marked = "answered kpo_platform_stopped_20e0cf0c37"
     assert (task_process.run(), steps[0], steps[-2:]) == (DELETED, "answered pod_name", ["stopped", marked])
+
+
+@pytest.mark.parametrize(
+    ("reattaches", "words", "changes"),
+    [(True, "takes up", ["create"]), (False, "replaces", ["create", "delete", "create"])],
+)
+def test_shutdown_says_what_becomes_of_the_pod(
+    task_process: TaskProcess, reattaches: bool, words: str, changes: list[str]
+):
+    task = task_process
+    task.arguments = {"deferrable": True, "reattach_on_restart": reattaches}
+    task.pods.set_status(RUNNING_POD)
+    task.pods.after = send_at("POST", TERM)
+    assert task.run() == "rescheduled"
+    assert task.lines[-1] == f"The worker is shutting down. The task restarts, and {words} its pod if it has one."
+    task.pods.after = lambda request: None
+    assert (task.run(), task.pods.changes) == ("deferred", changes)

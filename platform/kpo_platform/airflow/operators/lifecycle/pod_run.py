@@ -148,11 +148,8 @@ class RestartSafePodOperator(KubernetesPodOperator):
         if not is_task_active(context):
             raise AirflowException(f"The task was stopped{self._open_run(context).stop()}") from None
         pod = self._open_run(context).pod
-        if pod:
-            self.log.info(
-                "The worker is shutting down: pod %s is kept. The task restarts and takes it up.", pod.state.name
-            )
-        else:
-            self.log.info("The worker is shutting down. The task restarts, and takes up its pod if it was created.")
+        kept = f": pod {pod.state.name} is kept" if pod else ""
+        what = "takes up" if self.reattach_on_restart else "replaces"
+        self.log.info("The worker is shutting down%s. The task restarts, and %s its pod if it has one.", kept, what)
         self._open_run(context).stop_logs()
         raise build_reschedule(RESCHEDULE_DELAY_S) from None

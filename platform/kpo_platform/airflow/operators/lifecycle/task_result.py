@@ -26,7 +26,7 @@ _REFUSED_HANDSHAKE = re.compile(r"Handshake status 4\d\d")
 
 
 class ResultUnreadable(ApiServerUnavailable):
-    """The node did not give out the result until the deadline; the pod is left running."""
+    """The node did not give out the result in time; the pod is left running."""
 
 
 def read_result(operator: Any, pod: ObservedPod) -> Any:
