@@ -1,14 +1,58 @@
-"""Delete or keep a task's pod when the task no longer needs it."""
+"""Delete or keep a task's pod when the task no longer needs it, by the stock actions and the team's policy."""
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import Any
 
-from airflow.providers.cncf.kubernetes.utils.pod_manager import OnKillAction
+from airflow.providers.cncf.kubernetes.utils.pod_manager import OnFinishAction, OnKillAction
 
-from kpo_platform.airflow.operators.lifecycle.cleanup import PodDisposal, decide_disposal, describe_kept_pod
 from kpo_platform.airflow.operators.lifecycle.pod_api import PodApi
 from kpo_platform.pod.state import PodState
+
+_KEEP_SUCCEEDED = frozenset({OnFinishAction.KEEP_POD, OnFinishAction.DELETE_ACTIVE_POD})
+_KEEP_FAILED = _KEEP_SUCCEEDED | {OnFinishAction.DELETE_SUCCEEDED_POD}
+
+
+class PodDisposal(Enum):
+    """What to do with a pod whose task has ended."""
+
+    DELETE = "delete"
+    KEEP = "keep"
+    TERMINATE_AND_KEEP = "terminate and keep"
+
+
+def decide_disposal(pod: PodState, action: OnFinishAction, on_failure: str, container: str) -> PodDisposal:
+    """Decide what to do with a pod whose task has ended.
+
+    The stock operator leaves a pod running when its task fails first, for instance by ``execution_timeout``
+    (apache/airflow#49466), or when a sidecar outlives the program. Here a kept pod is terminated. A pending pod is
+    deleted: it could still start, its program has no log yet, and its events are in the task's log.
+
+    Args:
+        pod: the pod as the cluster has it now.
+        action: the task's ``on_finish_action``.
+        on_failure: the team's policy for failed pods: ``keep``, ``delete``, or empty to use ``action``.
+        container: the name of the container that runs the task.
+    """
+    if action == OnFinishAction.DELETE_ACTIVE_POD and not on_failure and pod.phase in ("Pending", "Running"):
+        return PodDisposal.DELETE
+    if pod.phase == "Succeeded" or pod.container(container).exit_code == 0:
+        keep = action in _KEEP_SUCCEEDED
+    else:
+        keep = on_failure == "keep" if on_failure else action in _KEEP_FAILED
+    if not keep or pod.phase == "Pending":
+        return PodDisposal.DELETE
+    return PodDisposal.TERMINATE_AND_KEEP if _keeps_running(pod, container) else PodDisposal.KEEP
+
+
+def describe_kept_pod(name: str, namespace: str, container: str) -> str:
+    """Return the log line that names a kept pod and the commands to inspect and delete it."""
+    kubectl = f"kubectl -n {namespace}"
+    return (
+        f"Pod {name} is kept in namespace {namespace}. Inspect it with `{kubectl} logs {name} -c {container}` and "
+        f"`{kubectl} describe pod {name}`. Delete it with `{kubectl} delete pod {name}`."
+    )
 
 
 def dispose_pod(operator: Any, api: PodApi, pod: PodState) -> None:
@@ -59,3 +103,11 @@ def _dispose(operator: Any, api: PodApi, pod: PodState) -> None:
     if disposal is PodDisposal.TERMINATE_AND_KEEP:
         api.end(*where)
     operator.log.info(describe_kept_pod(pod.name, pod.namespace, operator.base_container_name))
+
+
+def _keeps_running(pod: PodState, container: str) -> bool:
+    """Whether a container would run on; the kubelet ends native sidecars when the others have ended."""
+    if pod.has_ended:
+        return False
+    others = [each for each in pod.containers if each.kind == "main" and each.name != container]
+    return not pod.container(container).is_terminated or not all(each.is_terminated for each in others)

@@ -15,8 +15,7 @@ from airflow.sdk.exceptions import (
     AirflowTaskTimeout,
 )
 
-from kpo_platform.airflow.operators.lifecycle.cleanup import describe_kept_pod
-from kpo_platform.airflow.operators.lifecycle.disposal import dispose_pod
+from kpo_platform.airflow.operators.lifecycle.disposal import describe_kept_pod, dispose_pod
 from kpo_platform.airflow.operators.lifecycle.end_record import EndRecord, withdraw_success
 from kpo_platform.airflow.operators.lifecycle.observed_pod import ObservedPod
 from kpo_platform.airflow.operators.lifecycle.patience import ApiServerUnavailable

@@ -13,7 +13,7 @@ from airflow.providers.cncf.kubernetes.utils.pod_manager import OnKillAction, Po
 from airflow.sdk.exceptions import AirflowException, AirflowTaskTimeout
 from kubernetes.client import models as k8s
 
-from kpo_platform.airflow.operators.lifecycle.cleanup import describe_kept_pod
+from kpo_platform.airflow.operators.lifecycle.disposal import describe_kept_pod
 from kpo_platform.airflow.operators.lifecycle.engine import switch_engine
 from kpo_platform.airflow.operators.lifecycle.patience import DEFAULT_TIMEOUT_S
 from kpo_platform.airflow.operators.lifecycle.pod_manager import TeamPodManager

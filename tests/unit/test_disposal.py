@@ -1,11 +1,11 @@
-"""lifecycle.cleanup: what happens to a pod after its task."""
+"""lifecycle.disposal: what happens to a pod after its task."""
 
 from __future__ import annotations
 
 import pytest
 from airflow.providers.cncf.kubernetes.utils.pod_manager import OnFinishAction
 
-from kpo_platform.airflow.operators.lifecycle.cleanup import PodDisposal, decide_disposal, describe_kept_pod
+from kpo_platform.airflow.operators.lifecycle.disposal import PodDisposal, decide_disposal, describe_kept_pod
 from kpo_platform.pod.state import PodState, parse_pod_state
 
 D, K, E = PodDisposal.DELETE, PodDisposal.KEEP, PodDisposal.TERMINATE_AND_KEEP
