@@ -199,21 +199,38 @@ def test_disruption_that_airflow_cannot_count_is_told(fake_cluster: Cluster, sta
 # Reading the result
 
 
-def test_node_that_does_not_give_the_result_leaves_the_pod_to_the_next_try(
-    fake_cluster: Cluster, start_task: StartTask
-):
+def fail_to_read(cluster: Cluster, read_s: float, times: int) -> Rule:
+    """Let the node refuse the result, each time after some seconds."""
+
     def fail(request: Any) -> None:
+        cluster.sleep(read_s)
         raise ApiException(status=502, reason="error dialing backend")
 
-    rule = Rule("exec", fail, times=10_000)
-    fake_cluster.rules.append(rule)
+    cluster.rules.append(Rule("exec", fail, times))
+    return cluster.rules[-1]
+
+
+@pytest.mark.parametrize("read_s", [9, 59])
+def test_node_that_does_not_give_the_result_leaves_the_pod_to_the_next_try(
+    read_s: float, fake_cluster: Cluster, start_task: StartTask
+):
+    rule = fail_to_read(fake_cluster, read_s, times=10_000)
     task = start_task(do_xcom_push=True)
     run, first = task.run(), task.pod
     assert type(run.error).__name__ == "ResultUnreadable"
     assert str(run.error).startswith(f"Cannot read the result of pod {first}, whose program succeeded: HTTP 502")
-    assert ([*fake_cluster.pods], 500 <= fake_cluster.now <= 660) == ([first], True)
+    assert ([*fake_cluster.pods], 600 <= fake_cluster.now <= 670) == ([first], True)
     rule.times = 0
     assert (task.retry().outcome, len(fake_cluster.ledger), fake_cluster.pods) == ({"rows": 3}, ONCE, {})
+
+
+def test_outage_of_the_api_server_leaves_the_node_its_time(fake_cluster: Cluster, start_task: StartTask):
+    def begin_outage() -> None:
+        fake_cluster.down = (fake_cluster.now, fake_cluster.now + 900)
+
+    fake_cluster.act("exec", begin_outage)
+    fail_to_read(fake_cluster, 9, times=40)
+    assert (start_task(do_xcom_push=True).run().outcome, fake_cluster.now > 1300) == ({"rows": 3}, True)
 
 
 def test_rejected_credentials_are_read_again_for_the_result(fake_cluster: Cluster, start_task: StartTask):

@@ -19,6 +19,7 @@ from kpo_platform.airflow.operators.lifecycle import (
     run,
     start_limits,
     stop_signal,
+    task_result,
 )
 from kpo_platform.airflow.operators.lifecycle.log_follower import LogFollower
 from unit.support.cluster_server import Cluster
@@ -41,9 +42,8 @@ def replace_time(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
 
     clock = SimpleNamespace(time=lambda: EPOCH_S + cluster.now, monotonic=lambda: cluster.now, sleep=cluster.sleep)
     monkeypatch.setattr(stop_signal.StopSignal, "sleep", sleep)
-    monkeypatch.setattr(quota_wait, "time", clock)
-    monkeypatch.setattr(start_limits, "time", clock)
-    monkeypatch.setattr(poll_interval, "time", clock)
+    for module in (quota_wait, start_limits, poll_interval, task_result):
+        monkeypatch.setattr(module, "time", clock)
     monkeypatch.setattr(run, "Patience", partial(patience.Patience, clock=lambda: cluster.now, random=lambda: 1.0))
 
 

@@ -46,8 +46,8 @@ def read_result(operator: Any, pod: ObservedPod) -> Any:
         try:
             return operator.extract_xcom(pod=pod.model)
         except Exception as raised:
-            error = _find_api_error(raised)
-            pod.refresh()
+            error, read_s = _find_api_error(raised), time.monotonic() - began_at
+            pod.refresh()  # waits while the API server does not answer
             if getattr(error, "status", None) == 401 and not has_new_credentials:
                 operator.refresh_credentials()
                 has_new_credentials = True
@@ -57,7 +57,7 @@ def read_result(operator: Any, pod: ObservedPod) -> Any:
                 why = describe_error(error)
                 operator.log.warning("Cannot read the result of pod %s: %s. It is tried again.", pod.state.name, why)
         operator.stop_signal.sleep(_INTERVAL_S)
-        failed_s += _INTERVAL_S + time.monotonic() - began_at
+        failed_s += read_s + _INTERVAL_S
 
 
 def read_failed_result(operator: Any, pod: ObservedPod) -> Any:
