@@ -1,0 +1,100 @@
+"""Disruptions under a sync run, and several pods of one task: the right pod is replaced, failed or taken up."""
+
+from __future__ import annotations
+
+import pytest
+
+from kpo_platform.airflow.operators.lifecycle.pod_name import build_start_id
+from unit.support.cluster_server import Cluster
+from unit.support.fake_kubelet import FakePod, Program
+from unit.support.task_faults import at, kill_while_running
+from unit.support.task_process import StartTask
+
+
+def test_disrupted_pod_is_replaced_three_times_then_the_task_fails(fake_cluster: Cluster, start_task: StartTask):
+    fake_cluster.programs["base"] = Program(runs_s=30)
+
+    def evict() -> None:
+        for pod in fake_cluster.pods.values():
+            if pod.containers[0].is_running:
+                pod.evict(fake_cluster.now)
+
+    fake_cluster.on_tick = evict
+    task = start_task()
+    runs = task.run_to_end()
+    assert [run.outcome for run in runs[:3]] == ["rescheduled"] * 3
+    assert len(runs) == 4
+    assert runs[3].outcome.endswith(
+        " Its task was restarted 3 times in this try. Check the other workloads of its node, or set resource requests "
+        "and a priority class that protect the pod."
+    )
+    assert [line.split()[1] for line in fake_cluster.ledger] == ["started", "interrupted"] * 4
+    assert (fake_cluster.created, fake_cluster.pods) == (4, {})
+
+
+@pytest.mark.parametrize("at_s", [0.5, 1, 2])
+def test_pod_deleted_while_pending_is_replaced(at_s: float, fake_cluster: Cluster, start_task: StartTask):
+    fake_cluster.prepare = lambda pod: setattr(pod, "has_room", fake_cluster.created > 1)
+    at(at_s, fake_cluster, lambda pod: fake_cluster.pods.pop(pod.name))
+    task = start_task()
+    runs = task.run_to_end()
+    second = task.pod_name(1)
+    assert [run.outcome for run in runs] == ["rescheduled", None]
+    assert fake_cluster.ledger == [f"{second} started", f"{second} finished with 0"]
+
+
+def test_pod_that_vanishes_while_its_program_runs_is_replaced(fake_cluster: Cluster, start_task: StartTask):
+    fake_cluster.programs["base"] = Program(runs_s=20)
+    at(5, fake_cluster, lambda pod: fake_cluster.pods.pop(pod.name))
+    runs = start_task().run_to_end()
+    assert [run.outcome for run in runs] == ["rescheduled", None]
+
+
+@pytest.mark.parametrize("code", [3, 99])
+def test_program_that_failed_by_itself_and_was_then_collected_is_a_failure(
+    code: int, fake_cluster: Cluster, start_task: StartTask
+):
+    fake_cluster.programs["base"] = Program(code=code)
+    task = start_task(skip_on_exit_code=99)
+    fake_cluster.act("DELETE", lambda: fake_cluster.pods.clear())
+    run = task.run()
+    assert run.outcome.partition(":")[0] == ("AirflowSkipException" if code == 99 else "AirflowException")
+
+
+def test_disruption_beats_skip_on_exit_code(fake_cluster: Cluster, start_task: StartTask):
+    fake_cluster.programs["base"] = Program(runs_s=20, stop_code=99)
+    at(5, fake_cluster, lambda pod: pod.evict(fake_cluster.now))
+    runs = start_task(skip_on_exit_code=99).run_to_end()
+    assert [run.outcome for run in runs] == ["rescheduled", None]
+
+
+def test_of_several_pods_of_the_task_the_stored_one_is_taken_up(fake_cluster: Cluster, start_task: StartTask):
+    fake_cluster.programs["base"] = Program(runs_s=20)
+    task = start_task()
+    kill_while_running(task)
+    stored = fake_cluster.pods[task.pod]
+    twin = {**stored.pod, "metadata": {**stored.pod["metadata"], "name": "twin", "uid": "uid-twin"}}
+    fake_cluster.pods["twin"] = FakePod(twin, fake_cluster.programs, fake_cluster.now, lambda line: None)
+    run = task.run()
+    assert (run.outcome, run.requests, [*fake_cluster.pods]) == (None, ["GET POD", "DELETE POD"], ["twin"])
+
+
+def test_without_a_stored_pod_the_newest_with_the_tasks_labels_is_taken_up(
+    fake_cluster: Cluster, start_task: StartTask
+):
+    fake_cluster.programs["base"] = Program(runs_s=40)
+    task = start_task()
+    kill_while_running(task)
+    old = fake_cluster.pods[task.pod]
+    newer = {**old.pod, "metadata": {**old.pod["metadata"], "name": "newer", "uid": "uid-newer"}}
+    fake_cluster.pods["newer"] = FakePod(newer, fake_cluster.programs, fake_cluster.now + 5, lambda line: None)
+    task.store.values.clear()  # type: ignore[union-attr]
+    task.reschedules = 1
+    run = task.run()
+    assert (run.outcome, run.requests[0], run.requests[-1], [*fake_cluster.pods]) == (
+        None,
+        "GET pods",
+        "DELETE POD",
+        [task.pod],
+    )
+    assert build_start_id("ti-1", 0) in task.pod
