@@ -71,13 +71,14 @@ def test_short_interval_of_the_author_is_not_lengthened_at_the_end_of_a_log(time
 
 def test_end_of_a_log_causes_a_look_at_once():
     pod = SimpleNamespace(has_left_pending=True, outcome=None, state=PodState(), refreshed=0)
-    pauses = [False, True]
+    pauses = [False, True, True]
 
     def refresh() -> None:
         pod.refreshed, pod.outcome = pod.refreshed + 1, "ended"
 
     pod.refresh = refresh
-    logs = SimpleNamespace(update=lambda: None, has_paused=lambda: pauses.pop(0), take_pause=lambda: True)
+    paused = SimpleNamespace(is_set=lambda: pauses.pop(0), clear=lambda: None)
+    logs = SimpleNamespace(update=lambda: None, paused=paused)
     task = operator("base_container_status_polling_interval", running=600)
     task.stop_signal, task.log = StopSignal(), LogLines()
     started_at, starts = monotonic(), []

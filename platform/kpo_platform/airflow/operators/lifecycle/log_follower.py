@@ -6,36 +6,15 @@ import contextvars
 import random
 import threading
 import time
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Callable, Collection
+from typing import Any
 
 from kubernetes.client import ApiClient
 
-from kpo_platform.airflow.operators.lifecycle.log_lines import (
-    LineSplitter,
-    LogCursor,
-    LogLine,
-    LogPosition,
-    Novelty,
-    parse_line,
-)
-from kpo_platform.airflow.operators.lifecycle.log_request import ReadFailure
-from kpo_platform.airflow.operators.lifecycle.log_stream import FollowTimes, LogStream
+from kpo_platform.airflow.operators.lifecycle.log_lines import LineSplitter, LogCursor, LogPosition, Novelty, parse_line
+from kpo_platform.airflow.operators.lifecycle.log_stream import FollowTimes, LogStream, ReadFailure
 
 _REFUSALS_AFTER_END, _FAILURES_BEFORE_NOTICE = 5, 3
-
-
-class LineWriter(Protocol):
-    """Where a follower writes."""
-
-    def write(self, line: LogLine) -> bool:
-        """Write a line of the log, and return whether it was written."""
-
-    def write_notice(self, text: str) -> None:
-        """Write a sentence about the log."""
-
-    def close(self, notice: str = "") -> None:
-        """Write a last notice, and drop everything after it."""
 
 
 class LogFollower:
@@ -44,6 +23,15 @@ class LogFollower:
     It reads until the container has ended and its last line has been written, through cut connections, outages and
     rotation, and marks a gap that it cannot exclude. It never raises into the task and never keeps its process alive.
     To read the log of an ended container once, call `container_ended` before `start`.
+
+    Args:
+        client: returns the current client of the API server.
+        writer: a `ContainerLogWriter`, called in the follower's thread.
+        position: the last line that a former process wrote.
+        on_pause: called when the API server has ended the log; the container has probably ended.
+
+    Attributes:
+        position: the last line that was written; None before the first.
     """
 
     def __init__(
@@ -52,39 +40,22 @@ class LogFollower:
         pod_name: str,
         namespace: str,
         container: str,
-        writer: LineWriter,
+        writer: Any,
         *,
         position: LogPosition | None = None,
         times: FollowTimes | None = None,
         on_pause: Callable[[], object] = lambda: None,
     ) -> None:
-        """Prepare to follow.
-
-        Args:
-            client: returns the current client of the API server.
-            pod_name: name of the pod.
-            namespace: namespace of the pod.
-            container: name of the container.
-            writer: where lines go, called in the follower's thread.
-            position: the last line that a former process wrote.
-            times: seconds to wait.
-            on_pause: called when the API server has ended the log; the container has probably ended.
-        """
         self._container, self._writer, self._times = container, writer, times or FollowTimes()
         self._stream = LogStream(client, pod_name, namespace, container, self._times)
         self._on_pause = on_pause
         self._cursor, self._pending = LogCursor(position), b""
-        self._written, self._tail_stamp = position, ""
+        self.position, self._tail_stamp = position, ""
         self._ended, self._closed = threading.Event(), threading.Event()
         self._is_stopped = self._is_complete = self._has_noticed = False
         self._failures, self._refusals, self._why = 0, 0, ""
         context = contextvars.copy_context()  # Airflow's loggers take the fields of their lines from it
         self._thread = threading.Thread(target=context.run, args=(self._run,), name=f"log of {container}", daemon=True)
-
-    @property
-    def position(self) -> LogPosition | None:
-        """The last line that was written; None before the first."""
-        return self._written
 
     @property
     def is_alive(self) -> bool:
@@ -113,18 +84,18 @@ class LogFollower:
         self._stream.stop_following()
 
     def join(self, timeout_s: float) -> bool:
-        """Wait for the thread and return whether it has ended; write no further line after the timeout."""
+        """Wait as `join_all`."""
         return join_all([self], timeout_s)
 
     def wait(self, timeout_s: float) -> None:
         """Wait for the thread, and break a read that still follows in silence after the container's end."""
         if self.is_alive:
             self._thread.join(timeout_s)
-        if self._ended.is_set() and time.monotonic() - self._stream.last_activity > self._times.end_silence:
+        if self._ended.is_set() and self._is_silent_for(self._times.end_silence):
             self._stream.stop_following()
 
     def give_up(self, timeout_s: float) -> None:
-        """Write that the log was not read within a time, and no further line."""
+        """Write that the log was not read in time, and no further line."""
         self.close(self._describe_missing(self._why or f"it was not read within {timeout_s:g} s"))
 
     def close(self, notice: str = "") -> None:
@@ -137,56 +108,43 @@ class LogFollower:
     def _run(self) -> None:
         try:
             while not self._closed.is_set():
-                if not self._ended.is_set():
-                    failure = self._follow()
+                if self._ended.is_set():
+                    failure = self._finish()
+                else:
+                    failure = self._read(follow=True)
+                    if failure is None:
+                        self._on_pause()
                     if self._ended.is_set():
                         continue  # what is left is read at once
-                else:
-                    failure = self._finish()
                 if self._is_complete or (failure is not None and self._is_hopeless(failure)):
                     return
                 self._pause(failure)
         except Exception as error:  # the task must not fail for its log
             self._writer.write_notice(self._describe_missing(f"{type(error).__name__}: {error}"))
 
-    def _follow(self) -> ReadFailure | None:
-        failure = self._read(follow=True, since=self._cursor.since)
-        if failure is None:
-            self._on_pause()
-        return failure
-
     def _finish(self) -> ReadFailure | None:
         """Read the rest after the container's end, and prove that it is complete by the log's last line.
 
-        An end of the body proves nothing: the API server ends it also when its connection to the kubelet breaks.
+        An end of the body proves nothing: the API server ends it also when its connection to the kubelet breaks. But a
+        container that keeps running is read once: it may write faster than that is read.
         """
-        if self._is_stopped:
-            return self._read_once()
-        failure = self._read_tail()
-        if failure is not None or self._is_complete:
-            return failure
-        for since in self._list_starts():
+        if not self._is_stopped:
+            failure = self._read_tail()
+            if failure is not None or self._is_complete:
+                return failure
+        # If the node's clock may have been set back, the log is at last read from its start.
+        is_ascending = self._cursor.position is None or self._cursor.position.stamp <= self._tail_stamp
+        for is_whole in [False] if self._is_stopped or is_ascending else [False, True]:
             before = (self._cursor.position, self._pending)
-            failure = self._read(follow=False, since=since)
-            if failure is not None or before != (self._cursor.position, self._pending):
-                return failure or self._read_tail()
-        if not self._cursor.is_found:
+            failure = self._read(is_whole=is_whole)
+            if failure is not None:
+                return failure
+            if not self._is_stopped and before != (self._cursor.position, self._pending):
+                return self._read_tail()
+        if not (self._is_stopped or self._cursor.is_found):
             return ReadFailure("its last lines are no longer in the log", is_refusal=True)
         self._complete()  # two reads agree
         return None
-
-    def _read_once(self) -> ReadFailure | None:
-        """Read what a container that keeps running has written so far; it may write faster than that is read."""
-        failure = self._read(follow=False, since=self._cursor.since)
-        if failure is None:
-            self._complete()
-        return failure
-
-    def _list_starts(self) -> list[str | None]:
-        """List where to read from: at last, from the log's start if the node's clock may have been set back."""
-        since, position = self._cursor.since, self._cursor.position
-        is_ascending = position is not None and position.stamp <= self._tail_stamp
-        return [since] if since is None or is_ascending else [since, None]
 
     def _read_tail(self) -> ReadFailure | None:
         """Compare the log's last line; of a line that the runtime has split, it is only the last fragments."""
@@ -207,9 +165,9 @@ class LogFollower:
             self._pending = b""
         self._is_complete = True
 
-    def _read(self, *, follow: bool, since: str | None) -> ReadFailure | None:
-        """Read from a second on, and write what is new."""
-        splitter = LineSplitter()
+    def _read(self, *, follow: bool = False, is_whole: bool = False) -> ReadFailure | None:
+        """Read from the last line's second on, or the whole log, and write what is new."""
+        splitter, since = LineSplitter(), None if is_whole else self._cursor.since
         self._cursor.begin_read()
 
         def take(chunk: bytes) -> None:
@@ -226,13 +184,10 @@ class LogFollower:
         return failure
 
     def _take(self, raw: bytes) -> None:
-        line = parse_line(raw)
-        if line is None:
-            # The end of a fragmented line from before sinceTime: the line itself has been written.
-            return
-        before = self._cursor.position
-        novelty = self._cursor.accept(line)
-        if novelty is Novelty.OLD:
+        line, before = parse_line(raw), self._cursor.position
+        # Without a stamp, it is the end of a fragmented line from before sinceTime: the line itself has been written.
+        novelty = Novelty.OLD if line is None else self._cursor.accept(line)
+        if line is None or novelty is Novelty.OLD:
             return
         if self._failures:
             self._failures, self._has_noticed = 0, False
@@ -241,22 +196,25 @@ class LogFollower:
                 f"The log of container {self._container} may have a gap between {before.stamp}Z and {line.stamp}Z."
             )
         if self._writer.write(line):
-            self._written = self._cursor.position
+            self.position = self._cursor.position
 
     def _is_hopeless(self, failure: ReadFailure) -> bool:
-        """Whether to give up, and say so unless the container never had a log."""
-        if self._ended.is_set():
-            if failure.is_not_started and self._cursor.position is None:
-                return True
-            self._refusals += failure.is_refusal
-        if failure.is_final or self._refusals >= _REFUSALS_AFTER_END or self._is_given_up():
+        """Whether to give up, and say so unless the container never had a log.
+
+        After the end, nothing is expected if nothing was read for so long, as from a lost node.
+        """
+        has_ended = self._ended.is_set()
+        if has_ended and failure.is_not_started and self._cursor.position is None:
+            return True
+        self._refusals += has_ended and failure.is_refusal
+        is_given_up = has_ended and self._is_silent_for(self._times.give_up)
+        if failure.is_final or is_given_up or self._refusals >= _REFUSALS_AFTER_END:
             self._writer.write_notice(self._describe_missing(failure.text))
             return True
         return False
 
-    def _is_given_up(self) -> bool:
-        """Whether nothing was read for so long after the end that nothing is expected, as from a lost node."""
-        return self._ended.is_set() and time.monotonic() - self._stream.last_activity > self._times.give_up
+    def _is_silent_for(self, seconds: float) -> bool:
+        return time.monotonic() - self._stream.last_activity > seconds
 
     def _pause(self, failure: ReadFailure | None) -> None:
         """Wait before the next read, at most until the container's end if nothing failed."""
@@ -277,12 +235,11 @@ class LogFollower:
         self._closed.wait(max(failure.retry_after_s, longest * random.uniform(0.1, 1)))
 
     def _describe_missing(self, why: str) -> str:
-        position = self._written
-        where = f"after {position.stamp}Z" if position else "from its start"
+        where = f"after {self.position.stamp}Z" if self.position else "from its start"
         return f"The log of container {self._container} may be incomplete {where}: {why}."
 
 
-def join_all(followers: Sequence[LogFollower], timeout_s: float) -> bool:
+def join_all(followers: Collection[LogFollower], timeout_s: float) -> bool:
     """Wait for the threads of followers, and return whether all have ended.
 
     Those that are late write no further line, and say so.

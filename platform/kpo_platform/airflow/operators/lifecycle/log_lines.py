@@ -1,21 +1,21 @@
 """Lines of a container's log, and which of them are new when the log is read again.
 
-The kubelet has no cursor. It filters by ``sinceTime``, which the API server truncates to seconds, so a log that is
-read again starts with lines that were read before. Everything here is compared by the node's stamps; the worker's
-clock is never asked.
+The kubelet has no cursor, and the API server truncates ``sinceTime`` to seconds: a log that is read again starts with
+lines that were read before. Only the node's stamps are compared; the worker's clock is never asked.
 """
 
 from __future__ import annotations
 
 import math
 import re
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 
 _STAMP = re.compile(rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)(?: |\Z)")
 _SECOND = "%Y-%m-%dT%H:%M:%S"
-_SECOND_WIDTH = 19
+SECOND_WIDTH = 19
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,26 +28,16 @@ class LogLine:
 
 @dataclass(frozen=True)
 class LogPosition:
-    """The last line that was written, for a later process.
+    """The last line that was written, for a later process."""
 
-    Attributes:
-        stamp: as in `LogLine`; may have fewer decimals.
-        count: number of written lines with this stamp; 0 if unknown.
-        is_boundary: whether the stamp is no line's: all lines up to its end were written, and no other.
-        latest: the latest stamp that was written; empty if it is the last line's.
-    """
-
-    stamp: str
-    count: int = 0
-    is_boundary: bool = False
-    latest: str = ""
+    stamp: str  # as in `LogLine`; may have fewer decimals
+    count: int = 0  # of written lines with this stamp; 0 if unknown
+    is_boundary: bool = False  # the stamp is no line's: all lines up to its end were written, and no other
+    latest: str = ""  # the latest stamp that was written; empty if it is the last line's
 
     @classmethod
     def at(cls, time: datetime | str | None) -> LogPosition | None:
-        """Return the position of the stock trigger's ``last_log_time``.
-
-        It is the time of the trigger's last read, which left out the lines of its own second.
-        """
+        """Return the position of the stock trigger's last read, which left out the lines of its own second."""
         if not time:
             return None
         parsed = datetime.fromisoformat(time) if isinstance(time, str) else time
@@ -70,24 +60,14 @@ def parse_line(raw: bytes) -> LogLine | None:
     match = _STAMP.match(raw)
     if match is None:
         return None
-    second, fraction, zone = match.groups()
-    text = raw[match.end() :].decode("utf-8", errors="backslashreplace")
-    return LogLine(f"{_to_utc(second, zone)}.{(fraction or b'').decode():0<9}", text)
-
-
-def _to_utc(second: bytes, zone: bytes) -> str:
-    """Convert a second to UTC: the kubelet stamps in the zone of its node."""
-    if zone == b"Z":
-        return second.decode()
-    return datetime.fromisoformat((second + zone).decode()).astimezone(UTC).strftime(_SECOND)
+    second, fraction, zone = (group.decode() for group in match.groups(default=b""))
+    if zone != "Z":  # the kubelet stamps in the zone of its node
+        second = datetime.fromisoformat(second + zone).astimezone(UTC).strftime(_SECOND)
+    return LogLine(f"{second}.{fraction:0<9}", raw[match.end() :].decode("utf-8", errors="backslashreplace"))
 
 
 class LineSplitter:
-    """Splits chunks of bytes into lines.
-
-    Attributes:
-        rest: the bytes after the last newline.
-    """
+    """Splits chunks of bytes into lines."""
 
     def __init__(self) -> None:
         self._parts: list[bytes] = []
@@ -114,31 +94,20 @@ class LogCursor:
     order. That line is found by stamp and text, and among equal lines by their number. If a later line comes first,
     the file was rotated in between. Stamps need not ascend: a clock may be set back, and stdout and stderr overtake
     each other.
+
+    Attributes:
+        position: the position for a later process; None before the first line.
+        last: the last line that this cursor has accepted.
+        is_found: whether the current read contained the last line of the former ones.
     """
 
     def __init__(self, position: LogPosition | None = None) -> None:
-        self._start = position
-        self._last: LogLine | None = None
-        self._last_stamp = position.stamp if position else ""
-        self._latest = (position.latest if position else "") or self._last_stamp
-        self._same_stamp = position.count if position else 0
-        self._counts: dict[str, dict[int, int]] = {}
+        self._start = self.position = position
+        self.last: LogLine | None = None
+        self.is_found = False
+        self._counts: defaultdict[str, Counter[int]] = defaultdict(Counter)
         self._remaining: float = 0
         self._remaining_former = 0
-        self._is_found = False
-
-    @property
-    def last(self) -> LogLine | None:
-        """The last line that this cursor has accepted."""
-        return self._last
-
-    @property
-    def position(self) -> LogPosition | None:
-        """The position for a later process; None before the first line."""
-        if self._last is None:
-            return self._start
-        latest = self._latest if self._latest != self._last_stamp else ""
-        return LogPosition(self._last_stamp, self._same_stamp, latest=latest)
 
     @property
     def since(self) -> str | None:
@@ -146,32 +115,23 @@ class LogCursor:
 
         It is a second before the last line: stamps of stdout and stderr may be out of order by that much.
         """
-        if not self._last_stamp:
+        if self.position is None:
             return None
-        second = datetime.strptime(self._last_stamp[:_SECOND_WIDTH], _SECOND)
+        second = datetime.strptime(self.position.stamp[:SECOND_WIDTH], _SECOND)
         return f"{(second - timedelta(seconds=1)).strftime(_SECOND)}Z"
-
-    @property
-    def is_found(self) -> bool:
-        """Whether the current read contained the last line of the former ones."""
-        return self._is_found
-
-    @property
-    def _is_at_boundary(self) -> bool:
-        return self._last is None and self._start is not None and self._start.is_boundary
 
     def is_last(self, line: LogLine) -> bool:
         """Whether this is the last written line."""
-        if self._last is not None:
-            return line == self._last
-        return bool(self._last_stamp) and line.stamp.startswith(self._last_stamp)
+        if self.last is not None:
+            return line == self.last
+        return self.position is not None and line.stamp.startswith(self.position.stamp)
 
     def begin_read(self) -> None:
         """Expect the lines of a new read, which starts at `since`."""
-        self._is_found = not self._last_stamp or self._is_at_boundary
+        self.is_found = self.position is None or self.position.is_boundary
         self._remaining_former = self._start.count if self._start else 0
-        if self._last is not None:
-            self._remaining = self._counts[self._last.stamp[:_SECOND_WIDTH]][hash(self._last)]
+        if self.last is not None:
+            self._remaining = self._counts[self.last.stamp[:SECOND_WIDTH]][hash(self.last)]
         else:
             self._remaining = (self._start.count or math.inf) if self._start else 0
 
@@ -181,34 +141,35 @@ class LogCursor:
             return Novelty.OLD
         if self._remaining > 0:
             if self.is_last(line):
-                self._is_found = True
+                self.is_found = True
                 self._remaining -= 1
-                self._remaining_former -= self._last is None
+                self._remaining_former -= self.last is None
                 return Novelty.OLD
-            if line.stamp[: len(self._latest)] <= self._latest:
+            latest = self._get_latest()
+            if line.stamp[: len(latest)] <= latest:
                 return Novelty.OLD
             self._remaining = self._remaining_former = 0
-        novelty = Novelty.NEW if self._is_found else Novelty.NEW_AFTER_GAP
-        self._is_found = True
+        novelty = Novelty.NEW if self.is_found else Novelty.NEW_AFTER_GAP
+        self.is_found = True
         self._remember(line)
         return novelty
 
     def _is_of_former_process(self, line: LogLine) -> bool:
         """Whether a former process has written this line with the stamp at which this one has begun."""
-        if self._last is None or self._start is None or self._remaining_former <= 0:
+        if self.last is None or self._start is None or self._remaining_former <= 0:
             return False
         is_former = line.stamp.startswith(self._start.stamp)
         self._remaining_former -= is_former
         return is_former
 
+    def _get_latest(self) -> str:
+        return (self.position.latest or self.position.stamp) if self.position else ""
+
     def _remember(self, line: LogLine) -> None:
-        second, key = line.stamp[:_SECOND_WIDTH], hash(line)
-        counts = self._counts.get(second)
-        if counts is None:
-            counts = self._counts[second] = {}
-            if len(self._counts) > 2:  # older seconds cannot hold the last line
-                del self._counts[next(iter(self._counts))]
-        counts[key] = counts.get(key, 0) + 1
-        self._same_stamp = self._same_stamp + 1 if line.stamp == self._last_stamp else 1
-        self._last, self._last_stamp = line, line.stamp
-        self._latest = max(self._latest, line.stamp)
+        self._counts[line.stamp[:SECOND_WIDTH]][hash(line)] += 1
+        if len(self._counts) > 2:  # older seconds cannot hold the last line
+            del self._counts[next(iter(self._counts))]
+        count = self.position.count if self.position and self.position.stamp == line.stamp else 0
+        latest = max(self._get_latest(), line.stamp)
+        self.last = line
+        self.position = LogPosition(line.stamp, count + 1, latest="" if latest == line.stamp else latest)

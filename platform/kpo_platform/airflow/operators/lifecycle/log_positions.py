@@ -1,8 +1,7 @@
 """How far the logs of a try's pod have been written, in Airflow's task state store.
 
-A worker that shuts down stores it, and the next process of the try, whose log continues that of the former one, begins
-there. A process that is killed stores nothing: Airflow 3.3 begins a new try, with a log of its own
-(models/taskinstance.py, `prepare_db_for_next_try`), and what a killed worker wrote may be lost with it.
+A worker that shuts down stores it, and the next process of the try continues its log there. A process that is killed
+stores nothing: Airflow 3.3 begins a new try, with a log of its own (models/taskinstance.py, `prepare_db_for_next_try`).
 """
 
 from __future__ import annotations
@@ -12,31 +11,25 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from kpo_platform.airflow.operators.lifecycle.log_lines import LogPosition
+from kpo_platform.airflow.operators.lifecycle.log_lines import SECOND_WIDTH, LogPosition
 from kpo_platform.airflow.operators.lifecycle.start_record import StartRecord
 from kpo_platform.airflow.operators.lifecycle.task_state import TryState
 from kpo_platform.pod.compose import BASE
 from kpo_platform.pod.json_fields import read_object
-from kpo_platform.pod.merge import Json
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
 _KEY = "log_positions"
-_SECOND_WIDTH, _MICROSECOND_WIDTH = 19, 26
+_MICROSECOND_WIDTH = 26
 
 
 @dataclass(frozen=True)
 class LogProgress:
-    """How far the logs of a pod have been written in this try.
+    """How far the logs of a pod have been written in this try."""
 
-    Attributes:
-        positions: the last lines that were written, by container.
-        is_unknown: whether a process may have written more, because it was killed.
-    """
-
-    positions: Mapping[str, LogPosition] = field(default_factory=dict)
-    is_unknown: bool = False
+    positions: Mapping[str, LogPosition] = field(default_factory=dict)  # the last written lines by container
+    is_unknown: bool = False  # a process may have written more, because it was killed
 
     @property
     def last_log_time(self) -> datetime | None:
@@ -50,7 +43,7 @@ class LogProgress:
     def after_trigger(self, last_log_time: datetime | str | None) -> LogProgress:
         """Return the progress after the trigger has written the program's log up to this time of its event."""
         of_trigger, of_worker = LogPosition.at(last_log_time), self.positions.get(BASE)
-        if of_trigger is None or (of_worker and of_worker.stamp[:_SECOND_WIDTH] > of_trigger.stamp):
+        if of_trigger is None or (of_worker and of_worker.stamp[:SECOND_WIDTH] > of_trigger.stamp):
             return self
         return replace(self, positions={**self.positions, BASE: of_trigger})
 
@@ -58,16 +51,12 @@ class LogProgress:
 def read_log_progress(context: Context, uid: str, log: Any, former: StartRecord | None = None) -> LogProgress:
     """Read what processes of this try have written of a pod's logs; the task does not fail if that cannot be read.
 
-    Args:
-        context: the task's context.
-        uid: the pod's uid.
-        log: the task's logger.
-        former: the record of the pod that a process of the task has waited for before.
+    `former` is the record of the pod that a process of the task has waited for before.
     """
-    stored: Json = {}
     try:
         stored = TryState(context, _KEY).read()
     except Exception as error:
+        stored = {}
         log.warning("Cannot read how far the log was written: %s", error)
     if not uid or stored.get("uid") != uid:
         is_of_try = former is not None and former.uid == uid and former.is_of_try(str(context["ti"].id))
@@ -77,10 +66,7 @@ def read_log_progress(context: Context, uid: str, log: Any, former: StartRecord 
 
 
 def write_log_progress(context: Context, uid: str, positions: Mapping[str, LogPosition], log: Any) -> None:
-    """Store what this process has written of a pod's logs; the task does not fail if that cannot be stored.
-
-    Nothing happens in ``dag.test``, which has no store.
-    """
+    """Store what this process has written of a pod's logs; the task does not fail if that cannot be stored."""
     containers = {name: asdict(position) for name, position in positions.items()}
     try:
         TryState(context, _KEY).write(uid=uid, containers=containers)
@@ -93,9 +79,5 @@ def _parse_position(stored: Any) -> LogPosition | None:
     stamp, count, latest = values.get("stamp"), values.get("count"), values.get("latest")
     if not isinstance(stamp, str) or not stamp:
         return None
-    return LogPosition(
-        stamp,
-        count if isinstance(count, int) else 0,
-        is_boundary=values.get("is_boundary") is True,
-        latest=latest if isinstance(latest, str) else "",
-    )
+    count, latest = count if isinstance(count, int) else 0, latest if isinstance(latest, str) else ""
+    return LogPosition(stamp, count, values.get("is_boundary") is True, latest)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import threading
 import time
@@ -11,39 +12,48 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from kubernetes.client import ApiClient
+from kubernetes.client import ApiClient, ApiException
 from kubernetes.client.rest import RESTClientObject
+from urllib3.exceptions import HTTPError, ReadTimeoutError
 
-from kpo_platform.airflow.operators.lifecycle.log_request import (
-    READ_ERRORS,
-    ContainerLog,
-    ReadFailure,
-    classify,
-    read_chunks,
-)
+from kpo_platform.airflow.operators.lifecycle.api_answer import read_message
+from kpo_platform.airflow.operators.lifecycle.api_request import open_answer
+from kpo_platform.airflow.operators.lifecycle.patience import read_retry_after
+
+_CHUNK = 64 * 1024
+_LONGEST_RETRY_AFTER_S = 60.0
+_NOT_STARTED = ("is waiting to start", "is not available", "PodInitializing")
+_NEVER = ("is not valid for pod", "a container name must be specified")
+_GONE = re.compile(r'pods "[^"]*" not found')
+"""The API server's words. A kubelet that has just started does not know its pods yet, and answers 404 as well."""
+
+_READ_ERRORS = (ApiException, HTTPError, OSError)
 
 
 @dataclass(frozen=True)
 class FollowTimes:
-    """Seconds that a follower waits.
+    """Seconds that a follower waits."""
 
-    Attributes:
-        retry: before the first repetition of a failed read.
-        longest_retry: between later ones.
-        connect: for a connection.
-        silence: without a line, until it connects again: the connection may be dead.
-        end_silence: without a line after the container's end.
-        end_read: without a byte in a read after the container's end.
-        give_up: of failed reads after the container's end, without a byte.
-    """
-
-    retry: float = 1
-    longest_retry: float = 15
+    retry: float = 1  # before the first repetition of a failed read
+    longest_retry: float = 15  # between later ones
     connect: float = 10
-    silence: float = 300
-    end_silence: float = 5
-    end_read: float = 60
-    give_up: float = 120
+    silence: float = 300  # without a line, until it connects again: the connection may be dead
+    # After the container's end:
+    end_silence: float = 5  # without a line, while it still follows
+    end_read: float = 60  # without a byte in a read
+    give_up: float = 120  # of failed reads, without a byte
+
+
+@dataclass(frozen=True)
+class ReadFailure:
+    """Why a read ended early."""
+
+    text: str
+    is_silence: bool = False  # nothing was logged for a while; the connection may be dead
+    is_not_started: bool = False  # the container has no log yet
+    is_final: bool = False  # another read cannot succeed
+    is_refusal: bool = False  # the answer will hardly change after the container's end
+    retry_after_s: float = 0
 
 
 class LogStream:
@@ -59,45 +69,42 @@ class LogStream:
     def __init__(
         self, client: Callable[[], ApiClient], pod_name: str, namespace: str, container: str, times: FollowTimes
     ) -> None:
-        """Prepare to read.
-
-        Args:
-            client: returns the current client of the API server; it is asked before each read.
-            pod_name: name of the pod.
-            namespace: namespace of the pod.
-            container: name of the container.
-            times: seconds to wait.
-        """
-        self._log = ContainerLog(pod_name, namespace, container)
+        self._path, self._container = f"/api/v1/namespaces/{namespace}/pods/{pod_name}/log", container
         self._get_client, self._times = client, times
         self._client: ApiClient | None = None
         self._pool: Any = None
         self._socket: Any = None
         self._lock = threading.Lock()
-        self._is_reading = self._is_following = self._is_closed = self._follows_no_more = False
+        self._is_following = self._is_closed = self._follows_no_more = False
         self.last_activity = 0.0
 
     def receive(
         self, take: Callable[[bytes], object], *, follow: bool = False, since: str | None = None, tail: int = 0
     ) -> ReadFailure | None:
-        """Read from a second on, and pass on what comes; None if the body ended, or the read was broken off.
+        """Read the log with stamps, and pass on what comes; None if the body ended, or the read was broken off.
 
-        Args:
-            take: gets the chunks. Its exceptions pass through.
-            follow: stay connected while the container runs.
-            since: omit lines before this second.
-            tail: read only so many last lines; 0 for all.
+        Exceptions of `take` pass through. The client library's own method has no ``sinceTime``, only seconds by the
+        worker's clock.
         """
+        query = {"container": self._container, "timestamps": "true"}
+        options = {"follow": "true" if follow else "", "sinceTime": since, "tailLines": str(tail or "")}
+        query |= {name: value for name, value in options.items() if value}
         with self._lock:
-            self._is_reading, self._is_following = True, follow
+            self._is_following = follow
             if self._must_break:
-                self._is_reading = False
                 return None
+        timeout_s = (self._times.connect, self._times.silence if follow else self._times.end_read)
         try:
-            return self._receive(take, follow, since, tail)
+            client = self._get_client()
+            if client is not self._client:
+                self._client, self._pool = client, _build_pool(client, self._meet_connection)
+            response = open_answer(client, "GET", self._path, query=query, timeout_s=timeout_s, pool=self._pool)
+        except _READ_ERRORS as error:
+            return _classify(error)
+        try:
+            return self._pass_on(response.stream(_CHUNK, decode_content=True), take)
         finally:
-            with self._lock:
-                self._is_reading = False
+            response.close()
 
     def stop_following(self) -> None:
         """Break a read that follows, also one that begins now."""
@@ -111,38 +118,17 @@ class LogStream:
             self._is_closed = True
             self._break_if_wanted()
 
-    def _receive(
-        self, take: Callable[[bytes], object], follow: bool, since: str | None, tail: int
-    ) -> ReadFailure | None:
-        timeout_s = (self._times.connect, self._times.silence if follow else self._times.end_read)
-        try:
-            client, pool = self._open_pool()
-            response = self._log.open(client, pool, follow=follow, since=since, tail=tail, timeout_s=timeout_s)
-        except READ_ERRORS as error:
-            return classify(error)
-        try:
-            return self._pass_on(read_chunks(response), take)
-        finally:
-            response.close()
-
     def _pass_on(self, chunks: Iterator[bytes], take: Callable[[bytes], object]) -> ReadFailure | None:
         while not self._is_closed:
             try:
                 chunk = next(chunks, None)
-            except READ_ERRORS as error:
-                return classify(error)
+            except _READ_ERRORS as error:
+                return _classify(error)
             if chunk is None:
-                return None
+                break
             self.last_activity = time.monotonic()
             take(chunk)  # outside of the try: an error of the task's log is none of the pod's
         return None
-
-    def _open_pool(self) -> tuple[ApiClient, Any]:
-        """Return the client, and its connections as far as they are this stream's."""
-        client = self._get_client()
-        if client is not self._client:
-            self._client, self._pool = client, _build_pool(client, self._meet_connection)
-        return client, self._pool
 
     def _meet_connection(self, connection: Any) -> None:
         with self._lock:
@@ -151,35 +137,38 @@ class LogStream:
 
     @property
     def _must_break(self) -> bool:
-        return self._is_reading and (self._is_closed or (self._is_following and self._follows_no_more))
+        return self._is_closed or (self._is_following and self._follows_no_more)
 
     def _break_if_wanted(self) -> None:
-        if self._must_break and self._socket is not None:
-            shut_down(self._socket)
-
-
-def shut_down(connected: Any) -> None:
-    """Wake up the thread that waits for more from this socket; it sees the end of the connection."""
-    with suppress(OSError, ValueError), socket.socket(fileno=os.dup(connected.fileno())) as duplicate:
-        duplicate.shutdown(socket.SHUT_RDWR)
+        """Wake up the thread that waits for more; it sees the end of the connection."""
+        if not self._must_break or self._socket is None:
+            return
+        with suppress(OSError, ValueError), socket.socket(fileno=os.dup(self._socket.fileno())) as duplicate:
+            duplicate.shutdown(socket.SHUT_RDWR)
 
 
 def _build_pool(client: ApiClient, on_connect: Callable[[Any], None]) -> Any:
     """Build connections as the client's own, each of which is reported when it is open."""
-    pool: Any = RESTClientObject(client.configuration).pool_manager
-    pool.pool_classes_by_scheme = {
-        scheme: _report_connections(kind, on_connect) for scheme, kind in pool.pool_classes_by_scheme.items()
-    }
-    return pool
+    manager: Any = RESTClientObject(client.configuration).pool_manager
+    pool = manager.connection_from_url(client.configuration.host)
+    kind = pool.ConnectionCls
+
+    def connect(connection: Any) -> None:
+        kind.connect(connection)
+        on_connect(connection)
+
+    pool.ConnectionCls = type(kind.__name__, (kind,), {"connect": connect})  # urllib3's errors name the class
+    return manager
 
 
-def _report_connections(pool: Any, on_connect: Callable[[Any], None]) -> Any:
-    """Derive a class of pools; urllib3's errors name the classes, so they keep their names."""
-    connection = pool.ConnectionCls
-
-    def connect(opened: Any) -> None:
-        connection.connect(opened)
-        on_connect(opened)
-
-    connection_class = type(connection.__name__, (connection,), {"connect": connect})
-    return type(pool.__name__, (pool,), {"ConnectionCls": connection_class})
+def _classify(error: Exception) -> ReadFailure:
+    if not isinstance(error, ApiException):
+        return ReadFailure(f"{type(error).__name__}: {error}", is_silence=isinstance(error, ReadTimeoutError))
+    message = read_message(error)
+    return ReadFailure(
+        f"HTTP {error.status}: {message}",
+        is_not_started=error.status == 400 and any(part in message for part in _NOT_STARTED),
+        is_final=any(part in message for part in _NEVER) or bool(error.status == 404 and _GONE.match(message)),
+        is_refusal=400 <= error.status < 500 and error.status not in (408, 429),
+        retry_after_s=min(read_retry_after(error) or 0.0, _LONGEST_RETRY_AFTER_S),
+    )

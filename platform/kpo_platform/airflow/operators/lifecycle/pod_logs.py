@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
 from typing import Any
 
 from kpo_platform.airflow.operators.lifecycle.log_follower import LogFollower, join_all
@@ -22,40 +21,44 @@ _END_S = 3600.0
 
 
 class PodLogs:
-    """Follows the wanted containers of a pod from the moment that they start."""
+    """Follows the wanted containers of a pod from the moment that they start.
+
+    `update` and `finish` raise the first error of the author's callbacks or formatter.
+
+    Args:
+        progress: what was written before into the same log.
+        is_resumed: whether the task comes back from its deferral.
+
+    Attributes:
+        paused: set when the API server has ended a log; its container has probably ended.
+    """
 
     def __init__(
         self, operator: Any, pod: ObservedPod, progress: LogProgress | None = None, *, is_resumed: bool = False
     ) -> None:
-        """Choose the containers.
-
-        Args:
-            operator: the task's operator.
-            pod: the pod.
-            progress: what was written before into the same log.
-            is_resumed: whether the task comes back from its deferral.
-        """
         self._operator, self._pod, self._progress = operator, pod, progress or LogProgress()
         self._format = LogFormat(
             operator.pod_manager, operator.container_name_log_prefix_enabled, operator.log_formatter, is_resumed
         )
         self._positions = dict(self._progress.positions)
-        self._waiting = _select(operator, pod)
+        containers = operator.container_logs if operator.get_logs else None
+        self._waiting: list[str] = []
+        if pod.model.spec is not None:  # else it was gone before it was looked at
+            self._waiting = select_containers(
+                operator.pod_manager, pod.model, containers=containers, init_containers=operator.init_container_logs
+            )
         self._followers: dict[str, LogFollower] = {}
         self._writers: list[ContainerLogWriter] = []
-        self._paused = threading.Event()
+        self.paused = threading.Event()
         self._client = operator.client
 
     def update(self) -> None:
-        """Start to follow the containers that have started, and tell the followers which containers have ended.
-
-        Raises:
-            Exception: an error of the author's callbacks or formatter.
-        """
+        """Start to follow the containers that have started, and tell the followers which containers have ended."""
         self._client = self._operator.client  # in this thread: it may read the connection again
         for name in [name for name in self._waiting if self._pod.state.container(name).has_started]:
             self._waiting.remove(name)
-            self._announce(name)
+            if not self._format.is_resumed:
+                self._announce(name)
             self._follow(name)
         for name, follower in list(self._followers.items()):
             container = self._pod.state.container(name)
@@ -66,36 +69,22 @@ class PodLogs:
                 self._follow(name)
         self._raise_error()
 
-    def has_paused(self) -> bool:
-        """Tell whether the API server has ended a log since `take_pause`; its container has probably ended."""
-        return self._paused.is_set()
-
-    def take_pause(self) -> bool:
-        """Return `has_paused`, and begin again."""
-        has_paused = self._paused.is_set()
-        self._paused.clear()
-        return has_paused
-
     def finish(self) -> None:
-        """Write what is left of the logs.
-
-        Raises:
-            Exception: an error of the author's callbacks or formatter.
-        """
+        """Write what is left of the logs."""
         self._client = self._operator.client
         for name, follower in self._followers.items():
             if self._pod.state.container(name).is_terminated:
                 follower.container_ended()
             else:
                 follower.stop_following()
-        join_all([*self._followers.values()], _GONE_S if self._pod.is_gone else _END_S)
+        join_all(self._followers.values(), _GONE_S if self._pod.is_gone else _END_S)
         self._raise_error()
 
     def cut(self, timeout_s: float) -> None:
         """Write what is there now, for this long at most, and follow no longer; errors of the author are dropped."""
         for follower in self._followers.values():
             follower.stop_following()
-        join_all([*self._followers.values()], timeout_s)
+        join_all(self._followers.values(), timeout_s)
 
     def stop(self) -> dict[str, LogPosition]:
         """Write no further line, and return what has been written, by container."""
@@ -104,14 +93,11 @@ class PodLogs:
             follower.close()
         for follower in self._followers.values():
             follower.wait(max(0.0, deadline - time.monotonic()))
-        written = {name: follower.position for name, follower in self._followers.items()}
-        return self._positions | {name: position for name, position in written.items() if position is not None}
+        return self._positions | {name: each.position for name, each in self._followers.items() if each.position}
 
     def _announce(self, name: str) -> None:
         """Tell where a log begins that an earlier process of the try has begun to write."""
         position, log = self._positions.get(name), self._format.manager.log
-        if self._format.is_resumed:
-            return
         if position is not None:
             log.info("The log of container %s continues after %sZ.", name, position.stamp)
         elif self._progress.is_unknown:
@@ -122,30 +108,20 @@ class PodLogs:
             )
 
     def _follow(self, name: str) -> None:
-        operator, model, state = self._operator, self._pod.model, self._pod.state
-        writer = ContainerLogWriter(self._format, name, model, operator.client, operator.callbacks)
-        follower = LogFollower(
+        operator, state = self._operator, self._pod.state
+        writer = ContainerLogWriter(self._format, name, self._pod.model, operator.client, operator.callbacks)
+        follower = self._followers[name] = LogFollower(
             lambda: self._client.api_client,
             *(state.name, state.namespace, name, writer),
             position=self._positions.get(name),
-            on_pause=self._paused.set,
+            on_pause=self.paused.set,
         )
+        self._writers.append(writer)
         if state.container(name).is_terminated:
             follower.container_ended()
-        self._writers.append(writer)
-        self._followers[name] = follower
         follower.start()
 
     def _raise_error(self) -> None:
         for writer in self._writers:
             if writer.error is not None:
                 raise writer.error
-
-
-def _select(operator: Any, pod: ObservedPod) -> list[str]:
-    if pod.model.spec is None:
-        return []  # it was gone before it was looked at
-    containers: Sequence[str] | str | bool | None = operator.container_logs if operator.get_logs else None
-    return select_containers(
-        operator.pod_manager, pod.model, containers=containers, init_containers=operator.init_container_logs
-    )

@@ -49,7 +49,8 @@ def wait_for_end(
             if getattr(operator, "log_events_on_startup", True):  # since 10.25; before, they are always logged
                 events.write_new(pod.state)
             seconds = min(seconds, max(limits.check(pod.state, pod.model), _SHORTEST_S))
-        operator.stop_signal.sleep(seconds, until=logs.has_paused)
-        if logs.take_pause():
+        operator.stop_signal.sleep(seconds, until=logs.paused.is_set)
+        if logs.paused.is_set():
+            logs.paused.clear()
             interval.hurry()
         pod.refresh()
