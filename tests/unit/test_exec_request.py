@@ -1,4 +1,4 @@
-"""lifecycle.exec_request and pod_manager: commands in a container end in time, with their whole output or an error."""
+"""lifecycle.pod_manager: commands in a container end in time, with their whole output or an error."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from typing import Any
 import pytest
 from kubernetes.client import ApiException, CoreV1Api
 
-from kpo_platform.airflow.operators.lifecycle.exec_request import CommandFailed, run_command
 from kpo_platform.airflow.operators.lifecycle.patience import is_transient
-from kpo_platform.airflow.operators.lifecycle.pod_manager import TeamPodManager
+from kpo_platform.airflow.operators.lifecycle.pod_manager import CommandFailed, TeamPodManager, run_command
 from unit.support.exec_server import CLOSE, HANG, SUCCESS, ExecServer, end, serving_exec, stderr, stdout
 
 POD: Any = SimpleNamespace(metadata=SimpleNamespace(name="p", namespace="n"))
