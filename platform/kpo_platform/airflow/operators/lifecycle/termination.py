@@ -1,7 +1,6 @@
-"""Distinguish a user's stop of a task from a shutdown of its worker.
+"""Distinguish a user's stop of a task, which changes its state before SIGTERM, from a shutdown of its worker.
 
-Airflow sends SIGTERM for both, and the stock operator reacts to both alike: it deletes the pod and reports success
-(apache/airflow#73006). A user's stop changes the task's state before the signal, a shutdown does not.
+The stock operator reacts to both alike: it deletes the pod and reports success (apache/airflow#73006).
 """
 
 from __future__ import annotations
