@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from unit.support.airflow_database import airflow_database, empty_airflow_database
+from unit.support.airflow_secrets import forget_secrets
 from unit.support.in_process_ansible import ansible_in_process
 from unit.support.in_process_offline import offline_in_process
 from unit.support.log_following import follow, server, written
@@ -22,6 +23,7 @@ __all__ = [
     "empty_airflow_database",
     "fake_cluster",
     "follow",
+    "forget_secrets",
     "offline_in_process",
     "platformctl",
     "publish",
