@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import contextvars
 import json
 import logging
+import os
 import socket
-import subprocess
-import sys
+import threading
 from collections.abc import Callable
+from multiprocessing import get_context
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import structlog
 from airflow.providers.cncf.kubernetes.utils.pod_manager import PodManager
+from airflow.sdk.log import configure_logging
 from kubernetes.client import models as k8s
 
-from kpo_platform.airflow.operators.lifecycle.log_lines import parse_line
+from kpo_platform.airflow.operators.lifecycle.log_lines import LogLine, parse_line
 from kpo_platform.airflow.operators.lifecycle.log_writer import ContainerLogWriter, LogFormat, select_containers
 
 TEXTS = ["hello %s", "ERROR: no", "[warning] x", "::group::part", "::endgroup::", "é\\xff"]
@@ -148,33 +152,31 @@ def test_containers_are_selected_as_by_the_stock_operator(
     assert recorder.records == [(logging.ERROR, text) for text in errors]
 
 
-TASK = """
-import contextvars, logging, os, sys, threading
-import structlog
-from airflow.sdk.log import configure_logging
-configure_logging(json_output=True, output=os.fdopen(int(sys.argv[1]), "wb", buffering=0), sending_to_supervisor=True)
-from airflow.providers.cncf.kubernetes.utils.pod_manager import PodManager
-from kpo_platform.airflow.operators.lifecycle.log_lines import LogLine
-from kpo_platform.airflow.operators.lifecycle.log_writer import ContainerLogWriter, LogFormat
-structlog.contextvars.bind_contextvars(ti_id="42")
-writer = ContainerLogWriter(LogFormat(PodManager(kube_client=None)), "base", None, None)
-def write():
-    for number in range(60):
-        writer.write(LogLine("2026-01-01T00:00:01.000000000", "x" * 200_000))
-thread = threading.Thread(target=contextvars.copy_context().run, args=(write,))
-thread.start()
-while thread.is_alive():
-    logging.getLogger("library").info("y" * 200_000)
-"""
+def write_from_two_threads(output: int) -> None:
+    """Log as a task's process does: a thread writes the lines of a pod, and the main thread others."""
+    configure_logging(json_output=True, output=os.fdopen(output, "wb", buffering=0), sending_to_supervisor=True)
+    structlog.contextvars.bind_contextvars(ti_id="42")
+    writer = ContainerLogWriter(LogFormat(PodManager(kube_client=SimpleNamespace())), "base", POD, None)
+
+    def write_lines() -> None:
+        for _ in range(60):
+            writer.write(LogLine("2026-01-01T00:00:01.000000000", "x" * 200_000))
+
+    thread = threading.Thread(target=contextvars.copy_context().run, args=(write_lines,))
+    thread.start()
+    while thread.is_alive():
+        logging.getLogger("library").info("y" * 200_000)
 
 
 def test_lines_of_the_thread_reach_the_supervisor_whole():
     parent, child = socket.socketpair()
+    task = get_context("fork").Process(target=write_from_two_threads, args=(child.fileno(),))
     with parent:
-        task = subprocess.Popen([sys.executable, "-c", TASK, str(child.fileno())], pass_fds=[child.fileno()])
+        task.start()
         child.close()
         received = b"".join(iter(lambda: parent.recv(1 << 20), b""))
-    assert task.wait(30) == 0
+    task.join(30)
+    assert task.exitcode == 0
     events = [json.loads(line) for line in received.splitlines()]
     lines = [event for event in events if event["event"].startswith("[base]")]
     assert [(len(line["event"]), line["ti_id"]) for line in lines] == [(200_007, "42")] * 60
