@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import re
 import time
 from typing import Any
 
 from airflow.providers.cncf.kubernetes.utils.xcom_sidecar import PodDefaults
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
-from kubernetes.client import ApiException
-from websocket import WebSocketException
 
 from kpo_platform.airflow.operators.lifecycle.observed_pod import ObservedPod
 from kpo_platform.airflow.operators.lifecycle.patience import ApiServerUnavailable, describe_error, is_transient
@@ -20,9 +17,6 @@ _INTERVAL_S = 1.0
 _START_TIMEOUT_S = 900.0  # as in the stock operator
 _READ_TIMEOUT_S = 600.0
 """How long the read of a result may fail while the API server answers other requests."""
-
-_REFUSED_HANDSHAKE = re.compile(r"Handshake status 4\d\d")
-"""The client library's words for a refused ``exec``, whose status it drops."""
 
 
 class ResultUnreadable(ApiServerUnavailable):
@@ -45,8 +39,8 @@ def read_result(operator: Any, pod: ObservedPod) -> Any:
         began_at = time.monotonic()
         try:
             return operator.extract_xcom(pod=pod.model)
-        except Exception as raised:
-            error, read_s = _find_api_error(raised), time.monotonic() - began_at
+        except Exception as error:
+            read_s = time.monotonic() - began_at
             pod.refresh()  # waits while the API server does not answer
             if getattr(error, "status", None) == 401 and not has_new_credentials:
                 operator.refresh_credentials()
@@ -54,8 +48,9 @@ def read_result(operator: Any, pod: ObservedPod) -> Any:
             elif _is_running(pod):
                 _check_retry(error, pod, failed_s)
             if not failed_s:
-                why = describe_error(error)
-                operator.log.warning("Cannot read the result of pod %s: %s. It is tried again.", pod.state.name, why)
+                operator.log.warning(
+                    "Cannot read the result of pod %s: %s. It is tried again.", pod.state.name, describe_error(error)
+                )
         operator.stop_signal.sleep(_INTERVAL_S)
         failed_s += read_s + _INTERVAL_S
 
@@ -67,7 +62,7 @@ def read_failed_result(operator: Any, pod: ObservedPod) -> Any:
     try:
         return operator.extract_xcom(pod=pod.model)
     except Exception as error:
-        operator.log.info("The failed program has no result: %s", _find_api_error(error))
+        operator.log.info("The failed program has no result: %s", error)
         return None
 
 
@@ -78,7 +73,7 @@ def end_sidecar(operator: Any, pod: ObservedPod) -> bool:
     try:
         operator.pod_manager.extract_xcom_kill(pod.model)
     except Exception as error:
-        operator.log.info("Cannot end container %s of pod %s: %s", SIDECAR, pod.state.name, _find_api_error(error))
+        operator.log.info("Cannot end container %s of pod %s: %s", SIDECAR, pod.state.name, error)
         return False
     return True
 
@@ -111,15 +106,9 @@ def _describe_loss(pod: ObservedPod, what: str) -> str:
     )
 
 
-def _find_api_error(error: Exception) -> Exception:
-    """Return why a websocket could not be opened; the client library fails on that error, because it has no body."""
-    context = error.__context__
-    return context if isinstance(error, AttributeError) and isinstance(context, ApiException) else error
-
-
 def _check_retry(error: Exception, pod: ObservedPod, failed_s: float) -> None:
     """Raise unless the read may succeed later."""
-    if not _is_retried(error):
+    if not is_transient(error):
         raise error
     if failed_s >= _READ_TIMEOUT_S:
         raise ResultUnreadable(
@@ -127,8 +116,3 @@ def _check_retry(error: Exception, pod: ObservedPod, failed_s: float) -> None:
             f"tried for {failed_s:.0f} s. The pod is not deleted",
             "Check the pod's node and its container airflow-xcom-sidecar. A retry of the task takes the result.",
         ) from error
-
-
-def _is_retried(error: Exception) -> bool:
-    is_refused = isinstance(error, ApiException) and _REFUSED_HANDSHAKE.search(str(error.reason))
-    return isinstance(error, WebSocketException) or (is_transient(error) and not is_refused)
