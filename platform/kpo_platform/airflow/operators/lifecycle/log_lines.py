@@ -102,7 +102,7 @@ class LogCursor:
     """
 
     def __init__(self, position: LogPosition | None = None) -> None:
-        self._start = self.position = position
+        self.position, self._start = position, position or LogPosition("")
         self.last: LogLine | None = None
         self.is_found = False
         self._counts: defaultdict[str, Counter[int]] = defaultdict(Counter)
@@ -129,15 +129,16 @@ class LogCursor:
     def begin_read(self) -> None:
         """Expect the lines of a new read, which starts at `since`."""
         self.is_found = self.position is None or self.position.is_boundary
-        self._remaining_former = self._start.count if self._start else 0
+        self._remaining_former = self._start.count
         if self.last is not None:
             self._remaining = self._counts[self.last.stamp[:SECOND_WIDTH]][hash(self.last)]
         else:
-            self._remaining = (self._start.count or math.inf) if self._start else 0
+            self._remaining = (self._start.count or math.inf) if self.position else 0
 
     def accept(self, line: LogLine) -> Novelty:
         """Judge the next line of the current read, and remember it if it is new."""
-        if self._is_of_former_process(line):
+        if self._remaining_former > 0 and self.last is not None and line.stamp.startswith(self._start.stamp):
+            self._remaining_former -= 1  # a former process has written it with the stamp at which this one has begun
             return Novelty.OLD
         if self._remaining > 0:
             if self.is_last(line):
@@ -153,14 +154,6 @@ class LogCursor:
         self.is_found = True
         self._remember(line)
         return novelty
-
-    def _is_of_former_process(self, line: LogLine) -> bool:
-        """Whether a former process has written this line with the stamp at which this one has begun."""
-        if self.last is None or self._start is None or self._remaining_former <= 0:
-            return False
-        is_former = line.stamp.startswith(self._start.stamp)
-        self._remaining_former -= is_former
-        return is_former
 
     def _get_latest(self) -> str:
         return (self.position.latest or self.position.stamp) if self.position else ""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from kpo_platform.airflow.operators.lifecycle.log_lines import SECOND_WIDTH, LogPosition
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 _KEY = "log_positions"
-_MICROSECOND_WIDTH = 26
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,7 @@ class LogProgress:
         position = self.positions.get(BASE)
         if position is None:
             return None
-        time = datetime.fromisoformat(position.stamp[:_MICROSECOND_WIDTH]).replace(tzinfo=UTC)
+        time = datetime.fromisoformat(f"{position.stamp}Z")
         return time + timedelta(seconds=1) if position.is_boundary else time
 
     def after_trigger(self, last_log_time: datetime | str | None) -> LogProgress:

@@ -88,7 +88,7 @@ class ContainerLogWriter:
                     client=self._client,
                     mode=ExecutionMode.SYNC,
                     container_name=self._container,
-                    timestamp=pendulum.instance(datetime.fromisoformat(f"{line.stamp[:26]}+00:00")),
+                    timestamp=pendulum.instance(datetime.fromisoformat(f"{line.stamp}Z")),
                     pod=self._pod,
                 )
             name, formatter = "log_formatter", self._format.formatter
