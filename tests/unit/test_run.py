@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import signal
-import subprocess
-import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,27 +13,10 @@ import yaml
 
 from kpo_platform.pod.identity import START_LABEL
 from unit.support.http_server import Answer, Request, Server, serving, status
-from unit.support.platformctl import CommandResult, Platformctl, environment, program
+from unit.support.platformctl import CommandResult, Platformctl
 from unit.support.pod_comparison import remove_empty
 from unit.support.pod_server import PODS, Pods, interrupt_at
-
-DAG = """
-from datetime import timedelta
-from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
-from airflow.sdk import DAG
-from kpo_platform import TeamPodOperator
-
-with DAG("sample", schedule=None):
-    TeamPodOperator(task_id="made", image="busybox:1.35", cmds=["echo", "{{ ds }}"])
-    TeamPodOperator(task_id="kept", image="busybox:1.35", on_finish_action="keep_pod", on_kill_action="keep_pod")
-    TeamPodOperator(task_id="short", image="busybox:1.35", execution_timeout=timedelta(seconds=1))
-    TeamPodOperator(task_id="skips", image="busybox:1.35", skip_on_exit_code=7)
-    TeamPodOperator(task_id="waits", image="busybox:1.35", schedule_timeout_seconds=1)
-    TeamPodOperator(task_id="elsewhere", image="busybox:1.35", in_cluster=True)
-    TeamPodOperator.partial(task_id="each", image="busybox:1.35").expand(cmds=[["echo", "a"], ["echo", "b"]])
-    TeamPodOperator(task_id="later", image="busybox:{{ params.get('tag', 'latest') }}")
-    KubernetesPodOperator(task_id="stock", image="busybox:1.35", cmds=["echo", "hello"])
-"""
+from unit.support.sample_run import write_sample
 
 
 @pytest.fixture
@@ -52,17 +31,9 @@ def server(pods: Pods) -> Iterator[Server]:
 
 
 @pytest.fixture
-def words(server: Server, tmp_path: Path) -> Any:
-    """Builds the command line that runs a task of the sample DAG."""
-    (tmp_path / "dags" / "alpha").mkdir(parents=True)
-    (tmp_path / "dags" / "alpha" / "sample.py").write_text(DAG)
-    options = ("--folder", str(tmp_path / "dags"), "--kubeconfig", server.kubeconfig(tmp_path))
-    return lambda task, *more: ("run", "sample", task, *options, *more)
-
-
-@pytest.fixture
-def run(words: Any, platformctl: Platformctl, offline_in_process: None) -> Any:
+def run(server: Server, tmp_path: Path, platformctl: Platformctl, offline_in_process: None) -> Any:
     """Runs a task of the sample DAG."""
+    words = write_sample(tmp_path, server)
 
     def run_task(task: str, *more: str) -> CommandResult:
         return platformctl(*words(task, *more))
@@ -70,16 +41,10 @@ def run(words: Any, platformctl: Platformctl, offline_in_process: None) -> Any:
     return run_task
 
 
-def name(pods: Pods) -> str:
-    """The name of the only created pod."""
-    (pod,) = pods.created
-    return str(pod["metadata"]["name"])
-
-
 def test_successful_pod_is_reported_and_deleted(run: Any, pods: Pods):
     result = run("made")
-    assert (result.code, result.out) == (0, f"✔ team-alpha/{name(pods)}: success\n")
-    assert (f"► Pod team-alpha/{name(pods)}" in result.err, pods.pod) == (True, None)
+    assert (result.code, result.out) == (0, f"✔ team-alpha/{pods.name}: success\n")
+    assert (f"► Pod team-alpha/{pods.name}" in result.err, pods.pod) == (True, None)
 
 
 @pytest.mark.parametrize(
@@ -113,9 +78,9 @@ def test_failed_program_exits_with_1_and_shows_its_last_output(run: Any, pods: P
     result = run("made", "-o", "json")
     assert result.code == 1
     assert json.loads(result.out) == {
-        "pod": {"namespace": "team-alpha", "name": name(pods)},
+        "pod": {"namespace": "team-alpha", "name": pods.name},
         "state": "failed",
-        "why": f"Pod {name(pods)} failed. The program failed: container base ended with exit code 3. no such table.",
+        "why": f"Pod {pods.name} failed. The program failed: container base ended with exit code 3. no such table.",
         "result": None,
     }
 
@@ -125,7 +90,7 @@ def test_skipped_task_exits_with_0(run: Any, pods: Pods):
     result = run("skips")
     assert (result.code, result.out) == (
         0,
-        f"✔ team-alpha/{name(pods)}: skipped. Pod {name(pods)} returned exit code 7. Skipping.\n",
+        f"✔ team-alpha/{pods.name}: skipped. Pod {pods.name} returned exit code 7. Skipping.\n",
     )
 
 
@@ -135,7 +100,7 @@ def test_ctrl_c_deletes_the_pod(run: Any, pods: Pods, task: str, moment: str):
     pods.code, pods.hook = None, interrupt_at(f"{moment} {PODS}")
     result = run(task)
     assert (result.code, pods.pod) == (130, None)
-    assert result.err.splitlines()[-1] == f"Deleted pod team-alpha/{name(pods)}."
+    assert result.err.splitlines()[-1] == f"Deleted pod team-alpha/{pods.name}."
 
 
 def test_ctrl_c_names_the_pod_that_cannot_be_deleted(run: Any, pods: Pods):
@@ -148,7 +113,7 @@ def test_ctrl_c_names_the_pod_that_cannot_be_deleted(run: Any, pods: Pods):
     result = run("stock")
     assert result.code == 130
     assert result.err.splitlines()[-1] == (
-        f"! The pod may still exist. Delete it: kubectl -n team-alpha delete pod {name(pods)}"
+        f"! The pod may still exist. Delete it: kubectl -n team-alpha delete pod {pods.name}"
     )
 
 
@@ -161,7 +126,7 @@ def test_pod_that_times_out_is_deleted(run: Any, pods: Pods, task: str, more: tu
     result = run(task, *more)
     assert (result.code, pods.pod) == (3, None)
     message = f"late. Timed out. Find in the log what the program waits for, or raise {limit}.\n"
-    assert result.out == f"✗ team-alpha/{name(pods)}: {message}"
+    assert result.out == f"✗ team-alpha/{pods.name}: {message}"
 
 
 def test_refused_pod_is_not_created(run: Any, pods: Pods):
@@ -194,26 +159,3 @@ def test_exhausted_quota_fails_the_run_at_the_schedule_timeout(run: Any, pods: P
         "(schedule_timeout_seconds, by default the team's policy.roomTimeout). Wait for other tasks of the team, use a "
         "smaller size, or ask the platform team for a larger quota. API server: exceeded quota: team-quota\n",
     )
-
-
-def test_second_ctrl_c_exits_at_once_and_names_the_pod(words: Any, pods: Pods):
-    is_blocked = threading.Event()
-
-    def block_delete(request: Request) -> None:
-        if request.method == "DELETE":
-            is_blocked.set()
-            time.sleep(30)
-
-    pods.code, pods.log, pods.hook = None, "hello from the pod\n", block_delete
-    pipe = subprocess.PIPE
-    with subprocess.Popen(program(*words("made")), env=environment(), text=True, stdout=pipe, stderr=pipe) as process:
-        assert process.stderr is not None
-        log_line = next(line for line in process.stderr if "hello from the pod" in line)
-        process.send_signal(signal.SIGINT)
-        assert is_blocked.wait(30)
-        process.send_signal(signal.SIGINT)
-        start = time.monotonic()
-        last = process.stderr.readlines()[-1]
-    assert time.monotonic() - start < 25  # the API server answers after 30 s
-    assert (process.returncode, log_line) == (130, "[base] hello from the pod\n")
-    assert last == f"! The pod may still exist. Delete it: kubectl -n team-alpha delete pod {name(pods)}\n"

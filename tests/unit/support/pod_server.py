@@ -39,6 +39,12 @@ class Pods:
         answer = self.hook(request)
         return answer or self._answer(request)
 
+    @property
+    def name(self) -> str:
+        """The name of the only pod that was created."""
+        (pod,) = self.created
+        return str(pod["metadata"]["name"])
+
     def _answer(self, request: Request) -> Answer:
         path = urlsplit(request.path).path
         if path.endswith("/configmaps"):
