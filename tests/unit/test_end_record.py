@@ -1,4 +1,4 @@
-"""lifecycle.end_record: a process is killed after it has deleted its pod; the next one tells how the pod ended."""
+"""lifecycle.task_end: a process is killed after it has deleted its pod; the next one tells how the pod ended."""
 
 from __future__ import annotations
 

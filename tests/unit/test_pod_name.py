@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kpo_platform.airflow.operators.lifecycle.pod_name import build_pod_name, build_start_id
+from kpo_platform.airflow.operators.lifecycle.start_record import build_pod_name, build_start_id
 
 TRY = "0199c0de-1111-7000-8000-000000000001"
 NEXT_TRY = "0199c0de-2222-7000-8000-000000000002"

@@ -1,4 +1,4 @@
-"""lifecycle.poll_interval: how often a task looks at its pod."""
+"""lifecycle.pod_wait: how often a task looks at its pod."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 
-from kpo_platform.airflow.operators.lifecycle import poll_interval
-from kpo_platform.airflow.operators.lifecycle.pod_wait import wait_for_end
-from kpo_platform.airflow.operators.lifecycle.poll_interval import PollInterval
+from kpo_platform.airflow.operators.lifecycle import pod_wait
+from kpo_platform.airflow.operators.lifecycle.pod_wait import PollInterval, wait_for_end
 from kpo_platform.airflow.operators.lifecycle.stop_signal import StopSignal
 from kpo_platform.pod.state import PodState
 from unit.support.virtual_time import LogLines, VirtualTime
@@ -19,7 +18,7 @@ from unit.support.virtual_time import LogLines, VirtualTime
 @pytest.fixture
 def time(monkeypatch: pytest.MonkeyPatch) -> VirtualTime:
     virtual = VirtualTime()
-    monkeypatch.setattr(poll_interval, "time", SimpleNamespace(monotonic=virtual.clock))
+    monkeypatch.setattr(pod_wait, "time", SimpleNamespace(monotonic=virtual.clock))
     return virtual
 
 

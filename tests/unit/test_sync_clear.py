@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from kpo_platform.airflow.operators.lifecycle import stop_mark
+from kpo_platform.airflow.operators.lifecycle import start_record
 from kpo_platform.airflow.operators.lifecycle.pod_api import PodApi
 from unit.support.cluster_server import Cluster
 from unit.support.fake_kubelet import FakePod, Program
@@ -88,7 +88,7 @@ def test_stop_does_not_depend_on_its_mark(
                 raise RuntimeError("Airflow is away")
 
     fake_cluster.programs["base"] = Program(runs_s=100)
-    monkeypatch.setattr(stop_mark, "_TIMEOUT_S", 0.1 if is_slow else 10)
+    monkeypatch.setattr(start_record, "_STOPPED_TIMEOUT_S", 0.1 if is_slow else 10)
     task = start_task()
     task.xcoms = Refusing()
     assert stop_while_running(task).log[-2:] == [

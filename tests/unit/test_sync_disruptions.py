@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kpo_platform.airflow.operators.lifecycle.pod_name import build_start_id
+from kpo_platform.airflow.operators.lifecycle.start_record import build_start_id
 from unit.support.cluster_server import Cluster
 from unit.support.fake_kubelet import FakePod, Program
 from unit.support.task_faults import at, kill_while_running

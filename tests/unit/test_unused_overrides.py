@@ -1,4 +1,4 @@
-"""lifecycle.unused_overrides: a subclass learns which of its methods the run of a pod does not call."""
+"""lifecycle.engine: a subclass learns which of its methods the run of a pod does not call."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
 
 from kpo_platform import TeamPodOperator
-from kpo_platform.airflow.operators.lifecycle.unused_overrides import UNUSED
+from kpo_platform.airflow.operators.lifecycle.engine import UNUSED
 from unit.support.cluster_server import Cluster
 from unit.support.task_process import StartTask
 

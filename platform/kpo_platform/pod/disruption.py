@@ -23,15 +23,8 @@ _ENDED_BY_NODE = frozenset({"Evicted", "NodeLost", "NodeShutdown", "Preempting",
 
 _REFUSED = frozenset(
     {
-        "InvalidNodeInfo",
-        "NodeAffinity",
-        "NodeName",
-        "NodePorts",
-        "TaintToleration",
-        "TopologyAffinityError",
-        "UnexpectedAdmissionError",
-        "UnexpectedPredicateFailureType",
-        "UnknownReason",
+        *("InvalidNodeInfo", "NodeAffinity", "NodeName", "NodePorts", "TaintToleration", "TopologyAffinityError"),
+        *("UnexpectedAdmissionError", "UnexpectedPredicateFailureType", "UnknownReason"),
         "VolumeAttachmentLimitExceeded",
     }
 )
@@ -106,18 +99,16 @@ class Termination:
 
 
 def find_termination(state: PodState) -> Termination | None:
-    """Find what ended a pod, or is ending it, other than its program.
+    """Find what ended a pod, or is ending it, other than its program and its task; None if the program alone decides.
 
     Since Kubernetes 1.26 the control plane adds the condition ``DisruptionTarget`` to a disrupted pod (KEP-3329); the
     kubelet sets a reason.
-
-    Args:
-        state: the pod before its task deletes it; a deletion is therefore a disruption.
-
-    Returns:
-        The cause; None if the program alone decides.
     """
-    return _find_own_limit(state) or _find_condition(state) or _find_reason(state) or _find_deletion(state)
+    if cause := _find_own_limit(state) or _find_condition(state):
+        return cause
+    if state.reason in _ENDED_BY_NODE or is_refusal(state.reason):
+        return Termination(state.reason, state.message)
+    return Termination(DELETED, since=state.deletion_requested_at) if state.deletion_requested_at else None
 
 
 def find_termination_in_events(events: Iterable[Any]) -> Termination | None:
@@ -171,16 +162,6 @@ def _find_condition(state: PodState) -> Termination | None:
     # The kubelet's condition has one reason for all causes; its status says more.
     reason = state.reason if state.reason in _ENDED_BY_NODE else condition.reason
     return Termination(reason or condition.type, condition.message or state.message, since)
-
-
-def _find_reason(state: PodState) -> Termination | None:
-    if state.reason in _ENDED_BY_NODE or is_refusal(state.reason):
-        return Termination(state.reason, state.message)
-    return None
-
-
-def _find_deletion(state: PodState) -> Termination | None:
-    return Termination(DELETED, since=state.deletion_requested_at) if state.deletion_requested_at else None
 
 
 def _read_events(events: Any) -> Iterable[Json]:

@@ -107,7 +107,7 @@ def _find_end(last: PodState, program: ContainerState, is_gone: bool) -> Contain
 def _has_ended(last: PodState, program: ContainerState, is_gone: bool) -> bool:
     """Whether the program has ended or will never start."""
     never_starts = last.deletion_requested_at is not None and last.phase == "Pending" and not program.has_started
-    return is_gone or last.has_ended or program.is_terminated or never_starts
+    return is_gone or last.has_finished(program.name) or never_starts
 
 
 def _judge(ended: ContainerState, program: ContainerState, skip_codes: Container[int]) -> Outcome:

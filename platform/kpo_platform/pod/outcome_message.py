@@ -12,38 +12,35 @@ _SIGNAL_EXIT_CODE = 128  # a shell and the container runtime report the end by s
 
 _CANNOT_START = frozenset({"ContainerCannotRun", "StartError"})
 
-_DISRUPTIONS = {
-    DELETED: "it was deleted",
-    GONE: "it no longer exists, and no event tells why",
-    NOT_STARTED: "it ended before its program started",
-    LOST: "its node lost its container, as after a restart of the node",
-    "DeletionByPodGC": "its node no longer exists",
-    "DeletionByTaintManager": "its node got a taint that the pod does not tolerate",
-    "Evicted": "its node was short of a resource",
-    "EvictionByEvictionAPI": "it was evicted, as when its node is drained",
-    "NodeAffinity": "the labels of its node no longer matched",
-    "NodeLost": "its node does not answer",
-    "NodeNotReady": "its node was not ready",
-    "NodeShutdown": "its node was shutting down",
-    "Preempted": "a pod of higher priority took its place",
-    "Preempting": "a critical pod of its node took its place",
-    "PreemptionByScheduler": "a pod of higher priority took its place",
-    "Shutdown": "its node was shutting down",
-    "TaintManagerEviction": "its node got a taint that the pod does not tolerate",
-    "TaintToleration": "its node got a taint that the pod does not tolerate",
-    "Terminated": "its node was shutting down",
-    "TerminationByKubelet": "its node ended it",
-    "Unknown": "its node lost its container, as after a restart of the node",
+_CAUSES = {
+    "it was deleted": (DELETED,),
+    "it no longer exists, and no event tells why": (GONE,),
+    "it ended before its program started": (NOT_STARTED,),
+    "its node lost its container, as after a restart of the node": (LOST, "Unknown"),
+    "its node no longer exists": ("DeletionByPodGC",),
+    "its node got a taint that the pod does not tolerate": (
+        "DeletionByTaintManager",
+        "TaintManagerEviction",
+        "TaintToleration",
+    ),
+    "its node was short of a resource": ("Evicted",),
+    "it was evicted, as when its node is drained": ("EvictionByEvictionAPI",),
+    "the labels of its node no longer matched": ("NodeAffinity",),
+    "its node does not answer": ("NodeLost",),
+    "its node was not ready": ("NodeNotReady",),
+    "its node was shutting down": ("NodeShutdown", "Shutdown", "Terminated"),
+    "a pod of higher priority took its place": ("Preempted", "PreemptionByScheduler"),
+    "a critical pod of its node took its place": ("Preempting",),
+    "its node ended it": ("TerminationByKubelet",),
 }
 
 
 def describe_disruption(cause: Termination) -> str:
     """Describe how the cluster ended a pod."""
+    phrase = "its node refused it" if is_refusal(cause.reason) else "the cluster ended it"
     if cause.reason.startswith(OUT_OF):
         phrase = "its node had no room left"
-    else:
-        default = "its node refused it" if is_refusal(cause.reason) else "the cluster ended it"
-        phrase = _DISRUPTIONS.get(cause.reason, default)
+    phrase = next((each for each, reasons in _CAUSES.items() if cause.reason in reasons), phrase)
     return join_sentences(f"The pod was disrupted by the cluster ({cause.reason}): {phrase}.", cause.message)
 
 

@@ -31,8 +31,7 @@ _STATUSES = {"containers": "containerStatuses", "initContainers": "initContainer
 class ContainerState:
     """The state of one container; ``waiting`` as long as the kubelet has not reported it.
 
-    ``kind`` is ``sidecar`` for a native sidecar (an init container that stays), ``main`` for all containers beside
-    ``base``. ``restart_count`` is the number of restarts. ``memory_limit`` is a quantity, or empty.
+    ``kind`` is ``sidecar`` for a native sidecar (an init container that stays). ``memory_limit`` is a quantity.
     """
 
     name: str
@@ -42,9 +41,7 @@ class ContainerState:
     exit_code: int | None = None
     started_at: datetime | None = None
     finished_at: datetime | None = None
-    restart_count: int = 0
     kind: ContainerKind = "main"
-    image: str = ""
     memory_limit: str = ""
 
     @property
@@ -93,15 +90,12 @@ class PodState:
     phase: str = ""
     reason: str = ""
     message: str = ""
-    resource_version: str = ""
-    node: str = ""
     is_scheduled: bool = False
     created_at: datetime | None = None
     started_at: datetime | None = None
     deadline_at: datetime | None = None
     deletion_requested_at: datetime | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
-    annotations: Mapping[str, str] = field(default_factory=dict)
     conditions: tuple[Condition, ...] = ()
     containers: tuple[ContainerState, ...] = ()
 
@@ -109,6 +103,10 @@ class PodState:
     def has_ended(self) -> bool:
         """Whether every container has ended for good."""
         return self.phase in ("Succeeded", "Failed")
+
+    def has_finished(self, name: str) -> bool:
+        """Whether a container has ended, or the whole pod."""
+        return self.has_ended or self.container(name).is_terminated
 
     def container(self, name: str) -> ContainerState:
         """Return the state of a container; waiting if the pod has none of this name."""
@@ -128,21 +126,17 @@ def parse_pod_state(pod: Any) -> PodState:
     pod = read_object(pod)
     metadata, spec, status = (read_object(pod.get(key)) for key in ("metadata", "spec", "status"))
     conditions = tuple(_parse_condition(condition) for condition in read_objects(status.get("conditions")))
-    node = read_text(spec.get("nodeName"))
-    scheduled = any(each.type == "PodScheduled" and each.status == "True" for each in conditions)
+    is_scheduled = any(each.type == "PodScheduled" and each.status == "True" for each in conditions)
     started_at = read_time(status.get("startTime"))
     return PodState(
         **{key: read_text(metadata.get(key)) for key in ("name", "namespace", "uid")},
         **{key: read_text(status.get(key)) for key in ("phase", "reason", "message")},
-        resource_version=read_text(metadata.get("resourceVersion")),
-        node=node,
-        is_scheduled=bool(node) or scheduled,
+        is_scheduled=is_scheduled or read_text(spec.get("nodeName")) != "",
         created_at=read_time(metadata.get("creationTimestamp")),
         started_at=started_at,
         deadline_at=add_seconds(started_at, read_integer(spec.get("activeDeadlineSeconds"))),
         deletion_requested_at=_parse_deletion(metadata),
         labels=read_texts(metadata.get("labels")),
-        annotations=read_texts(metadata.get("annotations")),
         conditions=conditions,
         containers=tuple(_parse_containers(spec, status)),
     )
@@ -188,8 +182,6 @@ def _parse_container(name: str, kind: ContainerKind, spec: Json, status: Json) -
         exit_code=read_integer(state.get("exitCode")) if phase == "terminated" else None,
         started_at=read_time(state.get("startedAt")),
         finished_at=read_time(state.get("finishedAt")),
-        restart_count=read_integer(status.get("restartCount")) or 0,
         kind=kind,
-        image=read_text(spec.get("image")) or read_text(status.get("image")),
         memory_limit=read_text(limits.get("memory")),
     )

@@ -14,10 +14,9 @@ import pytest
 from kpo_platform.airflow.operators.lifecycle import (
     patience,
     pod_logs,
-    poll_interval,
+    pod_wait,
     quota_wait,
     run,
-    start_limits,
     stop_signal,
     task_result,
 )
@@ -42,7 +41,7 @@ def replace_time(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
 
     clock = SimpleNamespace(time=lambda: EPOCH_S + cluster.now, monotonic=lambda: cluster.now, sleep=cluster.sleep)
     monkeypatch.setattr(stop_signal.StopSignal, "sleep", sleep)
-    for module in (quota_wait, start_limits, poll_interval, task_result):
+    for module in (quota_wait, pod_wait, task_result):
         monkeypatch.setattr(module, "time", clock)
     monkeypatch.setattr(run, "Patience", partial(patience.Patience, clock=lambda: cluster.now, random=lambda: 1.0))
 

@@ -17,7 +17,7 @@ from airflow.sdk.definitions._internal.abstractoperator import AbstractOperator
 from airflow.sdk.exceptions import AirflowRescheduleException
 
 from kpo_platform import TeamPodOperator
-from kpo_platform.airflow.operators.lifecycle.pod_name import build_pod_name, build_start_id
+from kpo_platform.airflow.operators.lifecycle.start_record import build_pod_name, build_start_id
 from unit.support.cluster_server import Cluster
 from unit.support.cluster_time import collect_followers, end_follower, replace_time
 from unit.support.http_server import serving

@@ -43,17 +43,13 @@ class Adoption:
 
 @dataclass(frozen=True)
 class Attempt:
-    """The process of a task that looks for an earlier pod.
+    """The process of a task that looks for an earlier pod; other attributes as of `StartRecord`.
 
     Attributes:
-        task_instance_id: the id of the task instance.
-        try_number: the try.
-        max_tries: Airflow's number of tries.
-        retries: the task's ``retries``.
-        is_stopped: whether an earlier process was stopped, perhaps before it could delete the recorded pod.
         start: the label `START_LABEL` of the pod that the task would create now, before the restart number grows.
         task_labels: the labels that all pods of this task in this DAG run have.
         container: the name of the container that runs the program.
+        is_stopped: whether an earlier process was stopped, perhaps before it could delete the recorded pod.
     """
 
     task_instance_id: str
@@ -64,6 +60,13 @@ class Attempt:
     container: str = "base"
     retries: int | None = None
     is_stopped: bool = False
+
+    def build_record(self, name: str, namespace: str, uid: str, start: str, restart: int) -> StartRecord:
+        """Build the record of a pod that belongs to this try."""
+        return StartRecord(
+            *(name, namespace, uid, start, self.task_instance_id, self.try_number),
+            *(restart, self.max_tries, self.retries),
+        )
 
 
 def needs_labels(record: StartRecord | None, try_number: int, reschedules: int) -> bool:
@@ -115,14 +118,7 @@ def find_name_holder(
 ) -> PodState | None:
     """Find the task's own former pod that has the name of its new one, as with ``random_name_suffix=False``.
 
-    Args:
-        name: the name of the new pod.
-        stored: the record of the task's last pod.
-        pods: the pods that have the stored name, or that the task's labels find.
-        attempt: the process that looks.
-
-    Returns:
-        The pod; None if there is none, or if it is being deleted.
+    It is one of the `pods` that have the stored name, or that the task's labels find, and is not being deleted.
     """
     own = [pod for pod in pods if stored is None or not _describe_other(stored, pod, attempt)]
     return next((pod for pod in own if pod.name == name and pod.deletion_requested_at is None), None)
@@ -153,12 +149,11 @@ def _judge_pod(
     """Judge a pod that this task has created."""
     of_try = "" if is_of_try else " of an earlier try" if try_number is None else f" of try {try_number}"
     base = pod.container(attempt.container)
-    has_ended = pod.has_ended or base.is_terminated
     if pod.labels.get(CHECKED_LABEL) == "True":
         return _start_new(f"Pod {pod.name}{of_try} was stopped, or its end was handled already", is_of_try)
     if pod.deletion_requested_at is not None and not (is_of_try and _ended_before_deletion(pod, attempt.container)):
         return _start_new(f"Pod {pod.name}{of_try} is being deleted", is_of_try)
-    if not has_ended:
+    if not pod.has_finished(attempt.container):
         origin = ", which an earlier process of this task created" if is_of_try else f"{of_try}, whose worker was lost"
         return Adoption(AdoptionKind.TAKE_UP_RUNNING, pod, f"Reattached to pod {pod.name}{origin}.")
     if is_of_try:

@@ -1,4 +1,4 @@
-"""Send a single request to the API server, and return its answer as JSON."""
+"""Send a single request to the API server, and read its answer or its refusal."""
 
 from __future__ import annotations
 
@@ -61,17 +61,10 @@ def open_answer(
     reads_body: bool = False,
     pool: Any = None,
 ) -> Any:
-    """Send one request, and return urllib3's answer; parameters and exceptions as of `send_request`.
+    """Send one request, and return urllib3's answer; other parameters and exceptions as of `send_request`.
 
-    Args:
-        client: the client.
-        method: the HTTP method.
-        path: the path without host.
-        query: the query parameters.
-        body: the object to send.
-        timeout_s: seconds to connect, and for which the server may send nothing.
-        reads_body: whether to read the whole body; else the caller reads and closes it.
-        pool: urllib3's pool manager; by default the client's.
+    `timeout_s` are the seconds to connect, and for which the server may send nothing. Unless `reads_body`, the caller
+    reads and closes the answer. `pool` replaces the client's pool manager of urllib3.
     """
     headers = {**client.default_headers, "Accept": "application/json, */*"}
     if body is not None:
@@ -92,6 +85,46 @@ def open_answer(
     return answer
 
 
+def read_message(error: ApiException) -> str:
+    """Return the message of a refusal, or the HTTP reason if it has none."""
+    return _read_field(error, "message") or str(error.reason or "")
+
+
+def is_existing(error: ApiException) -> bool:
+    """Tell whether an object was not created because another one has its name."""
+    return error.status == 409 and not has_changed_object(error)
+
+
+def has_changed_object(error: ApiException) -> bool:
+    """Tell whether another request changed an object meanwhile, such as the namespace's quota: a retry succeeds."""
+    return error.status == 409 and "object has been modified" in read_message(error)
+
+
+def is_missing(error: ApiException) -> bool:
+    """Tell whether the API server says that there is no such object."""
+    return error.status == 404 and _read_field(error, "kind") == "Status"
+
+
+def is_doubtful(error: Exception) -> bool:
+    """Tell whether a refusal may come from a server that has not read accounts and roles, or from a proxy before it.
+
+    Admission (quota) answers 403 too, in other words; a 404 of the server itself has a ``Status``.
+    """
+    if not isinstance(error, ApiException):
+        return False
+    if error.status == 403:
+        return " cannot " in read_message(error)
+    return error.status == 401 or (error.status == 404 and not is_missing(error))
+
+
+def has_other_uid(error: ApiException) -> bool:
+    """Tell whether a request with a uid was refused because another object has the name now."""
+    message = read_message(error)
+    return (error.status == 409 and "UID in precondition" in message) or (
+        error.status == 422 and "metadata.uid" in message
+    )
+
+
 def _build_refusal(answer: Any) -> ApiException:
     refusal = ApiException(status=answer.status, reason=answer.reason)
     refusal.body, refusal.headers = answer.data.decode(errors="replace"), answer.headers
@@ -107,3 +140,11 @@ def _parse_object(data: bytes) -> Json:
         # What answers is not the API server, or the answer is not whole. It is not quoted: it may have a pod's values.
         raise urllib3.exceptions.ProtocolError("the answer is not a JSON object")
     return parsed
+
+
+def _read_field(error: ApiException, name: str) -> str:
+    try:
+        status: Any = json.loads(error.body or "")
+        return str(status[name] or "")
+    except (ValueError, KeyError, TypeError):
+        return ""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import Enum
 from typing import Any
 
 from airflow.providers.cncf.kubernetes.utils.pod_manager import OnFinishAction, OnKillAction
 
+from kpo_platform.airflow.operators.lifecycle.observed_pod import ObservedPod
+from kpo_platform.airflow.operators.lifecycle.patience import describe_error
 from kpo_platform.airflow.operators.lifecycle.pod_api import PodApi
 from kpo_platform.pod.state import PodState
 
@@ -25,9 +28,9 @@ class PodDisposal(Enum):
 def decide_disposal(pod: PodState, action: OnFinishAction, on_failure: str, container: str) -> PodDisposal:
     """Decide what to do with a pod whose task has ended.
 
-    The stock operator leaves a pod running when its task fails first, for instance by ``execution_timeout``
-    (apache/airflow#49466), or when a sidecar outlives the program. Here a kept pod is terminated. A pending pod is
-    deleted: it could still start, its program has no log yet, and its events are in the task's log.
+    A kept pod is terminated; the stock operator leaves it running when its task fails first, for instance by
+    ``execution_timeout`` (apache/airflow#49466), or when a sidecar outlives the program. A pending pod is deleted: it
+    could still start, its program has no log yet, and its events are in the task's log.
 
     Args:
         pod: the pod as the cluster has it now.
@@ -77,19 +80,33 @@ def delete_replaced_pod(operator: Any, api: PodApi, pod: PodState) -> None:
     api.delete(pod.name, pod.namespace, pod.uid)
 
 
-def dispose_stopped_pod(operator: Any, api: PodApi, pod: PodState) -> bool:
-    """Delete the pod of a task that its user stopped, or mark and keep it if ``on_kill_action`` says so.
+def stop_pod(operator: Any, api: PodApi, find: Callable[[], ObservedPod | None]) -> str:
+    """Delete the pod of a stopped task, or mark and keep it if ``on_kill_action`` says so.
+
+    An error is logged, because the stop is the true reason of the task's end.
 
     Returns:
-        Whether the pod is kept.
+        What became of the pod, after "The task was stopped".
     """
-    if operator.on_kill_action == OnKillAction.KEEP_POD:
-        operator.log.info(describe_kept_pod(pod.name, pod.namespace, operator.base_container_name))
-        api.mark_checked(pod.name, pod.namespace, pod.uid)
-        return True
-    operator.log.info("Deleting pod: %s", pod.name)
-    api.delete(pod.name, pod.namespace, pod.uid, operator.termination_grace_period)
-    return False
+    try:
+        found = find()
+        if found is None:
+            return " before it had a pod."
+        pod = found.state
+        if operator.on_kill_action == OnKillAction.KEEP_POD:
+            _log_kept_pod(operator, pod)
+            api.mark_checked(pod.name, pod.namespace, pod.uid)
+            return ", but its pod keeps running: on_kill_action is 'keep_pod'."
+        operator.log.info("Deleting pod: %s", pod.name)
+        api.delete(pod.name, pod.namespace, pod.uid, operator.termination_grace_period)
+    except Exception as error:
+        operator.log.warning("Cannot end the task's pod: %s.", describe_error(error))
+        return ", and its pod may still run."
+    return ", and its pod was deleted."
+
+
+def _log_kept_pod(operator: Any, pod: PodState) -> None:
+    operator.log.info(describe_kept_pod(pod.name, pod.namespace, operator.base_container_name))
 
 
 def _dispose(operator: Any, api: PodApi, pod: PodState) -> None:
@@ -102,7 +119,7 @@ def _dispose(operator: Any, api: PodApi, pod: PodState) -> None:
     api.mark_checked(*where)
     if disposal is PodDisposal.TERMINATE_AND_KEEP:
         api.end(*where)
-    operator.log.info(describe_kept_pod(pod.name, pod.namespace, operator.base_container_name))
+    _log_kept_pod(operator, pod)
 
 
 def _keeps_running(pod: PodState, container: str) -> bool:

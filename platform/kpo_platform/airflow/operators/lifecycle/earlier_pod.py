@@ -1,10 +1,11 @@
-"""Find the pod of an earlier process of a task, and the name of the next one."""
+"""Find what earlier processes of a task have left: the pod, the name of the next one, and the stored end."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from airflow.sdk import BaseOperator
 from kubernetes.client import models as k8s
 
 from kpo_platform.airflow.operators.lifecycle.adoption import (
@@ -16,16 +17,25 @@ from kpo_platform.airflow.operators.lifecycle.adoption import (
     needs_labels,
     replace_earlier_pod,
 )
-from kpo_platform.airflow.operators.lifecycle.pod_api import PodApi
-from kpo_platform.airflow.operators.lifecycle.pod_name import build_pod_name, build_start_id
-from kpo_platform.airflow.operators.lifecycle.start_record import StartRecord, read_start_record
-from kpo_platform.airflow.operators.lifecycle.stop_mark import is_marked_stopped
+from kpo_platform.airflow.operators.lifecycle.observed_pod import ObservedPod
+from kpo_platform.airflow.operators.lifecycle.pod_api import CHECKED_LABEL, PodApi
+from kpo_platform.airflow.operators.lifecycle.start_record import (
+    StartRecord,
+    build_pod_name,
+    build_start_id,
+    read_start_record,
+)
+from kpo_platform.airflow.operators.lifecycle.task_end import EndRecord, read_end_record
+from kpo_platform.airflow.operators.lifecycle.task_result import SIDECAR
 from kpo_platform.pod.identity import START_LABEL
 from kpo_platform.pod.merge import Json
 from kpo_platform.pod.state import parse_pod_state
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+_RUN_METHODS = ("execute", "trigger_reentry", "resume_execution")
+_KNOWN_MODULES = ("airflow.", "kpo_platform.")
 
 
 @dataclass(frozen=True)
@@ -47,40 +57,74 @@ class Start:
 
 
 def find_start(operator: Any, api: PodApi, context: Context, request: k8s.V1Pod, base_name: str) -> Start:
-    """Choose between the pod of an earlier process and a new one.
-
-    Args:
-        operator: the task's operator.
-        api: the requests on pods.
-        context: the task's context.
-        request: the pod that the task would create.
-        base_name: its name without the id of the start.
+    """Choose between the pod of an earlier process and a new one, whose name is `base_name` with the id of its start.
 
     Raises:
         ApiServerUnavailable: the API server does not answer.
         ApiException: it refused to read or list pods.
     """
     ti, namespace = context["ti"], request.metadata.namespace
-    record = read_start_record(context)
-    restart = record.restart if record and record.is_of_try(str(ti.id)) else 0
-    labels = operator._get_ti_pod_labels(context, include_try_number=False)
+    former = read_start_record(context)
+    restart = former.restart if former and former.is_of_try(str(ti.id)) else 0
     attempt = Attempt(
         task_instance_id=str(ti.id),
         try_number=ti.try_number,
         max_tries=getattr(ti, "max_tries", None),
         start=build_start_id(str(ti.id), restart),
-        task_labels=labels,
+        task_labels=operator._get_ti_pod_labels(context, include_try_number=False),
         container=operator.base_container_name,
         retries=operator.retries,
-        is_stopped=record is not None and is_marked_stopped(context, record),
+        is_stopped=former is not None and former.is_marked_stopped(context),
     )
-    adoption, pods = _choose(operator, api, context, record, namespace, attempt)
+    adoption, pods = _choose(operator, api, context, former, namespace, attempt)
     pod = pods.get(adoption.pod.uid) if adoption.pod else None
-    if adoption.kind is AdoptionKind.START_NEW:
-        new = _build_record(operator, namespace, base_name, attempt, restart + adoption.is_restart)
-        holder = find_name_holder(new.name, record, [parse_pod_state(each) for each in pods.values()], attempt)
-        return Start(adoption, pods[holder.uid] if holder else pod, new, record)
-    return Start(adoption, pod, _record_of(pod, attempt, record), record)
+    if adoption.kind is not AdoptionKind.START_NEW:
+        return Start(adoption, pod, _record_pod(pod or {}, attempt, restart), former)
+    restart += adoption.is_restart
+    start = build_start_id(attempt.task_instance_id, restart)
+    name = build_pod_name(base_name, start) if operator.random_name_suffix else base_name
+    holder = find_name_holder(name, former, [parse_pod_state(each) for each in pods.values()], attempt)
+    record = attempt.build_record(name, namespace, "", start, restart)
+    return Start(adoption, pods[holder.uid] if holder else pod, record, former)
+
+
+def find_former_end(operator: Any, context: Context, start: Start) -> EndRecord | None:
+    """Find the end that an earlier process has stored, if a process that starts needs no more than that."""
+    former, ti = start.former, context["ti"]
+    end = read_end_record(context) if former is not None else None
+    if end is None or former is None or end.uid != former.uid:
+        return None
+    if end.is_result_lost and start.adoption.kind is AdoptionKind.TAKE_RESULT:
+        return None
+    is_cleared = former.is_cleared_since(str(ti.id), getattr(ti, "max_tries", None), operator.retries)
+    if is_cleared or former.is_marked_stopped(context):
+        return None
+    return end if end.counts_for(ti, is_final=not _has_later_code(operator)) else None
+
+
+def find_own_end(context: Context, pod: ObservedPod) -> EndRecord | None:
+    """Find the end that an earlier process of a resumed task has stored, if the pod no longer gives it."""
+    if not pod.is_gone and not pod.state.container(SIDECAR).is_terminated:
+        return None
+    end = read_end_record(context)
+    return end if end is not None and end.uid == pod.state.uid and end.uid else None
+
+
+def find_pod_to_stop(operator: Any, api: PodApi, context: Context, record: StartRecord | None) -> Json | None:
+    """Find the pod of this record, or else of the stored one, that a stop of the task ends.
+
+    It is no pod of an earlier try, unless that one still runs, and none that is kept for its author.
+    """
+    record = record or read_start_record(context)
+    found = api.read(record.name, record.namespace, record.uid or None) if record else None
+    if found is None or record is None:
+        return None
+    pod = parse_pod_state(found)
+    if not record.uid and pod.labels.get(START_LABEL) != record.start:
+        return None  # another pod has the name
+    is_of_try = record.is_of_try(str(context["ti"].id)) or not record.task_instance_id
+    is_kept = pod.labels.get(CHECKED_LABEL) == "True"
+    return found if not is_kept and (is_of_try or not pod.has_finished(operator.base_container_name)) else None
 
 
 def _choose(
@@ -98,32 +142,18 @@ def _choose(
     return adoption, {str(pod["metadata"].get("uid")): pod for pod in [*labelled, *([found] if found else [])]}
 
 
-def _build_record(operator: Any, namespace: str, base_name: str, attempt: Attempt, restart: int) -> StartRecord:
-    start = build_start_id(attempt.task_instance_id, restart)
-    return StartRecord(
-        name=build_pod_name(base_name, start) if operator.random_name_suffix else base_name,
-        namespace=namespace,
-        start=start,
-        task_instance_id=attempt.task_instance_id,
-        try_number=attempt.try_number,
-        restart=restart,
-        max_tries=attempt.max_tries,
-        retries=attempt.retries,
-    )
-
-
-def _record_of(pod: Json | None, attempt: Attempt, former: StartRecord | None) -> StartRecord:
+def _record_pod(pod: Json, attempt: Attempt, restart: int) -> StartRecord:
     """Record a pod that is taken up; it belongs to this try from now on."""
-    metadata: Json = (pod or {}).get("metadata") or {}
-    restart = former.restart if former and former.is_of_try(attempt.task_instance_id) else 0
-    return StartRecord(
-        name=str(metadata.get("name")),
-        namespace=str(metadata.get("namespace")),
-        uid=str(metadata.get("uid")),
-        start=str((metadata.get("labels") or {}).get(START_LABEL, "")),
-        task_instance_id=attempt.task_instance_id,
-        try_number=attempt.try_number,
-        restart=restart,
-        max_tries=attempt.max_tries,
-        retries=attempt.retries,
-    )
+    state = parse_pod_state(pod)
+    return attempt.build_record(state.name, state.namespace, state.uid, state.labels.get(START_LABEL, ""), restart)
+
+
+def _has_later_code(operator: Any) -> bool:
+    """Tell whether code of the author runs after the pod's end, and may fail the task to get its work done again.
+
+    It is a ``post_execute``, in one of Airflow's two ways, or the method of a subclass around the run of the pod.
+    """
+    is_overridden = getattr(operator.post_execute, "__func__", None) is not BaseOperator.post_execute
+    if is_overridden or getattr(operator, "_post_execute_hook", None) is not None:
+        return True
+    return not all(str(getattr(operator, name).__module__).startswith(_KNOWN_MODULES) for name in _RUN_METHODS)

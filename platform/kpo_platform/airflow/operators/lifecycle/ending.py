@@ -16,14 +16,19 @@ from airflow.sdk.exceptions import (
 )
 
 from kpo_platform.airflow.operators.lifecycle.disposal import describe_kept_pod, dispose_pod
-from kpo_platform.airflow.operators.lifecycle.end_record import EndRecord, withdraw_success
-from kpo_platform.airflow.operators.lifecycle.observed_pod import ObservedPod
+from kpo_platform.airflow.operators.lifecycle.observed_pod import ObservedPod, PodEventLog
 from kpo_platform.airflow.operators.lifecycle.patience import ApiServerUnavailable
 from kpo_platform.airflow.operators.lifecycle.pod_api import PodApi
-from kpo_platform.airflow.operators.lifecycle.pod_events import PodEventLog
 from kpo_platform.airflow.operators.lifecycle.pod_logs import PodLogs
 from kpo_platform.airflow.operators.lifecycle.restart import restart_disrupted
-from kpo_platform.airflow.operators.lifecycle.task_end import TaskEnd, conclude, recall, tell
+from kpo_platform.airflow.operators.lifecycle.task_end import (
+    EndRecord,
+    TaskEnd,
+    conclude,
+    recall,
+    tell,
+    withdraw_success,
+)
 from kpo_platform.airflow.operators.lifecycle.task_result import SIDECAR, end_sidecar
 from kpo_platform.airflow.operators.lifecycle.task_state import has_next_try
 from kpo_platform.pod.outcome import Outcome, OutcomeKind
@@ -49,15 +54,7 @@ class Ending:
     def __init__(
         self, operator: Any, context: Context, api: PodApi, pod: ObservedPod, event: Mapping[str, Any] | None = None
     ) -> None:
-        """Prepare the end.
-
-        Args:
-            operator: the task's operator.
-            context: the task's context.
-            api: the requests on pods.
-            pod: the pod.
-            event: the event of the trigger that has seen the end, if the task was deferred.
-        """
+        """Prepare the end of a pod; `event` is that of the trigger that has seen it, if the task was deferred."""
         self._operator, self._context, self._api, self._pod, self._event = operator, context, api, pod, event
         self.logs: PodLogs | None = None
 
@@ -79,11 +76,8 @@ class Ending:
     def finish(self, logs: PodLogs, stored: EndRecord | None = None) -> Any:
         """End the run of a pod whose program has ended.
 
-        The result is read and stored first: logs and callbacks may take long, or be interrupted.
-
-        Args:
-            logs: the pod's logs.
-            stored: the end, if an earlier process has stored it.
+        The result is read and stored first, unless an earlier process has stored the end: logs and callbacks may take
+        long, or be interrupted.
 
         Returns:
             The task's result.
@@ -104,12 +98,7 @@ class Ending:
         failure = failure or late_failure
         if failure is None:
             return self._tell(end)
-        if not end.has_succeeded:
-            self._operator.log.warning("%s: %s", type(failure).__name__, failure)
-            return self._tell(end)
-        if end.failure is None:  # code of the author failed: another try does the work again
-            withdraw_success(self._context, f"{type(failure).__name__}: {failure}")
-        raise failure
+        return self._tell_failure(end, failure, is_final=end.failure is not None)
 
     def fail_late(self, logs: PodLogs) -> NoReturn:
         """Fail the task with its trigger's timeout, after what the program has logged; the caller cleans up.
@@ -123,15 +112,11 @@ class Ending:
             self._call_back("on_pod_completion")
             self._call_back("on_pod_teardown")
         except Exception as error:  # the timeout is the true reason
-            self._operator.log.warning("%s: %s", type(error).__name__, error)
+            self._warn(error)
         raise AirflowException((self._event or {})["message"])
 
     def keep_success(self) -> bool:
-        """Leave the pod of a task whose time is up if it has succeeded, and another try can take its result.
-
-        Returns:
-            Whether the pod is left.
-        """
+        """Leave the pod of a task whose time is up if it has succeeded, and another try can take its result."""
         has_succeeded = self._pod.outcome is not None and self._judge().kind is OutcomeKind.SUCCEEDED
         return has_succeeded and self._keep_for_next_try()
 
@@ -141,12 +126,8 @@ class Ending:
         self._operator.log.info(
             "Pod %s has ended, and an earlier process of this task has read its result.", self._pod.state.name
         )
-        if failure := _catch(lambda: self._call_back("on_pod_cleanup")):
-            if end.has_succeeded:
-                withdraw_success(self._context, f"{type(failure).__name__}: {failure}")
-                raise failure
-            self._operator.log.warning("%s: %s", type(failure).__name__, failure)
-        return self._tell(end)
+        failure = _catch(lambda: self._call_back("on_pod_cleanup"))
+        return self._tell(end) if failure is None else self._tell_failure(end, failure)
 
     def _conclude(self) -> TaskEnd:
         outcome = self._judge()
@@ -224,7 +205,7 @@ class Ending:
             dispose_pod(operator, self._api, self._pod.state)
         operator.has_cleaned_up = True
         if failure := _catch(lambda: self._call_back("on_pod_cleanup")):
-            operator.log.warning("%s: %s", type(failure).__name__, failure)
+            self._warn(failure)
 
     def _keep_for_next_try(self) -> bool:
         if not has_next_try(self._context) or self._pod.is_gone:
@@ -237,6 +218,15 @@ class Ending:
         operator, pod = self._operator, self._pod.state
         kept = describe_kept_pod(pod.name, pod.namespace, operator.base_container_name)
         operator.log.warning("Pod %s is not deleted: %s. %s", pod.name, why, kept)
+
+    def _tell_failure(self, end: TaskEnd, failure: Exception, *, is_final: bool = False) -> Any:
+        """Tell an end after which something failed; unless `is_final`, it was the author's code: a try may follow."""
+        if not end.has_succeeded:
+            self._warn(failure)
+            return self._tell(end)
+        if not is_final:
+            withdraw_success(self._context, f"{type(failure).__name__}: {failure}")
+        raise failure
 
     def _tell(self, end: TaskEnd) -> Any:
         name, outcome, record = self._pod.state.name, end.outcome, end.record
@@ -257,15 +247,18 @@ class Ending:
             message += f"\nremote_pod: {self._pod.model}"
         raise AirflowException(message)
 
+    def _warn(self, error: Exception) -> None:
+        self._operator.log.warning("%s: %s", type(error).__name__, error)
+
     def _call_back(self, name: str) -> None:
-        for callback in self._operator.callbacks:
-            getattr(callback, name)(
-                pod=self._pod.model,
-                client=self._operator.client,
-                mode=ExecutionMode.SYNC,
-                context=self._context,
-                operator=self._operator,
-            )
+        call_back(self._operator, self._context, name, pod=self._pod.model)
+
+
+def call_back(operator: Any, context: Context, name: str, **arguments: Any) -> None:
+    """Call a method of the author's callbacks with the stock operator's arguments."""
+    for callback in operator.callbacks:
+        arguments |= {"client": operator.client, "mode": ExecutionMode.SYNC, "context": context, "operator": operator}
+        getattr(callback, name)(**arguments)
 
 
 def _catch(function: Callable[[], None]) -> Exception | None:

@@ -16,8 +16,7 @@ from kubernetes.client import ApiClient, ApiException
 from kubernetes.client.rest import RESTClientObject
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
-from kpo_platform.airflow.operators.lifecycle.api_answer import read_message
-from kpo_platform.airflow.operators.lifecycle.api_request import open_answer
+from kpo_platform.airflow.operators.lifecycle.api_request import open_answer, read_message
 from kpo_platform.airflow.operators.lifecycle.patience import read_retry_after
 
 _CHUNK = 64 * 1024

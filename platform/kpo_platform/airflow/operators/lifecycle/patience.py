@@ -16,12 +16,7 @@ import urllib3
 from airflow.sdk.exceptions import AirflowException
 from kubernetes.client import ApiException
 
-from kpo_platform.airflow.operators.lifecycle.api_answer import (
-    has_changed_object,
-    is_answered_by_proxy,
-    lacks_rights,
-    read_message,
-)
+from kpo_platform.airflow.operators.lifecycle.api_request import has_changed_object, is_doubtful, read_message
 from kpo_platform.errors import PlatformError
 
 DEFAULT_TIMEOUT_S = 3600.0
@@ -31,10 +26,7 @@ _LONGEST_WAIT_S = 15.0
 _LONGEST_RETRY_AFTER_S = 60.0
 _LOG_INTERVAL_S = 60.0
 _STARTUP_S = 60.0
-"""How long a restarted API server may refuse what is allowed: it listens before it has read roles and accounts.
-
-A proxy without a server may answer 404 meanwhile.
-"""
+"""How long a restarted API server, or a proxy before it, may refuse what is allowed."""
 
 _RETRIED_STATUS = frozenset({429, 500, 502, 503, 504})
 _CONNECTION_ERRORS = (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError)
@@ -49,15 +41,9 @@ class ApiServerUnavailable(PlatformError, AirflowException):  # noqa: N818
 class Patience:
     """Repeats requests while the API server does not answer.
 
-    An outage begins with the first failed request and ends with the first that succeeds, over all calls. Once it has
-    lasted for the timeout, every further call makes a single attempt.
-
-    Args:
-        timeout_s: the longest outage, in seconds.
-        log: the task's logger. An outage is logged at its begin, once a minute, and at its end.
-        clock: a monotonic clock, in seconds.
-        sleep: waits for some seconds; a signal handler may raise in it.
-        random: returns a random number from 0 to 1.
+    An outage begins with the first failed request and ends with the first that succeeds, over all calls. It is logged
+    at its begin, once a minute, and at its end. Once it has lasted for the timeout, every further call makes a single
+    attempt. A signal handler may raise in `sleep`.
     """
 
     def __init__(
@@ -69,17 +55,14 @@ class Patience:
         sleep: Callable[[float], None] = time.sleep,
         random: Callable[[], float] = random.random,
     ) -> None:
-        self.timeout_s = timeout_s
-        self.log = log
-        self.clock = clock
-        self.sleep = sleep
-        self.random = random
+        self.log, self.sleep = log, sleep
+        self._timeout_s, self._clock, self._random = timeout_s, clock, random
         self._outage: _Outage | None = None
         self._end_at = math.inf
 
     def limit(self, seconds: float) -> None:
         """End every outage when these seconds from now are over, because the task has no more time."""
-        self._end_at = min(self._end_at, self.clock() + seconds)
+        self._end_at = min(self._end_at, self._clock() + seconds)
 
     def call(self, what: str, function: Callable[[], _Result], *, is_allowed: bool = False) -> _Result:
         """Call a function, again and again while the API server does not answer.
@@ -87,8 +70,7 @@ class Patience:
         Args:
             what: the request as verb and object, such as ``read pod p in namespace n``.
             function: sends the request. It may be called again although the server has received the request.
-            is_allowed: whether such a request was answered before: a refusal may come from a server that starts, or
-                from a proxy.
+            is_allowed: whether such a request was answered before, so that a refusal may not be the last word.
 
         Raises:
             ApiServerUnavailable: the outage has lasted for the timeout.
@@ -110,49 +92,43 @@ class Patience:
     def _is_retried(self, error: Exception, is_allowed: bool) -> bool:
         if is_transient(error):
             return True
-        if not (lacks_rights(error) or is_answered_by_proxy(error)):
-            return False
-        if self._outage is None:
-            return is_allowed
-        return self.clock() - self._outage.last_failed_at < _STARTUP_S
+        if not is_doubtful(error) or self._outage is None:
+            return is_allowed and is_doubtful(error)
+        return self._clock() - self._outage.last_failed_at < _STARTUP_S
 
     def _wait(self, what: str, error: Exception) -> None:
-        now = self.clock()
+        now = self._clock()
         outage = self._outage = self._outage or _Outage(now)
         if is_transient(error):
             outage.last_failed_at = now
-        remaining_s = min(outage.began_at + self.timeout_s, self._end_at) - now
+        remaining_s = min(outage.began_at + self._timeout_s, self._end_at) - now
         if remaining_s <= 0:
             raise self._build_error(what, error, now - outage.began_at) from error
         if now >= outage.next_log_at:
             outage.next_log_at = now + _LOG_INTERVAL_S
-            self._log_outage(what, error, now - outage.began_at, remaining_s)
+            why = describe_error(error)
+            if now > outage.began_at:
+                self.log.warning("Still cannot %s after %.0f s: %s.", what, now - outage.began_at, why)
+            else:
+                self.log.warning("Cannot %s: %s. The task tries again for at most %.0f s.", what, why, remaining_s)
         outage.attempts += 1
         self.sleep(min(self._choose_wait(error, outage.attempts), remaining_s))
 
     def _choose_wait(self, error: Exception, attempts: int) -> float:
-        jitter = self.random()
+        jitter = self._random()
         asked_s = read_retry_after(error)
         if asked_s is not None:
             return min(asked_s, _LONGEST_RETRY_AFTER_S) + jitter
         return jitter * min(_FIRST_WAIT_S * 2.0 ** min(attempts - 1, 10), _LONGEST_WAIT_S)
 
-    def _log_outage(self, what: str, error: Exception, lasted_s: float, remaining_s: float) -> None:
-        if lasted_s:
-            self.log.warning("Still cannot %s after %.0f s: %s.", what, lasted_s, describe_error(error))
-            return
-        self.log.warning(
-            "Cannot %s: %s. The task tries again for at most %.0f s.", what, describe_error(error), remaining_s
-        )
-
     def _end_outage(self, refusal: Exception | None = None) -> None:
         outage, self._outage = self._outage, None
         if outage is not None and (refusal is None or isinstance(refusal, ApiException)):
-            self.log.info("The API server answers again after %.0f s.", self.clock() - outage.began_at)
+            self.log.info("The API server answers again after %.0f s.", self._clock() - outage.began_at)
 
     def _build_error(self, what: str, error: Exception, lasted_s: float) -> ApiServerUnavailable:
-        is_limited = lasted_s < self.timeout_s
-        lasted = f"{lasted_s:.0f} s" if is_limited else f"{self.timeout_s:.0f} s (policy.apiServerTimeout)"
+        is_limited = lasted_s < self._timeout_s
+        lasted = f"{lasted_s:.0f} s" if is_limited else f"{self._timeout_s:.0f} s (policy.apiServerTimeout)"
         return ApiServerUnavailable(
             f"Cannot {what}: the API server did not answer for {lasted}: {describe_error(error)}. "
             "The task's pod is not deleted",

@@ -9,8 +9,7 @@ from typing import Any
 from airflow.sdk.exceptions import AirflowException
 from kubernetes.client import ApiException, CoreV1Api
 
-from kpo_platform.airflow.operators.lifecycle.api_answer import has_other_uid, is_existing, is_missing
-from kpo_platform.airflow.operators.lifecycle.api_request import send_request
+from kpo_platform.airflow.operators.lifecycle.api_request import has_other_uid, is_existing, is_missing, send_request
 from kpo_platform.airflow.operators.lifecycle.patience import Patience
 from kpo_platform.errors import PodError
 from kpo_platform.pod.identity import START_LABEL
@@ -30,8 +29,7 @@ class PodNameTaken(PodError, AirflowException):  # noqa: N818
 class PodApi:
     """Requests on pods. They return the pod's JSON, and log no pod.
 
-    Every method may raise ApiServerUnavailable, and ApiException if the API server refuses the request. An exception
-    of a signal handler passes through at once; a pod whose creation it interrupted has the requested name.
+    Every method may raise ApiServerUnavailable, and ApiException if the API server refuses the request.
 
     Args:
         client: returns the current client; it is asked before each request.
@@ -47,14 +45,8 @@ class PodApi:
         refresh: Callable[[], None] | None = None,
         hold: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
-        self._client = client
-        self._patience = patience
-        self._refresh = refresh
-        self._hold = hold
-
-    def limit(self, seconds: float) -> None:
-        """Wait for the API server until these seconds from now are over, at the latest."""
-        self._patience.limit(seconds)
+        self._client, self._patience, self._refresh, self._hold = client, patience, refresh, hold
+        self.limit = patience.limit
 
     def create(self, pod: Json) -> Json:
         """Create a pod once, also if the answer of an earlier request was lost, and return it.
@@ -78,8 +70,7 @@ class PodApi:
 
     def read(self, name: str, namespace: str, uid: str | None = None) -> Json | None:
         """Read a pod that the task has created; None if it does not exist, or if its uid is another one."""
-        what = f"read {_format(name, namespace)}"
-        pod = self._call_if_exists(what, "GET", _path(namespace, name), is_allowed=True)
+        pod = self._call_if_exists("read", name, namespace, "GET", is_allowed=True)
         return pod if pod is None or uid in (None, pod["metadata"].get("uid")) else None
 
     def list_by_labels(self, namespace: str, labels: str) -> list[Json]:
@@ -89,22 +80,14 @@ class PodApi:
         return sorted(pods, key=lambda pod: str(pod["metadata"].get("creationTimestamp")), reverse=True)
 
     def delete(self, name: str, namespace: str, uid: str, grace_s: int | None = None) -> bool:
-        """Delete a pod, unless another one has its name by now.
+        """Delete a pod, unless another one has its name by now, and return whether it existed.
 
-        Args:
-            name: the pod's name.
-            namespace: its namespace.
-            uid: its uid.
-            grace_s: seconds from SIGTERM to SIGKILL; by default the pod's own.
-
-        Returns:
-            Whether the pod still existed.
+        `grace_s` are the seconds from SIGTERM to SIGKILL, by default the pod's own.
         """
         options: Json = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"uid": uid}}
         if grace_s is not None:
             options["gracePeriodSeconds"] = grace_s
-        what = f"delete {_format(name, namespace)}"
-        return self._call_if_exists(what, "DELETE", _path(namespace, name), body=options) is not None
+        return self._call_if_exists("delete", name, namespace, "DELETE", body=options) is not None
 
     def end(self, name: str, namespace: str, uid: str) -> bool:
         """Make the kubelet end a pod; pod and log stay, as ``DeadlineExceeded``. Return whether the pod existed."""
@@ -154,7 +137,11 @@ class PodApi:
         metadata: Json = found["metadata"] if found is not None else {"deletionTimestamp": ""}
         is_deleted = "deletionTimestamp" in metadata
         if not is_deleted or waited_s >= (metadata.get("deletionGracePeriodSeconds") or 0) + _NAME_WAIT_S:
-            raise _build_name_error(name, namespace, is_deleted)
+            state = "is still being deleted" if is_deleted else "exists"
+            raise PodNameTaken(
+                f"The pod was not created: another pod {name} {state} in namespace {namespace}",
+                "Delete it, or let the task's pods have different names (name=, random_name_suffix=True).",
+            )
         if not waited_s:
             self._patience.log.info("Pod %s is created when the former pod of this name is gone.", name)
 
@@ -169,12 +156,11 @@ class PodApi:
     def _patch(self, verb: str, name: str, namespace: str, uid: str, change: Json) -> bool:
         # The uid in the body is a precondition.
         body = {**change, "metadata": {**change.get("metadata", {}), "uid": uid}}
-        what = f"{verb} {_format(name, namespace)}"
-        return self._call_if_exists(what, "PATCH", _path(namespace, name), body=body) is not None
+        return self._call_if_exists(verb, name, namespace, "PATCH", body=body) is not None
 
-    def _call_if_exists(self, what: str, method: str, path: str, **arguments: Any) -> Json | None:
+    def _call_if_exists(self, verb: str, name: str, namespace: str, method: str, **arguments: Any) -> Json | None:
         try:
-            return self._call(what, method, path, **arguments)
+            return self._call(f"{verb} {_format(name, namespace)}", method, _path(namespace, name), **arguments)
         except ApiException as error:
             if is_missing(error) or has_other_uid(error):
                 return None
@@ -213,13 +199,4 @@ def _format(name: str, namespace: str) -> str:
 
 def _read_start(pod: Json) -> str | None:
     """Return the start that created the pod; None if the pod does not say it."""
-    labels = pod["metadata"].get("labels") or {}
-    return labels.get(START_LABEL)
-
-
-def _build_name_error(name: str, namespace: str, is_deleted: bool) -> PodNameTaken:
-    state = "is still being deleted" if is_deleted else "exists"
-    return PodNameTaken(
-        f"The pod was not created: another pod {name} {state} in namespace {namespace}",
-        "Delete it, or let the task's pods have different names (name=, random_name_suffix=True).",
-    )
+    return (pod["metadata"].get("labels") or {}).get(START_LABEL)

@@ -14,7 +14,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowTaskTimeout
 from kubernetes.client import models as k8s
 
 from kpo_platform.airflow.operators.lifecycle.disposal import describe_kept_pod
-from kpo_platform.airflow.operators.lifecycle.engine import switch_engine
+from kpo_platform.airflow.operators.lifecycle.engine import switch_engine, warn_of_unused_overrides
 from kpo_platform.airflow.operators.lifecycle.patience import DEFAULT_TIMEOUT_S
 from kpo_platform.airflow.operators.lifecycle.pod_manager import TeamPodManager
 from kpo_platform.airflow.operators.lifecycle.restart import RESCHEDULE_DELAY_S
@@ -22,7 +22,6 @@ from kpo_platform.airflow.operators.lifecycle.run import PodRun
 from kpo_platform.airflow.operators.lifecycle.stop_signal import StopSignal, TaskStopped
 from kpo_platform.airflow.operators.lifecycle.task_state import build_reschedule
 from kpo_platform.airflow.operators.lifecycle.termination import is_task_active
-from kpo_platform.airflow.operators.lifecycle.unused_overrides import warn_of_unused_overrides
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

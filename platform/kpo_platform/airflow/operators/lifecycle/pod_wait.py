@@ -1,18 +1,27 @@
-"""Wait for the end of a pod's program."""
+"""Wait for the end of a pod's program, and limit the time until its start."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
-from kpo_platform.airflow.operators.lifecycle.observed_pod import ObservedPod
-from kpo_platform.airflow.operators.lifecycle.pod_api import PodApi
-from kpo_platform.airflow.operators.lifecycle.pod_events import PodEventLog
-from kpo_platform.airflow.operators.lifecycle.pod_logs import PodLogs
-from kpo_platform.airflow.operators.lifecycle.poll_interval import PollInterval
-from kpo_platform.airflow.operators.lifecycle.start_limits import StartLimits
+from airflow.providers.cncf.kubernetes.kubernetes_helper_functions import PodLaunchFailedException
+from airflow.providers.cncf.kubernetes.utils.pod_manager import (
+    PodLaunchTimeoutException,
+    detect_pod_terminate_early_issues,
+)
 
-_SHORTEST_S = 0.1
+from kpo_platform.airflow.operators.lifecycle.observed_pod import ObservedPod, PodEventLog
+from kpo_platform.airflow.operators.lifecycle.pod_api import PodApi
+from kpo_platform.airflow.operators.lifecycle.pod_logs import PodLogs
+
+_BEFORE_LIMIT_S = 0.1
+_SHORTEST_S = 1.0
+_LONGEST_PENDING_S, _PENDING_SHARE = 10.0, 0.1
+_LONGEST_RUNNING_S, _RUNNING_SHARE = 5.0, 1 / 60
+_LOOKS_AFTER_LOG_END = 3
+"""The kubelet reports a container's end up to some seconds after the end of its log."""
 
 
 def wait_for_end(
@@ -20,12 +29,7 @@ def wait_for_end(
 ) -> None:
     """Wait for the end of a pod's program, and write the logs and the events of its start meanwhile.
 
-    Args:
-        operator: the task's operator.
-        api: the requests on pods.
-        pod: the pod.
-        logs: its logs.
-        on_start: called once when the program has started, or the pod has ended without it.
+    `on_start` is called once: when the program has started, or the pod has ended without it.
 
     Raises:
         PodLaunchTimeoutException: it waited for too long.
@@ -33,7 +37,7 @@ def wait_for_end(
         ApiServerUnavailable: the API server does not answer.
         Exception: an error of the author's callbacks or formatter.
     """
-    limits, events, interval = StartLimits(operator), PodEventLog(api, operator.log), PollInterval(operator)
+    limits, events, interval = _StartLimits(operator), PodEventLog(api, operator.log), PollInterval(operator)
     has_started = False
     while True:
         if pod.has_left_pending and not has_started:
@@ -48,9 +52,79 @@ def wait_for_end(
         if not has_started:
             if getattr(operator, "log_events_on_startup", True):  # since 10.25; before, they are always logged
                 events.write_new(pod.state)
-            seconds = min(seconds, max(limits.check(pod.state, pod.model), _SHORTEST_S))
+            seconds = min(seconds, max(limits.check(pod), _BEFORE_LIMIT_S))
         operator.stop_signal.sleep(seconds, until=logs.paused.is_set)
         if logs.paused.is_set():
             logs.paused.clear()
             interval.hurry()
         pod.refresh()
+
+
+def check_image(pod: ObservedPod) -> None:
+    """Check a pod that has not started.
+
+    Raises:
+        PodLaunchFailedException: its image can never be pulled.
+    """
+    if problem := detect_pod_terminate_early_issues(pod.model):
+        raise PodLaunchFailedException(problem)
+
+
+class PollInterval:
+    """The seconds until the next look, which grow with the time that a pod waits or runs.
+
+    They are a tenth of the waiting time, at most 10 s, and a sixtieth of the running time, at most 5 s. An interval
+    that the task's author sets stays as it is.
+    """
+
+    def __init__(self, operator: Any) -> None:
+        names = ("startup_check_interval_seconds", "base_container_status_polling_interval")
+        self._set_s = [float(getattr(operator, name)) if name in operator.set_names else 0.0 for name in names]
+        self._stage = (False, False)
+        self._since = time.monotonic()
+        self._hurried_looks = 0
+
+    def choose(self, *, is_scheduled: bool, has_started: bool) -> float:
+        """Return the seconds until the next look at a pod that has a node, or whose program has started."""
+        if (is_scheduled, has_started) != self._stage:
+            self._stage, self._since = (is_scheduled, has_started), time.monotonic()
+        share, longest_s = (_PENDING_SHARE, _LONGEST_PENDING_S)
+        if has_started:
+            share, longest_s = (_RUNNING_SHARE, _LONGEST_RUNNING_S)
+        elapsed_s = time.monotonic() - self._since
+        seconds = self._set_s[has_started] or min(max(_SHORTEST_S, elapsed_s * share), longest_s)
+        if self._hurried_looks:
+            self._hurried_looks -= 1
+            return min(seconds, _SHORTEST_S)
+        return seconds
+
+    def hurry(self) -> None:
+        """Take short intervals for a moment: a log has ended, so its container has probably ended."""
+        self._hurried_looks = _LOOKS_AFTER_LOG_END
+
+
+class _StartLimits:
+    """Limits the wait for a node, and then for the start, with the stock operator's values and exceptions."""
+
+    def __init__(self, operator: Any) -> None:
+        self._operator = operator
+        self._since = time.monotonic()
+        self._is_scheduled = False
+
+    def check(self, pod: ObservedPod) -> float:
+        """Check a pod that has not started, and return the seconds until the limit; raises as `wait_for_end`."""
+        check_image(pod)
+        if pod.state.is_scheduled and not self._is_scheduled:
+            self._is_scheduled, self._since = True, time.monotonic()
+        if self._is_scheduled:
+            limit_s, missing = self._operator.startup_timeout_seconds, "did not start"
+            why = "(startup_timeout_seconds). Its events in this log tell what it waits for."
+        else:
+            limit_s, missing = self._operator.schedule_timeout_seconds, "found no node"
+            why = (
+                "(schedule_timeout_seconds, by default the team's policy.roomTimeout). Its events in this log tell why."
+            )
+        remaining_s: float = limit_s - (time.monotonic() - self._since)
+        if remaining_s <= 0:
+            raise PodLaunchTimeoutException(f"Pod {pod.state.name} {missing} within {limit_s} s {why}")
+        return remaining_s

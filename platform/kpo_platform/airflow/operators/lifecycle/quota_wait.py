@@ -7,13 +7,13 @@ pod, so time in Airflow's pool does not count, and it keeps running when the tas
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowException
 from kubernetes.client import ApiException
 from kubernetes.client import models as k8s
 
-from kpo_platform.airflow.operators.lifecycle.api_answer import read_message
+from kpo_platform.airflow.operators.lifecycle.api_request import read_message
 from kpo_platform.airflow.operators.lifecycle.task_state import TryState, build_reschedule
 from kpo_platform.errors import PlatformError
 
@@ -26,27 +26,11 @@ _LONGEST_INTERVAL_S = 60  # a wait may last a day; every reschedule starts a pro
 _STATE_KEY = "waits_for_quota"
 
 
-class PodCreator(Protocol):
-    """The part of an operator that creates its pod."""
-
-    team: str
-    deferrable: bool
-    schedule_timeout_seconds: int
-    quota_wait_start: float | None
-
-    @property
-    def log(self) -> Any:
-        """The task's logger."""
-
-    def create_pod(self, pod: k8s.V1Pod) -> k8s.V1Pod:
-        """Create the pod with a single request."""
-
-
 class QuotaTimeout(PlatformError, AirflowException):  # noqa: N818
     """The quota stayed exhausted until the deadline."""
 
 
-def create_within_quota(operator: PodCreator, pod: k8s.V1Pod, context: Context) -> k8s.V1Pod:
+def create_within_quota(operator: Any, pod: k8s.V1Pod, context: Context) -> k8s.V1Pod:
     """Create the pod as soon as the quota allows it.
 
     A deferrable task releases its worker slot while it waits; any other task waits in its process. Waiting for quota
@@ -59,7 +43,7 @@ def create_within_quota(operator: PodCreator, pod: k8s.V1Pod, context: Context) 
     """
     while True:
         try:
-            created = operator.create_pod(pod)
+            created: k8s.V1Pod = operator.create_pod(pod)
         except ApiException as rejection:
             if not is_quota_exceeded(rejection):
                 raise
@@ -69,18 +53,16 @@ def create_within_quota(operator: PodCreator, pod: k8s.V1Pod, context: Context) 
             return created
 
 
-def shorten_schedule_timeout(operator: PodCreator, context: Context, earlier: k8s.V1Pod | None = None) -> None:
+def shorten_schedule_timeout(operator: Any, context: Context, earlier: k8s.V1Pod | None = None) -> None:
     """Subtract the time that this try has waited for room from the operator's ``schedule_timeout_seconds``.
 
-    Args:
-        operator: the operator, before it waits for the start of its pod.
-        context: the context of the task.
-        earlier: the pod that the task reattaches to, if any. If its try has not waited for quota, it has waited for
-            room since it was created.
+    If it has not waited for quota, the `earlier` pod that it takes up has waited for room since it was created.
     """
     start = _read_start(operator, context)
-    if start is None and earlier is not None and _is_of_this_try(earlier, context):
-        start = earlier.metadata.creation_timestamp.timestamp()
+    if start is None and earlier is not None:
+        metadata = earlier.metadata
+        if (metadata.labels or {}).get("try_number") == str(context["ti"].try_number):
+            start = metadata.creation_timestamp.timestamp()
     if start is not None:
         waited = max(time.time() - start, 0)
         operator.schedule_timeout_seconds = max(int(operator.schedule_timeout_seconds - waited), 0)
@@ -97,18 +79,15 @@ def is_quota_exceeded(rejection: ApiException) -> bool:
     return rejection.status == 403 and ("exceeded quota" in message or "status unknown for quota" in message)
 
 
-def _read_start(operator: PodCreator, context: Context) -> float | None:
+def _read_start(operator: Any, context: Context) -> float | None:
     """Read when the try began to wait for quota; None if it has not. Only a rescheduled task asks Airflow."""
     if operator.quota_wait_start is None and context.get("task_reschedule_count"):
         operator.quota_wait_start = TryState(context, _STATE_KEY).read().get("since")
-    return operator.quota_wait_start
+    start: float | None = operator.quota_wait_start
+    return start
 
 
-def _is_of_this_try(pod: k8s.V1Pod, context: Context) -> bool:
-    return bool((pod.metadata.labels or {}).get("try_number") == str(context["ti"].try_number))
-
-
-def _wait(operator: PodCreator, context: Context, message: str) -> None:
+def _wait(operator: Any, context: Context, message: str) -> None:
     timeout, now, state = operator.schedule_timeout_seconds, time.time(), TryState(context, _STATE_KEY)
     start = _read_start(operator, context)
     if start is None:

@@ -8,28 +8,34 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.cncf.kubernetes.callbacks import ExecutionMode
 from airflow.sdk.exceptions import AirflowRescheduleException
 from kubernetes.client import models as k8s
 
 from kpo_platform.airflow.operators.lifecycle import quota_wait
 from kpo_platform.airflow.operators.lifecycle.adoption import AdoptionKind, is_free
-from kpo_platform.airflow.operators.lifecycle.disposal import delete_replaced_pod, dispose_pod
-from kpo_platform.airflow.operators.lifecycle.earlier_pod import Start, find_start
-from kpo_platform.airflow.operators.lifecycle.end_record import EndRecord
-from kpo_platform.airflow.operators.lifecycle.ending import LATE_S, Ending
-from kpo_platform.airflow.operators.lifecycle.former_end import find_former_end, find_own_end
+from kpo_platform.airflow.operators.lifecycle.disposal import delete_replaced_pod, dispose_pod, stop_pod
+from kpo_platform.airflow.operators.lifecycle.earlier_pod import (
+    Start,
+    find_former_end,
+    find_own_end,
+    find_pod_to_stop,
+    find_start,
+)
+from kpo_platform.airflow.operators.lifecycle.ending import LATE_S, Ending, call_back
 from kpo_platform.airflow.operators.lifecycle.log_positions import LogProgress, read_log_progress, write_log_progress
 from kpo_platform.airflow.operators.lifecycle.observed_pod import ObservedPod
 from kpo_platform.airflow.operators.lifecycle.patience import ApiServerUnavailable, Patience
 from kpo_platform.airflow.operators.lifecycle.pod_api import PodApi
 from kpo_platform.airflow.operators.lifecycle.pod_logs import PodLogs
-from kpo_platform.airflow.operators.lifecycle.pod_name import build_pod_name, build_start_id
-from kpo_platform.airflow.operators.lifecycle.pod_wait import wait_for_end
-from kpo_platform.airflow.operators.lifecycle.start_limits import check_image
-from kpo_platform.airflow.operators.lifecycle.start_record import StartRecord, read_start_record, write_start_record
-from kpo_platform.airflow.operators.lifecycle.stop_mark import mark_stopped
-from kpo_platform.airflow.operators.lifecycle.stopped_pod import find_pod_to_stop, stop_pod
+from kpo_platform.airflow.operators.lifecycle.pod_wait import check_image, wait_for_end
+from kpo_platform.airflow.operators.lifecycle.start_record import (
+    StartRecord,
+    build_pod_name,
+    build_start_id,
+    read_start_record,
+    write_start_record,
+)
+from kpo_platform.airflow.operators.lifecycle.task_end import EndRecord
 from kpo_platform.airflow.operators.lifecycle.task_state import has_next_try, try_to_store
 from kpo_platform.pod.identity import START_LABEL
 from kpo_platform.pod.merge import Json
@@ -83,19 +89,15 @@ class PodRun:
         if self._former_end is not None:
             return self._repeat(self._former_end, ending)
         with ending.clean_up_on_error():
-            self._announce()
+            self._announce(pod)
             if operator.deferrable and pod.outcome is None:
-                operator.invoke_defer_method(last_log_time=self._get_log_time(), context=self._context)
+                self._defer()
             logs = ending.logs = self._open_logs(pod)
             wait_for_end(operator, self._api, pod, logs, lambda: self._call_back("on_pod_starting", pod=pod.model))
         return ending.finish(logs)
 
     def resume(self, event: Mapping[str, Any]) -> Any:
-        """Go on after the trigger has fired; parameters and exceptions as in `execute`.
-
-        Args:
-            event: the stock trigger's event.
-        """
+        """Go on after the stock trigger has fired with this event; results and exceptions as of `execute`."""
         self._record = self._find_record(event)
         pod = self.pod = self._observe(self._stub(self._record))
         self._operator.pod = pod.model
@@ -106,10 +108,11 @@ class PodRun:
             pod.refresh()
             self._operator.pod = pod.model
             end = find_own_end(self._context, pod)
-            if end is None and pod.outcome is None:
+            is_running = end is None and pod.outcome is None
+            if is_running and event["status"] != "timeout":
                 self._defer_again(event, pod)
             logs = ending.logs = self._open_logs(pod, is_resumed=True)
-            if end is None and pod.outcome is None and event["status"] == "timeout":
+            if is_running and event["status"] == "timeout":
                 ending.fail_late(logs)
             if end is None:
                 wait_for_end(self._operator, self._api, pod, logs)
@@ -122,20 +125,21 @@ class PodRun:
             ApiException: the cluster rejected it.
         """
         start = find_start(self._operator, self._api, self._context, request, self._base_name or request.metadata.name)
-        self._former_end = find_former_end(self._operator, self._context, start)
-        if start.adoption.reason and self._former_end is None:
+        end = self._former_end = find_former_end(self._operator, self._context, start)
+        is_new = start.adoption.kind is AdoptionKind.START_NEW
+        self._record = start.former if end and start.former else start.record
+        if start.adoption.reason and end is None:
             self._operator.log.info(start.adoption.reason)
-        self._record = start.former if self._former_end and start.former else start.record
-        if self._former_end is not None:
+        if end is not None:
             self.pod = self._observe(start.pod or self._stub(self._record))
             self.pod.is_gone = start.pod is None
-        elif start.adoption.kind is AdoptionKind.START_NEW:
+        elif is_new:
             self._start_new(start, request)
         else:
             self._take_up(start)
-        pod, is_new = self._get_pod(), start.adoption.kind is AdoptionKind.START_NEW
-        progress = None if is_new else read_log_progress(self._context, pod.state.uid, self._operator.log, start.former)
-        self._progress = progress or LogProgress()
+        pod, self._progress = self._get_pod(), LogProgress()
+        if not is_new:
+            self._progress = read_log_progress(self._context, pod.state.uid, self._operator.log, start.former)
         return pod.model
 
     def create(self, request: k8s.V1Pod) -> k8s.V1Pod:
@@ -151,7 +155,7 @@ class PodRun:
         def find() -> ObservedPod | None:
             self._record = self._record or read_start_record(self._context)
             if self._record is not None and not is_late:
-                mark_stopped(self._context, self._record)
+                self._record.mark_stopped(self._context)
             if self._logs is not None:
                 self._logs.stop()  # it would tell that the pod's log is gone
             return self._find_pod_to_stop()
@@ -186,8 +190,7 @@ class PodRun:
             operator.random_name_suffix = has_suffix
         self._base_name = request.metadata.name
         if has_suffix:
-            first_start = build_start_id(str(self._context["ti"].id), 0)
-            request.metadata.name = build_pod_name(self._base_name, first_start)
+            request.metadata.name = build_pod_name(self._base_name, build_start_id(str(self._context["ti"].id), 0))
         return request
 
     def _start_new(self, start: Start, request: k8s.V1Pod) -> None:
@@ -198,14 +201,13 @@ class PodRun:
         request.metadata.name = record.name
         request.metadata.labels = {**(request.metadata.labels or {}), START_LABEL: record.start}
         write_start_record(self._context, record)
-        self._record = record
         quota_wait.create_within_quota(self._operator, request, self._context)
         created = self._record = record.with_uid(self._get_pod().state.uid)
-        try_to_store("the pod's uid", partial(write_start_record, self._context, created), self._operator.log)
+        self._try_to_store("the pod's uid", partial(write_start_record, self._context, created))
 
     def _take_up(self, start: Start) -> None:
         self.pod = self._observe(start.pod or {})
-        try_to_store("the pod's try", partial(write_start_record, self._context, start.record), self._operator.log)
+        self._try_to_store("the pod's try", partial(write_start_record, self._context, start.record))
         quota_wait.shorten_schedule_timeout(self._operator, self._context, self.pod.model)
 
     def _repeat(self, end: EndRecord, ending: Ending) -> Any:
@@ -235,29 +237,27 @@ class PodRun:
         self._logs = PodLogs(self._operator, pod, self._progress, is_resumed=is_resumed)
         return self._logs
 
-    def _get_log_time(self) -> datetime | None:
-        return self._progress.last_log_time if self._progress else None
-
-    def _announce(self) -> None:
+    def _announce(self, pod: ObservedPod) -> None:
         """Tell Airflow and the author's callbacks of the pod; now, so that they have it also after a failure."""
-        pod, ti = self._get_pod(), self._context["ti"]
         for key, value in {"pod_name": pod.state.name, "pod_namespace": pod.state.namespace}.items():
-            try_to_store(f"the XCom {key}", partial(ti.xcom_push, key=key, value=value), self._operator.log)
+            self._try_to_store(f"the XCom {key}", partial(self._context["ti"].xcom_push, key=key, value=value))
         self._operator.remote_pod = pod.model
         self._call_back("on_pod_creation", pod=pod.model)
 
+    def _defer(self) -> None:
+        log_time: datetime | None = self._progress.last_log_time if self._progress else None
+        self._operator.invoke_defer_method(last_log_time=log_time, context=self._context)
+
     def _defer_again(self, event: Mapping[str, Any], pod: ObservedPod) -> None:
-        """Defer with a pod that has not ended although its trigger has, unless its time is up or nothing watches it."""
+        """Defer with a pod that has not ended although its trigger has, unless nothing watches it."""
         operator, count = self._operator, int(event.get("_redefer_count", 0))
-        if event["status"] == "timeout":
-            return
         if not pod.has_left_pending:
-            check_image(pod.model)
+            check_image(pod)
         operator.log.info("Pod %s has not ended; its trigger reported: %s", pod.state.name, event.get("message"))
         if count < _MAX_REDEFERRALS:
             operator.trigger_kwargs = {**(operator.trigger_kwargs or {}), "_redefer_count": count + 1}
             quota_wait.shorten_schedule_timeout(operator, self._context, pod.model)
-            operator.invoke_defer_method(last_log_time=self._get_log_time(), context=self._context)
+            self._defer()
 
     def _find_pod_to_stop(self) -> ObservedPod | None:
         """Find the task's pod, also if this process has not met it yet."""
@@ -274,11 +274,8 @@ class PodRun:
         return Ending(self._operator, self._context, self._api, self._get_pod(), event)
 
     def _observe(self, pod: Json) -> ObservedPod:
-        return ObservedPod(self._api, pod, self._operator.base_container_name, self._skip_codes)
-
-    @property
-    def _skip_codes(self) -> tuple[int, ...]:
-        return tuple(self._operator.skip_on_exit_code or ())
+        operator = self._operator
+        return ObservedPod(self._api, pod, operator.base_container_name, tuple(operator.skip_on_exit_code or ()))
 
     def _get_pod(self) -> ObservedPod:
         assert self.pod is not None
@@ -288,12 +285,8 @@ class PodRun:
     def _stub(record: StartRecord) -> Json:
         return {"metadata": {"name": record.name, "namespace": record.namespace, "uid": record.uid}}
 
+    def _try_to_store(self, what: str, store: Any) -> None:
+        try_to_store(what, store, self._operator.log)
+
     def _call_back(self, name: str, **arguments: Any) -> None:
-        for callback in self._operator.callbacks:
-            getattr(callback, name)(
-                client=self._operator.client,
-                mode=ExecutionMode.SYNC,
-                context=self._context,
-                operator=self._operator,
-                **arguments,
-            )
+        call_back(self._operator, self._context, name, **arguments)

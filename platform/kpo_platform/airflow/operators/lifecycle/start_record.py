@@ -2,28 +2,35 @@
 
 How Airflow 3.3 keeps the store, by its source:
 
-- A row belongs to DAG run, task and map index, not to a try (models/task_state_store.py, `TaskStateStoreModel`;
-  api_fastapi/execution_api/routes/task_state_store.py, `_get_task_scope_for_ti`). So a retry, a user's clear
-  (models/taskinstance.py, `clear_task_instances`), a reschedule and a deferral all keep it: none of them deletes rows.
-- Rows go when the DAG run is deleted (foreign key with CASCADE), when a user or the task deletes them, when the task
-  succeeds or is marked so under `[state_store] clear_on_success` (execution_api/routes/task_instances.py; core_api/
-  services/public/task_instances.py, `_clear_task_state_store_on_success`), and 30 days after the last write, when
+- A row belongs to DAG run, task and map index, not to a try (models/task_state_store.py, `TaskStateStoreModel`). So a
+  retry, a user's clear, a reschedule and a deferral keep it.
+- Rows go with their DAG run, when a user or the task deletes them, when the task succeeds or is marked so under
+  `[state_store] clear_on_success` (execution_api/routes/task_instances.py), and 30 days after the last write, when
   `airflow state-store clean` or `airflow db clean` runs (state/metastore.py, `cleanup`).
 - The id of a task instance is that of a try: every retry, clear and reset by the scheduler changes it
   (models/taskinstance.py, `prepare_db_for_next_try`); a reschedule and a deferral keep id and try number
-  (models/dagrun.py, `schedule_tis`; execution_api/routes/task_instances.py, `TIRescheduleStatePayload`).
-- Only a clear changes `max_tries` of a task instance, if the task was not running (`clear_task_instances`). That is how
-  a clear is told from a retry. A clear of a running task reaches its worker as a stop.
+  (models/dagrun.py, `schedule_tis`).
+- Only a clear changes `max_tries` of a task instance, if the task was not running (models/taskinstance.py,
+  `clear_task_instances`). That is how a clear is told from a retry. A clear of a running task stops its process.
 
 So the record says of which try its pod is. It is written before the pod is created, without a uid: a process that is
 killed during the request leaves the pod's name for the next one.
+
+A clear of a running task gives the task instance another id at once. Airflow then refuses what the old one writes to
+the store (execution_api/routes/task_state_store.py, `_get_task_scope_for_ti`), but not its XComs. So an XCom marks a
+pod as stopped. The next try deletes it, and gets its key for that (sdk/execution_time/task_runner.py, `run`).
 """
 
 from __future__ import annotations
 
+import hashlib
+import re
+import threading
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
+
+from kpo_platform.pod.json_fields import read_integer, read_text
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -31,6 +38,12 @@ if TYPE_CHECKING:
 _KEY = "kpo_platform_start"
 _STOCK_KEY = "pod_identifier"
 """The stock operator's key, and this package's before this record: name, namespace and, from this package, uid."""
+
+_STOPPED_PREFIX = "kpo_platform_stopped_"
+_STOPPED_TIMEOUT_S = 1.0  # the supervisor kills a stopped process after five seconds
+
+_LONGEST_NAME = 63  # as in the stock operator: the name is the hostname of the pod
+_ID_LENGTH = 10
 
 
 @dataclass(frozen=True)
@@ -74,6 +87,32 @@ class StartRecord:
         is_changed = (self.max_tries, self.retries) != (max_tries, retries)
         return known and not self.is_of_try(task_instance_id) and is_changed
 
+    def is_marked_stopped(self, context: Context) -> bool:
+        """Tell whether an earlier try has marked the pod; only the first process of a try can see it."""
+        start_context = getattr(context["ti"], "_ti_context_from_server", None)
+        return self._stopped_key in (getattr(start_context, "xcom_keys_to_clear", None) or ())
+
+    def mark_stopped(self, context: Context) -> None:
+        """Mark the pod for the case that the process is killed before it has deleted it; a failure is logged."""
+        problems = [f"Airflow has not answered within {_STOPPED_TIMEOUT_S:g} s"]
+
+        def push() -> None:
+            try:
+                context["ti"].xcom_push(key=self._stopped_key, value=True)
+                problems.clear()
+            except Exception as error:
+                problems[:] = [str(error)]
+
+        thread = threading.Thread(target=push, daemon=True)
+        thread.start()
+        thread.join(_STOPPED_TIMEOUT_S)
+        for problem in problems:
+            context["task"].log.warning("Cannot mark pod %s as stopped: %s", self.name, problem)
+
+    @property
+    def _stopped_key(self) -> str:
+        return f"{_STOPPED_PREFIX}{self.start or self.uid or self.name}"
+
 
 def read_start_record(context: Context) -> StartRecord | None:
     """Read the record of the task's last pod, also in its older form; None if there is none.
@@ -98,21 +137,27 @@ def parse_start_record(stored: Any) -> StartRecord | None:
     """Parse a stored record of this or the older form; None if it names no pod."""
     if not isinstance(stored, Mapping):
         return None
-    texts = {key: _text(stored.get(key)) for key in ("name", "namespace", "uid", "start", "task_instance_id")}
-    if not texts["name"] or not texts["namespace"]:
+    fields: dict[str, Any] = {key: read_integer(stored.get(key)) for key in ("try_number", "max_tries", "retries")}
+    fields |= {key: read_text(stored.get(key)) for key in ("name", "namespace", "uid", "start", "task_instance_id")}
+    if not fields["name"] or not fields["namespace"]:
         return None
-    return StartRecord(
-        **texts,
-        try_number=_integer(stored.get("try_number")),
-        restart=max(_integer(stored.get("restart")) or 0, 0),
-        max_tries=_integer(stored.get("max_tries")),
-        retries=_integer(stored.get("retries")),
-    )
+    return StartRecord(**fields, restart=max(read_integer(stored.get("restart")) or 0, 0))
 
 
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""
+def build_pod_name(base: str, start_id: str) -> str:
+    """Build the name of a pod from the author's ``name`` or the task's id, shortened if need be, and `build_start_id`.
+
+    It replaces a name to which the stock operator would add a random suffix.
+    """
+    slug = re.sub(r"[^a-z0-9.-]+", "-", base.lower()).strip("-.")
+    return f"{slug[: _LONGEST_NAME - len(start_id) - 1].strip('-.') or 'task'}-{start_id}"
 
 
-def _integer(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+def build_start_id(task_instance_id: str, restart: int) -> str:
+    """Build the id of one start: the same when it is repeated, so that a lost answer cannot hide the pod.
+
+    Args:
+        task_instance_id: Airflow's id of the task instance, which is new in every try.
+        restart: the number of earlier pods of this try.
+    """
+    return hashlib.sha256(f"{task_instance_id}\n{restart}".encode()).hexdigest()[:_ID_LENGTH]

@@ -1,25 +1,84 @@
-"""The end of a task's pod as Airflow is told of it: read once, and stored before anything else happens."""
+"""The end of a task's pod: read once, and stored in Airflow's task state store before the pod is deleted.
+
+A process that is killed after the deletion, and before Airflow has heard of the result, leaves no pod to look at. The
+next process finds the end in the store, and does not do the work again.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowFailException
 
-from kpo_platform.airflow.operators.lifecycle.end_record import EndRecord, write_end_record
 from kpo_platform.airflow.operators.lifecycle.observed_pod import ObservedPod
 from kpo_platform.airflow.operators.lifecycle.patience import ApiServerUnavailable
 from kpo_platform.airflow.operators.lifecycle.task_result import read_failed_result, read_result
+from kpo_platform.pod.json_fields import read_integer, read_text
 from kpo_platform.pod.outcome import Outcome, OutcomeKind
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+_KEY = "kpo_platform_end"
+_LARGEST_RESULT = 65_536
+"""Characters of the JSON of a result that is stored; a larger one would burden Airflow's database."""
+
+
+@dataclass(frozen=True)
+class EndRecord:
+    """The stored end of a task's pod.
+
+    Attributes:
+        task_instance_id: the id of the task instance, which is another one in every try.
+        uid: the pod's uid.
+        kind: the value of an `OutcomeKind`.
+        exit_code: the program's exit code; None if it is unknown.
+        message: sentences about the end.
+        result: the task's result, if it has one.
+        max_tries: Airflow's number of tries at that time, which a user's clear changes.
+        try_number: the number of the try.
+        is_result_lost: whether it has a result that was not read, or that cannot be stored.
+        is_told: whether a process has returned a result that cannot be stored, or a stored one in a later try. If the
+            task is tried again nevertheless, Airflow or the author has refused the result.
+    """
+
+    task_instance_id: str
+    uid: str
+    kind: str
+    exit_code: int | None = None
+    message: str = ""
+    result: Any = None
+    max_tries: int | None = None
+    try_number: int | None = None
+    is_result_lost: bool = False
+    is_told: bool = False
+
+    def counts_for(self, ti: Any, *, is_final: bool) -> bool:
+        """Tell whether a process takes this end for its own: in the same try, or once in a later one a success.
+
+        No try follows a success, except after a user's clear, or if the worker was lost before it could tell Airflow.
+        A task instance that Airflow has created again, with the store of the former, has no later number.
+
+        Args:
+            ti: the task instance of the process.
+            is_final: whether nothing after the pod's end can fail the task, as a ``post_execute`` may do in order to
+                get the work done again.
+        """
+        if str(ti.id) == self.task_instance_id:
+            return True
+        max_tries = getattr(ti, "max_tries", None)
+        is_retry = max_tries is not None and max_tries == self.max_tries
+        is_later = self.try_number is None or bool(ti.try_number > self.try_number)
+        has_succeeded = self.kind == OutcomeKind.SUCCEEDED.value
+        return is_retry and is_later and is_final and has_succeeded and not self.is_told
+
 
 @dataclass(frozen=True)
 class TaskEnd:
-    """The end of a task's pod.
+    """The end of a task's pod, as its task hears of it.
 
     Attributes:
         outcome: how the program ended.
@@ -40,11 +99,13 @@ class TaskEnd:
 
 
 def conclude(operator: Any, context: Context, pod: ObservedPod, outcome: Outcome) -> TaskEnd:
-    """Read the result, and store the end: a process that follows this one may find no pod any more.
+    """Read the result, and store the end; a disruption is no end.
 
     Raises:
         ApiServerUnavailable: a success has no result yet, and the pod has it.
     """
+    if outcome.kind is OutcomeKind.DISRUPTED:
+        return TaskEnd(outcome)
     result, failure = None, None
     try:
         result = _read_result(operator, context, pod, outcome)
@@ -53,9 +114,7 @@ def conclude(operator: Any, context: Context, pod: ObservedPod, outcome: Outcome
             raise
         failure = error
     end = TaskEnd(outcome, result, failure)
-    if outcome.kind is OutcomeKind.DISRUPTED:
-        return end
-    return replace(end, record=_store(context, _build_record(context, pod, end), operator.log))
+    return replace(end, record=_store(context, _build_record(context, pod, end)))
 
 
 def recall(record: EndRecord) -> TaskEnd:
@@ -69,15 +128,44 @@ def tell(context: Context, end: TaskEnd) -> Any:
 
     If it cannot be stored, or comes from an earlier try, this is stored: with another try, it was refused.
     """
-    record, ti = end.record, context["ti"]
-    if record is not None and (record.is_result_lost or record.task_instance_id != str(ti.id)):
-        _store(context, replace(record, task_instance_id=str(ti.id), is_told=True), ti.task.log)
+    record, try_id = end.record, str(context["ti"].id)
+    if record is not None and (record.is_result_lost or record.task_instance_id != try_id):
+        _store(context, replace(record, task_instance_id=try_id, is_told=True))
     return end.result
+
+
+def read_end_record(context: Context) -> EndRecord | None:
+    """Read how the task's last pod ended; None if no end was stored.
+
+    Raises:
+        AirflowRuntimeError: Airflow's API server refused the request.
+    """
+    store: Any = context.get("task_state_store")
+    stored = store.get(_KEY) if store is not None else None
+    if not isinstance(stored, Mapping) or stored.get("kind") not in [kind.value for kind in OutcomeKind]:
+        return None
+    fields: dict[str, Any] = {
+        **{key: read_text(stored.get(key)) for key in ("task_instance_id", "uid", "kind", "message")},
+        **{key: read_integer(stored.get(key)) for key in ("exit_code", "max_tries", "try_number")},
+        **{key: stored.get(key) is True for key in ("is_result_lost", "is_told")},
+    }
+    return EndRecord(**fields, result=stored.get("result"))
+
+
+def withdraw_success(context: Context, message: str) -> None:
+    """Turn a stored success into a failure with this message, so that the next try does the work again."""
+    try:
+        record = read_end_record(context)
+        if record is not None and record.kind == OutcomeKind.SUCCEEDED.value:
+            failed = OutcomeKind.FAILED.value
+            _write(context, replace(record, kind=failed, message=message, result=None, is_result_lost=False))
+    except Exception as error:
+        context["ti"].task.log.warning("Airflow did not store that the pod's success does not count: %s", error)
 
 
 def _read_result(operator: Any, context: Context, pod: ObservedPod, outcome: Outcome) -> Any:
     """Read the result; of a program that failed, as the stock operator does, if it is there."""
-    if not operator.do_xcom_push or outcome.kind is OutcomeKind.DISRUPTED:
+    if not operator.do_xcom_push:
         return None
     if outcome.kind is OutcomeKind.SUCCEEDED:
         return read_result(operator, pod)
@@ -104,12 +192,35 @@ def _build_record(context: Context, pod: ObservedPod, end: TaskEnd) -> EndRecord
     return record
 
 
-def _store(context: Context, record: EndRecord, log: Any) -> EndRecord | None:
-    """Store the end, without the result if Airflow refuses that; return None if it refuses both."""
-    forms = [record] if record.result is None else [record, replace(record, result=None, is_result_lost=True)]
+def _store(context: Context, record: EndRecord) -> EndRecord | None:
+    """Store the end, without the result if Airflow refuses that; return what is stored, None if it refuses both."""
+    forms = [record] if record.result is None else [record, _lose_result(record)]
     for form in forms:
         try:
-            return write_end_record(context, form)
+            return _write(context, form)
         except Exception as error:  # the end is told nevertheless
-            log.warning("Airflow did not store how the pod ended: %s", error)
+            context["ti"].task.log.warning("Airflow did not store how the pod ended: %s", error)
     return None
+
+
+def _write(context: Context, record: EndRecord) -> EndRecord:
+    """Store and return the end, without a result that is large; nothing happens in ``dag.test``, which has no store."""
+    store: Any = context.get("task_state_store")
+    if store is None or not record.uid:
+        return record
+    if not _is_storable(record.result):
+        record = _lose_result(record)
+    store.set(_KEY, asdict(record))
+    return record
+
+
+def _lose_result(record: EndRecord) -> EndRecord:
+    return replace(record, result=None, is_result_lost=True)
+
+
+def _is_storable(result: Any) -> bool:
+    try:
+        # Airflow would store NaN and the infinities as null.
+        return len(json.dumps(result, allow_nan=False)) <= _LARGEST_RESULT
+    except ValueError:
+        return False

@@ -13,17 +13,13 @@ if TYPE_CHECKING:
 
 
 class TryState:
-    """Values under one key, valid for the current try. Not stored in ``dag.test``, which has no store."""
+    """Values under one key, valid for the current try. ``dag.test`` has no store: `is_available` is False."""
 
     def __init__(self, context: Context, key: str) -> None:
         self._store: Any = context.get("task_state_store")
         self._try = context["ti"].try_number
         self._key = f"kpo_platform_{key}"
-
-    @property
-    def is_available(self) -> bool:
-        """Whether there is a store that keeps the values."""
-        return self._store is not None
+        self.is_available = self._store is not None
 
     def read(self) -> dict[str, Any]:
         """Return the values of this try; empty if it has written none."""
