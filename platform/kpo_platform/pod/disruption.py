@@ -30,8 +30,7 @@ _REFUSED = frozenset(
 )
 """Values of ``status.reason`` if the kubelet refused the pod because of its node's state; ``OutOf…`` too.
 
-The scheduler chose the node by an outdated view, so another start can help. After its own restart the kubelet
-checks running pods too.
+Another start can help. After its own restart the kubelet checks running pods too.
 """
 
 OUT_OF = "OutOf"
@@ -39,11 +38,7 @@ OUT_OF = "OutOf"
 
 _UNSUPPORTED = frozenset({"AppArmor", "PodOSSelectorNodeLabelDoesNotMatch", "SMTAlignmentError"})
 _UNSUPPORTED_SUFFIXES = ("NotSupported", "Unsupported", "Forbidden")
-"""Values of ``status.reason`` if the kubelet refused what the pod asks for; another start cannot help.
-
-The suffixes are those of PodOSNotSupported, PodLevelResourcesNotSupported, SupplementalGroupsPolicyNotSupported,
-PodFeatureUnsupported, SysctlForbidden and InitContainerRestartPolicyForbidden.
-"""
+"""Values of ``status.reason``, also their ends, if the kubelet refused what the pod asks for; no start can help."""
 
 _BY_DELETION = frozenset(
     {"DeletionByPodGC", "DeletionByTaintManager", "EvictionByEvictionAPI", "PreemptionByScheduler"}
@@ -75,14 +70,12 @@ _NOT_YET = datetime.max.replace(tzinfo=UTC)
 
 @dataclass(frozen=True)
 class Termination:
-    """An end of a pod that its program did not decide.
+    """An end of a pod that its program did not decide, in Kubernetes' words.
 
     Attributes:
-        reason: Kubernetes' word for it, such as ``Evicted``, or ``Deleted``.
-        message: Kubernetes' explanation, or empty.
         since: when it began; None if unknown. What ended earlier ended by itself.
-        is_disruption: whether the cluster is the cause, so that another start can help; otherwise the pod's own
-            deadline, limits or demands are.
+        is_disruption: whether the cluster is the cause, so that another start can help, and not the pod's own
+            deadline, limits or demands.
     """
 
     reason: str
@@ -112,19 +105,13 @@ def find_termination(state: PodState) -> Termination | None:
 
 
 def find_termination_in_events(events: Iterable[Any]) -> Termination | None:
-    """Find what ended a pod that no longer exists in its events, which may have any shape.
-
-    The pod's own limits come first, and a node that was not ready, which explains little, last.
-    """
+    """Find what ended a pod that is gone in its events, which may have any shape; a node that was not ready is last."""
     causes = [cause for event in _read_events(events) if (cause := _find_cause(event))]
     return min(causes, key=lambda cause: cause.is_disruption + (cause.reason == NODE_NOT_READY), default=None)
 
 
 def find_stopped_containers(events: Iterable[Any]) -> frozenset[str]:
-    """Find the containers that the kubelet ended with their pod in its events, which may have any shape.
-
-    A container that had ended by itself before has no such event.
-    """
+    """Find the containers that the kubelet ended with their pod in its events: none that had ended by itself before."""
     found = set()
     for event in _read_events(events):
         path = _CONTAINER_PATH.fullmatch(read_text(read_object(event.get("involvedObject")).get("fieldPath")))

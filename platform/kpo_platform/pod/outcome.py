@@ -41,9 +41,7 @@ class Outcome:
     """The end of a pod's run.
 
     Attributes:
-        kind: what the task does; a disrupted pod is started again without a retry.
-        reason: Kubernetes' word for the cause, such as ``OOMKilled``, ``Evicted`` or ``Error``; ``Deleted`` or
-            ``Gone`` if Kubernetes has none.
+        reason: Kubernetes' word for the cause, such as ``OOMKilled``, or one of `disruption`.
         exit_code: the exit code of the program; None if the program did not end, or its end was not seen.
         message: sentences for the task's user, the cause first.
     """

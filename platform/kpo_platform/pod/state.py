@@ -76,12 +76,10 @@ class PodState:
     """The state of a pod. Unknown texts are empty, unknown times None.
 
     Attributes:
-        phase: ``Pending``, ``Running``, ``Succeeded`` or ``Failed``; empty if unknown.
-        deletion_requested_at: when the deletion was requested. Kubernetes stores the end of the grace period
-            (``deletionTimestamp``), which is later.
+        is_scheduled: whether the pod has a node.
         started_at: when the kubelet accepted the pod.
         deadline_at: when the kubelet ends the pod because of ``activeDeadlineSeconds``.
-        is_scheduled: whether the pod has a node.
+        deletion_requested_at: when the deletion was requested; ``deletionTimestamp`` is the end of the grace period.
     """
 
     name: str = ""

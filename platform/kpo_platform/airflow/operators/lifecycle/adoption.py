@@ -25,13 +25,10 @@ class AdoptionKind(Enum):
 
 @dataclass(frozen=True)
 class Adoption:
-    """What a task does with the pod of an earlier process, and why.
+    """The decision, and the line for the task's log.
 
     Attributes:
-        kind: what to do.
-        pod: the pod to take up. With ``START_NEW``, the task's former pod, which the caller marks and deletes or
-            keeps as it would have done at its end; None if there is none to care for.
-        reason: the line for the task's log; empty if the task has had no pod.
+        pod: the pod to take up; with ``START_NEW`` the former one, to delete or keep as at its end, if there is one.
         is_restart: whether this try has had a pod, so that a new one needs the next restart number.
     """
 
@@ -101,16 +98,12 @@ def choose_earlier_pod(
 
 
 def replace_earlier_pod(stored: StartRecord | None, by_name: PodState | None, attempt: Attempt) -> Adoption:
-    """Replace the pod of an earlier process, because the task takes up none (``reattach_on_restart=False``).
-
-    The pod must not run on at the side of the new one.
-    """
+    """Let no pod of an earlier process run on beside the new one (``reattach_on_restart=False``)."""
+    is_of_try = stored is not None and stored.is_of_try(attempt.task_instance_id)
     if stored is None or by_name is None or _describe_other(stored, by_name, attempt):
-        is_restart = stored is not None and stored.uid != "" and stored.is_of_try(attempt.task_instance_id)
-        return Adoption(AdoptionKind.START_NEW, is_restart=is_restart)
+        return Adoption(AdoptionKind.START_NEW, is_restart=is_of_try and stored is not None and stored.uid != "")
     reason = f"Pod {by_name.name} of an earlier process is replaced, because reattach_on_restart is False"
-    is_restart = stored.is_of_try(attempt.task_instance_id)
-    return _start_new(reason, is_restart, by_name if is_free(by_name) else None)
+    return _start_new(reason, is_of_try, by_name if is_free(by_name) else None)
 
 
 def find_name_holder(
@@ -130,8 +123,7 @@ def _judge_stored(stored: StartRecord, pod: PodState | None, attempt: Attempt) -
         if not stored.uid:
             return Adoption(AdoptionKind.START_NEW)  # it was never created
         return _start_new(f"Pod {stored.name} no longer exists", is_of_try)
-    other = _describe_other(stored, pod, attempt)
-    if other:
+    if other := _describe_other(stored, pod, attempt):
         return _start_new(f"Pod {stored.name} {other}", is_of_try and bool(stored.uid))
     if not stored.task_instance_id:
         is_of_try = _is_of_try(pod, attempt)

@@ -27,18 +27,10 @@ def send_request(
     body: Json | None = None,
     read_timeout_s: float = READ_TIMEOUT_S,
 ) -> Json:
-    """Send one request with the client's credentials, and return the answer.
+    """Send one request with the client's host and credentials, and return the answer. A PATCH is a JSON merge patch.
 
     The client library's own methods parse a pod in milliseconds. Their urllib3 repeats a failed GET three times at
     once, and sleeps for as long as a ``Retry-After`` says, up to six hours; here the caller decides.
-
-    Args:
-        client: the client with host and credentials; a token in a file is read again when it has changed.
-        method: the HTTP method; a PATCH is a JSON merge patch.
-        path: the path without host.
-        query: the query parameters.
-        body: the object to send.
-        read_timeout_s: how long the server may send nothing.
 
     Raises:
         ApiException: the API server refused the request.

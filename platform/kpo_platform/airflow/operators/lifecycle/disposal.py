@@ -59,10 +59,7 @@ def describe_kept_pod(name: str, namespace: str, container: str) -> str:
 
 
 def dispose_pod(operator: Any, api: PodApi, pod: PodState) -> None:
-    """Delete a pod whose task has ended, or keep it and log how to inspect it, as the task or its team decides.
-
-    A failure is logged: the task's own end is more important.
-    """
+    """Delete or keep a pod as the task or its team decides; a failure is logged, since the task's end matters more."""
     try:
         _dispose(operator, api, pod)
     except Exception as error:
@@ -70,20 +67,13 @@ def dispose_pod(operator: Any, api: PodApi, pod: PodState) -> None:
 
 
 def delete_replaced_pod(operator: Any, api: PodApi, pod: PodState) -> None:
-    """Delete a former pod of the task, also a kept one, because the task's new pod has the same name.
-
-    Raises:
-        ApiServerUnavailable: the API server does not answer.
-        ApiException: it refused the request.
-    """
+    """Delete a former pod of the task, also a kept one, because the task's new pod has the same name."""
     operator.log.info("Deleting pod: %s. The new pod has the same name (random_name_suffix is False).", pod.name)
     api.delete(pod.name, pod.namespace, pod.uid)
 
 
 def stop_pod(operator: Any, api: PodApi, find: Callable[[], ObservedPod | None]) -> str:
-    """Delete the pod of a stopped task, or mark and keep it if ``on_kill_action`` says so.
-
-    An error is logged, because the stop is the true reason of the task's end.
+    """Delete the pod of a stopped task, or mark and keep it as ``on_kill_action`` says; an error is logged.
 
     Returns:
         What became of the pod, after "The task was stopped".

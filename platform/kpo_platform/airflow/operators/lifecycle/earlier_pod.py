@@ -44,8 +44,7 @@ class Start:
 
     Attributes:
         adoption: what to do about the pod of an earlier process.
-        pod: the JSON of the pod to take up, or of the one to clean up first, which may have the name of the new pod;
-            None if there is none.
+        pod: the pod to take up, or to clean up first, perhaps because the new one has its name; None if there is none.
         record: the record of the pod that is taken up; for a new pod the one to store before it is created.
         former: the stored record of the task's last pod, if there was one.
     """
@@ -57,12 +56,7 @@ class Start:
 
 
 def find_start(operator: Any, api: PodApi, context: Context, request: k8s.V1Pod, base_name: str) -> Start:
-    """Choose between the pod of an earlier process and a new one, whose name is `base_name` with the id of its start.
-
-    Raises:
-        ApiServerUnavailable: the API server does not answer.
-        ApiException: it refused to read or list pods.
-    """
+    """Choose between the pod of an earlier process and a new one, named by `base_name` and the id of its start."""
     ti, namespace = context["ti"], request.metadata.namespace
     former = read_start_record(context)
     restart = former.restart if former and former.is_of_try(str(ti.id)) else 0

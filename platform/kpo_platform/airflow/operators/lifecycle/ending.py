@@ -45,11 +45,7 @@ _LOG_REST_S = 5.0
 
 
 class Ending:
-    """Ends the run of a pod.
-
-    Attributes:
-        logs: the logs of the pod; None before they are followed.
-    """
+    """Ends the run of a pod, whose `logs` are None before they are followed."""
 
     def __init__(
         self, operator: Any, context: Context, api: PodApi, pod: ObservedPod, event: Mapping[str, Any] | None = None
@@ -74,13 +70,10 @@ class Ending:
             raise
 
     def finish(self, logs: PodLogs, stored: EndRecord | None = None) -> Any:
-        """End the run of a pod whose program has ended.
+        """End the run of a pod whose program has ended, and return the task's result.
 
-        The result is read and stored first, unless an earlier process has stored the end: logs and callbacks may take
-        long, or be interrupted.
-
-        Returns:
-            The task's result.
+        The result is read and stored first, unless an earlier process has `stored` the end: logs and callbacks may
+        take long, or be interrupted.
 
         Raises:
             AirflowException: the program failed.
@@ -101,11 +94,7 @@ class Ending:
         return self._tell_failure(end, failure, is_final=end.failure is not None)
 
     def fail_late(self, logs: PodLogs) -> NoReturn:
-        """Fail the task with its trigger's timeout, after what the program has logged; the caller cleans up.
-
-        Raises:
-            AirflowException: always.
-        """
+        """Fail the task with its trigger's timeout, after what the program has logged; the caller cleans up."""
         try:
             logs.update()
             logs.cut(LATE_S)  # the pod runs on meanwhile

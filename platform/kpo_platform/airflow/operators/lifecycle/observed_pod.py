@@ -58,12 +58,7 @@ class ObservedPod:
         return self.state.container(self._container).has_started or self.state.phase not in ("Pending", "Unknown", "")
 
     def refresh(self) -> None:
-        """Read the pod again.
-
-        Raises:
-            ApiServerUnavailable: the API server does not answer.
-            ApiException: the API server refused the request.
-        """
+        """Read the pod again; exceptions as of `PodApi`."""
         found = self._api.read(self.state.name, self.state.namespace, self.state.uid or None)
         self.is_gone = found is None
         if found is not None:

@@ -34,8 +34,8 @@ class PodApi:
     Args:
         client: returns the current client; it is asked before each request.
         patience: repeats the requests.
-        refresh: makes `client` return a client with new credentials, after the API server has rejected the old ones.
-        hold: returns a context manager that delays signals while the request that creates a pod is pending.
+        refresh: makes `client` return one with new credentials, after the API server has rejected the old ones.
+        hold: delays signals while the request that creates a pod is pending.
     """
 
     def __init__(
@@ -106,13 +106,10 @@ class PodApi:
         return [item for item in found.get("items") or [] if isinstance(item, dict)]
 
     def _create_or_find(self, name: str, namespace: str, pod: Json) -> tuple[Json | None, bool]:
-        """Create the pod, or find the one that has its name.
+        """Create the pod, or find the one that has its name; return it, and whether this start has created it.
 
-        Quota is checked before the name. So after a lost answer the name comes first: else a quota that the pod
-        itself exhausts would hide it.
-
-        Returns:
-            The pod, None if it was deleted meanwhile; and whether it comes from this start of the task.
+        The API server checks the quota before the name. So after a lost answer the name is looked for first: else a
+        quota that the pod itself exhausts would hide it.
         """
         path, may_exist = _path(namespace, name), False
 

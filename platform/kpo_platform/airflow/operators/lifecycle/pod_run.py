@@ -97,11 +97,7 @@ class RestartSafePodOperator(KubernetesPodOperator):
         return self._open_run(context).get_or_create(pod_request_obj)
 
     def create_pod(self, pod: k8s.V1Pod) -> k8s.V1Pod:
-        """Create the pod; no pod is created twice, also if the answer is lost.
-
-        Raises:
-            ApiException: the cluster rejected it.
-        """
+        """Create the pod; no pod is created twice, also if the answer is lost."""
         assert self._run is not None
         self.pod = self._run.create(pod)
         return self.pod
@@ -112,13 +108,9 @@ class RestartSafePodOperator(KubernetesPodOperator):
             self.__dict__.pop(name, None)
 
     def invoke_defer_method(self, last_log_time: Any = None, context: Context | None = None) -> None:
-        """Log the pod that a stop will keep, then defer; the trigger does not log it when the task is stopped.
-
-        Raises:
-            TaskStopped: the task was stopped, and its process has not heard of it yet. Airflow would refuse to defer,
-                and no process would end the pod.
-        """
+        """Log the pod that a stop will keep, then defer; the trigger does not log it when the task is stopped."""
         if context is not None and not is_task_active(context):
+            # Its process has not heard of the stop yet. Airflow would refuse to defer, and the pod would run on.
             raise TaskStopped
         if self.pod is not None and self.on_kill_action == OnKillAction.KEEP_POD and last_log_time is None:
             metadata = self.pod.metadata

@@ -18,8 +18,7 @@ from kpo_platform.airflow.operators.lifecycle.pod_logs import PodLogs
 
 _BEFORE_LIMIT_S = 0.1
 _SHORTEST_S = 1.0
-_LONGEST_PENDING_S, _PENDING_SHARE = 10.0, 0.1
-_LONGEST_RUNNING_S, _RUNNING_SHARE = 5.0, 1 / 60
+_PENDING, _RUNNING = (0.1, 10.0), (1 / 60, 5.0)
 _LOOKS_AFTER_LOG_END = 3
 """The kubelet reports a container's end up to some seconds after the end of its log."""
 
@@ -34,8 +33,7 @@ def wait_for_end(
     Raises:
         PodLaunchTimeoutException: it waited for too long.
         PodLaunchFailedException: its image can never be pulled.
-        ApiServerUnavailable: the API server does not answer.
-        Exception: an error of the author's callbacks or formatter.
+        Exception: an error of the author's callbacks or formatter, or of `PodApi`.
     """
     limits, events, interval = _StartLimits(operator), PodEventLog(api, operator.log), PollInterval(operator)
     has_started = False
@@ -61,11 +59,7 @@ def wait_for_end(
 
 
 def check_image(pod: ObservedPod) -> None:
-    """Check a pod that has not started.
-
-    Raises:
-        PodLaunchFailedException: its image can never be pulled.
-    """
+    """Raise PodLaunchFailedException for a pod that has not started if its image can never be pulled."""
     if problem := detect_pod_terminate_early_issues(pod.model):
         raise PodLaunchFailedException(problem)
 
@@ -88,11 +82,9 @@ class PollInterval:
         """Return the seconds until the next look at a pod that has a node, or whose program has started."""
         if (is_scheduled, has_started) != self._stage:
             self._stage, self._since = (is_scheduled, has_started), time.monotonic()
-        share, longest_s = (_PENDING_SHARE, _LONGEST_PENDING_S)
-        if has_started:
-            share, longest_s = (_RUNNING_SHARE, _LONGEST_RUNNING_S)
-        elapsed_s = time.monotonic() - self._since
-        seconds = self._set_s[has_started] or min(max(_SHORTEST_S, elapsed_s * share), longest_s)
+        share, longest_s = _RUNNING if has_started else _PENDING
+        growing_s = (time.monotonic() - self._since) * share
+        seconds = self._set_s[has_started] or min(max(_SHORTEST_S, growing_s), longest_s)
         if self._hurried_looks:
             self._hurried_looks -= 1
             return min(seconds, _SHORTEST_S)

@@ -33,8 +33,7 @@ class QuotaTimeout(PlatformError, AirflowException):  # noqa: N818
 def create_within_quota(operator: Any, pod: k8s.V1Pod, context: Context) -> k8s.V1Pod:
     """Create the pod as soon as the quota allows it.
 
-    A deferrable task releases its worker slot while it waits; any other task waits in its process. Waiting for quota
-    counts as waiting to be scheduled: it shortens the operator's ``schedule_timeout_seconds`` for the wait for a node.
+    A deferrable task releases its worker slot while it waits; any other task waits in its process.
 
     Raises:
         QuotaTimeout: the deadline has passed.

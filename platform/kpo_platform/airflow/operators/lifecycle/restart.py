@@ -13,24 +13,18 @@ from kpo_platform.pod.outcome import Outcome
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-RESCHEDULE_DELAY_S = 10
-"""Long enough for Airflow to notice that the task's former process has ended."""
+RESCHEDULE_DELAY_S = 10  # Airflow notices meanwhile that the task's former process has ended
 
 _MAX_DISRUPTIONS = 3
 _ADVICE = "Check the other workloads of its node, or set resource requests and a priority class that protect the pod."
 
 
 def restart_disrupted(operator: Any, context: Context, outcome: Outcome) -> NoReturn:
-    """Make Airflow start the task again in the same try, at most `_MAX_DISRUPTIONS` times.
-
-    Raises:
-        AirflowRescheduleException: the task starts again.
-        AirflowException: it has been started again too often, or Airflow cannot count it.
-    """
+    """Make Airflow start the task again in the same try, or fail it if Airflow cannot count this, or too often."""
     state = TryState(context, "disruptions")
     try:
         count = state.read().get("count", 0)
-        if count < _MAX_DISRUPTIONS and state.is_available:
+        if count < _MAX_DISRUPTIONS:
             state.write(count=count + 1)
             quota_wait.restart_clock(context)
     except Exception as error:  # the disruption is the true reason

@@ -48,11 +48,7 @@ _MAX_REDEFERRALS = 3
 
 
 class PodRun:
-    """The part of a pod's run that one process of its task does.
-
-    Attributes:
-        pod: the pod; None until it is found or created.
-    """
+    """The part of a pod's run that one process of its task does; `pod` is None until it is found or created."""
 
     def __init__(self, operator: Any, context: Context) -> None:
         self._operator, self._context = operator, context
@@ -69,14 +65,7 @@ class PodRun:
         self.pod: ObservedPod | None = None
 
     def execute(self) -> Any:
-        """Run the pod to its end and return the task's result, or start it and defer.
-
-        Raises:
-            AirflowException: the pod failed, or never started.
-            AirflowSkipException: the program asked to skip the task.
-            AirflowRescheduleException: the task starts again in the same try.
-            TaskDeferred: the task waits in the triggerer.
-        """
+        """Run the pod to its end and return the task's result, or start it and defer; exceptions as of `Ending`."""
         operator = self._operator
         if operator.pod_request_obj is None:
             operator.pod_request_obj = self._build_request()
@@ -119,11 +108,7 @@ class PodRun:
         return ending.finish(logs) if end is None else self._repeat(end, ending)
 
     def get_or_create(self, request: k8s.V1Pod) -> k8s.V1Pod:
-        """Take up the pod of an earlier process of this task, or create a new one.
-
-        Raises:
-            ApiException: the cluster rejected it.
-        """
+        """Take up the pod of an earlier process of this task, or create a new one."""
         start = find_start(self._operator, self._api, self._context, request, self._base_name or request.metadata.name)
         end = self._former_end = find_former_end(self._operator, self._context, start)
         is_new = start.adoption.kind is AdoptionKind.START_NEW

@@ -2,23 +2,18 @@
 
 How Airflow 3.3 keeps the store, by its source:
 
-- A row belongs to DAG run, task and map index, not to a try (models/task_state_store.py, `TaskStateStoreModel`). So a
-  retry, a user's clear, a reschedule and a deferral keep it.
-- Rows go with their DAG run, when a user or the task deletes them, when the task succeeds or is marked so under
-  `[state_store] clear_on_success` (execution_api/routes/task_instances.py), and 30 days after the last write, when
-  `airflow state-store clean` or `airflow db clean` runs (state/metastore.py, `cleanup`).
+- A row belongs to DAG run, task and map index (models/task_state_store.py). A retry, a clear, a reschedule and a
+  deferral keep it. It goes with its DAG run, when a user deletes it, when the task succeeds under
+  `[state_store] clear_on_success`, and by `airflow state-store clean` or `airflow db clean` after 30 days.
 - The id of a task instance is that of a try: every retry, clear and reset by the scheduler changes it
-  (models/taskinstance.py, `prepare_db_for_next_try`); a reschedule and a deferral keep id and try number
-  (models/dagrun.py, `schedule_tis`).
-- Only a clear changes `max_tries` of a task instance, if the task was not running (models/taskinstance.py,
-  `clear_task_instances`). That is how a clear is told from a retry. A clear of a running task stops its process.
+  (models/taskinstance.py, `prepare_db_for_next_try`); a reschedule and a deferral keep id and try number.
+- Only a clear of a task that does not run changes its `max_tries` (`clear_task_instances`): so it is told from a retry.
+- A clear of a running task stops its process, and gives the task instance another id at once. Airflow then refuses
+  what the process writes to the store (execution_api/routes/task_state_store.py), but not its XComs. So an XCom marks
+  the pod as stopped. The next try deletes it, and gets its key for that (sdk/execution_time/task_runner.py, `run`).
 
 So the record says of which try its pod is. It is written before the pod is created, without a uid: a process that is
 killed during the request leaves the pod's name for the next one.
-
-A clear of a running task gives the task instance another id at once. Airflow then refuses what the old one writes to
-the store (execution_api/routes/task_state_store.py, `_get_task_scope_for_ti`), but not its XComs. So an XCom marks a
-pod as stopped. The next try deletes it, and gets its key for that (sdk/execution_time/task_runner.py, `run`).
 """
 
 from __future__ import annotations
@@ -51,8 +46,6 @@ class StartRecord:
     """The last pod that a task has created, or was about to create. Unknown texts are empty, unknown numbers None.
 
     Attributes:
-        name: the pod's name.
-        namespace: the pod's namespace.
         uid: the pod's uid; empty if the answer to its creation was not seen.
         start: the pod's label `START_LABEL`.
         task_instance_id: the id of the task instance, which is another one in every try.
@@ -115,11 +108,7 @@ class StartRecord:
 
 
 def read_start_record(context: Context) -> StartRecord | None:
-    """Read the record of the task's last pod, also in its older form; None if there is none.
-
-    Raises:
-        AirflowRuntimeError: Airflow's API server refused the request.
-    """
+    """Read the record of the task's last pod, also in its older form; None if there is none."""
     store: Any = context.get("task_state_store")
     if store is None:
         return None
@@ -154,10 +143,5 @@ def build_pod_name(base: str, start_id: str) -> str:
 
 
 def build_start_id(task_instance_id: str, restart: int) -> str:
-    """Build the id of one start: the same when it is repeated, so that a lost answer cannot hide the pod.
-
-    Args:
-        task_instance_id: Airflow's id of the task instance, which is new in every try.
-        restart: the number of earlier pods of this try.
-    """
+    """Build the id of one start: the same when it is repeated, so that a lost answer cannot hide the pod."""
     return hashlib.sha256(f"{task_instance_id}\n{restart}".encode()).hexdigest()[:_ID_LENGTH]

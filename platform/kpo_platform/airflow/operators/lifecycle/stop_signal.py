@@ -32,11 +32,7 @@ class StopSignal:
 
     @contextmanager
     def listen(self) -> Iterator[None]:
-        """Let the signal interrupt what runs inside, also one that came before.
-
-        Raises:
-            TaskStopped: the signal has come.
-        """
+        """Let the signal interrupt what runs inside by TaskStopped, also one that came before."""
         self.is_listening = True
         try:
             self.check()
@@ -46,11 +42,7 @@ class StopSignal:
 
     @contextmanager
     def hold(self) -> Iterator[None]:
-        """Delay the signal, because an interrupted request may still create a pod that no task knows.
-
-        Raises:
-            TaskStopped: the signal has come meanwhile.
-        """
+        """Delay the signal, because an interrupted request may still create a pod that no task knows."""
         self._holds += 1
         try:
             yield
@@ -62,9 +54,6 @@ class StopSignal:
         """Take the signal in its handler.
 
         It is sent again shortly if a request to Airflow is pending: the next request would read its answer as its own.
-
-        Raises:
-            TaskStopped: the run can be interrupted now.
         """
         self.is_requested = True
         if _is_asking_airflow():
@@ -73,23 +62,14 @@ class StopSignal:
             self.check()
 
     def check(self) -> None:
-        """Raise if the signal has come and the run may be interrupted.
-
-        Raises:
-            TaskStopped: it has.
-        """
+        """Raise TaskStopped if the signal has come and the run may be interrupted."""
         if self.is_requested and self.is_listening and not self._holds:
             raise TaskStopped
 
     def sleep(self, seconds: float, until: Callable[[], bool] = lambda: False) -> None:
-        """Sleep, at most until the signal comes; Python continues to sleep after a handler that raises nothing.
+        """Sleep, at most until the signal comes, or `until` says so, which must not wait for a lock.
 
-        Args:
-            seconds: how long.
-            until: asked several times a second whether to return earlier. It must not wait for a lock.
-
-        Raises:
-            TaskStopped: the signal has come.
+        Python continues to sleep after a handler that raises nothing.
         """
         end = time.monotonic() + seconds
         while (remaining := end - time.monotonic()) > 0 and not until():

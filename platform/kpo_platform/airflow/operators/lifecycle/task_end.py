@@ -29,17 +29,10 @@ _LARGEST_RESULT = 65_536
 
 @dataclass(frozen=True)
 class EndRecord:
-    """The stored end of a task's pod.
+    """The stored end of a task's pod; the task instance and its numbers as of `StartRecord`, the end as of `Outcome`.
 
     Attributes:
-        task_instance_id: the id of the task instance, which is another one in every try.
-        uid: the pod's uid.
-        kind: the value of an `OutcomeKind`.
-        exit_code: the program's exit code; None if it is unknown.
-        message: sentences about the end.
         result: the task's result, if it has one.
-        max_tries: Airflow's number of tries at that time, which a user's clear changes.
-        try_number: the number of the try.
         is_result_lost: whether it has a result that was not read, or that cannot be stored.
         is_told: whether a process has returned a result that cannot be stored, or a stored one in a later try. If the
             task is tried again nevertheless, Airflow or the author has refused the result.
@@ -60,12 +53,8 @@ class EndRecord:
         """Tell whether a process takes this end for its own: in the same try, or once in a later one a success.
 
         No try follows a success, except after a user's clear, or if the worker was lost before it could tell Airflow.
-        A task instance that Airflow has created again, with the store of the former, has no later number.
-
-        Args:
-            ti: the task instance of the process.
-            is_final: whether nothing after the pod's end can fail the task, as a ``post_execute`` may do in order to
-                get the work done again.
+        A task instance that Airflow has created again, with the store of the former, has no later number. Without
+        `is_final`, code after the pod's end may fail the task to get the work done again, as a ``post_execute``.
         """
         if str(ti.id) == self.task_instance_id:
             return True
@@ -81,8 +70,6 @@ class TaskEnd:
     """The end of a task's pod, as its task hears of it.
 
     Attributes:
-        outcome: how the program ended.
-        result: the task's result.
         failure: why there is no result although the program succeeded, or was none to push although it failed.
         record: what Airflow has stored; None if Airflow refused it.
     """
@@ -135,11 +122,7 @@ def tell(context: Context, end: TaskEnd) -> Any:
 
 
 def read_end_record(context: Context) -> EndRecord | None:
-    """Read how the task's last pod ended; None if no end was stored.
-
-    Raises:
-        AirflowRuntimeError: Airflow's API server refused the request.
-    """
+    """Read how the task's last pod ended; None if no end was stored."""
     store: Any = context.get("task_state_store")
     stored = store.get(_KEY) if store is not None else None
     if not isinstance(stored, Mapping) or stored.get("kind") not in [kind.value for kind in OutcomeKind]:

@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 
 def read_task_run(context: Context) -> TaskRun:
-    """Read the try of this context, with the trace that Airflow assigned to it.
+    """Read the try of this context, with its trace.
 
-    Airflow 3.3 gives every run a trace and every try a span (``context_carrier``), even if nothing is exported. In a
-    task's process that span is the current one.
+    Airflow 3.3 gives every try a span (``context_carrier``), even if nothing is exported; it is the current one in a
+    task's process.
     """
     ti = context["ti"]
     return TaskRun(
