@@ -60,7 +60,7 @@ def decide_outcome(
     skip_codes: Container[int] = (),
     events: Iterable[Any] = (),
 ) -> Outcome | None:
-    """Decide how the run of a pod ended.
+    """Decide how the run of a pod ended; None while its program runs or can still start. Nothing raises.
 
     The end of the program's container is the end; other containers do not matter. A disruption beats every exit code,
     unless the container had ended before: a program that ends with 0 when it is told to stop has not done its work.
@@ -71,9 +71,6 @@ def decide_outcome(
         is_gone: whether the pod no longer exists.
         skip_codes: exit codes with which the program asks to skip the task.
         events: the events of a pod that is gone, which may tell why.
-
-    Returns:
-        The outcome; None while the program runs or can still start. Nothing raises, whatever the API server sent.
     """
     program, termination = last.container(container), _find_termination(last, events)
     ended = _find_end(last, program, is_gone)

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from enum import Enum
 from typing import Any
 
 from airflow.providers.cncf.kubernetes.utils.pod_manager import OnFinishAction, OnKillAction
 
-from kpo_platform.airflow.operators.lifecycle.observed_pod import ObservedPod
-from kpo_platform.airflow.operators.lifecycle.patience import describe_error
 from kpo_platform.airflow.operators.lifecycle.pod_api import PodApi
 from kpo_platform.pod.state import PodState
 
@@ -72,26 +69,14 @@ def delete_replaced_pod(operator: Any, api: PodApi, pod: PodState) -> None:
     api.delete(pod.name, pod.namespace, pod.uid)
 
 
-def stop_pod(operator: Any, api: PodApi, find: Callable[[], ObservedPod | None]) -> str:
-    """Delete the pod of a stopped task, or mark and keep it as ``on_kill_action`` says; an error is logged.
-
-    Returns:
-        What became of the pod, after "The task was stopped".
-    """
-    try:
-        found = find()
-        if found is None:
-            return " before it had a pod."
-        pod = found.state
-        if operator.on_kill_action == OnKillAction.KEEP_POD:
-            _log_kept_pod(operator, pod)
-            api.mark_checked(pod.name, pod.namespace, pod.uid)
-            return ", but its pod keeps running: on_kill_action is 'keep_pod'."
-        operator.log.info("Deleting pod: %s", pod.name)
-        api.delete(pod.name, pod.namespace, pod.uid, operator.termination_grace_period)
-    except Exception as error:
-        operator.log.warning("Cannot end the task's pod: %s.", describe_error(error))
-        return ", and its pod may still run."
+def dispose_stopped_pod(operator: Any, api: PodApi, pod: PodState) -> str:
+    """Delete the pod of a stopped task, or mark and keep it as ``on_kill_action`` says; return what became of it."""
+    if operator.on_kill_action == OnKillAction.KEEP_POD:
+        _log_kept_pod(operator, pod)
+        api.mark_checked(pod.name, pod.namespace, pod.uid)
+        return ", but its pod keeps running: on_kill_action is 'keep_pod'."
+    operator.log.info("Deleting pod: %s", pod.name)
+    api.delete(pod.name, pod.namespace, pod.uid, operator.termination_grace_period)
     return ", and its pod was deleted."
 
 

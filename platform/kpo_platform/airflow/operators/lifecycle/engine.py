@@ -27,9 +27,9 @@ def switch_engine(operator: _Operator) -> _Operator:
         if name.startswith("__") or not hasattr(KubernetesPodOperator, name):
             continue
         if isinstance(member, cached_property):
-            member.func = _choose_property(operator, name, member.func)
+            member.func = _choose(operator, name, member.func, is_property=True)
         elif callable(member):
-            setattr(operator, name, _choose_method(operator, name, member))
+            setattr(operator, name, _choose(operator, name, member))
     return operator
 
 
@@ -44,19 +44,12 @@ def warn_of_unused_overrides(operator: Any) -> None:
         )
 
 
-def _choose_method(operator: type, name: str, method: Callable[..., Any]) -> Callable[..., Any]:
-    @wraps(method)
+def _choose(operator: type, name: str, own: Callable[..., Any], *, is_property: bool = False) -> Callable[..., Any]:
+    @wraps(own)
     def run(self: Any, *args: Any, **kwargs: Any) -> Any:
-        if self.engine == "stock":
-            return getattr(super(operator, self), name)(*args, **kwargs)
-        return method(self, *args, **kwargs)
-
-    return run
-
-
-def _choose_property(operator: type, name: str, read: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    @wraps(read)
-    def run(self: Any) -> Any:
-        return getattr(super(operator, self), name) if self.engine == "stock" else read(self)
+        if self.engine != "stock":
+            return own(self, *args, **kwargs)
+        stock = getattr(super(operator, self), name)
+        return stock if is_property else stock(*args, **kwargs)
 
     return run

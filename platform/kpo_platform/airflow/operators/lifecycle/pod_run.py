@@ -32,18 +32,13 @@ _TRIGGER_FAILED = "__fail__"
 
 @switch_engine
 class RestartSafePodOperator(KubernetesPodOperator):
-    """A KubernetesPodOperator that loses and doubles no work.
+    """A KubernetesPodOperator that loses and doubles no work (docs/running-pods.md).
 
     - SIGTERM deletes the pod only if the task's user stopped it. When a worker shuts down, the pod stays; the task
       restarts in the same try, and takes up the pod, or its result, by its uid.
-    - While the API server does not answer, the task waits. It deletes a pod for a reason, never for an outage.
-    - A pod that the cluster disrupted (eviction, preemption, loss of the node) is restarted, at most three times per
-      try, without using a retry.
-    - When the quota is exhausted, the task waits before it creates the pod.
+    - It deletes a pod for a reason, never for an outage of the API server.
+    - A pod that the cluster disrupted is restarted, at most three times per try, without using a retry.
     - The end of the container ``base`` is the end of the task, whatever sidecars do.
-    - The log names a kept pod and the commands to inspect it. A running pod is terminated before it is kept,
-      unless ``on_kill_action`` keeps it.
-    - With ``engine="stock"`` none of this applies: `switch_engine` puts the stock methods back.
     """
 
     team: str

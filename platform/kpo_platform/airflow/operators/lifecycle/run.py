@@ -13,7 +13,7 @@ from kubernetes.client import models as k8s
 
 from kpo_platform.airflow.operators.lifecycle import quota_wait
 from kpo_platform.airflow.operators.lifecycle.adoption import AdoptionKind, is_free
-from kpo_platform.airflow.operators.lifecycle.disposal import delete_replaced_pod, dispose_pod, stop_pod
+from kpo_platform.airflow.operators.lifecycle.disposal import delete_replaced_pod, dispose_pod, dispose_stopped_pod
 from kpo_platform.airflow.operators.lifecycle.earlier_pod import (
     Start,
     find_former_end,
@@ -24,7 +24,7 @@ from kpo_platform.airflow.operators.lifecycle.earlier_pod import (
 from kpo_platform.airflow.operators.lifecycle.ending import LATE_S, Ending, call_back
 from kpo_platform.airflow.operators.lifecycle.log_positions import LogProgress, read_log_progress, write_log_progress
 from kpo_platform.airflow.operators.lifecycle.observed_pod import ObservedPod
-from kpo_platform.airflow.operators.lifecycle.patience import ApiServerUnavailable, Patience
+from kpo_platform.airflow.operators.lifecycle.patience import ApiServerUnavailable, Patience, describe_error
 from kpo_platform.airflow.operators.lifecycle.pod_api import PodApi
 from kpo_platform.airflow.operators.lifecycle.pod_logs import PodLogs
 from kpo_platform.airflow.operators.lifecycle.pod_wait import check_image, wait_for_end
@@ -134,18 +134,23 @@ class PodRun:
         return self.pod.model
 
     def stop(self, *, is_late: bool = False) -> str:
-        """End the pod of a task that its user or ``execution_timeout`` (`is_late`) stopped; say what became of it."""
-        self._api.limit(LATE_S)
+        """End the pod of a task that its user or ``execution_timeout`` (`is_late`) stopped; say what became of it.
 
-        def find() -> ObservedPod | None:
+        An error is only logged, because the stop is the true reason of the task's end.
+        """
+        self._api.limit(LATE_S)
+        try:
             self._record = self._record or read_start_record(self._context)
             if self._record is not None and not is_late:
                 self._record.mark_stopped(self._context)
             if self._logs is not None:
                 self._logs.stop()  # it would tell that the pod's log is gone
-            return self._find_pod_to_stop()
-
-        return stop_pod(self._operator, self._api, find)
+            if (pod := self._find_pod_to_stop()) is None:
+                return " before it had a pod."
+            return dispose_stopped_pod(self._operator, self._api, pod.state)
+        except Exception as error:
+            self._operator.log.warning("Cannot end the task's pod: %s.", describe_error(error))
+            return ", and its pod may still run."
 
     def end_failed(self) -> None:
         """End the pod of a task that failed without a look at it, or leave a success; an error is only logged."""
@@ -252,8 +257,9 @@ class PodRun:
 
     def _find_record(self, event: Mapping[str, Any]) -> StartRecord:
         record, unknown = read_start_record(self._context), StartRecord(event["name"], event["namespace"])
-        is_same = record is not None and (record.name, record.namespace) == (unknown.name, unknown.namespace)
-        return record if record is not None and is_same else unknown
+        if record is not None and (record.name, record.namespace) == (unknown.name, unknown.namespace):
+            return record
+        return unknown
 
     def _build_ending(self, event: Mapping[str, Any] | None = None) -> Ending:
         return Ending(self._operator, self._context, self._api, self._get_pod(), event)

@@ -25,6 +25,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from kpo_platform.airflow.operators.lifecycle.task_state import read_stored, write_stored
 from kpo_platform.pod.json_fields import read_integer, read_text
 
 if TYPE_CHECKING:
@@ -109,17 +110,13 @@ class StartRecord:
 
 def read_start_record(context: Context) -> StartRecord | None:
     """Read the record of the task's last pod, also in its older form; None if there is none."""
-    store: Any = context.get("task_state_store")
-    if store is None:
-        return None
-    return parse_start_record(store.get(_KEY)) or parse_start_record(store.get(_STOCK_KEY))
+    new = parse_start_record(read_stored(context, _KEY))
+    return new or parse_start_record(read_stored(context, _STOCK_KEY))
 
 
 def write_start_record(context: Context, record: StartRecord) -> None:
-    """Store the record for the next process of this task; nothing happens in ``dag.test``, which has no store."""
-    store: Any = context.get("task_state_store")
-    if store is not None:
-        store.set(_KEY, asdict(record))
+    """Store the record for the next process of this task."""
+    write_stored(context, _KEY, asdict(record))
 
 
 def parse_start_record(stored: Any) -> StartRecord | None:

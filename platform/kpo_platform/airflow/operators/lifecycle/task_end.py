@@ -7,7 +7,6 @@ next process finds the end in the store, and does not do the work again.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,7 @@ from airflow.sdk.exceptions import AirflowFailException
 from kpo_platform.airflow.operators.lifecycle.observed_pod import ObservedPod
 from kpo_platform.airflow.operators.lifecycle.patience import ApiServerUnavailable
 from kpo_platform.airflow.operators.lifecycle.task_result import read_failed_result, read_result
+from kpo_platform.airflow.operators.lifecycle.task_state import read_stored, write_stored
 from kpo_platform.pod.json_fields import read_integer, read_text
 from kpo_platform.pod.outcome import Outcome, OutcomeKind
 
@@ -123,9 +123,8 @@ def tell(context: Context, end: TaskEnd) -> Any:
 
 def read_end_record(context: Context) -> EndRecord | None:
     """Read how the task's last pod ended; None if no end was stored."""
-    store: Any = context.get("task_state_store")
-    stored = store.get(_KEY) if store is not None else None
-    if not isinstance(stored, Mapping) or stored.get("kind") not in [kind.value for kind in OutcomeKind]:
+    stored = read_stored(context, _KEY)
+    if stored.get("kind") not in [kind.value for kind in OutcomeKind]:
         return None
     fields: dict[str, Any] = {
         **{key: read_text(stored.get(key)) for key in ("task_instance_id", "uid", "kind", "message")},
@@ -187,13 +186,12 @@ def _store(context: Context, record: EndRecord) -> EndRecord | None:
 
 
 def _write(context: Context, record: EndRecord) -> EndRecord:
-    """Store and return the end, without a result that is large; nothing happens in ``dag.test``, which has no store."""
-    store: Any = context.get("task_state_store")
-    if store is None or not record.uid:
+    """Store and return the end, without a result that is large."""
+    if context.get("task_state_store") is None or not record.uid:
         return record
     if not _is_storable(record.result):
         record = _lose_result(record)
-    store.set(_KEY, asdict(record))
+    write_stored(context, _KEY, asdict(record))
     return record
 
 

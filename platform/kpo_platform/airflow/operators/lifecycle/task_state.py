@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -12,24 +12,36 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
+def read_stored(context: Context, key: str) -> Mapping[str, Any]:
+    """Read an object from the store; empty if there is none, as in ``dag.test``, which has no store."""
+    store: Any = context.get("task_state_store")
+    stored = store.get(key) if store is not None else None
+    return stored if isinstance(stored, Mapping) else {}
+
+
+def write_stored(context: Context, key: str, value: Mapping[str, Any]) -> None:
+    """Write an object to the store, if there is one."""
+    store: Any = context.get("task_state_store")
+    if store is not None:
+        store.set(key, value)
+
+
 class TryState:
     """Values under one key, valid for the current try. ``dag.test`` has no store: `is_available` is False."""
 
     def __init__(self, context: Context, key: str) -> None:
-        self._store: Any = context.get("task_state_store")
+        self._context, self._key = context, f"kpo_platform_{key}"
         self._try = context["ti"].try_number
-        self._key = f"kpo_platform_{key}"
-        self.is_available = self._store is not None
+        self.is_available = context.get("task_state_store") is not None
 
     def read(self) -> dict[str, Any]:
         """Return the values of this try; empty if it has written none."""
-        stored = self._store.get(self._key) if self.is_available else None
-        return stored if isinstance(stored, dict) and stored.get("try") == self._try else {}
+        stored = read_stored(self._context, self._key)
+        return dict(stored) if stored.get("try") == self._try else {}
 
     def write(self, **values: Any) -> None:
         """Store values for the next start of this try."""
-        if self.is_available:
-            self._store.set(self._key, {**values, "try": self._try})
+        write_stored(self._context, self._key, {**values, "try": self._try})
 
 
 def has_next_try(context: Context) -> bool:
