@@ -10,7 +10,7 @@ import pytest
 
 from kpo_platform import TeamPodOperator
 from unit.support.pod_statuses import RUNNING, ended, pod
-from unit.support.task_restarts import TaskProcess, send_at
+from unit.support.task_restarts import Store, TaskProcess, send_at
 
 NAME = "t-20e0cf0c37"
 KILL = signal.SIGUSR1
@@ -47,7 +47,25 @@ def test_next_process_of_the_try_tells_the_stored_end(task_process: TaskProcess,
     assert (task_process.run(), task_process.pods.changes) == (outcome, ["create", "delete"])
 
 
-def test_resumed_process_of_the_try_tells_the_stored_end(task_process: TaskProcess):
+class StoreWithoutUid(Store):
+    """Airflow is away when the uid of the created pod is stored."""
+
+    def set(self, key: str, value: Any) -> None:
+        if key == "kpo_platform_start" and value["uid"]:
+            raise RuntimeError("Airflow is away")
+        super().set(key, value)
+
+
+def test_stored_end_is_told_if_the_uid_of_its_pod_was_not_stored(task_process: TaskProcess):
+    task_process.store = StoreWithoutUid()
+    kill_after_deletion(task_process, 0, {"rows": 5})
+    task_process.reschedules += 1
+    assert (task_process.run(), task_process.pods.changes) == ("{'rows': 5}", ["create", "delete"])
+
+
+@pytest.mark.parametrize("store", [Store, StoreWithoutUid])
+def test_resumed_process_of_the_try_tells_the_stored_end(task_process: TaskProcess, store: type[Store]):
+    task_process.store = store()
     task_process.arguments = {"deferrable": True, "do_xcom_push": True}
     task_process.pods.status = pod("Running", RUNNING)["status"]
     assert task_process.run() == "deferred"

@@ -86,7 +86,7 @@ def find_former_end(operator: Any, context: Context, start: Start) -> EndRecord 
     """Find the end that an earlier process has stored, if a process that starts needs no more than that."""
     former, ti = start.former, context["ti"]
     end = read_end_record(context) if former is not None else None
-    if end is None or former is None or end.uid != former.uid:
+    if end is None or former is None or not end.is_of_pod(former.uid, former.task_instance_id):
         return None
     if end.is_result_lost and start.adoption.kind is AdoptionKind.TAKE_RESULT:
         return None
@@ -101,7 +101,7 @@ def find_own_end(context: Context, pod: ObservedPod) -> EndRecord | None:
     if not pod.is_gone and not pod.state.container(SIDECAR).is_terminated:
         return None
     end = read_end_record(context)
-    return end if end is not None and end.uid == pod.state.uid and end.uid else None
+    return end if end is not None and end.is_of_pod(pod.state.uid, str(context["ti"].id)) else None
 
 
 def find_pod_to_stop(operator: Any, api: PodApi, context: Context, record: StartRecord | None) -> Json | None:

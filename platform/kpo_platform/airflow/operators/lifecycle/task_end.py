@@ -49,6 +49,10 @@ class EndRecord:
     is_result_lost: bool = False
     is_told: bool = False
 
+    def is_of_pod(self, uid: str, task_instance_id: str) -> bool:
+        """Tell whether a pod ended so; its uid is empty if Airflow did not store it, but a try has only one end."""
+        return self.uid == uid if uid else self.task_instance_id == task_instance_id != ""
+
     def counts_for(self, ti: Any, *, is_final: bool) -> bool:
         """Tell whether a process takes this end for its own: in the same try, or once in a later one a success.
 
