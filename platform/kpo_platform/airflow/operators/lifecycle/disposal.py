@@ -25,9 +25,8 @@ class PodDisposal(Enum):
 def decide_disposal(pod: PodState, action: OnFinishAction, on_failure: str, container: str) -> PodDisposal:
     """Decide what to do with a pod whose task has ended.
 
-    A kept pod is terminated; the stock operator leaves it running when its task fails first, for instance by
-    ``execution_timeout`` (apache/airflow#49466), or when a sidecar outlives the program. A pending pod is deleted: it
-    could still start, its program has no log yet, and its events are in the task's log.
+    A kept pod is terminated; the stock operator leaves it running when its task fails first (apache/airflow#49466), or
+    when a sidecar outlives the program. A pending pod is deleted: it could still start, and it has no log.
 
     Args:
         pod: the pod as the cluster has it now.

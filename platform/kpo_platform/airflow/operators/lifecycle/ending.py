@@ -56,14 +56,11 @@ class Ending:
 
     @contextmanager
     def clean_up_on_error(self) -> Iterator[None]:
-        """Delete or keep the pod if the task fails before the pod ends.
-
-        An API server that does not answer is no reason to delete a pod; a stopped or rescheduled task needs it.
-        """
+        """Delete or keep the pod if the task fails before the pod ends; a stopped or rescheduled task needs it."""
         try:
             yield
         except (ApiServerUnavailable, AirflowRescheduleException):
-            raise
+            raise  # no reason to delete a pod
         except (Exception, AirflowTaskTimeout) as error:
             self._operator.log.info("The task fails before its pod has ended: %s", type(error).__name__)
             self._clean_up_failed(error)
@@ -147,15 +144,12 @@ class Ending:
 
     @contextmanager
     def _outlast_timeout(self, end: TaskEnd, what: str) -> Iterator[None]:
-        """Let ``execution_timeout`` end a step, but not hide how the program has ended before.
-
-        After a disruption the work is not done, and the task's time is up.
-        """
+        """Let ``execution_timeout`` end a step, but not hide how the program has ended before."""
         try:
             yield
         except AirflowTaskTimeout:
             if end.outcome.kind is OutcomeKind.DISRUPTED:
-                raise
+                raise  # the work is not done, and the task's time is up
             self._operator.log.warning("execution_timeout has ended %s; the program had ended before.", what)
             self._api.limit(LATE_S)
 

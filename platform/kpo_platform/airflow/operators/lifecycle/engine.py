@@ -19,10 +19,7 @@ _Operator = TypeVar("_Operator", bound=type[KubernetesPodOperator])
 
 
 def switch_engine(operator: _Operator) -> _Operator:
-    """Decorate a class: each of its methods that overrides a stock one yields to it if ``engine="stock"``.
-
-    As every override is switched, the stock operator then runs the pod as if the class had none.
-    """
+    """Decorate a class: each of its methods that overrides a stock one yields to it if ``engine="stock"``."""
     for name, member in list(vars(operator).items()):
         if name.startswith("__") or not hasattr(KubernetesPodOperator, name):
             continue

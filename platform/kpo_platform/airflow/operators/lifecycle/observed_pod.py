@@ -17,13 +17,7 @@ from kpo_platform.pod.state import PodState, parse_pod_state
 
 
 class ObservedPod:
-    """A pod, its last state, and how it ended.
-
-    Attributes:
-        state: the last state that was seen.
-        is_gone: whether the pod no longer exists.
-        events: the events of a pod that is gone, as far as its end was not seen.
-    """
+    """A pod, its last state, and how it ended; its events, if it is gone and its end was not seen."""
 
     def __init__(self, api: PodApi, pod: Json, container: str, skip_codes: Container[int] = ()) -> None:
         """Observe a pod: the API server's answer, or at least its name and namespace.

@@ -65,11 +65,11 @@ class Patience:
         self._end_at = min(self._end_at, self._clock() + seconds)
 
     def call(self, what: str, function: Callable[[], _Result], *, is_allowed: bool = False) -> _Result:
-        """Call a function, again and again while the API server does not answer.
+        """Call a function, again and again while the API server does not answer, which may have received the request.
 
         Args:
             what: the request as verb and object, such as ``read pod p in namespace n``.
-            function: sends the request. It may be called again although the server has received the request.
+            function: sends the request.
             is_allowed: whether such a request was answered before, so that a refusal may not be the last word.
 
         Raises:

@@ -51,8 +51,8 @@ class PodApi:
     def create(self, pod: Json) -> Json:
         """Create a pod once, also if the answer of an earlier request was lost, and return it.
 
-        A pod that has the name already is returned if its label `START_LABEL` is the requested one. If it is another
-        pod and being deleted, the request is repeated until it is gone, at most a minute after its grace period.
+        A pod that has the name and the label `START_LABEL` already is returned. Another one that is being deleted is
+        waited for, at most a minute after its grace period.
 
         Raises:
             PodNameTaken: another pod has the name.

@@ -47,12 +47,9 @@ class StartRecord:
     """The last pod that a task has created, or was about to create. Unknown texts are empty, unknown numbers None.
 
     Attributes:
-        uid: the pod's uid; empty if the answer to its creation was not seen.
+        uid: the pod's uid; empty if the answer to its creation was not seen, or could not be stored.
         start: the pod's label `START_LABEL`.
-        task_instance_id: the id of the task instance, which is another one in every try.
-        try_number: the number of that try.
         restart: how often that try has been started again with a new pod.
-        max_tries: Airflow's number of tries at that time, which a user's clear changes.
         retries: the task's ``retries`` at that time. A clear adds them to the try's number, so max_tries stays the same
             if they were lowered by the number of tries that were used.
     """
@@ -131,10 +128,7 @@ def parse_start_record(stored: Any) -> StartRecord | None:
 
 
 def build_pod_name(base: str, start_id: str) -> str:
-    """Build the name of a pod from the author's ``name`` or the task's id, shortened if need be, and `build_start_id`.
-
-    It replaces a name to which the stock operator would add a random suffix.
-    """
+    """Build the name of a pod from the author's ``name`` or the task's id, shortened if need be, and the start's id."""
     slug = re.sub(r"[^a-z0-9.-]+", "-", base.lower()).strip("-.")
     return f"{slug[: _LONGEST_NAME - len(start_id) - 1].strip('-.') or 'task'}-{start_id}"
 
