@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 from unit.support.airflow_database import airflow_database, empty_airflow_database
 from unit.support.airflow_secrets import forget_secrets
 from unit.support.in_process_ansible import ansible_in_process
 from unit.support.in_process_offline import offline_in_process
-from unit.support.log_following import follow, server, written
 from unit.support.platformctl import cluster, platformctl
 from unit.support.published_contract import build, publish
-from unit.support.task_ends import alarm
-from unit.support.task_process import fake_cluster, start_task
-from unit.support.task_restarts import task_process
 from unit.support.triggerer import triggerer
+
+if find_spec("airflow") is not None:  # the environment of the stage `newer` has none
+    from unit.support.log_following import follow, server, written
+    from unit.support.task_ends import alarm
+    from unit.support.task_process import fake_cluster, start_task
+    from unit.support.task_restarts import task_process
+if find_spec("hypothesis") is not None:
+    from hypothesis import settings
+
+    settings.register_profile("any machine", deadline=None)  # how long an example takes says nothing here
+    settings.load_profile("any machine")
 
 __all__ = [
     "airflow_database",

@@ -151,7 +151,7 @@ def test_closed_follower_ends_also_while_it_waits(
     server.log.add(("01.0", b"a"))
     server.log.faults.append(fault)
     follower = follow(retry=600, longest_retry=600)
-    wait_for(lambda: len(server.log.queries) == 1)
+    wait_for(lambda: len(server.log.queries) == 1 and (isinstance(fault, Refuse) or written.lines == ["a"]))
     time.sleep(0.05)
     follower.close()
     follower.wait(5)
