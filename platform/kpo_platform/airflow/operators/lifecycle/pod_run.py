@@ -20,8 +20,7 @@ from kpo_platform.airflow.operators.lifecycle.pod_manager import TeamPodManager
 from kpo_platform.airflow.operators.lifecycle.restart import RESCHEDULE_DELAY_S
 from kpo_platform.airflow.operators.lifecycle.run import PodRun
 from kpo_platform.airflow.operators.lifecycle.stop_signal import StopSignal, TaskStopped
-from kpo_platform.airflow.operators.lifecycle.task_state import build_reschedule
-from kpo_platform.airflow.operators.lifecycle.termination import is_task_active
+from kpo_platform.airflow.operators.lifecycle.task_state import build_reschedule, is_task_active
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

@@ -1,4 +1,4 @@
-"""Values in Airflow's task state store, which a try keeps when its process restarts."""
+"""The state of a task in Airflow, and values in the store that a try keeps when its process restarts."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from airflow.sdk.exceptions import AirflowRescheduleException
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+_ACTIVE_STATES = frozenset({"deferred", "queued", "running", "scheduled", "up_for_reschedule", "up_for_retry"})
+"""States in which this try, or the next one, still needs the pod."""
 
 
 def read_stored(context: Context, key: str) -> Mapping[str, Any]:
@@ -42,6 +45,24 @@ class TryState:
     def write(self, **values: Any) -> None:
         """Store values for the next start of this try."""
         write_stored(self._context, self._key, {**values, "try": self._try})
+
+
+def is_task_active(context: Context) -> bool:
+    """Tell whether Airflow still needs the task's work; True if Airflow does not answer, as in a shutdown.
+
+    A user's stop changes the task's state before SIGTERM, a shutdown of the worker does not. The stock operator reacts
+    to both alike: it deletes the pod and reports success (apache/airflow#73006).
+    """
+    ti = context["ti"]
+    name = f"{ti.task_id}_{ti.map_index}" if ti.map_index is not None and ti.map_index >= 0 else ti.task_id
+    try:
+        states = type(ti).get_task_states(
+            dag_id=ti.dag_id, task_ids=[ti.task_id], run_ids=[ti.run_id], map_index=ti.map_index
+        )
+    except Exception as error:  # any error: a restarted task finds a kept pod, but a deleted pod is lost
+        ti.task.log.warning("Cannot read the task's state from Airflow: %s. Its pod is kept.", error)
+        return True
+    return states.get(ti.run_id, {}).get(name) in _ACTIVE_STATES
 
 
 def has_next_try(context: Context) -> bool:
