@@ -7,6 +7,11 @@
     │   ├── RefusedPod                    A running task's pod is refused; Airflow does not retry the task
     │   └── RefusalError                  A pod or a task is refused; the message has one line for each refusal
     │       └── ArgumentRefusalError      A mapped task's arguments are refused when the running task is created
+    ├── GuardError                        The guard cannot protect this Airflow
+    ├── ForeignAssetError                 A task would emit an event of an asset that its team may not update
+    ├── TriggerRefusedError               A trigger, or one of its arguments, is refused
+    ├── NotPlainError                     A value is, or contains, an object of another class, or is not valid
+    ├── BundleError                       A team's DAG bundle cannot be read; Airflow retries automatically
     ├── DagError                          A DAG file cannot be read
     ├── TaskError                         The task does not exist, or a value that it needs is missing
     ├── QuotaTimeout                      The quota stayed exhausted until the deadline
@@ -19,7 +24,9 @@
     └── BootstrapError                    Bootstrap cannot complete; the next run continues after the last write
 
 RefusalError is in `kpo_platform.finding`. RefusedPod and ArgumentRefusalError (`kpo_platform.airflow.exceptions`) and
-QuotaTimeout (`kpo_platform.airflow.operators.lifecycle.quota_wait`) derive from Airflow's exceptions too.
+QuotaTimeout (`kpo_platform.airflow.operators.lifecycle.quota_wait`) derive from Airflow's exceptions too. BundleError
+(`kpo_platform.airflow.bundles.git`) is also a RuntimeError, and NotPlainError a ValueError. The guards' errors are in
+`kpo_platform.airflow.guards`.
 
 Every message tells a user the problem, its cause and what to do next.
 """
