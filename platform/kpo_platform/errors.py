@@ -8,6 +8,12 @@
     │   ├── RefusedPod                    A running task's pod is refused; Airflow does not retry the task
     │   └── RefusalError                  A pod or a task is refused; the message has one line for each refusal
     │       └── ArgumentRefusalError      A mapped task's arguments are refused when the running task is created
+    ├── GuardError                        The guard cannot protect this Airflow
+    ├── ForeignAssetError                 A task would emit an event of an asset that its team may not update
+    ├── TriggerRefusedError               A trigger, or one of its arguments, is refused
+    ├── NotPlainError                     A value is, or contains, an object of another class, or is not valid
+    ├── BundleError                       A team's DAG bundle cannot be read; Airflow retries automatically
+    ├── CommandFailed                     A command in a pod ended with another exit code than 0
     ├── DagError                          A DAG file cannot be read
     ├── TaskError                         The task does not exist, or a value that it needs is missing
     ├── QuotaTimeout                      The quota stayed exhausted until the deadline
@@ -23,7 +29,9 @@
 
 RefusalError is in `kpo_platform.finding`. RefusedPod and ArgumentRefusalError (`kpo_platform.airflow.exceptions`) and,
 in `kpo_platform.airflow.operators.lifecycle`, QuotaTimeout (`quota_wait`), ApiServerUnavailable (`patience`),
-ResultUnreadable (`task_result`) and PodNameTaken (`pod_api`) derive from Airflow's exceptions too.
+ResultUnreadable (`task_result`) and PodNameTaken (`pod_api`) derive from Airflow's exceptions too. BundleError
+(`kpo_platform.airflow.bundles.git`) is also a RuntimeError, and NotPlainError a ValueError. The guards' errors are in
+`kpo_platform.airflow.guards`.
 
 Every message tells a user the problem, its cause and what to do next.
 """

@@ -15,7 +15,7 @@ from common.paths import REPOSITORY
 from common.steps import Steps
 from faults.cases import CASES, Played, play_cases
 from faults.descriptions import describe_outcomes
-from faults.kills import DAG, FILE, Tally, kill_every_task
+from faults.kills import FILE, Tally, kill_every_task
 from faults.logged_lines import find_line_faults
 from faults.named_tests import find_tests
 from faults.outages import OUTAGES, endure_outage
@@ -142,7 +142,7 @@ def _play_missing(steps: Steps, stack: Stack, engine: str) -> None:
     missing = [name for name in list_rows() if name not in read_results().get(column, {})]
     if not missing:
         return
-    with open_scene(stack, airflow, {"run_cases.py": "outage_late", FILE: DAG}, engine) as scene:
+    with open_scene(stack, airflow, ("run_cases.py", FILE), engine) as scene:
         for first in range(0, len(missing), _CASES_AT_ONCE):
             group = missing[first : first + _CASES_AT_ONCE]
             with steps.step(f"{column}: {', '.join(group)}"):

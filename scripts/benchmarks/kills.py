@@ -10,7 +10,7 @@ from benchmarks.machine import read_conditions
 from common.files import write_atomically
 from common.paths import cache_path
 from common.steps import Steps
-from faults.kills import DAG, FILE, Tally, kill_every_task
+from faults.kills import FILE, Tally, kill_every_task
 from faults.scene import open_scene
 from stack.install import install_stack
 from stack.sample_run import connect_airflow
@@ -27,7 +27,7 @@ def measure(steps: Steps) -> dict[str, Any]:
     file = cache_path("soak", f"kills-{read_conditions()['commit']}.json")
     rounds = [Tally(**content) for content in json.loads(file.read_text())] if file.exists() else []
     stack = install_stack(steps)
-    with open_scene(stack, connect_airflow(stack), {FILE: DAG}) as scene:
+    with open_scene(stack, connect_airflow(stack), (FILE,)) as scene:
         while sum(tally.kills for tally in rounds) < KILLS:
             with steps.step(
                 f"Round {len(rounds) + 1}: {sum(tally.kills for tally in rounds)} of {KILLS} kills"

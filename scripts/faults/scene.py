@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -29,17 +29,19 @@ class Scene:
         stack: the cluster.
         airflow: Airflow's API.
         proxy: the proxy that the requests of the tasks pass.
+        commit: the commit of the DAGs.
         engine: `team`, or `stock` for the stock operator.
     """
 
     stack: Stack
     airflow: AirflowApi
     proxy: FaultProxy
+    commit: str
     engine: str = "team"
 
     def start(self, name: str) -> CaseRun:
         """Start a run of a DAG, by its name without the prefix."""
-        dag = self.dag_id(name)
+        dag = self.wait_for_dag(name)
         return CaseRun(
             self.stack, self.airflow, self.proxy, dag, wait_for_answer(lambda: self.airflow.trigger_run(dag))
         )
@@ -48,9 +50,15 @@ class Scene:
         """Return the id of a DAG by its name without the prefix."""
         return f"{PREFIXES[self.engine]}_{name}"
 
+    def wait_for_dag(self, name: str) -> str:
+        """Wait until Airflow has loaded a DAG, and return its id: the DAGs of a file are stored one after the other."""
+        dag = self.dag_id(name)
+        self.airflow.wait_for_version(dag, self.commit)
+        return dag
+
     def list_task_ids(self, name: str) -> list[str]:
         """Return the ids of the tasks of a DAG, by its name without the prefix."""
-        return [str(task["task_id"]) for task in self.airflow.get(f"dags/{self.dag_id(name)}/tasks")["tasks"]]
+        return [str(task["task_id"]) for task in self.airflow.get(f"dags/{self.wait_for_dag(name)}/tasks")["tasks"]]
 
 
 def read_dag_file(file: str, engine: str) -> str:
@@ -59,20 +67,16 @@ def read_dag_file(file: str, engine: str) -> str:
 
 
 @contextmanager
-def open_scene(stack: Stack, airflow: AirflowApi, files: dict[str, str], engine: str = "team") -> Iterator[Scene]:
+def open_scene(stack: Stack, airflow: AirflowApi, files: Iterable[str], engine: str = "team") -> Iterator[Scene]:
     """Run the proxy and push DAG files to the repository of team alpha.
 
     Args:
         stack: the cluster.
         airflow: Airflow's API.
-        files: name of a file in tests/cluster/dags → name of one of its DAGs without the prefix.
+        files: names of files in tests/cluster/dags.
         engine: the engine of the operator.
     """
     url = f"git://{stack.service_address('git-server', 'git')}/alpha.git"
     with run_connected_proxy(stack, airflow) as proxy:
-        scene = Scene(stack, airflow, proxy, engine)
-        for file, dag in files.items():
-            name = f"{engine}_{file}"
-            commit = push_files(url, {name: read_dag_file(file, engine)}, f"Add {name}")
-            airflow.wait_for_version(scene.dag_id(dag), commit)
-        yield scene
+        texts = {f"{engine}_{file}": read_dag_file(file, engine) for file in files}
+        yield Scene(stack, airflow, proxy, push_files(url, texts, f"Add {', '.join(texts)}"), engine)

@@ -75,11 +75,11 @@ def test_notes_show_the_pod_settings_of_the_scheduler() -> None:
 def test_notes_name_the_components_with_guards() -> None:
     guards = (
         "Add them to every API server too: API server and triggerer isolate the teams only with these fields "
-        "(docs/isolation.md).\nThe name of the first ConfigMap"
+        "(docs/isolation.md).\nThe names of the ConfigMaps"
     )
     assert guards in render_notes(TEAM_LAYER)
     without = render_notes({**TEAM_LAYER, "isolation": {"enabled": False}})
-    assert "triggerer, workers.\nThe name of the first ConfigMap" in without
+    assert "triggerer, workers.\nThe names of the ConfigMaps" in without
 
 
 def test_team_layer_needs_no_database() -> None:

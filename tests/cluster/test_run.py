@@ -24,7 +24,7 @@ RESTART = "without using a retry"
 @pytest.fixture(scope="module")
 def played(stack: Stack, airflow: AirflowApi) -> Iterator[dict[str, Played]]:
     """The cases by name, after their end."""
-    with open_scene(stack, airflow, {"run_cases.py": "outage_late"}) as scene:
+    with open_scene(stack, airflow, ("run_cases.py",)) as scene:
         yield play_cases(scene, CASES)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from faults.kills import DAG, FILE, Tally, kill_every_task
+from faults.kills import FILE, Tally, kill_every_task
 from faults.scene import Scene, open_scene
 from stack.airflow_api import AirflowApi
 from stack.release import Stack
@@ -17,7 +17,7 @@ KILLS = 34
 
 @pytest.fixture(scope="module")
 def scene(stack: Stack, airflow: AirflowApi) -> Iterator[Scene]:
-    with open_scene(stack, airflow, {FILE: DAG}) as opened:
+    with open_scene(stack, airflow, (FILE,)) as opened:
         yield opened
 
 

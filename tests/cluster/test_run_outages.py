@@ -20,7 +20,7 @@ from stack.release import Stack
 
 @pytest.fixture(scope="module")
 def scene(stack: Stack, airflow: AirflowApi) -> Iterator[Scene]:
-    with open_scene(stack, airflow, {"run_cases.py": "outage_late"}) as opened:
+    with open_scene(stack, airflow, ("run_cases.py",)) as opened:
         yield opened
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import pkgutil
 import re
+import sys
 from collections.abc import Iterator
 
 import kpo_platform
@@ -37,6 +39,20 @@ def describe(error: type[Exception]) -> tuple[str, str]:
     return error.__bases__[0].__name__, str(error.__doc__).splitlines()[0].removesuffix(".")
 
 
+def list_other_exceptions() -> set[str]:
+    """List the public exception classes that the package's modules define outside the tree."""
+    modules = [module for name, module in sys.modules.items() if name.startswith("kpo_platform.")]
+    values = [value for module in modules for value in vars(module).values() if inspect.isclass(value)]
+    exceptions = [value for value in values if issubclass(value, BaseException)]
+    return {
+        value.__name__
+        for value in exceptions
+        if value.__module__.startswith("kpo_platform.")
+        and not value.__name__.startswith("_")
+        and not issubclass(value, errors.PlatformError)
+    }
+
+
 def parse_drawing() -> Tree:
     tree: Tree = {}
     path = ["Exception"]
@@ -66,3 +82,9 @@ def test_page_lists_every_error_of_the_package():
         **public,
         **{name: text for name, text in other.items() if not name.startswith("kpo_platform.errors.")},
     }
+
+
+def test_only_a_stop_is_outside_the_tree():
+    """`except Exception` in a DAG's code must not catch a stop."""
+    list_errors()
+    assert list_other_exceptions() == {"TaskStopped"}

@@ -1,4 +1,4 @@
-{{/* The part of the Python package that runs in Airflow's pods, mounted into the unmodified image from a ConfigMap. */}}
+{{/* The part of the Python package that runs in Airflow's pods, mounted into the unmodified image from ConfigMaps. */}}
 
 {{/* context → "true" if the package comes from a ConfigMap; otherwise the image contains it */}}
 {{- define "kpo-platform.hasCodeConfigMap" -}}

@@ -11,6 +11,12 @@ from airflow.providers.git.hooks.git import GitHook
 from git import Repo
 from git.exc import GitCommandError
 
+from kpo_platform.errors import PlatformError
+
+
+class BundleError(PlatformError, RuntimeError):
+    """A team's DAG bundle cannot be read; Airflow retries automatically."""
+
 
 class TeamGitDagBundle(GitDagBundle):
     """GitDagBundle that clones again when a checkout fails, and reads its credentials before every fetch.
@@ -31,7 +37,7 @@ class TeamGitDagBundle(GitDagBundle):
         """Clone and check out the repository; on failure, remove the clone so that the next attempt starts clean.
 
         Raises:
-            RuntimeError: the connection of a private repository does not exist (yet), or the repository does not have
+            BundleError: the connection of a private repository does not exist (yet), or the repository does not have
                 the ref (yet). Airflow retries automatically.
         """
         self._load_credentials()
@@ -39,7 +45,7 @@ class TeamGitDagBundle(GitDagBundle):
             super().initialize()
         except GitCommandError as error:
             shutil.rmtree(self.repo_path, ignore_errors=True)
-            raise RuntimeError(
+            raise BundleError(
                 f"Bundle {self.name} cannot check out {self.tracking_ref!r} of its repository. Push that branch or "
                 "tag, or correct the team's dags.ref; Airflow retries automatically. "
                 f"git: {str(error.stderr).strip()}"
@@ -49,7 +55,7 @@ class TeamGitDagBundle(GitDagBundle):
         """Fetch new commits with the current credentials.
 
         Raises:
-            RuntimeError: the connection of a private repository no longer exists.
+            BundleError: the connection of a private repository no longer exists.
         """
         self._load_credentials()
         super().refresh()
@@ -60,7 +66,7 @@ class TeamGitDagBundle(GitDagBundle):
         try:
             self.hook = GitHook(self.git_conn_id, repo_url=self._original_url)
         except AirflowException as error:
-            raise RuntimeError(
+            raise BundleError(
                 f"Bundle {self.name} cannot read its private repository: Airflow has no connection "
                 f"{self.git_conn_id}. See the log of the chart's Job team-settings, which creates it from the team's "
                 f"dags.credentialsSecret; Airflow retries automatically. Airflow: {error}"

@@ -2,7 +2,7 @@
 
 A worker that defers a task ends with success, and its executor says so a moment later. If the trigger fires before the
 scheduler has read this, as for a pod that ends at once, Airflow takes the task for one that was killed, and fails it
-without a word in its log (apache/airflow#67287 for a queued task, #72716 for a running one; #66374, for a scheduled
+without a line in its log (apache/airflow#67287 for a queued task, #72716 for a running one; #66374, for a scheduled
 one, is fixed in 3.3).
 """
 
@@ -51,7 +51,7 @@ def drop_stale_successes(executor: BaseExecutor, session: Session) -> None:
     """Remove the successes of tasks that wait to resume or have resumed, from what the executor reports.
 
     A resumed task keeps its next method until it ends (models/taskinstance.py, `clear_next_method_args`), so its
-    success cannot be reported while it is queued or running. A resumed task whose process ended without a word is
+    success cannot be reported while it is queued or running. A resumed task whose process ended without a log line is
     found by its missing heartbeat, as Airflow finds it today.
     """
     from airflow.models.taskinstance import TaskInstance

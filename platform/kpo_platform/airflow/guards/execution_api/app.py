@@ -18,7 +18,7 @@ from collections.abc import Callable
 from typing import Any
 
 from kpo_platform.airflow.guards.contract_file import read_contract
-from kpo_platform.errors import ContractError
+from kpo_platform.errors import ContractError, PlatformError
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ _SUPPORTED = (3, 3)
 _UPGRADE = "Upgrade the package kpo-platform to a version for this Airflow, or set isolation.enabled to false."
 
 
-class GuardError(Exception):
+class GuardError(PlatformError):
     """The guard cannot protect this Airflow."""
 
 

@@ -25,6 +25,7 @@ from kpo_platform.airflow.guards.execution_api.lookup import read_assets
 from kpo_platform.airflow.guards.origin import CONFLICT_FIX
 from kpo_platform.airflow.guards.task_origins import read_task_origin
 from kpo_platform.contract import Contract
+from kpo_platform.errors import PlatformError
 
 AUDIT_EVENT = "asset event refused"
 """The event's name in Airflow's audit log."""
@@ -35,7 +36,7 @@ _FUNCTION = "register_asset_changes_in_db"
 _MARK = "kpo_platform_refuses_foreign_assets"
 
 
-class ForeignAssetError(Exception):
+class ForeignAssetError(PlatformError):
     """A task would emit an event of an asset that its team may not update."""
 
 

@@ -12,6 +12,8 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from kpo_platform.errors import PlatformError
+
 _CLASS, _VERSION, _DATA = "__classname__", "__version__", "__data__"
 _OLD_CLASS, _OLD_DATA = "__type", "__var"
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
@@ -22,8 +24,8 @@ _MAX_DEPTH = 32
 _VERSIONS = range(3)
 
 
-class NotPlainError(ValueError):
-    """A value is, or contains, an object of another class, or is not valid; the message says what was found."""
+class NotPlainError(PlatformError, ValueError):
+    """A value is, or contains, an object of another class, or is not valid."""
 
 
 def convert_plain(value: Any, depth: int = 0) -> Any:

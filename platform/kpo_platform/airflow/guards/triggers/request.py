@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kpo_platform.contract import Contract
+from kpo_platform.errors import PlatformError
 
 FindDagTeams = Callable[[str], frozenset[str | None]]
 """Finds the teams that own a DAG, or own versions of it; None stands for no team. Empty if Airflow has no such DAG."""
@@ -38,7 +39,7 @@ class Scope:
     find_dag_teams: FindDagTeams
 
 
-class TriggerRefusedError(Exception):
+class TriggerRefusedError(PlatformError):
     """A trigger, or one of its arguments, is refused.
 
     Args:

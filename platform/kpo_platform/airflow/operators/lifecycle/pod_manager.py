@@ -18,6 +18,8 @@ from kubernetes.client import models as k8s
 from kubernetes.stream.ws_client import get_websocket_url, websocket_proxycare
 from websocket import ABNF, WebSocket, WebSocketBadStatusException, WebSocketException
 
+from kpo_platform.errors import PlatformError
+
 _SILENCE_S, _CONNECT_S = 60.0, 30.0
 _STDOUT, _STATUS = 1, 3
 _PROTOCOLS = "v5.channel.k8s.io,v4.channel.k8s.io"
@@ -32,8 +34,8 @@ _END = (
 """The stock manager's two commands: SIGINT for every shell, as process 1 need not be the sidecar's."""
 
 
-class CommandFailed(Exception):  # noqa: N818
-    """The command ended with another exit code than 0."""
+class CommandFailed(PlatformError):  # noqa: N818
+    """A command in a pod ended with another exit code than 0."""
 
 
 class TeamPodManager(PodManager):
