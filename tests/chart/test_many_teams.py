@@ -6,6 +6,7 @@ import base64
 import gzip
 import json
 import re
+from pathlib import Path
 
 from chart.rendering import CHART, ROOT, Object, render_errors, render_text
 from kpo_platform.contract import parse
@@ -37,11 +38,21 @@ def render_contract() -> str:
     return contract
 
 
+def list_carried_modules() -> list[Path]:
+    """List the modules of the package that the chart contains; .helmignore excludes the others."""
+    ignored = (CHART / ".helmignore").read_text(encoding="utf-8").splitlines()
+    folder = ROOT / "platform" / "kpo_platform"
+    names = {path: f"files/kpo_platform/{path.relative_to(folder).as_posix()}" for path in folder.rglob("*.py")}
+    excluded = tuple(line for line in ignored if line.startswith("files/kpo_platform/"))
+    assert excluded
+    return [path for path, name in names.items() if not name.startswith(excluded)]
+
+
 def encode_release() -> bytes:
     """Return the data of the release Secret: manifest, values and chart (files in base64), gzipped, in base64."""
     folders = [CHART, *(ROOT / name for name in ("rbac", "pod_templates"))]
     files = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
-    files += (ROOT / "platform" / "kpo_platform").rglob("*.py")
+    files += list_carried_modules()
     chart = [{"name": str(path), "data": base64.b64encode(path.read_bytes()).decode()} for path in files]
     release = {"chart": {"templates": chart}, "config": MANY, "manifest": render_text(MANY)}
     return base64.b64encode(gzip.compress(json.dumps(release).encode(), compresslevel=9))
