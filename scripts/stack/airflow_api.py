@@ -6,6 +6,7 @@ import http.client
 import json
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
@@ -76,17 +77,36 @@ class AirflowApi:
             deadline_s: seconds to wait.
         """
 
-        def probe() -> None:
+        def is_loaded(details: dict[str, Any]) -> bool:
+            return bool(details["bundle_version"] == version)
+
+        self.wait_for_dag(dag, is_loaded, f"at {version[:12]}", deadline_s)
+
+    def wait_for_dag(
+        self, dag: str, is_expected: Callable[[dict[str, Any]], bool], expected: str, deadline_s: float
+    ) -> dict[str, Any]:
+        """Wait until Airflow has loaded a DAG as expected, and return its details.
+
+        Args:
+            dag: the DAG's id.
+            is_expected: whether these details are the expected ones.
+            expected: the expected state, for the error.
+            deadline_s: seconds to wait.
+        """
+
+        def probe() -> dict[str, Any]:
             try:
-                loaded_version = self.get(f"dags/{dag}/details")["bundle_version"]
+                details: dict[str, Any] = self.get(f"dags/{dag}/details")
             except NotFoundError:
                 raise NotYet(f"no DAG {dag}; import errors: {self._import_errors() or 'none'}") from None
             except NoResponseError as error:
                 raise NotYet(str(error)) from None
-            if loaded_version != version:
-                raise NotYet(f"{dag} at {loaded_version}; import errors: {self._import_errors() or 'none'}")
+            if is_expected(details):
+                return details
+            seen = {name: details[name] for name in ("bundle_version", "is_stale", "tags")}
+            raise NotYet(f"{dag} has {seen}; import errors: {self._import_errors() or 'none'}")
 
-        wait_for(f"Airflow to load {dag} at {version[:12]}", probe, deadline_s, interval_s=1)
+        return wait_for(f"Airflow to load {dag} {expected}", probe, deadline_s, interval_s=1)
 
     def wait_for_run(self, dag: str, run: str, deadline_s: float = 300) -> str:
         """Wait until a run has ended and return its state: success or failed."""

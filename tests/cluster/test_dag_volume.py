@@ -10,9 +10,8 @@ import yaml
 
 from cluster.support.airflow_runs.dag_run import Run
 from common.errors import ScriptError
-from common.polling import NotYet, wait_for
 from common.steps import Steps
-from stack.airflow_api import AirflowApi, NotFoundError
+from stack.airflow_api import AirflowApi
 from stack.install import install_release
 from stack.release import NAMESPACE, Stack
 
@@ -82,18 +81,9 @@ def volume(stack: Stack, airflow: AirflowApi, tmp_path_factory: pytest.TempPathF
 
 def wait_for_dag(stack: Stack, airflow: AirflowApi, name: str) -> str:
     """Wait until Airflow has loaded a DAG, and return its bundle; an earlier run of this test leaves a stale one."""
-
-    def probe() -> str:
-        try:
-            details = airflow.get(f"dags/{name}/details")
-        except NotFoundError as error:
-            raise NotYet(f"{error}; import errors: {airflow.get('importErrors')}") from None
-        if details["is_stale"]:
-            raise NotYet(f"{name} is stale; import errors: {airflow.get('importErrors')}")
-        return str(details["bundle_name"])
-
     try:
-        return wait_for(f"Airflow to load {name}", probe, 180, interval_s=1)
+        details = airflow.wait_for_dag(name, lambda details: not details["is_stale"], "from its file", 180)
+        return str(details["bundle_name"])
     except ScriptError as error:
         error.add_note(stack.kubectl("logs", "deployment/airflow-dag-processor", "-n", NAMESPACE, "--tail=40"))
         raise

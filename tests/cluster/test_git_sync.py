@@ -17,9 +17,8 @@ import yaml
 from cluster.support.airflow_runs.dag_run import Run
 from cluster.support.airflow_runs.executors import release_with_executor
 from cluster.support.services.private_git import USER, PrivateGit, apply_credentials, run_private_git
-from common.polling import NotYet, wait_for
 from common.steps import Steps
-from stack.airflow_api import AirflowApi, NotFoundError
+from stack.airflow_api import AirflowApi
 from stack.git_push import push_files
 from stack.install import install_release
 from stack.release import NAMESPACE, RELEASE, Stack
@@ -68,15 +67,10 @@ def shared_repository(stack: Stack, airflow: AirflowApi, tmp_path_factory: pytes
 def wait_for_tag(airflow: AirflowApi, dag: str, tag: str, deadline_s: float = 180) -> None:
     """Wait until Airflow has loaded the version of the DAG with this tag."""
 
-    def probe() -> None:
-        try:
-            tags = [item["name"] for item in airflow.get(f"dags/{dag}/details")["tags"]]
-        except NotFoundError as error:
-            raise NotYet(f"{error}; import errors: {airflow.get('importErrors')}") from None
-        if tags != [tag]:
-            raise NotYet(f"its tags are {tags}")
+    def is_loaded(details: dict[str, Any]) -> bool:
+        return [item["name"] for item in details["tags"]] == [tag]
 
-    wait_for(f"Airflow to load {dag} with tag {tag}", probe, deadline_s, interval_s=1)
+    airflow.wait_for_dag(dag, is_loaded, f"with tag {tag}", deadline_s)
 
 
 def test_dag_in_a_team_folder_runs_for_the_team(stack: Stack, airflow: AirflowApi, shared_repository: str):
