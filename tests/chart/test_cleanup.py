@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import shutil
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from email.message import Message
 from pathlib import Path
 from types import ModuleType
@@ -21,6 +24,10 @@ from chart.rendering import Object, find_object, render
 
 KEEPS_AN_HOUR: Object = {"teams": {"alpha": {"cleanup": {"maxAge": 3600}}, "beta": {}}}
 LONG_AGO, FAR_AHEAD = "2020-01-01T00:00:00Z", "2999-01-01T00:00:00Z"
+ENDED: Object = {"terminated": {"exitCode": 0, "finishedAt": LONG_AGO}}
+RUNNING: Object = {"running": {"startedAt": LONG_AGO}}
+WAITING: Object = {"waiting": {"reason": "ImagePullBackOff"}}
+SIDECAR_RUNS: Object = {"base": ENDED, "sidecar": RUNNING}
 PODS = "https://10.0.0.1:443/api/v1/namespaces/team-alpha/pods"
 
 Answer = Callable[[urllib.request.Request], Any]
@@ -28,9 +35,22 @@ Answer = Callable[[urllib.request.Request], Any]
 
 def build_pod(name: str, finished: str | None, created: str = LONG_AGO) -> Object:
     """Return a finished pod of team alpha as in an API response."""
-    states = [{"state": {"terminated": {"finishedAt": finished}}}] if finished else []
-    meta = {"name": name, "namespace": "team-alpha", "uid": f"uid-{name}", "creationTimestamp": created}
-    return {"metadata": meta, "status": {"containerStatuses": states}}
+    states = {"base": {"terminated": {"finishedAt": finished}}} if finished else {}
+    return build_pod_in_phase("Succeeded" if finished else "Failed", states, name=name, created=created)
+
+
+def build_pod_in_phase(
+    phase: str, states: Object, restart_policy: str = "Never", name: str = "pod", created: str = LONG_AGO
+) -> Object:
+    """Return a pod of team alpha with these states of its containers as in an API response."""
+    return {
+        "metadata": {"name": name, "namespace": "team-alpha", "uid": f"uid-{name}", "creationTimestamp": created},
+        "spec": {"restartPolicy": restart_policy, "containers": [{"name": container} for container in states]},
+        "status": {
+            "phase": phase,
+            "containerStatuses": [{"name": container, "state": state} for container, state in states.items()],
+        },
+    }
 
 
 def load_job(contract: str, answer: Answer, folder: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
@@ -86,8 +106,7 @@ def test_only_pods_older_than_max_age_are_deleted(
     def delete_options(name: str) -> str:
         return json.dumps({"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"uid": f"uid-{name}"}})
 
-    finished = "fieldSelector=status.phase%21%3DPending%2Cstatus.phase%21%3DRunning%2Cstatus.phase%21%3DUnknown"
-    first = f"{PODS}?{finished}&labelSelector=kpo-platform%2Fteam%3Dalpha&limit=500"
+    first = f"{PODS}?labelSelector=kpo-platform%2Fteam%3Dalpha&limit=500"
     assert requests == [
         ("GET", first, ""),
         ("GET", f"{first}&continue=more", ""),
@@ -96,6 +115,110 @@ def test_only_pods_older_than_max_age_are_deleted(
         ("DELETE", f"{PODS}/replaced", delete_options("replaced")),
     ]
     assert capsys.readouterr().out.startswith("Team alpha: deleted 2 pods that finished before ")
+
+
+def is_selected(pod: Object, url: str) -> bool:
+    """Return whether the phase of a pod passes the field selector of a request."""
+    query = urllib.parse.parse_qs(urllib.parse.urlsplit(url).query)
+    excluded = re.findall("status.phase!=([^,]+)", query.get("fieldSelector", [""])[0])
+    return pod["status"].get("phase") not in excluded
+
+
+def list_deleted_pods(pods: list[Object], folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Run the Job with these pods of a team that keeps its pods for an hour; return the names of those it deletes."""
+    deleted = []
+
+    def answer(request: urllib.request.Request) -> Any:
+        if request.get_method() == "DELETE":
+            deleted.append(request.full_url.removeprefix(f"{PODS}/"))
+        return {"metadata": {}, "items": [pod for pod in pods if is_selected(pod, request.full_url)]}
+
+    contract = find_object(render(KEEPS_AN_HOUR), "ConfigMap", "airflow-contract")["data"]["contract.json"]
+    load_job(contract, answer, folder, monkeypatch).main()
+    return deleted
+
+
+@pytest.mark.parametrize(
+    "pod",
+    [
+        pytest.param(build_pod_in_phase("Running", SIDECAR_RUNS), id="sidecar-runs"),
+        pytest.param(build_pod_in_phase("Pending", {"base": ENDED, "sidecar": WAITING}), id="sidecar-without-image"),
+    ],
+)
+def test_pod_whose_base_ended_long_ago_is_deleted(pod: Object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert list_deleted_pods([pod], tmp_path, monkeypatch) == ["pod"]
+
+
+def test_age_of_a_pod_with_a_running_sidecar_counts_from_the_end_of_base(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    minutes_ago = {
+        str(minutes): (datetime.now(UTC) - timedelta(minutes=minutes)).strftime("%Y-%m-%dT%H:%M:%SZ")
+        for minutes in (59, 61)
+    }
+    pods = [
+        build_pod_in_phase("Running", {"base": {"terminated": {"finishedAt": end}}, "sidecar": RUNNING}, name=name)
+        for name, end in minutes_ago.items()
+    ]
+    late_helper = {"base": ENDED, "helper": {"terminated": {"finishedAt": minutes_ago["59"]}}, "sidecar": RUNNING}
+    pods.append(build_pod_in_phase("Running", late_helper, name="late-helper"))
+    assert list_deleted_pods(pods, tmp_path, monkeypatch) == ["61", "late-helper"]
+
+
+@pytest.mark.parametrize(
+    "pod",
+    [
+        pytest.param(build_pod_in_phase("Running", {"base": RUNNING, "sidecar": ENDED}), id="base-runs"),
+        pytest.param(build_pod_in_phase("Pending", {"base": WAITING, "sidecar": ENDED}), id="base-waits"),
+        pytest.param(build_pod_in_phase("Running", {"main": ENDED, "sidecar": RUNNING}), id="no-base"),
+        pytest.param(build_pod_in_phase("Running", SIDECAR_RUNS, restart_policy="Always"), id="restarts-always"),
+        pytest.param(build_pod_in_phase("Running", SIDECAR_RUNS, restart_policy="OnFailure"), id="restarts-on-failure"),
+        pytest.param(
+            build_pod_in_phase("Running", {})
+            | {
+                "status": {
+                    "phase": "Running",
+                    "containerStatuses": [{"name": "base", "state": RUNNING, "lastState": ENDED}],
+                }
+            },
+            id="base-runs-again",
+        ),
+        pytest.param(
+            build_pod_in_phase("Running", {"base": {"terminated": {"finishedAt": None}}, "sidecar": RUNNING}),
+            id="end-without-time",
+        ),
+        pytest.param(
+            build_pod_in_phase("Running", SIDECAR_RUNS)
+            | {"spec": {"restartPolicy": "Never", "containers": [{"name": "base", "restartPolicy": "Always"}]}},
+            id="base-with-its-own-restart-policy",
+        ),
+    ],
+)
+def test_pod_whose_base_has_not_ended_for_good_is_kept(
+    pod: Object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert list_deleted_pods([pod], tmp_path, monkeypatch) == []
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        {},
+        {"phase": None, "containerStatuses": None},
+        {"phase": "Unknown", "containerStatuses": [{"name": "base", "state": None}]},
+        {"phase": "Running", "containerStatuses": [{"name": "base"}, {"name": "sidecar", "state": {"frozen": {}}}]},
+        {"phase": "Running", "containerStatuses": [{"name": "base", "state": {"terminated": {}}}]},
+        {"phase": "Dreaming", "containerStatuses": [{}], "reason": 5},
+    ],
+)
+def test_incomplete_status_keeps_the_pod_and_does_not_stop_the_run(
+    status: Object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pod = build_pod_in_phase("Running", SIDECAR_RUNS) | {"status": status}
+    without_policy = build_pod_in_phase("Running", SIDECAR_RUNS, name="without-policy")
+    del without_policy["spec"]["restartPolicy"]
+    pods = [pod, without_policy, build_pod("old", LONG_AGO)]
+    assert list_deleted_pods(pods, tmp_path, monkeypatch) == ["old"]
 
 
 def test_failure_for_one_team_does_not_stop_the_others(

@@ -1,4 +1,4 @@
-"""The cleanup job: it deletes only old finished pods of teams with a cleanup setting."""
+"""The cleanup job: it deletes only old pods of teams with a cleanup setting whose program has ended."""
 
 from __future__ import annotations
 
@@ -28,12 +28,15 @@ def release(stack: Stack) -> Iterator[None]:
         yield
 
 
-def start_pod(stack: Stack, team: str, name: str, command: list[str], **labels: str) -> None:
-    """Start a pod in a team's namespace."""
+def start_pod(
+    stack: Stack, team: str, name: str, command: list[str], *, has_sidecar: bool = False, **labels: str
+) -> None:
+    """Start a pod in a team's namespace, if desired with a sidecar that sleeps."""
     pod = json.loads(json.dumps(POD))
     pod["metadata"] = {"name": name, "labels": labels}
-    pod["spec"] |= {"restartPolicy": "Never"}
-    pod["spec"]["containers"][0]["command"] = command
+    (base,) = pod["spec"]["containers"]
+    sidecars = [{**base, "name": "sidecar"}] if has_sidecar else []
+    pod["spec"] |= {"restartPolicy": "Never", "containers": [{**base, "command": command}, *sidecars]}
     stack.kubectl("apply", "-n", f"team-{team}", "-f", "-", stdin=json.dumps(pod))
 
 
@@ -43,16 +46,27 @@ def read_pods(stack: Stack, team: str) -> dict[str, dict[str, Any]]:
 
 
 def wait_for_age(stack: Stack, team: str, name: str) -> None:
-    """Wait until a finished pod is older than the teams' limit."""
+    """Wait until the end of a pod's program is older than the teams' limit."""
 
     def probe() -> None:
-        (status,) = read_pods(stack, team)[name]["status"].get("containerStatuses", [{}])
+        statuses = read_pods(stack, team)[name]["status"].get("containerStatuses", [])
+        status = next((status for status in statuses if status["name"] == "base"), {})
         finished_at = status.get("state", {}).get("terminated", {}).get("finishedAt")
         age = (datetime.now(UTC) - datetime.fromisoformat(finished_at)).total_seconds() if finished_at else 0
         if age < AGE_S + 2:
             raise NotYet(f"{name} has been finished for {age:.0f} s")
 
     wait_for(f"{name} to exceed the age limit", probe, deadline_s=AGE_S + 60)
+
+
+def wait_for_deletion(stack: Stack, team: str, name: str) -> None:
+    """Wait until a deleted pod no longer exists: its sidecar may use its grace period."""
+
+    def probe() -> None:
+        if name in read_pods(stack, team):
+            raise NotYet(f"{name} still exists")
+
+    wait_for(f"{name} to be gone", probe, deadline_s=60)
 
 
 def run_cleanup(stack: Stack, name: str) -> tuple[bool, str]:
@@ -80,12 +94,17 @@ def test_old_finished_pods_are_deleted_and_others_are_kept(stack: Stack):
     start_pod(stack, "north", "old-foreign", ["true"])
     start_pod(stack, "north", "running", ["sleep", "600"], **{"kpo-platform/team": "north"})
     start_pod(stack, "south", "old", ["true"], **{"kpo-platform/team": "south"})
-    for team, name in (("north", "old"), ("north", "old-failed"), ("north", "old-foreign"), ("south", "old")):
-        wait_for_age(stack, team, name)
+    start_pod(stack, "south", "old-base", ["true"], has_sidecar=True, **{"kpo-platform/team": "south"})
+    for name in ("old", "old-failed", "old-foreign"):
+        wait_for_age(stack, "north", name)
+    for name in ("old", "old-base"):
+        wait_for_age(stack, "south", name)
+    assert read_pods(stack, "south")["old-base"]["status"]["phase"] == "Running"
     start_pod(stack, "north", "young", ["true"], **{"kpo-platform/team": "north"})
     succeeded, log = run_cleanup(stack, "cleanup-all")
-    assert (succeeded, log_lines(log)) == (True, ["Team north: deleted 2 pods", "Team south: deleted 1 pods"])
+    assert (succeeded, log_lines(log)) == (True, ["Team north: deleted 2 pods", "Team south: deleted 2 pods"])
     assert read_pods(stack, "north").keys() == {"old-foreign", "running", "young"}
+    wait_for_deletion(stack, "south", "old-base")
     assert read_pods(stack, "south").keys() == set()
 
 

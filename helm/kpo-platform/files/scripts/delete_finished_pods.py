@@ -1,5 +1,8 @@
 """Delete finished pods that are older than their team's maximum age (`cleanup.maxAge`).
 
+A pod is finished in a final phase, or once its container `base` has ended: after the loss of a worker nobody reads the
+result, for which the XCom sidecar waits.
+
 Runs as a CronJob whose service account may list and delete pods in the namespaces of these teams, and nothing else.
 Uses the standard library only. Prints one line per team.
 
@@ -24,7 +27,10 @@ from typing import Any
 ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 """Folder with the service account's token and the API server's CA certificate."""
 
-FINISHED = "status.phase!=Pending,status.phase!=Running,status.phase!=Unknown"
+BASE = "base"
+"""Container that runs the task's program."""
+
+FINAL_PHASES = ("Succeeded", "Failed")
 GONE_STATUSES = (404, 409)
 PAGE_SIZE = 500
 TIMEOUT_SECONDS = 30
@@ -49,9 +55,9 @@ def call_api(method: str, path: str, body: dict[str, Any] | None = None) -> dict
         return answer
 
 
-def list_finished_pods(namespace: str, team: str) -> Iterator[dict[str, Any]]:
-    """Yield the team's finished pods, page by page."""
-    query = {"fieldSelector": FINISHED, "labelSelector": f"kpo-platform/team={team}", "limit": str(PAGE_SIZE)}
+def list_pods(namespace: str, team: str) -> Iterator[dict[str, Any]]:
+    """Yield the team's pods, page by page."""
+    query = {"labelSelector": f"kpo-platform/team={team}", "limit": str(PAGE_SIZE)}
     while True:
         page = call_api("GET", f"/api/v1/namespaces/{namespace}/pods?{urllib.parse.urlencode(query)}")
         yield from page["items"]
@@ -60,11 +66,29 @@ def list_finished_pods(namespace: str, team: str) -> Iterator[dict[str, Any]]:
             return
 
 
-def read_finish_time(pod: dict[str, Any]) -> datetime:
-    """Return the time at which the pod's last container ended; for a pod that never ran, its creation time."""
-    states = [status.get("state", {}) for status in pod["status"].get("containerStatuses", [])]
-    times = [state["terminated"]["finishedAt"] for state in states if state.get("terminated", {}).get("finishedAt")]
-    return datetime.fromisoformat(max(times, default=pod["metadata"]["creationTimestamp"]))
+def read_finish_time(pod: dict[str, Any]) -> datetime | None:
+    """Return the time at which the pod finished, or None if it has not.
+
+    In a final phase this is the end of its last container, or its creation if it never ran; else the end of `base`.
+    """
+    ends = read_end_times(pod)
+    if (pod.get("status") or {}).get("phase") in FINAL_PHASES:
+        return datetime.fromisoformat(max(ends.values(), default=pod["metadata"]["creationTimestamp"]))
+    return datetime.fromisoformat(ends[BASE]) if BASE in ends and not may_restart_base(pod) else None
+
+
+def read_end_times(pod: dict[str, Any]) -> dict[str, str]:
+    """Return the end of each container that has ended; the kubelet does not know that of a container it has lost."""
+    statuses = (pod.get("status") or {}).get("containerStatuses") or []
+    ended = {status.get("name", ""): (status.get("state") or {}).get("terminated") or {} for status in statuses}
+    return {name: state["finishedAt"] for name, state in ended.items() if state.get("finishedAt")}
+
+
+def may_restart_base(pod: dict[str, Any]) -> bool:
+    """Return whether the restart policy of `base`, by default the pod's, lets the kubelet start it again."""
+    containers = {container["name"]: container for container in pod["spec"]["containers"]}
+    policy: str | None = containers.get(BASE, {}).get("restartPolicy") or pod["spec"].get("restartPolicy")
+    return policy != "Never"
 
 
 def delete_pod(pod: dict[str, Any]) -> bool:
@@ -83,7 +107,8 @@ def delete_pod(pod: dict[str, Any]) -> bool:
 def delete_old_pods(name: str, team: dict[str, Any]) -> None:
     """Delete the team's pods that finished longer ago than the team's maximum age."""
     before = datetime.now(UTC) - timedelta(seconds=team["cleanup"]["maxAge"])
-    old_pods = [pod for pod in list_finished_pods(team["namespace"], name) if read_finish_time(pod) < before]
+    pods = ((pod, read_finish_time(pod)) for pod in list_pods(team["namespace"], name))
+    old_pods = [pod for pod, finish_time in pods if finish_time and finish_time < before]
     deleted = sum(delete_pod(pod) for pod in old_pods)
     print(f"Team {name}: deleted {deleted} pods that finished before {before:%Y-%m-%dT%H:%M:%SZ}.")
 
