@@ -49,10 +49,10 @@ def wait_for_signal(_: Any) -> None:
     signal.signal(signal.SIGTERM, handle)
 
 
-def define_task(kind: str, phase: str, signal: str) -> None:
+def define_task(kind: str, phase: str, kill: str) -> None:
     spec = {"containers": [CONTAINER], **({"initContainers": [SLOW_START]} if phase == "pending" else {})}
     TeamPodOperator(
-        task_id=f"{kind}-{phase}-{signal}",
+        task_id=f"{kind}-{phase}-{kill}",
         image="busybox:1.35",
         cmds=["sh", "-c", PROGRAM],
         env_vars={"RUN": "{{ run_id }}", "TASK": "{{ ti.task_id }}", "TRY": "{{ ti.try_number }}"},
@@ -74,5 +74,5 @@ PREFIX = "run" if ENGINE == "team" else "stockrun"
 with DAG(f"{PREFIX}_kills", schedule=None, max_active_tasks=10, default_args={"team": "alpha"}):
     for kind, phases in PHASES.items():
         for phase in phases:
-            for signal in ("TERM", "KILL"):
-                define_task(kind, phase, signal)
+            for kill in ("TERM", "KILL"):
+                define_task(kind, phase, kill)
