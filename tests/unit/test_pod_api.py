@@ -233,13 +233,13 @@ def test_delete_whose_answer_is_lost_is_done_once(world: World):
     assert world.store.requests == ["DELETE /p", "DELETE /p"]
 
 
-def test_marked_and_ended_pod_has_label_and_deadline(world: World):
+def test_ended_pod_has_label_and_deadline_at_once(world: World):
     world.store.pods["p"] = build_pod(uid="u")
-    assert [world.api.mark_checked("p", "n", "u"), world.api.end("p", "n", "u")] == [True, True]
+    assert world.api.end("p", "n", "u")
     pod = world.store.pods["p"]
     assert pod["metadata"]["labels"] == {"kpo-platform/start": "s-1", "already_checked": "True"}
     assert pod["spec"]["activeDeadlineSeconds"] == 1
-    assert [request.headers["content-type"] for request in world.server.seen] == ["application/merge-patch+json"] * 2
+    assert [request.headers["content-type"] for request in world.server.seen] == ["application/merge-patch+json"]
 
 
 def test_other_and_absent_pods_are_not_changed(world: World):

@@ -234,7 +234,7 @@ def test_a_busy_api_server_at_reentry_is_waited_for(deferred: TaskProcess, fired
 def test_a_timeout_ends_the_pod_that_its_task_keeps(task_process: TaskProcess):
     task_process.arguments = {"deferrable": True, "on_finish_action": "keep_pod", "log_events_on_failure": False}
     defer(task_process)
-    assert (task_process.resume("timeout"), task_process.pods.changes) == (LATE, ["mark", "end"])
+    assert (task_process.resume("timeout"), task_process.pods.changes) == (LATE, ["end"])
 
 
 def test_log_that_is_not_answered_delays_the_end_of_a_late_pod_for_a_minute(

@@ -128,7 +128,7 @@ def test_refused_deletion_does_not_hide_why_the_task_ends(
 @pytest.mark.parametrize(
     ("arguments", "changes"),
     [
-        ({"on_finish_action": "keep_pod"}, ["create", "mark", "end"]),
+        ({"on_finish_action": "keep_pod"}, ["create", "end"]),
         ({"on_kill_action": "keep_pod"}, ["create", "delete"]),
     ],
 )

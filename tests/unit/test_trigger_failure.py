@@ -38,7 +38,7 @@ def test_failed_trigger_ends_the_pod(deferred: TaskProcess, error: Any, outcome:
 
 def test_failed_trigger_ends_the_pod_that_its_task_keeps(deferred: TaskProcess):
     deferred.arguments = {"deferrable": True, "on_finish_action": "keep_pod"}
-    assert (fail_trigger(deferred), deferred.pods.changes) == (TIMED_OUT, ["create", "mark", "end"])
+    assert (fail_trigger(deferred), deferred.pods.changes) == (TIMED_OUT, ["create", "end"])
 
 
 def test_success_that_no_triggerer_saw_is_left_for_the_next_try(deferred: TaskProcess):

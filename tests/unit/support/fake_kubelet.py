@@ -97,6 +97,7 @@ class FakePod:
         self.created_at, self.has_room, self.refusal = now, True, ""
         self.deleted_at: float | None = None
         self.disruption = ""
+        self.runs_until = 0.0  # whatever asks the program to end
         self.grace_s, self.is_gone = 30, False
         self.spec = pod["spec"]
         self.native = {each["name"] for each in self.spec.get("initContainers") or [] if each.get("restartPolicy")}
@@ -126,6 +127,8 @@ class FakePod:
 
     def tick(self, now: float) -> None:
         """Let the kubelet act once."""
+        if now < self.runs_until:
+            return
         if self.deleted_at is not None:
             self._delete(now)
         elif not self.has_ended and self.has_room:
@@ -205,6 +208,8 @@ class FakePod:
             metadata |= {"deletionTimestamp": stamp(self.deleted_at + self.grace_s)}
             metadata |= {"deletionGracePeriodSeconds": self.grace_s}
         status: Json = {"phase": self.phase, "conditions": self._conditions()}
+        if self.has_room:
+            status["startTime"] = stamp(self.created_at)
         if self.reason:
             status |= {"reason": self.reason, "message": f"because of {self.reason}"}
         if self.has_room and not self.refusal:

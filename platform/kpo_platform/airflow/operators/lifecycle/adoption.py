@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import Enum
 
-from kpo_platform.airflow.operators.lifecycle.pod_api import CHECKED_LABEL
+from kpo_platform.airflow.operators.lifecycle.pod_api import CHECKED_LABEL, ENDING_DEADLINE_S
 from kpo_platform.airflow.operators.lifecycle.start_record import StartRecord
 from kpo_platform.pod.identity import START_LABEL
 from kpo_platform.pod.state import PodState
@@ -113,8 +113,18 @@ def find_name_holder(
 
     It is one of the `pods` that have the stored name, or that the task's labels find, and is not being deleted.
     """
-    own = [pod for pod in pods if stored is None or not _describe_other(stored, pod, attempt)]
+    own = _find_own(stored, pods, attempt)
     return next((pod for pod in own if pod.name == name and pod.deletion_requested_at is None), None)
+
+
+def find_ending_pods(stored: StartRecord | None, pods: Sequence[PodState], attempt: Attempt) -> list[PodState]:
+    """Find the task's own former pods that were asked to end, and whose program may still run."""
+    own = _find_own(stored, pods, attempt)
+    return [pod for pod in own if _is_ending(pod) and not pod.has_finished(attempt.container)]
+
+
+def _find_own(stored: StartRecord | None, pods: Sequence[PodState], attempt: Attempt) -> list[PodState]:
+    return [pod for pod in pods if stored is None or not _describe_other(stored, pod, attempt)]
 
 
 def _judge_stored(stored: StartRecord, pod: PodState | None, attempt: Attempt) -> Adoption:
@@ -187,6 +197,15 @@ def _read_try(pod: PodState) -> int | None:
 def is_free(pod: PodState) -> bool:
     """Tell whether the pod is neither being deleted nor marked."""
     return pod.deletion_requested_at is None and pod.labels.get(CHECKED_LABEL) != "True"
+
+
+def _is_ending(pod: PodState) -> bool:
+    """Tell whether the pod is being deleted, or ended by the deadline that `PodApi.end` sets."""
+    if pod.deletion_requested_at is not None:
+        return True
+    if pod.started_at is None or pod.deadline_at is None:
+        return False
+    return pod.deadline_at - pod.started_at <= timedelta(seconds=ENDING_DEADLINE_S)
 
 
 def _ended_before_deletion(pod: PodState, container: str) -> bool:

@@ -57,7 +57,7 @@ def describe_kept_pod(name: str, namespace: str, container: str) -> str:
 def dispose_pod(operator: Any, api: PodApi, pod: PodState) -> None:
     """Delete or keep a pod as the task or its team decides; a failure is logged, since the task's end matters more."""
     try:
-        _dispose(operator, api, pod)
+        remove_pod(operator, api, pod)
     except Exception as error:
         operator.log.warning("Cannot clean up pod %s: %s", pod.name, error)
 
@@ -83,16 +83,18 @@ def _log_kept_pod(operator: Any, pod: PodState) -> None:
     operator.log.info(describe_kept_pod(pod.name, pod.namespace, operator.base_container_name))
 
 
-def _dispose(operator: Any, api: PodApi, pod: PodState) -> None:
+def remove_pod(operator: Any, api: PodApi, pod: PodState) -> None:
+    """Delete or keep a pod as `dispose_pod` does, but raise the exceptions of `PodApi`."""
     where = (pod.name, pod.namespace, pod.uid)
     disposal = decide_disposal(pod, operator.on_finish_action, operator.on_failure, operator.base_container_name)
     if disposal is PodDisposal.DELETE:
         operator.log.info("Deleting pod: %s", pod.name)
         api.delete(*where)
         return
-    api.mark_checked(*where)
     if disposal is PodDisposal.TERMINATE_AND_KEEP:
         api.end(*where)
+    else:
+        api.mark_checked(*where)
     _log_kept_pod(operator, pod)
 
 

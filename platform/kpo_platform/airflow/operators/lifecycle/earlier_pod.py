@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from kpo_platform.airflow.operators.lifecycle.adoption import (
     AdoptionKind,
     Attempt,
     choose_earlier_pod,
+    find_ending_pods,
     find_name_holder,
     needs_labels,
     replace_earlier_pod,
@@ -29,7 +31,7 @@ from kpo_platform.airflow.operators.lifecycle.task_end import EndRecord, read_en
 from kpo_platform.airflow.operators.lifecycle.task_result import SIDECAR
 from kpo_platform.pod.identity import START_LABEL
 from kpo_platform.pod.merge import Json
-from kpo_platform.pod.state import parse_pod_state
+from kpo_platform.pod.state import PodState, parse_pod_state
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -47,12 +49,14 @@ class Start:
         pod: the pod to take up, or to clean up first, perhaps because the new one has its name; None if there is none.
         record: the record of the pod that is taken up; for a new pod the one to store before it is created.
         former: the stored record of the task's last pod, if there was one.
+        ending: former pods whose program may still run although it was asked to end.
     """
 
     adoption: Adoption
     pod: Json | None
     record: StartRecord
     former: StartRecord | None
+    ending: Sequence[PodState] = ()
 
 
 def find_start(operator: Any, api: PodApi, context: Context, request: k8s.V1Pod, base_name: str) -> Start:
@@ -77,9 +81,11 @@ def find_start(operator: Any, api: PodApi, context: Context, request: k8s.V1Pod,
     restart += adoption.is_restart
     start = build_start_id(attempt.task_instance_id, restart)
     name = build_pod_name(base_name, start) if operator.random_name_suffix else base_name
-    holder = find_name_holder(name, former, [parse_pod_state(each) for each in pods.values()], attempt)
+    states = [parse_pod_state(each) for each in pods.values()]
+    holder = find_name_holder(name, former, states, attempt)
     record = attempt.build_record(name, namespace, "", start, restart)
-    return Start(adoption, pods[holder.uid] if holder else pod, record, former)
+    ending = find_ending_pods(former, states, attempt)
+    return Start(adoption, pods[holder.uid] if holder else pod, record, former, ending)
 
 
 def find_former_end(operator: Any, context: Context, start: Start) -> EndRecord | None:

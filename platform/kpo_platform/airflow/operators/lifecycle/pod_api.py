@@ -18,8 +18,12 @@ from kpo_platform.pod.merge import Json
 CHECKED_LABEL = "already_checked"
 """The stock operator's label of a pod that no later process may take up."""
 
+ENDING_DEADLINE_S = 1
+"""The ``activeDeadlineSeconds`` of a pod that the task ends and keeps."""
+
 _NAME_WAIT_S = 60.0
 _NAME_INTERVAL_S = 2.0
+_MARK: Json = {"metadata": {"labels": {CHECKED_LABEL: "True"}}}
 
 
 class PodNameTaken(PodError, AirflowException):  # noqa: N818
@@ -90,12 +94,16 @@ class PodApi:
         return self._call_if_exists("delete", name, namespace, "DELETE", body=options) is not None
 
     def end(self, name: str, namespace: str, uid: str) -> bool:
-        """Make the kubelet end a pod; pod and log stay, as ``DeadlineExceeded``. Return whether the pod existed."""
-        return self._patch("end", name, namespace, uid, {"spec": {"activeDeadlineSeconds": 1}})
+        """Mark a pod, and make the kubelet end it; pod and log stay, as ``DeadlineExceeded``.
+
+        It is one request, so that a process that is killed between two leaves no marked pod running. Return whether the
+        pod existed.
+        """
+        return self._patch("end", name, namespace, uid, {**_MARK, "spec": {"activeDeadlineSeconds": ENDING_DEADLINE_S}})
 
     def mark_checked(self, name: str, namespace: str, uid: str) -> bool:
         """Mark a pod so that no later process takes it up. Return whether the pod existed."""
-        return self._patch("mark", name, namespace, uid, {"metadata": {"labels": {CHECKED_LABEL: "True"}}})
+        return self._patch("mark", name, namespace, uid, _MARK)
 
     def read_events(self, name: str, namespace: str, uid: str | None = None) -> list[Json]:
         """Read the events of a pod, which may be gone; the API server keeps them for an hour by default."""

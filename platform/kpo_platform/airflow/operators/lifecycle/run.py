@@ -13,7 +13,7 @@ from kubernetes.client import models as k8s
 
 from kpo_platform.airflow.operators.lifecycle import quota_wait
 from kpo_platform.airflow.operators.lifecycle.adoption import AdoptionKind, is_free
-from kpo_platform.airflow.operators.lifecycle.disposal import delete_replaced_pod, dispose_pod, dispose_stopped_pod
+from kpo_platform.airflow.operators.lifecycle.disposal import dispose_pod, dispose_stopped_pod
 from kpo_platform.airflow.operators.lifecycle.earlier_pod import (
     Start,
     find_former_end,
@@ -22,6 +22,7 @@ from kpo_platform.airflow.operators.lifecycle.earlier_pod import (
     find_start,
 )
 from kpo_platform.airflow.operators.lifecycle.ending import LATE_S, Ending, call_back
+from kpo_platform.airflow.operators.lifecycle.former_pod import end_former_pods
 from kpo_platform.airflow.operators.lifecycle.log_positions import LogProgress, read_log_progress, write_log_progress
 from kpo_platform.airflow.operators.lifecycle.observed_pod import ObservedPod
 from kpo_platform.airflow.operators.lifecycle.patience import ApiServerUnavailable, Patience, describe_error
@@ -112,14 +113,16 @@ class PodRun:
         start = find_start(self._operator, self._api, self._context, request, self._base_name or request.metadata.name)
         end = self._former_end = find_former_end(self._operator, self._context, start)
         is_new = start.adoption.kind is AdoptionKind.START_NEW
-        self._record = start.former if end and start.former else start.record
         if start.adoption.reason and end is None:
             self._operator.log.info(start.adoption.reason)
+        if is_new and end is None:
+            end_former_pods(self._operator, self._api, start)  # a stop meanwhile ends the stored pod
+        self._record = start.former if end and start.former else start.record
         if end is not None:
             self.pod = self._observe(start.pod or self._stub(self._record))
             self.pod.is_gone = start.pod is None
         elif is_new:
-            self._start_new(start, request)
+            self._start_new(start.record, request)
         else:
             self._take_up(start)
         pod, self._progress = self._get_pod(), LogProgress()
@@ -183,11 +186,7 @@ class PodRun:
             request.metadata.name = build_pod_name(self._base_name, build_start_id(str(self._context["ti"].id), 0))
         return request
 
-    def _start_new(self, start: Start, request: k8s.V1Pod) -> None:
-        record = start.record
-        if start.pod is not None:
-            former = self._observe(start.pod).state
-            (delete_replaced_pod if former.name == record.name else dispose_pod)(self._operator, self._api, former)
+    def _start_new(self, record: StartRecord, request: k8s.V1Pod) -> None:
         request.metadata.name = record.name
         request.metadata.labels = {**(request.metadata.labels or {}), START_LABEL: record.start}
         write_start_record(self._context, record)
