@@ -140,6 +140,21 @@ def test_execution_timeout_while_the_program_runs_ends_the_pod_as_a_failure_does
     assert (task_process.run(), task_process.pods.changes) == ("AirflowTaskTimeout", changes)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "changes"),
+    [
+        ({"on_kill_action": "keep_pod"}, ["create", "delete"]),
+        ({"on_finish_action": "keep_pod", "on_kill_action": "keep_pod"}, ["create", "end"]),
+    ],
+)
+def test_execution_timeout_during_the_creation_ends_the_pod_as_a_failure_does(
+    task_process: TaskProcess, monkeypatch: pytest.MonkeyPatch, arguments: dict[str, Any], changes: list[str]
+):
+    task_process.arguments = arguments
+    arrange(task_process, monkeypatch, while_the_pod_is_created, TIMEOUT)
+    assert (task_process.run(), task_process.pods.changes) == ("AirflowTaskTimeout", changes)
+
+
 def test_stopped_task_may_keep_its_pod(task_process: TaskProcess, monkeypatch: pytest.MonkeyPatch):
     task_process.state, task_process.arguments = "failed", {"on_kill_action": "keep_pod"}
     arrange(task_process, monkeypatch, while_the_program_runs, TERM)

@@ -82,7 +82,7 @@ class RestartSafePodOperator(KubernetesPodOperator):
         """Handle SIGTERM and the end of ``execution_timeout``; only the latter is certain to end the task."""
         if isinstance(sys.exc_info()[1], AirflowTaskTimeout):
             if not self.has_cleaned_up and self._run is not None:
-                self._run.stop(is_late=True)
+                self._run.end_failed()  # not as a user's stop, which may keep the pod running
         else:
             self.stop_signal.receive()
 

@@ -13,7 +13,7 @@ from kubernetes.client import models as k8s
 
 from kpo_platform.airflow.operators.lifecycle import quota_wait
 from kpo_platform.airflow.operators.lifecycle.adoption import AdoptionKind, is_free
-from kpo_platform.airflow.operators.lifecycle.disposal import dispose_pod, dispose_stopped_pod
+from kpo_platform.airflow.operators.lifecycle.disposal import dispose_pod, dispose_stopped_pod, remove_pod
 from kpo_platform.airflow.operators.lifecycle.earlier_pod import (
     Start,
     find_former_end,
@@ -136,15 +136,15 @@ class PodRun:
         self.pod, self._is_created = self._observe(created), True
         return self.pod.model
 
-    def stop(self, *, is_late: bool = False) -> str:
-        """End the pod of a task that its user or ``execution_timeout`` (`is_late`) stopped; say what became of it.
+    def stop(self) -> str:
+        """End the pod of a task that its user stopped; say what became of it.
 
         An error is only logged, because the stop is the true reason of the task's end.
         """
         self._api.limit(LATE_S)
         try:
             self._record = self._record or read_start_record(self._context)
-            if self._record is not None and not is_late:
+            if self._record is not None:
                 self._record.mark_stopped(self._context)
             if self._logs is not None:
                 self._logs.stop()  # it would tell that the pod's log is gone
@@ -159,12 +159,15 @@ class PodRun:
         """End the pod of a task that failed without a look at it, or leave a success; an error is only logged."""
         self._api.limit(LATE_S)
         try:
+            if self._logs is not None:
+                self._logs.stop()  # it would tell that the pod's log is gone
+            if self.pod is not None:
+                self.pod.refresh()
             pod = self._find_pod_to_stop()
+            if pod is not None and not pod.is_gone and not self._build_ending().keep_success():
+                remove_pod(self._operator, self._api, pod.state)
         except Exception as error:
-            self._operator.log.warning("Cannot find the task's pod to end it: %s", error)
-        else:
-            if pod is not None and not self._build_ending().keep_success():
-                dispose_pod(self._operator, self._api, pod.state)
+            self._operator.log.warning("Cannot end the task's pod: %s.", describe_error(error))
 
     def stop_logs(self) -> None:
         """Write no further line, and store what was written; the next process of the try continues there."""
