@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.providers.cncf.kubernetes.callbacks import ExecutionMode
@@ -53,6 +53,7 @@ class Ending:
         """Prepare the end of a pod; `event` is that of the trigger that has seen it, if the task was deferred."""
         self._operator, self._context, self._api, self._pod, self._event = operator, context, api, pod, event
         self.logs: PodLogs | None = None
+        self._is_late = False
 
     @contextmanager
     def clean_up_on_error(self) -> Iterator[None]:
@@ -112,7 +113,7 @@ class Ending:
         self._operator.log.info(
             "Pod %s has ended, and an earlier process of this task has read its result.", self._pod.state.name
         )
-        failure = _catch(lambda: self._call_back("on_pod_cleanup"))
+        failure = _catch(lambda: self._call_back_at_end(end, "on_pod_cleanup"))
         return self._tell(end) if failure is None else self._tell_failure(end, failure)
 
     def _conclude(self) -> TaskEnd:
@@ -122,7 +123,9 @@ class Ending:
         except AirflowTaskTimeout:
             if outcome.kind is OutcomeKind.SUCCEEDED:
                 self._keep_for_next_try()
-            raise
+                raise
+            self._pass_over_timeout("the read of the result")
+            return conclude(self._operator, self._context, self._pod, outcome, reads_result=False)
 
     def _judge(self) -> Outcome:
         """Judge the end by the pod; if it is gone, by its events and what the trigger has reported."""
@@ -138,9 +141,11 @@ class Ending:
 
     def _finish_logs(self, end: TaskEnd, logs: PodLogs) -> None:
         with self._outlast_timeout(end, "the wait for the rest of the log"):
-            logs.finish()
-        self._call_back("on_pod_completion")
-        self._call_back("on_pod_teardown")
+            if self._is_late:
+                logs.cut(LATE_S)
+            else:
+                logs.finish()
+        self._call_back_at_end(end, "on_pod_completion", "on_pod_teardown")
 
     @contextmanager
     def _outlast_timeout(self, end: TaskEnd, what: str) -> Iterator[None]:
@@ -150,8 +155,12 @@ class Ending:
         except AirflowTaskTimeout:
             if end.outcome.kind is OutcomeKind.DISRUPTED:
                 raise  # the work is not done, and the task's time is up
-            self._operator.log.warning("execution_timeout has ended %s; the program had ended before.", what)
-            self._api.limit(LATE_S)
+            self._pass_over_timeout(what)
+
+    def _pass_over_timeout(self, what: str) -> None:
+        self._operator.log.warning("execution_timeout has ended %s; the program had ended before.", what)
+        self._api.limit(LATE_S)
+        self._is_late = True
 
     def _describe_failure(self) -> None:
         if self._operator.log_events_on_failure and not self._pod.is_gone:
@@ -166,7 +175,7 @@ class Ending:
                 state = self._pod.state
                 has_ended_sidecar = self._operator.do_xcom_push and end_sidecar(self._operator, self._pod)
                 dispose_pod(self._operator, self._api, state.without(SIDECAR) if has_ended_sidecar else state)
-        self._call_back("on_pod_cleanup")
+        self._call_back_at_end(end, "on_pod_cleanup")
 
     def _clean_up_failed(self, error: BaseException) -> None:
         """Clean up after a task that fails while its pod runs."""
@@ -232,6 +241,12 @@ class Ending:
 
     def _warn(self, error: Exception) -> None:
         self._operator.log.warning("%s: %s", type(error).__name__, error)
+
+    def _call_back_at_end(self, end: TaskEnd, *names: str) -> None:
+        """Call the author's callbacks; ``execution_timeout`` in them fails a success, but does not hide a failure."""
+        with nullcontext() if end.has_succeeded else self._outlast_timeout(end, "the author's callbacks"):
+            for name in names:
+                self._call_back(name)
 
     def _call_back(self, name: str) -> None:
         call_back(self._operator, self._context, name, pod=self._pod.model)

@@ -89,7 +89,9 @@ class TaskEnd:
         return self.outcome.kind is OutcomeKind.SUCCEEDED
 
 
-def conclude(operator: Any, context: Context, pod: ObservedPod, outcome: Outcome) -> TaskEnd:
+def conclude(
+    operator: Any, context: Context, pod: ObservedPod, outcome: Outcome, *, reads_result: bool = True
+) -> TaskEnd:
     """Read the result, and store the end; a disruption is no end.
 
     Raises:
@@ -99,7 +101,8 @@ def conclude(operator: Any, context: Context, pod: ObservedPod, outcome: Outcome
         return TaskEnd(outcome)
     result, failure = None, None
     try:
-        result = _read_result(operator, context, pod, outcome)
+        if reads_result and operator.do_xcom_push:
+            result = _read_result(operator, context, pod, outcome)
     except Exception as error:  # the task fails with it, unless the program's own end is the true reason
         if isinstance(error, ApiServerUnavailable) and outcome.kind is OutcomeKind.SUCCEEDED:
             raise
@@ -151,8 +154,6 @@ def withdraw_success(context: Context, message: str) -> None:
 
 def _read_result(operator: Any, context: Context, pod: ObservedPod, outcome: Outcome) -> Any:
     """Read the result; of a program that failed, as the stock operator does, if it is there."""
-    if not operator.do_xcom_push:
-        return None
     if outcome.kind is OutcomeKind.SUCCEEDED:
         return read_result(operator, pod)
     result = read_failed_result(operator, pod)

@@ -6,10 +6,12 @@ import time
 from typing import Any
 
 from airflow.providers.cncf.kubernetes.utils.xcom_sidecar import PodDefaults
-from airflow.sdk.exceptions import AirflowException, AirflowFailException
+from airflow.sdk.exceptions import AirflowFailException
+from kubernetes.client import ApiException
 
 from kpo_platform.airflow.operators.lifecycle.observed_pod import ObservedPod
 from kpo_platform.airflow.operators.lifecycle.patience import ApiServerUnavailable, describe_error, is_transient
+from kpo_platform.airflow.operators.lifecycle.pod_manager import CommandFailed
 
 SIDECAR: str = PodDefaults.SIDECAR_CONTAINER_NAME
 
@@ -17,6 +19,9 @@ _INTERVAL_S = 1.0
 _START_TIMEOUT_S = 900.0  # as in the stock operator
 _READ_TIMEOUT_S = 600.0
 """How long the read of a result may fail while the API server answers other requests."""
+_REFUSAL_TIMEOUT_S = 60.0
+"""How long the read may be refused, or its command fail: an API server or a proxy has just started, or the node is
+lost or has killed the sidecar, and the pod's status does not say it yet."""
 
 
 class ResultUnreadable(ApiServerUnavailable):
@@ -28,31 +33,31 @@ def read_result(operator: Any, pod: ObservedPod) -> Any:
 
     Raises:
         AirflowFailException: the result is lost, but the work is done.
-        AirflowException: the sidecar did not start.
-        ApiServerUnavailable: API server or node do not answer; the pod has the result.
+        ApiServerUnavailable: API server or node do not answer, or the sidecar did not start; the pod has the result.
         ApiException: the API server refused to read the result.
+        CommandFailed: the sidecar cannot read it.
         ValueError: it is no JSON.
     """
-    failed_s, has_new_credentials = 0.0, False
+    failed_s = refused_s = 0.0
     while True:
         _await_sidecar(operator, pod)
         began_at = time.monotonic()
         try:
             return operator.extract_xcom(pod=pod.model)
         except Exception as error:
-            read_s = time.monotonic() - began_at
+            lasted_s = time.monotonic() - began_at + _INTERVAL_S
             pod.refresh()  # waits while the API server does not answer
-            if getattr(error, "status", None) == 401 and not has_new_credentials:
+            if getattr(error, "status", None) == 401:
                 operator.refresh_credentials()
-                has_new_credentials = True
-            elif _is_running(pod):
-                _check_retry(error, pod, failed_s)
+            if _is_running(pod):
+                _check_retry(error, pod, failed_s, refused_s)
             if not failed_s:
                 operator.log.warning(
                     "Cannot read the result of pod %s: %s. It is tried again.", pod.state.name, describe_error(error)
                 )
+            failed_s += lasted_s
+            refused_s = 0.0 if is_transient(error) else refused_s + lasted_s
         operator.stop_signal.sleep(_INTERVAL_S)
-        failed_s += read_s + _INTERVAL_S
 
 
 def read_failed_result(operator: Any, pod: ObservedPod) -> Any:
@@ -91,8 +96,11 @@ def _await_sidecar(operator: Any, pod: ObservedPod) -> None:
         if pod.state.has_ended or pod.state.container(SIDECAR).is_terminated:
             raise AirflowFailException(_describe_loss(pod, f"lost its container {SIDECAR}"))
         if waited_s >= _START_TIMEOUT_S:
-            raise AirflowException(
-                f"Container {SIDECAR} of pod {pod.state.name} did not start within {waited_s:.0f} s."
+            raise ResultUnreadable(
+                f"Cannot read the result of pod {pod.state.name}, whose program succeeded: container {SIDECAR} did not "
+                f"start within {waited_s:.0f} s. The pod is not deleted",
+                f"Check the pod's events and the image of its container {SIDECAR}. A retry of the task takes the "
+                "result.",
             )
         operator.stop_signal.sleep(_INTERVAL_S)
         waited_s += _INTERVAL_S
@@ -106,9 +114,10 @@ def _describe_loss(pod: ObservedPod, what: str) -> str:
     )
 
 
-def _check_retry(error: Exception, pod: ObservedPod, failed_s: float) -> None:
+def _check_retry(error: Exception, pod: ObservedPod, failed_s: float, refused_s: float) -> None:
     """Raise unless the read may succeed later."""
-    if not is_transient(error):
+    is_refusal = isinstance(error, ApiException | CommandFailed)
+    if not is_transient(error) and (not is_refusal or refused_s >= _REFUSAL_TIMEOUT_S):
         raise error
     if failed_s >= _READ_TIMEOUT_S:
         raise ResultUnreadable(
