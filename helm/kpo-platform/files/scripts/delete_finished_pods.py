@@ -1,6 +1,6 @@
 """Delete finished pods that are older than their team's maximum age (`cleanup.maxAge`).
 
-A pod is finished in a final phase, or once its container `base` has ended: after the loss of a worker nobody reads the
+A pod is finished in a final phase, or once its container `base` has ended: after the loss of a worker nothing reads the
 result, for which the XCom sidecar waits.
 
 Runs as a CronJob whose service account may list and delete pods in the namespaces of these teams, and nothing else.
