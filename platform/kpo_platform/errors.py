@@ -5,6 +5,7 @@
     ├── TeamError                         The contract does not have this team, size, template or sidecar
     ├── PodError                          The pod is refused
     │   ├── PodNameTaken                  Another pod has the name of the task's pod
+    │   ├── FormerPodRemains              The former pod of a task may still run, so that no new one is created
     │   ├── RefusedPod                    A running task's pod is refused; Airflow does not retry the task
     │   └── RefusalError                  A pod or a task is refused; the message has one line for each refusal
     │       └── ArgumentRefusalError      A mapped task's arguments are refused when the running task is created
@@ -29,9 +30,9 @@
 
 RefusalError is in `kpo_platform.finding`. RefusedPod and ArgumentRefusalError (`kpo_platform.airflow.exceptions`) and,
 in `kpo_platform.airflow.operators.lifecycle`, QuotaTimeout (`quota_wait`), ApiServerUnavailable (`patience`),
-ResultUnreadable (`task_result`) and PodNameTaken (`pod_api`) derive from Airflow's exceptions too. BundleError
-(`kpo_platform.airflow.bundles.git`) is also a RuntimeError, and NotPlainError a ValueError. The guards' errors are in
-`kpo_platform.airflow.guards`.
+ResultUnreadable (`task_result`), PodNameTaken (`pod_api`) and FormerPodRemains (`former_pod`) derive from Airflow's
+exceptions too. BundleError (`kpo_platform.airflow.bundles.git`) is also a RuntimeError, and NotPlainError a ValueError.
+The guards' errors are in `kpo_platform.airflow.guards`.
 
 Every message tells a user the problem, its cause and what to do next.
 """
