@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import importlib
-import inspect
 import pkgutil
 import re
-import sys
 from collections.abc import Iterator
 
 import kpo_platform
@@ -20,37 +18,29 @@ Tree = dict[str, tuple[str, str]]
 """Base class and description of each error by name."""
 
 
-def list_subclasses(error: type[Exception]) -> Iterator[type[Exception]]:
+def list_subclasses(error: type[BaseException]) -> Iterator[type[BaseException]]:
+    """Yield the package's classes below an exception, also those below a class of another package."""
     for subclass in error.__subclasses__():
         if subclass.__module__.startswith("kpo_platform."):
             yield subclass
-            yield from list_subclasses(subclass)
+        yield from list_subclasses(subclass)
 
 
-def list_errors() -> list[type[Exception]]:
-    """List the package's errors, after an import of every module that may define one."""
+def list_exceptions() -> list[type[BaseException]]:
+    """List the package's exceptions, after an import of every module that may define one."""
     for module in pkgutil.walk_packages(kpo_platform.__path__, "kpo_platform."):
         if not f"{module.name}.".startswith(NOT_IMPORTED):
             importlib.import_module(module.name)
-    return [errors.PlatformError, *dict.fromkeys(list_subclasses(errors.PlatformError))]
+    return list(dict.fromkeys(list_subclasses(BaseException)))
 
 
-def describe(error: type[Exception]) -> tuple[str, str]:
+def list_errors() -> list[type[BaseException]]:
+    """List the exceptions of the tree."""
+    return [error for error in list_exceptions() if issubclass(error, errors.PlatformError)]
+
+
+def describe(error: type[BaseException]) -> tuple[str, str]:
     return error.__bases__[0].__name__, str(error.__doc__).splitlines()[0].removesuffix(".")
-
-
-def list_other_exceptions() -> set[str]:
-    """List the public exception classes that the package's modules define outside the tree."""
-    modules = [module for name, module in sys.modules.items() if name.startswith("kpo_platform.")]
-    values = [value for module in modules for value in vars(module).values() if inspect.isclass(value)]
-    exceptions = [value for value in values if issubclass(value, BaseException)]
-    return {
-        value.__name__
-        for value in exceptions
-        if value.__module__.startswith("kpo_platform.")
-        and not value.__name__.startswith("_")
-        and not issubclass(value, errors.PlatformError)
-    }
 
 
 def parse_drawing() -> Tree:
@@ -86,5 +76,5 @@ def test_page_lists_every_error_of_the_package():
 
 def test_only_a_stop_is_outside_the_tree():
     """`except Exception` in a DAG's code must not catch a stop."""
-    list_errors()
-    assert list_other_exceptions() == {"TaskStopped"}
+    others = {error.__name__ for error in list_exceptions() if not issubclass(error, errors.PlatformError)}
+    assert {name for name in others if not name.startswith("_")} == {"TaskStopped"}

@@ -51,8 +51,8 @@ def drop_stale_successes(executor: BaseExecutor, session: Session) -> None:
     """Remove the successes of tasks that wait to resume or have resumed, from what the executor reports.
 
     A resumed task keeps its next method until it ends (models/taskinstance.py, `clear_next_method_args`), so its
-    success cannot be reported while it is queued or running. A resumed task whose process ended without a log line is
-    found by its missing heartbeat, as Airflow finds it today.
+    success cannot be reported while it is queued or running. A resumed task whose process ended without reporting it
+    is found by its missing heartbeat, as Airflow finds it today.
     """
     from airflow.models.taskinstance import TaskInstance
     from airflow.models.taskinstancekey import TaskInstanceKey

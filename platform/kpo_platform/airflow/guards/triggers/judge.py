@@ -152,4 +152,4 @@ def build_refusal(class_path: Any, refused: TriggerRefusedError) -> Refusal:
     """Build the refusal of a trigger; its text is the sentence in the task's log."""
     name = str(class_path)
     shown = repr(name) if len(name) <= 200 else repr(f"{name[:199]}…")
-    return Refusal("trigger", f"The triggerer refuses the trigger {shown}: {refused.cause}", refused.fix or _ASK)
+    return Refusal("trigger", f"The triggerer refuses the trigger {shown}: {refused.evidence}", refused.fix or _ASK)

@@ -49,5 +49,4 @@ class TriggerRefusedError(PlatformError):
 
     def __init__(self, cause: str, fix: str = "") -> None:
         super().__init__(cause)
-        self.cause = cause
         self.fix = fix
