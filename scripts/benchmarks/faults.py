@@ -119,7 +119,7 @@ def describe_expected(name: str) -> str:
 
 def _title(name: str) -> str:
     if name == _KILLS:
-        return "Tasks killed by SIGTERM and SIGKILL at every phase"
+        return "Tasks (`retries=3`) killed by SIGTERM and SIGKILL at 17 phases"
     if name in OUTAGES:
         return OUTAGES[name].title
     url = "https://github.com/apache/airflow/issues/"

@@ -117,7 +117,7 @@ CASES: dict[str, Case] = {
         _for_both(Outcome("success", attempts=2, starts=2)),
     ),
     "stopped": Case(
-        "Task stopped by its user, pod kept, then cleared",
+        'Task stopped by its user, pod kept running (`on_kill_action="keep_pod"`), then cleared (sync)',
         stopped_tasks.stop_and_clear_tasks,
         {"sync": Outcome("success", attempts=2, starts=2, ends=2)},
     ),
@@ -127,28 +127,32 @@ CASES: dict[str, Case] = {
         _for_both(DONE),
         (73006, 71202),
     ),
-    "lost_answer": Case("Answer of the pod's creation lost", unusual_pods.lose_answers, _for_both(DONE)),
+    "lost_answer": Case("Answer of the pod's creation lost (by a proxy)", unusual_pods.lose_answers, _for_both(DONE)),
     "early": Case(
         "Task stopped before it creates its pod",
         stopped_tasks.stop_before_execute,
         _for_both(Outcome("failed", starts=0, ends=0)),
     ),
     "trigger_timeout": Case(
-        "Deferred task times out while no triggerer runs",
+        "Task times out while no triggerer runs (deferred)",
         stopped_tasks.stop_triggerer,
         {"deferred": FAILED},
         is_exclusive=True,
     ),
     "sidecar": Case("Pod with an ordinary sidecar", _do_nothing, _for_both(DONE), (39693,), deadline_s=180),
     "kept_sidecar": Case("Kept pod with an ordinary sidecar", _do_nothing, _for_both(DONE), (39693,), deadline_s=180),
-    "cut_log": Case("Log stream cut in the middle of a line", unusual_pods.cut_logs, _for_both(DONE), (33498,)),
+    "cut_log": Case(
+        "Log stream cut in the middle of a line (by a proxy)", unusual_pods.cut_logs, _for_both(DONE), (33498,)
+    ),
     "whole_log": Case("Log without a fault", _do_nothing, _for_both(DONE), (33498,)),
     "init_log": Case(
-        "Slow init container with a log", unusual_pods.read_log_of_init_container, {"sync": DONE}, (72504,)
+        "Slow init container with a log (sync)", unusual_pods.read_log_of_init_container, {"sync": DONE}, (72504,)
     ),
-    "collected": Case("Program failed, then its pod was deleted", unusual_pods.delete_failed_pod, {"deferred": FAILED}),
+    "collected": Case(
+        "Program failed, then its pod was deleted (deferred)", unusual_pods.delete_failed_pod, {"deferred": FAILED}
+    ),
     "twin": Case(
-        "Two pods with the task's labels when its worker restarts",
+        "Two pods with the task's labels when its worker restarts (sync)",
         unusual_pods.add_twin,
         {"sync": DONE},
     ),
@@ -170,7 +174,10 @@ CASES: dict[str, Case] = {
     ),
     **{
         f"refused_{reason.lower()}": Case(
-            f"Kubelet refuses the pod: {reason}", unusual_pods.refuse_pods(reason), _for_both(DONE), (59626,)
+            f"Pod gets the status of a kubelet's refusal: {reason}",
+            unusual_pods.refuse_pods(reason),
+            _for_both(DONE),
+            (59626,),
         )
         for reason in unusual_pods.REASONS
     },

@@ -109,8 +109,8 @@ OUTAGES = {
     "frozen-100": Outage("API server frozen for 100 s", _freeze, 100),
     "killed-30": Outage("API server killed, back after 30 s", _stop, 30),
     "killed-300": Outage("API server killed, back after 5 minutes", _stop, 300),
-    "status-503": Outage("API server answers 503 for 70 s", _answer(503), 70),
-    "status-429": Outage("API server answers 429 with Retry-After for 70 s", _answer(429, "5"), 70),
-    "refused": Outage("API server refuses connections for 70 s", lambda scene: scene.proxy.refusing(), 70),
+    "status-503": Outage("API server answers 503 for 70 s (by a proxy)", _answer(503), 70),
+    "status-429": Outage("API server answers 429 with Retry-After for 70 s (by a proxy)", _answer(429, "5"), 70),
+    "refused": Outage("API server refuses connections for 70 s (by a proxy)", lambda scene: scene.proxy.refusing(), 70),
 }
 """Name of the outage → outage. A stock trigger gives up after about 49 s."""
