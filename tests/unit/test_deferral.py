@@ -99,3 +99,12 @@ def test_wait_for_quota_shortens_the_triggers_wait_for_a_node(task_process: Task
     assert task_process.run() == "deferred"
     deferral: Any = task_process.deferral
     assert 490 <= deferral.trigger.schedule_timeout <= 500
+
+
+def test_wait_for_a_node_begins_again_with_the_next_triggerer(task_process: TaskProcess):
+    task_process.arguments = {"deferrable": True, "schedule_timeout_seconds": 600}
+    task_process.pods.status = pod("Pending", WAITING)["status"]
+    assert task_process.run() == "deferred"
+    trigger: Any = task_process.deferral.trigger if task_process.deferral else None
+    _, stored = trigger.serialize()
+    assert type(trigger)(**stored).schedule_timeout == 600

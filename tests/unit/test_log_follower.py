@@ -259,6 +259,14 @@ def test_hundred_thousand_lines_with_cuts_are_written_once(server: LogServer, wr
     assert written.lines == [text.decode() for _, text in lines]
 
 
+def test_log_that_is_refused_five_times_after_the_end_is_given_up(server: LogServer, written: Written, follow: Follow):
+    server.log.faults.extend([Refuse(403)] * 9)
+    server.log.add(("01.0", b"a"))
+    assert follow(is_ended=True).join(10)
+    notice = "!The log of container base may be incomplete from its start: HTTP 403: refused."
+    assert (written.texts, len(server.log.queries)) == ([notice], 5)
+
+
 def test_log_of_a_lost_node_is_given_up(server: LogServer, written: Written, follow: Follow):
     server.log.faults.extend([Refuse(502, "dial tcp 198.18.0.9:10250: connect: no route to host")] * 1000)
     started_at = time.monotonic()

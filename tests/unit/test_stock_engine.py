@@ -19,6 +19,7 @@ from kubernetes.client import ApiException
 from kpo_platform import TeamPodOperator
 from kpo_platform.airflow.operators.lifecycle.pod_run import RestartSafePodOperator
 from kpo_platform.errors import PodError
+from kpo_platform.pod.identity import START_LABEL
 from unit.support.http_server import Server, serving, status
 from unit.support.pod_server import Pods
 from unit.support.published_contract import Publish
@@ -182,6 +183,16 @@ def test_stock_engine_sends_the_stock_operators_requests(case: str, run_task: Ru
     stock = run_case(case, "none", run_task, pods)
     assert stock.requests
     assert run_case(case, "stock", run_task, pods) == stock
+
+
+def test_stock_engine_sets_the_teams_labels_and_variables_but_no_start(run_task: RunTask, pods: Pods):
+    run_case("success", "stock", run_task, pods)
+    (pod,) = pods.created
+    labels, (base, *_) = {*pod["metadata"]["labels"]}, pod["spec"]["containers"]
+    assert {"kpo-platform/team", "app.kubernetes.io/part-of", "owner", "cost-center", "trace-id"} <= labels
+    assert START_LABEL not in labels
+    variables = {"KPO_IDEMPOTENCY_KEY", "KPO_TRY_NUMBER", "TRACEPARENT"}
+    assert variables <= {variable["name"] for variable in base["env"]}
 
 
 def test_team_engine_sends_other_requests(run_task: RunTask, pods: Pods):

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from airflow.sdk.execution_time import task_runner
 
-from unit.support.http_server import status
+from kpo_platform.airflow.operators.lifecycle import run
+from unit.support.http_server import Request, status
 from unit.support.pod_statuses import ended, pod
 from unit.support.stop_moments import (
     ENDED_POD,
@@ -125,6 +126,21 @@ def test_refused_deletion_does_not_hide_why_the_task_ends(
     assert "Cannot end the task's pod: HTTP 403, pods is forbidden." in task_process.lines
 
 
+def test_stop_during_an_outage_leaves_the_pod_running(task_process: TaskProcess, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(run, "LATE_S", 0.3)
+    task_process.state = "failed"
+    arrange(task_process, monkeypatch, while_the_program_runs, TERM)
+    stop = task_process.pods.before
+
+    def fail_after_the_stop(request: Request) -> Any:
+        stop(request)
+        return status(503, "busy") if task_process.operator.stop_signal.is_requested else None
+
+    task_process.pods.before = fail_after_the_stop
+    assert task_process.run() == "AirflowException: The task was stopped, and its pod may still run."
+    assert (task_process.pods.changes, len(task_process.pods.pods)) == (["create"], 1)
+
+
 @pytest.mark.parametrize(
     ("arguments", "changes"),
     [
@@ -230,7 +246,7 @@ def test_shutdown_says_what_becomes_of_the_pod(
     task.arguments = {"deferrable": True, "reattach_on_restart": reattaches}
     task.pods.set_status(RUNNING_POD)
     task.pods.after = send_at("POST", TERM)
-    assert task.run() == "rescheduled"
+    assert (task.run(), task.reschedule_delay_s) == ("rescheduled", 10)
     assert task.lines[-1] == f"The worker is shutting down. The task restarts, and {words} its pod if it has one."
     task.pods.after = lambda request: None
     assert (task.run(), task.pods.changes) == ("deferred", changes)

@@ -121,6 +121,15 @@ def test_kept_pod_with_a_fixed_name_is_replaced_by_the_next_try(
     assert (run.outcome, REPLACED in run.log, fake_cluster.created) == (None, True, 2)
 
 
+def test_running_pod_with_a_fixed_name_that_a_stop_has_kept_is_replaced(fake_cluster: Cluster, start_task: StartTask):
+    fake_cluster.programs["base"] = Program(runs_s=100)
+    task = start_task(**FIXED, on_kill_action="keep_pod")
+    stop_while_running(task)
+    run = task.retry()
+    assert (run.outcome, REPLACED in run.log) == (None, True)
+    assert fake_cluster.ledger == ["load started", "load interrupted", "load started", "load finished with 0"]
+
+
 def test_kept_pod_of_another_task_is_not_replaced(fake_cluster: Cluster, start_task: StartTask):
     assert start_task(**FIXED).run().outcome is None
     kept: FakePod = fake_cluster.pods["load"]

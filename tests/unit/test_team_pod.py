@@ -49,6 +49,14 @@ def test_team_policy_applies_to_absent_arguments(build: Build):
     assert (asked.deferrable, asked.get_logs, asked.startup_timeout_seconds) == (False, False, 300)
 
 
+def test_trigger_reads_a_pod_every_five_seconds_until_it_starts_then_every_two(publish: Publish):
+    publish()
+    from kpo_platform import TeamPodOperator
+
+    task = TeamPodOperator(task_id="t", team="alpha", image="b:1")
+    assert (task.deferrable, task.startup_check_interval_seconds, task.poll_interval) == (True, 5, 2)
+
+
 def test_wait_for_room_is_limited_by_the_team_unless_the_task_says_so(publish: Publish):
     publish(beta={"policy": {**TEAM["policy"], "roomTimeout": 7200}})
     from kpo_platform import TeamPodOperator

@@ -72,6 +72,7 @@ class TaskProcess:
         deferral: the last deferral.
         operator: the operator of the last process.
         reschedules: how often the task was rescheduled.
+        reschedule_delay_s: the delay of the last reschedule, in whole seconds.
         started_at: the task's ``start_date``.
         context: the context of the last process.
         at_state_read: is called when a stopped process asks Airflow for the task's state.
@@ -87,6 +88,7 @@ class TaskProcess:
     deferral: TaskDeferred | None = None
     operator: Any = None
     reschedules: int = 0
+    reschedule_delay_s: int = 0
     started_at: datetime = datetime(2026, 11, 29, 9, tzinfo=UTC)
     context: Any = None
     at_state_read: Callable[[], object] = lambda: None
@@ -104,8 +106,9 @@ class TaskProcess:
         except TaskDeferred as deferral:
             self.deferral = deferral
             return "deferred"
-        except AirflowRescheduleException:
+        except AirflowRescheduleException as reschedule:
             self.reschedules += 1
+            self.reschedule_delay_s = round((reschedule.reschedule_date - datetime.now(UTC)).total_seconds())
             return "rescheduled"
         except Killed:
             return "killed"
