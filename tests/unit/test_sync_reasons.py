@@ -39,6 +39,21 @@ def test_bad_result_of_a_successful_program_fails_the_task(fake_cluster: Cluster
     assert (run.outcome, fake_cluster.pods) == ("JSONDecodeError: Expecting value: line 1 column 1 (char 0)", {})
 
 
+@pytest.mark.parametrize("name", ["", "on_pod_completion"])
+def test_bad_result_leaves_out_no_callback_and_is_told_first(name: str, fake_cluster: Cluster, start_task: StartTask):
+    fake_cluster.result, calls = "no json", []
+
+    def call(called: str, arguments: dict[str, Any]) -> None:
+        calls.append(called)
+        if called == name:
+            raise RuntimeError("of the author")
+
+    run = start_task(do_xcom_push=True, callbacks=build_callback(call)).run()
+    assert "JSON" in run.outcome
+    assert [each for each in NAMES if each not in calls] == (["on_pod_teardown"] if name else [])
+    assert ("warning: RuntimeError: of the author" in run.log, fake_cluster.pods) == (bool(name), {})
+
+
 def test_lost_result_of_a_successful_program_does_not_start_it_again(fake_cluster: Cluster, start_task: StartTask):
     fake_cluster.act("exec", lambda: fake_cluster.end_sidecar(task.pod))
     task = start_task(do_xcom_push=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -80,16 +80,14 @@ class Ending:
             AirflowRescheduleException: the cluster ended the pod; the task starts again in the same try.
         """
         end = recall(stored) if stored is not None else self._conclude()
-        failure = end.failure or _catch(lambda: self._finish_logs(end, logs))
-        if failure is not None or not end.has_succeeded:
+        failures = [end.failure, _catch(lambda: self._finish_logs(end, logs))]
+        has_failed = any(failures) or not end.has_succeeded
+        if has_failed:
             with self._outlast_timeout(end, "the wait for the pod's events"):
                 self._describe_failure()
-        is_kept = end.has_succeeded and failure is None and end.record is None
-        late_failure = _catch(lambda: self._clean_up(end, is_kept=is_kept))
-        failure = failure or late_failure
-        if failure is None:
-            return self._tell(end)
-        return self._tell_failure(end, failure, is_final=end.failure is not None)
+        is_kept = not has_failed and end.record is None
+        failures.append(_catch(lambda: self._clean_up(end, is_kept=is_kept)))
+        return self._tell_all(end, failures, is_final=end.failure is not None)
 
     def fail_late(self, logs: PodLogs) -> NoReturn:
         """Fail the task with its trigger's timeout, after what the program has logged; the caller cleans up."""
@@ -113,8 +111,7 @@ class Ending:
         self._operator.log.info(
             "Pod %s has ended, and an earlier process of this task has read its result.", self._pod.state.name
         )
-        failure = _catch(lambda: self._call_back_at_end(end, "on_pod_cleanup"))
-        return self._tell(end) if failure is None else self._tell_failure(end, failure)
+        return self._tell_all(end, [_catch(lambda: self._call_back_at_end(end, "on_pod_cleanup"))])
 
     def _conclude(self) -> TaskEnd:
         outcome = self._judge()
@@ -211,10 +208,13 @@ class Ending:
         kept = describe_kept_pod(pod.name, pod.namespace, operator.base_container_name)
         operator.log.warning("Pod %s is not deleted: %s. %s", pod.name, why, kept)
 
-    def _tell_failure(self, end: TaskEnd, failure: Exception, *, is_final: bool = False) -> Any:
-        """Tell an end after which something failed; unless `is_final`, it was the author's code: a try may follow."""
-        if not end.has_succeeded:
-            self._warn(failure)
+    def _tell_all(self, end: TaskEnd, failures: Iterable[Exception | None], *, is_final: bool = False) -> Any:
+        """Tell an end and what failed at it; unless `is_final`, it was the author's code: a try may follow."""
+        known = [each for each in failures if each is not None]
+        failure = known.pop(0) if known and end.has_succeeded else None
+        for each in known:
+            self._warn(each)
+        if failure is None:
             return self._tell(end)
         if not is_final:
             withdraw_success(self._context, f"{type(failure).__name__}: {failure}")
