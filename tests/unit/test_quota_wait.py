@@ -68,6 +68,7 @@ def build_operator(answers: list[Any], *, deferrable: bool = False) -> Any:
         deferrable=deferrable,
         schedule_timeout_seconds=25,
         quota_wait_start=None,
+        stop_signal=SimpleNamespace(sleep=lambda seconds: quota_wait.time.sleep(seconds)),
         log=log,
         log_lines=lines,
     )

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from unit.support.cluster_server import Cluster
+from unit.support.cluster_server import Cluster, Rule
 from unit.support.fake_kubelet import FakePod, Program
 from unit.support.http_server import Fault
+from unit.support.pod_store import refuse
 from unit.support.task_process import StartTask
 
 
@@ -72,6 +73,21 @@ def test_task_waits_for_quota_and_then_runs(fake_cluster: Cluster, start_task: S
     ]
     assert run.log[2:5] == waits
     assert (run.requests, run.outcome) == (["POST pods", "GET events", "GET POD", "DELETE POD"], None)
+
+
+@pytest.mark.parametrize("message", ["exceeded quota: team-quota", 'violates PodSecurity "restricted:latest"'])
+def test_shutdown_during_a_refused_creation_restarts_the_task(
+    message: str, fake_cluster: Cluster, start_task: StartTask
+):
+    def refuse_then_stop(_: Any) -> Any:
+        task.operator.stop_signal.is_requested = True
+        return refuse(403, "Forbidden", f'pods "t" is forbidden: {message}')
+
+    fake_cluster.rules.append(Rule("POST pods", refuse_then_stop))
+    task = start_task()
+    run = task.run()
+    assert (run.outcome, run.requests, fake_cluster.now) == ("rescheduled", ["POST pods"], 0)
+    assert (task.run().outcome, fake_cluster.created, fake_cluster.pods) == (None, 1, {})
 
 
 @pytest.mark.parametrize("arguments", [{}, {"schedule_timeout_seconds": 100}])

@@ -106,7 +106,7 @@ def _wait(operator: Any, context: Context, message: str) -> None:
     remaining = max(timeout - waited, 1)
     if operator.deferrable and state.is_available:
         raise build_reschedule(_choose_interval(_RESCHEDULE_INTERVAL_S, waited, remaining))
-    time.sleep(_choose_interval(_RETRY_INTERVAL_S, waited, remaining))
+    operator.stop_signal.sleep(_choose_interval(_RETRY_INTERVAL_S, waited, remaining))
 
 
 def _choose_interval(shortest: float, waited: float, remaining: float) -> float:

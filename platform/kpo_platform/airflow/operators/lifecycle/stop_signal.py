@@ -48,7 +48,7 @@ class StopSignal:
             yield
         finally:
             self._holds -= 1
-        self.check()
+            self.check()  # also after a refusal, which the caller may wait out
 
     def receive(self) -> None:
         """Take the signal in its handler.
