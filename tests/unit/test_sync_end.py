@@ -14,7 +14,9 @@ from kpo_platform.airflow.operators.lifecycle.task_result import SIDECAR, read_f
 from kpo_platform.pod.state import parse_pod_state
 from unit.support.cluster_server import Cluster, Rule
 from unit.support.fake_kubelet import Program
+from unit.support.pod_store import refuse
 from unit.support.task_ends import EXIT_3, build_callback, fail_in, refuse_to_store, tell
+from unit.support.task_faults import stop_while_running
 from unit.support.task_process import Killed, StartTask, Task
 
 END = "kpo_platform_end"
@@ -120,6 +122,35 @@ def test_result_that_airflow_refuses_is_repeated_once(fake_cluster: Cluster, sta
     assert [run.outcome for run in runs] == [{"rows": 3}] * 3
     assert len(fake_cluster.ledger) == TWICE
     assert [any("has read its result" in line for line in run.log) for run in runs] == [False, True, False]
+
+
+def stop(task: Task) -> None:
+    stop_while_running(task)
+
+
+def refuse_creation(task: Task) -> None:
+    task.cluster.add("POST pods", refuse(403, "Forbidden", "pods is forbidden"))
+    task.run()
+
+
+def end_api_server(task: Task) -> None:
+    task.cluster.down = (3, 5000)
+    task.run()
+
+
+def fail(task: Task) -> None:
+    task.cluster.programs["base"] = Program(code=3)
+    task.run()
+
+
+@pytest.mark.parametrize(("act", "calls"), [(fail, 1), (stop, 0), (refuse_creation, 0), (end_api_server, 0)])
+def test_cleanup_is_called_after_a_failure_but_not_after_a_stop_or_outage(
+    act: Any, calls: int, fake_cluster: Cluster, start_task: StartTask
+):
+    names: list[str] = []
+    fake_cluster.programs["base"] = Program(runs_s=100)
+    act(start_task(callbacks=build_callback(lambda name, arguments: names.append(name))))
+    assert ("on_pod_manifest_created" in names, names.count("on_pod_cleanup")) == (True, calls)
 
 
 def test_user_who_stops_a_task_at_its_end_gets_the_work_done_again(fake_cluster: Cluster, start_task: StartTask):

@@ -9,6 +9,7 @@ from airflow.sdk.bases.operator import TriggerFailureReason
 
 from unit.support.http_server import Answer, Request, status
 from unit.support.pod_statuses import RUNNING, ended, pod
+from unit.support.task_ends import build_callback
 from unit.support.task_restarts import TaskProcess
 
 TIMED_OUT = f"TaskDeferralTimeout: {TriggerFailureReason.TRIGGER_TIMEOUT}"
@@ -47,6 +48,14 @@ def test_success_that_no_triggerer_saw_is_left_for_the_next_try(deferred: TaskPr
     assert fail_trigger(deferred) == TIMED_OUT
     deferred.retry()
     assert (deferred.run(), deferred.pods.changes) == ("None", ["create", "delete"])
+
+
+@pytest.mark.parametrize("status", [pod("Running", RUNNING), pod("Succeeded", ended(0))], ids=["ended", "left"])
+def test_failed_trigger_calls_no_callback(deferred: TaskProcess, status: dict[str, Any]):
+    names: list[str] = []
+    deferred.pods.set_status(status["status"])
+    deferred.arguments["callbacks"] = build_callback(lambda name, arguments: names.append(name))
+    assert (fail_trigger(deferred), {*names} - {"on_sync_client_creation"}) == (TIMED_OUT, set())
 
 
 def test_success_that_no_triggerer_saw_is_deleted_without_another_try(deferred: TaskProcess):
