@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,7 +10,8 @@ import pytest
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
 from airflow.sdk.exceptions import TaskDeferred
 
-from unit.support.http_server import status
+from kpo_platform import TeamPodOperator
+from unit.support.http_server import Request, status
 from unit.support.pod_statuses import RUNNING, WAITING, ended, pod
 from unit.support.task_restarts import TaskProcess
 
@@ -108,3 +110,25 @@ def test_wait_for_a_node_begins_again_with_the_next_triggerer(task_process: Task
     trigger: Any = task_process.deferral.trigger if task_process.deferral else None
     _, stored = trigger.serialize()
     assert type(trigger)(**stored).schedule_timeout == 600
+
+
+def test_rest_of_the_log_is_read_before_a_pod_with_a_bad_result_is_deleted(
+    task_process: TaskProcess, monkeypatch: pytest.MonkeyPatch
+):
+    def delay(request: Request) -> None:
+        threading.Event().wait(1 if "/log" in request.path else 0)
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise ValueError("no JSON")
+
+    task_process.arguments = {"deferrable": True, "do_xcom_push": True}
+    task_process.pods.log = ["2026-11-29T09:00:06.100000000Z one", "2026-11-29T09:00:07.100000000Z two"]
+    task_process.pods.set_status(pod("Running", RUNNING)["status"])
+    assert task_process.run() == "deferred"
+    task_process.pods.set_status(pod("Running", ended(0), aside=RUNNING)["status"])
+    task_process.pods.before = delay
+    monkeypatch.setattr(TeamPodOperator, "extract_xcom", fail)
+    assert "no JSON" in task_process.resume("success")
+    lines = [line for line in task_process.lines if line.startswith(("[base]", "Deleting"))]
+    assert [line.split()[-1] for line in lines[:2]] == ["one", "two"]
+    assert (lines[2:], task_process.pods.changes) == (["Deleting pod: t-20e0cf0c37"], ["create", "delete"])

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import signal
-import threading
 from itertools import product
 from typing import Any
 
 import pytest
 
-from kpo_platform import TeamPodOperator
 from kpo_platform.airflow.operators.lifecycle import ending
 from unit.support.http_server import Answer, Fault, Request, status
 from unit.support.pod_statuses import LATER, RUNNING, WAITING, ended, pod, target
@@ -120,25 +118,6 @@ def test_end_is_told_by_the_pod_then_by_the_event(
     assert read_log(task) == ((["one"] if last_log_time is None else []) + ["two", "two", "three"]) * has_log
     pushed = xcom and state in ("failed", "out of memory")
     assert task.xcoms.get("return_value") == ({"rows": 5} if pushed else None)
-
-
-def test_log_is_read_to_its_end_before_a_pod_with_a_bad_result_is_deleted(
-    task_process: TaskProcess, monkeypatch: pytest.MonkeyPatch
-):
-    def delay(request: Request) -> None:
-        threading.Event().wait(1 if "/log" in request.path else 0)
-
-    def fail(*_: Any, **__: Any) -> None:
-        raise ValueError("no JSON")
-
-    task = task_process
-    task.arguments = {"deferrable": True, "log_events_on_failure": False, "do_xcom_push": True}
-    defer(task)
-    change_pod(task, "succeeded beside a sidecar")
-    task.pods.before = delay
-    monkeypatch.setattr(TeamPodOperator, "extract_xcom", fail)
-    assert "no JSON" in task.resume("success")
-    assert (read_log(task), task.pods.changes) == (["one", "two", "two", "three"], ["delete"])
 
 
 STOPPED = {"reason": "Killing", "message": "Stopping container base"}
