@@ -81,5 +81,5 @@ def test_end_of_a_log_causes_a_look_at_once():
     task = operator("base_container_status_polling_interval", running=600)
     task.stop_signal, task.log = StopSignal(), LogLines()
     started_at, starts = monotonic(), []
-    wait_for_end(task, *(None, pod, logs), on_start=lambda: starts.append("started"))  # type: ignore[arg-type]
+    wait_for_end(task, *(SimpleNamespace(request_s=0.0), pod, logs), on_start=lambda: starts.append("started"))  # type: ignore[arg-type]
     assert (monotonic() - started_at < 60, pod.refreshed, starts) == (True, 1, ["started"])

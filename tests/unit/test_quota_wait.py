@@ -69,6 +69,7 @@ def build_operator(answers: list[Any], *, deferrable: bool = False) -> Any:
         schedule_timeout_seconds=25,
         quota_wait_start=None,
         stop_signal=SimpleNamespace(sleep=lambda seconds: quota_wait.time.sleep(seconds)),
+        request_s=0.0,
         log=log,
         log_lines=lines,
     )
@@ -161,13 +162,14 @@ def test_pod_that_is_created_at_once_waits_the_whole_timeout_without_asking_airf
 
 @pytest.mark.parametrize(
     ("created", "attempt", "remaining"),
-    [(990.0, 1, 15), (900.0, 1, 0), (1200.0, 1, 25), (990.0, 2, 25)],
-    ids=["ten-seconds-ago", "long-ago", "by-a-clock-that-is-ahead", "in-another-try"],
+    [(990.0, 1, 190), (900.0, 1, 100), (800.0, 1, 60), (1200.0, 1, 200), (990.0, 2, 200)],
+    ids=["ten-seconds-ago", "a-while-ago", "long-ago", "by-a-clock-that-is-ahead", "in-another-try"],
 )
 def test_pod_of_an_earlier_process_has_waited_since_its_creation(
     clock: Clock, created: float, attempt: int, remaining: int
 ):
     reattached = build_operator([])
+    reattached.schedule_timeout_seconds = 200
     pod = build_pod(created, attempt)
     quota_wait.shorten_schedule_timeout(reattached, build_context(Store(), reschedules=1), pod)
     assert reattached.schedule_timeout_seconds == remaining
@@ -178,8 +180,9 @@ def test_pod_of_an_earlier_process_has_waited_since_its_try_met_the_full_quota(c
     defer_once(store)
     clock.sleep(20)
     reattached = build_operator([])
+    reattached.schedule_timeout_seconds = 200
     quota_wait.shorten_schedule_timeout(reattached, build_context(store, reschedules=2), build_pod(clock.now - 3))
-    assert reattached.schedule_timeout_seconds == 5
+    assert reattached.schedule_timeout_seconds == 180
 
 
 def test_replacement_of_a_disrupted_pod_waits_the_whole_timeout(clock: Clock):

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from unit.support.cluster_server import Cluster
+from unit.support.cluster_server import Cluster, Rule
 from unit.support.fake_kubelet import FakePod, Program
 from unit.support.pod_store import refuse
 from unit.support.task_faults import at, kill_while_running
@@ -128,6 +128,57 @@ def test_outage_that_begins_with_a_request_of_the_end_is_waited_for(
     run = task.run()
     assert (run.outcome, fake_cluster.pods, len(fake_cluster.ledger)) == ({"rows": 3}, {}, 2)
     assert fake_cluster.now >= 100
+
+
+@pytest.mark.parametrize("limit", [{"startup_timeout_seconds": 300}, {"schedule_timeout_seconds": 100}])
+@pytest.mark.parametrize("part", ["GET pods", "GET events"])
+def test_outage_does_not_count_as_time_without_a_start(
+    part: str, limit: dict[str, Any], fake_cluster: Cluster, start_task: StartTask
+):
+    """Scheduler and kubelet need the API server too, so the pod may find a node, or start, only afterwards."""
+    is_scheduled = "startup_timeout_seconds" in limit
+    fake_cluster.prepare = lambda pod: pod.__dict__.update(has_room=is_scheduled, runs_until=430)
+    at(430, fake_cluster, lambda pod: setattr(pod, "has_room", True))
+    fake_cluster.act(part, lambda: setattr(fake_cluster, "down", (fake_cluster.now, fake_cluster.now + 400)))
+    task = start_task(**limit)
+    run = task.run()
+    assert (run.outcome, fake_cluster.ledger, fake_cluster.pods) == (
+        None,
+        [f"{task.pod} started", f"{task.pod} finished with 0"],
+        {},
+    )
+
+
+@pytest.mark.parametrize("deferrable", [False, True])
+def test_outage_does_not_count_as_time_without_quota(deferrable: bool, fake_cluster: Cluster, start_task: StartTask):
+    fake_cluster.quota, fake_cluster.down = 0, (15, 400)
+    at(430, fake_cluster, lambda pod: setattr(fake_cluster, "quota", 1))
+    fake_cluster.prepare = lambda pod: setattr(pod, "has_room", False)
+    runs = start_task(schedule_timeout_seconds=100, deferrable=deferrable).run_to_end()
+    assert (runs[-1].error.__class__.__name__, fake_cluster.created) == (
+        ("TaskDeferred" if deferrable else "PodLaunchTimeoutException"),
+        1,
+    )
+
+
+@pytest.mark.parametrize("runs_s", [10, 1000])
+def test_pod_that_starts_while_its_late_task_ends_is_left_for_the_next_try(
+    runs_s: float, fake_cluster: Cluster, start_task: StartTask
+):
+    looks = []
+
+    def look(request: Any) -> None:
+        looks.extend([fake_cluster.now] if fake_cluster.now >= 100 else [])
+        if len(looks) == 2:  # after the one at which the time was over
+            fake_cluster.down = (fake_cluster.now, fake_cluster.now + 50)
+            fake_cluster.pods[task.pod].has_room = True
+
+    fake_cluster.programs["base"] = Program(runs_s=runs_s)
+    fake_cluster.prepare = lambda pod: setattr(pod, "has_room", False)
+    fake_cluster.rules.append(Rule("GET pods", look, times=1000))
+    task = start_task(schedule_timeout_seconds=100)
+    assert task.run().outcome.startswith("PodLaunchTimeoutException: ")
+    assert (task.retry().outcome, fake_cluster.created, len(fake_cluster.ledger)) == (None, 1, 2)
 
 
 @pytest.mark.parametrize("start", [0, 1, 3])

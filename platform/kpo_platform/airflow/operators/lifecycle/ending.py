@@ -7,6 +7,7 @@ from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.providers.cncf.kubernetes.callbacks import ExecutionMode
+from airflow.providers.cncf.kubernetes.utils.pod_manager import PodLaunchTimeoutException
 from airflow.sdk.exceptions import (
     AirflowException,
     AirflowFailException,
@@ -187,6 +188,8 @@ class Ending:
             self._pod.refresh()
             if is_late and self.keep_success():
                 return
+            if isinstance(error, PodLaunchTimeoutException) and self._keep_started():
+                return
             self._describe_failure()
         except Exception as problem:
             operator.log.warning("Cannot read pod %s: %s", self._pod.state.name, problem)
@@ -196,11 +199,17 @@ class Ending:
         if failure := _catch(lambda: self._call_back("on_pod_cleanup")):
             self._warn(failure)
 
-    def _keep_for_next_try(self) -> bool:
+    def _keep_started(self) -> bool:
+        """Leave a pod that has started after all, perhaps because an outage delayed this look at it."""
+        if not self._pod.has_left_pending or self._pod.outcome is not None:
+            return self.keep_success()
+        return self._keep_for_next_try("it has started meanwhile, and the next try takes it up")
+
+    def _keep_for_next_try(self, why: str = "its program has succeeded, and the next try takes its result") -> bool:
         if not has_next_try(self._context) or self._pod.is_gone:
             return False
         self._operator.has_cleaned_up = True
-        self._keep("its program has succeeded, and the next try takes its result")
+        self._keep(why)
         return True
 
     def _keep(self, why: str) -> None:

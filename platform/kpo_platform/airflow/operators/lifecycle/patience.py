@@ -44,6 +44,9 @@ class Patience:
     An outage begins with the first failed request and ends with the first that succeeds, over all calls. It is logged
     at its begin, once a minute, and at its end. Once it has lasted for the timeout, every further call makes a single
     attempt. A signal handler may raise in `sleep`.
+
+    Attributes:
+        call_s: the seconds that all calls have taken so far, with the outages.
     """
 
     def __init__(
@@ -55,7 +58,7 @@ class Patience:
         sleep: Callable[[float], None] = time.sleep,
         random: Callable[[], float] = random.random,
     ) -> None:
-        self.log, self.sleep = log, sleep
+        self.log, self.sleep, self.call_s = log, sleep, 0.0
         self._timeout_s, self._clock, self._random = timeout_s, clock, random
         self._outage: _Outage | None = None
         self._end_at = math.inf
@@ -76,6 +79,13 @@ class Patience:
             ApiServerUnavailable: the outage has lasted for the timeout.
             ApiException: the API server refused the request.
         """
+        began_at = self._clock()
+        try:
+            return self._repeat(what, function, is_allowed)
+        finally:
+            self.call_s += self._clock() - began_at
+
+    def _repeat(self, what: str, function: Callable[[], _Result], is_allowed: bool) -> _Result:
         while True:
             try:
                 result = function()

@@ -52,6 +52,11 @@ class PodApi:
         self._client, self._patience, self._refresh, self._hold = client, patience, refresh, hold
         self.limit = patience.limit
 
+    @property
+    def request_s(self) -> float:
+        """The seconds that all requests have taken so far, with the outages of the API server."""
+        return self._patience.call_s
+
     def create(self, pod: Json) -> Json:
         """Create a pod once, also if the answer of an earlier request was lost, and return it.
 

@@ -35,7 +35,7 @@ def wait_for_end(
         PodLaunchFailedException: its image can never be pulled.
         Exception: an error of the author's callbacks or formatter, or of `PodApi`.
     """
-    limits, events, interval = _StartLimits(operator), PodEventLog(api, operator.log), PollInterval(operator)
+    limits, events, interval = _StartLimits(operator, api), PodEventLog(api, operator.log), PollInterval(operator)
     has_started = False
     while True:
         if pod.has_left_pending and not has_started:
@@ -48,9 +48,9 @@ def wait_for_end(
             return
         seconds = interval.choose(is_scheduled=pod.state.is_scheduled, has_started=has_started)
         if not has_started:
+            seconds = min(seconds, max(limits.check(pod), _BEFORE_LIMIT_S))
             if getattr(operator, "log_events_on_startup", True):  # since 10.25; before, they are always logged
                 events.write_new(pod.state)
-            seconds = min(seconds, max(limits.check(pod), _BEFORE_LIMIT_S))
         operator.stop_signal.sleep(seconds, until=logs.paused.is_set)
         if logs.paused.is_set():
             logs.paused.clear()
@@ -96,18 +96,21 @@ class PollInterval:
 
 
 class _StartLimits:
-    """Limits the wait for a node, and then for the start, with the stock operator's values and exceptions."""
+    """Limits the wait for a node, and then for the start, with the stock operator's values and exceptions.
 
-    def __init__(self, operator: Any) -> None:
-        self._operator = operator
-        self._since = time.monotonic()
+    The time of requests does not count: in an outage of the API server no pod can start.
+    """
+
+    def __init__(self, operator: Any, api: PodApi) -> None:
+        self._operator, self._api = operator, api
+        self._since = self._read_clock()
         self._is_scheduled = False
 
     def check(self, pod: ObservedPod) -> float:
         """Check a pod that has not started, and return the seconds until the limit; raises as `wait_for_end`."""
         check_image(pod)
         if pod.state.is_scheduled and not self._is_scheduled:
-            self._is_scheduled, self._since = True, time.monotonic()
+            self._is_scheduled, self._since = True, self._read_clock()
         if self._is_scheduled:
             limit_s, missing = self._operator.startup_timeout_seconds, "did not start"
             why = "(startup_timeout_seconds). Its events in this log tell what it waits for."
@@ -116,7 +119,10 @@ class _StartLimits:
             why = (
                 "(schedule_timeout_seconds, by default the team's policy.roomTimeout). Its events in this log tell why."
             )
-        remaining_s: float = limit_s - (time.monotonic() - self._since)
+        remaining_s: float = limit_s - (self._read_clock() - self._since)
         if remaining_s <= 0:
             raise PodLaunchTimeoutException(f"Pod {pod.state.name} {missing} within {limit_s} s {why}")
         return remaining_s
+
+    def _read_clock(self) -> float:
+        return time.monotonic() - self._api.request_s

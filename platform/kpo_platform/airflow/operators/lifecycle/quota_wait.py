@@ -14,7 +14,7 @@ from kubernetes.client import ApiException
 from kubernetes.client import models as k8s
 
 from kpo_platform.airflow.operators.lifecycle.api_request import read_message
-from kpo_platform.airflow.operators.lifecycle.task_state import TryState, build_reschedule
+from kpo_platform.airflow.operators.lifecycle.task_state import TryState, build_reschedule, try_to_store
 from kpo_platform.errors import PlatformError
 
 if TYPE_CHECKING:
@@ -24,6 +24,12 @@ _RETRY_INTERVAL_S = 10
 _RESCHEDULE_INTERVAL_S = 20
 _LONGEST_INTERVAL_S = 60  # a wait may last a day; every reschedule starts a process
 _STATE_KEY = "waits_for_quota"
+
+_OUTAGE_S = 5.0
+"""Requests that take longer were not answered at once; the time of shorter ones is not worth a write to Airflow."""
+
+_LEAST_S = 60
+"""How long a pod that is taken up may wait for a node: the API server may have been away before."""
 
 
 class QuotaTimeout(PlatformError, AirflowException):  # noqa: N818
@@ -40,14 +46,17 @@ def create_within_quota(operator: Any, pod: k8s.V1Pod, context: Context) -> k8s.
         AirflowRescheduleException: Airflow restarts the task later, in the same try.
         ApiException: the cluster rejected the pod for another reason.
     """
+    request_s = 0.0
     while True:
         try:
             created: k8s.V1Pod = operator.create_pod(pod)
         except ApiException as rejection:
             if not is_quota_exceeded(rejection):
                 raise
+            request_s = _leave_out_requests(operator, context, request_s)
             _wait(operator, context, read_message(rejection))
         else:
+            _leave_out_requests(operator, context, request_s)
             shorten_schedule_timeout(operator, context)
             return created
 
@@ -63,8 +72,8 @@ def shorten_schedule_timeout(operator: Any, context: Context, earlier: k8s.V1Pod
         if (metadata.labels or {}).get("try_number") == str(context["ti"].try_number):
             start = metadata.creation_timestamp.timestamp()
     if start is not None:
-        waited = max(time.time() - start, 0)
-        operator.schedule_timeout_seconds = max(int(operator.schedule_timeout_seconds - waited), 0)
+        limit, waited = operator.schedule_timeout_seconds, max(time.time() - start, 0)
+        operator.schedule_timeout_seconds = max(int(limit - waited), min(limit, _LEAST_S) if earlier is not None else 0)
 
 
 def restart_clock(context: Context) -> None:
@@ -84,6 +93,19 @@ def _read_start(operator: Any, context: Context) -> float | None:
         operator.quota_wait_start = TryState(context, _STATE_KEY).read().get("since")
     start: float | None = operator.quota_wait_start
     return start
+
+
+def _leave_out_requests(operator: Any, context: Context, counted_s: float) -> float:
+    """Leave an outage of the API server out of the wait for quota: the time of requests that are not `counted_s` yet.
+
+    Return the time of all requests.
+    """
+    start, request_s = _read_start(operator, context), float(operator.request_s)
+    if start is not None and request_s - counted_s > _OUTAGE_S:
+        since = operator.quota_wait_start = start + request_s - counted_s
+        state = TryState(context, _STATE_KEY)
+        try_to_store("since when it waits for quota", lambda: state.write(since=since), operator.log)
+    return request_s
 
 
 def _wait(operator: Any, context: Context, message: str) -> None:

@@ -132,7 +132,10 @@ class PodRun:
 
     def create(self, request: k8s.V1Pod) -> k8s.V1Pod:
         """Create the pod of this start with the name and the label of its record."""
-        created = self._api.create(self._operator.client.api_client.sanitize_for_serialization(request))
+        try:
+            created = self._api.create(self._operator.client.api_client.sanitize_for_serialization(request))
+        finally:
+            self._operator.request_s = self._api.request_s
         self.pod, self._is_created = self._observe(created), True
         return self.pod.model
 
