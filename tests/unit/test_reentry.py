@@ -181,31 +181,6 @@ def test_image_that_can_never_be_pulled_fails_the_task_at_once(deferred: TaskPro
     assert deferred.pods.changes == ["delete"]
 
 
-def read_trigger(task: TaskProcess) -> Any:
-    """Return the trigger with which the task waits."""
-    assert task.deferral is not None
-    return task.deferral.trigger
-
-
-def test_clear_of_a_stop_that_no_triggerer_has_received_continues_with_the_pod(deferred: TaskProcess):
-    deferred.retry(max_tries=2)
-    assert (deferred.run(), deferred.pods.changes, deferred.pods.created) == ("deferred", [], 1)
-
-
-def test_restart_counts_the_errors_of_the_trigger_from_zero(deferred: TaskProcess):
-    assert deferred.resume("error", _redefer_count=2) == "deferred"
-    assert read_trigger(deferred).trigger_kwargs == {"_redefer_count": 3}
-    shut_down_at_reentry(deferred)
-    assert deferred.run() == "deferred"
-    assert "_redefer_count" not in (read_trigger(deferred).trigger_kwargs or {})
-
-
-def test_log_of_an_interval_is_written_again_after_an_error_of_the_trigger(task_process: TaskProcess):
-    task_process.arguments = {"deferrable": True, "logging_interval": 5}
-    defer(task_process)
-    assert (task_process.resume("error"), read_trigger(task_process).last_log_time) == ("deferred", None)
-
-
 def test_image_that_may_be_pulled_later_defers_again(deferred: TaskProcess):
     busy = {"waiting": {"reason": "ErrImagePull", "message": "pull QPS exceeded"}}
     deferred.pods.set_status(pod("Pending", busy)["status"])

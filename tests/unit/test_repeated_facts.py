@@ -14,18 +14,6 @@ from common.airflow_version import AIRFLOW_VERSION
 from common.command import capture_output
 from common.paths import REPOSITORY
 from images.recipes import OPTIONAL_RECIPES, RECIPES
-from kpo_platform.airflow.operators.lifecycle import (
-    ending,
-    log_follower,
-    patience,
-    pod_logs,
-    quota_wait,
-    restart,
-    start_record,
-    task_end,
-    task_result,
-)
-from kpo_platform.airflow.operators.lifecycle.log_stream import FollowTimes
 from kpo_platform.airflow.provider_version import NEWEST, OLDEST
 from kpo_platform.cli.exit_codes import Exit
 from local_cluster import toolchain
@@ -140,63 +128,12 @@ OTHER_COPIES = (
     Copy("docs/upgrade.md", r"Each makes (\d+) attempts", ATTEMPTS),
 )
 
-NUMERALS = {4: "four", 5: "five", 6: "six"}
-
-DURATIONS = {
-    1: "a second",
-    5: "five seconds",
-    60: "a minute",
-    120: "two minutes",
-    600: "ten minutes",
-    900: "15 minutes",
-    3600: "an hour",
-}
-
-TIMES_OF_A_RUN: tuple[tuple[str, float], ...] = (
-    (r"ends the pod, after up to (.+?) for the rest of its log", ending._LOG_REST_S),
-    (r"rest of its log, or (.+?) for the whole log of a deferred task", ending.LATE_S),
-    (r"if Airflow answers within (.+?)\.", start_record._STOPPED_TIMEOUT_S),
-    (r"The task repeats such a request for (.+?):", patience._STARTUP_S),
-    (r"when the result is read \(`xcom=True`\), the task tries it for (.+?)\.", task_result._READ_TIMEOUT_S),
-    (r"It waits (.+?) for an XCom sidecar that has not started", task_result._START_TIMEOUT_S),
-    (r"or the API refuses the read, the task repeats it for (.+?)\.", task_result._REFUSAL_TIMEOUT_S),
-    (r"the rest of its log, at most (.+?) for all containers", pod_logs._END_S),
-    (r"for all containers together, or (.+?) if the pod is gone", pod_logs._GONE_S),
-    (r"when nothing could be read of it for (.+?), or", FollowTimes.give_up),
-)
-"""Sentence of docs/running-pods.md, and the seconds that it states."""
-
-NUMBERS_OF_A_RUN: tuple[tuple[str, list[str]], ...] = (
-    (r"after at least (\d+) seconds", [str(restart.RESCHEDULE_DELAY_S)] * 2),
-    (r"it has at most ([\d,]+) characters", [f"{task_end._LARGEST_RESULT:,}"]),
-    (r"a random time that grows up to (\d+) seconds", [f"{patience._LONGEST_WAIT_S:g}"]),
-    (r"has refused the log (\w+) times", [NUMERALS[log_follower._REFUSALS_AFTER_END]]),
-    (r"every (\d+) to \d+ seconds, in a long wait", [str(quota_wait._RETRY_INTERVAL_S)]),
-    (r"every \d+ to (\d+) seconds, in a long wait", [str(quota_wait._RESCHEDULE_INTERVAL_S)]),
-)
-"""Sentence of docs/running-pods.md, and the numbers that it states."""
-
 COPIES = AIRFLOW_COPIES + PROVIDER_COPIES + OTHER_COPIES
 
 
 @pytest.mark.parametrize("copy", COPIES, ids=lambda copy: f"{copy.file}: {copy.pattern}")
 def test_copy_has_the_value_of_the_source(copy: Copy):
     assert re.findall(copy.pattern, read_text(copy.file), re.MULTILINE) == [copy.value] * copy.count
-
-
-def read_running_pods() -> str:
-    """Return the page without its line breaks."""
-    return " ".join(read_text("docs/running-pods.md").split())
-
-
-@pytest.mark.parametrize(("sentence", "seconds"), TIMES_OF_A_RUN)
-def test_page_states_the_times_of_a_run(sentence: str, seconds: float):
-    assert re.findall(sentence, read_running_pods()) == [DURATIONS[int(seconds)]]
-
-
-@pytest.mark.parametrize(("sentence", "numbers"), NUMBERS_OF_A_RUN)
-def test_page_states_the_numbers_of_a_run(sentence: str, numbers: list[str]):
-    assert re.findall(sentence, read_running_pods()) == numbers
 
 
 def test_jobs_of_the_release_make_the_same_number_of_attempts():

@@ -1,0 +1,85 @@
+"""Times, limits and counts that docs/running-pods.md states are those of the code."""
+
+from __future__ import annotations
+
+import inspect
+import re
+
+import pytest
+from airflow.sdk.execution_time.supervisor import WatchedSubprocess
+
+from common.paths import REPOSITORY
+from kpo_platform.airflow.operators.lifecycle import (
+    ending,
+    log_follower,
+    patience,
+    pod_logs,
+    pod_wait,
+    quota_wait,
+    restart,
+    run,
+    start_record,
+    task_end,
+    task_result,
+)
+from kpo_platform.airflow.operators.lifecycle.log_stream import FollowTimes
+
+KILL_S = inspect.signature(WatchedSubprocess.kill).parameters["escalation_delay"].default
+"""Seconds after which Airflow kills a process that has got SIGTERM."""
+
+NUMERALS = {2: "two", 3: "three", 4: "four", 5: "five", 6: "six"}
+
+DURATIONS = {
+    1: "a second",
+    5: "five seconds",
+    60: "a minute",
+    120: "two minutes",
+    10: "ten seconds",
+    600: "ten minutes",
+    900: "15 minutes",
+    3600: "an hour",
+}
+
+TIMES_OF_A_RUN: tuple[tuple[str, float], ...] = (
+    (r"ends the pod, after up to (.+?) for the rest of its log", ending._LOG_REST_S),
+    (r"rest of its log, or (.+?) for the whole log of a deferred task", ending.LATE_S),
+    (r"if Airflow answers within (.+?)\.", start_record._STOPPED_TIMEOUT_S),
+    (r"The task repeats such a request for (.+?):", patience._STARTUP_S),
+    (r"when the result is read \(`xcom=True`\), the task tries it for (.+?)\.", task_result._READ_TIMEOUT_S),
+    (r"It waits (.+?) for an XCom sidecar that has not started", task_result._START_TIMEOUT_S),
+    (r"or the API refuses the read, the task repeats it for (.+?)\.", task_result._REFUSAL_TIMEOUT_S),
+    (r"the rest of its log, at most (.+?) for all containers", pod_logs._END_S),
+    (r"for all containers together, or (.+?) if the pod is gone", pod_logs._GONE_S),
+    (r"when nothing could be read of it for (.+?), or", FollowTimes.give_up),
+    (r"an outage of the Kubernetes API that does not end within (.+?);", KILL_S),
+    (r"the interval grows with the time to (.+?);", pod_wait._PENDING[1]),
+    (r"in the first minute and grows to (.+?);", pod_wait._RUNNING[1]),
+)
+"""Sentence of docs/running-pods.md, and the seconds that it states."""
+
+NUMBERS_OF_A_RUN: tuple[tuple[str, list[str]], ...] = (
+    (r"after at least (\d+) seconds", [str(restart.RESCHEDULE_DELAY_S)] * 2),
+    (r"it has at most ([\d,]+) characters", [f"{task_end._LARGEST_RESULT:,}"]),
+    (r"a random time that grows up to (\d+) seconds", [f"{patience._LONGEST_WAIT_S:g}"]),
+    (r"has refused the log (\w+) times", [NUMERALS[log_follower._REFUSALS_AFTER_END]]),
+    (r"it is deferred again, up to (\w+) times", [NUMERALS[run._MAX_REDEFERRALS]]),
+    (r"with a new pod, up to (\w+) times per try", [NUMERALS[restart._MAX_DISRUPTIONS]]),
+    (r"every (\d+) to \d+ seconds, in a long wait", [str(quota_wait._RETRY_INTERVAL_S)]),
+    (r"every \d+ to (\d+) seconds, in a long wait", [str(quota_wait._RESCHEDULE_INTERVAL_S)]),
+)
+"""Sentence of docs/running-pods.md, and the numbers that it states."""
+
+
+def read_running_pods() -> str:
+    """Return the page without its line breaks."""
+    return " ".join((REPOSITORY / "docs" / "running-pods.md").read_text(encoding="utf-8").split())
+
+
+@pytest.mark.parametrize(("sentence", "seconds"), TIMES_OF_A_RUN)
+def test_page_states_the_times_of_a_run(sentence: str, seconds: float):
+    assert re.findall(sentence, read_running_pods()) == [DURATIONS[int(seconds)]]
+
+
+@pytest.mark.parametrize(("sentence", "numbers"), NUMBERS_OF_A_RUN)
+def test_page_states_the_numbers_of_a_run(sentence: str, numbers: list[str]):
+    assert re.findall(sentence, read_running_pods()) == numbers
