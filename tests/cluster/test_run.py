@@ -126,7 +126,7 @@ def test_exit_code_is_told_although_the_pod_cannot_be_deleted(played: dict[str, 
     assert all(re.search(r"\b3\b", reason) for reason in reasons.values()), reasons
 
 
-def test_wait_for_room_has_a_deadline_of_its_own(played: dict[str, Played]):
+def test_wait_for_room_outlasts_the_startup_timeout(played: dict[str, Played]):
     check(played, "room")
 
 
