@@ -8,7 +8,6 @@ import pytest
 
 from unit.support.cluster_server import Cluster, Rule
 from unit.support.fake_kubelet import FakePod, Program
-from unit.support.pod_store import refuse
 from unit.support.task_faults import at, kill_while_running
 from unit.support.task_process import StartTask
 
@@ -197,66 +196,3 @@ def test_outage_longer_than_the_timeout_leaves_the_pod_and_the_next_try_takes_it
     assert [*fake_cluster.pods] == ([first] if start else [])
     fake_cluster.sleep(2000)
     assert (task.retry().outcome, len(fake_cluster.ledger)) == ({"rows": 3}, 2)
-
-
-@pytest.mark.parametrize("answer", [refuse(503, "x", "starting"), refuse(500, "x", "etcd"), refuse(429, "x", "busy")])
-def test_busy_api_server_is_asked_again(answer: Any, fake_cluster: Cluster, start_task: StartTask):
-    for part in ("POST pods", "GET pods", "DELETE pods", "GET events"):
-        fake_cluster.add(part, answer, times=3)
-    task = start_task()
-    assert (task.run().outcome, fake_cluster.created, fake_cluster.pods) == (None, 1, {})
-
-
-def test_retry_after_is_honoured(fake_cluster: Cluster, start_task: StartTask):
-    code, body = refuse(429, "TooManyRequests", "busy")  # type: ignore[misc]
-    fake_cluster.add("POST pods", (code, body, {"Retry-After": "40"}))
-    start_task().run()
-    assert 40 <= fake_cluster.now <= 48
-
-
-def test_rejected_credentials_are_read_again(fake_cluster: Cluster, start_task: StartTask):
-    for part in ("POST pods", "GET pods", "DELETE pods"):
-        fake_cluster.add(part, refuse(401, "Unauthorized", "Unauthorized"))
-    run = start_task().run()
-    warning = "warning: The API server rejected the credentials (HTTP 401): they are read again."
-    assert (run.outcome, run.log.count(warning), fake_cluster.pods) == (None, 3, {})
-
-
-def test_missing_right_fails_at_once(fake_cluster: Cluster, start_task: StartTask):
-    fake_cluster.add("POST pods", refuse(403, "Forbidden", "pods is forbidden: User cannot create"))
-    run = start_task().run()
-    assert (type(run.error).__name__, run.requests) == ("ApiException", ["POST pods"])
-
-
-FORBIDDEN = refuse(403, "Forbidden", 'pods "p" is forbidden: User "u" cannot get resource "pods"')
-
-
-@pytest.mark.parametrize("refusal", [FORBIDDEN, refuse(401, "Unauthorized", "Unauthorized")])
-def test_running_pod_outlasts_a_server_that_starts_and_refuses_what_is_allowed(
-    refusal: Any, fake_cluster: Cluster, start_task: StartTask
-):
-    """The task may not have noticed that the API server was away: it looks every few seconds."""
-    fake_cluster.programs["base"] = Program(runs_s=30)
-    at(5, fake_cluster, lambda pod: fake_cluster.add("GET pods/", refusal, times=4))
-    task = start_task()
-    run = task.run()
-    assert (run.outcome, fake_cluster.ledger) == (None, [f"{task.pod} started", f"{task.pod} finished with 0"])
-
-
-@pytest.mark.parametrize("answer", ["default backend - 404", {"message": "no route"}])
-def test_answer_of_a_proxy_does_not_say_that_the_pod_is_gone(answer: Any, fake_cluster: Cluster, start_task: StartTask):
-    fake_cluster.programs["base"] = Program(runs_s=30)
-    at(5, fake_cluster, lambda pod: fake_cluster.add("GET pods/", (404, answer), times=4))
-    task = start_task()
-    run = task.run()
-    assert (run.outcome, fake_cluster.ledger) == (None, [f"{task.pod} started", f"{task.pod} finished with 0"])
-    assert "warning: Cannot read pod POD in namespace team-alpha: HTTP 404".replace("POD", task.pod) in str(run.log)
-
-
-@pytest.mark.parametrize("refusal", [FORBIDDEN, refuse(401, "Unauthorized", "Unauthorized")])
-def test_restarted_task_outlasts_a_server_that_starts(refusal: Any, fake_cluster: Cluster, start_task: StartTask):
-    fake_cluster.programs["base"] = Program(runs_s=30)
-    task = start_task()
-    kill_while_running(task)
-    fake_cluster.add("GET pods/", refusal, times=4)
-    assert (task.run().outcome, fake_cluster.created, len(fake_cluster.ledger)) == (None, 1, 2)

@@ -9,7 +9,7 @@ from airflow.providers.cncf.kubernetes.pod_generator import PodGenerator
 from kubernetes.client import ApiException
 from kubernetes.client import models as k8s
 
-from kpo_platform.airflow.operators.lifecycle.patience import describe_error
+from kpo_platform.airflow.operators.lifecycle.patience import describe_error, is_transient
 from kpo_platform.airflow.operators.lifecycle.pod_api import PodApi
 from kpo_platform.pod.merge import Json
 from kpo_platform.pod.outcome import Outcome, decide_outcome
@@ -79,12 +79,15 @@ class ObservedPod:
 
 
 class PodEventLog:
-    """Writes the events of a pod into the task's log, each once, with the stock operator's words."""
+    """Writes the events of a pod into the task's log, each once, with the stock operator's words.
+
+    The task does not wait for them: the API server may keep events elsewhere than pods, and answer only for these.
+    """
 
     def __init__(self, api: PodApi, log: Any) -> None:
         self._api, self._log = api, log
         self._seen: set[str] = set()
-        self._is_refused = False
+        self._is_refused = self._has_failed = False
 
     def write_new(self, pod: PodState) -> None:
         """Write the events that have appeared since the last call; a refusal ends the attempts."""
@@ -110,9 +113,11 @@ class PodEventLog:
     def _read(self, pod: PodState) -> list[Json]:
         if self._is_refused:
             return []
+        had_failed, self._has_failed = self._has_failed, False
         try:
-            return self._api.read_events(pod.name, pod.namespace, pod.uid or None)
+            return self._api.read_events(pod.name, pod.namespace, pod.uid or None, is_patient=False)
         except Exception as error:  # the task must not fail for its pod's events
-            self._is_refused = True
-            self._log.warning("Cannot read the events of pod %s: %s.", pod.name, describe_error(error))
+            self._has_failed, self._is_refused = True, not is_transient(error)
+            if not had_failed:
+                self._log.warning("Cannot read the events of pod %s: %s.", pod.name, describe_error(error))
             return []

@@ -67,13 +67,16 @@ class Patience:
         """End every outage when these seconds from now are over, because the task has no more time."""
         self._end_at = min(self._end_at, self._clock() + seconds)
 
-    def call(self, what: str, function: Callable[[], _Result], *, is_allowed: bool = False) -> _Result:
+    def call(
+        self, what: str, function: Callable[[], _Result], *, is_allowed: bool = False, is_patient: bool = True
+    ) -> _Result:
         """Call a function, again and again while the API server does not answer, which may have received the request.
 
         Args:
             what: the request as verb and object, such as ``read pod p in namespace n``.
             function: sends the request.
             is_allowed: whether such a request was answered before, so that a refusal may not be the last word.
+            is_patient: whether to call it again; otherwise every error is raised.
 
         Raises:
             ApiServerUnavailable: the outage has lasted for the timeout.
@@ -81,11 +84,11 @@ class Patience:
         """
         began_at = self._clock()
         try:
-            return self._repeat(what, function, is_allowed)
+            return self._repeat(what, function, is_allowed, is_patient)
         finally:
             self.call_s += self._clock() - began_at
 
-    def _repeat(self, what: str, function: Callable[[], _Result], is_allowed: bool) -> _Result:
+    def _repeat(self, what: str, function: Callable[[], _Result], is_allowed: bool, is_patient: bool) -> _Result:
         while True:
             try:
                 result = function()
@@ -93,6 +96,8 @@ class Patience:
                 # A signal's exception derives from BaseException, so it passes through.
                 if not self._is_retried(error, is_allowed):
                     self._end_outage(error)
+                    raise
+                if not is_patient:
                     raise
                 self._wait(what, error)
             else:

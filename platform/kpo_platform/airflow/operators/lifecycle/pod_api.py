@@ -9,7 +9,13 @@ from typing import Any
 from airflow.sdk.exceptions import AirflowException
 from kubernetes.client import ApiException, CoreV1Api
 
-from kpo_platform.airflow.operators.lifecycle.api_request import has_other_uid, is_existing, is_missing, send_request
+from kpo_platform.airflow.operators.lifecycle.api_request import (
+    READ_TIMEOUT_S,
+    has_other_uid,
+    is_existing,
+    is_missing,
+    send_request,
+)
 from kpo_platform.airflow.operators.lifecycle.patience import Patience
 from kpo_platform.errors import PodError
 from kpo_platform.pod.identity import START_LABEL
@@ -21,6 +27,7 @@ CHECKED_LABEL = "already_checked"
 ENDING_DEADLINE_S = 1
 """The ``activeDeadlineSeconds`` of a pod that the task ends and keeps."""
 
+_SHORT_TIMEOUT_S = 10.0
 _NAME_WAIT_S = 60.0
 _NAME_INTERVAL_S = 2.0
 _MARK: Json = {"metadata": {"labels": {CHECKED_LABEL: "True"}}}
@@ -110,12 +117,16 @@ class PodApi:
         """Mark a pod so that no later process takes it up. Return whether the pod existed."""
         return self._patch("mark", name, namespace, uid, _MARK)
 
-    def read_events(self, name: str, namespace: str, uid: str | None = None) -> list[Json]:
-        """Read the events of a pod, which may be gone; the API server keeps them for an hour by default."""
+    def read_events(self, name: str, namespace: str, uid: str | None = None, *, is_patient: bool = True) -> list[Json]:
+        """Read the events of a pod, which may be gone; the API server keeps them for an hour by default.
+
+        Unless `is_patient`, it is one short attempt, which raises every error.
+        """
         fields = {"involvedObject.kind": "Pod", "involvedObject.name": name, "involvedObject.uid": uid}
         selector = ",".join(f"{key}={value}" for key, value in fields.items() if value)
         what = f"read the events of {_format(name, namespace)}"
-        found = self._call(what, "GET", f"/api/v1/namespaces/{namespace}/events", {"fieldSelector": selector})
+        path, query = f"/api/v1/namespaces/{namespace}/events", {"fieldSelector": selector}
+        found = self._call(what, "GET", path, query, is_patient=is_patient)
         return [item for item in found.get("items") or [] if isinstance(item, dict)]
 
     def _create_or_find(self, name: str, namespace: str, pod: Json) -> tuple[Json | None, bool]:
@@ -185,18 +196,36 @@ class PodApi:
         body: Json | None = None,
         *,
         is_allowed: bool = False,
+        is_patient: bool = True,
     ) -> Json:
-        return self._patience.call(what, lambda: self._send(method, path, query, body), is_allowed=is_allowed)
+        timeout_s = READ_TIMEOUT_S if is_patient else _SHORT_TIMEOUT_S
+        return self._patience.call(
+            what,
+            lambda: self._send(method, path, query, body, timeout_s),
+            is_allowed=is_allowed,
+            is_patient=is_patient,
+        )
 
-    def _send(self, method: str, path: str, query: dict[str, str] | None = None, body: Json | None = None) -> Json:
+    def _send(
+        self,
+        method: str,
+        path: str,
+        query: dict[str, str] | None = None,
+        body: Json | None = None,
+        timeout_s: float = READ_TIMEOUT_S,
+    ) -> Json:
+        def send() -> Json:
+            client = self._client().api_client
+            return send_request(client, method, path, query=query, body=body, read_timeout_s=timeout_s)
+
         try:
-            return send_request(self._client().api_client, method, path, query=query, body=body)
+            return send()
         except ApiException as error:
             if error.status != 401 or self._refresh is None:
                 raise
         self._patience.log.warning("The API server rejected the credentials (HTTP 401): they are read again.")
         self._refresh()
-        return send_request(self._client().api_client, method, path, query=query, body=body)
+        return send()
 
 
 def _path(namespace: str, name: str = "") -> str:
