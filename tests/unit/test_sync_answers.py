@@ -77,14 +77,47 @@ def test_running_pod_outlasts_a_server_that_starts_and_refuses_what_is_allowed(
     assert (run.outcome, fake_cluster.ledger) == (None, [f"{task.pod} started", f"{task.pod} finished with 0"])
 
 
-@pytest.mark.parametrize("answer", ["default backend - 404", {"message": "no route"}])
-def test_answer_of_a_proxy_does_not_say_that_the_pod_is_gone(answer: Any, fake_cluster: Cluster, start_task: StartTask):
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ((404, "default backend - 404"), "HTTP 404"),
+        ((404, {"message": "no route"}), "HTTP 404"),
+        ((200, {"message": "maintenance"}), "the answer is not a pod"),
+        ((200, {"metadata": {}}), "the answer is not a pod"),
+        ((200, "maintenance"), "the answer is not a JSON object"),
+    ],
+)
+def test_answer_of_a_proxy_does_not_say_that_the_pod_is_gone(
+    answer: Any, said: str, fake_cluster: Cluster, start_task: StartTask
+):
     fake_cluster.programs["base"] = Program(runs_s=30)
-    at(5, fake_cluster, lambda pod: fake_cluster.add("GET pods/", (404, answer), times=4))
+    at(5, fake_cluster, lambda pod: fake_cluster.add("GET pods/", answer, times=4))
     task = start_task()
     run = task.run()
     assert (run.outcome, fake_cluster.ledger) == (None, [f"{task.pod} started", f"{task.pod} finished with 0"])
-    assert "warning: Cannot read pod POD in namespace team-alpha: HTTP 404".replace("POD", task.pod) in str(run.log)
+    assert f"warning: Cannot read pod {task.pod} in namespace team-alpha: {said}" in str(run.log)
+
+
+@pytest.mark.parametrize("answer", [{"message": "maintenance"}, {"metadata": {}}, {"items": {}}, {"kind": "Status"}])
+def test_answer_of_a_proxy_is_not_taken_for_what_was_asked(answer: Any, fake_cluster: Cluster, start_task: StartTask):
+    for part in ("POST pods", "GET pods/", "GET events", "DELETE pods"):
+        fake_cluster.add(part, (200, answer), times=2)
+    task = start_task()
+    run = task.run()
+    assert (run.outcome, fake_cluster.ledger) == (None, [f"{task.pod} started", f"{task.pod} finished with 0"])
+    assert fake_cluster.pods == {}
+
+
+def test_restarted_task_does_not_take_the_answer_of_a_proxy_for_an_empty_list(
+    fake_cluster: Cluster, start_task: StartTask
+):
+    fake_cluster.programs["base"] = Program(runs_s=30)
+    task = start_task()
+    kill_while_running(task)
+    assert task.store is not None
+    task.store.values.clear()
+    fake_cluster.add("GET pods", (200, {"message": "maintenance"}), times=4)
+    assert (task.retry().outcome, fake_cluster.created, len(fake_cluster.ledger)) == (None, 1, 2)
 
 
 @pytest.mark.parametrize("refusal", [FORBIDDEN, refuse(401, "Unauthorized", "Unauthorized")])

@@ -52,7 +52,11 @@ class Pods:
         if path.endswith("/events"):
             return 200, {"kind": "EventList", "items": [], "metadata": {}}
         if path == PODS:
-            return self._create(request.body) if request.method == "POST" else (200, {"items": self._list()})
+            return (
+                self._create(request.body)
+                if request.method == "POST"
+                else (200, {"kind": "PodList", "items": self._list()})
+            )
         if self.pod is None:
             return status(404, "not found")
         if path.endswith("/log"):

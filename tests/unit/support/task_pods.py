@@ -72,7 +72,11 @@ class TaskPods:
             return 200, {"kind": "EventList", "items": self.events}
         name, _, part = url.path.removeprefix(PODS).removeprefix("/").partition("/")
         if not name:
-            return self._create(request.body) if request.method == "POST" else (200, {"items": self._list(url.query)})
+            return (
+                self._create(request.body)
+                if request.method == "POST"
+                else (200, {"kind": "PodList", "items": self._list(url.query)})
+            )
         if name not in self.pods:
             return refuse(404, "NotFound", f'pods "{name}" not found')
         if part == "log":

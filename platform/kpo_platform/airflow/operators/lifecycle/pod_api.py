@@ -8,6 +8,7 @@ from typing import Any
 
 from airflow.sdk.exceptions import AirflowException
 from kubernetes.client import ApiException, CoreV1Api
+from urllib3.exceptions import ProtocolError
 
 from kpo_platform.airflow.operators.lifecycle.api_request import (
     READ_TIMEOUT_S,
@@ -19,6 +20,7 @@ from kpo_platform.airflow.operators.lifecycle.api_request import (
 from kpo_platform.airflow.operators.lifecycle.patience import Patience
 from kpo_platform.errors import PodError
 from kpo_platform.pod.identity import START_LABEL
+from kpo_platform.pod.json_fields import read_object, read_text
 from kpo_platform.pod.merge import Json
 
 CHECKED_LABEL = "already_checked"
@@ -92,7 +94,7 @@ class PodApi:
     def list_by_labels(self, namespace: str, labels: str) -> list[Json]:
         """List the pods of a label selector, the newest first."""
         found = self._call(f"list pods in namespace {namespace}", "GET", _path(namespace), {"labelSelector": labels})
-        pods = [item for item in found.get("items") or [] if isinstance(item, dict)]
+        pods = [item for item in found["items"] or [] if _read_uid(item)]
         return sorted(pods, key=lambda pod: str(pod["metadata"].get("creationTimestamp")), reverse=True)
 
     def delete(self, name: str, namespace: str, uid: str, grace_s: int | None = None) -> bool:
@@ -127,7 +129,7 @@ class PodApi:
         what = f"read the events of {_format(name, namespace)}"
         path, query = f"/api/v1/namespaces/{namespace}/events", {"fieldSelector": selector}
         found = self._call(what, "GET", path, query, is_patient=is_patient)
-        return [item for item in found.get("items") or [] if isinstance(item, dict)]
+        return [item for item in found["items"] or [] if isinstance(item, dict)]
 
     def _create_or_find(self, name: str, namespace: str, pod: Json) -> tuple[Json | None, bool]:
         """Create the pod, or find the one that has its name; return it, and whether this start has created it.
@@ -216,7 +218,8 @@ class PodApi:
     ) -> Json:
         def send() -> Json:
             client = self._client().api_client
-            return send_request(client, method, path, query=query, body=body, read_timeout_s=timeout_s)
+            answer = send_request(client, method, path, query=query, body=body, read_timeout_s=timeout_s)
+            return _check_pod(answer, method) if query is None else _check_list(answer)
 
         try:
             return send()
@@ -234,6 +237,25 @@ def _path(namespace: str, name: str = "") -> str:
 
 def _format(name: str, namespace: str) -> str:
     return f"pod {name} in namespace {namespace}"
+
+
+def _check_pod(answer: Json, method: str) -> Json:
+    """Check that an answer with HTTP 200 is a pod, or the ``Status`` of a deletion: a proxy may answer instead."""
+    has_deleted = method == "DELETE" and (answer.get("kind"), answer.get("status")) == ("Status", "Success")
+    if not has_deleted and not _read_uid(answer):
+        raise ProtocolError("the answer is not a pod")
+    return answer
+
+
+def _check_list(answer: Json) -> Json:
+    """Check that an answer with HTTP 200 is a list, which may be empty."""
+    if not read_text(answer.get("kind")).endswith("List") or not isinstance(answer.get("items", ""), list | None):
+        raise ProtocolError("the answer is not a list")
+    return answer
+
+
+def _read_uid(pod: Any) -> str:
+    return read_text(read_object(read_object(pod).get("metadata")).get("uid"))
 
 
 def _read_start(pod: Json) -> str | None:
