@@ -190,10 +190,10 @@ def test_task_waits_for_quota_until_its_timeout(start: StartRun, full_quota: Cal
     waiting_runs = [start(f"full_{kind}") for kind in ("deferrable", "sync")]
     timed_out_runs = [start(f"too_full_{kind}") for kind in ("deferrable", "sync")]
     for run in waiting_runs:
-        run.wait_for_log("The quota of team 'alpha' is exhausted: waiting to create the pod, ")
+        run.wait_for_log("The quota of team 'alpha' does not admit the pod now: waiting to create it, ")
     for run in timed_out_runs:
         assert run.wait_for_end() == "failed"
-        assert "the quota of team 'alpha' was exhausted for 3 s (schedule_timeout_seconds" in run.read_log()
+        assert "the quota of team 'alpha' did not admit it for 3 s (schedule_timeout_seconds" in run.read_log()
     full_quota()
     assert [(run.wait_for_end(), run.task_instance()["try_number"]) for run in waiting_runs] == [
         ("success", 1),

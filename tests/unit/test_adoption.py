@@ -34,8 +34,8 @@ UP, RESULT, START = AdoptionKind.TAKE_UP_RUNNING, AdoptionKind.TAKE_RESULT, Adop
 
 OURS = "Reattached to pod p, which an earlier process of this task created."
 LOST = "Reattached to pod p of try 1, whose worker was lost."
-UNWATCHED = "Pod p ended while no process of the task watched it: the task takes its result."
-DONE = "Pod p of try 1 succeeded after its worker was lost: the task takes its result."
+UNWATCHED = "Pod p ended while no process of the task watched it: the task uses its end."
+DONE = "Pod p of try 1 succeeded after its worker was lost: the task uses its end."
 
 Case = tuple[StartRecord | None, PodState | None, AdoptionKind, str, bool, bool]
 """Stored record, the pod of its name; what follows, its reason, whether a pod goes with it, and is_restart."""

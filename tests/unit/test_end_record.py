@@ -16,8 +16,8 @@ NAME = "t-20e0cf0c37"
 KILL = signal.SIGUSR1
 FAILED = f"AirflowException: Pod {NAME} failed. The program failed: container base ended with exit code 3."
 LOST = (
-    f"AirflowFailException: The program succeeded, but the worker was lost with the result, and pod {NAME} was "
-    "deleted. The task is not tried again, because its work is done."
+    f"AirflowFailException: The program succeeded, but the worker was lost with the result, and pod {NAME} no longer "
+    "has it. The task is not tried again, because its work is done."
 )
 
 

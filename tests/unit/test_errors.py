@@ -74,7 +74,7 @@ def test_page_lists_every_error_of_the_package():
     }
 
 
-def test_only_a_stop_is_outside_the_tree():
+def test_only_a_stop_and_a_refusal_are_outside_the_tree():
     """`except Exception` in a DAG's code must not catch a stop."""
     others = {error.__name__ for error in list_exceptions() if not issubclass(error, errors.PlatformError)}
-    assert {name for name in others if not name.startswith("_")} == {"TaskStopped"}
+    assert {name for name in others if not name.startswith("_")} == {"ApiRefusal", "TaskStopped"}

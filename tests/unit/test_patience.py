@@ -59,7 +59,7 @@ FAULTS = [
     (status(503, "the server is\ncurrently unable to handle the request."), "HTTP 503, the server is currently unable "
      "to handle the request"),
     (status(429, "Too many requests, please try again later."), "HTTP 429, Too many requests, please try again later"),
-    (status(502, "x" * 300), f"HTTP 502, {'x' * 200}"),
+    (status(502, "x" * 300), f"HTTP 502, {'x' * 200}…"),
     (status(504, ""), "HTTP 504, Gateway Timeout"),
     (status(409, 'Operation cannot be fulfilled on resourcequotas "q": the object has been modified'),
      'HTTP 409, Operation cannot be fulfilled on resourcequotas "q": the object has been modified'),
@@ -77,7 +77,7 @@ def test_fault_is_logged_once_and_the_request_repeated(fault: Answer, reason: st
     assert virtual.slept == [1, 2]
     assert lines == [
         f"warning: Cannot read pod p in namespace n: {reason}. The task tries again for at most 3600 s.",
-        "info: The API server answers again after 3 s.",
+        "info: The Kubernetes API answers again after 3 s.",
     ]
 
 
@@ -89,7 +89,7 @@ def test_refused_connection_is_repeated_until_the_server_listens():
         assert patience.call(WHAT, lambda: get(server.url if len(virtual.slept) == 3 else closed)) == POD
     assert lines == [
         "warning: Cannot read pod p in namespace n: Connection refused. The task tries again for at most 3600 s.",
-        "info: The API server answers again after 7 s.",
+        "info: The Kubernetes API answers again after 7 s.",
     ]
 
 
@@ -131,7 +131,7 @@ def test_outage_is_logged_once_a_minute():
         "3600 s.",
         "warning: Still cannot read pod p in namespace n after 60 s: HTTP 503, Service Unavailable.",
         "warning: Still cannot read pod p in namespace n after 120 s: HTTP 503, Service Unavailable.",
-        "info: The API server answers again after 180 s.",
+        "info: The Kubernetes API answers again after 180 s.",
     ]
 
 
@@ -178,8 +178,8 @@ def test_outage_beyond_the_timeout_names_pod_and_reason():
     with pytest.raises(ApiServerUnavailable) as raised:
         run(*[status(503, "etcd is down")] * 100, patience=patience)
     assert str(raised.value) == (
-        "Cannot read pod p in namespace n: the API server did not answer for 600 s (policy.apiServerTimeout): HTTP "
-        "503, etcd is down. The task's pod is not deleted. Check the API server. A retry of the task takes up the pod, "
+        "Cannot read pod p in namespace n: the Kubernetes API did not answer for 600 s (policy.apiServerTimeout): HTTP "
+        "503, etcd is down. No pod was deleted. Check the Kubernetes API. A retry of the task takes up the pod, "
         "or its result."
     )
     assert (virtual.now, isinstance(raised.value, PlatformError), isinstance(raised.value, AirflowException)) == (
@@ -200,7 +200,7 @@ def test_calls_after_the_timeout_make_one_attempt_until_the_server_answers():
             attempts.append(len(server.seen))
         assert (attempts, virtual.now) == ([44, 45, 46], 600)
         assert patience.call(WHAT, lambda: get(server.url)) == POD
-    assert lines[-1] == "info: The API server answers again after 600 s."
+    assert lines[-1] == "info: The Kubernetes API answers again after 600 s."
 
 
 def test_outages_are_counted_apart():
@@ -220,7 +220,7 @@ def test_server_that_starts_may_refuse_what_is_allowed_for_a_minute(refusal: Ans
     assert (virtual.now, len(lines)) == (45, 2)
     with pytest.raises(ApiException):
         run(status(503, ""), *[refusal] * 9, patience=patience)
-    assert lines[-1] == "info: The API server answers again after 60 s."
+    assert lines[-1] == "info: The Kubernetes API answers again after 60 s."
 
 
 def test_quota_refusal_after_an_outage_is_raised_at_once():

@@ -199,7 +199,7 @@ def test_read_survives_an_outage(world: World):
 
 def test_read_in_an_outage_longer_than_the_timeout_names_the_pod(world: World):
     world.store.before = dict.fromkeys(range(1, 100), lose)
-    with pytest.raises(ApiServerUnavailable, match=r"^Cannot read pod p in namespace n: the API server did not answer"):
+    with pytest.raises(ApiServerUnavailable, match=r"^Cannot read pod p in namespace n: the Kubernetes API did"):
         world.api.read("p", "n")
 
 
@@ -272,7 +272,7 @@ def test_rejected_credentials_are_read_again_once(world: World):
     world.store.before[1] = lambda request: status(401, "Unauthorized")
     assert world.api.read("p", "n") == build_pod(uid="u")
     assert [request.headers["authorization"] for request in world.server.seen] == ["Bearer token-1", "Bearer token-2"]
-    assert world.log.lines == ["warning: The API server rejected the credentials (HTTP 401): they are read again."]
+    assert world.log.lines == ["warning: The Kubernetes API rejected the credentials (HTTP 401): they are read again."]
 
 
 def test_credentials_that_stay_rejected_are_raised(world: World):

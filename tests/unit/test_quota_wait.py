@@ -97,7 +97,8 @@ def test_exhausted_quota_makes_the_task_wait_and_log(clock: Clock):
     waiting = build_operator([build_rejection(403, FULL), build_rejection(403, FULL), POD])
     assert quota_wait.create_within_quota(waiting, POD, build_context()) is POD
     sentence = (
-        "The quota of team 'alpha' is exhausted: waiting to create the pod, {} of 25 s so far. API server: " + FULL
+        "The quota of team 'alpha' does not admit the pod now: waiting to create it, {} of 25 s so far. "
+        f"Kubernetes API: {FULL}"
     )
     assert (waiting.log_lines, clock.now) == ([sentence.format(0), sentence.format(10)], 1020.0)
 
@@ -106,16 +107,16 @@ def test_quota_that_is_not_yet_counted_makes_the_task_wait(clock: Clock):
     new = 'pods "work" is forbidden: status unknown for quota: team, resources: pods'
     waiting = build_operator([build_rejection(403, new), POD])
     assert quota_wait.create_within_quota(waiting, POD, build_context()) is POD
-    assert (waiting.log_lines[0].endswith(f"API server: {new}"), clock.now) == (True, 1010.0)
+    assert (waiting.log_lines[0].endswith(f"Kubernetes API: {new}"), clock.now) == (True, 1010.0)
 
 
 def test_wait_ends_at_the_schedule_timeout(clock: Clock):
     with pytest.raises(quota_wait.QuotaTimeout) as timeout:
         quota_wait.create_within_quota(build_operator([build_rejection(403, FULL)] * 9), POD, build_context())
     assert str(timeout.value) == (
-        "The pod was not created: the quota of team 'alpha' was exhausted for 25 s (schedule_timeout_seconds, by "
+        "The pod was not created: the quota of team 'alpha' did not admit it for 25 s (schedule_timeout_seconds, by "
         "default the team's policy.roomTimeout). Wait for other tasks of the team, use a smaller size, or ask the "
-        f"platform team for a larger quota. API server: {FULL}"
+        f"platform team for a larger quota. Kubernetes API: {FULL}"
     )
     assert clock.now == 1025.0
 
@@ -132,7 +133,7 @@ def test_attempts_get_rarer_in_a_long_wait(clock: Clock):
     waiting = build_operator([build_rejection(403, FULL)] * 60 + [POD])
     waiting.schedule_timeout_seconds = 86400
     quota_wait.create_within_quota(waiting, POD, build_context())
-    waited = [int(line.partition("create the pod, ")[2].partition(" of")[0]) for line in waiting.log_lines]
+    waited = [int(line.partition("create it, ")[2].partition(" of")[0]) for line in waiting.log_lines]
     pauses = [later - earlier for earlier, later in pairwise(waited)]
     assert (pauses[:10], pauses[-20:], sorted(pauses)) == ([10] * 10, [60] * 20, pauses)
 

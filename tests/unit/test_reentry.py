@@ -175,7 +175,7 @@ def test_image_that_can_never_be_pulled_fails_the_task_at_once(deferred: TaskPro
     never = {"waiting": {"reason": "ErrImageNeverPull", "message": "image is not present with pull policy of Never"}}
     deferred.pods.set_status(pod("Pending", never)["status"])
     assert deferred.resume("error", _redefer_count=count) == (
-        "PodLaunchFailedException: Image cannot be pulled, unable to start: ErrImageNeverPull\n"
+        "PodLaunchFailedException: Image cannot be pulled, unable to start: ErrImageNeverPull "
         "image is not present with pull policy of Never"
     )
     assert deferred.pods.changes == ["delete"]
@@ -261,3 +261,12 @@ def test_disrupted_deferred_task_starts_a_new_pod_in_the_same_try(deferred: Task
     deferred.pods.status = STATES["running"]["status"]
     assert (deferred.run(), deferred.pods.changes) == ("deferred", ["delete", "create"])
     assert deferred.pods.pod["metadata"]["name"] != NAME
+
+
+@pytest.mark.parametrize("fired", STATUSES)
+@pytest.mark.parametrize("state", ["running", "gone"])
+def test_message_of_a_trigger_is_one_clean_line(deferred: TaskProcess, state: str, fired: str):
+    change_pod(deferred, state)
+    outcome = deferred.resume(fired, message="\x1b[31mtwo\nlines")
+    assert [text for text in [outcome, *deferred.lines] if "\x1b" in text or "two\nlines" in text] == []
+    assert ("[31mtwo lines" in "".join([outcome, *deferred.lines])) == (state == "running" or fired == "timeout")

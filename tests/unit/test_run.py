@@ -155,7 +155,7 @@ def test_exhausted_quota_fails_the_run_at_the_schedule_timeout(run: Any, pods: P
     result = run("waits")
     assert (result.code, re.sub(r"waits-\w+", "waits-suffix", result.out)) == (
         1,
-        "✗ team-alpha/waits-suffix: failed. The pod was not created: the quota of team 'alpha' was exhausted for 1 s "
-        "(schedule_timeout_seconds, by default the team's policy.roomTimeout). Wait for other tasks of the team, use a "
-        "smaller size, or ask the platform team for a larger quota. API server: exceeded quota: team-quota\n",
+        "✗ team-alpha/waits-suffix: failed. The pod was not created: the quota of team 'alpha' did not admit it for 1 "
+        "s (schedule_timeout_seconds, by default the team's policy.roomTimeout). Wait for other tasks of the team, use "
+        "a smaller size, or ask the platform team for a larger quota. Kubernetes API: exceeded quota: team-quota\n",
     )

@@ -123,7 +123,9 @@ def test_refused_deletion_does_not_hide_why_the_task_ends(
     forbidden = status(403, "pods is forbidden")
     task_process.pods.before = lambda request: forbidden if request.method == method else None
     assert (task_process.run(), task_process.pods.changes) == (outcome, ["create"])
-    assert "Cannot end the task's pod: HTTP 403, pods is forbidden." in task_process.lines
+    where, kubectl = f"pod {NAME} in namespace team-alpha", f"kubectl -n team-alpha delete pod {NAME}"
+    said = f"Cannot end {where}: HTTP 403, pods is forbidden. Delete it with `{kubectl}`."
+    assert said in task_process.lines
 
 
 def test_stop_during_an_outage_leaves_the_pod_running(task_process: TaskProcess, monkeypatch: pytest.MonkeyPatch):

@@ -52,14 +52,14 @@ def test_rejected_credentials_are_read_again(fake_cluster: Cluster, start_task: 
     for part in ("POST pods", "GET pods", "DELETE pods"):
         fake_cluster.add(part, refuse(401, "Unauthorized", "Unauthorized"))
     run = start_task().run()
-    warning = "warning: The API server rejected the credentials (HTTP 401): they are read again."
+    warning = "warning: The Kubernetes API rejected the credentials (HTTP 401): they are read again."
     assert (run.outcome, run.log.count(warning), fake_cluster.pods) == (None, 3, {})
 
 
 def test_missing_right_fails_at_once(fake_cluster: Cluster, start_task: StartTask):
     fake_cluster.add("POST pods", refuse(403, "Forbidden", "pods is forbidden: User cannot create"))
     run = start_task().run()
-    assert (type(run.error).__name__, run.requests) == ("ApiException", ["POST pods"])
+    assert (type(run.error).__name__, run.requests) == ("ApiRefusal", ["POST pods"])
 
 
 FORBIDDEN = refuse(403, "Forbidden", 'pods "p" is forbidden: User "u" cannot get resource "pods"')

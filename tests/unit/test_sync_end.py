@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from types import SimpleNamespace
 from typing import Any
 
@@ -121,7 +122,7 @@ def test_result_that_airflow_refuses_is_repeated_once(fake_cluster: Cluster, sta
     runs = [task.run(), task.retry(), task.retry()]
     assert [run.outcome for run in runs] == [{"rows": 3}] * 3
     assert len(fake_cluster.ledger) == TWICE
-    assert [any("has read its result" in line for line in run.log) for run in runs] == [False, True, False]
+    assert [any("has stored its end" in line for line in run.log) for run in runs] == [False, True, False]
 
 
 def stop(task: Task) -> None:
@@ -209,11 +210,28 @@ def test_lost_result_is_stored(fake_cluster: Cluster, start_task: StartTask):
     assert ("its work is done" in str(task.run().outcome), len(fake_cluster.ledger)) == (True, ONCE)
 
 
+@pytest.mark.parametrize("reattaches", [True, False])
+@pytest.mark.parametrize("act", [Task.run, Task.retry])
+def test_result_that_is_not_stored_is_read_again_from_its_pod(
+    act: Any, reattaches: bool, fake_cluster: Cluster, start_task: StartTask
+):
+    def call(name: str, arguments: dict[str, Any]) -> None:
+        if name == "on_pod_completion":
+            raise Killed
+
+    fake_cluster.result = json.dumps("x" * 70_000)
+    task = start_task(do_xcom_push=True, callbacks=build_callback(call), reattach_on_restart=reattaches)
+    assert isinstance(task.run().error, Killed)
+    task.arguments.pop("callbacks")
+    assert (act(task).outcome, len(fake_cluster.ledger), fake_cluster.pods) == ("x" * 70_000, ONCE, {})
+
+
 def test_bad_result_is_stored_as_a_failure(fake_cluster: Cluster, start_task: StartTask):
     fake_cluster.result = "no json"
     task = start_task(do_xcom_push=True)
     task.run()
-    message = "JSONDecodeError: Expecting value: line 1 column 1 (char 0)"
+    message = str(task.run().outcome).removeprefix(f"AirflowException: Pod {task.pod} failed. ")
+    assert message.startswith("The program succeeded, but its result is not JSON: ")
     assert read_end(task, "kind", "message", "is_result_lost") == ["failed", message, False]
 
 
@@ -223,7 +241,9 @@ def test_disruption_that_airflow_cannot_count_is_told(fake_cluster: Cluster, sta
     task = start_task()
     refuse_to_store(task, lambda key, value: key == "kpo_platform_disruptions")
     outcome = task.run().outcome
-    assert "AirflowException: The pod was disrupted by the cluster (Evicted)" in outcome
+    assert outcome.startswith(
+        f"AirflowException: Pod {task.pod} failed. The pod was disrupted by the cluster (Evicted)"
+    )
     assert outcome.endswith(" Its task was not restarted: Airflow did not store the number of restarts (HTTP 500).")
 
 

@@ -81,7 +81,7 @@ def test_pod_that_ended_while_no_worker_looked_gives_its_result(
     assert (run.outcome and run.outcome.replace(task.pod, "POD"), fake_cluster.created) == (outcome, 1)
     assert run.requests == ["GET POD", "DELETE POD"]
     assert run.log[2:] == [
-        f"Pod {task.pod} ended while no process of the task watched it: the task takes its result.",
+        f"Pod {task.pod} ended while no process of the task watched it: the task uses its end.",
         "The log of container base is written from its start: it is not known how much of it an earlier process of "
         "this try has written.",
         "[base] hello",
@@ -114,8 +114,10 @@ def test_task_waits_while_the_api_server_is_away(
         [f"{task.pod} started", f"{task.pod} finished with 0"],
         {},
     )
-    said = [line for line in run.log if "API server answers" in line or ("Cannot" in line and "the log of" not in line)]
-    assert (len(said), said[-1][:29]) == (2, "The API server answers again "), said
+    said = [
+        line for line in run.log if "Kubernetes API answers" in line or ("Cannot" in line and "the log of" not in line)
+    ]
+    assert (len(said), said[-1][:33]) == (2, "The Kubernetes API answers again "), said
 
 
 @pytest.mark.parametrize("part", ["exec", "DELETE", "GET pods"])
@@ -190,7 +192,7 @@ def test_outage_longer_than_the_timeout_leaves_the_pod_and_the_next_try_takes_it
     run, first = task.run(), task.pod
     assert run.error.__class__.__name__ == "ApiServerUnavailable"
     assert (
-        f"{first} in namespace team-alpha: the API server did not answer for 3600 s (policy.apiServerTimeout)"
+        f"{first} in namespace team-alpha: the Kubernetes API did not answer for 3600 s (policy.apiServerTimeout)"
         in str(run.error)
     )
     assert [*fake_cluster.pods] == ([first] if start else [])

@@ -36,7 +36,11 @@ def test_result_of_a_failed_program_is_kept(fake_cluster: Cluster, start_task: S
 def test_bad_result_of_a_successful_program_fails_the_task(fake_cluster: Cluster, start_task: StartTask):
     fake_cluster.result = "no json"
     run = start_task(do_xcom_push=True).run()
-    assert (run.outcome, fake_cluster.pods) == ("JSONDecodeError: Expecting value: line 1 column 1 (char 0)", {})
+    assert (run.outcome, fake_cluster.pods) == (
+        "AirflowException: The program succeeded, but its result is not JSON: Expecting value: line 1 column 1 (char "
+        "0). Write JSON to /airflow/xcom/return.json.",
+        {},
+    )
 
 
 @pytest.mark.parametrize("name", ["", "on_pod_completion"])
@@ -82,7 +86,7 @@ def test_refused_clean_up_does_not_change_the_end(
     task = start_task(do_xcom_push=True)
     run = task.run()
     assert tell(task, run) == outcome
-    assert run.log[-1].startswith(f"warning: Cannot clean up pod {task.pod}: (403)")
+    assert run.log[-1].startswith(f"warning: Cannot clean up pod {task.pod}: HTTP 403, ")
 
 
 @pytest.mark.parametrize("name", ["on_pod_completion", "on_pod_teardown", "on_pod_cleanup"])

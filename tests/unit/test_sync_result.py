@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from kubernetes.client import ApiException
 
+from kpo_platform.airflow.operators.lifecycle.api_request import ApiRefusal
 from kpo_platform.airflow.operators.lifecycle.pod_manager import CommandFailed
 from unit.support.cluster_server import Cluster, Rule
 from unit.support.fake_kubelet import XCOM_SIDECAR, Program
@@ -24,7 +25,7 @@ FORBIDDEN = 'pods "t" is forbidden: User "airflow" cannot create resource "pods/
 
 def refuse_exec(status: int, message: str = "") -> ApiException:
     """Build a refusal of the API server, or of a proxy before it if there is no message."""
-    error = ApiException(status=status, reason="the command was refused")
+    error = ApiRefusal(status=status, reason="the command was refused")
     error.body = json.dumps({"kind": "Status", "message": message}) if message else "404 page not found"
     return error
 
@@ -51,6 +52,13 @@ REFUSALS = {
 }
 
 
+RIGHTS = "Give the task's connection this right."
+LASTING = [
+    (refuse_exec(403, FORBIDDEN), f"HTTP 403, {FORBIDDEN}. {RIGHTS}"),
+    (CommandFailed("exit code 137"), "exit code 137. The command failed in container airflow-xcom-sidecar."),
+]
+
+
 @pytest.mark.parametrize("error", REFUSALS.values(), ids=REFUSALS)
 def test_refusal_for_half_a_minute_does_not_lose_a_success(
     error: Exception, fake_cluster: Cluster, start_task: StartTask
@@ -61,11 +69,14 @@ def test_refusal_for_half_a_minute_does_not_lose_a_success(
     assert sum("It is tried again." in line for line in run.log) == 1
 
 
-@pytest.mark.parametrize("error", [REFUSALS["roles are not read yet"], REFUSALS["sidecar is being killed"]])
-def test_refusal_for_more_than_a_minute_is_told(error: Exception, fake_cluster: Cluster, start_task: StartTask):
+@pytest.mark.parametrize(("error", "why"), LASTING, ids=["refused", "failed"])
+def test_refusal_for_more_than_a_minute_is_told(
+    error: Exception, why: str, fake_cluster: Cluster, start_task: StartTask
+):
     fail_until(fake_cluster, 1000, error)
     run = start_task(do_xcom_push=True).run()
-    assert (run.error, 60 <= fake_cluster.now <= 70, fake_cluster.pods) == (error, True, {})
+    assert (60 <= fake_cluster.now <= 70, fake_cluster.pods) == (True, {})
+    assert str(run.outcome).endswith(f"{why} A retry does the work again.")
 
 
 def test_minute_of_refusals_begins_when_the_connection_is_back(fake_cluster: Cluster, start_task: StartTask):

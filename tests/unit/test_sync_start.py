@@ -24,7 +24,7 @@ def test_pod_whose_creation_got_no_answer_is_found(quota: int, fake_cluster: Clu
     assert run.log[2:4] == [
         f"warning: Cannot create pod {task.pod} in namespace team-alpha: Remote end closed connection without "
         "response. The task tries again for at most 3600 s.",
-        "The API server answers again after 1 s.",
+        "The Kubernetes API answers again after 1 s.",
     ]
 
 
@@ -67,8 +67,8 @@ def test_task_waits_for_quota_and_then_runs(fake_cluster: Cluster, start_task: S
     task = start_task()
     run = task.run()
     waits = [
-        f"The quota of team 'alpha' is exhausted: waiting to create the pod, {waited} of 86400 s so far. API server: "
-        f'pods "{task.pod}" is forbidden: exceeded quota: team-quota'
+        f"The quota of team 'alpha' does not admit the pod now: waiting to create it, {waited} of 86400 s so far. "
+        f'Kubernetes API: pods "{task.pod}" is forbidden: exceeded quota: team-quota'
         for waited in (0, 10, 20)
     ]
     assert run.log[2:5] == waits
@@ -97,9 +97,9 @@ def test_wait_for_quota_has_a_deadline(arguments: dict[str, Any], fake_cluster: 
     task = start_task(**arguments)
     run = task.run()
     assert run.outcome == (
-        f"QuotaTimeout: The pod was not created: the quota of team 'alpha' was exhausted for {limit} s "
+        f"QuotaTimeout: The pod was not created: the quota of team 'alpha' did not admit it for {limit} s "
         "(schedule_timeout_seconds, by default the team's policy.roomTimeout). Wait for other tasks of the team, use a "
-        f'smaller size, or ask the platform team for a larger quota. API server: pods "{task.pod}" is forbidden: '
+        f'smaller size, or ask the platform team for a larger quota. Kubernetes API: pods "{task.pod}" is forbidden: '
         "exceeded quota: team-quota"
     )
     assert (run.requests, fake_cluster.created) == (["POST pods"], 0)
@@ -124,7 +124,7 @@ def test_pod_that_finds_no_node_is_deleted_after_the_room_timeout(fake_cluster: 
         "the team's policy.roomTimeout). Its events in this log tell why."
     )
     assert run.log[2:] == [
-        "The task fails before its pod has ended: PodLaunchTimeoutException",
+        "The task fails (PodLaunchTimeoutException). Its pod is now deleted or kept.",
         f"Deleting pod: {task.pod}",
     ]
     assert (run.requests[-1], fake_cluster.pods) == ("DELETE POD", {})
@@ -150,7 +150,7 @@ def test_image_that_can_never_be_pulled_fails_the_task(reason: str, fake_cluster
     task = start_task()
     run = task.run()
     assert (run.outcome, run.requests[-1], fake_cluster.pods) == (
-        f"PodLaunchFailedException: Image cannot be pulled, unable to start: {reason}\n",
+        f"PodLaunchFailedException: Image cannot be pulled, unable to start: {reason}",
         "DELETE POD",
         {},
     )

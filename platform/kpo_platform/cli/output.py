@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-import unicodedata
+import sys
 from collections.abc import Iterable
 from typing import Any
 
 import click
 
+from kpo_platform.pod import cluster_text
+
 
 def sanitize(text: str) -> str:
     """Make text from a cluster safe for a terminal: one line, no control or direction characters."""
-    line = " ".join(text.split())
-    return "".join(character for character in line if unicodedata.category(character) not in ("Cc", "Cf"))
+    return cluster_text.sanitize(text, sys.maxsize)
 
 
 def choose_mark(*, healthy: bool, verified: bool) -> tuple[str, str | None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 
+from kpo_platform.pod.cluster_text import sanitize
 from kpo_platform.pod.disruption import DEADLINE, DELETED, GONE, LOST, NOT_STARTED, OUT_OF, Termination, is_refusal
 from kpo_platform.pod.state import ContainerState
 
@@ -79,8 +80,8 @@ def describe_init_failure(container: ContainerState) -> str:
 
 
 def join_sentences(*sentences: str) -> str:
-    """Join sentences; one from Kubernetes or a program loses its line breaks and all but its end."""
-    texts = (" ".join(sentence.split()) for sentence in sentences)
+    """Join sentences; one from Kubernetes or a program is sanitized, and loses all but its end."""
+    texts = (sanitize(sentence, 10**6) for sentence in sentences)
     return " ".join(_end(text if len(text) <= _MAX_LENGTH else f"… {text[-_MAX_LENGTH:]}") for text in texts if text)
 
 

@@ -13,7 +13,10 @@ from fastapi import HTTPException, Request, status
 
 from kpo_platform.airflow.guards.contract_file import read_contract
 from kpo_platform.airflow.guards.execution_api import lookup
-from kpo_platform.airflow.guards.execution_api.judgement import (
+from kpo_platform.airflow.guards.origin import CONFLICT_FIX, TaskOrigin
+from kpo_platform.airflow.guards.task_origins import read_dag_origins, read_task_origin
+
+from .judgement import (
     UNKNOWN_TASK,
     Asker,
     describe_unknown_endpoint,
@@ -21,8 +24,8 @@ from kpo_platform.airflow.guards.execution_api.judgement import (
     judge_dag,
     judge_name,
 )
-from kpo_platform.airflow.guards.execution_api.lookup import TimedCache, read_in_thread
-from kpo_platform.airflow.guards.execution_api.rules import (
+from .lookup import TimedCache, read_in_thread
+from .rules import (
     RULES,
     AssetRule,
     DagRule,
@@ -32,9 +35,7 @@ from kpo_platform.airflow.guards.execution_api.rules import (
     OwnRule,
     Rule,
 )
-from kpo_platform.airflow.guards.execution_api.variable_keys import READER
-from kpo_platform.airflow.guards.origin import CONFLICT_FIX, TaskOrigin
-from kpo_platform.airflow.guards.task_origins import read_dag_origins, read_task_origin
+from .variable_keys import READER
 
 log = structlog.get_logger(logger_name=__name__)
 

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from kpo_platform.airflow.guards.triggers import argument_checks as checks
-from kpo_platform.airflow.guards.triggers.request import Scope
+
+from .request import Scope
 
 Check = Callable[[checks.Arguments, Scope], None]
 """Raises `TriggerRefusedError` if an argument is refused."""

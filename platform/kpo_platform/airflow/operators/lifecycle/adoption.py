@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 
-from kpo_platform.airflow.operators.lifecycle.pod_api import CHECKED_LABEL, ENDING_DEADLINE_S
-from kpo_platform.airflow.operators.lifecycle.start_record import StartRecord
 from kpo_platform.pod.identity import START_LABEL
 from kpo_platform.pod.state import PodState
+
+from .pod_api import CHECKED_LABEL, ENDING_DEADLINE_S
+from .start_record import StartRecord
 
 _OLDEST = datetime.min.replace(tzinfo=UTC)
 
@@ -159,10 +160,10 @@ def _judge_pod(
         origin = ", which an earlier process of this task created" if is_of_try else f"{of_try}, whose worker was lost"
         return Adoption(AdoptionKind.TAKE_UP_RUNNING, pod, f"Reattached to pod {pod.name}{origin}.")
     if is_of_try:
-        reason = f"Pod {pod.name} ended while no process of the task watched it: the task takes its result."
+        reason = f"Pod {pod.name} ended while no process of the task watched it: the task uses its end."
         return Adoption(AdoptionKind.TAKE_RESULT, pod, reason)
     if is_retry and (base.exit_code == 0 or pod.phase == "Succeeded"):
-        reason = f"Pod {pod.name}{of_try} succeeded after its worker was lost: the task takes its result."
+        reason = f"Pod {pod.name}{of_try} succeeded after its worker was lost: the task uses its end."
         return Adoption(AdoptionKind.TAKE_RESULT, pod, reason)
     return _start_new(f"Pod {pod.name}{of_try} has ended", False, pod)
 

@@ -10,10 +10,12 @@ from urllib.parse import urlencode
 import urllib3
 from kubernetes.client import ApiClient, ApiException
 
+from kpo_platform.pod.cluster_text import sanitize
 from kpo_platform.pod.merge import Json
 
 CONNECT_TIMEOUT_S = 10.0
 READ_TIMEOUT_S = 60.0
+LONGEST_CAUSE = 200  # characters of an error in a sentence
 
 _MERGE_PATCH = "application/merge-patch+json"
 
@@ -77,6 +79,21 @@ def open_answer(
     return answer
 
 
+class ApiRefusal(ApiException):  # type: ignore[misc]
+    """A refusal whose text, which Airflow logs, has neither headers nor the raw body."""
+
+    sentence = ""  # the text, if it ends the task
+
+    def __str__(self) -> str:
+        return self.sentence or describe_refusal(self)
+
+
+def describe_refusal(error: ApiException) -> str:
+    """Describe a refusal in a few words."""
+    message = sanitize(read_message(error), LONGEST_CAUSE).rstrip(". ")
+    return f"HTTP {error.status}, {message}" if message else f"HTTP {error.status}"
+
+
 def read_message(error: ApiException) -> str:
     """Return the message of a refusal, or the HTTP reason if it has none."""
     return _read_field(error, "message") or str(error.reason or "")
@@ -118,7 +135,7 @@ def has_other_uid(error: ApiException) -> bool:
 
 
 def _build_refusal(answer: Any) -> ApiException:
-    refusal = ApiException(status=answer.status, reason=answer.reason)
+    refusal = ApiRefusal(status=answer.status, reason=answer.reason)
     refusal.body, refusal.headers = answer.data.decode(errors="replace"), answer.headers
     return refusal
 

@@ -7,8 +7,10 @@ from typing import Any
 
 from airflow.providers.cncf.kubernetes.utils.pod_manager import OnFinishAction, OnKillAction
 
-from kpo_platform.airflow.operators.lifecycle.pod_api import PodApi
 from kpo_platform.pod.state import PodState
+
+from .patience import describe_error
+from .pod_api import PodApi
 
 _KEEP_SUCCEEDED = frozenset({OnFinishAction.KEEP_POD, OnFinishAction.DELETE_ACTIVE_POD})
 _KEEP_FAILED = _KEEP_SUCCEEDED | {OnFinishAction.DELETE_SUCCEEDED_POD}
@@ -59,7 +61,7 @@ def dispose_pod(operator: Any, api: PodApi, pod: PodState) -> None:
     try:
         remove_pod(operator, api, pod)
     except Exception as error:
-        operator.log.warning("Cannot clean up pod %s: %s", pod.name, error)
+        operator.log.warning("Cannot clean up pod %s: %s.", pod.name, describe_error(error))
 
 
 def delete_replaced_pod(operator: Any, api: PodApi, pod: PodState) -> None:

@@ -9,7 +9,11 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator
 from kubernetes.client import models as k8s
 
-from kpo_platform.airflow.operators.lifecycle.adoption import (
+from kpo_platform.pod.identity import START_LABEL
+from kpo_platform.pod.merge import Json
+from kpo_platform.pod.state import PodState, parse_pod_state
+
+from .adoption import (
     Adoption,
     AdoptionKind,
     Attempt,
@@ -19,19 +23,16 @@ from kpo_platform.airflow.operators.lifecycle.adoption import (
     needs_labels,
     replace_earlier_pod,
 )
-from kpo_platform.airflow.operators.lifecycle.observed_pod import ObservedPod
-from kpo_platform.airflow.operators.lifecycle.pod_api import CHECKED_LABEL, PodApi
-from kpo_platform.airflow.operators.lifecycle.start_record import (
+from .observed_pod import ObservedPod
+from .pod_api import CHECKED_LABEL, PodApi
+from .start_record import (
     StartRecord,
     build_pod_name,
     build_start_id,
     read_start_record,
 )
-from kpo_platform.airflow.operators.lifecycle.task_end import EndRecord, read_end_record
-from kpo_platform.airflow.operators.lifecycle.task_result import SIDECAR
-from kpo_platform.pod.identity import START_LABEL
-from kpo_platform.pod.merge import Json
-from kpo_platform.pod.state import PodState, parse_pod_state
+from .task_end import EndRecord, read_end_record
+from .task_result import SIDECAR
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -90,11 +91,15 @@ def find_start(operator: Any, api: PodApi, context: Context, request: k8s.V1Pod,
 
 def find_former_end(operator: Any, context: Context, start: Start) -> EndRecord | None:
     """Find the end that an earlier process has stored, if a process that starts needs no more than that."""
-    former, ti = start.former, context["ti"]
-    end = read_end_record(context) if former is not None else None
+    end = _read_former_end(operator, context, start.former)
+    is_read_again = end is not None and end.is_result_lost and start.adoption.kind is AdoptionKind.TAKE_RESULT
+    return None if is_read_again else end
+
+
+def _read_former_end(operator: Any, context: Context, former: StartRecord | None) -> EndRecord | None:
+    """Read the stored end of the task's last pod, if it counts for this process."""
+    ti, end = context["ti"], read_end_record(context) if former is not None else None
     if end is None or former is None or not end.is_of_pod(former.uid, former.task_instance_id):
-        return None
-    if end.is_result_lost and start.adoption.kind is AdoptionKind.TAKE_RESULT:
         return None
     is_cleared = former.is_cleared_since(str(ti.id), getattr(ti, "max_tries", None), operator.retries)
     if is_cleared or former.is_marked_stopped(context):
@@ -133,13 +138,19 @@ def _choose(
     """Choose the pod to take up, and return the JSON of all pods that were found by uid."""
     found = api.read(record.name, record.namespace) if record else None
     by_name, labelled = parse_pod_state(found) if found else None, []
-    if not operator.reattach_on_restart:
+    if not operator.reattach_on_restart and not _needs_pod(operator, context, record):
         adoption = replace_earlier_pod(record, by_name, attempt)
     else:
         if needs_labels(record, attempt.try_number, int(context.get("task_reschedule_count") or 0)):
             labelled = api.list_by_labels(namespace, operator._build_find_pod_label_selector(context))
         adoption = choose_earlier_pod(record, by_name, [parse_pod_state(pod) for pod in labelled], attempt)
     return adoption, {str(pod["metadata"].get("uid")): pod for pod in [*labelled, *([found] if found else [])]}
+
+
+def _needs_pod(operator: Any, context: Context, former: StartRecord | None) -> bool:
+    """Tell whether the work is done, but only its pod may still have the result."""
+    end = _read_former_end(operator, context, former)
+    return end is not None and end.is_result_lost
 
 
 def _record_pod(pod: Json, attempt: Attempt, restart: int) -> StartRecord:

@@ -16,13 +16,17 @@ from airflow.sdk.exceptions import (
     AirflowTaskTimeout,
 )
 
-from kpo_platform.airflow.operators.lifecycle.disposal import describe_kept_pod, dispose_pod
-from kpo_platform.airflow.operators.lifecycle.observed_pod import ObservedPod, PodEventLog
-from kpo_platform.airflow.operators.lifecycle.patience import ApiServerUnavailable
-from kpo_platform.airflow.operators.lifecycle.pod_api import PodApi
-from kpo_platform.airflow.operators.lifecycle.pod_logs import PodLogs
-from kpo_platform.airflow.operators.lifecycle.restart import restart_disrupted
-from kpo_platform.airflow.operators.lifecycle.task_end import (
+from kpo_platform.pod.cluster_text import sanitize
+from kpo_platform.pod.outcome import Outcome, OutcomeKind
+from kpo_platform.pod.reported_end import decide_reported_end
+
+from .disposal import describe_kept_pod, dispose_pod
+from .observed_pod import ObservedPod, PodEventLog
+from .patience import ApiServerUnavailable, describe_error, describe_failure
+from .pod_api import PodApi
+from .pod_logs import PodLogs
+from .restart import restart_disrupted
+from .task_end import (
     EndRecord,
     TaskEnd,
     conclude,
@@ -30,10 +34,8 @@ from kpo_platform.airflow.operators.lifecycle.task_end import (
     tell,
     withdraw_success,
 )
-from kpo_platform.airflow.operators.lifecycle.task_result import SIDECAR, end_sidecar
-from kpo_platform.airflow.operators.lifecycle.task_state import has_next_try
-from kpo_platform.pod.outcome import Outcome, OutcomeKind
-from kpo_platform.pod.reported_end import decide_reported_end
+from .task_result import SIDECAR, end_sidecar
+from .task_state import has_next_try
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -64,7 +66,7 @@ class Ending:
         except (ApiServerUnavailable, AirflowRescheduleException):
             raise  # no reason to delete a pod
         except (Exception, AirflowTaskTimeout) as error:
-            self._operator.log.info("The task fails before its pod has ended: %s", type(error).__name__)
+            self._operator.log.info("The task fails (%s). Its pod is now deleted or kept.", type(error).__name__)
             self._clean_up_failed(error)
             raise
 
@@ -99,7 +101,7 @@ class Ending:
             self._call_back("on_pod_teardown")
         except Exception as error:  # the timeout is the true reason
             self._warn(error)
-        raise AirflowException((self._event or {})["message"])
+        raise AirflowException(sanitize((self._event or {})["message"]))
 
     def keep_success(self) -> bool:
         """Leave the pod of a task whose time is up if it has succeeded, and another try can take its result."""
@@ -110,7 +112,7 @@ class Ending:
         """Tell Airflow of a stored end whose pod is gone or cared for; results and exceptions as of `finish`."""
         end = recall(stored)
         self._operator.log.info(
-            "Pod %s has ended, and an earlier process of this task has read its result.", self._pod.state.name
+            "Pod %s has ended, and an earlier process of this task has stored its end.", self._pod.state.name
         )
         return self._tell_all(end, [_catch(lambda: self._call_back_at_end(end, "on_pod_cleanup"))])
 
@@ -132,7 +134,7 @@ class Ending:
         assert outcome is not None
         if status == "timeout" and outcome.kind is OutcomeKind.DISRUPTED:
             # The trigger had still seen the pod: what ended it later is not why the task has no result.
-            return Outcome(OutcomeKind.FAILED, "Timeout", message=str(event["message"]))
+            return Outcome(OutcomeKind.FAILED, "Timeout", message=sanitize(event["message"]))
         if not self._pod.is_gone or self._pod.state.has_ended or outcome.exit_code is not None:
             return outcome
         return decide_reported_end(outcome, str(status), self._pod.events, self._operator.base_container_name)
@@ -192,7 +194,7 @@ class Ending:
                 return
             self._describe_failure()
         except Exception as problem:
-            operator.log.warning("Cannot read pod %s: %s", self._pod.state.name, problem)
+            operator.log.warning("Cannot read pod %s: %s.", self._pod.state.name, describe_error(problem))
         if not self._pod.is_gone:
             dispose_pod(operator, self._api, self._pod.state)
         operator.has_cleaned_up = True
@@ -226,7 +228,7 @@ class Ending:
         if failure is None:
             return self._tell(end)
         if not is_final:
-            withdraw_success(self._context, f"{type(failure).__name__}: {failure}")
+            withdraw_success(self._context, describe_failure(failure))
         raise failure
 
     def _tell(self, end: TaskEnd) -> Any:
@@ -234,22 +236,22 @@ class Ending:
         if end.has_succeeded:
             if record is not None and record.is_result_lost and end.result is None:
                 raise AirflowFailException(
-                    f"The program succeeded, but the worker was lost with the result, and pod {name} was deleted. "
-                    "The task is not tried again, because its work is done."
+                    f"The program succeeded, but the worker was lost with the result, and pod {name} no longer has "
+                    "it. The task is not tried again, because its work is done."
                 )
             result = tell(self._context, end)
             return result if self._operator.do_xcom_push else None
         if outcome.kind is OutcomeKind.SKIPPED:
             raise AirflowSkipException(f"Pod {name} returned exit code {outcome.exit_code}. Skipping.")
         if outcome.kind is OutcomeKind.DISRUPTED:
-            restart_disrupted(self._operator, self._context, outcome)
+            restart_disrupted(self._operator, self._context, name, outcome)
         message = f"Pod {name} failed. {outcome.message}"
         if self._operator.log_pod_spec_on_failure:
             message += f"\nremote_pod: {self._pod.model}"
         raise AirflowException(message)
 
     def _warn(self, error: Exception) -> None:
-        self._operator.log.warning("%s: %s", type(error).__name__, error)
+        self._operator.log.warning("%s", describe_failure(error))
 
     def _call_back_at_end(self, end: TaskEnd, *names: str) -> None:
         """Call the author's callbacks; ``execution_timeout`` in them fails a success, but does not hide a failure."""

@@ -11,8 +11,10 @@ from typing import Any
 
 from kubernetes.client import ApiClient
 
-from kpo_platform.airflow.operators.lifecycle.log_lines import LineSplitter, LogCursor, LogPosition, Novelty, parse_line
-from kpo_platform.airflow.operators.lifecycle.log_stream import FollowTimes, LogStream, ReadFailure
+from kpo_platform.pod.cluster_text import sanitize
+
+from .log_lines import LineSplitter, LogCursor, LogPosition, Novelty, parse_line
+from .log_stream import FollowTimes, LogStream, ReadFailure
 
 _REFUSALS_AFTER_END, _FAILURES_BEFORE_NOTICE = 5, 3
 
@@ -178,7 +180,7 @@ class LogFollower:
         rest = splitter.rest
         if failure is None and rest and parse_line(rest) is None:
             # A kubelet that cannot read on ends the body with its error.
-            text = rest.decode("utf-8", "backslashreplace")
+            text = sanitize(rest.decode("utf-8", "backslashreplace"))
             return ReadFailure(f"the kubelet answered: {text}", is_refusal=True)
         self._pending = rest if failure is None and rest and parse_line(rest) != self._cursor.last else b""
         return failure

@@ -16,8 +16,10 @@ from kubernetes.client import ApiClient, ApiException
 from kubernetes.client.rest import RESTClientObject
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
-from kpo_platform.airflow.operators.lifecycle.api_request import open_answer, read_message
-from kpo_platform.airflow.operators.lifecycle.patience import read_retry_after
+from kpo_platform.pod.cluster_text import sanitize
+
+from .api_request import open_answer, read_message
+from .patience import read_retry_after
 
 _CHUNK = 64 * 1024
 _LONGEST_RETRY_AFTER_S = 60.0
@@ -162,10 +164,10 @@ def _build_pool(client: ApiClient, on_connect: Callable[[Any], None]) -> Any:
 
 def _classify(error: Exception) -> ReadFailure:
     if not isinstance(error, ApiException):
-        return ReadFailure(f"{type(error).__name__}: {error}", is_silence=isinstance(error, ReadTimeoutError))
+        return ReadFailure(f"{type(error).__name__}: {sanitize(error)}", is_silence=isinstance(error, ReadTimeoutError))
     message = read_message(error)
     return ReadFailure(
-        f"HTTP {error.status}: {message}",
+        f"HTTP {error.status}: {sanitize(message)}",
         is_not_started=error.status == 400 and any(part in message for part in _NOT_STARTED),
         is_final=any(part in message for part in _NEVER) or bool(error.status == 404 and _GONE.match(message)),
         is_refusal=400 <= error.status < 500 and error.status not in (408, 429),

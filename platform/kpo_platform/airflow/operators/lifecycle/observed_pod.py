@@ -9,11 +9,13 @@ from airflow.providers.cncf.kubernetes.pod_generator import PodGenerator
 from kubernetes.client import ApiException
 from kubernetes.client import models as k8s
 
-from kpo_platform.airflow.operators.lifecycle.patience import describe_error, is_transient
-from kpo_platform.airflow.operators.lifecycle.pod_api import PodApi
+from kpo_platform.pod.cluster_text import sanitize
 from kpo_platform.pod.merge import Json
 from kpo_platform.pod.outcome import Outcome, decide_outcome
 from kpo_platform.pod.state import PodState, parse_pod_state
+
+from .patience import describe_error, is_transient
+from .pod_api import PodApi
 
 
 class ObservedPod:
@@ -95,20 +97,21 @@ class PodEventLog:
             if (uid := str((event.get("metadata") or {}).get("uid"))) not in self._seen:
                 self._seen.add(uid)
                 path = (event.get("involvedObject") or {}).get("fieldPath")
-                self._log.info("The Pod has an Event: %s from %s", event.get("message"), path)
+                self._log.info("The Pod has an Event: %s from %s", sanitize(event.get("message")), sanitize(path))
 
     def write_after_failure(self, pod: PodState) -> None:
         """Write the states of the containers, and all events."""
-        self._log.info("Pod phase: %s, reason: %s", pod.phase, pod.reason or None)
+        self._log.info("Pod phase: %s, reason: %s", pod.phase, sanitize(pod.reason) or None)
         for container in pod.containers:
             level = self._log.error if container.exit_code else self._log.info
             level(
                 "Container '%s': state='%s', reason='%s', exit_code=%s, message='%s'",
-                *(container.name, container.phase.upper(), container.reason, container.exit_code, container.message),
+                *(container.name, container.phase.upper(), sanitize(container.reason), container.exit_code),
+                sanitize(container.message),
             )
         for event in self._read(pod):
             level = self._log.warning if event.get("type") == "Warning" else self._log.info
-            level("Pod Event: %s - %s", event.get("reason"), event.get("message"))
+            level("Pod Event: %s - %s", *(sanitize(event.get(key)) for key in ("reason", "message")))
 
     def _read(self, pod: PodState) -> list[Json]:
         if self._is_refused:

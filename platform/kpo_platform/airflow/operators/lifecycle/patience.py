@@ -16,8 +16,16 @@ import urllib3
 from airflow.sdk.exceptions import AirflowException
 from kubernetes.client import ApiException
 
-from kpo_platform.airflow.operators.lifecycle.api_request import has_changed_object, is_doubtful, read_message
 from kpo_platform.errors import PlatformError
+from kpo_platform.pod.cluster_text import sanitize
+
+from .api_request import (
+    LONGEST_CAUSE,
+    ApiRefusal,
+    describe_refusal,
+    has_changed_object,
+    is_doubtful,
+)
 
 DEFAULT_TIMEOUT_S = 3600.0
 
@@ -96,6 +104,8 @@ class Patience:
                 # A signal's exception derives from BaseException, so it passes through.
                 if not self._is_retried(error, is_allowed):
                     self._end_outage(error)
+                    if isinstance(error, ApiRefusal):
+                        error.sentence = f"Cannot {what}: {describe_refusal(error)}. {advise(error)}"
                     raise
                 if not is_patient:
                     raise
@@ -139,15 +149,15 @@ class Patience:
     def _end_outage(self, refusal: Exception | None = None) -> None:
         outage, self._outage = self._outage, None
         if outage is not None and (refusal is None or isinstance(refusal, ApiException)):
-            self.log.info("The API server answers again after %.0f s.", self._clock() - outage.began_at)
+            self.log.info("The Kubernetes API answers again after %.0f s.", self._clock() - outage.began_at)
 
     def _build_error(self, what: str, error: Exception, lasted_s: float) -> ApiServerUnavailable:
         is_limited = lasted_s < self._timeout_s
         lasted = f"{lasted_s:.0f} s" if is_limited else f"{self._timeout_s:.0f} s (policy.apiServerTimeout)"
         return ApiServerUnavailable(
-            f"Cannot {what}: the API server did not answer for {lasted}: {describe_error(error)}. "
-            "The task's pod is not deleted",
-            "Check the API server. A retry of the task takes up the pod, or its result.",
+            f"Cannot {what}: the Kubernetes API did not answer for {lasted}: {describe_error(error)}. "
+            "No pod was deleted",
+            "Check the Kubernetes API. A retry of the task takes up the pod, or its result.",
         )
 
 
@@ -182,16 +192,30 @@ def read_retry_after(error: BaseException) -> float | None:
     return seconds if math.isfinite(seconds) and seconds >= 0 else None
 
 
+def describe_failure(error: BaseException) -> str:
+    """Describe an error, perhaps one of the author's code, by its sentence, or its type and text."""
+    if isinstance(error, AirflowException | ApiRefusal | PlatformError):
+        return sanitize(error)
+    text = describe_error(error) if isinstance(error, ApiException) else sanitize(error)
+    return f"{type(error).__name__}: {text}"
+
+
 def describe_error(error: BaseException) -> str:
     """Describe a failed request in a few words, without what was sent."""
     if isinstance(error, ApiException) and error.status:
-        message = " ".join(read_message(error).split())[:200].rstrip(". ")
-        return f"HTTP {error.status}, {message}" if message else f"HTTP {error.status}"
+        return describe_refusal(error)
     cause = _find_cause(error)
     if isinstance(cause, TimeoutError | urllib3.exceptions.TimeoutError):
         return "no answer in time"
     reason = getattr(cause, "strerror", None) or getattr(cause, "reason", None) or str(cause)
-    return " ".join(str(reason).split())[:200].rstrip(". ") or type(cause).__name__
+    return sanitize(reason, LONGEST_CAUSE).rstrip(". ") or type(cause).__name__
+
+
+def advise(refusal: ApiException) -> str:
+    """Advise what to do about a request that stays refused."""
+    if refusal.status == 403 and is_doubtful(refusal):
+        return "Give the task's connection this right."
+    return "Correct what the message names, or ask the platform team."
 
 
 def _seconds_between(start: str | None, end: str) -> float:

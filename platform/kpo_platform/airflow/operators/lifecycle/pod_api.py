@@ -10,18 +10,13 @@ from airflow.sdk.exceptions import AirflowException
 from kubernetes.client import ApiException, CoreV1Api
 from urllib3.exceptions import ProtocolError
 
-from kpo_platform.airflow.operators.lifecycle.api_request import (
-    READ_TIMEOUT_S,
-    has_other_uid,
-    is_existing,
-    is_missing,
-    send_request,
-)
-from kpo_platform.airflow.operators.lifecycle.patience import Patience
 from kpo_platform.errors import PodError
 from kpo_platform.pod.identity import START_LABEL
 from kpo_platform.pod.json_fields import read_object, read_text
 from kpo_platform.pod.merge import Json
+
+from .api_request import READ_TIMEOUT_S, has_other_uid, is_existing, is_missing, send_request
+from .patience import Patience
 
 CHECKED_LABEL = "already_checked"
 """The stock operator's label of a pod that no later process may take up."""
@@ -161,9 +156,10 @@ class PodApi:
         is_deleted = "deletionTimestamp" in metadata
         if not is_deleted or waited_s >= (metadata.get("deletionGracePeriodSeconds") or 0) + _NAME_WAIT_S:
             state = "is still being deleted" if is_deleted else "exists"
+            fix = "Delete it, or let the task's pods have different names (name=, random_name_suffix=True)."
             raise PodNameTaken(
                 f"The pod was not created: another pod {name} {state} in namespace {namespace}",
-                "Delete it, or let the task's pods have different names (name=, random_name_suffix=True).",
+                "A retry waits for it again." if is_deleted else fix,
             )
         if not waited_s:
             self._patience.log.info("Pod %s is created when the former pod of this name is gone.", name)
@@ -226,7 +222,7 @@ class PodApi:
         except ApiException as error:
             if error.status != 401 or self._refresh is None:
                 raise
-        self._patience.log.warning("The API server rejected the credentials (HTTP 401): they are read again.")
+        self._patience.log.warning("The Kubernetes API rejected the credentials (HTTP 401): they are read again.")
         self._refresh()
         return send()
 

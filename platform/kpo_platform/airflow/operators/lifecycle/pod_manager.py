@@ -13,12 +13,15 @@ from typing import Any
 import certifi
 from airflow.providers.cncf.kubernetes.utils.pod_manager import EMPTY_XCOM_RESULT, PodManager
 from airflow.providers.cncf.kubernetes.utils.xcom_sidecar import PodDefaults
-from kubernetes.client import ApiClient, ApiException
+from kubernetes.client import ApiClient
 from kubernetes.client import models as k8s
 from kubernetes.stream.ws_client import get_websocket_url, websocket_proxycare
 from websocket import ABNF, WebSocket, WebSocketBadStatusException, WebSocketException
 
 from kpo_platform.errors import PlatformError
+from kpo_platform.pod.cluster_text import sanitize
+
+from .api_request import ApiRefusal
 
 _SILENCE_S, _CONNECT_S = 60.0, 30.0
 _STDOUT, _STATUS = 1, 3
@@ -102,7 +105,7 @@ def run_command(
         finally:
             socket.shutdown()  # `close` would wait for an answer
     except WebSocketBadStatusException as error:
-        refusal = ApiException(status=error.status_code, reason="the command was refused")
+        refusal = ApiRefusal(status=error.status_code, reason="the command was refused")
         refusal.body, refusal.headers = (error.resp_body or b"").decode(errors="replace"), error.resp_headers
         raise refusal from error
     except WebSocketException as error:
@@ -159,6 +162,6 @@ def _check_status(content: bytes | bytearray) -> None:
     except (ValueError, KeyError, TypeError, AttributeError):
         raise ConnectionError("the command's end was not reported") from None
     if reason == "NonZeroExitCode":
-        raise CommandFailed(message)
+        raise CommandFailed(sanitize(message))
     if not has_succeeded:
-        raise ApiException(status=status.get("code") or 500, reason=message)
+        raise ApiRefusal(status=status.get("code") or 500, reason=message)

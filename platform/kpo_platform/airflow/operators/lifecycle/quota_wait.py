@@ -13,9 +13,11 @@ from airflow.sdk.exceptions import AirflowException
 from kubernetes.client import ApiException
 from kubernetes.client import models as k8s
 
-from kpo_platform.airflow.operators.lifecycle.api_request import read_message
-from kpo_platform.airflow.operators.lifecycle.task_state import TryState, build_reschedule, try_to_store
 from kpo_platform.errors import PlatformError
+from kpo_platform.pod.cluster_text import sanitize
+
+from .api_request import read_message
+from .task_state import TryState, build_reschedule, try_to_store
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -54,7 +56,7 @@ def create_within_quota(operator: Any, pod: k8s.V1Pod, context: Context) -> k8s.
             if not is_quota_exceeded(rejection):
                 raise
             request_s = _leave_out_requests(operator, context, request_s)
-            _wait(operator, context, read_message(rejection))
+            _wait(operator, context, sanitize(read_message(rejection)))
         else:
             _leave_out_requests(operator, context, request_s)
             shorten_schedule_timeout(operator, context)
@@ -117,12 +119,13 @@ def _wait(operator: Any, context: Context, message: str) -> None:
     waited = now - start
     if waited >= timeout:
         raise QuotaTimeout(
-            f"The pod was not created: the quota of team {operator.team!r} was exhausted for {timeout} s "
+            f"The pod was not created: the quota of team {operator.team!r} did not admit it for {timeout} s "
             "(schedule_timeout_seconds, by default the team's policy.roomTimeout). Wait for other tasks of the team, "
-            f"use a smaller size, or ask the platform team for a larger quota. API server: {message}"
+            f"use a smaller size, or ask the platform team for a larger quota. Kubernetes API: {message}"
         )
     operator.log.info(
-        "The quota of team %r is exhausted: waiting to create the pod, %.0f of %s s so far. API server: %s",
+        "The quota of team %r does not admit the pod now: waiting to create it, %.0f of %s s so far. "
+        "Kubernetes API: %s",
         *(operator.team, waited, timeout, message),
     )
     remaining = max(timeout - waited, 1)

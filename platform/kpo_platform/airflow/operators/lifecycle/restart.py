@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.sdk.exceptions import AirflowException
 
-from kpo_platform.airflow.operators.lifecycle import quota_wait
-from kpo_platform.airflow.operators.lifecycle.task_state import TryState, build_reschedule
 from kpo_platform.pod.outcome import Outcome
+
+from . import quota_wait
+from .task_state import TryState, build_reschedule
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -19,7 +20,7 @@ _MAX_DISRUPTIONS = 3
 _ADVICE = "Check the other workloads of its node, or set resource requests and a priority class that protect the pod."
 
 
-def restart_disrupted(operator: Any, context: Context, outcome: Outcome) -> NoReturn:
+def restart_disrupted(operator: Any, context: Context, name: str, outcome: Outcome) -> NoReturn:
     """Make Airflow start the task again in the same try, or fail it if Airflow cannot count this, or too often."""
     state = TryState(context, "disruptions")
     try:
@@ -29,11 +30,12 @@ def restart_disrupted(operator: Any, context: Context, outcome: Outcome) -> NoRe
             quota_wait.restart_clock(context)
     except Exception as error:  # the disruption is the true reason
         raise AirflowException(
-            f"{outcome.message} Its task was not restarted: Airflow did not store the number of restarts ({error})."
+            f"Pod {name} failed. {outcome.message} Its task was not restarted: Airflow did not store the number of "
+            f"restarts ({error})."
         ) from error
     if count >= _MAX_DISRUPTIONS or not state.is_available:
         why = f"restarted {count} times in this try" if count else "not restarted: Airflow stores no task state"
-        raise AirflowException(f"{outcome.message} Its task was {why}. {_ADVICE}")
+        raise AirflowException(f"Pod {name} failed. {outcome.message} Its task was {why}. {_ADVICE}")
     operator.log.warning(
         "%s The task restarts (%d of %d) without using a retry.", outcome.message, count + 1, _MAX_DISRUPTIONS
     )

@@ -11,35 +11,37 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk.exceptions import AirflowRescheduleException
 from kubernetes.client import models as k8s
 
-from kpo_platform.airflow.operators.lifecycle import quota_wait
-from kpo_platform.airflow.operators.lifecycle.adoption import AdoptionKind, is_free
-from kpo_platform.airflow.operators.lifecycle.disposal import dispose_pod, dispose_stopped_pod, remove_pod
-from kpo_platform.airflow.operators.lifecycle.earlier_pod import (
+from kpo_platform.pod.cluster_text import sanitize
+from kpo_platform.pod.identity import START_LABEL
+from kpo_platform.pod.merge import Json
+
+from . import quota_wait
+from .adoption import AdoptionKind, is_free
+from .disposal import dispose_pod, dispose_stopped_pod, remove_pod
+from .earlier_pod import (
     Start,
     find_former_end,
     find_own_end,
     find_pod_to_stop,
     find_start,
 )
-from kpo_platform.airflow.operators.lifecycle.ending import LATE_S, Ending, call_back
-from kpo_platform.airflow.operators.lifecycle.former_pod import end_former_pods
-from kpo_platform.airflow.operators.lifecycle.log_positions import LogProgress, read_log_progress, write_log_progress
-from kpo_platform.airflow.operators.lifecycle.observed_pod import ObservedPod
-from kpo_platform.airflow.operators.lifecycle.patience import ApiServerUnavailable, Patience, describe_error
-from kpo_platform.airflow.operators.lifecycle.pod_api import PodApi
-from kpo_platform.airflow.operators.lifecycle.pod_logs import PodLogs
-from kpo_platform.airflow.operators.lifecycle.pod_wait import check_image, wait_for_end
-from kpo_platform.airflow.operators.lifecycle.start_record import (
+from .ending import LATE_S, Ending, call_back
+from .former_pod import end_former_pods
+from .log_positions import LogProgress, read_log_progress, write_log_progress
+from .observed_pod import ObservedPod
+from .patience import ApiServerUnavailable, Patience, describe_error
+from .pod_api import PodApi
+from .pod_logs import PodLogs
+from .pod_wait import check_image, wait_for_end
+from .start_record import (
     StartRecord,
     build_pod_name,
     build_start_id,
     read_start_record,
     write_start_record,
 )
-from kpo_platform.airflow.operators.lifecycle.task_end import EndRecord
-from kpo_platform.airflow.operators.lifecycle.task_state import has_next_try, try_to_store
-from kpo_platform.pod.identity import START_LABEL
-from kpo_platform.pod.merge import Json
+from .task_end import EndRecord
+from .task_state import has_next_try, try_to_store
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -155,7 +157,7 @@ class PodRun:
                 return " before it had a pod."
             return dispose_stopped_pod(self._operator, self._api, pod.state)
         except Exception as error:
-            self._operator.log.warning("Cannot end the task's pod: %s.", describe_error(error))
+            self._warn_left(error)
             return ", and its pod may still run."
 
     def end_failed(self) -> None:
@@ -170,7 +172,7 @@ class PodRun:
             if pod is not None and not pod.is_gone and not self._build_ending().keep_success():
                 remove_pod(self._operator, self._api, pod.state)
         except Exception as error:
-            self._operator.log.warning("Cannot end the task's pod: %s.", describe_error(error))
+            self._warn_left(error)
 
     def stop_logs(self) -> None:
         """Write no further line, and store what was written; the next process of the try continues there."""
@@ -248,7 +250,8 @@ class PodRun:
         operator, count = self._operator, int(event.get("_redefer_count", 0))
         if not pod.has_left_pending:
             check_image(pod)
-        operator.log.info("Pod %s has not ended; its trigger reported: %s", pod.state.name, event.get("message"))
+        reported = sanitize(event.get("message"))
+        operator.log.info("Pod %s has not ended; its trigger reported: %s", pod.state.name, reported)
         if count < _MAX_REDEFERRALS:
             operator.trigger_kwargs = {**(operator.trigger_kwargs or {}), "_redefer_count": count + 1}
             quota_wait.shorten_schedule_timeout(operator, self._context, pod.model)
@@ -259,6 +262,14 @@ class PodRun:
         if self.pod is None and (found := find_pod_to_stop(self._operator, self._api, self._context, self._record)):
             self.pod = self._observe(found)
         return self.pod
+
+    def _warn_left(self, error: Exception) -> None:
+        """Warn that the pod may still run, and name it if it is known."""
+        where, what, fix = self.pod.state if self.pod else self._record, "the task's pod", ""
+        if where is not None:
+            what = f"pod {where.name} in namespace {where.namespace}"
+            fix = f" Delete it with `kubectl -n {where.namespace} delete pod {where.name}`."
+        self._operator.log.warning("Cannot end %s: %s.%s", what, describe_error(error), fix)
 
     def _find_record(self, event: Mapping[str, Any]) -> StartRecord:
         record, unknown = read_start_record(self._context), StartRecord(event["name"], event["namespace"])

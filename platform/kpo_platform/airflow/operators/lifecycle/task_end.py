@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowFailException
 
-from kpo_platform.airflow.operators.lifecycle.observed_pod import ObservedPod
-from kpo_platform.airflow.operators.lifecycle.patience import ApiServerUnavailable
-from kpo_platform.airflow.operators.lifecycle.task_result import read_failed_result, read_result
-from kpo_platform.airflow.operators.lifecycle.task_state import read_stored, write_stored
 from kpo_platform.pod.json_fields import read_integer, read_text
 from kpo_platform.pod.outcome import Outcome, OutcomeKind
+
+from .observed_pod import ObservedPod
+from .patience import ApiServerUnavailable, describe_error, describe_failure
+from .task_result import read_failed_result, read_result
+from .task_state import read_stored, write_stored
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -149,7 +150,10 @@ def withdraw_success(context: Context, message: str) -> None:
             failed = OutcomeKind.FAILED.value
             _write(context, replace(record, kind=failed, message=message, result=None, is_result_lost=False))
     except Exception as error:
-        context["ti"].task.log.warning("Airflow did not store that the pod's success does not count: %s", error)
+        context["ti"].task.log.warning(
+            "Airflow did not store that the task failed after the pod's success: %s. A retry may take the result.",
+            describe_error(error),
+        )
 
 
 def _read_result(operator: Any, context: Context, pod: ObservedPod, outcome: Outcome) -> Any:
@@ -175,7 +179,7 @@ def _build_record(context: Context, pod: ObservedPod, end: TaskEnd) -> EndRecord
         is_result_lost=end.has_succeeded and is_lost,
     )
     if end.has_succeeded and end.failure is not None and not is_lost:
-        return replace(record, kind=OutcomeKind.FAILED.value, message=f"{type(end.failure).__name__}: {end.failure}")
+        return replace(record, kind=OutcomeKind.FAILED.value, message=describe_failure(end.failure))
     return record
 
 

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Any
 
 from airflow.providers.cncf.kubernetes.utils.xcom_sidecar import PodDefaults
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
 from kubernetes.client import ApiException
 
-from kpo_platform.airflow.operators.lifecycle.observed_pod import ObservedPod
-from kpo_platform.airflow.operators.lifecycle.patience import ApiServerUnavailable, describe_error, is_transient
-from kpo_platform.airflow.operators.lifecycle.pod_manager import CommandFailed
+from .observed_pod import ObservedPod
+from .patience import (
+    ApiServerUnavailable,
+    advise,
+    describe_error,
+    is_transient,
+)
+from .pod_manager import CommandFailed
 
 SIDECAR: str = PodDefaults.SIDECAR_CONTAINER_NAME
 
+_RETRY = "A retry does the work again."
 _INTERVAL_S = 1.0
 _START_TIMEOUT_S = 900.0  # as in the stock operator
 _READ_TIMEOUT_S = 600.0
@@ -36,7 +43,7 @@ def read_result(operator: Any, pod: ObservedPod) -> Any:
         ApiServerUnavailable: API server or node do not answer, or the sidecar did not start; the pod has the result.
         ApiException: the API server refused to read the result.
         CommandFailed: the sidecar cannot read it.
-        ValueError: it is no JSON.
+        AirflowException: it is no JSON.
     """
     failed_s = refused_s = 0.0
     while True:
@@ -67,7 +74,7 @@ def read_failed_result(operator: Any, pod: ObservedPod) -> Any:
     try:
         return operator.extract_xcom(pod=pod.model)
     except Exception as error:
-        operator.log.info("The failed program has no result: %s", error)
+        operator.log.info("The failed program has no result: %s.", describe_error(error))
         return None
 
 
@@ -78,7 +85,7 @@ def end_sidecar(operator: Any, pod: ObservedPod) -> bool:
     try:
         operator.pod_manager.extract_xcom_kill(pod.model)
     except Exception as error:
-        operator.log.info("Cannot end container %s of pod %s: %s", SIDECAR, pod.state.name, error)
+        operator.log.info("Cannot end container %s of pod %s: %s.", SIDECAR, pod.state.name, describe_error(error))
         return False
     return True
 
@@ -117,7 +124,16 @@ def _describe_loss(pod: ObservedPod, what: str) -> str:
 def _check_retry(error: Exception, pod: ObservedPod, failed_s: float, refused_s: float) -> None:
     """Raise unless the read may succeed later."""
     is_refusal = isinstance(error, ApiException | CommandFailed)
-    if not is_transient(error) and (not is_refusal or refused_s >= _REFUSAL_TIMEOUT_S):
+    if isinstance(error, json.JSONDecodeError):
+        cause = f"The program succeeded, but its result is not JSON: {describe_error(error)}"
+        raise AirflowException(f"{cause}. Write JSON to {PodDefaults.XCOM_MOUNT_PATH}/return.json.") from error
+    if not is_transient(error) and not is_refusal:
+        raise error
+    if not is_transient(error) and refused_s >= _REFUSAL_TIMEOUT_S:
+        start = f"Cannot read the result of pod {pod.state.name}, whose program succeeded: {describe_error(error)}. "
+        if isinstance(error, CommandFailed):
+            raise CommandFailed(f"{start}The command failed in container {SIDECAR}. {_RETRY}") from error
+        error.sentence = f"{start}{advise(error)} {_RETRY}"  # type: ignore[attr-defined]
         raise error
     if failed_s >= _READ_TIMEOUT_S:
         raise ResultUnreadable(

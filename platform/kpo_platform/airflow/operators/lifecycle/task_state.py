@@ -60,7 +60,7 @@ def is_task_active(context: Context) -> bool:
             dag_id=ti.dag_id, task_ids=[ti.task_id], run_ids=[ti.run_id], map_index=ti.map_index
         )
     except Exception as error:  # any error: a restarted task finds a kept pod, but a deleted pod is lost
-        ti.task.log.warning("Cannot read the task's state from Airflow: %s. Its pod is kept.", error)
+        ti.task.log.warning("Cannot read the task's state from Airflow: %s. The task counts as not stopped.", error)
         return True
     return states.get(ti.run_id, {}).get(name) in _ACTIVE_STATES
 
