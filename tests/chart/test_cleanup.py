@@ -165,6 +165,20 @@ def test_age_of_a_pod_with_a_running_sidecar_counts_from_the_end_of_base(
     assert list_deleted_pods(pods, tmp_path, monkeypatch) == ["61", "late-helper"]
 
 
+@pytest.mark.parametrize("unknown", ["1970-01-01T00:00:00Z", "0001-01-01T00:00:00Z"])
+def test_age_of_a_pod_with_a_lost_container_counts_from_its_creation(
+    unknown: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lost: Object = {"terminated": {"exitCode": 137, "reason": "ContainerStatusUnknown", "finishedAt": unknown}}
+    pods = [
+        build_pod_in_phase("Failed", {"base": lost}, name="young", created=FAR_AHEAD),
+        build_pod_in_phase("Failed", {"base": lost}, name="old"),
+        build_pod_in_phase("Running", {"base": lost, "sidecar": RUNNING}, name="unfinished"),
+        build_pod_in_phase("Failed", {"base": lost, "sidecar": {"terminated": {"finishedAt": FAR_AHEAD}}}, name="seen"),
+    ]
+    assert list_deleted_pods(pods, tmp_path, monkeypatch) == ["old"]
+
+
 @pytest.mark.parametrize(
     "pod",
     [

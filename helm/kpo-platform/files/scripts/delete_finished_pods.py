@@ -30,6 +30,9 @@ ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 BASE = "base"
 """Container that runs the task's program."""
 
+FIRST_TIME = "1971"
+"""First time that is real: the kubelet writes year 1, and containerd 1970, for a time that it does not know."""
+
 FINAL_PHASES = ("Succeeded", "Failed")
 GONE_STATUSES = (404, 409)
 PAGE_SIZE = 500
@@ -69,7 +72,7 @@ def list_pods(namespace: str, team: str) -> Iterator[dict[str, Any]]:
 def read_finish_time(pod: dict[str, Any]) -> datetime | None:
     """Return the time at which the pod finished, or None if it has not.
 
-    In a final phase this is the end of its last container, or its creation if it never ran; else the end of `base`.
+    In a final phase this is the end of its last container, or its creation if no end is known; else the end of `base`.
     """
     ends = read_end_times(pod)
     if (pod.get("status") or {}).get("phase") in FINAL_PHASES:
@@ -81,7 +84,7 @@ def read_end_times(pod: dict[str, Any]) -> dict[str, str]:
     """Return the end of each container that has ended; the kubelet does not know that of a container it has lost."""
     statuses = (pod.get("status") or {}).get("containerStatuses") or []
     ended = {status.get("name", ""): (status.get("state") or {}).get("terminated") or {} for status in statuses}
-    return {name: state["finishedAt"] for name, state in ended.items() if state.get("finishedAt")}
+    return {name: state["finishedAt"] for name, state in ended.items() if (state.get("finishedAt") or "") >= FIRST_TIME}
 
 
 def may_restart_base(pod: dict[str, Any]) -> bool:
