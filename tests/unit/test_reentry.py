@@ -237,6 +237,15 @@ def test_a_timeout_ends_the_pod_that_its_task_keeps(task_process: TaskProcess):
     assert (task_process.resume("timeout"), task_process.pods.changes) == (LATE, ["end"])
 
 
+@pytest.mark.parametrize("method", ["DELETE", "/log"])
+def test_execution_timeout_in_the_clean_up_of_a_late_task_ends_its_pod(deferred: TaskProcess, method: str):
+    sent = [send_at(method, signal.SIGUSR2)]
+    deferred.pods.before = lambda request: (
+        sent.pop()(request) or Fault.CLOSE if sent and method in f"{request.method} {request.path}" else None
+    )
+    assert (deferred.resume("timeout"), deferred.pods.changes) == ("AirflowTaskTimeout", ["delete"])
+
+
 def test_log_that_is_not_answered_delays_the_end_of_a_late_pod_for_a_minute(
     deferred: TaskProcess, monkeypatch: pytest.MonkeyPatch
 ):

@@ -41,7 +41,7 @@ DURATIONS = {
 }
 
 TIMES_OF_A_RUN: tuple[tuple[str, float], ...] = (
-    (r"ends the pod, after up to (.+?) for the rest of its log", ending._LOG_REST_S),
+    (r"ends the pod, after up to (.+?) for the rest of its log", ending.LOG_REST_S),
     (r"rest of its log, or (.+?) for the whole log of a deferred task", ending.LATE_S),
     (r"if Airflow answers within (.+?)\.", start_record._STOPPED_TIMEOUT_S),
     (r"The task repeats such a request for (.+?):", patience._STARTUP_S),

@@ -12,7 +12,7 @@ import pytest
 from airflow.sdk.execution_time import task_runner
 
 from kpo_platform.airflow.operators.lifecycle import run
-from unit.support.http_server import Request, status
+from unit.support.http_server import Answer, Request, status
 from unit.support.pod_statuses import ended, pod
 from unit.support.stop_moments import (
     ENDED_POD,
@@ -141,6 +141,22 @@ def test_stop_during_an_outage_leaves_the_pod_running(task_process: TaskProcess,
     task_process.pods.before = fail_after_the_stop
     assert task_process.run() == "AirflowException: The task was stopped, and its pod may still run."
     assert (task_process.pods.changes, len(task_process.pods.pods)) == (["create"], 1)
+
+
+def test_log_of_a_success_without_a_result_is_read_before_its_pod_is_deleted(
+    task_process: TaskProcess, monkeypatch: pytest.MonkeyPatch
+):
+    arrange(task_process, monkeypatch, while_the_result_is_read, TIMEOUT)
+    act, task_process.ti["max_tries"] = task_process.pods.before, 0
+
+    def answer_late(request: Request) -> Answer | None:
+        threading.Event().wait(0.5 if "/log" in request.path else 0)
+        return act(request)
+
+    task_process.pods.before = answer_late
+    assert (task_process.run(), task_process.pods.changes) == ("AirflowTaskTimeout", ["create", "delete"])
+    deleted = task_process.lines.index(f"Deleting pod: {NAME}")
+    assert [line for line in task_process.lines[:deleted] if "[base]" in line] == ["[base] one", "[base] two"]
 
 
 @pytest.mark.parametrize(

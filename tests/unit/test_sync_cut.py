@@ -7,11 +7,14 @@ import threading
 from typing import Any
 
 import pytest
+from airflow.sdk.exceptions import AirflowTaskTimeout
 
-from kpo_platform.airflow.operators.lifecycle import quota_wait
+from kpo_platform.airflow.operators.lifecycle import ending, quota_wait
+from kpo_platform.airflow.operators.lifecycle.pod_logs import PodLogs
 from unit.support.cluster_server import Cluster, Rule
 from unit.support.fake_kubelet import Program
-from unit.support.task_ends import build_callback, refuse_to_store, run_until
+from unit.support.http_server import Fault
+from unit.support.task_ends import EXIT_3, build_callback, refuse_to_store, run_until, tell
 from unit.support.task_process import StartTask
 
 ONCE = 2
@@ -27,6 +30,17 @@ def interrupt(cluster: Cluster, at_s: float) -> None:
             raise KeyboardInterrupt
 
     cluster.on_tick = tick
+
+
+def time_out(*_: Any) -> None:
+    raise AirflowTaskTimeout("Timeout, PID: 1")
+
+
+def time_out_without_answer(_: Any) -> Any:
+    """End the task's time during a request that has no effect."""
+    signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGALRM)
+    threading.Event().wait(0.3)
+    return Fault.CLOSE
 
 
 @pytest.mark.parametrize("on_kill_action", ["delete_pod", "keep_pod"])
@@ -109,6 +123,42 @@ def test_execution_timeout_in_the_clean_up_after_another_failure_ends_the_pod(
     run = run_until(20, task)
     fake_cluster.sleep(60)
     assert (run.outcome, fake_cluster.pods) == ("AirflowTaskTimeout: Timeout, PID: 1", {})
+
+
+@pytest.mark.usefixtures("alarm")
+@pytest.mark.parametrize("step", ["kill", "DELETE pods"])
+@pytest.mark.parametrize(("code", "outcome"), [(0, {"rows": 3}), (3, EXIT_3)])
+def test_execution_timeout_in_the_clean_up_after_the_programs_end_leaves_no_pod(
+    step: str, code: int, outcome: Any, fake_cluster: Cluster, start_task: StartTask, monkeypatch: pytest.MonkeyPatch
+):
+    fake_cluster.programs["base"], end_sidecar = Program(code=code), Cluster.end_sidecar
+
+    def end_late(cluster: Cluster, name: str) -> None:
+        end_sidecar(cluster, name)
+        if step == "kill":
+            signal.raise_signal(signal.SIGALRM)
+
+    monkeypatch.setattr(Cluster, "end_sidecar", end_late)
+    fake_cluster.rules.append(Rule("DELETE pods", time_out_without_answer, int(step != "kill")))
+    task = start_task(do_xcom_push=True)
+    assert tell(task, task.run()) == outcome
+    fake_cluster.sleep(60)
+    assert fake_cluster.pods == {}
+
+
+@pytest.mark.parametrize(("code", "outcome"), [(0, None), (3, EXIT_3)])
+def test_execution_timeout_during_the_rest_of_the_log_says_what_is_missing(
+    code: int, outcome: Any, fake_cluster: Cluster, start_task: StartTask, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(PodLogs, "finish", time_out)
+    monkeypatch.setattr(ending, "LOG_REST_S", 0.3)
+    fake_cluster.programs["base"] = Program(code=code)
+    fake_cluster.rules.append(Rule("/log", lambda _: Fault.HANG, 9))
+    task = start_task()
+    run = task.run()
+    missing = "The log of container base may be incomplete from its start: it was not read within 0.3 s."
+    assert tell(task, run) == outcome
+    assert any(line.endswith(missing) for line in run.log[: run.log.index(f"Deleting pod: {task.pod}")])
 
 
 def test_failure_after_the_creation_ends_the_pod(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.providers.cncf.kubernetes.callbacks import ExecutionMode
@@ -43,8 +44,8 @@ if TYPE_CHECKING:
 LATE_S = 60.0
 """How long a task whose time is up waits for the API server, and for the log of its deferred pod."""
 
-_LOG_REST_S = 5.0
-"""How long the log of a pod that has not ended may delay its deletion."""
+LOG_REST_S = 5.0
+"""How long the rest of a log may delay the deletion of a pod that has not ended, or whose task's time is up."""
 
 
 class Ending:
@@ -140,7 +141,7 @@ class Ending:
         return decide_reported_end(outcome, str(status), self._pod.events, self._operator.base_container_name)
 
     def _finish_logs(self, end: TaskEnd, logs: PodLogs) -> None:
-        with self._outlast_timeout(end, "the wait for the rest of the log"):
+        with self._outlast_timeout(end, "the wait for the rest of the log", lambda: logs.cut(LOG_REST_S)):
             if self._is_late:
                 logs.cut(LATE_S)
             else:
@@ -148,14 +149,15 @@ class Ending:
         self._call_back_at_end(end, "on_pod_completion", "on_pod_teardown")
 
     @contextmanager
-    def _outlast_timeout(self, end: TaskEnd, what: str) -> Iterator[None]:
-        """Let ``execution_timeout`` end a step, but not hide how the program has ended before."""
+    def _outlast_timeout(self, end: TaskEnd, what: str, then: Callable[[], object] = lambda: None) -> Iterator[None]:
+        """Let ``execution_timeout`` end a step, then do `then`, but not hide how the program has ended before."""
         try:
             yield
         except AirflowTaskTimeout:
             if end.outcome.kind is OutcomeKind.DISRUPTED:
                 raise  # the work is not done, and the task's time is up
             self._pass_over_timeout(what)
+            then()
 
     def _pass_over_timeout(self, what: str) -> None:
         self._operator.log.warning("execution_timeout has ended %s; the program had ended before.", what)
@@ -171,22 +173,23 @@ class Ending:
         if is_kept:
             self._keep("Airflow did not store its end, and a later process of the task may need its result")
         elif not self._pod.is_gone:
-            with self._outlast_timeout(end, f"the clean-up of pod {self._pod.state.name}"):
-                state = self._pod.state
+            state = self._pod.state
+            dispose = partial(dispose_pod, self._operator, self._api)
+            with self._outlast_timeout(end, f"the clean-up of pod {state.name}", partial(dispose, state)):
                 has_ended_sidecar = self._operator.do_xcom_push and end_sidecar(self._operator, self._pod)
-                dispose_pod(self._operator, self._api, state.without(SIDECAR) if has_ended_sidecar else state)
+                dispose(state.without(SIDECAR) if has_ended_sidecar else state)
         self._call_back_at_end(end, "on_pod_cleanup")
 
     def _clean_up_failed(self, error: BaseException) -> None:
         """Clean up after a task that fails while its pod runs."""
         operator, has_fired_late = self._operator, (self._event or {}).get("status") == "timeout"
-        is_late = has_fired_late or isinstance(error, AirflowTaskTimeout)
-        operator.has_cleaned_up = is_late  # no second timeout interrupts it
+        operator.has_cleaned_up = isinstance(error, AirflowTaskTimeout)  # no second timeout interrupts it
+        is_late = has_fired_late or operator.has_cleaned_up
         if is_late:
             self._api.limit(LATE_S)
         try:
             if self.logs is not None:
-                self.logs.cut(_LOG_REST_S)
+                self.logs.cut(LOG_REST_S)
             self._pod.refresh()
             if is_late and self.keep_success():
                 return

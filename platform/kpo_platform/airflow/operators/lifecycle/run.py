@@ -25,7 +25,7 @@ from .earlier_pod import (
     find_pod_to_stop,
     find_start,
 )
-from .ending import LATE_S, Ending, call_back
+from .ending import LATE_S, LOG_REST_S, Ending, call_back
 from .former_pod import end_former_pods
 from .log_positions import LogProgress, read_log_progress, write_log_progress
 from .observed_pod import ObservedPod
@@ -165,7 +165,7 @@ class PodRun:
         self._api.limit(LATE_S)
         try:
             if self._logs is not None:
-                self._logs.stop()  # it would tell that the pod's log is gone
+                self._logs.cut(LOG_REST_S)  # later it would tell that the pod's log is gone
             if self.pod is not None:
                 self.pod.refresh()
             pod = self._find_pod_to_stop()
