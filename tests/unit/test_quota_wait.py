@@ -186,6 +186,22 @@ def test_pod_of_an_earlier_process_has_waited_since_its_try_met_the_full_quota(c
     assert reattached.schedule_timeout_seconds == 180
 
 
+def test_store_that_does_not_tell_the_wait_for_quota_is_logged(clock: Clock):
+    class BrokenStore(Store):
+        def get(self, *_: Any) -> Any:
+            raise OSError("no answer")
+
+    lines: list[str] = []
+    reattached = build_operator([])
+    reattached.schedule_timeout_seconds = 200
+    reattached.log.warning = lambda text, *values: lines.append(text % values)
+    quota_wait.shorten_schedule_timeout(reattached, build_context(BrokenStore(), reschedules=1), build_pod(990))
+    assert (reattached.schedule_timeout_seconds, lines) == (
+        190,
+        ["Cannot read since when the task has waited for quota: no answer"],
+    )
+
+
 def test_replacement_of_a_disrupted_pod_waits_the_whole_timeout(clock: Clock):
     store = Store()
     defer_once(store)

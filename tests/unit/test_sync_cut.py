@@ -16,6 +16,9 @@ from unit.support.fake_kubelet import Program
 from unit.support.http_server import Fault
 from unit.support.task_ends import EXIT_3, build_callback, refuse_to_store, run_until, tell
 from unit.support.task_process import StartTask
+from unit.support.task_ends import build_callback, refuse_to_store, run_until
+from unit.support.task_faults import at
+from unit.support.task_process import StartTask, Store
 
 ONCE = 2
 """Lines of the ledger, in which a program starts and ends."""
@@ -171,6 +174,24 @@ def test_failure_after_the_creation_ends_the_pod(
     run = start_task().run()
     fake_cluster.sleep(60)
     assert (run.outcome, fake_cluster.created, fake_cluster.pods) == ("RuntimeError: after the creation", 1, {})
+
+
+def test_airflow_that_does_not_tell_the_wait_for_quota_does_not_end_the_pod(
+    fake_cluster: Cluster, start_task: StartTask, monkeypatch: pytest.MonkeyPatch
+):
+    def read(store: Store, key: str) -> Any:
+        if key == "kpo_platform_waits_for_quota":
+            raise RuntimeError("HTTP 500")
+        return store.values.get(key)
+
+    monkeypatch.setattr(Store, "get", read)
+    fake_cluster.programs["base"] = Program(runs_s=30)
+    task = start_task()
+    task.max_tries = 0
+    at(5, fake_cluster, lambda pod: task.operator.on_kill())
+    runs = task.run_to_end()
+    assert ([run.outcome for run in runs], fake_cluster.created) == (["rescheduled", None], 1)
+    assert "warning: Cannot read since when the task has waited for quota: HTTP 500" in runs[-1].log
 
 
 def test_airflow_that_does_not_store_the_pods_identity_does_not_end_the_run(

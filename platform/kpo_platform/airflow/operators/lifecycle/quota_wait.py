@@ -7,6 +7,7 @@ pod, so time in Airflow's pool does not count, and it keeps running when the tas
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowException
@@ -90,9 +91,15 @@ def is_quota_exceeded(rejection: ApiException) -> bool:
 
 
 def _read_start(operator: Any, context: Context) -> float | None:
-    """Read when the try began to wait for quota; None if it has not. Only a rescheduled task asks Airflow."""
+    """Read when the try began to wait for quota; None if it has not, or if Airflow does not tell.
+
+    Only a rescheduled task asks Airflow.
+    """
     if operator.quota_wait_start is None and context.get("task_reschedule_count"):
-        operator.quota_wait_start = TryState(context, _STATE_KEY).read().get("since")
+        try:
+            operator.quota_wait_start = TryState(context, _STATE_KEY).read().get("since")
+        except Exception as error:  # no reason to end a pod that runs
+            operator.log.warning("Cannot read since when the task has waited for quota: %s", error)
     start: float | None = operator.quota_wait_start
     return start
 
@@ -106,7 +113,7 @@ def _leave_out_requests(operator: Any, context: Context, counted_s: float) -> fl
     if start is not None and request_s - counted_s > _OUTAGE_S:
         since = operator.quota_wait_start = start + request_s - counted_s
         state = TryState(context, _STATE_KEY)
-        try_to_store("since when it waits for quota", lambda: state.write(since=since), operator.log)
+        try_to_store("since when the task waits for quota", partial(state.write, since=since), operator.log)
     return request_s
 
 
@@ -115,7 +122,7 @@ def _wait(operator: Any, context: Context, message: str) -> None:
     start = _read_start(operator, context)
     if start is None:
         start = operator.quota_wait_start = now
-        state.write(since=start)
+        try_to_store("since when the task waits for quota", partial(state.write, since=start), operator.log)
     waited = now - start
     if waited >= timeout:
         raise QuotaTimeout(
