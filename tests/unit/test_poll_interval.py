@@ -79,7 +79,7 @@ def test_end_of_a_log_causes_a_look_at_once():
     paused = SimpleNamespace(is_set=lambda: pauses.pop(0), clear=lambda: None)
     logs = SimpleNamespace(update=lambda: None, paused=paused)
     task = operator("base_container_status_polling_interval", running=600)
-    task.stop_signal, task.log = StopSignal(), LogLines()
+    task.stop_signal, task.log, task.patience = StopSignal(), LogLines(), SimpleNamespace(call_s=0.0)
     started_at, starts = monotonic(), []
-    wait_for_end(task, *(SimpleNamespace(request_s=0.0), pod, logs), on_start=lambda: starts.append("started"))  # type: ignore[arg-type]
+    wait_for_end(task, *(None, pod, logs), on_start=lambda: starts.append("started"))  # type: ignore[arg-type]
     assert (monotonic() - started_at < 60, pod.refreshed, starts) == (True, 1, ["started"])

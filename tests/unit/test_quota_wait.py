@@ -69,7 +69,7 @@ def build_operator(answers: list[Any], *, deferrable: bool = False) -> Any:
         schedule_timeout_seconds=25,
         quota_wait_start=None,
         stop_signal=SimpleNamespace(sleep=lambda seconds: quota_wait.time.sleep(seconds)),
-        request_s=0.0,
+        patience=SimpleNamespace(call_s=0.0),
         log=log,
         log_lines=lines,
     )

@@ -15,8 +15,6 @@ from unit.support.cluster_server import Cluster, Rule
 from unit.support.fake_kubelet import Program
 from unit.support.http_server import Fault
 from unit.support.task_ends import EXIT_3, build_callback, refuse_to_store, run_until, tell
-from unit.support.task_process import StartTask
-from unit.support.task_ends import build_callback, refuse_to_store, run_until
 from unit.support.task_faults import at
 from unit.support.task_process import StartTask, Store
 

@@ -7,7 +7,7 @@ it over the Kubernetes API.
 
 from __future__ import annotations
 
-from kpo_platform.contract.isolation import (
+from .isolation import (
     Action,
     AllowedTrigger,
     Grant,
@@ -15,7 +15,7 @@ from kpo_platform.contract.isolation import (
     SharedNames,
     UnlistedAccess,
 )
-from kpo_platform.contract.model import (
+from .model import (
     Airflow,
     Contract,
     Release,
@@ -23,7 +23,7 @@ from kpo_platform.contract.model import (
     ServiceAccountRef,
     XComSidecar,
 )
-from kpo_platform.contract.reading import (
+from .reading import (
     FILE_VARIABLE,
     VERSION,
     find_contract_file,
@@ -31,7 +31,7 @@ from kpo_platform.contract.reading import (
     load,
     parse,
 )
-from kpo_platform.contract.team import (
+from .team import (
     Cleanup,
     ConnectionRef,
     Dags,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from kpo_platform.pod.merge import Json
+from .merge import Json
 
 
 def iterate_containers(pod: Json) -> Iterator[Json]:

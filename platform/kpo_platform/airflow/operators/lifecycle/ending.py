@@ -205,10 +205,9 @@ class Ending:
             self._warn(failure)
 
     def _keep_started(self) -> bool:
-        """Leave a pod that has started after all, perhaps because an outage delayed this look at it."""
         if not self._pod.has_left_pending or self._pod.outcome is not None:
             return self.keep_success()
-        return self._keep_for_next_try("it has started meanwhile, and the next try takes it up")
+        return self._keep_for_next_try("it has started, and the next try takes it up")
 
     def _keep_for_next_try(self, why: str = "its program has succeeded, and the next try takes its result") -> bool:
         if not has_next_try(self._context) or self._pod.is_gone:

@@ -81,10 +81,7 @@ class ObservedPod:
 
 
 class PodEventLog:
-    """Writes the events of a pod into the task's log, each once, with the stock operator's words.
-
-    The task does not wait for them: the API server may keep events elsewhere than pods, and answer only for these.
-    """
+    """Writes the events of a pod into the task's log, each once, with the stock operator's words."""
 
     def __init__(self, api: PodApi, log: Any) -> None:
         self._api, self._log = api, log
@@ -119,7 +116,7 @@ class PodEventLog:
         had_failed, self._has_failed = self._has_failed, False
         try:
             return self._api.read_events(pod.name, pod.namespace, pod.uid or None, is_patient=False)
-        except Exception as error:  # the task must not fail for its pod's events
+        except Exception as error:  # the task neither fails nor waits for its pod's events
             self._has_failed, self._is_refused = True, not is_transient(error)
             if not had_failed:
                 self._log.warning("Cannot read the events of pod %s: %s.", pod.name, describe_error(error))

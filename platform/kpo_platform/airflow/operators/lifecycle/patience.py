@@ -52,9 +52,7 @@ class Patience:
     An outage begins with the first failed request and ends with the first that succeeds, over all calls. It is logged
     at its begin, once a minute, and at its end. Once it has lasted for the timeout, every further call makes a single
     attempt. A signal handler may raise in `sleep`.
-
-    Attributes:
-        call_s: the seconds that all calls have taken so far, with the outages.
+    `call_s` are the seconds that all calls have taken.
     """
 
     def __init__(
@@ -75,16 +73,13 @@ class Patience:
         """End every outage when these seconds from now are over, because the task has no more time."""
         self._end_at = min(self._end_at, self._clock() + seconds)
 
-    def call(
-        self, what: str, function: Callable[[], _Result], *, is_allowed: bool = False, is_patient: bool = True
-    ) -> _Result:
+    def call(self, what: str, function: Callable[[], _Result], *, is_allowed: bool = False) -> _Result:
         """Call a function, again and again while the API server does not answer, which may have received the request.
 
         Args:
             what: the request as verb and object, such as ``read pod p in namespace n``.
             function: sends the request.
             is_allowed: whether such a request was answered before, so that a refusal may not be the last word.
-            is_patient: whether to call it again; otherwise every error is raised.
 
         Raises:
             ApiServerUnavailable: the outage has lasted for the timeout.
@@ -92,11 +87,11 @@ class Patience:
         """
         began_at = self._clock()
         try:
-            return self._repeat(what, function, is_allowed, is_patient)
+            return self._repeat(what, function, is_allowed)
         finally:
             self.call_s += self._clock() - began_at
 
-    def _repeat(self, what: str, function: Callable[[], _Result], is_allowed: bool, is_patient: bool) -> _Result:
+    def _repeat(self, what: str, function: Callable[[], _Result], is_allowed: bool) -> _Result:
         while True:
             try:
                 result = function()
@@ -106,8 +101,6 @@ class Patience:
                     self._end_outage(error)
                     if isinstance(error, ApiRefusal):
                         error.sentence = f"Cannot {what}: {describe_refusal(error)}. {advise(error)}"
-                    raise
-                if not is_patient:
                     raise
                 self._wait(what, error)
             else:

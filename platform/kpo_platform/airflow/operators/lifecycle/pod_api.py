@@ -15,7 +15,7 @@ from kpo_platform.pod.identity import START_LABEL
 from kpo_platform.pod.json_fields import read_object, read_text
 from kpo_platform.pod.merge import Json
 
-from .api_request import READ_TIMEOUT_S, has_other_uid, is_existing, is_missing, send_request
+from .api_request import has_other_uid, is_existing, is_missing, send_request
 from .patience import Patience
 
 CHECKED_LABEL = "already_checked"
@@ -24,7 +24,7 @@ CHECKED_LABEL = "already_checked"
 ENDING_DEADLINE_S = 1
 """The ``activeDeadlineSeconds`` of a pod that the task ends and keeps."""
 
-_SHORT_TIMEOUT_S = 10.0
+_LIST_TIMEOUT_S = 15.0
 _NAME_WAIT_S = 60.0
 _NAME_INTERVAL_S = 2.0
 _MARK: Json = {"metadata": {"labels": {CHECKED_LABEL: "True"}}}
@@ -55,11 +55,6 @@ class PodApi:
     ) -> None:
         self._client, self._patience, self._refresh, self._hold = client, patience, refresh, hold
         self.limit = patience.limit
-
-    @property
-    def request_s(self) -> float:
-        """The seconds that all requests have taken so far, with the outages of the API server."""
-        return self._patience.call_s
 
     def create(self, pod: Json) -> Json:
         """Create a pod once, also if the answer of an earlier request was lost, and return it.
@@ -115,10 +110,7 @@ class PodApi:
         return self._patch("mark", name, namespace, uid, _MARK)
 
     def read_events(self, name: str, namespace: str, uid: str | None = None, *, is_patient: bool = True) -> list[Json]:
-        """Read the events of a pod, which may be gone; the API server keeps them for an hour by default.
-
-        Unless `is_patient`, it is one short attempt, which raises every error.
-        """
+        """Read the events of a pod, which may be gone; the API server keeps them for an hour by default."""
         fields = {"involvedObject.kind": "Pod", "involvedObject.name": name, "involvedObject.uid": uid}
         selector = ",".join(f"{key}={value}" for key, value in fields.items() if value)
         what = f"read the events of {_format(name, namespace)}"
@@ -196,26 +188,17 @@ class PodApi:
         is_allowed: bool = False,
         is_patient: bool = True,
     ) -> Json:
-        timeout_s = READ_TIMEOUT_S if is_patient else _SHORT_TIMEOUT_S
-        return self._patience.call(
-            what,
-            lambda: self._send(method, path, query, body, timeout_s),
-            is_allowed=is_allowed,
-            is_patient=is_patient,
-        )
+        def send() -> Json:
+            return self._send(method, path, query, body)
 
-    def _send(
-        self,
-        method: str,
-        path: str,
-        query: dict[str, str] | None = None,
-        body: Json | None = None,
-        timeout_s: float = READ_TIMEOUT_S,
-    ) -> Json:
+        return self._patience.call(what, send, is_allowed=is_allowed) if is_patient else send()
+
+    def _send(self, method: str, path: str, query: dict[str, str] | None = None, body: Json | None = None) -> Json:
         def send() -> Json:
             client = self._client().api_client
-            answer = send_request(client, method, path, query=query, body=body, read_timeout_s=timeout_s)
-            return _check_pod(answer, method) if query is None else _check_list(answer)
+            if query is None:
+                return _check_pod(send_request(client, method, path, body=body), method)
+            return _check_list(send_request(client, method, path, query=query, read_timeout_s=_LIST_TIMEOUT_S))
 
         try:
             return send()
@@ -236,7 +219,6 @@ def _format(name: str, namespace: str) -> str:
 
 
 def _check_pod(answer: Json, method: str) -> Json:
-    """Check that an answer with HTTP 200 is a pod, or the ``Status`` of a deletion: a proxy may answer instead."""
     has_deleted = method == "DELETE" and (answer.get("kind"), answer.get("status")) == ("Status", "Success")
     if not has_deleted and not _read_uid(answer):
         raise ProtocolError("the answer is not a pod")
@@ -244,7 +226,6 @@ def _check_pod(answer: Json, method: str) -> Json:
 
 
 def _check_list(answer: Json) -> Json:
-    """Check that an answer with HTTP 200 is a list, which may be empty."""
     if not read_text(answer.get("kind")).endswith("List") or not isinstance(answer.get("items", ""), list | None):
         raise ProtocolError("the answer is not a list")
     return answer

@@ -15,7 +15,7 @@ from kubernetes.client import models as k8s
 
 from .disposal import describe_kept_pod
 from .engine import switch_engine, warn_of_unused_overrides
-from .patience import DEFAULT_TIMEOUT_S
+from .patience import DEFAULT_TIMEOUT_S, Patience
 from .pod_manager import TeamPodManager
 from .restart import RESCHEDULE_DELAY_S
 from .run import PodRun
@@ -46,7 +46,7 @@ class RestartSafePodOperator(KubernetesPodOperator):
     set_names: frozenset[str] = frozenset()
     api_server_timeout: float = DEFAULT_TIMEOUT_S
     quota_wait_start: float | None = None
-    request_s: float = 0.0
+    patience: Patience
     has_cleaned_up: bool = False
     _run: PodRun | None = None
 

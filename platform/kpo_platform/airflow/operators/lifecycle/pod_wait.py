@@ -37,7 +37,7 @@ def wait_for_end(
         PodLaunchFailedException: its image can never be pulled.
         Exception: an error of the author's callbacks or formatter, or of `PodApi`.
     """
-    limits, events, interval = _StartLimits(operator, api), PodEventLog(api, operator.log), PollInterval(operator)
+    limits, events, interval = _StartLimits(operator), PodEventLog(api, operator.log), PollInterval(operator)
     has_started = False
     while True:
         if pod.has_left_pending and not has_started:
@@ -98,13 +98,10 @@ class PollInterval:
 
 
 class _StartLimits:
-    """Limits the wait for a node, and then for the start, with the stock operator's values and exceptions.
+    """Limits the wait for a node, and then for the start, with the stock operator's values and exceptions."""
 
-    The time of requests does not count: in an outage of the API server no pod can start.
-    """
-
-    def __init__(self, operator: Any, api: PodApi) -> None:
-        self._operator, self._api = operator, api
+    def __init__(self, operator: Any) -> None:
+        self._operator = operator
         self._since = self._read_clock()
         self._is_scheduled = False
 
@@ -127,4 +124,4 @@ class _StartLimits:
         return remaining_s
 
     def _read_clock(self) -> float:
-        return time.monotonic() - self._api.request_s
+        return time.monotonic() - float(self._operator.patience.call_s)  # in an outage no pod can start

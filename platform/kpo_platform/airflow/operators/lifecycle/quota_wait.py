@@ -28,11 +28,7 @@ _RESCHEDULE_INTERVAL_S = 20
 _LONGEST_INTERVAL_S = 60  # a wait may last a day; every reschedule starts a process
 _STATE_KEY = "waits_for_quota"
 
-_OUTAGE_S = 5.0
-"""Requests that take longer were not answered at once; the time of shorter ones is not worth a write to Airflow."""
-
-_LEAST_S = 60
-"""How long a pod that is taken up may wait for a node: the API server may have been away before."""
+_LEAST_S = 60  # for a node for a pod that is taken up, perhaps after an outage
 
 
 class QuotaTimeout(PlatformError, AirflowException):  # noqa: N818
@@ -49,17 +45,14 @@ def create_within_quota(operator: Any, pod: k8s.V1Pod, context: Context) -> k8s.
         AirflowRescheduleException: Airflow restarts the task later, in the same try.
         ApiException: the cluster rejected the pod for another reason.
     """
-    request_s = 0.0
     while True:
         try:
             created: k8s.V1Pod = operator.create_pod(pod)
         except ApiException as rejection:
             if not is_quota_exceeded(rejection):
                 raise
-            request_s = _leave_out_requests(operator, context, request_s)
             _wait(operator, context, sanitize(read_message(rejection)))
         else:
-            _leave_out_requests(operator, context, request_s)
             shorten_schedule_timeout(operator, context)
             return created
 
@@ -75,7 +68,7 @@ def shorten_schedule_timeout(operator: Any, context: Context, earlier: k8s.V1Pod
         if (metadata.labels or {}).get("try_number") == str(context["ti"].try_number):
             start = metadata.creation_timestamp.timestamp()
     if start is not None:
-        limit, waited = operator.schedule_timeout_seconds, max(time.time() - start, 0)
+        limit, waited = operator.schedule_timeout_seconds, max(_read_clock(operator) - start, 0)
         operator.schedule_timeout_seconds = max(int(limit - waited), min(limit, _LEAST_S) if earlier is not None else 0)
 
 
@@ -91,38 +84,26 @@ def is_quota_exceeded(rejection: ApiException) -> bool:
 
 
 def _read_start(operator: Any, context: Context) -> float | None:
-    """Read when the try began to wait for quota; None if it has not, or if Airflow does not tell.
-
-    Only a rescheduled task asks Airflow.
-    """
+    """Read when the try began to wait for quota; None if it is not known. Only a rescheduled task asks Airflow."""
     if operator.quota_wait_start is None and context.get("task_reschedule_count"):
         try:
             operator.quota_wait_start = TryState(context, _STATE_KEY).read().get("since")
-        except Exception as error:  # no reason to end a pod that runs
+        except Exception as error:
             operator.log.warning("Cannot read since when the task has waited for quota: %s", error)
     start: float | None = operator.quota_wait_start
     return start
 
 
-def _leave_out_requests(operator: Any, context: Context, counted_s: float) -> float:
-    """Leave an outage of the API server out of the wait for quota: the time of requests that are not `counted_s` yet.
-
-    Return the time of all requests.
-    """
-    start, request_s = _read_start(operator, context), float(operator.request_s)
-    if start is not None and request_s - counted_s > _OUTAGE_S:
-        since = operator.quota_wait_start = start + request_s - counted_s
-        state = TryState(context, _STATE_KEY)
-        try_to_store("since when the task waits for quota", partial(state.write, since=since), operator.log)
-    return request_s
+def _read_clock(operator: Any) -> float:
+    return time.time() - float(operator.patience.call_s)  # an outage is no wait for room
 
 
 def _wait(operator: Any, context: Context, message: str) -> None:
-    timeout, now, state = operator.schedule_timeout_seconds, time.time(), TryState(context, _STATE_KEY)
+    timeout, now, state = operator.schedule_timeout_seconds, _read_clock(operator), TryState(context, _STATE_KEY)
     start = _read_start(operator, context)
     if start is None:
         start = operator.quota_wait_start = now
-        try_to_store("since when the task waits for quota", partial(state.write, since=start), operator.log)
+        try_to_store("since when the task waits for quota", partial(state.write, since=time.time()), operator.log)
     waited = now - start
     if waited >= timeout:
         raise QuotaTimeout(

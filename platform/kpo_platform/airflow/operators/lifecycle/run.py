@@ -55,7 +55,9 @@ class PodRun:
 
     def __init__(self, operator: Any, context: Context) -> None:
         self._operator, self._context = operator, context
-        patience = Patience(operator.api_server_timeout, operator.log, sleep=operator.stop_signal.sleep)
+        patience = operator.patience = Patience(
+            operator.api_server_timeout, operator.log, sleep=operator.stop_signal.sleep
+        )
         self._api = PodApi(
             lambda: operator.client, patience, operator.refresh_credentials, hold=operator.stop_signal.hold
         )
@@ -134,10 +136,7 @@ class PodRun:
 
     def create(self, request: k8s.V1Pod) -> k8s.V1Pod:
         """Create the pod of this start with the name and the label of its record."""
-        try:
-            created = self._api.create(self._operator.client.api_client.sanitize_for_serialization(request))
-        finally:
-            self._operator.request_s = self._api.request_s
+        created = self._api.create(self._operator.client.api_client.sanitize_for_serialization(request))
         self.pod, self._is_created = self._observe(created), True
         return self.pod.model
 
