@@ -7,23 +7,9 @@ it over the Kubernetes API.
 
 from __future__ import annotations
 
-from .isolation import (
-    Action,
-    AllowedTrigger,
-    Grant,
-    Isolation,
-    SharedNames,
-    UnlistedAccess,
-)
-from .model import (
-    Airflow,
-    Contract,
-    Release,
-    Service,
-    ServiceAccountRef,
-    XComSidecar,
-)
-from .reading import (
+from kpo_platform.contract.isolation import Action, AllowedTrigger, Grant, Isolation, SharedNames, UnlistedAccess
+from kpo_platform.contract.model import Airflow, Contract, Release, Service, ServiceAccountRef, XComSidecar
+from kpo_platform.contract.reading import (
     FILE_VARIABLE,
     VERSION,
     find_contract_file,
@@ -31,7 +17,7 @@ from .reading import (
     load,
     parse,
 )
-from .team import (
+from kpo_platform.contract.team import (
     Cleanup,
     ConnectionRef,
     Dags,

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from .team import ContractModel
+from kpo_platform.contract.team import ContractModel
 
 Action = Literal["trigger", "xcom", "state", "asset"]
 """What a grant allows: start and clear runs, read XComs, read states of tasks and runs, use assets."""

@@ -6,10 +6,9 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
+from kpo_platform.contract.isolation import Isolation
+from kpo_platform.contract.team import ContractModel, Team
 from kpo_platform.errors import TeamError, describe_unknown_name
-
-from .isolation import Isolation
-from .team import ContractModel, Team
 
 
 class Service(ContractModel):

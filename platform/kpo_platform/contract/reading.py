@@ -8,10 +8,9 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from kpo_platform.contract.model import Contract
 from kpo_platform.errors import ContractError
 from kpo_platform.release import get_package_version
-
-from .model import Contract
 
 VERSION = 1
 """The contract version that this package reads."""

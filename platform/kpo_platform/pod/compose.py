@@ -14,14 +14,13 @@ from functools import reduce
 from kpo_platform.contract import Contract, Size, Team
 from kpo_platform.errors import TeamError, describe_unknown_name
 from kpo_platform.finding import Refusal, raise_refusals
+from kpo_platform.pod.containers import iterate_containers
+from kpo_platform.pod.identity import TEAM_LABEL
+from kpo_platform.pod.images import add_registry_prefix
+from kpo_platform.pod.merge import Json, merge
+from kpo_platform.pod.resources import fit_resources
 from kpo_platform.pod.rules.duplicates import check_duplicates
-
-from .containers import iterate_containers
-from .identity import TEAM_LABEL
-from .images import add_registry_prefix
-from .merge import Json, merge
-from .resources import fit_resources
-from .security import apply_security_context
+from kpo_platform.pod.security import apply_security_context
 
 BASE = "base"
 """The name of the container that runs the task."""

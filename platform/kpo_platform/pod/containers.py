@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from .merge import Json
+from kpo_platform.pod.merge import Json
 
 
 def iterate_containers(pod: Json) -> Iterator[Json]:

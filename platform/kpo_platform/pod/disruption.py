@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from .json_fields import read_object, read_text
-from .merge import Json
-from .state import ContainerState, PodState
+from kpo_platform.pod.json_fields import read_object, read_text
+from kpo_platform.pod.merge import Json
+from kpo_platform.pod.state import ContainerState, PodState
 
 DEADLINE = "DeadlineExceeded"
 """The kubelet's reason for a pod whose ``activeDeadlineSeconds`` have passed."""

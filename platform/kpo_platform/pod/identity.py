@@ -8,9 +8,8 @@ import uuid
 from dataclasses import dataclass
 
 from kpo_platform.contract import Team
-
-from .merge import Json
-from .xcom import XCOM_CONTAINER
+from kpo_platform.pod.merge import Json
+from kpo_platform.pod.xcom import XCOM_CONTAINER
 
 TEAM_LABEL = "kpo-platform/team"
 """The label with the name of the pod's team."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from .merge import Json
+from kpo_platform.pod.merge import Json
 
 _FIRST_YEAR = 1971  # the kubelet writes year 1, and containerd 1970, for a time that it does not know
 

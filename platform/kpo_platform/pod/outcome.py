@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
 
-from .disruption import (
+from kpo_platform.pod.disruption import (
     DEADLINE,
     DELETED,
     GONE,
@@ -18,13 +18,13 @@ from .disruption import (
     find_termination,
     find_termination_in_events,
 )
-from .outcome_message import (
+from kpo_platform.pod.outcome_message import (
     describe_disruption,
     describe_exit,
     describe_init_failure,
     describe_own_limit,
 )
-from .state import ContainerState, PodState
+from kpo_platform.pod.state import ContainerState, PodState
 
 
 class OutcomeKind(Enum):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import signal
 
-from .cluster_text import sanitize
-from .disruption import DEADLINE, DELETED, GONE, LOST, NOT_STARTED, OUT_OF, Termination, is_refusal
-from .state import ContainerState
+from kpo_platform.pod.cluster_text import sanitize
+from kpo_platform.pod.disruption import DEADLINE, DELETED, GONE, LOST, NOT_STARTED, OUT_OF, Termination, is_refusal
+from kpo_platform.pod.state import ContainerState
 
 _MAX_LENGTH = 500
 _SIGNAL_EXIT_CODE = 128  # a shell and the container runtime report the end by signal N as exit code 128 + N

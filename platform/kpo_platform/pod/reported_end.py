@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from .disruption import GONE, NODE_NOT_READY, find_stopped_containers
-from .outcome import Outcome, OutcomeKind
+from kpo_platform.pod.disruption import GONE, NODE_NOT_READY, find_stopped_containers
+from kpo_platform.pod.outcome import Outcome, OutcomeKind
 
 SUCCESS, FAILED = "success", "failed"
 """What the stock trigger reports of a program that has ended."""

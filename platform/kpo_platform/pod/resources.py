@@ -6,10 +6,9 @@ from decimal import Decimal
 from typing import Any
 
 from kpo_platform.contract import Limits
-
-from .containers import is_sidecar
-from .merge import Json
-from .quantity import parse_quantity_or_zero
+from kpo_platform.pod.containers import is_sidecar
+from kpo_platform.pod.merge import Json
+from kpo_platform.pod.quantity import parse_quantity_or_zero
 
 Amounts = dict[str, Decimal]
 

@@ -6,8 +6,7 @@ Source: Kubernetes, "Pod Security Standards", levels baseline and restricted.
 from __future__ import annotations
 
 from kpo_platform.contract import Team
-
-from .merge import Json, merge
+from kpo_platform.pod.merge import Json, merge
 
 _RESTRICTED = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
 """The fields that the level restricted requires in every container."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
 
-from .json_fields import (
+from kpo_platform.pod.json_fields import (
     add_seconds,
     read_integer,
     read_object,
@@ -16,7 +16,7 @@ from .json_fields import (
     read_texts,
     read_time,
 )
-from .merge import Json
+from kpo_platform.pod.merge import Json
 
 ContainerPhase = Literal["waiting", "running", "terminated"]
 ContainerKind = Literal["main", "init", "sidecar"]

@@ -24,10 +24,9 @@ from sqlalchemy import ColumnElement, and_, exists, not_, or_, select
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
+from kpo_platform.airflow.guards.contract_file import read_contract
+from kpo_platform.airflow.guards.origin import Origin
 from kpo_platform.contract import Contract
-
-from .contract_file import read_contract
-from .origin import Origin
 
 log = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ from airflow.models.taskinstancehistory import TaskInstanceHistory
 from sqlalchemy import ColumnElement, and_, func, or_, select, true
 from sqlalchemy.orm import Session
 
-from .origin import Origin, TaskOrigin
+from kpo_platform.airflow.guards.origin import Origin, TaskOrigin
 
 
 def read_task_origin(session: Session, token_id: UUID) -> TaskOrigin | None:

@@ -25,7 +25,9 @@ from kpo_platform.airflow.operators.arguments.serialize import (
     stringify_values,
 )
 from kpo_platform.airflow.operators.arguments.template_fields import NonEmptyTemplateFields
+from kpo_platform.airflow.operators.base_operator import BasePodOperator
 from kpo_platform.airflow.operators.lifecycle.task_run import read_task_run
+from kpo_platform.airflow.operators.pod_link import build_links
 from kpo_platform.airflow.provider_version import is_supported, warn_if_unsupported
 from kpo_platform.airflow.team_lookup import find_team
 from kpo_platform.contract import Contract, Team
@@ -37,9 +39,6 @@ from kpo_platform.pod.identity import add_run_identity
 from kpo_platform.pod.merge import Json, merge
 from kpo_platform.pod.rules.all_rules import check_pod
 from kpo_platform.pod.rules.argument_names import KNOWN_ARGUMENTS, check_argument_names, check_arguments
-
-from .base_operator import BasePodOperator
-from .pod_link import build_links
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

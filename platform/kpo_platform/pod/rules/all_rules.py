@@ -10,15 +10,14 @@ from kpo_platform.contract import Contract, Team
 from kpo_platform.finding import Refusal
 from kpo_platform.pod.containers import remove_templates
 from kpo_platform.pod.merge import Json
-
-from .credentials import check_credentials
-from .images import check_images, list_platform_containers
-from .labels import check_labels
-from .locked_fields import check_locked_fields
-from .pod_security import check_pod_security
-from .quota import check_quota
-from .references import check_references
-from .syntax import check_commands, check_syntax
+from kpo_platform.pod.rules.credentials import check_credentials
+from kpo_platform.pod.rules.images import check_images, list_platform_containers
+from kpo_platform.pod.rules.labels import check_labels
+from kpo_platform.pod.rules.locked_fields import check_locked_fields
+from kpo_platform.pod.rules.pod_security import check_pod_security
+from kpo_platform.pod.rules.quota import check_quota
+from kpo_platform.pod.rules.references import check_references
+from kpo_platform.pod.rules.syntax import check_commands, check_syntax
 
 
 def check_pod(

@@ -12,8 +12,7 @@ from typing import Any
 from kpo_platform.contract import Team
 from kpo_platform.errors import suggest_name
 from kpo_platform.finding import Refusal
-
-from .argument_types import check_argument_types
+from kpo_platform.pod.rules.argument_types import check_argument_types
 
 
 def _split(text: str) -> frozenset[str]:

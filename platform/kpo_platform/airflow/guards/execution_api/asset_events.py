@@ -20,13 +20,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from kpo_platform.airflow.guards.contract_file import read_contract
+from kpo_platform.airflow.guards.execution_api.judgement import UNKNOWN_TASK, Asker, judge_asset
+from kpo_platform.airflow.guards.execution_api.lookup import read_assets
 from kpo_platform.airflow.guards.origin import CONFLICT_FIX
 from kpo_platform.airflow.guards.task_origins import read_task_origin
 from kpo_platform.contract import Contract
 from kpo_platform.errors import PlatformError
-
-from .judgement import UNKNOWN_TASK, Asker, judge_asset
-from .lookup import read_assets
 
 AUDIT_EVENT = "asset event refused"
 """The event's name in Airflow's audit log."""

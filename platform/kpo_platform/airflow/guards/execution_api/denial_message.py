@@ -11,9 +11,8 @@ import functools
 import sys
 from typing import Any
 
+from kpo_platform.airflow.guards.execution_api.judgement import describe_denial
 from kpo_platform.contract import load
-
-from .judgement import describe_denial
 
 _METHOD = "_raise_if_authz_denied"
 

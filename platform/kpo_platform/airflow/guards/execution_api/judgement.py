@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from kpo_platform.airflow.guards.execution_api.rules import Access, DagRule, NameRule
 from kpo_platform.airflow.guards.teams import (
     NameKind,
     Owners,
@@ -13,8 +14,6 @@ from kpo_platform.airflow.guards.teams import (
     has_grant,
 )
 from kpo_platform.contract import Contract
-
-from .rules import Access, DagRule, NameRule
 
 UNKNOWN_TASK = "The token's task does not exist any more. Run the task again."
 

@@ -13,10 +13,7 @@ from fastapi import HTTPException, Request, status
 
 from kpo_platform.airflow.guards.contract_file import read_contract
 from kpo_platform.airflow.guards.execution_api import lookup
-from kpo_platform.airflow.guards.origin import CONFLICT_FIX, TaskOrigin
-from kpo_platform.airflow.guards.task_origins import read_dag_origins, read_task_origin
-
-from .judgement import (
+from kpo_platform.airflow.guards.execution_api.judgement import (
     UNKNOWN_TASK,
     Asker,
     describe_unknown_endpoint,
@@ -24,8 +21,8 @@ from .judgement import (
     judge_dag,
     judge_name,
 )
-from .lookup import TimedCache, read_in_thread
-from .rules import (
+from kpo_platform.airflow.guards.execution_api.lookup import TimedCache, read_in_thread
+from kpo_platform.airflow.guards.execution_api.rules import (
     RULES,
     AssetRule,
     DagRule,
@@ -35,7 +32,9 @@ from .rules import (
     OwnRule,
     Rule,
 )
-from .variable_keys import READER
+from kpo_platform.airflow.guards.execution_api.variable_keys import READER
+from kpo_platform.airflow.guards.origin import CONFLICT_FIX, TaskOrigin
+from kpo_platform.airflow.guards.task_origins import read_dag_origins, read_task_origin
 
 log = structlog.get_logger(logger_name=__name__)
 

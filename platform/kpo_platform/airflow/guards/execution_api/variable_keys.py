@@ -9,7 +9,7 @@ from typing import Any
 
 from airflow.api_fastapi.execution_api.datamodels.variable import VariableKeysResponse
 
-from .judgement import Asker
+from kpo_platform.airflow.guards.execution_api.judgement import Asker
 
 READER: ContextVar[Asker | None] = ContextVar("kpo_platform_reader", default=None)
 """The task whose request is being answered; None if no task asks, such as in the DAG processor."""

@@ -8,9 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from kpo_platform.airflow.guards.teams import find_owners, has_grant
-
-from .plain_values import read_items, read_uuid, unwrap_dictionary
-from .request import Scope, TriggerRefusedError
+from kpo_platform.airflow.guards.triggers.plain_values import read_items, read_uuid, unwrap_dictionary
+from kpo_platform.airflow.guards.triggers.request import Scope, TriggerRefusedError
 
 Arguments = Mapping[str, Any]
 

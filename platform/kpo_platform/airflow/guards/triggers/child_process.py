@@ -7,16 +7,15 @@ from functools import wraps
 from typing import Any
 
 from kpo_platform.airflow.guards.contract_file import read_contract
-from kpo_platform.finding import Refusal
-
-from .judge import (
+from kpo_platform.airflow.guards.triggers.judge import (
     build_refusal,
     describe_missing_entry,
     is_class_allowed,
     judge_form,
 )
-from .request import TriggerRefusedError, TriggerRequest
-from .stored_arguments import read_arguments, write_arguments
+from kpo_platform.airflow.guards.triggers.request import TriggerRefusedError, TriggerRequest
+from kpo_platform.airflow.guards.triggers.stored_arguments import read_arguments, write_arguments
+from kpo_platform.finding import Refusal
 
 
 def guard_runner(runner_class: Any) -> None:

@@ -17,17 +17,16 @@ from airflow.configuration import conf
 from airflow.sdk import BaseOperator
 from airflow.triggers.base import BaseTrigger
 
-from kpo_platform.contract import Contract
-from kpo_platform.finding import Refusal
-
-from .judge import (
+from kpo_platform.airflow.guards.triggers.judge import (
     CALLBACK_CLASS,
     build_refusal,
     describe_missing_entry,
     is_class_allowed,
     judge_trigger,
 )
-from .request import TriggerRequest
+from kpo_platform.airflow.guards.triggers.request import TriggerRequest
+from kpo_platform.contract import Contract
+from kpo_platform.finding import Refusal
 
 
 def find_refused_triggers_of_task(task: Any, contract: Contract) -> list[Refusal]:

@@ -10,8 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from kpo_platform.airflow.guards.triggers import argument_checks as checks
-
-from .request import Scope
+from kpo_platform.airflow.guards.triggers.request import Scope
 
 Check = Callable[[checks.Arguments, Scope], None]
 """Raises `TriggerRefusedError` if an argument is refused."""

@@ -7,22 +7,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from kpo_platform.contract import AllowedTrigger, Contract
-from kpo_platform.finding import Refusal
-
-from .default_triggers import DEFAULT_TRIGGERS, DefaultTrigger
-from .plain_values import (
+from kpo_platform.airflow.guards.triggers.default_triggers import DEFAULT_TRIGGERS, DefaultTrigger
+from kpo_platform.airflow.guards.triggers.plain_values import (
     NotPlainError,
     convert_plain,
     read_items,
     unwrap_dictionary,
 )
-from .request import (
-    FindDagTeams,
-    Scope,
-    TriggerRefusedError,
-    TriggerRequest,
-)
+from kpo_platform.airflow.guards.triggers.request import FindDagTeams, Scope, TriggerRefusedError, TriggerRequest
+from kpo_platform.contract import AllowedTrigger, Contract
+from kpo_platform.finding import Refusal
 
 CALLBACK_CLASS = "airflow.triggers.callback.CallbackTrigger"
 """Airflow's trigger that imports and calls ``callback_path`` (3.3, triggers/callback.py)."""

@@ -11,8 +11,7 @@ from functools import wraps
 from typing import Any
 
 from kpo_platform.airflow.guards.contract_file import read_contract
-
-from .plain_values import NotPlainError, convert_plain
+from kpo_platform.airflow.guards.triggers.plain_values import NotPlainError, convert_plain
 
 log = logging.getLogger(__name__)
 

@@ -11,11 +11,10 @@ from typing import Any
 from airflow import __version__
 
 from kpo_platform.airflow.guards.contract_file import read_contract
+from kpo_platform.airflow.guards.triggers.child_process import guard_runner
+from kpo_platform.airflow.guards.triggers.stored_arguments import guard_decryption
+from kpo_platform.airflow.guards.triggers.supervisor import guard_supervisor
 from kpo_platform.errors import ContractError
-
-from .child_process import guard_runner
-from .stored_arguments import guard_decryption
-from .supervisor import guard_supervisor
 
 log = logging.getLogger(__name__)
 

@@ -7,9 +7,8 @@ import logging
 from typing import Any
 
 from kpo_platform.airflow.guards.contract_file import read_contract
-
-from .plain_values import NotPlainError, convert_plain
-from .request import TriggerRefusedError
+from kpo_platform.airflow.guards.triggers.plain_values import NotPlainError, convert_plain
+from kpo_platform.airflow.guards.triggers.request import TriggerRefusedError
 
 log = logging.getLogger(__name__)
 

@@ -13,19 +13,14 @@ from sqlalchemy.exc import SQLAlchemyError
 from kpo_platform.airflow.guards.contract_file import read_contract
 from kpo_platform.airflow.guards.origin import CONFLICT_FIX
 from kpo_platform.airflow.guards.task_origins import read_dag_origins, read_task_origin
+from kpo_platform.airflow.guards.triggers.argument_checks import list_watched_dags
+from kpo_platform.airflow.guards.triggers.events import build_failed_event, guard_events
+from kpo_platform.airflow.guards.triggers.judge import PLAIN_VALUES_FIX, Judgement, build_refusal, judge_trigger
+from kpo_platform.airflow.guards.triggers.plain_values import NotPlainError, convert_plain
+from kpo_platform.airflow.guards.triggers.request import TriggerRefusedError, TriggerRequest
+from kpo_platform.airflow.guards.triggers.stored_arguments import check_deserialization, read_arguments, write_arguments
 from kpo_platform.contract import Contract
 from kpo_platform.finding import Refusal
-
-from .argument_checks import list_watched_dags
-from .events import build_failed_event, guard_events
-from .judge import PLAIN_VALUES_FIX, Judgement, build_refusal, judge_trigger
-from .plain_values import NotPlainError, convert_plain
-from .request import TriggerRefusedError, TriggerRequest
-from .stored_arguments import (
-    check_deserialization,
-    read_arguments,
-    write_arguments,
-)
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session

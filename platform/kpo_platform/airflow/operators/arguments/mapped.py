@@ -6,10 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from kpo_platform.airflow.operators.arguments.serialize import UNRESOLVED
 from kpo_platform.errors import PlatformError
 from kpo_platform.pod.rules.argument_names import KNOWN_ARGUMENTS
-
-from .serialize import UNRESOLVED
 
 _MAX_EXPANSIONS = 100
 

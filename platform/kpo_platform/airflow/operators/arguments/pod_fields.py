@@ -13,13 +13,12 @@ from typing import Any
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
 from kubernetes.client import models
 
+from kpo_platform.airflow.operators.arguments.serialize import serialize, stringify_values
+from kpo_platform.airflow.operators.arguments.unknown_fields import find_unknown_fields
 from kpo_platform.errors import PodError
 from kpo_platform.finding import Refusal
 from kpo_platform.pod.compose import BASE
 from kpo_platform.pod.merge import Json
-
-from .serialize import serialize, stringify_values
-from .unknown_fields import find_unknown_fields
 
 _METADATA_FIELDS = {"labels": "labels", "annotations": "annotations"}
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from kpo_platform.airflow.operators.arguments.serialize import UNRESOLVED, serialize
+from kpo_platform.airflow.operators.arguments.unknown_fields import remove_unresolved
 from kpo_platform.contract import Contract
 from kpo_platform.finding import Refusal
 from kpo_platform.pod.compose import PodRequest, compose
@@ -14,9 +16,6 @@ from kpo_platform.pod.rules.all_rules import check_pod
 from kpo_platform.pod.rules.credentials import check_container_credentials
 from kpo_platform.pod.rules.ownership import check_connection, check_trigger_kwargs
 from kpo_platform.pod.rules.syntax import check_variable_names
-
-from .serialize import UNRESOLVED, serialize
-from .unknown_fields import remove_unresolved
 
 _PROGRAM_FIELDS = ("command", "args", "env")
 """Fields that differ between tasks; only the rules on credentials and variable names read them."""

@@ -9,12 +9,11 @@ from typing import Any
 import yaml
 from kubernetes.client import ApiClient
 
+from kpo_platform.airflow.operators.arguments.unknown_fields import find_unknown_fields
 from kpo_platform.errors import PodError
 from kpo_platform.finding import raise_refusals
 from kpo_platform.pod.containers import is_template
 from kpo_platform.pod.merge import Json
-
-from .unknown_fields import find_unknown_fields
 
 UNRESOLVED = "{{ a result of another task }}"
 """Placeholder for a value that is unknown when the DAG is parsed. It is a template, so every check skips it."""

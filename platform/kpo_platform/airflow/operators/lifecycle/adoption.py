@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 
+from kpo_platform.airflow.operators.lifecycle.pod_api import CHECKED_LABEL, ENDING_DEADLINE_S
+from kpo_platform.airflow.operators.lifecycle.start_record import StartRecord
 from kpo_platform.pod.identity import START_LABEL
 from kpo_platform.pod.state import PodState
-
-from .pod_api import CHECKED_LABEL, ENDING_DEADLINE_S
-from .start_record import StartRecord
 
 _OLDEST = datetime.min.replace(tzinfo=UTC)
 

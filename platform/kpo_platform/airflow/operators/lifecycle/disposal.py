@@ -7,10 +7,9 @@ from typing import Any
 
 from airflow.providers.cncf.kubernetes.utils.pod_manager import OnFinishAction, OnKillAction
 
+from kpo_platform.airflow.operators.lifecycle.patience import describe_error
+from kpo_platform.airflow.operators.lifecycle.pod_api import PodApi
 from kpo_platform.pod.state import PodState
-
-from .patience import describe_error
-from .pod_api import PodApi
 
 _KEEP_SUCCEEDED = frozenset({OnFinishAction.KEEP_POD, OnFinishAction.DELETE_ACTIVE_POD})
 _KEEP_FAILED = _KEEP_SUCCEEDED | {OnFinishAction.DELETE_SUCCEEDED_POD}

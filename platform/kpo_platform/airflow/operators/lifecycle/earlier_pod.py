@@ -9,11 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator
 from kubernetes.client import models as k8s
 
-from kpo_platform.pod.identity import START_LABEL
-from kpo_platform.pod.merge import Json
-from kpo_platform.pod.state import PodState, parse_pod_state
-
-from .adoption import (
+from kpo_platform.airflow.operators.lifecycle.adoption import (
     Adoption,
     AdoptionKind,
     Attempt,
@@ -23,16 +19,19 @@ from .adoption import (
     needs_labels,
     replace_earlier_pod,
 )
-from .observed_pod import ObservedPod
-from .pod_api import CHECKED_LABEL, PodApi
-from .start_record import (
+from kpo_platform.airflow.operators.lifecycle.observed_pod import ObservedPod
+from kpo_platform.airflow.operators.lifecycle.pod_api import CHECKED_LABEL, PodApi
+from kpo_platform.airflow.operators.lifecycle.start_record import (
     StartRecord,
     build_pod_name,
     build_start_id,
     read_start_record,
 )
-from .task_end import EndRecord, read_end_record
-from .task_result import SIDECAR
+from kpo_platform.airflow.operators.lifecycle.task_end import EndRecord, read_end_record
+from kpo_platform.airflow.operators.lifecycle.task_result import SIDECAR
+from kpo_platform.pod.identity import START_LABEL
+from kpo_platform.pod.merge import Json
+from kpo_platform.pod.state import PodState, parse_pod_state
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

@@ -17,17 +17,13 @@ from airflow.sdk.exceptions import (
     AirflowTaskTimeout,
 )
 
-from kpo_platform.pod.cluster_text import sanitize
-from kpo_platform.pod.outcome import Outcome, OutcomeKind
-from kpo_platform.pod.reported_end import decide_reported_end
-
-from .disposal import describe_kept_pod, dispose_pod
-from .observed_pod import ObservedPod, PodEventLog
-from .patience import ApiServerUnavailable, describe_error, describe_failure
-from .pod_api import PodApi
-from .pod_logs import PodLogs
-from .restart import restart_disrupted
-from .task_end import (
+from kpo_platform.airflow.operators.lifecycle.disposal import describe_kept_pod, dispose_pod
+from kpo_platform.airflow.operators.lifecycle.observed_pod import ObservedPod, PodEventLog
+from kpo_platform.airflow.operators.lifecycle.patience import ApiServerUnavailable, describe_error, describe_failure
+from kpo_platform.airflow.operators.lifecycle.pod_api import PodApi
+from kpo_platform.airflow.operators.lifecycle.pod_logs import PodLogs
+from kpo_platform.airflow.operators.lifecycle.restart import restart_disrupted
+from kpo_platform.airflow.operators.lifecycle.task_end import (
     EndRecord,
     TaskEnd,
     conclude,
@@ -35,8 +31,11 @@ from .task_end import (
     tell,
     withdraw_success,
 )
-from .task_result import SIDECAR, end_sidecar
-from .task_state import has_next_try
+from kpo_platform.airflow.operators.lifecycle.task_result import SIDECAR, end_sidecar
+from kpo_platform.airflow.operators.lifecycle.task_state import has_next_try
+from kpo_platform.pod.cluster_text import sanitize
+from kpo_platform.pod.outcome import Outcome, OutcomeKind
+from kpo_platform.pod.reported_end import decide_reported_end
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

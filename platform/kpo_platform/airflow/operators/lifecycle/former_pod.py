@@ -7,15 +7,14 @@ from typing import Any
 from airflow.sdk.exceptions import AirflowException
 from kubernetes.client import ApiException
 
+from kpo_platform.airflow.operators.lifecycle.disposal import delete_replaced_pod, dispose_pod, remove_pod
+from kpo_platform.airflow.operators.lifecycle.earlier_pod import Start
+from kpo_platform.airflow.operators.lifecycle.patience import describe_error
+from kpo_platform.airflow.operators.lifecycle.pod_api import PodApi
 from kpo_platform.errors import PodError
 from kpo_platform.pod.json_fields import read_integer, read_object
 from kpo_platform.pod.merge import Json
 from kpo_platform.pod.state import PodState, parse_pod_state
-
-from .disposal import delete_replaced_pod, dispose_pod, remove_pod
-from .earlier_pod import Start
-from .patience import describe_error
-from .pod_api import PodApi
 
 _WAIT_S = 60.0
 """How long an end may take after the grace period, as with the name of a pod (`PodApi.create`)."""

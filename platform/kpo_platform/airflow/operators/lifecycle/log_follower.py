@@ -11,10 +11,9 @@ from typing import Any
 
 from kubernetes.client import ApiClient
 
+from kpo_platform.airflow.operators.lifecycle.log_lines import LineSplitter, LogCursor, LogPosition, Novelty, parse_line
+from kpo_platform.airflow.operators.lifecycle.log_stream import FollowTimes, LogStream, ReadFailure
 from kpo_platform.pod.cluster_text import sanitize
-
-from .log_lines import LineSplitter, LogCursor, LogPosition, Novelty, parse_line
-from .log_stream import FollowTimes, LogStream, ReadFailure
 
 _REFUSALS_AFTER_END, _FAILURES_BEFORE_NOTICE = 5, 3
 

@@ -11,12 +11,11 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from kpo_platform.airflow.operators.lifecycle.log_lines import SECOND_WIDTH, LogPosition
+from kpo_platform.airflow.operators.lifecycle.start_record import StartRecord
+from kpo_platform.airflow.operators.lifecycle.task_state import TryState
 from kpo_platform.pod.compose import BASE
 from kpo_platform.pod.json_fields import read_object
-
-from .log_lines import SECOND_WIDTH, LogPosition
-from .start_record import StartRecord
-from .task_state import TryState
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

@@ -16,10 +16,9 @@ from kubernetes.client import ApiClient, ApiException
 from kubernetes.client.rest import RESTClientObject
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
+from kpo_platform.airflow.operators.lifecycle.api_request import open_answer, read_message
+from kpo_platform.airflow.operators.lifecycle.patience import read_retry_after
 from kpo_platform.pod.cluster_text import sanitize
-
-from .api_request import open_answer, read_message
-from .patience import read_retry_after
 
 _CHUNK = 64 * 1024
 _LONGEST_RETRY_AFTER_S = 60.0

@@ -15,7 +15,7 @@ from airflow.providers.cncf.kubernetes.callbacks import ExecutionMode
 from airflow.providers.cncf.kubernetes.utils.pod_manager import PodManager, is_log_group_marker
 from kubernetes.client import models as k8s
 
-from .log_lines import LogLine
+from kpo_platform.airflow.operators.lifecycle.log_lines import LogLine
 
 
 @dataclass

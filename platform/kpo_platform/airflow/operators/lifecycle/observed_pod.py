@@ -9,13 +9,12 @@ from airflow.providers.cncf.kubernetes.pod_generator import PodGenerator
 from kubernetes.client import ApiException
 from kubernetes.client import models as k8s
 
+from kpo_platform.airflow.operators.lifecycle.patience import describe_error, is_transient
+from kpo_platform.airflow.operators.lifecycle.pod_api import PodApi
 from kpo_platform.pod.cluster_text import sanitize
 from kpo_platform.pod.merge import Json
 from kpo_platform.pod.outcome import Outcome, decide_outcome
 from kpo_platform.pod.state import PodState, parse_pod_state
-
-from .patience import describe_error, is_transient
-from .pod_api import PodApi
 
 
 class ObservedPod:

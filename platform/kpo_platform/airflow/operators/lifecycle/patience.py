@@ -16,16 +16,15 @@ import urllib3
 from airflow.sdk.exceptions import AirflowException
 from kubernetes.client import ApiException
 
-from kpo_platform.errors import PlatformError
-from kpo_platform.pod.cluster_text import sanitize
-
-from .api_request import (
+from kpo_platform.airflow.operators.lifecycle.api_request import (
     LONGEST_CAUSE,
     ApiRefusal,
     describe_refusal,
     has_changed_object,
     is_doubtful,
 )
+from kpo_platform.errors import PlatformError
+from kpo_platform.pod.cluster_text import sanitize
 
 DEFAULT_TIMEOUT_S = 3600.0
 

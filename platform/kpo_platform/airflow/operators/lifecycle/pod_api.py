@@ -10,13 +10,12 @@ from airflow.sdk.exceptions import AirflowException
 from kubernetes.client import ApiException, CoreV1Api
 from urllib3.exceptions import ProtocolError
 
+from kpo_platform.airflow.operators.lifecycle.api_request import has_other_uid, is_existing, is_missing, send_request
+from kpo_platform.airflow.operators.lifecycle.patience import Patience
 from kpo_platform.errors import PodError
 from kpo_platform.pod.identity import START_LABEL
 from kpo_platform.pod.json_fields import read_object, read_text
 from kpo_platform.pod.merge import Json
-
-from .api_request import has_other_uid, is_existing, is_missing, send_request
-from .patience import Patience
 
 CHECKED_LABEL = "already_checked"
 """The stock operator's label of a pod that no later process may take up."""

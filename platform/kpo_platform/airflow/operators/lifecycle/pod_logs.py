@@ -6,11 +6,11 @@ import threading
 import time
 from typing import Any
 
-from .log_follower import LogFollower, join_all
-from .log_lines import LogPosition
-from .log_positions import LogProgress
-from .log_writer import ContainerLogWriter, LogFormat, select_containers
-from .observed_pod import ObservedPod
+from kpo_platform.airflow.operators.lifecycle.log_follower import LogFollower, join_all
+from kpo_platform.airflow.operators.lifecycle.log_lines import LogPosition
+from kpo_platform.airflow.operators.lifecycle.log_positions import LogProgress
+from kpo_platform.airflow.operators.lifecycle.log_writer import ContainerLogWriter, LogFormat, select_containers
+from kpo_platform.airflow.operators.lifecycle.observed_pod import ObservedPod
 
 _GONE_S = 5.0
 _STOP_S = 1.0

@@ -18,10 +18,9 @@ from kubernetes.client import models as k8s
 from kubernetes.stream.ws_client import get_websocket_url, websocket_proxycare
 from websocket import ABNF, WebSocket, WebSocketBadStatusException, WebSocketException
 
+from kpo_platform.airflow.operators.lifecycle.api_request import ApiRefusal
 from kpo_platform.errors import PlatformError
 from kpo_platform.pod.cluster_text import sanitize
-
-from .api_request import ApiRefusal
 
 _SILENCE_S, _CONNECT_S = 60.0, 30.0
 _STDOUT, _STATUS = 1, 3

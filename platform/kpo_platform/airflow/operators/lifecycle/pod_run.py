@@ -13,14 +13,14 @@ from airflow.providers.cncf.kubernetes.utils.pod_manager import OnKillAction, Po
 from airflow.sdk.exceptions import AirflowException, AirflowTaskTimeout
 from kubernetes.client import models as k8s
 
-from .disposal import describe_kept_pod
-from .engine import switch_engine, warn_of_unused_overrides
-from .patience import DEFAULT_TIMEOUT_S, Patience
-from .pod_manager import TeamPodManager
-from .restart import RESCHEDULE_DELAY_S
-from .run import PodRun
-from .stop_signal import StopSignal, TaskStopped
-from .task_state import build_reschedule, is_task_active
+from kpo_platform.airflow.operators.lifecycle.disposal import describe_kept_pod
+from kpo_platform.airflow.operators.lifecycle.engine import switch_engine, warn_of_unused_overrides
+from kpo_platform.airflow.operators.lifecycle.patience import DEFAULT_TIMEOUT_S, Patience
+from kpo_platform.airflow.operators.lifecycle.pod_manager import TeamPodManager
+from kpo_platform.airflow.operators.lifecycle.restart import RESCHEDULE_DELAY_S
+from kpo_platform.airflow.operators.lifecycle.run import PodRun
+from kpo_platform.airflow.operators.lifecycle.stop_signal import StopSignal, TaskStopped
+from kpo_platform.airflow.operators.lifecycle.task_state import build_reschedule, is_task_active
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

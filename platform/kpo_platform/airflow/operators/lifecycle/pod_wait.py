@@ -12,11 +12,10 @@ from airflow.providers.cncf.kubernetes.utils.pod_manager import (
     detect_pod_terminate_early_issues,
 )
 
+from kpo_platform.airflow.operators.lifecycle.observed_pod import ObservedPod, PodEventLog
+from kpo_platform.airflow.operators.lifecycle.pod_api import PodApi
+from kpo_platform.airflow.operators.lifecycle.pod_logs import PodLogs
 from kpo_platform.pod.cluster_text import sanitize
-
-from .observed_pod import ObservedPod, PodEventLog
-from .pod_api import PodApi
-from .pod_logs import PodLogs
 
 _BEFORE_LIMIT_S = 0.1
 _SHORTEST_S = 1.0

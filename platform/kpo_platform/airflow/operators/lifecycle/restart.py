@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.sdk.exceptions import AirflowException
 
+from kpo_platform.airflow.operators.lifecycle import quota_wait
+from kpo_platform.airflow.operators.lifecycle.task_state import TryState, build_reschedule
 from kpo_platform.pod.outcome import Outcome
-
-from . import quota_wait
-from .task_state import TryState, build_reschedule
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

@@ -11,37 +11,36 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk.exceptions import AirflowRescheduleException
 from kubernetes.client import models as k8s
 
-from kpo_platform.pod.cluster_text import sanitize
-from kpo_platform.pod.identity import START_LABEL
-from kpo_platform.pod.merge import Json
-
-from . import quota_wait
-from .adoption import AdoptionKind, is_free
-from .disposal import dispose_pod, dispose_stopped_pod, remove_pod
-from .earlier_pod import (
+from kpo_platform.airflow.operators.lifecycle import quota_wait
+from kpo_platform.airflow.operators.lifecycle.adoption import AdoptionKind, is_free
+from kpo_platform.airflow.operators.lifecycle.disposal import dispose_pod, dispose_stopped_pod, remove_pod
+from kpo_platform.airflow.operators.lifecycle.earlier_pod import (
     Start,
     find_former_end,
     find_own_end,
     find_pod_to_stop,
     find_start,
 )
-from .ending import LATE_S, LOG_REST_S, Ending, call_back
-from .former_pod import end_former_pods
-from .log_positions import LogProgress, read_log_progress, write_log_progress
-from .observed_pod import ObservedPod
-from .patience import ApiServerUnavailable, Patience, describe_error
-from .pod_api import PodApi
-from .pod_logs import PodLogs
-from .pod_wait import check_image, wait_for_end
-from .start_record import (
+from kpo_platform.airflow.operators.lifecycle.ending import LATE_S, LOG_REST_S, Ending, call_back
+from kpo_platform.airflow.operators.lifecycle.former_pod import end_former_pods
+from kpo_platform.airflow.operators.lifecycle.log_positions import LogProgress, read_log_progress, write_log_progress
+from kpo_platform.airflow.operators.lifecycle.observed_pod import ObservedPod
+from kpo_platform.airflow.operators.lifecycle.patience import ApiServerUnavailable, Patience, describe_error
+from kpo_platform.airflow.operators.lifecycle.pod_api import PodApi
+from kpo_platform.airflow.operators.lifecycle.pod_logs import PodLogs
+from kpo_platform.airflow.operators.lifecycle.pod_wait import check_image, wait_for_end
+from kpo_platform.airflow.operators.lifecycle.start_record import (
     StartRecord,
     build_pod_name,
     build_start_id,
     read_start_record,
     write_start_record,
 )
-from .task_end import EndRecord
-from .task_state import has_next_try, try_to_store
+from kpo_platform.airflow.operators.lifecycle.task_end import EndRecord
+from kpo_platform.airflow.operators.lifecycle.task_state import has_next_try, try_to_store
+from kpo_platform.pod.cluster_text import sanitize
+from kpo_platform.pod.identity import START_LABEL
+from kpo_platform.pod.merge import Json
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

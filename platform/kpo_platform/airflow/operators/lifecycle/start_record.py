@@ -25,9 +25,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from kpo_platform.airflow.operators.lifecycle.task_state import read_stored, write_stored
 from kpo_platform.pod.json_fields import read_integer, read_text
-
-from .task_state import read_stored, write_stored
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

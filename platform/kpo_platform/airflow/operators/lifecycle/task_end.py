@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowFailException
 
+from kpo_platform.airflow.operators.lifecycle.observed_pod import ObservedPod
+from kpo_platform.airflow.operators.lifecycle.patience import ApiServerUnavailable, describe_error, describe_failure
+from kpo_platform.airflow.operators.lifecycle.task_result import read_failed_result, read_result
+from kpo_platform.airflow.operators.lifecycle.task_state import read_stored, write_stored
 from kpo_platform.pod.json_fields import read_integer, read_text
 from kpo_platform.pod.outcome import Outcome, OutcomeKind
-
-from .observed_pod import ObservedPod
-from .patience import ApiServerUnavailable, describe_error, describe_failure
-from .task_result import read_failed_result, read_result
-from .task_state import read_stored, write_stored
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

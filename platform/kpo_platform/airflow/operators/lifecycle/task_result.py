@@ -10,14 +10,9 @@ from airflow.providers.cncf.kubernetes.utils.xcom_sidecar import PodDefaults
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 from kubernetes.client import ApiException
 
-from .observed_pod import ObservedPod
-from .patience import (
-    ApiServerUnavailable,
-    advise,
-    describe_error,
-    is_transient,
-)
-from .pod_manager import CommandFailed
+from kpo_platform.airflow.operators.lifecycle.observed_pod import ObservedPod
+from kpo_platform.airflow.operators.lifecycle.patience import ApiServerUnavailable, advise, describe_error, is_transient
+from kpo_platform.airflow.operators.lifecycle.pod_manager import CommandFailed
 
 SIDECAR: str = PodDefaults.SIDECAR_CONTAINER_NAME
 
