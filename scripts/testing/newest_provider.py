@@ -59,6 +59,7 @@ TESTS = (
     "sync_faults",
     "sync_former_pod",
     "sync_logs",
+    "sync_messages",
     "sync_reasons",
     "sync_result",
     "sync_run",
