@@ -35,7 +35,8 @@ LOST_EXIT = (
     f"AirflowException: Pod {NAME} failed. The program failed, and its pod was deleted before its exit code and log "
     "were read."
 )
-LATE, LATE_END = "AirflowException: trigger: timeout", f"AirflowException: Pod {NAME} failed. trigger: timeout"
+LATE = "AirflowException: trigger: execution_timeout"
+LATE_END = f"AirflowException: Pod {NAME} failed. trigger: execution_timeout"
 LOST_RESULT = (
     f"AirflowFailException: The program succeeded, but pod {NAME} was deleted before its result was read. "
     "The task is not tried again, because its work is done."

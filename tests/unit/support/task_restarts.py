@@ -119,10 +119,11 @@ class TaskProcess:
                 signal.signal(number, handler)
 
     def resume(self, status: str, **event: Any) -> str:
-        """Run the process after the trigger's event, and describe how it ended."""
+        """Run the process after the trigger's event, and describe how it ended; a timeout is that of the execution."""
         assert self.deferral is not None
         trigger: Any = self.deferral.trigger
-        known = {"name": trigger.pod_name, "namespace": trigger.pod_namespace, "message": f"trigger: {status}"}
+        message = "trigger: execution_timeout" if status == "timeout" else f"trigger: {status}"
+        known = {"name": trigger.pod_name, "namespace": trigger.pod_namespace, "message": message}
         fired = {"status": status, **known, **trigger.trigger_kwargs, **event}
         return self.run(lambda task, context: task.resume_execution("trigger_reentry", {"event": fired}, context))
 

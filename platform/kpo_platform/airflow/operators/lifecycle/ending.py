@@ -22,6 +22,7 @@ from kpo_platform.airflow.operators.lifecycle.observed_pod import ObservedPod, P
 from kpo_platform.airflow.operators.lifecycle.patience import ApiServerUnavailable, describe_error, describe_failure
 from kpo_platform.airflow.operators.lifecycle.pod_api import PodApi
 from kpo_platform.airflow.operators.lifecycle.pod_logs import PodLogs
+from kpo_platform.airflow.operators.lifecycle.pod_wait import is_time_up
 from kpo_platform.airflow.operators.lifecycle.restart import restart_disrupted
 from kpo_platform.airflow.operators.lifecycle.task_end import (
     EndRecord,
@@ -101,7 +102,8 @@ class Ending:
             self._call_back("on_pod_teardown")
         except Exception as error:  # the timeout is the true reason
             self._warn(error)
-        raise AirflowException(sanitize((self._event or {})["message"]))
+        event = self._event or {}
+        raise (AirflowException if is_time_up(event) else PodLaunchTimeoutException)(sanitize(event["message"]))
 
     def keep_success(self) -> bool:
         """Leave the pod of a task whose time is up if it has succeeded, and another try can take its result."""

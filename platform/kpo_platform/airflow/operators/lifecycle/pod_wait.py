@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from airflow.providers.cncf.kubernetes.kubernetes_helper_functions import PodLaunchFailedException
@@ -63,6 +64,24 @@ def check_image(pod: ObservedPod) -> None:
     """Raise PodLaunchFailedException for a pod that has not started if its image can never be pulled."""
     if problem := detect_pod_terminate_early_issues(pod.model):
         raise PodLaunchFailedException(sanitize(problem))
+
+
+def correct_event(event: dict[str, Any], pod: ObservedPod) -> None:
+    """Change the event of a trigger whose pod has started after it fired late: it is no timeout, but an error.
+
+    A trigger counts an outage of the API server as time without a start, and its task may wait for a worker.
+    """
+    if event["status"] == "timeout" and pod.has_left_pending and not is_time_up(event):
+        event["status"] = "error"
+
+
+def is_time_up(event: Mapping[str, Any]) -> bool:
+    """Tell whether the timeout that a trigger has reported is that of the task, not that of the pod's start.
+
+    The provider's sentence tells it by the triggerer's clock, which the worker's may be behind.
+    """
+    is_over = time.time() >= event.get("_execution_deadline", math.inf)
+    return event["status"] == "timeout" and (is_over or "execution_timeout" in event["message"])
 
 
 class PollInterval:

@@ -28,7 +28,7 @@ from kpo_platform.airflow.operators.lifecycle.observed_pod import ObservedPod
 from kpo_platform.airflow.operators.lifecycle.patience import ApiServerUnavailable, Patience, describe_error
 from kpo_platform.airflow.operators.lifecycle.pod_api import PodApi
 from kpo_platform.airflow.operators.lifecycle.pod_logs import PodLogs
-from kpo_platform.airflow.operators.lifecycle.pod_wait import check_image, wait_for_end
+from kpo_platform.airflow.operators.lifecycle.pod_wait import check_image, correct_event, wait_for_end
 from kpo_platform.airflow.operators.lifecycle.start_record import (
     StartRecord,
     build_pod_name,
@@ -91,7 +91,7 @@ class PodRun:
 
     def resume(self, event: Mapping[str, Any]) -> Any:
         """Go on after the stock trigger has fired with this event; results and exceptions as of `execute`."""
-        self._record = self._find_record(event)
+        event, self._record = {**event}, self._find_record(event)
         pod = self.pod = self._observe(self._stub(self._record))
         self._operator.pod = pod.model
         ending = self._build_ending(event)
@@ -100,6 +100,7 @@ class PodRun:
             self._progress = progress.after_trigger(event.get("last_log_time"))
             pod.refresh()
             self._operator.pod = pod.model
+            correct_event(event, pod)  # also for `ending`
             end = find_own_end(self._context, pod)
             is_running = end is None and pod.outcome is None
             if is_running and event["status"] != "timeout":
