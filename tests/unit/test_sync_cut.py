@@ -209,3 +209,25 @@ def test_airflow_that_does_not_store_the_pods_identity_does_not_end_the_run(
         "warning: Airflow did not store the XCom pod_name: HTTP 500",
         "warning: Airflow did not store the XCom pod_namespace: HTTP 500",
     ]
+
+
+@pytest.mark.parametrize("name", ["on_pod_completion", "on_pod_cleanup"])
+@pytest.mark.parametrize("is_lost", [False, True])
+def test_callback_that_takes_too_long_does_not_hide_that_there_is_no_result(
+    name: str, is_lost: bool, fake_cluster: Cluster, start_task: StartTask
+):
+    def call(called: str, arguments: dict[str, Any]) -> None:
+        if called == name:
+            time_out()
+
+    task = start_task(do_xcom_push=True, callbacks=build_callback(call))
+    if is_lost:
+        fake_cluster.act("exec", lambda: fake_cluster.end_sidecar(task.pod))
+    fake_cluster.result = "no json"
+    why = "its work is done" if is_lost else "its result is not JSON"
+    runs = [task.run(), task.run()]
+    assert [(why in str(run.outcome), "execution_timeout has ended the author" in str(run.log)) for run in runs] == [
+        (True, True),
+        (True, name == "on_pod_cleanup"),
+    ]
+    assert (len(fake_cluster.ledger), fake_cluster.pods) == (ONCE, {})

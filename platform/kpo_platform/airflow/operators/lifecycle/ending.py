@@ -235,9 +235,9 @@ class Ending:
         raise failure
 
     def _tell(self, end: TaskEnd) -> Any:
-        name, outcome, record = self._pod.state.name, end.outcome, end.record
+        name, outcome = self._pod.state.name, end.outcome
         if end.has_succeeded:
-            if record is not None and record.is_result_lost and end.result is None:
+            if end.is_result_lost:
                 raise AirflowFailException(
                     f"The program succeeded, but the worker was lost with the result, and pod {name} no longer has "
                     "it. The task is not tried again, because its work is done."
@@ -258,7 +258,8 @@ class Ending:
 
     def _call_back_at_end(self, end: TaskEnd, *names: str) -> None:
         """Call the author's callbacks; ``execution_timeout`` in them fails a success, but does not hide a failure."""
-        with nullcontext() if end.has_succeeded else self._outlast_timeout(end, "the author's callbacks"):
+        has_failed = not end.has_succeeded or end.failure is not None or end.is_result_lost
+        with self._outlast_timeout(end, "the author's callbacks") if has_failed else nullcontext():
             for name in names:
                 self._call_back(name)
 

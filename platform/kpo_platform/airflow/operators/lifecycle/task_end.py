@@ -88,6 +88,11 @@ class TaskEnd:
         """Whether the program succeeded."""
         return self.outcome.kind is OutcomeKind.SUCCEEDED
 
+    @property
+    def is_result_lost(self) -> bool:
+        """Whether the result of a success can no longer be read."""
+        return self.record is not None and self.record.is_result_lost and self.result is None
+
 
 def conclude(
     operator: Any, context: Context, pod: ObservedPod, outcome: Outcome, *, reads_result: bool = True
