@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -233,3 +234,29 @@ def test_followers_of_two_logs_do_not_break_each_other(server: LogServer, writte
         wait_for(lambda: written.texts == ["a", "b"])
         end(server, follower)
     assert (written.texts, texts.texts) == (["a", "b"], [])
+
+
+def test_wait_that_a_signal_interrupts_leaves_the_log_to_the_next_one(
+    server: LogServer, written: Written, follow: Follow
+):
+    held, seen = threading.Event(), threading.Event()
+
+    def hold(line: LogLine) -> None:
+        seen.set()
+        held.wait(10)
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    written.before = hold
+    server.log.add(("01.0", b"a"), ("02.0", b"b"))
+    follower, former = follow(is_ended=True), signal.signal(signal.SIGALRM, interrupt)
+    try:
+        assert seen.wait(10)
+        signal.setitimer(signal.ITIMER_REAL, 0.2)
+        with pytest.raises(KeyboardInterrupt):
+            follower.join(10)
+    finally:
+        signal.signal(signal.SIGALRM, former)
+    threading.Timer(0.2, held.set).start()
+    assert (follower.join(10), written.texts) == (True, ["a", "b"])

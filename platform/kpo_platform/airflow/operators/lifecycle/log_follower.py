@@ -52,7 +52,7 @@ class LogFollower:
         self._on_pause = on_pause
         self._cursor, self._pending = LogCursor(position), b""
         self.position, self._tail_stamp = position, ""
-        self._ended, self._closed = threading.Event(), threading.Event()
+        self._ended, self._closed, self._finished = threading.Event(), threading.Event(), threading.Event()
         self._is_stopped = self._is_complete = self._has_noticed = False
         self._failures, self._refusals, self._why = 0, 0, ""
         context = contextvars.copy_context()  # Airflow's loggers take the fields of their lines from it
@@ -60,8 +60,8 @@ class LogFollower:
 
     @property
     def is_alive(self) -> bool:
-        """Whether the thread runs."""
-        return self._thread.is_alive()
+        """Whether the thread runs. Python 3.11 takes it for ended if a signal has interrupted its `join`."""
+        return self._thread.ident is not None and not self._finished.is_set()
 
     @property
     def has_finished(self) -> bool:
@@ -91,7 +91,7 @@ class LogFollower:
     def wait(self, timeout_s: float) -> None:
         """Wait for the thread, and break a read that still follows in silence after the container's end."""
         if self.is_alive:
-            self._thread.join(timeout_s)
+            self._finished.wait(timeout_s)
         if self._ended.is_set() and self._is_silent_for(self._times.end_silence):
             self._stream.stop_following()
 
@@ -122,6 +122,8 @@ class LogFollower:
                 self._pause(failure)
         except Exception as error:  # the task must not fail for its log
             self._writer.write_notice(self._describe_missing(f"{type(error).__name__}: {error}"))
+        finally:
+            self._finished.set()
 
     def _finish(self) -> ReadFailure | None:
         """Read the rest after the container's end, and prove that it is complete by the log's last line.
