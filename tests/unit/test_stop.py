@@ -72,6 +72,25 @@ def test_shutdown_loses_and_doubles_no_work(task_process: TaskProcess, moment: A
     assert (finish(task_process), task_process.pods.changes) == ("{'rows': 5}", ["create", "delete"])
 
 
+@pytest.mark.parametrize(("state", "outcome"), [("running", "rescheduled"), ("failed", DELETED)])
+@pytest.mark.parametrize("part", ["/log", "DELETE"])
+def test_stop_after_execution_timeout_at_the_end_of_a_success_is_not_missed(
+    task_process: TaskProcess, monkeypatch: pytest.MonkeyPatch, part: str, state: str, outcome: str
+):
+    task_process.state = state
+    arrange(task_process, monkeypatch, while_the_result_is_read, TERM)
+    sent = send_at(part, TIMEOUT, TERM)
+
+    def send_later(request: Request) -> None:
+        threading.Event().wait(0.2 if "/log" in request.path else 0)  # until the result is read
+        sent(request)
+
+    task_process.pods.before = send_later
+    assert task_process.run() == outcome
+    if state == "running":
+        assert (finish(task_process), task_process.pods.created) == ("{'rows': 5}", 1)
+
+
 LATE: dict[Arrange, tuple[str, list[str]]] = {
     while_the_rest_of_the_log_is_read: ("{'rows': 5}", ["create", "delete"]),
     while_the_result_is_read: ("AirflowTaskTimeout", ["create"]),

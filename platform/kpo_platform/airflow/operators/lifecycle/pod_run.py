@@ -80,12 +80,16 @@ class RestartSafePodOperator(KubernetesPodOperator):
         return super().resume_execution(next_method, next_kwargs, context)
 
     def on_kill(self) -> None:
-        """Handle SIGTERM and the end of ``execution_timeout``; only the latter is certain to end the task."""
-        if isinstance(sys.exc_info()[1], AirflowTaskTimeout):
-            if not self.has_cleaned_up and self._run is not None:
-                self._run.end_failed()  # not as a user's stop, which may keep the pod running
-        else:
+        """Handle SIGTERM and the end of ``execution_timeout``; only the latter is certain to end the task.
+
+        SIGTERM may come while the run outlasts the timeout, to tell how the program had ended before.
+        """
+        is_late = isinstance(sys.exc_info()[1], AirflowTaskTimeout)
+        if not is_late or (self.stop_signal.is_listening and not self.has_cleaned_up):
             self.stop_signal.receive()
+        elif not self.has_cleaned_up and self._run is not None:
+            self.has_cleaned_up = True  # SIGTERM does not begin it again
+            self._run.end_failed()  # not as a user's stop, which may keep the pod running
 
     def get_or_create_pod(self, pod_request_obj: k8s.V1Pod, context: Context) -> k8s.V1Pod:
         """Take up the pod of an earlier process of this task, or create a new pod."""
