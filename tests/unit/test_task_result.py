@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import SimpleNamespace
@@ -67,3 +68,5 @@ def test_missing_right_to_exec_is_told_after_a_minute():
         read_result(operator, POD)
     assert (caught.value.status, log) == (403, [WARNING.format("HTTP 403, refused")])
     assert 50 < len(server.seen) <= 61  # one a second
+    told = "".join(traceback.format_exception(caught.value))  # as Airflow logs it
+    assert ("HTTP 403, refused" in told, "Handshake status" in told, "-+-+-" in told) == (True, False, False)

@@ -106,9 +106,9 @@ def run_command(
     except WebSocketBadStatusException as error:
         refusal = ApiRefusal(status=error.status_code, reason="the command was refused")
         refusal.body, refusal.headers = (error.resp_body or b"").decode(errors="replace"), error.resp_headers
-        raise refusal from error
+        raise refusal from None  # the error's own text has the raw headers and body, and Airflow would log it
     except WebSocketException as error:
-        raise ConnectionError(str(error) or type(error).__name__) from error
+        raise ConnectionError(sanitize(error) or type(error).__name__) from None
     _check_status(output[_STATUS])
     return output[_STDOUT].decode(errors="replace")
 
