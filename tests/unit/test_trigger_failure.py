@@ -97,3 +97,23 @@ def test_failed_trigger_of_the_former_version_ends_its_pod(deferred: TaskProcess
     deferred.store.clear()
     deferred.store["pod_identifier"] = {key: metadata[key] for key in ("name", "namespace", "uid")}
     assert (fail_trigger(deferred), deferred.pods.changes) == (TIMED_OUT, ["create", "delete"])
+
+
+@pytest.mark.parametrize(
+    ("max_tries", "reattaches", "fix"),
+    [
+        (1, True, "The next try takes it up."),
+        (1, False, "The next try replaces it."),
+        (0, True, "Delete it with `kubectl -n team-alpha delete pod POD`."),
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+def test_pod_that_a_failed_trigger_leaves_is_named(
+    deferred: TaskProcess, method: str, max_tries: int, reattaches: bool, fix: str
+):
+    deferred.pods.before = lambda request: status(403, "no right") if request.method == method else None
+    deferred.ti["max_tries"], deferred.arguments["reattach_on_restart"] = max_tries, reattaches
+    name = next(iter(deferred.pods.pods))
+    assert fail_trigger(deferred) == TIMED_OUT
+    said = f"Cannot end pod {name} in namespace team-alpha: HTTP 403, no right. {fix.replace('POD', name)}"
+    assert said in deferred.lines

@@ -9,6 +9,7 @@ from airflow.providers.cncf.kubernetes.utils.pod_manager import OnFinishAction, 
 
 from kpo_platform.airflow.operators.lifecycle.patience import describe_error
 from kpo_platform.airflow.operators.lifecycle.pod_api import PodApi
+from kpo_platform.airflow.operators.lifecycle.start_record import StartRecord
 from kpo_platform.pod.state import PodState
 
 _KEEP_SUCCEEDED = frozenset({OnFinishAction.KEEP_POD, OnFinishAction.DELETE_ACTIVE_POD})
@@ -97,6 +98,17 @@ def remove_pod(operator: Any, api: PodApi, pod: PodState) -> None:
     else:
         api.mark_checked(*where)
     _log_kept_pod(operator, pod)
+
+
+def warn_of_left_pod(operator: Any, pod: PodState | StartRecord | None, error: Exception, *, is_retried: bool) -> None:
+    """Warn that the pod of a task that has ended may still run, and say what ends it; None if it is not known."""
+    what, fix = "the task's pod", ""
+    if pod is not None:
+        what = f"pod {pod.name} in namespace {pod.namespace}"
+        fix = f" Delete it with `kubectl -n {pod.namespace} delete pod {pod.name}`."
+    if is_retried:
+        fix = f" The next try {'takes it up' if operator.reattach_on_restart else 'replaces it'}."
+    operator.log.warning("Cannot end %s: %s.%s", what, describe_error(error), fix)
 
 
 def _keeps_running(pod: PodState, container: str) -> bool:

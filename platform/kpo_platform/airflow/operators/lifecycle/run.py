@@ -13,7 +13,12 @@ from kubernetes.client import models as k8s
 
 from kpo_platform.airflow.operators.lifecycle import quota_wait
 from kpo_platform.airflow.operators.lifecycle.adoption import AdoptionKind, is_free
-from kpo_platform.airflow.operators.lifecycle.disposal import dispose_pod, dispose_stopped_pod, remove_pod
+from kpo_platform.airflow.operators.lifecycle.disposal import (
+    dispose_pod,
+    dispose_stopped_pod,
+    remove_pod,
+    warn_of_left_pod,
+)
 from kpo_platform.airflow.operators.lifecycle.earlier_pod import (
     Start,
     find_former_end,
@@ -25,7 +30,7 @@ from kpo_platform.airflow.operators.lifecycle.ending import LATE_S, LOG_REST_S, 
 from kpo_platform.airflow.operators.lifecycle.former_pod import end_former_pods
 from kpo_platform.airflow.operators.lifecycle.log_positions import LogProgress, read_log_progress, write_log_progress
 from kpo_platform.airflow.operators.lifecycle.observed_pod import ObservedPod
-from kpo_platform.airflow.operators.lifecycle.patience import ApiServerUnavailable, Patience, describe_error
+from kpo_platform.airflow.operators.lifecycle.patience import ApiServerUnavailable, Patience
 from kpo_platform.airflow.operators.lifecycle.pod_api import PodApi
 from kpo_platform.airflow.operators.lifecycle.pod_logs import PodLogs
 from kpo_platform.airflow.operators.lifecycle.pod_wait import check_image, correct_event, wait_for_end
@@ -167,11 +172,12 @@ class PodRun:
                 self._logs.cut(LOG_REST_S)  # later it would tell that the pod's log is gone
             if self.pod is not None:
                 self.pod.refresh()
+            self._record = self._record or read_start_record(self._context)
             pod = self._find_pod_to_stop()
             if pod is not None and not pod.is_gone and not self._build_ending().keep_success():
                 remove_pod(self._operator, self._api, pod.state)
         except Exception as error:
-            self._warn_left(error)
+            self._warn_left(error, is_retried=has_next_try(self._context))
 
     def stop_logs(self) -> None:
         """Write no further line, and store what was written; the next process of the try continues there."""
@@ -262,13 +268,8 @@ class PodRun:
             self.pod = self._observe(found)
         return self.pod
 
-    def _warn_left(self, error: Exception) -> None:
-        """Warn that the pod may still run, and name it if it is known."""
-        where, what, fix = self.pod.state if self.pod else self._record, "the task's pod", ""
-        if where is not None:
-            what = f"pod {where.name} in namespace {where.namespace}"
-            fix = f" Delete it with `kubectl -n {where.namespace} delete pod {where.name}`."
-        self._operator.log.warning("Cannot end %s: %s.%s", what, describe_error(error), fix)
+    def _warn_left(self, error: Exception, *, is_retried: bool = False) -> None:
+        warn_of_left_pod(self._operator, self.pod.state if self.pod else self._record, error, is_retried=is_retried)
 
     def _find_record(self, event: Mapping[str, Any]) -> StartRecord:
         record, unknown = read_start_record(self._context), StartRecord(event["name"], event["namespace"])
