@@ -231,3 +231,32 @@ def test_callback_that_takes_too_long_does_not_hide_that_there_is_no_result(
         (True, name == "on_pod_cleanup"),
     ]
     assert (len(fake_cluster.ledger), fake_cluster.pods) == (ONCE, {})
+
+
+@pytest.mark.usefixtures("alarm")
+@pytest.mark.parametrize(("size", "pods"), [(1, 0), (70_000, 1)])
+def test_late_success_is_left_to_a_try_that_replaces_it_only_for_its_result(
+    size: int, pods: int, fake_cluster: Cluster, start_task: StartTask
+):
+    def call(called: str, arguments: dict[str, Any]) -> None:
+        if called == "on_pod_completion":
+            signal.raise_signal(signal.SIGALRM)
+
+    fake_cluster.result = f'"{size * "x"}"'
+    task = start_task(do_xcom_push=True, callbacks=build_callback(call), reattach_on_restart=False)
+    assert run_until(1000, task).outcome == "AirflowTaskTimeout: Timeout, PID: 1"
+    fake_cluster.sleep(60)
+    assert (len(fake_cluster.pods), any("is not deleted" in line for line in task.log.lines)) == (pods, pods == 1)
+    task.arguments.pop("callbacks")
+    assert (task.retry().outcome, len(fake_cluster.ledger), fake_cluster.pods) == (size * "x", ONCE, {})
+
+
+@pytest.mark.usefixtures("alarm")
+def test_success_without_a_stored_result_is_not_left_to_a_try_that_replaces_it(
+    fake_cluster: Cluster, start_task: StartTask
+):
+    fake_cluster.rules.append(Rule("exec", time_out, 1))
+    task = start_task(do_xcom_push=True, reattach_on_restart=False)
+    run = run_until(1000, task)
+    fake_cluster.sleep(60)
+    assert (run.outcome, fake_cluster.pods) == ("AirflowTaskTimeout: Timeout, PID: 1", {})

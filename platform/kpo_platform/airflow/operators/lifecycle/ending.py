@@ -28,6 +28,7 @@ from kpo_platform.airflow.operators.lifecycle.task_end import (
     EndRecord,
     TaskEnd,
     conclude,
+    read_end_record,
     recall,
     tell,
     withdraw_success,
@@ -211,11 +212,22 @@ class Ending:
         return self._keep_for_next_try("it has started, and the next try takes it up")
 
     def _keep_for_next_try(self, why: str = "its program has succeeded, and the next try takes its result") -> bool:
-        if not has_next_try(self._context) or self._pod.is_gone:
+        if not has_next_try(self._context) or self._pod.is_gone or not self._has_later_use():
             return False
         self._operator.has_cleaned_up = True
         self._keep(why)
         return True
+
+    def _has_later_use(self) -> bool:
+        """Tell whether the next try looks at the pod; with ``reattach_on_restart=False`` only for a lost result."""
+        if self._operator.reattach_on_restart:
+            return True
+        try:
+            end = read_end_record(self._context)
+        except Exception as error:
+            self._warn(error)
+            return True  # a pod that is not needed does less harm than a lost result
+        return end is not None and end.is_result_lost and end.uid == self._pod.state.uid
 
     def _keep(self, why: str) -> None:
         operator, pod = self._operator, self._pod.state
