@@ -143,3 +143,17 @@ def test_pod_that_a_stop_cannot_end_is_named(stop_s: float, fake_cluster: Cluste
         f"warning: Cannot end pod {task.pod} in namespace team-alpha: HTTP 403, pods is forbidden. Delete it with "
         f"`kubectl -n team-alpha delete pod {task.pod}`."
     ) in task.log.lines
+
+
+def test_text_of_airflows_errors_is_clean(fake_cluster: Cluster, start_task: StartTask):
+    task = start_task()
+    store: Any = task.store
+    keep = store.set
+
+    def refuse_uid(key: str, value: Any) -> None:
+        if value.get("uid"):
+            raise RuntimeError(DIRTY)
+        keep(key, value)
+
+    store.set = refuse_uid
+    check(task.run(), 2)  # the pod's uid and its end

@@ -121,7 +121,7 @@ class LogFollower:
                     return
                 self._pause(failure)
         except Exception as error:  # the task must not fail for its log
-            self._writer.write_notice(self._describe_missing(f"{type(error).__name__}: {error}"))
+            self._writer.write_notice(self._describe_missing(f"{type(error).__name__}: {sanitize(error)}"))
         finally:
             self._finished.set()
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from kpo_platform.airflow.operators.lifecycle.log_lines import SECOND_WIDTH, LogPosition
 from kpo_platform.airflow.operators.lifecycle.start_record import StartRecord
 from kpo_platform.airflow.operators.lifecycle.task_state import TryState
+from kpo_platform.pod.cluster_text import sanitize
 from kpo_platform.pod.compose import BASE
 from kpo_platform.pod.json_fields import read_object
 
@@ -56,7 +57,7 @@ def read_log_progress(context: Context, uid: str, log: Any, former: StartRecord 
         stored = TryState(context, _KEY).read()
     except Exception as error:
         stored = {}
-        log.warning("Cannot read how far the log was written: %s", error)
+        log.warning("Cannot read how far the log was written: %s", sanitize(error))
     if not uid or stored.get("uid") != uid:
         is_of_try = former is not None and former.uid == uid and former.is_of_try(str(context["ti"].id))
         return LogProgress(is_unknown=is_of_try)
@@ -70,7 +71,7 @@ def write_log_progress(context: Context, uid: str, positions: Mapping[str, LogPo
     try:
         TryState(context, _KEY).write(uid=uid, containers=containers)
     except Exception as error:
-        log.warning("Cannot store how far the log was written: %s", error)
+        log.warning("Cannot store how far the log was written: %s", sanitize(error))
 
 
 def _parse_position(stored: Any) -> LogPosition | None:

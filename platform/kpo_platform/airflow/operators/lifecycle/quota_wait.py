@@ -88,7 +88,7 @@ def _read_start(operator: Any, context: Context) -> float | None:
         try:
             operator.quota_wait_start = TryState(context, _STATE_KEY).read().get("since")
         except Exception as error:
-            operator.log.warning("Cannot read since when the task has waited for quota: %s", error)
+            operator.log.warning("Cannot read since when the task has waited for quota: %s", sanitize(error))
     start: float | None = operator.quota_wait_start
     return start
 

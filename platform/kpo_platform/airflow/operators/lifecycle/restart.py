@@ -8,6 +8,7 @@ from airflow.sdk.exceptions import AirflowException
 
 from kpo_platform.airflow.operators.lifecycle import quota_wait
 from kpo_platform.airflow.operators.lifecycle.task_state import TryState, build_reschedule
+from kpo_platform.pod.cluster_text import sanitize
 from kpo_platform.pod.outcome import Outcome
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def restart_disrupted(operator: Any, context: Context, name: str, outcome: Outco
     except Exception as error:  # the disruption is the true reason
         raise AirflowException(
             f"Pod {name} failed. {outcome.message} Its task was not restarted: Airflow did not store the number of "
-            f"restarts ({error})."
+            f"restarts ({sanitize(error)})."
         ) from error
     if count >= _MAX_DISRUPTIONS or not state.is_available:
         why = f"restarted {count} times in this try" if count else "not restarted: Airflow stores no task state"

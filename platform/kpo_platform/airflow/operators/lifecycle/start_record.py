@@ -26,6 +26,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from kpo_platform.airflow.operators.lifecycle.task_state import read_stored, write_stored
+from kpo_platform.pod.cluster_text import sanitize
 from kpo_platform.pod.json_fields import read_integer, read_text
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ class StartRecord:
                 context["ti"].xcom_push(key=self._stopped_key, value=True)
                 problems.clear()
             except Exception as error:
-                problems[:] = [str(error)]
+                problems[:] = [sanitize(error)]
 
         thread = threading.Thread(target=push, daemon=True)
         thread.start()

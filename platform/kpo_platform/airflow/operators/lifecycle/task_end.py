@@ -16,6 +16,7 @@ from kpo_platform.airflow.operators.lifecycle.observed_pod import ObservedPod
 from kpo_platform.airflow.operators.lifecycle.patience import ApiServerUnavailable, describe_error, describe_failure
 from kpo_platform.airflow.operators.lifecycle.task_result import read_failed_result, read_result
 from kpo_platform.airflow.operators.lifecycle.task_state import read_stored, write_stored
+from kpo_platform.pod.cluster_text import sanitize
 from kpo_platform.pod.json_fields import read_integer, read_text
 from kpo_platform.pod.outcome import Outcome, OutcomeKind
 
@@ -194,7 +195,7 @@ def _store(context: Context, record: EndRecord) -> EndRecord | None:
         try:
             return _write(context, form)
         except Exception as error:  # the end is told nevertheless
-            context["ti"].task.log.warning("Airflow did not store how the pod ended: %s", error)
+            context["ti"].task.log.warning("Airflow did not store how the pod ended: %s", sanitize(error))
     return None
 
 

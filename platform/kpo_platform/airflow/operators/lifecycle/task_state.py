@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowRescheduleException
 
+from kpo_platform.pod.cluster_text import sanitize
+
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
@@ -60,7 +62,9 @@ def is_task_active(context: Context) -> bool:
             dag_id=ti.dag_id, task_ids=[ti.task_id], run_ids=[ti.run_id], map_index=ti.map_index
         )
     except Exception as error:  # any error: a restarted task finds a kept pod, but a deleted pod is lost
-        ti.task.log.warning("Cannot read the task's state from Airflow: %s. The task counts as not stopped.", error)
+        ti.task.log.warning(
+            "Cannot read the task's state from Airflow: %s. The task counts as not stopped.", sanitize(error)
+        )
         return True
     return states.get(ti.run_id, {}).get(name) in _ACTIVE_STATES
 
@@ -77,7 +81,7 @@ def try_to_store(what: str, store: Callable[[], object], log: Any) -> None:
     try:
         store()
     except Exception as error:
-        log.warning("Airflow did not store %s: %s", what, error)
+        log.warning("Airflow did not store %s: %s", what, sanitize(error))
 
 
 def build_reschedule(seconds: float) -> Exception:
