@@ -155,9 +155,13 @@ def test_cluster_roles_are_bound_only_in_team_namespaces(stack: Stack, release: 
     assert cluster_bindings == []
 
 
+def read_log(stack: Stack, task: str) -> str:
+    return run_program(stack, RELEASE_NAMESPACE, "bash", "-c", f"cat {LOGS}/dag_id=existing/*/task_id={task}/*.log")
+
+
 def test_existing_airflow_refuses_another_team_s_variable(stack: Stack, task_states: dict[str, str]):
-    assert (task_states["own"], task_states["other"]) == ("success", "failed")
-    log = run_program(stack, RELEASE_NAMESPACE, "bash", "-c", f"cat {LOGS}/dag_id=existing/*/task_id=other/*.log")
+    assert (task_states["own"], task_states["other"]) == ("success", "failed"), read_log(stack, "own")
+    log = read_log(stack, "other")
     assert (
         "Team 'near' cannot write variable 'far_key': it belongs to team 'far'. List it in isolation.shared.variables."
     ) in log

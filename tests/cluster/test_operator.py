@@ -53,11 +53,7 @@ def test_pods_have_owner_labels_and_a_stable_idempotency_key(start: StartRun, st
     with watch_pods(stack) as observed:
         run = start("marks")
         assert run.wait_for_end() == "success"
-        pods = [
-            item
-            for try_ in (1, 2)
-            for item in observed.with_name(run.read_log(attempt=try_).split("Building pod ")[1].split()[0])
-        ]
+        pods = [item for try_ in (1, 2) for item in observed.with_name(_find_created_pod(run.read_log(attempt=try_)))]
     environments = [_parse_environment(run.read_log(attempt=attempt)) for attempt in (1, 2)]
     labels = [pod["metadata"]["labels"] for pod in pods]
     trace = environments[0]["TRACEPARENT"].split("-")[1]
@@ -76,6 +72,11 @@ def test_pods_have_owner_labels_and_a_stable_idempotency_key(start: StartRun, st
     ]
     assert [item["KPO_TRY_NUMBER"] for item in environments] == ["1", "2"]
     assert environments[0]["KPO_IDEMPOTENCY_KEY"] == environments[1]["KPO_IDEMPOTENCY_KEY"]
+
+
+def _find_created_pod(log: str) -> str:
+    """Return the name of the pod of which a task's log says that it was created."""
+    return log.split(" was created in namespace ")[0].split()[-1]
 
 
 def _parse_environment(log: str) -> dict[str, str]:

@@ -19,12 +19,16 @@ BUILT = (
 OUTSIDE = "warning: TeamPodOperator.execute cannot be called outside of the Task Runner!"
 
 
+def describe_created(pod: str) -> str:
+    return f"Pod {pod} was created in namespace team-alpha."
+
+
 def test_first_start_sends_four_kinds_of_requests_and_no_list(fake_cluster: Cluster, start_task: StartTask):
     task = start_task()
     run = task.run()
     assert run.requests == ["POST pods", "GET events", "GET POD", "DELETE POD"]
     assert len(fake_cluster.requests) == 6, fake_cluster.requests
-    assert run.log == [OUTSIDE, BUILT, "[base] hello", f"Deleting pod: {task.pod}"]
+    assert run.log == [OUTSIDE, BUILT, describe_created(task.pod), "[base] hello", f"Deleting pod: {task.pod}"]
     assert (run.outcome, fake_cluster.pods, task.xcoms) == (
         None,
         {},
@@ -44,7 +48,7 @@ def test_start_of_the_program_is_logged_once_with_the_stock_operators_words(
 ):
     task = start_task()
     task.run()
-    assert task.log.lines[2:] == [STARTED, "[base] hello", f"Deleting pod: {task.pod}"]
+    assert task.log.lines[3:] == [STARTED, "[base] hello", f"Deleting pod: {task.pod}"]
 
 
 def describe_kept(name: str) -> str:
@@ -93,7 +97,7 @@ def test_exit_code_decides(
     task = start_task(log_events_on_failure=False, **arguments)
     run = task.run()
     assert run.outcome.replace(task.pod, "POD") == outcome
-    assert run.log == [OUTSIDE, BUILT, "[base] hello", f"Deleting pod: {task.pod}"]
+    assert run.log == [OUTSIDE, BUILT, describe_created(task.pod), "[base] hello", f"Deleting pod: {task.pod}"]
     assert run.requests == ["POST pods", "GET events", "GET POD", "DELETE POD"]
 
 
@@ -174,7 +178,8 @@ def test_log_of_init_containers_comes_first_and_while_they_run(fake_cluster: Clu
     init = [{"name": "fetch", "image": "fetch:1"}]
     task = start_task(pod_override={"spec": {"initContainers": init}}, init_container_logs=True)
     run = task.run()
-    assert run.log == [OUTSIDE, BUILT, "[fetch] fetching", "[base] hello", f"Deleting pod: {task.pod}"]
+    first = [OUTSIDE, BUILT, describe_created(task.pod)]
+    assert run.log == [*first, "[fetch] fetching", "[base] hello", f"Deleting pod: {task.pod}"]
     assert run.outcome is None
 
 
@@ -213,7 +218,8 @@ def test_events_and_containers_are_logged_after_a_failure_if_wanted(
         "Pod Event: Started - Started container base",
         "warning: Pod Event: BackOff - Back-off",
     ]
-    expected = [OUTSIDE, BUILT, *at_start, "[base] hello", *(details if is_wanted else []), f"Deleting pod: {task.pod}"]
+    first = [OUTSIDE, BUILT, describe_created(task.pod), *at_start, "[base] hello"]
+    expected = [*first, *(details if is_wanted else []), f"Deleting pod: {task.pod}"]
     assert task.run().log == expected
 
 
@@ -226,7 +232,7 @@ def test_pod_is_shown_on_failure_if_wanted(fake_cluster: Cluster, start_task: St
 
 def test_program_output_that_is_no_utf8_is_shown_escaped(fake_cluster: Cluster, start_task: StartTask):
     fake_cluster.programs["base"] = Program(lines=(b"caf\xe9", b"WARNING low"))
-    assert start_task().run().log[2:4] == ["[base] caf\\xe9", "warning: [base] WARNING low"]
+    assert start_task().run().log[3:5] == ["[base] caf\\xe9", "warning: [base] WARNING low"]
 
 
 def test_no_log_is_read_without_get_logs(fake_cluster: Cluster, start_task: StartTask):
@@ -237,7 +243,7 @@ def test_log_does_not_depend_on_the_workers_clock(fake_cluster: Cluster, start_t
     # The cluster's clock is at the beginning of 2026; no read says a time of the worker.
     fake_cluster.programs["base"] = Program(lines=tuple(b"%d" % number for number in range(500)), runs_s=3)
     run = start_task().run()
-    assert run.log[2:-1] == [f"[base] {number}" for number in range(500)]
+    assert run.log[3:-1] == [f"[base] {number}" for number in range(500)]
     assert not any("sinceSeconds" in query for query in fake_cluster.log_queries)
 
 

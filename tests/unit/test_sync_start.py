@@ -123,7 +123,7 @@ def test_pod_that_finds_no_node_is_deleted_after_the_room_timeout(fake_cluster: 
         f"PodLaunchTimeoutException: Pod {task.pod} found no node within 100 s (schedule_timeout_seconds, by default "
         "the team's policy.roomTimeout). Its events in this log tell why."
     )
-    assert run.log[2:] == [
+    assert run.log[3:] == [
         "The task fails (PodLaunchTimeoutException). Its pod is now deleted or kept.",
         f"Deleting pod: {task.pod}",
     ]

@@ -204,6 +204,7 @@ class PodRun:
         request.metadata.labels = {**(request.metadata.labels or {}), START_LABEL: record.start}
         write_start_record(self._context, record)
         quota_wait.create_within_quota(self._operator, request, self._context)
+        self._operator.log.info("Pod %s was created in namespace %s.", record.name, record.namespace)
         created = self._record = record.with_uid(self._get_pod().state.uid)
         self._try_to_store("the pod's uid", partial(write_start_record, self._context, created))
 
