@@ -35,7 +35,7 @@ BEGIN, END = "<!-- faults: written by scripts/bench faults -->", "<!-- end of fa
 OURS = "TeamPodOperator"
 
 _PROVIDER = "apache-airflow-providers-cncf-kubernetes"
-_CASES_AT_ONCE = 5
+_CASES_AT_ONCE = 4
 _LOG_CASES = ("cut_log", "whole_log")
 _KILLS = "kills"
 _KILLS_TEST = "test_killed_tasks_neither_lose_nor_repeat_their_work"

@@ -17,7 +17,7 @@ from faults.scene import Scene
 Act = Callable[[Scene, CaseRun, ExitStack], None]
 """Causes a fault in a run that has just been triggered; what the stack cleans up lasts until the run's end."""
 
-_AT_A_TIME = 5
+_AT_A_TIME = 4
 
 DONE = Outcome("success")
 FAILED = Outcome("failed", ends=0)

@@ -5,7 +5,7 @@ import time
 from datetime import timedelta
 from typing import Any
 
-from airflow.sdk import DAG
+from airflow.sdk import DAG, get_parsing_context
 
 from kpo_platform import TeamPodOperator
 
@@ -72,8 +72,10 @@ def define_task(name: str, work: str, *, spec: dict[str, Any], deferrable: bool,
 def define_dag(
     name: str, work: str, *, kinds: tuple[str, ...] = BOTH, spec: dict[str, Any] | None = None, **arguments: Any
 ) -> None:
-    prefix = "run" if ENGINE == "team" else "stockrun"
-    with DAG(f"{prefix}_{name}", schedule=None, default_args={"team": "alpha"}):
+    dag_id = f"{'run' if ENGINE == 'team' else 'stockrun'}_{name}"
+    if get_parsing_context().dag_id not in (None, dag_id):
+        return  # a task's process needs only its own DAG of the many in this file
+    with DAG(dag_id, schedule=None, default_args={"team": "alpha"}):
         for kind in kinds:
             define_task(kind, work, spec=spec or {}, deferrable=KINDS[kind], **arguments)
 
