@@ -6,13 +6,14 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from airflow.sdk.exceptions import AirflowException
 from kubernetes.client import ApiClient, ApiException, Configuration
 
-from kpo_platform.airflow.operators.lifecycle import api_request
+from kpo_platform.airflow.operators.lifecycle import api_request, pod_api
 from kpo_platform.airflow.operators.lifecycle.patience import ApiServerUnavailable, Patience, read_retry_after
 from kpo_platform.airflow.operators.lifecycle.stop_signal import TaskStopped
 from kpo_platform.errors import PlatformError
@@ -179,8 +180,8 @@ def test_outage_beyond_the_timeout_names_pod_and_reason():
         run(*[status(503, "etcd is down")] * 100, patience=patience)
     assert str(raised.value) == (
         "Cannot read pod p in namespace n: the Kubernetes API did not answer for 600 s (policy.apiServerTimeout): HTTP "
-        "503, etcd is down. No pod was deleted. Check the Kubernetes API. A retry of the task takes up the pod, "
-        "or its result."
+        "503, etcd is down. The task deletes no pod for this. Check the Kubernetes API. A retry of the task takes up "
+        "the pod, or its result."
     )
     assert (virtual.now, isinstance(raised.value, PlatformError), isinstance(raised.value, AirflowException)) == (
         600,
@@ -208,6 +209,25 @@ def test_outages_are_counted_apart():
     for _ in range(3):
         assert run(*[status(503, "")] * 4, patience=patience) == POD
     assert virtual.slept == [1, 2, 4, 8] * 3
+
+
+@pytest.mark.parametrize(("is_patient", "timeout_s"), [(True, 60), (False, 15)])
+def test_only_a_request_that_need_not_succeed_has_a_short_timeout(
+    is_patient: bool, timeout_s: float, monkeypatch: pytest.MonkeyPatch
+):
+    patience, virtual, _ = build_patience()
+    seen: list[float] = []
+
+    def send(*_: Any, read_timeout_s: float = 60, **__: Any) -> Any:
+        seen.append(read_timeout_s)
+        virtual.now += read_timeout_s
+        return {"kind": "List", "items": []}
+
+    monkeypatch.setattr(pod_api, "send_request", send)
+    api = pod_api.PodApi(lambda: SimpleNamespace(api_client=None), patience)
+    api.read_events("p", "n", is_patient=is_patient)
+    api.list_by_labels("n", "a=b")
+    assert (seen, patience.call_s) == ([timeout_s, 60], timeout_s + 60)  # no pod starts in an outage
 
 
 FORBIDDEN = status(403, 'pods "p" is forbidden: User "a" cannot get resource "pods" in API group ""')

@@ -6,10 +6,12 @@ import re
 from typing import Any
 
 import pytest
+from airflow.sdk.exceptions import AirflowFailException
 from kubernetes.client import ApiException
 
 from kpo_platform.airflow.operators.lifecycle.api_request import ApiRefusal
 from kpo_platform.airflow.operators.lifecycle.patience import describe_failure
+from kpo_platform.errors import PlatformError
 from unit.support.cluster_server import Cluster, Rule
 from unit.support.fake_kubelet import FakePod, Program
 from unit.support.pod_store import refuse
@@ -98,6 +100,11 @@ def test_dirty_refusal_in_a_callback_is_cleaned():
     assert describe_failure(RuntimeError("a\n\x1bb")) == "RuntimeError: a b"
 
 
+@pytest.mark.parametrize("kind", [AirflowFailException, PlatformError, RuntimeError])
+def test_error_without_text_is_told_by_its_type(kind: type[Exception]):
+    assert describe_failure(kind("")) == kind.__name__
+
+
 def test_refusal_says_neither_headers_nor_body():
     error = ApiRefusal(status=403, reason="Forbidden")
     error.headers, error.body = {"Authorization": "secret"}, '{"message": "no\\u001b\\nway"}'
@@ -112,13 +119,14 @@ def test_refusal_says_neither_headers_nor_body():
             'User "a" cannot create resource "pods"',
             "Give the task's connection this right.",
         ),
+        (401, "Unauthorized", "Check the credentials of the task's connection."),
         (422, "spec.containers: Required value", "Correct what the message names, or ask the platform team."),
     ],
 )
 def test_refused_creation_says_what_to_do(
     status: int, message: str, fix: str, fake_cluster: Cluster, start_task: StartTask
 ):
-    fake_cluster.add("POST pods", refuse(status, "Refused", message))
+    fake_cluster.rules.append(Rule("POST pods", lambda request: refuse(status, "Refused", message), times=2))
     task = start_task()
     assert tell(task, task.run()) == (
         f"ApiRefusal: Cannot create pod POD in namespace team-alpha: HTTP {status}, {message}. {fix}"

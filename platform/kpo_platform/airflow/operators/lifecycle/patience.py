@@ -84,9 +84,13 @@ class Patience:
             ApiServerUnavailable: the outage has lasted for the timeout.
             ApiException: the API server refused the request.
         """
+        return self.measure(lambda: self._repeat(what, function, is_allowed))
+
+    def measure(self, function: Callable[[], _Result]) -> _Result:
+        """Call a function once, and add its seconds to `call_s`."""
         began_at = self._clock()
         try:
-            return self._repeat(what, function, is_allowed)
+            return function()
         finally:
             self.call_s += self._clock() - began_at
 
@@ -148,7 +152,7 @@ class Patience:
         lasted = f"{lasted_s:.0f} s" if is_limited else f"{self._timeout_s:.0f} s (policy.apiServerTimeout)"
         return ApiServerUnavailable(
             f"Cannot {what}: the Kubernetes API did not answer for {lasted}: {describe_error(error)}. "
-            "No pod was deleted",
+            "The task deletes no pod for this",
             "Check the Kubernetes API. A retry of the task takes up the pod, or its result.",
         )
 
@@ -186,10 +190,9 @@ def read_retry_after(error: BaseException) -> float | None:
 
 def describe_failure(error: BaseException) -> str:
     """Describe an error, perhaps one of the author's code, by its sentence, or its type and text."""
-    if isinstance(error, AirflowException | ApiRefusal | PlatformError):
-        return sanitize(error)
-    text = describe_error(error) if isinstance(error, ApiException) else sanitize(error)
-    return f"{type(error).__name__}: {text}"
+    name, is_sentence = type(error).__name__, isinstance(error, AirflowException | ApiRefusal | PlatformError)
+    text = sanitize(error) if is_sentence or not isinstance(error, ApiException) else describe_error(error)
+    return text if text and is_sentence else f"{name}: {text}".removesuffix(": ")
 
 
 def describe_error(error: BaseException) -> str:
@@ -205,6 +208,8 @@ def describe_error(error: BaseException) -> str:
 
 def advise(refusal: ApiException) -> str:
     """Advise what to do about a request that stays refused."""
+    if refusal.status == 401:
+        return "Check the credentials of the task's connection."
     if refusal.status == 403 and is_doubtful(refusal):
         return "Give the task's connection this right."
     return "Correct what the message names, or ask the platform team."

@@ -10,7 +10,13 @@ from airflow.sdk.exceptions import AirflowException
 from kubernetes.client import ApiException, CoreV1Api
 from urllib3.exceptions import ProtocolError
 
-from kpo_platform.airflow.operators.lifecycle.api_request import has_other_uid, is_existing, is_missing, send_request
+from kpo_platform.airflow.operators.lifecycle.api_request import (
+    READ_TIMEOUT_S,
+    has_other_uid,
+    is_existing,
+    is_missing,
+    send_request,
+)
 from kpo_platform.airflow.operators.lifecycle.patience import Patience
 from kpo_platform.errors import PodError
 from kpo_platform.pod.identity import START_LABEL
@@ -23,7 +29,7 @@ CHECKED_LABEL = "already_checked"
 ENDING_DEADLINE_S = 1
 """The ``activeDeadlineSeconds`` of a pod that the task ends and keeps."""
 
-_LIST_TIMEOUT_S = 15.0
+_IMPATIENT_TIMEOUT_S = 15.0
 _NAME_WAIT_S = 60.0
 _NAME_INTERVAL_S = 2.0
 _MARK: Json = {"metadata": {"labels": {CHECKED_LABEL: "True"}}}
@@ -188,16 +194,22 @@ class PodApi:
         is_patient: bool = True,
     ) -> Json:
         def send() -> Json:
-            return self._send(method, path, query, body)
+            return self._send(method, path, query, body, READ_TIMEOUT_S if is_patient else _IMPATIENT_TIMEOUT_S)
 
-        return self._patience.call(what, send, is_allowed=is_allowed) if is_patient else send()
+        return self._patience.call(what, send, is_allowed=is_allowed) if is_patient else self._patience.measure(send)
 
-    def _send(self, method: str, path: str, query: dict[str, str] | None = None, body: Json | None = None) -> Json:
+    def _send(
+        self,
+        method: str,
+        path: str,
+        query: dict[str, str] | None = None,
+        body: Json | None = None,
+        timeout_s: float = READ_TIMEOUT_S,
+    ) -> Json:
         def send() -> Json:
             client = self._client().api_client
-            if query is None:
-                return _check_pod(send_request(client, method, path, body=body), method)
-            return _check_list(send_request(client, method, path, query=query, read_timeout_s=_LIST_TIMEOUT_S))
+            answer = send_request(client, method, path, query=query, body=body, read_timeout_s=timeout_s)
+            return _check_pod(answer, method) if query is None else _check_list(answer)
 
         try:
             return send()

@@ -61,7 +61,7 @@ def shorten_schedule_timeout(operator: Any, context: Context, earlier: k8s.V1Pod
 
     If it has not waited for quota, the `earlier` pod that it takes up has waited for room since it was created.
     """
-    start = _read_start(operator, context)
+    start, _ = _read_start(operator, context)
     if start is None and earlier is not None:
         metadata = earlier.metadata
         if (metadata.labels or {}).get("try_number") == str(context["ti"].try_number):
@@ -82,15 +82,19 @@ def is_quota_exceeded(rejection: ApiException) -> bool:
     return rejection.status == 403 and ("exceeded quota" in message or "status unknown for quota" in message)
 
 
-def _read_start(operator: Any, context: Context) -> float | None:
-    """Read when the try began to wait for quota; None if it is not known. Only a rescheduled task asks Airflow."""
+def _read_start(operator: Any, context: Context) -> tuple[float | None, bool]:
+    """Read when the try began to wait for quota, None if it did not, and tell whether it is known.
+
+    Only a rescheduled task asks Airflow.
+    """
+    is_known = True
     if operator.quota_wait_start is None and context.get("task_reschedule_count"):
         try:
             operator.quota_wait_start = TryState(context, _STATE_KEY).read().get("since")
         except Exception as error:
+            is_known = False
             operator.log.warning("Cannot read since when the task has waited for quota: %s", sanitize(error))
-    start: float | None = operator.quota_wait_start
-    return start
+    return operator.quota_wait_start, is_known
 
 
 def _read_clock(operator: Any) -> float:
@@ -99,11 +103,11 @@ def _read_clock(operator: Any) -> float:
 
 def _wait(operator: Any, context: Context, message: str) -> None:
     timeout, now, state = operator.schedule_timeout_seconds, _read_clock(operator), TryState(context, _STATE_KEY)
-    start = _read_start(operator, context)
-    if start is None:
+    start, is_known = _read_start(operator, context)
+    if start is None and is_known:  # else the next attempt reads it again
         start = operator.quota_wait_start = now
         try_to_store("since when the task waits for quota", partial(state.write, since=time.time()), operator.log)
-    waited = now - start
+    waited = 0.0 if start is None else now - start
     if waited >= timeout:
         raise QuotaTimeout(
             f"The pod was not created: the quota of team {operator.team!r} did not admit it for {timeout} s "
