@@ -84,3 +84,19 @@ def test_ctrl_c_during_a_destructor_is_heard(environment: dict[str, str], monkey
     with pytest.raises(KeyboardInterrupt):
         client._run_child({}, environment, None, interrupt)
     assert events == ["started", "interrupted"]
+
+
+@pytest.mark.parametrize(
+    "leftover",
+    ["time.sleep(60)", "subprocess.Popen(['sleep', '60'])"],
+    ids=["the child itself", "a process of its own"],
+)
+def test_answer_is_returned_although_something_of_a_dag_file_runs_on(
+    environment: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, leftover: str
+):
+    monkeypatch.setattr(client, "_EXIT_SECONDS", 0.3)
+    answer = f"import json, subprocess, time; print(json.dumps({{'result': 1}}), flush=True); {leftover}"
+    (tmp_path / "kpo_platform" / "offline.py").write_text(answer)
+    start = time.monotonic()
+    assert client._run_child({}, environment, None, lambda _: None) == {"result": 1}
+    assert time.monotonic() - start < 20  # what runs on sleeps 60 s

@@ -19,7 +19,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, wait
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,9 @@ from kpo_platform.offline.environment import build_environment
 
 CLEANUP_SECONDS = 60.0
 """Time for the child to delete its pod after an interrupt or timeout; then it is killed."""
+
+_EXIT_SECONDS = 5.0
+"""Time for the child to exit after its answer; a thread or a process of a DAG file may run on. Then it is killed."""
 
 _LAST_LINES = 5
 _INTERRUPTS = (signal.SIGINT, signal.SIGTERM)
@@ -242,10 +245,19 @@ def _start_child(
         output = _call_in_thread(_read_lines, child.stderr, on_line)
         try:
             yield child, answer
-            child.wait()
-            output.result()
+            with suppress(subprocess.TimeoutExpired, TimeoutError):
+                child.wait(_EXIT_SECONDS)
+                output.result(_EXIT_SECONDS)
         finally:
             child.kill()  # does nothing if the child has exited
+            if not output.done():  # a process that it has started has its stderr
+                _kill_session(child.pid)
+
+
+def _kill_session(leader: int) -> None:
+    """Kill what a child has started in its session; while one of these runs, no other process gets the session's id."""
+    with suppress(ProcessLookupError):
+        os.killpg(leader, signal.SIGKILL)
 
 
 def _read_lines(stream: Any, on_line: OnLine) -> None:
