@@ -202,28 +202,31 @@ def test_store_that_does_not_tell_the_wait_for_quota_is_logged(clock: Clock):
     )
 
 
+class ForgetfulStore(Store):
+    """A store whose next reads fail."""
+
+    failures = 0
+
+    def get(self, *arguments: Any) -> Any:
+        self.failures -= 1
+        if self.failures >= 0:
+            raise OSError("no answer")
+        return super().get(*arguments)
+
+
+@pytest.mark.parametrize("failures", [1, 100])
 @pytest.mark.parametrize("deferrable", [True, False])
-def test_store_that_fails_once_does_not_restart_the_deadline(clock: Clock, deferrable: bool):
-    class ForgetfulStore(Store):
-        failures = 0
-
-        def get(self, *arguments: Any) -> Any:
-            self.failures -= 1
-            if self.failures >= 0:
-                raise OSError("no answer")
-            return super().get(*arguments)
-
+def test_store_that_fails_does_not_restart_or_lose_the_deadline(clock: Clock, deferrable: bool, failures: int):
     store = ForgetfulStore()
     defer_once(store)
-    clock.sleep(30)
-    store.failures = 1
-    restarted = build_operator([build_rejection(403, FULL)] * 2, deferrable=deferrable)
+    clock.sleep(20)
+    store.failures = failures
+    restarted = build_operator([build_rejection(403, FULL)] * 4, deferrable=deferrable)
     restarted.log.warning = lambda *_: None
-    with pytest.raises(AirflowRescheduleException if deferrable else quota_wait.QuotaTimeout):
+    with pytest.raises(quota_wait.QuotaTimeout):
         quota_wait.create_within_quota(restarted, POD, build_context(store, reschedules=1))
+    assert clock.now == (1030 if failures == 1 else 1045)
     assert store["kpo_platform_waits_for_quota"]["since"] == 1000
-    if deferrable:
-        assert isinstance(defer_once(store, reschedules=2), quota_wait.QuotaTimeout)
 
 
 def test_replacement_of_a_disrupted_pod_waits_the_whole_timeout(clock: Clock):

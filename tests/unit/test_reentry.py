@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from kpo_platform.airflow.operators.lifecycle import ending
+from kpo_platform.airflow.operators.lifecycle import ending, quota_wait
 from unit.support.http_server import Answer, Fault, Request, status
 from unit.support.pod_statuses import LATER, RUNNING, WAITING, ended, pod, target
 from unit.support.task_restarts import TaskProcess, send_at
@@ -169,6 +169,19 @@ def test_error_events_defer_three_times_then_the_worker_waits(deferred: TaskProc
     deferred.pods.before = end_later
     assert (deferred.resume("error"), counts) == ("None", [{"_redefer_count": number} for number in (1, 2, 3)])
     assert (read_log(deferred), deferred.pods.changes) == (["one", "two", "two", "three"], ["delete"])
+
+
+def test_worker_that_waits_for_the_start_counts_the_time_before_it_too(
+    deferred: TaskProcess, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(quota_wait, "_LEAST_S", 0)
+    change_pod(deferred, "pending")
+    deferred.arguments["schedule_timeout_seconds"] = 60
+    deferred.pods.pod["metadata"]["creationTimestamp"] = "2026-01-01T00:00:00Z"
+    assert deferred.resume("error", _redefer_count=3) == (
+        f"PodLaunchTimeoutException: Pod {NAME} found no node within 60 s (schedule_timeout_seconds, by default the "
+        "team's policy.roomTimeout). Its events in this log tell why."
+    )
 
 
 @pytest.mark.parametrize("count", [0, 3])

@@ -110,8 +110,9 @@ def test_quota_and_node_share_one_deadline(fake_cluster: Cluster, start_task: St
     fake_cluster.quota = 0
     fake_cluster.on_tick = lambda: setattr(fake_cluster, "quota", 1 if fake_cluster.now >= 60 else 0)
     fake_cluster.prepare = lambda pod: setattr(pod, "has_room", False)
-    run = start_task(schedule_timeout_seconds=100).run()
-    assert run.outcome.startswith("PodLaunchTimeoutException: ")
+    task = start_task(schedule_timeout_seconds=100)
+    run = task.run()
+    assert run.outcome.startswith(f"PodLaunchTimeoutException: Pod {task.pod} found no node within 100 s (")
     assert 100 <= fake_cluster.now <= 102
 
 

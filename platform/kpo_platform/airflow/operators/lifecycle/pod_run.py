@@ -46,6 +46,7 @@ class RestartSafePodOperator(KubernetesPodOperator):
     set_names: frozenset[str] = frozenset()
     api_server_timeout: float = DEFAULT_TIMEOUT_S
     quota_wait_start: float | None = None
+    whole_schedule_timeout: int | None = None
     patience: Patience
     has_cleaned_up: bool = False
     _run: PodRun | None = None

@@ -129,16 +129,18 @@ class _StartLimits:
         if pod.state.is_scheduled and not self._is_scheduled:
             self._is_scheduled, self._since = True, self._read_clock()
         if self._is_scheduled:
-            limit_s, missing = self._operator.startup_timeout_seconds, "did not start"
+            limit_s = whole_s = self._operator.startup_timeout_seconds
+            missing = "did not start"
             why = "(startup_timeout_seconds). Its events in this log tell what it waits for."
         else:
             limit_s, missing = self._operator.schedule_timeout_seconds, "found no node"
+            whole_s = self._operator.whole_schedule_timeout or limit_s
             why = (
                 "(schedule_timeout_seconds, by default the team's policy.roomTimeout). Its events in this log tell why."
             )
         remaining_s: float = limit_s - (self._read_clock() - self._since)
         if remaining_s <= 0:
-            raise PodLaunchTimeoutException(f"Pod {pod.state.name} {missing} within {limit_s} s {why}")
+            raise PodLaunchTimeoutException(f"Pod {pod.state.name} {missing} within {whole_s} s {why}")
         return remaining_s
 
     def _read_clock(self) -> float:

@@ -44,13 +44,14 @@ def create_within_quota(operator: Any, pod: k8s.V1Pod, context: Context) -> k8s.
         AirflowRescheduleException: Airflow restarts the task later, in the same try.
         ApiException: the cluster rejected the pod for another reason.
     """
+    first = _read_clock(operator)
     while True:
         try:
             created: k8s.V1Pod = operator.create_pod(pod)
         except ApiException as rejection:
             if not is_quota_exceeded(rejection):
                 raise
-            _wait(operator, context, sanitize(read_message(rejection)))
+            _wait(operator, context, first, sanitize(read_message(rejection)))
         else:
             shorten_schedule_timeout(operator, context)
             return created
@@ -68,6 +69,7 @@ def shorten_schedule_timeout(operator: Any, context: Context, earlier: k8s.V1Pod
             start = metadata.creation_timestamp.timestamp()
     if start is not None:
         limit, waited = operator.schedule_timeout_seconds, max(_read_clock(operator) - start, 0)
+        operator.whole_schedule_timeout = limit
         operator.schedule_timeout_seconds = max(int(limit - waited), min(limit, _LEAST_S) if earlier is not None else 0)
 
 
@@ -101,13 +103,14 @@ def _read_clock(operator: Any) -> float:
     return time.time() - float(operator.patience.call_s)  # an outage is no wait for room
 
 
-def _wait(operator: Any, context: Context, message: str) -> None:
+def _wait(operator: Any, context: Context, first: float, message: str) -> None:
+    """Wait until the next attempt; if the start of the wait cannot be read, the process's `first` attempt counts."""
     timeout, now, state = operator.schedule_timeout_seconds, _read_clock(operator), TryState(context, _STATE_KEY)
     start, is_known = _read_start(operator, context)
-    if start is None and is_known:  # else the next attempt reads it again
+    if start is None and is_known:  # else the next attempt of this process reads it again
         start = operator.quota_wait_start = now
         try_to_store("since when the task waits for quota", partial(state.write, since=time.time()), operator.log)
-    waited = 0.0 if start is None else now - start
+    waited = now - (first if start is None else start)
     if waited >= timeout:
         raise QuotaTimeout(
             f"The pod was not created: the quota of team {operator.team!r} did not admit it for {timeout} s "
@@ -120,7 +123,7 @@ def _wait(operator: Any, context: Context, message: str) -> None:
         *(operator.team, waited, timeout, message),
     )
     remaining = max(timeout - waited, 1)
-    if operator.deferrable and state.is_available:
+    if operator.deferrable and state.is_available and is_known:
         raise build_reschedule(_choose_interval(_RESCHEDULE_INTERVAL_S, waited, remaining))
     operator.stop_signal.sleep(_choose_interval(_RETRY_INTERVAL_S, waited, remaining))
 

@@ -258,9 +258,9 @@ class PodRun:
             check_image(pod)
         reported = sanitize(event.get("message"))
         operator.log.info("Pod %s has not ended; its trigger reported: %s", pod.state.name, reported)
+        quota_wait.shorten_schedule_timeout(operator, self._context, pod.model)
         if count < _MAX_REDEFERRALS:
             operator.trigger_kwargs = {**(operator.trigger_kwargs or {}), "_redefer_count": count + 1}
-            quota_wait.shorten_schedule_timeout(operator, self._context, pod.model)
             self._defer()
 
     def _find_pod_to_stop(self) -> ObservedPod | None:
