@@ -19,7 +19,9 @@
     ├── TaskError                         The task does not exist, or a value that it needs is missing
     ├── QuotaTimeout                      The quota stayed exhausted until the deadline
     ├── ApiServerUnavailable              The API server did not answer until the deadline; the pod is left running
+    │   ├── PodUnreadable                 The task is not allowed to read its pod, which is left running
     │   └── ResultUnreadable              The node did not give out the result in time; the pod is left running
+    ├── ConnectionUnreadable              Airflow does not give out the connection to the cluster
     ├── ClusterError                      The Kubernetes API rejected or failed a request
     │   ├── Unreachable                   The API server does not answer
     │   ├── Forbidden                     The caller lacks a right; the message names verb, resource and namespace
@@ -30,9 +32,10 @@
 
 RefusalError is in `kpo_platform.finding`. RefusedPod and ArgumentRefusalError (`kpo_platform.airflow.exceptions`) and,
 in `kpo_platform.airflow.operators.lifecycle`, QuotaTimeout (`quota_wait`), ApiServerUnavailable (`patience`),
-ResultUnreadable (`task_result`), PodNameTaken (`pod_api`) and FormerPodRemains (`former_pod`) derive from Airflow's
-exceptions too. BundleError (`kpo_platform.airflow.bundles.git`) is also a RuntimeError, and NotPlainError a ValueError.
-The guards' errors are in `kpo_platform.airflow.guards`.
+PodUnreadable (`observed_pod`), ConnectionUnreadable (`api_request`), ResultUnreadable (`task_result`), PodNameTaken
+(`pod_api`) and FormerPodRemains (`former_pod`) derive from Airflow's exceptions too. BundleError
+(`kpo_platform.airflow.bundles.git`) is also a RuntimeError, and NotPlainError a ValueError. The guards' errors are in
+`kpo_platform.airflow.guards`.
 
 Every message tells a user the problem, its cause and what to do next.
 """

@@ -73,3 +73,31 @@ def test_kept_pod_is_described_with_kubectl_commands():
         "Pod load-x1 is kept in namespace team-alpha. Inspect it with `kubectl -n team-alpha logs load-x1 -c base` and "
         "`kubectl -n team-alpha describe pod load-x1`. Delete it with `kubectl -n team-alpha delete pod load-x1`."
     )
+
+
+def with_waiting_container() -> PodState:
+    """A pending pod whose program has failed while the image of another container is still pulled."""
+    base = {"name": "base", "state": {"terminated": {"exitCode": 3, "startedAt": "2026-11-29T09:00:00Z"}}}
+    proxy = {"name": "proxy", "state": {"waiting": {"reason": "ContainerCreating"}}}
+    return parse_pod_state({"status": {"phase": "Pending", "containerStatuses": [base, proxy]}})
+
+
+@pytest.mark.parametrize(
+    ("action", "on_failure", "disposal"),
+    [
+        ("keep_pod", "", E),
+        ("delete_succeeded_pod", "", E),
+        ("delete_pod", "keep", E),
+        ("delete_pod", "", D),
+        ("delete_active_pod", "", D),
+    ],
+)
+def test_pod_whose_program_has_run_is_kept_although_it_is_pending(action: str, on_failure: str, disposal: PodDisposal):
+    assert decide_disposal(with_waiting_container(), OnFinishAction(action), on_failure, "base") is disposal
+
+
+@pytest.mark.parametrize(("exit_code", "disposal"), [(0, K), (1, K)])
+def test_pod_without_a_running_container_is_not_active(exit_code: int, disposal: PodDisposal):
+    """As after the end of the XCom sidecar, which the last state that was read does not show yet."""
+    pod = with_sidecar(exit_code).without("proxy")
+    assert decide_disposal(pod, OnFinishAction.DELETE_ACTIVE_POD, "", "base") is disposal

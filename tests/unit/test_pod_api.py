@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from collections.abc import Iterator
@@ -156,9 +157,14 @@ def test_quota_that_changes_meanwhile_is_no_name_conflict(world: World):
 
 @pytest.mark.parametrize("code", [400, 403, 404, 422])
 def test_rejected_pod_is_raised_without_its_values(world: World, code: int):
-    world.store.before[1] = lambda request: status(code, "no")
+    def refuse(request: Request) -> Any:
+        answer: Any = status(code, "no")
+        return code, {**answer[1], "details": {"causes": [{"message": json.dumps(request.body)}]}}
+
+    world.store.before[1] = refuse
     with pytest.raises(ApiException) as refused:
         world.api.create(build_pod())
+    assert SECRET in str(refused.value.body)
     assert (refused.value.status, SECRET in str(refused.value)) == (code, False)
     assert world.store.requests == ["POST "]
 

@@ -8,8 +8,10 @@ from typing import Any
 from urllib.parse import urlencode
 
 import urllib3
+from airflow.sdk.exceptions import AirflowException
 from kubernetes.client import ApiClient, ApiException
 
+from kpo_platform.errors import PlatformError
 from kpo_platform.pod.cluster_text import sanitize
 from kpo_platform.pod.merge import Json
 
@@ -79,6 +81,10 @@ def open_answer(
     return answer
 
 
+class ConnectionUnreadable(PlatformError, AirflowException):  # noqa: N818
+    """Airflow does not give out the connection to the cluster."""
+
+
 class ApiRefusal(ApiException):  # type: ignore[misc]
     """A refusal whose text, which Airflow logs, has neither headers nor the raw body."""
 
@@ -117,13 +123,21 @@ def is_missing(error: ApiException) -> bool:
 def is_doubtful(error: Exception) -> bool:
     """Tell whether a refusal may come from a server that has not read accounts and roles, or from a proxy before it.
 
-    Admission (quota) answers 403 too, in other words; a 404 of the server itself has a ``Status``.
+    Airflow may fail to give out the connection, too.
     """
     if not isinstance(error, ApiException):
-        return False
-    if error.status == 403:
-        return " cannot " in read_message(error)
-    return error.status == 401 or (error.status == 404 and not is_missing(error))
+        return isinstance(error, ConnectionUnreadable)
+    return error.status == 401 or is_forbidden(error) or is_of_proxy(error)
+
+
+def is_forbidden(error: ApiException) -> bool:
+    """Tell whether the account lacks a right. Admission (quota) answers 403 too, in other words."""
+    return error.status == 403 and " cannot " in read_message(error)
+
+
+def is_of_proxy(error: Exception) -> bool:
+    """Tell whether something else than the API server has answered, whose refusals have a ``Status``."""
+    return isinstance(error, ApiException) and bool(error.status) and _read_field(error, "kind") != "Status"
 
 
 def has_other_uid(error: ApiException) -> bool:

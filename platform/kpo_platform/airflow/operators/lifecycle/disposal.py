@@ -28,7 +28,7 @@ def decide_disposal(pod: PodState, action: OnFinishAction, on_failure: str, cont
     """Decide what to do with a pod whose task has ended.
 
     A kept pod is terminated; the stock operator leaves it running when its task fails first (apache/airflow#49466), or
-    when a sidecar outlives the program. A pending pod is deleted: it could still start, and it has no log.
+    when a sidecar outlives the program. A pod that has not started is deleted: it could still, and it has no log.
 
     Args:
         pod: the pod as the cluster has it now.
@@ -36,13 +36,15 @@ def decide_disposal(pod: PodState, action: OnFinishAction, on_failure: str, cont
         on_failure: the team's policy for failed pods: ``keep``, ``delete``, or empty to use ``action``.
         container: the name of the container that runs the task.
     """
-    if action == OnFinishAction.DELETE_ACTIVE_POD and not on_failure and pod.phase in ("Pending", "Running"):
+    has_started = pod.phase != "Pending" or pod.container(container).has_started
+    is_active = pod.phase in ("Pending", "Running") and (not has_started or _keeps_running(pod, container))
+    if action == OnFinishAction.DELETE_ACTIVE_POD and not on_failure and is_active:
         return PodDisposal.DELETE
     if pod.phase == "Succeeded" or pod.container(container).exit_code == 0:
         keep = action in _KEEP_SUCCEEDED
     else:
         keep = on_failure == "keep" if on_failure else action in _KEEP_FAILED
-    if not keep or pod.phase == "Pending":
+    if not keep or not has_started:
         return PodDisposal.DELETE
     return PodDisposal.TERMINATE_AND_KEEP if _keeps_running(pod, container) else PodDisposal.KEEP
 

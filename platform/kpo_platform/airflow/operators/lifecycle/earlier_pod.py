@@ -20,6 +20,7 @@ from kpo_platform.airflow.operators.lifecycle.adoption import (
     replace_earlier_pod,
 )
 from kpo_platform.airflow.operators.lifecycle.observed_pod import ObservedPod
+from kpo_platform.airflow.operators.lifecycle.patience import describe_error
 from kpo_platform.airflow.operators.lifecycle.pod_api import CHECKED_LABEL, PodApi
 from kpo_platform.airflow.operators.lifecycle.start_record import (
     StartRecord,
@@ -106,11 +107,15 @@ def _read_former_end(operator: Any, context: Context, former: StartRecord | None
     return end if end.counts_for(ti, is_final=not _has_later_code(operator)) else None
 
 
-def find_own_end(context: Context, pod: ObservedPod) -> EndRecord | None:
+def find_own_end(operator: Any, context: Context, pod: ObservedPod) -> EndRecord | None:
     """Find the end that an earlier process of a resumed task has stored, if the pod no longer gives it."""
     if not pod.is_gone and not pod.state.container(SIDECAR).is_terminated:
         return None
-    end = read_end_record(context)
+    try:
+        end = read_end_record(context)
+    except Exception as error:
+        operator.log.warning("Airflow does not tell whether the pod's end is stored: %s.", describe_error(error))
+        return None
     return end if end is not None and end.is_of_pod(pod.state.uid, str(context["ti"].id)) else None
 
 

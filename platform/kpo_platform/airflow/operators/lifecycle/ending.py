@@ -90,6 +90,9 @@ class Ending:
         if has_failed:
             with self._outlast_timeout(end, "the wait for the pod's events"):
                 self._describe_failure()
+        if end.is_result_unstored:
+            self._operator.stop_signal.ignore()
+            self._api.limit(LATE_S)
         is_kept = not has_failed and end.record is None
         failures.append(_catch(lambda: self._clean_up(end, is_kept=is_kept)))
         return self._tell_all(end, failures, is_final=end.failure is not None)
@@ -140,6 +143,8 @@ class Ending:
             return Outcome(OutcomeKind.FAILED, "Timeout", message=sanitize(event["message"]))
         if not self._pod.is_gone or self._pod.state.has_ended or outcome.exit_code is not None:
             return outcome
+        if not self._operator.random_name_suffix and self._pod.has_ended_namesake():
+            status = ""  # the trigger looks by name only
         return decide_reported_end(outcome, str(status), self._pod.events, self._operator.base_container_name)
 
     def _finish_logs(self, end: TaskEnd, logs: PodLogs) -> None:

@@ -6,15 +6,23 @@ from collections.abc import Container
 from typing import Any
 
 from airflow.providers.cncf.kubernetes.pod_generator import PodGenerator
-from kubernetes.client import ApiException
 from kubernetes.client import models as k8s
 
-from kpo_platform.airflow.operators.lifecycle.patience import describe_error, is_transient
+from kpo_platform.airflow.operators.lifecycle.patience import (
+    ApiServerUnavailable,
+    advise,
+    describe_error,
+    is_transient,
+)
 from kpo_platform.airflow.operators.lifecycle.pod_api import PodApi
 from kpo_platform.pod.cluster_text import sanitize
 from kpo_platform.pod.merge import Json
 from kpo_platform.pod.outcome import Outcome, decide_outcome
 from kpo_platform.pod.state import PodState, parse_pod_state
+
+
+class PodUnreadable(ApiServerUnavailable):
+    """The task is not allowed to read its pod, which is left running."""
 
 
 class ObservedPod:
@@ -53,11 +61,31 @@ class ObservedPod:
         return self.state.container(self._container).has_started or self.state.phase not in ("Pending", "Unknown", "")
 
     def refresh(self) -> None:
-        """Read the pod again; exceptions as of `PodApi`."""
-        found = self._api.read(self.state.name, self.state.namespace, self.state.uid or None)
+        """Read the pod again.
+
+        Raises:
+            ApiServerUnavailable: the API server did not answer.
+            PodUnreadable: it refused to.
+        """
+        name, namespace = self.state.name, self.state.namespace
+        try:
+            found = self._api.read(name, namespace, self.state.uid or None)
+        except ApiServerUnavailable:
+            raise
+        except Exception as error:
+            raise PodUnreadable(
+                f"Cannot read pod {name} in namespace {namespace}: {describe_error(error)}. The task deletes no pod "
+                "for this",
+                f"{advise(error)} A retry of the task takes up the pod, or its result.",
+            ) from error
         self.is_gone = found is None
         if found is not None:
             self._pod, self._model, self.state = found, None, parse_pod_state(found)
+
+    def has_ended_namesake(self) -> bool:
+        """Whether another pod has the name of this one, which is gone, and has ended; exceptions as of `PodApi`."""
+        found = self._api.read(self.state.name, self.state.namespace)
+        return found is not None and parse_pod_state(found).has_finished(self._container)
 
     def _decide(self) -> Outcome | None:
         if self.is_gone and not self.state.container(self._container).is_terminated:
@@ -75,7 +103,9 @@ class ObservedPod:
             return []  # another pod may have had the name
         try:
             return self._api.read_events(self.state.name, self.state.namespace, self.state.uid)
-        except ApiException:  # a missing right hides the cause, not the end
+        except ApiServerUnavailable:
+            raise
+        except Exception:  # a missing right hides the cause, not the end
             return []
 
 

@@ -19,9 +19,12 @@ from kubernetes.client import ApiException
 from kpo_platform.airflow.operators.lifecycle.api_request import (
     LONGEST_CAUSE,
     ApiRefusal,
+    ConnectionUnreadable,
     describe_refusal,
     has_changed_object,
     is_doubtful,
+    is_forbidden,
+    is_of_proxy,
 )
 from kpo_platform.errors import PlatformError
 from kpo_platform.pod.cluster_text import sanitize
@@ -35,7 +38,6 @@ _LOG_INTERVAL_S = 60.0
 _STARTUP_S = 60.0
 """How long a restarted API server, or a proxy before it, may refuse what is allowed."""
 
-_RETRIED_STATUS = frozenset({429, 500, 502, 503, 504})
 _CONNECTION_ERRORS = (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError)
 
 _Result = TypeVar("_Result")
@@ -113,8 +115,10 @@ class Patience:
     def _is_retried(self, error: Exception, is_allowed: bool) -> bool:
         if is_transient(error):
             return True
-        if not is_doubtful(error) or self._outage is None:
-            return is_allowed and is_doubtful(error)
+        if not is_doubtful(error):
+            return False
+        if self._outage is None:
+            return is_allowed or is_of_proxy(error)
         return self._clock() - self._outage.last_failed_at < _STARTUP_S
 
     def _wait(self, what: str, error: Exception) -> None:
@@ -122,7 +126,8 @@ class Patience:
         outage = self._outage = self._outage or _Outage(now)
         if is_transient(error):
             outage.last_failed_at = now
-        remaining_s = min(outage.began_at + self._timeout_s, self._end_at) - now
+        end_at = outage.began_at + self._timeout_s if is_transient(error) else outage.last_failed_at + _STARTUP_S
+        remaining_s = min(end_at, self._end_at) - now
         if remaining_s <= 0:
             raise self._build_error(what, error, now - outage.began_at) from error
         if now >= outage.next_log_at:
@@ -170,7 +175,7 @@ def is_transient(error: BaseException) -> bool:
     if isinstance(error, ApiException):
         if not error.status:  # the client library's form of a TLS error
             return "CERTIFICATE_VERIFY_FAILED" not in str(error.reason)
-        return int(error.status) in _RETRIED_STATUS or has_changed_object(error)
+        return error.status >= 500 or error.status in (408, 429) or has_changed_object(error)
     # A wrong URL or certificate stays wrong.
     if isinstance(error, urllib3.exceptions.LocationValueError | FileNotFoundError | PermissionError):
         return False
@@ -206,11 +211,15 @@ def describe_error(error: BaseException) -> str:
     return sanitize(reason, LONGEST_CAUSE).rstrip(". ") or type(cause).__name__
 
 
-def advise(refusal: ApiException) -> str:
+def advise(refusal: Exception) -> str:
     """Advise what to do about a request that stays refused."""
+    if isinstance(refusal, ConnectionUnreadable):
+        return "Check the connection, and Airflow's secrets backend."
+    if not isinstance(refusal, ApiException):
+        return "Correct what the message names, or ask the platform team."
     if refusal.status == 401:
         return "Check the credentials of the task's connection."
-    if refusal.status == 403 and is_doubtful(refusal):
+    if is_forbidden(refusal):
         return "Give the task's connection this right."
     return "Correct what the message names, or ask the platform team."
 

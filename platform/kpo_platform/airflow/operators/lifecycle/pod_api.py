@@ -7,17 +7,18 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from airflow.sdk.exceptions import AirflowException
-from kubernetes.client import ApiException, CoreV1Api
+from kubernetes.client import ApiClient, ApiException, CoreV1Api
 from urllib3.exceptions import ProtocolError
 
 from kpo_platform.airflow.operators.lifecycle.api_request import (
     READ_TIMEOUT_S,
+    ConnectionUnreadable,
     has_other_uid,
     is_existing,
     is_missing,
     send_request,
 )
-from kpo_platform.airflow.operators.lifecycle.patience import Patience
+from kpo_platform.airflow.operators.lifecycle.patience import Patience, describe_error
 from kpo_platform.errors import PodError
 from kpo_platform.pod.identity import START_LABEL
 from kpo_platform.pod.json_fields import read_object, read_text
@@ -198,6 +199,15 @@ class PodApi:
 
         return self._patience.call(what, send, is_allowed=is_allowed) if is_patient else self._patience.measure(send)
 
+    def _get_client(self) -> ApiClient:
+        try:
+            return self._client().api_client
+        except Exception as error:
+            raise ConnectionUnreadable(
+                f"Cannot read the task's connection to the cluster: {describe_error(error)}",
+                "Check the connection, and Airflow's secrets backend.",
+            ) from error
+
     def _send(
         self,
         method: str,
@@ -207,8 +217,7 @@ class PodApi:
         timeout_s: float = READ_TIMEOUT_S,
     ) -> Json:
         def send() -> Json:
-            client = self._client().api_client
-            answer = send_request(client, method, path, query=query, body=body, read_timeout_s=timeout_s)
+            answer = send_request(self._get_client(), method, path, query=query, body=body, read_timeout_s=timeout_s)
             return _check_pod(answer, method) if query is None else _check_list(answer)
 
         try:

@@ -42,7 +42,7 @@ class PodLogs:
         )
         self._positions = dict(self._progress.positions)
         containers = operator.container_logs if operator.get_logs else None
-        self._waiting: list[str] = []
+        self._waiting = [operator.base_container_name] if operator.get_logs else []
         if pod.model.spec is not None:  # else it was gone before it was looked at
             self._waiting = select_containers(
                 operator.pod_manager, pod.model, containers=containers, init_containers=operator.init_container_logs
@@ -78,6 +78,7 @@ class PodLogs:
             else:
                 follower.stop_following()
         join_all(self._followers.values(), _GONE_S if self._pod.is_gone else _END_S)
+        self._tell_unread()
         self._raise_error()
 
     def cut(self, timeout_s: float) -> None:
@@ -94,6 +95,17 @@ class PodLogs:
         for follower in self._followers.values():
             follower.wait(max(0.0, deadline - time.monotonic()))
         return self._positions | {name: each.position for name, each in self._followers.items() if each.position}
+
+    def _tell_unread(self) -> None:
+        """Tell which logs are missing because the pod was gone, or its node had lost a container, before the read."""
+        state = self._pod.state
+        has_had_node = state.is_scheduled or not state.phase
+        for name in self._waiting:
+            if state.container(name).is_lost or (self._pod.is_gone and has_had_node):
+                why = "the pod is gone" if self._pod.is_gone else "its node has lost the container"
+                position = self._positions.get(name)
+                where = f"after {position.stamp}Z" if position else "from its start"
+                self._format.manager.log.warning("The log of container %s may be incomplete %s: %s.", name, where, why)
 
     def _announce(self, name: str) -> None:
         """Tell where a log begins that an earlier process of the try has begun to write."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +29,7 @@ from kpo_platform.airflow.operators.lifecycle.ending import LATE_S, LOG_REST_S, 
 from kpo_platform.airflow.operators.lifecycle.former_pod import end_former_pods
 from kpo_platform.airflow.operators.lifecycle.log_positions import LogProgress, read_log_progress, write_log_progress
 from kpo_platform.airflow.operators.lifecycle.observed_pod import ObservedPod
-from kpo_platform.airflow.operators.lifecycle.patience import ApiServerUnavailable, Patience
+from kpo_platform.airflow.operators.lifecycle.patience import ApiServerUnavailable, Patience, describe_failure
 from kpo_platform.airflow.operators.lifecycle.pod_api import PodApi
 from kpo_platform.airflow.operators.lifecycle.pod_logs import PodLogs
 from kpo_platform.airflow.operators.lifecycle.pod_wait import check_image, correct_event, wait_for_end
@@ -38,6 +37,7 @@ from kpo_platform.airflow.operators.lifecycle.start_record import (
     StartRecord,
     build_pod_name,
     build_start_id,
+    find_start_record,
     read_start_record,
     write_start_record,
 )
@@ -96,7 +96,7 @@ class PodRun:
 
     def resume(self, event: Mapping[str, Any]) -> Any:
         """Go on after the stock trigger has fired with this event; results and exceptions as of `execute`."""
-        event, self._record = {**event}, self._find_record(event)
+        event, self._record = {**event}, find_start_record(self._context, event["name"], event["namespace"])
         pod = self.pod = self._observe(self._stub(self._record))
         self._operator.pod = pod.model
         ending = self._build_ending(event)
@@ -106,7 +106,7 @@ class PodRun:
             pod.refresh()
             self._operator.pod = pod.model
             correct_event(event, pod)  # also for `ending`
-            end = find_own_end(self._context, pod)
+            end = find_own_end(self._operator, self._context, pod)
             is_running = end is None and pod.outcome is None
             if is_running and event["status"] != "timeout":
                 self._defer_again(event, pod)
@@ -248,8 +248,13 @@ class PodRun:
         self._call_back("on_pod_creation", pod=pod.model)
 
     def _defer(self) -> None:
-        log_time: datetime | None = self._progress.last_log_time if self._progress else None
-        self._operator.invoke_defer_method(last_log_time=log_time, context=self._context)
+        """Defer; if that fails, as when Airflow does not give out the connection now, the worker waits for the pod."""
+        operator, log_time = self._operator, self._progress.last_log_time if self._progress else None
+        try:
+            operator.invoke_defer_method(last_log_time=log_time, context=self._context)
+        except Exception as error:
+            why = describe_failure(error).rstrip(".")
+            operator.log.warning("Cannot defer: %s. The task waits for its pod in the worker instead.", why)
 
     def _defer_again(self, event: Mapping[str, Any], pod: ObservedPod) -> None:
         """Defer with a pod that has not ended although its trigger has, unless nothing watches it."""
@@ -271,12 +276,6 @@ class PodRun:
 
     def _warn_left(self, error: Exception, *, is_retried: bool = False) -> None:
         warn_of_left_pod(self._operator, self.pod.state if self.pod else self._record, error, is_retried=is_retried)
-
-    def _find_record(self, event: Mapping[str, Any]) -> StartRecord:
-        record, unknown = read_start_record(self._context), StartRecord(event["name"], event["namespace"])
-        if record is not None and (record.name, record.namespace) == (unknown.name, unknown.namespace):
-            return record
-        return unknown
 
     def _build_ending(self, event: Mapping[str, Any] | None = None) -> Ending:
         return Ending(self._operator, self._context, self._api, self._get_pod(), event)

@@ -112,6 +112,17 @@ def read_start_record(context: Context) -> StartRecord | None:
     return new or parse_start_record(read_stored(context, _STOCK_KEY))
 
 
+def find_start_record(context: Context, name: str, namespace: str) -> StartRecord:
+    """Find the record of this pod; a new one without a uid if there is none, or Airflow does not tell it."""
+    try:
+        record = read_start_record(context)
+    except Exception as error:
+        context["task"].log.warning("Airflow does not tell the uid of pod %s: %s", name, sanitize(error))
+        record = None
+    is_of_pod = record is not None and (record.name, record.namespace) == (name, namespace)
+    return record if record is not None and is_of_pod else StartRecord(name, namespace)
+
+
 def write_start_record(context: Context, record: StartRecord) -> None:
     """Store the record for the next process of this task."""
     write_stored(context, _KEY, asdict(record))

@@ -50,6 +50,11 @@ class StopSignal:
             self._holds -= 1
             self.check()  # also after a refusal, which the caller may wait out
 
+    def ignore(self) -> None:
+        """Let the signal interrupt nothing from now on, because the process has what no later one can get."""
+        self.check()
+        self._holds += 1
+
     def receive(self) -> None:
         """Take the signal in its handler.
 

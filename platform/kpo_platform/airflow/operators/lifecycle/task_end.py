@@ -90,6 +90,11 @@ class TaskEnd:
         return self.outcome.kind is OutcomeKind.SUCCEEDED
 
     @property
+    def is_result_unstored(self) -> bool:
+        """Whether only this process has the result of a success, until Airflow hears of the task's end."""
+        return self.record is not None and self.record.is_result_lost and self.result is not None
+
+    @property
     def is_result_lost(self) -> bool:
         """Whether the result of a success can no longer be read."""
         return self.record is not None and self.record.is_result_lost and self.result is None

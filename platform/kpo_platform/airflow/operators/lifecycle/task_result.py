@@ -118,7 +118,7 @@ def _describe_loss(pod: ObservedPod, what: str) -> str:
 
 def _check_retry(error: Exception, pod: ObservedPod, failed_s: float, refused_s: float) -> None:
     """Raise unless the read may succeed later."""
-    is_refusal = isinstance(error, ApiException | CommandFailed)
+    is_refusal = isinstance(error, ApiException | CommandFailed | AirflowException | PermissionError)
     if isinstance(error, json.JSONDecodeError):
         cause = f"The program succeeded, but its result is not JSON: {describe_error(error)}"
         raise AirflowException(f"{cause}. Write JSON to {PodDefaults.XCOM_MOUNT_PATH}/return.json.") from error

@@ -1,0 +1,114 @@
+"""lifecycle.run: a deferred task comes back while Airflow or the cluster does not tell all that it needs."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import pytest
+from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
+from airflow.sdk.exceptions import AirflowNotFoundException
+
+from unit.support.pod_statuses import RUNNING, ended, pod
+from unit.support.task_restarts import Store, TaskProcess
+from unit.test_reentry import change_pod, defer, read_log
+
+NAME = "t-20e0cf0c37"
+GONE = "The log of container base may be incomplete"
+
+
+@pytest.fixture
+def deferred(task_process: TaskProcess) -> TaskProcess:
+    """A task whose program runs and that waits in the triggerer."""
+    task_process.arguments = {"deferrable": True, "log_events_on_failure": False}
+    return defer(task_process)
+
+
+def fail_lookups(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
+    """Let Airflow not give out the connection so many times."""
+    read_client: Any = vars(KubernetesPodOperator)["client"].func
+    errors = [AirflowNotFoundException("The conn_id `k8s_default` isn't defined")] * count
+
+    def read(operator: Any) -> Any:
+        if errors:
+            raise errors.pop()
+        return read_client(operator)
+
+    client = cached_property(read)
+    client.__set_name__(KubernetesPodOperator, "client")
+    monkeypatch.setattr(KubernetesPodOperator, "client", client)
+
+
+@pytest.mark.parametrize(("state", "outcome"), [("running", "deferred"), ("succeeded", "None")])
+def test_pod_outlasts_a_connection_that_airflow_does_not_give_out(
+    deferred: TaskProcess, monkeypatch: pytest.MonkeyPatch, state: str, outcome: str
+):
+    change_pod(deferred, state)
+    fail_lookups(monkeypatch, 2)
+    assert (deferred.resume("success"), deferred.pods.created) == (outcome, 1)
+    assert deferred.pods.changes == ([] if state == "running" else ["delete"])
+
+
+def test_worker_waits_for_the_pod_if_it_cannot_defer(deferred: TaskProcess, monkeypatch: pytest.MonkeyPatch):
+    def fail(*_: Any, **__: Any) -> None:
+        change_pod(deferred, "succeeded")
+        raise AirflowNotFoundException("The conn_id `k8s_default` isn't defined")
+
+    monkeypatch.setattr(KubernetesPodOperator, "invoke_defer_method", fail)
+    assert (deferred.resume("error"), deferred.pods.changes) == ("None", ["delete"])
+    assert deferred.lines.count(
+        "Cannot defer: The conn_id `k8s_default` isn't defined. The task waits for its pod in the worker instead."
+    ) == 1  # fmt: skip
+
+
+class ForgetfulStore(Store):
+    """Airflow's store, whose next reads fail."""
+
+    failures = 0
+
+    def get(self, *arguments: Any) -> Any:
+        """Return a value."""
+        self.failures -= 1
+        if self.failures >= 0:
+            raise OSError("no answer")
+        return super().get(*arguments)
+
+
+@pytest.mark.parametrize("state", ["succeeded", "running", "gone"])
+def test_pod_outlasts_a_store_that_does_not_answer(deferred: TaskProcess, state: str):
+    assert deferred.store is not None
+    store = deferred.store = ForgetfulStore(deferred.store)
+    store.failures = 100
+    change_pod(deferred, state)
+    outcome = deferred.resume("success")
+    assert (outcome, deferred.pods.changes) == (
+        "deferred" if state == "running" else "None",
+        ["delete"] if state == "succeeded" else [],
+    )
+    assert f"Airflow does not tell the uid of pod {NAME}: no answer" in deferred.lines
+
+
+@pytest.mark.parametrize(
+    ("state", "fired", "outcome"),
+    [
+        (pod("Succeeded", ended(0)), "success", "rescheduled"),
+        (pod("Failed", ended(3)), "failed", "rescheduled"),
+        (pod("Running", RUNNING), "success", "None"),
+    ],
+)
+def test_end_of_another_pod_of_the_same_name_does_not_count(
+    task_process: TaskProcess, state: dict[str, Any], fired: str, outcome: str
+):
+    """The trigger looks at a pod by its name: a pod that still runs cannot be the one whose end it has seen."""
+    task_process.arguments = {"deferrable": True, "name": "fixed", "random_name_suffix": False}
+    deferred = defer(task_process)
+    deferred.pods.set_status(state["status"])
+    deferred.pods.pod["metadata"]["uid"] = "another"
+    assert (deferred.resume(fired), deferred.pods.changes) == (outcome, [])
+
+
+def test_log_of_a_container_that_its_node_has_lost_is_marked_as_missing(deferred: TaskProcess):
+    lost = {"terminated": {"exitCode": 137, "reason": "ContainerStatusUnknown"}}
+    deferred.pods.set_status(pod("Failed", lost)["status"])
+    deferred.resume("failed")
+    assert read_log(deferred) == [f"{GONE} from its start: its node has lost the container."]
