@@ -88,8 +88,12 @@ def test_ctrl_c_during_a_destructor_is_heard(environment: dict[str, str], monkey
 
 @pytest.mark.parametrize(
     "leftover",
-    ["time.sleep(60)", "subprocess.Popen(['sleep', '60'])"],
-    ids=["the child itself", "a process of its own"],
+    [
+        "time.sleep(60)",
+        "subprocess.Popen(['sleep', '60'])",
+        "subprocess.Popen(['sleep', '60'], start_new_session=True)",
+    ],
+    ids=["the child itself", "a process of its own", "a process with a session of its own"],
 )
 def test_answer_is_returned_although_something_of_a_dag_file_runs_on(
     environment: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, leftover: str

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+import signal
 from typing import Any
 
 import pytest
@@ -10,7 +10,8 @@ from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperato
 from airflow.sdk.exceptions import AirflowNotFoundException
 
 from unit.support.pod_statuses import RUNNING, ended, pod
-from unit.support.task_restarts import Store, TaskProcess
+from unit.support.task_faults import fail_lookups
+from unit.support.task_restarts import Store, TaskProcess, send_at
 from unit.test_reentry import change_pod, defer, read_log
 
 NAME = "t-20e0cf0c37"
@@ -24,27 +25,12 @@ def deferred(task_process: TaskProcess) -> TaskProcess:
     return defer(task_process)
 
 
-def fail_lookups(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
-    """Let Airflow not give out the connection so many times."""
-    read_client: Any = vars(KubernetesPodOperator)["client"].func
-    errors = [AirflowNotFoundException("The conn_id `k8s_default` isn't defined")] * count
-
-    def read(operator: Any) -> Any:
-        if errors:
-            raise errors.pop()
-        return read_client(operator)
-
-    client = cached_property(read)
-    client.__set_name__(KubernetesPodOperator, "client")
-    monkeypatch.setattr(KubernetesPodOperator, "client", client)
-
-
 @pytest.mark.parametrize(("state", "outcome"), [("running", "deferred"), ("succeeded", "None")])
 def test_pod_outlasts_a_connection_that_airflow_does_not_give_out(
     deferred: TaskProcess, monkeypatch: pytest.MonkeyPatch, state: str, outcome: str
 ):
     change_pod(deferred, state)
-    fail_lookups(monkeypatch, 2)
+    fail_lookups(monkeypatch, [AirflowNotFoundException("The conn_id `k8s_default` isn't defined")] * 2)
     assert (deferred.resume("success"), deferred.pods.created) == (outcome, 1)
     assert deferred.pods.changes == ([] if state == "running" else ["delete"])
 
@@ -86,6 +72,43 @@ def test_pod_outlasts_a_store_that_does_not_answer(deferred: TaskProcess, state:
         ["delete"] if state == "succeeded" else [],
     )
     assert f"Airflow does not tell the uid of pod {NAME}: no answer" in deferred.lines
+
+
+def test_drained_pod_is_no_success_although_the_store_does_not_answer(deferred: TaskProcess):
+    """The program may end with 0 because it was told to; the events of the pod say it."""
+    deferred.pods.events = [
+        {
+            "reason": "Killing",
+            "message": "Stopping container base",
+            "involvedObject": {"fieldPath": "spec.containers{base}"},
+        }
+    ]
+    assert deferred.store is not None
+    store = deferred.store = ForgetfulStore(deferred.store)
+    store.failures = 3
+    change_pod(deferred, "gone")
+    assert deferred.resume("success") == "rescheduled"
+
+
+def test_pod_of_another_run_is_left_alone_if_the_store_does_not_answer(task_process: TaskProcess):
+    task_process.arguments = {"deferrable": True, "name": "fixed", "random_name_suffix": False}
+    deferred = defer(task_process)
+    assert deferred.store is not None
+    store = deferred.store = ForgetfulStore(deferred.store)
+    store.failures = 100
+    deferred.pods.set_status(pod("Succeeded", ended(0))["status"])
+    deferred.pods.pod["metadata"]["uid"] = "another"
+    assert (deferred.resume("success"), deferred.pods.changes) == ("OSError: no answer", [])
+
+
+def test_rest_of_a_log_that_is_gone_is_marked_as_missing(deferred: TaskProcess):
+    deferred.pods.before = send_at("/log", signal.SIGTERM)
+    change_pod(deferred, "succeeded")
+    assert deferred.resume("success") == "rescheduled"
+    deferred.pods.before = lambda request: None
+    change_pod(deferred, "gone")
+    deferred.lines.clear()
+    assert (deferred.run(), read_log(deferred)) == ("None", [f"{GONE} from its start: the pod is gone."])
 
 
 @pytest.mark.parametrize(

@@ -72,14 +72,18 @@ def test_ctrl_c_during_the_creation_ends_the_pod(fake_cluster: Cluster, start_ta
 
 
 @pytest.mark.usefixtures("alarm")
-def test_execution_timeout_waits_a_minute_for_the_api_server(fake_cluster: Cluster, start_task: StartTask):
+@pytest.mark.parametrize(("max_tries", "said"), [(0, "Cannot clean up pod {}: "), (1, "Pod {} is not deleted: ")])
+def test_execution_timeout_waits_a_minute_for_the_api_server(
+    max_tries: int, said: str, fake_cluster: Cluster, start_task: StartTask
+):
     fake_cluster.programs["base"] = Program(runs_s=1000)
     fake_cluster.down = (5, 800)
     task = start_task()
+    task.max_tries = max_tries
     run = run_until(10, task)
     assert (run.outcome, [*fake_cluster.pods]) == ("AirflowTaskTimeout: Timeout, PID: 1", [task.pod])
     assert fake_cluster.now <= 10 + 60 + 15
-    assert any(line.startswith(f"warning: Cannot clean up pod {task.pod}: ") for line in run.log)
+    assert any(line.startswith(f"warning: {said.format(task.pod)}") for line in run.log)
 
 
 @pytest.mark.usefixtures("alarm")

@@ -23,7 +23,7 @@ def test_bad_result_of_a_failed_program_does_not_hide_its_exit_code(
     task = start_task(do_xcom_push=True)
     run = task.run()
     assert (tell(task, run), "return_value" in task.xcoms, fake_cluster.pods) == (EXIT_3, False, {})
-    assert next(line for line in run.log if "has no result" in line).startswith("The failed program has no result: ")
+    assert any(line.startswith("Cannot read a result of the failed program: ") for line in run.log)
 
 
 def test_result_of_a_failed_program_is_kept(fake_cluster: Cluster, start_task: StartTask):

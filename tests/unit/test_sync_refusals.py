@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import json
-from functools import cached_property
+import signal
+import ssl
 from typing import Any
 
 import pytest
-from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
 from airflow.sdk.exceptions import AirflowNotFoundException, AirflowSecretsBackendAccessDenied
+from kubernetes.client import ApiException
+from urllib3.exceptions import SSLError
 
+from kpo_platform.airflow.operators.lifecycle import pod_api
+from kpo_platform.airflow.operators.lifecycle.api_request import ApiRefusal
+from kpo_platform.airflow.operators.lifecycle.observed_pod import PodUnreadable
+from kpo_platform.airflow.operators.lifecycle.patience import describe_error
 from kpo_platform.airflow.operators.lifecycle.pod_logs import PodLogs
-from unit.support.cluster_server import Cluster
+from unit.support.cluster_server import Cluster, Rule
 from unit.support.fake_kubelet import Program
 from unit.support.pod_store import refuse
-from unit.support.task_faults import at
+from unit.support.task_ends import build_callback, run_until
+from unit.support.task_faults import at, fail_lookups, kill_while_running
 from unit.support.task_process import StartTask
 
 PROXY_ANSWERS = [
@@ -81,24 +88,82 @@ def test_pod_outlasts_a_connection_that_airflow_does_not_give_out(
 ):
     """The connection is read again when the API server has refused the credentials of the first read."""
     fake_cluster.programs["base"] = Program(runs_s=30)
-    read_client: Any = vars(KubernetesPodOperator)["client"].func
-    errors = [error] * 3
+    fake_cluster.programs["base"] = Program(runs_s=30)
+    errors = fail_lookups(monkeypatch, [error] * 3, lambda: fake_cluster.now >= 5)
     task = start_task()
-
-    def read(operator: Any) -> Any:
-        if fake_cluster.now >= 5 and errors:
-            raise errors.pop()
-        return read_client(operator)
-
-    property_ = cached_property(read)
-    property_.__set_name__(KubernetesPodOperator, "client")
-    monkeypatch.setattr(KubernetesPodOperator, "client", property_)
     at(5, fake_cluster, lambda pod: fake_cluster.add("GET pods/", refuse(401, "Unauthorized", "expired")))
     run = task.run()
     assert (run.outcome, errors, fake_cluster.pods) == (None, [], {})
     assert fake_cluster.ledger == [f"{task.pod} started", f"{task.pod} finished with 0"]
-    text = str(error)
-    assert any("Cannot read pod" in line and text in line for line in run.log), run.log
+    assert any("Cannot read pod" in line and str(error) in line for line in run.log), run.log
+
+
+@pytest.mark.parametrize("error", LOOKUP_ERRORS)
+def test_restarted_task_waits_for_its_connection(
+    error: Exception, fake_cluster: Cluster, start_task: StartTask, monkeypatch: pytest.MonkeyPatch
+):
+    fake_cluster.programs["base"] = Program(runs_s=30)
+    task = start_task()
+    kill_while_running(task)
+    errors = fail_lookups(monkeypatch, [error] * 3)
+    assert (task.retry().outcome, errors, fake_cluster.created) == (None, [], 1)
+    assert len(fake_cluster.ledger) == 2
+
+
+def test_result_outlasts_a_connection_that_airflow_does_not_give_out(
+    fake_cluster: Cluster, start_task: StartTask, monkeypatch: pytest.MonkeyPatch
+):
+    task = start_task(xcom=True)
+    errors: list[Exception] = []
+
+    def expire(request: Any) -> None:
+        errors.extend(fail_lookups(monkeypatch, [*LOOKUP_ERRORS]))
+        raise ApiException(status=401, reason="expired")
+
+    fake_cluster.rules.append(Rule("exec", expire))
+    assert (task.run().outcome, len(errors), fake_cluster.created) == ({"rows": 3}, 3, 1)
+
+
+def test_first_process_tells_at_once_that_there_is_no_connection(
+    fake_cluster: Cluster, start_task: StartTask, monkeypatch: pytest.MonkeyPatch
+):
+    fail_lookups(monkeypatch, [LOOKUP_ERRORS[0]] * 100)
+    assert start_task().run().outcome == "AirflowNotFoundException: The conn_id `k8s_default` isn't defined"
+    assert fake_cluster.now == 0
+
+
+def test_certificate_of_a_proxy_that_has_just_started_is_not_the_last_word(
+    fake_cluster: Cluster, start_task: StartTask, monkeypatch: pytest.MonkeyPatch
+):
+    fake_cluster.programs["base"] = Program(runs_s=30)
+    refused = ssl.SSLCertVerificationError("certificate verify failed: self-signed certificate")
+    errors = [SSLError(refused)] * 4
+    send = pod_api.send_request
+
+    def send_with_errors(client: Any, method: str, *arguments: Any, **options: Any) -> Any:
+        if method == "GET" and fake_cluster.now >= 5 and errors:
+            raise errors.pop()
+        return send(client, method, *arguments, **options)
+
+    monkeypatch.setattr(pod_api, "send_request", send_with_errors)
+    task = start_task()
+    assert (task.run().outcome, errors, len(fake_cluster.ledger), fake_cluster.pods) == (None, [], 2, {})
+
+
+@pytest.mark.usefixtures("alarm")
+@pytest.mark.parametrize("max_tries", [1, 0])
+def test_execution_timeout_leaves_a_pod_that_cannot_be_read_to_the_next_try(
+    max_tries: int, fake_cluster: Cluster, start_task: StartTask
+):
+    fake_cluster.programs["base"] = Program(runs_s=10)
+    fake_cluster.rules.append(Rule("GET pods/", lambda request: FORBIDDEN if fake_cluster.now >= 5 else None, 10_000))
+    task = start_task(xcom=True)
+    task.max_tries = max_tries
+    run = run_until(20, task)
+    assert (run.outcome, "DELETE POD" in run.requests) == ("AirflowTaskTimeout: Timeout, PID: 1", not max_tries)
+    if max_tries:
+        fake_cluster.rules.clear()
+        assert (task.retry().outcome, fake_cluster.created, len(fake_cluster.ledger)) == ({"rows": 3}, 1, 2)
 
 
 @pytest.mark.parametrize("state", ["running", "restarting"])
@@ -126,3 +191,44 @@ def test_shutdown_before_the_clean_up_leaves_the_pod_with_its_result(
     monkeypatch.setattr(PodLogs, "finish", shut_down)
     assert [run.outcome for run in task.run_to_end()] == ["rescheduled", "x" * 70_000]
     assert (fake_cluster.created, fake_cluster.pods) == (1, {})
+
+
+@pytest.mark.usefixtures("alarm")
+def test_result_that_airflow_cannot_store_outlasts_a_callback_that_takes_too_long(
+    fake_cluster: Cluster, start_task: StartTask
+):
+    def call(called: str, arguments: dict[str, Any]) -> None:
+        if called == "on_pod_cleanup":
+            signal.raise_signal(signal.SIGALRM)
+
+    fake_cluster.result = json.dumps("x" * 70_000)
+    task = start_task(xcom=True, callbacks=build_callback(call))
+    assert (task.run().outcome, fake_cluster.pods) == ("x" * 70_000, {})
+
+
+def test_error_of_the_authors_callback_is_told_as_it_is(fake_cluster: Cluster, start_task: StartTask):
+    def call(called: str, arguments: dict[str, Any]) -> None:
+        if called == "on_sync_client_creation":
+            raise ValueError("of the author")
+
+    run = start_task(callbacks=build_callback(call)).run()
+    assert (run.outcome, fake_cluster.now) == ("ValueError: of the author", 0)
+
+
+def test_refusal_is_told_in_the_words_of_the_api_server():
+    refusal = ApiRefusal(status=403, reason="Forbidden")
+    refusal.body = json.dumps(FORBIDDEN[1])  # type: ignore[index]
+    error = PodUnreadable("Cannot read pod p", "")
+    error.__cause__ = refusal
+    said = 'HTTP 403, pods "p" is forbidden: User "u" cannot get resource "pods"'
+    assert [describe_error(each) for each in (refusal, error)] == [said, said]
+
+
+def test_task_that_takes_a_stored_end_has_the_name_of_its_pod(fake_cluster: Cluster, start_task: StartTask):
+    task = start_task(xcom=True)
+    name, task.steps.kill_after = task.pod, 100
+    fake_cluster.rules.append(Rule("DELETE pods", lambda request: setattr(task.steps, "kill_after", 1) or None))
+    task.run()
+    task.steps.kill_after = 0
+    assert task.retry().outcome == {"rows": 3}
+    assert task.xcoms == {"pod_name": name, "pod_namespace": "team-alpha"}

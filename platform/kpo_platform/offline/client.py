@@ -252,6 +252,10 @@ def _start_child(
             child.kill()  # does nothing if the child has exited
             if not output.done():  # a process that it has started has its stderr
                 _kill_session(child.pid)
+                with suppress(TimeoutError):
+                    output.result(_EXIT_SECONDS)
+            if not output.done():  # it has a session of its own: `close` would wait for it
+                child.stderr = None
 
 
 def _kill_session(leader: int) -> None:

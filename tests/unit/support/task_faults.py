@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
+
+import pytest
+from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
 
 from unit.support.cluster_server import Cluster
 from unit.support.task_process import Killed, Run, Task
@@ -41,3 +45,21 @@ def at(seconds: float, cluster: Cluster, act: Callable[[Any], object]) -> None:
             act(next(iter(cluster.pods.values()), None))
 
     cluster.on_tick = tick
+
+
+def fail_lookups(
+    monkeypatch: pytest.MonkeyPatch, errors: list[Exception], when: Callable[[], bool] = lambda: True
+) -> list[Exception]:
+    """Let each reading of the task's connection fail with one of these errors; return those that are left."""
+    hook = vars(KubernetesPodOperator)["hook"]
+    read: Any = hook.func if isinstance(hook, cached_property) else hook.fget
+
+    def fail_or_read(operator: Any) -> Any:
+        if errors and when():
+            raise errors.pop()
+        return read(operator)
+
+    replaced = cached_property(fail_or_read)
+    replaced.__set_name__(KubernetesPodOperator, "hook")
+    monkeypatch.setattr(KubernetesPodOperator, "hook", replaced)
+    return errors

@@ -7,7 +7,6 @@ from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from airflow.providers.cncf.kubernetes.callbacks import ExecutionMode
 from airflow.providers.cncf.kubernetes.utils.pod_manager import PodLaunchTimeoutException
 from airflow.sdk.exceptions import (
     AirflowException,
@@ -17,6 +16,7 @@ from airflow.sdk.exceptions import (
     AirflowTaskTimeout,
 )
 
+from kpo_platform.airflow.operators.lifecycle.callbacks import call_back, catch
 from kpo_platform.airflow.operators.lifecycle.disposal import describe_kept_pod, dispose_pod
 from kpo_platform.airflow.operators.lifecycle.observed_pod import ObservedPod, PodEventLog
 from kpo_platform.airflow.operators.lifecycle.patience import ApiServerUnavailable, describe_error, describe_failure
@@ -85,7 +85,7 @@ class Ending:
             AirflowRescheduleException: the cluster ended the pod; the task starts again in the same try.
         """
         end = recall(stored) if stored is not None else self._conclude()
-        failures = [end.failure, _catch(lambda: self._finish_logs(end, logs))]
+        failures = [end.failure, catch(lambda: self._finish_logs(end, logs))]
         has_failed = any(failures) or not end.has_succeeded
         if has_failed:
             with self._outlast_timeout(end, "the wait for the pod's events"):
@@ -94,7 +94,7 @@ class Ending:
             self._operator.stop_signal.ignore()
             self._api.limit(LATE_S)
         is_kept = not has_failed and end.record is None
-        failures.append(_catch(lambda: self._clean_up(end, is_kept=is_kept)))
+        failures.append(catch(lambda: self._clean_up(end, is_kept=is_kept)))
         return self._tell_all(end, failures, is_final=end.failure is not None)
 
     def fail_late(self, logs: PodLogs) -> NoReturn:
@@ -120,7 +120,7 @@ class Ending:
         self._operator.log.info(
             "Pod %s has ended, and an earlier process of this task has stored its end.", self._pod.state.name
         )
-        return self._tell_all(end, [_catch(lambda: self._call_back_at_end(end, "on_pod_cleanup"))])
+        return self._tell_all(end, [catch(lambda: self._call_back_at_end(end, "on_pod_cleanup"))])
 
     def _conclude(self) -> TaskEnd:
         outcome = self._judge()
@@ -185,7 +185,8 @@ class Ending:
             with self._outlast_timeout(end, f"the clean-up of pod {state.name}", partial(dispose, state)):
                 has_ended_sidecar = self._operator.do_xcom_push and end_sidecar(self._operator, self._pod)
                 dispose(state.without(SIDECAR) if has_ended_sidecar else state)
-        self._call_back_at_end(end, "on_pod_cleanup")
+        with self._outlast_timeout(end, "the author's callbacks") if end.is_result_unstored else nullcontext():
+            self._call_back_at_end(end, "on_pod_cleanup")
 
     def _clean_up_failed(self, error: BaseException) -> None:
         """Clean up after a task that fails while its pod runs."""
@@ -205,10 +206,13 @@ class Ending:
             self._describe_failure()
         except Exception as problem:
             operator.log.warning("Cannot read pod %s: %s.", self._pod.state.name, describe_error(problem))
+            is_unknown = is_late and isinstance(problem, ApiServerUnavailable)
+            if is_unknown and self._keep_for_next_try("it may have succeeded, and the next try looks at it"):
+                return
         if not self._pod.is_gone:
             dispose_pod(operator, self._api, self._pod.state)
         operator.has_cleaned_up = True
-        if failure := _catch(lambda: self._call_back("on_pod_cleanup")):
+        if failure := catch(lambda: self._call_back("on_pod_cleanup")):
             self._warn(failure)
 
     def _keep_started(self) -> bool:
@@ -282,19 +286,3 @@ class Ending:
 
     def _call_back(self, name: str) -> None:
         call_back(self._operator, self._context, name, pod=self._pod.model)
-
-
-def call_back(operator: Any, context: Context, name: str, **arguments: Any) -> None:
-    """Call a method of the author's callbacks with the stock operator's arguments."""
-    for callback in operator.callbacks:
-        arguments |= {"client": operator.client, "mode": ExecutionMode.SYNC, "context": context, "operator": operator}
-        getattr(callback, name)(**arguments)
-
-
-def _catch(function: Callable[[], None]) -> Exception | None:
-    """Call a function, and return its error."""
-    try:
-        function()
-    except Exception as error:
-        return error
-    return None

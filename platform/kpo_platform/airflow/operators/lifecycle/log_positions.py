@@ -30,6 +30,7 @@ class LogProgress:
 
     positions: Mapping[str, LogPosition] = field(default_factory=dict)  # the last written lines by container
     is_unknown: bool = False  # a process may have written more, because it was killed
+    has_begun: bool = False  # a process of this try has followed the logs, and was interrupted
 
     @property
     def last_log_time(self) -> datetime | None:
@@ -60,9 +61,10 @@ def read_log_progress(context: Context, uid: str, log: Any, former: StartRecord 
         log.warning("Cannot read how far the log was written: %s", sanitize(error))
     if not uid or stored.get("uid") != uid:
         is_of_try = former is not None and former.uid == uid and former.is_of_try(str(context["ti"].id))
-        return LogProgress(is_unknown=is_of_try)
+        return LogProgress(is_unknown=is_of_try, has_begun=is_of_try)
     parsed = {name: _parse_position(each) for name, each in read_object(stored.get("containers")).items()}
-    return LogProgress({name: position for name, position in parsed.items() if position is not None})
+    positions = {name: position for name, position in parsed.items() if position is not None}
+    return LogProgress(positions, has_begun=True)
 
 
 def write_log_progress(context: Context, uid: str, positions: Mapping[str, LogPosition], log: Any) -> None:

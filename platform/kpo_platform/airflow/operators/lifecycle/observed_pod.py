@@ -28,11 +28,21 @@ class PodUnreadable(ApiServerUnavailable):
 class ObservedPod:
     """A pod, its last state, and how it ended; its events, if it is gone and its end was not seen."""
 
-    def __init__(self, api: PodApi, pod: Json, container: str, skip_codes: Container[int] = ()) -> None:
+    def __init__(
+        self,
+        api: PodApi,
+        pod: Json,
+        container: str,
+        skip_codes: Container[int] = (),
+        *,
+        has_unique_name: bool = False,
+    ) -> None:
         """Observe a pod: the API server's answer, or at least its name and namespace.
 
-        `container` runs the program, which asks to skip the task by `skip_codes`.
+        `container` runs the program, which asks to skip the task by `skip_codes`. With `has_unique_name` no other pod
+        has had the name.
         """
+        self._has_unique_name = has_unique_name
         self._api, self._container, self._skip_codes = api, container, skip_codes
         self._pod = pod
         self.state: PodState = parse_pod_state(pod)
@@ -99,10 +109,10 @@ class ObservedPod:
         )
 
     def _read_events(self) -> list[Json]:
-        if not self.state.uid:
+        if not (self.state.uid or self._has_unique_name):
             return []  # another pod may have had the name
         try:
-            return self._api.read_events(self.state.name, self.state.namespace, self.state.uid)
+            return self._api.read_events(self.state.name, self.state.namespace, self.state.uid or None)
         except ApiServerUnavailable:
             raise
         except Exception:  # a missing right hides the cause, not the end

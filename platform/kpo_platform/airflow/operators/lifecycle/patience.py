@@ -115,7 +115,7 @@ class Patience:
     def _is_retried(self, error: Exception, is_allowed: bool) -> bool:
         if is_transient(error):
             return True
-        if not is_doubtful(error):
+        if not (is_doubtful(error) or _is_certificate_error(error)):
             return False
         if self._outage is None:
             return is_allowed or is_of_proxy(error)
@@ -174,7 +174,7 @@ def is_transient(error: BaseException) -> bool:
     """Tell whether the same request may succeed later: no connection, no whole answer, or a busy API server."""
     if isinstance(error, ApiException):
         if not error.status:  # the client library's form of a TLS error
-            return "CERTIFICATE_VERIFY_FAILED" not in str(error.reason)
+            return not _is_certificate_error(error)
         return error.status >= 500 or error.status in (408, 429) or has_changed_object(error)
     # A wrong URL or certificate stays wrong.
     if isinstance(error, urllib3.exceptions.LocationValueError | FileNotFoundError | PermissionError):
@@ -205,6 +205,8 @@ def describe_error(error: BaseException) -> str:
     if isinstance(error, ApiException) and error.status:
         return describe_refusal(error)
     cause = _find_cause(error)
+    if isinstance(cause, ApiException) and cause.status:
+        return describe_refusal(cause)
     if isinstance(cause, TimeoutError | urllib3.exceptions.TimeoutError):
         return "no answer in time"
     reason = getattr(cause, "strerror", None) or getattr(cause, "reason", None) or str(cause)
@@ -243,4 +245,7 @@ def _find_cause(error: BaseException) -> BaseException:
 
 
 def _is_certificate_error(error: BaseException) -> bool:
+    """Tell whether the server has shown a certificate of another one, as a proxy may that has just started."""
+    if isinstance(error, ApiException):
+        return not error.status and "CERTIFICATE_VERIFY_FAILED" in str(error.reason)
     return isinstance(_find_cause(error), ssl.SSLCertVerificationError)

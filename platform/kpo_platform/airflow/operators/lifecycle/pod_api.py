@@ -7,18 +7,17 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from airflow.sdk.exceptions import AirflowException
-from kubernetes.client import ApiClient, ApiException, CoreV1Api
+from kubernetes.client import ApiException, CoreV1Api
 from urllib3.exceptions import ProtocolError
 
 from kpo_platform.airflow.operators.lifecycle.api_request import (
     READ_TIMEOUT_S,
-    ConnectionUnreadable,
     has_other_uid,
     is_existing,
     is_missing,
     send_request,
 )
-from kpo_platform.airflow.operators.lifecycle.patience import Patience, describe_error
+from kpo_platform.airflow.operators.lifecycle.patience import Patience
 from kpo_platform.errors import PodError
 from kpo_platform.pod.identity import START_LABEL
 from kpo_platform.pod.json_fields import read_object, read_text
@@ -46,7 +45,7 @@ class PodApi:
     Every method may raise ApiServerUnavailable, and ApiException if the API server refuses the request.
 
     Args:
-        client: returns the current client; it is asked before each request.
+        client: returns the current client; it is asked before each request, and may raise ConnectionUnreadable.
         patience: repeats the requests.
         refresh: makes `client` return one with new credentials, after the API server has rejected the old ones.
         hold: delays signals while the request that creates a pod is pending.
@@ -61,6 +60,10 @@ class PodApi:
     ) -> None:
         self._client, self._patience, self._refresh, self._hold = client, patience, refresh, hold
         self.limit = patience.limit
+
+    def connect(self) -> None:
+        """Make sure that there is a client, for a task that may have a pod: wait a minute for Airflow's connection."""
+        self._patience.call("connect to the cluster", self._client, is_allowed=True)
 
     def create(self, pod: Json) -> Json:
         """Create a pod once, also if the answer of an earlier request was lost, and return it.
@@ -199,15 +202,6 @@ class PodApi:
 
         return self._patience.call(what, send, is_allowed=is_allowed) if is_patient else self._patience.measure(send)
 
-    def _get_client(self) -> ApiClient:
-        try:
-            return self._client().api_client
-        except Exception as error:
-            raise ConnectionUnreadable(
-                f"Cannot read the task's connection to the cluster: {describe_error(error)}",
-                "Check the connection, and Airflow's secrets backend.",
-            ) from error
-
     def _send(
         self,
         method: str,
@@ -217,7 +211,9 @@ class PodApi:
         timeout_s: float = READ_TIMEOUT_S,
     ) -> Json:
         def send() -> Json:
-            answer = send_request(self._get_client(), method, path, query=query, body=body, read_timeout_s=timeout_s)
+            answer = send_request(
+                self._client().api_client, method, path, query=query, body=body, read_timeout_s=timeout_s
+            )
             return _check_pod(answer, method) if query is None else _check_list(answer)
 
         try:

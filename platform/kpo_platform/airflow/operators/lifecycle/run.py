@@ -12,6 +12,8 @@ from kubernetes.client import models as k8s
 
 from kpo_platform.airflow.operators.lifecycle import quota_wait
 from kpo_platform.airflow.operators.lifecycle.adoption import AdoptionKind, is_free
+from kpo_platform.airflow.operators.lifecycle.callbacks import call_back
+from kpo_platform.airflow.operators.lifecycle.connection import read_client
 from kpo_platform.airflow.operators.lifecycle.disposal import (
     dispose_pod,
     dispose_stopped_pod,
@@ -25,18 +27,17 @@ from kpo_platform.airflow.operators.lifecycle.earlier_pod import (
     find_pod_to_stop,
     find_start,
 )
-from kpo_platform.airflow.operators.lifecycle.ending import LATE_S, LOG_REST_S, Ending, call_back
+from kpo_platform.airflow.operators.lifecycle.ending import LATE_S, LOG_REST_S, Ending
 from kpo_platform.airflow.operators.lifecycle.former_pod import end_former_pods
 from kpo_platform.airflow.operators.lifecycle.log_positions import LogProgress, read_log_progress, write_log_progress
 from kpo_platform.airflow.operators.lifecycle.observed_pod import ObservedPod
 from kpo_platform.airflow.operators.lifecycle.patience import ApiServerUnavailable, Patience, describe_failure
 from kpo_platform.airflow.operators.lifecycle.pod_api import PodApi
 from kpo_platform.airflow.operators.lifecycle.pod_logs import PodLogs
+from kpo_platform.airflow.operators.lifecycle.pod_request import build_pod_request
 from kpo_platform.airflow.operators.lifecycle.pod_wait import check_image, correct_event, wait_for_end
 from kpo_platform.airflow.operators.lifecycle.start_record import (
     StartRecord,
-    build_pod_name,
-    build_start_id,
     find_start_record,
     read_start_record,
     write_start_record,
@@ -63,7 +64,7 @@ class PodRun:
             operator.api_server_timeout, operator.log, sleep=operator.stop_signal.sleep
         )
         self._api = PodApi(
-            lambda: operator.client, patience, operator.refresh_credentials, hold=operator.stop_signal.hold
+            lambda: read_client(operator), patience, operator.refresh_credentials, hold=operator.stop_signal.hold
         )
         self._base_name = ""
         self._record: StartRecord | None = None
@@ -76,14 +77,17 @@ class PodRun:
     def execute(self) -> Any:
         """Run the pod to its end and return the task's result, or start it and defer; exceptions as of `Ending`."""
         operator = self._operator
+        if self._context["ti"].try_number > 1 or self._context.get("task_reschedule_count"):
+            self._api.connect()
         if operator.pod_request_obj is None:
-            operator.pod_request_obj = self._build_request()
+            self._base_name, operator.pod_request_obj = build_pod_request(operator, self._context)
         self._call_back("on_pod_manifest_created", pod_request=operator.pod_request_obj)
         if operator.pod is None:
             with self._clean_up_start():
                 request = operator.pod_request_obj
                 operator.pod = operator.get_or_create_pod(pod_request_obj=request, context=self._context)
         pod, ending = self._get_pod(), self._build_ending()
+        self._push_name(pod)
         if self._former_end is not None:
             return self._repeat(self._former_end, ending)
         with ending.clean_up_on_error():
@@ -96,17 +100,18 @@ class PodRun:
 
     def resume(self, event: Mapping[str, Any]) -> Any:
         """Go on after the stock trigger has fired with this event; results and exceptions as of `execute`."""
-        event, self._record = {**event}, find_start_record(self._context, event["name"], event["namespace"])
+        operator, event = self._operator, {**event}
+        self._record = find_start_record(self._context, event["name"], event["namespace"], operator)
         pod = self.pod = self._observe(self._stub(self._record))
-        self._operator.pod = pod.model
+        operator.pod = pod.model
         ending = self._build_ending(event)
         with ending.clean_up_on_error():
-            progress = read_log_progress(self._context, pod.state.uid, self._operator.log)
+            progress = read_log_progress(self._context, pod.state.uid, operator.log)
             self._progress = progress.after_trigger(event.get("last_log_time"))
             pod.refresh()
-            self._operator.pod = pod.model
+            operator.pod = pod.model
             correct_event(event, pod)  # also for `ending`
-            end = find_own_end(self._operator, self._context, pod)
+            end = find_own_end(operator, self._context, pod)
             is_running = end is None and pod.outcome is None
             if is_running and event["status"] != "timeout":
                 self._defer_again(event, pod)
@@ -114,7 +119,7 @@ class PodRun:
             if is_running and event["status"] == "timeout":
                 ending.fail_late(logs)
             if end is None:
-                wait_for_end(self._operator, self._api, pod, logs)
+                wait_for_end(operator, self._api, pod, logs)
         return ending.finish(logs) if end is None else self._repeat(end, ending)
 
     def get_or_create(self, request: k8s.V1Pod) -> k8s.V1Pod:
@@ -135,7 +140,7 @@ class PodRun:
         else:
             self._take_up(start)
         pod, self._progress = self._get_pod(), LogProgress()
-        if not is_new:
+        if not is_new or end is not None:
             self._progress = read_log_progress(self._context, pod.state.uid, self._operator.log, start.former)
         return pod.model
 
@@ -186,19 +191,6 @@ class PodRun:
         positions = self._progress.positions if self._logs is None else self._logs.stop()
         write_log_progress(self._context, self._get_pod().state.uid, positions, self._operator.log)
 
-    def _build_request(self) -> k8s.V1Pod:
-        """Build the pod of the task's first start; its name has the id of the start instead of a random suffix."""
-        operator, has_suffix = self._operator, self._operator.random_name_suffix
-        operator.random_name_suffix = False
-        try:
-            request: k8s.V1Pod = operator.build_pod_request_obj(self._context)
-        finally:
-            operator.random_name_suffix = has_suffix
-        self._base_name = request.metadata.name
-        if has_suffix:
-            request.metadata.name = build_pod_name(self._base_name, build_start_id(str(self._context["ti"].id), 0))
-        return request
-
     def _start_new(self, record: StartRecord, request: k8s.V1Pod) -> None:
         request.metadata.name = record.name
         request.metadata.labels = {**(request.metadata.labels or {}), START_LABEL: record.start}
@@ -215,8 +207,10 @@ class PodRun:
 
     def _repeat(self, end: EndRecord, ending: Ending) -> Any:
         """Tell a stored end; if an earlier process has not cared for the pod, its log and clean-up come first."""
-        pod = self._get_pod()
+        pod, progress = self._get_pod(), self._progress
         if pod.is_gone or not is_free(pod.state):
+            if pod.is_gone and progress is not None and progress.has_begun:
+                (ending.logs or self._open_logs(pod)).finish()  # it only tells what is missing
             return ending.repeat(end)
         with ending.clean_up_on_error():
             logs = ending.logs = ending.logs or self._open_logs(pod)
@@ -240,10 +234,13 @@ class PodRun:
         self._logs = PodLogs(self._operator, pod, self._progress, is_resumed=is_resumed)
         return self._logs
 
-    def _announce(self, pod: ObservedPod) -> None:
-        """Tell Airflow and the author's callbacks of the pod; now, so that they have it also after a failure."""
+    def _push_name(self, pod: ObservedPod) -> None:
+        """Tell Airflow which pod the task has; now, so that it knows it also after a failure."""
         for key, value in {"pod_name": pod.state.name, "pod_namespace": pod.state.namespace}.items():
             self._try_to_store(f"the XCom {key}", partial(self._context["ti"].xcom_push, key=key, value=value))
+
+    def _announce(self, pod: ObservedPod) -> None:
+        """Tell the author's callbacks of the pod."""
         self._operator.remote_pod = pod.model
         self._call_back("on_pod_creation", pod=pod.model)
 
@@ -281,8 +278,9 @@ class PodRun:
         return Ending(self._operator, self._context, self._api, self._get_pod(), event)
 
     def _observe(self, pod: Json) -> ObservedPod:
-        operator = self._operator
-        return ObservedPod(self._api, pod, operator.base_container_name, tuple(operator.skip_on_exit_code or ()))
+        operator, codes = self._operator, tuple(self._operator.skip_on_exit_code or ())
+        is_unique: bool = operator.random_name_suffix
+        return ObservedPod(self._api, pod, operator.base_container_name, codes, has_unique_name=is_unique)
 
     def _get_pod(self) -> ObservedPod:
         assert self.pod is not None

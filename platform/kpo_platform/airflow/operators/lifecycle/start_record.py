@@ -112,11 +112,17 @@ def read_start_record(context: Context) -> StartRecord | None:
     return new or parse_start_record(read_stored(context, _STOCK_KEY))
 
 
-def find_start_record(context: Context, name: str, namespace: str) -> StartRecord:
-    """Find the record of this pod; a new one without a uid if there is none, or Airflow does not tell it."""
+def find_start_record(context: Context, name: str, namespace: str, operator: Any) -> StartRecord:
+    """Find the record of this pod; a new one without a uid if there is none, or Airflow does not tell it.
+
+    Raises:
+        Exception: Airflow does not tell it, and other pods may have the name.
+    """
     try:
         record = read_start_record(context)
     except Exception as error:
+        if not operator.random_name_suffix:
+            raise
         context["task"].log.warning("Airflow does not tell the uid of pod %s: %s", name, sanitize(error))
         record = None
     is_of_pod = record is not None and (record.name, record.namespace) == (name, namespace)

@@ -48,9 +48,9 @@ def read_result(operator: Any, pod: ObservedPod) -> Any:
             return operator.extract_xcom(pod=pod.model)
         except Exception as error:
             lasted_s = time.monotonic() - began_at + _INTERVAL_S
-            pod.refresh()  # waits while the API server does not answer
             if getattr(error, "status", None) == 401:
                 operator.refresh_credentials()
+            pod.refresh()  # waits while the API server does not answer
             if _is_running(pod):
                 _check_retry(error, pod, failed_s, refused_s)
             if not failed_s:
@@ -69,7 +69,7 @@ def read_failed_result(operator: Any, pod: ObservedPod) -> Any:
     try:
         return operator.extract_xcom(pod=pod.model)
     except Exception as error:
-        operator.log.info("The failed program has no result: %s.", describe_error(error))
+        operator.log.info("Cannot read a result of the failed program: %s.", describe_error(error))
         return None
 
 
