@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import signal
 from typing import Any
 
 import pytest
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
 from airflow.sdk.exceptions import AirflowNotFoundException
 
+from kpo_platform.airflow.operators.lifecycle.pod_logs import PodLogs
+from unit.support.http_server import status
 from unit.support.pod_statuses import RUNNING, ended, pod
 from unit.support.task_faults import fail_lookups
-from unit.support.task_restarts import Store, TaskProcess, send_at
+from unit.support.task_restarts import Store, TaskProcess
 from unit.test_reentry import change_pod, defer, read_log
 
 NAME = "t-20e0cf0c37"
@@ -101,11 +102,17 @@ def test_pod_of_another_run_is_left_alone_if_the_store_does_not_answer(task_proc
     assert (deferred.resume("success"), deferred.pods.changes) == ("OSError: no answer", [])
 
 
-def test_rest_of_a_log_that_is_gone_is_marked_as_missing(deferred: TaskProcess):
-    deferred.pods.before = send_at("/log", signal.SIGTERM)
+def test_rest_of_a_log_that_is_gone_is_marked_as_missing(deferred: TaskProcess, monkeypatch: pytest.MonkeyPatch):
+    finish = PodLogs.finish
+
+    def shut_down(logs: PodLogs) -> None:
+        monkeypatch.setattr(PodLogs, "finish", finish)
+        deferred.operator.on_kill()
+
+    deferred.pods.before = lambda request: status(503, "busy") if "/log" in request.path else None
+    monkeypatch.setattr(PodLogs, "finish", shut_down)
     change_pod(deferred, "succeeded")
     assert deferred.resume("success") == "rescheduled"
-    deferred.pods.before = lambda request: None
     change_pod(deferred, "gone")
     deferred.lines.clear()
     assert (deferred.run(), read_log(deferred)) == ("None", [f"{GONE} from its start: the pod is gone."])
