@@ -13,16 +13,10 @@ from airflow.sdk.exceptions import AirflowRescheduleException
 from kubernetes.client import ApiException
 
 from kpo_platform.airflow.operators.lifecycle import quota_wait
+from unit.support.task_restarts import ForgetfulStore, Store
 
 FULL = 'pods "x" is forbidden: exceeded quota: team-quota, requested: pods=1, used: pods=2, limited: pods=2'
 POD: Any = object()
-
-
-class Store(dict[str, Any]):
-    """Airflow's task state store."""
-
-    def set(self, key: str, value: Any) -> None:
-        self[key] = value
 
 
 class Clock:
@@ -200,18 +194,6 @@ def test_store_that_does_not_tell_the_wait_for_quota_is_logged(clock: Clock):
         190,
         ["Cannot read since when the task has waited for quota: no answer"],
     )
-
-
-class ForgetfulStore(Store):
-    """A store whose next reads fail."""
-
-    failures = 0
-
-    def get(self, *arguments: Any) -> Any:
-        self.failures -= 1
-        if self.failures >= 0:
-            raise OSError("no answer")
-        return super().get(*arguments)
 
 
 @pytest.mark.parametrize("failures", [1, 100])

@@ -12,7 +12,7 @@ from kpo_platform.airflow.operators.lifecycle.pod_logs import PodLogs
 from unit.support.http_server import status
 from unit.support.pod_statuses import RUNNING, ended, pod
 from unit.support.task_faults import fail_lookups
-from unit.support.task_restarts import Store, TaskProcess
+from unit.support.task_restarts import ForgetfulStore, TaskProcess
 from unit.test_reentry import change_pod, defer, read_log
 
 NAME = "t-20e0cf0c37"
@@ -46,19 +46,6 @@ def test_worker_waits_for_the_pod_if_it_cannot_defer(deferred: TaskProcess, monk
     assert deferred.lines.count(
         "Cannot defer: The conn_id `k8s_default` isn't defined. The task waits for its pod in the worker instead."
     ) == 1  # fmt: skip
-
-
-class ForgetfulStore(Store):
-    """Airflow's store, whose next reads fail."""
-
-    failures = 0
-
-    def get(self, *arguments: Any) -> Any:
-        """Return a value."""
-        self.failures -= 1
-        if self.failures >= 0:
-            raise OSError("no answer")
-        return super().get(*arguments)
 
 
 @pytest.mark.parametrize("state", ["succeeded", "running", "gone"])

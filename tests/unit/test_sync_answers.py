@@ -9,7 +9,7 @@ import pytest
 from unit.support.cluster_server import Cluster
 from unit.support.fake_kubelet import Program
 from unit.support.pod_store import refuse
-from unit.support.task_faults import at, kill_while_running
+from unit.support.task_faults import FORBIDDEN, at, kill_while_running
 from unit.support.task_process import StartTask
 
 
@@ -60,9 +60,6 @@ def test_missing_right_fails_at_once(fake_cluster: Cluster, start_task: StartTas
     fake_cluster.add("POST pods", refuse(403, "Forbidden", "pods is forbidden: User cannot create"))
     run = start_task().run()
     assert (type(run.error).__name__, run.requests) == ("ApiRefusal", ["POST pods"])
-
-
-FORBIDDEN = refuse(403, "Forbidden", 'pods "p" is forbidden: User "u" cannot get resource "pods"')
 
 
 @pytest.mark.parametrize("refusal", [FORBIDDEN, refuse(401, "Unauthorized", "Unauthorized")])

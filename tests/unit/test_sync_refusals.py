@@ -21,7 +21,7 @@ from unit.support.cluster_server import Cluster, Rule
 from unit.support.fake_kubelet import Program
 from unit.support.pod_store import refuse
 from unit.support.task_ends import build_callback, run_until
-from unit.support.task_faults import at, fail_lookups, kill_while_running
+from unit.support.task_faults import FORBIDDEN, at, fail_lookups, kill_while_running
 from unit.support.task_process import StartTask
 
 PROXY_ANSWERS = [
@@ -36,7 +36,6 @@ PROXY_ANSWERS = [
     (501, "no"),
     (520, "unknown error"),
 ]
-FORBIDDEN = refuse(403, "Forbidden", 'pods "p" is forbidden: User "u" cannot get resource "pods"')
 
 
 @pytest.mark.parametrize("answer", PROXY_ANSWERS)
@@ -87,7 +86,6 @@ def test_pod_outlasts_a_connection_that_airflow_does_not_give_out(
     error: Exception, fake_cluster: Cluster, start_task: StartTask, monkeypatch: pytest.MonkeyPatch
 ):
     """The connection is read again when the API server has refused the credentials of the first read."""
-    fake_cluster.programs["base"] = Program(runs_s=30)
     fake_cluster.programs["base"] = Program(runs_s=30)
     errors = fail_lookups(monkeypatch, [error] * 3, lambda: fake_cluster.now >= 5)
     task = start_task()

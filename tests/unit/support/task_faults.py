@@ -10,7 +10,11 @@ import pytest
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
 
 from unit.support.cluster_server import Cluster
+from unit.support.pod_store import refuse
 from unit.support.task_process import Killed, Run, Task
+
+FORBIDDEN = refuse(403, "Forbidden", 'pods "p" is forbidden: User "u" cannot get resource "pods"')
+"""The API server's refusal of an account that may not read pods."""
 
 
 def kill_while_running(task: Task) -> None:

@@ -40,6 +40,19 @@ class Store(dict[str, Any]):
         self[key] = json.loads(json.dumps(value))
 
 
+class ForgetfulStore(Store):
+    """Airflow's task state store, whose next reads fail."""
+
+    failures = 0
+
+    def get(self, *arguments: Any) -> Any:
+        """Return a value."""
+        self.failures -= 1
+        if self.failures >= 0:
+            raise OSError("no answer")
+        return super().get(*arguments)
+
+
 class Lines(list[str]):
     """A logger that collects its lines."""
 

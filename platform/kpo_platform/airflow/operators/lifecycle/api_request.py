@@ -117,7 +117,7 @@ def has_changed_object(error: ApiException) -> bool:
 
 def is_missing(error: ApiException) -> bool:
     """Tell whether the API server says that there is no such object."""
-    return error.status == 404 and _read_field(error, "kind") == "Status"
+    return error.status == 404 and not is_of_proxy(error)
 
 
 def is_doubtful(error: Exception) -> bool:

@@ -107,14 +107,15 @@ def _read_former_end(operator: Any, context: Context, former: StartRecord | None
     return end if end.counts_for(ti, is_final=not _has_later_code(operator)) else None
 
 
-def find_own_end(operator: Any, context: Context, pod: ObservedPod) -> EndRecord | None:
+def find_own_end(context: Context, pod: ObservedPod) -> EndRecord | None:
     """Find the end that an earlier process of a resumed task has stored, if the pod no longer gives it."""
     if not pod.is_gone and not pod.state.container(SIDECAR).is_terminated:
         return None
     try:
         end = read_end_record(context)
     except Exception as error:
-        operator.log.warning("Airflow does not tell whether the pod's end is stored: %s.", describe_error(error))
+        log = context["task"].log
+        log.warning("Airflow does not tell whether the pod's end is stored: %s.", describe_error(error))
         return None
     return end if end is not None and end.is_of_pod(pod.state.uid, str(context["ti"].id)) else None
 

@@ -216,12 +216,10 @@ def describe_error(error: BaseException) -> str:
 def advise(refusal: Exception) -> str:
     """Advise what to do about a request that stays refused."""
     if isinstance(refusal, ConnectionUnreadable):
-        return "Check the connection, and Airflow's secrets backend."
-    if not isinstance(refusal, ApiException):
-        return "Correct what the message names, or ask the platform team."
-    if refusal.status == 401:
+        return refusal.fix
+    if getattr(refusal, "status", None) == 401:
         return "Check the credentials of the task's connection."
-    if is_forbidden(refusal):
+    if isinstance(refusal, ApiException) and is_forbidden(refusal):
         return "Give the task's connection this right."
     return "Correct what the message names, or ask the platform team."
 

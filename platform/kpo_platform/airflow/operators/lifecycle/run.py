@@ -101,7 +101,7 @@ class PodRun:
     def resume(self, event: Mapping[str, Any]) -> Any:
         """Go on after the stock trigger has fired with this event; results and exceptions as of `execute`."""
         operator, event = self._operator, {**event}
-        self._record = find_start_record(self._context, event["name"], event["namespace"], operator)
+        self._record = find_start_record(self._context, event["name"], event["namespace"])
         pod = self.pod = self._observe(self._stub(self._record))
         operator.pod = pod.model
         ending = self._build_ending(event)
@@ -111,7 +111,7 @@ class PodRun:
             pod.refresh()
             operator.pod = pod.model
             correct_event(event, pod)  # also for `ending`
-            end = find_own_end(operator, self._context, pod)
+            end = find_own_end(self._context, pod)
             is_running = end is None and pod.outcome is None
             if is_running and event["status"] != "timeout":
                 self._defer_again(event, pod)

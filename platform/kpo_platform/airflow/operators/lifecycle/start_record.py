@@ -112,7 +112,7 @@ def read_start_record(context: Context) -> StartRecord | None:
     return new or parse_start_record(read_stored(context, _STOCK_KEY))
 
 
-def find_start_record(context: Context, name: str, namespace: str, operator: Any) -> StartRecord:
+def find_start_record(context: Context, name: str, namespace: str) -> StartRecord:
     """Find the record of this pod; a new one without a uid if there is none, or Airflow does not tell it.
 
     Raises:
@@ -121,12 +121,13 @@ def find_start_record(context: Context, name: str, namespace: str, operator: Any
     try:
         record = read_start_record(context)
     except Exception as error:
+        operator: Any = context["task"]
         if not operator.random_name_suffix:
             raise
-        context["task"].log.warning("Airflow does not tell the uid of pod %s: %s", name, sanitize(error))
+        operator.log.warning("Airflow does not tell the uid of pod %s: %s", name, sanitize(error))
         record = None
-    is_of_pod = record is not None and (record.name, record.namespace) == (name, namespace)
-    return record if record is not None and is_of_pod else StartRecord(name, namespace)
+    unknown = StartRecord(name, namespace)
+    return record if record and (record.name, record.namespace) == (name, namespace) else unknown
 
 
 def write_start_record(context: Context, record: StartRecord) -> None:
