@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import re
-import socket
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from kubernetes.client import ApiClient, ApiException
-from kubernetes.client.rest import RESTClientObject
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
-from kpo_platform.airflow.operators.lifecycle.api_request import open_answer, read_message
+from kpo_platform.airflow.operators.lifecycle.api_request import read_message
 from kpo_platform.airflow.operators.lifecycle.patience import read_retry_after
+from kpo_platform.airflow.operators.lifecycle.stream_connection import StreamConnection
 from kpo_platform.pod.cluster_text import sanitize
 
 _CHUNK = 64 * 1024
@@ -59,9 +55,6 @@ class ReadFailure:
 class LogStream:
     """The reads of one container's log, one at a time, by one thread.
 
-    The kubelet answers nothing, not even headers, until a container that is followed has written a line. So what
-    another thread breaks is the connection, from the moment that a read begins.
-
     Attributes:
         last_activity: when the last bytes came, by the monotonic clock.
     """
@@ -70,11 +63,8 @@ class LogStream:
         self, client: Callable[[], ApiClient], pod_name: str, namespace: str, container: str, times: FollowTimes
     ) -> None:
         self._path, self._container = f"/api/v1/namespaces/{namespace}/pods/{pod_name}/log", container
-        self._get_client, self._times = client, times
-        self._client: ApiClient | None = None
-        self._pool: Any = None
-        self._socket: Any = None
-        self._lock = threading.Lock()
+        self._times = times
+        self._connection = StreamConnection(client, lambda: self._is_wanted)
         self._is_following = self._is_closed = self._follows_no_more = False
         self.last_activity = 0.0
 
@@ -89,16 +79,13 @@ class LogStream:
         query = {"container": self._container, "timestamps": "true"}
         options = {"follow": "true" if follow else "", "sinceTime": since, "tailLines": str(tail or "")}
         query |= {name: value for name, value in options.items() if value}
-        with self._lock:
+        with self._connection.lock:
             self._is_following = follow
-            if self._must_break:
+            if not self._is_wanted:
                 return None
         timeout_s = (self._times.connect, self._times.silence if follow else self._times.end_read)
         try:
-            client = self._get_client()
-            if client is not self._client:
-                self._client, self._pool = client, _build_pool(client, self._meet_connection)
-            response = open_answer(client, "GET", self._path, query=query, timeout_s=timeout_s, pool=self._pool)
+            response = self._connection.open(self._path, query, timeout_s)
         except _READ_ERRORS as error:
             return _classify(error)
         try:
@@ -108,15 +95,15 @@ class LogStream:
 
     def stop_following(self) -> None:
         """Break a read that follows, also one that begins now."""
-        with self._lock:
+        with self._connection.lock:
             self._follows_no_more = True
-            self._break_if_wanted()
+            self._connection.break_if_unwanted()
 
     def close(self) -> None:
         """Break the current read, and read nothing more."""
-        with self._lock:
+        with self._connection.lock:
             self._is_closed = True
-            self._break_if_wanted()
+            self._connection.break_if_unwanted()
 
     def _pass_on(self, chunks: Iterator[bytes], take: Callable[[bytes], object]) -> ReadFailure | None:
         while not self._is_closed:
@@ -130,35 +117,9 @@ class LogStream:
             take(chunk)  # outside of the try: an error of the task's log is none of the pod's
         return None
 
-    def _meet_connection(self, connection: Any) -> None:
-        with self._lock:
-            self._socket = connection.sock
-            self._break_if_wanted()
-
     @property
-    def _must_break(self) -> bool:
-        return self._is_closed or (self._is_following and self._follows_no_more)
-
-    def _break_if_wanted(self) -> None:
-        """Wake up the thread that waits for more; it sees the end of the connection."""
-        if not self._must_break or self._socket is None:
-            return
-        with suppress(OSError, ValueError), socket.socket(fileno=os.dup(self._socket.fileno())) as duplicate:
-            duplicate.shutdown(socket.SHUT_RDWR)
-
-
-def _build_pool(client: ApiClient, on_connect: Callable[[Any], None]) -> Any:
-    """Build connections as the client's own, each of which is reported when it is open."""
-    manager: Any = RESTClientObject(client.configuration).pool_manager
-    pool = manager.connection_from_url(client.configuration.host)
-    kind = pool.ConnectionCls
-
-    def connect(connection: Any) -> None:
-        kind.connect(connection)
-        on_connect(connection)
-
-    pool.ConnectionCls = type(kind.__name__, (kind,), {"connect": connect})  # urllib3's errors name the class
-    return manager
+    def _is_wanted(self) -> bool:
+        return not (self._is_closed or (self._is_following and self._follows_no_more))
 
 
 def _classify(error: Exception) -> ReadFailure:

@@ -16,6 +16,7 @@ from kpo_platform.airflow.operators.lifecycle.patience import (
 )
 from kpo_platform.airflow.operators.lifecycle.pod_api import PodApi
 from kpo_platform.pod.cluster_text import sanitize
+from kpo_platform.pod.json_fields import read_object, read_text
 from kpo_platform.pod.merge import Json
 from kpo_platform.pod.outcome import Outcome, decide_outcome
 from kpo_platform.pod.state import PodState, parse_pod_state
@@ -59,6 +60,11 @@ class ObservedPod:
         return self._model
 
     @property
+    def version(self) -> str:
+        """The ``resourceVersion`` of the last state; empty if it is not known."""
+        return read_text(read_object(self._pod.get("metadata")).get("resourceVersion"))
+
+    @property
     def outcome(self) -> Outcome | None:
         """How the pod ended; None while its program runs or can still start."""
         if self._outcome is None:
@@ -88,9 +94,13 @@ class ObservedPod:
                 "for this",
                 f"{advise(error)} A retry of the task takes up the pod, or its result.",
             ) from error
-        self.is_gone = found is None
-        if found is not None:
-            self._pod, self._model, self.state = found, None, parse_pod_state(found)
+        self.take(found, is_gone=found is None)
+
+    def take(self, pod: Json | None, *, is_gone: bool = False) -> None:
+        """Take over a state that the API server has reported; without one, the last state stays."""
+        self.is_gone = is_gone
+        if pod is not None:
+            self._pod, self._model, self.state = pod, None, parse_pod_state(pod)
 
     def has_ended_namesake(self) -> bool:
         """Whether another pod has the name of this one, which is gone, and has ended; exceptions as of `PodApi`."""

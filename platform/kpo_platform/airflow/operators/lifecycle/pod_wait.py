@@ -16,13 +16,13 @@ from airflow.providers.cncf.kubernetes.utils.pod_manager import (
 from kpo_platform.airflow.operators.lifecycle.observed_pod import ObservedPod, PodEventLog
 from kpo_platform.airflow.operators.lifecycle.pod_api import PodApi
 from kpo_platform.airflow.operators.lifecycle.pod_logs import PodLogs
+from kpo_platform.airflow.operators.lifecycle.pod_updates import PodUpdates
 from kpo_platform.pod.cluster_text import sanitize
+from kpo_platform.pod.state import PodState
 
 _BEFORE_LIMIT_S = 0.1
-_SHORTEST_S = 1.0
-_PENDING, _RUNNING = (0.1, 10.0), (1 / 60, 5.0)
-_LOOKS_AFTER_LOG_END = 3
-"""The kubelet reports a container's end up to some seconds after the end of its log."""
+_EVENTS_S, _LONGEST_EVENTS_S = 5.0, 30.0
+"""The events of a pod are read when it has not started in so many seconds; most start sooner."""
 
 
 def wait_for_end(
@@ -37,27 +37,24 @@ def wait_for_end(
         PodLaunchFailedException: its image can never be pulled.
         Exception: an error of the author's callbacks or formatter, or of `PodApi`.
     """
-    limits, events, interval = _StartLimits(operator), PodEventLog(api, operator.log), PollInterval(operator)
+    limits, events, updates = _StartLimits(operator), _StartEvents(operator, api), PodUpdates(operator, pod, logs.paused)
     has_started = False
-    while True:
-        if pod.has_left_pending and not has_started:
-            has_started = True
-            if pod.outcome is None:
-                operator.log.info("Pod has reached %s phase", pod.state.phase)
-            on_start()
-        logs.update()
-        if pod.outcome is not None:
-            return
-        seconds = interval.choose(is_scheduled=pod.state.is_scheduled, has_started=has_started)
-        if not has_started:
-            seconds = min(seconds, max(limits.check(pod), _BEFORE_LIMIT_S))
-            if getattr(operator, "log_events_on_startup", True):  # since 10.25; before, they are always logged
-                events.write_new(pod.state)
-        operator.stop_signal.sleep(seconds, until=logs.paused.is_set)
-        if logs.paused.is_set():
-            logs.paused.clear()
-            interval.hurry()
-        pod.refresh()
+    try:
+        while True:
+            if pod.has_left_pending and not has_started:
+                has_started = True
+                if pod.outcome is None:
+                    operator.log.info("Pod has reached %s phase", pod.state.phase)
+                on_start()
+            logs.update()
+            if pod.outcome is not None:
+                return
+            longest_s = math.inf
+            if not has_started:
+                longest_s = min(max(limits.check(pod), _BEFORE_LIMIT_S), events.write_if_due(pod.state))
+            updates.wait(longest_s)
+    finally:
+        updates.close()
 
 
 def check_image(pod: ObservedPod) -> None:
@@ -84,35 +81,23 @@ def is_time_up(event: Mapping[str, Any]) -> bool:
     return event["status"] == "timeout" and (is_over or "execution_timeout" in event["message"])
 
 
-class PollInterval:
-    """The seconds until the next look, which grow with the time that a pod waits or runs.
+class _StartEvents:
+    """Writes the events of a pod that takes long to start."""
 
-    They are a tenth of the waiting time, at most 10 s, and a sixtieth of the running time, at most 5 s. An interval
-    that the task's author sets stays as it is.
-    """
+    def __init__(self, operator: Any, api: PodApi) -> None:
+        self._is_wanted = getattr(operator, "log_events_on_startup", True)  # since 10.25; before, always
+        self._events, self._began_at = PodEventLog(api, operator.log), time.monotonic()
+        self._due_at = self._began_at + _EVENTS_S
 
-    def __init__(self, operator: Any) -> None:
-        names = ("startup_check_interval_seconds", "base_container_status_polling_interval")
-        self._set_s = [float(getattr(operator, name)) if name in operator.set_names else 0.0 for name in names]
-        self._stage = (False, False)
-        self._since = time.monotonic()
-        self._hurried_looks = 0
-
-    def choose(self, *, is_scheduled: bool, has_started: bool) -> float:
-        """Return the seconds until the next look at a pod that has a node, or whose program has started."""
-        if (is_scheduled, has_started) != self._stage:
-            self._stage, self._since = (is_scheduled, has_started), time.monotonic()
-        share, longest_s = _RUNNING if has_started else _PENDING
-        growing_s = (time.monotonic() - self._since) * share
-        seconds = self._set_s[has_started] or min(max(_SHORTEST_S, growing_s), longest_s)
-        if self._hurried_looks:
-            self._hurried_looks -= 1
-            return min(seconds, _SHORTEST_S)
-        return seconds
-
-    def hurry(self) -> None:
-        """Take short intervals for a moment: a log has ended, so its container has probably ended."""
-        self._hurried_looks = _LOOKS_AFTER_LOG_END
+    def write_if_due(self, pod: PodState) -> float:
+        """Write the new events if it is time to, and return the seconds until the next time."""
+        now = time.monotonic()
+        if not self._is_wanted:
+            return math.inf
+        if now >= self._due_at:
+            self._events.write_new(pod)
+            self._due_at = now + min(max(_EVENTS_S, (now - self._began_at) / 10), _LONGEST_EVENTS_S)
+        return self._due_at - now
 
 
 class _StartLimits:

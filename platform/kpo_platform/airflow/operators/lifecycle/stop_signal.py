@@ -71,6 +71,12 @@ class StopSignal:
         if self.is_requested and self.is_listening and not self._holds:
             raise TaskStopped
 
+    def wait(self, event: threading.Event, seconds: float) -> None:
+        """Wait for an event, at most for these seconds, or until the signal comes."""
+        end = time.monotonic() + seconds
+        while (remaining := end - time.monotonic()) > 0 and not event.wait(min(remaining, _CHECK_INTERVAL_S)):
+            self.check()
+
     def sleep(self, seconds: float, until: Callable[[], bool] = lambda: False) -> None:
         """Sleep, at most until the signal comes, or `until` says so, which must not wait for a lock.
 

@@ -1,0 +1,111 @@
+"""Bring the news of a pod to its task: from a watch, or, where that is refused, by a look from time to time."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+from kpo_platform.airflow.operators.lifecycle.observed_pod import ObservedPod
+from kpo_platform.airflow.operators.lifecycle.patience import describe_error
+from kpo_platform.airflow.operators.lifecycle.pod_watch import PodWatch, WatchEnd
+
+_SHORTEST_S = 1.0
+_PENDING, _RUNNING = (0.1, 10.0), (1 / 60, 5.0)
+_LOOKS_AFTER_LOG_END = 3
+"""The kubelet reports a container's end up to some seconds after the end of its log."""
+
+
+class PodUpdates:
+    """The next state of a pod, whose `outcome` is not known yet.
+
+    Args:
+        operator: the task's operator.
+        pod: the pod, which is changed by `wait`.
+        log_end: is set when a container's log has ended, so that its end may be near.
+    """
+
+    def __init__(self, operator: Any, pod: ObservedPod, log_end: threading.Event) -> None:
+        self._operator, self._pod, self._log_end = operator, pod, log_end
+        self._interval = PollInterval(operator)
+        self._watch: PodWatch | None = None
+        self._is_refused = False
+
+    def wait(self, longest_s: float) -> None:
+        """Wait for the next state of the pod, at most for these seconds; exceptions as of `PodApi`."""
+        if self._watch is None and not self._is_refused and self._pod.version:
+            self._open(self._pod.version)
+        if self._watch is None:
+            self._look(longest_s)
+            return
+        self._operator.stop_signal.wait(self._watch.changed, longest_s)
+        found, is_gone = self._watch.take()
+        if found is not None or is_gone:
+            self._pod.take(found, is_gone=is_gone)
+        if self._watch.end is not None and not is_gone:
+            self._go_on(self._watch, self._watch.end)
+
+    def close(self) -> None:
+        """End the watch."""
+        if self._watch is not None:
+            self._watch.close()
+
+    def _open(self, version: str) -> None:
+        client, state = self._operator.client, self._pod.state  # in this thread: it may read the connection again
+        self._watch = PodWatch(lambda: client.api_client, state.name, state.namespace, state.uid, version)
+        self._watch.start()
+
+    def _go_on(self, watch: PodWatch, end: WatchEnd) -> None:
+        """Follow a watch by another one, or by a look at the pod."""
+        self._watch = None
+        if end.error is None and watch.lasted_s > _SHORTEST_S:
+            self._open(watch.version)
+            return
+        if end.is_refused:
+            self._is_refused = True
+            self._operator.log.warning(
+                "Cannot watch pod %s: %s. The task looks at it every 1 to 5 s instead. Give the task's connection the "
+                "right to watch pods.",
+                *(self._pod.state.name, describe_error(end.error) if end.error else ""),
+            )
+        self._look(_SHORTEST_S)
+
+    def _look(self, longest_s: float) -> None:
+        pod = self._pod
+        seconds = self._interval.choose(is_scheduled=pod.state.is_scheduled, has_started=pod.has_left_pending)
+        self._operator.stop_signal.sleep(min(seconds, longest_s), until=self._log_end.is_set)
+        if self._log_end.is_set():
+            self._log_end.clear()
+            self._interval.hurry()
+        pod.refresh()
+
+
+class PollInterval:
+    """The seconds until the next look, which grow with the time that a pod waits or runs.
+
+    They are a tenth of the waiting time, at most 10 s, and a sixtieth of the running time, at most 5 s. An interval
+    that the task's author sets stays as it is.
+    """
+
+    def __init__(self, operator: Any) -> None:
+        names = ("startup_check_interval_seconds", "base_container_status_polling_interval")
+        self._set_s = [float(getattr(operator, name)) if name in operator.set_names else 0.0 for name in names]
+        self._stage = (False, False)
+        self._since = time.monotonic()
+        self._hurried_looks = 0
+
+    def choose(self, *, is_scheduled: bool, has_started: bool) -> float:
+        """Return the seconds until the next look at a pod that has a node, or whose program has started."""
+        if (is_scheduled, has_started) != self._stage:
+            self._stage, self._since = (is_scheduled, has_started), time.monotonic()
+        share, longest_s = _RUNNING if has_started else _PENDING
+        growing_s = (time.monotonic() - self._since) * share
+        seconds = self._set_s[has_started] or min(max(_SHORTEST_S, growing_s), longest_s)
+        if self._hurried_looks:
+            self._hurried_looks -= 1
+            return min(seconds, _SHORTEST_S)
+        return seconds
+
+    def hurry(self) -> None:
+        """Take short intervals for a moment: a log has ended, so its container has probably ended."""
+        self._hurried_looks = _LOOKS_AFTER_LOG_END

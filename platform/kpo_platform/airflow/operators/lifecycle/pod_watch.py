@@ -1,0 +1,142 @@
+"""Watch one pod in a thread: the API server reports every change of it at once."""
+
+from __future__ import annotations
+
+import json
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from kubernetes.client import ApiClient, ApiException
+from urllib3.exceptions import HTTPError, ProtocolError
+
+from kpo_platform.airflow.operators.lifecycle.api_request import CONNECT_TIMEOUT_S
+from kpo_platform.airflow.operators.lifecycle.log_lines import LineSplitter
+from kpo_platform.airflow.operators.lifecycle.stream_connection import StreamConnection
+from kpo_platform.pod.json_fields import read_object, read_text
+from kpo_platform.pod.merge import Json
+
+_CHUNK = 64 * 1024
+_LASTS_S = (240, 300)
+"""How long the API server shall keep a watch; not the same time for all tasks that start at once."""
+
+_SILENCE_S = 90.0
+"""Longer than the minute between the bookmarks of the API server (its `bookmarkFrequency`); then it may be gone."""
+
+
+@dataclass(frozen=True)
+class WatchEnd:
+    """Why a watch has ended.
+
+    Attributes:
+        error: what has ended it; None if the API server has, and another watch can go on at once.
+        is_refused: whether the API server does not allow watches, or does not know them.
+    """
+
+    error: Exception | None = None
+    is_refused: bool = False
+
+
+class PodWatch:
+    """One watch of one pod, from a version of it on. It never raises, and is not repeated: its owner does that.
+
+    Args:
+        client: returns the current client of the API server.
+        name: the pod's name.
+        namespace: the pod's namespace.
+        uid: the pod's uid; another pod of the name means that this one is gone.
+        version: the pod's ``resourceVersion``, or that of an earlier watch.
+
+    Attributes:
+        changed: set when there is something to take, or the watch has ended.
+        version: the version that it has come to.
+        end: why it has ended; None as long as it goes on.
+    """
+
+    def __init__(self, client: Callable[[], ApiClient], name: str, namespace: str, uid: str, version: str) -> None:
+        self._path, self._name, self._uid = f"/api/v1/namespaces/{namespace}/pods", name, uid
+        self._connection = StreamConnection(client, lambda: not self._is_closed)
+        self._is_closed = False
+        self._news: tuple[Json | None, bool] = (None, False)
+        self.changed = threading.Event()
+        self.version = version
+        self.end: WatchEnd | None = None
+        self._began_at = time.monotonic()
+        self._thread = threading.Thread(target=self._run, name=f"watch of {name}", daemon=True)
+
+    @property
+    def lasted_s(self) -> float:
+        """The seconds since the start."""
+        return time.monotonic() - self._began_at
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def take(self) -> tuple[Json | None, bool]:
+        """Return the last state that was reported since the last call, or None, and whether the pod is gone."""
+        self.changed.clear()
+        with self._connection.lock:
+            news, self._news = self._news, (None, self._news[1])
+        return news
+
+    def close(self) -> None:
+        """End the watch."""
+        with self._connection.lock:
+            self._is_closed = True
+            self._connection.break_if_unwanted()
+
+    def _run(self) -> None:
+        try:
+            end = self._watch()
+        except ApiException as error:
+            end = WatchEnd(error, is_refused=error.status in (403, 404, 405, 501))
+        except Exception as error:  # the task must not fail for its watch
+            end = WatchEnd(error)
+        self.end = end
+        self.changed.set()
+
+    def _watch(self) -> WatchEnd:
+        query = {
+            "watch": "true",
+            "fieldSelector": f"metadata.name={self._name}",
+            "resourceVersion": self.version,
+            "allowWatchBookmarks": "true",
+            "timeoutSeconds": str(random.randint(*_LASTS_S)),
+        }
+        answer = self._connection.open(self._path, query, (CONNECT_TIMEOUT_S, _SILENCE_S))
+        try:
+            for event in _parse_events(answer.stream(_CHUNK, decode_content=True)):
+                if not self._take(event):
+                    break
+        finally:
+            answer.close()
+        return WatchEnd()
+
+    def _take(self, event: Json) -> bool:
+        """Take an event, and return whether the watch goes on."""
+        kind, found = read_text(event.get("type")), read_object(event.get("object"))
+        if kind == "ERROR":
+            raise ApiException(status=found.get("code"), reason=read_text(found.get("message")))
+        metadata = read_object(found.get("metadata"))
+        is_own = metadata.get("uid") == self._uid
+        with self._connection.lock:
+            self.version = read_text(metadata.get("resourceVersion")) or self.version
+            if kind in ("ADDED", "MODIFIED", "DELETED"):
+                is_gone = kind == "DELETED" or not is_own
+                self._news = (found if is_own else self._news[0], is_gone)
+        if kind != "BOOKMARK":
+            self.changed.set()
+        return not self._news[1]
+
+
+def _parse_events(chunks: Iterator[bytes]) -> Iterator[Json]:
+    splitter = LineSplitter()
+    for chunk in chunks:
+        for line in splitter.feed(chunk):
+            event = json.loads(line)
+            if not isinstance(event, dict):
+                raise ProtocolError("the answer is not an event")
+            yield event
