@@ -11,6 +11,10 @@ from kpo_platform.airflow.operators.lifecycle.patience import describe_error
 from kpo_platform.airflow.operators.lifecycle.pod_watch import PodWatch, WatchEnd
 
 _SHORTEST_S = 1.0
+_SILENCE_S = 15.0
+"""How long a pod that has not started is waited for without a look: the time limits of its start do not count the time
+in which the API server does not answer, which a watch does not notice."""
+
 _PENDING, _RUNNING = (0.1, 10.0), (1 / 60, 5.0)
 _LOOKS_AFTER_LOG_END = 3
 """The kubelet reports a container's end up to some seconds after the end of its log."""
@@ -38,10 +42,13 @@ class PodUpdates:
         if self._watch is None:
             self._look(longest_s)
             return
-        self._operator.stop_signal.wait(self._watch.changed, longest_s)
+        is_pending = not self._pod.has_left_pending
+        self._operator.stop_signal.wait(self._watch.changed, min(longest_s, _SILENCE_S) if is_pending else longest_s)
         found, is_gone = self._watch.take()
         if found is not None or is_gone:
             self._pod.take(found, is_gone=is_gone)
+        elif is_pending and self._watch.end is None:
+            self._pod.refresh()
         if self._watch.end is not None and not is_gone:
             self._go_on(self._watch, self._watch.end)
 
