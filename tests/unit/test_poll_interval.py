@@ -1,15 +1,17 @@
-"""lifecycle.pod_wait: how often a task looks at its pod."""
+"""lifecycle.pod_updates: how often a task looks at its pod."""
 
 from __future__ import annotations
 
+import threading
 from time import monotonic
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from kpo_platform.airflow.operators.lifecycle import pod_wait
-from kpo_platform.airflow.operators.lifecycle.pod_wait import PollInterval, wait_for_end
+from kpo_platform.airflow.operators.lifecycle import pod_updates
+from kpo_platform.airflow.operators.lifecycle.pod_updates import PollInterval
+from kpo_platform.airflow.operators.lifecycle.pod_wait import wait_for_end
 from kpo_platform.airflow.operators.lifecycle.stop_signal import StopSignal
 from kpo_platform.pod.state import PodState
 from unit.support.virtual_time import LogLines, VirtualTime
@@ -18,7 +20,7 @@ from unit.support.virtual_time import LogLines, VirtualTime
 @pytest.fixture
 def time(monkeypatch: pytest.MonkeyPatch) -> VirtualTime:
     virtual = VirtualTime()
-    monkeypatch.setattr(pod_wait, "time", SimpleNamespace(monotonic=virtual.clock))
+    monkeypatch.setattr(pod_updates, "time", SimpleNamespace(monotonic=virtual.clock))
     return virtual
 
 
@@ -69,15 +71,15 @@ def test_short_interval_of_the_author_is_not_lengthened_at_the_end_of_a_log(time
 
 
 def test_end_of_a_log_causes_a_look_at_once():
-    pod = SimpleNamespace(has_left_pending=True, outcome=None, state=PodState(), refreshed=0)
-    pauses = [False, True, True]
+    pod = SimpleNamespace(has_left_pending=True, outcome=None, state=PodState(), version="", refreshed=0)
+    news = threading.Event()
 
     def refresh() -> None:
         pod.refreshed, pod.outcome = pod.refreshed + 1, "ended"
 
     pod.refresh = refresh
-    paused = SimpleNamespace(is_set=lambda: pauses.pop(0), clear=lambda: None)
-    logs = SimpleNamespace(update=lambda: None, paused=paused)
+    threading.Timer(0.1, news.set).start()
+    logs = SimpleNamespace(update=lambda: None, news=news)
     task = operator("base_container_status_polling_interval", running=600)
     task.stop_signal, task.log, task.patience = StopSignal(), LogLines(), SimpleNamespace(call_s=0.0)
     started_at, starts = monotonic(), []

@@ -14,7 +14,7 @@ from kpo_platform.airflow.operators.lifecycle import (
     log_follower,
     patience,
     pod_logs,
-    pod_wait,
+    pod_updates,
     quota_wait,
     restart,
     run,
@@ -52,8 +52,8 @@ TIMES_OF_A_RUN: tuple[tuple[str, float], ...] = (
     (r"for all containers together, or (.+?) if the pod is gone", pod_logs._GONE_S),
     (r"when nothing could be read of it for (.+?), or", FollowTimes.give_up),
     (r"an outage of the Kubernetes API that does not end within (.+?);", KILL_S),
-    (r"the interval grows with the time to (.+?);", pod_wait._PENDING[1]),
-    (r"in the first minute and grows to (.+?);", pod_wait._RUNNING[1]),
+    (r"the interval grows with the time to (.+?);", pod_updates._PENDING[1]),
+    (r"in the first minute and grows to (.+?);", pod_updates._RUNNING[1]),
 )
 """Sentence of docs/running-pods.md, and the seconds that it states."""
 

@@ -53,6 +53,4 @@ def parse_result(message: str, limit: int) -> Any:
     try:
         return json.loads(message)
     except ValueError as error:
-        raise ResultMalformed(
-            f"The result is not JSON: {error}", f"Write JSON to {RESULT_FILE}."
-        ) from None
+        raise ResultMalformed(f"The result is not JSON: {error}", f"Write JSON to {RESULT_FILE}.") from None

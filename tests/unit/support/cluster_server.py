@@ -12,6 +12,7 @@ from kubernetes.client import ApiException
 from unit.support.fake_kubelet import XCOM_SIDECAR, FakePod, Json, Program
 from unit.support.http_server import Answer, Fault, Request
 from unit.support.pod_store import refuse
+from unit.support.watch_events import WatchEvents
 
 NAMESPACE = "/api/v1/namespaces/team-alpha/"
 
@@ -43,8 +44,9 @@ class Cluster:
         quota: how many pods the namespace may have.
         down: from when to when the API server does not answer.
         ledger: what the programs did.
-        requests: the requests, without reads of logs.
+        requests: the requests, without reads of logs; that of a watch as WATCH and the pod.
         log_queries: the reads of logs.
+        watches: the events of pods; None if the API server gives its pods no version, so that they are not watched.
     """
 
     programs: dict[str, Program] = field(default_factory=dict)
@@ -61,6 +63,8 @@ class Cluster:
     log_queries: list[str] = field(default_factory=list)
     created: int = 0
     followers: list[Any] = field(default_factory=list)
+    watchers: list[Any] = field(default_factory=list)
+    watches: WatchEvents | None = None
     on_tick: Callable[[], object] = lambda: None
 
     def sleep(self, seconds: float) -> None:
@@ -71,6 +75,7 @@ class Cluster:
             for pod in list(self.pods.values()):
                 pod.tick(self.now)
             self.pods = {name: pod for name, pod in self.pods.items() if not pod.is_gone}
+            self._record()
             self.on_tick()
 
     def add(self, part: str, answer: Answer | None, times: int = 1, *, is_after: bool = False) -> None:
@@ -82,8 +87,8 @@ class Cluster:
         self.rules.append(Rule(part, lambda request: act() and None))
 
     def __call__(self, request: Request) -> Answer:
-        path = urlsplit(request.path).path.removeprefix(NAMESPACE)
-        text = f"{request.method} {path}"
+        path, watched = urlsplit(request.path).path.removeprefix(NAMESPACE), _read_watched_name(request.path)
+        text = f"WATCH pods/{watched}" if watched else f"{request.method} {path}"
         if path.endswith("/log"):
             self.log_queries.append(request.path.partition("?")[2])
         else:
@@ -96,11 +101,33 @@ class Cluster:
         replaced = rule.act(request) if rule is not None else None
         if self._is_down:
             return Fault.CLOSE
-        return self._answer(request, path) if replaced is None else replaced
+        if replaced is not None:
+            self._record()
+            return replaced
+        if watched and self.watches is not None:
+            return 200, self.watches.stream(watched, int(_read_query(request.path)["resourceVersion"][0]))
+        return self._add_versions(self._answer(request, path))
 
     @property
     def _is_down(self) -> bool:
         return self.down[0] <= self.now < self.down[1]
+
+    def _record(self) -> None:
+        if self.watches is not None:
+            self.watches.record({name: pod.read() for name, pod in list(self.pods.items())})
+            if self._is_down:
+                self.watches.cut()
+
+    def _add_versions(self, answer: Answer) -> Answer:
+        self._record()
+        if self.watches is None or isinstance(answer, Fault) or not isinstance(answer[1], dict):
+            return answer
+        content: Json = answer[1]
+        if "containers" in content.get("spec", {}):
+            content = self.watches.versioned(content)
+        elif content.get("kind") == "PodList":
+            content = {**content, "items": [self.watches.versioned(pod) for pod in content["items"]]}
+        return answer[0], content
 
     def _take_rule(self, text: str) -> Rule | None:
         rule = next((rule for rule in self.rules if rule.times and rule.part in text), None)
@@ -119,7 +146,7 @@ class Cluster:
         if pod is None:
             return refuse(404, "NotFound", f'pods "{name}" not found')
         if child == "log":
-            return self._read_log(pod, parse_qs(urlsplit(request.path).query))
+            return self._read_log(pod, _read_query(request.path))
         return {"GET": self._get, "DELETE": self._delete, "PATCH": self._patch}[request.method](pod, request.body or {})
 
     def _create(self, body: Json) -> Answer:
@@ -135,7 +162,7 @@ class Cluster:
         return 201, pod.read()
 
     def _list(self, request: Request) -> Answer:
-        selector = parse_qs(urlsplit(request.path).query).get("labelSelector", [""])[0].split(",")
+        selector = _read_query(request.path).get("labelSelector", [""])[0].split(",")
         found = [pod.read() for pod in self.pods.values() if _matches(pod, selector)]
         return 200, {"kind": "PodList", "items": found, "metadata": {}}
 
@@ -183,6 +210,15 @@ class Cluster:
         sidecar = self.pods[name].container(XCOM_SIDECAR)
         if sidecar.is_running:
             sidecar.end(self.now, 0)
+
+
+def _read_query(path: str) -> dict[str, list[str]]:
+    return parse_qs(urlsplit(path).query)
+
+
+def _read_watched_name(path: str) -> str:
+    query = _read_query(path)
+    return query["fieldSelector"][0].removeprefix("metadata.name=") if "watch" in query else ""
 
 
 def _describe(request: Request) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 from types import SimpleNamespace
@@ -14,6 +14,7 @@ import pytest
 from kpo_platform.airflow.operators.lifecycle import (
     patience,
     pod_logs,
+    pod_updates,
     pod_wait,
     quota_wait,
     run,
@@ -21,6 +22,7 @@ from kpo_platform.airflow.operators.lifecycle import (
     task_result,
 )
 from kpo_platform.airflow.operators.lifecycle.log_follower import LogFollower
+from kpo_platform.airflow.operators.lifecycle.pod_watch import PodWatch
 from unit.support.cluster_server import Cluster
 from unit.support.log_following import TIMES
 
@@ -30,20 +32,52 @@ EPOCH_S = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
 def replace_time(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the waits of a task pass in the cluster's time."""
 
-    def sleep(signal: Any, seconds: float, until: Callable[[], bool] | None = None) -> None:
+    def sleep(signal: Any, seconds: float) -> None:
+        signal.check()
+        cluster.sleep(seconds)
+        signal.check()
+
+    def wait(signal: Any, event: threading.Event, seconds: float) -> bool:
         signal.check()
         end = cluster.now + seconds
-        while cluster.now < end and not (until and until()):
-            cluster.sleep(min(1, end - cluster.now) if until else seconds)
-            if cluster.followers:
-                time.sleep(0.001)  # lets the followers of logs run
+        settle(cluster)
+        while cluster.now < end and not event.is_set():
+            cluster.sleep(min(1, end - cluster.now))
+            settle(cluster)
             signal.check()
+        return event.is_set()
 
     clock = SimpleNamespace(time=lambda: EPOCH_S + cluster.now, monotonic=lambda: cluster.now, sleep=cluster.sleep)
     monkeypatch.setattr(stop_signal.StopSignal, "sleep", sleep)
-    for module in (quota_wait, pod_wait, task_result):
+    monkeypatch.setattr(stop_signal.StopSignal, "wait", wait)
+    for module in (quota_wait, pod_wait, pod_updates, task_result):
         monkeypatch.setattr(module, "time", clock)
     monkeypatch.setattr(run, "Patience", partial(patience.Patience, clock=lambda: cluster.now, random=lambda: 1.0))
+
+
+def settle(cluster: Cluster) -> None:
+    """Let the threads of the task take what has happened in the cluster."""
+    if cluster.followers:
+        time.sleep(0.001)
+    deadline = time.monotonic() + 5
+    while any(is_behind(cluster, watch) for watch in cluster.watchers) and time.monotonic() < deadline:
+        time.sleep(0.001)
+
+
+def is_behind(cluster: Cluster, watch: PodWatch) -> bool:
+    """Tell whether a watch that can has not taken the last event of its pod."""
+    assert cluster.watches is not None
+    return watch.end is None and int(watch.version) < cluster.watches.last_version(watch.name)
+
+
+def collect_watchers(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the watches, which a test waits for, and ends with their process."""
+
+    def watch(*args: Any, **options: Any) -> PodWatch:
+        cluster.watchers.append(PodWatch(*args, **options))
+        return cluster.watchers[-1]
+
+    monkeypatch.setattr(pod_updates, "PodWatch", watch)
 
 
 def collect_followers(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -56,6 +90,8 @@ def collect_followers(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(pod_logs, "LogFollower", follow)
 
 
-def end_follower(follower: LogFollower) -> None:
-    """End the thread of a process that was killed."""
-    follower.close()
+def end_threads(cluster: Cluster) -> None:
+    """End the threads of processes that were killed."""
+    for thread in (*cluster.followers, *cluster.watchers):
+        thread.close()
+    cluster.watchers.clear()

@@ -93,10 +93,12 @@ def serving(answer: Callable[[Request], Answer]) -> Iterator[Server]:
         def stream(self, status: int, chunks: Iterator[bytes]) -> None:
             first = next((chunk for chunk in chunks if chunk), b"")  # the kubelet's headers come with the first bytes
             self.send_response(status)
+            self.send_header("Transfer-Encoding", "chunked")
             self.end_headers()
-            for chunk in chain([first], chunks):
-                self.wfile.write(chunk)
+            for chunk in filter(None, chain([first], chunks)):
+                self.wfile.write(f"{len(chunk):x}\r\n".encode() + chunk + b"\r\n")
                 self.wfile.flush()
+            self.wfile.write(b"0\r\n\r\n")
 
         def fail(self, fault: Fault) -> None:
             self.close_connection = True

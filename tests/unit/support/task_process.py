@@ -20,7 +20,7 @@ from kubernetes.client import Configuration
 from kpo_platform import TeamPodOperator
 from kpo_platform.airflow.operators.lifecycle.start_record import build_pod_name, build_start_id
 from unit.support.cluster_server import Cluster
-from unit.support.cluster_time import collect_followers, end_follower, replace_time
+from unit.support.cluster_time import collect_followers, collect_watchers, end_threads, replace_time
 from unit.support.http_server import serving
 from unit.support.published_contract import Publish
 from unit.support.task_log import Log
@@ -168,8 +168,7 @@ class Task:
         except BaseException as raised:
             if isinstance(raised, KeyboardInterrupt):
                 raise
-            for follower in self.cluster.followers:
-                end_follower(follower)
+            end_threads(self.cluster)
             error, outcome = raised, f"{type(raised).__name__}: {raised}".strip(": ")
         if isinstance(error, AirflowRescheduleException):
             self.reschedules, outcome = self.reschedules + 1, "rescheduled"
@@ -215,9 +214,9 @@ def fake_cluster(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, publish: Publi
         # Every object of a pod has a configuration of its own, whose copies take half the time of a task's process.
         monkeypatch.setattr(Configuration, "__deepcopy__", lambda self, memo: self)
         collect_followers(cluster, monkeypatch)
+        collect_watchers(cluster, monkeypatch)
         yield cluster
-        for follower in cluster.followers:
-            end_follower(follower)
+        end_threads(cluster)
 
 
 @pytest.fixture

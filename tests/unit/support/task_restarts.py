@@ -17,7 +17,7 @@ from airflow.providers.cncf.kubernetes.utils.pod_manager import PodManager
 from airflow.sdk.exceptions import AirflowRescheduleException, AirflowTaskTimeout, TaskDeferred
 
 from kpo_platform import TeamPodOperator
-from kpo_platform.airflow.operators.lifecycle import patience, pod_logs, pod_wait
+from kpo_platform.airflow.operators.lifecycle import patience, pod_logs, pod_updates
 from kpo_platform.airflow.operators.lifecycle.log_follower import LogFollower
 from kpo_platform.airflow.operators.lifecycle.pod_manager import TeamPodManager
 from unit.support.http_server import Request, serving
@@ -221,7 +221,7 @@ def task_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, publish: Publi
     with serving(process.pods) as server:
         extra = {"kube_config": Path(server.kubeconfig(tmp_path)).read_text()}
         monkeypatch.setenv("AIRFLOW_CONN_K8S_DEFAULT", json.dumps({"conn_type": "kubernetes", "extra": extra}))
-        monkeypatch.setattr(pod_wait, "_SHORTEST_S", 0.01)
+        monkeypatch.setattr(pod_updates, "_SHORTEST_S", 0.01)
         monkeypatch.setattr(patience, "_FIRST_WAIT_S", 0.02)
         monkeypatch.setattr(patience, "_LONGEST_WAIT_S", 0.05)
         for owner in (TeamPodOperator, PodManager):

@@ -6,7 +6,6 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from kubernetes.client import ApiClient, ApiException
 from urllib3.exceptions import HTTPError, ReadTimeoutError

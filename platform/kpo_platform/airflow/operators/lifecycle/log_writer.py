@@ -32,6 +32,7 @@ class ContainerLogWriter:
     """Writes the lines of one container, from one thread; `close` may come from another.
 
     Pod, client (a CoreV1Api) and callbacks are the author's: ``progress_callback`` gets a line before it is written.
+    `on_error` is called when `error` is set.
 
     Attributes:
         error: the first exception of the author's code. The stock operator fails the task with it at once; here the
@@ -39,10 +40,16 @@ class ContainerLogWriter:
     """
 
     def __init__(
-        self, log_format: LogFormat, container: str, pod: k8s.V1Pod, client: Any, callbacks: Sequence[Any] = ()
+        self,
+        log_format: LogFormat,
+        container: str,
+        pod: k8s.V1Pod,
+        client: Any,
+        callbacks: Sequence[Any] = (),
+        on_error: Callable[[], object] = lambda: None,
     ) -> None:
         self._format, self._container, self._log = log_format, container, log_format.manager.log
-        self._pod, self._client, self._callbacks = pod, client, callbacks
+        self._pod, self._client, self._callbacks, self._on_error = pod, client, callbacks, on_error
         self._lock, self._is_closed = threading.Lock(), False
         self.error: Exception | None = None
 
@@ -97,6 +104,7 @@ class ContainerLogWriter:
                 return None if formatted is None else lambda *_: formatted
         except Exception as error:
             self.error = error
+            self._on_error()
             self._log.error("The task's %s failed: %s: %s", name, type(error).__name__, error)
         return None
 

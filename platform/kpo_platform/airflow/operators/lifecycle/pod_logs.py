@@ -30,7 +30,7 @@ class PodLogs:
         is_resumed: whether the task comes back from its deferral.
 
     Attributes:
-        paused: set when the API server has ended a log; its container has probably ended.
+        news: set when the API server has ended a log, whose container has probably ended, or the author's code failed.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class PodLogs:
             )
         self._followers: dict[str, LogFollower] = {}
         self._writers: list[ContainerLogWriter] = []
-        self.paused = threading.Event()
+        self.news = threading.Event()
         self._client = operator.client
 
     def update(self) -> None:
@@ -121,12 +121,14 @@ class PodLogs:
 
     def _follow(self, name: str) -> None:
         operator, state = self._operator, self._pod.state
-        writer = ContainerLogWriter(self._format, name, self._pod.model, operator.client, operator.callbacks)
+        writer = ContainerLogWriter(
+            self._format, name, self._pod.model, operator.client, operator.callbacks, on_error=self.news.set
+        )
         follower = self._followers[name] = LogFollower(
             lambda: self._client.api_client,
             *(state.name, state.namespace, name, writer),
             position=self._positions.get(name),
-            on_pause=self.paused.set,
+            on_pause=self.news.set,
         )
         self._writers.append(writer)
         if state.container(name).is_terminated:

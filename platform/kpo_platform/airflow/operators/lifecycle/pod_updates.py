@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from typing import Any
@@ -15,6 +16,9 @@ _SILENCE_S = 15.0
 """How long a pod that has not started is waited for without a look: the time limits of its start do not count the time
 in which the API server does not answer, which a watch does not notice."""
 
+_REFUSED_S = 60.0
+"""How long a refused watch is not tried again: an API server that has just started refuses what it will allow."""
+
 _PENDING, _RUNNING = (0.1, 10.0), (1 / 60, 5.0)
 _LOOKS_AFTER_LOG_END = 3
 """The kubelet reports a container's end up to some seconds after the end of its log."""
@@ -26,31 +30,23 @@ class PodUpdates:
     Args:
         operator: the task's operator.
         pod: the pod, which is changed by `wait`.
-        log_end: is set when a container's log has ended, so that its end may be near.
+        news: ends a wait when another thread sets it, because a log has ended or the author's code has failed.
     """
 
-    def __init__(self, operator: Any, pod: ObservedPod, log_end: threading.Event) -> None:
-        self._operator, self._pod, self._log_end = operator, pod, log_end
+    def __init__(self, operator: Any, pod: ObservedPod, news: threading.Event) -> None:
+        self._operator, self._pod, self._news = operator, pod, news
         self._interval = PollInterval(operator)
         self._watch: PodWatch | None = None
-        self._is_refused = False
+        self._watches_from, self._has_told = -math.inf, False
 
     def wait(self, longest_s: float) -> None:
-        """Wait for the next state of the pod, at most for these seconds; exceptions as of `PodApi`."""
-        if self._watch is None and not self._is_refused and self._pod.version:
+        """Wait for news of the pod, at most for these seconds; exceptions as of `PodApi`."""
+        if self._watch is None and self._pod.version and time.monotonic() >= self._watches_from:
             self._open(self._pod.version)
         if self._watch is None:
             self._look(longest_s)
-            return
-        is_pending = not self._pod.has_left_pending
-        self._operator.stop_signal.wait(self._watch.changed, min(longest_s, _SILENCE_S) if is_pending else longest_s)
-        found, is_gone = self._watch.take()
-        if found is not None or is_gone:
-            self._pod.take(found, is_gone=is_gone)
-        elif is_pending and self._watch.end is None:
-            self._pod.refresh()
-        if self._watch.end is not None and not is_gone:
-            self._go_on(self._watch, self._watch.end)
+        else:
+            self._wait_for_watch(self._watch, longest_s)
 
     def close(self) -> None:
         """End the watch."""
@@ -59,30 +55,49 @@ class PodUpdates:
 
     def _open(self, version: str) -> None:
         client, state = self._operator.client, self._pod.state  # in this thread: it may read the connection again
-        self._watch = PodWatch(lambda: client.api_client, state.name, state.namespace, state.uid, version)
+        self._watch = PodWatch(
+            lambda: client.api_client, (state.name, state.namespace, state.uid), version, on_change=self._news.set
+        )
         self._watch.start()
 
-    def _go_on(self, watch: PodWatch, end: WatchEnd) -> None:
-        """Follow a watch by another one, or by a look at the pod."""
+    def _wait_for_watch(self, watch: PodWatch, longest_s: float) -> None:
+        is_pending = not self._pod.has_left_pending
+        is_woken = self._operator.stop_signal.wait(self._news, min(longest_s, _SILENCE_S) if is_pending else longest_s)
+        self._news.clear()
+        end, (found, is_gone) = watch.end, watch.take()
+        if found is not None or is_gone:
+            self._pod.take(found, is_gone=is_gone)
+        elif is_pending and not is_woken:
+            self._pod.refresh()
+        if end is not None and not is_gone:
+            self._replace(watch, end)
+
+    def _replace(self, watch: PodWatch, end: WatchEnd) -> None:
+        """Replace a watch that has ended by another one, or by looks at the pod."""
         self._watch = None
         if end.error is None and watch.lasted_s > _SHORTEST_S:
             self._open(watch.version)
             return
         if end.is_refused:
-            self._is_refused = True
+            self._watches_from = time.monotonic() + _REFUSED_S
+            self._tell_refusal(end)
+        self._look(_SHORTEST_S)
+
+    def _tell_refusal(self, end: WatchEnd) -> None:
+        if not self._has_told:
+            self._has_told = True
             self._operator.log.warning(
                 "Cannot watch pod %s: %s. The task looks at it every 1 to 5 s instead. Give the task's connection the "
                 "right to watch pods.",
                 *(self._pod.state.name, describe_error(end.error) if end.error else ""),
             )
-        self._look(_SHORTEST_S)
 
     def _look(self, longest_s: float) -> None:
         pod = self._pod
         seconds = self._interval.choose(is_scheduled=pod.state.is_scheduled, has_started=pod.has_left_pending)
-        self._operator.stop_signal.sleep(min(seconds, longest_s), until=self._log_end.is_set)
-        if self._log_end.is_set():
-            self._log_end.clear()
+        self._operator.stop_signal.wait(self._news, min(seconds, longest_s))
+        if self._news.is_set():
+            self._news.clear()
             self._interval.hurry()
         pod.refresh()
 

@@ -37,7 +37,7 @@ def wait_for_end(
         PodLaunchFailedException: its image can never be pulled.
         Exception: an error of the author's callbacks or formatter, or of `PodApi`.
     """
-    limits, events, updates = _StartLimits(operator), _StartEvents(operator, api), PodUpdates(operator, pod, logs.paused)
+    limits, events, updates = _StartLimits(operator), _StartEvents(operator, api), PodUpdates(operator, pod, logs.news)
     has_started = False
     try:
         while True:

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from kubernetes.client import ApiClient, ApiException
-from urllib3.exceptions import HTTPError, ProtocolError
+from urllib3.exceptions import ProtocolError
 
-from kpo_platform.airflow.operators.lifecycle.api_request import CONNECT_TIMEOUT_S
+from kpo_platform.airflow.operators.lifecycle.api_request import CONNECT_TIMEOUT_S, is_forbidden
 from kpo_platform.airflow.operators.lifecycle.log_lines import LineSplitter
 from kpo_platform.airflow.operators.lifecycle.stream_connection import StreamConnection
 from kpo_platform.pod.json_fields import read_object, read_text
@@ -31,7 +31,7 @@ class WatchEnd:
     """Why a watch has ended.
 
     Attributes:
-        error: what has ended it; None if the API server has, and another watch can go on at once.
+        error: what has ended it; None if the API server has, so that another watch can follow at once.
         is_refused: whether the API server does not allow watches, or does not know them.
     """
 
@@ -44,27 +44,32 @@ class PodWatch:
 
     Args:
         client: returns the current client of the API server.
-        name: the pod's name.
-        namespace: the pod's namespace.
-        uid: the pod's uid; another pod of the name means that this one is gone.
+        pod: the pod's name, namespace and uid; another pod of the name means that this one is gone.
         version: the pod's ``resourceVersion``, or that of an earlier watch.
+        on_change: called when there is something to take, or the watch has ended.
 
     Attributes:
-        changed: set when there is something to take, or the watch has ended.
+        name: the pod's name.
         version: the version that it has come to.
-        end: why it has ended; None as long as it goes on.
+        end: why it has ended; None while it runs.
     """
 
-    def __init__(self, client: Callable[[], ApiClient], name: str, namespace: str, uid: str, version: str) -> None:
-        self._path, self._name, self._uid = f"/api/v1/namespaces/{namespace}/pods", name, uid
+    def __init__(
+        self,
+        client: Callable[[], ApiClient],
+        pod: tuple[str, str, str],
+        version: str,
+        on_change: Callable[[], object],
+    ) -> None:
+        self.name, namespace, self._uid = pod
+        self._path, self._on_change = f"/api/v1/namespaces/{namespace}/pods", on_change
         self._connection = StreamConnection(client, lambda: not self._is_closed)
         self._is_closed = False
         self._news: tuple[Json | None, bool] = (None, False)
-        self.changed = threading.Event()
         self.version = version
         self.end: WatchEnd | None = None
         self._began_at = time.monotonic()
-        self._thread = threading.Thread(target=self._run, name=f"watch of {name}", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=f"watch of {self.name}", daemon=True)
 
     @property
     def lasted_s(self) -> float:
@@ -77,7 +82,6 @@ class PodWatch:
 
     def take(self) -> tuple[Json | None, bool]:
         """Return the last state that was reported since the last call, or None, and whether the pod is gone."""
-        self.changed.clear()
         with self._connection.lock:
             news, self._news = self._news, (None, self._news[1])
         return news
@@ -92,16 +96,16 @@ class PodWatch:
         try:
             end = self._watch()
         except ApiException as error:
-            end = WatchEnd(error, is_refused=error.status in (403, 404, 405, 501))
+            end = WatchEnd(error, is_refused=is_forbidden(error) or error.status in (404, 405, 501))
         except Exception as error:  # the task must not fail for its watch
             end = WatchEnd(error)
         self.end = end
-        self.changed.set()
+        self._on_change()
 
     def _watch(self) -> WatchEnd:
         query = {
             "watch": "true",
-            "fieldSelector": f"metadata.name={self._name}",
+            "fieldSelector": f"metadata.name={self.name}",
             "resourceVersion": self.version,
             "allowWatchBookmarks": "true",
             "timeoutSeconds": str(random.randint(*_LASTS_S)),
@@ -116,7 +120,7 @@ class PodWatch:
         return WatchEnd()
 
     def _take(self, event: Json) -> bool:
-        """Take an event, and return whether the watch goes on."""
+        """Take an event, and return whether the watch continues."""
         kind, found = read_text(event.get("type")), read_object(event.get("object"))
         if kind == "ERROR":
             raise ApiException(status=found.get("code"), reason=read_text(found.get("message")))
@@ -128,7 +132,7 @@ class PodWatch:
                 is_gone = kind == "DELETED" or not is_own
                 self._news = (found if is_own else self._news[0], is_gone)
         if kind != "BOOKMARK":
-            self.changed.set()
+            self._on_change()
         return not self._news[1]
 
 

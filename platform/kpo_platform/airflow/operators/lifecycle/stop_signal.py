@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from airflow.sdk.execution_time import task_runner
@@ -71,19 +71,17 @@ class StopSignal:
         if self.is_requested and self.is_listening and not self._holds:
             raise TaskStopped
 
-    def wait(self, event: threading.Event, seconds: float) -> None:
-        """Wait for an event, at most for these seconds, or until the signal comes."""
+    def wait(self, event: threading.Event, seconds: float) -> bool:
+        """Wait for an event, at most for these seconds, or until the signal comes; return whether it is set."""
         end = time.monotonic() + seconds
         while (remaining := end - time.monotonic()) > 0 and not event.wait(min(remaining, _CHECK_INTERVAL_S)):
             self.check()
+        return event.is_set()
 
-    def sleep(self, seconds: float, until: Callable[[], bool] = lambda: False) -> None:
-        """Sleep, at most until the signal comes, or `until` says so, which must not wait for a lock.
-
-        Python continues to sleep after a handler that raises nothing.
-        """
+    def sleep(self, seconds: float) -> None:
+        """Sleep, at most until the signal comes; Python continues to sleep after a handler that raises nothing."""
         end = time.monotonic() + seconds
-        while (remaining := end - time.monotonic()) > 0 and not until():
+        while (remaining := end - time.monotonic()) > 0:
             time.sleep(min(remaining, _CHECK_INTERVAL_S))
             self.check()
 
