@@ -43,14 +43,17 @@ class ObservedPods:
 
 
 @contextmanager
-def watch_pods(stack: Stack, labels: str = "kubernetes_pod_operator=True") -> Iterator[ObservedPods]:
+def watch_pods(
+    stack: Stack, labels: str = "kubernetes_pod_operator=True", observed: ObservedPods | None = None
+) -> Iterator[ObservedPods]:
     """Watch pods in all namespaces during the block.
 
     Args:
         stack: the cluster.
         labels: label selector; by default the pods of Airflow's tasks.
+        observed: receives the pods.
     """
-    observed = ObservedPods()
+    observed = ObservedPods() if observed is None else observed
     command: list[str | Path] = [stack.programs / "kubectl", "get", "pods", "-A", "-l", labels]
     command += ["--watch", "-o", "json"]
     WATCH_LOG.parent.mkdir(parents=True, exist_ok=True)

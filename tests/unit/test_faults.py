@@ -25,21 +25,12 @@ from faults.outages import OUTAGES, RUNS
 from faults.scene import read_dag_file
 from local_cluster.processes import Process
 from testing.groups import get_test_file
+from unit.support.dag_files import run_dag_file
 
 
 def load_dags(file: str, engine: str = "team") -> dict[str, DAG]:
     """Run a DAG file for an engine of the operator; return its DAGs by id."""
-    dags: dict[str, DAG] = {}
-    enter = DAG.__enter__
-
-    def record(dag: DAG) -> DAG:
-        dags[dag.dag_id] = dag
-        return enter(dag)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(DAG, "__enter__", record)
-        exec(compile(read_dag_file(file, engine), file, "exec"), {"__name__": "dag_file"})
-    return dags
+    return run_dag_file(read_dag_file(file, engine), file)
 
 
 def test_every_case_and_outage_has_a_dag_with_its_tasks(publish: Callable[..., Any]):
