@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,6 @@ _DAGS = Path(__file__).with_name("dags")
 _SUFFIXES = ("", "_result", "_long", "_lines")
 _LOAD_S = 180.0
 _LOG_S = 20.0
-_ENDED = ("success", "failed")
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,11 @@ class BenchRun:
     dag: str
     id: str
     triggered: float
+
+    @property
+    def path(self) -> str:
+        """The run in Airflow's API."""
+        return f"dags/{self.dag}/dagRuns/{quote(self.id)}"
 
 
 @dataclass(frozen=True)
@@ -67,25 +72,40 @@ class Scene:
         return BenchRun(dag, run_id, triggered)
 
     def wait_for_end(self, run: BenchRun, deadline_s: float) -> dict[str, Any]:
-        """Wait for the success of a run, and return it.
+        """Wait for the success of a run, and return it; a run that is not awaited any longer is ended.
+
+        Only the run is read while it lasts: Airflow's API server also serves its tasks.
 
         Raises:
-            ScriptError: the run has failed, or has not ended in time.
+            ScriptError: the run has failed, or has not ended in time; names the states of its tasks.
         """
 
         def probe() -> dict[str, Any]:
             try:
-                content: dict[str, Any] = self.airflow.get(f"dags/{run.dag}/dagRuns/{quote(run.id)}")
+                content: dict[str, Any] = self.airflow.get(run.path)
             except NoResponseError as error:
                 raise NotYet(str(error)) from None
-            if content["state"] not in _ENDED:
+            if content["state"] == "failed":
+                raise ScriptError(f"Run {run.id} of {run.dag} failed. See the logs in {self.logs}")
+            if content["state"] != "success":
                 raise NotYet(str(content["state"]))
             return content
 
-        content = wait_for(f"run {run.id} of {run.dag} to end", probe, deadline_s, interval_s=1)
-        if content["state"] != "success":
-            raise ScriptError(f"Run {run.id} of {run.dag} failed. See the logs of its tasks in {self.logs}.")
-        return content
+        try:
+            return wait_for(f"run {run.id} of {run.dag} to end", probe, deadline_s, interval_s=1)
+        except ScriptError as error:
+            raise ScriptError(f"{error}; tasks: {self._end_run(run)}") from None
+        except KeyboardInterrupt:
+            self._end_run(run)
+            raise
+
+    def _end_run(self, run: BenchRun) -> dict[str, str]:
+        """Fail a run that may still last, and return the states of its tasks before that."""
+        states: dict[str, str] = {}
+        with suppress(ScriptError):
+            states = {task["task_id"]: task["state"] for task in self.airflow.list_task_instances(run.dag, run.id)}
+            self.airflow.patch(run.path, {"state": "failed"})
+        return states
 
     def play(self, dag: str, pods: PodTimes | None = None, deadline_s: float = 120) -> Marks:
         """Run a DAG with one task, `work`, and return the run's marks.
