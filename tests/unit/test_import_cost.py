@@ -29,13 +29,26 @@ def test_public_module_loads_neither_airflow_nor_kubernetes(name: str):
     assert run(script) == "[]\n"
 
 
-def test_only_the_dag_processor_preloads_the_operator():
-    script = """
-import sys
+@pytest.mark.parametrize(
+    ("component", "executor", "start_method", "is_loaded"),
+    [
+        ("dag-processor", "KubernetesExecutor", "fork", True),
+        ("scheduler", "LocalExecutor", "fork", True),
+        ("scheduler", "LocalExecutor", "spawn", False),
+        ("scheduler", "KubernetesExecutor", "fork", False),
+        ("triggerer", "LocalExecutor", "fork", False),
+    ],
+)
+def test_components_that_fork_for_files_or_tasks_preload_the_operator(
+    component: str, executor: str, start_method: str, is_loaded: bool
+):
+    script = f"""
+import multiprocessing, os, sys
+os.environ["AIRFLOW__CORE__EXECUTOR"] = "{executor}"
+multiprocessing.set_start_method("{start_method}")
+sys.argv = ["airflow", "{component}"]
 from kpo_platform.airflow.plugins import reload_settings as plugin
-for component in ("scheduler", "dag-processor"):
-    sys.argv = ["airflow", component]
-    plugin.on_starting(None)
-    print(component, "kpo_platform.airflow.operators.team_pod" in sys.modules)
+plugin.on_starting(None)
+print("kpo_platform.airflow.operators.team_pod" in sys.modules)
 """
-    assert run(script).splitlines()[-2:] == ["scheduler False", "dag-processor True"]
+    assert run(script).splitlines()[-1:] == [str(is_loaded)]
