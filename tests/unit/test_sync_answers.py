@@ -9,13 +9,13 @@ import pytest
 from unit.support.cluster_server import Cluster
 from unit.support.fake_kubelet import Program
 from unit.support.pod_store import refuse
-from unit.support.task_faults import FORBIDDEN, at, kill_while_running
+from unit.support.task_faults import FORBIDDEN, answer_looks, kill_while_running
 from unit.support.task_process import StartTask
 
 
 @pytest.mark.parametrize("answer", [refuse(503, "x", "starting"), refuse(500, "x", "etcd"), refuse(429, "x", "busy")])
 def test_busy_api_server_is_asked_again(answer: Any, fake_cluster: Cluster, start_task: StartTask):
-    for part in ("POST pods", "GET pods", "DELETE pods", "GET events"):
+    for part in ("POST pods", "WATCH pods", "GET pods/", "DELETE pods"):
         fake_cluster.add(part, answer, times=3)
     task = start_task()
     assert (task.run().outcome, fake_cluster.created, fake_cluster.pods) == (None, 1, {})
@@ -26,16 +26,16 @@ def test_events_that_are_not_answered_do_not_delay_the_task(
     code: int, error: str, fake_cluster: Cluster, start_task: StartTask
 ):
     fake_cluster.add("GET events", refuse(500, "x", "etcd of the events"), times=10_000)
-    fake_cluster.programs["base"] = Program(code=code, runs_s=4)
-    task = start_task()
+    fake_cluster.programs |= {"base": Program(code=code, runs_s=4), "slow": Program(runs_s=8)}
+    task = start_task(pod_override={"spec": {"initContainers": [{"name": "slow", "image": "slow:1"}]}})
     run = task.run()
     warning = f"warning: Cannot read the events of pod {task.pod}: HTTP 500, etcd of the events."
     assert (type(run.error).__name__, run.log.count(warning), fake_cluster.pods) == (error, 1 + bool(code), {})
-    assert fake_cluster.now < 10
+    assert fake_cluster.now < 18
 
 
 def test_events_are_logged_when_they_are_answered_again(fake_cluster: Cluster, start_task: StartTask):
-    fake_cluster.prepare = lambda pod: setattr(pod, "runs_until", 5)
+    fake_cluster.prepare = lambda pod: setattr(pod, "runs_until", 25)
     fake_cluster.events = [{"metadata": {"uid": "e"}, "message": "Pulling image", "involvedObject": {}}]
     fake_cluster.add("GET events", refuse(429, "x", "busy"), times=2)
     assert start_task().run().log.count("The Pod has an Event: Pulling image from None") == 1
@@ -49,7 +49,7 @@ def test_retry_after_is_honoured(fake_cluster: Cluster, start_task: StartTask):
 
 
 def test_rejected_credentials_are_read_again(fake_cluster: Cluster, start_task: StartTask):
-    for part in ("POST pods", "GET pods", "DELETE pods"):
+    for part in ("POST pods", "WATCH pods", "GET pods/", "DELETE pods"):
         fake_cluster.add(part, refuse(401, "Unauthorized", "Unauthorized"))
     run = start_task().run()
     warning = "warning: The Kubernetes API rejected the credentials (HTTP 401): they are read again."
@@ -66,9 +66,8 @@ def test_missing_right_fails_at_once(fake_cluster: Cluster, start_task: StartTas
 def test_running_pod_outlasts_a_server_that_starts_and_refuses_what_is_allowed(
     refusal: Any, fake_cluster: Cluster, start_task: StartTask
 ):
-    """The task may not have noticed that the API server was away: it looks every few seconds."""
     fake_cluster.programs["base"] = Program(runs_s=30)
-    at(5, fake_cluster, lambda pod: fake_cluster.add("GET pods/", refusal, times=4))
+    answer_looks(5, fake_cluster, refusal, times=4)
     task = start_task()
     run = task.run()
     assert (run.outcome, fake_cluster.ledger) == (None, [f"{task.pod} started", f"{task.pod} finished with 0"])
@@ -88,7 +87,7 @@ def test_answer_of_a_proxy_does_not_say_that_the_pod_is_gone(
     answer: Any, said: str, fake_cluster: Cluster, start_task: StartTask
 ):
     fake_cluster.programs["base"] = Program(runs_s=30)
-    at(5, fake_cluster, lambda pod: fake_cluster.add("GET pods/", answer, times=4))
+    answer_looks(5, fake_cluster, answer, times=4)
     task = start_task()
     run = task.run()
     assert (run.outcome, fake_cluster.ledger) == (None, [f"{task.pod} started", f"{task.pod} finished with 0"])
@@ -97,7 +96,7 @@ def test_answer_of_a_proxy_does_not_say_that_the_pod_is_gone(
 
 @pytest.mark.parametrize("answer", [{"message": "maintenance"}, {"metadata": {}}, {"items": {}}, {"kind": "Status"}])
 def test_answer_of_a_proxy_is_not_taken_for_what_was_asked(answer: Any, fake_cluster: Cluster, start_task: StartTask):
-    for part in ("POST pods", "GET pods/", "GET events", "DELETE pods"):
+    for part in ("POST pods", "WATCH pods", "GET pods/", "DELETE pods"):
         fake_cluster.add(part, (200, answer), times=2)
     task = start_task()
     run = task.run()

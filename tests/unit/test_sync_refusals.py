@@ -21,7 +21,7 @@ from unit.support.cluster_server import Cluster, Rule
 from unit.support.fake_kubelet import Program
 from unit.support.pod_store import refuse
 from unit.support.task_ends import build_callback, run_until
-from unit.support.task_faults import FORBIDDEN, at, fail_lookups, kill_while_running
+from unit.support.task_faults import FORBIDDEN, answer_looks, fail_lookups, kill_while_running
 from unit.support.task_process import StartTask
 
 PROXY_ANSWERS = [
@@ -62,7 +62,7 @@ def test_pod_that_may_not_be_read_runs_on_and_the_next_try_takes_it_up(
     answer: Any, said: str, fake_cluster: Cluster, start_task: StartTask
 ):
     fake_cluster.programs["base"] = Program(runs_s=200)
-    at(5, fake_cluster, lambda pod: fake_cluster.add("GET pods/", answer, times=10_000))
+    answer_looks(5, fake_cluster, answer, times=10_000)
     task = start_task()
     run = task.run()
     assert run.outcome == (
@@ -89,7 +89,7 @@ def test_pod_outlasts_a_connection_that_airflow_does_not_give_out(
     fake_cluster.programs["base"] = Program(runs_s=30)
     errors = fail_lookups(monkeypatch, [error] * 3, lambda: fake_cluster.now >= 5)
     task = start_task()
-    at(5, fake_cluster, lambda pod: fake_cluster.add("GET pods/", refuse(401, "Unauthorized", "expired")))
+    answer_looks(5, fake_cluster, refuse(401, "Unauthorized", "expired"))
     run = task.run()
     assert (run.outcome, errors, fake_cluster.pods) == (None, [], {})
     assert fake_cluster.ledger == [f"{task.pod} started", f"{task.pod} finished with 0"]
@@ -145,6 +145,7 @@ def test_certificate_of_a_proxy_that_has_just_started_is_not_the_last_word(
 
     monkeypatch.setattr(pod_api, "send_request", send_with_errors)
     task = start_task()
+    fake_cluster.watches = None
     assert (task.run().outcome, errors, len(fake_cluster.ledger), fake_cluster.pods) == (None, [], 2, {})
 
 
@@ -153,7 +154,7 @@ def test_certificate_of_a_proxy_that_has_just_started_is_not_the_last_word(
 def test_execution_timeout_leaves_a_pod_that_cannot_be_read_to_the_next_try(
     max_tries: int, fake_cluster: Cluster, start_task: StartTask
 ):
-    fake_cluster.programs["base"] = Program(runs_s=10)
+    fake_cluster.watches, fake_cluster.programs["base"] = None, Program(runs_s=10)
     fake_cluster.rules.append(Rule("GET pods/", lambda request: FORBIDDEN if fake_cluster.now >= 5 else None, 10_000))
     task = start_task(xcom=True)
     task.max_tries = max_tries

@@ -23,11 +23,11 @@ def describe_created(pod: str) -> str:
     return f"Pod {pod} was created in namespace team-alpha."
 
 
-def test_first_start_sends_four_kinds_of_requests_and_no_list(fake_cluster: Cluster, start_task: StartTask):
+def test_first_start_sends_a_creation_a_watch_and_a_deletion(fake_cluster: Cluster, start_task: StartTask):
     task = start_task()
     run = task.run()
-    assert run.requests == ["POST pods", "GET events", "GET POD", "DELETE POD"]
-    assert len(fake_cluster.requests) == 6, fake_cluster.requests
+    assert run.requests == ["POST pods", "WATCH POD", "DELETE POD"]
+    assert (len(fake_cluster.requests), len(fake_cluster.log_queries)) == (3, 2)
     assert run.log == [OUTSIDE, BUILT, describe_created(task.pod), "[base] hello", f"Deleting pod: {task.pod}"]
     assert (run.outcome, fake_cluster.pods, task.xcoms) == (
         None,
@@ -98,7 +98,7 @@ def test_exit_code_decides(
     run = task.run()
     assert run.outcome.replace(task.pod, "POD") == outcome
     assert run.log == [OUTSIDE, BUILT, describe_created(task.pod), "[base] hello", f"Deleting pod: {task.pod}"]
-    assert run.requests == ["POST pods", "GET events", "GET POD", "DELETE POD"]
+    assert run.requests == ["POST pods", "WATCH POD", "DELETE POD"]
 
 
 DISPOSALS = [
@@ -133,7 +133,7 @@ def test_task_or_else_team_decides_what_is_left(
     fake_cluster.programs["base"] = Program(code=code)
     task = start_task(log_events_on_failure=False, **({"on_finish_action": action} if action else {}))
     run = task.run()
-    assert run.requests == ["POST pods", "GET events", "GET POD", *requests]
+    assert run.requests == ["POST pods", "WATCH POD", *requests]
     line = describe_kept(task.pod) if requests == [MARK] else f"Deleting pod: {task.pod}"
     assert (run.log[-1], [*fake_cluster.pods]) == (line, [task.pod] if requests == [MARK] else [])
 
@@ -154,16 +154,16 @@ def test_sidecar_that_never_ends_does_not_hold_the_task(
     )
     left = [(pod.phase, pod.container("agent").is_running) for pod in fake_cluster.pods.values()]
     if action == "keep_pod":
-        assert (run.requests[3:], left) == ([END], [("Failed", False)])
+        assert (run.requests[2:], left) == ([END], [("Failed", False)])
     else:
-        assert (run.requests[3:], left) == (["DELETE POD"], [])
+        assert (run.requests[2:], left) == (["DELETE POD"], [])
 
 
 def test_kept_pod_with_a_result_stays_successful(fake_cluster: Cluster, start_task: StartTask):
     task = start_task(do_xcom_push=True, on_finish_action="keep_pod")
     run = task.run()
     fake_cluster.sleep(60)
-    assert (run.outcome, run.requests) == ({"rows": 3}, ["POST pods", "GET events", "GET POD", MARK])
+    assert (run.outcome, run.requests) == ({"rows": 3}, ["POST pods", "WATCH POD", MARK])
     assert [pod.phase for pod in fake_cluster.pods.values()] == ["Succeeded"]
 
 
@@ -205,8 +205,9 @@ def test_native_sidecar_is_ended_by_the_kubelet(fake_cluster: Cluster, start_tas
 def test_events_and_containers_are_logged_after_a_failure_if_wanted(
     is_wanted: bool, fake_cluster: Cluster, start_task: StartTask
 ):
-    fake_cluster.programs["base"] = Program(code=3)
-    task = start_task(log_events_on_failure=is_wanted)
+    fake_cluster.programs |= {"base": Program(code=3), "slow": Program(runs_s=10, lines=())}
+    spec = {"spec": {"initContainers": [{"name": "slow", "image": "slow:1"}]}}
+    task = start_task(log_events_on_failure=is_wanted, pod_override=spec)
     fake_cluster.events = [
         {"metadata": {"uid": "e-1"}, "type": "Normal", "reason": "Started", "message": "Started container base"},
         {"metadata": {"uid": "e-2"}, "type": "Warning", "reason": "BackOff", "message": "Back-off"},
@@ -215,6 +216,7 @@ def test_events_and_containers_are_logged_after_a_failure_if_wanted(
     details = [
         "Pod phase: Failed, reason: None",
         "error: Container 'base': state='TERMINATED', reason='Error', exit_code=3, message=''",
+        "Container 'slow': state='TERMINATED', reason='Completed', exit_code=0, message=''",
         "Pod Event: Started - Started container base",
         "warning: Pod Event: BackOff - Back-off",
     ]

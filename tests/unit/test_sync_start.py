@@ -19,7 +19,7 @@ def test_pod_whose_creation_got_no_answer_is_found(quota: int, fake_cluster: Clu
     fake_cluster.add("POST", Fault.CLOSE, is_after=True)
     task = start_task()
     run = task.run()
-    assert run.requests == ["POST pods", "GET POD", "DELETE POD"]
+    assert run.requests == ["POST pods", "GET POD", "WATCH POD", "DELETE POD"]
     assert (run.outcome, fake_cluster.created, fake_cluster.pods) == (None, 1, {})
     assert run.log[2:4] == [
         f"warning: Cannot create pod {task.pod} in namespace team-alpha: Remote end closed connection without "
@@ -31,7 +31,7 @@ def test_pod_whose_creation_got_no_answer_is_found(quota: int, fake_cluster: Clu
 def test_pod_that_was_never_created_after_a_lost_request_is_created(fake_cluster: Cluster, start_task: StartTask):
     fake_cluster.add("POST", Fault.CLOSE)
     run = start_task().run()
-    assert run.requests == ["POST pods", "GET POD", "POST pods", "GET events", "GET POD", "DELETE POD"]
+    assert run.requests == ["POST pods", "GET POD", "POST pods", "WATCH POD", "DELETE POD"]
     assert (run.outcome, fake_cluster.created) == (None, 1)
 
 
@@ -39,7 +39,7 @@ def test_pod_of_this_start_that_exists_already_is_taken_up(fake_cluster: Cluster
     task = start_task()
     fake_cluster.add("POST", None, is_after=True)
     run = task.run()
-    assert run.requests == ["POST pods", "GET POD", "GET events", "GET POD", "DELETE POD"]
+    assert run.requests == ["POST pods", "GET POD", "WATCH POD", "DELETE POD"]
     assert (run.outcome, fake_cluster.ledger) == (None, [f"{task.pod} started", f"{task.pod} finished with 0"])
 
 
@@ -72,7 +72,7 @@ def test_task_waits_for_quota_and_then_runs(fake_cluster: Cluster, start_task: S
         for waited in (0, 10, 20)
     ]
     assert run.log[2:5] == waits
-    assert (run.requests, run.outcome) == (["POST pods", "GET events", "GET POD", "DELETE POD"], None)
+    assert (run.requests, run.outcome) == (["POST pods", "WATCH POD", "DELETE POD"], None)
 
 
 @pytest.mark.parametrize("message", ["exceeded quota: team-quota", 'violates PodSecurity "restricted:latest"'])

@@ -14,7 +14,7 @@ from kpo_platform.airflow.operators.lifecycle.log_lines import LogLine, LogPosit
 from kpo_platform.airflow.operators.lifecycle.log_stream import FollowTimes
 from unit.support.log_server import LogServer, serving_log
 
-TIMES = FollowTimes(retry=0.02, longest_retry=0.1, connect=1, silence=30, end_silence=0.2, end_read=5)
+TIMES = FollowTimes(retry=0.02, longest_retry=0.1, ended=0.05, connect=1, silence=30, end_silence=0.2, end_read=5)
 DAY = "2026-01-01T00:00:"
 
 

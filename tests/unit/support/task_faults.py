@@ -10,6 +10,7 @@ import pytest
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
 
 from unit.support.cluster_server import Cluster
+from unit.support.http_server import Answer
 from unit.support.pod_store import refuse
 from unit.support.task_process import Killed, Run, Task
 
@@ -19,7 +20,7 @@ FORBIDDEN = refuse(403, "Forbidden", 'pods "p" is forbidden: User "u" cannot get
 
 def kill_while_running(task: Task) -> None:
     """Start the task's pod, and kill the process while the program runs."""
-    task.cluster.act("GET pods", lambda: setattr(task.steps, "kill_after", task.steps.count + 1))
+    task.cluster.act("WATCH pods", lambda: setattr(task.steps, "kill_after", task.steps.count + 1))
     assert isinstance(task.run().error, Killed)
     task.steps.kill_after = 0
 
@@ -49,6 +50,17 @@ def at(seconds: float, cluster: Cluster, act: Callable[[Any], object]) -> None:
             act(next(iter(cluster.pods.values()), None))
 
     cluster.on_tick = tick
+
+
+def answer_looks(seconds: float, cluster: Cluster, answer: Answer, times: int = 1) -> None:
+    """Break the watch of the pod at a time of the cluster, and answer the next looks at the pod like this."""
+
+    def act(pod: Any) -> None:
+        cluster.add("GET pods/", answer, times)
+        assert cluster.watches is not None
+        cluster.watches.cut()
+
+    at(seconds, cluster, act)
 
 
 def fail_lookups(

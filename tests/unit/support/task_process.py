@@ -18,12 +18,14 @@ from airflow.sdk.exceptions import AirflowRescheduleException
 from kubernetes.client import Configuration
 
 from kpo_platform import TeamPodOperator
+from kpo_platform.airflow.operators.lifecycle.pod_watch import PodWatch
 from kpo_platform.airflow.operators.lifecycle.start_record import build_pod_name, build_start_id
 from unit.support.cluster_server import Cluster
 from unit.support.cluster_time import collect_followers, collect_watchers, end_threads, replace_time
 from unit.support.http_server import serving
 from unit.support.published_contract import Publish
 from unit.support.task_log import Log
+from unit.support.watch_events import WatchEvents
 from unit.support.xcom_sidecar import replace_exec
 
 STARTED = "Pod has reached Running phase"
@@ -35,7 +37,7 @@ class Killed(BaseException):
 
 @dataclass
 class Steps:
-    """What a process does that others see: requests of its main thread, and writes to Airflow.
+    """What a process does: requests of its main thread, news of its pod, and writes to Airflow.
 
     Attributes:
         kill_after: the step after which the process is killed, from 1; 0 if it is not.
@@ -206,7 +208,7 @@ StartTask = Callable[..., Task]
 def fake_cluster(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, publish: Publish) -> Iterator[Cluster]:
     """Serve a cluster, and let time pass only in it."""
     publish()
-    cluster = Cluster()
+    cluster = Cluster(watches=WatchEvents())
     with serving(cluster) as server:
         extra = {"kube_config": Path(server.kubeconfig(tmp_path)).read_text()}
         monkeypatch.setenv("AIRFLOW_CONN_K8S_DEFAULT", json.dumps({"conn_type": "kubernetes", "extra": extra}))
@@ -232,6 +234,8 @@ def start_task(fake_cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> StartT
     monkeypatch.setattr(
         urllib3.PoolManager, "request", lambda *args, **options: steps.take(lambda: request(*args, **options))
     )
+    take = PodWatch.take
+    monkeypatch.setattr(PodWatch, "take", lambda watch: steps.take(lambda: take(watch)))
     replace_exec(fake_cluster, steps.take, monkeypatch)
 
     def start(**arguments: Any) -> Task:

@@ -91,7 +91,7 @@ class LogFollower:
     def wait(self, timeout_s: float) -> None:
         """Wait for the thread, and break a read that still follows in silence after the container's end."""
         if self.is_alive:
-            self._finished.wait(timeout_s)
+            self._finished.wait(min(timeout_s, self._times.end_silence) if self._ended.is_set() else timeout_s)
         if self._ended.is_set() and self._is_silent_for(self._times.end_silence):
             self._stream.stop_following()
 
@@ -226,7 +226,8 @@ class LogFollower:
         self._failures += 1
         longest = min(self._times.longest_retry, self._times.retry * 2 ** min(self._failures - 1, 10))
         if failure is None or failure.is_not_started:
-            (self._closed if self._ended.is_set() else self._ended).wait(longest)
+            pause_s = longest if failure else max(longest, self._times.ended)
+            (self._closed if self._ended.is_set() else self._ended).wait(pause_s)
             return
         self._why = failure.text
         is_ending = self._ended.is_set() and failure.is_refusal  # told by `_is_hopeless` within seconds

@@ -31,10 +31,11 @@ class FollowTimes:
 
     retry: float = 1  # before the first repetition of a failed read
     longest_retry: float = 15  # between later ones
+    ended: float = 5  # after the API server has ended the log: the container has probably ended, which is told soon
     connect: float = 10
     silence: float = 300  # without a line, until it connects again: the connection may be dead
     # After the container's end:
-    end_silence: float = 5  # without a line, while it still follows
+    end_silence: float = 0.1  # without a line, while it still follows: the kubelet ends that up to a second later
     end_read: float = 60  # without a byte in a read
     give_up: float = 120  # of failed reads, without a byte
 

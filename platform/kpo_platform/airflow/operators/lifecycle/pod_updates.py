@@ -8,16 +8,18 @@ import time
 from typing import Any
 
 from kpo_platform.airflow.operators.lifecycle.observed_pod import ObservedPod
-from kpo_platform.airflow.operators.lifecycle.patience import describe_error
+from kpo_platform.airflow.operators.lifecycle.patience import advise, describe_error
 from kpo_platform.airflow.operators.lifecycle.pod_watch import PodWatch, WatchEnd
 
 _SHORTEST_S = 1.0
-_SILENCE_S = 15.0
-"""How long a pod that has not started is waited for without a look: the time limits of its start do not count the time
-in which the API server does not answer, which a watch does not notice."""
+_SILENCE_S = 5.0
+"""The shortest wait for news of a pod that has not started, before the task looks at it: the time limits of the start do
+not count an outage of the API server, which a watch does not notice."""
 
 _REFUSED_S = 60.0
 """How long a refused watch is not tried again: an API server that has just started refuses what it will allow."""
+
+_FAILURES_BEFORE_NOTICE = 3
 
 _PENDING, _RUNNING = (0.1, 10.0), (1 / 60, 5.0)
 _LOOKS_AFTER_LOG_END = 3
@@ -37,7 +39,7 @@ class PodUpdates:
         self._operator, self._pod, self._news = operator, pod, news
         self._interval = PollInterval(operator)
         self._watch: PodWatch | None = None
-        self._watches_from, self._has_told = -math.inf, False
+        self._watches_from, self._failures, self._has_told = -math.inf, 0, False
 
     def wait(self, longest_s: float) -> None:
         """Wait for news of the pod, at most for these seconds; exceptions as of `PodApi`."""
@@ -62,7 +64,9 @@ class PodUpdates:
 
     def _wait_for_watch(self, watch: PodWatch, longest_s: float) -> None:
         is_pending = not self._pod.has_left_pending
-        is_woken = self._operator.stop_signal.wait(self._news, min(longest_s, _SILENCE_S) if is_pending else longest_s)
+        if is_pending:
+            longest_s = min(longest_s, max(_SILENCE_S, self._choose_interval()))
+        is_woken = self._operator.stop_signal.wait(self._news, longest_s)
         self._news.clear()
         end, (found, is_gone) = watch.end, watch.take()
         if found is not None or is_gone:
@@ -75,31 +79,34 @@ class PodUpdates:
     def _replace(self, watch: PodWatch, end: WatchEnd) -> None:
         """Replace a watch that has ended by another one, or by looks at the pod."""
         self._watch = None
-        if end.error is None and watch.lasted_s > _SHORTEST_S:
+        self._failures = 0 if watch.has_worked else self._failures + 1
+        if end.error is None and watch.has_worked:
             self._open(watch.version)
             return
-        if end.is_refused:
-            self._watches_from = time.monotonic() + _REFUSED_S
-            self._tell_refusal(end)
+        if self._failures:
+            pause_s = _REFUSED_S if end.is_refused else min(2.0**self._failures, _REFUSED_S)
+            self._watches_from = time.monotonic() + pause_s
+        if end.error is not None and (end.is_refused or self._failures >= _FAILURES_BEFORE_NOTICE):
+            self._tell(end.error)
         self._look(_SHORTEST_S)
 
-    def _tell_refusal(self, end: WatchEnd) -> None:
+    def _tell(self, error: Exception) -> None:
         if not self._has_told:
             self._has_told = True
             self._operator.log.warning(
-                "Cannot watch pod %s: %s. The task looks at it every 1 to 5 s instead. Give the task's connection the "
-                "right to watch pods.",
-                *(self._pod.state.name, describe_error(end.error) if end.error else ""),
+                "Cannot watch pod %s: %s. The task looks at it from time to time instead, and sees its end later. %s",
+                *(self._pod.state.name, describe_error(error), advise(error)),
             )
 
     def _look(self, longest_s: float) -> None:
-        pod = self._pod
-        seconds = self._interval.choose(is_scheduled=pod.state.is_scheduled, has_started=pod.has_left_pending)
-        self._operator.stop_signal.wait(self._news, min(seconds, longest_s))
-        if self._news.is_set():
+        if self._operator.stop_signal.wait(self._news, min(self._choose_interval(), longest_s)):
             self._news.clear()
             self._interval.hurry()
-        pod.refresh()
+        self._pod.refresh()
+
+    def _choose_interval(self) -> float:
+        pod = self._pod
+        return self._interval.choose(is_scheduled=pod.state.is_scheduled, has_started=pod.has_left_pending)
 
 
 class PollInterval:

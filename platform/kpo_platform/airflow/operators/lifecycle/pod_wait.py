@@ -51,7 +51,8 @@ def wait_for_end(
                 return
             longest_s = math.inf
             if not has_started:
-                longest_s = min(max(limits.check(pod), _BEFORE_LIMIT_S), events.write_if_due(pod.state))
+                longest_s = max(limits.check(pod), _BEFORE_LIMIT_S)
+                events.write_if_due(pod.state)
             updates.wait(longest_s)
     finally:
         updates.close()
@@ -89,15 +90,12 @@ class _StartEvents:
         self._events, self._began_at = PodEventLog(api, operator.log), time.monotonic()
         self._due_at = self._began_at + _EVENTS_S
 
-    def write_if_due(self, pod: PodState) -> float:
-        """Write the new events if it is time to, and return the seconds until the next time."""
+    def write_if_due(self, pod: PodState) -> None:
+        """Write the new events if it is time to."""
         now = time.monotonic()
-        if not self._is_wanted:
-            return math.inf
-        if now >= self._due_at:
+        if self._is_wanted and now >= self._due_at:
             self._events.write_new(pod)
             self._due_at = now + min(max(_EVENTS_S, (now - self._began_at) / 10), _LONGEST_EVENTS_S)
-        return self._due_at - now
 
 
 class _StartLimits:

@@ -19,6 +19,8 @@ from kpo_platform.pod.json_fields import read_object, read_text
 from kpo_platform.pod.merge import Json
 
 _CHUNK = 64 * 1024
+_KEPT_OPEN_S = 30.0
+_CHANGES = ("ADDED", "MODIFIED", "DELETED")
 _LASTS_S = (240, 300)
 """How long the API server shall keep a watch; not the same time for all tasks that start at once."""
 
@@ -68,13 +70,13 @@ class PodWatch:
         self._news: tuple[Json | None, bool] = (None, False)
         self.version = version
         self.end: WatchEnd | None = None
-        self._began_at = time.monotonic()
+        self._began_at, self._has_reported = time.monotonic(), False
         self._thread = threading.Thread(target=self._run, name=f"watch of {self.name}", daemon=True)
 
     @property
-    def lasted_s(self) -> float:
-        """The seconds since the start."""
-        return time.monotonic() - self._began_at
+    def has_worked(self) -> bool:
+        """Whether it has reported something, or was at least kept open."""
+        return self._has_reported or time.monotonic() - self._began_at > _KEPT_OPEN_S
 
     def start(self) -> None:
         """Start the thread."""
@@ -125,15 +127,19 @@ class PodWatch:
         if kind == "ERROR":
             raise ApiException(status=found.get("code"), reason=read_text(found.get("message")))
         metadata = read_object(found.get("metadata"))
-        is_own = metadata.get("uid") == self._uid
+        version, uid = read_text(metadata.get("resourceVersion")), read_text(metadata.get("uid"))
+        if kind == "BOOKMARK" and version:
+            self._has_reported, self.version = True, version
+            return True
+        if kind not in _CHANGES or not version or not uid or metadata.get("name") != self.name:
+            raise ProtocolError("the answer is not an event of the pod")
+        is_own = uid == self._uid
         with self._connection.lock:
-            self.version = read_text(metadata.get("resourceVersion")) or self.version
-            if kind in ("ADDED", "MODIFIED", "DELETED"):
-                is_gone = kind == "DELETED" or not is_own
-                self._news = (found if is_own else self._news[0], is_gone)
-        if kind != "BOOKMARK":
-            self._on_change()
-        return not self._news[1]
+            self._has_reported, self.version = True, version
+            is_gone = kind == "DELETED" or not is_own
+            self._news = (found if is_own else self._news[0], is_gone)
+        self._on_change()
+        return not is_gone
 
 
 def _parse_events(chunks: Iterator[bytes]) -> Iterator[Json]:

@@ -1,0 +1,173 @@
+"""The watch of a pod in a sync run: what it sees, and what the task does without it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from unit.support.cluster_server import Cluster, Rule
+from unit.support.fake_kubelet import Program
+from unit.support.http_server import Fault
+from unit.support.pod_store import refuse
+from unit.support.task_faults import FORBIDDEN, at
+from unit.support.task_process import StartTask, Task
+
+NO_WATCH = refuse(403, "Forbidden", 'pods is forbidden: User "u" cannot watch resource "pods" in API group ""')
+TOLD = (
+    'warning: Cannot watch pod {}: HTTP 403, pods is forbidden: User "u" cannot watch resource "pods" in API group '
+    '"". The task looks at it from time to time instead, and sees its end later. Give the task\'s connection this right.'
+)
+
+
+def count(cluster: Cluster, text: str) -> int:
+    return sum(text in request for request in cluster.requests)
+
+
+def describe_work(cluster: Cluster) -> list[str]:
+    return [line.split(" ", 1)[1] for line in cluster.ledger]
+
+
+ONCE = ["started", "finished with 0"]
+
+
+@pytest.fixture
+def task(fake_cluster: Cluster, start_task: StartTask) -> Task:
+    """A task whose program runs for 200 s."""
+    fake_cluster.programs["base"] = Program(runs_s=200)
+    return start_task(log_events_on_failure=False)
+
+
+def test_long_program_is_watched_by_one_request(task: Task, fake_cluster: Cluster):
+    run = task.run()
+    assert (run.outcome, fake_cluster.requests) == (
+        None,
+        ["POST pods", f"WATCH pods/{task.pod}", f"DELETE pods/{task.pod}"],
+    )
+
+
+def test_end_is_seen_when_it_comes(task: Task, fake_cluster: Cluster):
+    task.run()
+    assert 200 <= fake_cluster.now <= 203
+
+
+def test_missing_right_to_watch_is_told_once_and_the_pod_is_looked_at(task: Task, fake_cluster: Cluster):
+    fake_cluster.add("WATCH", NO_WATCH, times=1000)
+    run = task.run()
+    assert (run.outcome, run.log.count(TOLD.format(task.pod))) == (None, 1)
+    assert (count(fake_cluster, "WATCH") <= 4, 100 < count(fake_cluster, "GET pods/") < 150) == (True, True)
+
+
+def test_right_that_comes_back_is_used(task: Task, fake_cluster: Cluster):
+    fake_cluster.add("WATCH", NO_WATCH)
+    assert task.run().outcome is None
+    assert (count(fake_cluster, "WATCH"), 50 < count(fake_cluster, "GET pods/") < 70) == (2, True)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [refuse(404, "NotFound", "no such path"), refuse(405, "MethodNotAllowed", "no"), (501, "not implemented")],
+)
+def test_server_that_knows_no_watches_is_asked_once_a_minute(answer: Any, task: Task, fake_cluster: Cluster):
+    fake_cluster.add("WATCH", answer, times=1000)
+    assert (task.run().outcome, count(fake_cluster, "WATCH") <= 4, describe_work(fake_cluster)) == (None, True, ONCE)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        refuse(500, "x", "etcd"),
+        refuse(429, "x", "busy"),
+        refuse(410, "Expired", "too old resource version"),
+        (200, "<html>maintenance</html>\n"),
+        (200, "[1]\n"),
+        (200, '{"type": "ERROR", "object": {"kind": "Status", "code": 410, "message": "too old"}}\n'),
+        (200, '{"type": "MODIFIED", "obj'),
+        (200, ""),
+        Fault.CLOSE,
+        Fault.CUT,
+    ],
+)
+def test_watch_that_fails_is_repeated_less_and_less(answer: Any, task: Task, fake_cluster: Cluster):
+    fake_cluster.add("WATCH", answer, times=1000)
+    run = task.run()
+    assert (run.outcome, describe_work(fake_cluster), fake_cluster.pods) == (None, ONCE, {})
+    assert (count(fake_cluster, "WATCH") <= 10, fake_cluster.now < 210) == (True, True)
+
+
+def test_watch_that_fails_three_times_is_told_once(task: Task, fake_cluster: Cluster):
+    fake_cluster.add("WATCH", refuse(500, "x", "etcd"), times=1000)
+    run = task.run()
+    told = f"warning: Cannot watch pod {task.pod}: HTTP 500, etcd. The task looks at it from time to time instead"
+    assert [line.startswith(told) for line in run.log if "Cannot watch" in line] == [True]
+
+
+@pytest.mark.parametrize("kind", ["DELETED", "MODIFIED"])
+def test_event_without_a_pod_does_not_tell_that_the_pod_is_gone(kind: str, task: Task, fake_cluster: Cluster):
+    fake_cluster.add("WATCH", (200, f'{{"type": "{kind}", "object": {{"message": "maintenance"}}}}\n'), times=3)
+    assert (task.run().outcome, describe_work(fake_cluster)) == (None, ONCE)
+
+
+def break_watches(cluster: Cluster, *times: float) -> None:
+    """Break the watch at each of these times of the cluster."""
+    due = sorted(times)
+
+    def tick() -> None:
+        if due and cluster.now >= due[0]:
+            due.pop(0)
+            assert cluster.watches is not None
+            cluster.watches.cut()
+
+    cluster.on_tick = tick
+
+
+def test_watch_that_breaks_is_followed_by_a_look_and_a_watch(task: Task, fake_cluster: Cluster):
+    break_watches(fake_cluster, 50, 100)
+    assert (task.run().outcome, describe_work(fake_cluster)) == (None, ONCE)
+    assert (count(fake_cluster, "WATCH"), count(fake_cluster, "GET pods/")) == (3, 2)
+
+
+@pytest.mark.parametrize("end", [60, 180])
+def test_watch_outlasts_an_outage(end: float, task: Task, fake_cluster: Cluster):
+    fake_cluster.down = (50, end)
+    run = task.run()
+    assert (run.outcome, describe_work(fake_cluster), fake_cluster.pods) == (None, ONCE, {})
+
+
+def test_pod_that_ends_during_an_outage_is_seen_after_it(task: Task, fake_cluster: Cluster):
+    fake_cluster.down = (100, 300)
+    assert (task.run().outcome, describe_work(fake_cluster)) == (None, ONCE)
+    assert 300 <= fake_cluster.now < 320
+
+
+def test_pod_that_is_deleted_and_gone_restarts_the_task(task: Task, fake_cluster: Cluster):
+    at(50, fake_cluster, lambda pod: setattr(pod, "deleted_at", fake_cluster.now))
+    first, second = task.run_to_end()
+    assert (first.outcome, second.outcome) == ("rescheduled", None)
+    assert describe_work(fake_cluster) == ["started", "interrupted", *ONCE]
+
+
+def test_pod_that_is_replaced_by_another_one_of_its_name_is_gone(task: Task, fake_cluster: Cluster):
+    def replace(pod: Any) -> None:
+        pod.pod["metadata"] = {**pod.pod["metadata"], "uid": "another"}
+
+    at(50, fake_cluster, replace)
+    first = task.run()
+    assert (first.outcome, [*fake_cluster.pods]) == ("rescheduled", [task.pod])
+
+
+@pytest.mark.parametrize("limit_s", [7, 95])
+def test_limit_of_the_start_does_not_count_a_silent_outage(limit_s: int, task: Task, fake_cluster: Cluster):
+    """The watch says nothing, and the look before the limit waits until the API server answers."""
+    fake_cluster.prepare = lambda pod: setattr(pod, "has_room", False)
+    at(limit_s + 40, fake_cluster, lambda pod: setattr(pod, "has_room", True))
+    fake_cluster.rules.append(
+        Rule("GET pods/", lambda request: Fault.CLOSE if 1 < fake_cluster.now < limit_s + 60 else None, 10_000)
+    )
+    task.arguments |= {"schedule_timeout_seconds": limit_s}
+    assert (task.run().outcome, describe_work(fake_cluster)) == (None, ONCE)
+
+
+def test_pod_that_may_be_watched_but_not_read_is_watched(task: Task, fake_cluster: Cluster):
+    fake_cluster.add("GET pods/", FORBIDDEN, times=1000)
+    assert (task.run().outcome, describe_work(fake_cluster)) == (None, ONCE)
