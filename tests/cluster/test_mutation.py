@@ -101,7 +101,8 @@ WAITING, FAILING, DEFERRED, RETRIED = map(run_task, ("waiting", "failing", "defe
 
 OPERATIONS: dict[str, dict[tuple[str, str], Operation]] = {
     "pod-launcher": {
-        **{(verb, "pods"): WAITING for verb in ("create", "delete", "get")},
+        **{(verb, "pods"): WAITING for verb in ("create", "delete", "watch")},
+        ("get", "pods"): DEFERRED,
         ("list", "pods"): RETRIED,
         ("patch", "pods"): FAILING,
         ("get", "pods/log"): WAITING,

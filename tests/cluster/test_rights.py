@@ -23,6 +23,7 @@ LAUNCHER = {
     "get pods",
     "list pods",
     "patch pods",
+    "watch pods",
     "delete pods",
     "get pods/log",
     "create pods/exec",

@@ -15,6 +15,8 @@ from kpo_platform.airflow.operators.lifecycle import (
     patience,
     pod_logs,
     pod_updates,
+    pod_wait,
+    pod_watch,
     quota_wait,
     restart,
     run,
@@ -52,12 +54,17 @@ TIMES_OF_A_RUN: tuple[tuple[str, float], ...] = (
     (r"for all containers together, or (.+?) if the pod is gone", pod_logs._GONE_S),
     (r"when nothing could be read of it for (.+?), or", FollowTimes.give_up),
     (r"an outage of the Kubernetes API that does not end within (.+?);", KILL_S),
-    (r"the interval grows with the time to (.+?);", pod_updates._PENDING[1]),
+    (r"nothing is heard of it for (.+?), the task reads it", pod_updates._SILENCE_S),
+    (r"If a pod has not started after (.+?), the task also", pod_wait._EVENTS_S),
+    (r"the interval grows with the time to (.+?)\.", pod_updates._PENDING[1]),
     (r"in the first minute and grows to (.+?);", pod_updates._RUNNING[1]),
 )
 """Sentence of docs/running-pods.md, and the seconds that it states."""
 
 NUMBERS_OF_A_RUN: tuple[tuple[str, list[str]], ...] = (
+    (r"opened again every (.+?) minutes", [" to ".join(NUMERALS[each // 60] for each in pod_watch._LASTS_S)]),
+    (r"its events, every (.+?) seconds", [f"{pod_wait._EVENTS_S:g} to {pod_wait._LONGEST_EVENTS_S:g}"]),
+    (r"a watch fails (\w+) times", [NUMERALS[pod_updates._FAILURES_BEFORE_NOTICE]]),
     (r"after at least (\d+) seconds", [str(restart.RESCHEDULE_DELAY_S)] * 2),
     (r"it has at most ([\d,]+) characters", [f"{task_end._LARGEST_RESULT:,}"]),
     (r"a random time that grows up to (\d+) seconds", [f"{patience._LONGEST_WAIT_S:g}"]),

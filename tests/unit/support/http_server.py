@@ -95,10 +95,9 @@ def serving(answer: Callable[[Request], Answer]) -> Iterator[Server]:
             self.send_response(status)
             self.send_header("Transfer-Encoding", "chunked")
             self.end_headers()
-            for chunk in filter(None, chain([first], chunks)):
+            for chunk in chain(filter(None, chain([first], chunks)), [b""]):
                 self.wfile.write(f"{len(chunk):x}\r\n".encode() + chunk + b"\r\n")
                 self.wfile.flush()
-            self.wfile.write(b"0\r\n\r\n")
 
         def fail(self, fault: Fault) -> None:
             self.close_connection = True
