@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Callable, Iterator
@@ -63,8 +64,11 @@ class _QuietServer(ThreadingHTTPServer):
 
 
 @contextmanager
-def serving(answer: Callable[[Request], Answer]) -> Iterator[Server]:
-    """Serve a function's answers, each a status and JSON or text, on a loopback port; record the requests."""
+def serving(answer: Callable[[Request], Answer], key: Path | None = None) -> Iterator[Server]:
+    """Serve a function's answers, each a status and JSON or text, on a loopback port; record the requests.
+
+    With the file of a key and its certificate over TLS.
+    """
     seen: list[Request] = []
     has_ended = threading.Event()
 
@@ -116,9 +120,13 @@ def serving(answer: Callable[[Request], Answer]) -> Iterator[Server]:
             pass
 
     server = _QuietServer(("127.0.0.1", 0), Handler)
+    if key is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(key)
+        server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     threading.Thread(target=server.serve_forever, args=(0.005,), daemon=True).start()
     try:
-        yield Server(f"http://127.0.0.1:{server.server_address[1]}", seen)
+        yield Server(f"http{'s' if key else ''}://127.0.0.1:{server.server_address[1]}", seen)
     finally:
         has_ended.set()
         server.shutdown()
