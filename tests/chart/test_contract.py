@@ -50,6 +50,7 @@ DEFAULT_TEAM: Object = {
         "onFailure": "",
         "deferrable": True,
         "getLogs": True,
+        "xcom": "message",
         "startupTimeout": 300,
         "roomTimeout": 86400,
         "apiServerTimeout": 3600,
@@ -255,7 +256,7 @@ def test_package_has_the_charts_defaults_for_fields_that_an_older_chart_lacks() 
     contract = load_contract({})
     published = contract["teamDefaults"]["policy"]
     defaults = {field.alias: field.default for field in Policy.model_fields.values() if not field.is_required()}
-    assert defaults == {name: published[name] for name in ("roomTimeout", "apiServerTimeout")}
+    assert defaults == {name: published[name] for name in ("roomTimeout", "apiServerTimeout", "xcom")}
 
 
 def test_rendered_contract_matches_the_published_schema() -> None:

@@ -74,7 +74,20 @@ def test_default_args_refuse_only_misleading_arguments():
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ({"xcom": "yes"}, "xcom is 'yes', but True or False is required. Set it to True if the task returns a result."),
+        (
+            {"xcom": "yes"},
+            "xcom is 'yes', but True, False, 'message' or 'sidecar' is required. Set it to True if the task returns a "
+            "result.",
+        ),
+        (
+            {"do_xcom_push": "message"},
+            "do_xcom_push is 'message', but True or False is required. Set it to True if the task returns a result.",
+        ),
+        (
+            {"xcom": "message", "engine": "stock"},
+            "engine='stock' reads a result from the XCom sidecar, but xcom is 'message'. Set xcom=True, or leave out "
+            "engine.",
+        ),
         (
             {"on_finish_action": "delete_succeeded_pods"},
             "on_finish_action='delete_succeeded_pods' is not valid. Did you mean 'delete_succeeded_pod'?",
@@ -88,7 +101,7 @@ def test_default_args_refuse_only_misleading_arguments():
         ({"engine": "fast"}, "engine='fast' is not valid. Use one of: stock, team."),
         ({"engine": 5}, "engine=5 is not valid. Use one of: stock, team."),
         (
-            {"xcom": True, "do_xcom_push": False},
+            {"xcom": "message", "do_xcom_push": False},
             "xcom and do_xcom_push are the same setting and have different values. Set only xcom.",
         ),
     ],
@@ -104,6 +117,9 @@ def test_unknown_or_contradictory_value_is_refused(arguments: dict[str, Any], se
         {"env_vars": [{"name": "A", "value": "b"}]},
         {"cmds": ("echo", "hi")},
         {"xcom": True, "do_xcom_push": True},
+        {"xcom": "message", "do_xcom_push": True},
+        {"xcom": "sidecar"},
+        {"xcom": False, "do_xcom_push": False},
         {"namespace": "team-alpha", "service_account_name": "team-pod", "base_container_name": "base"},
         {"resources": None},
     ],
@@ -126,7 +142,38 @@ def test_locked_argument_is_refused_by_name(name: str, value: Any, required: Any
     assert list_refusals({name: value}) == list_refusals({}, {name: value}) == [sentence]
 
 
-def test_xcom_without_right_to_exec_is_refused():
-    assert list_refusals({"do_xcom_push": True}, rbac={**TEAM["rbac"], "exec": False}) == [
-        f"xcom=True needs pods/exec in the team's namespace, but team 'alpha' has rbac.exec false. {ASK}"
+NO_EXEC = {"rbac": {**TEAM["rbac"], "exec": False}}
+SIDECAR_POLICY = {"policy": {**TEAM["policy"], "xcom": "sidecar"}}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "team"),
+    [
+        ({"do_xcom_push": True}, {}),
+        ({"xcom": "sidecar"}, {}),
+        ({"xcom": True, "engine": "stock"}, {}),
+        ({"xcom": True}, SIDECAR_POLICY),
+    ],
+    ids=str,
+)
+def test_result_in_a_sidecar_is_refused_without_the_right_to_exec(arguments: dict[str, Any], team: dict[str, Any]):
+    assert list_refusals(arguments, **team) == []
+    assert list_refusals(arguments, **team, **NO_EXEC) == [
+        "The task's result is read with a command in the XCom sidecar (pods/exec), but team 'alpha' has rbac.exec "
+        """false. Use xcom="message" and engine="team", or ask the platform team to change the team's values."""
     ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "team"),
+    [
+        ({"xcom": True}, {}),
+        ({"xcom": "message"}, SIDECAR_POLICY),
+        ({"xcom": "message", "do_xcom_push": True}, {}),
+        ({"xcom": False}, SIDECAR_POLICY),
+        ({}, SIDECAR_POLICY),
+    ],
+    ids=str,
+)
+def test_other_task_needs_no_right_to_exec(arguments: dict[str, Any], team: dict[str, Any]):
+    assert list_refusals(arguments, **team, **NO_EXEC) == []

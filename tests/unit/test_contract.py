@@ -50,11 +50,11 @@ def test_team_defaults_are_replaced_by_a_teams_own_fields():
     assert beta.model_dump(mode="json", by_alias=True) == {**common, **own}
 
 
-def test_contract_of_an_older_chart_gets_the_default_timeouts():
-    timeouts = {"roomTimeout": 86400, "apiServerTimeout": 3600}
-    older = {name: value for name, value in TEAM["policy"].items() if name not in timeouts}
+def test_contract_of_an_older_chart_gets_defaults():
+    defaults = {"roomTimeout": 86400, "apiServerTimeout": 3600, "xcom": "message"}
+    older = {name: value for name, value in TEAM["policy"].items() if name not in defaults}
     policy = build_contract(policy=older).team("alpha").policy
-    assert policy.model_dump(mode="json", by_alias=True) == {**older, **timeouts}
+    assert policy.model_dump(mode="json", by_alias=True) == {**older, **defaults}
 
 
 def test_team_that_is_not_a_mapping_is_named():

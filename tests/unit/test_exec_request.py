@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from kubernetes.client import ApiException, CoreV1Api
+from kubernetes.client import ApiException, CoreV1Api, V1ObjectMeta, V1Pod
 
 from kpo_platform.airflow.operators.lifecycle.patience import is_transient
 from kpo_platform.airflow.operators.lifecycle.pod_manager import CommandFailed, TeamPodManager, run_command
 from unit.support.exec_server import CLOSE, HANG, SUCCESS, ExecServer, end, serving_exec, stderr, stdout
 
-POD: Any = SimpleNamespace(metadata=SimpleNamespace(name="p", namespace="n"))
+POD = V1Pod(metadata=V1ObjectMeta(name="p", namespace="n"))
 EXIT_1 = {
     "status": "Failure",
     "reason": "NonZeroExitCode",

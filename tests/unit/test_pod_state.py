@@ -123,6 +123,7 @@ def test_pod_is_parsed_with_all_its_containers():
             ),
             ContainerState("proxy", "running", started_at=at(0, 4), kind="sidecar"),
         ),
+        result_limit=3072,
     )
 
 

@@ -98,16 +98,16 @@ def read_log(task: TaskProcess) -> list[str]:
 
 
 @pytest.mark.parametrize("last_log_time", [None, "2026-11-29T09:00:07.300000+00:00"])
-@pytest.mark.parametrize("xcom", [False, True])
+@pytest.mark.parametrize("xcom", ["", "message", "sidecar"])
 @pytest.mark.parametrize(("state", "fired"), [*product(STATES, STATUSES)])
 def test_end_is_told_by_the_pod_then_by_the_event(
-    task_process: TaskProcess, state: str, fired: str, xcom: bool, last_log_time: str | None
+    task_process: TaskProcess, state: str, fired: str, xcom: str, last_log_time: str | None
 ):
     task = task_process
-    task.arguments = {"deferrable": True, "log_events_on_failure": False, "do_xcom_push": xcom}
+    task.arguments = {"deferrable": True, "log_events_on_failure": False, "xcom": xcom or False}
     defer(task)
-    change_pod(task, "succeeded beside a sidecar" if xcom and state == "succeeded" else state)
     task.pods.result = {"rows": 5}
+    change_pod(task, "succeeded beside a sidecar" if xcom == "sidecar" and state == "succeeded" else state)
     outcome = task.resume(fired, last_log_time=last_log_time)
     expected = OUTCOMES[state][STATUSES.index(fired)]
     if expected == "result":
@@ -121,7 +121,7 @@ def test_end_is_told_by_the_pod_then_by_the_event(
     if state in ("gone", "replaced"):
         read = [f"The log of container base may be incomplete {missing}: the pod is gone."]
     assert read_log(task) == read
-    pushed = xcom and state in ("failed", "out of memory")
+    pushed = xcom == "sidecar" and state in ("failed", "out of memory")
     assert task.xcoms.get("return_value") == ({"rows": 5} if pushed else None)
 
 

@@ -47,7 +47,7 @@ TIMES_OF_A_RUN: tuple[tuple[str, float], ...] = (
     (r"rest of its log, or (.+?) for the whole log of a deferred task", ending.LATE_S),
     (r"if Airflow answers within (.+?)\.", start_record._STOPPED_TIMEOUT_S),
     (r"The task repeats such a request for (.+?):", patience._STARTUP_S),
-    (r"when the result is read \(`xcom=True`\), the task tries it for (.+?)\.", task_result._READ_TIMEOUT_S),
+    (r"when the result is read in the XCom sidecar, the task tries it for (.+?)\.", task_result._READ_TIMEOUT_S),
     (r"It waits (.+?) for an XCom sidecar that has not started", task_result._START_TIMEOUT_S),
     (r"or the API refuses the read, the task repeats it for (.+?)\.", task_result._REFUSAL_TIMEOUT_S),
     (r"the rest of its log, at most (.+?) for all containers", pod_logs._END_S),

@@ -111,7 +111,7 @@ def test_restarted_task_waits_for_its_connection(
 def test_result_outlasts_a_connection_that_airflow_does_not_give_out(
     fake_cluster: Cluster, start_task: StartTask, monkeypatch: pytest.MonkeyPatch
 ):
-    task = start_task(xcom=True)
+    task = start_task(xcom="sidecar")
     errors: list[Exception] = []
 
     def expire(request: Any) -> None:
@@ -156,7 +156,7 @@ def test_execution_timeout_leaves_a_pod_that_cannot_be_read_to_the_next_try(
 ):
     fake_cluster.watches, fake_cluster.programs["base"] = None, Program(runs_s=10)
     fake_cluster.rules.append(Rule("GET pods/", lambda request: FORBIDDEN if fake_cluster.now >= 5 else None, 10_000))
-    task = start_task(xcom=True)
+    task = start_task(xcom="sidecar")
     task.max_tries = max_tries
     run = run_until(20, task)
     assert (run.outcome, "DELETE POD" in run.requests) == ("AirflowTaskTimeout: Timeout, PID: 1", not max_tries)
@@ -170,7 +170,7 @@ def test_result_that_airflow_cannot_store_is_not_lost_by_a_shutdown_during_the_c
     state: str, fake_cluster: Cluster, start_task: StartTask
 ):
     fake_cluster.result = json.dumps("x" * 70_000)
-    task = start_task(xcom=True)
+    task = start_task(xcom="sidecar")
     task.state = state
     fake_cluster.act("DELETE pods", lambda: task.operator.on_kill())
     assert (task.run().outcome, fake_cluster.pods) == ("x" * 70_000, {})
@@ -180,7 +180,7 @@ def test_shutdown_before_the_clean_up_leaves_the_pod_with_its_result(
     fake_cluster: Cluster, start_task: StartTask, monkeypatch: pytest.MonkeyPatch
 ):
     fake_cluster.result = json.dumps("x" * 70_000)
-    task = start_task(xcom=True)
+    task = start_task(xcom="sidecar")
     finish = PodLogs.finish
 
     def shut_down(logs: PodLogs) -> None:
@@ -201,7 +201,7 @@ def test_result_that_airflow_cannot_store_outlasts_a_callback_that_takes_too_lon
             signal.raise_signal(signal.SIGALRM)
 
     fake_cluster.result = json.dumps("x" * 70_000)
-    task = start_task(xcom=True, callbacks=build_callback(call))
+    task = start_task(xcom="sidecar", callbacks=build_callback(call))
     assert (task.run().outcome, fake_cluster.pods) == ("x" * 70_000, {})
 
 
@@ -224,7 +224,7 @@ def test_refusal_is_told_in_the_words_of_the_api_server():
 
 
 def test_task_that_takes_a_stored_end_has_the_name_of_its_pod(fake_cluster: Cluster, start_task: StartTask):
-    task = start_task(xcom=True)
+    task = start_task(xcom="sidecar")
     name, task.steps.kill_after = task.pod, 100
     fake_cluster.rules.append(Rule("DELETE pods", lambda request: setattr(task.steps, "kill_after", 1) or None))
     task.run()

@@ -9,20 +9,21 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from kubernetes.client import ApiClient, ApiException, Configuration, CoreV1Api
+from kubernetes.client import ApiClient, ApiException, Configuration, CoreV1Api, V1ObjectMeta, V1Pod
 
 from kpo_platform.airflow.operators.lifecycle.pod_manager import TeamPodManager
 from kpo_platform.airflow.operators.lifecycle.task_result import SIDECAR, read_result
+from kpo_platform.pod.state import ContainerState
 from unit.support.http_server import Answer, Request, Server, serving
 
 POD = SimpleNamespace(
     state=SimpleNamespace(
         name="p",
         has_ended=False,
-        container=lambda name: SimpleNamespace(phase="running" if name == SIDECAR else ""),
+        container=lambda name: ContainerState(name, phase="running" if name == SIDECAR else "terminated"),
     ),
     is_gone=False,
-    model=SimpleNamespace(metadata=SimpleNamespace(name="p", namespace="n")),
+    model=V1Pod(metadata=V1ObjectMeta(name="p", namespace="n")),
     refresh=lambda: None,
 )
 WARNING = "Cannot read the result of pod p: {}. It is tried again."
@@ -47,6 +48,7 @@ def refusing(*statuses: int) -> Iterator[tuple[Any, list[str], Server]]:
 
         yield (
             SimpleNamespace(
+                base_container_name="base",
                 extract_xcom=extract,
                 log=SimpleNamespace(warning=lambda text, *values: log.append(text % values)),
                 stop_signal=SimpleNamespace(sleep=lambda seconds: None),

@@ -25,7 +25,7 @@ def contract(publish: Publish) -> None:
 def test_fixture_renders_the_pod_of_a_task(team_pods: TeamPods) -> None:
     pod = team_pods.render(HELLO, "hello")
     assert (pod["metadata"]["namespace"], pod["metadata"]["labels"]["run_id"]) == ("team-alpha", "test")
-    assert [container["name"] for container in pod["spec"]["containers"]] == ["base", "airflow-xcom-sidecar"]
+    assert [container["name"] for container in pod["spec"]["containers"]] == ["base"]
 
 
 def test_refused_pod_and_unknown_task_raise(team_pods: TeamPods, tmp_path: Path, offline_in_process: None) -> None:

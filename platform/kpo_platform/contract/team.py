@@ -138,8 +138,8 @@ class Policy(ContractModel):
     """Defaults for the team's tasks.
 
     Timeouts and ``max_runtime`` are in seconds; a ``max_runtime`` of 0 means no limit. ``on_failure`` is ``keep``,
-    ``delete`` or empty; empty means that ``on_finish`` applies. The contract of an older chart lacks the fields with a
-    default.
+    ``delete`` or empty; empty means that ``on_finish`` applies. ``xcom`` is ``message`` or ``sidecar``. The contract of
+    an older chart lacks the fields with a default.
     """
 
     on_finish: str
@@ -150,6 +150,7 @@ class Policy(ContractModel):
     room_timeout: int = 86400
     api_server_timeout: int = 3600
     max_runtime: int
+    xcom: str = "message"
 
 
 class Pool(ContractModel):

@@ -18,9 +18,11 @@ from kpo_platform.pod.containers import iterate_containers
 from kpo_platform.pod.identity import TEAM_LABEL
 from kpo_platform.pod.images import add_registry_prefix
 from kpo_platform.pod.merge import Json, merge
+from kpo_platform.pod.message_result import FIELDS
 from kpo_platform.pod.resources import fit_resources
 from kpo_platform.pod.rules.duplicates import check_duplicates
 from kpo_platform.pod.security import apply_security_context
+from kpo_platform.pod.xcom import ResultMode
 
 BASE = "base"
 """The name of the container that runs the task."""
@@ -38,6 +40,7 @@ class PodRequest:
     arguments: Json = field(default_factory=dict)
     full_pod_spec: Json = field(default_factory=dict)
     pod_override: Json = field(default_factory=dict)
+    result_mode: ResultMode = ""
 
     def check_duplicates(self) -> list[Refusal]:
         """Check each layer for duplicate names, which merging would hide."""
@@ -54,6 +57,7 @@ def compose(contract: Contract, request: PodRequest) -> Json:
     """
     team = contract.team(request.team)
     layers = [
+        {"spec": {"containers": [{"name": BASE, **FIELDS}]}} if request.result_mode == "message" else {},
         request.own_template,
         _build_sidecar_layer(contract, team.sidecars if request.sidecars is None else request.sidecars),
         _build_size_layer(team.size(request.size), contract.gpu_resource) if request.size else {},

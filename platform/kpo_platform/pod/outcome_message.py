@@ -6,12 +6,10 @@ import signal
 
 from kpo_platform.pod.cluster_text import sanitize
 from kpo_platform.pod.disruption import DEADLINE, DELETED, GONE, LOST, NOT_STARTED, OUT_OF, Termination, is_refusal
-from kpo_platform.pod.state import ContainerState
+from kpo_platform.pod.state import CANNOT_START, ContainerState
 
 _MAX_LENGTH = 500
 _SIGNAL_EXIT_CODE = 128  # a shell and the container runtime report the end by signal N as exit code 128 + N
-
-_CANNOT_START = frozenset({"ContainerCannotRun", "StartError"})
 
 _CAUSES = {
     "it was deleted": (DELETED,),
@@ -67,7 +65,7 @@ def describe_exit(container: ContainerState) -> str:
             f"The program ran out of memory: container {container.name} was killed ({_format_exit(container)}){limit}. "
             "Use less memory, or a larger size."
         )
-    if container.reason in _CANNOT_START:
+    if container.reason in CANNOT_START:
         return join_sentences(f"The program cannot start ({_format_exit(container)}).", container.message)
     failure = f"The program failed: container {container.name} ended with {_format_exit(container)}."
     return join_sentences(failure, container.message)
@@ -88,7 +86,7 @@ def join_sentences(*sentences: str) -> str:
 def _format_exit(container: ContainerState) -> str:
     code = container.exit_code or 0
     words = [f"exit code {code}"]
-    if container.reason == "OOMKilled" or container.reason in _CANNOT_START:
+    if container.reason == "OOMKilled" or container.reason in CANNOT_START:
         words.insert(0, container.reason)
     elif name := _find_signal(code):
         words.append(name)

@@ -17,9 +17,13 @@ from kpo_platform.pod.json_fields import (
     read_time,
 )
 from kpo_platform.pod.merge import Json
+from kpo_platform.pod.message_result import RESULT_FILE, find_limit
 
 ContainerPhase = Literal["waiting", "running", "terminated"]
 ContainerKind = Literal["main", "init", "sidecar"]
+
+CANNOT_START = frozenset({"ContainerCannotRun", "StartError"})
+"""Reasons of a container that did not start; its message is the runtime's."""
 
 _LOST = frozenset({("ContainerStatusUnknown", 137), ("Unknown", 255)})
 """Reasons and invented exit codes of a container whose end was not seen, by the kubelet and by containerd."""
@@ -32,6 +36,7 @@ class ContainerState:
     """The state of one container; ``waiting`` as long as the kubelet has not reported it.
 
     ``kind`` is ``sidecar`` for a native sidecar (an init container that stays). ``memory_limit`` is a quantity.
+    ``result`` is the termination message of a container if that is the task's result; its ``message`` is then empty.
     """
 
     name: str
@@ -43,6 +48,7 @@ class ContainerState:
     finished_at: datetime | None = None
     kind: ContainerKind = "main"
     memory_limit: str = ""
+    result: str | None = None
 
     @property
     def is_terminated(self) -> bool:
@@ -80,6 +86,7 @@ class PodState:
         started_at: when the kubelet accepted the pod.
         deadline_at: when the kubelet ends the pod because of ``activeDeadlineSeconds``.
         deletion_requested_at: when the deletion was requested; ``deletionTimestamp`` is the end of the grace period.
+        result_limit: how many bytes a container's ``result`` must stay below, to be whole.
     """
 
     name: str = ""
@@ -96,6 +103,7 @@ class PodState:
     labels: Mapping[str, str] = field(default_factory=dict)
     conditions: tuple[Condition, ...] = ()
     containers: tuple[ContainerState, ...] = ()
+    result_limit: int = find_limit({})
 
     @property
     def has_ended(self) -> bool:
@@ -137,6 +145,7 @@ def parse_pod_state(pod: Any) -> PodState:
         labels=read_texts(metadata.get("labels")),
         conditions=conditions,
         containers=tuple(_parse_containers(spec, status)),
+        result_limit=find_limit(pod),
     )
 
 
@@ -172,7 +181,7 @@ def _parse_container(name: str, kind: ContainerKind, spec: Json, status: Json) -
     phase: ContainerPhase = next((each for each in phases if isinstance(states.get(each), dict)), "waiting")
     state = read_object(states.get(phase))
     limits = read_object(read_object(spec.get("resources")).get("limits"))
-    return ContainerState(
+    parsed = ContainerState(
         name=name,
         phase=phase,
         reason=read_text(state.get("reason")),
@@ -183,3 +192,7 @@ def _parse_container(name: str, kind: ContainerKind, spec: Json, status: Json) -
         kind=kind,
         memory_limit=read_text(limits.get("memory")),
     )
+    is_of_program = parsed.is_terminated and not parsed.is_lost and parsed.reason not in CANNOT_START
+    if is_of_program and spec.get("terminationMessagePath") == RESULT_FILE:
+        return replace(parsed, message="", result=parsed.message)
+    return parsed

@@ -1,18 +1,33 @@
-"""The XCom sidecar of the stock operator, which takes its settings from the extra of the Airflow connection."""
+"""How the result of a task leaves its pod."""
 
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Literal
 
 from kpo_platform.contract import XComSidecar
 
 XCOM_CONTAINER = "airflow-xcom-sidecar"
 """The name of the container that the stock operator adds to fetch an XCom."""
 
+ResultMode = Literal["", "message", "sidecar"]
+"""How the result of a task leaves its pod; empty if the task has none."""
+
+RESULT_MODES: tuple[ResultMode, ...] = ("message", "sidecar")
+
+
+def choose_result_mode(arguments: Mapping[str, Any], default: str) -> ResultMode:
+    """Choose the mode of a task; `default` is that of its team. Stock argument and stock engine mean the sidecar."""
+    xcom = arguments.get("xcom")
+    if not (arguments.get("do_xcom_push") if xcom is None else xcom):
+        return ""
+    mode = default if xcom is True else xcom
+    return "message" if mode == "message" and arguments.get("engine") != "stock" else "sidecar"
+
 
 def build_connection_extra(sidecar: XComSidecar) -> dict[str, Any]:
-    """Build the extra of an in-cluster connection.
+    """Build the extra of an in-cluster connection, which has the sidecar's settings.
 
     Resources and security context are JSON strings: the provider's hook parses them with ``json.loads`` and fails on a
     mapping. ``in_cluster`` must be a boolean: the hook treats any non-empty string as true.

@@ -60,6 +60,7 @@ TEAM: dict[str, Any] = {
         "onFailure": "",
         "deferrable": True,
         "getLogs": True,
+        "xcom": "message",
         "startupTimeout": 300,
         "roomTimeout": 86400,
         "apiServerTimeout": 3600,

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from kpo_platform.pod.message_result import RESULT_FILE
 from unit.support.log_server import FakeLog, Fragment
+from unit.support.termination_message import report_message
 
 Json = dict[str, Any]
 XCOM_SIDECAR = "airflow-xcom-sidecar"
@@ -25,6 +27,7 @@ class Program:
         stop_code: the exit code after SIGTERM.
         reason: Kubernetes' reason of the end; by default Completed or Error.
         never_starts: the reason why it waits forever, such as ErrImagePull.
+        result: what it has written into the file with its result when it ends.
     """
 
     code: int | None = 0
@@ -33,6 +36,7 @@ class Program:
     stop_code: int = 143
     reason: str = ""
     never_starts: str = ""
+    result: bytes = b'{"rows": 3}'
 
 
 IDLE = Program(code=None, lines=())
@@ -47,6 +51,7 @@ def stamp(now: float) -> str:
 class FakeContainer:
     name: str
     program: Program
+    message_share: int = 0  # how many containers share the kubelet's limit, if the result is its message
     log: FakeLog = field(default_factory=FakeLog)
     started_at: float | None = None
     ended_at: float | None = None
@@ -76,7 +81,9 @@ class FakeContainer:
             state = {"running": {"startedAt": stamp(self.started_at)}}
         if self.ended_at is not None:
             times = {"startedAt": stamp(self.started_at or 0), "finishedAt": stamp(self.ended_at)}
-            state = {"terminated": {"exitCode": self.code, "reason": self.reason, **times}}
+            message = report_message(self.program.result, self.message_share) if self.message_share else ""
+            said = {"message": message} if message else {}
+            state = {"terminated": {"exitCode": self.code, "reason": self.reason, **said, **times}}
         image = {"image": "i", "imageID": "i", "ready": self.is_running, "restartCount": 0}
         return {"name": self.name, "state": state, **image}
 
@@ -108,7 +115,10 @@ class FakePod:
 
     def _build(self, name: str, programs: dict[str, Program]) -> FakeContainer:
         is_idle = name in self.native or name == XCOM_SIDECAR
-        return FakeContainer(name, programs.get(name, IDLE if is_idle else Program()))
+        specs = [*(self.spec.get("initContainers") or []), *self.spec["containers"]]
+        paths = {each["name"]: each.get("terminationMessagePath") for each in specs}
+        share = len(specs) if paths[name] == RESULT_FILE else 0
+        return FakeContainer(name, programs.get(name, IDLE if is_idle else Program()), share)
 
     @property
     def name(self) -> str:

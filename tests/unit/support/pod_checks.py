@@ -9,6 +9,7 @@ from kpo_platform.finding import RULES, raise_refusals
 from kpo_platform.pod.compose import PodRequest, compose
 from kpo_platform.pod.merge import Json
 from kpo_platform.pod.rules.all_rules import check_pod
+from kpo_platform.pod.xcom import ResultMode
 from unit.support.contracts import build_contract
 
 
@@ -24,7 +25,12 @@ def compose_and_check(contract: Contract, request: PodRequest, *, rendered: bool
 
 
 def list_refusals(
-    pod: dict[str, Any], *, rendered: bool = True, policy: dict[str, str] | None = None, **team: Any
+    pod: dict[str, Any],
+    *,
+    rendered: bool = True,
+    policy: dict[str, str] | None = None,
+    result_mode: ResultMode = "",
+    **team: Any,
 ) -> list[str]:
     """Compose a valid pod of team alpha with ``pod`` as pod_override, and list the messages of its refusals.
 
@@ -32,12 +38,14 @@ def list_refusals(
         pod: the pod_override.
         rendered: False before Jinja rendering.
         policy: the contract's label policy.
+        result_mode: how the task's result leaves the pod.
         team: fields of the team that differ from `TEAM`.
     """
     contract = build_contract(**team).model_copy(update={"label_policy": policy or {}})
     image = override_base(image="busybox:1.35")
-    composed = compose(contract, PodRequest(team="alpha", arguments=image, pod_override=pod))
-    refusals = check_pod(composed, "alpha", contract.team("alpha"), contract, rendered=rendered)
+    request = PodRequest(team="alpha", arguments=image, pod_override=pod, result_mode=result_mode)
+    options: dict[str, Any] = {"rendered": rendered, "result_mode": result_mode}
+    refusals = check_pod(compose(contract, request), "alpha", contract.team("alpha"), contract, **options)
     assert {refusal.rule for refusal in refusals} <= set(RULES)
     return [str(refusal) for refusal in refusals]
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from kpo_platform.pod.message_result import RESULT_FILE
 from unit.support.http_server import Answer, Request
 from unit.support.pod_statuses import RUNNING
 from unit.support.pod_store import refuse
@@ -25,7 +27,7 @@ class TaskPods:
     Attributes:
         status: the status of pods that are created from now on.
         log: the lines of the program, with stamps.
-        result: what the XCom sidecar returns as long as its pod runs.
+        result: what the XCom sidecar returns as long as its pod runs, or the program's termination message.
         events: the events of every pod.
         pods: the pods by name.
         before: takes every request; what it returns is answered instead, without an effect.
@@ -60,7 +62,7 @@ class TaskPods:
         """Set the status of all pods."""
         self.status = status
         for pod in self.pods.values():
-            pod["status"] = _complete(pod, status)
+            pod["status"] = self._complete(pod, status)
 
     def read_phase(self, name: str) -> str:
         """Return the phase of the pod that has this name, or nothing."""
@@ -90,7 +92,7 @@ class TaskPods:
             return refuse(409, "AlreadyExists", f'pods "{name}" already exists')
         self.created += 1
         metadata = {**pod["metadata"], "uid": f"uid-{self.created}", "creationTimestamp": "2026-11-29T09:00:00Z"}
-        self.pods[name] = {**pod, "metadata": metadata, "status": _complete(pod, self.status)}
+        self.pods[name] = {**pod, "metadata": metadata, "status": self._complete(pod, self.status)}
         self.changes.append("create")
         return 201, self.pods[name]
 
@@ -122,12 +124,19 @@ class TaskPods:
         self.changes.append("end" if "spec" in body else "mark")
         return 200, pod
 
+    def _complete(self, pod: Json, status: Json) -> Json:
+        """Add what the kubelet reports of every container, and the XCom sidecar, which runs as long as its pod."""
+        common = {"image": "i", "imageID": "i", "ready": True, "restartCount": 0}
+        containers = [*(status.get("containerStatuses") or [])]
+        if status.get("phase") == "Running" and any(each["name"] == _SIDECAR for each in pod["spec"]["containers"]):
+            containers.append({"name": _SIDECAR, "state": RUNNING})
+        if pod["spec"]["containers"][0].get("terminationMessagePath") == RESULT_FILE:
+            containers = [self._add_message(each) for each in containers]
+        lists = {"containerStatuses": containers, "initContainerStatuses": status.get("initContainerStatuses") or []}
+        return {**status, **{key: [{**common, **each} for each in value] for key, value in lists.items()}}
 
-def _complete(pod: Json, status: Json) -> Json:
-    """Add what the kubelet reports of every container, and the XCom sidecar, which runs as long as its pod."""
-    common = {"image": "i", "imageID": "i", "ready": True, "restartCount": 0}
-    containers = [*(status.get("containerStatuses") or [])]
-    if status.get("phase") == "Running" and any(each["name"] == _SIDECAR for each in pod["spec"]["containers"]):
-        containers.append({"name": _SIDECAR, "state": RUNNING})
-    lists = {"containerStatuses": containers, "initContainerStatuses": status.get("initContainerStatuses") or []}
-    return {**status, **{key: [{**common, **each} for each in value] for key, value in lists.items()}}
+    def _add_message(self, container: Json) -> Json:
+        ended = container["state"].get("terminated")
+        if container["name"] != "base" or ended is None:
+            return container
+        return {**container, "state": {"terminated": {**ended, "message": json.dumps(self.result)}}}

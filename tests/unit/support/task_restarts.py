@@ -228,7 +228,7 @@ def task_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, publish: Publi
             monkeypatch.setattr(owner, "log", process.lines)
         for manager in (PodManager, TeamPodManager):
             monkeypatch.setattr(manager, "extract_xcom_kill", lambda *_, **__: None)
-        monkeypatch.setattr(TeamPodOperator, "extract_xcom", lambda _, pod: _extract(process.pods, pod))
+            monkeypatch.setattr(manager, "extract_xcom_json", lambda _, pod: _read_result(process.pods, pod))
         followers = _collect_followers(monkeypatch)
         yield process
         for follower in followers:  # those of a stopped process would write into the log of the next test
@@ -246,8 +246,8 @@ def _collect_followers(monkeypatch: pytest.MonkeyPatch) -> list[LogFollower]:
     return followers
 
 
-def _extract(pods: TaskPods, pod: Any) -> Any:
+def _read_result(pods: TaskPods, pod: Any) -> str:
     pods.before(Request("EXEC", pod.metadata.name))
     if pods.result is None or pods.read_phase(pod.metadata.name) != "Running":
         raise RuntimeError("airflow-xcom-sidecar container is not running!")
-    return pods.result
+    return json.dumps(pods.result)

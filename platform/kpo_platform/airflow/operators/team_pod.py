@@ -39,6 +39,7 @@ from kpo_platform.pod.identity import add_run_identity
 from kpo_platform.pod.merge import Json, merge
 from kpo_platform.pod.rules.all_rules import check_pod
 from kpo_platform.pod.rules.argument_names import KNOWN_ARGUMENTS, check_argument_names, check_arguments
+from kpo_platform.pod.xcom import choose_result_mode
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -64,7 +65,8 @@ class TeamPodOperator(BasePodOperator):
         sidecars: names of the platform's sidecars, which replace the team's.
         pod_override: pod fields that no argument sets, as a v1 Pod dictionary or a V1Pod. Merged by name; overrides
             every argument. Templated.
-        xcom: whether the task has a result in ``/airflow/xcom/return.json``; an alias of ``do_xcom_push``.
+        xcom: whether the task has a result in ``/airflow/xcom/return.json``: True (as ``policy.xcom``), ``message`` or
+            ``sidecar``; ``do_xcom_push`` is ``sidecar``.
         engine: ``team``, or ``stock`` to let the stock operator's own methods run the team's pod.
         **stock: any argument of KubernetesPodOperator or BaseOperator.
 
@@ -98,7 +100,7 @@ class TeamPodOperator(BasePodOperator):
         template: str | None = None,
         sidecars: Sequence[str] | None = None,
         pod_override: Json | k8s.V1Pod | None = None,
-        xcom: bool | None = None,
+        xcom: bool | str | None = None,
         engine: str = "team",
         **stock: Any,
     ) -> None:
@@ -122,6 +124,8 @@ class TeamPodOperator(BasePodOperator):
         self.pod_override = serialize(pod_override)
         self.set_names = frozenset({**default_args, **set_arguments})
         policy = contract.team(self.team).policy
+        mode_engine = engine if is_supported() else "stock"  # which reads every result from a sidecar
+        self.result_mode = choose_result_mode({**default_args, **set_arguments, "engine": mode_engine}, policy.xcom)
         self.api_server_timeout = policy.api_server_timeout
         self.on_failure = "" if "on_finish_action" in self.set_names else policy.on_failure
         self._raise_refusals([*check_task(self, self.team, contract), *self._precheck_pod(contract)])
@@ -153,7 +157,8 @@ class TeamPodOperator(BasePodOperator):
             raise_refusals(check_argument_fields({name: serialize(getattr(self, name)) for name in _TEMPLATED_PODS}))
             build_pod = self._build_composed_pod if is_supported() else self._build_stock_pod
             pod = build_pod(contract, context, dry_run)
-            raise_refusals(check_pod(serialize_pod(pod), self.team, contract.team(self.team), contract))
+            team, mode = contract.team(self.team), self.result_mode
+            raise_refusals(check_pod(serialize_pod(pod), self.team, team, contract, result_mode=mode))
         except PodError as error:
             raise RefusedPod(str(error)) from None
         return pod
@@ -172,7 +177,7 @@ class TeamPodOperator(BasePodOperator):
     def _build_composed_pod(self, contract: Contract, context: Context | None, dry_run: bool) -> k8s.V1Pod:
         """Compose the pod, and pass it to the stock operator as a full_pod_spec without other pod arguments."""
         composed = self._compose_pod(self._build_request(), contract, context)
-        with hide_pod_arguments(self):
+        with hide_pod_arguments(self, *(["do_xcom_push"] if self.result_mode == "message" else [])):
             self.full_pod_spec = PodGenerator.deserialize_model_dict(composed)
             base = composed["spec"]["containers"][0]
             self.termination_message_policy = base.get("terminationMessagePolicy", "File")
@@ -200,7 +205,8 @@ class TeamPodOperator(BasePodOperator):
         pod = compose(contract, request)
         if context is not None:
             pod = add_run_identity(pod, self.team, team, read_task_run(context))
-        pod_refusals = [*request.check_duplicates(), *check_pod(pod, self.team, team, contract)]
+        refusals = check_pod(pod, self.team, team, contract, result_mode=request.result_mode)
+        pod_refusals = [*request.check_duplicates(), *refusals]
         raise_refusals([*check_task(self, self.team, contract), *pod_refusals])
         return pod
 
@@ -214,6 +220,7 @@ class TeamPodOperator(BasePodOperator):
             arguments=build_argument_layer(self, self.set_names),
             full_pod_spec=serialize_pod(self.full_pod_spec),
             pod_override=serialize_pod(self.pod_override),
+            result_mode=self.result_mode,
         )
 
     def _read_own_template(self) -> Json:
@@ -244,14 +251,14 @@ def _select_post_init_arguments(arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _build_stock_arguments(
-    arguments: Mapping[str, Any], stock: Mapping[str, Any], xcom: bool | None, team: Team
+    arguments: Mapping[str, Any], stock: Mapping[str, Any], xcom: bool | str | None, team: Team
 ) -> Json:
     """Build the stock operator's arguments: the author's, else the team's, and the locked ones."""
     is_deferrable = bool(arguments.get("deferrable", team.policy.deferrable))
     team_defaults = _list_team_defaults(team, is_deferrable)
     defaults = {name: value for name, value in team_defaults.items() if name not in arguments}
     post_init = dict.fromkeys(_select_post_init_arguments(arguments))
-    xcom_argument = {} if xcom is None else {"do_xcom_push": xcom}
+    xcom_argument = {} if xcom is None else {"do_xcom_push": bool(xcom)}
     locked = {
         "namespace": team.namespace,
         "service_account_name": None,

@@ -17,11 +17,20 @@ from kpo_platform.pod.rules.locked_fields import check_locked_fields
 from kpo_platform.pod.rules.pod_security import check_pod_security
 from kpo_platform.pod.rules.quota import check_quota
 from kpo_platform.pod.rules.references import check_references
+from kpo_platform.pod.rules.results import check_result
 from kpo_platform.pod.rules.syntax import check_commands, check_syntax
+from kpo_platform.pod.xcom import ResultMode
 
 
 def check_pod(
-    pod: Json, team_name: str, team: Team, contract: Contract, *, rendered: bool = True, complete: bool = True
+    pod: Json,
+    team_name: str,
+    team: Team,
+    contract: Contract,
+    *,
+    rendered: bool = True,
+    complete: bool = True,
+    result_mode: ResultMode = "",
 ) -> list[Refusal]:
     """Check a composed pod against every rule.
 
@@ -32,6 +41,7 @@ def check_pod(
         contract: the contract that the team is in.
         rendered: False before Jinja rendering; strings with templates are then not checked.
         complete: False while a layer of the pod is not known yet; references are then not checked.
+        result_mode: how the result of the task leaves the pod.
 
     Returns:
         All refusals, each one once.
@@ -48,5 +58,6 @@ def check_pod(
         *check_syntax(known),
         *(check_commands(known) if rendered else ()),
         *(check_references(known, platform_containers) if complete else ()),
+        *(check_result(known, rendered=rendered) if result_mode == "message" else ()),
     ]
     return list(dict.fromkeys(refusals))

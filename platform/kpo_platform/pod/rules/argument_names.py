@@ -13,6 +13,7 @@ from kpo_platform.contract import Team
 from kpo_platform.errors import suggest_name
 from kpo_platform.finding import Refusal
 from kpo_platform.pod.rules.argument_types import check_argument_types
+from kpo_platform.pod.xcom import RESULT_MODES, choose_result_mode
 
 
 def _split(text: str) -> frozenset[str]:
@@ -122,14 +123,27 @@ def _check_values(arguments: Mapping[str, Any]) -> Iterator[Refusal]:
     if engine is not None and engine not in _ENGINES:
         fix = suggest_name(str(engine), _ENGINES)
         yield Refusal("argument", f"engine={engine!r} is not valid", fix, "engine")
-    for name in ("xcom", "do_xcom_push"):
-        if not isinstance(arguments.get(name), bool | None):
-            yield Refusal(
-                "argument",
-                f"{name} is {arguments[name]!r}, but True or False is required",
-                "Set it to True if the task returns a result.",
-                name,
-            )
+    yield from _check_result_arguments(arguments)
+
+
+def _check_result_arguments(arguments: Mapping[str, Any]) -> Iterator[Refusal]:
+    fix = "Set it to True if the task returns a result."
+    xcom, pushes = arguments.get("xcom"), arguments.get("do_xcom_push")
+    if not isinstance(xcom, bool | None) and xcom not in RESULT_MODES:
+        required = "True, False, 'message' or 'sidecar' is required"
+        yield Refusal("argument", f"xcom is {xcom!r}, but {required}", fix, "xcom")
+    elif xcom is not None and pushes is not None and bool(xcom) != pushes:
+        yield Refusal(
+            "argument", "xcom and do_xcom_push are the same setting and have different values", "Set only xcom."
+        )
+    if not isinstance(pushes, bool | None):
+        yield Refusal("argument", f"do_xcom_push is {pushes!r}, but True or False is required", fix, "do_xcom_push")
+    if xcom == "message" and arguments.get("engine") == "stock":
+        yield Refusal(
+            "argument",
+            "engine='stock' reads a result from the XCom sidecar, but xcom is 'message'",
+            "Set xcom=True, or leave out engine.",
+        )
 
 
 def _check_team_values(arguments: Mapping[str, Any], team_name: str, team: Team) -> Iterator[Refusal]:
@@ -148,13 +162,10 @@ def _check_team_values(arguments: Mapping[str, Any], team_name: str, team: Team)
                 "Leave it out, or ask the platform team to change the team's values.",
                 argument,
             )
-    if arguments.get("xcom") is not None and arguments.get("do_xcom_push", arguments["xcom"]) != arguments["xcom"]:
-        yield Refusal(
-            "argument", "xcom and do_xcom_push are the same setting and have different values", "Set only xcom."
-        )
-    if (arguments.get("xcom") or arguments.get("do_xcom_push")) and not team.rbac.exec:
+    if choose_result_mode(arguments, team.policy.xcom) == "sidecar" and not team.rbac.exec:
         yield Refusal(
             "argument",
-            f"xcom=True needs pods/exec in the team's namespace, but team {team_name!r} has rbac.exec false",
-            "Leave it out, or ask the platform team to change the team's values.",
+            "The task's result is read with a command in the XCom sidecar (pods/exec), but team "
+            f"{team_name!r} has rbac.exec false",
+            """Use xcom="message" and engine="team", or ask the platform team to change the team's values.""",
         )

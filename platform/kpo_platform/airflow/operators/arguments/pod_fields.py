@@ -175,9 +175,9 @@ def _read_env_from(operator: KubernetesPodOperator) -> Any:
 
 
 @contextmanager
-def hide_pod_arguments(operator: KubernetesPodOperator) -> Iterator[None]:
-    """Empty the operator's pod arguments within the context, so that the stock operator does not merge them again."""
-    names = [*_METADATA_FIELDS, *_SPEC_FIELDS, *_CONTAINER_FIELDS, "pod_runtime_info_envs", "full_pod_spec"]
+def hide_pod_arguments(operator: KubernetesPodOperator, *others: str) -> Iterator[None]:
+    """Empty pod arguments, and others, within the context: the stock operator must not merge them again."""
+    names = [*others, *_METADATA_FIELDS, *_SPEC_FIELDS, *_CONTAINER_FIELDS, "pod_runtime_info_envs", "full_pod_spec"]
     names += ["pod_template_file", "pod_template_dict"]
     names += ["configmaps"] if hasattr(operator, "configmaps") else []
     originals = {name: getattr(operator, name) for name in names}

@@ -83,7 +83,9 @@ def _check_pod(contract: Contract, request: PodRequest, complete: bool) -> list[
     if not complete:
         known_request = _add_image_placeholder(known_request)
     pod, team = compose(contract, known_request), contract.team(request.team)
-    pod_refusals = check_pod(pod, request.team, team, contract, rendered=False, complete=complete)
+    pod_refusals = check_pod(
+        pod, request.team, team, contract, rendered=False, complete=complete, result_mode=request.result_mode
+    )
     return [*known_request.check_duplicates(), *pod_refusals]
 
 

@@ -260,7 +260,8 @@ class Ending:
         if end.has_succeeded:
             if end.is_result_lost:
                 raise AirflowFailException(
-                    f"The program succeeded, but the worker was lost with the result, and pod {name} no longer has "
+                    outcome.message
+                    or f"The program succeeded, but the worker was lost with the result, and pod {name} no longer has "
                     "it. The task is not tried again, because its work is done."
                 )
             result = tell(self._context, end)

@@ -12,24 +12,25 @@ from typing import Any
 
 import certifi
 from airflow.providers.cncf.kubernetes.utils.pod_manager import EMPTY_XCOM_RESULT, PodManager
-from airflow.providers.cncf.kubernetes.utils.xcom_sidecar import PodDefaults
 from kubernetes.client import ApiClient
 from kubernetes.client import models as k8s
 from kubernetes.stream.ws_client import get_websocket_url, websocket_proxycare
 from websocket import ABNF, WebSocket, WebSocketBadStatusException, WebSocketException
 
 from kpo_platform.airflow.operators.lifecycle.api_request import ApiRefusal
-from kpo_platform.airflow.operators.lifecycle.connection import get_tls_context
 from kpo_platform.errors import PlatformError
 from kpo_platform.pod.cluster_text import sanitize
+from kpo_platform.pod.compose import BASE
+from kpo_platform.pod.message_result import RESULT_FILE, count_bytes
+from kpo_platform.pod.state import parse_pod_state
+from kpo_platform.pod.xcom import XCOM_CONTAINER
 
 _SILENCE_S, _CONNECT_S = 60.0, 30.0
 _STDOUT, _STATUS = 1, 3
 _PROTOCOLS = "v5.channel.k8s.io,v4.channel.k8s.io"
 
 _READ_S, _END_S = 600.0, 10.0
-_FILE = f"{PodDefaults.XCOM_MOUNT_PATH}/return.json"
-_READ = f"if [ -s {_FILE} ]; then cat {_FILE}; else echo {EMPTY_XCOM_RESULT}; fi"
+_READ = f"if [ -s {RESULT_FILE} ]; then cat {RESULT_FILE}; else echo {EMPTY_XCOM_RESULT}; fi"
 _END = (
     "kill -2 $(pgrep -u $(id -u) -f 'sh') || for f in /proc/[0-9]*/comm; do "
     '[ -O $f ] && read c < $f && [ "$c" = "sh" ] && pid=${f%/comm} && kill -2 ${pid##*/}; done'
@@ -49,11 +50,16 @@ class TeamPodManager(PodManager):
     """
 
     def extract_xcom(self, pod: k8s.V1Pod, **_: Any) -> str:
-        """Read the result; `extract_xcom_kill` ends the sidecar."""
-        return str(self.extract_xcom_json(pod))
+        """Read the result, and log its size; `extract_xcom_kill` ends the sidecar."""
+        json_pod = self._client.api_client.sanitize_for_serialization(pod)
+        message = parse_pod_state(json_pod).container(BASE).result
+        text = str(self.extract_xcom_json(pod)) if message is None else message or EMPTY_XCOM_RESULT
+        size = 0 if text.rstrip() == EMPTY_XCOM_RESULT else count_bytes(text)
+        self.log.info("The result has %d bytes.", size)
+        return text
 
     def extract_xcom_json(self, pod: k8s.V1Pod) -> str:
-        """Read the file with the result; the caller parses it."""
+        """Read the file with the result in the sidecar; the caller parses it."""
         return self._run(pod, _READ, _READ_S)
 
     def extract_xcom_kill(self, pod: k8s.V1Pod) -> None:
@@ -63,9 +69,7 @@ class TeamPodManager(PodManager):
 
     def _run(self, pod: k8s.V1Pod, command: str, timeout_s: float) -> str:
         where, words = (pod.metadata.name, pod.metadata.namespace), ["/bin/sh", "-c", command]
-        return run_command(
-            self._client.api_client, where, PodDefaults.SIDECAR_CONTAINER_NAME, words, timeout_s=timeout_s
-        )
+        return run_command(self._client.api_client, where, XCOM_CONTAINER, words, timeout_s=timeout_s)
 
 
 def run_command(
@@ -121,20 +125,20 @@ def _connect(api: ApiClient, url: str, timeout_s: float) -> Any:
     options: dict[str, Any] = {"header": lines, "timeout": timeout_s, "http_proxy_timeout": timeout_s}
     if configuration.proxy or configuration.proxy_headers:
         options = websocket_proxycare(options, configuration, url, headers)
-    socket: Any = WebSocket(sslopt=_build_tls_options(configuration, get_tls_context(api)))
+    socket: Any = WebSocket(sslopt=_build_tls_options(configuration))
     socket.connect(url, **options)
     return socket
 
 
-def _build_tls_options(configuration: Any, context: ssl.SSLContext | None) -> dict[str, Any]:
-    """Build the options as the client library does for its own websockets; a context replaces some of them."""
+def _build_tls_options(configuration: Any) -> dict[str, Any]:
+    """Build the options as the client library does for its own websockets."""
     options: dict[str, Any] = {"cert_reqs": ssl.CERT_NONE}
     if configuration.verify_ssl:
         options = {"cert_reqs": ssl.CERT_REQUIRED, "ca_certs": configuration.ssl_ca_cert or certifi.where()}
         if configuration.assert_hostname is not None:
             options["check_hostname"] = configuration.assert_hostname
     names = {"certfile": "cert_file", "keyfile": "key_file", "server_hostname": "tls_server_name"}
-    values = {option: getattr(configuration, name, None) for option, name in names.items()} | {"context": context}
+    values = {option: getattr(configuration, name, None) for option, name in names.items()}
     return options | {option: value for option, value in values.items() if value}
 
 

@@ -182,7 +182,7 @@ def _build_record(context: Context, pod: ObservedPod, end: TaskEnd) -> EndRecord
         uid=pod.state.uid,
         kind=outcome.kind.value,
         exit_code=outcome.exit_code,
-        message=outcome.message,
+        message=str(end.failure) if is_lost else outcome.message,
         result=end.result if end.has_succeeded else None,
         max_tries=getattr(ti, "max_tries", None),
         try_number=ti.try_number,

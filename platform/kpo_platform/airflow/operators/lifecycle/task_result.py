@@ -1,4 +1,4 @@
-"""Read a task's result from the XCom sidecar of its pod, and end the sidecar when the result is stored."""
+"""Read a task's result from its pod: from the program's termination message, or from the XCom sidecar."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ import json
 import time
 from typing import Any
 
-from airflow.providers.cncf.kubernetes.utils.xcom_sidecar import PodDefaults
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 from kubernetes.client import ApiException
 
 from kpo_platform.airflow.operators.lifecycle.observed_pod import ObservedPod
 from kpo_platform.airflow.operators.lifecycle.patience import ApiServerUnavailable, advise, describe_error, is_transient
 from kpo_platform.airflow.operators.lifecycle.pod_manager import CommandFailed
+from kpo_platform.pod.message_result import RESULT_FILE, count_bytes
+from kpo_platform.pod.xcom import XCOM_CONTAINER
 
-SIDECAR: str = PodDefaults.SIDECAR_CONTAINER_NAME
+SIDECAR = XCOM_CONTAINER
 
 _RETRY = "A retry does the work again."
 _INTERVAL_S = 1.0
@@ -34,12 +35,15 @@ def read_result(operator: Any, pod: ObservedPod) -> Any:
     """Read the result of a program that has succeeded; wait for the sidecar's start, and for API server and node.
 
     Raises:
-        AirflowFailException: the result is lost, but the work is done.
+        AirflowFailException: the result is lost, or too large for a message, but the work is done.
         ApiServerUnavailable: API server or node do not answer, or the sidecar did not start; the pod has the result.
         ApiException: the API server refused to read the result.
         CommandFailed: the sidecar cannot read it.
         AirflowException: it is no JSON.
     """
+    # Not the operator decides: the pod may be of an earlier version of the task.
+    if (message := pod.state.container(operator.base_container_name).result) is not None:
+        return _read_message(operator, pod, message)
     failed_s = refused_s = 0.0
     while True:
         _await_sidecar(operator, pod)
@@ -63,7 +67,7 @@ def read_result(operator: Any, pod: ObservedPod) -> Any:
 
 
 def read_failed_result(operator: Any, pod: ObservedPod) -> Any:
-    """Read the result of a program that has failed, as the stock operator does; None if it has none."""
+    """Read the result of a program that has failed, as the stock operator does; None if it has no sidecar."""
     if not _is_running(pod):
         return None
     try:
@@ -83,6 +87,26 @@ def end_sidecar(operator: Any, pod: ObservedPod) -> bool:
         operator.log.info("Cannot end container %s of pod %s: %s.", SIDECAR, pod.state.name, describe_error(error))
         return False
     return True
+
+
+def _read_message(operator: Any, pod: ObservedPod, message: str) -> Any:
+    if count_bytes(message) >= (limit := pod.state.result_limit):
+        raise AirflowFailException(
+            f"The program succeeded, but its result is larger than the {limit - 1:,} bytes that pod {pod.state.name} "
+            "can report. The task is not tried again, because its work is done. Write the result to a file and return "
+            'its path, or set xcom="sidecar".'
+        )
+    if not message:
+        operator.log.info("%s is empty. Write to it directly: no file can be moved onto it.", RESULT_FILE)
+    try:
+        return operator.extract_xcom(pod=pod.model)
+    except json.JSONDecodeError as error:
+        raise _build_json_error(error) from error
+
+
+def _build_json_error(error: json.JSONDecodeError) -> AirflowException:
+    cause = f"The program succeeded, but its result is not JSON: {describe_error(error)}"
+    return AirflowException(f"{cause}. Write JSON to {RESULT_FILE}.")
 
 
 def _is_running(pod: ObservedPod) -> bool:
@@ -120,8 +144,7 @@ def _check_retry(error: Exception, pod: ObservedPod, failed_s: float, refused_s:
     """Raise unless the read may succeed later."""
     is_refusal = isinstance(error, ApiException | CommandFailed | AirflowException | PermissionError)
     if isinstance(error, json.JSONDecodeError):
-        cause = f"The program succeeded, but its result is not JSON: {describe_error(error)}"
-        raise AirflowException(f"{cause}. Write JSON to {PodDefaults.XCOM_MOUNT_PATH}/return.json.") from error
+        raise _build_json_error(error) from error
     if not is_transient(error) and not is_refusal:
         raise error
     if not is_transient(error) and refused_s >= _REFUSAL_TIMEOUT_S:
@@ -134,5 +157,5 @@ def _check_retry(error: Exception, pod: ObservedPod, failed_s: float, refused_s:
         raise ResultUnreadable(
             f"Cannot read the result of pod {pod.state.name}, whose program succeeded: {describe_error(error)}. It was "
             f"tried for {failed_s:.0f} s. The pod is not deleted",
-            "Check the pod's node and its container airflow-xcom-sidecar. A retry of the task takes the result.",
+            f"Check the pod's node and its container {SIDECAR}. A retry of the task takes the result.",
         ) from error

@@ -1,0 +1,37 @@
+"""Rule: a result that is a termination message reaches Airflow."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterator
+
+from kpo_platform.finding import Refusal
+from kpo_platform.pod.compose import BASE
+from kpo_platform.pod.merge import Json
+from kpo_platform.pod.message_result import FIELDS, RESULT_FILE, find_limit
+
+_LEAST_LIMIT = 1024  # of a pod with 12 containers
+
+
+def check_result(pod: Json, *, rendered: bool = True) -> Iterator[Refusal]:
+    """Check the pod of a task whose result is a message; before Jinja rendering a field may be missing."""
+    base = next(each for each in pod["spec"]["containers"] if each.get("name") == BASE)
+    for field, required in FIELDS.items():
+        value = base.get(field)
+        if value != required and (rendered or value is not None):
+            yield Refusal(
+                "argument",
+                f"{field} of container {BASE!r} is {value!r}, but the task's result requires {required!r}",
+                'Leave it out, or set xcom="sidecar".',
+            )
+    for path in (mount.get("mountPath") or "" for mount in base.get("volumeMounts") or []):
+        if posixpath.normpath(path) in (RESULT_FILE, posixpath.dirname(RESULT_FILE)):
+            fix = "Mount the volume at another path."
+            yield Refusal("argument", f"A volume is mounted at {path!r}, where the task writes its result", fix)
+    if (limit := find_limit(pod)) < _LEAST_LIMIT:
+        yield Refusal(
+            "argument",
+            f"With so many containers Kubernetes reports at most {limit - 1} bytes of the task's result, but "
+            f"{_LEAST_LIMIT - 1} are required",
+            'Use fewer containers, or set xcom="sidecar".',
+        )

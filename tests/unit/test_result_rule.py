@@ -1,0 +1,89 @@
+"""A pod in which the kubelet cannot report a result is refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from unit.support.contracts import TEAM
+from unit.support.pod_checks import list_refusals, override_base, override_spec
+
+FILE = "/airflow/xcom/return.json"
+LEAVE_OUT = 'Leave it out, or set xcom="sidecar".'
+
+
+def list_of_message(pod: dict[str, Any], **options: Any) -> list[str]:
+    return list_refusals(pod, result_mode="message", **options)
+
+
+def build_containers(count: int) -> dict[str, Any]:
+    return override_spec(containers=[{"name": f"c{number}", "image": "a:1"} for number in range(count - 1)])
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        (
+            {"terminationMessagePath": "/dev/termination-log"},
+            "terminationMessagePath of container 'base' is '/dev/termination-log', but the task's result requires "
+            f"{FILE!r}. {LEAVE_OUT}",
+        ),
+        (
+            {"terminationMessagePath": None},
+            f"terminationMessagePath of container 'base' is None, but the task's result requires {FILE!r}. {LEAVE_OUT}",
+        ),
+        (
+            {"terminationMessagePolicy": "FallbackToLogsOnError"},
+            "terminationMessagePolicy of container 'base' is 'FallbackToLogsOnError', but the task's result requires "
+            f"'File'. {LEAVE_OUT}",
+        ),
+        *(
+            (
+                {"volumeMounts": [{"name": "work", "mountPath": path}]},
+                f"A volume is mounted at {path!r}, where the task writes its result. Mount the volume at another path.",
+            )
+            for path in ("/airflow/xcom", "/airflow/xcom/", FILE)
+        ),
+    ],
+)
+def test_field_that_hides_the_result_is_refused(fields: dict[str, Any], said: str):
+    assert list_of_message(override_base(**fields)) == [said]
+    assert list_refusals(override_base(**fields)) == []
+
+
+def test_volume_of_the_team_where_the_result_is_written_is_refused():
+    volume = {**TEAM["volumes"][0], "mountPath": "/airflow/xcom"}
+    assert list_of_message({}, volumes=[volume]) == [
+        "A volume is mounted at '/airflow/xcom', where the task writes its result. Mount the volume at another path."
+    ]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"terminationMessagePath": FILE, "terminationMessagePolicy": "File"},
+        {"volumeMounts": [{"name": "work", "mountPath": "/airflow/xcoms"}]},
+        {"volumeMounts": [{"name": "work", "mountPath": "/airflow"}]},
+    ],
+    ids=str,
+)
+def test_other_field_is_accepted(fields: dict[str, Any]):
+    assert list_of_message(override_base(**fields)) == []
+
+
+@pytest.mark.parametrize("field", ["terminationMessagePath", "terminationMessagePolicy"])
+def test_template_is_refused_only_when_it_is_rendered(field: str):
+    pod = override_base(**{field: "{{ params.field }}"})
+    assert list_of_message(pod, rendered=False) == []
+    (said,) = list_of_message(pod)
+    assert said.startswith(f"{field} of container 'base' is '{{{{ params.field }}}}', but the task's result requires ")
+
+
+def test_pod_with_many_containers_is_refused():
+    assert list_of_message(build_containers(12)) == []
+    assert list_of_message(build_containers(13)) == [
+        "With so many containers Kubernetes reports at most 944 bytes of the task's result, but 1023 are required. "
+        'Use fewer containers, or set xcom="sidecar".'
+    ]
