@@ -72,6 +72,7 @@ TESTS = (
     "team_lookup",
     "team_pod",
     "template_fields",
+    "tls_context",
     "trigger_arguments",
     "trigger_child_process",
     "trigger_failure",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Callable, Iterator
@@ -61,14 +62,36 @@ class _QuietServer(ThreadingHTTPServer):
     def handle_error(self, *_: Any) -> None:
         """Ignore errors: in some tests the client closes the connection."""
 
+    def use_tls(self, key: Path) -> None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(key)
+        self.socket = context.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
+
+
+class _StreamingHandler(BaseHTTPRequestHandler):
+    def stream(self, status: int, chunks: Iterator[bytes]) -> None:
+        first = next((chunk for chunk in chunks if chunk), b"")  # the kubelet's headers come with the first bytes
+        self.send_response(status)
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        for chunk in chain(filter(None, chain([first], chunks)), [b""]):
+            self.wfile.write(f"{len(chunk):x}\r\n".encode() + chunk + b"\r\n")
+            self.wfile.flush()
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
 
 @contextmanager
-def serving(answer: Callable[[Request], Answer]) -> Iterator[Server]:
-    """Serve a function's answers, each a status and JSON or text, on a loopback port; record the requests."""
+def serving(answer: Callable[[Request], Answer], key: Path | None = None) -> Iterator[Server]:
+    """Serve a function's answers, each a status and JSON or text, on a loopback port; record the requests.
+
+    With the file of a key and its certificate over TLS.
+    """
     seen: list[Request] = []
     has_ended = threading.Event()
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(_StreamingHandler):
         def handle_any(self) -> None:
             length = int(self.headers.get("Content-Length", 0))
             body = json.loads(self.rfile.read(length)) if length else None
@@ -90,15 +113,6 @@ def serving(answer: Callable[[Request], Answer]) -> Iterator[Server]:
             self.end_headers()
             self.wfile.write(text)
 
-        def stream(self, status: int, chunks: Iterator[bytes]) -> None:
-            first = next((chunk for chunk in chunks if chunk), b"")  # the kubelet's headers come with the first bytes
-            self.send_response(status)
-            self.send_header("Transfer-Encoding", "chunked")
-            self.end_headers()
-            for chunk in chain(filter(None, chain([first], chunks)), [b""]):
-                self.wfile.write(f"{len(chunk):x}\r\n".encode() + chunk + b"\r\n")
-                self.wfile.flush()
-
         def fail(self, fault: Fault) -> None:
             self.close_connection = True
             if fault is Fault.HANG:
@@ -112,13 +126,12 @@ def serving(answer: Callable[[Request], Answer]) -> Iterator[Server]:
 
         do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = handle_any  # noqa: N815
 
-        def log_message(self, *_: Any) -> None:
-            pass
-
     server = _QuietServer(("127.0.0.1", 0), Handler)
+    if key is not None:
+        server.use_tls(key)
     threading.Thread(target=server.serve_forever, args=(0.005,), daemon=True).start()
     try:
-        yield Server(f"http://127.0.0.1:{server.server_address[1]}", seen)
+        yield Server(f"http{'s' if key else ''}://127.0.0.1:{server.server_address[1]}", seen)
     finally:
         has_ended.set()
         server.shutdown()

@@ -6,7 +6,6 @@ import base64
 import json
 import socket
 import ssl
-import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +13,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+
+from unit.support.certificates import create_certificate
 
 NAME = "registry.test"
 USER, PASSWORD = "robot", "s3cret"
@@ -106,8 +107,5 @@ def _create_certificate(folder: Path, host: str) -> Path:
     """Create a key with a self-signed certificate, and return the file with both."""
     both, trusted = folder / "registry.pem", folder / host / "ca.crt"
     trusted.parent.mkdir(parents=True)
-    words = ["openssl", "req", "-x509", "-nodes", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]
-    names = ["-subj", "/CN=registry", "-addext", f"subjectAltName=DNS:{NAME}", "-days", "2"]
-    subprocess.run([*words, *names, "-keyout", both, "-out", trusted], check=True, capture_output=True)
-    both.write_text(both.read_text() + trusted.read_text())
+    create_certificate(both, trusted, NAME)
     return both

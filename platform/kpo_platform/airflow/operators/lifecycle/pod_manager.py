@@ -18,6 +18,7 @@ from kubernetes.stream.ws_client import get_websocket_url, websocket_proxycare
 from websocket import ABNF, WebSocket, WebSocketBadStatusException, WebSocketException
 
 from kpo_platform.airflow.operators.lifecycle.api_request import ApiRefusal
+from kpo_platform.airflow.operators.lifecycle.connection import get_tls_context
 from kpo_platform.errors import PlatformError
 from kpo_platform.pod.cluster_text import sanitize
 from kpo_platform.pod.compose import BASE
@@ -125,20 +126,20 @@ def _connect(api: ApiClient, url: str, timeout_s: float) -> Any:
     options: dict[str, Any] = {"header": lines, "timeout": timeout_s, "http_proxy_timeout": timeout_s}
     if configuration.proxy or configuration.proxy_headers:
         options = websocket_proxycare(options, configuration, url, headers)
-    socket: Any = WebSocket(sslopt=_build_tls_options(configuration))
+    socket: Any = WebSocket(sslopt=_build_tls_options(configuration, get_tls_context(api)))
     socket.connect(url, **options)
     return socket
 
 
-def _build_tls_options(configuration: Any) -> dict[str, Any]:
-    """Build the options as the client library does for its own websockets."""
+def _build_tls_options(configuration: Any, context: ssl.SSLContext | None) -> dict[str, Any]:
+    """Build the options as the client library does for its own websockets; a context replaces some of them."""
     options: dict[str, Any] = {"cert_reqs": ssl.CERT_NONE}
     if configuration.verify_ssl:
         options = {"cert_reqs": ssl.CERT_REQUIRED, "ca_certs": configuration.ssl_ca_cert or certifi.where()}
         if configuration.assert_hostname is not None:
             options["check_hostname"] = configuration.assert_hostname
     names = {"certfile": "cert_file", "keyfile": "key_file", "server_hostname": "tls_server_name"}
-    values = {option: getattr(configuration, name, None) for option, name in names.items()}
+    values = {option: getattr(configuration, name, None) for option, name in names.items()} | {"context": context}
     return options | {option: value for option, value in values.items() if value}
 
 

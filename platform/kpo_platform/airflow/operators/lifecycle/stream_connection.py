@@ -54,8 +54,9 @@ class StreamConnection:
 
 
 def _build_pool(client: ApiClient, on_connect: Callable[[Any], None]) -> Any:
-    """Build connections as the client's own, each of which is reported when it is open."""
+    """Build connections as the client's own, with its TLS context, each of which is reported when it is open."""
     manager: Any = RESTClientObject(client.configuration).pool_manager
+    manager.connection_pool_kw = client.rest_client.pool_manager.connection_pool_kw
     pool = manager.connection_from_url(client.configuration.host)
     kind = pool.ConnectionCls
 
