@@ -29,26 +29,30 @@ def test_public_module_loads_neither_airflow_nor_kubernetes(name: str):
     assert run(script) == "[]\n"
 
 
+OPERATOR, BUNDLE = "kpo_platform.airflow.operators.team_pod", "kpo_platform.airflow.bundles.git"
+SUPERVISOR, WARNINGS = "airflow.sdk.execution_time.supervisor", "kpo_platform.airflow.policies.trigger_warnings"
+
+
 @pytest.mark.parametrize(
-    ("component", "executor", "start_method", "is_loaded"),
+    ("component", "executor", "start_method", "preloaded"),
     [
-        ("dag-processor", "KubernetesExecutor", "fork", True),
-        ("scheduler", "LocalExecutor", "fork", True),
-        ("scheduler", "LocalExecutor", "spawn", False),
-        ("scheduler", "KubernetesExecutor", "fork", False),
-        ("triggerer", "LocalExecutor", "fork", False),
+        ("dag-processor", "KubernetesExecutor", "fork", [OPERATOR, WARNINGS]),
+        ("scheduler", "LocalExecutor", "fork", [OPERATOR, BUNDLE, SUPERVISOR]),
+        ("scheduler", "LocalExecutor", "spawn", []),
+        ("scheduler", "KubernetesExecutor", "fork", []),
+        ("triggerer", "LocalExecutor", "fork", []),
     ],
 )
-def test_components_that_fork_for_files_or_tasks_preload_the_operator(
-    component: str, executor: str, start_method: str, is_loaded: bool
-):
+def test_component_imports_what_its_forks_need(component: str, executor: str, start_method: str, preloaded: list[str]):
+    bundles = [{"name": "alpha", "classpath": f"{BUNDLE}.TeamGitDagBundle", "kwargs": {}}]
     script = f"""
-import multiprocessing, os, sys
+import json, multiprocessing, os, sys
 os.environ["AIRFLOW__CORE__EXECUTOR"] = "{executor}"
+os.environ["AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST"] = json.dumps({bundles})
 multiprocessing.set_start_method("{start_method}")
 sys.argv = ["airflow", "{component}"]
 from kpo_platform.airflow.plugins import reload_settings as plugin
 plugin.on_starting(None)
-print("kpo_platform.airflow.operators.team_pod" in sys.modules)
+print(*(name for name in {[OPERATOR, BUNDLE, SUPERVISOR, WARNINGS]} if name in sys.modules))
 """
-    assert run(script).splitlines()[-1:] == [str(is_loaded)]
+    assert run(script).splitlines()[-1].split() == preloaded

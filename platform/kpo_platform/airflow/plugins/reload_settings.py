@@ -6,9 +6,9 @@ bundle 'x' is not configured" until the scheduler restarts, which interrupts oth
 reads the file again before Airflow looks for the DAG. ``on_starting`` is the first listener hook that Airflow calls
 there.
 
-The plugin also imports TeamPodOperator in two components before they fork: the dag-processor, which forks a process per
-file, and the scheduler with LocalExecutor, which forks a process per task. Airflow preloads only its own modules;
-without this, each of those processes would spend most of a second, and 75 MiB, on the import.
+Two components fork a process for each piece of work, so the plugin imports for them what each of these would import:
+the dag-processor, per file, and the scheduler with LocalExecutor, per task. Airflow preloads only its own modules;
+without this, each process would spend most of a second, and 75 MiB, on the import of TeamPodOperator.
 """
 
 from __future__ import annotations
@@ -26,20 +26,26 @@ _OPERATOR = "kpo_platform.airflow.operators.team_pod"
 
 @hookimpl
 def on_starting(component: object) -> None:
-    """Reload Airflow's settings, whichever component starts."""
+    """Reload Airflow's settings, whichever component starts, and import what its forks need."""
     conf.read(AIRFLOW_CONFIG)
-    for name in _list_preloaded_modules():
-        importlib.import_module(name)
-
-
-def _list_preloaded_modules() -> tuple[str, ...]:
-    """List the modules that forks of this process need."""
     if "dag-processor" in sys.argv:
-        return _OPERATOR, "kpo_platform.airflow.policies.trigger_warnings"
-    if "scheduler" in sys.argv and "LocalExecutor" in conf.get("core", "executor"):
-        # Without fork, a task's process inherits nothing, but calls this too, also for a task without a pod.
-        return (_OPERATOR,) if multiprocessing.get_start_method() == "fork" else ()
-    return ()
+        _import(_OPERATOR, "kpo_platform.airflow.policies.trigger_warnings")
+    elif _OPERATOR not in sys.modules and _forks_tasks():
+        _import(_OPERATOR, "airflow.sdk.execution_time.supervisor")
+        from airflow.dag_processing.bundles.manager import DagBundlesManager
+
+        DagBundlesManager()  # type: ignore[no-untyped-call]  # imports bundles' classes; git's starts a process, too
+
+
+def _forks_tasks() -> bool:
+    """Tell whether tasks are forks of this process. Otherwise also a task without a pod would import the operator."""
+    is_local = "scheduler" in sys.argv and "LocalExecutor" in conf.get("core", "executor")
+    return is_local and multiprocessing.get_start_method() == "fork"
+
+
+def _import(*names: str) -> None:
+    for name in names:
+        importlib.import_module(name)
 
 
 class ReloadSettingsPlugin(AirflowPlugin):
