@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.policies import hookimpl
 
-from kpo_platform.airflow import guards, workarounds
+from kpo_platform.airflow import guards, preload, workarounds
 from kpo_platform.contract import FILE_VARIABLE
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ _SPARK_MODULE = f"{_PROVIDER}operators.spark_kubernetes."
 
 guards.install()
 workarounds.install()
+preload.preload_in_celery_worker()
 
 
 @hookimpl
