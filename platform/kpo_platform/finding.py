@@ -57,6 +57,7 @@ RULES: dict[str, Rule] = {
     "quota": Rule("KPO-POD003", "A pod fits the team's quota and limits."),
     "form": Rule("KPO-POD004", "Kubernetes accepts the syntax of every value."),
     "missing": Rule("KPO-POD005", "A pod has the volumes that it mounts and the values that its template needs."),
+    "result": Rule("KPO-POD006", "The result of a task can reach Airflow."),
     "image-pin": Rule("KPO-IMG001", "An image has a fixed tag or digest, as the team's images.pin requires."),
     "image-allow": Rule("KPO-IMG002", "An image matches a pattern in the team's images.allow."),
     "image": Rule("KPO-IMG003", "Every container has an image with a valid name."),

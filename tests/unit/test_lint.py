@@ -248,6 +248,7 @@ def test_rule_codes_are_stable():
         "quota": "KPO-POD003",
         "form": "KPO-POD004",
         "missing": "KPO-POD005",
+        "result": "KPO-POD006",
         "image-pin": "KPO-IMG001",
         "image-allow": "KPO-IMG002",
         "image": "KPO-IMG003",

@@ -77,7 +77,7 @@ class TeamTest:
             cmds=["sh", "-c"],
             arguments=[RETURN_TOKEN if team.rbac.exec else SAY_HELLO],
             env_vars={"TEAM": name},
-            do_xcom_push=team.rbac.exec,
+            do_xcom_push=team.rbac.exec,  # through the sidecar: a message would show the token to who may get pods
             deferrable=False,
             on_finish_action="keep_pod",
             schedule_timeout_seconds=team.policy.startup_timeout,  # a test reports a full quota instead of waiting

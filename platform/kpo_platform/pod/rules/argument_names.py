@@ -140,7 +140,7 @@ def _check_result_arguments(arguments: Mapping[str, Any]) -> Iterator[Refusal]:
         yield Refusal("argument", f"do_xcom_push is {pushes!r}, but True or False is required", fix, "do_xcom_push")
     if xcom == "message" and arguments.get("engine") == "stock":
         yield Refusal(
-            "argument",
+            "result",
             "engine='stock' reads a result from the XCom sidecar, but xcom is 'message'",
             "Set xcom=True, or leave out engine.",
         )
@@ -164,7 +164,7 @@ def _check_team_values(arguments: Mapping[str, Any], team_name: str, team: Team)
             )
     if choose_result_mode(arguments, team.policy.xcom) == "sidecar" and not team.rbac.exec:
         yield Refusal(
-            "argument",
+            "result",
             "The task's result is read with a command in the XCom sidecar (pods/exec), but team "
             f"{team_name!r} has rbac.exec false",
             """Use xcom="message" and engine="team", or ask the platform team to change the team's values.""",

@@ -20,17 +20,17 @@ def check_result(pod: Json, *, rendered: bool = True) -> Iterator[Refusal]:
         value = base.get(field)
         if value != required and (rendered or value is not None):
             yield Refusal(
-                "argument",
+                "result",
                 f"{field} of container {BASE!r} is {value!r}, but the task's result requires {required!r}",
                 'Leave it out, or set xcom="sidecar".',
             )
     for path in (mount.get("mountPath") or "" for mount in base.get("volumeMounts") or []):
         if posixpath.normpath(path) in (RESULT_FILE, posixpath.dirname(RESULT_FILE)):
             fix = "Mount the volume at another path."
-            yield Refusal("argument", f"A volume is mounted at {path!r}, where the task writes its result", fix)
+            yield Refusal("result", f"A volume is mounted at {path!r}, where the task writes its result", fix)
     if (limit := find_limit(pod)) < _LEAST_LIMIT:
         yield Refusal(
-            "argument",
+            "result",
             f"With so many containers Kubernetes reports at most {limit - 1} bytes of the task's result, but "
             f"{_LEAST_LIMIT - 1} are required",
             'Use fewer containers, or set xcom="sidecar".',
