@@ -2,78 +2,57 @@
 
 from __future__ import annotations
 
+import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-REPOSITORY = Path(__file__).parents[2]
-
-
-def run(script: str) -> str:
-    """Run a script in a new Python process; return its output."""
-    env = {"PYTHONPATH": str(REPOSITORY / "platform"), "AIRFLOW_HOME": os.environ["AIRFLOW_HOME"]}
-    command = [sys.executable, "-c", script]
-    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=120, check=True).stdout
+from unit.support.http_server import serving
+from unit.support.new_process import run_script
+from unit.support.pod_server import Pods
+from unit.support.published_contract import Publish
 
 
 def test_package_import_loads_neither_airflow_nor_kubernetes():
-    assert run("import sys, kpo_platform; print([m for m in ('airflow', 'kubernetes') if m in sys.modules])") == "[]\n"
+    script = "import sys, kpo_platform; print([m for m in ('airflow', 'kubernetes') if m in sys.modules])"
+    assert run_script(script) == "[]\n"
 
 
 @pytest.mark.parametrize("name", ["contract", "errors", "testing"])
 def test_public_module_loads_neither_airflow_nor_kubernetes(name: str):
     script = f"import sys, kpo_platform.{name}; print([m for m in ('airflow', 'kubernetes') if m in sys.modules])"
-    assert run(script) == "[]\n"
+    assert run_script(script) == "[]\n"
 
 
-OPERATOR, BUNDLE = "kpo_platform.airflow.operators.team_pod", "kpo_platform.airflow.bundles.git"
-SUPERVISOR, WARNINGS = "airflow.sdk.execution_time.supervisor", "kpo_platform.airflow.policies.trigger_warnings"
+TASK = """
+import sys
+from types import SimpleNamespace
+from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
 
+def list_packages():
+    return {name.partition(".")[0] for name in sys.modules} - sys.stdlib_module_names
 
-START = "from kpo_platform.airflow.plugins import reload_settings; reload_settings.on_starting(None)"
-CELERY = """
-from kpo_platform.airflow.policies import cluster_policy
-from celery.signals import import_modules
-print(import_modules.send(None))
+stock_packages = list_packages()
+from kpo_platform import TeamPodOperator
+task = TeamPodOperator(task_id="t", team="alpha", image="busybox:1.35", deferrable=False)
+names = {"id": "i", "dag_id": "d", "task_id": "t", "run_id": "r", "map_index": -1}
+more = {"try_number": 1, "max_tries": 0, "context_carrier": None, "xcom_push": lambda **_: None}
+ti = SimpleNamespace(task=task, **names, **more)
+task.execute({"task": task, "ti": ti, "run_id": "r", "dag": SimpleNamespace(), "task_reschedule_count": 0})
+text_unidecode = {"text_unidecode"}  # the stock operator's library for slugs may load it on first use
+print(sorted(list_packages() - stock_packages - text_unidecode))
+print(*sorted({name.split(".")[1] for name in sys.modules if name.startswith("kpo_platform.")}))
 """
 
 
-@pytest.mark.parametrize(
-    ("command", "executor", "start_method", "script", "preloaded"),
-    [
-        ("dag-processor", "KubernetesExecutor", "fork", START, [OPERATOR, WARNINGS]),
-        ("scheduler", "LocalExecutor", "fork", START, [OPERATOR, BUNDLE, SUPERVISOR]),
-        ("scheduler", "LocalExecutor", "spawn", START, []),
-        ("scheduler", "KubernetesExecutor", "fork", START, []),
-        ("triggerer", "LocalExecutor", "fork", START, []),
-        ("celery worker", "CeleryExecutor", "fork", CELERY, [OPERATOR, BUNDLE, SUPERVISOR]),
-        ("celery flower", "CeleryExecutor", "fork", CELERY, []),
-    ],
-)
-def test_component_imports_what_its_forks_need(
-    command: str, executor: str, start_method: str, script: str, preloaded: list[str]
-):
-    lines = run_component(command, executor, start_method, f"{BUNDLE}.TeamGitDagBundle", script)
-    assert lines[-1].split() == preloaded
-
-
-def test_celery_worker_starts_without_a_module_that_cannot_be_imported():
-    lines = run_component("celery worker", "CeleryExecutor", "fork", "no.such.Bundle", CELERY)
-    assert (lines[-1].split(), "None)]" in lines[-2]) == ([OPERATOR, SUPERVISOR], True), lines
-
-
-def run_component(command: str, executor: str, start_method: str, bundle: str, script: str) -> list[str]:
-    """Run a script in a process of a component; return its output, the last line of which are preloaded modules."""
-    bundles = [{"name": "alpha", "classpath": bundle, "kwargs": {}}]
-    before = f"""
-import json, multiprocessing, os, sys
-os.environ["AIRFLOW__CORE__EXECUTOR"] = "{executor}"
-os.environ["AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST"] = json.dumps({bundles})
-multiprocessing.set_start_method("{start_method}")
-sys.argv = ["airflow", *"{command}".split()]
-"""
-    after = f"print(*(name for name in {[OPERATOR, BUNDLE, SUPERVISOR, WARNINGS]} if name in sys.modules))"
-    return run(f"{before}\n{script}\n{after}").splitlines()
+def test_task_loads_no_other_packages_than_the_stock_operator(tmp_path: Path, publish: Publish):
+    publish()
+    pods = Pods()
+    with serving(pods) as server:
+        extra = {"kube_config": Path(server.kubeconfig(tmp_path)).read_text()}
+        connection = json.dumps({"conn_type": "kubernetes", "extra": extra})
+        contract = os.environ["KPO_PLATFORM_CONTRACT"]
+        lines = run_script(TASK, AIRFLOW_CONN_K8S_DEFAULT=connection, KPO_PLATFORM_CONTRACT=contract).splitlines()
+    assert (len(pods.created), pods.pod) == (1, None)
+    assert lines[-2:] == ["[]", "airflow contract errors finding pod release"]
