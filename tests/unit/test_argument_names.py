@@ -18,7 +18,7 @@ from kpo_platform.pod.rules.argument_names import (
     STOCK_ARGUMENTS,
     check_arguments,
 )
-from unit.support.contracts import TEAM, build_contract
+from unit.support.contracts import build_contract
 
 ASK = "Leave it out, or ask the platform team to change the team's values."
 
@@ -140,40 +140,3 @@ def test_equivalent_or_unresolved_value_is_accepted(arguments: dict[str, Any]):
 def test_locked_argument_is_refused_by_name(name: str, value: Any, required: Any):
     sentence = f"{name} is {value!r}, but team 'alpha' has {required!r}. {ASK}"
     assert list_refusals({name: value}) == list_refusals({}, {name: value}) == [sentence]
-
-
-NO_EXEC = {"rbac": {**TEAM["rbac"], "exec": False}}
-SIDECAR_POLICY = {"policy": {**TEAM["policy"], "xcom": "sidecar"}}
-
-
-@pytest.mark.parametrize(
-    ("arguments", "team"),
-    [
-        ({"do_xcom_push": True}, {}),
-        ({"xcom": "sidecar"}, {}),
-        ({"xcom": True, "engine": "stock"}, {}),
-        ({"xcom": True}, SIDECAR_POLICY),
-    ],
-    ids=str,
-)
-def test_result_in_a_sidecar_is_refused_without_the_right_to_exec(arguments: dict[str, Any], team: dict[str, Any]):
-    assert list_refusals(arguments, **team) == []
-    assert list_refusals(arguments, **team, **NO_EXEC) == [
-        "The task's result is read with a command in the XCom sidecar (pods/exec), but team 'alpha' has rbac.exec "
-        """false. Use xcom="message" and engine="team", or ask the platform team to change the team's values."""
-    ]
-
-
-@pytest.mark.parametrize(
-    ("arguments", "team"),
-    [
-        ({"xcom": True}, {}),
-        ({"xcom": "message"}, SIDECAR_POLICY),
-        ({"xcom": "message", "do_xcom_push": True}, {}),
-        ({"xcom": False}, SIDECAR_POLICY),
-        ({}, SIDECAR_POLICY),
-    ],
-    ids=str,
-)
-def test_other_task_needs_no_right_to_exec(arguments: dict[str, Any], team: dict[str, Any]):
-    assert list_refusals(arguments, **team, **NO_EXEC) == []

@@ -9,6 +9,7 @@ from unit.support.contracts import CONTRACT, TEAM
 from unit.support.platformctl import Platformctl
 
 DAG = """\
+from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
 from airflow.sdk import DAG
 from kpo_platform import TeamPodOperator
 
@@ -18,15 +19,21 @@ with DAG("results", schedule=None, default_args={"team": "alpha", "image": "busy
     TeamPodOperator(task_id="other", xcom=True, termination_message_policy="FallbackToLogsOnError")
     mounts = [{"name": "data", "mountPath": "/airflow/xcom"}]
     TeamPodOperator.partial(task_id="mapped", xcom="message").expand(volume_mounts=[[], mounts])
+    KubernetesPodOperator(task_id="stock", do_xcom_push=True)
 """
 
-TEXT = """\
-FILE:6: error KPO-POD006 task cut: The task's result is read with a command in the XCom sidecar (pods/exec), but team \
-'alpha' has rbac.exec false. Use xcom="message" and engine="team", or ask the platform team to change the team's values.
-FILE:7: error KPO-POD006 task other: terminationMessagePolicy of container 'base' is 'FallbackToLogsOnError', but the \
+NO_EXEC = """\
+The task's result is read with a command in the XCom sidecar, but team 'alpha' has rbac.exec false. Use \
+TeamPodOperator with xcom="message", or ask the platform team to change the team's values.
+"""
+
+TEXT = f"""\
+FILE:7: error KPO-POD006 task cut: {NO_EXEC}\
+FILE:8: error KPO-POD006 task other: terminationMessagePolicy of container 'base' is 'FallbackToLogsOnError', but the \
 task's result requires 'File'. Leave it out, or set xcom="sidecar".
-FILE:9: error KPO-POD006 task mapped: A volume is mounted at '/airflow/xcom', where the task writes its result. Mount \
+FILE:10: error KPO-POD006 task mapped: A volume is mounted at '/airflow/xcom', where the task writes its result. Mount \
 the volume at another path.
+FILE:11: error KPO-POD006 task stock: {NO_EXEC}\
 """
 
 

@@ -89,11 +89,22 @@ def test_message_is_the_whole_difference_to_a_task_without_a_result(publish: Pub
     assert with_result == without
 
 
-def test_pod_without_the_right_to_exec_returns_a_message(publish: Publish):
-    publish(alpha=NO_EXEC)
-    assert describe(build_task(xcom=True)) == MESSAGE
-    with pytest.raises(PodError, match=r"rbac\.exec false"):
-        build_task(xcom="sidecar")
+@pytest.mark.parametrize("policy", [{}, SIDECAR], ids=["message", "sidecar"])
+@pytest.mark.parametrize(("arguments", "message", "sidecar"), CASES, ids=IDS)
+def test_only_a_result_in_the_sidecar_is_refused_without_the_right_to_exec(
+    arguments: dict[str, Any], message: tuple[Any, ...], sidecar: tuple[Any, ...], policy: Any, publish: Publish
+):
+    publish(alpha={**NO_EXEC, **policy})
+    expected = sidecar if policy else message
+    if expected != OTHER:
+        assert describe(build_task(**arguments)) == expected
+        return
+    with pytest.raises(PodError) as error:
+        build_task(**arguments)
+    assert str(error.value) == (
+        "The task's result is read with a command in the XCom sidecar, but team 'alpha' has rbac.exec false. Use "
+        """TeamPodOperator with xcom="message", or ask the platform team to change the team's values."""
+    )
 
 
 def test_decorated_function_returns_a_message(publish: Publish):

@@ -13,7 +13,7 @@ from kpo_platform.contract import Team
 from kpo_platform.errors import suggest_name
 from kpo_platform.finding import Refusal
 from kpo_platform.pod.rules.argument_types import check_argument_types
-from kpo_platform.pod.xcom import RESULT_MODES, choose_result_mode
+from kpo_platform.pod.xcom import RESULT_MODES
 
 
 def _split(text: str) -> frozenset[str]:
@@ -162,10 +162,3 @@ def _check_team_values(arguments: Mapping[str, Any], team_name: str, team: Team)
                 "Leave it out, or ask the platform team to change the team's values.",
                 argument,
             )
-    if choose_result_mode(arguments, team.policy.xcom) == "sidecar" and not team.rbac.exec:
-        yield Refusal(
-            "result",
-            "The task's result is read with a command in the XCom sidecar (pods/exec), but team "
-            f"{team_name!r} has rbac.exec false",
-            """Use xcom="message" and engine="team", or ask the platform team to change the team's values.""",
-        )

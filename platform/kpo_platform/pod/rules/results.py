@@ -1,16 +1,27 @@
-"""Rule: a result that is a termination message reaches Airflow."""
+"""Rule: the result of a task can reach Airflow."""
 
 from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterator
 
+from kpo_platform.contract import Team
 from kpo_platform.finding import Refusal
 from kpo_platform.pod.compose import BASE
 from kpo_platform.pod.merge import Json
 from kpo_platform.pod.message_result import FIELDS, RESULT_FILE, find_limit
 
 _LEAST_LIMIT = 1024  # of a pod with 12 containers
+
+
+def check_result_right(mode: str, team_name: str, team: Team) -> Iterator[Refusal]:
+    """Refuse a result in an XCom sidecar for a team in whose pods Airflow may run no command."""
+    if mode == "sidecar" and not team.rbac.exec:
+        yield Refusal(
+            "result",
+            f"The task's result is read with a command in the XCom sidecar, but team {team_name!r} has rbac.exec false",
+            """Use TeamPodOperator with xcom="message", or ask the platform team to change the team's values.""",
+        )
 
 
 def check_result(pod: Json, *, rendered: bool = True) -> Iterator[Refusal]:

@@ -15,6 +15,7 @@ from kpo_platform.pod.merge import Json
 from kpo_platform.pod.rules.all_rules import check_pod
 from kpo_platform.pod.rules.credentials import check_container_credentials
 from kpo_platform.pod.rules.ownership import check_connection, check_trigger_kwargs
+from kpo_platform.pod.rules.results import check_result_right
 from kpo_platform.pod.rules.syntax import check_variable_names
 
 _PROGRAM_FIELDS = ("command", "args", "env")
@@ -27,15 +28,19 @@ _cache: tuple[Contract | None, dict[str, tuple[Refusal, ...]]] = (None, {})
 
 
 def check_task(task: Any, team_name: str, contract: Contract) -> list[Refusal]:
-    """Check the arguments of a task that do not describe its pod: its connection and its trigger.
+    """Check the arguments of a task that do not describe its pod: its connection, its trigger and its result.
 
     Args:
         task: a pod operator, with rendered fields or not.
         team_name: the team that the task runs for.
         contract: contains the connections of all teams.
     """
-    connection_id = serialize(task.kubernetes_conn_id)
-    return [*check_connection(connection_id, team_name, contract), *check_trigger_kwargs(task.trigger_kwargs)]
+    connection_id, mode = serialize(task.kubernetes_conn_id), "sidecar" if task.do_xcom_push else ""
+    return [
+        *check_connection(connection_id, team_name, contract),
+        *check_trigger_kwargs(task.trigger_kwargs),
+        *check_result_right(getattr(task, "result_mode", mode), team_name, contract.team(team_name)),
+    ]
 
 
 def precheck_pod(contract: Contract, request: PodRequest, *, complete: bool = True) -> list[Refusal]:
