@@ -12,6 +12,7 @@ from unit.support.task_process import Killed, StartTask, Task
 
 CASES: dict[str, tuple[dict[str, Any], Program, Any]] = {
     "result": ({"do_xcom_push": True}, Program(), {"rows": 3}),
+    "message": ({"xcom": "message"}, Program(), {"rows": 3}),
     "no-result": ({}, Program(), None),
     "failure": (
         {},
