@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,7 +21,10 @@ from kpo_platform.airflow.operators.lifecycle.connection import get_tls_context,
 from kpo_platform.airflow.operators.lifecycle.pod_manager import run_command
 from kpo_platform.airflow.operators.lifecycle.stream_connection import StreamConnection
 from unit.support.certificates import create_certificate
+from unit.support.cluster_server import Cluster
+from unit.support.fake_kubelet import Program
 from unit.support.http_server import Answer, Request, serving
+from unit.support.task_process import StartTask
 
 NAME = "api.test"
 TIMEOUT_S = (5.0, 5.0)
@@ -39,7 +43,7 @@ class Tls:
 
     url: str
     trusted: Path
-    contexts: list[ssl.SSLContext] = field(default_factory=list)
+    contexts: list[ssl.SSLContext]
     loads: int = 0
 
     def client(self, **fields: Any) -> ApiClient:
@@ -73,21 +77,33 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 
 @pytest.fixture
-def tls(certificates: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> Iterator[Tls]:
-    """Serve an API server over TLS, and record the contexts of clients."""
+def contexts(monkeypatch: pytest.MonkeyPatch) -> list[ssl.SSLContext]:
+    """Record the TLS contexts of clients."""
+    contexts: list[ssl.SSLContext] = []
+    create = ssl.SSLContext.__new__
+
+    def record(*arguments: Any, **options: Any) -> ssl.SSLContext:
+        contexts.append(create(*arguments, **options))
+        return contexts[-1]
+
+    monkeypatch.setattr(ssl.SSLContext, "__new__", record)
+    return contexts
+
+
+@pytest.fixture
+def tls(
+    certificates: tuple[Path, Path], contexts: list[ssl.SSLContext], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Tls]:
+    """Serve an API server over TLS."""
     key, trusted = certificates
     with serving(answer, key) as server:
-        tls, create, load = Tls(server.url, trusted), ssl.SSLContext.__new__, ssl.SSLContext.load_default_certs
-
-        def record(*arguments: Any, **options: Any) -> ssl.SSLContext:
-            tls.contexts.append(create(*arguments, **options))
-            return tls.contexts[-1]
+        contexts.clear()
+        tls, load = Tls(server.url, trusted, contexts), ssl.SSLContext.load_default_certs
 
         def count(*arguments: Any) -> None:
             tls.loads += 1
             load(*arguments)
 
-        monkeypatch.setattr(ssl.SSLContext, "__new__", record)
         monkeypatch.setattr(ssl.SSLContext, "load_default_certs", count)
         yield tls
 
@@ -119,6 +135,29 @@ def test_all_connections_of_a_client_share_one_context(tls: Tls):
     client = tls.client()
     connect_all(client)
     assert tls.contexts == [get_tls_context(client)]
+
+
+@pytest.mark.parametrize("xcom", [None, "sidecar"])
+def test_run_of_a_task_creates_one_context(
+    xcom: str | None,
+    fake_cluster: Cluster,
+    start_task: StartTask,
+    certificates: tuple[Path, Path],
+    contexts: list[ssl.SSLContext],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+):
+    key, trusted = certificates
+    fake_cluster.programs["base"] = Program(runs_s=5)
+    with serving(fake_cluster, key) as server:
+        contexts.clear()
+        content = json.loads(Path(server.kubeconfig(tmp_path)).read_text())
+        content["clusters"][0]["cluster"] |= {"certificate-authority": str(trusted), "tls-server-name": NAME}
+        connection = {"conn_type": "kubernetes", "extra": {"kube_config": json.dumps(content)}}
+        monkeypatch.setenv("AIRFLOW_CONN_K8S_DEFAULT", json.dumps(connection))
+        run = start_task(xcom=xcom).run()
+        assert (run.outcome, len(contexts)) == ({"rows": 3} if xcom else None, 1)
+        assert len(fake_cluster.log_queries) > 1
 
 
 def test_certificates_of_the_system_are_loaded_once(tls: Tls, monkeypatch: pytest.MonkeyPatch):
