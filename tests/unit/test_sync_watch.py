@@ -16,7 +16,8 @@ from unit.support.task_process import StartTask, Task
 NO_WATCH = refuse(403, "Forbidden", 'pods is forbidden: User "u" cannot watch resource "pods" in API group ""')
 TOLD = (
     'warning: Cannot watch pod {}: HTTP 403, pods is forbidden: User "u" cannot watch resource "pods" in API group '
-    '"". The task looks at it from time to time instead, and sees its end later. Give the task\'s connection this right.'
+    '"". The task looks at it from time to time instead, and sees its end later. '
+    "Give the task's connection this right."
 )
 
 

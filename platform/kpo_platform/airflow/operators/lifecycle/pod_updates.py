@@ -13,8 +13,8 @@ from kpo_platform.airflow.operators.lifecycle.pod_watch import PodWatch, WatchEn
 
 _SHORTEST_S = 1.0
 _SILENCE_S = 5.0
-"""The shortest wait for news of a pod that has not started, before the task looks at it: the time limits of the start do
-not count an outage of the API server, which a watch does not notice."""
+"""The shortest wait for news of a pod that has not started, before the task looks at it: the limits of the start do not
+count an outage of the API server, which a watch does not notice."""
 
 _REFUSED_S = 60.0
 """How long a refused watch is not tried again: an API server that has just started refuses what it will allow."""
