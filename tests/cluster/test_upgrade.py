@@ -6,7 +6,6 @@ A setting changes too, so that every component of Airflow restarts whatever the 
 from __future__ import annotations
 
 import sys
-import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,9 +26,8 @@ from cluster.support.airflow_runs.long_runs import (
     wait_for_persistent_state,
     wait_until_stable,
 )
+from cluster.support.earlier_chart import extract_chart
 from common.command import CommandError, capture_output
-from common.errors import ScriptError
-from common.paths import REPOSITORY
 from common.polling import NotYet, wait_for
 from common.steps import Steps
 from stack.airflow_api import AirflowApi
@@ -40,8 +38,7 @@ from stack.sample_run import connect_airflow
 
 # The main branch of 2026-11-26, from which platform teams upgrade. The first release's tag replaces it.
 EARLIER = "318e2c0e52365eb7e8414a5390794946a3b7c100"
-EARLIER_CHART = ("helm", "rbac", "pod_templates", "platform")
-EARLIER_VALUES = "scripts/road/values-local.yaml"
+CHART_VALUES = "scripts/road/values-local.yaml"
 # The shutdown times out while a task still waits in the worker.
 SHORT = {"scheduler": {"terminationGracePeriodSeconds": 15}}
 CHANGED = {**SHORT, "config": {"core": {"parallelism": 31}}}
@@ -60,19 +57,6 @@ class UpgradeTest:
     long_run: LongRun
 
 
-def extract_earlier_chart(folder: Path) -> Path:
-    """Extract the earlier chart and its values for the local cluster into a folder."""
-    archive = folder / "earlier.tar"
-    paths = (*EARLIER_CHART, EARLIER_VALUES)
-    try:
-        capture_output(["git", "archive", "--output", archive, EARLIER, "--", *paths], cwd=REPOSITORY)
-    except ScriptError as error:
-        raise ScriptError(f"Cannot read commit {EARLIER}: {error} Fetch the complete history.") from error
-    with tarfile.open(archive) as tar:
-        tar.extractall(folder, filter="tar")
-    return folder
-
-
 def uninstall_everything(stack: Stack) -> None:
     """Delete the release with the Secrets and claims that an uninstall keeps, so that the next install makes them."""
     words = ["uninstall", RELEASE, "--namespace", NAMESPACE, "--wait", "--timeout", "5m"]
@@ -82,9 +66,9 @@ def uninstall_everything(stack: Stack) -> None:
 
 def install_earlier(stack: Stack, folder: Path, values: Path) -> None:
     """Install the earlier chart, and run its own `platformctl bootstrap`."""
-    earlier = extract_earlier_chart(folder)
+    earlier = extract_chart(EARLIER, folder)
     words = ["install", RELEASE, earlier / "helm" / "kpo-platform", "--namespace", NAMESPACE]
-    options = ["--values", earlier / EARLIER_VALUES, "--values", values, "--wait", "--timeout", "10m"]
+    options = ["--values", earlier / CHART_VALUES, "--values", values, "--wait", "--timeout", "10m"]
     stack.helm([*words, *options], lambda _: None, timeout_s=630)
     program = "from kpo_platform.cli.main import main; main()"
     env = {**stack.environment, "PYTHONPATH": str(earlier / "platform")}

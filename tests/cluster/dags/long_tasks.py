@@ -24,5 +24,11 @@ with DAG("long_tasks_tries", schedule=None, default_args=ARGUMENTS):
     TeamPodOperator(task_id="once", deferrable=False, arguments=[RUN_UNTIL_END_FILE])
     TeamPodOperator(task_id="deferred", arguments=[RUN_UNTIL_END_FILE])
 
+with DAG("result_kinds", schedule=None, default_args={**ARGUMENTS, "arguments": [RUN_UNTIL_END_FILE]}):
+    TeamPodOperator(task_id="sync", deferrable=False)
+    TeamPodOperator(task_id="deferred")
+    TeamPodOperator(task_id="sync_message", deferrable=False, xcom=True)
+    TeamPodOperator(task_id="deferred_message", xcom=True)
+
 with DAG("short_task", schedule=None, default_args=ARGUMENTS):
     TeamPodOperator(task_id="work", arguments=["echo evidence" + RESULT])

@@ -34,6 +34,7 @@ DAG_TASKS = {
     "long_tasks": TASKS,
     "long_tasks_sync": {SYNC},
     "long_tasks_tries": {SYNC, ("once", "-1"), ("deferred", "-1")},
+    "result_kinds": {(task, "-1") for task in ("sync", "deferred", "sync_message", "deferred_message")},
 }
 """DAG → its tasks, by task id and map index."""
 
