@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from kpo_platform.airflow.operators.lifecycle import pod_updates
+from kpo_platform.airflow.operators.lifecycle.bell import Bell
 from kpo_platform.airflow.operators.lifecycle.pod_updates import PollInterval
 from kpo_platform.airflow.operators.lifecycle.pod_wait import wait_for_end
 from kpo_platform.airflow.operators.lifecycle.stop_signal import StopSignal
@@ -71,14 +72,14 @@ def test_short_interval_of_the_author_is_not_lengthened_at_the_end_of_a_log(time
 
 
 def test_end_of_a_log_causes_a_look_at_once():
-    pod = SimpleNamespace(has_left_pending=True, outcome=None, state=PodState(), version="", refreshed=0)
-    news = threading.Event()
+    pod = SimpleNamespace(has_left_pending=True, outcome=None, state=PodState(), version_of_creation="", refreshed=0)
+    news = Bell()
 
     def refresh() -> None:
         pod.refreshed, pod.outcome = pod.refreshed + 1, "ended"
 
-    pod.refresh = refresh
-    threading.Timer(0.1, news.set).start()
+    pod.refresh, pod.refresh_with_version = refresh, lambda: ""
+    threading.Timer(0.1, news.ring).start()
     logs = SimpleNamespace(update=lambda: None, news=news)
     task = operator("base_container_status_polling_interval", running=600)
     task.stop_signal, task.log, task.patience = StopSignal(), LogLines(), SimpleNamespace(call_s=0.0)

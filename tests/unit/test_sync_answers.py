@@ -78,8 +78,8 @@ def test_running_pod_outlasts_a_server_that_starts_and_refuses_what_is_allowed(
     [
         ((404, "default backend - 404"), "HTTP 404"),
         ((404, {"message": "no route"}), "HTTP 404"),
-        ((200, {"message": "maintenance"}), "the answer is not a pod"),
-        ((200, {"metadata": {}}), "the answer is not a pod"),
+        ((200, {"message": "maintenance"}), "the answer is not a"),
+        ((200, {"metadata": {}}), "the answer is not a"),
         ((200, "maintenance"), "the answer is not a JSON object"),
     ],
 )

@@ -76,7 +76,11 @@ def test_of_several_pods_of_the_task_the_stored_one_is_taken_up(fake_cluster: Cl
     twin = {**stored.pod, "metadata": {**stored.pod["metadata"], "name": "twin", "uid": "uid-twin"}}
     fake_cluster.pods["twin"] = FakePod(twin, fake_cluster.programs, fake_cluster.now, lambda line: None)
     run = task.run()
-    assert (run.outcome, run.requests, [*fake_cluster.pods]) == (None, ["GET POD", "WATCH POD", "DELETE POD"], ["twin"])
+    assert (run.outcome, run.requests, [*fake_cluster.pods]) == (
+        None,
+        ["GET POD", "GET pods", "WATCH POD", "DELETE POD"],
+        ["twin"],
+    )
 
 
 def test_without_a_stored_pod_the_newest_with_the_tasks_labels_is_taken_up(

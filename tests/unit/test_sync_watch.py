@@ -10,7 +10,7 @@ from unit.support.cluster_server import Cluster, Rule
 from unit.support.fake_kubelet import Program
 from unit.support.http_server import Fault
 from unit.support.pod_store import refuse
-from unit.support.task_faults import FORBIDDEN, at
+from unit.support.task_faults import FORBIDDEN, at, kill_while_running
 from unit.support.task_process import StartTask, Task
 
 NO_WATCH = refuse(403, "Forbidden", 'pods is forbidden: User "u" cannot watch resource "pods" in API group ""')
@@ -63,6 +63,37 @@ def test_right_that_comes_back_is_used(task: Task, fake_cluster: Cluster):
     fake_cluster.add("WATCH", NO_WATCH)
     assert task.run().outcome is None
     assert (count(fake_cluster, "WATCH"), 50 < count(fake_cluster, "GET pods/") < 70) == (2, True)
+
+
+def test_watch_after_a_restart_of_the_api_server_begins_at_the_version_of_a_list(task: Task, fake_cluster: Cluster):
+    assert fake_cluster.watches is not None
+    at(50, fake_cluster, lambda pod: fake_cluster.watches.restart())  # type: ignore[union-attr]
+    run = task.run()
+    pod = f"pods/{task.pod}"
+    assert (run.outcome, [line for line in run.log if "Cannot watch" in line]) == (None, [])
+    assert fake_cluster.requests == ["POST pods", f"WATCH {pod}", "GET pods", f"WATCH {pod}", f"DELETE {pod}"]
+
+
+def test_pod_that_is_taken_up_is_watched_from_the_version_of_a_list(task: Task, fake_cluster: Cluster):
+    kill_while_running(task)
+    assert fake_cluster.watches is not None
+    fake_cluster.watches.restart()
+    run = task.run()
+    assert (run.outcome, run.requests) == (None, ["GET POD", "GET pods", "WATCH POD", "DELETE POD"])
+    assert not [line for line in run.log if "Cannot watch" in line]
+
+
+def test_missing_right_to_list_leaves_the_looks(task: Task, fake_cluster: Cluster):
+    kill_while_running(task)
+    fake_cluster.rules.append(Rule("GET pods", lambda request: None if "pods/" in request.path else NO_WATCH, 1000))
+    run = task.run()
+    assert (run.outcome, describe_work(fake_cluster), count(fake_cluster, "WATCH")) == (None, ONCE, 1)
+
+
+def test_end_of_the_log_leads_to_a_look_if_the_watch_says_nothing(task: Task, fake_cluster: Cluster):
+    fake_cluster.add("WATCH", Fault.HANG)
+    assert (task.run().outcome, describe_work(fake_cluster)) == (None, ONCE)
+    assert fake_cluster.now < 210
 
 
 @pytest.mark.parametrize(
@@ -122,10 +153,12 @@ def break_watches(cluster: Cluster, *times: float) -> None:
     cluster.on_tick = tick
 
 
-def test_watch_that_breaks_is_followed_by_a_look_and_a_watch(task: Task, fake_cluster: Cluster):
+def test_watch_that_breaks_is_followed_by_a_list_and_a_watch(task: Task, fake_cluster: Cluster):
     break_watches(fake_cluster, 50, 100)
     assert (task.run().outcome, describe_work(fake_cluster)) == (None, ONCE)
-    assert (count(fake_cluster, "WATCH"), count(fake_cluster, "GET pods/")) == (3, 2)
+    pod = f"pods/{task.pod}"
+    again = ["GET pods", f"WATCH {pod}"]
+    assert fake_cluster.requests == ["POST pods", f"WATCH {pod}", *again, *again, f"DELETE {pod}"]
 
 
 @pytest.mark.parametrize("end", [60, 180])

@@ -162,9 +162,12 @@ class Cluster:
         return 201, pod.read()
 
     def _list(self, request: Request) -> Answer:
-        selector = _read_query(request.path).get("labelSelector", [""])[0].split(",")
-        found = [pod.read() for pod in self.pods.values() if _matches(pod, selector)]
-        return 200, {"kind": "PodList", "items": found, "metadata": {}}
+        query = _read_query(request.path)
+        selector, name = query.get("labelSelector", [""])[0].split(","), query.get("fieldSelector", [""])[0]
+        found = [pod for pod in self.pods.values() if not name or name == f"metadata.name={pod.name}"]
+        version = {} if self.watches is None else {"resourceVersion": str(self.watches.version)}
+        items = [pod.read() for pod in found if _matches(pod, selector)]
+        return 200, {"kind": "PodList", "items": items, "metadata": version}
 
     def _get(self, pod: FakePod, body: Any) -> Answer:
         return 200, pod.read()

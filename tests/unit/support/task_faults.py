@@ -56,7 +56,7 @@ def answer_looks(seconds: float, cluster: Cluster, answer: Answer, times: int = 
     """Break the watch of the pod at a time of the cluster, and answer the next looks at the pod like this."""
 
     def act(pod: Any) -> None:
-        cluster.add("GET pods/", answer, times)
+        cluster.add("GET pods", answer, times)
         assert cluster.watches is not None
         cluster.watches.cut()
 

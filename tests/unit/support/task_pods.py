@@ -97,7 +97,11 @@ class TaskPods:
         return 201, self.pods[name]
 
     def _list(self, query: str) -> list[Json]:
-        wanted = [part.split("=") for part in parse_qs(query)["labelSelector"][0].split(",") if "!=" not in part]
+        selectors = parse_qs(query)
+        if "fieldSelector" in selectors:
+            names = [name for name in self.pods if selectors["fieldSelector"] == [f"metadata.name={name}"]]
+            return [self.pods[name] for name in names]
+        wanted = [part.split("=") for part in selectors["labelSelector"][0].split(",") if "!=" not in part]
         labels = {name: value for name, _, value in (("=".join(part)).partition("=") for part in wanted)}
         return [each for each in self.pods.values() if labels.items() <= each["metadata"]["labels"].items()]
 

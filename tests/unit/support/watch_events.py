@@ -17,10 +17,12 @@ class WatchEvents:
 
     Attributes:
         version: the last version.
+        oldest: the API server knows no earlier version, because it was restarted.
         events: version, pod's name and event, in their order.
     """
 
     version: int = 0
+    oldest: int = 0
     events: list[tuple[int, str, Json]] = field(default_factory=list)
     _pods: dict[str, Json] = field(default_factory=dict)
     _cuts: int = 0
@@ -51,6 +53,10 @@ class WatchEvents:
 
     def stream(self, name: str, version: int) -> Iterator[bytes]:
         """Yield the events of a pod after a version, until `cut`."""
+        if version < self.oldest:
+            gone = {"kind": "Status", "code": 410, "message": "too old resource version"}
+            yield json.dumps({"type": "ERROR", "object": gone}).encode() + b"\n"
+            return
         first_cuts = self._cuts
         while True:
             with self._changed:
@@ -61,6 +67,12 @@ class WatchEvents:
                 raise ConnectionResetError
             for version, _, event in due:  # noqa: B007
                 yield json.dumps(event).encode() + b"\n"
+
+    def restart(self) -> None:
+        """Break all streams, and forget all versions before."""
+        self.version += 100
+        self.oldest = self.version
+        self.cut()
 
     def cut(self) -> None:
         """Break all streams."""

@@ -30,6 +30,7 @@ class LogFollower:
         writer: a `ContainerLogWriter`, called in the follower's thread.
         position: the last line that a former process wrote.
         on_pause: called when the API server has ended the log; the container has probably ended.
+        on_unauthorized: called when the API server has rejected the client's credentials.
 
     Attributes:
         position: the last line that was written; None before the first.
@@ -46,10 +47,11 @@ class LogFollower:
         position: LogPosition | None = None,
         times: FollowTimes | None = None,
         on_pause: Callable[[], object] = lambda: None,
+        on_unauthorized: Callable[[], object] = lambda: None,
     ) -> None:
         self._container, self._writer, self._times = container, writer, times or FollowTimes()
         self._stream = LogStream(client, pod_name, namespace, container, self._times)
-        self._on_pause = on_pause
+        self._on_pause, self._on_unauthorized = on_pause, on_unauthorized
         self._cursor, self._pending = LogCursor(position), b""
         self.position, self._tail_stamp = position, ""
         self._ended, self._closed, self._finished = threading.Event(), threading.Event(), threading.Event()
@@ -75,7 +77,7 @@ class LogFollower:
     def container_ended(self) -> None:
         """Read what is left, then end. Call it when the container has terminated."""
         if not self._ended.is_set():
-            self._stream.last_activity = time.monotonic()
+            self._stream.last_activity = max(self._stream.last_activity, time.monotonic())
             self._ended.set()
 
     def stop_following(self) -> None:
@@ -91,7 +93,8 @@ class LogFollower:
     def wait(self, timeout_s: float) -> None:
         """Wait for the thread, and break a read that still follows in silence after the container's end."""
         if self.is_alive:
-            self._finished.wait(min(timeout_s, self._times.end_silence) if self._ended.is_set() else timeout_s)
+            is_breakable = self._ended.is_set() and not self._closed.is_set()
+            self._finished.wait(min(timeout_s, self._times.end_silence) if is_breakable else timeout_s)
         if self._ended.is_set() and self._is_silent_for(self._times.end_silence):
             self._stream.stop_following()
 
@@ -226,10 +229,14 @@ class LogFollower:
         self._failures += 1
         longest = min(self._times.longest_retry, self._times.retry * 2 ** min(self._failures - 1, 10))
         if failure is None or failure.is_not_started:
-            pause_s = longest if failure else max(longest, self._times.ended)
-            (self._closed if self._ended.is_set() else self._ended).wait(pause_s)
+            if self._ended.is_set():
+                self._closed.wait(longest)
+            else:
+                self._ended.wait(longest if failure else max(longest, self._times.ended))
             return
         self._why = failure.text
+        if failure.is_unauthorized:
+            self._on_unauthorized()
         is_ending = self._ended.is_set() and failure.is_refusal  # told by `_is_hopeless` within seconds
         if self._failures >= _FAILURES_BEFORE_NOTICE and not (self._has_noticed or is_ending):
             self._has_noticed = True
@@ -243,8 +250,10 @@ class LogFollower:
         return f"The log of container {self._container} may be incomplete {where}: {why}."
 
 
-def join_all(followers: Collection[LogFollower], timeout_s: float) -> bool:
-    """Wait for the threads of followers, and return whether all have ended.
+def join_all(
+    followers: Collection[LogFollower], timeout_s: float, meanwhile: Callable[[], object] = lambda: None
+) -> bool:
+    """Wait for the threads of followers, and return whether all have ended; call `meanwhile` every second or sooner.
 
     Those that are late write no further line, and say so.
     """
@@ -255,6 +264,7 @@ def join_all(followers: Collection[LogFollower], timeout_s: float) -> bool:
             break
         for each in alive:
             each.wait(min(remaining, 1) / len(alive))
+        meanwhile()
     for each in alive:
         each.give_up(timeout_s)
     return not alive

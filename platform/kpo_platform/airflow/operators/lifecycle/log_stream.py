@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -49,6 +50,7 @@ class ReadFailure:
     is_not_started: bool = False  # the container has no log yet
     is_final: bool = False  # another read cannot succeed
     is_refusal: bool = False  # the answer will hardly change after the container's end
+    is_unauthorized: bool = False  # the credentials are no longer valid
     retry_after_s: float = 0
 
 
@@ -113,8 +115,9 @@ class LogStream:
                 return _classify(error)
             if chunk is None:
                 break
-            self.last_activity = time.monotonic()
+            self.last_activity = math.inf  # what has come is being written, however long that takes
             take(chunk)  # outside of the try: an error of the task's log is none of the pod's
+            self.last_activity = time.monotonic()
         return None
 
     @property
@@ -130,6 +133,7 @@ def _classify(error: Exception) -> ReadFailure:
         f"HTTP {error.status}: {sanitize(message)}",
         is_not_started=error.status == 400 and any(part in message for part in _NOT_STARTED),
         is_final=any(part in message for part in _NEVER) or bool(error.status == 404 and _GONE.match(message)),
+        is_unauthorized=error.status == 401,
         is_refusal=400 <= error.status < 500 and error.status not in (408, 429),
         retry_after_s=min(read_retry_after(error) or 0.0, _LONGEST_RETRY_AFTER_S),
     )

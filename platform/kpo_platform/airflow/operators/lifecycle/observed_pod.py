@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
-from typing import Any
+from collections.abc import Callable, Container
+from typing import Any, TypeVar
 
 from airflow.providers.cncf.kubernetes.pod_generator import PodGenerator
 from kubernetes.client import models as k8s
@@ -21,6 +21,8 @@ from kpo_platform.pod.merge import Json
 from kpo_platform.pod.outcome import Outcome, decide_outcome
 from kpo_platform.pod.state import PodState, parse_pod_state
 
+_Found = TypeVar("_Found")
+
 
 class PodUnreadable(ApiServerUnavailable):
     """The task is not allowed to read its pod, which is left running."""
@@ -37,15 +39,18 @@ class ObservedPod:
         skip_codes: Container[int] = (),
         *,
         has_unique_name: bool = False,
+        is_new: bool = False,
     ) -> None:
         """Observe a pod: the API server's answer, or at least its name and namespace.
 
         `container` runs the program, which asks to skip the task by `skip_codes`. With `has_unique_name` no other pod
-        has had the name.
+        has had the name. With `is_new` this is the answer to the creation, whose ``resourceVersion`` a watch can begin
+        with: that of an older pod is unknown to an API server that has just started.
         """
         self._has_unique_name = has_unique_name
         self._api, self._container, self._skip_codes = api, container, skip_codes
         self._pod = pod
+        self.version_of_creation = read_text(read_object(pod.get("metadata")).get("resourceVersion")) if is_new else ""
         self.state: PodState = parse_pod_state(pod)
         self.is_gone = False
         self.events: list[Json] = []
@@ -58,11 +63,6 @@ class ObservedPod:
         if self._model is None:
             self._model = PodGenerator.deserialize_model_dict(self._pod)
         return self._model
-
-    @property
-    def version(self) -> str:
-        """The ``resourceVersion`` of the last state; empty if it is not known."""
-        return read_text(read_object(self._pod.get("metadata")).get("resourceVersion"))
 
     @property
     def outcome(self) -> Outcome | None:
@@ -83,18 +83,14 @@ class ObservedPod:
             ApiServerUnavailable: the API server did not answer.
             PodUnreadable: it refused to.
         """
-        name, namespace = self.state.name, self.state.namespace
-        try:
-            found = self._api.read(name, namespace, self.state.uid or None)
-        except ApiServerUnavailable:
-            raise
-        except Exception as error:
-            raise PodUnreadable(
-                f"Cannot read pod {name} in namespace {namespace}: {describe_error(error)}. The task deletes no pod "
-                "for this",
-                f"{advise(error)} A retry of the task takes up the pod, or its result.",
-            ) from error
+        found = self._read(self._api.read)
         self.take(found, is_gone=found is None)
+
+    def refresh_with_version(self) -> str:
+        """Read the pod again, and return a ``resourceVersion`` to watch it from; exceptions as of `refresh`."""
+        found, version = self._read(self._api.find)
+        self.take(found, is_gone=found is None)
+        return version
 
     def take(self, pod: Json | None, *, is_gone: bool = False) -> None:
         """Take over a state that the API server has reported; without one, the last state stays."""
@@ -106,6 +102,19 @@ class ObservedPod:
         """Whether another pod has the name of this one, which is gone, and has ended; exceptions as of `PodApi`."""
         found = self._api.read(self.state.name, self.state.namespace)
         return found is not None and parse_pod_state(found).has_finished(self._container)
+
+    def _read(self, read: Callable[[str, str, str | None], _Found]) -> _Found:
+        name, namespace = self.state.name, self.state.namespace
+        try:
+            return read(name, namespace, self.state.uid or None)
+        except ApiServerUnavailable:
+            raise
+        except Exception as error:
+            raise PodUnreadable(
+                f"Cannot read pod {name} in namespace {namespace}: {describe_error(error)}. The task deletes no pod "
+                "for this",
+                f"{advise(error)} A retry of the task takes up the pod, or its result.",
+            ) from error
 
     def _decide(self) -> Outcome | None:
         if self.is_gone and not self.state.container(self._container).is_terminated:

@@ -90,6 +90,13 @@ class PodApi:
         pod = self._call_if_exists("read", name, namespace, "GET", is_allowed=True)
         return pod if pod is None or uid in (None, pod["metadata"].get("uid")) else None
 
+    def find(self, name: str, namespace: str, uid: str | None = None) -> tuple[Json | None, str]:
+        """Read a pod as `read` does, by a list; return also the ``resourceVersion`` of the list, to watch from."""
+        query = {"fieldSelector": f"metadata.name={name}"}
+        found = self._call(f"read {_format(name, namespace)}", "GET", _path(namespace), query)
+        pods = [item for item in found["items"] or [] if _read_uid(item) and uid in (None, _read_uid(item))]
+        return next(iter(pods), None), read_text(read_object(found.get("metadata")).get("resourceVersion"))
+
     def list_by_labels(self, namespace: str, labels: str) -> list[Json]:
         """List the pods of a label selector, the newest first."""
         found = self._call(f"list pods in namespace {namespace}", "GET", _path(namespace), {"labelSelector": labels})

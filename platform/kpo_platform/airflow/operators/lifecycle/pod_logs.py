@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 import time
+from contextlib import suppress
 from typing import Any
 
+from kpo_platform.airflow.operators.lifecycle.api_request import ConnectionUnreadable
+from kpo_platform.airflow.operators.lifecycle.bell import Bell
+from kpo_platform.airflow.operators.lifecycle.connection import read_client
 from kpo_platform.airflow.operators.lifecycle.log_follower import LogFollower, join_all
 from kpo_platform.airflow.operators.lifecycle.log_lines import LogPosition
 from kpo_platform.airflow.operators.lifecycle.log_positions import LogProgress
@@ -30,7 +33,7 @@ class PodLogs:
         is_resumed: whether the task comes back from its deferral.
 
     Attributes:
-        news: set when the API server has ended a log, whose container has probably ended, or the author's code failed.
+        news: rung when the API server has ended a log, whose container has probably ended, or the author's code failed.
     """
 
     def __init__(
@@ -49,12 +52,12 @@ class PodLogs:
             )
         self._followers: dict[str, LogFollower] = {}
         self._writers: list[ContainerLogWriter] = []
-        self.news = threading.Event()
-        self._client = operator.client
+        self.news = Bell()
+        self._client, self._is_expired = operator.client, False
 
     def update(self) -> None:
         """Start to follow the containers that have started, and tell the followers which containers have ended."""
-        self._client = self._operator.client  # in this thread: it may read the connection again
+        self._renew_client()
         for name in [name for name in self._waiting if self._pod.state.container(name).has_started]:
             self._waiting.remove(name)
             if not self._format.is_resumed:
@@ -71,13 +74,13 @@ class PodLogs:
 
     def finish(self) -> None:
         """Write what is left of the logs."""
-        self._client = self._operator.client
+        self._renew_client()
         for name, follower in self._followers.items():
             if self._pod.state.container(name).is_terminated:
                 follower.container_ended()
             else:
                 follower.stop_following()
-        join_all(self._followers.values(), _GONE_S if self._pod.is_gone else _END_S)
+        join_all(self._followers.values(), _GONE_S if self._pod.is_gone else _END_S, self._renew_client)
         self._tell_unread()
         self._raise_error()
 
@@ -122,18 +125,31 @@ class PodLogs:
     def _follow(self, name: str) -> None:
         operator, state = self._operator, self._pod.state
         writer = ContainerLogWriter(
-            self._format, name, self._pod.model, operator.client, operator.callbacks, on_error=self.news.set
+            self._format, name, self._pod.model, self._client, operator.callbacks, on_error=self.news.ring
         )
         follower = self._followers[name] = LogFollower(
             lambda: self._client.api_client,
             *(state.name, state.namespace, name, writer),
             position=self._positions.get(name),
-            on_pause=self.news.set,
+            on_pause=self.news.ring,
+            on_unauthorized=self._expire,
         )
         self._writers.append(writer)
         if state.container(name).is_terminated:
             follower.container_ended()
         follower.start()
+
+    def _expire(self) -> None:
+        self._is_expired = True
+        self.news.ring()
+
+    def _renew_client(self) -> None:
+        """Take the operator's client, with new credentials if the old ones were rejected, in the main thread."""
+        if self._is_expired:
+            self._is_expired = False
+            self._operator.refresh_credentials()
+        with suppress(ConnectionUnreadable):  # the former one serves, or is rejected again
+            self._client = read_client(self._operator)
 
     def _raise_error(self) -> None:
         for writer in self._writers:

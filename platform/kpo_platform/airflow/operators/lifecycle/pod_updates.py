@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import math
-import threading
+import random
 import time
 from typing import Any
 
-from kpo_platform.airflow.operators.lifecycle.observed_pod import ObservedPod
+from urllib3.exceptions import ProtocolError
+
+from kpo_platform.airflow.operators.lifecycle.api_request import ConnectionUnreadable
+from kpo_platform.airflow.operators.lifecycle.bell import Bell
+from kpo_platform.airflow.operators.lifecycle.connection import read_client
+from kpo_platform.airflow.operators.lifecycle.observed_pod import ObservedPod, PodUnreadable
 from kpo_platform.airflow.operators.lifecycle.patience import advise, describe_error
 from kpo_platform.airflow.operators.lifecycle.pod_watch import PodWatch, WatchEnd
 
@@ -15,6 +20,9 @@ _SHORTEST_S = 1.0
 _SILENCE_S = 5.0
 """The shortest wait for news of a pod that has not started, before the task looks at it: the limits of the start do not
 count an outage of the API server, which a watch does not notice."""
+
+_REPORT_S = 2.0
+"""How long the kubelet has to report the end of a container whose log has ended, before the task looks at the pod."""
 
 _REFUSED_S = 60.0
 """How long a refused watch is not tried again: an API server that has just started refuses what it will allow."""
@@ -32,66 +40,84 @@ class PodUpdates:
     Args:
         operator: the task's operator.
         pod: the pod, which is changed by `wait`.
-        news: ends a wait when another thread sets it, because a log has ended or the author's code has failed.
+        news: ends a wait when another thread rings it, because a log has ended or the author's code has failed.
     """
 
-    def __init__(self, operator: Any, pod: ObservedPod, news: threading.Event) -> None:
+    def __init__(self, operator: Any, pod: ObservedPod, news: Bell) -> None:
         self._operator, self._pod, self._news = operator, pod, news
         self._interval = PollInterval(operator)
         self._watch: PodWatch | None = None
+        self._version = pod.version_of_creation
         self._watches_from, self._failures, self._has_told = -math.inf, 0, False
+        self._has_log_ended = False
 
     def wait(self, longest_s: float) -> None:
         """Wait for news of the pod, at most for these seconds; exceptions as of `PodApi`."""
-        if self._watch is None and self._pod.version and time.monotonic() >= self._watches_from:
-            self._open(self._pod.version)
         if self._watch is None:
-            self._look(longest_s)
-        else:
+            self._begin()
+        if self._watch is not None:
             self._wait_for_watch(self._watch, longest_s)
+        elif self._pod.outcome is None:
+            self._look(longest_s)
 
     def close(self) -> None:
         """End the watch."""
         if self._watch is not None:
             self._watch.close()
 
-    def _open(self, version: str) -> None:
-        client, state = self._operator.client, self._pod.state  # in this thread: it may read the connection again
-        self._watch = PodWatch(
-            lambda: client.api_client, (state.name, state.namespace, state.uid), version, on_change=self._news.set
-        )
-        self._watch.start()
+    def _begin(self) -> None:
+        """Watch the pod from its last known version, or from that of a list; the version of the pod may be too old."""
+        pause_s = self._watches_from - time.monotonic()
+        if pause_s > _SHORTEST_S:
+            return
+        if pause_s > 0:
+            self._operator.stop_signal.wait(self._news, pause_s)
+        try:
+            version = self._version or self._pod.refresh_with_version()
+            client = read_client(self._operator)  # in this thread: it may read the connection again
+        except (PodUnreadable, ConnectionUnreadable) as error:
+            cause = error.__cause__
+            self._note_failure(cause if isinstance(cause, Exception) else error, is_refused=True)
+            return
+        self._version = ""
+        if not version:
+            self._watches_from = math.inf  # what answers knows no versions
+        elif self._pod.outcome is None:
+            state = self._pod.state
+            pod = (state.name, state.namespace, state.uid)
+            self._watch = PodWatch(lambda: client.api_client, pod, version, on_change=self._news.ring)
+            self._watch.start()
 
     def _wait_for_watch(self, watch: PodWatch, longest_s: float) -> None:
         is_pending = not self._pod.has_left_pending
         if is_pending:
             longest_s = min(longest_s, max(_SILENCE_S, self._choose_interval()))
+        elif self._has_log_ended:
+            longest_s = min(longest_s, _REPORT_S)
         is_woken = self._operator.stop_signal.wait(self._news, longest_s)
-        self._news.clear()
         end, (found, is_gone) = watch.end, watch.take()
-        if found is not None or is_gone:
+        has_news = found is not None or is_gone
+        if has_news:
             self._pod.take(found, is_gone=is_gone)
-        elif is_pending and not is_woken:
+        elif not is_woken and (is_pending or self._has_log_ended):
             self._pod.refresh()
-        if end is not None and not is_gone:
+        self._has_log_ended = is_woken and not has_news and end is None
+        if end is not None and self._pod.outcome is None:
             self._replace(watch, end)
 
     def _replace(self, watch: PodWatch, end: WatchEnd) -> None:
-        """Replace a watch that has ended by another one, or by looks at the pod."""
+        """Prepare another watch."""
         self._watch = None
-        self._failures = 0 if watch.has_worked else self._failures + 1
-        if end.error is None and watch.has_worked:
-            self._open(watch.version)
-            return
-        if self._failures:
-            pause_s = _REFUSED_S if end.is_refused else min(2.0**self._failures, _REFUSED_S)
-            self._watches_from = time.monotonic() + pause_s
-        if end.error is not None and (end.is_refused or self._failures >= _FAILURES_BEFORE_NOTICE):
-            self._tell(end.error)
-        self._look(_SHORTEST_S)
+        if watch.has_worked:
+            self._failures, self._version = 0, "" if end.error else watch.version
+            self._watches_from = time.monotonic() + (random.uniform(0.5, 1) * _SHORTEST_S if end.error else 0)
+        else:
+            self._note_failure(end.error or ProtocolError("it ended at once"), is_refused=end.is_refused)
 
-    def _tell(self, error: Exception) -> None:
-        if not self._has_told:
+    def _note_failure(self, error: Exception, *, is_refused: bool) -> None:
+        self._failures += 1
+        self._watches_from = time.monotonic() + (_REFUSED_S if is_refused else min(2.0**self._failures, _REFUSED_S))
+        if not self._has_told and (is_refused or self._failures >= _FAILURES_BEFORE_NOTICE):
             self._has_told = True
             self._operator.log.warning(
                 "Cannot watch pod %s: %s. The task looks at it from time to time instead, and sees its end later. %s",
@@ -100,7 +126,6 @@ class PodUpdates:
 
     def _look(self, longest_s: float) -> None:
         if self._operator.stop_signal.wait(self._news, min(self._choose_interval(), longest_s)):
-            self._news.clear()
             self._interval.hurry()
         self._pod.refresh()
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from kubernetes.client import ApiClient, ApiException
-from urllib3.exceptions import ProtocolError
+from urllib3.exceptions import ProtocolError, ReadTimeoutError
 
 from kpo_platform.airflow.operators.lifecycle.api_request import CONNECT_TIMEOUT_S, is_forbidden
 from kpo_platform.airflow.operators.lifecycle.log_lines import LineSplitter
@@ -54,6 +54,7 @@ class PodWatch:
         name: the pod's name.
         version: the version that it has come to.
         end: why it has ended; None while it runs.
+        has_worked: whether it has reported something, or the API server has kept it open.
     """
 
     def __init__(
@@ -70,13 +71,8 @@ class PodWatch:
         self._news: tuple[Json | None, bool] = (None, False)
         self.version = version
         self.end: WatchEnd | None = None
-        self._began_at, self._has_reported = time.monotonic(), False
+        self._began_at, self.has_worked = time.monotonic(), False
         self._thread = threading.Thread(target=self._run, name=f"watch of {self.name}", daemon=True)
-
-    @property
-    def has_worked(self) -> bool:
-        """Whether it has reported something, or was at least kept open."""
-        return self._has_reported or time.monotonic() - self._began_at > _KEPT_OPEN_S
 
     def start(self) -> None:
         """Start the thread."""
@@ -101,6 +97,10 @@ class PodWatch:
             end = WatchEnd(error, is_refused=is_forbidden(error) or error.status in (404, 405, 501))
         except Exception as error:  # the task must not fail for its watch
             end = WatchEnd(error)
+        is_kept_open = time.monotonic() - self._began_at > _KEPT_OPEN_S and not isinstance(end.error, ReadTimeoutError)
+        self.has_worked |= (
+            is_kept_open  # without a bookmark for so long, it is dead, or something holds back what comes
+        )
         self.end = end
         self._on_change()
 
@@ -129,13 +129,13 @@ class PodWatch:
         metadata = read_object(found.get("metadata"))
         version, uid = read_text(metadata.get("resourceVersion")), read_text(metadata.get("uid"))
         if kind == "BOOKMARK" and version:
-            self._has_reported, self.version = True, version
+            self.has_worked, self.version = True, version
             return True
         if kind not in _CHANGES or not version or not uid or metadata.get("name") != self.name:
             raise ProtocolError("the answer is not an event of the pod")
         is_own = uid == self._uid
         with self._connection.lock:
-            self._has_reported, self.version = True, version
+            self.has_worked, self.version = True, version
             is_gone = kind == "DELETED" or not is_own
             self._news = (found if is_own else self._news[0], is_gone)
         self._on_change()

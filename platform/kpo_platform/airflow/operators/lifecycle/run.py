@@ -147,7 +147,7 @@ class PodRun:
     def create(self, request: k8s.V1Pod) -> k8s.V1Pod:
         """Create the pod of this start with the name and the label of its record."""
         created = self._api.create(self._operator.client.api_client.sanitize_for_serialization(request))
-        self.pod, self._is_created = self._observe(created), True
+        self.pod, self._is_created = self._observe(created, is_new=True), True
         return self.pod.model
 
     def stop(self) -> str:
@@ -277,10 +277,11 @@ class PodRun:
     def _build_ending(self, event: Mapping[str, Any] | None = None) -> Ending:
         return Ending(self._operator, self._context, self._api, self._get_pod(), event)
 
-    def _observe(self, pod: Json) -> ObservedPod:
+    def _observe(self, pod: Json, *, is_new: bool = False) -> ObservedPod:
         operator, codes = self._operator, tuple(self._operator.skip_on_exit_code or ())
         is_unique: bool = operator.random_name_suffix
-        return ObservedPod(self._api, pod, operator.base_container_name, codes, has_unique_name=is_unique)
+        name = operator.base_container_name
+        return ObservedPod(self._api, pod, name, codes, has_unique_name=is_unique, is_new=is_new)
 
     def _get_pod(self) -> ObservedPod:
         assert self.pod is not None

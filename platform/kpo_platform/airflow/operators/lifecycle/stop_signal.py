@@ -11,6 +11,8 @@ from contextlib import contextmanager
 
 from airflow.sdk.execution_time import task_runner
 
+from kpo_platform.airflow.operators.lifecycle.bell import Bell
+
 _RESEND_DELAY_S = 0.2
 _CHECK_INTERVAL_S = 0.2
 
@@ -71,12 +73,14 @@ class StopSignal:
         if self.is_requested and self.is_listening and not self._holds:
             raise TaskStopped
 
-    def wait(self, event: threading.Event, seconds: float) -> bool:
-        """Wait for an event, at most for these seconds, or until the signal comes; return whether it is set."""
+    def wait(self, bell: Bell, seconds: float) -> bool:
+        """Wait for a bell, at most for these seconds, or until the signal comes; return whether it was rung."""
         end = time.monotonic() + seconds
-        while (remaining := end - time.monotonic()) > 0 and not event.wait(min(remaining, _CHECK_INTERVAL_S)):
+        while (remaining := end - time.monotonic()) > 0:
+            if bell.wait(min(remaining, _CHECK_INTERVAL_S)):
+                return True
             self.check()
-        return event.is_set()
+        return False
 
     def sleep(self, seconds: float) -> None:
         """Sleep, at most until the signal comes; Python continues to sleep after a handler that raises nothing."""
