@@ -42,10 +42,10 @@ def test_end_is_stored_before_log_and_callbacks(fake_cluster: Cluster, start_tas
 
     def call(name: str, arguments: dict[str, Any]) -> None:
         if name == "on_pod_completion":
-            seen.extend([*read_end(task, "kind", "result"), *task.log.lines[-2:]])
+            seen.extend([*read_end(task, "kind", "result"), *sorted(task.log.lines[-2:])])
 
     task, size = start_task(do_xcom_push=True, callbacks=build_callback(call)), "The result has 11 bytes."
-    assert (task.run().outcome, seen) == ({"rows": 3}, ["succeeded", {"rows": 3}, "[base] hello", size])
+    assert (task.run().outcome, seen) == ({"rows": 3}, ["succeeded", {"rows": 3}, size, "[base] hello"])
 
 
 @pytest.mark.parametrize(("code", "outcome"), [(0, {"rows": 3}), (3, EXIT_3)])
