@@ -10,7 +10,7 @@ from unit.support.new_process import run_script
 
 OPERATOR, BUNDLE = "kpo_platform.airflow.operators.team_pod", "kpo_platform.airflow.bundles.git"
 SUPERVISOR, WARNINGS = "airflow.sdk.execution_time.supervisor", "kpo_platform.airflow.policies.trigger_warnings"
-FOR_TASKS = [OPERATOR, BUNDLE, SUPERVISOR, "listeners", "certificates"]
+FOR_TASKS = [OPERATOR, BUNDLE, SUPERVISOR, "certificates"]
 
 PREPARE = """
 import multiprocessing, os, sys
@@ -30,9 +30,7 @@ def start(command, executor, start_method="fork"):
 REPORT = f"""
 loaded = [name for name in {[OPERATOR, BUNDLE, SUPERVISOR, WARNINGS]} if name in sys.modules]
 from airflow.sdk.api.client import Client
-from airflow.sdk.listener import get_listener_manager
-caches = dict(listeners=get_listener_manager, certificates=Client._get_ssl_context_cached)
-print(*loaded, *(name for name, function in caches.items() if function.cache_info().currsize))
+print(*loaded, *["certificates"] * Client._get_ssl_context_cached.cache_info().currsize)
 """
 
 
