@@ -110,6 +110,13 @@ def test_part_of_a_result_is_neither_result_nor_cause(
     assert task.store.values["kpo_platform_end"]["result"] is None  # type: ignore[union-attr]
 
 
+def test_pod_in_the_error_has_no_part_of_a_result(fake_cluster: Cluster, start_task: StartTask):
+    write(fake_cluster, b'{"rows": 4321}', code=3)
+    run = start_task(xcom=True, log_pod_spec_on_failure=True).run()
+    assert ("remote_pod: {" in run.outcome, "'exit_code': 3" in run.outcome) == (True, True)
+    assert ("4321" in run.outcome, [line for line in run.log if "4321" in line]) == (False, [])
+
+
 # The pod of a former process
 
 

@@ -12,7 +12,7 @@ import pytest
 from kubernetes.client import ApiClient, ApiException, Configuration, CoreV1Api, V1ObjectMeta, V1Pod
 
 from kpo_platform.airflow.operators.lifecycle.pod_manager import TeamPodManager
-from kpo_platform.airflow.operators.lifecycle.task_result import SIDECAR, read_result
+from kpo_platform.airflow.operators.lifecycle.task_result import SIDECAR, read_result, remove_result
 from kpo_platform.pod.state import ContainerState
 from unit.support.http_server import Answer, Request, Server, serving
 
@@ -72,3 +72,7 @@ def test_missing_right_to_exec_is_told_after_a_minute():
     assert 50 < len(server.seen) <= 61  # one a second
     told = "".join(traceback.format_exception(caught.value))  # as Airflow logs it
     assert ("HTTP 403, refused" in told, "Handshake status" in told, "-+-+-" in told) == (True, False, False)
+
+
+def test_pod_that_was_gone_before_it_was_read_has_no_result_to_remove():
+    assert remove_result(POD.model) == POD.model

@@ -33,7 +33,7 @@ from kpo_platform.airflow.operators.lifecycle.task_end import (
     tell,
     withdraw_success,
 )
-from kpo_platform.airflow.operators.lifecycle.task_result import SIDECAR, end_sidecar
+from kpo_platform.airflow.operators.lifecycle.task_result import SIDECAR, end_sidecar, remove_result
 from kpo_platform.airflow.operators.lifecycle.task_state import has_next_try
 from kpo_platform.pod.cluster_text import sanitize
 from kpo_platform.pod.outcome import Outcome, OutcomeKind
@@ -272,7 +272,7 @@ class Ending:
             restart_disrupted(self._operator, self._context, name, outcome)
         message = f"Pod {name} failed. {outcome.message}"
         if self._operator.log_pod_spec_on_failure:
-            message += f"\nremote_pod: {self._pod.model}"
+            message += f"\nremote_pod: {remove_result(self._pod.model)}"
         raise AirflowException(message)
 
     def _warn(self, error: Exception) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import time
+from copy import deepcopy
 from typing import Any
 
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 from kubernetes.client import ApiException
+from kubernetes.client import models as k8s
 
 from kpo_platform.airflow.operators.lifecycle.observed_pod import ObservedPod
 from kpo_platform.airflow.operators.lifecycle.patience import ApiServerUnavailable, advise, describe_error, is_transient
@@ -87,6 +89,17 @@ def end_sidecar(operator: Any, pod: ObservedPod) -> bool:
         operator.log.info("Cannot end container %s of pod %s: %s.", SIDECAR, pod.state.name, describe_error(error))
         return False
     return True
+
+
+def remove_result(pod: k8s.V1Pod) -> k8s.V1Pod:
+    """Copy a pod without messages that are results: a program that failed may have written a part of one."""
+    copy = deepcopy(pod)
+    containers = copy.spec.containers if copy.spec else []
+    writers = {each.name for each in containers if each.termination_message_path == RESULT_FILE}
+    for status in (copy.status and copy.status.container_statuses) or []:
+        if status.name in writers and status.state.terminated is not None:
+            status.state.terminated.message = None
+    return copy
 
 
 def _read_message(operator: Any, pod: ObservedPod, message: str) -> Any:
