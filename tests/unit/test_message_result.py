@@ -78,11 +78,16 @@ def parse_base(terminated: dict[str, object] | None, path: str | None = RESULT_F
     return parse_pod_state({"spec": {"containers": [container]}, "status": status}).container("base")
 
 
-@pytest.mark.parametrize(("code", "message"), [(0, "42"), (3, "half a res"), (0, "")])
-def test_message_of_a_program_is_its_result_and_no_cause(code: int, message: str):
-    ended = {"exitCode": code, "reason": "Error" if code else "Completed", **({"message": message} if message else {})}
-    base = parse_base(ended)
+@pytest.mark.parametrize("message", ["42", ""])
+def test_message_of_a_successful_program_is_its_result_and_no_cause(message: str):
+    base = parse_base({"exitCode": 0, "reason": "Completed", **({"message": message} if message else {})})
     assert (base.result, base.message) == (message, "")
+
+
+@pytest.mark.parametrize("message", ["42", "half a res"])
+def test_message_of_a_failed_program_is_neither_result_nor_cause(message: str):
+    base = parse_base({"exitCode": 3, "reason": "Error", "message": message})
+    assert (base.result, base.message) == (None, "")
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from kpo_platform.pod.xcom import ResultMode
 from unit.support.contracts import TEAM
 from unit.support.pod_checks import list_refusals, override_base, override_spec
 
@@ -79,6 +80,15 @@ def test_template_is_refused_only_when_it_is_rendered(field: str):
     assert list_of_message(pod, rendered=False) == []
     (said,) = list_of_message(pod)
     assert said.startswith(f"{field} of container 'base' is '{{{{ params.field }}}}', but the task's result requires ")
+
+
+@pytest.mark.parametrize("mode", ["", "sidecar"])
+def test_file_of_a_message_is_refused_without_a_message(mode: ResultMode):
+    pod = override_base(terminationMessagePath=FILE)
+    assert list_refusals(pod, result_mode=mode) == [
+        f"terminationMessagePath of container 'base' is {FILE!r}, which only a result with xcom=\"message\" may use. "
+        "Leave it out."
+    ]
 
 
 def test_pod_with_many_containers_is_refused():

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from kpo_platform.pod.message_result import RESULT_FILE
 from unit.support.cluster_server import Cluster
 from unit.support.fake_kubelet import Program
 from unit.support.task_ends import EXIT_3, build_callback, tell
@@ -138,6 +139,16 @@ def test_pod_decides_how_its_result_is_read(before: str, after: str, fake_cluste
     task = start_killed_task(start_task, before)
     task.arguments["xcom"] = after
     assert (task.run().outcome, len(fake_cluster.ledger), fake_cluster.pods) == ({"rows": 3}, ONCE, {})
+
+
+def test_failed_program_with_a_sidecar_pushes_no_message(fake_cluster: Cluster, start_task: StartTask):
+    """The pod is of a version that did not refuse the path."""
+    write(fake_cluster, b"1" * 4200, code=3)
+    task = start_killed_task(start_task, "sidecar")
+    (pod,) = fake_cluster.pods.values()
+    pod.spec["containers"][0]["terminationMessagePath"] = RESULT_FILE
+    pod.container("base").message_share = len(pod.mains)
+    assert (tell(task, task.run()), task.xcoms["return_value"]) == (EXIT_3, {"rows": 3})
 
 
 def test_kept_pod_gives_its_result_to_the_next_process(fake_cluster: Cluster, start_task: StartTask):

@@ -36,7 +36,7 @@ class ContainerState:
     """The state of one container; ``waiting`` as long as the kubelet has not reported it.
 
     ``kind`` is ``sidecar`` for a native sidecar (an init container that stays). ``memory_limit`` is a quantity.
-    ``result`` is the termination message of a container if that is the task's result; its ``message`` is then empty.
+    If the termination message is the task's result, ``message`` is empty, and ``result`` is set after exit code 0.
     """
 
     name: str
@@ -194,5 +194,5 @@ def _parse_container(name: str, kind: ContainerKind, spec: Json, status: Json) -
     )
     is_of_program = parsed.is_terminated and not parsed.is_lost and parsed.reason not in CANNOT_START
     if is_of_program and spec.get("terminationMessagePath") == RESULT_FILE:
-        return replace(parsed, message="", result=parsed.message)
+        return replace(parsed, message="", result=parsed.message if parsed.exit_code == 0 else None)
     return parsed

@@ -58,6 +58,6 @@ def check_pod(
         *check_syntax(known),
         *(check_commands(known) if rendered else ()),
         *(check_references(known, platform_containers) if complete else ()),
-        *(check_result(known, rendered=rendered) if result_mode == "message" else ()),
+        *check_result(known, result_mode, rendered=rendered),
     ]
     return list(dict.fromkeys(refusals))

@@ -10,6 +10,7 @@ from kpo_platform.finding import Refusal
 from kpo_platform.pod.compose import BASE
 from kpo_platform.pod.merge import Json
 from kpo_platform.pod.message_result import FIELDS, RESULT_FILE, find_limit
+from kpo_platform.pod.xcom import ResultMode
 
 _LEAST_LIMIT = 1024  # of a pod with 12 containers
 
@@ -24,9 +25,21 @@ def check_result_right(mode: str, team_name: str, team: Team) -> Iterator[Refusa
         )
 
 
-def check_result(pod: Json, *, rendered: bool = True) -> Iterator[Refusal]:
-    """Check the pod of a task whose result is a message; before Jinja rendering a field may be missing."""
+def check_result(pod: Json, mode: ResultMode, *, rendered: bool = True) -> Iterator[Refusal]:
+    """Check whether the result is a message exactly if it should be; before Jinja rendering a field may be missing."""
     base = next(each for each in pod["spec"]["containers"] if each.get("name") == BASE)
+    if mode == "message":
+        yield from _check_message(pod, base, rendered=rendered)
+    elif base.get("terminationMessagePath") == RESULT_FILE:
+        yield Refusal(
+            "result",
+            f"terminationMessagePath of container {BASE!r} is {RESULT_FILE!r}, which only a result with "
+            'xcom="message" may use',
+            "Leave it out.",
+        )
+
+
+def _check_message(pod: Json, base: Json, *, rendered: bool) -> Iterator[Refusal]:
     for field, required in FIELDS.items():
         value = base.get(field)
         if value != required and (rendered or value is not None):
