@@ -44,7 +44,7 @@ def describe(task: Any) -> tuple[str, bool, bool]:
     base, *others = spec["containers"]
     has_sidecar = [each["name"] for each in others] == ["airflow-xcom-sidecar"]
     assert ("xcom" in [each["name"] for each in spec["volumes"]]) is has_sidecar
-    return base.get("terminationMessagePath", ""), has_sidecar, task.do_xcom_push
+    return base.get("terminationMessagePath", ""), has_sidecar, bool(task.do_xcom_push)
 
 
 MESSAGE, OTHER, NONE = (FILE, False, True), ("", True, True), ("", False, False)
@@ -58,6 +58,10 @@ CASES: list[tuple[dict[str, Any], tuple[Any, ...], tuple[Any, ...]]] = [
     ({"default_args": {"do_xcom_push": True}}, OTHER, OTHER),
     ({"default_args": {"do_xcom_push": True}, "xcom": "message"}, MESSAGE, MESSAGE),
     ({"default_args": {"xcom": True}}, MESSAGE, OTHER),
+    ({"default_args": {"xcom": True}, "do_xcom_push": True}, MESSAGE, OTHER),
+    ({"default_args": {"xcom": True}, "xcom": None}, NONE, NONE),
+    ({"default_args": {"xcom": True}, "xcom": None, "do_xcom_push": True}, OTHER, OTHER),
+    ({"default_args": {"do_xcom_push": True}, "do_xcom_push": None}, NONE, NONE),
     ({"xcom": True, "engine": "stock"}, OTHER, OTHER),
 ]
 
