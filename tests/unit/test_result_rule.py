@@ -44,7 +44,7 @@ def build_containers(count: int) -> dict[str, Any]:
                 {"volumeMounts": [{"name": "work", "mountPath": path}]},
                 f"A volume is mounted at {path!r}, where the task writes its result. Mount the volume at another path.",
             )
-            for path in ("/airflow/xcom", "/airflow/xcom/", FILE)
+            for path in ("/airflow/xcom", "/airflow/xcom/", "//airflow/xcom", "airflow/xcom", "/airflow/a/../xcom", FILE)
         ),
     ],
 )
@@ -72,6 +72,12 @@ def test_volume_of_the_team_where_the_result_is_written_is_refused():
 )
 def test_other_field_is_accepted(fields: dict[str, Any]):
     assert list_of_message(override_base(**fields)) == []
+
+
+@pytest.mark.parametrize("mounts", [None, [{"name": "v", "mountPath": 5}], [{"name": "v"}]], ids=str)
+def test_malformed_mount_is_left_to_other_rules(mounts: Any):
+    pod = override_base(volumeMounts=mounts)
+    assert list_of_message(pod) == list_refusals(pod)
 
 
 @pytest.mark.parametrize("field", ["terminationMessagePath", "terminationMessagePolicy"])

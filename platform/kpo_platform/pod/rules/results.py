@@ -49,7 +49,8 @@ def _check_message(pod: Json, base: Json, *, rendered: bool) -> Iterator[Refusal
                 'Leave it out, or set xcom="sidecar".',
             )
     for path in (mount.get("mountPath") or "" for mount in base.get("volumeMounts") or []):
-        if posixpath.normpath(path) in (RESULT_FILE, posixpath.dirname(RESULT_FILE)):
+        absolute = posixpath.normpath("/" + str(path).lstrip("/"))  # as the kubelet takes it
+        if absolute in (RESULT_FILE, posixpath.dirname(RESULT_FILE)):
             fix = "Mount the volume at another path."
             yield Refusal("result", f"A volume is mounted at {path!r}, where the task writes its result", fix)
     if (limit := find_limit(pod)) < _LEAST_LIMIT:
