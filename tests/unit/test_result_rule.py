@@ -44,7 +44,7 @@ def build_containers(count: int) -> dict[str, Any]:
                 {"volumeMounts": [{"name": "work", "mountPath": path}]},
                 f"A volume is mounted at {path!r}, where the task writes its result. Mount the volume at another path.",
             )
-            for path in ("/airflow/xcom", "/airflow/xcom/", "//airflow/xcom", "airflow/xcom", "/airflow/a/../xcom", FILE)
+            for path in ("/airflow/xcom", "/airflow/xcom/", "//airflow/xcom", "airflow/xcom", "/airflow/./xcom", FILE)
         ),
     ],
 )

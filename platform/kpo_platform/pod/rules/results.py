@@ -15,13 +15,13 @@ from kpo_platform.pod.xcom import ResultMode
 _LEAST_LIMIT = 1024  # of a pod with 12 containers
 
 
-def check_result_right(mode: str, team_name: str, team: Team) -> Iterator[Refusal]:
-    """Refuse a result in an XCom sidecar for a team in whose pods Airflow may run no command."""
+def check_result_right(mode: str, team_name: str, team: Team, fix: str) -> Iterator[Refusal]:
+    """Refuse a result in an XCom sidecar for a team whose pods run no commands of Airflow; `fix` is the author's."""
     if mode == "sidecar" and not team.rbac.exec:
         yield Refusal(
             "result",
             f"The task's result is read with a command in the XCom sidecar, but team {team_name!r} has rbac.exec false",
-            """Use TeamPodOperator with xcom="message", or ask the platform team to change the team's values.""",
+            f"{fix}, or ask the platform team to change the team's values.",
         )
 
 
