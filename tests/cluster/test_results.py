@@ -79,7 +79,7 @@ def test_cut_result_is_never_taken(reports: list[Report]):
 
 
 def test_whole_result_is_always_taken(reports: list[Report]):
-    """Bytes that are not UTF-8, and so no JSON, may look too large: each becomes a character of three bytes."""
+    """Bytes that are not UTF-8 may look too large: each becomes U+FFFD, which has three bytes."""
     texts = [report for report in reports if not report.is_cut and is_text(report.content)]
     assert [(report.message or "").encode() for report in texts if is_taken(report)] == [
         report.content for report in texts

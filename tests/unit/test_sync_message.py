@@ -82,7 +82,7 @@ def test_empty_file_is_no_result(fake_cluster: Cluster, start_task: StartTask):
     assert (run.outcome, [line for line in run.log if "result" in line or "return" in line]) == (
         None,
         [
-            "/airflow/xcom/return.json is empty. Write to it directly: no file can be moved onto it.",
+            "The task has no result: /airflow/xcom/return.json is empty. A program must write directly into it.",
             "The result has 0 bytes.",
             "xcom result file is empty.",
         ],

@@ -110,7 +110,8 @@ def _read_message(operator: Any, pod: ObservedPod, message: str) -> Any:
             'its path, or set xcom="sidecar".'
         )
     if not message:
-        operator.log.info("%s is empty. Write to it directly: no file can be moved onto it.", RESULT_FILE)
+        hint = "A program must write directly into it."  # nothing can be moved onto it
+        operator.log.info("The task has no result: %s is empty. %s", RESULT_FILE, hint)
     try:
         return operator.extract_xcom(pod=pod.model)
     except json.JSONDecodeError as error:
