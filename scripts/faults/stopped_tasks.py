@@ -19,7 +19,7 @@ _TRIGGERER = ("scale", "statefulset/airflow-triggerer", "-n", NAMESPACE)
 def clear_running_tasks(scene: Scene, run: CaseRun, _: ExitStack) -> None:
     """Clear tasks whose pods take some seconds to end, and end with exit code 0."""
     run.wait_for_starts(*TASKS)
-    run.wait_for_state("deferred", "deferred")
+    run.wait_for_triggerer("deferred")
     run.clear(*TASKS)
 
 

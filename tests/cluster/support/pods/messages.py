@@ -38,7 +38,9 @@ def report_batch(stack: Stack, namespace: str, number: int, random: Random) -> I
     """Run a batch of pods to their ends, and yield a report for each of their containers."""
     contents = {f"batch-{number}-{count}": _build_contents(count, random) for count in COUNTS}
     pods = [_build_pod(name, parts, has_init=random.random() < 0.5) for name, parts in contents.items()]
-    stack.kubectl("create", "-n", namespace, "-f", "-", stdin=json.dumps({"kind": "List", "items": pods}))
+    stack.kubectl(
+        "create", "-n", namespace, "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": pods})
+    )
     ended = _wait_for_ends(stack, namespace, set(contents))
     stack.kubectl("delete", "pods", "-n", namespace, *contents, "--wait=false")
     for pod in ended:
