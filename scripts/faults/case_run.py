@@ -154,15 +154,6 @@ class CaseRun:
 
         return wait_for(f"{self.dag}.{task} to be {' or '.join(states)}", probe, deadline_s, interval_s=0.5)
 
-    def wait_for_triggerer(self, task: str) -> None:
-        """Wait until a triggerer holds a deferred task; one that has just started takes a while."""
-
-        def probe() -> None:
-            if not (instance := self.wait_for_state(task, "deferred"))["triggerer_job"]:
-                raise NotYet(f"trigger {instance['trigger']}, no triggerer")
-
-        wait_for(f"a triggerer to hold {self.dag}.{task}", probe, WAIT_S, interval_s=0.5)
-
     def kill(self, task: str, signal: Signal) -> None:
         """Send a signal to the process of a task."""
         kill_task(self.stack, self.read_id(task), signal)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 
-from faults.case_run import CaseRun
+from common.polling import NotYet, wait_for
+from faults.case_run import WAIT_S, CaseRun
 from faults.fault import Fault, Hold
 from faults.ledger import END
 from faults.scene import TASKS, Scene
@@ -19,8 +20,19 @@ _TRIGGERER = ("scale", "statefulset/airflow-triggerer", "-n", NAMESPACE)
 def clear_running_tasks(scene: Scene, run: CaseRun, _: ExitStack) -> None:
     """Clear tasks whose pods take some seconds to end, and end with exit code 0."""
     run.wait_for_starts(*TASKS)
-    run.wait_for_triggerer("deferred")
+    wait_for_triggerer(run, "deferred")
     run.clear(*TASKS)
+
+
+def wait_for_triggerer(run: CaseRun, task: str) -> None:
+    """Wait until a triggerer holds a deferred task; one that has just started takes a while."""
+
+    def probe() -> None:
+        instance = run.wait_for_state(task, "deferred")
+        if not instance["triggerer_job"]:
+            raise NotYet(f"trigger {instance['trigger']}, no triggerer")
+
+    wait_for(f"a triggerer to hold {run.dag}.{task}", probe, WAIT_S, interval_s=0.5)
 
 
 def stop_and_clear_tasks(scene: Scene, run: CaseRun, _: ExitStack) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from cluster.support.airflow_runs.dag_run import Run, push_dag
-from cluster.support.pods.messages import Report, report_batch
+from faults.messages import Report, report_batch
 from kpo_platform.pod.message_result import count_bytes
 from stack.airflow_api import AirflowApi, NotFoundError
 from stack.pod_watch import ObservedPods, watch_pods
@@ -61,37 +61,13 @@ def run(stack: Stack, airflow: AirflowApi, observed: ObservedPods) -> Run:
     return run
 
 
-def is_taken(report: Report) -> bool:
-    return report.message is not None and count_bytes(report.message) < report.limit
-
-
 def test_contents_are_on_both_sides_of_the_limits(reports: list[Report]):
     distances = {len(report.content) - report.limit for report in reports}
     assert (len(reports), {-1, 0, 1} <= distances) == (RESULTS, True)
 
 
-def test_every_ended_container_has_a_message(reports: list[Report]):
-    assert [len(report.content) for report in reports if report.message is None] == []
-
-
-def test_cut_result_is_never_taken(reports: list[Report]):
-    assert [report for report in reports if report.is_cut and is_taken(report)] == []
-
-
-def test_whole_result_is_always_taken(reports: list[Report]):
-    """Bytes that are not UTF-8 may look too large: each becomes U+FFFD, which has three bytes."""
-    texts = [report for report in reports if not report.is_cut and is_text(report.content)]
-    assert [(report.message or "").encode() for report in texts if is_taken(report)] == [
-        report.content for report in texts
-    ]
-
-
-def is_text(content: bytes) -> bool:
-    try:
-        content.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
+def test_cut_result_is_never_taken_and_a_whole_one_always(reports: list[Report]):
+    assert [report for report in reports if report.is_false] == []
 
 
 def test_tasks_end_as_their_results_are_whole_or_cut(run: Run):

@@ -8,11 +8,20 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from cluster.support.pods.sleeper import POD
 from common.polling import NotYet, wait_for
-from kpo_platform.pod.message_result import FIELDS, RESULT_FILE, find_limit
+from kpo_platform.pod.message_result import FIELDS, RESULT_FILE, count_bytes, find_limit
 from kpo_platform.pod.state import parse_pod_state
 from stack.release import Stack
+
+_POD_SPEC: dict[str, Any] = {
+    "restartPolicy": "Never",
+    "securityContext": {"runAsNonRoot": True, "runAsUser": 50000, "seccompProfile": {"type": "RuntimeDefault"}},
+}
+_CONTAINER: dict[str, Any] = {
+    "image": "localhost/kpo-platform/busybox:1.35",
+    "resources": {"requests": {"cpu": "1m", "memory": "8Mi"}, "limits": {"cpu": "100m", "memory": "32Mi"}},
+    "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+}
 
 COUNTS = (1, 2, 3, 4, 5, 6, 9, 12)
 """Containers of the pods of a batch; each container writes a message."""
@@ -32,6 +41,25 @@ class Report:
     def is_cut(self) -> bool:
         """Whether the message may be incomplete by its real size."""
         return len(self.content) >= self.limit
+
+    @property
+    def is_taken(self) -> bool:
+        """Whether the package takes the message as a whole result."""
+        return self.message is not None and count_bytes(self.message) < self.limit
+
+    @property
+    def is_false(self) -> bool:
+        """Whether a result that may be cut is taken, or a whole one refused or changed.
+
+        Bytes that are not UTF-8 may look too large: each becomes U+FFFD, which has three bytes.
+        """
+        if self.is_cut or self.message is None:
+            return self.is_taken or self.message is None
+        try:
+            text = self.content.decode()
+        except UnicodeDecodeError:
+            return False
+        return not self.is_taken or self.message != text
 
 
 def report_batch(stack: Stack, namespace: str, number: int, random: Random) -> Iterator[Report]:
@@ -84,14 +112,13 @@ def _build_bytes(size: int, random: Random) -> bytes:
 
 def _build_pod(name: str, contents: list[bytes], *, has_init: bool) -> dict[str, Any]:
     """Build a pod in which each container writes its content; the last one may be an init container."""
-    base = POD["spec"]["containers"][0]
     containers = [
-        {**base, "name": f"c{index}", "command": ["sh", "-c", _build_program(content)], **FIELDS}
+        {**_CONTAINER, "name": f"c{index}", "command": ["sh", "-c", _build_program(content)], **FIELDS}
         for index, content in enumerate(contents)
     ]
     init = [containers.pop()] if has_init and len(containers) > 1 else []
-    spec = {**POD["spec"], "restartPolicy": "Never", "containers": containers, "initContainers": init}
-    return {**POD, "metadata": {"name": name}, "spec": spec}
+    spec = {**_POD_SPEC, "containers": containers, "initContainers": init}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec}
 
 
 def _build_program(content: bytes) -> str:
