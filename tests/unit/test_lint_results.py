@@ -24,7 +24,8 @@ with DAG("results", schedule=None, default_args={"team": "alpha", "image": "busy
 
 NO_EXEC = """\
 The task's result is read with a command in the XCom sidecar, but team 'alpha' has rbac.exec false. Use \
-TeamPodOperator with xcom="message", or ask the platform team to change the team's values.
+TeamPodOperator with xcom="message" and a supported provider, and without engine="stock", or ask the platform team to \
+change the team's values.
 """
 
 TEXT = f"""\

@@ -22,8 +22,9 @@ FILE = "/airflow/xcom/return.json"
 SIDECAR = {"policy": {**TEAM["policy"], "xcom": "sidecar"}}
 NO_EXEC = {"rbac": {**TEAM["rbac"], "exec": False}}
 NO_RIGHT = (
-    "The task's result is read with a command in the XCom sidecar, but team 'alpha' has rbac.exec false. {}, or ask "
-    "the platform team to change the team's values."
+    "The task's result is read with a command in the XCom sidecar, but team 'alpha' has rbac.exec false. Use "
+    'TeamPodOperator with xcom="message" and a supported provider, and without engine="stock", or ask the platform team to '
+    "change the team's values."
 )
 
 
@@ -109,9 +110,7 @@ def test_only_a_result_in_the_sidecar_is_refused_without_the_right_to_exec(
         return
     with pytest.raises(PodError) as error:
         build_task(**arguments)
-    is_stock = arguments.get("engine") == "stock"
-    fix = 'Leave out engine, and set xcom="message"' if is_stock else 'Use TeamPodOperator with xcom="message"'
-    assert str(error.value) == NO_RIGHT.format(fix)
+    assert str(error.value) == NO_RIGHT
 
 
 def test_decorated_function_returns_a_message(publish: Publish):
@@ -166,12 +165,3 @@ def test_untested_provider_reads_every_result_from_the_sidecar(publish: Publish,
     publish()
     monkeypatch.setattr("kpo_platform.airflow.operators.team_pod.is_supported", lambda: False)
     assert describe(build_task(xcom=True)) == describe(build_task(xcom="message")) == OTHER
-
-
-def test_untested_provider_without_the_right_to_exec_is_the_cause(publish: Publish, monkeypatch: pytest.MonkeyPatch):
-    publish(alpha=NO_EXEC)
-    for module in ("team_pod", "arguments.precheck"):
-        monkeypatch.setattr(f"kpo_platform.airflow.operators.{module}.is_supported", lambda: False)
-    with pytest.raises(PodError) as error:
-        build_task(xcom="message")
-    assert str(error.value) == NO_RIGHT.format("Install a supported version of the Kubernetes provider")

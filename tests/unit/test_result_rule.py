@@ -92,14 +92,13 @@ def test_template_is_refused_only_when_it_is_rendered(field: str):
 def test_file_of_a_message_is_refused_without_a_message(mode: ResultMode):
     pod = override_base(terminationMessagePath=FILE)
     assert list_refusals(pod, result_mode=mode) == [
-        f"terminationMessagePath of container 'base' is {FILE!r}, which only a result with xcom=\"message\" may use. "
-        "Leave it out."
+        f"terminationMessagePath of container 'base' is {FILE!r}, which xcom=\"message\" sets. Leave it out."
     ]
 
 
 def test_pod_with_many_containers_is_refused():
     assert list_of_message(build_containers(12)) == []
     assert list_of_message(build_containers(13)) == [
-        "With so many containers Kubernetes reports at most 944 bytes of the task's result, but 1023 are required. "
-        'Use fewer containers, or set xcom="sidecar".'
+        "The pod has so many containers that Kubernetes reports at most 944 bytes of the task's result, but 1023 are "
+        'required. Use fewer containers, or set xcom="sidecar".'
     ]

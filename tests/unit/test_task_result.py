@@ -75,4 +75,4 @@ def test_missing_right_to_exec_is_told_after_a_minute():
 
 
 def test_pod_that_was_gone_before_it_was_read_has_no_result_to_remove():
-    assert remove_result(POD.model) == POD.model
+    assert remove_result(POD) == POD.model

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from typing import Any, Literal
 
 from kpo_platform.contract import XComSidecar
@@ -17,13 +16,12 @@ ResultMode = Literal["", "message", "sidecar"]
 RESULT_MODES: tuple[ResultMode, ...] = ("message", "sidecar")
 
 
-def choose_result_mode(arguments: Mapping[str, Any], default: str) -> ResultMode:
+def choose_result_mode(xcom: bool | str | None, default: str, *, has_result: bool, is_stock: bool) -> ResultMode:
     """Choose the mode of a task; `default` is that of its team. Stock argument and stock engine mean the sidecar."""
-    xcom = arguments.get("xcom")
-    if not (arguments.get("do_xcom_push") if xcom is None else xcom):
+    if not has_result:
         return ""
     mode = default if xcom is True else xcom
-    return "message" if mode == "message" and arguments.get("engine") != "stock" else "sidecar"
+    return "message" if mode == "message" and not is_stock else "sidecar"
 
 
 def build_connection_extra(sidecar: XComSidecar) -> dict[str, Any]:

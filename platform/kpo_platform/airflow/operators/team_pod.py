@@ -124,10 +124,8 @@ class TeamPodOperator(BasePodOperator):
         self.pod_override = serialize(pod_override)
         self.set_names = frozenset({**default_args, **set_arguments})
         policy = contract.team(self.team).policy
-        mode_engine = engine if is_supported() else "stock"  # which reads every result from a sidecar
-        # Airflow has added default_args to both; a None of the call is kept.
-        result = {"xcom": xcom, "do_xcom_push": self.do_xcom_push, "engine": mode_engine}
-        self.result_mode = choose_result_mode(result, policy.xcom)
+        is_stock = engine == "stock" or not is_supported()
+        self.result_mode = choose_result_mode(xcom, policy.xcom, has_result=self.do_xcom_push, is_stock=is_stock)
         self.api_server_timeout = policy.api_server_timeout
         self.on_failure = "" if "on_finish_action" in self.set_names else policy.on_failure
         self._raise_refusals([*check_task(self, self.team, contract), *self._precheck_pod(contract)])

@@ -7,7 +7,6 @@ from typing import Any
 
 from kpo_platform.airflow.operators.arguments.serialize import UNRESOLVED, serialize
 from kpo_platform.airflow.operators.arguments.unknown_fields import remove_unresolved
-from kpo_platform.airflow.provider_version import is_supported
 from kpo_platform.contract import Contract
 from kpo_platform.finding import Refusal
 from kpo_platform.pod.compose import PodRequest, compose
@@ -37,11 +36,10 @@ def check_task(task: Any, team_name: str, contract: Contract) -> list[Refusal]:
         contract: contains the connections of all teams.
     """
     connection_id, mode = serialize(task.kubernetes_conn_id), "sidecar" if task.do_xcom_push else ""
-    mode, team = getattr(task, "result_mode", mode), contract.team(team_name)
     return [
         *check_connection(connection_id, team_name, contract),
         *check_trigger_kwargs(task.trigger_kwargs),
-        *check_result_right(mode, team_name, team, _describe_way_to_message(task)),
+        *check_result_right(getattr(task, "result_mode", mode), team_name, contract.team(team_name)),
     ]
 
 
@@ -64,14 +62,6 @@ def precheck_pod(contract: Contract, request: PodRequest, *, complete: bool = Tr
         cache[key] = tuple(_check_pod(contract, pod_request, complete))
     program = remove_templates(program)
     return [*cache[key], *check_container_credentials(program), *check_variable_names(program)]
-
-
-def _describe_way_to_message(task: Any) -> str:
-    if not is_supported():
-        return "Install a supported version of the Kubernetes provider"
-    if getattr(task, "engine", "") == "stock":
-        return 'Leave out engine, and set xcom="message"'
-    return 'Use TeamPodOperator with xcom="message"'
 
 
 def _open_cache(contract: Contract) -> dict[str, tuple[Refusal, ...]]:

@@ -272,7 +272,7 @@ class Ending:
             restart_disrupted(self._operator, self._context, name, outcome)
         message = f"Pod {name} failed. {outcome.message}"
         if self._operator.log_pod_spec_on_failure:
-            message += f"\nremote_pod: {remove_result(self._pod.model)}"
+            message += f"\nremote_pod: {remove_result(self._pod)}"
         raise AirflowException(message)
 
     def _warn(self, error: Exception) -> None:

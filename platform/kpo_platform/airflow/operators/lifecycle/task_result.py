@@ -91,15 +91,13 @@ def end_sidecar(operator: Any, pod: ObservedPod) -> bool:
     return True
 
 
-def remove_result(pod: k8s.V1Pod) -> k8s.V1Pod:
-    """Copy a pod without messages that are results: a program that failed may have written a part of one."""
-    copy = deepcopy(pod)
-    containers = copy.spec.containers if copy.spec else []
-    writers = {each.name for each in containers if each.termination_message_path == RESULT_FILE}
-    for status in (copy.status and copy.status.container_statuses) or []:
-        if status.name in writers and status.state.terminated is not None:
-            status.state.terminated.message = None
-    return copy
+def remove_result(pod: ObservedPod) -> k8s.V1Pod:
+    """Copy a pod's model without a message that is a result: a failed program may have written a part of one."""
+    model = deepcopy(pod.model)
+    for status in (model.status and model.status.container_statuses) or []:
+        if status.state and status.state.terminated:
+            status.state.terminated.message = pod.state.container(status.name).message or None
+    return model
 
 
 def _read_message(operator: Any, pod: ObservedPod, message: str) -> Any:
@@ -110,8 +108,7 @@ def _read_message(operator: Any, pod: ObservedPod, message: str) -> Any:
             'its path, or set xcom="sidecar".'
         )
     if not message:
-        hint = "A program must write directly into it."  # nothing can be moved onto it
-        operator.log.info("The task has no result: %s is empty. %s", RESULT_FILE, hint)
+        operator.log.info("The task has no result: %s is empty. A program must write directly into it.", RESULT_FILE)
     try:
         return operator.extract_xcom(pod=pod.model)
     except json.JSONDecodeError as error:
