@@ -23,8 +23,8 @@ SIDECAR = {"policy": {**TEAM["policy"], "xcom": "sidecar"}}
 NO_EXEC = {"rbac": {**TEAM["rbac"], "exec": False}}
 NO_RIGHT = (
     "The task's result is read with a command in the XCom sidecar, but team 'alpha' has rbac.exec false. Use "
-    'TeamPodOperator with xcom="message" and a supported provider, and without engine="stock", or ask the platform team to '
-    "change the team's values."
+    'TeamPodOperator with xcom="message" and a supported provider, and without engine="stock", or ask the platform '
+    "team to change the team's values."
 )
 
 
