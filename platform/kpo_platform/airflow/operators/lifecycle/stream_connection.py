@@ -23,7 +23,7 @@ class StreamConnection:
 
     Args:
         client: returns the current client of the API server.
-        is_wanted: tells whether the stream may go on; called under the lock that `locked` takes.
+        is_wanted: tells whether the stream may continue; called under `lock`.
     """
 
     def __init__(self, client: Callable[[], ApiClient], is_wanted: Callable[[], bool]) -> None:
