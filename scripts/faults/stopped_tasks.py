@@ -12,6 +12,9 @@ from faults.scene import TASKS, Scene
 from faults.task_processes import read_scheduler_address, wait_for_process, wait_until_exited
 from stack.release import NAMESPACE
 
+_TRIGGER_RUNS = "Checking pod "
+"""The first words of the provider's trigger in the task's log."""
+
 _HOLD_S = 120.0
 _TIMEOUT_S = 300.0  # Airflow waits a minute longer than the task's own timeout
 _TRIGGERER = ("scale", "statefulset/airflow-triggerer", "-n", NAMESPACE)
@@ -20,19 +23,19 @@ _TRIGGERER = ("scale", "statefulset/airflow-triggerer", "-n", NAMESPACE)
 def clear_running_tasks(scene: Scene, run: CaseRun, _: ExitStack) -> None:
     """Clear tasks whose pods take some seconds to end, and end with exit code 0."""
     run.wait_for_starts(*TASKS)
-    wait_for_triggerer(run, "deferred")
+    wait_for_trigger(run, "deferred")
     run.clear(*TASKS)
 
 
-def wait_for_triggerer(run: CaseRun, task: str) -> None:
-    """Wait until a triggerer holds a deferred task; one that has just started takes a while."""
+def wait_for_trigger(run: CaseRun, task: str) -> None:
+    """Wait until the trigger of a deferred task runs; no other process ends the pod when the task is stopped."""
 
     def probe() -> None:
-        instance = run.wait_for_state(task, "deferred")
-        if not instance["triggerer_job"]:
-            raise NotYet(f"trigger {instance['trigger']}, no triggerer")
+        run.wait_for_state(task, "deferred")
+        if _TRIGGER_RUNS not in (log := run.airflow.read_log(run.dag, run.id, task)):
+            raise NotYet(f"its log ends with {log[-300:]!r}")
 
-    wait_for(f"a triggerer to hold {run.dag}.{task}", probe, WAIT_S, interval_s=0.5)
+    wait_for(f"the trigger of {run.dag}.{task} to run", probe, WAIT_S, interval_s=0.5)
 
 
 def stop_and_clear_tasks(scene: Scene, run: CaseRun, _: ExitStack) -> None:

@@ -10,6 +10,7 @@ from airflow.sdk.execution_time.supervisor import WatchedSubprocess
 
 from common.paths import REPOSITORY
 from kpo_platform.airflow.operators.lifecycle import (
+    earlier_pod,
     ending,
     log_follower,
     patience,
@@ -56,6 +57,7 @@ TIMES_OF_A_RUN: tuple[tuple[str, float], ...] = (
     (r"an outage of the Kubernetes API that does not end within (.+?);", KILL_S),
     (r"nothing is heard of it for (.+?), the task reads it", pod_updates._SILENCE_S),
     (r"If a pod has not started after (.+?), the task also", pod_wait._EVENTS_S),
+    (r"gives the triggerer (.+?) to delete the pod", earlier_pod._TRIGGERER_S),
     (r"the interval grows with the time to (.+?)\.", pod_updates._PENDING[1]),
     (r"in the first minute and grows to (.+?);", pod_updates._RUNNING[1]),
 )

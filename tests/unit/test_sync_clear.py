@@ -11,7 +11,7 @@ from kpo_platform.airflow.operators.lifecycle import start_record
 from kpo_platform.airflow.operators.lifecycle.pod_api import PodApi
 from unit.support.cluster_server import Cluster
 from unit.support.fake_kubelet import FakePod, Program
-from unit.support.task_faults import clear, kill_while_running, stop_while_running
+from unit.support.task_faults import at, clear, kill_while_running, stop_while_running
 from unit.support.task_process import Killed, Run, StartTask, Task
 
 
@@ -25,6 +25,40 @@ def test_cleared_task_whose_worker_was_lost_continues_with_its_running_pod(
     run = clear(task)
     assert (run.outcome, fake_cluster.ledger) == (None, [f"{pod} started", f"{pod} finished with 0"])
     assert f"Reattached to pod {pod} of try 1, whose worker was lost." in run.log
+
+
+def test_cleared_deferrable_task_gives_the_triggerer_time_to_delete_its_pod(
+    fake_cluster: Cluster, start_task: StartTask
+):
+    """With LocalExecutor the next try starts before the triggerer has heard of the clear."""
+    task, pod = defer_and_clear(fake_cluster, start_task)
+    at(fake_cluster.now + 4, fake_cluster, lambda pod: setattr(pod, "deleted_at", fake_cluster.now))
+    run = task.retry()
+    reason = f"Pod {pod} of try 1 is being deleted: the task starts a new pod."
+    assert (type(run.error).__name__, reason in run.log) == ("TaskDeferred", True)
+    assert fake_cluster.ledger[:2] == [f"{pod} started", f"{pod} interrupted"]
+
+
+@pytest.mark.parametrize(("arguments", "waits_s"), [({}, 10), ({"on_kill_action": "keep_pod"}, 0)])
+def test_cleared_deferrable_task_continues_with_a_pod_that_nothing_deletes(
+    arguments: dict[str, Any], waits_s: float, fake_cluster: Cluster, start_task: StartTask
+):
+    task, pod = defer_and_clear(fake_cluster, start_task, **arguments)
+    began_at = fake_cluster.now
+    run = task.retry()
+    assert f"Reattached to pod {pod} of try 1, whose worker was lost." in run.log
+    assert (type(run.error).__name__, fake_cluster.now - began_at) == ("TaskDeferred", waits_s)
+
+
+def defer_and_clear(cluster: Cluster, start_task: StartTask, **arguments: Any) -> tuple[Task, str]:
+    """Defer a task whose program runs, and clear it."""
+    cluster.programs["base"] = Program(runs_s=100)
+    task = start_task(deferrable=True, **arguments)
+    pod = task.pod
+    assert type(task.run().error).__name__ == "TaskDeferred"
+    cluster.sleep(5)
+    task.max_tries = task.try_number + 1
+    return task, pod
 
 
 @pytest.mark.parametrize("code", [0, 3])

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from airflow.providers.cncf.kubernetes.utils.pod_manager import OnKillAction
 from airflow.sdk import BaseOperator
 from kubernetes.client import models as k8s
 
@@ -36,6 +37,9 @@ from kpo_platform.pod.state import PodState, parse_pod_state
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+_TRIGGERER_S = 10
+"""How long a cleared task gives the triggerer to delete the pod that was deferred: its next try may start sooner."""
 
 _RUN_METHODS = ("execute", "trigger_reentry", "resume_execution")
 _KNOWN_MODULES = ("airflow.", "kpo_platform.")
@@ -76,6 +80,11 @@ def find_start(operator: Any, api: PodApi, context: Context, request: k8s.V1Pod,
         is_stopped=former is not None and former.is_marked_stopped(context),
     )
     adoption, pods = _choose(operator, api, context, former, namespace, attempt)
+    for _ in range(_TRIGGERER_S if _is_ended_by_triggerer(operator, former, adoption, attempt) else 0):
+        operator.stop_signal.sleep(1)
+        adoption, pods = _choose(operator, api, context, former, namespace, attempt)
+        if adoption.kind is AdoptionKind.START_NEW:
+            break
     pod = pods.get(adoption.pod.uid) if adoption.pod else None
     if adoption.kind is not AdoptionKind.START_NEW:
         return Start(adoption, pod, _record_pod(pod or {}, attempt, restart), former)
@@ -87,6 +96,14 @@ def find_start(operator: Any, api: PodApi, context: Context, request: k8s.V1Pod,
     record = attempt.build_record(name, namespace, "", start, restart)
     ending = find_ending_pods(former, states, attempt)
     return Start(adoption, pods[holder.uid] if holder else pod, record, former, ending)
+
+
+def _is_ended_by_triggerer(operator: Any, former: StartRecord | None, adoption: Adoption, attempt: Attempt) -> bool:
+    """Tell whether a triggerer may be about to delete the running pod of a deferred task that was cleared."""
+    if former is None or not operator.deferrable or operator.on_kill_action == OnKillAction.KEEP_POD:
+        return False
+    is_cleared = former.is_cleared_since(attempt.task_instance_id, attempt.max_tries, attempt.retries)
+    return is_cleared and adoption.kind is AdoptionKind.TAKE_UP_RUNNING
 
 
 def find_former_end(operator: Any, context: Context, start: Start) -> EndRecord | None:
