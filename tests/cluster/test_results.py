@@ -92,7 +92,7 @@ def test_other_task_has_no_xcom(task: str, run: Run):
 def test_cut_result_is_told_with_the_way_out(task: str, size: str, run: Run):
     log = run.read_log(task)
     assert f"its result is larger than the {size} bytes that pod " in log
-    assert 'Write the result to a file and return its path, or set xcom="sidecar".' in log
+    assert 'Write it to a volume or to object storage and return its path, or set xcom="sidecar".' in log
 
 
 def test_part_of_a_result_is_not_shown(run: Run):

@@ -102,7 +102,7 @@ def test_default_args_refuse_only_misleading_arguments():
         ({"engine": 5}, "engine=5 is not valid. Use one of: stock, team."),
         (
             {"xcom": "message", "do_xcom_push": False},
-            "xcom and do_xcom_push are the same setting and have different values. Set only xcom.",
+            "xcom and do_xcom_push contradict each other. Set only xcom.",
         ),
     ],
 )

@@ -92,7 +92,7 @@ def test_template_is_refused_only_when_it_is_rendered(field: str):
 def test_file_of_a_message_is_refused_without_a_message(mode: ResultMode):
     pod = override_base(terminationMessagePath=FILE)
     assert list_refusals(pod, result_mode=mode) == [
-        f"terminationMessagePath of container 'base' is {FILE!r}, which xcom=\"message\" sets. Leave it out."
+        f"terminationMessagePath of container 'base' is {FILE!r}, which is reserved for xcom=\"message\". Leave it out."
     ]
 
 

@@ -55,9 +55,9 @@ TIMES_OF_A_RUN: tuple[tuple[str, float], ...] = (
     (r"for all containers together, or (.+?) if the pod is gone", pod_logs._GONE_S),
     (r"when nothing could be read of it for (.+?), or", FollowTimes.give_up),
     (r"an outage of the Kubernetes API that does not end within (.+?);", KILL_S),
-    (r"nothing is heard of it for (.+?), the task reads it", pod_updates._SILENCE_S),
+    (r"the watch reports nothing for (.+?), in a long wait", pod_updates._SILENCE_S),
     (r"If a pod has not started after (.+?), the task also", pod_wait._EVENTS_S),
-    (r"gives the triggerer (.+?) to delete the pod", earlier_pod._TRIGGERER_S),
+    (r"waits up to (.+?) for the triggerer to delete the old pod", earlier_pod._TRIGGERER_S),
     (r"the interval grows with the time to (.+?)\.", pod_updates._PENDING[1]),
     (r"in the first minute and grows to (.+?);", pod_updates._RUNNING[1]),
 )

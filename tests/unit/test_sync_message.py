@@ -18,8 +18,8 @@ ONCE = 2
 
 TOO_LARGE = (
     "AirflowFailException: The program succeeded, but its result is larger than the {} bytes that pod POD can report. "
-    "The task is not tried again, because its work is done. Write the result to a file and return its path, or set "
-    'xcom="sidecar".'
+    "The task is not tried again, because its work is done. Write it to a volume or to object storage and return its "
+    'path, or set xcom="sidecar".'
 )
 SIZES = [(4094, "4,095", True), (4095, "4,095", True), (4096, "4,095", False), (4097, "4,095", False)]
 OF_FOUR = [(3071, "3,071", True), (3072, "3,071", False), (9000, "3,071", False)]

@@ -16,7 +16,7 @@ from unit.support.task_process import StartTask, Task
 NO_WATCH = refuse(403, "Forbidden", 'pods is forbidden: User "u" cannot watch resource "pods" in API group ""')
 TOLD = (
     'warning: Cannot watch pod {}: HTTP 403, pods is forbidden: User "u" cannot watch resource "pods" in API group '
-    '"". The task looks at it from time to time instead, and sees its end later. '
+    '"". The task polls it instead, and notices its end later. '
     "Give the task's connection this right."
 )
 
@@ -130,7 +130,7 @@ def test_watch_that_fails_is_repeated_less_and_less(answer: Any, task: Task, fak
 def test_watch_that_fails_three_times_is_told_once(task: Task, fake_cluster: Cluster):
     fake_cluster.add("WATCH", refuse(500, "x", "etcd"), times=1000)
     run = task.run()
-    told = f"warning: Cannot watch pod {task.pod}: HTTP 500, etcd. The task looks at it from time to time instead"
+    told = f"warning: Cannot watch pod {task.pod}: HTTP 500, etcd. The task polls it instead"
     assert [line.startswith(told) for line in run.log if "Cannot watch" in line] == [True]
 
 

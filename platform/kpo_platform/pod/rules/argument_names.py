@@ -134,7 +134,7 @@ def _check_result_arguments(arguments: Mapping[str, Any]) -> Iterator[Refusal]:
         yield Refusal("argument", f"xcom is {xcom!r}, but {required}", fix, "xcom")
     elif xcom is not None and pushes is not None and bool(xcom) != pushes:
         yield Refusal(
-            "argument", "xcom and do_xcom_push are the same setting and have different values", "Set only xcom."
+            "argument", "xcom and do_xcom_push contradict each other", "Set only xcom."
         )
     if not isinstance(pushes, bool | None):
         yield Refusal("argument", f"do_xcom_push is {pushes!r}, but True or False is required", fix, "do_xcom_push")

@@ -1,4 +1,4 @@
-"""Bring the news of a pod to its task: from a watch, or, where that is refused, by a look from time to time."""
+"""Wait for changes of a pod: by a watch, or by polling if the watch is refused."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ class PodUpdates:
         if not self._has_told and (is_refused or self._failures >= _FAILURES_BEFORE_NOTICE):
             self._has_told = True
             self._operator.log.warning(
-                "Cannot watch pod %s: %s. The task looks at it from time to time instead, and sees its end later. %s",
+                "Cannot watch pod %s: %s. The task polls it instead, and notices its end later. %s",
                 *(self._pod.state.name, describe_error(error), advise(error)),
             )
 
