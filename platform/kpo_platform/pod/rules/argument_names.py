@@ -133,9 +133,7 @@ def _check_result_arguments(arguments: Mapping[str, Any]) -> Iterator[Refusal]:
         required = "True, False, 'message' or 'sidecar' is required"
         yield Refusal("argument", f"xcom is {xcom!r}, but {required}", fix, "xcom")
     elif xcom is not None and pushes is not None and bool(xcom) != pushes:
-        yield Refusal(
-            "argument", "xcom and do_xcom_push contradict each other", "Set only xcom."
-        )
+        yield Refusal("argument", "xcom and do_xcom_push contradict each other", "Set only xcom.")
     if not isinstance(pushes, bool | None):
         yield Refusal("argument", f"do_xcom_push is {pushes!r}, but True or False is required", fix, "do_xcom_push")
     if xcom == "message" and arguments.get("engine") == "stock":

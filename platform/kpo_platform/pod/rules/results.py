@@ -31,7 +31,9 @@ def check_result(pod: Json, mode: ResultMode, *, rendered: bool = True) -> Itera
     base = next(each for each in pod["spec"]["containers"] if each.get("name") == BASE)
     if mode != "message":
         if base.get("terminationMessagePath") == RESULT_FILE:
-            cause = f'terminationMessagePath of container {BASE!r} is {RESULT_FILE!r}, which is reserved for xcom="message"'
+            cause = (
+                f'terminationMessagePath of container {BASE!r} is {RESULT_FILE!r}, which is reserved for xcom="message"'
+            )
             yield Refusal("result", cause, "Leave it out.")
         return
     for field, required in FIELDS.items():

@@ -119,7 +119,7 @@ class Patience:
             return False
         if self._outage is None:
             return is_allowed or is_of_proxy(error)
-        return self._clock() - self._outage.last_failed_at < _STARTUP_S
+        return self._clock() < self._outage.last_failed_at + _STARTUP_S  # as in `_wait`, to the last bit
 
     def _wait(self, what: str, error: Exception) -> None:
         now = self._clock()

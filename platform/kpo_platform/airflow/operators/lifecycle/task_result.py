@@ -104,8 +104,8 @@ def _read_message(operator: Any, pod: ObservedPod, message: str) -> Any:
     if count_bytes(message) >= (limit := pod.state.result_limit):
         raise AirflowFailException(
             f"The program succeeded, but its result is larger than the {limit - 1:,} bytes that pod {pod.state.name} "
-            "can report. The task is not tried again, because its work is done. Write it to a volume or to object storage "
-            'and return its path, or set xcom="sidecar".'
+            "can report. The task is not tried again, because its work is done. Write it to a volume or to object "
+            'storage and return its path, or set xcom="sidecar".'
         )
     if not message:
         operator.log.info("The task has no result: %s is empty. A program must write directly into it.", RESULT_FILE)
