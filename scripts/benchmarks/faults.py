@@ -6,9 +6,6 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
-
-import yaml
 
 from common.files import write_atomically
 from common.paths import REPOSITORY
@@ -24,7 +21,7 @@ from images.build import build_images
 from images.recipes import AIRFLOW_WITH_NEWEST_PROVIDER
 from local_cluster import cluster
 from stack.airflow_api import AirflowApi
-from stack.install import install_release, install_stack
+from stack.install import changed_release, install_stack
 from stack.release import Stack
 from stack.sample_run import connect_airflow
 from testing.groups import get_test_file
@@ -182,11 +179,5 @@ def _newest_provider(steps: Steps, stack: Stack) -> Iterator[None]:
     with steps.step("Build and load Airflow with the newest provider") as step:
         cluster.load(build_images(step.detail, (recipe.name,)).values(), step.detail)
     repository, _, tag = recipe.reference.rpartition(":")
-    with TemporaryDirectory(prefix="kpo-platform-") as folder:
-        file = Path(folder) / "values.yaml"
-        file.write_text(yaml.safe_dump({"images": {"airflow": {"repository": repository, "tag": tag}}}))
-        try:
-            install_release(steps, stack, file)
-            yield
-        finally:
-            install_release(steps, stack)
+    with changed_release(steps, stack, {"images": {"airflow": {"repository": repository, "tag": tag}}}):
+        yield

@@ -3,14 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
-
-import yaml
 
 from benchmarks.machine import read_conditions
 from common.files import write_atomically
@@ -18,11 +12,13 @@ from common.paths import cache_path
 from common.steps import Steps
 from faults.kills import FILE, Tally, kill_every_task
 from faults.scene import open_scene
-from stack.install import install_release, install_stack
-from stack.release import Stack
+from stack.install import changed_release, install_stack
 from stack.sample_run import connect_airflow
 
 KILLS = 1000
+
+_VALUES = {"config": {"scheduler": {"task_instance_heartbeat_timeout": "60"}}}
+"""Airflow notices a killed process after a minute instead of five, which would be most of a round."""
 
 
 def measure(steps: Steps) -> dict[str, Any]:
@@ -34,7 +30,7 @@ def measure(steps: Steps) -> dict[str, Any]:
     file = cache_path("soak", f"kills-{read_conditions()['commit']}.json")
     rounds = [Tally(**content) for content in json.loads(file.read_text())] if file.exists() else []
     stack = install_stack(steps)
-    with _short_heartbeat_timeout(steps, stack), open_scene(stack, connect_airflow(stack), (FILE,)) as scene:
+    with changed_release(steps, stack, _VALUES), open_scene(stack, connect_airflow(stack), (FILE,)) as scene:
         while sum(tally.kills for tally in rounds) < KILLS:
             with steps.step(
                 f"Round {len(rounds) + 1}: {sum(tally.kills for tally in rounds)} of {KILLS} kills"
@@ -43,19 +39,6 @@ def measure(steps: Steps) -> dict[str, Any]:
                 step.detail(str(rounds[-1]))
             write_atomically(file, json.dumps([asdict(tally) for tally in rounds]))
     return render_tallies(rounds)
-
-
-@contextmanager
-def _short_heartbeat_timeout(steps: Steps, stack: Stack) -> Iterator[None]:
-    """Let Airflow notice a killed process after a minute instead of five, which are most of a round."""
-    with TemporaryDirectory(prefix="kpo-platform-") as folder:
-        values = Path(folder) / "values.yaml"
-        values.write_text(yaml.safe_dump({"config": {"scheduler": {"task_instance_heartbeat_timeout": "60"}}}))
-        try:
-            install_release(steps, stack, values)
-            yield
-        finally:
-            install_release(steps, stack)
 
 
 def render_tallies(rounds: list[Tally]) -> dict[str, Any]:

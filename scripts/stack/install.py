@@ -6,7 +6,11 @@ import base64
 import json
 import secrets
 import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 from common.background import run_in_background
 from common.command import capture_output
@@ -70,6 +74,25 @@ def install_release(steps: Steps, stack: Stack, *more_values: Path, packaged: Pa
         chart: list[str | Path] = ["upgrade", "--install", RELEASE, packaged, "--namespace", NAMESPACE]
         values = [word for file in (VALUES, *more_values) for word in ("--values", file)]
         stack.helm([*chart, *values, "--wait", "--timeout", "10m"], step.detail, timeout_s=630)
+
+
+@contextmanager
+def changed_release(steps: Steps, stack: Stack, values: Mapping[str, Any]) -> Iterator[None]:
+    """Install this checkout's chart with these values beside those of the local cluster, for the block.
+
+    Args:
+        steps: receives the progress.
+        stack: the cluster.
+        values: values of the chart.
+    """
+    with TemporaryDirectory(prefix="kpo-platform-") as folder:
+        file = Path(folder) / "values.json"
+        file.write_text(json.dumps(values))
+        try:
+            install_release(steps, stack, file)
+            yield
+        finally:
+            install_release(steps, stack)
 
 
 def _delete_pending_revision(stack: Stack) -> None:

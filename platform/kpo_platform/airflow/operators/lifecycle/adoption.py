@@ -58,6 +58,10 @@ class Attempt:
     retries: int | None = None
     is_stopped: bool = False
 
+    def is_clear_of(self, record: StartRecord) -> bool:
+        """Tell whether a user has cleared the task since this record, as `StartRecord.is_cleared_since`."""
+        return record.is_cleared_since(self.task_instance_id, self.max_tries, self.retries)
+
     def build_record(self, name: str, namespace: str, uid: str, start: str, restart: int) -> StartRecord:
         """Build the record of a pod that belongs to this try."""
         return StartRecord(
@@ -140,8 +144,7 @@ def _judge_stored(stored: StartRecord, pod: PodState | None, attempt: Attempt) -
     if attempt.is_stopped and is_free(pod):
         return _start_new(f"The task was stopped while pod {pod.name} ran", is_of_try, pod)
     # Without Airflow's number of tries, a retry cannot be told from a clear, after which the work is done again.
-    is_cleared = stored.is_cleared_since(attempt.task_instance_id, attempt.max_tries, attempt.retries)
-    is_retry = stored.max_tries is not None and not is_cleared
+    is_retry = stored.max_tries is not None and not attempt.is_clear_of(stored)
     return _judge_pod(pod, attempt, stored.try_number or _read_try(pod), is_of_try, is_retry)
 
 

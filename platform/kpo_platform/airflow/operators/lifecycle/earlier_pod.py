@@ -102,8 +102,7 @@ def _is_ended_by_triggerer(operator: Any, former: StartRecord | None, adoption: 
     """Tell whether a triggerer may be about to delete the running pod of a deferred task that was cleared."""
     if former is None or not operator.deferrable or operator.on_kill_action == OnKillAction.KEEP_POD:
         return False
-    is_cleared = former.is_cleared_since(attempt.task_instance_id, attempt.max_tries, attempt.retries)
-    return is_cleared and adoption.kind is AdoptionKind.TAKE_UP_RUNNING
+    return attempt.is_clear_of(former) and adoption.kind is AdoptionKind.TAKE_UP_RUNNING
 
 
 def find_former_end(operator: Any, context: Context, start: Start) -> EndRecord | None:

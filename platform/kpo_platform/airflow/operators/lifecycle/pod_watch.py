@@ -47,7 +47,7 @@ class PodWatch:
     Args:
         client: returns the current client of the API server.
         pod: the pod's name, namespace and uid; another pod of the name means that this one is gone.
-        version: the pod's ``resourceVersion``, or that of an earlier watch.
+        version: the ``resourceVersion`` to begin with: of the creation, a list, or an earlier watch.
         on_change: called when there is something to take, or the watch has ended.
 
     Attributes:
@@ -97,10 +97,9 @@ class PodWatch:
             end = WatchEnd(error, is_refused=is_forbidden(error) or error.status in (404, 405, 501))
         except Exception as error:  # the task must not fail for its watch
             end = WatchEnd(error)
-        is_kept_open = time.monotonic() - self._began_at > _KEPT_OPEN_S and not isinstance(end.error, ReadTimeoutError)
-        self.has_worked |= (
-            is_kept_open  # without a bookmark for so long, it is dead, or something holds back what comes
-        )
+        # Without a bookmark for so long, the watch is dead, or something holds back what comes.
+        is_silent = isinstance(end.error, ReadTimeoutError)
+        self.has_worked |= time.monotonic() - self._began_at > _KEPT_OPEN_S and not is_silent
         self.end = end
         self._on_change()
 
