@@ -15,7 +15,7 @@ from faults.scene import Scene
 from faults.task_processes import Signal, read_scheduler_address
 
 FILE, DAG = "run_kills.py", "kills"
-"""The DAG file of the kills, and its DAG without the prefix: its tasks are called KIND-PHASE-SIGNAL."""
+"""The DAG file of the kills, and its DAG without the prefix: its tasks are called KIND-PHASE-SIGNAL-COPY."""
 
 RESULT = {"lines": 20}
 """The result of the tasks that have one."""
@@ -89,7 +89,7 @@ class _Victim:
     """A task that is killed at a phase; the request of that phase is held from before the run's start."""
 
     def __init__(self, scene: Scene, task: str, scheduler: str, cleanup: ExitStack) -> None:
-        _, self.phase, signal = task.split("-")
+        _, self.phase, signal, _ = task.split("-")
         self.task, self.signal = task, cast(Signal, signal)
         self.hold: Hold | None = None
         if self.phase in _HELD:

@@ -23,7 +23,7 @@ from faults.scene import Scene
 
 PODS = "/api/v1/namespaces/team-alpha/pods"
 PHASES = ("before", "creating", "created", "pending", "running", "log", "result", "deleting", "deleted")
-TASKS = (*(f"sync-{phase}-KILL" for phase in PHASES), "deferred-reentry-TERM")
+TASKS = (*(f"sync-{phase}-KILL-0" for phase in PHASES), "deferred-reentry-TERM-1")
 WAITS = {"before": "running", "pending": "pending", "running": "started"}
 """Phase → the step in which the process waits for its kill; in the others, the proxy holds a request."""
 
@@ -178,15 +178,15 @@ def test_each_process_is_killed_at_its_phase(scene: SimulatedScene):
     tally = kill_every_task(cast(Scene, scene))
     assert scene.run
     assert scene.run.kills == {
-        "sync-before-KILL": "running",
-        "sync-creating-KILL": "POST sent",
-        "sync-created-KILL": "POST sent",
-        "sync-pending-KILL": "pending",
-        "sync-running-KILL": "started",
-        "sync-log-KILL": "GET sent",
-        "sync-result-KILL": "GET sent",
-        "sync-deleting-KILL": "DELETE sent",
-        "sync-deleted-KILL": "DELETE sent",
-        "deferred-reentry-TERM": "GET sent",
+        "sync-before-KILL-0": "running",
+        "sync-creating-KILL-0": "POST sent",
+        "sync-created-KILL-0": "POST sent",
+        "sync-pending-KILL-0": "pending",
+        "sync-running-KILL-0": "started",
+        "sync-log-KILL-0": "GET sent",
+        "sync-result-KILL-0": "GET sent",
+        "sync-deleting-KILL-0": "DELETE sent",
+        "sync-deleted-KILL-0": "DELETE sent",
+        "deferred-reentry-TERM-1": "GET sent",
     }
     assert tally == Tally(len(TASKS), failed={}, lost=[], doubled=[], missed={})

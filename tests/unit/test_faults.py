@@ -45,8 +45,8 @@ def test_every_phase_of_a_kill_has_a_task_per_signal(publish: Callable[..., Any]
     publish()
     (dag,) = load_dags(kills.FILE).values()
     words = [task.split("-") for task in dag.task_ids]
-    assert (dag.dag_id, len(words), {signal for *_, signal in words}) == ("run_kills", 34, {"TERM", "KILL"})
-    assert {phase for _, phase, _ in words} == kills._HELD.keys() | {"before"}
+    assert (dag.dag_id, len(words), {signal for *_, signal, _ in words}) == ("run_kills", 68, {"TERM", "KILL"})
+    assert {phase for _, phase, *_ in words} == kills._HELD.keys() | {"before"}
 
 
 @pytest.mark.parametrize("file", ["run_cases.py", kills.FILE])

@@ -3,12 +3,14 @@
 import signal
 import time
 from datetime import timedelta
+from itertools import product
 from typing import Any
 
 from airflow.sdk import DAG
 
 from kpo_platform import TeamPodOperator
 
+COPIES = 2
 ENGINE = "team"  # the benchmark of the stock operator replaces the word
 PHASES = {
     "sync": ("before", "creating", "created", "pending", "running", "log", "result", "deleting", "deleted"),
@@ -49,10 +51,10 @@ def wait_for_signal(_: Any) -> None:
     signal.signal(signal.SIGTERM, handle)
 
 
-def define_task(kind: str, phase: str, kill: str) -> None:
+def define_task(kind: str, phase: str, kill: str, copy: int) -> None:
     spec = {"containers": [CONTAINER], **({"initContainers": [SLOW_START]} if phase == "pending" else {})}
     TeamPodOperator(
-        task_id=f"{kind}-{phase}-{kill}",
+        task_id=f"{kind}-{phase}-{kill}-{copy}",
         image="busybox:1.35",
         cmds=["sh", "-c", PROGRAM],
         env_vars={"RUN": "{{ run_id }}", "TASK": "{{ ti.task_id }}", "TRY": "{{ ti.try_number }}"},
@@ -71,8 +73,8 @@ def define_task(kind: str, phase: str, kill: str) -> None:
 
 PREFIX = "run" if ENGINE == "team" else "stockrun"
 
-with DAG(f"{PREFIX}_kills", schedule=None, max_active_tasks=10, default_args={"team": "alpha"}):
-    for kind, phases in PHASES.items():
-        for phase in phases:
-            for kill in ("TERM", "KILL"):
-                define_task(kind, phase, kill)
+with DAG(f"{PREFIX}_kills", schedule=None, max_active_tasks=16, default_args={"team": "alpha"}):
+    for copy in range(COPIES):
+        for kind, phases in PHASES.items():
+            for phase, kill in product(phases, ("TERM", "KILL")):
+                define_task(kind, phase, kill, copy)
