@@ -28,6 +28,12 @@ def test_whole_log_has_no_fault_and_a_rate_per_burst():
     assert check(["another line", *write(range(1, 9))]) == LineReport(0, 0, 0, rates=(2, 2))
 
 
+def test_lines_that_share_a_record_count_each():
+    event = "\\n".join(f"[base] number {number:07} xx" for number in (2, 3))
+    shared = f'{{"timestamp":"2026-11-30T01:00:00.25Z","event":"{event}"}}'
+    assert check([*write([1]), shared, *write([3, 4, 5, 6, 7, 8])]) == LineReport(1, 0, 0, rates=(6, 2))
+
+
 @pytest.mark.parametrize(
     ("log", "doubled", "missing", "unmarked"),
     [

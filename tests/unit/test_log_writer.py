@@ -19,6 +19,7 @@ from airflow.providers.cncf.kubernetes.utils.pod_manager import PodManager
 from airflow.sdk.log import configure_logging
 from kubernetes.client import models as k8s
 
+from kpo_platform.airflow.operators.lifecycle.log_flood import FLOOD_LINES
 from kpo_platform.airflow.operators.lifecycle.log_lines import LogLine, parse_line
 from kpo_platform.airflow.operators.lifecycle.log_writer import ContainerLogWriter, LogFormat, select_containers
 
@@ -72,7 +73,7 @@ def write(writer: ContainerLogWriter, *texts: str) -> None:
     for text in texts:
         line = parse_line(f"2026-01-01T00:00:01.123456789Z {text}".encode())
         assert line is not None
-        writer.write(line)
+        list(writer.write_lines([line]))
 
 
 @pytest.mark.parametrize("has_prefix", [True, False])
@@ -100,6 +101,50 @@ def test_lines_after_a_deferral_are_as_the_stock_operators(manager: PodManager, 
     writer = ContainerLogWriter(LogFormat(manager, is_resumed=True), "base", POD, None, [callback(recorder)])
     write(writer, "ERROR a", "", "::group::x")
     assert recorder.records == [(logging.INFO, "[base] logs: ERROR a"), (logging.INFO, "[base] logs: ::group::x")]
+
+
+def flood(writer: ContainerLogWriter, texts: list[str]) -> list[int]:
+    """Pass lines of one second, after as many as make it a flood."""
+    stamp = "2026-01-01T00:00:01.000000000"
+    assert len(list(writer.write_lines([LogLine(stamp, "")] * FLOOD_LINES))) == FLOOD_LINES
+    return list(writer.write_lines([LogLine(stamp, text) for text in texts]))
+
+
+FLOOD = ["one", "", "two %s", "ERROR: no", "::group::part", "three", "four"]
+
+
+@pytest.mark.parametrize("prefix", ["[base] ", ""])
+def test_lines_of_a_flood_are_joined_by_their_level(manager: PodManager, recorder: Recorder, prefix: str):
+    writer = ContainerLogWriter(LogFormat(manager, has_prefix=bool(prefix)), "base", POD, None)
+    assert flood(writer, FLOOD) == [3, 4, 5, 7]
+    assert recorder.records == [
+        (logging.INFO, f"{prefix}one\n{prefix}two %s"),
+        (logging.ERROR, f"{prefix}ERROR: no"),
+        ("print", "::group::part"),
+        (logging.INFO, f"{prefix}three\n{prefix}four"),
+    ]
+
+
+def test_lines_of_a_flood_after_a_deferral_are_joined(manager: PodManager, recorder: Recorder):
+    flood(ContainerLogWriter(LogFormat(manager, is_resumed=True), "base", POD, None), ["one", "two %s"])
+    assert recorder.records == [(logging.INFO, "[base] logs: one\n[base] logs: two %s")]
+
+
+def test_the_authors_code_gets_each_line_of_a_flood(manager: PodManager, recorder: Recorder):
+    flood(ContainerLogWriter(LogFormat(manager, formatter=lambda _, text: f"<{text}>"), "base", POD, None), ["a", "b"])
+    assert recorder.records == [(logging.INFO, "<a>"), (logging.INFO, "<b>")]
+    lines: list[str] = []
+    counting = SimpleNamespace(progress_callback=lambda **arguments: lines.append(arguments["line"]))
+    flood(ContainerLogWriter(LogFormat(manager), "base", POD, None, [counting]), ["a", "b"])
+    assert lines == ["a", "b"]
+
+
+def test_lines_after_a_close_are_not_counted_as_written(manager: PodManager, recorder: Recorder):
+    writer: ContainerLogWriter
+    closing = SimpleNamespace(progress_callback=lambda line, **_: writer.close() if line == "b" else None)
+    writer = ContainerLogWriter(LogFormat(manager), "base", POD, None, [closing])
+    lines = [LogLine("2026-01-01T00:00:01.000000000", text) for text in ("a", "b", "c")]
+    assert list(writer.write_lines(lines)) == [1]
 
 
 def test_failing_callback_is_told_once_and_kept(manager: PodManager, recorder: Recorder):
@@ -160,7 +205,7 @@ def write_from_two_threads(output: int) -> None:
 
     def write_lines() -> None:
         for _ in range(60):
-            writer.write(LogLine("2026-01-01T00:00:01.000000000", "x" * 200_000))
+            list(writer.write_lines([LogLine("2026-01-01T00:00:01.000000000", "x" * 200_000)]))
 
     thread = threading.Thread(target=contextvars.copy_context().run, args=(write_lines,))
     thread.start()

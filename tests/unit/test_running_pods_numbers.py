@@ -12,6 +12,7 @@ from common.paths import REPOSITORY
 from kpo_platform.airflow.operators.lifecycle import (
     earlier_pod,
     ending,
+    log_flood,
     log_follower,
     patience,
     pod_logs,
@@ -70,6 +71,8 @@ NUMBERS_OF_A_RUN: tuple[tuple[str, list[str]], ...] = (
     (r"after at least (\d+) seconds", [str(restart.RESCHEDULE_DELAY_S)] * 2),
     (r"it has at most ([\d,]+) characters", [f"{task_end._LARGEST_RESULT:,}"]),
     (r"a random time that grows up to (\d+) seconds", [f"{patience._LONGEST_WAIT_S:g}"]),
+    (r"writes more than ([\d,]+) lines in a second", [f"{log_flood.FLOOD_LINES:,}"]),
+    (r"share records: up to (\d+) successive", [str(log_flood.JOINED_LINES)]),
     (r"has refused the log (\w+) times", [NUMERALS[log_follower._REFUSALS_AFTER_END]]),
     (r"it is deferred again, up to (\w+) times", [NUMERALS[run._MAX_REDEFERRALS]]),
     (r"with a new pod, up to (\w+) times per try", [NUMERALS[restart._MAX_DISRUPTIONS]]),

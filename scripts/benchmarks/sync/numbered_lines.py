@@ -55,11 +55,11 @@ class _Reader:
         self.seen = bytearray(self.total + 2)
 
     def read(self, line: str) -> None:
-        """Take a line of the log."""
-        match = _NUMBER.search(line)
-        if match is not None:
-            self._count(int(match[1]), line)
-        elif any(mark in line for mark in _MARKS):
+        """Take a line of the log: a notice, or one or more lines of the program."""
+        numbers = _NUMBER.findall(line)
+        for number in numbers:
+            self._count(int(number), line)
+        if not numbers and any(mark in line for mark in _MARKS):
             self.is_marked = True
 
     def close_gap(self, number: int) -> None:

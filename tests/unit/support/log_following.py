@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import pytest
@@ -30,11 +30,13 @@ class Written:
     def lines(self) -> list[str]:
         return [text for text in self.texts if not text.startswith("!")]
 
-    def write(self, line: LogLine) -> bool:
-        self.before(line)
-        if not self.is_closed:
+    def write_lines(self, lines: Sequence[LogLine]) -> Iterator[int]:
+        for count, line in enumerate(lines, 1):
+            self.before(line)
+            if self.is_closed:
+                return
             self.texts.append(line.text)
-        return not self.is_closed
+            yield count
 
     def write_notice(self, text: str) -> None:
         if not self.is_closed:

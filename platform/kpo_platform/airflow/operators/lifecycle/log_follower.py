@@ -6,12 +6,19 @@ import contextvars
 import random
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
 from kubernetes.client import ApiClient
 
-from kpo_platform.airflow.operators.lifecycle.log_lines import LineSplitter, LogCursor, LogPosition, Novelty, parse_line
+from kpo_platform.airflow.operators.lifecycle.log_lines import (
+    LineSplitter,
+    LogCursor,
+    LogLine,
+    LogPosition,
+    Novelty,
+    parse_line,
+)
 from kpo_platform.airflow.operators.lifecycle.log_stream import FollowTimes, LogStream, ReadFailure
 from kpo_platform.pod.cluster_text import sanitize
 
@@ -167,7 +174,7 @@ class LogFollower:
 
     def _complete(self) -> None:
         if self._pending:
-            self._take(self._pending)
+            self._take([self._pending])
             self._pending = b""
         self._is_complete = True
 
@@ -177,8 +184,7 @@ class LogFollower:
         self._cursor.begin_read()
 
         def take(chunk: bytes) -> None:
-            for raw in splitter.feed(chunk):
-                self._take(raw)
+            self._take(splitter.feed(chunk))
 
         failure = self._stream.receive(take, follow=follow, since=since)
         rest = splitter.rest
@@ -189,20 +195,31 @@ class LogFollower:
         self._pending = rest if failure is None and rest and parse_line(rest) != self._cursor.last else b""
         return failure
 
-    def _take(self, raw: bytes) -> None:
-        line, before = parse_line(raw), self._cursor.position
-        # Without a stamp, it is the end of a fragmented line from before sinceTime: the line itself has been written.
-        novelty = Novelty.OLD if line is None else self._cursor.accept(line)
-        if line is None or novelty is Novelty.OLD:
+    def _take(self, lines: Iterable[bytes]) -> None:
+        """Write those lines that are new."""
+        new: list[tuple[LogLine, LogPosition | None]] = []
+        for raw in lines:
+            line, before = parse_line(raw), self._cursor.position
+            # Without a stamp, it is the end of a fragmented line from before sinceTime: the line has been written.
+            novelty = Novelty.OLD if line is None else self._cursor.accept(line)
+            if line is None or novelty is Novelty.OLD:
+                continue
+            if novelty is Novelty.NEW_AFTER_GAP and before is not None:
+                self._write(new)
+                new = []
+                self._writer.write_notice(
+                    f"The log of container {self._container} may have a gap between {before.stamp}Z and {line.stamp}Z."
+                )
+            new.append((line, self._cursor.position))
+        self._write(new)
+
+    def _write(self, new: Sequence[tuple[LogLine, LogPosition | None]]) -> None:
+        if not new:
             return
         if self._failures:
             self._failures, self._has_noticed = 0, False
-        if novelty is Novelty.NEW_AFTER_GAP and before is not None:
-            self._writer.write_notice(
-                f"The log of container {self._container} may have a gap between {before.stamp}Z and {line.stamp}Z."
-            )
-        if self._writer.write(line):
-            self.position = self._cursor.position
+        for count in self._writer.write_lines([line for line, _ in new]):
+            self.position = new[count - 1][1]
 
     def _is_hopeless(self, failure: ReadFailure) -> bool:
         """Whether to give up, and say so unless the container never had a log.

@@ -12,9 +12,10 @@ from typing import Any
 
 import pendulum
 from airflow.providers.cncf.kubernetes.callbacks import ExecutionMode
-from airflow.providers.cncf.kubernetes.utils.pod_manager import PodManager, is_log_group_marker
+from airflow.providers.cncf.kubernetes.utils.pod_manager import PodManager, _parse_log_level, is_log_group_marker
 from kubernetes.client import models as k8s
 
+from kpo_platform.airflow.operators.lifecycle.log_flood import FloodGauge, join_lines
 from kpo_platform.airflow.operators.lifecycle.log_lines import LogLine
 
 
@@ -51,24 +52,42 @@ class ContainerLogWriter:
         self._format, self._container, self._log = log_format, container, log_format.manager.log
         self._pod, self._client, self._callbacks, self._on_error = pod, client, callbacks, on_error
         self._lock, self._is_closed = threading.Lock(), False
+        self._gauge = FloodGauge()
         self.error: Exception | None = None
 
-    def write(self, line: LogLine) -> bool:
-        """Pass a line to the author's code, then write it; return False if it came after `close`.
+    def write_lines(self, lines: Sequence[LogLine]) -> Iterator[int]:
+        """Pass each line to the author's code and write it, until `close`; yield how many are written so far.
 
-        Empty lines are dropped, as by the stock operator.
+        Empty lines are dropped, as by the stock operator. In a flood, lines of the same level become one record, unless
+        the author's code wants each.
         """
-        if self._is_closed or not line.text:
+        is_flood = self._gauge.add(len(lines)) and not self._callbacks and self._format.formatter is None
+        count = 0
+        for group in join_lines(lines, self._find_kind) if is_flood else ([line] for line in lines):
+            if not self._write(group):
+                return
+            count += len(group)
+            yield count
+
+    def _write(self, group: Sequence[LogLine]) -> bool:
+        lines = [line for line in group if line.text]
+        if self._is_closed or not lines:
             return not self._is_closed
-        formatter = None if self._format.is_resumed else self._call_author(line)
+        formatter = None if self._format.is_resumed else self._call_author(lines[0])
         with self._lock, _lock_logging():
             if self._is_closed:
                 return False
             if self._format.is_resumed:
-                self._log.info("[%s] logs: %s", self._container, line.text)
+                prefix = f"[{self._container}] logs: "
+                self._log.info("%s%s", prefix, _join_texts(lines, prefix))
             else:
-                self._format.manager._log_message(line.text, self._container, self._format.has_prefix, formatter)
+                prefix = f"[{self._container}] " if self._format.has_prefix else ""
+                text = _join_texts(lines, prefix)
+                self._format.manager._log_message(text, self._container, self._format.has_prefix, formatter)
         return True
+
+    def _find_kind(self, text: str) -> int | None:
+        return None if is_log_group_marker(text) else _parse_log_level(text)
 
     def write_notice(self, text: str) -> None:
         """Write a sentence about the log as a warning."""
@@ -107,6 +126,10 @@ class ContainerLogWriter:
             self._on_error()
             self._log.error("The task's %s failed: %s: %s", name, type(error).__name__, error)
         return None
+
+
+def _join_texts(lines: Sequence[LogLine], prefix: str) -> str:
+    return f"\n{prefix}".join(line.text for line in lines)
 
 
 @contextmanager
