@@ -220,6 +220,20 @@ def test_end_of_a_stream_is_reported_and_a_failure_is_not(server: LogServer, wri
     assert pauses[0] == ["a"]
 
 
+def test_end_of_the_thread_is_reported_after_it(server: LogServer, written: Written):
+    client, states = ApiClient(Configuration(host=server.url)), []
+    server.log.add(("01.0", b"a"))
+    follower = LogFollower(
+        *(lambda: client, "p-1", "n", "base", written),
+        times=TIMES,
+        on_pause=lambda: states.append(follower.has_finished),
+    )
+    follower.start()
+    wait_for(lambda: written.texts == ["a"])
+    end(server, follower)
+    wait_for(lambda: states[-1:] == [True])
+
+
 def test_followers_of_two_logs_do_not_break_each_other(server: LogServer, written: Written, follow: Follow):
     with serving_log() as other:
         client, texts = ApiClient(Configuration(host=other.url)), Written()

@@ -130,6 +130,33 @@ def test_lines_of_a_flood_after_a_deferral_are_joined(manager: PodManager, recor
     assert recorder.records == [(logging.INFO, "[base] logs: one\n[base] logs: two %s")]
 
 
+def test_authors_code_that_is_not_called_does_not_prevent_joining(manager: PodManager, recorder: Recorder):
+    log_format = LogFormat(manager, formatter=lambda *_: "<formatted>", is_resumed=True)
+    flood(ContainerLogWriter(log_format, "base", POD, None, [callback(recorder)]), ["one", "two"])
+    assert recorder.records == [(logging.INFO, "[base] logs: one\n[base] logs: two")]
+
+
+@pytest.mark.parametrize("marked", ["  ::endgroup::", "10:00 ::group::part"])
+def test_a_line_with_a_marker_anywhere_shares_no_record(manager: PodManager, recorder: Recorder, marked: str):
+    flood(ContainerLogWriter(LogFormat(manager), "base", POD, None), ["a", marked, "b", "c"])
+    assert recorder.records == [
+        (logging.INFO, "[base] a"),
+        (logging.INFO, f"[base] {marked}"),
+        (logging.INFO, "[base] b\n[base] c"),
+    ]
+
+
+def test_records_of_wide_characters_take_one_write_each(manager: PodManager, recorder: Recorder):
+    flood(ContainerLogWriter(LogFormat(manager), "base", POD, None), ["\u6f22" * 159] * 100)
+    assert max(len(json.dumps(text, ensure_ascii=False).encode()) for _, text in recorder.records) < 32_768
+
+
+def test_a_slow_programs_log_that_is_read_at_once_is_not_joined(manager: PodManager, recorder: Recorder):
+    writer = ContainerLogWriter(LogFormat(manager), "base", POD, None)
+    lines = [LogLine(f"2026-01-01T{number // 60:02}:{number % 60:02}:00.000000000", "x") for number in range(1_440)]
+    assert len([*writer.write_lines([line for line in lines for _ in range(5)])]) == 7_200
+
+
 def test_the_authors_code_gets_each_line_of_a_flood(manager: PodManager, recorder: Recorder):
     flood(ContainerLogWriter(LogFormat(manager, formatter=lambda _, text: f"<{text}>"), "base", POD, None), ["a", "b"])
     assert recorder.records == [(logging.INFO, "<a>"), (logging.INFO, "<b>")]

@@ -6,38 +6,36 @@ it, masks secrets and encodes it again (airflow/sdk/log.py). Ten thousand short 
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator
 
-from kpo_platform.airflow.operators.lifecycle.log_lines import LogLine
+from kpo_platform.airflow.operators.lifecycle.log_lines import SECOND_WIDTH, LogLine
 
 FLOOD_LINES = 5_000
 """Lines of a second that are records of their own."""
 
-JOINED_LINES, _JOINED_CHARACTERS = 100, 16_000
-"""Most lines and characters of a record: more than 32 KiB would take several writes."""
+JOINED_LINES, _JOINED_CHARACTERS = 100, 8_000
+"""Most lines and characters of a record: one of more than 32 KiB, escapes included, takes several writes."""
 
 
-class FloodGauge:
-    """Counts lines per second.
+class FloodCounter:
+    """Counts the lines that a program writes in a second, by their stamps.
 
-    Args:
-        clock: returns seconds.
+    A log that is read late, as after a deferral, is a flood only where the program's lines were one.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock, self._second, self._count = clock, 0.0, 0
+    def __init__(self) -> None:
+        self._second, self._count = "", 0
 
-    def add(self, count: int) -> bool:
-        """Count lines, and return whether this second has more than `FLOOD_LINES`."""
-        now = self._clock()
-        if now - self._second >= 1:
-            self._second, self._count = now, 0
-        self._count += count
+    def is_flood(self, line: LogLine) -> bool:
+        """Count the next line, and return whether its second has had more than `FLOOD_LINES`."""
+        second = line.stamp[:SECOND_WIDTH]
+        if second != self._second:
+            self._second, self._count = second, 0
+        self._count += 1
         return self._count > FLOOD_LINES
 
 
-def join_lines(lines: Sequence[LogLine], find_kind: Callable[[str], Hashable]) -> Iterator[list[LogLine]]:
+def join_lines(lines: Iterable[LogLine], find_kind: Callable[[LogLine], Hashable]) -> Iterator[list[LogLine]]:
     """Yield the lines in groups that become one record each: neighbours of the same kind, up to the limits.
 
     Args:
@@ -48,7 +46,7 @@ def join_lines(lines: Sequence[LogLine], find_kind: Callable[[str], Hashable]) -
     group_kind: Hashable = None
     characters = 0
     for line in lines:
-        kind = find_kind(line.text)
+        kind = find_kind(line)
         characters += len(line.text)
         is_full = len(group) >= JOINED_LINES or characters > _JOINED_CHARACTERS
         if group and (kind is None or kind != group_kind or is_full):

@@ -36,7 +36,8 @@ class LogFollower:
         client: returns the current client of the API server.
         writer: a `ContainerLogWriter`, called in the follower's thread.
         position: the last line that a former process wrote.
-        on_pause: called when the API server has ended the log; the container has probably ended.
+        on_pause: called when the API server has ended the log, as the container has probably ended, and at the
+            thread's end, as the container may have been started again.
         on_unauthorized: called when the API server has rejected the client's credentials.
 
     Attributes:
@@ -134,6 +135,7 @@ class LogFollower:
             self._writer.write_notice(self._describe_missing(f"{type(error).__name__}: {sanitize(error)}"))
         finally:
             self._finished.set()
+            self._on_pause()
 
     def _finish(self) -> ReadFailure | None:
         """Read the rest after the container's end, and prove that it is complete by the log's last line.

@@ -15,7 +15,7 @@ from airflow.providers.cncf.kubernetes.callbacks import ExecutionMode
 from airflow.providers.cncf.kubernetes.utils.pod_manager import PodManager, _parse_log_level, is_log_group_marker
 from kubernetes.client import models as k8s
 
-from kpo_platform.airflow.operators.lifecycle.log_flood import FloodGauge, join_lines
+from kpo_platform.airflow.operators.lifecycle.log_flood import FloodCounter, join_lines
 from kpo_platform.airflow.operators.lifecycle.log_lines import LogLine
 
 
@@ -52,18 +52,18 @@ class ContainerLogWriter:
         self._format, self._container, self._log = log_format, container, log_format.manager.log
         self._pod, self._client, self._callbacks, self._on_error = pod, client, callbacks, on_error
         self._lock, self._is_closed = threading.Lock(), False
-        self._gauge = FloodGauge()
+        self._counter = FloodCounter()
+        self._is_author_called = not log_format.is_resumed and bool(callbacks or log_format.formatter)
         self.error: Exception | None = None
 
     def write_lines(self, lines: Sequence[LogLine]) -> Iterator[int]:
         """Pass each line to the author's code and write it, until `close`; yield how many are written so far.
 
         Empty lines are dropped, as by the stock operator. In a flood, lines of the same level become one record, unless
-        the author's code wants each.
+        the author's code gets each.
         """
-        is_flood = self._gauge.add(len(lines)) and not self._callbacks and self._format.formatter is None
         count = 0
-        for group in join_lines(lines, self._find_kind) if is_flood else ([line] for line in lines):
+        for group in join_lines(lines, self._find_kind):
             if not self._write(group):
                 return
             count += len(group)
@@ -73,7 +73,7 @@ class ContainerLogWriter:
         lines = [line for line in group if line.text]
         if self._is_closed or not lines:
             return not self._is_closed
-        formatter = None if self._format.is_resumed else self._call_author(lines[0])
+        formatter = self._call_author(lines[0]) if self._is_author_called else None
         with self._lock, _lock_logging():
             if self._is_closed:
                 return False
@@ -86,8 +86,14 @@ class ContainerLogWriter:
                 self._format.manager._log_message(text, self._container, self._format.has_prefix, formatter)
         return True
 
-    def _find_kind(self, text: str) -> int | None:
-        return None if is_log_group_marker(text) else _parse_log_level(text)
+    def _find_kind(self, line: LogLine) -> int | None:
+        """Return the level of a line that may share a record.
+
+        Airflow's log page takes a record with a marker of a group anywhere in it for the marker.
+        """
+        has_marker = "::group::" in line.text or "::endgroup::" in line.text
+        is_shared = self._counter.is_flood(line) and not has_marker and not self._is_author_called
+        return _parse_log_level(line.text) if is_shared else None
 
     def write_notice(self, text: str) -> None:
         """Write a sentence about the log as a warning."""

@@ -70,8 +70,8 @@ class PodUpdates:
         pause_s = self._watches_from - time.monotonic()
         if pause_s > _SHORTEST_S:
             return
-        if pause_s > 0:
-            self._operator.stop_signal.wait(self._news, pause_s)
+        if pause_s > 0 and self._operator.stop_signal.wait(self._news, pause_s):
+            self._news.ring()  # it is meant for the wait that follows
         try:
             version = self._version or self._pod.refresh_with_version()
             client = read_client(self._operator)  # in this thread: it may read the connection again
