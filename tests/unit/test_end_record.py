@@ -16,8 +16,8 @@ NAME = "t-20e0cf0c37"
 KILL = signal.SIGUSR1
 FAILED = f"AirflowException: Pod {NAME} failed. The program failed: container base ended with exit code 3."
 LOST = (
-    f"AirflowFailException: The program succeeded, but the worker was lost with the result, and pod {NAME} no longer "
-    "has it. The task is not tried again, because its work is done."
+    "AirflowFailException: The program succeeded, but its result did not reach Airflow, which refused it or lost the "
+    f"worker with it, and pod {NAME} no longer has it. The task is not tried again, because its work is done."
 )
 
 
@@ -81,7 +81,7 @@ def clear(task: TaskProcess) -> None:
 
 
 def clear_with_fewer_retries(task: TaskProcess) -> None:
-    task.arguments["retries"] = 7
+    task.arguments["retries"] = 1  # after the first try: 1 + 1, as before
 
 
 def add_hook(task: TaskProcess) -> None:
@@ -103,7 +103,8 @@ def add_hook(task: TaskProcess) -> None:
 def test_retry_takes_only_a_success_that_nothing_can_have_failed(
     task_process: TaskProcess, code: int, change: Callable[[TaskProcess], None], is_taken: bool
 ):
-    kill_after_deletion(task_process, code, {"rows": 5})
+    task_process.ti["max_tries"] = 2
+    kill_after_deletion(task_process, code, {"rows": 5}, retries=2)
     task_process.retry()
     change(task_process)
     task_process.pods.status = pod("Running", ended(0), aside=RUNNING)["status"]

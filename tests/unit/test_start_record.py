@@ -42,6 +42,7 @@ def test_record_is_read_as_it_was_written():
             "restart": 1,
             "max_tries": 3,
             "retries": None,
+            "is_stopped": False,
         }
     }
     assert read_start_record(build_context(values)) == RECORD
@@ -110,8 +111,14 @@ def test_clear_is_told_from_a_retry(
 def test_clear_with_lowered_retries_is_told_from_a_retry():
     """Airflow's clear adds the DAG's retries to the try's number: 1 + 1 after the first try is as before, with 2."""
     record = StartRecord("p", "n", "u", "s", "ti-1", 1, 0, max_tries=2, retries=2)
-    assert record.is_cleared_since("ti-2", 2, 1)
-    assert not record.is_cleared_since("ti-2", 2, 2)
+    assert [record.is_cleared_since("ti-2", 2, retries, 2) for retries in (0, 1, 2, 3)] == [False, True, False, False]
+
+
+def test_changed_retries_are_no_clear_unless_the_numbers_of_a_clear_fit():
+    """After a clear of try 2 or 3, max_tries is that number and the retries."""
+    record = StartRecord("p", "n", "u", "s", "ti-1", 2, 0, max_tries=5, retries=5)
+    found = {retries: record.is_cleared_since("ti-2", 5, retries, 4) for retries in range(8)}
+    assert [retries for retries, is_cleared in found.items() if is_cleared] == [2, 3]
 
 
 def retry(task: TaskInstance, session: Any) -> None:

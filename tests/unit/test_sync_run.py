@@ -35,11 +35,11 @@ def test_first_start_sends_a_creation_a_watch_and_a_deletion(fake_cluster: Clust
         {"pod_name": task.pod, "pod_namespace": "team-alpha"},
     )
     start = {"name": task.pod, "namespace": "team-alpha", "uid": "uid-1", "start": task.pod.removeprefix("t-")}
-    of_try = {"task_instance_id": "ti-1", "max_tries": 1}
+    of_try, stopped = {"task_instance_id": "ti-1", "max_tries": 1}, {"is_stopped": False}
     end = {"uid": "uid-1", "kind": "succeeded", "exit_code": 0, "message": "", "result": None}
     assert task.store.values == {
-        "kpo_platform_start": {**start, **of_try, "try_number": 1, "restart": 0, "retries": 0},
-        "kpo_platform_end": {**end, **of_try, "try_number": 1, "is_result_lost": False, "is_told": False},
+        "kpo_platform_start": {**start, **of_try, "try_number": 1, "restart": 0, "retries": 0, **stopped},
+        "kpo_platform_end": {**end, **of_try, "try_number": 1, "is_result_lost": False, "is_left": False},
     }
 
 

@@ -60,7 +60,7 @@ class Attempt:
 
     def is_clear_of(self, record: StartRecord) -> bool:
         """Tell whether a user has cleared the task since this record, as `StartRecord.is_cleared_since`."""
-        return record.is_cleared_since(self.task_instance_id, self.max_tries, self.retries)
+        return record.is_cleared_since(self.task_instance_id, self.max_tries, self.retries, self.try_number)
 
     def build_record(self, name: str, namespace: str, uid: str, start: str, restart: int) -> StartRecord:
         """Build the record of a pod that belongs to this try."""
@@ -108,6 +108,13 @@ def replace_earlier_pod(stored: StartRecord | None, by_name: PodState | None, at
         return Adoption(AdoptionKind.START_NEW, is_restart=is_of_try and stored is not None and stored.uid != "")
     reason = f"Pod {by_name.name} of an earlier process is replaced, because reattach_on_restart is False"
     return _start_new(reason, is_of_try, by_name if is_free(by_name) else None)
+
+
+def reject_handled(adoption: Adoption) -> Adoption:
+    """Start a new pod instead of taking the result of one whose task has failed after it."""
+    if adoption.pod is None or adoption.kind is not AdoptionKind.TAKE_RESULT:
+        return adoption
+    return _start_new(f"An earlier try has failed after the end of pod {adoption.pod.name}", False, adoption.pod)
 
 
 def find_name_holder(

@@ -58,12 +58,17 @@ def describe_kept_pod(name: str, namespace: str, container: str) -> str:
     )
 
 
-def dispose_pod(operator: Any, api: PodApi, pod: PodState) -> None:
-    """Delete or keep a pod as the task or its team decides; a failure is logged, since the task's end matters more."""
+def dispose_pod(operator: Any, api: PodApi, pod: PodState) -> bool:
+    """Delete or keep a pod as the task or its team decides, and return whether that worked.
+
+    A failure is logged, since the task's end matters more.
+    """
     try:
         remove_pod(operator, api, pod)
     except Exception as error:
         operator.log.warning("Cannot clean up pod %s: %s.", pod.name, describe_error(error))
+        return False
+    return True
 
 
 def delete_replaced_pod(operator: Any, api: PodApi, pod: PodState) -> None:

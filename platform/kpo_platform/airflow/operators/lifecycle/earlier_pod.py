@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.cncf.kubernetes.utils.pod_manager import OnKillAction
 from airflow.sdk import BaseOperator
+from kubernetes.client import ApiException
 from kubernetes.client import models as k8s
 
 from kpo_platform.airflow.operators.lifecycle.adoption import (
@@ -18,8 +19,10 @@ from kpo_platform.airflow.operators.lifecycle.adoption import (
     find_ending_pods,
     find_name_holder,
     needs_labels,
+    reject_handled,
     replace_earlier_pod,
 )
+from kpo_platform.airflow.operators.lifecycle.former_pod import FormerPodRemains
 from kpo_platform.airflow.operators.lifecycle.observed_pod import ObservedPod
 from kpo_platform.airflow.operators.lifecycle.patience import describe_error
 from kpo_platform.airflow.operators.lifecycle.pod_api import CHECKED_LABEL, PodApi
@@ -27,12 +30,14 @@ from kpo_platform.airflow.operators.lifecycle.start_record import (
     StartRecord,
     build_pod_name,
     build_start_id,
+    read_former_record,
     read_start_record,
 )
 from kpo_platform.airflow.operators.lifecycle.task_end import EndRecord, read_end_record
 from kpo_platform.airflow.operators.lifecycle.task_result import SIDECAR
 from kpo_platform.pod.identity import START_LABEL
 from kpo_platform.pod.merge import Json
+from kpo_platform.pod.outcome import OutcomeKind
 from kpo_platform.pod.state import PodState, parse_pod_state
 
 if TYPE_CHECKING:
@@ -67,7 +72,7 @@ class Start:
 def find_start(operator: Any, api: PodApi, context: Context, request: k8s.V1Pod, base_name: str) -> Start:
     """Choose between the pod of an earlier process and a new one, named by `base_name` and the id of its start."""
     ti, namespace = context["ti"], request.metadata.namespace
-    former = read_start_record(context)
+    former = read_former_record(context, operator.log)
     restart = former.restart if former and former.is_of_try(str(ti.id)) else 0
     attempt = Attempt(
         task_instance_id=str(ti.id),
@@ -77,7 +82,7 @@ def find_start(operator: Any, api: PodApi, context: Context, request: k8s.V1Pod,
         task_labels=operator._get_ti_pod_labels(context, include_try_number=False),
         container=operator.base_container_name,
         retries=operator.retries,
-        is_stopped=former is not None and former.is_marked_stopped(context),
+        is_stopped=former is not None and former.is_stopped,
     )
     adoption, pods = _choose(operator, api, context, former, namespace, attempt)
     for _ in range(_TRIGGERER_S if _is_ended_by_triggerer(operator, former, adoption, attempt) else 0):
@@ -117,8 +122,8 @@ def _read_former_end(operator: Any, context: Context, former: StartRecord | None
     ti, end = context["ti"], read_end_record(context) if former is not None else None
     if end is None or former is None or not end.is_of_pod(former.uid, former.task_instance_id):
         return None
-    is_cleared = former.is_cleared_since(str(ti.id), getattr(ti, "max_tries", None), operator.retries)
-    if is_cleared or former.is_marked_stopped(context):
+    is_cleared = former.is_cleared_since(str(ti.id), getattr(ti, "max_tries", None), operator.retries, ti.try_number)
+    if is_cleared or former.is_stopped:
         return None
     return end if end.counts_for(ti, is_final=not _has_later_code(operator)) else None
 
@@ -157,7 +162,7 @@ def _choose(
     operator: Any, api: PodApi, context: Context, record: StartRecord | None, namespace: str, attempt: Attempt
 ) -> tuple[Adoption, dict[str, Json]]:
     """Choose the pod to take up, and return the JSON of all pods that were found by uid."""
-    found = api.read(record.name, record.namespace) if record else None
+    found = _read_recorded(operator, api, context, record, namespace) if record else None
     by_name, labelled = parse_pod_state(found) if found else None, []
     if not operator.reattach_on_restart and not _needs_pod(operator, context, record):
         adoption = replace_earlier_pod(record, by_name, attempt)
@@ -165,7 +170,36 @@ def _choose(
         if needs_labels(record, attempt.try_number, int(context.get("task_reschedule_count") or 0)):
             labelled = api.list_by_labels(namespace, operator._build_find_pod_label_selector(context))
         adoption = choose_earlier_pod(record, by_name, [parse_pod_state(pod) for pod in labelled], attempt)
+        if _has_handled(context, record):
+            adoption = reject_handled(adoption)
     return adoption, {str(pod["metadata"].get("uid")): pod for pod in [*labelled, *([found] if found else [])]}
+
+
+def _read_recorded(operator: Any, api: PodApi, context: Context, record: StartRecord, namespace: str) -> Json | None:
+    """Read the recorded pod; if its namespace was the task's before, the task may have lost the right to."""
+    try:
+        return api.read(record.name, record.namespace)
+    except ApiException as error:
+        if record.namespace == namespace:
+            raise
+        if (end := read_end_record(context)) and end.is_of_pod(record.uid, record.task_instance_id):
+            operator.log.info("The former pod %s in namespace %s has ended.", record.name, record.namespace)
+            return None
+        raise FormerPodRemains(
+            f"The pod was not created: the task's former pod {record.name} in namespace {record.namespace} may still "
+            f"run, and the task's connection may not read it: {describe_error(error)}",
+            "If the pod is gone, or you have deleted it, delete the key kpo_platform_start of the task's state-store "
+            "in Airflow's API; then clear the task.",
+        ) from error
+
+
+def _has_handled(context: Context, former: StartRecord | None) -> bool:
+    """Tell whether an earlier try has failed after the pod's end, or has left a pod that it could not clean up."""
+    end = read_end_record(context) if former is not None else None
+    if end is None or former is None or not end.is_of_pod(former.uid, former.task_instance_id):
+        return False
+    is_of_try = end.task_instance_id == str(context["ti"].id)
+    return not is_of_try and (end.is_left or end.kind != OutcomeKind.SUCCEEDED.value)
 
 
 def _needs_pod(operator: Any, context: Context, former: StartRecord | None) -> bool:

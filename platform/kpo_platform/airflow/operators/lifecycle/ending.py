@@ -28,9 +28,9 @@ from kpo_platform.airflow.operators.lifecycle.task_end import (
     EndRecord,
     TaskEnd,
     conclude,
+    note_left_pod,
     read_end_record,
     recall,
-    tell,
     withdraw_success,
 )
 from kpo_platform.airflow.operators.lifecycle.task_result import SIDECAR, end_sidecar, remove_result
@@ -38,6 +38,7 @@ from kpo_platform.airflow.operators.lifecycle.task_state import has_next_try
 from kpo_platform.pod.cluster_text import sanitize
 from kpo_platform.pod.outcome import Outcome, OutcomeKind
 from kpo_platform.pod.reported_end import decide_reported_end
+from kpo_platform.pod.state import PodState
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -181,12 +182,15 @@ class Ending:
             self._keep("Airflow did not store its end, and a later process of the task may need its result")
         elif not self._pod.is_gone:
             state = self._pod.state
-            dispose = partial(dispose_pod, self._operator, self._api)
-            with self._outlast_timeout(end, f"the clean-up of pod {state.name}", partial(dispose, state)):
+            with self._outlast_timeout(end, f"the clean-up of pod {state.name}", partial(self._dispose, state)):
                 has_ended_sidecar = self._operator.do_xcom_push and end_sidecar(self._operator, self._pod)
-                dispose(state.without(SIDECAR) if has_ended_sidecar else state)
+                self._dispose(state.without(SIDECAR) if has_ended_sidecar else state)
         with self._outlast_timeout(end, "the author's callbacks") if end.is_result_unstored else nullcontext():
             self._call_back_at_end(end, "on_pod_cleanup")
+
+    def _dispose(self, pod: PodState) -> None:
+        if not dispose_pod(self._operator, self._api, pod):
+            note_left_pod(self._context)
 
     def _clean_up_failed(self, error: BaseException) -> None:
         """Clean up after a task that fails while its pod runs."""
@@ -261,11 +265,11 @@ class Ending:
             if end.is_result_lost:
                 raise AirflowFailException(
                     outcome.message
-                    or f"The program succeeded, but the worker was lost with the result, and pod {name} no longer has "
-                    "it. The task is not tried again, because its work is done."
+                    or "The program succeeded, but its result did not reach Airflow, which refused it or lost the "
+                    f"worker with it, and pod {name} no longer has it. The task is not tried again, because its work "
+                    "is done."
                 )
-            result = tell(self._context, end)
-            return result if self._operator.do_xcom_push else None
+            return end.result if self._operator.do_xcom_push else None
         if outcome.kind is OutcomeKind.SKIPPED:
             raise AirflowSkipException(f"Pod {name} returned exit code {outcome.exit_code}. Skipping.")
         if outcome.kind is OutcomeKind.DISRUPTED:

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from airflow.providers.cncf.kubernetes.utils.pod_manager import OnKillAction
 from airflow.sdk.exceptions import AirflowException
 from kubernetes.client import ApiException
 
-from kpo_platform.airflow.operators.lifecycle.disposal import delete_replaced_pod, dispose_pod, remove_pod
-from kpo_platform.airflow.operators.lifecycle.earlier_pod import Start
+from kpo_platform.airflow.operators.lifecycle.disposal import (
+    delete_replaced_pod,
+    dispose_pod,
+    dispose_stopped_pod,
+    remove_pod,
+)
 from kpo_platform.airflow.operators.lifecycle.patience import describe_error
 from kpo_platform.airflow.operators.lifecycle.pod_api import PodApi
 from kpo_platform.errors import PodError
 from kpo_platform.pod.json_fields import read_integer, read_object
 from kpo_platform.pod.merge import Json
 from kpo_platform.pod.state import PodState, parse_pod_state
+
+if TYPE_CHECKING:
+    from kpo_platform.airflow.operators.lifecycle.earlier_pod import Start
 
 _WAIT_S = 60.0
 """How long an end may take after the grace period, as with the name of a pod (`PodApi.create`)."""
@@ -39,11 +47,21 @@ def end_former_pods(operator: Any, api: PodApi, start: Start) -> None:
     pods = list(start.ending)
     if start.pod is not None:
         former = parse_pod_state(start.pod)
-        _remove(operator, api, former, needs_name=former.name == start.record.name)
-        pods.append(former)
+        needs_name = former.name == start.record.name
+        if _is_kept(operator, start, former) and not needs_name:
+            dispose_stopped_pod(operator, api, former)
+        else:
+            _remove(operator, api, former, needs_name=needs_name)
+            pods.append(former)
     for pod in pods:
         if pod.name != start.record.name and not pod.has_finished(operator.base_container_name):
             _wait_for_end(operator, api, pod)
+
+
+def _is_kept(operator: Any, start: Start, pod: PodState) -> bool:
+    """Tell whether the stop that an earlier process could not finish leaves the pod running."""
+    was_stopped = start.former is not None and start.former.is_stopped and start.former.uid in ("", pod.uid)
+    return was_stopped and operator.on_kill_action == OnKillAction.KEEP_POD
 
 
 def _remove(operator: Any, api: PodApi, pod: PodState, *, needs_name: bool) -> None:

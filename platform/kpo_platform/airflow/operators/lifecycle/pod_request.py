@@ -1,12 +1,19 @@
-"""Build the pod of a task's first start."""
+"""Build the pod of a task's first start, which a later process may not need."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from kubernetes.client import models as k8s
 
-from kpo_platform.airflow.operators.lifecycle.start_record import build_pod_name, build_start_id
+from kpo_platform.airflow.operators.lifecycle.callbacks import call_back
+from kpo_platform.airflow.operators.lifecycle.patience import describe_failure
+from kpo_platform.airflow.operators.lifecycle.start_record import (
+    build_pod_name,
+    build_start_id,
+    read_former_record,
+)
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -24,3 +31,40 @@ def build_pod_request(operator: Any, context: Context) -> tuple[str, k8s.V1Pod]:
     if has_suffix:
         request.metadata.name = build_pod_name(base_name, build_start_id(str(context["ti"].id), 0))
     return base_name, request
+
+
+@dataclass(frozen=True)
+class PodRequest:
+    """What a process asks for, if it needs a new pod.
+
+    Attributes:
+        pod: the pod to create; with `error` only name and namespace of the task's former pod.
+        base_name: the author's name of the pod.
+        error: why no new pod can be created; None if it can.
+    """
+
+    pod: k8s.V1Pod
+    base_name: str
+    error: Exception | None = None
+
+
+def prepare_request(operator: Any, context: Context, *, may_have_pod: bool) -> PodRequest:
+    """Build the pod of a process, and tell the author's callbacks.
+
+    If that fails in a task that `may_have_pod`, because its values or the team's rules have changed, the error matters
+    only to a new pod.
+    """
+    base_name = ""
+    try:
+        if operator.pod_request_obj is None:
+            base_name, operator.pod_request_obj = build_pod_request(operator, context)
+        call_back(operator, context, "on_pod_manifest_created", pod_request=operator.pod_request_obj)
+    except Exception as error:
+        former = read_former_record(context, operator.log) if may_have_pod else None
+        if former is None:
+            raise
+        operator.log.warning(
+            "No new pod can be created: %s The task looks for its former pod %s.", describe_failure(error), former.name
+        )
+        return PodRequest(k8s.V1Pod(metadata=k8s.V1ObjectMeta(name=former.name, namespace=former.namespace)), "", error)
+    return PodRequest(operator.pod_request_obj, base_name or operator.pod_request_obj.metadata.name)

@@ -34,7 +34,7 @@ from kpo_platform.airflow.operators.lifecycle.observed_pod import ObservedPod
 from kpo_platform.airflow.operators.lifecycle.patience import ApiServerUnavailable, Patience, describe_failure
 from kpo_platform.airflow.operators.lifecycle.pod_api import PodApi
 from kpo_platform.airflow.operators.lifecycle.pod_logs import PodLogs
-from kpo_platform.airflow.operators.lifecycle.pod_request import build_pod_request
+from kpo_platform.airflow.operators.lifecycle.pod_request import PodRequest, prepare_request
 from kpo_platform.airflow.operators.lifecycle.pod_wait import check_image, correct_event, wait_for_end
 from kpo_platform.airflow.operators.lifecycle.start_record import (
     StartRecord,
@@ -66,7 +66,7 @@ class PodRun:
         self._api = PodApi(
             lambda: read_client(operator), patience, operator.refresh_credentials, hold=operator.stop_signal.hold
         )
-        self._base_name = ""
+        self._request: PodRequest | None = None
         self._record: StartRecord | None = None
         self._former_end: EndRecord | None = None
         self._progress: LogProgress | None = None
@@ -77,15 +77,13 @@ class PodRun:
     def execute(self) -> Any:
         """Run the pod to its end and return the task's result, or start it and defer; exceptions as of `Ending`."""
         operator = self._operator
-        if self._context["ti"].try_number > 1 or self._context.get("task_reschedule_count"):
+        may_have_pod = self._context["ti"].try_number > 1 or bool(self._context.get("task_reschedule_count"))
+        if may_have_pod:
             self._api.connect()
-        if operator.pod_request_obj is None:
-            self._base_name, operator.pod_request_obj = build_pod_request(operator, self._context)
-        self._call_back("on_pod_manifest_created", pod_request=operator.pod_request_obj)
+        request = self._request = prepare_request(operator, self._context, may_have_pod=may_have_pod)
         if operator.pod is None:
             with self._clean_up_start():
-                request = operator.pod_request_obj
-                operator.pod = operator.get_or_create_pod(pod_request_obj=request, context=self._context)
+                operator.pod = operator.get_or_create_pod(pod_request_obj=request.pod, context=self._context)
         pod, ending = self._get_pod(), self._build_ending()
         self._push_name(pod)
         if self._former_end is not None:
@@ -124,13 +122,16 @@ class PodRun:
 
     def get_or_create(self, request: k8s.V1Pod) -> k8s.V1Pod:
         """Take up the pod of an earlier process of this task, or create a new one."""
-        start = find_start(self._operator, self._api, self._context, request, self._base_name or request.metadata.name)
+        base_name = self._request.base_name if self._request else request.metadata.name
+        start = find_start(self._operator, self._api, self._context, request, base_name)
         end = self._former_end = find_former_end(self._operator, self._context, start)
         is_new = start.adoption.kind is AdoptionKind.START_NEW
         if start.adoption.reason and end is None:
             self._operator.log.info(start.adoption.reason)
         if is_new and end is None:
             end_former_pods(self._operator, self._api, start)  # a stop meanwhile ends the stored pod
+            if self._request and self._request.error:
+                raise self._request.error
         self._record = start.former if end and start.former else start.record
         if end is not None:
             self.pod = self._observe(start.pod or self._stub(self._record))

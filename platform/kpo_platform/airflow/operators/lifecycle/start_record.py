@@ -10,7 +10,8 @@ How Airflow 3.3 keeps the store, by its source:
 - Only a clear of a task that does not run changes its `max_tries` (`clear_task_instances`): so it is told from a retry.
 - A clear of a running task stops its process, and gives the task instance another id at once. Airflow then refuses
   what the process writes to the store (execution_api/routes/task_state_store.py), but not its XComs. So an XCom marks
-  the pod as stopped. The next try deletes it, and gets its key for that (sdk/execution_time/task_runner.py, `run`).
+  the pod as stopped. The next try deletes it, and its first process gets its key for that
+  (sdk/execution_time/task_runner.py, `run`), which puts it into the record.
 
 So the record says of which try its pod is. It is written before the pod is created, without a uid: a process that is
 killed during the request leaves the pod's name for the next one.
@@ -25,7 +26,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from kpo_platform.airflow.operators.lifecycle.task_state import read_stored, write_stored
+from kpo_platform.airflow.operators.lifecycle.task_state import read_stored, try_to_store, write_stored
 from kpo_platform.pod.cluster_text import sanitize
 from kpo_platform.pod.json_fields import read_integer, read_text
 
@@ -53,6 +54,7 @@ class StartRecord:
         restart: how often that try has been started again with a new pod.
         retries: the task's ``retries`` at that time. A clear adds them to the try's number, so max_tries stays the same
             if they were lowered by the number of tries that were used.
+        is_stopped: whether the pod was marked as stopped.
     """
 
     name: str
@@ -64,6 +66,7 @@ class StartRecord:
     restart: int = 0
     max_tries: int | None = None
     retries: int | None = None
+    is_stopped: bool = False
 
     def with_uid(self, uid: str) -> StartRecord:
         """Return the record of the created pod."""
@@ -73,14 +76,27 @@ class StartRecord:
         """Tell whether the pod is of this try; False if the record does not say it."""
         return self.task_instance_id == task_instance_id != ""
 
-    def is_cleared_since(self, task_instance_id: str, max_tries: int | None, retries: int | None = None) -> bool:
+    def is_cleared_since(
+        self, task_instance_id: str, max_tries: int | None, retries: int | None = None, try_number: int | None = None
+    ) -> bool:
         """Tell whether a user has cleared the task since; False if the record does not say it."""
-        known = self.max_tries is not None and self.task_instance_id != ""
-        is_changed = (self.max_tries, self.retries) != (max_tries, retries)
-        return known and not self.is_of_try(task_instance_id) and is_changed
+        if self.max_tries is None or self.task_instance_id == "" or self.is_of_try(task_instance_id):
+            return False
+        return max_tries != self.max_tries or self._may_hide_clear(retries, try_number)
+
+    def _may_hide_clear(self, retries: int | None, try_number: int | None) -> bool:
+        """Tell whether a clear with other ``retries`` would have left max_tries as it was.
+
+        That of a later try than the record's, and before this one, sets max_tries to its number and the retries.
+        """
+        if self.max_tries is None or self.try_number is None or retries is None or try_number is None:
+            return False
+        return retries != self.retries and self.try_number <= self.max_tries - retries < try_number
 
     def is_marked_stopped(self, context: Context) -> bool:
-        """Tell whether an earlier try has marked the pod; only the first process of a try can see it."""
+        """Tell whether an earlier try has marked the pod."""
+        if self.is_stopped:
+            return True
         start_context = getattr(context["ti"], "_ti_context_from_server", None)
         return self._stopped_key in (getattr(start_context, "xcom_keys_to_clear", None) or ())
 
@@ -110,6 +126,16 @@ def read_start_record(context: Context) -> StartRecord | None:
     """Read the record of the task's last pod, also in its older form; None if there is none."""
     new = parse_start_record(read_stored(context, _KEY))
     return new or parse_start_record(read_stored(context, _STOCK_KEY))
+
+
+def read_former_record(context: Context, log: Any) -> StartRecord | None:
+    """Read the record as `read_start_record`, and keep in it that its pod was stopped: later processes need it, too."""
+    record = read_start_record(context)
+    if record is None or record.is_stopped or not record.is_marked_stopped(context):
+        return record
+    stopped = replace(record, is_stopped=True)
+    try_to_store("that the former pod was stopped", lambda: write_start_record(context, stopped), log)
+    return stopped
 
 
 def find_start_record(context: Context, name: str, namespace: str) -> StartRecord:
@@ -143,7 +169,8 @@ def parse_start_record(stored: Any) -> StartRecord | None:
     fields |= {key: read_text(stored.get(key)) for key in ("name", "namespace", "uid", "start", "task_instance_id")}
     if not fields["name"] or not fields["namespace"]:
         return None
-    return StartRecord(**fields, restart=max(read_integer(stored.get("restart")) or 0, 0))
+    restart, is_stopped = max(read_integer(stored.get("restart")) or 0, 0), stored.get("is_stopped") is True
+    return StartRecord(**fields, restart=restart, is_stopped=is_stopped)
 
 
 def build_pod_name(base: str, start_id: str) -> str:

@@ -7,6 +7,7 @@ next process finds the end in the store, and does not do the work again.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -35,8 +36,7 @@ class EndRecord:
     Attributes:
         result: the task's result, if it has one.
         is_result_lost: whether it has a result that was not read, or that cannot be stored.
-        is_told: whether a process has returned a result that cannot be stored, or a stored one in a later try. If the
-            task is tried again nevertheless, Airflow or the author has refused the result.
+        is_left: whether the pod could not be deleted or kept, so that it looks as if no process had handled its end.
     """
 
     task_instance_id: str
@@ -48,18 +48,18 @@ class EndRecord:
     max_tries: int | None = None
     try_number: int | None = None
     is_result_lost: bool = False
-    is_told: bool = False
+    is_left: bool = False
 
     def is_of_pod(self, uid: str, task_instance_id: str) -> bool:
         """Tell whether a pod ended so; its uid is empty if Airflow did not store it, but a try has only one end."""
         return self.uid == uid if uid else self.task_instance_id == task_instance_id != ""
 
     def counts_for(self, ti: Any, *, is_final: bool) -> bool:
-        """Tell whether a process takes this end for its own: in the same try, or once in a later one a success.
+        """Tell whether a process takes this end for its own: in the same try, or in a later one a success.
 
-        No try follows a success, except after a user's clear, or if the worker was lost before it could tell Airflow.
-        A task instance that Airflow has created again, with the store of the former, has no later number. Without
-        `is_final`, code after the pod's end may fail the task to get the work done again, as a ``post_execute``.
+        No try follows a success, except after a user's clear, or if Airflow did not get the result. A task instance
+        that Airflow has created again, with the store of the former, has no later number. Without `is_final`, code
+        after the pod's end may fail the task to get the work done again, as a ``post_execute``.
         """
         if str(ti.id) == self.task_instance_id:
             return True
@@ -67,7 +67,7 @@ class EndRecord:
         is_retry = max_tries is not None and max_tries == self.max_tries
         is_later = self.try_number is None or bool(ti.try_number > self.try_number)
         has_succeeded = self.kind == OutcomeKind.SUCCEEDED.value
-        return is_retry and is_later and is_final and has_succeeded and not self.is_told
+        return is_retry and is_later and is_final and has_succeeded
 
 
 @dataclass(frozen=True)
@@ -128,17 +128,6 @@ def recall(record: EndRecord) -> TaskEnd:
     return TaskEnd(outcome, record.result, None, record)
 
 
-def tell(context: Context, end: TaskEnd) -> Any:
-    """Return the result of a success to Airflow.
-
-    If it cannot be stored, or comes from an earlier try, this is stored: with another try, it was refused.
-    """
-    record, try_id = end.record, str(context["ti"].id)
-    if record is not None and (record.is_result_lost or record.task_instance_id != try_id):
-        _store(context, replace(record, task_instance_id=try_id, is_told=True))
-    return end.result
-
-
 def read_end_record(context: Context) -> EndRecord | None:
     """Read how the task's last pod ended; None if no end was stored."""
     stored = read_stored(context, _KEY)
@@ -147,22 +136,30 @@ def read_end_record(context: Context) -> EndRecord | None:
     fields: dict[str, Any] = {
         **{key: read_text(stored.get(key)) for key in ("task_instance_id", "uid", "kind", "message")},
         **{key: read_integer(stored.get(key)) for key in ("exit_code", "max_tries", "try_number")},
-        **{key: stored.get(key) is True for key in ("is_result_lost", "is_told")},
+        **{key: stored.get(key) is True for key in ("is_result_lost", "is_left")},
     }
     return EndRecord(**fields, result=stored.get("result"))
 
 
 def withdraw_success(context: Context, message: str) -> None:
     """Turn a stored success into a failure with this message, so that the next try does the work again."""
+    failed = {"kind": OutcomeKind.FAILED.value, "message": message, "result": None, "is_result_lost": False}
+    _change_success(context, "that the task failed after the pod's success", failed)
+
+
+def note_left_pod(context: Context) -> None:
+    """Store that the pod of a success could not be deleted or kept."""
+    _change_success(context, "that the pod of a success was left", {"is_left": True})
+
+
+def _change_success(context: Context, what: str, change: Mapping[str, Any]) -> None:
     try:
         record = read_end_record(context)
         if record is not None and record.kind == OutcomeKind.SUCCEEDED.value:
-            failed = OutcomeKind.FAILED.value
-            _write(context, replace(record, kind=failed, message=message, result=None, is_result_lost=False))
+            _write(context, replace(record, **change))
     except Exception as error:
         context["ti"].task.log.warning(
-            "Airflow did not store that the task failed after the pod's success: %s. A retry may take the result.",
-            describe_error(error),
+            "Airflow did not store %s: %s. A retry may take the result.", what, describe_error(error)
         )
 
 
