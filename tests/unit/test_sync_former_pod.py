@@ -137,3 +137,19 @@ def test_process_that_is_killed_while_it_ends_a_kept_pod_leaves_none_running(
     assert isinstance(task.run().error, Killed)
     task.steps.kill_after = 0
     assert (act(task).outcome, read_ledger(fake_cluster)) == (None, ONE_AFTER_ANOTHER)
+
+
+@pytest.mark.parametrize("is_own", [True, False])
+def test_kept_pod_with_a_fixed_name_is_replaced_only_by_its_task_when_nothing_is_stored(
+    is_own: bool, fake_cluster: Cluster, start_task: StartTask
+):
+    """Airflow has deleted what the task stored, as with `[state_store] clear_on_success`."""
+    task = start_task(name="load", random_name_suffix=False, on_finish_action="keep_pod")
+    task.run()
+    assert task.store is not None
+    task.store.values.clear()
+    if not is_own:
+        fake_cluster.pods["load"].pod["metadata"]["labels"]["run_id"] = "another"
+    outcome = clear(task).outcome
+    assert (outcome is None, fake_cluster.created) == ((True, 2) if is_own else (False, 1))
+    assert is_own or "another pod load exists" in str(outcome)

@@ -74,6 +74,7 @@ def find_start(operator: Any, api: PodApi, context: Context, request: k8s.V1Pod,
     ti, namespace = context["ti"], request.metadata.namespace
     former = read_former_record(context, operator.log)
     restart = former.restart if former and former.is_of_try(str(ti.id)) else 0
+    fixed_name = "" if operator.random_name_suffix else base_name
     attempt = Attempt(
         task_instance_id=str(ti.id),
         try_number=ti.try_number,
@@ -84,10 +85,10 @@ def find_start(operator: Any, api: PodApi, context: Context, request: k8s.V1Pod,
         retries=operator.retries,
         is_stopped=former is not None and former.is_stopped,
     )
-    adoption, pods = _choose(operator, api, context, former, namespace, attempt)
+    adoption, pods = _choose(operator, api, context, former, namespace, attempt, fixed_name)
     for _ in range(_TRIGGERER_S if _is_ended_by_triggerer(operator, former, adoption, attempt) else 0):
         operator.stop_signal.sleep(1)
-        adoption, pods = _choose(operator, api, context, former, namespace, attempt)
+        adoption, pods = _choose(operator, api, context, former, namespace, attempt, fixed_name)
         if adoption.kind is AdoptionKind.START_NEW:
             break
     pod = pods.get(adoption.pod.uid) if adoption.pod else None
@@ -159,9 +160,18 @@ def find_pod_to_stop(operator: Any, api: PodApi, context: Context, record: Start
 
 
 def _choose(
-    operator: Any, api: PodApi, context: Context, record: StartRecord | None, namespace: str, attempt: Attempt
+    operator: Any,
+    api: PodApi,
+    context: Context,
+    record: StartRecord | None,
+    namespace: str,
+    attempt: Attempt,
+    fixed_name: str,
 ) -> tuple[Adoption, dict[str, Json]]:
-    """Choose the pod to take up, and return the JSON of all pods that were found by uid."""
+    """Choose the pod to take up, and return the JSON of all pods that were found by uid.
+
+    Without a record a pod of `fixed_name`, if that is not empty, is looked for too: the new one could not be created.
+    """
     found = _read_recorded(operator, api, context, record, namespace) if record else None
     by_name, labelled = parse_pod_state(found) if found else None, []
     if not operator.reattach_on_restart and not _needs_pod(operator, context, record):
@@ -169,6 +179,7 @@ def _choose(
     else:
         if needs_labels(record, attempt.try_number, int(context.get("task_reschedule_count") or 0)):
             labelled = api.list_by_labels(namespace, operator._build_find_pod_label_selector(context))
+            found = _read_own(api, fixed_name, namespace, attempt) if fixed_name else None
         adoption = choose_earlier_pod(record, by_name, [parse_pod_state(pod) for pod in labelled], attempt)
         if _has_handled(context, record):
             adoption = reject_handled(adoption)
@@ -191,6 +202,13 @@ def _read_recorded(operator: Any, api: PodApi, context: Context, record: StartRe
             "If the pod is gone, or you have deleted it, delete the key kpo_platform_start of the task's state-store "
             "in Airflow's API; then clear the task.",
         ) from error
+
+
+def _read_own(api: PodApi, name: str, namespace: str, attempt: Attempt) -> Json | None:
+    """Read a pod of this name, if it is the task's own; the search by labels leaves out one whose end was handled."""
+    pod = api.read(name, namespace)
+    is_own = pod is not None and attempt.task_labels.items() <= parse_pod_state(pod).labels.items()
+    return pod if is_own else None
 
 
 def _has_handled(context: Context, former: StartRecord | None) -> bool:
