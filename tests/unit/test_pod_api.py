@@ -175,7 +175,7 @@ def test_create_that_a_signal_interrupts_leaves_a_pod_of_the_name(world: World):
 
     former = signal.signal(signal.SIGUSR1, stop)
     try:
-        world.store.after[1] = interrupt
+        world.store.quota, world.store.after[1] = 1, interrupt
         with pytest.raises(TaskStopped):
             world.api.create(build_pod())
     finally:

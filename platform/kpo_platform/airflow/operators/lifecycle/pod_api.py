@@ -15,9 +15,10 @@ from kpo_platform.airflow.operators.lifecycle.api_request import (
     has_other_uid,
     is_existing,
     is_missing,
+    is_of_proxy,
     send_request,
 )
-from kpo_platform.airflow.operators.lifecycle.patience import Patience
+from kpo_platform.airflow.operators.lifecycle.patience import Patience, is_transient
 from kpo_platform.errors import PodError
 from kpo_platform.pod.identity import START_LABEL
 from kpo_platform.pod.json_fields import read_object, read_text
@@ -60,6 +61,7 @@ class PodApi:
     ) -> None:
         self._client, self._patience, self._refresh, self._hold = client, patience, refresh, hold
         self.limit = patience.limit
+        self._unanswered: set[str] = set()
 
     def connect(self) -> None:
         """Make sure that there is a client, for a task that may have a pod: wait a minute for Airflow's connection."""
@@ -137,19 +139,16 @@ class PodApi:
     def _create_or_find(self, name: str, namespace: str, pod: Json) -> tuple[Json | None, bool]:
         """Create the pod, or find the one that has its name; return it, and whether this start has created it.
 
-        The API server checks the quota before the name. So after a lost answer the name is looked for first: else a
-        quota that the pod itself exhausts would hide it.
+        The API server checks the quota before the name. So after a lost answer, also of an earlier call, the name is
+        looked for first: else a quota that the pod itself exhausts would hide it.
         """
-        path, may_exist = _path(namespace, name), False
+        path = _path(namespace, name)
 
         def attempt() -> tuple[Json | None, bool]:
-            nonlocal may_exist
-            found = self._find(path) if may_exist else None
+            found = self._find(path) if path in self._unanswered else None
             if found is None:
-                may_exist = True
                 try:
-                    with self._hold():
-                        return self._send("POST", _path(namespace), body=pod), True
+                    return self._post(path, namespace, pod), True
                 except ApiException as error:
                     if not is_existing(error):
                         raise
@@ -157,6 +156,23 @@ class PodApi:
             return found, found is not None and _read_start(pod) in {_read_start(found)} - {None}
 
         return self._patience.call(f"create {_format(name, namespace)}", attempt)
+
+    def _post(self, path: str, namespace: str, pod: Json) -> Json:
+        """Create the pod at this path, and remember the path unless the API server answers.
+
+        A refusal says nothing about an earlier request without an answer, which may still create the pod.
+        """
+        is_first = path not in self._unanswered
+        self._unanswered.add(path)
+        try:
+            with self._hold():
+                created = self._send("POST", _path(namespace), body=pod)
+        except ApiException as error:
+            if is_first and not is_transient(error) and not is_of_proxy(error):
+                self._unanswered.discard(path)
+            raise
+        self._unanswered.discard(path)
+        return created
 
     def _check_deletion(self, found: Json | None, name: str, namespace: str, waited_s: float) -> None:
         """Check that the pod that has the name is being deleted, and not for too long."""
