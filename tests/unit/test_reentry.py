@@ -257,7 +257,7 @@ def test_a_timeout_ends_the_pod_that_its_task_keeps(task_process: TaskProcess):
 
 @pytest.mark.parametrize("method", ["DELETE", "/log"])
 def test_execution_timeout_in_the_clean_up_of_a_late_task_ends_its_pod(deferred: TaskProcess, method: str):
-    sent = [send_at(method, signal.SIGUSR2)]
+    sent = [send_at(method, signal.SIGALRM)]
     deferred.pods.before = lambda request: (
         sent.pop()(request) or Fault.CLOSE if sent and method in f"{request.method} {request.path}" else None
     )

@@ -10,6 +10,7 @@ from airflow.sdk.execution_time.supervisor import WatchedSubprocess
 
 from common.paths import REPOSITORY
 from kpo_platform.airflow.operators.lifecycle import (
+    api_request,
     earlier_pod,
     ending,
     log_flood,
@@ -68,6 +69,7 @@ NUMBERS_OF_A_RUN: tuple[tuple[str, list[str]], ...] = (
     (r"opened again every (.+?) minutes", [" to ".join(NUMERALS[each // 60] for each in pod_watch._LASTS_S)]),
     (r"its events, every (.+?) seconds", [f"{pod_wait._EVENTS_S:g} to {pod_wait._LONGEST_EVENTS_S:g}"]),
     (r"a watch fails (\w+) times", [NUMERALS[pod_updates._FAILURES_BEFORE_NOTICE]]),
+    (r"the answer first, at most (\d+) seconds", [f"{api_request.CONNECT_TIMEOUT_S + api_request.READ_TIMEOUT_S:g}"]),
     (r"after at least (\d+) seconds", [str(restart.RESCHEDULE_DELAY_S)] * 2),
     (r"it has at most ([\d,]+) characters", [f"{task_end._LARGEST_RESULT:,}"]),
     (r"a random time that grows up to (\d+) seconds", [f"{patience._LONGEST_WAIT_S:g}"]),

@@ -36,7 +36,7 @@ DELETED = "AirflowException: The task was stopped, and its pod was deleted."
 NO_POD = "AirflowException: The task was stopped before it had a pod."
 KEPT = "AirflowException: The task was stopped, but its pod keeps running: on_kill_action is 'keep_pod'."
 
-TERM, TIMEOUT = signal.SIGTERM, signal.SIGUSR2
+TERM, TIMEOUT = signal.SIGTERM, signal.SIGALRM
 
 
 def finish(task: TaskProcess) -> str:

@@ -1,14 +1,20 @@
-"""The creation of a pod in a sync run: requests without an answer whose pod the cluster creates later."""
+"""The creation of a pod in a sync run: requests without an answer, and the end of ``execution_timeout`` meanwhile."""
 
 from __future__ import annotations
 
+import signal
+import threading
 from typing import Any
 
 import pytest
+from kubernetes.client import ApiClient
 
-from unit.support.cluster_server import Cluster
+from kpo_platform.airflow.operators.lifecycle import pod_api
+from unit.support.cluster_server import Cluster, Rule
+from unit.support.fake_kubelet import Program
 from unit.support.http_server import Fault
 from unit.support.pod_store import refuse
+from unit.support.task_ends import run_with_timeout
 from unit.support.task_process import StartTask
 
 FULL = refuse(403, "Forbidden", 'pods "t" is forbidden: exceeded quota: team-quota')
@@ -44,3 +50,59 @@ def test_look_for_the_pod_of_an_unanswered_request_precedes_every_further_reques
     task = start_task()
     assert (task.run().outcome, fake_cluster.created) == (None, 1)
     assert fake_cluster.requests[:7] == [*["POST pods", f"GET pods/{task.pod}"] * 3, "POST pods"]
+
+
+TIMED_OUT = "AirflowTaskTimeout: Timeout, PID: 1"
+
+
+def end_time() -> None:
+    """End the time of the task, which runs in the main thread."""
+    signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGALRM)
+
+
+@pytest.mark.usefixtures("alarm")
+@pytest.mark.parametrize("arguments", [{}, {"on_kill_action": "keep_pod"}, {"random_name_suffix": False}])
+def test_pod_that_is_created_when_the_time_is_over_is_ended(
+    arguments: dict[str, Any], fake_cluster: Cluster, start_task: StartTask
+):
+    """If the task looked for its pod at once, the request would create it afterwards."""
+    has_looked = threading.Event()
+
+    def look(_: Any) -> Any:
+        has_looked.set()
+        return None if fake_cluster.created else refuse(404, "NotFound", "not found")
+
+    fake_cluster.act("POST", lambda: (end_time(), has_looked.wait(0.3)))
+    fake_cluster.rules.append(Rule("GET pods/", look, 10))
+    fake_cluster.programs["base"] = Program(runs_s=100)
+    task = start_task(**arguments)
+    assert run_with_timeout(task).outcome == TIMED_OUT
+    assert [each.split("/")[0] for each in fake_cluster.requests] == ["POST pods", "GET pods", "DELETE pods"]
+    fake_cluster.sleep(60)
+    assert (fake_cluster.created, fake_cluster.pods) == (1, {})
+
+
+@pytest.mark.usefixtures("alarm")
+@pytest.mark.parametrize("fault", [Fault.CLOSE, Fault.HANG])
+def test_end_of_the_time_waits_no_longer_than_for_the_answer_to_the_creation(
+    fault: Fault, fake_cluster: Cluster, start_task: StartTask, monkeypatch: pytest.MonkeyPatch
+):
+    send = pod_api.send_request
+    monkeypatch.setattr(
+        pod_api, "send_request", lambda *args, **options: send(*args, **{**options, "read_timeout_s": 0.5})
+    )
+    fake_cluster.rules.append(Rule("POST", lambda _: (end_time(), fault)[1], is_after=True))
+    fake_cluster.programs["base"] = Program(runs_s=100)
+    task = start_task()
+    assert run_with_timeout(task).outcome == TIMED_OUT
+    assert [each.split("/")[0] for each in fake_cluster.requests] == ["POST pods", "GET pods", "DELETE pods"]
+    assert (fake_cluster.created, fake_cluster.pods) == (1, {})
+
+
+@pytest.mark.usefixtures("alarm")
+def test_end_of_the_time_interrupts_the_login_before_the_creation(
+    fake_cluster: Cluster, start_task: StartTask, monkeypatch: pytest.MonkeyPatch
+):
+    """A program that logs in may run without end; it has created no pod."""
+    monkeypatch.setattr(ApiClient, "update_params_for_auth", lambda *_: end_time())
+    assert (start_task().run().outcome, fake_cluster.requests) == (TIMED_OUT, [])

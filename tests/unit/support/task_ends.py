@@ -58,7 +58,7 @@ def alarm() -> Iterator[None]:
 
 
 def run_until(seconds: float, task: Task) -> Run:
-    """Run the task with an ``execution_timeout``, and call ``on_kill`` as Airflow does then."""
+    """Run the task with an ``execution_timeout`` of these seconds."""
     cluster, sent = task.cluster, []
 
     def tick() -> None:
@@ -67,6 +67,11 @@ def run_until(seconds: float, task: Task) -> Run:
             signal.raise_signal(signal.SIGALRM)
 
     cluster.on_tick = tick
+    return run_with_timeout(task)
+
+
+def run_with_timeout(task: Task) -> Run:
+    """Run the task, and call ``on_kill`` as Airflow does if its ``execution_timeout`` is over."""
     run = task.run()
     try:
         raise run.error or AssertionError

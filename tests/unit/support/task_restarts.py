@@ -110,10 +110,10 @@ class TaskProcess:
         """Run a process, by default ``execute``, and describe how it ended."""
         self.operator = self._create_operator()
         self.context = self._build_context()
-        handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)}
+        handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGALRM)}
         signal.signal(signal.SIGTERM, lambda *_: self.operator.on_kill())
         signal.signal(signal.SIGUSR1, _raise(Killed))
-        signal.signal(signal.SIGUSR2, _raise(AirflowTaskTimeout))
+        signal.signal(signal.SIGALRM, _raise(AirflowTaskTimeout))
         try:
             return repr(self._call(act or _execute))
         except TaskDeferred as deferral:

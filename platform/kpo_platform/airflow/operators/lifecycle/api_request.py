@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 from urllib.parse import urlencode
 
@@ -30,19 +31,22 @@ def send_request(
     query: Mapping[str, str] | None = None,
     body: Json | None = None,
     read_timeout_s: float = READ_TIMEOUT_S,
+    hold: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> Json:
     """Send one request with the client's host and credentials, and return the answer. A PATCH is a JSON merge patch.
 
     The client library's own methods parse a pod in milliseconds. Their urllib3 repeats a failed GET three times at
     once, and sleeps for as long as a ``Retry-After`` says, up to six hours; here the caller decides.
 
+    `hold` delays signals from the connection to the end of the answer, but not while the connection's login program
+    runs, which may take without end.
+
     Raises:
         ApiException: the API server refused the request.
         HTTPError: urllib3 got no answer, or not the whole.
     """
-    answer = open_answer(
-        client, method, path, query=query, body=body, timeout_s=(CONNECT_TIMEOUT_S, read_timeout_s), reads_body=True
-    )
+    timeout_s = CONNECT_TIMEOUT_S, read_timeout_s
+    answer = open_answer(client, method, path, query=query, body=body, timeout_s=timeout_s, reads_body=True, hold=hold)
     return _parse_object(answer.data)
 
 
@@ -56,6 +60,7 @@ def open_answer(
     timeout_s: tuple[float, float],
     reads_body: bool = False,
     pool: Any = None,
+    hold: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> Any:
     """Send one request, and return urllib3's answer; other parameters and exceptions as of `send_request`.
 
@@ -67,15 +72,16 @@ def open_answer(
         headers["Content-Type"] = _MERGE_PATCH if method == "PATCH" else "application/json"
     parameters = list((query or {}).items())
     client.update_params_for_auth(headers, parameters, ["BearerToken"])
-    answer = (pool or client.rest_client.pool_manager).request(
-        method,
-        f"{client.configuration.host}{path}" + (f"?{urlencode(parameters)}" if parameters else ""),
-        body=None if body is None else json.dumps(body),
-        headers=headers,
-        timeout=urllib3.Timeout(connect=timeout_s[0], read=timeout_s[1]),
-        retries=False,
-        preload_content=reads_body,
-    )
+    with hold():
+        answer = (pool or client.rest_client.pool_manager).request(
+            method,
+            f"{client.configuration.host}{path}" + (f"?{urlencode(parameters)}" if parameters else ""),
+            body=None if body is None else json.dumps(body),
+            headers=headers,
+            timeout=urllib3.Timeout(connect=timeout_s[0], read=timeout_s[1]),
+            retries=False,
+            preload_content=reads_body,
+        )
     if not 200 <= answer.status <= 299:
         raise _build_refusal(answer)
     return answer

@@ -165,8 +165,7 @@ class PodApi:
         is_first = path not in self._unanswered
         self._unanswered.add(path)
         try:
-            with self._hold():
-                created = self._send("POST", _path(namespace), body=pod)
+            created = self._send("POST", _path(namespace), body=pod)
         except ApiException as error:
             if is_first and not is_transient(error) and not is_of_proxy(error):
                 self._unanswered.discard(path)
@@ -233,10 +232,11 @@ class PodApi:
         body: Json | None = None,
         timeout_s: float = READ_TIMEOUT_S,
     ) -> Json:
+        hold = self._hold if method == "POST" else nullcontext  # it creates a pod
+
         def send() -> Json:
-            answer = send_request(
-                self._client().api_client, method, path, query=query, body=body, read_timeout_s=timeout_s
-            )
+            client = self._client().api_client
+            answer = send_request(client, method, path, query=query, body=body, read_timeout_s=timeout_s, hold=hold)
             return _check_pod(answer, method) if query is None else _check_list(answer)
 
         try:

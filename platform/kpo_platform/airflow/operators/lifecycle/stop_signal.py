@@ -1,4 +1,7 @@
-"""SIGTERM as a task's process meets it: remembered before the run, delayed during a creation, else an exception."""
+"""SIGTERM as a task's process meets it: remembered before the run, delayed during a creation, else an exception.
+
+The end of ``execution_timeout``, SIGALRM, is delayed during a creation, too.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FrameType
 
 from airflow.sdk.execution_time import task_runner
 
@@ -44,10 +48,11 @@ class StopSignal:
 
     @contextmanager
     def hold(self) -> Iterator[None]:
-        """Delay the signal, because an interrupted request may still create a pod that no task knows."""
+        """Delay SIGTERM and SIGALRM, because an interrupted request may still create a pod that no task knows."""
         self._holds += 1
         try:
-            yield
+            with _delay_alarm():
+                yield
         finally:
             self._holds -= 1
             self.check()  # also after a refusal, which the caller may wait out
@@ -88,6 +93,27 @@ class StopSignal:
         while (remaining := end - time.monotonic()) > 0:
             time.sleep(min(remaining, _CHECK_INTERVAL_S))
             self.check()
+
+
+@contextmanager
+def _delay_alarm() -> Iterator[None]:
+    """Call the handler of SIGALRM, which raises Airflow's timeout, only when what runs inside has ended.
+
+    A blocked signal (``pthread_sigmask``) would reach another thread, and the handler runs in the main thread then.
+    """
+    is_main = threading.current_thread() is threading.main_thread()  # no other thread may set a handler, or runs one
+    handler = signal.getsignal(signal.SIGALRM) if is_main else None
+    if not callable(handler):
+        yield
+        return
+    arrived: list[FrameType | None] = []
+    signal.signal(signal.SIGALRM, lambda _, frame: arrived.append(frame))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGALRM, handler)
+        if arrived:
+            handler(signal.SIGALRM, arrived[0])
 
 
 def _is_asking_airflow() -> bool:
