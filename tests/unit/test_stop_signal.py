@@ -51,7 +51,7 @@ def test_end_of_the_time_interrupts_what_follows_at_once():
 @pytest.mark.usefixtures("alarm")
 def test_end_of_the_time_is_held_also_if_the_stop_is_ignored():
     stop, steps = StopSignal(), []
-    stop.ignore()
+    stop.ignore(lambda: None)
     with pytest.raises(AirflowTaskTimeout), stop.hold():
         signal.raise_signal(signal.SIGALRM)
         steps.append("held")
@@ -84,3 +84,13 @@ def test_other_thread_leaves_the_handler_of_the_main_thread():
 def test_signal_without_a_handler_of_python_is_left_as_it_is():
     with StopSignal().hold():
         assert signal.getsignal(signal.SIGALRM) is signal.SIG_IGN
+
+
+def test_ignored_stop_is_noted_once():
+    signals, notes = StopSignal(), []
+    signals.ignore(lambda: notes.append("noted"))
+    signals.check()
+    assert notes == []
+    signals.receive()
+    signals.receive()
+    assert notes == ["noted"]

@@ -7,8 +7,6 @@ from typing import Any
 
 import pytest
 
-from kpo_platform import TeamPodOperator
-from kpo_platform.airflow.exceptions import RefusedPod
 from kpo_platform.airflow.operators.lifecycle.pod_api import PodApi
 from unit.support.cluster_server import Cluster
 from unit.support.fake_kubelet import Program
@@ -180,57 +178,62 @@ def test_pod_of_a_killed_process_is_taken_before_its_post_execute(fake_cluster: 
     assert (task.retry().outcome, len(fake_cluster.ledger)) == (None, ONCE)
 
 
-# A restart that could not create a pod
-
-
-def refuse_pods(*_: Any, **__: Any) -> None:
-    raise RefusedPod("The image is not allowed.")
-
-
-def restart_refused(task: Task, monkeypatch: pytest.MonkeyPatch, act: Any = Task.run) -> Run:
-    monkeypatch.setattr(TeamPodOperator, "_build_composed_pod", refuse_pods)
-    run: Run = act(task)
-    return run
-
-
-@pytest.mark.parametrize("runs_on", [True, False], ids=["running", "ended"])
-def test_restart_that_would_be_refused_continues_with_its_pod(
-    runs_on: bool, fake_cluster: Cluster, start_task: StartTask, monkeypatch: pytest.MonkeyPatch
-):
-    fake_cluster.programs["base"] = Program(runs_s=100)
-    task = start_task(do_xcom_push=True)
-    at(fake_cluster.now + 5, fake_cluster, lambda pod: task.operator.on_kill())
-    assert task.run().outcome == "rescheduled"
-    fake_cluster.on_tick = lambda: None
-    fake_cluster.sleep(0 if runs_on else 200)
-    run = restart_refused(task, monkeypatch)
-    assert (run.outcome, len(fake_cluster.ledger), fake_cluster.pods) == ({"rows": 3}, ONCE, {})
-    said = "warning: No new pod can be created: The image is not allowed. The task looks for its former pod"
-    assert any(line.startswith(said) for line in run.log)
-
-
-def test_retry_that_would_be_refused_takes_a_stored_success(
-    fake_cluster: Cluster, start_task: StartTask, monkeypatch: pytest.MonkeyPatch
-):
-    task = start_task(do_xcom_push=True)
+def test_result_that_only_the_left_pod_has_is_read_again(fake_cluster: Cluster, start_task: StartTask):
+    fake_cluster.add("DELETE", MAY_NOT_DELETE, 1000)
+    fake_cluster.programs["base"] = Program(result=b'{"a": NaN}')
+    task = start_task(xcom="message")
     task.run()
-    assert (restart_refused(task, monkeypatch, Task.retry).outcome, len(fake_cluster.ledger)) == ({"rows": 3}, ONCE)
+    assert (str(task.retry().outcome), len(fake_cluster.ledger)) == ("{'a': nan}", ONCE)
 
 
-def test_refused_process_that_needs_a_new_pod_fails_with_the_refusal(
-    fake_cluster: Cluster, start_task: StartTask, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("name", ["on_pod_completion", "on_pod_teardown"])
+def test_work_that_a_callback_rejected_is_done_again_after_a_kill_during_the_clean_up(
+    name: str, fake_cluster: Cluster, start_task: StartTask
 ):
-    task = start_task()
-    task.run()
-    assert "The image is not allowed." in str(restart_refused(task, monkeypatch, clear).outcome)
-    assert len(fake_cluster.ledger) == ONCE
+    def call(called: str, arguments: dict[str, Any]) -> None:
+        if called == name:
+            raise RuntimeError(called)
+        if called == "on_pod_cleanup":
+            raise Killed
+
+    task = start_task(callbacks=build_callback(call))
+    assert isinstance(task.run().error, Killed)
+    task.arguments.pop("callbacks")
+    assert (task.retry().outcome, len(fake_cluster.ledger)) == (None, TWICE)
 
 
-def test_first_process_that_is_refused_looks_for_no_pod(
-    fake_cluster: Cluster, start_task: StartTask, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("wanted", ["on_pod_creation", "on_pod_starting"])
+def test_work_that_an_early_callback_rejected_is_done_again_although_its_pod_was_left(
+    wanted: str, fake_cluster: Cluster, start_task: StartTask
 ):
-    run = restart_refused(start_task(), monkeypatch)
-    assert ("The image is not allowed." in str(run.outcome), run.requests) == (True, [])
+    def call(name: str, arguments: dict[str, Any]) -> None:
+        if name == wanted:
+            fake_cluster.sleep(30)
+            raise RuntimeError(name)
+
+    fake_cluster.add("DELETE", MAY_NOT_DELETE, 1000)
+    task = start_task(callbacks=build_callback(call))
+    assert task.run().outcome == f"RuntimeError: {wanted}"
+    task.arguments.pop("callbacks")
+    assert (task.retry().outcome, len(fake_cluster.ledger)) == (None, TWICE)
+
+
+@pytest.mark.parametrize(("state", "lines"), [("restarting", TWICE), ("running", ONCE)], ids=["clear", "shutdown"])
+def test_clear_during_the_clean_up_of_a_result_that_cannot_be_stored_does_the_work_again(
+    state: str, lines: int, fake_cluster: Cluster, start_task: StartTask
+):
+    def call(name: str, arguments: dict[str, Any]) -> None:
+        if name == "on_pod_cleanup":
+            task.state = state
+            task.operator.on_kill()
+
+    fake_cluster.result = json.dumps("x" * 70_000)
+    task = start_task(do_xcom_push=True, callbacks=build_callback(call))
+    assert len(task.run().outcome) == 70_000
+    task.state = "running"
+    task.arguments.pop("callbacks")
+    outcome = task.retry().outcome
+    assert (outcome == "x" * 70_000, len(fake_cluster.ledger)) == (lines == TWICE, lines)
 
 
 # Another namespace, and no right to the former one

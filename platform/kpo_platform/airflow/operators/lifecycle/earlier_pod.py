@@ -181,7 +181,7 @@ def _choose(
             labelled = api.list_by_labels(namespace, operator._build_find_pod_label_selector(context))
             found = _read_own(api, fixed_name, namespace, attempt) if fixed_name else None
         adoption = choose_earlier_pod(record, by_name, [parse_pod_state(pod) for pod in labelled], attempt)
-        if _has_handled(context, record):
+        if _has_handled(operator, context, record):
             adoption = reject_handled(adoption)
     return adoption, {str(pod["metadata"].get("uid")): pod for pod in [*labelled, *([found] if found else [])]}
 
@@ -211,13 +211,13 @@ def _read_own(api: PodApi, name: str, namespace: str, attempt: Attempt) -> Json 
     return pod if is_own else None
 
 
-def _has_handled(context: Context, former: StartRecord | None) -> bool:
+def _has_handled(operator: Any, context: Context, former: StartRecord | None) -> bool:
     """Tell whether an earlier try has failed after the pod's end, or has left a pod that it could not clean up."""
     end = read_end_record(context) if former is not None else None
     if end is None or former is None or not end.is_of_pod(former.uid, former.task_instance_id):
         return False
-    is_of_try = end.task_instance_id == str(context["ti"].id)
-    return not is_of_try and (end.is_left or end.kind != OutcomeKind.SUCCEEDED.value)
+    is_rejected = end.is_left or end.kind != OutcomeKind.SUCCEEDED.value
+    return is_rejected and _read_former_end(operator, context, former) is None
 
 
 def _needs_pod(operator: Any, context: Context, former: StartRecord | None) -> bool:

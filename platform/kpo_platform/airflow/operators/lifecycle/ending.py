@@ -24,6 +24,7 @@ from kpo_platform.airflow.operators.lifecycle.pod_api import PodApi
 from kpo_platform.airflow.operators.lifecycle.pod_logs import PodLogs
 from kpo_platform.airflow.operators.lifecycle.pod_wait import is_time_up
 from kpo_platform.airflow.operators.lifecycle.restart import restart_disrupted
+from kpo_platform.airflow.operators.lifecycle.start_record import note_stop
 from kpo_platform.airflow.operators.lifecycle.task_end import (
     EndRecord,
     TaskEnd,
@@ -31,6 +32,7 @@ from kpo_platform.airflow.operators.lifecycle.task_end import (
     note_left_pod,
     read_end_record,
     recall,
+    reject,
     withdraw_success,
 )
 from kpo_platform.airflow.operators.lifecycle.task_result import SIDECAR, end_sidecar, remove_result
@@ -87,12 +89,14 @@ class Ending:
         """
         end = recall(stored) if stored is not None else self._conclude()
         failures = [end.failure, catch(lambda: self._finish_logs(end, logs))]
+        if end.failure is None and failures[1] is not None:
+            withdraw_success(self._context, describe_failure(failures[1]))  # before the pod is deleted
         has_failed = any(failures) or not end.has_succeeded
         if has_failed:
             with self._outlast_timeout(end, "the wait for the pod's events"):
                 self._describe_failure()
         if end.is_result_unstored:
-            self._operator.stop_signal.ignore()
+            self._operator.stop_signal.ignore(partial(note_stop, self._context, self._pod.state))
             self._api.limit(LATE_S)
         is_kept = not has_failed and end.record is None
         failures.append(catch(lambda: self._clean_up(end, is_kept=is_kept)))
@@ -214,7 +218,9 @@ class Ending:
             if is_unknown and self._keep_for_next_try("it may have succeeded, and the next try looks at it"):
                 return
         if not self._pod.is_gone:
-            dispose_pod(operator, self._api, self._pod.state)
+            is_left = not dispose_pod(operator, self._api, self._pod.state)
+            if is_left and not is_late and self._pod.outcome is not None:
+                reject(self._context, self._pod, self._judge(), describe_failure(error))
         operator.has_cleaned_up = True
         if failure := catch(lambda: self._call_back("on_pod_cleanup")):
             self._warn(failure)

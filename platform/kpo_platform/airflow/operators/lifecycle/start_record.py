@@ -26,9 +26,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from kpo_platform.airflow.operators.lifecycle.task_state import read_stored, try_to_store, write_stored
+from kpo_platform.airflow.operators.lifecycle.task_state import is_task_active, read_stored, try_to_store, write_stored
 from kpo_platform.pod.cluster_text import sanitize
+from kpo_platform.pod.identity import START_LABEL
 from kpo_platform.pod.json_fields import read_integer, read_text
+from kpo_platform.pod.state import PodState
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -120,6 +122,12 @@ class StartRecord:
     @property
     def _stopped_key(self) -> str:
         return f"{_STOPPED_PREFIX}{self.start or self.uid or self.name}"
+
+
+def note_stop(context: Context, pod: PodState) -> None:
+    """Mark the pod if a user has stopped the task: the next process then takes neither the pod nor its stored end."""
+    if not is_task_active(context):
+        StartRecord(pod.name, pod.namespace, pod.uid, pod.labels.get(START_LABEL, "")).mark_stopped(context)
 
 
 def read_start_record(context: Context) -> StartRecord | None:

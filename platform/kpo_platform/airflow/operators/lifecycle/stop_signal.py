@@ -9,7 +9,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -35,6 +35,7 @@ class StopSignal:
         self.is_requested = False
         self.is_listening = False
         self._holds = 0
+        self._instead: Callable[[], object] | None = None
 
     @contextmanager
     def listen(self) -> Iterator[None]:
@@ -57,10 +58,14 @@ class StopSignal:
             self._holds -= 1
             self.check()  # also after a refusal, which the caller may wait out
 
-    def ignore(self) -> None:
-        """Let the signal interrupt nothing from now on, because the process has what no later one can get."""
+    def ignore(self, then: Callable[[], object]) -> None:
+        """Let the signal interrupt nothing from now on, because the process has what no later one can get.
+
+        If it comes, `then` is called once, at the signal or at the next check.
+        """
         self.check()
         self._holds += 1
+        self._instead = then
 
     def receive(self) -> None:
         """Take the signal in its handler.
@@ -75,6 +80,10 @@ class StopSignal:
 
     def check(self) -> None:
         """Raise TaskStopped if the signal has come and the run may be interrupted."""
+        instead = self._instead if self.is_requested else None
+        if instead is not None:
+            self._instead = None
+            instead()
         if self.is_requested and self.is_listening and not self._holds:
             raise TaskStopped
 

@@ -122,6 +122,13 @@ def conclude(
     return replace(end, record=_store(context, _build_record(context, pod, end)))
 
 
+def reject(context: Context, pod: ObservedPod, outcome: Outcome, message: str) -> None:
+    """Store the end of a pod whose task has failed for another reason, so that no try takes a success of it."""
+    if outcome.kind is OutcomeKind.SUCCEEDED:
+        record = _build_record(context, pod, TaskEnd(outcome))
+        _store(context, replace(record, kind=OutcomeKind.FAILED.value, message=message))
+
+
 def recall(record: EndRecord) -> TaskEnd:
     """Return the end that an earlier process has stored."""
     outcome = Outcome(OutcomeKind(record.kind), "", record.exit_code, record.message)
