@@ -69,6 +69,7 @@ TESTS = (
     "sync_messages",
     "sync_reasons",
     "sync_refusals",
+    "sync_refused_removal",
     "sync_refused_restart",
     "sync_result",
     "sync_run",

@@ -117,6 +117,12 @@ def reject_handled(adoption: Adoption) -> Adoption:
     return _start_new(f"An earlier try has failed after the end of pod {adoption.pod.name}", False, adoption.pod)
 
 
+def replace_disrupted(pod: PodState) -> Adoption:
+    """Start a new pod instead of taking the end of one whose disruption has restarted the task already."""
+    reason = f"The cluster has ended pod {pod.name}, and an earlier process could not remove it"
+    return _start_new(reason, True, pod)
+
+
 def find_name_holder(
     name: str, stored: StartRecord | None, pods: Sequence[PodState], attempt: Attempt
 ) -> PodState | None:

@@ -20,12 +20,14 @@ from kpo_platform.airflow.operators.lifecycle.adoption import (
     find_name_holder,
     needs_labels,
     reject_handled,
+    replace_disrupted,
     replace_earlier_pod,
 )
 from kpo_platform.airflow.operators.lifecycle.former_pod import FormerPodRemains
 from kpo_platform.airflow.operators.lifecycle.observed_pod import ObservedPod
 from kpo_platform.airflow.operators.lifecycle.patience import describe_error
 from kpo_platform.airflow.operators.lifecycle.pod_api import CHECKED_LABEL, PodApi
+from kpo_platform.airflow.operators.lifecycle.restart import has_counted_disruption
 from kpo_platform.airflow.operators.lifecycle.start_record import (
     StartRecord,
     build_pod_name,
@@ -183,6 +185,9 @@ def _choose(
         adoption = choose_earlier_pod(record, by_name, [parse_pod_state(pod) for pod in labelled], attempt)
         if _has_handled(operator, context, record):
             adoption = reject_handled(adoption)
+        if adoption.pod is not None and adoption.kind is AdoptionKind.TAKE_RESULT:
+            is_counted = has_counted_disruption(context, adoption.pod)
+            adoption = replace_disrupted(adoption.pod) if is_counted else adoption
     return adoption, {str(pod["metadata"].get("uid")): pod for pod in [*labelled, *([found] if found else [])]}
 
 

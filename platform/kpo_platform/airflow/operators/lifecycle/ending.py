@@ -279,7 +279,7 @@ class Ending:
         if outcome.kind is OutcomeKind.SKIPPED:
             raise AirflowSkipException(f"Pod {name} returned exit code {outcome.exit_code}. Skipping.")
         if outcome.kind is OutcomeKind.DISRUPTED:
-            restart_disrupted(self._operator, self._context, name, outcome)
+            restart_disrupted(self._operator, self._context, self._pod.state, outcome)
         message = f"Pod {name} failed. {outcome.message}"
         if self._operator.log_pod_spec_on_failure:
             message += f"\nremote_pod: {remove_result(self._pod)}"

@@ -10,23 +10,30 @@ from kpo_platform.airflow.operators.lifecycle import quota_wait
 from kpo_platform.airflow.operators.lifecycle.task_state import TryState, build_reschedule
 from kpo_platform.pod.cluster_text import sanitize
 from kpo_platform.pod.outcome import Outcome
+from kpo_platform.pod.state import PodState
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
 RESCHEDULE_DELAY_S = 10  # Airflow notices meanwhile that the task's former process has ended
 
+_KEY = "disruptions"
 _MAX_DISRUPTIONS = 3
 _ADVICE = "Check the other workloads of its node, or set resource requests and a priority class that protect the pod."
 
 
-def restart_disrupted(operator: Any, context: Context, name: str, outcome: Outcome) -> NoReturn:
+def has_counted_disruption(context: Context, pod: PodState) -> bool:
+    """Tell whether this try has been restarted because of this pod, which looks the same if it was not removed."""
+    return pod.uid != "" and TryState(context, _KEY).read().get("uid") == pod.uid
+
+
+def restart_disrupted(operator: Any, context: Context, pod: PodState, outcome: Outcome) -> NoReturn:
     """Make Airflow start the task again in the same try, or fail it if Airflow cannot count this, or too often."""
-    state = TryState(context, "disruptions")
+    name, state = pod.name, TryState(context, _KEY)
     try:
         count = state.read().get("count", 0)
         if count < _MAX_DISRUPTIONS:
-            state.write(count=count + 1)
+            state.write(count=count + 1, uid=pod.uid)
             quota_wait.restart_clock(context)
     except Exception as error:  # the disruption is the true reason
         raise AirflowException(
