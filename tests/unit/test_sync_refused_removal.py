@@ -7,8 +7,8 @@ import pytest
 from unit.support.cluster_server import Cluster
 from unit.support.fake_kubelet import Program
 from unit.support.pod_store import refuse
-from unit.support.task_faults import at
-from unit.support.task_process import StartTask
+from unit.support.task_faults import at, stop_while_running
+from unit.support.task_process import StartTask, Task
 
 MAY_NOT_DELETE = refuse(403, "Forbidden", 'pods "p" is forbidden: User "u" cannot delete resource "pods"')
 MAY_NOT_PATCH = refuse(403, "Forbidden", 'pods "p" is forbidden: User "u" cannot patch resource "pods"')
@@ -59,3 +59,41 @@ def test_left_pod_of_a_disruption_whose_name_is_needed_fails_the_task(fake_clust
     at(fake_cluster.now + 5, fake_cluster, lambda pod: pod.evict(fake_cluster.now))
     runs = start_task(name="load", random_name_suffix=False).run_to_end()
     assert [str(run.outcome).partition(":")[0] for run in runs] == ["rescheduled", "FormerPodRemains"]
+
+
+# A pod that is kept after a stop
+
+
+def stop_without_mark(fake_cluster: Cluster, start_task: StartTask, **arguments: str) -> Task:
+    """Clear a running task that keeps its pod, but may not mark it."""
+    fake_cluster.programs["base"] = Program(runs_s=100)
+    fake_cluster.add("PATCH", MAY_NOT_PATCH, 1000)
+    task = start_task(on_kill_action="keep_pod", **arguments)
+    stop_while_running(task)
+    fake_cluster.on_tick = lambda: None
+    return task
+
+
+def test_new_pod_starts_beside_a_kept_one_that_cannot_be_marked(fake_cluster: Cluster, start_task: StartTask):
+    task = stop_without_mark(fake_cluster, start_task)
+    first = task.pod
+    run = task.retry()
+    assert (run.outcome, sorted(fake_cluster.ledger), [*fake_cluster.pods]) == (
+        None,
+        sorted(f"{pod} {what}" for pod in (first, task.pod) for what in ("started", "finished with 0")),
+        [first],
+    )
+    why = 'HTTP 403, pods "p" is forbidden: User "u" cannot patch resource "pods"'
+    advice = "Give the task's connection this right."
+    assert f"warning: Cannot mark pod {first} in namespace team-alpha: {why}. {advice}" in run.log
+
+
+@pytest.mark.parametrize("action", ["delete_pod", "keep_pod"])
+def test_stopped_pod_that_has_ended_without_a_mark_is_cared_for_as_any_other(
+    action: str, fake_cluster: Cluster, start_task: StartTask
+):
+    task = stop_without_mark(fake_cluster, start_task, on_finish_action=action)
+    first = task.pod
+    fake_cluster.sleep(200)
+    assert (task.retry().outcome, first in fake_cluster.pods) == (None, action == "keep_pod")
+    assert [line.split()[1] for line in fake_cluster.ledger] == ["started", "finished"] * 2

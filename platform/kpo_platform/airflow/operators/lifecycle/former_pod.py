@@ -14,7 +14,7 @@ from kpo_platform.airflow.operators.lifecycle.disposal import (
     dispose_stopped_pod,
     remove_pod,
 )
-from kpo_platform.airflow.operators.lifecycle.patience import describe_error
+from kpo_platform.airflow.operators.lifecycle.patience import describe_error, describe_failure
 from kpo_platform.airflow.operators.lifecycle.pod_api import PodApi
 from kpo_platform.errors import PodError
 from kpo_platform.pod.json_fields import read_integer, read_object
@@ -49,7 +49,7 @@ def end_former_pods(operator: Any, api: PodApi, start: Start) -> None:
         former = parse_pod_state(start.pod)
         needs_name = former.name == start.record.name
         if _is_kept(operator, start, former) and not needs_name:
-            dispose_stopped_pod(operator, api, former)
+            _keep(operator, api, former)
         else:
             _remove(operator, api, former, needs_name=needs_name)
             pods.append(former)
@@ -61,7 +61,16 @@ def end_former_pods(operator: Any, api: PodApi, start: Start) -> None:
 def _is_kept(operator: Any, start: Start, pod: PodState) -> bool:
     """Tell whether the stop that an earlier process could not finish leaves the pod running."""
     was_stopped = start.former is not None and start.former.is_stopped and start.former.uid in ("", pod.uid)
-    return was_stopped and operator.on_kill_action == OnKillAction.KEEP_POD
+    is_running = not pod.has_finished(operator.base_container_name)
+    return was_stopped and is_running and operator.on_kill_action == OnKillAction.KEEP_POD
+
+
+def _keep(operator: Any, api: PodApi, pod: PodState) -> None:
+    """Finish the stop that keeps a pod; the new one starts beside it also if it cannot be marked."""
+    try:
+        dispose_stopped_pod(operator, api, pod)
+    except ApiException as error:
+        operator.log.warning("%s", describe_failure(error))
 
 
 def _remove(operator: Any, api: PodApi, pod: PodState, *, needs_name: bool) -> None:
