@@ -57,6 +57,7 @@ TESTS = (
     "stock_engine",
     "stop",
     "stop_signal",
+    "sync_changed_values",
     "sync_clear",
     "sync_creation",
     "sync_cut",

@@ -56,6 +56,7 @@ def prepare_request(operator: Any, context: Context, *, may_have_pod: bool) -> P
     """
     base_name = ""
     try:
+        operator.name = operator._set_name(operator.name)
         if operator.pod_request_obj is None:
             base_name, operator.pod_request_obj = build_pod_request(operator, context)
         call_back(operator, context, "on_pod_manifest_created", pod_request=operator.pod_request_obj)

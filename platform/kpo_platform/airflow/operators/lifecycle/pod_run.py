@@ -63,7 +63,6 @@ class RestartSafePodOperator(KubernetesPodOperator):
 
     def execute(self, context: Context) -> Any:
         """Run the pod, or start it and defer."""
-        self.name = self._set_name(self.name)
         warn_of_unused_overrides(self)
         with self._handle_stop(context):
             return self._open_run(context).execute()
