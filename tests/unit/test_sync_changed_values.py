@@ -1,4 +1,4 @@
-"""A restart or retry whose new values allow no new pod takes up its pod nevertheless."""
+"""A restart or retry whose new values, or the new rules of its team, allow no new pod takes up its pod nevertheless."""
 
 from __future__ import annotations
 
@@ -6,9 +6,16 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
+from airflow.sdk import DAG
+from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.execution_time.context import set_current_context
 
+from kpo_platform import TeamPodOperator
 from unit.support.cluster_server import Cluster
+from unit.support.contracts import CONTRACT
 from unit.support.fake_kubelet import Program
+from unit.support.published_contract import Publish
 from unit.support.task_faults import at, clear, kill_while_running
 from unit.support.task_process import Run, StartTask, Task
 
@@ -65,3 +72,59 @@ def test_task_whose_name_has_become_invalid_fails_if_it_needs_a_new_pod(fake_clu
 def test_name_is_in_lower_case_as_in_the_stock_operator(fake_cluster: Cluster, start_task: StartTask):
     task = start_task(name="Load_Orders", random_name_suffix=False, on_finish_action="keep_pod")
     assert (task.run().outcome, [*fake_cluster.pods]) == (None, ["load-orders"])
+
+
+# A mapped task, whose single task is created in the worker
+
+
+def map_image(task: Task) -> None:
+    """Let the task be one of a mapped task whose image is another task's result."""
+    with DAG("d"):
+        image = KubernetesPodOperator(task_id="before", image="busybox:1.35").output
+        common = {"task_id": "t", "team": "alpha", "kubernetes_conn_id": "k8s_default", **task.arguments}
+        mapped = TeamPodOperator.partial(**common).expand(image=image)
+
+    def unmap() -> Any:
+        with set_current_context({"dag": None}):  # type: ignore[typeddict-item]
+            task.operator = mapped.unmap({"image": "busybox:1.35"})
+        return task.operator
+
+    task.build = unmap  # type: ignore[method-assign]
+
+
+def forbid_images(publish: Publish) -> None:
+    publish(alpha={"images": {**CONTRACT["teams"]["alpha"]["images"], "allow": ["registry.test/*"]}})
+
+
+@EACH_LOSS
+def test_mapped_task_whose_rules_have_changed_continues_with_its_pod(
+    lose: Callable[[Task], None],
+    act: Callable[[Task], Run],
+    fake_cluster: Cluster,
+    start_task: StartTask,
+    publish: Publish,
+):
+    fake_cluster.programs["base"] = Program(runs_s=100)
+    task = start_task()
+    map_image(task)
+    first = task.pod
+    lose(task)
+    forbid_images(publish)
+    run = act(task)
+    assert (run.outcome, fake_cluster.ledger) == (None, [f"{first} started", f"{first} finished with 0"])
+    said = "warning: No new pod can be created: The image 'busybox:1.35' of container 'base' is not allowed"
+    assert any(line.startswith(said) for line in run.log)
+
+
+def test_mapped_task_whose_value_is_refused_starts_no_pod_and_is_not_retried(
+    fake_cluster: Cluster, start_task: StartTask, publish: Publish
+):
+    task = start_task()
+    map_image(task)
+    forbid_images(publish)
+    run = task.run()
+    assert (str(run.outcome).partition(" of ")[0], isinstance(run.error, AirflowFailException), run.requests) == (
+        "RefusedPod: The image 'busybox:1.35'",
+        True,
+        [],
+    )

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
 from airflow.providers.cncf.kubernetes.pod_generator import PodGenerator
+from airflow.sdk import get_current_context
 from kubernetes.client import models as k8s
 
 from kpo_platform.airflow.exceptions import ArgumentRefusalError, RefusedPod
@@ -164,9 +166,20 @@ class TeamPodOperator(BasePodOperator):
         return pod
 
     def _precheck_pod(self, contract: Contract) -> list[Refusal]:
-        if not is_supported():
+        if not is_supported() or self._is_unmapped_to_run():
             return []
         return precheck_pod(contract, self._build_request(), complete=not is_unresolved(self.pod_template_file))
+
+    def _is_unmapped_to_run(self) -> bool:
+        """Tell whether Airflow creates this task of a mapped one to run it, and not when the DAG is parsed.
+
+        Its pod is then checked when it is built: a refusal there lets the task take up the pod of a former process.
+        """
+        if not getattr(self, "_BaseOperator__from_mapped", False):
+            return False
+        with suppress(RuntimeError):
+            return bool(get_current_context())
+        return False
 
     def _raise_refusals(self, refusals: list[Refusal]) -> None:
         """Raise refusals; in the run of a mapped task as an exception that prevents a retry."""
