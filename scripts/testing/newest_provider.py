@@ -47,6 +47,7 @@ TESTS = (
     "redeferral",
     "reentry",
     "reentry_faults",
+    "reentry_report",
     "rendered_values",
     "replaced_pod",
     "result_mode",

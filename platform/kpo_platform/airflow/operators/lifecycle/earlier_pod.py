@@ -62,6 +62,7 @@ class Start:
         record: the record of the pod that is taken up; for a new pod the one to store before it is created.
         former: the stored record of the task's last pod, if there was one.
         ending: former pods whose program may still run although it was asked to end.
+        is_former_gone: whether the pod of that record no longer exists.
     """
 
     adoption: Adoption
@@ -69,6 +70,7 @@ class Start:
     record: StartRecord
     former: StartRecord | None
     ending: Sequence[PodState] = ()
+    is_former_gone: bool = False
 
 
 def find_start(operator: Any, api: PodApi, context: Context, request: k8s.V1Pod, base_name: str) -> Start:
@@ -103,7 +105,12 @@ def find_start(operator: Any, api: PodApi, context: Context, request: k8s.V1Pod,
     holder = find_name_holder(name, former, states, attempt)
     record = attempt.build_record(name, namespace, "", start, restart)
     ending = find_ending_pods(former, states, attempt)
-    return Start(adoption, pods[holder.uid] if holder else pod, record, former, ending)
+    is_gone = former is not None and not any(_is_recorded(each, former) for each in states)
+    return Start(adoption, pods[holder.uid] if holder else pod, record, former, ending, is_gone)
+
+
+def _is_recorded(pod: PodState, record: StartRecord) -> bool:
+    return pod.uid == record.uid if record.uid else pod.labels.get(START_LABEL) == record.start
 
 
 def _is_ended_by_triggerer(operator: Any, former: StartRecord | None, adoption: Adoption, attempt: Attempt) -> bool:
@@ -154,7 +161,7 @@ def find_pod_to_stop(operator: Any, api: PodApi, context: Context, record: Start
     if found is None or record is None:
         return None
     pod = parse_pod_state(found)
-    if not record.uid and pod.labels.get(START_LABEL) != record.start:
+    if not _is_recorded(pod, record):
         return None  # another pod has the name
     is_of_try = record.is_of_try(str(context["ti"].id)) or not record.task_instance_id
     is_kept = pod.labels.get(CHECKED_LABEL) == "True"

@@ -37,9 +37,9 @@ from kpo_platform.airflow.operators.lifecycle.task_end import (
 )
 from kpo_platform.airflow.operators.lifecycle.task_result import SIDECAR, end_sidecar, remove_result
 from kpo_platform.airflow.operators.lifecycle.task_state import has_next_try
+from kpo_platform.airflow.operators.lifecycle.trigger_report import judge_end
 from kpo_platform.pod.cluster_text import sanitize
 from kpo_platform.pod.outcome import Outcome, OutcomeKind
-from kpo_platform.pod.reported_end import decide_reported_end
 from kpo_platform.pod.state import PodState
 
 if TYPE_CHECKING:
@@ -139,18 +139,7 @@ class Ending:
             return conclude(self._operator, self._context, self._pod, outcome, reads_result=False)
 
     def _judge(self) -> Outcome:
-        """Judge the end by the pod; if it is gone, by its events and what the trigger has reported."""
-        event = self._event or {}
-        outcome, status = self._pod.outcome, event.get("status")
-        assert outcome is not None
-        if status == "timeout" and outcome.kind is OutcomeKind.DISRUPTED:
-            # The trigger had still seen the pod: what ended it later is not why the task has no result.
-            return Outcome(OutcomeKind.FAILED, "Timeout", message=sanitize(event["message"]))
-        if not self._pod.is_gone or self._pod.state.has_ended or outcome.exit_code is not None:
-            return outcome
-        if not self._operator.random_name_suffix and self._pod.has_ended_namesake():
-            status = ""  # the trigger looks by name only
-        return decide_reported_end(outcome, str(status), self._pod.events, self._operator.base_container_name)
+        return judge_end(self._operator, self._pod, self._event)
 
     def _finish_logs(self, end: TaskEnd, logs: PodLogs) -> None:
         with self._outlast_timeout(end, "the wait for the rest of the log", lambda: logs.cut(LOG_REST_S)):

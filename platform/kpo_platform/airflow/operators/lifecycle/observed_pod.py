@@ -57,6 +57,12 @@ class ObservedPod:
         self._model: k8s.V1Pod | None = None
         self._outcome: Outcome | None = None
 
+    @classmethod
+    def of_task(cls, operator: Any, api: PodApi, pod: Json, *, is_new: bool = False) -> ObservedPod:
+        """Observe a pod of this operator's task."""
+        codes, is_unique = tuple(operator.skip_on_exit_code or ()), bool(operator.random_name_suffix)
+        return cls(api, pod, operator.base_container_name, codes, has_unique_name=is_unique, is_new=is_new)
+
     @property
     def model(self) -> k8s.V1Pod:
         """The pod as the stock operator and the author's callbacks know it."""

@@ -69,8 +69,9 @@ class RestartSafePodOperator(KubernetesPodOperator):
 
     def trigger_reentry(self, context: Context, event: dict[str, Any]) -> Any:
         """Resume after the trigger has reported the pod's end or the task's timeout."""
+        run = self._open_run(context, event)  # a stop that has come before needs the event, too
         with self._handle_stop(context):
-            return self._open_run(context).resume(event)
+            return run.resume()
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Resume after a deferral; end the pod if the trigger failed, since no trigger watches the pod any more."""
@@ -117,9 +118,9 @@ class RestartSafePodOperator(KubernetesPodOperator):
             self.log.info("If the task is stopped: %s", kept)
         super().invoke_defer_method(last_log_time=last_log_time, context=context)
 
-    def _open_run(self, context: Context) -> PodRun:
+    def _open_run(self, context: Context, event: dict[str, Any] | None = None) -> PodRun:
         if self._run is None:
-            self._run = PodRun(self, context)
+            self._run = PodRun(self, context, event)
         return self._run
 
     @contextmanager
@@ -137,9 +138,11 @@ class RestartSafePodOperator(KubernetesPodOperator):
     def _end_or_restart(self, context: Context) -> None:
         if not is_task_active(context):
             raise AirflowException(f"The task was stopped{self._open_run(context).stop()}") from None
-        pod = self._open_run(context).pod
+        run = self._open_run(context)
+        pod = run.pod
         kept = f": pod {pod.state.name} is kept" if pod else ""
         what = "takes up" if self.reattach_on_restart else "replaces"
         self.log.info("The worker is shutting down%s. The task restarts, and %s its pod if it has one.", kept, what)
-        self._open_run(context).stop_logs()
+        run.keep_report()
+        run.stop_logs()
         raise build_reschedule(RESCHEDULE_DELAY_S) from None

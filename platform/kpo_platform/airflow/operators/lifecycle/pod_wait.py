@@ -18,6 +18,7 @@ from kpo_platform.airflow.operators.lifecycle.pod_api import PodApi
 from kpo_platform.airflow.operators.lifecycle.pod_logs import PodLogs
 from kpo_platform.airflow.operators.lifecycle.pod_updates import PodUpdates
 from kpo_platform.pod.cluster_text import sanitize
+from kpo_platform.pod.reported_end import FAILED, SUCCESS
 from kpo_platform.pod.state import PodState
 
 _BEFORE_LIMIT_S = 0.1
@@ -65,11 +66,13 @@ def check_image(pod: ObservedPod) -> None:
 
 
 def correct_event(event: dict[str, Any], pod: ObservedPod) -> None:
-    """Change the event of a trigger whose pod has started after it fired late: it is no timeout, but an error.
+    """Change the event of a trigger that the pod contradicts into an error.
 
-    A trigger counts an outage of the API server as time without a start, and its task may wait for a worker.
+    It is no timeout if the pod has started after the trigger fired late: it counts an outage of the API server as time
+    without a start, and its task may wait for a worker. A pod that runs is none whose end it has seen.
     """
-    if event["status"] == "timeout" and pod.has_left_pending and not is_time_up(event):
+    is_late_start = event["status"] == "timeout" and pod.has_left_pending and not is_time_up(event)
+    if is_late_start or (event["status"] in (SUCCESS, FAILED) and not pod.is_gone and pod.outcome is None):
         event["status"] = "error"
 
 

@@ -43,7 +43,8 @@ from kpo_platform.airflow.operators.lifecycle.start_record import (
     write_start_record,
 )
 from kpo_platform.airflow.operators.lifecycle.task_end import EndRecord
-from kpo_platform.airflow.operators.lifecycle.task_state import has_next_try, try_to_store
+from kpo_platform.airflow.operators.lifecycle.task_state import has_next_try, push_pod_name, try_to_store
+from kpo_platform.airflow.operators.lifecycle.trigger_report import find_reported_end, write_report
 from kpo_platform.pod.cluster_text import sanitize
 from kpo_platform.pod.identity import START_LABEL
 from kpo_platform.pod.merge import Json
@@ -58,8 +59,10 @@ _MAX_REDEFERRALS = 3
 class PodRun:
     """The part of a pod's run that one process of its task does; `pod` is None until it is found or created."""
 
-    def __init__(self, operator: Any, context: Context) -> None:
+    def __init__(self, operator: Any, context: Context, event: Mapping[str, Any] | None = None) -> None:
+        """Prepare a run; `event` is that of the stock trigger with which Airflow resumes a deferred task."""
         self._operator, self._context = operator, context
+        self._event: dict[str, Any] | None = None if event is None else {**event}
         patience = operator.patience = Patience(
             operator.api_server_timeout, operator.log, sleep=operator.stop_signal.sleep
         )
@@ -85,7 +88,7 @@ class PodRun:
             with self._clean_up_start():
                 operator.pod = operator.get_or_create_pod(pod_request_obj=request.pod, context=self._context)
         pod, ending = self._get_pod(), self._build_ending()
-        self._push_name(pod)
+        push_pod_name(self._context, pod.state.name, pod.state.namespace, operator.log)
         if self._former_end is not None:
             return self._repeat(self._former_end, ending)
         with ending.clean_up_on_error():
@@ -96,13 +99,14 @@ class PodRun:
             wait_for_end(operator, self._api, pod, logs, lambda: self._call_back("on_pod_starting", pod=pod.model))
         return ending.finish(logs)
 
-    def resume(self, event: Mapping[str, Any]) -> Any:
-        """Go on after the stock trigger has fired with this event; results and exceptions as of `execute`."""
-        operator, event = self._operator, {**event}
+    def resume(self) -> Any:
+        """Go on after the stock trigger has fired; results and exceptions as of `execute`."""
+        operator, event = self._operator, self._event
+        assert event is not None
         self._record = find_start_record(self._context, event["name"], event["namespace"])
-        pod = self.pod = self._observe(self._stub(self._record))
+        pod = self.pod = self._observe(self._record.build_stub())
         operator.pod = pod.model
-        ending = self._build_ending(event)
+        ending = self._build_ending()
         with ending.clean_up_on_error():
             progress = read_log_progress(self._context, pod.state.uid, operator.log)
             self._progress = progress.after_trigger(event.get("last_log_time"))
@@ -125,19 +129,22 @@ class PodRun:
         base_name = self._request.base_name if self._request else request.metadata.name
         start = find_start(self._operator, self._api, self._context, request, base_name)
         end = self._former_end = find_former_end(self._operator, self._context, start)
-        is_new = start.adoption.kind is AdoptionKind.START_NEW
-        if start.adoption.reason and end is None:
+        reported = find_reported_end(self._operator, self._api, self._context, start) if end is None else None
+        is_new = start.adoption.kind is AdoptionKind.START_NEW and reported is None
+        if start.adoption.reason and end is None and reported is None:
             self._operator.log.info(start.adoption.reason)
         if is_new and end is None:
             end_former_pods(self._operator, self._api, start)  # a stop meanwhile ends the stored pod
             if self._request and self._request.error:
                 raise self._request.error
-        self._record = start.former if end and start.former else start.record
+        self._record = start.former if (end or reported) and start.former else start.record
         if end is not None:
-            self.pod = self._observe(start.pod or self._stub(self._record))
+            self.pod = self._observe(start.pod or self._record.build_stub())
             self.pod.is_gone = start.pod is None
         elif is_new:
             self._start_new(start.record, request)
+        elif reported is not None:
+            self.pod, self._event = reported
         else:
             self._take_up(start)
         pod, self._progress = self._get_pod(), LogProgress()
@@ -192,6 +199,12 @@ class PodRun:
         positions = self._progress.positions if self._logs is None else self._logs.stop()
         write_log_progress(self._context, self._get_pod().state.uid, positions, self._operator.log)
 
+    def keep_report(self) -> None:
+        """Store what the trigger has reported: the next process of the try may find the pod gone."""
+        if self._event is not None:
+            store = partial(write_report, self._context, self._event, self._record)
+            self._try_to_store("what the trigger has reported", store)
+
     def _start_new(self, record: StartRecord, request: k8s.V1Pod) -> None:
         request.metadata.name = record.name
         request.metadata.labels = {**(request.metadata.labels or {}), START_LABEL: record.start}
@@ -235,11 +248,6 @@ class PodRun:
         self._logs = PodLogs(self._operator, pod, self._progress, is_resumed=is_resumed)
         return self._logs
 
-    def _push_name(self, pod: ObservedPod) -> None:
-        """Tell Airflow which pod the task has; now, so that it knows it also after a failure."""
-        for key, value in {"pod_name": pod.state.name, "pod_namespace": pod.state.namespace}.items():
-            self._try_to_store(f"the XCom {key}", partial(self._context["ti"].xcom_push, key=key, value=value))
-
     def _announce(self, pod: ObservedPod) -> None:
         """Tell the author's callbacks of the pod."""
         self._operator.remote_pod = pod.model
@@ -275,22 +283,15 @@ class PodRun:
     def _warn_left(self, error: Exception, *, is_retried: bool = False) -> None:
         warn_of_left_pod(self._operator, self.pod.state if self.pod else self._record, error, is_retried=is_retried)
 
-    def _build_ending(self, event: Mapping[str, Any] | None = None) -> Ending:
-        return Ending(self._operator, self._context, self._api, self._get_pod(), event)
+    def _build_ending(self) -> Ending:
+        return Ending(self._operator, self._context, self._api, self._get_pod(), self._event)
 
     def _observe(self, pod: Json, *, is_new: bool = False) -> ObservedPod:
-        operator, codes = self._operator, tuple(self._operator.skip_on_exit_code or ())
-        is_unique: bool = operator.random_name_suffix
-        name = operator.base_container_name
-        return ObservedPod(self._api, pod, name, codes, has_unique_name=is_unique, is_new=is_new)
+        return ObservedPod.of_task(self._operator, self._api, pod, is_new=is_new)
 
     def _get_pod(self) -> ObservedPod:
         assert self.pod is not None
         return self.pod
-
-    @staticmethod
-    def _stub(record: StartRecord) -> Json:
-        return {"metadata": {"name": record.name, "namespace": record.namespace, "uid": record.uid}}
 
     def _try_to_store(self, what: str, store: Any) -> None:
         try_to_store(what, store, self._operator.log)

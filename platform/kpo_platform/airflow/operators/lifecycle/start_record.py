@@ -30,6 +30,7 @@ from kpo_platform.airflow.operators.lifecycle.task_state import is_task_active, 
 from kpo_platform.pod.cluster_text import sanitize
 from kpo_platform.pod.identity import START_LABEL
 from kpo_platform.pod.json_fields import read_integer, read_text
+from kpo_platform.pod.merge import Json
 from kpo_platform.pod.state import PodState
 
 if TYPE_CHECKING:
@@ -73,6 +74,10 @@ class StartRecord:
     def with_uid(self, uid: str) -> StartRecord:
         """Return the record of the created pod."""
         return replace(self, uid=uid)
+
+    def build_stub(self) -> Json:
+        """Build what is known of the pod without a look at it."""
+        return {"metadata": {"name": self.name, "namespace": self.namespace, "uid": self.uid}}
 
     def is_of_try(self, task_instance_id: str) -> bool:
         """Tell whether the pod is of this try; False if the record does not say it."""

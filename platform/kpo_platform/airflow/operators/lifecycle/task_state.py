@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowRescheduleException
@@ -82,6 +83,12 @@ def try_to_store(what: str, store: Callable[[], object], log: Any) -> None:
         store()
     except Exception as error:
         log.warning("Airflow did not store %s: %s", what, sanitize(error))
+
+
+def push_pod_name(context: Context, name: str, namespace: str, log: Any) -> None:
+    """Tell Airflow which pod the task has; now, so that it knows it also after a failure."""
+    for key, value in {"pod_name": name, "pod_namespace": namespace}.items():
+        try_to_store(f"the XCom {key}", partial(context["ti"].xcom_push, key=key, value=value), log)
 
 
 def build_reschedule(seconds: float) -> Exception:

@@ -1,0 +1,80 @@
+"""The end that the trigger of a deferred task has reported, which decides how a pod ended that is gone.
+
+Airflow drops the trigger's event when a process restarts its task in the same try (models/taskinstance.py,
+``next_kwargs``). So a process that was to handle it stores it first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from kpo_platform.airflow.operators.lifecycle.observed_pod import ObservedPod
+from kpo_platform.airflow.operators.lifecycle.pod_api import PodApi
+from kpo_platform.airflow.operators.lifecycle.start_record import StartRecord, find_start_record
+from kpo_platform.airflow.operators.lifecycle.task_state import TryState
+from kpo_platform.pod.cluster_text import sanitize
+from kpo_platform.pod.json_fields import read_text
+from kpo_platform.pod.outcome import Outcome, OutcomeKind
+from kpo_platform.pod.reported_end import FAILED, SUCCESS, decide_reported_end
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from kpo_platform.airflow.operators.lifecycle.earlier_pod import Start
+
+_KEY = "trigger_report"
+
+
+def write_report(context: Context, event: Mapping[str, Any], record: StartRecord | None) -> None:
+    """Store the status of an event for the next process of this try; `record` is that of the pod, if it was read."""
+    record = record or find_start_record(context, event["name"], event["namespace"])
+    TryState(context, _KEY).write(status=event["status"], name=record.name, start=record.start, uid=record.uid)
+
+
+def find_reported_end(
+    operator: Any, api: PodApi, context: Context, start: Start
+) -> tuple[ObservedPod, dict[str, Any]] | None:
+    """Find the former pod of this try if it is gone, and its trigger had reported its end; return also the event.
+
+    It is none that the cluster has disrupted. Exceptions as of `PodApi`.
+    """
+    former = start.former if start.is_former_gone else None
+    if former is None or (report := _read_report(context, former)) is None:
+        return None
+    pod = ObservedPod.of_task(operator, api, former.build_stub())
+    pod.is_gone = True
+    if judge_end(operator, pod, report).kind is OutcomeKind.DISRUPTED:
+        return None
+    operator.log.info("Pod %s no longer exists: the task ends as its trigger has seen the program end.", former.name)
+    return pod, report
+
+
+def judge_end(operator: Any, pod: ObservedPod, event: Mapping[str, Any] | None) -> Outcome:
+    """Judge the end of a pod by the pod; if it is gone, by its events and what the trigger has reported."""
+    event = event or {}
+    outcome, status = pod.outcome, event.get("status")
+    assert outcome is not None
+    if status == "timeout" and outcome.kind is OutcomeKind.DISRUPTED:
+        # The trigger had still seen the pod: what ended it later is not why the task has no result.
+        return Outcome(OutcomeKind.FAILED, "Timeout", message=sanitize(event["message"]))
+    if not pod.is_gone or pod.state.has_ended or outcome.exit_code is not None:
+        return outcome
+    if not operator.random_name_suffix and pod.has_ended_namesake():
+        status = ""  # the trigger looks by name only
+    return decide_reported_end(outcome, str(status), pod.events, operator.base_container_name)
+
+
+def _read_report(context: Context, record: StartRecord) -> dict[str, Any] | None:
+    """Read the event that was stored for this pod if it reports an end.
+
+    What the process that stored it did not know of the pod is empty.
+    """
+    if record.is_stopped or not record.is_of_try(str(context["ti"].id)):
+        return None
+    stored = TryState(context, _KEY).read()
+    is_of_pod = stored.get("name") == record.name and all(
+        read_text(stored.get(key)) in ("", known) for key, known in (("start", record.start), ("uid", record.uid))
+    )
+    status = read_text(stored.get("status"))
+    return {"status": status} if is_of_pod and status in (SUCCESS, FAILED) else None
