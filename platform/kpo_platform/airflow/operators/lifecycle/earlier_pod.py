@@ -161,7 +161,8 @@ def find_pod_to_stop(operator: Any, api: PodApi, context: Context, record: Start
     if found is None or record is None:
         return None
     pod = parse_pod_state(found)
-    if not _is_recorded(pod, record):
+    is_known_by_name = operator.random_name_suffix and not (record.uid or record.start)
+    if not is_known_by_name and not _is_recorded(pod, record):
         return None  # another pod has the name
     is_of_try = record.is_of_try(str(context["ti"].id)) or not record.task_instance_id
     is_kept = pod.labels.get(CHECKED_LABEL) == "True"

@@ -16,6 +16,7 @@ from kpo_platform.airflow.operators.lifecycle.patience import (
 )
 from kpo_platform.airflow.operators.lifecycle.pod_api import PodApi
 from kpo_platform.pod.cluster_text import sanitize
+from kpo_platform.pod.identity import START_LABEL
 from kpo_platform.pod.json_fields import read_object, read_text
 from kpo_platform.pod.merge import Json
 from kpo_platform.pod.outcome import Outcome, decide_outcome
@@ -99,10 +100,17 @@ class ObservedPod:
         return version
 
     def take(self, pod: Json | None, *, is_gone: bool = False) -> None:
-        """Take over a state that the API server has reported; without one, the last state stays."""
+        """Take over a state that the API server has reported; without one, the last state stays.
+
+        If the uid is not known, another pod may have the name: the start tells it.
+        """
+        state = parse_pod_state(pod) if pod is not None else None
+        start = "" if self.state.uid else self.state.labels.get(START_LABEL, "")
+        if state is not None and start and state.labels.get(START_LABEL) != start:
+            pod, state, is_gone = None, None, True
         self.is_gone = is_gone
-        if pod is not None:
-            self._pod, self._model, self.state = pod, None, parse_pod_state(pod)
+        if pod is not None and state is not None:
+            self._pod, self._model, self.state = pod, None, state
 
     def has_ended_namesake(self) -> bool:
         """Whether another pod has the name of this one, which is gone, and has ended; exceptions as of `PodApi`."""

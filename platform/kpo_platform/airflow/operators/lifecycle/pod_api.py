@@ -43,7 +43,8 @@ class PodNameTaken(PodError, AirflowException):  # noqa: N818
 class PodApi:
     """Requests on pods. They return the pod's JSON, and log no pod.
 
-    Every method may raise ApiServerUnavailable, and ApiException if the API server refuses the request.
+    Every method may raise ApiServerUnavailable, and ApiException if the API server refuses the request; those that
+    change a pod raise PodError if its uid is not known.
 
     Args:
         client: returns the current client; it is asked before each request, and may raise ConnectionUnreadable.
@@ -110,7 +111,7 @@ class PodApi:
 
         `grace_s` are the seconds from SIGTERM to SIGKILL, by default the pod's own.
         """
-        options: Json = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"uid": uid}}
+        options: Json = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"uid": _check_uid(uid)}}
         if grace_s is not None:
             options["gracePeriodSeconds"] = grace_s
         return self._call_if_exists("delete", name, namespace, "DELETE", body=options) is not None
@@ -197,7 +198,7 @@ class PodApi:
 
     def _patch(self, verb: str, name: str, namespace: str, uid: str, change: Json) -> bool:
         # The uid in the body is a precondition.
-        body = {**change, "metadata": {**change.get("metadata", {}), "uid": uid}}
+        body = {**change, "metadata": {**change.get("metadata", {}), "uid": _check_uid(uid)}}
         return self._call_if_exists(verb, name, namespace, "PATCH", body=body) is not None
 
     def _call_if_exists(self, verb: str, name: str, namespace: str, method: str, **arguments: Any) -> Json | None:
@@ -268,6 +269,13 @@ def _check_list(answer: Json) -> Json:
     if not read_text(answer.get("kind")).endswith("List") or not isinstance(answer.get("items", ""), list | None):
         raise ProtocolError("the answer is not a list")
     return answer
+
+
+def _check_uid(uid: str) -> str:
+    """Check the uid of a pod that is to be changed: the API server answers an empty one as if it were another pod's."""
+    if not uid:
+        raise PodError("the pod was not changed: its uid is not known, and another pod may have its name")
+    return uid
 
 
 def _read_uid(pod: Any) -> str:

@@ -92,7 +92,8 @@ class PodRun:
         if self._former_end is not None:
             return self._repeat(self._former_end, ending)
         with ending.clean_up_on_error():
-            self._announce(pod)
+            operator.remote_pod = pod.model
+            self._call_back("on_pod_creation", pod=pod.model)
             if operator.deferrable and pod.outcome is None:
                 self._defer()
             logs = ending.logs = self._open_logs(pod)
@@ -171,7 +172,7 @@ class PodRun:
             if self._logs is not None:
                 self._logs.stop()  # it would tell that the pod's log is gone
             if (pod := self._find_pod_to_stop()) is None:
-                return " before it had a pod."
+                return " before it had a pod." if self.pod is None else ", and it no longer has a pod."
             return dispose_stopped_pod(self._operator, self._api, pod.state)
         except Exception as error:
             self._warn_left(error)
@@ -248,11 +249,6 @@ class PodRun:
         self._logs = PodLogs(self._operator, pod, self._progress, is_resumed=is_resumed)
         return self._logs
 
-    def _announce(self, pod: ObservedPod) -> None:
-        """Tell the author's callbacks of the pod."""
-        self._operator.remote_pod = pod.model
-        self._call_back("on_pod_creation", pod=pod.model)
-
     def _defer(self) -> None:
         """Defer; if that fails, as when Airflow does not give out the connection now, the worker waits for the pod."""
         operator, log_time = self._operator, self._progress.last_log_time if self._progress else None
@@ -275,8 +271,11 @@ class PodRun:
             self._defer()
 
     def _find_pod_to_stop(self) -> ObservedPod | None:
-        """Find the task's pod, also if this process has not met it yet."""
-        if self.pod is None and (found := find_pod_to_stop(self._operator, self._api, self._context, self._record)):
+        """Find the task's pod, also if this process has not met it yet: then at most its name is known."""
+        if self.pod is None or not self.pod.state.uid:
+            found = find_pod_to_stop(self._operator, self._api, self._context, self._record)
+            if found is None:
+                return None
             self.pod = self._observe(found)
         return self.pod
 

@@ -77,7 +77,8 @@ class StartRecord:
 
     def build_stub(self) -> Json:
         """Build what is known of the pod without a look at it."""
-        return {"metadata": {"name": self.name, "namespace": self.namespace, "uid": self.uid}}
+        labels = {START_LABEL: self.start} if self.start else {}
+        return {"metadata": {"name": self.name, "namespace": self.namespace, "uid": self.uid, "labels": labels}}
 
     def is_of_try(self, task_instance_id: str) -> bool:
         """Tell whether the pod is of this try; False if the record does not say it."""
