@@ -8,6 +8,7 @@ import pytest
 
 from kpo_platform.pod.disruption import (
     Termination,
+    find_started_containers,
     find_stopped_containers,
     find_termination,
     find_termination_in_events,
@@ -102,7 +103,7 @@ def test_cancelled_deletion_is_not_a_disruption():
     assert find_termination_in_events([cancelled]) is None
 
 
-def test_events_name_the_containers_that_were_stopped_with_their_pod():
+def test_events_name_the_containers_that_were_started_and_stopped_with_their_pod():
     def event(path: str, message: str, reason: str = "Killing") -> dict[str, object]:
         return {"reason": reason, "message": message, "involvedObject": {"fieldPath": path}}
 
@@ -113,4 +114,4 @@ def test_events_name_the_containers_that_were_stopped_with_their_pod():
         event("spec.containers{started}", "Started container started", "Started"),
         event("", "Stopping container lost"),
     ]
-    assert find_stopped_containers(events) == {"base", "proxy"}
+    assert (find_stopped_containers(events), find_started_containers(events)) == ({"base", "proxy"}, {"started"})

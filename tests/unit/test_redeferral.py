@@ -83,6 +83,55 @@ def test_pod_that_has_started_and_ended_after_its_trigger_fired_late_is_judged_b
     assert task_process.resume("timeout", **LATE_START) == outcome
 
 
+def build_event(reason: str, message: str, container: str = "") -> dict[str, Any]:
+    """Build an event of a pod, or of one of its containers."""
+    return {"reason": reason, "message": message, "involvedObject": {"fieldPath": container}}
+
+
+BASE = "spec.containers{base}"
+DRAINED = build_event("Killing", "Stopping container base", BASE)
+LATE_END = f"AirflowException: Pod t-20e0cf0c37 failed. {LATE_START['message']}"
+
+
+@pytest.mark.parametrize(
+    ("event", "outcome"),
+    [
+        (DRAINED, "rescheduled"),
+        (build_event("Started", "Container started", BASE), "rescheduled"),
+        (build_event("TaintManagerEviction", "Marking for deletion Pod team-alpha/t"), "rescheduled"),
+        (build_event("Started", "Container started", "spec.initContainers{first}"), LATE_END),
+        (build_event("Killing", "Stopping container first", "spec.initContainers{first}"), LATE_END),
+        (build_event("FailedScheduling", "0/3 nodes are available"), LATE_END),
+    ],
+)
+def test_pod_that_is_gone_after_its_trigger_fired_late_is_judged_by_its_events(
+    task_process: TaskProcess, event: dict[str, Any], outcome: str
+):
+    start_deferred(task_process)
+    task_process.pods.events = [event]
+    change_pod(task_process, "gone")
+    assert task_process.resume("timeout", **LATE_START) == outcome
+
+
+def test_pod_that_is_deleted_before_it_has_started_does_not_hide_a_late_start(task_process: TaskProcess):
+    start_deferred(task_process)
+    task_process.pods.set_status(pod("Pending", WAITING)["status"])
+    task_process.pods.pod["metadata"] |= pod("Pending", WAITING, deleted=True)["metadata"]
+    assert task_process.resume("timeout", **LATE_START) == LATE_END
+
+
+@pytest.mark.parametrize(
+    "fired", [{"message": "trigger: execution_timeout"}, {**LATE_START, "_execution_deadline": time.time() - 1}]
+)
+def test_drain_of_a_pod_that_is_gone_does_not_hide_that_the_tasks_time_is_up(
+    task_process: TaskProcess, fired: dict[str, Any]
+):
+    start_deferred(task_process)
+    task_process.pods.events = [DRAINED]
+    change_pod(task_process, "gone")
+    assert task_process.resume("timeout", **fired) == f"AirflowException: Pod t-20e0cf0c37 failed. {fired['message']}"
+
+
 @pytest.mark.parametrize("state", ["pending", "running"])
 def test_task_whose_time_is_up_as_well_ends_its_pod(task_process: TaskProcess, state: str):
     start_deferred(task_process)

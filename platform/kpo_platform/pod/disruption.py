@@ -112,12 +112,12 @@ def find_termination_in_events(events: Iterable[Any]) -> Termination | None:
 
 def find_stopped_containers(events: Iterable[Any]) -> frozenset[str]:
     """Find the containers that the kubelet ended with their pod in its events: none that had ended by itself before."""
-    found = set()
-    for event in _read_events(events):
-        path = _CONTAINER_PATH.fullmatch(read_text(read_object(event.get("involvedObject")).get("fieldPath")))
-        if path and event.get("reason") == "Killing" and read_text(event.get("message")).startswith(_STOPPING):
-            found.add(path[1])
-    return frozenset(found)
+    return _find_containers(events, "Killing", _STOPPING)
+
+
+def find_started_containers(events: Iterable[Any]) -> frozenset[str]:
+    """Find the containers that the kubelet started in the events of their pod."""
+    return _find_containers(events, "Started")
 
 
 def is_refusal(reason: str) -> bool:
@@ -153,6 +153,16 @@ def _find_condition(state: PodState) -> Termination | None:
 
 def _read_events(events: Any) -> Iterable[Json]:
     return map(read_object, events if isinstance(events, Iterable) else ())
+
+
+def _find_containers(events: Iterable[Any], reason: str, message: str = "") -> frozenset[str]:
+    """Find the containers of events that have this reason, and a message that begins so."""
+    found = set()
+    for event in _read_events(events):
+        path = _CONTAINER_PATH.fullmatch(read_text(read_object(event.get("involvedObject")).get("fieldPath")))
+        if path and event.get("reason") == reason and read_text(event.get("message")).startswith(message):
+            found.add(path[1])
+    return frozenset(found)
 
 
 def _find_cause(event: Json) -> Termination | None:

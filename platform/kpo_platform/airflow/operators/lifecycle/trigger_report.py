@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from kpo_platform.airflow.operators.lifecycle.observed_pod import ObservedPod
 from kpo_platform.airflow.operators.lifecycle.pod_api import PodApi
+from kpo_platform.airflow.operators.lifecycle.pod_wait import is_time_up
 from kpo_platform.airflow.operators.lifecycle.start_record import StartRecord, find_start_record
 from kpo_platform.airflow.operators.lifecycle.task_state import TryState
 from kpo_platform.pod.cluster_text import sanitize
+from kpo_platform.pod.disruption import GONE, find_started_containers
 from kpo_platform.pod.json_fields import read_text
 from kpo_platform.pod.outcome import Outcome, OutcomeKind
 from kpo_platform.pod.reported_end import FAILED, SUCCESS, decide_reported_end
@@ -52,10 +54,10 @@ def find_reported_end(
 
 def judge_end(operator: Any, pod: ObservedPod, event: Mapping[str, Any] | None) -> Outcome:
     """Judge the end of a pod by the pod; if it is gone, by its events and what the trigger has reported."""
-    event = event or {}
-    outcome, status = pod.outcome, event.get("status")
+    event, outcome = event or {}, pod.outcome
     assert outcome is not None
-    if status == "timeout" and outcome.kind is OutcomeKind.DISRUPTED:
+    status, is_disrupted = event.get("status"), outcome.kind is OutcomeKind.DISRUPTED
+    if is_disrupted and status == "timeout" and not _is_outdated(operator, pod, outcome, event):
         # The trigger had still seen the pod: what ended it later is not why the task has no result.
         return Outcome(OutcomeKind.FAILED, "Timeout", message=sanitize(event["message"]))
     if not pod.is_gone or pod.state.has_ended or outcome.exit_code is not None:
@@ -63,6 +65,16 @@ def judge_end(operator: Any, pod: ObservedPod, event: Mapping[str, Any] | None) 
     if not operator.random_name_suffix and pod.has_ended_namesake():
         status = ""  # the trigger looks by name only
     return decide_reported_end(outcome, str(status), pod.events, operator.base_container_name)
+
+
+def _is_outdated(operator: Any, pod: ObservedPod, outcome: Outcome, event: Mapping[str, Any]) -> bool:
+    """Tell whether a pod that is gone had started, or was disrupted, after its trigger waited too long for the start.
+
+    `correct_event` tells it of a pod that exists.
+    """
+    if is_time_up(event) or not pod.is_gone:
+        return False
+    return outcome.reason != GONE or operator.base_container_name in find_started_containers(pod.events)
 
 
 def _read_report(context: Context, record: StartRecord) -> dict[str, Any] | None:
