@@ -13,6 +13,7 @@ from benchmarks.sync.pod_times import PodTimes
 from benchmarks.sync.scene import PYTHON_DAG, Scene
 from benchmarks.sync.variants import (
     PLAIN,
+    PLAIN_RESULT,
     PYTHON,
     SAMPLES,
     STOCK,
@@ -34,6 +35,9 @@ _DAGS = {
 }
 """Variant → DAG."""
 
+_COPIED = {PLAIN: TEAM, PLAIN_RESULT: TEAM_RESULT}
+"""Variant of the plain client → the one whose pod it copies, so that both run the same program."""
+
 
 def plan_short_runs(scene: Scene) -> Part:
     """Return the part: blocks in which every variant runs twice, in mirrored order."""
@@ -47,14 +51,14 @@ class _ShortRuns:
     def __init__(self, scene: Scene) -> None:
         self._scene = scene
         self._api = client.CoreV1Api(config.new_client_from_config(str(scene.stack.kubeconfig)))
-        self._pod: dict[str, Any] | None = None
+        self._pods: dict[str, dict[str, Any]] = {}
 
     def measure(self, _: str) -> dict[str, list[Any]]:
         """Return the samples of a block by variant: marks, or the seconds of the plain client."""
         samples: dict[str, list[Any]] = {variant: [] for variant in VARIANTS}
         pods = PodTimes()
         with watch_pods(self._scene.stack, observed=pods):
-            if self._pod is None:
+            if not self._pods:
                 self._warm_up(pods)
             for variant in mirror(VARIANTS):
                 samples[variant].append(self._play(variant, pods))
@@ -65,11 +69,11 @@ class _ShortRuns:
             self._play(variant, pods)
 
     def _play(self, variant: str, pods: PodTimes) -> Any:
-        if variant == PLAIN:
-            assert self._pod is not None
+        if variant in _COPIED:
             time.sleep(1)  # as before the other runs, so that what these have left to do does not count
-            return round(run_plain_pod(self._api, copy_pod(self._pod, f"sync-plain-{time.time_ns()}")), 3)
+            pod = copy_pod(self._pods[_COPIED[variant]], f"sync-plain-{time.time_ns()}")
+            return round(run_plain_pod(self._api, pod), 3)
         sample = self._scene.play(_DAGS[variant], None if variant == PYTHON else pods)
-        if variant == TEAM:
-            self._pod = pods.with_labels(dag_id=_DAGS[TEAM])[-1]
+        if variant in _COPIED.values():
+            self._pods[variant] = pods.with_labels(dag_id=_DAGS[variant])[-1]
         return sample

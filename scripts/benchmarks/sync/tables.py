@@ -8,7 +8,18 @@ from typing import Any
 from benchmarks.sync.marks import STAGES, Marks, measure_spans, measure_stages
 from benchmarks.sync.numbered_lines import LINES
 from benchmarks.sync.percentiles import format_mean, format_median, format_percentiles
-from benchmarks.sync.variants import COUNTED_LENGTH, DEFAULTS, ENGINES, LENGTHS, PLAIN, PYTHON, SETTINGS, STOCK, TEAM
+from benchmarks.sync.variants import (
+    COUNTED_LENGTH,
+    DEFAULTS,
+    ENGINES,
+    LENGTHS,
+    PLAIN,
+    PLAIN_RESULT,
+    PYTHON,
+    SETTINGS,
+    STOCK,
+    TEAM,
+)
 
 Items = Sequence[Mapping[str, Any]]
 Table = dict[str, Any]
@@ -42,6 +53,7 @@ def build_references(blocks: Items, commit: str) -> Table:
     python: list[Marks] = samples.get(PYTHON, [])
     references: dict[str, Sequence[float]] = {
         "plain client: create, watch, read the log, delete": samples.get(PLAIN, []),
+        "plain client, result of 1 KB": samples.get(PLAIN_RESULT, []),
         "Python task, trigger → run marked": measure_spans(python, *END_TO_END),
         "Python task, worker starts → task's end": measure_spans(python, "started", "finished"),
     }

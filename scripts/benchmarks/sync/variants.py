@@ -8,10 +8,10 @@ TEAM, STOCK = "team", "stock"
 ENGINES = (STOCK, TEAM)
 """The engines of TeamPodOperator, in the order of the tables."""
 
-PLAIN, PYTHON = "plain", "python"
+PLAIN, PLAIN_RESULT, PYTHON = "plain", "plain_result", "python"
 TEAM_RESULT, STOCK_RESULT = "team_result", "stock_result"
-VARIANTS = (PLAIN, PYTHON, TEAM, STOCK, TEAM_RESULT, STOCK_RESULT)
-"""The variants of the short runs: a plain client, a Python task, and pods without and with a result."""
+VARIANTS = (PLAIN, PLAIN_RESULT, PYTHON, TEAM, STOCK, TEAM_RESULT, STOCK_RESULT)
+"""The variants of the short runs: a plain client, a Python task, and pods, without and with a result."""
 
 SAMPLES = 30
 """Samples of each variant of the short runs."""
