@@ -49,9 +49,10 @@ def render_tallies(rounds: list[Tally]) -> dict[str, Any]:
     return {
         "title": "Kills of tasks",
         "text": "Processes of tasks killed by SIGTERM and SIGKILL, each task once: before `execute`, while the pod is "
-        "created, pending or running, at the end of its log, while it is deleted, and in the re-entry of a deferred "
-        "task. Airflow fails a task after a minute without heartbeat. The pods' programs write a ledger. Lost: "
-        "successful without the work. Doubled: the work done twice.",
-        "columns": ["kills", "rounds", "failed tasks", "lost", "doubled", "pods that run on"],
+        "created, pending or running, at the end of the pod's log, while the pod is deleted, and in the re-entry of a "
+        "deferred task. Here Airflow takes a process for lost after a minute without a heartbeat, and each task has "
+        "three retries. Each program records its start and its end. Failed: not successful after all retries. Lost: "
+        "successful without its work or result. Doubled: the work was done more than once.",
+        "columns": ["kills", "rounds", "failed tasks", "lost", "doubled", "pods still running"],
         "rows": [[sum(tally.kills for tally in rounds), len(rounds), failed, lost, doubled, running]],
     }

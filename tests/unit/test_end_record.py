@@ -16,8 +16,9 @@ NAME = "t-20e0cf0c37"
 KILL = signal.SIGUSR1
 FAILED = f"AirflowException: Pod {NAME} failed. The program failed: container base ended with exit code 3."
 LOST = (
-    "AirflowFailException: The program succeeded, but its result did not reach Airflow, which refused it or lost the "
-    f"worker with it, and pod {NAME} no longer has it. The task is not tried again, because its work is done."
+    "AirflowFailException: The program succeeded, but Airflow does not have its result: Airflow refused it, or the "
+    f"worker was lost. Pod {NAME} no longer has it. The task is not tried again, because its work is done. Mark it "
+    "successful, or clear it to do the work again."
 )
 
 

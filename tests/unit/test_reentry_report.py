@@ -13,7 +13,7 @@ from unit.support.task_restarts import Store, TaskProcess, send_at
 from unit.test_reentry import LOST_EXIT, LOST_RESULT, NAME, STOPPED, change_pod, defer, read_log
 
 DRAINED = [{**STOPPED, "involvedObject": {"fieldPath": "spec.containers{base}"}}]
-TAKEN = f"Pod {NAME} no longer exists: the task ends as its trigger has seen the program end."
+TAKEN = f"Pod {NAME} no longer exists. Its end is judged by its events and by the trigger's report"
 RESTARTED = f"Pod {NAME} no longer exists: the task starts a new pod."
 
 
@@ -40,7 +40,7 @@ def shut_down_at_first_look(task: TaskProcess, fired: str, state: str = "gone", 
 @pytest.mark.parametrize(("fired", "outcome"), [("success", "None"), ("failed", LOST_EXIT)])
 def test_reported_end_of_a_pod_that_is_gone_outlasts_a_shutdown(deferred: TaskProcess, fired: str, outcome: str):
     shut_down_at_first_look(deferred, fired)
-    assert (deferred.run(), deferred.pods.created, TAKEN in deferred.lines) == (outcome, 1, True)
+    assert (deferred.run(), deferred.pods.created, f"{TAKEN} ({fired})." in deferred.lines) == (outcome, 1, True)
     assert read_log(deferred) == ["The log of container base may be incomplete from its start: the pod is gone."]
 
 

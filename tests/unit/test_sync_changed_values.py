@@ -57,7 +57,7 @@ def test_task_whose_name_has_become_invalid_continues_with_its_pod(
     render_name(task, "bad name!")
     run = act(task)
     assert (run.outcome, fake_cluster.ledger) == (None, [f"{first} started", f"{first} finished with 0"])
-    said = "warning: No new pod can be created: The key 'bad name!' has to be made of alphanumeric characters"
+    said = "warning: Cannot create a new pod: The key 'bad name!' has to be made of alphanumeric characters"
     assert any(line.startswith(said) for line in run.log)
 
 
@@ -112,7 +112,7 @@ def test_mapped_task_whose_rules_have_changed_continues_with_its_pod(
     forbid_images(publish)
     run = act(task)
     assert (run.outcome, fake_cluster.ledger) == (None, [f"{first} started", f"{first} finished with 0"])
-    said = "warning: No new pod can be created: The image 'busybox:1.35' of container 'base' is not allowed"
+    said = "warning: Cannot create a new pod: The image 'busybox:1.35' of container 'base' is not allowed"
     assert any(line.startswith(said) for line in run.log)
 
 

@@ -39,7 +39,7 @@ def test_restart_that_would_be_refused_continues_with_its_pod(
     fake_cluster.sleep(0 if runs_on else 200)
     run = restart_refused(task, monkeypatch)
     assert (run.outcome, len(fake_cluster.ledger), fake_cluster.pods) == ({"rows": 3}, ONCE, {})
-    said = "warning: No new pod can be created: The image is not allowed. The task looks for its former pod"
+    said = "warning: Cannot create a new pod: The image is not allowed. The task looks for its former pod"
     assert any(line.startswith(said) for line in run.log)
 
 

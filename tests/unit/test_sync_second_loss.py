@@ -256,7 +256,11 @@ def test_task_whose_namespace_has_changed_is_cleared_as_any_other(fake_cluster: 
     move(task, fake_cluster)
     run = clear(task)
     assert (run.outcome, len(fake_cluster.ledger)) == (None, TWICE)
-    assert f"The former pod {first} in namespace team-former has ended." in run.log
+    assert (
+        f"Cannot read the former pod {first} in namespace team-former: HTTP 403, "
+        'pods "p" is forbidden: User "u" cannot get resource "pods". '
+        "An earlier process has stored its end."
+    ) in run.log
 
 
 def test_pod_in_a_former_namespace_that_may_run_is_named(
@@ -271,6 +275,7 @@ def test_pod_in_a_former_namespace_that_may_run_is_named(
         f"FormerPodRemains: The pod was not created: the task's former pod {first} in namespace team-former may still "
         "run, and the task's connection may not read it: HTTP 403, "
         'pods "p" is forbidden: User "u" cannot get resource "pods". '
-        "If the pod is gone, or you have deleted it, delete the key kpo_platform_start of the task's state-store in "
-        "Airflow's API; then clear the task."
+        "Give the task's connection the right to read pods in namespace team-former. "
+        "Or make sure that the pod is gone, and delete the key kpo_platform_start from the task state store "
+        "(Airflow's API, …/taskInstances/…/state-store). Then clear the task."
     )

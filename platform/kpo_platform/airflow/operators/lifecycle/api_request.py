@@ -39,7 +39,7 @@ def send_request(
     once, and sleeps for as long as a ``Retry-After`` says, up to six hours; here the caller decides.
 
     `hold` delays signals from the connection to the end of the answer, but not while the connection's login program
-    runs, which may take without end.
+    runs, which has no timeout.
 
     Raises:
         ApiException: the API server refused the request.

@@ -19,8 +19,8 @@ from kpo_platform.airflow.operators.lifecycle.adoption import (
     find_ending_pods,
     find_name_holder,
     needs_labels,
-    reject_handled,
-    replace_disrupted,
+    reject_handled_pod,
+    replace_disrupted_pod,
     replace_earlier_pod,
 )
 from kpo_platform.airflow.operators.lifecycle.former_pod import FormerPodRemains
@@ -182,24 +182,26 @@ def _choose(
 
     Without a record a pod of `fixed_name`, if that is not empty, is looked for too: the new one could not be created.
     """
-    found = _read_recorded(operator, api, context, record, namespace) if record else None
+    found = _read_recorded_pod(operator, api, context, record, namespace) if record else None
     by_name, labelled = parse_pod_state(found) if found else None, []
     if not operator.reattach_on_restart and not _needs_pod(operator, context, record):
         adoption = replace_earlier_pod(record, by_name, attempt)
     else:
         if needs_labels(record, attempt.try_number, int(context.get("task_reschedule_count") or 0)):
             labelled = api.list_by_labels(namespace, operator._build_find_pod_label_selector(context))
-            found = _read_own(api, fixed_name, namespace, attempt) if fixed_name else None
+            found = _read_own_pod(api, fixed_name, namespace, attempt) if fixed_name else None
         adoption = choose_earlier_pod(record, by_name, [parse_pod_state(pod) for pod in labelled], attempt)
         if _has_handled(operator, context, record):
-            adoption = reject_handled(adoption)
+            adoption = reject_handled_pod(adoption)
         if adoption.pod is not None and adoption.kind is AdoptionKind.TAKE_RESULT:
             is_counted = has_counted_disruption(context, adoption.pod)
-            adoption = replace_disrupted(adoption.pod) if is_counted else adoption
+            adoption = replace_disrupted_pod(adoption.pod) if is_counted else adoption
     return adoption, {str(pod["metadata"].get("uid")): pod for pod in [*labelled, *([found] if found else [])]}
 
 
-def _read_recorded(operator: Any, api: PodApi, context: Context, record: StartRecord, namespace: str) -> Json | None:
+def _read_recorded_pod(
+    operator: Any, api: PodApi, context: Context, record: StartRecord, namespace: str
+) -> Json | None:
     """Read the recorded pod; if its namespace was the task's before, the task may have lost the right to."""
     try:
         return api.read(record.name, record.namespace)
@@ -207,17 +209,21 @@ def _read_recorded(operator: Any, api: PodApi, context: Context, record: StartRe
         if record.namespace == namespace:
             raise
         if (end := read_end_record(context)) and end.is_of_pod(record.uid, record.task_instance_id):
-            operator.log.info("The former pod %s in namespace %s has ended.", record.name, record.namespace)
+            operator.log.info(
+                "Cannot read the former pod %s in namespace %s: %s. An earlier process has stored its end.",
+                *(record.name, record.namespace, describe_error(error)),
+            )
             return None
         raise FormerPodRemains(
             f"The pod was not created: the task's former pod {record.name} in namespace {record.namespace} may still "
             f"run, and the task's connection may not read it: {describe_error(error)}",
-            "If the pod is gone, or you have deleted it, delete the key kpo_platform_start of the task's state-store "
-            "in Airflow's API; then clear the task.",
+            f"Give the task's connection the right to read pods in namespace {record.namespace}. Or make sure that the "
+            "pod is gone, and delete the key kpo_platform_start from the task state store (Airflow's API, "
+            "…/taskInstances/…/state-store). Then clear the task.",
         ) from error
 
 
-def _read_own(api: PodApi, name: str, namespace: str, attempt: Attempt) -> Json | None:
+def _read_own_pod(api: PodApi, name: str, namespace: str, attempt: Attempt) -> Json | None:
     """Read a pod of this name, if it is the task's own; the search by labels leaves out one whose end was handled."""
     pod = api.read(name, namespace)
     is_own = pod is not None and attempt.task_labels.items() <= parse_pod_state(pod).labels.items()

@@ -32,7 +32,7 @@ from kpo_platform.airflow.operators.lifecycle.task_end import (
     note_left_pod,
     read_end_record,
     recall,
-    reject,
+    store_rejected_success,
     withdraw_success,
 )
 from kpo_platform.airflow.operators.lifecycle.task_result import SIDECAR, end_sidecar, remove_result
@@ -209,7 +209,7 @@ class Ending:
         if not self._pod.is_gone:
             is_left = not dispose_pod(operator, self._api, self._pod.state)
             if is_left and not is_late and self._pod.outcome is not None:
-                reject(self._context, self._pod, self._judge(), describe_failure(error))
+                store_rejected_success(self._context, self._pod, self._judge(), describe_failure(error))
         operator.has_cleaned_up = True
         if failure := catch(lambda: self._call_back("on_pod_cleanup")):
             self._warn(failure)
@@ -260,9 +260,9 @@ class Ending:
             if end.is_result_lost:
                 raise AirflowFailException(
                     outcome.message
-                    or "The program succeeded, but its result did not reach Airflow, which refused it or lost the "
-                    f"worker with it, and pod {name} no longer has it. The task is not tried again, because its work "
-                    "is done."
+                    or "The program succeeded, but Airflow does not have its result: Airflow refused it, or the worker "
+                    f"was lost. Pod {name} no longer has it. The task is not tried again, because its work is done. "
+                    "Mark it successful, or clear it to do the work again."
                 )
             return end.result if self._operator.do_xcom_push else None
         if outcome.kind is OutcomeKind.SKIPPED:

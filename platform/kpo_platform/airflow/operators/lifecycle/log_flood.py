@@ -1,7 +1,7 @@
 """Join the lines of a program that writes faster than Airflow logs.
 
 Airflow takes about 60 µs of CPU for each record of a task's log: its task process encodes it, its supervisor decodes
-it, masks secrets and encodes it again (airflow/sdk/log.py). Ten thousand short lines a second are more than a core.
+it, masks secrets and encodes it again (airflow/sdk/log.py). So a core writes some 17,000 records a second.
 """
 
 from __future__ import annotations

@@ -102,7 +102,7 @@ class ObservedPod:
     def take(self, pod: Json | None, *, is_gone: bool = False) -> None:
         """Take over a state that the API server has reported; without one, the last state stays.
 
-        If the uid is not known, another pod may have the name: the start tells it.
+        If the uid is not known, a pod with another value of `START_LABEL` is another pod, and this one is gone.
         """
         state = parse_pod_state(pod) if pod is not None else None
         start = "" if self.state.uid else self.state.labels.get(START_LABEL, "")

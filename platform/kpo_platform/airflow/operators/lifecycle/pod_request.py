@@ -35,7 +35,7 @@ def build_pod_request(operator: Any, context: Context) -> tuple[str, k8s.V1Pod]:
 
 @dataclass(frozen=True)
 class PodRequest:
-    """What a process asks for, if it needs a new pod.
+    """The pod that a process creates if it needs a new one.
 
     Attributes:
         pod: the pod to create; with `error` only name and namespace of the task's former pod.
@@ -65,7 +65,8 @@ def prepare_request(operator: Any, context: Context, *, may_have_pod: bool) -> P
         if former is None:
             raise
         operator.log.warning(
-            "No new pod can be created: %s The task looks for its former pod %s.", describe_failure(error), former.name
+            "Cannot create a new pod: %s. The task looks for its former pod %s.",
+            *(describe_failure(error).rstrip("."), former.name),
         )
         return PodRequest(k8s.V1Pod(metadata=k8s.V1ObjectMeta(name=former.name, namespace=former.namespace)), "", error)
     return PodRequest(operator.pod_request_obj, base_name or operator.pod_request_obj.metadata.name)

@@ -69,7 +69,7 @@ def correct_event(event: dict[str, Any], pod: ObservedPod) -> None:
     """Change the event of a trigger that the pod contradicts into an error.
 
     It is no timeout if the pod has started after the trigger fired late: it counts an outage of the API server as time
-    without a start, and its task may wait for a worker. A pod that runs is none whose end it has seen.
+    without a start, and its task may wait for a worker. A pod that still runs contradicts a reported end.
     """
     is_late_start = event["status"] == "timeout" and pod.has_left_pending and not is_time_up(event)
     if is_late_start or (event["status"] in (SUCCESS, FAILED) and not pod.is_gone and pod.outcome is None):

@@ -95,7 +95,8 @@ class StartRecord:
     def _may_hide_clear(self, retries: int | None, try_number: int | None) -> bool:
         """Tell whether a clear with other ``retries`` would have left max_tries as it was.
 
-        That of a later try than the record's, and before this one, sets max_tries to its number and the retries.
+        A clear sets max_tries to the number of the try that it clears plus the retries. That try is the record's or a
+        later one, and not this one.
         """
         if self.max_tries is None or self.try_number is None or retries is None or try_number is None:
             return False

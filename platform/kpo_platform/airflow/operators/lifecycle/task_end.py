@@ -122,7 +122,7 @@ def conclude(
     return replace(end, record=_store(context, _build_record(context, pod, end)))
 
 
-def reject(context: Context, pod: ObservedPod, outcome: Outcome, message: str) -> None:
+def store_rejected_success(context: Context, pod: ObservedPod, outcome: Outcome, message: str) -> None:
     """Store the end of a pod whose task has failed for another reason, so that no try takes a success of it."""
     if outcome.kind is OutcomeKind.SUCCEEDED:
         record = _build_record(context, pod, TaskEnd(outcome))

@@ -39,7 +39,7 @@ def find_reported_end(
 ) -> tuple[ObservedPod, dict[str, Any]] | None:
     """Find the former pod of this try if it is gone, and its trigger had reported its end; return also the event.
 
-    It is none that the cluster has disrupted. Exceptions as of `PodApi`.
+    It is None if the cluster has disrupted the pod. Exceptions as of `PodApi`.
     """
     former = start.former if start.is_former_gone else None
     if former is None or (report := _read_report(context, former)) is None:
@@ -48,7 +48,10 @@ def find_reported_end(
     pod.is_gone = True
     if judge_end(operator, pod, report).kind is OutcomeKind.DISRUPTED:
         return None
-    operator.log.info("Pod %s no longer exists: the task ends as its trigger has seen the program end.", former.name)
+    operator.log.info(
+        "Pod %s no longer exists. Its end is judged by its events and by the trigger's report (%s).",
+        *(former.name, report["status"]),
+    )
     return pod, report
 
 
@@ -70,7 +73,7 @@ def judge_end(operator: Any, pod: ObservedPod, event: Mapping[str, Any] | None) 
 def _is_outdated(operator: Any, pod: ObservedPod, outcome: Outcome, event: Mapping[str, Any]) -> bool:
     """Tell whether a pod that is gone had started, or was disrupted, after its trigger waited too long for the start.
 
-    `correct_event` tells it of a pod that exists.
+    For a pod that exists, see `correct_event`.
     """
     if is_time_up(event) or not pod.is_gone:
         return False
@@ -80,7 +83,7 @@ def _is_outdated(operator: Any, pod: ObservedPod, outcome: Outcome, event: Mappi
 def _read_report(context: Context, record: StartRecord) -> dict[str, Any] | None:
     """Read the event that was stored for this pod if it reports an end.
 
-    What the process that stored it did not know of the pod is empty.
+    Fields that were not known when it was stored are empty, and fit any pod.
     """
     if record.is_stopped or not record.is_of_try(str(context["ti"].id)):
         return None
