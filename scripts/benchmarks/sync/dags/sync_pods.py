@@ -13,12 +13,17 @@ SLEEPS = (20, 22, 24, 60, 62, 64, 120, 122, 124)
 RESULT = """printf '"%s"' "$(head -c 1022 /dev/zero | tr '\\0' x)" > /airflow/xcom/return.json"""
 """Writes a result of 1,024 bytes."""
 
-# The kubelet looks every 10 s whether a log has to be rotated, so the lines must not be written all at once.
+# The kubelet looks every 10 s whether a log has to be rotated, so the lines must not be written all at once. They are
+# written in blocks: a write for each line would measure the container runtime, which takes some 5,000 writes a second.
 LINES = """
 pad=$(head -c 90 /dev/zero | tr '\\0' x)
 for burst in 0 1 2 3 4 5 6 7 8 9; do
-    awk -v from="$((burst * 100000))" -v pad="$pad" \\
-        'BEGIN { for (i = 1; i <= 100000; i++) printf "number %07d %s\\n", from + i, pad }'
+    awk -v from="$((burst * 100000))" -v pad="$pad" 'BEGIN {
+        for (i = 1; i <= 100000; i++) {
+            block = block sprintf("number %07d %s\\n", from + i, pad)
+            if (i % 250 == 0) { printf "%s", block; block = "" }
+        }
+    }'
     sleep 5
 done
 """
