@@ -30,6 +30,7 @@ TESTS = (
     "layer_order",
     "log_end",
     "log_flood",
+    "log_jumps",
     "log_follower",
     "log_lines",
     "log_writer",

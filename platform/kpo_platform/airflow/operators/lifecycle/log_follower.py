@@ -11,6 +11,7 @@ from typing import Any
 
 from kubernetes.client import ApiClient
 
+from kpo_platform.airflow.operators.lifecycle.log_jumps import JumpDetector
 from kpo_platform.airflow.operators.lifecycle.log_lines import (
     LineSplitter,
     LogCursor,
@@ -60,7 +61,7 @@ class LogFollower:
         self._container, self._writer, self._times = container, writer, times or FollowTimes()
         self._stream = LogStream(client, pod_name, namespace, container, self._times)
         self._on_pause, self._on_unauthorized = on_pause, on_unauthorized
-        self._cursor, self._pending = LogCursor(position), b""
+        self._cursor, self._pending, self._jumps = LogCursor(position), b"", JumpDetector()
         self.position, self._tail_stamp = position, ""
         self._ended, self._closed, self._finished = threading.Event(), threading.Event(), threading.Event()
         self._is_stopped = self._is_complete = self._has_noticed = False
@@ -206,7 +207,8 @@ class LogFollower:
             novelty = Novelty.OLD if line is None else self._cursor.accept(line)
             if line is None or novelty is Novelty.OLD:
                 continue
-            if novelty is Novelty.NEW_AFTER_GAP and before is not None:
+            is_jump = self._jumps.is_jump(line, len(raw))
+            if (is_jump or novelty is Novelty.NEW_AFTER_GAP) and before is not None:
                 self._write(new)
                 new = []
                 self._writer.write_notice(
