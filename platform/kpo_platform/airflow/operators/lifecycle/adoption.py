@@ -110,11 +110,9 @@ def replace_earlier_pod(stored: StartRecord | None, by_name: PodState | None, at
     return _start_new(reason, is_of_try, by_name if is_free(by_name) else None)
 
 
-def reject_handled_pod(adoption: Adoption) -> Adoption:
+def reject_handled_pod(pod: PodState) -> Adoption:
     """Start a new pod instead of taking the result of one whose task has failed after it."""
-    if adoption.pod is None or adoption.kind is not AdoptionKind.TAKE_RESULT:
-        return adoption
-    return _start_new(f"An earlier try has failed after the end of pod {adoption.pod.name}", False, adoption.pod)
+    return _start_new(f"An earlier try has failed after the end of pod {pod.name}", False, pod)
 
 
 def replace_disrupted_pod(pod: PodState) -> Adoption:

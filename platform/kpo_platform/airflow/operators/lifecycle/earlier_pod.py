@@ -191,12 +191,12 @@ def _choose(
             labelled = api.list_by_labels(namespace, operator._build_find_pod_label_selector(context))
             found = _read_own_pod(api, fixed_name, namespace, attempt) if fixed_name else None
         adoption = choose_earlier_pod(record, by_name, [parse_pod_state(pod) for pod in labelled], attempt)
-        if _has_handled(operator, context, record):
-            adoption = reject_handled_pod(adoption)
-        if adoption.pod is not None and adoption.kind is AdoptionKind.TAKE_RESULT:
-            is_counted = has_counted_disruption(context, adoption.pod)
-            adoption = replace_disrupted_pod(adoption.pod) if is_counted else adoption
-    return adoption, {str(pod["metadata"].get("uid")): pod for pod in [*labelled, *([found] if found else [])]}
+        pod = adoption.pod if adoption.kind is AdoptionKind.TAKE_RESULT else None
+        if pod is not None and _has_handled(operator, context, record):
+            adoption = reject_handled_pod(pod)
+        elif pod is not None and has_counted_disruption(context, pod):
+            adoption = replace_disrupted_pod(pod)
+    return adoption, {str(each["metadata"].get("uid")): each for each in [*labelled, *([found] if found else [])]}
 
 
 def _read_recorded_pod(

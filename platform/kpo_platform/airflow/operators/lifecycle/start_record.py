@@ -103,9 +103,7 @@ class StartRecord:
         return retries != self.retries and self.try_number <= self.max_tries - retries < try_number
 
     def is_marked_stopped(self, context: Context) -> bool:
-        """Tell whether an earlier try has marked the pod."""
-        if self.is_stopped:
-            return True
+        """Tell whether an earlier try has marked the pod; only the first process of a try can see it."""
         start_context = getattr(context["ti"], "_ti_context_from_server", None)
         return self._stopped_key in (getattr(start_context, "xcom_keys_to_clear", None) or ())
 
