@@ -13,7 +13,7 @@ startupProbe:
 livenessProbe:
   exec:
     command: [python, /opt/kpo-platform/scripts/heartbeat_probe.py, {{ . }}]
-  periodSeconds: 30
+  periodSeconds: 60
   timeoutSeconds: 20
-  failureThreshold: 5
+  failureThreshold: 3
 {{- end -}}
