@@ -37,7 +37,7 @@ def writing(server: LogServer) -> Iterator[None]:
         yield
     finally:
         is_over.set()
-        thread.join()
+        thread.join(10)
 
 
 # A container that keeps running when the task ends

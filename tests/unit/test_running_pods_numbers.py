@@ -16,6 +16,7 @@ from kpo_platform.airflow.operators.lifecycle import (
     log_flood,
     log_follower,
     patience,
+    pod_api,
     pod_logs,
     pod_updates,
     pod_wait,
@@ -36,6 +37,7 @@ NUMERALS = {2: "two", 3: "three", 4: "four", 5: "five", 6: "six"}
 
 DURATIONS = {
     1: "a second",
+    2: "two seconds",
     5: "five seconds",
     60: "a minute",
     120: "two minutes",
@@ -48,6 +50,7 @@ DURATIONS = {
 TIMES_OF_A_RUN: tuple[tuple[str, float], ...] = (
     (r"ends the pod, after up to (.+?) for the rest of its log", ending.LOG_REST_S),
     (r"rest of its log, or (.+?) for the whole log of a deferred task", ending.LATE_S),
+    (r"it looks for the pod for (.+?), as after a stop", pod_api._LATE_CREATION_S),
     (r"if Airflow answers within (.+?)\.", start_record._STOPPED_TIMEOUT_S),
     (r"The task repeats such a request for (.+?):", patience._STARTUP_S),
     (r"when the result is read in the XCom sidecar, the task tries it for (.+?)\.", task_result._READ_TIMEOUT_S),

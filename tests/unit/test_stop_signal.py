@@ -76,7 +76,7 @@ def test_other_thread_leaves_the_handler_of_the_main_thread():
 
     thread = threading.Thread(target=hold)
     thread.start()
-    thread.join()
+    thread.join(10)
     assert seen == [handler]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,10 +13,10 @@ from kubernetes.client import ApiClient
 from kpo_platform.airflow.operators.lifecycle import pod_api
 from unit.support.cluster_server import Cluster, Rule
 from unit.support.fake_kubelet import Program
-from unit.support.http_server import Fault
+from unit.support.http_server import Fault, Request
 from unit.support.pod_store import refuse
 from unit.support.task_ends import run_with_timeout
-from unit.support.task_process import StartTask
+from unit.support.task_process import StartTask, Task
 
 FULL = refuse(403, "Forbidden", 'pods "t" is forbidden: exceeded quota: team-quota')
 UNANSWERED = [Fault.CLOSE, Fault.CUT, *(refuse(code, "", "busy") for code in (408, 429, 500, 504)), (403, "RBAC: no")]
@@ -96,6 +97,27 @@ def test_end_of_the_time_waits_no_longer_than_for_the_answer_to_the_creation(
     task = start_task()
     assert run_with_timeout(task).outcome == TIMED_OUT
     assert [each.split("/")[0] for each in fake_cluster.requests] == ["POST pods", "GET pods", "DELETE pods"]
+    assert (fake_cluster.created, fake_cluster.pods) == (1, {})
+
+
+@pytest.mark.usefixtures("alarm")
+@pytest.mark.parametrize("end", [lambda task: end_time(), lambda task: task.operator.on_kill()])
+def test_pod_that_is_created_after_the_end_of_its_task_is_ended(
+    end: Callable[[Task], object], fake_cluster: Cluster, start_task: StartTask
+):
+    """The API server may still create a pod for a client that no longer waits for the answer."""
+
+    def create_late(request: Request) -> Fault:
+        late = [lambda: end(task), lambda: fake_cluster._answer(request, "pods")]
+        fake_cluster.on_tick = lambda: late and late.pop(0)()
+        return Fault.CLOSE
+
+    fake_cluster.rules.append(Rule("POST", create_late))
+    fake_cluster.programs["base"] = Program(runs_s=100)
+    task = start_task()
+    task.state = "restarting"
+    run_with_timeout(task)
+    fake_cluster.sleep(20)
     assert (fake_cluster.created, fake_cluster.pods) == (1, {})
 
 

@@ -33,6 +33,8 @@ ENDING_DEADLINE_S = 1
 _IMPATIENT_TIMEOUT_S = 15.0
 _NAME_WAIT_S = 60.0
 _NAME_INTERVAL_S = 2.0
+_LATE_CREATION_S = 2
+"""Seconds; Airflow kills a stopped process after five."""
 _MARK: Json = {"metadata": {"labels": {CHECKED_LABEL: "True"}}}
 
 
@@ -83,14 +85,23 @@ class PodApi:
         while True:
             found, is_own = self._create_or_find(name, namespace, pod)
             if found is not None and is_own:
+                self._unanswered.discard(_path(namespace, name))
                 return found
             self._check_deletion(found, name, namespace, waited_s)
             self._patience.sleep(_NAME_INTERVAL_S)
             waited_s += _NAME_INTERVAL_S
 
     def read(self, name: str, namespace: str, uid: str | None = None) -> Json | None:
-        """Read a pod that the task has created; None if it does not exist, or if its uid is another one."""
+        """Read a pod that the task has created; None if it does not exist, or if its uid is another one.
+
+        The API server may still create a pod whose creation it has not answered: that one is waited for a few seconds.
+        """
         pod = self._call_if_exists("read", name, namespace, "GET", is_allowed=True)
+        waits_s = _LATE_CREATION_S if _path(namespace, name) in self._unanswered else 0
+        while pod is None and waits_s:
+            self._patience.sleep(1)
+            waits_s -= 1
+            pod = self._call_if_exists("read", name, namespace, "GET", is_allowed=True)
         return pod if pod is None or uid in (None, pod["metadata"].get("uid")) else None
 
     def find(self, name: str, namespace: str, uid: str | None = None) -> tuple[Json | None, str]:
