@@ -52,6 +52,7 @@ MEASURED: dict[str, dict[str, Any]] = {
         ],
     },
     "lines": {"commit": "def", "items": [{"engine": "team", **LINES}, {"engine": "team", **LINES}]},
+    "backlog": {"commit": "def", "items": [{"engine": "team", **LINES, "missing": 0}]},
     "idle": {
         "commit": "abc",
         "items": [
@@ -103,6 +104,12 @@ TABLES = [
         ["doubled lines", "0", "", "0, 0"],
         ["missing lines", "", "", "12,000, 12,000"],
         ["unmarked gaps", "0", "", "1, 1"],
+        ["lines per second", "", "", "60,000"],
+    ],
+    [
+        ["doubled lines", "0", "", "0"],
+        ["missing lines", "", "", "0"],
+        ["unmarked gaps", "0", "", "1"],
         ["lines per second", "≥ 50,000", "", "60,000"],
     ],
     [["scheduler", "6.50", "5.00"], ["triggerer", "2.00", "2.00"], ["all", "8.50", "7.00"]],

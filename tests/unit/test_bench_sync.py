@@ -13,7 +13,7 @@ import pytest
 from airflow.sdk import DAG
 
 from benchmarks.sync.idle_cpu import read_cpu_seconds
-from benchmarks.sync.numbered_lines import BURST, LINES
+from benchmarks.sync.numbered_lines import BACKLOG, BURST, LINES
 from benchmarks.sync.plain_client import copy_pod, run_plain_pod
 from benchmarks.sync.scene import list_dag_ids, read_dag_files
 from benchmarks.sync.variants import LENGTHS
@@ -59,11 +59,12 @@ def test_dags_of_both_engines_differ_in_the_engine_and_its_own_default(dags: dic
     assert (stock.startup_check_interval_seconds, stock.cmds) == (default, team.cmds)
 
 
-def test_every_task_is_synchronous_and_only_some_have_a_result(dags: dict[str, DAG]):
+def test_only_tasks_that_read_a_written_log_defer_and_only_some_tasks_have_a_result(dags: dict[str, DAG]):
     tasks = {name: dag.tasks for name, dag in dags.items() if name != "sync_python"}
-    assert {task.deferrable for found in tasks.values() for task in found} == {False}
+    deferred = {name for name, found in tasks.items() for task in found if task.deferrable}
+    assert deferred == {"sync_team_backlog", "sync_stock_backlog"}
     results = {name.removeprefix("sync_"): {task.do_xcom_push for task in found} for name, found in tasks.items()}
-    expected = {"": {False}, "_result": {True}, "_long": {True}, "_lines": {False}}
+    expected = {"": {False}, "_result": {True}, "_long": {True}, "_lines": {False}, "_backlog": {False}}
     assert results == {f"{engine}{suffix}": value for engine in ("team", "stock") for suffix, value in expected.items()}
 
 
@@ -73,6 +74,8 @@ def test_dags_have_the_lengths_and_lines_that_are_checked(dags: dict[str, DAG]):
     program = dags["sync_team_lines"].get_task("work").cmds[-1]
     assert f"i <= {BURST};" in program and f"burst * {BURST})" in program
     assert program.count(" ".join(map(str, range(LINES // BURST)))) == 1
+    program = dags["sync_team_backlog"].get_task("work").cmds[-1]
+    assert program.count(f"for burst in {' '.join(map(str, range(BACKLOG // BURST)))};") == 1
 
 
 def test_copied_pod_has_the_spec_but_belongs_to_no_task():

@@ -7,7 +7,7 @@ from pathlib import Path
 from benchmarks.machine import read_conditions
 from benchmarks.record import PAGE
 from benchmarks.sync.idle_runs import plan_idle
-from benchmarks.sync.line_runs import plan_lines
+from benchmarks.sync.line_runs import plan_backlog, plan_lines
 from benchmarks.sync.long_runs import plan_long_runs
 from benchmarks.sync.parts import Part, Parts, read_parts
 from benchmarks.sync.scene import open_scene
@@ -32,7 +32,13 @@ def measure(steps: Steps) -> Path:
     stack = install_stack(steps)
     with steps.step("Push the DAGs to team alpha's repository, and wait until Airflow has loaded them"):
         scene = open_scene(stack, connect_airflow(stack))
-    plans = (plan_short_runs(scene), plan_long_runs(scene), plan_lines(scene), plan_idle(steps, stack))
+    plans = (
+        plan_short_runs(scene),
+        plan_long_runs(scene),
+        plan_lines(scene),
+        plan_backlog(scene),
+        plan_idle(steps, stack),
+    )
     for part in plans:
         _complete(steps, parts, part)
     return PAGE

@@ -10,8 +10,10 @@ from dataclasses import dataclass, field
 from benchmarks.sync.marks import parse_time
 
 LINES = 1_000_000
+BACKLOG = 200_000
+"""The lines of a log that is read once its pod has ended."""
 BURST = 100_000
-"""The program pauses after so many lines."""
+"""The program of the longer log pauses after so many lines; rates are measured over so many."""
 
 _NUMBER = re.compile(r"\bnumber (\d{7}) ")
 _TIME = re.compile(r'"timestamp":"([^"]+)"')
@@ -83,13 +85,13 @@ class _Reader:
             self.times[number] = parse_time(match[1])
 
 
-def check_lines(log: Iterable[str], total: int = LINES, burst: int = BURST) -> LineReport:
+def check_lines(log: Iterable[str], total: int, burst: int = BURST) -> LineReport:
     """Check the lines `number NNNNNNN …` of a task's log.
 
     Args:
         log: the log's JSON lines, in order.
         total: the number of lines that the program has written, from 1.
-        burst: the number of lines between its pauses.
+        burst: the number of lines over which a rate is measured.
     """
     reader = _Reader(total, burst)
     for line in log:

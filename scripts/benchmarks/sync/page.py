@@ -14,6 +14,7 @@ from benchmarks.sync.tables import (
     EXECUTE,
     NAMES,
     Items,
+    build_backlog,
     build_idle,
     build_lines,
     build_references,
@@ -44,6 +45,7 @@ _TABLES = {
     "short": (build_references, build_stages),
     "long": (build_requests,),
     "lines": (build_lines,),
+    "backlog": (build_backlog,),
     "idle": (build_idle,),
 }
 """Part → its tables."""

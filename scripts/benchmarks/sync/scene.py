@@ -26,7 +26,7 @@ PYTHON_DAG = "sync_python"
 """The DAG without a pod."""
 
 _DAGS = Path(__file__).with_name("dags")
-_SUFFIXES = ("", "_result", "_long", "_lines")
+_SUFFIXES = ("", "_result", "_long", "_lines", "_backlog")
 _LOAD_S = 180.0
 _LOG_S = 20.0
 

@@ -13,20 +13,22 @@ SLEEPS = (20, 22, 24, 60, 62, 64, 120, 122, 124)
 RESULT = """printf '"%s"' "$(head -c 1022 /dev/zero | tr '\\0' x)" > /airflow/xcom/return.json"""
 """Writes a result of 1,024 bytes."""
 
-# The kubelet looks every 10 s whether a log has to be rotated, so the lines must not be written all at once. They are
-# written in blocks: a write for each line would measure the container runtime, which takes some 5,000 writes a second.
-LINES = """
-pad=$(head -c 90 /dev/zero | tr '\\0' x)
-for burst in 0 1 2 3 4 5 6 7 8 9; do
+# The lines are written in blocks: a write for each line would measure the container runtime, which takes some 5,000
+# writes a second.
+WRITE_BURST = """
     awk -v from="$((burst * 100000))" -v pad="$pad" 'BEGIN {
         for (i = 1; i <= 100000; i++) {
             block = block sprintf("number %07d %s\\n", from + i, pad)
             if (i % 250 == 0) { printf "%s", block; block = "" }
         }
     }'
-    sleep 5
-done
 """
+PAD = "pad=$(head -c 90 /dev/zero | tr '\\0' x)"
+# The kubelet looks every 10 s whether a log has to be rotated, so the lines must not be written all at once.
+LINES = f"{PAD}; for burst in 0 1 2 3 4 5 6 7 8 9; do {WRITE_BURST} sleep 5; done"
+BACKLOG = f"{PAD}; for burst in 0 1; do {WRITE_BURST} done"
+"""Fits into a log that is not rotated."""
+
 SMALL = {"requests": {"cpu": "10m", "memory": "32Mi"}, "limits": {"cpu": "200m", "memory": "64Mi"}}
 FAST = {"requests": {"cpu": "100m", "memory": "32Mi"}, "limits": {"cpu": "1", "memory": "64Mi"}}
 
@@ -41,10 +43,9 @@ def define_task(name: str, program: str, *, xcom: bool, **arguments: Any) -> Non
         image="busybox:1.35",
         cmds=["sh", "-c", program],
         xcom=xcom,
-        deferrable=False,
         retries=0,
         **ENGINE_ARGUMENTS,
-        **arguments,
+        **{"deferrable": False, **arguments},
     )
 
 
@@ -71,3 +72,5 @@ define_dag(
     container_resources=SMALL,
 )
 define_dag("_lines", {"work": LINES}, container_resources=FAST)
+# A deferred task reads the log once its pod has ended.
+define_dag("_backlog", {"work": BACKLOG}, container_resources=FAST, deferrable=True)
