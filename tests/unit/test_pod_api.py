@@ -156,7 +156,8 @@ def test_quota_that_changes_meanwhile_is_no_name_conflict(world: World):
 
 @pytest.mark.parametrize("code", [400, 403, 404, 422])
 def test_rejected_pod_is_raised_without_its_values(world: World, code: int):
-    world.store.before[1] = lambda request: (code, {"kind": "Status", "message": "no", "details": build_pod()})
+    refusal = {"kind": "Status", "message": "no", "details": {**build_pod(), "kind": "pods"}}
+    world.store.before[1] = lambda request: (code, refusal)
     with pytest.raises(ApiException) as refused:
         world.api.create(build_pod())
     error = refused.value

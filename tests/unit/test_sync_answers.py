@@ -12,6 +12,9 @@ from unit.support.pod_store import refuse
 from unit.support.task_faults import FORBIDDEN, answer_looks, kill_while_running
 from unit.support.task_process import StartTask
 
+NO_RESOURCE = refuse(404, "NotFound", "the server could not find the requested resource", kind="")
+"""The answer of a server that does not know the path, such as an API server that starts or a gateway."""
+
 
 @pytest.mark.parametrize("answer", [refuse(503, "x", "starting"), refuse(500, "x", "etcd"), refuse(429, "x", "busy")])
 def test_busy_api_server_is_asked_again(answer: Any, fake_cluster: Cluster, start_task: StartTask):
@@ -78,6 +81,7 @@ def test_running_pod_outlasts_a_server_that_starts_and_refuses_what_is_allowed(
     [
         ((404, "default backend - 404"), "HTTP 404"),
         ((404, {"message": "no route"}), "HTTP 404"),
+        (NO_RESOURCE, "HTTP 404, the server could not find the requested resource"),
         ((200, {"message": "maintenance"}), "the answer is not a"),
         ((200, {"metadata": {}}), "the answer is not a"),
         ((200, "maintenance"), "the answer is not a JSON object"),
@@ -116,7 +120,7 @@ def test_restarted_task_does_not_take_the_answer_of_a_proxy_for_an_empty_list(
     assert (task.retry().outcome, fake_cluster.created, len(fake_cluster.ledger)) == (None, 1, 2)
 
 
-@pytest.mark.parametrize("refusal", [FORBIDDEN, refuse(401, "Unauthorized", "Unauthorized")])
+@pytest.mark.parametrize("refusal", [FORBIDDEN, refuse(401, "Unauthorized", "Unauthorized"), NO_RESOURCE])
 def test_restarted_task_outlasts_a_server_that_starts(refusal: Any, fake_cluster: Cluster, start_task: StartTask):
     fake_cluster.programs["base"] = Program(runs_s=30)
     task = start_task()

@@ -29,6 +29,7 @@ PROXY_ANSWERS = [
     (400, "Bad Request"),
     (403, "RBAC: access denied"),
     (404, "default backend - 404"),
+    refuse(404, "NotFound", "the server could not find the requested resource", kind=""),
     (405, "no"),
     (408, "Request Timeout"),
     (409, "Conflict"),

@@ -139,5 +139,6 @@ def serving(answer: Callable[[Request], Answer], key: Path | None = None) -> Ite
 
 
 def status(code: int, message: str) -> Answer:
-    """A refusal in the form of the Kubernetes API."""
-    return code, {"kind": "Status", "status": "Failure", "code": code, "message": message}
+    """A refusal about pods in the form of the Kubernetes API."""
+    details = {"kind": "pods"}
+    return code, {"kind": "Status", "status": "Failure", "code": code, "message": message, "details": details}

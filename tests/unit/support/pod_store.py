@@ -12,8 +12,10 @@ from unit.support.http_server import Answer, Fault, Request
 PODS = "/api/v1/namespaces/n/pods"
 
 
-def refuse(code: int, reason: str, message: str) -> Answer:
-    return code, {"kind": "Status", "status": "Failure", "code": code, "reason": reason, "message": message}
+def refuse(code: int, reason: str, message: str, kind: str = "pods") -> Answer:
+    """Refuse a request about a kind of objects as the API server does; without a kind, one about no known path."""
+    details = {"details": {"kind": kind}} if kind else {}
+    return code, {"kind": "Status", "status": "Failure", "code": code, "reason": reason, "message": message} | details
 
 
 def lose(request: Request) -> Answer:

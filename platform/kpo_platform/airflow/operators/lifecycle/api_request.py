@@ -14,6 +14,7 @@ from kubernetes.client import ApiClient, ApiException
 
 from kpo_platform.errors import PlatformError
 from kpo_platform.pod.cluster_text import sanitize
+from kpo_platform.pod.json_fields import read_object
 from kpo_platform.pod.merge import Json
 
 CONNECT_TIMEOUT_S = 10.0
@@ -142,8 +143,14 @@ def is_forbidden(error: ApiException) -> bool:
 
 
 def is_of_proxy(error: Exception) -> bool:
-    """Tell whether something else than the API server has answered, whose refusals have a ``Status``."""
-    return isinstance(error, ApiException) and bool(error.status) and _read_field(error, "kind") != "Status"
+    """Tell whether something else than the API server has answered, or it does not serve the path yet.
+
+    Its refusals have a ``Status``, and one that misses an object names the object's kind.
+    """
+    if not isinstance(error, ApiException) or not error.status:
+        return False
+    is_about_path = error.status == 404 and not read_object(_read_status(error).get("details")).get("kind")
+    return _read_field(error, "kind") != "Status" or is_about_path
 
 
 def has_other_uid(error: ApiException) -> bool:
@@ -172,8 +179,11 @@ def _parse_object(data: bytes) -> Json:
 
 
 def _read_field(error: ApiException, name: str) -> str:
+    return str(_read_status(error).get(name) or "")
+
+
+def _read_status(error: ApiException) -> Json:
     try:
-        status: Any = json.loads(error.body or "")
-        return str(status[name] or "")
-    except (ValueError, KeyError, TypeError):
-        return ""
+        return read_object(json.loads(error.body or ""))
+    except (ValueError, TypeError):
+        return {}
