@@ -9,7 +9,7 @@ import pytest
 from airflow.sdk.exceptions import AirflowTaskTimeout
 
 from unit.support.cluster_server import Cluster
-from unit.support.fake_kubelet import FakePod, Program
+from unit.support.fake_kubelet import XCOM_SIDECAR, FakePod, Program
 from unit.support.pod_store import refuse
 from unit.support.task_faults import at, clear, kill_while_running
 from unit.support.task_process import Killed, Run, StartTask, Task
@@ -153,3 +153,23 @@ def test_kept_pod_with_a_fixed_name_is_replaced_only_by_its_task_when_nothing_is
     outcome = clear(task).outcome
     assert (outcome is None, fake_cluster.created) == ((True, 2) if is_own else (False, 1))
     assert is_own or "another pod load exists" in str(outcome)
+
+
+def test_stop_of_the_next_try_ends_a_pod_whose_sidecar_still_runs(
+    fake_cluster: Cluster, start_task: StartTask, monkeypatch: pytest.MonkeyPatch
+):
+    task, pod = lose_worker(fake_cluster, start_task, do_xcom_push=True, retries=2)
+    fake_cluster.sleep(100)
+    assert [each.name for each in pod.mains if each.is_running] == [XCOM_SIDECAR]
+    step, task.state = task.steps.take, "failed"
+
+    def stop_after(act: Callable[[], Any]) -> Any:
+        monkeypatch.undo()
+        answer = step(act)
+        task.operator.on_kill()
+        return answer
+
+    monkeypatch.setattr(task.steps, "take", stop_after)
+    assert task.retry().outcome == "AirflowException: The task was stopped, and its pod was deleted."
+    fake_cluster.sleep(40)
+    assert fake_cluster.pods == {}

@@ -166,7 +166,7 @@ def find_pod_to_stop(operator: Any, api: PodApi, context: Context, record: Start
         return None  # another pod has the name
     is_of_try = record.is_of_try(str(context["ti"].id)) or not record.task_instance_id
     is_kept = pod.labels.get(CHECKED_LABEL) == "True"
-    return found if not is_kept and (is_of_try or not pod.has_finished(operator.base_container_name)) else None
+    return found if not is_kept and (is_of_try or not pod.has_ended) else None
 
 
 def _choose(
