@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -81,6 +83,26 @@ def test_pod_that_is_taken_up_is_watched_from_the_version_of_a_list(task: Task, 
     run = task.run()
     assert (run.outcome, run.requests) == (None, ["GET POD", "GET pods", "WATCH POD", "DELETE POD"])
     assert not [line for line in run.log if "Cannot watch" in line]
+
+
+def test_pod_is_looked_at_before_each_further_watch(
+    fake_cluster: Cluster, start_task: StartTask, monkeypatch: pytest.MonkeyPatch
+):
+    """A cluster that was restored from a backup is silent until it comes to the version from which it is watched."""
+    watches = fake_cluster.watches
+    assert watches is not None
+    fake_cluster.programs["base"] = Program(runs_s=200)
+    record, stream = watches.record, watches.stream
+
+    def end_cleanly(name: str, version: int) -> Iterator[bytes]:
+        with suppress(ConnectionResetError):
+            yield from stream(name, version)
+
+    monkeypatch.setattr(watches, "record", lambda pods: record(pods) if fake_cluster.now < 10 else None)
+    monkeypatch.setattr(watches, "stream", end_cleanly)
+    at(270, fake_cluster, lambda pod: watches.cut())
+    assert (start_task(get_logs=False).run().outcome, describe_work(fake_cluster)) == (None, ONCE)
+    assert 270 <= fake_cluster.now < 3600
 
 
 def test_missing_right_to_list_leaves_the_looks(task: Task, fake_cluster: Cluster):

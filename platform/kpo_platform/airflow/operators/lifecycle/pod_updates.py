@@ -109,7 +109,9 @@ class PodUpdates:
         """Prepare another watch."""
         self._watch = None
         if watch.has_worked:
-            self._failures, self._version = 0, "" if end.error else watch.version
+            # The next one begins with a list: a cluster that was restored from a backup may not have come to the
+            # version of this one, and would say nothing.
+            self._failures, self._version = 0, ""
             self._watches_from = time.monotonic() + (random.uniform(0.5, 1) * _SHORTEST_S if end.error else 0)
         else:
             self._note_failure(end.error or ProtocolError("it ended at once"), is_refused=end.is_refused)
