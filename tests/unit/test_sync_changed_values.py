@@ -16,6 +16,7 @@ from unit.support.cluster_server import Cluster
 from unit.support.contracts import CONTRACT
 from unit.support.fake_kubelet import Program
 from unit.support.published_contract import Publish
+from unit.support.task_ends import raise_in
 from unit.support.task_faults import at, clear, kill_while_running
 from unit.support.task_process import Run, StartTask, Task
 
@@ -128,3 +129,26 @@ def test_mapped_task_whose_value_is_refused_starts_no_pod_and_is_not_retried(
         True,
         [],
     )
+
+
+@pytest.mark.parametrize("name", ["on_pod_manifest_created", "build_pod_request_obj"])
+def test_exit_while_a_new_pod_is_built_leaves_a_retry_its_former_pod(
+    name: str, fake_cluster: Cluster, start_task: StartTask
+):
+    class Building(TeamPodOperator):
+        def build_pod_request_obj(self, context: Any = None, **options: Any) -> Any:
+            raise SystemExit(1)
+
+    fake_cluster.programs["base"] = Program(runs_s=100)
+    task = start_task()
+    kill_while_running(task)
+    if name == "build_pod_request_obj":
+        task.operator_class = Building
+    else:
+        task.arguments["callbacks"] = raise_in(name, SystemExit(1))
+    run = task.retry()
+    assert (run.outcome, len(fake_cluster.ledger)) == (None, 2)
+    assert [line for line in run.log if "Cannot create" in line] == [
+        f"warning: Cannot create a new pod: The task's {name} failed: SystemExit: 1. The task looks for its former pod "
+        f"{next(iter(fake_cluster.ledger)).split()[0]}."
+    ]

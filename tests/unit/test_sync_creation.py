@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 from kubernetes.client import ApiClient
 
+from kpo_platform import TeamPodOperator
 from kpo_platform.airflow.operators.lifecycle import pod_api
 from unit.support.cluster_server import Cluster, Rule
 from unit.support.fake_kubelet import Program
 from unit.support.http_server import Fault, Request
 from unit.support.pod_store import refuse
-from unit.support.task_ends import run_with_timeout
+from unit.support.task_ends import run_with_timeout, start_last_try
 from unit.support.task_process import StartTask, Task
 
 FULL = refuse(403, "Forbidden", 'pods "t" is forbidden: exceeded quota: team-quota')
@@ -128,3 +129,17 @@ def test_end_of_the_time_interrupts_the_login_before_the_creation(
     """A program that logs in may run without end; it has created no pod."""
     monkeypatch.setattr(ApiClient, "update_params_for_auth", lambda *_: end_time())
     assert (start_task().run().outcome, fake_cluster.requests) == (TIMED_OUT, [])
+
+
+def test_exit_of_a_subclass_while_it_creates_the_pod_ends_the_pod(fake_cluster: Cluster, start_task: StartTask):
+    class Creating(TeamPodOperator):
+        def create_pod(self, pod: Any) -> Any:
+            super().create_pod(pod)
+            raise SystemExit(1)
+
+    fake_cluster.programs["base"] = Program(runs_s=20)
+    task = start_last_try(start_task)
+    task.operator_class = Creating
+    run = task.run()
+    fake_cluster.sleep(5)
+    assert (run.outcome, fake_cluster.pods) == ("SystemExit: 1", {})

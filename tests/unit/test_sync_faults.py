@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow.sdk.exceptions import AirflowTaskTimeout
 
+from kpo_platform import TeamPodOperator
+from kpo_platform.airflow.operators.lifecycle.callbacks import call_back
+from kpo_platform.airflow.operators.lifecycle.stop_signal import TaskStopped
 from unit.support.cluster_server import Cluster, Rule
 from unit.support.fake_kubelet import FakePod, Program
-from unit.support.task_faults import at, kill_while_running
-from unit.support.task_process import StartTask
+from unit.support.pod_store import refuse
+from unit.support.task_ends import EXITS, build_callback, raise_in, start_last_try
+from unit.support.task_faults import answer_looks, at, kill_while_running
+from unit.support.task_process import Killed, StartTask
 
 
 def delete(pod: FakePod) -> None:
@@ -194,3 +201,87 @@ def test_outage_longer_than_the_timeout_leaves_the_pod_and_the_next_try_takes_it
     assert [*fake_cluster.pods] == ([first] if start else [])
     fake_cluster.sleep(2000)
     assert (task.retry().outcome, len(fake_cluster.ledger)) == ({"rows": 3}, 2)
+
+
+# 4. Exits of the author's code
+
+ONCE, TWICE = 2, 4
+"""Lines of the ledger, in which a program starts and ends."""
+
+LATE = ("on_pod_completion", "on_pod_teardown", "on_pod_cleanup")
+
+
+@pytest.mark.parametrize(("error", "said"), EXITS)
+@pytest.mark.parametrize("name", ["on_pod_creation", "on_pod_starting"])
+def test_exit_of_an_early_callback_ends_the_pod(
+    name: str, error: BaseException, said: str, fake_cluster: Cluster, start_task: StartTask
+):
+    fake_cluster.programs["base"] = Program(runs_s=20)
+    run = start_last_try(start_task, callbacks=raise_in(name, error)).run()
+    fake_cluster.sleep(5)
+    assert (run.outcome, fake_cluster.pods) == (f"AirflowException: The task's {name} failed: {said}", {})
+    assert run.error is not None
+    assert run.error.__cause__ is error
+
+
+@pytest.mark.parametrize(("error", "said"), EXITS)
+@pytest.mark.parametrize("name", LATE)
+def test_retry_after_the_exit_of_a_late_callback_does_the_work_again(
+    name: str, error: BaseException, said: str, fake_cluster: Cluster, start_task: StartTask
+):
+    task = start_task(callbacks=raise_in(name, error))
+    run = task.run()
+    fake_cluster.sleep(5)
+    assert (run.outcome, fake_cluster.pods) == (f"AirflowException: The task's {name} failed: {said}", {})
+    task.arguments.pop("callbacks")
+    assert (task.retry().outcome, len(fake_cluster.ledger)) == (None, TWICE)
+
+
+@pytest.mark.parametrize("name", LATE)
+def test_exit_of_a_late_callback_does_not_hide_the_programs_failure(
+    name: str, fake_cluster: Cluster, start_task: StartTask
+):
+    fake_cluster.programs["base"] = Program(code=3)
+    run = start_last_try(start_task, callbacks=raise_in(name, SystemExit(1))).run()
+    assert "ended with exit code 3." in str(run.outcome)
+    assert f"warning: The task's {name} failed: SystemExit: 1" in run.log
+
+
+def test_exit_when_the_client_is_built_again_leaves_the_pod_to_the_next_try(
+    fake_cluster: Cluster, start_task: StartTask
+):
+    """As any error of a read of the pod."""
+    calls: list[str] = []
+
+    def call(name: str, arguments: dict[str, Any]) -> None:
+        calls.append(name)
+        if calls.count("on_sync_client_creation") in (2, 3):  # for the watch, and for a read of the pod
+            raise SystemExit(1)
+
+    fake_cluster.programs["base"] = Program(runs_s=20)
+    answer_looks(5, fake_cluster, refuse(401, "Unauthorized", "expired"))
+    task = start_task(callbacks=build_callback(call))
+    said = f"pod {task.pod} in namespace team-alpha: The task's on_sync_client_creation failed: SystemExit: 1. The task"
+    assert str(task.run().outcome).startswith(f"PodUnreadable: Cannot read {said} deletes no pod for this.")
+    assert (task.retry().outcome, len(fake_cluster.ledger)) == (None, ONCE)
+
+
+def test_exit_of_a_subclass_while_it_defers_the_task_ends_the_pod(fake_cluster: Cluster, start_task: StartTask):
+    class Deferring(TeamPodOperator):
+        def invoke_defer_method(self, **_: Any) -> None:
+            raise SystemExit(1)
+
+    fake_cluster.programs["base"] = Program(runs_s=20)
+    task = start_last_try(start_task, deferrable=True)
+    task.operator_class = Deferring
+    run = task.run()
+    fake_cluster.sleep(5)
+    assert (run.outcome, fake_cluster.pods) == ("SystemExit: 1", {})
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), AirflowTaskTimeout("Timeout, PID: 1"), TaskStopped(), Killed()])
+def test_what_interrupts_a_callback_passes_through(error: BaseException):
+    operator, context = SimpleNamespace(callbacks=[raise_in("on_pod_creation", error)], client=None), Any
+    with pytest.raises(type(error)) as raised:
+        call_back(operator, context, "on_pod_creation")  # type: ignore[arg-type]
+    assert raised.value is error

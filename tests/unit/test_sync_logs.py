@@ -9,6 +9,7 @@ import pytest
 
 from unit.support.cluster_server import Cluster
 from unit.support.fake_kubelet import Fragment, Program, stamp
+from unit.support.task_ends import EXITS, raise_in, start_last_try
 from unit.support.task_faults import kill_while_running
 from unit.support.task_process import StartTask, Task
 
@@ -192,3 +193,25 @@ def test_starting_is_called_for_a_pod_that_ends_between_two_looks(fake_cluster: 
     fake_cluster.watches, fake_cluster.programs["base"] = None, Program(runs_s=1)
     assert start_task(callbacks=Callback, startup_check_interval_seconds=20).run().outcome is None
     assert phases == ["Succeeded"]
+
+
+@pytest.mark.parametrize(("error", "said"), [*EXITS, (GeneratorExit(), "GeneratorExit")])
+@pytest.mark.parametrize("name", ["progress_callback", "log_formatter"])
+def test_exit_in_the_thread_of_the_log_fails_the_task_and_loses_no_line(
+    name: str, error: BaseException, said: str, fake_cluster: Cluster, start_task: StartTask
+):
+    def format_line(container: str, line: str) -> str:
+        raise error
+
+    fake_cluster.programs["base"] = Program(runs_s=20, lines=(b"one", b"two"))
+    by_name: dict[str, Any] = {"log_formatter": format_line, "progress_callback": raise_in(name, error)}
+    arguments = {"callbacks" if name == "progress_callback" else name: by_name[name]}
+    run = start_last_try(start_task, **arguments).run()
+    fake_cluster.sleep(5)
+    failure = f"The task's {name} failed: {said}"
+    assert (run.outcome, fake_cluster.pods) == (f"AirflowException: {failure}", {})
+    assert [line for line in run.log if "[base]" in line or failure in line] == [
+        f"error: {failure}",
+        "[base] one",
+        "[base] two",
+    ]

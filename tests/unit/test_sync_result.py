@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 from kubernetes.client import ApiException
 
+from kpo_platform import TeamPodOperator
 from kpo_platform.airflow.operators.lifecycle.api_request import ApiRefusal
 from kpo_platform.airflow.operators.lifecycle.pod_manager import CommandFailed
 from unit.support.cluster_server import Cluster, Rule
 from unit.support.fake_kubelet import XCOM_SIDECAR, Program
-from unit.support.task_ends import EXIT_3, build_callback, run_until, tell
+from unit.support.task_ends import EXIT_3, build_callback, run_until, start_last_try, tell
 from unit.support.task_process import StartTask
 
 ONCE = 2
@@ -172,3 +173,18 @@ def test_execution_timeout_in_a_callback_does_not_hide_an_exit_code(
     run = run_until(10, task)
     assert (tell(task, run), fake_cluster.pods) == (outcome, {})
     assert any("execution_timeout has ended the author's callbacks" in line for line in run.log)
+
+
+@pytest.mark.parametrize("xcom", ["message", "sidecar"])
+def test_exit_of_a_subclass_while_it_reads_the_result_ends_the_pod(
+    xcom: str, fake_cluster: Cluster, start_task: StartTask
+):
+    class Reading(TeamPodOperator):
+        def extract_xcom(self, pod: Any) -> Any:
+            raise SystemExit(1)
+
+    task = start_last_try(start_task, xcom=xcom)
+    task.operator_class = Reading
+    run = task.run()
+    fake_cluster.sleep(5)
+    assert (run.outcome, fake_cluster.pods) == ("AirflowException: The task's extract_xcom failed: SystemExit: 1", {})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from asyncio import CancelledError
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -10,9 +11,16 @@ import pytest
 from airflow.providers.cncf.kubernetes.callbacks import KubernetesPodOperatorCallback
 from airflow.sdk.exceptions import AirflowException, AirflowTaskTimeout
 
-from unit.support.task_process import Run, Task
+from unit.support.task_process import Run, StartTask, Task
 
 EXIT_3 = "AirflowException: Pod POD failed. The program failed: container base ended with exit code 3."
+EXITS: list[tuple[BaseException, str]] = [
+    (SystemExit(1), "SystemExit: 1"),
+    (SystemExit(), "SystemExit"),
+    (CancelledError(), "CancelledError"),
+]
+"""What the author's code raises when it exits, and how the task's error tells it."""
+
 NAMES = (
     "on_pod_manifest_created",
     "on_pod_creation",
@@ -37,12 +45,25 @@ def build_callback(call: Callable[[str, dict[str, Any]], None]) -> type[Kubernet
     return type("Callback", (KubernetesPodOperatorCallback,), members)
 
 
-def fail_in(wanted: str) -> type[KubernetesPodOperatorCallback]:
+def raise_in(wanted: str, error: BaseException) -> type[KubernetesPodOperatorCallback]:
+    """Build callbacks of which one raises this error."""
+
     def call(name: str, arguments: dict[str, Any]) -> None:
         if name == wanted:
-            raise RuntimeError(f"{name} of the author")
+            raise error
 
     return build_callback(call)
+
+
+def fail_in(wanted: str) -> type[KubernetesPodOperatorCallback]:
+    return raise_in(wanted, RuntimeError(f"{wanted} of the author"))
+
+
+def start_last_try(start_task: StartTask, **arguments: Any) -> Task:
+    """Create a task that has no other try."""
+    task = start_task(retries=0, **arguments)
+    task.max_tries = 0
+    return task
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from airflow.sdk.exceptions import (
     AirflowTaskTimeout,
 )
 
-from kpo_platform.airflow.operators.lifecycle.callbacks import call_back, catch
+from kpo_platform.airflow.operators.lifecycle.callbacks import EXITS, call_back, catch
 from kpo_platform.airflow.operators.lifecycle.disposal import describe_kept_pod, dispose_pod
 from kpo_platform.airflow.operators.lifecycle.observed_pod import ObservedPod, PodEventLog
 from kpo_platform.airflow.operators.lifecycle.patience import ApiServerUnavailable, describe_error, describe_failure
@@ -70,7 +70,7 @@ class Ending:
             yield
         except (ApiServerUnavailable, AirflowRescheduleException):
             raise  # no reason to delete a pod
-        except (Exception, AirflowTaskTimeout) as error:
+        except (Exception, AirflowTaskTimeout, *EXITS) as error:
             self._operator.log.info("The task fails (%s). Its pod is now deleted or kept.", type(error).__name__)
             self._clean_up_failed(error)
             raise

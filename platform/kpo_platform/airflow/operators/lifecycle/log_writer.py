@@ -15,8 +15,10 @@ from airflow.providers.cncf.kubernetes.callbacks import ExecutionMode
 from airflow.providers.cncf.kubernetes.utils.pod_manager import PodManager, _parse_log_level, is_log_group_marker
 from kubernetes.client import models as k8s
 
+from kpo_platform.airflow.operators.lifecycle.callbacks import build_exit_error
 from kpo_platform.airflow.operators.lifecycle.log_flood import FloodCounter, join_lines
 from kpo_platform.airflow.operators.lifecycle.log_lines import LogLine
+from kpo_platform.airflow.operators.lifecycle.patience import describe_failure
 
 
 @dataclass
@@ -127,10 +129,10 @@ class ContainerLogWriter:
             if formatter is not None and self.error is None and not is_log_group_marker(line.text):
                 formatted = formatter(self._container, line.text)
                 return None if formatted is None else lambda *_: formatted
-        except Exception as error:
-            self.error = error
+        except BaseException as error:  # an exit would end the thread; no signal raises here
+            self.error = error if isinstance(error, Exception) else build_exit_error(name, error)
             self._on_error()
-            self._log.error("The task's %s failed: %s: %s", name, type(error).__name__, error)
+            self._log.error("The task's %s failed: %s", name, describe_failure(error))
         return None
 
 

@@ -236,7 +236,7 @@ def _find_cause(error: BaseException) -> BaseException:
         inner = getattr(error, "reason", None)
         if not isinstance(inner, BaseException):
             inner = error.__cause__ or next((each for each in error.args if isinstance(each, BaseException)), None)
-        if inner is None:
+        if not isinstance(inner, Exception):  # an exit says nothing without the code that has raised it
             break
         error = inner
     return error

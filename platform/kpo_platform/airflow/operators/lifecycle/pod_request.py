@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from kubernetes.client import models as k8s
 
-from kpo_platform.airflow.operators.lifecycle.callbacks import call_back
+from kpo_platform.airflow.operators.lifecycle.callbacks import call_back, fail_on_exit
 from kpo_platform.airflow.operators.lifecycle.patience import describe_failure
 from kpo_platform.airflow.operators.lifecycle.start_record import (
     build_pod_name,
@@ -58,7 +58,8 @@ def prepare_request(operator: Any, context: Context, *, may_have_pod: bool) -> P
     try:
         operator.name = operator._set_name(operator.name)
         if operator.pod_request_obj is None:
-            base_name, operator.pod_request_obj = build_pod_request(operator, context)
+            with fail_on_exit("build_pod_request_obj"):  # a subclass may override it
+                base_name, operator.pod_request_obj = build_pod_request(operator, context)
         call_back(operator, context, "on_pod_manifest_created", pod_request=operator.pod_request_obj)
     except Exception as error:
         former = read_former_record(context, operator.log) if may_have_pod else None

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
 from airflow.providers.cncf.kubernetes.utils.pod_manager import OnKillAction, PodManager
 from airflow.sdk.exceptions import AirflowException, AirflowTaskTimeout
+from kubernetes.client import CoreV1Api
 from kubernetes.client import models as k8s
 
+from kpo_platform.airflow.operators.lifecycle.callbacks import fail_on_exit
 from kpo_platform.airflow.operators.lifecycle.disposal import describe_kept_pod
 from kpo_platform.airflow.operators.lifecycle.engine import switch_engine, warn_of_unused_overrides
 from kpo_platform.airflow.operators.lifecycle.patience import DEFAULT_TIMEOUT_S, Patience
@@ -55,6 +57,12 @@ class RestartSafePodOperator(KubernetesPodOperator):
     def stop_signal(self) -> StopSignal:
         """The signal that ends the task's process."""
         return StopSignal()
+
+    @cached_property
+    def client(self) -> CoreV1Api:
+        """The client of the API server, which the author's callbacks get when it is built."""
+        with fail_on_exit("on_sync_client_creation"):
+            return super().client
 
     @cached_property
     def pod_manager(self) -> PodManager:

@@ -12,7 +12,7 @@ from kubernetes.client import models as k8s
 
 from kpo_platform.airflow.operators.lifecycle import quota_wait
 from kpo_platform.airflow.operators.lifecycle.adoption import AdoptionKind, is_free
-from kpo_platform.airflow.operators.lifecycle.callbacks import call_back
+from kpo_platform.airflow.operators.lifecycle.callbacks import EXITS, call_back
 from kpo_platform.airflow.operators.lifecycle.connection import read_client
 from kpo_platform.airflow.operators.lifecycle.disposal import (
     dispose_pod,
@@ -239,7 +239,7 @@ class PodRun:
             yield
         except (ApiServerUnavailable, AirflowRescheduleException):
             raise  # no reason to delete a pod
-        except Exception:
+        except (Exception, *EXITS):
             if self.pod is not None and (self._is_created or not has_next_try(self._context)):
                 dispose_pod(self._operator, self._api, self.pod.state)
             raise

@@ -11,6 +11,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException
 from kubernetes.client import ApiException
 from kubernetes.client import models as k8s
 
+from kpo_platform.airflow.operators.lifecycle.callbacks import fail_on_exit
 from kpo_platform.airflow.operators.lifecycle.observed_pod import ObservedPod
 from kpo_platform.airflow.operators.lifecycle.patience import ApiServerUnavailable, advise, describe_error, is_transient
 from kpo_platform.airflow.operators.lifecycle.pod_manager import CommandFailed
@@ -51,7 +52,7 @@ def read_result(operator: Any, pod: ObservedPod) -> Any:
         _await_sidecar(operator, pod)
         began_at = time.monotonic()
         try:
-            return operator.extract_xcom(pod=pod.model)
+            return _extract(operator, pod)
         except Exception as error:
             lasted_s = time.monotonic() - began_at + _INTERVAL_S
             if getattr(error, "status", None) == 401:
@@ -73,7 +74,7 @@ def read_failed_result(operator: Any, pod: ObservedPod) -> Any:
     if not _is_running(pod):
         return None
     try:
-        return operator.extract_xcom(pod=pod.model)
+        return _extract(operator, pod)
     except Exception as error:
         operator.log.info("Cannot read a result of the failed program: %s.", describe_error(error))
         return None
@@ -110,9 +111,14 @@ def _read_message(operator: Any, pod: ObservedPod, message: str) -> Any:
     if not message:
         operator.log.info("The task has no result: %s is empty. A program must write directly into it.", RESULT_FILE)
     try:
-        return operator.extract_xcom(pod=pod.model)
+        return _extract(operator, pod)
     except json.JSONDecodeError as error:
         raise _build_json_error(error) from error
+
+
+def _extract(operator: Any, pod: ObservedPod) -> Any:
+    with fail_on_exit("extract_xcom"):  # a subclass may override it
+        return operator.extract_xcom(pod=pod.model)
 
 
 def _build_json_error(error: json.JSONDecodeError) -> AirflowException:
