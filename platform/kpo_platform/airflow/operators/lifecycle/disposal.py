@@ -58,6 +58,13 @@ def describe_kept_pod(name: str, namespace: str, container: str) -> str:
     )
 
 
+def describe_keeping(operator: Any, pod: PodState) -> str:
+    """Return the log line of a pod that the task keeps, unless another one, as a drain of its node, is deleting it."""
+    if pod.deletion_requested_at is not None:
+        return f"Pod {pod.name} cannot be kept: it is already being deleted."
+    return describe_kept_pod(pod.name, pod.namespace, operator.base_container_name)
+
+
 def dispose_pod(operator: Any, api: PodApi, pod: PodState) -> bool:
     """Delete or keep a pod as the task or its team decides, and return whether that worked.
 
@@ -80,16 +87,14 @@ def delete_replaced_pod(operator: Any, api: PodApi, pod: PodState) -> None:
 def dispose_stopped_pod(operator: Any, api: PodApi, pod: PodState) -> str:
     """Delete the pod of a stopped task, or mark and keep it as ``on_kill_action`` says; return what became of it."""
     if operator.on_kill_action == OnKillAction.KEEP_POD:
-        _log_kept_pod(operator, pod)
+        operator.log.info(describe_keeping(operator, pod))
         api.mark_checked(pod.name, pod.namespace, pod.uid)
+        if pod.deletion_requested_at is not None:
+            return ", and its pod is already being deleted."
         return ", but its pod keeps running: on_kill_action is 'keep_pod'."
     operator.log.info("Deleting pod: %s", pod.name)
     api.delete(pod.name, pod.namespace, pod.uid, operator.termination_grace_period)
     return ", and its pod was deleted."
-
-
-def _log_kept_pod(operator: Any, pod: PodState) -> None:
-    operator.log.info(describe_kept_pod(pod.name, pod.namespace, operator.base_container_name))
 
 
 def remove_pod(operator: Any, api: PodApi, pod: PodState) -> None:
@@ -104,7 +109,7 @@ def remove_pod(operator: Any, api: PodApi, pod: PodState) -> None:
         api.end(*where)
     else:
         api.mark_checked(*where)
-    _log_kept_pod(operator, pod)
+    operator.log.info(describe_keeping(operator, pod))
 
 
 def warn_of_left_pod(operator: Any, pod: PodState | StartRecord | None, error: Exception, *, is_retried: bool) -> None:

@@ -17,7 +17,7 @@ from airflow.sdk.exceptions import (
 )
 
 from kpo_platform.airflow.operators.lifecycle.callbacks import EXITS, call_back, catch
-from kpo_platform.airflow.operators.lifecycle.disposal import describe_kept_pod, dispose_pod
+from kpo_platform.airflow.operators.lifecycle.disposal import describe_keeping, dispose_pod
 from kpo_platform.airflow.operators.lifecycle.observed_pod import ObservedPod, PodEventLog
 from kpo_platform.airflow.operators.lifecycle.patience import ApiServerUnavailable, describe_error, describe_failure
 from kpo_platform.airflow.operators.lifecycle.pod_api import PodApi
@@ -220,7 +220,8 @@ class Ending:
         return self._keep_for_next_try("it has started, and the next try takes it up")
 
     def _keep_for_next_try(self, why: str = "its program has succeeded, and the next try takes its result") -> bool:
-        if not has_next_try(self._context) or self._pod.is_gone or not self._has_later_use():
+        is_going = self._pod.is_gone or self._pod.state.deletion_requested_at is not None  # no try takes it up
+        if is_going or not has_next_try(self._context) or not self._has_later_use():
             return False
         self._operator.has_cleaned_up = True
         self._keep(why)
@@ -239,8 +240,7 @@ class Ending:
 
     def _keep(self, why: str) -> None:
         operator, pod = self._operator, self._pod.state
-        kept = describe_kept_pod(pod.name, pod.namespace, operator.base_container_name)
-        operator.log.warning("Pod %s is not deleted: %s. %s", pod.name, why, kept)
+        operator.log.warning("Pod %s is not deleted: %s. %s", pod.name, why, describe_keeping(operator, pod))
 
     def _tell_all(self, end: TaskEnd, failures: Iterable[Exception | None], *, is_final: bool = False) -> Any:
         """Tell an end and what failed at it; unless `is_final`, it was the author's code: a try may follow."""

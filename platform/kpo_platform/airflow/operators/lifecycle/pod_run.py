@@ -148,7 +148,7 @@ class RestartSafePodOperator(KubernetesPodOperator):
             raise AirflowException(f"The task was stopped{self._open_run(context).stop()}") from None
         run = self._open_run(context)
         pod = run.pod
-        kept = f": pod {pod.state.name} is kept" if pod else ""
+        kept = f": pod {pod.state.name} is kept" if pod and pod.state.deletion_requested_at is None else ""
         what = "takes up" if self.reattach_on_restart else "replaces"
         self.log.info("The worker is shutting down%s. The task restarts, and %s its pod if it has one.", kept, what)
         run.keep_report()
