@@ -24,6 +24,8 @@ from kpo_platform.airflow.operators.lifecycle.log_stream import FollowTimes, Log
 from kpo_platform.pod.cluster_text import sanitize
 
 _REFUSALS_AFTER_END, _FAILURES_BEFORE_NOTICE = 5, 3
+_ROUNDS_AT_ONCE = 3
+"""Reads of an ended log with something new, until another waits: a log that always has more is no reason to hurry."""
 
 
 class LogFollower:
@@ -65,7 +67,7 @@ class LogFollower:
         self.position, self._tail_stamp = position, ""
         self._ended, self._closed, self._finished = threading.Event(), threading.Event(), threading.Event()
         self._is_stopped = self._is_complete = self._has_noticed = False
-        self._failures, self._refusals, self._why = 0, 0, ""
+        self._failures, self._refusals, self._rounds, self._why = 0, 0, 0, ""
         context = contextvars.copy_context()  # Airflow's loggers take the fields of their lines from it
         self._thread = threading.Thread(target=context.run, args=(self._run,), name=f"log of {container}", daemon=True)
 
@@ -139,7 +141,7 @@ class LogFollower:
             self._on_pause()
 
     def _finish(self) -> ReadFailure | None:
-        """Read the rest after the container's end, and prove that it is complete by the log's last line.
+        """Read the rest after the container's end, and prove that it is complete: by the log's last line, or two reads.
 
         An end of the body proves nothing: the API server ends it also when its connection to the kubelet breaks. But a
         container that keeps running is read once: it may write faster than that is read.
@@ -156,7 +158,7 @@ class LogFollower:
             if failure is not None:
                 return failure
             if not self._is_stopped and before != (self._cursor.position, self._pending):
-                return self._read_tail()
+                return None  # it is compared in the next round
         if not (self._is_stopped or self._cursor.is_found):
             return ReadFailure("its last lines are no longer in the log", is_refusal=True)
         self._complete()  # two reads agree
@@ -247,6 +249,10 @@ class LogFollower:
         """Wait before the next read, at most until the container's end if nothing failed."""
         if failure is not None and failure.is_silence:
             return
+        if failure is None and self._ended.is_set():
+            self._rounds += 1
+            if self._rounds < _ROUNDS_AT_ONCE:
+                return
         self._failures += 1
         longest = min(self._times.longest_retry, self._times.retry * 2 ** min(self._failures - 1, 10))
         if failure is None or failure.is_not_started:
