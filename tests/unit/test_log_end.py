@@ -13,6 +13,7 @@ from kubernetes.client import ApiClient, Configuration
 
 from kpo_platform.airflow.operators.lifecycle.log_follower import LogFollower, join_all
 from kpo_platform.airflow.operators.lifecycle.log_lines import LogLine, LogPosition
+from kpo_platform.airflow.operators.lifecycle.log_stream import LogStream
 from unit.support.log_following import DAY, TIMES, Follow, Written, end, wait_for
 from unit.support.log_server import Cut, Fragment, LogServer, Refuse, at, serving_log
 
@@ -274,3 +275,9 @@ def test_wait_that_a_signal_interrupts_leaves_the_log_to_the_next_one(
         signal.signal(signal.SIGALRM, former)
     threading.Timer(0.2, held.set).start()
     assert (follower.join(10), written.texts) == (True, ["a", "b"])
+
+
+def test_read_that_is_broken_off_is_no_end_of_the_log(server: LogServer):
+    stream = LogStream(lambda: ApiClient(Configuration(host=server.url)), "p-1", "n", "base", TIMES)
+    stream.stop_following()
+    assert stream.receive(lambda chunk: None, follow=True) is not None

@@ -6,8 +6,8 @@ import itertools
 
 import pytest
 
-from unit.support.log_following import DAY, Follow, Written
-from unit.support.log_server import Fragment, LogServer, at
+from unit.support.log_following import DAY, Follow, Written, end, wait_for
+from unit.support.log_server import Cut, Fragment, LogServer, at
 
 Lines = list[tuple[str, bytes] | Fragment]
 
@@ -35,7 +35,7 @@ def describe(server: LogServer) -> list[str]:
 
 @pytest.mark.parametrize(
     ("lines", "reads"),
-    [(ONE_STAMP, ["tail 2", "whole", "tail 2", "since 04"]), (LONG_LINE, ["tail 2", "whole", "tail 2", "since 08"])],
+    [(ONE_STAMP, ["whole", "tail 2", "since 04"]), (LONG_LINE, ["whole", "tail 2", "since 08"])],
     ids=["one stamp", "long line"],
 )
 def test_ended_log_whose_last_line_proves_nothing_is_read_without_a_pause(
@@ -74,3 +74,41 @@ def test_ended_log_without_a_line_end_that_always_changes_is_not_read_without_a_
     missing = f"after {DAY}01.000000000Z: it was not read within 1 s."
     assert written.texts == ["first", f"!The log of container base may be incomplete {missing}"]
     assert len(server.log.queries) <= 8
+
+
+def test_ended_log_is_read_once_and_compared_with_its_end(server: LogServer, written: Written, follow: Follow):
+    server.log.add(("01.0", b"a"), ("02.0", b"b"))
+    assert follow(is_ended=True, **LONG).join(10)
+    assert (written.texts, describe(server)) == (["a", "b"], ["whole", "tail 2"])
+
+
+def test_ended_log_without_a_line_is_read_twice(server: LogServer, written: Written, follow: Follow):
+    assert follow(is_ended=True, **LONG).join(10)
+    assert (written.texts, describe(server)) == ([], ["whole", "tail 2"])
+
+
+def test_log_that_was_followed_and_has_no_line_is_read_once_more(server: LogServer, written: Written, follow: Follow):
+    follower = follow(**LONG)
+    wait_for(lambda: describe(server) == ["follow"])
+    end(server, follower)
+    assert (written.texts, describe(server)) == ([], ["follow", "tail 2"])
+
+
+@pytest.mark.parametrize("position", [0, 1, 2])
+def test_read_that_is_cut_before_the_first_byte_loses_nothing(
+    server: LogServer, written: Written, follow: Follow, position: int
+):
+    server.log.add(("01.0", b"a"), ("02.0", b"b"))
+    server.log.faults.extend([*[None] * position, Cut(0, is_clean=True)])
+    assert follow(is_ended=True, **LONG).join(10)
+    assert written.texts == ["a", "b"]
+
+
+def test_follow_that_was_broken_off_does_not_count_as_a_read(server: LogServer, written: Written, follow: Follow):
+    """The kubelet does not end it, and the next read is cut before its first byte."""
+    follower = follow(end_silence=0.05, **LONG)
+    wait_for(lambda: describe(server) == ["follow"])
+    server.log.faults.append(Cut(0, is_clean=True, then=lambda: server.log.add(("01.0", b"a"))))
+    follower.container_ended()
+    assert follower.join(10)
+    assert (written.texts, describe(server)) == (["a"], ["follow", "whole", "tail 2", "whole", "tail 2"])

@@ -138,6 +138,16 @@ def test_positions_that_cannot_be_stored_or_read_do_not_fail_the_task(task: Task
     assert "warning: Cannot read how far the log was written: refused" in second.log
 
 
+def test_task_without_output_sends_five_requests(fake_cluster: Cluster, start_task: StartTask):
+    fake_cluster.programs["base"] = Program(runs_s=60, lines=())
+    run = start_task().run()
+    assert (run.outcome, run.requests, len(fake_cluster.log_queries)) == (
+        None,
+        ["POST pods", "WATCH POD", "DELETE POD"],
+        2,
+    )
+
+
 def count(cluster: Cluster, text: str) -> int:
     return sum(text in request for request in cluster.requests)
 

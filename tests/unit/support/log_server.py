@@ -154,11 +154,11 @@ class LogServer:
                     if chunk:
                         self.wfile.write(f"{len(chunk):x}\r\n".encode() + chunk + b"\r\n")
                         self.wfile.flush()
-                if fault is None or fault.is_clean:
-                    self.wfile.write(b"0\r\n\r\n")
                 if fault is not None:
                     fault.then()
-                    self.close_connection = True
+                    self.close_connection = not fault.is_clean
+                if fault is None or fault.is_clean:
+                    self.wfile.write(b"0\r\n\r\n")
 
             def refuse(self, fault: Refuse) -> None:
                 body = f'{{"kind": "Status", "message": "{fault.message}"}}'.encode()

@@ -64,9 +64,9 @@ class LogFollower:
         self._stream = LogStream(client, pod_name, namespace, container, self._times)
         self._on_pause, self._on_unauthorized = on_pause, on_unauthorized
         self._cursor, self._pending, self._jumps = LogCursor(position), b"", JumpDetector()
-        self.position, self._tail_stamp = position, ""
+        self.position = position
         self._ended, self._closed, self._finished = threading.Event(), threading.Event(), threading.Event()
-        self._is_stopped = self._is_complete = self._has_noticed = False
+        self._is_stopped = self._is_complete = self._has_noticed = self._has_read = False
         self._failures, self._refusals, self._rounds, self._why = 0, 0, 0, ""
         context = contextvars.copy_context()  # Airflow's loggers take the fields of their lines from it
         self._thread = threading.Thread(target=context.run, args=(self._run,), name=f"log of {container}", daemon=True)
@@ -146,18 +146,18 @@ class LogFollower:
         An end of the body proves nothing: the API server ends it also when its connection to the kubelet breaks. But a
         container that keeps running is read once: it may write faster than that is read.
         """
-        if not self._is_stopped:
+        is_first = not self._has_read and self._cursor.position is None  # the last line cannot be compared yet
+        if not (self._is_stopped or is_first):
             failure = self._read_tail()
             if failure is not None or self._is_complete:
                 return failure
         # If the node's clock may have been set back, the log is at last read from its start.
-        is_ascending = self._cursor.position is None or self._cursor.position.stamp <= self._tail_stamp
-        for is_whole in [False] if self._is_stopped or is_ascending else [False, True]:
+        for is_whole in [False] if self._is_stopped or self._cursor.is_ascending else [False, True]:
             before = (self._cursor.position, self._pending)
             failure = self._read(is_whole=is_whole)
             if failure is not None:
                 return failure
-            if not self._is_stopped and before != (self._cursor.position, self._pending):
+            if not self._is_stopped and (is_first or before != (self._cursor.position, self._pending)):
                 return None  # it is compared in the next round
         if not (self._is_stopped or self._cursor.is_found):
             return ReadFailure("its last lines are no longer in the log", is_refusal=True)
@@ -168,13 +168,8 @@ class LogFollower:
         """Compare the log's last line; of a line that the runtime has split, it is only the last fragments."""
         tail = bytearray()
         failure = self._stream.receive(tail.extend, tail=2)
-        *others, last = (parse_line(raw) for raw in bytes(tail).removesuffix(b"\n").split(b"\n"))
-        if failure is None and last:
-            self._tail_stamp = last.stamp
-            has_twin = any(other is not None and other.stamp == last.stamp for other in others)
-            pending = parse_line(self._pending)
-            if not has_twin and (last == pending if pending else self._cursor.is_last(last)):
-                self._complete()
+        if failure is None and self._cursor.is_at_end(bytes(tail), self._pending):
+            self._complete()
         return failure
 
     def _complete(self) -> None:
@@ -187,6 +182,7 @@ class LogFollower:
         """Read from the last line's second on, or the whole log, and write what is new."""
         splitter, since = LineSplitter(), None if is_whole else self._cursor.since
         self._cursor.begin_read()
+        self._has_read = False
 
         def take(chunk: bytes) -> None:
             self._take(splitter.feed(chunk))
@@ -197,6 +193,7 @@ class LogFollower:
             # A kubelet that cannot read on ends the body with its error.
             text = sanitize(rest.decode("utf-8", "backslashreplace"))
             return ReadFailure(f"the kubelet answered: {text}", is_refusal=True)
+        self._has_read = failure is None
         self._pending = rest if failure is None and rest and parse_line(rest) != self._cursor.last else b""
         return failure
 

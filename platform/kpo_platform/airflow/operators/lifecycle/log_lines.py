@@ -105,6 +105,7 @@ class LogCursor:
         self.position, self._start = position, position or LogPosition("")
         self.last: LogLine | None = None
         self.is_found = False
+        self._end_stamp = ""
         self._counts: defaultdict[str, Counter[int]] = defaultdict(Counter)
         self._remaining: float = 0
         self._remaining_former = 0
@@ -119,6 +120,29 @@ class LogCursor:
             return None
         second = datetime.strptime(self.position.stamp[:SECOND_WIDTH], _SECOND)
         return f"{(second - timedelta(seconds=1)).strftime(_SECOND)}Z"
+
+    @property
+    def is_ascending(self) -> bool:
+        """Whether the log's end, as it was last compared, is no earlier than the last written line."""
+        return self.position is None or self.position.stamp <= self._end_stamp
+
+    def is_at_end(self, tail: bytes, pending: bytes) -> bool:
+        """Compare the log's last two lines, and return whether they prove that all was read.
+
+        The stamp of the last one must be its own: another line with the same text may have the same stamp.
+
+        Args:
+            tail: what was read of the end.
+            pending: what was read after the last written line, without a line end.
+        """
+        if not tail:
+            return not pending and self.position is None
+        *others, last = (parse_line(raw) for raw in tail.removesuffix(b"\n").split(b"\n"))
+        if last is None:
+            return False
+        self._end_stamp, unended = last.stamp, parse_line(pending)
+        has_twin = any(other is not None and other.stamp == last.stamp for other in others)
+        return not has_twin and (last == unended if unended else self.is_last(last))
 
     def is_last(self, line: LogLine) -> bool:
         """Whether this is the last written line."""

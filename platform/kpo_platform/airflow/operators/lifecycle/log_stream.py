@@ -54,6 +54,10 @@ class ReadFailure:
     retry_after_s: float = 0
 
 
+_BROKEN_OFF = ReadFailure("it was broken off")
+"""The task itself has ended the read."""
+
+
 class LogStream:
     """The reads of one container's log, one at a time, by one thread.
 
@@ -73,7 +77,7 @@ class LogStream:
     def receive(
         self, take: Callable[[bytes], object], *, follow: bool = False, since: str | None = None, tail: int = 0
     ) -> ReadFailure | None:
-        """Read the log with stamps, and pass on what comes; None if the body ended, or the read was broken off.
+        """Read the log with stamps, and pass on what comes; None if the body has ended.
 
         Exceptions of `take` pass through. The client library's own method has no ``sinceTime``, only seconds by the
         worker's clock.
@@ -84,16 +88,17 @@ class LogStream:
         with self._connection.lock:
             self._is_following = follow
             if not self._is_wanted:
-                return None
+                return _BROKEN_OFF
         timeout_s = (self._times.connect, self._times.silence if follow else self._times.end_read)
         try:
             response = self._connection.open(self._path, query, timeout_s)
         except _READ_ERRORS as error:
             return _classify(error)
         try:
-            return self._pass_on(response.stream(_CHUNK, decode_content=True), take)
+            failure = self._pass_on(response.stream(_CHUNK, decode_content=True), take)
         finally:
             response.close()
+        return failure if self._is_wanted else _BROKEN_OFF
 
     def stop_following(self) -> None:
         """Break a read that follows, also one that begins now."""
