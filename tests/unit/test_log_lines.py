@@ -141,3 +141,23 @@ def test_position_keeps_the_latest_stamp():
     assert read(former, log[:2]) == ["a", "b"]
     assert former.position == LogPosition(f"{DAY}01.1", 1, latest=f"{DAY}01.2")
     assert read(LogCursor(former.position), log) == ["c"]
+
+
+def cut_tail(log: list[tuple[str, str]], count: int) -> bytes:
+    return "".join(f"{DAY}{stamp}Z {text}\n" for stamp, text in log[-count:]).encode()
+
+
+@given(LOGS, st.integers(0, 12))
+def test_last_lines_prove_the_end_exactly_if_all_was_read(log: list[tuple[str, str]], stop: int):
+    log = sorted((f"{stamp:0<12}", text) for stamp, text in log)
+    former = LogCursor()
+    read(former, log[:stop])
+    for cursor in (former, LogCursor(former.position)):
+        assert cursor.is_at_end(cut_tail(log, cursor.tail_lines), b"") == (len(log) <= stop)
+
+
+@pytest.mark.parametrize(("count", "lines", "is_proven"), [(99, 100, True), (100, 101, True), (101, 101, False)])
+def test_more_than_a_hundred_lines_of_one_stamp_prove_nothing(count: int, lines: int, is_proven: bool):
+    cursor, log = LogCursor(), [("01.000000000", "a")] * count
+    read(cursor, log)
+    assert (cursor.tail_lines, cursor.is_at_end(cut_tail(log, lines), b"")) == (lines, is_proven)

@@ -141,7 +141,7 @@ class LogFollower:
             self._on_pause()
 
     def _finish(self) -> ReadFailure | None:
-        """Read the rest after the container's end, and prove that it is complete: by the log's last line, or two reads.
+        """Read the rest after the container's end, and prove that it is complete: by its last lines, or two reads.
 
         An end of the body proves nothing: the API server ends it also when its connection to the kubelet breaks. But a
         container that keeps running is read once: it may write faster than that is read.
@@ -165,9 +165,9 @@ class LogFollower:
         return None
 
     def _read_tail(self) -> ReadFailure | None:
-        """Compare the log's last line; of a line that the runtime has split, it is only the last fragments."""
+        """Compare the log's last lines; of a line that the runtime has split, they are only the last fragments."""
         tail = bytearray()
-        failure = self._stream.receive(tail.extend, tail=2)
+        failure = self._stream.receive(tail.extend, tail=self._cursor.tail_lines)
         if failure is None and self._cursor.is_at_end(bytes(tail), self._pending):
             self._complete()
         return failure

@@ -12,10 +12,12 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import Enum
+from itertools import takewhile
 
 _STAMP = re.compile(rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)(?: |\Z)")
 _SECOND = "%Y-%m-%dT%H:%M:%S"
 SECOND_WIDTH = 19
+_LONGEST_TAIL = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,27 +124,40 @@ class LogCursor:
         return f"{(second - timedelta(seconds=1)).strftime(_SECOND)}Z"
 
     @property
+    def tail_lines(self) -> int:
+        """How many of the log's last lines `is_at_end` compares: those of the last stamp, and one before."""
+        return min(self._same_stamp, _LONGEST_TAIL) + 1
+
+    @property
+    def _same_stamp(self) -> int:
+        return max(self.position.count, 1) if self.position else 1
+
+    @property
     def is_ascending(self) -> bool:
         """Whether the log's end, as it was last compared, is no earlier than the last written line."""
         return self.position is None or self.position.stamp <= self._end_stamp
 
     def is_at_end(self, tail: bytes, pending: bytes) -> bool:
-        """Compare the log's last two lines, and return whether they prove that all was read.
+        """Compare the log's last lines, and return whether they prove that all was read.
 
-        The stamp of the last one must be its own: another line with the same text may have the same stamp.
+        As many lines as were written must have the stamp of the last one: equal lines may have the same stamp.
 
         Args:
-            tail: what was read of the end.
+            tail: what was read of the last `tail_lines`.
             pending: what was read after the last written line, without a line end.
         """
         if not tail:
             return not pending and self.position is None
-        *others, last = (parse_line(raw) for raw in tail.removesuffix(b"\n").split(b"\n"))
+        lines = [parse_line(raw) for raw in tail.removesuffix(b"\n").split(b"\n")]
+        last, unended = lines[-1], parse_line(pending)
         if last is None:
             return False
-        self._end_stamp, unended = last.stamp, parse_line(pending)
-        has_twin = any(other is not None and other.stamp == last.stamp for other in others)
-        return not has_twin and (last == unended if unended else self.is_last(last))
+        self._end_stamp = last.stamp
+        twins = takewhile(lambda line: line is not None and line.stamp == last.stamp, reversed(lines))
+        same_stamp = len(list(twins))
+        if unended:
+            return same_stamp == 1 and last == unended
+        return same_stamp == self._same_stamp <= _LONGEST_TAIL and self.is_last(last)
 
     def is_last(self, line: LogLine) -> bool:
         """Whether this is the last written line."""
