@@ -182,6 +182,19 @@ def test_late_followers_share_one_deadline_and_each_says_so(server: LogServer):
     ]
 
 
+def test_followers_whose_containers_end_together_are_waited_for_together(
+    server: LogServer, written: Written, follow: Follow
+):
+    server.log.add(("01.0", b"a"))
+    followers = [follow(end_silence=0.1) for _ in range(10)]
+    wait_for(lambda: len(written.texts) == 10)
+    for follower in followers:
+        follower.container_ended()  # the kubelet ends the connection later
+    started_at = time.monotonic()
+    assert join_all(followers, 20)
+    assert (time.monotonic() - started_at < 0.7, written.texts) == (True, ["a"] * 10)
+
+
 # Answers
 
 

@@ -26,6 +26,8 @@ from kpo_platform.pod.cluster_text import sanitize
 _REFUSALS_AFTER_END, _FAILURES_BEFORE_NOTICE = 5, 3
 _ROUNDS_AT_ONCE = 3
 """Reads of an ended log with something new, until another waits: a log that always has more is no reason to hurry."""
+_ROUND_S = 0.1
+"""In which `join_all` waits for each thread in turn: no longer than the silence after which a follow is broken off."""
 
 
 class LogFollower:
@@ -277,7 +279,7 @@ class LogFollower:
 def join_all(
     followers: Collection[LogFollower], timeout_s: float, meanwhile: Callable[[], object] = lambda: None
 ) -> bool:
-    """Wait for the threads of followers, and return whether all have ended; call `meanwhile` every second or sooner.
+    """Wait for the threads of followers, and return whether all have ended; call `meanwhile` ten times a second.
 
     Those that are late write no further line, and say so.
     """
@@ -287,7 +289,7 @@ def join_all(
         if remaining <= 0:
             break
         for each in alive:
-            each.wait(min(remaining, 1) / len(alive))
+            each.wait(min(remaining, _ROUND_S) / len(alive))
         meanwhile()
     for each in alive:
         each.give_up(timeout_s)
