@@ -47,6 +47,11 @@ DURATIONS = {
     3600: "an hour",
 }
 
+PAUSES_AFTER_REFUSALS = [
+    min(FollowTimes.longest_retry, FollowTimes.retry * 2**number)
+    for number in range(log_follower._REFUSALS_AFTER_END - 1)
+]
+
 TIMES_OF_A_RUN: tuple[tuple[str, float], ...] = (
     (r"ends the pod, after up to (.+?) for the rest of its log", ending.LOG_REST_S),
     (r"rest of its log, or (.+?) for the whole log of a deferred task", ending.LATE_S),
@@ -79,6 +84,7 @@ NUMBERS_OF_A_RUN: tuple[tuple[str, list[str]], ...] = (
     (r"container writes more than ([\d,]+) lines in a second", [f"{log_flood.FLOOD_LINES:,}"]),
     (r"up to (\d+) successive lines", [str(log_flood.JOINED_LINES)]),
     (r"has refused the log (\w+) times", [NUMERALS[log_follower._REFUSALS_AFTER_END]]),
+    (r"times, within (\d+) seconds if they answer at once", [f"{sum(PAUSES_AFTER_REFUSALS):g}"]),
     (r"it is deferred again, up to (\w+) times", [NUMERALS[run._MAX_REDEFERRALS]]),
     (r"with a new pod, up to (\w+) times per try", [NUMERALS[restart._MAX_DISRUPTIONS]]),
     (r"every (\d+) to \d+ seconds, in a long wait", [str(quota_wait._RETRY_INTERVAL_S)]),

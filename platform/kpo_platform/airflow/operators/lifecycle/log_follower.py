@@ -124,15 +124,18 @@ class LogFollower:
 
     def _run(self) -> None:
         try:
-            while not self._closed.is_set():
+            while not self._ended.is_set():
+                failure = self._read(follow=True)
+                if failure is None:
+                    self._on_pause()
                 if self._ended.is_set():
-                    failure = self._finish()
-                else:
-                    failure = self._read(follow=True)
-                    if failure is None:
-                        self._on_pause()
-                    if self._ended.is_set():
-                        continue  # what is left is read at once
+                    break  # what is left is read at once
+                if failure is not None and self._is_hopeless(failure):
+                    return
+                self._pause(failure)
+            self._failures = 0  # what failed before does not delay the rest
+            while not self._closed.is_set():
+                failure = self._finish()
                 if self._is_complete or (failure is not None and self._is_hopeless(failure)):
                     return
                 self._pause(failure)
@@ -221,8 +224,7 @@ class LogFollower:
     def _write(self, new: Sequence[tuple[LogLine, LogPosition | None]]) -> None:
         if not new:
             return
-        if self._failures:
-            self._failures, self._has_noticed = 0, False
+        self._failures, self._has_noticed = 0, False
         for count in self._writer.write_lines([line for line, _ in new]):
             self.position = new[count - 1][1]
 
@@ -245,31 +247,31 @@ class LogFollower:
         return time.monotonic() - self._stream.last_activity > seconds
 
     def _pause(self, failure: ReadFailure | None) -> None:
-        """Wait before the next read, at most until the container's end if nothing failed."""
+        """Wait before the next read, at most until the container's end unless the API server asks for it."""
         if failure is not None and failure.is_silence:
             return
-        if failure is None and self._ended.is_set():
+        has_ended = self._ended.is_set()
+        awaited = self._closed if has_ended else self._ended  # `close` sets both
+        if failure is None and has_ended:
             self._rounds += 1
             if self._rounds < _ROUNDS_AT_ONCE:
                 return
         self._failures += 1
         longest = min(self._times.longest_retry, self._times.retry * 2 ** min(self._failures - 1, 10))
         if failure is None or failure.is_not_started:
-            if self._ended.is_set():
-                self._closed.wait(longest)
-            else:
-                self._ended.wait(longest if failure else max(longest, self._times.ended))
+            awaited.wait(longest if failure or has_ended else max(longest, self._times.ended))
             return
         self._why = failure.text
         if failure.is_unauthorized:
             self._on_unauthorized()
-        is_ending = self._ended.is_set() and failure.is_refusal  # told by `_is_hopeless` within seconds
+        is_ending = has_ended and failure.is_refusal  # told by `_is_hopeless` within seconds
         if self._failures >= _FAILURES_BEFORE_NOTICE and not (self._has_noticed or is_ending):
             self._has_noticed = True
             self._writer.write_notice(
                 f"Cannot read the log of container {self._container} now: {failure.text}. It is tried again."
             )
-        self._closed.wait(max(failure.retry_after_s, longest * random.uniform(0.1, 1)))
+        self._closed.wait(failure.retry_after_s)
+        awaited.wait(longest * random.uniform(0.1, 1) - failure.retry_after_s)
 
     def _describe_missing(self, why: str) -> str:
         where = f"after {self.position.stamp}Z" if self.position else "from its start"
