@@ -28,6 +28,17 @@ def test_lines_are_written_while_the_container_runs(server: LogServer, written: 
     assert follower.position == LogPosition(f"{DAY}02.000000001", 1)
 
 
+def test_lines_without_chunks_are_written_as_they_come(server: LogServer, written: Written, follow: Follow):
+    server.log.has_chunks = False
+    server.log.add(("01.0", b"a"))
+    follower = follow()
+    wait_for(lambda: written.texts == ["a"])
+    server.log.add(("02.0", b"b"))
+    wait_for(lambda: written.texts == ["a", "b"])
+    end(server, follower)
+    assert (written.texts, len(server.log.queries)) == (["a", "b"], 2)
+
+
 @pytest.mark.parametrize("is_clean", [False, True], ids=["reset", "clean end"])
 @pytest.mark.parametrize("size", range(1, 125, 11))
 def test_cut_body_loses_and_doubles_nothing(

@@ -50,12 +50,13 @@ class FakeLog:
         faults: one for each of the next requests; None answers normally.
         queries: the parameters of all requests.
         error: the kubelet's error at the end of every body.
+        has_chunks: whether bodies are sent in chunks; else they end with their connection, as of an HTTP/1.0 proxy.
     """
 
     def __init__(self) -> None:
         self.faults: deque[Refuse | Cut | None] = deque()
         self.queries: list[dict[str, str]] = []
-        self.error = b""
+        self.error, self.has_chunks = b"", True
         self._fragments: list[Fragment] = []
         self._is_running, self._changed = True, threading.Condition()
 
@@ -148,16 +149,15 @@ class LogServer:
                 chunks = limit(log.answer(query), fault)
                 first = next(chunks, b"")
                 self.send_response(200)
-                self.send_header("Transfer-Encoding", "chunked")
+                self.send_header(*(("Transfer-Encoding", "chunked") if log.has_chunks else ("Connection", "close")))
                 self.end_headers()
-                for chunk in chain([first], chunks):
-                    if chunk:
-                        self.wfile.write(f"{len(chunk):x}\r\n".encode() + chunk + b"\r\n")
-                        self.wfile.flush()
+                for chunk in filter(None, chain([first], chunks)):
+                    self.wfile.write(f"{len(chunk):x}\r\n".encode() + chunk + b"\r\n" if log.has_chunks else chunk)
+                    self.wfile.flush()
                 if fault is not None:
                     fault.then()
-                    self.close_connection = not fault.is_clean
-                if fault is None or fault.is_clean:
+                    self.close_connection |= not fault.is_clean
+                if log.has_chunks and (fault is None or fault.is_clean):
                     self.wfile.write(b"0\r\n\r\n")
 
             def refuse(self, fault: Refuse) -> None:

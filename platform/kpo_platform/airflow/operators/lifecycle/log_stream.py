@@ -13,10 +13,9 @@ from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from kpo_platform.airflow.operators.lifecycle.api_request import read_message
 from kpo_platform.airflow.operators.lifecycle.patience import read_retry_after
-from kpo_platform.airflow.operators.lifecycle.stream_connection import StreamConnection
+from kpo_platform.airflow.operators.lifecycle.stream_connection import StreamConnection, read_chunks
 from kpo_platform.pod.cluster_text import sanitize
 
-_CHUNK = 64 * 1024
 _LONGEST_RETRY_AFTER_S = 60.0
 _NOT_STARTED = ("is waiting to start", "is not available", "PodInitializing")
 _NEVER = ("is not valid for pod", "a container name must be specified")
@@ -95,7 +94,7 @@ class LogStream:
         except _READ_ERRORS as error:
             return _classify(error)
         try:
-            failure = self._pass_on(response.stream(_CHUNK, decode_content=True), take)
+            failure = self._pass_on(read_chunks(response), take)
         finally:
             response.close()
         return failure if self._is_wanted else _BROKEN_OFF

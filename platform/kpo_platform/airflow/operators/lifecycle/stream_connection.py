@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -13,6 +13,8 @@ from kubernetes.client import ApiClient
 from kubernetes.client.rest import RESTClientObject
 
 from kpo_platform.airflow.operators.lifecycle.api_request import open_answer
+
+_CHUNK = 64 * 1024
 
 
 class StreamConnection:
@@ -51,6 +53,19 @@ class StreamConnection:
         with self.lock:
             self._socket = connection.sock
             self.break_if_unwanted()
+
+
+def read_chunks(answer: Any) -> Iterator[bytes]:
+    """Yield the body of an answer as it comes, decoded; exceptions as of urllib3.
+
+    urllib3's `stream` holds back an answer without chunks, as of a proxy that speaks HTTP/1.0, until it has as many
+    bytes as it was asked for.
+    """
+    if answer.chunked:
+        yield from answer.stream(_CHUNK, decode_content=True)
+        return
+    while chunk := answer.read1(_CHUNK, decode_content=True):
+        yield chunk
 
 
 def _build_pool(client: ApiClient, on_connect: Callable[[Any], None]) -> Any:
