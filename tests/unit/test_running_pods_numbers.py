@@ -66,6 +66,7 @@ TIMES_OF_A_RUN: tuple[tuple[str, float], ...] = (
     (r"when nothing could be read of it for (.+?), or", FollowTimes.give_up),
     (r"an outage of the Kubernetes API that does not end within (.+?);", KILL_S),
     (r"the watch reports nothing for (.+?), in a long wait", pod_updates._SILENCE_S),
+    (r"the task reads the pod every (.+?) until the watch reports", pod_updates._SILENCE_S),
     (r"If a pod has not started after (.+?), the task also", pod_wait._EVENTS_S),
     (r"waits up to (.+?) for the triggerer to delete the old pod", earlier_pod._TRIGGERER_S),
     (r"the interval grows with the time to (.+?)\.", pod_updates._PENDING[1]),
@@ -76,6 +77,7 @@ TIMES_OF_A_RUN: tuple[tuple[str, float], ...] = (
 NUMBERS_OF_A_RUN: tuple[tuple[str, list[str]], ...] = (
     (r"opened again every (.+?) minutes", [" to ".join(NUMERALS[each // 60] for each in pod_watch._LASTS_S)]),
     (r"its events, every (.+?) seconds", [f"{pod_wait._EVENTS_S:g} to {pod_wait._LONGEST_EVENTS_S:g}"]),
+    (r"ends a silent watch after (\d+) seconds", [f"{pod_watch._SILENCE_S:g}"]),
     (r"a watch fails (\w+) times", [NUMERALS[pod_updates._FAILURES_BEFORE_NOTICE]]),
     (r"the answer first, at most (\d+) seconds", [f"{api_request.CONNECT_TIMEOUT_S + api_request.READ_TIMEOUT_S:g}"]),
     (r"after at least (\d+) seconds", [str(restart.RESCHEDULE_DELAY_S)] * 2),

@@ -7,12 +7,13 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+from urllib3.exceptions import ProtocolError, ReadTimeoutError
 
 from unit.support.cluster_server import Cluster, Rule
 from unit.support.fake_kubelet import Program
 from unit.support.http_server import Fault
 from unit.support.pod_store import refuse
-from unit.support.task_faults import FORBIDDEN, at, kill_while_running
+from unit.support.task_faults import FORBIDDEN, at, hold_back_watches, kill_while_running
 from unit.support.task_process import StartTask, Task
 
 NO_WATCH = refuse(403, "Forbidden", 'pods is forbidden: User "u" cannot watch resource "pods" in API group ""')
@@ -114,6 +115,7 @@ def test_missing_right_to_list_leaves_the_looks(task: Task, fake_cluster: Cluste
 
 def test_end_of_the_log_leads_to_a_look_if_the_watch_says_nothing(task: Task, fake_cluster: Cluster):
     fake_cluster.add("WATCH", Fault.HANG)
+    task.arguments |= {"base_container_status_polling_interval": 600}
     assert (task.run().outcome, describe_work(fake_cluster)) == (None, ONCE)
     assert fake_cluster.now < 210
 
@@ -181,6 +183,47 @@ def test_watch_that_breaks_is_followed_by_a_list_and_a_watch(task: Task, fake_cl
     pod = f"pods/{task.pod}"
     again = ["GET pods", f"WATCH {pod}"]
     assert fake_cluster.requests == ["POST pods", f"WATCH {pod}", *again, *again, f"DELETE {pod}"]
+
+
+HELD_BACK = {
+    "silent": (90, ReadTimeoutError(None, "", "Read timed out."), "no answer in time"),  # type: ignore[arg-type]
+    "cut": (60, ProtocolError("Response ended prematurely"), "Response ended prematurely"),
+}
+
+
+@pytest.mark.parametrize(("lasts_s", "error", "said"), HELD_BACK.values(), ids=HELD_BACK)
+@pytest.mark.parametrize("runs_s", [45, 400])
+def test_pod_of_a_watch_that_is_held_back_is_read_every_five_seconds(
+    runs_s: int, lasts_s: int, error: Exception, said: str, fake_cluster: Cluster, task: Task, monkeypatch: Any
+):
+    fake_cluster.programs["base"] = Program(runs_s=runs_s)
+    hold_back_watches(fake_cluster, monkeypatch, lasts_s, error)
+    task.arguments |= {"get_logs": False}  # the end of the log would wake the task
+    run = task.run()
+    assert (run.outcome, fake_cluster.now - runs_s <= 6, count(fake_cluster, "GET pods/") <= runs_s / 5 + 10) == (
+        None,
+        True,
+        True,
+    )
+    told = f"warning: Cannot watch pod {task.pod}: {said}. The task polls it instead, and notices its end later. "
+    assert [line.startswith(told) for line in run.log if "watch" in line] == [True] * (runs_s > 4 * lasts_s)
+
+
+@pytest.mark.parametrize(("lasts_s", "error"), [each[:2] for each in HELD_BACK.values()], ids=HELD_BACK)
+def test_running_pod_that_is_taken_up_is_read_from_the_second_watch_on(
+    lasts_s: int, error: Exception, fake_cluster: Cluster, task: Task, monkeypatch: Any
+):
+    kill_while_running(task)
+    hold_back_watches(fake_cluster, monkeypatch, lasts_s, error)
+    task.arguments |= {"get_logs": False}
+    assert (task.run().outcome, fake_cluster.now <= 207, count(fake_cluster, "GET pods/") < 40) == (None, True, True)
+
+
+def test_pod_is_read_until_a_watch_reports_after_one_that_has_reported_nothing(task: Task, fake_cluster: Cluster):
+    break_watches(fake_cluster, 63, 70)  # bookmarks come at 60 and 120
+    run = task.run()
+    looks = count(fake_cluster, "GET pods/")
+    assert (run.outcome, count(fake_cluster, "WATCH"), 9 <= looks <= 13) == (None, 3, True)
 
 
 @pytest.mark.parametrize("end", [60, 180])

@@ -15,6 +15,7 @@ from unit.support.pod_store import refuse
 from unit.support.watch_events import WatchEvents
 
 NAMESPACE = "/api/v1/namespaces/team-alpha/"
+BOOKMARK_S = 60
 
 
 @dataclass
@@ -65,6 +66,7 @@ class Cluster:
     followers: list[Any] = field(default_factory=list)
     watchers: list[Any] = field(default_factory=list)
     watches: WatchEvents | None = None
+    next_bookmark: float = BOOKMARK_S
     on_tick: Callable[[], object] = lambda: None
 
     def sleep(self, seconds: float) -> None:
@@ -76,6 +78,7 @@ class Cluster:
                 pod.tick(self.now)
             self.pods = {name: pod for name, pod in self.pods.items() if not pod.is_gone}
             self._record()
+            self._send_bookmark()
             self.on_tick()
 
     def add(self, part: str, answer: Answer | None, times: int = 1, *, is_after: bool = False) -> None:
@@ -117,6 +120,12 @@ class Cluster:
             self.watches.record({name: pod.read() for name, pod in list(self.pods.items())})
             if self._is_down:
                 self.watches.cut()
+
+    def _send_bookmark(self) -> None:
+        """Send the bookmark that an API server sends about once a minute."""
+        if self.watches is not None and not self._is_down and self.now >= self.next_bookmark:
+            self.next_bookmark = self.now + BOOKMARK_S
+            self.watches.add_bookmark()
 
     def _add_versions(self, answer: Answer) -> Answer:
         self._record()

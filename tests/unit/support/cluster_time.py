@@ -15,7 +15,6 @@ from kpo_platform.airflow.operators.lifecycle import (
     pod_logs,
     pod_updates,
     pod_wait,
-    pod_watch,
     quota_wait,
     run,
     stop_signal,
@@ -51,7 +50,7 @@ def replace_time(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = SimpleNamespace(time=lambda: EPOCH_S + cluster.now, monotonic=lambda: cluster.now, sleep=cluster.sleep)
     monkeypatch.setattr(stop_signal.StopSignal, "sleep", sleep)
     monkeypatch.setattr(stop_signal.StopSignal, "wait", wait)
-    for module in (quota_wait, pod_wait, pod_updates, pod_watch, task_result):
+    for module in (quota_wait, pod_wait, pod_updates, task_result):
         monkeypatch.setattr(module, "time", clock)
     monkeypatch.setattr(run, "Patience", partial(patience.Patience, clock=lambda: cluster.now, random=lambda: 1.0))
 

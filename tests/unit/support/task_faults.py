@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from functools import cached_property
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
 
+from kpo_platform.airflow.operators.lifecycle.pod_watch import PodWatch, WatchEnd
 from unit.support.cluster_server import Cluster
 from unit.support.http_server import Answer
 from unit.support.pod_store import refuse
@@ -50,6 +52,30 @@ def at(seconds: float, cluster: Cluster, act: Callable[[Any], object]) -> None:
             act(next(iter(cluster.pods.values()), None))
 
     cluster.on_tick = tick
+
+
+def hold_back_watches(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch, lasts_s: float, error: Exception
+) -> list[PodWatch]:
+    """Let nothing of a watch come, and end it after these seconds with an error; return the watches."""
+    watches: list[PodWatch] = []
+    ends: dict[PodWatch, float] = {}
+
+    def watch(self: PodWatch) -> WatchEnd:
+        self.version = "1000000000"  # the time of the cluster does not wait for it
+        watches.append(self)
+        ends[self] = cluster.now + lasts_s
+        while cluster.now < ends[self] and not self._is_closed:
+            time.sleep(0.0002)
+        raise error
+
+    def wait_for_ends() -> None:
+        while any(cluster.now >= end and each.end is None for each, end in list(ends.items())):
+            time.sleep(0.0002)
+
+    monkeypatch.setattr(PodWatch, "_watch", watch)
+    cluster.on_tick = wait_for_ends
+    return watches
 
 
 def answer_looks(seconds: float, cluster: Cluster, answer: Answer, times: int = 1) -> None:

@@ -18,7 +18,7 @@ class WatchEvents:
     Attributes:
         version: the last version.
         oldest: the API server knows no earlier version, because it was restarted.
-        events: version, pod's name and event, in their order.
+        events: version, pod's name and event, in their order; a bookmark has no name.
     """
 
     version: int = 0
@@ -48,11 +48,11 @@ class WatchEvents:
         return _add_version(pod, own[-1] if own else self.version)
 
     def last_version(self, name: str) -> int:
-        """Return the version of the last event of a pod; 0 if it has none."""
-        return max((version for version, of, _ in self.events if of == name), default=0)
+        """Return the version of the last event that a watch of a pod gets; 0 if there is none."""
+        return max((version for version, of, _ in self.events if of in (name, "")), default=0)
 
     def stream(self, name: str, version: int) -> Iterator[bytes]:
-        """Yield the events of a pod after a version, until `cut`."""
+        """Yield the events of a pod, and the bookmarks, after a version, until `cut`."""
         if version < self.oldest:
             gone = {"kind": "Status", "code": 410, "message": "too old resource version"}
             yield json.dumps({"type": "ERROR", "object": gone}).encode() + b"\n"
@@ -60,13 +60,19 @@ class WatchEvents:
         first_cuts = self._cuts
         while True:
             with self._changed:
-                due = [each for each in self.events if each[0] > version and each[1] == name]
+                due = [each for each in self.events if each[0] > version and each[1] in (name, "")]
                 if not due and self._cuts == first_cuts:
                     self._changed.wait(1)
             if self._cuts != first_cuts:
                 raise ConnectionResetError
             for version, _, event in due:  # noqa: B007
                 yield json.dumps(event).encode() + b"\n"
+
+    def add_bookmark(self) -> None:
+        """Tell all who watch that nothing has happened to their pod."""
+        with self._changed:
+            self._add("BOOKMARK", "", {"kind": "Pod", "metadata": {}})
+            self._changed.notify_all()
 
     def restart(self) -> None:
         """Break all streams, and forget all versions before."""

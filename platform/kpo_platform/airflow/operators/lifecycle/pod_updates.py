@@ -7,9 +7,10 @@ import random
 import time
 from typing import Any
 
-from urllib3.exceptions import ProtocolError
+from kubernetes.client import ApiException
+from urllib3.exceptions import ProtocolError, ReadTimeoutError
 
-from kpo_platform.airflow.operators.lifecycle.api_request import ConnectionUnreadable
+from kpo_platform.airflow.operators.lifecycle.api_request import ConnectionUnreadable, is_of_proxy
 from kpo_platform.airflow.operators.lifecycle.bell import Bell
 from kpo_platform.airflow.operators.lifecycle.connection import read_client
 from kpo_platform.airflow.operators.lifecycle.observed_pod import ObservedPod, PodUnreadable
@@ -18,8 +19,8 @@ from kpo_platform.airflow.operators.lifecycle.pod_watch import PodWatch, WatchEn
 
 _SHORTEST_S = 1.0
 _SILENCE_S = 5.0
-"""The shortest wait for news of a pod that has not started, before the task looks at it: the limits of the start do not
-count an outage of the API server, which a watch does not notice."""
+"""The shortest wait for news before the task looks at a pod that has not started, because the limits of the start do
+not count an outage of the API server, which a watch does not notice; or at one whose watch a proxy may hold back."""
 
 _REPORT_S = 2.0
 """How long the kubelet has to report the end of a container whose log has ended, before the task looks at the pod."""
@@ -49,7 +50,7 @@ class PodUpdates:
         self._watch: PodWatch | None = None
         self._version = pod.version_of_creation
         self._watches_from, self._failures, self._has_told = -math.inf, 0, False
-        self._has_log_ended = False
+        self._has_log_ended = self._was_held_back = self._is_doubtful = False
 
     def wait(self, longest_s: float) -> None:
         """Wait for news of the pod, at most for these seconds; exceptions as of `PodApi`."""
@@ -85,36 +86,40 @@ class PodUpdates:
         elif self._pod.outcome is None:
             state = self._pod.state
             pod = (state.name, state.namespace, state.uid)
+            self._is_doubtful = self._was_held_back or not self._pod.has_left_pending  # its start would be reported
             self._watch = PodWatch(lambda: client.api_client, pod, version, on_change=self._news.ring)
             self._watch.start()
 
     def _wait_for_watch(self, watch: PodWatch, longest_s: float) -> None:
         is_pending = not self._pod.has_left_pending
-        if is_pending:
+        is_polled = is_pending or (self._is_doubtful and not watch.has_worked)
+        if is_polled:
             longest_s = min(longest_s, max(_SILENCE_S, self._choose_interval()))
-        elif self._has_log_ended:
+        if self._has_log_ended and not is_pending:
             longest_s = min(longest_s, _REPORT_S)
         is_woken = self._operator.stop_signal.wait(self._news, longest_s)
         end, (found, is_gone) = watch.end, watch.take()
         has_news = found is not None or is_gone
         if has_news:
             self._pod.take(found, is_gone=is_gone)
-        elif not is_woken and (is_pending or self._has_log_ended):
+        elif not is_woken and (is_polled or self._has_log_ended):
             self._pod.refresh()
         self._has_log_ended = is_woken and not has_news and end is None
         if end is not None and self._pod.outcome is None:
             self._replace(watch, end)
 
     def _replace(self, watch: PodWatch, end: WatchEnd) -> None:
-        """Prepare another watch."""
+        """Prepare another watch; it is doubtful if nothing came of this one, not even an answer of the API server."""
         self._watch = None
         if watch.has_worked:
+            self._was_held_back = isinstance(end.error, ReadTimeoutError)
             # The next one begins with a list: a cluster that was restored from a backup may not have come to the
             # version of this one, and would say nothing.
             self._failures, self._version = 0, ""
             self._watches_from = time.monotonic() + (random.uniform(0.5, 1) * _SHORTEST_S if end.error else 0)
         else:
-            self._note_failure(end.error or ProtocolError("it ended at once"), is_refused=end.is_refused)
+            self._was_held_back |= not isinstance(end.error, ApiException) or is_of_proxy(end.error)
+            self._note_failure(end.error or ProtocolError("it ended without an event"), is_refused=end.is_refused)
 
     def _note_failure(self, error: Exception, *, is_refused: bool) -> None:
         self._failures += 1

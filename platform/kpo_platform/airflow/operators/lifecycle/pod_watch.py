@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import random
 import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from kubernetes.client import ApiClient, ApiException
-from urllib3.exceptions import ProtocolError, ReadTimeoutError
+from urllib3.exceptions import ProtocolError
 
 from kpo_platform.airflow.operators.lifecycle.api_request import CONNECT_TIMEOUT_S, is_forbidden
 from kpo_platform.airflow.operators.lifecycle.log_lines import LineSplitter
@@ -19,7 +18,6 @@ from kpo_platform.pod.json_fields import read_object, read_text
 from kpo_platform.pod.merge import Json
 
 _CHUNK = 64 * 1024
-_KEPT_OPEN_S = 30.0
 _CHANGES = ("ADDED", "MODIFIED", "DELETED")
 _LASTS_S = (240, 300)
 """How long the API server shall keep a watch; not the same time for all tasks that start at once."""
@@ -54,7 +52,7 @@ class PodWatch:
         name: the pod's name.
         version: the version that it has come to.
         end: why it has ended; None while it runs.
-        has_worked: whether it has reported something, or the API server has kept it open.
+        has_worked: whether it has reported something: an event, or the bookmark that an API server sends every minute.
     """
 
     def __init__(
@@ -71,7 +69,7 @@ class PodWatch:
         self._news: tuple[Json | None, bool] = (None, False)
         self.version = version
         self.end: WatchEnd | None = None
-        self._began_at, self.has_worked = time.monotonic(), False
+        self.has_worked = False
         self._thread = threading.Thread(target=self._run, name=f"watch of {self.name}", daemon=True)
 
     def start(self) -> None:
@@ -97,9 +95,6 @@ class PodWatch:
             end = WatchEnd(error, is_refused=is_forbidden(error) or error.status in (404, 405, 501))
         except Exception as error:  # the task must not fail for its watch
             end = WatchEnd(error)
-        # Without a bookmark for so long, the watch is dead, or something holds back what comes.
-        is_silent = isinstance(end.error, ReadTimeoutError)
-        self.has_worked |= time.monotonic() - self._began_at > _KEPT_OPEN_S and not is_silent
         self.end = end
         self._on_change()
 
