@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
@@ -156,6 +157,20 @@ def test_watch_that_fails_three_times_is_told_once(task: Task, fake_cluster: Clu
     run = task.run()
     told = f"warning: Cannot watch pod {task.pod}: HTTP 500, etcd. The task polls it instead"
     assert [line.startswith(told) for line in run.log if "Cannot watch" in line] == [True]
+
+
+@pytest.mark.parametrize(("asked_s", "pause_s"), [("30", 30), ("86400", 60)])
+def test_watch_and_looks_wait_as_long_as_the_api_server_asks(
+    asked_s: str, pause_s: int, task: Task, fake_cluster: Cluster
+):
+    tries: list[float] = []
+    busy = (*refuse(429, "x", "busy"), {"Retry-After": asked_s})
+    fake_cluster.rules.append(Rule("WATCH", lambda request: tries.append(fake_cluster.now) or busy, 1000))
+    fake_cluster.programs["base"] = Program(runs_s=100)
+    assert (task.run().outcome, fake_cluster.now <= 103) == (None, True)
+    pauses = [after - before for before, after in itertools.pairwise(tries)]
+    assert [pause_s <= each <= pause_s + 2 for each in pauses] == [True] * (100 // (pause_s + 2))
+    assert count(fake_cluster, "GET pods/") <= len(tries) + 2
 
 
 @pytest.mark.parametrize("kind", ["DELETED", "MODIFIED"])

@@ -14,7 +14,7 @@ from kpo_platform.airflow.operators.lifecycle.api_request import ConnectionUnrea
 from kpo_platform.airflow.operators.lifecycle.bell import Bell
 from kpo_platform.airflow.operators.lifecycle.connection import read_client
 from kpo_platform.airflow.operators.lifecycle.observed_pod import ObservedPod, PodUnreadable
-from kpo_platform.airflow.operators.lifecycle.patience import advise, describe_error
+from kpo_platform.airflow.operators.lifecycle.patience import advise, describe_error, read_retry_after
 from kpo_platform.airflow.operators.lifecycle.pod_watch import PodWatch, WatchEnd
 
 _SHORTEST_S = 1.0
@@ -26,7 +26,8 @@ _REPORT_S = 2.0
 """How long the kubelet has to report the end of a container whose log has ended, before the task looks at the pod."""
 
 _REFUSED_S = 60.0
-"""How long a refused watch is not tried again: an API server that has just started refuses what it will allow."""
+"""How long a refused watch is not tried again: an API server that has just started refuses what it will allow. The
+longest pause after another failure, too."""
 
 _FAILURES_BEFORE_NOTICE = 3
 
@@ -50,6 +51,7 @@ class PodUpdates:
         self._watch: PodWatch | None = None
         self._version = pod.version_of_creation
         self._watches_from, self._failures, self._has_told = -math.inf, 0, False
+        self._asked_s = 0.0
         self._has_log_ended = self._was_held_back = self._is_doubtful = False
 
     def wait(self, longest_s: float) -> None:
@@ -123,7 +125,10 @@ class PodUpdates:
 
     def _note_failure(self, error: Exception, *, is_refused: bool) -> None:
         self._failures += 1
-        self._watches_from = time.monotonic() + (_REFUSED_S if is_refused else min(2.0**self._failures, _REFUSED_S))
+        asked_s = read_retry_after(error)
+        self._asked_s = min(asked_s, _REFUSED_S) + random.random() if asked_s else 0.0
+        pause_s = _REFUSED_S if is_refused else min(2.0**self._failures, _REFUSED_S)
+        self._watches_from = time.monotonic() + max(pause_s, self._asked_s)
         if not self._has_told and (is_refused or self._failures >= _FAILURES_BEFORE_NOTICE):
             self._has_told = True
             self._operator.log.warning(
@@ -132,7 +137,8 @@ class PodUpdates:
             )
 
     def _look(self, longest_s: float) -> None:
-        if self._operator.stop_signal.wait(self._news, min(self._choose_interval(), longest_s)):
+        interval_s = max(self._choose_interval(), self._asked_s)
+        if self._operator.stop_signal.wait(self._news, min(interval_s, longest_s)):
             self._interval.hurry()
         self._pod.refresh()
 
