@@ -13,11 +13,10 @@ from urllib3.exceptions import ProtocolError
 
 from kpo_platform.airflow.operators.lifecycle.api_request import CONNECT_TIMEOUT_S, is_forbidden
 from kpo_platform.airflow.operators.lifecycle.log_lines import LineSplitter
-from kpo_platform.airflow.operators.lifecycle.stream_connection import StreamConnection
+from kpo_platform.airflow.operators.lifecycle.stream_connection import StreamConnection, read_chunks
 from kpo_platform.pod.json_fields import read_object, read_text
 from kpo_platform.pod.merge import Json
 
-_CHUNK = 64 * 1024
 _CHANGES = ("ADDED", "MODIFIED", "DELETED")
 _LASTS_S = (240, 300)
 """How long the API server shall keep a watch; not the same time for all tasks that start at once."""
@@ -108,7 +107,7 @@ class PodWatch:
         }
         answer = self._connection.open(self._path, query, (CONNECT_TIMEOUT_S, _SILENCE_S))
         try:
-            for event in _parse_events(answer.stream(_CHUNK, decode_content=True)):
+            for event in _parse_events(read_chunks(answer)):
                 if not self._take(event):
                     break
         finally:
