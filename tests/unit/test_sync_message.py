@@ -9,7 +9,7 @@ import pytest
 
 from kpo_platform.pod.message_result import RESULT_FILE
 from unit.support.cluster_server import Cluster
-from unit.support.fake_kubelet import Program
+from unit.support.fake_kubelet import FakePod, Program
 from unit.support.task_ends import EXIT_3, build_callback, tell
 from unit.support.task_process import Killed, StartTask, Task
 
@@ -121,7 +121,7 @@ def test_pod_in_the_error_has_no_part_of_a_result(fake_cluster: Cluster, start_t
 # The pod of a former process
 
 
-def start_killed_task(start_task: StartTask, xcom: str) -> Task:
+def start_killed_task(start_task: StartTask, xcom: str | None) -> Task:
     """Start a task whose process is killed while its pod runs."""
 
     def call(name: str, arguments: dict[str, Any]) -> None:
@@ -139,6 +139,54 @@ def test_pod_decides_how_its_result_is_read(before: str, after: str, fake_cluste
     task = start_killed_task(start_task, before)
     task.arguments["xcom"] = after
     assert (task.run().outcome, len(fake_cluster.ledger), fake_cluster.pods) == ({"rows": 3}, ONCE, {})
+
+
+@pytest.mark.parametrize("after", ["message", "sidecar"])
+def test_pod_that_was_created_without_a_result_has_none(after: str, fake_cluster: Cluster, start_task: StartTask):
+    task = start_killed_task(start_task, None)
+    task.arguments["xcom"] = after
+    run = task.run()
+    assert (run.outcome, len(fake_cluster.ledger), fake_cluster.pods) == (None, ONCE, {})
+    assert [line for line in run.log if "result" in line] == [
+        f"warning: The task has no result: pod {task.pod}, which an earlier process of this task created, was created "
+        "without one."
+    ]
+
+
+def move_message(pod: FakePod) -> None:
+    """Change the pod as a webhook may that sets the default path."""
+    pod.spec["containers"][0]["terminationMessagePath"] = "/dev/termination-log"
+
+
+def remove_sidecar(pod: FakePod) -> None:
+    """Change the pod as a webhook may that admits only known images."""
+    pod.spec["containers"], pod.mains = pod.spec["containers"][:1], pod.mains[:1]
+
+
+CHANGED = {
+    "message": (
+        move_message,
+        "terminationMessagePath of its container 'base' is '/dev/termination-log', but the result requires "
+        "'/airflow/xcom/return.json'",
+        "sidecar",
+    ),
+    "sidecar": (remove_sidecar, "it has no container airflow-xcom-sidecar", "message"),
+}
+
+
+@pytest.mark.parametrize("deferrable", [False, True])
+@pytest.mark.parametrize("mode", CHANGED)
+def test_pod_that_was_changed_at_its_creation_ends_before_its_work(
+    mode: str, deferrable: bool, fake_cluster: Cluster, start_task: StartTask
+):
+    fake_cluster.prepare, missing, other = CHANGED[mode]
+    task = start_task(xcom=mode, deferrable=deferrable)
+    assert tell(task, task.run()) == (
+        f"AirflowFailException: Pod POD cannot give out the task's result: {missing}. Something has changed the pod at "
+        "its creation, such as a webhook of the cluster. The task is not tried again, because another pod would be "
+        f'changed as well. Ask the platform team to exempt the team\'s pods from the change, or set xcom="{other}".'
+    )
+    assert (fake_cluster.ledger, fake_cluster.pods) == ([], {})
 
 
 def test_failed_program_with_a_sidecar_pushes_no_message(fake_cluster: Cluster, start_task: StartTask):

@@ -9,17 +9,20 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow.sdk.exceptions import AirflowFailException
 from kubernetes.client import ApiClient, ApiException, Configuration, CoreV1Api, V1ObjectMeta, V1Pod
 
 from kpo_platform.airflow.operators.lifecycle.pod_manager import TeamPodManager
 from kpo_platform.airflow.operators.lifecycle.task_result import SIDECAR, read_result, remove_result
-from kpo_platform.pod.state import ContainerState
+from kpo_platform.pod.message_result import RESULT_FILE
+from kpo_platform.pod.state import ContainerState, PodState
 from unit.support.http_server import Answer, Request, Server, serving
 
 POD = SimpleNamespace(
     state=SimpleNamespace(
         name="p",
         has_ended=False,
+        containers=(),
         container=lambda name: ContainerState(name, phase="running" if name == SIDECAR else "terminated"),
     ),
     is_gone=False,
@@ -72,6 +75,17 @@ def test_missing_right_to_exec_is_told_after_a_minute():
     assert 50 < len(server.seen) <= 61  # one a second
     told = "".join(traceback.format_exception(caught.value))  # as Airflow logs it
     assert ("HTTP 403, refused" in told, "Handshake status" in told, "-+-+-" in told) == (True, False, False)
+
+
+def test_message_that_was_not_reported_is_not_blamed_on_a_sidecar():
+    base = ContainerState("base", message_path=RESULT_FILE)
+    pod = SimpleNamespace(state=PodState("p", phase="Succeeded", containers=(base,)), is_gone=False)
+    with pytest.raises(AirflowFailException) as caught:
+        read_result(SimpleNamespace(base_container_name="base"), pod)  # type: ignore[arg-type]
+    assert str(caught.value) == (
+        "The program succeeded, but pod p lost its container base before its result was read. "
+        "The task is not tried again, because its work is done."
+    )
 
 
 def test_pod_that_was_gone_before_it_was_read_has_no_result_to_remove():

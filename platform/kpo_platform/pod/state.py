@@ -36,7 +36,8 @@ class ContainerState:
     """The state of one container; ``waiting`` as long as the kubelet has not reported it.
 
     ``kind`` is ``sidecar`` for a native sidecar (an init container that stays). ``memory_limit`` is a quantity.
-    If the termination message is the task's result, ``message`` is empty, and ``result`` is set after exit code 0.
+    ``message_path`` is the file of the termination message. If that message is the task's result, ``message`` is empty,
+    and ``result`` is set after exit code 0.
     """
 
     name: str
@@ -48,6 +49,7 @@ class ContainerState:
     finished_at: datetime | None = None
     kind: ContainerKind = "main"
     memory_limit: str = ""
+    message_path: str = ""
     result: str | None = None
 
     @property
@@ -191,8 +193,9 @@ def _parse_container(name: str, kind: ContainerKind, spec: Json, status: Json) -
         finished_at=read_time(state.get("finishedAt")),
         kind=kind,
         memory_limit=read_text(limits.get("memory")),
+        message_path=read_text(spec.get("terminationMessagePath")),
     )
     is_of_program = parsed.is_terminated and not parsed.is_lost and parsed.reason not in CANNOT_START
-    if is_of_program and spec.get("terminationMessagePath") == RESULT_FILE:
+    if is_of_program and parsed.message_path == RESULT_FILE:
         return replace(parsed, message="", result=parsed.message if parsed.exit_code == 0 else None)
     return parsed

@@ -43,6 +43,7 @@ from kpo_platform.airflow.operators.lifecycle.start_record import (
     write_start_record,
 )
 from kpo_platform.airflow.operators.lifecycle.task_end import EndRecord
+from kpo_platform.airflow.operators.lifecycle.task_result import check_new_pod
 from kpo_platform.airflow.operators.lifecycle.task_state import has_next_try, push_pod_name, try_to_store
 from kpo_platform.airflow.operators.lifecycle.trigger_report import find_reported_end, write_report
 from kpo_platform.pod.cluster_text import sanitize
@@ -94,6 +95,8 @@ class PodRun:
         with ending.clean_up_on_error():
             operator.remote_pod = pod.model
             self._call_back("on_pod_creation", pod=pod.model)
+            if self._is_created:
+                check_new_pod(operator, pod)
             if operator.deferrable and pod.outcome is None:
                 self._defer()
             logs = ending.logs = self._open_logs(pod)
@@ -204,7 +207,7 @@ class PodRun:
         """Store what the trigger has reported: the next process of the try may find the pod gone."""
         if self._event is not None:
             store = partial(write_report, self._context, self._event, self._record)
-            self._try_to_store("what the trigger has reported", store)
+            try_to_store("what the trigger has reported", store, self._operator.log)
 
     def _start_new(self, record: StartRecord, request: k8s.V1Pod) -> None:
         request.metadata.name = record.name
@@ -213,11 +216,11 @@ class PodRun:
         quota_wait.create_within_quota(self._operator, request, self._context)
         self._operator.log.info("Pod %s was created in namespace %s.", record.name, record.namespace)
         created = self._record = record.with_uid(self._get_pod().state.uid)
-        self._try_to_store("the pod's uid", partial(write_start_record, self._context, created))
+        try_to_store("the pod's uid", partial(write_start_record, self._context, created), self._operator.log)
 
     def _take_up(self, start: Start) -> None:
         self.pod = self._observe(start.pod or {})
-        self._try_to_store("the pod's try", partial(write_start_record, self._context, start.record))
+        try_to_store("the pod's try", partial(write_start_record, self._context, start.record), self._operator.log)
         quota_wait.shorten_schedule_timeout(self._operator, self._context, self.pod.model)
 
     def _repeat(self, end: EndRecord, ending: Ending) -> Any:
@@ -291,9 +294,6 @@ class PodRun:
     def _get_pod(self) -> ObservedPod:
         assert self.pod is not None
         return self.pod
-
-    def _try_to_store(self, what: str, store: Any) -> None:
-        try_to_store(what, store, self._operator.log)
 
     def _call_back(self, name: str, **arguments: Any) -> None:
         call_back(self._operator, self._context, name, **arguments)

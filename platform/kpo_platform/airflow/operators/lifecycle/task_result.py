@@ -34,8 +34,33 @@ class ResultUnreadable(ApiServerUnavailable):
     """The node did not give out the result in time; the pod is left running."""
 
 
+def check_new_pod(operator: Any, pod: ObservedPod) -> None:
+    """Check that the result can leave a pod which has just been created: a webhook may have changed it.
+
+    Raises:
+        AirflowFailException: it cannot, and another pod would be changed as well.
+    """
+    if not operator.do_xcom_push or _has_way_for_result(operator, pod):
+        return
+    name, is_message = operator.base_container_name, getattr(operator, "result_mode", "") == "message"
+    missing = f"it has no container {SIDECAR}"
+    if is_message:
+        path = pod.state.container(name).message_path
+        missing = (
+            f"terminationMessagePath of its container {name!r} is {path!r}, but the result requires {RESULT_FILE!r}"
+        )
+    raise AirflowFailException(
+        f"Pod {pod.state.name} cannot give out the task's result: {missing}. Something has changed the pod at its "
+        "creation, such as a webhook of the cluster. The task is not tried again, because another pod would be "
+        "changed as well. Ask the platform team to exempt the team's pods from the change, or set "
+        f'xcom="{"sidecar" if is_message else "message"}".'
+    )
+
+
 def read_result(operator: Any, pod: ObservedPod) -> Any:
     """Read the result of a program that has succeeded; wait for the sidecar's start, and for API server and node.
+
+    A pod of an earlier process may have been created without a result; then it is None.
 
     Raises:
         AirflowFailException: the result is lost, or too large for a message, but the work is done.
@@ -47,6 +72,12 @@ def read_result(operator: Any, pod: ObservedPod) -> Any:
     # Not the operator decides: the pod may be of an earlier version of the task.
     if (message := pod.state.container(operator.base_container_name).result) is not None:
         return _read_message(operator, pod, message)
+    if not _has_way_for_result(operator, pod):
+        operator.log.warning(
+            "The task has no result: pod %s, which an earlier process of this task created, was created without one.",
+            pod.state.name,
+        )
+        return None
     failed_s = refused_s = 0.0
     while True:
         _await_sidecar(operator, pod)
@@ -101,6 +132,12 @@ def remove_result(pod: ObservedPod) -> k8s.V1Pod:
     return model
 
 
+def _has_way_for_result(operator: Any, pod: ObservedPod) -> bool:
+    """Tell whether a result can leave the pod; a pod that is gone may be known by its name only."""
+    containers, name = {each.name: each for each in pod.state.containers}, operator.base_container_name
+    return name not in containers or SIDECAR in containers or containers[name].message_path == RESULT_FILE
+
+
 def _read_message(operator: Any, pod: ObservedPod, message: str) -> Any:
     if count_bytes(message) >= (limit := pod.state.result_limit):
         raise AirflowFailException(
@@ -137,7 +174,8 @@ def _await_sidecar(operator: Any, pod: ObservedPod) -> None:
         if pod.is_gone:
             raise AirflowFailException(_describe_loss(pod, "was deleted"))
         if pod.state.has_ended or pod.state.container(SIDECAR).is_terminated:
-            raise AirflowFailException(_describe_loss(pod, f"lost its container {SIDECAR}"))
+            lost = SIDECAR if pod.state.container(SIDECAR) in pod.state.containers else operator.base_container_name
+            raise AirflowFailException(_describe_loss(pod, f"lost its container {lost}"))
         if waited_s >= _START_TIMEOUT_S:
             raise ResultUnreadable(
                 f"Cannot read the result of pod {pod.state.name}, whose program succeeded: container {SIDECAR} did not "
