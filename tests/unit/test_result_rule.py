@@ -74,6 +74,51 @@ def test_other_field_is_accepted(fields: dict[str, Any]):
     assert list_of_message(override_base(**fields)) == []
 
 
+READ_ONLY: list[tuple[dict[str, Any], dict[str, Any]]] = [
+    ({"emptyDir": {}}, {"readOnly": True}),
+    ({"persistentVolumeClaim": {"claimName": "c", "readOnly": True}}, {}),
+    ({"configMap": {"name": "c"}}, {}),
+    ({"secret": {"secretName": "s"}}, {"readOnly": False}),
+    ({"projected": {"sources": []}}, {}),
+    ({"downwardAPI": {"items": []}}, {}),
+]
+
+
+def mount_volume(source: dict[str, Any], path: str, **mount: Any) -> dict[str, Any]:
+    base = {"name": "base", "volumeMounts": [{"name": "v", "mountPath": path, **mount}]}
+    return override_spec(containers=[base], volumes=[{"name": "v", **source}])
+
+
+@pytest.mark.parametrize("path", ["/airflow", "/airflow/", "airflow", "/"])
+@pytest.mark.parametrize(("source", "mount"), READ_ONLY, ids=str)
+def test_read_only_volume_around_the_result_is_refused(source: dict[str, Any], mount: dict[str, Any], path: str):
+    pod = mount_volume(source, path, **mount)
+    assert list_of_message(pod) == [
+        f"A read-only volume is mounted at {path!r}, where the file of the task's result cannot be created. "
+        "Mount the volume at another path."
+    ]
+    assert list_refusals(pod) == []
+
+
+@pytest.mark.parametrize("path", ["/airflow/xcom/sub", "/airflows", "/air", "/data"])
+@pytest.mark.parametrize(("source", "mount"), READ_ONLY, ids=str)
+def test_read_only_volume_elsewhere_is_accepted(source: dict[str, Any], mount: dict[str, Any], path: str):
+    assert list_of_message(mount_volume(source, path, **mount)) == []
+
+
+@pytest.mark.parametrize("source", [{"emptyDir": {}}, {"persistentVolumeClaim": {"claimName": "c"}}], ids=str)
+@pytest.mark.parametrize("mount", [{}, {"readOnly": False}], ids=str)
+def test_writable_volume_around_the_result_is_accepted(source: dict[str, Any], mount: dict[str, Any]):
+    assert list_of_message(mount_volume(source, "/airflow", **mount)) == []
+
+
+def test_volume_whose_name_is_a_template_is_checked_when_it_is_rendered():
+    pod = mount_volume({"configMap": {"name": "c"}}, "/airflow")
+    pod["spec"]["volumes"][0]["name"] = pod["spec"]["containers"][0]["volumeMounts"][0]["name"] = "{{ params.name }}"
+    refused = [line.startswith("A read-only volume") for line in list_of_message(pod)]
+    assert (list_of_message(pod, rendered=False), any(refused)) == ([], True)
+
+
 @pytest.mark.parametrize("mounts", [None, [{"name": "v", "mountPath": 5}], [{"name": "v"}]], ids=str)
 def test_malformed_mount_is_left_to_other_rules(mounts: Any):
     pod = override_base(volumeMounts=mounts)
