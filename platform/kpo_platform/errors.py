@@ -22,6 +22,7 @@
     │   ├── PodUnreadable                 The task is not allowed to read its pod, which is left running
     │   └── ResultUnreadable              The node did not give out the result in time; the pod is left running
     ├── ConnectionUnreadable              Airflow does not give out the connection to the cluster
+    ├── StateUnreadable                   Airflow does not give out a stored value that the task needs to find its pod
     ├── ClusterError                      The Kubernetes API rejected or failed a request
     │   ├── Unreachable                   The API server does not answer
     │   ├── Forbidden                     The caller lacks a right; the message names verb, resource and namespace
@@ -32,10 +33,10 @@
 
 RefusalError is in `kpo_platform.finding`. RefusedPod and ArgumentRefusalError (`kpo_platform.airflow.exceptions`) and,
 in `kpo_platform.airflow.operators.lifecycle`, QuotaTimeout (`quota_wait`), ApiServerUnavailable (`patience`),
-PodUnreadable (`observed_pod`), ConnectionUnreadable (`api_request`), ResultUnreadable (`task_result`), PodNameTaken
-(`pod_api`) and FormerPodRemains (`former_pod`) derive from Airflow's exceptions too. BundleError
-(`kpo_platform.airflow.bundles.git`) is also a RuntimeError, and NotPlainError a ValueError. The guards' errors are in
-`kpo_platform.airflow.guards`.
+PodUnreadable (`observed_pod`), ConnectionUnreadable and StateUnreadable (`api_request`), ResultUnreadable
+(`task_result`), PodNameTaken (`pod_api`) and FormerPodRemains (`former_pod`) derive from Airflow's exceptions too.
+BundleError (`kpo_platform.airflow.bundles.git`) is also a RuntimeError, and NotPlainError a ValueError. The guards'
+errors are in `kpo_platform.airflow.guards`.
 
 Every message tells a user the problem, its cause and what to do next.
 """

@@ -9,7 +9,7 @@ import pytest
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
 from airflow.sdk.exceptions import AirflowNotFoundException
 
-from kpo_platform.airflow.operators.lifecycle import ending
+from kpo_platform.airflow.operators.lifecycle import ending, patience
 from kpo_platform.airflow.operators.lifecycle.pod_logs import PodLogs
 from unit.support.http_server import status
 from unit.support.pod_statuses import RUNNING, ended, pod
@@ -51,7 +51,8 @@ def test_worker_waits_for_the_pod_if_it_cannot_defer(deferred: TaskProcess, monk
 
 
 @pytest.mark.parametrize("state", ["succeeded", "running", "gone"])
-def test_pod_outlasts_a_store_that_does_not_answer(deferred: TaskProcess, state: str):
+def test_pod_outlasts_a_store_that_does_not_answer(deferred: TaskProcess, monkeypatch: pytest.MonkeyPatch, state: str):
+    monkeypatch.setattr(patience, "STARTUP_S", 0.2)
     assert deferred.store is not None
     store = deferred.store = ForgetfulStore(deferred.store)
     store.failures = 100
@@ -80,15 +81,30 @@ def test_drained_pod_is_no_success_although_the_store_does_not_answer(deferred: 
     assert deferred.resume("success") == "rescheduled"
 
 
-def test_pod_of_another_run_is_left_alone_if_the_store_does_not_answer(task_process: TaskProcess):
+@pytest.mark.parametrize(
+    ("failures", "outcome"),
+    [
+        (2, "rescheduled"),
+        (
+            100,
+            "StateUnreadable: Cannot read Airflow's task state store: no answer. Pod fixed in namespace team-alpha was "
+            "not deleted, and may still run. Check Airflow's API server. A retry of the task takes up the pod, or its "
+            "result.",
+        ),
+    ],
+)
+def test_pod_of_another_run_is_left_alone_if_the_store_does_not_answer(
+    task_process: TaskProcess, monkeypatch: pytest.MonkeyPatch, failures: int, outcome: str
+):
+    monkeypatch.setattr(patience, "STARTUP_S", 0.2)
     task_process.arguments = {"deferrable": True, "name": "fixed", "random_name_suffix": False}
     deferred = defer(task_process)
     assert deferred.store is not None
     store = deferred.store = ForgetfulStore(deferred.store)
-    store.failures = 100
+    store.failures = failures
     deferred.pods.set_status(pod("Succeeded", ended(0))["status"])
     deferred.pods.pod["metadata"]["uid"] = "another"
-    assert (deferred.resume("success"), deferred.pods.changes) == ("OSError: no answer", [])
+    assert (deferred.resume("success"), deferred.pods.changes) == (outcome, [])
 
 
 def test_rest_of_a_log_that_is_gone_is_marked_as_missing(deferred: TaskProcess, monkeypatch: pytest.MonkeyPatch):

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from kpo_platform.airflow.operators.lifecycle import (
-    patience,
     pod_logs,
     pod_updates,
     pod_wait,
@@ -19,9 +18,11 @@ from kpo_platform.airflow.operators.lifecycle import (
     run,
     stop_signal,
     task_result,
+    task_state,
 )
 from kpo_platform.airflow.operators.lifecycle.bell import Bell
 from kpo_platform.airflow.operators.lifecycle.log_follower import LogFollower
+from kpo_platform.airflow.operators.lifecycle.patience import Patience
 from kpo_platform.airflow.operators.lifecycle.pod_watch import PodWatch
 from unit.support.cluster_server import Cluster
 from unit.support.log_following import TIMES
@@ -52,7 +53,8 @@ def replace_time(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stop_signal.StopSignal, "wait", wait)
     for module in (quota_wait, pod_wait, pod_updates, task_result):
         monkeypatch.setattr(module, "time", clock)
-    monkeypatch.setattr(run, "Patience", partial(patience.Patience, clock=lambda: cluster.now, random=lambda: 1.0))
+    for module in (run, task_state):
+        monkeypatch.setattr(module, "Patience", partial(Patience, clock=lambda: cluster.now, random=lambda: 1.0))
 
 
 def settle(cluster: Cluster) -> None:

@@ -92,6 +92,12 @@ class ConnectionUnreadable(PlatformError, AirflowException):  # noqa: N818
     """Airflow does not give out the connection to the cluster."""
 
 
+class StateUnreadable(PlatformError, AirflowException):  # noqa: N818
+    """Airflow does not give out a stored value that the task needs to find its pod."""
+
+    is_refused = False  # and will be, if it is asked again
+
+
 class ApiRefusal(ApiException):  # type: ignore[misc]
     """A refusal whose text, which Airflow logs, has neither headers nor the raw body."""
 
@@ -130,8 +136,10 @@ def is_missing(error: ApiException) -> bool:
 def is_doubtful(error: Exception) -> bool:
     """Tell whether a refusal may come from a server that has not read accounts and roles, or from a proxy before it.
 
-    Airflow may fail to give out the connection, too.
+    Airflow may fail to give out the connection or a stored value, too.
     """
+    if isinstance(error, StateUnreadable):
+        return not error.is_refused
     if not isinstance(error, ApiException):
         return isinstance(error, ConnectionUnreadable)
     return error.status == 401 or is_forbidden(error) or is_of_proxy(error)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.cncf.kubernetes.utils.pod_manager import OnKillAction
@@ -37,6 +38,7 @@ from kpo_platform.airflow.operators.lifecycle.start_record import (
 )
 from kpo_platform.airflow.operators.lifecycle.task_end import EndRecord, read_end_record
 from kpo_platform.airflow.operators.lifecycle.task_result import SIDECAR
+from kpo_platform.airflow.operators.lifecycle.task_state import read_patiently
 from kpo_platform.pod.identity import START_LABEL
 from kpo_platform.pod.merge import Json
 from kpo_platform.pod.outcome import OutcomeKind
@@ -63,6 +65,7 @@ class Start:
         former: the stored record of the task's last pod, if there was one.
         ending: former pods whose program may still run although it was asked to end.
         is_former_gone: whether the pod of that record no longer exists.
+        end: the stored end of the pod of that record, if there is one.
     """
 
     adoption: Adoption
@@ -71,12 +74,22 @@ class Start:
     former: StartRecord | None
     ending: Sequence[PodState] = ()
     is_former_gone: bool = False
+    end: EndRecord | None = None
+
+
+@dataclass(frozen=True)
+class _Former:
+    """What is stored of the task's last pod."""
+
+    record: StartRecord | None
+    end: EndRecord | None
 
 
 def find_start(operator: Any, api: PodApi, context: Context, request: k8s.V1Pod, base_name: str) -> Start:
     """Choose between the pod of an earlier process and a new one, named by `base_name` and the id of its start."""
     ti, namespace = context["ti"], request.metadata.namespace
     former = read_former_record(context, operator.log)
+    end = _read_end(context, former) if former else None
     restart = former.restart if former and former.is_of_try(str(ti.id)) else 0
     fixed_name = "" if operator.random_name_suffix else base_name
     attempt = Attempt(
@@ -89,15 +102,16 @@ def find_start(operator: Any, api: PodApi, context: Context, request: k8s.V1Pod,
         retries=operator.retries,
         is_stopped=former is not None and former.is_stopped,
     )
-    adoption, pods = _choose(operator, api, context, former, namespace, attempt, fixed_name)
+    choose = partial(_choose, operator, api, context, _Former(former, end), namespace, attempt, fixed_name)
+    adoption, pods = choose()
     for _ in range(_TRIGGERER_S if _is_ended_by_triggerer(operator, former, adoption, attempt) else 0):
         operator.stop_signal.sleep(1)
-        adoption, pods = _choose(operator, api, context, former, namespace, attempt, fixed_name)
+        adoption, pods = choose()
         if adoption.kind is AdoptionKind.START_NEW:
             break
     pod = pods.get(adoption.pod.uid) if adoption.pod else None
     if adoption.kind is not AdoptionKind.START_NEW:
-        return Start(adoption, pod, _record_pod(pod or {}, attempt, restart), former)
+        return Start(adoption, pod, _record_pod(pod or {}, attempt, restart), former, end=end)
     restart += adoption.is_restart
     start = build_start_id(attempt.task_instance_id, restart)
     name = build_pod_name(base_name, start) if operator.random_name_suffix else base_name
@@ -106,7 +120,7 @@ def find_start(operator: Any, api: PodApi, context: Context, request: k8s.V1Pod,
     record = attempt.build_record(name, namespace, "", start, restart)
     ending = find_ending_pods(former, states, attempt)
     is_gone = former is not None and not any(_is_recorded(each, former) for each in states)
-    return Start(adoption, pods[holder.uid] if holder else pod, record, former, ending, is_gone)
+    return Start(adoption, pods[holder.uid] if holder else pod, record, former, ending, is_gone, end)
 
 
 def _is_recorded(pod: PodState, record: StartRecord) -> bool:
@@ -122,18 +136,24 @@ def _is_ended_by_triggerer(operator: Any, former: StartRecord | None, adoption: 
 
 def find_former_end(operator: Any, context: Context, start: Start) -> EndRecord | None:
     """Find the end that an earlier process has stored, if a process that starts needs no more than that."""
-    end = _read_former_end(operator, context, start.former)
+    end = _find_counting_end(operator, context, _Former(start.former, start.end))
     is_read_again = end is not None and end.is_result_lost and start.adoption.kind is AdoptionKind.TAKE_RESULT
     return None if is_read_again else end
 
 
-def _read_former_end(operator: Any, context: Context, former: StartRecord | None) -> EndRecord | None:
-    """Read the stored end of the task's last pod, if it counts for this process."""
-    ti, end = context["ti"], read_end_record(context) if former is not None else None
-    if end is None or former is None or not end.is_of_pod(former.uid, former.task_instance_id):
+def _read_end(context: Context, record: StartRecord) -> EndRecord | None:
+    """Read the stored end of this pod."""
+    end = read_patiently(context, partial(read_end_record, context), record.name, record.namespace)
+    return end if end is not None and end.is_of_pod(record.uid, record.task_instance_id) else None
+
+
+def _find_counting_end(operator: Any, context: Context, former: _Former) -> EndRecord | None:
+    """Find the stored end of the task's last pod, if it counts for this process."""
+    ti, record, end = context["ti"], former.record, former.end
+    if record is None or end is None:
         return None
-    is_cleared = former.is_cleared_since(str(ti.id), getattr(ti, "max_tries", None), operator.retries, ti.try_number)
-    if is_cleared or former.is_stopped:
+    is_cleared = record.is_cleared_since(str(ti.id), getattr(ti, "max_tries", None), operator.retries, ti.try_number)
+    if is_cleared or record.is_stopped:
         return None
     return end if end.counts_for(ti, is_final=not _has_later_code(operator)) else None
 
@@ -142,13 +162,14 @@ def find_own_end(context: Context, pod: ObservedPod) -> EndRecord | None:
     """Find the end that an earlier process of a resumed task has stored, if the pod no longer gives it."""
     if not pod.is_gone and not pod.state.container(SIDECAR).is_terminated:
         return None
+    state, read = pod.state, partial(read_end_record, context)
     try:
-        end = read_end_record(context)
+        end = read_patiently(context, read, state.name, state.namespace)
     except Exception as error:
         log = context["task"].log
         log.warning("Airflow does not tell whether the pod's end is stored: %s.", describe_error(error))
         return None
-    return end if end is not None and end.is_of_pod(pod.state.uid, str(context["ti"].id)) else None
+    return end if end is not None and end.is_of_pod(state.uid, str(context["ti"].id)) else None
 
 
 def find_pod_to_stop(operator: Any, api: PodApi, context: Context, record: StartRecord | None) -> Json | None:
@@ -173,7 +194,7 @@ def _choose(
     operator: Any,
     api: PodApi,
     context: Context,
-    record: StartRecord | None,
+    former: _Former,
     namespace: str,
     attempt: Attempt,
     fixed_name: str,
@@ -182,9 +203,10 @@ def _choose(
 
     Without a record a pod of `fixed_name`, if that is not empty, is looked for too: the new one could not be created.
     """
-    found = _read_recorded_pod(operator, api, context, record, namespace) if record else None
+    record = former.record
+    found = _read_recorded_pod(operator, api, record, former.end, namespace) if record else None
     by_name, labelled = parse_pod_state(found) if found else None, []
-    if not operator.reattach_on_restart and not _needs_pod(operator, context, record):
+    if not operator.reattach_on_restart and not _needs_pod(operator, context, former):
         adoption = replace_earlier_pod(record, by_name, attempt)
     else:
         if needs_labels(record, attempt.try_number, int(context.get("task_reschedule_count") or 0)):
@@ -192,7 +214,7 @@ def _choose(
             found = _read_own_pod(api, fixed_name, namespace, attempt) if fixed_name else None
         adoption = choose_earlier_pod(record, by_name, [parse_pod_state(pod) for pod in labelled], attempt)
         pod = adoption.pod if adoption.kind is AdoptionKind.TAKE_RESULT else None
-        if pod is not None and _has_handled(operator, context, record):
+        if pod is not None and _has_handled(operator, context, former):
             adoption = reject_handled_pod(pod)
         elif pod is not None and has_counted_disruption(context, pod):
             adoption = replace_disrupted_pod(pod)
@@ -200,7 +222,7 @@ def _choose(
 
 
 def _read_recorded_pod(
-    operator: Any, api: PodApi, context: Context, record: StartRecord, namespace: str
+    operator: Any, api: PodApi, record: StartRecord, end: EndRecord | None, namespace: str
 ) -> Json | None:
     """Read the recorded pod; if its namespace was the task's before, the task may have lost the right to."""
     try:
@@ -208,7 +230,7 @@ def _read_recorded_pod(
     except ApiException as error:
         if record.namespace == namespace:
             raise
-        if (end := read_end_record(context)) and end.is_of_pod(record.uid, record.task_instance_id):
+        if end is not None:
             operator.log.info(
                 "Cannot read the former pod %s in namespace %s: %s. An earlier process has stored its end.",
                 *(record.name, record.namespace, describe_error(error)),
@@ -230,18 +252,16 @@ def _read_own_pod(api: PodApi, name: str, namespace: str, attempt: Attempt) -> J
     return pod if is_own else None
 
 
-def _has_handled(operator: Any, context: Context, former: StartRecord | None) -> bool:
+def _has_handled(operator: Any, context: Context, former: _Former) -> bool:
     """Tell whether an earlier try has failed after the pod's end, or has left a pod that it could not clean up."""
-    end = read_end_record(context) if former is not None else None
-    if end is None or former is None or not end.is_of_pod(former.uid, former.task_instance_id):
-        return False
-    is_rejected = end.is_left or end.kind != OutcomeKind.SUCCEEDED.value
-    return is_rejected and _read_former_end(operator, context, former) is None
+    end = former.end
+    is_rejected = end is not None and (end.is_left or end.kind != OutcomeKind.SUCCEEDED.value)
+    return is_rejected and _find_counting_end(operator, context, former) is None
 
 
-def _needs_pod(operator: Any, context: Context, former: StartRecord | None) -> bool:
+def _needs_pod(operator: Any, context: Context, former: _Former) -> bool:
     """Tell whether the work is done, but only its pod may still have the result."""
-    end = _read_former_end(operator, context, former)
+    end = _find_counting_end(operator, context, former)
     return end is not None and end.is_result_lost
 
 

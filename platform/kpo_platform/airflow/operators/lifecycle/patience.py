@@ -35,7 +35,7 @@ _FIRST_WAIT_S = 1.0
 _LONGEST_WAIT_S = 15.0
 _LONGEST_RETRY_AFTER_S = 60.0
 _LOG_INTERVAL_S = 60.0
-_STARTUP_S = 60.0
+STARTUP_S = 60.0
 """How long a restarted API server, or a proxy before it, may refuse what is allowed."""
 
 _CONNECTION_ERRORS = (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError)
@@ -53,7 +53,7 @@ class Patience:
     An outage begins with the first failed request and ends with the first that succeeds, over all calls. It is logged
     at its begin, once a minute, and at its end. Once it has lasted for the timeout, every further call makes a single
     attempt. A signal handler may raise in `sleep`.
-    `call_s` are the seconds that all calls have taken.
+    `call_s` are the seconds that all calls have taken; `server` is the name in the log of what does not answer.
     """
 
     def __init__(
@@ -64,9 +64,10 @@ class Patience:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
         random: Callable[[], float] = random.random,
+        server: str = "The Kubernetes API",
     ) -> None:
         self.log, self.sleep, self.call_s = log, sleep, 0.0
-        self._timeout_s, self._clock, self._random = timeout_s, clock, random
+        self._timeout_s, self._clock, self._random, self._server = timeout_s, clock, random, server
         self._outage: _Outage | None = None
         self._end_at = math.inf
 
@@ -119,14 +120,14 @@ class Patience:
             return False
         if self._outage is None:
             return is_allowed or is_of_proxy(error)
-        return self._clock() < self._outage.last_failed_at + _STARTUP_S  # as in `_wait`, to the last bit
+        return self._clock() < self._outage.last_failed_at + STARTUP_S  # as in `_wait`, to the last bit
 
     def _wait(self, what: str, error: Exception) -> None:
         now = self._clock()
         outage = self._outage = self._outage or _Outage(now)
         if is_transient(error):
             outage.last_failed_at = now
-        end_at = outage.began_at + self._timeout_s if is_transient(error) else outage.last_failed_at + _STARTUP_S
+        end_at = outage.began_at + self._timeout_s if is_transient(error) else outage.last_failed_at + STARTUP_S
         remaining_s = min(end_at, self._end_at) - now
         if remaining_s <= 0:
             raise self._build_error(what, error, now - outage.began_at) from error
@@ -150,7 +151,7 @@ class Patience:
     def _end_outage(self, refusal: Exception | None = None) -> None:
         outage, self._outage = self._outage, None
         if outage is not None and (refusal is None or isinstance(refusal, ApiException)):
-            self.log.info("The Kubernetes API answers again after %.0f s.", self._clock() - outage.began_at)
+            self.log.info("%s answers again after %.0f s.", self._server, self._clock() - outage.began_at)
 
     def _build_error(self, what: str, error: Exception, lasted_s: float) -> ApiServerUnavailable:
         is_limited = lasted_s < self._timeout_s

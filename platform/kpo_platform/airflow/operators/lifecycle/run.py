@@ -107,7 +107,7 @@ class PodRun:
         """Go on after the stock trigger has fired; results and exceptions as of `execute`."""
         operator, event = self._operator, self._event
         assert event is not None
-        self._record = find_start_record(self._context, event["name"], event["namespace"])
+        self._record = find_start_record(self._context, event["name"], event["namespace"], is_patient=True)
         pod = self.pod = self._observe(self._record.build_stub())
         operator.pod = pod.model
         ending = self._build_ending()
@@ -189,7 +189,7 @@ class PodRun:
                 self._logs.cut(LOG_REST_S)  # later it would tell that the pod's log is gone
             if self.pod is not None:
                 self.pod.refresh()
-            self._record = self._record or read_start_record(self._context)
+            self._record = self._record or read_start_record(self._context, is_patient=True)
             pod = self._find_pod_to_stop()
             if pod is not None and not pod.is_gone and not self._build_ending().keep_success():
                 remove_pod(self._operator, self._api, pod.state)

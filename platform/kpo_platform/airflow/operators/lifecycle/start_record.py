@@ -24,9 +24,16 @@ import re
 import threading
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from kpo_platform.airflow.operators.lifecycle.task_state import is_task_active, read_stored, try_to_store, write_stored
+from kpo_platform.airflow.operators.lifecycle.task_state import (
+    is_task_active,
+    read_patiently,
+    read_stored,
+    try_to_store,
+    write_stored,
+)
 from kpo_platform.pod.cluster_text import sanitize
 from kpo_platform.pod.identity import START_LABEL
 from kpo_platform.pod.json_fields import read_integer, read_text
@@ -135,15 +142,20 @@ def note_stop(context: Context, pod: PodState) -> None:
         StartRecord(pod.name, pod.namespace, pod.uid, pod.labels.get(START_LABEL, "")).mark_stopped(context)
 
 
-def read_start_record(context: Context) -> StartRecord | None:
-    """Read the record of the task's last pod, also in its older form; None if there is none."""
+def read_start_record(context: Context, *, is_patient: bool = False) -> StartRecord | None:
+    """Read the record of the task's last pod, also in its older form; None if there is none.
+
+    `is_patient` reads as `read_patiently`.
+    """
+    if is_patient:
+        return read_patiently(context, lambda: read_start_record(context))
     new = parse_start_record(read_stored(context, _KEY))
     return new or parse_start_record(read_stored(context, _STOCK_KEY))
 
 
 def read_former_record(context: Context, log: Any) -> StartRecord | None:
-    """Read the record as `read_start_record`, and keep in it that its pod was stopped: later processes need it, too."""
-    record = read_start_record(context)
+    """Read the record patiently, and keep in it that its pod was stopped: later processes need it, too."""
+    record = read_start_record(context, is_patient=True)
     if record is None or record.is_stopped or not record.is_marked_stopped(context):
         return record
     stopped = replace(record, is_stopped=True)
@@ -151,17 +163,21 @@ def read_former_record(context: Context, log: Any) -> StartRecord | None:
     return stopped
 
 
-def find_start_record(context: Context, name: str, namespace: str) -> StartRecord:
+def find_start_record(context: Context, name: str, namespace: str, *, is_patient: bool = False) -> StartRecord:
     """Find the record of this pod; a new one without a uid if there is none, or Airflow does not tell it.
+
+    If other pods may have the name, `is_patient` reads as `read_patiently`.
 
     Raises:
         Exception: Airflow does not tell it, and other pods may have the name.
     """
+    operator: Any = context["task"]
+    read = partial(read_start_record, context)
+    is_needed = not operator.random_name_suffix
     try:
-        record = read_start_record(context)
+        record = read_patiently(context, read, name, namespace) if is_patient and is_needed else read()
     except Exception as error:
-        operator: Any = context["task"]
-        if not operator.random_name_suffix:
+        if is_needed:
             raise
         operator.log.warning("Airflow does not tell the uid of pod %s: %s", name, sanitize(error))
         record = None

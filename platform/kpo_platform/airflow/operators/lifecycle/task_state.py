@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow.sdk.exceptions import AirflowRescheduleException
 
+from kpo_platform.airflow.operators.lifecycle.api_request import StateUnreadable
+from kpo_platform.airflow.operators.lifecycle.patience import STARTUP_S, Patience, describe_error
 from kpo_platform.pod.cluster_text import sanitize
 
 if TYPE_CHECKING:
@@ -16,6 +18,50 @@ if TYPE_CHECKING:
 
 _ACTIVE_STATES = frozenset({"deferred", "queued", "running", "scheduled", "up_for_reschedule", "up_for_retry"})
 """States in which this try, or the next one, still needs the pod."""
+
+_PASSING_STATUSES = (408, 429)
+
+_Result = TypeVar("_Result")
+
+
+def read_patiently(context: Context, read: Callable[[], _Result], name: str = "", namespace: str = "") -> _Result:
+    """Call a function that reads the store, for a minute while Airflow does not answer.
+
+    It is for a value without which the task does not know its pod; `name` and `namespace` are the pod's, if known. A
+    task that its user has stopped reads without it: its process is killed five seconds later.
+
+    Raises:
+        StateUnreadable: Airflow refuses the value, or has not answered for a minute.
+    """
+    operator: Any = context["task"]
+
+    def attempt() -> _Result:
+        try:
+            return read()
+        except Exception as error:
+            raise _build_unreadable(operator, error, name, namespace) from error
+
+    patience = Patience(STARTUP_S, operator.log, sleep=operator.stop_signal.sleep, server="Airflow")
+    call = partial(patience.call, "read Airflow's task state store", attempt, is_allowed=True)
+    return operator.patience.measure(call)  # type: ignore[no-any-return]
+
+
+def _build_unreadable(operator: Any, error: Exception, name: str, namespace: str) -> StateUnreadable:
+    pod = f"Pod {name} in namespace {namespace}" if name else "If the task has a pod, it"
+    what = "takes up the pod, or its result" if operator.reattach_on_restart else "replaces the pod"
+    unreadable = StateUnreadable(
+        f"Cannot read Airflow's task state store: {describe_error(error)}. {pod} was not deleted, and may still run",
+        f"Check Airflow's API server. A retry of the task {what}.",
+    )
+    unreadable.is_refused = _is_refusal(error)
+    return unreadable
+
+
+def _is_refusal(error: Exception) -> bool:
+    """Tell whether Airflow's API has refused a request, which its client says in the detail of an error."""
+    detail = getattr(getattr(error, "error", None), "detail", None)
+    status = detail.get("status_code") if isinstance(detail, Mapping) else None
+    return isinstance(status, int) and 400 <= status < 500 and status not in _PASSING_STATUSES
 
 
 def read_stored(context: Context, key: str) -> Mapping[str, Any]:

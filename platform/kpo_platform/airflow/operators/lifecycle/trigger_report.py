@@ -13,7 +13,7 @@ from kpo_platform.airflow.operators.lifecycle.observed_pod import ObservedPod
 from kpo_platform.airflow.operators.lifecycle.pod_api import PodApi
 from kpo_platform.airflow.operators.lifecycle.pod_wait import is_time_up
 from kpo_platform.airflow.operators.lifecycle.start_record import StartRecord, find_start_record
-from kpo_platform.airflow.operators.lifecycle.task_state import TryState
+from kpo_platform.airflow.operators.lifecycle.task_state import TryState, read_patiently
 from kpo_platform.pod.cluster_text import sanitize
 from kpo_platform.pod.disruption import GONE, find_started_containers
 from kpo_platform.pod.json_fields import read_text
@@ -87,7 +87,7 @@ def _read_report(context: Context, record: StartRecord) -> dict[str, Any] | None
     """
     if record.is_stopped or not record.is_of_try(str(context["ti"].id)):
         return None
-    stored = TryState(context, _KEY).read()
+    stored = read_patiently(context, TryState(context, _KEY).read, record.name, record.namespace)
     is_of_pod = stored.get("name") == record.name and all(
         read_text(stored.get(key)) in ("", known) for key, known in (("start", record.start), ("uid", record.uid))
     )
