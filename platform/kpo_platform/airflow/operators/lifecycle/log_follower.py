@@ -128,8 +128,9 @@ class LogFollower:
                 failure = self._read(follow=True)
                 if failure is None:
                     self._on_pause()
-                if self._ended.is_set():
-                    break  # what is left is read at once
+                if self._ended.is_set():  # what is left is read at once, if the API server asks for no pause
+                    self._closed.wait(failure.retry_after_s if failure is not None else 0)
+                    break
                 if failure is not None and self._is_hopeless(failure):
                     return
                 self._pause(failure)
