@@ -96,12 +96,10 @@ class PodApi:
 
         The API server may still create a pod whose creation it has not answered: that one is waited for a few seconds.
         """
-        pod = self._call_if_exists("read", name, namespace, "GET", is_allowed=True)
         waits_s = _LATE_CREATION_S if _path(namespace, name) in self._unanswered else 0
-        while pod is None and waits_s:
+        while (pod := self._call_if_exists("read", name, namespace, "GET", is_allowed=True)) is None and waits_s:
             self._patience.sleep(1)
             waits_s -= 1
-            pod = self._call_if_exists("read", name, namespace, "GET", is_allowed=True)
         return pod if pod is None or uid in (None, pod["metadata"].get("uid")) else None
 
     def find(self, name: str, namespace: str, uid: str | None = None) -> tuple[Json | None, str]:

@@ -38,6 +38,7 @@ from kpo_platform.airflow.operators.lifecycle.pod_request import PodRequest, pre
 from kpo_platform.airflow.operators.lifecycle.pod_wait import check_image, correct_event, wait_for_end
 from kpo_platform.airflow.operators.lifecycle.start_record import (
     StartRecord,
+    await_start_record,
     find_start_record,
     read_start_record,
     write_start_record,
@@ -189,7 +190,7 @@ class PodRun:
                 self._logs.cut(LOG_REST_S)  # later it would tell that the pod's log is gone
             if self.pod is not None:
                 self.pod.refresh()
-            self._record = self._record or read_start_record(self._context, is_patient=True)
+            self._record = self._record or await_start_record(self._context)
             pod = self._find_pod_to_stop()
             if pod is not None and not pod.is_gone and not self._build_ending().keep_success():
                 remove_pod(self._operator, self._api, pod.state)

@@ -142,20 +142,20 @@ def note_stop(context: Context, pod: PodState) -> None:
         StartRecord(pod.name, pod.namespace, pod.uid, pod.labels.get(START_LABEL, "")).mark_stopped(context)
 
 
-def read_start_record(context: Context, *, is_patient: bool = False) -> StartRecord | None:
-    """Read the record of the task's last pod, also in its older form; None if there is none.
-
-    `is_patient` reads as `read_patiently`.
-    """
-    if is_patient:
-        return read_patiently(context, lambda: read_start_record(context))
+def read_start_record(context: Context) -> StartRecord | None:
+    """Read the record of the task's last pod, also in its older form; None if there is none."""
     new = parse_start_record(read_stored(context, _KEY))
     return new or parse_start_record(read_stored(context, _STOCK_KEY))
 
 
+def await_start_record(context: Context) -> StartRecord | None:
+    """Read the record as `read_patiently`."""
+    return read_patiently(context, partial(read_start_record, context))
+
+
 def read_former_record(context: Context, log: Any) -> StartRecord | None:
     """Read the record patiently, and keep in it that its pod was stopped: later processes need it, too."""
-    record = read_start_record(context, is_patient=True)
+    record = await_start_record(context)
     if record is None or record.is_stopped or not record.is_marked_stopped(context):
         return record
     stopped = replace(record, is_stopped=True)
