@@ -67,7 +67,7 @@ TIMES_OF_A_RUN: tuple[tuple[str, float], ...] = (
     (r"when nothing could be read of it for (.+?), or", FollowTimes.give_up),
     (r"an outage of the Kubernetes API that does not end within (.+?);", KILL_S),
     (r"the watch reports nothing for (.+?), in a long wait", pod_updates._SILENCE_S),
-    (r"the task waits as long, at most (.+?), before the next watch", pod_updates._REFUSED_S),
+    (r"the task waits as long, at most (.+?), before the next watch", patience._LONGEST_RETRY_AFTER_S),
     (r"the task reads the pod every (.+?) until the watch reports", pod_updates._SILENCE_S),
     (r"If a pod has not started after (.+?), the task also", pod_wait._EVENTS_S),
     (r"waits up to (.+?) for the triggerer to delete the old pod", earlier_pod._TRIGGERER_S),

@@ -16,7 +16,6 @@ from kpo_platform.airflow.operators.lifecycle.patience import read_retry_after
 from kpo_platform.airflow.operators.lifecycle.stream_connection import StreamConnection, read_chunks
 from kpo_platform.pod.cluster_text import sanitize
 
-_LONGEST_RETRY_AFTER_S = 60.0
 _NOT_STARTED = ("is waiting to start", "is not available", "PodInitializing")
 _NEVER = ("is not valid for pod", "a container name must be specified")
 _GONE = re.compile(r'pods "[^"]*" not found')
@@ -139,5 +138,5 @@ def _classify(error: Exception) -> ReadFailure:
         is_final=any(part in message for part in _NEVER) or bool(error.status == 404 and _GONE.match(message)),
         is_unauthorized=error.status == 401,
         is_refusal=400 <= error.status < 500 and error.status not in (408, 429),
-        retry_after_s=min(read_retry_after(error) or 0.0, _LONGEST_RETRY_AFTER_S),
+        retry_after_s=read_retry_after(error) or 0.0,
     )

@@ -145,7 +145,7 @@ class Patience:
         jitter = self._random()
         asked_s = read_retry_after(error)
         if asked_s is not None:
-            return min(asked_s, _LONGEST_RETRY_AFTER_S) + jitter
+            return asked_s + jitter
         return jitter * min(_FIRST_WAIT_S * 2.0 ** min(attempts - 1, 10), _LONGEST_WAIT_S)
 
     def _end_outage(self, refusal: Exception | None = None) -> None:
@@ -184,14 +184,17 @@ def is_transient(error: BaseException) -> bool:
 
 
 def read_retry_after(error: BaseException) -> float | None:
-    """Return the wait that the API server asks for, in seconds; None if it asks for none, or not in a valid way."""
+    """Return the wait that the API server asks for, in seconds, at most a minute.
+
+    None if it asks for none, or not in a valid way.
+    """
     headers = {str(key).lower(): str(value) for key, value in dict(getattr(error, "headers", None) or {}).items()}
     value = headers.get("retry-after", "").strip()
     try:
         seconds = float(value) if value.isascii() and value.isdigit() else _seconds_between(headers.get("date"), value)
     except (ValueError, TypeError, OverflowError):
         return None
-    return seconds if math.isfinite(seconds) and seconds >= 0 else None
+    return min(seconds, _LONGEST_RETRY_AFTER_S) if math.isfinite(seconds) and seconds >= 0 else None
 
 
 def describe_failure(error: BaseException) -> str:

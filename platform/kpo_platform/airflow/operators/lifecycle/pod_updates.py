@@ -126,7 +126,7 @@ class PodUpdates:
     def _note_failure(self, error: Exception, *, is_refused: bool) -> None:
         self._failures += 1
         asked_s = read_retry_after(error)
-        self._asked_s = min(asked_s, _REFUSED_S) + random.random() if asked_s else 0.0
+        self._asked_s = asked_s + random.random() if asked_s else 0.0
         pause_s = _REFUSED_S if is_refused else min(2.0**self._failures, _REFUSED_S)
         self._watches_from = time.monotonic() + max(pause_s, self._asked_s)
         if not self._has_told and (is_refused or self._failures >= _FAILURES_BEFORE_NOTICE):
