@@ -34,7 +34,7 @@ def test_default_settings() -> None:
             "colored_console_log": "False",
             "dag_processor_log_target": "stdout",
         },
-        "scheduler": {"orphaned_tasks_check_interval": "60", "scheduler_idle_sleep_time": "0.5"},
+        "scheduler": {"orphaned_tasks_check_interval": "60", "scheduler_idle_sleep_time": "0.6"},
         "workers": {
             "execution_api_retries": "40",
             "execution_api_retry_wait_max": "10",

@@ -29,7 +29,7 @@ scheduler:
   orphaned_tasks_check_interval: "60"
   # An idle scheduler looks for new runs and ended tasks at this interval, in seconds, and a run waits for two or more such
   # looks. Airflow's default is 1. A shorter interval needs more CPU: docs/benchmarks.md.
-  scheduler_idle_sleep_time: "0.5"
+  scheduler_idle_sleep_time: "0.6"
 dag_processor:
   dag_bundle_storage_path: /opt/airflow/bundles
   # Interval for checking which repositories are due; each team sets the refresh interval of its own repository.
