@@ -63,16 +63,16 @@ MEASURED: dict[str, dict[str, Any]] = {
     },
 }
 ROWS = [
-    ["`execute` over the plain client", "≤ 0.3", "4.20", "4.40", "1.10", "1.20"],
-    ["`execute` over the plain client, result of 1 KB", "≤ 0.3", "3.90", "3.90", "0.90", "0.90"],
-    ["trigger → run marked", "≤ 3.2", "7.20", "7.40", "4.10", "4.20"],
-    ["trigger → run marked, result of 1 KB", "≤ 3.2", "7.10", "7.10", "4.10", "4.10"],
+    ["`execute` over the plain client", "p50 ≤ 0.3", "4.20", "4.40", "1.10", "1.20"],
+    ["`execute` over the plain client, result of 1 KB", "p50 ≤ 0.3", "3.90", "3.90", "0.90", "0.90"],
+    ["trigger → run marked", "p50 ≤ 3.2", "7.20", "7.40", "4.10", "4.20"],
+    ["trigger → run marked, result of 1 KB", "p50 ≤ 3.2", "7.10", "7.10", "4.10", "4.10"],
     ["end seen → returned", "p50 ≤ 0.2, p95 ≤ 0.5", "4.20", "4.40", "1.10", "1.20"],
     ["end seen → returned, result of 1 KB", "p50 ≤ 0.2, p95 ≤ 0.5", "4.10", "4.10", "1.10", "1.10"],
     ["end seen → returned, task of 20 s", "p50 ≤ 0.2, p95 ≤ 0.5", "0.15", "0.20", "0.15", "0.20"],
     ["end seen → returned, task of 60 s", "p50 ≤ 0.2, p95 ≤ 0.5", "0.30", "0.30", "0.30", "0.30"],
     ["end seen → returned, task of 120 s", "p50 ≤ 0.2, p95 ≤ 0.5", "0.40", "0.40", "0.40", "0.40"],
-    ["requests of a task of 60 s, result of 1 KB", "≤ 5", "30", "30", "4", "4"],
+    ["requests of a task of 60 s, result of 1 KB", "p50 ≤ 5", "30", "30", "4", "4"],
 ]
 TABLES = [
     [
@@ -101,9 +101,9 @@ TABLES = [
         ["requests about no pod, per task", "0.0", "1.0"],
     ],
     [
-        ["doubled lines", "0", "", "0, 0"],
-        ["missing lines", "", "", "12,000, 12,000"],
-        ["unmarked gaps", "0", "", "1, 1"],
+        ["doubled lines", "0", "", "0 / 0"],
+        ["missing lines", "", "", "12,000 / 12,000"],
+        ["unmarked gaps", "0", "", "1 / 1"],
         ["lines per second", "", "", "60,000"],
     ],
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -20,6 +21,7 @@ from benchmarks.sync.variants import (
     STOCK,
     TEAM,
 )
+from common.paths import REPOSITORY
 
 Items = Sequence[Mapping[str, Any]]
 Table = dict[str, Any]
@@ -30,6 +32,7 @@ NAMES = {STOCK: "stock", TEAM: "TeamPodOperator", PYTHON: "Python task"}
 EXECUTE = ("entered", "returned")
 END_TO_END = ("triggered", "marked")
 
+_DEFAULT_CONFIG = REPOSITORY / "helm" / "kpo-platform" / "templates" / "_default_config.tpl"
 _COLUMNS = [NAMES[engine] for engine in ENGINES]
 
 
@@ -74,8 +77,8 @@ def build_stages(blocks: Items, commit: str) -> Table:
     ]
     spans = {variant: measure_spans(samples.get(variant, []), *EXECUTE) for variant in variants}
     return {
-        "text": f"Budget: the median of each stage, without a result, commit {commit}. A task without a pod has no "
-        "stage within `execute`.",
+        "text": f"Where the time goes: the median of each stage, without a result, commit {commit}. A Python task has "
+        "no pod. The last row is the whole `execute`, of which four stages are parts; medians do not add up exactly.",
         "columns": ["stage", *(NAMES[variant] for variant in variants)],
         "rows": [*rows, ["`execute`", *(format_median(spans[variant]) for variant in variants)]],
     }
@@ -110,10 +113,10 @@ def count_others(item: Mapping[str, Any]) -> float:
 def build_lines(items: Items, commit: str) -> Table:
     """Build the table of the numbered lines."""
     return {
-        "text": f"{LINES:,} numbered lines, a tenth of them every five seconds, so that the kubelet rotates the log "
-        "meanwhile; one number per run. A gap is marked if the task's log says in its place that lines may be missing. "
-        "Lines per second: within such a tenth, by the times in the task's log, while the container runtime writes "
-        f"them; median, commit {commit}.",
+        "text": f"{LINES:,} numbered lines, in ten blocks five seconds apart. They are written faster than the log can "
+        "be read, and the kubelet rotates the log meanwhile, so lines are lost. A gap is marked if the task's log says "
+        "in its place that lines may be missing. Two runs of each engine, a number for each. Lines per second: within "
+        f"a whole block, by the times in the task's log; median, commit {commit}.",
         "columns": ["measurement", "goal", *_COLUMNS],
         "rows": _build_line_rows(items, rate_goal=""),
     }
@@ -122,8 +125,9 @@ def build_lines(items: Items, commit: str) -> Table:
 def build_backlog(items: Items, commit: str) -> Table:
     """Build the table of a log that is already written when the task reads it."""
     return {
-        "text": f"{BACKLOG:,} such lines of a deferred task, whose log is read once its pod has ended: how fast a log "
-        f"is read, without the container runtime; commit {commit}.",
+        "text": f"{BACKLOG:,} such lines, in two blocks, of a deferred task, whose log is read when its pod has ended, "
+        "so the speed of the container runtime does not matter. Two runs of each engine; lines per second of a block, "
+        f"median, commit {commit}.",
         "columns": ["measurement", "goal", *_COLUMNS],
         "rows": _build_line_rows(items, rate_goal="≥ 50,000"),
     }
@@ -133,11 +137,17 @@ def _build_line_rows(items: Items, rate_goal: str) -> list[list[str]]:
     found = {engine: select_items(items, engine) for engine in ENGINES}
     goals = {"doubled": ("doubled lines", "0"), "missing": ("missing lines", ""), "unmarked": ("unmarked gaps", "0")}
     rows = [
-        [title, goal, *(", ".join(f"{item[key]:,}" for item in found[engine]) for engine in ENGINES)]
+        [title, goal, *(" / ".join(f"{item[key]:,}" for item in found[engine]) for engine in ENGINES)]
         for key, (title, goal) in goals.items()
     ]
     rates = {engine: [rate for item in found[engine] for rate in item["rates"]] for engine in ENGINES}
     return [*rows, ["lines per second", rate_goal, *(format_median(rates[engine], 0) for engine in ENGINES)]]
+
+
+def read_chart_setting(key: str) -> str:
+    """Read the chart's default of one of Airflow's settings."""
+    found = re.search(rf'^  {key}: "(.+)"$', _DEFAULT_CONFIG.read_text(encoding="utf-8"), re.MULTILINE)
+    return found[1] if found else "none"
 
 
 def build_idle(items: Items, commit: str) -> Table:
@@ -150,12 +160,14 @@ def build_idle(items: Items, commit: str) -> Table:
     ]
     rows.append(["all", *(format_mean([sum(item.values()) for item in found[name]]) for name in SETTINGS)])
     defaults = [
-        f"`{section}.{key}: {text}`" for section, keys in SETTINGS[DEFAULTS].items() for key, text in keys.items()
+        f"`{section}.{key}` {text} instead of {read_chart_setting(key)}"
+        for section, keys in SETTINGS[DEFAULTS].items()
+        for key, text in keys.items()
     ]
     return {
-        "text": "CPU seconds that the idle stack uses in a minute, by the cgroups of its pods, with the settings of "
-        f"the chart and with Airflow's defaults ({', '.join(defaults)}); mean of two minutes, commit {commit}. "
-        "The chart changes no other setting of Airflow for the sake of these times.",
+        "text": "CPU seconds that the idle stack uses in a minute, read from the cgroups of its pods: with the chart's "
+        f"settings and with Airflow's defaults in their place ({', '.join(defaults)}); mean of two minutes, commit "
+        f"{commit}. The chart changes no other setting of Airflow to shorten the times in this section.",
         "columns": ["component", *SETTINGS],
         "rows": rows,
     }
