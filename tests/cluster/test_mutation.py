@@ -155,7 +155,7 @@ REFUSED = r'cannot \w+ resource|HTTP Error 403|"raised": "ApiException'
 MISSING_RIGHT_SIGNS: dict[tuple[str, str, str], str] = {
     ("pod-launcher", "delete", "pods"): r"pods left: 1",
     ("pod-launcher", "patch", "pods"): r"marked as handled: no",
-    **{("pod-launcher", verb, "pods/exec"): "the command was refused" for verb in ("create", "get")},
+    **{("pod-launcher", verb, "pods/exec"): "Cannot read the result of pod .*: HTTP 403" for verb in ("create", "get")},
     **{
         ("bootstrap-operator-release", verb, "pods/portforward"): "Cannot get and create pods/portforward"
         for verb in ("create", "get")
@@ -166,7 +166,7 @@ MISSING_RIGHT_SIGNS: dict[tuple[str, str, str], str] = {
         for right in _NODE_CHECK_RIGHTS
     },
     ("doctor", "get", "secrets"): r"not checked: no right to get it",
-    ("pod-cleaner", "list", "pods"): r"(?s)in list_finished_pods.*HTTP Error 403",
+    ("pod-cleaner", "list", "pods"): r"(?s)in list_pods.*HTTP Error 403",
     ("pod-cleaner", "delete", "pods"): r"(?s)in delete_pod.*HTTP Error 403",
     ("secret-maker", "create", "secrets"): r"HTTP Error 403",
     ("worker-launcher", "patch", "pods"): r'"marked": false',
