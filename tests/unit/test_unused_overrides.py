@@ -84,7 +84,7 @@ def test_run_of_a_pod_calls_the_methods_that_the_page_names_and_no_other(fake_cl
 
 def test_page_names_the_methods_that_are_called():
     page = (REPOSITORY / "docs" / "operator.md").read_text(encoding="utf-8")
-    sentence = page.partition("says so in the task's log. It calls ")[2].partition("callbacks")[0]
+    sentence = page.partition("says so in the task's log. The platform's engine calls ")[2].partition("callbacks")[0]
     assert {*re.findall(r"`(\w+)`", sentence)} == {*CALLED, "on_kill"}
 
 
