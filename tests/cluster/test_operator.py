@@ -80,7 +80,7 @@ def _find_created_pod(log: str) -> str:
 
 
 def _parse_environment(log: str) -> dict[str, str]:
-    lines = (line.partition("] logs: ")[2] or line.partition("[base] ")[2] for line in log.splitlines())
+    lines = (line.partition("[base] ")[2] for line in log.splitlines())
     return dict(line.split("=", 1) for line in lines if "=" in line)
 
 

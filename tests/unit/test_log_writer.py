@@ -97,12 +97,6 @@ def test_lines_and_callbacks_are_as_the_stock_operators(
     assert recorder.records == stock
 
 
-def test_lines_after_a_deferral_are_as_the_stock_operators(manager: PodManager, recorder: Recorder):
-    writer = ContainerLogWriter(LogFormat(manager, is_resumed=True), "base", POD, None, [callback(recorder)])
-    write(writer, "ERROR a", "", "::group::x")
-    assert recorder.records == [(logging.INFO, "[base] logs: ERROR a"), (logging.INFO, "[base] logs: ::group::x")]
-
-
 def flood(writer: ContainerLogWriter, texts: list[str]) -> list[int]:
     """Pass lines of one second, after as many as make it a flood."""
     stamp = "2026-01-01T00:00:01.000000000"
@@ -123,17 +117,6 @@ def test_lines_of_a_flood_are_joined_by_their_level(manager: PodManager, recorde
         ("print", "::group::part"),
         (logging.INFO, f"{prefix}three\n{prefix}four"),
     ]
-
-
-def test_lines_of_a_flood_after_a_deferral_are_joined(manager: PodManager, recorder: Recorder):
-    flood(ContainerLogWriter(LogFormat(manager, is_resumed=True), "base", POD, None), ["one", "two %s"])
-    assert recorder.records == [(logging.INFO, "[base] logs: one\n[base] logs: two %s")]
-
-
-def test_authors_code_that_is_not_called_does_not_prevent_joining(manager: PodManager, recorder: Recorder):
-    log_format = LogFormat(manager, formatter=lambda *_: "<formatted>", is_resumed=True)
-    flood(ContainerLogWriter(log_format, "base", POD, None, [callback(recorder)]), ["one", "two"])
-    assert recorder.records == [(logging.INFO, "[base] logs: one\n[base] logs: two")]
 
 
 @pytest.mark.parametrize("marked", ["  ::endgroup::", "10:00 ::group::part"])

@@ -94,7 +94,7 @@ def change_pod(task: TaskProcess, state: str) -> None:
 
 def read_log(task: TaskProcess) -> list[str]:
     """Return the program's lines in the task's log, and what is said about them."""
-    return [text.removeprefix("[base] logs: ") for text in task.lines if "[base]" in text or "log of" in text]
+    return [text.removeprefix("[base] ") for text in task.lines if "[base]" in text or "log of" in text]
 
 
 @pytest.mark.parametrize("last_log_time", [None, "2026-11-29T09:00:07.300000+00:00"])

@@ -137,14 +137,15 @@ class Dags(ContractModel):
 class Policy(ContractModel):
     """Defaults for the team's tasks.
 
-    Timeouts and ``max_runtime`` are in seconds; a ``max_runtime`` of 0 means no limit. ``on_failure`` is ``keep``,
-    ``delete`` or empty; empty means that ``on_finish`` applies. ``xcom`` is ``message`` or ``sidecar``. The contract of
-    an older chart lacks the fields with a default.
+    Timeouts, ``defer_after`` and ``max_runtime`` are in seconds; a ``max_runtime`` of 0 means no limit. ``on_failure``
+    is ``keep``, ``delete`` or empty; empty means that ``on_finish`` applies. ``xcom`` is ``message`` or ``sidecar``.
+    The contract of an older chart lacks the fields with a default.
     """
 
     on_finish: str
     on_failure: str
     deferrable: bool
+    defer_after: int = 5
     get_logs: bool
     startup_timeout: int
     room_timeout: int = 86400

@@ -59,6 +59,7 @@ TEAM: dict[str, Any] = {
         "onFinish": "delete_pod",
         "onFailure": "",
         "deferrable": True,
+        "deferAfter": 0,
         "getLogs": True,
         "xcom": "message",
         "startupTimeout": 300,

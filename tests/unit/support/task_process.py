@@ -14,7 +14,7 @@ import pytest
 import urllib3
 from airflow.providers.cncf.kubernetes.utils.pod_manager import PodManager
 from airflow.sdk.definitions._internal.abstractoperator import AbstractOperator
-from airflow.sdk.exceptions import AirflowRescheduleException
+from airflow.sdk.exceptions import AirflowRescheduleException, TaskDeferred
 from kubernetes.client import Configuration
 
 from kpo_platform import TeamPodOperator
@@ -97,6 +97,7 @@ class Task:
         states: the state that Airflow tells of the task.
         xcoms: what the last process has pushed.
         former_xcoms: the keys that Airflow has cleared before the last process.
+        deferral: the last deferral.
     """
 
     cluster: Cluster
@@ -113,6 +114,7 @@ class Task:
     former_xcoms: list[str] = field(default_factory=list)
     store: Store | None = None
     operator: Any = None
+    deferral: TaskDeferred | None = None
 
     def __post_init__(self) -> None:
         self.store = Store(self.steps)
@@ -157,8 +159,8 @@ class Task:
             "task_reschedule_count": self.reschedules,
         }
 
-    def run(self) -> Run:
-        """Run a process of the task to its end."""
+    def run(self, act: Callable[[Any, Any], Any] = lambda task, context: task.execute(context)) -> Run:
+        """Run a process of the task, by default ``execute``, to its end."""
         self.log.lines.clear()
         self.former_xcoms = [*self.xcoms]
         self.xcoms.clear()
@@ -166,7 +168,7 @@ class Task:
         self.steps.count = 0
         self.build()
         try:
-            outcome = self.operator.execute(self.context())
+            outcome = act(self.operator, self.context())
         except BaseException as raised:
             if isinstance(raised, KeyboardInterrupt):
                 raise
@@ -174,6 +176,8 @@ class Task:
             error, outcome = raised, f"{type(raised).__name__}: {raised}".strip(": ")
         if isinstance(error, AirflowRescheduleException):
             self.reschedules, outcome = self.reschedules + 1, "rescheduled"
+        if isinstance(error, TaskDeferred):
+            self.deferral, outcome = error, "deferred"
         log = [line for line in self.log.lines if line != STARTED]
         return Run(outcome, log, self._shorten(self.cluster.requests[first:]), error)
 
@@ -184,6 +188,13 @@ class Task:
             self.cluster.sleep(10)
             runs.append(self.run())
         return runs
+
+    def resume(self, status: str, **event: Any) -> Run:
+        """Run the process that handles an event of the task's trigger."""
+        trigger: Any = self.deferral.trigger if self.deferral else None
+        known = {"name": trigger.pod_name, "namespace": trigger.pod_namespace, "message": f"trigger: {status}"}
+        fired = {"status": status, **known, "last_log_time": trigger.last_log_time, **trigger.trigger_kwargs, **event}
+        return self.run(lambda task, context: task.resume_execution("trigger_reentry", {"event": fired}, context))
 
     def retry(self) -> Run:
         """Run the first process of the next try."""

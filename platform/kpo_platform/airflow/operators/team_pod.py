@@ -16,7 +16,6 @@ from kpo_platform.airflow.operators.arguments.pod_fields import (
     build_argument_layer,
     check_argument_fields,
     hide_pod_arguments,
-    select_post_init_arguments,
 )
 from kpo_platform.airflow.operators.arguments.precheck import check_task, precheck_pod
 from kpo_platform.airflow.operators.arguments.serialize import (
@@ -26,13 +25,14 @@ from kpo_platform.airflow.operators.arguments.serialize import (
     serialize_pod,
     stringify_values,
 )
+from kpo_platform.airflow.operators.arguments.team_defaults import build_stock_arguments, list_post_init_arguments
 from kpo_platform.airflow.operators.arguments.template_fields import NonEmptyTemplateFields
 from kpo_platform.airflow.operators.base_operator import BasePodOperator
 from kpo_platform.airflow.operators.lifecycle.task_run import read_task_run
 from kpo_platform.airflow.operators.pod_link import build_links
 from kpo_platform.airflow.provider_version import is_supported, warn_if_unsupported
 from kpo_platform.airflow.team_lookup import find_team
-from kpo_platform.contract import Contract, Team
+from kpo_platform.contract import Contract
 from kpo_platform.contract import load as load_contract
 from kpo_platform.errors import PodError
 from kpo_platform.finding import Refusal, raise_refusals
@@ -46,8 +46,6 @@ from kpo_platform.pod.xcom import choose_result_mode
 if TYPE_CHECKING:
     from airflow.sdk import Context
     from airflow.sdk.definitions.mappedoperator import OperatorPartial
-
-_STARTUP_CHECK_INTERVAL_S = 1  # of a task that waits in a worker: the stock 5 s make the shortest task take 5 s
 
 _TEMPLATED_PODS = ("pod_override", "pod_template_dict")
 """Pods in arguments; rendering may change their types."""
@@ -69,6 +67,8 @@ class TeamPodOperator(BasePodOperator):
             every argument. Templated.
         xcom: whether the task has a result in ``/airflow/xcom/return.json``: True (as ``policy.xcom``), ``message`` or
             ``sidecar``; ``do_xcom_push`` is ``sidecar``.
+        defer_after: how many seconds a deferrable task watches its pod in its own process before it defers; 0: not at
+            all. By default the team's ``policy.deferAfter``.
         engine: ``team``, or ``stock`` to let the stock operator's own methods run the team's pod.
         **stock: any argument of KubernetesPodOperator or BaseOperator.
 
@@ -103,19 +103,20 @@ class TeamPodOperator(BasePodOperator):
         sidecars: Sequence[str] | None = None,
         pod_override: Json | k8s.V1Pod | None = None,
         xcom: bool | str | None = None,
+        defer_after: float | None = None,
         engine: str = "team",
         **stock: Any,
     ) -> None:
         warn_if_unsupported()
         contract = load_contract()
         extra = {"size": size, "template": template, "sidecars": sidecars, "pod_override": pod_override, "xcom": xcom}
-        all_arguments = {**extra, "engine": engine, **stock}
+        all_arguments = {**extra, "defer_after": defer_after, "engine": engine, **stock}
         set_arguments = {name: value for name, value in all_arguments.items() if value is not None}
         default_args = stock.get("default_args") or {}
         self.team = find_team(team, stock.get("dag"), contract)
         self._raise_refusals(_check_arguments(set_arguments, default_args, self.team, contract))
-        super().__init__(**_build_stock_arguments({**default_args, **stock}, stock, xcom, contract.team(self.team)))
-        for name, value in _select_post_init_arguments({**default_args, **stock}).items():
+        super().__init__(**build_stock_arguments({**default_args, **stock}, stock, xcom, contract.team(self.team)))
+        for name, value in list_post_init_arguments({**default_args, **stock}).items():
             setattr(self, name, value)
         self.labels = _stringify_labels(self.labels)
         self.engine = engine
@@ -129,6 +130,7 @@ class TeamPodOperator(BasePodOperator):
         is_stock = engine == "stock" or not is_supported()
         self.result_mode = choose_result_mode(xcom, policy.xcom, has_result=self.do_xcom_push, is_stock=is_stock)
         self.api_server_timeout = policy.api_server_timeout
+        self.defer_after = policy.defer_after if defer_after is None else defer_after
         self.on_failure = "" if "on_finish_action" in self.set_names else policy.on_failure
         self._raise_refusals([*check_task(self, self.team, contract), *self._precheck_pod(contract)])
 
@@ -257,43 +259,3 @@ def _check_arguments(
     if not is_supported():  # an untested provider may have further arguments
         refusals = [refusal for refusal in refusals if refusal.rule != "argument"]
     return [*refusals, *check_argument_fields({**default_args, **set_arguments})]
-
-
-def _select_post_init_arguments(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    return select_post_init_arguments(arguments) if is_supported() else {}
-
-
-def _build_stock_arguments(
-    arguments: Mapping[str, Any], stock: Mapping[str, Any], xcom: bool | str | None, team: Team
-) -> Json:
-    """Build the stock operator's arguments: the author's, else the team's, and the locked ones."""
-    is_deferrable = bool(arguments.get("deferrable", team.policy.deferrable))
-    team_defaults = _list_team_defaults(team, is_deferrable)
-    defaults = {name: value for name, value in team_defaults.items() if name not in arguments}
-    post_init = dict.fromkeys(_select_post_init_arguments(arguments))
-    xcom_argument = {} if xcom is None else {"do_xcom_push": bool(xcom)}
-    locked = {
-        "namespace": team.namespace,
-        "service_account_name": None,
-        "automount_service_account_token": None,
-        "base_container_name": BASE,
-    }
-    return {**defaults, **stock, **post_init, **xcom_argument, **locked}
-
-
-def _list_team_defaults(team: Team, is_deferrable: bool) -> dict[str, Any]:
-    """List the team's values for arguments of the stock operator that the author does not set."""
-    # The stock trigger keeps its interval for as long as the pod waits, which may be a day.
-    interval = {} if is_deferrable else {"startup_check_interval_seconds": _STARTUP_CHECK_INTERVAL_S}
-    return {
-        "kubernetes_conn_id": team.connection.id,
-        "pool": team.pool.name,
-        "deferrable": team.policy.deferrable,
-        "get_logs": team.policy.get_logs,
-        "on_finish_action": team.policy.on_finish,
-        "startup_timeout_seconds": team.policy.startup_timeout,
-        "schedule_timeout_seconds": team.policy.room_timeout,
-        **interval,
-        "log_events_on_failure": True,
-        "log_pod_spec_on_failure": False,  # it would log the values of environment variables
-    }

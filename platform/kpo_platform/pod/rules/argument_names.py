@@ -20,7 +20,7 @@ def _split(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-OWN_ARGUMENTS = frozenset({"engine", "pod_override", "sidecars", "size", "team", "template", "xcom"})
+OWN_ARGUMENTS = frozenset({"defer_after", "engine", "pod_override", "sidecars", "size", "team", "template", "xcom"})
 """Arguments that TeamPodOperator adds."""
 
 STOCK_ARGUMENTS = _split(
@@ -123,6 +123,10 @@ def _check_values(arguments: Mapping[str, Any]) -> Iterator[Refusal]:
     if engine is not None and engine not in _ENGINES:
         fix = suggest_name(str(engine), _ENGINES)
         yield Refusal("argument", f"engine={engine!r} is not valid", fix, "engine")
+    seconds = arguments.get("defer_after")
+    if isinstance(seconds, int | float) and not seconds >= 0:
+        fix = "Write 0 to defer at once."
+        yield Refusal("argument", f"defer_after is {seconds}, but it cannot be negative", fix, "defer_after")
     yield from _check_result_arguments(arguments)
 
 

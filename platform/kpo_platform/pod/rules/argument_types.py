@@ -33,6 +33,7 @@ _NUMBERS = frozenset(
     {
         "active_deadline_seconds",
         "base_container_status_polling_interval",
+        "defer_after",
         "logging_interval",
         "poll_interval",
         "schedule_timeout_seconds",

@@ -67,13 +67,15 @@ def read_log_progress(context: Context, uid: str, log: Any, former: StartRecord 
     return LogProgress(positions, has_begun=True)
 
 
-def write_log_progress(context: Context, uid: str, positions: Mapping[str, LogPosition], log: Any) -> None:
-    """Store what this process has written of a pod's logs; the task does not fail if that cannot be stored."""
+def write_log_progress(context: Context, uid: str, positions: Mapping[str, LogPosition], log: Any) -> bool:
+    """Store what this process has written of a pod's logs; tell whether that was possible."""
     containers = {name: asdict(position) for name, position in positions.items()}
     try:
         TryState(context, _KEY).write(uid=uid, containers=containers)
     except Exception as error:
         log.warning("Cannot store how far the log was written: %s", sanitize(error))
+        return False
+    return True
 
 
 def _parse_position(stored: Any) -> LogPosition | None:

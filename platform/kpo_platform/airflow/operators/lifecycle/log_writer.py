@@ -28,7 +28,6 @@ class LogFormat:
     manager: PodManager  # finds a line's level and writes it
     has_prefix: bool = True  # start a line with its container's name
     formatter: Callable[[str, str], str] | None = None  # the author's, of container and line
-    is_resumed: bool = False  # the task was deferred; the stock operator then writes every line as `[base] logs: …`
 
 
 class ContainerLogWriter:
@@ -55,7 +54,7 @@ class ContainerLogWriter:
         self._pod, self._client, self._callbacks, self._on_error = pod, client, callbacks, on_error
         self._lock, self._is_closed = threading.Lock(), False
         self._counter = FloodCounter()
-        self._is_author_called = not log_format.is_resumed and bool(callbacks or log_format.formatter)
+        self._is_author_called = bool(callbacks or log_format.formatter)
         self.error: Exception | None = None
 
     def write_lines(self, lines: Sequence[LogLine]) -> Iterator[int]:
@@ -79,13 +78,9 @@ class ContainerLogWriter:
         with self._lock, _lock_logging():
             if self._is_closed:
                 return False
-            if self._format.is_resumed:
-                prefix = f"[{self._container}] logs: "
-                self._log.info("%s%s", prefix, _join_texts(lines, prefix))
-            else:
-                prefix = f"[{self._container}] " if self._format.has_prefix else ""
-                text = _join_texts(lines, prefix)
-                self._format.manager._log_message(text, self._container, self._format.has_prefix, formatter)
+            prefix = f"[{self._container}] " if self._format.has_prefix else ""
+            text = _join_texts(lines, prefix)
+            self._format.manager._log_message(text, self._container, self._format.has_prefix, formatter)
         return True
 
     def _find_kind(self, line: LogLine) -> int | None:

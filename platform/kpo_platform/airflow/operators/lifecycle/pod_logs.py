@@ -40,8 +40,9 @@ class PodLogs:
         self, operator: Any, pod: ObservedPod, progress: LogProgress | None = None, *, is_resumed: bool = False
     ) -> None:
         self._operator, self._pod, self._progress = operator, pod, progress or LogProgress()
+        self._is_resumed = is_resumed
         self._format = LogFormat(
-            operator.pod_manager, operator.container_name_log_prefix_enabled, operator.log_formatter, is_resumed
+            operator.pod_manager, operator.container_name_log_prefix_enabled, operator.log_formatter
         )
         self._positions = dict(self._progress.positions)
         containers = operator.container_logs if operator.get_logs else None
@@ -60,7 +61,7 @@ class PodLogs:
         self._renew_client()
         for name in [name for name in self._waiting if self._pod.state.container(name).has_started]:
             self._waiting.remove(name)
-            if not self._format.is_resumed:
+            if not self._is_resumed:
                 self._announce(name)
             self._follow(name)
         for name, follower in list(self._followers.items()):

@@ -120,7 +120,8 @@ class RestartSafePodOperator(KubernetesPodOperator):
         if context is not None and not is_task_active(context):
             # Its process has not heard of the stop yet. Airflow would refuse to defer, and the pod would run on.
             raise TaskStopped
-        if self.pod is not None and self.on_kill_action == OnKillAction.KEEP_POD and last_log_time is None:
+        is_first = self._run is None or not self._run.is_resumed
+        if self.pod is not None and self.on_kill_action == OnKillAction.KEEP_POD and is_first:
             metadata = self.pod.metadata
             kept = describe_kept_pod(metadata.name, metadata.namespace, self.base_container_name)
             self.log.info("If the task is stopped: %s", kept)

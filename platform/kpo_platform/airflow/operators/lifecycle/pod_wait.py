@@ -27,11 +27,22 @@ _EVENTS_S, _LONGEST_EVENTS_S = 5.0, 30.0
 
 
 def wait_for_end(
-    operator: Any, api: PodApi, pod: ObservedPod, logs: PodLogs, on_start: Callable[[], object] = lambda: None
+    operator: Any,
+    api: PodApi,
+    pod: ObservedPod,
+    logs: PodLogs,
+    on_start: Callable[[], object] = lambda: None,
+    longest_s: float = math.inf,
 ) -> None:
     """Wait for the end of a pod's program, and write the logs and the events of its start meanwhile.
 
-    `on_start` is called once: when the program has started, or the pod has ended without it.
+    Args:
+        operator: the task's operator.
+        api: the task's requests.
+        pod: the pod.
+        logs: the pod's logs.
+        on_start: called once: when the program has started, or the pod has ended without it.
+        longest_s: the seconds after which it returns although the pod has no outcome yet.
 
     Raises:
         PodLaunchTimeoutException: it waited for too long.
@@ -39,7 +50,7 @@ def wait_for_end(
         Exception: an error of the author's callbacks or formatter, or of `PodApi`.
     """
     limits, events, updates = _StartLimits(operator), _StartEvents(operator, api), PodUpdates(operator, pod, logs.news)
-    has_started = False
+    has_started, ends_at = False, time.monotonic() + longest_s
     try:
         while True:
             if pod.has_left_pending and not has_started:
@@ -48,13 +59,13 @@ def wait_for_end(
                     operator.log.info("Pod has reached %s phase", pod.state.phase)
                 on_start()
             logs.update()
-            if pod.outcome is not None:
+            remaining_s = ends_at - time.monotonic()
+            if pod.outcome is not None or remaining_s <= 0:
                 return
-            longest_s = math.inf
             if not has_started:
-                longest_s = max(limits.check(pod), _BEFORE_LIMIT_S)
+                remaining_s = min(remaining_s, max(limits.check(pod), _BEFORE_LIMIT_S))
                 events.write_if_due(pod.state)
-            updates.wait(longest_s)
+            updates.wait(remaining_s)
     finally:
         updates.close()
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import partial
+from dataclasses import replace
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowRescheduleException
@@ -14,6 +15,7 @@ from kpo_platform.airflow.operators.lifecycle import quota_wait
 from kpo_platform.airflow.operators.lifecycle.adoption import AdoptionKind, is_free
 from kpo_platform.airflow.operators.lifecycle.callbacks import EXITS, call_back
 from kpo_platform.airflow.operators.lifecycle.connection import read_client
+from kpo_platform.airflow.operators.lifecycle.deferral import defer, defer_again
 from kpo_platform.airflow.operators.lifecycle.disposal import (
     dispose_pod,
     dispose_stopped_pod,
@@ -31,11 +33,11 @@ from kpo_platform.airflow.operators.lifecycle.ending import LATE_S, LOG_REST_S, 
 from kpo_platform.airflow.operators.lifecycle.former_pod import end_former_pods
 from kpo_platform.airflow.operators.lifecycle.log_positions import LogProgress, read_log_progress, write_log_progress
 from kpo_platform.airflow.operators.lifecycle.observed_pod import ObservedPod
-from kpo_platform.airflow.operators.lifecycle.patience import ApiServerUnavailable, Patience, describe_failure
+from kpo_platform.airflow.operators.lifecycle.patience import ApiServerUnavailable, Patience
 from kpo_platform.airflow.operators.lifecycle.pod_api import PodApi
 from kpo_platform.airflow.operators.lifecycle.pod_logs import PodLogs
 from kpo_platform.airflow.operators.lifecycle.pod_request import PodRequest, prepare_request
-from kpo_platform.airflow.operators.lifecycle.pod_wait import check_image, correct_event, wait_for_end
+from kpo_platform.airflow.operators.lifecycle.pod_wait import correct_event, wait_for_end
 from kpo_platform.airflow.operators.lifecycle.start_record import (
     StartRecord,
     await_start_record,
@@ -47,24 +49,26 @@ from kpo_platform.airflow.operators.lifecycle.task_end import EndRecord
 from kpo_platform.airflow.operators.lifecycle.task_result import check_new_pod
 from kpo_platform.airflow.operators.lifecycle.task_state import has_next_try, push_pod_name, try_to_store
 from kpo_platform.airflow.operators.lifecycle.trigger_report import find_reported_end, write_report
-from kpo_platform.pod.cluster_text import sanitize
 from kpo_platform.pod.identity import START_LABEL
 from kpo_platform.pod.merge import Json
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-_MAX_REDEFERRALS = 3
-"""Deferrals after an error of the trigger; then the worker waits for the pod itself."""
-
 
 class PodRun:
-    """The part of a pod's run that one process of its task does; `pod` is None until it is found or created."""
+    """The part of a pod's run that one process of its task does.
+
+    Attributes:
+        is_resumed: whether the process handles an event of the task's trigger.
+        pod: the pod; None until it is found or created.
+    """
 
     def __init__(self, operator: Any, context: Context, event: Mapping[str, Any] | None = None) -> None:
         """Prepare a run; `event` is that of the stock trigger with which Airflow resumes a deferred task."""
         self._operator, self._context = operator, context
         self._event: dict[str, Any] | None = None if event is None else {**event}
+        self.is_resumed = event is not None
         patience = operator.patience = Patience(
             operator.api_server_timeout, operator.log, sleep=operator.stop_signal.sleep
         )
@@ -98,10 +102,11 @@ class PodRun:
             self._call_back("on_pod_creation", pod=pod.model)
             if self._is_created:
                 check_new_pod(operator, pod)
+            on_start = cache(lambda: self._call_back("on_pod_starting", pod=pod.model))
             if operator.deferrable and pod.outcome is None:
-                self._defer()
-            logs = ending.logs = self._open_logs(pod)
-            wait_for_end(operator, self._api, pod, logs, lambda: self._call_back("on_pod_starting", pod=pod.model))
+                self._watch_and_defer(ending, on_start)
+            logs = ending.logs = ending.logs or self._open_logs(pod)
+            wait_for_end(operator, self._api, pod, logs, on_start)
         return ending.finish(logs)
 
     def resume(self) -> Any:
@@ -121,7 +126,7 @@ class PodRun:
             end = find_own_end(self._context, pod)
             is_running = end is None and pod.outcome is None
             if is_running and event["status"] != "timeout":
-                self._defer_again(event, pod)
+                defer_again(operator, self._context, event, pod, self._progress)
             logs = ending.logs = self._open_logs(pod, is_resumed=True)
             if is_running and event["status"] == "timeout":
                 ending.fail_late(logs)
@@ -197,12 +202,13 @@ class PodRun:
         except Exception as error:
             self._warn_left(error, is_retried=has_next_try(self._context))
 
-    def stop_logs(self) -> None:
-        """Write no further line, and store what was written; the next process of the try continues there."""
+    def stop_logs(self) -> bool:
+        """Write no further line, and store what was written; tell whether the next process of the try will know it."""
         if self._progress is None:
-            return  # nothing was written, and what is stored is not known
+            return True  # nothing was written, and what is stored is not known
         positions = self._progress.positions if self._logs is None else self._logs.stop()
-        write_log_progress(self._context, self._get_pod().state.uid, positions, self._operator.log)
+        self._progress = replace(self._progress, positions=positions)
+        return write_log_progress(self._context, self._get_pod().state.uid, positions, self._operator.log)
 
     def keep_report(self) -> None:
         """Store what the trigger has reported: the next process of the try may find the pod gone."""
@@ -253,26 +259,22 @@ class PodRun:
         self._logs = PodLogs(self._operator, pod, self._progress, is_resumed=is_resumed)
         return self._logs
 
-    def _defer(self) -> None:
-        """Defer; if that fails, as when Airflow does not give out the connection now, the worker waits for the pod."""
-        operator, log_time = self._operator, self._progress.last_log_time if self._progress else None
-        try:
-            operator.invoke_defer_method(last_log_time=log_time, context=self._context)
-        except Exception as error:
-            why = describe_failure(error).rstrip(".")
-            operator.log.warning("Cannot defer: %s. The task waits for its pod in the worker instead.", why)
+    def _watch_and_defer(self, ending: Ending, on_start: Callable[[], object]) -> None:
+        """Watch a deferrable pod for the first seconds, and defer if it still waits or runs then.
 
-    def _defer_again(self, event: Mapping[str, Any], pod: ObservedPod) -> None:
-        """Defer with a pod that has not ended although its trigger has, unless nothing watches it."""
-        operator, count = self._operator, int(event.get("_redefer_count", 0))
-        if not pod.has_left_pending:
-            check_image(pod)
-        reported = sanitize(event.get("message"))
-        operator.log.info("Pod %s has not ended; its trigger reported: %s", pod.state.name, reported)
-        quota_wait.shorten_schedule_timeout(operator, self._context, pod.model)
-        if count < _MAX_REDEFERRALS:
-            operator.trigger_kwargs = {**(operator.trigger_kwargs or {}), "_redefer_count": count + 1}
-            self._defer()
+        It returns if the pod has ended, or the task cannot defer. Exceptions as of `wait_for_end` and `defer`.
+        """
+        operator, pod = self._operator, self._get_pod()
+        if operator.defer_after > 0:
+            logs = ending.logs = self._open_logs(pod)
+            wait_for_end(operator, self._api, pod, logs, on_start, operator.defer_after)
+            if pod.outcome is not None:
+                return
+            ending.logs = None
+            if not self.stop_logs():  # after the deferral, its lines would be written twice
+                operator.log.warning("The task does not defer, and waits for its pod in the worker instead.")
+                return
+        defer(operator, self._context, self._progress)
 
     def _find_pod_to_stop(self) -> ObservedPod | None:
         """Find the task's pod, also if this process has not met it yet: then at most its name is known."""

@@ -1,0 +1,53 @@
+"""Defer a task, so that a trigger waits for its pod."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from kpo_platform.airflow.operators.lifecycle import quota_wait
+from kpo_platform.airflow.operators.lifecycle.log_positions import LogProgress
+from kpo_platform.airflow.operators.lifecycle.observed_pod import ObservedPod
+from kpo_platform.airflow.operators.lifecycle.patience import describe_failure
+from kpo_platform.airflow.operators.lifecycle.pod_wait import check_image
+from kpo_platform.pod.cluster_text import sanitize
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+_MAX_REDEFERRALS = 3
+"""Deferrals after an error of the trigger; then the worker waits for the pod itself."""
+
+
+def defer(operator: Any, context: Context, progress: LogProgress | None) -> None:
+    """Defer; return if that fails, as when Airflow does not give out the connection now: the worker waits then.
+
+    Raises:
+        TaskDeferred: the task is deferred.
+        TaskStopped: the task was stopped before.
+    """
+    try:
+        operator.invoke_defer_method(last_log_time=progress.last_log_time if progress else None, context=context)
+    except Exception as error:
+        why = describe_failure(error).rstrip(".")
+        operator.log.warning("Cannot defer: %s. The task waits for its pod in the worker instead.", why)
+
+
+def defer_again(
+    operator: Any, context: Context, event: Mapping[str, Any], pod: ObservedPod, progress: LogProgress | None
+) -> None:
+    """Defer with a pod that has not ended although its trigger has; return if nothing would watch the pod.
+
+    Raises:
+        PodLaunchFailedException: the pod's image can never be pulled.
+        Exception: as of `defer`.
+    """
+    count = int(event.get("_redefer_count", 0))
+    if not pod.has_left_pending:
+        check_image(pod)
+    reported = sanitize(event.get("message"))
+    operator.log.info("Pod %s has not ended; its trigger reported: %s", pod.state.name, reported)
+    quota_wait.shorten_schedule_timeout(operator, context, pod.model)
+    if count < _MAX_REDEFERRALS:
+        operator.trigger_kwargs = {**(operator.trigger_kwargs or {}), "_redefer_count": count + 1}
+        defer(operator, context, progress)
