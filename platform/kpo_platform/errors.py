@@ -31,10 +31,11 @@
     ├── AirflowError                      Airflow's REST API rejected or failed a request
     └── BootstrapError                    Bootstrap cannot complete; the next run continues after the last write
 
-RefusalError is in `kpo_platform.finding`. RefusedPod and ArgumentRefusalError (`kpo_platform.airflow.exceptions`) and,
-in `kpo_platform.airflow.operators.lifecycle`, QuotaTimeout (`quota_wait`), ApiServerUnavailable (`patience`),
-PodUnreadable (`observed_pod`), ConnectionUnreadable and StateUnreadable (`api_request`), ResultUnreadable
-(`task_result`), PodNameTaken (`pod_api`) and FormerPodRemains (`former_pod`) derive from Airflow's exceptions too.
+RefusalError is in `kpo_platform.finding`. RefusedPod and ArgumentRefusalError (`kpo_platform.airflow.exceptions`),
+ConnectionUnreadable and StateUnreadable (`kpo_platform.airflow.api_errors`) and, in
+`kpo_platform.airflow.operators.lifecycle`, QuotaTimeout (`quota_wait`), ApiServerUnavailable (`patience`),
+PodUnreadable (`observed_pod`), ResultUnreadable (`task_result`), PodNameTaken (`pod_api`) and FormerPodRemains
+(`former_pod`) derive from Airflow's exceptions too.
 BundleError (`kpo_platform.airflow.bundles.git`) is also a RuntimeError, and NotPlainError a ValueError. The guards'
 errors are in `kpo_platform.airflow.guards`.
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from kubernetes.client import ApiException, CoreV1Api, V1ObjectMeta, V1Pod
 
-from kpo_platform.airflow.operators.lifecycle.patience import is_transient
+from kpo_platform.airflow.api_errors import is_transient
 from kpo_platform.airflow.operators.lifecycle.pod_manager import CommandFailed, TeamPodManager, run_command
 from unit.support.exec_server import CLOSE, HANG, SUCCESS, ExecServer, end, serving_exec, stderr, stdout
 

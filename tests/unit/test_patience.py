@@ -13,8 +13,9 @@ import pytest
 from airflow.sdk.exceptions import AirflowException
 from kubernetes.client import ApiClient, ApiException, Configuration
 
+from kpo_platform.airflow.api_errors import read_retry_after
 from kpo_platform.airflow.operators.lifecycle import api_request, pod_api
-from kpo_platform.airflow.operators.lifecycle.patience import ApiServerUnavailable, Patience, read_retry_after
+from kpo_platform.airflow.operators.lifecycle.patience import ApiServerUnavailable, Patience
 from kpo_platform.airflow.operators.lifecycle.stop_signal import TaskStopped
 from kpo_platform.errors import PlatformError
 from unit.support.http_server import Answer, Fault, serving, status

@@ -9,8 +9,10 @@ import pytest
 from airflow.sdk.execution_time.supervisor import WatchedSubprocess
 
 from common.paths import REPOSITORY
+from kpo_platform.airflow import api_errors
 from kpo_platform.airflow.operators.lifecycle import (
     api_request,
+    deferral,
     earlier_pod,
     ending,
     log_flood,
@@ -23,7 +25,6 @@ from kpo_platform.airflow.operators.lifecycle import (
     pod_watch,
     quota_wait,
     restart,
-    run,
     start_record,
     task_end,
     task_result,
@@ -67,7 +68,7 @@ TIMES_OF_A_RUN: tuple[tuple[str, float], ...] = (
     (r"when nothing could be read of it for (.+?), or", FollowTimes.give_up),
     (r"an outage of the Kubernetes API that does not end within (.+?);", KILL_S),
     (r"the watch reports nothing for (.+?), in a long wait", pod_updates._SILENCE_S),
-    (r"the task waits as long, at most (.+?), before the next watch", patience._LONGEST_RETRY_AFTER_S),
+    (r"the task waits as long, at most (.+?), before the next watch", api_errors.LONGEST_RETRY_AFTER_S),
     (r"the task reads the pod every (.+?) until the watch reports", pod_updates._SILENCE_S),
     (r"If a pod has not started after (.+?), the task also", pod_wait._EVENTS_S),
     (r"waits up to (.+?) for the triggerer to delete the old pod", earlier_pod._TRIGGERER_S),
@@ -89,7 +90,7 @@ NUMBERS_OF_A_RUN: tuple[tuple[str, list[str]], ...] = (
     (r"up to (\d+) successive lines", [str(log_flood.JOINED_LINES)]),
     (r"has refused the log (\w+) times", [NUMERALS[log_follower._REFUSALS_AFTER_END]]),
     (r"times, within (\d+) seconds if they answer at once", [f"{sum(PAUSES_AFTER_REFUSALS):g}"]),
-    (r"it is deferred again, up to (\w+) times", [NUMERALS[run._MAX_REDEFERRALS]]),
+    (r"it is deferred again, up to (\w+) times", [NUMERALS[deferral._MAX_REDEFERRALS]]),
     (r"with a new pod, up to (\w+) times per try", [NUMERALS[restart._MAX_DISRUPTIONS]]),
     (r"every (\d+) to \d+ seconds, in a long wait", [str(quota_wait._RETRY_INTERVAL_S)]),
     (r"every \d+ to (\d+) seconds, in a long wait", [str(quota_wait._RESCHEDULE_INTERVAL_S)]),

@@ -9,8 +9,7 @@ import pytest
 from airflow.sdk.exceptions import AirflowFailException
 from kubernetes.client import ApiException
 
-from kpo_platform.airflow.operators.lifecycle.api_request import ApiRefusal
-from kpo_platform.airflow.operators.lifecycle.patience import describe_failure
+from kpo_platform.airflow.api_errors import ApiRefusal, describe_failure
 from kpo_platform.errors import PlatformError
 from unit.support.cluster_server import Cluster, Rule
 from unit.support.fake_kubelet import FakePod, Program

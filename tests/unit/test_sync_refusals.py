@@ -12,10 +12,9 @@ from airflow.sdk.exceptions import AirflowNotFoundException, AirflowSecretsBacke
 from kubernetes.client import ApiException
 from urllib3.exceptions import SSLError
 
+from kpo_platform.airflow.api_errors import ApiRefusal, describe_error
 from kpo_platform.airflow.operators.lifecycle import pod_api
-from kpo_platform.airflow.operators.lifecycle.api_request import ApiRefusal
 from kpo_platform.airflow.operators.lifecycle.observed_pod import PodUnreadable
-from kpo_platform.airflow.operators.lifecycle.patience import describe_error
 from kpo_platform.airflow.operators.lifecycle.pod_logs import PodLogs
 from unit.support.cluster_server import Cluster, Rule
 from unit.support.fake_kubelet import Program

@@ -9,7 +9,7 @@ import pytest
 from kubernetes.client import ApiException
 
 from kpo_platform import TeamPodOperator
-from kpo_platform.airflow.operators.lifecycle.api_request import ApiRefusal
+from kpo_platform.airflow.api_errors import ApiRefusal
 from kpo_platform.airflow.operators.lifecycle.pod_manager import CommandFailed
 from unit.support.cluster_server import Cluster, Rule
 from unit.support.fake_kubelet import XCOM_SIDECAR, Program

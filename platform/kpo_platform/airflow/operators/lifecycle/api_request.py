@@ -9,18 +9,13 @@ from typing import Any
 from urllib.parse import urlencode
 
 import urllib3
-from airflow.sdk.exceptions import AirflowException
 from kubernetes.client import ApiClient, ApiException
 
-from kpo_platform.errors import PlatformError
-from kpo_platform.pod.cluster_text import sanitize
-from kpo_platform.pod.json_fields import read_object
+from kpo_platform.airflow.api_errors import ApiRefusal
 from kpo_platform.pod.merge import Json
 
 CONNECT_TIMEOUT_S = 10.0
 READ_TIMEOUT_S = 60.0
-LONGEST_CAUSE = 200  # characters of an error in a sentence
-
 _MERGE_PATCH = "application/merge-patch+json"
 
 
@@ -88,87 +83,6 @@ def open_answer(
     return answer
 
 
-class ConnectionUnreadable(PlatformError, AirflowException):  # noqa: N818
-    """Airflow does not give out the connection to the cluster."""
-
-
-class StateUnreadable(PlatformError, AirflowException):  # noqa: N818
-    """Airflow does not give out a stored value that the task needs to find its pod."""
-
-    is_refused = False  # and will be, if it is asked again
-
-
-class ApiRefusal(ApiException):  # type: ignore[misc]
-    """A refusal whose text, which Airflow logs, has neither headers nor the raw body."""
-
-    sentence = ""  # the text, if it ends the task
-
-    def __str__(self) -> str:
-        return self.sentence or describe_refusal(self)
-
-
-def describe_refusal(error: ApiException) -> str:
-    """Describe a refusal in a few words."""
-    message = sanitize(read_message(error), LONGEST_CAUSE).rstrip(". ")
-    return f"HTTP {error.status}, {message}" if message else f"HTTP {error.status}"
-
-
-def read_message(error: ApiException) -> str:
-    """Return the message of a refusal, or the HTTP reason if it has none."""
-    return _read_field(error, "message") or str(error.reason or "")
-
-
-def is_existing(error: ApiException) -> bool:
-    """Tell whether an object was not created because another one has its name."""
-    return error.status == 409 and not has_changed_object(error)
-
-
-def has_changed_object(error: ApiException) -> bool:
-    """Tell whether another request changed an object meanwhile, such as the namespace's quota: a retry succeeds."""
-    return error.status == 409 and "object has been modified" in read_message(error)
-
-
-def is_missing(error: ApiException) -> bool:
-    """Tell whether the API server says that there is no such object."""
-    return error.status == 404 and not is_of_proxy(error)
-
-
-def is_doubtful(error: Exception) -> bool:
-    """Tell whether a refusal may come from a server that has not read accounts and roles, or from a proxy before it.
-
-    Airflow may fail to give out the connection or a stored value, too.
-    """
-    if isinstance(error, StateUnreadable):
-        return not error.is_refused
-    if not isinstance(error, ApiException):
-        return isinstance(error, ConnectionUnreadable)
-    return error.status == 401 or is_forbidden(error) or is_of_proxy(error)
-
-
-def is_forbidden(error: ApiException) -> bool:
-    """Tell whether the account lacks a right. Admission (quota) answers 403 too, in other words."""
-    return error.status == 403 and " cannot " in read_message(error)
-
-
-def is_of_proxy(error: Exception) -> bool:
-    """Tell whether something else than the API server has answered, or it does not serve the path yet.
-
-    Its refusals have a ``Status``, and one that misses an object names the object's kind.
-    """
-    if not isinstance(error, ApiException) or not error.status:
-        return False
-    is_about_path = error.status == 404 and not read_object(_read_status(error).get("details")).get("kind")
-    return _read_field(error, "kind") != "Status" or is_about_path
-
-
-def has_other_uid(error: ApiException) -> bool:
-    """Tell whether a request with a uid was refused because another object has the name now."""
-    message = read_message(error)
-    return (error.status == 409 and "UID in precondition" in message) or (
-        error.status == 422 and "metadata.uid" in message
-    )
-
-
 def _build_refusal(answer: Any) -> ApiException:
     refusal = ApiRefusal(status=answer.status, reason=answer.reason)
     refusal.body, refusal.headers = answer.data.decode(errors="replace"), answer.headers
@@ -184,14 +98,3 @@ def _parse_object(data: bytes) -> Json:
         # What answers is not the API server, or the answer is not whole. It is not quoted: it may have a pod's values.
         raise urllib3.exceptions.ProtocolError("the answer is not a JSON object")
     return parsed
-
-
-def _read_field(error: ApiException, name: str) -> str:
-    return str(_read_status(error).get(name) or "")
-
-
-def _read_status(error: ApiException) -> Json:
-    try:
-        return read_object(json.loads(error.body or ""))
-    except (ValueError, TypeError):
-        return {}

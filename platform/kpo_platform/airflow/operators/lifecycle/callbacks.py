@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.cncf.kubernetes.callbacks import ExecutionMode
 from airflow.sdk.exceptions import AirflowException
 
-from kpo_platform.airflow.operators.lifecycle.patience import describe_failure
+from kpo_platform.airflow.api_errors import describe_failure
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

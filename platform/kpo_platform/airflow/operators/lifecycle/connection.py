@@ -9,7 +9,7 @@ from typing import Any
 from kubernetes.client import ApiClient, CoreV1Api
 from urllib3.util.ssl_ import create_urllib3_context
 
-from kpo_platform.airflow.operators.lifecycle.api_request import ConnectionUnreadable
+from kpo_platform.airflow.api_errors import ConnectionUnreadable
 from kpo_platform.pod.cluster_text import sanitize
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from kpo_platform.airflow.api_errors import describe_failure
 from kpo_platform.airflow.operators.lifecycle import quota_wait
 from kpo_platform.airflow.operators.lifecycle.log_positions import LogProgress
 from kpo_platform.airflow.operators.lifecycle.observed_pod import ObservedPod
-from kpo_platform.airflow.operators.lifecycle.patience import describe_failure
 from kpo_platform.airflow.operators.lifecycle.pod_wait import check_image
 from kpo_platform.pod.cluster_text import sanitize
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from airflow.providers.cncf.kubernetes.utils.pod_manager import OnFinishAction, OnKillAction
 
-from kpo_platform.airflow.operators.lifecycle.patience import describe_error
+from kpo_platform.airflow.api_errors import describe_error
 from kpo_platform.airflow.operators.lifecycle.pod_api import PodApi
 from kpo_platform.airflow.operators.lifecycle.start_record import StartRecord
 from kpo_platform.pod.state import PodState

@@ -12,6 +12,7 @@ from airflow.sdk import BaseOperator
 from kubernetes.client import ApiException
 from kubernetes.client import models as k8s
 
+from kpo_platform.airflow.api_errors import describe_error
 from kpo_platform.airflow.operators.lifecycle.adoption import (
     Adoption,
     AdoptionKind,
@@ -26,7 +27,6 @@ from kpo_platform.airflow.operators.lifecycle.adoption import (
 )
 from kpo_platform.airflow.operators.lifecycle.former_pod import FormerPodRemains
 from kpo_platform.airflow.operators.lifecycle.observed_pod import ObservedPod
-from kpo_platform.airflow.operators.lifecycle.patience import describe_error
 from kpo_platform.airflow.operators.lifecycle.pod_api import CHECKED_LABEL, PodApi
 from kpo_platform.airflow.operators.lifecycle.restart import has_counted_disruption
 from kpo_platform.airflow.operators.lifecycle.start_record import (

@@ -16,10 +16,11 @@ from airflow.sdk.exceptions import (
     AirflowTaskTimeout,
 )
 
+from kpo_platform.airflow.api_errors import describe_error, describe_failure
 from kpo_platform.airflow.operators.lifecycle.callbacks import EXITS, call_back, catch
 from kpo_platform.airflow.operators.lifecycle.disposal import describe_keeping, dispose_pod
 from kpo_platform.airflow.operators.lifecycle.observed_pod import ObservedPod, PodEventLog
-from kpo_platform.airflow.operators.lifecycle.patience import ApiServerUnavailable, describe_error, describe_failure
+from kpo_platform.airflow.operators.lifecycle.patience import ApiServerUnavailable
 from kpo_platform.airflow.operators.lifecycle.pod_api import PodApi
 from kpo_platform.airflow.operators.lifecycle.pod_logs import PodLogs
 from kpo_platform.airflow.operators.lifecycle.pod_wait import is_time_up

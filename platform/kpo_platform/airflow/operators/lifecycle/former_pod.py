@@ -8,13 +8,13 @@ from airflow.providers.cncf.kubernetes.utils.pod_manager import OnKillAction
 from airflow.sdk.exceptions import AirflowException
 from kubernetes.client import ApiException
 
+from kpo_platform.airflow.api_errors import describe_error, describe_failure
 from kpo_platform.airflow.operators.lifecycle.disposal import (
     delete_replaced_pod,
     dispose_pod,
     dispose_stopped_pod,
     remove_pod,
 )
-from kpo_platform.airflow.operators.lifecycle.patience import describe_error, describe_failure
 from kpo_platform.airflow.operators.lifecycle.pod_api import PodApi
 from kpo_platform.errors import PodError
 from kpo_platform.pod.json_fields import read_integer, read_object

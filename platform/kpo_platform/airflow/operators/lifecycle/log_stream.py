@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from kubernetes.client import ApiClient, ApiException
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
-from kpo_platform.airflow.operators.lifecycle.api_request import read_message
-from kpo_platform.airflow.operators.lifecycle.patience import read_retry_after
+from kpo_platform.airflow.api_errors import read_message, read_retry_after
 from kpo_platform.airflow.operators.lifecycle.stream_connection import StreamConnection, read_chunks
 from kpo_platform.pod.cluster_text import sanitize
 

@@ -15,10 +15,10 @@ from airflow.providers.cncf.kubernetes.callbacks import ExecutionMode
 from airflow.providers.cncf.kubernetes.utils.pod_manager import PodManager, _parse_log_level, is_log_group_marker
 from kubernetes.client import models as k8s
 
+from kpo_platform.airflow.api_errors import describe_failure
 from kpo_platform.airflow.operators.lifecycle.callbacks import build_exit_error
 from kpo_platform.airflow.operators.lifecycle.log_flood import FloodCounter, join_lines
 from kpo_platform.airflow.operators.lifecycle.log_lines import LogLine
-from kpo_platform.airflow.operators.lifecycle.patience import describe_failure
 
 
 @dataclass

@@ -8,12 +8,8 @@ from typing import Any, TypeVar
 from airflow.providers.cncf.kubernetes.pod_generator import PodGenerator
 from kubernetes.client import models as k8s
 
-from kpo_platform.airflow.operators.lifecycle.patience import (
-    ApiServerUnavailable,
-    advise,
-    describe_error,
-    is_transient,
-)
+from kpo_platform.airflow.api_errors import advise, describe_error, is_transient
+from kpo_platform.airflow.operators.lifecycle.patience import ApiServerUnavailable
 from kpo_platform.airflow.operators.lifecycle.pod_api import PodApi
 from kpo_platform.pod.cluster_text import sanitize
 from kpo_platform.pod.identity import START_LABEL

@@ -2,43 +2,35 @@
 
 from __future__ import annotations
 
-import http.client
 import math
 import random
-import ssl
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 
-import urllib3
 from airflow.sdk.exceptions import AirflowException
 from kubernetes.client import ApiException
 
-from kpo_platform.airflow.operators.lifecycle.api_request import (
-    LONGEST_CAUSE,
+from kpo_platform.airflow.api_errors import (
     ApiRefusal,
-    ConnectionUnreadable,
+    advise,
+    describe_error,
     describe_refusal,
-    has_changed_object,
+    is_certificate_error,
     is_doubtful,
-    is_forbidden,
     is_of_proxy,
+    is_transient,
+    read_retry_after,
 )
 from kpo_platform.errors import PlatformError
-from kpo_platform.pod.cluster_text import sanitize
 
 DEFAULT_TIMEOUT_S = 3600.0
 
 _FIRST_WAIT_S = 1.0
 _LONGEST_WAIT_S = 15.0
-_LONGEST_RETRY_AFTER_S = 60.0
 _LOG_INTERVAL_S = 60.0
 STARTUP_S = 60.0
 """How long a restarted API server, or a proxy before it, may refuse what is allowed."""
-
-_CONNECTION_ERRORS = (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError)
 
 _Result = TypeVar("_Result")
 
@@ -116,7 +108,7 @@ class Patience:
     def _is_retried(self, error: Exception, is_allowed: bool) -> bool:
         if is_transient(error):
             return True
-        if not (is_doubtful(error) or _is_certificate_error(error)):
+        if not (is_doubtful(error) or is_certificate_error(error)):
             return False
         if self._outage is None:
             return is_allowed or is_of_proxy(error)
@@ -169,85 +161,3 @@ class _Outage:
     def __init__(self, now: float) -> None:
         self.began_at = self.next_log_at = self.last_failed_at = now
         self.attempts = 0
-
-
-def is_transient(error: BaseException) -> bool:
-    """Tell whether the same request may succeed later: no connection, no whole answer, or a busy API server."""
-    if isinstance(error, ApiException):
-        if not error.status:  # the client library's form of a TLS error
-            return not _is_certificate_error(error)
-        return error.status >= 500 or error.status in (408, 429) or has_changed_object(error)
-    # A wrong URL or certificate stays wrong.
-    if isinstance(error, urllib3.exceptions.LocationValueError | FileNotFoundError | PermissionError):
-        return False
-    return isinstance(error, _CONNECTION_ERRORS) and not _is_certificate_error(error)
-
-
-def read_retry_after(error: BaseException) -> float | None:
-    """Return the wait that the API server asks for, in seconds, at most a minute.
-
-    None if it asks for none, or not in a valid way.
-    """
-    headers = {str(key).lower(): str(value) for key, value in dict(getattr(error, "headers", None) or {}).items()}
-    value = headers.get("retry-after", "").strip()
-    try:
-        seconds = float(value) if value.isascii() and value.isdigit() else _seconds_between(headers.get("date"), value)
-    except (ValueError, TypeError, OverflowError):
-        return None
-    return min(seconds, _LONGEST_RETRY_AFTER_S) if math.isfinite(seconds) and seconds >= 0 else None
-
-
-def describe_failure(error: BaseException) -> str:
-    """Describe an error, perhaps one of the author's code, by its sentence, or its type and text."""
-    name, is_sentence = type(error).__name__, isinstance(error, AirflowException | ApiRefusal | PlatformError)
-    text = sanitize(error) if is_sentence or not isinstance(error, ApiException) else describe_error(error)
-    return text if text and is_sentence else f"{name}: {text}".removesuffix(": ")
-
-
-def describe_error(error: BaseException) -> str:
-    """Describe a failed request in a few words, without what was sent."""
-    if isinstance(error, ApiException) and error.status:
-        return describe_refusal(error)
-    cause = _find_cause(error)
-    if isinstance(cause, ApiException) and cause.status:
-        return describe_refusal(cause)
-    if isinstance(cause, TimeoutError | urllib3.exceptions.TimeoutError):
-        return "no answer in time"
-    reason = getattr(cause, "strerror", None) or getattr(cause, "reason", None) or str(cause)
-    return sanitize(reason, LONGEST_CAUSE).rstrip(". ") or type(cause).__name__
-
-
-def advise(refusal: Exception) -> str:
-    """Advise what to do about a request that stays refused."""
-    if isinstance(refusal, ConnectionUnreadable):
-        return refusal.fix
-    if getattr(refusal, "status", None) == 401:
-        return "Check the credentials of the task's connection."
-    if isinstance(refusal, ApiException) and is_forbidden(refusal):
-        return "Give the task's connection this right."
-    return "Correct what the message names, or ask the platform team."
-
-
-def _seconds_between(start: str | None, end: str) -> float:
-    """Seconds between two HTTP dates. The start is the answer's own, because the worker's clock may be wrong."""
-    began_at = parsedate_to_datetime(start) if start else datetime.now(UTC)
-    return (parsedate_to_datetime(end) - began_at).total_seconds()
-
-
-def _find_cause(error: BaseException) -> BaseException:
-    """Return the innermost error that the libraries have wrapped."""
-    for _ in range(10):
-        inner = getattr(error, "reason", None)
-        if not isinstance(inner, BaseException):
-            inner = error.__cause__ or next((each for each in error.args if isinstance(each, BaseException)), None)
-        if not isinstance(inner, Exception):  # an exit says nothing without the code that has raised it
-            break
-        error = inner
-    return error
-
-
-def _is_certificate_error(error: BaseException) -> bool:
-    """Tell whether the server has shown a certificate of another one, as a proxy may that has just started."""
-    if isinstance(error, ApiException):
-        return not error.status and "CERTIFICATE_VERIFY_FAILED" in str(error.reason)
-    return isinstance(_find_cause(error), ssl.SSLCertVerificationError)

@@ -10,15 +10,9 @@ from airflow.sdk.exceptions import AirflowException
 from kubernetes.client import ApiException, CoreV1Api
 from urllib3.exceptions import ProtocolError
 
-from kpo_platform.airflow.operators.lifecycle.api_request import (
-    READ_TIMEOUT_S,
-    has_other_uid,
-    is_existing,
-    is_missing,
-    is_of_proxy,
-    send_request,
-)
-from kpo_platform.airflow.operators.lifecycle.patience import Patience, is_transient
+from kpo_platform.airflow.api_errors import has_other_uid, is_existing, is_missing, is_of_proxy, is_transient
+from kpo_platform.airflow.operators.lifecycle.api_request import READ_TIMEOUT_S, send_request
+from kpo_platform.airflow.operators.lifecycle.patience import Patience
 from kpo_platform.errors import PodError
 from kpo_platform.pod.identity import START_LABEL
 from kpo_platform.pod.json_fields import read_object, read_text

@@ -6,7 +6,7 @@ import time
 from contextlib import suppress
 from typing import Any
 
-from kpo_platform.airflow.operators.lifecycle.api_request import ConnectionUnreadable
+from kpo_platform.airflow.api_errors import ConnectionUnreadable
 from kpo_platform.airflow.operators.lifecycle.bell import Bell
 from kpo_platform.airflow.operators.lifecycle.connection import read_client
 from kpo_platform.airflow.operators.lifecycle.log_follower import LogFollower, join_all

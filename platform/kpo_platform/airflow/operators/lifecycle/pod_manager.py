@@ -17,7 +17,7 @@ from kubernetes.client import models as k8s
 from kubernetes.stream.ws_client import get_websocket_url, websocket_proxycare
 from websocket import ABNF, WebSocket, WebSocketBadStatusException, WebSocketException
 
-from kpo_platform.airflow.operators.lifecycle.api_request import ApiRefusal
+from kpo_platform.airflow.api_errors import ApiRefusal
 from kpo_platform.airflow.operators.lifecycle.connection import get_tls_context
 from kpo_platform.errors import PlatformError
 from kpo_platform.pod.cluster_text import sanitize

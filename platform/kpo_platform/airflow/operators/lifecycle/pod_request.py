@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from kubernetes.client import models as k8s
 
+from kpo_platform.airflow.api_errors import describe_failure
 from kpo_platform.airflow.operators.lifecycle.callbacks import call_back, fail_on_exit
-from kpo_platform.airflow.operators.lifecycle.patience import describe_failure
 from kpo_platform.airflow.operators.lifecycle.start_record import (
     build_pod_name,
     build_start_id,

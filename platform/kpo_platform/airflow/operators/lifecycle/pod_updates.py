@@ -10,11 +10,10 @@ from typing import Any
 from kubernetes.client import ApiException
 from urllib3.exceptions import ProtocolError, ReadTimeoutError
 
-from kpo_platform.airflow.operators.lifecycle.api_request import ConnectionUnreadable, is_of_proxy
+from kpo_platform.airflow.api_errors import ConnectionUnreadable, advise, describe_error, is_of_proxy, read_retry_after
 from kpo_platform.airflow.operators.lifecycle.bell import Bell
 from kpo_platform.airflow.operators.lifecycle.connection import read_client
 from kpo_platform.airflow.operators.lifecycle.observed_pod import ObservedPod, PodUnreadable
-from kpo_platform.airflow.operators.lifecycle.patience import advise, describe_error, read_retry_after
 from kpo_platform.airflow.operators.lifecycle.pod_watch import PodWatch, WatchEnd
 
 _SHORTEST_S = 1.0

@@ -14,7 +14,7 @@ from airflow.sdk.exceptions import AirflowException
 from kubernetes.client import ApiException
 from kubernetes.client import models as k8s
 
-from kpo_platform.airflow.operators.lifecycle.api_request import read_message
+from kpo_platform.airflow.api_errors import read_message
 from kpo_platform.airflow.operators.lifecycle.task_state import TryState, build_reschedule, try_to_store
 from kpo_platform.errors import PlatformError
 from kpo_platform.pod.cluster_text import sanitize

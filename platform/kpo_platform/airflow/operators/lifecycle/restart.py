@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.sdk.exceptions import AirflowException
 
+from kpo_platform.airflow.api_errors import describe_error
 from kpo_platform.airflow.operators.lifecycle import quota_wait
-from kpo_platform.airflow.operators.lifecycle.patience import describe_error
 from kpo_platform.airflow.operators.lifecycle.task_state import TryState, build_reschedule, read_patiently
 from kpo_platform.pod.outcome import Outcome
 from kpo_platform.pod.state import PodState

@@ -57,11 +57,9 @@ if TYPE_CHECKING:
 
 
 class PodRun:
-    """The part of a pod's run that one process of its task does.
+    """The part of a pod's run that one process of its task does; `pod` is None until it is found or created.
 
-    Attributes:
-        is_resumed: whether the process handles an event of the task's trigger.
-        pod: the pod; None until it is found or created.
+    A process that `is_resumed` handles an event of the task's trigger.
     """
 
     def __init__(self, operator: Any, context: Context, event: Mapping[str, Any] | None = None) -> None:

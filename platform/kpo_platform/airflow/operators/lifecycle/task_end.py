@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowFailException
 
+from kpo_platform.airflow.api_errors import describe_error, describe_failure
 from kpo_platform.airflow.operators.lifecycle.observed_pod import ObservedPod
-from kpo_platform.airflow.operators.lifecycle.patience import ApiServerUnavailable, describe_error, describe_failure
+from kpo_platform.airflow.operators.lifecycle.patience import ApiServerUnavailable
 from kpo_platform.airflow.operators.lifecycle.task_result import read_failed_result, read_result
 from kpo_platform.airflow.operators.lifecycle.task_state import read_stored, write_stored
 from kpo_platform.pod.cluster_text import sanitize

@@ -11,9 +11,10 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException
 from kubernetes.client import ApiException
 from kubernetes.client import models as k8s
 
+from kpo_platform.airflow.api_errors import advise, describe_error, is_transient
 from kpo_platform.airflow.operators.lifecycle.callbacks import fail_on_exit
 from kpo_platform.airflow.operators.lifecycle.observed_pod import ObservedPod
-from kpo_platform.airflow.operators.lifecycle.patience import ApiServerUnavailable, advise, describe_error, is_transient
+from kpo_platform.airflow.operators.lifecycle.patience import ApiServerUnavailable
 from kpo_platform.airflow.operators.lifecycle.pod_manager import CommandFailed
 from kpo_platform.pod.message_result import RESULT_FILE, count_bytes
 from kpo_platform.pod.xcom import XCOM_CONTAINER

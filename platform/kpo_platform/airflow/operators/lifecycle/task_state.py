@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow.sdk.exceptions import AirflowRescheduleException
 
-from kpo_platform.airflow.operators.lifecycle.api_request import StateUnreadable
-from kpo_platform.airflow.operators.lifecycle.patience import STARTUP_S, Patience, describe_error
+from kpo_platform.airflow.api_errors import StateUnreadable, describe_error
+from kpo_platform.airflow.operators.lifecycle.patience import STARTUP_S, Patience
 from kpo_platform.pod.cluster_text import sanitize
 
 if TYPE_CHECKING:
