@@ -1,0 +1,71 @@
+"""One informer for each cluster, identity and namespace of an event loop, as long as a trigger needs it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from weakref import WeakKeyDictionary
+
+from kpo_platform.airflow.triggers.pod_informer import PodInformer
+from kpo_platform.airflow.triggers.pod_requests import OpenClient, PodRequests
+
+_LINGER_S = 30.0
+"""How long an informer that is not needed stays: the next task begins with what it knows."""
+
+
+@dataclass(frozen=True)
+class InformerKey:
+    """What informers must have in common to be one; `connection` names the identity, and `config` a kubeconfig."""
+
+    connection: str | None
+    cluster_context: str | None
+    in_cluster: bool | None
+    config: str
+    namespace: str
+
+
+@dataclass
+class _Shared:
+    informer: PodInformer
+    users: int = 0
+
+
+_SHARED: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[InformerKey, _Shared]] = WeakKeyDictionary()
+
+_ENDING: set[asyncio.Future[None]] = set()
+"""Keeps the tasks alive that close informers; the event loop has only weak references."""
+
+
+def list_informers() -> list[tuple[InformerKey, PodInformer]]:
+    """List the informers of the running event loop."""
+    return [(key, shared.informer) for key, shared in _SHARED.get(asyncio.get_running_loop(), {}).items()]
+
+
+@asynccontextmanager
+async def use_informer(key: InformerKey, open_client: OpenClient) -> AsyncIterator[PodInformer]:
+    """Give the informer of a key for the block; the first one starts it with a client of its own."""
+    loop = asyncio.get_running_loop()
+    of_loop = _SHARED.setdefault(loop, {})
+    if key not in of_loop or of_loop[key].informer.has_ended:
+        informer = PodInformer(PodRequests(open_client, key.namespace), key.namespace)
+        of_loop[key] = _Shared(informer)
+        # Not in the context of the first trigger, whose log would get the lines of the informer.
+        contextvars.Context().run(informer.start)
+    shared = of_loop[key]
+    shared.users += 1
+    try:
+        yield shared.informer
+    finally:
+        shared.users -= 1
+        if not shared.users:
+            contextvars.Context().run(loop.call_later, _LINGER_S, _end_if_unused, of_loop, key, shared)
+
+
+def _end_if_unused(of_loop: dict[InformerKey, _Shared], key: InformerKey, shared: _Shared) -> None:
+    if not shared.users and of_loop.get(key) is shared:
+        del of_loop[key]
+        _ENDING.add(task := asyncio.ensure_future(shared.informer.close()))
+        task.add_done_callback(_ENDING.discard)

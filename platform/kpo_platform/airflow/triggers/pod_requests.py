@@ -1,0 +1,161 @@
+"""Requests of the triggerer about the pods of a namespace, over one client as long as it is needed."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+
+from kpo_platform.airflow.api_errors import ApiRefusal, has_other_uid, is_missing
+from kpo_platform.pod.json_fields import read_object, read_objects, read_text
+from kpo_platform.pod.merge import Json
+
+SELECTOR = "kubernetes_pod_operator=True,already_checked!=True"
+"""The pods of tasks that have not ended (labels of the stock operator)."""
+
+_PAGE = 250  # parsed at once, in 25 ms
+_TIMEOUT_S = (10.0, 60.0)
+_SILENCE_S = 90.0
+"""Longer than the minute between the bookmarks of the API server; then the connection may be lost."""
+
+_WATCH_S = (240, 300)
+"""How long the API server shall keep a watch; not the same time for all."""
+
+OpenClient = Callable[[], AbstractAsyncContextManager[Any]]
+"""Opens a client of ``kubernetes_asyncio`` from the Airflow connection, which is read each time."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """A part of a list of pods, and the ``resourceVersion`` of the whole list."""
+
+    pods: list[Json]
+    version: str
+
+
+class PodRequests:
+    """Requests to one API server about one namespace.
+
+    Every method raises `kubernetes.client.ApiException` for a refusal, and an `OSError`, or what the connection's own
+    code raises, if there is no answer or not the whole. After `renew` the next request reads the connection again.
+    """
+
+    def __init__(self, open_client: OpenClient, namespace: str) -> None:
+        self._open_client, self._path = open_client, f"/api/v1/namespaces/{namespace}/pods"
+        self._stack = AsyncExitStack()
+        self._client: Any = None
+        self._lock = asyncio.Lock()
+
+    async def list_pages(self) -> AsyncIterator[Page]:
+        """Yield the pods of running tasks in pages."""
+        query = {"labelSelector": SELECTOR, "limit": str(_PAGE)}
+        while True:
+            page = await self._request("GET", self._path, query)
+            metadata = read_object(page.get("metadata"))
+            yield Page(read_objects(page.get("items")), read_text(metadata.get("resourceVersion")))
+            query["continue"] = read_text(metadata.get("continue"))
+            if not query["continue"]:
+                return
+
+    @asynccontextmanager
+    async def watch(self, version: str) -> AsyncIterator[AsyncIterator[Json]]:
+        """Open a watch of the same pods, and give its events until the API server ends it."""
+        seconds = random.randint(*_WATCH_S)
+        query = {"labelSelector": SELECTOR, "watch": "true", "allowWatchBookmarks": "true"}
+        query |= {"resourceVersion": version, "timeoutSeconds": str(seconds)}
+        async with self._open("GET", self._path, query, (_TIMEOUT_S[0], _SILENCE_S)) as answer:
+            yield _parse_events(answer)
+
+    async def read(self, name: str) -> Json | None:
+        """Read a pod; None if there is none of this name."""
+        try:
+            return await self._request("GET", f"{self._path}/{name}")
+        except ApiRefusal as refusal:
+            if is_missing(refusal):
+                return None
+            raise
+
+    async def delete(self, name: str, uid: str | None, grace_s: int | None) -> bool:
+        """Delete a pod; tell whether it was there. Another pod of the name stays if the uid is known."""
+        grace = {} if grace_s is None else {"gracePeriodSeconds": grace_s}
+        preconditions = {"preconditions": {"uid": uid}} if uid else {}
+        try:
+            await self._request("DELETE", f"{self._path}/{name}", body={**grace, **preconditions})
+        except ApiRefusal as refusal:
+            if not (is_missing(refusal) or has_other_uid(refusal)):
+                raise
+            return False
+        return True
+
+    async def renew(self) -> None:
+        """Close the client: its credentials were rejected."""
+        async with self._lock:
+            self._client = None
+            stack, self._stack = self._stack, AsyncExitStack()
+        await stack.aclose()
+
+    async def _request(
+        self, method: str, path: str, query: Mapping[str, str] | None = None, body: Json | None = None
+    ) -> Json:
+        async with self._open(method, path, query or {}, _TIMEOUT_S, body) as answer:
+            parsed = json.loads(await answer.read())
+        if not isinstance(parsed, dict):
+            raise ConnectionError("the answer is not a JSON object")
+        return parsed
+
+    @asynccontextmanager
+    async def _open(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str],
+        timeout_s: tuple[float, float],
+        body: Json | None = None,
+    ) -> AsyncIterator[Any]:
+        """Send a request, and give its answer, which is closed at the end."""
+        client = await self._get_client()
+        try:
+            answer = await client.call_api(
+                *(path, method, {}, list(query.items())),
+                body=body,
+                auth_settings=["BearerToken"],
+                _preload_content=False,
+                _request_timeout=timeout_s,
+            )
+            try:
+                if not 200 <= answer.status <= 299:
+                    raise await _build_refusal(answer)
+                yield answer
+            finally:
+                answer.close()
+        except (aiohttp.ClientError, json.JSONDecodeError, UnicodeDecodeError) as error:
+            raise ConnectionError(str(error) or type(error).__name__) from error
+
+    async def _get_client(self) -> Any:
+        async with self._lock:
+            if self._client is None:
+                self._client = await self._stack.enter_async_context(self._open_client())
+            return self._client
+
+
+async def _parse_events(answer: Any) -> AsyncIterator[Json]:
+    rest = b""
+    async for chunk in answer.content.iter_any():
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in lines:
+            event = json.loads(line)
+            if not isinstance(event, dict):
+                raise ConnectionError("the answer is not an event")
+            yield event
+
+
+async def _build_refusal(answer: Any) -> ApiRefusal:
+    refusal = ApiRefusal(status=answer.status, reason=answer.reason)
+    refusal.body, refusal.headers = (await answer.read()).decode(errors="replace"), answer.headers
+    return refusal

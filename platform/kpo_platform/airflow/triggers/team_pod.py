@@ -1,0 +1,190 @@
+"""The trigger of TeamPodOperator: it waits for the end of a pod without requests of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import time
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime
+from typing import Any
+
+from airflow.providers.cncf.kubernetes.hooks.kubernetes import AsyncKubernetesHook
+from airflow.providers.cncf.kubernetes.pod_generator import PodGenerator
+from airflow.providers.cncf.kubernetes.triggers.pod import KubernetesPodTrigger
+from airflow.providers.cncf.kubernetes.utils.pod_manager import OnKillAction, detect_pod_terminate_early_issues
+from airflow.triggers.base import TriggerEvent
+
+from kpo_platform.airflow.api_errors import advise, describe_error
+from kpo_platform.airflow.triggers.informers import InformerKey, use_informer
+from kpo_platform.airflow.triggers.pod_cache import PodNews
+from kpo_platform.airflow.triggers.pod_informer import PodInformer
+from kpo_platform.airflow.triggers.progress import Progress
+from kpo_platform.airflow.triggers.start_limits import StartLimits
+from kpo_platform.pod.cluster_text import sanitize
+from kpo_platform.pod.merge import Json
+from kpo_platform.pod.outcome import OutcomeKind, decide_outcome
+from kpo_platform.pod.state import PodState, parse_pod_state
+
+_LONGEST_WAIT_S = 600.0
+_STATE_ATTEMPTS, _STATE_PAUSE_S = 3, 2.0
+_ENDED = frozenset({None, "success", "failed", "skipped", "removed", "upstream_failed"})
+"""States of a task that a user has ended, or cleared. In every other one it still waits, or a process has it."""
+
+
+class QuietPayload(dict[str, Any]):
+    """A payload that Airflow's line about a fired event shows without the pod, which may have a result in it."""
+
+    def __repr__(self) -> str:
+        """Show what the stock trigger's event has."""
+        return repr({key: value for key, value in self.items() if key != "pod"})
+
+
+class TeamPodTrigger(KubernetesPodTrigger):
+    """Wait for the end of a pod's program by the informer of its namespace.
+
+    Its stored form only grows, so that it can be created from that of every older release.
+
+    Args:
+        pod_uid: the uid of the pod, if it is known.
+        start: the pod's label `kpo-platform/start`, by which it is known from others of its name.
+        **stock: arguments of the stock trigger.
+    """
+
+    def __init__(self, *, pod_uid: str | None = None, start: str | None = None, **stock: Any) -> None:
+        super().__init__(**stock)
+        self.pod_uid, self.start = pod_uid, start
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Return the class path and the arguments."""
+        _, stock = super().serialize()
+        own = {"pod_uid": self.pod_uid, "start": self.start}
+        return f"{TeamPodTrigger.__module__}.{TeamPodTrigger.__qualname__}", {**stock, **own}
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Yield one event: the keys of the stock trigger's, and the last state of the pod as ``pod``."""
+        try:
+            async with self._use_informer() as informer:
+                payload = await self._wait(informer)
+        except Exception as error:  # the worker looks at the pod itself
+            self.log.exception("Cannot wait for pod %s", self.pod_name)
+            payload = self._build_payload("error", sanitize(error) or type(error).__name__)
+        self._fired_event = True
+        yield TriggerEvent(payload)  # type: ignore[no-untyped-call]
+
+    async def on_kill(self) -> None:
+        """Delete the pod if a user has ended the task, not if another triggerer waits for it now.
+
+        Airflow calls it for both (apache/airflow#73454).
+        """
+        if self._fired_event or self.on_kill_action == OnKillAction.KEEP_POD:
+            return
+        try:
+            state = await self._read_task_state()
+            if state not in _ENDED:
+                self.log.info("Pod %s is kept: the task is %s.", self.pod_name, state)
+                return
+            self.log.info("Deleting pod %s in namespace %s.", self.pod_name, self.pod_namespace)
+            async with self._use_informer() as informer:
+                await informer.requests.delete(self.pod_name, self.pod_uid, self.termination_grace_period)
+        except Exception as error:
+            self.log.warning("Pod %s may still run: %s.", self.pod_name, describe_error(error))
+
+    async def _wait(self, informer: PodInformer) -> Json:
+        news = PodNews(self.pod_name, self.pod_uid or "", self.start or "")
+        limits = StartLimits(informer, self.schedule_timeout, self.startup_timeout)
+        progress = Progress(self.log, self.pod_name, self.base_container_name)
+        async with informer.subscribe(news):
+            while True:
+                pod = None if news.pod is None else parse_pod_state(news.pod)
+                if pod is not None:
+                    progress.tell(pod)
+                progress.tell_interruption(is_interrupted=informer.is_interrupted)
+                if payload := self._find_end(news, pod) or self._find_timeout(limits, pod):
+                    return payload
+                await news.wait(self._get_remaining(limits, pod))
+
+    def _find_end(self, news: PodNews, pod: PodState | None) -> Json | None:
+        """Build the payload for a pod that has ended, is gone, cannot start, or cannot be read."""
+        if news.error is not None:
+            why = f"Cannot read pod {self.pod_name}: {describe_error(news.error)}. {advise(news.error)}"
+            return self._build_payload("error", why, news)
+        if news.is_gone and not (pod is not None and pod.has_finished(self.base_container_name)):
+            return self._build_payload("error", f"Pod {self.pod_name} no longer exists.", news)
+        if pod is None:
+            return None
+        if outcome := decide_outcome(pod, container=self.base_container_name, is_gone=news.is_gone):
+            status = "success" if outcome.kind is OutcomeKind.SUCCEEDED else "failed"
+            return self._build_payload(status, outcome.message or "The program has ended.", news)
+        if not _has_started(pod, self.base_container_name) and (problem := _find_image_problem(news.pod)):
+            return self._build_payload("error", problem, news)
+        return None
+
+    def _find_timeout(self, limits: StartLimits, pod: PodState | None) -> Json | None:
+        if time.time() >= self._deadline:
+            return self._build_payload("timeout", f"Pod {self.pod_name} ran until the task's execution_timeout.")
+        is_pending = pod is not None and not _has_started(pod, self.base_container_name)
+        if is_pending and limits.get_remaining(pod) <= 0:
+            return self._build_payload("timeout", limits.describe(self.pod_name))
+        return None
+
+    def _get_remaining(self, limits: StartLimits, pod: PodState | None) -> float:
+        is_pending = pod is not None and not _has_started(pod, self.base_container_name)
+        start_s = limits.get_remaining(pod) if is_pending else math.inf
+        return max(0.1, min(_LONGEST_WAIT_S, start_s, self._deadline - time.time()))
+
+    @property
+    def _deadline(self) -> float:
+        """The end of the task's execution_timeout, as seconds since 1970."""
+        return float(self.trigger_kwargs.get("_execution_deadline") or math.inf)
+
+    def _build_payload(self, status: str, message: str, news: PodNews | None = None) -> Json:
+        seen = {} if news is None or news.pod is None else {"pod": news.pod}
+        last_log_time = self.last_log_time.isoformat() if isinstance(self.last_log_time, datetime) else None
+        return QuietPayload(
+            status=status,
+            name=self.pod_name,
+            namespace=self.pod_namespace,
+            message=message,
+            last_log_time=last_log_time or self.last_log_time,
+            **seen,
+            **self.trigger_kwargs,
+        )
+
+    async def _read_task_state(self) -> str | None:
+        for attempt in range(_STATE_ATTEMPTS):
+            try:
+                state = await self.get_task_state()  # type: ignore[no-untyped-call]
+            except Exception:
+                if attempt == _STATE_ATTEMPTS - 1:
+                    raise
+                await asyncio.sleep(_STATE_PAUSE_S)
+            else:
+                return None if state is None else str(getattr(state, "value", state))
+        raise AssertionError
+
+    def _use_informer(self) -> AbstractAsyncContextManager[PodInformer]:
+        config = json.dumps(self.config_dict, sort_keys=True, default=str) if self.config_dict else ""
+        key = InformerKey(self.kubernetes_conn_id, self.cluster_context, self.in_cluster, config, self.pod_namespace)
+        return use_informer(key, lambda: self._build_hook().get_conn())
+
+    def _build_hook(self) -> AsyncKubernetesHook:
+        # Without connection_extras, so that the hook reads the connection as it is now.
+        return AsyncKubernetesHook(
+            conn_id=self.kubernetes_conn_id,
+            in_cluster=self.in_cluster,
+            config_dict=self.config_dict,
+            cluster_context=self.cluster_context,
+        )
+
+
+def _has_started(pod: PodState | None, container: str) -> bool:
+    return pod is not None and (pod.container(container).has_started or pod.phase not in ("Pending", "Unknown", ""))
+
+
+def _find_image_problem(pod: Json | None) -> str:
+    """Find why the pod's image can never be pulled."""
+    problem = detect_pod_terminate_early_issues(PodGenerator.deserialize_model_dict(pod))
+    return sanitize(problem) if problem else ""

@@ -1,0 +1,354 @@
+"""triggers.pod_informer: one list and one watch for all deferred tasks of a namespace."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from kpo_platform.airflow.triggers import pod_informer, pod_requests
+from kpo_platform.airflow.triggers.pod_cache import PodNews
+from kpo_platform.airflow.triggers.pod_informer import PodInformer
+from kpo_platform.airflow.triggers.pod_requests import PodRequests
+from kpo_platform.pod.state import parse_pod_state
+from unit.support.namespace_server import NamespaceServer, refusing, serve
+from unit.support.pod_statuses import RUNNING, WAITING, ended, pod
+
+Json = dict[str, Any]
+
+
+@pytest.fixture(autouse=True)
+def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pod_informer, "_SHORTEST_PAUSE_S", 0.01)
+    monkeypatch.setattr(pod_informer, "_LONGEST_PAUSE_S", 0.05)
+    monkeypatch.setattr(pod_informer, "_LOOK_S", 0.03)
+    monkeypatch.setattr(pod_informer, "_POLL_S", (0.02, 0.05))
+
+
+def build_pod(name: str, phase: str = "Running", state: Json = RUNNING, uid: str = "") -> Json:
+    found = pod(phase, state)
+    return {**found, "metadata": {"name": name, "namespace": "n", "uid": uid or f"uid-{name}"}}
+
+
+def build_ended(name: str, code: int = 0) -> Json:
+    return build_pod(name, "Failed" if code else "Succeeded", ended(code))
+
+
+class Watcher:
+    """What a deferred task knows of its pod."""
+
+    def __init__(self, news: PodNews) -> None:
+        self.news = news
+
+    async def wait_for(self, *wanted: str) -> str:
+        """Wait until the pod is in a state, and describe it."""
+        async with asyncio.timeout(5):
+            while (known := self.describe()) not in wanted:
+                await self.news.wait(5)
+        return known
+
+    def describe(self) -> str:
+        if self.news.error is not None:
+            return f"error: {self.news.error}"
+        if self.news.pod is None:
+            return "gone" if self.news.is_gone else "unknown"
+        state = parse_pod_state(self.news.pod)
+        code = state.container("base").exit_code
+        known = state.phase if code is None else f"{state.phase} {code}"
+        return f"{known}, gone" if self.news.is_gone else known
+
+
+class Scene:
+    """An API server, an informer, and those who watch."""
+
+    def __init__(self, server: NamespaceServer, informer: PodInformer, stack: AsyncExitStack) -> None:
+        self.server, self.informer, self._stack = server, informer, stack
+
+    async def watch(self, name: str, uid: str | None = None, start: str = "") -> Watcher:
+        news = PodNews(name, f"uid-{name}" if uid is None else uid, start)
+        await self._stack.enter_async_context(self.informer.subscribe(news))
+        return Watcher(news)
+
+    async def wait_until(self, is_so: Callable[[], bool]) -> None:
+        async with asyncio.timeout(5):
+            while not is_so():
+                await asyncio.sleep(0.005)
+
+    def count(self, request: str) -> int:
+        return self.server.requests.count(request)
+
+
+@asynccontextmanager
+async def open_scene(server: NamespaceServer) -> AsyncIterator[Scene]:
+    async with serve(server) as open_client, AsyncExitStack() as stack:
+        informer = PodInformer(PodRequests(open_client, "n"), "n")
+        informer.start()
+        try:
+            yield Scene(server, informer, stack)
+        finally:
+            await informer.close()
+
+
+def play(act: Callable[[Scene], Awaitable[None]], *pods: Json) -> None:
+    server = NamespaceServer()
+    for each in pods:
+        server.put(each)
+
+    async def run() -> None:
+        async with open_scene(server) as scene:
+            await act(scene)
+
+    asyncio.run(run())
+
+
+def test_pods_of_a_namespace_need_one_list_and_one_watch():
+    async def act(scene: Scene) -> None:
+        watchers = [await scene.watch(name) for name in ("a", "b", "c")]
+        for watcher in watchers:
+            await watcher.wait_for("Running")
+        for name in ("a", "b", "c"):
+            scene.server.put(build_ended(name, code=3 if name == "b" else 0))
+        assert [await each.wait_for("Succeeded 0", "Failed 3") for each in watchers] == [
+            *("Succeeded 0", "Failed 3", "Succeeded 0")
+        ]
+        assert scene.server.requests == ["LIST", "WATCH"]
+
+    play(act, *map(build_pod, ("a", "b", "c")))
+
+
+def test_long_list_is_read_in_pages(monkeypatch: pytest.MonkeyPatch):
+    async def act(scene: Scene) -> None:
+        watchers = [await scene.watch(f"p{number}") for number in range(25)]
+        for watcher in watchers:
+            await watcher.wait_for("Running")
+        assert (scene.count("LIST"), scene.informer.pods) == (3, 25)
+
+    monkeypatch.setattr(pod_requests, "_PAGE", 10)
+    play(act, *(build_pod(f"p{number}") for number in range(25)))
+
+
+def test_task_that_defers_later_learns_the_state_without_a_request():
+    async def act(scene: Scene) -> None:
+        await (await scene.watch("a")).wait_for("Running")
+        assert (await scene.watch("b")).describe() == "Succeeded 0"
+        await scene.wait_until(lambda: scene.count("WATCH") == 1)
+        assert scene.server.requests == ["LIST", "WATCH"]
+
+    play(act, build_pod("a"), build_ended("b"))
+
+
+def test_pod_that_is_deleted_keeps_its_exit_code():
+    async def act(scene: Scene) -> None:
+        watcher = await scene.watch("a")
+        await watcher.wait_for("Running")
+        scene.server.put(build_ended("a", code=3))
+        scene.server.delete("a")
+        assert await watcher.wait_for("Failed 3, gone") == "Failed 3, gone"
+        assert scene.count("GET a") == 1
+
+    play(act, build_pod("a"))
+
+
+def test_pod_that_loses_its_label_is_still_looked_at():
+    async def act(scene: Scene) -> None:
+        watcher = await scene.watch("a")
+        await watcher.wait_for("Running")
+        scene.server.put(build_pod("a"), is_selected=False)
+        await scene.wait_until(lambda: scene.count("GET a") > 0)
+        scene.server.put(build_ended("a"), is_selected=False)
+        await watcher.wait_for("Succeeded 0")
+        scene.server.delete("a")
+        await watcher.wait_for("Succeeded 0, gone")
+
+    play(act, build_pod("a"))
+
+
+@pytest.mark.parametrize("cut", ["break", "restart"])
+def test_end_during_a_broken_watch_is_seen(cut: str):
+    async def act(scene: Scene) -> None:
+        watchers = [await scene.watch(name) for name in ("a", "b")]
+        for watcher in watchers:
+            await watcher.wait_for("Running")
+        scene.server.acts["WATCH"] = [refusing(503), refusing(500)]
+        if cut == "break":
+            scene.server.cut()
+        else:
+            scene.server.restart()  # the versions before are gone: 410
+        scene.server.put(build_ended("a"))
+        scene.server.delete("b")
+        await watchers[0].wait_for("Succeeded 0")
+        await watchers[1].wait_for("Running, gone")
+
+    play(act, build_pod("a"), build_pod("b"))
+
+
+def test_broken_watch_continues_from_its_version():
+    async def act(scene: Scene) -> None:
+        watcher = await scene.watch("a")
+        await watcher.wait_for("Running")
+        scene.server.bookmark()
+        await scene.wait_until(lambda: scene.informer.events == 1)
+        scene.server.cut()
+        scene.server.put(build_ended("a"))
+        await watcher.wait_for("Succeeded 0")
+        assert scene.server.requests == ["LIST", "WATCH", "WATCH"]
+
+    play(act, build_pod("a"))
+
+
+def test_restored_cluster_with_an_older_version_is_listed_again():
+    async def act(scene: Scene) -> None:
+        scene.server.version = 500
+        watcher = await scene.watch("a")
+        await watcher.wait_for("Running")
+        scene.server.bookmark()
+        await scene.wait_until(lambda: scene.informer.events == 1)
+        scene.server.restart(version=100)
+        await scene.wait_until(lambda: scene.count("WATCH") > 1)
+        scene.server.delete("a")
+        scene.server._events = [(10_000, each[1]) for each in scene.server._events]  # a real one sends it, too
+        scene.server._changed.set()
+        await watcher.wait_for("Running, gone")
+
+    play(act, build_pod("a"))
+
+
+def test_refused_watch_becomes_one_list_for_all(caplog: pytest.LogCaptureFixture):
+    async def act(scene: Scene) -> None:
+        scene.server.acts["WATCH"] = [refusing(403, 'User "u" cannot watch resource "pods"')]
+        watchers = [await scene.watch(name) for name in ("a", "b")]
+        for watcher in watchers:
+            await watcher.wait_for("Running")
+        for name in ("a", "b"):
+            scene.server.put(build_ended(name))
+        for watcher in watchers:
+            await watcher.wait_for("Succeeded 0")
+        assert {each for each in scene.server.requests if each not in ("LIST", "WATCH")} == set()
+        assert scene.count("WATCH") == 1
+
+    play(act, build_pod("a"), build_pod("b"))
+    (line,) = (record.getMessage() for record in caplog.records if record.levelname == "WARNING")
+    assert line == (
+        'Cannot watch the pods of namespace n: HTTP 403, User "u" cannot watch resource "pods". They are listed every '
+        "0 seconds instead. Give the task's connection this right."
+    )
+
+
+@pytest.mark.parametrize("times", [1, 20])
+@pytest.mark.parametrize("request_name", ["LIST", "WATCH"])
+@pytest.mark.parametrize("code", [401, 429, 500, 503, 504])
+def test_outage_is_waited_out(request_name: str, code: int, times: int):
+    async def act(scene: Scene) -> None:
+        scene.server.acts[request_name] = [refusing(code)] * times
+        watcher = await scene.watch("a")
+        await scene.wait_until(lambda: not scene.server.acts[request_name])
+        scene.server.put(build_ended("a"))
+        await watcher.wait_for("Succeeded 0")
+
+    play(act, build_pod("a"))
+
+
+async def close(request: web.Request) -> web.StreamResponse | None:
+    assert request.transport is not None
+    request.transport.abort()
+    return None
+
+
+async def answer_garbage(request: web.Request) -> web.StreamResponse | None:
+    return web.Response(body=b"<html>\n")
+
+
+@pytest.mark.parametrize("act_once", [close, answer_garbage])
+@pytest.mark.parametrize("request_name", ["LIST", "WATCH"])
+def test_answer_that_is_none_is_asked_for_again(request_name: str, act_once: Any):
+    async def act(scene: Scene) -> None:
+        scene.server.acts[request_name] = [act_once] * 3
+        watcher = await scene.watch("a")
+        await scene.wait_until(lambda: not scene.server.acts[request_name])
+        scene.server.put(build_ended("a"))
+        await watcher.wait_for("Succeeded 0")
+
+    play(act, build_pod("a"))
+
+
+@pytest.mark.parametrize("line", [b"", b"[]", b'{"type": "ADDED", "object": {}}', b"\xff", b'{"type": "NEW"}'])
+def test_line_of_a_watch_that_is_no_event_does_no_harm(line: bytes):
+    async def act(scene: Scene) -> None:
+        watcher = await scene.watch("a")
+        await watcher.wait_for("Running")
+        scene.server.send(line)
+        scene.server.put(build_ended("a"))
+        await watcher.wait_for("Succeeded 0")
+
+    play(act, build_pod("a"))
+
+
+def test_refusal_is_told_when_it_lasts(monkeypatch: pytest.MonkeyPatch):
+    async def act(scene: Scene) -> None:
+        scene.server.acts["LIST"] = [refusing(403, 'User "u" cannot list resource "pods"')] * 1000
+        watcher = await scene.watch("a")
+        said = 'error: HTTP 403, User "u" cannot list resource "pods"'
+        assert await watcher.wait_for(said) == said
+
+    monkeypatch.setattr(pod_informer, "_REFUSED_S", 0.2)
+    play(act, build_pod("a"))
+
+
+def test_time_of_an_outage_is_counted():
+    async def act(scene: Scene) -> None:
+        watcher = await scene.watch("a")
+        await watcher.wait_for("Running")
+        before = scene.informer.interrupted_s
+        scene.server.acts["LIST"] = scene.server.acts["WATCH"] = [refusing(503)] * 1000
+        scene.server.cut()
+        await scene.wait_until(lambda: scene.informer.is_interrupted)
+        await asyncio.sleep(0.3)
+        scene.server.acts.clear()
+        await scene.wait_until(lambda: not scene.informer.is_interrupted)
+        assert 0.3 <= scene.informer.interrupted_s - before <= 3
+
+    play(act, build_pod("a"))
+
+
+def test_another_pod_of_the_name_is_not_taken_for_the_tasks_own():
+    async def act(scene: Scene) -> None:
+        watcher = await scene.watch("a", uid="former")
+        assert await watcher.wait_for("gone") == "gone"
+
+    play(act, build_ended("a"))
+
+
+@pytest.mark.parametrize(("start", "known"), [("s1", "Succeeded 0"), ("s2", "gone"), ("", "Succeeded 0")])
+def test_pod_without_a_known_uid_is_found_by_its_start(start: str, known: str):
+    async def act(scene: Scene) -> None:
+        watcher = await scene.watch("a", uid="", start=start)
+        assert await watcher.wait_for(known) == known
+
+    labelled = build_ended("a")
+    labelled["metadata"]["labels"] = {"kpo-platform/start": "s1"}
+    play(act, labelled)
+
+
+def test_one_who_leaves_does_not_disturb_the_others():
+    async def act(scene: Scene) -> None:
+        watcher = await scene.watch("a")
+        news = PodNews("a", "uid-a")
+        with pytest.raises(RuntimeError):
+            async with scene.informer.subscribe(news):
+                raise RuntimeError("of a trigger")
+        scene.server.put(build_ended("a"))
+        await watcher.wait_for("Succeeded 0")
+        assert Watcher(news).describe() in ("unknown", "Running")
+
+    play(act, build_pod("a"))
+
+
+def test_pod_that_waits_is_known_as_pending():
+    async def act(scene: Scene) -> None:
+        assert await (await scene.watch("a")).wait_for("Pending") == "Pending"
+
+    play(act, build_pod("a", "Pending", WAITING))

@@ -1,0 +1,301 @@
+"""triggers.team_pod: a deferred task waits for its pod by the informer of its namespace."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from airflow.providers.cncf.kubernetes.triggers.pod import KubernetesPodTrigger
+
+from kpo_platform.airflow.triggers import pod_informer, team_pod
+from kpo_platform.airflow.triggers.team_pod import TeamPodTrigger
+from kpo_platform.pod.summary import summarize_pod
+from unit.support.namespace_server import NamespaceServer, refusing, serve
+from unit.support.pod_statuses import RUNNING, WAITING, ended, pod
+from unit.support.task_log import Log
+from unit.test_pod_informer import build_ended, build_pod
+
+Json = dict[str, Any]
+STARTED_AT = datetime(2026, 11, 30, 9, tzinfo=UTC)
+PATH = "kpo_platform.airflow.triggers.team_pod.TeamPodTrigger"
+IMAGE_MISSING = {"waiting": {"reason": "InvalidImageName", "message": "couldn't parse image"}}
+
+
+@pytest.fixture(autouse=True)
+def log(monkeypatch: pytest.MonkeyPatch) -> Log:
+    log = Log()
+    monkeypatch.setattr(TeamPodTrigger, "log", property(lambda self: log))
+    monkeypatch.setattr(pod_informer, "_SHORTEST_PAUSE_S", 0.01)
+    monkeypatch.setattr(pod_informer, "_LONGEST_PAUSE_S", 0.05)
+    monkeypatch.setattr(team_pod, "_STATE_PAUSE_S", 0.01)
+    return log
+
+
+def build_trigger(**arguments: Any) -> TeamPodTrigger:
+    stock = {
+        "pod_name": "a",
+        "pod_namespace": "n",
+        "trigger_start_time": STARTED_AT,
+        "base_container_name": "base",
+        "kubernetes_conn_id": "k8s_default",
+        "schedule_timeout": 86400,
+        "startup_timeout": 300,
+        "pod_uid": "uid-a",
+    }
+    return TeamPodTrigger(**{**stock, **arguments})
+
+
+async def use(server: NamespaceServer, trigger: TeamPodTrigger, act: Callable[[], Awaitable[Any]]) -> Any:
+    async with serve(server) as open_client:
+        trigger._build_hook = lambda: SimpleNamespace(get_conn=open_client)  # type: ignore[assignment,return-value]
+        try:
+            async with asyncio.timeout(10):
+                return await act()
+        finally:
+            for task in asyncio.all_tasks() - {asyncio.current_task()}:
+                task.cancel()
+
+
+def fire(server: NamespaceServer, trigger: TeamPodTrigger, *later: Callable[[], object]) -> Any:
+    """Run a trigger until it fires, and return the payload as Airflow stores it."""
+
+    async def act() -> Any:
+        for number, change in enumerate(later, 1):
+            asyncio.get_running_loop().call_later(number * 0.1, change)
+        return json.loads(json.dumps((await anext(aiter(trigger.run()))).payload))
+
+    return asyncio.run(use(server, trigger, act))
+
+
+def serve_pods(*pods: Json) -> NamespaceServer:
+    server = NamespaceServer()
+    for each in pods:
+        server.put(each)
+    return server
+
+
+def build_event(found: Json | None, status: str, message: str, **more: Any) -> Json:
+    labelled = found and {**found, "metadata": {**found["metadata"], "labels": {}}}
+    seen = {"pod": summarize_pod(labelled)} if found else {}
+    known = {"status": status, "name": "a", "namespace": "n", "message": message, "last_log_time": None}
+    return {**known, **seen, **more}
+
+
+@pytest.mark.parametrize(
+    ("end", "status", "message"),
+    [
+        (build_ended("a"), "success", "The program has ended."),
+        (build_ended("a", 3), "failed", "The program failed: container base ended with exit code 3."),
+        (
+            {**build_ended("a", 137), "status": {**pod("Failed", ended(137))["status"], "reason": "Evicted"}},
+            "failed",
+            "The pod was disrupted (Evicted).",
+        ),
+    ],
+)
+def test_end_of_a_program_is_reported_with_the_state_of_its_pod(end: Json, status: str, message: str):
+    server = serve_pods(build_pod("a"))
+    event = fire(server, build_trigger(trigger_kwargs={"_redefer_count": 1}), lambda: server.put(end))
+    assert event == build_event(end, status, event["message"], _redefer_count=1)
+    assert event["message"].startswith(message[:20])
+
+
+def test_result_in_the_message_of_the_pod_is_reported_and_not_logged():
+    end = build_pod("a", "Succeeded", ended(0, message='{"rows": 3}'))
+    event = fire(serve_pods(end), build_trigger())
+    assert event["pod"]["status"]["containerStatuses"][0]["state"]["terminated"]["message"] == '{"rows": 3}'
+    payload = team_pod.QuietPayload(event)
+    assert "rows" not in f"{payload!r}"
+    assert payload == event
+
+
+def test_pod_that_goes_with_its_exit_code_is_reported_with_it():
+    server = serve_pods(build_pod("a"))
+
+    def end() -> None:
+        server.put(build_ended("a", 3))
+        server.delete("a")
+
+    event = fire(server, build_trigger(), end)
+    assert (event["status"], event["pod"]) == ("failed", build_event(build_ended("a", 3), "", "")["pod"])
+
+
+def test_pod_that_goes_without_an_end_is_left_to_the_worker():
+    server = serve_pods(build_pod("a"))
+    event = fire(server, build_trigger(), lambda: server.delete("a"))
+    assert event == build_event(build_pod("a"), "error", "Pod a no longer exists.")
+
+
+def test_pod_that_never_was_is_left_to_the_worker():
+    assert fire(serve_pods(), build_trigger()) == build_event(None, "error", "Pod a no longer exists.")
+
+
+def test_image_that_can_never_be_pulled_is_left_to_the_worker():
+    event = fire(serve_pods(build_pod("a", "Pending", IMAGE_MISSING)), build_trigger())
+    assert (event["status"], event["message"]) == (
+        "error",
+        "Image cannot be pulled, unable to start: InvalidImageName couldn't parse image",
+    )
+
+
+UNSCHEDULED = {
+    "metadata": {"name": "a", "namespace": "n", "uid": "uid-a"},
+    "spec": {"containers": [{"name": "base"}]},
+    "status": {
+        "phase": "Pending",
+        "conditions": [
+            {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/3 nodes are available"}
+        ],
+    },
+}
+
+
+def test_pod_that_finds_no_node_in_time_is_a_timeout(log: Log):
+    event = fire(serve_pods(UNSCHEDULED), build_trigger(schedule_timeout=0.2))
+    message = (
+        "Pod a found no node within 0.2 s (schedule_timeout_seconds, by default the team's policy.roomTimeout). Its "
+        "events in this log tell why."
+    )
+    assert event == build_event(None, "timeout", message)
+    assert log.lines == ["Pod a has no node yet: 0/3 nodes are available"]
+
+
+def test_pod_that_does_not_start_in_time_is_a_timeout(log: Log):
+    trigger = build_trigger(startup_timeout=0.2, schedule_timeout=0)
+    event = fire(serve_pods(build_pod("a", "Pending", WAITING)), trigger)
+    message = (
+        "Pod a did not start within 0.2 s (startup_timeout_seconds). Its events in this log tell what it waits for."
+    )
+    assert event == build_event(None, "timeout", message)
+    assert log.lines == ["Pod a has a node and starts."]
+
+
+def test_outage_does_not_count_for_the_start():
+    server = serve_pods(build_pod("a", "Pending", WAITING))
+    server.acts["LIST"] = [refusing(503)] * 1000
+    event = fire(
+        server, build_trigger(startup_timeout=0.5), lambda: None, lambda: None, lambda: None, server.acts.clear
+    )
+    assert event["status"] == "timeout"
+
+
+def test_end_of_the_tasks_time_is_a_timeout():
+    deadline = time.time() + 0.3
+    event = fire(serve_pods(build_pod("a")), build_trigger(trigger_kwargs={"_execution_deadline": deadline}))
+    message = "Pod a ran until the task's execution_timeout."
+    assert event == build_event(None, "timeout", message, _execution_deadline=deadline)
+
+
+def test_steps_of_the_pod_are_in_the_log(log: Log):
+    server = serve_pods(UNSCHEDULED)
+    backoff = {"waiting": {"reason": "ImagePullBackOff", "message": "timeout \x1b[31m"}}
+    fire(
+        server,
+        build_trigger(),
+        lambda: server.put(build_pod("a", "Pending", WAITING)),
+        lambda: server.put(build_pod("a", "Pending", backoff)),
+        lambda: server.put(build_pod("a")),
+        lambda: server.put(build_ended("a")),
+    )
+    assert log.lines == [
+        "Pod a has no node yet: 0/3 nodes are available",
+        "Pod a has a node and starts.",
+        "Container base waits: ImagePullBackOff: timeout [31m",
+        "Pod a has started.",
+    ]
+
+
+def test_outage_is_in_the_log(log: Log):
+    server = serve_pods(build_pod("a"))
+
+    def stop() -> None:
+        server.acts["WATCH"] = server.acts["LIST"] = [refusing(503)] * 1000
+        server.cut()
+
+    fire(server, build_trigger(), stop, lambda: server.put(build_ended("a")), server.acts.clear)
+    assert (
+        log.lines
+        == [
+            "Pod a has started.",
+            "warning: The state of pod a is not known: the Kubernetes API does not answer. The task waits.",
+            "The state of pod a is known again.",
+        ][: len(log.lines)]
+    )
+    assert len(log.lines) >= 2
+
+
+@pytest.mark.parametrize(
+    ("state", "is_deleted"),
+    [
+        *((state, True) for state in ("failed", "success", "skipped", "removed", "upstream_failed", None)),
+        *((state, False) for state in ("deferred", "scheduled", "queued", "running", "up_for_retry", "restarting")),
+        (OSError("no answer"), False),
+    ],
+)
+def test_pod_is_deleted_only_if_a_user_has_ended_the_task(
+    state: Any, is_deleted: bool, log: Log, monkeypatch: pytest.MonkeyPatch
+):
+    async def read_state(_: Any) -> Any:
+        if isinstance(state, Exception):
+            raise state
+        return state
+
+    monkeypatch.setattr(TeamPodTrigger, "get_task_state", read_state)
+    server, trigger = serve_pods(build_pod("a")), build_trigger()
+    asyncio.run(use(server, trigger, trigger.on_kill))
+    assert ("a" in server.pods) is not is_deleted
+    (line,) = log.lines
+    expected = "Deleting pod a in namespace n." if is_deleted else f"Pod a is kept: the task is {state}."
+    assert line == ("warning: Pod a may still run: no answer." if isinstance(state, Exception) else expected)
+
+
+@pytest.mark.parametrize("arguments", [{"on_kill_action": "keep_pod"}])
+def test_stop_keeps_a_pod_whose_task_says_so(arguments: Json, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(TeamPodTrigger, "get_task_state", None)
+    server, trigger = serve_pods(build_pod("a")), build_trigger(**arguments)
+    asyncio.run(use(server, trigger, trigger.on_kill))
+    assert ("a" in server.pods, server.requests) == (True, [])
+
+
+def test_stored_form_has_the_stock_arguments_and_its_own():
+    trigger = build_trigger(start="s1")
+    path, arguments = trigger.serialize()
+    _, stock = KubernetesPodTrigger(
+        **{name: value for name, value in arguments.items() if name not in ("pod_uid", "start")}
+    ).serialize()
+    assert (path, arguments) == (PATH, {**stock, "pod_uid": "uid-a", "start": "s1"})
+    assert TeamPodTrigger(**arguments).serialize() == (path, arguments)
+
+
+def test_many_triggers_share_one_watch():
+    names = [f"p{number}" for number in range(50)]
+    server = serve_pods(*map(build_pod, names))
+
+    async def run() -> list[str]:
+        async with serve(server) as open_client:
+            triggers = [build_trigger(pod_name=name, pod_uid=f"uid-{name}") for name in names]
+            for trigger in triggers:
+                trigger._build_hook = lambda: SimpleNamespace(get_conn=open_client)  # type: ignore[assignment,return-value]
+            waits = [asyncio.create_task(anext(aiter(trigger.run()))) for trigger in triggers]
+            await asyncio.sleep(0.2)
+            for name in names:
+                server.put(build_ended(name))
+            events = [(await wait).payload["status"] for wait in waits]
+            for task in asyncio.all_tasks() - {asyncio.current_task()}:
+                task.cancel()
+            return events
+
+    assert asyncio.run(run()) == ["success"] * 50
+    assert server.requests == ["LIST", "WATCH"]
+
+
+def test_running_pod_is_waited_for():
+    server = serve_pods(build_pod("a", "Running", RUNNING))
+    with pytest.raises(TimeoutError):
+        asyncio.run(use(server, trigger := build_trigger(), lambda: asyncio.wait_for(anext(aiter(trigger.run())), 0.3)))
