@@ -11,6 +11,8 @@ from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperato
 from airflow.sdk.exceptions import TaskDeferred
 
 from kpo_platform import TeamPodOperator
+from kpo_platform.airflow.triggers.team_pod import TeamPodTrigger
+from kpo_platform.pod.identity import START_LABEL
 from unit.support.http_server import Request, status
 from unit.support.pod_statuses import RUNNING, WAITING, ended, pod
 from unit.support.task_restarts import TaskProcess
@@ -42,9 +44,19 @@ def defer_as_stock_operator(task: TaskProcess, arguments: dict[str, Any]) -> Tas
     return deferral.value
 
 
-def describe(deferral: TaskDeferred) -> Any:
+def describe(deferral: TaskDeferred) -> tuple[str, dict[str, Any], str]:
     path, arguments = deferral.trigger.serialize()  # type: ignore[attr-defined]
     return path, {**arguments, "trigger_start_time": None}, deferral.method_name
+
+
+def describe_platforms(stock: TaskDeferred, task: TaskProcess) -> tuple[str, dict[str, Any], str]:
+    """Describe the platform's trigger with the arguments of a stock one, which reads the log if it has an interval."""
+    path, arguments, method = describe(stock)
+    if arguments["logging_interval"] is not None:
+        return path, arguments, method
+    metadata = task.pods.pod["metadata"]
+    own = {"connection_extras": None, "pod_uid": metadata["uid"], "start": metadata["labels"][START_LABEL]}
+    return f"{TeamPodTrigger.__module__}.TeamPodTrigger", {**arguments, **own}, method
 
 
 @pytest.mark.parametrize("name", ARGUMENTS)
@@ -56,7 +68,7 @@ def test_trigger_gets_the_stock_operators_arguments(task_process: TaskProcess, n
     assert task_process.run() == "deferred"
     stock, ours = defer_as_stock_operator(task_process, ARGUMENTS[name]), task_process.deferral
     assert ours is not None
-    assert describe(ours) == describe(stock)
+    assert describe(ours) == describe_platforms(stock, task_process)
     assert (ours.timeout is None) == (stock.timeout is None)
 
 

@@ -16,10 +16,10 @@ from airflow.providers.cncf.kubernetes.triggers.pod import KubernetesPodTrigger
 from kpo_platform.airflow.triggers import pod_informer, team_pod
 from kpo_platform.airflow.triggers.team_pod import TeamPodTrigger
 from kpo_platform.pod.summary import summarize_pod
+from unit.support.informer_scene import build_ended, build_pod
 from unit.support.namespace_server import NamespaceServer, refusing, serve
 from unit.support.pod_statuses import RUNNING, WAITING, ended, pod
 from unit.support.task_log import Log
-from unit.test_pod_informer import build_ended, build_pod
 
 Json = dict[str, Any]
 STARTED_AT = datetime(2026, 11, 30, 9, tzinfo=UTC)
@@ -68,7 +68,8 @@ def fire(server: NamespaceServer, trigger: TeamPodTrigger, *later: Callable[[], 
     async def act() -> Any:
         for number, change in enumerate(later, 1):
             asyncio.get_running_loop().call_later(number * 0.1, change)
-        return json.loads(json.dumps((await anext(aiter(trigger.run()))).payload))
+        stored = json.loads(json.dumps((await anext(aiter(trigger.run()))).payload))
+        return {**stored, "pod": json.loads(stored["pod"])} if "pod" in stored else stored
 
     return asyncio.run(use(server, trigger, act))
 
@@ -255,10 +256,8 @@ def test_pod_is_deleted_only_if_a_user_has_ended_the_task(
     assert line == ("warning: Pod a may still run: no answer." if isinstance(state, Exception) else expected)
 
 
-@pytest.mark.parametrize("arguments", [{"on_kill_action": "keep_pod"}])
-def test_stop_keeps_a_pod_whose_task_says_so(arguments: Json, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(TeamPodTrigger, "get_task_state", None)
-    server, trigger = serve_pods(build_pod("a")), build_trigger(**arguments)
+def test_stop_keeps_a_pod_whose_task_says_so():
+    server, trigger = serve_pods(build_pod("a")), build_trigger(on_kill_action="keep_pod")
     asyncio.run(use(server, trigger, trigger.on_kill))
     assert ("a" in server.pods, server.requests) == (True, [])
 

@@ -64,7 +64,10 @@ class TeamPodTrigger(KubernetesPodTrigger):
         return f"{TeamPodTrigger.__module__}.{TeamPodTrigger.__qualname__}", {**stock, **own}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Yield one event: the keys of the stock trigger's, and the last state of the pod as ``pod``."""
+        """Yield one event: the keys of the stock trigger's, and the last state of the pod as ``pod``.
+
+        That is JSON in a string, because PostgreSQL refuses an event with a null character, which a program may write.
+        """
         try:
             async with self._use_informer() as informer:
                 payload = await self._wait(informer)
@@ -141,7 +144,7 @@ class TeamPodTrigger(KubernetesPodTrigger):
         return float(self.trigger_kwargs.get("_execution_deadline") or math.inf)
 
     def _build_payload(self, status: str, message: str, news: PodNews | None = None) -> Json:
-        seen = {} if news is None or news.pod is None else {"pod": news.pod}
+        seen = {} if news is None or news.pod is None else {"pod": json.dumps(news.pod)}
         last_log_time = self.last_log_time.isoformat() if isinstance(self.last_log_time, datetime) else None
         return QuietPayload(
             status=status,

@@ -45,17 +45,19 @@ _IGNORED = frozenset({"connection_extras"})
 
 _DATE_TIME = DefaultTrigger(_names("moment end_from_trigger"))
 
+_POD_ARGUMENTS = _names(
+    "pod_name pod_namespace trigger_start_time base_container_name kubernetes_conn_id connection_extras "
+    "poll_interval cluster_context config_dict in_cluster get_logs startup_timeout startup_check_interval "
+    "schedule_timeout on_finish_action on_kill_action termination_grace_period last_log_time logging_interval "
+    "trigger_kwargs log_events_on_startup"
+)
+
 DEFAULT_TRIGGERS: dict[str, DefaultTrigger] = {
     "airflow.providers.cncf.kubernetes.triggers.pod.KubernetesPodTrigger": DefaultTrigger(
-        _names(
-            "pod_name pod_namespace trigger_start_time base_container_name kubernetes_conn_id connection_extras "
-            "poll_interval cluster_context config_dict in_cluster get_logs startup_timeout startup_check_interval "
-            "schedule_timeout on_finish_action on_kill_action termination_grace_period last_log_time logging_interval "
-            "trigger_kwargs log_events_on_startup"
-        ),
-        _KUBERNETES_CHECKS,
-        _KUBERNETES_OWNER_CHECKS,
-        _IGNORED,
+        _POD_ARGUMENTS, _KUBERNETES_CHECKS, _KUBERNETES_OWNER_CHECKS, _IGNORED
+    ),
+    "kpo_platform.airflow.triggers.team_pod.TeamPodTrigger": DefaultTrigger(
+        _POD_ARGUMENTS | {"pod_uid", "start"}, _KUBERNETES_CHECKS, _KUBERNETES_OWNER_CHECKS, _IGNORED
     ),
     "airflow.providers.cncf.kubernetes.triggers.job.KubernetesJobTrigger": DefaultTrigger(
         _names(

@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from airflow.providers.cncf.kubernetes.triggers.pod import KubernetesPodTrigger
+from airflow.triggers.base import BaseTrigger
+
 from kpo_platform.airflow.api_errors import describe_failure
 from kpo_platform.airflow.operators.lifecycle import quota_wait
 from kpo_platform.airflow.operators.lifecycle.log_positions import LogProgress
 from kpo_platform.airflow.operators.lifecycle.observed_pod import ObservedPod
 from kpo_platform.airflow.operators.lifecycle.pod_wait import check_image
+from kpo_platform.airflow.triggers.team_pod import TeamPodTrigger
 from kpo_platform.pod.cluster_text import sanitize
+from kpo_platform.pod.identity import START_LABEL
+from kpo_platform.pod.state import PodState
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -31,6 +37,20 @@ def defer(operator: Any, context: Context, progress: LogProgress | None) -> None
     except Exception as error:
         why = describe_failure(error).rstrip(".")
         operator.log.warning("Cannot defer: %s. The task waits for its pod in the worker instead.", why)
+
+
+def choose_trigger(trigger: BaseTrigger, pod: PodState) -> BaseTrigger:
+    """Return the platform's trigger for a pod in place of the stock one.
+
+    The stock one stays if it reads the log while it waits (`logging_interval`), and in an author's subclass that has a
+    trigger of its own.
+    """
+    if type(trigger) is not KubernetesPodTrigger or trigger.logging_interval is not None:
+        return trigger
+    _, arguments = trigger.serialize()
+    # Without connection_extras, so that the triggerer reads the connection as it is then.
+    own = {"connection_extras": None, "pod_uid": pod.uid or None, "start": pod.labels.get(START_LABEL)}
+    return TeamPodTrigger(**{**arguments, **own})
 
 
 def defer_again(

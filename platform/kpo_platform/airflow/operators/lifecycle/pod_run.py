@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
 from airflow.providers.cncf.kubernetes.utils.pod_manager import OnKillAction, PodManager
@@ -15,6 +15,7 @@ from kubernetes.client import CoreV1Api
 from kubernetes.client import models as k8s
 
 from kpo_platform.airflow.operators.lifecycle.callbacks import fail_on_exit
+from kpo_platform.airflow.operators.lifecycle.deferral import choose_trigger
 from kpo_platform.airflow.operators.lifecycle.disposal import describe_kept_pod
 from kpo_platform.airflow.operators.lifecycle.engine import switch_engine, warn_of_unused_overrides
 from kpo_platform.airflow.operators.lifecycle.patience import DEFAULT_TIMEOUT_S, Patience
@@ -26,6 +27,7 @@ from kpo_platform.airflow.operators.lifecycle.task_state import build_reschedule
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+    from airflow.triggers.base import BaseTrigger
 
 _TRIGGER_FAILED = "__fail__"
 """Airflow's name of the method with which it resumes a task whose trigger failed or timed out (3.3, sdk)."""
@@ -126,6 +128,11 @@ class RestartSafePodOperator(KubernetesPodOperator):
             kept = describe_kept_pod(metadata.name, metadata.namespace, self.base_container_name)
             self.log.info("If the task is stopped: %s", kept)
         super().invoke_defer_method(last_log_time=last_log_time, context=context)
+
+    def defer(self, *, trigger: BaseTrigger, **arguments: Any) -> NoReturn:
+        """Defer with the platform's trigger in place of the stock one."""
+        pod = self._run.pod if self._run is not None else None
+        super().defer(trigger=choose_trigger(trigger, pod.state) if pod is not None else trigger, **arguments)
 
     def _open_run(self, context: Context, event: dict[str, Any] | None = None) -> PodRun:
         if self._run is None:

@@ -48,7 +48,7 @@ from kpo_platform.airflow.operators.lifecycle.start_record import (
 from kpo_platform.airflow.operators.lifecycle.task_end import EndRecord
 from kpo_platform.airflow.operators.lifecycle.task_result import check_new_pod
 from kpo_platform.airflow.operators.lifecycle.task_state import has_next_try, push_pod_name, try_to_store
-from kpo_platform.airflow.operators.lifecycle.trigger_report import find_reported_end, write_report
+from kpo_platform.airflow.operators.lifecycle.trigger_report import find_reported_end, refresh_reported, write_report
 from kpo_platform.pod.identity import START_LABEL
 from kpo_platform.pod.merge import Json
 
@@ -118,7 +118,7 @@ class PodRun:
         with ending.clean_up_on_error():
             progress = read_log_progress(self._context, pod.state.uid, operator.log)
             self._progress = progress.after_trigger(event.get("last_log_time"))
-            pod.refresh()
+            refresh_reported(pod, event)
             operator.pod = pod.model
             correct_event(event, pod)  # also for `ending`
             end = find_own_end(self._context, pod)

@@ -6,6 +6,7 @@ Airflow drops the trigger's event when a process restarts its task in the same t
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from kpo_platform.airflow.operators.lifecycle.start_record import StartRecord, f
 from kpo_platform.airflow.operators.lifecycle.task_state import TryState, read_patiently
 from kpo_platform.pod.cluster_text import sanitize
 from kpo_platform.pod.disruption import GONE, find_started_containers
-from kpo_platform.pod.json_fields import read_text
+from kpo_platform.pod.json_fields import read_object, read_text
 from kpo_platform.pod.outcome import Outcome, OutcomeKind
 from kpo_platform.pod.reported_end import FAILED, SUCCESS, decide_reported_end
 
@@ -31,7 +32,18 @@ _KEY = "trigger_report"
 def write_report(context: Context, event: Mapping[str, Any], record: StartRecord | None) -> None:
     """Store the status of an event for the next process of this try; `record` is that of the pod, if it was read."""
     record = record or find_start_record(context, event["name"], event["namespace"])
-    TryState(context, _KEY).write(status=event["status"], name=record.name, start=record.start, uid=record.uid)
+    seen = {"pod": event["pod"]} if event.get("pod") else {}
+    TryState(context, _KEY).write(status=event["status"], name=record.name, start=record.start, uid=record.uid, **seen)
+
+
+def refresh_reported(pod: ObservedPod, event: Mapping[str, Any]) -> None:
+    """Read the pod again; the last state of one that is gone is what the trigger has seen.
+
+    Raises:
+        ApiServerUnavailable: as of `ObservedPod.refresh`.
+    """
+    pod.refresh()
+    _take_reported_state(pod, event)
 
 
 def find_reported_end(
@@ -46,6 +58,7 @@ def find_reported_end(
         return None
     pod = ObservedPod.of_task(operator, api, former.build_stub())
     pod.is_gone = True
+    _take_reported_state(pod, report)
     if judge_end(operator, pod, report).kind is OutcomeKind.DISRUPTED:
         return None
     operator.log.info(
@@ -92,4 +105,16 @@ def _read_report(context: Context, record: StartRecord) -> dict[str, Any] | None
         read_text(stored.get(key)) in ("", known) for key, known in (("start", record.start), ("uid", record.uid))
     )
     status = read_text(stored.get("status"))
-    return {"status": status} if is_of_pod and status in (SUCCESS, FAILED) else None
+    return {"status": status, "pod": stored.get("pod")} if is_of_pod and status in (SUCCESS, FAILED) else None
+
+
+def _take_reported_state(pod: ObservedPod, event: Mapping[str, Any]) -> None:
+    """Take over exit code, cause of the end and result of a pod that is gone, as far as the trigger has seen them."""
+    try:
+        reported = read_object(json.loads(event.get("pod") or "{}"))
+    except (ValueError, TypeError):
+        return
+    metadata, known = read_object(reported.get("metadata")), pod.state
+    is_own = metadata.get("name") == known.name and known.uid in ("", metadata.get("uid"))
+    if pod.is_gone and is_own:
+        pod.take(reported, is_gone=True)
