@@ -95,6 +95,7 @@ TESTS = (
     "trigger_child_process",
     "trigger_failure",
     "trigger_judge",
+    "trigger_stop",
     "unused_overrides",
 )
 """The tests in tests/unit that use the stock operator; `.venv` has the oldest supported provider."""

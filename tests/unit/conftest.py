@@ -14,6 +14,7 @@ from unit.support.triggerer import triggerer
 
 if find_spec("airflow") is not None:  # the environment of the stage `newer` has none
     from unit.support.log_following import follow, server, written
+    from unit.support.pod_trigger import trigger_log
     from unit.support.task_ends import alarm
     from unit.support.task_process import fake_cluster, start_task
     from unit.support.task_restarts import task_process
@@ -39,6 +40,7 @@ __all__ = [
     "server",
     "start_task",
     "task_process",
+    "trigger_log",
     "triggerer",
     "written",
 ]

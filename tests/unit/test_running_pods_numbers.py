@@ -30,6 +30,8 @@ from kpo_platform.airflow.operators.lifecycle import (
     task_result,
 )
 from kpo_platform.airflow.operators.lifecycle.log_stream import FollowTimes
+from kpo_platform.airflow.triggers import pod_informer, pod_requests
+from kpo_platform.contract.team import Policy
 
 KILL_S = inspect.signature(WatchedSubprocess.kill).parameters["escalation_delay"].default
 """Seconds after which Airflow kills a process that has got SIGTERM."""
@@ -74,6 +76,10 @@ TIMES_OF_A_RUN: tuple[tuple[str, float], ...] = (
     (r"waits up to (.+?) for the triggerer to delete the old pod", earlier_pod._TRIGGERER_S),
     (r"the interval grows with the time to (.+?)\.", pod_updates._PENDING[1]),
     (r"in the first minute and grows to (.+?);", pod_updates._RUNNING[1]),
+    (r"in its own process for the first (.+?) \(`policy.deferAfter`", Policy.model_fields["defer_after"].default),
+    (r"the triggerer may not list the pods for (.+?), or", pod_informer._REFUSED_S),
+    (r"the watch is tried again after (.+?)\. A pod that is in neither", pod_informer._REFUSED_S),
+    (r"is read every (.+?)\. ## Full quota", pod_informer._LOOK_S),
 )
 """Sentence of docs/running-pods.md, and the seconds that it states."""
 
@@ -81,6 +87,8 @@ NUMBERS_OF_A_RUN: tuple[tuple[str, list[str]], ...] = (
     (r"opened again every (.+?) minutes", [" to ".join(NUMERALS[each // 60] for each in pod_watch._LASTS_S)]),
     (r"its events, every (.+?) seconds", [f"{pod_wait._EVENTS_S:g} to {pod_wait._LONGEST_EVENTS_S:g}"]),
     (r"ends a silent watch after (\d+) seconds", [f"{pod_watch._SILENCE_S:g}"]),
+    (r"The watch is ended after (\d+) seconds of silence", [f"{pod_requests._SILENCE_S:g}"]),
+    (r"listed for all every (.+?) seconds", [" to ".join(NUMERALS[int(each)] for each in pod_informer._POLL_S)]),
     (r"a watch fails (\w+) times", [NUMERALS[pod_updates._FAILURES_BEFORE_NOTICE]]),
     (r"the answer first, at most (\d+) seconds", [f"{api_request.CONNECT_TIMEOUT_S + api_request.READ_TIMEOUT_S:g}"]),
     (r"after at least (\d+) seconds", [str(restart.RESCHEDULE_DELAY_S)] * 2),
@@ -90,7 +98,7 @@ NUMBERS_OF_A_RUN: tuple[tuple[str, list[str]], ...] = (
     (r"up to (\d+) successive lines", [str(log_flood.JOINED_LINES)]),
     (r"has refused the log (\w+) times", [NUMERALS[log_follower._REFUSALS_AFTER_END]]),
     (r"times, within (\d+) seconds if they answer at once", [f"{sum(PAUSES_AFTER_REFUSALS):g}"]),
-    (r"it is deferred again, up to (\w+) times", [NUMERALS[deferral._MAX_REDEFERRALS]]),
+    (r"the task is deferred again, up to (\w+) times", [NUMERALS[deferral._MAX_REDEFERRALS]]),
     (r"with a new pod, up to (\w+) times per try", [NUMERALS[restart._MAX_DISRUPTIONS]]),
     (r"every (\d+) to \d+ seconds, in a long wait", [str(quota_wait._RETRY_INTERVAL_S)]),
     (r"every \d+ to (\d+) seconds, in a long wait", [str(quota_wait._RESCHEDULE_INTERVAL_S)]),

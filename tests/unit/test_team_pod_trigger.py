@@ -3,82 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
-from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from airflow.providers.cncf.kubernetes.triggers.pod import KubernetesPodTrigger
 
-from kpo_platform.airflow.triggers import pod_informer, team_pod
+from kpo_platform.airflow.triggers import team_pod
 from kpo_platform.airflow.triggers.team_pod import TeamPodTrigger
 from kpo_platform.pod.summary import summarize_pod
 from unit.support.informer_scene import build_ended, build_pod
-from unit.support.namespace_server import NamespaceServer, refusing, serve
+from unit.support.namespace_server import refusing, serve
 from unit.support.pod_statuses import RUNNING, WAITING, ended, pod
+from unit.support.pod_trigger import build_trigger, fire, serve_pods, use
 from unit.support.task_log import Log
 
 Json = dict[str, Any]
-STARTED_AT = datetime(2026, 11, 30, 9, tzinfo=UTC)
 PATH = "kpo_platform.airflow.triggers.team_pod.TeamPodTrigger"
 IMAGE_MISSING = {"waiting": {"reason": "InvalidImageName", "message": "couldn't parse image"}}
 
 
 @pytest.fixture(autouse=True)
-def log(monkeypatch: pytest.MonkeyPatch) -> Log:
-    log = Log()
-    monkeypatch.setattr(TeamPodTrigger, "log", property(lambda self: log))
-    monkeypatch.setattr(pod_informer, "_SHORTEST_PAUSE_S", 0.01)
-    monkeypatch.setattr(pod_informer, "_LONGEST_PAUSE_S", 0.05)
-    monkeypatch.setattr(team_pod, "_STATE_PAUSE_S", 0.01)
-    return log
-
-
-def build_trigger(**arguments: Any) -> TeamPodTrigger:
-    stock = {
-        "pod_name": "a",
-        "pod_namespace": "n",
-        "trigger_start_time": STARTED_AT,
-        "base_container_name": "base",
-        "kubernetes_conn_id": "k8s_default",
-        "schedule_timeout": 86400,
-        "startup_timeout": 300,
-        "pod_uid": "uid-a",
-    }
-    return TeamPodTrigger(**{**stock, **arguments})
-
-
-async def use(server: NamespaceServer, trigger: TeamPodTrigger, act: Callable[[], Awaitable[Any]]) -> Any:
-    async with serve(server) as open_client:
-        trigger._build_hook = lambda: SimpleNamespace(get_conn=open_client)  # type: ignore[assignment,return-value]
-        try:
-            async with asyncio.timeout(10):
-                return await act()
-        finally:
-            for task in asyncio.all_tasks() - {asyncio.current_task()}:
-                task.cancel()
-
-
-def fire(server: NamespaceServer, trigger: TeamPodTrigger, *later: Callable[[], object]) -> Any:
-    """Run a trigger until it fires, and return the payload as Airflow stores it."""
-
-    async def act() -> Any:
-        for number, change in enumerate(later, 1):
-            asyncio.get_running_loop().call_later(number * 0.1, change)
-        stored = json.loads(json.dumps((await anext(aiter(trigger.run()))).payload))
-        return {**stored, "pod": json.loads(stored["pod"])} if "pod" in stored else stored
-
-    return asyncio.run(use(server, trigger, act))
-
-
-def serve_pods(*pods: Json) -> NamespaceServer:
-    server = NamespaceServer()
-    for each in pods:
-        server.put(each)
-    return server
+def log(trigger_log: Log) -> Log:
+    return trigger_log
 
 
 def build_event(found: Json | None, status: str, message: str, **more: Any) -> Json:
@@ -229,37 +177,6 @@ def test_outage_is_in_the_log(log: Log):
         ][: len(log.lines)]
     )
     assert len(log.lines) >= 2
-
-
-@pytest.mark.parametrize(
-    ("state", "is_deleted"),
-    [
-        *((state, True) for state in ("failed", "success", "skipped", "removed", "upstream_failed", None)),
-        *((state, False) for state in ("deferred", "scheduled", "queued", "running", "up_for_retry", "restarting")),
-        (OSError("no answer"), False),
-    ],
-)
-def test_pod_is_deleted_only_if_a_user_has_ended_the_task(
-    state: Any, is_deleted: bool, log: Log, monkeypatch: pytest.MonkeyPatch
-):
-    async def read_state(_: Any) -> Any:
-        if isinstance(state, Exception):
-            raise state
-        return state
-
-    monkeypatch.setattr(TeamPodTrigger, "get_task_state", read_state)
-    server, trigger = serve_pods(build_pod("a")), build_trigger()
-    asyncio.run(use(server, trigger, trigger.on_kill))
-    assert ("a" in server.pods) is not is_deleted
-    (line,) = log.lines
-    expected = "Deleting pod a in namespace n." if is_deleted else f"Pod a is kept: the task is {state}."
-    assert line == ("warning: Pod a may still run: no answer." if isinstance(state, Exception) else expected)
-
-
-def test_stop_keeps_a_pod_whose_task_says_so():
-    server, trigger = serve_pods(build_pod("a")), build_trigger(on_kill_action="keep_pod")
-    asyncio.run(use(server, trigger, trigger.on_kill))
-    assert ("a" in server.pods, server.requests) == (True, [])
 
 
 def test_stored_form_has_the_stock_arguments_and_its_own():

@@ -31,7 +31,7 @@ from kpo_platform.pod.state import PodState, parse_pod_state
 _LONGEST_WAIT_S = 600.0
 _STATE_ATTEMPTS, _STATE_PAUSE_S = 3, 2.0
 _ENDED = frozenset({None, "success", "failed", "skipped", "removed", "upstream_failed"})
-"""States of a task that a user has ended, or cleared. In every other one it still waits, or a process has it."""
+"""States of a task that a user has ended, or cleared."""
 
 
 class QuietPayload(dict[str, Any]):
@@ -78,19 +78,20 @@ class TeamPodTrigger(KubernetesPodTrigger):
         yield TriggerEvent(payload)  # type: ignore[no-untyped-call]
 
     async def on_kill(self) -> None:
-        """Delete the pod if a user has ended the task, not if another triggerer waits for it now.
+        """Delete the pod if a user has ended or cleared the task, not if another triggerer has taken it over.
 
-        Airflow calls it for both (apache/airflow#73454).
+        Airflow calls it for both (apache/airflow#73454). A task that is not deferred any more was cleared and begins
+        again, or the other triggerer has seen the end of its pod.
         """
         if self._fired_event or self.on_kill_action == OnKillAction.KEEP_POD:
             return
         try:
             state = await self._read_task_state()
-            if state not in _ENDED:
-                self.log.info("Pod %s is kept: the task is %s.", self.pod_name, state)
-                return
-            self.log.info("Deleting pod %s in namespace %s.", self.pod_name, self.pod_namespace)
             async with self._use_informer() as informer:
+                if state == "deferred" or (state not in _ENDED and await self._has_ended(informer)):
+                    self.log.info("Pod %s is kept: the task is %s.", self.pod_name, state)
+                    return
+                self.log.info("Deleting pod %s in namespace %s.", self.pod_name, self.pod_namespace)
                 await informer.requests.delete(self.pod_name, self.pod_uid, self.termination_grace_period)
         except Exception as error:
             self.log.warning("Pod %s may still run: %s.", self.pod_name, describe_error(error))
@@ -108,6 +109,11 @@ class TeamPodTrigger(KubernetesPodTrigger):
                 if payload := self._find_end(news, pod) or self._find_timeout(limits, pod):
                     return payload
                 await news.wait(self._get_remaining(limits, pod))
+
+    async def _has_ended(self, informer: PodInformer) -> bool:
+        found = await informer.requests.read(self.pod_name)
+        outcome = found and decide_outcome(parse_pod_state(found), container=self.base_container_name)
+        return found is not None and outcome is not None
 
     def _find_end(self, news: PodNews, pod: PodState | None) -> Json | None:
         """Build the payload for a pod that has ended, is gone, cannot start, or cannot be read."""

@@ -1,0 +1,75 @@
+"""A trigger of TeamPodOperator in an event loop with its API server."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from kpo_platform.airflow.triggers import pod_informer, team_pod
+from kpo_platform.airflow.triggers.team_pod import TeamPodTrigger
+from unit.support.namespace_server import NamespaceServer, serve
+from unit.support.task_log import Log
+
+Json = dict[str, Any]
+STARTED_AT = datetime(2026, 11, 30, 9, tzinfo=UTC)
+
+
+@pytest.fixture
+def trigger_log(monkeypatch: pytest.MonkeyPatch) -> Log:
+    """Collect the log of triggers, whose waits are short."""
+    log = Log()
+    monkeypatch.setattr(TeamPodTrigger, "log", property(lambda self: log))
+    monkeypatch.setattr(pod_informer, "_SHORTEST_PAUSE_S", 0.01)
+    monkeypatch.setattr(pod_informer, "_LONGEST_PAUSE_S", 0.05)
+    monkeypatch.setattr(team_pod, "_STATE_PAUSE_S", 0.01)
+    return log
+
+
+def build_trigger(**arguments: Any) -> TeamPodTrigger:
+    stock = {
+        "pod_name": "a",
+        "pod_namespace": "n",
+        "trigger_start_time": STARTED_AT,
+        "base_container_name": "base",
+        "kubernetes_conn_id": "k8s_default",
+        "schedule_timeout": 86400,
+        "startup_timeout": 300,
+        "pod_uid": "uid-a",
+    }
+    return TeamPodTrigger(**{**stock, **arguments})
+
+
+async def use(server: NamespaceServer, trigger: TeamPodTrigger, act: Callable[[], Awaitable[Any]]) -> Any:
+    async with serve(server) as open_client:
+        trigger._build_hook = lambda: SimpleNamespace(get_conn=open_client)  # type: ignore[assignment,return-value]
+        try:
+            async with asyncio.timeout(10):
+                return await act()
+        finally:
+            for task in asyncio.all_tasks() - {asyncio.current_task()}:
+                task.cancel()
+
+
+def fire(server: NamespaceServer, trigger: TeamPodTrigger, *later: Callable[[], object]) -> Any:
+    """Run a trigger until it fires, and return the payload as Airflow stores it."""
+
+    async def act() -> Any:
+        for number, change in enumerate(later, 1):
+            asyncio.get_running_loop().call_later(number * 0.1, change)
+        stored = json.loads(json.dumps((await anext(aiter(trigger.run()))).payload))
+        return {**stored, "pod": json.loads(stored["pod"])} if "pod" in stored else stored
+
+    return asyncio.run(use(server, trigger, act))
+
+
+def serve_pods(*pods: Json) -> NamespaceServer:
+    server = NamespaceServer()
+    for each in pods:
+        server.put(each)
+    return server
