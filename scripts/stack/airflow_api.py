@@ -15,6 +15,7 @@ from common.errors import ScriptError
 from common.polling import NotYet, wait_for
 
 _TIMEOUT_S = 30
+_PAGE = 100  # the longest one of Airflow
 
 
 class NotFoundError(ScriptError):
@@ -124,12 +125,19 @@ class AirflowApi:
         return wait_for(f"run {run} of {dag} to end", probe, deadline_s, interval_s=1)
 
     def list_task_instances(self, dag: str, run: str) -> list[dict[str, Any]]:
-        """Return the task instances of a run, at most 100, which is the longest page of Airflow."""
-        return list(self.get(f"dags/{dag}/dagRuns/{quote(run)}/taskInstances?limit=100")["task_instances"])
+        """Return the task instances of a run."""
+        path = f"dags/{dag}/dagRuns/{quote(run)}/taskInstances?limit={_PAGE}"
+        found: list[dict[str, Any]] = []
+        while True:
+            page = self.get(f"{path}&offset={len(found)}")
+            found.extend(page["task_instances"])
+            if len(found) >= page["total_entries"]:
+                return found
 
-    def read_log(self, dag: str, run: str, task: str, attempt: int = 1) -> str:
+    def read_log(self, dag: str, run: str, task: str, attempt: int = 1, map_index: int = -1) -> str:
         """Return the log of one try of a task, one line per event."""
         path = f"dags/{dag}/dagRuns/{quote(run)}/taskInstances/{task}/logs/{attempt}?full_content=true"
+        path += f"&map_index={map_index}"
         lines = self.get(path)["content"]
         return "\n".join(_log_line(line) for line in lines)
 

@@ -21,6 +21,10 @@ LOST = "lost its container airflow-xcom-sidecar before its result was read. The 
 """What the earlier operator says of a result in a termination message."""
 
 
+REFUSED = "The triggerer refuses the trigger"
+"""What the earlier triggerer says of the present one's trigger."""
+
+
 @pytest.fixture(scope="module")
 def earlier_chart(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The earlier chart; afterwards this checkout's chart is installed."""
@@ -43,9 +47,7 @@ def read_logs(run: LongRun, task: str) -> str:
     return "".join(run.run.read_log(task, number) for number in range(1, tries + 1))
 
 
-def test_rollback_ends_tasks_with_messages_and_serves_those_with_sidecars(
-    stack: Stack, airflow: AirflowApi, earlier_chart: Path
-):
+def test_rollback_ends_deferred_tasks_and_those_with_messages(stack: Stack, airflow: AirflowApi, earlier_chart: Path):
     run = start_long_run(stack, airflow, "result_kinds")
     try:
         pods = {pod["metadata"]["labels"]["task_id"]: pod["metadata"]["name"] for pod in run.run.list_pods()}
@@ -54,9 +56,10 @@ def test_rollback_ends_tasks_with_messages_and_serves_those_with_sidecars(
         run.wait_for_sync(2)
         run.finish_tasks()
         run.run.wait_for_end()
-        served = {task: ("success", {"pod": pods[task]}) for task in ("sync", "deferred")}
-        assert read_ends(run) == {**served, "sync_message": ("failed", None), "deferred_message": ("failed", None)}
-        assert [LOST in read_logs(run, task) for task in ("sync_message", "deferred_message")] == [True, True]
+        failed = dict.fromkeys(("sync_message", "deferred", "deferred_message"), ("failed", None))
+        assert read_ends(run) == {"sync": ("success", {"pod": pods["sync"]}), **failed}
+        assert LOST in read_logs(run, "sync_message")
+        assert [REFUSED in read_logs(run, task) for task in ("deferred", "deferred_message")] == [True, True]
     finally:
         run.fail_run()
 
