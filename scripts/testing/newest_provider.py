@@ -27,6 +27,7 @@ TESTS = (
     "end_record",
     "exec_request",
     "import_cost",
+    "informer_metrics",
     "late_deferral",
     "layer_order",
     "log_end",

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
+from kpo_platform.airflow.triggers.informer_metrics import report_metrics
 from kpo_platform.airflow.triggers.pod_informer import PodInformer
 from kpo_platform.airflow.triggers.pod_requests import OpenClient, PodRequests
 
@@ -30,6 +31,7 @@ class InformerKey:
 @dataclass
 class _Shared:
     informer: PodInformer
+    reporter: asyncio.Task[None]
     users: int = 0
 
 
@@ -39,21 +41,14 @@ _ENDING: set[asyncio.Future[None]] = set()
 """Keeps the tasks alive that close informers; the event loop has only weak references."""
 
 
-def list_informers() -> list[tuple[InformerKey, PodInformer]]:
-    """List the informers of the running event loop."""
-    return [(key, shared.informer) for key, shared in _SHARED.get(asyncio.get_running_loop(), {}).items()]
-
-
 @asynccontextmanager
 async def use_informer(key: InformerKey, open_client: OpenClient) -> AsyncIterator[PodInformer]:
     """Give the informer of a key for the block; the first one starts it with a client of its own."""
     loop = asyncio.get_running_loop()
     of_loop = _SHARED.setdefault(loop, {})
     if key not in of_loop or of_loop[key].informer.has_ended:
-        informer = PodInformer(PodRequests(open_client, key.namespace), key.namespace)
-        of_loop[key] = _Shared(informer)
         # Not in the context of the first trigger, whose log would get the lines of the informer.
-        contextvars.Context().run(informer.start)
+        of_loop[key] = contextvars.Context().run(_start, key, open_client)
     shared = of_loop[key]
     shared.users += 1
     try:
@@ -64,8 +59,15 @@ async def use_informer(key: InformerKey, open_client: OpenClient) -> AsyncIterat
             contextvars.Context().run(loop.call_later, _LINGER_S, _end_if_unused, of_loop, key, shared)
 
 
+def _start(key: InformerKey, open_client: OpenClient) -> _Shared:
+    informer = PodInformer(PodRequests(open_client, key.namespace), key.namespace)
+    informer.start()
+    return _Shared(informer, asyncio.create_task(report_metrics(informer, key.namespace)))
+
+
 def _end_if_unused(of_loop: dict[InformerKey, _Shared], key: InformerKey, shared: _Shared) -> None:
     if not shared.users and of_loop.get(key) is shared:
         del of_loop[key]
+        shared.reporter.cancel()
         _ENDING.add(task := asyncio.ensure_future(shared.informer.close()))
         task.add_done_callback(_ENDING.discard)

@@ -63,10 +63,19 @@ class PodInformer:
         return len(self._cache)
 
     @property
+    def waiting(self) -> int:
+        """How many tasks wait for news."""
+        return len(self._cache.waiting)
+
+    @property
+    def interrupted_since_s(self) -> float:
+        """For how many seconds nothing has been found out; 0 while the state of the pods is known."""
+        return 0.0 if self._interrupted_at is None else time.monotonic() - self._interrupted_at
+
+    @property
     def interrupted_s(self) -> float:
         """How long, in seconds and in all, nothing could be found out."""
-        since = self._interrupted_at
-        return self._interrupted_s + (time.monotonic() - since if since is not None else 0.0)
+        return self._interrupted_s + self.interrupted_since_s
 
     @property
     def is_interrupted(self) -> bool:
