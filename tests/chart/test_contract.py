@@ -50,6 +50,7 @@ DEFAULT_TEAM: Object = {
         "onFailure": "",
         "deferrable": True,
         "deferAfter": 5,
+        "finish": "triggerer",
         "getLogs": True,
         "xcom": "message",
         "startupTimeout": 300,
@@ -257,7 +258,7 @@ def test_package_has_the_charts_defaults_for_fields_that_an_older_chart_lacks() 
     contract = load_contract({})
     published = contract["teamDefaults"]["policy"]
     defaults = {field.alias: field.default for field in Policy.model_fields.values() if not field.is_required()}
-    assert defaults == {name: published[name] for name in ("deferAfter", "roomTimeout", "apiServerTimeout", "xcom")}
+    assert defaults == {name: published[name] for name in defaults}
 
 
 def test_rendered_contract_matches_the_published_schema() -> None:

@@ -51,7 +51,13 @@ def test_team_defaults_are_replaced_by_a_teams_own_fields():
 
 
 def test_contract_of_an_older_chart_gets_defaults():
-    defaults = {"deferAfter": 5, "roomTimeout": 86400, "apiServerTimeout": 3600, "xcom": "message"}
+    defaults = {
+        "deferAfter": 5,
+        "roomTimeout": 86400,
+        "apiServerTimeout": 3600,
+        "xcom": "message",
+        "finish": "triggerer",
+    }
     older = {name: value for name, value in TEAM["policy"].items() if name not in defaults}
     policy = build_contract(policy=older).team("alpha").policy
     assert policy.model_dump(mode="json", by_alias=True) == {**older, **defaults}

@@ -55,7 +55,12 @@ def describe_platforms(stock: TaskDeferred, task: TaskProcess) -> tuple[str, dic
     if arguments["logging_interval"] is not None:
         return path, arguments, method
     metadata = task.pods.pod["metadata"]
-    own = {"connection_extras": None, "pod_uid": metadata["uid"], "start": metadata["labels"][START_LABEL]}
+    own = {
+        "connection_extras": None,
+        "pod_uid": metadata["uid"],
+        "start": metadata["labels"][START_LABEL],
+        "finish": None,
+    }
     return f"{TeamPodTrigger.__module__}.TeamPodTrigger", {**arguments, **own}, method
 
 

@@ -12,8 +12,8 @@ import pytest
 from kubernetes.client import ApiClient, Configuration
 
 from kpo_platform.airflow.operators.lifecycle.log_follower import LogFollower, join_all
-from kpo_platform.airflow.operators.lifecycle.log_lines import LogLine, LogPosition
 from kpo_platform.airflow.operators.lifecycle.log_stream import LogStream
+from kpo_platform.pod.log_lines import LogLine, LogPosition
 from unit.support.log_following import DAY, TIMES, Follow, Written, end, wait_for
 from unit.support.log_server import Cut, Fragment, LogServer, Refuse, at, serving_log
 

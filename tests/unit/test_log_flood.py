@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kpo_platform.airflow.operators.lifecycle.log_flood import FLOOD_LINES, JOINED_LINES, FloodCounter, join_lines
-from kpo_platform.airflow.operators.lifecycle.log_lines import LogLine
+from kpo_platform.pod.log_lines import LogLine
 
 
 def line(text: str) -> LogLine:

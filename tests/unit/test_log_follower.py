@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from kpo_platform.airflow.operators.lifecycle.log_lines import LogLine, LogPosition
+from kpo_platform.pod.log_lines import LogLine, LogPosition
 from unit.support.log_following import DAY, Follow, Written, end, wait_for
 from unit.support.log_server import Cut, Fragment, LogServer, Refuse, at
 

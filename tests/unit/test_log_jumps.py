@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import pytest
 
 from kpo_platform.airflow.operators.lifecycle.log_jumps import JumpDetector
-from kpo_platform.airflow.operators.lifecycle.log_lines import LogLine
+from kpo_platform.pod.log_lines import LogLine
 from unit.support.log_following import DAY, Follow, Written, end
 from unit.support.log_server import LogServer
 

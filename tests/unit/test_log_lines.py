@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kpo_platform.airflow.operators.lifecycle.log_lines import (
+from kpo_platform.pod.log_lines import (
     LineSplitter,
     LogCursor,
     LogLine,

@@ -20,8 +20,8 @@ from airflow.sdk.log import configure_logging
 from kubernetes.client import models as k8s
 
 from kpo_platform.airflow.operators.lifecycle.log_flood import FLOOD_LINES
-from kpo_platform.airflow.operators.lifecycle.log_lines import LogLine, parse_line
 from kpo_platform.airflow.operators.lifecycle.log_writer import ContainerLogWriter, LogFormat, select_containers
+from kpo_platform.pod.log_lines import LogLine, parse_line
 
 TEXTS = ["hello %s", "ERROR: no", "[warning] x", "::group::part", "::endgroup::", "é\\xff"]
 POD = k8s.V1Pod(

@@ -10,9 +10,9 @@ import pytest
 from kubernetes.client import models as k8s
 
 from kpo_platform.airflow.operators.lifecycle import pod_logs
-from kpo_platform.airflow.operators.lifecycle.log_lines import LogPosition
 from kpo_platform.airflow.operators.lifecycle.log_positions import LogProgress
 from kpo_platform.airflow.operators.lifecycle.pod_logs import PodLogs
+from kpo_platform.pod.log_lines import LogPosition
 from kpo_platform.pod.state import ContainerState, PodState
 
 POSITION = LogPosition("2026-01-01T00:00:01.000000000", 1)

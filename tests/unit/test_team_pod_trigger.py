@@ -183,9 +183,9 @@ def test_stored_form_has_the_stock_arguments_and_its_own():
     trigger = build_trigger(start="s1")
     path, arguments = trigger.serialize()
     _, stock = KubernetesPodTrigger(
-        **{name: value for name, value in arguments.items() if name not in ("pod_uid", "start")}
+        **{name: value for name, value in arguments.items() if name not in ("pod_uid", "start", "finish")}
     ).serialize()
-    assert (path, arguments) == (PATH, {**stock, "pod_uid": "uid-a", "start": "s1"})
+    assert (path, arguments) == (PATH, {**stock, "pod_uid": "uid-a", "start": "s1", "finish": None})
     assert TeamPodTrigger(**arguments).serialize() == (path, arguments)
 
 

@@ -27,12 +27,16 @@ class ServiceAccountRef(ContractModel):
 
 
 class Airflow(ContractModel):
-    """The Airflow of this release: its API, Secrets and service accounts."""
+    """The Airflow of this release: its API, Secrets and service accounts.
+
+    With ``shared_logs`` every component can read every log: on one volume, or in remote storage.
+    """
 
     api_service: Service
     admin_secret: str
     connections_secret: str
     service_accounts: tuple[ServiceAccountRef, ...]
+    shared_logs: bool = False
 
 
 class Release(ContractModel):

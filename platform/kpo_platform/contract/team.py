@@ -152,6 +152,7 @@ class Policy(ContractModel):
     api_server_timeout: int = 3600
     max_runtime: int
     xcom: str = "message"
+    finish: str = "triggerer"
 
 
 class Pool(ContractModel):

@@ -60,6 +60,7 @@ TEAM: dict[str, Any] = {
         "onFailure": "",
         "deferrable": True,
         "deferAfter": 0,
+        "finish": "triggerer",
         "getLogs": True,
         "xcom": "message",
         "startupTimeout": 300,

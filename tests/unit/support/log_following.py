@@ -10,8 +10,8 @@ import pytest
 from kubernetes.client import ApiClient, Configuration
 
 from kpo_platform.airflow.operators.lifecycle.log_follower import LogFollower
-from kpo_platform.airflow.operators.lifecycle.log_lines import LogLine, LogPosition
 from kpo_platform.airflow.operators.lifecycle.log_stream import FollowTimes
+from kpo_platform.pod.log_lines import LogLine, LogPosition
 from unit.support.log_server import LogServer, serving_log
 
 TIMES = FollowTimes(retry=0.02, longest_retry=0.1, ended=0.05, connect=1, silence=30, end_silence=0.2, end_read=5)

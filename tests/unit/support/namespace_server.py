@@ -27,6 +27,7 @@ class NamespaceServer:
         version: the last version.
         oldest: a watch cannot begin before.
         requests: the requests: LIST, WATCH, and method and name of the others.
+        logs: the lines of the logs by pod, each with its stamp.
         acts: by the name of a request, what is answered instead, one for each of the next ones; None as usual.
     """
 
@@ -34,6 +35,7 @@ class NamespaceServer:
     version: int = 1
     oldest: int = 0
     requests: list[str] = field(default_factory=list)
+    logs: dict[str, list[str]] = field(default_factory=dict)
     acts: dict[str, list[Act | None]] = field(default_factory=dict)
     _events: list[tuple[int, bytes]] = field(default_factory=list)
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -103,6 +105,20 @@ class NamespaceServer:
             return await self._watch(request)
         return self._list(request) if kind == "LIST" else self._answer_pod(request, name)
 
+    async def answer_log(self, request: web.Request) -> web.StreamResponse:
+        """Answer the read of a log."""
+        kind = f"LOG {request.match_info['name']}"
+        self.requests.append(kind)
+        acts = self.acts.get(kind)
+        act = acts.pop(0) if acts else None
+        if act is not None and (replaced := await act(request)) is not None:
+            return replaced
+        lines = self.logs.get(request.match_info["name"], [])
+        since = request.query.get("sinceTime", "")[:19]
+        lines = [line for line in lines if line[:19] >= since][-int(request.query.get("tailLines", 10**9)) :]
+        body = "".join(f"{line}\n" for line in lines).encode()
+        return web.Response(body=body[: int(request.query.get("limitBytes", 10**9))])
+
     def _list(self, request: web.Request) -> web.Response:
         first, limit = int(request.query.get("continue", 0)), int(request.query["limit"])
         selected = [pod for name, pod in self.pods.items() if self._is_selected(name)]
@@ -158,6 +174,7 @@ async def serve(server: NamespaceServer) -> AsyncIterator[Callable[[], Any]]:
     application = web.Application()
     application.router.add_route("*", PODS, server.answer)
     application.router.add_route("*", PODS + "/{name}", server.answer)
+    application.router.add_route("GET", PODS + "/{name}/log", server.answer_log)
     runner = web.AppRunner(application, shutdown_timeout=0)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)

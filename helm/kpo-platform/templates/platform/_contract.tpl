@@ -34,11 +34,14 @@
 
 {{/* context → API Service, Secrets and service accounts of Airflow as JSON */}}
 {{- define "kpo-platform.contractAirflow" -}}
+{{- $logging := (include "kpo-platform.cached" (list . "kpo-platform.airflowConfig") | fromJson).logging -}}
+{{- $hasRemoteLogs := eq (lower (toString (get $logging "remote_logging"))) "true" -}}
 {{- dict
       "apiService" (dict "name" (.Values.airflow.apiService.name | default (include "kpo-platform.name" (list . "api-server"))) "port" (ternary 8080 .Values.airflow.apiService.port .Values.airflow.enabled) "path" (include "kpo-platform.publicPath" .))
       "adminSecret" (include "kpo-platform.secretName" (list . "admin"))
       "connectionsSecret" (include "kpo-platform.name" (list . "connections"))
       "serviceAccounts" (include "kpo-platform.launcherAccounts" . | fromJsonArray)
+      "sharedLogs" (and .Values.airflow.enabled (or (ne .Values.logs.persistence.existingClaim "") $hasRemoteLogs))
     | toJson -}}
 {{- end -}}
 

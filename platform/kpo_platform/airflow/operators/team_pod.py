@@ -131,6 +131,7 @@ class TeamPodOperator(BasePodOperator):
         self.result_mode = choose_result_mode(xcom, policy.xcom, has_result=self.do_xcom_push, is_stock=is_stock)
         self.api_server_timeout = policy.api_server_timeout
         self.defer_after = policy.defer_after if defer_after is None else defer_after
+        self.can_finish_in_triggerer = policy.finish == "triggerer" and contract.airflow.shared_logs
         self.on_failure = "" if "on_finish_action" in self.set_names else policy.on_failure
         self._raise_refusals([*check_task(self, self.team, contract), *self._precheck_pod(contract)])
 

@@ -81,6 +81,12 @@ class PodRequests:
                 return None
             raise
 
+    async def read_log(self, name: str, container: str, **query: str) -> bytes:
+        """Read what a container has written so far, with stamps; `query` has further parameters of the request."""
+        parameters = {"container": container, "timestamps": "true", **query}
+        async with self._open("GET", f"{self._path}/{name}/log", parameters, _TIMEOUT_S) as answer:
+            return bytes(await answer.read())
+
     async def delete(self, name: str, uid: str | None, grace_s: int | None) -> bool:
         """Delete a pod; tell whether it was there. Another pod of the name stays if the uid is known."""
         grace = {} if grace_s is None else {"gracePeriodSeconds": grace_s}

@@ -15,9 +15,10 @@ from airflow.providers.cncf.kubernetes.hooks.kubernetes import AsyncKubernetesHo
 from airflow.providers.cncf.kubernetes.pod_generator import PodGenerator
 from airflow.providers.cncf.kubernetes.triggers.pod import KubernetesPodTrigger
 from airflow.providers.cncf.kubernetes.utils.pod_manager import OnKillAction, detect_pod_terminate_early_issues
-from airflow.triggers.base import TriggerEvent
+from airflow.triggers.base import TaskSuccessEvent, TriggerEvent
 
 from kpo_platform.airflow.api_errors import advise, describe_error
+from kpo_platform.airflow.triggers.finish import FinishPlan, WorkerNeededError, finish
 from kpo_platform.airflow.triggers.informers import InformerKey, use_informer
 from kpo_platform.airflow.triggers.pod_cache import PodNews
 from kpo_platform.airflow.triggers.pod_informer import PodInformer
@@ -30,6 +31,7 @@ from kpo_platform.pod.state import PodState, parse_pod_state
 
 _LONGEST_WAIT_S = 600.0
 _STATE_ATTEMPTS, _STATE_PAUSE_S = 3, 2.0
+_STORED_ATTEMPTS, _STORED_PAUSE_S = 60, 1.0
 _ENDED = frozenset({None, "success", "failed", "skipped", "removed", "upstream_failed"})
 """States of a task that a user has ended, or cleared."""
 
@@ -50,17 +52,21 @@ class TeamPodTrigger(KubernetesPodTrigger):
     Args:
         pod_uid: the uid of the pod, if it is known.
         start: the pod's label `kpo-platform/start`, by which it is known from others of its name.
+        finish: what is left to do after a success, as of `FinishPlan.serialize`; None if a worker must do it.
         **stock: arguments of the stock trigger.
     """
 
-    def __init__(self, *, pod_uid: str | None = None, start: str | None = None, **stock: Any) -> None:
+    def __init__(
+        self, *, pod_uid: str | None = None, start: str | None = None, finish: Json | None = None, **stock: Any
+    ) -> None:
         super().__init__(**stock)
-        self.pod_uid, self.start = pod_uid, start
+        self.pod_uid, self.start, self.finish = pod_uid, start, finish
+        self._has_finished_task = False
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class path and the arguments."""
         _, stock = super().serialize()
-        own = {"pod_uid": self.pod_uid, "start": self.start}
+        own = {"pod_uid": self.pod_uid, "start": self.start, "finish": self.finish}
         return f"{TeamPodTrigger.__module__}.{TeamPodTrigger.__qualname__}", {**stock, **own}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
@@ -71,11 +77,17 @@ class TeamPodTrigger(KubernetesPodTrigger):
         try:
             async with self._use_informer() as informer:
                 payload = await self._wait(informer)
+                xcoms = await self._finish(informer, payload)
         except Exception as error:  # the worker looks at the pod itself
             self.log.exception("Cannot wait for pod %s", self.pod_name)
-            payload = self._build_payload("error", sanitize(error) or type(error).__name__)
+            payload, xcoms = self._build_payload("error", sanitize(error) or type(error).__name__), None
         self._fired_event = True
-        yield TriggerEvent(payload)  # type: ignore[no-untyped-call]
+        if xcoms is None:
+            yield TriggerEvent(payload)  # type: ignore[no-untyped-call]
+            return
+        self._has_finished_task = True
+        yield TaskSuccessEvent(xcoms=xcoms)
+        await self._await_stored_success()
 
     async def on_kill(self) -> None:
         """Delete the pod if a user has ended or cleared the task, not if another triggerer has taken it over.
@@ -83,6 +95,9 @@ class TeamPodTrigger(KubernetesPodTrigger):
         Airflow calls it for both (apache/airflow#73454). A task that is not deferred any more was cleared and begins
         again, or the other triggerer has seen the end of its pod.
         """
+        if self._has_finished_task:
+            await self._delete_if_successful()
+            return
         if self._fired_event or self.on_kill_action == OnKillAction.KEEP_POD:
             return
         try:
@@ -95,6 +110,37 @@ class TeamPodTrigger(KubernetesPodTrigger):
                 await informer.requests.delete(self.pod_name, self.pod_uid, self.termination_grace_period)
         except Exception as error:
             self.log.warning("Pod %s may still run: %s.", self.pod_name, describe_error(error))
+
+    async def _finish(self, informer: PodInformer, payload: Json) -> Json | None:
+        """Do what is left after a success, and return the task's XComs; None if a worker must end the task."""
+        plan = FinishPlan.parse(self.finish)
+        if plan is None or payload["status"] != "success" or "pod" not in payload:
+            return None
+        pod = parse_pod_state(json.loads(payload["pod"]))
+        try:
+            return await finish(plan, informer.requests, pod, self.base_container_name, self.log)
+        except WorkerNeededError as error:
+            self.log.info("A worker ends the task: %s.", error)
+        except Exception as error:
+            self.log.info("A worker ends the task: %s.", describe_error(error))
+        return None
+
+    async def _await_stored_success(self) -> None:
+        """Delete the pod when Airflow has stored the success: the pod is what another triggerer would look at."""
+        for _ in range(_STORED_ATTEMPTS):
+            await asyncio.sleep(_STORED_PAUSE_S)
+            if await self._delete_if_successful():
+                return
+
+    async def _delete_if_successful(self) -> bool:
+        try:
+            if await self._read_task_state() != "success":
+                return False
+            async with self._use_informer() as informer:
+                await informer.requests.delete(self.pod_name, self.pod_uid, self.termination_grace_period)
+        except Exception as error:
+            self.log.warning("Pod %s is left: %s.", self.pod_name, describe_error(error))
+        return True
 
     async def _wait(self, informer: PodInformer) -> Json:
         news = PodNews(self.pod_name, self.pod_uid or "", self.start or "")

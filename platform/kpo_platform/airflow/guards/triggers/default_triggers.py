@@ -57,7 +57,7 @@ DEFAULT_TRIGGERS: dict[str, DefaultTrigger] = {
         _POD_ARGUMENTS, _KUBERNETES_CHECKS, _KUBERNETES_OWNER_CHECKS, _IGNORED
     ),
     "kpo_platform.airflow.triggers.team_pod.TeamPodTrigger": DefaultTrigger(
-        _POD_ARGUMENTS | {"pod_uid", "start"}, _KUBERNETES_CHECKS, _KUBERNETES_OWNER_CHECKS, _IGNORED
+        _POD_ARGUMENTS | {"pod_uid", "start", "finish"}, _KUBERNETES_CHECKS, _KUBERNETES_OWNER_CHECKS, _IGNORED
     ),
     "airflow.providers.cncf.kubernetes.triggers.job.KubernetesJobTrigger": DefaultTrigger(
         _names(

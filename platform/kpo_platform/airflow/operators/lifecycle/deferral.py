@@ -13,10 +13,10 @@ from kpo_platform.airflow.operators.lifecycle import quota_wait
 from kpo_platform.airflow.operators.lifecycle.log_positions import LogProgress
 from kpo_platform.airflow.operators.lifecycle.observed_pod import ObservedPod
 from kpo_platform.airflow.operators.lifecycle.pod_wait import check_image
+from kpo_platform.airflow.operators.lifecycle.trigger_finish import plan_finish
 from kpo_platform.airflow.triggers.team_pod import TeamPodTrigger
 from kpo_platform.pod.cluster_text import sanitize
 from kpo_platform.pod.identity import START_LABEL
-from kpo_platform.pod.state import PodState
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -39,7 +39,9 @@ def defer(operator: Any, context: Context, progress: LogProgress | None) -> None
         operator.log.warning("Cannot defer: %s. The task waits for its pod in the worker instead.", why)
 
 
-def choose_trigger(trigger: BaseTrigger, pod: PodState) -> BaseTrigger:
+def choose_trigger(
+    operator: Any, context: Context, trigger: BaseTrigger, pod: ObservedPod, progress: LogProgress | None
+) -> BaseTrigger:
     """Return the platform's trigger for a pod in place of the stock one.
 
     The stock one stays if it reads the log while it waits (`logging_interval`), and in an author's subclass that has a
@@ -48,8 +50,13 @@ def choose_trigger(trigger: BaseTrigger, pod: PodState) -> BaseTrigger:
     if type(trigger) is not KubernetesPodTrigger or trigger.logging_interval is not None:
         return trigger
     _, arguments = trigger.serialize()
-    # Without connection_extras, so that the triggerer reads the connection as it is then.
-    own = {"connection_extras": None, "pod_uid": pod.uid or None, "start": pod.labels.get(START_LABEL)}
+    plan = plan_finish(operator, context, pod, progress)
+    own = {
+        "connection_extras": None,  # so that the triggerer reads the connection as it is then
+        "pod_uid": pod.state.uid or None,
+        "start": pod.state.labels.get(START_LABEL),
+        "finish": plan and plan.serialize(),
+    }
     return TeamPodTrigger(**{**arguments, **own})
 
 

@@ -155,7 +155,7 @@ def _find_counting_end(operator: Any, context: Context, former: _Former) -> EndR
     is_cleared = record.is_cleared_since(str(ti.id), getattr(ti, "max_tries", None), operator.retries, ti.try_number)
     if is_cleared or record.is_stopped:
         return None
-    return end if end.counts_for(ti, is_final=not _has_later_code(operator)) else None
+    return end if end.counts_for(ti, is_final=not has_later_code(operator)) else None
 
 
 def find_own_end(context: Context, pod: ObservedPod) -> EndRecord | None:
@@ -271,7 +271,7 @@ def _record_pod(pod: Json, attempt: Attempt, restart: int) -> StartRecord:
     return attempt.build_record(state.name, state.namespace, state.uid, state.labels.get(START_LABEL, ""), restart)
 
 
-def _has_later_code(operator: Any) -> bool:
+def has_later_code(operator: Any) -> bool:
     """Tell whether code of the author runs after the pod's end, and may fail the task to get its work done again.
 
     It is a ``post_execute``, in one of Airflow's two ways, or the method of a subclass around the run of the pod.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator
 
-from kpo_platform.airflow.operators.lifecycle.log_lines import SECOND_WIDTH, LogLine
+from kpo_platform.pod.log_lines import SECOND_WIDTH, LogLine
 
 FLOOD_LINES = 5_000
 """Lines of a second that are records of their own."""

@@ -12,7 +12,9 @@ from typing import Any
 from kubernetes.client import ApiClient
 
 from kpo_platform.airflow.operators.lifecycle.log_jumps import JumpDetector
-from kpo_platform.airflow.operators.lifecycle.log_lines import (
+from kpo_platform.airflow.operators.lifecycle.log_stream import FollowTimes, LogStream, ReadFailure
+from kpo_platform.pod.cluster_text import sanitize
+from kpo_platform.pod.log_lines import (
     LineSplitter,
     LogCursor,
     LogLine,
@@ -20,8 +22,6 @@ from kpo_platform.airflow.operators.lifecycle.log_lines import (
     Novelty,
     parse_line,
 )
-from kpo_platform.airflow.operators.lifecycle.log_stream import FollowTimes, LogStream, ReadFailure
-from kpo_platform.pod.cluster_text import sanitize
 
 _REFUSALS_AFTER_END, _FAILURES_BEFORE_NOTICE = 5, 3
 _ROUNDS_AT_ONCE = 3

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from datetime import datetime
 
-from kpo_platform.airflow.operators.lifecycle.log_lines import SECOND_WIDTH, LogLine
+from kpo_platform.pod.log_lines import SECOND_WIDTH, LogLine
 
 _SHORTEST_S, _LEAST_BYTES = 9.0, 8 * 1024 * 1024
 

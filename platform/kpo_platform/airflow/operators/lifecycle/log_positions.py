@@ -11,12 +11,12 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from kpo_platform.airflow.operators.lifecycle.log_lines import SECOND_WIDTH, LogPosition
 from kpo_platform.airflow.operators.lifecycle.start_record import StartRecord
 from kpo_platform.airflow.operators.lifecycle.task_state import TryState
 from kpo_platform.pod.cluster_text import sanitize
 from kpo_platform.pod.compose import BASE
 from kpo_platform.pod.json_fields import read_object
+from kpo_platform.pod.log_lines import SECOND_WIDTH, LogPosition
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

@@ -18,7 +18,7 @@ from kubernetes.client import models as k8s
 from kpo_platform.airflow.api_errors import describe_failure
 from kpo_platform.airflow.operators.lifecycle.callbacks import build_exit_error
 from kpo_platform.airflow.operators.lifecycle.log_flood import FloodCounter, join_lines
-from kpo_platform.airflow.operators.lifecycle.log_lines import LogLine
+from kpo_platform.pod.log_lines import LogLine
 
 
 @dataclass

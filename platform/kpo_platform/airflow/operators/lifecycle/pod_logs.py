@@ -10,10 +10,10 @@ from kpo_platform.airflow.api_errors import ConnectionUnreadable
 from kpo_platform.airflow.operators.lifecycle.bell import Bell
 from kpo_platform.airflow.operators.lifecycle.connection import read_client
 from kpo_platform.airflow.operators.lifecycle.log_follower import LogFollower, join_all
-from kpo_platform.airflow.operators.lifecycle.log_lines import LogPosition
 from kpo_platform.airflow.operators.lifecycle.log_positions import LogProgress
 from kpo_platform.airflow.operators.lifecycle.log_writer import ContainerLogWriter, LogFormat, select_containers
 from kpo_platform.airflow.operators.lifecycle.observed_pod import ObservedPod
+from kpo_platform.pod.log_lines import LogPosition
 
 _GONE_S = 5.0
 _STOP_S = 1.0

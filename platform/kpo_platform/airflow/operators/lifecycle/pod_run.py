@@ -24,6 +24,7 @@ from kpo_platform.airflow.operators.lifecycle.restart import RESCHEDULE_DELAY_S
 from kpo_platform.airflow.operators.lifecycle.run import PodRun
 from kpo_platform.airflow.operators.lifecycle.stop_signal import StopSignal, TaskStopped
 from kpo_platform.airflow.operators.lifecycle.task_state import build_reschedule, is_task_active
+from kpo_platform.pod.xcom import ResultMode
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -49,6 +50,9 @@ class RestartSafePodOperator(KubernetesPodOperator):
     on_failure: str = ""
     set_names: frozenset[str] = frozenset()
     api_server_timeout: float = DEFAULT_TIMEOUT_S
+    result_mode: ResultMode = ""
+    defer_after: float = 0.0
+    can_finish_in_triggerer: bool = False
     quota_wait_start: float | None = None
     whole_schedule_timeout: int | None = None
     patience: Patience
@@ -131,8 +135,9 @@ class RestartSafePodOperator(KubernetesPodOperator):
 
     def defer(self, *, trigger: BaseTrigger, **arguments: Any) -> NoReturn:
         """Defer with the platform's trigger in place of the stock one."""
-        pod = self._run.pod if self._run is not None else None
-        super().defer(trigger=choose_trigger(trigger, pod.state) if pod is not None else trigger, **arguments)
+        if (run := self._run) is not None and run.pod is not None:
+            trigger = choose_trigger(self, run.context, trigger, run.pod, run.progress)
+        super().defer(trigger=trigger, **arguments)
 
     def _open_run(self, context: Context, event: dict[str, Any] | None = None) -> PodRun:
         if self._run is None:

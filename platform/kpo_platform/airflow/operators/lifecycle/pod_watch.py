@@ -13,9 +13,9 @@ from urllib3.exceptions import ProtocolError
 
 from kpo_platform.airflow.api_errors import is_forbidden
 from kpo_platform.airflow.operators.lifecycle.api_request import CONNECT_TIMEOUT_S
-from kpo_platform.airflow.operators.lifecycle.log_lines import LineSplitter
 from kpo_platform.airflow.operators.lifecycle.stream_connection import StreamConnection, read_chunks
 from kpo_platform.pod.json_fields import read_object, read_text
+from kpo_platform.pod.log_lines import LineSplitter
 from kpo_platform.pod.merge import Json
 
 _CHANGES = ("ADDED", "MODIFIED", "DELETED")

@@ -59,12 +59,12 @@ if TYPE_CHECKING:
 class PodRun:
     """The part of a pod's run that one process of its task does; `pod` is None until it is found or created.
 
-    A process that `is_resumed` handles an event of the task's trigger.
+    A process that `is_resumed` handles an event of the task's trigger. `progress` is how far its logs are written.
     """
 
     def __init__(self, operator: Any, context: Context, event: Mapping[str, Any] | None = None) -> None:
         """Prepare a run; `event` is that of the stock trigger with which Airflow resumes a deferred task."""
-        self._operator, self._context = operator, context
+        self._operator, self.context = operator, context
         self._event: dict[str, Any] | None = None if event is None else {**event}
         self.is_resumed = event is not None
         patience = operator.patience = Patience(
@@ -76,7 +76,7 @@ class PodRun:
         self._request: PodRequest | None = None
         self._record: StartRecord | None = None
         self._former_end: EndRecord | None = None
-        self._progress: LogProgress | None = None
+        self.progress: LogProgress | None = None
         self._logs: PodLogs | None = None
         self._is_created = False
         self.pod: ObservedPod | None = None
@@ -84,15 +84,15 @@ class PodRun:
     def execute(self) -> Any:
         """Run the pod to its end and return the task's result, or start it and defer; exceptions as of `Ending`."""
         operator = self._operator
-        may_have_pod = self._context["ti"].try_number > 1 or bool(self._context.get("task_reschedule_count"))
+        may_have_pod = self.context["ti"].try_number > 1 or bool(self.context.get("task_reschedule_count"))
         if may_have_pod:
             self._api.connect()
-        request = self._request = prepare_request(operator, self._context, may_have_pod=may_have_pod)
+        request = self._request = prepare_request(operator, self.context, may_have_pod=may_have_pod)
         if operator.pod is None:
             with self._clean_up_start():
-                operator.pod = operator.get_or_create_pod(pod_request_obj=request.pod, context=self._context)
+                operator.pod = operator.get_or_create_pod(pod_request_obj=request.pod, context=self.context)
         pod, ending = self._get_pod(), self._build_ending()
-        push_pod_name(self._context, pod.state.name, pod.state.namespace, operator.log)
+        push_pod_name(self.context, pod.state.name, pod.state.namespace, operator.log)
         if self._former_end is not None:
             return self._repeat(self._former_end, ending)
         with ending.clean_up_on_error():
@@ -111,20 +111,20 @@ class PodRun:
         """Go on after the stock trigger has fired; results and exceptions as of `execute`."""
         operator, event = self._operator, self._event
         assert event is not None
-        self._record = find_start_record(self._context, event["name"], event["namespace"], is_patient=True)
+        self._record = find_start_record(self.context, event["name"], event["namespace"], is_patient=True)
         pod = self.pod = self._observe(self._record.build_stub())
         operator.pod = pod.model
         ending = self._build_ending()
         with ending.clean_up_on_error():
-            progress = read_log_progress(self._context, pod.state.uid, operator.log)
-            self._progress = progress.after_trigger(event.get("last_log_time"))
+            progress = read_log_progress(self.context, pod.state.uid, operator.log)
+            self.progress = progress.after_trigger(event.get("last_log_time"))
             refresh_reported(pod, event)
             operator.pod = pod.model
             correct_event(event, pod)  # also for `ending`
-            end = find_own_end(self._context, pod)
+            end = find_own_end(self.context, pod)
             is_running = end is None and pod.outcome is None
             if is_running and event["status"] != "timeout":
-                defer_again(operator, self._context, event, pod, self._progress)
+                defer_again(operator, self.context, event, pod, self.progress)
             logs = ending.logs = self._open_logs(pod, is_resumed=True)
             if is_running and event["status"] == "timeout":
                 ending.fail_late(logs)
@@ -135,9 +135,9 @@ class PodRun:
     def get_or_create(self, request: k8s.V1Pod) -> k8s.V1Pod:
         """Take up the pod of an earlier process of this task, or create a new one."""
         base_name = self._request.base_name if self._request else request.metadata.name
-        start = find_start(self._operator, self._api, self._context, request, base_name)
-        end = self._former_end = find_former_end(self._operator, self._context, start)
-        reported = find_reported_end(self._operator, self._api, self._context, start) if end is None else None
+        start = find_start(self._operator, self._api, self.context, request, base_name)
+        end = self._former_end = find_former_end(self._operator, self.context, start)
+        reported = find_reported_end(self._operator, self._api, self.context, start) if end is None else None
         is_new = start.adoption.kind is AdoptionKind.START_NEW and reported is None
         if start.adoption.reason and end is None and reported is None:
             self._operator.log.info(start.adoption.reason)
@@ -155,9 +155,9 @@ class PodRun:
             self.pod, self._event = reported
         else:
             self._take_up(start)
-        pod, self._progress = self._get_pod(), LogProgress()
+        pod, self.progress = self._get_pod(), LogProgress()
         if not is_new or end is not None:
-            self._progress = read_log_progress(self._context, pod.state.uid, self._operator.log, start.former)
+            self.progress = read_log_progress(self.context, pod.state.uid, self._operator.log, start.former)
         return pod.model
 
     def create(self, request: k8s.V1Pod) -> k8s.V1Pod:
@@ -173,9 +173,9 @@ class PodRun:
         """
         self._api.limit(LATE_S)
         try:
-            self._record = self._record or read_start_record(self._context)
+            self._record = self._record or read_start_record(self.context)
             if self._record is not None:
-                self._record.mark_stopped(self._context)
+                self._record.mark_stopped(self.context)
             if self._logs is not None:
                 self._logs.stop()  # it would tell that the pod's log is gone
             if (pod := self._find_pod_to_stop()) is None:
@@ -193,44 +193,44 @@ class PodRun:
                 self._logs.cut(LOG_REST_S)  # later it would tell that the pod's log is gone
             if self.pod is not None:
                 self.pod.refresh()
-            self._record = self._record or await_start_record(self._context)
+            self._record = self._record or await_start_record(self.context)
             pod = self._find_pod_to_stop()
             if pod is not None and not pod.is_gone and not self._build_ending().keep_success():
                 remove_pod(self._operator, self._api, pod.state)
         except Exception as error:
-            self._warn_left(error, is_retried=has_next_try(self._context))
+            self._warn_left(error, is_retried=has_next_try(self.context))
 
     def stop_logs(self) -> bool:
         """Write no further line, and store what was written; tell whether the next process of the try will know it."""
-        if self._progress is None:
+        if self.progress is None:
             return True  # nothing was written, and what is stored is not known
-        positions = self._progress.positions if self._logs is None else self._logs.stop()
-        self._progress = replace(self._progress, positions=positions)
-        return write_log_progress(self._context, self._get_pod().state.uid, positions, self._operator.log)
+        positions = self.progress.positions if self._logs is None else self._logs.stop()
+        self.progress = replace(self.progress, positions=positions)
+        return write_log_progress(self.context, self._get_pod().state.uid, positions, self._operator.log)
 
     def keep_report(self) -> None:
         """Store what the trigger has reported: the next process of the try may find the pod gone."""
         if self._event is not None:
-            store = partial(write_report, self._context, self._event, self._record)
+            store = partial(write_report, self.context, self._event, self._record)
             try_to_store("what the trigger has reported", store, self._operator.log)
 
     def _start_new(self, record: StartRecord, request: k8s.V1Pod) -> None:
         request.metadata.name = record.name
         request.metadata.labels = {**(request.metadata.labels or {}), START_LABEL: record.start}
-        write_start_record(self._context, record)
-        quota_wait.create_within_quota(self._operator, request, self._context)
+        write_start_record(self.context, record)
+        quota_wait.create_within_quota(self._operator, request, self.context)
         self._operator.log.info("Pod %s was created in namespace %s.", record.name, record.namespace)
         created = self._record = record.with_uid(self._get_pod().state.uid)
-        try_to_store("the pod's uid", partial(write_start_record, self._context, created), self._operator.log)
+        try_to_store("the pod's uid", partial(write_start_record, self.context, created), self._operator.log)
 
     def _take_up(self, start: Start) -> None:
         self.pod = self._observe(start.pod or {})
-        try_to_store("the pod's try", partial(write_start_record, self._context, start.record), self._operator.log)
-        quota_wait.shorten_schedule_timeout(self._operator, self._context, self.pod.model)
+        try_to_store("the pod's try", partial(write_start_record, self.context, start.record), self._operator.log)
+        quota_wait.shorten_schedule_timeout(self._operator, self.context, self.pod.model)
 
     def _repeat(self, end: EndRecord, ending: Ending) -> Any:
         """Tell a stored end; if an earlier process has not cared for the pod, its log and clean-up come first."""
-        pod, progress = self._get_pod(), self._progress
+        pod, progress = self._get_pod(), self.progress
         if pod.is_gone or not is_free(pod.state):
             if pod.is_gone and progress is not None and progress.has_begun:
                 (ending.logs or self._open_logs(pod)).finish()  # it only tells what is missing
@@ -248,13 +248,13 @@ class PodRun:
         except (ApiServerUnavailable, AirflowRescheduleException):
             raise  # no reason to delete a pod
         except (Exception, *EXITS):
-            if self.pod is not None and (self._is_created or not has_next_try(self._context)):
+            if self.pod is not None and (self._is_created or not has_next_try(self.context)):
                 dispose_pod(self._operator, self._api, self.pod.state)
             raise
 
     def _open_logs(self, pod: ObservedPod, *, is_resumed: bool = False) -> PodLogs:
         """Open the pod's logs where the former processes of this try, and its trigger, have stopped."""
-        self._logs = PodLogs(self._operator, pod, self._progress, is_resumed=is_resumed)
+        self._logs = PodLogs(self._operator, pod, self.progress, is_resumed=is_resumed)
         return self._logs
 
     def _watch_and_defer(self, ending: Ending, on_start: Callable[[], object]) -> None:
@@ -272,12 +272,12 @@ class PodRun:
             if not self.stop_logs():  # after the deferral, its lines would be written twice
                 operator.log.warning("The task does not defer, and waits for its pod in the worker instead.")
                 return
-        defer(operator, self._context, self._progress)
+        defer(operator, self.context, self.progress)
 
     def _find_pod_to_stop(self) -> ObservedPod | None:
         """Find the task's pod, also if this process has not met it yet: then at most its name is known."""
         if self.pod is None or not self.pod.state.uid:
-            found = find_pod_to_stop(self._operator, self._api, self._context, self._record)
+            found = find_pod_to_stop(self._operator, self._api, self.context, self._record)
             if found is None:
                 return None
             self.pod = self._observe(found)
@@ -287,7 +287,7 @@ class PodRun:
         warn_of_left_pod(self._operator, self.pod.state if self.pod else self._record, error, is_retried=is_retried)
 
     def _build_ending(self) -> Ending:
-        return Ending(self._operator, self._context, self._api, self._get_pod(), self._event)
+        return Ending(self._operator, self.context, self._api, self._get_pod(), self._event)
 
     def _observe(self, pod: Json, *, is_new: bool = False) -> ObservedPod:
         return ObservedPod.of_task(self._operator, self._api, pod, is_new=is_new)
@@ -297,4 +297,4 @@ class PodRun:
         return self.pod
 
     def _call_back(self, name: str, **arguments: Any) -> None:
-        call_back(self._operator, self._context, name, **arguments)
+        call_back(self._operator, self.context, name, **arguments)

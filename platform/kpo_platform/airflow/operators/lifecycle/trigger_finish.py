@@ -1,0 +1,66 @@
+"""Decide whether the triggerer may end a task after the success of its pod, without another process.
+
+What Airflow 3.3 does not do for such an end (models/trigger.py, ``handle_event_submit``): events of outlets, listeners,
+callbacks and mails of the task's process, ``post_execute``, the lengths of results over which tasks are mapped, and a
+custom XCom backend. And it reads the log of an ended task only from a place that all components share.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk.bases.xcom import BaseXCom
+from airflow.sdk.execution_time.xcom import XCom
+from airflow.sdk.listener import get_listener_manager
+
+from kpo_platform.airflow.operators.lifecycle.earlier_pod import has_later_code
+from kpo_platform.airflow.operators.lifecycle.log_positions import LogProgress
+from kpo_platform.airflow.operators.lifecycle.log_writer import select_containers
+from kpo_platform.airflow.operators.lifecycle.observed_pod import ObservedPod
+from kpo_platform.airflow.triggers.finish import FinishPlan
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+_DELETES = ("delete_pod", "delete_succeeded_pod")
+_HOOKS = ("running", "success", "failed", "skipped")
+
+
+def plan_finish(operator: Any, context: Context, pod: ObservedPod, progress: LogProgress | None) -> FinishPlan | None:
+    """Plan what the trigger does after the success of the pod; None if a worker must end the task."""
+    if next(_find_obstacles(operator, context), None) is not None:
+        return None
+    wanted = select_containers(
+        operator.pod_manager,
+        pod.model,
+        containers=operator.container_logs if operator.get_logs else None,
+        init_containers=operator.init_container_logs,
+    )
+    positions = progress.positions if progress is not None else {}
+    return FinishPlan(
+        {name: positions.get(name) for name in wanted},
+        has_result=bool(operator.do_xcom_push),
+        has_prefix=bool(operator.container_name_log_prefix_enabled),
+        links={each.xcom_key: each.get_link(operator, ti_key=context["ti"]) for each in operator.operator_extra_links},
+    )
+
+
+def _find_obstacles(operator: Any, context: Context) -> Iterator[str]:
+    """Yield why a worker must end the task."""
+    if not operator.can_finish_in_triggerer:
+        yield "the team's policy, or logs that only one component can read"
+    if operator.on_finish_action.value not in _DELETES:
+        yield "a pod that is kept is marked"
+    if operator.callbacks or operator.log_formatter or operator.on_success_callback or has_later_code(operator):
+        yield "the author's code"
+    if operator.outlets or operator.map_index_template:
+        yield "outlets, or the name of a mapped task"
+    if operator.do_xcom_push and (operator.result_mode != "message" or operator.multiple_outputs):
+        yield "a result that is not one message"
+    if XCom is not BaseXCom:
+        yield "a custom XCom backend"
+    if next(iter(operator.iter_mapped_dependants()), None) is not None:
+        yield "tasks that are mapped over the result"
+    if any(getattr(get_listener_manager().hook, f"on_task_instance_{hook}").get_hookimpls() for hook in _HOOKS):
+        yield "a listener"
