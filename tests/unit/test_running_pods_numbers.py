@@ -30,7 +30,7 @@ from kpo_platform.airflow.operators.lifecycle import (
     task_result,
 )
 from kpo_platform.airflow.operators.lifecycle.log_stream import FollowTimes
-from kpo_platform.airflow.triggers import pod_informer, pod_requests
+from kpo_platform.airflow.triggers import finish, pod_informer, pod_requests
 from kpo_platform.contract.team import Policy
 
 KILL_S = inspect.signature(WatchedSubprocess.kill).parameters["escalation_delay"].default
@@ -92,6 +92,7 @@ NUMBERS_OF_A_RUN: tuple[tuple[str, list[str]], ...] = (
     (r"a watch fails (\w+) times", [NUMERALS[pod_updates._FAILURES_BEFORE_NOTICE]]),
     (r"the answer first, at most (\d+) seconds", [f"{api_request.CONNECT_TIMEOUT_S + api_request.READ_TIMEOUT_S:g}"]),
     (r"after at least (\d+) seconds", [str(restart.RESCHEDULE_DELAY_S)] * 2),
+    (r"what is left of the log has less than (\d+) KiB", [str(finish.LARGEST_LOG // 1024)]),
     (r"it has at most ([\d,]+) characters", [f"{task_end._LARGEST_RESULT:,}"]),
     (r"a random time that grows up to (\d+) seconds", [f"{patience._LONGEST_WAIT_S:g}"]),
     (r"container writes more than ([\d,]+) lines in a second", [f"{log_flood.FLOOD_LINES:,}"]),
