@@ -6,7 +6,6 @@ import asyncio
 from typing import Any
 
 import pytest
-from aiohttp import web
 
 from kpo_platform.airflow.triggers import pod_informer, pod_requests
 from kpo_platform.airflow.triggers.pod_cache import PodNews
@@ -166,41 +165,6 @@ def test_outage_is_waited_out(request_name: str, code: int, times: int):
         scene.server.acts[request_name] = [refusing(code)] * times
         watcher = await scene.watch("a")
         await scene.wait_until(lambda: not scene.server.acts[request_name])
-        scene.server.put(build_ended("a"))
-        await watcher.wait_for("Succeeded 0")
-
-    play(act, build_pod("a"))
-
-
-async def close(request: web.Request) -> web.StreamResponse | None:
-    assert request.transport is not None
-    request.transport.abort()
-    return None
-
-
-async def answer_garbage(request: web.Request) -> web.StreamResponse | None:
-    return web.Response(body=b"<html>\n")
-
-
-@pytest.mark.parametrize("act_once", [close, answer_garbage])
-@pytest.mark.parametrize("request_name", ["LIST", "WATCH"])
-def test_answer_that_is_none_is_asked_for_again(request_name: str, act_once: Any):
-    async def act(scene: Scene) -> None:
-        scene.server.acts[request_name] = [act_once] * 3
-        watcher = await scene.watch("a")
-        await scene.wait_until(lambda: not scene.server.acts[request_name])
-        scene.server.put(build_ended("a"))
-        await watcher.wait_for("Succeeded 0")
-
-    play(act, build_pod("a"))
-
-
-@pytest.mark.parametrize("line", [b"", b"[]", b'{"type": "ADDED", "object": {}}', b"\xff", b'{"type": "NEW"}'])
-def test_line_of_a_watch_that_is_no_event_does_no_harm(line: bytes):
-    async def act(scene: Scene) -> None:
-        watcher = await scene.watch("a")
-        await watcher.wait_for("Running")
-        scene.server.send(line)
         scene.server.put(build_ended("a"))
         await watcher.wait_for("Succeeded 0")
 

@@ -78,7 +78,7 @@ TIMES_OF_A_RUN: tuple[tuple[str, float], ...] = (
     (r"in the first minute and grows to (.+?);", pod_updates._RUNNING[1]),
     (r"in its own process for the first (.+?) \(`policy.deferAfter`", Policy.model_fields["defer_after"].default),
     (r"the triggerer may not list the pods for (.+?), or", pod_informer._REFUSED_S),
-    (r"the watch is tried again after (.+?)\. A pod that is in neither", pod_informer._REFUSED_S),
+    (r"it is tried again after (.+?)\. A pod that is in neither", pod_informer._REFUSED_S),
     (r"is read every (.+?)\. ## Full quota", pod_informer._LOOK_S),
 )
 """Sentence of docs/running-pods.md, and the seconds that it states."""

@@ -53,7 +53,7 @@ class PodInformer:
         self._polls_until, self._polls = 0.0, 0
         self._interrupted_at: float | None = time.monotonic()
         self._interrupted_s, self._has_told_interruption = 0.0, False
-        self._has_worked = False
+        self._has_worked = self._is_held_back = False
         self._looks: dict[PodNews, asyncio.Task[None]] = {}
         self._task: asyncio.Task[None] | None = None
 
@@ -137,6 +137,11 @@ class PodInformer:
         return True
 
     async def _list(self) -> None:
+        self._version, self._refused_since = await self._read_all(), 0.0
+        self._resume()
+
+    async def _read_all(self) -> str:
+        """Read all pods, and return the version of the list."""
         names, version = [], ""
         async for page in self.requests.list_pages():
             version = page.version
@@ -148,18 +153,34 @@ class PodInformer:
         if not version:
             raise ConnectionError("the answer is not a list of pods")
         self._cache.keep_only(names)
-        self._version, self._refused_since = version, 0.0
         self.lists += 1
-        self._resume()
         for news in list(self._cache.list_missing()):
             self._look_at(news)
+        return version
 
     async def _watch(self) -> None:
         self._has_worked = False
-        async with self.requests.watch(self._version) as events:
+        async with self.requests.watch(self._version) as events, self._listing_beside():
             self._resume()
             async for event in events:
                 self._take(event)
+        self._is_held_back &= not self._has_worked
+
+    @asynccontextmanager
+    async def _listing_beside(self) -> AsyncIterator[None]:
+        """List the pods beside a watch while a proxy may hold back what the API server sends."""
+        task = asyncio.create_task(self._list_beside()) if self._is_held_back else None
+        try:
+            yield
+        finally:
+            if task is not None:
+                task.cancel()
+
+    async def _list_beside(self) -> None:
+        while True:
+            await asyncio.sleep(_POLL_S[1])
+            with suppress(Exception):  # the watch tells of an outage, or ends in silence as well
+                await self._read_all()
 
     def _take(self, event: Json) -> None:
         kind, found = read_text(event.get("type")), read_object(event.get("object"))
@@ -183,6 +204,9 @@ class PodInformer:
 
     async def _handle(self, error: Exception, *, is_watch: bool) -> None:
         """Decide how to continue after a failed request, and wait."""
+        if is_watch and isinstance(error.__cause__, TimeoutError):
+            self._note_silence()
+            return
         if is_watch and not self._has_worked:
             self._version = ""
         if getattr(error, "status", None) == 410:
@@ -199,6 +223,17 @@ class PodInformer:
         pause_s = random.uniform(0.1, 1) * min(_SHORTEST_PAUSE_S * 2.0 ** min(self._failures, 10), _LONGEST_PAUSE_S)
         self._failures += 1
         await asyncio.sleep(max(pause_s, read_retry_after(error) or 0.0))
+
+    def _note_silence(self) -> None:
+        """List the pods after a silent watch: the API server sends a bookmark every minute."""
+        self._version = ""
+        if not self._is_held_back:
+            self._is_held_back = True
+            log.warning(
+                "The watch of the pods of namespace %s is silent: a proxy may hold back what the Kubernetes API sends. "
+                "The pods are listed beside it every %.0f seconds. Let the proxy pass on answers at once.",
+                *(self._namespace, _POLL_S[1]),
+            )
 
     def _poll(self, refusal: Exception) -> None:
         """List the pods instead of watching them, for a while."""
