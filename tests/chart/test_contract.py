@@ -51,6 +51,7 @@ DEFAULT_TEAM: Object = {
         "deferrable": True,
         "deferAfter": 5,
         "finish": "triggerer",
+        "orphans": "report",
         "getLogs": True,
         "xcom": "message",
         "startupTimeout": 300,

@@ -30,6 +30,7 @@ def test_unsupported_executor_is_refused() -> None:
         ({"images": {"allow": [""]}}, "images/allow/0': minLength: got 0, want 1"),
         ({"policy": {"onFailure": "stop"}}, "policy/onFailure': value must be one of '', 'keep', 'delete'"),
         ({"policy": {"xcom": "file"}}, "policy/xcom': value must be one of 'message', 'sidecar'"),
+        ({"policy": {"orphans": "keep"}}, "policy/orphans': value must be one of 'report', 'end'"),
         ({"policy": {"finish": "here"}}, "policy/finish': value must be one of 'triggerer', 'worker'"),
         ({"policy": {"deferAfter": -1}}, "policy/deferAfter': minimum: got -1, want 0"),
         ({"policy": {"roomTimeout": 59}}, "policy/roomTimeout': minimum: got 59, want 60"),

@@ -57,6 +57,7 @@ def test_contract_of_an_older_chart_gets_defaults():
         "apiServerTimeout": 3600,
         "xcom": "message",
         "finish": "triggerer",
+        "orphans": "report",
     }
     older = {name: value for name, value in TEAM["policy"].items() if name not in defaults}
     policy = build_contract(policy=older).team("alpha").policy

@@ -30,7 +30,7 @@ from kpo_platform.airflow.operators.lifecycle import (
     task_result,
 )
 from kpo_platform.airflow.operators.lifecycle.log_stream import FollowTimes
-from kpo_platform.airflow.triggers import finish, pod_informer, pod_requests
+from kpo_platform.airflow.triggers import finish, orphans, pod_informer, pod_requests
 from kpo_platform.contract.team import Policy
 
 KILL_S = inspect.signature(WatchedSubprocess.kill).parameters["escalation_delay"].default
@@ -45,6 +45,7 @@ DURATIONS = {
     60: "a minute",
     120: "two minutes",
     10: "ten seconds",
+    300: "five minutes",
     600: "ten minutes",
     900: "15 minutes",
     3600: "an hour",
@@ -79,6 +80,7 @@ TIMES_OF_A_RUN: tuple[tuple[str, float], ...] = (
     (r"in its own process for the first (.+?) \(`policy.deferAfter`", Policy.model_fields["defer_after"].default),
     (r"the triggerer may not list the pods for (.+?), or", pod_informer._REFUSED_S),
     (r"it is tried again after (.+?)\. A pod that is in neither", pod_informer._REFUSED_S),
+    (r"looks for such pods every (.+?) while it waits", orphans._INTERVAL_S),
     (r"is read every (.+?)\. ## Full quota", pod_informer._LOOK_S),
 )
 """Sentence of docs/running-pods.md, and the seconds that it states."""

@@ -153,6 +153,7 @@ class Policy(ContractModel):
     max_runtime: int
     xcom: str = "message"
     finish: str = "triggerer"
+    orphans: str = "report"
 
 
 class Pool(ContractModel):

@@ -8,6 +8,7 @@ from typing import Any
 from kpo_platform.pod.identity import START_LABEL
 from kpo_platform.pod.json_fields import read_object, read_objects, read_text
 from kpo_platform.pod.merge import Json
+from kpo_platform.pod.task_mark import MARKS
 
 _METADATA = ("name", "namespace", "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds")
 _SPEC = ("nodeName", "activeDeadlineSeconds")
@@ -19,18 +20,19 @@ _CONTAINER_STATUSES = ("containerStatuses", "initContainerStatuses")
 
 
 def summarize_pod(pod: Any, labels: Iterable[str] = (START_LABEL,)) -> Json:
-    """Keep of a v1 Pod what `parse_pod_state` reads, and the labels with these names.
+    """Keep of a v1 Pod what `parse_pod_state` reads, the labels with these names, and the marks of its task.
 
     The summary is a v1 Pod too. Malformed fields are left as they are, or left out; nothing raises.
     """
     pod = read_object(pod)
     metadata, spec, status = (read_object(pod.get(key)) for key in ("metadata", "spec", "status"))
     kept_labels = _keep(read_object(metadata.get("labels")), labels)
+    marks = _keep(read_object(metadata.get("annotations")), MARKS)
     containers = {key: [_summarize_container(each) for each in read_objects(spec.get(key))] for key in _CONTAINERS}
     statuses = {key: [_summarize_status(each) for each in read_objects(status.get(key))] for key in _CONTAINER_STATUSES}
     conditions = [_keep(condition, _CONDITION) for condition in read_objects(status.get("conditions"))]
     return {
-        "metadata": {**_keep(metadata, _METADATA), **_filled(labels=kept_labels)},
+        "metadata": {**_keep(metadata, _METADATA), **_filled(labels=kept_labels, annotations=marks)},
         "spec": {**_keep(spec, _SPEC), **_filled(**containers)},
         "status": {**_keep(status, _STATUS), **_filled(conditions=conditions, **statuses)},
     }

@@ -61,6 +61,7 @@ TEAM: dict[str, Any] = {
         "deferrable": True,
         "deferAfter": 0,
         "finish": "triggerer",
+        "orphans": "report",
         "getLogs": True,
         "xcom": "message",
         "startupTimeout": 300,

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
 from kpo_platform.airflow.triggers.informer_metrics import report_metrics
+from kpo_platform.airflow.triggers.orphans import watch_for_orphans
 from kpo_platform.airflow.triggers.pod_informer import PodInformer
 from kpo_platform.airflow.triggers.pod_requests import OpenClient, PodRequests
 
@@ -31,7 +32,7 @@ class InformerKey:
 @dataclass
 class _Shared:
     informer: PodInformer
-    reporter: asyncio.Task[None]
+    helpers: list[asyncio.Task[None]]
     users: int = 0
 
 
@@ -62,12 +63,14 @@ async def use_informer(key: InformerKey, open_client: OpenClient) -> AsyncIterat
 def _start(key: InformerKey, open_client: OpenClient) -> _Shared:
     informer = PodInformer(PodRequests(open_client, key.namespace), key.namespace)
     informer.start()
-    return _Shared(informer, asyncio.create_task(report_metrics(informer, key.namespace)))
+    helpers = (report_metrics, watch_for_orphans)
+    return _Shared(informer, [asyncio.create_task(helper(informer, key.namespace)) for helper in helpers])
 
 
 def _end_if_unused(of_loop: dict[InformerKey, _Shared], key: InformerKey, shared: _Shared) -> None:
     if not shared.users and of_loop.get(key) is shared:
         del of_loop[key]
-        shared.reporter.cancel()
+        for helper in shared.helpers:
+            helper.cancel()
         _ENDING.add(task := asyncio.ensure_future(shared.informer.close()))
         task.add_done_callback(_ENDING.discard)

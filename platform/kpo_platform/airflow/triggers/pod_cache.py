@@ -81,6 +81,10 @@ class PodCache:
         """Everyone who waits for news."""
         return [news for each in self._waiting.values() for news in each]
 
+    def list_pods(self) -> Iterator[Json]:
+        """Yield the summaries of all pods."""
+        return (json.loads(pod) for pod in list(self._pods.values()))
+
     def add(self, news: PodNews) -> bool:
         """Let someone wait for news; tell whether the pod is known."""
         self._waiting.setdefault(news.name, []).append(news)

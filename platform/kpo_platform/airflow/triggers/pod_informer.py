@@ -40,14 +40,14 @@ class PodInformer:
     """Keeps `PodNews` current until `close`. No error ends it, least of all one of those who wait.
 
     Attributes:
-        events: how many events of the watch were handled.
-        lists: how many whole lists were read.
+        cache: what is known of the pods.
+        events, lists: how many events of the watch were handled, and how many whole lists.
     """
 
     def __init__(self, requests: PodRequests, namespace: str) -> None:
         self.requests, self._namespace = requests, namespace
         self.events = self.lists = 0
-        self._cache = PodCache()
+        self.cache = PodCache()
         self._version = ""
         self._failures, self._refused_since = 0, 0.0
         self._polls_until, self._polls = 0.0, 0
@@ -60,12 +60,12 @@ class PodInformer:
     @property
     def pods(self) -> int:
         """How many pods are known."""
-        return len(self._cache)
+        return len(self.cache)
 
     @property
     def waiting(self) -> int:
         """How many tasks wait for news."""
-        return len(self._cache.waiting)
+        return len(self.cache.waiting)
 
     @property
     def interrupted_since_s(self) -> float:
@@ -103,12 +103,12 @@ class PodInformer:
     @asynccontextmanager
     async def subscribe(self, news: PodNews) -> AsyncIterator[None]:
         """Keep news of a pod current for the block."""
-        if not self._cache.add(news) and self._interrupted_at is None:
+        if not self.cache.add(news) and self._interrupted_at is None:
             self._look_at(news)
         try:
             yield
         finally:
-            self._cache.remove(news)
+            self.cache.remove(news)
             if (look := self._looks.pop(news, None)) is not None:
                 look.cancel()
 
@@ -146,15 +146,15 @@ class PodInformer:
         async for page in self.requests.list_pages():
             version = page.version
             for pod in page.pods:
-                self._cache.put(pod)
+                self.cache.put(pod)
                 names.append(read_text(read_object(pod.get("metadata")).get("name")))
                 if len(names) % _YIELD_AFTER == 0:
                     await asyncio.sleep(0)
         if not version:
             raise ConnectionError("the answer is not a list of pods")
-        self._cache.keep_only(names)
+        self.cache.keep_only(names)
         self.lists += 1
-        for news in list(self._cache.list_missing()):
+        for news in list(self.cache.list_missing()):
             self._look_at(news)
         return version
 
@@ -197,9 +197,9 @@ class PodInformer:
         self._polls, self._refused_since = 0, 0.0
         self.events += 1
         if kind in _CHANGES:
-            self._cache.put(found)
+            self.cache.put(found)
         elif kind == "DELETED":
-            for news in self._cache.take_out(found):  # or its labels have changed
+            for news in self.cache.take_out(found):  # or its labels have changed
                 self._look_at(news)
 
     async def _handle(self, error: Exception, *, is_watch: bool) -> None:
@@ -249,7 +249,7 @@ class PodInformer:
         now = time.monotonic()
         self._refused_since = self._refused_since or now
         if now - self._refused_since >= _REFUSED_S:
-            for news in self._cache.waiting:
+            for news in self.cache.waiting:
                 news.fail(error)
 
     def _interrupt(self, error: Exception) -> None:
@@ -257,7 +257,7 @@ class PodInformer:
         if not self._has_told_interruption:
             self._has_told_interruption = True
             log.warning("Cannot read the pods of namespace %s: %s.", self._namespace, describe_error(error))
-            for news in self._cache.waiting:
+            for news in self.cache.waiting:
                 news.wake()
 
     def _resume(self) -> None:
@@ -268,7 +268,7 @@ class PodInformer:
         if self._has_told_interruption:
             self._has_told_interruption = False
             log.info("The pods of namespace %s are read again after %.0f seconds.", self._namespace, lasted_s)
-            for news in self._cache.waiting:
+            for news in self.cache.waiting:
                 news.wake()
 
     def _look_at(self, news: PodNews) -> None:
@@ -279,7 +279,7 @@ class PodInformer:
 
     async def _look(self, news: PodNews) -> None:
         """Read a pod that the list or watch does not have, until it is gone or they have it."""
-        while not self._cache.knows(news):
+        while not self.cache.knows(news):
             try:
                 pod = await self.requests.read(news.name)
             except Exception as error:
@@ -295,5 +295,5 @@ class PodInformer:
     def _end(self, task: asyncio.Task[None]) -> None:
         """Tell those who wait that nothing more will come, which only a fault of this class can cause."""
         if not task.cancelled() and (error := task.exception()) is not None:
-            for news in self._cache.waiting:
+            for news in self.cache.waiting:
                 news.fail(error if isinstance(error, Exception) else RuntimeError(repr(error)))

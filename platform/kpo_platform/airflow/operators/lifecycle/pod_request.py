@@ -5,15 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from airflow.providers.cncf.kubernetes.utils.pod_manager import OnKillAction
 from kubernetes.client import models as k8s
 
 from kpo_platform.airflow.api_errors import describe_failure
 from kpo_platform.airflow.operators.lifecycle.callbacks import call_back, fail_on_exit
 from kpo_platform.airflow.operators.lifecycle.start_record import (
+    StartRecord,
     build_pod_name,
     build_start_id,
     read_former_record,
 )
+from kpo_platform.airflow.operators.lifecycle.task_run import read_task_run
+from kpo_platform.contract import load as load_contract
+from kpo_platform.pod.identity import START_LABEL
+from kpo_platform.pod.task_mark import MarkedTask
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -71,3 +77,19 @@ def prepare_request(operator: Any, context: Context, *, may_have_pod: bool) -> P
         )
         return PodRequest(k8s.V1Pod(metadata=k8s.V1ObjectMeta(name=former.name, namespace=former.namespace)), "", error)
     return PodRequest(operator.pod_request_obj, base_name or operator.pod_request_obj.metadata.name)
+
+
+def mark_request(operator: Any, context: Context, request: k8s.V1Pod, record: StartRecord) -> None:
+    """Give a pod the name and the label of its start, and the annotations that say to which task it belongs.
+
+    A task that Airflow's database does not have, as of `platformctl run` and ``dag.test``, gives none.
+    """
+    metadata = request.metadata
+    metadata.name = record.name
+    metadata.labels = {**(metadata.labels or {}), START_LABEL: record.start}
+    if context.get("task_state_store") is None:
+        return
+    run = read_task_run(context)
+    task = MarkedTask(run.dag_id, run.run_id, run.task_id, run.map_index)
+    marks = task.build_marks(load_contract(), keeps_on_stop=operator.on_kill_action == OnKillAction.KEEP_POD)
+    metadata.annotations = {**(metadata.annotations or {}), **marks}

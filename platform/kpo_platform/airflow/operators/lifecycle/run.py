@@ -36,7 +36,7 @@ from kpo_platform.airflow.operators.lifecycle.observed_pod import ObservedPod
 from kpo_platform.airflow.operators.lifecycle.patience import ApiServerUnavailable, Patience
 from kpo_platform.airflow.operators.lifecycle.pod_api import PodApi
 from kpo_platform.airflow.operators.lifecycle.pod_logs import PodLogs
-from kpo_platform.airflow.operators.lifecycle.pod_request import PodRequest, prepare_request
+from kpo_platform.airflow.operators.lifecycle.pod_request import PodRequest, mark_request, prepare_request
 from kpo_platform.airflow.operators.lifecycle.pod_wait import correct_event, wait_for_end
 from kpo_platform.airflow.operators.lifecycle.start_record import (
     StartRecord,
@@ -49,7 +49,6 @@ from kpo_platform.airflow.operators.lifecycle.task_end import EndRecord
 from kpo_platform.airflow.operators.lifecycle.task_result import check_new_pod
 from kpo_platform.airflow.operators.lifecycle.task_state import has_next_try, push_pod_name, try_to_store
 from kpo_platform.airflow.operators.lifecycle.trigger_report import find_reported_end, refresh_reported, write_report
-from kpo_platform.pod.identity import START_LABEL
 from kpo_platform.pod.merge import Json
 
 if TYPE_CHECKING:
@@ -215,8 +214,7 @@ class PodRun:
             try_to_store("what the trigger has reported", store, self._operator.log)
 
     def _start_new(self, record: StartRecord, request: k8s.V1Pod) -> None:
-        request.metadata.name = record.name
-        request.metadata.labels = {**(request.metadata.labels or {}), START_LABEL: record.start}
+        mark_request(self._operator, self.context, request, record)
         write_start_record(self.context, record)
         quota_wait.create_within_quota(self._operator, request, self.context)
         self._operator.log.info("Pod %s was created in namespace %s.", record.name, record.namespace)

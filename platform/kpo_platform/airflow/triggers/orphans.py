@@ -1,0 +1,108 @@
+"""Find pods whose tasks are over, so that nothing will end them: a task was stopped while no process could receive it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any
+
+from airflow.observability import stats
+from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
+from asgiref.sync import sync_to_async
+
+from kpo_platform.airflow.api_errors import describe_error
+from kpo_platform.airflow.triggers.pod_informer import PodInformer
+from kpo_platform.contract import Contract
+from kpo_platform.contract import load as load_contract
+from kpo_platform.pod.cluster_text import sanitize
+from kpo_platform.pod.compose import BASE
+from kpo_platform.pod.merge import Json
+from kpo_platform.pod.state import parse_pod_state
+from kpo_platform.pod.task_mark import MarkedTask, find_task_of_pod, name_installation
+
+log = logging.getLogger(__name__)
+
+_INTERVAL_S = 300.0
+"""The time between two looks; a pod is an orphan if its task was over at both."""
+
+_LARGEST_SHARE, _ALWAYS_ALLOWED = 0.1, 3
+"""So many of the running pods may be ended at once: more are probably a fault of what Airflow tells."""
+
+_OVER = frozenset({"success", "failed", "skipped", "removed", "upstream_failed"})
+
+
+async def watch_for_orphans(informer: PodInformer, namespace: str) -> None:
+    """Look for orphans until the task is cancelled, and report or end them as the team's policy says."""
+    suspected: set[str] = set()
+    while True:
+        await asyncio.sleep(_INTERVAL_S)
+        try:
+            suspected = await look_for_orphans(informer, namespace, suspected)
+        except Exception as error:
+            log.warning("Cannot look for pods of ended tasks in namespace %s: %s.", namespace, describe_error(error))
+
+
+async def look_for_orphans(informer: PodInformer, namespace: str, suspected: set[str]) -> set[str]:
+    """Look once, and return the uids of the pods whose tasks are over; `suspected` are those of the look before.
+
+    Raises:
+        Exception: Airflow does not tell the states of tasks, or the contract cannot be read.
+    """
+    contract = load_contract()
+    running = {uid: (pod, task) for uid, pod, task in _list_running(informer, name_installation(contract))}
+    over = await _find_tasks_that_are_over({task for _, task in running.values()})
+    found = {uid for uid, (_, task) in running.items() if task in over}
+    orphans = [running[uid][0] for uid in sorted(found & suspected)]
+    stats.gauge("kpo_platform.orphaned_pods", len(orphans), tags={"namespace": namespace})
+    await _handle(informer, namespace, orphans, len(running), _read_policy(contract, namespace))
+    return found
+
+
+def _list_running(informer: PodInformer, installation: str) -> Iterable[tuple[str, Json, MarkedTask]]:
+    for pod in informer.cache.list_pods():
+        state, task = parse_pod_state(pod), find_task_of_pod(pod, installation)
+        if task is not None and not state.has_finished(BASE) and state.deletion_requested_at is None:
+            yield state.uid, pod, task
+
+
+async def _find_tasks_that_are_over(tasks: Iterable[MarkedTask]) -> set[MarkedTask]:
+    """Ask Airflow for the states of tasks; one that it does not know is not over: the database may be restored."""
+    groups: defaultdict[tuple[str, str, int], list[str]] = defaultdict(list)
+    for task in tasks:
+        groups[task.dag_id, task.run_id, task.map_index].append(task.task_id)
+    over = set()
+    for (dag_id, run_id, map_index), task_ids in groups.items():
+        states: dict[str, Any] = await sync_to_async(RuntimeTaskInstance.get_task_states)(
+            dag_id=dag_id, task_ids=task_ids, run_ids=[run_id], map_index=map_index
+        )
+        for task_id in task_ids:
+            key = task_id if map_index < 0 else f"{task_id}_{map_index}"
+            state = (states.get(run_id) or {}).get(key)
+            if str(getattr(state, "value", state)) in _OVER:
+                over.add(MarkedTask(dag_id, run_id, task_id, map_index))
+    return over
+
+
+def _read_policy(contract: Contract, namespace: str) -> str:
+    policies = [team.policy.orphans for team in contract.teams.values() if team.namespace == namespace]
+    return policies[0] if policies else "report"
+
+
+async def _handle(informer: PodInformer, namespace: str, orphans: list[Json], running: int, policy: str) -> None:
+    is_refused = policy == "end" and len(orphans) > max(_ALWAYS_ALLOWED, running * _LARGEST_SHARE)
+    stats.gauge("kpo_platform.orphans_refused", int(is_refused), tags={"namespace": namespace})
+    if is_refused:
+        log.error(
+            "%d of %d running pods in namespace %s belong to tasks that are over. No pod is ended, because so many are "
+            "probably a fault of Airflow's database. Check the states of the tasks.",
+            *(len(orphans), running, namespace),
+        )
+        return
+    for pod in orphans:
+        name, uid = pod["metadata"]["name"], pod["metadata"]["uid"]
+        done = "It is ended" if policy == "end" else "Delete it, or set policy.orphans to end"
+        log.warning("Pod %s in namespace %s runs, but its task is over. %s.", sanitize(name), namespace, done)
+        if policy == "end":
+            await informer.requests.delete(name, uid, None)

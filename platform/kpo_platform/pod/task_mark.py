@@ -1,0 +1,51 @@
+"""The annotations of a running pod that say which task of which installation it belongs to.
+
+Labels do not: Airflow shortens and changes what they cannot contain.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+
+from kpo_platform.contract import Contract
+from kpo_platform.pod.json_fields import read_object, read_text
+from kpo_platform.pod.merge import Json
+
+INSTALLATION, TASK, ON_STOP = "kpo-platform/installation", "kpo-platform/task", "kpo-platform/on-stop"
+MARKS = (INSTALLATION, TASK, ON_STOP)
+KEEP = "keep"
+
+
+@dataclass(frozen=True)
+class MarkedTask:
+    """A task of a run, as Airflow names it; ``map_index`` is -1 for an unmapped one."""
+
+    dag_id: str
+    run_id: str
+    task_id: str
+    map_index: int
+
+    def build_marks(self, contract: Contract, *, keeps_on_stop: bool) -> dict[str, str]:
+        """Build the annotations of the task's pod; `keeps_on_stop` if a stop of the task keeps the pod running."""
+        kept = {ON_STOP: KEEP} if keeps_on_stop else {}
+        return {INSTALLATION: name_installation(contract), TASK: json.dumps(asdict(self)), **kept}
+
+
+def name_installation(contract: Contract) -> str:
+    """Return the name of the Helm release, with its namespace."""
+    return f"{contract.release.namespace}/{contract.release.name}"
+
+
+def find_task_of_pod(pod: Json, installation: str) -> MarkedTask | None:
+    """Find the task of a pod that a stop of it would end; None for every other pod, also of another installation."""
+    marks = read_object(read_object(pod.get("metadata")).get("annotations"))
+    if marks.get(INSTALLATION) != installation or ON_STOP in marks:
+        return None
+    try:
+        fields = read_object(json.loads(read_text(marks.get(TASK))))
+        task = MarkedTask(**fields)
+    except (ValueError, TypeError):
+        return None
+    texts = (task.dag_id, task.run_id, task.task_id)
+    return task if all(isinstance(text, str) for text in texts) and type(task.map_index) is int else None
