@@ -35,6 +35,7 @@ def test_default_settings() -> None:
             "dag_processor_log_target": "stdout",
         },
         "scheduler": {"orphaned_tasks_check_interval": "60", "scheduler_idle_sleep_time": "0.6"},
+        "triggerer": {"capacity": "5000", "max_trigger_to_select_per_loop": "500"},
         "workers": {
             "execution_api_retries": "40",
             "execution_api_retry_wait_max": "10",

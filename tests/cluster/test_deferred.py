@@ -31,7 +31,7 @@ from stack.pod_watch import ObservedPods, watch_pods
 from stack.release import NAMESPACE, RELEASE, Stack
 
 # The last commit whose deferred tasks have the provider's trigger. The first release's tag replaces it.
-EARLIER = "d075301270a82ee627b92f8997111b198123140b"
+EARLIER = "3f0a10cda77646336988025d86f4dbb0aa0fca53"
 REFUSED = "The triggerer refuses the trigger 'kpo_platform.airflow.triggers.team_pod.TeamPodTrigger'"
 TEAM = "team-alpha"
 TRIGGERER = f"{RELEASE}-triggerer"

@@ -30,6 +30,11 @@ scheduler:
   # An idle scheduler looks for new runs and ended tasks at this interval, in seconds, and a run waits for two or more such
   # looks. Airflow's default is 1. A shorter interval needs more CPU: docs/benchmarks.md.
   scheduler_idle_sleep_time: "0.6"
+triggerer:
+  # Deferred tasks share one watch, so a triggerer can hold more than Airflow's default of 1000, and after a restart take
+  # up more than 50 of them per second.
+  capacity: "5000"
+  max_trigger_to_select_per_loop: "500"
 dag_processor:
   dag_bundle_storage_path: /opt/airflow/bundles
   # Interval for checking which repositories are due; each team sets the refresh interval of its own repository.
