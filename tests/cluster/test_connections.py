@@ -58,9 +58,9 @@ from kpo_platform import TeamPodOperator
 with DAG("{dag}", schedule=None, default_args={{"team": "{team}"}}):
     for name, deferrable in {{"sync": False, "deferred": True}}.items():
         TeamPodOperator(
-            task_id=name, image="busybox:1.35", deferrable=deferrable, do_xcom_push=True, cmds=["sh", "-c"],
+            task_id=name, image="busybox:1.35", deferrable=deferrable, defer_after=0, do_xcom_push=True,
             # Long enough for the trigger to start waiting.
-            arguments=["sleep 5; echo '{{\\"is\\": \\"done\\"}}' > /airflow/xcom/return.json"],
+            cmds=["sh", "-c"], arguments=["sleep 5; echo '{{\\"is\\": \\"done\\"}}' > /airflow/xcom/return.json"],
             on_finish_action="keep_pod",
         )
 """

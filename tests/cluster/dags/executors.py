@@ -19,4 +19,5 @@ for mode, deferrable in {"waiting": False, "deferred": True}.items():
             env_vars=[POD_UID],
             do_xcom_push=True,
             deferrable=deferrable,
+            defer_after=0,
         )

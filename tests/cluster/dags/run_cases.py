@@ -64,6 +64,7 @@ def define_task(name: str, work: str, *, spec: dict[str, Any], deferrable: bool,
         kubernetes_conn_id="alpha_faults",
         container_resources=RESOURCES,
         deferrable=deferrable,
+        defer_after=0,
         **({} if ENGINE == "team" else {"engine": ENGINE}),
         **{"retries": 0, **arguments},
     )

@@ -62,6 +62,7 @@ def define_task(kind: str, phase: str, kill: str, copy: int) -> None:
         kubernetes_conn_id="alpha_faults",
         container_resources=RESOURCES,
         deferrable=kind == "deferred",
+        defer_after=0,
         retries=3,
         retry_delay=timedelta(seconds=1),
         on_finish_action="delete_pod",

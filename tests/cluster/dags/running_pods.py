@@ -19,7 +19,7 @@ def push_process_id(context: Any) -> None:
 
 def define_dag(name: str, script: str, **arguments: Any) -> None:
     with DAG(f"pods_{name}", schedule=None, default_args={"owner": "data team"}):
-        TeamPodOperator(task_id="work", image="busybox:1.35", cmds=["sh", "-c", script], **arguments)
+        TeamPodOperator(task_id="work", image="busybox:1.35", cmds=["sh", "-c", script], defer_after=0, **arguments)
 
 
 SLOT = {"kpo-platform.test/slot": "1"}

@@ -1,4 +1,4 @@
-"""Find pods whose tasks are over, so that nothing will end them: a task was stopped while no process could receive it."""
+"""Find pods whose tasks are over, so that nothing will end them: no process could receive the stop of the task."""
 
 from __future__ import annotations
 

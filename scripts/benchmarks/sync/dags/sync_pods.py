@@ -73,4 +73,4 @@ define_dag(
 )
 define_dag("_lines", {"work": LINES}, container_resources=FAST)
 # A deferred task reads the log once its pod has ended.
-define_dag("_backlog", {"work": BACKLOG}, container_resources=FAST, deferrable=True)
+define_dag("_backlog", {"work": BACKLOG}, container_resources=FAST, deferrable=True, defer_after=0)

@@ -17,7 +17,7 @@ for name, deferrable in {{"sync": False, "deferred": True}}.items():
     with DAG(f"{prefix}_{{name}}", schedule=None):
         TeamPodOperator(
             task_id="work", image="busybox:1.35", cmds=["sh", "-c", f"echo a line of the {{name}} one; sleep 5"],
-            deferrable=deferrable, do_xcom_push=False,
+            deferrable=deferrable, defer_after=0, do_xcom_push=False,
         )
 """
 

@@ -21,7 +21,7 @@ KINDS: dict[str, dict[str, Any]] = {
         "do_xcom_push": True,
         "cmds": ["sh", "-c", "echo seen; echo '[1]' > /airflow/xcom/return.json"],
     },
-    "deferred": {"deferrable": True, "cmds": ["sleep", "3"]},
+    "deferred": {"deferrable": True, "defer_after": 0, "cmds": ["sleep", "3"]},
     "failing": {"deferrable": False, "on_finish_action": "keep_pod", "cmds": ["false"]},
     "retried": {"deferrable": False, "cmds": ["true"]},
 }
