@@ -31,6 +31,7 @@ TESTS = (
     "informer_faults",
     "informer_metrics",
     "late_deferral",
+    "informers",
     "layer_order",
     "log_end",
     "log_flood",

@@ -34,6 +34,7 @@ class _Shared:
     informer: PodInformer
     helpers: list[asyncio.Task[None]]
     users: int = 0
+    is_closed: bool = False
 
 
 _SHARED: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[InformerKey, _Shared]] = WeakKeyDictionary()
@@ -68,9 +69,12 @@ def _start(key: InformerKey, open_client: OpenClient) -> _Shared:
 
 
 def _end_if_unused(of_loop: dict[InformerKey, _Shared], key: InformerKey, shared: _Shared) -> None:
-    if not shared.users and of_loop.get(key) is shared:
+    if shared.users or shared.is_closed:
+        return
+    shared.is_closed = True
+    if of_loop.get(key) is shared:
         del of_loop[key]
-        for helper in shared.helpers:
-            helper.cancel()
-        _ENDING.add(task := asyncio.ensure_future(shared.informer.close()))
-        task.add_done_callback(_ENDING.discard)
+    for helper in shared.helpers:
+        helper.cancel()
+    _ENDING.add(task := asyncio.ensure_future(shared.informer.close()))
+    task.add_done_callback(_ENDING.discard)
