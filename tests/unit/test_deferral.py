@@ -56,7 +56,6 @@ def describe_platforms(stock: TaskDeferred, task: TaskProcess) -> tuple[str, dic
         return path, arguments, method
     metadata = task.pods.pod["metadata"]
     own = {
-        "connection_extras": None,
         "pod_uid": metadata["uid"],
         "start": metadata["labels"][START_LABEL],
         "finish": None,

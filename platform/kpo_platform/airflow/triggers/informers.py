@@ -20,7 +20,12 @@ _LINGER_S = 30.0
 
 @dataclass(frozen=True)
 class InformerKey:
-    """What informers must have in common to be one; `connection` names the identity, and `config` a kubeconfig."""
+    """What informers must have in common to be one.
+
+    Attributes:
+        connection: the id of the Airflow connection, which names the identity.
+        config: a hash of what a task has brought along of its connection.
+    """
 
     connection: str | None
     cluster_context: str | None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import math
 import time
@@ -221,17 +222,19 @@ class TeamPodTrigger(KubernetesPodTrigger):
         raise AssertionError
 
     def _use_informer(self) -> AbstractAsyncContextManager[PodInformer]:
-        config = json.dumps(self.config_dict, sort_keys=True, default=str) if self.config_dict else ""
-        key = InformerKey(self.kubernetes_conn_id, self.cluster_context, self.in_cluster, config, self.pod_namespace)
+        config = json.dumps([self.config_dict, self.connection_extras], sort_keys=True, default=str)
+        digest = hashlib.sha256(config.encode()).hexdigest()
+        key = InformerKey(self.kubernetes_conn_id, self.cluster_context, self.in_cluster, digest, self.pod_namespace)
         return use_informer(key, lambda: self._build_hook().get_conn())
 
     def _build_hook(self) -> AsyncKubernetesHook:
-        # Without connection_extras, so that the hook reads the connection as it is now.
+        """Build a hook that reads the connection, unless the task has brought it along (`connection_extras`)."""
         return AsyncKubernetesHook(
             conn_id=self.kubernetes_conn_id,
             in_cluster=self.in_cluster,
             config_dict=self.config_dict,
             cluster_context=self.cluster_context,
+            connection_extras=self.connection_extras,
         )
 
 

@@ -52,7 +52,6 @@ def choose_trigger(
     _, arguments = trigger.serialize()
     plan = plan_finish(operator, context, pod, progress)
     own = {
-        "connection_extras": None,  # so that the triggerer reads the connection as it is then
         "pod_uid": pod.state.uid or None,
         "start": pod.state.labels.get(START_LABEL),
         "finish": plan and plan.serialize(),
