@@ -121,6 +121,7 @@ def test_contract_of_two_teams() -> None:
                 {"namespace": "airflow", "name": "airflow-scheduler"},
                 {"namespace": "airflow", "name": "airflow-triggerer"},
             ],
+            "sharedLogs": False,
         },
         "xcomSidecar": {
             "image": "docker.io/library/alpine:3.22",
@@ -207,6 +208,20 @@ def test_team_has_a_role_only_with_fab_auth_manager() -> None:
     cases: list[Object] = [{}, {"config": keycloak}, {"airflow": team_layer}]
     roles = [load_teams({**values, "teams": {"alpha": {}}})["alpha"]["role"] for values in cases]
     assert roles == ["team-alpha", "", ""]
+
+
+@pytest.mark.parametrize(
+    ("values", "has_shared_logs"),
+    [
+        ({}, False),
+        ({"logs": {"persistence": {"existingClaim": "airflow-logs"}}}, True),
+        ({"config": {"logging": {"remote_logging": "True"}}}, True),
+        ({"config": {"logging": {"remote_logging": True}}}, True),
+        ({"config": {"logging": {"remote_logging": "False"}}}, False),
+    ],
+)
+def test_contract_says_whether_all_components_can_read_all_logs(values: Object, has_shared_logs: bool) -> None:
+    assert load_contract(values)["airflow"]["sharedLogs"] is has_shared_logs
 
 
 def test_short_forms_are_expanded() -> None:

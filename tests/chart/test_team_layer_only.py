@@ -49,6 +49,7 @@ def test_only_external_accounts_may_start_team_pods() -> None:
         "adminSecret": "airflow-admin",
         "connectionsSecret": "airflow-connections",
         "serviceAccounts": ACCOUNTS,
+        "sharedLogs": False,
     }
 
 
