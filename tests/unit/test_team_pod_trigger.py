@@ -168,15 +168,10 @@ def test_outage_is_in_the_log(log: Log):
         server.cut()
 
     fire(server, build_trigger(), stop, lambda: server.put(build_ended("a")), server.acts.clear)
-    assert (
-        log.lines
-        == [
-            "Pod a has started.",
-            "warning: The state of pod a is not known: the Kubernetes API does not answer. The task waits.",
-            "The state of pod a is known again.",
-        ][: len(log.lines)]
-    )
-    assert len(log.lines) >= 2
+    assert log.lines[:2] == [
+        "Pod a has started.",
+        "warning: The state of pod a is not known: the Kubernetes API does not answer. The task waits.",
+    ]
 
 
 def test_stored_form_has_the_stock_arguments_and_its_own():

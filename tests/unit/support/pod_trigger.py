@@ -59,10 +59,19 @@ async def use(server: NamespaceServer, trigger: TeamPodTrigger, act: Callable[[]
 def fire(server: NamespaceServer, trigger: TeamPodTrigger, *later: Callable[[], object]) -> Any:
     """Run a trigger until it fires, and return the payload as Airflow stores it."""
 
+    async def change_pods() -> None:
+        for _ in range(100):
+            if "WATCH" in server.requests:
+                break
+            await asyncio.sleep(0.01)
+        for change in later:
+            await asyncio.sleep(0.1)
+            change()
+
     async def act() -> Any:
-        for number, change in enumerate(later, 1):
-            asyncio.get_running_loop().call_later(number * 0.1, change)
+        changes = asyncio.create_task(change_pods())
         stored = json.loads(json.dumps((await anext(aiter(trigger.run()))).payload))
+        changes.cancel()
         return {**stored, "pod": json.loads(stored["pod"])} if "pod" in stored else stored
 
     return asyncio.run(use(server, trigger, act))

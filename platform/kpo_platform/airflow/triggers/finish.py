@@ -10,6 +10,7 @@ from typing import Any
 
 from airflow.providers.cncf.kubernetes.utils.pod_manager import _parse_log_level, is_log_group_marker
 
+from kpo_platform.airflow.api_errors import describe_error
 from kpo_platform.airflow.triggers.pod_requests import PodRequests
 from kpo_platform.pod.json_fields import read_object, read_texts
 from kpo_platform.pod.log_lines import LineSplitter, LogCursor, LogLine, LogPosition, Novelty, parse_line
@@ -22,7 +23,7 @@ LARGEST_LOG = 256 * 1024
 _LINES_AT_ONCE = 50
 
 
-class WorkerNeededError(Exception):
+class _WorkerNeededError(Exception):
     """A worker must end the task; its text says why."""
 
 
@@ -63,20 +64,24 @@ class FinishPlan:
         return cls(parsed, has_result, has_prefix, read_texts(fields.get("links")))
 
 
-async def finish(plan: FinishPlan, requests: PodRequests, pod: PodState, container: str, log: Any) -> dict[str, Any]:
-    """Write the rest of the pod's logs, and return the XComs of its task.
+async def finish(
+    plan: FinishPlan, requests: PodRequests, pod: PodState, container: str, log: Any
+) -> dict[str, Any] | None:
+    """Write the rest of the pod's logs, and return the XComs of its task; None if a worker must end the task.
 
-    Nothing is written before everything is known.
-
-    Raises:
-        WorkerNeededError: the result is not whole, or a log is too large or perhaps not whole.
-        Exception: as of `PodRequests`.
+    Nothing of the pod's logs is written before everything is known; then the task's log says why a worker ends it.
     """
-    xcoms = _read_xcoms(pod, container) if plan.has_result else {}
-    logs = {name: await _read_rest(requests, pod.name, name, each) for name, each in plan.positions.items()}
+    try:
+        xcoms = _read_xcoms(pod, container) if plan.has_result else {}
+        logs = {name: await _read_rest(requests, pod.name, name, each) for name, each in plan.positions.items()}
+    except _WorkerNeededError as error:
+        log.info("A worker ends the task: %s.", error)
+        return None
+    except Exception as error:
+        log.info("A worker ends the task: %s.", describe_error(error))
+        return None
     for name, lines in logs.items():
-        prefix = f"[{name}] " if plan.has_prefix else ""
-        await _write(log, prefix, lines)
+        await _write(log, f"[{name}] " if plan.has_prefix else "", lines)
     if plan.has_result:
         log.info("The result has %d bytes.", count_bytes(pod.container(container).result or ""))
     return {**xcoms, **plan.links}
@@ -85,14 +90,14 @@ async def finish(plan: FinishPlan, requests: PodRequests, pod: PodState, contain
 def _read_xcoms(pod: PodState, container: str) -> dict[str, Any]:
     message = pod.container(container).result
     if message is None or count_bytes(message) >= pod.result_limit:
-        raise WorkerNeededError("its result is not whole")
+        raise _WorkerNeededError("its result is not whole")
     try:
         value = json.loads(message)
         text = json.dumps(value, allow_nan=False)
     except ValueError:
-        raise WorkerNeededError("its result is no JSON") from None
+        raise _WorkerNeededError("its result is no JSON") from None
     if "\\u0000" in text:  # a worker says that PostgreSQL cannot store a null character
-        raise WorkerNeededError("its result has a null character")
+        raise _WorkerNeededError("its result has a null character")
     return {"return_value": value}
 
 
@@ -102,19 +107,19 @@ async def _read_rest(requests: PodRequests, pod: str, container: str, position: 
     since = {"sinceTime": cursor.since} if cursor.since else {}
     body = await requests.read_log(pod, container, limitBytes=str(LARGEST_LOG), **since)
     if len(body) >= LARGEST_LOG:
-        raise WorkerNeededError("its log is large")
+        raise _WorkerNeededError("its log is large")
     cursor.begin_read()
     lines = []
     for raw in splitter.feed(body):
         line = parse_line(raw)
         novelty = None if line is None else cursor.accept(line)
         if line is None or novelty is Novelty.NEW_AFTER_GAP:
-            raise WorkerNeededError("its log may have a gap")
+            raise _WorkerNeededError("its log may have a gap")
         if novelty is Novelty.NEW:
             lines.append(line)
     tail = await requests.read_log(pod, container, tailLines=str(cursor.tail_lines))
     if splitter.rest or not cursor.is_at_end(tail, b""):
-        raise WorkerNeededError("its log may not be whole")
+        raise _WorkerNeededError("its log may not be whole")
     return lines
 
 

@@ -32,7 +32,7 @@ _YIELD_AFTER = 50  # pods of a list, so that other triggers run meanwhile
 _CHANGES = ("ADDED", "MODIFIED")
 
 
-class OutdatedError(Exception):
+class _OutdatedError(Exception):
     """The API server no longer has, or does not yet have, the version from which the watch was to continue."""
 
 
@@ -126,7 +126,7 @@ class PodInformer:
     async def _try(self, act: Callable[[], Awaitable[None]]) -> bool:
         try:
             await act()
-        except OutdatedError:
+        except _OutdatedError:
             self._version = ""
             await asyncio.sleep(random.uniform(0, 1) * _SHORTEST_PAUSE_S)
             return False
@@ -186,13 +186,13 @@ class PodInformer:
         kind, found = read_text(event.get("type")), read_object(event.get("object"))
         if kind == "ERROR":
             code = read_integer(found.get("code"))
-            raise OutdatedError if code == 410 else ApiException(code, read_text(found.get("message")))
+            raise _OutdatedError if code == 410 else ApiException(code, read_text(found.get("message")))
         metadata = read_object(found.get("metadata"))
         version = read_text(metadata.get("resourceVersion"))
         if not version or not (kind == "BOOKMARK" or (kind in (*_CHANGES, "DELETED") and metadata.get("name"))):
             raise ConnectionError("the answer is not an event of a pod")
         if version.isdigit() and self._version.isdigit() and int(version) < int(self._version):
-            raise OutdatedError  # the cluster was restored from a backup
+            raise _OutdatedError  # the cluster was restored from a backup
         self._has_worked, self._failures, self._version = True, 0, version
         self._polls, self._refused_since = 0, 0.0
         self.events += 1

@@ -19,7 +19,7 @@ from airflow.providers.cncf.kubernetes.utils.pod_manager import OnKillAction, de
 from airflow.triggers.base import TaskSuccessEvent, TriggerEvent
 
 from kpo_platform.airflow.api_errors import advise, describe_error
-from kpo_platform.airflow.triggers.finish import FinishPlan, WorkerNeededError, finish
+from kpo_platform.airflow.triggers.finish import FinishPlan, finish
 from kpo_platform.airflow.triggers.informers import InformerKey, use_informer
 from kpo_platform.airflow.triggers.pod_cache import PodNews
 from kpo_platform.airflow.triggers.pod_informer import PodInformer
@@ -118,13 +118,7 @@ class TeamPodTrigger(KubernetesPodTrigger):
         if plan is None or payload["status"] != "success" or "pod" not in payload:
             return None
         pod = parse_pod_state(json.loads(payload["pod"]))
-        try:
-            return await finish(plan, informer.requests, pod, self.base_container_name, self.log)
-        except WorkerNeededError as error:
-            self.log.info("A worker ends the task: %s.", error)
-        except Exception as error:
-            self.log.info("A worker ends the task: %s.", describe_error(error))
-        return None
+        return await finish(plan, informer.requests, pod, self.base_container_name, self.log)
 
     async def _await_stored_success(self) -> None:
         """Delete the pod when Airflow has stored the success: the pod is what another triggerer would look at."""
