@@ -97,7 +97,7 @@ _NODE_CHECK_RIGHTS = [
 _DOCTOR_RESOURCES = ("configmaps", "cronjobs", "deployments", "jobs", "pods", "statefulsets")
 """The resources that doctor lists."""
 
-WAITING, FAILING, DEFERRED, RETRIED = map(run_task, ("waiting", "failing", "deferred", "retried"))
+WAITING, FAILING, DEFERRED, STOCK, RETRIED = map(run_task, ("waiting", "failing", "deferred", "stock", "retried"))
 
 OPERATIONS: dict[str, dict[tuple[str, str], Operation]] = {
     "pod-launcher": {
@@ -108,7 +108,7 @@ OPERATIONS: dict[str, dict[tuple[str, str], Operation]] = {
         ("get", "pods/log"): WAITING,
         **{(verb, "pods/exec"): WAITING for verb in ("create", "get")},
         ("list", "events"): FAILING,
-        ("watch", "events"): DEFERRED,
+        ("watch", "events"): STOCK,
     },
     "pod-cleaner": {("list", "pods"): delete_finished_pod, ("delete", "pods"): delete_finished_pod},
     "secret-maker": {("create", "secrets"): create_secret},

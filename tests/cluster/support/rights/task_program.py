@@ -22,6 +22,7 @@ KINDS: dict[str, dict[str, Any]] = {
         "cmds": ["sh", "-c", "echo seen; echo '[1]' > /airflow/xcom/return.json"],
     },
     "deferred": {"deferrable": True, "defer_after": 0, "cmds": ["sleep", "3"]},
+    "stock": {"deferrable": True, "engine": "stock", "cmds": ["sleep", "3"]},
     "failing": {"deferrable": False, "on_finish_action": "keep_pod", "cmds": ["false"]},
     "retried": {"deferrable": False, "cmds": ["true"]},
 }
