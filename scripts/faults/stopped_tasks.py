@@ -12,8 +12,8 @@ from faults.scene import TASKS, Scene
 from faults.task_processes import read_scheduler_address, wait_for_process, wait_until_exited
 from stack.release import NAMESPACE
 
-_TRIGGER_RUNS = "Checking pod "
-"""The first words of the provider's trigger in the task's log."""
+_TRIGGER_RUNS = ") starting"
+"""The end of Airflow's line about a trigger that starts, in the task's log."""
 
 _HOLD_S = 120.0
 _TIMEOUT_S = 300.0  # Airflow waits a minute longer than the task's own timeout

@@ -143,7 +143,7 @@ def test_pushed_dag_runs_with_logs_and_results(enforced: EnforcedRelease):
         Run(stack, airflow, f"enforced_{mode}", airflow.trigger_run(f"enforced_{mode}"))
         for mode in ("waiting", "deferred")
     ]
-    runs[1].wait_for_log("Checking pod")  # of the triggerer, which serves it while the task is deferred
+    runs[1].wait_for_log(") starting")  # of the triggerer, which serves it while the task is deferred
     for run in runs:
         assert run.wait_for_end() == "success", run.read_log()
         result = airflow.read_xcom(run.dag, run.id, "work")

@@ -164,6 +164,8 @@ def _run_in_scheduler(stack: Stack, *command: str) -> str:
 def test_stopped_task_deletes_its_pod(start: StartRun, kind: str):
     run = start(f"stopped_{kind}")
     run.wait_for_pod()
+    if kind == "deferrable":
+        run.wait_for_log("has started")  # the triggerer has the task: only then a stop reaches it
     run.mark_failed()
 
     def check_deleted() -> None:
@@ -179,7 +181,8 @@ def test_stopped_task_with_keep_pod_leaves_it_running(start: StartRun, kind: str
     run = start(f"outlives_{kind}")
     before = run.wait_for_pod()
     message = f"Pod {before['metadata']['name']} is kept in namespace team-alpha. Inspect it with "
-    run.wait_for_log("Pod has reached Running phase")  # for a deferred task Airflow shows only the trigger's log
+    # For a deferred task Airflow shows only the trigger's log.
+    run.wait_for_log("has started" if kind == "deferrable" else "Pod has reached Running phase")
     run.mark_failed()
     assert run.wait_for_end() == "failed"
     assert message in run.wait_for_log(message)
