@@ -9,10 +9,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-from benchmarks import record
-from benchmarks.sync import benchmark, parts
-from benchmarks.sync.page import FIGURE, build_result, draw_figure
-from benchmarks.sync.parts import Part, Parts, read_parts
+from benchmarks import parts, record
+from benchmarks.parts import Part, Parts, complete_parts, read_parts
+from benchmarks.sync.page import FIGURE, SECTION, build_result, draw_figure
 from benchmarks.sync.percentiles import find_percentile, format_percentiles
 from benchmarks.sync.plot import draw_bars
 from benchmarks.sync.variants import VARIANTS, mirror
@@ -164,7 +163,7 @@ def test_plot_has_a_bar_for_each_value_as_long_as_it_says():
 
 
 def test_stored_part_is_on_the_page_with_its_plot(folder: Path):
-    Parts(CONDITIONS).write("short", [BLOCK])
+    Parts(SECTION, CONDITIONS).write("short", [BLOCK])
     stored = json.loads((folder / "sync.json").read_text())
     assert stored == {
         **build_result({"short": MEASURED["short"]}),
@@ -183,9 +182,9 @@ def test_stored_part_is_on_the_page_with_its_plot(folder: Path):
     ids=["same commit", "made dirty by the benchmark", "another commit"],
 )
 def test_complete_parts_are_kept_and_others_only_of_the_same_commit(folder: Path, commit: str, kept: list[int]):
-    Parts(CONDITIONS).write("short", [BLOCK])
-    Parts(CONDITIONS, read_parts(CONDITIONS, folder).parts).write("lines", [MEASURED["lines"]["items"][0]])
-    stored = read_parts({**CONDITIONS, "commit": commit}, folder)
+    Parts(SECTION, CONDITIONS).write("short", [BLOCK])
+    read_parts(SECTION, CONDITIONS, folder).write("lines", [MEASURED["lines"]["items"][0]])
+    stored = read_parts(SECTION, {**CONDITIONS, "commit": commit}, folder)
     assert [len(stored.read("short", 1)), len(stored.read("lines", 4))] == kept
 
 
@@ -201,10 +200,10 @@ def test_interrupted_part_continues_with_its_next_item(folder: Path):
     part, stream = Part("short", ("one", "two", "three"), measure, "Short runs"), (folder.parent / "progress").open("w")
     with stream:
         with pytest.raises(KeyboardInterrupt):
-            benchmark._complete(Steps(stream, live=False), read_parts(CONDITIONS, folder), part)
-        benchmark._complete(Steps(stream, live=False), read_parts(CONDITIONS, folder), part)
+            complete_parts(Steps(stream, live=False), read_parts(SECTION, CONDITIONS, folder), [part])
+        complete_parts(Steps(stream, live=False), read_parts(SECTION, CONDITIONS, folder), [part])
     assert measured == ["one", "two", "two", "three"]
-    assert len(read_parts(CONDITIONS, folder).read("short", 3)) == 3
+    assert len(read_parts(SECTION, CONDITIONS, folder).read("short", 3)) == 3
     assert "▸ Short runs: two (2 of 3)" in (folder.parent / "progress").read_text()
 
 

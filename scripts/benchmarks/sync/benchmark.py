@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from benchmarks.machine import read_conditions
+from benchmarks.parts import complete_parts, read_parts
 from benchmarks.record import PAGE
 from benchmarks.sync.idle_runs import plan_idle
 from benchmarks.sync.line_runs import plan_backlog, plan_lines
 from benchmarks.sync.long_runs import plan_long_runs
-from benchmarks.sync.parts import Part, Parts, read_parts
+from benchmarks.sync.page import SECTION
 from benchmarks.sync.scene import open_scene
 from benchmarks.sync.short_runs import plan_short_runs
 from common.steps import Steps
@@ -28,7 +29,7 @@ def measure(steps: Steps) -> Path:
     Returns:
         The page.
     """
-    parts = read_parts(read_conditions())
+    parts = read_parts(SECTION, read_conditions())
     stack = install_stack(steps)
     with steps.step("Push the DAGs to team alpha's repository, and wait until Airflow has loaded them"):
         scene = open_scene(stack, connect_airflow(stack))
@@ -39,14 +40,5 @@ def measure(steps: Steps) -> Path:
         plan_backlog(scene),
         plan_idle(steps, stack),
     )
-    for part in plans:
-        _complete(steps, parts, part)
+    complete_parts(steps, parts, plans)
     return PAGE
-
-
-def _complete(steps: Steps, parts: Parts, part: Part) -> None:
-    items = parts.read(part.name, len(part.plan))
-    for number, subject in list(enumerate(part.plan, 1))[len(items) :]:
-        with steps.step(f"{part.title}: {subject} ({number} of {len(part.plan)})"):
-            items.append(part.measure(subject))
-        parts.write(part.name, items)

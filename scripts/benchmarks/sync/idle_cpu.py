@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 
 from common.errors import ScriptError
 from local_cluster.cgroups import Hierarchy, select_hierarchies
@@ -25,22 +25,34 @@ def measure_cpu(stack: Stack, seconds: float = SECONDS) -> dict[str, float]:
         stack: the cluster.
         seconds: the time.
     """
+    with count_cpu(stack) as used:
+        start = time.monotonic()
+        time.sleep(seconds)
+        duration = time.monotonic() - start
+    return {component: round(cpu * seconds / duration, 2) for component, cpu in used.items()}
+
+
+@contextmanager
+def count_cpu(stack: Stack) -> Iterator[dict[str, float]]:
+    """Yield a dictionary that has, after the block, the CPU seconds of each component of the release during it.
+
+    Raises:
+        ScriptError: no pod of Airflow runs.
+    """
     hierarchies = select_hierarchies(read_mounts())
     pods = stack.get("pods", "-n", NAMESPACE, "--field-selector=status.phase=Running")["items"]
     components = {
         str(pod["metadata"]["uid"]): str(pod["metadata"]["labels"].get(_COMPONENT, pod["metadata"]["name"]))
         for pod in pods
     }
-    before, start = read_cpu_seconds(hierarchies, components), time.monotonic()
-    time.sleep(seconds)
-    after, duration = read_cpu_seconds(hierarchies, components), time.monotonic() - start
+    used: dict[str, float] = {}
+    before = read_cpu_seconds(hierarchies, components)
+    yield used
+    after = read_cpu_seconds(hierarchies, components)
     if not after:
         raise ScriptError(f"Cannot measure the CPU time of Airflow: no pod runs in namespace {NAMESPACE}.")
-    used: dict[str, float] = {}
-    for uid in before.keys() & after.keys():
-        component = components[uid]
-        used[component] = used.get(component, 0.0) + (after[uid] - before[uid]) * seconds / duration
-    return {component: round(used[component], 2) for component in sorted(used)}
+    for uid in sorted(before.keys() & after.keys(), key=lambda uid: components[uid]):
+        used[components[uid]] = round(used.get(components[uid], 0.0) + after[uid] - before[uid], 2)
 
 
 def read_cpu_seconds(hierarchies: Iterable[Hierarchy], uids: Iterable[str]) -> dict[str, float]:

@@ -9,8 +9,8 @@ from typing import Any
 
 import yaml
 
+from benchmarks.parts import Part
 from benchmarks.sync.idle_cpu import measure_cpu
-from benchmarks.sync.parts import Part
 from benchmarks.sync.variants import CHART, DEFAULTS, SETTINGS, mirror
 from common.steps import Steps
 from stack.install import install_release

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from benchmarks.parts import Part
 from benchmarks.sync.numbered_lines import BACKLOG, LINES, check_lines
-from benchmarks.sync.parts import Part
 from benchmarks.sync.scene import Scene, read_lines
 from benchmarks.sync.variants import STOCK, TEAM, mirror, name_dag
 

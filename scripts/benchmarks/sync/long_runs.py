@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from benchmarks.parts import Part
 from benchmarks.sync.audit_log import TaskPod, count_requests, read_audit_log
 from benchmarks.sync.marks import measure_span
-from benchmarks.sync.parts import Part
 from benchmarks.sync.pod_times import PodTimes
 from benchmarks.sync.scene import BenchRun, Scene
 from benchmarks.sync.variants import COUNTED_LENGTH, LENGTHS, STOCK, TEAM, mirror, name_dag

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping
 from typing import Any
 
+from benchmarks.parts import Measured, Section
 from benchmarks.sync.marks import STAGES, measure_spans, measure_stages
 from benchmarks.sync.percentiles import format_percentiles
 from benchmarks.sync.plot import draw_bars
@@ -28,7 +28,6 @@ from benchmarks.sync.variants import COUNTED_LENGTH, ENGINES, LENGTHS, PLAIN
 FIGURE = "sync.svg"
 """The plot's file, beside the JSON files."""
 
-Parts = Mapping[str, Mapping[str, Any]]
 Rows = list[list[str]]
 
 _DELAY = ("ended", "returned")
@@ -55,7 +54,7 @@ _TABLES = {
 """Part → its tables."""
 
 
-def build_result(parts: Parts) -> dict[str, Any]:
+def build_result(parts: Measured) -> dict[str, Any]:
     """Build the section from the parts that are measured: a table with the goals, and tables of each part."""
     columns = [f"{NAMES[engine]}, {percentile}" for engine in ENGINES for percentile in ("p50", "p95")]
     return {
@@ -73,7 +72,7 @@ def build_result(parts: Parts) -> dict[str, Any]:
     }
 
 
-def draw_figure(parts: Parts) -> str:
+def draw_figure(parts: Measured) -> str:
     """Draw the stages of both engines; empty if they are not measured."""
     samples = join_samples(_read_items(parts, "short"))
     medians = {engine: measure_stages(samples.get(engine, [])) for engine in ENGINES}
@@ -88,7 +87,7 @@ def draw_figure(parts: Parts) -> str:
     return draw_bars("Seconds of each stage of a task whose pod does nothing, medians", bars)
 
 
-def _read_items(parts: Parts, name: str) -> Items:
+def _read_items(parts: Measured, name: str) -> Items:
     items: Items = parts[name]["items"] if name in parts else []
     return items
 
@@ -133,3 +132,7 @@ def _build_long_rows(items: Items) -> Rows:
     ]
     cells = [cell for found in counts for cell in format_percentiles(found, digits=0)]
     return [*rows, [f"requests of a task of {COUNTED_LENGTH} s, result of 1 KB", "p50 ≤ 5", *cells]]
+
+
+SECTION = Section("sync", build_result, draw_figure, FIGURE)
+"""The section."""

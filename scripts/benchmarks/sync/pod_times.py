@@ -44,4 +44,8 @@ class PodTimes(ObservedPods):
 
     def read_marks(self, run: str, task: str) -> Marks:
         """Return the marks of a task's pod; exceptions as of `find_pod`."""
-        return dict(self._times[self.find_pod(run, task)["metadata"]["uid"]])
+        return self.get_marks(self.find_pod(run, task))
+
+    def get_marks(self, pod: dict[str, Any]) -> Marks:
+        """Return the marks of an observed pod."""
+        return dict(self._times[pod["metadata"]["uid"]])

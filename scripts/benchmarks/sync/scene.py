@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,7 +107,7 @@ class Scene:
             self.airflow.patch(run.path, {"state": "failed"})
         return states
 
-    def play(self, dag: str, pods: PodTimes | None = None, deadline_s: float = 120) -> Marks:
+    def play(self, dag: str, pods: PodTimes | None = None, *, with_log: bool = True, deadline_s: float = 120) -> Marks:
         """Run a DAG with one task, `work`, and return the run's marks.
 
         The start is at a random moment of the scheduler's loop: the run before has ended at a fixed one.
@@ -115,13 +115,14 @@ class Scene:
         Args:
             dag: the DAG's id.
             pods: the observed pods; None for a task without one.
+            with_log: also read the marks in the task's log, which a task that is deferred lacks in part.
             deadline_s: seconds until the run's end.
         """
         time.sleep(random.uniform(1.0, 2.5))
         run = self.trigger(dag)
         content = self.wait_for_end(run, deadline_s)
         (instance,) = self.airflow.list_task_instances(dag, run.id)
-        parts = [self.read_log_marks(run, "work"), read_api_marks(content, instance)]
+        parts = [read_api_marks(content, instance), *([self.read_log_marks(run, "work")] if with_log else [])]
         return build_sample(run.triggered, *parts, *([pods.read_marks(run.id, "work")] if pods else []))
 
     def read_log_marks(self, run: BenchRun, task: str) -> Marks:
@@ -146,12 +147,25 @@ class Scene:
 
 def open_scene(stack: Stack, airflow: AirflowApi) -> Scene:
     """Push the DAGs to the repository of team alpha, wait until Airflow has loaded them, and unpause them."""
+    push_dags(stack, airflow, "sync", read_dag_files(), list_dag_ids())
+    return Scene(stack, airflow, find_log_folder())
+
+
+def push_dags(stack: Stack, airflow: AirflowApi, benchmark: str, files: Mapping[str, str], dags: Iterable[str]) -> None:
+    """Push the DAG files of a benchmark to the repository of team alpha, and wait until its DAGs can run.
+
+    Args:
+        stack: the cluster.
+        airflow: Airflow's API.
+        benchmark: its name.
+        files: file name → content.
+        dags: the ids of the DAGs in them.
+    """
     url = f"git://{stack.service_address('git-server', 'git')}/alpha.git"
-    commit = push_files(url, read_dag_files(), "Add the DAGs of scripts/bench sync")
-    for dag in list_dag_ids():
+    commit = push_files(url, dict(files), f"Add the DAGs of scripts/bench {benchmark}")
+    for dag in dags:
         airflow.wait_for_version(dag, commit, _LOAD_S)
         airflow.patch(f"dags/{dag}", {"is_paused": False})
-    return Scene(stack, airflow, find_log_folder())
 
 
 def read_dag_files() -> dict[str, str]:
@@ -166,13 +180,16 @@ def list_dag_ids() -> list[str]:
     return [PYTHON_DAG, *(name_dag(engine, suffix) for engine in ENGINES for suffix in _SUFFIXES)]
 
 
-def find_log_folder() -> Path:
+def find_log_folder(claim: str = f"logs-{SCHEDULER}") -> Path:
     """Return the folder of the logs of tasks with LocalExecutor on the node's disk.
+
+    Args:
+        claim: the volume claim of the logs.
 
     Raises:
         ScriptError: the scheduler's volume does not exist, as with another executor.
     """
-    folders = list(default_paths().volumes.glob(f"*_{NAMESPACE}_logs-{SCHEDULER}"))
+    folders = list(default_paths().volumes.glob(f"*_{NAMESPACE}_{claim}"))
     if len(folders) != 1:
         raise ScriptError(
             f"Cannot find the volume of the tasks' logs: {len(folders)} folders match. Use LocalExecutor."

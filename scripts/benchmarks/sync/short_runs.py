@@ -8,7 +8,7 @@ from typing import Any
 
 from kubernetes import client, config
 
-from benchmarks.sync.parts import Part
+from benchmarks.parts import Part
 from benchmarks.sync.plain_client import copy_pod, run_plain_pod
 from benchmarks.sync.pod_times import PodTimes
 from benchmarks.sync.scene import PYTHON_DAG, Scene

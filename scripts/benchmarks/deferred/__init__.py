@@ -1,0 +1,1 @@
+"""The benchmark of deferred tasks: `scripts/bench deferred`."""
