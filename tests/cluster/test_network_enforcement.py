@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from cluster.support.airflow_runs.dag_run import DAGS, Run
-from cluster.support.airflow_runs.executors import EXECUTOR_VALUES, LOG_CLAIM, WORKER_SELECTOR
+from cluster.support.airflow_runs.executors import EXECUTOR_VALUES, WORKER_SELECTOR
 from cluster.support.network.connectivity import find_reachable, open_host_ports, run_servers
 from cluster.support.network.enforced_release import (
     ALPHA,
@@ -37,6 +37,7 @@ from stack.git_push import push_files
 from stack.install import install_release, run_bootstrap
 from stack.release import NAMESPACE, RELEASE, Stack
 from stack.sample_run import connect_airflow
+from stack.shared_logs import shared_log_claim
 
 HEALTHY = dict.fromkeys(("metadatabase", "scheduler", "triggerer", "dag_processor"), "healthy")
 
@@ -48,15 +49,17 @@ def read_jobs(stack: Stack) -> dict[str, dict[str, Any]]:
 @pytest.fixture(scope="module")
 def host_ports(stack: Stack) -> Iterator[list[int]]:
     """The connecting pods, and two ports of the host; afterwards the release has its own values again."""
-    with open_host_ports(2) as ports, run_servers(stack, CONTROLLER, STRANGER, NEIGHBOUR, SHOP, ALPHA, BETA):
+    with (
+        open_host_ports(2) as ports,
+        run_servers(stack, CONTROLLER, STRANGER, NEIGHBOUR, SHOP, ALPHA, BETA),
+        shared_log_claim(stack),
+    ):
         try:
             stack.kubectl("create", "-f", "-", stdin=json.dumps(SHOP_SERVICE))
-            stack.kubectl("apply", "--server-side", "-f", "-", stdin=json.dumps(LOG_CLAIM))
             yield ports
         finally:
             install_release(Steps(), stack)
             stack.kubectl("delete", "pods", "-n", NAMESPACE, "-l", WORKER_SELECTOR, timeout_s=120)
-            stack.kubectl("delete", "pvc", LOG_CLAIM["metadata"]["name"], "-n", NAMESPACE, timeout_s=120)
 
 
 @pytest.fixture(scope="module", params=list(EXECUTOR_VALUES))
