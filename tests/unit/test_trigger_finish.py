@@ -35,7 +35,9 @@ def end_with(message: str) -> Json:
     return {**done, "spec": {**done["spec"], "containers": [{"name": "base", **FIELDS}]}}
 
 
-def play(server: NamespaceServer, plan: FinishPlan | None, states: list[Any] | None = None) -> list[TriggerEvent]:
+def play(
+    server: NamespaceServer, plan: FinishPlan | None, states: list[Any] | None = None, *, in_triggerer: bool = True
+) -> list[TriggerEvent]:
     """Run a trigger with a plan to its end, while Airflow tells these states of the task, and return its events."""
     told = states or ["success"]
 
@@ -44,6 +46,7 @@ def play(server: NamespaceServer, plan: FinishPlan | None, states: list[Any] | N
 
     async def run() -> list[TriggerEvent]:
         trigger = build_trigger(finish=plan and plan.serialize())
+        trigger.task_instance = SimpleNamespace(task_id="work") if in_triggerer else None
         async with serve(server) as open_client, asyncio.timeout(10):
             trigger._build_hook = lambda: SimpleNamespace(get_conn=open_client)  # type: ignore[assignment,return-value]
             trigger.get_task_state = lambda: read_state(trigger)  # type: ignore[method-assign]
@@ -53,6 +56,12 @@ def play(server: NamespaceServer, plan: FinishPlan | None, states: list[Any] | N
             return events
 
     return asyncio.run(run())
+
+
+def test_trigger_that_runs_without_a_triggerer_leaves_the_end_to_the_task():
+    """``dag.test`` takes the first event for that of a trigger whose task continues."""
+    (event,) = play(serve_pods(build_ended("a")), FinishPlan({}), in_triggerer=False)
+    assert (type(event), event.payload["status"]) == (TriggerEvent, "success")
 
 
 def test_success_without_a_log_or_result_ends_the_task_and_its_pod():
@@ -94,6 +103,7 @@ def test_triggerer_that_loses_a_task_it_has_ended_deletes_the_pod_of_a_success(s
 
     async def run() -> None:
         trigger = build_trigger(finish=FinishPlan({}).serialize())
+        trigger.task_instance = SimpleNamespace(task_id="work")
         async with serve(server) as open_client, asyncio.timeout(10):
             trigger._build_hook = lambda: SimpleNamespace(get_conn=open_client)  # type: ignore[assignment,return-value]
             trigger.get_task_state = read_state  # type: ignore[method-assign]

@@ -113,9 +113,12 @@ class TeamPodTrigger(KubernetesPodTrigger):
             self.log.warning("Pod %s may still run: %s.", self.pod_name, describe_error(error))
 
     async def _finish(self, informer: PodInformer, payload: Json) -> Json | None:
-        """Do what is left after a success, and return the task's XComs; None if a worker must end the task."""
+        """Do what is left after a success, and return the task's XComs; None if a worker must end the task.
+
+        Outside of a triggerer, as in ``dag.test``, no task instance is set, and only the task itself can end.
+        """
         plan = FinishPlan.parse(self.finish)
-        if plan is None or payload["status"] != "success" or "pod" not in payload:
+        if plan is None or self.task_instance is None or payload["status"] != "success" or "pod" not in payload:
             return None
         pod = parse_pod_state(json.loads(payload["pod"]))
         return await finish(plan, informer.requests, pod, self.base_container_name, self.log)
