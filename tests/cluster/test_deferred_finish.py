@@ -12,10 +12,10 @@ from common.polling import NotYet, wait_for
 from common.steps import Steps
 from stack.airflow_api import AirflowApi
 from stack.install import changed_release
+from stack.pools import changed_slots
 from stack.release import Stack
 from stack.shared_logs import VALUES, shared_log_claim
 
-POOL = "pools/team-alpha"
 PROCESS = re.compile(r"Worker startup parse complete")
 
 
@@ -63,13 +63,9 @@ def test_the_pods_of_the_ended_tasks_are_deleted(ended_run: Run):
 def test_a_finished_task_of_a_full_pool_does_not_queue_behind_new_ones(
     with_shared_logs: None, stack: Stack, airflow: AirflowApi
 ):
-    slots = airflow.get(POOL)["slots"]
-    airflow.patch(f"{POOL}?update_mask=slots", {"slots": 1})
-    try:
+    with changed_slots(airflow, "team-alpha", 1):
         run = Run(stack, airflow, "finish_queue", airflow.trigger_run("finish_queue"))
         assert run.wait_for_end() == "success"
-    finally:
-        airflow.patch(f"{POOL}?update_mask=slots", {"slots": slots})
     tasks = sorted(airflow.list_task_instances(run.dag, run.id), key=lambda task: str(task["start_date"]))
     times = [time for task in tasks for time in (task["start_date"], task["end_date"])]
     assert times == sorted(times)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import pytest
 import yaml
 
 from chart.rendering import Object
-from cluster.support.airflow_runs.dag_run import Run
+from cluster.support.airflow_runs.dag_run import Run, push_dag
 from cluster.support.rights.airflow_users import push_team_dags
 from cluster.support.services.prometheus import MONITORING_VALUES, Prometheus, alert_groups, run_prometheus
+from common.paths import REPOSITORY
 from common.polling import NotYet, wait_for
 from common.steps import Steps
 from stack.airflow_api import AirflowApi
@@ -56,6 +58,8 @@ HEALTHY = {
     f"airflow_scheduler_scheduler_loop_duration_sum{{{AIRFLOW}}}": "0+6x240",
     f"airflow_scheduler_scheduler_loop_duration_count{{{AIRFLOW}}}": "0+60x240",
     f"airflow_executor_open_slots{{{AIRFLOW}}}": "30x240",
+    f'airflow_kpo_platform_informer_interrupted_seconds{{{AIRFLOW}, pod_namespace="team-alpha"}}': "0x240",
+    f'airflow_kpo_platform_orphans_refused{{{AIRFLOW}, pod_namespace="team-alpha"}}': "0x240",
 }
 """Four healthy hours, with a value per minute."""
 
@@ -71,6 +75,12 @@ FAILURES = {
     "AirflowTasksFail": {f'airflow_ti_finish{{{AIRFLOW}, dag_id="nightly", state="failed"}}': "0+1x60 61+20x180"},
     "AirflowSchedulerSlow": {f"airflow_scheduler_scheduler_loop_duration_sum{{{AIRFLOW}}}": "0+6x60 366+900x180"},
     "AirflowExecutorFull": {f"airflow_executor_open_slots{{{AIRFLOW}}}": "30x60 0x180"},
+    "AirflowPodWatchInterrupted": {
+        f'airflow_kpo_platform_informer_interrupted_seconds{{{AIRFLOW}, pod_namespace="team-alpha"}}': "0x60 60+60x180"
+    },
+    "AirflowOrphansRefused": {
+        f'airflow_kpo_platform_orphans_refused{{{AIRFLOW}, pod_namespace="team-alpha"}}': "0x60 1x180"
+    },
 }
 """Alert → the failing series, from the second hour or in the last quarter."""
 
@@ -110,6 +120,18 @@ def test_team_is_identified_by_its_pool(prometheus: Prometheus):
 def test_task_end_is_counted_by_dag_and_state(prometheus: Prometheus, finished_run: Run):
     query = 'sum by (state) (airflow_ti_finish{dag_id="people_alpha", task_id="work", state="success"})'
     assert prometheus.wait_for_values(query, "state")["success"] >= 1
+
+
+def test_deferred_tasks_have_the_metrics_of_the_page(stack: Stack, airflow: AirflowApi, prometheus: Prometheus):
+    push_dag(stack, airflow, "alpha", "deferred.py", "deferred_unwatched")
+    run = Run(stack, airflow, "deferred_unwatched", airflow.trigger_run("deferred_unwatched"))
+    assert run.wait_for_end() == "success", run.task_states()
+    text = (REPOSITORY / "docs" / "metrics.md").read_text(encoding="utf-8")
+    names = re.findall(r"^\| `(airflow_kpo_platform_\w+)` \|", text, re.MULTILINE)
+    seen = {name: prometheus.wait_for_values(f"max_over_time({name}[10m])", "pod_namespace") for name in names}
+    assert {name: list(values) for name, values in seen.items()} == {name: ["team-alpha"] for name in names}
+    assert seen["airflow_kpo_platform_informer_waiting_tasks"]["team-alpha"] == 3
+    assert seen["airflow_kpo_platform_informer_interrupted_seconds"]["team-alpha"] == 0
 
 
 def test_alerts_are_evaluated_and_silent_on_a_healthy_release(prometheus: Prometheus, finished_run: Run):

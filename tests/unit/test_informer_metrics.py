@@ -16,7 +16,7 @@ def test_metrics_tell_what_the_informer_serves_and_costs(monkeypatch: pytest.Mon
     sent: list[tuple[str, float]] = []
 
     def send(name: str, value: float, *, tags: dict[str, str]) -> None:
-        assert tags == {"namespace": "n"}
+        assert tags == {"pod_namespace": "n"}
         sent.append((name.removeprefix("kpo_platform.informer."), value))
 
     monkeypatch.setattr(informer_metrics, "stats", SimpleNamespace(gauge=send, incr=send))
@@ -36,3 +36,4 @@ def test_metrics_tell_what_the_informer_serves_and_costs(monkeypatch: pytest.Mon
         *(("pods", 5), ("waiting_tasks", 3), ("interrupted_seconds", 0.0), ("events", 7), ("lists", 1)),
         *(("pods", 5), ("waiting_tasks", 3), ("interrupted_seconds", 4.0), ("events", 2), ("lists", 0)),
     ]
+    assert sent[-3:] == [("pods", 0), ("waiting_tasks", 0), ("interrupted_seconds", 0)]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from kpo_platform.airflow.triggers import orphans
-from kpo_platform.airflow.triggers.orphans import look_for_orphans
+from kpo_platform.airflow.triggers.orphans import look_for_orphans, watch_for_orphans
 from kpo_platform.airflow.triggers.pod_cache import PodCache
 from kpo_platform.pod.task_mark import MarkedTask
 from unit.support.contracts import TEAM, build_contract
@@ -125,3 +125,17 @@ def test_more_than_a_tenth_of_the_pods_is_not_ended(lines: Any, monkeypatch: pyt
         "are probably a fault of Airflow's database. Check the states of the tasks."
     ]
     assert (scene.deleted, scene.gauges["kpo_platform.orphans_refused"]) == ([], 1)
+
+
+def test_metrics_do_not_keep_what_was_found_after_the_last_look(monkeypatch: pytest.MonkeyPatch):
+    scene = Scene(monkeypatch, "report")
+    scene.gauges = {"kpo_platform.orphaned_pods": 4, "kpo_platform.orphans_refused": 1}
+
+    async def watch() -> None:
+        informer: Any = SimpleNamespace(cache=scene.cache)
+        task = asyncio.create_task(watch_for_orphans(informer, NAMESPACE))
+        await asyncio.sleep(0)
+        task.cancel()
+
+    asyncio.run(watch())
+    assert scene.gauges == {"kpo_platform.orphaned_pods": 0, "kpo_platform.orphans_refused": 0}

@@ -36,12 +36,16 @@ _OVER = frozenset({"success", "failed", "skipped", "removed", "upstream_failed"}
 async def watch_for_orphans(informer: PodInformer, namespace: str) -> None:
     """Look for orphans until the task is cancelled, and report or end them as the team's policy says."""
     suspected: set[str] = set()
-    while True:
-        await asyncio.sleep(_INTERVAL_S)
-        try:
-            suspected = await look_for_orphans(informer, namespace, suspected)
-        except Exception as error:
-            log.warning("Cannot look for pods of ended tasks in namespace %s: %s.", namespace, describe_error(error))
+    try:
+        while True:
+            await asyncio.sleep(_INTERVAL_S)
+            try:
+                suspected = await look_for_orphans(informer, namespace, suspected)
+            except Exception as error:
+                why = describe_error(error)
+                log.warning("Cannot look for pods of ended tasks in namespace %s: %s.", namespace, why)
+    finally:
+        _send_gauges(namespace, 0, is_refused=False)  # a gauge keeps its last value
 
 
 async def look_for_orphans(informer: PodInformer, namespace: str, suspected: set[str]) -> set[str]:
@@ -55,7 +59,6 @@ async def look_for_orphans(informer: PodInformer, namespace: str, suspected: set
     over = await _find_tasks_that_are_over({task for _, task in running.values()})
     found = {uid for uid, (_, task) in running.items() if task in over}
     orphans = [running[uid][0] for uid in sorted(found & suspected)]
-    stats.gauge("kpo_platform.orphaned_pods", len(orphans), tags={"namespace": namespace})
     await _handle(informer, namespace, orphans, len(running), _read_policy(contract, namespace))
     return found
 
@@ -92,7 +95,7 @@ def _read_policy(contract: Contract, namespace: str) -> str:
 
 async def _handle(informer: PodInformer, namespace: str, orphans: list[Json], running: int, policy: str) -> None:
     is_refused = policy == "end" and len(orphans) > max(_ALWAYS_ALLOWED, running * _LARGEST_SHARE)
-    stats.gauge("kpo_platform.orphans_refused", int(is_refused), tags={"namespace": namespace})
+    _send_gauges(namespace, len(orphans), is_refused=is_refused)
     if is_refused:
         log.error(
             "%d of %d running pods in namespace %s belong to tasks that are over. No pod is ended, because so many are "
@@ -106,3 +109,9 @@ async def _handle(informer: PodInformer, namespace: str, orphans: list[Json], ru
         log.warning("Pod %s in namespace %s runs, but its task is over. %s.", sanitize(name), namespace, done)
         if policy == "end":
             await informer.requests.delete(name, uid, None)
+
+
+def _send_gauges(namespace: str, orphans: int, *, is_refused: bool) -> None:
+    tags = {"pod_namespace": namespace}
+    stats.gauge("kpo_platform.orphaned_pods", orphans, tags=tags)
+    stats.gauge("kpo_platform.orphans_refused", int(is_refused), tags=tags)
