@@ -71,6 +71,17 @@ def test_link_of_the_tasks_page_is_known_before(publish: Publish):
     assert plan(task) == FinishPlan({}, links={link.xcom_key: "https://console.test/load-1"})
 
 
+def test_link_that_fails_is_a_matter_of_the_worker(publish: Publish, monkeypatch: pytest.MonkeyPatch):
+    publish(pod_link="https://console.test/{name}")
+    task = build(get_logs=False)
+
+    def fail(*_: Any, **__: Any) -> str:
+        raise ValueError("no page")
+
+    monkeypatch.setattr(type(task.operator_extra_links[0]), "get_link", fail)
+    assert plan(task) is None
+
+
 class Callbacks(KubernetesPodOperatorCallback):
     pass
 
@@ -97,6 +108,18 @@ class Own(TeamPodOperator):
 )
 def test_task_with_more_to_do_at_its_end_needs_a_worker(arguments: dict[str, Any]):
     assert plan(build(**arguments)) is None
+
+
+@pytest.mark.parametrize("attribute", ["returns_dag_result", "overwrite_rtif_after_execution"])
+def test_task_of_which_airflow_stores_more_at_its_end_needs_a_worker(attribute: str):
+    task = build()
+    setattr(task, attribute, True)
+    assert plan(task) is None
+
+
+def test_state_store_that_is_cleared_at_the_end_needs_a_worker(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("AIRFLOW__STATE_STORE__CLEAR_ON_SUCCESS", "True")
+    assert plan(build()) is None
 
 
 def test_subclass_with_code_for_the_end_needs_a_worker():

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from airflow.jobs.triggerer_job_runner import TriggerEventEntry
+from airflow.models.db_callback_request import DbCallbackRequest
 from airflow.models.trigger import Trigger
-from airflow.triggers.base import TriggerEvent
+from airflow.triggers.base import TaskFailedEvent, TaskSkippedEvent, TaskSuccessEvent, TriggerEvent
+from airflow.utils.session import create_session
+from sqlalchemy import func, select
 from sqlalchemy.exc import DataError, OperationalError
 
 from unit.support.airflow_database import AirflowDatabase
@@ -53,3 +58,21 @@ def test_lost_database_is_not_taken_for_a_bad_event(triggerer: Triggerer, monkey
     supervisor.events.append(TriggerEventEntry(1, TriggerEvent("ab"), None))
     with pytest.raises(OperationalError, match="connection refused"):
         supervisor.handle_events()
+
+
+@pytest.mark.parametrize(
+    ("event", "state", "callbacks"),
+    [(TaskSuccessEvent(), "success", 0), (TaskFailedEvent(), "failed", 1), (TaskSkippedEvent(), "skipped", 0)],
+    ids=["success", "failure", "skip"],
+)
+def test_dag_file_is_not_parsed_for_a_task_that_the_triggerer_has_ended_well(
+    event: Any, state: str, callbacks: int, triggerer: Triggerer, airflow_database: AirflowDatabase
+):
+    supervisor = triggerer()
+    airflow_database.add_dag("d", "alpha")
+    task = airflow_database.defer("d", *DATE_ROW)
+    supervisor.events.append(TriggerEventEntry(task.trigger_id, event, None))
+    supervisor.handle_events()
+    with create_session() as session:
+        requests = session.scalar(select(func.count()).select_from(DbCallbackRequest))
+    assert (airflow_database.read_task("d")[0], requests) == (state, callbacks)

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow.sdk.bases.xcom import BaseXCom
+from airflow.sdk.execution_time import task_runner
+from airflow.sdk.execution_time.comms import SetXCom, _RequestFrame
 from airflow.triggers.base import TaskSuccessEvent, TriggerEvent
 
 from kpo_platform.airflow.triggers import finish, team_pod
-from kpo_platform.airflow.triggers.finish import FinishPlan
+from kpo_platform.airflow.triggers.finish import FinishedTask, FinishPlan
 from kpo_platform.airflow.triggers.team_pod import TeamPodTrigger
 from kpo_platform.pod.log_lines import LogPosition
 from kpo_platform.pod.message_result import FIELDS
+from kpo_platform.pod.state import parse_pod_state
 from unit.support.informer_scene import build_ended, build_pod
 from unit.support.namespace_server import NamespaceServer, refusing, serve
 from unit.support.pod_statuses import ended
@@ -21,6 +26,7 @@ from unit.support.pod_trigger import build_trigger, serve_pods
 from unit.support.task_log import Log
 
 Json = dict[str, Any]
+INSTANCE = SimpleNamespace(dag_id="d", run_id="r", task_id="work", map_index=-1)
 LINES = ["2026-11-30T09:00:06.100000000Z one", "2026-11-30T09:00:07.100000000Z ERROR: two"]
 
 
@@ -28,6 +34,34 @@ LINES = ["2026-11-30T09:00:06.100000000Z one", "2026-11-30T09:00:07.100000000Z E
 def log(trigger_log: Log, monkeypatch: pytest.MonkeyPatch) -> Log:
     monkeypatch.setattr(team_pod, "_STORED_PAUSE_S", 0.01)
     return trigger_log
+
+
+class Comms:
+    """Takes messages to the triggerer's main process, encoded as Airflow encodes them."""
+
+    def __init__(self) -> None:
+        self.xcoms: dict[str, Any] = {}
+
+    async def asend(self, message: SetXCom) -> None:
+        _RequestFrame(id=1, body=message.model_dump()).as_bytes()
+        assert (message.dag_id, message.run_id, message.task_id, message.map_index) == ("d", "r", "work", -1)
+        self.xcoms[message.key] = message.value
+
+
+@pytest.fixture(autouse=True)
+def comms(monkeypatch: pytest.MonkeyPatch) -> Comms:
+    found = Comms()
+    monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", found, raising=False)
+    return found
+
+
+@pytest.fixture(autouse=True)
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, str]]]:
+    """The metrics that are sent."""
+    sent: list[tuple[str, dict[str, str]]] = []
+    stats = SimpleNamespace(incr=lambda name, *, tags: sent.append((name, tags)))
+    monkeypatch.setattr(finish, "stats", stats)
+    return sent
 
 
 def end_with(message: str) -> Json:
@@ -46,7 +80,7 @@ def play(
 
     async def run() -> list[TriggerEvent]:
         trigger = build_trigger(finish=plan and plan.serialize())
-        trigger.task_instance = SimpleNamespace(task_id="work") if in_triggerer else None
+        trigger.task_instance = INSTANCE if in_triggerer else None
         async with serve(server) as open_client, asyncio.timeout(10):
             trigger._build_hook = lambda: SimpleNamespace(get_conn=open_client)  # type: ignore[assignment,return-value]
             trigger.get_task_state = lambda: read_state(trigger)  # type: ignore[method-assign]
@@ -64,20 +98,93 @@ def test_trigger_that_runs_without_a_triggerer_leaves_the_end_to_the_task():
     assert (type(event), event.payload["status"]) == (TriggerEvent, "success")
 
 
-def test_success_without_a_log_or_result_ends_the_task_and_its_pod():
+def test_success_without_a_log_or_result_ends_the_task_and_its_pod(comms: Comms, counted: list[Any]):
     server = serve_pods(build_ended("a"))
     (event,) = play(server, FinishPlan({}), ["deferred", "deferred", "success"])
     assert isinstance(event, TaskSuccessEvent)
-    assert (event.xcoms, server.pods) == ({}, {})
+    assert (event.xcoms, comms.xcoms, server.pods) == (None, {}, {})
+    tags = {"dag_id": "d", "task_id": "work"}
+    assert counted == [("ti_successes", tags), ("ti.finish", {**tags, "state": "success"})]
 
 
-def test_rest_of_the_log_and_the_result_are_in_airflow(log: Log):
+@pytest.mark.parametrize("value", [{"rows": 3}, 3, "text", [], False, {"": {"x": [1.5, None]}}])
+def test_result_is_stored_as_a_worker_stores_it(value: Any, comms: Comms):
+    """Not by the event, whose XComs Airflow stores as JSON in a string."""
+    (event,) = play(serve_pods(end_with(json.dumps(value))), FinishPlan({}, has_result=True))
+    assert isinstance(event, TaskSuccessEvent)
+    assert (event.xcoms, comms.xcoms) == (None, {"return_value": BaseXCom.serialize_value(value)})
+
+
+def test_result_that_is_null_is_no_xcom(comms: Comms):
+    (event,) = play(serve_pods(end_with("null")), FinishPlan({}, has_result=True))
+    assert (type(event), comms.xcoms) == (TaskSuccessEvent, {})
+
+
+@pytest.mark.parametrize("message", ['{"__classname__": 1}', str(2**64), str(-(2**63) - 1), '"\\udce9"'])
+def test_result_that_airflow_cannot_store_needs_a_worker(message: str, comms: Comms, counted: list[Any], log: Log):
+    server = serve_pods(end_with(message))
+    server.logs["a"] = LINES
+    (event,) = play(server, FinishPlan({"base": None}, has_result=True), ["deferred"])
+    assert (event.payload["status"], "a" in server.pods, comms.xcoms, counted) == ("success", True, {}, [])
+    (line,) = log.lines[1:]
+    assert line.startswith("A worker ends the task: its XCom return_value cannot be stored (")
+
+
+def test_log_that_another_triggerer_has_written_is_not_written_again(log: Log):
+    server = serve_pods(build_ended("a"))
+    server.logs["a"] = LINES
+    (event,) = play(server, FinishPlan({"base": None}), ["success"])
+    assert (type(event), log.lines) == (TaskSuccessEvent, ["Pod a has started."])
+
+
+def test_log_that_is_not_read_in_time_needs_a_worker(log: Log, monkeypatch: pytest.MonkeyPatch):
+    async def hang(_: Any) -> None:
+        await asyncio.sleep(5)
+
+    monkeypatch.setattr(finish, "_LONGEST_READ_S", 0.1)
+    server = serve_pods(build_ended("a"))
+    server.acts["LOG a"] = [hang]
+    (event,) = play(server, FinishPlan({"base": None}))
+    assert event.payload["status"] == "success"
+    assert log.lines[1:] == ["A worker ends the task: its log was not read within 0.1 s."]
+
+
+def test_only_some_tasks_end_at_once(monkeypatch: pytest.MonkeyPatch):
+    """The pods of a large mapped task may end together, and other triggers must not wait for all of them."""
+    reading, most = 0, 0
+
+    async def read_log(*_: Any, **__: Any) -> bytes:
+        nonlocal reading, most
+        reading += 1
+        most = max(most, reading)
+        await asyncio.sleep(0.01)
+        reading -= 1
+        return b""
+
+    async def end_all() -> list[bool]:
+        requests: Any = SimpleNamespace(read_log=read_log)
+        task = FinishedTask(INSTANCE, Log(), lambda: asyncio.sleep(0, "deferred"))
+        pod = parse_pod_state(build_ended("a"))
+        return list(await asyncio.gather(*(finish.finish(plan, requests, pod, "base", task) for _ in range(30))))
+
+    plan = FinishPlan({"base": None})
+    assert (asyncio.run(end_all()), most) == ([True] * 30, 8)
+
+
+def test_log_of_a_container_that_the_pod_does_not_have_needs_a_worker(log: Log):
+    (event,) = play(serve_pods(build_ended("a")), FinishPlan({"base": None, "gone": None}))
+    assert event.payload["status"] == "success"
+    assert log.lines[1:] == ["A worker ends the task: the state of container gone is not known."]
+
+
+def test_rest_of_the_log_and_the_result_are_in_airflow(log: Log, comms: Comms):
     server = serve_pods(end_with('{"rows": 3}'))
     server.logs["a"] = LINES
     written = LogPosition("2026-11-30T09:00:06.100000000", 1)
-    (event,) = play(server, FinishPlan({"base": written}, has_result=True, links={"Pod": "https://console.test/a"}))
+    plan = FinishPlan({"base": written}, has_result=True, links={"Pod": "https://console.test/a"})
+    (event,) = play(server, plan, ["deferred", "success"])
     assert isinstance(event, TaskSuccessEvent)
-    assert event.xcoms == {"return_value": {"rows": 3}, "Pod": "https://console.test/a"}
+    assert comms.xcoms == {"return_value": {"rows": 3}, "Pod": "https://console.test/a"}
     assert log.lines == ["Pod a has started.", "error: [base] ERROR: two", "The result has 11 bytes."]
 
 
@@ -103,7 +210,7 @@ def test_triggerer_that_loses_a_task_it_has_ended_deletes_the_pod_of_a_success(s
 
     async def run() -> None:
         trigger = build_trigger(finish=FinishPlan({}).serialize())
-        trigger.task_instance = SimpleNamespace(task_id="work")
+        trigger.task_instance = INSTANCE
         async with serve(server) as open_client, asyncio.timeout(10):
             trigger._build_hook = lambda: SimpleNamespace(get_conn=open_client)  # type: ignore[assignment,return-value]
             trigger.get_task_state = read_state  # type: ignore[method-assign]

@@ -9,8 +9,10 @@ SHARED = {"image": "busybox:1.35", "container_resources": TINY, "defer_after": 0
 COUNT = "echo started; sleep 8; echo counted; echo '{\"rows\": 12}' > /airflow/xcom/return.json"
 
 with DAG("finish_tasks", schedule=None):
-    TeamPodOperator(task_id="counts", cmds=["sh", "-c", COUNT], do_xcom_push=True, **SHARED)
-    TeamPodOperator(task_id="has_outlet", cmds=["sh", "-c", COUNT], outlets=[Asset("finished_rows")], **SHARED)
+    TeamPodOperator(task_id="counts", cmds=["sh", "-c", COUNT], xcom=True, **SHARED)
+    TeamPodOperator(
+        task_id="has_outlet", cmds=["sh", "-c", COUNT], xcom=True, outlets=[Asset("finished_rows")], **SHARED
+    )
     TeamPodOperator(task_id="fails", cmds=["sh", "-c", "echo started; sleep 8; exit 3"], **SHARED)
 
 with DAG("finish_queue", schedule=None):

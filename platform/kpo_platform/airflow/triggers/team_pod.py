@@ -19,7 +19,7 @@ from airflow.providers.cncf.kubernetes.utils.pod_manager import OnKillAction, de
 from airflow.triggers.base import TaskSuccessEvent, TriggerEvent
 
 from kpo_platform.airflow.api_errors import advise, describe_error
-from kpo_platform.airflow.triggers.finish import FinishPlan, finish
+from kpo_platform.airflow.triggers.finish import FinishedTask, FinishPlan, finish
 from kpo_platform.airflow.triggers.informers import InformerKey, use_informer
 from kpo_platform.airflow.triggers.pod_cache import PodNews
 from kpo_platform.airflow.triggers.pod_informer import PodInformer
@@ -78,16 +78,15 @@ class TeamPodTrigger(KubernetesPodTrigger):
         try:
             async with self._use_informer() as informer:
                 payload = await self._wait(informer)
-                xcoms = await self._finish(informer, payload)
+                self._has_finished_task = await self._finish(informer, payload)
         except Exception as error:  # the worker looks at the pod itself
             self.log.exception("Cannot wait for pod %s", self.pod_name)
-            payload, xcoms = self._build_payload("error", sanitize(error) or type(error).__name__), None
+            payload = self._build_payload("error", sanitize(error) or type(error).__name__)
         self._fired_event = True
-        if xcoms is None:
+        if not self._has_finished_task:
             yield TriggerEvent(payload)  # type: ignore[no-untyped-call]
             return
-        self._has_finished_task = True
-        yield TaskSuccessEvent(xcoms=xcoms)
+        yield TaskSuccessEvent()
         await self._await_stored_success()
 
     async def on_kill(self) -> None:
@@ -112,16 +111,17 @@ class TeamPodTrigger(KubernetesPodTrigger):
         except Exception as error:
             self.log.warning("Pod %s may still run: %s.", self.pod_name, describe_error(error))
 
-    async def _finish(self, informer: PodInformer, payload: Json) -> Json | None:
-        """Do what is left after a success, and return the task's XComs; None if a worker must end the task.
+    async def _finish(self, informer: PodInformer, payload: Json) -> bool:
+        """Do what is left after a success; False if a worker must end the task.
 
         Outside of a triggerer, as in ``dag.test``, no task instance is set, and only the task itself can end.
         """
         plan = FinishPlan.parse(self.finish)
         if plan is None or self.task_instance is None or payload["status"] != "success" or "pod" not in payload:
-            return None
+            return False
         pod = parse_pod_state(json.loads(payload["pod"]))
-        return await finish(plan, informer.requests, pod, self.base_container_name, self.log)
+        task = FinishedTask(self.task_instance, self.log, self._read_task_state)
+        return await finish(plan, informer.requests, pod, self.base_container_name, task)
 
     async def _await_stored_success(self) -> None:
         """Delete the pod when Airflow has stored the success: the pod is what another triggerer would look at."""

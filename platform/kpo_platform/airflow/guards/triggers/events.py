@@ -1,8 +1,10 @@
-"""Keep the triggerer alive when an event or an error of a trigger cannot be stored."""
+"""Store the events of triggers: the triggerer outlives one that cannot be stored, and sends no idle request."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import wraps
 from typing import Any
 
@@ -25,7 +27,8 @@ def guard_events(supervisor_class: Any) -> None:
     @wraps(on_trigger_event)
     def store_event(supervisor: Any, trigger_id: int, event: Any) -> None:
         try:
-            on_trigger_event(supervisor, trigger_id=trigger_id, event=event)
+            with _without_callback_of_success(event):
+                on_trigger_event(supervisor, trigger_id=trigger_id, event=event)
         except Exception as error:
             is_database_error = isinstance(error, SQLAlchemyError) and not isinstance(error, DataError)
             if is_database_error or not read_contract().isolation.enabled:
@@ -40,6 +43,32 @@ def guard_events(supervisor_class: Any) -> None:
                 on_trigger_event(supervisor, trigger_id=trigger_id, event=build_failed_event(sentence))
 
     supervisor_class.on_trigger_event = store_event
+
+
+class _NoSink:
+    """Takes the place of ``DatabaseCallbackSink``."""
+
+    def send(self, *, callback: Any, session: Any) -> None:
+        """Send nothing."""
+
+
+@contextmanager
+def _without_callback_of_success(event: Any) -> Iterator[None]:
+    """Keep Airflow from asking the DAG processor for a callback after a success.
+
+    It would parse the task's DAG file once more, before all others, only to find that the request is for no failure
+    (3.3, models/trigger.py and dag_processing/processor.py): once for each task of all teams that the triggerer ends.
+    """
+    from airflow.callbacks import database_callback_sink as module
+    from airflow.triggers.base import TaskSuccessEvent
+
+    sink = module.DatabaseCallbackSink
+    if isinstance(event, TaskSuccessEvent):
+        vars(module)["DatabaseCallbackSink"] = _NoSink
+    try:
+        yield
+    finally:
+        vars(module)["DatabaseCallbackSink"] = sink
 
 
 def _has_callback(trigger_id: int) -> bool:

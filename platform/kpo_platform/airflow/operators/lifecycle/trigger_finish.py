@@ -11,9 +11,11 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.bases.xcom import BaseXCom
+from airflow.sdk.configuration import conf
 from airflow.sdk.execution_time.xcom import XCom
 from airflow.sdk.listener import get_listener_manager
 
+from kpo_platform.airflow.api_errors import describe_error
 from kpo_platform.airflow.operators.lifecycle.earlier_pod import has_later_code
 from kpo_platform.airflow.operators.lifecycle.log_positions import LogProgress
 from kpo_platform.airflow.operators.lifecycle.log_writer import select_containers
@@ -29,8 +31,16 @@ _HOOKS = ("running", "success", "failed", "skipped")
 
 def plan_finish(operator: Any, context: Context, pod: ObservedPod, progress: LogProgress | None) -> FinishPlan | None:
     """Plan what the trigger does after the success of the pod; None if a worker must end the task."""
-    if next(_find_obstacles(operator, context), None) is not None:
+    if next(_find_obstacles(operator), None) is not None:
         return None
+    try:
+        return _build_plan(operator, context, pod, progress)
+    except Exception as error:  # of an author's link; a worker only logs it
+        operator.log.info("A worker ends the task: %s.", describe_error(error))
+        return None
+
+
+def _build_plan(operator: Any, context: Context, pod: ObservedPod, progress: LogProgress | None) -> FinishPlan:
     wanted = select_containers(
         operator.pod_manager,
         pod.model,
@@ -46,7 +56,7 @@ def plan_finish(operator: Any, context: Context, pod: ObservedPod, progress: Log
     )
 
 
-def _find_obstacles(operator: Any, context: Context) -> Iterator[str]:
+def _find_obstacles(operator: Any) -> Iterator[str]:
     """Yield why a worker must end the task."""
     if not operator.can_finish_in_triggerer:
         yield "the team's policy, or logs that only one component can read"
@@ -58,6 +68,10 @@ def _find_obstacles(operator: Any, context: Context) -> Iterator[str]:
         yield "outlets, or the name of a mapped task"
     if operator.do_xcom_push and (operator.result_mode != "message" or operator.multiple_outputs):
         yield "a result that is not one message"
+    if operator.returns_dag_result or operator.overwrite_rtif_after_execution:
+        yield "the result of the DAG run, or fields that are stored after the run"
+    if conf.getboolean("state_store", "clear_on_success", fallback=False):
+        yield "a state store that Airflow clears at the end of a worker's task"
     if XCom is not BaseXCom:
         yield "a custom XCom backend"
     if next(iter(operator.iter_mapped_dependants()), None) is not None:
