@@ -131,7 +131,7 @@ def test_deferred_tasks_have_the_metrics_of_the_page(stack: Stack, airflow: Airf
     seen = {name: prometheus.wait_for_values(f"max_over_time({name}[10m])", "pod_namespace") for name in names}
     assert {name: list(values) for name, values in seen.items()} == {name: ["team-alpha"] for name in names}
     assert seen["airflow_kpo_platform_informer_waiting_tasks"]["team-alpha"] == 3
-    assert seen["airflow_kpo_platform_informer_interrupted_seconds"]["team-alpha"] == 0
+    assert seen["airflow_kpo_platform_informer_interrupted_seconds"]["team-alpha"] < 60
 
 
 def test_alerts_are_evaluated_and_silent_on_a_healthy_release(prometheus: Prometheus, finished_run: Run):
