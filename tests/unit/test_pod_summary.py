@@ -13,6 +13,7 @@ from hypothesis import given
 from kpo_platform.pod.identity import START_LABEL
 from kpo_platform.pod.state import PodState, parse_pod_state
 from kpo_platform.pod.summary import summarize_pod
+from kpo_platform.pod.task_mark import LONGEST_MARKS
 from unit.support.any_json import damage
 from unit.support.pod_statuses import RUNNING, WAITING, ended, pod
 
@@ -48,6 +49,13 @@ def test_summary_is_a_pod_without_the_values_of_its_environment():
     model = PodGenerator.deserialize_model_dict(summary)
     assert (model.metadata.labels, model.status.phase) == ({"dag_id": "d"}, "Running")
     assert "hidden" not in json.dumps(summary)
+
+
+def test_summary_of_large_annotations_is_small():
+    """An account that may write to a team's pods must not fill the triggerer's memory."""
+    annotations = {**dict.fromkeys(LONGEST_MARKS, "x" * 200_000), "other": "x" * 200_000}
+    summary = summarize_pod({**FULL, "metadata": {**FULL["metadata"], "annotations": annotations}})
+    assert len(json.dumps(summary)) < 16_000
 
 
 @pytest.mark.parametrize("found", [None, [], {"metadata": 1, "spec": "x", "status": []}])

@@ -8,7 +8,7 @@ from typing import Any
 from kpo_platform.pod.identity import START_LABEL
 from kpo_platform.pod.json_fields import read_object, read_objects, read_text
 from kpo_platform.pod.merge import Json
-from kpo_platform.pod.task_mark import MARKS
+from kpo_platform.pod.task_mark import LONGEST_MARKS
 
 _METADATA = ("name", "namespace", "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds")
 _SPEC = ("nodeName", "activeDeadlineSeconds")
@@ -27,7 +27,7 @@ def summarize_pod(pod: Any, labels: Iterable[str] = (START_LABEL,)) -> Json:
     pod = read_object(pod)
     metadata, spec, status = (read_object(pod.get(key)) for key in ("metadata", "spec", "status"))
     kept_labels = _keep(read_object(metadata.get("labels")), labels)
-    marks = _keep(read_object(metadata.get("annotations")), MARKS)
+    marks = _cut_marks(read_object(metadata.get("annotations")))
     containers = {key: [_summarize_container(each) for each in read_objects(spec.get(key))] for key in _CONTAINERS}
     statuses = {key: [_summarize_status(each) for each in read_objects(status.get(key))] for key in _CONTAINER_STATUSES}
     conditions = [_keep(condition, _CONDITION) for condition in read_objects(status.get("conditions"))]
@@ -36,6 +36,15 @@ def summarize_pod(pod: Any, labels: Iterable[str] = (START_LABEL,)) -> Json:
         "spec": {**_keep(spec, _SPEC), **_filled(**containers)},
         "status": {**_keep(status, _STATUS), **_filled(conditions=conditions, **statuses)},
     }
+
+
+def _cut_marks(annotations: Json) -> Json:
+    """Keep the marks, and of each not more than a task can need: an annotation may have 256 KiB."""
+    return {name: annotations[name][:longest] for name, longest in LONGEST_MARKS.items() if _is_text(annotations, name)}
+
+
+def _is_text(fields: Json, name: str) -> bool:
+    return isinstance(fields.get(name), str)
 
 
 def _summarize_container(container: Json) -> Json:

@@ -7,13 +7,18 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from kpo_platform.contract import Contract
 from kpo_platform.pod.json_fields import read_object, read_text
 from kpo_platform.pod.merge import Json
 
 INSTALLATION, TASK, ON_STOP = "kpo-platform/installation", "kpo-platform/task", "kpo-platform/on-stop"
-MARKS = (INSTALLATION, TASK, ON_STOP)
+LONGEST_MARKS = {INSTALLATION: 256, TASK: 10_000, ON_STOP: 16}
+"""The marks, and the characters of each that count: three names of 250 characters as JSON are longer than most."""
+
+_LONGEST_NAME, _LARGEST_INDEX = 250, 2**31 - 1
+"""The limits of Airflow's database."""
 KEEP = "keep"
 
 
@@ -25,6 +30,12 @@ class MarkedTask:
     run_id: str
     task_id: str
     map_index: int
+
+    @property
+    def is_valid(self) -> bool:
+        """Whether Airflow can have such a task: another account may have changed what the pod says."""
+        names = (self.dag_id, self.run_id, self.task_id)
+        return all(map(_is_name, names)) and type(self.map_index) is int and -1 <= self.map_index <= _LARGEST_INDEX
 
     def build_marks(self, contract: Contract, *, keeps_on_stop: bool) -> dict[str, str]:
         """Build the annotations of the task's pod; `keeps_on_stop` if a stop of the task keeps the pod running."""
@@ -45,7 +56,13 @@ def find_task_of_pod(pod: Json, installation: str) -> MarkedTask | None:
     try:
         fields = read_object(json.loads(read_text(marks.get(TASK))))
         task = MarkedTask(**fields)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         return None
-    texts = (task.dag_id, task.run_id, task.task_id)
-    return task if all(isinstance(text, str) for text in texts) and type(task.map_index) is int else None
+    return task if task.is_valid else None
+
+
+def _is_name(value: Any) -> bool:
+    """Tell whether Airflow can be asked for this: its database refuses a null character, and JSON a lone surrogate."""
+    if not isinstance(value, str) or not 0 < len(value) <= _LONGEST_NAME or "\0" in value:
+        return False
+    return not any("\ud800" <= character <= "\udfff" for character in value)
