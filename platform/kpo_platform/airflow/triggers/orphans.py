@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 from airflow.observability import stats
-from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
-from asgiref.sync import sync_to_async
 
 from kpo_platform.airflow.api_errors import describe_error
+from kpo_platform.airflow.triggers.over_tasks import find_tasks_that_are_over
+from kpo_platform.airflow.triggers.pod_cache import PodNews
 from kpo_platform.airflow.triggers.pod_informer import PodInformer
 from kpo_platform.contract import Contract
 from kpo_platform.contract import load as load_contract
@@ -30,7 +30,16 @@ _INTERVAL_S = 300.0
 _LARGEST_SHARE, _ALWAYS_ALLOWED = 0.1, 3
 """So many of the running pods may be ended at once: more are probably a fault of what Airflow tells."""
 
-_OVER = frozenset({"success", "failed", "skipped", "removed", "upstream_failed"})
+_PODS_AT_ONCE = 50
+"""So many pods are parsed, in a few milliseconds, before other triggers have a turn."""
+
+
+@dataclass(frozen=True)
+class _RunningPod:
+    """The summary of a running pod, and its task."""
+
+    pod: Json
+    task: MarkedTask
 
 
 async def watch_for_orphans(informer: PodInformer, namespace: str) -> None:
@@ -55,37 +64,37 @@ async def look_for_orphans(informer: PodInformer, namespace: str, suspected: set
         Exception: Airflow does not tell the states of tasks, or the contract cannot be read.
     """
     contract = load_contract()
-    running = {uid: (pod, task) for uid, pod, task in _list_running(informer, name_installation(contract))}
-    over = await _find_tasks_that_are_over({task for _, task in running.values()})
-    found = {uid for uid, (_, task) in running.items() if task in over}
-    orphans = [running[uid][0] for uid in sorted(found & suspected)]
+    running = await _list_running(informer, name_installation(contract))
+    left = _leave_out_awaited(informer, running)
+    over = await find_tasks_that_are_over(each.task for each in left.values())
+    found = {uid for uid, each in left.items() if each.task in over}
+    orphans = [left[uid].pod for uid in sorted(found & suspected)]
     await _handle(informer, namespace, orphans, len(running), _read_policy(contract, namespace))
     return found
 
 
-def _list_running(informer: PodInformer, installation: str) -> Iterable[tuple[str, Json, MarkedTask]]:
-    for pod in informer.cache.list_pods():
+async def _list_running(informer: PodInformer, installation: str) -> dict[str, _RunningPod]:
+    """List the running pods of tasks by their uid."""
+    running = {}
+    for number, pod in enumerate(informer.cache.list_pods(), 1):
+        if number % _PODS_AT_ONCE == 0:
+            await asyncio.sleep(0)
         state, task = parse_pod_state(pod), find_task_of_pod(pod, installation)
         if task is not None and not state.has_finished(BASE) and state.deletion_requested_at is None:
-            yield state.uid, pod, task
+            running[state.uid] = _RunningPod(pod, task)
+    return running
 
 
-async def _find_tasks_that_are_over(tasks: Iterable[MarkedTask]) -> set[MarkedTask]:
-    """Ask Airflow for the states of tasks; one that it does not know is not over: the database may be restored."""
-    groups: defaultdict[tuple[str, str, int], list[str]] = defaultdict(list)
-    for task in tasks:
-        groups[task.dag_id, task.run_id, task.map_index].append(task.task_id)
-    over = set()
-    for (dag_id, run_id, map_index), task_ids in groups.items():
-        states: dict[str, Any] = await sync_to_async(RuntimeTaskInstance.get_task_states)(
-            dag_id=dag_id, task_ids=task_ids, run_ids=[run_id], map_index=map_index
-        )
-        for task_id in task_ids:
-            key = task_id if map_index < 0 else f"{task_id}_{map_index}"
-            state = (states.get(run_id) or {}).get(key)
-            if str(getattr(state, "value", state)) in _OVER:
-                over.add(MarkedTask(dag_id, run_id, task_id, map_index))
-    return over
+def _leave_out_awaited(informer: PodInformer, running: Mapping[str, _RunningPod]) -> dict[str, _RunningPod]:
+    """Leave out pods that a trigger here waits for: Airflow takes it away once its task is over."""
+    awaited: defaultdict[str, list[PodNews]] = defaultdict(list)
+    for news in informer.cache.waiting:
+        awaited[news.name].append(news)
+    return {
+        uid: each
+        for uid, each in running.items()
+        if not any(news.is_of(each.pod) for news in awaited.get(each.pod["metadata"]["name"], ()))
+    }
 
 
 def _read_policy(contract: Contract, namespace: str) -> str:
