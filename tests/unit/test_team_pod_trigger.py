@@ -184,6 +184,24 @@ def test_stored_form_has_the_stock_arguments_and_its_own():
     assert TeamPodTrigger(**arguments).serialize() == (path, arguments)
 
 
+OWN_KEYS = ("status", "name", "namespace", "message", "last_log_time", "pod")
+
+
+@pytest.mark.parametrize("pods", [[build_pod("a")], []])
+def test_arguments_of_the_author_do_not_replace_what_the_trigger_has_seen(pods: list[Json]):
+    """Not the pod either, of a trigger that has seen none."""
+    written: Json = {**dict.fromkeys(OWN_KEYS, "author's"), "_redefer_count": 1, "_execution_deadline": 1.0}
+    event = fire(serve_pods(*pods), build_trigger(trigger_kwargs=written))
+    assert event == build_event(None, event["status"], event["message"], _redefer_count=1, _execution_deadline=1.0)
+    assert event["message"].startswith("Pod a ")
+
+
+@pytest.mark.parametrize("deadline", ["soon", [], {}, float("nan")])
+def test_arguments_of_any_kind_still_give_an_event(deadline: Any):
+    written = {"_execution_deadline": deadline, "status": "x"}
+    assert fire(serve_pods(build_ended("a")), build_trigger(trigger_kwargs=written))["status"] in ("success", "error")
+
+
 def test_many_triggers_share_one_watch():
     names = [f"p{number}" for number in range(50)]
     server = serve_pods(*map(build_pod, names))

@@ -26,6 +26,7 @@ from kpo_platform.airflow.triggers.pod_informer import PodInformer
 from kpo_platform.airflow.triggers.progress import Progress
 from kpo_platform.airflow.triggers.start_limits import StartLimits
 from kpo_platform.pod.cluster_text import sanitize
+from kpo_platform.pod.json_fields import read_object
 from kpo_platform.pod.merge import Json
 from kpo_platform.pod.outcome import OutcomeKind, decide_outcome
 from kpo_platform.pod.state import PodState, parse_pod_state
@@ -196,15 +197,11 @@ class TeamPodTrigger(KubernetesPodTrigger):
     def _build_payload(self, status: str, message: str, news: PodNews | None = None) -> Json:
         seen = {} if news is None or news.pod is None else {"pod": json.dumps(news.pod)}
         last_log_time = self.last_log_time.isoformat() if isinstance(self.last_log_time, datetime) else None
-        return QuietPayload(
-            status=status,
-            name=self.pod_name,
-            namespace=self.pod_namespace,
-            message=message,
-            last_log_time=last_log_time or self.last_log_time,
-            **seen,
-            **self.trigger_kwargs,
-        )
+        known = {"status": status, "name": self.pod_name, "namespace": self.pod_namespace, "message": message}
+        own = {**known, "last_log_time": last_log_time or self.last_log_time, **seen}
+        # The worker reads what the trigger has seen, whatever arguments an author has given to the event.
+        written = {key: value for key, value in read_object(self.trigger_kwargs).items() if key != "pod"}
+        return QuietPayload({**written, **own})
 
     async def _read_task_state(self) -> str | None:
         for attempt in range(_STATE_ATTEMPTS):
