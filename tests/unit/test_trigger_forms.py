@@ -70,3 +70,24 @@ def test_present_form_is_among_the_released_ones():
     provider_only = stored.keys() - list(RELEASED.values())[-1].keys()
     assert path == PATH
     assert provider_only <= {"log_events_on_startup"}, "add the new form to RELEASED"
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"on_finish_action": "archive_pod"},
+        {"on_kill_action": "ask_first"},
+        {"on_kill_action": None},
+        {"on_kill_action": ["delete_pod"]},
+        {"argument_of_a_later_release": 1},
+    ],
+)
+def test_stored_trigger_that_cannot_be_created_is_a_wrong_argument(changed: dict[str, Any]):
+    """Airflow fails the task then; every other error ends the triggerer, with the triggers of all teams."""
+    with pytest.raises(TypeError):
+        import_string(PATH)(**{**PROVIDER_10_22, **changed})
+
+
+def test_stored_trigger_without_a_needed_argument_is_a_wrong_argument():
+    with pytest.raises(TypeError):
+        import_string(PATH)(**{key: value for key, value in PROVIDER_10_22.items() if key != "pod_name"})

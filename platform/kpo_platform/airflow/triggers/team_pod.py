@@ -56,12 +56,18 @@ class TeamPodTrigger(KubernetesPodTrigger):
         start: the pod's label `kpo-platform/start`, by which it is known from others of its name.
         finish: what is left to do after a success, as of `FinishPlan.serialize`; None if a worker must do it.
         **stock: arguments of the stock trigger.
+
+    Raises:
+        TypeError: an argument is wrong, or of a later release.
     """
 
     def __init__(
         self, *, pod_uid: str | None = None, start: str | None = None, finish: Json | None = None, **stock: Any
     ) -> None:
-        super().__init__(**stock)
+        try:
+            super().__init__(**stock)
+        except Exception as error:  # as an action of a later release; Airflow ends the triggerer for others than these
+            raise TypeError(f"Cannot create the trigger: {sanitize(error)}") from error
         self.pod_uid, self.start, self.finish = pod_uid, start, finish
         self._has_finished_task = False
 
