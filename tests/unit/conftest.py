@@ -18,6 +18,7 @@ if find_spec("airflow") is not None:  # the environment of the stage `newer` has
     from unit.support.task_ends import alarm
     from unit.support.task_process import fake_cluster, start_task
     from unit.support.task_restarts import task_process
+    from unit.support.task_states import task_states
 if find_spec("hypothesis") is not None:
     from hypothesis import settings
 
@@ -40,6 +41,7 @@ __all__ = [
     "server",
     "start_task",
     "task_process",
+    "task_states",
     "trigger_log",
     "triggerer",
     "written",

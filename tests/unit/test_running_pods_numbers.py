@@ -30,7 +30,7 @@ from kpo_platform.airflow.operators.lifecycle import (
     task_result,
 )
 from kpo_platform.airflow.operators.lifecycle.log_stream import FollowTimes
-from kpo_platform.airflow.triggers import finish, orphans, pod_informer, pod_requests
+from kpo_platform.airflow.triggers import finish, orphans, pod_informer, pod_requests, task_stop
 from kpo_platform.contract.team import Policy
 
 KILL_S = inspect.signature(WatchedSubprocess.kill).parameters["escalation_delay"].default
@@ -103,6 +103,7 @@ NUMBERS_OF_A_RUN: tuple[tuple[str, list[str]], ...] = (
     (r"has refused the log (\w+) times", [NUMERALS[log_follower._REFUSALS_AFTER_END]]),
     (r"times, within (\d+) seconds if they answer at once", [f"{sum(PAUSES_AFTER_REFUSALS):g}"]),
     (r"the task is deferred again, up to (\w+) times", [NUMERALS[deferral._MAX_REDEFERRALS]]),
+    (r"for a deferred task it has (\d+) seconds", [f"{task_stop.KILL_S:g}"]),
     (r"with a new pod, up to (\w+) times per try", [NUMERALS[restart._MAX_DISRUPTIONS]]),
     (r"every (\d+) to \d+ seconds, in a long wait", [str(quota_wait._RETRY_INTERVAL_S)]),
     (r"every \d+ to (\d+) seconds, in a long wait", [str(quota_wait._RESCHEDULE_INTERVAL_S)]),

@@ -7,13 +7,20 @@ from typing import Any
 
 import pytest
 
-from kpo_platform.airflow.triggers.team_pod import TeamPodTrigger
+from kpo_platform.airflow.triggers import task_stop, team_pod
+from kpo_platform.airflow.triggers.finish import FinishPlan
 from unit.support.informer_scene import build_pod
-from unit.support.pod_statuses import RUNNING, ended
-from unit.support.pod_trigger import build_trigger, serve_pods, use
+from unit.support.namespace_server import Act, NamespaceServer, refusing
+from unit.support.pod_statuses import RUNNING, WAITING, ended
+from unit.support.pod_trigger import build_trigger, fire, serve_pods, use
 from unit.support.task_log import Log
+from unit.support.task_states import TaskStates, build_instance
 
 Json = dict[str, Any]
+TRIGGER = 7
+ENDED = ("failed", "success", "skipped", "removed", "upstream_failed")
+WAITS_FOR_WORKER = ("scheduled", "queued", "running")
+HAS_ANOTHER_PROCESS = ("deferred", "restarting", "up_for_retry", "up_for_reschedule", "awaiting_input", "of 2030")
 
 
 @pytest.fixture(autouse=True)
@@ -21,37 +28,220 @@ def log(trigger_log: Log) -> Log:
     return trigger_log
 
 
-BEGUN_AGAIN = ("scheduled", "queued", "running", "restarting", "up_for_retry")
+def build_running(state: Json = RUNNING, *, is_handled: bool = False) -> Json:
+    found = build_pod("a", state=state)
+    return {**found, "metadata": {**found["metadata"], "labels": {"already_checked": "True"} if is_handled else {}}}
+
+
+def lose(server: NamespaceServer, *, map_index: int = -1, **arguments: Any) -> None:
+    """Let the triggerer lose a trigger as Airflow does: for a user's stop as for a hand-over."""
+    trigger = build_trigger(**arguments)
+    trigger.task_instance, trigger.trigger_id = build_instance(map_index=map_index), TRIGGER
+    asyncio.run(use(server, trigger, trigger.on_kill))
+
+
+@pytest.mark.parametrize("state", [*ENDED, *WAITS_FOR_WORKER, None, "gone"])
+@pytest.mark.parametrize("pod", [RUNNING, WAITING])
+@pytest.mark.parametrize("map_index", [-1, 3])
+def test_user_who_ends_clears_or_removes_a_task_ends_its_pod(
+    state: str | None, pod: Json, map_index: int, task_states: TaskStates, log: Log
+):
+    task_states.state = state
+    lose(server := serve_pods(build_running(pod)), map_index=map_index)
+    assert (server.pods, log.lines) == ({}, ["Deleting pod a in namespace n."])
+
+
+@pytest.mark.parametrize("pod", [build_running(), build_running(ended(0)), build_running(is_handled=True)])
+@pytest.mark.parametrize("state", HAS_ANOTHER_PROCESS)
+def test_pod_that_another_process_has_is_kept(state: str, pod: Json, task_states: TaskStates, log: Log):
+    task_states.state = state
+    lose(server := serve_pods(pod))
+    assert ("a" in server.pods, log.lines) == (True, [f"Pod a is kept: the task is {state}."])
+
+
+@pytest.mark.parametrize("noted", [TRIGGER, TRIGGER + 2])
+@pytest.mark.parametrize("state", WAITS_FOR_WORKER)
+def test_running_pod_whose_event_another_triggerer_has_fired_is_kept(
+    noted: int, state: str, task_states: TaskStates, log: Log
+):
+    """The worker that gets the event defers again with this pod, or has done so and got another event."""
+    task_states.state, task_states.xcoms = state, {task_stop.FIRED: noted}
+    lose(server := serve_pods(build_running()))
+    assert ("a" in server.pods, log.lines) == (True, [f"Pod a is kept: the task is {state}."])
+
+
+@pytest.mark.parametrize("noted", [TRIGGER - 1, None, "x", True, [9]])
+def test_event_of_an_earlier_deferral_does_not_keep_the_pod_of_a_cleared_task(noted: Any, task_states: TaskStates):
+    task_states.state, task_states.xcoms = "scheduled", {task_stop.FIRED: noted}
+    lose(server := serve_pods(build_running()))
+    assert server.pods == {}
+
+
+@pytest.mark.parametrize("state", WAITS_FOR_WORKER)
+def test_ended_pod_whose_end_another_triggerer_has_seen_is_kept(state: str, task_states: TaskStates):
+    task_states.state = state
+    lose(server := serve_pods(build_running(ended(3))))
+    assert "a" in server.pods
+
+
+@pytest.mark.parametrize("state", [*ENDED, "gone"])
+def test_pod_that_a_worker_has_kept_for_its_author_is_kept(state: str, task_states: TaskStates):
+    """Another triggerer has seen the pod's end, and the task has ended since."""
+    task_states.state = state
+    lose(server := serve_pods(build_running(ended(3), is_handled=True)))
+    assert "a" in server.pods
+
+
+@pytest.mark.parametrize("known", [{}, {"pod_uid": None, "start": "s1"}])
+@pytest.mark.parametrize("state", ["failed", "scheduled"])
+def test_new_pod_of_the_name_is_kept(state: str, known: Json, task_states: TaskStates, log: Log):
+    """A cleared task with `random_name_suffix=False` may have created it."""
+    task_states.state = state
+    server = serve_pods(build_pod("a", uid="uid-other"))
+    lose(server, **known)
+    assert ("a" in server.pods, log.lines) == (True, ["Pod a no longer exists."])
+
+
+def test_only_the_pod_that_was_looked_at_is_deleted(task_states: TaskStates):
+    async def check(request: Any) -> None:
+        assert (await request.json())["preconditions"] == {"uid": "uid-a"}
+
+    task_states.state = "failed"
+    server = serve_pods(build_running())
+    server.acts["DELETE a"] = [check]
+    lose(server, pod_uid=None)
+    assert server.pods == {}
+
+
+def test_pod_that_is_gone_is_not_deleted(task_states: TaskStates, log: Log):
+    task_states.state = "failed"
+    lose(server := serve_pods())
+    assert (server.requests.count("DELETE a"), log.lines) == (0, ["Pod a no longer exists."])
+
+
+def test_pod_is_kept_if_airflow_does_not_tell_the_state(task_states: TaskStates, log: Log):
+    task_states.state = OSError("no answer")
+    lose(server := serve_pods(build_running()))
+    assert ("a" in server.pods, log.lines) == (True, ["warning: Pod a may still run: no answer."])
+
+
+def test_pod_is_kept_if_airflow_does_not_tell_whether_an_event_was_fired(task_states: TaskStates, log: Log):
+    task_states.state, task_states.failures = "queued", {"GetXCom": 1000}
+    lose(server := serve_pods(build_running()))
+    assert ("a" in server.pods, log.lines) == (True, ["warning: Pod a may still run: no answer."])
 
 
 @pytest.mark.parametrize(
-    ("state", "found", "is_deleted"),
+    "acts",
     [
-        *((state, RUNNING, True) for state in ("failed", "success", "skipped", "removed", "upstream_failed", None)),
-        ("deferred", RUNNING, False),
-        *((state, RUNNING, True) for state in BEGUN_AGAIN),
-        *((state, ended(0), False) for state in BEGUN_AGAIN),
-        (OSError("no answer"), RUNNING, False),
+        {"DELETE a": [refusing(503), refusing(429), refusing(500)]},
+        {"GET a": [refusing(503), refusing(504)]},
+        {"DELETE a": [refusing(401), refusing(403, "pods is forbidden: x cannot delete")]},
     ],
 )
-def test_pod_is_deleted_only_if_a_user_has_ended_or_cleared_the_task(
-    state: Any, found: Json, is_deleted: bool, log: Log, monkeypatch: pytest.MonkeyPatch
-):
-    async def read_state(_: Any) -> Any:
-        if isinstance(state, Exception):
-            raise state
-        return state
-
-    monkeypatch.setattr(TeamPodTrigger, "get_task_state", read_state)
-    server, trigger = serve_pods(build_pod("a", state=found)), build_trigger()
-    asyncio.run(use(server, trigger, trigger.on_kill))
-    assert ("a" in server.pods) is not is_deleted
-    (line,) = log.lines
-    expected = "Deleting pod a in namespace n." if is_deleted else f"Pod a is kept: the task is {state}."
-    assert line == ("warning: Pod a may still run: no answer." if isinstance(state, Exception) else expected)
+def test_stop_outlasts_a_short_outage(acts: dict[str, list[Act | None]], task_states: TaskStates, log: Log):
+    task_states.state, task_states.failures = "failed", {"GetTaskStates": 3}
+    server = serve_pods(build_running())
+    server.acts = acts
+    lose(server)
+    assert (server.pods, log.lines) == ({}, ["Deleting pod a in namespace n."])
 
 
-def test_stop_keeps_a_pod_whose_task_says_so():
-    server, trigger = serve_pods(build_pod("a")), build_trigger(on_kill_action="keep_pod")
-    asyncio.run(use(server, trigger, trigger.on_kill))
+def test_stop_gives_up_after_a_refusal_that_stays(task_states: TaskStates, log: Log):
+    task_states.state = "failed"
+    server = serve_pods(build_running())
+    server.acts["DELETE a"] = [refusing(422, "invalid")]
+    lose(server)
+    assert server.requests.count("DELETE a") == 1
+    assert log.lines[1:] == ["warning: Pod a may still run: HTTP 422, invalid."]
+
+
+def test_stop_gives_up_before_airflow_ends_it(task_states: TaskStates, log: Log):
+    async def hang(_: Any) -> None:
+        await asyncio.sleep(5)
+
+    task_states.state = "failed"
+    server = serve_pods(build_running())
+    server.acts["DELETE a"] = [hang]
+    lose(server)
+    assert log.lines[1:] == ["warning: Pod a may still run: no answer in time."]
+
+
+def test_task_that_begins_to_wait_again_during_an_outage_keeps_its_pod(task_states: TaskStates):
+    async def defer(_: Any) -> Any:
+        task_states.state = "deferred"
+        return await refusing(503)(_)
+
+    task_states.state = "queued"
+    server = serve_pods(build_running())
+    server.acts["DELETE a"] = [defer]
+    lose(server)
+    assert ("a" in server.pods, server.requests.count("DELETE a")) == (True, 1)
+
+
+def test_stop_keeps_a_pod_whose_task_says_so(task_states: TaskStates):
+    task_states.state = "failed"
+    lose(server := serve_pods(build_pod("a")), on_kill_action="keep_pod")
     assert ("a" in server.pods, server.requests) == (True, [])
+
+
+def fire_in_triggerer(server: NamespaceServer, trigger: Any) -> Any:
+    trigger.task_instance, trigger.trigger_id = build_instance(), TRIGGER
+    return fire(server, trigger)
+
+
+def refuse_the_pods(trigger: Any) -> None:
+    def wait(_: Any) -> Any:
+        raise RuntimeError("no connection")
+
+    trigger._wait = wait
+
+
+def test_event_about_a_pod_that_may_run_is_noted_before_it_is_fired(task_states: TaskStates):
+    refuse_the_pods(trigger := build_trigger())
+    assert fire_in_triggerer(serve_pods(build_running()), trigger)["status"] == "error"
+    assert task_states.xcoms == {task_stop.FIRED: TRIGGER}
+    trigger = build_trigger(trigger_kwargs={"_execution_deadline": 1})
+    task_states.xcoms = {}
+    assert fire_in_triggerer(serve_pods(build_running()), trigger)["status"] == "timeout"
+    assert task_states.xcoms == {task_stop.FIRED: TRIGGER}
+
+
+@pytest.mark.parametrize("code", [0, 3])
+def test_event_about_an_ended_pod_is_not_noted(code: int, task_states: TaskStates):
+    fire_in_triggerer(serve_pods(build_running(ended(code))), build_trigger())
+    assert task_states.requests == []
+
+
+@pytest.mark.parametrize(("failures", "is_noted"), [(2, True), (1000, False)])
+def test_event_is_fired_even_if_it_cannot_be_noted(failures: int, is_noted: bool, task_states: TaskStates, log: Log):
+    task_states.failures = {"SetXCom": failures}
+    refuse_the_pods(trigger := build_trigger())
+    assert fire_in_triggerer(serve_pods(build_running()), trigger)["status"] == "error"
+    noted = "warning: Airflow does not store that the trigger has fired: no answer."
+    assert (task_stop.FIRED in task_states.xcoms, noted in log.lines) == (is_noted, not is_noted)
+
+
+@pytest.mark.parametrize("is_lost", [False, True])
+def test_deletion_after_a_success_outlasts_a_short_outage(
+    is_lost: bool, task_states: TaskStates, log: Log, monkeypatch: pytest.MonkeyPatch
+):
+    async def end(trigger: Any) -> None:
+        async for _ in trigger.run():
+            task_states.state, task_states.failures = "success", {"GetTaskStates": 3}
+            server.acts["DELETE a"] = [refusing(503), refusing(429), refusing(500)]
+            if is_lost:
+                return await trigger.on_kill()
+        return None
+
+    monkeypatch.setattr(team_pod, "_STORED_PAUSE_S", 0.01)
+    server, trigger = serve_pods(build_running(ended(0))), build_trigger(finish=FinishPlan({}).serialize())
+    trigger.task_instance, trigger.trigger_id = build_instance(), TRIGGER
+    asyncio.run(use(server, trigger, lambda: end(trigger)))
+    assert (server.pods, [line for line in log.lines if "warning" in line]) == ({}, [])
+
+
+def test_time_for_a_stop_is_within_airflows():
+    from airflow.jobs import triggerer_job_runner
+
+    assert triggerer_job_runner._ON_CANCEL_TIMEOUT - task_stop._read_kill_s() == 5

@@ -19,6 +19,7 @@ from airflow.providers.cncf.kubernetes.utils.pod_manager import OnKillAction, de
 from airflow.triggers.base import TaskSuccessEvent, TriggerEvent
 
 from kpo_platform.airflow.api_errors import advise, describe_error
+from kpo_platform.airflow.triggers import task_stop
 from kpo_platform.airflow.triggers.finish import FinishedTask, FinishPlan, finish
 from kpo_platform.airflow.triggers.informers import InformerKey, use_informer
 from kpo_platform.airflow.triggers.pod_cache import PodNews
@@ -32,10 +33,9 @@ from kpo_platform.pod.outcome import OutcomeKind, decide_outcome
 from kpo_platform.pod.state import PodState, parse_pod_state
 
 _LONGEST_WAIT_S = 600.0
-_STATE_ATTEMPTS, _STATE_PAUSE_S = 3, 2.0
 _STORED_ATTEMPTS, _STORED_PAUSE_S = 60, 1.0
-_ENDED = frozenset({None, "success", "failed", "skipped", "removed", "upstream_failed"})
-"""States of a task that a user has ended, or cleared."""
+_SUCCESS_S = 60.0
+"""How long the deletion after a success is tried."""
 
 
 class QuietPayload(dict[str, Any]):
@@ -69,7 +69,7 @@ class TeamPodTrigger(KubernetesPodTrigger):
         except Exception as error:  # as an action of a later release; Airflow ends the triggerer for others than these
             raise TypeError(f"Cannot create the trigger: {sanitize(error)}") from error
         self.pod_uid, self.start, self.finish = pod_uid, start, finish
-        self._has_finished_task = False
+        self._has_finished_task = self._is_stopping = False
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class path and the arguments."""
@@ -89,6 +89,7 @@ class TeamPodTrigger(KubernetesPodTrigger):
         except Exception as error:  # the worker looks at the pod itself
             self.log.exception("Cannot wait for pod %s", self.pod_name)
             payload = self._build_payload("error", sanitize(error) or type(error).__name__)
+        await self._note_event(payload)
         self._fired_event = True
         if not self._has_finished_task:
             yield TriggerEvent(payload)  # type: ignore[no-untyped-call]
@@ -97,26 +98,48 @@ class TeamPodTrigger(KubernetesPodTrigger):
         await self._await_stored_success()
 
     async def on_kill(self) -> None:
-        """Delete the pod if a user has ended or cleared the task, not if another triggerer has taken it over.
+        """Delete the pod if a user has ended, cleared or removed the task, not if another triggerer has taken it over.
 
-        Airflow calls it for both (apache/airflow#73454). A task that is not deferred any more was cleared and begins
-        again, or the other triggerer has seen the end of its pod.
+        What passes is tried again as long as Airflow waits for this.
         """
         if self._has_finished_task:
-            await self._delete_if_successful()
+            await self._delete_if_successful(task_stop.KILL_S)
             return
         if self._fired_event or self.on_kill_action == OnKillAction.KEEP_POD:
             return
         try:
-            state = await self._read_task_state()
             async with self._use_informer() as informer:
-                if state == "deferred" or (state not in _ENDED and await self._has_ended(informer)):
-                    self.log.info("Pod %s is kept: the task is %s.", self.pod_name, state)
-                    return
-                self.log.info("Deleting pod %s in namespace %s.", self.pod_name, self.pod_namespace)
-                await informer.requests.delete(self.pod_name, self.pod_uid, self.termination_grace_period)
+                await task_stop.repeat(lambda: self._stop(informer), task_stop.KILL_S)
         except Exception as error:
             self.log.warning("Pod %s may still run: %s.", self.pod_name, describe_error(error))
+
+    async def get_task_state(self) -> str | None:
+        """Ask Airflow for the state of the task; `task_stop.GONE` if it does not have the task."""
+        return await self._task.read_state()
+
+    async def _stop(self, informer: PodInformer) -> None:
+        """Delete the pod if its task was stopped; the task is looked at each time, because it may begin again."""
+        state = _read_text(await self.get_task_state())
+        pod = await informer.requests.read(self.pod_name)
+        if pod is None or not self._build_news().is_of(pod):  # a cleared task may already have a new one of this name
+            self.log.info("Pod %s no longer exists.", self.pod_name)
+            return
+        if not await self._task.is_stopped(state, pod, self.base_container_name):
+            self.log.info("Pod %s is kept: the task is %s.", self.pod_name, state)
+            return
+        if not self._is_stopping:
+            self.log.info("Deleting pod %s in namespace %s.", self.pod_name, self.pod_namespace)
+        self._is_stopping = True
+        await informer.requests.delete(self.pod_name, pod["metadata"]["uid"], self.termination_grace_period)
+
+    async def _note_event(self, payload: Json) -> None:
+        """Tell other triggerers that a worker will look at a pod that may run."""
+        if payload["status"] not in ("error", "timeout"):
+            return
+        try:
+            await task_stop.repeat(self._task.note_event, task_stop.STATE_S)
+        except Exception as error:
+            self.log.warning("Airflow does not store that the trigger has fired: %s.", describe_error(error))
 
     async def _finish(self, informer: PodInformer, payload: Json) -> bool:
         """Do what is left after a success; False if a worker must end the task.
@@ -134,21 +157,26 @@ class TeamPodTrigger(KubernetesPodTrigger):
         """Delete the pod when Airflow has stored the success: the pod is what another triggerer would look at."""
         for _ in range(_STORED_ATTEMPTS):
             await asyncio.sleep(_STORED_PAUSE_S)
-            if await self._delete_if_successful():
+            if await self._delete_if_successful(_SUCCESS_S):
                 return
 
-    async def _delete_if_successful(self) -> bool:
+    async def _delete_if_successful(self, longest_s: float) -> bool:
+        """Delete the pod if Airflow has stored the success; False if it has not, or not yet."""
         try:
-            if await self._read_task_state() != "success":
-                return False
             async with self._use_informer() as informer:
-                await informer.requests.delete(self.pod_name, self.pod_uid, self.termination_grace_period)
+                return await task_stop.repeat(lambda: self._delete_after_success(informer), longest_s)
         except Exception as error:
             self.log.warning("Pod %s is left: %s.", self.pod_name, describe_error(error))
         return True
 
+    async def _delete_after_success(self, informer: PodInformer) -> bool:
+        is_stored = _read_text(await self.get_task_state()) == "success"
+        if is_stored:
+            await informer.requests.delete(self.pod_name, self.pod_uid, self.termination_grace_period)
+        return is_stored
+
     async def _wait(self, informer: PodInformer) -> Json:
-        news = PodNews(self.pod_name, self.pod_uid or "", self.start or "")
+        news = self._build_news()
         limits = StartLimits(informer, self.schedule_timeout, self.startup_timeout)
         progress = Progress(self.log, self.pod_name, self.base_container_name)
         async with informer.subscribe(news):
@@ -160,11 +188,6 @@ class TeamPodTrigger(KubernetesPodTrigger):
                 if payload := self._find_end(news, pod) or self._find_timeout(limits, pod):
                     return payload
                 await news.wait(self._get_remaining(limits, pod))
-
-    async def _has_ended(self, informer: PodInformer) -> bool:
-        found = await informer.requests.read(self.pod_name)
-        outcome = found and decide_outcome(parse_pod_state(found), container=self.base_container_name)
-        return found is not None and outcome is not None
 
     def _find_end(self, news: PodNews, pod: PodState | None) -> Json | None:
         """Build the payload for a pod that has ended, is gone, cannot start, or cannot be read."""
@@ -209,17 +232,15 @@ class TeamPodTrigger(KubernetesPodTrigger):
         written = {key: value for key, value in read_object(self.trigger_kwargs).items() if key != "pod"}
         return QuietPayload({**written, **own})
 
+    def _build_news(self) -> PodNews:
+        return PodNews(self.pod_name, self.pod_uid or "", self.start or "")
+
     async def _read_task_state(self) -> str | None:
-        for attempt in range(_STATE_ATTEMPTS):
-            try:
-                state = await self.get_task_state()  # type: ignore[no-untyped-call]
-            except Exception:
-                if attempt == _STATE_ATTEMPTS - 1:
-                    raise
-                await asyncio.sleep(_STATE_PAUSE_S)
-            else:
-                return None if state is None else str(getattr(state, "value", state))
-        raise AssertionError
+        return _read_text(await task_stop.repeat(self.get_task_state, task_stop.STATE_S))
+
+    @property
+    def _task(self) -> task_stop.DeferredTask:
+        return task_stop.DeferredTask(self.task_instance, self.trigger_id)
 
     def _use_informer(self) -> AbstractAsyncContextManager[PodInformer]:
         config = json.dumps([self.config_dict, self.connection_extras], sort_keys=True, default=str)
@@ -236,6 +257,11 @@ class TeamPodTrigger(KubernetesPodTrigger):
             cluster_context=self.cluster_context,
             connection_extras=self.connection_extras,
         )
+
+
+def _read_text(state: Any) -> str | None:
+    """Return the value of a state that may be a member of Airflow's enum."""
+    return None if state is None else str(getattr(state, "value", state))
 
 
 def _has_started(pod: PodState | None, container: str) -> bool:
