@@ -17,10 +17,12 @@ from kpo_platform.airflow.operators.lifecycle.log_positions import LogProgress
 from kpo_platform.airflow.operators.lifecycle.observed_pod import ObservedPod
 from kpo_platform.airflow.operators.lifecycle.trigger_finish import plan_finish
 from kpo_platform.airflow.triggers.finish import FinishPlan
+from kpo_platform.airflow.triggers.team_pod import TeamPodTrigger
 from kpo_platform.pod.log_lines import LogPosition
 from kpo_platform.pod.summary import summarize_pod
 from unit.support.contracts import CONTRACT, TEAM
 from unit.support.pod_statuses import RUNNING, pod
+from unit.support.pod_trigger import build_trigger
 from unit.support.published_contract import Publish
 
 WRITTEN = LogPosition("2026-11-30T09:00:06.100000000", 1)
@@ -165,3 +167,26 @@ def test_policy_and_logs_of_the_release_decide_first(
     monkeypatch.setitem(CONTRACT, "airflow", {**CONTRACT["airflow"], "sharedLogs": shared_logs})
     publish(alpha={"policy": {**TEAM["policy"], "finish": finish}})
     assert TeamPodOperator(task_id="t", team="alpha", image="busybox:1.35").can_finish_in_triggerer is can_finish
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [
+        FinishPlan({}),
+        FinishPlan({"base": None, "aside": LogPosition("2026", 3, latest="2027")}, has_result=True, has_prefix=False),
+        FinishPlan({}, links={"Pod": "https://console.test"}),
+    ],
+)
+def test_stored_plan_is_the_same(plan: FinishPlan):
+    assert FinishPlan.parse(plan.serialize()) == plan
+
+
+@pytest.mark.parametrize("stored", [None, {}, [], "x", {"positions": {"base": {"new": 1}}}])
+def test_stored_plan_of_another_release_is_none_if_it_is_not_known(stored: Any):
+    assert FinishPlan.parse(stored) is None
+
+
+def test_trigger_reads_the_plan_of_its_stored_form():
+    trigger = build_trigger(finish=FinishPlan({"base": None}).serialize())
+    _, arguments = trigger.serialize()
+    assert TeamPodTrigger(**arguments).finish == trigger.finish

@@ -15,7 +15,6 @@ from airflow.triggers.base import TaskSuccessEvent, TriggerEvent
 
 from kpo_platform.airflow.triggers import finish, team_pod
 from kpo_platform.airflow.triggers.finish import FinishedTask, FinishPlan
-from kpo_platform.airflow.triggers.team_pod import TeamPodTrigger
 from kpo_platform.pod.log_lines import LogPosition
 from kpo_platform.pod.message_result import FIELDS
 from kpo_platform.pod.state import parse_pod_state
@@ -279,26 +278,3 @@ def test_failure_needs_a_worker(code: int):
 def test_task_without_a_plan_needs_a_worker():
     (event,) = play(serve_pods(build_ended("a")), None)
     assert event.payload["status"] == "success"
-
-
-@pytest.mark.parametrize(
-    "plan",
-    [
-        FinishPlan({}),
-        FinishPlan({"base": None, "aside": LogPosition("2026", 3, latest="2027")}, has_result=True, has_prefix=False),
-        FinishPlan({}, links={"Pod": "https://console.test"}),
-    ],
-)
-def test_stored_plan_is_the_same(plan: FinishPlan):
-    assert FinishPlan.parse(plan.serialize()) == plan
-
-
-@pytest.mark.parametrize("stored", [None, {}, [], "x", {"positions": {"base": {"new": 1}}}])
-def test_stored_plan_of_another_release_is_none_if_it_is_not_known(stored: Any):
-    assert FinishPlan.parse(stored) is None
-
-
-def test_trigger_reads_the_plan_of_its_stored_form():
-    trigger = build_trigger(finish=FinishPlan({"base": None}).serialize())
-    _, arguments = trigger.serialize()
-    assert TeamPodTrigger(**arguments).finish == trigger.finish
