@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from kubernetes import client, config
@@ -50,7 +51,7 @@ def start(stack: Stack, airflow: AirflowApi) -> Iterator[StartRun]:
     """Starts runs of the DAGs; deletes their pods afterwards."""
     push_dag(stack, airflow, "alpha", "deferred.py", "deferred_burst")
     yield lambda name: Run(stack, airflow, f"deferred_{name}", airflow.trigger_run(f"deferred_{name}"))
-    names = ",".join(f"deferred_{name}" for name in ("restarts", "moved", "unwatched", "burst"))
+    names = ",".join(f"deferred_{name}" for name in ("restarts", "moved", "unwatched", "removed", "burst"))
     stack.kubectl("delete", "pods", "-n", TEAM, "-l", f"dag_id in ({names})", "--wait=false")
 
 
@@ -187,6 +188,18 @@ def test_refused_watch_is_replaced_by_one_list(start: StartRun, stack: Stack):
         said = stack.kubectl("logs", "-n", NAMESPACE, f"{TRIGGERER}-0", "-c", "triggerer", "--tail=2000")
     assert f"Cannot watch the pods of namespace {TEAM}: HTTP 403" in said
     check_each_ran_once(run, observed, 3)
+
+
+def test_deletion_of_the_run_of_deferred_tasks_ends_their_pods(start: StartRun, stack: Stack, airflow: AirflowApi):
+    run = start("removed")
+    wait_until_deferred(run, 2)
+    airflow.delete(f"dags/{run.dag}/dagRuns/{quote(run.id)}")
+
+    def probe() -> None:
+        if pods := [pod["metadata"]["name"] for pod in run.list_pods()]:
+            raise NotYet(f"pods {pods}")
+
+    wait_for("the pods of the deleted run to be deleted", probe, deadline_s=60, interval_s=1)
 
 
 def end_pods(stack: Stack, pods: list[dict[str, Any]]) -> None:
