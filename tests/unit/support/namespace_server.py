@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -48,7 +48,9 @@ class NamespaceServer:
         former = self.pods.get(name, pod)
         labels = {"kubernetes_pod_operator": "True"} if is_selected else {}
         all_labels = {**labels, **pod["metadata"].get("labels", {})}
-        self.pods[name] = {**pod, "metadata": {**pod["metadata"], "labels": all_labels}}
+        self.version += 1
+        own = {"labels": all_labels, "resourceVersion": str(self.version)}
+        self.pods[name] = {**pod, "metadata": {**pod["metadata"], **own}}
         if is_selected:
             self._add(kind, self.pods[name])
         elif kind == "MODIFIED":
@@ -58,11 +60,13 @@ class NamespaceServer:
         """Let a pod disappear."""
         is_selected = self._is_selected(name)
         pod = self.pods.pop(name)
+        self.version += 1
         if is_selected:
             self._add("DELETED", pod)
 
     def bookmark(self) -> None:
         """Send a bookmark."""
+        self.version += 1
         self._add("BOOKMARK", {"metadata": {}})
 
     def send(self, line: bytes) -> None:
@@ -86,7 +90,6 @@ class NamespaceServer:
         return "kubernetes_pod_operator" in self.pods.get(name, {"metadata": {}})["metadata"].get("labels", {})
 
     def _add(self, kind: str, pod: Json) -> None:
-        self.version += 1
         versioned = {**pod, "metadata": {**pod["metadata"], "resourceVersion": str(self.version)}}
         self._events.append((self.version, json.dumps({"type": kind, "object": versioned}).encode()))
         self._changed.set()
@@ -118,6 +121,15 @@ class NamespaceServer:
         lines = [line for line in lines if line[:19] >= since][-int(request.query.get("tailLines", 10**9)) :]
         body = "".join(f"{line}\n" for line in lines).encode()
         return web.Response(body=body[: int(request.query.get("limitBytes", 10**9))])
+
+    async def hold(self, request: web.Request, until: asyncio.Event) -> web.StreamResponse:
+        """Answer a list or the read of a pod with what is so now, but later."""
+        name = request.match_info.get("name", "")
+        answer = self._answer_pod(request, name) if name else self._list(request)
+        with suppress(TimeoutError):  # a test that fails does not release it
+            async with asyncio.timeout(5):
+                await until.wait()
+        return answer
 
     def _list(self, request: web.Request) -> web.Response:
         first, limit = int(request.query.get("continue", 0)), int(request.query["limit"])
@@ -166,6 +178,24 @@ def refusing(code: int, message: str = "no", headers: dict[str, str] | None = No
         return refuse(code, message, headers)
 
     return act
+
+
+@dataclass
+class HeldAnswer:
+    """An act: the next answer is built when the request comes, and sent when it is released.
+
+    Attributes:
+        asked, released: when both has happened.
+    """
+
+    server: NamespaceServer
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
+    released: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def __call__(self, request: web.Request) -> web.StreamResponse | None:
+        """Hold an answer."""
+        self.asked.set()
+        return await self.server.hold(request, self.released)
 
 
 @asynccontextmanager

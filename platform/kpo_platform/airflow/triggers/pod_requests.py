@@ -39,6 +39,33 @@ class Page:
     version: str
 
 
+class _Session:
+    """A client, which is closed when it is outdated and its last request has ended."""
+
+    def __init__(self, client: Any, stack: AsyncExitStack) -> None:
+        self.client, self._stack = client, stack
+        self._requests, self._is_outdated = 0, False
+
+    @asynccontextmanager
+    async def use(self) -> AsyncIterator[Any]:
+        """Give the client for a request."""
+        self._requests += 1
+        try:
+            yield self.client
+        finally:
+            self._requests -= 1
+            await self._close_if_unused()
+
+    async def outdate(self) -> None:
+        """Let the client serve only the requests that have begun."""
+        self._is_outdated = True
+        await self._close_if_unused()
+
+    async def _close_if_unused(self) -> None:
+        if self._is_outdated and not self._requests:
+            await self._stack.aclose()
+
+
 class PodRequests:
     """Requests to one API server about one namespace.
 
@@ -48,8 +75,7 @@ class PodRequests:
 
     def __init__(self, open_client: OpenClient, namespace: str) -> None:
         self._open_client, self._path = open_client, f"/api/v1/namespaces/{namespace}/pods"
-        self._stack = AsyncExitStack()
-        self._client: Any = None
+        self._session: _Session | None = None
         self._lock = asyncio.Lock()
 
     async def list_pages(self) -> AsyncIterator[Page]:
@@ -100,11 +126,11 @@ class PodRequests:
         return True
 
     async def renew(self) -> None:
-        """Close the client: its credentials were rejected."""
+        """Close the client, whose credentials were rejected, when the requests that have begun with it have ended."""
         async with self._lock:
-            self._client = None
-            stack, self._stack = self._stack, AsyncExitStack()
-        await stack.aclose()
+            session, self._session = self._session, None
+        if session is not None:
+            await session.outdate()
 
     async def _request(
         self, method: str, path: str, query: Mapping[str, str] | None = None, body: Json | None = None
@@ -125,29 +151,40 @@ class PodRequests:
         body: Json | None = None,
     ) -> AsyncIterator[Any]:
         """Send a request, and give its answer, which is closed at the end."""
-        client = await self._get_client()
+        session = await self._get_session()
         try:
-            answer = await client.call_api(
-                *(path, method, {}, list(query.items())),
-                body=body,
-                auth_settings=["BearerToken"],
-                _preload_content=False,
-                _request_timeout=timeout_s,
-            )
-            try:
-                if not 200 <= answer.status <= 299:
-                    raise await _build_refusal(answer)
-                yield answer
-            finally:
-                answer.close()
+            async with session.use() as client:
+                answer = await _call(client, method, path, query, timeout_s, body)
+                try:
+                    if not 200 <= answer.status <= 299:
+                        raise await _build_refusal(answer)
+                    yield answer
+                finally:
+                    answer.close()
         except (aiohttp.ClientError, json.JSONDecodeError, UnicodeDecodeError) as error:
             raise ConnectionError(str(error) or type(error).__name__) from error
 
-    async def _get_client(self) -> Any:
+    async def _get_session(self) -> _Session:
         async with self._lock:
-            if self._client is None:
-                self._client = await self._stack.enter_async_context(self._open_client())
-            return self._client
+            if self._session is None:
+                stack = AsyncExitStack()
+                self._session = _Session(await stack.enter_async_context(self._open_client()), stack)
+            return self._session
+
+
+async def _call(
+    client: Any, method: str, path: str, query: Mapping[str, str], timeout_s: tuple[float, float], body: Json | None
+) -> Any:
+    try:
+        return await client.call_api(
+            *(path, method, {}, list(query.items())),
+            body=body,
+            auth_settings=["BearerToken"],
+            _preload_content=False,
+            _request_timeout=timeout_s,
+        )
+    except RuntimeError as error:  # aiohttp's, if the client was closed
+        raise ConnectionError(str(error)) from error
 
 
 async def _parse_events(answer: Any) -> AsyncIterator[Json]:
