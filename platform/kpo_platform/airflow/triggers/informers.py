@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
+from kpo_platform.airflow.triggers.connection import read_patiently
 from kpo_platform.airflow.triggers.informer_metrics import report_metrics
 from kpo_platform.airflow.triggers.orphans import watch_for_orphans
 from kpo_platform.airflow.triggers.pod_informer import PodInformer
@@ -67,7 +68,8 @@ async def use_informer(key: InformerKey, open_client: OpenClient) -> AsyncIterat
 
 
 def _start(key: InformerKey, open_client: OpenClient) -> _Shared:
-    informer = PodInformer(PodRequests(open_client, key.namespace), key.namespace)
+    requests = PodRequests(read_patiently(key.connection, open_client), key.namespace)
+    informer = PodInformer(requests, key.namespace)
     informer.start()
     helpers = (report_metrics, watch_for_orphans)
     return _Shared(informer, [asyncio.create_task(helper(informer, key.namespace)) for helper in helpers])
