@@ -31,6 +31,7 @@ TESTS = (
     "informer_faults",
     "informer_metrics",
     "informer_order",
+    "informer_outages",
     "late_deferral",
     "informers",
     "layer_order",

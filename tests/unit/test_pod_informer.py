@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import pytest
 
-from kpo_platform.airflow.triggers import pod_informer, pod_requests
+from kpo_platform.airflow.triggers import outage, pod_informer, pod_looks, pod_requests
 from kpo_platform.airflow.triggers.pod_cache import PodNews
-from unit.support.informer_scene import Scene, Watcher, build_ended, build_pod, play
-from unit.support.namespace_server import refusing
+from unit.support.informer_scene import Scene, Watcher, build_ended, build_pod, play, play_with
+from unit.support.namespace_server import NamespaceServer, refusing
 from unit.support.pod_statuses import WAITING
 
 Json = dict[str, Any]
@@ -20,7 +19,8 @@ Json = dict[str, Any]
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pod_informer, "_SHORTEST_PAUSE_S", 0.01)
     monkeypatch.setattr(pod_informer, "_LONGEST_PAUSE_S", 0.05)
-    monkeypatch.setattr(pod_informer, "_LOOK_S", 0.03)
+    monkeypatch.setattr(pod_looks, "_LOOK_S", 0.03)
+    monkeypatch.setattr(outage, "_TOLD_AFTER_S", 0.05)
     monkeypatch.setattr(pod_informer, "_POLL_S", (0.02, 0.05))
 
 
@@ -157,45 +157,30 @@ def test_refused_watch_becomes_one_list_for_all(caplog: pytest.LogCaptureFixture
     )
 
 
-@pytest.mark.parametrize("times", [1, 20])
-@pytest.mark.parametrize("request_name", ["LIST", "WATCH"])
-@pytest.mark.parametrize("code", [401, 429, 500, 503, 504])
-def test_outage_is_waited_out(request_name: str, code: int, times: int):
+def test_state_that_has_not_changed_wakes_no_task():
+    """The pods are listed every two to five seconds if the watch is refused."""
+
     async def act(scene: Scene) -> None:
-        scene.server.acts[request_name] = [refusing(code)] * times
+        scene.server.acts["WATCH"] = [refusing(403, 'User "u" cannot watch resource "pods"')]
         watcher = await scene.watch("a")
-        await scene.wait_until(lambda: not scene.server.acts[request_name])
-        scene.server.put(build_ended("a"))
-        await watcher.wait_for("Succeeded 0")
-
-    play(act, build_pod("a"))
-
-
-def test_refusal_is_told_when_it_lasts(monkeypatch: pytest.MonkeyPatch):
-    async def act(scene: Scene) -> None:
-        scene.server.acts["LIST"] = [refusing(403, 'User "u" cannot list resource "pods"')] * 1000
-        watcher = await scene.watch("a")
-        said = 'error: HTTP 403, User "u" cannot list resource "pods"'
-        assert await watcher.wait_for(said) == said
-
-    monkeypatch.setattr(pod_informer, "_REFUSED_S", 0.2)
-    play(act, build_pod("a"))
-
-
-def test_time_of_an_outage_is_counted():
-    async def act(scene: Scene) -> None:
-        watcher = await scene.watch("a")
+        out_of_selection = await scene.watch("b")
         await watcher.wait_for("Running")
-        before = scene.informer.interrupted_s
-        scene.server.acts["LIST"] = scene.server.acts["WATCH"] = [refusing(503)] * 1000
-        scene.server.cut()
-        await scene.wait_until(lambda: scene.informer.is_interrupted)
-        await asyncio.sleep(0.3)
-        scene.server.acts.clear()
-        await scene.wait_until(lambda: not scene.informer.is_interrupted)
-        assert 0.3 <= scene.informer.interrupted_s - before <= 3
+        await out_of_selection.wait_for("Running")
+        for each in (watcher, out_of_selection):
+            each.news._changed.clear()
+        lists, reads = scene.informer.lists, scene.count("GET b")
+        await scene.wait_until(lambda: scene.informer.lists >= lists + 3 and scene.count("GET b") >= reads + 3)
+        assert not watcher.news._changed.is_set()
+        assert not out_of_selection.news._changed.is_set()
+        scene.server.put(build_ended("a"))
+        scene.server.put(build_ended("b"), is_selected=False)
+        await watcher.wait_for("Succeeded 0")
+        await out_of_selection.wait_for("Succeeded 0")
 
-    play(act, build_pod("a"))
+    server = NamespaceServer()
+    server.put(build_pod("a"))
+    server.put(build_pod("b"), is_selected=False)
+    play_with(act, server)
 
 
 def test_another_pod_of_the_name_is_not_taken_for_the_tasks_own():

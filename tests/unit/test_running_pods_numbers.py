@@ -30,7 +30,7 @@ from kpo_platform.airflow.operators.lifecycle import (
     task_result,
 )
 from kpo_platform.airflow.operators.lifecycle.log_stream import FollowTimes
-from kpo_platform.airflow.triggers import finish, orphans, pod_informer, pod_requests, task_stop
+from kpo_platform.airflow.triggers import finish, orphans, outage, pod_informer, pod_looks, pod_requests, task_stop
 from kpo_platform.contract.team import Policy
 
 KILL_S = inspect.signature(WatchedSubprocess.kill).parameters["escalation_delay"].default
@@ -79,9 +79,10 @@ TIMES_OF_A_RUN: tuple[tuple[str, float], ...] = (
     (r"in the first minute and grows to (.+?);", pod_updates._RUNNING[1]),
     (r"in its own process for the first (.+?) \(`policy.deferAfter`", Policy.model_fields["defer_after"].default),
     (r"the triggerer may not list the pods for (.+?), or", pod_informer._REFUSED_S),
+    (r"its log says when an outage that has lasted (.+?) begins and ends", outage._TOLD_AFTER_S),
     (r"it is tried again after (.+?)\. A pod that is in neither", pod_informer._REFUSED_S),
     (r"looks for such pods every (.+?) while it waits", orphans._INTERVAL_S),
-    (r"is read every (.+?)\. ## Full quota", pod_informer._LOOK_S),
+    (r"is read every (.+?)\. ## Full quota", pod_looks._LOOK_S),
 )
 """Sentence of docs/running-pods.md, and the seconds that it states."""
 

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from airflow.providers.cncf.kubernetes.triggers.pod import KubernetesPodTrigger
 
-from kpo_platform.airflow.triggers import team_pod
+from kpo_platform.airflow.triggers import outage, team_pod
 from kpo_platform.airflow.triggers.team_pod import TeamPodTrigger
+from kpo_platform.pod.state import parse_pod_state
 from kpo_platform.pod.summary import summarize_pod
 from unit.support.informer_scene import build_ended, build_pod
 from unit.support.namespace_server import refusing, serve
@@ -172,6 +173,28 @@ def test_outage_is_in_the_log(log: Log):
         "Pod a has started.",
         "warning: The state of pod a is not known: the Kubernetes API does not answer. The task waits.",
     ]
+
+
+def test_short_outage_is_not_in_the_log(log: Log, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(outage, "_TOLD_AFTER_S", 5)
+    server = serve_pods(build_pod("a"))
+
+    def stop() -> None:
+        server.acts["WATCH"] = server.acts["LIST"] = [refusing(503)] * 4
+        server.cut()
+
+    fire(server, build_trigger(), stop, lambda: None, lambda: server.put(build_ended("a")))
+    assert log.lines == ["Pod a has started."]
+
+
+def test_image_problem_is_looked_for_only_if_a_container_waits_for_its_image(monkeypatch: pytest.MonkeyPatch):
+    looked: list[Json | None] = []
+    monkeypatch.setattr(team_pod, "_find_image_problem", lambda found: looked.append(found) or "")
+    server = serve_pods(UNSCHEDULED)
+    backoff = {"waiting": {"reason": "ImagePullBackOff", "message": "timeout"}}
+    steps = [build_pod("a", "Pending", WAITING), build_pod("a", "Pending", backoff), build_pod("a"), build_ended("a")]
+    fire(server, build_trigger(), *[lambda step=step: server.put(step) for step in steps])  # type: ignore[misc]
+    assert [each and parse_pod_state(each).container("base").reason for each in looked] == ["ImagePullBackOff"]
 
 
 def test_stored_form_has_the_stock_arguments_and_its_own():

@@ -85,7 +85,10 @@ def play(act: Callable[[Scene], Awaitable[None]], *pods: Json) -> None:
     server = NamespaceServer()
     for each in pods:
         server.put(each)
+    play_with(act, server)
 
+
+def play_with(act: Callable[[Scene], Awaitable[None]], server: NamespaceServer) -> None:
     async def run() -> None:
         async with open_scene(server) as scene:
             await act(scene)

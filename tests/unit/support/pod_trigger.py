@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from kpo_platform.airflow.triggers import pod_informer, task_stop
+from kpo_platform.airflow.triggers import outage, pod_informer, task_stop
 from kpo_platform.airflow.triggers.team_pod import TeamPodTrigger
 from unit.support.namespace_server import NamespaceServer, serve
 from unit.support.task_log import Log
@@ -27,6 +27,7 @@ def trigger_log(monkeypatch: pytest.MonkeyPatch) -> Log:
     monkeypatch.setattr(TeamPodTrigger, "log", property(lambda self: log))
     monkeypatch.setattr(pod_informer, "_SHORTEST_PAUSE_S", 0.01)
     monkeypatch.setattr(pod_informer, "_LONGEST_PAUSE_S", 0.05)
+    monkeypatch.setattr(outage, "_TOLD_AFTER_S", 0.05)
     monkeypatch.setattr(task_stop, "_PAUSE_S", 0.01)
     monkeypatch.setattr(task_stop, "KILL_S", 0.5)
     monkeypatch.setattr(task_stop, "STATE_S", 0.05)

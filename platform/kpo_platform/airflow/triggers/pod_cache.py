@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
+from typing import NamedTuple
 
+from kpo_platform.airflow.triggers.pod_moment import Moment
 from kpo_platform.pod.identity import START_LABEL
 from kpo_platform.pod.json_fields import read_object, read_text
 from kpo_platform.pod.merge import Json
@@ -20,13 +22,16 @@ class PodNews:
         uid: its uid; empty until it is known.
         start: its value of `START_LABEL`; empty if it has none, or it is not known.
         pod: the summary of its last known state; None until it has been seen.
+        moment: when it was in that state.
         is_gone: whether it no longer exists.
         error: why nothing can be found out about it.
+        told: how many states were told.
     """
 
     def __init__(self, name: str, uid: str = "", start: str = "") -> None:
         self.name, self.uid, self.start = name, uid, start
         self.pod: Json | None = None
+        self.moment, self.told = Moment(), 0
         self.is_gone = False
         self.error: Exception | None = None
         self._changed = asyncio.Event()
@@ -38,12 +43,19 @@ class PodNews:
             return bool(self.uid) and metadata.get("uid") == self.uid
         return not self.start or read_object(metadata.get("labels")).get(START_LABEL) == self.start
 
-    def tell(self, pod: Json | None, *, is_gone: bool = False) -> None:
-        """Take over the summary of a new state, or the end of the pod's existence."""
-        if pod is not None:
+    def tell(self, pod: Json, moment: Moment) -> None:
+        """Take over the summary of a state, unless a newer one is known; the wait ends only if it differs."""
+        if moment.is_before(self.moment):
+            return
+        self.moment, self.told = moment, self.told + 1
+        if pod != self.pod:
             self.pod = pod
             self.uid = self.uid or read_text(read_object(pod.get("metadata")).get("uid"))
-        self.is_gone |= is_gone
+            self._changed.set()
+
+    def tell_gone(self) -> None:
+        """Take over that the pod no longer exists, which is never taken back."""
+        self.is_gone = True
         self._changed.set()
 
     def fail(self, error: Exception) -> None:
@@ -65,11 +77,16 @@ class PodNews:
         self._changed.clear()
 
 
+class _Known(NamedTuple):
+    moment: Moment
+    summary: bytes
+
+
 class PodCache:
     """The states of a namespace's pods, by name, as compact JSON: parsed only for those that someone waits for."""
 
     def __init__(self) -> None:
-        self._pods: dict[str, bytes] = {}
+        self._pods: dict[str, _Known] = {}
         self._waiting: dict[str, list[PodNews]] = {}
 
     def __len__(self) -> int:
@@ -83,13 +100,13 @@ class PodCache:
 
     def list_pods(self) -> Iterator[Json]:
         """Yield the summaries of all pods."""
-        return (json.loads(pod) for pod in list(self._pods.values()))
+        return (json.loads(known.summary) for known in list(self._pods.values()))
 
     def add(self, news: PodNews) -> bool:
         """Let someone wait for news; tell whether the pod is known."""
         self._waiting.setdefault(news.name, []).append(news)
-        pod = self._pods.get(news.name)
-        return pod is not None and self._tell(news, json.loads(pod))
+        known = self._pods.get(news.name)
+        return known is not None and _tell(news, json.loads(known.summary), known.moment)
 
     def remove(self, news: PodNews) -> None:
         """Let someone wait no longer."""
@@ -97,38 +114,53 @@ class PodCache:
         if left:
             self._waiting[news.name] = left
 
-    def put(self, pod: Json) -> None:
-        """Take over the state of a pod."""
-        summary = summarize_pod(pod)
+    def put(self, pod: Json, period: int = 0) -> str:
+        """Take over the state of a pod, unless a newer one is known; return its name."""
+        summary, moment = summarize_pod(pod), _read_moment(pod, period)
         name = read_text(summary["metadata"].get("name"))
-        self._pods[name] = json.dumps(summary, separators=(",", ":")).encode()
-        for news in self._waiting.get(name, ()):
-            self._tell(news, summary)
+        if not self._has_newer(name, moment):
+            self._pods[name] = _Known(moment, json.dumps(summary, separators=(",", ":")).encode())
+            for news in self._waiting.get(name, ()):
+                _tell(news, summary, moment)
+        return name
 
-    def take_out(self, pod: Json) -> list[PodNews]:
+    def take_out(self, pod: Json, period: int) -> list[PodNews]:
         """Take over the last state of a pod that has left the selection; return who waits for it."""
-        summary = summarize_pod(pod)
+        summary, moment = summarize_pod(pod), _read_moment(pod, period)
         name = read_text(summary["metadata"].get("name"))
-        self._pods.pop(name, None)
-        return [news for news in self._waiting.get(name, ()) if self._tell(news, summary)]
+        if not self._has_newer(name, moment):
+            self._pods.pop(name, None)
+        return [news for news in self._waiting.get(name, ()) if _tell(news, summary, moment)]
 
-    def keep_only(self, names: Iterable[str]) -> None:
-        """Drop the pods that a whole list does not have."""
-        known = set(names)
-        self._pods = {name: pod for name, pod in self._pods.items() if name in known}
+    def keep_only(self, names: Collection[str], listed: Moment) -> None:
+        """Drop the pods that a whole list does not have, except those that are newer than the list."""
+        self._pods = {
+            name: known for name, known in self._pods.items() if name in names or listed.is_before(known.moment)
+        }
 
     def knows(self, news: PodNews) -> bool:
         """Tell whether the pod is known."""
-        pod = self._pods.get(news.name)
-        return pod is not None and news.is_of(json.loads(pod))
+        known = self._pods.get(news.name)
+        if known is None:
+            return False
+        is_told = bool(known.moment.version) and known.moment == news.moment  # a version is of one pod
+        return is_told or news.is_of(json.loads(known.summary))
 
     def list_missing(self) -> Iterator[PodNews]:
         """Yield those whose pod is not among the known ones."""
         return (news for news in self.waiting if not self.knows(news))
 
-    @staticmethod
-    def _tell(news: PodNews, summary: Json) -> bool:
-        is_own = news.is_of(summary)
-        if is_own:
-            news.tell(summary)
-        return is_own
+    def _has_newer(self, name: str, moment: Moment) -> bool:
+        known = self._pods.get(name)
+        return known is not None and moment.is_before(known.moment)
+
+
+def _read_moment(pod: Json, period: int) -> Moment:
+    return Moment(period, read_text(read_object(pod.get("metadata")).get("resourceVersion")))
+
+
+def _tell(news: PodNews, summary: Json, moment: Moment) -> bool:
+    is_own = news.is_of(summary)
+    if is_own:
+        news.tell(summary, moment)
+    return is_own

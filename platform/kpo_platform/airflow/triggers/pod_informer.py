@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import logging
 import random
 import time
@@ -12,22 +11,23 @@ from contextlib import asynccontextmanager, suppress
 
 from kubernetes.client import ApiException
 
-from kpo_platform.airflow.api_errors import advise, describe_error, is_forbidden, is_transient, read_retry_after
+from kpo_platform.airflow.api_errors import advise, describe_error, is_forbidden, read_retry_after
+from kpo_platform.airflow.triggers.outage import Outage, Refusals
 from kpo_platform.airflow.triggers.pod_cache import PodCache, PodNews
+from kpo_platform.airflow.triggers.pod_looks import PodLooks
+from kpo_platform.airflow.triggers.pod_moment import Moment, is_lower
 from kpo_platform.airflow.triggers.pod_requests import PodRequests
+from kpo_platform.airflow.triggers.watch_silence import WatchSilence
 from kpo_platform.pod.json_fields import read_integer, read_object, read_text
 from kpo_platform.pod.merge import Json
-from kpo_platform.pod.summary import summarize_pod
 
 log = logging.getLogger(__name__)
 
 _SHORTEST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 15.0
 _REFUSED_S = 60.0
-"""How long refusals may last before the tasks are told: an API server that has just started refuses what it will
-allow. And how long a refused watch is not tried again."""
+"""How long refusals may last before the tasks are told, and how long a refused watch is not tried again."""
 
 _POLL_S = (2.0, 5.0)
-_LOOK_S = 5.0
 _YIELD_AFTER = 50  # pods of a list, so that other triggers run meanwhile
 _CHANGES = ("ADDED", "MODIFIED")
 
@@ -48,13 +48,13 @@ class PodInformer:
         self.requests, self._namespace = requests, namespace
         self.events = self.lists = 0
         self.cache = PodCache()
-        self._version = ""
-        self._failures, self._refused_since = 0, 0.0
+        self._version, self._listed, self._period = "", "", 0
+        self._failures, self._refusals = 0, Refusals(_REFUSED_S)
         self._polls_until, self._polls = 0.0, 0
-        self._interrupted_at: float | None = time.monotonic()
-        self._interrupted_s, self._has_told_interruption = 0.0, False
-        self._has_worked = self._is_held_back = False
-        self._looks: dict[PodNews, asyncio.Task[None]] = {}
+        self._outage = Outage(namespace, self._wake_all)
+        self._has_worked, self._silence = False, WatchSilence(namespace, _POLL_S[1])
+        self._looks = PodLooks(requests, self.cache, lambda: self._period, _REFUSED_S)
+        self._lister: asyncio.Task[None] | None = None
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -70,17 +70,17 @@ class PodInformer:
     @property
     def interrupted_since_s(self) -> float:
         """For how many seconds nothing has been found out; 0 while the state of the pods is known."""
-        return 0.0 if self._interrupted_at is None else time.monotonic() - self._interrupted_at
+        return self._outage.since_s
 
     @property
     def interrupted_s(self) -> float:
         """How long, in seconds and in all, nothing could be found out."""
-        return self._interrupted_s + self.interrupted_since_s
+        return self._outage.total_s
 
     @property
     def is_interrupted(self) -> bool:
-        """Whether requests have failed, and nothing can be found out now."""
-        return self._has_told_interruption
+        """Whether requests have failed for a while, and nothing can be found out now."""
+        return self._outage.is_told
 
     @property
     def has_ended(self) -> bool:
@@ -94,23 +94,26 @@ class PodInformer:
 
     async def close(self) -> None:
         """End all requests."""
-        tasks = [task for task in (self._task, *self._looks.values()) if task is not None]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        self._outage.close()
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        await self._looks.close()
         await self.requests.renew()
 
     @asynccontextmanager
     async def subscribe(self, news: PodNews) -> AsyncIterator[None]:
         """Keep news of a pod current for the block."""
-        if not self.cache.add(news) and self._interrupted_at is None:
-            self._look_at(news)
+        if not self.cache.add(news):
+            if self._outage.lasts:
+                self._looks.postpone(news)
+            else:
+                self._looks.begin(news)
         try:
             yield
         finally:
             self.cache.remove(news)
-            if (look := self._looks.pop(news, None)) is not None:
-                look.cancel()
+            self._looks.end(news)
 
     async def _run(self) -> None:
         while True:
@@ -137,44 +140,60 @@ class PodInformer:
         return True
 
     async def _list(self) -> None:
-        self._version, self._refused_since = await self._read_all(), 0.0
-        self._resume()
+        self._period += 1
+        self._version = await self._read_all() or ""
+        self._refusals.clear()
+        self._end_outage()
 
-    async def _read_all(self) -> str:
-        """Read all pods, and return the version of the list."""
-        names, version = [], ""
+    async def _read_all(self) -> str | None:
+        """Read all pods, and return the version of the list; None if a watch beside it has overtaken it."""
+        names: set[str] = set()
+        listed = Moment(self._period)
         async for page in self.requests.list_pages():
-            version = page.version
+            listed = Moment(self._period, page.version)
             for pod in page.pods:
-                self.cache.put(pod)
-                names.append(read_text(read_object(pod.get("metadata")).get("name")))
+                if self._is_overtaken(listed):
+                    return None
+                names.add(self.cache.put(pod, self._period))
                 if len(names) % _YIELD_AFTER == 0:
                     await asyncio.sleep(0)
-        if not version:
+        if not listed.version:
             raise ConnectionError("the answer is not a list of pods")
-        self.cache.keep_only(names)
+        if self._is_overtaken(listed):
+            return None
+        self.cache.keep_only(names, listed)
+        self._listed = listed.version
         self.lists += 1
         for news in list(self.cache.list_missing()):
-            self._look_at(news)
-        return version
+            self._looks.begin(news)
+        return listed.version
+
+    def _is_overtaken(self, listed: Moment) -> bool:
+        """Tell whether the watch has told all that a list has, and perhaps that one of its pods is gone."""
+        return listed.is_before(Moment(self._period, self._version))
 
     async def _watch(self) -> None:
         self._has_worked = False
-        async with self.requests.watch(self._version) as events, self._listing_beside():
-            self._resume()
+        self._silence.begin()
+        async with self._listing_beside(), self.requests.watch(self._version) as events:
+            self._silence.note_answer()
+            self._end_outage()
             async for event in events:
                 self._take(event)
-        self._is_held_back &= not self._has_worked
 
     @asynccontextmanager
     async def _listing_beside(self) -> AsyncIterator[None]:
-        """List the pods beside a watch while a proxy may hold back what the API server sends."""
-        task = asyncio.create_task(self._list_beside()) if self._is_held_back else None
+        """List the pods beside a watch, until its first event, if a proxy may hold back what the API server sends."""
+        self._lister = asyncio.create_task(self._list_beside()) if self._silence.is_held_back else None
         try:
             yield
         finally:
-            if task is not None:
-                task.cancel()
+            self._end_lister()
+
+    def _end_lister(self) -> None:
+        if self._lister is not None:
+            self._lister.cancel()
+            self._lister = None
 
     async def _list_beside(self) -> None:
         while True:
@@ -191,21 +210,26 @@ class PodInformer:
         version = read_text(metadata.get("resourceVersion"))
         if not version or not (kind == "BOOKMARK" or (kind in (*_CHANGES, "DELETED") and metadata.get("name"))):
             raise ConnectionError("the answer is not an event of a pod")
-        if version.isdigit() and self._version.isdigit() and int(version) < int(self._version):
+        if is_lower(version, self._version):
             raise _OutdatedError  # the cluster was restored from a backup
         self._has_worked, self._failures, self._version = True, 0, version
-        self._polls, self._refused_since = 0, 0.0
+        self._polls = 0
+        self._refusals.clear()
+        self._silence.note_event()
+        self._end_lister()
         self.events += 1
+        if is_lower(version, self._listed):
+            return  # held back: a list beside the watch has told the pod's state since then, or that it is gone
         if kind in _CHANGES:
-            self.cache.put(found)
+            self.cache.put(found, self._period)
         elif kind == "DELETED":
-            for news in self.cache.take_out(found):  # or its labels have changed
-                self._look_at(news)
+            for news in self.cache.take_out(found, self._period):  # or its labels have changed
+                self._looks.begin(news)
 
     async def _handle(self, error: Exception, *, is_watch: bool) -> None:
         """Decide how to continue after a failed request, and wait."""
-        if is_watch and isinstance(error.__cause__, TimeoutError):
-            self._note_silence()
+        if self._silence.has_caused(error, is_watch=is_watch):
+            self._version = ""
             return
         if is_watch and not self._has_worked:
             self._version = ""
@@ -214,26 +238,16 @@ class PodInformer:
         if is_watch and isinstance(error, ApiException) and (is_forbidden(error) or error.status in (404, 405, 501)):
             self._poll(error)
             return
-        self._interrupt(error)
+        self._outage.begin(error)
         if getattr(error, "status", None) == 401:
             with suppress(Exception):
                 await self.requests.renew()
-        if not is_transient(error):
-            self._note_refusal(error)
+        if self._refusals.have_lasted(error):
+            for news in self.cache.waiting:
+                news.fail(error)
         pause_s = random.uniform(0.1, 1) * min(_SHORTEST_PAUSE_S * 2.0 ** min(self._failures, 10), _LONGEST_PAUSE_S)
         self._failures += 1
         await asyncio.sleep(max(pause_s, read_retry_after(error) or 0.0))
-
-    def _note_silence(self) -> None:
-        """List the pods after a silent watch: the API server sends a bookmark every minute."""
-        self._version = ""
-        if not self._is_held_back:
-            self._is_held_back = True
-            log.warning(
-                "The watch of the pods of namespace %s is silent: a proxy may hold back what the Kubernetes API sends. "
-                "The pods are listed beside it every %.0f seconds. Let the proxy pass on answers at once.",
-                *(self._namespace, _POLL_S[1]),
-            )
 
     def _poll(self, refusal: Exception) -> None:
         """List the pods instead of watching them, for a while."""
@@ -245,52 +259,14 @@ class PodInformer:
                 *(self._namespace, describe_error(refusal), _POLL_S[1], advise(refusal)),
             )
 
-    def _note_refusal(self, error: Exception) -> None:
-        now = time.monotonic()
-        self._refused_since = self._refused_since or now
-        if now - self._refused_since >= _REFUSED_S:
-            for news in self.cache.waiting:
-                news.fail(error)
+    def _end_outage(self) -> None:
+        if self._outage.lasts:
+            self._outage.end()
+            self._looks.begin_postponed()
 
-    def _interrupt(self, error: Exception) -> None:
-        self._interrupted_at = self._interrupted_at or time.monotonic()
-        if not self._has_told_interruption:
-            self._has_told_interruption = True
-            log.warning("Cannot read the pods of namespace %s: %s.", self._namespace, describe_error(error))
-            for news in self.cache.waiting:
-                news.wake()
-
-    def _resume(self) -> None:
-        if self._interrupted_at is None:
-            return
-        lasted_s = time.monotonic() - self._interrupted_at
-        self._interrupted_at, self._interrupted_s = None, self._interrupted_s + lasted_s
-        if self._has_told_interruption:
-            self._has_told_interruption = False
-            log.info("The pods of namespace %s are read again after %.0f seconds.", self._namespace, lasted_s)
-            for news in self.cache.waiting:
-                news.wake()
-
-    def _look_at(self, news: PodNews) -> None:
-        if news not in self._looks:
-            # Not in the context of a trigger, see `use_informer`.
-            look = contextvars.Context().run(asyncio.create_task, self._look(news), name=f"look at {news.name}")
-            self._looks[news] = look
-
-    async def _look(self, news: PodNews) -> None:
-        """Read a pod that the list or watch does not have, until it is gone or they have it."""
-        while not self.cache.knows(news):
-            try:
-                pod = await self.requests.read(news.name)
-            except Exception as error:
-                log.debug("Cannot read pod %s: %s", news.name, describe_error(error))
-            else:
-                if pod is None or not news.is_of(pod):
-                    news.tell(None, is_gone=True)
-                    return
-                news.tell(summarize_pod(pod))
-            await asyncio.sleep(random.uniform(0.8, 1) * _LOOK_S)
-        self._looks.pop(news, None)
+    def _wake_all(self) -> None:
+        for news in self.cache.waiting:
+            news.wake()
 
     def _end(self, task: asyncio.Task[None]) -> None:
         """Tell those who wait that nothing more will come, which only a fault of this class can cause."""

@@ -201,7 +201,7 @@ class TeamPodTrigger(KubernetesPodTrigger):
         if outcome := decide_outcome(pod, container=self.base_container_name, is_gone=news.is_gone):
             status = "success" if outcome.kind is OutcomeKind.SUCCEEDED else "failed"
             return self._build_payload(status, outcome.message or "The program has ended.", news)
-        if not _has_started(pod, self.base_container_name) and (problem := _find_image_problem(news.pod)):
+        if _waits_for_image(pod, self.base_container_name) and (problem := _find_image_problem(news.pod)):
             return self._build_payload("error", problem, news)
         return None
 
@@ -266,6 +266,12 @@ def _read_text(state: Any) -> str | None:
 
 def _has_started(pod: PodState | None, container: str) -> bool:
     return pod is not None and (pod.container(container).has_started or pod.phase not in ("Pending", "Unknown", ""))
+
+
+def _waits_for_image(pod: PodState, container: str) -> bool:
+    """Tell whether the reason of a wait names the image, as all of an image problem do, which is costly to look for."""
+    reasons = (each.reason for each in pod.containers if each.phase == "waiting")
+    return any("Image" in reason for reason in reasons) and not _has_started(pod, container)
 
 
 def _find_image_problem(pod: Json | None) -> str:
