@@ -1,4 +1,4 @@
-"""Pods that nothing ends, because their tasks were stopped while no triggerer ran: reported, or ended, by policy.
+"""Pods of tasks that were stopped while no triggerer ran: reported or deleted, by policy.
 
 The triggerer looks every five minutes, and believes what it has seen twice.
 """
@@ -104,7 +104,7 @@ def wait_for_looks(stack: Stack) -> str:
 
     def probe() -> str:
         log = stack.kubectl("logs", "-n", NAMESPACE, f"{TRIGGERER}-0", "-c", "triggerer", "--tail=-1")
-        if missing := [team for team in POLICIES if f"in namespace team-{team} runs, but its task is over" not in log]:
+        if missing := [team for team in POLICIES if f"in namespace team-{team} runs, but its task" not in log]:
             raise NotYet(f"no line about {missing}; last lines: {log[-400:]}")
         return log
 
@@ -119,7 +119,7 @@ def wait_for_running(run: Run, expected: set[str]) -> None:
     wait_for(f"the pods of {sorted(expected)} alone to run", probe, deadline_s=60, interval_s=2)
 
 
-def test_policy_end_ends_the_pod_of_the_stopped_task_only(stopped: StoppedRuns):
+def test_policy_end_deletes_the_pod_of_the_stopped_task_only(stopped: StoppedRuns):
     wait_for_running(stopped.runs["alpha"], {"kept", "waiting"})
 
 
@@ -127,8 +127,9 @@ def test_policy_report_names_the_pod_and_leaves_it(stopped: StoppedRuns):
     run = stopped.runs["beta"]
     assert find_running(run) == {"stopped", "kept", "waiting"}
     (name,) = (pod["metadata"]["name"] for pod in run.list_pods() if pod["metadata"]["labels"]["task_id"] == "stopped")
-    advice = "runs, but its task is over. Delete it, or set policy.orphans to end."
-    assert f"Pod {name} in namespace team-beta {advice}" in stopped.log
+    advice = "Delete the pod, or clear the task to continue with it."
+    task = f"its task {run.dag}.stopped (run {run.id}) is over"
+    assert f"Pod {name} in namespace team-beta runs, but {task}. {advice}" in stopped.log
     assert stopped.log.count(advice) == 1
 
 

@@ -80,7 +80,8 @@ def test_task_that_cannot_store_its_place_in_the_log_waits_in_the_worker(
     assert (run.outcome, read_program_lines(run.log)) == (None, ["[base] first", "[base] second"])
     assert [line for line in run.log if line.startswith("warning:")][1:] == [
         "warning: Cannot store how far the log was written: no answer",
-        "warning: The task does not defer, and waits for its pod in the worker instead.",
+        "warning: Cannot defer: Airflow did not store the log position. The task waits for its pod in the worker "
+        "instead.",
     ]
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+from kubernetes.client import ApiException
 
 from kpo_platform.airflow.triggers import orphans, over_tasks
 from kpo_platform.airflow.triggers.orphans import look_for_orphans, watch_for_orphans
@@ -18,8 +19,8 @@ from unit.support.contracts import TEAM, build_contract
 from unit.support.informer_scene import build_ended, build_pod
 
 NAMESPACE = "team-alpha"
-REPORTED = "Pod a in namespace team-alpha runs, but its task is over. Delete it, or set policy.orphans to end."
-ENDED = "Pod a in namespace team-alpha runs, but its task is over. It is ended."
+REPORTED = "Delete the pod, or clear the task to continue with it."
+DELETED = "Deleting it."
 
 
 class Scene:
@@ -27,7 +28,7 @@ class Scene:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, policy: str) -> None:
         self.contract = build_contract(policy={**TEAM["policy"], "orphans": policy})
-        self.cache, self.deleted = PodCache(), list[str]()
+        self.cache, self.deleted, self.refused = PodCache(), list[str](), set[str]()
         self.instances: dict[tuple[str, str, str, int], Any] = {}
         self.answers: dict[str, dict[str, Any]] = {}
         self.asked: list[tuple[str, str, tuple[str, ...]]] = []
@@ -62,6 +63,8 @@ class Scene:
     def look(self, times: int = 2) -> None:
         async def delete(name: str, uid: str, grace_s: int | None) -> bool:
             assert (uid, grace_s) == (f"uid-{name}", None)
+            if name in self.refused:
+                raise ApiException(403, "Forbidden")
             self.deleted.append(name)
             return True
 
@@ -75,17 +78,24 @@ def lines(caplog: pytest.LogCaptureFixture) -> Any:
     return lambda: [record.getMessage() for record in caplog.records if record.levelname != "INFO"]
 
 
-@pytest.mark.parametrize(("policy", "line", "deleted"), [("report", REPORTED, []), ("end", ENDED, ["a"])])
-@pytest.mark.parametrize("map_index", [-1, 4])
+@pytest.mark.parametrize(("policy", "line", "deleted"), [("report", REPORTED, []), ("end", DELETED, ["a"])])
+@pytest.mark.parametrize(("map_index", "index"), [(-1, ""), (4, ", map index 4")])
 def test_pod_whose_task_is_over_at_two_looks_is_an_orphan(
-    policy: str, line: str, deleted: list[str], map_index: int, lines: Any, monkeypatch: pytest.MonkeyPatch
+    policy: str,
+    line: str,
+    deleted: list[str],
+    map_index: int,
+    index: str,
+    lines: Any,
+    monkeypatch: pytest.MonkeyPatch,
 ):
     scene = Scene(monkeypatch, policy)
     scene.add("a", "failed", task=MarkedTask("d", "r", "a", map_index))
     scene.look(times=1)
     assert (lines(), scene.deleted) == ([], [])
     scene.look(times=1)
-    assert (lines(), scene.deleted) == ([line], deleted)
+    whole = f"Pod a in namespace team-alpha runs, but its task d.a (run r{index}) is over. {line}"
+    assert (lines(), scene.deleted) == ([whole], deleted)
     assert scene.gauges == {"kpo_platform.orphaned_pods": 1, "kpo_platform.orphans_refused": 0}
 
 
@@ -128,16 +138,26 @@ def test_task_that_is_over_only_once_is_forgotten(lines: Any, monkeypatch: pytes
     assert (lines(), scene.deleted) == ([], [])
 
 
-def test_more_than_a_tenth_of_the_pods_is_not_ended(lines: Any, monkeypatch: pytest.MonkeyPatch):
+def test_more_than_a_tenth_of_the_pods_is_not_deleted(lines: Any, monkeypatch: pytest.MonkeyPatch):
     scene = Scene(monkeypatch, "end")
     for number in range(30):
         scene.add(f"p{number}", "failed" if number < 4 else "running")
     scene.look()
     assert lines() == [
-        "4 of 30 running pods in namespace team-alpha belong to tasks that are over. No pod is ended, because so many "
-        "are probably a fault of Airflow's database. Check the states of the tasks."
+        "4 of 30 running pods in namespace team-alpha belong to tasks that are over. No pod is deleted: Airflow's "
+        "database may be wrong. Compare the tasks' states (runbook: AirflowOrphansRefused)."
     ]
     assert (scene.deleted, scene.gauges["kpo_platform.orphans_refused"]) == ([], 1)
+
+
+def test_pod_that_cannot_be_deleted_is_named_and_the_others_are_deleted(lines: Any, monkeypatch: pytest.MonkeyPatch):
+    scene = Scene(monkeypatch, "end")
+    for name in "ab":
+        scene.add(name, "failed")
+    scene.refused = {"a"}
+    scene.look()
+    refusal = "Cannot delete pod a in namespace team-alpha: HTTP 403, Forbidden. Delete it with kubectl."
+    assert (scene.deleted, lines()[1]) == (["b"], refusal)
 
 
 def test_metrics_do_not_keep_what_was_found_after_the_last_look(monkeypatch: pytest.MonkeyPatch):

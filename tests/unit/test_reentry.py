@@ -184,7 +184,7 @@ def test_worker_that_waits_for_the_start_counts_the_time_before_it_too(
     deferred.pods.pod["metadata"]["creationTimestamp"] = "2026-01-01T00:00:00Z"
     assert deferred.resume("error", _redefer_count=3) == (
         f"PodLaunchTimeoutException: Pod {NAME} found no node within 60 s (schedule_timeout_seconds, by default the "
-        "team's policy.roomTimeout). Its events in this log tell why."
+        "team's policy.roomTimeout). Its events in this log show why."
     )
 
 

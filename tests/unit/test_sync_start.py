@@ -122,7 +122,7 @@ def test_pod_that_finds_no_node_is_deleted_after_the_room_timeout(fake_cluster: 
     run = task.run()
     assert run.outcome == (
         f"PodLaunchTimeoutException: Pod {task.pod} found no node within 100 s (schedule_timeout_seconds, by default "
-        "the team's policy.roomTimeout). Its events in this log tell why."
+        "the team's policy.roomTimeout). Its events in this log show why."
     )
     assert run.log[3:] == [
         "The task fails (PodLaunchTimeoutException). Its pod is now deleted or kept.",
@@ -139,7 +139,7 @@ def test_pod_that_does_not_start_on_its_node_is_deleted(action: str, fake_cluste
     run = task.run()
     assert run.outcome == (
         f"PodLaunchTimeoutException: Pod {task.pod} did not start within 30 s (startup_timeout_seconds). Its events in "
-        "this log tell what it waits for."
+        "this log show what it waits for."
     )
     assert (run.requests[-1], fake_cluster.pods) == ("DELETE POD", {})
     assert 30 <= fake_cluster.now <= 32

@@ -110,7 +110,7 @@ def test_pod_that_finds_no_node_in_time_is_a_timeout(log: Log):
     event = fire(serve_pods(UNSCHEDULED), build_trigger(schedule_timeout=0.2))
     message = (
         "Pod a found no node within 0.2 s (schedule_timeout_seconds, by default the team's policy.roomTimeout). Its "
-        "events in this log tell why."
+        "events in this log show why."
     )
     assert event == build_event(None, "timeout", message)
     assert log.lines == ["Pod a has no node yet: 0/3 nodes are available"]
@@ -120,7 +120,7 @@ def test_pod_that_does_not_start_in_time_is_a_timeout(log: Log):
     trigger = build_trigger(startup_timeout=0.2, schedule_timeout=0)
     event = fire(serve_pods(build_pod("a", "Pending", WAITING)), trigger)
     message = (
-        "Pod a did not start within 0.2 s (startup_timeout_seconds). Its events in this log tell what it waits for."
+        "Pod a did not start within 0.2 s (startup_timeout_seconds). Its events in this log show what it waits for."
     )
     assert event == build_event(None, "timeout", message)
     assert log.lines == ["Pod a has a node and starts."]
@@ -171,7 +171,7 @@ def test_outage_is_in_the_log(log: Log):
     fire(server, build_trigger(), stop, lambda: server.put(build_ended("a")), server.acts.clear)
     assert log.lines[:2] == [
         "Pod a has started.",
-        "warning: The state of pod a is not known: the Kubernetes API does not answer. The task waits.",
+        "warning: Cannot read the state of pod a. The task waits; the triggerer's log has the cause.",
     ]
 
 

@@ -126,7 +126,7 @@ def test_result_that_airflow_cannot_store_needs_a_worker(message: str, comms: Co
     (event,) = play(server, FinishPlan({"base": None}, has_result=True), ["deferred"])
     assert (event.payload["status"], "a" in server.pods, comms.xcoms, counted) == ("success", True, {}, [])
     (line,) = log.lines[1:]
-    assert line.startswith("A worker ends the task: its XCom return_value cannot be stored (")
+    assert line.startswith("A worker finishes the task: XCom return_value cannot be stored (")
 
 
 def test_log_that_another_triggerer_has_written_is_not_written_again(log: Log):
@@ -145,7 +145,7 @@ def test_log_that_is_not_read_in_time_needs_a_worker(log: Log, monkeypatch: pyte
     server.acts["LOG a"] = [hang]
     (event,) = play(server, FinishPlan({"base": None}))
     assert event.payload["status"] == "success"
-    assert log.lines[1:] == ["A worker ends the task: its log was not read within 0.1 s."]
+    assert log.lines[1:] == ["A worker finishes the task: the log was not read within 0.1 s."]
 
 
 def test_only_some_tasks_end_at_once(monkeypatch: pytest.MonkeyPatch):
@@ -173,7 +173,7 @@ def test_only_some_tasks_end_at_once(monkeypatch: pytest.MonkeyPatch):
 def test_log_of_a_container_that_the_pod_does_not_have_needs_a_worker(log: Log):
     (event,) = play(serve_pods(build_ended("a")), FinishPlan({"base": None, "gone": None}))
     assert event.payload["status"] == "success"
-    assert log.lines[1:] == ["A worker ends the task: the state of container gone is not known."]
+    assert log.lines[1:] == ["A worker finishes the task: the state of container gone is not known."]
 
 
 def test_rest_of_the_log_and_the_result_are_in_airflow(log: Log, comms: Comms):
@@ -229,32 +229,32 @@ LONG = [f"2026-11-30T09:00:0{number}.000000000Z {'x' * 100}" for number in range
 @pytest.mark.parametrize(
     ("pod", "plan", "lines", "why"),
     [
-        (end_with("{"), FinishPlan({}, has_result=True), [], "its result is no JSON"),
-        (end_with("NaN"), FinishPlan({}, has_result=True), [], "its result is no JSON"),
-        (end_with('"\\u0000"'), FinishPlan({}, has_result=True), [], "its result has a null character"),
-        (end_with('"' + "x" * 5000 + '"'), FinishPlan({}, has_result=True), [], "its result is not whole"),
-        (build_ended("a"), FinishPlan({}, has_result=True), [], "its result is not whole"),
-        (build_ended("a"), FinishPlan({"base": None}), LONG, "its log is large"),
-        (build_ended("a"), FinishPlan({"base": None}), ["no stamp"], "its log may have a gap"),
-        (build_ended("a"), FinishPlan({"base": ROTATED}), LINES, "its log may have a gap"),
+        (end_with("{"), FinishPlan({}, has_result=True), [], "the result is not JSON"),
+        (end_with("NaN"), FinishPlan({}, has_result=True), [], "the result is not JSON"),
+        (end_with('"\\u0000"'), FinishPlan({}, has_result=True), [], "the result has a null character"),
+        (end_with('"' + "x" * 5000 + '"'), FinishPlan({}, has_result=True), [], "the result is missing or incomplete"),
+        (build_ended("a"), FinishPlan({}, has_result=True), [], "the result is missing or incomplete"),
+        (build_ended("a"), FinishPlan({"base": None}), LONG, "the rest of the log has 1 KiB or more"),
+        (build_ended("a"), FinishPlan({"base": None}), ["no stamp"], "the log may have a gap"),
+        (build_ended("a"), FinishPlan({"base": ROTATED}), LINES, "the log may have a gap"),
     ],
 )
 def test_task_that_needs_a_worker_gets_one(
     pod: Json, plan: FinishPlan, lines: list[str], why: str, log: Log, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(finish, "LARGEST_LOG", 500)
+    monkeypatch.setattr(finish, "LARGEST_LOG", 1024)
     server = serve_pods(pod)
     server.logs["a"] = lines
     (event,) = play(server, plan)
     assert (event.payload["status"], "a" in server.pods) == ("success", True)
-    assert log.lines == ["Pod a has started.", f"A worker ends the task: {why}."]
+    assert log.lines == ["Pod a has started.", f"A worker finishes the task: {why}."]
 
 
 def test_log_that_cannot_be_read_needs_a_worker(log: Log):
     server = serve_pods(build_ended("a"))
     server.acts["LOG a"] = [refusing(500, "no node")]
     (event,) = play(server, FinishPlan({"base": None}))
-    assert (event.payload["status"], log.lines[1:]) == ("success", ["A worker ends the task: HTTP 500, no node."])
+    assert (event.payload["status"], log.lines[1:]) == ("success", ["A worker finishes the task: HTTP 500, no node."])
 
 
 def test_log_that_is_longer_at_its_end_needs_a_worker(log: Log):
@@ -265,7 +265,7 @@ def test_log_that_is_longer_at_its_end_needs_a_worker(log: Log):
     server.logs["a"] = LINES
     server.acts["LOG a"] = [None, write_more]
     (event,) = play(server, FinishPlan({"base": None}))
-    assert log.lines[1:] == ["A worker ends the task: its log may not be whole."]
+    assert log.lines[1:] == ["A worker finishes the task: the log may be incomplete."]
     assert event.payload["status"] == "success"
 
 

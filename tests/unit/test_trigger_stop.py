@@ -18,6 +18,9 @@ from unit.support.task_states import TaskStates, build_instance
 
 Json = dict[str, Any]
 TRIGGER = 7
+UNKNOWN = (
+    "warning: Cannot find out whether to delete pod a: no answer. If the task was stopped, delete the pod with kubectl."
+)
 ENDED = ("failed", "success", "skipped", "removed", "upstream_failed")
 WAITS_FOR_WORKER = ("scheduled", "queued", "running")
 HAS_ANOTHER_PROCESS = ("deferred", "restarting", "up_for_retry", "up_for_reschedule", "awaiting_input", "of 2030")
@@ -122,13 +125,13 @@ def test_pod_that_is_gone_is_not_deleted(task_states: TaskStates, log: Log):
 def test_pod_is_kept_if_airflow_does_not_tell_the_state(task_states: TaskStates, log: Log):
     task_states.state = OSError("no answer")
     lose(server := serve_pods(build_running()))
-    assert ("a" in server.pods, log.lines) == (True, ["warning: Pod a may still run: no answer."])
+    assert ("a" in server.pods, log.lines) == (True, [UNKNOWN])
 
 
 def test_pod_is_kept_if_airflow_does_not_tell_whether_an_event_was_fired(task_states: TaskStates, log: Log):
     task_states.state, task_states.failures = "queued", {"GetXCom": 1000}
     lose(server := serve_pods(build_running()))
-    assert ("a" in server.pods, log.lines) == (True, ["warning: Pod a may still run: no answer."])
+    assert ("a" in server.pods, log.lines) == (True, [UNKNOWN])
 
 
 @pytest.mark.parametrize(
@@ -153,7 +156,7 @@ def test_stop_gives_up_after_a_refusal_that_stays(task_states: TaskStates, log: 
     server.acts["DELETE a"] = [refusing(422, "invalid")]
     lose(server)
     assert server.requests.count("DELETE a") == 1
-    assert log.lines[1:] == ["warning: Pod a may still run: HTTP 422, invalid."]
+    assert log.lines[1:] == ["warning: Cannot delete pod a: HTTP 422, invalid. Delete it with kubectl."]
 
 
 def test_stop_gives_up_before_airflow_ends_it(task_states: TaskStates, log: Log):
@@ -164,7 +167,7 @@ def test_stop_gives_up_before_airflow_ends_it(task_states: TaskStates, log: Log)
     server = serve_pods(build_running())
     server.acts["DELETE a"] = [hang]
     lose(server)
-    assert log.lines[1:] == ["warning: Pod a may still run: no answer in time."]
+    assert log.lines[1:] == ["warning: Cannot delete pod a: no answer in time. Delete it with kubectl."]
 
 
 def test_task_that_begins_to_wait_again_during_an_outage_keeps_its_pod(task_states: TaskStates):
@@ -218,7 +221,7 @@ def test_event_is_fired_even_if_it_cannot_be_noted(failures: int, is_noted: bool
     task_states.failures = {"SetXCom": failures}
     refuse_the_pods(trigger := build_trigger())
     assert fire_in_triggerer(serve_pods(build_running()), trigger)["status"] == "error"
-    noted = "warning: Airflow does not store that the trigger has fired: no answer."
+    noted = f"warning: Cannot store the XCom {task_stop.FIRED}: no answer."
     assert (task_stop.FIRED in task_states.xcoms, noted in log.lines) == (is_noted, not is_noted)
 
 

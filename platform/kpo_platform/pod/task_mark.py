@@ -37,6 +37,11 @@ class MarkedTask:
         names = (self.dag_id, self.run_id, self.task_id)
         return all(map(_is_name, names)) and type(self.map_index) is int and -1 <= self.map_index <= _LARGEST_INDEX
 
+    def describe(self) -> str:
+        """Describe the task in a sentence, by its DAG, its run and the index of a mapped one."""
+        index = "" if self.map_index < 0 else f", map index {self.map_index}"
+        return f"{self.dag_id}.{self.task_id} (run {self.run_id}{index})"
+
     def build_marks(self, contract: Contract, *, keeps_on_stop: bool) -> dict[str, str]:
         """Build the annotations of the task's pod; `keeps_on_stop` if a stop of the task keeps the pod running."""
         kept = {ON_STOP: KEEP} if keeps_on_stop else {}

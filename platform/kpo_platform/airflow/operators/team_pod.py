@@ -67,8 +67,8 @@ class TeamPodOperator(BasePodOperator):
             every argument. Templated.
         xcom: whether the task has a result in ``/airflow/xcom/return.json``: True (as ``policy.xcom``), ``message`` or
             ``sidecar``; ``do_xcom_push`` is ``sidecar``.
-        defer_after: how many seconds a deferrable task watches its pod in its own process before it defers; 0: not at
-            all. By default the team's ``policy.deferAfter``.
+        defer_after: time in seconds that a deferrable task watches its pod in the worker before it defers; 0: defer at
+            once. By default the team's ``policy.deferAfter``.
         engine: ``team``, or ``stock`` to let the stock operator's own methods run the team's pod.
         **stock: any argument of KubernetesPodOperator or BaseOperator.
 

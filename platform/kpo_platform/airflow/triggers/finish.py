@@ -1,4 +1,4 @@
-"""End a task in the triggerer: what a worker would do after the success of a pod, if that needs no worker."""
+"""Finish a task in the triggerer: what a worker would do after the success of a pod, if that needs no worker."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ _LINES_AT_ONCE = 50
 _LONGEST_READ_S = 10.0
 
 _AT_ONCE = 8
-"""So many tasks of an event loop end at the same time."""
+"""So many tasks of an event loop are finished at the same time."""
 
 _LIMITS: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
 
 
 class _WorkerNeededError(Exception):
-    """A worker must end the task; its text says why."""
+    """A worker must finish the task; its text says why."""
 
 
 @dataclass(frozen=True)
@@ -96,9 +96,9 @@ class FinishedTask:
 
 
 async def finish(plan: FinishPlan, requests: PodRequests, pod: PodState, container: str, task: FinishedTask) -> bool:
-    """Write the rest of the pod's logs and store the XComs of its task; False if a worker must end the task.
+    """Write the rest of the pod's logs and store the XComs of its task; False if a worker must finish the task.
 
-    Nothing is stored or written before everything is known; then the task's log says why a worker ends it.
+    Nothing is stored or written before everything is known; then the task's log says why a worker finishes it.
     """
     async with _limit_to_some():
         try:
@@ -110,13 +110,13 @@ async def finish(plan: FinishPlan, requests: PodRequests, pod: PodState, contain
                 return True  # another triggerer was faster; Airflow ignores the event of this one
             await _store_xcoms(task, {**({} if result is None else {"return_value": result}), **plan.links})
         except _WorkerNeededError as error:
-            task.log.info("A worker ends the task: %s.", error)
+            task.log.info("A worker finishes the task: %s.", error)
             return False
         except TimeoutError:  # the kubelet of one node must not hold up the tasks of others
-            task.log.info("A worker ends the task: its log was not read within %g s.", _LONGEST_READ_S)
+            task.log.info("A worker finishes the task: the log was not read within %g s.", _LONGEST_READ_S)
             return False
         except Exception as error:
-            task.log.info("A worker ends the task: %s.", describe_error(error))
+            task.log.info("A worker finishes the task: %s.", describe_error(error))
             return False
         for name, lines in logs.items():
             await _write(task.log, f"[{name}] " if plan.has_prefix else "", lines)
@@ -134,14 +134,14 @@ def _limit_to_some() -> asyncio.Semaphore:
 def _read_result(pod: PodState, container: str) -> Any:
     message = pod.container(container).result
     if message is None or count_bytes(message) >= pod.result_limit:
-        raise _WorkerNeededError("its result is not whole")
+        raise _WorkerNeededError("the result is missing or incomplete")
     try:
         value = json.loads(message)
         text = json.dumps(value, allow_nan=False)
     except (ValueError, RecursionError):
-        raise _WorkerNeededError("its result is no JSON") from None
+        raise _WorkerNeededError("the result is not JSON") from None
     if "\\u0000" in text:  # a worker says that PostgreSQL cannot store a null character
-        raise _WorkerNeededError("its result has a null character")
+        raise _WorkerNeededError("the result has a null character")
     return value
 
 
@@ -155,7 +155,7 @@ async def _store_xcoms(task: FinishedTask, xcoms: Mapping[str, Any]) -> None:
         try:
             await BaseXCom.aset(key, value, **task.ids)
         except Exception as error:
-            raise _WorkerNeededError(f"its XCom {key} cannot be stored ({type(error).__name__})") from error
+            raise _WorkerNeededError(f"XCom {key} cannot be stored ({type(error).__name__})") from error
 
 
 def _count_success(task: FinishedTask) -> None:
@@ -185,7 +185,7 @@ async def _read_rest(
     since = {"sinceTime": cursor.since} if cursor.since else {}
     body = await requests.read_log(pod, container, limitBytes=str(limit), **since)
     if len(body) >= limit:
-        raise _WorkerNeededError("its log is large")
+        raise _WorkerNeededError(f"the rest of the log has {LARGEST_LOG // 1024} KiB or more")
     cursor.begin_read()
     lines = []
     for number, raw in enumerate(splitter.feed(body), 1):
@@ -194,12 +194,12 @@ async def _read_rest(
         line = parse_line(raw)
         novelty = None if line is None else cursor.accept(line)
         if line is None or novelty is Novelty.NEW_AFTER_GAP:
-            raise _WorkerNeededError("its log may have a gap")
+            raise _WorkerNeededError("the log may have a gap")
         if novelty is Novelty.NEW:
             lines.append(line)
     tail = await requests.read_log(pod, container, tailLines=str(cursor.tail_lines))
     if splitter.rest or not cursor.is_at_end(tail, b""):
-        raise _WorkerNeededError("its log may not be whole")
+        raise _WorkerNeededError("the log may be incomplete")
     return lines, len(body)
 
 

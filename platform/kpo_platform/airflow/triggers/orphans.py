@@ -1,4 +1,4 @@
-"""Find pods whose tasks are over, so that nothing will end them: no process could receive the stop of the task."""
+"""Find running pods whose tasks are over: no process could receive the stop, or a failed task left its pod."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _INTERVAL_S = 300.0
 """The time between two looks; a pod is an orphan if its task was over at both."""
 
 _LARGEST_SHARE, _ALWAYS_ALLOWED = 0.1, 3
-"""So many of the running pods may be ended at once: more are probably a fault of what Airflow tells."""
+"""So many of the running pods may be deleted at once: more are probably a fault of what Airflow tells."""
 
 _PODS_AT_ONCE = 50
 """So many pods are parsed, in a few milliseconds, before other triggers have a turn."""
@@ -43,7 +43,7 @@ class _RunningPod:
 
 
 async def watch_for_orphans(informer: PodInformer, namespace: str) -> None:
-    """Look for orphans until the task is cancelled, and report or end them as the team's policy says."""
+    """Look for orphans until the task is cancelled, and report or delete them as the team's policy says."""
     suspected: set[str] = set()
     try:
         while True:
@@ -68,7 +68,7 @@ async def look_for_orphans(informer: PodInformer, namespace: str, suspected: set
     left = _leave_out_awaited(informer, running)
     over = await find_tasks_that_are_over(each.task for each in left.values())
     found = {uid for uid, each in left.items() if each.task in over}
-    orphans = [left[uid].pod for uid in sorted(found & suspected)]
+    orphans = [left[uid] for uid in sorted(found & suspected)]
     await _handle(informer, namespace, orphans, len(running), _read_policy(contract, namespace))
     return found
 
@@ -102,22 +102,33 @@ def _read_policy(contract: Contract, namespace: str) -> str:
     return policies[0] if policies else "report"
 
 
-async def _handle(informer: PodInformer, namespace: str, orphans: list[Json], running: int, policy: str) -> None:
+async def _handle(informer: PodInformer, namespace: str, orphans: list[_RunningPod], running: int, policy: str) -> None:
     is_refused = policy == "end" and len(orphans) > max(_ALWAYS_ALLOWED, running * _LARGEST_SHARE)
     _send_gauges(namespace, len(orphans), is_refused=is_refused)
     if is_refused:
         log.error(
-            "%d of %d running pods in namespace %s belong to tasks that are over. No pod is ended, because so many are "
-            "probably a fault of Airflow's database. Check the states of the tasks.",
+            "%d of %d running pods in namespace %s belong to tasks that are over. No pod is deleted: Airflow's "
+            "database may be wrong. Compare the tasks' states (runbook: AirflowOrphansRefused).",
             *(len(orphans), running, namespace),
         )
         return
-    for pod in orphans:
-        name, uid = pod["metadata"]["name"], pod["metadata"]["uid"]
-        done = "It is ended" if policy == "end" else "Delete it, or set policy.orphans to end"
-        log.warning("Pod %s in namespace %s runs, but its task is over. %s.", sanitize(name), namespace, done)
+    for orphan in orphans:
+        what = "Deleting it" if policy == "end" else "Delete the pod, or clear the task to continue with it"
+        log.warning(
+            "Pod %s in namespace %s runs, but its task %s is over. %s.",
+            *(sanitize(orphan.pod["metadata"]["name"]), namespace, sanitize(orphan.task.describe()), what),
+        )
         if policy == "end":
-            await informer.requests.delete(name, uid, None)
+            await _delete(informer, namespace, orphan.pod)
+
+
+async def _delete(informer: PodInformer, namespace: str, pod: Json) -> None:
+    name, uid = pod["metadata"]["name"], pod["metadata"]["uid"]
+    try:
+        await informer.requests.delete(name, uid, None)
+    except Exception as error:
+        why = describe_error(error)
+        log.warning("Cannot delete pod %s in namespace %s: %s. Delete it with kubectl.", sanitize(name), namespace, why)
 
 
 def _send_gauges(namespace: str, orphans: int, *, is_refused: bool) -> None:

@@ -37,13 +37,13 @@ class Progress:
         """Write when the state of the pod cannot be found out, and when it can again."""
         if not is_interrupted:
             if self._interrupted_at is not None:
-                self._log.info("The state of pod %s is known again.", self._name)
+                self._log.info("The state of pod %s can be read again.", self._name)
             self._interrupted_at = None
             return
         if self._interrupted_at is None:
             self._interrupted_at = time.monotonic()
             self._log.warning(
-                "The state of pod %s is not known: the Kubernetes API does not answer. The task waits.", self._name
+                "Cannot read the state of pod %s. The task waits; the triggerer's log has the cause.", self._name
             )
 
     def _describe(self, pod: PodState) -> Iterator[tuple[str, str]]:

@@ -39,11 +39,11 @@ class StartLimits:
         if self._is_scheduled:
             return (
                 f"Pod {name} did not start within {self.startup_s:g} s (startup_timeout_seconds). Its events in this "
-                "log tell what it waits for."
+                "log show what it waits for."
             )
         return (
             f"Pod {name} found no node within {self.schedule_s:g} s (schedule_timeout_seconds, by default the team's "
-            "policy.roomTimeout). Its events in this log tell why."
+            "policy.roomTimeout). Its events in this log show why."
         )
 
     def _read_clock(self) -> float:

@@ -111,7 +111,16 @@ class TeamPodTrigger(KubernetesPodTrigger):
             async with self._use_informer() as informer:
                 await task_stop.repeat(lambda: self._stop(informer), task_stop.KILL_S)
         except Exception as error:
-            self.log.warning("Pod %s may still run: %s.", self.pod_name, describe_error(error))
+            self._warn_of_running_pod(describe_error(error))
+
+    def _warn_of_running_pod(self, why: str) -> None:
+        if self._is_stopping:
+            self.log.warning("Cannot delete pod %s: %s. Delete it with kubectl.", self.pod_name, why)
+            return
+        self.log.warning(
+            "Cannot find out whether to delete pod %s: %s. If the task was stopped, delete the pod with kubectl.",
+            *(self.pod_name, why),
+        )
 
     async def get_task_state(self) -> str | None:
         """Ask Airflow for the state of the task; `task_stop.GONE` if it does not have the task."""
@@ -139,10 +148,10 @@ class TeamPodTrigger(KubernetesPodTrigger):
         try:
             await task_stop.repeat(self._task.note_event, task_stop.STATE_S)
         except Exception as error:
-            self.log.warning("Airflow does not store that the trigger has fired: %s.", describe_error(error))
+            self.log.warning("Cannot store the XCom %s: %s.", task_stop.FIRED, describe_error(error))
 
     async def _finish(self, informer: PodInformer, payload: Json) -> bool:
-        """Do what is left after a success; False if a worker must end the task.
+        """Do what is left after a success; False if a worker must finish the task.
 
         Outside of a triggerer, as in ``dag.test``, no task instance is set, and only the task itself can end.
         """
@@ -166,7 +175,11 @@ class TeamPodTrigger(KubernetesPodTrigger):
             async with self._use_informer() as informer:
                 return await task_stop.repeat(lambda: self._delete_after_success(informer), longest_s)
         except Exception as error:
-            self.log.warning("Pod %s is left: %s.", self.pod_name, describe_error(error))
+            self.log.warning(
+                "Cannot delete pod %s after its success: %s. If the task is successful, delete the pod with kubectl, "
+                "or set cleanup.maxAge.",
+                *(self.pod_name, describe_error(error)),
+            )
         return True
 
     async def _delete_after_success(self, informer: PodInformer) -> bool:

@@ -35,8 +35,12 @@ def defer(operator: Any, context: Context, progress: LogProgress | None) -> None
     try:
         operator.invoke_defer_method(last_log_time=progress.last_log_time if progress else None, context=context)
     except Exception as error:
-        why = describe_failure(error).rstrip(".")
-        operator.log.warning("Cannot defer: %s. The task waits for its pod in the worker instead.", why)
+        warn_that_worker_waits(operator, describe_failure(error).rstrip("."))
+
+
+def warn_that_worker_waits(operator: Any, why: str) -> None:
+    """Log why a deferrable task does not defer."""
+    operator.log.warning("Cannot defer: %s. The task waits for its pod in the worker instead.", why)
 
 
 def choose_trigger(

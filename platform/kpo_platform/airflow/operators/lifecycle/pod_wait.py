@@ -128,12 +128,12 @@ class _StartLimits:
         if self._is_scheduled:
             limit_s = whole_s = self._operator.startup_timeout_seconds
             missing = "did not start"
-            why = "(startup_timeout_seconds). Its events in this log tell what it waits for."
+            why = "(startup_timeout_seconds). Its events in this log show what it waits for."
         else:
             limit_s, missing = self._operator.schedule_timeout_seconds, "found no node"
             whole_s = self._operator.whole_schedule_timeout or limit_s
             why = (
-                "(schedule_timeout_seconds, by default the team's policy.roomTimeout). Its events in this log tell why."
+                "(schedule_timeout_seconds, by default the team's policy.roomTimeout). Its events in this log show why."
             )
         remaining_s: float = limit_s - (self._read_clock() - self._since)
         if remaining_s <= 0:

@@ -15,7 +15,7 @@ from kpo_platform.airflow.operators.lifecycle import quota_wait
 from kpo_platform.airflow.operators.lifecycle.adoption import AdoptionKind, is_free
 from kpo_platform.airflow.operators.lifecycle.callbacks import EXITS, call_back
 from kpo_platform.airflow.operators.lifecycle.connection import read_client
-from kpo_platform.airflow.operators.lifecycle.deferral import defer, defer_again
+from kpo_platform.airflow.operators.lifecycle.deferral import defer, defer_again, warn_that_worker_waits
 from kpo_platform.airflow.operators.lifecycle.disposal import (
     dispose_pod,
     dispose_stopped_pod,
@@ -268,7 +268,7 @@ class PodRun:
                 return
             ending.logs = None
             if not self.stop_logs():  # after the deferral, its lines would be written twice
-                operator.log.warning("The task does not defer, and waits for its pod in the worker instead.")
+                warn_that_worker_waits(operator, "Airflow did not store the log position")
                 return
         defer(operator, self.context, self.progress)
 

@@ -1,4 +1,4 @@
-"""Decide whether the triggerer may end a task after the success of its pod, without another process.
+"""Decide whether the triggerer may finish a task after the success of its pod, without another process.
 
 What Airflow 3.3 does not do for such an end (models/trigger.py, ``handle_event_submit``): events of outlets, listeners,
 callbacks and mails of the task's process, ``post_execute``, the lengths of results over which tasks are mapped, and a
@@ -30,13 +30,13 @@ _HOOKS = ("running", "success", "failed", "skipped")
 
 
 def plan_finish(operator: Any, context: Context, pod: ObservedPod, progress: LogProgress | None) -> FinishPlan | None:
-    """Plan what the trigger does after the success of the pod; None if a worker must end the task."""
+    """Plan what the trigger does after the success of the pod; None if a worker must finish the task."""
     if next(_find_obstacles(operator), None) is not None:
         return None
     try:
         return _build_plan(operator, context, pod, progress)
     except Exception as error:  # of an author's link; a worker only logs it
-        operator.log.info("A worker ends the task: %s.", describe_error(error))
+        operator.log.info("A worker will finish the task: cannot build a link: %s.", describe_error(error))
         return None
 
 
@@ -57,7 +57,7 @@ def _build_plan(operator: Any, context: Context, pod: ObservedPod, progress: Log
 
 
 def _find_obstacles(operator: Any) -> Iterator[str]:
-    """Yield why a worker must end the task."""
+    """Yield why a worker must finish the task."""
     if not operator.can_finish_in_triggerer:
         yield "the team's policy, or logs that only one component can read"
     if operator.on_finish_action.value not in _DELETES:
