@@ -29,8 +29,8 @@ def trigger_log(monkeypatch: pytest.MonkeyPatch) -> Log:
     monkeypatch.setattr(pod_informer, "_LONGEST_PAUSE_S", 0.05)
     monkeypatch.setattr(outage, "_TOLD_AFTER_S", 0.05)
     monkeypatch.setattr(task_stop, "_PAUSE_S", 0.01)
-    monkeypatch.setattr(task_stop, "KILL_S", 0.5)
-    monkeypatch.setattr(task_stop, "STATE_S", 0.05)
+    monkeypatch.setattr(task_stop, "KILL_S", 2.0)
+    monkeypatch.setattr(task_stop, "STATE_S", 1.0)
     return log
 
 

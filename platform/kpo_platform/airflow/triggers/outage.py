@@ -62,7 +62,7 @@ class Outage:
         self.close()
         if self.is_told:
             self.is_told = False
-            log.info("The pods of namespace %s are read again after %.0f seconds.", self._namespace, lasted_s)
+            log.info("Reading the pods of namespace %s again after %.0f seconds.", self._namespace, lasted_s)
             self._wake()
 
     def close(self) -> None:
@@ -73,7 +73,8 @@ class Outage:
 
     def _tell(self) -> None:
         self._timer, self.is_told = None, True
-        log.warning("Cannot read the pods of namespace %s: %s.", self._namespace, describe_error(self._error))
+        why = describe_error(self._error).rstrip(".")
+        log.warning("Cannot read the pods of namespace %s: %s. Deferred tasks wait.", self._namespace, why)
         self._wake()
 
 
