@@ -9,8 +9,8 @@ import pytest
 
 from cluster.support.airflow_runs.long_runs import read_persistent_state, run_short_dag, wait_for_persistent_state
 from cluster.support.docs.commands import read_commands, run_commands
-from cluster.support.services.embedded_database import query_database
 from stack.airflow_api import AirflowApi, NotFoundError
+from stack.embedded_database import query_database
 from stack.release import Stack
 
 BEFORE = "SELECT datname FROM pg_database WHERE datname LIKE 'airflow\\_before\\_%'"

@@ -11,9 +11,9 @@ import yaml
 from cluster.support.airflow_runs.dag_run import Run
 from cluster.support.airflow_runs.long_runs import run_short_dag
 from cluster.support.docs.commands import read_commands, run_commands
-from cluster.support.services.embedded_database import query_database
 from common.steps import Steps
 from stack.airflow_api import AirflowApi, NotFoundError
+from stack.embedded_database import query_database
 from stack.install import install_release
 from stack.release import NAMESPACE, Stack
 

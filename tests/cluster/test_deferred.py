@@ -20,13 +20,13 @@ from kubernetes import client, config
 from cluster.support.airflow_runs.dag_run import Run, push_dag
 from cluster.support.airflow_runs.long_runs import SYNC, TASKS, start_long_run, wait_until_stable
 from cluster.support.earlier_chart import extract_chart
-from cluster.support.services.embedded_database import query_database
 from common.command import capture_output
 from common.polling import NotYet, wait_for
 from common.steps import Steps
 from faults.api_server import stop_api_server
 from local_cluster.network import ENTER_NAMESPACE
 from stack.airflow_api import AirflowApi
+from stack.embedded_database import query_database
 from stack.install import changed_release, install_release
 from stack.pod_watch import ObservedPods, watch_pods
 from stack.pools import changed_slots

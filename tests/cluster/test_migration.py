@@ -27,13 +27,13 @@ from cluster.support.airflow_runs.long_runs import (
 )
 from cluster.support.docs.commands import read_commands, run_commands
 from cluster.support.pods.container_end import END_S, wait_for_container_end
-from cluster.support.services.embedded_database import query_database
 from common.airflow_version import AIRFLOW_VERSION
 from common.command import capture_output
 from common.paths import REPOSITORY
 from common.polling import NotYet, wait_for
 from common.steps import Steps
 from stack.airflow_api import AirflowApi
+from stack.embedded_database import query_database
 from stack.install import install_release
 from stack.release import CHART, NAMESPACE, RELEASE, VALUES, Stack
 

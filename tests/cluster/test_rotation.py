@@ -14,10 +14,10 @@ from cryptography.fernet import Fernet, InvalidToken
 
 from cluster.support.airflow_runs.long_runs import SYNC, TASKS, LongRun, run_short_dag, start_long_run
 from cluster.support.docs.commands import read_commands, run_commands
-from cluster.support.services.embedded_database import query_database
 from common.errors import ScriptError
 from common.polling import NotYet, wait_for
 from stack.airflow_api import AirflowApi
+from stack.embedded_database import query_database
 from stack.pod_watch import ObservedPods, watch_pods
 from stack.release import RELEASE, Stack
 from stack.sample_run import connect_airflow

@@ -64,6 +64,14 @@ def test_requests_of_other_accounts_and_earlier_ones_do_not_count():
     assert count_requests(lines, [TASK], parse_time(START)) == ([{}], {})
 
 
+def test_requests_from_the_end_of_the_time_on_do_not_count():
+    lines = [
+        write(str(second), "list", PODS, requestReceivedTimestamp=f"2026-11-30T01:00:0{second}Z") for second in range(5)
+    ]
+    counted = count_requests(lines, [], parse_time(START) + 1, end=parse_time(START) + 3)
+    assert counted == ([], {"list pods": 2})
+
+
 def test_rotated_audit_log_is_read_in_order_without_files_from_before(tmp_path: Path):
     for number, name in enumerate(("audit-old.log", "audit-2026.log", "audit.log", "kubelet.log")):
         (tmp_path / name).write_text(f"{name}\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -49,7 +50,7 @@ class TaskPod:
 
 
 def count_requests(
-    lines: Iterable[str], tasks: Sequence[TaskPod], start: float, account: str = ACCOUNT
+    lines: Iterable[str], tasks: Sequence[TaskPod], start: float, account: str = ACCOUNT, end: float = math.inf
 ) -> tuple[list[Counter[str]], Counter[str]]:
     """Count an account's requests about each task's pod, and those about none of them.
 
@@ -60,6 +61,7 @@ def count_requests(
         tasks: the tasks.
         start: the time from which requests count.
         account: the account's name.
+        end: the time until which they count.
 
     Returns:
         Per task the number of its requests, such as `get pods/log`, in the order of the tasks; and of the others.
@@ -67,7 +69,7 @@ def count_requests(
     counts: list[Counter[str]] = [Counter() for _ in tasks]
     others: Counter[str] = Counter()
     seen: set[str] = set()
-    for event in _read_events(lines, account, start):
+    for event in _read_events(lines, account, start, end):
         if event["auditID"] not in seen:
             seen.add(event["auditID"])
             subject = event.get("objectRef", {}).get("name", "")
@@ -91,12 +93,12 @@ def read_audit_log(folder: Path, start: float) -> Iterator[str]:
             yield from lines
 
 
-def _read_events(lines: Iterable[str], account: str, start: float) -> Iterator[dict[str, Any]]:
+def _read_events(lines: Iterable[str], account: str, start: float, end: float) -> Iterator[dict[str, Any]]:
     for line in lines:
         if f'"{account}"' in line and line.endswith("}\n"):  # the last line may be in the making
             event = json.loads(line)
-            is_new = parse_time(event["requestReceivedTimestamp"]) >= start
-            if event["user"]["username"] == account and is_new:
+            is_in_time = start <= parse_time(event["requestReceivedTimestamp"]) < end
+            if event["user"]["username"] == account and is_in_time:
                 yield event
 
 
