@@ -44,12 +44,13 @@ def load(order: Mapping[str, Any]) -> int:
         run = read(runs, dag_id=order["dag"], run_id=order["model_run"])
         model = read(instances, dag_id=order["dag"], run_id=order["model_run"])
         trigger = read(triggers, id=model["trigger_id"])
-        # A worker has encrypted the arguments; their form stays as it has written it.
-        arguments = get_fernet().decrypt(trigger["kwargs"].encode()).decode()
+        is_plain = trigger["kwargs"].startswith("{")  # as by a worker; its form stays as it has written it
+        arguments = trigger["kwargs"] if is_plain else get_fernet().decrypt(trigger["kwargs"].encode()).decode()
 
         def copy_trigger(names: Mapping[str, str]) -> Row:
-            encrypted = get_fernet().encrypt(replace_names(arguments, names).encode()).decode()
-            return {**trigger, "id": None, "triggerer_id": None, "kwargs": encrypted}
+            copied = replace_names(arguments, names)
+            stored = copied if is_plain else get_fernet().encrypt(copied.encode()).decode()
+            return {**trigger, "id": None, "triggerer_id": None, "kwargs": stored}
 
         def copy_instance(index: int, names: Mapping[str, str], trigger_id: int) -> Row:
             kwargs = json.loads(replace_names(json.dumps(model["next_kwargs"]), names))

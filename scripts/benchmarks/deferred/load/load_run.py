@@ -15,7 +15,7 @@ from benchmarks.deferred.load.pod_copies import plan_copies
 from benchmarks.deferred.load.pod_ends import PodEnds, watch_ends
 from benchmarks.deferred.load.trigger_logs import find_trigger_logs, read_fired
 from benchmarks.deferred.load.triggerer import delete_runs, query_rows, restart_triggerer
-from benchmarks.deferred.load.usage import measure_usage
+from benchmarks.deferred.load.usage import measure_memory, measure_usage
 from benchmarks.sync.scene import Scene
 from benchmarks.sync.variants import STOCK
 from common.errors import ScriptError
@@ -62,8 +62,8 @@ def measure_load(steps: Steps, scene: Scene, load: Load) -> Json:
     """Measure a load.
 
     Returns:
-        The load; `load_s`, the time until all triggers run; `waiting` and `completing` as of `measure_usage`; what
-        `judge` returns; and `pods_left`, which the triggers have not deleted.
+        The load; `idle_mib`, the memory before; `load_s`, the time until all triggers run; `waiting` and `completing`
+        as of `measure_usage`; what `judge` returns; and `pods_left`, which the triggers have not deleted.
 
     Raises:
         ScriptError: the tasks could not be loaded, or the ends of the pods were not seen.
@@ -79,9 +79,9 @@ def measure_load(steps: Steps, scene: Scene, load: Load) -> Json:
             model = defer_model(scene, load.engine)
             ends = stack.enter_context(watch_ends(scene.stack, NAMESPACE, run))
             load_run = _LoadRun(scene, load, model.dag, run, ends)
-            start = time.monotonic()
+            idle, start = measure_memory(scene.stack), time.monotonic()
             _load(load_run, model)
-            measured: Json = {**asdict(load), "load_s": round(time.monotonic() - start, 1)}
+            measured: Json = {**asdict(load), "idle_mib": idle, "load_s": round(time.monotonic() - start, 1)}
         return {**measured, **_play(steps, load_run, node)}
 
 

@@ -28,6 +28,7 @@ _CREATORS = 8
 """Threads that create pods."""
 
 _PROGRAM = Path(__file__).with_name("airflow_rows.py")
+_RUN = "import json, sys; exec(json.loads(sys.stdin.readline()))"
 _DAG_FILE = Path(__file__).with_name("dags") / "deferred_model.py"
 
 
@@ -108,8 +109,9 @@ def load_copies(scene: Scene, model: Model, copies: Sequence[PodCopy], uids: Map
         "copies": [{"index": copy.index, "names": list_names(model.pod, copy, uids[copy.index])} for copy in copies],
     }
     target = ("exec", "-i", "-n", NAMESPACE, f"deployment/{RELEASE}-scheduler", "-c", "scheduler", "--")
-    program = ("python", "-c", _PROGRAM.read_text(encoding="utf-8"))
-    output = scene.stack.kubectl(*target, *program, stdin=json.dumps(order), timeout_s=_LOAD_S)
+    program = json.dumps(_PROGRAM.read_text(encoding="utf-8"))
+    stdin = f"{program}\n{json.dumps(order)}"
+    output = scene.stack.kubectl(*target, "python", "-c", _RUN, stdin=stdin, timeout_s=_LOAD_S)
     loaded = json.loads(output.splitlines()[-1])["loaded"]
     if loaded != len(copies):
         raise ScriptError(f"Only {loaded} of {len(copies)} tasks were loaded. Repeat the benchmark.")

@@ -45,10 +45,7 @@ def find_triggerer(stack: Stack) -> Container:
 
 
 def measure_usage(stack: Stack, seconds: float) -> dict[str, Any]:
-    """Measure for this time: seconds, CPU seconds, memory in MiB at its end, requests by kind, CPU of all components.
-
-    Memory is the anonymous memory of all processes of the container; the cache of files does not count.
-    """
+    """Measure for this time: seconds, CPU seconds, memory at its end, requests by kind, CPU of all components."""
     hierarchies, container = select_hierarchies(read_mounts()), find_triggerer(stack)
     start, before = time.time(), read_container_cpu(hierarchies, container)
     components = measure_cpu(stack, seconds)
@@ -57,10 +54,25 @@ def measure_usage(stack: Stack, seconds: float) -> dict[str, Any]:
     return {
         "seconds": round(end - start, 1),
         "cpu_s": round(after - before, 2),
-        "memory_mib": round(read_container_memory(hierarchies, container) / _MIB, 1),
+        "memory_mib": measure_memory(stack),
         "requests": dict(sorted(requests.items())),
         "components": components,
     }
+
+
+def measure_memory(stack: Stack) -> dict[str, float]:
+    """Return memory of the triggerer now, in MiB.
+
+    `container` is the anonymous memory of all processes of the container, `runner` the resident memory of the process
+    that runs the triggers. Another one serves that with Airflow's database, and a third serves logs.
+    """
+    container = find_triggerer(stack)
+    hierarchies = select_hierarchies(read_mounts())
+    sizes = {
+        "container": read_container_memory(hierarchies, container),
+        "runner": read_runner_memory(hierarchies, container),
+    }
+    return {name: round(size / _MIB, 1) for name, size in sizes.items()}
 
 
 def read_container_cpu(hierarchies: Iterable[Hierarchy], container: Container) -> float:
@@ -83,6 +95,31 @@ def read_container_memory(hierarchies: Iterable[Hierarchy], container: Container
         if "memory" in hierarchy.controllers:
             return _read_words(folder / "memory.stat")["anon" if hierarchy.version == 2 else "total_rss"]
     raise ScriptError(f"Cannot read the memory of container {container.id}: it has no cgroup. Repeat the benchmark.")
+
+
+def read_runner_memory(hierarchies: Iterable[Hierarchy], container: Container, proc: Path = Path("/proc")) -> int:
+    """Return the bytes of resident memory of the process that runs the triggers, the child of the other triggerer.
+
+    Raises:
+        ScriptError: there is no such process.
+    """
+    pids = {int(pid) for _, folder in _list_cgroups(hierarchies, container) for pid in _read_pids(folder)}
+    titles = {pid: (proc / str(pid) / "cmdline").read_bytes().split(b"\0") for pid in pids}
+    triggerers = {pid for pid, words in titles.items() if COMPONENT.encode() in words and b"--" not in words}
+    statuses = (_read_status(proc / str(pid) / "status") for pid in sorted(triggerers))
+    for status in statuses:
+        if int(status["PPid"]) in triggerers:
+            return int(status["VmRSS"].split()[0]) * 1024
+    raise ScriptError(f"Cannot measure the triggerer: none of the processes {sorted(pids)} is a child of another one.")
+
+
+def _read_pids(folder: Path) -> list[str]:
+    return (folder / "cgroup.procs").read_text().split()
+
+
+def _read_status(file: Path) -> dict[str, str]:
+    fields = (line.partition(":") for line in file.read_text().splitlines())
+    return {name: text.strip() for name, _, text in fields}
 
 
 def _list_cgroups(hierarchies: Iterable[Hierarchy], container: Container) -> Iterable[tuple[Hierarchy, Path]]:
