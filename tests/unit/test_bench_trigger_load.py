@@ -131,7 +131,7 @@ def test_two_rounds_count_the_losses_of_ten_thousand_tasks():
 
 
 def watch_line(kind: str, index: int, uid: str, phase: str = "Pending") -> bytes:
-    metadata = {"uid": uid, "labels": {"map_index": str(index)}}
+    metadata = {"uid": uid, "resourceVersion": f"{uid}{len(phase)}", "labels": {"map_index": str(index)}}
     return json.dumps({"type": kind, "object": {"metadata": metadata, "status": {"phase": phase}}}).encode()
 
 
@@ -149,6 +149,7 @@ def test_watch_tells_the_first_end_and_the_pods_of_each_task():
     ):
         ends.add(line)
     assert (ends.ended, ends.pods, ends.running) == ({0: 103.0}, {0: 1, 1: 2}, {0, 1})
+    assert ends.version == "c7"
 
 
 def test_error_of_the_watch_is_one():

@@ -9,7 +9,7 @@ from typing import Any
 
 from benchmarks.deferred.load.kwok_config import NODE
 from benchmarks.deferred.load.kwok_node import NAMESPACE, KwokNode, play_node
-from benchmarks.deferred.load.model_task import Model, create_pods, defer_model, load_copies
+from benchmarks.deferred.load.model_task import Model, create_pods, defer_model, delete_models, load_copies
 from benchmarks.deferred.load.outcome import Observations, judge
 from benchmarks.deferred.load.pod_copies import plan_copies
 from benchmarks.deferred.load.pod_ends import PodEnds, watch_ends
@@ -29,7 +29,7 @@ _SETTLE_S = 20.0
 _LEAD_S = 15.0
 """Seconds until the first end, in which kwok is started again."""
 
-_END_S, _DELETE_S, _POLL_S = 900.0, 300.0, 5.0
+_END_S, _DELETE_S, _POLL_S = 900.0, 120.0, 5.0
 
 
 @dataclass(frozen=True)
@@ -75,6 +75,7 @@ def measure_load(steps: Steps, scene: Scene, load: Load) -> Json:
             restart_triggerer(scene.stack)
             node = stack.enter_context(play_node(scene.stack, step.detail))
             stack.callback(delete_runs, scene.stack)
+            stack.callback(delete_models, scene.stack)
         with steps.step(f"Defer a task, and load {load.pods} copies of it"):
             model = defer_model(scene, load.engine)
             ends = stack.enter_context(watch_ends(scene.stack, NAMESPACE, run))
@@ -118,7 +119,7 @@ def _play(steps: Steps, run: _LoadRun, node: KwokNode) -> Json:
         _wait_for_ends(run)
         # A worker deletes the pod of a task that the stock trigger has resumed; here it gets none.
         pods_left = load.pods if load.engine == STOCK else _wait_for_deletions(run)
-    return {**measured, **judge(_observe(run)), "pods_left": pods_left}
+    return {**measured, **judge(_observe(run)), "pods_left": pods_left, "watch_ends": run.ends.answers}
 
 
 def _wait_for_ends(run: _LoadRun) -> None:

@@ -18,7 +18,7 @@ from benchmarks.sync.scene import Scene, push_dags
 from benchmarks.sync.variants import ENGINES
 from common.errors import ScriptError
 from common.polling import NotYet, wait_for
-from stack.release import NAMESPACE, RELEASE
+from stack.release import NAMESPACE, RELEASE, Stack
 
 Json = dict[str, Any]
 
@@ -85,6 +85,12 @@ def defer_model(scene: Scene, engine: str) -> Model:
         return Model(dag, run, wait_for(f"the task of {dag} to be deferred", probe, _DEFER_S, interval_s=1))
     finally:
         scene.airflow.patch(f"dags/{dag}", {"is_paused": True})
+
+
+def delete_models(stack: Stack) -> None:
+    """Delete the pods of models, which their triggers have left if the triggerer was restarted."""
+    labels = f"dag_id in ({','.join(map(name_model_dag, ENGINES))}),map_index=0"
+    stack.kubectl("delete", "pods", "-n", TEAM_NAMESPACE, "-l", labels, "--wait=false", timeout_s=120)
 
 
 def create_pods(scene: Scene, model: Model, copies: Sequence[PodCopy]) -> dict[int, str]:
