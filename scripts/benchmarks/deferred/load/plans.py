@@ -17,7 +17,7 @@ LOADS = {
 }
 """Subject → its load."""
 
-LOSS_ROUND, LOSS_ROUNDS = Load(TEAM, 5000, 0, 300), 2
+LOSS_ROUND, LOSS_ROUNDS = Load(TEAM, 5000, 0, 600), 2
 """The load of a round in which losses are counted: as many as the triggerer holds."""
 
 
