@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any
 
 import pytest
@@ -223,6 +224,30 @@ def test_event_is_fired_even_if_it_cannot_be_noted(failures: int, is_noted: bool
     assert fire_in_triggerer(serve_pods(build_running()), trigger)["status"] == "error"
     noted = f"warning: Cannot store the XCom {task_stop.FIRED}: no answer."
     assert (task_stop.FIRED in task_states.xcoms, noted in log.lines) == (is_noted, not is_noted)
+
+
+def test_stop_that_comes_while_airflow_is_asked_is_still_a_stop(
+    task_states: TaskStates, monkeypatch: pytest.MonkeyPatch
+):
+    """Airflow tells a stop from a shutdown by the message of the cancellation."""
+
+    def answer_late(_: Any) -> None:
+        time.sleep(0.3)
+
+    monkeypatch.setattr(task_states, "send", answer_late)
+    monkeypatch.setattr(task_states, "asend", lambda _: asyncio.sleep(0.3))
+    trigger = build_trigger()
+    trigger.task_instance = build_instance()
+
+    async def stop() -> tuple[Any, ...]:
+        asking = asyncio.create_task(trigger.get_task_state())
+        await asyncio.sleep(0.05)
+        asking.cancel("__airflow_user_action__")
+        with pytest.raises(asyncio.CancelledError) as raised:
+            await asking
+        return raised.value.args
+
+    assert asyncio.run(stop()) == ("__airflow_user_action__",)
 
 
 @pytest.mark.parametrize("is_lost", [False, True])

@@ -21,8 +21,8 @@ from typing import Any, TypeVar
 
 from airflow.sdk.bases.xcom import BaseXCom
 from airflow.sdk.configuration import conf
-from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
-from asgiref.sync import sync_to_async
+from airflow.sdk.execution_time import task_runner
+from airflow.sdk.execution_time.comms import GetTaskStates
 from kubernetes.client import ApiException
 
 from kpo_platform.airflow.api_errors import is_doubtful, is_transient
@@ -74,10 +74,11 @@ class DeferredTask:
         """
         ti = self.instance
         index = -1 if ti.map_index is None else ti.map_index
-        states: Any = await sync_to_async(RuntimeTaskInstance.get_task_states)(
-            dag_id=ti.dag_id, task_ids=[ti.task_id], run_ids=[ti.run_id], map_index=index
-        )
-        of_run = states.get(ti.run_id) or {}
+        # Not by RuntimeTaskInstance.get_task_states in a thread: a cancellation meanwhile would lose its message, by
+        # which Airflow tells a stop from a shutdown (asgiref's sync_to_async raises a CancelledError of its own).
+        question = GetTaskStates(dag_id=ti.dag_id, task_ids=[ti.task_id], run_ids=[ti.run_id], map_index=index)
+        answer: Any = await task_runner.SUPERVISOR_COMMS.asend(question)
+        of_run = answer.task_states.get(ti.run_id) or {}
         state: str | None = of_run.get(ti.task_id if index < 0 else f"{ti.task_id}_{index}", GONE)
         return state
 

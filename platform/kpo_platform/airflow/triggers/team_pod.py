@@ -33,7 +33,7 @@ from kpo_platform.pod.outcome import OutcomeKind, decide_outcome
 from kpo_platform.pod.state import PodState, parse_pod_state
 
 _LONGEST_WAIT_S = 600.0
-_STORED_ATTEMPTS, _STORED_PAUSE_S = 60, 1.0
+_STORED_ATTEMPTS, _STORED_PAUSE_S = 10, 60.0
 _SUCCESS_S = 60.0
 """How long the deletion after a success is tried."""
 
@@ -163,7 +163,11 @@ class TeamPodTrigger(KubernetesPodTrigger):
         return await finish(plan, informer.requests, pod, self.base_container_name, task)
 
     async def _await_stored_success(self) -> None:
-        """Delete the pod when Airflow has stored the success: the pod is what another triggerer would look at."""
+        """Wait until Airflow cancels the trigger, which it does once the success is stored: `on_kill` deletes the pod.
+
+        Another triggerer would look at the pod before that. The process that answers questions also stores the events
+        of all tasks, so Airflow is asked only if the cancellation is late.
+        """
         for _ in range(_STORED_ATTEMPTS):
             await asyncio.sleep(_STORED_PAUSE_S)
             if await self._delete_if_successful(_SUCCESS_S):
