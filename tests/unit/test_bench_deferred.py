@@ -34,7 +34,21 @@ SHORT_DAGS = (
     "worker",
 )
 CPU = {"scheduler": 200.0, "triggerer": 20.0}
+SEEN = "end of the pod → seen by the trigger: p50, p99"
+MEMORY = "memory of the process that runs the triggers, and of its container, MiB"
 RUN = {"tasks": 100, "seconds": 120.0, "cpu": CPU, "lost": 0, "doubled": 0, "late": 0}
+
+
+def build_usage(requests: int) -> dict[str, Any]:
+    memory = {"runner": 257.4, "container": 503.0}
+    return {"seconds": 60.0, "cpu_s": 1.2, "memory_mib": memory, "requests": {"get pods": requests}}
+
+
+def build_end(median: float, longest: float) -> dict[str, Any]:
+    completing = {"seconds": 60.0, "cpu_s": 24.0}
+    return {"completing": completing, "seen": {"p50": median, "p99": longest, "max": longest}}
+
+
 MEASURED: dict[str, dict[str, Any]] = {
     "short": {"commit": "abc", "items": [{f"deferred_{name}": [SAMPLE] for name in SHORT_DAGS}]},
     "long": {
@@ -49,6 +63,15 @@ MEASURED: dict[str, dict[str, Any]] = {
             {"dag": "deferred_team_many_20s", **RUN},
         ],
     },
+    "triggers": {
+        "commit": "abc",
+        "items": [
+            {"engine": "stock", "pods": 500, "waiting": build_usage(6900), **build_end(1.86, 9.8)},
+            {"engine": "team", "pods": 500, "waiting": build_usage(6), **build_end(0.04, 0.36)},
+            {"engine": "team", "pods": 5000, "waiting": build_usage(0), **build_end(0.5, 4.2)},
+        ],
+    },
+    "loss": {"commit": "abc", "items": [{"tasks": 5000, "lost": 0, "doubled": 1, "late": 2}] * 2},
     "burst": {
         "commit": "abc",
         "items": [{"dag": "deferred_at_once_burst", "pods": 300, "per_minute": 61.4, "deferred_s": 301.2}],
@@ -120,6 +143,23 @@ def test_every_part_has_its_rows_and_tables():
         ["CPU seconds of Airflow per task, pods that do nothing", "≤ ½ of stock", "5.00", "2.20", ""],
         ["CPU seconds of Airflow per task, pods of 20 s", "≤ ½ of stock", "", "2.20", ""],
         ["lost, doubled, late tasks", "0", "1, 0, 0 of 100", "0, 0, 0 of 200", ""],
+        ["500 deferred tasks: requests per second while they wait", "≤ 2", "115.0", "0.1", ""],
+        ["500 deferred tasks: share of a core while they wait", "< 10 %", "2.0 %", "2.0 %", ""],
+        ["500 deferred tasks: share of a core while they end", "", "40.0 %", "40.0 %", ""],
+        [f"500 deferred tasks: {MEMORY}", "< 300", "257, 503", "257, 503", ""],
+        [
+            "500 deferred tasks: end of the pod → seen by the trigger: p50, p99",
+            "p99 < 1",
+            "1.86, 9.80",
+            "0.04, 0.36",
+            "",
+        ],
+        ["5,000 deferred tasks: requests per second while they wait", "", "", "0.0", ""],
+        ["5,000 deferred tasks: share of a core while they wait", "", "", "2.0 %", ""],
+        ["5,000 deferred tasks: share of a core while they end", "", "", "40.0 %", ""],
+        [f"5,000 deferred tasks: {MEMORY}", "", "", "257, 503", ""],
+        [f"5,000 deferred tasks: {SEEN}", "p99 < 5", "", "0.50, 4.20", ""],
+        ["lost, doubled, late tasks, loaded", "0", "", "0, 2, 4 of 10,000", ""],
     ]
     references, stages, cpu, burst = (table["rows"] for table in built["tables"])
     assert references == [

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from benchmarks.deferred.burst import plan_burst
+from benchmarks.deferred.load.plans import plan_loss, plan_triggers
 from benchmarks.deferred.many_runs import plan_many_runs
 from benchmarks.deferred.page import SECTION
 from benchmarks.deferred.short_runs import plan_long_runs, plan_short_runs
@@ -35,7 +36,14 @@ def measure(steps: Steps) -> Path:
     stack = install_stack(steps)
     with shared_log_claim(stack), changed_release(steps, stack, VALUES):
         scene = _open_scene(steps, stack)
-        plans = (plan_short_runs(scene), plan_long_runs(scene), plan_many_runs(scene), plan_burst(scene))
+        plans = (
+            plan_short_runs(scene),
+            plan_long_runs(scene),
+            plan_triggers(steps, scene),
+            plan_many_runs(scene),
+            plan_burst(scene),
+            plan_loss(steps, scene),
+        )
         complete_parts(steps, parts, plans)
     return PAGE
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from benchmarks.deferred.load_rows import build_load_rows, build_loss_row
 from benchmarks.deferred.tables import (
     build_burst,
     build_cpu,
@@ -24,7 +25,11 @@ _TEXT = (
     "triggerer may end a task. *Trigger → run marked*: from the request for the DAG run until Airflow has marked it as "
     "ended. *Over the pod's time*: without the time from the pod's creation until the benchmark's own watch gets the "
     "status in which its program has ended. *Lost*: no success, or no line of the program in the log; *doubled*: more "
-    "than one pod, or its line more than once; *late*: the task's end more than 60 s after that of its pod."
+    "than one pod, or its line more than once; *late*: the task's end more than 60 s after that of its pod. For the "
+    "rows of many deferred tasks, copies of a deferred task are loaded into Airflow's database and pods into "
+    "a node that [kwok](https://kwok.sigs.k8s.io) plays; one triggerer runs them all. Their pods wait for at least a "
+    "minute, and then end one after the other, 8 per second. *Seen*: the event in the log of the trigger, after it has "
+    "read the log of the pod; *doubled* is also a second event or try."
 )
 _TABLES = (
     ("short", build_references),
@@ -44,6 +49,8 @@ def build_result(parts: Measured) -> dict[str, Any]:
             *build_short_rows(find_items(parts, "short")),
             *build_long_rows(find_items(parts, "long"), find_items(parts, "short")),
             *build_many_rows(find_items(parts, "many")),
+            *build_load_rows(find_items(parts, "triggers")),
+            *build_loss_row(find_items(parts, "loss")),
         ],
         "tables": [build(find_items(parts, name), parts[name]["commit"]) for name, build in _TABLES if name in parts],
     }
