@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
@@ -24,6 +25,7 @@ COMPONENT = "kube-apiserver"
 _LONGEST_FREEZE_S = 180
 _EXIT_TIMEOUT_S = 30.0
 _REPAIRS = 3
+_LOOK_S = 5.0
 
 
 @contextmanager
@@ -71,6 +73,27 @@ def stop_api_server() -> Iterator[None]:
         _repair_cluster(paths)
 
 
+@contextmanager
+def keep_components_running() -> Iterator[None]:
+    """Start components that exit during the block, as the kubelet of a real control plane does.
+
+    kube-scheduler exits if its cache does not fit to what it gets after an outage ("Scheduler cache is corrupted").
+    """
+    paths, is_over = default_paths(), threading.Event()
+
+    def keep() -> None:
+        while not is_over.wait(_LOOK_S):
+            _start_missing(paths)
+
+    thread = threading.Thread(target=keep, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        thread.join()
+
+
 def _find_process(paths: ClusterPaths) -> processes.Process:
     process = processes.find_process(paths, COMPONENT)
     if process is None:
@@ -85,9 +108,7 @@ def _repair_cluster(paths: ClusterPaths) -> None:
     """
     components = cluster_components(paths, programs_folder()).values()
     for attempt in range(_REPAIRS):
-        for component in components:
-            if not processes.find_process(paths, component.name):
-                processes.start_process(paths, component.name, component.argv)
+        _start_missing(paths)
         try:
             for component in components:
                 wait_until_healthy(paths, component, lambda _: None)
@@ -96,3 +117,9 @@ def _repair_cluster(paths: ClusterPaths) -> None:
                 raise
         else:
             return
+
+
+def _start_missing(paths: ClusterPaths) -> None:
+    for component in cluster_components(paths, programs_folder()).values():
+        if not processes.find_process(paths, component.name):
+            processes.start_process(paths, component.name, component.argv)

@@ -23,7 +23,7 @@ from cluster.support.earlier_chart import extract_chart
 from common.command import capture_output
 from common.polling import NotYet, wait_for
 from common.steps import Steps
-from faults.api_server import stop_api_server
+from faults.api_server import keep_components_running, stop_api_server
 from local_cluster.network import ENTER_NAMESPACE
 from stack.airflow_api import AirflowApi
 from stack.embedded_database import query_database
@@ -127,7 +127,8 @@ def test_restarts_of_api_server_triggerer_and_database_lose_no_task(start: Start
         with stop_api_server():
             compact_etcd()  # the version from which the triggerer watches is gone: 410
             time.sleep(20)
-        with watch_pods(stack, observed=observed):  # the former one has ended with the API server
+        # The former watch has ended with the API server.
+        with keep_components_running(), watch_pods(stack, observed=observed):
             stack.kubectl("delete", "pod", f"{RELEASE}-postgresql-0", "-n", NAMESPACE, "--wait=false")
             stack.kubectl("delete", "pod", f"{TRIGGERER}-0", "-n", NAMESPACE, "--grace-period=0", "--force")
             wait_for_triggerers(stack, 1)
