@@ -19,6 +19,7 @@ from kubernetes import client, config
 
 from cluster.support.airflow_runs.dag_run import Run, push_dag
 from cluster.support.airflow_runs.long_runs import SYNC, TASKS, start_long_run, wait_until_stable
+from cluster.support.controllers import wait_for_controllers
 from cluster.support.earlier_chart import extract_chart
 from common.command import capture_output
 from common.polling import NotYet, wait_for
@@ -129,6 +130,7 @@ def test_restarts_of_api_server_triggerer_and_database_lose_no_task(start: Start
             time.sleep(20)
         # The former watch has ended with the API server.
         with keep_components_running(), watch_pods(stack, observed=observed):
+            wait_for_controllers(stack)
             stack.kubectl("delete", "pod", f"{RELEASE}-postgresql-0", "-n", NAMESPACE, "--wait=false")
             stack.kubectl("delete", "pod", f"{TRIGGERER}-0", "-n", NAMESPACE, "--grace-period=0", "--force")
             wait_for_triggerers(stack, 1)

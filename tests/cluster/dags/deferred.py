@@ -13,7 +13,7 @@ def list_variables(count: int) -> list[dict[str, str]]:
     return [{"NUMBER": str(number)} for number in range(count)]
 
 
-for name, count, seconds in (("restarts", 50, 240), ("moved", 12, 150), ("unwatched", 3, 30), ("removed", 2, 900)):
+for name, count, seconds in (("restarts", 50, 300), ("moved", 12, 150), ("unwatched", 3, 30), ("removed", 2, 900)):
     program = f"echo started $NUMBER; sleep {seconds}; echo finished $NUMBER"
     with DAG(f"deferred_{name}", schedule=None):
         tasks = TeamPodOperator.partial(task_id="work", cmds=["sh", "-c", program], **SHARED)
