@@ -37,7 +37,7 @@ FIRED = "kpo_platform_fired"
 """The XCom with the id of the last trigger that has fired an event about a pod that may run."""
 
 GONE = "gone"
-"""Airflow answers, and does not have the task: its DAG run was deleted."""
+"""Airflow answers, and does not have the task: its DAG or DAG run was deleted."""
 
 _STOPPED = frozenset({None, GONE, "success", "failed", "skipped", "removed", "upstream_failed"})
 _BEGINS = frozenset({"scheduled", "queued", "running"})
