@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 
 from cluster.support.airflow_runs.dag_run import Run, push_dag
 from common.polling import NotYet, wait_for
 from common.steps import Steps
-from stack.airflow_api import AirflowApi
+from stack.airflow_api import AirflowApi, NotFoundError
 from stack.install import changed_release
-from stack.pools import changed_slots
 from stack.release import Stack
 from stack.shared_logs import VALUES, shared_log_claim
 
@@ -60,12 +60,21 @@ def test_the_pods_of_the_ended_tasks_are_deleted(ended_run: Run):
     wait_for("the pods of the ended tasks to be deleted", probe, deadline_s=90, interval_s=2)
 
 
+@pytest.fixture
+def one_slot(airflow: AirflowApi) -> Iterator[None]:
+    """A pool with one slot, for the tasks of this test only."""
+    with suppress(NotFoundError):  # of an interrupted run
+        airflow.delete("pools/one_slot")
+    airflow.post("pools", {"name": "one_slot", "slots": 1, "include_deferred": True})
+    yield
+    airflow.delete("pools/one_slot")
+
+
 def test_a_finished_task_of_a_full_pool_does_not_queue_behind_new_ones(
-    with_shared_logs: None, stack: Stack, airflow: AirflowApi
+    with_shared_logs: None, one_slot: None, stack: Stack, airflow: AirflowApi
 ):
-    with changed_slots(airflow, "team-alpha", 1):
-        run = Run(stack, airflow, "finish_queue", airflow.trigger_run("finish_queue"))
-        assert run.wait_for_end() == "success"
+    run = Run(stack, airflow, "finish_queue", airflow.trigger_run("finish_queue"))
+    assert run.wait_for_end() == "success"
     tasks = sorted(airflow.list_task_instances(run.dag, run.id), key=lambda task: str(task["start_date"]))
     times = [time for task in tasks for time in (task["start_date"], task["end_date"])]
     assert times == sorted(times)

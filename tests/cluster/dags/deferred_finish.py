@@ -16,5 +16,6 @@ with DAG("finish_tasks", schedule=None):
     TeamPodOperator(task_id="fails", cmds=["sh", "-c", "echo started; sleep 8; exit 3"], **SHARED)
 
 with DAG("finish_queue", schedule=None):
-    tasks = TeamPodOperator.partial(task_id="work", cmds=["sh", "-c", "sleep 8; echo finished $NUMBER"], **SHARED)
+    program = ["sh", "-c", "sleep 8; echo finished $NUMBER"]
+    tasks = TeamPodOperator.partial(task_id="work", cmds=program, pool="one_slot", **SHARED)
     tasks.expand(env_vars=[{"NUMBER": str(number)} for number in range(6)])
