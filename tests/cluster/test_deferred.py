@@ -173,12 +173,23 @@ def without_watch(stack: Stack) -> Iterator[None]:
         {**rule, "verbs": [verb for verb in rule["verbs"] if verb != "watch"]} if "pods" in rule["resources"] else rule
         for rule in role["rules"]
     ]
-    patch = ("patch", "role", role["metadata"]["name"], "-n", TEAM, "--type=merge", "-p")
-    stack.kubectl(*patch, json.dumps({"rules": reduced}))
+    write_role(stack, {**role, "rules": reduced})
     try:
         yield
     finally:
-        stack.kubectl(*patch, json.dumps({"rules": role["rules"]}))
+        write_role(stack, role)
+
+
+def write_role(stack: Stack, role: dict[str, Any]) -> None:
+    """Write a role as Helm does, so that a later upgrade finds no other owner of its fields."""
+    metadata = {name: role["metadata"][name] for name in ("name", "namespace", "labels", "annotations")}
+    content = {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "Role",
+        "metadata": metadata,
+        "rules": role["rules"],
+    }
+    stack.kubectl("apply", "--server-side", "--field-manager=helm", "-f", "-", stdin=json.dumps(content))
 
 
 def test_refused_watch_is_replaced_by_one_list(start: StartRun, stack: Stack):
