@@ -97,6 +97,8 @@ def without_triggerer(stack: Stack) -> Iterator[None]:
         yield
     finally:
         stack.kubectl(*scale, "--replicas=1")
+        rollout = ("rollout", "status", f"statefulset/{TRIGGERER}", "-n", NAMESPACE, "--timeout=300s")
+        stack.kubectl(*rollout, timeout_s=310)
 
 
 def wait_for_looks(stack: Stack) -> str:
