@@ -16,6 +16,7 @@ from cluster.support.airflow_runs.dag_run import DAGS, Run
 from common.polling import NotYet, wait_for
 from common.steps import Steps
 from stack.airflow_api import AirflowApi
+from stack.embedded_database import query_database
 from stack.git_push import push_files
 from stack.install import changed_release
 from stack.release import NAMESPACE, RELEASE, Stack
@@ -54,6 +55,7 @@ def stopped(stack: Stack, airflow: AirflowApi) -> Iterator[StoppedRuns]:
                 for run in runs.values():
                     run.mark_failed("stopped")
                     run.mark_failed("kept")
+                remove_unused_triggers(stack)
             yield StoppedRuns(runs, wait_for_looks(stack))
         finally:
             for run in runs.values():
@@ -99,6 +101,13 @@ def without_triggerer(stack: Stack) -> Iterator[None]:
         stack.kubectl(*scale, "--replicas=1")
         rollout = ("rollout", "status", f"statefulset/{TRIGGERER}", "-n", NAMESPACE, "--timeout=300s")
         stack.kubectl(*rollout, timeout_s=310)
+
+
+def remove_unused_triggers(stack: Stack) -> None:
+    """Remove the triggers of stopped tasks as a triggerer does that has not taken them yet (`Trigger.clean_unused`)."""
+    query_database(stack, "UPDATE task_instance SET trigger_id = NULL WHERE state <> 'deferred'")
+    unused = "NOT EXISTS (SELECT FROM task_instance WHERE trigger_id = trigger.id)"
+    query_database(stack, f"DELETE FROM trigger WHERE classpath LIKE 'kpo_platform%' AND {unused}")
 
 
 def wait_for_looks(stack: Stack) -> str:
