@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.deferred.load.outcome import LATE_S
 from benchmarks.deferred.variants import MANY, MANY_LONG, MANY_TASKS, STOCK, TEAM, name_dag
 from benchmarks.parts import Part
 from benchmarks.sync.idle_cpu import count_cpu
@@ -18,9 +19,6 @@ from benchmarks.sync.marks import parse_time
 from benchmarks.sync.pod_times import PodTimes
 from benchmarks.sync.scene import BenchRun, Scene, read_lines
 from stack.pod_watch import watch_pods
-
-LATE_S = 60.0
-"""Seconds from the end of its pod after which a task's end is late."""
 
 COUNTED = ((TEAM, MANY), (STOCK, MANY), (STOCK, MANY_LONG), (TEAM, MANY_LONG))
 """The runs whose CPU is compared."""

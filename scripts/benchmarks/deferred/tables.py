@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from benchmarks.deferred.variants import (
+    BURST,
     BURST_TASKS,
     LONG,
     LONG_S,
@@ -156,7 +157,7 @@ def _list_seconds(runs: Items, dag: str) -> list[float]:
 
 def build_burst(runs: Items, commit: str) -> Table:
     """Build the table of the burst."""
-    names = {name_dag(variant, "_burst"): NAMES[variant] for variant in POD_VARIANTS}
+    names = {name_dag(variant, BURST): NAMES[variant] for variant in POD_VARIANTS}
     return {
         "text": f"A burst of {BURST_TASKS} tasks whose pods last longer than the burst, with Airflow's default of 32 "
         f"task slots: how many pods are created per minute, and when all tasks have freed their slots, "

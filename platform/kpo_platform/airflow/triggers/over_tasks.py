@@ -13,7 +13,8 @@ from asgiref.sync import sync_to_async
 
 from kpo_platform.pod.task_mark import MarkedTask
 
-_OVER = frozenset({"success", "failed", "skipped", "removed", "upstream_failed"})
+OVER = frozenset({"success", "failed", "skipped", "removed", "upstream_failed"})
+"""Airflow's states of a task that is over."""
 
 _LONGEST_QUERY = 30_000
 """Characters of names in the address of a request: httpx refuses one of more than 65,536."""
@@ -66,4 +67,4 @@ def _name(task: MarkedTask) -> str:
 
 
 def _is_over(state: Any) -> bool:
-    return str(getattr(state, "value", state)) in _OVER
+    return str(getattr(state, "value", state)) in OVER

@@ -26,6 +26,7 @@ from airflow.sdk.execution_time.comms import GetTaskStates
 from kubernetes.client import ApiException
 
 from kpo_platform.airflow.api_errors import is_doubtful, is_transient
+from kpo_platform.airflow.triggers.over_tasks import OVER
 from kpo_platform.pod.json_fields import read_integer
 from kpo_platform.pod.merge import Json
 from kpo_platform.pod.outcome import decide_outcome
@@ -39,7 +40,7 @@ FIRED = "kpo_platform_fired"
 GONE = "gone"
 """Airflow answers, and does not have the task: its DAG or DAG run was deleted."""
 
-_STOPPED = frozenset({None, GONE, "success", "failed", "skipped", "removed", "upstream_failed"})
+_STOPPED = OVER | {None, GONE}
 _BEGINS = frozenset({"scheduled", "queued", "running"})
 """States of a task that was cleared, and of one whose event another triggerer has fired."""
 

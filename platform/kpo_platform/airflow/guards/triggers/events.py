@@ -1,4 +1,4 @@
-"""Store the events of triggers: the triggerer outlives one that cannot be stored, and sends no idle request."""
+"""Store the events of triggers: the triggerer outlives one that cannot be stored, and sends no useless request."""
 
 from __future__ import annotations
 
