@@ -23,7 +23,7 @@ class Outage:
         wake: called when an outage that has lasted a while, or its end, is to be told to those who wait.
 
     Attributes:
-        is_told: whether an outage lasts that is told to those who wait.
+        is_reported: whether an outage lasts of which those who wait know.
     """
 
     def __init__(self, namespace: str, wake: Callable[[], None]) -> None:
@@ -32,7 +32,7 @@ class Outage:
         self._former_s = 0.0
         self._error: Exception = ConnectionError()
         self._timer: asyncio.TimerHandle | None = None
-        self.is_told = False
+        self.is_reported = False
 
     @property
     def lasts(self) -> bool:
@@ -53,15 +53,15 @@ class Outage:
         """Take note of a failed request."""
         self._since = self._since or time.monotonic()
         self._error = error
-        if self._timer is None and not self.is_told:
+        if self._timer is None and not self.is_reported:
             self._timer = asyncio.get_running_loop().call_later(_TOLD_AFTER_S - self.since_s, self._tell)
 
     def end(self) -> None:
         """Take note that the pods are read again."""
         lasted_s, self._former_s, self._since = self.since_s, self.total_s, None
         self.close()
-        if self.is_told:
-            self.is_told = False
+        if self.is_reported:
+            self.is_reported = False
             log.info("Reading the pods of namespace %s again after %.0f seconds.", self._namespace, lasted_s)
             self._wake()
 
@@ -72,7 +72,7 @@ class Outage:
             self._timer = None
 
     def _tell(self) -> None:
-        self._timer, self.is_told = None, True
+        self._timer, self.is_reported = None, True
         why = describe_error(self._error).rstrip(".")
         log.warning("Cannot read the pods of namespace %s: %s. Deferred tasks wait.", self._namespace, why)
         self._wake()

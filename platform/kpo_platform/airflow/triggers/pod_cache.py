@@ -25,13 +25,13 @@ class PodNews:
         moment: when it was in that state.
         is_gone: whether it no longer exists.
         error: why nothing can be found out about it.
-        told: how many states were told.
+        updates: how many states it was given.
     """
 
     def __init__(self, name: str, uid: str = "", start: str = "") -> None:
         self.name, self.uid, self.start = name, uid, start
         self.pod: Json | None = None
-        self.moment, self.told = Moment(), 0
+        self.moment, self.updates = Moment(), 0
         self.is_gone = False
         self.error: Exception | None = None
         self._changed = asyncio.Event()
@@ -47,7 +47,7 @@ class PodNews:
         """Take over the summary of a state, unless a newer one is known; the wait ends only if it differs."""
         if moment.is_before(self.moment):
             return
-        self.moment, self.told = moment, self.told + 1
+        self.moment, self.updates = moment, self.updates + 1
         if pod != self.pod:
             self.pod = pod
             self.uid = self.uid or read_text(read_object(pod.get("metadata")).get("uid"))
@@ -143,8 +143,8 @@ class PodCache:
         known = self._pods.get(news.name)
         if known is None:
             return False
-        is_told = bool(known.moment.version) and known.moment == news.moment  # a version is of one pod
-        return is_told or news.is_of(json.loads(known.summary))
+        is_same = bool(known.moment.version) and known.moment == news.moment  # a version is of one pod
+        return is_same or news.is_of(json.loads(known.summary))
 
     def list_missing(self) -> Iterator[PodNews]:
         """Yield those whose pod is not among the known ones."""

@@ -80,7 +80,7 @@ class PodInformer:
     @property
     def is_interrupted(self) -> bool:
         """Whether requests have failed for a while, and nothing can be found out now."""
-        return self._outage.is_told
+        return self._outage.is_reported
 
     @property
     def has_ended(self) -> bool:

@@ -91,9 +91,9 @@ class PodLooks:
 
     async def _read(self, news: PodNews) -> None:
         """Read a pod, again if more was told meanwhile: the answer may be older, and "gone" is never taken back."""
-        told = -1
-        while news.told != told and not self._cache.knows(news):
-            told, period = news.told, self._get_period()
+        updates = -1
+        while news.updates != updates and not self._cache.knows(news):
+            updates, period = news.updates, self._get_period()
             pod = await self._requests.read(news.name)
         if self._cache.knows(news):
             return  # created after the answer, or the watch is about to tell that it is gone
