@@ -29,7 +29,7 @@ LOOKS_S = 900
 
 @dataclass(frozen=True)
 class StoppedRuns:
-    """A run of each team, of which two tasks were stopped while no triggerer ran.
+    """A run of each team, of which three tasks were stopped while no triggerer ran; only `taken` still had its trigger.
 
     Attributes:
         runs: team → its run.
@@ -56,6 +56,8 @@ def stopped(stack: Stack, airflow: AirflowApi) -> Iterator[StoppedRuns]:
                     run.mark_failed("stopped")
                     run.mark_failed("kept")
                 remove_unused_triggers(stack)
+                for run in runs.values():
+                    run.mark_failed("taken")
             yield StoppedRuns(runs, wait_for_looks(stack))
         finally:
             for run in runs.values():
@@ -128,6 +130,11 @@ def wait_for_running(run: Run, expected: set[str]) -> None:
             raise NotYet(f"running: {found}")
 
     wait_for(f"the pods of {sorted(expected)} alone to run", probe, deadline_s=60, interval_s=2)
+
+
+def test_triggerer_that_starts_ends_the_pod_of_a_task_that_was_stopped_before(stopped: StoppedRuns):
+    assert "taken" not in find_running(stopped.runs["beta"])
+    assert "taken (run" not in stopped.log
 
 
 def test_policy_end_deletes_the_pod_of_the_stopped_task_only(stopped: StoppedRuns):

@@ -16,5 +16,6 @@ SHARED = {
 
 with DAG(f"orphans_{TEAM}", schedule=None, default_args={"team": TEAM}):
     TeamPodOperator(task_id="stopped", **SHARED)
+    TeamPodOperator(task_id="taken", **SHARED)
     TeamPodOperator(task_id="kept", on_kill_action="keep_pod", **SHARED)
     TeamPodOperator(task_id="waiting", **SHARED)
