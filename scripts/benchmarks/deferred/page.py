@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from benchmarks.deferred.load.plans import LOADS
 from benchmarks.deferred.load_rows import build_load_rows, build_loss_row
 from benchmarks.deferred.tables import (
     build_burst,
@@ -18,6 +19,7 @@ from benchmarks.deferred.tables import (
 from benchmarks.deferred.variants import NAMES, POD_VARIANTS
 from benchmarks.parts import Measured, Section
 
+_ENDS_PER_S = LOADS["team 500"].pods / LOADS["team 500"].spread_s
 _TEXT = (
     'Seconds of deferrable tasks: the stock operator\'s run of the pod (`engine="stock"`, with its defaults), that of '
     "TeamPodOperator, which watches the pod for the first seconds in the worker (`policy.deferAfter`, by default 5 s) "
@@ -28,8 +30,8 @@ _TEXT = (
     "than one pod, or its line more than once; *late*: the task's end more than 60 s after that of its pod. For the "
     "rows of many deferred tasks, copies of a deferred task are loaded into Airflow's database and pods into "
     "a node that [kwok](https://kwok.sigs.k8s.io) plays; one triggerer runs them all. Their pods wait for at least a "
-    "minute, and then end one after the other, 8 per second. *Seen*: the event in the log of the trigger, after it has "
-    "read the log of the pod; *doubled* is also a second event or try."
+    f"minute, and then end one after the other, {_ENDS_PER_S:.0f} per second. *Seen*: the event in the log of the "
+    "trigger, after it has read the log of the pod; *doubled* is also a second event or try."
 )
 _TABLES = (
     ("short", build_references),
