@@ -123,22 +123,12 @@ def test_outage_between_refusals_begins_their_time_again(monkeypatch: pytest.Mon
     play(act, build_pod("a"))
 
 
-def test_refusal_to_read_the_pod_is_told_when_it_lasts(monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize(("request_line", "verb", "pod"), [("LIST", "list", "a"), ("GET b", "get", "b")])
+def test_refusal_is_told_when_it_lasts(request_line: str, verb: str, pod: str, monkeypatch: pytest.MonkeyPatch):
     async def act(scene: Scene) -> None:
-        scene.server.acts["GET b"] = [refusing(403, 'User "u" cannot get resource "pods"')] * 1000
-        watcher = await scene.watch("b")
-        said = 'error: HTTP 403, User "u" cannot get resource "pods"'
-        assert await watcher.wait_for(said) == said
-
-    monkeypatch.setattr(pod_informer, "_REFUSED_S", 0.2)
-    play(act, build_pod("a"))
-
-
-def test_refusal_is_told_when_it_lasts(monkeypatch: pytest.MonkeyPatch):
-    async def act(scene: Scene) -> None:
-        scene.server.acts["LIST"] = [refusing(403, 'User "u" cannot list resource "pods"')] * 1000
-        watcher = await scene.watch("a")
-        said = 'error: HTTP 403, User "u" cannot list resource "pods"'
+        scene.server.acts[request_line] = [refusing(403, f'User "u" cannot {verb} resource "pods"')] * 1000
+        watcher = await scene.watch(pod)
+        said = f'error: HTTP 403, User "u" cannot {verb} resource "pods"'
         assert await watcher.wait_for(said) == said
 
     monkeypatch.setattr(pod_informer, "_REFUSED_S", 0.2)
