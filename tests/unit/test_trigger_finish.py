@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from airflow.sdk.bases.xcom import BaseXCom
@@ -15,6 +15,7 @@ from airflow.triggers.base import TaskSuccessEvent, TriggerEvent
 
 from kpo_platform.airflow.triggers import finish, team_pod
 from kpo_platform.airflow.triggers.finish import FinishedTask, FinishPlan
+from kpo_platform.airflow.triggers.pod_requests import PodRequests
 from kpo_platform.pod.log_lines import LogPosition
 from kpo_platform.pod.message_result import FIELDS
 from kpo_platform.pod.state import parse_pod_state
@@ -72,7 +73,7 @@ def play(
     server: NamespaceServer, plan: FinishPlan | None, states: list[Any] | None = None, *, in_triggerer: bool = True
 ) -> list[TriggerEvent]:
     """Run a trigger with a plan to its end, while Airflow tells these states of the task, and return its events."""
-    told = states or ["success"]
+    told = states or ["deferred", "success"]
 
     async def read_state(_: Any) -> Any:
         return told.pop(0) if len(told) > 1 else told[0]
@@ -99,11 +100,15 @@ def test_trigger_that_runs_without_a_triggerer_leaves_the_end_to_the_task():
 
 def test_success_without_a_log_or_result_ends_the_task_and_its_pod(comms: Comms, counted: list[Any]):
     server = serve_pods(build_ended("a"))
-    (event,) = play(server, FinishPlan({}), ["deferred", "deferred", "success"])
+    (event,) = play(server, FinishPlan({}, operator="TeamPodOperator"), ["deferred", "deferred", "success"])
     assert isinstance(event, TaskSuccessEvent)
     assert (event.xcoms, comms.xcoms, server.pods) == (None, {}, {})
     tags = {"dag_id": "d", "task_id": "work"}
-    assert counted == [("ti_successes", tags), ("ti.finish", {**tags, "state": "success"})]
+    assert counted == [
+        ("operator_successes", {**tags, "operator_name": "TeamPodOperator"}),
+        ("ti_successes", tags),
+        ("ti.finish", {**tags, "state": "success"}),
+    ]
 
 
 @pytest.mark.parametrize("value", [{"rows": 3}, 3, "text", [], False, {"": {"x": [1.5, None]}}])
@@ -119,55 +124,44 @@ def test_result_that_is_null_is_no_xcom(comms: Comms):
     assert (type(event), comms.xcoms) == (TaskSuccessEvent, {})
 
 
-@pytest.mark.parametrize("message", ['{"__classname__": 1}', str(2**64), str(-(2**63) - 1), '"\\udce9"'])
+@pytest.mark.parametrize("message", ['{"__classname__": 1}', str(2**64), str(-(2**63) - 1), '"\\udce9"', "[1e999]"])
 def test_result_that_airflow_cannot_store_needs_a_worker(message: str, comms: Comms, counted: list[Any], log: Log):
     server = serve_pods(end_with(message))
     server.logs["a"] = LINES
     (event,) = play(server, FinishPlan({"base": None}, has_result=True), ["deferred"])
     assert (event.payload["status"], "a" in server.pods, comms.xcoms, counted) == ("success", True, {}, [])
     (line,) = log.lines[1:]
-    assert line.startswith("A worker finishes the task: XCom return_value cannot be stored (")
+    assert line.startswith("A worker finishes the task: XCom return_value cannot be stored")
 
 
-def test_log_that_another_triggerer_has_written_is_not_written_again(log: Log):
-    server = serve_pods(build_ended("a"))
-    server.logs["a"] = LINES
-    (event,) = play(server, FinishPlan({"base": None}), ["success"])
+@pytest.mark.parametrize("lines", [[], LINES])
+def test_task_that_is_over_gets_neither_log_nor_result(lines: list[str], log: Log, comms: Comms, counted: list[Any]):
+    """Another triggerer was faster, or a user has ended the task: Airflow ignores the event."""
+    server = serve_pods(end_with('{"rows": 3}'))
+    server.logs["a"] = lines
+    (event,) = play(server, FinishPlan({"base": None}, has_result=True), ["success"])
     assert (type(event), log.lines) == (TaskSuccessEvent, ["Pod a has started."])
+    assert (comms.xcoms, counted) == ({}, [])
+
+
+@pytest.mark.parametrize("name", ["dag_id", "run_id", "task_id"])
+def test_id_that_leads_elsewhere_in_a_url_needs_a_worker(name: str, comms: Comms):
+    task = FinishedTask(SimpleNamespace(**{**vars(INSTANCE), name: ".."}), Log(), lambda: asyncio.sleep(0, "deferred"))
+    pod, requests = parse_pod_state(end_with("3")), cast(PodRequests, None)
+    assert not asyncio.run(finish.finish(FinishPlan({}, has_result=True), requests, pod, "base", task))
+    assert (task.log.lines, comms.xcoms) == (["A worker finishes the task: an id has no letter or digit."], {})
 
 
 def test_log_that_is_not_read_in_time_needs_a_worker(log: Log, monkeypatch: pytest.MonkeyPatch):
     async def hang(_: Any) -> None:
         await asyncio.sleep(5)
 
-    monkeypatch.setattr(finish, "_LONGEST_READ_S", 0.1)
+    monkeypatch.setattr(finish, "LONGEST_READ_S", 0.1)
     server = serve_pods(build_ended("a"))
     server.acts["LOG a"] = [hang]
     (event,) = play(server, FinishPlan({"base": None}))
     assert event.payload["status"] == "success"
     assert log.lines[1:] == ["A worker finishes the task: the log was not read within 0.1 s."]
-
-
-def test_only_some_tasks_end_at_once(monkeypatch: pytest.MonkeyPatch):
-    """The pods of a large mapped task may end together, and other triggers must not wait for all of them."""
-    reading, most = 0, 0
-
-    async def read_log(*_: Any, **__: Any) -> bytes:
-        nonlocal reading, most
-        reading += 1
-        most = max(most, reading)
-        await asyncio.sleep(0.01)
-        reading -= 1
-        return b""
-
-    async def end_all() -> list[bool]:
-        requests: Any = SimpleNamespace(read_log=read_log)
-        task = FinishedTask(INSTANCE, Log(), lambda: asyncio.sleep(0, "deferred"))
-        pod = parse_pod_state(build_ended("a"))
-        return list(await asyncio.gather(*(finish.finish(plan, requests, pod, "base", task) for _ in range(30))))
-
-    plan = FinishPlan({"base": None})
-    assert (asyncio.run(end_all()), most) == ([True] * 30, 8)
 
 
 def test_log_of_a_container_that_the_pod_does_not_have_needs_a_worker(log: Log):
@@ -231,9 +225,10 @@ LONG = [f"2026-11-30T09:00:0{number}.000000000Z {'x' * 100}" for number in range
     [
         (end_with("{"), FinishPlan({}, has_result=True), [], "the result is not JSON"),
         (end_with("NaN"), FinishPlan({}, has_result=True), [], "the result is not JSON"),
-        (end_with('"\\u0000"'), FinishPlan({}, has_result=True), [], "the result has a null character"),
+        (end_with('"\\u0000"'), FinishPlan({}, has_result=True), [], "XCom return_value has a null character"),
         (end_with('"' + "x" * 5000 + '"'), FinishPlan({}, has_result=True), [], "the result is missing or incomplete"),
         (build_ended("a"), FinishPlan({}, has_result=True), [], "the result is missing or incomplete"),
+        (build_ended("a"), FinishPlan({}, links={"Pod": "a\0"}), [], "XCom Pod has a null character"),
         (build_ended("a"), FinishPlan({"base": None}), LONG, "the rest of the log has 1 KiB or more"),
         (build_ended("a"), FinishPlan({"base": None}), ["no stamp"], "the log may have a gap"),
         (build_ended("a"), FinishPlan({"base": ROTATED}), LINES, "the log may have a gap"),
