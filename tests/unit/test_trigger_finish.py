@@ -273,3 +273,15 @@ def test_failure_needs_a_worker(code: int):
 def test_task_without_a_plan_needs_a_worker():
     (event,) = play(serve_pods(build_ended("a")), None)
     assert event.payload["status"] == "success"
+
+
+@pytest.mark.parametrize(
+    "key", ["../../../other_dag/run/task/return_value", "a/b", "..", "", "a%2e", "a b", "a\n", "x" * 251]
+)
+def test_link_whose_key_is_no_plain_name_needs_a_worker(key: str):
+    """The key becomes part of a URL of an API that allows the triggerer everything."""
+    assert FinishPlan.parse({"positions": {}, "links": {key: "https://console.test/a"}}) is None
+
+
+def test_more_links_than_a_task_has_need_a_worker():
+    assert FinishPlan.parse({"positions": {}, "links": {f"link_{number}": "" for number in range(21)}}) is None
