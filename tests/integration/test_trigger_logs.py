@@ -5,14 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import structlog
+from airflow.jobs import triggerer_job_runner
 from airflow.jobs.job import Job
 from airflow.jobs.triggerer_job_runner import TriggerRunnerSupervisor
 from airflow.utils.session import create_session
 
 from integration.support.finishing_trigger import FinishingTrigger
+from kpo_platform.airflow.workarounds.slow_answers import answer_all_requests
 from unit.support.airflow_database import AirflowDatabase
 
 _LINES = 400
@@ -46,20 +49,40 @@ def supervisor(airflow_database: AirflowDatabase) -> Iterator[TriggerRunnerSuper
         found.kill(force=True)
 
 
-def test_main_process_that_is_slow_loses_no_line(
-    supervisor: TriggerRunnerSupervisor, log_file: Path, airflow_database: AirflowDatabase
-):
-    airflow_database.add_dag("long_log", "alpha")
+def count_turns(supervisor: TriggerRunnerSupervisor, database: AirflowDatabase, dag_id: str) -> int:
+    """Defer a task whose log has 400 lines, and return the number of turns of the main process until it has ended."""
+    database.add_dag(dag_id, "alpha")
     class_path, arguments = FinishingTrigger(_LINES).serialize()
-    trigger = airflow_database.defer("long_log", class_path, arguments).trigger_id
-    deadline, has_run = time.monotonic() + _DEADLINE_S, False
+    trigger = database.defer(dag_id, class_path, arguments).trigger_id
+    deadline, has_run, turns = time.monotonic() + _DEADLINE_S, False, 0
     while not has_run or trigger in supervisor.running_triggers:
-        assert time.monotonic() < deadline, f"the trigger has not ended; the log has {len(log_file.read_text())} bytes"
+        assert time.monotonic() < deadline, f"the trigger has not ended after {turns} turns"
         supervisor.load_triggers()
         supervisor._service_subprocess(1)
         supervisor.handle_events()
         supervisor.clean_unused()
         has_run = has_run or trigger in supervisor.running_triggers
+        turns += has_run
         time.sleep(_TURN_S)
+    assert database.read_task(dag_id)[0] == "success"
+    return turns
+
+
+def test_main_process_that_is_slow_loses_no_line(
+    supervisor: TriggerRunnerSupervisor, log_file: Path, airflow_database: AirflowDatabase
+):
+    assert count_turns(supervisor, airflow_database, "slow") > 30
     assert log_file.read_text().count("[base] line") == _LINES
-    assert airflow_database.read_task("long_log")[0] == "success"
+
+
+def test_main_process_reads_all_that_waits_in_a_turn(
+    supervisor: TriggerRunnerSupervisor,
+    log_file: Path,
+    airflow_database: AirflowDatabase,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    serve_some: Any = TriggerRunnerSupervisor._service_subprocess
+    monkeypatch.setattr(TriggerRunnerSupervisor, "_service_subprocess", serve_some, raising=False)
+    answer_all_requests(triggerer_job_runner)
+    assert count_turns(supervisor, airflow_database, "fast") < 20
+    assert log_file.read_text().count("[base] line") == _LINES

@@ -1,4 +1,4 @@
-"""Corrections of Airflow's own faults that make tasks fail, until Airflow has them itself.
+"""Corrections of Airflow's own faults that make tasks fail or wait, until Airflow has them itself.
 
 Each is registered for the module that it corrects, so a process that never imports the module pays nothing. An Airflow
 whose module looks different runs as it is.
@@ -14,12 +14,14 @@ from kpo_platform.airflow.import_hook import call_after_import
 from kpo_platform.contract import FILE_VARIABLE
 
 SCHEDULER_MODULE = "airflow.jobs.scheduler_job_runner"
+TRIGGERER_MODULE = "airflow.jobs.triggerer_job_runner"
 
 
 def install() -> None:
-    """Correct the scheduler once its module is imported, if this process has a contract."""
+    """Correct the scheduler and the triggerer once their modules are imported, if this process has a contract."""
     if FILE_VARIABLE in os.environ:
         call_after_import(SCHEDULER_MODULE, _correct_scheduler)
+        call_after_import(TRIGGERER_MODULE, _correct_triggerer)
 
 
 def _correct_scheduler() -> None:
@@ -27,3 +29,10 @@ def _correct_scheduler() -> None:
 
     with suppress(AttributeError):
         ignore_stale_successes(sys.modules[SCHEDULER_MODULE])
+
+
+def _correct_triggerer() -> None:
+    from kpo_platform.airflow.workarounds.slow_answers import answer_all_requests
+
+    with suppress(AttributeError):
+        answer_all_requests(sys.modules[TRIGGERER_MODULE])
