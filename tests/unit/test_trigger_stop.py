@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 from typing import Any
 
@@ -79,6 +80,17 @@ def test_event_of_an_earlier_deferral_does_not_keep_the_pod_of_a_cleared_task(no
     task_states.state, task_states.xcoms = "scheduled", {task_stop.FIRED: noted}
     lose(server := serve_pods(build_running()))
     assert server.pods == {}
+
+
+@pytest.mark.parametrize("name", ["airflow.sdk.Asset", "airflow.example_dags.tutorial.DAG", "no_module.Thing"])
+def test_object_that_a_task_names_in_the_note_is_not_created(name: str, task_states: TaskStates, log: Log):
+    """The triggerer runs for all teams, and Airflow would import the module."""
+    task_states.state = "scheduled"
+    task_states.xcoms = {task_stop.FIRED: {"__classname__": name, "__version__": 0, "__data__": {}}}
+    loaded = set(sys.modules)
+    lose(server := serve_pods(build_running()))
+    assert (server.pods, log.lines) == ({}, ["Deleting pod a in namespace n."])
+    assert name.rpartition(".")[0] not in sys.modules.keys() - loaded
 
 
 @pytest.mark.parametrize("state", WAITS_FOR_WORKER)

@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 from airflow.sdk.bases.xcom import BaseXCom
 from airflow.sdk.configuration import conf
 from airflow.sdk.execution_time import task_runner
-from airflow.sdk.execution_time.comms import GetTaskStates
+from airflow.sdk.execution_time.comms import GetTaskStates, GetXCom
 from kubernetes.client import ApiException
 
 from kpo_platform.airflow.api_errors import is_doubtful, is_transient
@@ -107,7 +107,9 @@ class DeferredTask:
 
     async def _has_fired(self) -> bool:
         """Tell whether another triggerer has fired an event of this deferral or a later one."""
-        noted = read_integer(await BaseXCom.aget_one(key=FIRED, **self._ids))
+        # Not by BaseXCom, which creates the object that the XCom names: any task of the run's team can store this one.
+        answer: Any = await task_runner.SUPERVISOR_COMMS.asend(GetXCom(key=FIRED, **self._ids))
+        noted = read_integer(answer.value)
         return self.trigger_id is None or (noted is not None and noted >= self.trigger_id)
 
     @property
