@@ -106,6 +106,7 @@ TESTS = (
     "trigger_finish",
     "trigger_forms",
     "trigger_judge",
+    "trigger_note",
     "trigger_stop",
     "unused_overrides",
 )

@@ -151,10 +151,10 @@ def test_connection_that_is_not_made_is_an_outage_and_no_silence(
     errors = [aiohttp.ConnectionTimeoutError("no connection, or none of the pool is free")] * 2
     call = pod_requests._call
 
-    async def fail_first(client: Any, method: str, path: str, query: Any, *more: Any) -> Any:
-        if "watch" in query and fault != "answer" and errors:
+    async def fail_first(client: Any, request: Any) -> Any:
+        if "watch" in request.query and fault != "answer" and errors:
             raise errors.pop()
-        return await call(client, method, path, query, *more)
+        return await call(client, request)
 
     monkeypatch.setattr(pod_requests, "_call", fail_first)
     monkeypatch.setattr(pod_requests, "_SILENCE_S", 1)

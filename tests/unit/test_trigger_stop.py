@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import time
 from typing import Any
 
 import pytest
 
-from kpo_platform.airflow.triggers import task_stop, team_pod
+from kpo_platform.airflow.triggers import pod_requests, task_stop, team_pod
 from kpo_platform.airflow.triggers.finish import FinishPlan
 from unit.support.informer_scene import build_pod
-from unit.support.namespace_server import Act, NamespaceServer, refusing
+from unit.support.namespace_server import Act, refusing
 from unit.support.pod_statuses import RUNNING, WAITING, ended
-from unit.support.pod_trigger import build_trigger, fire, serve_pods, use
+from unit.support.pod_trigger import TRIGGER, build_running, build_trigger, lose, serve_pods, use
 from unit.support.task_log import Log
 from unit.support.task_states import TaskStates, build_instance
 
 Json = dict[str, Any]
-TRIGGER = 7
 UNKNOWN = (
     "warning: Cannot find out whether to delete pod a: no answer. If the task was stopped, delete the pod with kubectl."
 )
@@ -31,18 +29,6 @@ HAS_ANOTHER_PROCESS = ("deferred", "restarting", "up_for_retry", "up_for_resched
 @pytest.fixture(autouse=True)
 def log(trigger_log: Log) -> Log:
     return trigger_log
-
-
-def build_running(state: Json = RUNNING, *, is_handled: bool = False) -> Json:
-    found = build_pod("a", state=state)
-    return {**found, "metadata": {**found["metadata"], "labels": {"already_checked": "True"} if is_handled else {}}}
-
-
-def lose(server: NamespaceServer, *, map_index: int = -1, **arguments: Any) -> None:
-    """Let the triggerer lose a trigger as Airflow does: for a user's stop as for a hand-over."""
-    trigger = build_trigger(**arguments)
-    trigger.task_instance, trigger.trigger_id = build_instance(map_index=map_index), TRIGGER
-    asyncio.run(use(server, trigger, trigger.on_kill))
 
 
 @pytest.mark.parametrize("state", [*ENDED, *WAITS_FOR_WORKER, None, "gone"])
@@ -62,35 +48,6 @@ def test_pod_that_another_process_has_is_kept(state: str, pod: Json, task_states
     task_states.state = state
     lose(server := serve_pods(pod))
     assert ("a" in server.pods, log.lines) == (True, [f"Pod a is kept: the task is {state}."])
-
-
-@pytest.mark.parametrize("noted", [TRIGGER, TRIGGER + 2])
-@pytest.mark.parametrize("state", WAITS_FOR_WORKER)
-def test_running_pod_whose_event_another_triggerer_has_fired_is_kept(
-    noted: int, state: str, task_states: TaskStates, log: Log
-):
-    """The worker that gets the event defers again with this pod, or has done so and got another event."""
-    task_states.state, task_states.xcoms = state, {task_stop.FIRED: noted}
-    lose(server := serve_pods(build_running()))
-    assert ("a" in server.pods, log.lines) == (True, [f"Pod a is kept: the task is {state}."])
-
-
-@pytest.mark.parametrize("noted", [TRIGGER - 1, None, "x", True, [9]])
-def test_event_of_an_earlier_deferral_does_not_keep_the_pod_of_a_cleared_task(noted: Any, task_states: TaskStates):
-    task_states.state, task_states.xcoms = "scheduled", {task_stop.FIRED: noted}
-    lose(server := serve_pods(build_running()))
-    assert server.pods == {}
-
-
-@pytest.mark.parametrize("name", ["airflow.sdk.Asset", "airflow.example_dags.tutorial.DAG", "no_module.Thing"])
-def test_object_that_a_task_names_in_the_note_is_not_created(name: str, task_states: TaskStates, log: Log):
-    """The triggerer runs for all teams, and Airflow would import the module."""
-    task_states.state = "scheduled"
-    task_states.xcoms = {task_stop.FIRED: {"__classname__": name, "__version__": 0, "__data__": {}}}
-    loaded = set(sys.modules)
-    lose(server := serve_pods(build_running()))
-    assert (server.pods, log.lines) == ({}, ["Deleting pod a in namespace n."])
-    assert name.rpartition(".")[0] not in sys.modules.keys() - loaded
 
 
 @pytest.mark.parametrize("state", WAITS_FOR_WORKER)
@@ -141,12 +98,6 @@ def test_pod_is_kept_if_airflow_does_not_tell_the_state(task_states: TaskStates,
     assert ("a" in server.pods, log.lines) == (True, [UNKNOWN])
 
 
-def test_pod_is_kept_if_airflow_does_not_tell_whether_an_event_was_fired(task_states: TaskStates, log: Log):
-    task_states.state, task_states.failures = "queued", {"GetXCom": 1000}
-    lose(server := serve_pods(build_running()))
-    assert ("a" in server.pods, log.lines) == (True, [UNKNOWN])
-
-
 @pytest.mark.parametrize(
     "acts",
     [
@@ -161,6 +112,28 @@ def test_stop_outlasts_a_short_outage(acts: dict[str, list[Act | None]], task_st
     server.acts = acts
     lose(server)
     assert (server.pods, log.lines) == ({}, ["Deleting pod a in namespace n."])
+
+
+def test_stop_reads_credentials_again_that_have_expired(
+    task_states: TaskStates, log: Log, monkeypatch: pytest.MonkeyPatch
+):
+    """The watch that runs does not notice it, and its client is that of the stop."""
+
+    async def stop() -> None:
+        waiting = asyncio.create_task(anext(aiter(trigger.run())))
+        while "WATCH" not in server.requests:
+            await asyncio.sleep(0.01)
+        server.expired = 1
+        waiting.cancel("__airflow_user_action__")
+        await asyncio.gather(waiting, return_exceptions=True)
+        await trigger.on_kill()
+
+    monkeypatch.setattr(pod_requests, "_YOUNG_S", 0.0)
+    task_states.state = "failed"
+    server, trigger = serve_pods(build_running()), build_trigger()
+    trigger.task_instance, trigger.trigger_id = build_instance(), TRIGGER
+    asyncio.run(use(server, trigger, stop))
+    assert (server.pods, log.lines[-1]) == ({}, "Deleting pod a in namespace n.")
 
 
 def test_stop_gives_up_after_a_refusal_that_stays(task_states: TaskStates, log: Log):
@@ -199,43 +172,6 @@ def test_stop_keeps_a_pod_whose_task_says_so(task_states: TaskStates):
     task_states.state = "failed"
     lose(server := serve_pods(build_pod("a")), on_kill_action="keep_pod")
     assert ("a" in server.pods, server.requests) == (True, [])
-
-
-def fire_in_triggerer(server: NamespaceServer, trigger: Any) -> Any:
-    trigger.task_instance, trigger.trigger_id = build_instance(), TRIGGER
-    return fire(server, trigger)
-
-
-def refuse_the_pods(trigger: Any) -> None:
-    def wait(_: Any) -> Any:
-        raise RuntimeError("no connection")
-
-    trigger._wait = wait
-
-
-def test_event_about_a_pod_that_may_run_is_noted_before_it_is_fired(task_states: TaskStates):
-    refuse_the_pods(trigger := build_trigger())
-    assert fire_in_triggerer(serve_pods(build_running()), trigger)["status"] == "error"
-    assert task_states.xcoms == {task_stop.FIRED: TRIGGER}
-    trigger = build_trigger(trigger_kwargs={"_execution_deadline": 1})
-    task_states.xcoms = {}
-    assert fire_in_triggerer(serve_pods(build_running()), trigger)["status"] == "timeout"
-    assert task_states.xcoms == {task_stop.FIRED: TRIGGER}
-
-
-@pytest.mark.parametrize("code", [0, 3])
-def test_event_about_an_ended_pod_is_not_noted(code: int, task_states: TaskStates):
-    fire_in_triggerer(serve_pods(build_running(ended(code))), build_trigger())
-    assert task_states.requests == []
-
-
-@pytest.mark.parametrize(("failures", "is_noted"), [(2, True), (1000, False)])
-def test_event_is_fired_even_if_it_cannot_be_noted(failures: int, is_noted: bool, task_states: TaskStates, log: Log):
-    task_states.failures = {"SetXCom": failures}
-    refuse_the_pods(trigger := build_trigger())
-    assert fire_in_triggerer(serve_pods(build_running()), trigger)["status"] == "error"
-    noted = f"warning: Cannot store the XCom {task_stop.FIRED}: no answer."
-    assert (task_stop.FIRED in task_states.xcoms, noted in log.lines) == (is_noted, not is_noted)
 
 
 def test_stop_that_comes_while_airflow_is_asked_is_still_a_stop(

@@ -29,6 +29,8 @@ class NamespaceServer:
         requests: the requests: LIST, WATCH, and method and name of the others.
         logs: the lines of the logs by pod, each with its stamp.
         acts: by the name of a request, what is answered instead, one for each of the next ones; None as usual.
+        clients: how many clients were opened.
+        expired: so many of the first clients have credentials that are rejected.
     """
 
     pods: dict[str, Json] = field(default_factory=dict)
@@ -37,6 +39,8 @@ class NamespaceServer:
     requests: list[str] = field(default_factory=list)
     logs: dict[str, list[str]] = field(default_factory=dict)
     acts: dict[str, list[Act | None]] = field(default_factory=dict)
+    clients: int = 0
+    expired: int = 0
     _events: list[tuple[int, bytes]] = field(default_factory=list)
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
     _cuts: int = 0
@@ -98,11 +102,7 @@ class NamespaceServer:
         """Answer a request."""
         name = request.match_info.get("name", "")
         kind = "WATCH" if "watch" in request.query else "LIST" if not name else f"{request.method} {name}"
-        self.requests.append(kind)
-        acts = self.acts.get(kind)
-        act = acts.pop(0) if acts else None
-        replaced = await act(request) if act else None
-        if replaced is not None:
+        if (replaced := await self._replace(kind, request)) is not None:
             return replaced
         if kind == "WATCH":
             return await self._watch(request)
@@ -110,17 +110,22 @@ class NamespaceServer:
 
     async def answer_log(self, request: web.Request) -> web.StreamResponse:
         """Answer the read of a log."""
-        kind = f"LOG {request.match_info['name']}"
-        self.requests.append(kind)
-        acts = self.acts.get(kind)
-        act = acts.pop(0) if acts else None
-        if act is not None and (replaced := await act(request)) is not None:
+        if (replaced := await self._replace(f"LOG {request.match_info['name']}", request)) is not None:
             return replaced
         lines = self.logs.get(request.match_info["name"], [])
         since = request.query.get("sinceTime", "")[:19]
         lines = [line for line in lines if line[:19] >= since][-int(request.query.get("tailLines", 10**9)) :]
         body = "".join(f"{line}\n" for line in lines).encode()
         return web.Response(body=body[: int(request.query.get("limitBytes", 10**9))])
+
+    async def _replace(self, kind: str, request: web.Request) -> web.StreamResponse | None:
+        """Note a request, and give what is answered instead."""
+        self.requests.append(kind)
+        if int(request.headers["User-Agent"]) <= self.expired:
+            return refuse(401, "Unauthorized")
+        acts = self.acts.get(kind)
+        act = acts.pop(0) if acts else None
+        return await act(request) if act else None
 
     async def hold(self, request: web.Request, until: asyncio.Event) -> web.StreamResponse:
         """Answer a list or the read of a pod with what is so now, but later."""
@@ -216,6 +221,8 @@ async def serve(server: NamespaceServer) -> AsyncIterator[Callable[[], Any]]:
         configuration = client.Configuration()
         configuration.host = f"http://127.0.0.1:{port}"
         async with client.ApiClient(configuration) as api:
+            server.clients += 1
+            api.user_agent = str(server.clients)
             yield api
 
     try:

@@ -13,10 +13,16 @@ import pytest
 
 from kpo_platform.airflow.triggers import outage, pod_informer, task_stop
 from kpo_platform.airflow.triggers.team_pod import TeamPodTrigger
+from unit.support.informer_scene import build_pod
 from unit.support.namespace_server import NamespaceServer, serve
+from unit.support.pod_statuses import RUNNING
 from unit.support.task_log import Log
+from unit.support.task_states import build_instance
 
 Json = dict[str, Any]
+TRIGGER = 7
+"""The id of the trigger that is lost."""
+
 STARTED_AT = datetime(2026, 11, 30, 9, tzinfo=UTC)
 
 
@@ -46,6 +52,19 @@ def build_trigger(**arguments: Any) -> TeamPodTrigger:
         "pod_uid": "uid-a",
     }
     return TeamPodTrigger(**{**stock, **arguments})
+
+
+def build_running(state: Json = RUNNING, *, is_handled: bool = False) -> Json:
+    """Build a pod, which a worker may have kept for its author."""
+    found = build_pod("a", state=state)
+    return {**found, "metadata": {**found["metadata"], "labels": {"already_checked": "True"} if is_handled else {}}}
+
+
+def lose(server: NamespaceServer, *, map_index: int = -1, **arguments: Any) -> None:
+    """Let the triggerer lose a trigger as Airflow does: for a user's stop as for a hand-over."""
+    trigger = build_trigger(**arguments)
+    trigger.task_instance, trigger.trigger_id = build_instance(map_index=map_index), TRIGGER
+    asyncio.run(use(server, trigger, trigger.on_kill))
 
 
 async def use(server: NamespaceServer, trigger: TeamPodTrigger, act: Callable[[], Awaitable[Any]]) -> Any:

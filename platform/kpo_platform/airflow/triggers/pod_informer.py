@@ -239,9 +239,6 @@ class PodInformer:
             self._poll(error)
             return
         self._outage.begin(error)
-        if getattr(error, "status", None) == 401:
-            with suppress(Exception):
-                await self.requests.renew()
         if self._refusals.have_lasted(error):
             for news in self.cache.waiting:
                 news.fail(error)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -27,6 +28,9 @@ _SILENCE_S = 90.0
 _WATCH_S = (240, 300)
 """How long the API server shall keep a watch; not the same time for all."""
 
+_YOUNG_S = 2.0
+"""A client of this age has credentials that were just read: the API server rejects what the connection has."""
+
 OpenClient = Callable[[], AbstractAsyncContextManager[Any]]
 """Opens a client of ``kubernetes_asyncio`` from the Airflow connection, which is read each time."""
 
@@ -39,19 +43,42 @@ class Page:
     version: str
 
 
+@dataclass(frozen=True)
+class _Request:
+    method: str
+    path: str
+    query: Mapping[str, str]
+    timeout_s: tuple[float, float] = _TIMEOUT_S
+    body: Json | None = None
+
+
 class _Session:
     """A client, which is closed when it is outdated and its last request has ended."""
 
     def __init__(self, client: Any, stack: AsyncExitStack) -> None:
-        self.client, self._stack = client, stack
+        self._client, self._stack = client, stack
         self._requests, self._is_outdated = 0, False
+        self._opened_at = time.monotonic()
+
+    @property
+    def is_young(self) -> bool:
+        """Whether its credentials were read just now."""
+        return time.monotonic() - self._opened_at < _YOUNG_S
 
     @asynccontextmanager
-    async def use(self) -> AsyncIterator[Any]:
-        """Give the client for a request."""
+    async def send(self, request: _Request) -> AsyncIterator[Any]:
+        """Send a request, and give its answer, which is closed at the end."""
         self._requests += 1
         try:
-            yield self.client
+            answer = await _call(self._client, request)
+            try:
+                if not 200 <= answer.status <= 299:
+                    raise await _build_refusal(answer)
+                yield answer
+            finally:
+                answer.close()
+        except (aiohttp.ClientError, json.JSONDecodeError, UnicodeDecodeError) as error:
+            raise ConnectionError(str(error) or type(error).__name__) from error
         finally:
             self._requests -= 1
             await self._close_if_unused()
@@ -70,7 +97,8 @@ class PodRequests:
     """Requests to one API server about one namespace.
 
     Every method raises `kubernetes.client.ApiException` for a refusal, and an `OSError`, or what the connection's own
-    code raises, if there is no answer or not the whole. After `renew` the next request reads the connection again.
+    code raises, if there is no answer or not the whole. If the API server rejects the credentials, the connection is
+    read again, once for all requests that this happens to, and each of them is sent once more.
     """
 
     def __init__(self, open_client: OpenClient, namespace: str) -> None:
@@ -95,7 +123,7 @@ class PodRequests:
         seconds = random.randint(*_WATCH_S)
         query = {"labelSelector": SELECTOR, "watch": "true", "allowWatchBookmarks": "true"}
         query |= {"resourceVersion": version, "timeoutSeconds": str(seconds)}
-        async with self._open("GET", self._path, query, (_TIMEOUT_S[0], _SILENCE_S)) as answer:
+        async with self._open(_Request("GET", self._path, query, (_TIMEOUT_S[0], _SILENCE_S))) as answer:
             yield _parse_events(answer)
 
     async def read(self, name: str) -> Json | None:
@@ -110,7 +138,7 @@ class PodRequests:
     async def read_log(self, name: str, container: str, **query: str) -> bytes:
         """Read what a container has written so far, with stamps; `query` has further parameters of the request."""
         parameters = {"container": container, "timestamps": "true", **query}
-        async with self._open("GET", f"{self._path}/{name}/log", parameters, _TIMEOUT_S) as answer:
+        async with self._open(_Request("GET", f"{self._path}/{name}/log", parameters)) as answer:
             return bytes(await answer.read())
 
     async def delete(self, name: str, uid: str | None, grace_s: int | None) -> bool:
@@ -126,7 +154,7 @@ class PodRequests:
         return True
 
     async def renew(self) -> None:
-        """Close the client, whose credentials were rejected, when the requests that have begun with it have ended."""
+        """Close the client when the requests that have begun with it have ended; the next one opens another."""
         async with self._lock:
             session, self._session = self._session, None
         if session is not None:
@@ -135,34 +163,26 @@ class PodRequests:
     async def _request(
         self, method: str, path: str, query: Mapping[str, str] | None = None, body: Json | None = None
     ) -> Json:
-        async with self._open(method, path, query or {}, _TIMEOUT_S, body) as answer:
+        async with self._open(_Request(method, path, query or {}, body=body)) as answer:
             parsed = json.loads(await answer.read())
         if not isinstance(parsed, dict):
             raise ConnectionError("the answer is not a JSON object")
         return parsed
 
     @asynccontextmanager
-    async def _open(
-        self,
-        method: str,
-        path: str,
-        query: Mapping[str, str],
-        timeout_s: tuple[float, float],
-        body: Json | None = None,
-    ) -> AsyncIterator[Any]:
+    async def _open(self, request: _Request) -> AsyncIterator[Any]:
         """Send a request, and give its answer, which is closed at the end."""
-        session = await self._get_session()
-        try:
-            async with session.use() as client:
-                answer = await _call(client, method, path, query, timeout_s, body)
-                try:
-                    if not 200 <= answer.status <= 299:
-                        raise await _build_refusal(answer)
-                    yield answer
-                finally:
-                    answer.close()
-        except (aiohttp.ClientError, json.JSONDecodeError, UnicodeDecodeError) as error:
-            raise ConnectionError(str(error) or type(error).__name__) from error
+        async with AsyncExitStack() as stack:
+            session = await self._get_session()
+            try:
+                answer = await stack.enter_async_context(session.send(request))
+            except ApiRefusal as refusal:
+                if refusal.status != 401 or session.is_young:
+                    raise
+                if session is self._session:  # else another request was refused, too, and has done so
+                    await self.renew()
+                answer = await stack.enter_async_context((await self._get_session()).send(request))
+            yield answer
 
     async def _get_session(self) -> _Session:
         async with self._lock:
@@ -172,16 +192,14 @@ class PodRequests:
             return self._session
 
 
-async def _call(
-    client: Any, method: str, path: str, query: Mapping[str, str], timeout_s: tuple[float, float], body: Json | None
-) -> Any:
+async def _call(client: Any, request: _Request) -> Any:
     try:
         return await client.call_api(
-            *(path, method, {}, list(query.items())),
-            body=body,
+            *(request.path, request.method, {}, list(request.query.items())),
+            body=request.body,
             auth_settings=["BearerToken"],
             _preload_content=False,
-            _request_timeout=timeout_s,
+            _request_timeout=request.timeout_s,
         )
     except RuntimeError as error:  # aiohttp's, if the client was closed
         raise ConnectionError(str(error)) from error
