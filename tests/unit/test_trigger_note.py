@@ -17,7 +17,8 @@ from unit.support.task_states import TaskStates, build_instance
 UNKNOWN = (
     "warning: Cannot find out whether to delete pod a: no answer. If the task was stopped, delete the pod with kubectl."
 )
-WAITS_FOR_WORKER = ("scheduled", "queued", "running")
+BEGINS = (None, "scheduled", "queued", "running")
+"""None: a scheduler has lost the task that it had queued."""
 
 
 @pytest.fixture(autouse=True)
@@ -26,9 +27,9 @@ def log(trigger_log: Log) -> Log:
 
 
 @pytest.mark.parametrize("noted", [TRIGGER, TRIGGER + 2])
-@pytest.mark.parametrize("state", WAITS_FOR_WORKER)
+@pytest.mark.parametrize("state", BEGINS)
 def test_running_pod_whose_event_another_triggerer_has_fired_is_kept(
-    noted: int, state: str, task_states: TaskStates, log: Log
+    noted: int, state: str | None, task_states: TaskStates, log: Log
 ):
     """The worker that gets the event defers again with this pod, or has done so and got another event."""
     task_states.state, task_states.xcoms = state, {task_stop.FIRED: noted}
@@ -37,8 +38,11 @@ def test_running_pod_whose_event_another_triggerer_has_fired_is_kept(
 
 
 @pytest.mark.parametrize("noted", [TRIGGER - 1, None, "x", True, [9]])
-def test_event_of_an_earlier_deferral_does_not_keep_the_pod_of_a_cleared_task(noted: Any, task_states: TaskStates):
-    task_states.state, task_states.xcoms = "scheduled", {task_stop.FIRED: noted}
+@pytest.mark.parametrize("state", BEGINS)
+def test_event_of_an_earlier_deferral_does_not_keep_the_pod_of_a_cleared_task(
+    noted: Any, state: str | None, task_states: TaskStates
+):
+    task_states.state, task_states.xcoms = state, {task_stop.FIRED: noted}
     lose(server := serve_pods(build_running()))
     assert server.pods == {}
 

@@ -50,8 +50,8 @@ def test_pod_that_another_process_has_is_kept(state: str, pod: Json, task_states
     assert ("a" in server.pods, log.lines) == (True, [f"Pod a is kept: the task is {state}."])
 
 
-@pytest.mark.parametrize("state", WAITS_FOR_WORKER)
-def test_ended_pod_whose_end_another_triggerer_has_seen_is_kept(state: str, task_states: TaskStates):
+@pytest.mark.parametrize("state", [*WAITS_FOR_WORKER, None])
+def test_ended_pod_whose_end_another_triggerer_has_seen_is_kept(state: str | None, task_states: TaskStates):
     task_states.state = state
     lose(server := serve_pods(build_running(ended(3))))
     assert "a" in server.pods

@@ -6,8 +6,10 @@ try (GetTaskStates). What the states say, by Airflow's source:
 - A user's clear sets no state (models/taskinstance.py, `clear_task_instances`), and the trigger is removed once the
   scheduler has set one (models/trigger.py, `clean_unused`, where SQL does not count NULL as another state).
 - An event sets ``scheduled`` (models/trigger.py, `handle_event_submit`), too.
+- A scheduler takes the state of a queued task away if the scheduler that queued it was lost
+  (jobs/scheduler_job_runner.py, `adopt_or_reset_orphaned_tasks`).
 
-So the two look the same. A triggerer therefore notes in an XCom that it fires an event about a pod that may run: the
+So they look the same. A triggerer therefore notes in an XCom that it fires an event about a pod that may run: the
 worker that gets the event needs that pod. The id of a trigger is that of one deferral, and ids only grow.
 """
 
@@ -40,8 +42,8 @@ FIRED = "kpo_platform_fired"
 GONE = "gone"
 """Airflow answers, and does not have the task: its DAG or DAG run was deleted."""
 
-_STOPPED = OVER | {None, GONE}
-_BEGINS = frozenset({"scheduled", "queued", "running"})
+_STOPPED = OVER | {GONE}
+_BEGINS = frozenset({None, "scheduled", "queued", "running"})
 """States of a task that was cleared, and of one whose event another triggerer has fired."""
 
 _HANDLED_LABEL = "already_checked"
