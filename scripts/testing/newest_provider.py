@@ -102,6 +102,7 @@ TESTS = (
     "tls_context",
     "trigger_arguments",
     "trigger_child_process",
+    "trigger_end",
     "trigger_failure",
     "trigger_finish",
     "trigger_forms",

@@ -189,7 +189,7 @@ def test_short_outage_is_not_in_the_log(log: Log, monkeypatch: pytest.MonkeyPatc
 
 def test_image_problem_is_looked_for_only_if_a_container_waits_for_its_image(monkeypatch: pytest.MonkeyPatch):
     looked: list[Json | None] = []
-    monkeypatch.setattr(team_pod, "_find_image_problem", lambda found: looked.append(found) or "")
+    monkeypatch.setattr(team_pod, "find_image_problem", lambda found: looked.append(found) or "")
     server = serve_pods(UNSCHEDULED)
     backoff = {"waiting": {"reason": "ImagePullBackOff", "message": "timeout"}}
     steps = [build_pod("a", "Pending", WAITING), build_pod("a", "Pending", backoff), build_pod("a"), build_ended("a")]

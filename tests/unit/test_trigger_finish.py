@@ -194,7 +194,7 @@ def test_pod_is_kept_until_airflow_has_stored_the_success():
     assert (seen, server.pods) == ([True, True, True], {})
 
 
-@pytest.mark.parametrize("state", ["success", "running", "failed"])
+@pytest.mark.parametrize("state", ["success", "running"])
 def test_triggerer_that_loses_a_task_it_has_ended_deletes_the_pod_of_a_success(state: str):
     server = serve_pods(build_ended("a"))
 

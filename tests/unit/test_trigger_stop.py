@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from kpo_platform.airflow.triggers import pod_requests, task_stop, team_pod
-from kpo_platform.airflow.triggers.finish import FinishPlan
+from kpo_platform.airflow.triggers import pod_requests, task_stop
 from unit.support.informer_scene import build_pod
 from unit.support.namespace_server import Act, refusing
 from unit.support.pod_statuses import RUNNING, WAITING, ended
@@ -196,25 +195,6 @@ def test_stop_that_comes_while_airflow_is_asked_is_still_a_stop(
         return raised.value.args
 
     assert asyncio.run(stop()) == ("__airflow_user_action__",)
-
-
-@pytest.mark.parametrize("is_lost", [False, True])
-def test_deletion_after_a_success_outlasts_a_short_outage(
-    is_lost: bool, task_states: TaskStates, log: Log, monkeypatch: pytest.MonkeyPatch
-):
-    async def end(trigger: Any) -> None:
-        async for _ in trigger.run():
-            task_states.state, task_states.failures = "success", {"GetTaskStates": 3}
-            server.acts["DELETE a"] = [refusing(503), refusing(429), refusing(500)]
-            if is_lost:
-                return await trigger.on_kill()
-        return None
-
-    monkeypatch.setattr(team_pod, "_STORED_PAUSE_S", 0.01)
-    server, trigger = serve_pods(build_running(ended(0))), build_trigger(finish=FinishPlan({}).serialize())
-    trigger.task_instance, trigger.trigger_id = build_instance(), TRIGGER
-    asyncio.run(use(server, trigger, lambda: end(trigger)))
-    assert (server.pods, [line for line in log.lines if "warning" in line]) == ({}, [])
 
 
 def test_time_for_a_stop_is_within_airflows():

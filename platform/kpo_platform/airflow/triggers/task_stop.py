@@ -42,7 +42,9 @@ FIRED = "kpo_platform_fired"
 GONE = "gone"
 """Airflow answers, and does not have the task: its DAG or DAG run was deleted."""
 
-_STOPPED = OVER | {GONE}
+STOPPED = OVER | {GONE}
+"""States of a task that is over, or does not exist any more."""
+
 _BEGINS = frozenset({None, "scheduled", "queued", "running"})
 """States of a task that was cleared, and of one whose event another triggerer has fired."""
 
@@ -101,9 +103,9 @@ class DeferredTask:
             Exception: Airflow does not tell whether an event was fired.
         """
         known = parse_pod_state(pod)
-        if known.labels.get(_HANDLED_LABEL) == "True" or state not in _STOPPED | _BEGINS:
+        if known.labels.get(_HANDLED_LABEL) == "True" or state not in STOPPED | _BEGINS:
             return False
-        if state in _STOPPED:
+        if state in STOPPED:
             return True
         return decide_outcome(known, container=container) is None and not await self._has_fired()
 

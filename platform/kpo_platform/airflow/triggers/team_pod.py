@@ -13,9 +13,8 @@ from datetime import datetime
 from typing import Any
 
 from airflow.providers.cncf.kubernetes.hooks.kubernetes import AsyncKubernetesHook
-from airflow.providers.cncf.kubernetes.pod_generator import PodGenerator
 from airflow.providers.cncf.kubernetes.triggers.pod import KubernetesPodTrigger
-from airflow.providers.cncf.kubernetes.utils.pod_manager import OnKillAction, detect_pod_terminate_early_issues
+from airflow.providers.cncf.kubernetes.utils.pod_manager import OnKillAction
 from airflow.triggers.base import TaskSuccessEvent, TriggerEvent
 
 from kpo_platform.airflow.api_errors import advise, describe_error
@@ -24,6 +23,7 @@ from kpo_platform.airflow.triggers.finish import FinishedTask, FinishPlan, finis
 from kpo_platform.airflow.triggers.informers import InformerKey, use_informer
 from kpo_platform.airflow.triggers.pod_cache import PodNews
 from kpo_platform.airflow.triggers.pod_informer import PodInformer
+from kpo_platform.airflow.triggers.pod_start import find_image_problem, has_started, waits_for_image
 from kpo_platform.airflow.triggers.progress import Progress
 from kpo_platform.airflow.triggers.start_limits import StartLimits
 from kpo_platform.pod.cluster_text import sanitize
@@ -103,7 +103,7 @@ class TeamPodTrigger(KubernetesPodTrigger):
         What passes is tried again as long as Airflow waits for this.
         """
         if self._has_finished_task:
-            await self._delete_if_successful(task_stop.KILL_S)
+            await self._delete_if_over(task_stop.KILL_S)
             return
         if self._fired_event or self.on_kill_action == OnKillAction.KEEP_POD:
             return
@@ -170,27 +170,33 @@ class TeamPodTrigger(KubernetesPodTrigger):
         """
         for _ in range(_STORED_ATTEMPTS):
             await asyncio.sleep(_STORED_PAUSE_S)
-            if await self._delete_if_successful(_SUCCESS_S):
+            if await self._delete_if_over(_SUCCESS_S):
                 return
 
-    async def _delete_if_successful(self, longest_s: float) -> bool:
-        """Delete the pod if Airflow has stored the success; False if it has not, or not yet."""
+    async def _delete_if_over(self, longest_s: float) -> bool:
+        """Delete the pod of a task that has ended in this trigger; False if the task is not over, or not yet."""
         try:
             async with self._use_informer() as informer:
-                return await task_stop.repeat(lambda: self._delete_after_success(informer), longest_s)
+                return await task_stop.repeat(lambda: self._delete_after_end(informer), longest_s)
         except Exception as error:
             self.log.warning(
-                "Cannot delete pod %s after its success: %s. If the task is successful, delete the pod with kubectl, "
-                "or set cleanup.maxAge.",
+                "Cannot delete pod %s after its success: %s. If the task is over, delete the pod with kubectl, or set "
+                "cleanup.maxAge.",
                 *(self.pod_name, describe_error(error)),
             )
         return True
 
-    async def _delete_after_success(self, informer: PodInformer) -> bool:
-        is_stored = _read_text(await self.get_task_state()) == "success"
-        if is_stored:
+    async def _delete_after_end(self, informer: PodInformer) -> bool:
+        """Delete the pod once the success is stored, or if a user has ended the task before that.
+
+        The pod of a task that was cleared is left to its next process: another triggerer may have fired an event.
+        """
+        state = _read_text(await self.get_task_state())
+        if state == "success":
             await informer.requests.delete(self.pod_name, self.pod_uid, self.termination_grace_period)
-        return is_stored
+        elif state in task_stop.STOPPED and self.on_kill_action != OnKillAction.KEEP_POD:
+            await self._stop(informer)
+        return state in task_stop.STOPPED
 
     async def _wait(self, informer: PodInformer) -> Json:
         news = self._build_news()
@@ -218,20 +224,20 @@ class TeamPodTrigger(KubernetesPodTrigger):
         if outcome := decide_outcome(pod, container=self.base_container_name, is_gone=news.is_gone):
             status = "success" if outcome.kind is OutcomeKind.SUCCEEDED else "failed"
             return self._build_payload(status, outcome.message or "The program has ended.", news)
-        if _waits_for_image(pod, self.base_container_name) and (problem := _find_image_problem(news.pod)):
+        if waits_for_image(pod, self.base_container_name) and (problem := find_image_problem(news.pod)):
             return self._build_payload("error", problem, news)
         return None
 
     def _find_timeout(self, limits: StartLimits, pod: PodState | None) -> Json | None:
         if time.time() >= self._deadline:
             return self._build_payload("timeout", f"Pod {self.pod_name} ran until the task's execution_timeout.")
-        is_pending = pod is not None and not _has_started(pod, self.base_container_name)
+        is_pending = pod is not None and not has_started(pod, self.base_container_name)
         if is_pending and limits.get_remaining(pod) <= 0:
             return self._build_payload("timeout", limits.describe(self.pod_name))
         return None
 
     def _get_remaining(self, limits: StartLimits, pod: PodState | None) -> float:
-        is_pending = pod is not None and not _has_started(pod, self.base_container_name)
+        is_pending = pod is not None and not has_started(pod, self.base_container_name)
         start_s = limits.get_remaining(pod) if is_pending else math.inf
         return max(0.1, min(_LONGEST_WAIT_S, start_s, self._deadline - time.time()))
 
@@ -279,19 +285,3 @@ class TeamPodTrigger(KubernetesPodTrigger):
 def _read_text(state: Any) -> str | None:
     """Return the value of a state that may be a member of Airflow's enum."""
     return None if state is None else str(getattr(state, "value", state))
-
-
-def _has_started(pod: PodState | None, container: str) -> bool:
-    return pod is not None and (pod.container(container).has_started or pod.phase not in ("Pending", "Unknown", ""))
-
-
-def _waits_for_image(pod: PodState, container: str) -> bool:
-    """Tell whether the reason of a wait names the image, as all of an image problem do, which is costly to look for."""
-    reasons = (each.reason for each in pod.containers if each.phase == "waiting")
-    return any("Image" in reason for reason in reasons) and not _has_started(pod, container)
-
-
-def _find_image_problem(pod: Json | None) -> str:
-    """Find why the pod's image can never be pulled."""
-    problem = detect_pod_terminate_early_issues(PodGenerator.deserialize_model_dict(pod))
-    return sanitize(problem) if problem else ""
