@@ -210,14 +210,6 @@ def test_team_has_a_role_only_with_fab_auth_manager() -> None:
     assert roles == ["team-alpha", "", ""]
 
 
-def test_contract_says_whether_all_components_can_read_all_logs() -> None:
-    volume, remote = (
-        {"logs": {"persistence": {"existingClaim": "logs"}}},
-        {"config": {"logging": {"remote_logging": True}}},
-    )
-    assert [load_contract(values)["airflow"]["sharedLogs"] for values in ({}, volume, remote)] == [False, True, True]
-
-
 def test_short_forms_are_expanded() -> None:
     team = {
         "owners": [{"group": "data"}, {"user": "ada@example.com"}],

@@ -29,7 +29,7 @@ class ServiceAccountRef(ContractModel):
 class Airflow(ContractModel):
     """The Airflow of this release: its API, Secrets and service accounts.
 
-    With ``shared_logs`` every component can read every log: on one volume, or in remote storage.
+    With ``shared_logs`` Airflow shows the logs of all components: on one volume, or in a remote store that it lists.
     """
 
     api_service: Service

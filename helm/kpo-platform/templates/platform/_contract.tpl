@@ -32,16 +32,18 @@
     | toJson -}}
 {{- end -}}
 
-{{/* context → API Service, Secrets and service accounts of Airflow as JSON */}}
+{{/* context → API Service, Secrets and service accounts of Airflow as JSON; Airflow lists all files of a try only in
+     these remote stores, and looks at no volume beside a remote log (3.3, file_task_handler.py, `_read`) */}}
 {{- define "kpo-platform.contractAirflow" -}}
 {{- $logging := (include "kpo-platform.cached" (list . "kpo-platform.airflowConfig") | fromJson).logging -}}
 {{- $hasRemoteLogs := eq (lower (toString (get $logging "remote_logging"))) "true" -}}
+{{- $listsRemoteLogs := regexMatch "^(s3://|gs://|wasb)" (toString (get $logging "remote_base_log_folder")) -}}
 {{- dict
       "apiService" (dict "name" (.Values.airflow.apiService.name | default (include "kpo-platform.name" (list . "api-server"))) "port" (ternary 8080 .Values.airflow.apiService.port .Values.airflow.enabled) "path" (include "kpo-platform.publicPath" .))
       "adminSecret" (include "kpo-platform.secretName" (list . "admin"))
       "connectionsSecret" (include "kpo-platform.name" (list . "connections"))
       "serviceAccounts" (include "kpo-platform.launcherAccounts" . | fromJsonArray)
-      "sharedLogs" (and .Values.airflow.enabled (or (ne .Values.logs.persistence.existingClaim "") $hasRemoteLogs))
+      "sharedLogs" (and .Values.airflow.enabled (ternary $listsRemoteLogs (ne .Values.logs.persistence.existingClaim "") $hasRemoteLogs))
     | toJson -}}
 {{- end -}}
 
