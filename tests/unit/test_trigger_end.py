@@ -10,10 +10,12 @@ from airflow.triggers.base import TaskSuccessEvent
 
 from kpo_platform.airflow.triggers import team_pod
 from kpo_platform.airflow.triggers.finish import FinishPlan
+from unit.support.contracts import CONTRACT, TEAM
 from unit.support.informer_scene import build_pod
 from unit.support.namespace_server import NamespaceServer, refusing
 from unit.support.pod_statuses import ended
 from unit.support.pod_trigger import TRIGGER, build_running, build_trigger, serve_pods, use
+from unit.support.published_contract import Publish
 from unit.support.task_log import Log
 from unit.support.task_states import TaskStates, build_instance
 
@@ -84,6 +86,41 @@ def test_trigger_that_is_not_cancelled_deletes_the_pod_of_a_stopped_task(task_st
     trigger.task_instance, trigger.trigger_id = build_instance(), TRIGGER
     asyncio.run(use(server, trigger, run))
     assert server.pods == {}
+
+
+@pytest.mark.parametrize(
+    ("finish", "shared_logs", "namespace", "ends_in_triggerer"),
+    [
+        ("triggerer", True, "n", True),
+        ("worker", True, "n", False),
+        ("triggerer", False, "n", False),
+        ("worker", True, "of-another-team", True),
+    ],
+)
+def test_deferred_task_ends_where_the_contract_says_when_its_pod_has_ended(
+    finish: str,
+    shared_logs: bool,
+    namespace: str,
+    ends_in_triggerer: bool,
+    task_states: TaskStates,
+    log: Log,
+    publish: Publish,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    """`policy.finish: worker` also counts for tasks that were deferred before."""
+
+    async def act() -> Any:
+        return await anext(aiter(trigger.run()))
+
+    task_states.state = "deferred"
+    monkeypatch.setitem(CONTRACT, "airflow", {**CONTRACT["airflow"], "sharedLogs": shared_logs})
+    publish(beta={"namespace": namespace, "policy": {**TEAM["policy"], "finish": finish}})
+    trigger = build_trigger(finish=FinishPlan({}).serialize())
+    trigger.task_instance, trigger.trigger_id = build_instance(), TRIGGER
+    event = asyncio.run(use(serve_pods(build_running(ended(0))), trigger, act))
+    why = ["A worker finishes the task: policy.finish, or where Airflow keeps its logs, has changed."]
+    assert isinstance(event, TaskSuccessEvent) is ends_in_triggerer
+    assert log.lines == ["Pod a has started.", *([] if ends_in_triggerer else why)]
 
 
 @pytest.mark.parametrize("is_lost", [False, True])

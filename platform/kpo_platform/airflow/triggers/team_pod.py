@@ -20,6 +20,7 @@ from airflow.triggers.base import TaskSuccessEvent, TriggerEvent
 from kpo_platform.airflow.api_errors import advise, describe_error
 from kpo_platform.airflow.triggers import task_stop
 from kpo_platform.airflow.triggers.finish import FinishedTask, FinishPlan, finish
+from kpo_platform.airflow.triggers.finish_policy import may_finish
 from kpo_platform.airflow.triggers.informers import InformerKey, use_informer
 from kpo_platform.airflow.triggers.pod_cache import PodNews
 from kpo_platform.airflow.triggers.pod_informer import PodInformer
@@ -157,6 +158,9 @@ class TeamPodTrigger(KubernetesPodTrigger):
         """
         plan = FinishPlan.parse(self.finish)
         if plan is None or self.task_instance is None or payload["status"] != "success" or "pod" not in payload:
+            return False
+        if not may_finish(self.pod_namespace):
+            self.log.info("A worker finishes the task: policy.finish, or where Airflow keeps its logs, has changed.")
             return False
         pod = parse_pod_state(json.loads(payload["pod"]))
         task = FinishedTask(self.task_instance, self.log, self._read_task_state)
