@@ -46,6 +46,7 @@ TESTS = (
     "mapped",
     "operator_arguments",
     "orphans",
+    "own_reentry",
     "patience",
     "pod_api",
     "pod_informer",

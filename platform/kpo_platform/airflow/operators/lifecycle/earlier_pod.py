@@ -8,7 +8,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.cncf.kubernetes.utils.pod_manager import OnKillAction
-from airflow.sdk import BaseOperator
 from kubernetes.client import ApiException
 from kubernetes.client import models as k8s
 
@@ -27,6 +26,7 @@ from kpo_platform.airflow.operators.lifecycle.adoption import (
 )
 from kpo_platform.airflow.operators.lifecycle.former_pod import FormerPodRemains
 from kpo_platform.airflow.operators.lifecycle.observed_pod import ObservedPod
+from kpo_platform.airflow.operators.lifecycle.overrides import has_later_code
 from kpo_platform.airflow.operators.lifecycle.pod_api import CHECKED_LABEL, PodApi
 from kpo_platform.airflow.operators.lifecycle.restart import has_counted_disruption
 from kpo_platform.airflow.operators.lifecycle.start_record import (
@@ -49,9 +49,6 @@ if TYPE_CHECKING:
 
 _TRIGGERER_S = 10
 """How long a cleared task gives the triggerer to delete the pod that was deferred: its next try may start sooner."""
-
-_RUN_METHODS = ("execute", "trigger_reentry", "resume_execution")
-_KNOWN_MODULES = ("airflow.", "kpo_platform.")
 
 
 @dataclass(frozen=True)
@@ -269,14 +266,3 @@ def _record_pod(pod: Json, attempt: Attempt, restart: int) -> StartRecord:
     """Record a pod that is taken up; it belongs to this try from now on."""
     state = parse_pod_state(pod)
     return attempt.build_record(state.name, state.namespace, state.uid, state.labels.get(START_LABEL, ""), restart)
-
-
-def has_later_code(operator: Any) -> bool:
-    """Tell whether code of the author runs after the pod's end, and may fail the task to get its work done again.
-
-    It is a ``post_execute``, in one of Airflow's two ways, or the method of a subclass around the run of the pod.
-    """
-    is_overridden = getattr(operator.post_execute, "__func__", None) is not BaseOperator.post_execute
-    if is_overridden or getattr(operator, "_post_execute_hook", None) is not None:
-        return True
-    return not all(str(getattr(operator, name).__module__).startswith(_KNOWN_MODULES) for name in _RUN_METHODS)

@@ -33,6 +33,7 @@ from kpo_platform.airflow.operators.lifecycle.ending import LATE_S, LOG_REST_S, 
 from kpo_platform.airflow.operators.lifecycle.former_pod import end_former_pods
 from kpo_platform.airflow.operators.lifecycle.log_positions import LogProgress, read_log_progress, write_log_progress
 from kpo_platform.airflow.operators.lifecycle.observed_pod import ObservedPod
+from kpo_platform.airflow.operators.lifecycle.overrides import has_reentry_code
 from kpo_platform.airflow.operators.lifecycle.patience import ApiServerUnavailable, Patience
 from kpo_platform.airflow.operators.lifecycle.pod_api import PodApi
 from kpo_platform.airflow.operators.lifecycle.pod_logs import PodLogs
@@ -261,7 +262,7 @@ class PodRun:
         It returns if the pod has ended, or the task cannot defer. Exceptions as of `wait_for_end` and `defer`.
         """
         operator, pod = self._operator, self._get_pod()
-        if operator.defer_after > 0:
+        if operator.defer_after > 0 and not has_reentry_code(operator):
             logs = ending.logs = self._open_logs(pod)
             wait_for_end(operator, self._api, pod, logs, on_start, operator.defer_after)
             if pod.outcome is not None:

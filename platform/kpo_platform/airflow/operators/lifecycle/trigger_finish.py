@@ -16,10 +16,10 @@ from airflow.sdk.execution_time.xcom import XCom
 from airflow.sdk.listener import get_listener_manager
 
 from kpo_platform.airflow.api_errors import describe_error
-from kpo_platform.airflow.operators.lifecycle.earlier_pod import has_later_code
 from kpo_platform.airflow.operators.lifecycle.log_positions import LogProgress
 from kpo_platform.airflow.operators.lifecycle.log_writer import select_containers
 from kpo_platform.airflow.operators.lifecycle.observed_pod import ObservedPod
+from kpo_platform.airflow.operators.lifecycle.overrides import has_later_code
 from kpo_platform.airflow.triggers.finish import FinishPlan
 
 if TYPE_CHECKING:
