@@ -46,6 +46,7 @@ TESTS = (
     "mapped",
     "operator_arguments",
     "orphans",
+    "outage_before_deferral",
     "own_reentry",
     "patience",
     "pod_api",

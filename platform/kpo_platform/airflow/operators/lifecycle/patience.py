@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from airflow.sdk.exceptions import AirflowException
@@ -66,6 +67,16 @@ class Patience:
     def limit(self, seconds: float) -> None:
         """End every outage when these seconds from now are over, because the task has no more time."""
         self._end_at = min(self._end_at, self._clock() + seconds)
+
+    @contextmanager
+    def limited(self, seconds: float) -> Iterator[None]:
+        """End every outage when these seconds from now are over, as long as the context lasts."""
+        former = self._end_at
+        self.limit(seconds)
+        try:
+            yield
+        finally:
+            self._end_at = former
 
     def call(self, what: str, function: Callable[[], _Result], *, is_allowed: bool = False) -> _Result:
         """Call a function, again and again while the API server does not answer, which may have received the request.

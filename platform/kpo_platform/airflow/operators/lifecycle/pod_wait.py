@@ -14,6 +14,7 @@ from airflow.providers.cncf.kubernetes.utils.pod_manager import (
 )
 
 from kpo_platform.airflow.operators.lifecycle.observed_pod import ObservedPod, PodEventLog
+from kpo_platform.airflow.operators.lifecycle.patience import ApiServerUnavailable
 from kpo_platform.airflow.operators.lifecycle.pod_api import PodApi
 from kpo_platform.airflow.operators.lifecycle.pod_logs import PodLogs
 from kpo_platform.airflow.operators.lifecycle.pod_updates import PodUpdates
@@ -33,8 +34,10 @@ def wait_for_end(
     logs: PodLogs,
     on_start: Callable[[], object] = lambda: None,
     longest_s: float = math.inf,
-) -> None:
+) -> bool:
     """Wait for the end of a pod's program, and write the logs and the events of its start meanwhile.
+
+    Return whether it has ended; if not, `longest_s` is over.
 
     Args:
         operator: the task's operator.
@@ -42,32 +45,50 @@ def wait_for_end(
         pod: the pod.
         logs: the pod's logs.
         on_start: called once: when the program has started, or the pod has ended without it.
-        longest_s: the seconds after which it returns although the pod has no outcome yet.
+        longest_s: the seconds after which it returns although the pod has no outcome yet, also in an outage.
 
     Raises:
         PodLaunchTimeoutException: it waited for too long.
         PodLaunchFailedException: its image can never be pulled.
         Exception: an error of the author's callbacks or formatter, or of `PodApi`.
     """
-    limits, events, updates = _StartLimits(operator), _StartEvents(operator, api), PodUpdates(operator, pod, logs.news)
-    has_started, ends_at = False, time.monotonic() + longest_s
+    updates = PodUpdates(operator, pod, logs.news)
     try:
-        while True:
-            if pod.has_left_pending and not has_started:
-                has_started = True
-                if pod.outcome is None:
-                    operator.log.info("Pod has reached %s phase", pod.state.phase)
-                on_start()
-            logs.update()
-            remaining_s = ends_at - time.monotonic()
-            if pod.outcome is not None or remaining_s <= 0:
-                return
-            if not has_started:
-                remaining_s = min(remaining_s, max(limits.check(pod), _BEFORE_LIMIT_S))
-                events.write_if_due(pod.state)
-            updates.wait(remaining_s)
+        with operator.patience.limited(longest_s):
+            return _follow(operator, api, pod, logs, on_start, longest_s, updates)
+    except ApiServerUnavailable:
+        if math.isinf(longest_s):
+            raise
+        return False
     finally:
         updates.close()
+
+
+def _follow(
+    operator: Any,
+    api: PodApi,
+    pod: ObservedPod,
+    logs: PodLogs,
+    on_start: Callable[[], object],
+    longest_s: float,
+    updates: PodUpdates,
+) -> bool:
+    limits, events = _StartLimits(operator), _StartEvents(operator, api)
+    has_started, ends_at = False, time.monotonic() + longest_s
+    while True:
+        if pod.has_left_pending and not has_started:
+            has_started = True
+            if pod.outcome is None:
+                operator.log.info("Pod has reached %s phase", pod.state.phase)
+            on_start()
+        logs.update()
+        remaining_s = ends_at - time.monotonic()
+        if pod.outcome is not None or remaining_s <= 0:
+            return pod.outcome is not None
+        if not has_started:
+            remaining_s = min(remaining_s, max(limits.check(pod), _BEFORE_LIMIT_S))
+            events.write_if_due(pod.state)
+        updates.wait(remaining_s)
 
 
 def check_image(pod: ObservedPod) -> None:

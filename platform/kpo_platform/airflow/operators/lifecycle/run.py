@@ -264,8 +264,7 @@ class PodRun:
         operator, pod = self._operator, self._get_pod()
         if operator.defer_after > 0 and not has_reentry_code(operator):
             logs = ending.logs = self._open_logs(pod)
-            wait_for_end(operator, self._api, pod, logs, on_start, operator.defer_after)
-            if pod.outcome is not None:
+            if wait_for_end(operator, self._api, pod, logs, on_start, operator.defer_after):
                 return
             ending.logs = None
             if not self.stop_logs():  # after the deferral, its lines would be written twice
