@@ -26,6 +26,7 @@ TESTS = (
     "duplicates",
     "end_record",
     "exec_request",
+    "finish_overrides",
     "finish_plan",
     "import_cost",
     "informer_faults",

@@ -2,13 +2,38 @@
 
 from __future__ import annotations
 
+from types import FunctionType, MethodType
 from typing import Any
 
 from airflow.sdk import BaseOperator
 
+from kpo_platform.airflow.operators.lifecycle.engine import UNUSED
+
 _REENTRY_METHODS = ("trigger_reentry", "resume_execution")
 _RUN_METHODS = ("execute", *_REENTRY_METHODS)
 _KNOWN_MODULES = ("airflow.", "kpo_platform.")
+_BEFORE_END = frozenset(
+    {
+        *(
+            "partial",
+            "dry_run",
+            "pre_execute",
+            "on_kill",
+            "defer",
+            "invoke_defer_method",
+            "convert_config_file_to_dict",
+        ),
+        *("build_pod_request_obj", "get_or_create_pod", "create_pod", *UNUSED),
+        *(
+            "get_template_env",
+            "prepare_template",
+            "render_template",
+            "render_template_fields",
+            "resolve_template_files",
+        ),
+    }
+)
+"""Methods that no worker calls after the success of a pod that was deferred."""
 
 
 def has_later_code(operator: Any) -> bool:
@@ -27,5 +52,32 @@ def has_reentry_code(operator: Any) -> bool:
     return any(_is_own(operator, name) for name in _REENTRY_METHODS)
 
 
+def has_end_code(operator: Any) -> bool:
+    """Tell whether code of the author may run in a worker after the pod's end, or take part in the task's result.
+
+    It is that of `has_later_code`, or another member of a subclass in place of one of this class. A member counts
+    unless it is known to be called before: a worker of another release of Airflow may call more of them.
+    """
+    return has_later_code(operator) or bool(_list_own_members(operator) - _BEFORE_END)
+
+
+def _list_own_members(operator: Any) -> set[str]:
+    """List the methods and properties that an author's class, or the object itself, has in place of known ones."""
+    own: set[str] = set()
+    known: set[str] = set()
+    for kind in reversed(type(operator).__mro__):
+        names = {name for name, member in vars(kind).items() if hasattr(member, "__get__") and name[:2] != "__"}
+        if _is_known(kind):
+            own, known = own - names, known | names
+        else:
+            own |= names & known
+    patched = {name for name, member in vars(operator).items() if isinstance(member, FunctionType | MethodType)}
+    return own | (patched & known)
+
+
 def _is_own(operator: Any, name: str) -> bool:
-    return not str(getattr(operator, name).__module__).startswith(_KNOWN_MODULES)
+    return not _is_known(getattr(operator, name))
+
+
+def _is_known(definition: Any) -> bool:
+    return str(definition.__module__).startswith(_KNOWN_MODULES)

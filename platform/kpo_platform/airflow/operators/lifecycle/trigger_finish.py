@@ -19,7 +19,7 @@ from kpo_platform.airflow.api_errors import describe_error
 from kpo_platform.airflow.operators.lifecycle.log_positions import LogProgress
 from kpo_platform.airflow.operators.lifecycle.log_writer import select_containers
 from kpo_platform.airflow.operators.lifecycle.observed_pod import ObservedPod
-from kpo_platform.airflow.operators.lifecycle.overrides import has_later_code
+from kpo_platform.airflow.operators.lifecycle.overrides import has_end_code
 from kpo_platform.airflow.triggers.finish import FinishPlan
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def _find_obstacles(operator: Any) -> Iterator[str]:
         yield "the team's policy, or logs that only one component can read"
     if operator.on_finish_action.value not in _DELETES:
         yield "a pod that is kept is marked"
-    if operator.callbacks or operator.log_formatter or operator.on_success_callback or has_later_code(operator):
+    if operator.callbacks or operator.log_formatter or operator.on_success_callback or has_end_code(operator):
         yield "the author's code"
     if operator.outlets or operator.map_index_template:
         yield "outlets, or the name of a mapped task"
