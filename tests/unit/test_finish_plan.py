@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from airflow.listeners import hookimpl
 from airflow.providers.cncf.kubernetes.callbacks import KubernetesPodOperatorCallback
-from airflow.sdk import DAG, Asset
+from airflow.sdk import DAG, Asset, BaseOperatorLink
 from airflow.sdk.listener import get_listener_manager
 
 from kpo_platform import TeamPodOperator
@@ -16,6 +16,7 @@ from kpo_platform.airflow.operators.lifecycle import trigger_finish
 from kpo_platform.airflow.operators.lifecycle.log_positions import LogProgress
 from kpo_platform.airflow.operators.lifecycle.observed_pod import ObservedPod
 from kpo_platform.airflow.operators.lifecycle.trigger_finish import plan_finish
+from kpo_platform.airflow.operators.pod_link import PodLink
 from kpo_platform.airflow.triggers.finish import FinishPlan
 from kpo_platform.airflow.triggers.team_pod import TeamPodTrigger
 from kpo_platform.pod.log_lines import LogPosition
@@ -81,6 +82,27 @@ def test_link_that_fails_is_a_matter_of_the_worker(publish: Publish, monkeypatch
         raise ValueError("no page")
 
     monkeypatch.setattr(type(task.operator_extra_links[0]), "get_link", fail)
+    assert plan(task) is None
+
+
+class ReportLink(BaseOperatorLink):
+    name = "Report"
+
+    def get_link(self, operator: Any, *, ti_key: Any) -> str:
+        return "https://report.test/the-result-that-is-not-known-yet"
+
+
+class OwnPodLink(PodLink):
+    pass
+
+
+@pytest.mark.parametrize("link", [ReportLink(), OwnPodLink()])
+def test_link_of_the_author_needs_a_worker_because_its_value_may_depend_on_the_end(
+    link: BaseOperatorLink, publish: Publish
+):
+    publish(pod_link="https://console.test/{name}")
+    task = build(get_logs=False)
+    task.operator_extra_links = (*task.operator_extra_links, link)
     assert plan(task) is None
 
 

@@ -67,7 +67,7 @@ def _list_own_members(operator: Any) -> set[str]:
     known: set[str] = set()
     for kind in reversed(type(operator).__mro__):
         names = {name for name, member in vars(kind).items() if hasattr(member, "__get__") and name[:2] != "__"}
-        if _is_known(kind):
+        if is_known(kind):
             own, known = own - names, known | names
         else:
             own |= names & known
@@ -76,8 +76,9 @@ def _list_own_members(operator: Any) -> set[str]:
 
 
 def _is_own(operator: Any, name: str) -> bool:
-    return not _is_known(getattr(operator, name))
+    return not is_known(getattr(operator, name))
 
 
-def _is_known(definition: Any) -> bool:
+def is_known(definition: Any) -> bool:
+    """Tell whether a class or function is defined by Airflow or by the platform, and not by an author."""
     return str(definition.__module__).startswith(_KNOWN_MODULES)

@@ -19,7 +19,7 @@ from kpo_platform.airflow.api_errors import describe_error
 from kpo_platform.airflow.operators.lifecycle.log_positions import LogProgress
 from kpo_platform.airflow.operators.lifecycle.log_writer import select_containers
 from kpo_platform.airflow.operators.lifecycle.observed_pod import ObservedPod
-from kpo_platform.airflow.operators.lifecycle.overrides import has_end_code
+from kpo_platform.airflow.operators.lifecycle.overrides import has_end_code, is_known
 from kpo_platform.airflow.triggers.finish import FinishPlan
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def plan_finish(operator: Any, context: Context, pod: ObservedPod, progress: Log
         return None
     try:
         return _build_plan(operator, context, pod, progress)
-    except Exception as error:  # of an author's link; a worker only logs it
+    except Exception as error:  # of a link; a worker only logs it
         operator.log.info("A worker will finish the task: cannot build a link: %s.", describe_error(error))
         return None
 
@@ -64,6 +64,8 @@ def _find_obstacles(operator: Any) -> Iterator[str]:
         yield "a pod that is kept is marked"
     if operator.callbacks or operator.log_formatter or operator.on_success_callback or has_end_code(operator):
         yield "the author's code"
+    if not all(is_known(type(link)) for link in operator.operator_extra_links):
+        yield "an author's link, which may depend on the end"
     if operator.outlets or operator.map_index_template:
         yield "outlets, or the name of a mapped task"
     if operator.do_xcom_push and (operator.result_mode != "message" or operator.multiple_outputs):
