@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import importlib.util
 from types import SimpleNamespace
 from typing import Any
 
+import airflow.providers.cncf.kubernetes
+import airflow.sdk
 import pytest
 from airflow.sdk import DAG
 
+import kpo_platform
 from kpo_platform import TeamPodOperator
+from kpo_platform.airflow.decorators.team_pod import TeamPodDecoratedOperator
 from kpo_platform.airflow.operators.lifecycle.observed_pod import ObservedPod
+from kpo_platform.airflow.operators.lifecycle.overrides import has_end_code
 from kpo_platform.airflow.operators.lifecycle.trigger_finish import plan_finish
 from kpo_platform.pod.summary import summarize_pod
 from unit.support.pod_statuses import RUNNING, pod
@@ -69,6 +75,34 @@ def test_method_of_the_object_needs_a_worker():
 
 def test_mixin_whose_methods_are_not_called_needs_none():
     assert can_end_in_triggerer(type("Own", (TeamPodOperator, type("Mixin", (), {"extract_xcom": call_stock})), {}))
+
+
+IN_HOUSE = ["airflow.providers.acme.operators.pod", "airflow.providers.cncf.acme", "airflow.acme", "kpo_platform_acme"]
+
+
+@pytest.mark.parametrize("module", IN_HOUSE)
+@pytest.mark.parametrize("name", ["trigger_reentry", "extract_xcom"])
+def test_in_house_code_in_a_namespace_of_airflow_needs_a_worker(module: str, name: str):
+    def run(self: Any, *args: Any, **options: Any) -> Any:
+        """Stand for a method of an in-house provider."""
+
+    run.__module__ = module
+    assert not can_end_in_triggerer(build_class(__module__=module, **{name: run}))
+
+
+def test_classes_of_the_platform_and_their_bases_are_known():
+    known = ("airflow.sdk", "airflow.providers.cncf.kubernetes", "kpo_platform", "typing", "builtins")
+    unknown = [kind for kind in TeamPodDecoratedOperator.__mro__ if not kind.__module__.startswith(known)]
+    assert unknown == []
+    names = (each.__name__ for each in (airflow.sdk, airflow.providers.cncf.kubernetes, kpo_platform))
+    assert [name for name in names if importlib.util.find_spec(name).origin is None] == []  # type: ignore[union-attr]
+
+
+def test_python_function_in_a_pod_may_end_in_the_triggerer():
+    task: Any = TeamPodDecoratedOperator(
+        task_id="t", team="alpha", image="python:3.12", dag=DAG("d"), python_callable=print, get_logs=False
+    )
+    assert has_end_code(task) is False
 
 
 @pytest.mark.parametrize(

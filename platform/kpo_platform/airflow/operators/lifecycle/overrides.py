@@ -11,7 +11,9 @@ from kpo_platform.airflow.operators.lifecycle.engine import UNUSED
 
 _REENTRY_METHODS = ("trigger_reentry", "resume_execution")
 _RUN_METHODS = ("execute", *_REENTRY_METHODS)
-_KNOWN_MODULES = ("airflow.", "kpo_platform.")
+_KNOWN_MODULES = ("airflow.sdk.", "airflow.providers.cncf.kubernetes.", "kpo_platform.")
+"""Packages that no other distribution extends; ``airflow`` and ``airflow.providers`` are namespaces for all."""
+
 _BEFORE_END = frozenset(
     {
         *(
