@@ -28,6 +28,7 @@ TESTS = (
     "exec_request",
     "finish_overrides",
     "finish_plan",
+    "finish_secrets",
     "import_cost",
     "informer_faults",
     "informer_metrics",

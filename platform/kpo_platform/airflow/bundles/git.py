@@ -11,6 +11,7 @@ from airflow.providers.git.hooks.git import GitHook
 from git import Repo
 from git.exc import GitCommandError
 
+from kpo_platform.airflow.masked_secrets import note_secrets_of_start
 from kpo_platform.errors import PlatformError
 
 
@@ -41,6 +42,7 @@ class TeamGitDagBundle(GitDagBundle):
                 the ref (yet). Airflow retries automatically.
         """
         self._load_credentials()
+        note_secrets_of_start()
         try:
             super().initialize()
         except GitCommandError as error:

@@ -16,6 +16,8 @@ from airflow.sdk.execution_time.xcom import XCom
 from airflow.sdk.listener import get_listener_manager
 
 from kpo_platform.airflow.api_errors import describe_error
+from kpo_platform.airflow.masked_secrets import hides_more_than_triggerer
+from kpo_platform.airflow.operators.arguments.serialize import serialize_pod
 from kpo_platform.airflow.operators.lifecycle.log_positions import LogProgress
 from kpo_platform.airflow.operators.lifecycle.log_writer import select_containers
 from kpo_platform.airflow.operators.lifecycle.observed_pod import ObservedPod
@@ -31,13 +33,12 @@ _HOOKS = ("running", "success", "failed", "skipped")
 
 def plan_finish(operator: Any, context: Context, pod: ObservedPod, progress: LogProgress | None) -> FinishPlan | None:
     """Plan what the trigger does after the success of the pod; None if a worker must finish the task."""
-    if next(_find_obstacles(operator), None) is not None:
-        return None
     try:
-        return _build_plan(operator, context, pod, progress)
-    except Exception as error:  # of a link; a worker only logs it
-        operator.log.info("A worker will finish the task: cannot build a link: %s.", describe_error(error))
-        return None
+        if next(_find_obstacles(operator, pod), None) is None:
+            return _build_plan(operator, context, pod, progress)
+    except Exception as error:  # of a link, or of a request to Airflow
+        operator.log.info("A worker will finish the task: %s.", describe_error(error))
+    return None
 
 
 def _build_plan(operator: Any, context: Context, pod: ObservedPod, progress: LogProgress | None) -> FinishPlan:
@@ -56,7 +57,7 @@ def _build_plan(operator: Any, context: Context, pod: ObservedPod, progress: Log
     )
 
 
-def _find_obstacles(operator: Any) -> Iterator[str]:
+def _find_obstacles(operator: Any, pod: ObservedPod) -> Iterator[str]:
     """Yield why a worker must finish the task."""
     if not operator.can_finish_in_triggerer:
         yield "the team's policy, or logs that only one component can read"
@@ -80,3 +81,9 @@ def _find_obstacles(operator: Any) -> Iterator[str]:
         yield "tasks that are mapped over the result"
     if any(getattr(get_listener_manager().hook, f"on_task_instance_{hook}").get_hookimpls() for hook in _HOOKS):
         yield "a listener"
+    if (operator.get_logs or operator.init_container_logs) and _hides_more_than_triggerer(operator, pod):
+        yield "secrets that the triggerer would not hide in the log"
+
+
+def _hides_more_than_triggerer(operator: Any, pod: ObservedPod) -> bool:
+    return hides_more_than_triggerer(lambda: operator.hook.conn_extras, serialize_pod(pod.model).get("spec"))
