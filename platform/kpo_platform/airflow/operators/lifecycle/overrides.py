@@ -1,13 +1,17 @@
-"""Find the code of an author that runs around the run of a pod."""
+"""Find the code of an author that runs around the run of a pod, and call what runs after a deferral."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import FunctionType, MethodType
 from typing import Any
 
 from airflow.sdk import BaseOperator
 
 from kpo_platform.airflow.operators.lifecycle.engine import UNUSED
+from kpo_platform.pod.outcome import OutcomeKind
+from kpo_platform.pod.reported_end import FAILED, SUCCESS
+from kpo_platform.pod.state import PodState
 
 _REENTRY_METHODS = ("trigger_reentry", "resume_execution")
 _RUN_METHODS = ("execute", *_REENTRY_METHODS)
@@ -61,6 +65,19 @@ def has_end_code(operator: Any) -> bool:
     unless it is known to be called before: a worker of another release of Airflow may call more of them.
     """
     return has_later_code(operator) or bool(_list_own_members(operator) - _BEFORE_END)
+
+
+def end_undeferred(operator: Any, context: Any, pod: PodState, kind: str, finish: Callable[[], Any]) -> Any:
+    """End a task whose process does not defer, because its pod has ended; `kind` says how.
+
+    The author's `trigger_reentry` is called nevertheless, as by the stock operator; there `finish` ends the task.
+    """
+    if not operator.deferrable or not has_reentry_code(operator):
+        return finish()
+    operator.finish_undeferred = finish
+    status = SUCCESS if kind == OutcomeKind.SUCCEEDED.value else FAILED
+    event = {"status": status, "namespace": pod.namespace, "name": pod.name, "message": f"Container {kind}"}
+    return operator.trigger_reentry(context=context, event={**event, **(operator.trigger_kwargs or {})})
 
 
 def _list_own_members(operator: Any) -> set[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -57,6 +57,7 @@ class RestartSafePodOperator(KubernetesPodOperator):
     whole_schedule_timeout: int | None = None
     patience: Patience
     has_cleaned_up: bool = False
+    finish_undeferred: Callable[[], Any] | None = None
     _run: PodRun | None = None
 
     @cached_property
@@ -83,6 +84,8 @@ class RestartSafePodOperator(KubernetesPodOperator):
 
     def trigger_reentry(self, context: Context, event: dict[str, Any]) -> Any:
         """Resume after the trigger has reported the pod's end or the task's timeout."""
+        if self.finish_undeferred is not None:
+            return self.finish_undeferred()
         run = self._open_run(context, event)  # a stop that has come before needs the event, too
         with self._handle_stop(context):
             return run.resume()

@@ -33,7 +33,7 @@ from kpo_platform.airflow.operators.lifecycle.ending import LATE_S, LOG_REST_S, 
 from kpo_platform.airflow.operators.lifecycle.former_pod import end_former_pods
 from kpo_platform.airflow.operators.lifecycle.log_positions import LogProgress, read_log_progress, write_log_progress
 from kpo_platform.airflow.operators.lifecycle.observed_pod import ObservedPod
-from kpo_platform.airflow.operators.lifecycle.overrides import has_reentry_code
+from kpo_platform.airflow.operators.lifecycle.overrides import end_undeferred, has_reentry_code
 from kpo_platform.airflow.operators.lifecycle.patience import ApiServerUnavailable, Patience
 from kpo_platform.airflow.operators.lifecycle.pod_api import PodApi
 from kpo_platform.airflow.operators.lifecycle.pod_logs import PodLogs
@@ -93,8 +93,8 @@ class PodRun:
                 operator.pod = operator.get_or_create_pod(pod_request_obj=request.pod, context=self.context)
         pod, ending = self._get_pod(), self._build_ending()
         push_pod_name(self.context, pod.state.name, pod.state.namespace, operator.log)
-        if self._former_end is not None:
-            return self._repeat(self._former_end, ending)
+        if (end := self._former_end) is not None:
+            return end_undeferred(operator, self.context, pod.state, end.kind, lambda: self._repeat(end, ending))
         with ending.clean_up_on_error():
             operator.remote_pod = pod.model
             self._call_back("on_pod_creation", pod=pod.model)
@@ -105,7 +105,8 @@ class PodRun:
                 self._watch_and_defer(ending, on_start)
             logs = ending.logs = ending.logs or self._open_logs(pod)
             wait_for_end(operator, self._api, pod, logs, on_start)
-        return ending.finish(logs)
+        kind = pod.outcome.kind.value if pod.outcome else ""
+        return end_undeferred(operator, self.context, pod.state, kind, lambda: ending.finish(logs))
 
     def resume(self) -> Any:
         """Go on after the stock trigger has fired; results and exceptions as of `execute`."""
