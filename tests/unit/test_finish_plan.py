@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -29,6 +30,9 @@ from unit.support.published_contract import Publish
 WRITTEN = LogPosition("2026-11-30T09:00:06.100000000", 1)
 
 
+expected = partial(FinishPlan, operator="TeamPodOperator")
+
+
 @pytest.fixture(autouse=True)
 def contract(publish: Publish) -> None:
     publish()
@@ -54,16 +58,16 @@ def build(**arguments: Any) -> Any:
 
 def test_log_continues_where_the_worker_has_stopped():
     progress = LogProgress({"base": WRITTEN})
-    assert plan(build(), progress) == FinishPlan({"base": WRITTEN})
+    assert plan(build(), progress) == expected({"base": WRITTEN})
 
 
 def test_containers_and_result_are_those_of_the_task():
     task = build(container_logs=["base", "aside"], xcom=True, container_name_log_prefix_enabled=False)
-    assert plan(task) == FinishPlan({"base": None, "aside": None}, has_result=True, has_prefix=False)
+    assert plan(task) == expected({"base": None, "aside": None}, has_result=True, has_prefix=False)
 
 
 def test_task_without_logs_needs_none():
-    assert plan(build(get_logs=False)) == FinishPlan({})
+    assert plan(build(get_logs=False)) == expected({})
 
 
 def test_link_of_the_tasks_page_is_known_before(publish: Publish):
@@ -71,7 +75,7 @@ def test_link_of_the_tasks_page_is_known_before(publish: Publish):
     task = build(get_logs=False)
     task.pod = SimpleNamespace(metadata=SimpleNamespace(name="load-1", namespace="n", uid="u"))
     (link,) = task.operator_extra_links
-    assert plan(task) == FinishPlan({}, links={link.xcom_key: "https://console.test/load-1"})
+    assert plan(task) == expected({}, links={link.xcom_key: "https://console.test/load-1"})
 
 
 def test_link_that_fails_is_a_matter_of_the_worker(publish: Publish, monkeypatch: pytest.MonkeyPatch):

@@ -54,6 +54,7 @@ def _build_plan(operator: Any, context: Context, pod: ObservedPod, progress: Log
         has_result=bool(operator.do_xcom_push),
         has_prefix=bool(operator.container_name_log_prefix_enabled),
         links={each.xcom_key: each.get_link(operator, ti_key=context["ti"]) for each in operator.operator_extra_links},
+        operator=type(operator).__name__,
     )
 
 
