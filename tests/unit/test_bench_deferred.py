@@ -58,6 +58,7 @@ MEASURED: dict[str, dict[str, Any]] = {
     "many": {
         "commit": "def",
         "items": [
+            {"dag": "deferred_python_many", **RUN, "cpu": {"scheduler": 90.0}},
             {"dag": "deferred_team_many", **RUN},
             {"dag": "deferred_stock_many", **RUN, "cpu": {"scheduler": 500.0}, "lost": 1},
             {"dag": "deferred_team_many_20s", **RUN},
@@ -104,11 +105,13 @@ def test_variants_differ_in_their_engine_and_the_time_before_the_deferral(dags: 
 
 
 def test_runs_of_many_tasks_have_the_numbers_that_are_checked(dags: dict[str, DAG]):
+    numbers = dags["deferred_python_many"].get_task("work").op_kwargs_expand_input.value["number"]
     counts = {
         suffix: len(dags[f"deferred_team_{suffix}"].get_task("work").expand_input.value["env_vars"])
         for suffix in ("many", "many_20s", "burst")
     }
     assert counts == {"many": MANY_TASKS, "many_20s": MANY_TASKS, "burst": BURST_TASKS}
+    assert numbers == list(range(MANY_TASKS))
 
 
 @pytest.mark.parametrize(
@@ -170,9 +173,10 @@ def test_every_part_has_its_rows_and_tables():
     assert stages[0] == ["trigger → queued", "0.50", "0.50"]
     assert stages[-1] == ["task's end → run marked", "0.20", "0.20"]
     assert cpu == [
-        ["scheduler", "5.00", "2.00", "", "2.00"],
-        ["triggerer", "0.00", "0.20", "", "0.20"],
-        ["seconds until the run's end", "120", "120", "", "120"],
+        ["scheduler", "0.90", "5.00", "2.00", "", "2.00"],
+        ["triggerer", "0.00", "0.00", "0.20", "", "0.20"],
+        ["together", "0.90", "5.00", "2.20", "", "2.20"],
+        ["seconds until the run's end", "120", "120", "120", "", "120"],
     ]
     assert burst == [["`defer_after=0`", "61", "301"]]
 

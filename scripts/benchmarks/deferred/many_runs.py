@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.deferred.load.outcome import LATE_S
-from benchmarks.deferred.variants import MANY, MANY_LONG, MANY_TASKS, STOCK, TEAM, name_dag
+from benchmarks.deferred.variants import MANY, MANY_LONG, MANY_TASKS, PYTHON, STOCK, TEAM, name_dag
 from benchmarks.parts import Part
 from benchmarks.sync.idle_cpu import count_cpu
 from benchmarks.sync.marks import parse_time
@@ -20,8 +20,8 @@ from benchmarks.sync.pod_times import PodTimes
 from benchmarks.sync.scene import BenchRun, Scene, read_lines
 from stack.pod_watch import watch_pods
 
-COUNTED = ((TEAM, MANY), (STOCK, MANY), (STOCK, MANY_LONG), (TEAM, MANY_LONG))
-"""The runs whose CPU is compared."""
+COUNTED = ((PYTHON, MANY), (TEAM, MANY), (STOCK, MANY), (STOCK, MANY_LONG), (TEAM, MANY_LONG))
+"""The runs whose CPU is compared; tasks without a pod are the floor."""
 
 _PLAN = (*COUNTED, (TEAM, MANY_LONG), (TEAM, MANY_LONG), (TEAM, MANY))
 _DEADLINE_S = 1200.0
@@ -61,7 +61,7 @@ def _is_late(task: TaskEnd) -> bool:
 
 
 def plan_many_runs(scene: Scene) -> Part:
-    """Return the part: two runs of the stock engine, and five of the platform's."""
+    """Return the part: a run without pods, two of the stock engine, and five of the platform's."""
     plan = tuple(name_dag(*names) for names in _PLAN)
     return Part("many", plan, lambda dag: _measure(scene, dag), f"{MANY_TASKS} tasks")
 

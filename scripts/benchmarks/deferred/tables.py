@@ -15,6 +15,7 @@ from benchmarks.deferred.variants import (
     MANY_TASKS,
     NAMES,
     POD_VARIANTS,
+    PYTHON,
     REFERENCES,
     RESULT,
     STOCK,
@@ -134,16 +135,18 @@ def build_stages(blocks: Items, commit: str) -> Table:
 
 def build_cpu(runs: Items, commit: str) -> Table:
     """Build the table of the CPU by component."""
-    dags = [name_dag(variant, suffix) for suffix in (MANY, MANY_LONG) for variant in (STOCK, TEAM)]
+    runs_of_pods = [(variant, suffix) for suffix in (MANY, MANY_LONG) for variant in (STOCK, TEAM)]
+    dags = [name_dag(*names) for names in ((PYTHON, MANY), *runs_of_pods)]
     components = sorted({component for run in runs for component in run["cpu"]})
     rows = [[component, *(_format_component(runs, dag, component) for dag in dags)] for component in components]
     seconds = ["seconds until the run's end", *(format_median(_list_seconds(runs, dag), 0) for dag in dags)]
     lengths = {MANY: "does nothing", MANY_LONG: f"{LONG_S} s"}
+    total = ["together", *(format_median(list_cpu(runs, dag)) for dag in dags)]
     return {
         "text": f"CPU seconds per task of runs of {MANY_TASKS} tasks, from the cgroups of Airflow's pods, its own "
         f"needs when idle included; median of the runs, commit {commit}.",
-        "columns": ["component", *(f"{NAMES[v]}, pod {lengths[s]}" for s in lengths for v in (STOCK, TEAM))],
-        "rows": [*rows, seconds],
+        "columns": ["component", NAMES[PYTHON], *(f"{NAMES[v]}, pod {lengths[s]}" for v, s in runs_of_pods)],
+        "rows": [*rows, total, seconds],
     }
 
 

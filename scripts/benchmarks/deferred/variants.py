@@ -49,4 +49,4 @@ def read_dag_files() -> dict[str, str]:
 def list_dag_ids() -> list[str]:
     """Return the ids of all DAGs in these files."""
     pods = [name_dag(variant, suffix) for variant in POD_VARIANTS for suffix in SUFFIXES]
-    return [*map(name_dag, REFERENCES), *pods]
+    return [*map(name_dag, REFERENCES), name_dag(PYTHON, MANY), *pods]

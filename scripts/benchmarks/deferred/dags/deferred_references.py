@@ -14,6 +14,15 @@ with DAG("deferred_python", schedule=None):
 
     work()
 
+with DAG("deferred_python_many", schedule=None):
+
+    @task(task_id="work", do_xcom_push=False)
+    def say_done(number: int) -> None:
+        """Print the line by which the benchmark knows the task."""
+        print(f"done {number}")
+
+    say_done.expand(number=list(range(100)))
+
 
 class DeferredOperator(BaseOperator):
     """A task that ends in the triggerer at once, or in a worker after that."""
