@@ -11,6 +11,7 @@ import pytest
 
 from kpo_platform.airflow.operators.lifecycle import pod_updates
 from kpo_platform.airflow.operators.lifecycle.bell import Bell
+from kpo_platform.airflow.operators.lifecycle.patience import Patience
 from kpo_platform.airflow.operators.lifecycle.pod_updates import PollInterval
 from kpo_platform.airflow.operators.lifecycle.pod_wait import wait_for_end
 from kpo_platform.airflow.operators.lifecycle.stop_signal import StopSignal
@@ -82,7 +83,7 @@ def test_end_of_a_log_causes_a_look_at_once():
     threading.Timer(0.1, news.ring).start()
     logs = SimpleNamespace(update=lambda: None, news=news)
     task = operator("base_container_status_polling_interval", running=600)
-    task.stop_signal, task.log, task.patience = StopSignal(), LogLines(), SimpleNamespace(call_s=0.0)
+    task.stop_signal, task.log, task.patience = StopSignal(), LogLines(), Patience(3600, LogLines())
     started_at, starts = monotonic(), []
     wait_for_end(task, *(None, pod, logs), on_start=lambda: starts.append("started"))  # type: ignore[arg-type]
     assert (monotonic() - started_at < 60, pod.refreshed, starts) == (True, 1, ["started"])
