@@ -235,7 +235,9 @@ def test_many_triggers_share_one_watch():
             for trigger in triggers:
                 trigger._build_hook = lambda: SimpleNamespace(get_conn=open_client)  # type: ignore[assignment,return-value]
             waits = [asyncio.create_task(anext(aiter(trigger.run()))) for trigger in triggers]
-            await asyncio.sleep(0.2)
+            async with asyncio.timeout(10):
+                while server.requests != ["LIST", "WATCH"]:
+                    await asyncio.sleep(0.01)
             for name in names:
                 server.put(build_ended(name))
             events = [(await wait).payload["status"] for wait in waits]
