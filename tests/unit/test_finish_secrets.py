@@ -1,4 +1,4 @@
-"""airflow.masked_secrets: a task ends in the triggerer only if that hides in its log what the worker hides."""
+"""airflow.log_masks: a task ends in the triggerer only if that hides in its log what the worker hides."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from airflow.sdk.definitions._internal.abstractoperator import AbstractOperator
 from airflow.sdk.execution_time.context import ConnectionAccessor, VariableAccessor
 from airflow.sdk.log import mask_secret
 
-from kpo_platform.airflow import masked_secrets
+from kpo_platform.airflow import log_masks
 from kpo_platform.airflow.bundles.git import TeamGitDagBundle
 from unit.support.cluster_server import Cluster
 from unit.support.contracts import CONTRACT
@@ -31,7 +31,7 @@ def worker(publish: Publish, fake_cluster: Cluster, monkeypatch: pytest.MonkeyPa
     """Let tasks end in the triggerer, and let the supervisor begin with no secrets, as Airflow's does."""
     monkeypatch.setitem(CONTRACT, "airflow", {**CONTRACT["airflow"], "sharedLogs": True})
     publish()
-    monkeypatch.setattr(masked_secrets, "_OF_START", set())
+    monkeypatch.setattr(log_masks, "_OF_START", set())
     monkeypatch.setenv("AIRFLOW_VAR_API_TOKEN", TOKEN)
     monkeypatch.setenv("AIRFLOW_VAR_REGION", "eu-central-1")
     monkeypatch.setenv("AIRFLOW_CONN_STORE", json.dumps({"conn_type": "http", "password": TOKEN}))
@@ -66,7 +66,7 @@ def run(start_task: StartTask, **arguments: Any) -> Task:
 def test_ordinary_task_ends_in_the_triggerer(start_task: StartTask):
     task = run(start_task, env_vars={"REGION": "{{ var.value.region }}"})
     assert ends_in_triggerer(task)
-    assert masked_secrets._secrets_masker().patterns  # the worker has read the connection to the cluster
+    assert log_masks._secrets_masker().patterns  # the worker has read the connection to the cluster
 
 
 def test_task_of_a_connection_with_a_secret_of_its_own_ends_in_the_triggerer(

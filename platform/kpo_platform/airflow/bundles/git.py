@@ -11,7 +11,7 @@ from airflow.providers.git.hooks.git import GitHook
 from git import Repo
 from git.exc import GitCommandError
 
-from kpo_platform.airflow.masked_secrets import note_secrets_of_start
+from kpo_platform.airflow.log_masks import note_secrets_of_start
 from kpo_platform.errors import PlatformError
 
 

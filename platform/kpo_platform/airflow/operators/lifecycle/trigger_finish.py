@@ -16,7 +16,7 @@ from airflow.sdk.execution_time.xcom import XCom
 from airflow.sdk.listener import get_listener_manager
 
 from kpo_platform.airflow.api_errors import describe_error
-from kpo_platform.airflow.masked_secrets import hides_more_than_triggerer
+from kpo_platform.airflow.log_masks import hides_more_than_triggerer
 from kpo_platform.airflow.operators.arguments.serialize import serialize_pod
 from kpo_platform.airflow.operators.lifecycle.log_positions import LogProgress
 from kpo_platform.airflow.operators.lifecycle.log_writer import select_containers
