@@ -32,6 +32,7 @@ from kpo_platform.airflow.operators.lifecycle.task_run import read_task_run
 from kpo_platform.airflow.operators.pod_link import build_links
 from kpo_platform.airflow.provider_version import is_supported, warn_if_unsupported
 from kpo_platform.airflow.team_lookup import find_team
+from kpo_platform.airflow.triggers.finish_policy import allows_triggerer
 from kpo_platform.contract import Contract
 from kpo_platform.contract import load as load_contract
 from kpo_platform.errors import PodError
@@ -131,7 +132,7 @@ class TeamPodOperator(BasePodOperator):
         self.result_mode = choose_result_mode(xcom, policy.xcom, has_result=self.do_xcom_push, is_stock=is_stock)
         self.api_server_timeout = policy.api_server_timeout
         self.defer_after = policy.defer_after if defer_after is None else defer_after
-        self.can_finish_in_triggerer = policy.finish == "triggerer" and contract.airflow.shared_logs
+        self.can_finish_in_triggerer = allows_triggerer(contract, policy)
         self.on_failure = "" if "on_finish_action" in self.set_names else policy.on_failure
         self._raise_refusals([*check_task(self, self.team, contract), *self._precheck_pod(contract)])
 
