@@ -47,7 +47,7 @@ def test_class_with_other_code_watches_its_pod_first(start_task: StartTask, fake
 
 
 class Report(TeamPodOperator):
-    """Publishes what the pod has made, and notes what it is told of the pod."""
+    """Publishes what the pod has made, and keeps the events that it gets."""
 
     events: ClassVar[list[dict[str, Any]]] = []
 

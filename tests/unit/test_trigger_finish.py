@@ -73,10 +73,10 @@ def play(
     server: NamespaceServer, plan: FinishPlan | None, states: list[Any] | None = None, *, in_triggerer: bool = True
 ) -> list[TriggerEvent]:
     """Run a trigger with a plan to its end, while Airflow tells these states of the task, and return its events."""
-    told = states or ["deferred", "success"]
+    answers = states or ["deferred", "success"]
 
     async def read_state(_: Any) -> Any:
-        return told.pop(0) if len(told) > 1 else told[0]
+        return answers.pop(0) if len(answers) > 1 else answers[0]
 
     async def run() -> list[TriggerEvent]:
         trigger = build_trigger(finish=plan and plan.serialize())

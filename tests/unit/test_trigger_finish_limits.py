@@ -14,6 +14,7 @@ from kpo_platform.airflow.triggers import finish, log_channel
 from kpo_platform.airflow.triggers.finish import FinishedTask, FinishPlan
 from kpo_platform.pod.state import parse_pod_state
 from unit.support.informer_scene import build_ended
+from unit.support.numbered_log import NumberedLog
 from unit.support.task_log import Log
 
 INSTANCE = SimpleNamespace(dag_id="d", run_id="r", task_id="work", map_index=-1)
@@ -122,12 +123,8 @@ def test_lines_are_sent_in_parts_that_the_main_process_has_read(monkeypatch: pyt
     async def wait() -> None:
         before.append(len(log.lines))
 
-    async def read_log(*_: Any, **query: str) -> bytes:
-        return b"".join(lines[-int(query.get("tailLines", len(lines))) :])
-
     monkeypatch.setattr(finish, "wait_until_read", wait)
-    lines = [b"2026-11-30T09:00:06.%09dZ line\n" % number for number in range(120)]
-    requests: Any = SimpleNamespace(read_log=read_log)
+    requests: Any = NumberedLog(120)
     task = FinishedTask(INSTANCE, log, lambda: asyncio.sleep(0, "deferred"))
     pod = parse_pod_state(build_ended("a"))
     assert asyncio.run(finish.finish(FinishPlan({"base": None}), requests, pod, "base", task))
