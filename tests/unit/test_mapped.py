@@ -16,7 +16,7 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from kpo_platform import TeamPodOperator
 from kpo_platform.airflow.policies import cluster_policy
-from kpo_platform.errors import PodError
+from kpo_platform.errors import PlatformError, PodError
 from unit.support.contracts import TEAM
 from unit.support.published_contract import Publish
 
@@ -140,6 +140,19 @@ def test_refused_argument_of_mapped_task_fails_at_parse(
         others = {name: value for name, value in others.items() if name not in arguments}
     with pytest.raises(AirflowClusterPolicyViolation, match=re.escape(sentence)):
         map_task(kind, expansions[where], **others)
+
+
+@pytest.mark.parametrize(("kind", "arguments", "sentence"), [each for each in REFUSALS if each[0] is TeamPodOperator])
+def test_process_of_a_task_checks_only_the_single_task_that_it_runs(
+    kind: Kind, arguments: dict[str, Any], sentence: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("_AIRFLOW_PARSING_CONTEXT_TASK_ID", "mapped")
+    good = {"image": GOOD, **{name: None for name in arguments if name != "image"}}
+    task = map_task(kind, lambda partial: partial.expand_kwargs([arguments, good]))
+    if "pod_override" not in arguments:  # it is checked when the pod is built
+        with pytest.raises((AirflowFailException, PlatformError), match=re.escape(sentence)):
+            task.unmap({"image": GOOD, **arguments})
+    task.unmap(good)
 
 
 def test_value_refused_in_the_run_is_not_retried():

@@ -6,6 +6,7 @@ from typing import Any
 
 from airflow.exceptions import AirflowClusterPolicyViolation
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
+from airflow.sdk import get_parsing_context
 
 from kpo_platform.airflow.operators.arguments.mapped import list_expansions, unmap_task
 from kpo_platform.airflow.operators.arguments.precheck import check_task, precheck_pod
@@ -47,12 +48,13 @@ def apply_team_to_task(task: Any) -> None:
 def _apply_to_team_pod(task: Any, team_name: str, contract: Contract) -> None:
     """Check the task's team; the constructor of TeamPodOperator checks the other arguments.
 
-    A mapped task's single tasks are created here, so that their constructors run when the DAG is parsed.
+    A mapped task's single tasks are created here, so that their constructors run when the DAG is parsed. In the
+    process of a task, Airflow creates the one that it runs.
     """
     if not hasattr(task, "partial_kwargs"):
         _check_team(task, team_name)
         return
-    for expansion in list_expansions(task):
+    for expansion in () if get_parsing_context().task_id else list_expansions(task):
         _check_team(unmap_task(task, expansion, is_team_pod=True), team_name)
     set_mapped_team_pod_defaults(task, contract.team(team_name), contract)
 
