@@ -10,7 +10,9 @@ from unit.support.new_process import run_script
 
 OPERATOR, BUNDLE = "kpo_platform.airflow.operators.team_pod", "kpo_platform.airflow.bundles.git"
 SUPERVISOR, WARNINGS = "airflow.sdk.execution_time.supervisor", "kpo_platform.airflow.policies.trigger_warnings"
-FOR_TASKS = [OPERATOR, BUNDLE, SUPERVISOR, "certificates"]
+POLICIES = ["kpo_platform.airflow.policies.dag_access", "kpo_platform.airflow.policies.task_policy"]
+LATE = ["kpo_platform.airflow.policies.pod_mutation", "jinja2.ext", "text_unidecode"]
+FOR_TASKS = [OPERATOR, *POLICIES, *LATE, BUNDLE, SUPERVISOR, "certificates"]
 
 PREPARE = """
 import multiprocessing, os, sys
@@ -28,7 +30,7 @@ def start(command, executor, start_method="fork"):
         reload_settings.on_starting(None)
 """
 REPORT = f"""
-loaded = [name for name in {[OPERATOR, BUNDLE, SUPERVISOR, WARNINGS]} if name in sys.modules]
+loaded = [name for name in {[OPERATOR, *POLICIES, *LATE, BUNDLE, SUPERVISOR, WARNINGS]} if name in sys.modules]
 from airflow.sdk.api.client import Client
 print(*loaded, *["certificates"] * Client._get_ssl_context_cached.cache_info().currsize)
 """
@@ -44,7 +46,7 @@ def run_components(*starts: tuple[str, ...], bundle: str = f"{BUNDLE}.TeamGitDag
 @pytest.mark.parametrize(
     ("command", "executor", "preloaded"),
     [
-        ("dag-processor", "KubernetesExecutor", [OPERATOR, WARNINGS]),
+        ("dag-processor", "KubernetesExecutor", [OPERATOR, *POLICIES, WARNINGS]),
         ("scheduler", "LocalExecutor", FOR_TASKS),
         ("celery worker", "CeleryExecutor", FOR_TASKS),
     ],
@@ -65,4 +67,4 @@ def test_component_without_forks_for_tasks_loads_nothing():
 
 def test_celery_worker_starts_without_a_module_that_cannot_be_imported():
     lines = run_components(("celery worker", "CeleryExecutor"), bundle="no.such.Bundle")
-    assert (lines[-1].split(), "None)]" in lines[-2]) == ([OPERATOR, SUPERVISOR], True), lines
+    assert (lines[-1].split(), "None)]" in lines[-2]) == ([OPERATOR, *POLICIES, *LATE, SUPERVISOR], True), lines

@@ -11,15 +11,26 @@ import importlib
 import logging
 import multiprocessing
 import sys
+from contextlib import suppress
 from typing import Any
 
 _OPERATOR = "kpo_platform.airflow.operators.team_pod"
+_POLICIES = ("kpo_platform.airflow.policies.dag_access", "kpo_platform.airflow.policies.task_policy")
+_LATE = (
+    "airflow.providers.standard.operators.empty",
+    "airflow.sdk.bases.sensor",
+    "airflow.sdk.execution_time.cache",
+    "jinja2.ext",
+    "kpo_platform.airflow.policies.pod_mutation",
+    "text_unidecode",
+)
+"""Modules that Airflow, the stock operator and the platform import only when a task runs."""
 
 
 def preload_modules(executor: str) -> None:
     """Import what the forks of this component need, by its command line; `executor` is Airflow's setting."""
     if "dag-processor" in sys.argv:
-        _import(_OPERATOR, "kpo_platform.airflow.policies.trigger_warnings")
+        _import(_OPERATOR, *_POLICIES, "kpo_platform.airflow.policies.trigger_warnings")
     elif "scheduler" in sys.argv and "LocalExecutor" in executor and multiprocessing.get_start_method() == "fork":
         _preload_for_tasks()  # processes that are not forks would call it, too, and for tasks without a pod
 
@@ -42,7 +53,9 @@ def _on_import_modules(**_: Any) -> None:
 def _preload_for_tasks() -> None:
     if _OPERATOR in sys.modules:
         return  # in a fork
-    _import(_OPERATOR, "airflow.sdk.execution_time.supervisor")
+    _import(_OPERATOR, *_POLICIES, "airflow.sdk.execution_time.supervisor")
+    with suppress(ImportError):  # another Airflow may not have them
+        _import(*_LATE)
     from airflow.dag_processing.bundles.manager import DagBundlesManager
     from airflow.sdk.api.client import Client
 
