@@ -28,6 +28,7 @@ def test_default_settings() -> None:
             "dag_bundle_config_list": "[]",
             "dag_bundle_storage_path": "/opt/airflow/bundles",
         },
+        "database": {"sql_alchemy_max_overflow": "0", "sql_alchemy_pool_size": "15"},
         "execution_api": {"jwt_expiration_time": "1500"},
         "logging": {
             "base_log_folder": "/opt/airflow/logs",
@@ -40,7 +41,6 @@ def test_default_settings() -> None:
             "execution_api_retries": "40",
             "execution_api_retry_wait_max": "10",
             "max_failed_heartbeats": "1",
-            "min_heartbeat_interval": "1",
         },
     }
 

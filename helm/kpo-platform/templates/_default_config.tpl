@@ -10,6 +10,11 @@ core:
   # A connection to another cluster has a kubeconfig in its extra field. Airflow masks it in its API, UI and logs.
   sensitive_var_conn_names: kube_config,client-key-data
   execution_api_server_url: {{ include "kpo-platform.executionApiUrl" . }}
+database:
+  # The same upper limit as Airflow's default, 5 connections and 10 more that are closed after each use. An API server
+  # that answers many tasks would open a connection for most requests.
+  sql_alchemy_pool_size: "15"
+  sql_alchemy_max_overflow: "0"
 {{- with .Values.publicUrl }}
 api:
   base_url: {{ trimSuffix "/" . }}
@@ -40,9 +45,6 @@ dag_processor:
   # Interval for checking which repositories are due; each team sets the refresh interval of its own repository.
   bundle_refresh_check_interval: "1"
 workers:
-  # A worker may notice the end of a task's process only at its next heartbeat. Airflow fails a deferred task that
-  # resumes earlier, so tasks with very short pods need a short interval.
-  min_heartbeat_interval: "1"
   # The restart of a single API server takes a minute, on a busy node several. Tasks retry every request, including
   # heartbeats, for about 200 s, at least every 10 s; with Airflow's defaults a task fails after 10 s. A worker without an
   # answer by then ends its task, before Airflow fails the task after 300 s and starts its next try on another worker.

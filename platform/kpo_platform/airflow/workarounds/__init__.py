@@ -15,13 +15,15 @@ from kpo_platform.contract import FILE_VARIABLE
 
 SCHEDULER_MODULE = "airflow.jobs.scheduler_job_runner"
 TRIGGERER_MODULE = "airflow.jobs.triggerer_job_runner"
+WORKER_MODULE = "airflow.sdk.execution_time.supervisor"
 
 
 def install() -> None:
-    """Correct the scheduler and the triggerer once their modules are imported, if this process has a contract."""
+    """Correct scheduler, triggerer and worker once their modules are imported, if this process has a contract."""
     if FILE_VARIABLE in os.environ:
         call_after_import(SCHEDULER_MODULE, _correct_scheduler)
         call_after_import(TRIGGERER_MODULE, _correct_triggerer)
+        call_after_import(WORKER_MODULE, _correct_worker)
 
 
 def _correct_scheduler() -> None:
@@ -36,3 +38,10 @@ def _correct_triggerer() -> None:
 
     with suppress(AttributeError):
         answer_all_requests(sys.modules[TRIGGERER_MODULE])
+
+
+def _correct_worker() -> None:
+    from kpo_platform.airflow.workarounds.late_exit import see_exit_at_once
+
+    with suppress(AttributeError):
+        see_exit_at_once(sys.modules[WORKER_MODULE])
