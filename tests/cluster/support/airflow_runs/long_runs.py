@@ -28,6 +28,7 @@ KEPT_SECRETS = ("admin", "api-secret-key", "database", "fernet-key", "jwt-secret
 READY_S = 600
 RESPONSE_S = 180
 _NO_LOG = "Could not read served logs"  # what Airflow shows instead of the log of a finished task
+_END_SOON = "(sleep 1; touch /tmp/end) </dev/null >/dev/null 2>&1 &"
 SYNC = ("sync", "-1")
 TASKS = {SYNC, ("deferred", "-1"), ("mapped", "0"), ("mapped", "1")}
 DAG_TASKS = {
@@ -77,11 +78,14 @@ class LongRun:
         return uids
 
     def finish_tasks(self, *tasks: str) -> None:
-        """Make the programs of these tasks exit, or of all tasks if none is named."""
+        """Make the programs of these tasks exit, or of all tasks if none is named.
+
+        The end of a container kills the processes of `exec`, so the file is made after that command has ended.
+        """
         for pod in self.run.list_pods():
             if not tasks or pod["metadata"]["labels"]["task_id"] in tasks:
                 container_options = ("-n", self.run.namespace, pod["metadata"]["name"], "-c", "base")
-                self.run.stack.kubectl("exec", *container_options, "--", "touch", "/tmp/end")
+                self.run.stack.kubectl("exec", *container_options, "--", "sh", "-c", _END_SOON)
 
     def wait_for_sync(self, times: int, task: str = SYNC[0]) -> None:
         """Wait until a task that waits in a worker has been started this many times."""
@@ -106,18 +110,24 @@ class LongRun:
 
 
 def start_long_run(stack: Stack, airflow: AirflowApi, dag: str = "long_tasks") -> LongRun:
-    """Start a run; wait until its pods run and the task in the worker has logged that."""
+    """Start a run; wait until its pods run, each task waits where it stays, and that in the worker has logged it."""
     push_dag(stack, airflow, "alpha", "long_tasks.py", dag)
     long_run = LongRun(Run(stack, airflow, dag, airflow.trigger_run(dag)), {})
 
     def probe() -> dict[tuple[str, str], str]:
-        if (running := long_run.running_pods()).keys() != DAG_TASKS[dag]:
-            raise NotYet(f"running: {sorted(running)}; tasks {long_run.task_states()}")
+        running, states = long_run.running_pods(), long_run.task_states()
+        waiting = {task for task, (state, _) in states.items() if state == _waiting_state(task)}
+        if running.keys() != DAG_TASKS[dag] or waiting != DAG_TASKS[dag]:
+            raise NotYet(f"running: {sorted(running)}; tasks {states}")
         return running
 
     long_run.uids.update(wait_for("all pods of the run", probe, READY_S, interval_s=1))
     long_run.run.wait_for_log("Pod has reached Running phase", "sync")
     return long_run
+
+
+def _waiting_state(task: tuple[str, str]) -> str:
+    return "running" if task[0].startswith(("sync", "once")) else "deferred"
 
 
 def run_short_dag(stack: Stack, airflow: AirflowApi) -> Run:
