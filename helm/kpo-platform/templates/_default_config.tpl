@@ -12,7 +12,7 @@ core:
   execution_api_server_url: {{ include "kpo-platform.executionApiUrl" . }}
 database:
   # The same upper limit as Airflow's default, 5 connections and 10 more that are closed after each use. An API server
-  # that answers many tasks would open a connection for most requests.
+  # that answers 16 tasks at a time would open about three connections per task.
   sql_alchemy_pool_size: "15"
   sql_alchemy_max_overflow: "0"
 {{- with .Values.publicUrl }}
