@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,8 +15,11 @@ from airflow.sdk import DAG
 from benchmarks import record
 from benchmarks.deferred.burst import measure_rate
 from benchmarks.deferred.many_runs import TaskEnd, count_faults
+from benchmarks.deferred.no_preload import write_chart
 from benchmarks.deferred.page import SECTION, build_result
 from benchmarks.deferred.variants import BURST_TASKS, MANY_TASKS, list_dag_ids, read_dag_files
+from kpo_platform.airflow import preload
+from stack.release import CHART
 from unit.support.contracts import TEAM
 from unit.support.dag_files import run_dag_file
 
@@ -63,6 +68,10 @@ MEASURED: dict[str, dict[str, Any]] = {
             {"dag": "deferred_stock_many", **RUN, "cpu": {"scheduler": 500.0}, "lost": 1},
             {"dag": "deferred_team_many_20s", **RUN},
         ],
+    },
+    "no_preload": {
+        "commit": "fed",
+        "items": [{"dag": "deferred_stock_many", **RUN, "cpu": {"scheduler": 900.0}}],
     },
     "triggers": {
         "commit": "abc",
@@ -143,7 +152,13 @@ def test_every_part_has_its_rows_and_tables():
         ["trigger → run marked, pod that does nothing: p50, p95", "p50 ≤ 3.2", *ends],
         ["trigger → run marked, pod that does nothing, result of 1 KB: p50, p95", "p50 ≤ 3.2", *ends],
         ["over the pod's time, pod of 20 s: p50, p95", "p50 ≤ 3.50", *["5.00, 5.00"] * 3],
-        ["CPU seconds of Airflow per task, pods that do nothing", "≤ ½ of stock", "5.00", "2.20", ""],
+        [
+            "CPU seconds of Airflow per task, pods that do nothing",
+            "≤ ½ of stock",
+            "5.00; without preload 9.00",
+            "2.20",
+            "",
+        ],
         ["CPU seconds of Airflow per task, pods of 20 s", "≤ ½ of stock", "", "2.20", ""],
         ["lost, doubled, late tasks", "0", "1, 0, 0 of 100", "0, 0, 0 of 200", ""],
         ["500 deferred tasks: requests per second while they wait", "≤ 2", "115.0", "0.1", ""],
@@ -164,7 +179,7 @@ def test_every_part_has_its_rows_and_tables():
         [f"5,000 deferred tasks: {SEEN}", "p99 < 5", "", "0.50, 4.20", ""],
         ["lost, doubled, late tasks, loaded", "0", "", "0, 2, 4 of 10,000", ""],
     ]
-    references, stages, cpu, burst = (table["rows"] for table in built["tables"])
+    references, stages, cpu, no_preload, burst = (table["rows"] for table in built["tables"])
     assert references == [
         ["Python task", "3.00", "3.00"],
         ["deferral that ends in the triggerer", "3.00", "3.00"],
@@ -178,7 +193,24 @@ def test_every_part_has_its_rows_and_tables():
         ["together", "0.90", "5.00", "2.20", "", "2.20"],
         ["seconds until the run's end", "120", "120", "120", "", "120"],
     ]
+    assert no_preload == [
+        ["scheduler", "9.00", ""],
+        ["together", "9.00", ""],
+        ["seconds until the run's end", "120", ""],
+    ]
     assert burst == [["`defer_after=0`", "61", "301"]]
+
+
+def test_chart_without_preload_differs_in_one_module_which_keeps_its_functions(tmp_path: Path):
+    chart = write_chart(tmp_path)
+    (changed,) = (
+        file.relative_to(chart)
+        for file in chart.rglob("*")
+        if file.is_file() and file.read_bytes() != (CHART / file.relative_to(chart)).read_bytes()
+    )
+    functions = {name for name, _ in inspect.getmembers(preload, inspect.isfunction) if name.startswith("preload_")}
+    names = {node.name for node in ast.parse((chart / changed).read_text()).body if isinstance(node, ast.FunctionDef)}
+    assert (str(changed), names) == ("files/kpo_platform/airflow/preload.py", functions)
 
 
 def test_nothing_measured_gives_no_row():

@@ -7,6 +7,7 @@ from pathlib import Path
 from benchmarks.deferred.burst import plan_burst
 from benchmarks.deferred.load.plans import plan_loss, plan_triggers
 from benchmarks.deferred.many_runs import plan_many_runs
+from benchmarks.deferred.no_preload import plan_no_preload
 from benchmarks.deferred.page import SECTION
 from benchmarks.deferred.short_runs import plan_long_runs, plan_short_runs
 from benchmarks.deferred.variants import list_dag_ids, read_dag_files
@@ -41,6 +42,7 @@ def measure(steps: Steps) -> Path:
             plan_long_runs(scene),
             plan_triggers(steps, scene),
             plan_many_runs(scene),
+            plan_no_preload(steps, scene),
             plan_burst(scene),
             plan_loss(steps, scene),
         )

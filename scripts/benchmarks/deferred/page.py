@@ -11,6 +11,7 @@ from benchmarks.deferred.tables import (
     build_cpu,
     build_long_rows,
     build_many_rows,
+    build_no_preload,
     build_references,
     build_short_rows,
     build_stages,
@@ -37,6 +38,7 @@ _TABLES = (
     ("short", build_references),
     ("short", build_stages),
     ("many", build_cpu),
+    ("no_preload", build_no_preload),
     ("burst", build_burst),
 )
 
@@ -50,7 +52,7 @@ def build_result(parts: Measured) -> dict[str, Any]:
         "rows": [
             *build_short_rows(find_items(parts, "short")),
             *build_long_rows(find_items(parts, "long"), find_items(parts, "short")),
-            *build_many_rows(find_items(parts, "many")),
+            *build_many_rows(find_items(parts, "many"), find_items(parts, "no_preload")),
             *build_load_rows(find_items(parts, "triggers")),
             *build_loss_row(find_items(parts, "loss")),
         ],
