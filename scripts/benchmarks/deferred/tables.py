@@ -147,8 +147,9 @@ def build_cpu(runs: Items, commit: str) -> Table:
 def build_no_preload(runs: Items, commit: str) -> Table:
     """Build the table of the CPU of stock tasks where nothing of the operator is preloaded."""
     text = (
-        "The same of the stock operator without preload: its modules, too, are imported by the process of each task, "
-        f"as in an Airflow without the platform; one run each, commit {commit}."
+        "The same of the stock operator in an Airflow without the platform, where the process of each task imports the "
+        "operator's modules (without preload); tasks of the stock operator in the table above profit from the "
+        f"platform's preload. One run each, commit {commit}."
     )
     return _build_components(text, runs, ((STOCK, MANY), (STOCK, MANY_LONG)))
 
