@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib.util import find_spec
 
 from unit.support.airflow_database import airflow_database, empty_airflow_database
@@ -19,6 +20,8 @@ if find_spec("airflow") is not None:  # the environment of the stage `newer` has
     from unit.support.task_process import fake_cluster, start_task
     from unit.support.task_restarts import task_process
     from unit.support.task_states import task_states
+os.environ.pop("KUBECONFIG", None)  # tasks and commands would look for the developer's cluster
+
 if find_spec("hypothesis") is not None:
     from hypothesis import settings
 
