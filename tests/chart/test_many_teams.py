@@ -8,7 +8,7 @@ import json
 import re
 from pathlib import Path
 
-from chart.rendering import CHART, ROOT, Object, render_errors, render_text
+from chart.rendering import CHART, Object, render_errors, render_text, run_helm
 from kpo_platform.contract import parse
 
 LIMIT = 1024 * 1024
@@ -38,24 +38,13 @@ def render_contract() -> str:
     return contract
 
 
-def list_carried_modules() -> list[Path]:
-    """List the modules of the package that the chart contains; .helmignore excludes the others."""
-    ignored = (CHART / ".helmignore").read_text(encoding="utf-8").splitlines()
-    folder = ROOT / "platform" / "kpo_platform"
-    names = {path: f"files/kpo_platform/{path.relative_to(folder).as_posix()}" for path in folder.rglob("*.py")}
-    excluded = tuple(line for line in ignored if line.startswith("files/kpo_platform/"))
-    assert excluded
-    return [path for path, name in names.items() if not name.startswith(excluded)]
-
-
-def encode_release() -> bytes:
-    """Return the data of the release Secret: manifest, values and chart (files in base64), gzipped, in base64."""
-    folders = [CHART, *(ROOT / name for name in ("rbac", "pod_templates"))]
-    files = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
-    files += list_carried_modules()
-    chart = [{"name": str(path), "data": base64.b64encode(path.read_bytes()).decode()} for path in files]
-    release = {"chart": {"templates": chart}, "config": MANY, "manifest": render_text(MANY)}
-    return base64.b64encode(gzip.compress(json.dumps(release).encode(), compresslevel=9))
+def encode_release(values: Path) -> bytes:
+    """Return the data of the release Secret: Helm's release, gzipped, in base64."""
+    completed = run_helm(
+        "install", "airflow", str(CHART), "--dry-run=client", "--output", "json", "--values", str(values)
+    )
+    assert completed.returncode == 0, completed.stderr
+    return base64.b64encode(gzip.compress(completed.stdout.encode(), compresslevel=9))
 
 
 def test_contract_of_500_teams_fits_into_a_configmap() -> None:
@@ -72,8 +61,17 @@ def test_contract_above_1_mib_is_refused() -> None:
     )
 
 
-def test_release_of_500_teams_fits_into_a_secret() -> None:
-    assert len(encode_release()) < LIMIT
+def test_release_of_500_teams_fits_into_a_secret(tmp_path: Path) -> None:
+    values = tmp_path / "values.json"
+    values.write_text(json.dumps(MANY))
+    assert len(encode_release(values)) < LIMIT
+
+
+def test_release_does_not_store_the_package_that_the_chart_carries(tmp_path: Path) -> None:
+    completed = run_helm("install", "airflow", str(CHART), "--dry-run=client", "--output", "json")
+    chart = json.loads(completed.stdout)["chart"]
+    stored = [file["name"] for file in (*chart["files"], *chart["templates"])]
+    assert stored and not [name for name in stored if "kpo_platform" in name]
 
 
 def test_every_team_has_its_own_objects() -> None:

@@ -7,12 +7,13 @@ from collections.abc import Iterator
 
 import yaml
 
-from chart.rendering import CHART, Object, list_containers, map_pods_by_component, render, run_check
+from chart.rendering import CHART, Object, list_containers, map_pods_by_component, render, render_errors, run_check
 from common.values_schema import iterate_fields, list_settable_paths
 from common.values_yaml import read_descriptions
 from project import VERSION
 
 SCHEMA: Object = json.loads((CHART / "values.schema.json").read_text())
+SET_BY_HELM = (("global",), ("code",))
 
 
 def iterate_defaults(values: Object, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
@@ -39,7 +40,7 @@ def test_own_objects_refuse_unknown_keys() -> None:
 
 
 def test_every_field_has_a_default() -> None:
-    paths = {path for path, _ in iterate_fields(SCHEMA) if "*" not in path and path != ("global",)}
+    paths = {path for path, _ in iterate_fields(SCHEMA) if "*" not in path and path not in SET_BY_HELM}
     assert paths <= set(iterate_defaults(yaml.safe_load((CHART / "values.yaml").read_text())))
 
 
@@ -50,7 +51,8 @@ def test_values_are_at_most_250() -> None:
 
 def test_every_value_has_its_description_in_values_yaml() -> None:
     descriptions = {path: field["description"] for path, field in iterate_fields(SCHEMA) if "*" not in path}
-    descriptions.pop(("global",))
+    for path in SET_BY_HELM:
+        descriptions.pop(path)
     assert read_descriptions((CHART / "values.yaml").read_text()) == descriptions
 
 
@@ -74,6 +76,10 @@ def list_open_objects(part: object, path: str) -> Iterator[str]:
 
 def test_only_helm_s_global_value_may_hold_anything() -> None:
     assert list(list_open_objects(SCHEMA, "")) == [".properties.global"]
+
+
+def test_subchart_has_no_values() -> None:
+    assert render_errors({"code": {"enabled": True}}) == ["- at '/code': additional properties 'enabled' not allowed"]
 
 
 def test_chart_and_package_have_the_same_version() -> None:

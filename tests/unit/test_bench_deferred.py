@@ -210,7 +210,7 @@ def test_chart_without_preload_differs_in_one_module_which_keeps_its_functions(t
     )
     functions = {name for name, _ in inspect.getmembers(preload, inspect.isfunction) if name.startswith("preload_")}
     names = {node.name for node in ast.parse((chart / changed).read_text()).body if isinstance(node, ast.FunctionDef)}
-    assert (str(changed), names) == ("files/kpo_platform/airflow/preload.py", functions)
+    assert (str(changed), names) == ("charts/code/files/kpo_platform/airflow/preload.py", functions)
 
 
 def test_nothing_measured_gives_no_row():

@@ -9,10 +9,11 @@
 version and with entry points for Airflow's plugin, cluster policy and provider. */}}
 {{- define "kpo-platform.codeFiles" -}}
 {{- $files := dict -}}
-{{- $_ := include "kpo-platform.readFile" (list . "files/kpo_platform/__init__.py") -}}
+{{- $code := .Subcharts.code -}}
+{{- $_ := include "kpo-platform.readFile" (list $code "files/kpo_platform/__init__.py") -}}
 {{- range list "*.py" "{airflow,contract,operator,pod}/**.py" -}}
-{{- range $path, $_ := $.Files.Glob (printf "files/kpo_platform/%s" .) -}}
-{{- $_ := set $files (trimPrefix "files/" $path) ($.Files.Get $path) -}}
+{{- range $path, $_ := $code.Files.Glob (printf "files/kpo_platform/%s" .) -}}
+{{- $_ := set $files (trimPrefix "files/" $path) ($code.Files.Get $path) -}}
 {{- end -}}
 {{- end -}}
 {{- $distInfo := printf "kpo_platform-%s.dist-info" .Chart.Version -}}

@@ -19,7 +19,7 @@ from stack.install import install_release
 from stack.release import CHART
 from stack.shared_logs import VALUES
 
-_PRELOAD = Path("files", "kpo_platform", "airflow", "preload.py")
+_PRELOAD = Path("charts", "code", "files", "kpo_platform", "airflow", "preload.py")
 _NOTHING = '''\
 """Imports nothing, for a benchmark."""
 
