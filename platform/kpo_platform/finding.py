@@ -1,14 +1,70 @@
-"""Refusals, rules and findings of lint, the operator, render and doctor."""
+"""Refusals, rules and findings of lint, the operator, render, doctor and diagnosis."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from kpo_platform.errors import PodError
 
 Severity = Literal["error", "warning"]
+
+
+@dataclass(frozen=True)
+class ObjectRef:
+    """The object of a finding, such as a task of a DAG file or an object of the cluster."""
+
+    kind: str
+    """Its kind, such as ``task`` or ``Secret``."""
+    name: str
+    namespace: str = ""
+    """The namespace of an object of the cluster; empty if its kind has none."""
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.namespace}/{self.name}" if self.namespace else f"{self.kind} {self.name}"
+
+
+@dataclass(frozen=True)
+class Fix:
+    """What to do about a finding."""
+
+    text: str = ""
+    """One or more sentences; empty if the evidence says it."""
+    commands: tuple[str, ...] = ()
+    """Commands that do it."""
+    patch: dict[str, Any] | None = None
+    """A strategic merge patch of the pod that does it."""
+    who: str = ""
+    """Who must act, if it is not the author of the task, such as ``the platform team``."""
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A problem that a check found."""
+
+    code: str
+    """The code of the violated rule."""
+    severity: Severity
+    """``error``: the object cannot work; ``warning``: the object failed, but tasks still run."""
+    object: ObjectRef
+    """The checked object."""
+    cause: str
+    """The violated requirement, or the cause of a failure."""
+    evidence: tuple[str, ...]
+    """What was observed, one or more texts, verbatim."""
+    fix: Fix = Fix()
+    """What to do next."""
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> Finding:
+        """Restore a finding from the dictionary that `dataclasses.asdict` gives."""
+        fix = Fix(**{**fields["fix"], "commands": tuple(fields["fix"]["commands"])})
+        restored = {"object": ObjectRef(**fields["object"]), "evidence": tuple(fields["evidence"]), "fix": fix}
+        return cls(**{**fields, **restored})
 
 
 @dataclass(frozen=True)
@@ -30,10 +86,10 @@ class Refusal:
     def __str__(self) -> str:
         return f"{self.evidence}. {self.fix}" if self.fix else self.evidence
 
-    def to_finding(self, name: str) -> Finding:
-        """Convert to a finding about the object of this name, such as a task."""
+    def to_finding(self, about: ObjectRef) -> Finding:
+        """Convert to a finding about an object, such as a task."""
         rule = RULES[self.rule]
-        return Finding(rule.code, "error", name, self.evidence, rule.requirement, self.fix)
+        return Finding(rule.code, "error", about, rule.requirement, (self.evidence,), Fix(self.fix))
 
 
 @dataclass(frozen=True)
@@ -75,24 +131,6 @@ class RefusalError(PodError):
     def __init__(self, refusals: Iterable[Refusal]) -> None:
         self.refusals = tuple(refusals)
         super().__init__("\n".join(str(refusal) for refusal in self.refusals))
-
-
-@dataclass(frozen=True)
-class Finding:
-    """A problem that a check found."""
-
-    code: str
-    """The code of the violated rule."""
-    severity: Severity
-    """``error``: the object cannot work; ``warning``: the object failed, but tasks still run."""
-    object: str
-    """The checked object, such as a task."""
-    evidence: str
-    """The observed state."""
-    cause: str
-    """The violated requirement."""
-    fix: str
-    """What to do next; empty if the evidence says it."""
 
 
 @dataclass(frozen=True)

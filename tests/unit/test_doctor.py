@@ -11,7 +11,7 @@ import pytest
 
 from kpo_platform.doctor import CHECKS, RULES, CheckResult, ReleaseSnapshot, check_release
 from kpo_platform.doctor.secret_refs import SecretRef, collect_secret_uses, find_secret_refs
-from kpo_platform.finding import Finding
+from kpo_platform.finding import Finding, Fix, ObjectRef
 from unit.support.release_objects import CONTAINER, FAILED_CLEANUP, JOB, LABELS, SCHEDULER
 
 POD: dict[str, Any] = {
@@ -35,9 +35,9 @@ SNAPSHOT = ReleaseSnapshot(
     secret_keys={"fernet": frozenset({"fernet-key"})},
     forbidden_secrets=frozenset(),
 )
-SECRET = CheckResult("KPO-REL001", "Secret airflow/fernet", "has `fernet-key`")
-MIGRATED = CheckResult("KPO-REL002", "Job airflow/airflow-migrate", "completed")
-READY = CheckResult("KPO-REL003", "StatefulSet airflow/airflow-scheduler", "1 of 1 ready")
+SECRET = CheckResult("KPO-REL001", ObjectRef("Secret", "fernet", "airflow"), "has `fernet-key`")
+MIGRATED = CheckResult("KPO-REL002", ObjectRef("Job", "airflow-migrate", "airflow"), "completed")
+READY = CheckResult("KPO-REL003", ObjectRef("StatefulSet", "airflow-scheduler", "airflow"), "1 of 1 ready")
 
 
 def pod(**status: Any) -> dict[str, Any]:
@@ -49,7 +49,7 @@ def pod(**status: Any) -> dict[str, Any]:
 def list_failures(snapshot: ReleaseSnapshot) -> list[str]:
     """List the findings as code, object, evidence and fix."""
     findings = [result.finding for result in check_release(snapshot) if result.finding]
-    return [f"{finding.code} {finding.object} {finding.evidence}. {finding.fix}" for finding in findings]
+    return [f"{finding.code} {finding.object} {'; '.join(finding.evidence)}. {finding.fix}" for finding in findings]
 
 
 def test_optional_secret_references_are_not_needed():
@@ -94,7 +94,9 @@ def test_duplicate_component_left_by_a_failed_upgrade_is_found():
 def test_unreadable_secret_is_not_verified():
     seen = "not checked: no right to get it; used by StatefulSet airflow-scheduler"
     snapshot = replace(SNAPSHOT, secret_keys={}, forbidden_secrets=frozenset({"fernet"}))
-    assert check_release(snapshot)[0] == CheckResult("KPO-REL001", "Secret airflow/fernet", seen, verified=False)
+    assert check_release(snapshot)[0] == CheckResult(
+        "KPO-REL001", ObjectRef("Secret", "fernet", "airflow"), seen, verified=False
+    )
 
 
 def test_completed_job_of_a_cron_job_is_left_out_and_its_secrets_count():
@@ -108,7 +110,11 @@ def test_completed_job_of_a_cron_job_is_left_out_and_its_secrets_count():
     snapshot = replace(
         SNAPSHOT, jobs=(completed,), secret_uses=uses, secret_keys={**SNAPSHOT.secret_keys, "whole": frozenset()}
     )
-    assert check_release(snapshot) == (SECRET, CheckResult("KPO-REL001", "Secret airflow/whole", "exists"), READY)
+    assert check_release(snapshot) == (
+        SECRET,
+        CheckResult("KPO-REL001", ObjectRef("Secret", "whole", "airflow"), "exists"),
+        READY,
+    )
 
 
 WAITS = {"waiting": {"reason": "CreateContainerConfigError", "message": 'secret "fernet" not found'}}
@@ -184,8 +190,9 @@ def test_failed_job_of_a_cron_job_is_a_warning_and_needs_no_upgrade():
         "Fix the cause (see kubectl -n airflow logs job/airflow-cleanup), "
         "run kubectl -n airflow delete job airflow-cleanup, then wait for the next run of its CronJob."
     )
-    name, seen, requirement = "Job airflow/airflow-cleanup", "failed: too often", "Every Job of the release completes."
-    warning = Finding("KPO-REL002", "warning", name, seen, requirement, remedy)
+    name, seen = ObjectRef("Job", "airflow-cleanup", "airflow"), "failed: too often"
+    requirement = "Every Job of the release completes."
+    warning = Finding("KPO-REL002", "warning", name, requirement, (seen,), Fix(remedy))
     assert check_release(replace(SNAPSHOT, jobs=(JOB, FAILED_CLEANUP))) == (
         SECRET,
         CheckResult("KPO-REL002", name, seen, warning),

@@ -18,6 +18,11 @@ def add_object(cluster: Cluster, path: str, body: dict[str, Any]) -> None:
     cluster.platform.objects[path] = {**content, "metadata": {**body["metadata"], "labels": labels}}
 
 
+def identify(kind: str, name: str) -> dict[str, str]:
+    """Return an object of the release as JSON has it."""
+    return {"kind": kind, "name": name, "namespace": "airflow"}
+
+
 def test_doctor_command_lists_results_and_exits_with_1_on_problems(platformctl: Platformctl, cluster: Cluster):
     add_object(cluster, "/apis/apps/v1/namespaces/airflow/statefulsets/airflow-scheduler", SCHEDULER)
     add_object(cluster, "/apis/batch/v1/namespaces/airflow/jobs/airflow-migrate", JOB)
@@ -42,20 +47,23 @@ def test_doctor_json_has_a_code_for_every_result(platformctl: Platformctl, clust
     add_object(cluster, "/apis/batch/v1/namespaces/airflow/jobs/airflow-migrate", {**JOB, "status": {"active": 1}})
     result = platformctl("doctor", "-o", "json", *cluster.options)
     assert (result.code, result.err) == (1, "1 problem, 1 check incomplete.\n")
-    secret, seen = "Secret airflow/fernet", "does not exist, and StatefulSet airflow-scheduler cannot start without it"
+    secret, seen = (
+        identify("Secret", "fernet"),
+        "does not exist, and StatefulSet airflow-scheduler cannot start without it",
+    )
     finding = {
         "code": "KPO-REL001",
         "severity": "error",
         "object": secret,
-        "evidence": seen,
         "cause": "Every Secret that the release's pods need exists and has its keys.",
-        "fix": "Create it with the key `fernet-key`.",
+        "evidence": [seen],
+        "fix": {"text": "Create it with the key `fernet-key`.", "commands": [], "patch": None, "who": ""},
     }
     assert [tuple(row) for row in json.loads(result.out)] == [("code", "object", "seen", "finding", "verified")] * 3
     assert [tuple(row.values()) for row in json.loads(result.out)] == [
         ("KPO-REL001", secret, seen, finding, True),
-        ("KPO-REL002", "Job airflow/airflow-migrate", "still running", None, False),
-        ("KPO-REL003", "StatefulSet airflow/airflow-scheduler", "1 of 1 ready", None, True),
+        ("KPO-REL002", identify("Job", "airflow-migrate"), "still running", None, False),
+        ("KPO-REL003", identify("StatefulSet", "airflow-scheduler"), "1 of 1 ready", None, True),
     ]
 
 

@@ -208,10 +208,10 @@ def test_json_output_has_all_fields_of_findings(
         "line": 5,
         "code": "KPO-IMG001",
         "severity": "error",
-        "object": "task t",
-        "evidence": EVIDENCE,
+        "object": {"kind": "task", "name": "t", "namespace": ""},
         "cause": "An image has a fixed tag or digest, as the team's images.pin requires.",
-        "fix": FIX,
+        "evidence": [EVIDENCE],
+        "fix": {"text": FIX, "commands": [], "patch": None, "who": ""},
     }
     assert (result.code, json.loads(result.out)) == (1, {"findings": [expected]})
 

@@ -56,4 +56,5 @@ def _format_finding(finding: Finding) -> str:
 
 def format_message(finding: Finding) -> str:
     """Join a finding's evidence and fix."""
-    return f"{finding.evidence}. {finding.fix}" if finding.fix else finding.evidence
+    evidence = "; ".join(finding.evidence)
+    return f"{evidence}. {finding.fix}" if finding.fix.text else evidence

@@ -48,7 +48,7 @@ def command(folder: Path, team: str | None, contract_file: Path | None, output: 
         write_message(sharing)
     result = client.send_request("lint", {})
     findings = [
-        LocatedFinding(str(folder / located["file"]), located["line"], Finding(**located["finding"]))
+        LocatedFinding(str(folder / located["file"]), located["line"], Finding.from_json(located["finding"]))
         for located in result["findings"]
     ]
     if output == "text":

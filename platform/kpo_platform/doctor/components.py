@@ -34,7 +34,7 @@ def _sort_workloads(snapshot: ReleaseSnapshot) -> list[Object]:
 
 def _report_duplicates(snapshot: ReleaseSnapshot, workloads: list[Object]) -> CheckResult:
     first, *others = workloads
-    names = " and ".join(snapshot.describe(other) for other in others)
+    names = " and ".join(str(snapshot.identify(other)) for other in others)
     kubectl, release = f"kubectl -n {snapshot.namespace}", first["metadata"]["labels"]["app.kubernetes.io/instance"]
     manifest = f"helm -n {snapshot.namespace} get manifest {release}"
     commands = " or ".join(
@@ -42,7 +42,7 @@ def _report_duplicates(snapshot: ReleaseSnapshot, workloads: list[Object]) -> Ch
     )
     seen = f"runs alongside {names}; a failed upgrade left one of them"
     fix = f"Delete the one that {manifest} does not list: {commands}"
-    return report_failure("duplicate", snapshot.describe(first), seen, fix)
+    return report_failure("duplicate", snapshot.identify(first), seen, fix)
 
 
 def _get_component_name(workload: Object) -> str:
@@ -52,7 +52,7 @@ def _get_component_name(workload: Object) -> str:
 def _check_workload(snapshot: ReleaseSnapshot, workload: Object) -> CheckResult:
     replicas, status = workload["spec"].get("replicas", 1), workload.get("status", {})
     ready = status.get("readyReplicas", 0)
-    name, seen = snapshot.describe(workload), f"{ready} of {replicas} ready"
+    name, seen = snapshot.identify(workload), f"{ready} of {replicas} ready"
     if ready >= replicas:
         if status.get("updatedReplicas", 0) >= replicas and _is_observed(workload):
             return report_pass("component", name, seen)

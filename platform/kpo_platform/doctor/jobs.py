@@ -24,7 +24,7 @@ def check_jobs(snapshot: ReleaseSnapshot) -> Iterator[CheckResult]:
 
 
 def _check_job(snapshot: ReleaseSnapshot, job: Object) -> CheckResult:
-    name, conditions = snapshot.describe(job), job.get("status", {}).get("conditions") or ()
+    name, conditions = snapshot.identify(job), job.get("status", {}).get("conditions") or ()
     conditions_met = {condition["type"]: condition for condition in conditions if condition["status"] == "True"}
     if "Complete" in conditions_met:
         return report_pass("job", name, "completed")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from kpo_platform.finding import Finding, Rule, Severity
+from kpo_platform.finding import Finding, Fix, ObjectRef, Rule, Severity
 
 RULES: dict[str, Rule] = {
     "secret": Rule("KPO-REL001", "Every Secret that the release's pods need exists and has its keys."),
@@ -25,8 +25,8 @@ class CheckResult:
     code: str
     """The code of the checked rule."""
 
-    object: str
-    """Kind and name, such as ``Secret airflow/airflow-admin``."""
+    object: ObjectRef
+    """The checked object."""
 
     seen: str
     """The observed state."""
@@ -35,25 +35,25 @@ class CheckResult:
     verified: bool = True
 
 
-def report_pass(rule: str, name: str, seen: str) -> CheckResult:
+def report_pass(rule: str, about: ObjectRef, seen: str) -> CheckResult:
     """Create the result of a passed check; for the arguments see `report_failure`."""
-    return CheckResult(RULES[rule].code, name, seen)
+    return CheckResult(RULES[rule].code, about, seen)
 
 
-def report_incomplete(rule: str, name: str, seen: str) -> CheckResult:
+def report_incomplete(rule: str, about: ObjectRef, seen: str) -> CheckResult:
     """Create the result of an incomplete check; for the arguments see `report_failure`."""
-    return CheckResult(RULES[rule].code, name, seen, verified=False)
+    return CheckResult(RULES[rule].code, about, seen, verified=False)
 
 
-def report_failure(rule: str, name: str, seen: str, fix: str, severity: Severity = "error") -> CheckResult:
+def report_failure(rule: str, about: ObjectRef, seen: str, fix: str, severity: Severity = "error") -> CheckResult:
     """Create the result of a failed check.
 
     Args:
         rule: one of `RULES`.
-        name: kind and name of the object.
+        about: the object.
         seen: the observed state.
         fix: what to do next.
         severity: ``warning`` if tasks still run.
     """
     code, requirement = RULES[rule].code, RULES[rule].requirement
-    return CheckResult(code, name, seen, Finding(code, severity, name, seen, requirement, fix))
+    return CheckResult(code, about, seen, Finding(code, severity, about, requirement, (seen,), Fix(fix)))

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from kpo_platform.doctor.result import CheckResult, report_failure, report_incomplete, report_pass
 from kpo_platform.doctor.secret_refs import SecretUse
 from kpo_platform.doctor.snapshot import ReleaseSnapshot
+from kpo_platform.finding import ObjectRef
 
 
 def check_secrets(snapshot: ReleaseSnapshot) -> Iterator[CheckResult]:
@@ -18,7 +19,7 @@ def check_secrets(snapshot: ReleaseSnapshot) -> Iterator[CheckResult]:
 
 
 def _check_secret(snapshot: ReleaseSnapshot, name: str, use: SecretUse) -> CheckResult:
-    secret, users = f"Secret {snapshot.namespace}/{name}", ", ".join(sorted(use.users))
+    secret, users = ObjectRef("Secret", name, snapshot.namespace), ", ".join(sorted(use.users))
     if name in snapshot.forbidden_secrets:
         return report_incomplete("secret", secret, f"not checked: no right to get it; used by {users}")
     required = _join_keys(use.keys)

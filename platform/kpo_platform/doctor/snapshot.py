@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from kpo_platform.contract import Contract
 from kpo_platform.doctor.secret_refs import SecretUse, collect_secret_uses
 from kpo_platform.errors import Forbidden, NotFound
+from kpo_platform.finding import ObjectRef
 from kpo_platform.kube import CRON_JOB, DEPLOYMENT, JOB, POD, SECRET, STATEFUL_SET, Kube, Object, Resource
 
 
@@ -34,9 +35,9 @@ class ReleaseSnapshot:
     secret_keys: Mapping[str, frozenset[str] | None]
     forbidden_secrets: frozenset[str]
 
-    def describe(self, body: Object) -> str:
-        """Return an object's kind, namespace and name, for messages."""
-        return f"{body['kind']} {self.namespace}/{body['metadata']['name']}"
+    def identify(self, body: Object) -> ObjectRef:
+        """Return an object's kind, namespace and name."""
+        return ObjectRef(body["kind"], body["metadata"]["name"], self.namespace)
 
 
 def read_release(kube: Kube, contract: Contract) -> ReleaseSnapshot:

@@ -17,7 +17,7 @@ from kpo_platform.airflow.guards.triggers.dag_triggers import (
 )
 from kpo_platform.airflow.operators.arguments.mapped import list_expansions
 from kpo_platform.contract import load as load_contract
-from kpo_platform.finding import LocatedFinding, Refusal
+from kpo_platform.finding import LocatedFinding, ObjectRef, Refusal
 from kpo_platform.offline.dag_files import import_file, list_dag_files
 from kpo_platform.offline.refusals import CreatedTasks, Location, collect_refusals, list_refusals
 from kpo_platform.offline.source_location import find_line
@@ -64,7 +64,9 @@ class _Linter:
             return
         for error in result.errors:
             text = error.stacktrace or error.message
-            self._add(file, _find_traceback_line(text, file), f"file {Path(file).name}", [_refuse_import(text)])
+            self._add(
+                file, _find_traceback_line(text, file), ObjectRef("file", Path(file).name), [_refuse_import(text)]
+            )
         for dag in result.dags:
             self._lint_dag(dag, created)
 
@@ -75,23 +77,23 @@ class _Linter:
         for refusal in refusals:
             argument = refusal.argument or _ARGUMENTS.get(refusal.rule, "")
             line = find_line(file, call_line, task_id.rpartition(".")[2], argument)
-            self._add(file, line, f"task {task_id}", [refusal])
+            self._add(file, line, ObjectRef("task", task_id), [refusal])
 
     def _lint_dag(self, dag: Any, created: CreatedTasks) -> None:
         other = self._file_by_dag.setdefault(dag.dag_id, self._file)
         if other != self._file:
             evidence = f"The DAG {dag.dag_id!r} is also in {Path(other).name}"
             duplicate = Refusal("import", evidence, "Give one of them another ID.")
-            self._add(self._file, 1, f"DAG {dag.dag_id}", [duplicate])
+            self._add(self._file, 1, ObjectRef("DAG", dag.dag_id), [duplicate])
         try:
             dag.validate()
             dag.check_cycle()
         except Exception as error:  # a broken DAG may raise anything, and Airflow would not load it
-            self._add(self._file, 1, f"DAG {dag.dag_id}", [_refuse_import(str(error))])
+            self._add(self._file, 1, ObjectRef("DAG", dag.dag_id), [_refuse_import(str(error))])
         for task in dag.tasks:
             if id(task) not in created.incomplete:
                 self._lint_task(task, created.locations.get(id(task)))
-        self._add(self._file, 1, f"DAG {dag.dag_id}", find_refused_triggers_of_dag(dag, load_contract()))
+        self._add(self._file, 1, ObjectRef("DAG", dag.dag_id), find_refused_triggers_of_dag(dag, load_contract()))
 
     def _lint_task(self, task: Any, location: Location) -> None:
         """Apply the cluster policy, and create the single tasks of a mapped one.
@@ -105,9 +107,9 @@ class _Linter:
             self.add_refusals(task, location, list_refusals(error.__context__ or error))
         self.add_refusals(task, location, find_refused_triggers_of_task(task, load_contract()))
 
-    def _add(self, file: str, line: int, name: str, refusals: Iterable[Refusal]) -> None:
+    def _add(self, file: str, line: int, about: ObjectRef, refusals: Iterable[Refusal]) -> None:
         path = str(Path(file).relative_to(self._root)) if Path(file).is_relative_to(self._root) else file
-        self.findings.extend(LocatedFinding(path, line, refusal.to_finding(name)) for refusal in refusals)
+        self.findings.extend(LocatedFinding(path, line, refusal.to_finding(about)) for refusal in refusals)
 
 
 def _create_single_tasks(task: Any) -> None:
