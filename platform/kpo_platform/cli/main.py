@@ -13,7 +13,7 @@ from kpo_platform.cli.exit_codes import Exit
 from kpo_platform.cli.output import write_message
 from kpo_platform.errors import PlatformError
 
-_COMMANDS = ("bootstrap", "contract", "doctor", "lint", "render", "run", "teams", "version")
+_COMMANDS = ("bootstrap", "contract", "diagnose", "doctor", "lint", "render", "run", "teams", "version")
 _HELP = """Set up and maintain teams on Airflow and Kubernetes.
 
 \b

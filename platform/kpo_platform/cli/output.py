@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import click
@@ -34,6 +34,12 @@ def write_lines(lines: Iterable[tuple[str, str | None]]) -> None:
     """Write lines of the result to stdout, each in its colour."""
     for text, colour in lines:
         click.secho(text, fg=colour, color=_use_colour())
+
+
+def style_lines(lines: Iterable[tuple[str, str | None]]) -> Iterator[str]:
+    """Return lines of the result, each in its colour if stdout is a terminal that shows it."""
+    has_colour = sys.stdout.isatty() and _use_colour() is None
+    return (f"{click.style(text, fg=colour) if colour and has_colour else text}\n" for text, colour in lines)
 
 
 def write_json(content: Any) -> None:

@@ -91,13 +91,14 @@ class Kube:
         """
         return self._call("GET", resource.path(namespace, name), resource.call("get", namespace, name))
 
-    def list_objects(self, resource: Resource, namespace: str = "", labels: str = "") -> list[Object]:
-        """List the objects of a kind in a namespace, or in the cluster, that match a label selector.
+    def list_objects(self, resource: Resource, namespace: str = "", labels: str = "", fields: str = "") -> list[Object]:
+        """List the objects of a kind in a namespace, or in the cluster, that match a label and a field selector.
 
         Raises:
             ClusterError: the objects could not be read.
         """
-        query = {"labelSelector": labels} if labels else {}
+        selectors = {"labelSelector": labels, "fieldSelector": fields}
+        query = {name: value for name, value in selectors.items() if value}
         answer = self._call("GET", resource.path(namespace), resource.call("list", namespace), query)
         return list(answer.get("items") or [])
 
@@ -252,25 +253,41 @@ class Kube:
         query: Mapping[str, str] | None = None,
         body: Object | None = None,
     ) -> Object:
-        headers = {"Accept": "application/json"}
+        answer: Object = self.send(method, path, call, query, body)
+        return answer
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        call: Call | str,
+        query: Mapping[str, str] | None = None,
+        body: Object | None = None,
+        accept: str = "application/json",
+        *,
+        is_text: bool = False,
+    ) -> Any:
+        """Send a request, and return its answer: an object, or text; raises ClusterError as `get` does."""
+        headers = {"Accept": accept}
         if body is not None:
             headers["Content-Type"] = "application/apply-patch+yaml" if method == "PATCH" else "application/json"
         try:
             # Not by the library's generated classes, because each kind needs a different one.
-            answer: Object = self._api.call_api(
+            answer = self._api.call_api(
                 path,
                 method,
                 query_params=list((query or {}).items()),
                 header_params=headers,
                 body=body,
                 auth_settings=["BearerToken"],
-                response_types_map={200: "object", 201: "object", 202: "object"},
+                response_types_map=dict.fromkeys((200, 201, 202), "object"),
+                _preload_content=not is_text,
                 _return_http_data_only=True,
                 _request_timeout=(_CONNECT_SECONDS, self._get_call_timeout(call)),
             )
         except (client.ApiException, urllib3.exceptions.HTTPError) as error:
             raise self._translate_error(error, call) from error
-        return answer
+        return answer.data.decode(errors="replace") if is_text else answer
 
     def _translate_error(self, error: BaseException, call: Call | str) -> ClusterError:
         return translate_error(error, str(call), self.server, find_role_files(call, self.role_prefix, self.role_rules))

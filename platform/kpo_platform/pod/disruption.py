@@ -120,6 +120,12 @@ def find_started_containers(events: Iterable[Any]) -> frozenset[str]:
     return _find_containers(events, "Started")
 
 
+def read_container_name(about: Json) -> str:
+    """Return the name of the container that the `involvedObject` of an event is about; empty if it is the pod."""
+    path = _CONTAINER_PATH.fullmatch(read_text(about.get("fieldPath")))
+    return path[1] if path else ""
+
+
 def is_refusal(reason: str) -> bool:
     """Tell whether a ``status.reason`` says that the kubelet refused the pod because of its node's state."""
     return reason in _REFUSED or reason.startswith(OUT_OF)
@@ -159,9 +165,9 @@ def _find_containers(events: Iterable[Any], reason: str, message: str = "") -> f
     """Find the containers of events that have this reason, and a message that begins so."""
     found = set()
     for event in _read_events(events):
-        path = _CONTAINER_PATH.fullmatch(read_text(read_object(event.get("involvedObject")).get("fieldPath")))
-        if path and event.get("reason") == reason and read_text(event.get("message")).startswith(message):
-            found.add(path[1])
+        name = read_container_name(read_object(event.get("involvedObject")))
+        if name and event.get("reason") == reason and read_text(event.get("message")).startswith(message):
+            found.add(name)
     return frozenset(found)
 
 

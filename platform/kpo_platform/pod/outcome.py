@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
 
@@ -44,12 +44,14 @@ class Outcome:
         reason: Kubernetes' word for the cause, such as ``OOMKilled``, or one of `disruption`.
         exit_code: the exit code of the program; None if the program did not end, or its end was not seen.
         message: sentences for the task's user, the cause first.
+        termination: what ended the pod, if that was not its program.
     """
 
     kind: OutcomeKind
     reason: str
     exit_code: int | None = None
     message: str = ""
+    termination: Termination | None = field(default=None, compare=False)
 
 
 def decide_outcome(
@@ -117,11 +119,12 @@ def _judge(ended: ContainerState, program: ContainerState, skip_codes: Container
 def _judge_termination(termination: Termination, program: ContainerState, skip_codes: Container[int]) -> Outcome:
     exit_code = None if program.is_lost else program.exit_code
     if termination.is_disruption:
-        return Outcome(OutcomeKind.DISRUPTED, termination.reason, exit_code, describe_disruption(termination))
+        message = describe_disruption(termination)
+        return Outcome(OutcomeKind.DISRUPTED, termination.reason, exit_code, message, termination)
     # As in the stock operator, a program may ask to be skipped when its pod's deadline ends it.
     is_skip = termination.reason == DEADLINE and _is_skip(exit_code, skip_codes)
     kind = OutcomeKind.SKIPPED if is_skip else OutcomeKind.FAILED
-    return Outcome(kind, termination.reason, exit_code, describe_own_limit(termination))
+    return Outcome(kind, termination.reason, exit_code, describe_own_limit(termination), termination)
 
 
 def _judge_unseen_end(last: PodState, program: ContainerState, is_gone: bool, events: Iterable[Any]) -> Outcome | None:
@@ -135,7 +138,7 @@ def _judge_unseen_end(last: PodState, program: ContainerState, is_gone: bool, ev
         cause = Termination(last.reason or (LOST if program.has_started else NOT_STARTED), last.message)
     else:
         return None
-    return Outcome(OutcomeKind.DISRUPTED, cause.reason, message=describe_disruption(cause))
+    return Outcome(OutcomeKind.DISRUPTED, cause.reason, message=describe_disruption(cause), termination=cause)
 
 
 def _is_skip(exit_code: int | None, skip_codes: Container[int]) -> bool:

@@ -36,11 +36,16 @@ _CAUSES = {
 
 def describe_disruption(cause: Termination) -> str:
     """Describe how the cluster ended a pod."""
-    phrase = "its node refused it" if is_refusal(cause.reason) else "the cluster ended it"
-    if cause.reason.startswith(OUT_OF):
-        phrase = "its node had no room left"
-    phrase = next((each for each, reasons in _CAUSES.items() if cause.reason in reasons), phrase)
+    phrase = find_phrase(cause.reason)
     return join_sentences(f"The pod was disrupted by the cluster ({cause.reason}): {phrase}.", cause.message)
+
+
+def find_phrase(reason: str) -> str:
+    """Find the words for the reason of a disruption; "it" is the pod."""
+    phrase = "its node refused it" if is_refusal(reason) else "the cluster ended it"
+    if reason.startswith(OUT_OF):
+        phrase = "its node had no room left"
+    return next((each for each, reasons in _CAUSES.items() if reason in reasons), phrase)
 
 
 def describe_own_limit(cause: Termination) -> str:

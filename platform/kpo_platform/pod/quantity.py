@@ -22,7 +22,7 @@ def parse_quantity(text: str) -> Decimal:
     Raises:
         ValueError: the string is not a quantity.
     """
-    match = re.fullmatch(r"([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)([numkKMGTPE]?i?)", text.strip())
+    match = re.fullmatch(r"([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?)([numkKMGTPE]?i?)", text.strip())
     if match is None or match[2] not in _UNITS:
         raise ValueError(f"{text!r} is not a Kubernetes quantity such as 500m, 2 or 1Gi")
     return Decimal(match[1]) * _UNITS[match[2]]

@@ -53,6 +53,17 @@ def name_installation(contract: Contract) -> str:
     return f"{contract.release.namespace}/{contract.release.name}"
 
 
+def is_pod_of(pod: Json, dag_id: str, task_id: str, run_id: str = "") -> bool:
+    """Tell whether a pod is of a task; of any run without one. A pod of the stock engine has only labels."""
+    metadata = read_object(read_object(pod).get("metadata"))
+    wanted = {"dag_id": dag_id, "task_id": task_id, **({"run_id": run_id} if run_id else {})}
+    try:
+        task = read_object(json.loads(read_text(read_object(metadata.get("annotations")).get(TASK))))
+    except ValueError:
+        task = read_object(metadata.get("labels"))
+    return wanted.items() <= task.items()
+
+
 def find_task_of_pod(pod: Json, installation: str) -> MarkedTask | None:
     """Find the task of a pod that a stop of it would end; None for every other pod, also of another installation."""
     marks = read_object(read_object(pod.get("metadata")).get("annotations"))

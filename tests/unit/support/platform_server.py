@@ -19,7 +19,7 @@ WRITTEN = "2026-06-01T10:00:00Z"
 """The creation time of all objects that bootstrap creates."""
 
 _LISTED = (
-    *("configmaps", "pods", "persistentvolumeclaims", "storageclasses"),
+    *("configmaps", "events", "pods", "persistentvolumeclaims", "storageclasses"),
     *("cronjobs", "deployments", "jobs", "statefulsets"),
 )
 """The kinds that can be listed."""
@@ -74,6 +74,8 @@ class Platform:
         if url.path.endswith(_LISTED):
             prefix, selector = f"{url.path}/", parse_qs(url.query).get("labelSelector", [""])[0]
             items = [item for path, item in self.objects.items() if path.startswith(prefix)]
+            phase = re.search(r"status\.phase%3D(\w+)", url.query)
+            items = [item for item in items if not phase or item["status"]["phase"] == phase[1]]
             ignores_labels = url.path.endswith("configmaps")
             return 200, {
                 "items": [item for item in items if ignores_labels or not selector or _matches(item, selector)]

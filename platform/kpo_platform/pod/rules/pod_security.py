@@ -13,7 +13,7 @@ from kpo_platform.pod.security import has_root_conflict
 
 _FIX = "Leave it out. If the program needs it, ask the platform team for another way."
 
-_BASELINE_CAPABILITIES = frozenset(
+BASELINE_CAPABILITIES = frozenset(
     {
         "AUDIT_WRITE",
         "CHOWN",
@@ -32,7 +32,7 @@ _BASELINE_CAPABILITIES = frozenset(
 )
 """Capabilities that the level baseline allows to add."""
 
-_RESTRICTED_CAPABILITIES = frozenset({"NET_BIND_SERVICE"})
+RESTRICTED_CAPABILITIES = frozenset({"NET_BIND_SERVICE"})
 """Capabilities that the level restricted allows to add."""
 
 _RESTRICTED_VOLUMES = frozenset(
@@ -139,7 +139,7 @@ def _check_baseline_container(container: Json, context: Json, subject: str) -> I
     if context.get("procMount") not in (None, "Default"):
         yield f"{subject} sets procMount to {context['procMount']}"
     for capability in _list_added_capabilities(context):
-        if capability not in _BASELINE_CAPABILITIES:
+        if capability not in BASELINE_CAPABILITIES:
             yield f"{subject} adds the capability {capability}"
     for port in container.get("ports") or []:
         if port.get("hostPort"):
@@ -156,7 +156,7 @@ def _find_restricted_violations(pod: Json) -> Iterator[str]:
         if context.get("allowPrivilegeEscalation"):
             yield f"{subject} sets allowPrivilegeEscalation"
         for capability in _list_added_capabilities(context):
-            if capability in _BASELINE_CAPABILITIES - _RESTRICTED_CAPABILITIES:
+            if capability in BASELINE_CAPABILITIES - RESTRICTED_CAPABILITIES:
                 yield f"{subject} adds the capability {capability}"
         dropped = (context.get("capabilities") or {}).get("drop")
         if dropped is not None and "ALL" not in dropped:

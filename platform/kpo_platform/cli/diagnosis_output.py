@@ -1,0 +1,118 @@
+"""Format diagnoses of pods as text, JSON, SARIF or JUnit."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+from xml.etree import ElementTree
+
+from kpo_platform.cli.output import sanitize
+from kpo_platform.diagnosis.cause import Cause
+from kpo_platform.diagnosis.diagnose import Diagnosis
+from kpo_platform.diagnosis.registry import CAUSES
+from kpo_platform.kube import Object
+
+_SARIF = "https://json.schemastore.org/sarif-2.1.0.json"
+_NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+@dataclass(frozen=True)
+class PodDiagnosis:
+    """A pod, and what was found."""
+
+    pod: Object
+    diagnosis: Diagnosis
+
+    @property
+    def name(self) -> str:
+        """Namespace and name."""
+        metadata = self.pod["metadata"]
+        return f"{metadata.get('namespace', '')}/{metadata.get('name') or metadata.get('generateName', '')}"
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether the pod has neither started nor ended."""
+        return self._phase == "Pending"
+
+    @property
+    def _phase(self) -> str:
+        return str(self.pod.get("status", {}).get("phase", ""))
+
+    def __str__(self) -> str:
+        return f"Pod {self.name} ({self._phase})" if self._phase else f"Pod {self.name}"
+
+
+def format_diagnosis(found: PodDiagnosis) -> Iterator[tuple[str, str | None]]:
+    """Format the diagnosis of a pod as lines, each with its colour."""
+    causes, unread = found.diagnosis.causes, found.diagnosis.could_not_look
+    if not causes:
+        yield sanitize(f"{'?' if unread else '✔'} {found}: no problem found"), "yellow" if unread else None
+    for cause in causes:
+        finding = cause.finding
+        yield sanitize(f"✗ {found}: {finding.cause}"), "red"
+        for text in finding.evidence:
+            yield f"    seen  {sanitize(text)}", None
+        who = f" ({finding.fix.who})" if finding.fix.who else ""
+        yield f"    fix   {sanitize(finding.fix.text)}{who}", None
+        for line in finding.fix.commands:
+            yield f"    $     {sanitize(line)}", None
+        yield f"    code  {finding.code}: docs/troubleshooting.md#{finding.code.lower()}", None
+    for text in unread:
+        yield sanitize(f"? {found}: could not look at {text}"), "yellow"
+
+
+def build_json(found: Sequence[PodDiagnosis]) -> dict[str, Any]:
+    """Return all findings, and what could not be looked at; docs/diagnosis.schema.json has its schema."""
+    findings = [_build_finding(each, cause) for each in found for cause in each.diagnosis.causes]
+    unread = [{"pod": each.name, "what": text} for each in found for text in each.diagnosis.could_not_look]
+    return {"findings": findings, "could_not_look": unread}
+
+
+def build_sarif(found: Sequence[PodDiagnosis]) -> dict[str, Any]:
+    """Return a SARIF 2.1.0 log with one run, whose results are about objects of a cluster instead of files."""
+    rules = [
+        {"id": rule.code, "name": name, "shortDescription": {"text": rule.requirement}} for name, rule in CAUSES.items()
+    ]
+    results = [_build_result(each, cause) for each in found for cause in each.diagnosis.causes]
+    run = {"tool": {"driver": {"name": "platformctl diagnose", "rules": rules}}, "results": results}
+    return {"$schema": _SARIF, "version": "2.1.0", "runs": [run]}
+
+
+def build_junit(found: Sequence[PodDiagnosis]) -> str:
+    """Return a JUnit report with a test case for each pod."""
+    failed = sum(bool(each.diagnosis.causes) for each in found)
+    suite = ElementTree.Element("testsuite", name="platformctl diagnose", tests=str(len(found)), failures=str(failed))
+    for each in found:
+        case = ElementTree.SubElement(suite, "testcase", classname="pod", name=_to_xml(each.name))
+        for cause in each.diagnosis.causes:
+            failure = ElementTree.SubElement(case, "failure", type=cause.finding.code, message=_to_xml(str(cause)))
+            failure.text = _to_xml("\n".join(cause.finding.evidence))
+        if each.diagnosis.could_not_look and not each.diagnosis.causes:
+            message = "; ".join(each.diagnosis.could_not_look)
+            ElementTree.SubElement(case, "skipped", message=_to_xml(f"could not look at {message}"))
+    return ElementTree.tostring(suite, encoding="unicode", xml_declaration=True)
+
+
+def _build_finding(found: PodDiagnosis, cause: Cause) -> dict[str, Any]:
+    finding = asdict(cause.finding)
+    if finding["fix"]["patch"] is None:
+        del finding["fix"]["patch"]
+    return {"pod": found.name, **finding, "outlook": cause.outlook}
+
+
+def _build_result(found: PodDiagnosis, cause: Cause) -> dict[str, Any]:
+    about = cause.finding.object
+    location = {"name": about.name, "fullyQualifiedName": str(about), "kind": about.kind}
+    return {
+        "ruleId": cause.finding.code,
+        "level": cause.finding.severity,
+        "message": {"text": f"Pod {found.name}: {cause}"},
+        "locations": [{"logicalLocations": [location]}],
+    }
+
+
+def _to_xml(text: str) -> str:
+    """Remove the characters that XML cannot contain."""
+    return _NOT_XML.sub("", text)

@@ -1,0 +1,1 @@
+"""Programs that have ended without success."""

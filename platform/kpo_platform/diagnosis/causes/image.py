@@ -1,0 +1,248 @@
+"""Images that cannot be pulled."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from kpo_platform.diagnosis.cause import PLATFORM_TEAM, Cause, Outlook, build_cause
+from kpo_platform.diagnosis.facts import Facts, Lookup
+from kpo_platform.diagnosis.signals import Signal
+from kpo_platform.finding import Fix, ObjectRef, Rule
+from kpo_platform.pod.images import has_registry_host
+from kpo_platform.pod.json_fields import read_objects, read_text
+
+RULES: dict[str, Rule] = {
+    "image-unknown": Rule("KPO-IMG100", "The node can pull the image."),
+    "image-name": Rule("KPO-IMG101", "The name of the image is valid."),
+    "image-never": Rule("KPO-IMG102", "The image is on the node if the pull policy is Never."),
+    "image-missing": Rule("KPO-IMG103", "The registry has the image."),
+    "image-login": Rule("KPO-IMG104", "The pod has a login for the image's registry."),
+    "image-secret": Rule("KPO-IMG105", "The pull secrets of the pod exist."),
+    "image-credentials": Rule("KPO-IMG106", "The registry accepts the login of the pull secret."),
+    "image-access": Rule("KPO-IMG107", "The login may pull the image."),
+    "registry-limit": Rule("KPO-IMG108", "The registry's rate limit is not reached."),
+    "registry-error": Rule("KPO-IMG109", "The registry answers without errors."),
+    "registry-silent": Rule("KPO-IMG110", "The node can connect to the registry."),
+    "registry-host": Rule("KPO-IMG111", "The name of the registry can be resolved."),
+    "registry-certificate": Rule("KPO-IMG112", "The node trusts the registry's certificate."),
+    "registry-http": Rule("KPO-IMG113", "The registry speaks HTTPS."),
+    "image-platform": Rule("KPO-IMG114", "The image is built for the node's processor."),
+    "image-disk": Rule("KPO-IMG115", "The node has room for the image."),
+    "image-signature": Rule("KPO-IMG116", "The image has the signature that the node requires."),
+}
+"""The causes of this family by name."""
+
+_PULL_REASONS = frozenset({"ErrImagePull", "ImagePullBackOff", "RegistryUnavailable", "ImageInspectError"})
+_SECRET_EVENT = "FailedToRetrieveImagePullSecret"
+_DEFAULT_HOST = "docker.io"
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """A kind of failed pull: its name in `CAUSES`, the texts that show it, the outlook, the sentence and the fix.
+
+    Texts are those of containerd and CRI-O, which pass on what the registry's client library says.
+    """
+
+    name: str
+    pattern: str
+    outlook: Outlook
+    text: str
+    fix: str
+    who: str = ""
+
+
+_KINDS = (
+    _Kind(
+        "registry-certificate",
+        r"x509:|tls: failed to verify|certificate (signed by|has expired|is valid for)",
+        "final",
+        "The node does not trust the certificate of registry {host}",
+        "Give the registry a certificate that the nodes trust, or add its authority to the nodes' container runtime.",
+        PLATFORM_TEAM,
+    ),
+    _Kind(
+        "registry-http",
+        r"server gave HTTP response to HTTPS client|first record does not look like a TLS handshake",
+        "final",
+        "Registry {host} answers with HTTP, and the node requires HTTPS",
+        "Serve the registry over HTTPS, or configure it as an insecure registry in the nodes' container runtime.",
+        PLATFORM_TEAM,
+    ),
+    _Kind(
+        "registry-host",
+        r"no such host|Name or service not known",
+        "grace",
+        "The node cannot resolve the name of registry {host}",
+        "Correct the registry in the name of the image; if it is right, check the DNS of the nodes.",
+    ),
+    _Kind(
+        "registry-host",
+        r"\blookup \S+|Temporary failure in name resolution",
+        "waits",
+        "The node cannot ask for the address of registry {host}: its DNS does not answer",
+        "The node tries again. If it lasts, check the DNS of the nodes.",
+        PLATFORM_TEAM,
+    ),
+    _Kind(
+        "registry-limit",
+        r"\b429\b|too ?many ?requests|rate limit",
+        "waits",
+        "Registry {host} limits the rate of pulls",
+        "The node tries again. Pull from a mirror or with a login to have a higher limit.",
+        PLATFORM_TEAM,
+    ),
+    _Kind(
+        "image-platform",
+        r"no match for platform|no matching manifest for|does not match the specified platform",
+        "final",
+        "The image {image} is not built for the processor of the node",
+        "Build it for this platform too, for example with docker buildx build --platform linux/amd64,linux/arm64, or "
+        "select nodes of its platform with node_selector.",
+    ),
+    _Kind(
+        "image-disk",
+        r"no space left on device|disk quota exceeded",
+        "waits",
+        "The node has no room for the image {image}",
+        "Free space on the disk of the node, or use a smaller image.",
+        PLATFORM_TEAM,
+    ),
+    _Kind(
+        "image-signature",
+        r"SignatureValidationFailed|signature (validation|verification) failed|no signature",
+        "final",
+        "The node refuses the image {image}: it lacks a valid signature",
+        "Sign it as the policy of the nodes requires.",
+    ),
+    _Kind(
+        "image-missing",
+        r"manifest unknown|name unknown|NAME_UNKNOWN|MANIFEST_UNKNOWN|: not found|\b404\b|repository .* not found",
+        "final",
+        "The image {image} does not exist in registry {host}",
+        "Correct its name or tag, or push it.",
+    ),
+    _Kind(
+        "registry-error",
+        r"\b5\d\d (Internal Server Error|Bad Gateway|Service Unavailable|Gateway Time-?out)|"
+        r"unexpected status.*\b5\d\d\b|RegistryUnavailable",
+        "waits",
+        "Registry {host} answers with an error",
+        "The node tries again; if it lasts, look at the registry.",
+        PLATFORM_TEAM,
+    ),
+    _Kind(
+        "registry-silent",
+        r"i/o timeout|deadline exceeded|handshake timeout|connection refused|connection reset|no route to host|"
+        r"network is unreachable|Client\.Timeout|unexpected EOF|: EOF\b|dial tcp",
+        "waits",
+        "The node gets no answer from registry {host}",
+        "The node tries again. Check that the registry runs and that the nodes can connect to it.",
+        PLATFORM_TEAM,
+    ),
+)
+_DENIED = re.compile(
+    r"\b401\b|unauthorized|pull access denied|authorization failed|insufficient_scope|no basic auth credentials|"
+    r"authentication required|failed to fetch (anonymous|oauth) token",
+    re.IGNORECASE,
+)
+_FORBIDDEN = re.compile(r"\b403\b|forbidden", re.IGNORECASE)
+
+
+def find_image_problems(facts: Facts, lookup: Lookup) -> Iterator[Cause]:
+    """Find why the images of a pod cannot be pulled, each container's once."""
+    told: set[str] = set()
+    for signal in facts.signals:
+        is_pull = signal.reason in _PULL_REASONS or (signal.source == "event" and _is_failed_pull(signal))
+        name = signal.container
+        if name in told or facts.state.container(name).has_started:
+            continue
+        if signal.reason in ("InvalidImageName", "ErrImageNeverPull"):
+            told.add(name)
+            yield _describe_static(facts, signal)
+        elif is_pull and (signal.source == "waiting" or name):
+            told.add(name)
+            yield _describe_pull(facts, lookup, _add_detail(facts, signal))
+
+
+def parse_host(image: str) -> str:
+    """Return the registry of an image."""
+    return image.partition("/")[0] if has_registry_host(image) else _DEFAULT_HOST
+
+
+def _is_failed_pull(signal: Signal) -> bool:
+    return signal.reason == "Failed" and signal.message.startswith("Failed to pull image")
+
+
+def _add_detail(facts: Facts, signal: Signal) -> Signal:
+    """Take the last event of a failed pull if the status only says that the node waits before the next one."""
+    if "ErrImagePull" in signal.reason or ":" in signal.message.partition('"')[2].partition('"')[2]:
+        return signal
+    failed = (each for each in facts.signals if _is_failed_pull(each) and each.container in ("", signal.container))
+    return next(failed, signal)
+
+
+def _describe_static(facts: Facts, signal: Signal) -> Cause:
+    image = _read_image(facts, signal)
+    if signal.reason == "InvalidImageName":
+        text, rule = f'The image name "{image}" is not valid', RULES["image-name"]
+        fix = Fix("Correct it: registry/repository:tag, in lower case, such as registry.example.com/team/job:1.2.")
+    else:
+        text, rule = f"The image {image} is not on the node, and its pull policy is Never", RULES["image-never"]
+        fix = Fix(
+            "Set image_pull_policy to IfNotPresent.",
+            patch={"spec": {"containers": [{"name": signal.container, "imagePullPolicy": "IfNotPresent"}]}},
+        )
+    return build_cause(rule, facts.pod_ref, text, signal, fix)
+
+
+def _describe_pull(facts: Facts, lookup: Lookup, signal: Signal) -> Cause:
+    image = _read_image(facts, signal)
+    host = parse_host(image)
+    kind = next((each for each in _KINDS if re.search(each.pattern, signal.message, re.IGNORECASE)), None)
+    is_denied = _DENIED.search(signal.message)
+    if is_denied and (kind is None or kind.name in ("image-missing", "registry-silent")):
+        return _describe_denial(facts, lookup, signal, image)
+    if kind is not None:
+        text, fix = kind.text.format(image=image, host=host), Fix(kind.fix, who=kind.who)
+        return build_cause(RULES[kind.name], facts.pod_ref, text, signal, fix, kind.outlook)
+    if _FORBIDDEN.search(signal.message):
+        text = f"Registry {host} does not let the pod pull the image {image}"
+        fix = Fix("Give the account of the pull secret the right to pull it.", who=PLATFORM_TEAM)
+        return build_cause(RULES["image-access"], facts.pod_ref, text, signal, fix)
+    text = f"The image {image} cannot be pulled: {signal.message}"
+    fix = Fix("Correct the image, or ask the platform team about its registry.")
+    return build_cause(RULES["image-unknown"], facts.pod_ref, text, signal, fix, "grace", is_vague=True)
+
+
+def _describe_denial(facts: Facts, lookup: Lookup, signal: Signal, image: str) -> Cause:
+    """Tell a missing login, a missing pull secret and a rejected one apart."""
+    host, namespace = parse_host(image), facts.namespace
+    names = [read_text(each.get("name")) for each in read_objects(facts.spec.get("imagePullSecrets"))]
+    registry = f"--registry-config FILE (a docker login for {host})"
+    if not names:
+        text = f"Registry {host} requires a login for the image {image}, and the pod has no pull secret"
+        fix = f"Correct the name, or set registry.host of the team to {host}, and run platformctl bootstrap {registry}."
+        return build_cause(RULES["image-login"], facts.pod_ref, text, signal, Fix(fix, who=PLATFORM_TEAM))
+    events = facts.select([_SECRET_EVENT])
+    for name in names:
+        if any(name in event.message for event in events) or lookup.get("Secret", name, namespace).is_absent:
+            secret = ObjectRef("Secret", name, namespace)
+            text = f'The pull secret "{name}" does not exist in {namespace}'
+            fix = f"Create it with platformctl bootstrap {registry}, or remove it from image_pull_secrets."
+            seen, told = tuple(event.evidence for event in events), Fix(fix, who=PLATFORM_TEAM)
+            return build_cause(RULES["image-secret"], secret, text, signal, told, "grace", evidence=seen)
+    secret = ObjectRef("Secret", names[0], namespace)  # registries deny what does not exist, too
+    text = (
+        f'Registry {host} rejects the login of the pull secret "{names[0]}" for the image {image}, or has no such image'
+    )
+    fix = f"Correct the name of the image; if it is right, renew the login with platformctl bootstrap {registry}."
+    return build_cause(RULES["image-credentials"], secret, text, signal, Fix(fix, who=PLATFORM_TEAM))
+
+
+def _read_image(facts: Facts, signal: Signal) -> str:
+    image = read_text(facts.find_container(signal.container).get("image"))
+    quoted = re.search(r'image "([^"]+)"', signal.message)
+    return image or (quoted[1] if quoted else "of the pod")

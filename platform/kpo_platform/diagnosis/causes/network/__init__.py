@@ -1,0 +1,1 @@
+"""Programs that cannot reach what they need."""

@@ -1,0 +1,123 @@
+"""Secrets and ConfigMaps to which a pod refers, and which do not exist or lack a key."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+
+from kpo_platform.diagnosis.cause import PLATFORM_TEAM, Cause, build_cause
+from kpo_platform.diagnosis.facts import Facts, Lookup
+from kpo_platform.diagnosis.signals import Signal
+from kpo_platform.finding import Fix, ObjectRef, Rule
+from kpo_platform.pod.json_fields import read_object, read_objects, read_text
+from kpo_platform.pod.merge import Json
+
+_MISSING = re.compile(r'\b(secret|configmap)s? "([^"]+)" not found', re.IGNORECASE)
+_KINDS = {"secret": "Secret", "configmap": "ConfigMap"}
+_CREATE = {"Secret": "secret generic", "ConfigMap": "configmap"}
+_CLUSTER_CA = "kube-root-ca.crt"
+
+
+def find_missing_objects(message: str) -> list[tuple[str, str]]:
+    """Find the Secrets and ConfigMaps that do not exist, by a message: kind and name."""
+    return list(dict.fromkeys((_KINDS[match[1].lower()], match[2]) for match in _MISSING.finditer(message)))
+
+
+def describe_missing_object(
+    facts: Facts, lookup: Lookup, rule: Rule, kind: str, name: str, signal: Signal, place: str
+) -> Cause:
+    """Describe a Secret or ConfigMap that does not exist.
+
+    Args:
+        facts: what is known about the pod.
+        lookup: objects of the cluster.
+        rule: what is violated.
+        kind: ``Secret`` or ``ConfigMap``.
+        name: its name.
+        signal: what Kubernetes says.
+        place: what refers to it, such as ``env_from``.
+    """
+    about = ObjectRef(kind, name, facts.namespace)
+    text = f'{kind} "{name}" does not exist in {facts.namespace}'
+    if name == _CLUSTER_CA:
+        fix = Fix("Kubernetes writes it into every namespace; check kube-controller-manager.", who=PLATFORM_TEAM)
+        return build_cause(rule, about, text, signal, fix, "waits")
+    if lookup.get(kind, name, facts.namespace).found is not None:
+        text = f'{kind} "{name}" did not exist in {facts.namespace} when the node looked, and exists now'
+        return build_cause(rule, about, text, signal, Fix("The node tries again within two minutes."), "waits")
+    keys = sorted({key for found, key in _list_references(facts.spec) if found == (kind, name) and key})
+    source, content = "--from-env-file=/dev/stdin", "lines KEY=VALUE" + (f" ({', '.join(keys)})" if keys else "")
+    if len(keys) == 1:
+        source, content = f"--from-file={shlex.quote(keys[0])}=/dev/stdin", f"the value of the key {keys[0]}"
+    command = f"kubectl -n {shlex.quote(facts.namespace)} create {_CREATE[kind]} {shlex.quote(name)} {source}"
+    advice = f"Correct {place}, or create it; standard input is {content}:"
+    fix = Fix(advice, (command,), who=_find_owner(place))
+    return build_cause(rule, about, text, signal, fix, "grace")
+
+
+def describe_missing_key(facts: Facts, rule: Rule, kind: str, name: str, key: str, signal: Signal, place: str) -> Cause:
+    """Describe a Secret or ConfigMap that lacks a key; arguments as of `describe_missing_object`."""
+    text = f'{kind} "{name}" in {facts.namespace} has no key "{key}"'
+    if not name:
+        fix = Fix(f"Correct the key in {place}, or add it.")
+        text = f'A {kind} of the pod has no key "{key}"'
+        return build_cause(rule, facts.pod_ref, text, signal, fix, "grace")
+    # With a field manager of its own, the apply adds the key and leaves those of others.
+    manager = f"--server-side --field-manager={shlex.quote(f'key-{key}')}"
+    create = f"create {_CREATE[kind]} {shlex.quote(name)} --from-file={shlex.quote(key)}=/dev/stdin"
+    namespace = f"-n {shlex.quote(facts.namespace)}"
+    command = f"kubectl {namespace} {create} --dry-run=client -o yaml | kubectl {namespace} apply {manager} -f -"
+    advice = f"Correct the key in {place}, or add it; standard input is its value:"
+    fix = Fix(advice, (command,), who=_find_owner(place))
+    return build_cause(rule, ObjectRef(kind, name, facts.namespace), text, signal, fix, "grace")
+
+
+def find_environment_place(facts: Facts, container: str, kind: str, name: str, key: str = "") -> str:
+    """Find which argument refers to a Secret or ConfigMap from the environment of a container."""
+    if facts.team and any(found[1] == name for found, _ in _list_references(facts.team.env)):
+        return f"teams.{facts.team_name}.env"
+    if facts.team and any(found[1] == name for found, _ in _list_references(facts.team.env_from)):
+        return f"teams.{facts.team_name}.envFrom"
+    spec = facts.find_container(container)
+    places = []
+    if any(found == (kind, name) for found, _ in _list_references(spec.get("envFrom"))) and not key:
+        places.append("env_from")
+    variables = [
+        read_text(each.get("name"))
+        for each in read_objects(spec.get("env"))
+        if any(found == (kind, name) and key in ("", its) for found, its in _list_references(each))
+    ]
+    if variables:
+        argument = "env_vars or secrets" if kind == "Secret" else "env_vars"
+        places.append(f"{argument} ({', '.join(variables)})")
+    text = " and ".join(places) or "env_from or env_vars"
+    return text if container in ("", facts.program.name) else f'{text} of the container "{container}"'
+
+
+def find_volume_object(volume: Json, kind: str, key: str) -> str:
+    """Find the name of the Secret or ConfigMap of a volume that has to have a key; empty if it is not known."""
+    names = [found[1] for found, its in _list_references(volume) if found[0] == kind and its == key]
+    return names[0] if names else ""
+
+
+def _find_owner(place: str) -> str:
+    return PLATFORM_TEAM if place.startswith("teams.") else ""
+
+
+def _list_references(value: object) -> Iterator[tuple[tuple[str, str], str]]:
+    """List the references to Secrets and ConfigMaps anywhere in a part of a pod: kind, name and key."""
+    if isinstance(value, (list, tuple)):
+        for each in value:
+            yield from _list_references(each)
+    fields = read_object(value)
+    for field, content in fields.items():
+        kind = next((kind for word, kind in _KINDS.items() if str(field).lower().startswith(word)), "")
+        found = read_object(content)
+        name = read_text(found.get("name")) or read_text(found.get("secretName"))
+        if kind and name:
+            parts = [found, *read_objects(found.get("items"))]
+            keys = [read_text(each.get("key")) for each in parts]
+            yield from (((kind, name), key) for key in [*filter(None, keys)] or [""])
+        else:
+            yield from _list_references(content)

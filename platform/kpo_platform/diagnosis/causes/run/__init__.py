@@ -1,0 +1,1 @@
+"""Pods whose containers run, but not as they should."""

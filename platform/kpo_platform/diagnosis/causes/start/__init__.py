@@ -1,0 +1,1 @@
+"""Containers that cannot start on their node."""

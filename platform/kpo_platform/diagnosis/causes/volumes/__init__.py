@@ -1,0 +1,1 @@
+"""Volumes that do not exist, have no storage or cannot be mounted."""

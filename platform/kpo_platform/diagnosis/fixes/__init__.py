@@ -1,0 +1,1 @@
+"""Fixes: what to write into the pod, or into the arguments of the task."""
