@@ -106,7 +106,7 @@ def test_every_refused_task_is_reported_with_file_and_line(platformctl: Platform
     (tmp_path / "alpha" / "broken.py").write_text("this is no Python\n\nfrom airflow.sdk import DAG\n")
     output = platformctl("lint", tmp_path, "-o", "json")
     actual = [
-        (Path(item["file"]).name, item["object"], item["code"], item["line"])
+        (Path(item["file"]).name, "{kind} {name}".format(**item["object"]), item["code"], item["line"])
         for item in json.loads(output.out)["findings"]
     ]
     assert output.code == 1

@@ -26,6 +26,9 @@ NAME = f"n{secrets.token_hex(4)}"
 PRESENT = "present"
 """A Secret and a ConfigMap that exist, without the keys that are looked for."""
 
+CRASH = 'sh -c "kill -SEGV \\$\\$"; exit $?'
+"""Process 1 of a container ignores a signal that it has no handler for."""
+
 ENV = [{"name": "A", "valueFrom": {"secretKeyRef": {"name": PRESENT, "key": NAME}}}]
 PROBE = {"exec": {"command": ["false"]}, "periodSeconds": 1, "failureThreshold": 1}
 
@@ -53,7 +56,7 @@ FAULTS: dict[str, tuple[Json, Json, str, str]] = {
         {"volumes": [{"name": "v", "persistentVolumeClaim": {"claimName": "unbound"}}]},
         {},
         "KPO-VOL111",
-        f"StorageClass {NAME}",
+        "PersistentVolumeClaim unbound",
     ),
     "selector": ({"nodeSelector": {NAME: "1"}}, {}, "KPO-SCH105", "Pod"),
     "size": ({}, {"resources": {"requests": {"cpu": "900"}, "limits": {"cpu": "900"}}}, "KPO-SCH101", "Pod"),
@@ -61,7 +64,7 @@ FAULTS: dict[str, tuple[Json, Json, str, str]] = {
     "permission": ({}, {"command": ["/etc/passwd"]}, "KPO-STA115", "Pod"),
     "memory": ({}, {"command": ["sh", "-c", "x=a; while :; do x=$x$x; done"]}, "KPO-END101", "Pod"),
     "exit": ({}, {"command": ["sh", "-c", f"echo ValueError: {NAME}; exit 3"]}, "KPO-END111", "Pod"),
-    "crash": ({}, {"command": ["sh", "-c", "kill -SEGV $$"]}, "KPO-END104", "Pod"),
+    "crash": ({}, {"command": ["sh", "-c", CRASH]}, "KPO-END104", "Pod"),
     "liveness": ({}, {"livenessProbe": PROBE}, "KPO-RUN101", "Pod"),
     "deadline": ({"activeDeadlineSeconds": 2}, {}, "KPO-END113", "Pod"),
 }

@@ -23,6 +23,11 @@ EXPECTED_EVIDENCE = {
 }
 
 
+def name_object(about: dict[str, str]) -> str:
+    """Return an object of the JSON as the text output names it."""
+    return f"{about['kind']} {about['namespace']}/{about['name']}"
+
+
 def run_doctor(stack: Stack, programs: Path) -> tuple[int, list[dict[str, Any]]]:
     """Return exit code and results."""
     words = [programs / "platformctl", "doctor", "-o", "json"]
@@ -34,7 +39,7 @@ def failed_checks(stack: Stack, programs: Path) -> dict[str, str]:
     """Return the failed checks: code and object → evidence."""
     _, results = run_doctor(stack, programs)
     return {
-        f"{finding['code']} {finding['object']}": finding["evidence"]
+        f"{finding['code']} {name_object(finding['object'])}": "; ".join(finding["evidence"])
         for result in results
         if (finding := result["finding"])
     }
@@ -88,7 +93,7 @@ def wait_until_complete(stack: Stack, programs: Path) -> tuple[int, list[dict[st
 def test_healthy_installation_has_no_failed_checks(stack: Stack, programs: Path):
     wait_until_stable(stack)
     code, results = wait_until_complete(stack, programs)
-    evidence = {result["object"]: result["seen"] for result in results}
+    evidence = {name_object(result["object"]): result["seen"] for result in results}
     assert (code, [result["finding"] for result in results if result["finding"]]) == (0, [])
     assert {
         f"Secret {NAMESPACE}/{RELEASE}-{name}": text for name, text in EXPECTED_EVIDENCE.items()

@@ -43,6 +43,12 @@ def pull(message: str, spec: dict[str, Any] | None = None, reason: str = "ErrIma
         (f"{HEAD}http: server gave HTTP response to HTTPS client", "KPO-IMG113", "final", "Registry registry.test an"),
         ("no match for platform in manifest sha256:0: not found", "KPO-IMG114", "final", "The image"),
         ("failed to extract layer: no space left on device", "KPO-IMG115", "waits", "The node has no room"),
+        (
+            f'failed to parse image reference "{IMAGE}": invalid reference format: repository name must be lowercase',
+            "KPO-IMG101",
+            "final",
+            f'The image name "{IMAGE}" is not valid',
+        ),
         ("something new", "KPO-IMG100", "grace", f"The image {IMAGE} cannot be pulled: something new"),
     ],
 )

@@ -95,6 +95,17 @@ def test_probe_of_a_sidecar_that_the_program_waits_for_is_an_error():
     assert (cause.finding.code, cause.finding.severity, cause.outlook) == ("KPO-RUN102", "error", "waits")
 
 
+@pytest.mark.parametrize(("status", "code"), [({}, "KPO-RUN101"), ({"reason": "DeadlineExceeded"}, "KPO-END113")])
+def test_kill_with_the_pod_is_that_of_a_probe_unless_the_pod_tells_another_cause(status: dict[str, str], code: str):
+    """Seen on Kubernetes 1.37: a container that is not started again is stopped with its pod."""
+    events = [
+        build_event("Unhealthy", "Liveness probe failed: ", "base", time=SOON),
+        build_event("Killing", "Stopping container base", "base", time=SOON),
+    ]
+    (cause, *_) = diagnose(build_facts(end_with(137), events=events, phase="Failed", **status)).causes
+    assert cause.finding.code == code
+
+
 def test_other_kill_is_told_verbatim():
     events = [build_event("Killing", "Container base definition changed", "base", time=SOON)]
     (cause,) = diagnose(build_facts(end_with(137), events=events, phase="Failed")).causes

@@ -56,6 +56,13 @@ class _Kind:
 
 _KINDS = (
     _Kind(
+        "image-name",
+        r"invalid reference format|failed to parse image reference|couldn't parse image",
+        "final",
+        'The image name "{image}" is not valid',
+        "Correct it: registry/repository:tag, in lower case, such as registry.example.com/team/job:1.2.",
+    ),
+    _Kind(
         "registry-certificate",
         r"x509:|tls: failed to verify|certificate (signed by|has expired|is valid for)",
         "final",
@@ -188,7 +195,7 @@ def _describe_static(facts: Facts, signal: Signal) -> Cause:
     image = _read_image(facts, signal)
     if signal.reason == "InvalidImageName":
         text, rule = f'The image name "{image}" is not valid', RULES["image-name"]
-        fix = Fix("Correct it: registry/repository:tag, in lower case, such as registry.example.com/team/job:1.2.")
+        fix = Fix(_KINDS[0].fix)
     else:
         text, rule = f"The image {image} is not on the node, and its pull policy is Never", RULES["image-never"]
         fix = Fix(

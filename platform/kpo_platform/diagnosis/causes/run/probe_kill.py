@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from kpo_platform.diagnosis.facts import Facts
 from kpo_platform.diagnosis.signals import Signal
+from kpo_platform.pod.disruption import find_termination
 from kpo_platform.pod.state import ContainerState
 
 _KILL = re.compile(r"^(?:Killing|Init container|Container)\b.*?failed (liveness|startup) probe", re.IGNORECASE)
@@ -54,8 +55,10 @@ def find_kill(facts: Facts, ended: ContainerState) -> Kill | None:
         probe = match[1].lower() if (match := _KILL.match(kill.message)) else ""
         details = (each[2] for each in failures if each[1].lower() == probe)
         return Kill(kill, probe, next(details, ""))
-    if kills or not failures or ended.exit_code not in _KILLED_CODES:
-        return None  # the event of the kill may be lost, but not its exit code
+    # A container that is not started again is stopped with its pod; the event of the kill may be lost, too.
+    is_stopped_otherwise = bool(kills) and find_termination(facts.state) is not None
+    if is_stopped_otherwise or not failures or ended.exit_code not in _KILLED_CODES:
+        return None
     signal = next(each for each in events if each.message == failures[0].string)
     return Kill(signal, failures[0][1].lower(), failures[0][2])
 
