@@ -18,6 +18,7 @@ from cluster.support.airflow_runs.dag_run import DAGS, Run, push_dag
 from common.paths import REPOSITORY
 from common.polling import NotYet, wait_for
 from kpo_platform.pod.identity import START_LABEL
+from kpo_platform.pod.task_mark import LONGEST_MARKS
 from local_cluster.cluster_paths import default_paths
 from stack.airflow_api import AirflowApi
 from stack.pod_watch import watch_pods
@@ -167,7 +168,7 @@ def test_rendered_pod_equals_the_pod_that_airflow_creates(
 
 
 def _remove_varying_fields(pod: dict[str, Any]) -> dict[str, Any]:
-    """Return a pod without fields that differ between runs: name suffix, start, trace, node, mark of its end."""
+    """Return a pod without fields that differ between runs: name suffix, start, task, trace, node, mark of its end."""
     meta, spec = pod["metadata"], dict(pod["spec"])
     spec.pop("nodeName", None)
     spec["containers"] = [
@@ -179,8 +180,9 @@ def _remove_varying_fields(pod: dict[str, Any]) -> dict[str, Any]:
         for key, value in meta["labels"].items()
         if key not in ("trace-id", "already_checked", START_LABEL) and not key.startswith("topology.kubernetes.io/")
     }
+    annotations = {key: value for key, value in meta.get("annotations", {}).items() if key not in LONGEST_MARKS}
     name = meta["name"].rpartition("-")[0]
-    kept = {"name": name, "namespace": meta["namespace"], "labels": labels, "annotations": meta.get("annotations")}
+    kept = {"name": name, "namespace": meta["namespace"], "labels": labels, "annotations": annotations}
     return {"metadata": kept, "spec": spec}
 
 
