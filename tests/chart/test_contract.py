@@ -96,6 +96,7 @@ ROLES = (
     "bootstrap-operator-release",
     "bootstrap-operator-target",
     "doctor",
+    "node-reader",
     "pod-cleaner",
     "pod-launcher",
     "secret-maker",
