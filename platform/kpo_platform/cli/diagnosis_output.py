@@ -8,13 +8,13 @@ from dataclasses import asdict, dataclass
 from typing import Any
 from xml.etree import ElementTree
 
+from kpo_platform.cli.findings_output import build_sarif_log
 from kpo_platform.cli.output import sanitize
 from kpo_platform.diagnosis.cause import Cause
 from kpo_platform.diagnosis.diagnose import Diagnosis
 from kpo_platform.diagnosis.registry import CAUSES
 from kpo_platform.kube import Object
 
-_SARIF = "https://json.schemastore.org/sarif-2.1.0.json"
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -72,12 +72,8 @@ def build_json(found: Sequence[PodDiagnosis]) -> dict[str, Any]:
 
 def build_sarif(found: Sequence[PodDiagnosis]) -> dict[str, Any]:
     """Return a SARIF 2.1.0 log with one run, whose results are about objects of a cluster instead of files."""
-    rules = [
-        {"id": rule.code, "name": name, "shortDescription": {"text": rule.requirement}} for name, rule in CAUSES.items()
-    ]
-    results = [_build_result(each, cause) for each in found for cause in each.diagnosis.causes]
-    run = {"tool": {"driver": {"name": "platformctl diagnose", "rules": rules}}, "results": results}
-    return {"$schema": _SARIF, "version": "2.1.0", "runs": [run]}
+    results = (_build_result(each, cause) for each in found for cause in each.diagnosis.causes)
+    return build_sarif_log("platformctl diagnose", CAUSES, results)
 
 
 def build_junit(found: Sequence[PodDiagnosis]) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import PurePath
 from typing import Any
 
 from kpo_platform.cli.output import sanitize
-from kpo_platform.finding import RULES, Finding, LocatedFinding
+from kpo_platform.finding import RULES, Finding, LocatedFinding, Rule
 
 _SARIF = "https://json.schemastore.org/sarif-2.1.0.json"
 
@@ -29,11 +29,15 @@ def build_json(findings: Iterable[LocatedFinding]) -> dict[str, Any]:
 
 def build_sarif(findings: Iterable[LocatedFinding]) -> dict[str, Any]:
     """Return a SARIF 2.1.0 log with one run, which lists all rules, with or without findings."""
-    rules = [
-        {"id": rule.code, "name": name, "shortDescription": {"text": rule.requirement}} for name, rule in RULES.items()
+    return build_sarif_log("platformctl lint", RULES, map(_build_sarif_result, findings))
+
+
+def build_sarif_log(command: str, rules: Mapping[str, Rule], results: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """Return a SARIF 2.1.0 log with one run of a command, with all its rules."""
+    listed = [
+        {"id": rule.code, "name": name, "shortDescription": {"text": rule.requirement}} for name, rule in rules.items()
     ]
-    driver = {"name": "platformctl lint", "rules": rules}
-    run = {"tool": {"driver": driver}, "results": [_build_sarif_result(located) for located in findings]}
+    run = {"tool": {"driver": {"name": command, "rules": listed}}, "results": list(results)}
     return {"$schema": _SARIF, "version": "2.1.0", "runs": [run]}
 
 

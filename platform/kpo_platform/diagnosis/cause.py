@@ -29,7 +29,7 @@ class Cause:
     """A cause for which a pod does not run, or has failed.
 
     Attributes:
-        finding: what is told about it.
+        finding: code, object, evidence and fix.
         outlook: whether the pod can still start.
         reason: Kubernetes' word for it, such as ``ErrImagePull``; may be empty.
         is_vague: whether it only repeats what Kubernetes says, or is an effect that another cause may explain.

@@ -1,9 +1,8 @@
-"""Objects of a cluster that a cause depends on, and their paths in the Kubernetes API."""
+"""Objects of a cluster that a cause depends on."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from urllib.parse import quote
 
 from kpo_platform.pod.merge import Json
 
@@ -49,21 +48,10 @@ class Need:
         return self.kind == "Event"
 
     @property
-    def path(self) -> str:
-        """The path in the Kubernetes API, without a query."""
-        plural, group = KINDS[self.kind]
-        root = f"/apis/{group}/v1" if group else "/api/v1"
-        scope = f"/namespaces/{quote(self.namespace, safe='')}" if self.namespace else ""
-        name = f"/{quote(self.name, safe='')}" if self.name and not self.is_about_events else ""
-        return f"{root}{scope}/{plural}{name}"
-
-    @property
-    def query(self) -> dict[str, str]:
-        """The query of the path."""
-        if not self.is_about_events:
-            return {}
+    def event_fields(self) -> str:
+        """The field selector of the events of an object."""
         kind, _, name = self.name.partition("/")
-        return {"fieldSelector": f"involvedObject.kind={kind},involvedObject.name={name}"}
+        return f"involvedObject.kind={kind},involvedObject.name={name}"
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from kpo_platform.finding import ObjectRef
 from kpo_platform.pod.disruption import read_container_name
-from kpo_platform.pod.json_fields import read_integer, read_object, read_text, read_time
+from kpo_platform.pod.json_fields import read_object, read_text, read_time
 from kpo_platform.pod.state import ContainerState, PodState
 
 Source = Literal["rejection", "status", "condition", "terminated", "waiting", "event"]
@@ -96,13 +96,6 @@ def _read_last_time(event: dict[str, Any]) -> datetime | None:
     series = read_object(event.get("series"))
     values = (series.get("lastObservedTime"), event.get("lastTimestamp"), event.get("eventTime"))
     return next((time for value in values if (time := read_time(value))), None)
-
-
-def count_event(event: Any) -> int:
-    """Return how often an event was seen, at least once."""
-    event = read_object(event)
-    series = read_object(event.get("series"))
-    return max(read_integer(series.get("count")) or 1, read_integer(event.get("count")) or 1)
 
 
 def _list_pod_signals(state: PodState) -> Iterator[Signal]:

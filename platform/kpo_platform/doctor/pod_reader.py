@@ -70,7 +70,7 @@ class PodReader:
     def _read(self, need: Need) -> Iterator[Object]:
         resource = Resource(need.kind, *KINDS[need.kind])
         if need.is_about_events:
-            yield from self._kube.list_objects(EVENT, need.namespace, fields=need.query["fieldSelector"])
+            yield from self._kube.list_objects(EVENT, need.namespace, fields=need.event_fields)
         elif not need.name:
             yield from self._kube.list_objects(resource, need.namespace)
         elif resource != SECRET:

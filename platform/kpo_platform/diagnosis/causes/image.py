@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
-from kpo_platform.diagnosis.cause import PLATFORM_TEAM, Cause, Outlook, build_cause
+from kpo_platform.diagnosis.cause import PLATFORM_TEAM, Cause, build_cause
+from kpo_platform.diagnosis.causes.message_kind import MessageKind, find_kind
 from kpo_platform.diagnosis.facts import Facts, Lookup
 from kpo_platform.diagnosis.signals import Signal
 from kpo_platform.finding import Fix, ObjectRef, Rule
@@ -39,30 +39,15 @@ _SECRET_EVENT = "FailedToRetrieveImagePullSecret"
 _DEFAULT_HOST = "docker.io"
 
 
-@dataclass(frozen=True)
-class _Kind:
-    """A kind of failed pull: its name in `CAUSES`, the texts that show it, the outlook, the sentence and the fix.
-
-    Texts are those of containerd and CRI-O, which pass on what the registry's client library says.
-    """
-
-    name: str
-    pattern: str
-    outlook: Outlook
-    text: str
-    fix: str
-    who: str = ""
-
-
 _KINDS = (
-    _Kind(
+    MessageKind(
         "image-name",
         r"invalid reference format|failed to parse image reference|couldn't parse image",
         "final",
         'The image name "{image}" is not valid',
         "Correct it: registry/repository:tag, in lower case, such as registry.example.com/team/job:1.2.",
     ),
-    _Kind(
+    MessageKind(
         "registry-certificate",
         r"x509:|tls: failed to verify|certificate (signed by|has expired|is valid for)",
         "final",
@@ -70,7 +55,7 @@ _KINDS = (
         "Give the registry a certificate that the nodes trust, or add its authority to the nodes' container runtime.",
         PLATFORM_TEAM,
     ),
-    _Kind(
+    MessageKind(
         "registry-http",
         r"server gave HTTP response to HTTPS client|first record does not look like a TLS handshake",
         "final",
@@ -78,14 +63,14 @@ _KINDS = (
         "Serve the registry over HTTPS, or configure it as an insecure registry in the nodes' container runtime.",
         PLATFORM_TEAM,
     ),
-    _Kind(
+    MessageKind(
         "registry-host",
         r"no such host|Name or service not known",
         "grace",
         "The node cannot resolve the name of registry {host}",
         "Correct the registry in the name of the image; if it is right, check the DNS of the nodes.",
     ),
-    _Kind(
+    MessageKind(
         "registry-host",
         r"\blookup \S+|Temporary failure in name resolution",
         "waits",
@@ -93,7 +78,7 @@ _KINDS = (
         "The node tries again. If it lasts, check the DNS of the nodes.",
         PLATFORM_TEAM,
     ),
-    _Kind(
+    MessageKind(
         "registry-limit",
         r"\b429\b|too ?many ?requests|rate limit",
         "waits",
@@ -101,7 +86,7 @@ _KINDS = (
         "The node tries again. Pull from a mirror or with a login to have a higher limit.",
         PLATFORM_TEAM,
     ),
-    _Kind(
+    MessageKind(
         "image-platform",
         r"no match for platform|no matching manifest for|does not match the specified platform",
         "final",
@@ -109,7 +94,7 @@ _KINDS = (
         "Build it for this platform too, for example with docker buildx build --platform linux/amd64,linux/arm64, or "
         "select nodes of its platform with node_selector.",
     ),
-    _Kind(
+    MessageKind(
         "image-disk",
         r"no space left on device|disk quota exceeded",
         "waits",
@@ -117,21 +102,21 @@ _KINDS = (
         "Free space on the disk of the node, or use a smaller image.",
         PLATFORM_TEAM,
     ),
-    _Kind(
+    MessageKind(
         "image-signature",
         r"SignatureValidationFailed|signature (validation|verification) failed|no signature",
         "final",
         "The node refuses the image {image}: it lacks a valid signature",
         "Sign it as the policy of the nodes requires.",
     ),
-    _Kind(
+    MessageKind(
         "image-missing",
         r"manifest unknown|name unknown|NAME_UNKNOWN|MANIFEST_UNKNOWN|: not found|\b404\b|repository .* not found",
         "final",
         "The image {image} does not exist in registry {host}",
         "Correct its name or tag, or push it.",
     ),
-    _Kind(
+    MessageKind(
         "registry-error",
         r"\b5\d\d (Internal Server Error|Bad Gateway|Service Unavailable|Gateway Time-?out)|"
         r"unexpected status.*\b5\d\d\b|RegistryUnavailable",
@@ -140,7 +125,7 @@ _KINDS = (
         "The node tries again; if it lasts, look at the registry.",
         PLATFORM_TEAM,
     ),
-    _Kind(
+    MessageKind(
         "registry-silent",
         r"i/o timeout|deadline exceeded|handshake timeout|connection refused|connection reset|no route to host|"
         r"network is unreachable|Client\.Timeout|unexpected EOF|: EOF\b|dial tcp",
@@ -150,6 +135,7 @@ _KINDS = (
         PLATFORM_TEAM,
     ),
 )
+"""Texts are those of containerd and CRI-O, which pass on what the registry's client library says."""
 _DENIED = re.compile(
     r"\b401\b|unauthorized|pull access denied|authorization failed|insufficient_scope|no basic auth credentials|"
     r"authentication required|failed to fetch (anonymous|oauth) token",
@@ -208,7 +194,7 @@ def _describe_static(facts: Facts, signal: Signal) -> Cause:
 def _describe_pull(facts: Facts, lookup: Lookup, signal: Signal) -> Cause:
     image = _read_image(facts, signal)
     host = parse_host(image)
-    kind = next((each for each in _KINDS if re.search(each.pattern, signal.message, re.IGNORECASE)), None)
+    kind, _ = find_kind(_KINDS, signal.message)
     is_denied = _DENIED.search(signal.message)
     if is_denied and (kind is None or kind.name in ("image-missing", "registry-silent")):
         return _describe_denial(facts, lookup, signal, image)

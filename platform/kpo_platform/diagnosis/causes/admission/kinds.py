@@ -10,7 +10,7 @@ from kpo_platform.pod.merge import Json
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of refusal: its name among the causes, the message that shows it, and what is told.
+    """A kind of refusal: its name among the causes, the message that shows it, and the finding.
 
     The texts and commands may use the groups of the pattern, and ``{namespace}``.
     """

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
-from kpo_platform.diagnosis.cause import PLATFORM_TEAM, Cause, Outlook, build_cause
+from kpo_platform.diagnosis.cause import PLATFORM_TEAM, Cause, build_cause
+from kpo_platform.diagnosis.causes.message_kind import MessageKind, find_kind
 from kpo_platform.diagnosis.causes.progress import cut, is_prepared
 from kpo_platform.diagnosis.facts import Facts
 from kpo_platform.diagnosis.fixes.sizes import build_fix
@@ -27,40 +26,29 @@ RULES: dict[str, Rule] = {
 _REASONS = ("FailedCreatePodSandBox", "NetworkNotReady", "FailedPrepareDynamicResources", "FailedCreatePodContainer")
 
 
-@dataclass(frozen=True)
-class _Kind:
-    """A kind of failed setup: its name in `RULES`, the texts that show it, the outlook, the sentence and the fix."""
-
-    name: str
-    pattern: str
-    outlook: Outlook
-    text: str
-    fix: str
-
-
 _KINDS = (
-    _Kind(
+    MessageKind(
         "sandbox-runtime",
         r"no runtime for|runtime handler|RuntimeHandler|failed to lookup RuntimeClass",
         "final",
         "The node does not have the runtime of the RuntimeClass{runtime_class}: {detail}",
         "Remove runtime_class_name, or select nodes that have the runtime with node_selector.",
     ),
-    _Kind(
+    MessageKind(
         "sandbox-memory",
         r"OOM-killed|memory limit too low|memory limit \d+ too low|cannot allocate memory",
         "final",
         "The memory limit of the pod is too low to set it up",
         "",
     ),
-    _Kind(
+    MessageKind(
         "sandbox-image",
         r"get sandbox image|/pause\b",
         "waits",
         "The node cannot get the image of its pause container: {detail}",
         "Give the nodes access to the registry of the image, or set another one in their container runtime.",
     ),
-    _Kind(
+    MessageKind(
         "sandbox-addresses",
         r"no (available |more |free )?(IPs?|IP address(es)?|addresses)\b|assign an IP address|allocate (an )?IP|"
         r"(IPs?|addresse?s?|CIDR|range|subnet|pool)\b.* (full|exhausted)|ran out of IP|insufficient .*\bIP",
@@ -68,7 +56,7 @@ _KINDS = (
         "The network of the node has no address left for the pod",
         "The node tries again. If it lasts, enlarge the address range, or allow fewer pods on a node.",
     ),
-    _Kind(
+    MessageKind(
         "sandbox-network",
         r"\bcni\b|network (for|plugin|is not ready)|NetworkPlugin|plugin type=|dial unix",
         "waits",
@@ -85,7 +73,7 @@ def find_sandbox_problems(facts: Facts) -> Iterator[Cause]:
         return
     signal = cut(signal)
     detail = sanitize(signal.message.rpartition("desc = ")[2], 300).rstrip(". ")
-    kind = next((each for each in _KINDS if re.search(each.pattern, signal.message, re.IGNORECASE)), None)
+    kind, _ = find_kind(_KINDS, signal.message)
     fix = Fix("The node tries again; if it lasts, look at the node.", who=PLATFORM_TEAM)
     if kind is None:
         text = f"The node cannot set up the pod: {detail}"

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from kpo_platform.diagnosis.cause import PLATFORM_TEAM, Cause, Outlook, build_cause
+from kpo_platform.diagnosis.causes.message_kind import MessageKind, find_kind
 from kpo_platform.diagnosis.causes.progress import cut
 from kpo_platform.diagnosis.causes.references import (
     describe_missing_key,
@@ -59,23 +60,8 @@ _USER = 50000
 """A user that is not root; that of the platform's templates."""
 
 
-@dataclass(frozen=True)
-class _Kind:
-    """A kind of failed start: its name in `RULES`, the texts that show it, the outlook, the sentence and the fix.
-
-    Texts are those of the kubelet, of containerd and CRI-O, and of runc and crun.
-    """
-
-    name: str
-    pattern: str
-    outlook: Outlook
-    text: str
-    fix: str
-    who: str = ""
-
-
 _KINDS = (
-    _Kind(
+    MessageKind(
         "start-root",
         r"image will run as root|runAsUser breaks non-root policy",
         "final",
@@ -83,7 +69,7 @@ _KINDS = (
         "Set runAsUser in container_security_context, or USER in the image, to a number other than 0; an image that "
         "needs root needs podSecurity: baseline of the team.",
     ),
-    _Kind(
+    MessageKind(
         "start-user-name",
         r"image has non-numeric user \((?P<detail>[^)]*)\)|cannot verify user is non-root",
         "final",
@@ -91,21 +77,21 @@ _KINDS = (
         "root",
         "Set runAsUser in container_security_context, or USER in the image, to the number of this user.",
     ),
-    _Kind(
+    MessageKind(
         "start-user",
         r"unable to find (user|group) (?P<detail>[^\s:]+)|no users found|no matching entries in (passwd|group) file",
         "final",
         'The user {detail} of the container "{name}" does not exist in the image {image}',
         "Create it in the image, or set runAsUser in container_security_context to a number.",
     ),
-    _Kind(
+    MessageKind(
         "start-memory",
         r"OOM-killed|memory limit too low|memory limit \d+ too low|cannot allocate memory",
         "final",
         'The memory limit of the container "{name}" is too low to start it',
         "",
     ),
-    _Kind(
+    MessageKind(
         "start-sub-path",
         r"subPath|volume-subpaths",
         "grace",
@@ -113,14 +99,14 @@ _KINDS = (
         "Correct subPath in volume_mounts: it must be a relative path in the volume; if it does not exist, the volume "
         "must be writable.",
     ),
-    _Kind(
+    MessageKind(
         "start-profile",
         r"seccomp profile|apparmor|selinux",
         "final",
         'The node does not have the security profile of the container "{name}": {detail}',
         "Remove the profile from security_context and container_security_context, or install it on the nodes.",
     ),
-    _Kind(
+    MessageKind(
         "start-device",
         r"nvidia-container|CDI devices?|inject .*devices?|no such device|gathering device information|device plugin",
         "grace",
@@ -128,7 +114,7 @@ _KINDS = (
         "Check the drivers and the device plugin of the node.",
         PLATFORM_TEAM,
     ),
-    _Kind(
+    MessageKind(
         "start-disk",
         r"no space left on device|disk quota exceeded",
         "waits",
@@ -136,7 +122,7 @@ _KINDS = (
         "Free space on the disk of the node.",
         PLATFORM_TEAM,
     ),
-    _Kind(
+    MessageKind(
         "start-mount",
         r"error mounting|failed to mkdir|mkdirat|creating mount|not a shared mount|read-only file system|"
         r"not a directory|cannot find volume|mount\(|: mounting ",
@@ -145,7 +131,7 @@ _KINDS = (
         "Correct mountPath and subPath in volume_mounts: a directory cannot be mounted onto a file, and not into a "
         "read-only directory.",
     ),
-    _Kind(
+    MessageKind(
         "start-delay",
         r"failed to sync (secret|configmap) cache|not registered|services have not yet been read|is reserved for|"
         r"DeadlineExceeded|deadline exceeded|timed? ?out|connection refused|transport is closing|try again|unavailable",
@@ -155,6 +141,7 @@ _KINDS = (
         PLATFORM_TEAM,
     ),
 )
+"""Texts are those of the kubelet, of containerd and CRI-O, and of runc and crun."""
 
 
 def find_start_problems(facts: Facts, lookup: Lookup) -> Iterator[Cause]:
@@ -224,8 +211,7 @@ def _describe_text(facts: Facts, signal: Signal) -> Cause | None:
 
 
 def _describe_kind(facts: Facts, signal: Signal) -> Cause | None:
-    matches = ((kind, re.search(kind.pattern, signal.message, re.IGNORECASE)) for kind in _KINDS)
-    kind, match = next(((kind, match) for kind, match in matches if match), (None, None))
+    kind, match = find_kind(_KINDS, signal.message)
     if kind is None or match is None:
         return None
     named = match.groupdict().get("detail")

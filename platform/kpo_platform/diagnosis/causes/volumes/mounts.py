@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
-from kpo_platform.diagnosis.cause import PLATFORM_TEAM, Cause, Outlook, build_cause
+from kpo_platform.diagnosis.cause import PLATFORM_TEAM, Cause, build_cause
+from kpo_platform.diagnosis.causes.message_kind import MessageKind, find_kind
 from kpo_platform.diagnosis.causes.progress import cut, is_prepared, is_young
 from kpo_platform.diagnosis.causes.references import (
     describe_missing_key,
@@ -51,33 +51,22 @@ _PODS = re.compile(r"used by pod\(s\) (.+?)(?: and \d+ pod| in different|$)")
 _CACHE_S = 60
 
 
-@dataclass(frozen=True)
-class _Kind:
-    """A kind of failed mount: its name in `RULES`, the texts that show it, the outlook, the sentence and the fix."""
-
-    name: str
-    pattern: str
-    outlook: Outlook
-    text: str
-    fix: str
-
-
 _KINDS = (
-    _Kind(
+    MessageKind(
         "volume-attached",
         r"Multi-Attach|exclusively attached|already used by (pod|\d)|ReadWriteOncePod access mode and is already",
         "waits",
         "{volume} is in use on another node or by another pod",
         "Wait until it is free, run its pods on one node, or use a volume with the access mode ReadWriteMany.",
     ),
-    _Kind(
+    MessageKind(
         "attach-limit",
         r"attach(ment|ed)? (volume )?limit|max(imum)? (number of )?(volume|attach|data disk)|too many volumes",
         "waits",
         "The node cannot attach one more volume, so {volume} is missing",
         "Wait until other pods with volumes have ended on this node, or add a node.",
     ),
-    _Kind(
+    MessageKind(
         "mount-driver",
         r"not found in the list of registered CSI drivers|helper program|unknown filesystem type|"
         r"no volume plugin matched|executable file not found",
@@ -85,21 +74,21 @@ _KINDS = (
         "The node has no driver or mount program for {volume}",
         "Install it on the nodes, or select nodes that have it. A new node may still start its driver.",
     ),
-    _Kind(
+    MessageKind(
         "mount-token",
         r"failed to fetch token|serviceaccounts? \S+ not found|TokenRequest",
         "waits",
         "The node gets no token of the pod's service account for {volume}",
         "Check that the service account exists: helm upgrade of the release creates it.",
     ),
-    _Kind(
+    MessageKind(
         "mount-full",
         r"no space left on device|disk quota exceeded",
         "waits",
         "There is no room left to mount {volume}",
         "Free space on the disk of the node or on the storage.",
     ),
-    _Kind(
+    MessageKind(
         "mount-denied",
         r"access denied|permission denied|operation not permitted|PermissionDenied|Unauthenticated|unauthorized|"
         r"mount error\(13\)|AuthFailed|AccessDenied",
@@ -107,14 +96,14 @@ _KINDS = (
         "The storage does not let the node mount {volume}",
         "Give the nodes access to the volume or export, and the files to the user of the pod.",
     ),
-    _Kind(
+    MessageKind(
         "mount-filesystem",
         r"wrong fs type|bad superblock|can't read superblock|fsck|structure needs cleaning|bad option",
         "grace",
         "The file system of {volume} is damaged, or the node does not know it",
         "Repair it, or correct fsType and the mount options of the volume.",
     ),
-    _Kind(
+    MessageKind(
         "mount-silent",
         r"timed? ?out|connection refused|no route to host|network is unreachable|connection reset|DeadlineExceeded|"
         r"deadline exceeded|host is down|unavailable|failed to resolve server|name or service not known|no such host|"
@@ -123,7 +112,7 @@ _KINDS = (
         "The storage of {volume} does not answer",
         "Check that the storage runs, that its address is right and that the nodes can connect to it.",
     ),
-    _Kind(
+    MessageKind(
         "mount-path",
         r"no such file or directory|does not exist|NotFound|not found|InvalidVolume",
         "grace",
@@ -171,7 +160,7 @@ def _describe(facts: Facts, lookup: Lookup, name: str, signal: Signal) -> Iterat
 def _describe_kind(facts: Facts, lookup: Lookup, name: str, signal: Signal) -> Cause:
     about, volume = _find_claim(facts, lookup, name)
     detail = _read_detail(signal.message)
-    kind = next((each for each in _KINDS if re.search(each.pattern, signal.message, re.IGNORECASE)), None)
+    kind, _ = find_kind(_KINDS, signal.message)
     if kind is None:
         text = f"The node cannot mount {volume}: {detail}"
         fix = Fix("Check the volume; the node tries again.", who=PLATFORM_TEAM)
