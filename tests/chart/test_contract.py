@@ -57,6 +57,7 @@ DEFAULT_TEAM: Object = {
         "startupTimeout": 300,
         "roomTimeout": 86400,
         "apiServerTimeout": 3600,
+        "missingObjectTimeout": 60,
         "maxRuntime": 0,
     },
     "pool": {"name": "team-alpha", "slots": 128},

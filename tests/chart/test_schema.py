@@ -35,6 +35,7 @@ def test_unsupported_executor_is_refused() -> None:
         ({"policy": {"deferAfter": -1}}, "policy/deferAfter': minimum: got -1, want 0"),
         ({"policy": {"roomTimeout": 59}}, "policy/roomTimeout': minimum: got 59, want 60"),
         ({"policy": {"apiServerTimeout": 599}}, "policy/apiServerTimeout': minimum: got 599, want 600"),
+        ({"policy": {"missingObjectTimeout": -1}}, "policy/missingObjectTimeout': minimum: got -1, want 0"),
         ({"pool": {"slots": -1}}, "pool/slots': minimum: got -1, want 0"),
         ({"dags": {"credentialsSecret": 5}}, "dags/credentialsSecret': got number, want string"),
     ],

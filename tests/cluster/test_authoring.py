@@ -262,7 +262,7 @@ def test_failed_program_is_reported_with_its_last_line(run: StartRun):
     process = run("fails")
     out, err = process.communicate(timeout=180)
     assert process.returncode == 1, err
-    assert out.startswith("✗ team-alpha/fails-") and "ended with exit code 3. no such table." in out, out
+    assert out.startswith("✗ team-alpha/fails-") and "failed with exit code 3: no such table. " in out, out
 
 
 def test_ctrl_c_deletes_the_pod(run: StartRun, stack: Stack):

@@ -31,6 +31,7 @@ from cluster.support.rights.operations import (
     bootstrap_team,
     create_secret,
     delete_finished_pod,
+    get_first,
     handle_worker_pod,
     list_teams,
     read_operations,
@@ -59,6 +60,7 @@ NAMESPACES: dict[str, tuple[str, ...]] = {
     "doctor": (NAMESPACE,),
     "secret-maker": (NAMESPACE,),
     "worker-launcher": (NAMESPACE,),
+    "node-reader": ("",),
 }
 """The namespaces of each role's binding."""
 
@@ -69,9 +71,30 @@ TEST_OBJECTS: dict[str, Any] = {
         {**POD, "metadata": {"name": "mutation"}},
         {"apiVersion": "v1", "kind": "LimitRange", "metadata": {"name": "mutation"}, "spec": {"limits": []}},
         {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "mutation"}, "spec": {"hard": {}}},
+        {
+            "apiVersion": "v1",
+            "kind": "PersistentVolumeClaim",
+            "metadata": {"name": "mutation"},
+            "spec": {
+                "storageClassName": "mutation-none",
+                "accessModes": ["ReadWriteOnce"],
+                "resources": {"requests": {"storage": "1Mi"}},
+            },
+        },
+        {
+            "apiVersion": "v1",
+            "kind": "PersistentVolume",
+            "metadata": {"name": "mutation"},
+            "spec": {
+                "storageClassName": "mutation-other",
+                "accessModes": ["ReadWriteOnce"],
+                "capacity": {"storage": "1Mi"},
+                "hostPath": {"path": "/nonexistent"},
+            },
+        },
     ],
 }
-"""Objects to read in the team's namespace."""
+"""Objects to read in the team's namespace, and a volume of the cluster."""
 
 _BOOTSTRAP = ("bootstrap-operator", "bootstrap-operator-release", "bootstrap-operator-cluster")
 _REMOTE = ("bootstrap-operator-environment", "bootstrap-operator-target")
@@ -97,7 +120,9 @@ _NODE_CHECK_RIGHTS = [
 _DOCTOR_RESOURCES = ("configmaps", "cronjobs", "deployments", "jobs", "pods", "statefulsets")
 """The resources that doctor lists."""
 
-WAITING, FAILING, DEFERRED, STOCK, RETRIED = map(run_task, ("waiting", "failing", "deferred", "stock", "retried"))
+WAITING, FAILING, DEFERRED, STOCK, RETRIED, UNBOUND = map(
+    run_task, ("waiting", "failing", "deferred", "stock", "retried", "unbound")
+)
 
 OPERATIONS: dict[str, dict[tuple[str, str], Operation]] = {
     "pod-launcher": {
@@ -107,6 +132,7 @@ OPERATIONS: dict[str, dict[tuple[str, str], Operation]] = {
         ("patch", "pods"): FAILING,
         ("get", "pods/log"): WAITING,
         **{(verb, "pods/exec"): WAITING for verb in ("create", "get")},
+        ("get", "persistentvolumeclaims"): UNBOUND,
         ("list", "events"): FAILING,
         ("watch", "events"): STOCK,
     },
@@ -141,6 +167,12 @@ OPERATIONS: dict[str, dict[tuple[str, str], Operation]] = {
     },
     "bootstrap-operator-registry": dict.fromkeys(_NODE_CHECK_RIGHTS, check_login_on_node),
     "bootstrap-operator-target": {("create", "serviceaccounts/token"): plan_remote_connection},
+    "node-reader": {
+        ("list", "nodes"): run_kubectl("get nodes"),
+        ("list", "storageclasses"): run_kubectl("get storageclasses"),
+        ("get", "persistentvolumes"): run_kubectl("get persistentvolumes mutation"),
+        **{("get", kind): get_first(kind) for kind in ("nodes", "storageclasses")},
+    },
     "doctor": {("get", "secrets"): run_doctor, **{("list", kind): run_doctor for kind in _DOCTOR_RESOURCES}},
     "bootstrap-operator-cluster": {
         ("get", "namespaces"): bootstrap_team,
@@ -155,6 +187,7 @@ REFUSED = r'cannot \w+ resource|HTTP Error 403|"raised": "ApiException'
 MISSING_RIGHT_SIGNS: dict[tuple[str, str, str], str] = {
     ("pod-launcher", "delete", "pods"): r"pods left: 1",
     ("pod-launcher", "patch", "pods"): r"marked as handled: no",
+    ("pod-launcher", "get", "persistentvolumeclaims"): r"found no node within 10 s(?!.*mutation-none)",
     **{("pod-launcher", verb, "pods/exec"): "Cannot read the result of pod .*: HTTP 403" for verb in ("create", "get")},
     **{
         ("bootstrap-operator-release", verb, "pods/portforward"): "Cannot get and create pods/portforward"
@@ -199,7 +232,7 @@ def actor(
             yield Actor(account, contract, programs)
     finally:
         account.revoke_grants()
-        kinds = "pod,limitrange,resourcequota"
+        kinds = "pod,limitrange,resourcequota,persistentvolumeclaim,persistentvolume"
         stack.kubectl("delete", kinds, "mutation", "-n", TEAM, "--ignore-not-found", "--grace-period=1")
         stack.kubectl("delete", "secret", "mutation", "-n", NAMESPACE, "--ignore-not-found")
         stack.kubectl("delete", "pvc", "mutation", "-n", "team-beta", "--ignore-not-found")

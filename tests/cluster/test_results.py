@@ -91,13 +91,13 @@ def test_other_task_has_no_xcom(task: str, run: Run):
 @pytest.mark.parametrize(("task", "size"), CUT.items())
 def test_cut_result_is_told_with_the_way_out(task: str, size: str, run: Run):
     log = run.read_log(task)
-    assert f"its result is larger than the {size} bytes that pod " in log
-    assert 'Write it to a volume or to object storage and return its path, or set xcom="sidecar".' in log
+    assert f"its result is larger than the {size} bytes that its pod can report. " in log
+    assert 'Set xcom="sidecar", or write it to a volume or to object storage and return its path. ' in log
 
 
 def test_part_of_a_result_is_not_shown(run: Run):
     log = run.read_log("partial")
-    assert ("container base ended with exit code 3" in log, "xxxx" in log) == (True, False)
+    assert ("The program failed with exit code 3" in log, "xxxx" in log) == (True, False)
 
 
 def test_result_that_is_not_json_is_told(run: Run):
@@ -105,7 +105,8 @@ def test_result_that_is_not_json_is_told(run: Run):
 
 
 def test_empty_file_is_told(run: Run):
-    assert "/airflow/xcom/return.json is empty." in run.read_log("empty")
+    log = run.read_log("empty")
+    assert "its result is empty: /airflow/xcom/return.json does not exist or has no content" in log
 
 
 @pytest.mark.parametrize("task", ["moved", "beside"])

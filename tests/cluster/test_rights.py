@@ -28,6 +28,7 @@ LAUNCHER = {
     "get pods/log",
     "create pods/exec",
     "get pods/exec",
+    "get persistentvolumeclaims",
     "list events",
     "watch events",
 }

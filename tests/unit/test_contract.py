@@ -55,6 +55,7 @@ def test_contract_of_an_older_chart_gets_defaults():
         "deferAfter": 5,
         "roomTimeout": 86400,
         "apiServerTimeout": 3600,
+        "missingObjectTimeout": 60,
         "xcom": "message",
         "finish": "triggerer",
         "orphans": "report",

@@ -102,7 +102,10 @@ def test_a_pod_that_has_ended_before_the_deferral_gives_its_result_at_once(
 def test_a_pod_that_has_failed_before_the_deferral_fails_the_task(task_process: TaskProcess):
     task_process.arguments = {"deferrable": True, "log_events_on_failure": False}
     task_process.pods.status = pod("Failed", ended(3))["status"]
-    failure = "AirflowException: Pod t-20e0cf0c37 failed. The program failed: container base ended with exit code 3."
+    failure = (
+        "AirflowException: The program failed with exit code 3. Look for the cause in its log. [KPO-END111: "
+        "docs/troubleshooting.md#kpo-end111] Pod: t-20e0cf0c37."
+    )
     assert (task_process.run(), task_process.pods.changes) == (failure, ["create", "delete"])
 
 

@@ -77,7 +77,7 @@ def test_content_is_told_as_what_it_is(build_facts: Any, text: str, code: str, s
     assert cause.finding.code == code
     assert cause.finding.cause.startswith(sentence)
     assert fix in cause.finding.fix.text
-    is_usable = code in ("KPO-RES101", "KPO-RES104")
+    is_usable = code in ("KPO-RES101", "KPO-RES104", "KPO-RES105")
     assert (cause.finding.severity, cause.outlook) == (("warning", "waits") if is_usable else ("error", "final"))
 
 

@@ -55,4 +55,4 @@ def test_task_loads_no_other_packages_than_the_stock_operator(tmp_path: Path, pu
         contract = os.environ["KPO_PLATFORM_CONTRACT"]
         lines = run_script(TASK, AIRFLOW_CONN_K8S_DEFAULT=connection, KPO_PLATFORM_CONTRACT=contract).splitlines()
     assert (len(pods.created), pods.pod) == (1, None)
-    assert lines[-2:] == ["[]", "airflow contract errors finding pod release"]
+    assert lines[-2:] == ["[]", "airflow contract diagnosis errors finding pod release"]

@@ -84,7 +84,7 @@ def test_own_code_runs_after_a_failure_too(report: Task, fake_cluster: Cluster):
     fake_cluster.programs["base"] = Program(code=3)
     lose_worker(report)
     restarted = report.run()
-    assert "container base ended with exit code 3" in str(restarted.outcome)
+    assert "The program failed with exit code 3" in str(restarted.outcome)
     assert [event["status"] for event in Report.events] == ["failed"]
 
 

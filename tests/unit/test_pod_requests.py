@@ -93,7 +93,7 @@ def test_request_to_a_closed_client_looks_like_a_lost_connection():
 
 
 async def list_all(requests: PodRequests) -> None:
-    assert [len(page.pods) async for page in requests.list_pages()] == [1]
+    assert [len(page.items) async for page in requests.list_pages()] == [1]
 
 
 async def watch(requests: PodRequests) -> None:

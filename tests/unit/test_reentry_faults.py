@@ -15,7 +15,7 @@ from unit.support.http_server import status
 from unit.support.pod_statuses import RUNNING, ended, pod
 from unit.support.task_faults import fail_lookups
 from unit.support.task_restarts import ForgetfulStore, TaskProcess, send_at
-from unit.test_reentry import change_pod, defer, read_log
+from unit.test_reentry import STATUSES, change_pod, defer, read_log
 
 NAME = "t-20e0cf0c37"
 GONE = "The log of container base may be incomplete"
@@ -244,3 +244,12 @@ def test_timeout_says_that_it_has_not_ended_a_pod_that_it_could_not_look_at(
     assert [text for text in deferred.lines if "clean up" in text] == [
         f"Cannot clean up pod {NAME}: the pod was not changed: its uid is not known, and another pod may have its name."
     ]
+
+
+@pytest.mark.parametrize("fired", STATUSES)
+@pytest.mark.parametrize("state", ["running", "gone"])
+def test_message_of_a_trigger_is_one_clean_line(deferred: TaskProcess, state: str, fired: str):
+    change_pod(deferred, state)
+    texts = [deferred.resume(fired, message="\x1b[31mtwo\nlines"), *deferred.lines]
+    assert not any("\x1b" in text or "two\nlines" in text for text in texts)
+    assert any("[31mtwo lines" in text for text in texts) == (state == "running" or fired == "timeout")

@@ -48,7 +48,8 @@ def test_success_of_a_pod_that_is_gone_needs_no_result(task_process: TaskProcess
 def test_exit_code_of_a_pod_that_is_gone_is_in_the_error(task_process: TaskProcess):
     outcome = resume_without_pod(start_deferred(task_process), "failed", pod("Failed", ended(3)))
     assert outcome == (
-        f"AirflowException: Pod {NAME} failed. The program failed: container base ended with exit code 3."
+        "AirflowException: The program failed with exit code 3. Look for the cause in its log. [KPO-END111: "
+        f"docs/troubleshooting.md#kpo-end111] Pod: {NAME}."
     )
 
 

@@ -80,7 +80,8 @@ def test_failed_program_exits_with_1_and_shows_its_last_output(run: Any, pods: P
     assert json.loads(result.out) == {
         "pod": {"namespace": "team-alpha", "name": pods.name},
         "state": "failed",
-        "why": f"Pod {pods.name} failed. The program failed: container base ended with exit code 3. no such table.",
+        "why": "The program failed with exit code 3: no such table. Correct the program. [KPO-END111: "
+        f"docs/troubleshooting.md#kpo-end111] Pod: {pods.name}.",
         "result": None,
     }
 

@@ -21,10 +21,10 @@ from kpo_platform.airflow.operators.lifecycle import (
     pod_api,
     pod_logs,
     pod_updates,
-    pod_wait,
     pod_watch,
     quota_wait,
     restart,
+    start_check,
     start_record,
     task_end,
     task_result,
@@ -73,7 +73,7 @@ TIMES_OF_A_RUN: tuple[tuple[str, float], ...] = (
     (r"the watch reports nothing for (.+?), in a long wait", pod_updates._SILENCE_S),
     (r"the task waits as long, at most (.+?), before the next watch", api_errors.LONGEST_RETRY_AFTER_S),
     (r"the task reads the pod every (.+?) until the watch reports", pod_updates._SILENCE_S),
-    (r"If a pod has not started after (.+?), the task also", pod_wait._EVENTS_S),
+    (r"If a pod has not started after (.+?), the task also", start_check._EVENTS_S),
     (r"waits up to (.+?) for the triggerer to delete the old pod", earlier_pod._TRIGGERER_S),
     (r"the interval grows with the time to (.+?)\.", pod_updates._PENDING[1]),
     (r"in the first minute and grows to (.+?);", pod_updates._RUNNING[1]),
@@ -92,7 +92,7 @@ TIMES_OF_A_RUN: tuple[tuple[str, float], ...] = (
 
 NUMBERS_OF_A_RUN: tuple[tuple[str, list[str]], ...] = (
     (r"opened again every (.+?) minutes", [" to ".join(NUMERALS[each // 60] for each in pod_watch._LASTS_S)]),
-    (r"its events, every (.+?) seconds", [f"{pod_wait._EVENTS_S:g} to {pod_wait._LONGEST_EVENTS_S:g}"]),
+    (r"its events, every (.+?) seconds", [f"{start_check._EVENTS_S:g} to {start_check._LONGEST_EVENTS_S:g}"]),
     (r"ends a silent watch after (\d+) seconds", [f"{pod_watch._SILENCE_S:g}"]),
     (r"A watch without data for (\d+) seconds is closed", [f"{pod_requests._SILENCE_S:g}"]),
     (

@@ -149,7 +149,7 @@ def test_kept_pod_with_a_fixed_name_is_replaced_by_the_next_try(
 ):
     fake_cluster.programs["base"] = Program(code=3)
     task = start_task(**FIXED, reattach_on_restart=reattaches)
-    assert task.run().outcome.startswith("AirflowException: Pod load failed. The program failed")
+    assert task.run().outcome.startswith("AirflowException: The program failed with exit code 3: hello.")
     fake_cluster.programs["base"] = Program()
     run = act(task)
     assert (run.outcome, REPLACED in run.log, fake_cluster.created) == (None, True, 2)

@@ -231,7 +231,7 @@ def test_bad_result_is_stored_as_a_failure(fake_cluster: Cluster, start_task: St
     task = start_task(do_xcom_push=True)
     task.run()
     message = str(task.run().outcome).removeprefix(f"AirflowException: Pod {task.pod} failed. ")
-    assert message.startswith("The program succeeded, but its result is not JSON: ")
+    assert message.startswith("The program succeeded, but its result is not JSON (line 1, column 1: ")
     assert read_end(task, "kind", "message", "is_result_lost") == ["failed", message, False]
 
 

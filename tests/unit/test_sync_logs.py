@@ -165,7 +165,7 @@ def test_pod_that_waits_for_a_node_unwatched_is_looked_at_every_ten_seconds(
     run = start_task(startup_check_interval_seconds=None, schedule_timeout_seconds=1000).run()
     assert "found no node within 1000 s" in str(run.error)
     assert 120 < count(fake_cluster, "GET pods/") < 130
-    assert 30 < count(fake_cluster, "GET events") < 50
+    assert 140 < count(fake_cluster, "GET events") < 160
 
 
 @pytest.mark.parametrize("limit_s", [7, 95])

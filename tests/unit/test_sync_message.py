@@ -17,9 +17,9 @@ ONCE = 2
 """Lines of the ledger, in which a program starts and ends."""
 
 TOO_LARGE = (
-    "AirflowFailException: The program succeeded, but its result is larger than the {} bytes that pod POD can report. "
-    "The task is not tried again, because its work is done. Write it to a volume or to object storage and return its "
-    'path, or set xcom="sidecar".'
+    "AirflowFailException: The program succeeded, but its result is larger than the {} bytes that its pod can report. "
+    'Set xcom="sidecar", or write it to a volume or to object storage and return its path. [KPO-RES103: '
+    "docs/troubleshooting.md#kpo-res103] The task is not tried again, because its work is done. Pod: POD."
 )
 SIZES = [(4094, "4,095", True), (4095, "4,095", True), (4096, "4,095", False), (4097, "4,095", False)]
 OF_FOUR = [(3071, "3,071", True), (3072, "3,071", False), (9000, "3,071", False)]
@@ -82,8 +82,10 @@ def test_empty_file_is_no_result(fake_cluster: Cluster, start_task: StartTask):
     assert (run.outcome, [line for line in run.log if "result" in line or "return" in line]) == (
         None,
         [
-            "The task has no result: /airflow/xcom/return.json is empty. A program must write directly into it.",
             "The result has 0 bytes.",
+            "warning: The program succeeded, but its result is empty: /airflow/xcom/return.json does not exist or has "
+            "no content. Write JSON to /airflow/xcom/return.json directly; or leave out xcom if the task has no "
+            "result. [KPO-RES101: docs/troubleshooting.md#kpo-res101]",
             "xcom result file is empty.",
         ],
     )
@@ -93,8 +95,9 @@ def test_result_that_is_not_json_fails_the_task(fake_cluster: Cluster, start_tas
     write(fake_cluster, b"{'rows': 3}")
     task = start_task(xcom=True)
     assert tell(task, task.run()) == (
-        "AirflowException: The program succeeded, but its result is not JSON: Expecting property name enclosed in "
-        "double quotes: line 1 column 2 (char 1). Write JSON to /airflow/xcom/return.json."
+        "AirflowException: The program succeeded, but its result is not JSON (line 1, column 2: Expecting property "
+        "name enclosed in double quotes); it begins with \"{'rows': 3}\". This is Python's notation: write it with "
+        "json.dump. [KPO-RES102: docs/troubleshooting.md#kpo-res102] Pod: POD."
     )
 
 
@@ -184,7 +187,8 @@ def test_pod_that_was_changed_at_its_creation_ends_before_its_work(
     assert tell(task, task.run()) == (
         f"AirflowFailException: Pod POD cannot give out the task's result: {missing}. Something has changed the pod at "
         "its creation, such as a webhook of the cluster. The task is not tried again, because another pod would be "
-        f'changed as well. Ask the platform team to exempt the team\'s pods from the change, or set xcom="{other}".'
+        f'changed as well. Ask the platform team to exempt the team\'s pods from the change, or set xcom="{other}". '
+        "[KPO-RES110: docs/troubleshooting.md#kpo-res110]"
     )
     assert (fake_cluster.ledger, fake_cluster.pods) == ([], {})
 

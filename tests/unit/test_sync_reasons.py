@@ -35,10 +35,12 @@ def test_result_of_a_failed_program_is_kept(fake_cluster: Cluster, start_task: S
 
 def test_bad_result_of_a_successful_program_fails_the_task(fake_cluster: Cluster, start_task: StartTask):
     fake_cluster.result = "no json"
-    run = start_task(do_xcom_push=True).run()
+    task = start_task(do_xcom_push=True)
+    run = task.run()
     assert (run.outcome, fake_cluster.pods) == (
-        "AirflowException: The program succeeded, but its result is not JSON: Expecting value: line 1 column 1 (char "
-        "0). Write JSON to /airflow/xcom/return.json.",
+        "AirflowException: The program succeeded, but its result is not JSON (line 1, column 1: Expecting value); it "
+        'begins with "no json". Write JSON to /airflow/xcom/return.json, for example with json.dump: also a single '
+        f"text needs quotation marks. [KPO-RES102: docs/troubleshooting.md#kpo-res102] Pod: {task.pod}.",
         {},
     )
 
@@ -64,7 +66,8 @@ def test_lost_result_of_a_successful_program_does_not_start_it_again(fake_cluste
     run = task.run()
     assert tell(task, run) == (
         "AirflowFailException: The program succeeded, but pod POD lost its container airflow-xcom-sidecar before its "
-        "result was read. The task is not tried again, because its work is done."
+        "result was read. The task is not tried again, because its work is done. [KPO-RES108: "
+        "docs/troubleshooting.md#kpo-res108]"
     )
 
 

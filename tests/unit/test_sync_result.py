@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -77,7 +78,7 @@ def test_refusal_for_more_than_a_minute_is_told(
     fail_until(fake_cluster, 1000, error)
     run = start_task(do_xcom_push=True).run()
     assert (60 <= fake_cluster.now <= 70, fake_cluster.pods) == (True, {})
-    assert str(run.outcome).endswith(f"{why} A retry does the work again.")
+    assert re.search(rf"{re.escape(why)} A retry does the work again\. \[KPO-RES10[09]: ", str(run.outcome))
 
 
 def test_minute_of_refusals_begins_when_the_connection_is_back(fake_cluster: Cluster, start_task: StartTask):
@@ -99,7 +100,8 @@ def test_success_whose_sidecar_is_killed_during_the_read_is_not_repeated(fake_cl
     run = task.run()
     assert tell(task, run) == (
         "AirflowFailException: The program succeeded, but pod POD lost its container airflow-xcom-sidecar before its "
-        "result was read. The task is not tried again, because its work is done."
+        "result was read. The task is not tried again, because its work is done. [KPO-RES108: "
+        "docs/troubleshooting.md#kpo-res108]"
     )
 
 

@@ -10,6 +10,7 @@ from unit.support.cluster_server import Cluster
 from unit.support.contracts import TEAM
 from unit.support.fake_kubelet import IDLE, Program
 from unit.support.published_contract import Publish
+from unit.support.task_ends import EXIT_3
 from unit.support.task_process import STARTED, StartTask
 
 BUILT = (
@@ -66,16 +67,13 @@ END = f"{MARK} activeDeadlineSeconds=1"
 @pytest.mark.parametrize(
     ("program", "arguments", "outcome"),
     [
-        (
-            Program(code=3),
-            {},
-            "AirflowException: Pod POD failed. The program failed: container base ended with exit code 3.",
-        ),
+        (Program(code=3), {}, EXIT_3),
         (
             Program(code=137, reason="OOMKilled"),
             {},
-            "AirflowException: Pod POD failed. The program ran out of memory: container base was killed (OOMKilled, "
-            "exit code 137); its memory limit is 128Mi. Use less memory, or a larger size.",
+            'AirflowException: The program ran out of memory: container "base" was killed at its limit of 128Mi '
+            '(OOMKilled). Set size="large" (1Gi), or use less. [KPO-END101: docs/troubleshooting.md#kpo-end101] Pod: '
+            "POD.",
         ),
         (Program(code=99), {"skip_on_exit_code": 99}, "AirflowSkipException: Pod POD returned exit code 99. Skipping."),
         (
@@ -86,7 +84,7 @@ END = f"{MARK} activeDeadlineSeconds=1"
         (
             Program(code=2),
             {"skip_on_exit_code": 99},
-            "AirflowException: Pod POD failed. The program failed: container base ended with exit code 2.",
+            EXIT_3.replace("code 3", "code 2"),
         ),
     ],
 )
@@ -98,7 +96,8 @@ def test_exit_code_decides(
     run = task.run()
     assert run.outcome.replace(task.pod, "POD") == outcome
     assert run.log == [OUTSIDE, BUILT, describe_created(task.pod), "[base] hello", f"Deleting pod: {task.pod}"]
-    assert run.requests == ["POST pods", "WATCH POD", "DELETE POD"]
+    reads = [] if run.outcome.startswith("AirflowSkip") else ["GET events"]
+    assert run.requests == ["POST pods", "WATCH POD", *reads, "DELETE POD"]
 
 
 DISPOSALS = [
@@ -133,7 +132,7 @@ def test_task_or_else_team_decides_what_is_left(
     fake_cluster.programs["base"] = Program(code=code)
     task = start_task(log_events_on_failure=False, **({"on_finish_action": action} if action else {}))
     run = task.run()
-    assert run.requests == ["POST pods", "WATCH POD", *requests]
+    assert run.requests == ["POST pods", "WATCH POD", *(["GET events"] if code else []), *requests]
     line = describe_kept(task.pod) if requests == [MARK] else f"Deleting pod: {task.pod}"
     assert (run.log[-1], [*fake_cluster.pods]) == (line, [task.pod] if requests == [MARK] else [])
 
@@ -154,9 +153,9 @@ def test_sidecar_that_never_ends_does_not_hold_the_task(
     )
     left = [(pod.phase, pod.container("agent").is_running) for pod in fake_cluster.pods.values()]
     if action == "keep_pod":
-        assert (run.requests[2:], left) == ([END], [("Failed", False)])
+        assert (run.requests[-1], left) == (END, [("Failed", False)])
     else:
-        assert (run.requests[2:], left) == (["DELETE POD"], [])
+        assert (run.requests[-1], left) == ("DELETE POD", [])
 
 
 def test_kept_pod_with_a_result_stays_successful(fake_cluster: Cluster, start_task: StartTask):
@@ -188,8 +187,9 @@ def test_failed_init_container_is_named(fake_cluster: Cluster, start_task: Start
     task = start_task(pod_override={"spec": {"initContainers": [{"name": "fetch", "image": "fetch:1"}]}})
     run = task.run()
     assert run.outcome == (
-        f"AirflowException: Pod {task.pod} failed. Init container fetch failed with exit code 4, so the program did "
-        "not start."
+        'AirflowException: Init container "fetch" failed with exit code 4, so the program did not start (Error). '
+        f"Correct init_containers; its log tells more: kubectl -n team-alpha logs {task.pod} -c fetch [KPO-STA126: "
+        f"docs/troubleshooting.md#kpo-sta126] Pod: {task.pod}."
     )
     assert fake_cluster.ledger == []
 
@@ -227,9 +227,10 @@ def test_events_and_containers_are_logged_after_a_failure_if_wanted(
 
 def test_pod_is_shown_on_failure_if_wanted(fake_cluster: Cluster, start_task: StartTask):
     fake_cluster.programs["base"] = Program(code=3)
-    run = start_task(log_pod_spec_on_failure=True).run()
+    task = start_task(log_pod_spec_on_failure=True)
+    run = task.run()
     first, second = run.outcome.split("\n")[:2]
-    assert (first[-12:], second) == ("exit code 3.", "remote_pod: {'api_version': 'v1',")
+    assert (first, second) == (EXIT_3.replace("POD", task.pod), "remote_pod: {'api_version': 'v1',")
 
 
 def test_program_output_that_is_no_utf8_is_shown_escaped(fake_cluster: Cluster, start_task: StartTask):

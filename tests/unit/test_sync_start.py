@@ -7,10 +7,17 @@ from typing import Any
 import pytest
 
 from unit.support.cluster_server import Cluster, Rule
+from unit.support.contracts import TEAM
 from unit.support.fake_kubelet import FakePod, Program
 from unit.support.http_server import Fault
 from unit.support.pod_store import refuse
+from unit.support.published_contract import Publish
 from unit.support.task_process import StartTask
+
+NO_NODE = (
+    "No node can take the pod: 0/1 nodes are available (Unschedulable). Wait, or ask the platform team. [KPO-SCH100: "
+    "docs/troubleshooting.md#kpo-sch100]"
+)
 
 
 @pytest.mark.parametrize("quota", [100, 1])
@@ -112,7 +119,8 @@ def test_quota_and_node_share_one_deadline(fake_cluster: Cluster, start_task: St
     fake_cluster.prepare = lambda pod: setattr(pod, "has_room", False)
     task = start_task(schedule_timeout_seconds=100)
     run = task.run()
-    assert run.outcome.startswith(f"PodLaunchTimeoutException: Pod {task.pod} found no node within 100 s (")
+    late = f"Pod {task.pod} found no node within 100 s ("
+    assert run.outcome.startswith(f"PodLaunchTimeoutException: {NO_NODE} {late}"), run.outcome
     assert 100 <= fake_cluster.now <= 102
 
 
@@ -121,10 +129,11 @@ def test_pod_that_finds_no_node_is_deleted_after_the_room_timeout(fake_cluster: 
     task = start_task(log_events_on_failure=False, schedule_timeout_seconds=100)
     run = task.run()
     assert run.outcome == (
-        f"PodLaunchTimeoutException: Pod {task.pod} found no node within 100 s (schedule_timeout_seconds, by default "
-        "the team's policy.roomTimeout). Its events in this log show why."
+        f"PodLaunchTimeoutException: {NO_NODE} Pod {task.pod} found no node within 100 s (schedule_timeout_seconds, by "
+        "default the team's policy.roomTimeout)."
     )
     assert run.log[3:] == [
+        f"Pod {task.pod} does not start yet: {NO_NODE}",
         "The task fails (PodLaunchTimeoutException). Its pod is now deleted or kept.",
         f"Deleting pod: {task.pod}",
     ]
@@ -138,23 +147,45 @@ def test_pod_that_does_not_start_on_its_node_is_deleted(action: str, fake_cluste
     task = start_task(startup_timeout_seconds=30, on_finish_action=action)
     run = task.run()
     assert run.outcome == (
-        f"PodLaunchTimeoutException: Pod {task.pod} did not start within 30 s (startup_timeout_seconds). Its events in "
-        "this log show what it waits for."
+        f"PodLaunchTimeoutException: Pod {task.pod} did not start within 30 s (startup_timeout_seconds). Kubernetes "
+        "does not say why."
     )
     assert (run.requests[-1], fake_cluster.pods) == ("DELETE POD", {})
     assert 30 <= fake_cluster.now <= 32
 
 
-@pytest.mark.parametrize("reason", ["ErrImagePull", "InvalidImageName", "ErrImageNeverPull"])
-def test_image_that_can_never_be_pulled_fails_the_task(reason: str, fake_cluster: Cluster, start_task: StartTask):
+@pytest.mark.parametrize(
+    ("reason", "cause"),
+    [
+        ("InvalidImageName", 'The image name "busybox:1.35" is not valid (InvalidImageName).'),
+        ("ErrImageNeverPull", "The image busybox:1.35 is not on the node, and its pull policy is Never ("),
+    ],
+)
+def test_image_that_can_never_be_pulled_fails_the_task(
+    reason: str, cause: str, fake_cluster: Cluster, start_task: StartTask
+):
     fake_cluster.programs["base"] = Program(never_starts=reason)
     task = start_task()
     run = task.run()
-    assert (run.outcome, run.requests[-1], fake_cluster.pods) == (
-        f"PodLaunchFailedException: Image cannot be pulled, unable to start: {reason}",
-        "DELETE POD",
-        {},
+    assert run.outcome.startswith(f"PodLaunchFailedException: {cause}"), run.outcome
+    assert (run.requests[-1], fake_cluster.pods, fake_cluster.now < 5) == ("DELETE POD", {}, True)
+
+
+@pytest.mark.parametrize("grace_s", [0, 60, 120])
+def test_unknown_problem_with_an_image_fails_the_task_after_the_grace(
+    grace_s: int, fake_cluster: Cluster, start_task: StartTask, publish: Publish
+):
+    publish(alpha={"policy": {**TEAM["policy"], "missingObjectTimeout": grace_s}})
+    fake_cluster.programs["base"] = Program(never_starts="ErrImagePull")
+    task = start_task()
+    run = task.run()
+    cause = (
+        "The image busybox:1.35 cannot be pulled (ErrImagePull). Correct the image, or ask the platform team about its "
+        "registry. [KPO-IMG100: docs/troubleshooting.md#kpo-img100]"
     )
+    assert run.outcome == f"PodLaunchFailedException: {cause} Pod: {task.pod}."
+    assert f"Pod {task.pod} does not start yet: {cause}" in run.log
+    assert (fake_cluster.pods, grace_s <= fake_cluster.now < grace_s + 5) == ({}, True)
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ POD = SimpleNamespace(
         container=lambda name: ContainerState(name, phase="running" if name == SIDECAR else "terminated"),
     ),
     is_gone=False,
+    manifest={},
     model=V1Pod(metadata=V1ObjectMeta(name="p", namespace="n")),
     refresh=lambda: None,
 )
@@ -79,12 +80,12 @@ def test_missing_right_to_exec_is_told_after_a_minute():
 
 def test_message_that_was_not_reported_is_not_blamed_on_a_sidecar():
     base = ContainerState("base", message_path=RESULT_FILE)
-    pod = SimpleNamespace(state=PodState("p", phase="Succeeded", containers=(base,)), is_gone=False)
+    pod = SimpleNamespace(state=PodState("p", phase="Succeeded", containers=(base,)), is_gone=False, manifest={})
     with pytest.raises(AirflowFailException) as caught:
         read_result(SimpleNamespace(base_container_name="base"), pod)  # type: ignore[arg-type]
     assert str(caught.value) == (
         "The program succeeded, but pod p lost its container base before its result was read. "
-        "The task is not tried again, because its work is done."
+        "The task is not tried again, because its work is done. [KPO-RES108: docs/troubleshooting.md#kpo-res108]"
     )
 
 

@@ -12,7 +12,7 @@ from airflow.providers.cncf.kubernetes.triggers.pod import KubernetesPodTrigger
 
 from kpo_platform.airflow.triggers import outage, team_pod
 from kpo_platform.airflow.triggers.team_pod import TeamPodTrigger
-from kpo_platform.pod.state import parse_pod_state
+from kpo_platform.pod.reported_end import CANNOT_START
 from kpo_platform.pod.summary import summarize_pod
 from unit.support.informer_scene import build_ended, build_pod
 from unit.support.namespace_server import refusing, serve
@@ -88,11 +88,18 @@ def test_pod_that_never_was_is_left_to_the_worker():
 
 def test_image_that_can_never_be_pulled_is_left_to_the_worker():
     event = fire(serve_pods(build_pod("a", "Pending", IMAGE_MISSING)), build_trigger())
-    assert (event["status"], event["message"]) == (
+    assert (event["status"], event[CANNOT_START], event["message"]) == (
         "error",
-        "Image cannot be pulled, unable to start: InvalidImageName couldn't parse image",
+        True,
+        'The image name "python:3.12" is not valid (InvalidImageName). Correct it: registry/repository:tag, in lower '
+        "case, such as registry.example.com/team/job:1.2. [KPO-IMG101: docs/troubleshooting.md#kpo-img101]",
     )
 
+
+NO_NODE = (
+    "No node can take the pod: 0/3 nodes are available (Unschedulable). Wait, or ask the platform team. [KPO-SCH100: "
+    "docs/troubleshooting.md#kpo-sch100]"
+)
 
 UNSCHEDULED = {
     "metadata": {"name": "a", "namespace": "n", "uid": "uid-a"},
@@ -108,20 +115,15 @@ UNSCHEDULED = {
 
 def test_pod_that_finds_no_node_in_time_is_a_timeout(log: Log):
     event = fire(serve_pods(UNSCHEDULED), build_trigger(schedule_timeout=0.2))
-    message = (
-        "Pod a found no node within 0.2 s (schedule_timeout_seconds, by default the team's policy.roomTimeout). Its "
-        "events in this log show why."
-    )
-    assert event == build_event(None, "timeout", message)
-    assert log.lines == ["Pod a has no node yet: 0/3 nodes are available"]
+    late = "Pod a found no node within 0.2 s (schedule_timeout_seconds, by default the team's policy.roomTimeout)."
+    assert event == build_event(None, "timeout", f"{NO_NODE} {late}")
+    assert log.lines == [f"Pod a does not start yet: {NO_NODE}"]
 
 
 def test_pod_that_does_not_start_in_time_is_a_timeout(log: Log):
     trigger = build_trigger(startup_timeout=0.2, schedule_timeout=0)
     event = fire(serve_pods(build_pod("a", "Pending", WAITING)), trigger)
-    message = (
-        "Pod a did not start within 0.2 s (startup_timeout_seconds). Its events in this log show what it waits for."
-    )
+    message = "Pod a did not start within 0.2 s (startup_timeout_seconds). Kubernetes does not say why."
     assert event == build_event(None, "timeout", message)
     assert log.lines == ["Pod a has a node and starts."]
 
@@ -154,9 +156,10 @@ def test_steps_of_the_pod_are_in_the_log(log: Log):
         lambda: server.put(build_ended("a")),
     )
     assert log.lines == [
-        "Pod a has no node yet: 0/3 nodes are available",
+        f"Pod a does not start yet: {NO_NODE}",
         "Pod a has a node and starts.",
-        "Container base waits: ImagePullBackOff: timeout [31m",
+        "Pod a does not start yet: The image of the pod cannot be pulled: timeout [31m (ImagePullBackOff). Correct the "
+        "image, or ask the platform team about its registry. [KPO-IMG100: docs/troubleshooting.md#kpo-img100]",
         "Pod a has started.",
     ]
 
@@ -187,14 +190,12 @@ def test_short_outage_is_not_in_the_log(log: Log, monkeypatch: pytest.MonkeyPatc
     assert log.lines == ["Pod a has started."]
 
 
-def test_image_problem_is_looked_for_only_if_a_container_waits_for_its_image(monkeypatch: pytest.MonkeyPatch):
-    looked: list[Json | None] = []
-    monkeypatch.setattr(team_pod, "find_image_problem", lambda found: looked.append(found) or "")
+def test_spec_of_a_pod_is_read_once_if_it_does_not_start(log: Log):
     server = serve_pods(UNSCHEDULED)
     backoff = {"waiting": {"reason": "ImagePullBackOff", "message": "timeout"}}
     steps = [build_pod("a", "Pending", WAITING), build_pod("a", "Pending", backoff), build_pod("a"), build_ended("a")]
     fire(server, build_trigger(), *[lambda step=step: server.put(step) for step in steps])  # type: ignore[misc]
-    assert [each and parse_pod_state(each).container("base").reason for each in looked] == ["ImagePullBackOff"]
+    assert server.requests.count("GET a") == 1
 
 
 def test_stored_form_has_the_stock_arguments_and_its_own():

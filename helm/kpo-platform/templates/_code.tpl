@@ -11,7 +11,7 @@ version and with entry points for Airflow's plugin, cluster policy and provider.
 {{- $files := dict -}}
 {{- $code := .Subcharts.code -}}
 {{- $_ := include "kpo-platform.readFile" (list $code "files/kpo_platform/__init__.py") -}}
-{{- range list "*.py" "{airflow,contract,operator,pod}/**.py" -}}
+{{- range list "*.py" "{airflow,contract,diagnosis,operator,pod}/**.py" -}}
 {{- range $path, $_ := $code.Files.Glob (printf "files/kpo_platform/%s" .) -}}
 {{- $_ := set $files (trimPrefix "files/" $path) ($code.Files.Get $path) -}}
 {{- end -}}

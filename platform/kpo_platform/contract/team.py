@@ -150,6 +150,7 @@ class Policy(ContractModel):
     startup_timeout: int
     room_timeout: int = 86400
     api_server_timeout: int = 3600
+    missing_object_timeout: int = 60
     max_runtime: int
     xcom: str = "message"
     finish: str = "triggerer"

@@ -16,7 +16,8 @@ Outlook = Literal["final", "grace", "waits"]
 that writes a Secret; ``waits``: it may without help, as when a node is added or a registry answers again.
 """
 
-_LONGEST = 2000
+LONGEST_SENTENCE = 2000
+"""Characters of a cause with its fix: a message of Kubernetes may be half as long."""
 
 PLATFORM_TEAM = "the platform team"
 """Who acts where the fix lies outside of the task."""
@@ -45,13 +46,19 @@ class Cause:
         """The order among several causes: what explains most comes first, and warnings come last."""
         return self.finding.severity == "warning", self.is_vague, _OUTLOOKS.index(self.outlook)
 
+    @property
+    def reference(self) -> str:
+        """The code, and where the documentation explains it."""
+        code = self.finding.code
+        return f"[{code}: docs/troubleshooting.md#{code.lower()}]"
+
     def __str__(self) -> str:
         """Cause, evidence and fix in one line, as the first line of a task's error."""
         finding = self.finding
         reason = f" ({self.reason})" if self.reason and self.reason not in finding.cause else ""
         commands = f" {' && '.join(finding.fix.commands)}" if finding.fix.commands else ""
-        anchor = f"docs/troubleshooting.md#{finding.code.lower()}"
-        return sanitize(f"{finding.cause}{reason}. {finding.fix}{commands} [{finding.code}: {anchor}]", _LONGEST)
+        sentence = f"{finding.cause}{reason}. {finding.fix}{commands}"
+        return f"{sanitize(sentence, LONGEST_SENTENCE - len(self.reference) - 2)} {self.reference}"
 
 
 def build_cause(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from urllib.parse import quote
 
 from kpo_platform.pod.merge import Json
 
@@ -46,6 +47,15 @@ class Need:
     def is_about_events(self) -> bool:
         """Whether the events of an object are asked for; the name is its kind and name, such as ``Pod/report``."""
         return self.kind == "Event"
+
+    @property
+    def path(self) -> str:
+        """The path of the API server at which the object, or the list, is read."""
+        plural, group = KINDS[self.kind]
+        base = f"/apis/{group}/v1" if group else "/api/v1"
+        place = f"/namespaces/{quote(self.namespace, safe='')}" if self.namespace else ""
+        name = f"/{quote(self.name, safe='')}" if self.name and not self.is_about_events else ""
+        return f"{base}{place}/{plural}{name}"
 
     @property
     def event_fields(self) -> str:

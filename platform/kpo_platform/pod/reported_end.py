@@ -11,6 +11,9 @@ from kpo_platform.pod.outcome import Outcome, OutcomeKind
 SUCCESS, FAILED = "success", "failed"
 """What the stock trigger reports of a program that has ended."""
 
+CANNOT_START = "cannot_start"
+"""The key of an event of the platform's trigger that says that the pod can never start; the message says why."""
+
 _FAILURE = "The program failed, and its pod was deleted before its exit code and log were read."
 
 

@@ -11,12 +11,15 @@ from typing import Any
 import pytest
 
 from kpo_platform.airflow.operators.lifecycle import (
+    pod_diagnosis,
     pod_logs,
     pod_updates,
     pod_wait,
     quota_wait,
     run,
+    start_check,
     stop_signal,
+    task_reader,
     task_result,
     task_state,
 )
@@ -51,7 +54,7 @@ def replace_time(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = SimpleNamespace(time=lambda: EPOCH_S + cluster.now, monotonic=lambda: cluster.now, sleep=cluster.sleep)
     monkeypatch.setattr(stop_signal.StopSignal, "sleep", sleep)
     monkeypatch.setattr(stop_signal.StopSignal, "wait", wait)
-    for module in (quota_wait, pod_wait, pod_updates, task_result):
+    for module in (quota_wait, pod_diagnosis, pod_wait, pod_updates, start_check, task_reader, task_result):
         monkeypatch.setattr(module, "time", clock)
     for module in (run, task_state):
         monkeypatch.setattr(module, "Patience", partial(Patience, clock=lambda: cluster.now, random=lambda: 1.0))

@@ -67,6 +67,7 @@ TEAM: dict[str, Any] = {
         "startupTimeout": 300,
         "roomTimeout": 86400,
         "apiServerTimeout": 3600,
+        "missingObjectTimeout": 60,
         "maxRuntime": 0,
     },
     "pool": {"name": "team-alpha", "slots": 128},

@@ -27,6 +27,7 @@ class Program:
         stop_code: the exit code after SIGTERM.
         reason: Kubernetes' reason of the end; by default Completed or Error.
         never_starts: the reason why it waits forever, such as ErrImagePull.
+        message: the message with that reason.
         result: what it has written into the file with its result when it ends.
     """
 
@@ -36,6 +37,7 @@ class Program:
     stop_code: int = 143
     reason: str = ""
     never_starts: str = ""
+    message: str = ""
     result: bytes = b'{"rows": 3}'
 
 
@@ -76,7 +78,8 @@ class FakeContainer:
         self.log.end()
 
     def status(self) -> Json:
-        state: Json = {"waiting": {"reason": self.program.never_starts or "ContainerCreating"}}
+        waiting = {"reason": self.program.never_starts or "ContainerCreating"}
+        state: Json = {"waiting": waiting | ({"message": self.program.message} if self.program.message else {})}
         if self.started_at is not None:
             state = {"running": {"startedAt": stamp(self.started_at)}}
         if self.ended_at is not None:

@@ -94,7 +94,8 @@ class FakeLog:
             body = bytearray()
             for each in batch:
                 if each.stamp[:19] + "Z" >= since:
-                    body += (each.stamp.encode() + b" " if is_new_line else b"") + each.data
+                    has_stamp = is_new_line and "timestamps" in query
+                    body += (each.stamp.encode() + b" " if has_stamp else b"") + each.data
                     body += b"" if each.is_partial else b"\n"
                 is_new_line = not each.is_partial
             done += len(batch)

@@ -15,7 +15,7 @@ from kubernetes_asyncio import client
 Json = dict[str, Any]
 Act = Callable[[web.Request], Awaitable[web.StreamResponse | None]]
 
-PODS = "/api/v1/namespaces/n/pods"
+PODS, EVENTS = "/api/v1/namespaces/n/pods", "/api/v1/namespaces/n/events"
 
 
 @dataclass
@@ -27,6 +27,7 @@ class NamespaceServer:
         version: the last version.
         oldest: a watch cannot begin before.
         requests: the requests: LIST, WATCH, and method and name of the others.
+        events: the events of the namespace.
         logs: the lines of the logs by pod, each with its stamp.
         acts: by the name of a request, what is answered instead, one for each of the next ones; None as usual.
         clients: how many clients were opened.
@@ -37,6 +38,7 @@ class NamespaceServer:
     version: int = 1
     oldest: int = 0
     requests: list[str] = field(default_factory=list)
+    events: list[Json] = field(default_factory=list)
     logs: dict[str, list[str]] = field(default_factory=dict)
     acts: dict[str, list[Act | None]] = field(default_factory=dict)
     clients: int = 0
@@ -107,6 +109,12 @@ class NamespaceServer:
         if kind == "WATCH":
             return await self._watch(request)
         return self._list(request) if kind == "LIST" else self._answer_pod(request, name)
+
+    async def answer_events(self, request: web.Request) -> web.StreamResponse:
+        """Answer a list of events."""
+        if (replaced := await self._replace("EVENTS", request)) is not None:
+            return replaced
+        return web.json_response({"kind": "EventList", "metadata": {}, "items": self.events})
 
     async def answer_log(self, request: web.Request) -> web.StreamResponse:
         """Answer the read of a log."""
@@ -210,6 +218,7 @@ async def serve(server: NamespaceServer) -> AsyncIterator[Callable[[], Any]]:
     application.router.add_route("*", PODS, server.answer)
     application.router.add_route("*", PODS + "/{name}", server.answer)
     application.router.add_route("GET", PODS + "/{name}/log", server.answer_log)
+    application.router.add_route("GET", EVENTS, server.answer_events)
     runner = web.AppRunner(application, shutdown_timeout=0)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)

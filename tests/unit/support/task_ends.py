@@ -13,7 +13,15 @@ from airflow.sdk.exceptions import AirflowException, AirflowTaskTimeout
 
 from unit.support.task_process import Run, StartTask, Task
 
-EXIT_3 = "AirflowException: Pod POD failed. The program failed: container base ended with exit code 3."
+EXIT_3 = (
+    "AirflowException: The program failed with exit code 3: hello. Correct the program. [KPO-END111: "
+    "docs/troubleshooting.md#kpo-end111] Pod: POD."
+)
+"""The error of a program whose last line is ``hello``."""
+
+UNSEEN_EXIT_3 = "AirflowException: Pod POD failed. The program failed: container base ended with exit code 3."
+"""The same error, told by a process that knows the end only from Airflow's store."""
+
 EXITS: list[tuple[BaseException, str]] = [
     (SystemExit(1), "SystemExit: 1"),
     (SystemExit(), "SystemExit"),

@@ -14,6 +14,7 @@ from kpo_platform.airflow.triggers.informer_metrics import report_metrics
 from kpo_platform.airflow.triggers.orphans import watch_for_orphans
 from kpo_platform.airflow.triggers.pod_informer import PodInformer
 from kpo_platform.airflow.triggers.pod_requests import OpenClient, PodRequests
+from kpo_platform.airflow.triggers.start_events import watch_start_events
 
 _LINGER_S = 30.0
 """How long an informer that is not needed stays: the next task begins with what it knows."""
@@ -71,7 +72,7 @@ def _start(key: InformerKey, open_client: OpenClient) -> _Shared:
     requests = PodRequests(read_patiently(key.connection, open_client), key.namespace)
     informer = PodInformer(requests, key.namespace)
     informer.start()
-    helpers = (report_metrics, watch_for_orphans)
+    helpers = (report_metrics, watch_for_orphans, watch_start_events)
     return _Shared(informer, [asyncio.create_task(helper(informer, key.namespace)) for helper in helpers])
 
 

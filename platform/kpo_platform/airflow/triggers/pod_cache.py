@@ -23,6 +23,7 @@ class PodNews:
         start: its value of `START_LABEL`; empty if it has none, or it is not known.
         pod: the summary of its last known state; None until it has been seen.
         moment: when it was in that state.
+        warnings: its events of type Warning, while it has not started.
         is_gone: whether it no longer exists.
         error: why nothing can be found out about it.
         updates: how many states it was given.
@@ -32,6 +33,7 @@ class PodNews:
         self.name, self.uid, self.start = name, uid, start
         self.pod: Json | None = None
         self.moment, self.updates = Moment(), 0
+        self.warnings: list[Json] = []
         self.is_gone = False
         self.error: Exception | None = None
         self._changed = asyncio.Event()
@@ -51,6 +53,12 @@ class PodNews:
         if pod != self.pod:
             self.pod = pod
             self.uid = self.uid or read_text(read_object(pod.get("metadata")).get("uid"))
+            self._changed.set()
+
+    def tell_warnings(self, events: list[Json]) -> None:
+        """Take over the warnings; the wait ends only if they differ."""
+        if events != self.warnings:
+            self.warnings = events
             self._changed.set()
 
     def tell_gone(self) -> None:

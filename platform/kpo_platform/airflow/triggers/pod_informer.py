@@ -151,7 +151,7 @@ class PodInformer:
         listed = Moment(self._period)
         async for page in self.requests.list_pages():
             listed = Moment(self._period, page.version)
-            for pod in page.pods:
+            for pod in page.items:
                 if self._is_overtaken(listed):
                     return None
                 names.add(self.cache.put(pod, self._period))

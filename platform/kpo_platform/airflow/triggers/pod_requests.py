@@ -37,9 +37,9 @@ OpenClient = Callable[[], AbstractAsyncContextManager[Any]]
 
 @dataclass(frozen=True)
 class Page:
-    """A part of a list of pods, and the ``resourceVersion`` of the whole list."""
+    """A part of a list, and the ``resourceVersion`` of the whole list."""
 
-    pods: list[Json]
+    items: list[Json]
     version: str
 
 
@@ -102,15 +102,26 @@ class PodRequests:
     """
 
     def __init__(self, open_client: OpenClient, namespace: str) -> None:
-        self._open_client, self._path = open_client, f"/api/v1/namespaces/{namespace}/pods"
+        root = f"/api/v1/namespaces/{namespace}"
+        self._open_client, self._path, self._events_path = open_client, f"{root}/pods", f"{root}/events"
         self._session: _Session | None = None
         self._lock = asyncio.Lock()
 
+    async def list_warnings(self) -> AsyncIterator[Json]:
+        """Yield the warnings about all pods."""
+        query = {"fieldSelector": "involvedObject.kind=Pod,type=Warning", "limit": str(_PAGE)}
+        async for page in self._list_pages(self._events_path, query):
+            for event in page.items:
+                yield event
+
     async def list_pages(self) -> AsyncIterator[Page]:
         """Yield the pods of running tasks in pages."""
-        query = {"labelSelector": SELECTOR, "limit": str(_PAGE)}
+        async for page in self._list_pages(self._path, {"labelSelector": SELECTOR, "limit": str(_PAGE)}):
+            yield page
+
+    async def _list_pages(self, path: str, query: dict[str, str]) -> AsyncIterator[Page]:
         while True:
-            page = await self._request("GET", self._path, query)
+            page = await self._request("GET", path, query)
             metadata = read_object(page.get("metadata"))
             yield Page(read_objects(page.get("items")), read_text(metadata.get("resourceVersion")))
             query["continue"] = read_text(metadata.get("continue"))

@@ -6,31 +6,22 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from kpo_platform.pod.cluster_text import sanitize
 from kpo_platform.pod.state import PodState
-
-_USUAL = frozenset({"", "ContainerCreating", "PodInitializing"})
-"""Reasons for which a container waits if nothing is wrong."""
-
-_REPEAT_S = 60.0
-"""The shortest time between two lines about the same: messages of the scheduler and the kubelet change all the time."""
 
 
 class Progress:
-    """Writes a line for each step of a pod: no node yet, node found, trouble at its start, started."""
+    """Writes a line for each step of a pod: node found, started; `StartCheck` tells why it does not start."""
 
     def __init__(self, log: Any, name: str, container: str) -> None:
         self._log, self._name, self._container = log, name, container
-        self._told: dict[str, float] = {}
+        self._told: set[str] = set()
         self._interrupted_at: float | None = None
 
     def tell(self, pod: PodState) -> None:
         """Write what is new in this state of the pod."""
         for subject, text in self._describe(pod):
-            now = time.monotonic()
-            is_step = subject in ("node", "started")
-            if subject not in self._told or (not is_step and now - self._told[subject] >= _REPEAT_S):
-                self._told[subject] = now
+            if subject not in self._told:
+                self._told.add(subject)
                 self._log.info("%s", text)
 
     def tell_interruption(self, *, is_interrupted: bool) -> None:
@@ -51,13 +42,5 @@ class Progress:
         if pod.container(self._container).has_started:
             yield "started", f"Pod {self._name} has started."
             return
-        scheduled = pod.condition("PodScheduled")
-        if not pod.is_scheduled:
-            if scheduled is not None and scheduled.message:
-                yield "room", f"Pod {self._name} has no node yet: {sanitize(scheduled.message)}"
-            return
-        yield "node", f"Pod {self._name} has a node and starts."
-        for container in pod.containers:
-            if container.phase == "waiting" and container.reason not in _USUAL:
-                said = f"{container.reason}: {container.message}".removesuffix(": ")
-                yield f"wait {container.name}", f"Container {container.name} waits: {sanitize(said)}"
+        if pod.is_scheduled:
+            yield "node", f"Pod {self._name} has a node and starts."

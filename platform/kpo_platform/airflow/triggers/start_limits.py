@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from kpo_platform.airflow.triggers.pod_informer import PodInformer
+from kpo_platform.diagnosis.cause import Cause
 from kpo_platform.pod.state import PodState
 
 
@@ -34,17 +36,13 @@ class StartLimits:
         limit_s = self.startup_s if self._is_scheduled else self.schedule_s
         return limit_s - (self._read_clock() - self._since)
 
-    def describe(self, name: str) -> str:
-        """Describe that a limit was exceeded."""
+    def describe(self, name: str, causes: Sequence[Cause] = ()) -> str:
+        """Describe that a limit was exceeded, and why the pod has not started."""
+        setting = "schedule_timeout_seconds, by default the team's policy.roomTimeout"
+        late = f"Pod {name} found no node within {self.schedule_s:g} s ({setting})."
         if self._is_scheduled:
-            return (
-                f"Pod {name} did not start within {self.startup_s:g} s (startup_timeout_seconds). Its events in this "
-                "log show what it waits for."
-            )
-        return (
-            f"Pod {name} found no node within {self.schedule_s:g} s (schedule_timeout_seconds, by default the team's "
-            "policy.roomTimeout). Its events in this log show why."
-        )
+            late = f"Pod {name} did not start within {self.startup_s:g} s (startup_timeout_seconds)."
+        return f"{causes[0]} {late}" if causes else f"{late} Kubernetes does not say why."
 
     def _read_clock(self) -> float:
         return time.monotonic() - self.informer.interrupted_s

@@ -24,13 +24,15 @@ from kpo_platform.airflow.triggers.finish_policy import may_finish
 from kpo_platform.airflow.triggers.informers import InformerKey, use_informer
 from kpo_platform.airflow.triggers.pod_cache import PodNews
 from kpo_platform.airflow.triggers.pod_informer import PodInformer
-from kpo_platform.airflow.triggers.pod_start import find_image_problem, has_started, waits_for_image
+from kpo_platform.airflow.triggers.pod_start import has_started
 from kpo_platform.airflow.triggers.progress import Progress
+from kpo_platform.airflow.triggers.start_check import StartCheck
 from kpo_platform.airflow.triggers.start_limits import StartLimits
 from kpo_platform.pod.cluster_text import sanitize
 from kpo_platform.pod.json_fields import read_object
 from kpo_platform.pod.merge import Json
 from kpo_platform.pod.outcome import OutcomeKind, decide_outcome
+from kpo_platform.pod.reported_end import CANNOT_START
 from kpo_platform.pod.state import PodState, parse_pod_state
 
 _LONGEST_WAIT_S = 600.0
@@ -206,15 +208,17 @@ class TeamPodTrigger(KubernetesPodTrigger):
         news = self._build_news()
         limits = StartLimits(informer, self.schedule_timeout, self.startup_timeout)
         progress = Progress(self.log, self.pod_name, self.base_container_name)
+        start = StartCheck(informer, self.pod_namespace, self.base_container_name, self.log)
         async with informer.subscribe(news):
             while True:
                 pod = None if news.pod is None else parse_pod_state(news.pod)
                 if pod is not None:
                     progress.tell(pod)
                 progress.tell_interruption(is_interrupted=informer.is_interrupted)
-                if payload := self._find_end(news, pod) or self._find_timeout(limits, pod):
+                payload = self._find_end(news, pod) or await self._find_start_failure(start, news, pod)
+                if payload := payload or self._find_timeout(limits, start, pod):
                     return payload
-                await news.wait(self._get_remaining(limits, pod))
+                await news.wait(self._get_remaining(limits, start, pod))
 
     def _find_end(self, news: PodNews, pod: PodState | None) -> Json | None:
         """Build the payload for a pod that has ended, is gone, cannot start, or cannot be read."""
@@ -228,21 +232,26 @@ class TeamPodTrigger(KubernetesPodTrigger):
         if outcome := decide_outcome(pod, container=self.base_container_name, is_gone=news.is_gone):
             status = "success" if outcome.kind is OutcomeKind.SUCCEEDED else "failed"
             return self._build_payload(status, outcome.message or "The program has ended.", news)
-        if waits_for_image(pod, self.base_container_name) and (problem := find_image_problem(news.pod)):
-            return self._build_payload("error", problem, news)
         return None
 
-    def _find_timeout(self, limits: StartLimits, pod: PodState | None) -> Json | None:
+    async def _find_start_failure(self, start: StartCheck, news: PodNews, pod: PodState | None) -> Json | None:
+        """Build the payload for a pod that can never start; the worker raises the sentence as it is."""
+        if pod is None or has_started(pod, self.base_container_name):
+            return None
+        cause = await start.find_failure(news, pod)
+        return None if cause is None else {**self._build_payload("error", str(cause), news), CANNOT_START: True}
+
+    def _find_timeout(self, limits: StartLimits, start: StartCheck, pod: PodState | None) -> Json | None:
         if time.time() >= self._deadline:
             return self._build_payload("timeout", f"Pod {self.pod_name} ran until the task's execution_timeout.")
         is_pending = pod is not None and not has_started(pod, self.base_container_name)
         if is_pending and limits.get_remaining(pod) <= 0:
-            return self._build_payload("timeout", limits.describe(self.pod_name))
+            return self._build_payload("timeout", limits.describe(self.pod_name, start.causes))
         return None
 
-    def _get_remaining(self, limits: StartLimits, pod: PodState | None) -> float:
+    def _get_remaining(self, limits: StartLimits, start: StartCheck, pod: PodState | None) -> float:
         is_pending = pod is not None and not has_started(pod, self.base_container_name)
-        start_s = limits.get_remaining(pod) if is_pending else math.inf
+        start_s = min(limits.get_remaining(pod), start.get_remaining()) if is_pending else math.inf
         return max(0.1, min(_LONGEST_WAIT_S, start_s, self._deadline - time.time()))
 
     @property

@@ -205,7 +205,7 @@ def _describe_pull(facts: Facts, lookup: Lookup, signal: Signal) -> Cause:
         text = f"Registry {host} does not let the pod pull the image {image}"
         fix = Fix("Give the account of the pull secret the right to pull it.", who=PLATFORM_TEAM)
         return build_cause(RULES["image-access"], facts.pod_ref, text, signal, fix)
-    text = f"The image {image} cannot be pulled: {signal.message}"
+    text = f"The image {image} cannot be pulled{f': {signal.message}' if signal.message else ''}"
     fix = Fix("Correct the image, or ask the platform team about its registry.")
     return build_cause(RULES["image-unknown"], facts.pod_ref, text, signal, fix, "grace", is_vague=True)
 

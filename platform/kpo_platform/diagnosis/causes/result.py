@@ -123,7 +123,8 @@ def _judge_text(facts: Facts, text: str) -> Cause | None:
         return _build(facts, "result-size", cause, _ERRORS[0][3], f"{size} bytes")
     if (problem := _find_json_problem(text)) is not None:
         name, cause, advice = problem
-        return _build(facts, name, cause, Fix(advice))
+        severity: Severity = "warning" if name == "result-number" else "error"  # Airflow stores null instead
+        return _build(facts, name, cause, Fix(advice), severity=severity)
     if "\ufffd" in text:
         cause = "The result has the character U+FFFD: most probably the file was not UTF-8"
         return _build(facts, "result-encoding", cause, Fix("Write the file in UTF-8."), severity="warning")

@@ -142,6 +142,16 @@ def run_kubectl(words: str) -> Operation:
     return run
 
 
+def get_first(resource: str) -> Operation:
+    """Return the kubectl operation that gets an object of the cluster by its name."""
+
+    def run(actor: Actor) -> str:
+        name = actor.account.stack.get(resource)["items"][0]["metadata"]["name"]
+        return actor.run("kubectl", "get", resource, name)
+
+    return run
+
+
 def event_name(actor: Actor) -> str:
     """Return the name of an event in the team's namespace."""
     return str(actor.account.stack.get("events", "-n", TEAM)["items"][0]["metadata"]["name"])

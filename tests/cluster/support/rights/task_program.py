@@ -25,6 +25,12 @@ KINDS: dict[str, dict[str, Any]] = {
     "stock": {"deferrable": True, "engine": "stock", "cmds": ["sleep", "3"]},
     "failing": {"deferrable": False, "on_finish_action": "keep_pod", "cmds": ["false"]},
     "retried": {"deferrable": False, "cmds": ["true"]},
+    "unbound": {
+        "deferrable": False,
+        "schedule_timeout_seconds": 10,
+        "cmds": ["true"],
+        "pod_override": {"spec": {"volumes": [{"name": "v", "persistentVolumeClaim": {"claimName": "mutation"}}]}},
+    },
 }
 
 

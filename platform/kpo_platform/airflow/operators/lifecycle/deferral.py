@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from airflow.providers.cncf.kubernetes.kubernetes_helper_functions import PodLaunchFailedException
 from airflow.providers.cncf.kubernetes.triggers.pod import KubernetesPodTrigger
 from airflow.triggers.base import BaseTrigger
 
@@ -12,11 +13,13 @@ from kpo_platform.airflow.api_errors import describe_failure
 from kpo_platform.airflow.operators.lifecycle import quota_wait
 from kpo_platform.airflow.operators.lifecycle.log_positions import LogProgress
 from kpo_platform.airflow.operators.lifecycle.observed_pod import ObservedPod
-from kpo_platform.airflow.operators.lifecycle.pod_wait import check_image
+from kpo_platform.airflow.operators.lifecycle.pod_diagnosis import find_final_cause
 from kpo_platform.airflow.operators.lifecycle.trigger_finish import plan_finish
 from kpo_platform.airflow.triggers.team_pod import TeamPodTrigger
+from kpo_platform.diagnosis.cause import LONGEST_SENTENCE
 from kpo_platform.pod.cluster_text import sanitize
 from kpo_platform.pod.identity import START_LABEL
+from kpo_platform.pod.reported_end import CANNOT_START
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -69,12 +72,15 @@ def defer_again(
     """Defer with a pod that has not ended although its trigger has; return if nothing would watch the pod.
 
     Raises:
-        PodLaunchFailedException: the pod's image can never be pulled.
+        PodLaunchFailedException: the pod can never start.
         Exception: as of `defer`.
     """
     count = int(event.get("_redefer_count", 0))
     if not pod.has_left_pending:
-        check_image(pod)
+        is_told = event.get(CANNOT_START) is True
+        cause = sanitize(event.get("message"), LONGEST_SENTENCE) if is_told else find_final_cause(operator, pod)
+        if cause:
+            raise PodLaunchFailedException(f"{cause} Pod: {pod.state.name}.")
     reported = sanitize(event.get("message"))
     operator.log.info("Pod %s has not ended; its trigger reported: %s", pod.state.name, reported)
     quota_wait.shorten_schedule_timeout(operator, context, pod.model)

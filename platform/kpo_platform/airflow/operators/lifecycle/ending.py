@@ -19,9 +19,10 @@ from airflow.sdk.exceptions import (
 from kpo_platform.airflow.api_errors import describe_error, describe_failure
 from kpo_platform.airflow.operators.lifecycle.callbacks import EXITS, call_back, catch
 from kpo_platform.airflow.operators.lifecycle.disposal import describe_keeping, dispose_pod
-from kpo_platform.airflow.operators.lifecycle.observed_pod import ObservedPod, PodEventLog
+from kpo_platform.airflow.operators.lifecycle.observed_pod import ObservedPod
 from kpo_platform.airflow.operators.lifecycle.patience import ApiServerUnavailable
 from kpo_platform.airflow.operators.lifecycle.pod_api import PodApi
+from kpo_platform.airflow.operators.lifecycle.pod_diagnosis import diagnose_failure, write_events
 from kpo_platform.airflow.operators.lifecycle.pod_logs import PodLogs
 from kpo_platform.airflow.operators.lifecycle.pod_wait import is_time_up
 from kpo_platform.airflow.operators.lifecycle.restart import restart_disrupted
@@ -39,6 +40,8 @@ from kpo_platform.airflow.operators.lifecycle.task_end import (
 from kpo_platform.airflow.operators.lifecycle.task_result import SIDECAR, end_sidecar, remove_result
 from kpo_platform.airflow.operators.lifecycle.task_state import has_next_try
 from kpo_platform.airflow.operators.lifecycle.trigger_report import judge_end
+from kpo_platform.diagnosis.cause import LONGEST_SENTENCE
+from kpo_platform.diagnosis.diagnose import Diagnosis
 from kpo_platform.pod.cluster_text import sanitize
 from kpo_platform.pod.outcome import Outcome, OutcomeKind
 from kpo_platform.pod.state import PodState
@@ -63,6 +66,7 @@ class Ending:
         self._operator, self._context, self._api, self._pod, self._event = operator, context, api, pod, event
         self.logs: PodLogs | None = None
         self._is_late = False
+        self._diagnosis = Diagnosis()
 
     @contextmanager
     def clean_up_on_error(self) -> Iterator[None]:
@@ -95,7 +99,7 @@ class Ending:
         has_failed = any(failures) or not end.has_succeeded
         if has_failed:
             with self._outlast_timeout(end, "the wait for the pod's events"):
-                self._describe_failure()
+                self._diagnosis = diagnose_failure(self._operator, self._api, self._pod, end.outcome, logs)
         if end.is_result_unstored:
             self._operator.stop_signal.ignore(partial(note_stop, self._context, self._pod.state))
             self._api.limit(LATE_S)
@@ -113,7 +117,9 @@ class Ending:
         except Exception as error:  # the timeout is the true reason
             self._warn(error)
         event = self._event or {}
-        raise (AirflowException if is_time_up(event) else PodLaunchTimeoutException)(sanitize(event["message"]))
+        raise (AirflowException if is_time_up(event) else PodLaunchTimeoutException)(
+            sanitize(event["message"], LONGEST_SENTENCE)
+        )
 
     def keep_success(self) -> bool:
         """Leave the pod of a task whose time is up if it has succeeded, and another try can take its result."""
@@ -166,10 +172,6 @@ class Ending:
         self._api.limit(LATE_S)
         self._is_late = True
 
-    def _describe_failure(self) -> None:
-        if self._operator.log_events_on_failure and not self._pod.is_gone:
-            PodEventLog(self._api, self._operator.log).write_after_failure(self._pod.state)
-
     def _clean_up(self, end: TaskEnd, *, is_kept: bool) -> None:
         """Delete or keep the pod; a success that Airflow has not stored stays for the next process."""
         if is_kept:
@@ -201,7 +203,7 @@ class Ending:
                 return
             if isinstance(error, PodLaunchTimeoutException) and self._keep_started():
                 return
-            self._describe_failure()
+            write_events(operator, self._api, self._pod)
         except Exception as problem:
             operator.log.warning("Cannot read pod %s: %s.", self._pod.state.name, describe_error(problem))
             is_unknown = is_late and isinstance(problem, ApiServerUnavailable)
@@ -270,7 +272,8 @@ class Ending:
             raise AirflowSkipException(f"Pod {name} returned exit code {outcome.exit_code}. Skipping.")
         if outcome.kind is OutcomeKind.DISRUPTED:
             restart_disrupted(self._operator, self._context, self._pod.state, outcome)
-        message = f"Pod {name} failed. {outcome.message}"
+        cause = self._diagnosis.main
+        message = f"{cause} Pod: {name}." if cause else f"Pod {name} failed. {outcome.message}"
         if self._operator.log_pod_spec_on_failure:
             message += f"\nremote_pod: {remove_result(self._pod)}"
         raise AirflowException(message)

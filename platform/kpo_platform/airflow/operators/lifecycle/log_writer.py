@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ from kpo_platform.airflow.api_errors import describe_failure
 from kpo_platform.airflow.operators.lifecycle.callbacks import build_exit_error
 from kpo_platform.airflow.operators.lifecycle.log_flood import FloodCounter, join_lines
 from kpo_platform.pod.log_lines import LogLine
+
+_TAIL_LINES = 50
 
 
 @dataclass
@@ -37,6 +40,7 @@ class ContainerLogWriter:
     `on_error` is called when `error` is set.
 
     Attributes:
+        tail: the last lines, for the diagnosis of a failure.
         error: the first exception of the author's code. The stock operator fails the task with it at once; here the
             log continues without that code, and the thread that waits for the pod may raise it.
     """
@@ -56,6 +60,7 @@ class ContainerLogWriter:
         self._counter = FloodCounter()
         self._is_author_called = bool(callbacks or log_format.formatter)
         self.error: Exception | None = None
+        self.tail: deque[str] = deque(maxlen=_TAIL_LINES)
 
     def write_lines(self, lines: Sequence[LogLine]) -> Iterator[int]:
         """Pass each line to the author's code and write it, until `close`; yield how many are written so far.
@@ -72,6 +77,7 @@ class ContainerLogWriter:
 
     def _write(self, group: Sequence[LogLine]) -> bool:
         lines = [line for line in group if line.text]
+        self.tail.extend(line.text for line in lines[-_TAIL_LINES:])
         if self._is_closed or not lines:
             return not self._is_closed
         formatter = self._call_author(lines[0]) if self._is_author_called else None

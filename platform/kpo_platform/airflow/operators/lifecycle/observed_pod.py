@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Iterable
 from typing import Any, TypeVar
 
 from airflow.providers.cncf.kubernetes.pod_generator import PodGenerator
@@ -59,6 +59,11 @@ class ObservedPod:
         """Observe a pod of this operator's task."""
         codes, is_unique = tuple(operator.skip_on_exit_code or ()), bool(operator.random_name_suffix)
         return cls(api, pod, operator.base_container_name, codes, has_unique_name=is_unique, is_new=is_new)
+
+    @property
+    def manifest(self) -> Json:
+        """The pod as the API server has sent it last."""
+        return self._pod
 
     @property
     def model(self) -> k8s.V1Pod:
@@ -156,16 +161,16 @@ class PodEventLog:
         self._seen: set[str] = set()
         self._is_refused = self._has_failed = False
 
-    def write_new(self, pod: PodState) -> None:
-        """Write the events that have appeared since the last call; a refusal ends the attempts."""
-        for event in self._read(pod):
-            if (uid := str((event.get("metadata") or {}).get("uid"))) not in self._seen:
+    def write_new(self, events: Iterable[Json]) -> None:
+        """Write the events that were not written before."""
+        for event in events:
+            if (uid := str(read_object(event.get("metadata")).get("uid"))) not in self._seen:
                 self._seen.add(uid)
-                path = (event.get("involvedObject") or {}).get("fieldPath")
+                path = read_object(event.get("involvedObject")).get("fieldPath")
                 self._log.info("The Pod has an Event: %s from %s", sanitize(event.get("message")), sanitize(path))
 
-    def write_after_failure(self, pod: PodState) -> None:
-        """Write the states of the containers, and all events."""
+    def write_after_failure(self, pod: PodState, events: Iterable[Json]) -> None:
+        """Write the states of the containers, and these events."""
         self._log.info("Pod phase: %s, reason: %s", pod.phase, sanitize(pod.reason) or None)
         for container in pod.containers:
             level = self._log.error if container.exit_code else self._log.info
@@ -174,11 +179,12 @@ class PodEventLog:
                 *(container.name, container.phase.upper(), sanitize(container.reason), container.exit_code),
                 sanitize(container.message),
             )
-        for event in self._read(pod):
+        for event in events:
             level = self._log.warning if event.get("type") == "Warning" else self._log.info
             level("Pod Event: %s - %s", *(sanitize(event.get(key)) for key in ("reason", "message")))
 
-    def _read(self, pod: PodState) -> list[Json]:
+    def read(self, pod: PodState) -> list[Json]:
+        """Read the events of a pod; a refusal ends the attempts."""
         if self._is_refused:
             return []
         had_failed, self._has_failed = self._has_failed, False

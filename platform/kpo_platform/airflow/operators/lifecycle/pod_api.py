@@ -13,6 +13,7 @@ from urllib3.exceptions import ProtocolError
 from kpo_platform.airflow.api_errors import has_other_uid, is_existing, is_missing, is_of_proxy, is_transient
 from kpo_platform.airflow.operators.lifecycle.api_request import READ_TIMEOUT_S, send_request
 from kpo_platform.airflow.operators.lifecycle.patience import Patience
+from kpo_platform.diagnosis.need import Need
 from kpo_platform.errors import PodError
 from kpo_platform.pod.identity import START_LABEL
 from kpo_platform.pod.json_fields import read_object, read_text
@@ -138,6 +139,14 @@ class PodApi:
         what = f"read the events of {_format(name, namespace)}"
         path, query = f"/api/v1/namespaces/{namespace}/events", {"fieldSelector": selector}
         found = self._call(what, "GET", path, query, is_patient=is_patient)
+        return [item for item in found["items"] or [] if isinstance(item, dict)]
+
+    def read_need(self, need: Need, timeout_s: float) -> list[Json]:
+        """Read what a diagnosis depends on: one object, or those of a kind; one attempt of at most `timeout_s`."""
+        if need.name and not need.is_about_events:
+            return [self._patience.measure(lambda: self._send("GET", need.path, timeout_s=timeout_s))]
+        query = {"fieldSelector": need.event_fields} if need.is_about_events else {}
+        found = self._patience.measure(lambda: self._send("GET", need.path, query, timeout_s=timeout_s))
         return [item for item in found["items"] or [] if isinstance(item, dict)]
 
     def _create_or_find(self, name: str, namespace: str, pod: Json) -> tuple[Json | None, bool]:

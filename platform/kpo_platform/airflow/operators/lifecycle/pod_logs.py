@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from contextlib import suppress
 from typing import Any
 
@@ -53,6 +54,7 @@ class PodLogs:
             )
         self._followers: dict[str, LogFollower] = {}
         self._writers: list[ContainerLogWriter] = []
+        self._tails: dict[str, deque[str]] = {}
         self.news = Bell()
         self._client, self._is_expired = operator.client, False
 
@@ -100,6 +102,10 @@ class PodLogs:
             follower.wait(max(0.0, deadline - time.monotonic()))
         return self._positions | {name: each.position for name, each in self._followers.items() if each.position}
 
+    def list_last_lines(self, container: str) -> list[str]:
+        """Return the last lines of a container that this process has written."""
+        return list(self._tails.get(container, ()))
+
     def _tell_unread(self) -> None:
         """Tell which logs are missing because the pod was gone, or its node had lost a container, before the read."""
         state = self._pod.state
@@ -136,6 +142,7 @@ class PodLogs:
             on_unauthorized=self._expire,
         )
         self._writers.append(writer)
+        self._tails[name] = writer.tail
         if state.container(name).is_terminated:
             follower.container_ended()
         follower.start()

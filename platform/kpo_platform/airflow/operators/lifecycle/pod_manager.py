@@ -19,6 +19,7 @@ from websocket import ABNF, WebSocket, WebSocketBadStatusException, WebSocketExc
 
 from kpo_platform.airflow.api_errors import ApiRefusal
 from kpo_platform.airflow.operators.lifecycle.connection import get_tls_context
+from kpo_platform.airflow.operators.lifecycle.result_check import check_result
 from kpo_platform.errors import PlatformError
 from kpo_platform.pod.cluster_text import sanitize
 from kpo_platform.pod.compose import BASE
@@ -57,6 +58,9 @@ class TeamPodManager(PodManager):
         text = str(self.extract_xcom_json(pod)) if message is None else message or EMPTY_XCOM_RESULT
         size = 0 if text.rstrip() == EMPTY_XCOM_RESULT else count_bytes(text)
         self.log.info("The result has %d bytes.", size)
+        cause = check_result(json_pod, BASE, text=text)
+        if cause is not None and cause.finding.severity == "warning":  # other causes fail the task
+            self.log.warning("%s", cause)
         return text
 
     def extract_xcom_json(self, pod: k8s.V1Pod) -> str:

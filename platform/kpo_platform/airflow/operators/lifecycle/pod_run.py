@@ -18,6 +18,7 @@ from kpo_platform.airflow.operators.lifecycle.callbacks import fail_on_exit
 from kpo_platform.airflow.operators.lifecycle.deferral import choose_trigger
 from kpo_platform.airflow.operators.lifecycle.disposal import describe_kept_pod
 from kpo_platform.airflow.operators.lifecycle.engine import switch_engine, warn_of_unused_overrides
+from kpo_platform.airflow.operators.lifecycle.error_log import shorten_tracebacks
 from kpo_platform.airflow.operators.lifecycle.patience import DEFAULT_TIMEOUT_S, Patience
 from kpo_platform.airflow.operators.lifecycle.pod_manager import TeamPodManager
 from kpo_platform.airflow.operators.lifecycle.restart import RESCHEDULE_DELAY_S
@@ -144,6 +145,7 @@ class RestartSafePodOperator(KubernetesPodOperator):
 
     def _open_run(self, context: Context, event: dict[str, Any] | None = None) -> PodRun:
         if self._run is None:
+            shorten_tracebacks()
             self._run = PodRun(self, context, event)
         return self._run
 

@@ -50,17 +50,20 @@ class PodUpdates:
         self._watch: PodWatch | None = None
         self._version = pod.version_of_creation
         self._watches_from, self._failures, self._has_told = -math.inf, 0, False
-        self._asked_s = 0.0
+        self._asked_s, self._looked_at = 0.0, time.monotonic()
         self._has_log_ended = self._was_held_back = self._is_doubtful = False
 
-    def wait(self, longest_s: float) -> None:
-        """Wait for news of the pod, at most for these seconds; exceptions as of `PodApi`."""
+    def wait(self, longest_s: float, pause_s: float = math.inf) -> None:
+        """Wait for news of the pod, at most for `longest_s`; after `pause_s` return without a look at the pod.
+
+        Exceptions as of `PodApi`.
+        """
         if self._watch is None:
             self._begin()
         if self._watch is not None:
-            self._wait_for_watch(self._watch, longest_s)
+            self._wait_for_watch(self._watch, longest_s, pause_s)
         elif self._pod.outcome is None:
-            self._look(longest_s)
+            self._look(longest_s, pause_s)
 
     def close(self) -> None:
         """End the watch."""
@@ -91,20 +94,21 @@ class PodUpdates:
             self._watch = PodWatch(lambda: client.api_client, pod, version, on_change=self._news.ring)
             self._watch.start()
 
-    def _wait_for_watch(self, watch: PodWatch, longest_s: float) -> None:
+    def _wait_for_watch(self, watch: PodWatch, longest_s: float, pause_s: float) -> None:
         is_pending = not self._pod.has_left_pending
         is_polled = is_pending or (self._is_doubtful and not watch.has_worked)
         if is_polled:
-            longest_s = min(longest_s, max(_SILENCE_S, self._choose_interval()))
+            longest_s = min(longest_s, self._get_rest(max(_SILENCE_S, self._choose_interval())))
         if self._has_log_ended and not is_pending:
             longest_s = min(longest_s, _REPORT_S)
-        is_woken = self._operator.stop_signal.wait(self._news, longest_s)
+        is_woken = self._operator.stop_signal.wait(self._news, min(longest_s, pause_s))
         end, (found, is_gone) = watch.end, watch.take()
         has_news = found is not None or is_gone
         if has_news:
             self._pod.take(found, is_gone=is_gone)
-        elif not is_woken and (is_polled or self._has_log_ended):
-            self._pod.refresh()
+            self._looked_at = time.monotonic()
+        elif not is_woken and longest_s <= pause_s and (is_polled or self._has_log_ended):
+            self._refresh()
         self._has_log_ended = is_woken and not has_news and end is None
         if end is not None and self._pod.outcome is None:
             self._replace(watch, end)
@@ -135,11 +139,21 @@ class PodUpdates:
                 *(self._pod.state.name, describe_error(error), advise(error)),
             )
 
-    def _look(self, longest_s: float) -> None:
-        interval_s = max(self._choose_interval(), self._asked_s)
-        if self._operator.stop_signal.wait(self._news, min(interval_s, longest_s)):
+    def _look(self, longest_s: float, pause_s: float) -> None:
+        longest_s = min(longest_s, self._get_rest(max(self._choose_interval(), self._asked_s)))
+        is_woken = self._operator.stop_signal.wait(self._news, min(longest_s, pause_s))
+        if is_woken:
             self._interval.hurry()
+        if is_woken or longest_s <= pause_s:
+            self._refresh()
+
+    def _refresh(self) -> None:
         self._pod.refresh()
+        self._looked_at = time.monotonic()
+
+    def _get_rest(self, interval_s: float) -> float:
+        """Return the seconds until the next look, which follows this interval after the last one."""
+        return max(0.0, self._looked_at + interval_s - time.monotonic())
 
     def _choose_interval(self) -> float:
         pod = self._pod

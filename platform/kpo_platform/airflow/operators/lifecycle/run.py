@@ -36,6 +36,7 @@ from kpo_platform.airflow.operators.lifecycle.observed_pod import ObservedPod
 from kpo_platform.airflow.operators.lifecycle.overrides import end_undeferred, has_reentry_code
 from kpo_platform.airflow.operators.lifecycle.patience import ApiServerUnavailable, Patience
 from kpo_platform.airflow.operators.lifecycle.pod_api import PodApi
+from kpo_platform.airflow.operators.lifecycle.pod_diagnosis import explain_rejection
 from kpo_platform.airflow.operators.lifecycle.pod_logs import PodLogs
 from kpo_platform.airflow.operators.lifecycle.pod_request import PodRequest, mark_request, prepare_request
 from kpo_platform.airflow.operators.lifecycle.pod_wait import correct_event, wait_for_end
@@ -168,10 +169,7 @@ class PodRun:
         return self.pod.model
 
     def stop(self) -> str:
-        """End the pod of a task that its user stopped; say what became of it.
-
-        An error is only logged, because the stop is the true reason of the task's end.
-        """
+        """End the pod of a task that its user stopped, and say what became of it; an error is only logged."""
         self._api.limit(LATE_S)
         try:
             self._record = self._record or read_start_record(self.context)
@@ -218,7 +216,8 @@ class PodRun:
     def _start_new(self, record: StartRecord, request: k8s.V1Pod) -> None:
         mark_request(self._operator, self.context, request, record)
         write_start_record(self.context, record)
-        quota_wait.create_within_quota(self._operator, request, self.context)
+        with explain_rejection(self._operator, self._api, request):
+            quota_wait.create_within_quota(self._operator, request, self.context)
         self._operator.log.info("Pod %s was created in namespace %s.", record.name, record.namespace)
         created = self._record = record.with_uid(self._get_pod().state.uid)
         try_to_store("the pod's uid", partial(write_start_record, self.context, created), self._operator.log)

@@ -16,12 +16,14 @@ from kpo_platform.airflow.operators.lifecycle.callbacks import fail_on_exit
 from kpo_platform.airflow.operators.lifecycle.observed_pod import ObservedPod
 from kpo_platform.airflow.operators.lifecycle.patience import ApiServerUnavailable
 from kpo_platform.airflow.operators.lifecycle.pod_manager import CommandFailed
+from kpo_platform.airflow.operators.lifecycle.result_check import add_reference, check_result
 from kpo_platform.pod.message_result import RESULT_FILE, count_bytes
 from kpo_platform.pod.xcom import XCOM_CONTAINER
 
 SIDECAR = XCOM_CONTAINER
 
 _RETRY = "A retry does the work again."
+_DONE = "The task is not tried again, because its work is done."
 _INTERVAL_S = 1.0
 _START_TIMEOUT_S = 900.0  # as in the stock operator
 _READ_TIMEOUT_S = 600.0
@@ -50,12 +52,13 @@ def check_new_pod(operator: Any, pod: ObservedPod) -> None:
         missing = (
             f"terminationMessagePath of its container {name!r} is {path!r}, but the result requires {RESULT_FILE!r}"
         )
-    raise AirflowFailException(
+    sentence = (
         f"Pod {pod.state.name} cannot give out the task's result: {missing}. Something has changed the pod at its "
         "creation, such as a webhook of the cluster. The task is not tried again, because another pod would be "
         "changed as well. Ask the platform team to exempt the team's pods from the change, or set "
         f'xcom="{"sidecar" if is_message else "message"}".'
     )
+    raise AirflowFailException(add_reference(sentence, pod.manifest, name))
 
 
 def read_result(operator: Any, pod: ObservedPod) -> Any:
@@ -91,7 +94,7 @@ def read_result(operator: Any, pod: ObservedPod) -> Any:
                 operator.refresh_credentials()
             pod.refresh()  # waits while the API server does not answer
             if _is_running(pod):
-                _check_retry(error, pod, failed_s, refused_s)
+                _check_retry(operator, error, pod, failed_s, refused_s)
             if not failed_s:
                 operator.log.warning(
                     "Cannot read the result of pod %s: %s. It is tried again.", pod.state.name, describe_error(error)
@@ -140,18 +143,13 @@ def _has_way_for_result(operator: Any, pod: ObservedPod) -> bool:
 
 
 def _read_message(operator: Any, pod: ObservedPod, message: str) -> Any:
-    if count_bytes(message) >= (limit := pod.state.result_limit):
-        raise AirflowFailException(
-            f"The program succeeded, but its result is larger than the {limit - 1:,} bytes that pod {pod.state.name} "
-            "can report. The task is not tried again, because its work is done. Write it to a volume or to object "
-            'storage and return its path, or set xcom="sidecar".'
-        )
-    if not message:
-        operator.log.info("The task has no result: %s is empty. A program must write directly into it.", RESULT_FILE)
+    if count_bytes(message) >= pod.state.result_limit:
+        cause = check_result(pod.manifest, operator.base_container_name, text=message)
+        raise AirflowFailException(f"{cause} {_DONE} Pod: {pod.state.name}.")
     try:
         return _extract(operator, pod)
     except json.JSONDecodeError as error:
-        raise _build_json_error(error) from error
+        raise _build_json_error(operator, pod, error) from error
 
 
 def _extract(operator: Any, pod: ObservedPod) -> Any:
@@ -159,9 +157,10 @@ def _extract(operator: Any, pod: ObservedPod) -> Any:
         return operator.extract_xcom(pod=pod.model)
 
 
-def _build_json_error(error: json.JSONDecodeError) -> AirflowException:
-    cause = f"The program succeeded, but its result is not JSON: {describe_error(error)}"
-    return AirflowException(f"{cause}. Write JSON to {RESULT_FILE}.")
+def _build_json_error(operator: Any, pod: ObservedPod, error: json.JSONDecodeError) -> AirflowException:
+    cause = check_result(pod.manifest, operator.base_container_name, text=error.doc)
+    unknown = f"The program succeeded, but its result cannot be parsed: {describe_error(error)}."
+    return AirflowException(f"{cause or unknown} Pod: {pod.state.name}.")
 
 
 def _is_running(pod: ObservedPod) -> bool:
@@ -173,10 +172,10 @@ def _await_sidecar(operator: Any, pod: ObservedPod) -> None:
     waited_s = 0.0
     while not _is_running(pod):
         if pod.is_gone:
-            raise AirflowFailException(_describe_loss(pod, "was deleted"))
+            raise AirflowFailException(_describe_loss(operator, pod, "was deleted"))
         if pod.state.has_ended or pod.state.container(SIDECAR).is_terminated:
             lost = SIDECAR if pod.state.container(SIDECAR) in pod.state.containers else operator.base_container_name
-            raise AirflowFailException(_describe_loss(pod, f"lost its container {lost}"))
+            raise AirflowFailException(_describe_loss(operator, pod, f"lost its container {lost}"))
         if waited_s >= _START_TIMEOUT_S:
             raise ResultUnreadable(
                 f"Cannot read the result of pod {pod.state.name}, whose program succeeded: container {SIDECAR} did not "
@@ -189,25 +188,26 @@ def _await_sidecar(operator: Any, pod: ObservedPod) -> None:
         pod.refresh()
 
 
-def _describe_loss(pod: ObservedPod, what: str) -> str:
-    return (
-        f"The program succeeded, but pod {pod.state.name} {what} before its result was read. "
-        "The task is not tried again, because its work is done."
-    )
+def _describe_loss(operator: Any, pod: ObservedPod, what: str) -> str:
+    loss = f"The program succeeded, but pod {pod.state.name} {what} before its result was read. {_DONE}"
+    return add_reference(loss, pod.manifest, operator.base_container_name)
 
 
-def _check_retry(error: Exception, pod: ObservedPod, failed_s: float, refused_s: float) -> None:
+def _check_retry(operator: Any, error: Exception, pod: ObservedPod, failed_s: float, refused_s: float) -> None:
     """Raise unless the read may succeed later."""
     is_refusal = isinstance(error, ApiException | CommandFailed | AirflowException | PermissionError)
     if isinstance(error, json.JSONDecodeError):
-        raise _build_json_error(error) from error
+        raise _build_json_error(operator, pod, error) from error
     if not is_transient(error) and not is_refusal:
         raise error
     if not is_transient(error) and refused_s >= _REFUSAL_TIMEOUT_S:
         start = f"Cannot read the result of pod {pod.state.name}, whose program succeeded: {describe_error(error)}. "
-        if isinstance(error, CommandFailed):
-            raise CommandFailed(f"{start}The command failed in container {SIDECAR}. {_RETRY}") from error
-        error.sentence = f"{start}{advise(error)} {_RETRY}"  # type: ignore[attr-defined]
+        is_command = isinstance(error, CommandFailed)
+        advice = f"The command failed in container {SIDECAR}." if is_command else advise(error)
+        sentence = add_reference(f"{start}{advice} {_RETRY}", pod.manifest, operator.base_container_name)
+        if is_command:
+            raise CommandFailed(sentence) from error
+        error.sentence = sentence  # type: ignore[attr-defined]
         raise error
     if failed_s >= _READ_TIMEOUT_S:
         raise ResultUnreadable(

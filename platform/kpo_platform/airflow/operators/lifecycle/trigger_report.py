@@ -15,6 +15,7 @@ from kpo_platform.airflow.operators.lifecycle.pod_api import PodApi
 from kpo_platform.airflow.operators.lifecycle.pod_wait import is_time_up
 from kpo_platform.airflow.operators.lifecycle.start_record import StartRecord, find_start_record
 from kpo_platform.airflow.operators.lifecycle.task_state import TryState, read_patiently
+from kpo_platform.diagnosis.cause import LONGEST_SENTENCE
 from kpo_platform.pod.cluster_text import sanitize
 from kpo_platform.pod.disruption import GONE, find_started_containers
 from kpo_platform.pod.json_fields import read_object, read_text
@@ -75,7 +76,7 @@ def judge_end(operator: Any, pod: ObservedPod, event: Mapping[str, Any] | None) 
     status, is_disrupted = event.get("status"), outcome.kind is OutcomeKind.DISRUPTED
     if is_disrupted and status == "timeout" and not _is_outdated(operator, pod, outcome, event):
         # The trigger had still seen the pod: what ended it later is not why the task has no result.
-        return Outcome(OutcomeKind.FAILED, "Timeout", message=sanitize(event["message"]))
+        return Outcome(OutcomeKind.FAILED, "Timeout", message=sanitize(event["message"], LONGEST_SENTENCE))
     if not pod.is_gone or pod.state.has_ended or outcome.exit_code is not None:
         return outcome
     if not operator.random_name_suffix and pod.has_ended_namesake():

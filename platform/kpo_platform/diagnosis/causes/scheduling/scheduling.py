@@ -57,7 +57,7 @@ _PATTERNS = {
     "devices": r"resource ?claim|device class|allocate all claims|fit resource",
     "pod-group": r"\bgang\b|pod group|minCount",
 }
-_PART = re.compile(r"(\d+) (.+?)(?=, \d+ |\.?\s*$)", re.DOTALL)
+_PART = re.compile(r"(?:^|, )(\d+) (.+?)(?=, \d+ |\.?\s*$)", re.DOTALL)
 _HEAD = re.compile(r"^0/(\d+) nodes are available: ?")
 _TAIL = re.compile(r"[.,]?\s*(?:\bpreemption:|no new claims to deallocate|still not schedulable).*", re.DOTALL)
 _LONGEST_MESSAGE = 4096
