@@ -42,8 +42,8 @@ READY = CheckResult("KPO-REL003", ObjectRef("StatefulSet", "airflow-scheduler", 
 
 def pod(**status: Any) -> dict[str, Any]:
     owner = {"uid": "job"}
-    labels = {"component": "scheduler"}
-    return {"kind": "Pod", "metadata": {"name": "p", "labels": labels, "ownerReferences": [owner]}, "status": status}
+    metadata = {"name": "p", "namespace": "airflow", "labels": {"component": "scheduler"}, "ownerReferences": [owner]}
+    return {"kind": "Pod", "metadata": metadata, "status": {"phase": "Pending", **status}}
 
 
 def list_failures(snapshot: ReleaseSnapshot) -> list[str]:
@@ -119,6 +119,15 @@ def test_completed_job_of_a_cron_job_is_left_out_and_its_secrets_count():
 
 WAITS = {"waiting": {"reason": "CreateContainerConfigError", "message": 'secret "fernet" not found'}}
 CRASHED = {"exitCode": 1, "reason": "Error", "message": "no  database\n"}
+MISSING = (
+    'Secret "fernet" does not exist in airflow (CreateContainerConfigError). Correct env_from or env_vars, or create '
+    "it; standard input is lines KEY=VALUE: kubectl -n airflow create secret generic fernet "
+    "--from-env-file=/dev/stdin [KPO-STA101: docs/troubleshooting.md#kpo-sta101]"
+)
+FAILURE = (
+    "The program failed with exit code 1: no database. Correct the program. "
+    "[KPO-END111: docs/troubleshooting.md#kpo-end111]"
+)
 SEE = "See kubectl -n airflow describe pods -l app.kubernetes.io/component=scheduler"
 
 
@@ -128,7 +137,7 @@ SEE = "See kubectl -n airflow describe pods -l app.kubernetes.io/component=sched
         ({}, ""),
         (
             {"containerStatuses": [{"name": "scheduler", "state": WAITS}]},
-            '; container scheduler is waiting (CreateContainerConfigError: secret "fernet" not found)',
+            f"; {MISSING}",
         ),
         (
             {
@@ -140,12 +149,20 @@ SEE = "See kubectl -n airflow describe pods -l app.kubernetes.io/component=sched
                     }
                 ]
             },
-            "; container scheduler is waiting (CrashLoopBackOff); "
-            "container scheduler terminated with exit code 1 (Error): no database",
+            "CRASH",
         ),
         (
-            {"conditions": [{"type": "PodScheduled", "status": "False", "message": "0/1 nodes are available"}]},
-            "; not scheduled: 0/1 nodes are available",
+            {
+                "conditions": [
+                    {
+                        "type": "PodScheduled",
+                        "status": "False",
+                        "reason": "Unschedulable",
+                        "message": "0/1 nodes are available: 1 Insufficient cpu.",
+                    }
+                ]
+            },
+            "NODES",
         ),
         ({"initContainerStatuses": [{"name": "wait", "state": {"waiting": {"reason": "PodInitializing"}}}]}, ""),
     ],
@@ -178,7 +195,7 @@ def test_failed_job_is_found_with_its_termination_message():
         "run kubectl -n airflow delete job airflow-migrate, then upgrade with helm."
     )
     assert list_failures(replace(SNAPSHOT, jobs=(failed,), pods=(failed_pod,))) == [
-        f"KPO-REL002 Job airflow/airflow-migrate failed: no database. {remedy}"
+        f"KPO-REL002 Job airflow/airflow-migrate failed: {FAILURE}. {remedy}"
     ]
     assert list_failures(replace(SNAPSHOT, jobs=(failed,))) == [
         f"KPO-REL002 Job airflow/airflow-migrate failed: too often. {remedy}"
@@ -204,9 +221,8 @@ def test_failed_job_of_a_cron_job_is_a_warning_and_needs_no_upgrade():
 def test_running_job_is_not_verified():
     running = {**JOB, "status": {"active": 1}}
     waiting = pod(containerStatuses=[{"name": "migrate", "state": WAITS}])
-    seen = 'still running; container migrate is waiting (CreateContainerConfigError: secret "fernet" not found)'
     assert check_release(replace(SNAPSHOT, jobs=(running,), pods=(waiting,)))[1] == replace(
-        MIGRATED, seen=seen, verified=False
+        MIGRATED, seen=f"still running; {MISSING}", verified=False
     )
 
 

@@ -1,4 +1,4 @@
-"""``platformctl diagnose``: say why a pod does not run, and what to do."""
+"""``platformctl diagnose``: say why a pod does not run, or would not run, and what to do."""
 
 from __future__ import annotations
 
@@ -8,24 +8,29 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import click
+from click.core import ParameterSource
 
 from kpo_platform.cli.dag_options import convert_usage_errors
-from kpo_platform.cli.diagnosis_output import PodDiagnosis, build_json, build_junit, build_sarif, format_diagnosis
+from kpo_platform.cli.diagnosis_output import PodDiagnosis, build_json, build_junit, build_sarif, format_diagnoses
 from kpo_platform.cli.exit_codes import Exit
 from kpo_platform.cli.options import Cluster, cluster_options
 from kpo_platform.cli.output import format_count, style_lines, write_message
+from kpo_platform.cli.pod_files import PodFile, read_pod_file
 from kpo_platform.contract import Contract
+from kpo_platform.doctor.planned_pods import PlannedPodReader
 from kpo_platform.doctor.pod_reader import PodReader
-from kpo_platform.errors import ClusterError, ContractError
-from kpo_platform.kube import POD, Kube, Object, read_contract
+from kpo_platform.errors import ClusterError, ContractError, Unreachable
+from kpo_platform.kube import POD, Kube, read_contract
 from kpo_platform.pod.task_mark import is_pod_of
 
 _EXAMPLES = """\b
 Examples:
   platformctl diagnose report-7f3a -n team-alpha         # any pod
   platformctl diagnose --dag report --task make          # the pods of a task
-  platformctl diagnose --team alpha -o json              # all pods of a team that do not run or have failed
+  platformctl diagnose --team alpha -o json              # all pods of a team
   platformctl diagnose report-7f3a -n team-alpha --watch
+  platformctl diagnose -f pod.yaml                       # before the pod is created
+  platformctl render dags/report.py make | platformctl diagnose -f -
 """
 _WATCH_S = 2.0
 _ROLE = "team-developer"
@@ -42,6 +47,7 @@ class Selection:
         dag: the DAG of a task.
         task: the task.
         run: the DAG run; empty for all.
+        file: a file with pods that are not created yet; ``-`` for standard input.
     """
 
     pod: str | None
@@ -49,27 +55,39 @@ class Selection:
     dag: str | None
     task: str | None
     run: str | None
+    file: str | None
 
-    def check(self) -> None:
+    def check(self, *, watch: bool) -> None:
         """Check that the selection names pods in one way.
 
+        Args:
+            watch: whether the diagnosis is repeated.
+
         Raises:
-            UsageError: it names none, or in two ways.
+            UsageError: it names none, or in two ways, or pods of a file are to be watched.
         """
         if bool(self.dag) != bool(self.task):
             raise click.UsageError("--dag and --task belong together. Pass both.")
         if self.run and not self.dag:
             raise click.UsageError("--run requires --dag and --task.")
-        if bool(self.pod) + bool(self.team or self.dag) != 1:
-            raise click.UsageError("Pass the name of a pod, or --team, or --dag and --task.")
+        if bool(self.pod) + bool(self.team or self.dag) + bool(self.file) != 1:
+            raise click.UsageError("Pass the name of a pod, or --team, or --dag and --task, or -f FILE.")
+        if self.file and watch:
+            raise click.UsageError("Pods of a file are not created, so they do not change. Leave out --watch.")
 
 
 @click.command("diagnose", epilog=_EXAMPLES)
 @click.argument("pod", required=False)
-@click.option("--team", metavar="TEAM", help="All pods of the team that do not run or have failed.")
+@click.option("--team", metavar="TEAM", help="All pods of the team; those without a finding are only counted.")
 @click.option("--dag", metavar="DAG_ID", help="The pods of a task of this DAG.")
 @click.option("--task", metavar="TASK_ID", help="The task of --dag.")
 @click.option("--run", metavar="RUN_ID", help="Only the pods of this DAG run.")
+@click.option(
+    "-f",
+    "--file",
+    metavar="FILE",
+    help="The pods of a manifest, before they are created; - reads standard input.",
+)
 @click.option("--watch", is_flag=True, help="Repeat every 2 seconds until the pods have ended or run.")
 @click.option(
     "--release-namespace", metavar="NAME", default="airflow", show_default=True, help="Namespace of the release."
@@ -90,25 +108,29 @@ def command(
     dag: str | None,
     task: str | None,
     run: str | None,
+    file: str | None,
     watch: bool,
     release_namespace: str,
     output: str,
 ) -> int:
-    """Say why a pod does not run or has failed, with the evidence and what to do.
+    """Say why a pod does not run or has failed, or would not run, with the evidence and what to do.
 
     Changes nothing. Exits with 1 if there are findings, otherwise with 3 if something could not be looked at.
     """
-    selection = Selection(pod, team, dag, task, run)
-    selection.check()
+    selection = Selection(pod, team, dag, task, run, file)
+    selection.check(watch=watch)
+    pods = read_pod_file(file, _get_given_namespace(cluster)) if file else None
     kube = cluster.connect()
     kube.role_prefix = _ROLE
-    contract = _read_contract(kube, release_namespace)
-    reader, written = PodReader(kube, contract), None
+    contract, written = _read_contract(kube, release_namespace), None
     while True:
-        with convert_usage_errors():
-            pods = list(_find_pods(kube, reader, contract, selection, cluster.namespace))
-        found = [PodDiagnosis(pod, reader.diagnose(pod)) for pod in pods]
-        if (text := _format(found, output)) != written:
+        reader = PodReader(kube, contract)
+        if pods is not None:
+            found = _diagnose_planned(kube, reader, pods)
+        else:
+            with convert_usage_errors():
+                found = list(_diagnose_selected(kube, reader, contract, selection, cluster.namespace))
+        if (text := _format(found, output, hides_healthy=bool(team and not dag))) != written:
             click.echo(text, nl=False)
             write_message(_summarize(found))
             written = text
@@ -117,19 +139,33 @@ def command(
         time.sleep(_WATCH_S)
 
 
+def _get_given_namespace(cluster: Cluster) -> str:
+    """Return the namespace of the command line; empty if it has none."""
+    source = click.get_current_context().get_parameter_source("namespace")
+    return "" if source is ParameterSource.DEFAULT else cluster.namespace
+
+
 def _read_contract(kube: Kube, namespace: str) -> Contract | None:
     try:
         return read_contract(kube, namespace)
+    except Unreachable:
+        raise
     except (ClusterError, ContractError) as error:
         write_message(f"! Without the contract, which tells sizes and policies of the teams: {error}", "yellow")
         return None
 
 
-def _find_pods(
+def _diagnose_planned(kube: Kube, reader: PodReader, file: PodFile) -> list[PodDiagnosis]:
+    planned = PlannedPodReader(kube, reader, file.others)
+    return [PodDiagnosis(pod, planned.diagnose(pod)) for pod in file.pods]
+
+
+def _diagnose_selected(
     kube: Kube, reader: PodReader, contract: Contract | None, selection: Selection, namespace: str
-) -> Iterator[Object]:
+) -> Iterator[PodDiagnosis]:
     if selection.pod:
-        yield kube.get(POD, selection.pod, namespace)
+        pod = kube.get(POD, selection.pod, namespace)
+        yield PodDiagnosis(pod, reader.diagnose(pod))
         return
     if contract is None:
         raise ContractError("The teams' namespaces are in the contract, which cannot be read", "Pass POD and -n.")
@@ -138,12 +174,12 @@ def _find_pods(
         pods = reader.find_pods(team.namespace, "dag_id" if selection.dag else "")
         if selection.dag and selection.task:
             pods = [pod for pod in pods if is_pod_of(pod, selection.dag, selection.task, selection.run or "")]
-        yield from pods
+        yield from map(PodDiagnosis, pods, reader.diagnose_all(pods))
 
 
-def _format(found: list[PodDiagnosis], output: str) -> str:
+def _format(found: list[PodDiagnosis], output: str, *, hides_healthy: bool) -> str:
     if output == "text":
-        return "".join(style_lines(line for each in found for line in format_diagnosis(each)))
+        return "".join(style_lines(format_diagnoses(found, hides_healthy=hides_healthy)))
     if output == "junit":
         return build_junit(found) + "\n"
     return json.dumps(_FORMATS[output](found), indent=2) + "\n"

@@ -44,8 +44,26 @@ class PodDiagnosis:
         return f"Pod {self.name} ({self._phase})" if self._phase else f"Pod {self.name}"
 
 
-def format_diagnosis(found: PodDiagnosis) -> Iterator[tuple[str, str | None]]:
-    """Format the diagnosis of a pod as lines, each with its colour."""
+def format_diagnoses(found: Sequence[PodDiagnosis], *, hides_healthy: bool = False) -> Iterator[tuple[str, str | None]]:
+    """Format diagnoses as lines, each with its colour.
+
+    Args:
+        found: the diagnoses.
+        hides_healthy: whether pods without a finding have no line.
+    """
+    for each in found:
+        if each.diagnosis.causes or not hides_healthy:
+            yield from _format_causes(each)
+    unread: dict[str, list[PodDiagnosis]] = {}
+    for each in found:
+        for text in each.diagnosis.could_not_look:
+            unread.setdefault(text, []).append(each)
+    for text, pods in unread.items():
+        about = str(pods[0]) if len(pods) == 1 else f"{len(pods)} pods"
+        yield sanitize(f"? {about}: could not look at {text}"), "yellow"
+
+
+def _format_causes(found: PodDiagnosis) -> Iterator[tuple[str, str | None]]:
     causes, unread = found.diagnosis.causes, found.diagnosis.could_not_look
     if not causes:
         yield sanitize(f"{'?' if unread else '✔'} {found}: no problem found"), "yellow" if unread else None
@@ -59,8 +77,6 @@ def format_diagnosis(found: PodDiagnosis) -> Iterator[tuple[str, str | None]]:
         for line in finding.fix.commands:
             yield f"    $     {sanitize(line)}", None
         yield f"    code  {finding.code}: docs/troubleshooting.md#{finding.code.lower()}", None
-    for text in unread:
-        yield sanitize(f"? {found}: could not look at {text}"), "yellow"
 
 
 def build_json(found: Sequence[PodDiagnosis]) -> dict[str, Any]:

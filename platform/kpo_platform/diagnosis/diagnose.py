@@ -7,13 +7,17 @@ from dataclasses import dataclass
 
 from kpo_platform.diagnosis.cause import Cause
 from kpo_platform.diagnosis.causes.admission.admission import find_admission_problems
+from kpo_platform.diagnosis.causes.admission.planned import check_admission
 from kpo_platform.diagnosis.causes.end.end import find_end_problems
-from kpo_platform.diagnosis.causes.image import find_image_problems
+from kpo_platform.diagnosis.causes.image import check_pull_secrets, find_image_problems
 from kpo_platform.diagnosis.causes.network.network import find_network_problems
 from kpo_platform.diagnosis.causes.result import find_result_problems
 from kpo_platform.diagnosis.causes.run.run import find_run_problems
+from kpo_platform.diagnosis.causes.scheduling.planned import check_nodes
 from kpo_platform.diagnosis.causes.scheduling.scheduling import find_scheduling_problems
+from kpo_platform.diagnosis.causes.start.planned import check_environment
 from kpo_platform.diagnosis.causes.start.start import find_start_problems
+from kpo_platform.diagnosis.causes.volumes.planned import check_volumes
 from kpo_platform.diagnosis.causes.volumes.volumes import find_volume_problems
 from kpo_platform.diagnosis.facts import Facts, Lookup
 from kpo_platform.diagnosis.need import Answer, Need
@@ -32,6 +36,9 @@ FAMILIES: tuple[Family, ...] = (
     find_result_problems,
 )
 """The families of causes, in the order of a pod's life."""
+
+PLANNED: tuple[Family, ...] = (check_admission, check_nodes, check_volumes, check_pull_secrets, check_environment)
+"""What the families can find before a pod is created; the refusal of a dry run comes before them."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +70,7 @@ def diagnose(facts: Facts, answers: Mapping[Need, Answer] | None = None) -> Diag
             diagnose again.
     """
     lookup = Lookup(answers or {})
-    causes = [cause for family in FAMILIES for cause in family(facts, lookup)]
+    causes = _check_plan(facts, lookup) if facts.is_planned else _find_causes(FAMILIES, facts, lookup)
     missing = tuple(need for need in lookup.asked if need not in lookup.answers)
     refused = tuple(
         f"{need}: {lookup.answers[need].refusal}"
@@ -71,3 +78,16 @@ def diagnose(facts: Facts, answers: Mapping[Need, Answer] | None = None) -> Diag
         if need in lookup.answers and lookup.answers[need].refusal
     )
     return Diagnosis(tuple(sorted(causes, key=lambda cause: cause.rank)), missing, facts.unread + refused)
+
+
+def _find_causes(families: tuple[Family, ...], facts: Facts, lookup: Lookup) -> list[Cause]:
+    return [cause for family in families for cause in family(facts, lookup)]
+
+
+def _check_plan(facts: Facts, lookup: Lookup) -> list[Cause]:
+    """Find the problems of a planned pod, each once; in a namespace that does not exist nothing else is looked at."""
+    refused = list(find_admission_problems(facts, lookup))
+    if any(cause.finding.object.kind == "Namespace" for cause in refused):
+        return refused
+    found = [*refused, *_find_causes(PLANNED, facts, lookup)]
+    return list({(cause.finding.code, cause.finding.object, cause.finding.cause): cause for cause in found}.values())

@@ -85,6 +85,8 @@ class Facts:
         result: what was read as the task's result; None if no read was tried, or the pod's status has the result.
         is_gone: whether the pod no longer exists.
         team: the contract's team of the pod, and its name.
+        is_planned: whether the pod is not to be created yet, and is judged by its spec.
+        is_admitted: whether the API server accepts the planned pod, by a dry run; then the pod is its answer.
         unread: what of this could not be read, with the reason.
         now: the time of the observation.
     """
@@ -98,6 +100,8 @@ class Facts:
     is_gone: bool = False
     team: Team | None = None
     team_name: str = ""
+    is_planned: bool = False
+    is_admitted: bool = False
     unread: tuple[str, ...] = ()
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
 

@@ -12,8 +12,8 @@ from kpo_platform.pod.disruption import read_container_name
 from kpo_platform.pod.json_fields import read_object, read_text, read_time
 from kpo_platform.pod.state import ContainerState, PodState
 
-Source = Literal["rejection", "status", "condition", "terminated", "waiting", "event"]
-"""Where a signal comes from, the most authoritative first."""
+Source = Literal["rejection", "status", "condition", "terminated", "waiting", "event", "spec"]
+"""Where a signal comes from, the most authoritative first; ``spec`` is the pod itself, before it is created."""
 
 _UNKNOWN_TIME = datetime.min.replace(tzinfo=UTC)
 
@@ -56,7 +56,7 @@ class Signal:
     def evidence(self) -> str:
         """The signal as evidence: reason and message, verbatim."""
         place = f" (container {self.container})" if self.container else f" ({self.about})" if self.about else ""
-        return f"{self.reason}{place}: {self.message}" if self.message else f"{self.reason}{place}"
+        return ": ".join(filter(None, (f"{self.reason}{place}", self.message)))
 
 
 def list_signals(state: PodState, events: Iterable[Any] = (), rejection: Rejection | None = None) -> list[Signal]:

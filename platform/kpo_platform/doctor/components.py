@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import groupby
 
-from kpo_platform.doctor.pod_status import describe_problem
+from kpo_platform.doctor.pod_status import list_problems
 from kpo_platform.doctor.result import CheckResult, report_failure, report_incomplete, report_pass
 from kpo_platform.doctor.snapshot import ReleaseSnapshot
 from kpo_platform.kube import Object
@@ -57,7 +57,7 @@ def _check_workload(snapshot: ReleaseSnapshot, workload: Object) -> CheckResult:
         if status.get("updatedReplicas", 0) >= replicas and _is_observed(workload):
             return report_pass("component", name, seen)
         return report_incomplete("component", name, f"{seen}, rollout in progress")
-    problems = [problem for pod in _find_pods(snapshot, workload) if (problem := describe_problem(pod))]
+    problems = list_problems(_find_pods(snapshot, workload))
     labels = f"app.kubernetes.io/component={_get_component_name(workload)}"
     fix = f"See kubectl -n {snapshot.namespace} describe pods -l {labels}"
     return report_failure("component", name, "; ".join([seen, *problems]), fix)

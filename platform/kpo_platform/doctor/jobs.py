@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from kpo_platform.doctor.pod_status import describe_problem, read_termination_message
+from kpo_platform.doctor.pod_status import list_problems
 from kpo_platform.doctor.result import CheckResult, report_failure, report_incomplete, report_pass
 from kpo_platform.doctor.snapshot import ReleaseSnapshot
 from kpo_platform.finding import Severity
@@ -28,13 +28,11 @@ def _check_job(snapshot: ReleaseSnapshot, job: Object) -> CheckResult:
     conditions_met = {condition["type"]: condition for condition in conditions if condition["status"] == "True"}
     if "Complete" in conditions_met:
         return report_pass("job", name, "completed")
-    pods = [pod for pod in snapshot.pods if _is_owner(job, pod)]
+    problems = list_problems(pod for pod in snapshot.pods if _is_owner(job, pod))
     if condition := conditions_met.get("Failed"):
-        messages = (message for pod in pods if (message := read_termination_message(pod)))
-        cause = next(messages, condition.get("message", ""))
+        cause = "; ".join(problems) or condition.get("message", "")
         severity: Severity = "warning" if _is_of_cron_job(job) else "error"
         return report_failure("job", name, f"failed: {cause}", _describe_fix(snapshot, job), severity)
-    problems = [problem for pod in pods if (problem := describe_problem(pod))]
     return report_incomplete("job", name, "; ".join(["still running", *problems]))
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from kpo_platform.contract import Contract
@@ -10,62 +11,104 @@ from kpo_platform.diagnosis.diagnose import Diagnosis
 from kpo_platform.diagnosis.facts import Facts
 from kpo_platform.diagnosis.need import KINDS, Answer, Need
 from kpo_platform.diagnosis.reading import diagnose_with
-from kpo_platform.errors import ClusterError, NotFound
+from kpo_platform.doctor.pod_status import choose_container
+from kpo_platform.errors import ClusterError, NotFound, Unreachable
 from kpo_platform.kube import EVENT, POD, SECRET, Kube, Object, Resource
+from kpo_platform.kube.pages import list_in_pages, list_most
 from kpo_platform.kube.partial_reads import has_object, read_log
+from kpo_platform.pod.json_fields import read_object, read_text
 
 _LOG_LINES = 50
-_DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
-_BASE = "base"
-_PROBLEM_PHASES = ("Pending", "Failed", "Unknown")
+_MOST_EVENTS = 10_000
+_MOST_LOGS = 20
+_MANY_LOGS = f"the log: of several pods only {_MOST_LOGS} logs are read; pass the name of the pod"
 
 
 class PodReader:
-    """Reads pods, their events and logs, and objects that they need."""
+    """Reads pods, their events and logs, and objects that they need; each object once."""
 
     def __init__(self, kube: Kube, contract: Contract | None = None) -> None:
         """Create a reader; the contract tells the teams' namespaces, sizes and policies."""
         self._kube = kube
         self._teams = {team.namespace: (name, team) for name, team in contract.teams.items()} if contract else {}
+        self._answers: dict[Need, Answer] = {}
+        self._outage = ""
 
     def find_pods(self, namespace: str, labels: str = "") -> list[Object]:
-        """List the pods of a namespace with these labels; without labels, those that do not run or have failed.
+        """List the pods of a namespace with these labels.
 
         Raises:
             ClusterError: the pods could not be listed.
         """
-        if labels:
-            return self._kube.list_objects(POD, namespace, labels)
-        return [pod for phase in _PROBLEM_PHASES for pod in self._list_by_phase(namespace, phase)]
+        return list_in_pages(self._kube, POD, namespace, labels)
 
     def diagnose(self, pod: Object) -> Diagnosis:
         """Diagnose a pod."""
-        return diagnose_with(self, self.collect_facts(pod))
-
-    def collect_facts(self, pod: Object) -> Facts:
-        """Collect what a pod itself shows: state, events, log."""
-        metadata, container = pod["metadata"], _choose_container(pod)
-        name, namespace = metadata["name"], metadata["namespace"]
-        team_name, team = self._teams.get(namespace, ("", None))
-        facts = Facts(pod=pod, container=container, team=team, team_name=team_name)
+        facts = self._create_facts(pod)
+        name, namespace, uid = (pod["metadata"][key] for key in ("name", "namespace", "uid"))
         with _Unread(facts) as unread:
-            fields = f"involvedObject.kind=Pod,involvedObject.name={name},involvedObject.uid={metadata['uid']}"
+            fields = f"involvedObject.kind=Pod,involvedObject.name={name},involvedObject.uid={uid}"
             unread.facts = replace(facts, events=tuple(self._kube.list_objects(EVENT, namespace, fields=fields)))
-        if not facts.state.container(container).exit_code:
-            return unread.facts
-        with _Unread(unread.facts) as unread:  # the node may be gone, or the log
-            log = read_log(self._kube, name, namespace, container, _LOG_LINES)
-            unread.facts = replace(unread.facts, log_tail=tuple(log.splitlines()))
-        return unread.facts
+        return diagnose_with(self, self._add_log(unread.facts) if _has_failed(facts) else unread.facts)
+
+    def diagnose_all(self, pods: Sequence[Object]) -> list[Diagnosis]:
+        """Diagnose pods of one namespace, whose events are listed once; at most 20 logs are read."""
+        if not pods:
+            return []
+        events, unread = self._list_events(pods[0]["metadata"]["namespace"])
+        found, logs = [], 0
+        for pod in pods:
+            known = tuple(events.get(pod["metadata"]["uid"], ()))
+            facts = replace(self._create_facts(pod), events=known, unread=unread)
+            if _has_failed(facts):
+                logs += 1
+                is_read = logs <= _MOST_LOGS
+                facts = self._add_log(facts) if is_read else replace(facts, unread=(*unread, _MANY_LOGS))
+            found.append(diagnose_with(self, facts))
+        return found
 
     def read(self, need: Need) -> Answer:
-        """Read what a diagnosis needs; of a Secret only whether it exists."""
+        """Read what a diagnosis needs; of a Secret only whether it exists. After an outage nothing more is tried."""
+        if need not in self._answers:
+            self._answers[need] = Answer(refusal=self._outage) if self._outage else self._read_answer(need)
+        return self._answers[need]
+
+    def find_team(self, facts: Facts, namespace: str) -> Facts:
+        """Add the team of a namespace to what is known about a pod."""
+        team_name, team = self._teams.get(namespace, ("", None))
+        return replace(facts, team=team, team_name=team_name)
+
+    def _create_facts(self, pod: Object) -> Facts:
+        return self.find_team(Facts(pod=pod, container=choose_container(pod)), pod["metadata"]["namespace"])
+
+    def _add_log(self, facts: Facts) -> Facts:
+        """Add the end of the program's log; the node may be gone, or the log."""
+        with _Unread(facts) as unread:
+            log = read_log(self._kube, facts.state.name, facts.namespace, facts.container, _LOG_LINES)
+            unread.facts = replace(facts, log_tail=tuple(log.splitlines()))
+        return unread.facts
+
+    def _list_events(self, namespace: str) -> tuple[dict[str, list[Object]], tuple[str, ...]]:
+        """List the events of a namespace by the uid of their pod, and what of them could not be read."""
+        by_uid: dict[str, list[Object]] = defaultdict(list)
+        try:
+            fields = "involvedObject.kind=Pod"
+            events, is_complete = list_most(self._kube, EVENT, namespace, _MOST_EVENTS, fields=fields)
+        except ClusterError as error:
+            return by_uid, (error.evidence or str(error),)
+        for event in events:
+            by_uid[read_text(read_object(event.get("involvedObject")).get("uid"))].append(event)
+        return by_uid, () if is_complete else (f"all events of {namespace}: only {len(events)} are read",)
+
+    def _read_answer(self, need: Need) -> Answer:
         try:
             return Answer(tuple(self._read(need)))
         except NotFound:
             return Answer()
         except ClusterError as error:
-            return Answer(refusal=error.evidence or str(error))
+            refusal = error.evidence or str(error)
+            self._outage = refusal if isinstance(error, Unreachable) else ""
+            return Answer(refusal=refusal)
 
     def _read(self, need: Need) -> Iterator[Object]:
         resource = Resource(need.kind, *KINDS[need.kind])
@@ -77,9 +120,6 @@ class PodReader:
             yield self._kube.get(resource, need.name, need.namespace)
         elif has_object(self._kube, resource, need.name, need.namespace):
             yield {"metadata": {"name": need.name, "namespace": need.namespace}}
-
-    def _list_by_phase(self, namespace: str, phase: str) -> list[Object]:
-        return self._kube.list_objects(POD, namespace, fields=f"status.phase={phase}")
 
 
 class _Unread:
@@ -97,8 +137,5 @@ class _Unread:
         return isinstance(error, ClusterError)
 
 
-def _choose_container(pod: Object) -> str:
-    """Choose the container that runs the program: that of a task's pod, the one that the pod names, or the first."""
-    names = [container["name"] for container in pod["spec"]["containers"]]
-    named = (pod["metadata"].get("annotations") or {}).get(_DEFAULT_CONTAINER, _BASE)
-    return str(named if named in names else names[0])
+def _has_failed(facts: Facts) -> bool:
+    return bool(facts.state.container(facts.container).exit_code)

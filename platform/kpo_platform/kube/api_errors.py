@@ -22,7 +22,7 @@ def translate_error(error: BaseException, call: str, server: str, role_files: st
         server: the URL of the API server.
         role_files: the files under rbac/ that grant the call.
     """
-    status, message = _read_status(error), _read_message(error)
+    status, message = _read_status(error), read_message(error)
     cause = message.rstrip(".")
     if status == 404:
         return NotFound(f"Cannot {call}: {cause or 'not found'}", "Check the name and the namespace.")
@@ -31,8 +31,7 @@ def translate_error(error: BaseException, call: str, server: str, role_files: st
             f"The API server {server} rejected your credentials: the kubeconfig's token or certificate is invalid "
             "or expired. Log in again."
         )
-    # Admission (quota, Pod Security) answers 403 too; only RBAC's message contains "cannot".
-    if status == 403 and (" cannot " in message or not message):
+    if status == 403 and is_missing_right(message):  # admission (quota, Pod Security) answers 403 too
         return Forbidden(f"Cannot {call}: {cause or 'forbidden'}. Ask for the rights of {role_files}.")
     if not status:
         return _translate_connection_error(_find_root_cause(error), call, server)
@@ -57,11 +56,20 @@ def _read_status(error: BaseException) -> int:
     return int(handshake[1]) if handshake else int(error.status or 0)
 
 
-def _read_message(error: BaseException) -> str:
+_LONGEST_MESSAGE = 500  # an admission webhook may send a message of any length
+_MISSING_RIGHT = re.compile(r'(?:\S+(?: "[^"]*")? is forbidden: )?User "[^"]*" cannot ')
+
+
+def is_missing_right(message: str) -> bool:
+    """Whether the message of a refusal with status 403 is about a right of the user, and not about the object."""
+    return not message or _MISSING_RIGHT.match(message) is not None
+
+
+def read_message(error: BaseException, longest: int | None = _LONGEST_MESSAGE) -> str:
+    """Read the message in the answer of the API server; empty if it has none."""
     try:
         body = json.loads(getattr(error, "body", None) or "")
-        # An admission webhook may send a message of any length.
-        return str(body["message"])[:500]
+        return str(body["message"])[:longest]
     except (ValueError, KeyError, TypeError):
         return ""
 

@@ -19,9 +19,11 @@ from urllib3.exceptions import HTTPError
 from kpo_platform.airflow.operators.lifecycle.pod_run import RestartSafePodOperator
 from kpo_platform.airflow.operators.lifecycle.quota_wait import QuotaTimeout
 from kpo_platform.contract import load as load_contract
+from kpo_platform.diagnosis.cause import Cause
 from kpo_platform.errors import PlatformError
 from kpo_platform.kube import POD, find_role_files
 from kpo_platform.kube.api_errors import translate_error
+from kpo_platform.offline.pod_diagnosis import explain_refusal, explain_wait
 from kpo_platform.offline.render import execute_operator, set_in_cluster_label
 from kpo_platform.offline.task_instance import DagRunSettings, create_context
 
@@ -31,6 +33,9 @@ if TYPE_CHECKING:
 
 OnPod = Callable[[dict[str, str]], None]
 """Takes the pod's ``namespace`` and ``name`` just before its creation; empty if the API server rejects it."""
+
+_Refused = list[tuple[Any, ApiException]]
+"""The pods that the API server has refused, and how."""
 
 _ROLE_PREFIX = "pod-launcher"
 """The name prefix of the role for creating a team's pods."""
@@ -83,11 +88,12 @@ def run_pod(task: Any, run_settings: DagRunSettings, until: float, on_pod: OnPod
     with set_current_context(context):
         context["ti"].render_templates(context)
         operator: Any = context["task"]  # a mapped task has become a plain one
-        _prepare_operator(operator, on_pod)
-        return _PodRun(operator, context).run(until)
+        refused: _Refused = []
+        _prepare_operator(operator, on_pod, refused)
+        return _PodRun(operator, context, refused).run(until)
 
 
-def _prepare_operator(operator: Any, on_pod: OnPod) -> None:
+def _prepare_operator(operator: Any, on_pod: OnPod, refused: _Refused) -> None:
     """Make the operator create a new pod, wait for it in this process, and delete it when stopped."""
     operator.in_cluster = operator.config_file = operator.cluster_context = None  # use the connection's cluster
     operator.deferrable = False
@@ -100,17 +106,20 @@ def _prepare_operator(operator: Any, on_pod: OnPod) -> None:
         on_pod({"namespace": pod_request_obj.metadata.namespace, "name": pod_request_obj.metadata.name})
         try:
             return create_pod(pod_request_obj=pod_request_obj, context=context)
-        except ApiException:
+        except ApiException as error:
             on_pod({})
+            refused.append((pod_request_obj, error))
             raise
 
     operator.get_or_create_pod = report_and_create_pod
 
 
 class _PodRun:
-    def __init__(self, operator: KubernetesPodOperator, context: Context) -> None:
+    def __init__(self, operator: KubernetesPodOperator, context: Context, refused: _Refused) -> None:
         self._operator: Any = operator
         self._context = context
+        self._refused = refused
+        self._cause: Cause | None = None
         self._signal = 0
         self._is_stopping = False
 
@@ -143,6 +152,9 @@ class _PodRun:
         except (ApiException, HTTPError) as error:
             if self._signal:
                 return Outcome("stopped")
+            pod = next((pod for pod, refusal in self._refused if refusal is error), None)
+            if pod is not None and (cause := explain_refusal(self._operator, pod, error)):
+                return Outcome("failed", f"{cause} The pod was not created.")
             raise translate_error(error, "run the pod", self._get_server(), _find_role_files()) from error
         except AirflowException as failure:
             return Outcome("failed", str(failure))
@@ -164,6 +176,8 @@ class _PodRun:
         self._signal = self._signal or number
         if self._is_stopping:
             return
+        if number == signal.SIGALRM:
+            self._cause = self._cause or self._explain_wait()
         try:
             self._operator.on_kill()
         except BaseException:
@@ -176,9 +190,17 @@ class _PodRun:
 
     def _stopped_outcome(self, limit: str) -> Outcome:
         if self._signal == signal.SIGALRM:
-            message = f"Timed out. Find in the log what the program waits for, or raise {limit}."
+            advice = self._cause or f"Find in the log what the program waits for, or raise {limit}."
+            message = f"Timed out. {advice}"
             return Outcome("late", message, pod_may_exist=self._delete_pod())
         return Outcome("stopped", pod_may_exist=self._delete_pod())
+
+    def _explain_wait(self) -> Cause | None:
+        """Find why the pod does not run, before it is deleted; a failure of that must not keep the pod."""
+        try:
+            return explain_wait(self._operator)
+        except Exception:
+            return None
 
     def _delete_pod(self) -> bool:
         """Delete the pod if it is not being deleted yet; return whether it may still exist."""

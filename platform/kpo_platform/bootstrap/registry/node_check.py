@@ -19,8 +19,12 @@ from kpo_platform.bootstrap.model import RegistryLogin
 from kpo_platform.bootstrap.registry import pull_secret
 from kpo_platform.bootstrap.registry.login_check import LoginResult, LoginStatus
 from kpo_platform.contract import Contract, Team
+from kpo_platform.diagnosis.diagnose import diagnose
+from kpo_platform.diagnosis.facts import Facts
+from kpo_platform.diagnosis.signals import Rejection
 from kpo_platform.errors import ClusterError, Forbidden, NotFound, PlatformError
 from kpo_platform.kube import POD, SECRET, Kube, Object, Resource, find_role_files
+from kpo_platform.kube.dry_run import read_refusal
 from kpo_platform.pod.compose import BASE, PodRequest, compose
 
 NAME = "registry-check"
@@ -54,9 +58,10 @@ def check_login_on_node(kube: Kube, contract: Contract, name: str, login: Regist
         pod = _build_pod(contract, name, team)
         for resource in (SECRET, POD):
             _delete(kube, team, resource)  # left by a killed run
-        kube.apply(_add_gate(pod), dry_run=True)
+        if refusal := _try_create(kube, name, team, pod):
+            return refusal
         with _run_pod(kube, name, team, pod, login):
-            return _wait_for_pull(kube, team)
+            return _wait_for_pull(kube, name, team)
     except Forbidden:
         call = POD.call("create or patch", team.namespace, NAME)
         return _unverified(f"this needs the rights of {find_role_files(call, kube.role_prefix, contract.rules)}")
@@ -78,17 +83,37 @@ def _run_pod(kube: Kube, name: str, team: Team, pod: Object, login: RegistryLogi
                 _delete(kube, team, resource)
 
 
-def _wait_for_pull(kube: Kube, team: Team) -> LoginResult:
-    end = time.monotonic() + min(_TIMEOUT_SECONDS, kube.deadline.remaining_seconds())
-    last_state = "the pod was not scheduled"
+def _try_create(kube: Kube, name: str, team: Team, pod: Object) -> LoginResult | None:
+    """Return why the API server would refuse the pod; None if it would not."""
+    try:
+        kube.apply(_add_gate(pod), dry_run=True)
+    except ClusterError as error:
+        refusal = read_refusal(error)
+        if refusal is None:
+            raise
+        rejection = Rejection(refusal.status, refusal.message)
+        return _explain(Facts(pod=pod, rejection=rejection, team=team, team_name=name)) or _unverified(str(error))
+    return None
+
+
+def _wait_for_pull(kube: Kube, name: str, team: Team) -> LoginResult:
+    end, pod = time.monotonic() + min(_TIMEOUT_SECONDS, kube.deadline.remaining_seconds()), Object()
     while time.monotonic() < end:
-        waiting = _read_waiting_state(kube.get(POD, NAME, team.namespace))
-        if waiting:
-            last_state = f"{waiting.get('reason', 'no reason')}: {waiting.get('message', 'no message')}"
-        if "Pull" in waiting.get("reason", "") and waiting.get("message"):
-            return parse_pull_message(waiting["message"])
+        pod = kube.get(POD, NAME, team.namespace)
+        waiting = _read_waiting_state(pod)
+        if "Pull" in waiting.get("reason", "") and (message := waiting.get("message")):
+            result = parse_pull_message(message)
+            is_known = result.status is not LoginStatus.UNVERIFIED
+            return result if is_known else _explain(Facts(pod=pod, team=team, team_name=name)) or result
         time.sleep(_INTERVAL)
-    return _unverified(f"no answer from a node within {_TIMEOUT_SECONDS:.0f} s, last state: {last_state}")
+    why = _explain(Facts(pod=pod, team=team, team_name=name))
+    return why or _unverified(f"no answer from a node within {_TIMEOUT_SECONDS:.0f} s, and no reason in the pod")
+
+
+def _explain(facts: Facts) -> LoginResult | None:
+    """Say why the pod was refused, or has not pulled its image; None if that is not known."""
+    cause = diagnose(facts).main
+    return _unverified(str(cause)) if cause else None
 
 
 def parse_pull_message(message: str) -> LoginResult:

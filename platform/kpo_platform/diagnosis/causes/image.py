@@ -9,7 +9,7 @@ from kpo_platform.diagnosis.cause import PLATFORM_TEAM, Cause, build_cause
 from kpo_platform.diagnosis.causes.message_kind import MessageKind, find_kind
 from kpo_platform.diagnosis.facts import Facts, Lookup
 from kpo_platform.diagnosis.signals import Signal
-from kpo_platform.finding import Fix, ObjectRef, Rule
+from kpo_platform.finding import Fix, ObjectRef, Rule, Severity
 from kpo_platform.pod.images import has_registry_host
 from kpo_platform.pod.json_fields import read_objects, read_text
 
@@ -160,6 +160,17 @@ def find_image_problems(facts: Facts, lookup: Lookup) -> Iterator[Cause]:
             yield _describe_pull(facts, lookup, _add_detail(facts, signal))
 
 
+def check_pull_secrets(facts: Facts, lookup: Lookup) -> Iterator[Cause]:
+    """Find the pull secrets of a planned pod that do not exist; an image that needs no login is pulled nevertheless."""
+    for each in read_objects(facts.spec.get("imagePullSecrets")):
+        name = read_text(each.get("name"))
+        if name and lookup.get("Secret", name, facts.namespace).is_absent:
+            signal = Signal("spec", "", f'imagePullSecrets refers to "{name}"')
+            hosts = {parse_host(read_text(container.get("image"))) for container in facts.list_containers()}
+            registry = f"--registry-config FILE (a docker login for {' and '.join(sorted(hosts))})"
+            yield _describe_missing_secret(facts, name, registry, signal, severity="warning")
+
+
 def parse_host(image: str) -> str:
     """Return the registry of an image."""
     return image.partition("/")[0] if has_registry_host(image) else _DEFAULT_HOST
@@ -222,17 +233,24 @@ def _describe_denial(facts: Facts, lookup: Lookup, signal: Signal, image: str) -
     events = facts.select([_SECRET_EVENT])
     for name in names:
         if any(name in event.message for event in events) or lookup.get("Secret", name, namespace).is_absent:
-            secret = ObjectRef("Secret", name, namespace)
-            text = f'The pull secret "{name}" does not exist in {namespace}'
-            fix = f"Create it with platformctl bootstrap {registry}, or remove it from image_pull_secrets."
-            seen, told = tuple(event.evidence for event in events), Fix(fix, who=PLATFORM_TEAM)
-            return build_cause(RULES["image-secret"], secret, text, signal, told, "grace", evidence=seen)
+            return _describe_missing_secret(facts, name, registry, signal, tuple(event.evidence for event in events))
     secret = ObjectRef("Secret", names[0], namespace)  # registries deny what does not exist, too
     text = (
         f'Registry {host} rejects the login of the pull secret "{names[0]}" for the image {image}, or has no such image'
     )
     fix = f"Correct the name of the image; if it is right, renew the login with platformctl bootstrap {registry}."
     return build_cause(RULES["image-credentials"], secret, text, signal, Fix(fix, who=PLATFORM_TEAM))
+
+
+def _describe_missing_secret(
+    facts: Facts, name: str, registry: str, signal: Signal, evidence: tuple[str, ...] = (), severity: Severity = "error"
+) -> Cause:
+    text = f'The pull secret "{name}" does not exist in {facts.namespace}'
+    fix = Fix(
+        f"Create it with platformctl bootstrap {registry}, or remove it from image_pull_secrets.", who=PLATFORM_TEAM
+    )
+    rule, secret = RULES["image-secret"], ObjectRef("Secret", name, facts.namespace)
+    return build_cause(rule, secret, text, signal, fix, "grace", evidence=evidence, severity=severity)
 
 
 def _read_image(facts: Facts, signal: Signal) -> str:

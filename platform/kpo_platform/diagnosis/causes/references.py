@@ -101,23 +101,56 @@ def find_volume_object(volume: Json, kind: str, key: str) -> str:
     return names[0] if names else ""
 
 
+def check_references(
+    facts: Facts, lookup: Lookup, rules: tuple[Rule, Rule], part: object, field: str, place: str
+) -> Iterator[Cause]:
+    """Find references in a part of a planned pod to objects that do not exist, or to ConfigMaps without a key.
+
+    Args:
+        facts: what is known about the pod.
+        lookup: objects of the cluster.
+        rules: what a missing object and a missing key violate.
+        part: the part of the pod.
+        field: its path in the pod.
+        place: the argument that sets it; empty to find it in the environment of the container.
+    """
+    for (kind, name), key in dict.fromkeys(_list_references(part, is_needed=True)):
+        container = field.partition("[")[2].partition("]")[0]
+        where = place or find_environment_place(facts, container, kind, name, key)
+        named = f'{kind} "{name}"' + (f', key "{key}"' if key else "")
+        signal, looked = Signal("spec", "", f"{field} refers to {named}"), lookup.get(kind, name, facts.namespace)
+        if looked.is_absent:
+            yield describe_missing_object(facts, lookup, rules[0], kind, name, signal, where)
+        elif key and kind == "ConfigMap" and looked.found is not None:  # of a Secret only its existence is known
+            keys = {**read_object(looked.found.get("data")), **read_object(looked.found.get("binaryData"))}
+            if key not in keys:
+                yield describe_missing_key(facts, rules[1], kind, name, key, signal, where)
+
+
 def _find_owner(place: str) -> str:
     return PLATFORM_TEAM if place.startswith("teams.") else ""
 
 
-def _list_references(value: object) -> Iterator[tuple[tuple[str, str], str]]:
-    """List the references to Secrets and ConfigMaps anywhere in a part of a pod: kind, name and key."""
+def _list_references(value: object, *, is_needed: bool = False) -> Iterator[tuple[tuple[str, str], str]]:
+    """List the references to Secrets and ConfigMaps anywhere in a part of a pod: kind, name and key.
+
+    Args:
+        value: the part of the pod.
+        is_needed: whether optional references are left out.
+    """
     if isinstance(value, (list, tuple)):
         for each in value:
-            yield from _list_references(each)
+            yield from _list_references(each, is_needed=is_needed)
     fields = read_object(value)
     for field, content in fields.items():
         kind = next((kind for word, kind in _KINDS.items() if str(field).lower().startswith(word)), "")
         found = read_object(content)
         name = read_text(found.get("name")) or read_text(found.get("secretName"))
+        if is_needed and kind and found.get("optional") is True:
+            continue
         if kind and name:
             parts = [found, *read_objects(found.get("items"))]
             keys = [read_text(each.get("key")) for each in parts]
             yield from (((kind, name), key) for key in [*filter(None, keys)] or [""])
         else:
-            yield from _list_references(content)
+            yield from _list_references(content, is_needed=is_needed)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 from kpo_platform.diagnosis.cause import PLATFORM_TEAM, Cause, build_cause
@@ -84,11 +84,12 @@ def _describe(facts: Facts, signal: Signal) -> Cause:
 def _describe_kinds(facts: Facts, signal: Signal, kinds: tuple[Kind, ...]) -> Cause | None:
     for kind in kinds:
         if match := re.search(kind.pattern, signal.message, re.IGNORECASE | re.DOTALL):
-            return _build(facts, signal, kind, {key: value or "" for key, value in match.groupdict().items()})
+            return build_kind(facts, signal, kind, {key: value or "" for key, value in match.groupdict().items()})
     return None
 
 
-def _build(facts: Facts, signal: Signal, kind: Kind, groups: dict[str, str]) -> Cause:
+def build_kind(facts: Facts, signal: Signal, kind: Kind, groups: Mapping[str, str]) -> Cause:
+    """Build the cause of a kind of refusal from the groups of its pattern."""
     message = sanitize(groups.get("message") or signal.message, _LONGEST)
     arguments = dict.fromkeys(find_argument(facts, path) for path in _PATH.findall(message))
     service = _WEBHOOK_SERVICE.search(message)
@@ -123,9 +124,11 @@ def _describe_dry_run(facts: Facts, signal: Signal) -> Cause | None:
 
 def _describe_account(facts: Facts, signal: Signal) -> Cause | None:
     match = _ACCOUNT.search(signal.message)
-    if match is None:
-        return None
-    name, namespace = match["name"], match["namespace"]
+    return describe_missing_account(facts, match["name"], match["namespace"], signal) if match else None
+
+
+def describe_missing_account(facts: Facts, name: str, namespace: str, signal: Signal) -> Cause:
+    """Describe a service account that does not exist."""
     text = f'The service account "{name}" does not exist in {namespace}'
     if facts.team is not None and name == facts.team.service_account.name:
         fix = Fix("The chart creates it: install the chart again with helm upgrade.", who=PLATFORM_TEAM)
@@ -175,7 +178,7 @@ def _describe_status(facts: Facts, signal: Signal) -> Cause:
     status = signal.reason.removeprefix(_HTTP)
     kind = BY_STATUS.get(status) or (BY_STATUS.get(status[:1]) if len(status) == 3 else None)
     if kind is not None:
-        return _build(facts, signal, kind, {})
+        return build_kind(facts, signal, kind, {})
     message = sanitize(signal.message, _LONGEST).rstrip(".") or f"HTTP status {status}"
     text = f"The API server refuses to create the pod: {message}"
     fix = Fix("Change what the message names, or ask the platform team.")

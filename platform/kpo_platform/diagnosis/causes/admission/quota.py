@@ -45,6 +45,9 @@ _RATIO = re.compile(
     r"(\S+) max limit to request ratio per (\w+) is ([^\s,\]]+), but "
     r"(?:provided ratio is (\d+(?:\.\d+)?)|no (request|limit))"
 )
+Amounts = dict[str, str]
+"""Quantities by resource."""
+
 _COUNTS = frozenset({"pods", "count/pods", "storage"})
 """Resources of a quota that a smaller pod does not change."""
 
@@ -55,7 +58,7 @@ def describe_quota(facts: Facts, signal: Signal) -> Cause | None:
     """Describe a refusal because of a quota or a LimitRange; None if it is another one."""
     message = signal.message
     if match := _EXCEEDED.search(message):
-        return _describe_exceeded(facts, signal, *match.groups())
+        return describe_exceeded(facts, signal, match[1], *(_parse_list(each) for each in match.groups()[1:]))
     if match := _UNSET.search(message):
         return _describe_unset(facts, signal, match[1], match[2])
     if match := _UNKNOWN.search(message):
@@ -66,9 +69,11 @@ def describe_quota(facts: Facts, signal: Signal) -> Cause | None:
     return _describe_range(facts, signal)
 
 
-def _describe_exceeded(facts: Facts, signal: Signal, name: str, *lists: str) -> Cause:
+def describe_exceeded(
+    facts: Facts, signal: Signal, name: str, requested: Amounts, used: Amounts, limited: Amounts
+) -> Cause:
+    """Describe a quota that the pod does not fit into, by what is requested, used and allowed of each resource."""
     about = ObjectRef("ResourceQuota", name, facts.namespace)
-    requested, used, limited = (_parse_list(each) for each in lists)
     too_large = {each: limited[each] for each in requested if _is_more(requested[each], limited.get(each))}
     if too_large:
         told = "; ".join(f"{requested[each]} of {each}, and the whole quota is {limited[each]}" for each in too_large)

@@ -92,10 +92,9 @@ def find_scheduling_problems(facts: Facts, lookup: Lookup) -> Iterator[Cause]:
     elif signal is None:
         yield from _find_missing_scheduler(facts)
     elif signal.reason == "SchedulingGated":
-        yield _describe_gates(facts, signal)
+        yield describe_gates(facts, signal)
     elif _NO_NODES in signal.message:
-        fix = Fix("Add a node to the cluster.", who=PLATFORM_TEAM)
-        yield build_cause(RULES["no-nodes"], facts.pod_ref, "The cluster has no nodes", signal, fix, "waits")
+        yield describe_no_nodes(facts, signal)
     else:
         yield from _describe_message(facts, lookup, signal)
 
@@ -130,6 +129,14 @@ def _describe_message(facts: Facts, lookup: Lookup, signal: Signal) -> Iterator[
     if reasons.counts.keys() & _FROM_NODES and is_complete(facts):
         listed = lookup.list_objects("Node")
         reasons.nodes = judge_nodes(facts, listed) if listed else None
+    causes = list(describe_reasons(facts, reasons, signal, has_volumes=has_volumes))
+    yield from causes
+    if unknown or not (causes or has_volumes):
+        yield _describe_unknown(facts, signal, "; ".join(unknown))
+
+
+def describe_reasons(facts: Facts, reasons: Reasons, signal: Signal, *, has_volumes: bool = False) -> Iterator[Cause]:
+    """Describe why nodes cannot take the pod, the nearest node first; its volumes are told by another family."""
     told = [*describe_room(facts, reasons), *describe_nodes(facts, reasons)]
     told.sort(key=lambda each: each.distance)
     # A node that is far from taking the pod explains less than one that is only full, or whose volume is elsewhere.
@@ -141,8 +148,6 @@ def _describe_message(facts: Facts, lookup: Lookup, signal: Signal) -> Iterator[
         yield build_cause(
             rule, facts.pod_ref, each.text, signal, each.fix, "waits", evidence=evidence, is_vague=is_vague
         )
-    if unknown or not (told or has_volumes):
-        yield _describe_unknown(facts, signal, "; ".join(unknown))
 
 
 def _collect_reasons(message: str) -> tuple[Reasons, list[str]]:
@@ -187,7 +192,14 @@ def _describe_unknown(facts: Facts, signal: Signal, unknown: str) -> Cause:
     return build_cause(RULES["node-unknown"], facts.pod_ref, text, signal, fix, "waits", is_vague=True)
 
 
-def _describe_gates(facts: Facts, signal: Signal) -> Cause:
+def describe_no_nodes(facts: Facts, signal: Signal) -> Cause:
+    """Describe a cluster without nodes."""
+    fix = Fix("Add a node to the cluster.", who=PLATFORM_TEAM)
+    return build_cause(RULES["no-nodes"], facts.pod_ref, "The cluster has no nodes", signal, fix, "waits")
+
+
+def describe_gates(facts: Facts, signal: Signal) -> Cause:
+    """Describe a pod that scheduling gates hold back."""
     names = [read_text(each.get("name")) for each in read_objects(facts.spec.get("schedulingGates"))]
     outlook: Outlook = "waits" if names and all(name.startswith(_QUEUE_GATES) for name in names) else "grace"
     told = f" {join_names(names)}" if names else ""
@@ -227,11 +239,7 @@ def _find_silent_node(facts: Facts, lookup: Lookup) -> Iterator[Cause]:
     node, about = lookup.get("Node", name), ObjectRef("Node", name)
     signal = Signal("status", "Pending", f"on node {name} since {since:%H:%M:%S}, and not yet accepted by it")
     if node.is_absent:
-        text, fix = (
-            f'The node "{name}" of the pod does not exist',
-            Fix("Leave out nodeName.", patch={"spec": {"nodeName": None}}),
-        )
-        yield build_cause(RULES["node-name"], about, text, signal, fix, "grace")
+        yield describe_missing_node(name, signal)
         return
     conditions = read_objects(read_object((node.found or {}).get("status")).get("conditions"))
     ready = next((each for each in conditions if each.get("type") == "Ready"), {})
@@ -240,3 +248,10 @@ def _find_silent_node(facts: Facts, lookup: Lookup) -> Iterator[Cause]:
     text = f'The node "{name}" has not yet accepted the pod{told}'
     fix = Fix("Look at the node:", (f"kubectl describe node {shlex.quote(name)}",), who=PLATFORM_TEAM)
     yield build_cause(RULES["node-silent"], about, text, signal, fix, "waits", is_vague=not is_broken)
+
+
+def describe_missing_node(name: str, signal: Signal) -> Cause:
+    """Describe a node that the pod names and that does not exist."""
+    fix = Fix("Leave out nodeName.", patch={"spec": {"nodeName": None}})
+    text = f'The node "{name}" of the pod does not exist'
+    return build_cause(RULES["node-name"], ObjectRef("Node", name), text, signal, fix, "grace")

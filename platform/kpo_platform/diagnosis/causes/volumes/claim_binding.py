@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -93,7 +94,9 @@ def check_binding(facts: Facts, lookup: Lookup, name: str, found: Json | None, s
         return _describe_failure(facts, claim)
     if claim.spec.get("volumeName") or claim.storage_class == "":
         return _describe_static(facts, claim)
-    if _NO_DEFAULT.search(message) or (claim.is_known and claim.storage_class is None and signal.source != "status"):
+    is_unset = claim.is_known and claim.storage_class is None
+    is_told = signal.source not in ("status", "spec") or (facts.is_planned and _has_no_default_class(lookup))
+    if _NO_DEFAULT.search(message) or (is_unset and is_told):
         return _describe_class(facts, lookup, claim)
     if trouble:
         return _describe_static(facts, claim)
@@ -115,16 +118,23 @@ def _check_class(facts: Facts, lookup: Lookup, claim: _Claim) -> Cause | None:
         return None
     looked = lookup.get("StorageClass", name)
     provisioner = read_text(read_object(looked.found).get("provisioner"))
-    if provisioner == _STATIC:
-        return _describe_static(facts, claim)
     if looked.is_absent:
         return _describe_class(facts, lookup, claim, name)
+    if facts.is_planned:
+        return None  # the storage may wait for the pod
+    if provisioner == _STATIC:
+        return _describe_static(facts, claim)
     if is_young(facts, _PROVISIONING_S):
         return None
     who = f"its provisioner {provisioner}" if provisioner else "its provisioner"
     text = f'StorageClass "{name}" has not created the volume of the claim "{claim.ref.name}": {who} does not answer'
     fix = Fix("Check that the provisioner runs, and what its log says about the claim.", who=PLATFORM_TEAM)
     return build_cause(RULES["provisioner-silent"], claim.ref, text, claim.signal, fix, "waits")
+
+
+def _has_no_default_class(lookup: Lookup) -> bool:
+    classes = lookup.list_objects("StorageClass")
+    return classes is not None and not _list_defaults(classes)
 
 
 def _describe_class(facts: Facts, lookup: Lookup, claim: _Claim, missing: str = "") -> Cause:
@@ -141,12 +151,17 @@ def _describe_class(facts: Facts, lookup: Lookup, claim: _Claim, missing: str = 
 
 def _list_classes(lookup: Lookup) -> tuple[list[str], str]:
     """List the StorageClasses, and choose the default one or the only one."""
-    metadata = [read_object(read_object(each).get("metadata")) for each in lookup.list_objects("StorageClass") or ()]
-    names = [read_text(each.get("name")) for each in metadata]
-    defaults = [each for each in metadata if read_object(each.get("annotations")).get(_DEFAULT_CLASS) == "true"]
-    if defaults:
-        return names, read_text(defaults[0].get("name"))
+    classes = lookup.list_objects("StorageClass") or ()
+    names = [read_text(read_object(read_object(each).get("metadata")).get("name")) for each in classes]
+    if defaults := _list_defaults(classes):
+        return names, defaults[0]
     return names, names[0] if len(names) == 1 else ""
+
+
+def _list_defaults(classes: Iterable[Json]) -> list[str]:
+    metadata = [read_object(read_object(each).get("metadata")) for each in classes]
+    defaults = [each for each in metadata if read_object(each.get("annotations")).get(_DEFAULT_CLASS) == "true"]
+    return [read_text(each.get("name")) for each in defaults]
 
 
 def _describe_failure(facts: Facts, claim: _Claim) -> Cause:

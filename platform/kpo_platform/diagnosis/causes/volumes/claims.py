@@ -198,23 +198,30 @@ def _describe_ephemeral(facts: Facts, name: str, signal: Signal) -> Iterator[Cau
 def _check_claims(facts: Facts, lookup: Lookup, signal: Signal) -> Iterator[Cause]:
     """Look at each claim of the pod: which of them has no volume, and why."""
     claims, unknown = list_claims(facts), False
-    for name in claims:
+    for name, volume in claims.items():
         looked = lookup.get("PersistentVolumeClaim", name, facts.namespace)
-        metadata = read_object(read_object(looked.found).get("metadata"))
-        phase = read_text(read_object(read_object(looked.found).get("status")).get("phase"))
-        if looked.is_absent and "ephemeral" not in claims[name]:
-            yield describe_missing(facts, lookup, name, signal)
-        elif phase == "Lost":
-            volume = read_text(read_object(read_object(looked.found).get("spec")).get("volumeName"))
-            yield _describe_loss(facts, name, volume, signal)
-        elif metadata.get("deletionTimestamp"):
-            yield describe_deletion(facts, name, signal)
-        elif phase != "Bound" and not looked.is_absent:
-            cause = check_binding(facts, lookup, name, looked.found, signal)
-            unknown = unknown or (cause is None and not looked.is_known)
-            yield from [cause] if cause else []
+        if looked.is_absent and "ephemeral" in volume:
+            continue
+        cause = check_claim(facts, lookup, name, signal)
+        unknown = unknown or (cause is None and not looked.is_known)
+        yield from [cause] if cause else []
     if signal.source != "status" and (unknown or not claims):
         yield _describe_unknown(facts, list(claims), signal)
+
+
+def check_claim(facts: Facts, lookup: Lookup, name: str, signal: Signal) -> Cause | None:
+    """Find why a claim cannot be used, or has no volume; None if it has no problem, or if that is not known."""
+    looked = lookup.get("PersistentVolumeClaim", name, facts.namespace)
+    metadata = read_object(read_object(looked.found).get("metadata"))
+    phase = read_text(read_object(read_object(looked.found).get("status")).get("phase"))
+    if looked.is_absent:
+        return describe_missing(facts, lookup, name, signal)
+    if phase == "Lost":
+        volume = read_text(read_object(read_object(looked.found).get("spec")).get("volumeName"))
+        return _describe_loss(facts, name, volume, signal)
+    if metadata.get("deletionTimestamp"):
+        return describe_deletion(facts, name, signal)
+    return None if phase == "Bound" else check_binding(facts, lookup, name, looked.found, signal)
 
 
 def _describe_unknown(facts: Facts, names: list[str], signal: Signal) -> Cause:
