@@ -1,4 +1,4 @@
-"""platformctl diagnose with real pods that cannot start or fail, with names drawn at random, and with healthy ones."""
+"""platformctl diagnose with pods that cannot start or fail, with names drawn at random, and with healthy ones."""
 
 from __future__ import annotations
 
@@ -14,17 +14,24 @@ import pytest
 
 from cluster.support.pods.sleeper import POD
 from cluster.support.team_release import install_team_release
+from common.command import capture_output
 from common.polling import NotYet, wait_for
 from stack.release import Stack
 
 Json = dict[str, Any]
 
 RELEASE, TEAM, NAMESPACE = "clinic", "ward", "team-ward"
+FULL_TEAM, FULL_NAMESPACE = "full", "team-full"
+"""A team whose quota has no room for a pod."""
+
 NAME = f"n{secrets.token_hex(4)}"
 """The name of whatever does not exist; another one in each run."""
 
 PRESENT = "present"
-"""A Secret and a ConfigMap that exist, without the keys that are looked for."""
+"""A Secret that exists, without the key that is looked for."""
+
+MAP = "kube-root-ca.crt"
+"""A ConfigMap that every namespace has."""
 
 CRASH = 'sh -c "kill -SEGV \\$\\$"; exit $?'
 """Process 1 of a container ignores a signal that it has no handler for."""
@@ -108,17 +115,25 @@ def pods(stack: Stack) -> Iterator[None]:
     broken = [build_pod(name, spec, container) for name, (spec, container, *_) in FAULTS.items()]
     healthy = [build_pod(name, spec, container) for name, (spec, container) in HEALTHY.items()]
     items = [present, build_claim("unbound", NAME), build_claim("good"), *broken, *healthy]
-    with install_team_release(stack, RELEASE, {"teams": {TEAM: {"quota": {}}}}):
+    teams = {TEAM: {"quota": {}}, FULL_TEAM: {"quota": {"pods": "0"}}}
+    with install_team_release(stack, RELEASE, {"teams": teams}):
         content = json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
         stack.kubectl("apply", "-n", NAMESPACE, "-f", "-", stdin=content)
         yield
 
 
-def diagnose(stack: Stack, programs: Path, *words: str) -> tuple[int, Json]:
+def diagnose(stack: Stack, programs: Path, *words: str, stdin: str = "") -> tuple[int, Json]:
     """Return exit code and findings."""
     command = [programs / "platformctl", "diagnose", *words, "--release-namespace", RELEASE, "-o", "json"]
-    process = subprocess.run(command, env=stack.environment, capture_output=True, text=True, timeout=60, check=False)
+    process = subprocess.run(
+        command, env=stack.environment, input=stdin, capture_output=True, text=True, timeout=60, check=False
+    )
     return process.returncode, json.loads(process.stdout)
+
+
+def diagnose_planned(stack: Stack, programs: Path, pod: Json, namespace: str = NAMESPACE) -> tuple[int, Json]:
+    """Return exit code and findings of a pod that is not created."""
+    return diagnose(stack, programs, "-f", "-", "-n", namespace, stdin=json.dumps(pod))
 
 
 @pytest.mark.parametrize("name", FAULTS)
@@ -149,3 +164,68 @@ def test_healthy_pod_has_no_finding(stack: Stack, programs: Path, name: str):
 def test_team_has_all_broken_pods(stack: Stack, programs: Path):
     _, result = diagnose(stack, programs, "--team", TEAM)
     assert {each["pod"] for each in result["findings"]} == {f"{NAMESPACE}/{name}" for name in FAULTS}
+
+
+SETTLED = {
+    **{name: FAULTS[name] for name in ("secret", "config-map", "secret-volume", "claim", "selector", "size")},
+    "storage-class": FAULTS["storage-class"],
+    "map-key": (
+        {},
+        {"env": [{"name": "A", "valueFrom": {"configMapKeyRef": {"name": MAP, "key": NAME}}}]},
+        "KPO-STA102",
+        f"ConfigMap {MAP}",
+    ),
+    "pull-secret": ({"imagePullSecrets": [{"name": NAME}]}, {}, "KPO-IMG105", f"Secret {NAME}"),
+    "security": ({"hostNetwork": True}, {}, "KPO-ADM106", "Pod"),
+    "account": ({"serviceAccountName": NAME}, {}, "KPO-ADM110", f"ServiceAccount {NAME}"),
+    "priority": ({"priorityClassName": NAME}, {}, "KPO-ADM114", f"PriorityClass {NAME}"),
+    "field": ({}, {"restart": NAME}, "KPO-ADM116", "Pod"),
+    "range": ({}, {"resources": {"requests": {"cpu": "2"}, "limits": {"cpu": "1"}}}, "KPO-ADM116", "Pod"),
+}
+"""Faults that are certain before the pod is created, in the form of `FAULTS`."""
+
+
+@pytest.mark.parametrize("name", SETTLED)
+def test_fault_is_found_before_the_pod_is_created(stack: Stack, programs: Path, name: str):
+    spec, container, code, about = SETTLED[name]
+    planned = build_pod(f"planned-{name}", spec, container)
+    exit_code, result = diagnose_planned(stack, programs, planned)
+    found = [(each["code"], f"{each['object']['kind']} {each['object']['name']}") for each in result["findings"]]
+    assert (exit_code, found) == (1, [(code, about if " " in about else f"{about} planned-{name}")])
+    pods = stack.kubectl("get", "pods", "-n", NAMESPACE, "-o", "name").splitlines()
+    assert [pod for pod in pods if "planned-" in pod] == []
+
+
+def test_quota_without_room_is_found_before_the_pod_is_created(stack: Stack, programs: Path):
+    exit_code, result = diagnose_planned(stack, programs, build_pod("planned", {}, {}), FULL_NAMESPACE)
+    assert (exit_code, [each["code"] for each in result["findings"]]) == (1, ["KPO-ADM102"])
+
+
+@pytest.mark.parametrize("name", HEALTHY)
+def test_good_pod_has_no_finding_before_it_is_created(stack: Stack, programs: Path, name: str):
+    planned = build_pod(f"planned-{name}", *HEALTHY[name])
+    assert diagnose_planned(stack, programs, planned) == (0, {"findings": [], "could_not_look": []})
+
+
+DAG = """
+from airflow.sdk import DAG
+from kpo_platform import TeamPodOperator
+
+with DAG("check", schedule=None, default_args={{"team": "{team}", "image": "localhost/kpo-platform/busybox:1.35"}}):
+    TeamPodOperator(task_id="good", cmds=["true"])
+    TeamPodOperator(task_id="bad", cmds=["true"], node_selector={{"{name}": "1"}})
+"""
+
+
+def test_rendered_pod_is_diagnosed_from_standard_input(stack: Stack, programs: Path, tmp_path: Path):
+    file, contract = tmp_path / "check.py", tmp_path / "contract.json"
+    file.write_text(DAG.format(team=TEAM, name=NAME))
+    platformctl = programs / "platformctl"
+    capture_output([platformctl, "contract", "pull", "-n", RELEASE, "-o", contract], env=stack.environment)
+    codes = {}
+    for task in ("good", "bad"):
+        words = [platformctl, "render", file, task, "--contract", contract]
+        pod = capture_output(words, env=stack.environment, timeout_s=120)
+        exit_code, result = diagnose(stack, programs, "-f", "-", stdin=pod)
+        codes[task] = (exit_code, [each["code"] for each in result["findings"]], result["could_not_look"])
+    assert codes == {"good": (0, [], []), "bad": (1, ["KPO-SCH105"], [])}

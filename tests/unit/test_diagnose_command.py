@@ -100,14 +100,6 @@ def test_junit_has_a_case_for_each_pod(platformctl: Platformctl, cluster: Cluste
     assert [(case.get("name"), case[0].get("type")) for case in suite] == [("team-alpha/report", "KPO-IMG103")]
 
 
-def test_team_has_the_pods_that_do_not_run(platformctl: Platformctl, cluster: Cluster):
-    add_broken_pod(cluster, "broken")
-    add_running_pod(cluster, "running")
-    result = platformctl(*choose(cluster, "--team", "alpha"))
-    assert (result.code, result.err) == (1, "1 finding in 1 pod.\n")
-    assert "team-alpha/broken" in result.out
-
-
 def test_task_has_its_pods_only(platformctl: Platformctl, cluster: Cluster):
     add_broken_pod(cluster, "wanted", TASK)
     add_broken_pod(cluster, "other", {**TASK, "task_id": "check"})
@@ -142,7 +134,10 @@ def test_without_a_contract_a_pod_is_diagnosed_nevertheless(platformctl: Platfor
     words = choose(cluster, "report", "-n", "team-alpha", "--release-namespace", "elsewhere")
     result = platformctl(*words)
     assert result.code == 1
-    assert result.err.startswith("! Without the contract")
+    assert result.err.startswith(
+        "! Without the contract, which tells sizes and policies of the teams: Namespace elsewhere"
+    )
+    assert "pass the release's namespace with --release-namespace." in result.err
 
 
 @pytest.mark.parametrize(
@@ -154,6 +149,8 @@ def test_without_a_contract_a_pod_is_diagnosed_nevertheless(platformctl: Platfor
         ("--task", "make"),
         ("--team", "alpha", "--run", "r"),
         ("--team", "gamma"),
+        ("report", "-f", "pod.yaml"),
+        ("-f", "pod.yaml", "--watch"),
     ],
 )
 def test_selection_that_names_no_pod_is_wrong_usage(platformctl: Platformctl, cluster: Cluster, words: tuple[str, ...]):

@@ -149,7 +149,7 @@ SEE = "See kubectl -n airflow describe pods -l app.kubernetes.io/component=sched
                     }
                 ]
             },
-            "CRASH",
+            f"; {FAILURE}",
         ),
         (
             {
@@ -162,7 +162,9 @@ SEE = "See kubectl -n airflow describe pods -l app.kubernetes.io/component=sched
                     }
                 ]
             },
-            "NODES",
+            "; No node has room for the pod now: it requests cpu (Unschedulable). Wait until other pods have ended, or "
+            "use a smaller size or less container_resources; if it lasts, ask the platform team for nodes. "
+            "[KPO-SCH102: docs/troubleshooting.md#kpo-sch102]",
         ),
         ({"initContainerStatuses": [{"name": "wait", "state": {"waiting": {"reason": "PodInitializing"}}}]}, ""),
     ],

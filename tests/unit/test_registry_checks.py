@@ -1,4 +1,4 @@
-"""bootstrap.registry: login checks from this machine and from a node, in runs of platformctl bootstrap."""
+"""bootstrap.registry: login checks from this machine, in runs of platformctl bootstrap."""
 
 from __future__ import annotations
 
@@ -11,31 +11,20 @@ from typing import Any
 import pytest
 
 from kpo_platform.bootstrap.model import RegistryLogin
-from kpo_platform.bootstrap.registry import login_check, node_check, pull_secret
+from kpo_platform.bootstrap.registry import login_check, pull_secret
 from kpo_platform.bootstrap.registry.docker_config import read_secret_logins
 from kpo_platform.bootstrap.registry.hosts import normalize_host
-from kpo_platform.bootstrap.registry.login_check import LoginStatus
 from unit.support.contracts import build_contract
-from unit.support.http_server import Answer as ServerAnswer
-from unit.support.http_server import Request, serving
-from unit.support.platform_server import CHECK, Platform
 from unit.support.platformctl import Cluster, CommandResult, Platformctl
-from unit.support.registry_server import Registry, patch_name_resolution, serve_registry
+from unit.support.registry_server import (
+    Registry,
+    build_config,
+    patch_name_resolution,
+    serve_registry,
+    set_registry_host,
+)
 
 SECRET = "/api/v1/namespaces/team-alpha/secrets/regcred"
-CHECK_SECRET = CHECK.replace("pods", "secrets")
-NOT_FOUND = 'failed to pull and unpack image "registry.test/kpo-platform/login-check:none": not found'
-WRONG = "unexpected status from HEAD request to http://registry.test/v2/x/manifests/none: 401 Unauthorized"
-
-
-def build_config(host: str, password: str) -> str:
-    return json.dumps({"auths": {host: {"username": "robot", "password": password}}})
-
-
-def set_registry_host(host: str, platform: Platform) -> None:
-    """Set the registry of team alpha in the contract."""
-    data = platform.objects["/api/v1/namespaces/airflow/configmaps/airflow-contract"]["data"]
-    data["contract.json"] = data["contract.json"].replace('"registry.test"', f'"{host}"')
 
 
 @pytest.fixture
@@ -172,109 +161,3 @@ def test_written_secret_reads_back_unchanged(host: str):
     team = build_contract(registry={"host": host, "pullSecret": "regcred"}).teams["alpha"]
     body = pull_secret.build_pull_secret("alpha", team, RegistryLogin("robot", "s3cret"))
     assert read_secret_logins("team-alpha/regcred", body) == {normalize_host(host): RegistryLogin("robot", "s3cret")}
-
-
-class ClusterWithNode:
-    """A cluster whose node reports a pull error for the check's pod."""
-
-    def __init__(self, platform: Platform, message: str) -> None:
-        self.platform, self.message = platform, message
-        self.pods: list[dict[str, Any]] = []
-        self.trace: list[str] = []
-        platform.refused.discard(CHECK)
-
-    def __call__(self, request: Request) -> ServerAnswer:
-        path = request.path.partition("?")[0]
-        if path in (CHECK, CHECK_SECRET) and "dryRun" not in request.path:
-            kind = path.split("/")[-2]
-            gated = request.method == "PATCH" and "schedulingGates" in request.body["spec"] if kind == "pods" else False
-            self.trace.append(f"{request.method} {kind}{' gated' if gated else ''}")
-            if request.method == "DELETE":
-                return 200, self.platform.objects.pop(path, {})
-            if request.method == "GET":
-                waiting = {"reason": "ErrImagePull", "message": self.message}
-                status = {"containerStatuses": [{"name": "base", "state": {"waiting": waiting}}]}
-                return 200, {**self.platform.objects[path], "status": status}
-            self.pods.append(request.body)
-        return self.platform(request)
-
-
-def run_with_node(
-    platformctl: Platformctl, cluster: Cluster, tmp_path: Path, node_cluster: ClusterWithNode
-) -> CommandResult:
-    set_registry_host("elsewhere.test", cluster.platform)
-    folder = tmp_path / "node"
-    folder.mkdir()
-    with serving(node_cluster) as server:
-        words = ("--kubeconfig", server.kubeconfig(folder), "--airflow-url", server.url, "--team", "alpha", "--yes")
-        return platformctl(
-            "bootstrap", *words, "--registry-config", "-", stdin=build_config("elsewhere.test", "s3cret")
-        )
-
-
-TRACE = [
-    *["DELETE secrets", "DELETE pods"],  # left by a killed run
-    *["PATCH pods gated", "PATCH secrets", "PATCH pods", "GET pods"],
-    *["DELETE secrets", "DELETE pods"],
-]
-
-
-def test_node_checks_a_registry_that_only_the_cluster_reaches(
-    platformctl: Platformctl, cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    patch_name_resolution(monkeypatch)
-    node_cluster = ClusterWithNode(cluster.platform, NOT_FOUND)
-    result = run_with_node(platformctl, cluster, tmp_path, node_cluster)
-    assert (result.code, node_cluster.trace) == (0, TRACE), result.err
-    assert (
-        "✔ Secret team-alpha/regcred: type kubernetes.io/dockerconfigjson, for elsewhere.test; "
-        "login accepted (checked from a node, which reported: not found)" in result.out.splitlines()
-    )
-    assert "► Check the login to registry elsewhere.test from a node" in result.err.splitlines()
-    pod = node_cluster.pods[-1]
-    assert pod["spec"]["imagePullSecrets"] == [{"name": "registry-check"}]
-    assert pod["spec"]["containers"][0]["image"] == "elsewhere.test/kpo-platform/login-check:none"
-    assert [volume["name"] for volume in pod["spec"]["volumes"]] == ["work"]  # the team's claim may not exist yet
-    assert (pod["spec"]["serviceAccountName"], pod["metadata"]["namespace"]) == ("team-pod", "team-alpha")
-    owner = node_cluster.pods[1]["metadata"]["ownerReferences"]
-    assert owner == [{"apiVersion": "v1", "kind": "Pod", "name": "registry-check", "uid": CHECK}]
-
-
-def test_login_rejected_on_a_node_leaves_nothing_behind(
-    platformctl: Platformctl, cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    patch_name_resolution(monkeypatch)
-    node_cluster = ClusterWithNode(cluster.platform, WRONG)
-    result = run_with_node(platformctl, cluster, tmp_path, node_cluster)
-    assert (result.code, node_cluster.trace) == (3, TRACE), result.err
-    assert result.err.splitlines()[-1] == (
-        "Error: Registry elsewhere.test rejected the login (checked from a node, which reported: 401 Unauthorized). "
-        "Nothing was written. Run docker login elsewhere.test or pass other credentials, and run again."
-    )
-    assert not {SECRET, CHECK, CHECK_SECRET} & cluster.platform.objects.keys()
-
-
-@pytest.mark.parametrize(
-    ("message", "answer"),
-    [
-        (NOT_FOUND, LoginStatus.ACCEPTED),
-        (WRONG, LoginStatus.REJECTED),
-        (
-            "pull access denied, repository does not exist or may require authorization: "
-            "server message: insufficient_scope: authorization failed",
-            LoginStatus.ACCEPTED,
-        ),
-        (
-            "failed to authorize: failed to fetch oauth token: unexpected status from GET request to "
-            "https://auth.docker.io/token?scope=x: 401 Unauthorized",
-            LoginStatus.REJECTED,
-        ),
-        ("reading manifest none in registry.test/x: unauthorized: authentication required", LoginStatus.REJECTED),
-        ("reading manifest none in registry.test/x: manifest unknown", LoginStatus.ACCEPTED),
-        ("dial tcp: lookup registry.test on 10.96.0.10:53: no such host", LoginStatus.UNVERIFIED),
-        ("tls: failed to verify certificate: x509: certificate signed by unknown authority", LoginStatus.UNVERIFIED),
-        ("http: server gave HTTP response to HTTPS client", LoginStatus.UNVERIFIED),
-    ],
-)
-def test_pull_message_of_a_node_is_parsed(message: str, answer: LoginStatus):
-    assert node_check.parse_pull_message(message).status is answer

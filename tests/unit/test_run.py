@@ -160,3 +160,41 @@ def test_exhausted_quota_fails_the_run_at_the_schedule_timeout(run: Any, pods: P
         "s (schedule_timeout_seconds, by default the team's policy.roomTimeout). Wait for other tasks of the team, use "
         "a smaller size, or ask the platform team for a larger quota. Kubernetes API: exceeded quota: team-quota\n",
     )
+
+
+def test_pod_that_the_api_server_refuses_is_explained(run: Any, pods: Pods):
+    message = (
+        'pods "x" is forbidden: error looking up service account team-alpha/robot: serviceaccount "robot" not found'
+    )
+    refused = status(403, message)
+    pods.hook = lambda request: refused if request.method == "POST" else None
+    result = run("stock")
+    assert (result.code, re.sub(r"stock-\w+", "stock-suffix", result.out)) == (
+        1,
+        '✗ (none): failed. The service account "robot" does not exist in team-alpha (HTTP 403). Correct or leave out '
+        "service_account_name, or create the account: kubectl -n team-alpha create serviceaccount robot "
+        "[KPO-ADM110: docs/troubleshooting.md#kpo-adm110] The pod was not created.\n",
+    )
+
+
+def test_pod_that_does_not_start_in_time_is_explained(run: Any, pods: Pods):
+    waiting = {"reason": "CreateContainerConfigError", "message": 'secret "settings" not found'}
+    pods.code, pods.waiting = None, waiting
+    result = run("stock", "--timeout", "3")
+    assert (result.code, pods.pod) == (3, None)
+    assert result.out == (
+        f'✗ team-alpha/{pods.name}: late. Timed out. Secret "settings" does not exist in team-alpha '
+        "(CreateContainerConfigError). Correct env_from or env_vars, or create it; standard input is lines KEY=VALUE: "
+        "kubectl -n team-alpha create secret generic settings --from-env-file=/dev/stdin "
+        "[KPO-STA101: docs/troubleshooting.md#kpo-sta101]\n"
+    )
+
+
+def test_failed_program_of_a_stock_operator_is_explained(run: Any, pods: Pods):
+    pods.code, pods.log = 3, "no such table\n"
+    result = run("stock")
+    assert (result.code, result.out) == (
+        1,
+        f"✗ team-alpha/{pods.name}: failed. The program failed with exit code 3: no such table. Correct the program. "
+        "[KPO-END111: docs/troubleshooting.md#kpo-end111]\n",
+    )

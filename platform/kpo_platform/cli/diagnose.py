@@ -151,7 +151,8 @@ def _read_contract(kube: Kube, namespace: str) -> Contract | None:
     except Unreachable:
         raise
     except (ClusterError, ContractError) as error:
-        write_message(f"! Without the contract, which tells sizes and policies of the teams: {error}", "yellow")
+        why = str(error).replace(" --namespace", " --release-namespace")  # -n is the namespace of the pod
+        write_message(f"! Without the contract, which tells sizes and policies of the teams: {why}", "yellow")
         return None
 
 

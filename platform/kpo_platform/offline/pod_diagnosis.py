@@ -40,8 +40,8 @@ def explain_refusal(operator: Any, pod: Any, error: ApiException) -> Cause | Non
     return diagnose_with(reader, reader.find_team(facts, body["metadata"]["namespace"])).main
 
 
-def explain_wait(operator: Any) -> Cause | None:
-    """Find why the operator's pod does not run; None if it runs, or if that cannot be read."""
+def explain_pod(operator: Any) -> Cause | None:
+    """Find why the operator's pod does not run, or has failed; None if it works, or if that cannot be read."""
     pod = operator.pod or operator.pod_request_obj
     if pod is None:
         return None

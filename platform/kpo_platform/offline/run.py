@@ -6,7 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,7 @@ from kpo_platform.diagnosis.cause import Cause
 from kpo_platform.errors import PlatformError
 from kpo_platform.kube import POD, find_role_files
 from kpo_platform.kube.api_errors import translate_error
-from kpo_platform.offline.pod_diagnosis import explain_refusal, explain_wait
+from kpo_platform.offline.pod_diagnosis import explain_pod, explain_refusal
 from kpo_platform.offline.render import execute_operator, set_in_cluster_label
 from kpo_platform.offline.task_instance import DagRunSettings, create_context
 
@@ -33,9 +33,6 @@ if TYPE_CHECKING:
 
 OnPod = Callable[[dict[str, str]], None]
 """Takes the pod's ``namespace`` and ``name`` just before its creation; empty if the API server rejects it."""
-
-_Refused = list[tuple[Any, ApiException]]
-"""The pods that the API server has refused, and how."""
 
 _ROLE_PREFIX = "pod-launcher"
 """The name prefix of the role for creating a team's pods."""
@@ -88,12 +85,31 @@ def run_pod(task: Any, run_settings: DagRunSettings, until: float, on_pod: OnPod
     with set_current_context(context):
         context["ti"].render_templates(context)
         operator: Any = context["task"]  # a mapped task has become a plain one
-        refused: _Refused = []
-        _prepare_operator(operator, on_pod, refused)
-        return _PodRun(operator, context, refused).run(until)
+        observed = _Observed()
+        _prepare_operator(operator, on_pod, observed)
+        return _PodRun(operator, context, observed).run(until)
 
 
-def _prepare_operator(operator: Any, on_pod: OnPod, refused: _Refused) -> None:
+@dataclass
+class _Observed:
+    """What was seen of the pod.
+
+    Attributes:
+        refused: a pod that the API server has refused, and how.
+        cause: why the pod does not run or has failed, found before it is deleted.
+    """
+
+    refused: tuple[Any, ApiException] | None = None
+    cause: Cause | None = None
+
+    def explain(self, operator: Any) -> None:
+        """Find why the operator's pod does not run; a failure of that must not keep the pod."""
+        if self.cause is None:
+            with suppress(Exception):
+                self.cause = explain_pod(operator)
+
+
+def _prepare_operator(operator: Any, on_pod: OnPod, observed: _Observed) -> None:
     """Make the operator create a new pod, wait for it in this process, and delete it when stopped."""
     operator.in_cluster = operator.config_file = operator.cluster_context = None  # use the connection's cluster
     operator.deferrable = False
@@ -108,18 +124,26 @@ def _prepare_operator(operator: Any, on_pod: OnPod, refused: _Refused) -> None:
             return create_pod(pod_request_obj=pod_request_obj, context=context)
         except ApiException as error:
             on_pod({})
-            refused.append((pod_request_obj, error))
+            observed.refused = (pod_request_obj, error)
             raise
 
     operator.get_or_create_pod = report_and_create_pod
+    if isinstance(operator, RestartSafePodOperator):
+        return  # its errors say the cause
+    delete_pod = operator.process_pod_deletion
+
+    def explain_and_delete_pod(*arguments: Any, **options: Any) -> Any:
+        observed.explain(operator)
+        return delete_pod(*arguments, **options)
+
+    operator.process_pod_deletion = explain_and_delete_pod
 
 
 class _PodRun:
-    def __init__(self, operator: KubernetesPodOperator, context: Context, refused: _Refused) -> None:
+    def __init__(self, operator: KubernetesPodOperator, context: Context, observed: _Observed) -> None:
         self._operator: Any = operator
         self._context = context
-        self._refused = refused
-        self._cause: Cause | None = None
+        self._observed = observed
         self._signal = 0
         self._is_stopping = False
 
@@ -152,12 +176,12 @@ class _PodRun:
         except (ApiException, HTTPError) as error:
             if self._signal:
                 return Outcome("stopped")
-            pod = next((pod for pod, refusal in self._refused if refusal is error), None)
-            if pod is not None and (cause := explain_refusal(self._operator, pod, error)):
+            pod, refusal = self._observed.refused or (None, None)
+            if refusal is error and (cause := explain_refusal(self._operator, pod, refusal)):
                 return Outcome("failed", f"{cause} The pod was not created.")
             raise translate_error(error, "run the pod", self._get_server(), _find_role_files()) from error
         except AirflowException as failure:
-            return Outcome("failed", str(failure))
+            return Outcome("failed", str(self._observed.cause or failure))
 
     @contextmanager
     def _handle_signals(self, seconds: float) -> Iterator[None]:
@@ -177,7 +201,7 @@ class _PodRun:
         if self._is_stopping:
             return
         if number == signal.SIGALRM:
-            self._cause = self._cause or self._explain_wait()
+            self._observed.explain(self._operator)
         try:
             self._operator.on_kill()
         except BaseException:
@@ -190,17 +214,10 @@ class _PodRun:
 
     def _stopped_outcome(self, limit: str) -> Outcome:
         if self._signal == signal.SIGALRM:
-            advice = self._cause or f"Find in the log what the program waits for, or raise {limit}."
+            advice = self._observed.cause or f"Find in the log what the program waits for, or raise {limit}."
             message = f"Timed out. {advice}"
             return Outcome("late", message, pod_may_exist=self._delete_pod())
         return Outcome("stopped", pod_may_exist=self._delete_pod())
-
-    def _explain_wait(self) -> Cause | None:
-        """Find why the pod does not run, before it is deleted; a failure of that must not keep the pod."""
-        try:
-            return explain_wait(self._operator)
-        except Exception:
-            return None
 
     def _delete_pod(self) -> bool:
         """Delete the pod if it is not being deleted yet; return whether it may still exist."""

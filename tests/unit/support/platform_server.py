@@ -19,7 +19,8 @@ WRITTEN = "2026-06-01T10:00:00Z"
 """The creation time of all objects that bootstrap creates."""
 
 _LISTED = (
-    *("configmaps", "events", "pods", "persistentvolumeclaims", "storageclasses"),
+    *("configmaps", "events", "limitranges", "nodes", "pods", "persistentvolumeclaims", "resourcequotas"),
+    "storageclasses",
     *("cronjobs", "deployments", "jobs", "statefulsets"),
 )
 """The kinds that can be listed."""
@@ -34,6 +35,7 @@ class Platform:
         writes: the number of written objects and connections.
         objects: the Kubernetes objects by URL path.
         refused: the URL paths that the user has no right to.
+        dry_run: the answer to the dry run of a new pod; None if it is accepted.
     """
 
     def __init__(self) -> None:
@@ -42,6 +44,7 @@ class Platform:
         self.writes = 0
         self.objects: dict[str, Any] = {}
         self.refused: set[str] = {CHECK}
+        self.dry_run: Answer | None = None
         self._add("/api/v1/namespaces/airflow/configmaps/airflow-contract", data={"contract.json": _contract()})
         admin = {"username": _base64("admin"), "password": _base64(PASSWORD)}
         self._add("/api/v1/namespaces/airflow/secrets/airflow-admin", data=admin)
@@ -65,6 +68,8 @@ class Platform:
             return self._delete(url.path, request.body)
         if request.method == "PATCH":
             return self._apply(url.path, request.body, "dryRun" in url.query)
+        if request.method == "POST" and url.path.endswith("/pods") and "dryRun=All" in url.query:
+            return self.dry_run or (201, {**request.body, "status": {"phase": "Pending"}})
         if url.path in self.objects:
             return 200, self.objects[url.path]
         if url.path == "/api/v1/namespaces":
@@ -72,14 +77,7 @@ class Platform:
             selector = parse_qs(url.query).get("labelSelector", [""])[0]
             return 200, {"items": [item for item in namespaces if _matches(item, selector)]}
         if url.path.endswith(_LISTED):
-            prefix, selector = f"{url.path}/", parse_qs(url.query).get("labelSelector", [""])[0]
-            items = [item for path, item in self.objects.items() if path.startswith(prefix)]
-            phase = re.search(r"status\.phase%3D(\w+)", url.query)
-            items = [item for item in items if not phase or item["status"]["phase"] == phase[1]]
-            ignores_labels = url.path.endswith("configmaps")
-            return 200, {
-                "items": [item for item in items if ignores_labels or not selector or _matches(item, selector)]
-            }
+            return self._list(url.path, {key: values[0] for key, values in parse_qs(url.query).items()})
         return status(404, "not found")
 
     def add_namespace(self, team: str, release_namespace: str = "airflow", name: str = "") -> None:
@@ -90,6 +88,16 @@ class Platform:
         metadata = self.objects[f"/api/v1/namespaces/{name}"]["metadata"]
         metadata["labels"] = {**labels, "kpo-platform/team": team}
         metadata["annotations"] = {"meta.helm.sh/release-namespace": release_namespace}
+
+    def _list(self, path: str, query: dict[str, str]) -> Answer:
+        """List objects by labels, in pages."""
+        selector, ignores_labels = query.get("labelSelector", ""), path.endswith("configmaps")
+        listed = [item for key, item in self.objects.items() if key.startswith(f"{path}/") and not key.endswith("/log")]
+        items = [item for item in listed if ignores_labels or not selector or _matches(item, selector)]
+        start = int(query.get("continue", "0"))
+        end = start + int(query.get("limit", len(items)))
+        metadata = {"continue": str(end)} if end < len(items) else {}
+        return 200, {"items": items[start:end], "metadata": metadata}
 
     def _add(self, path: str, **content: Any) -> None:
         self.objects[path] = {"metadata": {"name": path.rpartition("/")[2], "resourceVersion": "1"}, **content}

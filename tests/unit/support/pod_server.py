@@ -25,12 +25,14 @@ class Pods:
         code: the exit code of the pod's program; None if it runs forever.
         log: the program's output.
         hook: takes every request; its answer replaces the default one, unless it is None.
+        waiting: what the program's container waits for; None if it starts.
         created: the pods of all create requests.
         pod: the stored pod.
     """
 
     code: int | None = 0
     log: str = ""
+    waiting: dict[str, str] | None = None
     hook: Hook = lambda request: None
     created: list[dict[str, Any]] = field(default_factory=list)
     pod: dict[str, Any] | None = None
@@ -57,10 +59,10 @@ class Pods:
                 if request.method == "POST"
                 else (200, {"kind": "PodList", "items": self._list()})
             )
-        if self.pod is None:
+        if self.pod is None or "/secrets/" in path:
             return status(404, "not found")
         if path.endswith("/log"):
-            return 200, f"2026-01-01T00:00:01.000000000Z {self.log}"
+            return 200, f"{'2026-01-01T00:00:01.000000000Z ' if 'timestamps=' in request.path else ''}{self.log}"
         return 200, self._remove() if request.method == "DELETE" else self.pod
 
     def _list(self) -> list[dict[str, Any]]:
@@ -73,10 +75,13 @@ class Pods:
 
     def _status(self) -> dict[str, Any]:
         state: dict[str, Any] = {"running": {"startedAt": "2026-01-01T00:00:00Z"}}
-        if self.code is not None:
+        if self.waiting is not None:
+            state = {"waiting": self.waiting}
+        elif self.code is not None:
             state = {"terminated": {"exitCode": self.code, "message": self.log.strip()}}
         base = {"name": "base", "image": "b", "imageID": "b", "ready": True, "restartCount": 0, "state": state}
         phase = "Running" if self.code is None else "Failed" if self.code else "Succeeded"
+        phase = "Pending" if self.waiting else phase
         return {"phase": phase, "containerStatuses": [base]}
 
     def _remove(self) -> Any:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from unit.support.certificates import create_certificate
+from unit.support.platform_server import Platform
 
 NAME = "registry.test"
 USER, PASSWORD = "robot", "s3cret"
@@ -54,6 +55,17 @@ class Registry:
         token = f'Bearer realm="{scheme}://{self.host}/token",service="registry, of tests"'
         challenges = {"basic": 'Basic realm="tests"', "unknown-scheme": "Negotiate"}
         return 401, {"WWW-Authenticate": challenges.get(self.mode, token)}, {}
+
+
+def build_config(host: str, password: str) -> str:
+    """Return the configuration file of docker with a login of the registry's user."""
+    return json.dumps({"auths": {host: {"username": USER, "password": password}}})
+
+
+def set_registry_host(host: str, platform: Platform) -> None:
+    """Set the registry of team alpha in the contract."""
+    data = platform.objects["/api/v1/namespaces/airflow/configmaps/airflow-contract"]["data"]
+    data["contract.json"] = data["contract.json"].replace('"registry.test"', f'"{host}"')
 
 
 @contextmanager
