@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from cluster.support.pods.sleeper import POD
+from cluster.support.secret_scan import PASSWORD, contains_password
 from cluster.support.team_release import install_team_release
 from common.command import capture_output
 from common.polling import NotYet, wait_for
@@ -93,6 +94,7 @@ def build_pod(name: str, spec: Json, container: Json) -> Json:
     pod["metadata"] = {"name": name}
     (base,) = pod["spec"]["containers"]
     base |= {"imagePullPolicy": "IfNotPresent", **container}
+    base["env"] = [*base.get("env", ()), {"name": "CANARY", "value": PASSWORD}]
     base["volumeMounts"] = [{"name": each["name"], "mountPath": "/v"} for each in spec.get("volumes", ())]
     pod["spec"] |= {"restartPolicy": "Never", "terminationGracePeriodSeconds": 1, **spec}
     return pod
@@ -111,7 +113,7 @@ def build_claim(name: str, storage_class: str | None = None) -> Json:
 @pytest.fixture(scope="module", autouse=True)
 def pods(stack: Stack) -> Iterator[None]:
     """All pods, in the namespace of a team."""
-    present = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": PRESENT}, "stringData": {"KEY": "value"}}
+    present = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": PRESENT}, "stringData": {"KEY": PASSWORD}}
     broken = [build_pod(name, spec, container) for name, (spec, container, *_) in FAULTS.items()]
     healthy = [build_pod(name, spec, container) for name, (spec, container) in HEALTHY.items()]
     items = [present, build_claim("unbound", NAME), build_claim("good"), *broken, *healthy]
@@ -123,11 +125,12 @@ def pods(stack: Stack) -> Iterator[None]:
 
 
 def diagnose(stack: Stack, programs: Path, *words: str, stdin: str = "") -> tuple[int, Json]:
-    """Return exit code and findings."""
+    """Return exit code and findings, which contain neither the value of a variable nor that of a Secret."""
     command = [programs / "platformctl", "diagnose", *words, "--release-namespace", RELEASE, "-o", "json"]
     process = subprocess.run(
         command, env=stack.environment, input=stdin, capture_output=True, text=True, timeout=60, check=False
     )
+    assert not contains_password(f"{process.stdout}{process.stderr}".encode())
     return process.returncode, json.loads(process.stdout)
 
 

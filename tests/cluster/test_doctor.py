@@ -120,7 +120,7 @@ def test_lost_key_and_its_blocked_pod_are_found(stack: Stack, programs: Path, lo
 
     def probe() -> None:
         evidence = failed_checks(stack, programs).get(name, "healthy")
-        if "couldn't find key jwt-secret" not in evidence:
+        if f'Secret "{SECRET}" in {NAMESPACE} has no key "jwt-secret"' not in evidence:
             raise NotYet(evidence)
 
     wait_for("the doctor to report why the pod does not start", probe, deadline_s=180, interval_s=3)

@@ -78,12 +78,19 @@ def test_missing_right_names_verb_resource_and_namespace(tmp_path: Path):
     )
 
 
-def test_admission_error_is_not_a_missing_right(tmp_path: Path):
-    error = get_error(status(403, "exceeded quota: team, requested: storage=9Gi"), tmp_path)
+@pytest.mark.parametrize(
+    "message",
+    [
+        "exceeded quota: team, requested: storage=9Gi",
+        'admission webhook "policy.test" denied the request: User "eve" cannot use latest',
+    ],
+)
+def test_admission_error_is_not_a_missing_right(tmp_path: Path, message: str):
+    error = get_error(status(403, message), tmp_path)
     assert type(error) is ClusterError
     assert str(error) == (
-        "The API server refused to get secrets/regcred in namespace team-alpha: "
-        "exceeded quota: team, requested: storage=9Gi. Remove this cause, and run the command again."
+        f"The API server refused to get secrets/regcred in namespace team-alpha: {message}. "
+        "Remove this cause, and run the command again."
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from copy import copy
 from dataclasses import replace
 
 from kpo_platform.contract import Contract
@@ -18,6 +19,9 @@ from kpo_platform.kube.pages import list_in_pages, list_most
 from kpo_platform.kube.partial_reads import has_object, read_log
 from kpo_platform.pod.json_fields import read_object, read_text
 
+_GLOBAL_ROLE_PREFIX = "node-reader"
+"""The name prefix of the role that may read nodes, and other objects without a namespace."""
+
 _LOG_LINES = 50
 _MOST_EVENTS = 10_000
 _MOST_LOGS = 20
@@ -29,7 +33,8 @@ class PodReader:
 
     def __init__(self, kube: Kube, contract: Contract | None = None) -> None:
         """Create a reader; the contract tells the teams' namespaces, sizes and policies."""
-        self._kube = kube
+        self._kube, self._global_kube = kube, copy(kube)
+        self._global_kube.role_prefix = _GLOBAL_ROLE_PREFIX
         self._teams = {team.namespace: (name, team) for name, team in contract.teams.items()} if contract else {}
         self._answers: dict[Need, Answer] = {}
         self._outage = ""
@@ -112,13 +117,14 @@ class PodReader:
 
     def _read(self, need: Need) -> Iterator[Object]:
         resource = Resource(need.kind, *KINDS[need.kind])
+        kube = self._kube if need.namespace else self._global_kube
         if need.is_about_events:
-            yield from self._kube.list_objects(EVENT, need.namespace, fields=need.event_fields)
+            yield from kube.list_objects(EVENT, need.namespace, fields=need.event_fields)
         elif not need.name:
-            yield from self._kube.list_objects(resource, need.namespace)
+            yield from kube.list_objects(resource, need.namespace)
         elif resource != SECRET:
-            yield self._kube.get(resource, need.name, need.namespace)
-        elif has_object(self._kube, resource, need.name, need.namespace):
+            yield kube.get(resource, need.name, need.namespace)
+        elif has_object(kube, resource, need.name, need.namespace):
             yield {"metadata": {"name": need.name, "namespace": need.namespace}}
 
 

@@ -141,8 +141,9 @@ def _list_references(value: object, *, is_needed: bool = False) -> Iterator[tupl
     if isinstance(value, (list, tuple)):
         for each in value:
             yield from _list_references(each, is_needed=is_needed)
-    fields = read_object(value)
-    for field, content in fields.items():
+    for field, content in read_object(value).items():
+        if not isinstance(content, (dict, list, tuple)):
+            continue
         kind = next((kind for word, kind in _KINDS.items() if str(field).lower().startswith(word)), "")
         found = read_object(content)
         name = read_text(found.get("name")) or read_text(found.get("secretName"))
