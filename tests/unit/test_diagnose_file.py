@@ -147,7 +147,7 @@ def test_without_the_right_to_read_nodes_nothing_is_green(diagnose: Any, cluster
     assert (result.code, result.out.splitlines()[0]) == (3, "? Pod team-alpha/report: no problem found")
     assert result.out.splitlines()[-1] == (
         "? Pod team-alpha/report: could not look at Nodes: Cannot list nodes in the cluster: "
-        'User "jane" cannot do that. Ask for the rights of rbac/node-reader*.yaml.'
+        'User "jane" cannot do that. Ask for the rights of rbac/node-reader.yaml.'
     )
 
 
