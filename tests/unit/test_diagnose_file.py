@@ -183,6 +183,20 @@ def test_objects_of_the_file_are_created_with_the_pod(diagnose: Any):
     assert (result.code, result.out) == (0, "✔ Pod team-alpha/report: no problem found\n")
 
 
+def test_namespace_of_the_file_is_created_before_the_pod(diagnose: Any, cluster: Cluster):
+    cluster.platform.dry_run = status(404, 'namespaces "team-alpha" not found')
+    cluster.platform.objects[f"{NAMESPACE}/serviceaccounts/default"] = {"metadata": {"name": "default"}}
+    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "team-alpha"}}
+    result = diagnose(namespace, SECRET, POD)
+    assert (result.code, result.out) == (
+        3,
+        "? Pod team-alpha/report: no problem found\n"
+        "? Pod team-alpha/report: could not look at whether the API server accepts the pod: the file creates its "
+        "namespace first\n",
+    )
+    assert "KPO-ADM112" in diagnose(SECRET, POD).out
+
+
 @pytest.mark.usefixtures("with_secret")
 def test_pod_of_a_cluster_is_judged_without_what_only_the_server_sets(diagnose: Any, cluster: Cluster):
     stored = {**change(uid="u", resourceVersion="7", managedFields=[{}]), "status": {"phase": "Running"}}
@@ -201,18 +215,25 @@ def test_namespace_of_the_command_line_is_used_if_the_pod_has_none(diagnose: Any
     assert "has the namespace team-alpha. Leave out -n other." in diagnose(POD, more=("-n", "other")).err
 
 
+BOMB = "\n".join(["a: &a0 [1]", *(f"b{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 12))])
+"""A short text with 9^11 values."""
+
+
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
         ("", "has no pod, but no object."),
-        ("a: [", "is not YAML (line 2, column 1). Correct it there."),
-        ("kind: Pod\nmetadata: {name: x", "is not YAML (line 3, column 1). Correct it there."),
+        ("a: [", "is not YAML (line 1, column 5). Correct it there."),
+        ("kind: Pod\nmetadata: {name: x", "is not YAML (line 2, column 19). Correct it there."),
         ("just text", "has a document that is no Kubernetes object."),
         ("- 1", "has a document that is no Kubernetes object."),
         ("kind: Service\nmetadata: {name: a}", "has no pod, but Service."),
         ("kind: Pod", "has a Pod without a name. Set metadata.name."),
         ("kind: Pod\nmetadata: {name: a, namespace: b}", "has no spec. Pass the whole manifest."),
         ("kind: Pod\nmetadata: &a {name: a, namespace: b, labels: *a}", "is not YAML that can be written as JSON."),
+        (BOMB, "is not YAML that can be written as JSON."),
+        ("[" * 30_000, "is not YAML"),
+        ("[" * 30_000 + "]" * 30_000, "is not YAML"),
         ("kind: List\nitems: 1", "has no pod, but no object."),
         ("kind: CronJob\nmetadata: {name: a, namespace: b}", "has no spec. Pass the whole manifest."),
     ],

@@ -23,6 +23,7 @@ _ROLE_PREFIX = "pod-launcher"
 """The name prefix of the role that may create pods in a team's namespace."""
 
 _NO_DRY_RUN = re.compile(r'admission webhook "[^"]*" does not support dry run')
+_NOT_FOUND = 404
 _SHORTEST_VALUE = 6
 _HIDDEN = "…"
 
@@ -54,6 +55,8 @@ class PlannedPodReader:
         if not isinstance(answer, Refusal):
             metadata = facts.pod["metadata"]  # of a prefix the API server has made a name
             return replace(facts, pod={**answer, "metadata": metadata}, is_admitted=True)
+        if Need("Namespace", "", facts.namespace) in self._others and answer.status == _NOT_FOUND:
+            return _add_unread(facts, "the file creates its namespace first")
         message = _hide_values(answer.message, facts.pod)
         if _NO_DRY_RUN.search(message):
             return _add_unread(facts, message)
