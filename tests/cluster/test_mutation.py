@@ -117,7 +117,7 @@ _NODE_CHECK_RIGHTS = [
 ]
 """The rights for checking a registry login on a node."""
 
-_DOCTOR_RESOURCES = ("configmaps", "cronjobs", "deployments", "jobs", "pods", "statefulsets")
+_DOCTOR_RESOURCES = ("configmaps", "cronjobs", "deployments", "events", "jobs", "pods", "statefulsets")
 """The resources that doctor lists."""
 
 WAITING, FAILING, DEFERRED, STOCK, RETRIED, UNBOUND = map(

@@ -31,6 +31,7 @@ SNAPSHOT = ReleaseSnapshot(
     workloads=(SCHEDULER,),
     jobs=(JOB,),
     pods=(),
+    events={},
     secret_uses=collect_secret_uses((SCHEDULER, JOB)),
     secret_keys={"fernet": frozenset({"fernet-key"})},
     forbidden_secrets=frozenset(),
@@ -174,6 +175,19 @@ def test_component_that_is_not_ready_is_found_with_the_pods_reason(status: dict[
     assert list_failures(replace(SNAPSHOT, workloads=(down,), pods=(pod(**status),))) == [
         f"KPO-REL003 StatefulSet airflow/airflow-scheduler 0 of 1 ready{why}. {SEE}"
     ]
+
+
+def test_component_whose_volume_cannot_be_mounted_is_found_by_an_event_of_its_pod():
+    message = 'MountVolume.SetUp failed for volume "keys" : secret "fernet" not found'
+    event = {"reason": "FailedMount", "type": "Warning", "message": message, "involvedObject": {"kind": "Pod"}}
+    creating = pod(containerStatuses=[{"name": "scheduler", "state": {"waiting": {"reason": "ContainerCreating"}}}])
+    waiting = {**creating, "metadata": {**creating["metadata"], "uid": "u"}, "spec": {"nodeName": "n"}}
+    down = {**SCHEDULER, "status": {}}
+    (found,) = list_failures(replace(SNAPSHOT, workloads=(down,), pods=(waiting,), events={"u": (event,)}))
+    assert found.startswith(
+        "KPO-REL003 StatefulSet airflow/airflow-scheduler 0 of 1 ready; "
+        'Secret "fernet" does not exist in airflow (FailedMount). '
+    )
 
 
 def test_component_in_rollout_is_not_verified():

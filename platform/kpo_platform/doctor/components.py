@@ -57,7 +57,7 @@ def _check_workload(snapshot: ReleaseSnapshot, workload: Object) -> CheckResult:
         if status.get("updatedReplicas", 0) >= replicas and _is_observed(workload):
             return report_pass("component", name, seen)
         return report_incomplete("component", name, f"{seen}, rollout in progress")
-    problems = list_problems(_find_pods(snapshot, workload))
+    problems = list_problems(_find_pods(snapshot, workload), snapshot.events)
     labels = f"app.kubernetes.io/component={_get_component_name(workload)}"
     fix = f"See kubectl -n {snapshot.namespace} describe pods -l {labels}"
     return report_failure("component", name, "; ".join([seen, *problems]), fix)

@@ -28,7 +28,7 @@ def _check_job(snapshot: ReleaseSnapshot, job: Object) -> CheckResult:
     conditions_met = {condition["type"]: condition for condition in conditions if condition["status"] == "True"}
     if "Complete" in conditions_met:
         return report_pass("job", name, "completed")
-    problems = list_problems(pod for pod in snapshot.pods if _is_owner(job, pod))
+    problems = list_problems((pod for pod in snapshot.pods if _is_owner(job, pod)), snapshot.events)
     if condition := conditions_met.get("Failed"):
         cause = "; ".join(problems) or condition.get("message", "")
         severity: Severity = "warning" if _is_of_cron_job(job) else "error"

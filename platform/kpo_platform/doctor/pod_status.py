@@ -1,8 +1,8 @@
-"""Why a pod of the release is not ready, or has failed, by its status."""
+"""Why a pod of the release is not ready, or has failed, by its status and its events."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from kpo_platform.diagnosis.diagnose import diagnose
 from kpo_platform.diagnosis.facts import Facts
@@ -13,10 +13,20 @@ _DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
 _BASE = "base"
 
 
-def list_problems(pods: Iterable[Object]) -> list[str]:
-    """List why pods are not ready, or have failed: cause, fix and code; what several pods have in common once."""
-    causes = [cause for pod in pods for cause in diagnose(Facts(pod=pod, container=choose_container(pod))).causes]
+def list_problems(pods: Iterable[Object], events: Mapping[str, tuple[Object, ...]]) -> list[str]:
+    """List why pods are not ready, or have failed: cause, fix and code; what several pods have in common once.
+
+    Args:
+        pods: the pods.
+        events: the events of pods, by the pod's uid.
+    """
+    causes = [cause for pod in pods for cause in diagnose(_collect_facts(pod, events)).causes]
     return list({(cause.finding.code, cause.finding.cause): str(cause) for cause in causes}.values())
+
+
+def _collect_facts(pod: Object, events: Mapping[str, tuple[Object, ...]]) -> Facts:
+    uid = read_text(read_object(pod.get("metadata")).get("uid"))
+    return Facts(pod=pod, container=choose_container(pod), events=events.get(uid, ()))
 
 
 def choose_container(pod: Object) -> str:

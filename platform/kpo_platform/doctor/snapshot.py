@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -9,7 +10,9 @@ from kpo_platform.contract import Contract
 from kpo_platform.doctor.secret_refs import SecretUse, collect_secret_uses
 from kpo_platform.errors import Forbidden, NotFound
 from kpo_platform.finding import ObjectRef
-from kpo_platform.kube import CRON_JOB, DEPLOYMENT, JOB, POD, SECRET, STATEFUL_SET, Kube, Object, Resource
+from kpo_platform.kube import CRON_JOB, DEPLOYMENT, EVENT, JOB, POD, SECRET, STATEFUL_SET, Kube, Object, Resource
+from kpo_platform.kube.pages import list_in_pages
+from kpo_platform.pod.json_fields import read_object, read_text
 
 
 @dataclass(frozen=True)
@@ -21,6 +24,7 @@ class ReleaseSnapshot:
         workloads: its Deployments and StatefulSets.
         jobs: its Jobs, including those of its CronJobs.
         pods: its pods.
+        events: by a pod's uid, its events.
         secret_uses: by name, every Secret that a pod needs to start.
         secret_keys: by name, the non-empty keys of those Secrets; None if the Secret does not exist. Values are not
             kept.
@@ -31,6 +35,7 @@ class ReleaseSnapshot:
     workloads: tuple[Object, ...]
     jobs: tuple[Object, ...]
     pods: tuple[Object, ...]
+    events: Mapping[str, tuple[Object, ...]]
     secret_uses: Mapping[str, SecretUse]
     secret_keys: Mapping[str, frozenset[str] | None]
     forbidden_secrets: frozenset[str]
@@ -61,7 +66,15 @@ def read_release(kube: Kube, contract: Contract) -> ReleaseSnapshot:
     workloads, jobs, cron_jobs = read(DEPLOYMENT, STATEFUL_SET), read(JOB), read(CRON_JOB)
     secret_uses = collect_secret_uses((*workloads, *jobs, *cron_jobs))
     secret_keys, forbidden = _read_secret_keys(kube, namespace, secret_uses)
-    return ReleaseSnapshot(namespace, workloads, jobs, read(POD), secret_uses, secret_keys, forbidden)
+    pods, events = read(POD), _read_events(kube, namespace)
+    return ReleaseSnapshot(namespace, workloads, jobs, pods, events, secret_uses, secret_keys, forbidden)
+
+
+def _read_events(kube: Kube, namespace: str) -> dict[str, tuple[Object, ...]]:
+    by_uid: dict[str, list[Object]] = defaultdict(list)
+    for event in list_in_pages(kube, EVENT, namespace, fields="involvedObject.kind=Pod"):
+        by_uid[read_text(read_object(event.get("involvedObject")).get("uid"))].append(event)
+    return {uid: tuple(events) for uid, events in by_uid.items()}
 
 
 def _read_secret_keys(
