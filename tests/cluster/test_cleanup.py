@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from cluster.support.pods.sleeper import POD
-from cluster.support.team_release import install_team_release
 from common.polling import NotYet, wait_for
 from stack.release import Stack
+from stack.team_release import install_team_release
 
 RELEASE = NAMESPACE = "tidy"
 AGE_S = 30

@@ -14,10 +14,10 @@ import pytest
 
 from cluster.support.pods.sleeper import POD
 from cluster.support.secret_scan import PASSWORD, contains_password
-from cluster.support.team_release import install_team_release
 from common.command import capture_output
 from common.polling import NotYet, wait_for
 from stack.release import Stack
+from stack.team_release import install_team_release
 
 Json = dict[str, Any]
 

@@ -14,10 +14,10 @@ import pytest
 import yaml
 
 from cluster.support.isolation.existing_airflow import BUNDLE, LOGS, NAME, build_objects, run_program, wait_for_tasks
-from cluster.support.team_release import install_team_release
 from common.command import CommandError, capture_output
 from images.recipes import AIRFLOW
 from stack.release import NAMESPACE, VALUES, Stack
+from stack.team_release import install_team_release
 
 RELEASE = RELEASE_NAMESPACE = "beside"
 SIDECAR_IMAGE = yaml.safe_load(VALUES.read_text())["images"]["xcomSidecar"]

@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 
 from cluster.support.pods.sleeper import POD
-from cluster.support.services.registry import Registry, busybox_archive, run_registry
 from common.polling import NotYet, wait_for
 from stack.airflow_api import AirflowApi
+from stack.registry import Registry, busybox_archive, run_registry
 from stack.release import Stack
 from stack.temporary_teams import TemporaryTeams, publish_teams
 

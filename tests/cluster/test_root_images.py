@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from cluster.support.team_release import install_team_release
 from common.command import capture_output
 from common.paths import REPOSITORY
 from images.build import build_images
 from images.recipes import AWS_CLI
 from local_cluster import cluster
 from stack.release import Stack
+from stack.team_release import install_team_release
 
 RUN_TASK = REPOSITORY / "scripts" / "run-task"
 FILES = Path(__file__).parent / "files"

@@ -10,12 +10,12 @@ import pytest
 
 from cluster.support.airflow_runs.dag_run import Run
 from cluster.support.pods.sleeper import POD
-from cluster.support.services.registry import Registry, busybox_archive, run_registry
 from common.paths import REPOSITORY
 from common.polling import NotYet, wait_for
 from stack.airflow_api import AirflowApi
 from stack.git_push import push_files
 from stack.pod_watch import ObservedPods, watch_pods
+from stack.registry import Registry, busybox_archive, run_registry
 from stack.release import Stack
 
 SAMPLES = {file.stem: file for file in sorted((REPOSITORY / "dags").glob("*.py")) if file.stem != "hello_team"}

@@ -106,6 +106,18 @@ def test_scheduler_tells_what_is_wrong_with_a_volume(message: str, code: str, ou
     assert [cause[:2] for cause in find_causes(block(message)) if "VOL" in cause[0]] == [(code, outlook)]
 
 
+def test_volume_that_another_pod_uses_is_the_object_if_it_is_the_only_one():
+    message = (
+        "0/1 nodes are available: 1 node(s) unavailable due to PersistentVolumeClaim with ReadWriteOncePod access "
+    )
+    two = [{"name": name, "persistentVolumeClaim": {"claimName": name}} for name in ("raw", "models")]
+    abouts = [
+        find_causes(block(f"{message}mode already in-use by another pod", spec=spec))[0][2]
+        for spec in (SPEC, {"volumes": two})
+    ]
+    assert abouts == [ABOUT, f"Pod {NAMESPACE}/report"]
+
+
 def test_unknown_text_about_volumes_is_told_as_it_is():
     ((code, _, _, text),) = find_causes(block('0/1 nodes are available: persistentvolume "pv-1" not found'))
     assert code == "KPO-VOL104"

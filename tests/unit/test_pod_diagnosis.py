@@ -18,6 +18,7 @@ from kpo_platform.diagnosis.need import Answer, Need
 from kpo_platform.pod.state import PodState
 from unit.support.cluster_server import Cluster
 from unit.support.contracts import TEAM
+from unit.support.diagnosis import build_event
 from unit.support.fake_kubelet import Program
 from unit.support.http_server import Fault, serving
 from unit.support.pod_store import refuse
@@ -42,6 +43,17 @@ def test_missing_secret_fails_the_task_after_the_grace(
     told = run.outcome.removeprefix("PodLaunchFailedException: ").removesuffix(f" Pod: {task.pod}.")
     assert run.log.count(f"Pod {task.pod} does not start yet: {told}") == 1
     assert (fake_cluster.pods, grace_s <= fake_cluster.now < grace_s + 5) == ({}, True)
+
+
+def test_events_are_read_before_a_pod_is_given_up(fake_cluster: Cluster, start_task: StartTask):
+    message = 'failed to resolve reference "busybox:1.35": status code [manifests 1.35]: 401 Unauthorized'
+    fake_cluster.programs["base"] = Program(never_starts="ErrImagePull", message=message)
+    text = "Unable to retrieve some image pull secrets (etl-login); attempting to pull the image may not succeed."
+    fake_cluster.events = [build_event("FailedToRetrieveImagePullSecret", text)]
+    run = start_task(image_pull_secrets=["etl-login"]).run()
+    missing = 'PodLaunchFailedException: The pull secret "etl-login" does not exist in team-alpha (ErrImagePull).'
+    assert run.outcome.startswith(missing), run.outcome
+    assert 60 <= fake_cluster.now < 65
 
 
 def test_secret_that_is_created_in_the_grace_lets_the_pod_start(fake_cluster: Cluster, start_task: StartTask):

@@ -13,6 +13,8 @@ from airflow.sdk.exceptions import AirflowRescheduleException
 from kubernetes.client import ApiException
 
 from kpo_platform.airflow.operators.lifecycle import quota_wait
+from kpo_platform.diagnosis.cause import Cause, Outlook
+from kpo_platform.finding import Finding, Fix, ObjectRef
 from unit.support.task_restarts import ForgetfulStore, Store
 
 FULL = 'pods "x" is forbidden: exceeded quota: team-quota, requested: pods=1, used: pods=2, limited: pods=2'
@@ -113,6 +115,34 @@ def test_wait_ends_at_the_schedule_timeout(clock: Clock):
         f"platform team for a larger quota. Kubernetes API: {FULL}"
     )
     assert clock.now == 1025.0
+
+
+def test_cause_of_the_refusal_is_in_the_log_and_first_in_the_error(clock: Clock):
+    waiting = build_operator([build_rejection(403, FULL)] * 9)
+    with pytest.raises(quota_wait.QuotaTimeout) as timeout:
+        quota_wait.create_within_quota(waiting, POD, build_context(), lambda _: build_cause("waits"))
+    told = "The quota is full. Wait. [KPO-ADM101: docs/troubleshooting.md#kpo-adm101]"
+    late = (
+        "The pod was not created: the quota of team 'alpha' did not admit it for 25 s (schedule_timeout_seconds, by "
+        "default the team's policy.roomTimeout)."
+    )
+    assert str(timeout.value) == f"{told} {late}"
+    wait = "The quota of team 'alpha' does not admit the pod now: waiting to create it, 0 of 25 s so far."
+    assert waiting.log_lines[0] == f"{wait} {told}"
+
+
+def test_pod_that_can_never_fit_into_the_quota_fails_at_once(clock: Clock):
+    rejection = build_rejection(403, FULL)
+    with pytest.raises(ApiException) as refused:
+        quota_wait.create_within_quota(
+            build_operator([rejection]), POD, build_context(), lambda _: build_cause("final")
+        )
+    assert (refused.value, clock.now) == (rejection, 1000.0)
+
+
+def build_cause(outlook: Outlook) -> Cause:
+    about = ObjectRef("ResourceQuota", "team-quota", "team-alpha")
+    return Cause(Finding("KPO-ADM101", "error", about, "The quota is full", (FULL,), Fix("Wait.")), outlook)
 
 
 def test_deferrable_task_reschedules_and_keeps_its_deadline(clock: Clock):

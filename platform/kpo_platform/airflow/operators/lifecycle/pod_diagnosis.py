@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
+from kubernetes.client import ApiException
 from kubernetes.client import models as k8s
 
 from kpo_platform.airflow.api_errors import ApiRefusal, describe_error, read_message
@@ -91,10 +92,20 @@ def explain_rejection(operator: Any, api: PodApi, pod: k8s.V1Pod) -> Iterator[No
     try:
         yield
     except ApiRefusal as refusal:
-        facts = {"pod": serialize_pod(pod), "rejection": Rejection(refusal.status or 0, read_message(refusal))}
-        if cause := _diagnose(operator, TaskReader(api), facts).main:
+        if cause := _diagnose_rejection(operator, api, pod, refusal).main:
             refusal.sentence = f"{cause} Pod {pod.metadata.name} was not created."
         raise
+
+
+def find_quota_cause(operator: Any, api: PodApi, pod: k8s.V1Pod, rejection: ApiException) -> Cause | None:
+    """Find the cause of a refusal for the quota; None if the diagnosis only repeats the message."""
+    cause = _diagnose_rejection(operator, api, pod, rejection).main
+    return None if cause is None or cause.is_vague else cause
+
+
+def _diagnose_rejection(operator: Any, api: PodApi, pod: k8s.V1Pod, rejection: ApiException) -> Diagnosis:
+    facts = {"pod": serialize_pod(pod), "rejection": Rejection(rejection.status or 0, read_message(rejection))}
+    return _diagnose(operator, TaskReader(api), facts)
 
 
 def _diagnose(operator: Any, reader: TaskReader, facts: dict[str, Any]) -> Diagnosis:

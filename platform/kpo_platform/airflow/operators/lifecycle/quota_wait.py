@@ -7,6 +7,7 @@ pod, so time in Airflow's pool does not count, and it keeps running when the tas
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -16,11 +17,14 @@ from kubernetes.client import models as k8s
 
 from kpo_platform.airflow.api_errors import read_message
 from kpo_platform.airflow.operators.lifecycle.task_state import TryState, build_reschedule, try_to_store
+from kpo_platform.diagnosis.cause import Cause
 from kpo_platform.errors import PlatformError
 from kpo_platform.pod.cluster_text import sanitize
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+FindCause = Callable[[ApiException], Cause | None]
 
 _RETRY_INTERVAL_S = 10
 _RESCHEDULE_INTERVAL_S = 20
@@ -34,15 +38,23 @@ class QuotaTimeout(PlatformError, AirflowException):  # noqa: N818
     """The quota stayed exhausted until the deadline."""
 
 
-def create_within_quota(operator: Any, pod: k8s.V1Pod, context: Context) -> k8s.V1Pod:
+def create_within_quota(
+    operator: Any, pod: k8s.V1Pod, context: Context, find_cause: FindCause = lambda _: None
+) -> k8s.V1Pod:
     """Create the pod as soon as the quota allows it.
 
     A deferrable task releases its worker slot while it waits; any other task waits in its process.
 
+    Args:
+        operator: the task's operator.
+        pod: the pod.
+        context: the task's context.
+        find_cause: finds the cause of a rejection; None if it is not known.
+
     Raises:
         QuotaTimeout: the deadline has passed.
         AirflowRescheduleException: Airflow restarts the task later, in the same try.
-        ApiException: the cluster rejected the pod for another reason.
+        ApiException: the cluster rejected the pod for another reason, or the pod is larger than the quota.
     """
     first = _read_clock(operator)
     while True:
@@ -51,7 +63,10 @@ def create_within_quota(operator: Any, pod: k8s.V1Pod, context: Context) -> k8s.
         except ApiException as rejection:
             if not is_quota_exceeded(rejection):
                 raise
-            _wait(operator, context, first, sanitize(read_message(rejection)))
+            cause = find_cause(rejection)
+            if cause is not None and cause.outlook == "final":
+                raise
+            _wait(operator, context, first, sanitize(read_message(rejection)), cause)
         else:
             shorten_schedule_timeout(operator, context)
             return created
@@ -103,7 +118,7 @@ def _read_clock(operator: Any) -> float:
     return time.time() - float(operator.patience.call_s)  # an outage is no wait for room
 
 
-def _wait(operator: Any, context: Context, first: float, message: str) -> None:
+def _wait(operator: Any, context: Context, first: float, message: str, cause: Cause | None) -> None:
     """Wait until the next attempt; if the start of the wait cannot be read, the process's `first` attempt counts."""
     timeout, now, state = operator.schedule_timeout_seconds, _read_clock(operator), TryState(context, _STATE_KEY)
     start, is_known = _read_start(operator, context)
@@ -112,20 +127,26 @@ def _wait(operator: Any, context: Context, first: float, message: str) -> None:
         try_to_store("since when the task waits for quota", partial(state.write, since=time.time()), operator.log)
     waited = now - (first if start is None else start)
     if waited >= timeout:
-        raise QuotaTimeout(
-            f"The pod was not created: the quota of team {operator.team!r} did not admit it for {timeout} s "
-            "(schedule_timeout_seconds, by default the team's policy.roomTimeout). Wait for other tasks of the team, "
-            f"use a smaller size, or ask the platform team for a larger quota. Kubernetes API: {message}"
-        )
+        raise QuotaTimeout(_describe_timeout(operator, timeout, message, cause))
     operator.log.info(
-        "The quota of team %r does not admit the pod now: waiting to create it, %.0f of %s s so far. "
-        "Kubernetes API: %s",
-        *(operator.team, waited, timeout, message),
+        "The quota of team %r does not admit the pod now: waiting to create it, %.0f of %s s so far. %s",
+        *(operator.team, waited, timeout, cause or f"Kubernetes API: {message}"),
     )
     remaining = max(timeout - waited, 1)
     if operator.deferrable and state.is_available and is_known:
         raise build_reschedule(_choose_interval(_RESCHEDULE_INTERVAL_S, waited, remaining))
     operator.stop_signal.sleep(_choose_interval(_RETRY_INTERVAL_S, waited, remaining))
+
+
+def _describe_timeout(operator: Any, timeout: float, message: str, cause: Cause | None) -> str:
+    late = (
+        f"The pod was not created: the quota of team {operator.team!r} did not admit it for {timeout} s "
+        "(schedule_timeout_seconds, by default the team's policy.roomTimeout)."
+    )
+    if cause is not None:
+        return f"{cause} {late}"
+    fix = "Wait for other tasks of the team, use a smaller size, or ask the platform team for a larger quota."
+    return f"{late} {fix} Kubernetes API: {message}"
 
 
 def _choose_interval(shortest: float, waited: float, remaining: float) -> float:

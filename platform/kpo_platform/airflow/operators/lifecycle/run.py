@@ -36,7 +36,7 @@ from kpo_platform.airflow.operators.lifecycle.observed_pod import ObservedPod
 from kpo_platform.airflow.operators.lifecycle.overrides import end_undeferred, has_reentry_code
 from kpo_platform.airflow.operators.lifecycle.patience import ApiServerUnavailable, Patience
 from kpo_platform.airflow.operators.lifecycle.pod_api import PodApi
-from kpo_platform.airflow.operators.lifecycle.pod_diagnosis import explain_rejection
+from kpo_platform.airflow.operators.lifecycle.pod_diagnosis import explain_rejection, find_quota_cause
 from kpo_platform.airflow.operators.lifecycle.pod_logs import PodLogs
 from kpo_platform.airflow.operators.lifecycle.pod_request import PodRequest, mark_request, prepare_request
 from kpo_platform.airflow.operators.lifecycle.pod_wait import correct_event, wait_for_end
@@ -217,7 +217,8 @@ class PodRun:
         mark_request(self._operator, self.context, request, record)
         write_start_record(self.context, record)
         with explain_rejection(self._operator, self._api, request):
-            quota_wait.create_within_quota(self._operator, request, self.context)
+            find_cause = partial(find_quota_cause, self._operator, self._api, request)
+            quota_wait.create_within_quota(self._operator, request, self.context, find_cause)
         self._operator.log.info("Pod %s was created in namespace %s.", record.name, record.namespace)
         created = self._record = record.with_uid(self._get_pod().state.uid)
         try_to_store("the pod's uid", partial(write_start_record, self.context, created), self._operator.log)

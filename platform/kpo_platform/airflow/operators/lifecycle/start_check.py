@@ -49,6 +49,9 @@ class StartCheck:
         causes = self._diagnose(pod).causes
         for cause in self._wait.list_new(causes):
             self._operator.log.info("Pod %s does not start yet: %s", pod.state.name, cause)
+        if self._wait.find_failure(causes, self._limits.read_clock()):
+            self._events.read(pod)  # an event may tell the cause better than the state, which is known sooner
+            causes = self._diagnose(pod).causes
         if failure := self._wait.find_failure(causes, self._limits.read_clock()):
             raise PodLaunchFailedException(f"{failure} Pod: {pod.state.name}.")
         remaining_s = min(self._limits.check(pod, causes), self._wait.get_remaining(self._limits.read_clock()))
@@ -76,13 +79,17 @@ class _StartEvents:
 
     def read_if_due(self, pod: ObservedPod) -> None:
         """Read the events, and write the new ones, if it is time to."""
+        if time.monotonic() >= self._due_at:
+            self.read(pod)
+
+    def read(self, pod: ObservedPod) -> None:
+        """Read the events, and write the new ones."""
         now = time.monotonic()
-        if now >= self._due_at:
-            self.events = self._log.read(pod.state)
-            if self._is_wanted:
-                self._log.write_new(self.events)
-            growing_s = max(_EVENTS_S, (now - self._began_at) / 30)
-            self._due_at = now + (self._set_s or min(growing_s, _LONGEST_EVENTS_S))
+        self.events = self._log.read(pod.state)
+        if self._is_wanted:
+            self._log.write_new(self.events)
+        growing_s = max(_EVENTS_S, (now - self._began_at) / 30)
+        self._due_at = now + (self._set_s or min(growing_s, _LONGEST_EVENTS_S))
 
     def get_remaining(self) -> float:
         """Return the seconds until the events are due."""

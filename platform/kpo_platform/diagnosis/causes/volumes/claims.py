@@ -241,11 +241,12 @@ def _find_places(facts: Facts, lookup: Lookup, signal: Signal) -> Iterator[Cause
         yield _describe_node_conflict(facts, lookup, signal)
     names = list(list_claims(facts))
     volume = f"the volume of the claim {_quote_names(names)}" if names else "a volume of the pod"
+    about = ObjectRef("PersistentVolumeClaim", names[0], facts.namespace) if len(names) == 1 else facts.pod_ref
     places = [place for place in _PLACES if re.search(place.pattern, signal.message)]
     for place in places:
         text = place.text.format(volume=volume)
         fix = Fix(place.fix, who=place.who)
-        yield build_cause(RULES[place.name], facts.pod_ref, f"{text[0].upper()}{text[1:]}", signal, fix, "waits")
+        yield build_cause(RULES[place.name], about, f"{text[0].upper()}{text[1:]}", signal, fix, "waits")
     if not places and not _NODE_CONFLICT.search(signal.message) and _ABOUT_VOLUMES.search(signal.message):
         text = f"No node fits {volume}: {sanitize(signal.message, 300)}".rstrip(". ")
         fix = Fix("Look at the claims of the pod and their events.", who=PLATFORM_TEAM)

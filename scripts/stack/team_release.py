@@ -39,7 +39,7 @@ def install_team_release(stack: Stack, name: str, values: dict[str, Any]) -> Ite
 
 def delete_team_release(stack: Stack, name: str, teams: dict[str, Any]) -> None:
     """Delete the release, and the namespaces that it keeps."""
-    command = [stack.programs / "helm", "list", "-n", name, "-o", "json"]
+    command: list[str | Path] = [stack.programs / "helm", "list", "-n", name, "-o", "json"]
     if json.loads(capture_output(command, env=stack.environment)):
         stack.helm(["uninstall", name, "--namespace", name, "--wait"], lambda _: None, timeout_s=120)
     namespaces = [name, *(f"team-{team}" for team in teams)]

@@ -25,7 +25,8 @@ from typing import Any
 from common.command import capture_output
 from common.paths import cache_path
 from common.polling import NotYet, wait_for
-from local_cluster.addresses import NAME, NODE_IP
+from local_cluster.addresses import NODE_IP
+from local_cluster.network import ENTER_NAMESPACE
 
 HOST = "localhost:5000"
 TLS_HOST = f"{NODE_IP}:5443"
@@ -51,22 +52,43 @@ class Registry:
         auth = base64.b64encode(f"{self.user}:{secret}".encode()).decode()
         return {"auths": {self.host: {"username": self.user, "password": secret, "auth": auth}}}
 
-    def push_image(self, repository: str, tag: str, archive: Path, files: dict[str, str]) -> None:
-        """Push the image of an archive with an additional layer of files."""
+    def push_image(
+        self, repository: str, tag: str, archive: Path, files: dict[str, str], changes: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Push the image of an archive with an additional layer of files, and return its descriptor.
+
+        Args:
+            repository: the name of the image.
+            tag: its tag.
+            archive: the archive of an image, as of `docker save`.
+            files: path → text.
+            changes: fields of the image's configuration that differ, such as `architecture`; those of `config` are
+                merged.
+        """
         with tarfile.open(archive) as tar:
             entry = json.loads(_read(tar, "manifest.json"))[0]
             config = json.loads(_read(tar, entry["Config"]))
             layers = [*(_read(tar, name) for name in entry["Layers"]), _layer(files)]
+        of_container = {**config.get("config", {}), **(changes or {}).get("config", {})}
+        config |= {**(changes or {}), "config": of_container}
         config["rootfs"]["diff_ids"] = [_digest(layer) for layer in layers]
         text = json.dumps(config).encode()
         for blob in (text, *layers):
             self._upload(repository, blob)
         descriptors = [_descriptor(f"{_OCI}.layer.v1.tar", layer) for layer in layers]
         kind = f"{_OCI}.manifest.v1+json"
-        manifest = {"schemaVersion": 2, "mediaType": kind, "config": _descriptor(f"{_OCI}.config.v1+json", text)}
-        self.send_request(
-            "PUT", f"{repository}/manifests/{tag}", json.dumps({**manifest, "layers": descriptors}).encode(), kind
-        )
+        config_of = _descriptor(f"{_OCI}.config.v1+json", text)
+        manifest = {"schemaVersion": 2, "mediaType": kind, "config": config_of, "layers": descriptors}
+        content = json.dumps(manifest).encode()
+        self.send_request("PUT", f"{repository}/manifests/{tag}", content, kind)
+        return _descriptor(kind, content)
+
+    def push_index(self, repository: str, tag: str, descriptor: dict[str, Any], architecture: str) -> None:
+        """Push an index with one image of this repository, by its descriptor, for Linux on an architecture."""
+        kind = f"{_OCI}.index.v1+json"
+        entry = {**descriptor, "platform": {"os": "linux", "architecture": architecture}}
+        index = {"schemaVersion": 2, "mediaType": kind, "manifests": [entry]}
+        self.send_request("PUT", f"{repository}/manifests/{tag}", json.dumps(index).encode(), kind)
 
     def send_request(
         self, method: str, path: str, body: bytes | None = None, kind: str = "application/octet-stream"
@@ -103,7 +125,7 @@ def run_registry(programs: Path, folder: Path, *, tls: bool = False) -> Iterator
     users.write_text(f"{registry.user}:{capture_output(crypt, stdin=registry.password)}\n")
     config = folder / "config.yml"
     config.write_text(json.dumps(_config(folder, users, tls)))
-    command = ["ip", "netns", "exec", NAME, programs / "registry", "serve", config]
+    command: list[str | Path] = [*ENTER_NAMESPACE, programs / "registry", "serve", config]
     with (folder / "log").open("w") as log, subprocess.Popen(command, stdout=log, stderr=log) as process:
         try:
             wait_for("the registry to respond", lambda: _probe(registry, folder / "log"), deadline_s=30)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from airflow.sdk import DAG
 
-from benchmarks import faults as page
+from benchmarks import why as page
 from benchmarks.kills import render_tallies
 from common.polling import NotYet, wait_for
 from faults import api_server, kills

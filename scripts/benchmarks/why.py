@@ -28,7 +28,7 @@ from testing.groups import get_test_file
 
 PAGE = REPOSITORY / "docs" / "why.md"
 RESULTS = REPOSITORY / "docs" / "why" / "faults.json"
-BEGIN, END = "<!-- faults: written by scripts/bench faults -->", "<!-- end of faults -->"
+BEGIN, END = "<!-- faults: written by scripts/bench why -->", "<!-- end of faults -->"
 OURS = "TeamPodOperator"
 
 _PROVIDER = "apache-airflow-providers-cncf-kubernetes"
